@@ -2795,8 +2795,8 @@ typedef struct wisp__fields {
 
 typedef struct wisp__fitting {
     wisp__supply *supply;     /* for elements of the layout of maps */
-    bool          lenient;    /* what formats with fewer kinds make of ours is taken too */
-    bool          loose;      /* fields that the schema does not have are passed over */
+    bool          lenient;    /* accepts the stand-ins of formats that have fewer kinds */
+    bool          loose;      /* ignores fields that the schema does not have */
     char         *text;       /* why it does not fit; or NULL */
     int           text_bytes;
     wisp_result   result;     /* WISP_E_INVALID or WISP_E_MEMORY, once something failed */
@@ -2809,21 +2809,21 @@ typedef struct wisp__storage {
     int  *count;              /* gets the number of elements, or the option; NULL: no member does */
 } wisp__storage;
 
-/* How a kind of type travels in a descriptor: of these parts those that it has, in this order. */
+/* The parts of a type in a descriptor. A kind has some of them, in this order. */
 enum { WISP__PART_FIVE = 1,        /* max:5 */
-       WISP__PART_LITERAL = 2, WISP__PART_WIDTH = 4, WISP__PART_ENDS = 8, WISP__PART_FORM = 16,
+       WISP__PART_LITERAL = 2, WISP__PART_WIDTH = 4, WISP__PART_ENDS = 8, WISP__PART_REAL = 16,
        WISP__PART_FLOAT = 32, WISP__PART_BOUNDS = 64, WISP__PART_STEP = 128,
        WISP__PART_RANGES = 256, WISP__PART_LENGTH = 512, WISP__PART_FIXED = 1024,
        WISP__PART_NAMES = 2048, WISP__PART_SCHEMA = 4096, WISP__PART_TYPES = 8192 };
 
-/* What a kind of type is like: all that can be said of it without looking at a type. */
+/* Everything about a kind of type that does not depend on the single type. */
 typedef struct wisp__traits {
-    int16_t  bytes;       /* natural storage; negative: elsewhere (wisp__place); 0: by a member */
-    bool     counted;     /* a member may count its elements, or say its option */
-    bool     optional;    /* a field of it may have a default */
+    int16_t  bytes;       /* of storage without a member; negative: see wisp__place; 0: none */
+    bool     counted;     /* a member may hold its number of elements or its option */
+    bool     optional;    /* a field may have a default */
     uint16_t parts;       /* of its descriptor */
-    int32_t  most;        /* largest max; 0: has none, or one that is checked by itself */
-    uint64_t widths;      /* bit n: a member may have n bytes; 0: checked by itself */
+    int32_t  most;        /* largest max; 0: it has none, or its own check */
+    uint64_t widths;      /* bit n: a member may have n bytes; 0: it has its own check */
 } wisp__traits;
 
 enum { WISP__WIDTH_ANY = 1 << 1 | 1 << 2 | 1 << 4 | 1 << 8, WISP__WIDTH_REAL = 1 << 4 | 1 << 8 };
@@ -2832,7 +2832,7 @@ enum { WISP__WIDTH_ANY = 1 << 1 | 1 << 2 | 1 << 4 | 1 << 8, WISP__WIDTH_REAL = 1
    storage. */
 enum { WISP__UNION_HEAD = 8 };
 
-/* By wisp_type_kind; the first is of kinds that do not exist. */
+/* Indexed by wisp_type_kind; entry 0 serves kinds that do not exist. */
 static const wisp__traits wisp__kind_traits[] = {
     { 8, false, false, 0, 0, 0 },
     /* any, exact, literal */
@@ -2845,8 +2845,8 @@ static const wisp__traits wisp__kind_traits[] = {
     { 8, false, true, WISP__PART_WIDTH, 0, WISP__WIDTH_ANY },
     { 8, false, true, WISP__PART_ENDS, 0, WISP__WIDTH_ANY },
     /* number, number range, quantized */
-    { 8, false, true, WISP__PART_FORM, 0, WISP__WIDTH_REAL },
-    { 8, false, true, WISP__PART_FORM | WISP__PART_BOUNDS, 0, WISP__WIDTH_REAL },
+    { 8, false, true, WISP__PART_REAL, 0, WISP__WIDTH_REAL },
+    { 8, false, true, WISP__PART_REAL | WISP__PART_BOUNDS, 0, WISP__WIDTH_REAL },
     { 8, false, true, WISP__PART_FLOAT | WISP__PART_BOUNDS | WISP__PART_STEP, 0,
       WISP__WIDTH_REAL },
     /* string, bytes */
@@ -2872,18 +2872,17 @@ static const wisp__traits wisp__kind_traits[] = {
 typedef char wisp__kind_traits_are_complete[
     sizeof wisp__kind_traits / sizeof(wisp__traits) == WISP_TYPE_UNION + 1 ? 1 : -1];
 
-/* A type and where it stands: its member, and the member that counts or says its option. */
+/* A type with its member, and with the member that holds its number of elements or its option. */
 typedef struct wisp__spot {
     const wisp_type *type;
-    int              bytes;                      /* of the member; 0: it has none */
+    int              bytes;                      /* of the member; 0: none */
     int              offset;
-    int              count_offset, count_bytes;  /* 0 bytes: no member does */
+    int              count_offset, count_bytes;  /* 0 bytes: none */
 } wisp__spot;
 
 /* --- schema --- */
 
-/* The structs of a schema take so many bytes together at most: then no offset in an image, nor any
-   element of an array, passes an int. */
+/* IMAGE_BYTES bounds the structs of a schema together, so that every offset in them is an int. */
 enum { WISP__SCHEMA_DEPTH = 16, WISP__SCHEMA_NODES = 4096, WISP__IMAGE_BYTES = 1 << 28 };
 
 typedef enum wisp__code {
@@ -2899,11 +2898,11 @@ typedef enum wisp__code {
 } wisp__code;
 
 enum { WISP__OP_SIGNED = 1, WISP__OP_RANGED = 2, WISP__OP_FIXED = 4, WISP__OP_ELSEWHERE = 8,
-       WISP__OP_PLAIN = 16,     /* no order among its numbers; of an array: nothing but numbers */
+       WISP__OP_PLAIN = 16,     /* numbers without an order; of an array: all of fixed size */
        WISP__OP_KEY = 32,
        WISP__OP_LAST = 64 };    /* the last of a body */
 
-/* How an operation is done within a run; NONE: by itself. */
+/* How an operation is executed within a run; NONE: it is not part of one. */
 typedef enum wisp__quick {
     WISP__QUICK_NONE, WISP__QUICK_U8, WISP__QUICK_I8, WISP__QUICK_U16, WISP__QUICK_I16,
     WISP__QUICK_U32, WISP__QUICK_I32, WISP__QUICK_64, WISP__QUICK_FLOATS, WISP__QUICK_RANGED,
@@ -2912,7 +2911,7 @@ typedef enum wisp__quick {
 } wisp__quick;
 
 enum { WISP__TILE = 32,            /* rows at a time */
-       WISP__TILE_HEAD = 64,       /* bytes of a row, without its text, that is done so */
+       WISP__TILE_HEAD = 64,       /* most bytes of such a row, without its text */
        WISP__RUN_BLOB = 32,        /* bytes of the longest text in a run */
        WISP__RUN_SLACK = 48,       /* beyond a run: words are copied whole */
        WISP__RUN_MOST = 512 };     /* bytes of a run: near the end of a message it is copied */
@@ -2922,24 +2921,24 @@ typedef struct wisp__op {
     uint8_t  bits;                 /* of the number, length, count or index */
     int8_t   bytes;                /* of the number in memory */
     int8_t   count_bytes;
-    uint8_t  quick;                /* how it is done within a run */
+    uint8_t  quick;                /* see wisp__quick */
     int32_t  end;                  /* the operation after its body */
-    int32_t  offset, count_offset; /* in what the body stands in */
-    int32_t  max, each;            /* elements, bytes; each: from one to the next */
+    int32_t  offset, count_offset; /* from the start of the struct or element */
+    int32_t  max, each;            /* elements or bytes; bytes of one element */
     int64_t  least;
     uint64_t span;                 /* largest number that is written */
     uint64_t mask;                 /* of `bits` */
-    int32_t  run, run_bytes;       /* the operation after the run that begins here, and the most
-                                      that it takes; 0: none begins */
-    int32_t  head;                 /* of an array whose rows are done in tiles: bits of one
-                                      without its text; 0: they are not */
-    int16_t  columns, column_bits; /* operations of such an array, or of a column of it: floats
-                                      that are neighbours are one; its bits */
+    int32_t  run, run_bytes;       /* the operation after the run that begins here, and its most
+                                      bytes; 0: no run begins here */
+    int32_t  head;                 /* of an array: bits of a row without its text, if rows are
+                                      processed in tiles, else 0 */
+    int16_t  columns, column_bits; /* operations in such an array, or in a column of it
+                                      (neighbouring floats are one column), and its bits */
     double   low, high, step;
     const wisp_type  *type;
     const wisp_field *field;       /* of the OPTIONAL */
 #if UINTPTR_MAX == UINT32_MAX && !defined(__arm__)
-    uint32_t fill;                 /* they stand in a row in memory that is given in eights */
+    uint32_t fill;                 /* operations are contiguous, memory is aligned to 8 */
 #endif
 } wisp__op;
 
@@ -2947,10 +2946,10 @@ typedef char wisp__op_fills_its_place[sizeof(wisp__op) % 8 == 0 ? 1 : -1];
 
 typedef struct wisp__program {
     const wisp_schema *schema;     /* with offsets */
-    const wisp_schema *source;     /* as it was given */
+    const wisp_schema *source;     /* the schema that was compiled */
     const wisp__op    *ops;
     int                count;
-    bool               fixed;      /* nothing but numbers: its length is always the same */
+    bool               fixed;      /* its size in bits is always the same */
     bool               keyed;
 } wisp__program;
 
@@ -2960,8 +2959,8 @@ enum { WISP__DESCRIPTOR_BYTES = 16384 };
 
 /* --- migrate --- */
 
-/* Pairs that were removed or renamed keep their place, without a key. The first `sorted` pairs are
-   found through their names in order, those after them one by one. */
+/* A removed or renamed pair stays in the list without a key. The first `sorted` pairs are found by
+   a sorted index of their names, later ones by a linear search. */
 struct wisp_edit {
     wisp__supply *supply;
     wisp_pair    *pairs;
@@ -2985,9 +2984,9 @@ typedef struct wisp__migrating {
 typedef struct wisp__packer {
     wisp__base  *base;
     wisp__writer shape, data;
-    int          shape_room, data_room;   /* bytes of the buffers, with slack */
+    int          shape_room, data_room;   /* bytes of the buffers, WISP__SLACK included */
     int          values;                  /* of the message, nested ones too */
-    int          raw;                     /* bytes that its reader unpacks */
+    int          raw;                     /* bytes that its receiver unpacks */
     int          plain;                   /* bytes of its values in memory, for the profiler */
     wisp_result  result;                  /* the first failure */
 } wisp__packer;
@@ -3003,9 +3002,9 @@ typedef struct wisp__measure {
 typedef struct wisp__unpacker {
     wisp__base   *base;
     wisp__arena  *arena;
-    wisp__reader *shape, *data;    /* may be one and the same kind of bytes, read at two places */
-    int           values;          /* that may still be made */
-    int64_t       start;           /* bit where the data began: blobs are aligned to it */
+    wisp__reader *shape, *data;    /* may read the same bytes at two offsets */
+    int           values;          /* that may still be created */
+    int64_t       start;           /* bit where the data begins: blobs are aligned to it */
     const wisp__op *ops;           /* of the record that is read */
     wisp__credit *credit;          /* NULL: nobody pays */
     wisp_result   result;
@@ -6789,7 +6788,7 @@ static bool wisp__blame_in(wisp__fitting *f, const char *name, int index) {
     return false;
 }
 
-/* The whole path begins with a name, without its dot. */
+/* A path that begins with a name has no dot before it. */
 static wisp_result wisp__blamed(const wisp__fitting *f) {
     if (f->text && f->text[0] == '.') memmove(f->text, f->text + 1, strlen(f->text));
     return f->result;
@@ -6814,14 +6813,14 @@ static bool wisp__fit_integer(wisp__fitting *f, const wisp_type *type, wisp__sto
     return true;
 }
 
-/* The order of a bound. A float is compared with bounds that are floats too, so that 0.1f is in
-   0 .. 0.1. No NaN is in bounds. */
+/* A bound as an integer that compares alike. A float is compared with bounds rounded to floats, so
+   that 0.1f is in 0 .. 0.1. A NaN is never in bounds. */
 static int64_t wisp__bound_order(const double *bound, int bytes) {
     uint64_t bits = wisp__load_double_bits(bound);
     uint32_t narrow = wisp__bits_narrow(bits, WISP__FROM_EXACT);
     if (bytes != 4) return wisp__bits_order(bits);
     if (wisp__bits_finite(bits) && !wisp__bits_finite(wisp__bits_widen(narrow)))
-        narrow--;                                      /* to the largest float: no infinity */
+        narrow--;                                      /* the largest float, not infinity */
     return wisp__bits_order(wisp__bits_widen(narrow));
 }
 
@@ -6870,7 +6869,7 @@ static inline bool wisp__fit_pay(wisp__fitting *f, int64_t count, int price) {
     return !f->supply || wisp__pay_each(f->supply->credit, count, price) || wisp__no_memory(f);
 }
 
-/* Puts `count` bytes into storage: in place, or a pointer to where they are. */
+/* Copies `count` bytes into storage, or stores a pointer to them. */
 static bool wisp__fit_place(wisp__storage to, const void *from, int count) {
     wisp__place place;
     if (!to.at) return true;
@@ -6910,7 +6909,7 @@ static bool wisp__fit_bytes(wisp__fitting *f, const wisp_type *type, wisp__stora
     wisp_value decoded = *v;
     if (v->kind == WISP_STRING && f->lenient && wisp__is_sound(v)) {
         uint8_t *out = NULL;
-        if (!f->supply) return true;                   /* is decoded when there is room for it */
+        if (!f->supply) return true;           /* decoded later, when there is memory for it */
         out = (uint8_t *)wisp__supply_items(f->supply, v->count / 4 * 3, 1);
         if (!out) return wisp__no_memory(f);
         decoded = wisp_bytes(out, wisp__text_from_base64(wisp__text_of(v), v->count, out));
@@ -6937,7 +6936,7 @@ static bool wisp__is_channel(const float *part) {
     return order >= 0 && order <= INT64_C(1023) << 52;
 }
 
-/* The range of a component, or of a number; step 0: a plain float. */
+/* The range of a vector's component, or of a number. Step 0: it is not quantized. */
 static wisp_range wisp__component(const wisp_type *type, int i) {
     bool vector = type->kind >= WISP_TYPE_VEC2 && type->kind <= WISP_TYPE_VEC4;
     wisp_range range;
@@ -6948,7 +6947,7 @@ static wisp_range wisp__component(const wisp_type *type, int i) {
     return range;
 }
 
-/* Of one range for all components. */
+/* Is a number, or are all components by one range, quantized? */
 static bool wisp__has_steps(const wisp_type *type) {
     return wisp__bits_order(wisp__load_double_bits(&type->step)) > 0;
 }
@@ -6957,7 +6956,7 @@ static int wisp__vector_count(const wisp_type *type) {
     return type->kind == WISP_TYPE_VEC2 ? 2 : type->kind == WISP_TYPE_VEC3 ? 3 : 4;
 }
 
-/* The floats of a vector kind. Formats that have no vectors say an array of numbers, or a map. */
+/* The floats of a vector kind. Formats without vectors hold an array of numbers or a map. */
 static bool wisp__fit_parts(wisp__fitting *f, wisp_kind kind, const wisp_value *v, float parts[7]) {
     int count = wisp__kind_floats(kind);
     wisp_value scratch;
@@ -7064,7 +7063,7 @@ static bool wisp__fit_exact(wisp__fitting *f, const wisp_type *type, wisp__stora
 static bool wisp__fit_type(wisp__fitting *f, const wisp_type *type, wisp__storage to,
                            const wisp_value *v);
 
-/* Elements in place, or in memory of the supply. */
+/* Fills elements in place, or in memory from the supply. */
 static bool wisp__fit_array(wisp__fitting *f, const wisp_type *type, wisp__storage to,
                             const wisp_value *v) {
     const wisp_type *element = (const wisp_type *)type->of;
@@ -7176,8 +7175,8 @@ static bool wisp__has_field(const wisp_schema *schema, const char *name) {
     return false;
 }
 
-/* The member that counts a struct's elements may say more than the maximum, up to which they are
-   seen. */
+/* Is the member that counts a struct's elements within the maximum? A value shows no more than the
+   maximum, so that only this finds a wrong count. */
 static bool wisp__count_fits(wisp__fitting *f, const wisp_value *v, int i) {
     const wisp_schema *schema = wisp__schema_of(v);
     const wisp_field *field;
@@ -7188,11 +7187,11 @@ static bool wisp__count_fits(wisp__fitting *f, const wisp_value *v, int i) {
            wisp__blame(f, "its count is over %d", field->type.max);
 }
 
-/* Maps of more pairs than this are searched through their names in order. */
+/* Larger maps are searched by a sorted index of their keys. */
 enum { WISP__FIT_FEW = 32 };
 
-/* The place of the child that a field is filled from, mostly the field's own; -1: there is none, or
-   it is not paid for. */
+/* Index of the child that fills a field, mostly the field's own index. -1: there is none, or the
+   search is not paid for. */
 static int wisp__fit_find(wisp__fitting *f, const wisp_value *v, const char *name, int i,
                           wisp__names *names) {
     const char *key = i < v->count ? wisp__key_at(v, i) : NULL;
@@ -7241,7 +7240,7 @@ static bool wisp__fit_struct(wisp__fitting *f, const wisp_schema *schema, const 
                        schema->count);
 }
 
-/* Does the value fit? Storage is filled; its former content is lost. */
+/* Does the value fit? Fills the storage, whose former content is lost. */
 static bool wisp__fit_type(wisp__fitting *f, const wisp_type *type, wisp__storage to,
                            const wisp_value *v) {
     to.bytes = wisp__type_bytes(type, to.bytes);
@@ -7268,7 +7267,7 @@ static bool wisp__fit_type(wisp__fitting *f, const wisp_type *type, wisp__storag
     }
 }
 
-/* The same for a whole schema. */
+/* Fits a value to a whole schema. */
 static wisp_result wisp__fit_schema(wisp__fitting *f, const wisp_schema *schema,
                                     const wisp_value *v, void *at) {
     if (wisp__fit_struct(f, schema, v, at)) return WISP_OK;
@@ -7307,7 +7306,7 @@ wisp_result wisp_fill_struct(const wisp_schema *schema, const wisp_value *value,
  * Not here: writing and reading by a program (record), schemas on the wire (descriptor).
  * ======================================================================== */
 
-/* --- walking a type: what check, describe and compile have in common --- */
+/* --- walking a type: shared by checking, compiling and the descriptor --- */
 
 static int wisp__bit_length(uint64_t value) {
     int bits = 0;
@@ -7332,13 +7331,13 @@ static wisp__spot wisp__spot_of_field(const wisp_field *field, int offset) {
     return spot;
 }
 
-/* Types that a type points to: an array's element, a union's options. */
+/* Number of types that a type points to: an array's element, a union's options. */
 static int wisp__inner_count(const wisp_type *type) {
     if (type->kind == WISP_TYPE_ARRAY) return 1;
     return type->kind == WISP_TYPE_UNION ? type->max : 0;
 }
 
-/* The i-th of them. An element's offset counts from the element; all options begin at one place. */
+/* The i-th of them. An element has offset 0; all options of a union begin at one offset. */
 static wisp__spot wisp__inner_spot(const wisp__spot *at, int i) {
     const wisp_type *inner = (const wisp_type *)at->type->of + i;
     int bytes = wisp__type_bytes(at->type, at->bytes);
@@ -7348,7 +7347,7 @@ static wisp__spot wisp__inner_spot(const wisp__spot *at, int i) {
     return wisp__spot_of(inner, 0, at->offset + WISP__UNION_HEAD);
 }
 
-/* Are there always as many elements or bytes as the type's maximum? */
+/* Is the number of elements or bytes always the type's maximum? */
 static bool wisp__is_counted_out(const wisp__spot *at) {
     return wisp__type_bytes(at->type, at->bytes) > 0 ? !at->count_bytes : at->type->least != 0;
 }
@@ -7358,13 +7357,13 @@ static bool wisp__is_counted_out(const wisp__spot *at) {
 typedef struct wisp__checking {
     wisp__fitting blame;
     int           depth, nodes;
-    int           image;           /* bytes of all structs */
-    size_t        bytes;           /* that compiling takes at most */
+    int           image;           /* bytes of all structs so far */
+    size_t        bytes;           /* most memory that compiling takes */
 } wisp__checking;
 
 static bool wisp__check_type(wisp__checking *c, const wisp__spot *at);
 
-/* Steps of a range; 0: it makes no sense, or takes over 32 bits. */
+/* Number of steps in a range; 0: it is no valid range, or needs over 32 bits. */
 static uint64_t wisp__steps(const wisp_range *r) {
     double steps;
     if (!wisp__is_within(r->lo, -1e300, 1e300) || !wisp__is_within(r->hi, -1e300, 1e300)) return 0;
@@ -7460,7 +7459,6 @@ static int wisp__field_number(const wisp_schema *schema, int i) {
     return schema->fields[i].number ? schema->fields[i].number : i + 1;
 }
 
-/* A default is a number, a bool or a text that fits. */
 static bool wisp__check_fallback(wisp__checking *c, const wisp_field *field, int bytes) {
     wisp_value fallback = wisp__fallback(field);
     wisp__storage to = { NULL, 0, NULL };
@@ -7472,8 +7470,7 @@ static bool wisp__check_fallback(wisp__checking *c, const wisp_field *field, int
     return wisp__blame_in(&c->blame, "its default", 0);
 }
 
-/* The members of a field. Each field of a C struct is compared with each, because such a schema is
-   the application's own. */
+/* Checks the members that hold a field and count it. */
 static bool wisp__check_members(wisp__checking *c, const wisp_schema *schema,
                                 const wisp_field *field) {
     bool c_struct = schema->shape == WISP_SHAPE_STRUCT;
@@ -7524,7 +7521,7 @@ static void wisp__field_keys(const wisp_schema *schema, wisp__key *keys, bool by
     wisp__keys_sort(keys, schema->count);
 }
 
-/* Is every name and every number there once? All names are there. */
+/* Are all names distinct, and all numbers? No name is NULL. */
 static bool wisp__check_distinct(wisp__checking *c, const wisp_schema *schema) {
     wisp__key keys[1024];
     for (int by_number = 0; by_number < 2; by_number++) {
@@ -7578,7 +7575,7 @@ static bool wisp__check_literal(wisp__checking *c, const wisp_type *type, int by
     return wisp__check_bytes(c, bytes, (size_t)bytes > strlen((const char *)type->of));
 }
 
-/* What the traits of a kind do not say. */
+/* Checks what the traits of a kind do not cover. */
 static bool wisp__check_rest(wisp__checking *c, const wisp__spot *at, int bytes) {
     const wisp_type *type = at->type;
     switch (type->kind) {
@@ -7625,7 +7622,7 @@ static bool wisp__check_type(wisp__checking *c, const wisp__spot *at) {
     return wisp__check_rest(c, at, bytes);
 }
 
-/* Checks a schema and says what compiling it takes at most. */
+/* Checks a schema; *bytes: the most memory that compiling it takes. */
 static wisp_result wisp__schema_check(const wisp_schema *schema, char *text, int text_bytes,
                                       size_t *bytes) {
     wisp__checking c;
@@ -7644,7 +7641,7 @@ static wisp_result wisp__schema_check(const wisp_schema *schema, char *text, int
 
 static int wisp__align(int at, int to) { return (at + to - 1) & -to; }
 
-/* Of storage of so many bytes: a width that integers have, or 8. */
+/* Alignment of storage of so many bytes. */
 static int wisp__alignment(int bytes) {
     return bytes >= 8 || bytes <= 0 ? 8 : bytes > 2 ? 4 : bytes;
 }
@@ -7679,7 +7676,7 @@ static bool wisp__lay_type(wisp__bump *memory, const wisp_type *from, wisp_type 
     *to = *from;
     to->bytes = wisp__type_bytes(from, 0);
     if (from->kind == WISP_TYPE_NUMBER || from->kind == WISP_TYPE_NUMBER_RANGE)
-        to->max = from->bytes == 0 || from->max;       /* written by class */
+        to->max = from->bytes == 0 || from->max;       /* by class */
     if (from->kind == WISP_TYPE_STRUCT) {
         const wisp_schema *nested = (const wisp_schema *)from->of;
         if (nested->shape != WISP_SHAPE_STRUCT) nested = wisp__lay_schema(memory, nested);
@@ -7701,12 +7698,12 @@ static bool wisp__lay_type(wisp__bump *memory, const wisp_type *from, wisp_type 
 
 typedef struct wisp__compiling {
     wisp__bump *memory;
-    wisp__op   *ops;           /* grow at the end of the memory */
+    wisp__op   *ops;           /* contiguous: nothing else takes memory meanwhile */
     int         count;
     bool        fixed;
 } wisp__compiling;
 
-/* Operations that always write as many bits. */
+/* Operations that always write the same number of bits. */
 enum { WISP__OPS_FIXED = 1 << WISP__OP_INT | 1 << WISP__OP_FLOATS | 1 << WISP__OP_DOUBLE |
                          1 << WISP__OP_QUANTIZED | 1 << WISP__OP_QUAT | 1 << WISP__OP_COLOR |
                          1 << WISP__OP_LITERAL };
@@ -7729,7 +7726,7 @@ static wisp__op *wisp__emit(wisp__compiling *c, wisp__code code, const wisp__spo
     return op;
 }
 
-/* With a count, length or option of up to `most` before it. */
+/* Emits an operation that writes a count, length or option of up to `most` first. */
 static wisp__op *wisp__emit_counted(wisp__compiling *c, wisp__code code, const wisp__spot *at,
                                     int most) {
     wisp__op *op = wisp__emit(c, code, at, 0);
@@ -7775,7 +7772,7 @@ static void wisp__emit_quantized(wisp__compiling *c, const wisp__spot *at, wisp_
     op->bits = (uint8_t)wisp__bit_length(op->span);
 }
 
-/* Floats, or a number that is not quantized. */
+/* Emits floats, or a number that is not quantized. */
 static void wisp__emit_numbers(wisp__compiling *c, const wisp__spot *at, int floats) {
     wisp__code code = floats ? WISP__OP_FLOATS : at->type->max ? WISP__OP_NUMBER : WISP__OP_DOUBLE;
     wisp__op *op = wisp__emit(c, code, at, floats ? 4 : at->bytes);
@@ -7920,8 +7917,8 @@ static int wisp__quick_bits(const wisp__op *op) {
     }
 }
 
-/* An array's rows are done in tiles when each is a run that begins and ends at a byte: then where a
-   number stands in its row is the same in all of them. */
+/* Bits of an array's row if rows are processed in tiles, else 0. They are when each row is one run
+   of whole bytes: then a number has the same bit offset in all rows. */
 static int32_t wisp__tile_head(const wisp__op *ops, int array) {
     int32_t bits = 0;
     if (ops[array + 1].run != ops[array].end) return 0;
@@ -7948,9 +7945,9 @@ static void wisp__find_column(wisp__op *op, bool followed) {
     op->column_bits = (int16_t)bits;
 }
 
-/* Finds the runs: operations of one body, one after another, that have a bound. */
+/* Finds the runs: consecutive operations of one body whose size has a bound. */
 static void wisp__find_runs(wisp__op *ops, int count) {
-    int after = 0, bits = 0;       /* of the run that the operation may begin */
+    int after = 0, bits = 0;       /* end and size of the run that follows */
     for (int i = 0; i < count; i++)
         if (ops[i].end > i + 1) ops[ops[i].end - 1].flags |= WISP__OP_LAST;
     for (int i = count - 1; i >= 0; i--) {
@@ -8027,10 +8024,10 @@ const wisp_schema *wisp_schema_compile(const wisp_schema *schema, void *memory, 
  *   field       name flags:3 numbered:1 [length] [default: text:1, name | 64] type
  *   name        length bytes
  *   type        kind:5, then by kind
- *     exact 5 · literal text:1, name | 64 · integer uint log2(bytes):2 form:2
- *     range 64 64 · number form:2 (by class, 32, 64) · number range form:2 64 64
+ *     exact 5 · literal text:1, name | 64 · integer uint log2(bytes):2 Protobuf:2
+ *     range 64 64 · number width:2 (by class, 32, 64) · number range width:2 64 64
  *     quantized float:1 64 64 64 · string length · bytes length fixed:1 · quat 5
- *     vectors form:2 (plain, one range, each its own) 64 64 64 ..
+ *     vectors ranges:2 (none, one for all, one each) 64 64 64 ..
  *     enum length, names (open: as kind 24) · struct descriptor · union length, types
  *     array length fixed:1 type
  * ======================================================================== */
@@ -8080,7 +8077,7 @@ static double wisp__carry_double(wisp__describing *d, double number) {
     return number;
 }
 
-/* A text of up to `most` bytes; NULL: it was not read. */
+/* A text of up to `most` bytes. NULL: it could not be read. */
 static const char *wisp__carry_text(wisp__describing *d, const char *text, int most) {
     char *copy;
     int length;
@@ -8116,11 +8113,11 @@ static void wisp__carry_bounds(wisp__describing *d, wisp_type *type, bool step) 
 }
 
 static bool wisp__carry_vector(wisp__describing *d, wisp_type *type) {
-    int form = (int)wisp__carry(d, type->of ? 2 : wisp__has_steps(type), 2);
+    int which = (int)wisp__carry(d, type->of ? 2 : wisp__has_steps(type), 2);
     int count = wisp__vector_count(type);
     wisp_range range = { 0, 0, 0 }, *ranges = NULL;
-    if (form == 1) wisp__carry_bounds(d, type, true);
-    if (form < 2) return true;
+    if (which == 1) wisp__carry_bounds(d, type, true);
+    if (which < 2) return true;
     if (d->from) {
         type->of = ranges = (wisp_range *)wisp__bump_items(d->memory, count, sizeof *ranges);
         if (!ranges) return false;
@@ -8151,7 +8148,6 @@ static bool wisp__carry_names(wisp__describing *d, wisp_type *type) {
 
 static bool wisp__carry_type(wisp__describing *d, const wisp__spot *at);
 
-/* A field of a struct, or a field to be read. */
 static bool wisp__carry_field(wisp__describing *d, wisp_field *field) {
     wisp__spot at = wisp__spot_of_field(field, 0);
     field->name = wisp__carry_text(d, field->name, 64);
@@ -8166,7 +8162,7 @@ static bool wisp__carry_field(wisp__describing *d, wisp_field *field) {
     return wisp__carry_type(d, &at);
 }
 
-/* `given`: NULL when it is read. NULL: it could not be read. */
+/* `given` is NULL when reading. Returns NULL when it could not be read. */
 static const wisp_schema *wisp__carry_schema(wisp__describing *d, const wisp_schema *given) {
     wisp_schema copy, *made = NULL, *schema = &copy;
     wisp_field *fields = NULL;
@@ -8201,7 +8197,7 @@ static const wisp_schema *wisp__carry_schema(wisp__describing *d, const wisp_sch
     return made;
 }
 
-/* An element, or the options of a union. */
+/* An array's element, or the options of a union. */
 static bool wisp__carry_inner(wisp__describing *d, wisp_type *type, const wisp__spot *at) {
     int count = wisp__inner_count(type);
     if (d->from) {
@@ -8229,10 +8225,10 @@ static void wisp__carry_numbers(wisp__describing *d, wisp_type *type, int parts)
         type->least = (int64_t)wisp__carry(d, (uint64_t)type->least, 64);
         type->most = (int64_t)wisp__carry(d, (uint64_t)type->most, 64);
     }
-    if (parts & WISP__PART_FORM) {
-        int form = type->bytes == 4 ? 1 : type->max || !type->bytes ? 0 : 2;
-        form = (int)wisp__carry(d, (uint64_t)form, 2);
-        type->bytes = form == 1 ? 4 : form == 2 ? 8 : 0;
+    if (parts & WISP__PART_REAL) {
+        int width = type->bytes == 4 ? 1 : type->max || !type->bytes ? 0 : 2;
+        width = (int)wisp__carry(d, (uint64_t)width, 2);
+        type->bytes = width == 1 ? 4 : width == 2 ? 8 : 0;
     }
     if (parts & WISP__PART_FLOAT) type->bytes = wisp__carry(d, type->bytes == 4, 1) ? 4 : 0;
     if (parts & WISP__PART_BOUNDS) wisp__carry_bounds(d, type, (parts & WISP__PART_STEP) != 0);
@@ -8249,8 +8245,8 @@ static void wisp__carry_kind(wisp__describing *d, wisp_type *type) {
     type->least = open;
 }
 
-/* A type as its reader will have it: without a member, so that it has to say itself which width it
-   has, and whether there are always as many. */
+/* The type that the reader will have: without a member, so that its width, and whether its count
+   is fixed, are in the type itself. */
 static wisp_type wisp__type_alone(const wisp__spot *at) {
     wisp_type type = *at->type;
     if (wisp__traits_of(&type)->parts & WISP__PART_FIXED) type.least = wisp__is_counted_out(at);
@@ -8290,7 +8286,7 @@ static int wisp__describe(const wisp_schema *schema, uint8_t *out, int capacity)
     return to.full ? WISP_E_TOO_BIG : (int)to.at;
 }
 
-/* The schema of a descriptor that was checked before. */
+/* Reads a descriptor that was checked before. */
 static const wisp_schema *wisp__undescribe_checked(wisp__reader *from, wisp__bump *memory,
                                                    wisp_result *why) {
     wisp__describing d = { NULL, NULL, NULL, 0, 0 };
@@ -8304,7 +8300,7 @@ static const wisp_schema *wisp__undescribe_checked(wisp__reader *from, wisp__bum
     return schema;
 }
 
-/* Makes a schema of a descriptor's bits, checked, all of it in the memory. NULL: WISP_E_SCHEMA, or
+/* Reads and checks a descriptor; the schema lies in the memory. NULL: WISP_E_SCHEMA, or
    WISP_E_MEMORY when the memory is too small. */
 static const wisp_schema *wisp__undescribe(wisp__reader *from, wisp__bump *memory,
                                            wisp_result *why) {
@@ -8517,12 +8513,12 @@ static wisp_result wisp__edit_end(wisp_edit *edit, const wisp_schema *schema, wi
 
 /* ===========================================================================
  * MARK: >>pack
- * What: the self-describing form. A message is two bit strings: its shape
- *   (how many values, their kinds, keys, lengths of blobs) and its data. In a
- *   packet a message whose shape equals the one before costs one bit instead.
- * Invariants: packing then unpacking gives an equal value of the same kind;
- *   what is in an array or map takes at least one bit of data (a nil takes a
- *   zero), so that memory stays in proportion to bytes received.
+ * What: the self-describing encoding. A message is two bit strings: its shape (how many values,
+ *   their kinds, keys, lengths of blobs) and its data. In a packet a message with the same shape
+ *   as the one before costs one bit instead.
+ * Invariants: packing then unpacking gives an equal value of the same kind. An element or pair
+ *   takes at least one bit of data (a nil takes a zero), so that memory stays in proportion to
+ *   bytes received.
  * Not here: ids, lengths and order of messages (batch, host).
  *
  *   values    shape: small(count), then each value
@@ -8545,10 +8541,10 @@ static wisp_result wisp__edit_end(wisp_edit *edit, const wisp_schema *schema, wi
 
 enum { WISP__CODE_LIST = 14, WISP__CODE_OBJECT = 15 };
 
-/* `shaped`: its shape too, not only its data. */
+/* `shaped`: packs the shape too, not only the data. */
 static void wisp__pack_value(wisp__packer *p, const wisp_value *value, bool shaped);
 
-/* Room for what may be more than will be used. */
+/* Room for the most that may be used. */
 static bool wisp__packer_grow(wisp__packer *p, wisp__writer *writer, int *room, int64_t need) {
     void *buffer = writer->bytes;
     if (need > 1 << 30) p->result = WISP_E_TOO_BIG;
@@ -8572,7 +8568,7 @@ static uint64_t wisp__get_integer(wisp__reader *reader) {
     return wisp__get(reader, widths[wisp__get(reader, 3)]);
 }
 
-/* Small magnitudes of either sign become small unsigned numbers. */
+/* Numbers near zero, of either sign, become small unsigned numbers. */
 static uint64_t wisp__zigzag(int64_t value) {
     return value < 0 ? ~((uint64_t)value << 1) : (uint64_t)value << 1;
 }
@@ -8582,7 +8578,7 @@ static int64_t wisp__unzigzag(uint64_t value) {
     return value & 1 ? -(int64_t)half - 1 : (int64_t)half;
 }
 
-/* An integer of at most `most` in size, and not minus zero, which an integer cannot say. */
+/* Is the number an integer of at most `most` in magnitude? Minus zero is none. */
 static bool wisp__is_small_integer(uint64_t bits, uint64_t most, int64_t *integer) {
     wisp__numeric n;
     memset(&n, 0, sizeof n);
@@ -8592,7 +8588,7 @@ static bool wisp__is_small_integer(uint64_t bits, uint64_t most, int64_t *intege
     return true;
 }
 
-/* Does a float of up to 3e38 say it too? */
+/* Does a float of up to 3e38 have the same value? */
 static bool wisp__is_float(uint64_t bits) {
     static const double most = 3.0e38;
     if ((bits & (uint64_t)INT64_MAX) > wisp__load_double_bits(&most)) return false;
@@ -8621,7 +8617,7 @@ static void wisp__pack_number(wisp__writer *data, uint64_t bits) {
     }
 }
 
-/* true: every part is k / 255, which a byte says exactly. */
+/* Is every part k / 255, which a byte holds exactly? */
 static bool wisp__color_bytes(const float *parts, uint8_t out[4]) {
     for (int i = 0; i < 4; i++) {
         if (!wisp__is_channel(&parts[i])) return false;
@@ -8708,7 +8704,7 @@ static wisp_result wisp__measure_values(wisp__measure *m, const wisp_value *valu
     return WISP_OK;
 }
 
-/* Checks values that a caller may have given wrong, and measures them. */
+/* Checks values, which may be the caller's mistake, and measures them. */
 static wisp_result wisp__pack_measure(const wisp_limits *limits, const wisp_value *values,
                                       int count, wisp__measure *m) {
     memset(m, 0, sizeof *m);
@@ -8785,13 +8781,13 @@ static void wisp__pack_value(wisp__packer *p, const wisp_value *value, bool shap
     }
 }
 
-/* Packs measured values into p->shape and p->data, from where they stand. */
+/* Appends measured values to p->shape and p->data. */
 static void wisp__pack_values(wisp__packer *p, const wisp_value *values, int count) {
     wisp__put_small(&p->shape, (uint64_t)count);
     for (int i = 0; i < count; i++) wisp__pack_value(p, &values[i], true);
 }
 
-/* Room for `bits` at the start of a buffer. */
+/* Empties a buffer and makes room for `bits`. */
 static bool wisp__packer_begin(wisp__packer *p, wisp__writer *writer, int *room, int64_t bits) {
     int64_t need = bits / 8 + WISP__SLACK + 1;
     writer->at = 0;
@@ -8799,8 +8795,8 @@ static bool wisp__packer_begin(wisp__packer *p, wisp__writer *writer, int *room,
     return need <= *room || wisp__packer_grow(p, writer, room, need);
 }
 
-/* Packs a message's values into p->shape and p->data from their start. What describes them may
-   exceed the limit a little, so that a string of message_bytes fits. */
+/* Packs a message's values. Beyond limits.message_bytes there is a little room for kinds and
+   lengths, so that a string of message_bytes fits. */
 static wisp_result wisp__pack(wisp__packer *p, const wisp_value *values, int count) {
     wisp__measure m;
     p->result = wisp__pack_measure(&p->base->limits, values, count, &m);
@@ -8815,8 +8811,8 @@ static wisp_result wisp__pack(wisp__packer *p, const wisp_value *values, int cou
     return p->result;
 }
 
-/* Packs into memory that was given, the data right behind the shape: bits written, or a negative
-   result. WISP_E_TOO_BIG: it takes up to twice its size while it is made. */
+/* Packs into given memory, the data right behind the shape: bits written, or a negative result.
+   WISP_E_TOO_BIG: packing needs up to twice the final size. */
 static int64_t wisp__pack_bits(wisp__base *base, const wisp_value *values, int count,
                                uint8_t *out, int capacity) {
     wisp__measure m;
@@ -8837,14 +8833,14 @@ static int64_t wisp__pack_bits(wisp__base *base, const wisp_value *values, int c
     return p.shape.at;
 }
 
-/* In whole bytes, the last ended by zero bits. */
+/* Packs into whole bytes; zero bits fill the last one. */
 static int wisp__pack_into(wisp__base *base, const wisp_value *values, int count, uint8_t *out,
                            int capacity) {
     int64_t bits = wisp__pack_bits(base, values, count, out, capacity);
     return bits < 0 ? (int)bits : (int)((bits + 7) / 8);
 }
 
-/* Names the knob behind a refusal. */
+/* Logs which limit refused a message. */
 static wisp_result wisp__pack_refused(wisp__base *base, wisp_result result) {
     const char *knob = NULL;
     if (result == WISP_E_TOO_BIG) knob = "message_bytes";
@@ -8869,12 +8865,11 @@ static void wisp__unpack_fail(wisp__unpacker *u, wisp_result code) {
     u->data->failed = true;
 }
 
-/* A number outside its schema: what follows it can be read all the same. */
+/* A number is outside its schema; the values after it can still be read. */
 static void wisp__unpack_invalid(wisp__unpacker *u) {
     if (u->result == WISP_OK) u->result = WISP_E_INVALID;
 }
 
-/* Pays `count` times a price. */
 static inline bool wisp__unpack_pay(wisp__unpacker *u, int64_t count, int price) {
     if (wisp__pay_each(u->credit, count, price)) return true;
     wisp__unpack_fail(u, WISP_E_FLOOD);
@@ -8888,7 +8883,7 @@ static inline void *wisp__unpack_take(wisp__unpacker *u, size_t bytes) {
     return memory;
 }
 
-/* WISP_E_LIMIT: they are more than one piece of memory may have. */
+/* WISP_E_LIMIT: more than an allocation may have. */
 static inline void *wisp__unpack_items(wisp__unpacker *u, int64_t count, size_t each) {
     size_t bytes;
     if (wisp__size_of(count, each, &bytes)) return wisp__unpack_take(u, bytes);
@@ -9060,14 +9055,14 @@ static void wisp__skip_value_shape(wisp__reader *shape, int depth) {
     }
 }
 
-/* Moves past a message's shape: to where its data begins when they stand in one bit string. */
+/* Moves past a message's shape, to its data if both are in one bit string. */
 static void wisp__skip_shape(wisp__reader *shape) {
     int count = wisp__get_small(shape);
     for (int i = 0; i < count && !shape->failed; i++) wisp__skip_value_shape(shape, 0);
 }
 
-/* Reads a message's values: the shape where u->shape stands, the data where u->data stands.
-   On failure the readers have failed, and the reason is returned. */
+/* Reads a message's values from u->shape and u->data. On failure the readers have failed, and the
+   reason is returned. */
 static wisp_result wisp__unpack(wisp__unpacker *u, const wisp_value **values, int *count) {
     wisp_value *items = NULL;
     u->start = u->data->at;
