@@ -830,7 +830,7 @@ TEST(an_expired_call_that_still_waits_is_told_so) {
     two_answering(&t, on_call_add_one);
     wisp_set_unreliable(t.client, "r", true);
     s = wisp__session_of(t.server, t.to_client);
-    CHECK(wisp__requests_settle(&t.server->calls, s, s->request_floor + 10, NULL));
+    CHECK(wisp__requests_settle(t.server, s, s->request_floor + 10, NULL));
     call(&t, 1);
     world_run(&t.w, 0.2);
     check_ended(&t, WISP_E_EXPIRED);
