@@ -4584,7 +4584,7 @@ static inline bool wisp__can_pay(const wisp__base *base, int64_t work, int64_t b
     return work <= WISP__EARN_SENT + earned;
 }
 
-/* Work as a number of values, of which a packet may hold a certain number (batch). */
+/* Work as a number of values, of which a packet may hold a certain number (packet_writer). */
 static inline int wisp__as_values(int64_t work) {
     return work < WISP__EARN_SAVED ? (int)(work / WISP__PRICE_SENT) : WISP__EARN_SAVED;
 }
@@ -19139,6 +19139,20 @@ static wisp_result wisp__encode_sorted(wisp__message_codec *c, const wisp_value 
     return result ? result : wisp__pack(&c->packer, wisp__elements_of(&sorted), count);
 }
 
+/* Shape and data of the packer, one after the other, in scratch memory. NULL: no memory. */
+static uint8_t *wisp__packed_bits(wisp__message_codec *c) {
+    const wisp__packer *p = &c->packer;
+    size_t room = (size_t)((p->shape.at + p->data.at) / 8) + 2 * WISP__SLACK;
+    uint8_t *bytes = (uint8_t *)wisp__arena_take(c->base, &c->scratch, room);
+    wisp__writer to;
+    if (!bytes) return NULL;
+    memset(bytes, 0, room);
+    to = wisp__writer_on(bytes, (int)room - WISP__SLACK);
+    wisp__put_bits(&to, p->shape.bytes, p->shape.at);
+    wisp__put_bits(&to, p->data.bytes, p->data.at);
+    return bytes;
+}
+
 /* Makes the payload in the packer a compressed one, or one that says it is not. */
 static wisp_result wisp__encode_compressed(wisp__message_codec *c, wisp__remote *remote,
                                            unsigned methods) {
@@ -19146,19 +19160,13 @@ static wisp_result wisp__encode_compressed(wisp__message_codec *c, wisp__remote 
     int64_t bits = p->shape.at + p->data.at;
     int bytes = (int)((bits + 7) / 8), packed;
     wisp__block block;
-    size_t room = (size_t)bytes + 2 * WISP__SLACK;
-    uint8_t *raw = (uint8_t *)wisp__arena_take(c->base, &c->scratch, room);
-    uint8_t *to = (uint8_t *)wisp__arena_take(c->base, &c->scratch, room);
+    const uint8_t *raw = wisp__packed_bits(c);
+    uint8_t *to = (uint8_t *)wisp__arena_take(c->base, &c->scratch, (size_t)bytes + WISP__SLACK);
     int kind = c->registry->remotes[remote->newest]->encoding.kind;
     int each = kind == WISP__CODED ? 2 * WISP__PRICE_CODED : 2 * WISP__PRICE_UNPACKED;
     int value = kind == WISP__RECORD ? WISP__PRICE_SENT : WISP__PRICE_ANY;
     int64_t work = (int64_t)p->values * value + (int64_t)bytes * each;
-    wisp__writer all;
     if (!raw || !to) return WISP_E_MEMORY;
-    memset(raw, 0, room);
-    all = wisp__writer_on(raw, bytes + WISP__SLACK);
-    wisp__put_bits(&all, p->shape.bytes, p->shape.at);
-    wisp__put_bits(&all, p->data.bytes, p->data.at);
     block = wisp__block_of(raw, bytes, to, bytes - 5);
     packed = wisp__compress_pack(c->registry->compress, &remote->compress, methods, &block);
     if (!wisp__can_pay(c->base, work, packed)) packed = 0;     /* uncompressed, its bytes pay */
@@ -19537,17 +19545,8 @@ static int wisp__delta_older(wisp__baseline *baseline, const wisp__stored *store
 /* The content of the packer as bits to store. NULL: no memory. */
 static wisp__encoded *wisp__encoded_packed(wisp *w) {
     const wisp__packer *p = &w->content.packer;
-    int64_t bits = p->shape.at + p->data.at;
-    size_t room = (size_t)(bits / 8) + 2 * WISP__SLACK;
-    uint8_t *all = (uint8_t *)wisp__arena_take(&w->base, &w->content.scratch, room);
-    wisp__encoded *e;
-    wisp__writer to;
-    if (!all) return NULL;
-    memset(all, 0, room);
-    to = wisp__writer_on(all, (int)room - WISP__SLACK);
-    wisp__put_bits(&to, p->shape.bytes, p->shape.at);
-    wisp__put_bits(&to, p->data.bytes, p->data.at);
-    e = wisp__encoded_make(w, all, bits);
+    const uint8_t *bytes = wisp__packed_bits(&w->content);
+    wisp__encoded *e = bytes ? wisp__encoded_make(w, bytes, p->shape.at + p->data.at) : NULL;
     if (e) e->values = p->values;
     return e;
 }
@@ -22243,16 +22242,23 @@ static wisp__fit wisp__fill_cutting(wisp__packet_writer *f, int channel) {
     return WISP__FITS;
 }
 
+/* A message like another, with room for other bytes. NULL: no memory. */
+static wisp__message *wisp__message_like(wisp *w, const wisp__message *m, int bytes) {
+    size_t chunk = sizeof *m + (size_t)bytes + WISP__SLACK;
+    wisp__message *like = (wisp__message *)wisp__chunk_take(&w->chunks, chunk);
+    if (!like) return NULL;
+    *like = *m;
+    like->references = 1;
+    like->chunk_bytes = (int)chunk;
+    return like;
+}
+
 /* The frame of a message as bytes, to be cut into fragments. NULL: no memory. */
 static wisp__message *wisp__message_whole(wisp *w, const wisp__message *m, uint32_t floor) {
     int bytes = m->size + 32;
-    size_t chunk = sizeof *m + (size_t)bytes + WISP__SLACK;
-    wisp__message *whole = (wisp__message *)wisp__chunk_take(&w->chunks, chunk);
+    wisp__message *whole = wisp__message_like(w, m, bytes);
     wisp__writer to;
     if (!whole) return NULL;
-    *whole = *m;
-    whole->references = 1;
-    whole->chunk_bytes = (int)chunk;
     to = wisp__writer_on(whole->bytes, bytes);
     wisp__frame_put_message(&to, m, false, floor);
     wisp__put_align(&to);
@@ -22265,23 +22271,19 @@ static wisp__message *wisp__message_whole(wisp *w, const wisp__message *m, uint3
 static wisp__message *wisp__queue_announcement(wisp *w, wisp__session *s,
                                                const wisp__message *first) {
     wisp__remote *entry = w->registry.remotes[first->encoding];
-    size_t bytes = (size_t)wisp__announcement_bytes(entry);
-    size_t chunk = sizeof(wisp__message) + bytes + WISP__SLACK;
-    wisp__message *m = (wisp__message *)wisp__chunk_take(&w->chunks, chunk);
+    int bytes = wisp__announcement_bytes(entry);
+    wisp__message *m = wisp__message_like(w, first, bytes);
     wisp__entry *place = (wisp__entry *)wisp__chunk_take(&w->chunks, sizeof *place);
     wisp__peer_remote *peer_remote = &s->peer_remotes[first->remote];
     wisp__writer to;
     if (!m || !place) {
-        wisp__chunk_give(&w->chunks, m, chunk);
+        if (m) wisp__message_release(&w->chunks, m);
         wisp__chunk_give(&w->chunks, place, sizeof *place);
         return NULL;
     }
-    *m = *first;
-    m->references = 1;
-    m->chunk_bytes = (int)chunk;
     m->type = WISP__ANNOUNCEMENT;
     m->delivery = WISP_RELIABLE;
-    to = wisp__writer_on(m->bytes, (int)bytes);
+    to = wisp__writer_on(m->bytes, bytes);
     wisp__announcement_put(&to, entry);
     wisp__message_measure(m, 0, to.at);
     place->message = m;
