@@ -2561,7 +2561,7 @@ enum {
     WISP__EARN_VALUE  = 64           /* .. this for each value that a message may have */
 };
 
-/* Bytes of memory: for what a packet contains, and for each byte of a message of fragments, beside
+/* Bytes of memory: for all that a packet contains; for each byte of a message of fragments, beside
    the memory of its values. */
 enum { WISP__PACKET_MEMORY = 640 << 10, WISP__WHOLE_MEMORY = 16 };
 
@@ -2593,8 +2593,8 @@ enum {
 typedef struct wisp__credit {
     int64_t work;              /* that is left */
     int64_t memory, room;      /* bytes: left, and what each message begins with */
-    int64_t lent, beyond;      /* work: that the message being read has earned itself, and that
-                                  such messages of this packet have used of theirs */
+    int64_t lent, beyond;      /* work lent to the message being read, and used of lent work by all
+                                  messages of this packet */
     bool    over;              /* something could not be paid */
 } wisp__credit;
 
@@ -3911,8 +3911,8 @@ enum { WISP__RECEIVED = 32 };
 struct wisp {
     wisp__base     base;
     wisp__chunks   chunks;
-    wisp__message_codec  content;
-    wisp__compress  compress;
+    wisp__message_codec content;
+    wisp__compress compress;
     wisp__registry registry;
     wisp__peers    peers;
     wisp__events   events;
@@ -3922,22 +3922,23 @@ struct wisp {
     wisp__pool     groups;
     wisp_result  (*accept)(wisp *w, const wisp_addr *from, const void *ticket, int ticket_size,
                            void *user);
-    double         now, last_now;     /* the caller's time */
+    double         now, last_now;     /* the caller's time, at this update and the one before */
     bool           updating, started, destroyed, link_broken;
-    wisp_result    why, join_failure; /* join_failure: of our own joins, the last */
+    wisp_result    why;               /* for wisp_why */
+    wisp_result    join_failure;      /* of our last join */
     wisp_result    no_baseline;       /* why the last baseline could not be opened */
-    uint64_t       joins_done;        /* of our own, with success */
-    uint64_t       order;             /* of messages fired */
-    uint64_t       mark;              /* of lists fired to */
+    uint64_t       joins_done;        /* our joins that succeeded */
+    uint64_t       order;             /* messages fired */
+    uint64_t       mark;              /* lists of peers fired to */
     int            announced;         /* names that all peers have been marked for */
     uint32_t       settings;          /* changes of settings, the same */
-    int            most_received;     /* datagrams that the link has handed over at once */
-    bool           judging;           /* `accept` runs, and this is about what it judges */
+    int            most_received;     /* datagrams that one call of link.recv has returned */
+    bool           judging;           /* `accept` runs, and judges `joining` */
     wisp_join_info joining;
-    bool           behind;            /* a session is (receive) */
-    int64_t        update_work;       /* for packets that came, in this update */
-    wisp__reader   record;            /* where the record begins that is read; size 0: none */
-    wisp_packet    received[WISP__RECEIVED];     /* places for datagrams, in `incoming` */
+    bool           behind;            /* a session has unread messages (receive) */
+    int64_t        update_work;       /* of this update, for received packets */
+    wisp__reader   record;            /* at the begin of the frame being read; size 0: none */
+    wisp_packet    received[WISP__RECEIVED];     /* datagrams; their bytes are in `incoming` */
     uint8_t       *incoming;
 };
 
