@@ -25166,12 +25166,6 @@ static bool wisp__is_refused(wisp *w, wisp__peer *peer, uint64_t number) {
     return true;
 }
 
-static void wisp__on_broken(wisp__reading *r) {
-    r->w->base.stats.packets_malformed++;
-    wisp__log(&r->w->base, WISP_LOG_WARNING, r->code, "session ended: %s", r->broken);
-    wisp__end(r->w, r->session, r->code, r->broken, true);
-}
-
 static wisp__reading wisp__reading_on(wisp *w, wisp__session *s, wisp__reader from) {
     wisp__reading r;
     memset(&r, 0, sizeof r);
