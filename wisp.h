@@ -9553,11 +9553,8 @@ static int wisp__write_rows(wisp__record_writer *to, const wisp__op *op, const u
                             int rows, int each) {
     wisp__record_writer row = *to, before;
     const wisp__op *end = to->ops + op->run;
-    for (int i = 0; i < rows; i++, image += each) {
-        if (row.end - row.at < op->run_bytes) {
-            *to = row;
-            return i;
-        }
+    int done = 0;
+    for (; done < rows && row.end - row.at >= op->run_bytes; done++, image += each) {
         before = row;
         for (const wisp__op *at = op; at < end; at++) {
             const uint8_t *from = image + at->offset;
@@ -9583,12 +9580,12 @@ static int wisp__write_rows(wisp__record_writer *to, const wisp__op *op, const u
             }
         }
         if (row.wrong) {
-            *to = before;
-            return i;
+            row = before;
+            break;
         }
     }
     *to = row;
-    return rows;
+    return done;
 }
 
 /* --- writing tiles: by column, so that an operation is looked up once for many rows --- */
@@ -15346,8 +15343,8 @@ static bool wisp__slot_same(wisp__delta *d, int at, int64_t base_at, int64_t now
            memcmp(copies[0].bytes, copies[1].bytes, (size_t)copies[0].at / 8) == 0;
 }
 
-/* The table of a body: `now` holds its new symbols, or receives them. Without `older` it does not go
-   through the range coder. */
+/* The table of a body: `now` holds its new symbols, or receives them. Without `older` it does not
+   go through the range coder. */
 static void wisp__delta_table(wisp__delta *d, const wisp__body *body, const wisp__grid *base,
                               uint32_t *now, const int64_t *older) {
     bool coded = false;

@@ -45,7 +45,7 @@ static void check_plain(const tables *t) {
 
 /* --- written and read --- */
 
-TEST(every_width_and_kind_with_every_difference_near_and_far) {
+TEST(every_width_and_kind_with_every_delta_near_and_far) {
     static tables t;
     uint64_t seed = 1;
     memset(&t, 0, sizeof t);
@@ -262,7 +262,7 @@ TEST(any_bytes_are_read_or_refused_alike_with_and_without_the_base) {
     }
 }
 
-TEST(a_difference_cut_short_is_refused) {
+TEST(a_delta_cut_short_is_refused) {
     static tables t;
     uint64_t seed = 8;
     for (int round = 0; round < 100; round++) {
@@ -278,7 +278,7 @@ TEST(a_difference_cut_short_is_refused) {
     }
 }
 
-TEST(a_difference_with_a_bit_turned_does_no_harm) {
+TEST(a_delta_with_a_bit_turned_does_no_harm) {
     static tables t;
     uint64_t seed = 9;
     for (int round = 0; round < 60; round++) {
@@ -296,7 +296,7 @@ TEST(a_difference_with_a_bit_turned_does_no_harm) {
 }
 
 static const test_case tests[] = {
-    CASE(every_width_and_kind_with_every_difference_near_and_far),
+    CASE(every_width_and_kind_with_every_delta_near_and_far),
     CASE(small_widths_go_from_every_symbol_to_every_symbol),
     CASE(random_tables_are_read_as_written),
     CASE(the_bound_holds_for_noise),
@@ -309,8 +309,8 @@ static const test_case tests[] = {
     CASE(new_rows_like_the_ones_above_are_cheap),
     CASE(the_plain_form_stands_as_drawn),
     CASE(any_bytes_are_read_or_refused_alike_with_and_without_the_base),
-    CASE(a_difference_cut_short_is_refused),
-    CASE(a_difference_with_a_bit_turned_does_no_harm),
+    CASE(a_delta_cut_short_is_refused),
+    CASE(a_delta_with_a_bit_turned_does_no_harm),
 };
 
 int main(int argc, char **argv) {

@@ -6,12 +6,12 @@
 #include "support/test_runner.h"
 #include "support/values_and_memory.h"
 #include "support/random_schemas.h"
-#include "support/record_differences.h"
+#include "support/record_deltas.h"
 
 static rig the_rig;
 static schemas record_delta_made;
 static record records[6];
-static difference record_delta_told;
+static sent_delta record_delta_sent;
 
 /* The packed form of a value of the schema, or of a struct of it. */
 static bool record_of(rig *r, const wisp_value *value, record *out) {
@@ -31,8 +31,8 @@ static bool record_of(rig *r, const wisp_value *value, record *out) {
 /* Of the records before: the base of the base, and its own. */
 typedef struct older { const record *one, *two; } older;
 
-static void differ_on(wisp__delta *d, wisp__unpacker *u, const record *base, older before,
-                      uint8_t *models) {
+static void delta_on(wisp__delta *d, wisp__unpacker *u, const record *base, older before,
+                     uint8_t *models) {
     memset(d, 0, sizeof *d);
     d->u = u;
     d->base = wisp__side_on(base->bytes, base->bits);
@@ -41,26 +41,26 @@ static void differ_on(wisp__delta *d, wisp__unpacker *u, const record *base, old
     d->models = models;
 }
 
-static bool tell(rig *r, const record *base, older before, const record *now, uint8_t *models,
-                 difference *out) {
+static bool make_delta(rig *r, const record *base, older before, const record *now, uint8_t *models,
+                       sent_delta *out) {
     wisp__reader none;
     wisp__unpacker u = rig_unpacker(r, &none);
-    wisp__writer to = wisp__writer_on(out->bytes, DIFFERENCE_BYTES);
+    wisp__writer to = wisp__writer_on(out->bytes, DELTA_BYTES);
     wisp__delta d;
     wisp__arena_reset(&r->arena);
     memset(out->bytes, 0xa5, sizeof out->bytes);
-    differ_on(&d, &u, base, before, models);
+    delta_on(&d, &u, base, before, models);
     d.now = wisp__side_on(now->bytes, now->bits);
     d.to = &to;
     if (!wisp__record_delta_code(&d, r->program)) return false;
     out->bits = to.at;
     out->start = 0;
-    wisp__put(&to, UINT64_MAX >> 7, 57);     /* what follows a difference is no part of it */
+    wisp__put(&to, UINT64_MAX >> 7, 57);     /* what follows a delta is no part of it */
     return true;
 }
 
-/* The record that the difference makes; `used`: bits of it. */
-static bool apply(rig *r, const record *base, older before, const difference *from,
+/* The record that the delta makes; `used`: bits of it. */
+static bool apply(rig *r, const record *base, older before, const sent_delta *from,
                   uint8_t *models, record *out, int64_t *used) {
     wisp__reader none;
     wisp__unpacker u = rig_unpacker(r, &none);
@@ -69,7 +69,7 @@ static bool apply(rig *r, const record *base, older before, const difference *fr
     bool good;
     wisp__arena_reset(&r->arena);
     memset(out->bytes, 0, sizeof out->bytes);
-    differ_on(&d, &u, base, before, models);
+    delta_on(&d, &u, base, before, models);
     d.delta.from = wisp__reader_on(from->bytes, (int)((from->start + from->bits + 7) / 8));
     d.delta.from.end = from->start + from->bits;
     d.delta.from.at = d.delta.start = from->start;
@@ -89,14 +89,14 @@ static const older nothing_older = { NULL, NULL };
 static int64_t there_and_back(rig *r, const record *base, const record *now, int start) {
     static record got;
     int64_t used = 0;
-    if (!CHECK(tell(r, base, nothing_older, now, NULL, &record_delta_told))) return -1;
-    move_to(&record_delta_told, start);
-    if (!CHECK(apply(r, base, nothing_older, &record_delta_told, NULL, &got, &used))) return -1;
-    if (!CHECK(record_same(&got, now)) || !CHECK_EQ_INT(used, record_delta_told.bits)) return -1;
-    return record_delta_told.bits;
+    if (!CHECK(make_delta(r, base, nothing_older, now, NULL, &record_delta_sent))) return -1;
+    move_to(&record_delta_sent, start);
+    if (!CHECK(apply(r, base, nothing_older, &record_delta_sent, NULL, &got, &used))) return -1;
+    if (!CHECK(record_same(&got, now)) || !CHECK_EQ_INT(used, record_delta_sent.bits)) return -1;
+    return record_delta_sent.bits;
 }
 
-TEST(the_difference_of_any_two_values_of_a_schema_gives_the_bits_of_the_second) {
+TEST(the_delta_of_any_two_values_of_a_schema_gives_the_bits_of_the_second) {
     rig *r = &the_rig;
     for (uint64_t seed = 1; seed <= 400; seed++) {
         const wisp_schema *schema;
@@ -140,24 +140,24 @@ static size_t models_begin(rig *r, models *m) {
     return bytes;
 }
 
-/* The i-th record told from the one before, with those before that, by both ends' models. */
+/* The i-th record sent from the one before, with those before that, by both ends' models. */
 static bool chain_step(rig *r, int i, size_t bytes) {
     static record got;
     older before = { i > 1 ? &records[i - 2] : NULL, i > 2 ? &records[i - 3] : NULL };
     int64_t used = 0;
     bool beyond = false;
-    if (!CHECK(tell(r, &records[i - 1], before, &records[i], sender.bytes,
-                    &record_delta_told))) return false;
-    move_to(&record_delta_told, i);
-    if (!CHECK(apply(r, &records[i - 1], before, &record_delta_told, receiver.bytes, &got, &used)))
+    if (!CHECK(make_delta(r, &records[i - 1], before, &records[i], sender.bytes,
+                    &record_delta_sent))) return false;
+    move_to(&record_delta_sent, i);
+    if (!CHECK(apply(r, &records[i - 1], before, &record_delta_sent, receiver.bytes, &got, &used)))
         return false;
     for (size_t k = bytes; k < bytes + 4096 && k < MODELS_BYTES; k++)
         beyond |= sender.bytes[k] != 0xa5 || receiver.bytes[k] != 0xa5;
-    return CHECK(record_same(&got, &records[i])) && CHECK_EQ_INT(used, record_delta_told.bits) &&
+    return CHECK(record_same(&got, &records[i])) && CHECK_EQ_INT(used, record_delta_sent.bits) &&
            CHECK_EQ_MEM(sender.bytes, receiver.bytes, bytes) && CHECK(!beyond);
 }
 
-TEST(a_difference_with_the_range_coder_gives_the_same_bits_along_a_chain_of_values) {
+TEST(a_delta_with_the_range_coder_gives_the_same_bits_along_a_chain_of_values) {
     rig *r = &the_rig;
     int with_models = 0;
     for (uint64_t seed = 1; seed <= 300; seed++) {
@@ -253,13 +253,13 @@ TEST(what_is_nothing_but_numbers_can_be_passed_without_its_base) {
             wisp__unpacker u = rig_unpacker(r, &none);
             if (!record_of(r, &value, &records[i]) || i == 0) continue;
             fixed++;
-            if (!CHECK(tell(r, &records[i - 1], nothing_older, &records[i], NULL,
-                            &record_delta_told))) break;
-            move_to(&record_delta_told, i + 2);
-            from = wisp__reader_on(record_delta_told.bytes, DIFFERENCE_BYTES);
-            from.at = record_delta_told.start;
+            if (!CHECK(make_delta(r, &records[i - 1], nothing_older, &records[i], NULL,
+                            &record_delta_sent))) break;
+            move_to(&record_delta_sent, i + 2);
+            from = wisp__reader_on(record_delta_sent.bytes, DELTA_BYTES);
+            from.at = record_delta_sent.start;
             CHECK(wisp__record_delta_pass(&u, r->program, &from));
-            CHECK_EQ_INT(from.at - record_delta_told.start, record_delta_told.bits);
+            CHECK_EQ_INT(from.at - record_delta_sent.start, record_delta_sent.bits);
         }
         rig_close(r);
     }
@@ -416,10 +416,10 @@ TEST(what_is_new_again_after_it_was_missing_comes_whole) {
     rig_close(r);
 }
 
-/* --- bits that are no difference --- */
+/* --- bits that are no delta --- */
 
 /* What comes out of wrong bits fits the record's room, and the memory it took is in proportion. */
-static void endure(rig *r, const record *base, const difference *from) {
+static void endure(rig *r, const record *base, const sent_delta *from) {
     static record got;
     int64_t used = 0;
     bool good = apply(r, base, nothing_older, from, NULL, &got, &used);
@@ -429,7 +429,7 @@ static void endure(rig *r, const record *base, const difference *from) {
     CHECK(got.bits >= 0 && got.bits <= RECORD_BYTES * 8);
 }
 
-TEST(a_difference_cut_short_or_changed_is_endured) {
+TEST(a_delta_cut_short_or_changed_is_endured) {
     rig *r = &the_rig;
     uint64_t seed = 99;
     for (uint64_t n = 1; n <= 60; n++) {
@@ -441,18 +441,18 @@ TEST(a_difference_cut_short_or_changed_is_endured) {
             wisp_value value = schemas_value(&record_delta_made, schema);
             if (!record_of(r, &value, &records[i])) return;
         }
-        if (!CHECK(tell(r, &records[0], nothing_older, &records[1], NULL,
-                        &record_delta_told))) return;
-        for (int64_t bits = record_delta_told.bits, cut = 0; cut < bits; cut += 1 + bits / 200) {
-            difference *d = &record_delta_told;
+        if (!CHECK(make_delta(r, &records[0], nothing_older, &records[1], NULL,
+                        &record_delta_sent))) return;
+        for (int64_t bits = record_delta_sent.bits, cut = 0; cut < bits; cut += 1 + bits / 200) {
+            sent_delta *d = &record_delta_sent;
             d->bits = cut;
             endure(r, &records[0], d);
             d->bits = bits;
         }
         for (int i = 0; i < 150; i++) {
-            static difference spoilt;
-            int bits = record_delta_told.bits ? (int)record_delta_told.bits : 1;
-            spoilt = record_delta_told;
+            static sent_delta spoilt;
+            int bits = record_delta_sent.bits ? (int)record_delta_sent.bits : 1;
+            spoilt = record_delta_sent;
             for (int k = test_random_below(&seed, 4); k >= 0; k--) {
                 int at = test_random_below(&seed, bits);
                 spoilt.bytes[at / 8] ^= (uint8_t)(1 << (at & 7));
@@ -478,12 +478,12 @@ TEST(random_bits_are_endured_plain_and_by_range_coder) {
         value = schemas_value(&record_delta_made, schema);
         if (!record_of(r, &value, &records[0])) return;
         for (int i = 0; i < 30; i++) {
-            record_delta_told.bits = test_random_below(&seed, 2000);
-            record_delta_told.start = test_random_below(&seed, 8);
-            low_random_bytes(&seed, record_delta_told.bytes, 300);
-            endure(r, &records[0], &record_delta_told);
+            record_delta_sent.bits = test_random_below(&seed, 2000);
+            record_delta_sent.start = test_random_below(&seed, 8);
+            low_random_bytes(&seed, record_delta_sent.bytes, 300);
+            endure(r, &records[0], &record_delta_sent);
             if (models_begin(r, &receiver))
-                apply(r, &records[0], nothing_older, &record_delta_told, receiver.bytes, &got,
+                apply(r, &records[0], nothing_older, &record_delta_sent, receiver.bytes, &got,
                       &used);
         }
         CHECK(r->memory.largest < 64 << 20);
@@ -491,7 +491,7 @@ TEST(random_bits_are_endured_plain_and_by_range_coder) {
     }
 }
 
-/* A few bits must not ask for more than the bounds of one difference. */
+/* A few bits must not ask for more than the bounds of one delta. */
 TEST(lists_in_lists_that_a_few_bits_announce_do_not_take_memory_without_bound) {
     static const wisp_type flag = WISP_T_BOOL;
     static const wisp_type row = WISP_T_ARRAY(&flag, 60000);
@@ -505,12 +505,12 @@ TEST(lists_in_lists_that_a_few_bits_announce_do_not_take_memory_without_bound) {
     rig_open(r, &schema);
     if (!record_of(r, &value, &records[0])) return;
     for (int i = 0; i < 40; i++) {
-        record_delta_told.bits = 400;
-        record_delta_told.start = 0;
-        low_random_bytes(&seed, record_delta_told.bytes, 64);
-        if (i & 1) memset(record_delta_told.bytes + 3, 0xff, 40);
-        record_delta_told.bytes[0] &= 0xfe;
-        endure(r, &records[0], &record_delta_told);
+        record_delta_sent.bits = 400;
+        record_delta_sent.start = 0;
+        low_random_bytes(&seed, record_delta_sent.bytes, 64);
+        if (i & 1) memset(record_delta_sent.bytes + 3, 0xff, 40);
+        record_delta_sent.bytes[0] &= 0xfe;
+        endure(r, &records[0], &record_delta_sent);
     }
     CHECK(r->memory.largest < 100 << 20);
     rig_close(r);
@@ -544,23 +544,23 @@ TEST(golden_differences_of_records) {
     rig_open(r, &record_delta_bag_schema);
     if (!record_of_bag(r, &a, &records[0])) return;
     there_and_back(r, &records[0], &records[0], 0);
-    check_bits(&record_delta_told, "04");
+    check_bits(&record_delta_sent, "04");
     b.items[1].count += 2;
     if (!record_of_bag(r, &b, &records[1])) return;
     there_and_back(r, &records[0], &records[1], 0);
-    check_bits(&record_delta_told, "4c1a00");
+    check_bits(&record_delta_sent, "4c1a00");
     b = bag_of(4);
     strcpy(b.name, "eve");
     b.owner = -1;
     if (!record_of_bag(r, &b, &records[1])) return;
     there_and_back(r, &records[0], &records[1], 0);
-    check_bits(&record_delta_told, "730e65766508abebf304");
+    check_bits(&record_delta_sent, "730e65766508abebf304");
     rig_close(r);
 }
 
 static const test_case tests[] = {
-    CASE(the_difference_of_any_two_values_of_a_schema_gives_the_bits_of_the_second),
-    CASE(a_difference_with_the_range_coder_gives_the_same_bits_along_a_chain_of_values),
+    CASE(the_delta_of_any_two_values_of_a_schema_gives_the_bits_of_the_second),
+    CASE(a_delta_with_the_range_coder_gives_the_same_bits_along_a_chain_of_values),
     CASE(an_empty_array_leaves_the_models_of_the_next_alone),
     CASE(an_array_that_may_be_missing_has_models_of_its_own_or_none),
     CASE(what_is_nothing_but_numbers_can_be_passed_without_its_base),
@@ -568,7 +568,7 @@ static const test_case tests[] = {
     CASE(arrays_grow_shrink_and_empty),
     CASE(one_of_three_numbers_that_changes_costs_three_bytes_or_four_without_ranges),
     CASE(what_is_new_again_after_it_was_missing_comes_whole),
-    CASE(a_difference_cut_short_or_changed_is_endured),
+    CASE(a_delta_cut_short_or_changed_is_endured),
     CASE(random_bits_are_endured_plain_and_by_range_coder),
     CASE(lists_in_lists_that_a_few_bits_announce_do_not_take_memory_without_bound),
     CASE(many_unions_in_one_record_take_memory_in_proportion),

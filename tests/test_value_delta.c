@@ -6,11 +6,11 @@
 #include "support/test_runner.h"
 #include "support/values_and_memory.h"
 #include "support/random_schemas.h"
-#include "support/record_differences.h"
+#include "support/record_deltas.h"
 
 static rig the_value_delta_rig;
 static schemas value_delta_made;
-static difference value_delta_told;
+static sent_delta value_delta_sent;
 
 typedef struct value_delta_tree {
     record packed;
@@ -48,10 +48,10 @@ static bool tree_open(wisp__unpacker *u, value_delta_tree *t) {
     return CHECK_EQ_INT(why, WISP_OK);
 }
 
-static bool tree_tell(rig *r, value_delta_tree *a, value_delta_tree *b, difference *out) {
+static bool tree_make_delta(rig *r, value_delta_tree *a, value_delta_tree *b, sent_delta *out) {
     wisp__reader none;
     wisp__unpacker u = rig_unpacker(r, &none);
-    wisp__writer to = wisp__writer_on(out->bytes, DIFFERENCE_BYTES);
+    wisp__writer to = wisp__writer_on(out->bytes, DELTA_BYTES);
     wisp__delta d;
     wisp__arena_reset(&r->arena);
     memset(&d, 0, sizeof d);
@@ -66,7 +66,7 @@ static bool tree_tell(rig *r, value_delta_tree *a, value_delta_tree *b, differen
     return true;
 }
 
-static bool tree_apply(rig *r, value_delta_tree *base, const difference *from, record *out,
+static bool tree_apply(rig *r, value_delta_tree *base, const sent_delta *from, record *out,
                        int64_t *used) {
     wisp__reader none;
     wisp__unpacker u = rig_unpacker(r, &none);
@@ -92,12 +92,12 @@ static bool tree_apply(rig *r, value_delta_tree *base, const difference *from, r
 static int64_t tree_there_and_back(rig *r, value_delta_tree *a, value_delta_tree *b, int start) {
     static record got;
     int64_t used = 0;
-    if (!CHECK(tree_tell(r, a, b, &value_delta_told))) return -1;
-    move_to(&value_delta_told, start);
-    if (!CHECK(tree_apply(r, a, &value_delta_told, &got, &used))) return -1;
+    if (!CHECK(tree_make_delta(r, a, b, &value_delta_sent))) return -1;
+    move_to(&value_delta_sent, start);
+    if (!CHECK(tree_apply(r, a, &value_delta_sent, &got, &used))) return -1;
     if (!CHECK(record_same(&got, &b->packed)) || !CHECK_EQ_INT(used,
-                                                               value_delta_told.bits)) return -1;
-    return value_delta_told.bits;
+                                                               value_delta_sent.bits)) return -1;
+    return value_delta_sent.bits;
 }
 
 /* A value much like another: a few of its parts are changed, added, removed or retyped. */
@@ -137,7 +137,7 @@ static wisp_value alter(schemas *s, const wisp_value *from, int depth) {
     return *from;
 }
 
-TEST(the_difference_of_any_two_trees_gives_the_bits_of_the_second) {
+TEST(the_delta_of_any_two_trees_gives_the_bits_of_the_second) {
     rig *r = &the_value_delta_rig;
     rig_open(r, NULL);
     for (uint64_t seed = 1; seed <= 1500; seed++) {
@@ -239,11 +239,11 @@ TEST(wrong_bits_for_a_tree_are_endured) {
         first = schemas_any(&value_delta_made, 3);
         second = alter(&value_delta_made, &first, 3);
         if (!CHECK(tree_of(r, &first, 1, &trees[0]) && tree_of(r, &second, 1, &trees[1]))) continue;
-        if (!CHECK(tree_tell(r, &trees[0], &trees[1], &value_delta_told))) continue;
-        bits = value_delta_told.bits;
+        if (!CHECK(tree_make_delta(r, &trees[0], &trees[1], &value_delta_sent))) continue;
+        bits = value_delta_sent.bits;
         for (int i = 0; i < 12 && bits; i++) {
-            static difference spoilt;
-            spoilt = value_delta_told;
+            static sent_delta spoilt;
+            spoilt = value_delta_sent;
             if (i & 1) spoilt.bits = test_random_below(&random, (int)bits);
             else
                 for (int k = 0; k < 3; k++) {
@@ -266,19 +266,19 @@ TEST(golden_differences_of_values) {
     wisp_pair b[] = { { "hp", wisp_int(95) }, { "mp", wisp_int(80) }, { "n", wisp_string("x") } };
     wisp_pair c[] = { { "hp", wisp_int(95) }, { "xp", wisp_bool(true) } };
     cost(wisp_map(a, 3), wisp_map(a, 3));
-    check_bits(&value_delta_told, "01");
+    check_bits(&value_delta_sent, "01");
     cost(wisp_map(a, 3), wisp_map(b, 3));
-    check_bits(&value_delta_told, "3b24");
+    check_bits(&value_delta_sent, "3b24");
     cost(wisp_map(b, 3), wisp_map(c, 2));
-    check_bits(&value_delta_told, "cf2180071711");
+    check_bits(&value_delta_sent, "cf2180071711");
     cost(wisp_array(ints, 2), wisp_array(ints, 3));
-    check_bits(&value_delta_told, "6f088101");
+    check_bits(&value_delta_sent, "6f088101");
     cost(wisp_int(7), wisp_string("seven"));
-    check_bits(&value_delta_told, "135630576657e606");
+    check_bits(&value_delta_sent, "135630576657e606");
 }
 
 static const test_case tests[] = {
-    CASE(the_difference_of_any_two_trees_gives_the_bits_of_the_second),
+    CASE(the_delta_of_any_two_trees_gives_the_bits_of_the_second),
     CASE(equal_numbers_of_other_kinds_are_told_apart),
     CASE(a_removed_a_new_and_a_retyped_key_travel),
     CASE(equal_trees_cost_a_few_bits_and_one_number_not_many_more),

@@ -1,6 +1,6 @@
 /* fuzz_range_coder.c - deltas of tables that nobody wrote, and ones that the input makes up
 
-   The input chooses a table, its columns and what it holds. The rest of it is read as a difference
+   The input chooses a table, its columns and what it holds. The rest of it is read as a delta
    in both forms; then what it led to is written and read back. */
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC

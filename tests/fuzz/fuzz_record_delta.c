@@ -1,9 +1,9 @@
-/* fuzz_record_delta.c - any bits as the difference of a record or of values, applied in each form
+/* fuzz_record_delta.c - any bits as the delta of a record or of values, applied in each form
 
-   The script chooses a schema and random values of it. What is told from one to another gives the
-   bits of the other. Then the rest of the script is laid over that difference, or is one: what it
-   makes of the base is told from the base like any other record, if it can be read. What is
-   nothing but numbers has the length that one sees who does not hold the base.
+   The script chooses a schema and random values of it. The delta from one to another gives the bits
+   of the other. Then the rest of the script changes that delta, or is one. The record that it makes
+   of the base is sent from the base like any other record, if it can be read. The delta of a record
+   of nothing but numbers has the same length without the base.
 */
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
@@ -96,7 +96,7 @@ static wisp__unpacker *bench_unpacker(bench *b) {
 
 static wisp__side side_of(const record *r) { return wisp__side_on(r->bytes, r->bits); }
 
-static wisp__side difference_of(const uint8_t *data, int size, int start) {
+static wisp__side delta_side(const uint8_t *data, int size, int start) {
     wisp__side side = wisp__side_on(data, (int64_t)size * 8);
     side.from.at = side.start = start <= size * 8 ? start : 0;
     return side;
@@ -135,8 +135,8 @@ static bool apply(bench *b, wisp__side delta, const record *base, const record *
     return good && out->bits <= RECORD_BYTES * 8;
 }
 
-/* Tells `now` from `base` in `bytes`, and checks what that makes; bits, or -1: it goes whole. */
-static int64_t tell(bench *b, const record *base, const record *now, uint8_t *bytes) {
+/* Writes the delta from `base` to `now`, and applies it; its bits, or -1: there is none. */
+static int64_t make_delta(bench *b, const record *base, const record *now, uint8_t *bytes) {
     static record got;
     static const record *const none[2] = { NULL, NULL };
     wisp__writer to = wisp__writer_on(bytes, 2 * RECORD_BYTES);
@@ -193,7 +193,7 @@ static bool make_record(bench *b, const wisp_schema *schema, record *out) {
     return out->bits >= 0;
 }
 
-/* The script over the bits of a true difference: each two bytes of it change one of its bytes. */
+/* The script over the bits of a true delta: each two bytes of it change one of its bytes. */
 static int spoil(script *s, uint8_t *bytes, int64_t bits) {
     int size = (int)((bits + 7) / 8);
     while (size && !script_ended(s)) {
@@ -203,13 +203,13 @@ static int spoil(script *s, uint8_t *bytes, int64_t bits) {
     return size;
 }
 
-static void try_difference(bench *b, wisp__side delta, const record *const older[2],
-                           bool adaptive) {
+static void try_delta(bench *b, wisp__side delta, const record *const older[2],
+                      bool adaptive) {
     static uint8_t bytes[2 * RECORD_BYTES + WISP__SLACK];
     int64_t used;
     if (!apply(b, delta, &b->records[2], older, adaptive, &b->records[3], &used)) return;
     if (!adaptive) check_passing(b, delta, used);
-    if (record_reads(b, &b->records[3])) tell(b, &b->records[2], &b->records[3], bytes);
+    if (record_reads(b, &b->records[3])) make_delta(b, &b->records[2], &b->records[3], bytes);
 }
 
 static void fuzz_records(script *s, int which, bool adaptive) {
@@ -227,19 +227,19 @@ static void fuzz_records(script *s, int which, bool adaptive) {
     older[1] = older[0] && take_below(s, 2) ? &b->records[0] : NULL;
     for (int i = 0; i < 4 && fits; i++) fits = make_record(b, schema, &b->records[i]);
     if (fits) {
-        bits = tell(b, &b->records[2], &b->records[3], bytes);
+        bits = make_delta(b, &b->records[2], &b->records[3], bytes);
         if (!spoils)
-            try_difference(b, difference_of(s->data + s->at, (int)(s->size - s->at), start),
+            try_delta(b, delta_side(s->data + s->at, (int)(s->size - s->at), start),
                            older, adaptive);
         else if (bits >= 0)
-            try_difference(b, difference_of(bytes, spoil(s, bytes, bits), 0), older, adaptive);
+            try_delta(b, delta_side(bytes, spoil(s, bytes, bits), 0), older, adaptive);
     }
     MUST(b->used.peak < (size_t)256 << 20);
     wisp__arena_free(&b->base, &b->arena);
     MUST(b->used.held == 0);
 }
 
-/* Values that the script makes, sorted as on the wire, and the rest as a difference to them. */
+/* Values that the script makes, sorted as on the wire, and the rest as a delta to them. */
 static void fuzz_values(script *s) {
     static shelf parts;
     bench *b = &the_bench;
@@ -258,7 +258,7 @@ static void fuzz_values(script *s) {
     if (wisp__copy(&supply, &all, &sorted, WISP__COPY_SORTED) == WISP_OK) {
         memset(&d, 0, sizeof d);
         d.u = u;
-        d.delta = difference_of(s->data + s->at, (int)(s->size - s->at), 0);
+        d.delta = delta_side(s->data + s->at, (int)(s->size - s->at), 0);
         if (wisp__values_apply(&d, sorted.as.array, 1, &values, &count)) {
             int64_t bits = wisp__pack_bits(&b->base, values, count, b->records[0].bytes,
                                            RECORD_BYTES);

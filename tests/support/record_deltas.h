@@ -1,18 +1,18 @@
-/* record_differences.h - set-up shared by the tests of delta and change
+/* record_deltas.h - set-up shared by the tests of record_delta and value_delta
 
-   Memory that counts, with the program of one schema or none; records, and differences as they are
+   Memory that counts, with the program of one schema or none; records, and deltas as they are
    sent. Included after wisp.h (with its implementation), test_runner.h and values_and_memory.h. */
-#ifndef RECORD_DIFFERENCES_H
-#define RECORD_DIFFERENCES_H
+#ifndef RECORD_DELTAS_H
+#define RECORD_DELTAS_H
 
-enum { PROGRAM_BYTES = 1 << 20, RECORD_BYTES = 1 << 15, DIFFERENCE_BYTES = 1 << 16 };
+enum { PROGRAM_BYTES = 1 << 20, RECORD_BYTES = 1 << 15, DELTA_BYTES = 1 << 16 };
 
 typedef struct record { int64_t bits; uint8_t bytes[RECORD_BYTES + WISP__SLACK]; } record;
 
-typedef struct difference {
+typedef struct sent_delta {
     int64_t bits, start;                /* start: where it stands in its bytes */
-    uint8_t bytes[DIFFERENCE_BYTES + WISP__SLACK];
-} difference;
+    uint8_t bytes[DELTA_BYTES + WISP__SLACK];
+} sent_delta;
 
 /* Memory that counts, one schema, and what is needed to work on records of it. */
 typedef struct rig {
@@ -53,10 +53,10 @@ static inline bool record_same(const record *a, const record *b) {
     return !rest || !((a->bytes[whole] ^ b->bytes[whole]) & ((1 << rest) - 1));
 }
 
-/* Moves a difference to another bit: blobs in it are aligned to its own start. */
-static inline void move_to(difference *d, int start) {
-    static uint8_t copy[DIFFERENCE_BYTES + WISP__SLACK];
-    wisp__writer to = wisp__writer_on(d->bytes, DIFFERENCE_BYTES);
+/* Moves a delta to another bit: blobs in it are aligned to its own start. */
+static inline void move_to(sent_delta *d, int start) {
+    static uint8_t copy[DELTA_BYTES + WISP__SLACK];
+    wisp__writer to = wisp__writer_on(d->bytes, DELTA_BYTES);
     memcpy(copy, d->bytes, sizeof copy);
     wisp__put(&to, 0, start);
     wisp__put_bits(&to, copy, d->bits);
@@ -65,14 +65,14 @@ static inline void move_to(difference *d, int start) {
 }
 
 /* Are these the bytes of the difference? */
-static inline void check_bits(difference *told, const char *hex) {
+static inline void check_bits(sent_delta *sent, const char *hex) {
     char text[2 * 64 + 1];
-    int bytes = (int)((told->bits + 7) / 8);
+    int bytes = (int)((sent->bits + 7) / 8);
     if (!CHECK(bytes <= 64)) return;
-    if (told->bits & 7) told->bytes[bytes - 1] &= (uint8_t)((1 << (told->bits & 7)) - 1);
-    for (int i = 0; i < bytes; i++) snprintf(text + 2 * i, 3, "%02x", told->bytes[i]);
+    if (sent->bits & 7) sent->bytes[bytes - 1] &= (uint8_t)((1 << (sent->bits & 7)) - 1);
+    for (int i = 0; i < bytes; i++) snprintf(text + 2 * i, 3, "%02x", sent->bytes[i]);
     text[2 * bytes] = 0;
     CHECK_EQ_STR(text, hex);
 }
 
-#endif /* RECORD_DIFFERENCES_H */
+#endif /* RECORD_DELTAS_H */
