@@ -3695,7 +3695,6 @@ typedef struct wisp__events {
     int             reserved;      /* room kept for WISP_JOINED and WISP_LEFT of the sessions */
     int             running;       /* handlers, inside each other */
     bool            dead;          /* some connection is marked */
-    double          now;           /* the caller's time */
     wisp_sink       sink;
     wisp__connection *matches;     /* connections by pattern, in order */
     void           *landing;       /* the jmp_buf that wisp_raise jumps to */
@@ -18734,25 +18733,24 @@ static void wisp__registry_free(wisp__registry *registry) {
 }
 
 /* What is kept for a peer and a remote; NULL: no memory. It moves when a remote is registered. */
-static inline wisp__peer_remote *wisp__peer_remote_of(wisp__base *base, wisp__session *session,
-                                                      int index) {
-    if (index >= session->peer_remote_room &&
-        wisp__grow(base, WISP__ARRAY(session->peer_remotes, session->peer_remote_room), index + 1,
-                   base->limits.remotes + WISP__RESERVED))
+static inline wisp__peer_remote *wisp__peer_remote_of(wisp *w, wisp__session *s, int index) {
+    if (index >= s->peer_remote_room &&
+        wisp__grow(&w->base, WISP__ARRAY(s->peer_remotes, s->peer_remote_room), index + 1,
+                   w->base.limits.remotes + WISP__RESERVED))
         return NULL;
-    return &session->peer_remotes[index];
+    return &s->peer_remotes[index];
 }
 
 /* Queues a control frame. One without room is queued when a message asks for it again. */
-static void wisp__control_add(wisp__base *base, wisp__session *session, int kind, int number) {
+static void wisp__control_add(wisp *w, wisp__session *session, int kind, int number) {
     wisp__control *c = NULL;
     if (session->control_count) c = &session->controls[session->control_count - 1];
     if (c && c->kind == kind && c->number + c->count == number && c->count < 60000) {
         c->count++;
         return;
     }
-    if (wisp__grow(base, WISP__ARRAY(session->controls, session->control_room),
-                   session->control_count + 1, 2 * base->limits.remotes)) {
+    if (wisp__grow(&w->base, WISP__ARRAY(session->controls, session->control_room),
+                   session->control_count + 1, 2 * w->base.limits.remotes)) {
         session->controls_dropped = true;
         return;
     }
@@ -20034,7 +20032,7 @@ static wisp_result wisp__enqueue(wisp *w, wisp__session *s, wisp__message *m) {
     wisp__peer_remote *peer_remote;
     wisp__entry *entry;
     wisp_result result;
-    if (!wisp__peer_remote_of(&w->base, s, wisp__max_int(m->remote, m->encoding)))
+    if (!wisp__peer_remote_of(w, s, wisp__max_int(m->remote, m->encoding)))
         return WISP_E_MEMORY;
     result = wisp__queue_admit(w, s, m);
     if (result) return result;
@@ -20124,7 +20122,7 @@ static void wisp__report(wisp *w, const wisp__notice *error) {
     report.text = error->text;
     report.head = error->head;
     report.backtrace = backtrace;
-    report.time = w->events.now;
+    report.time = w->now;
     w->events.sink.report(w->events.sink.user, &report);
 }
 
@@ -20334,7 +20332,7 @@ static bool wisp__events_run(wisp *w, wisp__remote *remote, wisp_event *event) {
 }
 
 /* Dispatches all notices, and those that their handlers add, up to the limit. */
-static void wisp__events_notices(wisp *w, double now) {
+static void wisp__events_notices(wisp *w) {
     for (int i = 0; i < w->events.notice_count && i < 4 * w->base.limits.notices; i++) {
         wisp__notice notice = w->events.notices[i];
         wisp__remote *remote = w->registry.remotes[notice.name];
@@ -20347,7 +20345,7 @@ static void wisp__events_notices(wisp *w, double now) {
         event.name = remote->name;
         event.result = notice.result;
         event.text = notice.text;
-        event.time = now;
+        event.time = w->now;
         head = wisp_string(notice.head);
         if (notice.head[0]) {
             event.args = &head;
@@ -20456,8 +20454,10 @@ static void wisp__report_session(wisp *w, wisp__session *s, int name, wisp_resul
     wisp__notice_add(w, &notice, "%s", text);
 }
 
-static wisp_result wisp__pattern_refused(wisp *w, wisp_result result, const char *pattern,
-                                         int position) {
+/* Compiles a pattern; wisp_why_text says where it is wrong. */
+static wisp_result wisp__pattern_compile(wisp *w, wisp_pattern *out, const char *pattern) {
+    int position = 0;
+    wisp_result result = wisp_pattern_compile(out, pattern, &position);
     if (result == WISP_E_PATTERN)
         snprintf(w->registry.text, sizeof w->registry.text, "pattern '%.100s': wrong at byte %d",
                  pattern, position);
@@ -20502,10 +20502,8 @@ wisp_connection wisp_connect_match(wisp *w, const char *pattern, wisp_handler fn
     wisp_connection handle = { 0 };
     wisp__connection *many, **last;
     wisp_pattern compiled;
-    int position = 0;
     if (!w) return handle;
-    w->why = fn && pattern ? wisp_pattern_compile(&compiled, pattern, &position) : WISP_E_ARGUMENT;
-    if (w->why == WISP_E_PATTERN) wisp__pattern_refused(w, w->why, pattern, position);
+    w->why = fn && pattern ? wisp__pattern_compile(w, &compiled, pattern) : WISP_E_ARGUMENT;
     if (w->why) return handle;
     many = (wisp__connection *)wisp__pool_add(&w->base, &w->events.pool, &w->why);
     if (!many) return handle;
@@ -20779,9 +20777,7 @@ static wisp__hook *wisp__hook_named(const wisp *w, const char *name) {
     return NULL;
 }
 
-/* `position` and `which` say where a pattern is wrong. */
-static wisp_result wisp__hooks_add(wisp *w, const wisp_middleware *m, int *position,
-                                   const char **which) {
+static wisp_result wisp__hooks_add(wisp *w, const wisp_middleware *m) {
     size_t length = m->name ? strlen(m->name) : 0;
     wisp__hook *hook;
     wisp_result result = WISP_OK;
@@ -20795,12 +20791,9 @@ static wisp_result wisp__hooks_add(wisp *w, const wisp_middleware *m, int *posit
     hook->m.name = hook->name;
     hook->serial = ++w->hooks.serial;
     memcpy(hook->name, m->name, length);
-    *which = m->pattern;
-    if (m->pattern) result = wisp_pattern_compile(&hook->pattern, m->pattern, position);
-    if (result == WISP_OK && m->except) {
-        *which = m->except;
-        result = wisp_pattern_compile(&hook->except, m->except, position);
-    }
+    if (m->pattern) result = wisp__pattern_compile(w, &hook->pattern, m->pattern);
+    if (result == WISP_OK && m->except)
+        result = wisp__pattern_compile(w, &hook->except, m->except);
     if (result) {
         wisp__free(&w->base, hook, sizeof *hook);
         return result;
@@ -20977,12 +20970,7 @@ WISP__UNUSED static void wisp__hooks_check(const wisp *w) {
 }
 
 wisp_result wisp_use(wisp *w, const wisp_middleware *middleware) {
-    int position = 0;
-    const char *pattern = NULL;
-    wisp_result result;
-    if (!w || !middleware) return WISP_E_ARGUMENT;
-    result = wisp__hooks_add(w, middleware, &position, &pattern);
-    return wisp__pattern_refused(w, result, pattern ? pattern : "", position);
+    return w && middleware ? wisp__hooks_add(w, middleware) : WISP_E_ARGUMENT;
 }
 
 wisp_result wisp_unuse(wisp *w, const char *name) {
@@ -21591,7 +21579,7 @@ static void wisp__announce_again(wisp__session *s, int index) {
 /* The peer has the name: those of its encodings that it refused are announced again. */
 static void wisp__announce_refused(wisp *w, wisp__session *s, const wisp__remote *remote) {
     for (const wisp__remote *entry = remote; entry; entry = entry->next_encoding) {
-        wisp__peer_remote *peer_remote = wisp__peer_remote_of(&w->base, s, entry->index);
+        wisp__peer_remote *peer_remote = wisp__peer_remote_of(w, s, entry->index);
         if (!peer_remote) return;
         peer_remote->named = true;
         peer_remote->there = entry == remote;
@@ -21745,7 +21733,7 @@ static void wisp__bind_number(wisp__reading *r, wisp__remote *remote, int number
     remote->announced++;
     s->theirs[number].remote = (uint16_t)(remote->index + 1);
     s->theirs[number].encoding = encoding;
-    wisp__control_add(&r->w->base, s, WISP__FRAME_BOUND, number);
+    wisp__control_add(r->w, s, WISP__FRAME_BOUND, number);
     wisp__announce_refused(r->w, s, remote);
 }
 
@@ -21763,13 +21751,13 @@ static bool wisp__on_announcement(wisp__reading *r) {
         wisp__break(r, wrong);
         return true;
     }
-    if (remote && !wisp__peer_remote_of(&w->base, s, remote->index)) why = WISP_E_MEMORY;
+    if (remote && !wisp__peer_remote_of(w, s, remote->index)) why = WISP_E_MEMORY;
     if (remote && remote->index >= WISP__RESERVED)
         room = wisp__grow(&w->base, WISP__ARRAY(s->theirs, s->their_room), a.number + 1,
                           w->base.limits.remotes);
     if (room == WISP_OK && s->theirs[a.number].remote) {
         if (s->theirs[a.number].remote == remote->index + 1)
-            wisp__control_add(&w->base, s, WISP__FRAME_BOUND, a.number);
+            wisp__control_add(w, s, WISP__FRAME_BOUND, a.number);
         else wisp__break(r, "a number that was announced for another name");
         return true;
     }
@@ -21785,7 +21773,7 @@ static bool wisp__on_announcement(wisp__reading *r) {
     }
     if (why) wisp__refuse_encoding(w, s, remote, a.number, why);
     w->base.stats.names_unknown++;
-    wisp__control_add(&w->base, s, WISP__FRAME_UNKNOWN, a.number);
+    wisp__control_add(w, s, WISP__FRAME_UNKNOWN, a.number);
     return !why || why == WISP_E_UNSUPPORTED;
 }
 
@@ -21839,7 +21827,7 @@ static wisp__remote *wisp__answered_remote(wisp__reading *r) {
 static void wisp__on_answer(wisp__reading *r, bool bound) {
     wisp__session *s = r->session;
     wisp__remote *entry = wisp__answered_remote(r);
-    wisp__peer_remote *peer_remote = entry ? wisp__peer_remote_of(&r->w->base, s, entry->index)
+    wisp__peer_remote *peer_remote = entry ? wisp__peer_remote_of(r->w, s, entry->index)
                                            : NULL;
     if (!peer_remote || peer_remote->known == WISP__UNANNOUNCED) return;
     if (bound) {
@@ -21858,7 +21846,7 @@ static void wisp__on_resync(wisp__reading *r) {
     wisp__remote *entry = wisp__answered_remote(r);
     wisp__peer_remote *peer_remote;
     if (!entry) return;
-    peer_remote = wisp__peer_remote_of(&r->w->base, r->session, entry->index);
+    peer_remote = wisp__peer_remote_of(r->w, r->session, entry->index);
     if (peer_remote && peer_remote->known != WISP__BOUND)
         wisp__announce_refused(r->w, r->session, entry->main);
     if (wisp__pay_reset(r))
@@ -21879,7 +21867,7 @@ static void wisp__report_reads(wisp *w, wisp__session *s) {
     unsigned news = wisp__compress_packets(&w->compress) & ~(unsigned)s->peer.read;
     if (!news) return;
     s->peer.read |= (uint8_t)news;
-    wisp__control_add(&w->base, s, WISP__FRAME_READS, s->peer.read);
+    wisp__control_add(w, s, WISP__FRAME_READS, s->peer.read);
     wisp__peers_mark(w, &s->peer);
 }
 
@@ -21889,7 +21877,7 @@ static void wisp__ask_refused(wisp *w, wisp__session *s) {
         if (!s->peer_remotes[i].refused) continue;
         s->peer_remotes[i].refused = false;
         s->refused--;
-        wisp__control_add(&w->base, s, WISP__FRAME_RESYNC, s->peer_remotes[i].refused_number);
+        wisp__control_add(w, s, WISP__FRAME_RESYNC, s->peer_remotes[i].refused_number);
     }
 }
 
@@ -22020,7 +22008,7 @@ static bool wisp__fill_alike(wisp__packet_writer *f, const wisp__message *m) {
 }
 
 static bool wisp__fill_announcement(wisp__packet_writer *f, int index) {
-    wisp__peer_remote *peer_remote = wisp__peer_remote_of(&f->w->base, f->session, index);
+    wisp__peer_remote *peer_remote = wisp__peer_remote_of(f->w, f->session, index);
     int64_t at;
     if (!peer_remote || !wisp__fill_may(f)) return false;
     wisp__fill_repeat(f);
@@ -22039,7 +22027,7 @@ static bool wisp__fill_announcement(wisp__packet_writer *f, int index) {
 static inline wisp__fit wisp__fill_introduce(wisp__packet_writer *f, const wisp__message *m,
                                              int bytes) {
     const wisp__base *base = &f->w->base;
-    wisp__peer_remote *peer_remote = wisp__peer_remote_of(&f->w->base, f->session, m->encoding);
+    wisp__peer_remote *peer_remote = wisp__peer_remote_of(f->w, f->session, m->encoding);
     const wisp__remote *entry = f->w->registry.remotes[m->encoding];
     bool beside;
     if (!peer_remote) return WISP__WAITS;
@@ -22146,7 +22134,7 @@ static wisp__fit wisp__fill_controls(wisp__packet_writer *f) {
         return WISP__FULL;
     }
     for (; s->unannounced < registry->count; s->unannounced++) {
-        wisp__peer_remote *peer_remote = wisp__peer_remote_of(&f->w->base, s, s->unannounced);
+        wisp__peer_remote *peer_remote = wisp__peer_remote_of(f->w, s, s->unannounced);
         const wisp__remote *entry = registry->remotes[s->unannounced];
         if (!peer_remote) return WISP__FULL;
         if (entry->main->newest != entry->index || entry->lent) continue;
@@ -22558,7 +22546,7 @@ static void wisp__on_outcome(void *owner, const wisp__ref *ref, bool arrived) {
             if (arrived) s->peer_remotes[number].known = WISP__ACKED;
             else wisp__announce_again(s, (int)number);
         } else if (!arrived) {
-            wisp__control_add(&w->base, s, ref->kind, (int)number);
+            wisp__control_add(w, s, ref->kind, (int)number);
         }
     }
     if (!arrived) wisp__peers_mark(w, peer);
@@ -22767,7 +22755,7 @@ static void wisp__joined(wisp *w, wisp__session *s) {
     s->peer.heard = s->peer.spoke = w->base.time;
     s->unannounced = WISP__RESERVED;
     s->ping = true;
-    wisp__peer_remote_of(&w->base, s,
+    wisp__peer_remote_of(w, s,
                          w->registry.count - 1); /* one allocation instead of growing by doubling */
     wisp__peers_list(w, &s->peer);
     wisp__peers_mark(w, &s->peer);
@@ -23397,7 +23385,7 @@ static wisp__message *wisp__compose(wisp *w, const wisp__remote *remote, int typ
 /* Queues a message for one peer, and sends at once where the settings ask for it. */
 static wisp_result wisp__give(wisp *w, wisp__session *s, wisp__message *m) {
     wisp__remote *remote = w->registry.remotes[m->remote];
-    wisp__peer_remote *peer_remote = wisp__peer_remote_of(&w->base, s, m->encoding);
+    wisp__peer_remote *peer_remote = wisp__peer_remote_of(w, s, m->encoding);
     wisp_result result;
     if (!peer_remote) return WISP_E_MEMORY;
     if (peer_remote->known == WISP__UNKNOWN && m->type != WISP__REPLY) {
@@ -24200,7 +24188,7 @@ static void wisp__on_invoked(wisp *w, wisp__inbound *in) {
     wisp__session *s = in->session;
     wisp_result why = WISP_E_MEMORY;
     wisp__remote *remote = in->remote ? in->remote : w->registry.remotes[WISP__ON_ERROR];
-    wisp__peer_remote *peer_remote = wisp__peer_remote_of(&w->base, s, remote->index);
+    wisp__peer_remote *peer_remote = wisp__peer_remote_of(w, s, remote->index);
     wisp__request once = wisp__request_once(in->call), *request = &once;
     in->request = NULL;
     if (!wisp__requests_settle(w, s, in->floor, &w->content.credit)) {
@@ -24351,7 +24339,7 @@ static void wisp__on_replied(wisp *w, wisp__inbound *in) {
 static bool wisp__admit_event(wisp *w, const wisp__inbound *in) {
     wisp__session *s = in->session;
     wisp__remote *remote = in->remote;
-    wisp__peer_remote *peer_remote = wisp__peer_remote_of(&w->base, s, remote->index);
+    wisp__peer_remote *peer_remote = wisp__peer_remote_of(w, s, remote->index);
     if (!peer_remote) {
         wisp__end(w, s, WISP_E_MEMORY, "no memory for a name", true);
         return false;
@@ -24470,7 +24458,7 @@ static void wisp__dispatch(wisp *w) {
         if (end) break;
     }
     wisp__resume_held(w, true);
-    if (w->events.notice_count) wisp__events_notices(w, w->now);
+    if (w->events.notice_count) wisp__events_notices(w);
 }
 
 /* --- values that came as deltas --- */
@@ -24478,7 +24466,7 @@ static void wisp__dispatch(wisp *w) {
 /* Asks the peer for whole values, unless it was asked before. true: it was not. */
 static bool wisp__ask_whole(wisp *w, wisp__session *s, wisp__encoding *encoding) {
     bool first = !encoding->asked;
-    if (first) wisp__control_add(&w->base, s, WISP__FRAME_RESYNC, encoding->number);
+    if (first) wisp__control_add(w, s, WISP__FRAME_RESYNC, encoding->number);
     encoding->asked = true;
     return first;
 }
@@ -24741,7 +24729,7 @@ static void wisp__read_message(wisp__reading *r, int kind, wisp__inbound *in) {
         wisp__break(r, "a number that was never announced");
     } else {
         if (s->controls_dropped && !r->answered && f.number < 0xffff) {
-            wisp__control_add(&r->w->base, s, in->remote ? WISP__FRAME_BOUND : WISP__FRAME_UNKNOWN,
+            wisp__control_add(r->w, s, in->remote ? WISP__FRAME_BOUND : WISP__FRAME_UNKNOWN,
                               f.number);
             r->answered = true;
         }
@@ -27721,7 +27709,7 @@ static void wisp__advance(wisp *w, double now) {
         step = 0;
     }
     w->started = true;
-    w->now = w->events.now = now;
+    w->now = now;
     w->base.time += wisp__min(step, w->base.timeout / 2);
 }
 

@@ -818,7 +818,7 @@ static void ask_whole(world_two *t, const wisp *sender, wisp *receiver, const ch
     for (int i = 0; i < sender->registry.count; i++)
         if (!strcmp(sender->registry.remotes[i]->name, name))
             index = sender->registry.remotes[i]->newest;
-    wisp__control_add(&receiver->base, session_of(receiver, 0), WISP__FRAME_RESYNC,
+    wisp__control_add(receiver, session_of(receiver, 0), WISP__FRAME_RESYNC,
                       (index - WISP__RESERVED));
     wisp__peers_mark(receiver, &session_of(receiver, 0)->peer);
     (void)t;
