@@ -7590,9 +7590,6 @@ static bool wisp__check_rest(wisp__checking *c, const wisp__spot *at, int bytes)
     case WISP_TYPE_QUANTIZED: return wisp__check_steps(c, wisp__component(type, 0), bytes);
     case WISP_TYPE_STRING: return wisp__check_bytes(c, bytes, bytes < 0 || bytes > type->max);
     case WISP_TYPE_BYTES: return wisp__check_bytes(c, bytes, bytes < 0 || bytes >= type->max);
-    case WISP_TYPE_VEC2:
-    case WISP_TYPE_VEC3:
-    case WISP_TYPE_VEC4: return wisp__check_vector(c, type);
     case WISP_TYPE_QUAT:
         return type->max == 0 || (type->max >= 2 && type->max <= 20) ||
                wisp__blame(&c->blame, "%d bits are not 2 .. 20", type->max);
@@ -7601,7 +7598,8 @@ static bool wisp__check_rest(wisp__checking *c, const wisp__spot *at, int bytes)
         return wisp__check_nested(c, (const wisp_schema *)type->of, at->bytes);
     case WISP_TYPE_ARRAY:
     case WISP_TYPE_UNION: return wisp__check_inner(c, at, bytes);
-    default: return true;
+    default:
+        return !(wisp__traits_of(type)->parts & WISP__PART_RANGES) || wisp__check_vector(c, type);
     }
 }
 
@@ -7701,6 +7699,7 @@ typedef struct wisp__compiling {
     wisp__op   *ops;           /* contiguous: nothing else takes memory meanwhile */
     int         count;
     bool        fixed;
+    wisp__op    spare;         /* stands in for an operation that has no memory */
 } wisp__compiling;
 
 /* Operations that always write the same number of bits. */
@@ -7710,9 +7709,8 @@ enum { WISP__OPS_FIXED = 1 << WISP__OP_INT | 1 << WISP__OP_FLOATS | 1 << WISP__O
 
 static wisp__op *wisp__emit(wisp__compiling *c, wisp__code code, const wisp__spot *at, int bytes) {
     wisp__op *op = (wisp__op *)wisp__bump_take(c->memory, sizeof *op);
-    if (!op) return NULL;
-    if (!c->count) c->ops = op;
-    c->count++;
+    if (!op) op = &c->spare;
+    else if (!c->count++) c->ops = op;
     memset(op, 0, sizeof *op);
     op->code = (uint8_t)code;
     op->type = at->type;
@@ -7730,7 +7728,6 @@ static wisp__op *wisp__emit(wisp__compiling *c, wisp__code code, const wisp__spo
 static wisp__op *wisp__emit_counted(wisp__compiling *c, wisp__code code, const wisp__spot *at,
                                     int most) {
     wisp__op *op = wisp__emit(c, code, at, 0);
-    if (!op) return NULL;
     op->count_offset = at->count_offset;
     op->count_bytes = (int8_t)at->count_bytes;
     op->bits = (uint8_t)wisp__bit_length((uint64_t)most);
@@ -7752,7 +7749,6 @@ static void wisp__emit_integer(wisp__compiling *c, const wisp__spot *at) {
     }
     by_class = open || span > UINT32_MAX;
     op = wisp__emit(c, by_class ? WISP__OP_LONG : WISP__OP_INT, at, at->bytes);
-    if (!op) return;
     op->bits = (uint8_t)wisp__bit_length(span);
     op->least = least;
     op->span = span;
@@ -7764,7 +7760,6 @@ static void wisp__emit_integer(wisp__compiling *c, const wisp__spot *at) {
 
 static void wisp__emit_quantized(wisp__compiling *c, const wisp__spot *at, wisp_range range) {
     wisp__op *op = wisp__emit(c, WISP__OP_QUANTIZED, at, at->bytes);
-    if (!op) return;
     op->low = range.lo;
     op->high = range.hi;
     op->step = range.step;
@@ -7776,28 +7771,27 @@ static void wisp__emit_quantized(wisp__compiling *c, const wisp__spot *at, wisp_
 static void wisp__emit_numbers(wisp__compiling *c, const wisp__spot *at, int floats) {
     wisp__code code = floats ? WISP__OP_FLOATS : at->type->max ? WISP__OP_NUMBER : WISP__OP_DOUBLE;
     wisp__op *op = wisp__emit(c, code, at, floats ? 4 : at->bytes);
-    if (!op) return;
     if (floats) op->max = floats;
     op->flags |= WISP__OP_PLAIN;
     if (at->type->kind == WISP_TYPE_NUMBER_RANGE) op->flags |= WISP__OP_RANGED;
 }
 
 static void wisp__emit_vector(wisp__compiling *c, const wisp__spot *at) {
-    wisp__spot part = wisp__spot_of(at->type, 4, at->offset);
-    int count = wisp__vector_count(at->type);
-    if (!at->type->of && !wisp__has_steps(at->type)) {
-        wisp__emit_numbers(c, at, count);
-        return;
-    }
-    for (int i = 0; i < count; i++, part.offset += 4)
-        wisp__emit_quantized(c, &part, wisp__component(at->type, i));
+    const wisp_type *type = at->type;
+    wisp__spot part = wisp__spot_of(type, 4, at->offset);
+    wisp_kind kind = wisp__type_vector(type);
+    bool quantized = kind <= WISP_VEC4 && (type->of || wisp__has_steps(type));
+    if (kind == WISP_COLOR) wisp__emit(c, WISP__OP_COLOR, at, at->bytes);
+    else if (kind == WISP_QUAT && type->max) wisp__emit(c, WISP__OP_QUAT, at, 0);
+    else if (!quantized) wisp__emit_numbers(c, at, wisp__kind_floats(kind));
+    for (int i = 0; quantized && i < wisp__kind_floats(kind); i++, part.offset += 4)
+        wisp__emit_quantized(c, &part, wisp__component(type, i));
 }
 
 static void wisp__emit_blob(wisp__compiling *c, const wisp__spot *at) {
     bool text = at->type->kind == WISP_TYPE_STRING;
     wisp__code code = at->bytes < 0 ? WISP__OP_PLACE : text ? WISP__OP_TEXT : WISP__OP_BYTES;
     wisp__op *op = wisp__emit_counted(c, code, at, at->type->max);
-    if (!op) return;
     op->each = at->bytes;
     if (!text && wisp__is_counted_out(at)) op->flags |= WISP__OP_FIXED;
 }
@@ -7808,7 +7802,6 @@ static void wisp__emit_array(wisp__compiling *c, const wisp__spot *at) {
     wisp__op *op = wisp__emit_counted(c, WISP__OP_ARRAY, at, at->type->max);
     wisp__spot element = wisp__inner_spot(at, 0);
     bool fixed = c->fixed;
-    if (!op) return;
     op->each = element.bytes ? element.bytes : wisp__abs_int(wisp__type_bytes(element.type, 0));
     if (at->bytes < 0) op->flags |= WISP__OP_ELSEWHERE;
     if (wisp__is_counted_out(at)) op->flags |= WISP__OP_FIXED;
@@ -7821,7 +7814,6 @@ static void wisp__emit_array(wisp__compiling *c, const wisp__spot *at) {
 
 static void wisp__emit_union(wisp__compiling *c, const wisp__spot *at) {
     wisp__op *op = wisp__emit_counted(c, WISP__OP_UNION, at, at->type->max - 1), *option;
-    if (!op) return;
     if (at->bytes < 0) {
         op->count_offset = at->offset;
         op->count_bytes = 4;
@@ -7830,7 +7822,6 @@ static void wisp__emit_union(wisp__compiling *c, const wisp__spot *at) {
         wisp__spot inner = wisp__inner_spot(at, i), head = inner;
         head.offset = at->offset;
         option = wisp__emit(c, WISP__OP_OPTION, &head, 0);
-        if (!option) return;
         wisp__emit_type(c, inner);
         option->end = c->count;
     }
@@ -7846,7 +7837,6 @@ static void wisp__emit_struct(wisp__compiling *c, const wisp_schema *schema, int
         if (field->flags & (WISP_FLAG_MAYBE | WISP_FLAG_OPTIONAL)) {
             around = wisp__emit(c, field->flags & WISP_FLAG_MAYBE ? WISP__OP_MAYBE
                                                                   : WISP__OP_OPTIONAL, &at, 0);
-            if (!around) return;
             around->field = field;
             around->count_offset = at.count_offset;
         }
@@ -7859,33 +7849,25 @@ static void wisp__emit_struct(wisp__compiling *c, const wisp_schema *schema, int
 
 static void wisp__emit_type(wisp__compiling *c, wisp__spot at) {
     const wisp_type *type = at.type;
-    wisp__op *op;
     at.bytes = wisp__type_bytes(type, at.bytes);
     switch (type->kind) {
     case WISP_TYPE_ANY:
     case WISP_TYPE_EXACT: wisp__emit(c, WISP__OP_ANY, &at, 0); break;
     case WISP_TYPE_LITERAL:
-        op = wisp__emit(c, WISP__OP_LITERAL, &at, 0);
-        if (op) op->each = wisp__max_int(at.bytes, 0);
+        wisp__emit(c, WISP__OP_LITERAL, &at, 0)->each = wisp__max_int(at.bytes, 0);
         break;
     case WISP_TYPE_NUMBER:
     case WISP_TYPE_NUMBER_RANGE: wisp__emit_numbers(c, &at, at.bytes == 4); break;
     case WISP_TYPE_QUANTIZED: wisp__emit_quantized(c, &at, wisp__component(type, 0)); break;
     case WISP_TYPE_STRING:
     case WISP_TYPE_BYTES: wisp__emit_blob(c, &at); break;
-    case WISP_TYPE_VEC2:
-    case WISP_TYPE_VEC3:
-    case WISP_TYPE_VEC4: wisp__emit_vector(c, &at); break;
-    case WISP_TYPE_QUAT:
-        if (type->max) wisp__emit(c, WISP__OP_QUAT, &at, 0);
-        else wisp__emit_numbers(c, &at, 4);
-        break;
-    case WISP_TYPE_TRANSFORM: wisp__emit_numbers(c, &at, 7); break;
-    case WISP_TYPE_COLOR: wisp__emit(c, WISP__OP_COLOR, &at, at.bytes); break;
     case WISP_TYPE_STRUCT: wisp__emit_struct(c, (const wisp_schema *)type->of, at.offset); break;
     case WISP_TYPE_ARRAY: wisp__emit_array(c, &at); break;
     case WISP_TYPE_UNION: wisp__emit_union(c, &at); break;
-    default: wisp__emit_integer(c, &at); break;
+    default:
+        if (wisp__type_vector(type)) wisp__emit_vector(c, &at);
+        else wisp__emit_integer(c, &at);
+        break;
     }
 }
 
