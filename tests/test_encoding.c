@@ -60,24 +60,6 @@ static wisp_result fire_plan(wisp *from, const char *name, const plan *p, int nu
     return wisp_fire_values(from, name, wisp_to_peer(wisp_server()), &map, 1);
 }
 
-static wisp_result encoding_use_schema(wisp *end, const char *name, const wisp_schema *schema) {
-    wisp_schema_entry entry;
-    memset(&entry, 0, sizeof entry);
-    entry.remote = name;
-    entry.schema = schema;
-    return wisp_use_schemas(end, &entry, 1);
-}
-
-static wisp_result encoding_use_encoding(wisp *end, const char *name, wisp_encode_mode mode,
-                                         const wisp_codec *codec, wisp_compression compression) {
-    wisp_config config;
-    memset(&config, 0, sizeof config);
-    config.encode.mode = mode;
-    config.encode.codec = codec;
-    config.encode.compression = compression;
-    return wisp_use_config(end, &config, name);
-}
-
 /* Counts what comes of { n, e }, in order or not. */
 typedef struct counter { int count, next, out_of_order; bool wrong; } counter;
 
@@ -118,7 +100,7 @@ TEST(a_descriptor_travels_with_the_name) {
     plan *p = plan_new(300, 1);
     world_two_open_foreign(&t);
     count_on(t.server, "plan", &c);
-    CHECK_EQ_INT(encoding_use_schema(t.client, "plan", &p->schema), WISP_OK);
+    CHECK_EQ_INT(use_schema(t.client, "plan", &p->schema), WISP_OK);
     for (int i = 0; i < 10; i++) CHECK_EQ_INT(fire_plan(t.client, "plan", p, i), WISP_OK);
     world_run(&t.w, 0.3);
     CHECK_EQ_INT(c.count, 10);
@@ -135,7 +117,7 @@ TEST(a_schema_is_forgotten_with_the_peer_that_described_it) {
     plan *p = plan_new(3000, 1);
     world_two_open_foreign(&t);
     count_on(t.server, "plan", &c);
-    encoding_use_schema(t.client, "plan", &p->schema);
+    use_schema(t.client, "plan", &p->schema);
     for (int round = 0; round < 5; round++) {
         fire_plan(t.client, "plan", p, c.count);
         world_run(&t.w, 0.3);
@@ -167,7 +149,7 @@ static void large_descriptor(int bytes, double loss, bool reliable) {
     t.w.net.seed = 5;
     world_two_join(&t);
     count_on(t.server, "plan", &c);
-    CHECK_EQ_INT(encoding_use_schema(t.client, "plan", &p->schema), WISP_OK);
+    CHECK_EQ_INT(use_schema(t.client, "plan", &p->schema), WISP_OK);
     for (int i = 0; i < 300; i++) {
         CHECK_EQ_INT(fire_plan(t.client, "plan", p, i), WISP_OK);
         if (i % 30 == 0) world_step(&t.w);
@@ -208,7 +190,7 @@ TEST(unreliable_messages_go_on_when_the_large_descriptor_has_come) {
     t.w.net.seed = 9;
     world_two_join(&t);
     count_on(t.server, "plan", &c);
-    encoding_use_schema(t.client, "plan", &p->schema);
+    use_schema(t.client, "plan", &p->schema);
     wisp_set_unreliable(t.client, "plan", true);
     for (int i = 0; i < 300; i++) {
         fire_plan(t.client, "plan", p, i);
@@ -237,8 +219,8 @@ TEST(a_schema_whose_description_is_too_large_is_refused_by_name) {
     }
     schema.fields = fields;
     schema.count = 6;
-    CHECK_EQ_INT(encoding_use_schema(t.client, "plan", &q->schema), WISP_OK);
-    CHECK_EQ_INT(encoding_use_schema(t.client, "plan", &schema), WISP_E_SCHEMA);
+    CHECK_EQ_INT(use_schema(t.client, "plan", &q->schema), WISP_OK);
+    CHECK_EQ_INT(use_schema(t.client, "plan", &schema), WISP_E_SCHEMA);
     CHECK(strstr(wisp_why_text(t.client), "plan_1"));
     CHECK_EQ_INT(fire_plan(t.client, "plan", q, 1), WISP_OK);     /* the old one is in force */
     world_close(&t.w);
@@ -261,7 +243,7 @@ TEST(the_same_descriptor_of_two_peers_is_kept_once) {
     for (int i = 0; i < 4; i++) {
         plans[i] = plan_new(2000, 7);                        /* alike, in other places */
         clients[i] = world_add(&w);
-        encoding_use_schema(clients[i], "plan", &plans[i]->schema);
+        use_schema(clients[i], "plan", &plans[i]->schema);
         world_join(&w, clients[i], server);
         fire_plan(clients[i], "plan", plans[i], i);
         world_run(&w, 0.3);
@@ -290,8 +272,8 @@ TEST(a_descriptor_like_our_own_takes_no_memory) {
     plan *p = plan_new(2000, 7), *q = plan_new(2000, 7);
     world_two_open(&t);
     count_on(t.server, "plan", &c);
-    encoding_use_schema(t.server, "plan", &q->schema);
-    encoding_use_schema(t.client, "plan", &p->schema);
+    use_schema(t.server, "plan", &q->schema);
+    use_schema(t.client, "plan", &p->schema);
     for (int i = 0; i < 5; i++) fire_plan(t.client, "plan", p, i);
     world_run(&t.w, 0.3);
     CHECK_EQ_INT(c.count, 5);
@@ -309,8 +291,8 @@ TEST(two_names_may_share_a_schema) {
     world_two_open_foreign(&t);
     count_on(t.server, "a", &a);
     count_on(t.server, "b", &b);
-    encoding_use_schema(t.client, "a", &p->schema);
-    encoding_use_schema(t.client, "b", &p->schema);
+    use_schema(t.client, "a", &p->schema);
+    use_schema(t.client, "b", &p->schema);
     fire_plan(t.client, "a", p, 0);
     fire_plan(t.client, "b", p, 0);
     world_run(&t.w, 0.3);
@@ -337,7 +319,7 @@ TEST(many_schemas_fit_the_bound) {
         snprintf(name[i], sizeof name[i], "plan %d", i % 100);
         plans[i] = plan_new(1500, 100 + i);
         count_on(t.server, name[i], &c[i]);
-        encoding_use_schema(t.client, name[i], &plans[i]->schema);
+        use_schema(t.client, name[i], &plans[i]->schema);
         fire_plan(t.client, name[i], plans[i], 0);
     }
     world_run(&t.w, 1);
@@ -364,7 +346,7 @@ TEST(schemas_beyond_the_bound_are_told_and_take_nothing) {
         snprintf(name[i], sizeof name[i], "plan %d", i % 100);
         plans[i] = plan_new(3000, 100 + i);
         count_on(t.server, name[i], &c[i]);
-        encoding_use_schema(t.client, name[i], &plans[i]->schema);
+        use_schema(t.client, name[i], &plans[i]->schema);
         CHECK_EQ_INT(fire_plan(t.client, name[i], plans[i], 0), WISP_OK);
         world_run(&t.w, 0.3);
         CHECK(learnt_bytes(t.server) <= SCHEMA_BYTES);
@@ -403,7 +385,7 @@ TEST(each_peer_has_its_own_room_for_schemas_and_leaves_it) {
         snprintf(name[i], sizeof name[i], "plan %d", i);
         plans[i] = plan_new(3000, 100 + i);
         count_on(server, name[i], &c[i]);
-        encoding_use_schema(clients[i == PLANS], name[i], &plans[i]->schema);
+        use_schema(clients[i == PLANS], name[i], &plans[i]->schema);
     }
     for (int round = 0; round < 2; round++) {            /* the second time after it has left */
         greedy = world_join(&w, clients[0], server);
@@ -443,7 +425,7 @@ TEST(a_schema_of_many_names_is_counted_once) {
     for (int i = 0; i < 20; i++) {
         snprintf(name[i], sizeof name[i], "plan %d", i);
         count_on(t.server, name[i], &c[i]);
-        encoding_use_schema(t.client, name[i], &p->schema);
+        use_schema(t.client, name[i], &p->schema);
         fire_plan(t.client, name[i], p, 0);
     }
     world_run(&t.w, 1);
@@ -465,7 +447,7 @@ TEST(a_refused_schema_stops_neither_other_names_nor_their_order) {
     count_on(t.server, "plan", &c);
     world_watch(&t.w, t.server, "other");
     world_watch(&t.w, t.server, WISP_ERROR);
-    encoding_use_schema(t.client, "plan", &p->schema);
+    use_schema(t.client, "plan", &p->schema);
     for (int i = 0; i < 20; i++) {
         fire_plan(t.client, "plan", p, i);
         CHECK_EQ_INT(world_fire(t.client, "other", t.to_server, i), WISP_OK);
@@ -493,7 +475,7 @@ TEST(a_large_descriptor_passes_where_messages_are_small) {
     count_on(t.server, "plan", &c);
     world_watch(&t.w, t.server, WISP_LEFT);
     world_watch(&t.w, t.server, WISP_ERROR);
-    encoding_use_schema(t.client, "plan", &p->schema);
+    use_schema(t.client, "plan", &p->schema);
     for (int i = 0; i < 20; i++) fire_plan(t.client, "plan", p, i);
     world_run(&t.w, 1);
     CHECK_EQ_INT(c.count, 20);
@@ -528,17 +510,14 @@ static void change_under_way(double loss, uint64_t seed) {
         if (i % 8 == 0) {
             wisp_result result = wisp_use_config(t.client, NULL, "plan");
             switch (test_random_below(&random, 6)) {
-            case 0: result = encoding_use_schema(t.client, "plan",
-                                                 &plans[i / 8 % 3]->schema); break;
-            case 1: result = encoding_use_encoding(t.client, "plan", 0, wisp_json(), 0); break;
-            case 2: result = encoding_use_encoding(t.client, "plan", WISP_ENCODE_COMPRESSED, NULL,
-                                                   0); break;
+            case 0: result = use_schema(t.client, "plan", &plans[i / 8 % 3]->schema); break;
+            case 1: result = use_encoding(t.client, "plan", 0, wisp_json(), 0); break;
+            case 2: result = use_encoding(t.client, "plan", WISP_ENCODE_COMPRESSED, NULL, 0); break;
             case 3:
-                result = encoding_use_schema(t.client, "plan", &plans[i / 8 % 3]->schema);
-                encoding_use_encoding(t.client, "plan", WISP_ENCODE_COMPRESSED, wisp_msgpack(), 0);
+                result = use_schema(t.client, "plan", &plans[i / 8 % 3]->schema);
+                use_encoding(t.client, "plan", WISP_ENCODE_COMPRESSED, wisp_msgpack(), 0);
                 break;
-            case 4: result = encoding_use_encoding(t.client, "plan", WISP_ENCODE_BASIC, NULL,
-                                                   0); break;
+            case 4: result = use_encoding(t.client, "plan", WISP_ENCODE_BASIC, NULL, 0); break;
             default: break;
             }
             CHECK_EQ_INT(result, WISP_OK);
@@ -572,7 +551,7 @@ TEST(settings_may_change_as_often_as_one_likes) {
     count_on(t.server, "plan", &c);
     for (int i = 0; i < 1500; i++) {
         wisp_encode_mode mode = i & 1 ? WISP_ENCODE_BASIC : WISP_ENCODE_COMPRESSED;
-        wisp_result result = encoding_use_encoding(t.client, "plan", mode, NULL, 0);
+        wisp_result result = use_encoding(t.client, "plan", mode, NULL, 0);
         failed += result != WISP_OK;
         failed += fire_plan(t.client, "plan", p, i) != WISP_OK;
         if (i % 10 == 0) world_step(&t.w);
@@ -595,7 +574,7 @@ TEST(a_setting_that_fails_leaves_the_form_as_it_was) {
     wisp_config config;
     world_two_open_foreign(&t);
     count_on(t.server, "plan", &c);
-    encoding_use_schema(t.client, "plan", &p->schema);
+    use_schema(t.client, "plan", &p->schema);
     memset(&config, 0, sizeof config);
     config.encode.schema = &bad;
     config.encode.codec = wisp_json();
@@ -644,7 +623,7 @@ TEST(a_codec_that_the_other_side_lacks_makes_the_name_unknown) {
     world_two_open(&t);
     world_watch(&t.w, t.server, "n");
     world_watch(&t.w, t.server, WISP_ERROR);
-    CHECK_EQ_INT(encoding_use_encoding(t.client, "n", 0, &own, 0), WISP_OK);
+    CHECK_EQ_INT(use_encoding(t.client, "n", 0, &own, 0), WISP_OK);
     CHECK_EQ_INT(world_fire(t.client, "n", t.to_server, 1), WISP_OK);
     world_run(&t.w, 0.3);
     CHECK_EQ_INT(world_count(&t.w, t.server, "n"), 0);
@@ -660,7 +639,7 @@ TEST(a_codec_of_ones_own_works_where_it_is_plugged_in) {
     world_two_open_foreign(&t);
     world_watch(&t.w, t.server, "n");
     CHECK_EQ_INT(wisp_add_codec(t.server, &twin), WISP_OK);
-    CHECK_EQ_INT(encoding_use_encoding(t.client, "n", 0, &own, 0), WISP_OK);
+    CHECK_EQ_INT(use_encoding(t.client, "n", 0, &own, 0), WISP_OK);
     for (int i = 0; i < 5; i++) world_fire(t.client, "n", t.to_server, i);
     world_run(&t.w, 0.3);
     CHECK_EQ_INT(world_count(&t.w, t.server, "n"), 5);
@@ -688,8 +667,8 @@ TEST(codecs_are_plugged_in_once_and_by_name) {
     CHECK_EQ_INT(wisp_add_codec(t.server, &missing), WISP_E_ARGUMENT);
     CHECK_EQ_INT(wisp_add_codec(t.server, NULL), WISP_E_ARGUMENT);
     CHECK_EQ_INT(wisp_add_codec(NULL, &own), WISP_E_ARGUMENT);
-    CHECK_EQ_INT(encoding_use_encoding(t.server, "n", 0, &missing, 0), WISP_E_ARGUMENT);
-    CHECK_EQ_INT(encoding_use_encoding(t.server, "n", 0, &long_name, 0), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(use_encoding(t.server, "n", 0, &missing, 0), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(use_encoding(t.server, "n", 0, &long_name, 0), WISP_E_ARGUMENT);
     for (int i = 0; i < 20 && result == WISP_OK; i++) {
         snprintf(names[i], sizeof names[i], "c%d", i % 100);
         more[i] = own_codec(names[i]);
@@ -738,7 +717,7 @@ TEST(a_descriptor_with_any_bit_changed_harms_nobody) {
         snprintf(names[i], 12, "n%d", i % 10000);
         copies[i] = p->schema;
         count_on(t.server, names[i], &c);
-        encoding_use_schema(t.client, names[i], &copies[i]);
+        use_schema(t.client, names[i], &copies[i]);
         remote = wisp__registry_add(&t.client->registry, names[i], &why);
         bits = remote->encoding.described->bits;
         if (i >= bits) break;
@@ -771,8 +750,8 @@ static void senseless(void (*spoil)(wisp__encoding *form), bool schema) {
     t.client = world_add(&t.w);
     world_watch(&t.w, t.server, "n");
     world_watch(&t.w, t.server, WISP_LEFT);
-    if (schema) encoding_use_schema(t.client, "n", &p->schema);
-    else encoding_use_encoding(t.client, "n", WISP_ENCODE_COMPRESSED, NULL, 0);
+    if (schema) use_schema(t.client, "n", &p->schema);
+    else use_encoding(t.client, "n", WISP_ENCODE_COMPRESSED, NULL, 0);
     remote = wisp__registry_add(&t.client->registry, "n", &why);
     spoil(&remote->encoding);
     addr = world_addr(&t.w, t.server);
@@ -857,7 +836,7 @@ TEST(elements_that_take_a_bit_do_not_take_all_the_memory) {
     t.w.desc.limits.message_bytes = 1 << 16;
     world_two_join(&t);
     world_watch(&t.w, t.server, "t");
-    CHECK_EQ_INT(encoding_use_schema(t.client, "t", &schema), WISP_OK);
+    CHECK_EQ_INT(use_schema(t.client, "t", &schema), WISP_OK);
     CHECK_EQ_INT(wisp_fire_values(t.client, "t", wisp_to_peer(t.to_server), &map, 1), WISP_OK);
     world_run(&t.w, 0.5);
     CHECK(world_total(t.server).memory_peak < 16 << 20);

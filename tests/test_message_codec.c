@@ -74,24 +74,6 @@ static wisp_result fire_one(wisp *from, const char *name, wisp_value value) {
     return wisp_fire_values(from, name, wisp_to_all(), &value, 1);
 }
 
-static wisp_result use_schema(wisp *end, const char *name, const wisp_schema *schema) {
-    wisp_schema_entry entry;
-    memset(&entry, 0, sizeof entry);
-    entry.remote = name;
-    entry.schema = schema;
-    return wisp_use_schemas(end, &entry, 1);
-}
-
-static wisp_result use_encoding(wisp *end, const char *name, wisp_encode_mode mode,
-                                const wisp_codec *codec, wisp_compression compression) {
-    wisp_config config;
-    memset(&config, 0, sizeof config);
-    config.encode.mode = mode;
-    config.encode.codec = codec;
-    config.encode.compression = compression;
-    return wisp_use_config(end, &config, name);
-}
-
 /* --- what comes --- */
 
 typedef struct seen { int count; double hp; char text[40]; bool fields, filled; } seen;

@@ -346,6 +346,25 @@ static inline void world_two_watched(world_two *t, const char *name) {
     world_forget(&t->w);
 }
 
+/* What an endpoint sends under a name, and how. */
+static inline wisp_result use_schema(wisp *end, const char *name, const wisp_schema *schema) {
+    wisp_schema_entry entry;
+    memset(&entry, 0, sizeof entry);
+    entry.remote = name;
+    entry.schema = schema;
+    return wisp_use_schemas(end, &entry, 1);
+}
+
+static inline wisp_result use_encoding(wisp *end, const char *name, wisp_encode_mode mode,
+                                       const wisp_codec *codec, wisp_compression compression) {
+    wisp_config config;
+    memset(&config, 0, sizeof config);
+    config.encode.mode = mode;
+    config.encode.codec = codec;
+    config.encode.compression = compression;
+    return wisp_use_config(end, &config, name);
+}
+
 /* How many schemas an endpoint has; *learnt: the bytes of those that peers have described. */
 static inline int world_schemas(const wisp *end, int64_t *learnt) {
     const wisp__schemas *schemas = &end->registry.schemas;
