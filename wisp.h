@@ -23313,7 +23313,7 @@ wisp_join_info *wisp_joining(wisp *w) { return w && w->judging ? &w->joining : N
  * What: messages made of values and queued for peers: events, calls and answers, and
  *   values that go as deltas; the way out through middleware.
  * Invariants: a message that is refused leaves nothing behind.
- * Not here: how messages stand in packets (batch).
+ * Not here: how messages stand in packets (packet_writer).
  * ======================================================================== */
 
 /* A message of the values in the packer, whatever its size. NULL: no memory. */

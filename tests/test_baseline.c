@@ -24,7 +24,7 @@ static void desk_close(desk *d) {
     CHECK(low_is_empty(&d->w.base, &d->memory));
 }
 
-static wisp__baseline *desk_track(desk *d, uint64_t key, bool in_order) {
+static wisp__baseline *desk_baseline(desk *d, uint64_t key, bool in_order) {
     wisp__baseline *t = wisp__baseline_open(&d->w, &d->baselines, 5, key, in_order);
     CHECK(t != NULL);
     return t;
@@ -61,7 +61,7 @@ TEST(a_ring_holds_the_last_values_and_no_more) {
     desk d;
     wisp__baseline *t;
     desk_open(&d);
-    t = desk_track(&d, 1, false);
+    t = desk_baseline(&d, 1, false);
     for (int i = 0; i < 40; i++) desk_store(&d, t, (char)('a' + i % 26), 20 + i);
     CHECK_EQ_INT(t->room, d.w.base.limits.baselines);
     for (uint32_t i = 0; i < 40; i++) CHECK_EQ_INT(wisp__baseline_find(t, i) != NULL, i >= 24);
@@ -76,7 +76,7 @@ TEST(values_take_no_more_memory_than_their_limit) {
     desk_open(&d);
     d.w.base.limits.baseline_bytes = 32768;
     d.w.base.limits.keys = 100;
-    for (int k = 0; k < 100; k++) desk_track(&d, (uint64_t)k + 1, false);
+    for (int k = 0; k < 100; k++) desk_baseline(&d, (uint64_t)k + 1, false);
     before = d.w.base.stats.memory;
     for (int k = 0; k < 100; k++)
         for (int i = 0; i < 16; i++)
@@ -90,8 +90,8 @@ TEST(the_base_is_the_newest_acked_value_on_lossy_ways_and_the_last_in_order) {
     desk d;
     wisp__baseline *t, *o;
     desk_open(&d);
-    t = desk_track(&d, 1, false);
-    o = desk_track(&d, 2, true);
+    t = desk_baseline(&d, 1, false);
+    o = desk_baseline(&d, 2, true);
     CHECK(!wisp__baseline_pick(t, false) && !wisp__baseline_pick(o, true));
     for (int i = 0; i < 6; i++) {
         desk_store(&d, t, 'a', 10 + i);
@@ -110,11 +110,11 @@ TEST(the_base_is_the_newest_acked_value_on_lossy_ways_and_the_last_in_order) {
     desk_close(&d);
 }
 
-TEST(nothing_is_told_only_if_all_that_may_arrive_is_the_same) {
+TEST(nothing_is_sent_only_if_all_that_may_arrive_is_the_same) {
     desk d;
     wisp__baseline *t;
     desk_open(&d);
-    t = desk_track(&d, 1, false);
+    t = desk_baseline(&d, 1, false);
     CHECK(!desk_settled(&d, t, 'a', 10, false));
     desk_store(&d, t, 'a', 10);
     CHECK(desk_settled(&d, t, 'a', 10, false));
@@ -132,7 +132,7 @@ TEST(a_lost_newest_value_goes_again_and_others_do_not) {
     desk d;
     wisp__baseline *t;
     desk_open(&d);
-    t = desk_track(&d, 1, false);
+    t = desk_baseline(&d, 1, false);
     for (int i = 0; i < 3; i++) desk_store(&d, t, 'a', 10 + i);
     wisp__baseline_outcome(&d.baselines, t->place, 1, false);
     CHECK_EQ_INT(d.baselines.again, 0);
@@ -147,7 +147,7 @@ TEST(values_stay_within_their_bytes_and_the_acked_one_stays_longest) {
     wisp__baseline *t;
     desk_open(&d);
     d.w.base.limits.baseline_bytes = 2000;
-    t = desk_track(&d, 1, false);
+    t = desk_baseline(&d, 1, false);
     desk_store(&d, t, 'a', 100);
     wisp__baseline_outcome(&d.baselines, t->place, 0, true);
     for (int i = 0; i < 10; i++) {
@@ -168,11 +168,11 @@ TEST(at_the_limit_of_keys_the_one_that_rested_longest_gives_way) {
     desk_open(&d);
     d.w.base.limits.keys = 4;
     for (uint64_t i = 0; i < 4; i++) {
-        desk_store(&d, t[i] = desk_track(&d, i, false), 'a', 10);
+        desk_store(&d, t[i] = desk_baseline(&d, i, false), 'a', 10);
         wisp__baseline_outcome(&d.baselines, t[i]->place, 0, true);
     }
-    desk_track(&d, 0, false);
-    next = desk_track(&d, 9, false);
+    desk_baseline(&d, 0, false);
+    next = desk_baseline(&d, 9, false);
     CHECK(next == t[1]);
     CHECK(next->whole);
     CHECK_EQ_INT(next->sequence, 1);                          /* the numbers of a place go on */
@@ -184,25 +184,25 @@ TEST(at_the_limit_of_keys_the_one_that_rested_longest_gives_way) {
 }
 
 /* What may yet have to go again does not give way. */
-TEST(a_key_whose_newest_value_may_be_lost_keeps_its_track) {
+TEST(a_key_whose_newest_value_may_be_lost_keeps_its_baseline) {
     desk d;
     wisp__baseline *t[4];
     desk_open(&d);
     d.w.base.limits.keys = 4;
-    for (uint64_t i = 0; i < 4; i++) desk_store(&d, t[i] = desk_track(&d, i, false), 'a', 10);
+    for (uint64_t i = 0; i < 4; i++) desk_store(&d, t[i] = desk_baseline(&d, i, false), 'a', 10);
     CHECK(!wisp__baseline_open(&d.w, &d.baselines, 5, 9, false));
     CHECK_EQ_INT(d.w.no_baseline, WISP_E_LIMIT);
     wisp__baseline_outcome(&d.baselines, t[2]->place, 0, true);
-    CHECK(desk_track(&d, 9, false) == t[2]);
+    CHECK(desk_baseline(&d, 9, false) == t[2]);
     wisp__baselines_check(&d.w, &d.baselines);
     desk_close(&d);
 }
 
-TEST(at_the_limit_of_keys_a_track_of_another_order_gives_way_too) {
+TEST(at_the_limit_of_keys_a_baseline_of_another_order_gives_way_too) {
     desk d;
     desk_open(&d);
     d.w.base.limits.keys = 4;
-    for (uint64_t i = 0; i < 4; i++) desk_store(&d, desk_track(&d, i, true), 'a', 10);
+    for (uint64_t i = 0; i < 4; i++) desk_store(&d, desk_baseline(&d, i, true), 'a', 10);
     CHECK(wisp__baseline_open(&d.w, &d.baselines, 6, 0, false) != NULL);
     CHECK_EQ_INT(d.w.no_baseline, WISP_OK);
     CHECK(d.baselines.count <= 4);
@@ -213,7 +213,7 @@ TEST(a_reset_leaves_only_the_newest_which_goes_whole) {
     desk d;
     wisp__baseline *t;
     desk_open(&d);
-    t = desk_track(&d, 1, false);
+    t = desk_baseline(&d, 1, false);
     for (int i = 0; i < 5; i++) desk_store(&d, t, 'a', 10 + i);
     wisp__baseline_outcome(&d.baselines, t->place, 3, true);
     wisp__baselines_reset(&d.w, &d.baselines, 6, true);
@@ -229,12 +229,12 @@ static const test_case tests[] = {
     CASE(a_ring_holds_the_last_values_and_no_more),
     CASE(values_take_no_more_memory_than_their_limit),
     CASE(the_base_is_the_newest_acked_value_on_lossy_ways_and_the_last_in_order),
-    CASE(nothing_is_told_only_if_all_that_may_arrive_is_the_same),
+    CASE(nothing_is_sent_only_if_all_that_may_arrive_is_the_same),
     CASE(a_lost_newest_value_goes_again_and_others_do_not),
     CASE(values_stay_within_their_bytes_and_the_acked_one_stays_longest),
     CASE(at_the_limit_of_keys_the_one_that_rested_longest_gives_way),
-    CASE(a_key_whose_newest_value_may_be_lost_keeps_its_track),
-    CASE(at_the_limit_of_keys_a_track_of_another_order_gives_way_too),
+    CASE(a_key_whose_newest_value_may_be_lost_keeps_its_baseline),
+    CASE(at_the_limit_of_keys_a_baseline_of_another_order_gives_way_too),
     CASE(a_reset_leaves_only_the_newest_which_goes_whole),
 };
 

@@ -330,7 +330,7 @@ TEST(many_schemas_fit_the_bound) {
     for (int i = 0; i < PLANS; i++) free(plans[i]);
 }
 
-TEST(schemas_beyond_the_bound_are_told_and_take_nothing) {
+TEST(schemas_beyond_the_bound_are_reported_and_take_nothing) {
     enum { PLANS = 30, SCHEMA_BYTES = 60000 };
     world_two t;
     counter c[PLANS];
@@ -541,7 +541,7 @@ TEST(settings_may_change_while_messages_are_lost) {
     for (uint64_t seed = 1; seed <= 6; seed++) change_under_way(0.3, seed);
 }
 
-/* A name that goes to and fro between two forms has two numbers, not one for each change. */
+/* A name whose encoding goes to and fro between two has two numbers, not one for each change. */
 TEST(settings_may_change_as_often_as_one_likes) {
     world_two t;
     counter c;
@@ -565,7 +565,7 @@ TEST(settings_may_change_as_often_as_one_likes) {
     free(p);
 }
 
-TEST(a_setting_that_fails_leaves_the_form_as_it_was) {
+TEST(a_setting_that_fails_leaves_the_encoding_as_it_was) {
     static const wisp_field bad_fields[] = { WISP_MAP_FIELD("x", WISP_T_RANGE(3, 1)) };
     static const wisp_schema bad = WISP_MAP_SCHEMA("bad", 1, bad_fields);
     world_two t;
@@ -678,7 +678,7 @@ TEST(codecs_are_plugged_in_once_and_by_name) {
     world_close(&t.w);
 }
 
-TEST(a_dictionary_that_the_other_side_lacks_is_told) {
+TEST(a_dictionary_that_the_other_side_lacks_is_reported) {
     world_two t;
     wisp_config config;
     world_two_open(&t);
@@ -888,7 +888,7 @@ static const test_case tests[] = {
     CASE(a_descriptor_like_our_own_takes_no_memory),
     CASE(two_names_may_share_a_schema),
     CASE(many_schemas_fit_the_bound),
-    CASE(schemas_beyond_the_bound_are_told_and_take_nothing),
+    CASE(schemas_beyond_the_bound_are_reported_and_take_nothing),
     CASE(each_peer_has_its_own_room_for_schemas_and_leaves_it),
     CASE(a_schema_of_many_names_is_counted_once),
     CASE(a_refused_schema_stops_neither_other_names_nor_their_order),
@@ -896,11 +896,11 @@ static const test_case tests[] = {
     CASE(settings_may_change_while_messages_are_under_way),
     CASE(settings_may_change_while_messages_are_lost),
     CASE(settings_may_change_as_often_as_one_likes),
-    CASE(a_setting_that_fails_leaves_the_form_as_it_was),
+    CASE(a_setting_that_fails_leaves_the_encoding_as_it_was),
     CASE(a_codec_that_the_other_side_lacks_makes_the_name_unknown),
     CASE(a_codec_of_ones_own_works_where_it_is_plugged_in),
     CASE(codecs_are_plugged_in_once_and_by_name),
-    CASE(a_dictionary_that_the_other_side_lacks_is_told),
+    CASE(a_dictionary_that_the_other_side_lacks_is_reported),
     CASE(a_descriptor_with_any_bit_changed_harms_nobody),
     CASE(senseless_announcements_end_the_session),
     CASE(elements_that_take_a_bit_do_not_take_all_the_memory),

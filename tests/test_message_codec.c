@@ -127,10 +127,10 @@ static const codec_fn codec_fns[] = { NULL, wisp_json, wisp_msgpack, wisp_protob
 
 static const wisp_codec *codec_at(int i) { return codec_fns[i] ? codec_fns[i]() : NULL; }
 
-/* --- every form --- */
+/* --- every encoding --- */
 
 /* Who has the schema: both, or the sender alone. */
-static void every_form(bool both) {
+static void every_encoding(bool both) {
     for (int form = 0; form < 5 * 4 * SHAPE_COUNT; form++) {
         int shape = form % SHAPE_COUNT, mode = form / SHAPE_COUNT % 5;
         int codec = form / SHAPE_COUNT / 5;
@@ -159,8 +159,8 @@ static void every_form(bool both) {
     }
 }
 
-TEST(each_shape_goes_in_each_mode_and_codec) { every_form(true); }
-TEST(who_has_no_schema_understands_the_senders) { every_form(false); }
+TEST(each_shape_goes_in_each_mode_and_codec) { every_encoding(true); }
+TEST(who_has_no_schema_understands_the_senders) { every_encoding(false); }
 
 TEST(a_schema_without_a_config_is_in_force) {
     world_two t;
@@ -214,7 +214,7 @@ TEST(what_is_outside_the_schema_is_not_sent) {
     }
 }
 
-TEST(the_path_of_what_is_wrong_is_told) {
+TEST(the_path_of_a_wrong_value_is_reported) {
     world_two t;
     subject m;
     world_two_open(&t);
@@ -275,7 +275,7 @@ static const wisp_field lax_fields[] = {
 };
 static const wisp_schema lax_schema = WISP_LIST_SCHEMA("hit", 1, lax_fields);
 
-/* A client that keeps to no schema, in every form it may choose. */
+/* A client that keeps to no schema, in every encoding that it may choose. */
 TEST(a_hacked_value_never_reaches_the_handler) {
     for (int form = 0; form < 2 * 3 * 4; form++) {
         bool lax = form & 1;
@@ -651,7 +651,7 @@ TEST(an_open_enum_and_a_closed_one_understand_each_other) {
     }
 }
 
-/* What is told when migrating does not work; the handler sees nothing. */
+/* Migrations that fail are reported; the handler sees nothing. */
 static void no_way(const wisp_migration *steps, int count, wisp_result expected,
                    const char *text) {
     world_two t;
@@ -674,7 +674,7 @@ static void no_way(const wisp_migration *steps, int count, wisp_result expected,
     world_close(&t.w);
 }
 
-TEST(a_missing_step_is_told) {
+TEST(a_missing_step_is_reported) {
     int ran = 0;
     wisp_migration first = { 1, step_1, NULL }, second = { 2, step_2, NULL };
     first.user = second.user = &ran;
@@ -683,7 +683,7 @@ TEST(a_missing_step_is_told) {
     no_way(NULL, 0, WISP_E_MIGRATION, "1 to 2");
 }
 
-TEST(a_failing_step_is_told_with_its_code) {
+TEST(a_failing_step_is_reported_with_its_code) {
     int ran = 0;
     wisp_migration steps[2] = { { 1, step_1, NULL }, { 2, step_fails, NULL } };
     steps[0].user = &ran;
@@ -699,7 +699,7 @@ TEST(what_steps_leave_must_fit_the_schema) {
 
 /* --- values that describe themselves, of a name that has a schema of another version --- */
 
-/* A value of each kind, with a count that would lead astray whoever takes it for another one. */
+/* A value of each kind, with a count that would mislead a reader of another kind. */
 static wisp_value value_of_kind(int kind, const wisp_value *row, const wisp_pair *pairs) {
     static const uint8_t bytes[64] = { 0x41, 0x41, 0x41, 0x41 };
     wisp_value value;
@@ -1188,7 +1188,7 @@ TEST(migration_takes_no_memory_in_the_steady_state) {
     world_close(&t.w);
 }
 
-/* Each allocation fails once: what was fired comes, or somebody is told. */
+/* Each allocation fails once: fired messages arrive, or an error is reported. */
 typedef struct lean {
     ledger    memory;
     wisp_pipe pipe;
@@ -1329,7 +1329,7 @@ static const test_case tests[] = {
     CASE(who_has_no_schema_understands_the_senders),
     CASE(a_schema_without_a_config_is_in_force),
     CASE(what_is_outside_the_schema_is_not_sent),
-    CASE(the_path_of_what_is_wrong_is_told),
+    CASE(the_path_of_a_wrong_value_is_reported),
     CASE(why_text_is_never_null),
     CASE(a_float_may_be_the_bound_of_its_range),
     CASE(a_hacked_value_never_reaches_the_handler),
@@ -1340,8 +1340,8 @@ static const test_case tests[] = {
     CASE(an_older_version_becomes_a_newer_one),
     CASE(versions_migrate_in_every_codec),
     CASE(an_open_enum_and_a_closed_one_understand_each_other),
-    CASE(a_missing_step_is_told),
-    CASE(a_failing_step_is_told_with_its_code),
+    CASE(a_missing_step_is_reported),
+    CASE(a_failing_step_is_reported_with_its_code),
     CASE(what_steps_leave_must_fit_the_schema),
     CASE(a_value_of_any_kind_is_no_version_of_a_schema),
     CASE(a_call_migrates_as_an_event_does),

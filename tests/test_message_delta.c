@@ -559,7 +559,7 @@ TEST(thousands_of_lost_values_do_not_hide_the_last) {
     }
 }
 
-TEST(a_long_list_is_told_by_differences_again_and_again) {
+TEST(a_long_list_goes_as_deltas_again_and_again) {
     enum { COUNT = 40000 };
     static wisp_value items[COUNT];
     flow f = flow_of(LIST, WISP_RELIABLE);
@@ -773,7 +773,7 @@ TEST(firing_to_a_hundred_peers_takes_no_memory_once_it_runs) {
 
 /* --- what is lost is healed --- */
 
-/* Changes the value that an end holds as the newest of its first track. */
+/* Changes the newest value of the first baseline that an end has received. */
 static void spoil_heard(wisp *end) {
     wisp__session *s = session_of(end, 0);
     wisp__baseline *track = s->baselines_in.count ? s->baselines_in.places[0] : NULL;
@@ -929,7 +929,7 @@ TEST(ends_that_keep_other_numbers_of_values_understand_each_other) {
         flow_settings(t.client, &f, false);
         t.to_server = world_join(&t.w, t.client, t.server);
         flow_run(&t, &f);
-        world_run(&t.w, 2);      /* bases that are held no more are told of, and asked for whole */
+        world_run(&t.w, 2);      /* lost baselines are reported, and whole values asked for */
         CHECK_EQ_INT(book.unknown + book.older, 0);
         CHECK(book_ends(0));
         world_close(&t.w);
@@ -1025,7 +1025,7 @@ TEST(a_value_that_is_not_valid_over_there_is_a_base_all_the_same) {
     }
 }
 
-/* A receiver that cannot read one value in order must not add the next difference to the one
+/* A receiver that cannot read one value in order must not apply the next delta to the one
    before it. */
 TEST(a_value_that_was_too_much_for_the_receiver_is_no_base) {
     static wisp_value items[400];
@@ -1087,7 +1087,7 @@ TEST(settings_may_change_while_values_are_on_their_way) {
             f.steps = 20;
             f.seed = (uint64_t)how + 1;
             flow_run(&t, &f);
-            world_run(&t.w, 0.7);         /* what is told in different orders does not mix */
+            world_run(&t.w, 0.7);         /* values sent in different orders do not mix */
             change_settings(t.client, &f, how % 8);
         }
         thing_change(&things[0], &seed);
@@ -1208,9 +1208,9 @@ TEST(calls_of_such_a_name_are_whole_both_ways) {
     }
 }
 
-/* --- tellings that nobody honest sends --- */
+/* --- messages that no honest end sends --- */
 
-/* Sends a head of any kind, with content of any bits, past all that an honest end keeps. */
+/* Sends a message with any head and content, past the baselines of an honest end. */
 static void delta_forge(world_two *t, const wisp__delta_head *head, const uint8_t *bits,
                         int count) {
     wisp__remote *remote = wisp__registry_find(&t->client->registry, "v", 1);
@@ -1232,7 +1232,7 @@ static bool delta_rejoin(world_two *t) {
     return true;
 }
 
-TEST(hostile_tellings_neither_crash_nor_take_memory) {
+TEST(hostile_deltas_neither_crash_nor_take_memory) {
     for (int s = 0; s < SHAPES; s++)
         for (int d = WISP_RELIABLE; d <= WISP_UNRELIABLE; d++) {
             flow f = flow_of((thing_shape)s, d);
@@ -1311,7 +1311,7 @@ TEST(one_packet_cannot_ask_for_large_values_without_end) {
     }
     world_step(&t.w);
     world_step(&t.w);
-    /* Each packet has few of them, whoever filled it. */
+    /* Each packet has few of them. */
     CHECK(book.got - got <= 5 * (int)(world_total(t.server).packets_received - packets));
     world_close(&t.w);
 }
@@ -1359,7 +1359,7 @@ static const test_case tests[] = {
     CASE(the_only_value_arrives_although_its_packet_is_lost),
     CASE(an_end_that_learns_a_name_late_gets_the_value_that_is_fired_again),
     CASE(thousands_of_lost_values_do_not_hide_the_last),
-    CASE(a_long_list_is_told_by_differences_again_and_again),
+    CASE(a_long_list_goes_as_deltas_again_and_again),
     CASE(more_keys_than_the_limit_give_way_to_each_other_and_stay_right),
     CASE(an_end_with_room_for_fewer_keys_still_gets_what_is_right),
     CASE(names_share_the_limit_of_keys),
@@ -1379,7 +1379,7 @@ static const test_case tests[] = {
     CASE(a_lost_value_goes_again_although_the_settings_changed_since),
     CASE(a_value_too_large_to_go_whole_does_not_hold_up_others),
     CASE(calls_of_such_a_name_are_whole_both_ways),
-    CASE(hostile_tellings_neither_crash_nor_take_memory),
+    CASE(hostile_deltas_neither_crash_nor_take_memory),
     CASE(one_packet_cannot_ask_for_large_values_without_end),
     CASE(a_session_that_ends_gives_all_back),
 };

@@ -9,7 +9,7 @@
 
 /* --- names --- */
 
-TEST(a_name_unknown_there_is_told_to_both_sides) {
+TEST(a_name_unknown_there_is_reported_on_both_sides) {
     forger *b = forger_open();
     int remotes = world_total(b->t.server).remotes;
     CHECK_EQ_INT(world_fire(b->t.client, "nope", b->t.to_server, 1), WISP_OK);
@@ -62,11 +62,11 @@ TEST(thousands_of_unknown_names_take_no_memory) {
     forger_close(b);
 }
 
-/* --- forms that a peer writes as it likes --- */
+/* --- encodings that a peer writes as it likes --- */
 
-/* An announcement of "hp" as number 1, of a form with these bits; `described`: with a descriptor
-   of no sense, `bits` long. */
-static void put_form(wisp__writer *to, int kind, unsigned flags, int bits) {
+/* An announcement of "hp" as number 1, whose encoding has these flags, and a descriptor of so many
+   bits that make no sense. */
+static void put_encoding(wisp__writer *to, int kind, unsigned flags, int bits) {
     uint8_t extra[64 + 8] = { 0 };
     wisp__writer out = wisp__writer_on(extra, 64);
     wisp__put(&out, flags & 15, 4);
@@ -87,9 +87,9 @@ static void put_form(wisp__writer *to, int kind, unsigned flags, int bits) {
     for (int64_t i = 0; i < out.at / 8; i++) wisp__put(to, extra[i], 8);
 }
 
-/* Of all kinds and bits, also those that no honest end puts together, none is learnt, nor is a
-   schema compiled; each is told once, however often it comes. */
-TEST(no_form_of_a_peer_that_joined_is_learnt_unasked) {
+/* No encoding is taken, of all kinds and bits, also those that no honest end puts together, and no
+   schema compiled. Each is reported once, however often it comes. */
+TEST(no_encoding_of_a_peer_that_joined_is_taken_unasked) {
     for (int kind = WISP__VALUES; kind <= WISP__CODED; kind++)
         for (unsigned flags = 0; flags < 32; flags++)
             for (int bits = 0; bits <= 40; bits += 20) {
@@ -105,7 +105,7 @@ TEST(no_form_of_a_peer_that_joined_is_learnt_unasked) {
                 world_run(&b->t.w, 0.1);
                 unknown = world_total(b->t.server).names_unknown;
                 for (int i = 0; i < 5; i++) {
-                    put_form(body(b), kind, flags, bits);
+                    put_encoding(body(b), kind, flags, bits);
                     send_body(b);
                     world_step(&b->t.w);
                 }
@@ -180,10 +180,10 @@ TEST(announcements_that_fail_are_offences) {
 }
 
 static const test_case tests[] = {
-    CASE(a_name_unknown_there_is_told_to_both_sides),
+    CASE(a_name_unknown_there_is_reported_on_both_sides),
     CASE(a_name_that_was_unknown_works_once_it_is_registered),
     CASE(thousands_of_unknown_names_take_no_memory),
-    CASE(no_form_of_a_peer_that_joined_is_learnt_unasked),
+    CASE(no_encoding_of_a_peer_that_joined_is_taken_unasked),
     CASE(a_schema_that_failed_is_not_compiled_twice),
     CASE(announcements_that_fail_are_offences),
 };

@@ -507,7 +507,7 @@ static void on_dear(wisp_event *ev) {
     if (ev->count && ev->args[0].kind == WISP_MAP) d->seen = ev->args[0].as.map[0].value.as.integer;
 }
 
-/* Every tick eight differences of a map of 700 numbers: few bytes, and more work than a reader does
+/* Every tick eight deltas of a map of 700 numbers: few bytes, and more work than a reader does
    for a peer in that time. */
 static void send_dear_differences(bool reliable_link) {
     static char keys[DEAR_VALUES][8];
@@ -548,7 +548,7 @@ static void send_dear_differences(bool reliable_link) {
     world_close(&t.w);
 }
 
-/* 900 rows of 8 numbers at 60 Hz, of which one changes: a reader can pay for differences. */
+/* 900 rows of 8 numbers at 60 Hz, of which one changes: a reader can pay for deltas. */
 enum { ROWS = 900 };
 
 typedef struct row { int32_t a, b, c, d, e, f, g, h; } row;
@@ -595,7 +595,7 @@ static void stream_sheet(bool adaptive) {
     world_close(&t.w);
 }
 
-TEST(a_large_table_is_told_by_differences_at_60_hz) {
+TEST(a_large_table_goes_as_deltas_at_60_hz) {
     stream_sheet(false);
     stream_sheet(true);
 }
@@ -628,7 +628,7 @@ static const test_case tests[] = {
     CASE(a_large_message_holds_up_only_its_own_channel),
     CASE(messages_in_flight_go_with_their_session_and_leak_nothing),
     CASE(the_neighbours_of_a_large_message_are_not_read_when_gone),
-    CASE(a_large_table_is_told_by_differences_at_60_hz),
+    CASE(a_large_table_goes_as_deltas_at_60_hz),
     CASE(a_sender_sends_no_more_than_its_reader_can_pay),
     CASE(a_session_over_a_reliable_link_is_not_ended_by_honest_differences),
 };

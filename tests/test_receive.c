@@ -268,7 +268,7 @@ static void bad_leave_long(wisp__writer *to) {
     for (int i = 0; i < 256; i++) wisp__put(to, 'x', 8);
 }
 
-/* What the server is told of a goodbye with this code and text. */
+/* The event that a goodbye with this code and text raises at the server. */
 static const world_note *left_with(int code, const char *text, int length) {
     static world_note note;
     forger *b = forger_open();
@@ -656,7 +656,7 @@ static void say_far_ahead(forger *b, const tap_packet *old) {
     send_numbered(b, 0, forger_peer(b)->flow.next + 9000, 1);
 }
 
-TEST(only_a_packet_that_is_taken_counts_as_heard) {
+TEST(only_a_packet_that_is_taken_counts_as_a_sign_of_life) {
     CHECK(outlives_silence(say_ping));
     CHECK(!outlives_silence(say_again));
     CHECK(!outlives_silence(say_nothing));
@@ -947,10 +947,10 @@ TEST(a_peer_compresses_no_packets_that_are_not_read) {
     receive_blobs_open(&t);
     wisp_use_compression(t.client, WISP_COMPRESSION_AUTO, NULL);
     CHECK_EQ_INT(saved(&t, t.client, t.to_server, t.server), 0);
-    wisp_use_compression(t.server, WISP_COMPRESSION_AUTO, NULL);        /* told in the session */
+    wisp_use_compression(t.server, WISP_COMPRESSION_AUTO, NULL);        /* during the session */
     world_run(&t.w, 0.1);
     CHECK(saved(&t, t.client, t.to_server, t.server) > 400);
-    wisp_use_compression(t.server, WISP_COMPRESSION_NONE, NULL);        /* what was told holds */
+    wisp_use_compression(t.server, WISP_COMPRESSION_NONE, NULL);        /* it never takes back */
     world_run(&t.w, 0.1);
     CHECK(saved(&t, t.client, t.to_server, t.server) > 400);
     CHECK_EQ_INT(wisp_peers(t.server, NULL, 0), 1);
@@ -1065,7 +1065,7 @@ static const test_case tests[] = {
     CASE(an_ack_of_a_number_that_was_left_out_ends_the_session),
     CASE(an_empty_packet_moves_nothing_however_far_ahead),
     CASE(a_leap_beyond_8192_numbers_is_refused),
-    CASE(only_a_packet_that_is_taken_counts_as_heard),
+    CASE(only_a_packet_that_is_taken_counts_as_a_sign_of_life),
     CASE(reserved_records_end_the_session),
     CASE(a_packet_from_another_address_is_refused_though_its_tag_is_right),
     CASE(each_session_of_an_address_has_a_number_of_its_own),
