@@ -10502,6 +10502,23 @@ static wisp__arena wisp__arena_in(wisp__bump *memory) {
     return arena;
 }
 
+/* For decoding without an endpoint: default limits, and all memory that is left of a bump. */
+typedef struct wisp__alone {
+    wisp__base     base;
+    wisp__arena    arena;
+    wisp__unpacker u;
+} wisp__alone;
+
+static void wisp__alone_on(wisp__alone *a, wisp__bump *memory, wisp__reader *data) {
+    wisp__base_alone(&a->base);
+    a->arena = wisp__arena_in(memory);
+    memset(&a->u, 0, sizeof a->u);
+    a->u.base = &a->base;
+    a->u.arena = &a->arena;
+    a->u.data = data;
+    a->u.values = a->base.limits.message_values;
+}
+
 static wisp__supply wisp__supply_of(const wisp__unpacker *u) {
     return wisp__supply_of_arena(u->base, u->arena, u->credit);
 }
@@ -10619,32 +10636,23 @@ static int wisp__bitpack_decode(const wisp_codec *codec, const wisp_schema *sche
                                 int memory_size) {
     wisp__bump bump = wisp__bump_on(memory, memory_size);
     wisp__reader data = wisp__reader_on(bytes, size);
-    const wisp__program *program;
-    wisp__arena arena;
-    wisp__base base;
-    wisp__unpacker u;
-    wisp__supply supply;
     wisp_result result = WISP_OK;
+    const wisp__program *program = schema ? wisp__program_of(schema, &bump, &result) : NULL;
+    wisp__alone a;
+    wisp__supply supply;
     void *image;
     (void)codec;
-    wisp__base_alone(&base);
-    memset(&u, 0, sizeof u);
-    u.base = &base;
-    u.arena = &arena;
-    u.data = &data;
-    u.values = base.limits.message_values;
-    program = schema ? wisp__program_of(schema, &bump, &result) : NULL;
     if (schema && !program) return result;
-    arena = wisp__arena_in(&bump);
-    if (!schema) return wisp__bitpack_decode_plain(&u, out);
-    image = wisp__arena_take(&base, &arena, (size_t)program->schema->bytes);
+    wisp__alone_on(&a, &bump, &data);
+    if (!schema) return wisp__bitpack_decode_plain(&a.u, out);
+    image = wisp__arena_take(&a.base, &a.arena, (size_t)program->schema->bytes);
     if (!image) return WISP_E_MEMORY;
     memset(image, 0, (size_t)program->schema->bytes);
-    result = wisp__record_read(&u, program, image);
-    supply = wisp__supply_of(&u);
+    result = wisp__record_read(&a.u, program, image);
+    supply = wisp__supply_of(&a.u);
     if (result == WISP_OK) result = wisp__image_value(program->schema, image, &supply, out);
     if (result) return result;
-    wisp__image_alone(out, &arena);
+    wisp__image_alone(out, &a.arena);
     return (int)((data.at + 7) / 8);
 }
 
@@ -10666,24 +10674,15 @@ int wisp_encode(const wisp_codec *codec, const wisp_schema *schema, const wisp_v
     return result ? result : codec->encode(codec, schema, value, out, capacity);
 }
 
-/* What a codec has decoded becomes what the schema says. */
-static wisp_result wisp__conform(const wisp__program *program, wisp__supply *supply,
-                                 const wisp_value *decoded, wisp_value *out) {
-    wisp_result result = WISP_OK;
-    const void *image = wisp__image_of(program, decoded, supply, true, &result);
-    return image ? wisp__image_value(program->schema, image, supply, out) : result;
-}
-
 int wisp_decode(const wisp_codec *codec, const wisp_schema *schema, const void *bytes, int size,
                 wisp_value *out, void *memory, int memory_size) {
     wisp__bump bump = wisp__bump_on(memory, memory_size);
     wisp__supply supply;
     const wisp__program *program;
+    const void *image;
     wisp_result result = WISP_OK;
     wisp_value decoded;
-    wisp__base base;
-    wisp__unpacker u;
-    wisp__arena arena;
+    wisp__alone a;
     int half, read;
     if (!codec || !out || size < 0 || (size && !bytes) || memory_size < 0) return WISP_E_ARGUMENT;
     if (!schema || codec == wisp_bitpack())
@@ -10695,15 +10694,12 @@ int wisp_decode(const wisp_codec *codec, const wisp_schema *schema, const void *
     if (read < 0) return read;
     bump.at += half & ~7;
     bump.left -= (size_t)(half & ~7);
-    wisp__base_alone(&base);
-    arena = wisp__arena_in(&bump);
-    memset(&u, 0, sizeof u);
-    u.base = &base;
-    u.arena = &arena;
-    supply = wisp__supply_of(&u);
-    result = wisp__conform(program, &supply, &decoded, out);
+    wisp__alone_on(&a, &bump, NULL);
+    supply = wisp__supply_of(&a.u);
+    image = wisp__image_of(program, &decoded, &supply, true, &result);
+    if (image) result = wisp__image_value(program->schema, image, &supply, out);
     if (result) return result;
-    wisp__image_alone(out, &arena);
+    wisp__image_alone(out, &a.arena);
     return read;
 }
 
@@ -11079,11 +11075,9 @@ static wisp__decimal_power wisp__decimal_power_of(int power) {
     };
     static const uint64_t fives[27] = {
         1, 5, 25, 125, 625, 3125, 15625, 78125, 390625, 1953125, 9765625, 48828125, 244140625,
-        1220703125, UINT64_C(6103515625), UINT64_C(30517578125), UINT64_C(152587890625),
-        UINT64_C(762939453125), UINT64_C(3814697265625), UINT64_C(19073486328125),
-        UINT64_C(95367431640625), UINT64_C(476837158203125), UINT64_C(2384185791015625),
-        UINT64_C(11920928955078125), UINT64_C(59604644775390625), UINT64_C(298023223876953125),
-        UINT64_C(1490116119384765625)
+        1220703125, 6103515625, 30517578125, 152587890625, 762939453125, 3814697265625,
+        19073486328125, 95367431640625, 476837158203125, 2384185791015625, 11920928955078125,
+        59604644775390625, 298023223876953125, 1490116119384765625
     };
     int between = (power - WISP__DECIMAL_POWER_MIN) % 27;
     const uint64_t *step = steps[(power - WISP__DECIMAL_POWER_MIN) / 27];
@@ -11114,8 +11108,7 @@ typedef struct wisp__decimal_text {
     bool           fits;           /* whole, and `digits` is all of it in spite of `more` */
 } wisp__decimal_text;
 
-/* Adds the digits at `at` to a number, modulo 2^64; returns where they end. Eight at once are
-   summed in pairs, fours and all. */
+/* Adds digits to a number, modulo 2^64, eight at once; returns where they end. */
 static const uint8_t *wisp__decimal_read_digits(const uint8_t *at, const uint8_t *end,
                                                 uint64_t *number) {
     uint64_t sum = *number;
@@ -11132,7 +11125,7 @@ static const uint8_t *wisp__decimal_read_digits(const uint8_t *at, const uint8_t
     return at;
 }
 
-/* After the e: a sign or none, digits. What is beyond any number of digits stays so. */
+/* After the e: a sign or none, digits. A huge exponent stays huge. */
 static const uint8_t *wisp__decimal_read_exponent(const uint8_t *at, const uint8_t *end,
                                                   int64_t *exponent) {
     const int64_t most = INT64_C(1) << 40;
@@ -11166,8 +11159,7 @@ static void wisp__decimal_shorten(wisp__decimal_text *n, int64_t count) {
     n->power += count - 19;
 }
 
-/* Takes the text of a number apart that begins at `at`, by the grammar of JSON. Returns where it
-   ends; NULL: it is none. */
+/* Takes apart the text of a number of JSON. Returns where it ends; NULL: it is none. */
 static const uint8_t *wisp__decimal_scan(const uint8_t *at, const uint8_t *end,
                                          wisp__decimal_text *n) {
     const uint8_t *point;
@@ -11206,10 +11198,10 @@ typedef struct wisp__decimal_cut {
     bool     unsure;    /* too near to the middle of both to tell */
 } wisp__decimal_cut;
 
-/* Multiplies with 128 bits of the power, as D. Lemire does in "Number Parsing at a Gigabyte per
-   Second" (2021). The power is rounded up by less than one in its last place, so that the product
-   (high, middle, low) is too large by less than 2 in `middle`; digits that were left out make it
-   too small by less than 64 in `high`. Digits are not 0, with `more` 19 of them. */
+/* D. Lemire, "Number Parsing at a Gigabyte per Second" (2021). The power is rounded up by less than
+   one in its last place, which makes the product (high, middle, low) too large by less than 2 in
+   `middle`; digits that were left out make it too small by less than 64 in `high`. Digits are not
+   0, with `more` 19 of them. */
 static wisp__decimal_cut wisp__decimal_cut_of(uint64_t digits, int power, bool more) {
     wisp__decimal_cut cut = { 0, false, false };
     wisp__decimal_power ten = wisp__decimal_power_of(power);
@@ -11282,7 +11274,7 @@ static int wisp__decimal_big_compare(const wisp__decimal_big *a, const wisp__dec
 }
 
 /* All digits of the text as an integer; returns the power of ten of its last place. The middle of
-   two doubles has at most 768 digits, so of all that follow one stands for "there is more". */
+   two doubles has at most 768 digits: one digit stands for all that follow. */
 static int64_t wisp__decimal_big_digits(wisp__decimal_big *big, const wisp__decimal_text *n) {
     int64_t power = n->text_power;
     int count = 0;
@@ -11303,8 +11295,8 @@ static int64_t wisp__decimal_big_digits(wisp__decimal_big *big, const wisp__deci
     return power - 1;
 }
 
-/* How the number, which is not 0, compares with a double plus `halves` (0, 1) halves of what it
-   lacks to the next: -1 below, 0 equal, 1 above. */
+/* Compares the number, which is not 0, with a double, or (halves: 1) with the middle between it and
+   the next: -1 below, 0 equal, 1 above. */
 static int wisp__decimal_compare(const wisp__decimal_text *n, uint64_t bits, unsigned halves) {
     wisp__decimal_big number, other;
     int64_t power = wisp__decimal_big_digits(&number, n), twos;
@@ -11322,14 +11314,8 @@ static int wisp__decimal_compare(const wisp__decimal_text *n, uint64_t bits, uns
     return wisp__decimal_big_compare(&number, &other);
 }
 
-/* Is the number nearer to the double above `bits` than to this one? In the middle, the even one. */
-static bool wisp__decimal_is_above_middle(const wisp__decimal_text *n, uint64_t bits) {
-    int order = wisp__decimal_compare(n, bits, 1);
-    return order > 0 || (order == 0 && (bits & 1));
-}
-
-/* What the double that a text was rounded to was rounded from. It matters where that double is
-   just between two floats; it is not asked elsewhere, because that takes long. */
+/* Was the text above or below the double that it was rounded to? This matters, and is computed,
+   only where that double is just between two floats. */
 static int wisp__decimal_from(const wisp__decimal_text *n, uint64_t bits) {
     int order;
     if (n->digits == 0 || !wisp__bits_between_floats(bits)) return WISP__FROM_EXACT;
@@ -11337,8 +11323,8 @@ static int wisp__decimal_from(const wisp__decimal_text *n, uint64_t bits) {
     return order > 0 ? WISP__FROM_ABOVE : order < 0 ? WISP__FROM_BELOW : WISP__FROM_EXACT;
 }
 
-/* Few digits and a small power: both are exact as doubles, so that one product or quotient is
-   rounded once (W. Clinger, 1990). Not where a double is computed with more bits than it has. */
+/* Few digits and a small power are exact as doubles: their product or quotient is rounded once
+   (W. Clinger, 1990), except where doubles are computed with more bits. */
 static bool wisp__decimal_is_simple(const wisp__decimal_text *n, double *out) {
 #if defined(__FLT_EVAL_METHOD__) && (__FLT_EVAL_METHOD__ == 0 || __FLT_EVAL_METHOD__ == 1)
     static const double tens[] = {
@@ -11360,15 +11346,17 @@ static bool wisp__decimal_is_simple(const wisp__decimal_text *n, double *out) {
 #endif
 }
 
-/* WISP_E_LIMIT: larger than every double. To the nearest float leads wisp__bits_narrow, with
-   wisp__decimal_from. */
+/* WISP_E_LIMIT: larger than every double. */
 static wisp_result wisp__decimal_to_double(const wisp__decimal_text *n, double *out) {
     wisp__decimal_cut cut = { 0, false, false };
     if (wisp__decimal_is_simple(n, out)) return WISP_OK;
     if (n->digits == 0 || n->power < -342) cut.bits = 0;     /* 10^19 * 10^-343 is nearer to 0 */
     else if (n->power > 308) return WISP_E_LIMIT;
     else cut = wisp__decimal_cut_of(n->digits, (int)n->power, n->more && !n->fits);
-    if (cut.unsure) cut.up = wisp__decimal_is_above_middle(n, cut.bits);
+    if (cut.unsure) {
+        int order = wisp__decimal_compare(n, cut.bits, 1);
+        cut.up = order > 0 || (order == 0 && (cut.bits & 1));
+    }
     cut.bits += cut.up;
     if (cut.bits >= UINT64_C(0x7ff) << 52) return WISP_E_LIMIT;
     cut.bits |= (uint64_t)n->negative << 63;
@@ -11475,8 +11463,8 @@ static int wisp__decimal_write_scientific(uint8_t *to, uint64_t digits, int coun
     return size + wisp__decimal_write_integer(to + size, magnitude, exponent < 0);
 }
 
-/* Zeros are added on the left of up to 6 places, on the right up to `places`: so far every whole
-   number differs from all others of the format, and the text says no other integer. */
+/* Zeros are added on the left of up to 6 places, on the right up to `places`: so far the format
+   holds every whole number. */
 static int wisp__decimal_write(uint8_t *to, wisp__decimal d, int places) {
     int count = wisp__decimal_digit_count(d.digits), point = count + d.power;
     if (point <= -6 || (d.power > 0 && point > places))
@@ -11508,8 +11496,7 @@ static int wisp__decimal_write_signed(uint8_t *to, wisp__decimal d, bool negativ
     return negative + wisp__decimal_write(to + negative, d, places);
 }
 
-/* Writes a float in its shortest form where there is room for WISP__DECIMAL_BYTES; returns its
-   bytes. 0: it is infinite, or no number. */
+/* Writes the fewest digits, at most WISP__DECIMAL_BYTES; returns how many. 0: it is not finite. */
 static int wisp__decimal_write_float(uint8_t *to, float number) {
     uint32_t bits = wisp__float_bits(number);
     int exponent = (int)(bits >> 23 & 0xff);
@@ -12171,7 +12158,7 @@ static bool wisp__msgpack_parse_time(const uint8_t *data, int size, uint32_t *na
 
 static void wisp__msgpack_put_value(wisp__encoder *e, const wisp_value *value);
 
-/* A first byte, and a number in `size` (0..8) bytes. */
+/* A first byte, and a number in `size` bytes. */
 static void wisp__msgpack_put_code(wisp__encoder *e, unsigned code, uint64_t number, int size) {
     uint8_t bytes[9];
     bytes[0] = (uint8_t)code;
@@ -12184,28 +12171,23 @@ static void wisp__msgpack_put_code(wisp__encoder *e, unsigned code, uint64_t num
 static void wisp__msgpack_put_length(wisp__encoder *e, unsigned first, unsigned code,
                                      size_t length) {
     if (length < (first == 0xa0 ? 32u : first ? 16u : 0u))
-        wisp__msgpack_put_code(e, first + (unsigned)length, 0, 0);
+        wisp__emit_byte(e, (int)(first + (unsigned)length));
     else if (code < 0xdc && length <= 0xff) wisp__msgpack_put_code(e, code - 1, length, 1);
     else if (length <= 0xffff) wisp__msgpack_put_code(e, code, length, 2);
     else wisp__msgpack_put_code(e, code + 1, length, 4);
 }
 
 static void wisp__msgpack_put_uint(wisp__encoder *e, uint64_t number) {
-    if (number <= 0x7f) wisp__msgpack_put_code(e, (unsigned)number, 0, 0);
-    else if (number <= 0xff) wisp__msgpack_put_code(e, 0xcc, number, 1);
-    else if (number <= 0xffff) wisp__msgpack_put_code(e, 0xcd, number, 2);
-    else if (number <= 0xffffffff) wisp__msgpack_put_code(e, 0xce, number, 4);
-    else wisp__msgpack_put_code(e, 0xcf, number, 8);
+    unsigned log = number > 0xffffffff ? 3 : number > 0xffff ? 2 : number > 0xff;
+    if (number <= 0x7f) wisp__emit_byte(e, (int)number);
+    else wisp__msgpack_put_code(e, 0xcc + log, number, 1 << log);
 }
 
 static void wisp__msgpack_put_int(wisp__encoder *e, int64_t number) {
-    uint64_t bits = (uint64_t)number;
-    if (number >= 0) wisp__msgpack_put_uint(e, bits);
-    else if (number >= -32) wisp__msgpack_put_code(e, (unsigned)(bits & 0xff), 0, 0);
-    else if (number >= INT8_MIN) wisp__msgpack_put_code(e, 0xd0, bits, 1);
-    else if (number >= INT16_MIN) wisp__msgpack_put_code(e, 0xd1, bits, 2);
-    else if (number >= INT32_MIN) wisp__msgpack_put_code(e, 0xd2, bits, 4);
-    else wisp__msgpack_put_code(e, 0xd3, bits, 8);
+    unsigned log = number < INT32_MIN ? 3 : number < INT16_MIN ? 2 : number < INT8_MIN;
+    if (number >= 0) wisp__msgpack_put_uint(e, (uint64_t)number);
+    else if (number >= -32) wisp__emit_byte(e, (int)(number & 0xff));
+    else wisp__msgpack_put_code(e, 0xd0 + log, (uint64_t)number, 1 << log);
 }
 
 /* The head is not written without the text: a length beyond what it can say does not fit. */
@@ -12411,7 +12393,7 @@ static int wisp__msgpack_get_head(wisp__builder *b, uint64_t *number) {
     return kinds[code & 31];
 }
 
-/* false: a type that is no kind, or a size that is not its own. */
+/* false: no kind has this type and size. */
 static bool wisp__msgpack_get_kind(wisp_value *out, uint8_t type, const uint8_t *data,
                                    uint64_t size) {
     wisp_kind kind = (wisp_kind)(WISP_VEC2 + type - 1);
@@ -12797,6 +12779,11 @@ static uint32_t wisp__proto_get_tag(wisp__builder *b) {
     return b->result ? 0 : (uint32_t)tag;
 }
 
+/* The tag of the next field of a message; 0: there is none, or the builder has failed. */
+static uint32_t wisp__proto_next(wisp__builder *b) {
+    return wisp__proto_more(b) ? wisp__proto_get_tag(b) : 0;
+}
+
 static uint64_t wisp__proto_get_bits(wisp__builder *b, unsigned wire) {
     int size = wire == WISP__PROTO_4 ? 4 : 8;
     const uint8_t *bytes;
@@ -12892,7 +12879,7 @@ static void *wisp__proto_grow_by_run(wisp__builder *b, const void *items, int co
         return wisp__proto_grow(b, items, count, 1, size);
     for (; next == tag; more++) {
         wisp__proto_skip(&ahead, tag);
-        next = wisp__proto_more(&ahead) ? wisp__proto_get_tag(&ahead) : 0;
+        next = wisp__proto_next(&ahead);
     }
     return wisp__proto_grow(b, items, count, more, size);
 }
@@ -12912,8 +12899,7 @@ static void wisp__proto_get_pair(wisp__builder *b, wisp_pair *pair) {
     const uint8_t *outer = wisp__proto_open(b);
     pair->key = "";
     pair->value = wisp_nil();
-    while (wisp__proto_more(b)) {
-        uint32_t tag = wisp__proto_get_tag(b);
+    for (uint32_t tag; (tag = wisp__proto_next(b)) != 0;) {
         if (tag == (1 << 3 | WISP__PROTO_SIZED)) {
             wisp_value key = wisp_string("");
             wisp__build_string(b, wisp__proto_get_varint(b), &key);
@@ -12934,8 +12920,7 @@ static void wisp__proto_get_any_list(wisp__builder *b, wisp_value *out, bool map
     const uint8_t *outer = wisp__proto_open(b);
     if (out->kind != (map ? WISP_MAP : WISP_ARRAY))
         *out = wisp__value_of(map ? WISP_MAP : WISP_ARRAY, 0);
-    while (wisp__proto_more(b)) {
-        uint32_t tag = wisp__proto_get_tag(b);
+    for (uint32_t tag; (tag = wisp__proto_next(b)) != 0;) {
         const void *held = map ? (const void *)wisp__pairs_of(out) : wisp__elements_of(out);
         uint8_t *items, *item;
         if (tag != (1 << 3 | WISP__PROTO_SIZED)) {
@@ -12959,8 +12944,7 @@ static void wisp__proto_get_any_list(wisp__builder *b, wisp_value *out, bool map
 }
 
 static void wisp__proto_get_any(wisp__builder *b, wisp_value *out) {
-    while (wisp__proto_more(b)) {
-        uint32_t tag = wisp__proto_get_tag(b);
+    for (uint32_t tag; (tag = wisp__proto_next(b)) != 0;) {
         switch (tag) {
         case 1 << 3 | WISP__PROTO_VARINT:
             wisp__proto_get_varint(b);
@@ -13434,8 +13418,8 @@ static void wisp__proto_put_element(wisp__encoder *e, const wisp__proto_type *t,
 
 /* Floats 1 .. count of a message, into those that are there. */
 static void wisp__proto_get_floats(wisp__builder *b, float *floats, int count) {
-    while (wisp__proto_more(b)) {
-        uint32_t tag = wisp__proto_get_tag(b), number = tag >> 3, part;
+    for (uint32_t tag; (tag = wisp__proto_next(b)) != 0;) {
+        uint32_t number = tag >> 3, part;
         if (number > (uint32_t)count || (tag & 7) != WISP__PROTO_4) {
             wisp__proto_skip(b, tag);
             continue;
@@ -13446,8 +13430,7 @@ static void wisp__proto_get_floats(wisp__builder *b, float *floats, int count) {
 }
 
 static void wisp__proto_get_transform(wisp__builder *b, float floats[7]) {
-    while (wisp__proto_more(b)) {
-        uint32_t tag = wisp__proto_get_tag(b);
+    for (uint32_t tag; (tag = wisp__proto_next(b)) != 0;) {
         const uint8_t *outer;
         if (tag != (1 << 3 | WISP__PROTO_SIZED) && tag != (2 << 3 | WISP__PROTO_SIZED)) {
             wisp__proto_skip(b, tag);
@@ -13561,8 +13544,7 @@ static wisp_pair *wisp__proto_pairs(wisp__builder *b, const wisp_schema *schema,
 static void wisp__proto_get_struct(wisp__builder *b, const wisp_schema *schema, wisp_value *out) {
     wisp_pair *pairs = wisp__proto_pairs(b, schema, out);
     int near = 0;
-    while (wisp__proto_more(b)) {
-        uint32_t tag = wisp__proto_get_tag(b);
+    for (uint32_t tag; (tag = wisp__proto_next(b)) != 0;) {
         int i = wisp__proto_find(b, schema, (int)(tag >> 3), near);
         wisp__proto_type t = wisp__proto_field_type(&schema->fields[i < 0 ? 0 : i]);
         if (i < 0 || !wisp__proto_takes(&t, tag)) {
@@ -13579,8 +13561,8 @@ static void wisp__proto_get_struct(wisp__builder *b, const wisp_schema *schema, 
 /* Until it is finished a union is an array, with the value alone in it; its count is the option's
    index + 1. */
 static void wisp__proto_get_union(wisp__builder *b, const wisp_type *type, wisp_value *out) {
-    while (wisp__proto_more(b)) {
-        uint32_t tag = wisp__proto_get_tag(b), number = tag >> 3;
+    for (uint32_t tag; (tag = wisp__proto_next(b)) != 0;) {
+        uint32_t number = tag >> 3;
         bool known = number >= 1 && number <= (uint32_t)type->max;
         wisp__proto_type option =
             wisp__proto_type_of((const wisp_type *)type->of + (known ? number - 1 : 0), 0);
@@ -13606,8 +13588,7 @@ static void wisp__proto_get_message(wisp__builder *b, const wisp__proto_type *t,
     case WISP_TYPE_ANY:
     case WISP_TYPE_EXACT: wisp__proto_get_any(b, out); return;
     case WISP_TYPE_ARRAY:
-        while (wisp__proto_more(b)) {
-            uint32_t tag = wisp__proto_get_tag(b);
+        for (uint32_t tag; (tag = wisp__proto_next(b)) != 0;) {
             if (tag >> 3 != 1 || !wisp__proto_takes(t, tag)) wisp__proto_skip(b, tag);
             else wisp__proto_get_list(b, t, tag, out);
         }
