@@ -127,6 +127,29 @@
          is slowed. Senders keep to this by themselves: a message too dear to
          read is sent uncompressed, or in full instead of as a delta.
 
+   HOW TO ADD (the places to touch; a wire form also needs a line in
+   tests/test_golden.c, and everything a test in tests/test_<room>.c)
+       value kind   wisp_kind, its member of wisp_value and its maker (value,
+                    public); its accessor, wisp__scalars_alike, wisp_hash
+                    (value); wisp__measure_values, wisp__pack_value,
+                    wisp__unpack_value (pack); wisp__says_exactly (type); the
+                    readers and writers (json, msgpack, protowire);
+                    wisp__value_bytes (message_codec); its getter (event); the
+                    wrappers of plain values (end of the public half)
+       message      wisp__frame (structs); its drawing, writer and reader
+                    (frame); wisp__fill_controls (packet_writer) or
+                    wisp__message_make (send); wisp__on_frame (receive). A new
+                    frame is a new WISP_WIRE_VERSION.
+       middleware   nothing here: give a wisp_middleware to wisp_use
+       codec        nothing here: give a wisp_codec to wisp_add_codec, and name
+                    it in wisp_encoding.codec. One of our own: a room before
+                    delta_bits, wisp__codecs_builtin (host), a switch below.
+       setting      of a remote: wisp_config; wisp__config_check,
+                    wisp__config_merge and its default (remote). Of the
+                    endpoint: wisp_desc; wisp__desc_validate,
+                    wisp__desc_defaults (host). A limit: wisp_limits and
+                    wisp__limits_defaults (base).
+
    SWITCHES (define before the implementation; none changes a public type)
        WISP_IMPLEMENTATION   compiles the implementation here
        WISP_STATIC           all functions are static: private to this file

@@ -647,6 +647,63 @@ TEST(a_codec_of_ones_own_works_where_it_is_plugged_in) {
     world_close(&t.w);
 }
 
+/* The chapter HOW TO ADD of wisp.h, followed for a codec: a whole number as decimal text. */
+
+static int decimal_encode(const wisp_codec *codec, const wisp_schema *schema,
+                          const wisp_value *value, void *out, int capacity) {
+    char text[24];
+    int size;
+    (void)codec;
+    (void)schema;
+    if (value->kind != WISP_INT) return WISP_E_TYPE;
+    size = snprintf(text, sizeof text, "%ld", (long)value->as.integer);
+    if (size > capacity) return WISP_E_TOO_BIG;
+    memcpy(out, text, (size_t)size);
+    return size;
+}
+
+static int decimal_decode(const wisp_codec *codec, const wisp_schema *schema, const void *bytes,
+                          int size, wisp_value *out, void *memory, int memory_size) {
+    const char *text = (const char *)bytes;
+    int64_t number = 0;
+    (void)codec;
+    (void)schema;
+    (void)memory;
+    (void)memory_size;
+    if (size < 1 || size > 18) return WISP_E_SYNTAX;
+    for (int i = 0; i < size; i++) {
+        if (text[i] < '0' || text[i] > '9') return WISP_E_SYNTAX;
+        number = number * 10 + (text[i] - '0');
+    }
+    *out = wisp_int(number);
+    return size;
+}
+
+TEST(a_codec_added_as_the_chapter_says_works_alone_and_for_a_remote) {
+    static const wisp_codec decimal = { "decimal", decimal_encode, decimal_decode, NULL };
+    world_two t;
+    wisp_value number = wisp_int(1815), back = wisp_nil(), text = wisp_string("1815");
+    char bytes[8];
+    CHECK_EQ_INT(wisp_encode(&decimal, NULL, &number, bytes, sizeof bytes), 4);
+    CHECK_EQ_MEM(bytes, "1815", 4);
+    CHECK_EQ_INT(wisp_encode(&decimal, NULL, &number, bytes, 3), WISP_E_TOO_BIG);
+    CHECK_EQ_INT(wisp_encode(&decimal, NULL, &text, bytes, sizeof bytes), WISP_E_TYPE);
+    CHECK_EQ_INT(wisp_decode(&decimal, NULL, "1815", 4, &back, NULL, 0), 4);
+    CHECK(wisp_equal(&back, &number));
+    CHECK_EQ_INT(wisp_decode(&decimal, NULL, "18x5", 4, &back, NULL, 0), WISP_E_SYNTAX);
+    world_two_open(&t);
+    world_watch(&t.w, t.server, "n");
+    CHECK_EQ_INT(wisp_add_codec(t.server, &decimal), WISP_OK);
+    CHECK_EQ_INT(encoding_use_encoding(t.server, "n", 0, &decimal, 0), WISP_OK);
+    CHECK_EQ_INT(encoding_use_encoding(t.client, "n", 0, &decimal, 0), WISP_OK);
+    CHECK_EQ_INT(world_fire(t.client, "n", t.to_server, 1815), WISP_OK);
+    world_run(&t.w, 0.3);
+    if (CHECK(world_last(&t.w, t.server, "n") != NULL))
+        CHECK_EQ_INT(world_last(&t.w, t.server, "n")->number, 1815);
+    CHECK_EQ_INT(wisp_fire(t.client, "n", t.to_server, wisp_string("no number")), WISP_E_TYPE);
+    world_close(&t.w);
+}
+
 TEST(codecs_are_plugged_in_once_and_by_name) {
     world_two t;
     wisp_codec own = own_codec("mine"), other = own_codec("mine"), json = own_codec("json");
@@ -899,6 +956,7 @@ static const test_case tests[] = {
     CASE(a_setting_that_fails_leaves_the_encoding_as_it_was),
     CASE(a_codec_that_the_other_side_lacks_makes_the_name_unknown),
     CASE(a_codec_of_ones_own_works_where_it_is_plugged_in),
+    CASE(a_codec_added_as_the_chapter_says_works_alone_and_for_a_remote),
     CASE(codecs_are_plugged_in_once_and_by_name),
     CASE(a_dictionary_that_the_other_side_lacks_is_reported),
     CASE(a_descriptor_with_any_bit_changed_harms_nobody),
