@@ -9607,32 +9607,32 @@ static inline void wisp__slot_put(uint8_t *to, uint64_t value, int shift) {
 }
 
 /* false: a value is outside its range. `bytes` and `is_signed` are constants in each call. */
-static inline bool wisp__tile_put_ints(wisp__tile_writer *h, const wisp__op *op,
+static inline bool wisp__tile_put_ints(wisp__tile_writer *t, const wisp__op *op,
                                        const uint8_t *from, int bytes, bool is_signed) {
-    uint8_t *to = h->slots[0] + (h->bit >> 3);
+    uint8_t *to = t->slots[0] + (t->bit >> 3);
     uint64_t least = (uint64_t)op->least, span = op->span;
-    int shift = h->bit & 7, each = h->each;
-    for (int i = h->rows; i > 0; i--, from += each, to += WISP__SLOT_BYTES) {
+    int shift = t->bit & 7, each = t->each;
+    for (int i = t->rows; i > 0; i--, from += each, to += WISP__SLOT_BYTES) {
         uint64_t value = (uint64_t)wisp__load_int(from, bytes, is_signed) - least;
         if (value > span) return false;
         wisp__slot_put(to, value, shift);
     }
-    h->bit += op->bits;
+    t->bit += op->bits;
     return true;
 }
 
-static inline bool wisp__tile_put_steps(wisp__tile_writer *h, const wisp__op *op,
+static inline bool wisp__tile_put_steps(wisp__tile_writer *t, const wisp__op *op,
                                         const uint8_t *from, int bytes) {
-    uint8_t *to = h->slots[0] + (h->bit >> 3);
-    int shift = h->bit & 7;
+    uint8_t *to = t->slots[0] + (t->bit >> 3);
+    int shift = t->bit & 7;
     int64_t span = (int64_t)op->span, steps;       /* of at most 32 bits */
-    for (int i = h->rows; i > 0; i--, from += h->each, to += WISP__SLOT_BYTES) {
+    for (int i = t->rows; i > 0; i--, from += t->each, to += WISP__SLOT_BYTES) {
         double number;
         if (!wisp__op_takes(op, from, bytes, &number)) return false;
         steps = (int64_t)(wisp__quotient(number - op->low, op->step) + 0.5);
         wisp__slot_put(to, steps < span ? (uint64_t)steps : op->span, shift);
     }
-    h->bit += op->bits;
+    t->bit += op->bits;
     return true;
 }
 
@@ -9646,11 +9646,11 @@ static inline uint64_t wisp__slot_floats(uint8_t *to, const uint8_t *from, uint6
 }
 
 /* One to six neighbouring floats: `count` is a constant in each call. */
-static inline void wisp__tile_put_six(wisp__tile_writer *h, const uint8_t *from, int count) {
-    uint8_t *to = h->slots[0] + (h->bit >> 3);
-    uint64_t scale = UINT64_C(1) << (h->bit & 7);
-    int each = h->each;
-    for (int i = h->rows; i > 0; i--, from += each, to += WISP__SLOT_BYTES) {
+static inline void wisp__tile_put_six(wisp__tile_writer *t, const uint8_t *from, int count) {
+    uint8_t *to = t->slots[0] + (t->bit >> 3);
+    uint64_t scale = UINT64_C(1) << (t->bit & 7);
+    int each = t->each;
+    for (int i = t->rows; i > 0; i--, from += each, to += WISP__SLOT_BYTES) {
         uint64_t carry = *to;
         if (count >= 2) carry = wisp__slot_floats(to, from, scale, carry);
         if (count >= 4) carry = wisp__slot_floats(to + 8, from + 8, scale, carry);
@@ -9658,18 +9658,18 @@ static inline void wisp__tile_put_six(wisp__tile_writer *h, const uint8_t *from,
         if (count % 2) carry |= wisp__one_float(from + 4 * (count - 1)) * scale;
         wisp__store64(to + count / 2 * 8, carry);
     }
-    h->bit += 32 * count;
+    t->bit += 32 * count;
 }
 
-static void wisp__tile_put_floats(wisp__tile_writer *h, const uint8_t *from, int count) {
-    for (; count > 6; count -= 6, from += 24) wisp__tile_put_six(h, from, 6);
+static void wisp__tile_put_floats(wisp__tile_writer *t, const uint8_t *from, int count) {
+    for (; count > 6; count -= 6, from += 24) wisp__tile_put_six(t, from, 6);
     switch (count) {
-    case 1: wisp__tile_put_six(h, from, 1); break;
-    case 2: wisp__tile_put_six(h, from, 2); break;
-    case 3: wisp__tile_put_six(h, from, 3); break;
-    case 4: wisp__tile_put_six(h, from, 4); break;
-    case 5: wisp__tile_put_six(h, from, 5); break;
-    default: wisp__tile_put_six(h, from, 6); break;
+    case 1: wisp__tile_put_six(t, from, 1); break;
+    case 2: wisp__tile_put_six(t, from, 2); break;
+    case 3: wisp__tile_put_six(t, from, 3); break;
+    case 4: wisp__tile_put_six(t, from, 4); break;
+    case 5: wisp__tile_put_six(t, from, 5); break;
+    default: wisp__tile_put_six(t, from, 6); break;
     }
 }
 
@@ -9694,33 +9694,33 @@ static inline int wisp__text_length_17(const uint8_t *from) {
 #endif
 }
 
-static bool wisp__tile_put_column(wisp__tile_writer *h, const wisp__op *op, const uint8_t *from) {
+static bool wisp__tile_put_column(wisp__tile_writer *t, const wisp__op *op, const uint8_t *from) {
     switch (op->quick) {
-    case WISP__QUICK_U8: return wisp__tile_put_ints(h, op, from, 1, false);
-    case WISP__QUICK_I8: return wisp__tile_put_ints(h, op, from, 1, true);
-    case WISP__QUICK_U16: return wisp__tile_put_ints(h, op, from, 2, false);
-    case WISP__QUICK_I16: return wisp__tile_put_ints(h, op, from, 2, true);
-    case WISP__QUICK_U32: return wisp__tile_put_ints(h, op, from, 4, false);
-    case WISP__QUICK_I32: return wisp__tile_put_ints(h, op, from, 4, true);
-    case WISP__QUICK_64: return wisp__tile_put_ints(h, op, from, 8, true);
-    case WISP__QUICK_FLOAT_STEPS: return wisp__tile_put_steps(h, op, from, 4);
-    case WISP__QUICK_DOUBLE_STEPS: return wisp__tile_put_steps(h, op, from, 8);
-    case WISP__QUICK_FLOATS: wisp__tile_put_floats(h, from, op->column_bits / 32); return true;
+    case WISP__QUICK_U8: return wisp__tile_put_ints(t, op, from, 1, false);
+    case WISP__QUICK_I8: return wisp__tile_put_ints(t, op, from, 1, true);
+    case WISP__QUICK_U16: return wisp__tile_put_ints(t, op, from, 2, false);
+    case WISP__QUICK_I16: return wisp__tile_put_ints(t, op, from, 2, true);
+    case WISP__QUICK_U32: return wisp__tile_put_ints(t, op, from, 4, false);
+    case WISP__QUICK_I32: return wisp__tile_put_ints(t, op, from, 4, true);
+    case WISP__QUICK_64: return wisp__tile_put_ints(t, op, from, 8, true);
+    case WISP__QUICK_FLOAT_STEPS: return wisp__tile_put_steps(t, op, from, 4);
+    case WISP__QUICK_DOUBLE_STEPS: return wisp__tile_put_steps(t, op, from, 8);
+    case WISP__QUICK_FLOATS: wisp__tile_put_floats(t, from, op->column_bits / 32); return true;
     default: return false;                       /* a text is no column */
     }
 }
 
 /* Writes the rows one after another, each with its text; returns how many. It stops at a text that
    is too long, or empty, because that row does not end at a byte. */
-static int wisp__tile_put_join(wisp__record_writer *writer, const wisp__tile_writer *h,
+static int wisp__tile_put_join(wisp__record_writer *writer, const wisp__tile_writer *t,
                                const wisp__op *text, const uint8_t *image) {
-    ptrdiff_t byte = h->bit >> 3, bytes = (h->bit + text->bits + 7) / 8, each = h->each;
-    int shift = h->bit & 7, rows = h->rows, most = text->max, i;
+    ptrdiff_t byte = t->bit >> 3, bytes = (t->bit + text->bits + 7) / 8, each = t->each;
+    int shift = t->bit & 7, rows = t->rows, most = text->max, i;
     bool in_17 = text->each == 17;
     uint8_t *to = writer->at;
     image += text->offset;
     for (i = 0; i < rows; i++, image += each) {
-        const uint8_t *slot = h->slots[i];
+        const uint8_t *slot = t->slots[i];
         int length = in_17 ? wisp__text_length_17(image) : wisp__text_length(image, text->each);
         if (length == 0 || length > most) break;
         memcpy(to, slot, 32);
@@ -9736,15 +9736,15 @@ static int wisp__tile_put_join(wisp__record_writer *writer, const wisp__tile_wri
 }
 
 /* The same for rows without a text. */
-static int wisp__tile_put_list(wisp__record_writer *writer, const wisp__tile_writer *h) {
-    int bytes = h->bit / 8;
+static int wisp__tile_put_list(wisp__record_writer *writer, const wisp__tile_writer *t) {
+    int bytes = t->bit / 8;
     uint8_t *to = writer->at;
-    for (int i = 0; i < h->rows; i++, to += bytes) {
-        memcpy(to, h->slots[i], 32);
-        if (bytes > 32) memcpy(to + 32, h->slots[i] + 32, 32);
+    for (int i = 0; i < t->rows; i++, to += bytes) {
+        memcpy(to, t->slots[i], 32);
+        if (bytes > 32) memcpy(to + 32, t->slots[i] + 32, 32);
     }
     writer->at = to;
-    return h->rows;
+    return t->rows;
 }
 
 /* Writes rows of an array in tiles; returns how many: runs write the rest. */
@@ -9752,22 +9752,22 @@ static int wisp__write_tiles(wisp__record_writer *to, const wisp__op *array, con
                              int rows) {
     const wisp__op *first = array + 1, *end = first + array->columns;
     const wisp__op *text = end[-1].quick == WISP__QUICK_TEXT ? end - 1 : NULL;
-    wisp__tile_writer h;
+    wisp__tile_writer t;
     int done = 0, joined;
-    h.each = array->each;
+    t.each = array->each;
     if (text) end--;
-    for (; done < rows; image += (ptrdiff_t)h.rows * h.each) {
-        h.rows = wisp__min_int(WISP__TILE, rows - done);
-        h.bit = 0;
-        for (int i = 0; i < h.rows; i++) h.slots[i][0] = 0;
-        if (to->n || to->end - to->at < (ptrdiff_t)h.rows * first->run_bytes) return done;
+    for (; done < rows; image += (ptrdiff_t)t.rows * t.each) {
+        t.rows = wisp__min_int(WISP__TILE, rows - done);
+        t.bit = 0;
+        for (int i = 0; i < t.rows; i++) t.slots[i][0] = 0;
+        if (to->n || to->end - to->at < (ptrdiff_t)t.rows * first->run_bytes) return done;
         for (const wisp__op *op = first; op < end; op += op->columns) {
-            if (!wisp__tile_put_column(&h, op, image + op->offset)) return done;
+            if (!wisp__tile_put_column(&t, op, image + op->offset)) return done;
         }
-        joined = text ? wisp__tile_put_join(to, &h, text, image) : wisp__tile_put_list(to, &h);
+        joined = text ? wisp__tile_put_join(to, &t, text, image) : wisp__tile_put_list(to, &t);
         to->acc = 0;
         done += joined;
-        if (joined < h.rows) return done;
+        if (joined < t.rows) return done;
     }
     return done;
 }
