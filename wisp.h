@@ -1119,8 +1119,8 @@ WISP_API wisp_color wisp_brick_color_rgb(int number);
  * MARK: >>compress
  * Compression. The header itself can only shorten runs of equal bytes;
  * wisp_compress.h plugs in LZ4, deflate and zstd, and you may plug in your own.
- * At the join both ends tell each other which compressors they have; only
- * common ones are used. Nothing is sent compressed that would not be smaller.
+ * At the join the ends announce their compressors to each other; only common
+ * ones are used. Nothing is sent compressed unless that makes it smaller.
  * ======================================================================== */
 
 /* How the messages of a remote, or whole packets, are compressed; 0 is
@@ -1128,12 +1128,12 @@ WISP_API wisp_color wisp_brick_color_rgb(int number);
 typedef int wisp_compression;
 enum {
     WISP_COMPRESSION_NONE = 1,
-    WISP_COMPRESSION_AUTO,       /* nothing, runs, LZ4 or zstd, whichever has
-                                    paid lately; what does not shrink is soon no
-                                    longer tried */
+    WISP_COMPRESSION_AUTO,       /* nothing, runs, LZ4 or zstd, whichever paid
+                                    lately; data that does not shrink is soon
+                                    rarely tried */
     WISP_COMPRESSION_LZ4,        /* these are tried every time, whether */
-    WISP_COMPRESSION_DEFLATE,    /* or not they pay; a peer that lacks */
-    WISP_COMPRESSION_ZSTD,       /* the compressor gets that of AUTO */
+    WISP_COMPRESSION_DEFLATE,    /* or not they pay; for a peer without */
+    WISP_COMPRESSION_ZSTD,       /* the compressor AUTO is used */
     WISP_COMPRESSION_USER = 16   /* yours: 16, 17 and 18 */
 };
 
@@ -1166,8 +1166,7 @@ typedef struct wisp_compressor {
 } wisp_compressor;
 
 /* Plugs in a compressor; the struct is copied. It replaces one of the same
-   mode. Call it before the first join, because peers learn of compressors when
-   they join. WISP_E_ARGUMENT: a function or the name is NULL, or the mode is
+   mode. Call it before the first join, when compressors are announced. WISP_E_ARGUMENT: a function or the name is NULL, or the mode is
    not one of those above. */
 WISP_API wisp_result wisp_add_compressor(wisp *w,
                                          const wisp_compressor *compressor);
@@ -8560,17 +8559,22 @@ static bool wisp__packer_grow(wisp__packer *p, wisp__writer *writer, int *room, 
     return p->result == WISP_OK;
 }
 
-static void wisp__put_integer(wisp__writer *writer, uint64_t value) {
-    static const uint8_t widths[8] = { 4, 8, 12, 16, 24, 32, 48, 64 };
+static const uint8_t wisp__class_bits[8] = { 4, 8, 12, 16, 24, 32, 48, 64 };
+
+static int wisp__integer_class(uint64_t value) {
     int class_of = 0;
-    while (class_of < 7 && value >> widths[class_of]) class_of++;
+    while (class_of < 7 && value >> wisp__class_bits[class_of]) class_of++;
+    return class_of;
+}
+
+static void wisp__put_integer(wisp__writer *writer, uint64_t value) {
+    int class_of = wisp__integer_class(value);
     wisp__put(writer, (uint64_t)class_of, 3);
-    wisp__put(writer, value, widths[class_of]);
+    wisp__put(writer, value, wisp__class_bits[class_of]);
 }
 
 static uint64_t wisp__get_integer(wisp__reader *reader) {
-    static const uint8_t widths[8] = { 4, 8, 12, 16, 24, 32, 48, 64 };
-    return wisp__get(reader, widths[wisp__get(reader, 3)]);
+    return wisp__get(reader, wisp__class_bits[wisp__get(reader, 3)]);
 }
 
 /* Numbers near zero, of either sign, become small unsigned numbers. */
@@ -9171,12 +9175,10 @@ static int64_t wisp__record_writer_end(wisp__record_writer *to) {
 }
 
 static void wisp__write_integer(wisp__record_writer *to, uint64_t value) {
-    static const uint8_t widths[8] = { 4, 8, 12, 16, 24, 32, 48, 64 };
-    int class_of = 0;
-    while (class_of < 7 && value >> widths[class_of]) class_of++;
+    int class_of = wisp__integer_class(value);
     wisp__write_bits(to, (uint64_t)class_of, 3);
     if (class_of == 7) wisp__write_bits64(to, value);
-    else wisp__write_bits(to, value, widths[class_of]);
+    else wisp__write_bits(to, value, wisp__class_bits[class_of]);
 }
 
 static void wisp__write_length(wisp__record_writer *to, uint64_t value) {
@@ -13911,14 +13913,6 @@ static void wisp__put_rice(wisp__writer *to, uint32_t number, int order) {
     wisp__put(to, more - (UINT64_C(1) << (extra + order + 1)), extra + order + 1);
 }
 
-/* Zeros before the next one; fails when there are more than `most`. */
-static int wisp__get_zeros(wisp__reader *from, int most) {
-    for (int zeros = 0; zeros <= most && !from->failed; zeros++)
-        if (wisp__get(from, 1)) return zeros;
-    from->failed = true;
-    return 0;
-}
-
 static uint32_t wisp__get_rice(wisp__reader *from, int order, uint32_t most) {
     uint64_t number, ones = 0;
     while (ones < WISP__ONES && wisp__get(from, 1)) ones++;
@@ -13926,7 +13920,9 @@ static uint32_t wisp__get_rice(wisp__reader *from, int order, uint32_t most) {
     if (ones < WISP__ONES) {
         number |= wisp__get(from, order);
     } else {
-        int extra = wisp__get_zeros(from, 32 - order);
+        int extra = 0;
+        while (extra <= 32 - order && !from->failed && !wisp__get(from, 1)) extra++;
+        if (extra > 32 - order) from->failed = true;
         number += (UINT64_C(1) << (extra + order + 1)) - (UINT64_C(2) << order);
         number += wisp__get(from, extra + order + 1);
     }
