@@ -161,7 +161,7 @@
        WISP_PLAIN_CHUNKS     allocates each message by itself instead of reusing
                              chunks, so that memory checkers see each one
        WISP_NO_JSON, WISP_NO_MSGPACK, WISP_NO_PROTOBUF, WISP_NO_ENGINE_TYPES,
-       WISP_NO_OVERLAY       that room is left out: calls of its functions do not
+       WISP_NO_OVERLAY       leaves out that room: calls of its functions do not
                              compile or link. What a peer sends in a codec that
                              is left out is refused as if it were unknown
                              (WISP_E_UNSUPPORTED); wisp_add_codec may take the

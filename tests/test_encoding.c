@@ -694,8 +694,8 @@ TEST(a_codec_added_as_the_chapter_says_works_alone_and_for_a_remote) {
     world_two_open(&t);
     world_watch(&t.w, t.server, "n");
     CHECK_EQ_INT(wisp_add_codec(t.server, &decimal), WISP_OK);
-    CHECK_EQ_INT(encoding_use_encoding(t.server, "n", 0, &decimal, 0), WISP_OK);
-    CHECK_EQ_INT(encoding_use_encoding(t.client, "n", 0, &decimal, 0), WISP_OK);
+    CHECK_EQ_INT(use_encoding(t.server, "n", 0, &decimal, 0), WISP_OK);
+    CHECK_EQ_INT(use_encoding(t.client, "n", 0, &decimal, 0), WISP_OK);
     CHECK_EQ_INT(world_fire(t.client, "n", t.to_server, 1815), WISP_OK);
     world_run(&t.w, 0.3);
     if (CHECK(world_last(&t.w, t.server, "n") != NULL))
