@@ -267,7 +267,7 @@ static wisp_result step_3(wisp_edit *edit, void *user) {
     return traced_step((trace *)user, edit, 3);
 }
 
-/* What a step does without looking at what it is told. */
+/* A step that ignores all results. */
 static wisp_result step_careless(wisp_edit *edit, void *user) {
     static const char text[4000] = "";
     (void)user;

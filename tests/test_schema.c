@@ -1,4 +1,4 @@
-/* test_schema.c - schemas: what is wrong with one is told, what is right compiles */
+/* test_schema.c - schemas: wrong ones are refused with the reason, right ones compile */
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
@@ -529,6 +529,19 @@ TEST(the_reason_is_cut_to_the_room_for_it) {
     CHECK_EQ_INT(wisp_schema_check(schema, NULL, 100), WISP_E_SCHEMA);
 }
 
+/* A row of the table that stands at the wrong kind shows here. */
+TEST(the_traits_of_each_kind_agree_with_each_other) {
+    for (int kind = WISP_TYPE_ANY; kind <= WISP_TYPE_UNION; kind++) {
+        wisp_type type = schemas_plain(kind, 0);
+        const wisp__traits *traits = wisp__traits_of(&type);
+        CHECK(!traits->widths || wisp__has_width(traits->widths, traits->bytes));
+        CHECK_EQ_INT(traits->counted, kind == WISP_TYPE_BYTES || kind >= WISP_TYPE_ARRAY);
+        CHECK(!traits->most == !(traits->parts & WISP__PART_LENGTH));
+        if (wisp__type_vector(&type))
+            CHECK_EQ_INT(traits->bytes, 4 * wisp__kind_floats(wisp__type_vector(&type)));
+    }
+}
+
 /* --- compiling --- */
 
 /* Compiles in every amount of memory: below wisp_schema_bytes it may be too little. */
@@ -633,6 +646,7 @@ static const test_case tests[] = {
     CASE(arrays_and_unions_nest_as_deep_as_descriptors_do),
     CASE(a_thousand_fields_are_fine_and_more_than_4096_types_are_not),
     CASE(the_reason_is_cut_to_the_room_for_it),
+    CASE(the_traits_of_each_kind_agree_with_each_other),
     CASE(schema_bytes_is_enough_and_less_is_never_passed),
     CASE(schema_bytes_is_enough_for_random_schemas),
     CASE(a_compiled_schema_may_be_compiled_again),
