@@ -1166,8 +1166,9 @@ typedef struct wisp_compressor {
 } wisp_compressor;
 
 /* Plugs in a compressor; the struct is copied. It replaces one of the same
-   mode. Call it before the first join, when compressors are announced. WISP_E_ARGUMENT: a function or the name is NULL, or the mode is
-   not one of those above. */
+   mode. Call it before the first join, when compressors are announced.
+   WISP_E_ARGUMENT: a function or the name is NULL, or the mode is not one of
+   those above. */
 WISP_API wisp_result wisp_add_compressor(wisp *w,
                                          const wisp_compressor *compressor);
 
