@@ -6344,10 +6344,20 @@ static int wisp__pairs_merge(wisp_pair *pairs, const wisp__key *keys, int count,
     return merged;
 }
 
+/* Are the pairs so few that comparing each with each is cheap, and no two keys equal? */
+static bool wisp__pairs_few_distinct(const wisp_pair *pairs, int count) {
+    for (int i = 1; i < count && count <= 8; i++)
+        for (int k = 0; k < i; k++)
+            if (*pairs[i].key == *pairs[k].key && strcmp(pairs[i].key, pairs[k].key) == 0)
+                return false;
+    return count <= 8;
+}
+
 /* The same, and returns how many are left, without gaps. `keys` has room for `count` of them. */
 static int wisp__pairs_distinct(wisp_pair *pairs, int count, wisp__key *keys, bool at_last) {
     wisp_value map = wisp_map(pairs, count);
     int kept = 0;
+    if (wisp__pairs_few_distinct(pairs, count)) return count;
     wisp__keys_of(&map, keys);
     if (!wisp__pairs_merge(pairs, keys, count, at_last)) return count;
     for (int i = 0; i < count; i++)
@@ -11692,19 +11702,23 @@ static void *wisp__build_item(wisp__builder *b, size_t each) {
 /* Ends the innermost open list, an array of values or a map of pairs, whose items stand in front
    of `top`: moves them to where they stay. Of pairs with equal keys the last remains. */
 static void wisp__build_list(wisp__builder *b, uint8_t *top, bool is_map, wisp_value *out) {
-    size_t each = is_map ? sizeof(wisp_pair) : sizeof(wisp_value);
+    const wisp_value *values = (const wisp_value *)(void *)top;
+    const wisp_pair *pairs = (const wisp_pair *)(void *)top;
+    size_t each = is_map ? sizeof *pairs : sizeof *values;
     int count = (int)((size_t)(top - b->high) / each);
-    uint8_t *items = count ? (uint8_t *)wisp__build_items(b, count, each) : NULL;
-    for (int i = 0; items && i < count; i++)
-        memcpy(items + (size_t)i * each, top - (size_t)(i + 1) * each, each);
-    if (is_map && items) {
+    void *items = count ? wisp__build_items(b, count, each) : NULL;
+    wisp_value *to = (wisp_value *)items;
+    wisp_pair *pair = (wisp_pair *)items;
+    if (items && is_map) {
         wisp__key *keys = (wisp__key *)(void *)b->high;       /* where the pairs were */
-        count = wisp__pairs_distinct((wisp_pair *)(void *)items, count, keys, true);
-        b->low = items + (size_t)count * each;
+        for (int i = 0; i < count; i++) pair[i] = *--pairs;
+        count = wisp__pairs_distinct(pair, count, keys, true);
+        b->low = (uint8_t *)(pair + count);
+    } else if (items) {
+        for (int i = 0; i < count; i++) to[i] = *--values;
     }
     b->high = top;
-    if (is_map) *out = wisp_map((wisp_pair *)(void *)items, count);
-    else *out = wisp_array((wisp_value *)(void *)items, count);
+    *out = is_map ? wisp_map(pair, count) : wisp_array(to, count);
 }
 
 #endif
