@@ -18015,8 +18015,7 @@ typedef struct wisp__purse {
 
 /* The buckets of a peer; NULL: no memory, and then nothing is counted. */
 static wisp__spending *wisp__spending_of(wisp *w, wisp__session *s) {
-    if (!s->spending)
-        s->spending = (wisp__spending *)wisp__alloc(&w->base, sizeof *s->spending);
+    if (!s->spending) s->spending = (wisp__spending *)wisp__alloc(&w->base, sizeof *s->spending);
     return s->spending;
 }
 
@@ -20029,8 +20028,7 @@ static wisp_result wisp__enqueue(wisp *w, wisp__session *s, wisp__message *m) {
     wisp__peer_remote *peer_remote;
     wisp__entry *entry;
     wisp_result result;
-    if (!wisp__peer_remote_of(w, s, wisp__max_int(m->remote, m->encoding)))
-        return WISP_E_MEMORY;
+    if (!wisp__peer_remote_of(w, s, wisp__max_int(m->remote, m->encoding))) return WISP_E_MEMORY;
     result = wisp__queue_admit(w, s, m);
     if (result) return result;
     if (s->active_count == s->active_room &&
@@ -20143,8 +20141,7 @@ static bool wisp__error_let(wisp *w, const wisp__notice *error, uint32_t *left_o
 /* Is there room for a notice for which none was reserved? */
 static bool wisp__notice_fits(wisp *w) {
     wisp__base *base = &w->base;
-    if (w->events.notice_count < base->limits.notices && !wisp__notices_reserve(w, 1))
-        return true;
+    if (w->events.notice_count < base->limits.notices && !wisp__notices_reserve(w, 1)) return true;
     base->stats.notices_dropped++;
     wisp__log(base, WISP_LOG_WARNING, WISP_E_LIMIT, "error events are dropped: update more often, "
               "or raise desc.limits.notices");
@@ -20437,8 +20434,7 @@ static void wisp__error(wisp *w, wisp__session *s, wisp__remote *remote, wisp_re
 static void wisp__report_left_out(wisp *w) {
     w->base.left_out = false;
     wisp__log_left_out(&w->base);
-    for (int i = 0; i < WISP__THROTTLES; i++)
-        wisp__errors_left_out(w, &w->events.throttles[i]);
+    for (int i = 0; i < WISP__THROTTLES; i++) wisp__errors_left_out(w, &w->events.throttles[i]);
 }
 
 /* Dispatches WISP_JOINED or WISP_LEFT; their room was reserved when the session was added. */
@@ -20750,8 +20746,7 @@ static void wisp__hooks_match(const wisp *w, wisp__remote *remote) {
 }
 
 static void wisp__hooks_match_all(const wisp *w) {
-    for (int i = 0; i < w->registry.count; i++)
-        wisp__hooks_match(w, w->registry.remotes[i]);
+    for (int i = 0; i < w->registry.count; i++) wisp__hooks_match(w, w->registry.remotes[i]);
 }
 
 /* Clears the places of removed hooks, when no hook runs. */
@@ -20789,8 +20784,7 @@ static wisp_result wisp__hooks_add(wisp *w, const wisp_middleware *m) {
     hook->serial = ++w->hooks.serial;
     memcpy(hook->name, m->name, length);
     if (m->pattern) result = wisp__pattern_compile(w, &hook->pattern, m->pattern);
-    if (result == WISP_OK && m->except)
-        result = wisp__pattern_compile(w, &hook->except, m->except);
+    if (result == WISP_OK && m->except) result = wisp__pattern_compile(w, &hook->except, m->except);
     if (result) {
         wisp__free(&w->base, hook, sizeof *hook);
         return result;
