@@ -18261,10 +18261,10 @@ static void wisp__count_sent(const wisp__remote *remote, const wisp__session *s,
 }
 
 /* Measures handlers that began at `began` by the clock of the profiler. */
-static void wisp__count_handled(const wisp__registry *registry, const wisp__remote *remote,
-                                double began) {
-    if (began >= 0 && registry->meters && remote->meter)
-        wisp__histogram_add(&remote->meter->handlers, wisp__meters_clock(registry->meters) - began);
+static void wisp__count_handled(const wisp *w, const wisp__remote *remote, double began) {
+    wisp__meters *meters = w->registry.meters;
+    if (began >= 0 && meters && remote->meter)
+        wisp__histogram_add(&remote->meter->handlers, wisp__meters_clock(meters) - began);
 }
 
 /* A meter for a remote. NULL: the profiler is off, there is no memory, or the name is reserved, or
@@ -23989,7 +23989,7 @@ static void wisp__run_answer(wisp *w, wisp__inbound *in, wisp_event *event) {
     w->events.running++;
     wisp__handle(w, remote->answer, event);
     w->events.running--;
-    wisp__count_handled(&w->registry, remote, began);
+    wisp__count_handled(w, remote, began);
     wisp__events_sweep(w);
     if (s->peer.state != WISP__JOINED || !event->request) return;
     a = wisp__answer_of(w, in, WISP_OK);
@@ -24002,7 +24002,7 @@ static void wisp__run_answer(wisp *w, wisp__inbound *in, wisp_event *event) {
 static bool wisp__run_timed(wisp *w, wisp__remote *remote, wisp_event *event) {
     double began = wisp__meters_clock(w->registry.meters);
     bool any = wisp__events_run(w, remote, event);
-    if (any) wisp__count_handled(&w->registry, remote, began);
+    if (any) wisp__count_handled(w, remote, began);
     return any;
 }
 
@@ -24231,7 +24231,7 @@ static void wisp__run_ended(wisp *w, wisp__pending *call, wisp_event *event) {
     event->result = result;             /* wisp_raise writes there */
     if (also) wisp__handle(w, also, event);
     w->events.running--;
-    if (fn || also) wisp__count_handled(&w->registry, remote, began);
+    if (fn || also) wisp__count_handled(w, remote, began);
     wisp__events_sweep(w);
 }
 
@@ -25460,11 +25460,12 @@ wisp_result wisp_fire_target(wisp *w, wisp_target target, wisp_to to, const wisp
     if (!w) return WISP_E_ARGUMENT;
     out.values = values;
     out.count = count;
-    out.passage = wisp__passage_out(WISP_MESSAGE_EVENT, &to, NULL);
+    out.passage.to = &to;
     result = wisp__outbound_check(w, &out, target);
     if (result) return result;
     if (!out.remote->outbound) return wisp__fire(w, &out);
     to.peer = wisp__peer_handle(out.session);
+    out.passage = wisp__passage_out(WISP_MESSAGE_EVENT, &to, NULL);
     return wisp__fire_through(w, &out);
 }
 
