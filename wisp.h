@@ -25537,9 +25537,9 @@ static wisp__pending *wisp__whole_add(wisp *w, const wisp__outbound *out, int pa
 
 static wisp_call wisp__invoke_many(wisp *w, wisp__outbound *out) {
     wisp_call handle = { 0 };
-    wisp_peer *peers;
+    wisp_peer *peers = NULL;
     wisp__pending *whole = NULL;
-    int room, parts = wisp__invoked_peers(w, out->passage.to, &peers, &room);
+    int room = 0, parts = wisp__invoked_peers(w, out->passage.to, &peers, &room);
     w->why = parts;
     if (parts < 0) return handle;
     if (parts || !w->destroyed) whole = wisp__whole_add(w, out, parts);
