@@ -32,7 +32,7 @@ TESTS_mingw := $(addprefix test_, base pool stats meter bits text value match pa
             golden remote policy event call links codec decimal json profile overlay)
 TESTS_s390x := $(addprefix test_, base pool stats meter bits text value pack seal packet golden \
             remote policy event call links type schema descriptor scalar tile record codec \
-            decimal json msgpack protowire protobuf delta_bits range_coder migrate engine \
+            decimal builder json msgpack protowire protobuf delta_bits range_coder migrate engine \
             profile structs)
 TESTS_m32   := $(TESTS_s390x) $(addprefix test_, queue frame names packet_writer session receive \
             arrival flush host peer channel wrap wrap16 soak compat oom encoding message_codec \
