@@ -105,9 +105,8 @@ build/%: examples/%.c $(HEADERS) | build
 # Programs of tests/compile/left_out.h: one room left out, and all that can be.
 LEFT_OUT := no_json no_msgpack no_protobuf no_engine_types no_overlay slim
 
-UNITS     := $(KINDS:%=build/units/%)
 LOGS_ASAN := build/units/asan.log $(TESTS_asan:%=build/tests/asan/%.log)
-LOGS_TEST := $(UNITS:%=%.log) \
+LOGS_TEST := $(KINDS:%=build/units/%.log) \
     $(foreach kind, $(KINDS), $(TESTS_$(kind):%=build/tests/$(kind)/%.log)) \
     $(foreach kind, gcc clang m32 s390x mingw, \
         $(addprefix build/compile/$(kind)/, c99.log c11.log embedded.log two_units.log)) \
@@ -137,13 +136,11 @@ EXE    = $(@:.log=.exe)
 OUTPUT = -o $(EXE) $(LIBS_$(*F)) -lm $(LIBS_$(KIND))
 RUN    = $(RUN_$(KIND)) $(EXE)
 
-# Each file is run for itself, so a crash costs the others nothing.
-$(UNITS:%=%.c): build/units/%.c: $(TESTS:%=tests/%.c) tools/unit Makefile
-	@mkdir -p $(@D)
-	@tools/unit $(filter-out $(ALONE), $(TESTS_$*)) >$@
+# One program of all tests of a kind; each file is run for itself, so a crash costs no others.
+UNIT = tools/unit $(filter-out $(ALONE), $(1)) >$(@:.log=.c) && $(2) -Wno-shadow -I. $(@:.log=.c)
 
-build/units/%.log: build/units/%.c $(HEADERS) | build/missing
-	@tools/step $@ "rm -f $(EXE); $(CC_$*) -Wno-shadow -std=c99 -I. $< -o $(EXE) -lm $(LIBS_$*)"
+build/units/%.log: $(TESTS:%=tests/%.c) $(HEADERS) tools/unit | build/missing
+	@tools/step $@ "rm -f $(EXE); $(call UNIT,$(TESTS_$*),$(CC_$*) -std=c99) -o $(EXE) -lm $(LIBS_$*)"
 
 build/tests/%.log: build/units/$$(*D).log
 	@tools/step $@ "" "$(RUN_$(KIND)) build/units/$(KIND).exe $(*F)"
@@ -161,12 +158,14 @@ ARGS_11_overlay := build/examples/overlay.png
 
 # Fuzz targets for some seconds each: sanitized in 64 and in 32 bit; the bomb search once optimised,
 # where seconds of CPU count.
-build/fuzz/%.log: tests/fuzz/$$(*F).c tests/fuzz/driver.c $(HEADERS) | build/missing
-	@tools/step $@ "$(CC_$(KIND)) $(FUZZ_$(KIND)) -std=c99 $< tests/fuzz/driver.c $(OUTPUT)" \
-	    "$(RUN) $(FUZZ_ARGS_$(KIND))"
-
-FUZZ_m32      := $(SANITIZE)
+FUZZ_asan     := $(CC_asan)
+FUZZ_m32      := $(CC_asan) -m32 -Wno-double-promotion
+FUZZ_gcc      := $(CC_gcc)
 FUZZ_ARGS_gcc := -cpu
+
+build/fuzz/%.log: tests/fuzz/$$(*F).c tests/fuzz/driver.c $(HEADERS) | build/missing
+	@tools/step $@ "$(FUZZ_$(KIND)) -std=c99 $< tests/fuzz/driver.c $(OUTPUT)" \
+	    "$(RUN) $(FUZZ_ARGS_$(KIND))"
 
 # The header in each language and on each machine; every program talks to itself over a loopback.
 build/compile/%.log: tests/compile/$$(*F).c $(HEADERS) | build/missing
@@ -219,8 +218,8 @@ build/warn/clang/%.log: %.c $(HEADERS) | build/missing
 	@tools/step $@ "$(CC_clang) -std=$(or $(STD_$(*F)),c99) -I. $(PLAYERS_$(*F)) -fsyntax-only $<"
 
 # All tests as C++, which count as one each.
-build/warn/g++/tests.log: build/units/asan.c $(HEADERS) | build/missing
-	@tools/step $@ "$(CC_g++) -Wno-shadow -x c++ -I. -fsyntax-only $< $(ALONE:%=tests/%.c) && \
+build/warn/g++/tests.log: $(TESTS:%=tests/%.c) $(HEADERS) tools/unit | build/missing
+	@tools/step $@ "$(call UNIT,$(TESTS),$(CC_g++) -x c++) $(ALONE:%=tests/%.c) -fsyntax-only && \
 	    echo $(words $(TESTS)) passed, 0 failed"
 
 # --- fuzz, cover, bench -------------------------------------------------------------------------
