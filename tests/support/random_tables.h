@@ -17,7 +17,7 @@ typedef struct tables {
 } tables;
 
 static inline void *exact(size_t size) {
-    void *memory = malloc(size ? size : 1);
+    void *memory = size <= 1 << 30 ? malloc(size ? size : 1) : NULL;
     if (!memory) abort();
     memset(memory, 0xa5, size ? size : 1);
     return memory;
