@@ -3139,7 +3139,7 @@ typedef struct wisp__seal {
 
 /* --- packet --- */
 
-enum { WISP__FLAG_SESSION = 128, WISP__FLAG_ACKS = 1, WISP__FLAG_SQUEEZED = 4,
+enum { WISP__FLAG_SESSION = 128, WISP__FLAG_ACKS = 1, WISP__FLAG_COMPRESSED = 4,
        WISP__FLAGS_UNUSED = 0x7a };
 
 #define WISP__SEEN_WORDS     16        /* 1024 packet numbers are remembered */
@@ -3302,7 +3302,7 @@ typedef struct wisp__peer {
     wisp__state  state;
     bool         joiner;           /* this end asked */
     bool         dirty;            /* has something to send: on the list */
-    bool         told;             /* "joined" was told, so "left" will be */
+    bool         reported;         /* WISP_JOINED was raised, so WISP_LEFT will be */
     bool         asked;            /* by wisp_join here, whichever nonce won */
     bool         placed;           /* holds the place of its address among the strangers */
     uint8_t      methods;          /* of compression, that the other end has */
@@ -3315,14 +3315,14 @@ typedef struct wisp__peer {
     struct wisp__peer *next_dirty;
     struct wisp__peer *previous, *next;    /* the joined ones, in order */
     wisp__timer  timer;
-    double       started, heard, spoke;
+    double       started, received_at, sent_at;
     int          tries, ticket_size;
     uint64_t     client_nonce, server_nonce, cookie;
     void        *ticket;
     wisp__seal   seal;
     wisp__flow   flow;
     wisp__channel  *channels[WISP__CHANNELS];
-    int          lane_end;         /* no lane from here on */
+    int          channel_end;      /* no channel from here on */
     int          window_bytes, window_used;    /* of the other end; what we have in it */
     uint32_t     window_items;     /* per channel, what both ends can do */
     uint64_t     sent_in_order, received_in_order;  /* packets, on a reliable link */
@@ -3986,7 +3986,7 @@ const char *wisp_result_text(wisp_result code) {
         "link is busy", "link is broken", "malformed packet", "peer broke the protocol",
         "schema makes no sense", "value is outside its schema", "schema is newer over there",
         "migration failed", "bytes are not of this format", "compressed bytes make no sense",
-        "difference to a value that is not held",
+        "delta whose baseline is not held",
         "pattern makes no sense", "over a budget of bytes", "too many packets, messages or errors",
         "a middleware took it away"
     };
@@ -16661,7 +16661,7 @@ static void wisp__flow_advance(wisp__flow *flow) {
     else flow->ref_first = wisp__flow_find(flow, flow->oldest)->first_ref;
 }
 
-static void wisp__flow_end(wisp__flow *flow, wisp__sent *sent, bool arrived, wisp__ref_ended told,
+static void wisp__flow_end(wisp__flow *flow, wisp__sent *sent, bool arrived, wisp__ref_ended ended,
                            void *owner) {
     uint32_t first = sent->first_ref;
     int count = sent->ref_count;
@@ -16671,7 +16671,7 @@ static void wisp__flow_end(wisp__flow *flow, wisp__sent *sent, bool arrived, wis
     if (sent->probed && !arrived) return;
     for (int i = 0; i < count; i++) {
         wisp__ref ref = flow->refs[(first + (uint32_t)i) & (uint32_t)(flow->ref_room - 1)];
-        told(owner, &ref, arrived);
+        ended(owner, &ref, arrived);
     }
 }
 
@@ -16746,7 +16746,7 @@ static bool wisp__flow_is_behind(const wisp__flow *flow, uint64_t number) {
 /* RFC 9002 6.1: packets three numbers or 9/8 round trips behind an acked one are lost. Returns
    their number. */
 static int wisp__flow_detect_loss(wisp__base *base, wisp__flow *flow, double now,
-                                  wisp__ref_ended told, void *owner) {
+                                  wisp__ref_ended ended, void *owner) {
     double wait = wisp__max(1.125 * wisp__max(flow->rtt, flow->rtt_latest), WISP__GRANULARITY);
     double last_lost = 0;
     wisp__outage outage = { 0, 0, false };
@@ -16763,7 +16763,7 @@ static int wisp__flow_detect_loss(wisp__base *base, wisp__flow *flow, double now
         lost++;
         last_lost = sent->time;
         if (flow->has_rtt && sent->time > flow->first_sample) wisp__outage_add(&outage, sent->time);
-        wisp__flow_end(flow, sent, false, told, owner);
+        wisp__flow_end(flow, sent, false, ended, owner);
     }
     if (!lost) return 0;
     wisp__flow_congestion(base, flow, last_lost, now);
@@ -16778,7 +16778,7 @@ static int wisp__flow_detect_loss(wisp__base *base, wisp__flow *flow, double now
 
 /* Reads the acks of a packet and ends the packets that they name. */
 static wisp__ack_news wisp__flow_get_acks(wisp__base *base, wisp__flow *flow, wisp__reader *from,
-                                          double now, wisp__ref_ended told, void *owner) {
+                                          double now, wisp__ref_ended ended, void *owner) {
     wisp__ack_news news = { 0, 0, false };
     uint64_t last = wisp__widen(flow->next - 1, wisp__get(from, 16), 16);
     double delay = (double)wisp__get(from, 8) / 2000, largest_time = -1;
@@ -16797,7 +16797,7 @@ static wisp__ack_news wisp__flow_get_acks(wisp__base *base, wisp__flow *flow, wi
             wisp__sent *sent = wisp__flow_find(flow, n);
             if (!sent) continue;
             if (sent->time > flow->recovery_start && flow->limited) grown += sent->bytes;
-            wisp__flow_end(flow, sent, true, told, owner);
+            wisp__flow_end(flow, sent, true, ended, owner);
             news.acked++;
         }
         if (i + 1 == ranges) break;
@@ -16807,7 +16807,7 @@ static wisp__ack_news wisp__flow_get_acks(wisp__base *base, wisp__flow *flow, wi
     }
     if (largest_time >= 0) wisp__flow_sample(flow, now, now - largest_time, delay);
     if (news.acked) flow->probes = 0;
-    news.lost = wisp__flow_detect_loss(base, flow, now, told, owner);
+    news.lost = wisp__flow_detect_loss(base, flow, now, ended, owner);
     if (grown && !news.lost) wisp__flow_grow_window(base, flow, grown);
     wisp__flow_advance(flow);
     return news;
@@ -16815,7 +16815,7 @@ static wisp__ack_news wisp__flow_get_acks(wisp__base *base, wisp__flow *flow, wi
 
 /* No ack in time (RFC 9002 6.2.4): the contents of the two oldest packets are sent again, as
    probes. Both stay in flight; the oldest count as lost only if no more packets can be tracked. */
-static void wisp__flow_probe(wisp__base *base, wisp__flow *flow, double now, wisp__ref_ended told,
+static void wisp__flow_probe(wisp__base *base, wisp__flow *flow, double now, wisp__ref_ended ended,
                              void *owner) {
     int found = 0;
     wisp__sent *oldest;
@@ -16829,7 +16829,7 @@ static void wisp__flow_probe(wisp__base *base, wisp__flow *flow, double now, wis
         for (int i = 0; i < sent->ref_count; i++) {
             uint32_t at = (sent->first_ref + (uint32_t)i) & (uint32_t)(flow->ref_room - 1);
             wisp__ref ref = flow->refs[at];
-            told(owner, &ref, false);
+            ended(owner, &ref, false);
         }
     }
     wisp__flow_advance(flow);
@@ -16838,7 +16838,7 @@ static void wisp__flow_probe(wisp__base *base, wisp__flow *flow, double now, wis
     wisp__flow_congestion(base, flow, oldest->time, now);
     for (uint64_t n = flow->oldest; n < flow->oldest + 4; n++)
         if ((oldest = wisp__flow_find(flow, n)) != NULL)
-            wisp__flow_end(flow, oldest, false, told, owner);
+            wisp__flow_end(flow, oldest, false, ended, owner);
     wisp__flow_advance(flow);
 }
 
@@ -17142,7 +17142,7 @@ static wisp__peer *wisp__peers_add(wisp *w, const wisp_addr *addr, wisp_result *
     peer->addr = *addr;
     peer->next_of_address = *bucket;
     *bucket = wisp__peer_place(w, peer);
-    peer->started = peer->heard = peer->spoke = w->base.time;
+    peer->started = peer->received_at = peer->sent_at = w->base.time;
     wisp__flow_init(&w->base, &peer->flow, w->base.time);
     return peer;
 }
@@ -17212,7 +17212,7 @@ static void wisp__unstick(wisp *w, wisp__peer *peer) {
 /* The link has closed this peer: its timer ends the session at once. */
 static void wisp__peer_closed(wisp *w, wisp__peer *peer) {
     if (peer->state >= WISP__LEAVING) return;
-    peer->heard = -WISP__NEVER;
+    peer->received_at = -WISP__NEVER;
     wisp__timers_set(&w->peers.timers, &peer->timer, 0);
 }
 
@@ -17290,8 +17290,8 @@ static void wisp__peer_session(wisp__peer *peer) {
 }
 
 static void wisp__peer_timer(wisp *w, wisp__peer *peer) {
-    double at = wisp__min(peer->heard + w->base.timeout, wisp__flow_deadline(&peer->flow));
-    at = wisp__min(at, peer->spoke + w->base.timeout / 4);
+    double at = wisp__min(peer->received_at + w->base.timeout, wisp__flow_deadline(&peer->flow));
+    at = wisp__min(at, peer->sent_at + w->base.timeout / 4);
     wisp__timers_set(&w->peers.timers, &peer->timer, at);
 }
 
@@ -17316,7 +17316,7 @@ static int wisp__peer_abandon(wisp *w, wisp__peer *peer) {
 
 static wisp__channel *wisp__peer_channel(wisp__base *base, wisp__peer *peer, int channel) {
     if (!peer->channels[channel]) peer->channels[channel] = wisp__channel_make(base);
-    if (peer->channels[channel]) peer->lane_end = wisp__max_int(peer->lane_end, channel + 1);
+    if (peer->channels[channel]) peer->channel_end = wisp__max_int(peer->channel_end, channel + 1);
     return peer->channels[channel];
 }
 
@@ -22143,7 +22143,7 @@ static wisp__fit wisp__fill_controls(wisp__packet_writer *f) {
 }
 
 static wisp__fit wisp__fill_lost(wisp__packet_writer *f) {
-    for (int c = 0; c < f->session->peer.lane_end; c++) {
+    for (int c = 0; c < f->session->peer.channel_end; c++) {
         wisp__channel *channel = f->session->peer.channels[c];
         uint32_t sequence;
         while (channel && wisp__channel_lost(&channel->out, &sequence)) {
@@ -22345,7 +22345,7 @@ static wisp__fit wisp__fill(wisp__packet_writer *f, int only) {
     int index;
     wisp__fit fit = only >= 0 ? WISP__FITS : wisp__fill_controls(f);
     if (fit == WISP__FITS && only < 0) fit = wisp__fill_lost(f);
-    for (int c = 0; c < f->session->peer.lane_end && fit == WISP__FITS; c++)
+    for (int c = 0; c < f->session->peer.channel_end && fit == WISP__FITS; c++)
         if (f->session->peer.channels[c]) fit = wisp__fill_cutting(f, c);
     while (fit == WISP__FITS &&
            (index = wisp__queue_pick(f->w, f->session, only, f->blocked)) >= 0) {
@@ -22390,7 +22390,7 @@ static int wisp__packet_compress(wisp__packet_writer *f, int size) {
     if (peer->asked && !peer->reads) return size;
     bytes = wisp__compress_pack(registry->compress, stream, methods, &block);
     if (bytes <= 0) return size;
-    f->packet[0] |= WISP__FLAG_SQUEEZED;
+    f->packet[0] |= WISP__FLAG_COMPRESSED;
     wisp__store_part(body, (uint64_t)block.method | (stream->dictionary ? 128u : 0u) |
                                (uint64_t)size << 8 | (uint64_t)stream->dictionary << 24, head);
     memcpy(body + head, packed, (size_t)bytes);
@@ -22441,7 +22441,7 @@ static void wisp__packet_end(wisp__packet_writer *f) {
     peer->stats.bytes_sent += (uint64_t)size;
     wisp__reader_pays(f, size);
     wisp__policy_sent(w, f->session, size);
-    peer->spoke = w->base.time;
+    peer->sent_at = w->base.time;
     wisp__post_add(w, &peer->addr, peer, f->packet, size);
 }
 
@@ -22477,7 +22477,7 @@ static void wisp__send_leave(wisp *w, wisp__session *s) {
 
 static bool wisp__wants_to_send(const wisp *w, const wisp__session *s) {
     if (s->queued || s->control_count || s->ping || s->unannounced < w->registry.count) return true;
-    for (int c = 0; c < s->peer.lane_end; c++) {
+    for (int c = 0; c < s->peer.channel_end; c++) {
         const wisp__channel *channel = s->peer.channels[c];
         if (channel && (channel->out.lost || channel->out.cutting)) return true;
     }
@@ -22664,7 +22664,7 @@ static void wisp__end(wisp *w, wisp__session *s, wisp_result result, const char 
     wisp__give_place(w, peer);
     if (peer->asked && !joined) w->join_failure = result;
     if (result == WISP_E_TIMEOUT) w->base.stats.timeouts++;
-    if (peer->told || asked || (peer->asked && !joined))
+    if (peer->reported || asked || (peer->asked && !joined))
         wisp__report_session(w, s, WISP__ON_LEFT, result, text);
     peer->ending = joined && tell && w->base.reliable;
     if (joined && tell) wisp__flush(w, s, -1);
@@ -22717,7 +22717,7 @@ static void wisp__remove_session(wisp *w, wisp__session *s) {
 static void wisp__linger(wisp *w, wisp__session *s) {
     wisp__peer *peer = &s->peer;
     if (peer->state == WISP__LEAVING && peer->ending) {          /* one goodbye is enough */
-        if (peer->stuck_first && w->base.time < peer->spoke + w->base.timeout) {
+        if (peer->stuck_first && w->base.time < peer->sent_at + w->base.timeout) {
             wisp__timers_set(&w->peers.timers, &peer->timer, w->base.time + 0.1);
             return;
         }
@@ -22739,11 +22739,11 @@ static void wisp__linger(wisp *w, wisp__session *s) {
 
 static void wisp__joined(wisp *w, wisp__session *s) {
     if (s->peer.tries == 1)                /* the handshake gives the first round trip time */
-        wisp__flow_sample(&s->peer.flow, w->base.time, w->base.time - s->peer.spoke, 0);
+        wisp__flow_sample(&s->peer.flow, w->base.time, w->base.time - s->peer.sent_at, 0);
     s->peer.state = WISP__JOINED;
-    s->peer.told = true;
+    s->peer.reported = true;
     w->joins_done += s->peer.asked;
-    s->peer.heard = s->peer.spoke = w->base.time;
+    s->peer.received_at = s->peer.sent_at = w->base.time;
     s->unannounced = WISP__RESERVED;
     s->ping = true;
     wisp__peer_remote_of(w, s,
@@ -23026,7 +23026,7 @@ static void wisp__handshake_retry(wisp *w, wisp__peer *peer) {
     double wait = wisp__min(0.1 * (double)(1 << wisp__min_int(peer->tries, 4)), 1.0);
     if (peer->state == WISP__RESPONDING && peer->tries % 4 == 3) peer->state = WISP__REQUESTING;
     peer->tries++;
-    peer->spoke = w->base.time;
+    peer->sent_at = w->base.time;
     if (peer->state == WISP__REQUESTING) {
         wisp__writer to = wisp__handshake_begin(w, WISP__REQUEST, peer->client_nonce);
         wisp__handshake_send(w, &to, &peer->addr, peer->client_nonce, true);
@@ -23104,7 +23104,7 @@ static bool wisp__door_is_shut(wisp *w, const wisp_addr *addr, uint64_t nonce, i
 static void wisp__half_open(wisp *w, wisp__session *s) {
     s->peer.state = WISP__HALF_OPENED;
     s->peer.tries = 1;
-    s->peer.spoke = w->base.time;
+    s->peer.sent_at = w->base.time;
     s->peer.server_nonce = wisp__random(&w->peers.secret);
     wisp__peer_session(&s->peer);
     wisp__timers_set(&w->peers.timers, &s->peer.timer, w->base.time + WISP__HALF_OPEN);
@@ -23150,7 +23150,7 @@ static void wisp__let_in(wisp *w, wisp__session *s, const wisp__response *r, boo
     s->peer.client_nonce = r->nonce;
     s->peer.connection = r->connection;
     s->peer.user = w->joining.user;
-    s->peer.heard = w->base.time;
+    s->peer.received_at = w->base.time;
     wisp__take_abilities(w, &s->peer, r->flags, r->window);
     if (!pending) {
         wisp__half_open(w, s);
@@ -24547,16 +24547,16 @@ static wisp_result wisp__received_delta(wisp *w, wisp__inbound *in, wisp__applyi
         in->stale = !in->in_order && a->baseline && a->baseline->begun &&
                     wisp__distance(a->next.sequence, a->baseline->sequence) < 0;
         if (in->stale) return WISP_OK;
-        return wisp__delta_useless(w, in, "a difference to a value that is not held");
+        return wisp__delta_useless(w, in, "a delta whose baseline is not held");
     }
     if (sync && !wisp__pay(&w->content.credit, from.base->bits / 64)) return WISP_E_FLOOD;
     if (sync && wisp__baseline_hash(from.base) != a->head.hash)
-        return wisp__delta_useless(w, in, "a difference to another value than is held");
+        return wisp__delta_useless(w, in, "a delta of another baseline than is held");
     a->next.value = wisp__message_delta_apply(w, in->encoding, &a->from, &from, &why);
     a->next.models = from.after;
     if (a->next.value) return WISP_OK;
     if (why != WISP_E_BAD_PACKET) return why;
-    return wisp__delta_useless(w, in, "a difference that makes no sense");
+    return wisp__delta_useless(w, in, "a malformed delta");
 }
 
 /* Applies a value in its turn: in->value, with a reference. *fresh: it is new to handlers. */
@@ -25174,7 +25174,7 @@ static void wisp__reading_end(wisp__reading *r) {
 static void wisp__take_packet(wisp__reading *r, bool acks) {
     wisp *w = r->w;
     wisp__peer *peer = &r->session->peer;
-    peer->heard = w->base.time;
+    peer->received_at = w->base.time;
     if (!w->base.reliable) wisp__flow_note(&peer->flow, r->number, w->base.time);
     if (peer->state == WISP__HALF_OPENED) wisp__confirm(w, r->session);
     wisp__reading_begin(r);
@@ -25216,7 +25216,7 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
     int head = wisp__packet_head(&w->base);
     bool acks = (bytes[0] & WISP__FLAG_ACKS) != 0;
     wisp__reading r;
-    if (s->peer.heard < 0) return;             /* the link has closed it */
+    if (s->peer.received_at < 0) return;             /* the link has closed it */
     s->peer.stats.packets_received++;
     s->peer.stats.bytes_received += (uint64_t)packet->size;
     if (w->base.reliable) s->peer.received_in_order = number;
@@ -25231,7 +25231,7 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
     r.number = number;
     w->record = r.from;
     if (bytes[0] & WISP__FLAGS_UNUSED) wisp__break(&r, "flags of no meaning");
-    else if (bytes[0] & WISP__FLAG_SQUEEZED) wisp__read_compressed(&r);
+    else if (bytes[0] & WISP__FLAG_COMPRESSED) wisp__read_compressed(&r);
     if (r.broken || acks || !wisp__frame_is_end(r.from)) {
         wisp__take_packet(&r, acks);
         return;
@@ -25310,8 +25310,8 @@ static void wisp__on_silence(wisp *w, wisp__session *s) {
     wisp__flow *flow = &peer->flow;
     double now = w->base.time;
     wisp__outcome outcome = { w, s };
-    if (now >= peer->heard + w->base.timeout) {
-        if (peer->heard < 0) wisp__end(w, s, WISP_E_CLOSED, "the link closed it", false);
+    if (now >= peer->received_at + w->base.timeout) {
+        if (peer->received_at < 0) wisp__end(w, s, WISP_E_CLOSED, "the link closed it", false);
         else wisp__end(w, s, WISP_E_TIMEOUT, "nothing was heard any more", false);
         return;
     }
@@ -25322,7 +25322,7 @@ static void wisp__on_silence(wisp *w, wisp__session *s) {
         wisp__flow_probe(&w->base, flow, now, wisp__on_outcome, &outcome);
         s->ping = true;
     }
-    if (now >= peer->spoke + w->base.timeout / 4) {
+    if (now >= peer->sent_at + w->base.timeout / 4) {
         s->ping = true;
         flow->free_packets = wisp__max_int(flow->free_packets, 1);
     }

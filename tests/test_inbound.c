@@ -489,7 +489,7 @@ TEST(a_compressed_packet_is_told_unpacked_and_a_torn_one_as_it_came) {
     t.events = t.reports = 0;
     body(t.b);
     for (int i = 0; i < 40; i++) wisp__put(&t.b->to, 0xee, 8);
-    send_flagged(t.b, WISP__FLAG_SQUEEZED, 40);
+    send_flagged(t.b, WISP__FLAG_COMPRESSED, 40);
     world_run(&t.b->t.w, 0.1);
     CHECK_EQ_INT(t.events, 1);
     CHECK_EQ_INT(t.code, WISP_E_COMPRESSED);

@@ -374,7 +374,7 @@ static void check_flags(int flags) {
     send_flagged(b, flags, 1);
     world_run(&b->t.w, 0.05);
     CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_LEFT,
-                               flags == WISP__FLAG_SQUEEZED ? WISP_E_COMPRESSED
+                               flags == WISP__FLAG_COMPRESSED ? WISP_E_COMPRESSED
                                                             : WISP_E_PROTOCOL), 1);
     forger_close(b);
 }
@@ -1006,7 +1006,7 @@ static void send_compressed(forger *b, int method) {
     wisp__put(&b->to, (uint64_t)method, 8);
     wisp__put(&b->to, 1, 16);
     wisp__put_bytes(&b->to, packed, (int)sizeof packed);
-    send_flagged(b, WISP__FLAG_SQUEEZED, (int)(b->to.at / 8));
+    send_flagged(b, WISP__FLAG_COMPRESSED, (int)(b->to.at / 8));
     world_run(&b->t.w, 0.05);
 }
 

@@ -129,7 +129,7 @@ static inline bool hostile_send_runs(hostile *h) {
     wisp__put(&h->body, WISP__RUNS, 8);
     wisp__put(&h->body, (uint64_t)body, 16);
     wisp__put_bytes(&h->body, packed, bytes);
-    return hostile_send(h, WISP__FLAG_SQUEEZED, 0);
+    return hostile_send(h, WISP__FLAG_COMPRESSED, 0);
 }
 
 static inline int hostile_link_send(void *user, wisp_packet *packets, int count) {
