@@ -839,19 +839,16 @@ TEST(senseless_announcements_end_the_session) {
 
 /* --- messages of hostile schemas --- */
 
-/* A list of lists of elements that take a bit each on the wire and much in memory. */
-TEST(elements_that_take_a_bit_do_not_take_all_the_memory) {
-    enum { WIDE = 400, OUTER = 120, INNER = 60 };
+/* The schema of a list of `outer` lists of `inner` elements that take a bit each on the wire and much
+   in memory. */
+static const wisp_schema *wide_lists(int outer, int inner) {
+    enum { WIDE = 400 };
     static char names[WIDE][8];
     static wisp_field wide[WIDE];
-    static wisp_value inner_items[INNER], outer_items[OUTER];
     static const wisp_field any = WISP_MAP_FIELD("", WISP_T_ANY);
     static wisp_schema wide_schema, maybe_schema, schema;
     static wisp_field maybe, top;
     static wisp_type element, list;
-    world_two t;
-    wisp_pair pair;
-    wisp_value empty, map;
     wisp_type as_struct = WISP_T_STRUCT(NULL);
     for (int i = 0; i < WIDE; i++) {
         snprintf(names[i], sizeof names[i], "%x", i);
@@ -874,15 +871,24 @@ TEST(elements_that_take_a_bit_do_not_take_all_the_memory) {
     element.of = &maybe_schema;
     memset(&list, 0, sizeof list);
     list.kind = WISP_TYPE_ARRAY;
-    list.max = INNER;
+    list.max = inner;
     list.of = &element;
     top = any;
     top.name = "t";
     top.type = list;
-    top.type.max = OUTER;
+    top.type.max = outer;
     top.type.of = &list;
     schema.fields = &top;
     schema.count = 1;
+    return &schema;
+}
+
+TEST(elements_that_take_a_bit_do_not_take_all_the_memory) {
+    enum { OUTER = 120, INNER = 60 };
+    static wisp_value inner_items[INNER], outer_items[OUTER];
+    world_two t;
+    wisp_pair pair;
+    wisp_value empty, map;
     empty = wisp_map(NULL, 0);
     for (int i = 0; i < INNER; i++) inner_items[i] = empty;
     for (int i = 0; i < OUTER; i++) outer_items[i] = wisp_array(inner_items, INNER);
@@ -893,7 +899,7 @@ TEST(elements_that_take_a_bit_do_not_take_all_the_memory) {
     t.w.desc.limits.message_bytes = 1 << 16;
     world_two_join(&t);
     world_watch(&t.w, t.server, "t");
-    CHECK_EQ_INT(use_schema(t.client, "t", &schema), WISP_OK);
+    CHECK_EQ_INT(use_schema(t.client, "t", wide_lists(OUTER, INNER)), WISP_OK);
     CHECK_EQ_INT(wisp_fire_values(t.client, "t", wisp_to_peer(t.to_server), &map, 1), WISP_OK);
     world_run(&t.w, 0.5);
     CHECK(world_total(t.server).memory_peak < 16 << 20);
