@@ -839,8 +839,8 @@ TEST(senseless_announcements_end_the_session) {
 
 /* --- messages of hostile schemas --- */
 
-/* The schema of a list of `outer` lists of `inner` elements that take a bit each on the wire and much
-   in memory. */
+/* The schema of a list of `outer` lists of `inner` elements that take a bit each on the wire and
+   much in memory. */
 static const wisp_schema *wide_lists(int outer, int inner) {
     enum { WIDE = 400 };
     static char names[WIDE][8];
