@@ -10753,92 +10753,59 @@ int wisp_decode(const wisp_codec *codec, const wisp_schema *schema, const void *
 /* Over every float but infinity, also after JSON: for what only has a lower bound. */
 #define WISP__FINITE 3.5e38
 
-/* The fields and the schema of a struct of the interface. */
+/* The fields and the schema of a public struct. Its fields: 1, 2 or 3 of a type; one with a
+   default. */
 #define WISP__ENGINE(name, ...) \
     static const wisp_field wisp__##name##_fields[] = { __VA_ARGS__ }; \
     static const wisp_schema wisp__##name##_schema = \
         WISP_SCHEMA(wisp_##name, 1, wisp__##name##_fields)
+#define WISP__FIELD(name, a, type) WISP_FIELD(wisp_##name, a, WISP_T_##type)
+#define WISP__FIELD2(name, a, b, type) \
+    WISP_FIELD(wisp_##name, a, WISP_T_##type), WISP_FIELD(wisp_##name, b, WISP_T_##type)
+#define WISP__FIELD3(name, a, b, c, type) \
+    WISP_FIELD(wisp_##name, a, WISP_T_##type), WISP_FIELD(wisp_##name, b, WISP_T_##type), \
+    WISP_FIELD(wisp_##name, c, WISP_T_##type)
+#define WISP__DEFAULT(name, a, type, otherwise) \
+    WISP_OPTIONAL_FIELD(wisp_##name, a, WISP_T_##type, otherwise)
 
 /* --- vectors: kinds of value too, here as structs --- */
 
-WISP__ENGINE(vec2,
-    WISP_FIELD(wisp_vec2, x, WISP_T_NUMBER),
-    WISP_FIELD(wisp_vec2, y, WISP_T_NUMBER));
-
-WISP__ENGINE(vec3,
-    WISP_FIELD(wisp_vec3, x, WISP_T_NUMBER),
-    WISP_FIELD(wisp_vec3, y, WISP_T_NUMBER),
-    WISP_FIELD(wisp_vec3, z, WISP_T_NUMBER));
-
-WISP__ENGINE(cframe,
-    WISP_FIELD(wisp_cframe, position, WISP_T_VEC3),
-    WISP_FIELD(wisp_cframe, rotation, WISP_T_QUAT(0)));
+WISP__ENGINE(vec2, WISP__FIELD2(vec2, x, y, NUMBER));
+WISP__ENGINE(vec3, WISP__FIELD3(vec3, x, y, z, NUMBER));
+WISP__ENGINE(cframe, WISP__FIELD(cframe, position, VEC3), WISP__FIELD(cframe, rotation, QUAT(0)));
 
 WISP__ENGINE(color,
-    WISP_FIELD(wisp_color, r, WISP_T_NUMBER_RANGE(0, 1)),
-    WISP_FIELD(wisp_color, g, WISP_T_NUMBER_RANGE(0, 1)),
-    WISP_FIELD(wisp_color, b, WISP_T_NUMBER_RANGE(0, 1)),
-    WISP_OPTIONAL_FIELD(wisp_color, a, WISP_T_NUMBER_RANGE(0, 1), 1));
+    WISP__FIELD3(color, r, g, b, NUMBER_RANGE(0, 1)),
+    WISP__DEFAULT(color, a, NUMBER_RANGE(0, 1), 1));
 
-WISP__ENGINE(vector2_int16,
-    WISP_FIELD(wisp_vector2_int16, x, WISP_T_INTEGER),
-    WISP_FIELD(wisp_vector2_int16, y, WISP_T_INTEGER));
-
-WISP__ENGINE(vector3_int16,
-    WISP_FIELD(wisp_vector3_int16, x, WISP_T_INTEGER),
-    WISP_FIELD(wisp_vector3_int16, y, WISP_T_INTEGER),
-    WISP_FIELD(wisp_vector3_int16, z, WISP_T_INTEGER));
+WISP__ENGINE(vector2_int16, WISP__FIELD2(vector2_int16, x, y, INTEGER));
+WISP__ENGINE(vector3_int16, WISP__FIELD3(vector3_int16, x, y, z, INTEGER));
 
 /* --- lengths on a screen, areas and volumes --- */
 
-WISP__ENGINE(udim,
-    WISP_FIELD(wisp_udim, scale, WISP_T_NUMBER),
-    WISP_FIELD(wisp_udim, offset, WISP_T_INTEGER));
-
-WISP__ENGINE(udim2,
-    WISP_FIELD(wisp_udim2, x, WISP_T_STRUCT(&wisp__udim_schema)),
-    WISP_FIELD(wisp_udim2, y, WISP_T_STRUCT(&wisp__udim_schema)));
-
-WISP__ENGINE(rect,
-    WISP_FIELD(wisp_rect, min, WISP_T_VEC2),
-    WISP_FIELD(wisp_rect, max, WISP_T_VEC2));
-
-WISP__ENGINE(ray,
-    WISP_FIELD(wisp_ray, origin, WISP_T_VEC3),
-    WISP_FIELD(wisp_ray, direction, WISP_T_VEC3));
-
-WISP__ENGINE(region3,
-    WISP_FIELD(wisp_region3, min, WISP_T_VEC3),
-    WISP_FIELD(wisp_region3, max, WISP_T_VEC3));
+WISP__ENGINE(udim, WISP__FIELD(udim, scale, NUMBER), WISP__FIELD(udim, offset, INTEGER));
+WISP__ENGINE(udim2, WISP__FIELD2(udim2, x, y, STRUCT(&wisp__udim_schema)));
+WISP__ENGINE(rect, WISP__FIELD2(rect, min, max, VEC2));
+WISP__ENGINE(ray, WISP__FIELD2(ray, origin, direction, VEC3));
+WISP__ENGINE(region3, WISP__FIELD2(region3, min, max, VEC3));
 
 WISP__ENGINE(region3_int16,
-    WISP_FIELD(wisp_region3_int16, min, WISP_T_STRUCT(&wisp__vector3_int16_schema)),
-    WISP_FIELD(wisp_region3_int16, max, WISP_T_STRUCT(&wisp__vector3_int16_schema)));
+    WISP__FIELD2(region3_int16, min, max, STRUCT(&wisp__vector3_int16_schema)));
 
-WISP__ENGINE(axes,
-    WISP_FIELD(wisp_axes, x, WISP_T_BOOL),
-    WISP_FIELD(wisp_axes, y, WISP_T_BOOL),
-    WISP_FIELD(wisp_axes, z, WISP_T_BOOL));
+WISP__ENGINE(axes, WISP__FIELD3(axes, x, y, z, BOOL));
 
 /* In the order of the engine's NormalId. */
 WISP__ENGINE(faces,
-    WISP_FIELD(wisp_faces, right, WISP_T_BOOL),
-    WISP_FIELD(wisp_faces, top, WISP_T_BOOL),
-    WISP_FIELD(wisp_faces, back, WISP_T_BOOL),
-    WISP_FIELD(wisp_faces, left, WISP_T_BOOL),
-    WISP_FIELD(wisp_faces, bottom, WISP_T_BOOL),
-    WISP_FIELD(wisp_faces, front, WISP_T_BOOL));
+    WISP__FIELD3(faces, right, top, back, BOOL), WISP__FIELD3(faces, left, bottom, front, BOOL));
 
 /* --- ranges and sequences --- */
 
-WISP__ENGINE(number_range,
-    WISP_FIELD(wisp_number_range, min, WISP_T_NUMBER),
-    WISP_FIELD(wisp_number_range, max, WISP_T_NUMBER));
+WISP__ENGINE(number_range, WISP__FIELD2(number_range, min, max, NUMBER));
 
 WISP__ENGINE(number_keypoint,
-    WISP_FIELD(wisp_number_keypoint, time, WISP_T_NUMBER_RANGE(0, 1)),
-    WISP_FIELD(wisp_number_keypoint, value, WISP_T_NUMBER),
-    WISP_OPTIONAL_FIELD(wisp_number_keypoint, envelope, WISP_T_NUMBER_RANGE(0, WISP__FINITE), 0));
+    WISP__FIELD(number_keypoint, time, NUMBER_RANGE(0, 1)),
+    WISP__FIELD(number_keypoint, value, NUMBER),
+    WISP__DEFAULT(number_keypoint, envelope, NUMBER_RANGE(0, WISP__FINITE), 0));
 static const wisp_type wisp__number_keypoint = WISP_T_STRUCT(&wisp__number_keypoint_schema);
 
 WISP__ENGINE(number_sequence,
@@ -10846,8 +10813,8 @@ WISP__ENGINE(number_sequence,
                        WISP_T_ARRAY(&wisp__number_keypoint, WISP_KEYPOINTS_MAX)));
 
 WISP__ENGINE(color_keypoint,
-    WISP_FIELD(wisp_color_keypoint, time, WISP_T_NUMBER_RANGE(0, 1)),
-    WISP_FIELD(wisp_color_keypoint, value, WISP_T_COLOR));
+    WISP__FIELD(color_keypoint, time, NUMBER_RANGE(0, 1)),
+    WISP__FIELD(color_keypoint, value, COLOR));
 static const wisp_type wisp__color_keypoint = WISP_T_STRUCT(&wisp__color_keypoint_schema);
 
 WISP__ENGINE(color_sequence,
@@ -10856,17 +10823,14 @@ WISP__ENGINE(color_sequence,
 
 /* --- numbers with a meaning --- */
 
-WISP__ENGINE(brick_color,
-    WISP_FIELD(wisp_brick_color, number, WISP_T_RANGE(1, 1032)));
+WISP__ENGINE(brick_color, WISP__FIELD(brick_color, number, RANGE(1, 1032)));
 
 WISP__ENGINE(date_time,
-    WISP_FIELD(wisp_date_time, milliseconds,
-               WISP_T_RANGE(INT64_C(-17987443200000), INT64_C(253402300799999))));
+    WISP__FIELD(date_time, milliseconds,
+                RANGE(INT64_C(-17987443200000), INT64_C(253402300799999))));
 
 WISP__ENGINE(enum_item,
-    WISP_FIELD(wisp_enum_item, type, WISP_T_STRING(64)),
-    WISP_FIELD(wisp_enum_item, name, WISP_T_STRING(64)),
-    WISP_FIELD(wisp_enum_item, value, WISP_T_INTEGER));
+    WISP__FIELD2(enum_item, type, name, STRING(64)), WISP__FIELD(enum_item, value, INTEGER));
 
 /* --- settings of tweens, parts, texts and paths --- */
 
@@ -10877,25 +10841,21 @@ static const char *const wisp__easing_styles[] = {
 static const char *const wisp__easing_directions[] = { "In", "Out", "InOut" };
 
 WISP__ENGINE(tween_info,
-    WISP_OPTIONAL_FIELD(wisp_tween_info, time, WISP_T_NUMBER, 1),
-    WISP_OPTIONAL_FIELD(wisp_tween_info, easing_style, WISP_T_ENUM(wisp__easing_styles, 11),
-                        WISP_EASING_QUAD),
-    WISP_OPTIONAL_FIELD(wisp_tween_info, easing_direction, WISP_T_ENUM(wisp__easing_directions, 3),
-                        WISP_EASING_OUT),
-    WISP_OPTIONAL_FIELD(wisp_tween_info, repeat_count, WISP_T_RANGE(-1, INT32_MAX), 0),
-    WISP_OPTIONAL_FIELD(wisp_tween_info, reverses, WISP_T_BOOL, false),
-    WISP_OPTIONAL_FIELD(wisp_tween_info, delay_time, WISP_T_NUMBER, 0));
+    WISP__DEFAULT(tween_info, time, NUMBER, 1),
+    WISP__DEFAULT(tween_info, easing_style, ENUM(wisp__easing_styles, 11), WISP_EASING_QUAD),
+    WISP__DEFAULT(tween_info, easing_direction, ENUM(wisp__easing_directions, 3), WISP_EASING_OUT),
+    WISP__DEFAULT(tween_info, repeat_count, RANGE(-1, INT32_MAX), 0),
+    WISP__DEFAULT(tween_info, reverses, BOOL, false),
+    WISP__DEFAULT(tween_info, delay_time, NUMBER, 0));
 
 /* The least density is the float that is next to 0.0001; it lies below. */
 WISP__ENGINE(physical_properties,
-    WISP_FIELD(wisp_physical_properties, density, WISP_T_NUMBER_RANGE(9.999999747378752e-05, 100)),
-    WISP_FIELD(wisp_physical_properties, friction, WISP_T_NUMBER_RANGE(0, 2)),
-    WISP_FIELD(wisp_physical_properties, elasticity, WISP_T_NUMBER_RANGE(0, 1)),
-    WISP_OPTIONAL_FIELD(wisp_physical_properties, friction_weight, WISP_T_NUMBER_RANGE(0, 100), 1),
-    WISP_OPTIONAL_FIELD(wisp_physical_properties, elasticity_weight, WISP_T_NUMBER_RANGE(0, 100),
-                        1),
-    WISP_OPTIONAL_FIELD(wisp_physical_properties, acoustic_absorption, WISP_T_NUMBER_RANGE(0, 1),
-                        1));
+    WISP__FIELD(physical_properties, density, NUMBER_RANGE(9.999999747378752e-05, 100)),
+    WISP__FIELD(physical_properties, friction, NUMBER_RANGE(0, 2)),
+    WISP__FIELD(physical_properties, elasticity, NUMBER_RANGE(0, 1)),
+    WISP__DEFAULT(physical_properties, friction_weight, NUMBER_RANGE(0, 100), 1),
+    WISP__DEFAULT(physical_properties, elasticity_weight, NUMBER_RANGE(0, 100), 1),
+    WISP__DEFAULT(physical_properties, acoustic_absorption, NUMBER_RANGE(0, 1), 1));
 
 static const char *const wisp__font_weights[] = {
     "Thin", "ExtraLight", "Light", "Regular", "Medium", "SemiBold", "Bold", "ExtraBold", "Heavy",
@@ -10903,9 +10863,9 @@ static const char *const wisp__font_weights[] = {
 static const char *const wisp__font_styles[] = { "Normal", "Italic" };
 
 WISP__ENGINE(font,
-    WISP_FIELD(wisp_font, family, WISP_T_STRING(255)),
-    WISP_OPTIONAL_FIELD(wisp_font, weight, WISP_T_ENUM(wisp__font_weights, 9), WISP_FONT_REGULAR),
-    WISP_OPTIONAL_FIELD(wisp_font, style, WISP_T_ENUM(wisp__font_styles, 2), WISP_FONT_NORMAL));
+    WISP__FIELD(font, family, STRING(255)),
+    WISP__DEFAULT(font, weight, ENUM(wisp__font_weights, 9), WISP_FONT_REGULAR),
+    WISP__DEFAULT(font, style, ENUM(wisp__font_styles, 2), WISP_FONT_NORMAL));
 
 /* "" is nothing, as in the engine: an option of its own, which takes no bits. */
 static const wisp_type wisp__content_options[] = {
@@ -10917,22 +10877,19 @@ WISP__ENGINE(content,
 static const char *const wisp__waypoint_actions[] = { "Walk", "Jump", "Custom" };
 
 WISP__ENGINE(path_waypoint,
-    WISP_FIELD(wisp_path_waypoint, position, WISP_T_VEC3),
-    WISP_OPTIONAL_FIELD(wisp_path_waypoint, action, WISP_T_ENUM(wisp__waypoint_actions, 3),
-                        WISP_WAYPOINT_WALK),
+    WISP__FIELD(path_waypoint, position, VEC3),
+    WISP__DEFAULT(path_waypoint, action, ENUM(wisp__waypoint_actions, 3), WISP_WAYPOINT_WALK),
     WISP_OPTIONAL_TEXT_FIELD(wisp_path_waypoint, label, WISP_T_STRING(64), ""));
 
 WISP__ENGINE(path2d_control_point,
-    WISP_FIELD(wisp_path2d_control_point, position, WISP_T_STRUCT(&wisp__udim2_schema)),
-    WISP_FIELD(wisp_path2d_control_point, left_tangent, WISP_T_STRUCT(&wisp__udim2_schema)),
-    WISP_FIELD(wisp_path2d_control_point, right_tangent, WISP_T_STRUCT(&wisp__udim2_schema)));
+    WISP__FIELD3(path2d_control_point, position, left_tangent, right_tangent,
+                 STRUCT(&wisp__udim2_schema)));
 
 WISP__ENGINE(raycast_result,
-    WISP_FIELD(wisp_raycast_result, instance, WISP_T_OBJECT),
-    WISP_FIELD(wisp_raycast_result, position, WISP_T_VEC3),
-    WISP_FIELD(wisp_raycast_result, normal, WISP_T_VEC3),
-    WISP_FIELD(wisp_raycast_result, distance, WISP_T_NUMBER_RANGE(0, WISP__FINITE)),
-    WISP_FIELD(wisp_raycast_result, material, WISP_T_UINT));
+    WISP__FIELD(raycast_result, instance, OBJECT),
+    WISP__FIELD2(raycast_result, position, normal, VEC3),
+    WISP__FIELD(raycast_result, distance, NUMBER_RANGE(0, WISP__FINITE)),
+    WISP__FIELD(raycast_result, material, UINT));
 
 /* --- keys of animation curves: alike but for their values --- */
 
@@ -10940,11 +10897,9 @@ static const char *const wisp__curve_interpolations[] = { "Constant", "Linear", 
 
 #define WISP__CURVE_KEY(name, type) \
     WISP__ENGINE(name, \
-        WISP_FIELD(wisp_##name, time, WISP_T_NUMBER), \
-        WISP_FIELD(wisp_##name, value, WISP_T_##type), \
-        WISP_FIELD(wisp_##name, interpolation, WISP_T_ENUM(wisp__curve_interpolations, 3)), \
-        WISP_OPTIONAL_FIELD(wisp_##name, left_tangent, WISP_T_NUMBER, 0), \
-        WISP_OPTIONAL_FIELD(wisp_##name, right_tangent, WISP_T_NUMBER, 0))
+        WISP__FIELD(name, time, NUMBER), WISP_FIELD(wisp_##name, value, WISP_T_##type), \
+        WISP__FIELD(name, interpolation, ENUM(wisp__curve_interpolations, 3)), \
+        WISP__DEFAULT(name, left_tangent, NUMBER, 0), WISP__DEFAULT(name, right_tangent, NUMBER, 0))
 
 WISP__CURVE_KEY(float_curve_key, NUMBER);
 WISP__CURVE_KEY(rotation_curve_key, TRANSFORM);
@@ -10952,42 +10907,31 @@ WISP__CURVE_KEY(value_curve_key, ANY);
 
 #undef WISP__CURVE_KEY
 #undef WISP__ENGINE
+#undef WISP__FIELD
+#undef WISP__FIELD2
+#undef WISP__FIELD3
+#undef WISP__DEFAULT
 
 /* --- the table --- */
 
+#define WISP__ROW(name, of) { #name, &wisp__##of##_schema }
+
 static const wisp_engine_type wisp__engine_table[] = {
-    { "Axes", &wisp__axes_schema },
-    { "BrickColor", &wisp__brick_color_schema },
-    { "CFrame", &wisp__cframe_schema },
-    { "Color3", &wisp__color_schema },
-    { "ColorSequence", &wisp__color_sequence_schema },
-    { "ColorSequenceKeypoint", &wisp__color_keypoint_schema },
-    { "Content", &wisp__content_schema },
-    { "DateTime", &wisp__date_time_schema },
-    { "EnumItem", &wisp__enum_item_schema },
-    { "Faces", &wisp__faces_schema },
-    { "FloatCurveKey", &wisp__float_curve_key_schema },
-    { "Font", &wisp__font_schema },
-    { "NumberRange", &wisp__number_range_schema },
-    { "NumberSequence", &wisp__number_sequence_schema },
-    { "NumberSequenceKeypoint", &wisp__number_keypoint_schema },
-    { "Path2DControlPoint", &wisp__path2d_control_point_schema },
-    { "PathWaypoint", &wisp__path_waypoint_schema },
-    { "PhysicalProperties", &wisp__physical_properties_schema },
-    { "Ray", &wisp__ray_schema },
-    { "RaycastResult", &wisp__raycast_result_schema },
-    { "Rect", &wisp__rect_schema },
-    { "Region3", &wisp__region3_schema },
-    { "Region3int16", &wisp__region3_int16_schema },
-    { "RotationCurveKey", &wisp__rotation_curve_key_schema },
-    { "TweenInfo", &wisp__tween_info_schema },
-    { "UDim", &wisp__udim_schema },
-    { "UDim2", &wisp__udim2_schema },
-    { "ValueCurveKey", &wisp__value_curve_key_schema },
-    { "Vector2", &wisp__vec2_schema },
-    { "Vector2int16", &wisp__vector2_int16_schema },
-    { "Vector3", &wisp__vec3_schema },
-    { "Vector3int16", &wisp__vector3_int16_schema },
+    WISP__ROW(Axes, axes), WISP__ROW(BrickColor, brick_color), WISP__ROW(CFrame, cframe),
+    WISP__ROW(Color3, color), WISP__ROW(ColorSequence, color_sequence),
+    WISP__ROW(ColorSequenceKeypoint, color_keypoint), WISP__ROW(Content, content),
+    WISP__ROW(DateTime, date_time), WISP__ROW(EnumItem, enum_item), WISP__ROW(Faces, faces),
+    WISP__ROW(FloatCurveKey, float_curve_key), WISP__ROW(Font, font),
+    WISP__ROW(NumberRange, number_range), WISP__ROW(NumberSequence, number_sequence),
+    WISP__ROW(NumberSequenceKeypoint, number_keypoint),
+    WISP__ROW(Path2DControlPoint, path2d_control_point), WISP__ROW(PathWaypoint, path_waypoint),
+    WISP__ROW(PhysicalProperties, physical_properties), WISP__ROW(Ray, ray),
+    WISP__ROW(RaycastResult, raycast_result), WISP__ROW(Rect, rect), WISP__ROW(Region3, region3),
+    WISP__ROW(Region3int16, region3_int16), WISP__ROW(RotationCurveKey, rotation_curve_key),
+    WISP__ROW(TweenInfo, tween_info), WISP__ROW(UDim, udim), WISP__ROW(UDim2, udim2),
+    WISP__ROW(ValueCurveKey, value_curve_key), WISP__ROW(Vector2, vec2),
+    WISP__ROW(Vector2int16, vector2_int16), WISP__ROW(Vector3, vec3),
+    WISP__ROW(Vector3int16, vector3_int16)
 };
 
 const wisp_engine_type *wisp_engine_types(int *count) {
