@@ -17875,16 +17875,14 @@ static bool wisp__policy_admit(const wisp_config *config, wisp__bucket *bucket, 
     return wisp__bucket_take(bucket, 1 / config->rate_limit, config->rate_burst, now);
 }
 
-static bool wisp__rate_valid(double rate) { return wisp__is_within(rate, 0, 1e15); }
-
-static wisp_result wisp__budget_check(const wisp_budget *b) {
-    bool rates = wisp__rate_valid(b->out) && wisp__rate_valid(b->in) &&
-                 wisp__rate_valid(b->total_out) && wisp__rate_valid(b->total_in) &&
-                 wisp__rate_valid(b->messages) && wisp__rate_valid(b->packets) &&
-                 wisp__is_within(b->errors, -1e15, 1e15) && wisp__is_within(b->joins, -1e15, 1e15);
-    bool burst = wisp__is_within(b->burst, 0.01, 60) || wisp__is_within(b->burst, 0, 0);
-    return rates && burst && b->error_burst >= 0 && b->join_burst >= 0 ? WISP_OK
-                                                                                : WISP_E_ARGUMENT;
+static bool wisp__budget_valid(const wisp_budget *b) {
+    const double rates[] = { b->errors, b->joins, b->out, b->in, b->total_out, b->total_in,
+                             b->messages, b->packets };
+    bool valid = (wisp__is_within(b->burst, 0.01, 60) || wisp__is_within(b->burst, 0, 0)) &&
+                 b->error_burst >= 0 && b->join_burst >= 0;
+    for (int i = 0; i < WISP__LENGTH(rates); i++)           /* the first two may be negative */
+        valid = valid && wisp__is_within(rates[i], i < 2 ? -1e15 : 0, 1e15);
+    return valid;
 }
 
 static void wisp__tally_shrink(wisp__tally *tally, double rate, double now) {
@@ -17952,9 +17950,11 @@ static void wisp__policy_warn(wisp__warnings *warnings, int way, double before, 
 
 /* The buckets of one way: the peer's own, its share of those of all, and those of all. */
 typedef struct wisp__purse {
-    wisp__bucket *own, *share, *all;
-    double        rate, share_rate, all_rate, burst;       /* rates 0: no limit; burst in seconds */
-    int           way;
+    wisp__spending *spending;
+    wisp__bucket   *own, *share, *all;
+    double          rate, share_rate, all_rate, burst;     /* rates 0: no limit; burst in seconds */
+    double          now;
+    int             way;
 } wisp__purse;
 
 /* The buckets of a peer; NULL: no memory, and then nothing is counted. */
@@ -17963,47 +17963,43 @@ static wisp__spending *wisp__spending_of(wisp *w, wisp__session *s) {
     return s->spending;
 }
 
-static wisp__purse wisp__purse_of(wisp *w, wisp__spending *s, bool in) {
+/* Opens and fills the buckets of a peer, one way. false: no budget bounds it, or no memory. */
+static bool wisp__purse_open(wisp *w, wisp__session *s, bool in, wisp__purse *p) {
     wisp__policy *policy = &w->policy;
     const wisp_budget *b = &policy->budget;
-    wisp__purse p;
-    p.own = in ? &s->in : &s->out;
-    p.share = in ? &s->share_in : &s->share_out;
-    p.all = in ? &policy->in : &policy->out;
-    p.rate = in ? b->in : b->out;
-    p.all_rate = in ? b->total_in : b->total_out;
-    p.share_rate = p.all_rate / wisp__max_int(w->peers.joined, 1);
-    p.burst = b->burst;
-    p.way = in ? 1 : 0;
-    return p;
+    p->rate = in ? b->in : b->out;
+    p->all_rate = in ? b->total_in : b->total_out;
+    p->spending = p->rate > 0 || p->all_rate > 0 ? wisp__spending_of(w, s) : NULL;
+    if (!p->spending) return false;
+    p->own = in ? &p->spending->in : &p->spending->out;
+    p->share = in ? &p->spending->share_in : &p->spending->share_out;
+    p->all = in ? &policy->in : &policy->out;
+    p->share_rate = p->all_rate / wisp__max_int(w->peers.joined, 1);
+    p->burst = b->burst;
+    p->now = w->base.time;
+    p->way = in;
+    if (p->rate > 0) wisp__bucket_fill(p->own, p->rate, p->rate * p->burst, p->now);
+    if (!(p->all_rate > 0)) return true;
+    wisp__bucket_fill(p->all, p->all_rate, p->all_rate * p->burst, p->now);
+    wisp__bucket_fill(p->share, p->share_rate, p->share_rate * p->burst, p->now);
+    return true;
 }
 
-static void wisp__purse_fill(const wisp__purse *p, double now) {
-    if (p->rate > 0) wisp__bucket_fill(p->own, p->rate, p->rate * p->burst, now);
-    if (!(p->all_rate > 0)) return;
-    wisp__bucket_fill(p->all, p->all_rate, p->all_rate * p->burst, now);
-    wisp__bucket_fill(p->share, p->share_rate, p->share_rate * p->burst, now);
-}
-
-/* Bytes that may be used now; none are left at 0 or less. One of the rates is set. */
-static double wisp__purse_left(const wisp__purse *p, double now) {
-    double left;
-    wisp__purse_fill(p, now);
-    if (!(p->all_rate > 0)) return p->own->level;
-    left = wisp__max(p->all->level, p->share->level);
-    return p->rate > 0 ? wisp__min(left, p->own->level) : left;
+/* Bytes that may be used now; none are left at 0 or less. */
+static double wisp__purse_left(const wisp__purse *p) {
+    double left = p->own->level, shared;
+    if (!(p->all_rate > 0)) return left;
+    shared = wisp__max(p->all->level, p->share->level);
+    return p->rate > 0 ? wisp__min(shared, left) : shared;
 }
 
 /* Uses bytes. Debt is limited to a burst, because some packets are sent in any case (acks), and of
    a share to one packet, so that shares change at once when peers join. */
-static void wisp__purse_spend(wisp *w, const wisp__purse *p, wisp__spending *s, int bytes) {
-    double own, all;
-    wisp__purse_fill(p, w->base.time);
-    own = p->own->level;
-    all = p->all->level;
+static void wisp__purse_spend(wisp *w, const wisp__purse *p, int bytes) {
+    double own = p->own->level, all = p->all->level;
     if (p->rate > 0) {
         p->own->level = wisp__max(own - bytes, -p->rate * p->burst - bytes);
-        wisp__policy_warn(&s->warnings, p->way, own, p->own->level, p->rate * p->burst);
+        wisp__policy_warn(&p->spending->warnings, p->way, own, p->own->level, p->rate * p->burst);
     }
     if (!(p->all_rate > 0)) return;
     p->share->level = wisp__max(p->share->level - bytes, -bytes);
@@ -18011,42 +18007,28 @@ static void wisp__purse_spend(wisp *w, const wisp__purse *p, wisp__spending *s, 
     wisp__policy_warn(&w->policy.warnings, p->way, all, p->all->level, p->all_rate * p->burst);
 }
 
-/* The buckets of a peer, if there is a budget that its messages may have to wait for. */
-static wisp__spending *wisp__spending_out(wisp *w, wisp__session *s) {
-    const wisp_budget *b = &w->policy.budget;
-    return b->out > 0 || b->total_out > 0 ? wisp__spending_of(w, s) : NULL;
-}
-
 /* May a packet go to this peer? */
 static bool wisp__policy_may_send(wisp *w, wisp__session *s) {
-    wisp__spending *spending = wisp__spending_out(w, s);
     wisp__purse p;
-    if (!spending) return true;
-    p = wisp__purse_of(w, spending, false);
-    spending->held_back = !(wisp__purse_left(&p, w->base.time) > 0);
-    return !spending->held_back;
+    if (!wisp__purse_open(w, s, false, &p)) return true;
+    p.spending->held_back = !(wisp__purse_left(&p) > 0);
+    return !p.spending->held_back;
 }
 
 static void wisp__policy_sent(wisp *w, wisp__session *s, int bytes) {
-    wisp__spending *spending = wisp__spending_out(w, s);
     wisp__purse p;
-    if (!spending) return;
-    p = wisp__purse_of(w, spending, false);
-    wisp__purse_spend(w, &p, spending, bytes);
+    if (wisp__purse_open(w, s, false, &p)) wisp__purse_spend(w, &p, bytes);
 }
 
 /* Bytes of unreliable messages that may wait: those that can go now, and a burst or some
    packets. */
 static double wisp__policy_waiting(wisp *w, wisp__session *s) {
-    wisp__spending *spending = wisp__spending_out(w, s);
     wisp__purse p;
-    double rate, left;
-    if (!spending) return 1e18;
-    p = wisp__purse_of(w, spending, false);
+    double rate;
+    if (!wisp__purse_open(w, s, false, &p)) return 1e18;
     rate = p.rate;
-    left = wisp__purse_left(&p, w->base.time);
     if (!(rate > 0) || (p.all_rate > 0 && p.share_rate < rate)) rate = p.share_rate;
-    return wisp__max(left, 0) + wisp__max(rate * p.burst, 4.0 * w->base.mtu);
+    return wisp__max(wisp__purse_left(&p), 0) + wisp__max(rate * p.burst, 4.0 * w->base.mtu);
 }
 
 /* May one more packet (or `message`) be received from this peer? */
@@ -18060,13 +18042,10 @@ static bool wisp__policy_count(wisp *w, wisp__session *s, bool message) {
 
 /* May received bytes be read? Those over the budget are dropped and cost nothing. */
 static bool wisp__policy_received(wisp *w, wisp__session *s, int bytes) {
-    const wisp_budget *b = &w->policy.budget;
-    wisp__spending *spending = b->in > 0 || b->total_in > 0 ? wisp__spending_of(w, s) : NULL;
     wisp__purse p;
-    if (!spending) return true;
-    p = wisp__purse_of(w, spending, true);
-    if (!(wisp__purse_left(&p, w->base.time) > 0)) return false;
-    wisp__purse_spend(w, &p, spending, bytes);
+    if (!wisp__purse_open(w, s, true, &p)) return true;
+    if (!(wisp__purse_left(&p) > 0)) return false;
+    wisp__purse_spend(w, &p, bytes);
     return true;
 }
 
@@ -18115,8 +18094,7 @@ static int wisp__policy_knocks(wisp__policy *policy, uint64_t host) {
 }
 
 wisp_result wisp_use_budget(wisp *w, const wisp_budget *budget) {
-    wisp_result result = w && budget ? wisp__budget_check(budget) : WISP_OK;
-    if (!w || result) return WISP_E_ARGUMENT;
+    if (!w || (budget && !wisp__budget_valid(budget))) return WISP_E_ARGUMENT;
     wisp__policy_set(&w->policy, budget);
     return WISP_OK;
 }
@@ -20269,22 +20247,29 @@ static bool wisp__events_run(wisp *w, wisp__remote *remote, wisp_event *event) {
     return any;
 }
 
+/* An event without values about a remote, which may be NULL. */
+static void wisp__event_begin(wisp *w, wisp_event *event, wisp_peer peer,
+                              const wisp__remote *remote) {
+    memset(event, 0, sizeof *event);
+    event->w = w;
+    event->peer = peer;
+    event->remote = wisp__remote_handle(remote);
+    event->name = remote ? remote->name : "";
+    event->text = "";
+    event->time = w->now;
+}
+
 /* Dispatches all notices, and those that their handlers add, up to the limit. */
 static void wisp__events_notices(wisp *w) {
     for (int i = 0; i < w->events.notice_count && i < 4 * w->base.limits.notices; i++) {
         wisp__notice notice = w->events.notices[i];
         wisp__remote *remote = w->registry.remotes[notice.name];
-        wisp_value head;
+        wisp_value head = wisp_string(notice.head);
         wisp_event event;
-        memset(&event, 0, sizeof event);
-        event.w = w;
-        event.peer = notice.peer;
+        wisp__event_begin(w, &event, notice.peer, remote);
         event.remote = notice.remote;
-        event.name = remote->name;
         event.result = notice.result;
         event.text = notice.text;
-        event.time = w->now;
-        head = wisp_string(notice.head);
         if (notice.head[0]) {
             event.args = &head;
             event.count = 1;
@@ -20472,36 +20457,31 @@ void wisp_disconnect(wisp *w, wisp_connection connection) {
 
 /* --- arguments --- */
 
-static void wisp__arg_wrong(wisp_event *event, int i, const wisp_value *value) {
+static void wisp__arg_wrong(wisp_event *event, int i) {
     wisp *w = event ? event->w : NULL;
     wisp__notice error;
     if (!w) return;
     w->base.stats.arguments_wrong++;
     error = wisp__error_of(w, event->peer, event->remote, WISP_E_TYPE);
     wisp__notice_add(w, &error, "%s: argument %d is %s", event->name, i,
-                     value ? "of another kind" : "missing");
+                     wisp_arg_value(event, i) ? "of another kind" : "missing");
 }
 
 /* The argument if it is of this kind; else it is reported, and NULL. */
 static const wisp_value *wisp__arg(wisp_event *event, int i, wisp_kind kind) {
     const wisp_value *value = wisp_arg_value(event, i);
     if (value && value->kind == kind) return value;
-    wisp__arg_wrong(event, i, value);
+    wisp__arg_wrong(event, i);
     return NULL;
 }
 
 /* A numeric argument as an integer with its sign; false: it is not numeric, or not exact. */
-static bool wisp__arg_integral(wisp_event *event, int i, bool *negative, uint64_t *magnitude) {
+static bool wisp__arg_integral(wisp_event *event, int i, wisp__numeric *n) {
     const wisp_value *value = wisp_arg_value(event, i);
-    wisp__numeric numeric;
-    if (value && value->kind == WISP_BOOL) {
-        *negative = false;
-        *magnitude = wisp__bool_of(value);
-        return true;
-    }
-    if (!value || !wisp__numeric_of(value, &numeric) || !numeric.integral) return false;
-    *negative = numeric.negative;
-    *magnitude = numeric.magnitude;
+    if (!value || value->kind != WISP_BOOL)
+        return value && wisp__numeric_of(value, n) && n->integral;
+    n->negative = false;
+    n->magnitude = wisp__bool_of(value);
     return true;
 }
 
@@ -20510,44 +20490,39 @@ const wisp_value *wisp_arg_value(wisp_event *event, int i) {
 }
 
 bool wisp_arg_bool(wisp_event *event, int i) {
-    bool negative;
-    uint64_t magnitude;
-    if (wisp__arg_integral(event, i, &negative, &magnitude) && !negative && magnitude <= 1)
-        return magnitude != 0;
-    wisp__arg_wrong(event, i, wisp_arg_value(event, i));
+    wisp__numeric n;
+    if (wisp__arg_integral(event, i, &n) && !n.negative && n.magnitude <= 1) return n.magnitude != 0;
+    wisp__arg_wrong(event, i);
     return false;
 }
 
 int64_t wisp_arg_int(wisp_event *event, int i) {
-    bool negative;
-    uint64_t magnitude, most = (uint64_t)INT64_MAX;
-    if (wisp__arg_integral(event, i, &negative, &magnitude) && magnitude <= most + negative)
-        return negative ? -(int64_t)(magnitude - 1) - 1 : (int64_t)magnitude;
-    wisp__arg_wrong(event, i, wisp_arg_value(event, i));
+    wisp__numeric n;
+    if (wisp__arg_integral(event, i, &n) && n.magnitude <= (uint64_t)INT64_MAX + n.negative)
+        return n.negative ? -(int64_t)(n.magnitude - 1) - 1 : (int64_t)n.magnitude;
+    wisp__arg_wrong(event, i);
     return 0;
 }
 
 uint64_t wisp_arg_uint(wisp_event *event, int i) {
-    bool negative;
-    uint64_t magnitude;
-    if (wisp__arg_integral(event, i, &negative, &magnitude) && (!negative || !magnitude))
-        return magnitude;
-    wisp__arg_wrong(event, i, wisp_arg_value(event, i));
+    wisp__numeric n;
+    if (wisp__arg_integral(event, i, &n) && (!n.negative || !n.magnitude)) return n.magnitude;
+    wisp__arg_wrong(event, i);
     return 0;
 }
 
 double wisp_arg_number(wisp_event *event, int i) {
     const wisp_value *value = wisp_arg_value(event, i);
-    bool negative;
-    uint64_t magnitude, bits;
+    wisp__numeric n;
+    uint64_t bits;
     if (value && (value->kind == WISP_NUMBER || value->kind == WISP_FLOAT) &&
         wisp__value_double(value, &bits))
         return wisp__bits_double(bits);
-    if (wisp__arg_integral(event, i, &negative, &magnitude) &&
-        (magnitude >> 53 == 0 || (uint64_t)(double)(magnitude >> 1) == magnitude >> 1) &&
-        !(magnitude >> 53 && magnitude & 1))
-        return negative ? -(double)magnitude : (double)magnitude;
-    wisp__arg_wrong(event, i, wisp_arg_value(event, i));
+    if (wisp__arg_integral(event, i, &n) &&
+        (n.magnitude >> 53 == 0 || (!(n.magnitude & 1) &&
+                                    (uint64_t)(double)(n.magnitude >> 1) == n.magnitude >> 1)))
+        return n.negative ? -(double)n.magnitude : (double)n.magnitude;
+    wisp__arg_wrong(event, i);
     return 0;
 }
 
@@ -20564,7 +20539,7 @@ float wisp_arg_float(wisp_event *event, int i) {
     wisp__value_float(value, &bits);
     if (!wisp__bits_finite(whole) || wisp__bits_finite(wisp__bits_widen(bits)))
         return wisp__bits_float(bits);
-    wisp__arg_wrong(event, i, wisp_arg_value(event, i));
+    wisp__arg_wrong(event, i);
     return 0;
 }
 
@@ -20647,7 +20622,7 @@ const void *wisp_arg_struct(wisp_event *event, int i, const wisp_schema *schema)
     if (value && wisp__is_map(value)) image = wisp__supply_take(&supply, (size_t)schema->bytes);
     if (image) memset(image, 0, (size_t)schema->bytes);
     if (image && wisp__fit_schema(&f, schema, value, image) == WISP_OK) return image;
-    wisp__arg_wrong(event, i, value);
+    wisp__arg_wrong(event, i);
     return NULL;
 }
 
@@ -20658,7 +20633,7 @@ const wisp_value *wisp_arg_array(wisp_event *event, int i) {
 const wisp_value *wisp_arg_map(wisp_event *event, int i) {
     const wisp_value *value = wisp_arg_value(event, i);
     if (value && wisp__is_map(value)) return value;
-    wisp__arg_wrong(event, i, value);
+    wisp__arg_wrong(event, i);
     return NULL;
 }
 
@@ -20713,11 +20688,11 @@ static wisp__hook *wisp__hook_named(const wisp *w, const char *name) {
     return NULL;
 }
 
-static wisp_result wisp__hooks_add(wisp *w, const wisp_middleware *m) {
-    size_t length = m->name ? strlen(m->name) : 0;
+wisp_result wisp_use(wisp *w, const wisp_middleware *m) {
+    size_t length = m && m->name ? strlen(m->name) : 0;
     wisp__hook *hook;
     wisp_result result = WISP_OK;
-    if (!m->inbound && !m->outbound) return WISP_E_ARGUMENT;
+    if (!w || !m || (!m->inbound && !m->outbound)) return WISP_E_ARGUMENT;
     if (length < 1 || length > 64 || wisp__hook_named(w, m->name)) return WISP_E_NAME;
     wisp__hooks_sweep(w);
     if (w->hooks.count == WISP__HOOKS) return WISP_E_LIMIT;
@@ -20904,10 +20879,6 @@ WISP__UNUSED static void wisp__hooks_check(const wisp *w) {
     WISP_ASSERT(w->hooks.depth >= 0);
 }
 
-wisp_result wisp_use(wisp *w, const wisp_middleware *middleware) {
-    return w && middleware ? wisp__hooks_add(w, middleware) : WISP_E_ARGUMENT;
-}
-
 wisp_result wisp_unuse(wisp *w, const char *name) {
     wisp__hook *hook = w ? wisp__hook_named(w, name) : NULL;
     if (!hook) return w && name ? WISP_E_STALE : WISP_E_ARGUMENT;
@@ -21084,13 +21055,6 @@ static void wisp__call_settle(wisp *w, wisp__pending *call) {
     call->message = NULL;
 }
 
-static void wisp__deferred_link(wisp__session *s, wisp__pending *call) {
-    call->session = s;
-    call->next = s->deferred;
-    if (call->next) call->next->previous = call;
-    s->deferred = call;
-}
-
 static void wisp__deferred_remove(wisp *w, wisp__pending *call) {
     if (call->previous) call->previous->next = call->next;
     else call->session->deferred = call->next;
@@ -21107,15 +21071,6 @@ static void wisp__call_end(wisp *w, wisp__pending *call, wisp_result result) {
     if (w->calls.done_last) w->calls.done_last->next_done = call;
     else w->calls.done_first = call;
     w->calls.done_last = call;
-}
-
-/* Takes the oldest call that is over and whose handler has not run. */
-static wisp__pending *wisp__calls_next_done(wisp *w) {
-    wisp__pending *call = w->calls.done_first;
-    if (!call) return NULL;
-    w->calls.done_first = call->next_done;
-    if (!w->calls.done_first) w->calls.done_last = NULL;
-    return call;
 }
 
 /* A peer is gone: its calls end, and the answers kept for it are forgotten. */
@@ -21176,7 +21131,10 @@ wisp_call wisp_defer(wisp_event *event) {
     if (!call) return handle;
     call->id = event->request->id;
     call->remote = event->request->remote;
-    wisp__deferred_link(s, call);
+    call->session = s;
+    call->next = s->deferred;
+    if (call->next) call->next->previous = call;
+    s->deferred = call;
     event->request = NULL;
     handle.id = call->slot.id;
     return handle;
@@ -23598,7 +23556,7 @@ static wisp_result wisp__fire(wisp *w, const wisp__outbound *out) {
 
 /* --- through the chain of middleware --- */
 
-static wisp__passage wisp__passage_out(int kind, const wisp_to *to, const wisp_call_desc *how) {
+static wisp__passage wisp__passage_of(int kind, const wisp_to *to, const wisp_call_desc *how) {
     wisp__passage passage;
     memset(&passage, 0, sizeof passage);
     passage.kind = kind;
@@ -23677,15 +23635,9 @@ static wisp_result wisp__pass_out(wisp *w, wisp__outbound *out) {
     wisp__remote *remote = out->remote;
     wisp_event event;
     wisp_result verdict;
-    memset(&event, 0, sizeof event);
-    event.w = w;
-    event.peer = passage->to->peer;
-    event.remote = wisp__remote_handle(remote);
-    event.name = remote->name;
+    wisp__event_begin(w, &event, passage->to->peer, remote);
     event.args = out->values;
     event.count = out->count;
-    event.text = "";
-    event.time = w->now;
     event.message = passage->kind;
     verdict = wisp__hooks_run(w, remote, &event, passage);
     out->values = event.args;
@@ -23747,7 +23699,7 @@ static wisp__message *wisp__answer_through(wisp *w, wisp__answer *a, wisp_result
     out.remote = a->remote;
     out.values = a->values;
     out.count = a->count;
-    out.passage = wisp__passage_out(WISP_MESSAGE_REPLY, &to, NULL);
+    out.passage = wisp__passage_of(WISP_MESSAGE_REPLY, &to, NULL);
     a->code = wisp__pass_out(w, &out);
     if (a->code == WISP_DROP) a->code = WISP_E_DROPPED;
     a->values = out.values;
@@ -23840,19 +23792,9 @@ static wisp_result wisp__call_through(wisp *w, wisp__pending *call, wisp__outbou
  * ======================================================================== */
 
 static void wisp__message_event(wisp *w, const wisp__inbound *in, wisp_event *event) {
-    event->result = WISP_OK;
-    event->user = NULL;
-    event->request = NULL;
-    event->message = WISP_MESSAGE_EVENT;
-    event->passage = NULL;
-    event->w = w;
-    event->peer = wisp__peer_handle(in->session);
-    event->remote = wisp__remote_handle(in->remote);
-    event->name = in->remote ? in->remote->name : "";
+    wisp__event_begin(w, event, wisp__peer_handle(in->session), in->remote);
     event->args = in->content.values;
     event->count = in->content.count;
-    event->text = "";
-    event->time = w->now;
 }
 
 /* Reads values at the places that `in` names; the end of the data goes to in->end. A value that
@@ -23942,18 +23884,11 @@ static void wisp__run_answer(wisp *w, wisp__inbound *in, wisp_event *event) {
     else if (s->peer.state == WISP__JOINED) wisp__answer_code(w, in, event->result, NULL);
 }
 
-/* Runs the handlers while the profiler is on. false: there is none. */
-static bool wisp__run_timed(wisp *w, wisp__remote *remote, wisp_event *event) {
-    double began = wisp__meters_clock(w->registry.meters);
-    bool any = wisp__events_run(w, remote, event);
-    if (any) wisp__count_handled(w, remote, began);
-    return any;
-}
-
 static void wisp__run_event(wisp *w, const wisp__inbound *in, wisp_event *event) {
-    bool any = w->registry.meters ? wisp__run_timed(w, in->remote, event)
-                                  : wisp__events_run(w, in->remote, event);
-    if (!any) wisp__drop(w, in->session, in->remote, WISP__DROPPED_UNHANDLED, WISP_OK);
+    double began = w->registry.meters ? wisp__meters_clock(w->registry.meters) : -1;
+    if (!wisp__events_run(w, in->remote, event))
+        wisp__drop(w, in->session, in->remote, WISP__DROPPED_UNHANDLED, WISP_OK);
+    else if (began >= 0) wisp__count_handled(w, in->remote, began);
 }
 
 /* Makes values that a hook has changed, or that were held, fit the schema here again. They live as
@@ -24023,14 +23958,22 @@ static void wisp__pass_in(wisp *w, wisp__inbound *in, wisp_event *event, wisp__p
     wisp__hooks_leave(w);
 }
 
-static wisp__passage wisp__passage_in(int kind, const wisp__request *request) {
-    wisp__passage passage;
-    memset(&passage, 0, sizeof passage);
-    passage.inbound = true;
-    passage.kind = kind;
-    passage.call = request ? request->id : 0;
-    passage.once = request && request->once;
-    return passage;
+/* Hands an event or call to its handlers, through the chain if it has one. */
+static void wisp__on_admitted(wisp *w, wisp__inbound *in, int kind) {
+    wisp_event event;
+    wisp__message_event(w, in, &event);
+    event.message = kind;
+    if (in->remote->inbound) {
+        wisp__passage passage = wisp__passage_of(kind, NULL, NULL);
+        passage.inbound = true;
+        passage.call = in->request ? in->request->id : 0;
+        passage.once = in->request && in->request->once;
+        wisp__pass_in(w, in, &event, &passage);
+    } else if (in->request) {
+        wisp__run_answer(w, in, &event);
+    } else {
+        wisp__run_event(w, in, &event);
+    }
 }
 
 /* For the profiler: the bytes of the values, and what compression saved. */
@@ -24082,31 +24025,22 @@ static void wisp__on_unreadable(wisp *w, const wisp__inbound *in) {
                in->readable);
 }
 
+static void wisp__refuse_call(wisp *w, const wisp__inbound *in, wisp__dropped why,
+                              wisp_result code) {
+    wisp__drop(w, in->session, in->remote, why, WISP_OK);
+    wisp__answer_code(w, in, code, NULL);
+}
+
 /* Runs a call that is new, if it may run. */
 static void wisp__on_new_call(wisp *w, wisp__inbound *in, wisp__bucket *rate) {
     wisp__remote *remote = in->remote;
-    wisp_event event;
-    if (!remote) {
-        wisp__drop(w, in->session, NULL, WISP__DROPPED_CALL_UNKNOWN, WISP_OK);
-        wisp__answer_code(w, in, WISP_E_NO_REMOTE, NULL);
-    } else if (!wisp__policy_admit(&remote->now, rate, w->base.time)) {
-        wisp__drop(w, in->session, remote, WISP__DROPPED_CALL_RATE, WISP_OK);
-        wisp__answer_code(w, in, WISP_E_RATE, NULL);
-    } else if (!remote->answer) {
-        wisp__drop(w, in->session, remote, WISP__DROPPED_CALL_UNHANDLED, WISP_OK);
-        wisp__answer_code(w, in, WISP_E_NO_HANDLER, NULL);
-    } else if (!wisp__conform_inbound(w, in)) {
-        wisp__on_unreadable(w, in);
-    } else {
-        wisp__message_event(w, in, &event);
-        event.message = WISP_MESSAGE_INVOKE;
-        if (remote->inbound) {
-            wisp__passage passage = wisp__passage_in(WISP_MESSAGE_INVOKE, in->request);
-            wisp__pass_in(w, in, &event, &passage);
-        } else {
-            wisp__run_answer(w, in, &event);
-        }
-    }
+    if (!remote) wisp__refuse_call(w, in, WISP__DROPPED_CALL_UNKNOWN, WISP_E_NO_REMOTE);
+    else if (!wisp__policy_admit(&remote->now, rate, w->base.time))
+        wisp__refuse_call(w, in, WISP__DROPPED_CALL_RATE, WISP_E_RATE);
+    else if (!remote->answer)
+        wisp__refuse_call(w, in, WISP__DROPPED_CALL_UNHANDLED, WISP_E_NO_HANDLER);
+    else if (!wisp__conform_inbound(w, in)) wisp__on_unreadable(w, in);
+    else wisp__on_admitted(w, in, WISP_MESSAGE_INVOKE);
 }
 
 /* A request that comes reliably, and so only once: it needs no table. */
@@ -24182,11 +24116,7 @@ static void wisp__run_ended(wisp *w, wisp__pending *call, wisp_event *event) {
 /* The event of a call that is over without an answer from the peer. */
 static void wisp__ended_event(wisp *w, const wisp__pending *call, wisp_result result,
                               wisp_event *event) {
-    memset(event, 0, sizeof *event);
-    event->w = w;
-    event->remote = wisp__remote_handle(w->registry.remotes[call->remote]);
-    event->name = w->registry.remotes[call->remote]->name;
-    event->time = w->now;
+    wisp__event_begin(w, event, call->peer, w->registry.remotes[call->remote]);
     event->result = result;
     event->text = wisp_result_text(result);
 }
@@ -24223,8 +24153,10 @@ static void wisp__run_reply(wisp *w, wisp__pending *call, wisp_event *event) {
 /* Takes a reply through the chain; false: its call goes on waiting, or is over. */
 static bool wisp__pass_reply(wisp *w, const wisp__inbound *in, uint32_t call, wisp_event *event) {
     const wisp__pending *pending;
-    wisp__passage passage = wisp__passage_in(WISP_MESSAGE_REPLY, NULL);
-    wisp_result verdict = wisp__hooks_run(w, in->remote, event, &passage);
+    wisp__passage passage = wisp__passage_of(WISP_MESSAGE_REPLY, NULL, NULL);
+    wisp_result verdict;
+    passage.inbound = true;
+    verdict = wisp__hooks_run(w, in->remote, event, &passage);
     pending = wisp__call_of(w, call);
     if (verdict == WISP_HOLD) verdict = WISP_E_UNSUPPORTED;
     if (verdict != WISP_PASS)
@@ -24290,17 +24222,6 @@ static bool wisp__admit_event(wisp *w, const wisp__inbound *in) {
     if (wisp__policy_admit(&remote->now, &peer_remote->rate, w->base.time)) return true;
     wisp__drop(w, s, remote, WISP__DROPPED_RATE, WISP_OK);
     return false;
-}
-
-static void wisp__on_event(wisp *w, wisp__inbound *in) {
-    wisp_event event;
-    wisp__message_event(w, in, &event);
-    if (in->remote->inbound) {
-        wisp__passage passage = wisp__passage_in(WISP_MESSAGE_EVENT, NULL);
-        wisp__pass_in(w, in, &event, &passage);
-    } else {
-        wisp__run_event(w, in, &event);
-    }
 }
 
 /* --- held messages go on --- */
@@ -24382,13 +24303,14 @@ static void wisp__resume_out_first(wisp *w) {
 /* Dispatches calls that ended without an answer, then released messages, then notices. What their
    handlers add waits for the next time. */
 static void wisp__dispatch(wisp *w) {
-    wisp__pending *call, *last = w->calls.done_last;
-    while (last && (call = wisp__calls_next_done(w)) != NULL) {
+    wisp__pending *last = w->calls.done_last;
+    while (last && w->calls.done_first) {
+        wisp__pending *call = w->calls.done_first;
         wisp_event event;
         bool end = call == last;
+        w->calls.done_first = call->next_done;
+        if (!w->calls.done_first) w->calls.done_last = NULL;
         wisp__ended_event(w, call, call->result, &event);
-        event.peer = call->peer;
-        event.message = WISP_MESSAGE_EVENT;
         wisp__run_reply(w, call, &event);
         if (end) break;
     }
@@ -24570,7 +24492,7 @@ static void wisp__deliver_admitted(wisp *w, wisp__inbound *in) {
             in->readable = wisp__decode(&w->content, in->encoding, &data, &in->content);
             in->conformed = false;
         }
-        if (wisp__conform_inbound(w, in)) wisp__on_event(w, in);
+        if (wisp__conform_inbound(w, in)) wisp__on_admitted(w, in, WISP_MESSAGE_EVENT);
         else wisp__on_unreadable(w, in);
     }
 }
@@ -25409,7 +25331,7 @@ wisp_result wisp_fire_target(wisp *w, wisp_target target, wisp_to to, const wisp
     if (result) return result;
     if (!out.remote->outbound) return wisp__fire(w, &out);
     to.peer = wisp__peer_handle(out.session);
-    out.passage = wisp__passage_out(WISP_MESSAGE_EVENT, &to, NULL);
+    out.passage = wisp__passage_of(WISP_MESSAGE_EVENT, &to, NULL);
     return wisp__fire_through(w, &out);
 }
 
@@ -25432,7 +25354,7 @@ static wisp_result wisp__call_send(wisp *w, wisp__pending *call, const wisp__out
     wisp_to to = wisp_to_peer(wisp__peer_handle(out->session));
     wisp__outbound one = *out;
     if (!out->remote->outbound) return wisp__call_begin(w, call, out);
-    one.passage = wisp__passage_out(WISP_MESSAGE_INVOKE, &to, out->passage.how);
+    one.passage = wisp__passage_of(WISP_MESSAGE_INVOKE, &to, out->passage.how);
     return wisp__call_through(w, call, &one);
 }
 
@@ -25524,7 +25446,7 @@ wisp_call wisp_invoke_target(wisp *w, wisp_target target, wisp_to to, const wisp
     if (how->tries < 0 || !wisp__is_within(how->timeout, 0, 1e9)) return handle;
     out.values = values;
     out.count = count;
-    out.passage = wisp__passage_out(WISP_MESSAGE_INVOKE, &to, how);
+    out.passage = wisp__passage_of(WISP_MESSAGE_INVOKE, &to, how);
     w->why = wisp__outbound_check(w, &out, target);
     if (w->why) return handle;
     if (!out.session) return wisp__invoke_many(w, &out);
