@@ -26498,22 +26498,9 @@ enum { WISP__INK_BACK, WISP__INK_HEAD, WISP__INK_STRIPE, WISP__INK_PLOT, WISP__I
        WISP__INK_RTT, WISP__INK_LOSS, WISP__INK_GOOD, WISP__INK_WARN, WISP__INK_BAD, WISP__INKS };
 
 static const uint32_t wisp__inks[WISP__INKS] = {
-    0x0e1219ebu, /* back: the game shines through a little */
-    0x202a3affu, /* head */
-    0x171d28ffu, /* stripe: every other row of a table */
-    0x080b10ffu, /* plot */
-    0x26303fffu, /* line */
-    0x27507affu, /* share: the bar behind a name */
-    0xd7dee8ffu, /* text */
-    0x76859aff, /* dim */
-    0xffffffffu, /* title */
-    0xf0a24affu, /* out */
-    0x4fa8f0ffu, /* in */
-    0x62c98affu, /* rtt */
-    0xe8635affu, /* loss */
-    0x3f8f63ffu, /* good */
-    0xc98f2effu, /* warn */
-    0xd9483fffu, /* bad */
+    0x0e1219ebu /* the game shines through a little */, 0x202a3affu, 0x171d28ffu, 0x080b10ffu,
+    0x26303fffu, 0x27507affu, 0xd7dee8ffu, 0x76859affu, 0xffffffffu, 0xf0a24affu, 0x4fa8f0ffu,
+    0x62c98affu, 0xe8635affu, 0x3f8f63ffu, 0xc98f2effu, 0xd9483fffu
 };
 
 /* --- the panel: a pen that clips --- */
@@ -26536,9 +26523,8 @@ typedef struct wisp__panel {
 typedef struct wisp__box { int x, y, width, height; } wisp__box;
 
 static bool wisp__panel_size(float *size, float fallback) {
-    double most = (double)wisp__clamp((double)*size, 0, WISP__CANVAS_MOST);
     if (wisp__order((double)*size) == 0) *size = fallback;
-    else *size = (float)most;
+    else *size = (float)wisp__clamp((double)*size, 0, WISP__CANVAS_MOST);
     return *size > 0;
 }
 
@@ -26555,9 +26541,8 @@ static bool wisp__panel_begin(wisp__panel *panel, const wisp_canvas *canvas,
     memset(panel, 0, sizeof *panel);
     panel->to = *canvas;
     panel->snapshot = snapshot;
-    if (!wisp__panel_size(&panel->to.width, 640) || !wisp__panel_size(&panel->to.height, 360))
-        return false;
-    if (!wisp__panel_size(&panel->to.char_width, 8) ||
+    if (!wisp__panel_size(&panel->to.width, 640) || !wisp__panel_size(&panel->to.height, 360) ||
+        !wisp__panel_size(&panel->to.char_width, 8) ||
         !wisp__panel_size(&panel->to.char_height, 12))
         return false;
     panel->width = (int)panel->to.width;
@@ -26602,11 +26587,8 @@ static void wisp__panel_fill(const wisp__panel *panel, int column, int columns, 
 /* Bytes of the UTF-8 character at `text`; 0: invalid, or a control character. */
 static int wisp__glyph_bytes(const char *text) {
     const uint8_t *b = (const uint8_t *)text;
-    int bytes = b[0] < 0x80 ? 1 : b[0] < 0xc2 ? 0 : b[0] < 0xe0 ? 2 : b[0] < 0xf0 ? 3 :
-                b[0] < 0xf5 ? 4 : 0;
+    int bytes = (int)wisp__text_character(b, 4);          /* stops at a NUL */
     if (bytes == 1) return b[0] >= 0x20 && b[0] != 0x7f;
-    for (int i = 1; i < bytes; i++)
-        if ((b[i] & 0xc0) != 0x80) return 0;
     return bytes == 2 && b[0] == 0xc2 && b[1] < 0xa0 ? 0 : bytes;
 }
 
@@ -26614,12 +26596,12 @@ static int wisp__glyph_bytes(const char *text) {
 static void wisp__glyphs_cut(const char *text, int room, char *out) {
     char *last = out;
     for (int i = 0; *text && i < room; i++) {
-        int bytes = wisp__glyph_bytes(text);
+        int bytes = wisp__glyph_bytes(text), step = wisp__max_int(bytes, 1);
         last = out;
-        if (bytes) memcpy(out, text, (size_t)bytes);
-        else *out = '?';
-        out += wisp__max_int(bytes, 1);
-        text += wisp__max_int(bytes, 1);
+        *out = '?';
+        memcpy(out, text, (size_t)bytes);
+        out += step;
+        text += step;
     }
     if (*text) {
         *last = '~';
@@ -26651,6 +26633,12 @@ static void wisp__panel_right(const wisp__panel *panel, int column, int room, in
                               const char *text) {
     int skip = wisp__max_int(room - wisp__glyphs(text), 0);
     wisp__panel_text(panel, column + skip, room - skip, ink, text);
+}
+
+/* Writes a text at panel->at, up to panel->end, and moves on. */
+static void wisp__panel_add(wisp__panel *panel, int ink, const char *text) {
+    wisp__panel_text(panel, panel->at, panel->end - panel->at, ink, text);
+    panel->at += wisp__glyphs(text) + 1;
 }
 
 /* Writes a label and its figure at panel->at and moves on, if both fit before panel->end. */
@@ -26749,6 +26737,54 @@ static void wisp__figure_saved(char *out, uint64_t before, uint64_t after) {
     else wisp__figure_share(out, 1 - (double)after / (double)before);
 }
 
+/* Numbers of 64 and 32 bits, three of floats, a wisp_traffic, and drops. */
+typedef enum wisp__figure_kind {
+    WISP__FIGURE_COUNT, WISP__FIGURE_COUNT32, WISP__FIGURE_RATE, WISP__FIGURE_TIME,
+    WISP__FIGURE_SHARE, WISP__FIGURE_USE, WISP__FIGURE_SAVED, WISP__FIGURE_DROPS
+} wisp__figure_kind;
+
+/* A column of figures; those of a low rank come first if room is scarce. */
+typedef struct wisp__sheet_column {
+    const char       *title;
+    int               cells, rank, ink;
+    wisp__figure_kind kind;
+    size_t            at[2];           /* offsets of one or two members, which are added up */
+    const char       *unit;
+} wisp__sheet_column;
+
+static void wisp__figure_show(char *out, wisp__figure_kind kind, double value, const char *unit) {
+    if (kind == WISP__FIGURE_TIME) wisp__figure_time(out, value);
+    else if (kind == WISP__FIGURE_SHARE) wisp__figure_share(out, value);
+    else wisp__figure_count(out, value, unit);
+}
+
+/* The figure of a column; returns the length of its bar, 1 being full, or 0 for none. */
+static double wisp__figure_of(const wisp__sheet_column *column, const void *of, char *out) {
+    uint64_t count = 0, raw = 0;
+    double value = 0;
+    for (int part = 0; part < 2 && column->at[part]; part++) {
+        const void *at = (const uint8_t *)of + column->at[part];
+        switch (column->kind) {
+        case WISP__FIGURE_COUNT: count += (uint64_t)wisp__load_int(at, 8, false); break;
+        case WISP__FIGURE_COUNT32: count += (uint64_t)wisp__load_int(at, 4, false); break;
+        case WISP__FIGURE_SAVED:
+            raw += ((const wisp_traffic *)at)->bytes_raw;
+            count += ((const wisp_traffic *)at)->bytes;
+            break;
+        case WISP__FIGURE_DROPS:
+            for (int i = 0; i < WISP_DROPS; i++) count += ((const uint32_t *)at)[i];
+            break;
+        default: value += (double)*(const float *)at; break;
+        }
+    }
+    if (column->kind == WISP__FIGURE_SAVED) wisp__figure_saved(out, raw, count);
+    else if (column->kind != WISP__FIGURE_USE)
+        wisp__figure_show(out, column->kind, value + (double)count, column->unit);
+    else if (value > 0) wisp__figure_share(out, value);
+    else memcpy(out, "-", 2);
+    return column->kind == WISP__FIGURE_USE ? value : 0;
+}
+
 /* --- the parts of a snapshot that are shown --- */
 
 static bool wisp__overlay_sees(const wisp__panel *panel, const char *name) {
@@ -26760,22 +26796,31 @@ static int wisp__overlay_count(uint32_t count, int most) {
     return count < (uint32_t)most ? (int)count : most;
 }
 
-static int wisp__overlay_remotes(const wisp__panel *panel) {
-    return wisp__overlay_count(panel->snapshot->remote_count, WISP_SNAPSHOT_REMOTES);
-}
-
-static int wisp__overlay_peers(const wisp__panel *panel) {
-    return wisp__overlay_count(panel->snapshot->peer_count, WISP_SNAPSHOT_PEERS);
-}
-
 static int wisp__overlay_errors(const wisp__panel *panel) {
     return wisp__overlay_count(panel->snapshot->error_count, WISP_SNAPSHOT_ERRORS);
 }
 
-static double wisp__drops_sum(const uint32_t *drops) {
-    double sum = 0;
-    for (int i = 0; i < WISP_DROPS; i++) sum += (double)drops[i];
-    return sum;
+/* A table of the snapshot's remotes or peers. */
+typedef struct wisp__sheet {
+    bool        peers;
+    const char *title, *empty;         /* empty: the text of a table without rows */
+    size_t      name, out, each;       /* offsets in a row; bytes of one */
+    int         least_name;            /* cells */
+    const wisp__sheet_column *columns;
+    int         count;
+} wisp__sheet;
+
+/* The next row, from the i-th on, that the filter lets pass; NULL: there is none. */
+static const void *wisp__sheet_next(const wisp__panel *panel, const wisp__sheet *sheet, int *i) {
+    const wisp_snapshot *s = panel->snapshot;
+    const void *rows = sheet->peers ? (const void *)s->peers : (const void *)s->remotes;
+    int count = sheet->peers ? wisp__overlay_count(s->peer_count, WISP_SNAPSHOT_PEERS)
+                             : wisp__overlay_count(s->remote_count, WISP_SNAPSHOT_REMOTES);
+    while (*i < count) {
+        const uint8_t *row = (const uint8_t *)rows + sheet->each * (size_t)(*i)++;
+        if (wisp__overlay_sees(panel, (const char *)row + sheet->name)) return row;
+    }
+    return NULL;
 }
 
 /* The length of a bar: bytes of the last second, or in total. */
@@ -26784,43 +26829,45 @@ static double wisp__traffic_weight(const wisp_traffic *t, bool in_all) {
     return weight > 0 && weight < 1e30 ? weight : 0;
 }
 
-/* The longest bar. *in_all: there is no traffic just now, so bars show totals. */
-static double wisp__remotes_most(const wisp__panel *panel, bool *in_all) {
+static double wisp__sheet_weight(const wisp__sheet *sheet, const void *row, bool in_all) {
+    const void *out = (const uint8_t *)row + sheet->out;
+    const void *in = (const wisp_traffic *)out + 1;
+    return wisp__traffic_weight((const wisp_traffic *)out, in_all) +
+           wisp__traffic_weight((const wisp_traffic *)in, in_all);
+}
+
+/* The longest bar. *in_all: there is no traffic of remotes just now, so bars show totals. */
+static double wisp__sheet_most(const wisp__panel *panel, const wisp__sheet *sheet, bool *in_all) {
     double most = 0;
     for (int way = 0; way < 2 && most == 0; way++) {
+        const void *row;
         *in_all = way == 1;
-        for (int i = 0; i < wisp__overlay_remotes(panel); i++) {
-            const wisp_remote_profile *r = &panel->snapshot->remotes[i];
-            if (!wisp__overlay_sees(panel, r->name)) continue;
-            most = wisp__max(most, wisp__traffic_weight(&r->out, *in_all) +
-                                   wisp__traffic_weight(&r->in, *in_all));
-        }
+        for (int i = 0; (row = wisp__sheet_next(panel, sheet, &i)) != NULL;)
+            most = wisp__max(most, wisp__sheet_weight(sheet, row, *in_all));
+        if (sheet->peers) return wisp__max(most, 1);
     }
     return most > 0 ? most : 1;
 }
 
 /* --- the graphs --- */
 
-enum { WISP__GRAPH_OUT, WISP__GRAPH_IN, WISP__GRAPH_RTT, WISP__GRAPH_LOSS, WISP__GRAPHS };
-
-static const struct { const char *title; double least; int ink; } wisp__graphs[WISP__GRAPHS] = {
-    { "out", 1000, WISP__INK_OUT },         /* least: the smallest full scale */
-    { "in", 1000, WISP__INK_IN },
-    { "round trip", 0.01, WISP__INK_RTT },
-    { "loss", 0.1, WISP__INK_LOSS },
+static const struct {
+    const char       *title;
+    double            least;           /* the smallest full scale */
+    int               ink;
+    wisp__figure_kind kind;
+    size_t            at;              /* offset in a sample */
+} wisp__graphs[] = {
+    { "out", 1000, WISP__INK_OUT, WISP__FIGURE_RATE, offsetof(wisp_sample, bytes_out) },
+    { "in", 1000, WISP__INK_IN, WISP__FIGURE_RATE, offsetof(wisp_sample, bytes_in) },
+    { "round trip", 0.01, WISP__INK_RTT, WISP__FIGURE_TIME, offsetof(wisp_sample, rtt) },
+    { "loss", 0.1, WISP__INK_LOSS, WISP__FIGURE_SHARE, offsetof(wisp_sample, loss) }
 };
 
 static double wisp__graph_value(const wisp_sample *sample, int graph) {
-    double value = (double)(graph == WISP__GRAPH_OUT ? sample->bytes_out :
-                            graph == WISP__GRAPH_IN ? sample->bytes_in :
-                            graph == WISP__GRAPH_RTT ? sample->rtt : sample->loss);
+    const void *at = (const uint8_t *)sample + wisp__graphs[graph].at;
+    double value = (double)*(const float *)at;
     return value > 0 ? wisp__min(value, 1e30) : 0;
-}
-
-static void wisp__graph_figure(char *out, double value, int graph, const char *bytes) {
-    if (graph == WISP__GRAPH_RTT) wisp__figure_time(out, value);
-    else if (graph == WISP__GRAPH_LOSS) wisp__figure_share(out, value);
-    else wisp__figure_count(out, value, bytes);
 }
 
 /* 1, 2, 3 or 5 times `least`, or that times a power of ten. */
@@ -26882,7 +26929,7 @@ static void wisp__graph_plot(wisp__panel *panel, int column, int columns, int ro
     middle.y += middle.height / 2;
     middle.height = 1;
     wisp__panel_rect(panel, middle, WISP__INK_LINE);
-    wisp__graph_figure(figure, graph->scale, graph->kind, "");
+    wisp__figure_show(figure, wisp__graphs[graph->kind].kind, graph->scale, "");
     wisp__panel_right(panel, column, AXIS - 1, WISP__INK_DIM, figure);
     panel->row = row + rows - 1;
     if (rows > 1) wisp__panel_right(panel, column, AXIS - 1, WISP__INK_DIM, "0");
@@ -26897,18 +26944,16 @@ static void wisp__graph_draw(wisp__panel *panel, int column, int columns, int ro
     const char *title = wisp__graphs[kind].title;
     int cells = wisp__glyphs(title) + 1;
     char now[WISP__FIGURE], peak[WISP__FIGURE];
-    double most = 0;
-    wisp__graph graph;
-    memset(&graph, 0, sizeof graph);
-    graph.kind = kind;
-    graph.samples = panel->snapshot->samples;
+    double value = 0, most = 0;
+    wisp__graph graph = { kind, 0, { 0, 0, 0, 0 }, panel->snapshot->samples, 0, 0 };
     graph.count = wisp__overlay_count(panel->snapshot->sample_count, WISP_HISTORY_SECONDS);
-    for (int i = 0; i < graph.count; i++)
-        most = wisp__max(most, wisp__graph_value(&graph.samples[i], kind));
+    for (int i = 0; i < graph.count; i++) {
+        value = wisp__graph_value(&graph.samples[i], kind);
+        most = wisp__max(most, value);
+    }
     graph.scale = wisp__graph_scale(most, wisp__graphs[kind].least);
-    wisp__graph_figure(now, graph.count ? wisp__graph_value(&graph.samples[graph.count - 1], kind)
-                                        : 0, kind, "B/s");
-    wisp__graph_figure(peak, most, kind, "B/s");
+    wisp__figure_show(now, wisp__graphs[kind].kind, value, "B/s");
+    wisp__figure_show(peak, wisp__graphs[kind].kind, most, "B/s");
     wisp__panel_text(panel, column, columns, wisp__graphs[kind].ink, title);
     wisp__panel_text(panel, column + cells, columns - cells, WISP__INK_TITLE, now);
     panel->end = column + columns;
@@ -26921,51 +26966,25 @@ static void wisp__graph_draw(wisp__panel *panel, int column, int columns, int ro
 
 /* --- tables --- */
 
-/* A column of figures; those of a low rank come first if room is scarce. */
-typedef struct wisp__sheet_column { const char *title; int cells, rank, ink; } wisp__sheet_column;
+/* The columns that are shown (a bit for each); `name` cells are left for the name. */
+typedef struct wisp__sheet_fit { uint32_t shown; int name; } wisp__sheet_fit;
 
-/* Writes the figure of a column; returns the length of its bar, 1 being full, or 0 for none. */
-typedef double (*wisp__sheet_figure)(const void *of, int column, char *out);
-
-typedef struct wisp__sheet {
-    const wisp__sheet_column *columns;
-    int                 count;
-    wisp__sheet_figure  figure;
-    uint32_t            shown;           /* bits */
-    int                 name_cells;      /* left by the figures for the name */
-} wisp__sheet;
-
-/* Shows as many columns as leave `name_cells` for the names. */
-static wisp__sheet wisp__sheet_fit(const wisp__panel *panel, const wisp__sheet_column *columns,
-                                   int count, int name_cells) {
-    wisp__sheet sheet = { columns, count, NULL, 0, 0 };
-    sheet.name_cells = panel->columns - 2 * panel->margin;
-    for (int rank = 0; rank < count; rank++)
-        for (int i = 0; i < count; i++) {
-            if (columns[i].rank != rank) continue;
-            if (sheet.name_cells - columns[i].cells < name_cells) return sheet;
-            sheet.name_cells -= columns[i].cells;
-            sheet.shown |= 1u << i;
+static wisp__sheet_fit wisp__sheet_fit_to(const wisp__panel *panel, const wisp__sheet *sheet) {
+    wisp__sheet_fit fit = { 0, panel->columns - 2 * panel->margin };
+    for (int rank = 0; rank < sheet->count; rank++)
+        for (int i = 0; i < sheet->count; i++) {
+            if (sheet->columns[i].rank != rank) continue;
+            if (fit.name - sheet->columns[i].cells < sheet->least_name) return fit;
+            fit.name -= sheet->columns[i].cells;
+            fit.shown |= 1u << i;
         }
-    return sheet;
+    return fit;
 }
 
-static void wisp__sheet_head(const wisp__panel *panel, const wisp__sheet *sheet, const char *name) {
-    int at = panel->margin + sheet->name_cells;
-    wisp__panel_text(panel, panel->margin, sheet->name_cells, WISP__INK_DIM, name);
-    for (int i = 0; i < sheet->count; i++) {
-        if (!(sheet->shown >> i & 1)) continue;
-        wisp__panel_right(panel, at, sheet->columns[i].cells, WISP__INK_DIM,
-                          sheet->columns[i].title);
-        at += sheet->columns[i].cells;
-    }
-}
-
-static void wisp__sheet_cell(const wisp__panel *panel, const wisp__sheet *sheet, int at,
-                             const void *of, int number) {
-    const wisp__sheet_column *column = &sheet->columns[number];
+static void wisp__sheet_cell(const wisp__panel *panel, const wisp__sheet_column *column, int at,
+                             const void *row) {
     char figure[WISP__FIGURE];
-    double use = sheet->figure(of, number, figure);
+    double use = wisp__figure_of(column, row, figure);
     bool none = *figure == '-' || (*figure == '0' && figure[1] != '.');
     wisp__box box = wisp__panel_box(panel, at + 1, column->cells - 1, 1);
     box.height--;
@@ -26975,20 +26994,16 @@ static void wisp__sheet_cell(const wisp__panel *panel, const wisp__sheet *sheet,
     wisp__panel_right(panel, at + 1, column->cells - 1, none ? WISP__INK_DIM : column->ink, figure);
 }
 
-/* A row of a table: a stripe behind every other row, the name on its bar, the figures. */
-static void wisp__sheet_row(const wisp__panel *panel, const wisp__sheet *sheet, const char *name,
-                            double share, const void *of) {
-    int at = panel->margin + sheet->name_cells;
-    wisp__box box = wisp__panel_box(panel, panel->margin, sheet->name_cells - 1, 1);
-    if (panel->row % 2) wisp__panel_fill(panel, 0, panel->columns, 1, WISP__INK_STRIPE);
-    box.height--;
-    box.width = wisp__panel_part(box.width, share);
-    wisp__panel_rect(panel, box, WISP__INK_SHARE);
-    wisp__panel_text(panel, panel->margin, sheet->name_cells - 1, WISP__INK_TITLE, name);
+/* The figures of a row; NULL: the titles. */
+static void wisp__sheet_cells(const wisp__panel *panel, const wisp__sheet *sheet,
+                              wisp__sheet_fit fit, const void *row) {
+    int at = panel->margin + fit.name;
     for (int i = 0; i < sheet->count; i++) {
-        if (!(sheet->shown >> i & 1)) continue;
-        wisp__sheet_cell(panel, sheet, at, of, i);
-        at += sheet->columns[i].cells;
+        const wisp__sheet_column *column = &sheet->columns[i];
+        if (!(fit.shown >> i & 1)) continue;
+        if (row) wisp__sheet_cell(panel, column, at, row);
+        else wisp__panel_right(panel, at, column->cells, WISP__INK_DIM, column->title);
+        at += column->cells;
     }
 }
 
@@ -27015,42 +27030,42 @@ static void wisp__overlay_head(wisp__panel *panel, int page) {
                          i == page ? WISP__INK_TITLE : WISP__INK_DIM, names[i]);
     }
     wisp__figure_clock(clock, panel->snapshot->seconds);
-    wisp__panel_text(panel, panel->at, panel->end - panel->at, WISP__INK_TITLE, app);
-    panel->at += wisp__glyphs(app) + 2;
+    wisp__panel_add(panel, WISP__INK_TITLE, app);
+    panel->at++;
     wisp__panel_pair(panel, "up", WISP__INK_TEXT, clock);
     if (!panel->to.filter) return;
-    wisp__panel_text(panel, panel->at, panel->end - panel->at, WISP__INK_DIM, "only");
-    wisp__panel_text(panel, panel->at + 5, panel->end - panel->at - 6, WISP__INK_OUT,
-                     panel->to.filter);
+    wisp__panel_add(panel, WISP__INK_DIM, "only");
+    panel->end--;
+    wisp__panel_add(panel, WISP__INK_OUT, panel->to.filter);
 }
 
+#define WISP__TOTAL(title, ink, kind, member, unit) \
+    { title, 0, 0, WISP__INK_##ink, WISP__FIGURE_##kind, { offsetof(wisp_snapshot, member), 0 }, \
+      unit }
+
 static void wisp__overview_totals(wisp__panel *panel) {
-    const wisp_snapshot *s = panel->snapshot;
-    double drops = wisp__drops_sum(s->drops);
+    static const wisp__sheet_column totals[] = {
+        WISP__TOTAL("peers", TEXT, COUNT32, peers_joined, ""),
+        WISP__TOTAL("sent", OUT, RATE, out.messages_per_second, "/s"),
+        WISP__TOTAL("got", IN, RATE, in.messages_per_second, "/s"),
+        WISP__TOTAL("p99", TEXT, TIME, latency.p99, ""),
+        WISP__TOTAL("drops", OUT, DROPS, drops, ""), WISP__TOTAL("errors", LOSS, COUNT, errors, ""),
+        WISP__TOTAL("mem", TEXT, COUNT, memory, "B"), WISP__TOTAL("saved", TEXT, SAVED, out, "")
+    };
     char figure[WISP__FIGURE];
     wisp__panel_line(panel, panel->row);
-    wisp__figure_count(figure, (double)s->peers_joined, "");
-    wisp__panel_pair(panel, "peers", WISP__INK_TEXT, figure);
-    wisp__figure_count(figure, (double)s->out.messages_per_second, "/s");
-    wisp__panel_pair(panel, "sent", WISP__INK_OUT, figure);
-    wisp__figure_count(figure, (double)s->in.messages_per_second, "/s");
-    wisp__panel_pair(panel, "got", WISP__INK_IN, figure);
-    wisp__figure_time(figure, (double)s->latency.p99);
-    wisp__panel_pair(panel, "p99", WISP__INK_TEXT, figure);
-    wisp__figure_count(figure, drops, "");
-    wisp__panel_pair(panel, "drops", drops > 0 ? WISP__INK_OUT : WISP__INK_TEXT, figure);
-    wisp__figure_count(figure, (double)s->errors, "");
-    wisp__panel_pair(panel, "errors", s->errors ? WISP__INK_LOSS : WISP__INK_TEXT, figure);
-    wisp__figure_count(figure, (double)s->memory, "B");
-    wisp__panel_pair(panel, "mem", WISP__INK_TEXT, figure);
-    wisp__figure_saved(figure, s->out.bytes_raw, s->out.bytes);
-    if (*figure != '-') wisp__panel_pair(panel, "saved", WISP__INK_TEXT, figure);
+    for (int i = 0; i < WISP__LENGTH(totals); i++) {
+        wisp__figure_of(&totals[i], panel->snapshot, figure);
+        if (totals[i].kind == WISP__FIGURE_SAVED && *figure == '-') continue;
+        wisp__panel_pair(panel, totals[i].title,
+                         strcmp(figure, "0") ? totals[i].ink : WISP__INK_TEXT, figure);
+    }
 }
 
 /* Four, two or one beside each other, and only the first of them if room is scarce. */
 static void wisp__overview_graphs(wisp__panel *panel) {
     int beside = panel->columns >= 150 ? 4 : panel->columns >= 60 ? 2 : 1;
-    int graphs = WISP__GRAPHS, lines, rows, row = panel->row;
+    int graphs = WISP__LENGTH(wisp__graphs), lines, rows, row = panel->row;
     int columns = (panel->columns - 2 * panel->margin - 2 * (beside - 1)) / beside;
     for (;; graphs /= 2) {
         if (graphs < beside) return;
@@ -27089,29 +27104,11 @@ static void wisp__overview_remote(const wisp__panel *panel, const wisp_remote_pr
     wisp__panel_right(panel, end - 11, 11, WISP__INK_IN, figure);
 }
 
-/* Up to the row `end`. */
-static void wisp__overview_remotes(wisp__panel *panel, int end) {
-    bool in_all;
-    double most = wisp__remotes_most(panel, &in_all);
-    int head = panel->row;
-    wisp__panel_text(panel, panel->margin, panel->columns, WISP__INK_DIM,
-                     in_all ? "most bytes, in all" : "most bytes, in this second");
-    panel->row++;
-    for (int i = 0; i < wisp__overlay_remotes(panel) && panel->row < end; i++) {
-        const wisp_remote_profile *r = &panel->snapshot->remotes[i];
-        if (!wisp__overlay_sees(panel, r->name)) continue;
-        wisp__overview_remote(panel, r, most, in_all);
-        panel->row++;
-    }
-    if (panel->row > head + 1) return;
-    wisp__page_empty(panel, "nothing was sent or came yet");
-    panel->row++;
-}
-
 /* A peer's address where the snapshot knows it, else "#id". */
 static const char *wisp__peer_name(const wisp__panel *panel, uint32_t id, char *number) {
     const wisp_peer_profile *peers = panel->snapshot->peers;
-    for (int i = 0; i < wisp__overlay_peers(panel); i++)
+    int count = wisp__overlay_count(panel->snapshot->peer_count, WISP_SNAPSHOT_PEERS);
+    for (int i = 0; i < count; i++)
         if (peers[i].id == id && *peers[i].address) return peers[i].address;
     snprintf(number, WISP__FIGURE, "#%lu", (unsigned long)id);
     return number;
@@ -27126,144 +27123,135 @@ static void wisp__error_line(wisp__panel *panel, const wisp_error_note *e) {
     panel->at += 9;
     if (e->code > WISP_E_USER) snprintf(what, sizeof what, "%s", wisp_result_text(e->code));
     else snprintf(what, sizeof what, "application error %ld", (long)e->code);
-    wisp__panel_text(panel, panel->at, panel->end - panel->at, WISP__INK_LOSS, what);
-    panel->at += wisp__glyphs(what) + 2;
+    wisp__panel_add(panel, WISP__INK_LOSS, what);
+    panel->at++;
     if (*e->remote) wisp__panel_pair(panel, "in", WISP__INK_TEXT, e->remote);
     if (e->peer)
         wisp__panel_pair(panel, "of", WISP__INK_TEXT, wisp__peer_name(panel, e->peer, figure));
 }
 
+/* A column of one member of a remote's or peer's profile, or of the sum of two. */
+#define WISP__COLUMN(title, cells, rank, ink, kind, at, also) \
+    { title, cells, rank, WISP__INK_##ink, WISP__FIGURE_##kind, { at, also }, "" }
+#define WISP__R(title, cells, rank, ink, kind, m) \
+    WISP__COLUMN(title, cells, rank, ink, kind, offsetof(wisp_remote_profile, m), 0)
+#define WISP__SUM(title, cells, rank, ink, kind, m, n) \
+    WISP__COLUMN(title, cells, rank, ink, kind, offsetof(wisp_remote_profile, m), \
+                 offsetof(wisp_remote_profile, n))
+#define WISP__P(title, cells, rank, ink, kind, m) \
+    WISP__COLUMN(title, cells, rank, ink, kind, offsetof(wisp_peer_profile, m), 0)
+
 static const wisp__sheet_column wisp__remote_columns[] = {
-    { "out/s", 6, 0, WISP__INK_OUT },    { "in/s", 6, 1, WISP__INK_IN },
-    { "msg/s", 6, 10, WISP__INK_TEXT },  { "raw", 6, 5, WISP__INK_TEXT },
-    { "packed", 7, 8, WISP__INK_TEXT },  { "sent", 6, 6, WISP__INK_TEXT },
-    { "saved", 7, 9, WISP__INK_RTT },    { "calls", 6, 2, WISP__INK_TEXT },
-    { "failed", 7, 11, WISP__INK_LOSS }, { "p50", 7, 3, WISP__INK_TEXT },
-    { "p90", 7, 7, WISP__INK_TEXT },     { "p99", 7, 4, WISP__INK_TEXT },
-    { "handler", 8, 13, WISP__INK_TEXT }, { "queued", 7, 14, WISP__INK_TEXT },
-    { "oldest", 7, 15, WISP__INK_TEXT }, { "drops", 6, 12, WISP__INK_LOSS },
+    WISP__R("out/s", 6, 0, OUT, RATE, out.bytes_per_second),
+    WISP__R("in/s", 6, 1, IN, RATE, in.bytes_per_second),
+    WISP__SUM("msg/s", 6, 10, TEXT, RATE, out.messages_per_second, in.messages_per_second),
+    WISP__SUM("raw", 6, 5, TEXT, COUNT, out.bytes_raw, in.bytes_raw),
+    WISP__SUM("packed", 7, 8, TEXT, COUNT, out.bytes_packed, in.bytes_packed),
+    WISP__SUM("sent", 6, 6, TEXT, COUNT, out.bytes, in.bytes),
+    WISP__SUM("saved", 7, 9, RTT, SAVED, out, in),
+    WISP__SUM("calls", 6, 2, TEXT, COUNT, calls_sent, calls_received),
+    WISP__R("failed", 7, 11, LOSS, COUNT, calls_failed),
+    WISP__R("p50", 7, 3, TEXT, TIME, latency.p50), WISP__R("p90", 7, 7, TEXT, TIME, latency.p90),
+    WISP__R("p99", 7, 4, TEXT, TIME, latency.p99),
+    WISP__R("handler", 8, 13, TEXT, TIME, handlers.mean),
+    WISP__R("queued", 7, 14, TEXT, COUNT32, queued),
+    WISP__R("oldest", 7, 15, TEXT, TIME, queued_seconds),
+    WISP__R("drops", 6, 12, LOSS, DROPS, drops)
 };
 
-static double wisp__remote_cell(const void *of, int column, char *out) {
-    const wisp_remote_profile *r = (const wisp_remote_profile *)of;
-    uint64_t raw = r->out.bytes_raw + r->in.bytes_raw, sent = r->out.bytes + r->in.bytes;
-    switch (column) {
-    case 0: wisp__figure_count(out, (double)r->out.bytes_per_second, ""); break;
-    case 1: wisp__figure_count(out, (double)r->in.bytes_per_second, ""); break;
-    case 2: wisp__figure_count(out, (double)r->out.messages_per_second +
-                                    (double)r->in.messages_per_second, ""); break;
-    case 3: wisp__figure_count(out, (double)raw, ""); break;
-    case 4: wisp__figure_count(out, (double)(r->out.bytes_packed + r->in.bytes_packed), ""); break;
-    case 5: wisp__figure_count(out, (double)sent, ""); break;
-    case 6: wisp__figure_saved(out, raw, sent); break;
-    case 7: wisp__figure_count(out, (double)(r->calls_sent + r->calls_received), ""); break;
-    case 8: wisp__figure_count(out, (double)r->calls_failed, ""); break;
-    case 9: wisp__figure_time(out, (double)r->latency.p50); break;
-    case 10: wisp__figure_time(out, (double)r->latency.p90); break;
-    case 11: wisp__figure_time(out, (double)r->latency.p99); break;
-    case 12: wisp__figure_time(out, (double)r->handlers.mean); break;
-    case 13: wisp__figure_count(out, (double)r->queued, ""); break;
-    case 14: wisp__figure_time(out, (double)r->queued_seconds); break;
-    default: wisp__figure_count(out, wisp__drops_sum(r->drops), ""); break;
+static const wisp__sheet_column wisp__peer_columns[] = {
+    WISP__P("rtt", 7, 0, RTT, TIME, rtt), WISP__P("jitter", 7, 5, TEXT, TIME, jitter),
+    WISP__P("loss", 6, 1, LOSS, SHARE, loss),
+    WISP__P("out/s", 6, 2, OUT, RATE, out.bytes_per_second),
+    WISP__P("in/s", 6, 3, IN, RATE, in.bytes_per_second),
+    WISP__P("window", 7, 6, TEXT, COUNT32, congestion_window),
+    WISP__P("flight", 7, 9, TEXT, COUNT32, in_flight),
+    WISP__P("queue", 6, 7, TEXT, COUNT32, queued_bytes),
+    WISP__P("oldest", 7, 10, TEXT, TIME, queued_seconds),
+    WISP__P("p99", 7, 11, TEXT, TIME, latency.p99), WISP__P("drops", 6, 8, LOSS, DROPS, drops),
+    WISP__P("budget", 8, 4, TITLE, USE, budget_use)
+};
+
+static const wisp__sheet wisp__remote_sheet = {
+    false, "remote", "nothing was sent or came yet", offsetof(wisp_remote_profile, name),
+    offsetof(wisp_remote_profile, out), sizeof(wisp_remote_profile), 18, wisp__remote_columns,
+    WISP__LENGTH(wisp__remote_columns)
+};
+static const wisp__sheet wisp__peer_sheet = {
+    true, "peer", "nobody is here", offsetof(wisp_peer_profile, address),
+    offsetof(wisp_peer_profile, out), sizeof(wisp_peer_profile), 22, wisp__peer_columns,
+    WISP__LENGTH(wisp__peer_columns)
+};
+
+/* Draws a table up to the row `end`: a stripe behind every other row, the name on its bar, the
+   figures. */
+static void wisp__sheet_draw(wisp__panel *panel, const wisp__sheet *sheet, int end) {
+    wisp__sheet_fit fit = wisp__sheet_fit_to(panel, sheet);
+    const void *row;
+    bool in_all;
+    double most = wisp__sheet_most(panel, sheet, &in_all);
+    int head = panel->row;
+    wisp__panel_text(panel, panel->margin, fit.name, WISP__INK_DIM, sheet->title);
+    wisp__sheet_cells(panel, sheet, fit, NULL);
+    panel->row++;
+    for (int i = 0; panel->row < end && (row = wisp__sheet_next(panel, sheet, &i)) != NULL;) {
+        wisp__box box = wisp__panel_box(panel, panel->margin, fit.name - 1, 1);
+        char number[WISP__FIGURE];
+        const char *name = (const char *)row + sheet->name;
+        if (sheet->peers) name = wisp__peer_name(panel, *(const uint32_t *)row, number);
+        if (panel->row % 2) wisp__panel_fill(panel, 0, panel->columns, 1, WISP__INK_STRIPE);
+        box.height--;
+        box.width = wisp__panel_part(box.width, wisp__sheet_weight(sheet, row, in_all) / most);
+        wisp__panel_rect(panel, box, WISP__INK_SHARE);
+        wisp__panel_text(panel, panel->margin, fit.name - 1, WISP__INK_TITLE, name);
+        wisp__sheet_cells(panel, sheet, fit, row);
+        panel->row++;
     }
-    return 0;
+    if (panel->row == head + 1) wisp__page_empty(panel, sheet->empty);
+}
+
+/* Up to the row `end`. */
+static void wisp__overview_remotes(wisp__panel *panel, int end) {
+    const void *row;
+    bool in_all;
+    double most = wisp__sheet_most(panel, &wisp__remote_sheet, &in_all);
+    int head = panel->row;
+    wisp__panel_text(panel, panel->margin, panel->columns, WISP__INK_DIM,
+                     in_all ? "most bytes, in all" : "most bytes, in this second");
+    panel->row++;
+    for (int i = 0;
+         panel->row < end && (row = wisp__sheet_next(panel, &wisp__remote_sheet, &i)) != NULL;
+         panel->row++)
+        wisp__overview_remote(panel, (const wisp_remote_profile *)row, most, in_all);
+    if (panel->row > head + 1) return;
+    wisp__page_empty(panel, wisp__remote_sheet.empty);
+    panel->row++;
 }
 
 /* The drops of all remotes by their reasons. */
 static void wisp__page_drops(wisp__panel *panel) {
     const uint32_t *drops = panel->snapshot->drops;
     char figure[WISP__FIGURE];
+    bool any = false;
     wisp__panel_line(panel, panel->rows - 1);
-    wisp__panel_text(panel, panel->at, panel->end - panel->at, WISP__INK_DIM, "drops:");
-    panel->at += 7;
-    if (!(wisp__drops_sum(drops) > 0))
-        wisp__panel_text(panel, panel->at, panel->end - panel->at, WISP__INK_DIM, "none");
+    wisp__panel_add(panel, WISP__INK_DIM, "drops:");
     for (int i = 0; i < WISP_DROPS; i++) {
         if (!drops[i]) continue;
+        any = true;
         wisp__figure_count(figure, (double)drops[i], "");
         wisp__panel_pair(panel, wisp_drop_text(i), WISP__INK_LOSS, figure);
     }
+    if (!any) wisp__panel_add(panel, WISP__INK_DIM, "none");
 }
 
 static void wisp__page_remotes(wisp__panel *panel) {
-    wisp__sheet sheet = wisp__sheet_fit(panel, wisp__remote_columns,
-                                        WISP__LENGTH(wisp__remote_columns), 18);
-    bool in_all;
-    double most = wisp__remotes_most(panel, &in_all);
-    int head = panel->row;
-    sheet.figure = wisp__remote_cell;
-    wisp__sheet_head(panel, &sheet, "remote");
-    panel->row++;
-    for (int i = 0; i < wisp__overlay_remotes(panel) && panel->row < panel->rows - 1; i++) {
-        const wisp_remote_profile *r = &panel->snapshot->remotes[i];
-        if (!wisp__overlay_sees(panel, r->name)) continue;
-        wisp__sheet_row(panel, &sheet, r->name, (wisp__traffic_weight(&r->out, in_all) +
-                        wisp__traffic_weight(&r->in, in_all)) / most, r);
-        panel->row++;
-    }
-    if (panel->row == head + 1) wisp__page_empty(panel, "nothing was sent or came yet");
+    wisp__sheet_draw(panel, &wisp__remote_sheet, panel->rows - 1);
     wisp__page_drops(panel);
 }
 
-static const wisp__sheet_column wisp__peer_columns[] = {
-    { "rtt", 7, 0, WISP__INK_RTT },     { "jitter", 7, 5, WISP__INK_TEXT },
-    { "loss", 6, 1, WISP__INK_LOSS },   { "out/s", 6, 2, WISP__INK_OUT },
-    { "in/s", 6, 3, WISP__INK_IN },     { "window", 7, 6, WISP__INK_TEXT },
-    { "flight", 7, 9, WISP__INK_TEXT }, { "queue", 6, 7, WISP__INK_TEXT },
-    { "oldest", 7, 10, WISP__INK_TEXT }, { "p99", 7, 11, WISP__INK_TEXT },
-    { "drops", 6, 8, WISP__INK_LOSS },  { "budget", 8, 4, WISP__INK_TITLE },
-};
-
-static double wisp__peer_cell(const void *of, int column, char *out) {
-    const wisp_peer_profile *p = (const wisp_peer_profile *)of;
-    switch (column) {
-    case 0: wisp__figure_time(out, (double)p->rtt); break;
-    case 1: wisp__figure_time(out, (double)p->jitter); break;
-    case 2: wisp__figure_share(out, (double)p->loss); break;
-    case 3: wisp__figure_count(out, (double)p->out.bytes_per_second, ""); break;
-    case 4: wisp__figure_count(out, (double)p->in.bytes_per_second, ""); break;
-    case 5: wisp__figure_count(out, (double)p->congestion_window, ""); break;
-    case 6: wisp__figure_count(out, (double)p->in_flight, ""); break;
-    case 7: wisp__figure_count(out, (double)p->queued_bytes, ""); break;
-    case 8: wisp__figure_time(out, (double)p->queued_seconds); break;
-    case 9: wisp__figure_time(out, (double)p->latency.p99); break;
-    case 10: wisp__figure_count(out, wisp__drops_sum(p->drops), ""); break;
-    default:
-        memcpy(out, "-", 2);
-        if (p->budget_use > 0) wisp__figure_share(out, (double)p->budget_use);
-        return (double)p->budget_use;
-    }
-    return 0;
+static void wisp__page_peers(wisp__panel *panel) {
+    wisp__sheet_draw(panel, &wisp__peer_sheet, panel->rows);
 }
-
-static double wisp__peer_weight(const wisp_peer_profile *p) {
-    return wisp__traffic_weight(&p->out, false) + wisp__traffic_weight(&p->in, false);
-}
-
-/* Up to the row `end`. */
-static void wisp__peers_sheet(wisp__panel *panel, int end) {
-    wisp__sheet sheet = wisp__sheet_fit(panel, wisp__peer_columns,
-                                        WISP__LENGTH(wisp__peer_columns), 22);
-    const wisp_peer_profile *peers = panel->snapshot->peers;
-    int head = panel->row;
-    double most = 1;
-    sheet.figure = wisp__peer_cell;
-    for (int i = 0; i < wisp__overlay_peers(panel); i++)
-        if (wisp__overlay_sees(panel, peers[i].address))
-            most = wisp__max(most, wisp__peer_weight(&peers[i]));
-    wisp__sheet_head(panel, &sheet, "peer");
-    panel->row++;
-    for (int i = 0; i < wisp__overlay_peers(panel) && panel->row < end; i++) {
-        char number[WISP__FIGURE];
-        if (!wisp__overlay_sees(panel, peers[i].address)) continue;
-        wisp__sheet_row(panel, &sheet, wisp__peer_name(panel, peers[i].id, number),
-                        wisp__peer_weight(&peers[i]) / most, &peers[i]);
-        panel->row++;
-    }
-    if (panel->row == head + 1) wisp__page_empty(panel, "nobody is here");
-}
-
-static void wisp__page_peers(wisp__panel *panel) { wisp__peers_sheet(panel, panel->rows); }
 
 /* A large canvas has room for the peers below. */
 static void wisp__page_overview(wisp__panel *panel) {
@@ -27273,7 +27261,7 @@ static void wisp__page_overview(wisp__panel *panel) {
     panel->row += 1 + (panel->rows > 20);
     wisp__overview_graphs(panel);
     wisp__overview_remotes(panel, end);
-    if (end - panel->row++ > 4) wisp__peers_sheet(panel, end);
+    if (end - panel->row++ > 4) wisp__sheet_draw(panel, &wisp__peer_sheet, end);
     if (!has_error) return;
     panel->row = panel->rows - 1;
     wisp__panel_fill(panel, 0, panel->columns, 1, WISP__INK_HEAD);
@@ -27305,12 +27293,10 @@ void wisp_overlay_draw(const wisp_snapshot *snapshot, const wisp_canvas *canvas)
     static void (*const pages[WISP_PAGES])(wisp__panel *) = {
         wisp__page_overview, wisp__page_remotes, wisp__page_peers, wisp__page_errors };
     wisp__panel panel;
-    wisp__box all = { 0, 0, 0, 0 };
+    wisp__box all = { 0, 0, WISP__CANVAS_MOST, WISP__CANVAS_MOST };
     int page;
     if (!snapshot || !canvas || !wisp__panel_begin(&panel, canvas, snapshot)) return;
     page = canvas->page >= 0 && canvas->page < WISP_PAGES ? canvas->page : WISP_PAGE_OVERVIEW;
-    all.width = panel.width;
-    all.height = panel.height;
     wisp__panel_rect(&panel, all, WISP__INK_BACK);
     wisp__overlay_head(&panel, page);
     panel.row = panel.rows > 12 ? 2 : 1;
