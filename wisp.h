@@ -2246,6 +2246,38 @@ WISP_API void wisp_stats_total(const wisp *w, wisp_total_stats *out);
  *                                double timeout);
  * ------------------------------------------------------------------------ */
 
+/* Wrap a value by its type; structs are copied whole, so that no register
+   changes a float in them. (In C11 every branch of _Generic must compile, so
+   all branches are functions.) */
+static inline wisp_value wisp__from_vec2(wisp_vec2 v) {
+    wisp_value value = wisp_vec2v(0, 0);
+    value.as.vec2 = v;
+    return value;
+}
+static inline wisp_value wisp__from_vec3(wisp_vec3 v) {
+    wisp_value value = wisp_vec3v(0, 0, 0);
+    value.as.vec3 = v;
+    return value;
+}
+static inline wisp_value wisp__from_vec4(wisp_vec4 v) {
+    wisp_value value = wisp_vec4v(0, 0, 0, 0);
+    value.as.vec4 = v;
+    return value;
+}
+static inline wisp_value wisp__from_quat(wisp_quat v) {
+    wisp_value value = wisp_quatv(0, 0, 0, 0);
+    value.as.quat = v;
+    return value;
+}
+static inline wisp_value wisp__from_color(wisp_color v) {
+    wisp_value value = wisp_color4(0, 0, 0, 0);
+    value.as.color = v;
+    return value;
+}
+static inline wisp_value wisp__from_transform(wisp_transform v) {
+    return wisp_transformv(v.position, v.rotation);
+}
+
 #ifdef __cplusplus
 
 inline wisp_target wisp__target(const char *name) { return wisp_by_name(name); }
@@ -2267,60 +2299,35 @@ inline wisp_value wisp__value(unsigned long long v)    { return wisp_uint(v); }
 inline wisp_value wisp__value(float v)                 { return wisp_float(v); }
 inline wisp_value wisp__value(double v)                { return wisp_number(v); }
 inline wisp_value wisp__value(const char *v)           { return wisp_string(v); }
-inline wisp_value wisp__value(const wisp_vec2 &v) {
-    wisp_value value = wisp_vec2v(0, 0);
-    value.as.vec2 = v;
-    return value;
-}
-inline wisp_value wisp__value(const wisp_vec3 &v) {
-    wisp_value value = wisp_vec3v(0, 0, 0);
-    value.as.vec3 = v;
-    return value;
-}
-inline wisp_value wisp__value(const wisp_vec4 &v) {
-    wisp_value value = wisp_vec4v(0, 0, 0, 0);
-    value.as.vec4 = v;
-    return value;
-}
-inline wisp_value wisp__value(const wisp_quat &v) {
-    wisp_value value = wisp_quatv(0, 0, 0, 0);
-    value.as.quat = v;
-    return value;
-}
-inline wisp_value wisp__value(const wisp_color &v) {
-    wisp_value value = wisp_color4(0, 0, 0, 0);
-    value.as.color = v;
-    return value;
-}
-inline wisp_value wisp__value(const wisp_transform &v) {
-    return wisp_transformv(v.position, v.rotation);
-}
+inline wisp_value wisp__value(const wisp_vec2 &v)      { return wisp__from_vec2(v); }
+inline wisp_value wisp__value(const wisp_vec3 &v)      { return wisp__from_vec3(v); }
+inline wisp_value wisp__value(const wisp_vec4 &v)      { return wisp__from_vec4(v); }
+inline wisp_value wisp__value(const wisp_quat &v)      { return wisp__from_quat(v); }
+inline wisp_value wisp__value(const wisp_color &v)     { return wisp__from_color(v); }
+inline wisp_value wisp__value(const wisp_transform &v) { return wisp__from_transform(v); }
 wisp_value wisp__value(const void *) = delete;  /* else a pointer would become a
                                                    bool */
 
+template <typename... V>
+inline wisp_result wisp__fire(wisp *w, wisp_target remote, wisp_to to, V... v) {
+    const wisp_value list[] = { wisp_nil(), wisp__value(v)... };
+    return wisp_fire_target(w, remote, to, list + 1, (int)sizeof...(V));
+}
 template <typename R, typename... V>
 inline wisp_result wisp_fire(wisp *w, R remote, wisp_peer to, V... v) {
-    const wisp_value list[] = { wisp_nil(), wisp__value(v)... };
-    return wisp_fire_target(w, wisp__target(remote), wisp_to_peer(to), list + 1, (int)sizeof...(V));
+    return wisp__fire(w, wisp__target(remote), wisp_to_peer(to), v...);
 }
 template <typename R, typename... V>
 inline wisp_result wisp_fire_all(wisp *w, R remote, V... v) {
-    const wisp_value list[] = { wisp_nil(), wisp__value(v)... };
-    return wisp_fire_target(w, wisp__target(remote), wisp_to_all(), list + 1, (int)sizeof...(V));
+    return wisp__fire(w, wisp__target(remote), wisp_to_all(), v...);
 }
 template <typename R, typename... V>
-inline wisp_result wisp_fire_list(wisp *w, R remote, const wisp_peer *to, int count,
-                                  V... v) {
-    const wisp_value list[] = { wisp_nil(), wisp__value(v)... };
-    return wisp_fire_target(w, wisp__target(remote), wisp_to_list(to, count), list + 1,
-                            (int)sizeof...(V));
+inline wisp_result wisp_fire_list(wisp *w, R remote, const wisp_peer *to, int count, V... v) {
+    return wisp__fire(w, wisp__target(remote), wisp_to_list(to, count), v...);
 }
 template <typename R, typename... V>
-inline wisp_result wisp_fire_except(wisp *w, R remote, const wisp_peer *except, int count,
-                                    V... v) {
-    const wisp_value list[] = { wisp_nil(), wisp__value(v)... };
-    return wisp_fire_target(w, wisp__target(remote), wisp_to_except(except, count), list + 1,
-                            (int)sizeof...(V));
+inline wisp_result wisp_fire_except(wisp *w, R remote, const wisp_peer *except, int count, V... v) {
+    return wisp__fire(w, wisp__target(remote), wisp_to_except(except, count), v...);
 }
 template <typename R, typename... V>
 inline wisp_call wisp_invoke(wisp *w, R remote, wisp_peer to, wisp_handler on_reply, void *user,
@@ -2357,39 +2364,8 @@ inline wisp_result wisp_await_event(wisp *w, R remote, wisp_handler fn, void *us
 
 #else
 
-/* Wraps a value by its type. These are functions because every branch of
-   _Generic must compile; structs are copied whole, so that no register changes
-   a float in them. */
 #if defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
 static inline wisp_value wisp__from_value(wisp_value v) { return v; }
-static inline wisp_value wisp__from_vec2(wisp_vec2 v) {
-    wisp_value value = wisp_vec2v(0, 0);
-    value.as.vec2 = v;
-    return value;
-}
-static inline wisp_value wisp__from_vec3(wisp_vec3 v) {
-    wisp_value value = wisp_vec3v(0, 0, 0);
-    value.as.vec3 = v;
-    return value;
-}
-static inline wisp_value wisp__from_vec4(wisp_vec4 v) {
-    wisp_value value = wisp_vec4v(0, 0, 0, 0);
-    value.as.vec4 = v;
-    return value;
-}
-static inline wisp_value wisp__from_quat(wisp_quat v) {
-    wisp_value value = wisp_quatv(0, 0, 0, 0);
-    value.as.quat = v;
-    return value;
-}
-static inline wisp_value wisp__from_color(wisp_color v) {
-    wisp_value value = wisp_color4(0, 0, 0, 0);
-    value.as.color = v;
-    return value;
-}
-static inline wisp_value wisp__from_transform(wisp_transform v) {
-    return wisp_transformv(v.position, v.rotation);
-}
 #define WISP__VALUE(x) _Generic((x), \
     bool: wisp_bool, char: wisp_int, signed char: wisp_int, short: wisp_int, int: wisp_int, \
     long: wisp_int, long long: wisp_int, unsigned char: wisp_uint, unsigned short: wisp_uint, \
@@ -2417,35 +2393,29 @@ static inline wisp_value wisp__from_transform(wisp_transform v) {
 #define WISP__COUNT(...) WISP__EXPAND(WISP__COUNT_(__VA_ARGS__, \
     16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 0))
 #define WISP__L0(z) wisp_nil()
-#define WISP__L1(z, a) WISP__L0(z), WISP__VALUE(a)
-#define WISP__L2(z, a, b) WISP__L1(z, a), WISP__VALUE(b)
-#define WISP__L3(z, a, b, c) WISP__L2(z, a, b), WISP__VALUE(c)
-#define WISP__L4(z, a, b, c, d) WISP__L3(z, a, b, c), WISP__VALUE(d)
-#define WISP__L5(z, a, b, c, d, e) WISP__L4(z, a, b, c, d), WISP__VALUE(e)
-#define WISP__L6(z, a, b, c, d, e, f) WISP__L5(z, a, b, c, d, e), WISP__VALUE(f)
-#define WISP__L7(z, a, b, c, d, e, f, g) WISP__L6(z, a, b, c, d, e, f), WISP__VALUE(g)
-#define WISP__L8(z, a, b, c, d, e, f, g, h) WISP__L7(z, a, b, c, d, e, f, g), WISP__VALUE(h)
-#define WISP__L9(z, a, b, c, d, e, f, g, h, i) WISP__L8(z, a, b, c, d, e, f, g, h), WISP__VALUE(i)
-#define WISP__L10(z, a, b, c, d, e, f, g, h, i, j) \
-    WISP__L9(z, a, b, c, d, e, f, g, h, i), WISP__VALUE(j)
-#define WISP__L11(z, a, b, c, d, e, f, g, h, i, j, k) \
-    WISP__L10(z, a, b, c, d, e, f, g, h, i, j), WISP__VALUE(k)
-#define WISP__L12(z, a, b, c, d, e, f, g, h, i, j, k, l) \
-    WISP__L11(z, a, b, c, d, e, f, g, h, i, j, k), WISP__VALUE(l)
-#define WISP__L13(z, a, b, c, d, e, f, g, h, i, j, k, l, m) \
-    WISP__L12(z, a, b, c, d, e, f, g, h, i, j, k, l), WISP__VALUE(m)
-#define WISP__L14(z, a, b, c, d, e, f, g, h, i, j, k, l, m, n) \
-    WISP__L13(z, a, b, c, d, e, f, g, h, i, j, k, l, m), WISP__VALUE(n)
-#define WISP__L15(z, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o) \
-    WISP__L14(z, a, b, c, d, e, f, g, h, i, j, k, l, m, n), WISP__VALUE(o)
-#define WISP__L16(z, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p) \
-    WISP__L15(z, a, b, c, d, e, f, g, h, i, j, k, l, m, n, o), WISP__VALUE(p)
+#define WISP__L1(z, a) WISP__VALUE(a), WISP__L0(z)
+#define WISP__L2(z, a, ...) WISP__VALUE(a), WISP__EXPAND(WISP__L1(z, __VA_ARGS__))
+#define WISP__L3(z, a, ...) WISP__VALUE(a), WISP__EXPAND(WISP__L2(z, __VA_ARGS__))
+#define WISP__L4(z, a, ...) WISP__VALUE(a), WISP__EXPAND(WISP__L3(z, __VA_ARGS__))
+#define WISP__L5(z, a, ...) WISP__VALUE(a), WISP__EXPAND(WISP__L4(z, __VA_ARGS__))
+#define WISP__L6(z, a, ...) WISP__VALUE(a), WISP__EXPAND(WISP__L5(z, __VA_ARGS__))
+#define WISP__L7(z, a, ...) WISP__VALUE(a), WISP__EXPAND(WISP__L6(z, __VA_ARGS__))
+#define WISP__L8(z, a, ...) WISP__VALUE(a), WISP__EXPAND(WISP__L7(z, __VA_ARGS__))
+#define WISP__L9(z, a, ...) WISP__VALUE(a), WISP__EXPAND(WISP__L8(z, __VA_ARGS__))
+#define WISP__L10(z, a, ...) WISP__VALUE(a), WISP__EXPAND(WISP__L9(z, __VA_ARGS__))
+#define WISP__L11(z, a, ...) WISP__VALUE(a), WISP__EXPAND(WISP__L10(z, __VA_ARGS__))
+#define WISP__L12(z, a, ...) WISP__VALUE(a), WISP__EXPAND(WISP__L11(z, __VA_ARGS__))
+#define WISP__L13(z, a, ...) WISP__VALUE(a), WISP__EXPAND(WISP__L12(z, __VA_ARGS__))
+#define WISP__L14(z, a, ...) WISP__VALUE(a), WISP__EXPAND(WISP__L13(z, __VA_ARGS__))
+#define WISP__L15(z, a, ...) WISP__VALUE(a), WISP__EXPAND(WISP__L14(z, __VA_ARGS__))
+#define WISP__L16(z, a, ...) WISP__VALUE(a), WISP__EXPAND(WISP__L15(z, __VA_ARGS__))
 #define WISP__LIST(...) \
     WISP__EXPAND(WISP__CAT(WISP__L, WISP__COUNT(__VA_ARGS__))(__VA_ARGS__))
-/* A pointer to the values and their count: two arguments. The array has its
-   size because tcc cannot count structs that functions return. */
+/* A pointer to the values, with a nil after them, and their count: two
+   arguments. The array has its size because tcc cannot count structs that
+   functions return. */
 #define WISP__VALUES(...) \
-    (const wisp_value[WISP__COUNT(__VA_ARGS__) + 1]){ WISP__LIST(__VA_ARGS__) } + 1, \
+    (const wisp_value[WISP__COUNT(__VA_ARGS__) + 1]){ WISP__LIST(__VA_ARGS__) }, \
     WISP__COUNT(__VA_ARGS__)
 
 #define wisp_fire(w, remote, ...) wisp_fire_target((w), WISP__TARGET(remote), \
@@ -4175,7 +4145,7 @@ static bool wisp__throttle_pass(wisp__base *base, wisp__throttle_kind *kind, boo
         *left_out = wisp__throttle_take(kind, base->time);
         return true;
     }
-    kind->full = wisp__max(kind->full, base->time + WISP__THROTTLE_BURST - (never ? 0 : 1));
+    kind->full = wisp__max(kind->full, base->time + (double)WISP__THROTTLE_BURST - (never ? 0 : 1));
     kind->left_out++;
     base->left_out = true;
     return false;
@@ -26014,79 +25984,68 @@ const char *wisp_drop_text(wisp_drop drop) {
 
 /* --- the schema of a snapshot --- */
 
-#define WISP__UINT_FIELD(S, m)    WISP_FIELD(S, m, WISP_T_UINT)
-#define WISP__NUMBER_FIELD(S, m)  WISP_FIELD(S, m, WISP_T_NUMBER)
-#define WISP__TRAFFIC_FIELD(S, m) WISP_FIELD(S, m, WISP_T_STRUCT(&wisp__traffic_schema))
-#define WISP__TIMING_FIELD(S, m)  WISP_FIELD(S, m, WISP_T_STRUCT(&wisp__timing_schema))
+/* Fields of a public struct of the profiler. */
+#define WISP__UINT(S, m)    WISP_FIELD(wisp_##S, m, WISP_T_UINT)
+#define WISP__NUMBER(S, m)  WISP_FIELD(wisp_##S, m, WISP_T_NUMBER)
+#define WISP__TRAFFIC(S, m) WISP_FIELD(wisp_##S, m, WISP_T_STRUCT(&wisp__traffic_schema))
+#define WISP__TIMING(S, m)  WISP_FIELD(wisp_##S, m, WISP_T_STRUCT(&wisp__timing_schema))
+
+#define WISP__TALK_FIELDS(S) \
+    WISP__TRAFFIC(S, out), WISP__TRAFFIC(S, in), WISP__UINT(S, calls_sent), \
+    WISP__UINT(S, calls_received), WISP__UINT(S, calls_answered), WISP__UINT(S, calls_failed), \
+    WISP__TIMING(S, latency)
+#define WISP__DROP_FIELD(S) WISP_FIELD(wisp_##S, drops, WISP_T_ARRAY(&wisp__drop_type, WISP_DROPS))
 
 static const wisp_type wisp__drop_type = WISP_T_UINT32;
 
 static const wisp_field wisp__timing_fields[] = {
-    WISP__UINT_FIELD(wisp_timing, count), WISP__NUMBER_FIELD(wisp_timing, mean),
-    WISP__NUMBER_FIELD(wisp_timing, max), WISP__NUMBER_FIELD(wisp_timing, p50),
-    WISP__NUMBER_FIELD(wisp_timing, p90), WISP__NUMBER_FIELD(wisp_timing, p99),
+    WISP__UINT(timing, count), WISP__NUMBER(timing, mean), WISP__NUMBER(timing, max),
+    WISP__NUMBER(timing, p50), WISP__NUMBER(timing, p90), WISP__NUMBER(timing, p99),
 };
 static const wisp_schema wisp__timing_schema = WISP_SCHEMA(wisp_timing, 1, wisp__timing_fields);
 
 static const wisp_field wisp__traffic_fields[] = {
-    WISP__UINT_FIELD(wisp_traffic, messages), WISP__UINT_FIELD(wisp_traffic, bytes_raw),
-    WISP__UINT_FIELD(wisp_traffic, bytes_packed), WISP__UINT_FIELD(wisp_traffic, bytes),
-    WISP__NUMBER_FIELD(wisp_traffic, messages_per_second),
-    WISP__NUMBER_FIELD(wisp_traffic, bytes_per_second),
+    WISP__UINT(traffic, messages), WISP__UINT(traffic, bytes_raw),
+    WISP__UINT(traffic, bytes_packed), WISP__UINT(traffic, bytes),
+    WISP__NUMBER(traffic, messages_per_second), WISP__NUMBER(traffic, bytes_per_second),
 };
 static const wisp_schema wisp__traffic_schema = WISP_SCHEMA(wisp_traffic, 1, wisp__traffic_fields);
 
 static const wisp_field wisp__remote_profile_fields[] = {
     WISP_FIELD(wisp_remote_profile, name, WISP_T_STRING(WISP_SNAPSHOT_NAME - 1)),
-    WISP__TRAFFIC_FIELD(wisp_remote_profile, out), WISP__TRAFFIC_FIELD(wisp_remote_profile, in),
-    WISP__UINT_FIELD(wisp_remote_profile, calls_sent),
-    WISP__UINT_FIELD(wisp_remote_profile, calls_received),
-    WISP__UINT_FIELD(wisp_remote_profile, calls_answered),
-    WISP__UINT_FIELD(wisp_remote_profile, calls_failed),
-    WISP__TIMING_FIELD(wisp_remote_profile, latency),
-    WISP__TIMING_FIELD(wisp_remote_profile, handlers),
-    WISP_FIELD(wisp_remote_profile, drops, WISP_T_ARRAY(&wisp__drop_type, WISP_DROPS)),
-    WISP__UINT_FIELD(wisp_remote_profile, queued),
-    WISP__NUMBER_FIELD(wisp_remote_profile, queued_seconds),
+    WISP__TALK_FIELDS(remote_profile), WISP__TIMING(remote_profile, handlers),
+    WISP__DROP_FIELD(remote_profile), WISP__UINT(remote_profile, queued),
+    WISP__NUMBER(remote_profile, queued_seconds),
 };
 static const wisp_schema wisp__remote_profile_schema =
     WISP_SCHEMA(wisp_remote_profile, 1, wisp__remote_profile_fields);
 static const wisp_type wisp__remote_profile_type = WISP_T_STRUCT(&wisp__remote_profile_schema);
 
 static const wisp_field wisp__peer_profile_fields[] = {
-    WISP__UINT_FIELD(wisp_peer_profile, id),
+    WISP__UINT(peer_profile, id),
     WISP_FIELD(wisp_peer_profile, address, WISP_T_STRING(WISP_SNAPSHOT_NAME - 1)),
-    WISP__TRAFFIC_FIELD(wisp_peer_profile, out), WISP__TRAFFIC_FIELD(wisp_peer_profile, in),
-    WISP__UINT_FIELD(wisp_peer_profile, calls_sent),
-    WISP__UINT_FIELD(wisp_peer_profile, calls_received),
-    WISP__UINT_FIELD(wisp_peer_profile, calls_answered),
-    WISP__UINT_FIELD(wisp_peer_profile, calls_failed),
-    WISP__TIMING_FIELD(wisp_peer_profile, latency), WISP__NUMBER_FIELD(wisp_peer_profile, rtt),
-    WISP__NUMBER_FIELD(wisp_peer_profile, jitter), WISP__NUMBER_FIELD(wisp_peer_profile, loss),
-    WISP__NUMBER_FIELD(wisp_peer_profile, budget_use),
-    WISP__UINT_FIELD(wisp_peer_profile, congestion_window),
-    WISP__UINT_FIELD(wisp_peer_profile, in_flight), WISP__UINT_FIELD(wisp_peer_profile, queued),
-    WISP__UINT_FIELD(wisp_peer_profile, queued_bytes),
-    WISP__NUMBER_FIELD(wisp_peer_profile, queued_seconds),
-    WISP_FIELD(wisp_peer_profile, drops, WISP_T_ARRAY(&wisp__drop_type, WISP_DROPS)),
+    WISP__TALK_FIELDS(peer_profile), WISP__NUMBER(peer_profile, rtt),
+    WISP__NUMBER(peer_profile, jitter), WISP__NUMBER(peer_profile, loss),
+    WISP__NUMBER(peer_profile, budget_use), WISP__UINT(peer_profile, congestion_window),
+    WISP__UINT(peer_profile, in_flight), WISP__UINT(peer_profile, queued),
+    WISP__UINT(peer_profile, queued_bytes), WISP__NUMBER(peer_profile, queued_seconds),
+    WISP__DROP_FIELD(peer_profile),
 };
 static const wisp_schema wisp__peer_profile_schema =
     WISP_SCHEMA(wisp_peer_profile, 1, wisp__peer_profile_fields);
 static const wisp_type wisp__peer_profile_type = WISP_T_STRUCT(&wisp__peer_profile_schema);
 
 static const wisp_field wisp__sample_fields[] = {
-    WISP__NUMBER_FIELD(wisp_sample, bytes_out), WISP__NUMBER_FIELD(wisp_sample, bytes_in),
-    WISP__NUMBER_FIELD(wisp_sample, messages_out), WISP__NUMBER_FIELD(wisp_sample, messages_in),
-    WISP__NUMBER_FIELD(wisp_sample, rtt), WISP__NUMBER_FIELD(wisp_sample, loss),
-    WISP__NUMBER_FIELD(wisp_sample, queued_bytes),
+    WISP__NUMBER(sample, bytes_out), WISP__NUMBER(sample, bytes_in),
+    WISP__NUMBER(sample, messages_out), WISP__NUMBER(sample, messages_in),
+    WISP__NUMBER(sample, rtt), WISP__NUMBER(sample, loss), WISP__NUMBER(sample, queued_bytes),
 };
 static const wisp_schema wisp__sample_schema = WISP_SCHEMA(wisp_sample, 1, wisp__sample_fields);
 static const wisp_type wisp__sample_type = WISP_T_STRUCT(&wisp__sample_schema);
 
 static const wisp_field wisp__error_note_fields[] = {
-    WISP__NUMBER_FIELD(wisp_error_note, time),
-    WISP_FIELD(wisp_error_note, code, WISP_T_INTEGER),
-    WISP__UINT_FIELD(wisp_error_note, peer),
+    WISP__NUMBER(error_note, time), WISP_FIELD(wisp_error_note, code, WISP_T_INTEGER),
+    WISP__UINT(error_note, peer),
     WISP_FIELD(wisp_error_note, remote, WISP_T_STRING(WISP_SNAPSHOT_NAME - 1)),
     WISP_FIELD(wisp_error_note, text, WISP_T_STRING(WISP_SNAPSHOT_TEXT - 1)),
 };
@@ -26095,23 +26054,20 @@ static const wisp_schema wisp__error_note_schema =
 static const wisp_type wisp__error_note_type = WISP_T_STRUCT(&wisp__error_note_schema);
 
 static const wisp_field wisp__snapshot_fields[] = {
-    WISP_FIELD(wisp_snapshot, app, WISP_T_STRING(64)),
-    WISP__UINT_FIELD(wisp_snapshot, app_version), WISP__NUMBER_FIELD(wisp_snapshot, time),
-    WISP__NUMBER_FIELD(wisp_snapshot, seconds), WISP__TRAFFIC_FIELD(wisp_snapshot, out),
-    WISP__TRAFFIC_FIELD(wisp_snapshot, in), WISP__TIMING_FIELD(wisp_snapshot, latency),
-    WISP__TIMING_FIELD(wisp_snapshot, handlers),
-    WISP_FIELD(wisp_snapshot, drops, WISP_T_ARRAY(&wisp__drop_type, WISP_DROPS)),
-    WISP__UINT_FIELD(wisp_snapshot, errors), WISP__UINT_FIELD(wisp_snapshot, memory),
-    WISP__UINT_FIELD(wisp_snapshot, memory_peak), WISP__UINT_FIELD(wisp_snapshot, peers_joined),
-    WISP__UINT_FIELD(wisp_snapshot, remotes_known), WISP__UINT_FIELD(wisp_snapshot, calls_pending),
-    WISP_COUNTED_FIELD(wisp_snapshot, samples, sample_count,
-                       WISP_T_ARRAY(&wisp__sample_type, WISP_HISTORY_SECONDS)),
+    WISP_FIELD(wisp_snapshot, app, WISP_T_STRING(64)), WISP__UINT(snapshot, app_version),
+    WISP__NUMBER(snapshot, time), WISP__NUMBER(snapshot, seconds), WISP__TRAFFIC(snapshot, out),
+    WISP__TRAFFIC(snapshot, in), WISP__TIMING(snapshot, latency), WISP__TIMING(snapshot, handlers),
+    WISP__DROP_FIELD(snapshot), WISP__UINT(snapshot, errors), WISP__UINT(snapshot, memory),
+    WISP__UINT(snapshot, memory_peak), WISP__UINT(snapshot, peers_joined),
+    WISP__UINT(snapshot, remotes_known), WISP__UINT(snapshot, calls_pending),
+    WISP_COUNTED_FIELD(wisp_snapshot, samples, sample_count, WISP_T_ARRAY(&wisp__sample_type,
+               WISP_HISTORY_SECONDS)),
     WISP_COUNTED_FIELD(wisp_snapshot, remotes, remote_count,
-                       WISP_T_ARRAY(&wisp__remote_profile_type, WISP_SNAPSHOT_REMOTES)),
+               WISP_T_ARRAY(&wisp__remote_profile_type, WISP_SNAPSHOT_REMOTES)),
     WISP_COUNTED_FIELD(wisp_snapshot, peers, peer_count,
-                       WISP_T_ARRAY(&wisp__peer_profile_type, WISP_SNAPSHOT_PEERS)),
+               WISP_T_ARRAY(&wisp__peer_profile_type, WISP_SNAPSHOT_PEERS)),
     WISP_COUNTED_FIELD(wisp_snapshot, errors_last, error_count,
-                       WISP_T_ARRAY(&wisp__error_note_type, WISP_SNAPSHOT_ERRORS)),
+               WISP_T_ARRAY(&wisp__error_note_type, WISP_SNAPSHOT_ERRORS)),
 };
 static const wisp_schema wisp__snapshot_schema =
     WISP_SCHEMA(wisp_snapshot, 1, wisp__snapshot_fields);
