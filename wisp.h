@@ -2505,11 +2505,11 @@ enum { WISP__THROTTLE_KINDS = 8, WISP__THROTTLE_BURST = 8 };
 
 /* Lines or events that are equal but for the values in their text. */
 typedef struct wisp__throttle_kind {
-    uint64_t key;              /* the format of a line; peer and remote of an event */
-    double   full;             /* time from which a whole burst may pass again */
-    uint32_t left_out;         /* since the last one that passed */
-    int16_t  code;
-    uint8_t  level;            /* of the log */
+    uint64_t key;       /* the format of a line; peer and remote of an event */
+    double full;        /* time from which a whole burst may pass again */
+    uint32_t left_out;  /* since the last one that passed */
+    int16_t code;
+    uint8_t level;  /* of the log */
 } wisp__throttle_kind;
 
 /* Recent kinds. The last place counts all kinds that find no other place. */
@@ -2518,18 +2518,18 @@ typedef struct wisp__throttle {
 } wisp__throttle;
 
 typedef struct wisp__base {
-    wisp_allocator   memory;
-    wisp_limits      limits;
+    wisp_allocator memory;
+    wisp_limits limits;
     wisp_total_stats stats;
-    void           (*log)(void *user, int level, wisp_result code, const char *text);
-    void            *user;
-    double           time;     /* seconds; only grows, see wisp_update */
-    uint64_t         salt;     /* secret key of tables whose keys a peer chooses */
-    double           timeout;  /* seconds of silence that end a session */
-    int              mtu;
-    bool             reliable; /* the link needs no acks */
-    wisp__throttle   throttle; /* of the log */
-    bool             left_out; /* lines or events were left out and not reported yet */
+    void (*log)(void *user, int level, wisp_result code, const char *text);
+    void *user;
+    double time;     /* seconds; only grows, see wisp_update */
+    uint64_t salt;   /* secret key of tables whose keys a peer chooses */
+    double timeout;  /* seconds of silence that end a session */
+    int mtu;
+    bool reliable;            /* the link needs no acks */
+    wisp__throttle throttle;  /* of the log */
+    bool left_out;            /* lines or events were left out and not reported yet */
 } wisp__base;
 
 /* How a number was rounded: not at all, from a larger or from a smaller magnitude. */
@@ -2543,15 +2543,15 @@ enum { WISP__MESSAGE_BYTES = 1 << 20, WISP__MESSAGE_VALUES = 65536, WISP__MAP_PA
 
 /* What a session earns and spends, in units of work: about a nanosecond each. */
 enum {
-    WISP__EARN_BYTE   = 128,         /* for a byte of a packet */
-    WISP__EARN_PACKET = 4000,        /* for a packet */
+    WISP__EARN_BYTE = 128,     /* for a byte of a packet */
+    WISP__EARN_PACKET = 4000,  /* for a packet */
     WISP__EARN_SECOND = 32000000,
-    WISP__EARN_SAVED  = 4000000,     /* saved at most */
-    WISP__EARN_MOST   = 500000,      /* spent by one packet at most */
-    WISP__EARN_NEEDED = 480000,      /* needed for a packet to be read */
-    WISP__EARN_SENT   = 400000,      /* what senders count on for a packet */
-    WISP__EARN_DENSE  = 512,         /* fragments: more for each byte, but at most .. */
-    WISP__EARN_VALUE  = 64           /* .. this for each value that a message may have */
+    WISP__EARN_SAVED = 4000000,  /* saved at most */
+    WISP__EARN_MOST = 500000,    /* spent by one packet at most */
+    WISP__EARN_NEEDED = 480000,  /* needed for a packet to be read */
+    WISP__EARN_SENT = 400000,    /* what senders count on for a packet */
+    WISP__EARN_DENSE = 512,      /* fragments: more for each byte, but at most .. */
+    WISP__EARN_VALUE = 64        /* .. this for each value that a message may have */
 };
 
 /* Bytes of memory: for all that a packet contains; for each byte of a message of fragments, beside
@@ -2560,68 +2560,67 @@ enum { WISP__PACKET_MEMORY = 640 << 10, WISP__WHOLE_MEMORY = 16 };
 
 /* Prices, in units of work. */
 enum {
-    WISP__PRICE_BLOCK    = 12,    /* memory: for a block, .. */
-    WISP__PRICE_BYTES    = 8,     /* .. and one unit for so many bytes */
-    WISP__PRICE_VALUE    = 12,    /* a self-describing value, or one checked against a type */
-    WISP__PRICE_VIEW     = 32,    /* a value made of a field or element */
-    WISP__PRICE_FIELD    = 6,     /* an operation of a schema's program */
-    WISP__PRICE_COMPARE  = 8,     /* two names or keys that differ early */
-    WISP__PRICE_SYMBOL   = 8,     /* a number of a record delta, plain .. */
-    WISP__PRICE_CELL     = 4,     /* .. or of its baseline .. */
-    WISP__PRICE_ADAPTED  = 70,    /* .. or one that changed, through the range coder */
-    WISP__PRICE_LEARN    = 16,    /* a bit of a schema that a peer describes */
-    WISP__PRICE_MATCH    = 40,    /* a byte of a name that a pattern is tried on */
-    WISP__PRICE_STEP     = 4,     /* an entry of a list that is walked */
-    WISP__PRICE_UNPACKED = 2,     /* a byte that decompression makes */
-    WISP__PRICE_CODED    = 16,    /* a byte that a codec reads; half a unit for a byte of memory */
-    WISP__PRICE_ANY      = 72,    /* senders: a value with all that is done to it, .. */
-    WISP__PRICE_APPLY    = 10,    /* .. a number of a C struct that a delta makes, .. */
-    WISP__PRICE_MADE     = 56,    /* .. a field of a record, which takes a bit or more, .. */
-    WISP__PRICE_SENT     = 32,    /* .. or one of the values that batch counts in a packet */
-    WISP__PRICE_RECORD   = 30,    /* a frame of a packet: to be read .. */
-    WISP__PRICE_EVENT    = 80,    /* .. and handed to its handlers */
-    WISP__PRICE_ERROR    = 300    /* a frame that is refused, with its text */
+    WISP__PRICE_BLOCK = 12,    /* memory: for a block, .. */
+    WISP__PRICE_BYTES = 8,     /* .. and one unit for so many bytes */
+    WISP__PRICE_VALUE = 12,    /* a self-describing value, or one checked against a type */
+    WISP__PRICE_VIEW = 32,     /* a value made of a field or element */
+    WISP__PRICE_FIELD = 6,     /* an operation of a schema's program */
+    WISP__PRICE_COMPARE = 8,   /* two names or keys that differ early */
+    WISP__PRICE_SYMBOL = 8,    /* a number of a record delta, plain .. */
+    WISP__PRICE_CELL = 4,      /* .. or of its baseline .. */
+    WISP__PRICE_ADAPTED = 70,  /* .. or one that changed, through the range coder */
+    WISP__PRICE_LEARN = 16,    /* a bit of a schema that a peer describes */
+    WISP__PRICE_MATCH = 40,    /* a byte of a name that a pattern is tried on */
+    WISP__PRICE_STEP = 4,      /* an entry of a list that is walked */
+    WISP__PRICE_UNPACKED = 2,  /* a byte that decompression makes */
+    WISP__PRICE_CODED = 16,    /* a byte that a codec reads; half a unit for a byte of memory */
+    WISP__PRICE_ANY = 72,      /* senders: a value with all that is done to it, .. */
+    WISP__PRICE_APPLY = 10,    /* .. a number of a C struct that a delta makes, .. */
+    WISP__PRICE_MADE = 56,     /* .. a field of a record, which takes a bit or more, .. */
+    WISP__PRICE_SENT = 32,     /* .. or one of the values that batch counts in a packet */
+    WISP__PRICE_RECORD = 30,   /* a frame of a packet: to be read .. */
+    WISP__PRICE_EVENT = 80,    /* .. and handed to its handlers */
+    WISP__PRICE_ERROR = 300    /* a frame that is refused, with its text */
 };
 
 typedef struct wisp__credit {
-    int64_t work;              /* that is left */
-    int64_t memory, room;      /* bytes: left, and what each message begins with */
-    int64_t lent, beyond;      /* work lent to the message being read, and used of lent work by all
-                                  messages of this packet */
-    bool    over;              /* something could not be paid */
+    int64_t work;          /* that is left */
+    int64_t memory, room;  /* bytes: left, and what each message begins with */
+    int64_t lent, beyond;  /* work lent to the message being read, and used of lent work by all
+                              messages of this packet */
+    bool over;             /* something could not be paid */
 } wisp__credit;
 
 /* --- pool --- */
 
 /* First member of every pooled struct. */
 typedef struct wisp__slot {
-    uint32_t id;       /* generation << index_bits | index; kept while free */
-    uint32_t next;     /* free list: index + 1 */
-    bool     live;
+    uint32_t id;    /* generation << index_bits | index; kept while free */
+    uint32_t next;  /* free list: index + 1 */
+    bool live;
 } wisp__slot;
 
 typedef struct wisp__pool {
-    void   **blocks;
-    int      block_room;
-    int      made;         /* slots that exist */
-    int      live;
-    int      limit;
-    int      block_items, block_shift;    /* 2^block_shift items in a block */
-    int      index_bits;
-    size_t   item_bytes;
-    uint32_t free_first, free_last;       /* index + 1; first in, first out */
+    void **blocks;
+    int block_room;
+    int made;  /* slots that exist */
+    int live, limit;
+    int block_items, block_shift;  /* 2^block_shift items in a block */
+    int index_bits;
+    size_t item_bytes;
+    uint32_t free_first, free_last;  /* index + 1; first in, first out */
 } wisp__pool;
 
 typedef struct wisp__timer {
-    double at;       /* seconds */
-    int    place;    /* in the heap, from 1; 0: not set */
-    int    kind;     /* which struct the timer is in */
+    double at;  /* seconds */
+    int place;  /* in the heap, from 1; 0: not set */
+    int kind;   /* which struct the timer is in */
 } wisp__timer;
 
 typedef struct wisp__timers {
     wisp__timer **heap;
-    int           count, room;
-    int           owners;     /* timers that exist, set or not */
+    int count, room;
+    int owners;  /* timers that exist, set or not */
 } wisp__timers;
 
 #define WISP__CHUNK_CLASSES 11         /* 64 bytes .. 64 KiB; the allocator serves larger sizes */
@@ -2630,32 +2629,32 @@ typedef struct wisp__slab { struct wisp__slab *next; size_t bytes; } wisp__slab;
 
 typedef struct wisp__chunks {
     wisp__base *base;
-    void       *free[WISP__CHUNK_CLASSES];   /* each free chunk begins with the next one */
+    void *free[WISP__CHUNK_CLASSES];  /* each free chunk begins with the next one */
     wisp__slab *slabs;
 } wisp__chunks;
 
 typedef struct wisp__arena_block {
     struct wisp__arena_block *next;
-    size_t bytes, used;                    /* after this header */
+    size_t bytes, used;  /* after this header */
 } wisp__arena_block;
 
 typedef struct wisp__arena {
     wisp__arena_block *first, *current;
-    uint8_t            idle;               /* trims since a large block was used */
+    uint8_t idle;  /* trims since a large block was used */
 } wisp__arena;
 
 typedef struct wisp__bump {
     uint8_t *at;
-    size_t   left;
-    bool     failed;
+    size_t left;
+    bool failed;
 } wisp__bump;
 
 /* Where decoders take memory from (an arena, or memory that was given), and who pays for it. */
 typedef struct wisp__supply {
-    wisp__base   *base;              /* of the arena */
-    wisp__arena  *arena;             /* NULL: the bump */
-    wisp__bump   *bump;
-    wisp__credit *credit;            /* NULL: nobody pays */
+    wisp__base *base;    /* of the arena */
+    wisp__arena *arena;  /* NULL: the bump */
+    wisp__bump *bump;
+    wisp__credit *credit;  /* NULL: nobody pays */
 } wisp__supply;
 
 /* --- meter --- */
@@ -2665,90 +2664,90 @@ typedef struct wisp__supply {
 enum { WISP__OCTAVES_BELOW = 20, WISP__OCTAVES = 27, WISP__BUCKETS = 4 * WISP__OCTAVES };
 
 typedef struct wisp__histogram {
-    uint32_t buckets[WISP__BUCKETS];   /* they saturate */
+    uint32_t buckets[WISP__BUCKETS];  /* they saturate */
     uint64_t count;
-    double   sum, most;                /* seconds */
+    double sum, most;  /* seconds */
 } wisp__histogram;
 
 /* Counters that only grow, and the last two, which are of this moment. */
 typedef struct wisp__totals {
     uint64_t bytes_out, bytes_in, messages_out, messages_in;
-    uint64_t packets_lost, packets_ended;      /* ended: lost or acked */
-    double   rtt, queued_bytes;
+    uint64_t packets_lost, packets_ended;  /* ended: lost or acked */
+    double rtt, queued_bytes;
 } wisp__totals;
 
 typedef struct wisp__history {
-    bool         begun;
-    double       second;               /* when the current second began, .. */
-    wisp__totals last;                 /* .. and the totals then */
-    int          next, count;
-    wisp_sample  samples[WISP_HISTORY_SECONDS];
+    bool begun;
+    double second;      /* when the current second began, .. */
+    wisp__totals last;  /* .. and the totals then */
+    int next, count;
+    wisp_sample samples[WISP_HISTORY_SECONDS];
 } wisp__history;
 
 /* Messages of one direction. Sizes have the unit that the struct around says. */
 typedef struct wisp__traffic {
-    uint64_t raw;                              /* bytes of values */
-    uint64_t saved;                            /* size saved by compression */
-    uint64_t first_messages, first_size;       /* when the meter began */
-    uint64_t last_messages, last_size;         /* a second ago */
-    double   messages_per_second, size_per_second;
+    uint64_t raw;                         /* bytes of values */
+    uint64_t saved;                       /* size saved by compression */
+    uint64_t first_messages, first_size;  /* when the meter began */
+    uint64_t last_messages, last_size;    /* a second ago */
+    double messages_per_second, size_per_second;
 } wisp__traffic;
 
 typedef struct wisp__call_meter {
-    uint64_t        sent, received, answered, failed;
+    uint64_t sent, received, answered, failed;
     wisp__histogram latency;
 } wisp__call_meter;
 
 typedef struct wisp__remote_meter {
-    wisp__traffic    out, in;          /* bits */
+    wisp__traffic out, in;  /* bits */
     wisp__call_meter calls;
-    wisp__histogram  handlers;
-    uint32_t         drops[WISP_DROPS];
-    int64_t          queued;           /* messages, for all peers */
+    wisp__histogram handlers;
+    uint32_t drops[WISP_DROPS];
+    int64_t queued;  /* messages, for all peers */
 } wisp__remote_meter;
 
 typedef struct wisp__peer_meter {
-    wisp__traffic    out, in;          /* bytes */
+    wisp__traffic out, in;  /* bytes */
     wisp__call_meter calls;
-    uint32_t         drops[WISP_DROPS];
-    uint64_t         first_saved, first_lost;  /* of its stats, when the meter began */
-    uint64_t         last_lost, last_ended;    /* packets, a second ago */
-    double           loss;             /* smoothed over some seconds */
+    uint32_t drops[WISP_DROPS];
+    uint64_t first_saved, first_lost;  /* of its stats, when the meter began */
+    uint64_t last_lost, last_ended;    /* packets, a second ago */
+    double loss;                       /* smoothed over some seconds */
 } wisp__peer_meter;
 
 typedef struct wisp__noted_error {
-    double      time;
+    double time;
     wisp_result code;
-    wisp_peer   peer;
+    wisp_peer peer;
     wisp_remote remote;
-    char        text[WISP_SNAPSHOT_TEXT];
+    char text[WISP_SNAPSHOT_TEXT];
 } wisp__noted_error;
 
 typedef struct wisp__meters {
-    wisp_profiler     hooks;
-    double            began, now;      /* the caller's time */
-    wisp__history     history;
-    wisp__totals      totals;          /* packets of all peers, also of former ones */
-    wisp__traffic     out, in;         /* of the endpoint, in bytes */
-    uint64_t          first_errors;
-    uint32_t          drops[WISP_DROPS];
-    wisp__noted_error errors[WISP_SNAPSHOT_ERRORS];     /* a ring */
-    uint64_t          error_count;
+    wisp_profiler hooks;
+    double began, now;  /* the caller's time */
+    wisp__history history;
+    wisp__totals totals;    /* packets of all peers, also of former ones */
+    wisp__traffic out, in;  /* of the endpoint, in bytes */
+    uint64_t first_errors;
+    uint32_t drops[WISP_DROPS];
+    wisp__noted_error errors[WISP_SNAPSHOT_ERRORS];  /* a ring */
+    uint64_t error_count;
 } wisp__meters;
 
 /* --- bits --- */
 
 typedef struct wisp__writer {
     uint8_t *bytes;
-    int64_t  at, end;         /* bits */
-    bool     full;
+    int64_t at, end;  /* bits */
+    bool full;
 } wisp__writer;
 
 typedef struct wisp__reader {
     const uint8_t *bytes;
-    int            size;      /* bytes that may be read */
-    int64_t        at, end;   /* bits */
-    bool           failed;
+    int size;         /* bytes that may be read */
+    int64_t at, end;  /* bits */
+    bool failed;
 } wisp__reader;
 
 /* --- value --- */
@@ -2758,48 +2757,48 @@ typedef struct wisp__place { const void *at; int count; } wisp__place;
 
 /* A number of any kind in one normal form: a signed integer if it is one, else a double. */
 typedef struct wisp__numeric {
-    bool     integral, negative;
+    bool integral, negative;
     uint64_t magnitude;
-    uint64_t bits;             /* of the double; the same for every NaN */
+    uint64_t bits;  /* of the double; the same for every NaN */
 } wisp__numeric;
 
 /* A key to sort by: by number, then by text (or NULL), then by place. */
 typedef struct wisp__key {
     const char *text;
-    uint32_t    number;
-    uint32_t    place;         /* of its pair or field */
+    uint32_t number;
+    uint32_t place;  /* of its pair or field */
 } wisp__key;
 
 /* The sorted keys of a map or struct, to find one of many. */
 typedef struct wisp__names {
     wisp__key *keys;
-    int        count;
+    int count;
 } wisp__names;
 
 /* The fields of a received struct as values, each made when it is first asked for. */
 typedef struct wisp__fields {
-    wisp__supply supply;         /* of their memory */
-    wisp__bump   bump;           /* the supply's, when no endpoint has decoded it */
-    wisp_value  *values;         /* one for each field, and whether it is made */
-    bool        *made;
+    wisp__supply supply;  /* of their memory */
+    wisp__bump bump;      /* the supply's, when no endpoint has decoded it */
+    wisp_value *values;   /* one for each field, and whether it is made */
+    bool *made;
 } wisp__fields;
 
 /* --- type --- */
 
 typedef struct wisp__fitting {
-    wisp__supply *supply;     /* for elements of the layout of maps */
-    bool          lenient;    /* accepts the stand-ins of formats that have fewer kinds */
-    bool          loose;      /* ignores fields that the schema does not have */
-    char         *text;       /* why it does not fit; or NULL */
-    int           text_bytes;
-    wisp_result   result;     /* WISP_E_INVALID or WISP_E_MEMORY, once something failed */
+    wisp__supply *supply;  /* for elements of the layout of maps */
+    bool lenient;          /* accepts the stand-ins of formats that have fewer kinds */
+    bool loose;            /* ignores fields that the schema does not have */
+    char *text;            /* why it does not fit; or NULL */
+    int text_bytes;
+    wisp_result result;  /* WISP_E_INVALID or WISP_E_MEMORY, once something failed */
 } wisp__fitting;
 
 /* Storage that a value is to fill. */
 typedef struct wisp__storage {
-    void *at;                 /* NULL: the value is only checked */
-    int   bytes;              /* negative: its content is elsewhere, see wisp__place */
-    int  *count;              /* gets the number of elements, or the option; NULL: no member does */
+    void *at;    /* NULL: the value is only checked */
+    int bytes;   /* negative: its content is elsewhere, see wisp__place */
+    int *count;  /* gets the number of elements, or the option; NULL: no member does */
 } wisp__storage;
 
 /* The parts of a type in a descriptor. A kind has some of them, in this order. */
@@ -2811,12 +2810,12 @@ enum { WISP__PART_FIVE = 1,        /* max:5 */
 
 /* Everything about a kind of type that does not depend on the single type. */
 typedef struct wisp__traits {
-    int16_t  bytes;       /* of storage without a member; negative: see wisp__place; 0: none */
-    bool     counted;     /* a member may hold its number of elements or its option */
-    bool     optional;    /* a field may have a default */
-    uint16_t parts;       /* of its descriptor */
-    int32_t  most;        /* largest max; 0: it has none, or its own check */
-    uint64_t widths;      /* bit n: a member may have n bytes; 0: it has its own check */
+    int16_t bytes;    /* of storage without a member; negative: see wisp__place; 0: none */
+    bool counted;     /* a member may hold its number of elements or its option */
+    bool optional;    /* a field may have a default */
+    uint16_t parts;   /* of its descriptor */
+    int32_t most;     /* largest max; 0: it has none, or its own check */
+    uint64_t widths;  /* bit n: a member may have n bytes; 0: it has its own check */
 } wisp__traits;
 
 enum { WISP__WIDTH_ANY = 1 << 1 | 1 << 2 | 1 << 4 | 1 << 8, WISP__WIDTH_REAL = 1 << 4 | 1 << 8 };
@@ -2868,9 +2867,9 @@ typedef char wisp__kind_traits_are_complete[
 /* A type with its member, and with the member that holds its number of elements or its option. */
 typedef struct wisp__spot {
     const wisp_type *type;
-    int              bytes;                      /* of the member; 0: none */
-    int              offset;
-    int              count_offset, count_bytes;  /* 0 bytes: none */
+    int bytes;  /* of the member; 0: none */
+    int offset;
+    int count_offset, count_bytes;  /* 0 bytes: none */
 } wisp__spot;
 
 /* --- schema --- */
@@ -2879,21 +2878,21 @@ typedef struct wisp__spot {
 enum { WISP__SCHEMA_DEPTH = 16, WISP__SCHEMA_NODES = 4096, WISP__IMAGE_BYTES = 1 << 28 };
 
 typedef enum wisp__code {
-    WISP__OP_INT,       /* `bits` of value - lo */
-    WISP__OP_LONG,      /* 64 bits, by class */
-    WISP__OP_FLOATS,    /* `max` floats as they are */
-    WISP__OP_DOUBLE, WISP__OP_NUMBER,      /* as it is; by class, as in pack */
-    WISP__OP_QUANTIZED, /* `bits` of steps from low */
+    WISP__OP_INT,                      /* `bits` of value - lo */
+    WISP__OP_LONG,                     /* 64 bits, by class */
+    WISP__OP_FLOATS,                   /* `max` floats as they are */
+    WISP__OP_DOUBLE, WISP__OP_NUMBER,  /* as it is; by class, as in pack */
+    WISP__OP_QUANTIZED,                /* `bits` of steps from low */
     WISP__OP_QUAT, WISP__OP_COLOR,
-    WISP__OP_TEXT, WISP__OP_BYTES, WISP__OP_PLACE,   /* char[]; uint8_t[]; elsewhere */
+    WISP__OP_TEXT, WISP__OP_BYTES, WISP__OP_PLACE,  /* char[]; uint8_t[]; elsewhere */
     WISP__OP_ANY, WISP__OP_LITERAL,
     WISP__OP_ARRAY, WISP__OP_UNION, WISP__OP_OPTION, WISP__OP_OPTIONAL, WISP__OP_MAYBE
 } wisp__code;
 
 enum { WISP__OP_SIGNED = 1, WISP__OP_RANGED = 2, WISP__OP_FIXED = 4, WISP__OP_ELSEWHERE = 8,
-       WISP__OP_PLAIN = 16,     /* numbers without an order; of an array: all of fixed size */
+       WISP__OP_PLAIN = 16,  /* numbers without an order; of an array: all of fixed size */
        WISP__OP_KEY = 32,
-       WISP__OP_LAST = 64 };    /* the last of a body */
+       WISP__OP_LAST = 64 };  /* the last of a body */
 
 /* How an operation is executed within a run; NONE: it is not part of one. */
 typedef enum wisp__quick {
@@ -2904,46 +2903,46 @@ typedef enum wisp__quick {
 } wisp__quick;
 
 enum { WISP__TILE = 32,            /* rows at a time */
-       WISP__TILE_HEAD = 64,       /* most bytes of such a row, without its text */
-       WISP__RUN_BLOB = 32,        /* bytes of the longest text in a run */
-       WISP__RUN_SLACK = 48,       /* beyond a run: words are copied whole */
-       WISP__RUN_MOST = 512 };     /* bytes of a run: near the end of a message it is copied */
+       WISP__TILE_HEAD = 64,    /* most bytes of such a row, without its text */
+       WISP__RUN_BLOB = 32,     /* bytes of the longest text in a run */
+       WISP__RUN_SLACK = 48,    /* beyond a run: words are copied whole */
+       WISP__RUN_MOST = 512 };  /* bytes of a run: near the end of a message it is copied */
 
 typedef struct wisp__op {
-    uint8_t  code, flags;
-    uint8_t  bits;                 /* of the number, length, count or index */
-    int8_t   bytes;                /* of the number in memory */
-    int8_t   count_bytes;
-    uint8_t  quick;                /* see wisp__quick */
-    int32_t  end;                  /* the operation after its body */
-    int32_t  offset, count_offset; /* from the start of the struct or element */
-    int32_t  max, each;            /* elements or bytes; bytes of one element */
-    int64_t  least;
+    uint8_t code, flags;
+    uint8_t bits;  /* of the number, length, count or index */
+    int8_t bytes;  /* of the number in memory */
+    int8_t count_bytes;
+    uint8_t quick;                 /* see wisp__quick */
+    int32_t end;                   /* the operation after its body */
+    int32_t offset, count_offset;  /* from the start of the struct or element */
+    int32_t max, each;             /* elements or bytes; bytes of one element */
+    int64_t least;
     uint64_t span;                 /* largest number that is written */
     uint64_t mask;                 /* of `bits` */
-    int32_t  run, run_bytes;       /* the operation after the run that begins here, and its most
+    int32_t run, run_bytes;        /* the operation after the run that begins here, and its most
                                       bytes; 0: no run begins here */
-    int32_t  head;                 /* of an array: bits of a row without its text, if rows are
+    int32_t head;                  /* of an array: bits of a row without its text, if rows are
                                       processed in tiles, else 0 */
-    int16_t  columns, column_bits; /* operations in such an array, or in a column of it
+    int16_t columns, column_bits;  /* operations in such an array, or in a column of it
                                       (neighbouring floats are one column), and its bits */
-    double   low, high, step;
-    const wisp_type  *type;
-    const wisp_field *field;       /* of the OPTIONAL */
+    double low, high, step;
+    const wisp_type *type;
+    const wisp_field *field;  /* of the OPTIONAL */
 #if UINTPTR_MAX == UINT32_MAX && !defined(__arm__)
-    uint32_t fill;                 /* operations are contiguous, memory is aligned to 8 */
+    uint32_t fill;  /* operations are contiguous, memory is aligned to 8 */
 #endif
 } wisp__op;
 
 typedef char wisp__op_fills_its_place[sizeof(wisp__op) % 8 == 0 ? 1 : -1];
 
 typedef struct wisp__program {
-    const wisp_schema *schema;     /* with offsets */
-    const wisp_schema *source;     /* the schema that was compiled */
-    const wisp__op    *ops;
-    int                count;
-    bool               fixed;      /* its size in bits is always the same */
-    bool               keyed;
+    const wisp_schema *schema;  /* with offsets */
+    const wisp_schema *source;  /* the schema that was compiled */
+    const wisp__op *ops;
+    int count;
+    bool fixed;  /* its size in bits is always the same */
+    bool keyed;
 } wisp__program;
 
 /* --- descriptor --- */
@@ -2956,51 +2955,51 @@ enum { WISP__DESCRIPTOR_BYTES = 16384 };
    a sorted index of their names, later ones by a linear search. */
 struct wisp_edit {
     wisp__supply *supply;
-    wisp_pair    *pairs;
-    int           count, room;
-    int           live;          /* pairs with a key */
-    int           sorted;
-    wisp__names   names;
-    wisp_result   result;        /* the first failure of memory, or of what pays for it */
+    wisp_pair *pairs;
+    int count, room;
+    int live;  /* pairs with a key */
+    int sorted;
+    wisp__names names;
+    wisp_result result;  /* the first failure of memory, or of what pays for it */
 };
 
 /* The steps from one version to another, and the text that says why they fail. */
 typedef struct wisp__migrating {
     const wisp_migration *steps;
-    int                   count, from, to;
-    char                 *text;
-    int                   text_bytes;
+    int count, from, to;
+    char *text;
+    int text_bytes;
 } wisp__migrating;
 
 /* --- pack --- */
 
 typedef struct wisp__packer {
-    wisp__base  *base;
+    wisp__base *base;
     wisp__writer shape, data;
-    int          shape_room, data_room;   /* bytes of the buffers, WISP__SLACK included */
-    int          values;                  /* of the message, nested ones too */
-    int          raw;                     /* bytes that its receiver unpacks */
-    int          plain;                   /* bytes of its values in memory, for the profiler */
-    wisp_result  result;                  /* the first failure */
+    int shape_room, data_room;  /* bytes of the buffers, WISP__SLACK included */
+    int values;                 /* of the message, nested ones too */
+    int raw;                    /* bytes that its receiver unpacks */
+    int plain;                  /* bytes of its values in memory, for the profiler */
+    wisp_result result;         /* the first failure */
 } wisp__packer;
 
 /* The most that a message may take, known before anything is written. */
 typedef struct wisp__measure {
     const wisp_limits *limits;
-    int                depth, values, blob_bytes;
-    int64_t            shape_bits, data_bits;
-    bool               viewing;     /* inside a struct, whose elements are a private kind */
+    int depth, values, blob_bytes;
+    int64_t shape_bits, data_bits;
+    bool viewing;  /* inside a struct, whose elements are a private kind */
 } wisp__measure;
 
 typedef struct wisp__unpacker {
-    wisp__base   *base;
-    wisp__arena  *arena;
-    wisp__reader *shape, *data;    /* may read the same bytes at two offsets */
-    int           values;          /* that may still be created */
-    int64_t       start;           /* bit where the data begins: blobs are aligned to it */
-    const wisp__op *ops;           /* of the record that is read */
-    wisp__credit *credit;          /* NULL: nobody pays */
-    wisp_result   result;
+    wisp__base *base;
+    wisp__arena *arena;
+    wisp__reader *shape, *data;  /* may read the same bytes at two offsets */
+    int values;                  /* that may still be created */
+    int64_t start;               /* bit where the data begins: blobs are aligned to it */
+    const wisp__op *ops;         /* of the record that is read */
+    wisp__credit *credit;        /* NULL: nobody pays */
+    wisp_result result;
 } wisp__unpacker;
 
 /* --- tile --- */
@@ -3021,21 +3020,21 @@ enum { WISP__DELTA_SYMBOLS = 1 << 20, WISP__DELTA_ROWS = 1 << 18 };
 /* A record, or a delta, and where it begins: blobs are aligned to there. */
 typedef struct wisp__side {
     wisp__reader from;
-    int64_t      start;
-    bool         there;
+    int64_t start;
+    bool there;
 } wisp__side;
 
 typedef struct wisp__delta {
-    wisp__unpacker *u;                 /* memory and limits */
+    wisp__unpacker *u;  /* memory and limits */
     const wisp__op *ops;
-    wisp__side      base, now;         /* now: while a delta is made */
-    wisp__side      older[2];          /* for the range coder: the base's base, and that one's */
-    uint8_t        *models;            /* of the range coder, which adapts them; NULL: not used */
-    wisp__writer   *to;                /* the delta, while it is made; else the record */
-    wisp__side      delta;             /* there: it is applied */
-    uint8_t        *copies;            /* room for two records, to compare unions */
-    int             rows, symbols;     /* that may still come */
-    bool            failed;
+    wisp__side base, now;  /* now: while a delta is made */
+    wisp__side older[2];   /* for the range coder: the base's base, and that one's */
+    uint8_t *models;       /* of the range coder, which adapts them; NULL: not used */
+    wisp__writer *to;      /* the delta, while it is made; else the record */
+    wisp__side delta;      /* there: it is applied */
+    uint8_t *copies;       /* room for two records, to compare unions */
+    int rows, symbols;     /* that may still come */
+    bool failed;
 } wisp__delta;
 
 /* --- compress --- */
@@ -3047,13 +3046,13 @@ typedef enum wisp__method {
 
 enum {
     WISP__DICTIONARIES = 15,
-    WISP__COMPRESS_LEAST = 8,            /* bytes: less is not tried */
-    WISP__COMPRESS_SAMPLED = 65536       /* bytes: from here on a sample is tried first */
+    WISP__COMPRESS_LEAST = 8,       /* bytes: less is not tried */
+    WISP__COMPRESS_SAMPLED = 65536  /* bytes: from here on a sample is tried first */
 };
 
 typedef struct wisp__dictionary {
-    uint32_t id;                        /* its hash, never 0 */
-    int      size;
+    uint32_t id;  /* its hash, never 0 */
+    int size;
     uint8_t *bytes;
 } wisp__dictionary;
 
@@ -3062,36 +3061,36 @@ typedef struct wisp__compress_cost { uint64_t seen, calls, tried, saved; } wisp_
 
 /* Contexts point to `memory`: it must not move. */
 typedef struct wisp__compress {
-    wisp__base        *base;
-    wisp_allocator     memory;          /* the base's, counted */
-    bool               starved;         /* the memory has returned NULL */
-    unsigned           methods;         /* a bit for each that can be used */
-    wisp_compression   packets;         /* what may come as whole packets: NONE, AUTO (all), one */
-    wisp_compressor    compressors[WISP__METHODS];
-    wisp__dictionary   dictionaries[WISP__DICTIONARIES];
-    int                dictionary_count;
-    void              *contexts[WISP__METHODS][WISP__DICTIONARIES + 1];   /* 0: no dictionary */
+    wisp__base *base;
+    wisp_allocator memory;     /* the base's, counted */
+    bool starved;              /* the memory has returned NULL */
+    unsigned methods;          /* a bit for each that can be used */
+    wisp_compression packets;  /* what may come as whole packets: NONE, AUTO (all), one */
+    wisp_compressor compressors[WISP__METHODS];
+    wisp__dictionary dictionaries[WISP__DICTIONARIES];
+    int dictionary_count;
+    void *contexts[WISP__METHODS][WISP__DICTIONARIES + 1];  /* 0: no dictionary */
     wisp__compress_cost cost;
 } wisp__compress;
 
 /* A block to be packed or unpacked. */
 typedef struct wisp__block {
     const uint8_t *from;
-    int            size;
-    uint8_t       *to;
-    int            room;                /* while unpacking: the exact size */
-    int            method;              /* by which it is packed */
-    uint32_t       dictionary;          /* its id; 0: none */
+    int size;
+    uint8_t *to;
+    int room;             /* while unpacking: the exact size */
+    int method;           /* by which it is packed */
+    uint32_t dictionary;  /* its id; 0: none */
 } wisp__block;
 
 /* Blocks of one kind, of a remote or of whole packets, and how the auto policy fares with them. */
 typedef struct wisp__compress_stream {
     wisp_compression mode;
-    uint32_t dictionary;                /* its id; 0: none */
-    uint32_t turns;                     /* blocks tried */
-    int      choice, rival;             /* candidates: in use; to be compared with it */
-    int      misses;                    /* tries in a row that did not pay */
-    int64_t  pass;                      /* bytes that pass untried from now on */
+    uint32_t dictionary;  /* its id; 0: none */
+    uint32_t turns;       /* blocks tried */
+    int choice, rival;    /* candidates: in use; to be compared with it */
+    int misses;           /* tries in a row that did not pay */
+    int64_t pass;         /* bytes that pass untried from now on */
 } wisp__compress_stream;
 
 /* --- seal --- */
@@ -3102,9 +3101,7 @@ typedef struct wisp__secret { uint64_t key[2], counter; } wisp__secret;
 enum { WISP__NH_BYTES = 128 };
 
 typedef struct wisp__seal {
-    uint64_t nh[WISP__NH_BYTES / 8];
-    uint64_t poly[2];
-    uint64_t finish[2];
+    uint64_t nh[WISP__NH_BYTES / 8], poly[2], finish[2];
 } wisp__seal;
 
 /* --- packet --- */
@@ -3118,50 +3115,51 @@ enum { WISP__FLAG_SESSION = 128, WISP__FLAG_ACKS = 1, WISP__FLAG_COMPRESSED = 4,
 
 /* A part of a packet whose owner is called when the packet is acked or lost. */
 typedef struct wisp__ref {
-    uint8_t  kind;      /* the owner's */
-    uint8_t  channel;
+    uint8_t kind;  /* the owner's */
+    uint8_t channel;
     uint16_t count;
     uint32_t number;
 } wisp__ref;
 
 typedef struct wisp__sent {
     uint64_t number;
-    double   time;
-    uint32_t first_ref;      /* in flow->refs, counted from the session's start */
+    double time;
+    uint32_t first_ref;  /* in flow->refs, counted from the session's start */
     uint16_t ref_count;
-    uint16_t bytes;          /* 0: ended */
-    bool     acked;          /* how it ended */
-    bool     probed;         /* its contents were sent again: not reported as lost twice */
+    uint16_t bytes;  /* 0: ended */
+    bool acked;      /* how it ended */
+    bool probed;     /* its contents were sent again: not reported as lost twice */
 } wisp__sent;
 
 typedef struct wisp__flow {
     /* sending */
-    uint64_t    next, oldest;         /* numbers; oldest: not ended */
-    uint64_t    largest_acked;        /* 0: none */
-    wisp__sent *sent;                 /* ring by number */
-    wisp__ref  *refs;                 /* ring */
-    int         sent_room, ref_room;
-    uint32_t    ref_first, ref_next;
-    double      rtt, variation, rtt_min, rtt_latest;
-    double      last_eliciting, recovery_start, loss_time, pace_time, pace_tokens;
-    double      first_sample;         /* time of the first round trip sample */
-    double      longest_wait;         /* seconds between probes, at most */
-    int         in_flight, window, threshold;            /* bytes */
-    int         grown;                /* bytes acked towards the next step of avoidance */
-    int probes, free_packets;         /* probe timeouts in a row; packets sent despite the window */
-    bool        has_rtt, limited;
-    unsigned    skip_count;           /* skipped numbers */
-    uint64_t    skip_at;              /* the next number to skip; 0: not chosen yet */
-    uint32_t    skips[WISP__SKIPS];   /* low bits of the last skipped numbers; 0: none */
+    uint64_t next, oldest;   /* numbers; oldest: not ended */
+    uint64_t largest_acked;  /* 0: none */
+    wisp__sent *sent;        /* ring by number */
+    wisp__ref *refs;         /* ring */
+    int sent_room, ref_room;
+    uint32_t ref_first, ref_next;
+    double rtt, variation, rtt_min, rtt_latest;
+    double last_eliciting, recovery_start, loss_time, pace_time, pace_tokens;
+    double first_sample;               /* time of the first round trip sample */
+    double longest_wait;               /* seconds between probes, at most */
+    int in_flight, window, threshold;  /* bytes */
+    int grown;                         /* bytes acked towards the next step of avoidance */
+    int probes, free_packets;          /* probe timeouts in a row; packets sent despite the window
+                                           */
+    bool has_rtt, limited;
+    unsigned skip_count;          /* skipped numbers */
+    uint64_t skip_at;             /* the next number to skip; 0: not chosen yet */
+    uint32_t skips[WISP__SKIPS];  /* low bits of the last skipped numbers; 0: none */
     /* receiving */
-    uint64_t    top;                  /* largest number received; 0: none */
-    uint64_t    seen[WISP__SEEN_WORDS];   /* ring of bits by number */
-    double      top_time, ack_due;
-    int         unacked;              /* ack-eliciting packets not yet acked */
-    int         acks_alone;           /* packets in a row that hold only acks */
-    bool        ack_now;
-    unsigned    reported_at;
-    uint64_t reported[8]; /* `top` at the last acks sent: older ranges are not repeated */
+    uint64_t top;                     /* largest number received; 0: none */
+    uint64_t seen[WISP__SEEN_WORDS];  /* ring of bits by number */
+    double top_time, ack_due;
+    int unacked;     /* ack-eliciting packets not yet acked */
+    int acks_alone;  /* packets in a row that hold only acks */
+    bool ack_now;
+    unsigned reported_at;
+    uint64_t reported[8];  /* `top` at the last acks sent: older ranges are not repeated */
 } wisp__flow;
 
 typedef struct wisp__ack_news { int acked, lost; bool bad; } wisp__ack_news;
@@ -3174,57 +3172,57 @@ enum { WISP__EVENT, WISP__INVOKE, WISP__REPLY };
 
 /* An encoded message, shared by the queues and windows of all its peers. */
 typedef struct wisp__message {
-    int      references;
-    int      remote;           /* index in the registry */
-    int      encoding;             /* index of the registry entry with its encoding */
-    int      baseline;            /* place of the baseline of an unreliable value; -1: none */
-    uint32_t value;            /* its sequence there */
-    int      chunk_bytes;
-    int      values, raw;      /* values to read; bytes after decompression */
-    int      plain;            /* bytes of its values in memory, for the profiler */
-    int      shape_bits;
-    int64_t  data_bits;
-    int      data_at;          /* byte of `bytes` where the data begins */
-    int      size;             /* bytes of shape and data, which limits count */
-    uint32_t call;             /* invoke, reply */
-    int16_t  result;           /* reply */
-    uint8_t  type, delivery, channel;
-    bool     immediate;
-    double   time;             /* when it was fired; order: its place among all */
+    int references;
+    int remote;      /* index in the registry */
+    int encoding;    /* index of the registry entry with its encoding */
+    int baseline;    /* place of the baseline of an unreliable value; -1: none */
+    uint32_t value;  /* its sequence there */
+    int chunk_bytes;
+    int values, raw;  /* values to read; bytes after decompression */
+    int plain;        /* bytes of its values in memory, for the profiler */
+    int shape_bits;
+    int64_t data_bits;
+    int data_at;     /* byte of `bytes` where the data begins */
+    int size;        /* bytes of shape and data, which limits count */
+    uint32_t call;   /* invoke, reply */
+    int16_t result;  /* reply */
+    uint8_t type, delivery, channel;
+    bool immediate;
+    double time;  /* when it was fired; order: its place among all */
     uint64_t order;
-    uint8_t  bytes[1];         /* shape, then from the next byte data, then slack */
+    uint8_t bytes[1];  /* shape, then from the next byte data, then slack */
 } wisp__message;
 
 typedef struct wisp__item {
     wisp__message *message;
-    int            offset;        /* of a fragment; -1: the whole message */
-    int            size;          /* bytes that the receiver may have to buffer */
-    uint8_t        state;
+    int offset;  /* of a fragment; -1: the whole message */
+    int size;    /* bytes that the receiver may have to buffer */
+    uint8_t state;
 } wisp__item;
 
 typedef struct wisp__channel_out {
-    wisp__item    *items;         /* ring by sequence */
-    int            room;
-    uint32_t       base, next;
-    uint32_t       lost_from;     /* none lost before this */
-    int            lost;
-    wisp__message *cutting;       /* a large message being cut into fragments */
-    int            cut;           /* bytes of it already cut */
+    wisp__item *items;  /* ring by sequence */
+    int room;
+    uint32_t base, next;
+    uint32_t lost_from;  /* none lost before this */
+    int lost;
+    wisp__message *cutting;  /* a large message being cut into fragments */
+    int cut;                 /* bytes of it already cut */
 } wisp__channel_out;
 
 /* An item that came early, as it will be delivered. */
 typedef struct wisp__buffered {
-    int      chunk_bytes;
-    uint8_t  kind;                /* a wisp__frame */
-    bool     first, last;         /* of a fragment */
-    int      remote;              /* -1: unknown here */
-    struct wisp__encoding *encoding;      /* NULL: plain */
+    int chunk_bytes;
+    uint8_t kind;                     /* a wisp__frame */
+    bool first, last;                 /* of a fragment */
+    int remote;                       /* -1: unknown here */
+    struct wisp__encoding *encoding;  /* NULL: plain */
     uint32_t call, floor;
-    int16_t  result;
-    int      charge;              /* bytes of the window */
-    int      shape_bits;
-    int64_t  data_bits;
-    uint8_t  bytes[1];            /* shape, then from the next byte data */
+    int16_t result;
+    int charge;  /* bytes of the window */
+    int shape_bits;
+    int64_t data_bits;
+    uint8_t bytes[1];  /* shape, then from the next byte data */
 } wisp__buffered;
 
 /* Size of the struct before its bytes, the same on all machines. */
@@ -3233,17 +3231,17 @@ enum { WISP__BUFFERED_HEAD = 64 };
 typedef char wisp__buffered_fits[sizeof(wisp__buffered) <= WISP__BUFFERED_HEAD ? 1 : -1];
 
 typedef struct wisp__channel_in {
-    wisp__buffered **held;            /* ring by sequence */
-    int          room;
-    uint32_t     next;
-    uint8_t     *whole;           /* a large message being reassembled */
-    int          whole_room, whole_bytes;
-    bool         assembling;
+    wisp__buffered **held;  /* ring by sequence */
+    int room;
+    uint32_t next;
+    uint8_t *whole;  /* a large message being reassembled */
+    int whole_room, whole_bytes;
+    bool assembling;
 } wisp__channel_in;
 
 typedef struct wisp__channel {
     wisp__channel_out out;
-    wisp__channel_in  in;
+    wisp__channel_in in;
 } wisp__channel;
 
 typedef enum wisp__turn { WISP__NOW, WISP__EARLY, WISP__AGAIN, WISP__BEYOND } wisp__turn;
@@ -3268,67 +3266,67 @@ typedef struct wisp__stuck {       /* a packet that the link did not take */
 } wisp__stuck;
 
 typedef struct wisp__peer {
-    wisp__slot   slot;
-    wisp__state  state;
-    bool         joiner;           /* this end asked */
-    bool         dirty;            /* has something to send: on the list */
-    bool         reported;         /* WISP_JOINED was raised, so WISP_LEFT will be */
-    bool         asked;            /* by wisp_join here, whichever nonce won */
-    bool         placed;           /* holds the place of its address among the strangers */
-    uint8_t      methods;          /* of compression, that the other end has */
-    uint16_t     connection;       /* the other end's number of this session */
-    uint8_t      reads, read;      /* of whole packets: that it reads; that it knows we read */
-    uint8_t      bucket;           /* of the cookie */
-    bool         ending;           /* on a reliable link: what is left goes out, then the goodbye */
-    wisp_addr    addr;
-    uint32_t     next_of_address;  /* chain in the table: index + 1 */
+    wisp__slot slot;
+    wisp__state state;
+    bool joiner;          /* this end asked */
+    bool dirty;           /* has something to send: on the list */
+    bool reported;        /* WISP_JOINED was raised, so WISP_LEFT will be */
+    bool asked;           /* by wisp_join here, whichever nonce won */
+    bool placed;          /* holds the place of its address among the strangers */
+    uint8_t methods;      /* of compression, that the other end has */
+    uint16_t connection;  /* the other end's number of this session */
+    uint8_t reads, read;  /* of whole packets: that it reads; that it knows we read */
+    uint8_t bucket;       /* of the cookie */
+    bool ending;          /* on a reliable link: what is left goes out, then the goodbye */
+    wisp_addr addr;
+    uint32_t next_of_address;  /* chain in the table: index + 1 */
     struct wisp__peer *next_dirty;
-    struct wisp__peer *previous, *next;    /* the joined ones, in order */
-    wisp__timer  timer;
-    double       started, received_at, sent_at;
-    int          tries, ticket_size;
-    uint64_t     client_nonce, server_nonce, cookie;
-    void        *ticket;
-    wisp__seal   seal;
-    wisp__flow   flow;
-    wisp__channel  *channels[WISP__CHANNELS];
-    int          channel_end;      /* no channel from here on */
-    int          window_bytes, window_used;    /* of the other end; what we have in it */
-    uint32_t     window_items;     /* per channel, what both ends can do */
-    uint64_t     sent_in_order, received_in_order;  /* packets, on a reliable link */
+    struct wisp__peer *previous, *next;  /* the joined ones, in order */
+    wisp__timer timer;
+    double started, received_at, sent_at;
+    int tries, ticket_size;
+    uint64_t client_nonce, server_nonce, cookie;
+    void *ticket;
+    wisp__seal seal;
+    wisp__flow flow;
+    wisp__channel *channels[WISP__CHANNELS];
+    int channel_end;                            /* no channel from here on */
+    int window_bytes, window_used;              /* of the other end; what we have in it */
+    uint32_t window_items;                      /* per channel, what both ends can do */
+    uint64_t sent_in_order, received_in_order;  /* packets, on a reliable link */
     wisp__stuck *stuck_first, *stuck_last;
     wisp_peer_stats stats;
-    void        *user;
-    wisp_result  result;           /* why it ended */
-    char         reason[WISP__REASON_BYTES];
+    void *user;
+    wisp_result result;  /* why it ended */
+    char reason[WISP__REASON_BYTES];
 } wisp__peer;
 
 typedef struct wisp__post {
-    wisp_link   link;
+    wisp_link link;
     wisp_packet packets[WISP__POST_PACKETS];
-    uint32_t    owners[WISP__POST_PACKETS];     /* peer ids; 0: nobody's */
-    uint8_t    *buffers;
-    int         count;
-    bool        broken;
+    uint32_t owners[WISP__POST_PACKETS];  /* peer ids; 0: nobody's */
+    uint8_t *buffers;
+    int count;
+    bool broken;
 } wisp__post;
 
 typedef struct wisp__peers {
-    wisp__pool    pool;
-    wisp__timers  timers;
-    uint32_t     *table;          /* by hash of the address: index + 1 */
-    int           table_room;
-    wisp__secret  secret;
-    uint64_t      cookie_key[2];
-    char          app[65];
-    uint32_t      app_version;
-    int           max_peers;
-    int           strangers;      /* addresses with sessions that others asked for */
-    wisp_joins    joins;
-    bool          has_joined;     /* wisp_join was called */
-    wisp__peer   *first, *last;   /* joined */
-    wisp__peer   *dirty;
-    wisp__post    post;
-    int           joined;
+    wisp__pool pool;
+    wisp__timers timers;
+    uint32_t *table;  /* by hash of the address: index + 1 */
+    int table_room;
+    wisp__secret secret;
+    uint64_t cookie_key[2];
+    char app[65];
+    uint32_t app_version;
+    int max_peers;
+    int strangers;  /* addresses with sessions that others asked for */
+    wisp_joins joins;
+    bool has_joined;           /* wisp_join was called */
+    wisp__peer *first, *last;  /* joined */
+    wisp__peer *dirty;
+    wisp__post post;
+    int joined;
 } wisp__peers;
 
 /* --- baseline --- */
@@ -3336,43 +3334,43 @@ typedef struct wisp__peers {
 /* Bits that several holders share: a record, the packed values of a message, or models of the range
    coder. */
 typedef struct wisp__encoded {
-    int      references, chunk_bytes;
-    int      values;                   /* that its reader counts */
-    int64_t  bits;
-    uint64_t bytes[1];                 /* aligned for models; slack after them */
+    int references, chunk_bytes;
+    int values;  /* that its reader counts */
+    int64_t bits;
+    uint64_t bytes[1];  /* aligned for models; slack after them */
 } wisp__encoded;
 
 typedef struct wisp__stored {
-    wisp__encoded *value, *models;     /* NULL: nothing; no models */
-    uint32_t       sequence, base;     /* base: of the value that it went as a delta from */
-    bool           has_base, acked;
+    wisp__encoded *value, *models;  /* NULL: nothing; no models */
+    uint32_t sequence, base;        /* base: of the value that it went as a delta from */
+    bool has_base, acked;
 } wisp__stored;
 
 /* The recent values of one remote and key. */
 typedef struct wisp__baseline {
-    struct wisp__baseline *next;       /* of the same bucket */
-    int          number;               /* index of the remote here, or the peer's number for it */
-    uint64_t     key;                  /* hash of the key here, or `place` of the peer's baseline */
-    int          place;                /* among the baselines of this direction */
-    int          room;                 /* of the ring, a power of two */
-    uint32_t     sequence;             /* of the next value; of the newest received, plus 1 */
-    bool         begun;
-    bool         has_acked, again;     /* again: the newest was lost, and is sent once more */
-    bool         whole;                /* the peer has no baseline: the next value goes whole */
-    uint32_t     acked;                /* the newest value that was acked */
-    uint32_t     floor;                /* acks of values before it count no more */
-    struct wisp__baseline *older, *newer;     /* by last use */
-    wisp__stored ring[1];              /* by sequence */
+    struct wisp__baseline *next;  /* of the same bucket */
+    int number;                   /* index of the remote here, or the peer's number for it */
+    uint64_t key;                 /* hash of the key here, or `place` of the peer's baseline */
+    int place;                    /* among the baselines of this direction */
+    int room;                     /* of the ring, a power of two */
+    uint32_t sequence;            /* of the next value; of the newest received, plus 1 */
+    bool begun;
+    bool has_acked, again;                 /* again: the newest was lost, and is sent once more */
+    bool whole;                            /* the peer has no baseline: the next value goes whole */
+    uint32_t acked;                        /* the newest value that was acked */
+    uint32_t floor;                        /* acks of values before it count no more */
+    struct wisp__baseline *older, *newer;  /* by last use */
+    wisp__stored ring[1];                  /* by sequence */
 } wisp__baseline;
 
 typedef struct wisp__baselines {
-    wisp__baseline **places;           /* by place */
-    wisp__baseline **buckets;          /* NULL: there never was a baseline */
-    int              room, count;
-    int64_t          bytes;            /* of values and models */
-    wisp__baseline  *oldest, *newest;  /* by last use */
-    int              again;            /* baselines whose newest value is sent once more */
-    uint32_t         salt;             /* of the buckets: the peer chooses keys */
+    wisp__baseline **places;   /* by place */
+    wisp__baseline **buckets;  /* NULL: there never was a baseline */
+    int room, count;
+    int64_t bytes;                    /* of values and models */
+    wisp__baseline *oldest, *newest;  /* by last use */
+    int again;                        /* baselines whose newest value is sent once more */
+    uint32_t salt;                    /* of the buckets: the peer chooses keys */
 } wisp__baselines;
 
 /* --- encoding --- */
@@ -3381,35 +3379,36 @@ typedef enum wisp__encoding_kind { WISP__VALUES, WISP__RECORD, WISP__CODED } wis
 
 /* A schema of this endpoint, or of a peer. */
 typedef struct wisp__described {
-    struct wisp__described *next;          /* of this endpoint's, or of the dead */
-    struct wisp__described *same;          /* of the same bucket */
-    uint64_t             hash;             /* of the descriptor, keyed */
-    int                  references, bits;
-    bool                 learnt;           /* from a peer */
-    size_t               bytes;            /* of memory, with all that it points to */
+    struct wisp__described *next;  /* of this endpoint's, or of the dead */
+    struct wisp__described *same;  /* of the same bucket */
+    uint64_t hash;                 /* of the descriptor, keyed */
+    int references, bits;
+    bool learnt;   /* from a peer */
+    size_t bytes;  /* of memory, with all that it points to */
     const wisp__program *program;
-    uint8_t             *descriptor;
+    uint8_t *descriptor;
 } wisp__described;
 
 enum { WISP__SCHEMA_BUCKETS = 256 };
 
 typedef struct wisp__schemas {
-    wisp__base      *base;
-    wisp__described *first;                /* this endpoint's */
-    wisp__described *buckets[WISP__SCHEMA_BUCKETS];     /* all, by hash */
-    uint64_t         key[2];               /* of the hash, as peers choose schemas */
-    wisp__described *dead;                 /* released; a handler may still see their values */
+    wisp__base *base;
+    wisp__described *first;                          /* this endpoint's */
+    wisp__described *buckets[WISP__SCHEMA_BUCKETS];  /* all, by hash */
+    uint64_t key[2];                                 /* of the hash, as peers choose schemas */
+    wisp__described *dead;                           /* released; a handler may still see their
+                                                        values */
 } wisp__schemas;
 
 typedef struct wisp__encoding {
-    uint8_t          kind;
-    bool             delta, sync, adaptive, compressed;
-    uint8_t          line;                 /* of deltas: the order that they need; else 0 */
-    uint32_t         dictionary;
+    uint8_t kind;
+    bool delta, sync, adaptive, compressed;
+    uint8_t line;  /* of deltas: the order that they need; else 0 */
+    uint32_t dictionary;
     const wisp_codec *codec;
-    wisp__described *described;            /* NULL: no schema */
-    int              number;               /* the peer's for it, when it is a peer's */
-    bool             asked;                /* the peer was asked for whole values */
+    wisp__described *described;  /* NULL: no schema */
+    int number;                  /* the peer's for it, when it is a peer's */
+    bool asked;                  /* the peer was asked for whole values */
 } wisp__encoding;
 
 /* --- policy --- */
@@ -3420,39 +3419,37 @@ enum { WISP__NEAR = 1, WISP__OVER = 2 };
 
 /* Warnings of budgets: WISP__NEAR or WISP__OVER << 2 * way, where way is 0 for out and 1 for in. */
 typedef struct wisp__warnings {
-    uint8_t given, news;                            /* news: not yet dispatched as events */
+    uint8_t given, news;  /* news: not yet dispatched as events */
 } wisp__warnings;
 
 /* What one peer has left of its budgets. */
 typedef struct wisp__spending {
-    wisp__bucket out, in, share_out, share_in;      /* bytes */
+    wisp__bucket out, in, share_out, share_in;  /* bytes */
     wisp__bucket messages, packets;
     wisp__warnings warnings;
-    bool         held_back;                         /* messages wait for the budget */
+    bool held_back;  /* messages wait for the budget */
 } wisp__spending;
 
 /* Recent counts of any number of hosts in bounded memory: a count-min sketch (Cormode and
    Muthukrishnan, 2005) with conservative update, whose counts shrink at a rate. A keyed hash picks
-   a cell for a host in each row, and its count is the least of them. Nothing is evicted, so that no
-   host gets more than its burst and rate. Other hosts can only raise a count: theirs are spread
-   over all cells, each of which shrinks by itself. With the default budget of joins a newcomer is
-   refused only after some 70,000 completed joins at once, or 8,000 a second; and one in five
-   hundred hosts that err is taken for one of 128 which have used up their errors. Refusals are not
-   counted. */
+   a cell for a host in each row, and its count is the least of them; other hosts can only raise it.
+   With the default budget a newcomer is refused only after some 70,000 completed joins at once, or
+   8,000 a second. Refusals are not counted. */
 enum { WISP__TALLY_ROWS = 4, WISP__TALLY_CELLS = 512 };
 
 typedef struct wisp__tally {
-    double clock, at;        /* how much every count has shrunk since the start; until when */
-    double cells[WISP__TALLY_ROWS][WISP__TALLY_CELLS];    /* the clock at which it will be 0 */
+    double clock, at;                                   /* how much every count has shrunk since the
+                                                           start; until when */
+    double cells[WISP__TALLY_ROWS][WISP__TALLY_CELLS];  /* the clock at which it will be 0 */
 } wisp__tally;
 
 typedef struct wisp__policy {
-    wisp__base  *base;
-    wisp_budget  budget;                            /* its defaults filled in */
-    wisp__bucket out, in;                           /* bytes of all */
+    wisp__base *base;
+    wisp_budget budget;    /* its defaults filled in */
+    wisp__bucket out, in;  /* bytes of all */
     wisp__warnings warnings;
-    uint64_t     key[2];                            /* of the tallies */
-    wisp__tally  knocks, errors;                    /* of hosts: attempts to join; errors */
+    uint64_t key[2];             /* of the tallies */
+    wisp__tally knocks, errors;  /* of hosts: attempts to join; errors */
 } wisp__policy;
 
 /* --- remote --- */
@@ -3460,71 +3457,72 @@ typedef struct wisp__policy {
 enum { WISP__NAME_BYTES = 128, WISP__RESERVED = 4, WISP__CODECS = 12 };
 
 typedef struct wisp__remote {
-    int               index;
-    uint64_t          hash;            /* of the name, by a key that no peer knows */
-    wisp_config       own, now;        /* as set; with all that it inherits */
+    int index;
+    uint64_t hash;         /* of the name, by a key that no peer knows */
+    wisp_config own, now;  /* as set; with all that it inherits */
     wisp_remote_stats stats;
-    wisp__remote_meter *meter;         /* NULL while the profiler is off */
-    struct wisp__connection *first;    /* connections, in order (event) */
+    wisp__remote_meter *meter;       /* NULL while the profiler is off */
+    struct wisp__connection *first;  /* connections, in order (event) */
     struct wisp__connection *last;
-    wisp_handler      answer;          /* the invoke handler (call) */
-    void             *answer_user;
-    struct wisp__remote *main;         /* itself, or the main entry of an earlier encoding */
-    struct wisp__remote *next_encoding;    /* entries of the same name, from the main one on */
-    int               newest;          /* index of the entry whose encoding is sent now */
-    bool              used;            /* peers may know the encoding: it must not change */
-    wisp__encoding    encoding;
-    wisp__described  *schema;          /* that received values must fit; or NULL */
+    wisp_handler answer;  /* the invoke handler (call) */
+    void *answer_user;
+    struct wisp__remote *main;           /* itself, or the main entry of an earlier encoding */
+    struct wisp__remote *next_encoding;  /* entries of the same name, from the main one on */
+    int newest;                          /* index of the entry whose encoding is sent now */
+    bool used;                           /* peers may know the encoding: it must not change */
+    wisp__encoding encoding;
+    wisp__described *schema;  /* that received values must fit; or NULL */
     wisp__compress_stream compress;
-    uint32_t          dictionary;      /* of the settings: its id; 0: none */
-    uint32_t          inbound, outbound;    /* bits of the hooks that messages pass (hook) */
-    uint16_t          life;            /* how many names have had it before */
-    bool              lent;            /* to a name that peers announced and nobody here has used */
-    int               announced;       /* numbers of peers that stand for it */
-    char              name[WISP__NAME_BYTES + 1];
+    uint32_t dictionary;         /* of the settings: its id; 0: none */
+    uint32_t inbound, outbound;  /* bits of the hooks that messages pass (hook) */
+    uint16_t life;               /* how many names have had it before */
+    bool lent;                   /* to a name that peers announced and nobody here has used */
+    int announced;               /* numbers of peers that stand for it */
+    char name[WISP__NAME_BYTES + 1];
 } wisp__remote;
 
 typedef struct wisp__registry {
-    wisp__base    *base;
+    wisp__base *base;
     wisp__remote **remotes;
-    int            room, count;
-    uint16_t      *table;              /* open addressing: index + 1 */
-    int            table_room;
-    struct { const char *name; wisp__remote *remote; } recent[16];   /* by address of the name */
-    wisp_config    defaults;
-    bool           unbatched;
-    wisp__schemas  schemas;
+    int room, count;
+    uint16_t *table;  /* open addressing: index + 1 */
+    int table_room;
+    struct { const char *name; wisp__remote *remote; } recent[16];  /* by address of the name */
+    wisp_config defaults;
+    bool unbatched;
+    wisp__schemas schemas;
     wisp__compress *compress;
-    wisp__compress_stream batches;      /* of whole packets */
+    wisp__compress_stream batches;  /* of whole packets */
     const wisp_codec *codecs[WISP__CODECS];
-    int            codec_count;
-    uint32_t       changes;            /* of settings that say what peers may send */
-    wisp__meters  *meters;             /* NULL while the profiler is off */
-    char           text[160];          /* the last error of a schema or a value */
-    void         (*added)(void *owner, wisp__remote *remote);   /* called for every new name, .. */
-    void         (*claimed)(void *owner, wisp__remote *remote); /* .. and a lent one that is used */
-    int            lent;               /* lent remotes */
-    void          *owner;
+    int codec_count;
+    uint32_t changes;                                    /* of settings that say what peers may send
+                                                             */
+    wisp__meters *meters;                                /* NULL while the profiler is off */
+    char text[160];                                      /* the last error of a schema or a value */
+    void (*added)(void *owner, wisp__remote *remote);    /* called for every new name, .. */
+    void (*claimed)(void *owner, wisp__remote *remote);  /* .. and a lent one that is used */
+    int lent;                                            /* lent remotes */
+    void *owner;
 } wisp__registry;
 
 /* What a peer's number stands for. */
 typedef struct wisp__their {
-    uint16_t    remote;                /* local index + 1; 0: nothing */
-    int16_t     failed;                /* why the schema announced last was not accepted; or 0 */
-    uint32_t    failed_hash;           /* of that schema */
-    wisp__encoding *encoding;          /* NULL: plain */
+    uint16_t remote;           /* local index + 1; 0: nothing */
+    int16_t failed;            /* why the schema announced last was not accepted; or 0 */
+    uint32_t failed_hash;      /* of that schema */
+    wisp__encoding *encoding;  /* NULL: plain */
 } wisp__their;
 
 enum { WISP__UNANNOUNCED, WISP__ANNOUNCED, WISP__ACKED, WISP__BOUND, WISP__UNKNOWN };
 
 /* What is kept for one peer and one remote. */
 typedef struct wisp__peer_remote {
-    uint8_t  known;                    /* to the peer: WISP__UNANNOUNCED.. */
-    bool     active : 1;               /* its queue is not empty */
-    bool     named : 1;                /* the peer announced the name, and has not refused it */
-    bool     there : 1;                /* of a main entry: the peer has announced its name before */
-    bool     warned : 1;               /* it was reported that the peer refuses our encoding */
-    bool     refused : 1;              /* we refuse the peer's, as long as the settings stay */
+    uint8_t known;                     /* to the peer: WISP__UNANNOUNCED.. */
+    bool active : 1;                   /* its queue is not empty */
+    bool named : 1;                    /* the peer announced the name, and has not refused it */
+    bool there : 1;                    /* of a main entry: the peer has announced its name before */
+    bool warned : 1;                   /* it was reported that the peer refuses our encoding */
+    bool refused : 1;                  /* we refuse the peer's, as long as the settings stay */
     uint16_t refused_number;           /* of the peer's, for the encoding refused last */
     uint32_t announced_in;             /* packet that carries the announcement, its low bits */
     uint64_t newest;                   /* packet of the last sequenced message */
@@ -3533,89 +3531,90 @@ typedef struct wisp__peer_remote {
 } wisp__peer_remote;
 
 typedef struct wisp__control {         /* records for `count` numbers, one after another */
-    uint8_t  kind;
+    uint8_t kind;
     uint16_t number, count;
 } wisp__control;
 
 /* A list of messages that middleware holds (hook). */
 typedef struct wisp__held_list {
     struct wisp__held *first, *last;
-    int count, bytes;                  /* bytes: of memory */
+    int count, bytes;  /* bytes: of memory */
 } wisp__held_list;
 
 /* A peer, with what the later rooms keep for it. */
 typedef struct wisp__session {
-    wisp__peer     peer;
-    wisp__peer_remote *peer_remotes;   /* by local index */
-    int            peer_remote_room;
-    wisp__their   *theirs;             /* by their number */
-    int            their_room;
-    int            unannounced;        /* remotes before it have been announced */
-    int            refused;            /* remotes with an encoding of the peer that we refuse */
-    wisp__control *controls;           /* to be sent */
-    int            control_room, control_count;
-    bool           controls_dropped;   /* some had no room: they are asked for again */
-    bool           ping;
-    uint16_t      *active;             /* remotes with messages queued (queue) */
-    int            active_room, active_count;
-    int            queued, queued_bytes;
-    uint32_t       next_call;          /* ids (call) */
-    uint32_t       call_floor;         /* every call before it is settled */
+    wisp__peer peer;
+    wisp__peer_remote *peer_remotes;  /* by local index */
+    int peer_remote_room;
+    wisp__their *theirs;  /* by their number */
+    int their_room;
+    int unannounced;          /* remotes before it have been announced */
+    int refused;              /* remotes with an encoding of the peer that we refuse */
+    wisp__control *controls;  /* to be sent */
+    int control_room, control_count;
+    bool controls_dropped;  /* some had no room: they are asked for again */
+    bool ping;
+    uint16_t *active;  /* remotes with messages queued (queue) */
+    int active_room, active_count, queued, queued_bytes;
+    uint32_t next_call;   /* ids (call) */
+    uint32_t call_floor;  /* every call before it is settled */
     struct wisp__pending *calls_first, *calls_last;
-    struct wisp__request *requests;    /* answers kept, by id (call) */
-    int            request_room;
-    uint32_t       request_floor;
-    int            kept_bytes;         /* of answers kept */
-    int            schema_bytes;       /* of the schemas that it has described */
-    wisp__baselines baselines_out, baselines_in;   /* sent and received */
-    struct wisp__pending *deferred;    /* calls of the peer that are answered later */
-    int            held_bytes;         /* received out of order */
-    uint32_t       behind;             /* channels where a message whose turn came is unpaid */
-    int            credit;             /* work that is paid for (credit), at credit_time */
-    double         credit_time;
-    int            reader;             /* our credit at the peer, as far as it is known here */
-    double         reader_time;
-    wisp__peer_meter *meter;           /* NULL while the profiler is off */
-    int            notices_left;       /* WISP_JOINED and WISP_LEFT that may still come (session) */
-    int            lent;               /* lent remotes that its numbers stand for */
-    wisp__spending *spending;          /* of budgets; NULL: no budget was used */
-    wisp__held_list held_messages;     /* held by middleware, from it or to it alone */
-    struct wisp__member *groups;       /* that it is in (group) */
-    int            unreliable_bytes;   /* of queued unreliable messages */
-    uint64_t       mark;               /* of the last list of peers that named it (send) */
+    struct wisp__request *requests;  /* answers kept, by id (call) */
+    int request_room;
+    uint32_t request_floor;
+    int kept_bytes;                               /* of answers kept */
+    int schema_bytes;                             /* of the schemas that it has described */
+    wisp__baselines baselines_out, baselines_in;  /* sent and received */
+    struct wisp__pending *deferred;               /* calls of the peer that are answered later */
+    int held_bytes;                               /* received out of order */
+    uint32_t behind;                              /* channels where a message whose turn came is
+                                                     unpaid */
+    int credit;                                   /* work that is paid for (credit), at credit_time
+                                                      */
+    double credit_time;
+    int reader;  /* our credit at the peer, as far as it is known here */
+    double reader_time;
+    wisp__peer_meter *meter;        /* NULL while the profiler is off */
+    int notices_left;               /* WISP_JOINED and WISP_LEFT that may still come (session) */
+    int lent;                       /* lent remotes that its numbers stand for */
+    wisp__spending *spending;       /* of budgets; NULL: no budget was used */
+    wisp__held_list held_messages;  /* held by middleware, from it or to it alone */
+    struct wisp__member *groups;    /* that it is in (group) */
+    int unreliable_bytes;           /* of queued unreliable messages */
+    uint64_t mark;                  /* of the last list of peers that named it (send) */
 } wisp__session;
 
 /* --- message_codec --- */
 
 typedef struct wisp__message_codec {
-    wisp__base     *base;
+    wisp__base *base;
     wisp__registry *registry;
-    wisp__packer    packer;            /* the message being encoded */
-    wisp__arena     scratch;           /* memory for that */
-    wisp__arena     arena;             /* values of the received message, until the next */
-    uint32_t        turn;              /* how often the arena was emptied */
-    wisp__credit    credit;            /* of the peer whose bytes are read */
+    wisp__packer packer;  /* the message being encoded */
+    wisp__arena scratch;  /* memory for that */
+    wisp__arena arena;    /* values of the received message, until the next */
+    uint32_t turn;        /* how often the arena was emptied */
+    wisp__credit credit;  /* of the peer whose bytes are read */
 } wisp__message_codec;
 
 /* The values of a received message. */
 typedef struct wisp__decoded {
-    const wisp_value    *values;
-    int                  count;
-    const wisp__program *program;      /* of the image; NULL: there are values */
-    void                *image;
-    int                  unpacked;     /* bytes it was before compression; 0: there was none */
+    const wisp_value *values;
+    int count;
+    const wisp__program *program;  /* of the image; NULL: there are values */
+    void *image;
+    int unpacked;  /* bytes it was before compression; 0: there was none */
 } wisp__decoded;
 
 /* --- message_delta --- */
 
 /* The bits of a message before its whole value or delta. */
 typedef struct wisp__delta_head {
-    int      place, back, older;
-    bool     in_order, whole;          /* in_order: not read, but known */
-    uint32_t sequence;                 /* its low bits, when read and not far */
-    bool     far;                      /* whole, with all bits of the sequence */
-    uint32_t hash;                     /* 16 bits */
-    int64_t  end;                      /* bit after the delta, when read; -1: it has no length */
+    int place, back, older;
+    bool in_order, whole;  /* in_order: not read, but known */
+    uint32_t sequence;     /* its low bits, when read and not far */
+    bool far;              /* whole, with all bits of the sequence */
+    uint32_t hash;         /* 16 bits */
+    int64_t end;           /* bit after the delta, when read; -1: it has no length */
 } wisp__delta_head;
 
 /* Sequences that are nearer than this are sent by their low bits. */
@@ -3624,76 +3623,76 @@ enum { WISP__SEQUENCE_BITS = 11, WISP__SEQUENCE_NEAR = 1 << (WISP__SEQUENCE_BITS
 /* A delta, which goes to every peer that has the same baseline. */
 typedef struct wisp__message_delta {
     const wisp__encoded *base, *older[2], *models;
-    const uint8_t       *bytes;
-    int64_t              bits;         /* 0: there is none that is shorter than the value */
-    const uint8_t       *adapted;      /* models after it; NULL: none */
-    size_t               adapted_bytes;
-    wisp__encoded       *after;        /* the same, once they are stored */
-    int64_t              work;         /* of its reader, estimated */
+    const uint8_t *bytes;
+    int64_t bits;            /* 0: there is none that is shorter than the value */
+    const uint8_t *adapted;  /* models after it; NULL: none */
+    size_t adapted_bytes;
+    wisp__encoded *after;  /* the same, once they are stored */
+    int64_t work;          /* of its reader, estimated */
 } wisp__message_delta;
 
 /* --- group --- */
 
 typedef struct wisp__member {
-    struct wisp__member *next;              /* of the same session */
-    wisp__session       *session;
-    struct wisp__group  *group;
-    int                  at;                /* index in the group */
+    struct wisp__member *next;  /* of the same session */
+    wisp__session *session;
+    struct wisp__group *group;
+    int at;  /* index in the group */
 } wisp__member;
 
 typedef struct wisp__group {
-    wisp__slot     slot;
+    wisp__slot slot;
     wisp__member **members;
-    int            room, count;
-    char           name[WISP__NAME_BYTES + 1];
+    int room, count;
+    char name[WISP__NAME_BYTES + 1];
 } wisp__group;
 
 /* --- queue --- */
 
 typedef struct wisp__entry {
     struct wisp__entry *next, *before;
-    wisp__message      *message;
+    wisp__message *message;
 } wisp__entry;
 
 /* --- event --- */
 
 typedef struct wisp__connection {
-    wisp__slot   slot;
+    wisp__slot slot;
     struct wisp__connection *next;
-    int          remote;
-    bool         once, dead;
+    int remote;
+    bool once, dead;
     wisp_handler fn;
-    void        *user;
-    wisp_pattern *pattern;         /* of a connection by pattern; else NULL */
-    struct wisp__connection *parts;    /* of a pattern: those it has made; or the next of them */
+    void *user;
+    wisp_pattern *pattern;           /* of a connection by pattern; else NULL */
+    struct wisp__connection *parts;  /* of a pattern: those it has made; or the next of them */
 } wisp__connection;
 
 /* An event about the endpoint itself, which waits for the next dispatch. */
 typedef struct wisp__notice {
-    int         name;              /* index of a reserved remote */
-    wisp_peer   peer;
+    int name;  /* index of a reserved remote */
+    wisp_peer peer;
     wisp_remote remote;
     wisp_result result;
-    char        text[160];
-    char        head[33];          /* first bytes of the record that caused it, in hexadecimal */
+    char text[160];
+    char head[33];  /* first bytes of the record that caused it, in hexadecimal */
 } wisp__notice;
 
 /* Errors that one packet may raise; throttles of errors. */
 enum { WISP__PACKET_ERRORS = 8, WISP__THROTTLES = 16 };
 
 typedef struct wisp__events {
-    wisp__pool      pool;          /* connections */
-    wisp__notice   *notices;
-    int             notice_room, notice_count;
-    int             reserved;      /* room kept for WISP_JOINED and WISP_LEFT of the sessions */
-    int             running;       /* handlers, inside each other */
-    bool            dead;          /* some connection is marked */
-    wisp_sink       sink;
-    wisp__connection *matches;     /* connections by pattern, in order */
-    void           *landing;       /* the jmp_buf that wisp_raise jumps to */
-    wisp__throttle  throttles[WISP__THROTTLES];    /* of errors, by peer */
-    bool            of_packet;     /* a packet is read: it has raised so many errors */
-    int             packet_errors;
+    wisp__pool pool;  /* connections */
+    wisp__notice *notices;
+    int notice_room, notice_count;
+    int reserved;  /* room kept for WISP_JOINED and WISP_LEFT of the sessions */
+    int running;   /* handlers, inside each other */
+    bool dead;     /* some connection is marked */
+    wisp_sink sink;
+    wisp__connection *matches;                  /* connections by pattern, in order */
+    void *landing;                              /* the jmp_buf that wisp_raise jumps to */
+    wisp__throttle throttles[WISP__THROTTLES];  /* of errors, by peer */
+    bool of_packet;                             /* a packet is read: it has raised so many errors */
+    int packet_errors;
 } wisp__events;
 
 enum { WISP__ON_JOINED, WISP__ON_LEFT, WISP__ON_ERROR, WISP__ON_BUDGET };
@@ -3706,23 +3705,23 @@ enum { WISP__HOOKS = 32, WISP__HOOK_DEPTH = 16 };
 
 typedef struct wisp__hook {
     wisp_middleware m;
-    wisp_pattern    pattern, except;
-    uint32_t        serial;             /* grows in the order of registration */
-    bool            dead;
-    char            name[65];
+    wisp_pattern pattern, except;
+    uint32_t serial;  /* grows in the order of registration */
+    bool dead;
+    char name[65];
 } wisp__hook;
 
 /* The way of one message through the chain, and what is kept of it if a hook holds it. Each message
    has one, so it is small and copies nothing. */
 typedef struct wisp__passage {
-    bool        inbound, changed;
-    bool        once;                   /* inbound: no repeat of it will come */
-    int         kind;                   /* WISP_MESSAGE_.. */
-    uint32_t    after;                  /* serial of the last hook that it has reached; 0: none */
-    uint32_t    call;                   /* inbound: id at the peer; outbound: handle of ours */
-    wisp_result verdict;                /* that it was released with, when it was held */
-    const wisp_to        *to;           /* outbound; its peer is a handle of ours, or none */
-    const wisp_call_desc *how;          /* of a call on its way out */
+    bool inbound, changed;
+    bool once;                  /* inbound: no repeat of it will come */
+    int kind;                   /* WISP_MESSAGE_.. */
+    uint32_t after;             /* serial of the last hook that it has reached; 0: none */
+    uint32_t call;              /* inbound: id at the peer; outbound: handle of ours */
+    wisp_result verdict;        /* that it was released with, when it was held */
+    const wisp_to *to;          /* outbound; its peer is a handle of ours, or none */
+    const wisp_call_desc *how;  /* of a call on its way out */
 } wisp__passage;
 
 /* The lists that a held message is in: of its peer; and of all that are held or, after its release,
@@ -3730,53 +3729,53 @@ typedef struct wisp__passage {
 enum { WISP__OF_PEER, WISP__OF_ALL };
 
 typedef struct wisp__held {
-    struct wisp__held *next[2], *before[2];      /* in these lists */
-    wisp__held_list *own;               /* of its peer, or of messages to several */
-    uint64_t       turn;                /* its place among the released */
-    int            bytes;               /* of memory, with its message and list */
-    wisp__passage  passage;
-    wisp__message *message;             /* its values, describing themselves */
-    wisp_to        to;                  /* inbound: its peer */
-    wisp_peer     *list;                /* a copy of to.list, or NULL */
+    struct wisp__held *next[2], *before[2];  /* in these lists */
+    wisp__held_list *own;                    /* of its peer, or of messages to several */
+    uint64_t turn;                           /* its place among the released */
+    int bytes;                               /* of memory, with its message and list */
+    wisp__passage passage;
+    wisp__message *message;  /* its values, describing themselves */
+    wisp_to to;              /* inbound: its peer */
+    wisp_peer *list;         /* a copy of to.list, or NULL */
     wisp_call_desc how;
-    bool           ready;
+    bool ready;
 } wisp__held;
 
 typedef struct wisp__hooks {
-    wisp__hook     *places[WISP__HOOKS];
-    int             count;
-    uint32_t        serial;
-    int             depth;              /* messages in the chain, inside each other */
-    bool            dead;               /* a removed hook has a place */
-    wisp__arena     arena;              /* values that were changed or held, while depth > 0 */
-    wisp__held_list several;            /* held on their way out to several peers */
-    wisp__held_list held;               /* all that are not released */
-    wisp__held_list released[2];        /* on their way out, and in */
-    uint64_t        releases;
+    wisp__hook *places[WISP__HOOKS];
+    int count;
+    uint32_t serial;
+    int depth;                    /* messages in the chain, inside each other */
+    bool dead;                    /* a removed hook has a place */
+    wisp__arena arena;            /* values that were changed or held, while depth > 0 */
+    wisp__held_list several;      /* held on their way out to several peers */
+    wisp__held_list held;         /* all that are not released */
+    wisp__held_list released[2];  /* on their way out, and in */
+    uint64_t releases;
 } wisp__hooks;
 
 /* --- call --- */
 
 typedef struct wisp__pending {          /* a call of ours */
-    wisp__slot    slot;
-    wisp__timer   timer;
-    struct wisp__pending *previous, *next;   /* of the same peer, by id */
+    wisp__slot slot;
+    wisp__timer timer;
+    struct wisp__pending *previous, *next;  /* of the same peer, by id */
     wisp__session *session;
-    wisp__message *message;             /* kept for repeats; or NULL */
-    uint32_t      id;
-    int           remote, tries;        /* tries: that are left */
-    double        deadline, interval;
-    double        began;                /* by the profiler's clock; less than 0: not measured */
-    wisp_handler  fn, also;             /* also: of wisp_await_reply */
-    void         *user, *also_user;
-    wisp_peer     peer;
-    wisp_result   result;               /* when it ended without an answer */
-    bool          done, deferred;       /* deferred: a call of the peer, answered later */
+    wisp__message *message;  /* kept for repeats; or NULL */
+    uint32_t id;
+    int remote, tries;  /* tries: that are left */
+    double deadline, interval;
+    double began;           /* by the profiler's clock; less than 0: not measured */
+    wisp_handler fn, also;  /* also: of wisp_await_reply */
+    void *user, *also_user;
+    wisp_peer peer;
+    wisp_result result;   /* when it ended without an answer */
+    bool done, deferred;  /* deferred: a call of the peer, answered later */
     struct wisp__pending *next_done;
-    struct wisp__pending *whole;        /* the call to several that this is part of; or NULL */
-    bool          gathers;              /* it is such a whole: */
-    int           left, answered, failed;
-    wisp_result   first_failure;
+    struct wisp__pending *whole;  /* the call to several that this is part of; or NULL */
+    bool gathers;                 /* it is such a whole: */
+    int left, answered, failed;
+    wisp_result first_failure;
 } wisp__pending;
 
 enum { WISP__TIMER_PEER, WISP__TIMER_CALL };
@@ -3784,17 +3783,17 @@ enum { WISP__TIMER_PEER, WISP__TIMER_CALL };
 enum { WISP__REQUEST_NONE, WISP__REQUEST_RUNS, WISP__REQUEST_DONE };
 
 typedef struct wisp__request {          /* a call of a peer */
-    uint32_t       id;
-    int            remote;
-    uint8_t        state;
-    bool           once;                /* came reliably: it has no repeats and is in no table */
-    wisp__message *reply;               /* kept until the call is settled */
+    uint32_t id;
+    int remote;
+    uint8_t state;
+    bool once;             /* came reliably: it has no repeats and is in no table */
+    wisp__message *reply;  /* kept until the call is settled */
 } wisp__request;
 
 typedef struct wisp__calls {
-    wisp__pool     pool;                       /* calls of ours, and deferred ones */
-    wisp__pending *done_first, *done_last;     /* ended, their handlers not yet run */
-    int            ours, deferred;             /* in the pool; each up to limits.calls */
+    wisp__pool pool;                        /* calls of ours, and deferred ones */
+    wisp__pending *done_first, *done_last;  /* ended, their handlers not yet run */
+    int ours, deferred;                     /* in the pool; each up to limits.calls */
 } wisp__calls;
 
 /* --- frame --- */
@@ -3806,7 +3805,7 @@ typedef enum wisp__frame {
     WISP__FRAME_INPUT, WISP__FRAME_ASSEMBLED, WISP__FRAME_MORE, WISP__FRAME_PATH_CHALLENGE,
     WISP__FRAME_PATH_RESPONSE, WISP__FRAME_FULL, WISP__FRAME_CLOCK, WISP__FRAME_READS,
     WISP__FRAME_ALIKE = 32, WISP__FRAME_EVENT, WISP__FRAME_REPEAT, WISP__FRAME_SIZED,
-    WISP__FRAME_VALUE, WISP__FRAME_NOTHING     /* these two are never on the wire */
+    WISP__FRAME_VALUE, WISP__FRAME_NOTHING  /* these two are never on the wire */
 } wisp__frame;
 
 typedef struct wisp__section { int delivery, channel; uint32_t sequence; } wisp__section;
@@ -3814,11 +3813,11 @@ typedef struct wisp__fragment { bool first, last; int bytes; } wisp__fragment;
 
 /* An EVENT, SIZED, INVOKE or REPLY up to its content. */
 typedef struct wisp__message_frame {
-    int      number;           /* of the remote at the sender; a reply has none */
-    uint32_t call, ahead;      /* call: its low 24 bits; ahead: of the floor */
-    int16_t  result;
-    int      bits;             /* of the content, when it is not bound */
-    bool     bound;
+    int number;            /* of the remote at the sender; a reply has none */
+    uint32_t call, ahead;  /* call: its low 24 bits; ahead: of the floor */
+    int16_t result;
+    int bits;  /* of the content, when it is not bound */
+    bool bound;
 } wisp__message_frame;
 
 /* --- packet_writer --- */
@@ -3830,50 +3829,50 @@ typedef struct wisp__outcome { wisp *w; wisp__session *session; } wisp__outcome;
 
 /* A message on its way out, before it is encoded. */
 typedef struct wisp__outbound {
-    wisp__remote     *remote;
-    wisp__session    *session;          /* NULL: to several peers, or it has ended */
+    wisp__remote *remote;
+    wisp__session *session;  /* NULL: to several peers, or it has ended */
     const wisp_value *values;
-    int               count;
-    wisp__passage     passage;
+    int count;
+    wisp__passage passage;
 } wisp__outbound;
 
 /* An answer to a call of a peer, before it is encoded. */
 typedef struct wisp__answer {
-    wisp__session    *session;
-    wisp__remote     *remote;
-    wisp__request    *request;          /* where it is kept for repeats; NULL: nowhere */
-    uint32_t          id;               /* of the call */
-    wisp_result       code;
-    const wisp_value *values;           /* of a failure: its text */
-    int               count;
+    wisp__session *session;
+    wisp__remote *remote;
+    wisp__request *request;  /* where it is kept for repeats; NULL: nowhere */
+    uint32_t id;             /* of the call */
+    wisp_result code;
+    const wisp_value *values;  /* of a failure: its text */
+    int count;
 } wisp__answer;
 
 /* --- inbound --- */
 
 /* A message from a peer. */
 typedef struct wisp__inbound {
-    wisp__frame   kind;           /* WISP__FRAME_EVENT, INVOKE, REPLY, FRAGMENT; NOTHING: fills a
-                                     gap */
-    bool          first, last;    /* of a fragment */
-    wisp__remote *remote;         /* NULL: not known here */
-    uint32_t      call, floor;    /* floor: their calls before it are settled */
-    int16_t       result;
-    wisp__encoding *encoding;     /* NULL: plain */
-    int64_t       shape_at, shape_end, data_at, end;     /* bits in the packet */
-    wisp_result   readable;       /* WISP_OK, or why the values cannot be read */
-    wisp__reader  from;           /* of a value that needs its baseline */
-    bool          delta;          /* it may need its baseline: it is applied when its turn comes */
-    bool          in_order, stale;
-    bool          conformed;      /* the content is as the schema here wants it */
-    uint32_t      turn;           /* of the arena that the content is in */
-    bool          parsed;         /* in->end is right, whether the values can be used or not */
+    wisp__frame kind;      /* WISP__FRAME_EVENT, INVOKE, REPLY, FRAGMENT; NOTHING: fills a gap */
+    bool first, last;      /* of a fragment */
+    wisp__remote *remote;  /* NULL: not known here */
+    uint32_t call, floor;  /* floor: their calls before it are settled */
+    int16_t result;
+    wisp__encoding *encoding;                   /* NULL: plain */
+    int64_t shape_at, shape_end, data_at, end;  /* bits in the packet */
+    wisp_result readable;                       /* WISP_OK, or why the values cannot be read */
+    wisp__reader from;                          /* of a value that needs its baseline */
+    bool delta;                                 /* it may need its baseline: it is applied when its
+                                                   turn comes */
+    bool in_order, stale;
+    bool conformed;  /* the content is as the schema here wants it */
+    uint32_t turn;   /* of the arena that the content is in */
+    bool parsed;     /* in->end is right, whether the values can be used or not */
     wisp__decoded content;
     /* set when it is delivered */
     wisp__session *session;
-    int           delivery;
-    uint64_t      number;         /* of its packet */
-    wisp__request *request;       /* of an invoke that may run; or NULL */
-    wisp__encoded *value;         /* with a reference: the value when its baseline was applied */
+    int delivery;
+    uint64_t number;         /* of its packet */
+    wisp__request *request;  /* of an invoke that may run; or NULL */
+    wisp__encoded *value;    /* with a reference: the value when its baseline was applied */
 } wisp__inbound;
 
 /* --- receive --- */
@@ -3883,16 +3882,16 @@ enum { WISP__LEAST_FRAGMENT = 128 };
 
 /* A packet, or a large message, while it is read. */
 typedef struct wisp__reading {
-    wisp           *w;
-    wisp__session  *session;
-    wisp__reader    from;
-    uint64_t        number;
-    wisp__section   section;      /* sequence: of the next reliable frame */
-    wisp__inbound   previous;
-    bool            has_previous, eliciting, answered;
-    int             messages;
-    const char     *broken;       /* why the session ends, or NULL */
-    wisp_result     code;         /* that it ends with */
+    wisp *w;
+    wisp__session *session;
+    wisp__reader from;
+    uint64_t number;
+    wisp__section section;  /* sequence: of the next reliable frame */
+    wisp__inbound previous;
+    bool has_previous, eliciting, answered;
+    int messages;
+    const char *broken;  /* why the session ends, or NULL */
+    wisp_result code;    /* that it ends with */
 } wisp__reading;
 
 /* --- host --- */
@@ -3901,37 +3900,37 @@ typedef struct wisp__reading {
 enum { WISP__RECEIVED = 32 };
 
 struct wisp {
-    wisp__base     base;
-    wisp__chunks   chunks;
+    wisp__base base;
+    wisp__chunks chunks;
     wisp__message_codec content;
     wisp__compress compress;
     wisp__registry registry;
-    wisp__peers    peers;
-    wisp__events   events;
-    wisp__calls    calls;
-    wisp__policy   policy;
-    wisp__hooks    hooks;
-    wisp__pool     groups;
-    wisp_result  (*accept)(wisp *w, const wisp_addr *from, const void *ticket, int ticket_size,
+    wisp__peers peers;
+    wisp__events events;
+    wisp__calls calls;
+    wisp__policy policy;
+    wisp__hooks hooks;
+    wisp__pool groups;
+    wisp_result (*accept)(wisp *w, const wisp_addr *from, const void *ticket, int ticket_size,
                            void *user);
-    double         now, last_now;     /* the caller's time, at this update and the one before */
-    bool           updating, started, destroyed, link_broken;
-    wisp_result    why;               /* for wisp_why */
-    wisp_result    join_failure;      /* of our last join */
-    wisp_result    no_baseline;       /* why the last baseline could not be opened */
-    uint64_t       joins_done;        /* our joins that succeeded */
-    uint64_t       order;             /* messages fired */
-    uint64_t       mark;              /* lists of peers fired to */
-    int            announced;         /* names that all peers have been marked for */
-    uint32_t       settings;          /* changes of settings, the same */
-    int            most_received;     /* datagrams that one call of link.recv has returned */
-    bool           judging;           /* `accept` runs, and judges `joining` */
+    double now, last_now;  /* the caller's time, at this update and the one before */
+    bool updating, started, destroyed, link_broken;
+    wisp_result why;           /* for wisp_why */
+    wisp_result join_failure;  /* of our last join */
+    wisp_result no_baseline;   /* why the last baseline could not be opened */
+    uint64_t joins_done;       /* our joins that succeeded */
+    uint64_t order;            /* messages fired */
+    uint64_t mark;             /* lists of peers fired to */
+    int announced;             /* names that all peers have been marked for */
+    uint32_t settings;         /* changes of settings, the same */
+    int most_received;         /* datagrams that one call of link.recv has returned */
+    bool judging;              /* `accept` runs, and judges `joining` */
     wisp_join_info joining;
-    bool           behind;            /* a session has unread messages (receive) */
-    int64_t        update_work;       /* of this update, for received packets */
-    wisp__reader   record;            /* at the begin of the frame being read; size 0: none */
-    wisp_packet    received[WISP__RECEIVED];     /* datagrams; their bytes are in `incoming` */
-    uint8_t       *incoming;
+    bool behind;                           /* a session has unread messages (receive) */
+    int64_t update_work;                   /* of this update, for received packets */
+    wisp__reader record;                   /* at the begin of the frame being read; size 0: none */
+    wisp_packet received[WISP__RECEIVED];  /* datagrams; their bytes are in `incoming` */
+    uint8_t *incoming;
 };
 
 /* ===========================================================================
