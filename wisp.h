@@ -12607,16 +12607,6 @@ static bool wisp__proto_may_nest(wisp__encoder *e, int more) {
 
 static void wisp__proto_put_any(wisp__encoder *e, const wisp_value *value);
 
-/* The bits of a number as a float (narrow) or double; one that is such already keeps them, also
-   those of a NaN. */
-static bool wisp__proto_real_bits(const wisp_value *value, bool narrow, uint64_t *bits) {
-    uint32_t low;
-    if (!narrow) return wisp__value_double(value, bits);
-    if (!wisp__value_float(value, &low)) return false;
-    *bits = low;
-    return true;
-}
-
 /* Has a double all digits of it? */
 static bool wisp__proto_is_exact(uint64_t magnitude) {
     while (magnitude && !(magnitude & 1)) magnitude >>= 1;
@@ -12639,20 +12629,6 @@ static void wisp__proto_put_base64(wisp__encoder *e, const wisp_value *value) {
     uint8_t *to = wisp__proto_room(e, (size + 2) / 3 * 4);
     if (to && size) wisp__text_to_base64((const uint8_t *)wisp__bytes_of(value), size, to);
     wisp__proto_put_head(e, end, 3);
-}
-
-/* A vector, as a list of numbers. */
-static void wisp__proto_put_parts(wisp__encoder *e, const wisp_value *value) {
-    const uint8_t *end = e->at;
-    float parts[7];
-    if (!wisp__proto_may_nest(e, 2)) return;
-    for (int i = wisp__value_floats(value, parts) - 1; i >= 0; i--) {
-        const uint8_t *part_end = e->at;
-        wisp_value part = wisp__float_at(&parts[i]);
-        wisp__proto_put_number(e, &part);
-        wisp__proto_put_head(e, part_end, 1);
-    }
-    wisp__proto_put_head(e, end, 6);
 }
 
 /* A message in the Value; in it elements, or pairs, which are messages too. */
@@ -12678,6 +12654,14 @@ static void wisp__proto_put_any_list(wisp__encoder *e, const wisp_value *value) 
     wisp__proto_put_head(e, end, map ? 5 : 6);
 }
 
+/* A vector, as a list of numbers. */
+static void wisp__proto_put_vector(wisp__encoder *e, const wisp_value *value) {
+    float floats[7];
+    wisp_value parts[7], list = wisp_array(parts, wisp__value_floats(value, floats));
+    for (int i = 0; i < list.count; i++) parts[i] = wisp__float_at(&floats[i]);
+    wisp__proto_put_any_list(e, &list);
+}
+
 /* Writes a Value, without its head. */
 static void wisp__proto_put_any(wisp__encoder *e, const wisp_value *value) {
     wisp_value id;
@@ -12699,7 +12683,7 @@ static void wisp__proto_put_any(wisp__encoder *e, const wisp_value *value) {
     case WISP_BYTES: wisp__proto_put_base64(e, value); break;
     default:
         if (wisp__is_map(value) || wisp__is_array(value)) wisp__proto_put_any_list(e, value);
-        else if (wisp__kind_floats(value->kind)) wisp__proto_put_parts(e, value);
+        else if (wisp__kind_floats(value->kind)) wisp__proto_put_vector(e, value);
         else wisp__emit_refuse(e, WISP_E_TYPE);
         break;
     }
@@ -12971,50 +12955,32 @@ typedef struct wisp__proto_type {
     const wisp_type *type;
     int              bytes;        /* of the member that holds it; 0: there is none */
     wisp__proto_form form;
-    unsigned         wire;         /* of a list: that of its elements is another */
+    unsigned         wire;         /* of a list: packed */
     int              bits;         /* of a number: 32 or 64 */
     bool             is_signed, zigzag;
 } wisp__proto_type;
 
 /* `bytes`: of the member that holds it, where the type does not say; 0: there is none. */
 static wisp__proto_type wisp__proto_type_of(const wisp_type *type, int bytes) {
-    wisp__proto_type t = { type, bytes, WISP__PROTO_MESSAGE, WISP__PROTO_VARINT, 64, false, false };
-    bool fixed = false;
-    if (type->bytes) t.bytes = type->bytes;
-    if (t.bytes > 0 && t.bytes <= 4) t.bits = 32;
-    switch (type->kind) {
-    case WISP_TYPE_BOOL: t.form = WISP__PROTO_BOOL; break;
-    case WISP_TYPE_OBJECT: t.form = WISP__PROTO_OBJECT; break;
-    case WISP_TYPE_ENUM:
-        t.form = WISP__PROTO_ENUM;
+    static const uint8_t forms[] = {      /* by wisp_type_kind */
+        WISP__PROTO_MESSAGE, WISP__PROTO_MESSAGE, WISP__PROTO_MESSAGE, WISP__PROTO_REAL,
+        WISP__PROTO_BOOL, WISP__PROTO_INTEGER, WISP__PROTO_INTEGER, WISP__PROTO_INTEGER,
+        WISP__PROTO_REAL, WISP__PROTO_REAL, WISP__PROTO_REAL, WISP__PROTO_STRING,
+        WISP__PROTO_BYTES, WISP__PROTO_MESSAGE, WISP__PROTO_MESSAGE, WISP__PROTO_MESSAGE,
+        WISP__PROTO_MESSAGE, WISP__PROTO_MESSAGE, WISP__PROTO_MESSAGE, WISP__PROTO_ENUM,
+        WISP__PROTO_OBJECT, WISP__PROTO_MESSAGE, WISP__PROTO_LIST, WISP__PROTO_MESSAGE
+    };
+    int kind = type->kind <= WISP_TYPE_UNION ? (int)type->kind : 0;
+    bool sized = kind == WISP_TYPE_INTEGER || kind == WISP_TYPE_UINT;
+    bool fixed = sized && type->max == 2;
+    wisp__proto_type t = { type, type->bytes ? type->bytes : bytes, (wisp__proto_form)forms[kind],
+                           WISP__PROTO_VARINT, 64, false, false };
+    if (kind == WISP_TYPE_LITERAL && type->of) t.form = WISP__PROTO_STRING;
+    t.is_signed = kind == WISP_TYPE_ENUM || wisp__type_signed(type);
+    t.zigzag = kind == WISP_TYPE_INTEGER && type->max == 1;
+    if (kind == WISP_TYPE_ENUM || (kind != WISP_TYPE_RANGE && kind != WISP_TYPE_LITERAL &&
+                                   t.bytes > 0 && t.bytes <= 4 && (type->bytes || !fixed)))
         t.bits = 32;
-        t.is_signed = true;
-        break;
-    case WISP_TYPE_INTEGER:
-    case WISP_TYPE_UINT:
-        t.form = WISP__PROTO_INTEGER;
-        t.is_signed = type->kind == WISP_TYPE_INTEGER;
-        t.zigzag = t.is_signed && type->max == 1;
-        fixed = type->max == 2;
-        if (fixed && !type->bytes) t.bits = 64;
-        break;
-    case WISP_TYPE_RANGE:
-        t.form = WISP__PROTO_INTEGER;
-        t.bits = 64;
-        t.is_signed = type->least < 0;
-        break;
-    case WISP_TYPE_NUMBER:
-    case WISP_TYPE_NUMBER_RANGE:
-    case WISP_TYPE_QUANTIZED: t.form = WISP__PROTO_REAL; break;
-    case WISP_TYPE_LITERAL:
-        t.form = type->of ? WISP__PROTO_STRING : WISP__PROTO_REAL;
-        t.bits = 64;
-        break;
-    case WISP_TYPE_STRING: t.form = WISP__PROTO_STRING; break;
-    case WISP_TYPE_BYTES: t.form = WISP__PROTO_BYTES; break;
-    case WISP_TYPE_ARRAY: t.form = WISP__PROTO_LIST; break;
-    default: break;
-    }
     if (t.form >= WISP__PROTO_STRING) t.wire = WISP__PROTO_SIZED;
     else if (fixed || t.form == WISP__PROTO_REAL)
         t.wire = t.bits == 32 ? WISP__PROTO_4 : WISP__PROTO_8;
@@ -13035,16 +13001,12 @@ static wisp__proto_type wisp__proto_element_type(const wisp__proto_type *list) {
 
 static bool wisp__proto_is_scalar(const wisp__proto_type *t) { return t->form <= WISP__PROTO_REAL; }
 
-/* The kind of a type that is made of floats. Kinds and types of these stand in the same order. */
-static wisp_kind wisp__proto_floats_kind(const wisp_type *type) {
-    return (wisp_kind)(WISP_VEC2 + (type->kind - WISP_TYPE_VEC2));
-}
-
 /* --- scalars as 64 bits, and back --- */
 
 /* The scalar that a value is; false: it is none of this type. */
 static bool wisp__proto_bits(const wisp__proto_type *t, const wisp_value *value, uint64_t *bits) {
     uint64_t most = UINT64_MAX >> (64 - t->bits + t->is_signed);
+    uint32_t low;
     wisp__numeric n;
     int index;
     switch (t->form) {
@@ -13054,7 +13016,11 @@ static bool wisp__proto_bits(const wisp__proto_type *t, const wisp_value *value,
     case WISP__PROTO_OBJECT:
         if (value->kind == WISP_OBJECT) *bits = wisp__object_of(value).id;
         return value->kind == WISP_OBJECT;
-    case WISP__PROTO_REAL: return wisp__proto_real_bits(value, t->bits == 32, bits);
+    case WISP__PROTO_REAL:
+        if (t->bits == 64) return wisp__value_double(value, bits);
+        if (!wisp__value_float(value, &low)) return false;
+        *bits = low;
+        return true;
     case WISP__PROTO_ENUM:
         if (value->kind != WISP_STRING) break;
         index = wisp__name_index(t->type, value);
@@ -13086,9 +13052,7 @@ static wisp_value wisp__proto_zero(const wisp__proto_type *t) {
     if (wisp__proto_is_scalar(t)) return wisp__proto_scalar(t, 0);
     if (t->form == WISP__PROTO_STRING) return wisp_string("");
     if (t->form == WISP__PROTO_BYTES) return wisp_bytes("", 0);
-    if (t->type->kind >= WISP_TYPE_VEC2 && t->type->kind <= WISP_TYPE_COLOR)
-        return wisp__value_of(wisp__proto_floats_kind(t->type), 0);
-    return wisp_nil();
+    return wisp__value_of(wisp__type_vector(t->type), 0);
 }
 
 /* The default of an optional field. */
@@ -13098,8 +13062,7 @@ static wisp_value wisp__proto_fallback(const wisp_field *field, const wisp__prot
     int kind = field->type.kind;
     uint64_t bits = 0;
     if (t->form == WISP__PROTO_STRING) return wisp_string(text);
-    if (t->form == WISP__PROTO_BYTES)
-        return wisp_bytes(text ? text : "", text ? (int)strlen(text) : 0);
+    if (t->form == WISP__PROTO_BYTES) return wisp_bytes(text ? text : "", wisp_string(text).count);
     if (t->form == WISP__PROTO_BOOL) return wisp_bool(field->fallback < 0 || field->fallback > 0);
     if (kind == WISP_TYPE_ANY || kind == WISP_TYPE_EXACT || kind == WISP_TYPE_UNION) return value;
     if (!wisp__proto_is_scalar(t)) return wisp__proto_zero(t);
@@ -13109,24 +13072,18 @@ static wisp_value wisp__proto_fallback(const wisp_field *field, const wisp__prot
 
 /* --- writing floats --- */
 
-/* Floats 1, 2, .. of a message; zeros are not written, minus zero is. */
+/* Floats 1, 2, .. of a message: zeros are not written, minus zero is. Seven are a transform: two
+   messages, of 3 and 4. */
 static void wisp__proto_put_floats(wisp__encoder *e, const float *floats, int count) {
-    for (int i = count - 1; i >= 0; i--) {
+    for (int half = count == 7 && wisp__proto_may_nest(e, 1) ? 2 : 0; half > 0; half--) {
+        const uint8_t *end = e->at;
+        wisp__proto_put_floats(e, half == 2 ? floats + 3 : floats, half + 2);
+        wisp__proto_put_head(e, end, (uint32_t)half);
+    }
+    for (int i = count == 7 ? -1 : count - 1; i >= 0; i--) {
         uint32_t bits = wisp__load_float_bits(&floats[i]);
         if (bits) wisp__proto_put_field(e, (uint32_t)i + 1, WISP__PROTO_4, bits);
     }
-}
-
-static void wisp__proto_put_transform(wisp__encoder *e, const wisp_value *value) {
-    const uint8_t *end = e->at;
-    float floats[7];
-    if (!wisp__proto_may_nest(e, 1)) return;
-    wisp__value_floats(value, floats);
-    wisp__proto_put_floats(e, floats + 3, 4);
-    wisp__proto_put_head(e, end, 2);
-    end = e->at;
-    wisp__proto_put_floats(e, floats, 3);
-    wisp__proto_put_head(e, end, 1);
 }
 
 /* --- which option of a union a value is --- */
@@ -13218,7 +13175,7 @@ static bool wisp__proto_fits(const wisp_type *type, const wisp_value *value, int
         for (int i = 0; i < type->max; i++)
             if (wisp__proto_fits((const wisp_type *)type->of + i, value, levels)) return true;
         return false;
-    default: return value->kind == wisp__proto_floats_kind(type);
+    default: return value->kind == wisp__type_vector(type);
     }
 }
 
@@ -13338,8 +13295,7 @@ static void wisp__proto_put_message(wisp__encoder *e, const wisp__proto_type *t,
     case WISP_TYPE_ANY:
     case WISP_TYPE_EXACT: wisp__proto_put_any(e, value); break;
     default:
-        if (value->kind != wisp__proto_floats_kind(t->type)) wisp__emit_refuse(e, WISP_E_INVALID);
-        else if (value->kind == WISP_TRANSFORM) wisp__proto_put_transform(e, value);
+        if (value->kind != wisp__type_vector(t->type)) wisp__emit_refuse(e, WISP_E_INVALID);
         else wisp__proto_put_floats(e, floats, wisp__value_floats(value, floats));
         break;
     }
@@ -13369,30 +13325,21 @@ static void wisp__proto_put_element(wisp__encoder *e, const wisp__proto_type *t,
 
 /* --- reading with a schema --- */
 
-/* Floats 1 .. count of a message, into those that are there. */
+/* Floats 1 .. count of a message, into those that are there; 7: a transform. */
 static void wisp__proto_get_floats(wisp__builder *b, float *floats, int count) {
     for (uint32_t tag; (tag = wisp__proto_next(b)) != 0;) {
         uint32_t number = tag >> 3, part;
-        if (number > (uint32_t)count || (tag & 7) != WISP__PROTO_4) {
+        if (number > (count == 7 ? 2u : (uint32_t)count) ||
+            (tag & 7) != (count == 7 ? WISP__PROTO_SIZED : WISP__PROTO_4)) {
             wisp__proto_skip(b, tag);
-            continue;
+        } else if (count == 7) {
+            const uint8_t *outer = wisp__proto_open(b);
+            wisp__proto_get_floats(b, number == 1 ? floats : floats + 3, (int)number + 2);
+            wisp__proto_close(b, outer);
+        } else {
+            part = (uint32_t)wisp__proto_get_bits(b, WISP__PROTO_4);
+            if (!b->result) memcpy(&floats[number - 1], &part, 4);
         }
-        part = (uint32_t)wisp__proto_get_bits(b, WISP__PROTO_4);
-        if (!b->result) memcpy(&floats[number - 1], &part, 4);
-    }
-}
-
-static void wisp__proto_get_transform(wisp__builder *b, float floats[7]) {
-    for (uint32_t tag; (tag = wisp__proto_next(b)) != 0;) {
-        const uint8_t *outer;
-        if (tag != (1 << 3 | WISP__PROTO_SIZED) && tag != (2 << 3 | WISP__PROTO_SIZED)) {
-            wisp__proto_skip(b, tag);
-            continue;
-        }
-        outer = wisp__proto_open(b);
-        if (tag >> 3 == 1) wisp__proto_get_floats(b, floats, 3);
-        else wisp__proto_get_floats(b, floats + 3, 4);
-        wisp__proto_close(b, outer);
     }
 }
 
@@ -13548,11 +13495,10 @@ static void wisp__proto_get_message(wisp__builder *b, const wisp__proto_type *t,
         return;
     default: break;
     }
-    kind = wisp__proto_floats_kind(t->type);
+    kind = wisp__type_vector(t->type);
     if (out->kind != kind) *out = wisp__value_of(kind, 0);
     wisp__value_floats(out, floats);
-    if (kind == WISP_TRANSFORM) wisp__proto_get_transform(b, floats);
-    else wisp__proto_get_floats(b, floats, wisp__kind_floats(kind));
+    wisp__proto_get_floats(b, floats, wisp__kind_floats(kind));
     *out = wisp__view_floats(kind, floats);
 }
 
