@@ -10477,13 +10477,13 @@ static wisp_result wisp__record_read(wisp__unpacker *u, const wisp__program *pro
  *   Everything that is decoded lives in the memory that was given.
  * ======================================================================== */
 
-/* A base that has nothing but the default limits of a message. */
 static void *wisp__no_alloc(void *user, size_t size) {
     (void)user;
     (void)size;
     return NULL;
 }
 
+/* A base that has nothing but the default limits of a message. */
 static void wisp__base_alone(wisp__base *base) {
     memset(base, 0, sizeof *base);
     base->memory.alloc = wisp__no_alloc;
@@ -10528,18 +10528,18 @@ static wisp__supply wisp__supply_of(const wisp__unpacker *u) {
     return wisp__supply_of_arena(u->base, u->arena, u->credit);
 }
 
-/* Programs that were not compiled before are compiled for one use. */
+/* Room for a program that is compiled for one use. */
 enum { WISP__COMPILED_BYTES = 24 << 10 };
 
-/* The program of a schema; NULL with the reason. */
+/* The program of a schema, compiled if it has none; NULL with the reason. */
 static const wisp__program *wisp__program_of(const wisp_schema *schema, wisp__bump *memory,
                                              wisp_result *why) {
-    const wisp__program *program;
-    if (schema->program) return schema->program;
+    const wisp__program *program = schema->program;
+    if (program) return program;
     *why = wisp__schema_check(schema, NULL, 0, NULL);
     if (*why) return NULL;
     program = wisp__compile(memory, schema);
-    *why = program ? WISP_OK : WISP_E_MEMORY;
+    if (!program) *why = WISP_E_MEMORY;
     return program;
 }
 
@@ -10583,13 +10583,18 @@ static wisp_result wisp__image_value(const wisp_schema *schema, const void *imag
     return WISP_OK;
 }
 
-/* A struct that was decoded alone takes what its fields need from the rest of the memory. */
-static void wisp__image_alone(wisp_value *value, const wisp__arena *arena) {
-    wisp__fields *fields = wisp__fields_of(value);
-    if (!fields) return;
-    fields->bump = wisp__bump_on((char *)arena->current + WISP__ARENA_HEAD + arena->current->used,
-                                 (int)(arena->current->bytes - arena->current->used));
+/* The same without an endpoint: fields are made in the rest of the memory. */
+static wisp_result wisp__image_alone(wisp__alone *a, const wisp_schema *schema, const void *image,
+                                     wisp_value *out) {
+    wisp__supply supply = wisp__supply_of(&a->u);
+    wisp_result result = wisp__image_value(schema, image, &supply, out);
+    wisp__fields *fields = result ? NULL : wisp__fields_of(out);
+    wisp__arena_block *block = a->arena.current;
+    if (!fields) return result;
+    fields->bump = wisp__bump_on((char *)block + WISP__ARENA_HEAD + block->used,
+                                 (int)(block->bytes - block->used));
     fields->supply = wisp__supply_of_bump(&fields->bump);
+    return WISP_OK;
 }
 
 /* --- the bit-packed codec --- */
@@ -10644,7 +10649,6 @@ static int wisp__bitpack_decode(const wisp_codec *codec, const wisp_schema *sche
     wisp_result result = WISP_OK;
     const wisp__program *program = schema ? wisp__program_of(schema, &bump, &result) : NULL;
     wisp__alone a;
-    wisp__supply supply;
     void *image;
     (void)codec;
     if (schema && !program) return result;
@@ -10654,11 +10658,8 @@ static int wisp__bitpack_decode(const wisp_codec *codec, const wisp_schema *sche
     if (!image) return WISP_E_MEMORY;
     memset(image, 0, (size_t)program->schema->bytes);
     result = wisp__record_read(&a.u, program, image);
-    supply = wisp__supply_of(&a.u);
-    if (result == WISP_OK) result = wisp__image_value(program->schema, image, &supply, out);
-    if (result) return result;
-    wisp__image_alone(out, &a.arena);
-    return (int)((data.at + 7) / 8);
+    if (result == WISP_OK) result = wisp__image_alone(&a, program->schema, image, out);
+    return result ? result : (int)((data.at + 7) / 8);
 }
 
 const wisp_codec *wisp_bitpack(void) {
@@ -10702,10 +10703,8 @@ int wisp_decode(const wisp_codec *codec, const wisp_schema *schema, const void *
     wisp__alone_on(&a, &bump, NULL);
     supply = wisp__supply_of(&a.u);
     image = wisp__image_of(program, &decoded, &supply, true, &result);
-    if (image) result = wisp__image_value(program->schema, image, &supply, out);
-    if (result) return result;
-    wisp__image_alone(out, &a.arena);
-    return read;
+    if (image) result = wisp__image_alone(&a, program->schema, image, out);
+    return result ? result : read;
 }
 
 /* ===========================================================================
@@ -11655,7 +11654,7 @@ static void wisp__build_list(wisp__builder *b, uint8_t *top, bool is_map, wisp_v
 
 /* --- writing --- */
 
-/* A number is written in place where the longest one fits, else aside, to see its size first. */
+/* Writes a number, or the id of an object: in place where the longest one fits, else aside. */
 static void wisp__json_put_number(wisp__encoder *e, const wisp_value *value) {
     uint8_t aside[WISP__DECIMAL_BYTES];
     uint8_t *to = e->end - e->at >= WISP__DECIMAL_BYTES ? e->at : aside;
@@ -11666,7 +11665,7 @@ static void wisp__json_put_number(wisp__encoder *e, const wisp_value *value) {
     } else if (value->kind == WISP_NUMBER) {
         size = wisp__decimal_write_double(to, wisp__number_of(value));
     } else {
-        wisp__numeric_of(value, &n);
+        if (!wisp__numeric_of(value, &n)) n.magnitude = wisp__object_of(value).id;
         size = wisp__decimal_write_integer(to, n.magnitude, n.negative);
     }
     if (!size) wisp__emit_refuse(e, WISP_E_TYPE);
@@ -11674,27 +11673,18 @@ static void wisp__json_put_number(wisp__encoder *e, const wisp_value *value) {
     else wisp__emit_bytes(e, to, (size_t)size);
 }
 
-static void wisp__json_put_floats(wisp__encoder *e, const float *parts, int count) {
-    for (int i = 0; i < count; i++) {
-        wisp_value part = wisp__float_at(&parts[i]);
-        wisp__emit_byte(e, i ? ',' : '[');
-        wisp__json_put_number(e, &part);
-    }
-    wisp__emit_byte(e, ']');
-}
-
 static void wisp__json_put_vector(wisp__encoder *e, const wisp_value *value) {
     float parts[7];
     int count = wisp__value_floats(value, parts);
-    if (value->kind != WISP_TRANSFORM) {
-        wisp__json_put_floats(e, parts, count);
-        return;
+    bool transform = value->kind == WISP_TRANSFORM;
+    if (transform) wisp__emit_bytes(e, "{\"position\":", 12);
+    for (int i = 0; i < count; i++) {
+        wisp_value part = wisp__float_at(&parts[i]);
+        if (transform && i == 3) wisp__emit_bytes(e, "],\"rotation\":[", 14);
+        else wisp__emit_byte(e, i ? ',' : '[');
+        wisp__json_put_number(e, &part);
     }
-    wisp__emit_bytes(e, "{\"position\":", 12);
-    wisp__json_put_floats(e, parts, 3);
-    wisp__emit_bytes(e, ",\"rotation\":", 12);
-    wisp__json_put_floats(e, parts + 3, 4);
-    wisp__emit_byte(e, '}');
+    wisp__emit_bytes(e, "]}", transform ? 2 : 1);
 }
 
 static void wisp__json_put_base64(wisp__encoder *e, const wisp_value *value) {
@@ -11770,21 +11760,15 @@ static void wisp__json_put_string(wisp__encoder *e, const void *text, int size, 
 }
 
 static void wisp__json_put_leaf(wisp__encoder *e, const wisp_value *value) {
-    wisp_value id;
+    bool truth = wisp__bool_of(value);
     switch (value->kind) {
     case WISP_NIL: wisp__emit_bytes(e, "null", 4); break;
-    case WISP_BOOL:
-        if (wisp__bool_of(value)) wisp__emit_bytes(e, "true", 4);
-        else wisp__emit_bytes(e, "false", 5);
-        break;
+    case WISP_BOOL: wisp__emit_bytes(e, truth ? "true" : "false", truth ? 4 : 5); break;
     case WISP_INT:
     case WISP_UINT:
     case WISP_FLOAT:
-    case WISP_NUMBER: wisp__json_put_number(e, value); break;
-    case WISP_OBJECT:
-        id = wisp_uint(wisp__object_of(value).id);
-        wisp__json_put_number(e, &id);
-        break;
+    case WISP_NUMBER:
+    case WISP_OBJECT: wisp__json_put_number(e, value); break;
     case WISP_STRING:
         wisp__json_put_string(e, wisp__text_of(value), value->count, false);
         break;
@@ -11806,14 +11790,15 @@ static void wisp__json_put_value(wisp__encoder *e, const wisp_value *value) {
     e->depth++;
     wisp__emit_byte(e, is_map ? '{' : '[');
     for (int i = 0; i < value->count && !e->result; i++) {
-        const char *key = NULL;
+        const char *key;
         wisp_value scratch;
         const wisp_value *item = wisp__child(value, i, &key, &scratch);
         if (i) wisp__emit_byte(e, ',');
-        if (is_map && !key) wisp__emit_refuse(e, WISP_E_ARGUMENT);
-        if (is_map && key) {
+        if (key) {
             wisp__json_put_string(e, key, (int)strlen(key), true);
             wisp__emit_byte(e, ':');
+        } else if (is_map) {
+            wisp__emit_refuse(e, WISP_E_ARGUMENT);
         }
         wisp__json_put_value(e, item);
     }
@@ -12087,11 +12072,6 @@ static void wisp__msgpack_store(uint8_t *to, uint64_t number, int size) {
     for (int i = size - 1; i >= 0; i--, number >>= 8) to[i] = (uint8_t)number;
 }
 
-/* Two's complement, on every machine. */
-static int64_t wisp__msgpack_signed(uint64_t bits) {
-    return bits >> 63 ? -(int64_t)~bits - 1 : (int64_t)bits;
-}
-
 /* Nanoseconds and seconds of an ext -1; false: no timestamp has this size. */
 static bool wisp__msgpack_parse_time(const uint8_t *data, int size, uint32_t *nanoseconds,
                                      int64_t *seconds) {
@@ -12102,7 +12082,7 @@ static bool wisp__msgpack_parse_time(const uint8_t *data, int size, uint32_t *na
     if (size == 4) *seconds = (int64_t)wisp__msgpack_load(data, 4);
     if (size == 12) {
         *nanoseconds = (uint32_t)wisp__msgpack_load(data, 4);
-        *seconds = wisp__msgpack_signed(wisp__msgpack_load(data + 4, 8));
+        *seconds = (int64_t)wisp__msgpack_load(data + 4, 8);
     }
     return true;
 }
@@ -12455,7 +12435,7 @@ static void wisp__msgpack_get_value(wisp__builder *b, wisp_value *out) {
     case 'n': break;
     case 'B': *out = wisp_bool(number != 0); break;
     case 'u': *out = wisp__build_whole(number); break;
-    case 'i': *out = wisp_int(wisp__msgpack_signed(number)); break;
+    case 'i': *out = wisp_int((int64_t)number); break;
     case 'f': *out = wisp__value_of_bits(true, number); break;
     case 'd': *out = wisp__value_of_bits(false, number); break;
     case 's': wisp__build_string(b, number, out); break;
@@ -13075,10 +13055,10 @@ static wisp_value wisp__proto_fallback(const wisp_field *field, const wisp__prot
 /* Floats 1, 2, .. of a message: zeros are not written, minus zero is. Seven are a transform: two
    messages, of 3 and 4. */
 static void wisp__proto_put_floats(wisp__encoder *e, const float *floats, int count) {
-    for (int half = count == 7 && wisp__proto_may_nest(e, 1) ? 2 : 0; half > 0; half--) {
+    for (int i = count == 7 && wisp__proto_may_nest(e, 1) ? 2 : 0; i > 0; i--) {
         const uint8_t *end = e->at;
-        wisp__proto_put_floats(e, half == 2 ? floats + 3 : floats, half + 2);
-        wisp__proto_put_head(e, end, (uint32_t)half);
+        wisp__proto_put_floats(e, i == 2 ? floats + 3 : floats, i + 2);
+        wisp__proto_put_head(e, end, (uint32_t)i);
     }
     for (int i = count == 7 ? -1 : count - 1; i >= 0; i--) {
         uint32_t bits = wisp__load_float_bits(&floats[i]);
