@@ -4484,44 +4484,42 @@ static int wisp__default_int(int value, int fallback) { return value > 0 ? value
 /* The bound of limits that have no other; a sum of two does not wrap. */
 enum { WISP__LIMIT_MOST = 1 << 30 };
 
-/* A limit: its default unless it is set, and at most `most`. */
-static void wisp__limit(int *limit, int fallback, int most) {
-    *limit = wisp__min_int(wisp__default_int(*limit, fallback), most);
-}
+typedef struct wisp__limit { size_t at; int fallback, least, most; bool power; } wisp__limit;
+
+#define WISP__LIMIT(name, fallback, most) { offsetof(wisp_limits, name), fallback, 1, most, false }
+#define WISP__POWER(name, fallback, least, most) \
+    { offsetof(wisp_limits, name), fallback, least, most, true }
 
 static void wisp__limits_defaults(wisp_limits *l, int max_peers) {
-    wisp__limit(&l->remotes, 1024, 16384);
-    wisp__limit(&l->connections, 4096, 1 << 20);
-    wisp__limit(&l->message_bytes, WISP__MESSAGE_BYTES, (1 << 28) - 1024);  /* bits: an int */
-    wisp__limit(&l->message_values, WISP__MESSAGE_VALUES, 1 << 24);
-    wisp__limit(&l->map_pairs, WISP__MAP_PAIRS, 1 << 24);
-    wisp__limit(&l->nesting, WISP__NESTING, 256);
-    wisp__limit(&l->queue_messages, 65536, WISP__LIMIT_MOST);
-    wisp__limit(&l->queue_bytes, 4 << 20, WISP__LIMIT_MOST);
+    static const wisp__limit limits[] = {
+        WISP__LIMIT(remotes, 1024, 16384), WISP__LIMIT(connections, 4096, 1 << 20),
+        WISP__LIMIT(message_bytes, WISP__MESSAGE_BYTES, (1 << 28) - 1024),     /* bits: an int */
+        WISP__LIMIT(message_values, WISP__MESSAGE_VALUES, 1 << 24),
+        WISP__LIMIT(map_pairs, WISP__MAP_PAIRS, 1 << 24), WISP__LIMIT(nesting, WISP__NESTING, 256),
+        WISP__LIMIT(queue_messages, 65536, WISP__LIMIT_MOST),
+        WISP__LIMIT(queue_bytes, 4 << 20, WISP__LIMIT_MOST),
+        WISP__POWER(window_items, 2048, 1, 16384),
+        WISP__LIMIT(window_bytes, 1 << 20, WISP__LIMIT_MOST),
+        WISP__POWER(window_packets, 1024, 1, 1024), WISP__LIMIT(calls, 4096, 1 << 20),
+        WISP__POWER(calls_remembered, 4096, 1, 16384),
+        { offsetof(wisp_limits, packet_messages), 4096, 2048, WISP__LIMIT_MOST, false },
+        WISP__LIMIT(update_packets, 65536, WISP__LIMIT_MOST),
+        WISP__LIMIT(update_work, 50000, 1 << 28), WISP__LIMIT(notices, 1024, 1 << 24),
+        WISP__LIMIT(schema_bytes, 1 << 20, 1 << 28),
+        WISP__LIMIT(baseline_bytes, 1 << 20, WISP__LIMIT_MOST), WISP__POWER(baselines, 16, 4, 64),
+        WISP__LIMIT(keys, 1024, 1 << 16), WISP__LIMIT(held_messages, 1024, WISP__LIMIT_MOST),
+        WISP__LIMIT(held_bytes, 1 << 20, WISP__LIMIT_MOST), WISP__LIMIT(groups, 1024, 1 << 16),
+        WISP__LIMIT(matched_names, 64, WISP__LIMIT_MOST)
+    };
+    for (int i = 0; i < WISP__LENGTH(limits); i++) {
+        const wisp__limit *limit = &limits[i];
+        void *at = (char *)l + limit->at;
+        int value = wisp__min_int(wisp__default_int(*(int *)at, limit->fallback), limit->most);
+        value = wisp__max_int(value, limit->least);
+        *(int *)at = limit->power ? wisp__power_of_two(value) : value;
+    }
     l->queue_bytes = wisp__max_int(l->queue_bytes, 2 * l->message_bytes);
-    wisp__limit(&l->window_items, 2048, 16384);
-    l->window_items = wisp__power_of_two(l->window_items);
-    wisp__limit(&l->window_bytes, 1 << 20, WISP__LIMIT_MOST);
-    wisp__limit(&l->window_packets, 1024, 1024);
-    l->window_packets = wisp__power_of_two(l->window_packets);
-    wisp__limit(&l->calls, 4096, 1 << 20);
-    wisp__limit(&l->calls_remembered, 4096, 16384);
-    l->calls_remembered = wisp__power_of_two(l->calls_remembered);
-    wisp__limit(&l->packet_messages, 4096, WISP__LIMIT_MOST);
-    l->packet_messages = wisp__max_int(l->packet_messages, 2048);
-    wisp__limit(&l->update_packets, 65536, WISP__LIMIT_MOST);
-    wisp__limit(&l->update_work, 50000, 1 << 28);
-    wisp__limit(&l->notices, 1024, 1 << 24);
     l->notices = wisp__max_int(l->notices, max_peers);
-    wisp__limit(&l->schema_bytes, 1 << 20, 1 << 28);
-    wisp__limit(&l->baseline_bytes, 1 << 20, WISP__LIMIT_MOST);
-    wisp__limit(&l->baselines, 16, 64);
-    l->baselines = wisp__power_of_two(wisp__max_int(l->baselines, 4));
-    wisp__limit(&l->keys, 1024, 1 << 16);
-    wisp__limit(&l->held_messages, 1024, WISP__LIMIT_MOST);
-    wisp__limit(&l->held_bytes, 1 << 20, WISP__LIMIT_MOST);
-    wisp__limit(&l->groups, 1024, 1 << 16);
-    wisp__limit(&l->matched_names, 64, WISP__LIMIT_MOST);
 }
 
 double wisp_now(const wisp *w) { return w ? w->now : 0; }
@@ -6182,11 +6180,6 @@ bool wisp_equal(const wisp_value *a, const wisp_value *b) {
     return a && b ? wisp__alike(a, b, WISP__SAME_CONTENT) : a == b;
 }
 
-static uint64_t wisp__numeric_hash(const wisp__numeric *numeric) {
-    if (numeric->integral) return wisp__mix(wisp__mix(numeric->magnitude + 1) + numeric->negative);
-    return wisp__mix(numeric->bits ^ UINT64_C(0x5bd1e9955bd1e995));
-}
-
 /* Of lists. Pairs are added up, so that their order does not matter. */
 static uint64_t wisp__list_hash(const wisp_value *v) {
     bool map = wisp__is_map(v);
@@ -6209,7 +6202,10 @@ uint64_t wisp_hash(const wisp_value *v) {
     uint64_t h;
     int count;
     if (!v) return 0;
-    if (wisp__numeric_of(v, &numeric)) return wisp__numeric_hash(&numeric);
+    if (wisp__numeric_of(v, &numeric))
+        return numeric.integral
+                   ? wisp__mix(wisp__mix(numeric.magnitude + 1) + numeric.negative)
+                   : wisp__mix(numeric.bits ^ UINT64_C(0x5bd1e9955bd1e995));
     if (wisp__is_map(v) || wisp__is_array(v)) return wisp__list_hash(v);
     h = wisp__mix((uint64_t)v->kind + 0x100) + (uint64_t)(unsigned)v->count;
     switch (v->kind) {
@@ -6444,14 +6440,6 @@ static wisp_result wisp__copy(const wisp__supply *supply, const wisp_value *from
 }
 
 /* --- reading values --- */
-
-/* A struct whose fields can be asked for. */
-static wisp_value wisp__struct_with(const wisp_schema *schema, const void *data,
-                                    wisp__fields *fields) {
-    wisp_value v = wisp_struct(schema, data);
-    if (v.kind == WISP_STRUCT) v.as.structure.view = fields;
-    return v;
-}
 
 static wisp__fields *wisp__fields_of(const wisp_value *v) {
     return v->kind == WISP_STRUCT ? (wisp__fields *)v->as.structure.view : NULL;
@@ -10579,7 +10567,8 @@ static wisp_result wisp__image_value(const wisp_schema *schema, const void *imag
     memset(fields->made, 0, (size_t)schema->count * sizeof(bool));
     fields->supply = *supply;
     fields->supply.credit = NULL;          /* it is the handler that asks */
-    *out = wisp__struct_with(schema, image, fields);
+    *out = value;
+    out->as.structure.view = fields;
     return WISP_OK;
 }
 
@@ -17174,6 +17163,15 @@ static bool wisp__joined_by_us(const wisp__session *s) { return s->peer.asked; }
 
 static wisp__session *wisp__session_at(const wisp *w, int index) {
     return (wisp__session *)wisp__pool_live(&w->peers.pool, index);
+}
+
+/* Walks all sessions: the first is after NULL, NULL after the last. */
+static wisp__session *wisp__session_after(const wisp *w, const wisp__session *s) {
+    const wisp__pool *pool = &w->peers.pool;
+    int i = s ? (int)(s->peer.slot.id & ((1u << pool->index_bits) - 1)) + 1 : 0;
+    for (; i < pool->made; i++)
+        if (wisp__pool_live(pool, i)) return wisp__session_at(w, i);
+    return NULL;
 }
 
 /* A session that can be sent to: joined, or being joined by this end. */
@@ -26005,9 +26003,7 @@ static void wisp__profiler_off(wisp *w) {
         wisp__free(&w->base, remote->meter, sizeof *remote->meter);
         remote->meter = NULL;
     }
-    for (int i = 0; i < w->peers.pool.made; i++) {
-        wisp__session *s = wisp__session_at(w, i);
-        if (!s) continue;
+    for (wisp__session *s = NULL; (s = wisp__session_after(w, s)) != NULL;) {
         wisp__free(&w->base, s->meter, sizeof *s->meter);
         s->meter = NULL;
     }
@@ -26018,12 +26014,9 @@ static void wisp__profiler_off(wisp *w) {
 /* Number of messages of a remote that wait for any peer. */
 static int wisp__waiting_of(const wisp *w, int index) {
     int count = 0;
-    for (int i = 0; i < w->peers.pool.made; i++) {
-        const wisp__session *s = wisp__session_at(w, i);
-        const wisp__entry *e = s && index < s->peer_remote_room ? s->peer_remotes[index].first
-                                                                : NULL;
-        for (; e; e = e->next) count++;
-    }
+    for (const wisp__session *s = NULL; (s = wisp__session_after(w, s)) != NULL;)
+        if (index < s->peer_remote_room)
+            for (const wisp__entry *e = s->peer_remotes[index].first; e; e = e->next) count++;
     return count;
 }
 
@@ -26037,10 +26030,8 @@ static bool wisp__profiler_meters(wisp *w) {
         if (remote->meter) remote->meter->queued = wisp__waiting_of(w, i);
         all = all && remote->meter;
     }
-    for (int i = 0; i < w->peers.pool.made; i++) {
-        wisp__session *s = wisp__session_at(w, i);
-        if (!s || s->meter) continue;
-        s->meter = wisp__meter_of_peer(&w->registry, s);
+    for (wisp__session *s = NULL; (s = wisp__session_after(w, s)) != NULL;) {
+        if (!s->meter) s->meter = wisp__meter_of_peer(&w->registry, s);
         all = all && s->meter;
     }
     return all;
@@ -26157,9 +26148,8 @@ static void wisp__profile_remote(const wisp *w, const wisp__remote *remote,
     wisp__histogram_report(&meter->handlers, &out->handlers);
     memcpy(out->drops, meter->drops, sizeof out->drops);
     out->queued = (uint32_t)meter->queued;
-    for (int i = 0; i < w->peers.pool.made; i++) {
-        const wisp__session *s = wisp__session_at(w, i);
-        if (!s || !s->queued || remote->index >= s->peer_remote_room) continue;
+    for (const wisp__session *s = NULL; (s = wisp__session_after(w, s)) != NULL;) {
+        if (!s->queued || remote->index >= s->peer_remote_room) continue;
         if (s->peer_remotes[remote->index].first)
             since = wisp__min(since, s->peer_remotes[remote->index].first->message->time);
     }
@@ -27345,9 +27335,7 @@ static wisp_result wisp__start(wisp *w) {
 static void wisp__release(wisp *w) {
     wisp__base base;
     wisp__profiler_off(w);
-    for (int i = 0; i < w->peers.pool.made; i++) {
-        wisp__session *s = wisp__session_at(w, i);
-        if (!s) continue;
+    for (wisp__session *s = NULL; (s = wisp__session_after(w, s)) != NULL;) {
         while (s->peer.stuck_first) wisp__unstick(w, &s->peer);
         wisp__flow_free(&w->base, &s->peer.flow);
         wisp__free(&w->base, s->spending, sizeof *s->spending);
@@ -27400,9 +27388,7 @@ wisp *wisp_create(const wisp_desc *desc, wisp_result *why) {
 
 static void wisp__destroy_now(wisp *w) {
     w->destroyed = w->updating = true;
-    for (int i = 0; i < w->peers.pool.made; i++) {
-        wisp__session *s = wisp__session_at(w, i);
-        if (!s) continue;
+    for (wisp__session *s = NULL; (s = wisp__session_after(w, s)) != NULL;) {
         wisp__end(w, s, WISP_OK, "closed", true);
         for (int repeat = 0; repeat < 2 && s->peer.state == WISP__LEAVING; repeat++)
             wisp__send_leave(w, s);
@@ -27498,10 +27484,8 @@ wisp_result wisp_update(wisp *w, double now) {
 /* --- await --- */
 
 static bool wisp__joins_done(const wisp *w) {
-    for (int i = 0; i < w->peers.pool.made; i++) {
-        const wisp__session *s = wisp__session_at(w, i);
-        if (s && s->peer.asked && s->peer.state < WISP__JOINED) return false;
-    }
+    for (const wisp__session *s = NULL; (s = wisp__session_after(w, s)) != NULL;)
+        if (s->peer.asked && s->peer.state < WISP__JOINED) return false;
     return true;
 }
 
@@ -27555,17 +27539,9 @@ static void wisp__awaiting_on(wisp_event *event) {
     if (awaiting->fn) awaiting->fn(event);
 }
 
-static wisp__awaiting wisp__awaiting_of(wisp_handler fn, void *user) {
-    wisp__awaiting awaiting;
-    memset(&awaiting, 0, sizeof awaiting);
-    awaiting.fn = fn;
-    awaiting.user = user;
-    return awaiting;
-}
-
 wisp_result wisp_await_event_target(wisp *w, wisp_target remote, wisp_handler fn, void *user,
                                     wisp_clock clock, void *clock_user, double timeout) {
-    wisp__awaiting awaiting = wisp__awaiting_of(fn, user);
+    wisp__awaiting awaiting = { fn, user, WISP_OK, false };
     wisp_connection connection;
     wisp_result result;
     if (!w || !clock) return WISP_E_ARGUMENT;
@@ -27579,7 +27555,7 @@ wisp_result wisp_await_event_target(wisp *w, wisp_target remote, wisp_handler fn
 
 wisp_result wisp_await_reply(wisp *w, wisp_call handle, wisp_handler fn, void *user,
                              wisp_clock clock, void *clock_user) {
-    wisp__awaiting awaiting = wisp__awaiting_of(fn, user);
+    wisp__awaiting awaiting = { fn, user, WISP_OK, false };
     wisp__pending *call;
     wisp_result result;
     if (!w || !clock) return WISP_E_ARGUMENT;
@@ -27605,19 +27581,15 @@ WISP__UNUSED static void wisp__lent_check(const wisp *w) {
         announced += remote->announced;
         lent += remote->lent;
     }
-    for (int i = 0; i < w->peers.pool.made; i++) {
-        const wisp__session *s = wisp__session_at(w, i);
-        for (int k = 0; s && k < s->their_room; k++) announced -= s->theirs[k].remote != 0;
-    }
+    for (const wisp__session *s = NULL; (s = wisp__session_after(w, s)) != NULL;)
+        for (int k = 0; k < s->their_room; k++) announced -= s->theirs[k].remote != 0;
     WISP_ASSERT(announced == 0 && lent == w->registry.lent);
 }
 
 /* Runs every room's check: for tests. */
 WISP__UNUSED static void wisp__host_check(const wisp *w) {
     int joined = 0, placed = 0;
-    for (int i = 0; i < w->peers.pool.made; i++) {
-        const wisp__session *s = wisp__session_at(w, i);
-        if (!s) continue;
+    for (const wisp__session *s = NULL; (s = wisp__session_after(w, s)) != NULL;) {
         joined += s->peer.state == WISP__JOINED;
         placed += s->peer.placed;
         wisp__session_check(w, s);
