@@ -12,6 +12,7 @@ typedef struct bench {
     uint64_t memory[ALONE_MEMORY / 8], program[4096];
     uint8_t  bytes[ALONE_BYTES], damaged[ALONE_BYTES];
     char     text[300];
+    wisp    *ends[3];
 } bench;
 
 static void note_value(bench *b, const char *what, const wisp_value *value) {
@@ -125,6 +126,30 @@ static void alone_texts_of_json(bench *b) {
     };
     for (int i = 0; i < (int)(sizeof texts / sizeof *texts); i++)
         decode(b, texts[i], wisp_json(), NULL, (const uint8_t *)texts[i], (int)strlen(texts[i]));
+}
+
+/* What MessagePack has and wisp has not. */
+static void alone_ext(bench *b) {
+    static const char *const texts[] = {
+        "{\"$seconds\":5,\"$nanoseconds\":7}", "{\"$seconds\":-1,\"$nanoseconds\":0}",
+        "{\"$seconds\":99999999999,\"$nanoseconds\":999999999}", "{\"$seconds\":5}",
+        "{\"$ext\":9,\"$data\":\"AAAA\"}", "{\"$map\":[[1,2],[\"a\",[]]]}",
+        "{\"$map\":[[\"a\",1],[\"b\",2]]}", "{\"$map\":[1]}", "[-129,255,65536,-32769,1.5,0.1]"
+    };
+    static const uint8_t bytes[][12] = {
+        { 12, 0xd6, 0xff, 0, 0, 0, 9 }, { 12, 0xd7, 0xff, 0, 0, 0, 4, 0, 0, 0, 9 },
+        { 12, 0xc7, 3, 5, 1, 2, 3 }, { 12, 0xd4, 0x11, 0 }, { 12, 0x82, 1, 2, 3, 4 },
+        { 12, 0xd6, 7, 0, 0, 1, 0 }, { 12, 0xc1 }, { 12, 0xdc, 0, 2, 0xcf, 0xff }
+    };
+    for (int i = 0; i < (int)(sizeof texts / sizeof *texts); i++) {
+        wisp_value value = wisp_nil();
+        static uint64_t memory[2000];
+        wisp_decode(wisp_json(), NULL, texts[i], (int)strlen(texts[i]), &value, memory,
+                    (int)sizeof memory);
+        code(b, wisp_msgpack(), NULL, &value);
+    }
+    for (int i = 0; i < (int)(sizeof bytes / sizeof *bytes); i++)
+        decode(b, "bytes", wisp_msgpack(), NULL, bytes[i] + 1, bytes[i][0] - 1);
 }
 
 /* --- schemas --- */
@@ -284,11 +309,97 @@ static void alone_links(bench *b) {
     wisp_pipe_free(&pipe);
 }
 
+/* --- two endpoints, of which one waits --- */
+
+static double alone_clock(void *user) { return ((end *)user)->clock += 1 / 64.0; }
+
+/* Waits where it must not, or ends its own endpoint. */
+static void on_alone(wisp_event *event) {
+    end *e = ((slot *)event->user)->e;
+    note_event(e, event);
+    note(e, "inside: %d", wisp_await_ready(event->w, alone_clock, e, 1));
+    note(e, "inside: %d", wisp_update(event->w, e->clock));
+    if (strcmp(event->name, "end") == 0) wisp_destroy(event->w);
+}
+
+static wisp *alone_end(end *e, wisp_pipe *pipe, int side) {
+    wisp_desc desc = desc_of(e);
+    wisp_result why = WISP_OK;
+    desc.link = wisp_loopback(pipe, side);
+    desc.accept = NULL;
+    desc.joins = side == 2 ? WISP_JOINS_CLOSED : WISP_JOINS_AUTO;
+    desc.seed = e->role.seed * 3 + (uint64_t)side + 1;
+    e->w = wisp_create(&desc, &why);
+    note(e, "created %d", why);
+    listen_to_all(e);
+    return e->w;
+}
+
+/* The clock of who waits lets the other ones run too. */
+static double alone_run(void *user) {
+    bench *b = (bench *)user;
+    alone_clock(b->e);
+    for (int i = 1; i < 3; i++)
+        if (b->ends[i]) wisp_update(b->ends[i], b->e->clock);
+    return b->e->clock;
+}
+
+static void alone_wait(bench *b, wisp *w, wisp_peer peer) {
+    end *e = b->e;
+    wisp_value value = wisp_int(4);
+    wisp_call call;
+    note(e, "ready: %d", wisp_await_ready(w, alone_run, b, 2));
+    note(e, "why: %d", wisp_why(w));
+    call = wisp_invoke_values(w, "ask", wisp_to_peer(peer), NULL, &value, 1);
+    note(e, "reply: %d", wisp_await_reply(w, call, on_other, &e->other, alone_run, b));
+    note(e, "stale: %d", wisp_await_reply(w, call, on_other, &e->other, alone_run, b));
+    note(e, "event: %d", wisp_await_event_target(w, wisp_by_name("none"), on_other, &e->other,
+                                                alone_run, b, 0.3));
+    wisp_fire_values(b->ends[1], "chat", wisp_to_all(), &value, 1);
+    note(e, "event: %d", wisp_await_event_target(w, wisp_by_handle(wisp_remote_named(w, "chat")),
+                                                on_other, &e->other, alone_run, b, 2));
+}
+
+static void alone_pair(bench *b) {
+    end *e = b->e;
+    wisp_pipe pipe;
+    wisp_addr server = wisp_loopback_addr(1), closed = wisp_loopback_addr(2);
+    wisp *w;
+    wisp_peer peer;
+    wisp_result result;
+    memset(&pipe, 0, sizeof pipe);
+    e->clock = 1;
+    b->ends[1] = alone_end(e, &pipe, 1);
+    b->ends[2] = alone_end(e, &pipe, 2);
+    w = alone_end(e, &pipe, 0);
+    note(e, "not ready: %d", wisp_await_ready(w, alone_run, b, 0.1));
+    wisp_join(w, &closed, NULL, 0);
+    note(e, "closed: %d", wisp_await_ready(w, alone_run, b, 2));
+    peer = wisp_join(w, &server, NULL, 0);
+    alone_wait(b, w, peer);
+    wisp_connect_target(w, wisp_by_name("end"), on_alone, &e->other, false);
+    note(e, "back: %d", wisp_update(w, e->clock - 5));
+    note(e, "ahead: %d", wisp_update(w, e->clock + 99));
+    note(e, "server: %d %d", wisp_peer_equal(peer, WISP_SERVER), wisp_peers(w, NULL, 0));
+    wisp_leave(w, WISP_SERVER, "a reason");
+    wisp_join(w, &server, NULL, 0);
+    note(e, "ready: %d", wisp_await_ready(w, alone_run, b, 9));
+    wisp_await_event_target(w, wisp_by_name("x"), NULL, NULL, alone_run, b, 1);
+    wisp_fire_values(b->ends[1], "end", wisp_to_all(), NULL, 0);
+    result = wisp_await_event_target(w, wisp_by_name("x"), NULL, NULL, alone_run, b, 9);
+    note(e, "it is gone: %d", result);
+    if (!CHECK_EQ_INT(result, WISP_E_CLOSED)) wisp_destroy(w);
+    wisp_destroy(b->ends[1]);
+    wisp_destroy(b->ends[2]);
+    wisp_pipe_free(&pipe);
+}
+
 static void alone(compat_run *run, uint64_t seed) {
     bench *b = (bench *)calloc(1, sizeof *b);
     end *e = (end *)calloc(1, sizeof *e);
     if (!b || !e) abort();
     e->role.run = run;
+    e->role.seed = seed;
     e->values.random = seed;
     b->e = e;
     b->m = &e->values;
@@ -300,7 +411,9 @@ static void alone(compat_run *run, uint64_t seed) {
     alone_schemas(b);
     alone_structs(b);
     alone_compiled(b);
+    alone_ext(b);
     alone_links(b);
+    alone_pair(b);
     free(e);
     free(b);
 }

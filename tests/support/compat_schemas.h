@@ -72,31 +72,31 @@ static const wisp_schema crowd_schema = WISP_SCHEMA(crowd, 1, crowd_fields);
 typedef struct actor {
     uint32_t  id;
     int8_t    team;
-    uint16_t  level;
     int32_t   score;
-    int64_t   wide;
-    wisp_vec3 place;
-    wisp_vec2 aim;
     float     heat;
-    double    speed;
     char      name[17];
 } actor;
 
 static const wisp_field actor_fields[] = {
-    WISP_FIELD(actor, id, WISP_T_UINT32),
-    WISP_FIELD(actor, team, WISP_T_INT8),
-    WISP_FIELD(actor, level, WISP_T_RANGE(0, 300)),
+    WISP_FIELD(actor, id, WISP_T_RANGE(0, 4294967295)),
+    WISP_FIELD(actor, team, WISP_T_RANGE(-125, 125)),
     WISP_FIELD(actor, score, WISP_T_RANGE(-70000, 70000)),
-    WISP_FIELD(actor, place, WISP_T_VEC3),
     WISP_FIELD(actor, heat, WISP_T_QUANTIZED(-8, 8, 0.0625)),
     WISP_FIELD(actor, name, WISP_T_STRING(16))
 };
 static const wisp_schema actor_schema = WISP_SCHEMA(actor, 1, actor_fields);
 
-typedef struct prop { wisp_vec2 aim; int64_t wide; double speed; char name[9]; } prop;
+typedef struct prop {
+    int16_t   depth;
+    int64_t   wide;
+    wisp_vec2 aim;
+    double    speed;
+    char      name[9];
+} prop;
 
 static const wisp_field prop_fields[] = {
     WISP_FIELD(prop, aim, WISP_T_VEC2),
+    WISP_FIELD(prop, depth, WISP_T_RANGE(-9000, 9000)),
     WISP_FIELD(prop, wide, WISP_T_RANGE(-4000000000, 4000000000)),
     WISP_FIELD(prop, speed, WISP_T_QUANTIZED(0, 100, 0.5)),
     WISP_FIELD(prop, name, WISP_T_STRING(8))
@@ -108,12 +108,34 @@ enum { ACTORS = 20, PROPS = 10 };
 static const wisp_type actor_type = WISP_T_STRUCT(&actor_schema);
 static const wisp_type prop_type = WISP_T_STRUCT(&prop_schema);
 
-typedef struct cast { int32_t number; int count; actor actors[ACTORS]; prop props[PROPS]; } cast;
+/* Rows of numbers alone, that end with a byte. */
+typedef struct beam {
+    wisp_vec3 end;
+    uint16_t  strength;
+} beam;
+
+static const wisp_field beam_fields[] = {
+    WISP_FIELD(beam, end, WISP_T_VEC3),
+    WISP_FIELD(beam, strength, WISP_T_RANGE(0, 65535))
+};
+static const wisp_schema beam_schema = WISP_SCHEMA(beam, 1, beam_fields);
+static const wisp_type beam_type = WISP_T_STRUCT(&beam_schema);
+
+enum { BEAMS = 6 };
+
+/* All before the rows ends with a byte, so that they are done in tiles. */
+typedef struct cast {
+    int32_t number;
+    beam    beams[BEAMS];
+    prop    props[PROPS];
+    actor   actors[ACTORS];
+} cast;
 
 static const wisp_field cast_fields[] = {
-    WISP_FIELD(cast, number, WISP_T_INT32),
-    WISP_COUNTED_FIELD(cast, actors, count, WISP_T_ARRAY(&actor_type, ACTORS)),
-    WISP_FIELD(cast, props, WISP_T_ARRAY(&prop_type, PROPS))
+    WISP_FIELD(cast, number, WISP_T_RANGE(0, 65535)),
+    WISP_FIELD(cast, beams, WISP_T_ARRAY(&beam_type, BEAMS)),
+    WISP_FIELD(cast, props, WISP_T_ARRAY(&prop_type, PROPS)),
+    WISP_FIELD(cast, actors, WISP_T_ARRAY(&actor_type, ACTORS))
 };
 static const wisp_schema cast_schema = WISP_SCHEMA(cast, 1, cast_fields);
 

@@ -55,6 +55,7 @@ typedef struct slot { end *e; int stream; } slot;
 struct end {
     compat_role role;
     wisp       *w, *before;
+    double      clock;
     mill        values;
     slot        slots[STREAMS], other;
     int32_t     numbers[STREAMS][COMPAT_SIDES];
@@ -253,27 +254,35 @@ static void crowd_move(end *e) {
 static void cast_move(end *e) {
     mill *m = &e->values;
     cast *c = &e->players;
-    c->count = mill_below(m, ACTORS + 1);
     for (int i = 0; i < ACTORS; i++) {
         actor *x = &c->actors[i];
         wisp_value text = mill_string(m, 15);
         if (mill_below(m, 3)) continue;
         x->id = (uint32_t)test_random(&m->random);
         x->team = (int8_t)(mill_below(m, 250) - 125);
-        x->level = (uint16_t)mill_below(m, 301);
         x->score = mill_below(m, 140001) - 70000;
-        x->place = mill_vec(m, 3, NULL).as.vec3;
         x->heat = (float)mill_below(m, 257) / 16 - 8;
         memcpy(x->name, text.as.string, (size_t)text.count + 1);
-        if (!x->name[0] && c->count % 2) x->name[0] = '-';
+        if (!x->name[0] && c->number % 2) x->name[0] = '-';
     }
     for (int i = 0; i < PROPS; i++) {
         prop *x = &c->props[i];
         wisp_value text = mill_string(m, 8);
         x->aim = mill_vec(m, 2, NULL).as.vec2;
+        x->depth = (int16_t)(mill_below(m, 18001) - 9000);
         x->wide = (int64_t)(test_random(&m->random) >> 32) - INT64_C(2000000000);
         x->speed = mill_below(m, 200) / 2.0;
         memcpy(x->name, text.as.string, (size_t)text.count + 1);
+        if (!x->name[0]) x->name[0] = '-';
+    }
+}
+
+static void beams_move(end *e) {
+    mill *m = &e->values;
+    for (int i = 0; i < BEAMS; i++) {
+        beam *x = &e->players.beams[i];
+        x->end = mill_vec(m, 3, NULL).as.vec3;
+        x->strength = (uint16_t)mill_below(m, 65536);
     }
 }
 
@@ -366,6 +375,7 @@ static int fill(end *e, int stream, int32_t number, wisp_value values[4]) {
         return values[0] = wisp_struct(&crowd_schema, &e->people), 1;
     case CAST:
         cast_move(e);
+        beams_move(e);
         e->players.number = number;
         return values[0] = wisp_struct(&cast_schema, &e->players), 1;
     case MAPPED: return values[0] = numbered(mill_map(m, &mapped_schema), number), 1;
@@ -905,6 +915,17 @@ static void send_snapshot(end *e, wisp_peer to) {
     free(text);
 }
 
+/* The same message several times in a row. */
+static void fire_again(end *e, int step, wisp_peer to) {
+    wisp_value values[2];
+    values[0] = wisp_int(step);
+    values[1] = wisp_string("again and again");
+    for (int i = 0; i < 4; i++) {
+        const char *name = step % 40 == 7 ? "news" : "loose";
+        told(e, name, wisp_fire_values(e->w, name, wisp_to_peer(to), values, 2));
+    }
+}
+
 static void talk_to(end *e, int step, wisp_peer to) {
     for (int i = 0; i <= (e->role.seed % 4 == 1); i++) {
         int stream = mill_below(&e->values, STREAMS);
@@ -915,6 +936,7 @@ static void talk_to(end *e, int step, wisp_peer to) {
     if (step % 50 == 10) ask(e, "ask.hooked", wisp_to_peer(to), step);
     if (step % 50 == 11) ask(e, "ask.nobody", wisp_to_peer(to), step);
     if (step % 50 == 12) wisp_cancel(e->w, e->last_call);
+    if (step % 20 == 7) fire_again(e, step, to);
     if (step == 100) send_snapshot(e, to);
     fire_engine(e, step, to);
 }
@@ -957,7 +979,8 @@ static void end_sessions(end *e, int step) {
     int count = wisp_peers(e->w, peers, COMPAT_SIDES);
     memset(&budget, 0, sizeof budget);
     budget.messages = 50;
-    budget.in = budget.out = 20000;
+    budget.in = 20000;
+    budget.out = 3000;
     budget.total_out = 50000;
     budget.errors = 4;
     budget.error_burst = 20;
@@ -968,7 +991,7 @@ static void end_sessions(end *e, int step) {
         for (int i = 0; i < 20; i++) fire(e, 27, e->server);
     if (e->role.side == 0 && step >= 70 && step < 80)
         for (int i = 0; i < 12 * count && i < 12 * COMPAT_SIDES; i++)
-            fire(e, i % 3 ? 26 : i % 2 ? STREAMS - 1 : 1, peers[i % count]);
+            fire(e, i % 20 ? i % 3 ? 26 : STREAMS - 1 : 1, peers[i % count]);
     if (e->role.side == 0 && step == 100 && count > 0) wisp_leave(e->w, peers[0], "out");
     if (e->role.side == 3 && step == 110) join(e);
 }
