@@ -2908,12 +2908,18 @@ enum { WISP__TILE = 32,            /* rows at a time */
        WISP__RUN_SLACK = 48,    /* beyond a run: words are copied whole */
        WISP__RUN_MOST = 512 };  /* bytes of a run: near the end of a message it is copied */
 
+/* Cells of an operation in a table of deltas: plain numbers; one whose length depends on its class;
+   a blob; an array or union; a bit that says whether its body is there. */
+enum { WISP__CELL_PLAIN, WISP__CELL_CLASS, WISP__CELL_BLOB, WISP__CELL_LIST, WISP__CELL_CHOICE };
+
 typedef struct wisp__op {
     uint8_t code, flags;
     uint8_t bits;  /* of the number, length, count or index */
     int8_t bytes;  /* of the number in memory */
     int8_t count_bytes;
     uint8_t quick;                 /* see wisp__quick */
+    uint8_t cells, cell_bits;      /* WISP__CELL_.. | kind << 3 | symbols << 4; bits of a symbol
+                                      (the first of a quat has 2) */
     int32_t end;                   /* the operation after its body */
     int32_t offset, count_offset;  /* from the start of the struct or element */
     int32_t max, each;             /* elements or bytes; bytes of one element */
@@ -7918,12 +7924,39 @@ static void wisp__find_column(wisp__op *op, bool followed) {
 }
 
 /* Finds the runs: consecutive operations of one body whose size has a bound. */
+/* Its cells in a table of deltas, by code: {cell, kind, symbols, bits}. */
+static void wisp__count_cells(wisp__op *op) {
+    static const uint8_t by_code[][4] = {
+        { WISP__CELL_PLAIN, 0, 1, 0 }, { WISP__CELL_CLASS, 0, 2, 32 },      /* int; long */
+        { WISP__CELL_PLAIN, 1, 0, 32 }, { WISP__CELL_PLAIN, 1, 2, 32 },     /* floats; double */
+        { WISP__CELL_CLASS, 1, 2, 32 }, { WISP__CELL_PLAIN, 0, 1, 0 },      /* number; quantized */
+        { WISP__CELL_PLAIN, 0, 4, 0 }, { WISP__CELL_PLAIN, 0, 4, 8 },       /* quat; color */
+        { WISP__CELL_BLOB, 0, 0, 0 }, { WISP__CELL_BLOB, 0, 0, 0 },         /* text; bytes */
+        { WISP__CELL_BLOB, 0, 0, 0 }, { WISP__CELL_BLOB, 0, 0, 0 },         /* place; any */
+        { WISP__CELL_PLAIN, 0, 0, 0 }, { WISP__CELL_LIST, 0, 0, 0 },        /* literal; array */
+        { WISP__CELL_LIST, 0, 0, 0 }, { WISP__CELL_PLAIN, 0, 0, 0 },        /* union; option */
+        { WISP__CELL_CHOICE, 1, 1, 1 }, { WISP__CELL_CHOICE, 1, 1, 1 }      /* optional; maybe */
+    };
+    const uint8_t *row = by_code[op->code];
+    int kind = row[1], symbols = row[2], bits = row[3];
+    if (op->code == WISP__OP_INT || op->code == WISP__OP_QUANTIZED) {
+        kind = (op->flags & WISP__OP_PLAIN) != 0;
+        symbols = op->bits > 0;
+        bits = op->bits;
+    }
+    if (op->code == WISP__OP_FLOATS) symbols = op->max;
+    if (op->code == WISP__OP_QUAT) bits = op->max;
+    op->cells = (uint8_t)(row[0] | kind << 3 | symbols << 4);
+    op->cell_bits = (uint8_t)bits;
+}
+
 static void wisp__find_runs(wisp__op *ops, int count) {
     int after = 0, bits = 0;       /* end and size of the run that follows */
     for (int i = 0; i < count; i++)
         if (ops[i].end > i + 1) ops[ops[i].end - 1].flags |= WISP__OP_LAST;
     for (int i = count - 1; i >= 0; i--) {
         wisp__op *op = &ops[i];
+        wisp__count_cells(op);
         op->quick = (uint8_t)wisp__quick_of(op);
         op->mask = wisp__low_bits(UINT64_MAX, wisp__min_int(op->bits, 64));
         if (op->flags & WISP__OP_LAST || !op->quick) bits = 0;
@@ -14737,58 +14770,17 @@ static void *wisp__delta_items(wisp__delta *d, int64_t count, size_t each) {
 
 /* --- operations: numbers are symbols of a table, blobs, arrays and unions stand in slots --- */
 
-static bool wisp__op_is_blob(const wisp__op *op) {
-    return op->code >= WISP__OP_TEXT && op->code <= WISP__OP_ANY;
+static inline int wisp__op_cell(const wisp__op *op) { return op->cells & 7; }
+
+static inline int wisp__op_symbols(const wisp__op *op) { return op->cells >> 4; }
+
+/* Bits of its i-th symbol. */
+static inline int wisp__symbol_bits(const wisp__op *op, int i) {
+    return i || op->code != WISP__OP_QUAT ? op->cell_bits : 2;
 }
 
-static bool wisp__op_is_slot(const wisp__op *op) {
-    return wisp__op_is_blob(op) || op->code == WISP__OP_ARRAY || op->code == WISP__OP_UNION;
-}
-
-static bool wisp__op_may_be_missing(const wisp__op *op) {
-    return op->code == WISP__OP_OPTIONAL || op->code == WISP__OP_MAYBE;
-}
-
-/* Numbers whose length depends on their class. */
-static bool wisp__op_has_class(const wisp__op *op) {
-    return op->code == WISP__OP_LONG || op->code == WISP__OP_NUMBER;
-}
-
-/* The symbols of an operation in a table: how many, the bits of the first and of each other one,
-   and the kind of their columns. What may be missing has one that says whether it is there. */
-typedef struct wisp__symbols { int count, first, bits, kind; } wisp__symbols;
-
-static wisp__symbols wisp__op_symbols(const wisp__op *op) {
-    wisp__symbols s = { 1, 1, 1, 1 };
-    switch (op->code) {
-    case WISP__OP_INT:
-    case WISP__OP_QUANTIZED:
-        s.count = op->bits > 0;
-        s.first = s.bits = op->bits;
-        s.kind = (op->flags & WISP__OP_PLAIN) != 0;
-        break;
-    case WISP__OP_FLOATS:
-    case WISP__OP_LONG:
-    case WISP__OP_DOUBLE:
-    case WISP__OP_NUMBER:
-        s.count = op->code == WISP__OP_FLOATS ? op->max : 2;
-        s.first = s.bits = 32;
-        s.kind = op->code != WISP__OP_LONG;
-        break;
-    case WISP__OP_QUAT:
-        s.count = 4;
-        s.first = 2;
-        s.bits = op->max;
-        s.kind = 0;                                 /* but for the first, an index: 1 */
-        break;
-    case WISP__OP_COLOR:
-        s.count = 4;
-        s.first = s.bits = 8;
-        s.kind = 0;
-        break;
-    default: s.count = wisp__op_may_be_missing(op); break;
-    }
-    return s;
+static inline bool wisp__op_is_slot(const wisp__op *op) {
+    return wisp__op_cell(op) == WISP__CELL_BLOB || wisp__op_cell(op) == WISP__CELL_LIST;
 }
 
 static uint64_t wisp__get_class(wisp__delta *d, const wisp__op *op, wisp__side *side) {
@@ -14873,16 +14865,16 @@ static void wisp__pass_number(wisp__delta *d, const wisp__op *op, wisp__side *si
 static void wisp__pass(wisp__delta *d, int at, int end, wisp__side *side, wisp__writer *to) {
     for (; at < end && !side->from.failed && !d->failed; at = d->ops[at].end) {
         const wisp__op *op = &d->ops[at];
-        wisp__symbols s = wisp__op_symbols(op);
         uint64_t last = 0;
         if (!wisp__delta_pay(d, 1, WISP__PRICE_CELL)) return;
-        if (wisp__op_has_class(op)) wisp__pass_number(d, op, side, to);
-        else if (wisp__op_is_blob(op)) wisp__pass_blob(d, op, side, to);
+        if (wisp__op_cell(op) == WISP__CELL_CLASS) wisp__pass_number(d, op, side, to);
+        else if (wisp__op_cell(op) == WISP__CELL_BLOB) wisp__pass_blob(d, op, side, to);
         else if (op->code == WISP__OP_ARRAY) wisp__pass_array(d, at, side, to);
         else if (op->code == WISP__OP_UNION) wisp__pass_union(d, at, side, to);
-        else for (int i = 0; i < s.count; i++)
-            last = wisp__pass_bits(side, to, i ? s.bits : s.first);
-        if (wisp__op_may_be_missing(op) && last) wisp__pass(d, at + 1, op->end, side, to);
+        else for (int i = 0; i < wisp__op_symbols(op); i++)
+            last = wisp__pass_bits(side, to, wisp__symbol_bits(op, i));
+        if (wisp__op_cell(op) == WISP__CELL_CHOICE && last)
+            wisp__pass(d, at + 1, op->end, side, to);
     }
 }
 
@@ -14914,16 +14906,16 @@ static void wisp__body_columns(const wisp__op *ops, int at, int end, wisp__body 
                                wisp__column *columns) {
     for (; at < end; at = ops[at].end) {
         const wisp__op *op = &ops[at];
-        wisp__symbols s = wisp__op_symbols(op);
-        for (int i = 0; i < s.count && columns; i++) {
+        int symbols = wisp__op_symbols(op);
+        for (int i = 0; i < symbols && columns; i++) {
             wisp__column *column = &columns[body->table.column_count + i];
-            bool is_index = op->code == WISP__OP_QUAT && i == 0;
-            column->bits = (uint8_t)(i ? s.bits : s.first);
-            column->kind = (uint8_t)(is_index || s.kind);
+            column->bits = (uint8_t)wisp__symbol_bits(op, i);
+            column->kind = (op->cells >> 3 & 1) | (op->code == WISP__OP_QUAT && i == 0);
         }
-        body->table.column_count += s.count;
+        body->table.column_count += symbols;
         body->slots += wisp__op_is_slot(op);
-        if (wisp__op_may_be_missing(op)) wisp__body_columns(ops, at + 1, op->end, body, columns);
+        if (wisp__op_cell(op) == WISP__CELL_CHOICE)
+            wisp__body_columns(ops, at + 1, op->end, body, columns);
     }
 }
 
@@ -14957,20 +14949,21 @@ static void wisp__take_cells(wisp__delta *d, int at, int end, wisp__cells *cells
     bool there = side->there;
     for (; at < end; at = d->ops[at].end) {
         const wisp__op *op = &d->ops[at];
-        wisp__symbols s = wisp__op_symbols(op);
         if (wisp__op_is_slot(op)) {
             *cells->slots++ = there ? side->from.at : -1;
             if (there) wisp__pass(d, at, at + 1, side, NULL);
-        } else if (wisp__op_has_class(op)) {
+        } else if (wisp__op_cell(op) == WISP__CELL_CLASS) {
             uint64_t bits = there ? wisp__get_class(d, op, side) : 0;
             *cells->symbols++ = (uint32_t)bits;
             *cells->symbols++ = (uint32_t)(bits >> 32);
         } else {
-            for (int i = 0; i < s.count; i++)
-                *cells->symbols++ =
-                    there ? (uint32_t)wisp__get(&side->from, i ? s.bits : s.first) : 0;
+            uint32_t *symbols = cells->symbols;
+            int count = wisp__op_symbols(op);
+            for (int i = 0; i < count; i++)
+                symbols[i] = there ? (uint32_t)wisp__get(&side->from, wisp__symbol_bits(op, i)) : 0;
+            cells->symbols += count;
         }
-        if (!wisp__op_may_be_missing(op)) continue;
+        if (wisp__op_cell(op) != WISP__CELL_CHOICE) continue;
         side->there = there && cells->symbols[-1];
         wisp__take_cells(d, at + 1, op->end, cells, side);
         side->there = there;
@@ -14984,19 +14977,20 @@ static void wisp__rebuild_slot(wisp__delta *d, int at, int64_t base_at, const in
 static void wisp__rebuild_cells(wisp__delta *d, int at, int end, wisp__cells *cells, bool there) {
     for (; at < end && !d->failed; at = d->ops[at].end) {
         const wisp__op *op = &d->ops[at];
-        wisp__symbols s = wisp__op_symbols(op);
+        int count = wisp__op_symbols(op);
         const uint32_t *symbols = cells->symbols;
-        cells->symbols += s.count;
+        cells->symbols += count;
         if (wisp__op_is_slot(op)) {
             if (there) wisp__rebuild_slot(d, at, *cells->slots, cells->older);
             cells->slots++;
             if (cells->older) cells->older += 2;
-        } else if (there && wisp__op_has_class(op)) {
+        } else if (there && wisp__op_cell(op) == WISP__CELL_CLASS) {
             wisp__put_class(d->to, op, symbols[0] | (uint64_t)symbols[1] << 32);
         } else if (there) {
-            for (int i = 0; i < s.count; i++) wisp__put(d->to, symbols[i], i ? s.bits : s.first);
+            for (int i = 0; i < count; i++)
+                wisp__put(d->to, symbols[i], wisp__symbol_bits(op, i));
         }
-        if (wisp__op_may_be_missing(op))
+        if (wisp__op_cell(op) == WISP__CELL_CHOICE)
             wisp__rebuild_cells(d, at + 1, op->end, cells, there && symbols[0]);
     }
 }
@@ -15053,7 +15047,7 @@ static int wisp__array_columns(const wisp__op *ops, int at) {
 
 /* The next operation of the schema itself: inside of what may be missing, not inside arrays. */
 static int wisp__op_after(const wisp__op *ops, int at) {
-    return wisp__op_may_be_missing(&ops[at]) ? at + 1 : ops[at].end;
+    return wisp__op_cell(&ops[at]) == WISP__CELL_CHOICE ? at + 1 : ops[at].end;
 }
 
 /* Bytes of the models of such arrays before an operation. */
@@ -15155,7 +15149,7 @@ static bool wisp__slot_same(wisp__delta *d, int at, int64_t base_at, int64_t now
     a.from.at = base_at;
     b.from.at = now_at;
     if (base_at < 0) return false;
-    if (wisp__op_is_blob(&d->ops[at])) return wisp__blob_same(&d->ops[at], a, b);
+    if (wisp__op_cell(&d->ops[at]) == WISP__CELL_BLOB) return wisp__blob_same(&d->ops[at], a, b);
     if (!d->copies) d->copies = (uint8_t *)wisp__delta_items(d, 2, room);
     if (!d->copies) return false;
     for (int i = 0; i < 2; i++) {
@@ -20384,7 +20378,8 @@ const wisp_value *wisp_arg_value(wisp_event *event, int i) {
 
 bool wisp_arg_bool(wisp_event *event, int i) {
     wisp__numeric n;
-    if (wisp__arg_integral(event, i, &n) && !n.negative && n.magnitude <= 1) return n.magnitude != 0;
+    if (wisp__arg_integral(event, i, &n) && !n.negative && n.magnitude <= 1)
+        return n.magnitude != 0;
     wisp__arg_wrong(event, i);
     return false;
 }
