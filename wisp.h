@@ -14871,7 +14871,7 @@ static void wisp__pass(wisp__delta *d, int at, int end, wisp__side *side, wisp__
         else if (wisp__op_cell(op) == WISP__CELL_BLOB) wisp__pass_blob(d, op, side, to);
         else if (op->code == WISP__OP_ARRAY) wisp__pass_array(d, at, side, to);
         else if (op->code == WISP__OP_UNION) wisp__pass_union(d, at, side, to);
-        else for (int i = 0; i < wisp__op_symbols(op); i++)
+        else for (int i = 0, count = wisp__op_symbols(op); i < count; i++)
             last = wisp__pass_bits(side, to, wisp__symbol_bits(op, i));
         if (wisp__op_cell(op) == WISP__CELL_CHOICE && last)
             wisp__pass(d, at + 1, op->end, side, to);
@@ -14957,11 +14957,9 @@ static void wisp__take_cells(wisp__delta *d, int at, int end, wisp__cells *cells
             *cells->symbols++ = (uint32_t)bits;
             *cells->symbols++ = (uint32_t)(bits >> 32);
         } else {
-            uint32_t *symbols = cells->symbols;
-            int count = wisp__op_symbols(op);
-            for (int i = 0; i < count; i++)
-                symbols[i] = there ? (uint32_t)wisp__get(&side->from, wisp__symbol_bits(op, i)) : 0;
-            cells->symbols += count;
+            for (int i = 0, count = wisp__op_symbols(op); i < count; i++)
+                *cells->symbols++ =
+                    there ? (uint32_t)wisp__get(&side->from, wisp__symbol_bits(op, i)) : 0;
         }
         if (wisp__op_cell(op) != WISP__CELL_CHOICE) continue;
         side->there = there && cells->symbols[-1];
