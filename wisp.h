@@ -10991,10 +10991,9 @@ wisp_color wisp_brick_color_rgb(int number) {
 
 /* ===========================================================================
  * MARK: >>decimal
- * What: numbers as text and back, both ways exact: text is rounded once, to
- *   the nearest double or float, and both are written in the fewest digits that
- *   are read back as the same bits. No locale changes any of it.
- * Not here: what stands around a number (json).
+ * What: numbers as text and back: text is rounded once, to the nearest double
+ *   or float, and both are written in the fewest digits that are read back as
+ *   the same bits, in every locale.
  * ======================================================================== */
 #ifndef WISP_NO_JSON
 
@@ -11011,9 +11010,9 @@ typedef struct wisp__decimal_power { uint64_t high, low; } wisp__decimal_power;
 enum { WISP__DECIMAL_POWER_MIN = -351, WISP__DECIMAL_POWER_MAX = 350,
        WISP__DECIMAL_POWER_EXACT = 55 };
 
-/* Every 27th power is in a table; 5^1..5^26, which fit a word, lead to those between. The product
-   is off by -2..1 in its last place, so 1 minus that is kept too: two bits for each, from bit 2 on.
-   The correction never carries. Exact (not rounded) for 0..WISP__DECIMAL_POWER_EXACT. */
+/* A table has every 27th power; 5^1..5^26, which fit a word, lead to those between. Their product
+   is off by -2..1 in its last place; the third word has 1 minus that, two bits for each from bit 2
+   on, which never carries. Powers of 0..WISP__DECIMAL_POWER_EXACT are exact. */
 static wisp__decimal_power wisp__decimal_power_of(int power) {
     static const uint64_t steps[26][3] = {
         { 0x8049a4ac0c5811ae, 0x205b896d777d6279, 0x15010004541054 },
@@ -11064,9 +11063,9 @@ static wisp__decimal_power wisp__decimal_power_of(int power) {
     return result;
 }
 
-/* --- text taken apart --- */
+/* --- the parts of a text --- */
 
-/* A number's text, taken apart: digits * 10^power, and the sign. */
+/* digits * 10^power, and the sign. */
 typedef struct wisp__decimal_text {
     const uint8_t *first, *last;   /* the digits and maybe a point among them */
     uint64_t       digits;         /* the first 19 that matter */
@@ -11074,8 +11073,8 @@ typedef struct wisp__decimal_text {
     int64_t        text_power;     /* of the last digit in the text */
     bool           negative;
     bool           whole;          /* neither fraction nor exponent */
-    bool           more;           /* there are more than 19: digits <= the truth < digits + 1 */
-    bool           fits;           /* whole, and `digits` is all of it in spite of `more` */
+    bool           more;           /* more than 19: the number is in digits .. digits + 1 */
+    bool           fits;           /* whole, and `digits` has all of them in spite of `more` */
 } wisp__decimal_text;
 
 /* Adds digits to a number, modulo 2^64, eight at once; returns where they end. */
@@ -11095,7 +11094,7 @@ static const uint8_t *wisp__decimal_read_digits(const uint8_t *at, const uint8_t
     return at;
 }
 
-/* After the e: a sign or none, digits. A huge exponent stays huge. */
+/* An optional sign and digits. A huge exponent stays huge. */
 static const uint8_t *wisp__decimal_read_exponent(const uint8_t *at, const uint8_t *end,
                                                   int64_t *exponent) {
     const int64_t most = INT64_C(1) << 40;
@@ -11109,8 +11108,8 @@ static const uint8_t *wisp__decimal_read_exponent(const uint8_t *at, const uint8
     return at > first ? at : NULL;
 }
 
-/* More than 19 digits: keeps the first 19 that matter. Of 20 it keeps all that fit a word: these
-   begin with a 1, and are not below 10^19, as they are when the sum has wrapped. */
+/* Of more than 19 digits the first 19 that matter are kept, or all 20 if they fit a word: then they
+   begin with a 1, and their sum has not wrapped to below 10^19. */
 static void wisp__decimal_shorten(wisp__decimal_text *n, int64_t count) {
     const uint8_t *at = n->first;
     uint64_t digits = 0;
@@ -11129,7 +11128,7 @@ static void wisp__decimal_shorten(wisp__decimal_text *n, int64_t count) {
     n->power += count - 19;
 }
 
-/* Takes apart the text of a number of JSON. Returns where it ends; NULL: it is none. */
+/* Reads a number of JSON; returns where it ends, or NULL: it is none. */
 static const uint8_t *wisp__decimal_scan(const uint8_t *at, const uint8_t *end,
                                          wisp__decimal_text *n) {
     const uint8_t *point;
@@ -11161,17 +11160,15 @@ static const uint8_t *wisp__decimal_scan(const uint8_t *at, const uint8_t *end,
 
 /* --- from decimal to binary --- */
 
-/* The double at or below a number, and whether the next one is nearer. */
 typedef struct wisp__decimal_cut {
-    uint64_t bits;      /* of the double, without its sign */
-    bool     up;
-    bool     unsure;    /* too near to the middle of both to tell */
+    uint64_t bits;      /* of the double at or below a number, without its sign */
+    bool     up;        /* the next one is nearer */
+    bool     unsure;    /* too near to the middle of both */
 } wisp__decimal_cut;
 
-/* D. Lemire, "Number Parsing at a Gigabyte per Second" (2021). The power is rounded up by less than
-   one in its last place, which makes the product (high, middle, low) too large by less than 2 in
-   `middle`; digits that were left out make it too small by less than 64 in `high`. Digits are not
-   0, with `more` 19 of them. */
+/* D. Lemire, "Number Parsing at a Gigabyte per Second" (2021). The power is rounded up, so that the
+   product (high, middle, low) is too large by less than 2 in `middle`; digits that were left out
+   make it too small by less than 64 in `high`. Digits are not 0, with `more` 19 of them. */
 static wisp__decimal_cut wisp__decimal_cut_of(uint64_t digits, int power, bool more) {
     wisp__decimal_cut cut = { 0, false, false };
     wisp__decimal_power ten = wisp__decimal_power_of(power);
@@ -11189,8 +11186,8 @@ static wisp__decimal_cut wisp__decimal_cut_of(uint64_t digits, int power, bool m
         exponent--;
     }
     if (exponent > 1023) cut.bits = UINT64_C(0x7ff) << 52;
-    keep = exponent >= -1022 ? 53 : exponent + 1075;      /* bits of the double; -1: below half */
-    cut.unsure = keep == -1 && more;                      /* of the smallest one */
+    keep = exponent >= -1022 ? 53 : exponent + 1075;  /* bits; -1: below half the smallest double */
+    cut.unsure = keep == -1 && more;
     if (exponent > 1023 || keep < 0) return cut;
     half = UINT64_C(1) << (63 - keep);
     rest = high & (half * 2 - 1);
@@ -11202,8 +11199,8 @@ static wisp__decimal_cut wisp__decimal_cut_of(uint64_t digits, int power, bool m
     return cut;
 }
 
-/* A large integer, least limb first. What is compared here stays below 2600 bits: 770 digits take
-   2558; 5^1094, for 770 digits of the smallest double, times 54 bits takes 2595. */
+/* A large integer, least limb first, of fewer than 2600 bits: 770 digits take 2558; 5^1094, for 770
+   digits of the smallest double, times 54 bits takes 2595. */
 enum { WISP__DECIMAL_LIMBS = 96, WISP__DECIMAL_DIGITS = 769 };
 
 typedef struct wisp__decimal_big {
@@ -11222,6 +11219,7 @@ static void wisp__decimal_big_step(wisp__decimal_big *big, uint32_t factor, uint
     if (carry) big->limbs[big->count++] = (uint32_t)carry;
 }
 
+/* Times 5^power, times 2^power; unchanged where the power is not above 0. */
 static void wisp__decimal_big_fives(wisp__decimal_big *big, int64_t power) {
     for (; power >= 13; power -= 13) wisp__decimal_big_step(big, 1220703125, 0);
     for (; power > 0; power--) wisp__decimal_big_step(big, 5, 0);
@@ -11229,6 +11227,7 @@ static void wisp__decimal_big_fives(wisp__decimal_big *big, int64_t power) {
 
 static void wisp__decimal_big_twos(wisp__decimal_big *big, int64_t power) {
     int limbs = (int)(power / 32);
+    if (power <= 0) return;
     wisp__decimal_big_step(big, UINT32_C(1) << (power % 32), 0);
     WISP_ASSERT(big->count + limbs <= WISP__DECIMAL_LIMBS);
     memmove(big->limbs + limbs, big->limbs, (size_t)big->count * sizeof *big->limbs);
@@ -11243,8 +11242,8 @@ static int wisp__decimal_big_compare(const wisp__decimal_big *a, const wisp__dec
     return 0;
 }
 
-/* All digits of the text as an integer; returns the power of ten of its last place. The middle of
-   two doubles has at most 768 digits: one digit stands for all that follow. */
+/* All digits of the text as an integer; returns the power of ten of its last one. The middle of two
+   doubles has at most 768 digits: one digit stands for all that follow. */
 static int64_t wisp__decimal_big_digits(wisp__decimal_big *big, const wisp__decimal_text *n) {
     int64_t power = n->text_power;
     int count = 0;
@@ -11265,8 +11264,8 @@ static int64_t wisp__decimal_big_digits(wisp__decimal_big *big, const wisp__deci
     return power - 1;
 }
 
-/* Compares the number, which is not 0, with a double, or (halves: 1) with the middle between it and
-   the next: -1 below, 0 equal, 1 above. */
+/* The order of a number, which is not 0, and a double, or (halves: 1) the middle between it and the
+   next: -1, 0 or 1. */
 static int wisp__decimal_compare(const wisp__decimal_text *n, uint64_t bits, unsigned halves) {
     wisp__decimal_big number, other;
     int64_t power = wisp__decimal_big_digits(&number, n), twos;
@@ -11277,15 +11276,14 @@ static int wisp__decimal_compare(const wisp__decimal_text *n, uint64_t bits, uns
     other.limbs[1] = (uint32_t)(twice >> 32);
     other.count = twice >> 32 ? 2 : 1;
     twos = power - ((exponent ? exponent : 1) - 1076);    /* the other is twice * 2^(... - 1076) */
-    if (power >= 0) wisp__decimal_big_fives(&number, power);
-    else wisp__decimal_big_fives(&other, -power);
-    if (twos >= 0) wisp__decimal_big_twos(&number, twos);
-    else wisp__decimal_big_twos(&other, -twos);
+    wisp__decimal_big_fives(&number, power);
+    wisp__decimal_big_fives(&other, -power);
+    wisp__decimal_big_twos(&number, twos);
+    wisp__decimal_big_twos(&other, -twos);
     return wisp__decimal_big_compare(&number, &other);
 }
 
-/* Was the text above or below the double that it was rounded to? This matters, and is computed,
-   only where that double is just between two floats. */
+/* From where the text was rounded to the double: only needed if that is just between two floats. */
 static int wisp__decimal_from(const wisp__decimal_text *n, uint64_t bits) {
     int order;
     if (n->digits == 0 || !wisp__bits_between_floats(bits)) return WISP__FROM_EXACT;
@@ -11293,27 +11291,25 @@ static int wisp__decimal_from(const wisp__decimal_text *n, uint64_t bits) {
     return order > 0 ? WISP__FROM_ABOVE : order < 0 ? WISP__FROM_BELOW : WISP__FROM_EXACT;
 }
 
-/* Few digits and a small power are exact as doubles: their product or quotient is rounded once
-   (W. Clinger, 1990), except where doubles are computed with more bits. */
+/* Few digits and a small power are exact doubles, and their product or quotient is rounded once
+   (W. Clinger, 1990), unless doubles are computed with more bits. */
 static bool wisp__decimal_is_simple(const wisp__decimal_text *n, double *out) {
-#if defined(__FLT_EVAL_METHOD__) && (__FLT_EVAL_METHOD__ == 0 || __FLT_EVAL_METHOD__ == 1)
     static const double tens[] = {
         1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
         1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22
     };
     double number = (double)n->digits;
     uint64_t bits;
-    if (n->digits >> 53 || n->power < -22 || n->power > 22 || n->more) return false;
+    bool simple = !(n->digits >> 53) && n->power >= -22 && n->power <= 22 && !n->more;
+#if !defined(__FLT_EVAL_METHOD__) || __FLT_EVAL_METHOD__ < 0 || __FLT_EVAL_METHOD__ > 1
+    simple = false;
+#endif
+    if (!simple) return false;
     if (n->power < 0) number = wisp__quotient(number, tens[-n->power]);
     else number *= tens[n->power];
     bits = wisp__load_double_bits(&number) | (uint64_t)n->negative << 63;
     memcpy(out, &bits, 8);
     return true;
-#else
-    (void)n;
-    (void)out;
-    return false;
-#endif
 }
 
 /* WISP_E_LIMIT: larger than every double. */
@@ -11341,8 +11337,8 @@ typedef struct wisp__decimal {
     int      power;      /* digits * 10^power */
 } wisp__decimal;
 
-/* floor(factor * 10^power), its lowest bit set when that leaves a rest; the power's scale is in
-   the factor. A rest of up to 2^-63 comes from the power, which is rounded up. */
+/* floor(factor * 10^power), with the lowest bit set if there is a rest above 2^-63, which may come
+   from the power's rounding; the power's scale is in the factor. */
 static uint64_t wisp__decimal_scale(wisp__decimal_power ten, uint64_t factor) {
     uint64_t carry, high, low;
     (void)wisp__multiply(ten.low, factor, &carry);
@@ -11351,10 +11347,9 @@ static uint64_t wisp__decimal_scale(wisp__decimal_power ten, uint64_t factor) {
     return high | (low > 1);
 }
 
-/* The shortest decimal that is nearer to significand * 2^exponent than to any other number of its
-   format, and of these the nearest: R. Giulietti, "The Schubfach way to render doubles" (2020).
-   All is counted in quarters of the last binary place. `narrow`: the number below is at half the
-   distance, as it is below a power of two. */
+/* The shortest decimal that is read back as significand * 2^exponent, and of these the nearest:
+   R. Giulietti, "The Schubfach way to render doubles" (2020), in quarters of the last binary place.
+   `narrow`: the number below is at half the distance, as it is below a power of two. */
 static wisp__decimal wisp__decimal_shortest(uint64_t significand, int exponent, bool narrow) {
     int64_t log10 = (int64_t)exponent * 1262611 - (narrow ? 524031 : 0);
     wisp__decimal result;
@@ -11379,13 +11374,15 @@ static wisp__decimal wisp__decimal_shortest(uint64_t significand, int exponent, 
     return result;
 }
 
-/* A finite number of a format with `bits` fraction bits, `bias` above its exponents. */
-static wisp__decimal wisp__decimal_of(uint64_t fraction, int exponent, int bits, int bias) {
+/* A finite number from its bits without the sign; `size` of them, 52 or 23, are its fraction. */
+static wisp__decimal wisp__decimal_of(uint64_t bits, int size) {
     wisp__decimal whole = { 0, 0 };
-    uint64_t significand = exponent ? fraction | UINT64_C(1) << bits : fraction;
-    int power = (exponent ? exponent : 1) - bias - bits;
+    int exponent = (int)(bits >> size);
+    int power = (exponent ? exponent : 1) - (size == 52 ? 1023 : 127) - size;
+    uint64_t hidden = UINT64_C(1) << size, fraction = bits & (hidden - 1);
+    uint64_t significand = exponent ? fraction | hidden : fraction;
     if (significand == 0) return whole;
-    if (power <= 0 && power >= -bits && !(significand & ((UINT64_C(1) << -power) - 1))) {
+    if (power <= 0 && power >= -size && !(significand & ((UINT64_C(1) << -power) - 1))) {
         whole.digits = significand >> -power;
         return whole;
     }
@@ -11433,8 +11430,7 @@ static int wisp__decimal_write_scientific(uint8_t *to, uint64_t digits, int coun
     return size + wisp__decimal_write_integer(to + size, magnitude, exponent < 0);
 }
 
-/* Zeros are added on the left of up to 6 places, on the right up to `places`: so far the format
-   holds every whole number. */
+/* Without an exponent from 10^-6 up to 10^places, below which the format has every integer. */
 static int wisp__decimal_write(uint8_t *to, wisp__decimal d, int places) {
     int count = wisp__decimal_digit_count(d.digits), point = count + d.power;
     if (point <= -6 || (d.power > 0 && point > places))
@@ -11456,47 +11452,35 @@ static int wisp__decimal_write(uint8_t *to, wisp__decimal d, int places) {
     return count + 1;
 }
 
-/* The sign, and a number of a format; minus zero is "-0.0". */
-static int wisp__decimal_write_signed(uint8_t *to, wisp__decimal d, bool negative, int places) {
-    if (d.digits == 0 && negative) {
+/* Writes a double, or (narrow) a float, from its bits in the fewest digits, at most
+   WISP__DECIMAL_BYTES; minus zero is "-0.0". Returns the bytes written; 0: it is not finite. */
+static int wisp__decimal_write_bits(uint8_t *to, uint64_t bits, bool narrow) {
+    int size = narrow ? 23 : 52;
+    uint64_t top = narrow ? UINT64_C(1) << 31 : UINT64_C(1) << 63, magnitude = bits & (top - 1);
+    bool negative = (bits & top) != 0;
+    if (magnitude >> size == (narrow ? 0xff : 0x7ff)) return 0;
+    if (magnitude == 0 && negative) {
         memcpy(to, "-0.0", 4);
         return 4;
     }
     *to = '-';
-    return negative + wisp__decimal_write(to + negative, d, places);
-}
-
-/* Writes the fewest digits, at most WISP__DECIMAL_BYTES; returns how many. 0: it is not finite. */
-static int wisp__decimal_write_float(uint8_t *to, float number) {
-    uint32_t bits = wisp__float_bits(number);
-    int exponent = (int)(bits >> 23 & 0xff);
-    if (exponent == 0xff) return 0;
-    return wisp__decimal_write_signed(to, wisp__decimal_of(bits & 0x7fffff, exponent, 23, 127),
-                                      bits >> 31 != 0, 7);
-}
-
-static int wisp__decimal_write_double(uint8_t *to, double number) {
-    uint64_t bits = wisp__double_bits(number);
-    int exponent = (int)(bits >> 52 & 0x7ff);
-    if (exponent == 0x7ff) return 0;
-    return wisp__decimal_write_signed(to, wisp__decimal_of(bits & ((UINT64_C(1) << 52) - 1),
-                                                           exponent, 52, 1023),
-                                      bits >> 63 != 0, 16);
+    return negative + wisp__decimal_write(to + negative, wisp__decimal_of(magnitude, size),
+                                          narrow ? 7 : 16);
 }
 
 #endif
 
 /* ===========================================================================
  * MARK: >>builder
- * What: what all text and byte codecs share: a builder, which makes values of
- *   the bytes that it reads, and an encoder, which writes bytes.
+ * What: common parts of the codecs: a builder makes values of the bytes that it
+ *   reads, an encoder writes bytes.
  * Invariants: the first failure is the result; after it nothing is taken or
- *   written. Values that are finished stand in the memory from its start on,
- *   items of lists that are still open from its end backwards.
+ *   written. Finished values stand in the memory from its start on, items of
+ *   open lists from its end backwards.
  * ======================================================================== */
 #if !defined(WISP_NO_JSON) || !defined(WISP_NO_MSGPACK) || !defined(WISP_NO_PROTOBUF)
 
-enum { WISP__CODEC_NESTING = 256 };       /* lists in each other, where a format sets no limit */
+enum { WISP__CODEC_NESTING = 256 };       /* of lists, where a format sets no limit */
 
 /* --- the encoder --- */
 
@@ -11522,7 +11506,7 @@ static void wisp__emit_refuse(wisp__encoder *e, wisp_result code) {
     e->begin = e->end = e->at;
 }
 
-/* The next `size` bytes; NULL, and the encoder has failed: there are fewer. */
+/* Room for `size` bytes; NULL: the encoder has failed. */
 static inline uint8_t *wisp__emit_room(wisp__encoder *e, size_t size) {
     uint8_t *room = e->at;
     if ((size_t)(e->end - e->at) < size) {
@@ -11543,7 +11527,7 @@ static void wisp__emit_bytes(wisp__encoder *e, const void *bytes, size_t size) {
     if (to && size) memcpy(to, bytes, size);
 }
 
-/* Bytes written forwards, or the failure. */
+/* The bytes written forwards, or the failure. */
 static int wisp__emitted(const wisp__encoder *e) {
     return e->result ? e->result : (int)(e->at - e->begin);
 }
@@ -11552,11 +11536,11 @@ static int wisp__emitted(const wisp__encoder *e) {
 
 typedef struct wisp__builder {
     const uint8_t *at, *end;        /* what is read */
-    uint8_t       *low, *high;      /* free memory lies between; `high` is aligned for values */
+    uint8_t       *low, *high;      /* of the free memory; `high` is aligned for values */
     int            depth;           /* lists or messages around what is read */
-    int            deepest, most;   /* .. that were reached, and may be reached */
+    int            deepest, most;   /* depth reached so far, depth allowed */
     wisp_result    result;          /* the first failure */
-    struct wisp__proto_order *orders;       /* of the fields of schemas, for Protobuf */
+    struct wisp__proto_order *orders;       /* of fields, for Protobuf */
 } wisp__builder;
 
 static wisp_result wisp__builder_on(wisp__builder *b, const void *bytes, int size, void *memory,
@@ -11578,14 +11562,14 @@ static bool wisp__build_fail(wisp__builder *b, wisp_result code) {
     return false;
 }
 
-/* Takes note that something stands so deep; false, and the builder has failed: too deep. */
+/* Notes that something stands so deep; false: too deep, the builder has failed. */
 static bool wisp__build_reach(wisp__builder *b, int depth) {
     if (depth > b->most) wisp__build_fail(b, WISP_E_DEPTH);
     b->deepest = wisp__max_int(b->deepest, depth);
     return b->result == WISP_OK;
 }
 
-/* The next `size` bytes of what is read; NULL, and the builder has failed: there are fewer. */
+/* Reads `size` bytes; NULL: the builder has failed. */
 static const uint8_t *wisp__build_take(wisp__builder *b, uint64_t size) {
     const uint8_t *taken = b->at;
     if (size > (uint64_t)(b->end - b->at)) wisp__build_fail(b, WISP_E_SYNTAX);
@@ -11594,7 +11578,7 @@ static const uint8_t *wisp__build_take(wisp__builder *b, uint64_t size) {
     return taken;
 }
 
-/* Memory for items, which stays; NULL, and the builder has failed: there is not enough. */
+/* Memory for items that stay; NULL: the builder has failed. */
 static void *wisp__build_items(wisp__builder *b, int64_t count, size_t each) {
     size_t bytes = 0, pad = (size_t)(-(uintptr_t)b->low & 7);
     uint8_t *items = b->low + pad;
@@ -11605,7 +11589,7 @@ static void *wisp__build_items(wisp__builder *b, int64_t count, size_t each) {
     return items;
 }
 
-/* The next `size` bytes are text, which is copied with a NUL behind it. */
+/* Reads text, which is copied with a NUL behind it. */
 static void wisp__build_string(wisp__builder *b, uint64_t size, wisp_value *out) {
     const uint8_t *bytes = wisp__build_take(b, size);
     if (bytes && !wisp__text_is_utf8(bytes, (size_t)size)) wisp__build_fail(b, WISP_E_SYNTAX);
@@ -11626,43 +11610,40 @@ static wisp_value wisp__build_whole(uint64_t number) {
     return number <= INT64_MAX ? wisp_int((int64_t)number) : wisp_uint(number);
 }
 
-/* Room for one more item of the innermost open list, in front of those that came earlier. */
+/* Room for an item of the innermost open list, in front of earlier ones; NULL as above. */
 static void *wisp__build_item(wisp__builder *b, size_t each) {
     if ((size_t)(b->high - b->low) < each) wisp__build_fail(b, WISP_E_MEMORY);
     if (b->result) return NULL;
     return b->high -= each;
 }
 
-/* Ends the innermost open list, an array of values or a map of pairs, whose items stand in front
-   of `top`: moves them to where they stay. Of pairs with equal keys the last remains. */
+/* Ends the innermost open list: its items, in front of `top`, move to where they stay. Of pairs with
+   equal keys the last remains. */
 static void wisp__build_list(wisp__builder *b, uint8_t *top, bool is_map, wisp_value *out) {
-    const wisp_value *values = (const wisp_value *)(void *)top;
-    const wisp_pair *pairs = (const wisp_pair *)(void *)top;
-    size_t each = is_map ? sizeof *pairs : sizeof *values;
+    size_t each = is_map ? sizeof(wisp_pair) : sizeof(wisp_value);
     int count = (int)((size_t)(top - b->high) / each);
     void *items = count ? wisp__build_items(b, count, each) : NULL;
-    wisp_value *to = (wisp_value *)items;
-    wisp_pair *pair = (wisp_pair *)items;
-    if (items && is_map) {
-        wisp__key *keys = (wisp__key *)(void *)b->high;       /* where the pairs were */
-        for (int i = 0; i < count; i++) pair[i] = *--pairs;
-        count = wisp__pairs_distinct(pair, count, keys, true);
-        b->low = (uint8_t *)(pair + count);
-    } else if (items) {
-        for (int i = 0; i < count; i++) to[i] = *--values;
+    wisp_value *values = (wisp_value *)items;
+    wisp_pair *pairs = (wisp_pair *)items;
+    for (int i = 0; items && i < count; i++)
+        if (is_map) pairs[i] = ((const wisp_pair *)(void *)top)[-1 - i];
+        else values[i] = ((const wisp_value *)(void *)top)[-1 - i];
+    if (items && is_map) {                  /* the keys stand where the pairs were */
+        count = wisp__pairs_distinct(pairs, count, (wisp__key *)(void *)b->high, true);
+        b->low = (uint8_t *)(pairs + count);
     }
     b->high = top;
-    *out = is_map ? wisp_map(pair, count) : wisp_array(to, count);
+    *out = is_map ? wisp_map(pairs, count) : wisp_array(values, count);
 }
 
 #endif
 
 /* ===========================================================================
  * MARK: >>json
- * What: JSON text (RFC 8259) to values and back. No locale changes any of it.
+ * What: JSON text (RFC 8259) to values and back, in every locale alike.
  * Invariants: what is written is read back as the same value, numbers to the
  *   bit. size_bytes * sizeof(wisp_value) + 16 are enough memory for any text.
- * Not here: schemas (codec converts); the text of numbers (decimal).
+ * Not here: schemas (codec); the text of numbers (decimal).
  *
  *   nil null · bool true, false · int, uint, object's id: their digits
  *   float, number    the fewest digits that are read back as the same bits
@@ -11682,10 +11663,8 @@ static void wisp__json_put_number(wisp__encoder *e, const wisp_value *value) {
     uint8_t *to = e->end - e->at >= WISP__DECIMAL_BYTES ? e->at : aside;
     wisp__numeric n;
     int size;
-    if (value->kind == WISP_FLOAT) {
-        size = wisp__decimal_write_float(to, wisp__float_of(value));
-    } else if (value->kind == WISP_NUMBER) {
-        size = wisp__decimal_write_double(to, wisp__number_of(value));
+    if (value->kind == WISP_FLOAT || value->kind == WISP_NUMBER) {
+        size = wisp__decimal_write_bits(to, wisp__bits_of(value), value->kind == WISP_FLOAT);
     } else {
         if (!wisp__numeric_of(value, &n)) n.magnitude = wisp__object_of(value).id;
         size = wisp__decimal_write_integer(to, n.magnitude, n.negative);
@@ -11718,7 +11697,7 @@ static void wisp__json_put_base64(wisp__encoder *e, const wisp_value *value) {
 }
 
 /* Marks, in its highest bit, the first of 8 bytes that is a quote, backslash, control character
-   or not ASCII, and others after it; a word of 0 when none is. */
+   or not ASCII, and maybe later ones; 0: none is. */
 static inline uint64_t wisp__json_special(uint64_t word) {
     const uint64_t each = UINT64_C(0x0101010101010101);
     uint64_t marks = (word - each * 0x20) | ((word ^ each * '"') - each) |
@@ -11741,8 +11720,8 @@ static void wisp__json_put_escape(wisp__encoder *e, int c) {
     wisp__emit_bytes(e, text, text[1] == 'u' ? 6 : 2);
 }
 
-/* Copies up to the first byte that may need an escape or a check, or to the end of the room;
-   returns how far it came. */
+/* Copies up to a byte that may need an escape or a check, or to the end of the room; returns how far
+   it came. */
 static const uint8_t *wisp__json_put_plain(wisp__encoder *e, const uint8_t *at,
                                            const uint8_t *end) {
     while (end - at >= 8 && e->end - e->at >= 8) {
@@ -11840,7 +11819,7 @@ static int wisp__json_encode(const wisp_codec *codec, const wisp_schema *schema,
 
 /* --- reading --- */
 
-/* The next byte that is not blank, which stays to be read; 0 at the end. */
+/* The next byte that is not blank, which is not read yet; 0 at the end. */
 static inline int wisp__json_peek(wisp__builder *b) {
     for (; b->at < b->end; b->at++) {
         int c = *b->at;
@@ -11911,7 +11890,7 @@ static int wisp__json_read_escape(wisp__builder *b, uint8_t *to, bool is_key) {
     return wisp__text_write(to, 0x10000 + (code - 0xd800) * 0x400 + (low - 0xdc00));
 }
 
-/* Copies eight bytes at a time up to the first that may need care; returns the end of the copy. */
+/* Copies eight bytes at a time up to one that may need care; returns the end of the copy. */
 static uint8_t *wisp__json_read_plain(wisp__builder *b, uint8_t *to) {
     while (b->end - b->at >= 8 && b->high - to >= 8) {
         uint64_t word = wisp__load64(b->at), marks = wisp__json_special(word);
@@ -11924,7 +11903,7 @@ static uint8_t *wisp__json_read_plain(wisp__builder *b, uint8_t *to) {
     return to;
 }
 
-/* Reads a string from its quote on and keeps it with a NUL behind it; NULL: failed. */
+/* Reads a string from its quote on, and puts a NUL behind it; NULL: failed. */
 static const char *wisp__json_read_string(wisp__builder *b, int *size, bool is_key) {
     uint8_t *to = b->low, *start = to;
     for (b->at++;;) {
@@ -11958,10 +11937,11 @@ static const char *wisp__json_read_string(wisp__builder *b, int *size, bool is_k
     return NULL;
 }
 
-static void wisp__json_read_word(wisp__builder *b, const char *word, size_t size) {
-    if ((size_t)(b->end - b->at) < size || memcmp(b->at, word, size) != 0)
-        wisp__build_fail(b, WISP_E_SYNTAX);
-    else b->at += size;
+static void wisp__json_read_word(wisp__builder *b, const char *word, wisp_value value,
+                                 wisp_value *out) {
+    const uint8_t *at = wisp__build_take(b, strlen(word));
+    if (at && memcmp(at, word, strlen(word)) != 0) wisp__build_fail(b, WISP_E_SYNTAX);
+    *out = value;
 }
 
 static bool wisp__json_read_value(wisp__builder *b, wisp_value *out);
@@ -12008,18 +11988,9 @@ static bool wisp__json_read_value(wisp__builder *b, wisp_value *out) {
         text = wisp__json_read_string(b, &size, false);
         *out = wisp_string_n(text, size);
         break;
-    case 't':
-        wisp__json_read_word(b, "true", 4);
-        *out = wisp_bool(true);
-        break;
-    case 'f':
-        wisp__json_read_word(b, "false", 5);
-        *out = wisp_bool(false);
-        break;
-    case 'n':
-        wisp__json_read_word(b, "null", 4);
-        *out = wisp_nil();
-        break;
+    case 't': wisp__json_read_word(b, "true", wisp_bool(true), out); break;
+    case 'f': wisp__json_read_word(b, "false", wisp_bool(false), out); break;
+    case 'n': wisp__json_read_word(b, "null", wisp_nil(), out); break;
     default:
         if (c == '-' || (c >= '0' && c <= '9')) wisp__json_read_number(b, out);
         else wisp__build_fail(b, WISP_E_SYNTAX);
@@ -12051,12 +12022,11 @@ const wisp_codec *wisp_json(void) {
 
 /* ===========================================================================
  * MARK: >>msgpack
- * What: the MessagePack codec (github.com/msgpack/msgpack, spec.md). Written
- *   in the smallest forms, read in all.
- * Invariants: what encode writes, decode reads. Each value takes at least one
- *   byte, and a list keeps back one for each of its values that is not read
- *   yet: a count that lies fails before memory is taken.
- * Not here: schemas (codec converts before and after).
+ * What: the MessagePack codec (github.com/msgpack/msgpack, spec.md). Writes the
+ *   smallest forms, reads all.
+ * Invariants: what encode writes, decode reads. A list reserves a byte for each
+ *   value that is not read yet: a wrong count fails before memory is taken.
+ * Not here: schemas (codec).
  *
  *   00..7f  integer 0..127     c4 c5 c6     bin: length in 1, 2, 4 bytes
  *   80..8f  map of 0..15       c7 c8 c9     ext: length in 1, 2, 4, type
@@ -12121,8 +12091,8 @@ static void wisp__msgpack_put_code(wisp__encoder *e, unsigned code, uint64_t num
     wisp__emit_bytes(e, bytes, (size_t)size + 1);
 }
 
-/* A length or count: a small one in the first byte, if that is not 0; else after `code`, in two
-   bytes; after code - 1 in one (lists have no such code) or after code + 1 in four. */
+/* A length or count: a small one in the first byte, if that is not 0; else in one byte after
+   code - 1 (lists have no such code), in two after `code` or in four after code + 1. */
 static void wisp__msgpack_put_length(wisp__encoder *e, unsigned first, unsigned code,
                                      size_t length) {
     if (length < (first == 0xa0 ? 32u : first ? 16u : 0u))
@@ -12145,7 +12115,7 @@ static void wisp__msgpack_put_int(wisp__encoder *e, int64_t number) {
     else wisp__msgpack_put_code(e, 0xd0 + log, (uint64_t)number, 1 << log);
 }
 
-/* The head is not written without the text: a length beyond what it can say does not fit. */
+/* Checks the size first: a length beyond the largest head does not fit either. */
 static void wisp__msgpack_put_text(wisp__encoder *e, const char *text, size_t size) {
     if (size > (size_t)(e->end - e->at)) wisp__emit_refuse(e, WISP_E_TOO_BIG);
     else if (!wisp__text_is_utf8(text, size)) wisp__emit_refuse(e, WISP_E_TYPE);
@@ -12187,12 +12157,12 @@ static void wisp__msgpack_put_time(wisp__encoder *e, int64_t seconds, uint32_t n
 /* Child i of a map if its key is `name`, else NULL. */
 static const wisp_value *wisp__msgpack_named(const wisp_value *map, int i, const char *name,
                                              wisp_value *scratch) {
-    const char *key = NULL;
+    const char *key;
     const wisp_value *child = wisp__child(map, i, &key, scratch);
     return key && strcmp(key, name) == 0 ? child : NULL;
 }
 
-/* true: an integer of either kind, from `least` to `most`. */
+/* Is it an integer from `least` to `most`? */
 static bool wisp__msgpack_in_range(const wisp_value *value, int64_t least, int64_t most,
                                    int64_t *out) {
     if (value->kind == WISP_INT) *out = wisp__int_of(value);
@@ -12202,7 +12172,7 @@ static bool wisp__msgpack_in_range(const wisp_value *value, int64_t least, int64
     return *out >= least && *out <= most;
 }
 
-/* false: it is not {"$seconds", "$nanoseconds"}, and nothing was written. */
+/* Writes {"$seconds", "$nanoseconds"}; false: it is none, and nothing was written. */
 static bool wisp__msgpack_put_timestamp(wisp__encoder *e, const wisp_value *map) {
     wisp_value scratch[2];
     const wisp_value *first = wisp__msgpack_named(map, 0, "$seconds", &scratch[0]);
@@ -12215,8 +12185,7 @@ static bool wisp__msgpack_put_timestamp(wisp__encoder *e, const wisp_value *map)
     return true;
 }
 
-/* false: it is not {"$ext", "$data"}, and nothing was written. A timestamp that decode would
-   refuse is refused here too. */
+/* Writes {"$ext", "$data"}, as above; a timestamp that decode would refuse is refused. */
 static bool wisp__msgpack_put_extension(wisp__encoder *e, const wisp_value *map) {
     wisp_value scratch[2];
     const wisp_value *first = wisp__msgpack_named(map, 0, "$ext", &scratch[0]);
@@ -12234,7 +12203,7 @@ static bool wisp__msgpack_put_extension(wisp__encoder *e, const wisp_value *map)
     return true;
 }
 
-/* The array of [key, value] arrays that {"$map"} holds; NULL: it is not that. */
+/* The array of [key, value] arrays in {"$map"}; NULL: it is none. */
 static const wisp_value *wisp__msgpack_entries(const wisp_value *map, wisp_value *scratch) {
     const wisp_value *entries = wisp__msgpack_named(map, 0, "$map", scratch);
     if (!entries || !wisp__is_array(entries) || !wisp__is_sound(entries)) return NULL;
@@ -12246,8 +12215,7 @@ static const wisp_value *wisp__msgpack_entries(const wisp_value *map, wisp_value
     return entries;
 }
 
-/* false: it is not {"$map"}, and nothing was written. Entries count as lists in the map, keys and
-   values as in both. */
+/* Writes {"$map"}, as above. Entries count as lists in the map, keys and values as in both. */
 static bool wisp__msgpack_put_entries(wisp__encoder *e, const wisp_value *map) {
     wisp_value outer;
     const wisp_value *entries = wisp__msgpack_entries(map, &outer);
@@ -12276,11 +12244,11 @@ static void wisp__msgpack_put_list(wisp__encoder *e, const wisp_value *list) {
     else wisp__msgpack_put_length(e, 0x90, 0xdc, (size_t)list->count);
     for (int i = 0; i < list->count && !e->result; i++) {
         wisp_value scratch;
-        const char *key = NULL;
+        const char *key;
         const wisp_value *child = wisp__child(list, i, &key, &scratch);
         if (is_map && wisp__is_missing(list, i)) continue;
-        if (is_map && key) wisp__msgpack_put_text(e, key, strlen(key));
-        if (is_map && !key) wisp__emit_refuse(e, WISP_E_ARGUMENT);
+        if (key) wisp__msgpack_put_text(e, key, strlen(key));
+        else if (is_map) wisp__emit_refuse(e, WISP_E_ARGUMENT);
         wisp__msgpack_put_value(e, child);
     }
 }
@@ -12323,9 +12291,8 @@ static void wisp__msgpack_put_value(wisp__encoder *e, const wisp_value *value) {
 
 static void wisp__msgpack_get_value(wisp__builder *b, wisp_value *out);
 
-/* The first byte of a value and the number that belongs to it: a value, bits, a length or a count.
-   Returns a letter for what it begins: nil, Bool, bytes (x), ext, float, double, unsigned, int,
-   string, array, map; 0: nothing. */
+/* The first byte of a value and its number: a value, bits, a length or a count. Returns a letter:
+   nil, Bool, bytes (x), ext, float, double, unsigned, int, string, array, map; 0: none. */
 static int wisp__msgpack_get_head(wisp__builder *b, uint64_t *number) {
     static const char kinds[] = "n\0BBxxxeeefduuuuiiiieeeeesssaamm";           /* of c0..df */
     static const uint8_t sizes[] = { 0, 0, 0, 0, 1, 2, 4, 1, 2, 4, 4, 8, 1, 2, 4, 8,
@@ -12364,7 +12331,7 @@ static bool wisp__msgpack_get_kind(wisp_value *out, uint8_t type, const uint8_t 
     return true;
 }
 
-/* A value of a kind, or a map of two pairs in place of what has no kind. */
+/* A value, or a map of two pairs for an ext that is none. */
 static void wisp__msgpack_get_ext(wisp__builder *b, wisp_value *out, uint64_t size) {
     const uint8_t *byte = wisp__build_take(b, 1), *data = wisp__build_take(b, size);
     wisp_pair *pairs;
@@ -12412,7 +12379,7 @@ static void wisp__msgpack_plain_map(wisp_value *out, wisp_value *items, size_t c
                                                 (wisp__key *)(void *)(pairs + count), false));
 }
 
-/* {"$map": [[key, value], ...]}: two lists deeper than the map was read as. */
+/* {"$map": [[key, value], ...]}, two lists deeper than the map. */
 static void wisp__msgpack_keyed_map(wisp__builder *b, wisp_value *out, const wisp_value *items,
                                     size_t count) {
     wisp_value *entries;
@@ -12427,8 +12394,8 @@ static void wisp__msgpack_keyed_map(wisp__builder *b, wisp_value *out, const wis
     *out = wisp_map(pair, 1);
 }
 
-/* `deepest` is of this map alone while it is read: only when all of it has been seen is it known
-   whether it stands two lists deeper. */
+/* `deepest` is of this map alone while it is read: only its end shows whether its content stands two
+   lists deeper. */
 static void wisp__msgpack_get_map(wisp__builder *b, wisp_value *out, uint64_t count) {
     int before = b->deepest;
     bool plain = true;

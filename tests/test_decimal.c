@@ -32,13 +32,13 @@ static uint64_t read_bits(const char *text) {
 
 static const char *short_double(double number) {
     static char text[WISP__DECIMAL_BYTES + 1];
-    text[wisp__decimal_write_double((uint8_t *)text, number)] = 0;
+    text[wisp__decimal_write_bits((uint8_t *)text, wisp__double_bits(number), false)] = 0;
     return text;
 }
 
 static const char *short_float(float number) {
     static char text[WISP__DECIMAL_BYTES + 1];
-    text[wisp__decimal_write_float((uint8_t *)text, number)] = 0;
+    text[wisp__decimal_write_bits((uint8_t *)text, wisp__float_bits(number), true)] = 0;
     return text;
 }
 
@@ -352,7 +352,7 @@ TEST(no_shorter_text_says_the_same_number) {
         uint64_t bits = low_bits_of(low_double(&seed)) & ~(UINT64_C(1) << 63);
         wisp__decimal d;
         if (bits == 0) continue;
-        d = wisp__decimal_of(bits & ((UINT64_C(1) << 52) - 1), (int)(bits >> 52), 52, 1023);
+        d = wisp__decimal_of(bits, 52);
         if (d.power == 0 || d.digits < 10) continue;
         for (int up = 0; up < 2; up++) {
             char text[64];
