@@ -11617,8 +11617,8 @@ static void *wisp__build_item(wisp__builder *b, size_t each) {
     return b->high -= each;
 }
 
-/* Ends the innermost open list: its items, in front of `top`, move to where they stay. Of pairs with
-   equal keys the last remains. */
+/* Ends the innermost open list: its items, in front of `top`, move to where they stay. Of pairs
+   with equal keys the last remains. */
 static void wisp__build_list(wisp__builder *b, uint8_t *top, bool is_map, wisp_value *out) {
     size_t each = is_map ? sizeof(wisp_pair) : sizeof(wisp_value);
     int count = (int)((size_t)(top - b->high) / each);
@@ -11720,8 +11720,8 @@ static void wisp__json_put_escape(wisp__encoder *e, int c) {
     wisp__emit_bytes(e, text, text[1] == 'u' ? 6 : 2);
 }
 
-/* Copies up to a byte that may need an escape or a check, or to the end of the room; returns how far
-   it came. */
+/* Copies up to a byte that may need an escape or a check, or to the end of the room; returns how
+   far it came. */
 static const uint8_t *wisp__json_put_plain(wisp__encoder *e, const uint8_t *at,
                                            const uint8_t *end) {
     while (end - at >= 8 && e->end - e->at >= 8) {
@@ -12394,8 +12394,8 @@ static void wisp__msgpack_keyed_map(wisp__builder *b, wisp_value *out, const wis
     *out = wisp_map(pair, 1);
 }
 
-/* `deepest` is of this map alone while it is read: only its end shows whether its content stands two
-   lists deeper. */
+/* `deepest` is of this map alone while it is read: only its end shows whether its content stands
+   two lists deeper. */
 static void wisp__msgpack_get_map(wisp__builder *b, wisp_value *out, uint64_t count) {
     int before = b->deepest;
     bool plain = true;
@@ -12477,11 +12477,11 @@ const wisp_codec *wisp_msgpack(void) {
 
 /* ===========================================================================
  * MARK: >>protowire
- * What: Protobuf's wire form, and in it google.protobuf.Value: what a value is
- *   without a schema (protobuf.dev/programming-guides/encoding, struct.proto).
- * Invariants: the writer goes backwards from the end of its room: a message's
- *   length is known when its head is written, and no message is measured
- *   twice. Messages that come twice are merged; only then keys are made unique.
+ * What: Protobuf's wire form, and google.protobuf.Value, a value without a schema
+ *   (protobuf.dev/programming-guides/encoding, struct.proto).
+ * Invariants: the writer goes backwards from the end of its room, so that it
+ *   knows a message's length at its head. Messages that come twice are merged;
+ *   only then keys are made unique.
  * Not here: messages of a schema (protobuf).
  *
  *   message  { field }
@@ -12491,22 +12491,22 @@ const wisp_codec *wisp_msgpack(void) {
  *                                     3 { field }, tag of wire 4 (a group)
  *                                     5 4 bytes, little-endian
  *   tag      varint of number << 3 | wire, below 2^32 and in at most 5 bytes
- *   varint   groups of seven bits, lowest first, each with a bit that says
- *            whether another follows; at most 64 bits in 10 bytes
+ *   varint   groups of 7 bits, lowest first, the 8th bit: another follows;
+ *            at most 64 bits in 10 bytes
  *   Value    message { 1: nil, wire 0 | 2: number, wire 1 | 3: string |
  *                      4: bool, wire 0 | 5: { 1: { 1: key, 2: Value } } |
  *                      6: { 1: Value } }
  * ======================================================================== */
 #ifndef WISP_NO_PROTOBUF
 
-enum { WISP__PROTO_NESTING = 100 };      /* messages in the outermost, as other libraries allow */
+enum { WISP__PROTO_NESTING = 100 };      /* of messages, as in other libraries */
 
 enum { WISP__PROTO_VARINT, WISP__PROTO_8, WISP__PROTO_SIZED, WISP__PROTO_BEGIN, WISP__PROTO_END,
        WISP__PROTO_4 };
 
 /* --- writing, backwards --- */
 
-/* Room for `size` bytes in front of what is written; NULL: there is none. */
+/* Room for `size` bytes in front; NULL: the encoder has failed. */
 static uint8_t *wisp__proto_room(wisp__encoder *e, size_t size) {
     if (size > (size_t)(e->at - e->begin)) wisp__emit_refuse(e, WISP_E_TOO_BIG);
     return e->result ? NULL : (e->at -= size);
@@ -12523,13 +12523,9 @@ static void wisp__proto_put_varint(wisp__encoder *e, uint64_t number) {
 }
 
 static void wisp__proto_put_bits(wisp__encoder *e, unsigned wire, uint64_t bits) {
-    int size = wire == WISP__PROTO_4 ? 4 : 8;
-    uint8_t *to;
-    if (wire == WISP__PROTO_VARINT) {
-        wisp__proto_put_varint(e, bits);
-        return;
-    }
-    to = wisp__proto_room(e, (size_t)size);
+    int size = wire == WISP__PROTO_VARINT ? 0 : wire == WISP__PROTO_4 ? 4 : 8;
+    uint8_t *to = wisp__proto_room(e, (size_t)size);
+    if (!size) wisp__proto_put_varint(e, bits);
     for (int i = 0; to && i < size; i++, bits >>= 8) to[i] = (uint8_t)bits;
 }
 
@@ -12542,7 +12538,7 @@ static void wisp__proto_put_field(wisp__encoder *e, uint32_t number, unsigned wi
     wisp__proto_put_tag(e, number, wire);
 }
 
-/* Tag and length of what has been written since e->at was `end`. */
+/* The tag and length of what was written in front of `end`. */
 static void wisp__proto_put_head(wisp__encoder *e, const uint8_t *end, uint32_t number) {
     wisp__proto_put_varint(e, (uint64_t)(end - e->at));
     wisp__proto_put_tag(e, number, WISP__PROTO_SIZED);
@@ -12566,7 +12562,7 @@ static void wisp__proto_put_text(wisp__encoder *e, const char *text, size_t size
     wisp__proto_put_bytes(e, text, size, number);
 }
 
-/* May a message stand in so many more than there are? */
+/* May a message stand so much deeper? */
 static bool wisp__proto_may_nest(wisp__encoder *e, int more) {
     if (e->depth + more > WISP__PROTO_NESTING) wisp__emit_refuse(e, WISP_E_DEPTH);
     return e->result == WISP_OK;
@@ -12576,15 +12572,16 @@ static bool wisp__proto_may_nest(wisp__encoder *e, int more) {
 
 static void wisp__proto_put_any(wisp__encoder *e, const wisp_value *value);
 
-/* Has a double all digits of it? */
+/* Is it an integer that a double has? */
 static bool wisp__proto_is_exact(uint64_t magnitude) {
     while (magnitude && !(magnitude & 1)) magnitude >>= 1;
     return magnitude >> 53 == 0;
 }
 
+/* A number, or the id of an object. */
 static void wisp__proto_put_number(wisp__encoder *e, const wisp_value *value) {
     wisp__numeric number;
-    uint64_t bits = 0;
+    uint64_t bits = wisp__double_bits((double)wisp__object_of(value).id);
     if (value->kind < WISP_FLOAT && wisp__numeric_of(value, &number) &&
         !wisp__proto_is_exact(number.magnitude))
         wisp__emit_refuse(e, WISP_E_TYPE);
@@ -12600,7 +12597,7 @@ static void wisp__proto_put_base64(wisp__encoder *e, const wisp_value *value) {
     wisp__proto_put_head(e, end, 3);
 }
 
-/* A message in the Value; in it elements, or pairs, which are messages too. */
+/* A message in the Value, with elements, or with pairs, which are messages too. */
 static void wisp__proto_put_any_list(wisp__encoder *e, const wisp_value *value) {
     const uint8_t *end = e->at;
     bool map = wisp__is_map(value);
@@ -12615,8 +12612,8 @@ static void wisp__proto_put_any_list(wisp__encoder *e, const wisp_value *value) 
         if (map && wisp__is_missing(value, i)) continue;
         wisp__proto_put_any(e, child);
         if (map) wisp__proto_put_head(e, item_end, 2);
-        if (map && !key) wisp__emit_refuse(e, WISP_E_ARGUMENT);
-        if (map && !e->result) wisp__proto_put_text(e, key, strlen(key), 1);
+        if (key) wisp__proto_put_text(e, key, strlen(key), 1);
+        else if (map) wisp__emit_refuse(e, WISP_E_ARGUMENT);
         wisp__proto_put_head(e, item_end, 1);
     }
     e->depth -= deeper;
@@ -12633,7 +12630,6 @@ static void wisp__proto_put_vector(wisp__encoder *e, const wisp_value *value) {
 
 /* Writes a Value, without its head. */
 static void wisp__proto_put_any(wisp__encoder *e, const wisp_value *value) {
-    wisp_value id;
     if (!wisp__proto_may_nest(e, 0) || !wisp__proto_is_sound(e, value)) return;
     switch ((int)value->kind) {
     case WISP_NIL: wisp__proto_put_field(e, 1, WISP__PROTO_VARINT, 0); break;
@@ -12641,11 +12637,8 @@ static void wisp__proto_put_any(wisp__encoder *e, const wisp_value *value) {
     case WISP_INT:
     case WISP_UINT:
     case WISP_FLOAT:
-    case WISP_NUMBER: wisp__proto_put_number(e, value); break;
-    case WISP_OBJECT:
-        id = wisp_uint(wisp__object_of(value).id);
-        wisp__proto_put_number(e, &id);
-        break;
+    case WISP_NUMBER:
+    case WISP_OBJECT: wisp__proto_put_number(e, value); break;
     case WISP_STRING:
         wisp__proto_put_text(e, wisp__text_of(value), (size_t)value->count, 3);
         break;
@@ -12676,7 +12669,7 @@ static uint64_t wisp__proto_get_varint(wisp__builder *b) {
     return 0;
 }
 
-/* A tag; 0, which is none, and the builder has failed. */
+/* A tag; 0: the builder has failed. */
 static uint32_t wisp__proto_get_tag(wisp__builder *b) {
     const uint8_t *begin = b->at;
     uint64_t tag = wisp__proto_get_varint(b);
@@ -12685,23 +12678,21 @@ static uint32_t wisp__proto_get_tag(wisp__builder *b) {
     return b->result ? 0 : (uint32_t)tag;
 }
 
-/* The tag of the next field of a message; 0: there is none, or the builder has failed. */
+/* The tag of a message's next field; 0: there is none, or the builder has failed. */
 static uint32_t wisp__proto_next(wisp__builder *b) {
     return wisp__proto_more(b) ? wisp__proto_get_tag(b) : 0;
 }
 
 static uint64_t wisp__proto_get_bits(wisp__builder *b, unsigned wire) {
-    int size = wire == WISP__PROTO_4 ? 4 : 8;
-    const uint8_t *bytes;
-    uint64_t bits = 0;
-    if (wire == WISP__PROTO_VARINT) return wisp__proto_get_varint(b);
-    bytes = wisp__build_take(b, (uint64_t)size);
+    int size = wire == WISP__PROTO_VARINT ? 0 : wire == WISP__PROTO_4 ? 4 : 8;
+    const uint8_t *bytes = wisp__build_take(b, (uint64_t)size);
+    uint64_t bits = size ? 0 : wisp__proto_get_varint(b);
     for (int i = size - 1; bytes && i >= 0; i--) bits = bits << 8 | bytes[i];
     return bits;
 }
 
-/* From here on the reader ends where the length that stands here says. Returns where it ended, to
-   be put back into b->end. */
+/* Reads a length, at which the reader ends from now on. Returns where it ended, to be put back into
+   b->end. */
 static const uint8_t *wisp__proto_narrow(wisp__builder *b) {
     const uint8_t *outer = b->end, *begin = wisp__build_take(b, wisp__proto_get_varint(b));
     if (!begin) return outer;
@@ -12722,8 +12713,7 @@ static void wisp__proto_close(wisp__builder *b, const uint8_t *outer) {
     b->depth--;
 }
 
-/* Skips a field that is not known, or of another wire than is known, after its tag (0: the builder
-   has failed). */
+/* Skips an unknown field, or one of an unexpected wire, after its tag (0: the builder has failed). */
 static void wisp__proto_skip(wisp__builder *b, uint32_t tag) {
     uint32_t groups[WISP__PROTO_NESTING];
     int open = 0;
@@ -12745,7 +12735,7 @@ static void wisp__proto_skip(wisp__builder *b, uint32_t tag) {
     } while (open && !b->result);
 }
 
-/* How many items there is room for, which stands ahead of them. */
+/* The number of items that there is room for stands ahead of them. */
 static size_t wisp__proto_room_of(const void *items) {
     size_t room = 0;
     if (items) memcpy(&room, (const uint8_t *)items - 8, sizeof room);
@@ -12753,8 +12743,7 @@ static size_t wisp__proto_room_of(const void *items) {
 }
 
 /* Items with room for `more` than `count`; NULL: the builder has failed. The room doubles, so that
-   a list that comes in pieces costs no more than its size; it grows in place where nothing was
-   made after it. */
+   the cost of a list in pieces is in proportion to its size; the last block grows in place. */
 static void *wisp__proto_grow(wisp__builder *b, const void *items, int count, size_t more,
                               size_t size) {
     size_t used = (size_t)count, room = wisp__proto_room_of(items), bytes;
@@ -12775,7 +12764,7 @@ static void *wisp__proto_grow(wisp__builder *b, const void *items, int count, si
     return block + 8;
 }
 
-/* The same for one more, the field of which has this tag, and for all that follow it at once. */
+/* The same for an item whose field has this tag, and for all of this tag that follow at once. */
 static void *wisp__proto_grow_by_run(wisp__builder *b, const void *items, int count, uint32_t tag,
                                      size_t size) {
     wisp__builder ahead = *b;
@@ -12794,7 +12783,7 @@ static void *wisp__proto_grow_by_run(wisp__builder *b, const void *items, int co
 
 static void wisp__proto_get_any(wisp__builder *b, wisp_value *out);
 
-/* A message that is a Value, in what has come of it already. */
+/* A message that is a Value, merged into *out. */
 static void wisp__proto_get_value(wisp__builder *b, wisp_value *out) {
     const uint8_t *outer = wisp__proto_open(b);
     wisp__proto_get_any(b, out);
@@ -12820,12 +12809,12 @@ static void wisp__proto_get_pair(wisp__builder *b, wisp_pair *pair) {
     wisp__proto_close(b, outer);
 }
 
-/* A list or a map, in *out already if more of it comes. */
+/* A list or a map, merged into *out. */
 static void wisp__proto_get_any_list(wisp__builder *b, wisp_value *out, bool map) {
     size_t size = map ? sizeof(wisp_pair) : sizeof(wisp_value);
     const uint8_t *outer = wisp__proto_open(b);
-    if (out->kind != (map ? WISP_MAP : WISP_ARRAY))
-        *out = wisp__value_of(map ? WISP_MAP : WISP_ARRAY, 0);
+    wisp_kind kind = map ? WISP_MAP : WISP_ARRAY;
+    if (out->kind != kind) *out = wisp__value_of(kind, 0);
     for (uint32_t tag; (tag = wisp__proto_next(b)) != 0;) {
         const void *held = map ? (const void *)wisp__pairs_of(out) : wisp__elements_of(out);
         uint8_t *items, *item;
@@ -12870,8 +12859,8 @@ static void wisp__proto_get_any(wisp__builder *b, wisp_value *out) {
     }
 }
 
-/* When all of a value has come: leaves one pair of each key, where the first stood, with the value
-   of the last. */
+/* When all of a value is read: leaves one pair of each key, at the place of the first, with the
+   value of the last. */
 static void wisp__proto_finish_any(wisp__builder *b, wisp_value *value) {
     if (value->kind == WISP_MAP && value->count > 1) {
         uint8_t *before = b->low;
@@ -12891,9 +12880,9 @@ static void wisp__proto_finish_any(wisp__builder *b, wisp_value *value) {
  * MARK: >>protobuf
  * What: the Protobuf codec: the proto3 wire form of a schema's messages.
  * Invariants: what encode writes, decode reads. Fields are written in the
- *   order of their numbers, so equal values have equal bytes. Reading makes an
- *   open tree, without fields that have not come; only then defaults are
- *   filled in and keys made unique.
+ *   order of their numbers: equal values have equal bytes. Reading makes an open
+ *   tree of the fields that came, which is finished with defaults and unique
+ *   keys.
  * Not here: ranges, lengths and bounds of enums (the caller validates); bytes
  *   and values without a schema (protowire).
  *
@@ -12911,9 +12900,9 @@ static void wisp__proto_finish_any(wisp__builder *b, wisp_value *value) {
  * ======================================================================== */
 #ifndef WISP_NO_PROTOBUF
 
-/* --- what the types of a schema are on the wire --- */
+/* --- types on the wire --- */
 
-/* Those up to REAL are scalars: 64 bits hold one. */
+/* Those up to REAL are scalars, which fit 64 bits. */
 typedef enum wisp__proto_form {
     WISP__PROTO_BOOL, WISP__PROTO_ENUM, WISP__PROTO_OBJECT, WISP__PROTO_INTEGER, WISP__PROTO_REAL,
     WISP__PROTO_STRING, WISP__PROTO_BYTES, WISP__PROTO_MESSAGE, WISP__PROTO_LIST
@@ -12960,8 +12949,7 @@ static wisp__proto_type wisp__proto_field_type(const wisp_field *field) {
     return wisp__proto_type_of(&field->type, field->offset >= 0 ? field->bytes : 0);
 }
 
-/* Where an array keeps its elements elsewhere (its bytes are negative) only their own type says
-   what they take. */
+/* Elements that are elsewhere (the array's bytes are negative) have the size of their own type. */
 static wisp__proto_type wisp__proto_element_type(const wisp__proto_type *list) {
     int count = list->type->max;
     return wisp__proto_type_of((const wisp_type *)list->type->of,
@@ -12972,7 +12960,7 @@ static bool wisp__proto_is_scalar(const wisp__proto_type *t) { return t->form <=
 
 /* --- scalars as 64 bits, and back --- */
 
-/* The scalar that a value is; false: it is none of this type. */
+/* The bits of a scalar; false: the value is none of this type. */
 static bool wisp__proto_bits(const wisp__proto_type *t, const wisp_value *value, uint64_t *bits) {
     uint64_t most = UINT64_MAX >> (64 - t->bits + t->is_signed);
     uint32_t low;
@@ -13005,7 +12993,7 @@ static bool wisp__proto_bits(const wisp__proto_type *t, const wisp_value *value,
     return true;
 }
 
-/* Of what was read: more bits than a type has are dropped, as the specification wants. */
+/* Bits beyond those of the type are dropped, as the specification wants. */
 static wisp_value wisp__proto_scalar(const wisp__proto_type *t, uint64_t bits) {
     if (t->form == WISP__PROTO_BOOL) return wisp_bool(bits != 0);
     if (t->form == WISP__PROTO_OBJECT) return wisp__value_of_id((uint32_t)bits);
@@ -13016,7 +13004,7 @@ static wisp_value wisp__proto_scalar(const wisp__proto_type *t, uint64_t bits) {
     return t->type->kind == WISP_TYPE_RANGE ? wisp__build_whole(bits) : wisp_uint(bits);
 }
 
-/* What a field is that has not come: nil for what consists of other values. */
+/* A field that has not come: nil for one that consists of other values. */
 static wisp_value wisp__proto_zero(const wisp__proto_type *t) {
     if (wisp__proto_is_scalar(t)) return wisp__proto_scalar(t, 0);
     if (t->form == WISP__PROTO_STRING) return wisp_string("");
@@ -13055,9 +13043,9 @@ static void wisp__proto_put_floats(wisp__encoder *e, const float *floats, int co
     }
 }
 
-/* --- which option of a union a value is --- */
+/* --- the option of a union that a value is --- */
 
-/* Looks into lists as deep as `levels` says: what is further in cannot change the choice. */
+/* Looks into lists `levels` deep: what is deeper cannot change the choice. */
 static bool wisp__proto_fits(const wisp_type *type, const wisp_value *value, int levels);
 
 static bool wisp__proto_fits_scalar(const wisp__proto_type *t, const wisp_value *value) {
@@ -13092,8 +13080,8 @@ static bool wisp__proto_fits_list(const wisp_type *type, const wisp_value *value
     return true;
 }
 
-/* The value of the i-th field of a schema in a map or a row; NULL: it is not there. A nil in its
-   place says the same, except where it can be a value: in a map, of a field that takes any. */
+/* The value of a schema's i-th field in a map or a row; NULL: it is not there. A nil means the same,
+   but not in a map for a field of any kind. */
 static const wisp_value *wisp__proto_child(const wisp_schema *schema, const wisp_value *value,
                                            int i, wisp_value *scratch) {
     const wisp_field *field = &schema->fields[i];
@@ -13107,7 +13095,7 @@ static const wisp_value *wisp__proto_child(const wisp_schema *schema, const wisp
     return wisp__is_missing(value, i) ? NULL : child;
 }
 
-/* All its fields, and no others but nil. */
+/* Has it all fields, and no others but nil? */
 static bool wisp__proto_fits_struct(const wisp_schema *schema, const wisp_value *value,
                                     int levels) {
     wisp_value scratch;
@@ -13153,7 +13141,7 @@ static bool wisp__proto_fits(const wisp_type *type, const wisp_value *value, int
 static void wisp__proto_put_element(wisp__encoder *e, const wisp__proto_type *t,
                                     const wisp_value *value, uint32_t number);
 
-/* Is a string or bytes the default of its field, so that it is not written? */
+/* Is it a string or bytes that is not written: its field's default? */
 static bool wisp__proto_is_default(const wisp_field *field, const wisp__proto_type *t,
                                    const wisp_value *value) {
     wisp_value fallback;
@@ -13194,7 +13182,7 @@ static int wisp__proto_next_lower(const wisp_schema *schema, int below) {
     return found;
 }
 
-/* Writes a field by the rules of presence. NULL: the value does not have it. */
+/* Writes a field, unless it has its default. NULL: the value does not have it. */
 static void wisp__proto_put_member(wisp__encoder *e, const wisp_field *field,
                                    const wisp_value *value, uint32_t number) {
     wisp__proto_type t = wisp__proto_field_type(field);
@@ -13314,13 +13302,13 @@ static void wisp__proto_get_floats(wisp__builder *b, float *floats, int count) {
 
 static void wisp__proto_get_element(wisp__builder *b, const wisp__proto_type *t, wisp_value *out);
 
-/* Is this how a type stands on the wire? Else it is skipped as unknown. */
+/* Is this a wire of the type? Else the field is skipped as unknown. */
 static bool wisp__proto_takes(const wisp__proto_type *t, uint32_t tag) {
     return (tag & 7) == t->wire ||
            (t->form == WISP__PROTO_LIST && (tag & 7) == wisp__proto_element_type(t).wire);
 }
 
-/* How many values a packed list has that begins here. */
+/* The number of values of a packed list. */
 static size_t wisp__proto_packed(const wisp__builder *b, unsigned wire) {
     size_t left = (size_t)(b->end - b->at), count = 0;
     if (wire != WISP__PROTO_VARINT) return left / (wire == WISP__PROTO_4 ? 4 : 8);
@@ -13328,7 +13316,7 @@ static size_t wisp__proto_packed(const wisp__builder *b, unsigned wire) {
     return count;
 }
 
-/* What a repeated field brings: one element, or scalars packed. */
+/* Reads one element of a repeated field, or packed scalars. */
 static void wisp__proto_get_list(wisp__builder *b, const wisp__proto_type *t, uint32_t tag,
                                  wisp_value *out) {
     wisp__proto_type element = wisp__proto_element_type(t);
@@ -13354,7 +13342,7 @@ static void wisp__proto_get_list(wisp__builder *b, const wisp__proto_type *t, ui
     b->end = outer;
 }
 
-/* The order of the fields' numbers of a schema with many fields, which is found once. */
+/* The order of a schema's fields by number, found once. */
 typedef struct wisp__proto_order {
     const wisp_schema *schema;
     const uint32_t    *places;
@@ -13396,8 +13384,8 @@ static int wisp__proto_find(wisp__builder *b, const wisp_schema *schema, int num
     return -1;
 }
 
-/* The pairs of a message, one for each field: those in *out, or new ones. A pair without key has
-   not come yet. NULL: the builder has failed. */
+/* The pairs of a message, one for each field: those in *out, or new ones. One without a key has not
+   come yet. NULL: the builder has failed. */
 static wisp_pair *wisp__proto_pairs(wisp__builder *b, const wisp_schema *schema, wisp_value *out) {
     wisp_pair *pairs;
     if (out->kind == WISP_MAP) return (wisp_pair *)wisp__pairs_of(out);
@@ -13427,8 +13415,7 @@ static void wisp__proto_get_struct(wisp__builder *b, const wisp_schema *schema, 
     }
 }
 
-/* Until it is finished a union is an array, with the value alone in it; its count is the option's
-   index + 1. */
+/* Until it is finished a union is an array of one value, whose count is the option's index + 1. */
 static void wisp__proto_get_union(wisp__builder *b, const wisp_type *type, wisp_value *out) {
     for (uint32_t tag; (tag = wisp__proto_next(b)) != 0;) {
         uint32_t number = tag >> 3;
@@ -13471,8 +13458,7 @@ static void wisp__proto_get_message(wisp__builder *b, const wisp__proto_type *t,
     *out = wisp__view_floats(kind, floats);
 }
 
-/* What stands after the tag of a field with one value: a message is merged into what *out has of
-   it, anything else takes its place. */
+/* Reads a value after its tag: a message is merged into *out, anything else replaces it. */
 static void wisp__proto_get_element(wisp__builder *b, const wisp__proto_type *t, wisp_value *out) {
     if (wisp__proto_is_scalar(t)) {
         *out = wisp__proto_scalar(t, wisp__proto_get_bits(b, t->wire));
@@ -13487,11 +13473,11 @@ static void wisp__proto_get_element(wisp__builder *b, const wisp__proto_type *t,
     }
 }
 
-/* --- finishing: from the open tree to the value --- */
+/* --- from the open tree to the value --- */
 
 static void wisp__proto_finish(wisp__builder *b, const wisp__proto_type *t, wisp_value *value);
 
-/* Fields that have not come get their default, and those that may be missing go. */
+/* Fields that have not come get their default, or go if they may be missing. */
 static void wisp__proto_finish_struct(wisp__builder *b, const wisp_schema *schema,
                                       wisp_value *value) {
     wisp_pair *pairs = wisp__proto_pairs(b, schema, value);
@@ -13520,8 +13506,7 @@ static void wisp__proto_finish_struct(wisp__builder *b, const wisp_schema *schem
     else *value = wisp_map(pairs, kept);
 }
 
-/* Finishes the elements of a list. A union without an option is as if it had not come, unless nil
-   is one of its options. */
+/* A union without an option is as if it had not come, unless nil is one of its options. */
 static void wisp__proto_finish_list(wisp__builder *b, const wisp__proto_type *element,
                                     wisp_value *list) {
     wisp_value *items = (wisp_value *)wisp__elements_of(list), nil = wisp_nil();
@@ -13536,8 +13521,7 @@ static void wisp__proto_finish_list(wisp__builder *b, const wisp__proto_type *el
     if (!b->result) list->count = kept;
 }
 
-/* Two steps are at most one message. The depth stops types that hold themselves and have not
-   come. */
+/* Two steps are at most one message. The depth stops types that contain themselves. */
 static void wisp__proto_finish(wisp__builder *b, const wisp__proto_type *t, wisp_value *value) {
     const wisp_type *inner = (const wisp_type *)t->type->of;
     wisp__proto_type element;
