@@ -12523,10 +12523,10 @@ static void wisp__proto_put_varint(wisp__encoder *e, uint64_t number) {
 }
 
 static void wisp__proto_put_bits(wisp__encoder *e, unsigned wire, uint64_t bits) {
-    int size = wire == WISP__PROTO_VARINT ? 0 : wire == WISP__PROTO_4 ? 4 : 8;
-    uint8_t *to = wisp__proto_room(e, (size_t)size);
-    if (!size) wisp__proto_put_varint(e, bits);
-    for (int i = 0; to && i < size; i++, bits >>= 8) to[i] = (uint8_t)bits;
+    size_t size = wire == WISP__PROTO_4 ? 4 : 8;
+    uint8_t *to = wire == WISP__PROTO_VARINT ? NULL : wisp__proto_room(e, size);
+    if (wire == WISP__PROTO_VARINT) wisp__proto_put_varint(e, bits);
+    for (size_t i = 0; to && i < size; i++, bits >>= 8) to[i] = (uint8_t)bits;
 }
 
 static void wisp__proto_put_tag(wisp__encoder *e, uint32_t number, unsigned wire) {
@@ -12684,9 +12684,11 @@ static uint32_t wisp__proto_next(wisp__builder *b) {
 }
 
 static uint64_t wisp__proto_get_bits(wisp__builder *b, unsigned wire) {
-    int size = wire == WISP__PROTO_VARINT ? 0 : wire == WISP__PROTO_4 ? 4 : 8;
-    const uint8_t *bytes = wisp__build_take(b, (uint64_t)size);
-    uint64_t bits = size ? 0 : wisp__proto_get_varint(b);
+    int size = wire == WISP__PROTO_4 ? 4 : 8;
+    const uint8_t *bytes;
+    uint64_t bits = 0;
+    if (wire == WISP__PROTO_VARINT) return wisp__proto_get_varint(b);
+    bytes = wisp__build_take(b, (uint64_t)size);
     for (int i = size - 1; bytes && i >= 0; i--) bits = bits << 8 | bytes[i];
     return bits;
 }
@@ -12713,7 +12715,7 @@ static void wisp__proto_close(wisp__builder *b, const uint8_t *outer) {
     b->depth--;
 }
 
-/* Skips an unknown field, or one of an unexpected wire, after its tag (0: the builder has failed). */
+/* Skips a field that is unknown or of another wire, after its tag (0: the builder has failed). */
 static void wisp__proto_skip(wisp__builder *b, uint32_t tag) {
     uint32_t groups[WISP__PROTO_NESTING];
     int open = 0;
@@ -13060,8 +13062,8 @@ static bool wisp__proto_fits_scalar(const wisp__proto_type *t, const wisp_value 
         return wisp__enum_is_open(type) ||
                (!numeric.negative && numeric.magnitude < (uint64_t)type->max);
     case WISP_TYPE_RANGE:
-        if (type->least < 0) return (int64_t)bits >= type->least && (int64_t)bits <= type->most;
-        return bits >= (uint64_t)type->least && bits <= (uint64_t)type->most;
+        return (type->least < 0 || bits <= INT64_MAX) && (int64_t)bits >= type->least &&
+               (int64_t)bits <= type->most;
     case WISP_TYPE_LITERAL: return wisp__in_bounds(number, &type->lo, &type->lo, 8);
     case WISP_TYPE_NUMBER_RANGE:
     case WISP_TYPE_QUANTIZED: return wisp__in_bounds(number, &type->lo, &type->hi, 8);
@@ -13080,8 +13082,8 @@ static bool wisp__proto_fits_list(const wisp_type *type, const wisp_value *value
     return true;
 }
 
-/* The value of a schema's i-th field in a map or a row; NULL: it is not there. A nil means the same,
-   but not in a map for a field of any kind. */
+/* The value of a schema's i-th field in a map or a row; NULL: it is not there. A nil means the
+   same, but not in a map for a field of any kind. */
 static const wisp_value *wisp__proto_child(const wisp_schema *schema, const wisp_value *value,
                                            int i, wisp_value *scratch) {
     const wisp_field *field = &schema->fields[i];
@@ -13228,13 +13230,12 @@ static void wisp__proto_put_union(wisp__encoder *e, const wisp_type *type,
                                   const wisp_value *value) {
     const wisp_type *options = (const wisp_type *)type->of;
     int i = 0;
+    wisp__proto_type option;
     while (i < type->max && !wisp__proto_fits(&options[i], value, 2)) i++;
-    if (i < type->max) {
-        wisp__proto_type option = wisp__proto_type_of(&options[i], 0);
-        wisp__proto_put_element(e, &option, value, (uint32_t)i + 1);
-    } else {
-        wisp__emit_refuse(e, WISP_E_INVALID);
-    }
+    if (i == type->max) wisp__emit_refuse(e, WISP_E_INVALID);
+    if (e->result) return;
+    option = wisp__proto_type_of(&options[i], 0);
+    wisp__proto_put_element(e, &option, value, (uint32_t)i + 1);
 }
 
 static void wisp__proto_put_message(wisp__encoder *e, const wisp__proto_type *t,
@@ -13368,18 +13369,18 @@ static const uint32_t *wisp__proto_order_of(wisp__builder *b, const wisp_schema 
    failed. */
 static int wisp__proto_find(wisp__builder *b, const wisp_schema *schema, int number, int near) {
     bool few = schema->count <= WISP__PROTO_FEW;
-    int low = 0, high = schema->count - 1;
-    int end = few ? schema->count : wisp__min_int(near + 2, schema->count);
+    int low = 0, high = schema->count;
+    int end = few ? high : wisp__min_int(near + 2, high);
     const uint32_t *places;
     for (int i = few ? 0 : near; i < end; i++)
         if (wisp__field_number(schema, i) == number) return i;
     places = few ? NULL : wisp__proto_order_of(b, schema);
-    while (places && low <= high) {
-        int middle = low + (high - low) / 2;
-        int there = wisp__field_number(schema, (int)places[middle]);
-        if (there == number) return (int)places[middle];
+    while (places && low < high) {
+        int middle = (low + high) / 2, place = (int)places[middle];
+        int there = wisp__field_number(schema, place);
+        if (there == number) return place;
         if (there < number) low = middle + 1;
-        else high = middle - 1;
+        else high = middle;
     }
     return -1;
 }
