@@ -136,6 +136,10 @@
                     readers and writers (json, msgpack, protowire);
                     wisp__value_bytes (message_codec); its getter (event); the
                     wrappers of plain values (end of the public half)
+       schema type  wisp_type_kind and its macro (type, public);
+                    wisp__kind_traits (structs); wisp__check_rest,
+                    wisp__emit_type (schema); wisp__fit_type (type);
+                    wisp__view (value); its form in a codec
        message      wisp__frame (structs); its drawing, writer and reader
                     (frame); wisp__fill_controls (packet_writer) or
                     wisp__message_make (send); wisp__on_frame (receive). A new
