@@ -4086,6 +4086,10 @@ static void wisp__array_replace(wisp__base *base, wisp__array a, void *items, in
     *a.room = room;
 }
 
+static void wisp__array_free(wisp__base *base, wisp__array a) {
+    wisp__array_replace(base, a, NULL, 0);
+}
+
 /* Makes room for `need` items in an array: as much when it is new, else at least double, at most
    `limit`. New items are zero. On failure the array is unchanged. */
 static wisp_result wisp__grow(wisp__base *base, wisp__array a, int need, int limit) {
@@ -16024,13 +16028,11 @@ wisp_result wisp_add_compressor(wisp *w, const wisp_compressor *compressor) {
  * Invariants: the tag depends on key, direction, packet number, length and
  *   every byte. It stops those who cannot read the traffic, nobody else.
  *
- * Why a guess succeeds once in about 2^60 tries at best: two packets of one
- * number share their hash with a probability of 2^-64 for each block that
- * differs (NH), plus the square of words / 2^60 (two polynomials with keys of
- * their own, each over all but the last or the first 4 bits of each word of
- * the sums of NH), which is below 2^-98 for the largest packet. SipHash of
- * hash and number is as good as random for whoever has no key, so that a tag
- * tells nothing of the tag of another hash or another number.
+ * A guess succeeds once in about 2^60 tries at best: two packets of one number
+ * share their hash with a probability of 2^-64 for each block that differs (NH),
+ * plus the square of words / 2^60 (two polynomials with keys of their own, over
+ * the first and the last 60 bits of each word of the sums of NH), below 2^-98
+ * for the largest packet. SipHash of hash and number is random without the key.
  * ======================================================================== */
 
 static uint64_t wisp__rotate(uint64_t x, int by) { return x << by | x >> (64 - by); }
@@ -16044,11 +16046,10 @@ static void wisp__sip_round(uint64_t v[4]) {
 
 static uint64_t wisp__siphash(const uint64_t key[2], const void *data, int size) {
     const uint8_t *bytes = (const uint8_t *)data;
-    uint64_t v[4], last = (uint64_t)size << 56;
-    v[0] = key[0] ^ UINT64_C(0x736f6d6570736575);
-    v[1] = key[1] ^ UINT64_C(0x646f72616e646f6d);
-    v[2] = key[0] ^ UINT64_C(0x6c7967656e657261);
-    v[3] = key[1] ^ UINT64_C(0x7465646279746573);
+    uint64_t v[4] = { key[0] ^ UINT64_C(0x736f6d6570736575), key[1] ^ UINT64_C(0x646f72616e646f6d),
+                      key[0] ^ UINT64_C(0x6c7967656e657261),
+                      key[1] ^ UINT64_C(0x7465646279746573) };
+    uint64_t last = (uint64_t)size << 56;
     for (; size >= 8; size -= 8, bytes += 8) {
         uint64_t word = wisp__load64(bytes);
         v[3] ^= word;
@@ -16072,7 +16073,6 @@ static uint64_t wisp__random(wisp__secret *secret) {
     return wisp__siphash(secret->key, block, 8);
 }
 
-/* What the packet has come to so far: the values of both polynomials. */
 typedef struct wisp__digest { uint64_t state[2]; } wisp__digest;
 
 #define WISP__P61 ((UINT64_C(1) << 61) - 1)
@@ -16085,9 +16085,7 @@ static uint64_t wisp__multiply_p61(uint64_t a, uint64_t b) {
 }
 
 static void wisp__seal_init(wisp__seal *seal, const uint64_t secret[2]) {
-    wisp__secret stream = { { 0, 0 }, 0 };
-    stream.key[0] = secret[0];
-    stream.key[1] = secret[1];
+    wisp__secret stream = { { secret[0], secret[1] }, 0 };
     for (int i = 0; i < WISP__NH_BYTES / 8; i++) seal->nh[i] = wisp__random(&stream);
     for (int i = 0; i < 2; i++) seal->poly[i] = wisp__random(&stream) & WISP__LOW_60;
     for (int i = 0; i < 2; i++) seal->finish[i] = wisp__random(&stream);
@@ -16102,7 +16100,6 @@ static inline void wisp__seal_absorb(const wisp__seal *seal, wisp__digest *diges
 
 typedef struct wisp__sum { uint64_t low, high; } wisp__sum;
 
-/* Two words of a block, with two words of the key. */
 static inline void wisp__seal_pair(wisp__sum *sum, const uint64_t *key, uint64_t a, uint64_t b) {
     uint64_t high, low = wisp__multiply(a + key[0], b + key[1], &high);
     sum->low += low;
@@ -16198,8 +16195,6 @@ static bool wisp__system_entropy(void *user, void *out, int size) {
 
 typedef void (*wisp__ref_ended)(void *owner, const wisp__ref *ref, bool arrived);
 
-/* --- the head --- */
-
 static int wisp__packet_head(const wisp__base *base) {
     return base->reliable ? WISP__RELIABLE_HEAD : WISP__PACKET_HEAD;
 }
@@ -16213,7 +16208,6 @@ static uint64_t wisp__packet_tag(const wisp__base *base, const wisp__seal *seal,
                           packet + covered, size - covered);
 }
 
-/* Completes a packet whose flags and body are written. */
 static void wisp__packet_close(const wisp__base *base, const wisp__peer *peer, uint64_t number,
                                uint8_t *packet, int size) {
     if (!base->reliable) {
@@ -16244,11 +16238,8 @@ static void wisp__flow_init(wisp__base *base, wisp__flow *flow, double now) {
 }
 
 static void wisp__flow_free(wisp__base *base, wisp__flow *flow) {
-    wisp__free(base, flow->sent, (size_t)flow->sent_room * sizeof *flow->sent);
-    wisp__free(base, flow->refs, (size_t)flow->ref_room * sizeof *flow->refs);
-    flow->sent = NULL;
-    flow->refs = NULL;
-    flow->sent_room = flow->ref_room = 0;
+    wisp__array_free(base, WISP__ARRAY(flow->sent, flow->sent_room));
+    wisp__array_free(base, WISP__ARRAY(flow->refs, flow->ref_room));
 }
 
 /* --- receiving: the numbers received --- */
@@ -16263,8 +16254,7 @@ static bool wisp__flow_is_duplicate(const wisp__flow *flow, uint64_t number) {
     return flow->top - number >= WISP__SEEN_WORDS * 64 - 64 || wisp__flow_seen(flow, number);
 }
 
-/* Whether a number is further ahead than an honest peer sends. One packet must not make all later
-   packets look too old. */
+/* Is a number further ahead than an honest peer sends, so that later packets would look too old? */
 static bool wisp__flow_leaps(const wisp__flow *flow, uint64_t number) {
     return number > (flow->top ? flow->top : WISP_FIRST_NUMBER - 1) + WISP__LEAP;
 }
@@ -16294,17 +16284,13 @@ static bool wisp__flow_must_ack(const wisp__flow *flow, double now) {
     return flow->unacked > 0 && (flow->ack_now || now >= flow->ack_due);
 }
 
-/* Acks do not repeat numbers below this one: the largest of the eighth ack before. */
-static uint64_t wisp__flow_ack_floor(const wisp__flow *flow) {
-    uint64_t floor = flow->reported[flow->reported_at & 7], window = WISP__SEEN_WORDS * 64 - 64;
-    if (flow->top > window && floor < flow->top - window) floor = flow->top - window;
-    return floor;
-}
-
-/* The ranges {first, last} of received numbers, from the largest down. */
+/* The ranges {first, last} of received numbers, from the largest down to that of the eighth ack
+   before. */
 static int wisp__flow_ranges(const wisp__flow *flow, uint64_t (*ranges)[2], int room) {
-    uint64_t floor = wisp__flow_ack_floor(flow), number = flow->top;
+        uint64_t floor = flow->reported[flow->reported_at & 7], number = flow->top;
+    uint64_t window = WISP__SEEN_WORDS * 64 - 64;
     int count = 0;
+    if (number > window && floor < number - window) floor = number - window;
     while (number > floor && count < room) {
         uint64_t last = number;
         while (number > floor && wisp__flow_seen(flow, number)) number--;
@@ -16326,19 +16312,14 @@ static int wisp__flow_ranges_fit(uint64_t (*ranges)[2], int count, int most_bits
     return count;
 }
 
-static bool wisp__flow_acks_fit(const wisp__flow *flow, int most_bytes) {
-    uint64_t ranges[WISP__MOST_RANGES][2];
-    int count = wisp__flow_ranges(flow, ranges, WISP__MOST_RANGES);
-    return wisp__flow_ranges_fit(ranges, count, most_bytes * 8) == count;
-}
-
-/* Writes the acks, or the newest ranges if not all fit (RFC 9000 13.2.3). false: none fits. */
+/* Writes the acks, or the newest ranges if not all fit (RFC 9000 13.2.3). Beside data, in
+   WISP__ACK_BYTES, all must fit. */
 static bool wisp__flow_put_acks(wisp__flow *flow, wisp__writer *to, double now, int most_bytes) {
     uint64_t ranges[WISP__MOST_RANGES][2];
-    int count = wisp__flow_ranges(flow, ranges, WISP__MOST_RANGES);
+    int all = wisp__flow_ranges(flow, ranges, WISP__MOST_RANGES);
+    int count = wisp__flow_ranges_fit(ranges, all, most_bytes * 8);
     double delay = (now - flow->top_time) * 2000;
-    count = wisp__flow_ranges_fit(ranges, count, most_bytes * 8);
-    if (count == 0) return false;
+    if (!count || (count < all && most_bytes == WISP__ACK_BYTES)) return false;
     wisp__put(to, flow->top & 0xffff, 16);
     wisp__put(to, delay < 255 ? (uint64_t)delay : 255, 8);
     wisp__put_small(to, (uint64_t)count - 1);
@@ -16362,7 +16343,6 @@ static wisp__sent *wisp__flow_find(const wisp__flow *flow, uint64_t number) {
     return sent->number == number && sent->bytes ? sent : NULL;
 }
 
-/* Room to track one more packet. */
 static bool wisp__flow_reserve(wisp__base *base, wisp__flow *flow) {
     if (flow->in_flight == 0) {
         flow->oldest = flow->next;
@@ -16383,46 +16363,43 @@ static bool wisp__flow_reserve_refs(wisp__base *base, wisp__flow *flow, uint32_t
                            flow->ref_next, 1 << 20) == WISP_OK;
 }
 
-/* Adds a ref to the packet being filled; consecutive ones become one entry. The caller has called
-   wisp__flow_reserve_refs. */
+static inline wisp__ref *wisp__flow_ref(const wisp__flow *flow, uint32_t at) {
+    return &flow->refs[at & (uint32_t)(flow->ref_room - 1)];
+}
+
+/* Adds a ref to the packet being filled (after wisp__flow_reserve_refs); consecutive ones become
+   one entry. */
 static inline void wisp__flow_carry(wisp__flow *flow, uint32_t packet_first, wisp__ref ref) {
     wisp__ref *last;
     if (flow->ref_next != packet_first) {
-        last = &flow->refs[(flow->ref_next - 1) & (uint32_t)(flow->ref_room - 1)];
+        last = wisp__flow_ref(flow, flow->ref_next - 1);
         if (last->kind == ref.kind && last->channel == ref.channel &&
             last->number + last->count == ref.number && last->count < 60000) {
             last->count = (uint16_t)(last->count + ref.count);
             return;
         }
     }
-    flow->refs[flow->ref_next++ & (uint32_t)(flow->ref_room - 1)] = ref;
+        *wisp__flow_ref(flow, flow->ref_next++) = ref;
 }
 
-/* Tracks a packet of `bytes` with the number flow->next. The caller has called wisp__flow_reserve.
- */
 static void wisp__flow_track(wisp__flow *flow, double now, int bytes, uint32_t first_ref) {
-    wisp__sent *sent = &flow->sent[flow->next & (uint64_t)(flow->sent_room - 1)];
-    sent->number = flow->next;
-    sent->time = now;
-    sent->bytes = (uint16_t)bytes;
-    sent->acked = sent->probed = false;
-    sent->first_ref = first_ref;
-    sent->ref_count = (uint16_t)(flow->ref_next - first_ref);
+    wisp__sent sent = { flow->next, now, first_ref, (uint16_t)(flow->ref_next - first_ref),
+                        (uint16_t)bytes, false, false };
+    flow->sent[flow->next & (uint64_t)(flow->sent_room - 1)] = sent;
     flow->in_flight += bytes;
     flow->last_eliciting = now;
     flow->pace_tokens -= bytes;
     if (flow->free_packets) flow->free_packets--;
 }
 
-/* Skips a number now and then: a peer that acks packets without having received them will ack such
-   a number sooner or later (RFC 9000 21.4). Called after a packet was sent. */
+/* Skips a number now and then: a peer that acks packets which it has not received will ack a
+   skipped one (RFC 9000 21.4). */
 static void wisp__flow_skip(wisp__flow *flow, wisp__secret *secret) {
     if (flow->skip_at && flow->next < flow->skip_at) return;
     if (flow->skip_at) flow->skips[flow->skip_count++ % WISP__SKIPS] = (uint32_t)flow->next++;
     flow->skip_at = flow->next + WISP__SKIP_LEAST + wisp__random(secret) % WISP__SKIP_SPREAD;
 }
 
-/* Whether one of these numbers was skipped lately. */
 static bool wisp__flow_skipped(const wisp__flow *flow, uint64_t first, uint64_t last) {
     for (int i = 0; i < WISP__SKIPS; i++)
         if (flow->skips[i] && flow->skips[i] - (uint32_t)first <= (uint32_t)(last - first))
@@ -16430,25 +16407,27 @@ static bool wisp__flow_skipped(const wisp__flow *flow, uint64_t first, uint64_t 
     return false;
 }
 
-/* Frees the old ends of both rings. */
 static void wisp__flow_advance(wisp__flow *flow) {
     while (flow->oldest < flow->next && !wisp__flow_find(flow, flow->oldest)) flow->oldest++;
     if (flow->oldest == flow->next) flow->ref_first = flow->ref_next;
     else flow->ref_first = wisp__flow_find(flow, flow->oldest)->first_ref;
 }
 
+static void wisp__flow_report(const wisp__flow *flow, const wisp__sent *sent, bool arrived,
+                              wisp__ref_ended ended, void *owner) {
+    uint32_t at = sent->first_ref;
+    for (int left = sent->ref_count; left > 0; left--) {
+        wisp__ref ref = *wisp__flow_ref(flow, at++);
+        ended(owner, &ref, arrived);
+    }
+}
+
 static void wisp__flow_end(wisp__flow *flow, wisp__sent *sent, bool arrived, wisp__ref_ended ended,
                            void *owner) {
-    uint32_t first = sent->first_ref;
-    int count = sent->ref_count;
     flow->in_flight -= sent->bytes;
     sent->bytes = 0;
     sent->acked = arrived;
-    if (sent->probed && !arrived) return;
-    for (int i = 0; i < count; i++) {
-        wisp__ref ref = flow->refs[(first + (uint32_t)i) & (uint32_t)(flow->ref_room - 1)];
-        ended(owner, &ref, arrived);
-    }
+    if (arrived || !sent->probed) wisp__flow_report(flow, sent, arrived, ended, owner);
 }
 
 /* RFC 9002 5. */
@@ -16494,8 +16473,7 @@ static double wisp__flow_period(const wisp__flow *flow) {
     return flow->rtt + wisp__max(4 * flow->variation, WISP__GRANULARITY) + WISP__ACK_DELAY;
 }
 
-/* Until the first packet of the peer arrives, probes repeat soon: they keep the half-open session
-   alive at the other end. */
+/* Until the peer's first packet, probes repeat soon to keep the half-open session there alive. */
 static double wisp__flow_pto(const wisp__flow *flow) {
     double period = wisp__flow_period(flow), wait;
     if (!flow->top) return 0.2;
@@ -16503,14 +16481,7 @@ static double wisp__flow_pto(const wisp__flow *flow) {
     return wisp__max(period, wisp__min(wait, flow->longest_wait));
 }
 
-/* The longest unbroken run of lost packets, in seconds (RFC 9002 7.6.2). */
-typedef struct wisp__outage { double first, longest; bool running; } wisp__outage;
 
-static void wisp__outage_add(wisp__outage *outage, double time) {
-    if (!outage->running) outage->first = time;
-    outage->running = true;
-    outage->longest = wisp__max(outage->longest, time - outage->first);
-}
 
 /* RFC 9002 6.1.1: the largest acked packet was sent at least three packets later. Skipped numbers
    do not count. */
@@ -16519,18 +16490,16 @@ static bool wisp__flow_is_behind(const wisp__flow *flow, uint64_t number) {
     return distance > 3 || (distance == 3 && !wisp__flow_skipped(flow, number, number + 3));
 }
 
-/* RFC 9002 6.1: packets three numbers or 9/8 round trips behind an acked one are lost. Returns
-   their number. */
+/* RFC 9002 6.1: counts packets three numbers or 9/8 round trips behind an acked one as lost. */
 static int wisp__flow_detect_loss(wisp__base *base, wisp__flow *flow, double now,
                                   wisp__ref_ended ended, void *owner) {
     double wait = wisp__max(1.125 * wisp__max(flow->rtt, flow->rtt_latest), WISP__GRANULARITY);
-    double last_lost = 0;
-    wisp__outage outage = { 0, 0, false };
+    double last_lost = 0, outage = -1, longest = 0;    /* of unbroken outages (RFC 9002 7.6.2) */
     int lost = 0;
     flow->loss_time = WISP__NEVER;
     for (uint64_t n = flow->oldest; flow->sent_room && n < flow->largest_acked; n++) {
         wisp__sent *sent = &flow->sent[n & (uint64_t)(flow->sent_room - 1)];
-        if (sent->number == n && sent->acked) outage.running = false;
+        if (sent->number == n && sent->acked) outage = -1;
         if (sent->number != n || !sent->bytes) continue;
         if (!wisp__flow_is_behind(flow, n) && sent->time + wait > now) {
             flow->loss_time = wisp__min(flow->loss_time, sent->time + wait);
@@ -16538,12 +16507,15 @@ static int wisp__flow_detect_loss(wisp__base *base, wisp__flow *flow, double now
         }
         lost++;
         last_lost = sent->time;
-        if (flow->has_rtt && sent->time > flow->first_sample) wisp__outage_add(&outage, sent->time);
+        if (flow->has_rtt && sent->time > flow->first_sample) {
+            if (outage < 0) outage = sent->time;
+            longest = wisp__max(longest, sent->time - outage);
+        }
         wisp__flow_end(flow, sent, false, ended, owner);
     }
     if (!lost) return 0;
     wisp__flow_congestion(base, flow, last_lost, now);
-    if (outage.longest > 3 * wisp__flow_period(flow)) {
+    if (longest > 3 * wisp__flow_period(flow)) {
         flow->window = 2 * base->mtu;
         flow->recovery_start = -1;
         flow->rtt_min = flow->rtt_latest;
@@ -16558,11 +16530,11 @@ static wisp__ack_news wisp__flow_get_acks(wisp__base *base, wisp__flow *flow, wi
     wisp__ack_news news = { 0, 0, false };
     uint64_t last = wisp__widen(flow->next - 1, wisp__get(from, 16), 16);
     double delay = (double)wisp__get(from, 8) / 2000, largest_time = -1;
-    int ranges = wisp__get_small(from) + 1, taken = 0, grown = 0;
-    if (from->failed || last >= flow->next) news.bad = true;
+    int ranges = wisp__get_small(from) + 1, grown = 0;
+    news.bad = from->failed || last >= flow->next;
     for (int i = 0; i < ranges && !news.bad; i++) {
         uint64_t count = (uint64_t)wisp__get_length(from) + 1;
-        if (from->failed || count > last || (taken += 1) > WISP__MOST_RANGES ||
+        if (from->failed || count > last || i >= WISP__MOST_RANGES ||
             wisp__flow_skipped(flow, last - count + 1, last)) {
             news.bad = true;
             break;
@@ -16602,11 +16574,7 @@ static void wisp__flow_probe(wisp__base *base, wisp__flow *flow, double now, wis
         if (!sent || sent->probed) continue;
         sent->probed = true;
         found++;
-        for (int i = 0; i < sent->ref_count; i++) {
-            uint32_t at = (sent->first_ref + (uint32_t)i) & (uint32_t)(flow->ref_room - 1);
-            wisp__ref ref = flow->refs[at];
-            ended(owner, &ref, false);
-        }
+        wisp__flow_report(flow, sent, false, ended, owner);
     }
     wisp__flow_advance(flow);
     oldest = wisp__flow_find(flow, flow->oldest);
@@ -16629,8 +16597,8 @@ static double wisp__flow_deadline(const wisp__flow *flow) {
     return wisp__min(at, wisp__min(flow->loss_time, wisp__flow_probe_time(flow)));
 }
 
-/* Pacing (RFC 9002 7.7): 5/4 of a window per round trip; bursts up to the initial window, or up to
-   the gain of the time between two updates if that is more. */
+/* Pacing (RFC 9002 7.7): 5/4 of a window per round trip; bursts up to the initial window, or to
+   the gain between two updates if that is more. */
 static void wisp__flow_pace(wisp__base *base, wisp__flow *flow, double now) {
     double rate = 1.25 * flow->window / wisp__max(flow->rtt, 0.001);
     double gained = rate * wisp__min(now - flow->pace_time, WISP__PACE_SECONDS);
@@ -16639,16 +16607,15 @@ static void wisp__flow_pace(wisp__base *base, wisp__flow *flow, double now) {
     flow->pace_tokens = wisp__min(flow->pace_tokens + gained, most);
 }
 
-/* Whether the peer accepts the next number: it knows all numbers that it acked, and an ack is
-   elicited at least every 64 packets that hold only acks. (Before the first ack the window is too
-   small to leap.) */
+/* Does the peer accept the next number? At least every 64 packets that hold only acks elicit an
+   ack; before the first ack the window is too small to leap. */
 static bool wisp__flow_may_number(const wisp__flow *flow) {
     return !flow->largest_acked ||
            flow->next + WISP__LEAP_RESERVE <= flow->largest_acked + WISP__LEAP;
 }
 
-/* Whether a packet may be sent; called only when there is something to send. A sender that only
-   pacing delays counts as limited by its window (RFC 9002 7.8). */
+/* May a packet be sent, when there is something to send? A sender that only pacing delays counts as
+   limited by its window (RFC 9002 7.8). */
 static bool wisp__flow_may_send(wisp__base *base, wisp__flow *flow) {
     bool room = flow->in_flight + base->mtu <= flow->window || flow->in_flight == 0;
     bool paced = flow->pace_tokens <= 0;
@@ -16657,7 +16624,6 @@ static bool wisp__flow_may_send(wisp__base *base, wisp__flow *flow) {
     return wisp__flow_reserve(base, flow);
 }
 
-/* The full packet number, from the low bits in a packet's head. */
 static uint64_t wisp__flow_number(const wisp__flow *flow, uint64_t low) {
     return wisp__widen(flow->top ? flow->top + 1 : WISP_FIRST_NUMBER, low, 16);
 }
@@ -16688,8 +16654,8 @@ static void wisp__message_measure(wisp__message *m, int shape_bits, int64_t data
     m->size = m->data_at + (int)((data_bits + 7) / 8);
 }
 
-/* Bytes that a message counts for in a queue. The peer decides how many replies there are, however
-   small, so a reply counts with all the memory that it takes. */
+/* Bytes that a message counts for in a queue. The peer decides how many replies there are, so a
+   reply counts with all its memory. */
 static int wisp__message_weight(const wisp__message *m) {
     if (m->type != WISP__REPLY) return m->size;
     return wisp__chunk_bytes((size_t)m->chunk_bytes) + wisp__chunk_bytes(0);    /* and its entry */
@@ -16702,8 +16668,8 @@ static void wisp__message_release(wisp__chunks *chunks, wisp__message *m) {
 
 enum { WISP__ITEM_FLYING = 1, WISP__ITEM_LOST, WISP__ITEM_ARRIVED };
 
-/* Bytes of the window that an item counts for: the chunk that buffers it at the receiver. Both ends
-   use this number, whatever their word size, so a sender never overruns the receiver's window. */
+/* Bytes of the window that an item counts for: the chunk that buffers it at the receiver. It is the
+   same at both ends, whatever their word size. */
 static int wisp__buffered_bytes(int content) {
     uint64_t least = (uint64_t)(WISP__BUFFERED_HEAD + content + WISP__SLACK) - 1;
     return 1 << (64 - wisp__leading_zeros(least));         /* the next power of two */
@@ -16763,7 +16729,6 @@ static int wisp__channel_ended(wisp__chunks *chunks, wisp__channel_out *out, uin
     return freed;
 }
 
-/* The first lost item, or false. */
 static bool wisp__channel_lost(wisp__channel_out *out, uint32_t *sequence) {
     if (!out->lost) return false;
     while (wisp__channel_item(out, out->lost_from)->state != WISP__ITEM_LOST) out->lost_from++;
@@ -16776,8 +16741,8 @@ static void wisp__channel_resent(wisp__channel_out *out, uint32_t sequence) {
     out->lost--;
 }
 
-/* Widens a sequence number from its low 24 bits, and compares it with the next one. 2^23 are more
-   than all packets that are not too old can hold. */
+/* Widens a sequence number from its low 24 bits, and compares it with the next one. Packets that
+   are not too old hold fewer than 2^23. */
 static wisp__turn wisp__channel_turn(wisp__base *base, const wisp__channel_in *in, uint32_t low,
                                      uint32_t *sequence) {
     int ahead = wisp__ahead_24(low, in->next);
@@ -16801,12 +16766,10 @@ static wisp_result wisp__channel_hold(wisp__base *base, wisp__channel_in *in, ui
     return WISP_OK;
 }
 
-/* Whether the next item is buffered. */
 static bool wisp__channel_holds_next(const wisp__channel_in *in) {
     return in->room && in->held[in->next & (uint32_t)(in->room - 1)];
 }
 
-/* Takes the next item out of the buffer. */
 static wisp__buffered *wisp__channel_take_next(wisp__channel_in *in) {
     wisp__buffered **place = &in->held[in->next++ & (uint32_t)(in->room - 1)];
     wisp__buffered *held = *place;
@@ -16814,7 +16777,6 @@ static wisp__buffered *wisp__channel_take_next(wisp__channel_in *in) {
     return held;
 }
 
-/* Adds a fragment to a large message. */
 static wisp_result wisp__channel_assemble(wisp__base *base, wisp__channel_in *in, bool first,
                                           wisp__reader *from, int bytes) {
     int most = wisp__max_int(base->limits.message_bytes, WISP__DESCRIPTOR_BYTES) + 512;
@@ -16891,8 +16853,7 @@ static wisp__peer *wisp__peers_find(const wisp *w, const wisp_addr *addr, const 
     }
 }
 
-/* The connection number that this end gave a session: the index of its slot and the low bits of the
-   slot's generation. */
+/* Our connection number of a session: index and low bits of the generation of its slot. */
 static uint16_t wisp__connection_of(const wisp__peer *peer) { return (uint16_t)peer->slot.id; }
 
 static wisp__peer *wisp__peers_connection(const wisp *w, uint16_t connection) {
@@ -16903,9 +16864,7 @@ static wisp__peer *wisp__peers_connection(const wisp *w, uint16_t connection) {
     return peer && wisp__connection_of(peer) == connection ? peer : NULL;
 }
 
-static uint32_t wisp__peer_place(const wisp *w, const wisp__peer *peer) {
-    return (peer->slot.id & ((1u << w->peers.pool.index_bits) - 1)) + 1;
-}
+
 
 static wisp__peer *wisp__peers_add(wisp *w, const wisp_addr *addr, wisp_result *why) {
     wisp__peer *peer;
@@ -16917,7 +16876,7 @@ static wisp__peer *wisp__peers_add(wisp *w, const wisp_addr *addr, wisp_result *
     w->peers.timers.owners++;
     peer->addr = *addr;
     peer->next_of_address = *bucket;
-    *bucket = wisp__peer_place(w, peer);
+    *bucket = (peer->slot.id & ((1u << w->peers.pool.index_bits) - 1)) + 1;
     peer->started = peer->received_at = peer->sent_at = w->base.time;
     wisp__flow_init(&w->base, &peer->flow, w->base.time);
     return peer;
@@ -16956,10 +16915,7 @@ static void wisp__peers_mark(wisp *w, wisp__peer *peer) {
 }
 
 static void wisp__peer_reason(wisp__peer *peer, wisp_result result, const char *reason) {
-    size_t length = reason ? strlen(reason) : 0;
-    if (length > sizeof peer->reason - 1) length = sizeof peer->reason - 1;
-    if (length) memcpy(peer->reason, reason, length);
-    peer->reason[length] = 0;
+    snprintf(peer->reason, sizeof peer->reason, "%s", reason ? reason : "");
     peer->result = result;
 }
 
@@ -17011,16 +16967,11 @@ static void wisp__post_send(wisp *w) {
     }
 }
 
-/* Offers the packets that the link did not take again, in order. */
 static void wisp__offer_stuck(wisp *w, wisp__peer *peer) {
     wisp__post *post = &w->peers.post;
     int looked = 1;
     while (peer->stuck_first && looked > 0) {
-        wisp_packet packet;
-        packet.addr = peer->addr;
-        packet.data = peer->stuck_first + 1;
-        packet.size = peer->stuck_first->size;
-        packet.status = 0;
+        wisp_packet packet = { peer->addr, peer->stuck_first + 1, peer->stuck_first->size, 0 };
         looked = post->link.send(post->link.user, &packet, 1);
         post->broken = looked < 0;
         if (looked < 0) w->base.stats.link_failures++;
@@ -17033,16 +16984,17 @@ static void wisp__offer_stuck(wisp *w, wisp__peer *peer) {
     }
 }
 
+static size_t wisp__buffer_bytes(const wisp *w, int packets) {
+    return (size_t)packets * (size_t)(w->base.mtu + WISP__SLACK);
+}
+
 static uint8_t *wisp__post_buffer(wisp *w) {
     wisp__post *post = &w->peers.post;
     if (post->count == WISP__POST_PACKETS) wisp__post_send(w);
-    return post->buffers + (size_t)post->count * (size_t)(w->base.mtu + WISP__SLACK);
+    return post->buffers + wisp__buffer_bytes(w, post->count);
 }
 
-/* One more buffer, for the compressed form of a packet. */
-static uint8_t *wisp__post_spare(wisp *w) {
-    return w->peers.post.buffers + (size_t)WISP__POST_PACKETS * (size_t)(w->base.mtu + WISP__SLACK);
-}
+
 
 /* `owner`: the peer that keeps the packet if the link does not take it; NULL: nobody. */
 static void wisp__post_add(wisp *w, const wisp_addr *addr, wisp__peer *owner,
@@ -17059,9 +17011,7 @@ static void wisp__post_add(wisp *w, const wisp_addr *addr, wisp__peer *owner,
 }
 
 static void wisp__peer_session(wisp__peer *peer) {
-    uint64_t secret[2];
-    secret[0] = peer->client_nonce;
-    secret[1] = peer->server_nonce;
+    uint64_t secret[2] = { peer->client_nonce, peer->server_nonce };
     wisp__seal_init(&peer->seal, secret);
 }
 
@@ -17071,7 +17021,10 @@ static void wisp__peer_timer(wisp *w, wisp__peer *peer) {
     wisp__timers_set(&w->peers.timers, &peer->timer, at);
 }
 
-/* Whether a join of this end waits for an answer. */
+static void wisp__peer_wait(wisp *w, wisp__peer *peer, double seconds) {
+    wisp__timers_set(&w->peers.timers, &peer->timer, w->base.time + seconds);
+}
+
 static bool wisp__peer_asks(const wisp__peer *peer) {
     return peer->state == WISP__REQUESTING || peer->state == WISP__RESPONDING;
 }
@@ -17096,10 +17049,7 @@ static wisp__channel *wisp__peer_channel(wisp__base *base, wisp__peer *peer, int
     return peer->channels[channel];
 }
 
-/* Size of the buffers for so many datagrams. */
-static size_t wisp__buffer_bytes(const wisp *w, int packets) {
-    return (size_t)packets * (size_t)(w->base.mtu + WISP__SLACK);
-}
+
 
 static wisp_peer wisp__peer_handle(const wisp__session *s) {
     wisp_peer peer = { s ? s->peer.slot.id : 0 };
@@ -17210,14 +17160,12 @@ static wisp__encoded *wisp__encoded_make(wisp *w, const void *bytes, int64_t bit
     return e;
 }
 
-/* Bytes of memory. */
 static int wisp__encoded_bytes(const wisp__encoded *e) {
     return e ? wisp__chunk_bytes((size_t)e->chunk_bytes) : 0;
 }
 
 static void wisp__encoded_release(wisp *w, wisp__encoded *e) {
-    if (e && --e->references == 0)
-        wisp__chunk_give(&w->chunks, e, (size_t)e->chunk_bytes);
+    if (e && --e->references == 0) wisp__chunk_give(&w->chunks, e, (size_t)e->chunk_bytes);
 }
 
 static bool wisp__encoded_same(const wisp__encoded *a, const wisp__encoded *b) {
@@ -17225,18 +17173,18 @@ static bool wisp__encoded_same(const wisp__encoded *a, const wisp__encoded *b) {
                       memcmp(a->bytes, b->bytes, (size_t)((a->bits + 7) / 8)) == 0);
 }
 
-static wisp__stored *wisp__baseline_at(wisp__baseline *baseline, uint32_t sequence) {
-    return &baseline->ring[sequence & (uint32_t)(baseline->room - 1)];
+static wisp__stored *wisp__baseline_at(wisp__baseline *b, uint32_t sequence) {
+    return &b->ring[sequence & (uint32_t)(b->room - 1)];
 }
 
 /* NULL: this value is not stored any more. */
-static wisp__stored *wisp__baseline_find(wisp__baseline *baseline, uint32_t sequence) {
-    wisp__stored *stored = wisp__baseline_at(baseline, sequence);
+static wisp__stored *wisp__baseline_find(wisp__baseline *b, uint32_t sequence) {
+    wisp__stored *stored = wisp__baseline_at(b, sequence);
     return stored->value && stored->sequence == sequence ? stored : NULL;
 }
 
-static wisp__stored *wisp__baseline_newest(wisp__baseline *baseline) {
-    return baseline->begun ? wisp__baseline_find(baseline, baseline->sequence - 1) : NULL;
+static wisp__stored *wisp__baseline_newest(wisp__baseline *b) {
+    return b->begun ? wisp__baseline_find(b, b->sequence - 1) : NULL;
 }
 
 static int wisp__stored_bytes(const wisp__stored *stored) {
@@ -17250,9 +17198,9 @@ static void wisp__stored_drop(wisp *w, wisp__baselines *all, wisp__stored *store
     memset(stored, 0, sizeof *stored);
 }
 
-static void wisp__baseline_forget(wisp *w, wisp__baselines *all, wisp__baseline *baseline) {
-    for (int i = 0; i < baseline->room; i++) wisp__stored_drop(w, all, &baseline->ring[i]);
-    baseline->has_acked = false;
+static void wisp__baseline_forget(wisp *w, wisp__baselines *all, wisp__baseline *b) {
+    for (int i = 0; i < b->room; i++) wisp__stored_drop(w, all, &b->ring[i]);
+    b->has_acked = false;
 }
 
 static wisp__baseline **wisp__baseline_bucket(wisp__baselines *all, int number, uint64_t key) {
@@ -17260,25 +17208,23 @@ static wisp__baseline **wisp__baseline_bucket(wisp__baselines *all, int number, 
 }
 
 static wisp__baseline *wisp__baseline_get(wisp__baselines *all, int number, uint64_t key) {
-    wisp__baseline *baseline = all->buckets ? *wisp__baseline_bucket(all, number, key) : NULL;
-    while (baseline && (baseline->number != number || baseline->key != key))
-        baseline = baseline->next;
-    return baseline;
+    wisp__baseline *b = all->buckets ? *wisp__baseline_bucket(all, number, key) : NULL;
+    while (b && (b->number != number || b->key != key)) b = b->next;
+    return b;
 }
 
-static void wisp__baseline_unlink(wisp__baselines *all, wisp__baseline *baseline) {
-    wisp__baseline **link = wisp__baseline_bucket(all, baseline->number, baseline->key);
-    while (*link != baseline) link = &(*link)->next;
-    *link = baseline->next;
+static void wisp__baseline_unlink(wisp__baselines *all, wisp__baseline *b) {
+    wisp__baseline **link = wisp__baseline_bucket(all, b->number, b->key);
+    while (*link != b) link = &(*link)->next;
+    *link = b->next;
 }
 
-static void wisp__baseline_link(wisp__baselines *all, wisp__baseline *baseline, int number,
-                                uint64_t key) {
+static void wisp__baseline_link(wisp__baselines *all, wisp__baseline *b, int number, uint64_t key) {
     wisp__baseline **link = wisp__baseline_bucket(all, number, key);
-    baseline->number = number;
-    baseline->key = key;
-    baseline->next = *link;
-    *link = baseline;
+    b->number = number;
+    b->key = key;
+    b->next = *link;
+    *link = b;
 }
 
 static size_t wisp__baseline_bytes(int room) {
@@ -17286,71 +17232,68 @@ static size_t wisp__baseline_bytes(int room) {
 }
 
 /* Takes a baseline out of the list that is ordered by last use. */
-static void wisp__baseline_unuse(wisp__baselines *all, wisp__baseline *baseline) {
-    if (baseline->older) baseline->older->newer = baseline->newer;
-    else if (all->oldest == baseline) all->oldest = baseline->newer;
-    if (baseline->newer) baseline->newer->older = baseline->older;
-    else if (all->newest == baseline) all->newest = baseline->older;
-    baseline->older = baseline->newer = NULL;
+static void wisp__baseline_unuse(wisp__baselines *all, wisp__baseline *b) {
+    if (b->older) b->older->newer = b->newer;
+    else if (all->oldest == b) all->oldest = b->newer;
+    if (b->newer) b->newer->older = b->older;
+    else if (all->newest == b) all->newest = b->older;
+    b->older = b->newer = NULL;
 }
 
-static void wisp__baseline_use(wisp__baselines *all, wisp__baseline *baseline) {
-    wisp__baseline_unuse(all, baseline);
-    baseline->older = all->newest;
-    if (all->newest) all->newest->newer = baseline;
-    else all->oldest = baseline;
-    all->newest = baseline;
+static void wisp__baseline_use(wisp__baselines *all, wisp__baseline *b) {
+    wisp__baseline_unuse(all, b);
+    b->older = all->newest;
+    if (all->newest) all->newest->newer = b;
+    else all->oldest = b;
+    all->newest = b;
 }
 
 /* The least recently used baseline whose newest value needs no ack and no resending, or NULL. */
 static wisp__baseline *wisp__baseline_oldest(const wisp__baselines *all) {
-    for (wisp__baseline *baseline = all->oldest; baseline; baseline = baseline->newer) {
-        const wisp__stored *newest = wisp__baseline_newest(baseline);
-        if (baseline->again || (newest && baseline->room != WISP__IN_ORDER && !newest->acked))
-            continue;
-        return baseline;
+    for (wisp__baseline *b = all->oldest; b; b = b->newer) {
+        const wisp__stored *newest = wisp__baseline_newest(b);
+        if (b->again || (newest && b->room != WISP__IN_ORDER && !newest->acked)) continue;
+        return b;
     }
     return NULL;
 }
 
-/* Gives a baseline a ring of another length. NULL: no memory; the old one stays. */
 static wisp__baseline *wisp__baseline_resize(wisp *w, wisp__baselines *all,
-                                             wisp__baseline *baseline, int room) {
+                                             wisp__baseline *b, int room) {
     wisp__baseline *other;
-    if (baseline->room == room) return baseline;
+    if (b->room == room) return b;
     other = (wisp__baseline *)wisp__alloc(&w->base, wisp__baseline_bytes(room));
     if (!other) return NULL;
     other->room = room;
-    other->place = baseline->place;
-    other->sequence = baseline->sequence;
-    all->places[baseline->place] = other;
-    wisp__free(&w->base, baseline, wisp__baseline_bytes(baseline->room));
+    other->place = b->place;
+    other->sequence = b->sequence;
+    all->places[b->place] = other;
+    wisp__free(&w->base, b, wisp__baseline_bytes(b->room));
     return other;
 }
 
 /* Reuses the least recently used baseline for another remote and key. NULL with w->no_baseline. */
 static wisp__baseline *wisp__baseline_reuse(wisp *w, wisp__baselines *all, int number,
                                             uint64_t key, int room) {
-    wisp__baseline *old = wisp__baseline_oldest(all), *baseline;
+    wisp__baseline *old = wisp__baseline_oldest(all), *b;
     w->no_baseline = WISP_E_LIMIT;
     if (!old) return NULL;
     wisp__baseline_forget(w, all, old);
     wisp__baseline_unlink(all, old);
     wisp__baseline_unuse(all, old);
-    baseline = wisp__baseline_resize(w, all, old, room);
-    w->no_baseline = baseline ? WISP_OK : WISP_E_MEMORY;
-    wisp__baseline_link(all, baseline ? baseline : old, number, key);
-    wisp__baseline_use(all, baseline ? baseline : old);
-    if (!baseline) return NULL;
-    baseline->floor = baseline->sequence;
-    baseline->whole = true;
-    return baseline;
+    b = wisp__baseline_resize(w, all, old, room);
+    w->no_baseline = b ? WISP_OK : WISP_E_MEMORY;
+    wisp__baseline_link(all, b ? b : old, number, key);
+    wisp__baseline_use(all, b ? b : old);
+    if (!b) return NULL;
+    b->floor = b->sequence;
+    b->whole = true;
+    return b;
 }
 
-/* NULL with w->no_baseline. */
 static wisp__baseline *wisp__baseline_new(wisp *w, wisp__baselines *all, int number, uint64_t key,
                                           int room) {
-    wisp__baseline *baseline = NULL;
+    wisp__baseline *b = NULL;
     w->no_baseline = wisp__grow(&w->base, WISP__ARRAY(all->places, all->room), all->count + 1,
                           w->base.limits.keys);
     if (w->no_baseline) return NULL;
@@ -17358,46 +17301,42 @@ static wisp__baseline *wisp__baseline_new(wisp *w, wisp__baselines *all, int num
     if (!all->buckets)
         all->buckets = (wisp__baseline **)wisp__alloc_items(&w->base, WISP__BASELINE_BUCKETS,
                                                             sizeof *all->buckets);
-    if (all->buckets)
-        baseline = (wisp__baseline *)wisp__alloc(&w->base, wisp__baseline_bytes(room));
-    w->no_baseline = baseline ? WISP_OK : WISP_E_MEMORY;
-    if (!baseline) return NULL;
-    baseline->room = room;
-    baseline->place = all->count;
-    all->places[all->count++] = baseline;
-    wisp__baseline_link(all, baseline, number, key);
-    return baseline;
+    if (all->buckets) b = (wisp__baseline *)wisp__alloc(&w->base, wisp__baseline_bytes(room));
+    w->no_baseline = b ? WISP_OK : WISP_E_MEMORY;
+    if (!b) return NULL;
+    b->room = room;
+    b->place = all->count;
+    all->places[all->count++] = b;
+    wisp__baseline_link(all, b, number, key);
+    return b;
 }
 
-/* The baseline of a remote and key, made if there is none; at the limit of keys the least recently
-   used one is reused. NULL with w->no_baseline: WISP_E_MEMORY or WISP_E_LIMIT. */
+/* The baseline of a remote and key, made if there is none, at the limit of keys from the least
+   recently used one. NULL with w->no_baseline: WISP_E_MEMORY or WISP_E_LIMIT. */
 static wisp__baseline *wisp__baseline_open(wisp *w, wisp__baselines *all, int number, uint64_t key,
                                            bool in_order) {
-    wisp__baseline *baseline = wisp__baseline_get(all, number, key);
+    wisp__baseline *b = wisp__baseline_get(all, number, key);
     int room = in_order ? WISP__IN_ORDER : w->base.limits.baselines;
-    if (!baseline)
-        baseline = all->count < w->base.limits.keys
-                       ? wisp__baseline_new(w, all, number, key, room)
+    if (!b)
+        b = all->count < w->base.limits.keys ? wisp__baseline_new(w, all, number, key, room)
                        : wisp__baseline_reuse(w, all, number, key, room);
-    if (baseline) wisp__baseline_use(all, baseline);
-    return baseline;
+    if (b) wisp__baseline_use(all, b);
+    return b;
 }
 
-/* Stores a value, with its sequence, as the newest. It takes a reference to the value, and takes
-   over that to the models. A value over the limit of bytes is not stored, so that the next one goes
-   whole. */
-static void wisp__baseline_store(wisp *w, wisp__baselines *all, wisp__baseline *baseline,
+/* Stores a value as the newest, unless it is over the limit of bytes: then the next one goes whole.
+   Takes a reference to the value, and takes over that to the models. */
+static void wisp__baseline_store(wisp *w, wisp__baselines *all, wisp__baseline *b,
                                  const wisp__stored *value) {
-    wisp__stored *stored = wisp__baseline_at(baseline, value->sequence);
+    wisp__stored *stored = wisp__baseline_at(b, value->sequence);
     int64_t room = w->base.limits.baseline_bytes - (int64_t)wisp__stored_bytes(value);
     bool late = stored->value && wisp__distance(stored->sequence, value->sequence) > 0;
     if (!late) wisp__stored_drop(w, all, stored);
-    for (uint32_t back = (uint32_t)baseline->room - 1; !late && back > 0 && all->bytes > room;
+    for (uint32_t back = (uint32_t)b->room - 1; !late && back > 0 && all->bytes > room;
          back--) {
         uint32_t old = value->sequence - back;
-        if (!(baseline->has_acked && old == baseline->acked) &&
-            !(value->has_base && old == value->base))
-            wisp__stored_drop(w, all, wisp__baseline_at(baseline, old));
+        if (!(b->has_acked && old == b->acked) && !(value->has_base && old == value->base))
+            wisp__stored_drop(w, all, wisp__baseline_at(b, old));
     }
     if (late || all->bytes > room) {
         wisp__encoded_release(w, value->models);
@@ -17410,46 +17349,43 @@ static void wisp__baseline_store(wisp *w, wisp__baselines *all, wisp__baseline *
 
 /* The packet with a value was acked or lost. `low`: 16 bits of the value's sequence. */
 static void wisp__baseline_outcome(wisp__baselines *all, int place, uint32_t low, bool arrived) {
-    wisp__baseline *baseline = place < all->count ? all->places[place] : NULL;
+    wisp__baseline *b = place < all->count ? all->places[place] : NULL;
     uint32_t sequence;
     wisp__stored *stored;
-    if (!baseline) return;
-    sequence = baseline->sequence - ((baseline->sequence - low) & 0xffff);
-    stored = wisp__baseline_find(baseline, sequence);
-    if (!stored || wisp__distance(sequence, baseline->floor) < 0) return;
+    if (!b) return;
+    sequence = b->sequence - ((b->sequence - low) & 0xffff);
+    stored = wisp__baseline_find(b, sequence);
+    if (!stored || wisp__distance(sequence, b->floor) < 0) return;
     if (arrived) {
         stored->acked = true;
-        if (!baseline->has_acked || wisp__distance(sequence, baseline->acked) > 0) {
-            baseline->has_acked = true;
-            baseline->acked = sequence;
+        if (!b->has_acked || wisp__distance(sequence, b->acked) > 0) {
+            b->has_acked = true;
+            b->acked = sequence;
         }
-    } else if (sequence == baseline->sequence - 1 && !baseline->again) {
-        baseline->again = true;
+    } else if (sequence == b->sequence - 1 && !b->again) {
+        b->again = true;
         all->again++;
     }
 }
 
 /* The stored value that the next delta is made from. NULL: there is none, the value goes whole. */
-static wisp__stored *wisp__baseline_pick(wisp__baseline *baseline, bool in_order) {
-    if (baseline->whole) return NULL;
-    if (in_order) return wisp__baseline_newest(baseline);
-    if (!baseline->has_acked || baseline->sequence - baseline->acked > WISP__STEPS_BACK)
-        return NULL;
-    return wisp__baseline_find(baseline, baseline->acked);
+static wisp__stored *wisp__baseline_pick(wisp__baseline *b, bool in_order) {
+    if (b->whole) return NULL;
+    if (in_order) return wisp__baseline_newest(b);
+    if (!b->has_acked || b->sequence - b->acked > WISP__STEPS_BACK) return NULL;
+    return wisp__baseline_find(b, b->acked);
 }
 
 /* Is this the only value that the peer has, or can still receive? */
-static bool wisp__baseline_settled(wisp__baseline *baseline, const wisp__encoded *value,
-                                   bool in_order) {
-    wisp__stored *newest = wisp__baseline_newest(baseline), *stored;
-    uint32_t from = baseline->has_acked ? baseline->acked
-                                        : baseline->sequence - (uint32_t)baseline->room;
-    if (!newest || baseline->whole || !wisp__encoded_same(newest->value, value)) return false;
+static bool wisp__baseline_settled(wisp__baseline *b, const wisp__encoded *value, bool in_order) {
+    wisp__stored *newest = wisp__baseline_newest(b), *stored;
+    uint32_t from = b->has_acked ? b->acked : b->sequence - (uint32_t)b->room;
+    if (!newest || b->whole || !wisp__encoded_same(newest->value, value)) return false;
     if (in_order) return true;
-    if (baseline->sequence - from > (uint32_t)baseline->room) return false;
-    for (; from != baseline->sequence; from++) {
-        stored = wisp__baseline_find(baseline, from);
-        if (stored ? !wisp__encoded_same(stored->value, value) : baseline->has_acked) return false;
+    if (b->sequence - from > (uint32_t)b->room) return false;
+    for (; from != b->sequence; from++) {
+        stored = wisp__baseline_find(b, from);
+        if (stored ? !wisp__encoded_same(stored->value, value) : b->has_acked) return false;
     }
     return true;
 }
@@ -17457,23 +17393,23 @@ static bool wisp__baseline_settled(wisp__baseline *baseline, const wisp__encoded
 /* Forgets what was sent of a remote: its next values go whole. `again`: the newest at once. */
 static void wisp__baselines_reset(wisp *w, wisp__baselines *all, int number, bool again) {
     for (int i = 0; i < all->count; i++) {
-        wisp__baseline *baseline = all->places[i];
-        const wisp__stored *newest = again ? wisp__baseline_newest(baseline) : NULL;
+        wisp__baseline *b = all->places[i];
+        const wisp__stored *newest = again ? wisp__baseline_newest(b) : NULL;
         wisp__stored only;
-        if (baseline->number != number) continue;
+        if (b->number != number) continue;
         memset(&only, 0, sizeof only);
         if (newest) {
             only.value = newest->value;
             only.value->references++;
             only.sequence = newest->sequence;
         }
-        wisp__baseline_forget(w, all, baseline);
-        baseline->whole = true;
-        baseline->floor = baseline->sequence;
-        if (newest) *wisp__baseline_at(baseline, only.sequence) = only;
+        wisp__baseline_forget(w, all, b);
+        b->whole = true;
+        b->floor = b->sequence;
+        if (newest) *wisp__baseline_at(b, only.sequence) = only;
         all->bytes += wisp__stored_bytes(&only);
-        all->again += (newest != NULL) - baseline->again;
-        baseline->again = newest != NULL;
+        all->again += (newest != NULL) - b->again;
+        b->again = newest != NULL;
     }
 }
 
@@ -17491,11 +17427,11 @@ WISP__UNUSED static void wisp__baselines_check(const wisp *w, const wisp__baseli
     int64_t bytes = 0;
     int again = 0;
     for (int i = 0; i < all->count; i++) {
-        const wisp__baseline *baseline = all->places[i];
-        WISP_ASSERT(baseline->place == i);
-        again += baseline->again;
-        for (int k = 0; k < baseline->room; k++) {
-            const wisp__stored *stored = &baseline->ring[k];
+        const wisp__baseline *b = all->places[i];
+        WISP_ASSERT(b->place == i);
+        again += b->again;
+        for (int k = 0; k < b->room; k++) {
+            const wisp__stored *stored = &b->ring[k];
             bytes += wisp__stored_bytes(stored);
             WISP_ASSERT(stored->value || !stored->models);
         }
@@ -17520,8 +17456,8 @@ static bool wisp__encoding_equal(const wisp__encoding *a, const wisp__encoding *
 }
 
 /* Self-describing values: the encoding that needs no announcement but of the name. */
-static bool wisp__encoding_plain(const wisp__encoding *encoding) {
-    return encoding->kind == WISP__VALUES && !encoding->delta && !encoding->compressed;
+static bool wisp__encoding_plain(const wisp__encoding *e) {
+    return e->kind == WISP__VALUES && !e->delta && !e->compressed;
 }
 
 /* A schema to be compiled: one of this endpoint, or a peer's. */
@@ -17533,12 +17469,11 @@ typedef struct wisp__plan {
     size_t             room;           /* bytes to compile in; afterwards those that it took */
 } wisp__plan;
 
-/* A compiled schema in memory of its own. */
-static wisp__described *wisp__described_make(wisp__schemas *schemas, wisp__plan *plan,
+static wisp__described *wisp__described_make(wisp__schemas *all, wisp__plan *plan,
                                              wisp_result *why) {
     size_t descriptor = (size_t)plan->bits / 8 + 1, room = plan->room + 16;
     size_t head = sizeof(wisp__described) + descriptor + WISP__SLACK;
-    wisp__described *d = (wisp__described *)wisp__alloc(schemas->base, head + room);
+    wisp__described *d = (wisp__described *)wisp__alloc(all->base, head + room);
     const wisp_schema *schema = plan->schema;
     wisp__bump bump;
     *why = d ? WISP_OK : WISP_E_MEMORY;
@@ -17547,7 +17482,7 @@ static wisp__described *wisp__described_make(wisp__schemas *schemas, wisp__plan 
     d->bits = plan->bits;
     d->descriptor = (uint8_t *)(d + 1);
     memcpy(d->descriptor, plan->descriptor, descriptor);
-    d->hash = wisp__siphash(schemas->key, d->descriptor, (plan->bits + 7) / 8);
+    d->hash = wisp__siphash(all->key, d->descriptor, (plan->bits + 7) / 8);
     bump = wisp__bump_on((uint8_t *)d + head, (int)room);
     if (!schema) {
         wisp__reader from = wisp__reader_on(d->descriptor, (int)descriptor);
@@ -17559,52 +17494,51 @@ static wisp__described *wisp__described_make(wisp__schemas *schemas, wisp__plan 
     plan->room = room - bump.left;
     if (d->program) return d;
     if (*why == WISP_OK) *why = WISP_E_MEMORY;
-    wisp__free(schemas->base, d, d->bytes);
+    wisp__free(all->base, d, d->bytes);
     return NULL;
 }
 
-static wisp__described *wisp__described_keep(wisp__schemas *schemas, wisp__described *d,
-                                             bool learnt) {
+static wisp__described *wisp__described_keep(wisp__schemas *all, wisp__described *d, bool learnt) {
     wisp__described **bucket;
     if (!d) return NULL;
     d->references = 1;
     d->learnt = learnt;
-    bucket = &schemas->buckets[d->hash % WISP__SCHEMA_BUCKETS];
+    bucket = &all->buckets[d->hash % WISP__SCHEMA_BUCKETS];
     d->same = *bucket;
     *bucket = d;
     if (learnt) return d;
-    d->next = schemas->first;
-    schemas->first = d;
+    d->next = all->first;
+    all->first = d;
     return d;
 }
 
-static void wisp__described_release(wisp__schemas *schemas, wisp__described *d) {
+static void wisp__described_release(wisp__schemas *all, wisp__described *d) {
     wisp__described **link;
     if (!d || --d->references > 0) return;
-    link = &schemas->buckets[d->hash % WISP__SCHEMA_BUCKETS];
+    link = &all->buckets[d->hash % WISP__SCHEMA_BUCKETS];
     while (*link != d) link = &(*link)->same;
     *link = d->same;
-    for (link = &schemas->first; !d->learnt && *link != d;) link = &(*link)->next;
+    for (link = &all->first; !d->learnt && *link != d;) link = &(*link)->next;
     if (!d->learnt) *link = d->next;
-    d->next = schemas->dead;
-    schemas->dead = d;
+    d->next = all->dead;
+    all->dead = d;
 }
 
 /* Frees released schemas, when no handler can see their values any more. */
-static void wisp__schemas_bury(wisp__schemas *schemas) {
-    while (schemas->dead) {
-        wisp__described *d = schemas->dead;
-        schemas->dead = d->next;
-        wisp__free(schemas->base, d, d->bytes);
+static void wisp__schemas_bury(wisp__schemas *all) {
+    while (all->dead) {
+        wisp__described *d = all->dead;
+        all->dead = d->next;
+        wisp__free(all->base, d, d->bytes);
     }
 }
 
 /* A schema of this endpoint, checked and compiled. The caller gets a reference. */
-static wisp__described *wisp__described_of(wisp__schemas *schemas, const wisp_schema *schema,
+static wisp__described *wisp__described_of(wisp__schemas *all, const wisp_schema *schema,
                                            char *text, int text_bytes, wisp_result *why) {
     uint8_t descriptor[WISP__DESCRIPTOR_BYTES + WISP__SLACK];
     wisp__plan plan = { schema, descriptor, 0, true, 0 };
-    for (wisp__described *d = schemas->first; d; d = d->next) {
+    for (wisp__described *d = all->first; d; d = d->next) {
         if (d->program->source != schema) continue;
         d->references++;
         return d;
@@ -17615,14 +17549,13 @@ static wisp__described *wisp__described_of(wisp__schemas *schemas, const wisp_sc
     plan.bits = wisp__describe(schema, descriptor, (int)sizeof descriptor);
     *why = plan.bits < 0 ? WISP_E_SCHEMA : WISP_OK;
     if (*why) return NULL;
-    return wisp__described_keep(schemas, wisp__described_make(schemas, &plan, why), false);
+    return wisp__described_keep(all, wisp__described_make(all, &plan, why), false);
 }
 
-/* The schema of a descriptor if it is here already. */
-static wisp__described *wisp__described_find(const wisp__schemas *schemas,
+static wisp__described *wisp__described_find(const wisp__schemas *all,
                                              const uint8_t *descriptor, int bits) {
-    uint64_t hash = wisp__siphash(schemas->key, descriptor, (bits + 7) / 8);
-    wisp__described *d = schemas->buckets[hash % WISP__SCHEMA_BUCKETS];
+    uint64_t hash = wisp__siphash(all->key, descriptor, (bits + 7) / 8);
+    wisp__described *d = all->buckets[hash % WISP__SCHEMA_BUCKETS];
     while (d && (d->hash != hash || d->bits != bits ||
                  memcmp(d->descriptor, descriptor, (size_t)(bits + 7) / 8) != 0))
         d = d->same;
@@ -17631,11 +17564,11 @@ static wisp__described *wisp__described_find(const wisp__schemas *schemas,
 
 /* The schema of a peer's descriptor, which may be any bits. `most`: bytes that the peer may still
    use. NULL with WISP_E_SCHEMA, WISP_E_LIMIT (schema_bytes) or WISP_E_MEMORY. */
-static wisp__described *wisp__described_learn(wisp__schemas *schemas, const uint8_t *descriptor,
+static wisp__described *wisp__described_learn(wisp__schemas *all, const uint8_t *descriptor,
                                               int bits, size_t most, wisp_result *why) {
     size_t room = 12 * (size_t)bits + 1024;            /* mostly enough */
     wisp__plan plan = { NULL, descriptor, bits, false, 0 };
-    wisp__described *d = wisp__described_find(schemas, descriptor, bits);
+    wisp__described *d = wisp__described_find(all, descriptor, bits);
     *why = d && d->learnt && d->bytes > most ? WISP_E_LIMIT : WISP_OK;
     if (*why) return NULL;
     if (d) {
@@ -17648,36 +17581,36 @@ static wisp__described *wisp__described_learn(wisp__schemas *schemas, const uint
         if (room > 2 * most) *why = WISP_E_LIMIT;
         if (*why == WISP_E_LIMIT) return NULL;
         plan.room = room;
-        d = wisp__described_make(schemas, &plan, why);
+        d = wisp__described_make(all, &plan, why);
     }
     if (!d) return NULL;
-    wisp__free(schemas->base, d, d->bytes);
+    wisp__free(all->base, d, d->bytes);
     plan.checked = true;                               /* again, in just the room that it takes */
-    d = wisp__described_make(schemas, &plan, why);
-    if (!d || d->bytes <= most) return wisp__described_keep(schemas, d, true);
-    wisp__free(schemas->base, d, d->bytes);
+    d = wisp__described_make(all, &plan, why);
+    if (!d || d->bytes <= most) return wisp__described_keep(all, d, true);
+    wisp__free(all->base, d, d->bytes);
     *why = WISP_E_LIMIT;
     return NULL;
 }
 
-WISP__UNUSED static void wisp__schemas_check(const wisp__schemas *schemas) {
+WISP__UNUSED static void wisp__schemas_check(const wisp__schemas *all) {
     int ours = 0;
-    for (const wisp__described *d = schemas->first; d; d = d->next) ours++;
+    for (const wisp__described *d = all->first; d; d = d->next) ours++;
     for (int i = 0; i < WISP__SCHEMA_BUCKETS; i++)
-        for (const wisp__described *d = schemas->buckets[i]; d; d = d->same) {
+        for (const wisp__described *d = all->buckets[i]; d; d = d->same) {
             WISP_ASSERT(d->references > 0);
             ours -= !d->learnt;
         }
     WISP_ASSERT(ours == 0);
 }
 
-static void wisp__schemas_free(wisp__schemas *schemas) {
-    wisp__schemas_bury(schemas);
+static void wisp__schemas_free(wisp__schemas *all) {
+    wisp__schemas_bury(all);
     for (int i = 0; i < WISP__SCHEMA_BUCKETS; i++)
-        while (schemas->buckets[i]) {
-            wisp__described *d = schemas->buckets[i];
-            schemas->buckets[i] = d->same;
-            wisp__free(schemas->base, d, d->bytes);
+        while (all->buckets[i]) {
+            wisp__described *d = all->buckets[i];
+            all->buckets[i] = d->same;
+            wisp__free(all->base, d, d->bytes);
         }
 }
 
@@ -18713,7 +18646,6 @@ const char *wisp_remote_name(const wisp *w, wisp_remote remote) {
  *             coded: row:1 length(bytes) align, bytes; row: an array of all values
  * ======================================================================== */
 
-/* Forgets the values of the message before. */
 static void wisp__codec_turn(wisp__message_codec *c) {
     wisp__arena_reset(&c->arena);
     c->credit.memory = c->credit.room;
@@ -18723,13 +18655,8 @@ static void wisp__codec_turn(wisp__message_codec *c) {
 /* Only messages of peers, which are in c->arena, are paid for. */
 static wisp__unpacker wisp__codec_unpacker(wisp__message_codec *c, wisp__arena *arena,
                                            wisp__reader *data, int values) {
-    wisp__unpacker u;
-    memset(&u, 0, sizeof u);
-    u.base = c->base;
-    u.arena = arena;
-    u.credit = arena == &c->arena ? &c->credit : NULL;
-    u.data = data;
-    u.values = values;
+    wisp__unpacker u = { c->base, arena, NULL, data, values, 0, NULL, NULL, WISP_OK };
+    if (arena == &c->arena) u.credit = &c->credit;
     return u;
 }
 
@@ -18737,14 +18664,9 @@ static wisp__unpacker wisp__codec_received(wisp__message_codec *c, wisp__reader 
     return wisp__codec_unpacker(c, &c->arena, data, c->base->limits.message_values);
 }
 
-/* Memory for a message of a peer, paid for. */
 static void *wisp__codec_take(wisp__message_codec *c, size_t bytes) {
     wisp__supply supply = wisp__supply_of_arena(c->base, &c->arena, &c->credit);
     return wisp__supply_take(&supply, bytes);
-}
-
-static wisp_result wisp__codec_result(const wisp__message_codec *c, wisp_result result) {
-    return wisp__credit_result(&c->credit, result);
 }
 
 /* For the profiler: bytes of a value in memory, of texts without their NUL. */
@@ -18816,6 +18738,10 @@ static wisp_result wisp__codec_grow(wisp__message_codec *c, int64_t need) {
     return p->result;
 }
 
+static wisp_result wisp__codec_room(wisp__message_codec *c, int64_t bytes) {
+    return c->packer.data_room < bytes + 64 ? wisp__codec_grow(c, bytes + 64) : WISP_OK;
+}
+
 static wisp_result wisp__encode_record(wisp__message_codec *c, const wisp__program *program,
                                        const wisp_value *values, int count) {
     wisp__packer *p = &c->packer;
@@ -18847,9 +18773,9 @@ static wisp_result wisp__encode_record(wisp__message_codec *c, const wisp__progr
     return WISP_OK;
 }
 
-static wisp_result wisp__encode_coded(wisp__message_codec *c, const wisp__encoding *encoding,
+static wisp_result wisp__encode_coded(wisp__message_codec *c, const wisp__encoding *e,
                                       const wisp_value *values, int count) {
-    const wisp__program *program = encoding->described ? encoding->described->program : NULL;
+    const wisp__program *program = e->described ? e->described->program : NULL;
     wisp_value subject = count == 1 ? values[0] : wisp_array(values, count);
     wisp__packer *p = &c->packer;
     wisp_schema compiled;
@@ -18868,12 +18794,11 @@ static wisp_result wisp__encode_coded(wisp__message_codec *c, const wisp__encodi
     for (; bytes == WISP_E_TOO_BIG && room / 2 <= c->base->limits.message_bytes; room *= 2) {
         out = (uint8_t *)wisp__arena_take(c->base, &c->scratch, (size_t)room + 64);
         if (!out) return WISP_E_MEMORY;
-        bytes = encoding->codec->encode(encoding->codec, program ? &compiled : NULL, &subject, out,
-                                        room);
+        bytes = e->codec->encode(e->codec, program ? &compiled : NULL, &subject, out, room);
     }
     if (bytes < 0 || bytes > c->base->limits.message_bytes)
         return bytes < 0 ? bytes : WISP_E_TOO_BIG;
-    if (p->data_room < bytes + 64) why = wisp__codec_grow(c, (int64_t)bytes + 64);
+    why = wisp__codec_room(c, bytes);
     if (why) return why;
     wisp__put(&p->data, row, 1);
     wisp__put_length(&p->data, (uint64_t)bytes);
@@ -18925,7 +18850,7 @@ static wisp_result wisp__encode_compressed(wisp__message_codec *c, wisp__remote 
     block = wisp__block_of(raw, bytes, to, bytes - 5);
     packed = wisp__compress_pack(c->registry->compress, &remote->compress, methods, &block);
     if (!wisp__can_pay(c->base, work, packed)) packed = 0;     /* uncompressed, its bytes pay */
-    if (p->data_room < bytes + 64 && wisp__codec_grow(c, (int64_t)bytes + 64)) return p->result;
+    if (wisp__codec_room(c, bytes)) return p->result;
     p->shape.at = p->data.at = 0;
     wisp__put(&p->data, packed > 0, 1);
     p->raw = packed > 0 ? bytes : 0;
@@ -18959,25 +18884,24 @@ static wisp_result wisp__encode_values(wisp__message_codec *c, const wisp__remot
    of compression, that all receivers have. */
 static wisp_result wisp__encode(wisp__message_codec *c, wisp__remote *remote,
                                 const wisp_value *values, int count, unsigned methods) {
-    const wisp__encoding *encoding = &c->registry->remotes[remote->newest]->encoding;
+    const wisp__encoding *e = &c->registry->remotes[remote->newest]->encoding;
     wisp__packer *p = &c->packer;
     wisp_result result;
     p->raw = 0;
-    if (encoding->kind == WISP__VALUES) {
-        result = wisp__encode_values(c, remote, encoding->delta, values, count);
+    if (e->kind == WISP__VALUES) {
+        result = wisp__encode_values(c, remote, e->delta, values, count);
     } else {
         if (count < 0 || (count && !values)) return WISP_E_ARGUMENT;
         c->registry->text[0] = 0;
         p->shape.at = p->data.at = 0;
         p->shape.full = p->data.full = false;
-        if (encoding->kind == WISP__RECORD)
-            result = wisp__encode_record(c, encoding->described->program, values, count);
-        else result = wisp__encode_coded(c, encoding, values, count);
+        if (e->kind == WISP__RECORD)
+            result = wisp__encode_record(c, e->described->program, values, count);
+        else result = wisp__encode_coded(c, e, values, count);
         if (result == WISP_OK && p->data.at / 8 > (int64_t)c->base->limits.message_bytes + 256)
             result = WISP_E_TOO_BIG;
     }
-    if (result == WISP_OK && encoding->compressed)
-        result = wisp__encode_compressed(c, remote, methods);
+    if (result == WISP_OK && e->compressed) result = wisp__encode_compressed(c, remote, methods);
     wisp__arena_reset(&c->scratch);
     return result;
 }
@@ -19004,11 +18928,11 @@ static wisp_result wisp__decode_record(wisp__unpacker *u, const wisp__program *p
     return wisp__record_read(u, program, image);
 }
 
-/* Lets the codec read with more and more memory, because its need is not known before. The price
-   is by the bytes that it reads and the memory that it gets. */
-static int wisp__decode_bytes(wisp__unpacker *u, const wisp__encoding *encoding,
+/* Lets the codec read with more and more memory, as its need is not known. It pays by the bytes
+   that it reads and the memory that it gets. */
+static int wisp__decode_bytes(wisp__unpacker *u, const wisp__encoding *e,
                               const char *from, int bytes, wisp_value *value) {
-    const wisp__program *program = encoding->described ? encoding->described->program : NULL;
+    const wisp__program *program = e->described ? e->described->program : NULL;
     int64_t most = (int64_t)u->base->limits.message_values * (int)sizeof(wisp_pair) + 65536;
     int64_t room = 1024 + (int64_t)bytes * 8;
     int read = WISP_E_MEMORY;
@@ -19025,14 +18949,14 @@ static int wisp__decode_bytes(wisp__unpacker *u, const wisp__encoding *encoding,
         if (!wisp__unpack_pay(u, room / 2, 1)) return u->result;
         memory = wisp__unpack_take(u, (size_t)room);
         if (!memory) return u->result;
-        read = encoding->codec->decode(encoding->codec, program ? &schema : NULL, from, bytes,
-                                       value, memory, (int)room);
+        read = e->codec->decode(e->codec, program ? &schema : NULL, from, bytes,
+                                value, memory, (int)room);
         if (read == WISP_E_MEMORY && room >= most) read = WISP_E_LIMIT;
     }
     return read;
 }
 
-static wisp_result wisp__decode_coded(wisp__unpacker *u, const wisp__encoding *encoding,
+static wisp_result wisp__decode_coded(wisp__unpacker *u, const wisp__encoding *e,
                                       wisp__decoded *out) {
     wisp_value *value = (wisp_value *)wisp__unpack_take(u, sizeof *value);
     bool row = wisp__get(u->data, 1) != 0;
@@ -19041,7 +18965,7 @@ static wisp_result wisp__decode_coded(wisp__unpacker *u, const wisp__encoding *e
     wisp__read_align(u);
     from = u->data->failed ? NULL : wisp__unpack_bytes(u, u->data, bytes);
     if (u->data->failed || !value) return u->result ? u->result : WISP_E_BAD_PACKET;
-    read = wisp__decode_bytes(u, encoding, from, bytes, value);
+    read = wisp__decode_bytes(u, e, from, bytes, value);
     if (read >= 0 && (read != bytes || (row && value->kind != WISP_ARRAY))) read = WISP_E_SYNTAX;
     if (read < 0) wisp__unpack_invalid(u);
     out->values = row && read >= 0 ? wisp__elements_of(value) : value;
@@ -19049,17 +18973,15 @@ static wisp_result wisp__decode_coded(wisp__unpacker *u, const wisp__encoding *e
     return read < 0 ? read : WISP_OK;
 }
 
-static wisp_result wisp__decode_payload(wisp__unpacker *u, const wisp__encoding *encoding,
+static wisp_result wisp__decode_payload(wisp__unpacker *u, const wisp__encoding *e,
                                         wisp__decoded *out) {
-    if (encoding->kind == WISP__RECORD)
-        return wisp__decode_record(u, encoding->described->program, out);
-    return encoding->kind == WISP__CODED ? wisp__decode_coded(u, encoding, out)
-                                         : wisp__decode_values(u, out);
+    if (e->kind == WISP__RECORD) return wisp__decode_record(u, e->described->program, out);
+    return e->kind == WISP__CODED ? wisp__decode_coded(u, e, out) : wisp__decode_values(u, out);
 }
 
 /* A compressed payload, within the bound that its length and the limits set. */
 static wisp_result wisp__decode_compressed(wisp__message_codec *c, wisp__unpacker *u,
-                                           const wisp__encoding *encoding, wisp__decoded *out) {
+                                           const wisp__encoding *e, wisp__decoded *out) {
     int method = (int)wisp__get(u->data, 3), bytes = wisp__get_length(u->data);
     int packed = wisp__get_length(u->data);
     wisp__reader *outer = u->data, inner;
@@ -19077,21 +18999,21 @@ static wisp_result wisp__decode_compressed(wisp__message_codec *c, wisp__unpacke
     if (!to) return wisp__credit_result(u->credit, WISP_E_MEMORY);
     block = wisp__block_of(from, packed, to, bytes);
     block.method = method;
-    block.dictionary = encoding->dictionary;
+    block.dictionary = e->dictionary;
     result = wisp__compress_unpack(c->registry->compress, &block);
     if (result) return result;
     out->unpacked = bytes;
     inner = wisp__reader_on(to, bytes);
     u->data = &inner;
     u->start = 0;
-    result = wisp__decode_payload(u, encoding, out);
+    result = wisp__decode_payload(u, e, out);
     u->data = outer;
     return inner.failed && !result ? WISP_E_BAD_PACKET : result;
 }
 
-/* Reads a message whose encoding is not plain where `data` stands. When `data` has not failed it
-   stands behind the message, also if that cannot be used. */
-static wisp_result wisp__decode(wisp__message_codec *c, const wisp__encoding *encoding,
+/* Reads a message whose encoding is not plain. Unless `data` fails it stands behind the message,
+   also if that cannot be used. */
+static wisp_result wisp__decode(wisp__message_codec *c, const wisp__encoding *e,
                                 wisp__reader *data, wisp__decoded *out) {
     wisp__unpacker u = wisp__codec_received(c, data);
     wisp__reader shape = wisp__reader_on(NULL, 0);
@@ -19101,12 +19023,11 @@ static wisp_result wisp__decode(wisp__message_codec *c, const wisp__encoding *en
     wisp__codec_turn(c);
     u.shape = &shape;
     u.start = data->at;
-    compressed = encoding->compressed && wisp__get(data, 1);
+    compressed = e->compressed && wisp__get(data, 1);
     if (!compressed) u.start = data->at;
-    result = compressed ? wisp__decode_compressed(c, &u, encoding, out)
-                        : wisp__decode_payload(&u, encoding, out);
+    result = compressed ? wisp__decode_compressed(c, &u, e, out) : wisp__decode_payload(&u, e, out);
     if (data->failed && !result) result = WISP_E_BAD_PACKET;
-    return wisp__codec_result(c, result);
+    return wisp__credit_result(&c->credit, result);
 }
 
 /* --- received values as the schema here wants them --- */
@@ -19128,7 +19049,6 @@ static wisp_result wisp__decoded_set(wisp__message_codec *c, const wisp_schema *
     return WISP_OK;
 }
 
-/* Migrates a value to the version of the schema here. */
 static wisp_result wisp__conform_version(wisp__message_codec *c, const wisp__remote *remote,
                                          const wisp_schema *theirs, wisp__supply *supply,
                                          wisp_value *value) {
@@ -19151,9 +19071,9 @@ static wisp_result wisp__conform_version(wisp__message_codec *c, const wisp__rem
 }
 
 static wisp_result wisp__conform_values(wisp__message_codec *c, const wisp__remote *remote,
-                                        const wisp__encoding *encoding, wisp__decoded *d) {
+                                        const wisp__encoding *e, wisp__decoded *d) {
     const wisp__program *ours = remote->schema ? remote->schema->program : NULL;
-    wisp__described *described = encoding ? encoding->described : NULL;
+    wisp__described *described = e ? e->described : NULL;
     wisp__supply supply = wisp__supply_of_arena(c->base, &c->arena, &c->credit);
     wisp__fitting f = wisp__fitting_on(c->registry->text, (int)sizeof c->registry->text, &supply);
     const wisp_schema *schema;
@@ -19174,7 +19094,7 @@ static wisp_result wisp__conform_values(wisp__message_codec *c, const wisp__remo
         if (!image) return WISP_E_MEMORY;
         memset(image, 0, (size_t)schema->bytes);
         f.loose = described != NULL;
-        f.lenient = encoding && encoding->kind == WISP__CODED;
+        f.lenient = e && e->kind == WISP__CODED;
         result = wisp__fit_schema(&f, schema, &value, image);
         if (result) return result;
     }
@@ -19182,11 +19102,10 @@ static wisp_result wisp__conform_values(wisp__message_codec *c, const wisp__remo
     return result ? result : wisp__decoded_set(c, schema, &value, d);
 }
 
-/* Makes decoded values fit the schema registered here, if there is one. The text of the registry
-   says why they do not. */
+/* Makes decoded values fit the schema registered here; the text of the registry says why not. */
 static wisp_result wisp__conform_decoded(wisp__message_codec *c, const wisp__remote *remote,
-                                         const wisp__encoding *encoding, wisp__decoded *d) {
-    return wisp__codec_result(c, wisp__conform_values(c, remote, encoding, d));
+                                         const wisp__encoding *e, wisp__decoded *d) {
+    return wisp__credit_result(&c->credit, wisp__conform_values(c, remote, e, d));
 }
 
 /* Between updates, when the values of messages are not needed any more. */
@@ -19221,17 +19140,17 @@ static void wisp__codec_free(wisp__message_codec *c) {
  * ======================================================================== */
 
 /* Does a delta need its length? A delta of numbers only can be passed without its baseline. */
-static bool wisp__delta_needs_length(const wisp__encoding *encoding) {
-    return encoding->kind != WISP__RECORD || !encoding->described->program->fixed;
+static bool wisp__delta_needs_length(const wisp__encoding *e) {
+    return e->kind != WISP__RECORD || !e->described->program->fixed;
 }
 
-static bool wisp__encoding_keyed(const wisp__encoding *encoding) {
-    return encoding->kind == WISP__RECORD && encoding->described->program->keyed;
+static bool wisp__encoding_keyed(const wisp__encoding *e) {
+    return e->kind == WISP__RECORD && e->described->program->keyed;
 }
 
-static void wisp__delta_head_put(wisp__writer *to, const wisp__encoding *encoding,
+static void wisp__delta_head_put(wisp__writer *to, const wisp__encoding *e,
                                  const wisp__delta_head *h, int64_t bits) {
-    if (wisp__encoding_keyed(encoding)) wisp__put_small(to, (uint64_t)h->place);
+    if (wisp__encoding_keyed(e)) wisp__put_small(to, (uint64_t)h->place);
     wisp__put(to, h->whole, 1);
     if (!h->in_order) wisp__put(to, h->sequence & ((1u << WISP__SEQUENCE_BITS) - 1),
                              WISP__SEQUENCE_BITS);
@@ -19239,17 +19158,17 @@ static void wisp__delta_head_put(wisp__writer *to, const wisp__encoding *encodin
     if (h->far) wisp__put(to, h->sequence >> WISP__SEQUENCE_BITS, 32 - WISP__SEQUENCE_BITS);
     if (h->whole) return;
     if (!h->in_order) wisp__put_small(to, (uint64_t)h->back - 1);
-    if (encoding->adaptive) wisp__put(to, (uint64_t)h->older, 2);
-    if (encoding->sync) wisp__put(to, h->hash, 16);
-    if (wisp__delta_needs_length(encoding)) wisp__put_small(to, (uint64_t)(bits + 3) / 4);
+    if (e->adaptive) wisp__put(to, (uint64_t)h->older, 2);
+    if (e->sync) wisp__put(to, h->hash, 16);
+    if (wisp__delta_needs_length(e)) wisp__put_small(to, (uint64_t)(bits + 3) / 4);
 }
 
-static void wisp__delta_head_get(wisp__reader *from, const wisp__encoding *encoding, bool in_order,
+static void wisp__delta_head_get(wisp__reader *from, const wisp__encoding *e, bool in_order,
                                  wisp__delta_head *h) {
     memset(h, 0, sizeof *h);
     h->in_order = in_order;
     h->end = -1;
-    if (wisp__encoding_keyed(encoding)) h->place = wisp__get_small(from);
+    if (wisp__encoding_keyed(e)) h->place = wisp__get_small(from);
     h->whole = wisp__get(from, 1) != 0;
     if (!in_order) h->sequence = (uint32_t)wisp__get(from, WISP__SEQUENCE_BITS);
     if (h->whole && !in_order) h->far = wisp__get(from, 1) != 0;
@@ -19257,39 +19176,38 @@ static void wisp__delta_head_get(wisp__reader *from, const wisp__encoding *encod
         h->sequence |= (uint32_t)wisp__get(from, 32 - WISP__SEQUENCE_BITS) << WISP__SEQUENCE_BITS;
     if (h->whole) return;
     if (!in_order) h->back = wisp__get_small(from) + 1;
-    if (encoding->adaptive) h->older = (int)wisp__get(from, 2);
-    if (encoding->sync) h->hash = (uint32_t)wisp__get(from, 16);
-    if (!wisp__delta_needs_length(encoding)) return;
+    if (e->adaptive) h->older = (int)wisp__get(from, 2);
+    if (e->sync) h->hash = (uint32_t)wisp__get(from, 16);
+    if (!wisp__delta_needs_length(e)) return;
     h->end = (int64_t)wisp__get_small(from) * 4;
     h->end += from->at;
 }
 
 /* Must the next whole value carry its full sequence, because the peer may be far behind? */
-static bool wisp__delta_is_far(const wisp__baseline *baseline) {
-    return baseline->sequence >= WISP__SEQUENCE_NEAR &&
-           (!baseline->has_acked || baseline->sequence - baseline->acked > WISP__SEQUENCE_NEAR);
+static bool wisp__delta_is_far(const wisp__baseline *b) {
+    return b->sequence >= WISP__SEQUENCE_NEAR &&
+           (!b->has_acked || b->sequence - b->acked > WISP__SEQUENCE_NEAR);
 }
 
-/* The full sequence of a message. `baseline`: that it belongs to, or NULL. */
-static uint32_t wisp__delta_sequence(const wisp__baseline *baseline, const wisp__delta_head *h) {
+/* The full sequence of a message. `b`: that it belongs to, or NULL. */
+static uint32_t wisp__delta_sequence(const wisp__baseline *b, const wisp__delta_head *h) {
     uint32_t half = 1u << (WISP__SEQUENCE_BITS - 1), ahead;
-    if (h->far || (!h->in_order && !(baseline && baseline->begun))) return h->sequence;
-    if (h->in_order) return baseline ? baseline->sequence : 0;
-    ahead = (h->sequence - baseline->sequence) & (2 * half - 1);
-    return baseline->sequence + ahead - ((ahead & half) << 1);
+    if (h->far || (!h->in_order && !(b && b->begun))) return h->sequence;
+    if (h->in_order) return b ? b->sequence : 0;
+    ahead = (h->sequence - b->sequence) & (2 * half - 1);
+    return b->sequence + ahead - ((ahead & half) << 1);
 }
 
 static uint32_t wisp__baseline_hash(const wisp__encoded *e) {
     return (uint32_t)wisp__hash_bytes(e->bytes, (int)((e->bits + 7) / 8)) & 0xffff;
 }
 
-/* Sets the values that a stored one is a delta from, which the range coder uses too. Returns the
-   bits that the message says it with. */
-static int wisp__delta_older(wisp__baseline *baseline, const wisp__stored *stored,
+/* Sets the older values that the range coder uses. Returns the bits that announce them. */
+static int wisp__delta_older(wisp__baseline *b, const wisp__stored *stored,
                              wisp__message_delta *delta) {
     int older = 0;
     for (int i = 0; i < 2; i++) {
-        stored = stored->has_base ? wisp__baseline_find(baseline, stored->base) : NULL;
+        stored = stored->has_base ? wisp__baseline_find(b, stored->base) : NULL;
         if (!stored) break;
         delta->older[i] = stored->value;
         older |= 1 << i;
@@ -19307,22 +19225,20 @@ static wisp__encoded *wisp__encoded_packed(wisp *w) {
 }
 
 /* Puts a message with its head into the packer: a whole value, or a delta. */
-static wisp_result wisp__delta_pack(wisp *w, const wisp__encoding *encoding,
+static wisp_result wisp__delta_pack(wisp *w, const wisp__encoding *e,
                                     const wisp__delta_head *h, const uint8_t *bytes, int64_t bits) {
     wisp__packer *p = &w->content.packer;
-    wisp_result result = WISP_OK;
-    if (p->data_room < (int)(bits / 8) + 64) result = wisp__codec_grow(&w->content, bits / 8 + 64);
+    wisp_result result = wisp__codec_room(&w->content, bits / 8);
     if (result) return result;
     p->shape.at = p->data.at = 0;
     p->shape.full = p->data.full = false;
-    wisp__delta_head_put(&p->data, encoding, h, bits);
+    wisp__delta_head_put(&p->data, e, h, bits);
     wisp__put_bits(&p->data, bytes, bits);
-    if (!h->whole && wisp__delta_needs_length(encoding)) wisp__put(&p->data, 0, (int)(-bits & 3));
+    if (!h->whole && wisp__delta_needs_length(e)) wisp__put(&p->data, 0, (int)(-bits & 3));
     return p->data.full ? WISP_E_TOO_BIG : WISP_OK;
 }
 
-/* Moves past a message. */
-static wisp_result wisp__delta_extent(wisp__message_codec *c, const wisp__encoding *encoding,
+static wisp_result wisp__delta_extent(wisp__message_codec *c, const wisp__encoding *e,
                                       wisp__reader *data, bool in_order) {
     wisp__delta_head h;
     wisp__reader shape = wisp__reader_on(NULL, 0);
@@ -19330,16 +19246,16 @@ static wisp_result wisp__delta_extent(wisp__message_codec *c, const wisp__encodi
     wisp__decoded out;
     wisp_result result = WISP_OK;
     wisp__codec_turn(c);
-    wisp__delta_head_get(data, encoding, in_order, &h);
+    wisp__delta_head_get(data, e, in_order, &h);
     u.shape = &shape;
     u.start = data->at;
     memset(&out, 0, sizeof out);
-    if (h.whole) result = wisp__decode_payload(&u, encoding, &out);
+    if (h.whole) result = wisp__decode_payload(&u, e, &out);
     else if (h.end >= 0) wisp__skip(data, h.end - data->at);
-    else if (!wisp__record_delta_pass(&u, encoding->described->program, data)) data->failed = true;
+    else if (!wisp__record_delta_pass(&u, e->described->program, data)) data->failed = true;
     if (data->failed && result != WISP_E_MEMORY) result = WISP_E_BAD_PACKET;
     if (result == WISP_E_INVALID) result = WISP_OK;
-    return wisp__codec_result(c, result);
+    return wisp__credit_result(&c->credit, result);
 }
 
 /* A hash of the key fields of a record; 0: there are none. */
@@ -19402,8 +19318,8 @@ static const wisp_value *wisp__delta_values(wisp__unpacker *u, const wisp__encod
 /* Bytes to begin with for the record that a delta makes; few records outgrow it. */
 static int64_t wisp__apply_room(int64_t base_bits) { return base_bits / 4 + 4096; }
 
-/* The work of the reader, estimated from above. `paid`: the writer's for a record, which is alike.
-   Handing the value to handlers comes on top. */
+/* The work of the reader without handlers, estimated from above. `paid`: the writer's, which is
+   alike for a record. */
 static int64_t wisp__message_delta_work(const wisp__delta *d, const wisp__program *program,
                                         const wisp__encoded *value, const wisp__encoded *base,
                                         int64_t paid) {
@@ -19416,10 +19332,9 @@ static int64_t wisp__message_delta_work(const wisp__delta *d, const wisp__progra
 }
 
 /* Makes the delta of a value from out->base; its bytes are in memory of c->scratch. */
-static void wisp__message_delta_make(wisp__message_codec *c, const wisp__encoding *encoding,
+static void wisp__message_delta_make(wisp__message_codec *c, const wisp__encoding *e,
                                      const wisp__encoded *value, wisp__message_delta *out) {
-    const wisp__program *program = encoding->kind == WISP__RECORD ? encoding->described->program
-                                                                  : NULL;
+    const wisp__program *program = e->kind == WISP__RECORD ? e->described->program : NULL;
     wisp__reader data = wisp__reader_on(NULL, 0), shape = data;
     wisp__unpacker u = wisp__codec_unpacker(c, &c->scratch, &data, 1 << 26);
     size_t room = (size_t)(value->bits / 8) + 16;
@@ -19437,7 +19352,7 @@ static void wisp__message_delta_make(wisp__message_codec *c, const wisp__encodin
     wisp__delta_on(&d, &u, out);
     d.now = wisp__side_on(value->bytes, value->bits);
     bytes = (uint8_t *)wisp__delta_take(&d, room + WISP__SLACK);
-    if (encoding->adaptive && program) models = wisp__models_begin(&d, program, out->models);
+    if (e->adaptive && program) models = wisp__models_begin(&d, program, out->models);
     if (!bytes || d.failed) return;
     to = wisp__writer_on(bytes, (int)room);
     d.to = &to;
@@ -19465,7 +19380,7 @@ static void wisp__delta_begin(wisp__delta *d, wisp__unpacker *u, const wisp__mes
     u->values = u->base->limits.message_values;
 }
 
-/* Applies a delta of values without a schema: packs the new ones into memory of the arena, *bytes.
+/* Applies a delta of values without a schema, and packs the new ones into memory of the arena.
    Returns bits, or a negative result. */
 static int64_t wisp__apply_values(wisp__unpacker *u, const wisp__message_delta *base,
                                   const wisp__reader *from, uint8_t **bytes) {
@@ -19489,12 +19404,12 @@ static int64_t wisp__apply_values(wisp__unpacker *u, const wisp__message_delta *
     return wisp__pack_bits(u->base, values, count, *bytes, (int)room - WISP__SLACK);
 }
 
-/* Applies a delta of a record, with more and more memory, because its size is not known before.
-   base->adapted: the models after it, or NULL. */
-static int64_t wisp__apply_record(wisp__unpacker *u, const wisp__encoding *encoding,
+/* Applies a delta of a record with more and more memory, as its size is not known. Sets
+   base->adapted to the models after it. */
+static int64_t wisp__apply_record(wisp__unpacker *u, const wisp__encoding *e,
                                   wisp__message_delta *base, const wisp__reader *from,
                                   uint8_t **bytes) {
-    const wisp__program *program = encoding->described->program;
+    const wisp__program *program = e->described->program;
     int64_t most = (int64_t)u->base->limits.message_bytes + 512;
     int64_t room = wisp__apply_room(base->base->bits) + (from->end - from->at) / 8;
     wisp__writer to;
@@ -19503,7 +19418,7 @@ static int64_t wisp__apply_record(wisp__unpacker *u, const wisp__encoding *encod
     while (full) {
         room = room < most ? room : most;
         wisp__delta_begin(&d, u, base, from);
-        if (encoding->adaptive) base->adapted = wisp__models_begin(&d, program, base->models);
+        if (e->adaptive) base->adapted = wisp__models_begin(&d, program, base->models);
         *bytes = (uint8_t *)wisp__delta_take(&d, (size_t)room + WISP__SLACK);
         if (!*bytes) return WISP_E_MEMORY;
         memset(*bytes, 0, WISP__SLACK);
@@ -19516,9 +19431,9 @@ static int64_t wisp__apply_record(wisp__unpacker *u, const wisp__encoding *encod
     return made && !to.full ? to.at : (int64_t)WISP_E_BAD_PACKET;
 }
 
-/* Applies the delta where `from` stands to base->base. Returns the new value, with the models after
-   it in base->after; NULL with the reason. */
-static wisp__encoded *wisp__message_delta_apply(wisp *w, const wisp__encoding *encoding,
+/* Applies a delta to base->base. Returns the new value, with the models after it in base->after;
+   NULL with the reason. */
+static wisp__encoded *wisp__message_delta_apply(wisp *w, const wisp__encoding *e,
                                                 const wisp__reader *from,
                                                 wisp__message_delta *base, wisp_result *why) {
     wisp__message_codec *c = &w->content;
@@ -19529,15 +19444,16 @@ static wisp__encoded *wisp__message_delta_apply(wisp *w, const wisp__encoding *e
     uint8_t *bytes = NULL;
     wisp__codec_turn(c);
     u.shape = &shape;
-    bits = encoding->kind == WISP__RECORD ? wisp__apply_record(&u, encoding, base, from, &bytes)
+    bits = e->kind == WISP__RECORD ? wisp__apply_record(&u, e, base, from, &bytes)
                                           : wisp__apply_values(&u, base, from, &bytes);
-    *why = wisp__codec_result(c, bits == WISP_E_MEMORY ? WISP_E_MEMORY : WISP_E_BAD_PACKET);
+    *why = wisp__credit_result(&c->credit,
+                               bits == WISP_E_MEMORY ? WISP_E_MEMORY : WISP_E_BAD_PACKET);
     if (bits < 0 || bits > most) return NULL;
     *why = WISP_E_MEMORY;
     value = wisp__encoded_make(w, bytes, bits);
     if (!value || !base->adapted) return value;
     base->after = wisp__encoded_make(
-        w, base->adapted, (int64_t)wisp__delta_models(encoding->described->program) * 8);
+        w, base->adapted, (int64_t)wisp__delta_models(e->described->program) * 8);
     if (base->after) return value;
     wisp__encoded_release(w, value);
     return NULL;
@@ -21102,7 +21018,6 @@ static void wisp__frame_put_message(wisp__writer *to, const wisp__message *m, bo
     wisp__put_bits(to, m->bytes + m->data_at, m->data_bits);
 }
 
-/* All but the content. */
 static inline wisp__message_frame wisp__frame_get_message(wisp__reader *from, int kind) {
     wisp__message_frame f = { 0, 0, 0, WISP_OK, 0, false };
     if (kind != WISP__FRAME_REPLY) f.number = wisp__get_length(from);
@@ -21157,8 +21072,6 @@ static const char *wisp__frame_get_leave(wisp__reader *from, wisp_result *code, 
     return NULL;
 }
 
-/* --- packets that cannot be read on --- */
-
 /* Nothing more of the packet is read, and the session ends. */
 static void wisp__break_with(wisp__reading *r, wisp_result code, const char *why) {
     r->from.failed = true;
@@ -21195,7 +21108,6 @@ static void wisp__break_unpaid(wisp__reading *r) {
  *             that joined they may come in every method that it has
  * ======================================================================== */
 
-/* An announcement that was received. */
 typedef struct wisp__announcement {
     int            number, length;     /* length: of the name */
     int            version;            /* of the schema */
@@ -21209,59 +21121,53 @@ typedef struct wisp__announcement {
 
 /* --- bits --- */
 
-static void wisp__encoding_put(wisp__writer *to, const wisp__encoding *encoding) {
-    const wisp__described *d = encoding->described;
-    wisp__put(to, encoding->delta, 1);
-    wisp__put(to, encoding->sync, 1);
-    wisp__put(to, encoding->adaptive, 1);
-    wisp__put(to, encoding->compressed, 1);
-    wisp__put(to, d != NULL, 1);
-    wisp__put(to, encoding->dictionary != 0, 1);
-    if (encoding->codec) wisp__put_text(to, encoding->codec->name);
-    if (encoding->dictionary) wisp__put(to, encoding->dictionary, 32);
+static void wisp__encoding_put(wisp__writer *to, const wisp__encoding *e) {
+    const wisp__described *d = e->described;
+    wisp__put(to, (unsigned)(e->delta | e->sync << 1 | e->adaptive << 2 | e->compressed << 3 |
+                             (d != NULL) << 4 | (e->dictionary != 0) << 5), 6);
+    if (e->codec) wisp__put_text(to, e->codec->name);
+    if (e->dictionary) wisp__put(to, e->dictionary, 32);
     if (d) wisp__put_length(to, (uint64_t)d->bits);
     if (d) wisp__put_bits(to, d->descriptor, d->bits);
 }
 
 /* false: it makes no sense. */
 static bool wisp__encoding_get(wisp__reader *from, wisp__announcement *a) {
-    wisp__encoding *encoding = &a->encoding;
-    bool described, dictionary;
+    wisp__encoding *e = &a->encoding;
+    unsigned flags = (unsigned)wisp__get(from, 6);
+    bool described = (flags & 16) != 0;
     int length;
-    encoding->delta = wisp__get(from, 1) != 0;
-    encoding->sync = wisp__get(from, 1) != 0;
-    encoding->adaptive = wisp__get(from, 1) != 0;
-    encoding->compressed = wisp__get(from, 1) != 0;
-    described = wisp__get(from, 1) != 0;
-    dictionary = wisp__get(from, 1) != 0;
-    if (encoding->kind == WISP__CODED) {
+    e->delta = (flags & 1) != 0;
+    e->sync = (flags & 2) != 0;
+    e->adaptive = (flags & 4) != 0;
+    e->compressed = (flags & 8) != 0;
+    if (e->kind == WISP__CODED) {
         length = wisp__get_length(from);
         if (length < 1 || length > 32) return false;
         wisp__get_bits(from, (uint8_t *)a->codec, (int64_t)length * 8);
         a->codec[length] = 0;
     }
-    if (dictionary) encoding->dictionary = (uint32_t)wisp__get(from, 32);
+    if (flags & 32) e->dictionary = (uint32_t)wisp__get(from, 32);
     if (described) a->bits = wisp__get_length(from);
     a->at = from->at;
     if (a->bits > WISP__DESCRIPTOR_BYTES * 8 || (described && !a->bits)) return false;
     wisp__skip(from, a->bits);
-    return !from->failed && encoding->kind <= WISP__CODED &&
-           (described || encoding->kind != WISP__RECORD) &&
-           !(encoding->delta && encoding->kind == WISP__CODED);
+    return !from->failed && e->kind <= WISP__CODED && (described || e->kind != WISP__RECORD) &&
+           !(e->delta && e->kind == WISP__CODED);
 }
 
 /* All but the kind of the frame. */
 static void wisp__announcement_put(wisp__writer *to, wisp__remote *entry) {
-    const wisp__encoding *encoding = &entry->encoding;
+    const wisp__encoding *e = &entry->encoding;
     uint8_t extra[WISP__DESCRIPTOR_BYTES + 128];
     wisp__writer out = wisp__writer_on(extra, (int)sizeof extra - WISP__SLACK);
-    const wisp__program *program = encoding->described ? encoding->described->program : NULL;
+    const wisp__program *program = e->described ? e->described->program : NULL;
     entry->used = true;
     wisp__put_length(to, (uint64_t)(entry->index - WISP__RESERVED));
     wisp__put_text(to, entry->name);
     wisp__put(to, program ? (uint64_t)program->source->version : 0, 8);
-    wisp__put(to, encoding->kind, 8);
-    if (!wisp__encoding_plain(encoding)) wisp__encoding_put(&out, encoding);
+    wisp__put(to, e->kind, 8);
+    if (!wisp__encoding_plain(e)) wisp__encoding_put(&out, e);
     wisp__put_align(&out);
     wisp__put_length(to, (uint64_t)(out.at / 8));
     wisp__put_bits(to, extra, out.at);
@@ -21314,17 +21220,16 @@ static void wisp__announce_again(wisp__session *s, int index) {
 /* The peer has the name: those of its encodings that it refused are announced again. */
 static void wisp__announce_refused(wisp *w, wisp__session *s, const wisp__remote *remote) {
     for (const wisp__remote *entry = remote; entry; entry = entry->next_encoding) {
-        wisp__peer_remote *peer_remote = wisp__peer_remote_of(w, s, entry->index);
-        if (!peer_remote) return;
-        peer_remote->named = true;
-        peer_remote->there = entry == remote;
-        if (peer_remote->known == WISP__UNKNOWN) wisp__announce_again(s, entry->index);
+        wisp__peer_remote *p = wisp__peer_remote_of(w, s, entry->index);
+        if (!p) return;
+        p->named = true;
+        p->there = entry == remote;
+        if (p->known == WISP__UNKNOWN) wisp__announce_again(s, entry->index);
     }
 }
 
-/* The schema of an announcement. A failure is remembered with the number, so that the same schema
-   is not compiled again. That holds for one without room too: only the peer's own schemas fill its
-   share, and they stay as long as the peer. */
+/* The schema of an announcement. A failure, also for want of room (the peer's schemas stay as long
+   as the peer), is remembered with the number, so that the schema is not compiled again. */
 static wisp__described *wisp__announced_schema(wisp__reading *r, const wisp__announcement *a,
                                                const uint8_t *descriptor, wisp_result *why) {
     wisp__session *s = r->session;
@@ -21345,7 +21250,7 @@ static wisp__described *wisp__announced_schema(wisp__reading *r, const wisp__ann
 
 /* Copies the descriptor out of the packet, with zero bits up to its last byte's end. */
 static wisp_result wisp__announced_described(wisp__reading *r, const wisp__announcement *a,
-                                             wisp__encoding *encoding) {
+                                             wisp__encoding *e) {
     uint8_t bytes[WISP__DESCRIPTOR_BYTES + 2 * WISP__SLACK];
     wisp__reader from = r->from;
     wisp_result why = WISP_OK;
@@ -21354,66 +21259,62 @@ static wisp_result wisp__announced_described(wisp__reading *r, const wisp__annou
     from.at = a->at;
     wisp__get_bits(&from, bytes, a->bits);
     bytes[a->bits / 8] &= (uint8_t)((1u << (a->bits & 7)) - 1);
-    encoding->described = wisp__announced_schema(r, a, bytes, &why);
+    e->described = wisp__announced_schema(r, a, bytes, &why);
     return why;
 }
 
-/* Is this encoding taken from the peer? This is asked before its schema is compiled. The text of
-   the registry says why not. */
+/* Is this encoding taken from the peer? The text of the registry says why not. */
 static wisp_result wisp__encoding_check(wisp *w, const wisp__session *s, const wisp__remote *remote,
                                         const wisp__announcement *a,
-                                        const wisp__encoding *encoding) {
+                                        const wisp__encoding *e) {
     char words[100], *text = w->registry.text;
     int text_bytes = (int)sizeof w->registry.text;
     const char *setting = NULL, *lacks = NULL;
     text[0] = 0;
-    if (encoding->kind == WISP__CODED && !encoding->codec)
+    if (e->kind == WISP__CODED && !e->codec)
         lacks = "its codec is not plugged in here: see wisp_add_codec";
-    else if (encoding->dictionary && wisp__compress_column(&w->compress, encoding->dictionary) < 0)
+    else if (e->dictionary && wisp__compress_column(&w->compress, e->dictionary) < 0)
         lacks = "compressed by a dictionary that is not known here: see encode.dictionary";
-    else if (!wisp__joined_by_us(s))
-        setting = wisp__encoding_unasked(remote, encoding, a->bits > 0);
+    else if (!wisp__joined_by_us(s)) setting = wisp__encoding_unasked(remote, e, a->bits > 0);
     if (lacks) snprintf(text, (size_t)text_bytes, "%s", lacks);
     if (!setting) return lacks ? WISP_E_UNSUPPORTED : WISP_OK;
-    wisp__encoding_text(encoding, a->bits ? a->version : -1, words, (int)sizeof words);
+    wisp__encoding_text(e, a->bits ? a->version : -1, words, (int)sizeof words);
     snprintf(text, (size_t)text_bytes, "a peer that joined sends %.60s: set %.32s or "
              "encode.foreign to take it", words, setting);
     return WISP_E_UNSUPPORTED;
 }
 
-static void wisp__encoding_release(wisp *w, wisp__encoding *encoding) {
-    if (!encoding) return;
-    wisp__described_release(&w->registry.schemas, encoding->described);
-    wisp__free(&w->base, encoding, sizeof *encoding);
+static void wisp__encoding_release(wisp *w, wisp__encoding *e) {
+    if (!e) return;
+    wisp__described_release(&w->registry.schemas, e->described);
+    wisp__free(&w->base, e, sizeof *e);
 }
 
 /* The encoding that an announcement gives a remote, with its schema. NULL with the reason. */
 static wisp__encoding *wisp__announced_encoding(wisp__reading *r, const wisp__remote *remote,
                                                 const wisp__announcement *a, wisp_result *why) {
     wisp *w = r->w;
-    wisp__encoding *encoding = (wisp__encoding *)wisp__alloc(&w->base, sizeof *encoding);
-    *why = encoding ? WISP_OK : WISP_E_MEMORY;
-    if (!encoding) return NULL;
-    *encoding = a->encoding;
-    encoding->number = a->number;
-    for (int i = 0; encoding->kind == WISP__CODED && i < w->registry.codec_count; i++)
-        if (strcmp(w->registry.codecs[i]->name, a->codec) == 0)
-            encoding->codec = w->registry.codecs[i];
-    *why = wisp__encoding_check(w, r->session, remote, a, encoding);
-    if (*why == WISP_OK && a->bits) *why = wisp__announced_described(r, a, encoding);
-    if (*why == WISP_OK) return encoding;
-    wisp__encoding_release(w, encoding);
+    wisp__encoding *e = (wisp__encoding *)wisp__alloc(&w->base, sizeof *e);
+    *why = e ? WISP_OK : WISP_E_MEMORY;
+    if (!e) return NULL;
+    *e = a->encoding;
+    e->number = a->number;
+    for (int i = 0; e->kind == WISP__CODED && i < w->registry.codec_count; i++)
+        if (strcmp(w->registry.codecs[i]->name, a->codec) == 0) e->codec = w->registry.codecs[i];
+    *why = wisp__encoding_check(w, r->session, remote, a, e);
+    if (*why == WISP_OK && a->bits) *why = wisp__announced_described(r, a, e);
+    if (*why == WISP_OK) return e;
+    wisp__encoding_release(w, e);
     return NULL;
 }
 
-/* Reports an encoding that is refused: once, until the settings change. */
 static void wisp__refuse_encoding(wisp *w, wisp__session *s, wisp__remote *remote, int number,
                                   wisp_result why) {
-    wisp__peer_remote *peer_remote = &s->peer_remotes[remote->index];
+    wisp__peer_remote *p = &s->peer_remotes[remote->index];
     const char *text = w->registry.text;
-    peer_remote->refused_number = (uint16_t)number;
-    if (peer_remote->refused) return;
-    peer_remote->refused = true;
+    p->refused_number = (uint16_t)number;
+    if (p->refused) return;
+    p->refused = true;
     s->refused++;
     wisp__error(w, s, remote, why,
                 text[0] ? text : "what was announced for it cannot be understood");
@@ -21444,8 +21345,8 @@ static wisp__remote *wisp__lend_remote(wisp *w, const char *name, int length) {
     return remote;
 }
 
-/* The remote of an announced name. NULL: it is not registered here and no pattern takes it, or the
-   peer has too many that only a pattern takes. */
+/* The remote of an announced name. NULL: it is not registered here, and no pattern takes it or the
+   peer has too many of these. */
 static wisp__remote *wisp__announced_remote(wisp *w, const wisp__session *s,
                                             const wisp__announcement *a) {
     wisp__remote *remote = wisp__registry_find(&w->registry, a->name, a->length);
@@ -21459,21 +21360,19 @@ static wisp__remote *wisp__announced_remote(wisp *w, const wisp__session *s,
     return wisp__lend_remote(w, a->name, a->length);
 }
 
-/* Binds a number to a remote and an encoding. */
 static void wisp__bind_number(wisp__reading *r, wisp__remote *remote, int number,
-                              wisp__encoding *encoding) {
+                              wisp__encoding *e) {
     wisp__session *s = r->session;
-    if (encoding) s->schema_bytes += (int)wisp__schema_charge(s, encoding->described);
+    if (e) s->schema_bytes += (int)wisp__schema_charge(s, e->described);
     s->lent += remote->lent;
     remote->announced++;
     s->theirs[number].remote = (uint16_t)(remote->index + 1);
-    s->theirs[number].encoding = encoding;
+    s->theirs[number].encoding = e;
     wisp__control_add(r->w, s, WISP__FRAME_BOUND, number);
     wisp__announce_refused(r->w, s, remote);
 }
 
-/* Returns false for an offence. An encoding that is not taken is none: a peer with other settings
-   is no attacker. */
+/* false: an offence. An encoding that is not taken is none: the peer has other settings. */
 static bool wisp__on_announcement(wisp__reading *r) {
     wisp *w = r->w;
     wisp__session *s = r->session;
@@ -21481,7 +21380,7 @@ static bool wisp__on_announcement(wisp__reading *r) {
     const char *wrong = wisp__announcement_get(&r->from, &a);
     wisp__remote *remote = wrong ? NULL : wisp__announced_remote(w, s, &a);
     wisp_result room = WISP_E_LIMIT, why = WISP_OK;
-    wisp__encoding *encoding = NULL;
+    wisp__encoding *e = NULL;
     if (wrong) {
         wisp__break(r, wrong);
         return true;
@@ -21496,14 +21395,13 @@ static bool wisp__on_announcement(wisp__reading *r) {
         else wisp__break(r, "a number that was announced for another name");
         return true;
     }
-    if (room == WISP_OK && !why && !a.plain)
-        encoding = wisp__announced_encoding(r, remote, &a, &why);
+    if (room == WISP_OK && !why && !a.plain) e = wisp__announced_encoding(r, remote, &a, &why);
     if (room == WISP_E_MEMORY || why == WISP_E_MEMORY) {
         wisp__break_with(r, WISP_E_MEMORY, "no memory for a name");
         return true;
     }
     if (room == WISP_OK && !why) {
-        wisp__bind_number(r, remote, a.number, encoding);
+        wisp__bind_number(r, remote, a.number, e);
         return true;
     }
     if (why) wisp__refuse_encoding(w, s, remote, a.number, why);
@@ -21562,16 +21460,15 @@ static wisp__remote *wisp__answered_remote(wisp__reading *r) {
 static void wisp__on_answer(wisp__reading *r, bool bound) {
     wisp__session *s = r->session;
     wisp__remote *entry = wisp__answered_remote(r);
-    wisp__peer_remote *peer_remote = entry ? wisp__peer_remote_of(r->w, s, entry->index)
-                                           : NULL;
-    if (!peer_remote || peer_remote->known == WISP__UNANNOUNCED) return;
+    wisp__peer_remote *p = entry ? wisp__peer_remote_of(r->w, s, entry->index) : NULL;
+    if (!p || p->known == WISP__UNANNOUNCED) return;
     if (bound) {
-        peer_remote->known = WISP__BOUND;
-        peer_remote->warned = false;
-    } else if (peer_remote->known != WISP__BOUND && peer_remote->named) {
-        peer_remote->named = false;    /* the answer may be older than the peer's announcement */
+        p->known = WISP__BOUND;
+        p->warned = false;
+    } else if (p->known != WISP__BOUND && p->named) {
+        p->named = false;    /* the answer may be older than the peer's announcement */
         wisp__announce_again(s, entry->index);
-    } else if (peer_remote->known != WISP__BOUND && peer_remote->known != WISP__UNKNOWN) {
+    } else if (p->known != WISP__BOUND && p->known != WISP__UNKNOWN) {
         wisp__on_number_unknown(r, entry);
     }
 }
@@ -21579,11 +21476,10 @@ static void wisp__on_answer(wisp__reading *r, bool bound) {
 /* The peer has lost a baseline, or takes an encoding that it has refused. */
 static void wisp__on_resync(wisp__reading *r) {
     wisp__remote *entry = wisp__answered_remote(r);
-    wisp__peer_remote *peer_remote;
+    wisp__peer_remote *p;
     if (!entry) return;
-    peer_remote = wisp__peer_remote_of(r->w, r->session, entry->index);
-    if (peer_remote && peer_remote->known != WISP__BOUND)
-        wisp__announce_refused(r->w, r->session, entry->main);
+    p = wisp__peer_remote_of(r->w, r->session, entry->index);
+    if (p && p->known != WISP__BOUND) wisp__announce_refused(r->w, r->session, entry->main);
     if (wisp__pay_reset(r))
         wisp__baselines_reset(r->w, &r->session->baselines_out, entry->index, true);
 }
@@ -21596,8 +21492,7 @@ static void wisp__on_reads(wisp__reading *r) {
 
 /* --- our settings change --- */
 
-/* Informs a peer of compressed packets that are read here and that it does not know of yet. They
-   never become fewer. */
+/* Informs a peer of more methods of packets that are read here. They never become fewer. */
 static void wisp__report_reads(wisp *w, wisp__session *s) {
     unsigned news = wisp__compress_packets(&w->compress) & ~(unsigned)s->peer.read;
     if (!news) return;
@@ -21606,7 +21501,6 @@ static void wisp__report_reads(wisp *w, wisp__session *s) {
     wisp__peers_mark(w, &s->peer);
 }
 
-/* Asks a peer to announce the encodings again that were refused. */
 static void wisp__ask_refused(wisp *w, wisp__session *s) {
     for (int i = WISP__RESERVED; s->refused > 0 && i < s->peer_remote_room; i++) {
         if (!s->peer_remotes[i].refused) continue;
@@ -21643,7 +21537,6 @@ static void wisp__announce_news(wisp *w) {
 enum { WISP__PACKET_VALUES = 8192, WISP__PACKET_RAW = 64 << 10, WISP__PACKET_MESSAGES = 2048,
        WISP__REPEAT_BITS = 24 };
 
-/* A packet being filled. */
 typedef struct wisp__packet_writer {
     wisp                *w;
     wisp__session       *session;
@@ -21689,33 +21582,26 @@ static bool wisp__fill_may(wisp__packet_writer *f) {
 /* Notes a frame, to learn whether it was acked or lost. */
 static inline void wisp__fill_carry(wisp__packet_writer *f, wisp__frame kind, int channel,
                                     uint32_t number) {
-    wisp__ref ref;
-    ref.kind = (uint8_t)kind;
-    ref.channel = (uint8_t)channel;
-    ref.count = 1;
-    ref.number = number;
+    wisp__ref ref = { (uint8_t)kind, (uint8_t)channel, 1, number };
     if (!f->w->base.reliable) wisp__flow_carry(&f->session->peer.flow, f->first_ref, ref);
 }
 
 /* Begins a section unless the frame follows the one before. */
 static void wisp__fill_section(wisp__packet_writer *f, int delivery, int channel,
                                uint32_t sequence) {
-    wisp__section section = { 0, 0, 0 };
+    wisp__section section = { delivery, channel, sequence };
     bool follows = delivery != WISP_RELIABLE ||
                    (f->section.channel == channel && f->section.sequence == sequence);
     if (f->section.delivery == delivery && follows) return;
     wisp__fill_repeat(f);
-    section.delivery = delivery;
-    section.channel = channel;
-    section.sequence = sequence;
+    
     wisp__frame_put_section(&f->to, &section);
     f->previous = NULL;
 }
 
 static void wisp__fill_follow(wisp__packet_writer *f, const wisp__message *m, uint32_t sequence) {
-    f->section.delivery = m->delivery;
-    f->section.channel = m->channel;
-    f->section.sequence = sequence + 1;
+    wisp__section next = { m->delivery, m->channel, sequence + 1 };
+    f->section = next;
 }
 
 /* Both are readable for a word beyond their bits. */
@@ -21743,40 +21629,38 @@ static bool wisp__fill_alike(wisp__packet_writer *f, const wisp__message *m) {
 }
 
 static bool wisp__fill_announcement(wisp__packet_writer *f, int index) {
-    wisp__peer_remote *peer_remote = wisp__peer_remote_of(f->w, f->session, index);
+    wisp__peer_remote *p = wisp__peer_remote_of(f->w, f->session, index);
     int64_t at;
-    if (!peer_remote || !wisp__fill_may(f)) return false;
+    if (!p || !wisp__fill_may(f)) return false;
     wisp__fill_repeat(f);
     at = f->to.at;
     wisp__frame_put(&f->to, WISP__FRAME_ANNOUNCE);
     wisp__announcement_put(&f->to, f->w->registry.remotes[index]);
     if (!wisp__fill_done(f, at)) return false;
     wisp__fill_carry(f, WISP__FRAME_ANNOUNCE, 0, (uint32_t)index);
-    peer_remote->known = f->w->base.reliable ? WISP__ACKED : WISP__ANNOUNCED;
-    peer_remote->announced_in = (uint32_t)f->session->peer.flow.next;
+    p->known = f->w->base.reliable ? WISP__ACKED : WISP__ANNOUNCED;
+    p->announced_in = (uint32_t)f->session->peer.flow.next;
     return true;
 }
 
-/* Puts the announcement that a message needs before it, while the peer may not have it. When both
-   are too large for one packet the announcement goes alone, and the message waits for its ack. */
+/* Puts the announcement that a message needs before it. When both are too large for one packet the
+   announcement goes alone, and the message waits for its ack. */
 static inline wisp__fit wisp__fill_introduce(wisp__packet_writer *f, const wisp__message *m,
                                              int bytes) {
     const wisp__base *base = &f->w->base;
-    wisp__peer_remote *peer_remote = wisp__peer_remote_of(f->w, f->session, m->encoding);
+    wisp__peer_remote *p = wisp__peer_remote_of(f->w, f->session, m->encoding);
     const wisp__remote *entry = f->w->registry.remotes[m->encoding];
     bool beside;
-    if (!peer_remote) return WISP__WAITS;
-    if (m->type == WISP__REPLY || m->type == WISP__ANNOUNCEMENT ||
-        peer_remote->known >= WISP__ACKED)
+    if (!p) return WISP__WAITS;
+    if (m->type == WISP__REPLY || m->type == WISP__ANNOUNCEMENT || p->known >= WISP__ACKED)
         return WISP__FITS;
     if (wisp__announced_apart(base, entry)) return WISP__WAITS;
     beside = bytes + wisp__announcement_bytes(entry) <= wisp__piece_bytes(base);
-    if (peer_remote->known == WISP__ANNOUNCED && !beside) return WISP__WAITS;
-    if (peer_remote->known == WISP__ANNOUNCED &&
-        peer_remote->announced_in == (uint32_t)f->session->peer.flow.next)
+    if (p->known == WISP__ANNOUNCED && !beside) return WISP__WAITS;
+    if (p->known == WISP__ANNOUNCED && p->announced_in == (uint32_t)f->session->peer.flow.next)
         return WISP__FITS;
     if (!wisp__fill_announcement(f, m->encoding)) return WISP__FULL;
-    return beside || peer_remote->known >= WISP__ACKED ? WISP__FITS : WISP__WAITS;
+    return beside || p->known >= WISP__ACKED ? WISP__FITS : WISP__WAITS;
 }
 
 /* Would a message cost the reader of the packet too much? */
@@ -21785,7 +21669,6 @@ static bool wisp__fill_costs(const wisp__packet_writer *f, const wisp__message *
            f->messages >= WISP__PACKET_MESSAGES || (f->raw && f->raw + m->raw > WISP__PACKET_RAW);
 }
 
-/* Puts a whole message. */
 static wisp__fit wisp__fill_message(wisp__packet_writer *f, const wisp__message *m,
                                     uint32_t sequence) {
     wisp__fit fit = wisp__fill_costs(f, m) ? WISP__FULL : wisp__fill_introduce(f, m, m->size);
@@ -21844,8 +21727,6 @@ static wisp__fit wisp__fill_item(wisp__packet_writer *f, const wisp__item *item,
     return fit;
 }
 
-/* --- what goes into a packet, in this order --- */
-
 /* Puts control frames of one kind; false: the packet is full, and the others stay queued. */
 static bool wisp__fill_control(wisp__packet_writer *f, wisp__control *control) {
     for (; control->count; control->number++, control->count--) {
@@ -21869,12 +21750,12 @@ static wisp__fit wisp__fill_controls(wisp__packet_writer *f) {
         return WISP__FULL;
     }
     for (; s->unannounced < registry->count; s->unannounced++) {
-        wisp__peer_remote *peer_remote = wisp__peer_remote_of(f->w, s, s->unannounced);
+        wisp__peer_remote *p = wisp__peer_remote_of(f->w, s, s->unannounced);
         const wisp__remote *entry = registry->remotes[s->unannounced];
-        if (!peer_remote) return WISP__FULL;
+        if (!p) return WISP__FULL;
         if (entry->main->newest != entry->index || entry->lent) continue;
         if (wisp__announced_apart(&f->w->base, entry)) continue;
-        if (peer_remote->known == WISP__UNANNOUNCED && !wisp__fill_announcement(f, s->unannounced))
+        if (p->known == WISP__UNANNOUNCED && !wisp__fill_announcement(f, s->unannounced))
             return WISP__FULL;
     }
     if (s->ping) {
@@ -21902,8 +21783,7 @@ static wisp__fit wisp__fill_lost(wisp__packet_writer *f) {
     return WISP__FITS;
 }
 
-/* Is there room for an item at the receiver, and in the channel? One alone is in order there, and
-   needs none. */
+/* Is there room for an item at the receiver, and in the channel? A single one needs none. */
 static bool wisp__window_open(const wisp__packet_writer *f, const wisp__channel_out *out,
                               int size) {
     const wisp__peer *peer = &f->session->peer;
@@ -21933,22 +21813,12 @@ static wisp__fit wisp__fill_first(wisp__packet_writer *f, wisp__channel_out *out
     return fit;
 }
 
-static wisp__item wisp__item_of(wisp__message *m, int offset, int size) {
-    wisp__item item;
-    memset(&item, 0, sizeof item);
-    item.message = m;
-    item.offset = offset;
-    item.size = size;
-    return item;
-}
-
 /* Sends more fragments of a large message; the channel is blocked until all are in the window. */
 static wisp__fit wisp__fill_cutting(wisp__packet_writer *f, int channel) {
     wisp__channel_out *out = &f->session->peer.channels[channel]->out;
     while (out->cutting) {
         int total = out->cutting->size, piece = wisp__piece_bytes(&f->w->base);
-        wisp__item item =
-            wisp__item_of(out->cutting, out->cut, wisp__min_int(piece, total - out->cut));
+        wisp__item item = { out->cutting, out->cut, wisp__min_int(piece, total - out->cut), 0 };
         wisp__fit fit;
         f->blocked |= 1u << channel;
         if (!wisp__window_open(f, out, item.size)) return WISP__FITS;
@@ -21987,15 +21857,15 @@ static wisp__message *wisp__message_whole(wisp *w, const wisp__message *m, uint3
     return whole;
 }
 
-/* Queues an announcement that is too large for a packet before the first message that needs it. It
-   goes reliably, in fragments; the messages wait until it is answered. */
+/* Queues an announcement that is too large for a packet before the first message that needs it, to
+   go in fragments. The messages wait until it is answered. */
 static wisp__message *wisp__queue_announcement(wisp *w, wisp__session *s,
                                                const wisp__message *first) {
     wisp__remote *entry = w->registry.remotes[first->encoding];
     int bytes = wisp__announcement_bytes(entry);
     wisp__message *m = wisp__message_like(w, first, bytes);
     wisp__entry *place = (wisp__entry *)wisp__chunk_take(&w->chunks, sizeof *place);
-    wisp__peer_remote *peer_remote = &s->peer_remotes[first->remote];
+    wisp__peer_remote *p = &s->peer_remotes[first->remote];
     wisp__writer to;
     if (!m || !place) {
         if (m) wisp__message_release(&w->chunks, m);
@@ -22008,10 +21878,10 @@ static wisp__message *wisp__queue_announcement(wisp *w, wisp__session *s,
     wisp__announcement_put(&to, entry);
     wisp__message_measure(m, 0, to.at);
     place->message = m;
-    place->next = peer_remote->first;
+    place->next = p->first;
     place->before = NULL;
-    peer_remote->first->before = place;
-    peer_remote->first = place;
+    p->first->before = place;
+    p->first = place;
     wisp__count_queued(entry, 1);
     s->queued++;
     s->queued_bytes += m->size;
@@ -22021,13 +21891,14 @@ static wisp__message *wisp__queue_announcement(wisp *w, wisp__session *s,
 
 static wisp__fit wisp__fill_reliable(wisp__packet_writer *f, wisp__message *m) {
     wisp *w = f->w;
-    wisp__channel *channel = wisp__peer_channel(&w->base, &f->session->peer, m->channel);
-    if (!channel || !wisp__window_open(f, &channel->out, m->size)) return WISP__WAITS;
+    wisp__channel *c = wisp__peer_channel(&w->base, &f->session->peer, m->channel);
+    wisp__item item = { m, -1, m->size, 0 };
+    if (!c || !wisp__window_open(f, &c->out, m->size)) return WISP__WAITS;
     if (m->size <= wisp__piece_bytes(&w->base) && m->type != WISP__ANNOUNCEMENT)
-        return wisp__fill_first(f, &channel->out, wisp__item_of(m, -1, m->size));
-    channel->out.cutting = wisp__message_whole(w, m, f->session->call_floor);
-    channel->out.cut = 0;
-    return channel->out.cutting ? WISP__FITS : WISP__WAITS;
+        return wisp__fill_first(f, &c->out, item);
+    c->out.cutting = wisp__message_whole(w, m, f->session->call_floor);
+    c->out.cut = 0;
+    return c->out.cutting ? WISP__FITS : WISP__WAITS;
 }
 
 static wisp__fit wisp__fill_unreliable(wisp__packet_writer *f, const wisp__message *m) {
@@ -22061,7 +21932,6 @@ static void wisp__fill_dequeue(wisp__packet_writer *f, int index) {
     f->kept = wisp__dequeue(f->w, f->session, index);
 }
 
-/* Puts the first message that is queued for a remote. */
 static wisp__fit wisp__fill_queued(wisp__packet_writer *f, int index) {
     wisp *w = f->w;
     wisp__session *s = f->session;
@@ -22115,7 +21985,7 @@ static void wisp__packet_begin(wisp__packet_writer *f, wisp *w, wisp__session *s
     f->to = wisp__writer_on(f->packet + f->head, w->base.mtu - f->head);
     f->to.end -= WISP__REPEAT_BITS;
     f->first_ref = flow->ref_next;
-    if (!w->base.reliable && flow->unacked && wisp__flow_acks_fit(flow, WISP__ACK_BYTES))
+    if (!w->base.reliable && flow->unacked)
         f->acks = wisp__flow_put_acks(flow, &f->to, w->base.time, WISP__ACK_BYTES);
     if (f->acks) f->packet[0] |= WISP__FLAG_ACKS;
 }
@@ -22126,7 +21996,8 @@ static int wisp__packet_compress(wisp__packet_writer *f, int size) {
     wisp__registry *registry = &f->w->registry;
     wisp__peer *peer = &f->session->peer;
     wisp__compress_stream *stream = &registry->batches;
-    uint8_t *body = f->packet + f->head, *packed = wisp__post_spare(f->w);
+    uint8_t *body = f->packet + f->head;
+    uint8_t *packed = f->w->peers.post.buffers + wisp__buffer_bytes(f->w, WISP__POST_PACKETS);
     int head = stream->dictionary ? 5 : 3, bytes;
     wisp__block block = wisp__block_of(body, size, packed, size - head - 1);
     unsigned methods = peer->asked ? peer->methods & peer->reads : peer->methods;
@@ -22143,9 +22014,9 @@ static int wisp__packet_compress(wisp__packet_writer *f, int size) {
     return bytes + head;
 }
 
-/* A sender estimates the credit that its reader has left, so that no packet is refused there, and
-   none ends a session over a reliable link, where none can be refused. It counts on half of what
-   the reader may save up, as packets that were sent one after the other can arrive at once. */
+/* A sender estimates the credit that its reader has left, so that no packet is refused there or,
+   over a reliable link, ends the session. It counts on half of what the reader may save up, as
+   packets can arrive together. */
 static bool wisp__reader_can_pay(const wisp__base *base, wisp__session *s) {
     double seconds = wisp__min(base->time - s->reader_time, 1);
     int64_t saved = s->reader + (int64_t)(seconds * (double)WISP__EARN_SECOND);
@@ -22231,13 +22102,12 @@ static bool wisp__wants_to_send(const wisp *w, const wisp__session *s) {
 static bool wisp__may_send(wisp *w, wisp__session *s) {
     if (s->peer.stuck_first && !s->peer.ending) return false;
     if (!wisp__reader_can_pay(&w->base, s) && !s->peer.ending) return false;
-    if (!wisp__policy_may_send(w, s))
-        return false;
+    if (!wisp__policy_may_send(w, s)) return false;
     return w->base.reliable || wisp__flow_may_send(&w->base, &s->peer.flow);
 }
 
-/* Sends to a peer as far as congestion control lets. `only` >= 0: messages of one remote alone.
-   Returns true when only acks can make more to send. */
+/* Sends to a peer what may be sent. `only` >= 0: messages of one remote alone. Returns true when
+   only acks can make more to send. */
 static bool wisp__flush(wisp *w, wisp__session *s, int only) {
     wisp__flow *flow = &s->peer.flow;
     bool acked;
@@ -22261,7 +22131,6 @@ static bool wisp__flush(wisp *w, wisp__session *s, int only) {
     return !s->peer.stuck_first && (acked || !wisp__wants_to_send(w, s));
 }
 
-/* Is called for each run of frames in a packet that was acked or lost. */
 static void wisp__on_outcome(void *owner, const wisp__ref *ref, bool arrived) {
     wisp__outcome *outcome = (wisp__outcome *)owner;
     wisp *w = outcome->w;
@@ -22287,7 +22156,6 @@ static void wisp__on_outcome(void *owner, const wisp__ref *ref, bool arrived) {
     if (!arrived) wisp__peers_mark(w, peer);
 }
 
-/* Frees all that a session has queued and learnt. */
 static void wisp__session_free(wisp *w, wisp__session *s) {
     wisp__base *base = &w->base;
     while (s->active_count) {
@@ -22298,19 +22166,14 @@ static void wisp__session_free(wisp *w, wisp__session *s) {
     wisp__baselines_free(w, &s->baselines_in);
     s->peer.stats.messages_abandoned += (uint64_t)wisp__peer_abandon(w, &s->peer);
     base->stats.messages_abandoned += s->peer.stats.messages_abandoned;
-    wisp__free(base, s->peer_remotes, (size_t)s->peer_remote_room * sizeof *s->peer_remotes);
+    wisp__array_free(base, WISP__ARRAY(s->peer_remotes, s->peer_remote_room));
     for (int i = 0; i < s->their_room; i++) {
         if (s->theirs[i].remote) w->registry.remotes[s->theirs[i].remote - 1]->announced--;
         wisp__encoding_release(w, s->theirs[i].encoding);
     }
-    wisp__free(base, s->theirs, (size_t)s->their_room * sizeof *s->theirs);
-    wisp__free(base, s->controls, (size_t)s->control_room * sizeof *s->controls);
-    wisp__free(base, s->active, (size_t)s->active_room * sizeof *s->active);
-    s->peer_remotes = NULL;
-    s->theirs = NULL;
-    s->controls = NULL;
-    s->active = NULL;
-    s->peer_remote_room = s->their_room = s->control_room = s->active_room = 0;
+    wisp__array_free(base, WISP__ARRAY(s->theirs, s->their_room));
+    wisp__array_free(base, WISP__ARRAY(s->controls, s->control_room));
+    wisp__array_free(base, WISP__ARRAY(s->active, s->active_room));
     s->control_count = 0;
 }
 
@@ -22321,8 +22184,7 @@ static void wisp__session_free(wisp *w, wisp__session *s) {
  *   it, so no pointer dangles while a packet is read.
  * ======================================================================== */
 
-/* Raises the waiting budget warnings of a peer, between WISP_JOINED and WISP_LEFT, or (NULL) of all
-   peers together. */
+/* Raises the budget warnings of a peer that is joined, or (NULL) of all peers together. */
 static void wisp__report_budget(wisp *w, wisp__session *s) {
     uint8_t *news = s ? &s->spending->warnings.news : &w->policy.warnings.news;
     if (s && s->peer.state != WISP__JOINED) return;
@@ -22339,16 +22201,13 @@ static void wisp__report_budget(wisp *w, wisp__session *s) {
     *news = 0;
 }
 
-/* --- sessions begin and end --- */
-
 static void wisp__held_free(wisp *w, wisp__held *held) {
     wisp__message_release(&w->chunks, held->message);
     if (held->list) wisp__free(&w->base, held->list, (size_t)held->to.count * sizeof *held->list);
     wisp__chunk_give(&w->chunks, held, sizeof *held);
 }
 
-/* Ends the messages that are held for a peer that is gone (NULL: for several), calls with a code.
- */
+/* Ends the messages that are held for a peer that is gone (NULL: for several). */
 static void wisp__held_leave(wisp *w, wisp__session *s) {
     wisp__held_list *own = s ? &s->held_messages : &w->hooks.several;
     while (own->first) {
@@ -22362,7 +22221,6 @@ static void wisp__held_leave(wisp *w, wisp__session *s) {
     }
 }
 
-/* Frees held calls of this end that have ended. */
 static void wisp__held_prune(wisp *w, const wisp__held_list *own) {
     wisp__held *next;
     for (wisp__held *held = own->first; held; held = next) {
@@ -22419,8 +22277,7 @@ static void wisp__end(wisp *w, wisp__session *s, wisp_result result, const char 
     peer->state = joined && tell ? WISP__LEAVING : WISP__GONE;
     peer->tries = 0;
     if (peer->state == WISP__LEAVING) wisp__send_leave(w, s);
-    wisp__timers_set(&w->peers.timers, &peer->timer,        /* the slot stays for the event */
-                     w->base.time + (peer->state == WISP__LEAVING ? 0.1 : 1e-6));
+    wisp__peer_wait(w, peer, peer->state == WISP__LEAVING ? 0.1 : 1e-6);  /* the event needs it */
 }
 
 /* The host of an address, for which errors and joins are counted. */
@@ -22438,8 +22295,8 @@ static void wisp__offend(wisp *w, wisp__session *s) {
     wisp__end(w, s, WISP_E_FLOOD, "too many errors", true);
 }
 
-/* Drops a message: it is counted, reported, and held against the peer as its rule says. `code`:
-   why it cannot be read, with its text in the registry if there is one; else WISP_OK. */
+/* Drops a message, which is counted, reported and held against the peer as its rule says. `code`:
+   why it cannot be read, with a text in the registry or none; else WISP_OK. */
 static void wisp__drop(wisp *w, wisp__session *s, wisp__remote *remote, wisp__dropped why,
                        wisp_result code) {
     const wisp__drop_rule *rule = &wisp__drop_rules[why];
@@ -22462,19 +22319,18 @@ static void wisp__linger(wisp *w, wisp__session *s) {
     wisp__peer *peer = &s->peer;
     if (peer->state == WISP__LEAVING && peer->ending) {          /* one goodbye is enough */
         if (peer->stuck_first && w->base.time < peer->sent_at + w->base.timeout) {
-            wisp__timers_set(&w->peers.timers, &peer->timer, w->base.time + 0.1);
+            wisp__peer_wait(w, peer, 0.1);
             return;
         }
     } else if (peer->state == WISP__LEAVING && ++peer->tries < 5) {
         wisp__send_leave(w, s);
-        wisp__timers_set(&w->peers.timers, &peer->timer,
-                         w->base.time + 0.1 * (double)(1 << peer->tries));
+        wisp__peer_wait(w, peer, 0.1 * (double)(1 << peer->tries));
         return;
     }
     while (peer->stuck_first) wisp__unstick(w, peer);
     peer->state = WISP__GONE;
     if (peer->dirty) {                    /* the flush takes it off the list first */
-        wisp__timers_set(&w->peers.timers, &peer->timer, w->base.time);
+        wisp__peer_wait(w, peer, 0);
         return;
     }
     wisp__flow_free(&w->base, &peer->flow);
@@ -22561,33 +22417,31 @@ void wisp_leave(wisp *w, wisp_peer peer, const char *reason) {
 
 #define WISP__BUCKET_SECONDS 5.0    /* a cookie is valid for one to two of these */
 #define WISP__HALF_OPEN      2.0    /* seconds that an accepted join has for its first packet */
+#define WISP__MAGIC          0x70736977u    /* "wisp" */
 
 /* --- the packets of the handshake. Each begins with type:8 "wisp" wire version:8 client nonce:64
        and ends with a check:32 over all before it. REQUEST and RESPONSE are padded to 64 bytes ---
  */
 
 static uint32_t wisp__handshake_check(uint64_t nonce, const uint8_t *bytes, int size) {
-    uint64_t key[2];
-    key[0] = nonce;
-    key[1] = WISP_WIRE_VERSION;
+    uint64_t key[2] = { nonce, WISP_WIRE_VERSION };
     return (uint32_t)wisp__siphash(key, bytes, size);
 }
 
 static wisp__writer wisp__handshake_begin(wisp *w, int type, uint64_t nonce) {
     wisp__writer to = wisp__writer_on(wisp__post_buffer(w), w->base.mtu);
-    wisp__put(&to, (uint64_t)type, 8);
-    wisp__put_bytes(&to, "wisp", 4);
+    wisp__put(&to, (uint64_t)type | (uint64_t)WISP__MAGIC << 8, 40);
     wisp__put(&to, WISP_WIRE_VERSION, 8);
     wisp__put(&to, nonce, 64);
     return to;
 }
 
-static void wisp__handshake_send(wisp *w, wisp__writer *to, const wisp_addr *addr,
-                                 uint64_t nonce, bool padded) {
-    int size;
+static void wisp__handshake_send(wisp *w, wisp__writer *to, const wisp_addr *addr) {
+    int type = to->bytes[0], size;
+    bool padded = type == WISP__REQUEST || type == WISP__RESPONSE;
     while (padded && to->at / 8 < WISP__HANDSHAKE_LEAST - 4) wisp__put(to, 0, 8);
     size = (int)(to->at / 8);
-    wisp__put(to, wisp__handshake_check(nonce, to->bytes, size), 32);
+    wisp__put(to, wisp__handshake_check(wisp__load64(to->bytes + 6), to->bytes, size), 32);
     wisp__post_add(w, addr, NULL, to->bytes, size + 4);
 }
 
@@ -22614,7 +22468,7 @@ static void wisp__challenge(wisp *w, const wisp_addr *addr, uint64_t nonce) {
     wisp__writer to = wisp__handshake_begin(w, WISP__CHALLENGE, nonce);
     wisp__put(&to, bucket & 255, 8);
     wisp__put(&to, wisp__cookie(w, addr, nonce, bucket), 64);
-    wisp__handshake_send(w, &to, addr, nonce, false);
+    wisp__handshake_send(w, &to, addr);
 }
 
 static bool wisp__cookie_good(const wisp *w, const wisp_addr *addr, uint64_t nonce,
@@ -22666,7 +22520,7 @@ static void wisp__send_response(wisp *w, wisp__peer *peer) {
     wisp__put_bytes(&to, w->peers.app, length);
     wisp__put(&to, (uint64_t)peer->ticket_size, 16);
     wisp__put_bytes(&to, peer->ticket, peer->ticket_size);
-    wisp__handshake_send(w, &to, &peer->addr, peer->client_nonce, true);
+    wisp__handshake_send(w, &to, &peer->addr);
 }
 
 typedef struct wisp__response {
@@ -22703,10 +22557,9 @@ static void wisp__send_accept(wisp *w, wisp__peer *peer) {
     wisp__put(&to, peer->server_nonce, 64);
     wisp__put(&to, wisp__connection_of(peer), 16);
     wisp__put_abilities(w, &to);
-    wisp__handshake_send(w, &to, &peer->addr, peer->client_nonce, false);
+    wisp__handshake_send(w, &to, &peer->addr);
 }
 
-/* The join succeeded: the session has its keys now. */
 static void wisp__on_accept(wisp *w, wisp__peer *peer, wisp__reader *from) {
     uint64_t nonce = wisp__get(from, 64);
     uint16_t connection = (uint16_t)wisp__get(from, 16);
@@ -22738,7 +22591,7 @@ static void wisp__deny(wisp *w, const wisp_addr *addr, uint64_t nonce,
     wisp__put(&to, (uint16_t)wisp__join_code(code), 16);
     wisp__put(&to, length, 8);
     wisp__put_bytes(&to, clean, (int)length);
-    wisp__handshake_send(w, &to, addr, nonce, false);
+    wisp__handshake_send(w, &to, addr);
     w->base.stats.joins_denied++;
 }
 
@@ -22764,8 +22617,8 @@ static wisp__peer *wisp__peer_asking(wisp *w, const wisp_addr *addr, uint64_t no
     return NULL;
 }
 
-/* Sends the request or response again, now and at growing intervals. Every fourth response falls
-   back to a request, in case the other end has restarted and forgot its cookie key. */
+/* Sends the request or response, at growing intervals. Every fourth response falls back to a
+   request, in case the other end has restarted with another cookie key. */
 static void wisp__handshake_retry(wisp *w, wisp__peer *peer) {
     double wait = wisp__min(0.1 * (double)(1 << wisp__min_int(peer->tries, 4)), 1.0);
     if (peer->state == WISP__RESPONDING && peer->tries % 4 == 3) peer->state = WISP__REQUESTING;
@@ -22773,11 +22626,11 @@ static void wisp__handshake_retry(wisp *w, wisp__peer *peer) {
     peer->sent_at = w->base.time;
     if (peer->state == WISP__REQUESTING) {
         wisp__writer to = wisp__handshake_begin(w, WISP__REQUEST, peer->client_nonce);
-        wisp__handshake_send(w, &to, &peer->addr, peer->client_nonce, true);
+        wisp__handshake_send(w, &to, &peer->addr);
     } else {
         wisp__send_response(w, peer);
     }
-    wisp__timers_set(&w->peers.timers, &peer->timer, w->base.time + wait);
+    wisp__peer_wait(w, peer, wait);
 }
 
 static void wisp__on_challenge(wisp *w, wisp__peer *peer, wisp__reader *from) {
@@ -22817,15 +22670,10 @@ static wisp_result wisp__ask_accept(wisp *w, const wisp_addr *addr, const wisp__
     return verdict;
 }
 
-/* Counts an attempt of a host to join; false: too many lately. */
-static bool wisp__may_knock(wisp *w, const wisp_addr *addr) {
-    if (wisp__policy_knock(&w->policy, wisp__host_of(w, addr), w->base.time)) return true;
-    w->base.stats.joins_flooded++;
-    return false;
-}
 
-/* Whether joins of this address are answered. With WISP_JOINS_AUTO, after a join of our own, only
-   those that cross it and those that are under way. */
+
+/* Are joins of this address answered? With WISP_JOINS_AUTO, after a join of our own, only those
+   that cross it and those that are under way. */
 static bool wisp__hears_joins(const wisp *w, const wisp_addr *addr, uint64_t nonce) {
     wisp__peer *peer = NULL;
     if (w->peers.joins != WISP_JOINS_AUTO || !w->peers.has_joined) return true;
@@ -22851,12 +22699,12 @@ static void wisp__half_open(wisp *w, wisp__session *s) {
     s->peer.sent_at = w->base.time;
     s->peer.server_nonce = wisp__random(&w->peers.secret);
     wisp__peer_session(&s->peer);
-    wisp__timers_set(&w->peers.timers, &s->peer.timer, w->base.time + WISP__HALF_OPEN);
+    wisp__peer_wait(w, &s->peer, WISP__HALF_OPEN);
     wisp__send_accept(w, &s->peer);
 }
 
-/* Returns the peer of this address that has this join already. *ours: our own join that crosses it;
-   *waiting: another unfinished join of theirs. */
+/* The peer that has this join already. *ours: our own join that crosses it; *waiting: another
+   unfinished join of theirs. */
 static wisp__peer *wisp__known_join(wisp *w, const wisp_addr *addr, uint64_t nonce,
                                     wisp__peer **ours, wisp__peer **waiting) {
     wisp__peer *peer = NULL, *same = NULL;
@@ -22901,10 +22749,9 @@ static void wisp__let_in(wisp *w, wisp__session *s, const wisp__response *r, boo
         return;
     }
     s->peer.state = WISP__PENDING;
-    wisp__timers_set(&w->peers.timers, &s->peer.timer, w->base.time + w->base.timeout);
+    wisp__peer_wait(w, &s->peer, w->base.timeout);
 }
 
-/* Judges a join, and lets it in or refuses it. */
 static void wisp__try_join(wisp *w, const wisp_addr *addr, const wisp__response *r,
                            wisp__peer *ours) {
     wisp_result verdict = wisp__judge(w, addr, r);
@@ -22955,7 +22802,8 @@ static void wisp__on_response(wisp *w, const wisp_packet *packet, uint64_t nonce
     }
     if (ours && ours->client_nonce < nonce) return;
     if (wisp__door_is_shut(w, addr, nonce, packet->size)) return;
-    if (!wisp__may_knock(w, addr)) {
+    if (!wisp__policy_knock(&w->policy, wisp__host_of(w, addr), w->base.time)) {
+        w->base.stats.joins_flooded++;
         wisp__deny(w, addr, nonce, WISP_E_FLOOD, NULL, packet->size);
         return;
     }
@@ -22982,7 +22830,7 @@ static void wisp__on_handshake(wisp *w, const wisp_packet *packet) {
     uint64_t nonce;
     wisp__peer *asking;
     w->base.stats.handshakes_received++;
-    if (packet->size < WISP__HANDSHAKE_HEAD + 4 || wisp__get(&from, 32) != 0x70736977u) {
+    if (packet->size < WISP__HANDSHAKE_HEAD + 4 || wisp__get(&from, 32) != WISP__MAGIC) {
         w->base.stats.packets_foreign++;
         return;
     }
@@ -23663,7 +23511,7 @@ static void wisp__read_values(wisp *w, const wisp__reader *from, wisp__inbound *
         u.shape = &shape;
         in->readable = wisp__unpack(&u, &in->content.values, &in->content.count);
         in->parsed = in->readable == WISP_OK;
-        in->readable = wisp__codec_result(&w->content, in->readable);
+        in->readable = wisp__credit_result(&w->content.credit, in->readable);
     }
     in->end = data.at;
     in->turn = w->content.turn;
@@ -24288,7 +24136,7 @@ static wisp_result wisp__apply_value(wisp *w, wisp__inbound *in, bool *fresh) {
     if (a.head.whole) {
         a.next.value = wisp__received_whole(w, &a.from);
         in->encoding->asked = false;
-        why = wisp__codec_result(&w->content, WISP_E_MEMORY);
+        why = wisp__credit_result(&w->content.credit, WISP_E_MEMORY);
     } else {
         why = wisp__received_delta(w, in, &a);
     }
@@ -24365,8 +24213,6 @@ static void wisp__deliver(wisp *w, wisp__session *s, wisp__inbound *in, int deli
  *   deliverable that others brought is bounded by credit: the rest waits.
  * ======================================================================== */
 
-/* --- messages are read --- */
-
 /* A message without a length: it ends where its values end. */
 static void wisp__read_bound(wisp__reading *r, wisp__inbound *in, bool own_shape) {
     wisp__reader at = r->from;
@@ -24403,7 +24249,6 @@ static void wisp__read_sized(wisp__reading *r, wisp__inbound *in, int bits) {
     if (!in->readable && in->end != r->from.at) in->readable = WISP_E_BAD_PACKET;
 }
 
-/* Reads an EVENT, SIZED, INVOKE or REPLY. */
 static void wisp__read_message(wisp__reading *r, int kind, wisp__inbound *in) {
     wisp__session *s = r->session;
     wisp__message_frame f = wisp__frame_get_message(&r->from, kind);
@@ -24439,17 +24284,17 @@ static void wisp__read_message(wisp__reading *r, int kind, wisp__inbound *in) {
 /* --- messages at their turn --- */
 
 /* The last fragment has come: the message is read like a frame of a packet. */
-static void wisp__read_whole(wisp__reading *r, const wisp__channel_in *channel) {
+static void wisp__read_whole(wisp__reading *r, const wisp__channel_in *c) {
     wisp__reading whole = *r;
     wisp__reader outer = r->w->record;
-    wisp__credit paid = wisp__credit_whole(r->w, channel->whole_bytes, 0);
+    wisp__credit paid = wisp__credit_whole(r->w, c->whole_bytes, 0);
     wisp__inbound in;
-    int kind, shown = wisp__min_int(channel->whole_bytes, 16);
+    int kind, shown = wisp__min_int(c->whole_bytes, 16);
     uint8_t first[16];                /* shown with errors; the whole is freed with the session */
     memset(&in, 0, sizeof in);
-    memcpy(first, channel->whole, (size_t)shown);
+    memcpy(first, c->whole, (size_t)shown);
     whole.section.delivery = WISP_RELIABLE;
-    whole.from = wisp__reader_on(channel->whole, channel->whole_bytes);
+    whole.from = wisp__reader_on(c->whole, c->whole_bytes);
     r->w->record = wisp__reader_on(first, shown);
     kind = wisp__frame_get(&whole.from);
     if (kind == WISP__FRAME_ANNOUNCE) {
@@ -24467,8 +24312,7 @@ static void wisp__read_whole(wisp__reading *r, const wisp__channel_in *channel) 
     wisp__credit_back(r->w, &paid);
 }
 
-/* Takes the next message or fragment of a channel. */
-static void wisp__arrive(wisp__reading *r, wisp__channel_in *channel, wisp__inbound *in) {
+static void wisp__arrive(wisp__reading *r, wisp__channel_in *c, wisp__inbound *in) {
     wisp_result result;
     if (in->kind == WISP__FRAME_NOTHING) return;
     if (in->kind != WISP__FRAME_FRAGMENT) {
@@ -24477,23 +24321,21 @@ static void wisp__arrive(wisp__reading *r, wisp__channel_in *channel, wisp__inbo
     }
     r->from.at = in->data_at;
     wisp__pay(&r->w->content.credit, WISP__PRICE_RECORD + (in->end - in->data_at) / 64);
-    result = wisp__channel_assemble(&r->w->base, channel, in->first, &r->from,
+    result = wisp__channel_assemble(&r->w->base, c, in->first, &r->from,
                                     (int)((in->end - in->data_at) / 8));
     if (result == WISP_E_LIMIT)
         wisp__log(&r->w->base, WISP_LOG_ERROR, result,
                   "a peer's message is too large: raise desc.limits.message_bytes");
     if (result) wisp__break_with(r, result, "fragments that make no message");
     if (result || !in->last) return;
-    channel->assembling = false;
-    wisp__read_whole(r, channel);
-    if (r->session->peer.state != WISP__JOINED || channel->whole_room <= WISP__WHOLE_KEPT) return;
-    wisp__free(&r->w->base, channel->whole, (size_t)channel->whole_room);
-    channel->whole = NULL;
-    channel->whole_room = 0;
+    c->assembling = false;
+    wisp__read_whole(r, c);
+    if (r->session->peer.state == WISP__JOINED && c->whole_room > WISP__WHOLE_KEPT)
+        wisp__array_free(&r->w->base, WISP__ARRAY(c->whole, c->whole_room));
 }
 
 /* Takes a place in the window. NULL: the session ends. */
-static wisp__buffered *wisp__buffer_take(wisp__reading *r, wisp__channel *channel,
+static wisp__buffered *wisp__buffer_take(wisp__reading *r, wisp__channel *c,
                                          uint32_t sequence, int charge) {
     wisp__base *base = &r->w->base;
     wisp__buffered *b;
@@ -24502,7 +24344,7 @@ static wisp__buffered *wisp__buffer_take(wisp__reading *r, wisp__channel *channe
         return NULL;
     }
     b = (wisp__buffered *)wisp__chunk_take(&r->w->chunks, (size_t)charge);
-    if (!b || wisp__channel_hold(base, &channel->in, sequence, b)) {
+    if (!b || wisp__channel_hold(base, &c->in, sequence, b)) {
         wisp__chunk_give(&r->w->chunks, b, (size_t)charge);
         wisp__break_with(r, WISP_E_MEMORY, "no memory for what came out of order");
         return NULL;
@@ -24513,9 +24355,9 @@ static wisp__buffered *wisp__buffer_take(wisp__reading *r, wisp__channel *channe
     return b;
 }
 
-/* Buffers a message that came early. An event that cannot be read, or whose name is not known, is
-   reported at once and keeps only its place. */
-static void wisp__buffer_early(wisp__reading *r, wisp__channel *channel, uint32_t sequence,
+/* Buffers a message that came early. An event that cannot be used is reported at once and keeps
+   only its place. */
+static void wisp__buffer_early(wisp__reading *r, wisp__channel *c, uint32_t sequence,
                                wisp__inbound *in) {
     bool fragment = in->kind == WISP__FRAME_FRAGMENT;
     bool content = !in->readable && (in->remote || fragment || in->kind == WISP__FRAME_REPLY);
@@ -24524,7 +24366,7 @@ static void wisp__buffer_early(wisp__reading *r, wisp__channel *channel, uint32_
     int64_t data = content ? in->end - in->data_at : 0;
     wisp__reader from = r->from;
     wisp__buffered *b = wisp__buffer_take(
-        r, channel, sequence, wisp__buffered_bytes(data_at + (int)((data + 7) / 8)));
+        r, c, sequence, wisp__buffered_bytes(data_at + (int)((data + 7) / 8)));
     if (!b) return;
     b->kind = (uint8_t)(content || unknown_call ? in->kind : WISP__FRAME_NOTHING);
     b->first = in->first;
@@ -24544,8 +24386,7 @@ static void wisp__buffer_early(wisp__reading *r, wisp__channel *channel, uint32_
         wisp__deliver(r->w, r->session, in, WISP_RELIABLE, r->number);
 }
 
-static void wisp__arrive_buffered(wisp__reading *r, wisp__channel_in *channel,
-                                  const wisp__buffered *b) {
+static void wisp__arrive_buffered(wisp__reading *r, wisp__channel_in *c, const wisp__buffered *b) {
     wisp__inbound in;
     wisp__reading buffered = *r;
     wisp__reader outer = r->w->record;
@@ -24571,7 +24412,7 @@ static void wisp__arrive_buffered(wisp__reading *r, wisp__channel_in *channel,
         wisp__read_values(r->w, &buffered.from, &in);
     if (in.readable == WISP_E_MEMORY)
         wisp__break_with(&buffered, in.readable, "no memory for a message");
-    else wisp__arrive(&buffered, channel, &in);
+    else wisp__arrive(&buffered, c, &in);
     if (buffered.broken) wisp__break_with(r, buffered.code, buffered.broken);
     r->w->record = outer;
     wisp__credit_back(r->w, &paid);
@@ -24582,8 +24423,7 @@ static bool wisp__goes_on(const wisp__reading *r) {
     return !r->broken && r->session->peer.state == WISP__JOINED;
 }
 
-/* Is there credit for one more message that other packets have brought? It has been acked, so it
-   is not refused without, but waits. */
+/* Is there credit for one more message of other packets? It has been acked, so else it waits. */
 static bool wisp__may_complete(const wisp__reading *r) {
     const wisp__credit *credit = &r->w->content.credit;
     return credit->work - credit->beyond >= WISP__EARN_SENT;
@@ -24594,25 +24434,24 @@ static void wisp__fall_behind(wisp__reading *r) {
     r->w->behind = true;
 }
 
-/* Takes the buffered messages of a channel whose turn has come. */
-static void wisp__arrive_early(wisp__reading *r, wisp__channel *channel) {
+static void wisp__arrive_early(wisp__reading *r, wisp__channel *c) {
     wisp__session *s = r->session;
     s->behind &= ~(1u << r->section.channel);
-    while (wisp__goes_on(r) && wisp__channel_holds_next(&channel->in)) {
+    while (wisp__goes_on(r) && wisp__channel_holds_next(&c->in)) {
         wisp__buffered *b;
         if (!wisp__may_complete(r)) {
             wisp__fall_behind(r);
             return;
         }
-        b = wisp__channel_take_next(&channel->in);
+        b = wisp__channel_take_next(&c->in);
         s->held_bytes -= b->charge;
-        wisp__arrive_buffered(r, &channel->in, b);
+        wisp__arrive_buffered(r, &c->in, b);
         wisp__chunk_give(&r->w->chunks, b, (size_t)b->chunk_bytes);
     }
 }
 
-/* Must the end of a large message wait, as if it were early? Over a reliable link, which has no
-   window, nothing waits. */
+/* Must the end of a large message wait as if it were early? Not over a reliable link, which has no
+   window. */
 static bool wisp__must_wait(const wisp__reading *r, const wisp__inbound *in) {
     int bytes = (int)((in->end - in->data_at + 7) / 8);
     return in->kind == WISP__FRAME_FRAGMENT && in->last && !r->w->base.reliable &&
@@ -24620,16 +24459,16 @@ static bool wisp__must_wait(const wisp__reading *r, const wisp__inbound *in) {
            wisp__buffered_bytes(bytes) <= r->w->base.limits.window_bytes - r->session->held_bytes;
 }
 
-static void wisp__arrive_in_order(wisp__reading *r, wisp__channel *channel, uint32_t sequence,
+static void wisp__arrive_in_order(wisp__reading *r, wisp__channel *c, uint32_t sequence,
                                   wisp__inbound *in) {
     if (wisp__must_wait(r, in)) {
-        wisp__buffer_early(r, channel, sequence, in);
+        wisp__buffer_early(r, c, sequence, in);
         wisp__fall_behind(r);
         return;
     }
-    channel->in.next++;
-    wisp__arrive(r, &channel->in, in);
-    if (wisp__goes_on(r)) wisp__arrive_early(r, channel);
+    c->in.next++;
+    wisp__arrive(r, &c->in, in);
+    if (wisp__goes_on(r)) wisp__arrive_early(r, c);
 }
 
 /* Takes what waits in the channels of a session. */
@@ -24640,10 +24479,9 @@ static void wisp__arrive_behind(wisp__reading *r) {
     }
 }
 
-/* Delivers a message or fragment of a packet, at its turn. */
 static void wisp__take_turn(wisp__reading *r, wisp__inbound *in) {
     wisp__base *base = &r->w->base;
-    wisp__channel *channel;
+    wisp__channel *c;
     uint32_t sequence;
     if (r->broken) return;
     if (!r->section.delivery) wisp__break(r, "a message before a section");
@@ -24653,14 +24491,14 @@ static void wisp__take_turn(wisp__reading *r, wisp__inbound *in) {
         wisp__deliver(r->w, r->session, in, r->section.delivery, r->number);
         return;
     }
-    channel = wisp__peer_channel(base, &r->session->peer, r->section.channel);
-    if (!channel) {
+    c = wisp__peer_channel(base, &r->session->peer, r->section.channel);
+    if (!c) {
         wisp__break_with(r, WISP_E_MEMORY, "no memory for a channel");
         return;
     }
-    switch (wisp__channel_turn(base, &channel->in, r->section.sequence++, &sequence)) {
-    case WISP__NOW: wisp__arrive_in_order(r, channel, sequence, in); break;
-    case WISP__EARLY: wisp__buffer_early(r, channel, sequence, in); break;
+    switch (wisp__channel_turn(base, &c->in, r->section.sequence++, &sequence)) {
+    case WISP__NOW: wisp__arrive_in_order(r, c, sequence, in); break;
+    case WISP__EARLY: wisp__buffer_early(r, c, sequence, in); break;
     case WISP__AGAIN: break;
     case WISP__BEYOND: wisp__break(r, "a sequence number beyond the window"); break;
     }
@@ -24788,12 +24626,7 @@ static void wisp__read_body(wisp__reading *r, bool acks) {
 
 /* --- packets --- */
 
-/* Counts for the profiler what compression of a packet saved. */
-static void wisp__count_unpacked(wisp *w, const wisp__session *s, int saved) {
-    if (saved <= 0) return;
-    w->registry.meters->in.saved += (uint64_t)saved;
-    if (s->meter) s->meter->in.saved += (uint64_t)saved;
-}
+
 
 /* Decompresses the body of a packet, which is never larger than a packet. */
 static void wisp__read_compressed(wisp__reading *r) {
@@ -24819,12 +24652,14 @@ static void wisp__read_compressed(wisp__reading *r) {
         wisp__break_with(r, WISP_E_COMPRESSED, dictionary && !known ? "no such dictionary here"
                                                    : "a packet cannot be unpacked");
     else r->from = wisp__reader_on(to, size);
-    if (!r->broken && w->registry.meters)
-        wisp__count_unpacked(w, r->session, size - left - (dictionary ? 5 : 3));
+    left = size - left - (dictionary ? 5 : 3);
+    if (r->broken || !w->registry.meters || left <= 0) return;
+    w->registry.meters->in.saved += (uint64_t)left;
+    if (r->session->meter) r->session->meter->in.saved += (uint64_t)left;
 }
 
-/* Is a packet within the budgets? On a reliable link, where nothing may be missing, it is read all
-   the same, and bytes over the budget are an offence. */
+/* Is a packet within the budgets? On a reliable link it is read all the same, and bytes over the
+   budget are an offence. */
 static bool wisp__within_budget(wisp *w, wisp__session *s, int size) {
     bool reliable = w->base.reliable;
     bool flood = !reliable && !wisp__policy_count(w, s, false);
@@ -24859,12 +24694,8 @@ static wisp__reading wisp__reading_on(wisp *w, wisp__session *s, wisp__reader fr
     return r;
 }
 
-static void wisp__reading_begin(wisp__reading *r) {
-    r->w->events.of_packet = true;
-    r->w->events.packet_errors = 0;
-}
 
-/* Ends the session of a packet that makes no sense. */
+
 static void wisp__reading_end(wisp__reading *r) {
     wisp *w = r->w;
     if (r->broken && r->session->peer.state == WISP__JOINED)
@@ -24878,14 +24709,14 @@ static void wisp__reading_end(wisp__reading *r) {
     wisp__end(w, r->session, r->code, r->broken, true);
 }
 
-/* Reads a packet that counts. */
 static void wisp__take_packet(wisp__reading *r, bool acks) {
     wisp *w = r->w;
     wisp__peer *peer = &r->session->peer;
     peer->received_at = w->base.time;
     if (!w->base.reliable) wisp__flow_note(&peer->flow, r->number, w->base.time);
     if (peer->state == WISP__HALF_OPENED) wisp__confirm(w, r->session);
-    wisp__reading_begin(r);
+    w->events.of_packet = true;
+    w->events.packet_errors = 0;
     if (!r->broken) {
         w->record = r->from;
         wisp__read_body(r, acks);
@@ -24901,7 +24732,8 @@ static void wisp__catch_up(wisp *w, wisp__session *s) {
     wisp__reading r = wisp__reading_on(w, s, wisp__reader_on(NULL, 0));
     if (!wisp__credit_begin(w, s, 0)) return;
     r.section.delivery = WISP_RELIABLE;
-    wisp__reading_begin(&r);
+    w->events.of_packet = true;
+    w->events.packet_errors = 0;
     wisp__arrive_behind(&r);
     wisp__reading_end(&r);
 }
@@ -24917,8 +24749,8 @@ static void wisp__catch_up_all(wisp *w) {
     }
 }
 
-/* A packet whose tag is right. One without acks and frames counts for nothing: nobody sends one,
-   and it would only move the packet numbers. */
+/* A packet whose tag is right. One without acks and frames counts for nothing, or it would move
+   the packet numbers. */
 static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet, uint64_t number) {
     const uint8_t *bytes = (const uint8_t *)packet->data;
     int head = wisp__packet_head(&w->base);
@@ -24961,9 +24793,8 @@ static bool wisp__is_tagged(const wisp *w, const wisp__peer *peer, const wisp_pa
            wisp__load64(bytes + (w->base.reliable ? 1 : 3));
 }
 
-/* The sessions that a packet may belong to, one after the other: the one of its connection number,
-   whose packets come from its address only. On a reliable link these are all of its address, as
-   one may be about to replace another. */
+/* The sessions that a packet may belong to, one after the other: the one of its connection number
+   and address; on a reliable link all of its address, as one may be about to replace another. */
 static wisp__peer *wisp__packet_peer(const wisp *w, const wisp_packet *packet,
                                      const wisp__peer *after) {
     const uint8_t *bytes = (const uint8_t *)packet->data;
@@ -25082,7 +24913,6 @@ static void wisp__run_timers(wisp *w) {
     }
 }
 
-/* Flushes every peer on the dirty list. */
 static void wisp__flush_dirty(wisp *w) {
     wisp__peer *peer, *next;
     wisp__announce_news(w);
