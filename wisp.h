@@ -3123,7 +3123,7 @@ enum { WISP__FLAG_SESSION = 128, WISP__FLAG_ACKS = 1, WISP__FLAG_COMPRESSED = 4,
 
 #define WISP__SKIPS          8         /* as many as a window of 1,024 packets can span */
 
-/* A part of a packet whose owner is called when the packet is acked or lost. */
+/* A part of a packet; its owner learns whether it was acked or lost. */
 typedef struct wisp__ref {
     uint8_t kind;  /* the owner's */
     uint8_t channel;
@@ -3155,8 +3155,7 @@ typedef struct wisp__flow {
     double longest_wait;               /* seconds between probes, at most */
     int in_flight, window, threshold;  /* bytes */
     int grown;                         /* bytes acked towards the next step of avoidance */
-    int probes, free_packets;          /* probe timeouts in a row; packets sent despite the window
-                                           */
+    int probes, free_packets;          /* timeouts in a row; packets that ignore the window */
     bool has_rtt, limited;
     unsigned skip_count;          /* skipped numbers */
     uint64_t skip_at;             /* the next number to skip; 0: not chosen yet */
@@ -3341,8 +3340,7 @@ typedef struct wisp__peers {
 
 /* --- baseline --- */
 
-/* Bits that several holders share: a record, the packed values of a message, or models of the range
-   coder. */
+/* Shared bits: a record, the packed values of a message, or models of the range coder. */
 typedef struct wisp__encoded {
     int references, chunk_bytes;
     int values;  /* that its reader counts */
@@ -3893,7 +3891,7 @@ enum { WISP__LEAST_FRAGMENT = 128 };
 /* A packet, or a large message, while it is read. */
 typedef struct wisp__reading {
     wisp *w;
-    wisp__session *session;
+    wisp__session *s;
     wisp__reader from;
     uint64_t number;
     wisp__section section;  /* sequence: of the next reliable frame */
@@ -16481,8 +16479,6 @@ static double wisp__flow_pto(const wisp__flow *flow) {
     return wisp__max(period, wisp__min(wait, flow->longest_wait));
 }
 
-
-
 /* RFC 9002 6.1.1: the largest acked packet was sent at least three packets later. Skipped numbers
    do not count. */
 static bool wisp__flow_is_behind(const wisp__flow *flow, uint64_t number) {
@@ -16864,8 +16860,6 @@ static wisp__peer *wisp__peers_connection(const wisp *w, uint16_t connection) {
     return peer && wisp__connection_of(peer) == connection ? peer : NULL;
 }
 
-
-
 static wisp__peer *wisp__peers_add(wisp *w, const wisp_addr *addr, wisp_result *why) {
     wisp__peer *peer;
     uint32_t *bucket = wisp__peers_bucket(w, addr);
@@ -16912,11 +16906,6 @@ static void wisp__peers_mark(wisp *w, wisp__peer *peer) {
     peer->dirty = true;
     peer->next_dirty = w->peers.dirty;
     w->peers.dirty = peer;
-}
-
-static void wisp__peer_reason(wisp__peer *peer, wisp_result result, const char *reason) {
-    snprintf(peer->reason, sizeof peer->reason, "%s", reason ? reason : "");
-    peer->result = result;
 }
 
 /* --- datagrams on their way to the link --- */
@@ -16994,8 +16983,6 @@ static uint8_t *wisp__post_buffer(wisp *w) {
     return post->buffers + wisp__buffer_bytes(w, post->count);
 }
 
-
-
 /* `owner`: the peer that keeps the packet if the link does not take it; NULL: nobody. */
 static void wisp__post_add(wisp *w, const wisp_addr *addr, wisp__peer *owner,
                            uint8_t *data, int size) {
@@ -17048,8 +17035,6 @@ static wisp__channel *wisp__peer_channel(wisp__base *base, wisp__peer *peer, int
     if (peer->channels[channel]) peer->channel_end = wisp__max_int(peer->channel_end, channel + 1);
     return peer->channels[channel];
 }
-
-
 
 static wisp_peer wisp__peer_handle(const wisp__session *s) {
     wisp_peer peer = { s ? s->peer.slot.id : 0 };
@@ -17547,7 +17532,7 @@ static wisp__described *wisp__described_of(wisp__schemas *all, const wisp_schema
     if (*why) return NULL;
     memset(descriptor, 0, sizeof descriptor);
     plan.bits = wisp__describe(schema, descriptor, (int)sizeof descriptor);
-    *why = plan.bits < 0 ? WISP_E_SCHEMA : WISP_OK;
+    if (plan.bits < 0) *why = WISP_E_SCHEMA;
     if (*why) return NULL;
     return wisp__described_keep(all, wisp__described_make(all, &plan, why), false);
 }
@@ -19065,8 +19050,8 @@ static wisp_result wisp__conform_version(wisp__message_codec *c, const wisp__rem
         return WISP_E_INVALID;
     }
     result = wisp__migrate_can(&m);
-    if (result == WISP_OK) result = wisp__edit_begin(&edit, supply, theirs, value);
-    if (result == WISP_OK) result = wisp__migrate(&edit, &m);
+    if (!result) result = wisp__edit_begin(&edit, supply, theirs, value);
+    if (!result) result = wisp__migrate(&edit, &m);
     return result ? result : wisp__edit_end(&edit, ours, value);
 }
 
@@ -19452,8 +19437,8 @@ static wisp__encoded *wisp__message_delta_apply(wisp *w, const wisp__encoding *e
     *why = WISP_E_MEMORY;
     value = wisp__encoded_make(w, bytes, bits);
     if (!value || !base->adapted) return value;
-    base->after = wisp__encoded_make(
-        w, base->adapted, (int64_t)wisp__delta_models(e->described->program) * 8);
+    bits = (int64_t)wisp__delta_models(e->described->program) * 8;
+    base->after = wisp__encoded_make(w, base->adapted, bits);
     if (base->after) return value;
     wisp__encoded_release(w, value);
     return NULL;
@@ -21232,7 +21217,7 @@ static void wisp__announce_refused(wisp *w, wisp__session *s, const wisp__remote
    as the peer), is remembered with the number, so that the schema is not compiled again. */
 static wisp__described *wisp__announced_schema(wisp__reading *r, const wisp__announcement *a,
                                                const uint8_t *descriptor, wisp_result *why) {
-    wisp__session *s = r->session;
+    wisp__session *s = r->s;
     wisp__schemas *schemas = &r->w->registry.schemas;
     wisp__their *their = &s->theirs[a->number];
     uint32_t hash = (uint32_t)wisp__hash_bytes(descriptor, (a->bits + 7) / 8);
@@ -21295,13 +21280,13 @@ static wisp__encoding *wisp__announced_encoding(wisp__reading *r, const wisp__re
                                                 const wisp__announcement *a, wisp_result *why) {
     wisp *w = r->w;
     wisp__encoding *e = (wisp__encoding *)wisp__alloc(&w->base, sizeof *e);
-    *why = e ? WISP_OK : WISP_E_MEMORY;
+    *why = WISP_E_MEMORY;
     if (!e) return NULL;
     *e = a->encoding;
     e->number = a->number;
     for (int i = 0; e->kind == WISP__CODED && i < w->registry.codec_count; i++)
         if (strcmp(w->registry.codecs[i]->name, a->codec) == 0) e->codec = w->registry.codecs[i];
-    *why = wisp__encoding_check(w, r->session, remote, a, e);
+    *why = wisp__encoding_check(w, r->s, remote, a, e);
     if (*why == WISP_OK && a->bits) *why = wisp__announced_described(r, a, e);
     if (*why == WISP_OK) return e;
     wisp__encoding_release(w, e);
@@ -21362,7 +21347,7 @@ static wisp__remote *wisp__announced_remote(wisp *w, const wisp__session *s,
 
 static void wisp__bind_number(wisp__reading *r, wisp__remote *remote, int number,
                               wisp__encoding *e) {
-    wisp__session *s = r->session;
+    wisp__session *s = r->s;
     if (e) s->schema_bytes += (int)wisp__schema_charge(s, e->described);
     s->lent += remote->lent;
     remote->announced++;
@@ -21375,7 +21360,7 @@ static void wisp__bind_number(wisp__reading *r, wisp__remote *remote, int number
 /* false: an offence. An encoding that is not taken is none: the peer has other settings. */
 static bool wisp__on_announcement(wisp__reading *r) {
     wisp *w = r->w;
-    wisp__session *s = r->session;
+    wisp__session *s = r->s;
     wisp__announcement a;
     const char *wrong = wisp__announcement_get(&r->from, &a);
     wisp__remote *remote = wrong ? NULL : wisp__announced_remote(w, s, &a);
@@ -21414,7 +21399,7 @@ static bool wisp__on_announcement(wisp__reading *r) {
 
 /* Pays for resetting the baselines sent to a peer: all are looked at, and values go whole. */
 static bool wisp__pay_reset(wisp__reading *r) {
-    const wisp__baselines *all = &r->session->baselines_out;
+    const wisp__baselines *all = &r->s->baselines_out;
     int64_t work = all->count * (int64_t)WISP__PRICE_STEP + all->bytes / WISP__PRICE_BYTES;
     if (wisp__pay(&r->w->content.credit, work)) return true;
     wisp__break_with(r, WISP_E_FLOOD, "whole values are asked for too often");
@@ -21437,7 +21422,7 @@ static void wisp__on_encoding_refused(wisp *w, wisp__session *s, const wisp__rem
 /* Messages of this number cannot be sent, and calls that are under way get no answer. */
 static void wisp__on_number_unknown(wisp__reading *r, wisp__remote *entry) {
     wisp *w = r->w;
-    wisp__session *s = r->session;
+    wisp__session *s = r->s;
     if (!wisp__pay_reset(r)) return;
     s->peer_remotes[entry->index].known = WISP__UNKNOWN;
     if (s->peer_remotes[entry->main->index].there) wisp__on_encoding_refused(w, s, entry);
@@ -21458,7 +21443,7 @@ static wisp__remote *wisp__answered_remote(wisp__reading *r) {
 }
 
 static void wisp__on_answer(wisp__reading *r, bool bound) {
-    wisp__session *s = r->session;
+    wisp__session *s = r->s;
     wisp__remote *entry = wisp__answered_remote(r);
     wisp__peer_remote *p = entry ? wisp__peer_remote_of(r->w, s, entry->index) : NULL;
     if (!p || p->known == WISP__UNANNOUNCED) return;
@@ -21478,16 +21463,15 @@ static void wisp__on_resync(wisp__reading *r) {
     wisp__remote *entry = wisp__answered_remote(r);
     wisp__peer_remote *p;
     if (!entry) return;
-    p = wisp__peer_remote_of(r->w, r->session, entry->index);
-    if (p && p->known != WISP__BOUND) wisp__announce_refused(r->w, r->session, entry->main);
-    if (wisp__pay_reset(r))
-        wisp__baselines_reset(r->w, &r->session->baselines_out, entry->index, true);
+    p = wisp__peer_remote_of(r->w, r->s, entry->index);
+    if (p && p->known != WISP__BOUND) wisp__announce_refused(r->w, r->s, entry->main);
+    if (wisp__pay_reset(r)) wisp__baselines_reset(r->w, &r->s->baselines_out, entry->index, true);
 }
 
 static void wisp__on_reads(wisp__reading *r) {
     int methods = wisp__frame_get_number(&r->from);
     if (r->from.failed || methods > 255) wisp__break(r, "methods out of range");
-    else r->session->peer.reads |= (uint8_t)methods;
+    else r->s->peer.reads |= (uint8_t)methods;
 }
 
 /* --- our settings change --- */
@@ -21539,7 +21523,7 @@ enum { WISP__PACKET_VALUES = 8192, WISP__PACKET_RAW = 64 << 10, WISP__PACKET_MES
 
 typedef struct wisp__packet_writer {
     wisp                *w;
-    wisp__session       *session;
+    wisp__session       *s;
     wisp__writer         to;
     uint8_t             *packet;
     int                  head;          /* bytes before the body */
@@ -21576,14 +21560,14 @@ static bool wisp__fill_done(wisp__packet_writer *f, int64_t at) {
 
 /* Is there memory to note the next frame, and an announcement before it? */
 static bool wisp__fill_may(wisp__packet_writer *f) {
-    return f->w->base.reliable || wisp__flow_reserve_refs(&f->w->base, &f->session->peer.flow, 2);
+    return f->w->base.reliable || wisp__flow_reserve_refs(&f->w->base, &f->s->peer.flow, 2);
 }
 
 /* Notes a frame, to learn whether it was acked or lost. */
 static inline void wisp__fill_carry(wisp__packet_writer *f, wisp__frame kind, int channel,
                                     uint32_t number) {
     wisp__ref ref = { (uint8_t)kind, (uint8_t)channel, 1, number };
-    if (!f->w->base.reliable) wisp__flow_carry(&f->session->peer.flow, f->first_ref, ref);
+    if (!f->w->base.reliable) wisp__flow_carry(&f->s->peer.flow, f->first_ref, ref);
 }
 
 /* Begins a section unless the frame follows the one before. */
@@ -21629,7 +21613,7 @@ static bool wisp__fill_alike(wisp__packet_writer *f, const wisp__message *m) {
 }
 
 static bool wisp__fill_announcement(wisp__packet_writer *f, int index) {
-    wisp__peer_remote *p = wisp__peer_remote_of(f->w, f->session, index);
+    wisp__peer_remote *p = wisp__peer_remote_of(f->w, f->s, index);
     int64_t at;
     if (!p || !wisp__fill_may(f)) return false;
     wisp__fill_repeat(f);
@@ -21639,7 +21623,7 @@ static bool wisp__fill_announcement(wisp__packet_writer *f, int index) {
     if (!wisp__fill_done(f, at)) return false;
     wisp__fill_carry(f, WISP__FRAME_ANNOUNCE, 0, (uint32_t)index);
     p->known = f->w->base.reliable ? WISP__ACKED : WISP__ANNOUNCED;
-    p->announced_in = (uint32_t)f->session->peer.flow.next;
+    p->announced_in = (uint32_t)f->s->peer.flow.next;
     return true;
 }
 
@@ -21648,7 +21632,7 @@ static bool wisp__fill_announcement(wisp__packet_writer *f, int index) {
 static inline wisp__fit wisp__fill_introduce(wisp__packet_writer *f, const wisp__message *m,
                                              int bytes) {
     const wisp__base *base = &f->w->base;
-    wisp__peer_remote *p = wisp__peer_remote_of(f->w, f->session, m->encoding);
+    wisp__peer_remote *p = wisp__peer_remote_of(f->w, f->s, m->encoding);
     const wisp__remote *entry = f->w->registry.remotes[m->encoding];
     bool beside;
     if (!p) return WISP__WAITS;
@@ -21657,7 +21641,7 @@ static inline wisp__fit wisp__fill_introduce(wisp__packet_writer *f, const wisp_
     if (wisp__announced_apart(base, entry)) return WISP__WAITS;
     beside = bytes + wisp__announcement_bytes(entry) <= wisp__piece_bytes(base);
     if (p->known == WISP__ANNOUNCED && !beside) return WISP__WAITS;
-    if (p->known == WISP__ANNOUNCED && p->announced_in == (uint32_t)f->session->peer.flow.next)
+    if (p->known == WISP__ANNOUNCED && p->announced_in == (uint32_t)f->s->peer.flow.next)
         return WISP__FITS;
     if (!wisp__fill_announcement(f, m->encoding)) return WISP__FULL;
     return beside || p->known >= WISP__ACKED ? WISP__FITS : WISP__WAITS;
@@ -21678,11 +21662,11 @@ static wisp__fit wisp__fill_message(wisp__packet_writer *f, const wisp__message 
     bool bound;
     if (fit != WISP__FITS) return fit;
     bound = m->type == WISP__REPLY || m->type == WISP__ANNOUNCEMENT ||
-            f->session->peer_remotes[m->encoding].known == WISP__BOUND;
+            f->s->peer_remotes[m->encoding].known == WISP__BOUND;
     wisp__fill_section(f, m->delivery, m->channel, sequence);
     if (!bound || !wisp__fill_alike(f, m)) {
         wisp__fill_repeat(f);
-        wisp__frame_put_message(&f->to, m, bound, f->session->call_floor);
+        wisp__frame_put_message(&f->to, m, bound, f->s->call_floor);
     }
     if (!wisp__fill_done(f, at)) {
         f->repeats = repeats;
@@ -21740,7 +21724,7 @@ static bool wisp__fill_control(wisp__packet_writer *f, wisp__control *control) {
 }
 
 static wisp__fit wisp__fill_controls(wisp__packet_writer *f) {
-    wisp__session *s = f->session;
+    wisp__session *s = f->s;
     const wisp__registry *registry = &f->w->registry;
     int done = 0;
     while (done < s->control_count && wisp__fill_control(f, &s->controls[done])) done++;
@@ -21768,8 +21752,8 @@ static wisp__fit wisp__fill_controls(wisp__packet_writer *f) {
 }
 
 static wisp__fit wisp__fill_lost(wisp__packet_writer *f) {
-    for (int c = 0; c < f->session->peer.channel_end; c++) {
-        wisp__channel *channel = f->session->peer.channels[c];
+    for (int c = 0; c < f->s->peer.channel_end; c++) {
+        wisp__channel *channel = f->s->peer.channels[c];
         uint32_t sequence;
         while (channel && wisp__channel_lost(&channel->out, &sequence)) {
             wisp__fit fit =
@@ -21777,7 +21761,7 @@ static wisp__fit wisp__fill_lost(wisp__packet_writer *f) {
             if (fit == WISP__WAITS) break;
             if (fit == WISP__FULL) return fit;
             wisp__channel_resent(&channel->out, sequence);
-            f->session->peer.stats.messages_resent++;
+            f->s->peer.stats.messages_resent++;
         }
     }
     return WISP__FITS;
@@ -21786,7 +21770,7 @@ static wisp__fit wisp__fill_lost(wisp__packet_writer *f) {
 /* Is there room for an item at the receiver, and in the channel? A single one needs none. */
 static bool wisp__window_open(const wisp__packet_writer *f, const wisp__channel_out *out,
                               int size) {
-    const wisp__peer *peer = &f->session->peer;
+    const wisp__peer *peer = &f->s->peer;
     if (f->w->base.reliable) return true;
     if (out->next - out->base >= peer->window_items) return false;
     return peer->window_used == 0 ||
@@ -21808,14 +21792,14 @@ static wisp__fit wisp__fill_first(wisp__packet_writer *f, wisp__channel_out *out
         item.message->references--;
         out->next--;
     } else {
-        f->session->peer.window_used += wisp__buffered_bytes(item.size);
+        f->s->peer.window_used += wisp__buffered_bytes(item.size);
     }
     return fit;
 }
 
 /* Sends more fragments of a large message; the channel is blocked until all are in the window. */
 static wisp__fit wisp__fill_cutting(wisp__packet_writer *f, int channel) {
-    wisp__channel_out *out = &f->session->peer.channels[channel]->out;
+    wisp__channel_out *out = &f->s->peer.channels[channel]->out;
     while (out->cutting) {
         int total = out->cutting->size, piece = wisp__piece_bytes(&f->w->base);
         wisp__item item = { out->cutting, out->cut, wisp__min_int(piece, total - out->cut), 0 };
@@ -21891,12 +21875,12 @@ static wisp__message *wisp__queue_announcement(wisp *w, wisp__session *s,
 
 static wisp__fit wisp__fill_reliable(wisp__packet_writer *f, wisp__message *m) {
     wisp *w = f->w;
-    wisp__channel *c = wisp__peer_channel(&w->base, &f->session->peer, m->channel);
+    wisp__channel *c = wisp__peer_channel(&w->base, &f->s->peer, m->channel);
     wisp__item item = { m, -1, m->size, 0 };
     if (!c || !wisp__window_open(f, &c->out, m->size)) return WISP__WAITS;
     if (m->size <= wisp__piece_bytes(&w->base) && m->type != WISP__ANNOUNCEMENT)
         return wisp__fill_first(f, &c->out, item);
-    c->out.cutting = wisp__message_whole(w, m, f->session->call_floor);
+    c->out.cutting = wisp__message_whole(w, m, f->s->call_floor);
     c->out.cut = 0;
     return c->out.cutting ? WISP__FITS : WISP__WAITS;
 }
@@ -21929,12 +21913,12 @@ static void wisp__fill_dequeue(wisp__packet_writer *f, int index) {
         f->previous = NULL;
     }
     if (f->kept) wisp__message_release(&f->w->chunks, f->kept);
-    f->kept = wisp__dequeue(f->w, f->session, index);
+    f->kept = wisp__dequeue(f->w, f->s, index);
 }
 
 static wisp__fit wisp__fill_queued(wisp__packet_writer *f, int index) {
     wisp *w = f->w;
-    wisp__session *s = f->session;
+    wisp__session *s = f->s;
     wisp__message *m = s->peer_remotes[index].first->message;
     wisp__fit fit;
     if (m->type != WISP__REPLY && s->peer_remotes[m->encoding].known == WISP__UNANNOUNCED &&
@@ -21959,11 +21943,10 @@ static wisp__fit wisp__fill(wisp__packet_writer *f, int only) {
     int index;
     wisp__fit fit = only >= 0 ? WISP__FITS : wisp__fill_controls(f);
     if (fit == WISP__FITS && only < 0) fit = wisp__fill_lost(f);
-    for (int c = 0; c < f->session->peer.channel_end && fit == WISP__FITS; c++)
-        if (f->session->peer.channels[c]) fit = wisp__fill_cutting(f, c);
-    while (fit == WISP__FITS &&
-           (index = wisp__queue_pick(f->w, f->session, only, f->blocked)) >= 0) {
-        int line = wisp__line_of(f->session->peer_remotes[index].first->message);
+    for (int c = 0; c < f->s->peer.channel_end && fit == WISP__FITS; c++)
+        if (f->s->peer.channels[c]) fit = wisp__fill_cutting(f, c);
+    while (fit == WISP__FITS && (index = wisp__queue_pick(f->w, f->s, only, f->blocked)) >= 0) {
+        int line = wisp__line_of(f->s->peer_remotes[index].first->message);
         fit = wisp__fill_queued(f, index);
         if (fit != WISP__WAITS) continue;
         f->blocked |= 1u << line;
@@ -21978,7 +21961,7 @@ static void wisp__packet_begin(wisp__packet_writer *f, wisp *w, wisp__session *s
     wisp__flow *flow = &s->peer.flow;
     memset(f, 0, sizeof *f);
     f->w = w;
-    f->session = s;
+    f->s = s;
     f->packet = wisp__post_buffer(w);
     f->head = wisp__packet_head(&w->base);
     f->packet[0] = WISP__FLAG_SESSION;
@@ -21994,7 +21977,7 @@ static void wisp__packet_begin(wisp__packet_writer *f, wisp *w, wisp__session *s
      compressed body   method:7 dictionary:1 size:16 [dictionary: low bits of its id:16] bytes */
 static int wisp__packet_compress(wisp__packet_writer *f, int size) {
     wisp__registry *registry = &f->w->registry;
-    wisp__peer *peer = &f->session->peer;
+    wisp__peer *peer = &f->s->peer;
     wisp__compress_stream *stream = &registry->batches;
     uint8_t *body = f->packet + f->head;
     uint8_t *packed = f->w->peers.post.buffers + wisp__buffer_bytes(f->w, WISP__POST_PACKETS);
@@ -22026,7 +22009,7 @@ static bool wisp__reader_can_pay(const wisp__base *base, wisp__session *s) {
 }
 
 static void wisp__reader_pays(const wisp__packet_writer *f, int bytes) {
-    wisp__session *s = f->session;
+    wisp__session *s = f->s;
     int64_t saved = s->reader + WISP__EARN_PACKET + (int64_t)bytes * WISP__EARN_BYTE;
     int64_t work = (int64_t)f->values * WISP__PRICE_SENT +
                    (int64_t)f->messages * (WISP__PRICE_RECORD + WISP__PRICE_EVENT);
@@ -22035,7 +22018,7 @@ static void wisp__reader_pays(const wisp__packet_writer *f, int bytes) {
 
 static void wisp__packet_end(wisp__packet_writer *f) {
     wisp *w = f->w;
-    wisp__peer *peer = &f->session->peer;
+    wisp__peer *peer = &f->s->peer;
     wisp__flow *flow = &peer->flow;
     uint64_t number = w->base.reliable ? ++peer->sent_in_order : flow->next;
     int size;
@@ -22044,9 +22027,8 @@ static void wisp__packet_end(wisp__packet_writer *f) {
     wisp__put_align(&f->to);
     size = f->head + wisp__packet_compress(f, (int)(f->to.at / 8));
     wisp__packet_close(&w->base, peer, number, f->packet, size);
-    if (w->base.reliable) {
-        flow->next = number;
-    } else {
+    flow->next = number;
+    if (!w->base.reliable) {
         if (f->eliciting) wisp__flow_track(flow, w->base.time, size, f->first_ref);
         flow->acks_alone = f->eliciting ? 0 : flow->acks_alone + 1;
         flow->next++;
@@ -22055,7 +22037,7 @@ static void wisp__packet_end(wisp__packet_writer *f) {
     peer->stats.packets_sent++;
     peer->stats.bytes_sent += (uint64_t)size;
     wisp__reader_pays(f, size);
-    wisp__policy_sent(w, f->session, size);
+    wisp__policy_sent(w, f->s, size);
     peer->sent_at = w->base.time;
     wisp__post_add(w, &peer->addr, peer, f->packet, size);
 }
@@ -22100,10 +22082,10 @@ static bool wisp__wants_to_send(const wisp *w, const wisp__session *s) {
 }
 
 static bool wisp__may_send(wisp *w, wisp__session *s) {
-    if (s->peer.stuck_first && !s->peer.ending) return false;
-    if (!wisp__reader_can_pay(&w->base, s) && !s->peer.ending) return false;
-    if (!wisp__policy_may_send(w, s)) return false;
-    return w->base.reliable || wisp__flow_may_send(&w->base, &s->peer.flow);
+    bool ending = s->peer.ending;
+    if (!ending && (s->peer.stuck_first || !wisp__reader_can_pay(&w->base, s))) return false;
+    return wisp__policy_may_send(w, s) &&
+           (w->base.reliable || wisp__flow_may_send(&w->base, &s->peer.flow));
 }
 
 /* Sends to a peer what may be sent. `only` >= 0: messages of one remote alone. Returns true when
@@ -22257,7 +22239,8 @@ static void wisp__end(wisp *w, wisp__session *s, wisp_result result, const char 
     bool joined = peer->state == WISP__JOINED, asked = wisp__peer_asks(peer);
     char text[sizeof peer->reason];
     if (peer->state >= WISP__LEAVING) return;
-    wisp__peer_reason(peer, result, reason);
+    snprintf(peer->reason, sizeof peer->reason, "%s", reason ? reason : "");
+    peer->result = result;
     memcpy(text, peer->reason, sizeof text);
     if (joined) {
         wisp__peers_unlist(w, peer);
@@ -22346,8 +22329,7 @@ static void wisp__joined(wisp *w, wisp__session *s) {
     s->peer.received_at = s->peer.sent_at = w->base.time;
     s->unannounced = WISP__RESERVED;
     s->ping = true;
-    wisp__peer_remote_of(w, s,
-                         w->registry.count - 1); /* one allocation instead of growing by doubling */
+    wisp__peer_remote_of(w, s, w->registry.count - 1);     /* one allocation for all */
     wisp__peers_list(w, &s->peer);
     wisp__peers_mark(w, &s->peer);
     wisp__peer_timer(w, &s->peer);
@@ -22389,12 +22371,10 @@ static wisp__session *wisp__add_session(wisp *w, const wisp_addr *addr, wisp_res
 
 /* The session has proven its address: an older session of that address ends. */
 static void wisp__confirm(wisp *w, wisp__session *s) {
-    wisp__peer *other = NULL, *next = wisp__peers_find(w, &s->peer.addr, NULL);
-    while ((other = next) != NULL) {
-        next = wisp__peers_find(w, &s->peer.addr, other);
+    wisp__peer *other = NULL;          /* that stays in the table when it ends */
+    while ((other = wisp__peers_find(w, &s->peer.addr, other)) != NULL)
         if (other != &s->peer && other->state == WISP__JOINED)
             wisp__end(w, (wisp__session *)(void *)other, WISP_E_REPLACED, "joined anew", false);
-    }
     wisp__take_place(w, &s->peer);
     wisp__joined(w, s);
 }
@@ -22670,8 +22650,6 @@ static wisp_result wisp__ask_accept(wisp *w, const wisp_addr *addr, const wisp__
     return verdict;
 }
 
-
-
 /* Are joins of this address answered? With WISP_JOINS_AUTO, after a join of our own, only those
    that cross it and those that are under way. */
 static bool wisp__hears_joins(const wisp *w, const wisp_addr *addr, uint64_t nonce) {
@@ -22793,14 +22771,11 @@ static void wisp__on_response(wisp *w, const wisp_packet *packet, uint64_t nonce
         return;
     }
     same = wisp__known_join(w, addr, nonce, &ours, &waiting);
-    if (same) {
-        if (same->state == WISP__HALF_OPENED) {
-            wisp__send_accept(w, same);
-            same->tries++;
-        }
-        return;
+    if (same && same->state == WISP__HALF_OPENED) {
+        wisp__send_accept(w, same);
+        same->tries++;
     }
-    if (ours && ours->client_nonce < nonce) return;
+    if (same || (ours && ours->client_nonce < nonce)) return;
     if (wisp__door_is_shut(w, addr, nonce, packet->size)) return;
     if (!wisp__policy_knock(&w->policy, wisp__host_of(w, addr), w->base.time)) {
         w->base.stats.joins_flooded++;
@@ -24213,6 +24188,10 @@ static void wisp__deliver(wisp *w, wisp__session *s, wisp__inbound *in, int deli
  *   deliverable that others brought is bounded by credit: the rest waits.
  * ======================================================================== */
 
+static void wisp__break_memory(wisp__reading *r) {
+    wisp__break_with(r, WISP_E_MEMORY, "no memory for a message");
+}
+
 /* A message without a length: it ends where its values end. */
 static void wisp__read_bound(wisp__reading *r, wisp__inbound *in, bool own_shape) {
     wisp__reader at = r->from;
@@ -24224,7 +24203,7 @@ static void wisp__read_bound(wisp__reading *r, wisp__inbound *in, bool own_shape
     in->data_at = at.at;
     if (at.failed) in->readable = WISP_E_BAD_PACKET;
     else wisp__read_values(r->w, &r->from, in);
-    if (in->readable == WISP_E_MEMORY) wisp__break_with(r, in->readable, "no memory for a message");
+    if (in->readable == WISP_E_MEMORY) wisp__break_memory(r);
     else if (in->readable == WISP_E_FLOOD && !in->parsed) wisp__break_unpaid(r);
     else if (in->readable && !in->parsed) wisp__break(r, "a message that cannot be read");
     else r->from.at = in->end;
@@ -24245,12 +24224,12 @@ static void wisp__read_sized(wisp__reading *r, wisp__inbound *in, int bits) {
     in->readable = within.failed ? WISP_E_BAD_PACKET : WISP_OK;
     if (in->readable || (in->kind == WISP__FRAME_EVENT && !in->remote)) return;
     wisp__read_values(r->w, &within, in);
-    if (in->readable == WISP_E_MEMORY) wisp__break_with(r, in->readable, "no memory for a message");
+    if (in->readable == WISP_E_MEMORY) wisp__break_memory(r);
     if (!in->readable && in->end != r->from.at) in->readable = WISP_E_BAD_PACKET;
 }
 
 static void wisp__read_message(wisp__reading *r, int kind, wisp__inbound *in) {
-    wisp__session *s = r->session;
+    wisp__session *s = r->s;
     wisp__message_frame f = wisp__frame_get_message(&r->from, kind);
     in->kind = kind == WISP__FRAME_SIZED ? WISP__FRAME_EVENT : (wisp__frame)kind;
     if (kind == WISP__FRAME_REPLY) {
@@ -24298,7 +24277,7 @@ static void wisp__read_whole(wisp__reading *r, const wisp__channel_in *c) {
     r->w->record = wisp__reader_on(first, shown);
     kind = wisp__frame_get(&whole.from);
     if (kind == WISP__FRAME_ANNOUNCE) {
-        if (!wisp__on_announcement(&whole)) wisp__offend(r->w, r->session);
+        if (!wisp__on_announcement(&whole)) wisp__offend(r->w, r->s);
     } else if (kind == WISP__FRAME_SIZED || kind == WISP__FRAME_INVOKE ||
                kind == WISP__FRAME_REPLY) {
         wisp__read_message(&whole, kind, &in);
@@ -24306,8 +24285,7 @@ static void wisp__read_whole(wisp__reading *r, const wisp__channel_in *c) {
         wisp__break(&whole, "fragments of no message");
     }
     if (whole.broken) wisp__break_with(r, whole.code, whole.broken);
-    else if (kind != WISP__FRAME_ANNOUNCE)
-        wisp__deliver(r->w, r->session, &in, WISP_RELIABLE, r->number);
+    else if (kind != WISP__FRAME_ANNOUNCE) wisp__deliver(r->w, r->s, &in, WISP_RELIABLE, r->number);
     r->w->record = outer;
     wisp__credit_back(r->w, &paid);
 }
@@ -24316,7 +24294,7 @@ static void wisp__arrive(wisp__reading *r, wisp__channel_in *c, wisp__inbound *i
     wisp_result result;
     if (in->kind == WISP__FRAME_NOTHING) return;
     if (in->kind != WISP__FRAME_FRAGMENT) {
-        wisp__deliver(r->w, r->session, in, WISP_RELIABLE, r->number);
+        wisp__deliver(r->w, r->s, in, WISP_RELIABLE, r->number);
         return;
     }
     r->from.at = in->data_at;
@@ -24330,7 +24308,7 @@ static void wisp__arrive(wisp__reading *r, wisp__channel_in *c, wisp__inbound *i
     if (result || !in->last) return;
     c->assembling = false;
     wisp__read_whole(r, c);
-    if (r->session->peer.state == WISP__JOINED && c->whole_room > WISP__WHOLE_KEPT)
+    if (r->s->peer.state == WISP__JOINED && c->whole_room > WISP__WHOLE_KEPT)
         wisp__array_free(&r->w->base, WISP__ARRAY(c->whole, c->whole_room));
 }
 
@@ -24339,7 +24317,7 @@ static wisp__buffered *wisp__buffer_take(wisp__reading *r, wisp__channel *c,
                                          uint32_t sequence, int charge) {
     wisp__base *base = &r->w->base;
     wisp__buffered *b;
-    if (charge > base->limits.window_bytes - r->session->held_bytes) {
+    if (charge > base->limits.window_bytes - r->s->held_bytes) {
         wisp__break(r, "more out of order than the window holds");
         return NULL;
     }
@@ -24351,7 +24329,7 @@ static wisp__buffered *wisp__buffer_take(wisp__reading *r, wisp__channel *c,
     }
     memset(b, 0, sizeof *b);
     b->chunk_bytes = b->charge = charge;
-    r->session->held_bytes += charge;
+    r->s->held_bytes += charge;
     return b;
 }
 
@@ -24382,8 +24360,7 @@ static void wisp__buffer_early(wisp__reading *r, wisp__channel *c, uint32_t sequ
     wisp__get_bits(&from, b->bytes, shape);
     from.at = in->data_at;
     wisp__get_bits(&from, b->bytes + data_at, data);
-    if (b->kind == WISP__FRAME_NOTHING)
-        wisp__deliver(r->w, r->session, in, WISP_RELIABLE, r->number);
+    if (b->kind == WISP__FRAME_NOTHING) wisp__deliver(r->w, r->s, in, WISP_RELIABLE, r->number);
 }
 
 static void wisp__arrive_buffered(wisp__reading *r, wisp__channel_in *c, const wisp__buffered *b) {
@@ -24410,8 +24387,7 @@ static void wisp__arrive_buffered(wisp__reading *r, wisp__channel_in *c, const w
     r->w->record = buffered.from;
     if (in.kind != WISP__FRAME_NOTHING && in.kind != WISP__FRAME_FRAGMENT && (bytes || in.encoding))
         wisp__read_values(r->w, &buffered.from, &in);
-    if (in.readable == WISP_E_MEMORY)
-        wisp__break_with(&buffered, in.readable, "no memory for a message");
+    if (in.readable == WISP_E_MEMORY) wisp__break_memory(&buffered);
     else wisp__arrive(&buffered, c, &in);
     if (buffered.broken) wisp__break_with(r, buffered.code, buffered.broken);
     r->w->record = outer;
@@ -24420,7 +24396,7 @@ static void wisp__arrive_buffered(wisp__reading *r, wisp__channel_in *c, const w
 
 /* false: a handler has ended the session, and its channels are gone, or the packet is broken. */
 static bool wisp__goes_on(const wisp__reading *r) {
-    return !r->broken && r->session->peer.state == WISP__JOINED;
+    return !r->broken && r->s->peer.state == WISP__JOINED;
 }
 
 /* Is there credit for one more message of other packets? It has been acked, so else it waits. */
@@ -24430,12 +24406,12 @@ static bool wisp__may_complete(const wisp__reading *r) {
 }
 
 static void wisp__fall_behind(wisp__reading *r) {
-    r->session->behind |= 1u << r->section.channel;
+    r->s->behind |= 1u << r->section.channel;
     r->w->behind = true;
 }
 
 static void wisp__arrive_early(wisp__reading *r, wisp__channel *c) {
-    wisp__session *s = r->session;
+    wisp__session *s = r->s;
     s->behind &= ~(1u << r->section.channel);
     while (wisp__goes_on(r) && wisp__channel_holds_next(&c->in)) {
         wisp__buffered *b;
@@ -24456,7 +24432,7 @@ static bool wisp__must_wait(const wisp__reading *r, const wisp__inbound *in) {
     int bytes = (int)((in->end - in->data_at + 7) / 8);
     return in->kind == WISP__FRAME_FRAGMENT && in->last && !r->w->base.reliable &&
            !wisp__may_complete(r) &&
-           wisp__buffered_bytes(bytes) <= r->w->base.limits.window_bytes - r->session->held_bytes;
+           wisp__buffered_bytes(bytes) <= r->w->base.limits.window_bytes - r->s->held_bytes;
 }
 
 static void wisp__arrive_in_order(wisp__reading *r, wisp__channel *c, uint32_t sequence,
@@ -24475,7 +24451,7 @@ static void wisp__arrive_in_order(wisp__reading *r, wisp__channel *c, uint32_t s
 static void wisp__arrive_behind(wisp__reading *r) {
     for (int c = 0; c < WISP__CHANNELS && wisp__goes_on(r); c++) {
         r->section.channel = c;
-        if (r->session->behind >> c & 1) wisp__arrive_early(r, r->session->peer.channels[c]);
+        if (r->s->behind >> c & 1) wisp__arrive_early(r, r->s->peer.channels[c]);
     }
 }
 
@@ -24488,10 +24464,10 @@ static void wisp__take_turn(wisp__reading *r, wisp__inbound *in) {
     if (++r->messages > base->limits.packet_messages) wisp__break(r, "too many messages");
     if (r->broken) return;
     if (r->section.delivery != WISP_RELIABLE) {
-        wisp__deliver(r->w, r->session, in, r->section.delivery, r->number);
+        wisp__deliver(r->w, r->s, in, r->section.delivery, r->number);
         return;
     }
-    c = wisp__peer_channel(base, &r->session->peer, r->section.channel);
+    c = wisp__peer_channel(base, &r->s->peer, r->section.channel);
     if (!c) {
         wisp__break_with(r, WISP_E_MEMORY, "no memory for a channel");
         return;
@@ -24542,7 +24518,7 @@ static void wisp__on_leave(wisp__reading *r) {
     wisp_result code;
     const char *wrong = wisp__frame_get_leave(&r->from, &code, text);
     if (wrong) wisp__break(r, wrong);
-    else wisp__end(r->w, r->session, wisp__code_received(code, true), text, false);
+    else wisp__end(r->w, r->s, wisp__code_received(code, true), text, false);
 }
 
 static void wisp__on_repeat(wisp__reading *r) {
@@ -24580,7 +24556,7 @@ static void wisp__on_frame(wisp__reading *r, int kind) {
     case WISP__FRAME_SECTION: wisp__on_section(r); break;
     case WISP__FRAME_FRAGMENT: wisp__on_fragment(r); break;
     case WISP__FRAME_ANNOUNCE:
-        if (!wisp__on_announcement(r)) wisp__offend(r->w, r->session);
+        if (!wisp__on_announcement(r)) wisp__offend(r->w, r->s);
         break;
     case WISP__FRAME_BOUND: wisp__on_answer(r, true); break;
     case WISP__FRAME_UNKNOWN: wisp__on_answer(r, false); break;
@@ -24609,10 +24585,10 @@ static bool wisp__read_frame(wisp__reading *r) {
 }
 
 static void wisp__read_body(wisp__reading *r, bool acks) {
-    wisp__peer *peer = &r->session->peer;
+    wisp__peer *peer = &r->s->peer;
     wisp *w = r->w;
     if (acks) {
-        wisp__outcome outcome = { w, r->session };
+        wisp__outcome outcome = { w, r->s };
         wisp__ack_news news = wisp__flow_get_acks(&w->base, &peer->flow, &r->from, w->base.time,
                                                   wisp__on_outcome, &outcome);
         peer->stats.packets_acked += (uint64_t)news.acked;
@@ -24626,8 +24602,6 @@ static void wisp__read_body(wisp__reading *r, bool acks) {
 
 /* --- packets --- */
 
-
-
 /* Decompresses the body of a packet, which is never larger than a packet. */
 static void wisp__read_compressed(wisp__reading *r) {
     wisp *w = r->w;
@@ -24637,7 +24611,7 @@ static void wisp__read_compressed(wisp__reading *r) {
     int size = (int)wisp__get(&r->from, 16), left;
     uint32_t known = w->registry.batches.dictionary;
     wisp__block block;
-    if (!wisp__joined_by_us(r->session) && !(r->session->peer.read >> (method & 7) & 1)) {
+    if (!wisp__joined_by_us(r->s) && !(r->s->peer.read >> (method & 7) & 1)) {
         wisp__break_with(r, WISP_E_COMPRESSED, "a packet compressed as nobody asked for here");
         return;
     }
@@ -24655,7 +24629,7 @@ static void wisp__read_compressed(wisp__reading *r) {
     left = size - left - (dictionary ? 5 : 3);
     if (r->broken || !w->registry.meters || left <= 0) return;
     w->registry.meters->in.saved += (uint64_t)left;
-    if (r->session->meter) r->session->meter->in.saved += (uint64_t)left;
+    if (r->s->meter) r->s->meter->in.saved += (uint64_t)left;
 }
 
 /* Is a packet within the budgets? On a reliable link it is read all the same, and bytes over the
@@ -24689,32 +24663,30 @@ static wisp__reading wisp__reading_on(wisp *w, wisp__session *s, wisp__reader fr
     wisp__reading r;
     memset(&r, 0, sizeof r);
     r.w = w;
-    r.session = s;
+    r.s = s;
     r.from = from;
     return r;
 }
 
-
-
 static void wisp__reading_end(wisp__reading *r) {
     wisp *w = r->w;
-    if (r->broken && r->session->peer.state == WISP__JOINED)
-        wisp__error(w, r->session, NULL, r->code, r->broken);
+    if (r->broken && r->s->peer.state == WISP__JOINED)
+        wisp__error(w, r->s, NULL, r->code, r->broken);
     w->record.end = w->record.at = 0;
     w->events.of_packet = false;
-    wisp__credit_end(w, r->session);
+    wisp__credit_end(w, r->s);
     if (!r->broken) return;
     w->base.stats.packets_malformed++;
     wisp__log(&w->base, WISP_LOG_WARNING, r->code, "session ended: %s", r->broken);
-    wisp__end(w, r->session, r->code, r->broken, true);
+    wisp__end(w, r->s, r->code, r->broken, true);
 }
 
 static void wisp__take_packet(wisp__reading *r, bool acks) {
     wisp *w = r->w;
-    wisp__peer *peer = &r->session->peer;
+    wisp__peer *peer = &r->s->peer;
     peer->received_at = w->base.time;
     if (!w->base.reliable) wisp__flow_note(&peer->flow, r->number, w->base.time);
-    if (peer->state == WISP__HALF_OPENED) wisp__confirm(w, r->session);
+    if (peer->state == WISP__HALF_OPENED) wisp__confirm(w, r->s);
     w->events.of_packet = true;
     w->events.packet_errors = 0;
     if (!r->broken) {
