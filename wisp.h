@@ -17447,11 +17447,11 @@ static bool wisp__encoding_plain(const wisp__encoding *e) {
 
 /* A schema to be compiled: one of this endpoint, or a peer's. */
 typedef struct wisp__plan {
-    const wisp_schema *schema;         /* NULL: a peer's */
-    const uint8_t     *descriptor;     /* with zero bits up to the end of its last byte */
-    int                bits;           /* of the descriptor */
-    bool               checked;        /* the descriptor was compiled before */
-    size_t             room;           /* bytes to compile in; afterwards those that it took */
+    const wisp_schema *schema;  /* NULL: a peer's */
+    const uint8_t *descriptor;  /* with zero bits up to the end of its last byte */
+    int bits;                   /* of the descriptor */
+    bool checked;               /* the descriptor was compiled before */
+    size_t room;                /* bytes to compile in; afterwards those that it took */
 } wisp__plan;
 
 static wisp__described *wisp__described_make(wisp__schemas *all, wisp__plan *plan,
@@ -21094,14 +21094,14 @@ static void wisp__break_unpaid(wisp__reading *r) {
  * ======================================================================== */
 
 typedef struct wisp__announcement {
-    int            number, length;     /* length: of the name */
-    int            version;            /* of the schema */
-    char           name[WISP__NAME_BYTES + WISP__SLACK];
-    wisp__encoding encoding;           /* without codec and schema */
-    bool           plain;              /* nothing but values */
-    char           codec[WISP__SLACK + 40];
-    int            bits;               /* of the descriptor .. */
-    int64_t        at;                 /* .. and where it is in the packet */
+    int number, length;  /* length: of the name */
+    int version;         /* of the schema */
+    char name[WISP__NAME_BYTES + WISP__SLACK];
+    wisp__encoding encoding;  /* without codec and schema */
+    bool plain;               /* nothing but values */
+    char codec[WISP__SLACK + 40];
+    int bits;    /* of the descriptor .. */
+    int64_t at;  /* .. and where it is in the packet */
 } wisp__announcement;
 
 /* --- bits --- */
@@ -21522,18 +21522,18 @@ enum { WISP__PACKET_VALUES = 8192, WISP__PACKET_RAW = 64 << 10, WISP__PACKET_MES
        WISP__REPEAT_BITS = 24 };
 
 typedef struct wisp__packet_writer {
-    wisp                *w;
-    wisp__session       *s;
-    wisp__writer         to;
-    uint8_t             *packet;
-    int                  head;          /* bytes before the body */
-    uint32_t             first_ref;
-    wisp__section        section;       /* delivery 0: none yet; sequence: of the next frame */
-    const wisp__message *previous;      /* that ALIKE and REPEAT are about; or NULL */
-    wisp__message       *kept;          /* the last from the queue, which `previous` may be */
-    int                  repeats, values, messages, raw;
-    uint32_t             blocked;       /* lines of the queue that must wait */
-    bool                 eliciting, acks;
+    wisp *w;
+    wisp__session *s;
+    wisp__writer to;
+    uint8_t *packet;
+    int head;  /* bytes before the body */
+    uint32_t first_ref;
+    wisp__section section;          /* delivery 0: none yet; sequence: of the next frame */
+    const wisp__message *previous;  /* that ALIKE and REPEAT are about; or NULL */
+    wisp__message *kept;            /* the last from the queue, which `previous` may be */
+    int repeats, values, messages, raw;
+    uint32_t blocked;  /* lines of the queue that must wait */
+    bool eliciting, acks;
 } wisp__packet_writer;
 
 /* WAITS: not in this packet. */
@@ -21578,7 +21578,6 @@ static void wisp__fill_section(wisp__packet_writer *f, int delivery, int channel
                    (f->section.channel == channel && f->section.sequence == sequence);
     if (f->section.delivery == delivery && follows) return;
     wisp__fill_repeat(f);
-    
     wisp__frame_put_section(&f->to, &section);
     f->previous = NULL;
 }
@@ -22504,12 +22503,12 @@ static void wisp__send_response(wisp *w, wisp__peer *peer) {
 }
 
 typedef struct wisp__response {
-    uint64_t    nonce, cookie;
-    int         size;                 /* of the whole packet */
-    uint8_t     bucket, flags;
-    uint16_t    connection;
-    uint32_t    window, app_version;
-    int         app_size, ticket_size;
+    uint64_t nonce, cookie;
+    int size;  /* of the whole packet */
+    uint8_t bucket, flags;
+    uint16_t connection;
+    uint32_t window, app_version;
+    int app_size, ticket_size;
     const char *app;
     const void *ticket;
 } wisp__response;
