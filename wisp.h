@@ -6457,6 +6457,12 @@ static wisp__fields *wisp__fields_of(const wisp_value *v) {
     return v->kind == WISP_STRUCT ? (wisp__fields *)v->as.structure.view : NULL;
 }
 
+/* A struct whose fields can be asked for. */
+static wisp_value wisp__struct_with(wisp_value value, wisp__fields *fields) {
+    value.as.structure.view = fields;
+    return value;
+}
+
 static const wisp_value *wisp__field_at(const wisp_value *v, int i) {
     wisp__fields *fields = wisp__fields_of(v);
     wisp_value scratch;
@@ -10606,8 +10612,7 @@ static wisp_result wisp__image_value(const wisp_schema *schema, const void *imag
     memset(fields->made, 0, (size_t)schema->count * sizeof(bool));
     fields->supply = *supply;
     fields->supply.credit = NULL;          /* it is the handler that asks */
-    *out = value;
-    out->as.structure.view = fields;
+    *out = wisp__struct_with(value, fields);
     return WISP_OK;
 }
 
