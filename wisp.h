@@ -4358,6 +4358,11 @@ static inline int wisp__leading_zeros(uint64_t word) {
 #endif
 }
 
+/* Bits that a value takes without leading zeros. */
+static inline int wisp__width(uint64_t value) {
+    return value ? 64 - wisp__leading_zeros(value) : 0;
+}
+
 /* Digits without the last `drop` (1..64) bits, rounded to the nearest. In the middle of two, the
    number that the digits were rounded from decides, else the even one is taken. */
 static inline uint64_t wisp__round_off(uint64_t digits, int drop, int from) {
@@ -6342,15 +6347,9 @@ static int wisp__pairs_distinct(wisp_pair *pairs, int count, wisp__key *keys, bo
     return kept;
 }
 
-static int wisp__log2(int count) {
-    int log = 0;
-    while (count >> log) log++;
-    return log;
-}
-
 /* false: no memory, or not paid for. */
 static bool wisp__names_make(wisp__names *n, const wisp__supply *supply, const wisp_value *map) {
-    int64_t compares = (int64_t)map->count * 2 * wisp__log2(map->count);
+    int64_t compares = (int64_t)map->count * 2 * wisp__width((uint64_t)map->count);
     if (!wisp__pay_each(supply->credit, compares, WISP__PRICE_COMPARE)) return false;
     n->keys = (wisp__key *)wisp__supply_items(supply, map->count, sizeof *n->keys);
     if (!n->keys) return false;
@@ -6756,11 +6755,7 @@ bool wisp_pattern_matches(const wisp_pattern *pattern, const char *text) {
  * ======================================================================== */
 
 static wisp__fitting wisp__fitting_on(char *text, int text_bytes, wisp__supply *supply) {
-    wisp__fitting f;
-    memset(&f, 0, sizeof f);
-    f.supply = supply;
-    f.text = text_bytes > 0 ? text : NULL;
-    f.text_bytes = text_bytes;
+    wisp__fitting f = { supply, false, false, text_bytes > 0 ? text : NULL, text_bytes, WISP_OK };
     if (f.text) f.text[0] = 0;
     return f;
 }
@@ -6856,13 +6851,10 @@ static bool wisp__fit_number(wisp__fitting *f, const wisp_type *type, wisp__stor
 
 static bool wisp__fit_bool(wisp__fitting *f, wisp__storage to, const wisp_value *v) {
     wisp__numeric n;
-    bool flag = wisp__bool_of(v);
-    if (v->kind != WISP_BOOL) {
-        if (!wisp__numeric_of(v, &n) || !n.integral || n.negative || n.magnitude > 1)
-            return wisp__blame(f, "is no bool");
-        flag = n.magnitude == 1;
-    }
-    if (to.at) wisp__store_int(to.at, to.bytes, flag);
+    bool is_bool = v->kind == WISP_BOOL;
+    if (!is_bool && (!wisp__numeric_of(v, &n) || !n.integral || n.negative || n.magnitude > 1))
+        return wisp__blame(f, "is no bool");
+    if (to.at) wisp__store_int(to.at, to.bytes, is_bool ? wisp__bool_of(v) : n.magnitude);
     return true;
 }
 
@@ -6879,11 +6871,9 @@ static inline bool wisp__fit_pay(wisp__fitting *f, int64_t count, int price) {
 
 /* Copies `count` bytes into storage, or stores a pointer to them. */
 static bool wisp__fit_place(wisp__storage to, const void *from, int count) {
-    wisp__place place;
+    wisp__place place = { from, count };
     if (!to.at) return true;
     if (to.bytes < 0) {
-        place.at = from;
-        place.count = count;
         memcpy(to.at, &place, sizeof place);
     } else {
         memset(to.at, 0, (size_t)to.bytes);
@@ -6947,12 +6937,8 @@ static bool wisp__is_channel(const float *part) {
 /* The range of a vector's component, or of a number. Step 0: it is not quantized. */
 static wisp_range wisp__component(const wisp_type *type, int i) {
     bool vector = type->kind >= WISP_TYPE_VEC2 && type->kind <= WISP_TYPE_VEC4;
-    wisp_range range;
-    if (vector && type->of) return ((const wisp_range *)type->of)[i];
-    range.lo = type->lo;
-    range.hi = type->hi;
-    range.step = type->step;
-    return range;
+    wisp_range range = { type->lo, type->hi, type->step };
+    return vector && type->of ? ((const wisp_range *)type->of)[i] : range;
 }
 
 /* Is a number, or are all components by one range, quantized? */
@@ -7178,9 +7164,9 @@ static bool wisp__fit_field(wisp__fitting *f, const wisp_field *field, const wis
 }
 
 static bool wisp__has_field(const wisp_schema *schema, const char *name) {
-    for (int i = 0; i < schema->count; i++)
-        if (strcmp(schema->fields[i].name, name) == 0) return true;
-    return false;
+    int i = 0;
+    while (i < schema->count && strcmp(schema->fields[i].name, name) != 0) i++;
+    return i < schema->count;
 }
 
 /* Is the member that counts a struct's elements within the maximum? A value shows no more than the
@@ -7212,7 +7198,7 @@ static int wisp__fit_find(wisp__fitting *f, const wisp_value *v, const char *nam
         wisp__no_memory(f);
         return -1;
     }
-    if (!wisp__fit_pay(f, wisp__log2(v->count), WISP__PRICE_COMPARE)) return -1;
+    if (!wisp__fit_pay(f, wisp__width((uint64_t)v->count), WISP__PRICE_COMPARE)) return -1;
     return wisp__names_find(names, name);
 }
 
@@ -7278,8 +7264,7 @@ static bool wisp__fit_type(wisp__fitting *f, const wisp_type *type, wisp__storag
 /* Fits a value to a whole schema. */
 static wisp_result wisp__fit_schema(wisp__fitting *f, const wisp_schema *schema,
                                     const wisp_value *v, void *at) {
-    if (wisp__fit_struct(f, schema, v, at)) return WISP_OK;
-    return wisp__blamed(f);
+    return wisp__fit_struct(f, schema, v, at) ? WISP_OK : wisp__blamed(f);
 }
 
 wisp_result wisp_as_map(const wisp_value *value, wisp_value *out, void *memory, int memory_bytes) {
@@ -7316,17 +7301,8 @@ wisp_result wisp_fill_struct(const wisp_schema *schema, const wisp_value *value,
 
 /* --- walking a type: shared by checking, compiling and the descriptor --- */
 
-static int wisp__bit_length(uint64_t value) {
-    int bits = 0;
-    for (; value; value >>= 1) bits++;
-    return bits;
-}
-
 static wisp__spot wisp__spot_of(const wisp_type *type, int bytes, int offset) {
-    wisp__spot spot = { NULL, 0, 0, 0, 0 };
-    spot.type = type;
-    spot.bytes = bytes;
-    spot.offset = offset;
+    wisp__spot spot = { type, bytes, offset, 0, 0 };
     return spot;
 }
 
@@ -7455,12 +7431,15 @@ static bool wisp__overlap(int a, int a_bytes, int b, int b_bytes) {
     return a_bytes > 0 && b_bytes > 0 && a < b + b_bytes && b < a + a_bytes;
 }
 
+static bool wisp__field_overlaps(const wisp_field *field, int at, int bytes) {
+    return wisp__overlap(field->offset, field->bytes, at, bytes) ||
+           wisp__overlap(field->count_offset, field->count_bytes, at, bytes);
+}
+
 /* Do two fields of a struct share bytes, also with the members that count them? */
 static bool wisp__fields_overlap(const wisp_field *a, const wisp_field *b) {
-    return wisp__overlap(a->offset, a->bytes, b->offset, b->bytes) ||
-           wisp__overlap(a->count_offset, a->count_bytes, b->offset, b->bytes) ||
-           wisp__overlap(a->offset, a->bytes, b->count_offset, b->count_bytes) ||
-           wisp__overlap(a->count_offset, a->count_bytes, b->count_offset, b->count_bytes);
+    return wisp__field_overlaps(a, b->offset, b->bytes) ||
+           wisp__field_overlaps(a, b->count_offset, b->count_bytes);
 }
 
 static int wisp__field_number(const wisp_schema *schema, int i) {
@@ -7469,11 +7448,10 @@ static int wisp__field_number(const wisp_schema *schema, int i) {
 
 static bool wisp__check_fallback(wisp__checking *c, const wisp_field *field, int bytes) {
     wisp_value fallback = wisp__fallback(field);
-    wisp__storage to = { NULL, 0, NULL };
+    wisp__storage to = { NULL, bytes, NULL };
     if (!(field->flags & WISP_FLAG_OPTIONAL)) return true;
     if (field->flags & WISP_FLAG_MAYBE || !wisp__traits_of(&field->type)->optional)
         return wisp__blame(&c->blame, "cannot have a default");
-    to.bytes = bytes;
     if (wisp__fit_type(&c->blame, &field->type, to, &fallback)) return true;
     return wisp__blame_in(&c->blame, "its default", 0);
 }
@@ -7738,32 +7716,29 @@ static wisp__op *wisp__emit_counted(wisp__compiling *c, wisp__code code, const w
     wisp__op *op = wisp__emit(c, code, at, 0);
     op->count_offset = at->count_offset;
     op->count_bytes = (int8_t)at->count_bytes;
-    op->bits = (uint8_t)wisp__bit_length((uint64_t)most);
+    op->bits = (uint8_t)wisp__width((uint64_t)most);
     return op;
 }
 
 static void wisp__emit_integer(wisp__compiling *c, const wisp__spot *at) {
     const wisp_type *type = at->type;
     uint64_t span = UINT64_MAX >> (64 - 8 * at->bytes);
-    bool open = type->kind == WISP_TYPE_ENUM && wisp__enum_is_open(type);
-    bool is_signed = wisp__type_signed(type), by_class;
+    bool is_bool = type->kind == WISP_TYPE_BOOL, is_enum = type->kind == WISP_TYPE_ENUM;
+    bool open = is_enum && wisp__enum_is_open(type), is_signed = wisp__type_signed(type);
     int64_t least = is_signed ? -(int64_t)(span >> 1) - 1 : 0;
     wisp__op *op;
-    if (type->kind == WISP_TYPE_BOOL) span = 1;
-    if (type->kind == WISP_TYPE_ENUM && !open) span = (uint64_t)type->max - 1;
+    if (is_bool) span = 1;
+    if (is_enum && !open) span = (uint64_t)type->max - 1;
     if (type->kind == WISP_TYPE_RANGE) {
         least = type->least;
         span = (uint64_t)type->most - (uint64_t)type->least;
     }
-    by_class = open || span > UINT32_MAX;
-    op = wisp__emit(c, by_class ? WISP__OP_LONG : WISP__OP_INT, at, at->bytes);
-    op->bits = (uint8_t)wisp__bit_length(span);
+    op = wisp__emit(c, open || span > UINT32_MAX ? WISP__OP_LONG : WISP__OP_INT, at, at->bytes);
+    op->bits = (uint8_t)wisp__width(span);
     op->least = least;
     op->span = span;
     if (is_signed) op->flags |= WISP__OP_SIGNED;
-    if (type->kind == WISP_TYPE_BOOL || type->kind == WISP_TYPE_ENUM ||
-        type->kind == WISP_TYPE_OBJECT)
-        op->flags |= WISP__OP_PLAIN;
+    if (is_bool || is_enum || type->kind == WISP_TYPE_OBJECT) op->flags |= WISP__OP_PLAIN;
 }
 
 static void wisp__emit_quantized(wisp__compiling *c, const wisp__spot *at, wisp_range range) {
@@ -7772,7 +7747,7 @@ static void wisp__emit_quantized(wisp__compiling *c, const wisp__spot *at, wisp_
     op->high = range.hi;
     op->step = range.step;
     op->span = wisp__steps(&range);
-    op->bits = (uint8_t)wisp__bit_length(op->span);
+    op->bits = (uint8_t)wisp__width(op->span);
 }
 
 /* Emits floats, or a number that is not quantized. */
@@ -7881,14 +7856,13 @@ static void wisp__emit_type(wisp__compiling *c, wisp__spot at) {
 
 static wisp__quick wisp__quick_of(const wisp__op *op) {
     bool is_signed = (op->flags & WISP__OP_SIGNED) != 0;
+    bool ranged = (op->flags & WISP__OP_RANGED) != 0;
     switch (op->code) {
     case WISP__OP_INT:
         if (op->bytes == 8) return WISP__QUICK_64;
         return (wisp__quick)(WISP__QUICK_U8 + (op->bytes & 6) + is_signed);
-    case WISP__OP_FLOATS: return op->flags & WISP__OP_RANGED ? WISP__QUICK_RANGED
-                                                             : WISP__QUICK_FLOATS;
-    case WISP__OP_DOUBLE: return op->flags & WISP__OP_RANGED ? WISP__QUICK_NONE
-                                                             : WISP__QUICK_DOUBLE;
+    case WISP__OP_FLOATS: return ranged ? WISP__QUICK_RANGED : WISP__QUICK_FLOATS;
+    case WISP__OP_DOUBLE: return ranged ? WISP__QUICK_NONE : WISP__QUICK_DOUBLE;
     case WISP__OP_QUANTIZED: return op->bytes == 4 ? WISP__QUICK_FLOAT_STEPS
                                                    : WISP__QUICK_DOUBLE_STEPS;
     case WISP__OP_TEXT:
@@ -7990,10 +7964,10 @@ static void wisp__find_runs(wisp__op *ops, int count) {
 static const wisp__program *wisp__compile(wisp__bump *memory, const wisp_schema *schema) {
     wisp__program *program = (wisp__program *)wisp__bump_take(memory, sizeof *program);
     wisp__compiling c;
+    if (!program) return NULL;
     memset(&c, 0, sizeof c);
     c.memory = memory;
     c.fixed = true;
-    if (!program) return NULL;
     memset(program, 0, sizeof *program);
     program->source = program->schema = schema;
     if (schema->shape != WISP_SHAPE_STRUCT) program->schema = wisp__lay_schema(memory, schema);
@@ -8234,7 +8208,7 @@ static bool wisp__carry_inner(wisp__describing *d, wisp_type *type, const wisp__
 static void wisp__carry_numbers(wisp__describing *d, wisp_type *type, int parts) {
     if (parts & WISP__PART_FIVE) type->max = (int)wisp__carry(d, (uint64_t)type->max, 5);
     if (parts & WISP__PART_WIDTH) {
-        int log = wisp__bit_length((uint64_t)(type->bytes ? type->bytes : 8)) - 1;
+        int log = wisp__width((uint64_t)(type->bytes ? type->bytes : 8)) - 1;
         type->bytes = 1 << wisp__carry(d, (uint64_t)log, 2);
         type->max = (int)wisp__carry(d, (uint64_t)type->max & 3, 2);
     }
@@ -8297,8 +8271,7 @@ static bool wisp__carry_type(wisp__describing *d, const wisp__spot *at) {
 /* Writes a checked schema's descriptor; bits, or WISP_E_TOO_BIG. */
 static int wisp__describe(const wisp_schema *schema, uint8_t *out, int capacity) {
     wisp__writer to = wisp__writer_on(out, capacity - WISP__SLACK);
-    wisp__describing d = { NULL, NULL, NULL, 0, 0 };
-    d.to = &to;
+    wisp__describing d = { &to, NULL, NULL, 0, 0 };
     wisp__carry_schema(&d, schema);
     return to.full ? WISP_E_TOO_BIG : (int)to.at;
 }
@@ -8306,15 +8279,10 @@ static int wisp__describe(const wisp_schema *schema, uint8_t *out, int capacity)
 /* Reads a descriptor that was checked before. */
 static const wisp_schema *wisp__undescribe_checked(wisp__reader *from, wisp__bump *memory,
                                                    wisp_result *why) {
-    wisp__describing d = { NULL, NULL, NULL, 0, 0 };
-    const wisp_schema *schema;
-    d.from = from;
-    d.memory = memory;
-    schema = wisp__carry_schema(&d, NULL);
-    *why = memory->failed ? WISP_E_MEMORY : WISP_E_SCHEMA;
-    if (!schema || from->failed || memory->failed) return NULL;
-    *why = WISP_OK;
-    return schema;
+    wisp__describing d = { NULL, from, memory, 0, 0 };
+    const wisp_schema *schema = wisp__carry_schema(&d, NULL);
+    *why = memory->failed ? WISP_E_MEMORY : !schema || from->failed ? WISP_E_SCHEMA : WISP_OK;
+    return *why ? NULL : schema;
 }
 
 /* Reads and checks a descriptor; the schema lies in the memory. NULL: WISP_E_SCHEMA, or
@@ -8341,7 +8309,7 @@ static wisp_result wisp__edit_fail(wisp_edit *edit) {
 
 static int wisp__edit_find(wisp_edit *edit, const char *name) {
     int at = edit->sorted ? wisp__names_find(&edit->names, name) : -1;
-    int64_t compares = edit->count - edit->sorted + wisp__log2(edit->sorted);
+    int64_t compares = edit->count - edit->sorted + wisp__width((uint64_t)edit->sorted);
     if (!wisp__pay_each(edit->supply->credit, compares, WISP__PRICE_COMPARE)) {
         wisp__edit_fail(edit);
         return -1;
@@ -8536,7 +8504,6 @@ static wisp_result wisp__edit_end(wisp_edit *edit, const wisp_schema *schema, wi
  * Invariants: packing then unpacking gives an equal value of the same kind. An element or pair
  *   takes at least one bit of data (a nil takes a zero), so that memory stays in proportion to
  *   bytes received.
- * Not here: ids, lengths and order of messages (batch, host).
  *
  *   values    shape: small(count), then each value
  *   nil       shape: 0:4
@@ -8627,16 +8594,12 @@ static void wisp__pack_float(wisp__writer *data, uint32_t bits) {
 
 static void wisp__pack_number(wisp__writer *data, uint64_t bits) {
     int64_t integer;
-    if (wisp__is_small_integer(bits, UINT64_C(1) << 47, &integer)) {
-        wisp__put(data, 0, 2);
-        wisp__put_integer(data, wisp__zigzag(integer));
-    } else if (wisp__is_float(bits)) {
-        wisp__put(data, 1, 2);
-        wisp__put(data, wisp__bits_narrow(bits, WISP__FROM_EXACT), 32);
-    } else {
-        wisp__put(data, 2, 2);
-        wisp__put(data, bits, 64);
-    }
+    bool small = wisp__is_small_integer(bits, UINT64_C(1) << 47, &integer);
+    bool is_float = !small && wisp__is_float(bits);
+    wisp__put(data, small ? 0 : is_float ? 1 : 2, 2);
+    if (small) wisp__put_integer(data, wisp__zigzag(integer));
+    else if (is_float) wisp__put(data, wisp__bits_narrow(bits, WISP__FROM_EXACT), 32);
+    else wisp__put(data, bits, 64);
 }
 
 /* Is every part k / 255, which a byte holds exactly? */
@@ -8881,6 +8844,10 @@ static void wisp__packer_free(wisp__packer *p) {
 static void wisp__unpack_value(wisp__unpacker *u, wisp_value *out, const wisp_value *like,
                                int depth);
 
+static wisp__supply wisp__supply_of(const wisp__unpacker *u) {
+    return wisp__supply_of_arena(u->base, u->arena, u->credit);
+}
+
 static void wisp__unpack_fail(wisp__unpacker *u, wisp_result code) {
     if (u->result == WISP_OK) u->result = code;
     u->shape->failed = true;
@@ -8915,12 +8882,9 @@ static inline void *wisp__unpack_items(wisp__unpacker *u, int64_t count, size_t 
 
 /* `count` bytes and a NUL, from any bit position. */
 static inline const char *wisp__unpack_bytes(wisp__unpacker *u, wisp__reader *from, int count) {
-    char *text;
-    if ((int64_t)count * 8 > from->end - from->at) {
-        wisp__unpack_fail(u, WISP_E_BAD_PACKET);
-        return "";
-    }
-    text = (char *)wisp__unpack_take(u, (size_t)count + 8 + 1);
+    bool there = (int64_t)count * 8 <= from->end - from->at;
+    char *text = there ? (char *)wisp__unpack_take(u, (size_t)count + 8 + 1) : NULL;
+    if (!there) wisp__unpack_fail(u, WISP_E_BAD_PACKET);
     if (!text) return "";
     wisp__get_bits(from, (uint8_t *)text, (int64_t)count * 8);
     text[count] = 0;
@@ -8995,10 +8959,14 @@ static void wisp__unpack_map(wisp__unpacker *u, wisp_value *out, const wisp_valu
     *out = wisp_map(pairs, count);
 }
 
+static void wisp__read_align(wisp__unpacker *u) {
+    wisp__skip(u->data, (u->start - u->data->at) & 7);
+}
+
 static void wisp__unpack_blob(wisp__unpacker *u, wisp_value *out, wisp_kind kind) {
     int count = wisp__get_length(kind == WISP_STRING ? u->data : u->shape);
     const char *bytes = "";
-    if (count) wisp__skip(u->data, (u->start - u->data->at) & 7);
+    if (count) wisp__read_align(u);
     if (count && !wisp__unpack_failed(u)) bytes = wisp__unpack_bytes(u, u->data, count);
     if (wisp__unpack_failed(u)) count = 0;
     *out = kind == WISP_STRING ? wisp_string_n(bytes, count) : wisp_bytes(bytes, count);
@@ -9016,19 +8984,14 @@ static void wisp__unpack_floats(wisp__unpacker *u, wisp_value *out, wisp_kind ki
     *out = wisp__view_floats(kind, parts);
 }
 
-static void wisp__unpack_number(wisp__unpacker *u, wisp_value *out) {
-    uint64_t bits = 0;
-    double number;
+/* The bits of a double. */
+static uint64_t wisp__unpack_number(wisp__unpacker *u) {
     switch (wisp__get(u->data, 2)) {
-    case 0:
-        number = (double)wisp__unzigzag(wisp__get_integer(u->data));
-        bits = wisp__load_double_bits(&number);
-        break;
-    case 1: bits = wisp__bits_widen((uint32_t)wisp__get(u->data, 32)); break;
-    case 2: bits = wisp__get(u->data, 64); break;
-    default: wisp__unpack_fail(u, WISP_E_BAD_PACKET); break;
+    case 0: return wisp__double_bits((double)wisp__unzigzag(wisp__get_integer(u->data)));
+    case 1: return wisp__bits_widen((uint32_t)wisp__get(u->data, 32));
+    case 2: return wisp__get(u->data, 64);
+    default: wisp__unpack_fail(u, WISP_E_BAD_PACKET); return 0;
     }
-    *out = wisp__value_of_bits(false, bits);
 }
 
 static void wisp__unpack_float(wisp__unpacker *u, wisp_value *out) {
@@ -9045,7 +9008,7 @@ static void wisp__unpack_value(wisp__unpacker *u, wisp_value *out, const wisp_va
     case WISP_INT: *out = wisp_int(wisp__unzigzag(wisp__get_integer(u->data))); break;
     case WISP_UINT: *out = wisp_uint(wisp__get_integer(u->data)); break;
     case WISP_FLOAT: wisp__unpack_float(u, out); break;
-    case WISP_NUMBER: wisp__unpack_number(u, out); break;
+    case WISP_NUMBER: *out = wisp__value_of_bits(false, wisp__unpack_number(u)); break;
     case WISP_STRING:
     case WISP_BYTES: wisp__unpack_blob(u, out, (wisp_kind)code); break;
     case WISP__CODE_LIST:
@@ -9102,10 +9065,10 @@ static wisp_result wisp__unpack(wisp__unpacker *u, const wisp_value **values, in
 
 /* ===========================================================================
  * MARK: >>scalar
- * What: single numbers of records, written and read: integers of a range,
- *   steps, rotations, colours, floats.
- * Invariants: a number that is written, read and written again gives the same
- *   bits. A writer that is full writes no more.
+ * What: single numbers of records, written and read: integers of a range, steps, rotations,
+ *   colours, floats.
+ * Invariants: a number that is written, read and written again gives the same bits. A writer that
+ *   is full writes no more.
  *
  *   int        value - least            quantized  steps from lo
  *   floats     32 each                  double     64    number  as in pack
@@ -9157,11 +9120,11 @@ static inline void wisp__run_put(wisp__record_writer *to, uint64_t value, int bi
 static inline void wisp__write_bits(wisp__record_writer *to, uint64_t value, int bits) {
     if (to->at <= to->last) {
         wisp__run_put(to, value, bits);
-        return;
+    } else {
+        to->acc |= value << to->n;
+        to->n += bits;
+        wisp__write_slowly(to);
     }
-    to->acc |= value << to->n;
-    to->n += bits;
-    wisp__write_slowly(to);
 }
 
 static void wisp__write_bits64(wisp__record_writer *to, uint64_t value) {
@@ -9340,13 +9303,9 @@ static void wisp__read_quat(wisp__unpacker *u, const wisp__op *op, uint8_t *at) 
 
 static void wisp__write_color(wisp__record_writer *to, const wisp__op *op, const uint8_t *at) {
     float parts[4];
-    uint64_t word = 0;
-    if (op->bytes == 4) {
-        wisp__write_bits(to, wisp__load_part(at, 4), 32);
-        return;
-    }
-    memcpy(parts, at, sizeof parts);
-    for (int i = 0; i < 4; i++) {
+    uint64_t word = op->bytes == 4 ? wisp__load_part(at, 4) : 0;
+    if (op->bytes != 4) memcpy(parts, at, sizeof parts);
+    for (int i = 0; i < 4 && op->bytes != 4; i++) {
         if (!wisp__is_channel(&parts[i])) to->wrong = true;
         else word |= (uint64_t)wisp__to_byte(parts[i]) << (8 * i);
     }
@@ -9402,14 +9361,7 @@ static void wisp__write_double(wisp__record_writer *to, const wisp__op *op, cons
 }
 
 static void wisp__read_double(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
-    wisp_value value;
-    uint64_t bits;
-    if (op->code == WISP__OP_NUMBER) {
-        wisp__unpack_number(u, &value);
-        bits = wisp__bits_of(&value);
-    } else {
-        bits = wisp__get(u->data, 64);
-    }
+    uint64_t bits = op->code == WISP__OP_NUMBER ? wisp__unpack_number(u) : wisp__get(u->data, 64);
     if (op->flags & WISP__OP_RANGED && !wisp__in_bounds(bits, &op->low, &op->high, 8))
         wisp__unpack_invalid(u);
     memcpy(at, &bits, 8);
@@ -9441,12 +9393,11 @@ static void wisp__read_int(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
 
 /* ===========================================================================
  * MARK: >>tile
- * What: faster ways to write and read a record: runs, operations whose room is
- *   checked once for all of them, and tiles, many rows of an array, column by
- *   column.
- * Invariants: the bits are those of the operations one by one. Where a run or
- *   tile cannot go on, nothing of it was written or read; the operations one by
- *   one go on from there, and report an error.
+ * What: faster ways to write and read a record: runs, operations whose room is checked once for
+ *   all of them, and tiles, many rows of an array, column by column.
+ * Invariants: the bits are those of the operations one by one. Where a run or tile cannot go on,
+ *   nothing of it was written or read; the operations one by one go on from there, and report an
+ *   error.
  * ======================================================================== */
 
 /* Vectors of sixteen bytes, where the compiler has them and the machine is little-endian; else, and
@@ -10123,11 +10074,10 @@ static int wisp__read_tiles(wisp__unpacker *u, const wisp__op *array, uint8_t *i
 
 /* ===========================================================================
  * MARK: >>record
- * What: values of a schema in their packed form: an image (a C struct, or the
- *   layout of maps) written and read by the schema's program.
- * Invariants: each value that is written or read is inside its schema; reading
- *   then writing gives the same bits. Blobs begin at a byte of the record. A
- *   writer never passes its end, a reader never its own.
+ * What: values of a schema in their packed form: an image (a C struct, or the layout of maps)
+ *   written and read by the schema's program.
+ * Invariants: each value that is written or read is inside its schema; reading then writing gives
+ *   the same bits. Blobs begin at a byte of the record.
  *
  *   long       integer of value - least, zigzag where it has a sign; of an
  *              open enum the number as 32 bits without a sign
@@ -10180,10 +10130,6 @@ static void wisp__write_blob(wisp__record_writer *to, const wisp__op *op, const 
     }
     wisp__write_count(to, op, count);
     if (!to->wrong && count) wisp__write_bytes(to, from, count);
-}
-
-static void wisp__read_align(wisp__unpacker *u) {
-    wisp__skip(u->data, (u->start - u->data->at) & 7);
 }
 
 static void wisp__read_blob(wisp__unpacker *u, const wisp__op *op, uint8_t *image) {
@@ -10365,7 +10311,7 @@ static bool wisp__holds_fallback(const wisp__op *op, const uint8_t *image) {
 }
 
 static void wisp__read_fallback(wisp__unpacker *u, const wisp__op *op, uint8_t *image) {
-    wisp__supply supply = wisp__supply_of_arena(u->base, u->arena, u->credit);
+    wisp__supply supply = wisp__supply_of(u);
     wisp__fitting f = wisp__fitting_on(NULL, 0, &supply);
     wisp_value fallback = wisp__fallback(op->field);
     wisp__storage to = { image + op->offset, op->field->bytes, NULL };
@@ -10506,8 +10452,8 @@ static wisp_result wisp__record_read(wisp__unpacker *u, const wisp__program *pro
 /* ===========================================================================
  * MARK: >>codec
  * What: codecs used alone, without an endpoint; the bit-packed one.
- * Invariants: what goes into a codec and what comes out of it fits the schema.
- *   Everything that is decoded lives in the memory that was given.
+ * Invariants: what goes into a codec and what comes out of it fits the schema. Everything that is
+ *   decoded lives in the memory that was given.
  * ======================================================================== */
 
 static void *wisp__no_alloc(void *user, size_t size) {
@@ -10555,10 +10501,6 @@ static void wisp__alone_on(wisp__alone *a, wisp__bump *memory, wisp__reader *dat
     a->u.arena = &a->arena;
     a->u.data = data;
     a->u.values = a->base.limits.message_values;
-}
-
-static wisp__supply wisp__supply_of(const wisp__unpacker *u) {
-    return wisp__supply_of_arena(u->base, u->arena, u->credit);
 }
 
 /* Room for a program that is compiled for one use. */
@@ -13612,13 +13554,10 @@ const wisp_codec *wisp_protobuf(void) {
 
 /* ===========================================================================
  * MARK: >>delta_bits
- * What: the delta of a table of small integers from a baseline table that the
- *   receiver holds, as bits.
- * Invariants: every symbol of both tables is below 2 to the bits of its column.
- *   Both ends adapt only to what was sent. The length of a delta can be found
- *   without its baseline.
- * Not here: what the columns mean (record_delta), which table is the baseline
- *   (baseline), fewer bytes for more time (range_coder).
+ * What: the delta of a table of small integers from a baseline table that the receiver holds, as
+ *   bits.
+ * Invariants: every symbol of both tables is below 2 to the bits of its column. Both ends adapt
+ *   only to what was sent. The length of a delta can be found without its baseline.
  *
  * A row is cut into cells of at most 64 columns. Fields stand in the order
  * drawn, least significant bit first.
@@ -13700,28 +13639,11 @@ typedef struct wisp__table_coder {
 
 /* ---- numbers and their orders ---- */
 
-/* Bits that a value takes without leading zeros. */
-static int wisp__width(uint64_t value) {
-#if defined(__GNUC__)
-    return value ? 64 - __builtin_clzll(value) : 0;
-#else
-    int bits = 0;
-    for (int step = 32; step; step /= 2)
-        if (value >> step) value >>= step, bits += step;
-    return bits + (value != 0);
-#endif
-}
-
 /* log2(size + 1/2) in 256ths, with a straight line between powers: -256..8448. */
 static int wisp__log_size(int64_t number) {
     uint64_t odd = (uint64_t)(number < 0 ? -number : number) * 2 + 1;
     int width = wisp__width(odd) - 1;
     return width * 256 + (int)((odd << 8) >> width) - 512;
-}
-
-static wisp__level wisp__level_of_order(int order) {
-    wisp__level level = { order * 256, 0 };
-    return level;
 }
 
 /* Always below `bits`, those of the number: then it takes at most 2 * bits + 4. */
@@ -13808,13 +13730,6 @@ static uint32_t wisp__unfold(uint32_t folded, int bits) {
 static int64_t wisp__signed(uint32_t number, int bits) {
     int64_t half = INT64_C(1) << (bits - 1);
     return ((int64_t)number ^ half) - half;
-}
-
-static wisp__trend wisp__trend_of(const wisp__column *column) {
-    wisp__trend trend;
-    trend.alone = trend.along = wisp__level_of_order(2 + column->bits / 8);
-    trend.drift = 0;
-    return trend;
 }
 
 /* Of a column with order. `base` and `now` are the same while it is read. */
@@ -13919,9 +13834,11 @@ static void wisp__table_open(wisp__table_coder *c, const wisp__table *table, con
     c->cells = (int64_t)table->rows * c->row_cells;
     c->base = base;
     c->now = now;
-    c->equal = wisp__level_of_order(wisp__width((uint64_t)c->cells) / 2);
-    for (int i = 0; i < WISP__CELL && i < table->column_count; i++)
-        c->trends[i] = wisp__trend_of(&table->columns[i]);
+    c->equal.width = wisp__width((uint64_t)c->cells) / 2 * 256;
+    for (int i = 0; i < WISP__CELL && i < table->column_count; i++) {
+        wisp__trend *trend = &c->trends[i];
+        trend->alone.width = trend->along.width = (2 + table->columns[i].bits / 8) * 256;
+    }
 }
 
 typedef struct wisp__cell {
@@ -14004,13 +13921,6 @@ static uint64_t wisp__plain_cell(wisp__table_coder *c, int64_t index) {
 
 /* ---- tables ---- */
 
-WISP__UNUSED static void wisp__delta_bits_check(const wisp__table *table, const uint32_t *symbols) {
-    for (int i = 0; i < table->column_count; i++) WISP_ASSERT(table->columns[i].bits - 1 < 32);
-    for (int row = 0; row < table->rows; row++)
-        for (int i = 0; i < table->column_count; i++)
-            WISP_ASSERT((uint64_t)*symbols++ >> table->columns[i].bits == 0);
-}
-
 static int64_t wisp__table_bits(const wisp__table *table) {
     int64_t bits = 0;
     for (int i = 0; i < table->column_count; i++) bits += table->columns[i].bits;
@@ -14051,22 +13961,18 @@ static int64_t wisp__follow_gain(const wisp__table_coder *c) {
     return gain;
 }
 
-/* Where the cells from `at` on that differ, or that do not, end. */
-static int64_t wisp__span_end(const wisp__table_coder *c, int64_t at, bool differ) {
-    while (at < c->cells && wisp__cell_differs(c, at) == differ) at++;
-    return at;
-}
-
 /* The end of a span that begins at `at`. Its first `least` cells are known to belong to it, because
    the span before it ended there. */
 static int64_t wisp__plain_span(wisp__table_coder *c, int64_t at, bool differ, int least) {
     wisp__level *level = differ ? &c->differ : &c->equal;
-    int64_t end = c->to ? wisp__span_end(c, at + least, differ) : 0;
-    uint32_t count = wisp__plain_number(c, (uint32_t)(end - at - least),
-                                        wisp__level_order(level, 32), UINT32_MAX);
-    if (count + at + least > c->cells) c->from->failed = true;
+    int64_t first = at + least, end = first;
+    uint32_t count;
+    while (c->to && end < c->cells && wisp__cell_differs(c, end) == differ) end++;
+    count = wisp__plain_number(c, (uint32_t)(end - first), wisp__level_order(level, 32),
+                               UINT32_MAX);
+    if (first + count > c->cells) c->from->failed = true;
     wisp__level_add(level, count);
-    return c->from->failed ? at : at + count + least;
+    return c->from->failed ? at : first + count;
 }
 
 static void wisp__plain_spans(wisp__table_coder *c) {
@@ -14141,18 +14047,16 @@ static bool wisp__delta_bits_read(wisp__reader *from, const wisp__table *table,
 
 /* ===========================================================================
  * MARK: >>range_coder
- * What: the delta of a table through an adaptive range coder: fewer bytes than
- *   delta_bits, and more time.
- * Invariants: every symbol of both tables is below 2 to the bits of its column.
- *   Both ends adapt only to what was sent.
- * Not here: which baseline the models belong to (record_delta, baseline).
+ * What: the delta of a table through an adaptive range coder: fewer bytes than delta_bits, and
+ *   more time.
+ * Invariants: every symbol of both tables is below 2 to the bits of its column. Both ends adapt
+ *   only to what was sent.
  *
- *   No bytes when nothing differs, else bits through the range coder, each by
- *   the chance that was learned for its place:
- *   follows, then for each cell: differs; if so, for each column: differs; then
- *   for each that does: a symbol (wisp__code_symbol), or the error of a prediction:
- *   width in steps from the expected one, sign, digits below the first 1
- *   (three by their chances, the rest evenly)
+ *   No bytes when nothing differs, else bits through the range coder, each by the chance that was
+ *   learned for its place: follows, then for each cell: differs; if so, for each column: differs;
+ *   then for each that does: a symbol (wisp__code_symbol), or the error of a prediction: width in
+ *   steps from the expected one, sign, digits below the first 1 (three by their chances, the rest
+ *   evenly)
  * ======================================================================== */
 
 /* ---- a range coder over chances ---- */
@@ -14211,18 +14115,10 @@ static void wisp__range_shift(wisp__range *range) {
     range->width <<= 8;
 }
 
-static wisp__range wisp__range_to(uint8_t *to, int capacity) {
-    wisp__range range = { NULL, NULL, 0, 0, 0, UINT32_MAX, 0, false };
-    range.to = to;
-    range.size = capacity;
-    return range;
-}
-
-static wisp__range wisp__range_from(const uint8_t *from, int size) {
-    wisp__range range = { NULL, NULL, 0, 0, 0, 0, 0, false };
-    range.from = from;
-    range.size = size;
-    for (int i = 0; i < 4; i++) wisp__range_shift(&range);
+/* Begins at `to`, or when that is NULL, at `from`. */
+static wisp__range wisp__range_on(uint8_t *to, const uint8_t *from, int size) {
+    wisp__range range = { to, from, 0, size, 0, 0, 0, false };
+    for (int i = 0; i < 4 && !to; i++) wisp__range_shift(&range);
     range.width = UINT32_MAX;
     return range;
 }
@@ -14245,12 +14141,10 @@ static int wisp__range_bit(wisp__range *range, uint32_t chance, int one) {
 /* Ends with the shortest number in the range. Bytes written, at least one, or -1. */
 static int wisp__range_end(wisp__range *range) {
     uint64_t end = range->low + range->width;
-    for (int bits = 32; bits >= 0; bits -= 8) {
-        uint64_t rounded = (range->low + (UINT64_C(1) << bits) - 1) >> bits << bits;
-        if (rounded >= end) continue;
-        range->low = rounded;
-        break;
-    }
+    uint64_t rounded = end;
+    for (int bits = 32; rounded >= end; bits -= 8)
+        rounded = (range->low + (UINT64_C(1) << bits) - 1) >> bits << bits;
+    range->low = rounded;
     if (range->low >> 32) wisp__range_carry(range);
     for (; range->low || range->at == 0; range->low = range->low << 8 & UINT32_MAX) {
         if (range->at >= range->size) return -1;
@@ -14470,24 +14364,16 @@ static void wisp__learn_delta(wisp__changed_cell *cell, const wisp__prediction *
 static int wisp__code_width(wisp__adaptive_coder *coder, const wisp__changed_cell *cell,
                             const wisp__prediction *p, int width) {
     wisp__range *range = &coder->range;
-    int bits = p->column->bits, halves = (int)(p->width + 64) / 128, middle = halves / 2, side, at;
-    wisp__chance *a, *b;
-    if (middle > bits - 1) middle = bits - 1;
-    side = middle == 0 ? 2 : cell->jump > 0;
-    a = coder->models->widths[middle == 0 ? 0 : halves & 1][side];
-    b = coder->models->bends[p->bend][middle >= 3];
-    at = middle;
-    if (wisp__code_bit_by(range, a, b, width > at)) {
-        for (at++; at < bits; at++) {
-            int step = wisp__min_int(at - middle, 9);
-            if (!wisp__code_bit_by(range, a + step, b + step, width > at)) break;
-        }
-        return at;
-    }
-    for (; at > 0; at--) {
-        int step = wisp__min_int(10 + middle - at, 19);
-        if (!wisp__code_bit_by(range, a + step, b + step, width < at)) break;
-    }
+    int bits = p->column->bits, halves = (int)(p->width + 64) / 128, step = 0;
+    int middle = wisp__min_int(halves / 2, bits - 1), at = middle;
+    int side = middle == 0 ? 2 : cell->jump > 0;
+    wisp__chance *a = coder->models->widths[middle == 0 ? 0 : halves & 1][side];
+    wisp__chance *b = coder->models->bends[p->bend][middle >= 3];
+    while (at < bits && wisp__code_bit_by(range, a + step, b + step, width > at))
+        step = wisp__min_int(++at - middle, 9);
+    if (at > middle) return at;
+    for (step = 10; at > 0 && wisp__code_bit_by(range, a + step, b + step, width < at);)
+        step = wisp__min_int(10 + middle - --at, 19);
     return at;
 }
 
@@ -14495,12 +14381,10 @@ static int wisp__code_width(wisp__adaptive_coder *coder, const wisp__changed_cel
 static uint32_t wisp__code_digits(wisp__adaptive_coder *coder, const wisp__prediction *p,
                                   int width, uint32_t size) {
     int place = (int)wisp__between(width - p->width / 256 + 8, 0, 15);
-    int rest = width - 1, top = wisp__min_int(rest, 3);
+    int top = wisp__min_int(width - 1, 3), rest = width - 1 - top;
     uint32_t digits = wisp__code_tree(&coder->range, coder->models->digits[place],
-                                      size >> (rest - top) & ((1u << top) - 1), top);
-    digits |= 1u << top;
-    rest -= top;
-    return digits << rest | wisp__code_evenly(&coder->range, size, rest);
+                                      size >> rest & ((1u << top) - 1), top);
+    return (digits | 1u << top) << rest | wisp__code_evenly(&coder->range, size, rest);
 }
 
 /* The i-th delta of the cell. Only bytes that no encoder made decode to 0. */
@@ -14598,8 +14482,8 @@ static void wisp__code_cell(wisp__adaptive_coder *coder, const wisp__cell *cell,
 
 /* Whether a cell differs between two tables; 0 when the older one is not known. */
 static int wisp__cell_moved(const wisp__cell *cell, const uint32_t *before, const uint32_t *after) {
-    if (!before) return 0;
-    return memcmp(before + cell->at, after + cell->at, (size_t)cell->count * sizeof *after) != 0;
+    return before && memcmp(before + cell->at, after + cell->at,
+                            (size_t)cell->count * sizeof *after) != 0;
 }
 
 /* `moved`, `next`: whether the base of this cell and of the next one moved. */
@@ -14657,7 +14541,7 @@ static int wisp__range_coder_encode(const wisp__adaptive *a, const uint32_t *now
     size_t symbols = (size_t)a->table.rows * (size_t)a->table.column_count;
     if (symbols == 0 || memcmp(a->held[0], now, symbols * sizeof *now) == 0) return 0;
     wisp__adaptive_open(&coder, a, now);
-    coder.range = wisp__range_to(to, capacity);
+    coder.range = wisp__range_on(to, NULL, capacity);
     coder.table.follows = wisp__follow_gain(&coder.table) > 0;
     wisp__code_bit(&coder.range, &a->models->follows, coder.table.follows);
     wisp__code_cells(&coder);
@@ -14677,7 +14561,7 @@ static bool wisp__range_coder_decode(const wisp__adaptive *a, uint32_t *now, con
     }
     memset(now, 0, symbols * sizeof *now);
     wisp__adaptive_open(&coder, a, now);
-    coder.range = wisp__range_from(from, size);
+    coder.range = wisp__range_on(NULL, from, size);
     coder.table.out = now;
     coder.credit = a->credit;
     coder.table.follows = wisp__code_bit(&coder.range, &a->models->follows, 0) != 0;
@@ -14687,13 +14571,10 @@ static bool wisp__range_coder_decode(const wisp__adaptive *a, uint32_t *now, con
 
 /* ===========================================================================
  * MARK: >>record_delta
- * What: the delta of a record from a baseline record of the same schema, and
- *   the record that a delta makes of its baseline.
- * Invariants: both ends work on packed bits, so that both see the same rounded
- *   numbers; a delta applied to its baseline gives the very bits that it was
- *   made from. A reader never passes the end of its bytes.
- * Not here: tables of numbers (delta_bits, range_coder), values without a schema
- *   (value_delta), which value is the baseline (baseline).
+ * What: the delta of a record from a baseline record of the same schema, and the record that a
+ *   delta makes of its baseline.
+ * Invariants: both ends work on packed bits, so that both see the same rounded numbers; a delta
+ *   applied to its baseline gives the very bits that it was made from.
  *
  *   body      the delta of its numbers as a table of one row; then for each that
  *             is no number:
@@ -14704,11 +14585,8 @@ static bool wisp__range_coder_decode(const wisp__adaptive *a, uint32_t *now, con
  * ======================================================================== */
 
 static wisp__side wisp__side_on(const void *bytes, int64_t bits) {
-    wisp__side side;
-    memset(&side, 0, sizeof side);
-    side.from = wisp__reader_on(bytes, (int)((bits + 7) / 8));
+    wisp__side side = { wisp__reader_on(bytes, (int)((bits + 7) / 8)), 0, bytes != NULL };
     side.from.end = bits;
-    side.there = bytes != NULL;
     return side;
 }
 
@@ -14747,11 +14625,9 @@ static inline bool wisp__op_is_slot(const wisp__op *op) {
 }
 
 static uint64_t wisp__get_class(wisp__delta *d, const wisp__op *op, wisp__side *side) {
-    wisp_value value;
     if (op->code == WISP__OP_LONG) return wisp__get_integer(&side->from);
     d->u->data = &side->from;
-    wisp__unpack_number(d->u, &value);
-    return wisp__bits_of(&value);
+    return wisp__unpack_number(d->u);
 }
 
 static void wisp__put_class(wisp__writer *to, const wisp__op *op, uint64_t bits) {
@@ -15268,13 +15144,9 @@ static bool wisp__record_delta_pass(wisp__unpacker *u, const wisp__program *prog
 
 /* ===========================================================================
  * MARK: >>value_delta
- * What: the delta of values without a schema from others, and the values that a
- *   delta makes of its baseline.
- * Invariants: maps are sorted by key on both ends, so that a pair has the same
- *   place on both. A delta applied to its baseline gives the very bits that it
- *   was made from. A reader never passes the end of its bytes.
- * Not here: records of a schema (record_delta), which value is the baseline
- *   (baseline).
+ * What: the delta of values without a schema, and the values that it makes of its baseline.
+ * Invariants: maps are sorted by key on both ends, so that a pair has the same place on both. A
+ *   delta applied to its baseline gives the very bits that it was made from.
  *
  *   values    same count:1 [small(count)], then for each: differs:1 [delta]
  *   delta     0:2 shape data | 1:2 integer (zigzag of new less old, of the same kind)
@@ -15290,22 +15162,16 @@ static void wisp__put_packed(wisp__delta *d, const wisp_value *value) {
     wisp_result result = wisp__pack_measure(&d->u->base->limits, value, 1, &m);
     size_t room = (size_t)((m.shape_bits + m.data_bits) / 8) + 4 * WISP__SLACK;
     uint8_t *bytes = result ? NULL : (uint8_t *)wisp__delta_take(d, room);
-    int64_t bits;
-    if (!bytes) {
-        d->failed = true;
-        return;
-    }
-    bits = wisp__pack_bits(d->u->base, value, 1, bytes, (int)room);
+    int64_t bits = bytes ? wisp__pack_bits(d->u->base, value, 1, bytes, (int)room) : -1;
     if (bits < 0) d->failed = true;
     else wisp__put_bits(d->to, bytes, bits);
 }
 
 static bool wisp__same_keys(const wisp_value *a, const wisp_value *b) {
     const wisp_pair *p = wisp__pairs_of(a), *q = wisp__pairs_of(b);
-    if (a->count != b->count) return false;
-    for (int i = 0; i < a->count; i++)
-        if (strcmp(p[i].key, q[i].key) != 0) return false;
-    return true;
+    int i = 0;
+    while (i < a->count && i < b->count && strcmp(p[i].key, q[i].key) == 0) i++;
+    return i == a->count && i == b->count;
 }
 
 /* An integer of either kind, as a word to subtract. */
@@ -15334,17 +15200,16 @@ static void wisp__put_list(wisp__delta *d, const wisp_value *a, int a_count, con
 /* Both are sorted: one walk finds the pairs that are gone or differ, another those that are new. */
 static void wisp__put_map(wisp__delta *d, const wisp_value *a, const wisp_value *b) {
     const wisp_pair *before = wisp__pairs_of(a), *now = wisp__pairs_of(b);
-    int k = 0, added = 0, kept = 0;
+    int k = 0, added = b->count;
     for (int i = 0; i < a->count; i++) {
-        const wisp_pair *p = &before[i];
-        int order = -1;
-        while (k < b->count && (order = strcmp(now[k].key, p->key)) < 0) k++;
-        wisp__put(d->to, k >= b->count || order != 0, 1);
-        if (k >= b->count || order != 0) continue;
-        kept++;
-        wisp__put_child(d, &p->value, &now[k].value);
+        bool gone;
+        while (k < b->count && strcmp(now[k].key, before[i].key) < 0) k++;
+        gone = k == b->count || strcmp(now[k].key, before[i].key) != 0;
+        wisp__put(d->to, gone, 1);
+        if (gone) continue;
+        added--;
+        wisp__put_child(d, &before[i].value, &now[k].value);
     }
-    added = b->count - kept;
     wisp__put_small(d->to, (uint64_t)added);
     for (int i = 0, n = 0; n < b->count && !d->failed; n++) {
         const wisp_pair *p = &now[n];
@@ -15356,17 +15221,18 @@ static void wisp__put_map(wisp__delta *d, const wisp_value *a, const wisp_value 
 }
 
 static void wisp__value_delta_put(wisp__delta *d, const wisp_value *a, const wisp_value *b) {
-    if (a->kind == b->kind && (a->kind == WISP_INT || a->kind == WISP_UINT)) {
+    wisp_kind kind = a->kind == b->kind ? a->kind : WISP_NIL;
+    if (kind == WISP_INT || kind == WISP_UINT) {
         wisp__put(d->to, 1, 2);
         wisp__put_integer(d->to, wisp__zigzag((int64_t)(wisp__word_of(b) - wisp__word_of(a))));
-    } else if (a->kind == WISP_MAP && b->kind == WISP_MAP && wisp__same_keys(a, b)) {
+    } else if (kind == WISP_MAP && wisp__same_keys(a, b)) {
         wisp__put(d->to, 2, 2);
         for (int i = 0; i < a->count && !d->failed; i++)
             wisp__put_child(d, &wisp__pairs_of(a)[i].value, &wisp__pairs_of(b)[i].value);
-    } else if (a->kind == WISP_MAP && b->kind == WISP_MAP) {
+    } else if (kind == WISP_MAP) {
         wisp__put(d->to, 3, 2);
         wisp__put_map(d, a, b);
-    } else if (a->kind == WISP_ARRAY && b->kind == WISP_ARRAY) {
+    } else if (kind == WISP_ARRAY) {
         wisp__put(d->to, 3, 2);
         wisp__put_list(d, wisp__elements_of(a), a->count, wisp__elements_of(b), b->count);
     } else {
@@ -15425,12 +15291,13 @@ static void wisp__get_list(wisp__delta *d, const wisp_value *a, int a_count, wis
 }
 
 static const char *wisp__get_key(wisp__delta *d) {
-    int length = wisp__get_length(&d->delta.from);
+    wisp__reader *from = &d->delta.from;
+    int length = wisp__get_length(from);
     char *key;
-    if ((int64_t)length * 8 > d->delta.from.end - d->delta.from.at) d->failed = true;
+    if ((int64_t)length * 8 > from->end - from->at) d->failed = true;
     key = (char *)wisp__delta_take(d, (size_t)length + 9);
     if (d->failed) return "";
-    wisp__get_bits(&d->delta.from, (uint8_t *)key, (int64_t)length * 8);
+    wisp__get_bits(from, (uint8_t *)key, (int64_t)length * 8);
     key[length] = 0;
     if ((int)strlen(key) != length) d->failed = true;
     return key;
@@ -15441,36 +15308,35 @@ static void wisp__get_map(wisp__delta *d, const wisp_value *a, wisp_value *out) 
     wisp_pair *stay = (wisp_pair *)wisp__delta_items(d, a->count, sizeof *stay), *fresh, *all;
     wisp__key *keys;
     const wisp_pair *before = wisp__pairs_of(a);
-    int kept = 0, added;
+    int kept = 0, added, count;
     if (!wisp__delta_pay(d, a->count, WISP__PRICE_VALUE)) return;
     for (int i = 0; i < a->count && !d->failed; i++) {
         if (wisp__get(&d->delta.from, 1)) continue;
         stay[kept].key = before[i].key;
-        wisp__get_child(d, &before[i].value, &stay[kept].value);
-        kept++;
+        wisp__get_child(d, &before[i].value, &stay[kept++].value);
     }
     added = wisp__get_small(&d->delta.from);
+    count = kept + added;
     if (added > d->u->base->limits.map_pairs - kept) d->failed = true;
-    if (!wisp__delta_may(d, kept + added)) return;
+    if (!wisp__delta_may(d, count)) return;
     fresh = (wisp_pair *)wisp__delta_items(d, added, sizeof *fresh);
     for (int i = 0; i < added && !d->failed; i++) {
         fresh[i].key = wisp__get_key(d);
         wisp__get_packed(d, &fresh[i].value);
     }
-    all = (wisp_pair *)wisp__delta_items(d, kept + added, sizeof *all);
-    keys = (wisp__key *)wisp__delta_items(d, kept + added, sizeof *keys);
-    if (d->failed || !wisp__delta_pay(d, (int64_t)(kept + added) * wisp__log2(kept + added),
-                                      WISP__PRICE_COMPARE))
-        return;
-    for (int i = 0; i < kept + added; i++)
+    all = (wisp_pair *)wisp__delta_items(d, count, sizeof *all);
+    keys = (wisp__key *)wisp__delta_items(d, count, sizeof *keys);
+    wisp__delta_pay(d, (int64_t)count * wisp__width((uint64_t)count), WISP__PRICE_COMPARE);
+    if (d->failed) return;
+    for (int i = 0; i < count; i++)
         keys[i] = wisp__key_of(i < kept ? stay[i].key : fresh[i - kept].key, 0, i);
-    wisp__keys_sort(keys, kept + added);
-    for (int i = 0; i < kept + added; i++) {
+    wisp__keys_sort(keys, count);
+    for (int i = 0; i < count; i++) {
         int at = (int)keys[i].place;
         all[i] = at < kept ? stay[at] : fresh[at - kept];
         if (i && wisp__key_same(&keys[i - 1], &keys[i])) d->failed = true;
     }
-    *out = wisp_map(all, kept + added);
+    *out = wisp_map(all, count);
 }
 
 static void wisp__value_delta_get(wisp__delta *d, const wisp_value *a, wisp_value *out) {
@@ -15511,14 +15377,13 @@ static bool wisp__values_apply(wisp__delta *d, const wisp_value *a, int a_count,
 
 /* ===========================================================================
  * MARK: >>compress
- * What: the compressors that are plugged in, with their contexts and
- *   dictionaries; blocks packed and unpacked; the policy of
+ * What: the compressors that are plugged in, with their contexts and dictionaries; the policy of
  *   WISP_COMPRESSION_AUTO; and our own compressor, of runs of equal bytes.
- * Invariants: a packed block is smaller than its source; unpacking writes just
- *   the expected bytes or fails, and takes no memory but a context, once for
- *   each compressor and dictionary; data that did not shrink lately is rarely tried.
- * Not here: how a block stands on the wire. Its owner sends the method, in three
- *   bits, and the size of the source.
+ * Invariants: a packed block is smaller than its source; unpacking writes just the expected bytes
+ *   or fails, and takes no memory but a context, once for each compressor and dictionary; data that
+ *   did not shrink lately is rarely tried.
+ * Not here: how a block stands on the wire. Its owner sends the method, in three bits, and the
+ *   size of the source.
  *
  *   method   0 stored · 1 runs · 2 LZ4 block · 3 raw deflate (RFC 1951)
  *            4 zstd frame (RFC 8878) without its magic number · 5..7 the user's
@@ -15545,20 +15410,13 @@ static void wisp__runs_more(wisp__runs *to, int count, int most) {
     wisp__runs_byte(to, (unsigned)count);
 }
 
-static int wisp__runs_same(const uint8_t *from, int size) {
-    int count = 1;
-    while (count < size && from[count] == from[0]) count++;
-    return count;
-}
-
 /* Bytes before the next run: two zeros, or four other equal bytes. */
 static int wisp__runs_literals(const uint8_t *from, int size) {
     int i = 0;
-    for (; i + 1 < size; i++) {
-        if (from[i] != from[i + 1]) continue;
-        if (from[i] == 0) return i;
-        if (i + 3 < size && from[i] == from[i + 2] && from[i] == from[i + 3]) return i;
-    }
+    for (; i + 1 < size; i++)
+        if (from[i] == from[i + 1] && (from[i] == 0 || (i + 3 < size && from[i] == from[i + 2] &&
+                                                        from[i] == from[i + 3])))
+            return i;
     return size;
 }
 
@@ -15574,11 +15432,10 @@ static void wisp__runs_mixed(wisp__runs *to, const uint8_t *from, int zeros, int
 
 /* Bytes written, or 0: they do not fit. */
 static int wisp__runs_pack(const uint8_t *from, int size, uint8_t *bytes, int room) {
-    wisp__runs to = { NULL, 0, 0, false };
-    to.bytes = bytes;
-    to.end = room;
+    wisp__runs to = { bytes, 0, room, false };
     for (int at = 0; at < size && !to.full;) {
-        int same = wisp__runs_same(from + at, size - at);
+        int same = 1;
+        while (at + same < size && from[at + same] == from[at]) same++;
         if (from[at] && same >= 4) {
             wisp__runs_byte(&to, 128u | (unsigned)wisp__min_int(same - 4, 127));
             wisp__runs_more(&to, same - 4, 127);
@@ -15642,10 +15499,8 @@ static int wisp__runs_token(wisp__runs_source *from, uint8_t *to, int room) {
 
 /* Bytes written, or -1: malformed, or more than fit. */
 static int wisp__runs_unpack(const uint8_t *bytes, int size, uint8_t *to, int room) {
-    wisp__runs_source from = { NULL, 0, 0, false };
+    wisp__runs_source from = { bytes, 0, size, false };
     int at = 0;
-    from.bytes = bytes;
-    from.end = size;
     while (from.at < from.end) {
         int count = wisp__runs_token(&from, to + at, room - at);
         if (count < 0) return -1;
@@ -15715,11 +15570,7 @@ static void wisp__compress_close(wisp__compress *c, int method) {
 /* --- packing and unpacking a block --- */
 
 static wisp__block wisp__block_of(const void *from, int size, void *to, int room) {
-    wisp__block block = { NULL, 0, NULL, 0, WISP__STORED, 0 };
-    block.from = (const uint8_t *)from;
-    block.size = size;
-    block.to = (uint8_t *)to;
-    block.room = room;
+    wisp__block block = { (const uint8_t *)from, size, (uint8_t *)to, room, WISP__STORED, 0 };
     return block;
 }
 
@@ -15758,7 +15609,7 @@ static int wisp__compress_runs_instead(wisp__compress *c, wisp__block *block, in
 static wisp_result wisp__compress_unpack(wisp__compress *c, const wisp__block *block) {
     void *context;
     wisp_result result;
-    int count = block->size, size = block->size, room = block->room;
+    int size = block->size, count = size, room = block->room;
     if (!block->from || size <= 0 || !block->to || room <= 0) return WISP_E_COMPRESSED;
     if (block->method == WISP__STORED) {
         if (size == room) memcpy(block->to, block->from, (size_t)size);
@@ -15791,17 +15642,16 @@ enum {
     WISP__BACKOFF_MOST = 6      /* at most 2^6 times the bytes tried in vain pass */
 };
 
-/* Not above 0: it does not pay. */
-static int64_t wisp__candidate_gain(int candidate, int size, int packed) {
-    if (!packed) return 0;
-    return (int64_t)(size - packed) * 64 - (int64_t)size * wisp__candidates[candidate].price;
-}
-
 /* The next candidate that both ends have; they always have runs. */
 static int wisp__candidate_after(int candidate, unsigned methods) {
     do candidate = (candidate + 1) % WISP__CANDIDATES;
     while (!(methods >> wisp__candidates[candidate].method & 1));
     return candidate;
+}
+
+/* Not above 0: it does not pay. */
+static int64_t wisp__candidate_gain(int candidate, int64_t size, int packed) {
+    return packed ? (size - packed) * 64 - size * wisp__candidates[candidate].price : 0;
 }
 
 /* Packs by a candidate; *gain: what it gains. */
@@ -15847,8 +15697,8 @@ static int wisp__compress_pick(wisp__compress *c, wisp__compress_stream *s, unsi
     if (compares) {
         s->rival = wisp__candidate_after(s->rival, methods);
         if (s->rival == s->choice) s->rival = wisp__candidate_after(s->rival, methods);
+        if (s->rival != s->choice) wisp__candidate_try(c, block, s->rival, &rivals);
     }
-    if (compares && s->rival != s->choice) wisp__candidate_try(c, block, s->rival, &rivals);
     packed = wisp__candidate_try(c, block, s->choice, &gain);
     if (rivals > gain) {
         s->choice = s->rival;
@@ -15918,23 +15768,6 @@ static void wisp__compress_free(wisp__compress *c) {
     for (int i = 0; i < c->dictionary_count; i++)
         wisp__free(c->base, c->dictionaries[i].bytes, (size_t)c->dictionaries[i].size);
     memset(c, 0, sizeof *c);
-}
-
-WISP__UNUSED static void wisp__compress_check(const wisp__compress *c) {
-    for (int method = 0; method < WISP__METHODS; method++) {
-        bool built_in = method == WISP__STORED || method == WISP__RUNS;
-        bool there = built_in || c->compressors[method].open != NULL;
-        WISP_ASSERT(there == ((c->methods >> method & 1) != 0));
-        for (int i = 0; i <= WISP__DICTIONARIES; i++)
-            if (c->contexts[method][i])
-                WISP_ASSERT(there && !built_in && i <= c->dictionary_count);
-        (void)there;
-    }
-    for (int i = 0; i < c->dictionary_count; i++) {
-        WISP_ASSERT(c->dictionaries[i].id != 0 && c->dictionaries[i].bytes);
-        WISP_ASSERT(wisp__compress_column(c, c->dictionaries[i].id) == i + 1);
-    }
-    WISP_ASSERT(c->cost.saved <= c->cost.seen);
 }
 
 static wisp_result wisp__compress_add(wisp__compress *c, const wisp_compressor *plugin) {

@@ -106,7 +106,7 @@ static compress_bench *compress_bench_start(void) {
 }
 
 static void compress_bench_end(compress_bench *b) {
-    wisp__compress_check(&b->compress);
+    check_compress(&b->compress);
     wisp__compress_free(&b->compress);
     CHECK(low_is_empty(&b->base, &b->memory));
 }

@@ -85,7 +85,7 @@ TEST(random_tables_are_read_as_written) {
         int columns = 1 + test_random_below(&seed, round % 10 == 0 ? COLUMNS_MAX : 12);
         int most = SYMBOLS_MAX / columns, rows = test_random_below(&seed, most < 60 ? most : 60);
         make(&t, &seed, columns, rows);
-        wisp__delta_bits_check(&t.table, t.now);
+        check_table(&t.table, t.now);
         check_plain(&t);
     }
 }
@@ -240,7 +240,7 @@ static void read_any(const tables *t, const uint8_t *bytes, int size) {
     with = without = wisp__reader_on(copy, size);
     memset(out, 0, symbols * 4);
     good = wisp__delta_bits_read(&with, &t->table, t->base, out);
-    wisp__delta_bits_check(&t->table, out);
+    check_table(&t->table, out);
     CHECK(good ==
           wisp__delta_bits_read(&without, &t->table, NULL, NULL));
     CHECK(good == !with.failed);

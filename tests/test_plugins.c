@@ -47,7 +47,7 @@ static bench *bench_start(void) {
 }
 
 static void bench_end(bench *b) {
-    wisp__compress_check(&b->compress);
+    check_compress(&b->compress);
     wisp__compress_free(&b->compress);
     CHECK(low_is_empty(&b->base, &b->memory));
 }

@@ -146,7 +146,7 @@ TEST(any_bytes_are_decoded_within_the_bits) {
         for (int i = 0; i < 3; i++) {
             wisp__adaptive a = adaptive_of(&t, models, style > 1 ? 2 : 0);
             wisp__range_coder_decode(&a, t.now, bytes, size);
-            wisp__delta_bits_check(&t.table, t.now);
+            check_table(&t.table, t.now);
         }
         free(models);
         free(bytes);

@@ -85,7 +85,7 @@ TEST(every_step_of_a_float_is_valid_and_stays) {
         wisp_schema plain = WISP_SCHEMA(scalar_floats, 1, fields);
         const wisp_schema *schema;
         uint64_t steps = wisp__steps(&ranges[r]), skip = steps / 500 + 1;
-        int bits_of_it = wisp__bit_length(steps);
+        int bits_of_it = wisp__width(steps);
         field->type.lo = ranges[r].lo;
         field->type.hi = ranges[r].hi;
         field->type.step = ranges[r].step;

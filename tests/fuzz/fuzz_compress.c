@@ -180,7 +180,7 @@ static void operation(world *f) {
     case 8: f->memory.fails_in = take_below(&f->in, 4); break;
     default: pack(f); break;
     }
-    wisp__compress_check(&f->compress);
+    check_compress(&f->compress);
     MUST(f->base.stats.memory == f->memory.held);
     MUST(f->memory.held <= 4096 + 100 * sizeof(halver));
 }

@@ -102,6 +102,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         unpack(f, method, dictionary, in.data + in.at, (int)(in.size - in.at),
                expected % EXPECTED_MAX, NULL);
     }
-    wisp__compress_check(&f->compress);
+    check_compress(&f->compress);
     return 0;
 }

@@ -16,6 +16,14 @@ typedef struct tables {
     uint32_t     oldest[SYMBOLS_MAX], old[SYMBOLS_MAX], base[SYMBOLS_MAX], now[SYMBOLS_MAX];
 } tables;
 
+/* Asserts that each symbol fits the bits of its column. */
+static inline void check_table(const wisp__table *table, const uint32_t *symbols) {
+    for (int i = 0; i < table->column_count; i++) WISP_ASSERT(table->columns[i].bits - 1 < 32);
+    for (int row = 0; row < table->rows; row++)
+        for (int i = 0; i < table->column_count; i++)
+            WISP_ASSERT((uint64_t)*symbols++ >> table->columns[i].bits == 0);
+}
+
 static inline void *exact(size_t size) {
     void *memory = size <= 1 << 30 ? malloc(size ? size : 1) : NULL;
     if (!memory) abort();
