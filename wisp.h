@@ -7339,7 +7339,7 @@ static bool wisp__is_counted_out(const wisp__spot *at) {
 /* --- checking --- */
 
 typedef struct wisp__checking {
-    wisp__fitting blame;
+    wisp__fitting f;
     int           depth, nodes;
     int           image;           /* bytes of all structs so far */
     size_t        bytes;           /* most memory that compiling takes */
@@ -7360,15 +7360,15 @@ static uint64_t wisp__steps(const wisp_range *r) {
 static bool wisp__check_steps(wisp__checking *c, wisp_range r, int bytes) {
     double most = r.hi > -r.lo ? r.hi : -r.lo;
     if (!wisp__steps(&r))
-        return wisp__blame(&c->blame, "%g .. %g in steps of %g: no range of at most 32 bits", r.lo,
+        return wisp__blame(&c->f, "%g .. %g in steps of %g: no range of at most 32 bits", r.lo,
                            r.hi, r.step);
     if (bytes == 4 && most / 8388608.0 > r.step)
-        return wisp__blame(&c->blame, "a float cannot tell %g from %g", most, most - r.step);
+        return wisp__blame(&c->f, "a float cannot tell %g from %g", most, most - r.step);
     return true;
 }
 
 static bool wisp__check_bytes(wisp__checking *c, int bytes, bool fits) {
-    return fits || wisp__blame(&c->blame, "does not fit a member of %d bytes", bytes);
+    return fits || wisp__blame(&c->f, "does not fit a member of %d bytes", bytes);
 }
 
 static bool wisp__has_width(uint64_t widths, int bytes) {
@@ -7377,7 +7377,7 @@ static bool wisp__has_width(uint64_t widths, int bytes) {
 
 static bool wisp__check_range(wisp__checking *c, const wisp_type *type, int bytes) {
     uint64_t most = UINT64_MAX >> (64 - 8 * bytes);
-    if (type->least > type->most) return wisp__blame(&c->blame, "its range is upside down");
+    if (type->least > type->most) return wisp__blame(&c->f, "its range is upside down");
     if (type->least < 0) most >>= 1;
     return wisp__check_bytes(c, bytes, (type->most < 0 || (uint64_t)type->most <= most) &&
                              (type->least >= 0 || (uint64_t)(-(type->least + 1)) <= most));
@@ -7397,7 +7397,7 @@ static bool wisp__check_enum(wisp__checking *c, const wisp_type *type, int bytes
         return wisp__check_bytes(c, bytes, false);
     for (int i = 0; names && i < type->max; i++)
         if (!names[i] || strlen(names[i]) > 64) names = NULL;
-    return names || wisp__blame(&c->blame, "a name of the enum is missing, or over 64 bytes");
+    return names || wisp__blame(&c->f, "a name of the enum is missing, or over 64 bytes");
 }
 
 /* An array's element, or the options of a union. */
@@ -7405,21 +7405,21 @@ static bool wisp__check_inner(wisp__checking *c, const wisp__spot *at, int bytes
     bool is_union = at->type->kind == WISP_TYPE_UNION;
     wisp__spot inner = wisp__spot_of(at->type, 0, 0);
     if (!at->type->of)
-        return wisp__blame(&c->blame, is_union ? "has no options" : "has no element type");
+        return wisp__blame(&c->f, is_union ? "has no options" : "has no element type");
     if (is_union && bytes > 0 && !at->count_bytes)
-        return wisp__blame(&c->blame, "no member says which option it is");
+        return wisp__blame(&c->f, "no member says which option it is");
     if (!is_union) inner = wisp__inner_spot(at, 0);
     if (!is_union && bytes > 0 && (inner.bytes * at->type->max != bytes || !inner.bytes))
-        return wisp__blame(&c->blame, "%d bytes are not %d elements", bytes, at->type->max);
-    if (++c->depth > WISP__SCHEMA_DEPTH) return wisp__blame(&c->blame, "nests too deeply");
+        return wisp__blame(&c->f, "%d bytes are not %d elements", bytes, at->type->max);
+    if (++c->depth > WISP__SCHEMA_DEPTH) return wisp__blame(&c->f, "nests too deeply");
     for (int i = 0; i < wisp__inner_count(at->type); i++) {
         inner = wisp__inner_spot(at, i);
         if (bytes > 0 && is_union && inner.type->kind == WISP_TYPE_UNION)
-            return wisp__blame(&c->blame, "a C union directly in a C union");
+            return wisp__blame(&c->f, "a C union directly in a C union");
         if (bytes > 0 && inner.bytes > bytes)
-            return wisp__blame(&c->blame, "option %d takes %d bytes of %d", i, inner.bytes, bytes);
+            return wisp__blame(&c->f, "option %d takes %d bytes of %d", i, inner.bytes, bytes);
         if (!wisp__check_type(c, &inner))
-            return wisp__blame_in(&c->blame, is_union ? "option" : "[]", 0);
+            return wisp__blame_in(&c->f, is_union ? "option" : "[]", 0);
     }
     c->depth--;
     return true;
@@ -7451,9 +7451,9 @@ static bool wisp__check_fallback(wisp__checking *c, const wisp_field *field, int
     wisp__storage to = { NULL, bytes, NULL };
     if (!(field->flags & WISP_FLAG_OPTIONAL)) return true;
     if (field->flags & WISP_FLAG_MAYBE || !wisp__traits_of(&field->type)->optional)
-        return wisp__blame(&c->blame, "cannot have a default");
-    if (wisp__fit_type(&c->blame, &field->type, to, &fallback)) return true;
-    return wisp__blame_in(&c->blame, "its default", 0);
+        return wisp__blame(&c->f, "cannot have a default");
+    if (wisp__fit_type(&c->f, &field->type, to, &fallback)) return true;
+    return wisp__blame_in(&c->f, "its default", 0);
 }
 
 /* Checks the members that hold a field and count it. */
@@ -7462,21 +7462,21 @@ static bool wisp__check_members(wisp__checking *c, const wisp_schema *schema,
     bool c_struct = schema->shape == WISP_SHAPE_STRUCT;
     int most = field->type.max - (field->type.kind == WISP_TYPE_UNION);
     if (c_struct != (field->offset >= 0))
-        return wisp__blame(&c->blame, c_struct ? "is a field of maps" : "is a field of structs");
+        return wisp__blame(&c->f, c_struct ? "is a field of maps" : "is a field of structs");
     if (c_struct && (field->bytes < 1 || field->bytes > schema->bytes - field->offset ||
                      field->count_offset < 0 || field->count_bytes < 0 ||
                      field->count_bytes > schema->bytes - field->count_offset))
-        return wisp__blame(&c->blame, "is not inside %d bytes", schema->bytes);
+        return wisp__blame(&c->f, "is not inside %d bytes", schema->bytes);
     if (c_struct && field->flags & WISP_FLAG_MAYBE)
-        return wisp__blame(&c->blame, "a member is never missing");
-    if (!c_struct && field->count_bytes) return wisp__blame(&c->blame, "no member counts it");
+        return wisp__blame(&c->f, "a member is never missing");
+    if (!c_struct && field->count_bytes) return wisp__blame(&c->f, "no member counts it");
     if (!field->count_bytes) return true;
     if (!wisp__has_width(WISP__WIDTH_ANY, field->count_bytes) || field->flags)
-        return wisp__blame(&c->blame, "what counts it is no integer");
+        return wisp__blame(&c->f, "what counts it is no integer");
     if (wisp__overlap(field->offset, field->bytes, field->count_offset, field->count_bytes))
-        return wisp__blame(&c->blame, "what counts it is inside of it");
+        return wisp__blame(&c->f, "what counts it is inside of it");
     if (field->count_bytes < 4 && most >> (8 * field->count_bytes))
-        return wisp__blame(&c->blame, "%d bytes cannot count to %d", field->count_bytes,
+        return wisp__blame(&c->f, "%d bytes cannot count to %d", field->count_bytes,
                            field->type.max);
     return true;
 }
@@ -7486,15 +7486,15 @@ static bool wisp__check_field(wisp__checking *c, const wisp_schema *schema, int 
     wisp__spot at = wisp__spot_of_field(field, 0);
     int number = wisp__field_number(schema, i);
     if (!wisp__check_name(field->name))
-        return wisp__blame(&c->blame, "its name is not 1..64 bytes");
+        return wisp__blame(&c->f, "its name is not 1..64 bytes");
     if (!wisp__check_members(c, schema, field)) return false;
     if (number < 1 || number > (1 << 29) - 1 || (number >= 19000 && number <= 19999))
-        return wisp__blame(&c->blame, "%d is no number of Protobuf", number);
+        return wisp__blame(&c->f, "%d is no number of Protobuf", number);
     if (at.bytes > 0 && field->type.bytes > 0 && field->type.bytes != at.bytes)
         return wisp__check_bytes(c, at.bytes, false);
     for (int k = 0; k < i && at.bytes > 0; k++)
         if (wisp__fields_overlap(field, &schema->fields[k]))
-            return wisp__blame(&c->blame, "overlaps %s", schema->fields[k].name);
+            return wisp__blame(&c->f, "overlaps %s", schema->fields[k].name);
     return wisp__check_type(c, &at) && wisp__check_fallback(c, field, at.bytes);
 }
 
@@ -7515,9 +7515,9 @@ static bool wisp__check_distinct(wisp__checking *c, const wisp_schema *schema) {
         for (int i = 1; i < schema->count; i++) {
             const wisp_field *fields = schema->fields;
             if (!wisp__key_same(&keys[i - 1], &keys[i])) continue;
-            if (!by_number) wisp__blame(&c->blame, "is there twice");
-            else wisp__blame(&c->blame, "has the number of %s", fields[keys[i - 1].place].name);
-            return wisp__blame_in(&c->blame, fields[keys[i].place].name, 0);
+            if (!by_number) wisp__blame(&c->f, "is there twice");
+            else wisp__blame(&c->f, "has the number of %s", fields[keys[i - 1].place].name);
+            return wisp__blame_in(&c->f, fields[keys[i].place].name, 0);
         }
     }
     return true;
@@ -7525,23 +7525,23 @@ static bool wisp__check_distinct(wisp__checking *c, const wisp_schema *schema) {
 
 static bool wisp__check_struct(wisp__checking *c, const wisp_schema *schema) {
     int room = WISP__IMAGE_BYTES - c->image;
-    if (!schema) return wisp__blame(&c->blame, "has no schema");
-    if (++c->depth > WISP__SCHEMA_DEPTH) return wisp__blame(&c->blame, "nests too deeply");
-    if (!wisp__check_name(schema->name)) return wisp__blame(&c->blame, "name is not 1..64 bytes");
+    if (!schema) return wisp__blame(&c->f, "has no schema");
+    if (++c->depth > WISP__SCHEMA_DEPTH) return wisp__blame(&c->f, "nests too deeply");
+    if (!wisp__check_name(schema->name)) return wisp__blame(&c->f, "name is not 1..64 bytes");
     if (schema->version < 1 || schema->version > 255)
-        return wisp__blame(&c->blame, "version %d is not in 1 .. 255", schema->version);
+        return wisp__blame(&c->f, "version %d is not in 1 .. 255", schema->version);
     if (!schema->fields || schema->count < 1 || schema->count > 1024)
-        return wisp__blame(&c->blame, "%d fields are not 1 .. 1024", schema->count);
+        return wisp__blame(&c->f, "%d fields are not 1 .. 1024", schema->count);
     if (schema->shape == WISP_SHAPE_STRUCT) {
         if (schema->bytes < 1 || schema->bytes > room)
-            return wisp__blame(&c->blame, "%d bytes are not 1 .. %d", schema->bytes, room);
+            return wisp__blame(&c->f, "%d bytes are not 1 .. %d", schema->bytes, room);
         c->image += schema->bytes;
     }
     c->bytes += sizeof(wisp_schema) + (size_t)schema->count * sizeof(wisp_field);
     for (int i = 0; i < schema->count; i++) {
         const char *name = schema->fields[i].name;
         if (!wisp__check_field(c, schema, i))
-            return wisp__blame_in(&c->blame, wisp__check_name(name) ? name : "?", 0);
+            return wisp__blame_in(&c->f, wisp__check_name(name) ? name : "?", 0);
     }
     c->depth--;
     return wisp__check_distinct(c, schema);
@@ -7551,13 +7551,13 @@ static bool wisp__check_struct(wisp__checking *c, const wisp_schema *schema) {
 static bool wisp__check_nested(wisp__checking *c, const wisp_schema *schema, int bytes) {
     if (schema && (schema->shape == WISP_SHAPE_LIST ||
                    (bytes > 0 && (schema->shape != WISP_SHAPE_STRUCT || schema->bytes != bytes))))
-        return wisp__blame(&c->blame, "is no struct of %d bytes", bytes);
+        return wisp__blame(&c->f, "is no struct of %d bytes", bytes);
     return wisp__check_struct(c, schema);
 }
 
 static bool wisp__check_literal(wisp__checking *c, const wisp_type *type, int bytes) {
     if (bytes <= 0) return true;
-    if (!type->of) return wisp__blame(&c->blame, "a literal number has no member");
+    if (!type->of) return wisp__blame(&c->f, "a literal number has no member");
     return wisp__check_bytes(c, bytes, (size_t)bytes > strlen((const char *)type->of));
 }
 
@@ -7567,18 +7567,18 @@ static bool wisp__check_rest(wisp__checking *c, const wisp__spot *at, int bytes)
     switch (type->kind) {
     case WISP_TYPE_EXACT:
         return (type->max >= WISP_NIL && type->max <= WISP_OBJECT) ||
-               wisp__blame(&c->blame, "%d is no kind", type->max);
+               wisp__blame(&c->f, "%d is no kind", type->max);
     case WISP_TYPE_LITERAL: return wisp__check_literal(c, type, bytes);
     case WISP_TYPE_RANGE: return wisp__check_range(c, type, bytes);
     case WISP_TYPE_NUMBER_RANGE:
         return wisp__is_within(type->lo, type->lo, type->hi) ||
-               wisp__blame(&c->blame, "its range is upside down");
+               wisp__blame(&c->f, "its range is upside down");
     case WISP_TYPE_QUANTIZED: return wisp__check_steps(c, wisp__component(type, 0), bytes);
     case WISP_TYPE_STRING: return wisp__check_bytes(c, bytes, bytes < 0 || bytes > type->max);
     case WISP_TYPE_BYTES: return wisp__check_bytes(c, bytes, bytes < 0 || bytes >= type->max);
     case WISP_TYPE_QUAT:
         return type->max == 0 || (type->max >= 2 && type->max <= 20) ||
-               wisp__blame(&c->blame, "%d bits are not 2 .. 20", type->max);
+               wisp__blame(&c->f, "%d bits are not 2 .. 20", type->max);
     case WISP_TYPE_ENUM: return wisp__check_enum(c, type, bytes);
     case WISP_TYPE_STRUCT:
         return wisp__check_nested(c, (const wisp_schema *)type->of, at->bytes);
@@ -7594,13 +7594,13 @@ static bool wisp__check_type(wisp__checking *c, const wisp__spot *at) {
     const wisp__traits *traits = wisp__traits_of(type);
     int bytes = wisp__type_bytes(type, at->bytes);
     c->bytes += sizeof(wisp_type) + 6 * sizeof(wisp__op);
-    if (++c->nodes > WISP__SCHEMA_NODES) return wisp__blame(&c->blame, "is too large a schema");
+    if (++c->nodes > WISP__SCHEMA_NODES) return wisp__blame(&c->f, "is too large a schema");
     if (type->bytes < 0 || (type->bytes && type->kind > WISP_TYPE_QUANTIZED))
-        return wisp__blame(&c->blame, "%d bytes are no width of it", type->bytes);
-    if (at->count_bytes && !traits->counted) return wisp__blame(&c->blame, "has nothing to count");
-    if (traits == wisp__kind_traits) return wisp__blame(&c->blame, "%d is no type", type->kind);
+        return wisp__blame(&c->f, "%d bytes are no width of it", type->bytes);
+    if (at->count_bytes && !traits->counted) return wisp__blame(&c->f, "has nothing to count");
+    if (traits == wisp__kind_traits) return wisp__blame(&c->f, "%d is no type", type->kind);
     if (traits->most && (type->max < 1 || type->max > traits->most))
-        return wisp__blame(&c->blame, "%d is not in 1 .. %d", type->max, traits->most);
+        return wisp__blame(&c->f, "%d is not in 1 .. %d", type->max, traits->most);
     if (traits->widths && !wisp__has_width(traits->widths, bytes))
         return wisp__check_bytes(c, bytes, false);
     return wisp__check_rest(c, at, bytes);
@@ -7611,10 +7611,10 @@ static wisp_result wisp__schema_check(const wisp_schema *schema, char *text, int
                                       size_t *bytes) {
     wisp__checking c;
     memset(&c, 0, sizeof c);
-    c.blame = wisp__fitting_on(text, text_bytes, NULL);
+    c.f = wisp__fitting_on(text, text_bytes, NULL);
     c.bytes = sizeof(wisp__program) + sizeof(wisp_schema) + 64;
     if (!wisp__check_struct(&c, schema)) {
-        wisp__blamed(&c.blame);
+        wisp__blamed(&c.f);
         return WISP_E_SCHEMA;
     }
     if (bytes) *bytes = c.bytes;
@@ -14047,12 +14047,12 @@ static bool wisp__delta_bits_read(wisp__reader *from, const wisp__table *table,
 
 /* ===========================================================================
  * MARK: >>range_coder
- * What: the delta of a table through an adaptive range coder: fewer bytes than delta_bits, and
+ * What: the delta of a table through an adaptive range c: fewer bytes than delta_bits, and
  *   more time.
  * Invariants: every symbol of both tables is below 2 to the bits of its column. Both ends adapt
  *   only to what was sent.
  *
- *   No bytes when nothing differs, else bits through the range coder, each by the chance that was
+ *   No bytes when nothing differs, else bits through the range c, each by the chance that was
  *   learned for its place: follows, then for each cell: differs; if so, for each column: differs;
  *   then for each that does: a symbol (wisp__code_symbol), or the error of a prediction: width in
  *   steps from the expected one, sign, digits below the first 1 (three by their chances, the rest
@@ -14096,91 +14096,91 @@ typedef struct wisp__range {
     bool           failed;
 } wisp__range;
 
-static void wisp__range_carry(wisp__range *range) {
-    int at = range->at;
-    while (at > 0 && ++range->to[--at] == 0) {}
-    range->low &= UINT32_MAX;
+static void wisp__range_carry(wisp__range *r) {
+    int at = r->at;
+    while (at > 0 && ++r->to[--at] == 0) {}
+    r->low &= UINT32_MAX;
 }
 
-static void wisp__range_shift(wisp__range *range) {
-    if (!range->to) {
-        range->code = range->code << 8 | (range->at < range->size ? range->from[range->at] : 0u);
-        if (range->at < range->size) range->at++;
+static void wisp__range_shift(wisp__range *r) {
+    if (!r->to) {
+        r->code = r->code << 8 | (r->at < r->size ? r->from[r->at] : 0u);
+        if (r->at < r->size) r->at++;
     } else {
-        if (range->low >> 32) wisp__range_carry(range);
-        if (range->at >= range->size) range->failed = true;
-        else range->to[range->at++] = (uint8_t)(range->low >> 24);
-        range->low = range->low << 8 & UINT32_MAX;
+        if (r->low >> 32) wisp__range_carry(r);
+        if (r->at >= r->size) r->failed = true;
+        else r->to[r->at++] = (uint8_t)(r->low >> 24);
+        r->low = r->low << 8 & UINT32_MAX;
     }
-    range->width <<= 8;
+    r->width <<= 8;
 }
 
 /* Begins at `to`, or when that is NULL, at `from`. */
 static wisp__range wisp__range_on(uint8_t *to, const uint8_t *from, int size) {
-    wisp__range range = { to, from, 0, size, 0, 0, 0, false };
-    for (int i = 0; i < 4 && !to; i++) wisp__range_shift(&range);
-    range.width = UINT32_MAX;
-    return range;
+    wisp__range r = { to, from, 0, size, 0, 0, 0, false };
+    for (int i = 0; i < 4 && !to; i++) wisp__range_shift(&r);
+    r.width = UINT32_MAX;
+    return r;
 }
 
 /* Encodes the bit, or decodes one; returns it. */
-static int wisp__range_bit(wisp__range *range, uint32_t chance, int one) {
-    uint32_t ones = (uint32_t)((uint64_t)range->width * chance >> 16);
-    if (!range->to) one = range->code < ones;
+static int wisp__range_bit(wisp__range *r, uint32_t chance, int one) {
+    uint32_t ones = (uint32_t)((uint64_t)r->width * chance >> 16);
+    if (!r->to) one = r->code < ones;
     if (one) {
-        range->width = ones;
+        r->width = ones;
     } else {
-        range->width -= ones;
-        if (range->to) range->low += ones;
-        else range->code -= ones;
+        r->width -= ones;
+        if (r->to) r->low += ones;
+        else r->code -= ones;
     }
-    while (range->width < 1u << 24) wisp__range_shift(range);
+    while (r->width < 1u << 24) wisp__range_shift(r);
     return one;
 }
 
 /* Ends with the shortest number in the range. Bytes written, at least one, or -1. */
-static int wisp__range_end(wisp__range *range) {
-    uint64_t end = range->low + range->width;
+static int wisp__range_end(wisp__range *r) {
+    uint64_t end = r->low + r->width;
     uint64_t rounded = end;
     for (int bits = 32; rounded >= end; bits -= 8)
-        rounded = (range->low + (UINT64_C(1) << bits) - 1) >> bits << bits;
-    range->low = rounded;
-    if (range->low >> 32) wisp__range_carry(range);
-    for (; range->low || range->at == 0; range->low = range->low << 8 & UINT32_MAX) {
-        if (range->at >= range->size) return -1;
-        range->to[range->at++] = (uint8_t)(range->low >> 24);
+        rounded = (r->low + (UINT64_C(1) << bits) - 1) >> bits << bits;
+    r->low = rounded;
+    if (r->low >> 32) wisp__range_carry(r);
+    for (; r->low || r->at == 0; r->low = r->low << 8 & UINT32_MAX) {
+        if (r->at >= r->size) return -1;
+        r->to[r->at++] = (uint8_t)(r->low >> 24);
     }
-    while (range->at > 1 && range->to[range->at - 1] == 0) range->at--;
-    return range->failed ? -1 : range->at;
+    while (r->at > 1 && r->to[r->at - 1] == 0) r->at--;
+    return r->failed ? -1 : r->at;
 }
 
 /* Each function below encodes what it is given, or decodes, and returns the value. */
 
-static int wisp__code_bit(wisp__range *range, wisp__chance *chance, int one) {
-    one = wisp__range_bit(range, wisp__chance_of(chance), one);
+static int wisp__code_bit(wisp__range *r, wisp__chance *chance, int one) {
+    one = wisp__range_bit(r, wisp__chance_of(chance), one);
     wisp__chance_learn(chance, one);
     return one;
 }
 
 /* With the mean of two chances that were learned in different contexts. */
-static int wisp__code_bit_by(wisp__range *range, wisp__chance *a, wisp__chance *b, int one) {
-    one = wisp__range_bit(range, (wisp__chance_of(a) + wisp__chance_of(b)) / 2, one);
+static int wisp__code_bit_by(wisp__range *r, wisp__chance *a, wisp__chance *b, int one) {
+    one = wisp__range_bit(r, (wisp__chance_of(a) + wisp__chance_of(b)) / 2, one);
     wisp__chance_learn(a, one);
     wisp__chance_learn(b, one);
     return one;
 }
 
 /* The low bits (0..32) of the value, where a one is as likely as a zero. */
-static uint32_t wisp__code_evenly(wisp__range *range, uint32_t value, int bits) {
+static uint32_t wisp__code_evenly(wisp__range *r, uint32_t value, int bits) {
     uint32_t read = 0;
     while (bits > 0) {
         int count = bits < 8 ? bits : 8;
         uint32_t part = value >> (bits - count) & ((1u << count) - 1);
-        range->width >>= count;
-        if (!range->to) part = range->code / range->width & ((1u << count) - 1);
-        if (range->to) range->low += (uint64_t)part * range->width;
-        else range->code -= part * range->width;
-        while (range->width < 1u << 24) wisp__range_shift(range);
+        r->width >>= count;
+        if (!r->to) part = r->code / r->width & ((1u << count) - 1);
+        if (r->to) r->low += (uint64_t)part * r->width;
+        else r->code -= part * r->width;
+        while (r->width < 1u << 24) wisp__range_shift(r);
         read = read << count | part;
         bits -= count;
     }
@@ -14189,11 +14189,10 @@ static uint32_t wisp__code_evenly(wisp__range *range, uint32_t value, int bits) 
 
 /* From the top bit down, each by a chance that belongs to the bits above it: chances[1 ..
    2^bits - 1]. */
-static uint32_t wisp__code_tree(wisp__range *range, wisp__chance *chances, uint32_t value,
-                                int bits) {
+static uint32_t wisp__code_tree(wisp__range *r, wisp__chance *chances, uint32_t value, int bits) {
     uint32_t node = 1;
     for (int i = bits - 1; i >= 0; i--)
-        node = node << 1 | (uint32_t)wisp__code_bit(range, &chances[node], (int)(value >> i & 1));
+        node = node << 1 | (uint32_t)wisp__code_bit(r, &chances[node], (int)(value >> i & 1));
     return node - (UINT32_C(1) << bits);
 }
 
@@ -14299,11 +14298,11 @@ static int64_t wisp__step(const wisp__column *column, uint32_t from, uint32_t to
 
 /* Of the i-th column of the cell. The factors were found by trial on recorded motion; the chances
    make up for what they miss. */
-static wisp__prediction wisp__predict(const wisp__adaptive_coder *coder,
+static wisp__prediction wisp__predict(const wisp__adaptive_coder *c,
                                       const wisp__changed_cell *cell, int i) {
     wisp__prediction p;
-    const wisp__column *column = &coder->table.table.columns[cell->cell.column + i];
-    wisp__column_model *model = wisp__models_column(coder->models, cell->cell.column + i);
+    const wisp__column *column = &c->table.table.columns[cell->cell.column + i];
+    wisp__column_model *model = wisp__models_column(c->models, cell->cell.column + i);
     const int32_t *weights = model->weights[cell->jump];
     int64_t most = (INT64_C(1) << (column->bits - 1)) - 1, motion_log, bend_log, sum = 0;
     memset(&p, 0, sizeof p);
@@ -14361,46 +14360,46 @@ static void wisp__learn_delta(wisp__changed_cell *cell, const wisp__prediction *
 }
 
 /* The width of an error, in steps up or down from the expected width. */
-static int wisp__code_width(wisp__adaptive_coder *coder, const wisp__changed_cell *cell,
+static int wisp__code_width(wisp__adaptive_coder *c, const wisp__changed_cell *cell,
                             const wisp__prediction *p, int width) {
-    wisp__range *range = &coder->range;
+    wisp__range *r = &c->range;
     int bits = p->column->bits, halves = (int)(p->width + 64) / 128, step = 0;
     int middle = wisp__min_int(halves / 2, bits - 1), at = middle;
     int side = middle == 0 ? 2 : cell->jump > 0;
-    wisp__chance *a = coder->models->widths[middle == 0 ? 0 : halves & 1][side];
-    wisp__chance *b = coder->models->bends[p->bend][middle >= 3];
-    while (at < bits && wisp__code_bit_by(range, a + step, b + step, width > at))
+    wisp__chance *a = c->models->widths[middle == 0 ? 0 : halves & 1][side];
+    wisp__chance *b = c->models->bends[p->bend][middle >= 3];
+    while (at < bits && wisp__code_bit_by(r, a + step, b + step, width > at))
         step = wisp__min_int(++at - middle, 9);
     if (at > middle) return at;
-    for (step = 10; at > 0 && wisp__code_bit_by(range, a + step, b + step, width < at);)
+    for (step = 10; at > 0 && wisp__code_bit_by(r, a + step, b + step, width < at);)
         step = wisp__min_int(10 + middle - --at, 19);
     return at;
 }
 
 /* A number of a known width: all bits but the first, which is 1. */
-static uint32_t wisp__code_digits(wisp__adaptive_coder *coder, const wisp__prediction *p,
+static uint32_t wisp__code_digits(wisp__adaptive_coder *c, const wisp__prediction *p,
                                   int width, uint32_t size) {
     int place = (int)wisp__between(width - p->width / 256 + 8, 0, 15);
     int top = wisp__min_int(width - 1, 3), rest = width - 1 - top;
-    uint32_t digits = wisp__code_tree(&coder->range, coder->models->digits[place],
+    uint32_t digits = wisp__code_tree(&c->range, c->models->digits[place],
                                       size >> rest & ((1u << top) - 1), top);
-    return (digits | 1u << top) << rest | wisp__code_evenly(&coder->range, size, rest);
+    return (digits | 1u << top) << rest | wisp__code_evenly(&c->range, size, rest);
 }
 
 /* The i-th delta of the cell. Only bytes that no encoder made decode to 0. */
-static int64_t wisp__code_delta(wisp__adaptive_coder *coder, wisp__changed_cell *cell, int i,
+static int64_t wisp__code_delta(wisp__adaptive_coder *c, wisp__changed_cell *cell, int i,
                                 int64_t delta) {
-    wisp__prediction p = wisp__predict(coder, cell, i);
+    wisp__prediction p = wisp__predict(c, cell, i);
     int bits = p.column->bits;
     uint32_t mask = wisp__column_mask(p.column);
     int64_t error = wisp__signed((uint32_t)(uint64_t)(delta - p.guess) & mask, bits);
     uint32_t size = (uint32_t)(error < 0 ? -error : error);
-    int width = wisp__code_width(coder, cell, &p, wisp__width(size));
+    int width = wisp__code_width(c, cell, &p, wisp__width(size));
     if (width == 0) {
         error = 0;
     } else {
-        int negative = wisp__code_bit(&coder->range, &p.model->tree[p.sign], error < 0);
-        size = wisp__code_digits(coder, &p, width, size);
+        int negative = wisp__code_bit(&c->range, &p.model->tree[p.sign], error < 0);
+        size = wisp__code_digits(c, &p, width, size);
         error = negative ? -(int64_t)size : (int64_t)size;
         error = wisp__signed((uint32_t)(uint64_t)error & mask, bits);
     }
@@ -14410,73 +14409,72 @@ static int64_t wisp__code_delta(wisp__adaptive_coder *coder, wisp__changed_cell 
 }
 
 /* Few symbols: by their base if they are at most four. More: how wide the exclusive or is. */
-static uint32_t wisp__code_symbol(wisp__range *range, wisp__chance *tree, int bits, uint32_t base,
+static uint32_t wisp__code_symbol(wisp__range *r, wisp__chance *tree, int bits, uint32_t base,
                                   uint32_t now) {
     uint32_t changed = base ^ now;
     int rest;
     if (bits == 1) return base ^ 1;
-    if (bits == 2) return wisp__code_tree(range, tree + 4 * base, now, bits);
-    if (bits <= 5) return wisp__code_tree(range, tree, now, bits);
-    rest = (int)wisp__code_tree(range, tree, (uint32_t)wisp__width(changed >> 1), 5);
-    changed = wisp__code_evenly(range, changed, rest) | UINT32_C(1) << rest;
+    if (bits == 2) return wisp__code_tree(r, tree + 4 * base, now, bits);
+    if (bits <= 5) return wisp__code_tree(r, tree, now, bits);
+    rest = (int)wisp__code_tree(r, tree, (uint32_t)wisp__width(changed >> 1), 5);
+    changed = wisp__code_evenly(r, changed, rest) | UINT32_C(1) << rest;
     return (base ^ changed) & (uint32_t)wisp__low_bits(UINT64_MAX, bits);
 }
 
-static void wisp__code_value(wisp__adaptive_coder *coder, wisp__changed_cell *cell, int i) {
+static void wisp__code_value(wisp__adaptive_coder *c, wisp__changed_cell *cell, int i) {
     int at = cell->cell.column + i;
-    const wisp__column *column = &coder->table.table.columns[at];
-    uint32_t base = cell->base[i], now = coder->table.now[cell->cell.at + (size_t)i];
+    const wisp__column *column = &c->table.table.columns[at];
+    uint32_t base = cell->base[i], now = c->table.now[cell->cell.at + (size_t)i];
     if (column->kind || column->bits == 1) {
-        now = wisp__code_symbol(&coder->range, wisp__models_column(coder->models, at)->tree,
+        now = wisp__code_symbol(&c->range, wisp__models_column(c->models, at)->tree,
                                 column->bits, base, now);
     } else {
-        int64_t delta = wisp__code_delta(coder, cell, i, wisp__step(column, base, now));
+        int64_t delta = wisp__code_delta(c, cell, i, wisp__step(column, base, now));
         now = (base + (uint32_t)(uint64_t)delta) & wisp__column_mask(column);
     }
-    if (now == base) coder->range.failed = true;
-    if (coder->table.out) coder->table.out[cell->cell.at + (size_t)i] = now;
+    if (now == base) c->range.failed = true;
+    if (c->table.out) c->table.out[cell->cell.at + (size_t)i] = now;
 }
 
 /* The columns that differ; at least one. */
-static void wisp__code_mask(wisp__adaptive_coder *coder, wisp__changed_cell *cell) {
+static void wisp__code_mask(wisp__adaptive_coder *c, wisp__changed_cell *cell) {
     uint64_t mask = 0;
     int jumped = 0, last = 0;
     for (int i = 0; i < cell->cell.count; i++) {
-        int kind = coder->table.table.columns[cell->cell.column + i].kind;
-        wisp__column_model *model = wisp__models_column(coder->models, cell->cell.column + i);
+        int kind = c->table.table.columns[cell->cell.column + i].kind;
+        wisp__column_model *model = wisp__models_column(c->models, cell->cell.column + i);
         int moved = cell->before[0] && cell->before[0][i] != cell->base[i];
         int context = last | moved << 1 | jumped << 2 | (mask != 0) << 3;
-        last = wisp__code_bit(&coder->range, &model->differs[context], (int)(cell->mask >> i & 1));
+        last = wisp__code_bit(&c->range, &model->differs[context], (int)(cell->mask >> i & 1));
         mask |= (uint64_t)last << i;
         if (kind && last) jumped = 1;
         if (kind && moved) cell->jump = 2;
     }
     cell->mask = mask;
     cell->jump |= jumped;
-    if (mask == 0) coder->range.failed = true;
+    if (mask == 0) c->range.failed = true;
 }
 
-static void wisp__code_pay(wisp__adaptive_coder *coder, int price) {
-    if (!wisp__pay(coder->credit, price)) coder->range.failed = true;
+static void wisp__code_pay(wisp__adaptive_coder *c, int price) {
+    if (!wisp__pay(c->credit, price)) c->range.failed = true;
 }
 
-static void wisp__code_cell(wisp__adaptive_coder *coder, const wisp__cell *cell,
-                            const uint32_t *base) {
+static void wisp__code_cell(wisp__adaptive_coder *c, const wisp__cell *cell, const uint32_t *base) {
     wisp__changed_cell changed;
     memset(&changed, 0, sizeof changed);
     changed.cell = *cell;
     changed.base = base;
-    if (base == coder->table.base + cell->at)
-        for (int k = 0; k < 2 && coder->before[k]; k++)
-            changed.before[k] = coder->before[k] + cell->at;
-    if (!coder->table.out)
-        changed.mask = wisp__cell_mask(base, coder->table.now + cell->at, cell->count);
-    wisp__code_pay(coder, cell->count * WISP__PRICE_SYMBOL);
-    wisp__code_mask(coder, &changed);
-    for (int i = 0; i < cell->count && !coder->range.failed; i++) {
+    if (base == c->table.base + cell->at)
+        for (int k = 0; k < 2 && c->before[k]; k++)
+            changed.before[k] = c->before[k] + cell->at;
+    if (!c->table.out)
+        changed.mask = wisp__cell_mask(base, c->table.now + cell->at, cell->count);
+    wisp__code_pay(c, cell->count * WISP__PRICE_SYMBOL);
+    wisp__code_mask(c, &changed);
+    for (int i = 0; i < cell->count && !c->range.failed; i++) {
         if (!(changed.mask >> i & 1)) continue;
-        wisp__code_pay(coder, WISP__PRICE_ADAPTED);
-        wisp__code_value(coder, &changed, i);
+        wisp__code_pay(c, WISP__PRICE_ADAPTED);
+        wisp__code_value(c, &changed, i);
     }
 }
 
@@ -14487,48 +14485,48 @@ static int wisp__cell_moved(const wisp__cell *cell, const uint32_t *before, cons
 }
 
 /* `moved`, `next`: whether the base of this cell and of the next one moved. */
-static int wisp__cell_context(const wisp__adaptive_coder *coder, const wisp__cell *cell, int moved,
+static int wisp__cell_context(const wisp__adaptive_coder *c, const wisp__cell *cell, int moved,
                               int next) {
-    const uint32_t *base = coder->table.base;
-    int older = coder->before[0] && wisp__cell_moved(cell, coder->before[1], coder->before[0]);
-    int flag = coder->flag - cell->column;
+    const uint32_t *base = c->table.base;
+    int older = c->before[0] && wisp__cell_moved(cell, c->before[1], c->before[0]);
+    int flag = c->flag - cell->column;
     int set = flag >= 0 && flag < cell->count && base[cell->at + (size_t)flag] != 0;
     return moved << 2 | older << 3 | next << 4 | set << 5;
 }
 
-static void wisp__code_cells(wisp__adaptive_coder *coder) {
-    wisp__table_coder *table = &coder->table;
+static void wisp__code_cells(wisp__adaptive_coder *c) {
+    wisp__table_coder *table = &c->table;
     wisp__cell cell = wisp__cell_of(table, 0), next;
-    int moved = wisp__cell_moved(&cell, coder->before[0], table->base), next_moved, recent = 0;
-    for (int64_t at = 0; at < table->cells && !coder->range.failed; at++, cell = next) {
+    int moved = wisp__cell_moved(&cell, c->before[0], table->base), next_moved, recent = 0;
+    for (int64_t at = 0; at < table->cells && !c->range.failed; at++, cell = next) {
         const uint32_t *base = wisp__cell_base(table, &cell);
         size_t size = (size_t)cell.count * sizeof *base;
         int differs = !table->out && memcmp(base, table->now + cell.at, size) != 0, context;
-        wisp__code_pay(coder, WISP__PRICE_FIELD);
+        wisp__code_pay(c, WISP__PRICE_FIELD);
         next = at + 1 < table->cells ? wisp__cell_of(table, at + 1) : cell;
-        next_moved = wisp__cell_moved(&next, coder->before[0], table->base);
-        context = recent | wisp__cell_context(coder, &cell, moved, next_moved);
-        differs = wisp__code_bit(&coder->range, &coder->models->cells[context], differs);
+        next_moved = wisp__cell_moved(&next, c->before[0], table->base);
+        context = recent | wisp__cell_context(c, &cell, moved, next_moved);
+        differs = wisp__code_bit(&c->range, &c->models->cells[context], differs);
         if (table->out) memcpy(table->out + cell.at, base, size);
-        if (differs) wisp__code_cell(coder, &cell, base);
+        if (differs) wisp__code_cell(c, &cell, base);
         recent = (recent << 1 | differs) & 3;
         moved = next_moved;
     }
 }
 
-static void wisp__adaptive_open(wisp__adaptive_coder *coder, const wisp__adaptive *a,
+static void wisp__adaptive_open(wisp__adaptive_coder *c, const wisp__adaptive *a,
                                 const uint32_t *now) {
-    memset(coder, 0, sizeof *coder);
-    wisp__table_open(&coder->table, &a->table, a->held[0], now);
-    coder->before[0] = a->held[1];
-    coder->before[1] = a->held[1] ? a->held[2] : NULL;
-    coder->models = a->models;
-    coder->flag = -1;
+    memset(c, 0, sizeof *c);
+    wisp__table_open(&c->table, &a->table, a->held[0], now);
+    c->before[0] = a->held[1];
+    c->before[1] = a->held[1] ? a->held[2] : NULL;
+    c->models = a->models;
+    c->flag = -1;
     for (int i = a->table.column_count - 1; i >= 0; i--) {
         wisp__column_model *model = wisp__models_column(a->models, i);
         model->recent = model->level[0];
         model->drift = model->error = 0;
-        if (a->table.columns[i].bits == 1) coder->flag = i;
+        if (a->table.columns[i].bits == 1) c->flag = i;
     }
 }
 
@@ -14537,36 +14535,36 @@ static void wisp__adaptive_open(wisp__adaptive_coder *coder, const wisp__adaptiv
    the delta of delta_bits, whose size has a bound, is to be sent. */
 static int wisp__range_coder_encode(const wisp__adaptive *a, const uint32_t *now, uint8_t *to,
                                     int capacity) {
-    wisp__adaptive_coder coder;
+    wisp__adaptive_coder c;
     size_t symbols = (size_t)a->table.rows * (size_t)a->table.column_count;
     if (symbols == 0 || memcmp(a->held[0], now, symbols * sizeof *now) == 0) return 0;
-    wisp__adaptive_open(&coder, a, now);
-    coder.range = wisp__range_on(to, NULL, capacity);
-    coder.table.follows = wisp__follow_gain(&coder.table) > 0;
-    wisp__code_bit(&coder.range, &a->models->follows, coder.table.follows);
-    wisp__code_cells(&coder);
-    if (coder.range.failed) return -1;
-    return wisp__range_end(&coder.range);
+    wisp__adaptive_open(&c, a, now);
+    c.range = wisp__range_on(to, NULL, capacity);
+    c.table.follows = wisp__follow_gain(&c.table) > 0;
+    wisp__code_bit(&c.range, &a->models->follows, c.table.follows);
+    wisp__code_cells(&c);
+    if (c.range.failed) return -1;
+    return wisp__range_end(&c.range);
 }
 
 /* The counterpart, on any bytes. `now` is none of a->held. False: malformed or not paid for; then
    `now` and the models mean nothing, but each symbol is within its bits. */
 static bool wisp__range_coder_decode(const wisp__adaptive *a, uint32_t *now, const uint8_t *from,
                                      int size) {
-    wisp__adaptive_coder coder;
+    wisp__adaptive_coder c;
     size_t symbols = (size_t)a->table.rows * (size_t)a->table.column_count;
     if (symbols == 0 || size <= 0) {
         if (symbols) memcpy(now, a->held[0], symbols * sizeof *now);
         return size == 0;
     }
     memset(now, 0, symbols * sizeof *now);
-    wisp__adaptive_open(&coder, a, now);
-    coder.range = wisp__range_on(NULL, from, size);
-    coder.table.out = now;
-    coder.credit = a->credit;
-    coder.table.follows = wisp__code_bit(&coder.range, &a->models->follows, 0) != 0;
-    wisp__code_cells(&coder);
-    return !coder.range.failed;
+    wisp__adaptive_open(&c, a, now);
+    c.range = wisp__range_on(NULL, from, size);
+    c.table.out = now;
+    c.credit = a->credit;
+    c.table.follows = wisp__code_bit(&c.range, &a->models->follows, 0) != 0;
+    wisp__code_cells(&c);
+    return !c.range.failed;
 }
 
 /* ===========================================================================
