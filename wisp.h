@@ -6751,7 +6751,6 @@ bool wisp_pattern_matches(const wisp_pattern *pattern, const char *text) {
  * Invariants: the path of a value that does not fit is reported with the reason; filled storage
  *   holds nothing outside its type. In the layout of maps strings are not copied: storage points
  *   to where the value has them.
- * Not here: checking a type itself (schema).
  * ======================================================================== */
 
 static wisp__fitting wisp__fitting_on(char *text, int text_bytes, wisp__supply *supply) {
@@ -6869,12 +6868,16 @@ static inline bool wisp__fit_pay(wisp__fitting *f, int64_t count, int price) {
     return !f->supply || wisp__pay_each(f->supply->credit, count, price) || wisp__no_memory(f);
 }
 
+static void wisp__store_place(void *to, const void *at, int count) {
+    wisp__place place = { at, count };
+    memcpy(to, &place, sizeof place);
+}
+
 /* Copies `count` bytes into storage, or stores a pointer to them. */
 static bool wisp__fit_place(wisp__storage to, const void *from, int count) {
-    wisp__place place = { from, count };
     if (!to.at) return true;
     if (to.bytes < 0) {
-        memcpy(to.at, &place, sizeof place);
+        wisp__store_place(to.at, from, count);
     } else {
         memset(to.at, 0, (size_t)to.bytes);
         if (count) memcpy(to.at, from, (size_t)count);
@@ -7076,9 +7079,8 @@ static bool wisp__fit_array(wisp__fitting *f, const wisp_type *type, wisp__stora
     }
     for (int i = 0; i < v->count; i++) {
         wisp_value scratch;
-        wisp__storage one = { NULL, 0, NULL };
-        if (to.at) one.at = items + (size_t)i * (size_t)each;
-        if (to.bytes > 0) one.bytes = each;
+        wisp__storage one = { to.at ? items + (size_t)i * (size_t)each : NULL,
+                              to.bytes > 0 ? each : 0, NULL };
         if (!wisp__fit_type(f, element, one, wisp__child(v, i, NULL, &scratch)))
             return wisp__blame_in(f, NULL, i);
     }
@@ -7144,8 +7146,7 @@ static bool wisp__fit_field(wisp__fitting *f, const wisp_field *field, const wis
     wisp_value fallback = wisp__fallback(field);
     int count = -1;
     bool maybe = (field->flags & WISP_FLAG_MAYBE) != 0, counted = field->count_bytes && !maybe;
-    wisp__storage to = { NULL, field->bytes, NULL };
-    if (base) to.at = base + field->offset;
+    wisp__storage to = { base ? base + field->offset : NULL, field->bytes, NULL };
     if (counted || field->bytes <= 0) to.count = &count;
     if (!v || (v->kind == WISP_NIL && field->type.kind != WISP_TYPE_ANY &&
                field->flags & (WISP_FLAG_MAYBE | WISP_FLAG_OPTIONAL))) {
@@ -7296,7 +7297,6 @@ wisp_result wisp_fill_struct(const wisp_schema *schema, const wisp_value *value,
  * Invariants: a program's operations stand in the order of their bits. The body of an array, an
  *   option or a field that may be missing follows its operation, up to `end`. The compiled copy of
  *   a schema without a C struct has offsets; its strings and elements are elsewhere (wisp__place).
- * Not here: writing and reading by a program (record), schemas on the wire (descriptor).
  * ======================================================================== */
 
 /* --- walking a type: shared by checking, compiling and the descriptor --- */
@@ -7500,10 +7500,9 @@ static bool wisp__check_field(wisp__checking *c, const wisp_schema *schema, int 
 
 /* Fills the sorted keys of a schema's fields: their names, or their numbers. */
 static void wisp__field_keys(const wisp_schema *schema, wisp__key *keys, bool by_number) {
-    for (int i = 0; i < schema->count; i++) {
-        if (by_number) keys[i] = wisp__key_of(NULL, (uint32_t)wisp__field_number(schema, i), i);
-        else keys[i] = wisp__key_of(schema->fields[i].name, 0, i);
-    }
+    for (int i = 0; i < schema->count; i++)
+        keys[i] = by_number ? wisp__key_of(NULL, (uint32_t)wisp__field_number(schema, i), i)
+                            : wisp__key_of(schema->fields[i].name, 0, i);
     wisp__keys_sort(keys, schema->count);
 }
 
@@ -8009,7 +8008,6 @@ const wisp_schema *wisp_schema_compile(const wisp_schema *schema, void *memory, 
  * What: descriptors, which carry a schema over the wire. One walk writes and reads them.
  * Invariants: what was read is checked as any schema is, and lies in the memory that was given.
  *   Offsets do not travel: what is read is a schema of maps, or of lists.
- * Not here: which descriptors a peer has (remote).
  *
  *   descriptor  version:8 list:1 name, length(count), fields
  *   field       name flags:3 numbered:1 [length] [default: text:1, name | 64] type
@@ -8347,10 +8345,7 @@ static bool wisp__edit_room(wisp_edit *edit) {
     wisp_pair *pairs;
     if (edit->count < edit->room) return true;
     pairs = (wisp_pair *)wisp__supply_items(edit->supply, room, sizeof *pairs);
-    if (!pairs) {
-        wisp__edit_fail(edit);
-        return false;
-    }
+    if (!pairs) return false;
     if (edit->count) memcpy(pairs, edit->pairs, (size_t)edit->count * sizeof *pairs);
     edit->pairs = pairs;
     edit->room = room;
@@ -9321,12 +9316,15 @@ static void wisp__read_color(wisp__unpacker *u, const wisp__op *op, uint8_t *at)
     }
 }
 
+/* Is the number, of the bits of a double, outside the range of the operation? */
+static bool wisp__op_refuses(const wisp__op *op, uint64_t bits, int bytes) {
+    return op->flags & WISP__OP_RANGED && !wisp__in_bounds(bits, &op->low, &op->high, bytes);
+}
+
 static void wisp__write_floats(wisp__record_writer *to, const wisp__op *op, const uint8_t *at) {
     for (int i = 0; i < op->max; i++) {
         uint32_t bits = wisp__load_float_bits(at + 4 * i);
-        if (op->flags & WISP__OP_RANGED &&
-            !wisp__in_bounds(wisp__bits_widen(bits), &op->low, &op->high, 4))
-            to->wrong = true;
+        if (wisp__op_refuses(op, wisp__bits_widen(bits), 4)) to->wrong = true;
         wisp__write_bits(to, bits, 32);
     }
 }
@@ -9334,9 +9332,7 @@ static void wisp__write_floats(wisp__record_writer *to, const wisp__op *op, cons
 static void wisp__read_floats(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
     for (int i = 0; i < op->max; i++) {
         uint32_t bits = (uint32_t)wisp__get(u->data, 32);
-        if (op->flags & WISP__OP_RANGED &&
-            !wisp__in_bounds(wisp__bits_widen(bits), &op->low, &op->high, 4))
-            wisp__unpack_invalid(u);
+        if (wisp__op_refuses(op, wisp__bits_widen(bits), 4)) wisp__unpack_invalid(u);
         memcpy(at + 4 * i, &bits, 4);
     }
 }
@@ -9346,8 +9342,7 @@ static void wisp__write_double(wisp__record_writer *to, const wisp__op *op, cons
     wisp__writer writer = wisp__writer_on(packed, 16);
     wisp__reader reader = wisp__reader_on(packed, 16);
     uint64_t bits = wisp__load_double_bits(at);
-    if (op->flags & WISP__OP_RANGED && !wisp__in_bounds(bits, &op->low, &op->high, 8))
-        to->wrong = true;
+    if (wisp__op_refuses(op, bits, 8)) to->wrong = true;
     if (op->code == WISP__OP_DOUBLE) {
         wisp__write_bits64(to, bits);
         return;
@@ -9362,8 +9357,7 @@ static void wisp__write_double(wisp__record_writer *to, const wisp__op *op, cons
 
 static void wisp__read_double(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
     uint64_t bits = op->code == WISP__OP_NUMBER ? wisp__unpack_number(u) : wisp__get(u->data, 64);
-    if (op->flags & WISP__OP_RANGED && !wisp__in_bounds(bits, &op->low, &op->high, 8))
-        wisp__unpack_invalid(u);
+    if (wisp__op_refuses(op, bits, 8)) wisp__unpack_invalid(u);
     memcpy(at, &bits, 8);
 }
 
@@ -9866,12 +9860,8 @@ static int wisp__read_rows(wisp__unpacker *u, const wisp__op *op, uint8_t *image
     uint8_t copy[2 * (WISP__RUN_MOST + WISP__RUN_SLACK)];
     wisp__reader *data = u->data;
     const wisp__op *end = u->ops + op->run;
-    wisp__run_reader r;
+    wisp__run_reader r = { data->bytes, data->at, u->start, false };
     int64_t moved = 0;             /* bits that the copy begins later */
-    r.bytes = data->bytes;
-    r.at = data->at;
-    r.start = u->start;
-    r.wrong = false;
     for (int i = 0; i < rows; i++, image += each) {
         int64_t left = data->size - ((r.at + moved) >> 3);
         if (left < op->run_bytes && r.bytes != copy) {
@@ -10134,15 +10124,12 @@ static void wisp__write_blob(wisp__record_writer *to, const wisp__op *op, const 
 
 static void wisp__read_blob(wisp__unpacker *u, const wisp__op *op, uint8_t *image) {
     uint8_t *at = image + op->offset;
-    wisp__place place;
     int count = wisp__read_count(u, op);
     if (count) wisp__read_align(u);
     if ((int64_t)count * 8 > u->data->end - u->data->at) wisp__unpack_fail(u, WISP_E_BAD_PACKET);
     if (u->data->failed) return;
     if (op->code == WISP__OP_PLACE) {
-        place.at = count ? wisp__unpack_bytes(u, u->data, count) : "";
-        place.count = count;
-        memcpy(at, &place, sizeof place);
+        wisp__store_place(at, count ? wisp__unpack_bytes(u, u->data, count) : "", count);
         return;
     }
     if (op->count_bytes)
@@ -10235,7 +10222,6 @@ static void wisp__write_array(wisp__record_writer *to, int at, const uint8_t *im
 static void wisp__read_array(wisp__unpacker *u, int at, uint8_t *image) {
     const wisp__op *op = &u->ops[at];
     uint8_t *items = image + op->offset;
-    wisp__place place;
     int count = wisp__read_count(u, op), done = 0;
     if (count > u->values) wisp__unpack_fail(u, WISP_E_LIMIT);
     if (u->data->failed) return;
@@ -10248,9 +10234,7 @@ static void wisp__read_array(wisp__unpacker *u, int at, uint8_t *image) {
         items = u->data->failed ? NULL : (uint8_t *)wisp__unpack_take(u, bytes + 1);
         if (!items) return;
         memset(items, 0, bytes);
-        place.at = items;
-        place.count = count;
-        memcpy(image + op->offset, &place, sizeof place);
+        wisp__store_place(image + op->offset, items, count);
     }
     if ((op->head || op[1].run == op->end) &&
         !wisp__unpack_pay(u, (int64_t)count * (op->end - at - 1), WISP__PRICE_CELL))
@@ -14725,18 +14709,11 @@ typedef struct wisp__body {
 } wisp__body;
 
 /* The rows of a body in one record: symbols, and the bits where slots begin (-1: not there). */
-typedef struct wisp__grid {
-    uint32_t *symbols;
-    int64_t  *slots;
-} wisp__grid;
+typedef struct wisp__grid { uint32_t *symbols; int64_t *slots; } wisp__grid;
 
 /* The next symbol, the next slot, and where that slot begins in the two older records (NULL inside
    an array). */
-typedef struct wisp__cells {
-    uint32_t      *symbols;
-    int64_t       *slots;
-    const int64_t *older;
-} wisp__cells;
+typedef struct wisp__cells { uint32_t *symbols; int64_t *slots; const int64_t *older; } wisp__cells;
 
 /* Adds the columns and slots of the operations `at` up to `end`. columns NULL: only counts. */
 static void wisp__body_columns(const wisp__op *ops, int at, int end, wisp__body *body,
@@ -14769,8 +14746,8 @@ static bool wisp__body_open(wisp__delta *d, int at, int end, int rows, wisp__bod
     if (rows && cells > d->symbols / rows) d->failed = true;
     if (d->failed) return false;
     d->symbols -= rows * cells;
-    if (!wisp__delta_pay(d, cells, WISP__PRICE_CELL)) return false;
-    if (!wisp__delta_pay(d, (int64_t)rows * body->table.column_count, WISP__PRICE_SYMBOL))
+    if (!wisp__delta_pay(d, cells, WISP__PRICE_CELL) ||
+        !wisp__delta_pay(d, (int64_t)rows * body->table.column_count, WISP__PRICE_SYMBOL))
         return false;
     columns = (wisp__column *)wisp__delta_items(d, body->table.column_count, sizeof *columns);
     if (d->failed) return false;
@@ -14852,10 +14829,7 @@ static void wisp__grid_take(wisp__delta *d, const wisp__body *body, wisp__side s
 /* `symbols` are the new ones, the slots are those of the base. */
 static void wisp__grid_rebuild(wisp__delta *d, const wisp__body *body, uint32_t *symbols,
                                int64_t *slots, const int64_t *older) {
-    wisp__cells cells;
-    cells.symbols = symbols;
-    cells.slots = slots;
-    cells.older = older;
+    wisp__cells cells = { symbols, slots, older };
     for (int row = 0; row < body->table.rows && !d->failed; row++)
         wisp__rebuild_cells(d, body->at, body->end, &cells, true);
 }
@@ -14916,14 +14890,10 @@ static void wisp__delta_models_init(wisp__delta *d, const wisp__program *program
 /* The models and older tables of an array; older_at: where it begins in the older records. */
 static wisp__adaptive wisp__array_adaptive(wisp__delta *d, const wisp__body *body,
                                            const wisp__grid *base, const int64_t *older_at) {
-    wisp__adaptive a;
+    wisp__adaptive a = { body->table, wisp__models_of(d, body->at - 1),
+                         { base->symbols, NULL, NULL }, d->u->credit };
     const wisp__op *op = &d->ops[body->at - 1];
     wisp__grid grid;
-    memset(&a, 0, sizeof a);
-    a.table = body->table;
-    a.models = wisp__models_of(d, body->at - 1);
-    a.held[0] = base->symbols;
-    a.credit = d->u->credit;
     for (int i = 0; i < 2 && d->older[i].there && !d->failed; i++) {
         wisp__side side = d->older[i];
         int count = wisp__array_open(op, &side, older_at[i]);
@@ -14943,8 +14913,10 @@ static bool wisp__put_coded(wisp__delta *d, const wisp__adaptive *a, const uint3
     memcpy(before, a->models, models);
     bytes = wisp__range_coder_encode(a, now, out, room);
     wisp__put(d->to, bytes >= 0, 1);
-    if (bytes < 0) memcpy(a->models, before, models);
-    if (bytes < 0) return false;
+    if (bytes < 0) {
+        memcpy(a->models, before, models);
+        return false;
+    }
     wisp__put_length(d->to, (uint64_t)bytes);
     wisp__put_align(d->to);
     wisp__put_bytes(d->to, out, bytes);
@@ -15451,8 +15423,8 @@ static int wisp__runs_pack(const uint8_t *from, int size, uint8_t *bytes, int ro
 
 typedef struct wisp__runs_source {
     const uint8_t *bytes;
-    int            at, end;
-    bool           failed;
+    int at, end;
+    bool failed;
 } wisp__runs_source;
 
 static unsigned wisp__runs_next(wisp__runs_source *from) {
