@@ -594,13 +594,19 @@ TEST(brick_colors_have_the_colors_of_the_palette) {
 }
 
 TEST(numbers_of_the_palette_ascend_within_the_schema) {
-    int count = WISP__LENGTH(wisp__palette);
-    CHECK_EQ_INT(count, 2 * 208);
-    CHECK_EQ_INT(wisp__palette[0], 1);
-    CHECK_EQ_INT(wisp__palette[count - 2], 1032);
-    for (int i = 2; i < count; i += 2)
-        CHECK(wisp__palette[i] > wisp__palette[i - 2]);
-    for (int i = 1; i < count; i += 2) CHECK(wisp__palette[i] <= 0xffffff);
+    int last = 0, count = 0;
+    for (int i = 0; i < WISP__LENGTH(wisp__palette_runs); i++) {
+        const uint16_t *run = wisp__palette_runs[i];
+        CHECK(run[1] >= 1);
+        CHECK(run[0] > last);
+        last = run[0] + run[1] - 1;
+        count += run[1];
+    }
+    CHECK_EQ_INT(wisp__palette_runs[0][0], 1);
+    CHECK_EQ_INT(last, 1032);
+    CHECK_EQ_INT(count, 208);
+    CHECK_EQ_INT(WISP__LENGTH(wisp__palette), 208);
+    for (int i = 0; i < count; i++) CHECK(wisp__palette[i] <= 0xffffff);
 }
 
 /* --- in use --- */
