@@ -12103,11 +12103,10 @@ static const wisp_value *wisp__msgpack_named(const wisp_value *map, int i, const
 /* Is it an integer from `least` to `most`? */
 static bool wisp__msgpack_in_range(const wisp_value *value, int64_t least, int64_t most,
                                    int64_t *out) {
-    if (value->kind == WISP_INT) *out = wisp__int_of(value);
-    else if (value->kind == WISP_UINT && wisp__uint_of(value) <= INT64_MAX)
-        *out = (int64_t)wisp__uint_of(value);
-    else return false;
-    return *out >= least && *out <= most;
+    uint64_t number = wisp__uint_of(value);
+    *out = value->kind == WISP_UINT ? (int64_t)number : wisp__int_of(value);
+    return (value->kind == WISP_INT || value->kind == WISP_UINT) && number <= INT64_MAX &&
+           *out >= least && *out <= most;
 }
 
 /* Writes {"$seconds", "$nanoseconds"}; false: it is none, and nothing was written. */
@@ -12591,9 +12590,7 @@ static void wisp__proto_put_any(wisp__encoder *e, const wisp_value *value) {
 
 /* --- reading --- */
 
-static bool wisp__proto_more(const wisp__builder *b) {
-    return b->result == WISP_OK && b->at < b->end;
-}
+static bool wisp__proto_more(const wisp__builder *b) { return !b->result && b->at < b->end; }
 
 static uint64_t wisp__proto_get_varint(wisp__builder *b) {
     uint64_t number = 0;
@@ -13329,11 +13326,9 @@ static wisp_pair *wisp__proto_pairs(wisp__builder *b, const wisp_schema *schema,
     wisp_pair *pairs;
     if (out->kind == WISP_MAP) return (wisp_pair *)wisp__pairs_of(out);
     pairs = (wisp_pair *)wisp__build_items(b, schema->count, sizeof *pairs);
-    for (int i = 0; pairs && i < schema->count; i++) {
-        pairs[i].key = NULL;
-        pairs[i].value = wisp_nil();
-    }
-    if (pairs) *out = wisp_map(pairs, schema->count);
+    if (!pairs) return NULL;
+    memset(pairs, 0, (size_t)schema->count * sizeof *pairs);      /* kind 0 is nil */
+    *out = wisp_map(pairs, schema->count);
     return pairs;
 }
 
@@ -13342,7 +13337,7 @@ static void wisp__proto_get_struct(wisp__builder *b, const wisp_schema *schema, 
     int near = 0;
     for (uint32_t tag; (tag = wisp__proto_next(b)) != 0;) {
         int i = wisp__proto_find(b, schema, (int)(tag >> 3), near);
-        wisp__proto_type t = wisp__proto_field_type(&schema->fields[i < 0 ? 0 : i]);
+        wisp__proto_type t = wisp__proto_field_type(&schema->fields[wisp__max_int(i, 0)]);
         if (i < 0 || !wisp__proto_takes(&t, tag)) {
             wisp__proto_skip(b, tag);
             continue;
@@ -13495,16 +13490,14 @@ static void wisp__proto_finish(wisp__builder *b, const wisp__proto_type *t, wisp
 static int wisp__proto_encode(const wisp_codec *codec, const wisp_schema *schema,
                               const wisp_value *value, void *out, int capacity) {
     wisp__encoder e;
-    const uint8_t *end;
     (void)codec;
     if (wisp__encoder_on(&e, value, out, capacity)) return e.result;
     e.at = e.end;
-    end = e.end;
     if (schema) wisp__proto_put_struct(&e, schema, value);
     else wisp__proto_put_any(&e, value);
     if (e.result) return e.result;
-    if (e.at != end) memmove(out, e.at, (size_t)(end - e.at));
-    return (int)(end - e.at);
+    if (e.at != e.end) memmove(out, e.at, (size_t)(e.end - e.at));
+    return (int)(e.end - e.at);
 }
 
 static int wisp__proto_decode(const wisp_codec *codec, const wisp_schema *schema,
