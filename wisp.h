@@ -2287,27 +2287,27 @@ static inline wisp_value wisp__from_transform(wisp_transform v) {
 inline wisp_target wisp__target(const char *name) { return wisp_by_name(name); }
 inline wisp_target wisp__target(wisp_remote remote) { return wisp_by_handle(remote); }
 
-inline wisp_value wisp__value(const wisp_value &v)     { return v; }
-inline wisp_value wisp__value(bool v)                  { return wisp_bool(v); }
-inline wisp_value wisp__value(signed char v)           { return wisp_int(v); }
-inline wisp_value wisp__value(char v)                  { return wisp_int(v); }
-inline wisp_value wisp__value(short v)                 { return wisp_int(v); }
-inline wisp_value wisp__value(int v)                   { return wisp_int(v); }
-inline wisp_value wisp__value(long v)                  { return wisp_int(v); }
-inline wisp_value wisp__value(long long v)             { return wisp_int(v); }
-inline wisp_value wisp__value(unsigned char v)         { return wisp_uint(v); }
-inline wisp_value wisp__value(unsigned short v)        { return wisp_uint(v); }
-inline wisp_value wisp__value(unsigned int v)          { return wisp_uint(v); }
-inline wisp_value wisp__value(unsigned long v)         { return wisp_uint(v); }
-inline wisp_value wisp__value(unsigned long long v)    { return wisp_uint(v); }
-inline wisp_value wisp__value(float v)                 { return wisp_float(v); }
-inline wisp_value wisp__value(double v)                { return wisp_number(v); }
-inline wisp_value wisp__value(const char *v)           { return wisp_string(v); }
-inline wisp_value wisp__value(const wisp_vec2 &v)      { return wisp__from_vec2(v); }
-inline wisp_value wisp__value(const wisp_vec3 &v)      { return wisp__from_vec3(v); }
-inline wisp_value wisp__value(const wisp_vec4 &v)      { return wisp__from_vec4(v); }
-inline wisp_value wisp__value(const wisp_quat &v)      { return wisp__from_quat(v); }
-inline wisp_value wisp__value(const wisp_color &v)     { return wisp__from_color(v); }
+inline wisp_value wisp__value(const wisp_value &v) { return v; }
+inline wisp_value wisp__value(bool v) { return wisp_bool(v); }
+inline wisp_value wisp__value(signed char v) { return wisp_int(v); }
+inline wisp_value wisp__value(char v) { return wisp_int(v); }
+inline wisp_value wisp__value(short v) { return wisp_int(v); }
+inline wisp_value wisp__value(int v) { return wisp_int(v); }
+inline wisp_value wisp__value(long v) { return wisp_int(v); }
+inline wisp_value wisp__value(long long v) { return wisp_int(v); }
+inline wisp_value wisp__value(unsigned char v) { return wisp_uint(v); }
+inline wisp_value wisp__value(unsigned short v) { return wisp_uint(v); }
+inline wisp_value wisp__value(unsigned int v) { return wisp_uint(v); }
+inline wisp_value wisp__value(unsigned long v) { return wisp_uint(v); }
+inline wisp_value wisp__value(unsigned long long v) { return wisp_uint(v); }
+inline wisp_value wisp__value(float v) { return wisp_float(v); }
+inline wisp_value wisp__value(double v) { return wisp_number(v); }
+inline wisp_value wisp__value(const char *v) { return wisp_string(v); }
+inline wisp_value wisp__value(const wisp_vec2 &v) { return wisp__from_vec2(v); }
+inline wisp_value wisp__value(const wisp_vec3 &v) { return wisp__from_vec3(v); }
+inline wisp_value wisp__value(const wisp_vec4 &v) { return wisp__from_vec4(v); }
+inline wisp_value wisp__value(const wisp_quat &v) { return wisp__from_quat(v); }
+inline wisp_value wisp__value(const wisp_color &v) { return wisp__from_color(v); }
 inline wisp_value wisp__value(const wisp_transform &v) { return wisp__from_transform(v); }
 wisp_value wisp__value(const void *) = delete;  /* else a pointer would become a
                                                    bool */
@@ -25377,12 +25377,6 @@ static double wisp__stats_loss(const wisp_peer_stats *stats) {
     return ended ? (double)stats->packets_lost / (double)ended : 0;
 }
 
-static size_t wisp__channel_memory(const wisp__channel *channel) {
-    if (!channel) return 0;
-    return sizeof *channel + (size_t)channel->out.room * sizeof *channel->out.items +
-           (size_t)channel->in.room * sizeof *channel->in.held + (size_t)channel->in.whole_room;
-}
-
 /* Memory of a session, without the messages in its queue. */
 static size_t wisp__session_memory(const wisp__session *s) {
     const wisp__flow *flow = &s->peer.flow;
@@ -25395,7 +25389,13 @@ static size_t wisp__session_memory(const wisp__session *s) {
     bytes += (size_t)s->active_room * sizeof *s->active;
     bytes += (size_t)s->request_room * sizeof *s->requests;
     if (s->spending) bytes += sizeof *s->spending;
-    for (int c = 0; c < WISP__CHANNELS; c++) bytes += wisp__channel_memory(s->peer.channels[c]);
+    for (int c = 0; c < WISP__CHANNELS; c++) {
+        const wisp__channel *channel = s->peer.channels[c];
+        if (!channel) continue;
+        bytes += sizeof *channel + (size_t)channel->out.room * sizeof *channel->out.items +
+                 (size_t)channel->in.room * sizeof *channel->in.held +
+                 (size_t)channel->in.whole_room;
+    }
     if (s->meter) bytes += sizeof *s->meter;
     return bytes + (size_t)s->baselines_out.bytes + (size_t)s->baselines_in.bytes;
 }
@@ -25746,21 +25746,6 @@ static void wisp__profile_peer(const wisp *w, const wisp__session *s, wisp_peer_
 
 /* --- snapshots --- */
 
-/* Leaves out the name of the remote at the beginning of the text. */
-static void wisp__profile_error(const wisp__noted_error *error, const char *name,
-                                wisp_error_note *out) {
-    const char *text = error->text;
-    size_t length = strlen(name);
-    memset(out, 0, sizeof *out);
-    if (length && strncmp(text, name, length) == 0 && strncmp(text + length, ": ", 2) == 0)
-        text += length + 2;
-    out->time = error->time;
-    out->code = error->code;
-    out->peer = error->peer.id;
-    wisp__text_clean(out->remote, sizeof out->remote, name, strlen(name));
-    wisp__text_clean(out->text, sizeof out->text, text, strlen(text));
-}
-
 /* The remotes or peers with the most bytes lately, then in total; of equal ones the first. */
 typedef struct wisp__ranked { const void *thing; double lately; uint64_t total; } wisp__ranked;
 typedef struct wisp__top { wisp__ranked places[WISP_SNAPSHOT_REMOTES]; int count; } wisp__top;
@@ -25768,7 +25753,7 @@ typedef struct wisp__top { wisp__ranked places[WISP_SNAPSHOT_REMOTES]; int count
 typedef char wisp__top_is_for_peers_too[WISP_SNAPSHOT_PEERS == WISP_SNAPSHOT_REMOTES ? 1 : -1];
 
 static void wisp__top_add(wisp__top *top, const void *thing, double lately, uint64_t total) {
-    wisp__ranked *places = top->places;
+    wisp__ranked *places = top->places, place = { thing, lately, total };
     int at = top->count;
     while (at > 0 && (lately > places[at - 1].lately ||
                       (lately >= places[at - 1].lately && total > places[at - 1].total)))
@@ -25776,9 +25761,7 @@ static void wisp__top_add(wisp__top *top, const void *thing, double lately, uint
     if (at == WISP_SNAPSHOT_REMOTES) return;
     if (top->count < WISP_SNAPSHOT_REMOTES) top->count++;
     memmove(places + at + 1, places + at, (size_t)(top->count - 1 - at) * sizeof *places);
-    places[at].thing = thing;
-    places[at].lately = lately;
-    places[at].total = total;
+    places[at] = place;
 }
 
 /* Remotes whose name contains the filter; the sums are those of all. */
@@ -25832,9 +25815,18 @@ static void wisp__snapshot_errors(const wisp *w, const char *filter, wisp_snapsh
     uint64_t count = meters->error_count;
     for (int i = 0; i < WISP_SNAPSHOT_ERRORS && count > 0; i++) {
         const wisp__noted_error *error = &meters->errors[--count % WISP_SNAPSHOT_ERRORS];
-        const char *name = wisp_remote_name(w, error->remote);
+        wisp_error_note *note = &out->errors_last[out->error_count];
+        const char *name = wisp_remote_name(w, error->remote), *text = error->text;
+        size_t length = name ? strlen(name) : 0;
         if (filter && !strstr(name ? name : "", filter)) continue;
-        wisp__profile_error(error, name ? name : "", &out->errors_last[out->error_count++]);
+        if (length && strncmp(text, name, length) == 0 && strncmp(text + length, ": ", 2) == 0)
+            text += length + 2;            /* `remote` has the name */
+        note->time = error->time;
+        note->code = error->code;
+        note->peer = error->peer.id;
+        wisp__text_clean(note->remote, sizeof note->remote, name, length);
+        wisp__text_clean(note->text, sizeof note->text, text, strlen(text));
+        out->error_count++;
     }
 }
 
@@ -26148,12 +26140,6 @@ static void wisp__figure_share(char *out, double share) {
     wisp__figure_write(out, wisp__clamp(share, 0, 9.99) * 100, 9.95, " %");
 }
 
-/* "0:02:05" */
-static void wisp__figure_clock(char *out, double seconds) {
-    int whole = (int)wisp__clamp(seconds, 0, 3.5e6);
-    snprintf(out, WISP__FIGURE, "%d:%02d:%02d", whole / 3600, whole / 60 % 60, whole % 60);
-}
-
 /* The share that was saved: "38 %", or "-". */
 static void wisp__figure_saved(char *out, uint64_t before, uint64_t after) {
     if (before == 0 || after > before) memcpy(out, "-", 2);
@@ -26442,6 +26428,7 @@ static void wisp__page_empty(const wisp__panel *panel, const char *text) {
 static void wisp__overlay_head(wisp__panel *panel, int page) {
     static const char *const names[WISP_PAGES] = { "overview", "remotes", "peers", "errors" };
     const char *app = *panel->snapshot->app ? panel->snapshot->app : "wisp";
+    int up = (int)wisp__clamp(panel->snapshot->seconds, 0, 3.5e6);
     char clock[WISP__FIGURE];
     wisp__panel_fill(panel, 0, panel->columns, 1, WISP__INK_HEAD);
     for (int i = WISP_PAGES - 1; i >= 0; i--) {
@@ -26452,7 +26439,7 @@ static void wisp__overlay_head(wisp__panel *panel, int page) {
         wisp__panel_text(panel, panel->end + 1, cells - 1,
                          i == page ? WISP__INK_TITLE : WISP__INK_DIM, names[i]);
     }
-    wisp__figure_clock(clock, panel->snapshot->seconds);
+    snprintf(clock, sizeof clock, "%d:%02d:%02d", up / 3600, up / 60 % 60, up % 60);
     wisp__panel_add(panel, WISP__INK_TITLE, app);
     panel->at++;
     wisp__panel_pair(panel, "up", WISP__INK_TEXT, clock);
@@ -26667,15 +26654,6 @@ static void wisp__page_drops(wisp__panel *panel) {
     if (!any) wisp__panel_add(panel, WISP__INK_DIM, "none");
 }
 
-static void wisp__page_remotes(wisp__panel *panel) {
-    wisp__sheet_draw(panel, &wisp__remote_sheet, panel->rows - 1);
-    wisp__page_drops(panel);
-}
-
-static void wisp__page_peers(wisp__panel *panel) {
-    wisp__sheet_draw(panel, &wisp__peer_sheet, panel->rows);
-}
-
 /* A large canvas has room for the peers below. */
 static void wisp__page_overview(wisp__panel *panel) {
     bool has_error = wisp__overlay_errors(panel) > 0 && panel->rows > 20;
@@ -26705,16 +26683,7 @@ static void wisp__page_errors(wisp__panel *panel) {
     if (!shown) wisp__page_empty(panel, "nothing went wrong yet");
 }
 
-static void wisp__overlay_notice(const wisp_canvas *canvas, const char *text) {
-    wisp__panel panel;
-    if (!wisp__panel_begin(&panel, canvas, NULL)) return;
-    wisp__panel_fill(&panel, 0, wisp__glyphs(text) + 2, 1, WISP__INK_BACK);
-    wisp__panel_text(&panel, 1, panel.columns - 1, WISP__INK_TEXT, text);
-}
-
 void wisp_overlay_draw(const wisp_snapshot *snapshot, const wisp_canvas *canvas) {
-    static void (*const pages[WISP_PAGES])(wisp__panel *) = {
-        wisp__page_overview, wisp__page_remotes, wisp__page_peers, wisp__page_errors };
     wisp__panel panel;
     wisp__box all = { 0, 0, WISP__CANVAS_MOST, WISP__CANVAS_MOST };
     int page;
@@ -26723,16 +26692,24 @@ void wisp_overlay_draw(const wisp_snapshot *snapshot, const wisp_canvas *canvas)
     wisp__panel_rect(&panel, all, WISP__INK_BACK);
     wisp__overlay_head(&panel, page);
     panel.row = panel.rows > 12 ? 2 : 1;
-    pages[page](&panel);
+    if (page == WISP_PAGE_OVERVIEW) wisp__page_overview(&panel);
+    if (page == WISP_PAGE_REMOTES) wisp__sheet_draw(&panel, &wisp__remote_sheet, panel.rows - 1);
+    if (page == WISP_PAGE_REMOTES) wisp__page_drops(&panel);
+    if (page == WISP_PAGE_PEERS) wisp__sheet_draw(&panel, &wisp__peer_sheet, panel.rows);
+    if (page == WISP_PAGE_ERRORS) wisp__page_errors(&panel);
 }
 
 void wisp_overlay(wisp *w, const wisp_canvas *canvas) {
+    static const char text[] = "nothing is counted: call wisp_use_profiler";
     wisp_snapshot snapshot;
-    wisp_result result;
+    wisp__panel panel;
     if (!w || !canvas) return;
-    result = wisp_snapshot_take(w, canvas->filter, &snapshot);
-    if (result == WISP_OK) wisp_overlay_draw(&snapshot, canvas);
-    else wisp__overlay_notice(canvas, "nothing is counted: call wisp_use_profiler");
+    if (wisp_snapshot_take(w, canvas->filter, &snapshot) == WISP_OK) {
+        wisp_overlay_draw(&snapshot, canvas);
+    } else if (wisp__panel_begin(&panel, canvas, NULL)) {
+        wisp__panel_fill(&panel, 0, (int)sizeof text + 1, 1, WISP__INK_BACK);
+        wisp__panel_text(&panel, 1, panel.columns - 1, WISP__INK_TEXT, text);
+    }
 }
 
 #endif
@@ -26753,26 +26730,21 @@ static void wisp__desc_defaults(wisp_desc *desc) {
     wisp__limits_defaults(&desc->limits, desc->max_peers);
 }
 
-/* All members are ints. */
-static bool wisp__limits_valid(const wisp_limits *limits) {
-    int all[sizeof *limits / sizeof(int)];
-    memcpy(all, limits, sizeof all);
-    for (int i = 0; i < WISP__LENGTH(all); i++)
-        if (all[i] < 0) return false;
-    return true;
-}
-
 static wisp_result wisp__desc_validate(const wisp_desc *desc) {
     const wisp_link *link = &desc->link;
-    if (!link->send || !link->recv) return WISP_E_ARGUMENT;
-    if (link->mtu && (link->mtu < 256 || link->mtu > 65000)) return WISP_E_ARGUMENT;
-    if (desc->max_peers < 0 || desc->max_peers > 16384) return WISP_E_ARGUMENT;
-    if (!wisp__is_within(desc->timeout, 0, 1e9)) return WISP_E_ARGUMENT;
-    if (desc->app && strlen(desc->app) > 64) return WISP_E_TOO_BIG;
-    if (!desc->memory.alloc != !desc->memory.free) return WISP_E_ARGUMENT;
-    if ((int)desc->joins < WISP_JOINS_AUTO || desc->joins > WISP_JOINS_CLOSED)
+    int limits[sizeof desc->limits / sizeof(int)];           /* all of them are ints */
+    if (!link->send || !link->recv || desc->max_peers < 0 || desc->max_peers > 16384 ||
+        (link->mtu && (link->mtu < 256 || link->mtu > 65000)) ||
+        !wisp__is_within(desc->timeout, 0, 1e9))
         return WISP_E_ARGUMENT;
-    return wisp__limits_valid(&desc->limits) ? WISP_OK : WISP_E_ARGUMENT;
+    if (desc->app && strlen(desc->app) > 64) return WISP_E_TOO_BIG;
+    if (!desc->memory.alloc != !desc->memory.free || (int)desc->joins < WISP_JOINS_AUTO ||
+        desc->joins > WISP_JOINS_CLOSED)
+        return WISP_E_ARGUMENT;
+    memcpy(limits, &desc->limits, sizeof limits);
+    for (int i = 0; i < WISP__LENGTH(limits); i++)
+        if (limits[i] < 0) return WISP_E_ARGUMENT;
+    return WISP_OK;
 }
 
 /* Makes the keys, from the seed, the caller's entropy or the system's. */
@@ -26999,14 +26971,8 @@ static bool wisp__receive(wisp *w) {
     return false;
 }
 
-/* Raises one error event each time the link breaks. */
-static void wisp__report_link(wisp *w, bool broken) {
-    if (broken && !w->link_broken) wisp__error(w, NULL, NULL, WISP_E_LINK, "the link is broken");
-    w->link_broken = broken;
-}
-
 wisp_result wisp_update(wisp *w, double now) {
-    bool received;
+    bool broken;
     if (!w || !wisp__is_finite(now)) return WISP_E_ARGUMENT;
     if (wisp__is_inside(w)) return WISP_E_BUSY;
     if (w->destroyed) {
@@ -27015,13 +26981,15 @@ wisp_result wisp_update(wisp *w, double now) {
     }
     w->updating = true;
     wisp__advance(w, now);
-    received = wisp__receive(w);
+    broken = !wisp__receive(w);
     wisp__run_timers(w);
     if (w->base.left_out) wisp__report_left_out(w);
     wisp__dispatch(w);
     wisp__flush_dirty(w);
     if (w->registry.meters) wisp__profiler_tick(w);
-    wisp__report_link(w, !received || w->peers.post.broken);
+    broken = broken || w->peers.post.broken;
+    if (broken && !w->link_broken) wisp__error(w, NULL, NULL, WISP_E_LINK, "the link is broken");
+    w->link_broken = broken;
     if (w->registry.schemas.dead) wisp__schemas_bury(&w->registry.schemas);
     wisp__codec_trim(&w->content);
     wisp__arena_trim(&w->base, &w->hooks.arena);
