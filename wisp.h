@@ -4060,9 +4060,9 @@ static double wisp__max(double a, double b) { return a > b ? a : b; }
 
 /* An array that grows: `items` is where the pointer to its items is. */
 typedef struct wisp__array {
-    void  *items;
-    int   *room;
-    size_t each;              /* bytes of an item */
+    void *items;
+    int *room;
+    size_t each;  /* bytes of an item */
 } wisp__array;
 
 static inline wisp__array wisp__array_of(void *items, int *room, size_t each) {
@@ -6380,7 +6380,7 @@ enum { WISP__COPY_DEPTH = 257 };
 
 typedef struct wisp__copying {
     const wisp__supply *supply;
-    int                 how, depth;
+    int how, depth;
 } wisp__copying;
 
 static wisp_result wisp__copy_value(wisp__copying *c, const wisp_value *from, wisp_value *out);
@@ -6519,8 +6519,8 @@ const char *wisp_string_of(const wisp_value *v, int *size_bytes) {
 /* States in the order in which they were reached. */
 typedef struct wisp__states {
     uint64_t in[(WISP_PATTERN_BYTES + 1) / 64];
-    int      count;
-    uint8_t  list[WISP_PATTERN_BYTES + 1];
+    int count;
+    uint8_t list[WISP_PATTERN_BYTES + 1];
 } wisp__states;
 
 static bool wisp__states_have(const wisp__states *states, int i) {
@@ -6581,10 +6581,10 @@ static int wisp__class_end(const uint8_t *text, int i, int *wrong) {
 
 /* The open groups of the compiler; the whole pattern is the first. */
 typedef struct wisp__groups {
-    uint8_t open[WISP_PATTERN_BYTES + 1];   /* where its ( is */
-    uint8_t last[WISP_PATTERN_BYTES + 1];   /* its last |, or else its ( */
-    int     depth;
-    int     atom;                           /* the part that a * now would repeat; -1: none */
+    uint8_t open[WISP_PATTERN_BYTES + 1];  /* where its ( is */
+    uint8_t last[WISP_PATTERN_BYTES + 1];  /* its last |, or else its ( */
+    int depth;
+    int atom;  /* the part that a * now would repeat; -1: none */
 } wisp__groups;
 
 static void wisp__group_open(wisp__groups *groups, int i) {
@@ -25039,8 +25039,8 @@ wisp_result wisp_answer_fail(wisp *w, wisp_call call, wisp_result code, const ch
 typedef struct wisp__parcel { struct wisp__parcel *next; wisp_addr addr; int size; } wisp__parcel;
 
 typedef struct wisp__pipe_side {
-    wisp_pipe    *pipe;
-    int           index, waiting;          /* bytes */
+    wisp_pipe *pipe;
+    int index, waiting;  /* bytes */
     wisp__parcel *first, *last, *spare;
 } wisp__pipe_side;
 
@@ -25194,11 +25194,11 @@ void wisp_pipe_free(wisp_pipe *pipe) {
 /* --- the simulated network --- */
 
 typedef struct wisp__transit {
-    double    due;
-    uint64_t  order;
+    double due;
+    uint64_t order;
     wisp_addr addr;
-    uint8_t  *bytes;
-    int       size;
+    uint8_t *bytes;
+    int size;
 } wisp__transit;
 
 /* Uniform in 0..1 (splitmix64). */
@@ -25925,13 +25925,13 @@ enum { WISP__CANVAS_MOST = 16384,       /* pixels: floats hold them exactly */
        WISP__GLYPHS = 128 };            /* of one text */
 
 typedef struct wisp__panel {
-    wisp_canvas          to;            /* its sizes with the defaults filled in */
+    wisp_canvas to;  /* its sizes with the defaults filled in */
     const wisp_snapshot *snapshot;
-    int                  width, height; /* whole pixels */
-    int                  columns, rows; /* cells */
-    int                  margin;        /* empty cells at both sides */
-    int                  row;           /* of the texts that are written next */
-    int                  at, end;       /* cells: where the next pair begins, and its limit */
+    int width, height;  /* whole pixels */
+    int columns, rows;  /* cells */
+    int margin;         /* empty cells at both sides */
+    int row;            /* of the texts that are written next */
+    int at, end;        /* cells: where the next pair begins, and its limit */
 } wisp__panel;
 
 /* In pixels. */
@@ -26154,11 +26154,11 @@ typedef enum wisp__figure_kind {
 
 /* A column of figures; those of a low rank come first if room is scarce. */
 typedef struct wisp__sheet_column {
-    const char       *title;
-    int               cells, rank, ink;
+    const char *title;
+    int cells, rank, ink;
     wisp__figure_kind kind;
-    size_t            at[2];           /* offsets of one or two members, which are added up */
-    const char       *unit;
+    size_t at[2];  /* offsets of one or two members, which are added up */
+    const char *unit;
 } wisp__sheet_column;
 
 static void wisp__figure_show(char *out, wisp__figure_kind kind, double value, const char *unit) {
@@ -26211,12 +26211,12 @@ static int wisp__overlay_errors(const wisp__panel *panel) {
 
 /* A table of the snapshot's remotes or peers. */
 typedef struct wisp__sheet {
-    bool        peers;
-    const char *title, *empty;         /* empty: the text of a table without rows */
-    size_t      name, out, each;       /* offsets in a row; bytes of one */
-    int         least_name;            /* cells */
+    bool peers;
+    const char *title, *empty;  /* empty: the text of a table without rows */
+    size_t name, out, each;     /* offsets in a row; bytes of one */
+    int least_name;             /* cells */
     const wisp__sheet_column *columns;
-    int         count;
+    int count;
 } wisp__sheet;
 
 /* The next row, from the i-th on, that the filter lets pass; NULL: there is none. */
@@ -26289,11 +26289,11 @@ static double wisp__graph_scale(double most, double least) {
 
 /* A graph being drawn: the newest samples, each a bar of `step` pixels, on top of `scale`. */
 typedef struct wisp__graph {
-    int                kind;
-    double             scale;
-    wisp__box          box;
+    int kind;
+    double scale;
+    wisp__box box;
     const wisp_sample *samples;
-    int                count, step;
+    int count, step;
 } wisp__graph;
 
 /* Neighbours of equal height become one rectangle. */
@@ -27011,9 +27011,9 @@ static bool wisp__joins_done(const wisp *w) {
 
 typedef struct wisp__awaiting {
     wisp_handler fn;
-    void        *user;
-    wisp_result  result;
-    bool         got;
+    void *user;
+    wisp_result result;
+    bool got;
 } wisp__awaiting;
 
 /* Updates until the event has come; NULL: until all joins of this end have ended. */
