@@ -17752,22 +17752,21 @@ static void wisp__count_handled(const wisp *w, const wisp__remote *remote, doubl
 
 /* A meter for a remote. NULL: the profiler is off, there is no memory, or the name is reserved, or
    the entry is another encoding of a name. */
-static wisp__remote_meter *wisp__meter_of_remote(wisp__registry *registry,
-                                                 const wisp__remote *remote) {
+static wisp__remote_meter *wisp__meter_of_remote(wisp__registry *r, const wisp__remote *remote) {
     wisp__remote_meter *meter = NULL;
     const wisp_remote_stats *stats = &remote->stats;
-    if (registry->meters && remote->index >= WISP__RESERVED && remote->main == remote)
-        meter = (wisp__remote_meter *)wisp__alloc(registry->base, sizeof *meter);
+    if (r->meters && remote->index >= WISP__RESERVED && remote->main == remote)
+        meter = (wisp__remote_meter *)wisp__alloc(r->base, sizeof *meter);
     if (!meter) return NULL;
     wisp__traffic_begin(&meter->out, stats->messages_sent, stats->bits_sent);
     wisp__traffic_begin(&meter->in, stats->messages_received, stats->bits_received);
     return meter;
 }
 
-static wisp__peer_meter *wisp__meter_of_peer(wisp__registry *registry, const wisp__session *s) {
+static wisp__peer_meter *wisp__meter_of_peer(wisp__registry *r, const wisp__session *s) {
     wisp__peer_meter *meter = NULL;
     const wisp_peer_stats *stats = &s->peer.stats;
-    if (registry->meters) meter = (wisp__peer_meter *)wisp__alloc(registry->base, sizeof *meter);
+    if (r->meters) meter = (wisp__peer_meter *)wisp__alloc(r->base, sizeof *meter);
     if (!meter) return NULL;
     wisp__traffic_begin(&meter->out, stats->messages_sent, stats->bytes_sent);
     wisp__traffic_begin(&meter->in, stats->messages_received, stats->bytes_received);
@@ -17788,13 +17787,12 @@ static wisp_result wisp__name_check(const char *name, int *length) {
     return WISP_OK;
 }
 
-static wisp__remote *wisp__registry_find(const wisp__registry *registry, const char *name,
-                                         int length) {
-    uint64_t hash = wisp__keyed_hash(registry->schemas.key, name, length);
-    uint64_t mask = (uint64_t)registry->table_room - 1;
-    if (!registry->table_room) return NULL;
-    for (uint64_t i = hash & mask; registry->table[i]; i = (i + 1) & mask) {
-        wisp__remote *remote = registry->remotes[registry->table[i] - 1];
+static wisp__remote *wisp__registry_find(const wisp__registry *r, const char *name, int length) {
+    uint64_t hash = wisp__keyed_hash(r->schemas.key, name, length);
+    uint64_t mask = (uint64_t)r->table_room - 1;
+    if (!r->table_room) return NULL;
+    for (uint64_t i = hash & mask; r->table[i]; i = (i + 1) & mask) {
+        wisp__remote *remote = r->remotes[r->table[i] - 1];
         if (remote->hash == hash && memcmp(remote->name, name, (size_t)length) == 0 &&
             !remote->name[length])
             return remote;
@@ -17802,22 +17800,22 @@ static wisp__remote *wisp__registry_find(const wisp__registry *registry, const c
     return NULL;
 }
 
-static void wisp__registry_seat(wisp__registry *registry, const wisp__remote *remote) {
-    uint64_t mask = (uint64_t)registry->table_room - 1, i = remote->hash & mask;
-    while (registry->table[i]) i = (i + 1) & mask;
-    registry->table[i] = (uint16_t)(remote->index + 1);
+static void wisp__registry_seat(wisp__registry *r, const wisp__remote *remote) {
+    uint64_t mask = (uint64_t)r->table_room - 1, i = remote->hash & mask;
+    while (r->table[i]) i = (i + 1) & mask;
+    r->table[i] = (uint16_t)(remote->index + 1);
 }
 
-static wisp_result wisp__registry_widen(wisp__registry *registry) {
-    int room = registry->table_room ? registry->table_room * 2 : 64;
+static wisp_result wisp__registry_widen(wisp__registry *r) {
+    int room = r->table_room ? r->table_room * 2 : 64;
     uint16_t *table;
-    if (registry->count * 2 < registry->table_room) return WISP_OK;
-    table = (uint16_t *)wisp__alloc_items(registry->base, room, sizeof *table);
+    if (r->count * 2 < r->table_room) return WISP_OK;
+    table = (uint16_t *)wisp__alloc_items(r->base, room, sizeof *table);
     if (!table) return WISP_E_MEMORY;
-    wisp__free(registry->base, registry->table, (size_t)registry->table_room * sizeof *table);
-    registry->table = table;
-    registry->table_room = room;
-    for (int i = 0; i < registry->count; i++) wisp__registry_seat(registry, registry->remotes[i]);
+    wisp__free(r->base, r->table, (size_t)r->table_room * sizeof *table);
+    r->table = table;
+    r->table_room = room;
+    for (int i = 0; i < r->count; i++) wisp__registry_seat(r, r->remotes[i]);
     return WISP_OK;
 }
 
@@ -17827,76 +17825,64 @@ static uint32_t wisp__remote_id(const wisp__remote *remote) {
 }
 
 /* NULL: none, or it has another name by now. */
-static wisp__remote *wisp__remote_at(const wisp__registry *registry, uint32_t id) {
+static wisp__remote *wisp__remote_at(const wisp__registry *r, uint32_t id) {
     uint32_t place = id & 0xffff;
-    wisp__remote *remote = place > 0 && place <= (uint32_t)registry->count
-                               ? registry->remotes[place - 1] : NULL;
+    wisp__remote *remote = place > 0 && place <= (uint32_t)r->count ? r->remotes[place - 1] : NULL;
     return remote && remote->life == id >> 16 ? remote : NULL;
 }
 
 /* The application uses a lent remote: it stays, and is announced to peers like any other. */
-static void wisp__remote_claim(wisp__registry *registry, wisp__remote *remote) {
+static void wisp__remote_claim(wisp__registry *r, wisp__remote *remote) {
     if (!remote->lent) return;
     remote->lent = false;
-    registry->lent--;
-    if (registry->claimed) registry->claimed(registry->owner, remote);
+    r->lent--;
+    if (r->claimed) r->claimed(r->owner, remote);
 }
 
 /* A lent remote whose name no present peer has announced; NULL: there is none. */
-static wisp__remote *wisp__remote_vacant(const wisp__registry *registry) {
-    for (int i = WISP__RESERVED; registry->lent && i < registry->count; i++) {
-        wisp__remote *remote = registry->remotes[i];
+static wisp__remote *wisp__remote_vacant(const wisp__registry *r) {
+    for (int i = WISP__RESERVED; r->lent && i < r->count; i++) {
+        wisp__remote *remote = r->remotes[i];
         if (remote->lent && !remote->announced && remote->newest == i && remote->life < UINT16_MAX)
             return remote;
     }
     return NULL;
 }
 
-static void wisp__encoding_config_merge(wisp_encoding *to, const wisp_encoding *from) {
-    if (from->mode) to->mode = from->mode;
-    if (from->codec) to->codec = from->codec;
-    if (from->compression) to->compression = from->compression;
-    if (from->schema) to->schema = from->schema;
-    if (from->migrations) {
-        to->migrations = from->migrations;
-        to->migration_count = from->migration_count;
-    }
-    if (from->adaptive) to->adaptive = from->adaptive;
-    if (from->foreign) to->foreign = from->foreign;
-    if (from->dictionary) {
-        to->dictionary = from->dictionary;
-        to->dictionary_bytes = from->dictionary_bytes;
-    }
-}
-
-/* Lays the fields of `from` that are not zero over `to`. */
+/* Lays the settings of `from` that are not zero over `to`. */
 static void wisp__config_merge(wisp_config *to, const wisp_config *from) {
-    if (from->batching) {
-        to->batching = from->batching;
-        if (from->batching == WISP_BATCH_UNRELIABLE) to->delivery = WISP_UNRELIABLE;
-        if (from->batching == WISP_BATCH_RELIABLE) to->delivery = WISP_RELIABLE;
+#define WISP__SETTING(member) { offsetof(wisp_config, member), sizeof to->member }
+    static const struct { size_t at, bytes; } settings[] = {
+        WISP__SETTING(encode.mode), WISP__SETTING(encode.codec), WISP__SETTING(encode.compression),
+        WISP__SETTING(encode.schema), WISP__SETTING(encode.migrations),
+        WISP__SETTING(encode.adaptive), WISP__SETTING(encode.dictionary),
+        WISP__SETTING(encode.foreign), WISP__SETTING(delivery), WISP__SETTING(channel),
+        WISP__SETTING(batching), WISP__SETTING(max_batch_size), WISP__SETTING(batch_priority),
+        WISP__SETTING(rate_burst), WISP__SETTING(delta_sync), WISP__SETTING(call_tries) };
+#undef WISP__SETTING
+    static const char zeros[sizeof(void *)] = { 0 };
+    if (from->batching == WISP_BATCH_UNRELIABLE) to->delivery = WISP_UNRELIABLE;
+    if (from->batching == WISP_BATCH_RELIABLE) to->delivery = WISP_RELIABLE;
+    for (int i = 0; i < WISP__LENGTH(settings); i++) {
+        const char *setting = (const char *)from + settings[i].at;
+        if (memcmp(setting, zeros, settings[i].bytes) != 0)
+            memcpy((char *)to + settings[i].at, setting, settings[i].bytes);
     }
-    if (from->delivery) to->delivery = from->delivery;
-    if (from->channel) to->channel = from->channel;
-    if (from->max_batch_size) to->max_batch_size = from->max_batch_size;
-    if (from->batch_priority) to->batch_priority = from->batch_priority;
+    if (from->encode.migrations) to->encode.migration_count = from->encode.migration_count;
+    if (from->encode.dictionary) to->encode.dictionary_bytes = from->encode.dictionary_bytes;
     if (from->rate_limit < 0 || from->rate_limit > 0) to->rate_limit = from->rate_limit;
-    if (from->rate_burst) to->rate_burst = from->rate_burst;
     if (from->call_timeout > 0) to->call_timeout = from->call_timeout;
-    if (from->call_tries) to->call_tries = from->call_tries;
-    if (from->delta_sync) to->delta_sync = from->delta_sync;
-    wisp__encoding_config_merge(&to->encode, &from->encode);
 }
 
 /* Sets the settings in force: those of the remote, else the common ones, else the defaults. */
-static void wisp__config_resolve(const wisp__registry *registry, wisp__remote *remote) {
+static void wisp__config_resolve(const wisp__registry *r, wisp__remote *remote) {
     static const wisp_config builtin = {
         { 0, NULL, 0, NULL, NULL, 0, 0, NULL, 0, WISP_OFF }, WISP_RELIABLE, WISP_CHANNEL(0),
         WISP_BATCH_RELIABLE, 256, WISP_PRIORITY(500), 0, 0, WISP_OFF, 10, 1
     };
     wisp_config *now = &remote->now;
     *now = builtin;
-    wisp__config_merge(now, &registry->defaults);
+    wisp__config_merge(now, &r->defaults);
     wisp__config_merge(now, &remote->own);
     now->encode.compression = remote->own.encode.compression;    /* the common one is for packets */
     if (now->rate_limit > 0 && !now->rate_burst) {
@@ -17905,16 +17891,20 @@ static void wisp__config_resolve(const wisp__registry *registry, wisp__remote *r
     }
 }
 
+static wisp_compression wisp__compression_of(const wisp_encoding *e) {
+    return e->compression ? e->compression : WISP_COMPRESSION_AUTO;
+}
+
 /* The encoding that the settings in force ask for. Its schema has a reference. */
-static wisp_result wisp__encoding_wanted(wisp__registry *registry, wisp__remote *remote,
+static wisp_result wisp__encoding_wanted(wisp__registry *r, wisp__remote *remote,
                                          wisp__encoding *encoding) {
     const wisp_encoding *e = &remote->now.encode;
     uint32_t dictionary = 0;
     wisp_result why = WISP_OK;
     memset(encoding, 0, sizeof *encoding);
     if (e->schema)
-        encoding->described = wisp__described_of(&registry->schemas, e->schema, registry->text,
-                                                 (int)sizeof registry->text, &why);
+        encoding->described = wisp__described_of(&r->schemas, e->schema, r->text,
+                                                 (int)sizeof r->text, &why);
     if (why) return why;
     encoding->codec = e->codec;
     encoding->delta = e->mode == WISP_ENCODE_DELTA && !e->codec;
@@ -17928,15 +17918,13 @@ static wisp_result wisp__encoding_wanted(wisp__registry *registry, wisp__remote 
     else if (e->schema && e->mode != WISP_ENCODE_BASIC && e->mode != WISP_ENCODE_SAFE)
         encoding->kind = WISP__RECORD;
     if (e->dictionary)
-        why = wisp__compress_dictionary(registry->compress, e->dictionary, e->dictionary_bytes,
+        why = wisp__compress_dictionary(r->compress, e->dictionary, e->dictionary_bytes,
                                         &dictionary);
     remote->dictionary = dictionary;
     if (encoding->compressed) encoding->dictionary = dictionary;
     if (encoding->compressed && why == WISP_OK)
-        why = wisp__compress_ready(registry->compress, e->compression ? e->compression
-                                                                    : WISP_COMPRESSION_AUTO,
-                                   dictionary);
-    if (why) wisp__described_release(&registry->schemas, encoding->described);
+        why = wisp__compress_ready(r->compress, wisp__compression_of(e), dictionary);
+    if (why) wisp__described_release(&r->schemas, encoding->described);
     return why;
 }
 
@@ -17973,23 +17961,23 @@ static const char *wisp__encoding_unasked(const wisp__remote *remote, const wisp
 }
 
 /* A new entry of the registry. NULL with the reason. */
-static wisp__remote *wisp__registry_entry(wisp__registry *registry, wisp_result *why) {
+static wisp__remote *wisp__registry_entry(wisp__registry *r, wisp_result *why) {
     wisp__remote *entry = NULL;
-    *why = wisp__grow(registry->base, WISP__ARRAY(registry->remotes, registry->room),
-                      registry->count + 1, registry->base->limits.remotes + WISP__RESERVED);
+    *why = wisp__grow(r->base, WISP__ARRAY(r->remotes, r->room),
+                      r->count + 1, r->base->limits.remotes + WISP__RESERVED);
     if (*why) return NULL;
-    entry = (wisp__remote *)wisp__alloc(registry->base, sizeof *entry);
+    entry = (wisp__remote *)wisp__alloc(r->base, sizeof *entry);
     *why = entry ? WISP_OK : WISP_E_MEMORY;
     if (!entry) return NULL;
-    entry->index = entry->newest = registry->count;
-    registry->remotes[registry->count++] = entry;
+    entry->index = entry->newest = r->count;
+    r->remotes[r->count++] = entry;
     return entry;
 }
 
 /* Another entry of the same name, for an encoding that must not replace the one in use. */
-static wisp__remote *wisp__registry_alias(wisp__registry *registry, wisp__remote *remote,
+static wisp__remote *wisp__registry_alias(wisp__registry *r, wisp__remote *remote,
                                           wisp_result *why) {
-    wisp__remote *alias = wisp__registry_entry(registry, why);
+    wisp__remote *alias = wisp__registry_entry(r, why);
     if (!alias) return NULL;
     memcpy(alias->name, remote->name, sizeof alias->name);
     alias->hash = remote->hash;
@@ -18007,13 +17995,12 @@ static wisp__remote *wisp__encoding_known(wisp__remote *remote, const wisp__enco
 }
 
 /* Makes the encoding that is sent follow the settings; on failure the old one stays. */
-static wisp_result wisp__encoding_refresh(wisp__registry *registry, wisp__remote *remote) {
-    wisp__schemas *schemas = &registry->schemas;
-    wisp__remote *entry = registry->remotes[remote->newest], *known;
-    const wisp_encoding *e = &remote->now.encode;
-    wisp_compression mode = e->compression ? e->compression : WISP_COMPRESSION_AUTO;
+static wisp_result wisp__encoding_refresh(wisp__registry *r, wisp__remote *remote) {
+    wisp__schemas *schemas = &r->schemas;
+    wisp__remote *entry = r->remotes[remote->newest], *known;
+    wisp_compression mode = wisp__compression_of(&remote->now.encode);
     wisp__encoding encoding;
-    wisp_result result = wisp__encoding_wanted(registry, remote, &encoding);
+    wisp_result result = wisp__encoding_wanted(r, remote, &encoding);
     if (result) return result;
     wisp__described_release(schemas, remote->schema);
     remote->schema = encoding.described;
@@ -18022,7 +18009,7 @@ static wisp_result wisp__encoding_refresh(wisp__registry *registry, wisp__remote
     known = wisp__encoding_equal(&entry->encoding, &encoding)
                 ? entry : wisp__encoding_known(remote, &encoding);
     if (known) entry = known;
-    else if (entry->used) entry = wisp__registry_alias(registry, remote, &result);
+    else if (entry->used) entry = wisp__registry_alias(r, remote, &result);
     if (known || !entry) wisp__described_release(schemas, encoding.described);
     if (!entry) return result;
     if (!known) {
@@ -18037,75 +18024,74 @@ static wisp_result wisp__encoding_refresh(wisp__registry *registry, wisp__remote
 }
 
 /* Gives a remote its name and settings. */
-static void wisp__registry_name(wisp__registry *registry, wisp__remote *remote, const char *name,
+static void wisp__registry_name(wisp__registry *r, wisp__remote *remote, const char *name,
                                 int length) {
     wisp_result why;
     memcpy(remote->name, name, (size_t)length);
-    remote->hash = wisp__keyed_hash(registry->schemas.key, name, length);
+    remote->hash = wisp__keyed_hash(r->schemas.key, name, length);
     remote->main = remote;
     remote->newest = remote->index;
-    remote->meter = wisp__meter_of_remote(registry, remote);
-    wisp__registry_seat(registry, remote);
-    wisp__config_resolve(registry, remote);
-    if (registry->added) registry->added(registry->owner, remote);
-    why = wisp__encoding_refresh(registry, remote);
+    remote->meter = wisp__meter_of_remote(r, remote);
+    wisp__registry_seat(r, remote);
+    wisp__config_resolve(r, remote);
+    if (r->added) r->added(r->owner, remote);
+    why = wisp__encoding_refresh(r, remote);
     if (why)
-        wisp__log(registry->base, WISP_LOG_ERROR, why, "'%s' does not have its settings: %s", name,
+        wisp__log(r->base, WISP_LOG_ERROR, why, "'%s' does not have its settings: %s", name,
                   wisp_result_text(why));
 }
 
 /* Lends a vacant remote to another name. Later rooms have forgotten the old name. */
-static void wisp__registry_relend(wisp__registry *registry, wisp__remote *remote, const char *name,
+static void wisp__registry_relend(wisp__registry *r, wisp__remote *remote, const char *name,
                                   int length) {
     int index = remote->index;
     uint16_t life = (uint16_t)(remote->life + 1);
-    wisp__described_release(&registry->schemas, remote->encoding.described);
-    wisp__described_release(&registry->schemas, remote->schema);
-    wisp__free(registry->base, remote->meter, sizeof *remote->meter);
+    wisp__described_release(&r->schemas, remote->encoding.described);
+    wisp__described_release(&r->schemas, remote->schema);
+    wisp__free(r->base, remote->meter, sizeof *remote->meter);
     memset(remote, 0, sizeof *remote);
     remote->index = index;
     remote->life = life;
     remote->lent = true;
-    memset(registry->recent, 0, sizeof registry->recent);
-    memset(registry->table, 0, (size_t)registry->table_room * sizeof *registry->table);
-    for (int i = 0; i < registry->count; i++)
-        if (i != index) wisp__registry_seat(registry, registry->remotes[i]);
-    wisp__registry_name(registry, remote, name, length);
+    memset(r->recent, 0, sizeof r->recent);
+    memset(r->table, 0, (size_t)r->table_room * sizeof *r->table);
+    for (int i = 0; i < r->count; i++)
+        if (i != index) wisp__registry_seat(r, r->remotes[i]);
+    wisp__registry_name(r, remote, name, length);
 }
 
-static wisp__remote *wisp__registry_add_slowly(wisp__registry *registry, const char *name,
+static wisp__remote *wisp__registry_add_slowly(wisp__registry *r, const char *name,
                                                wisp_result *why) {
     int length = 0;
     wisp__remote *remote;
     *why = wisp__name_check(name, &length);
     if (*why) return NULL;
-    remote = wisp__registry_find(registry, name, length);
+    remote = wisp__registry_find(r, name, length);
     if (remote) return remote;
     *why = WISP_E_NAME;
-    if (registry->count >= WISP__RESERVED && strncmp(name, "wisp:", 5) == 0) return NULL;
-    *why = wisp__registry_widen(registry);
+    if (r->count >= WISP__RESERVED && strncmp(name, "wisp:", 5) == 0) return NULL;
+    *why = wisp__registry_widen(r);
     if (*why) return NULL;
-    remote = wisp__registry_entry(registry, why);
+    remote = wisp__registry_entry(r, why);
     if (*why == WISP_E_LIMIT)
-        wisp__log(registry->base, WISP_LOG_ERROR, *why,
+        wisp__log(r->base, WISP_LOG_ERROR, *why,
                   "no room for the name '%s': raise desc.limits.remotes", name);
     if (!remote) return NULL;
-    wisp__registry_name(registry, remote, name, length);
+    wisp__registry_name(r, remote, name, length);
     return remote;
 }
 
 /* Finds or registers a name. A name that was asked for lately, at the same address and with the
    same text, is found without its hash. */
-static wisp__remote *wisp__registry_add(wisp__registry *registry, const char *name,
-                                        wisp_result *why) {
+static wisp__remote *wisp__registry_add(wisp__registry *r, const char *name, wisp_result *why) {
     size_t at = ((uintptr_t)name >> 2 ^ (uintptr_t)name >> 6) % 16;
-    wisp__remote *remote = registry->recent[at].name == name ? registry->recent[at].remote : NULL;
+    wisp__remote *remote = r->recent[at].name == name ? r->recent[at].remote : NULL;
     *why = WISP_OK;
     if (remote && strcmp(remote->name, name) == 0 && !remote->lent) return remote;
-    remote = wisp__registry_add_slowly(registry, name, why);
-    if (remote) wisp__remote_claim(registry, remote);
-    registry->recent[at].name = name;
-    registry->recent[at].remote = remote;
+    remote = wisp__registry_add_slowly(r, name, why);
+    if (remote) wisp__remote_claim(r, remote);
+    r->recent[at].name = name;
+    r->recent[at].remote = remote;
     return remote;
 }
 
@@ -18120,9 +18106,9 @@ static wisp_result wisp__config_check(const wisp_config *c) {
     return fine ? WISP_OK : WISP_E_ARGUMENT;
 }
 
-static wisp_result wisp__encoding_config_check(wisp__registry *registry, const wisp_encoding *e) {
+static wisp_result wisp__encoding_config_check(wisp__registry *r, const wisp_encoding *e) {
     uint8_t descriptor[WISP__DESCRIPTOR_BYTES + WISP__SLACK];
-    int text = (int)sizeof registry->text;
+    int text = (int)sizeof r->text;
     size_t name = e->codec && e->codec->name ? strlen(e->codec->name) : 0;
     if (e->mode < 0 || e->mode > WISP_ENCODE_DELTA) return WISP_E_ARGUMENT;
     if (e->adaptive < 0 || e->adaptive > WISP_OFF) return WISP_E_ARGUMENT;
@@ -18132,59 +18118,56 @@ static wisp_result wisp__encoding_config_check(wisp__registry *registry, const w
     if (e->codec && (name < 1 || name > 32 || !e->codec->encode || !e->codec->decode))
         return WISP_E_ARGUMENT;
     if (e->codec && e->mode == WISP_ENCODE_DELTA) return WISP_E_UNSUPPORTED;
-    if (e->schema && wisp__schema_check(e->schema, registry->text, text, NULL))
-        return WISP_E_SCHEMA;
+    if (e->schema && wisp__schema_check(e->schema, r->text, text, NULL)) return WISP_E_SCHEMA;
     if (e->schema && wisp__describe(e->schema, descriptor, (int)sizeof descriptor) < 0) {
-        snprintf(registry->text, (size_t)text, "%s: its description is over %d bytes",
+        snprintf(r->text, (size_t)text, "%s: its description is over %d bytes",
                  e->schema->name, WISP__DESCRIPTOR_BYTES);
         return WISP_E_SCHEMA;
     }
-    return e->compression ? wisp__compress_can(registry->compress, e->compression) : WISP_OK;
+    return e->compression ? wisp__compress_can(r->compress, e->compression) : WISP_OK;
 }
 
 /* Applies the common settings of whole packets. */
-static wisp_result wisp__batches_settle(wisp__registry *registry) {
-    const wisp_encoding *e = &registry->defaults.encode;
+static wisp_result wisp__batches_settle(wisp__registry *r) {
+    const wisp_encoding *e = &r->defaults.encode;
     wisp_compression mode = e->compression ? e->compression : WISP_COMPRESSION_NONE;
     wisp_compression reads = e->foreign == WISP_ON ? WISP_COMPRESSION_AUTO : mode;
     uint32_t dictionary = 0;
     wisp_result result = WISP_OK;
     if (e->dictionary)
-        result = wisp__compress_dictionary(registry->compress, e->dictionary, e->dictionary_bytes,
+        result = wisp__compress_dictionary(r->compress, e->dictionary, e->dictionary_bytes,
                                            &dictionary);
     if (result == WISP_OK && mode != WISP_COMPRESSION_NONE)
-        result = wisp__compress_ready(registry->compress, mode, dictionary);
-    if (result == WISP_OK && (mode != registry->batches.mode ||
-                              dictionary != registry->batches.dictionary))
-        wisp__compress_stream_init(&registry->batches, mode, dictionary);
-    if (result == WISP_OK) registry->compress->packets = reads;
+        result = wisp__compress_ready(r->compress, mode, dictionary);
+    if (result == WISP_OK && (mode != r->batches.mode || dictionary != r->batches.dictionary))
+        wisp__compress_stream_init(&r->batches, mode, dictionary);
+    if (result == WISP_OK) r->compress->packets = reads;
     return result;
 }
 
 /* Applies the settings in force to one remote, or to all of them (NULL). */
-static wisp_result wisp__registry_settle(wisp__registry *registry, const wisp__remote *only) {
-    wisp_result result = only ? WISP_OK : wisp__batches_settle(registry);
-    int count = registry->count;
+static wisp_result wisp__registry_settle(wisp__registry *r, const wisp__remote *only) {
+    wisp_result result = only ? WISP_OK : wisp__batches_settle(r);
+    int count = r->count;
     for (int i = 0; i < count && result == WISP_OK; i++) {
-        wisp__remote *remote = registry->remotes[i];
+        wisp__remote *remote = r->remotes[i];
         if (remote->main != remote || (only && remote != only)) continue;
-        wisp__config_resolve(registry, remote);
-        if (i >= WISP__RESERVED) result = wisp__encoding_refresh(registry, remote);
+        wisp__config_resolve(r, remote);
+        if (i >= WISP__RESERVED) result = wisp__encoding_refresh(r, remote);
     }
     return result;
 }
 
 /* NULL config: inherit everything; NULL name: the common settings. */
-static wisp_result wisp__registry_configure(wisp__registry *registry, const char *name,
+static wisp_result wisp__registry_configure(wisp__registry *r, const char *name,
                                             const wisp_config *config) {
     wisp_result result = config ? wisp__config_check(config) : WISP_OK;
     wisp__remote *remote = NULL;
-    wisp_config *to = &registry->defaults, before;
-    if (result == WISP_OK && config)
-        result = wisp__encoding_config_check(registry, &config->encode);
+    wisp_config *to = &r->defaults, before;
+    if (result == WISP_OK && config) result = wisp__encoding_config_check(r, &config->encode);
     if (result) return result;
     if (name) {
-        remote = wisp__registry_add(registry, name, &result);
+        remote = wisp__registry_add(r, name, &result);
         if (!remote) return result;
         if (remote->index < WISP__RESERVED) return WISP_E_NAME;
         to = &remote->own;
@@ -18192,23 +18175,20 @@ static wisp_result wisp__registry_configure(wisp__registry *registry, const char
     before = *to;
     if (config) wisp__config_merge(to, config);
     else memset(to, 0, sizeof *to);
-    result = wisp__registry_settle(registry, remote);
-    registry->changes += memcmp(&before.encode, &to->encode, sizeof before.encode) != 0 ||
+    result = wisp__registry_settle(r, remote);
+    r->changes += memcmp(&before.encode, &to->encode, sizeof before.encode) != 0 ||
                          before.delta_sync != to->delta_sync;
     if (result == WISP_OK) return WISP_OK;
     *to = before;
-    wisp__registry_settle(registry, remote);
+    wisp__registry_settle(r, remote);
     return result;
 }
 
-static void wisp__registry_free(wisp__registry *registry) {
-    wisp__schemas_free(&registry->schemas);
-    for (int i = 0; i < registry->count; i++)
-        wisp__free(registry->base, registry->remotes[i], sizeof **registry->remotes);
-    wisp__free(registry->base, registry->remotes,
-               (size_t)registry->room * sizeof *registry->remotes);
-    wisp__free(registry->base, registry->table,
-               (size_t)registry->table_room * sizeof *registry->table);
+static void wisp__registry_free(wisp__registry *r) {
+    wisp__schemas_free(&r->schemas);
+    for (int i = 0; i < r->count; i++) wisp__free(r->base, r->remotes[i], sizeof **r->remotes);
+    wisp__free(r->base, r->remotes, (size_t)r->room * sizeof *r->remotes);
+    wisp__free(r->base, r->table, (size_t)r->table_room * sizeof *r->table);
 }
 
 /* What is kept for a peer and a remote; NULL: no memory. It moves when a remote is registered. */
@@ -18250,10 +18230,10 @@ static size_t wisp__schema_charge(const wisp__session *session, const wisp__desc
 }
 
 /* The remote that a number of the peer stands for, or NULL. */
-static wisp__remote *wisp__theirs(const wisp__registry *registry, const wisp__session *session,
+static wisp__remote *wisp__theirs(const wisp__registry *r, const wisp__session *session,
                                   int number) {
     if (number < 0 || number >= session->their_room || !session->theirs[number].remote) return NULL;
-    return registry->remotes[session->theirs[number].remote - 1];
+    return r->remotes[session->theirs[number].remote - 1];
 }
 
 static wisp_remote wisp__remote_handle(const wisp__remote *remote) {
@@ -18397,16 +18377,16 @@ wisp_result wisp_enable_delta_sync(wisp *w, const char *remote) {
 }
 
 wisp_result wisp_add_codec(wisp *w, const wisp_codec *codec) {
-    wisp__registry *registry = w ? &w->registry : NULL;
+    wisp__registry *r = w ? &w->registry : NULL;
     if (!w || !codec || !codec->encode || !codec->decode || !codec->name || !codec->name[0] ||
         strlen(codec->name) > 32)
         return WISP_E_ARGUMENT;
-    for (int i = 0; i < registry->codec_count; i++)
-        if (strcmp(registry->codecs[i]->name, codec->name) == 0)
-            return registry->codecs[i] == codec ? WISP_OK : WISP_E_NAME;
-    if (registry->codec_count == WISP__CODECS) return WISP_E_LIMIT;
-    registry->codecs[registry->codec_count++] = codec;
-    registry->changes++;
+    for (int i = 0; i < r->codec_count; i++)
+        if (strcmp(r->codecs[i]->name, codec->name) == 0)
+            return r->codecs[i] == codec ? WISP_OK : WISP_E_NAME;
+    if (r->codec_count == WISP__CODECS) return WISP_E_LIMIT;
+    r->codecs[r->codec_count++] = codec;
+    r->changes++;
     return WISP_OK;
 }
 
@@ -19258,21 +19238,15 @@ static wisp__group *wisp__group_at(const wisp *w, int index) {
     return (wisp__group *)wisp__pool_live(&w->groups, index);
 }
 
-static wisp__group *wisp__group_find(const wisp *w, const char *name) {
-    for (int i = 0; i < w->groups.made; i++) {
-        wisp__group *group = wisp__group_at(w, i);
-        if (group && strcmp(group->name, name) == 0) return group;
-    }
-    return NULL;
-}
-
 static wisp__group *wisp__group_add(wisp *w, const char *name, wisp_result *why) {
     int length = 0;
     wisp__group *group;
     *why = wisp__name_check(name, &length);
     if (*why) return NULL;
-    group = wisp__group_find(w, name);
-    if (group) return group;
+    for (int i = 0; i < w->groups.made; i++) {
+        group = wisp__group_at(w, i);
+        if (group && strcmp(group->name, name) == 0) return group;
+    }
     group = (wisp__group *)wisp__pool_add(&w->base, &w->groups, why);
     if (group) memcpy(group->name, name, (size_t)length);
     return group;
@@ -20450,7 +20424,7 @@ static wisp_result wisp__values_copy(wisp *w, const wisp__message *m, const wisp
     wisp__reader data = wisp__reader_on(m ? m->bytes + m->data_at : p->data.bytes,
                                         (int)(((m ? m->data_bits : p->data.at) + 7) / 8));
     wisp__unpacker u = wisp__codec_unpacker(&w->content, &w->hooks.arena, &data,
-                                                    w->base.limits.message_values);
+                                            w->base.limits.message_values);
     u.shape = &shape;
     return wisp__unpack(&u, values, count);
 }
