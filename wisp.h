@@ -18095,27 +18095,26 @@ static wisp__remote *wisp__registry_add(wisp__registry *r, const char *name, wis
     return remote;
 }
 
-static wisp_result wisp__config_check(const wisp_config *c) {
-    bool fine = c->delivery >= 0 && c->delivery <= WISP_SEQUENCED && c->channel >= 0 &&
-                c->channel <= WISP__CHANNELS && c->batching >= 0 &&
-                c->batching <= WISP_BATCH_RELIABLE && c->max_batch_size >= 0 &&
-                c->rate_burst >= 0 && c->call_tries >= 0 && c->batch_priority >= 0 &&
-                c->batch_priority <= 1000 && wisp__is_within(c->rate_limit, -1e9, 1e9) &&
-                wisp__is_within(c->call_timeout, 0, 1e9) && c->delta_sync >= 0 &&
-                c->delta_sync <= WISP_OFF;
-    return fine ? WISP_OK : WISP_E_ARGUMENT;
+static bool wisp__is_choice(int setting, int last) { return setting >= 0 && setting <= last; }
+
+static bool wisp__config_valid(const wisp_config *c) {
+    return wisp__is_choice(c->delivery, WISP_SEQUENCED) &&
+           wisp__is_choice(c->channel, WISP__CHANNELS) &&
+           wisp__is_choice(c->batching, WISP_BATCH_RELIABLE) &&
+           wisp__is_choice(c->batch_priority, 1000) && wisp__is_choice(c->delta_sync, WISP_OFF) &&
+           c->max_batch_size >= 0 && c->rate_burst >= 0 && c->call_tries >= 0 &&
+           wisp__is_within(c->rate_limit, -1e9, 1e9) && wisp__is_within(c->call_timeout, 0, 1e9);
 }
 
 static wisp_result wisp__encoding_config_check(wisp__registry *r, const wisp_encoding *e) {
     uint8_t descriptor[WISP__DESCRIPTOR_BYTES + WISP__SLACK];
     int text = (int)sizeof r->text;
     size_t name = e->codec && e->codec->name ? strlen(e->codec->name) : 0;
-    if (e->mode < 0 || e->mode > WISP_ENCODE_DELTA) return WISP_E_ARGUMENT;
-    if (e->adaptive < 0 || e->adaptive > WISP_OFF) return WISP_E_ARGUMENT;
-    if (e->foreign < 0 || e->foreign > WISP_OFF) return WISP_E_ARGUMENT;
-    if (e->migration_count < 0 || (e->migration_count && !e->migrations)) return WISP_E_ARGUMENT;
-    if (e->dictionary_bytes < 0 || (e->dictionary_bytes && !e->dictionary)) return WISP_E_ARGUMENT;
-    if (e->codec && (name < 1 || name > 32 || !e->codec->encode || !e->codec->decode))
+    if (!wisp__is_choice(e->mode, WISP_ENCODE_DELTA) || !wisp__is_choice(e->adaptive, WISP_OFF) ||
+        !wisp__is_choice(e->foreign, WISP_OFF) ||
+        e->migration_count < 0 || (e->migration_count && !e->migrations) ||
+        e->dictionary_bytes < 0 || (e->dictionary_bytes && !e->dictionary) ||
+        (e->codec && (name < 1 || name > 32 || !e->codec->encode || !e->codec->decode)))
         return WISP_E_ARGUMENT;
     if (e->codec && e->mode == WISP_ENCODE_DELTA) return WISP_E_UNSUPPORTED;
     if (e->schema && wisp__schema_check(e->schema, r->text, text, NULL)) return WISP_E_SCHEMA;
@@ -18155,32 +18154,6 @@ static wisp_result wisp__registry_settle(wisp__registry *r, const wisp__remote *
         wisp__config_resolve(r, remote);
         if (i >= WISP__RESERVED) result = wisp__encoding_refresh(r, remote);
     }
-    return result;
-}
-
-/* NULL config: inherit everything; NULL name: the common settings. */
-static wisp_result wisp__registry_configure(wisp__registry *r, const char *name,
-                                            const wisp_config *config) {
-    wisp_result result = config ? wisp__config_check(config) : WISP_OK;
-    wisp__remote *remote = NULL;
-    wisp_config *to = &r->defaults, before;
-    if (result == WISP_OK && config) result = wisp__encoding_config_check(r, &config->encode);
-    if (result) return result;
-    if (name) {
-        remote = wisp__registry_add(r, name, &result);
-        if (!remote) return result;
-        if (remote->index < WISP__RESERVED) return WISP_E_NAME;
-        to = &remote->own;
-    }
-    before = *to;
-    if (config) wisp__config_merge(to, config);
-    else memset(to, 0, sizeof *to);
-    result = wisp__registry_settle(r, remote);
-    r->changes += memcmp(&before.encode, &to->encode, sizeof before.encode) != 0 ||
-                         before.delta_sync != to->delta_sync;
-    if (result == WISP_OK) return WISP_OK;
-    *to = before;
-    wisp__registry_settle(r, remote);
     return result;
 }
 
@@ -18270,8 +18243,31 @@ static wisp__remote *wisp__remote_found(wisp *w, wisp_target target) {
     return remote && remote->index >= WISP__RESERVED ? remote : NULL;
 }
 
-wisp_result wisp_use_config(wisp *w, const wisp_config *config, const char *remote) {
-    return w ? wisp__registry_configure(&w->registry, remote, config) : WISP_E_ARGUMENT;
+wisp_result wisp_use_config(wisp *w, const wisp_config *config, const char *name) {
+    wisp_result result = WISP_OK;
+    wisp__registry *r = w ? &w->registry : NULL;
+    wisp__remote *remote = NULL;
+    wisp_config *to, before;
+    if (!w || (config && !wisp__config_valid(config))) return WISP_E_ARGUMENT;
+    if (config) result = wisp__encoding_config_check(r, &config->encode);
+    if (result) return result;
+    to = &r->defaults;
+    if (name) {
+        remote = wisp__registry_add(r, name, &result);
+        if (!remote) return result;
+        if (remote->index < WISP__RESERVED) return WISP_E_NAME;
+        to = &remote->own;
+    }
+    before = *to;
+    if (config) wisp__config_merge(to, config);
+    else memset(to, 0, sizeof *to);
+    result = wisp__registry_settle(r, remote);
+    r->changes += memcmp(&before.encode, &to->encode, sizeof before.encode) != 0 ||
+                  before.delta_sync != to->delta_sync;
+    if (result == WISP_OK) return WISP_OK;
+    *to = before;
+    wisp__registry_settle(r, remote);
+    return result;
 }
 
 wisp_result wisp_use_batching(wisp *w, bool enabled) {
@@ -19238,43 +19234,11 @@ static wisp__group *wisp__group_at(const wisp *w, int index) {
     return (wisp__group *)wisp__pool_live(&w->groups, index);
 }
 
-static wisp__group *wisp__group_add(wisp *w, const char *name, wisp_result *why) {
-    int length = 0;
-    wisp__group *group;
-    *why = wisp__name_check(name, &length);
-    if (*why) return NULL;
-    for (int i = 0; i < w->groups.made; i++) {
-        group = wisp__group_at(w, i);
-        if (group && strcmp(group->name, name) == 0) return group;
-    }
-    group = (wisp__group *)wisp__pool_add(&w->base, &w->groups, why);
-    if (group) memcpy(group->name, name, (size_t)length);
-    return group;
-}
-
 /* The link in a session's list where its membership is, or would be. */
 static wisp__member **wisp__member_place(wisp__session *s, const wisp__group *group) {
     wisp__member **place = &s->groups;
     while (*place && (*place)->group != group) place = &(*place)->next;
     return place;
-}
-
-static wisp_result wisp__group_join(wisp *w, wisp__group *group, wisp__session *s) {
-    wisp__member **place = wisp__member_place(s, group), *member;
-    wisp_result result;
-    if (*place) return WISP_OK;
-    result = wisp__grow(&w->base, WISP__ARRAY(group->members, group->room), group->count + 1,
-                        1 << 20);
-    if (result) return result;
-    member = (wisp__member *)wisp__chunk_take(&w->chunks, sizeof *member);
-    if (!member) return WISP_E_MEMORY;
-    member->next = NULL;
-    member->session = s;
-    member->group = group;
-    member->at = group->count;
-    group->members[group->count++] = member;
-    *place = member;
-    return WISP_OK;
 }
 
 static void wisp__member_remove(wisp *w, wisp__member **place) {
@@ -19318,7 +19282,19 @@ static wisp__group *wisp__group_of(const wisp *w, wisp_group group) {
 
 wisp_group wisp_group_named(wisp *w, const char *name) {
     wisp_group handle = { 0 };
-    const wisp__group *group = w ? wisp__group_add(w, name, &w->why) : NULL;
+    wisp__group *group = NULL;
+    int length = 0;
+    if (!w) return handle;
+    w->why = wisp__name_check(name, &length);
+    if (w->why) return handle;
+    for (int i = 0; i < w->groups.made && !group; i++) {
+        group = wisp__group_at(w, i);
+        if (group && strcmp(group->name, name) != 0) group = NULL;
+    }
+    if (!group) {
+        group = (wisp__group *)wisp__pool_add(&w->base, &w->groups, &w->why);
+        if (group) memcpy(group->name, name, (size_t)length);
+    }
     if (group) handle.id = group->slot.id;
     return handle;
 }
@@ -19326,8 +19302,23 @@ wisp_group wisp_group_named(wisp *w, const char *name) {
 wisp_result wisp_group_add(wisp *w, wisp_group group, wisp_peer peer) {
     wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
     wisp__group *found = wisp__group_of(w, group);
+    wisp__member **place, *member;
+    wisp_result result;
     if (!w) return WISP_E_ARGUMENT;
-    return s && found ? wisp__group_join(w, found, s) : WISP_E_STALE;
+    if (!s || !found) return WISP_E_STALE;
+    place = wisp__member_place(s, found);
+    if (*place) return WISP_OK;
+    result = wisp__grow(&w->base, WISP__ARRAY(found->members, found->room), found->count + 1,
+                        1 << 20);
+    if (result) return result;
+    member = (wisp__member *)wisp__chunk_take(&w->chunks, sizeof *member);
+    if (!member) return WISP_E_MEMORY;
+    member->next = NULL;
+    member->session = s;
+    member->group = found;
+    member->at = found->count;
+    found->members[found->count++] = *place = member;
+    return WISP_OK;
 }
 
 wisp_result wisp_group_remove(wisp *w, wisp_group group, wisp_peer peer) {
@@ -19544,20 +19535,13 @@ static void wisp__handle(wisp *w, wisp_handler fn, wisp_event *event) {
 
 /* Hands an error to the sink of the application. */
 static void wisp__report(wisp *w, const wisp__notice *error) {
-    wisp_report report;
     const wisp__remote *remote = wisp__remote_at(&w->registry, error->remote.id);
-    char backtrace[2048];
-    backtrace[0] = 0;
+    char backtrace[2048] = "";
+    const wisp_report report = { error->result, error->peer, remote ? remote->name : "",
+                                 error->text, error->head, backtrace, w->now };
     if (w->events.sink.backtrace)
         w->events.sink.backtrace(w->events.sink.user, backtrace, (int)sizeof backtrace);
     backtrace[sizeof backtrace - 1] = 0;
-    report.code = error->result;
-    report.peer = error->peer;
-    report.remote = remote ? remote->name : "";
-    report.text = error->text;
-    report.head = error->head;
-    report.backtrace = backtrace;
-    report.time = w->now;
     w->events.sink.report(w->events.sink.user, &report);
 }
 
@@ -19634,17 +19618,25 @@ static void wisp__errors_left_out(wisp *w, wisp__throttle *throttle) {
     wisp__base *base = &w->base;
     wisp__throttle_kind *kind;
     while ((kind = wisp__throttle_due(throttle, base->time, &left_out, &base->left_out))) {
-        wisp_peer peer;
-        wisp_remote remote;
-        wisp__notice notice;
-        peer.id = (uint32_t)(kind->key >> 32);
-        remote.id = (uint32_t)kind->key;
-        notice = wisp__notice_of(WISP__ON_ERROR, peer, remote, wisp__throttle_code(kind));
+        wisp_peer peer = { (uint32_t)(kind->key >> 32) };
+        wisp_remote remote = { (uint32_t)kind->key };
+        wisp__notice notice = wisp__notice_of(WISP__ON_ERROR, peer, remote,
+                                              wisp__throttle_code(kind));
         snprintf(notice.text, sizeof notice.text, "%lu errors were left out: %s",
                  (unsigned long)left_out,
                  kind->code ? wisp_result_text(kind->code) : "of many kinds");
         wisp__notice_put(w, &notice);
     }
+}
+
+/* A connection of no remote yet; NULL with the reason. */
+static wisp__connection *wisp__connection_add(wisp *w, wisp_handler fn, void *user,
+                                              wisp_result *why) {
+    wisp__connection *c = (wisp__connection *)wisp__pool_add(&w->base, &w->events.pool, why);
+    if (!c) return NULL;
+    c->fn = fn;
+    c->user = user;
+    return c;
 }
 
 /* Adds a connection behind the others of a remote. */
@@ -19698,14 +19690,12 @@ static wisp_result wisp__events_match(wisp *w, wisp__connection *many, wisp__rem
     if (many->dead || remote->main != remote || remote->index < WISP__RESERVED ||
         !wisp_pattern_matches(many->pattern, remote->name))
         return WISP_OK;
-    part = (wisp__connection *)wisp__pool_add(&w->base, &w->events.pool, &why);
+    part = wisp__connection_add(w, many->fn, many->user, &why);
     if (!part) {
         wisp__log(&w->base, WISP_LOG_ERROR, why, "'%s' is not connected to a pattern: raise "
                   "desc.limits.connections", remote->name);
         return why;
     }
-    part->fn = many->fn;
-    part->user = many->user;
     part->parts = many->parts;
     many->parts = part;
     wisp__events_connect(remote, part);
@@ -19806,23 +19796,17 @@ static void wisp__events_free(wisp *w) {
 }
 
 wisp_target wisp_by_name(const char *name) {
-    wisp_target target = { NULL, { 0 } };
-    target.name = name;
+    wisp_target target = { name, { 0 } };
     return target;
 }
 
 wisp_target wisp_by_handle(wisp_remote remote) {
-    wisp_target target = { NULL, { 0 } };
-    target.remote = remote;
+    wisp_target target = { NULL, remote };
     return target;
 }
 
 static wisp_to wisp__to(int mode, const wisp_peer *list, int count) {
-    wisp_to to;
-    memset(&to, 0, sizeof to);
-    to.mode = mode;
-    to.list = list;
-    to.count = count;
+    wisp_to to = { mode, { 0 }, list, count, { 0 } };
     return to;
 }
 
@@ -19849,8 +19833,7 @@ wisp_to wisp_to_group(wisp_group group) {
 }
 
 wisp_peer wisp_server(void) {
-    wisp_peer peer;
-    peer.id = UINT32_MAX;
+    wisp_peer peer = { UINT32_MAX };
     return peer;
 }
 
@@ -19906,8 +19889,8 @@ static wisp_result wisp__pattern_compile(wisp *w, wisp_pattern *out, const char 
 
 wisp_result wisp_use_sink(wisp *w, const wisp_sink *sink) {
     if (!w || (sink && !sink->report)) return WISP_E_ARGUMENT;
-    memset(&w->events.sink, 0, sizeof w->events.sink);
     if (sink) w->events.sink = *sink;
+    else memset(&w->events.sink, 0, sizeof w->events.sink);
     return WISP_OK;
 }
 
@@ -19921,7 +19904,7 @@ wisp_connection wisp_connect_target(wisp *w, wisp_target target, wisp_handler fn
     if (!w) return handle;
     w->why = WISP_E_ARGUMENT;
     if (!fn) return handle;
-    c = (wisp__connection *)wisp__pool_add(&w->base, &w->events.pool, &w->why);
+    c = wisp__connection_add(w, fn, user, &w->why);
     if (!c && w->why == WISP_E_LIMIT)
         wisp__log(&w->base, WISP_LOG_ERROR, w->why, "raise desc.limits.connections");
     if (!c) return handle;
@@ -19930,8 +19913,6 @@ wisp_connection wisp_connect_target(wisp *w, wisp_target target, wisp_handler fn
         wisp__pool_remove(&w->events.pool, c);
         return handle;
     }
-    c->fn = fn;
-    c->user = user;
     c->once = once;
     wisp__events_connect(remote, c);
     handle.id = c->slot.id;
@@ -19945,7 +19926,7 @@ wisp_connection wisp_connect_match(wisp *w, const char *pattern, wisp_handler fn
     if (!w) return handle;
     w->why = fn && pattern ? wisp__pattern_compile(w, &compiled, pattern) : WISP_E_ARGUMENT;
     if (w->why) return handle;
-    many = (wisp__connection *)wisp__pool_add(&w->base, &w->events.pool, &w->why);
+    many = wisp__connection_add(w, fn, user, &w->why);
     if (!many) return handle;
     many->pattern = (wisp_pattern *)wisp__alloc(&w->base, sizeof *many->pattern);
     if (!many->pattern) {
@@ -19954,8 +19935,6 @@ wisp_connection wisp_connect_match(wisp *w, const char *pattern, wisp_handler fn
         return handle;
     }
     *many->pattern = compiled;
-    many->fn = fn;
-    many->user = user;
     for (last = &w->events.matches; *last;) last = &(*last)->next;
     *last = many;
     handle.id = many->slot.id;
@@ -23271,14 +23250,8 @@ static void wisp__read_values(wisp *w, const wisp__reader *from, wisp__inbound *
 /* --- answers that wisp gives itself --- */
 
 static wisp__answer wisp__answer_of(const wisp *w, const wisp__inbound *in, wisp_result code) {
-    wisp__answer a;
-    a.session = in->session;
-    a.remote = in->remote ? in->remote : w->registry.remotes[WISP__ON_ERROR];
-    a.request = in->request;
-    a.id = in->call;
-    a.code = code;
-    a.values = NULL;
-    a.count = 0;
+    wisp__answer a = { in->session, in->remote ? in->remote : w->registry.remotes[WISP__ON_ERROR],
+                       in->request, in->call, code, NULL, 0 };
     return a;
 }
 
@@ -24893,16 +24866,13 @@ wisp_call wisp_invoke_values(wisp *w, const char *remote, wisp_to to, const wisp
 static wisp_result wisp__answer_event(wisp_event *event, wisp_result code, const wisp_value *values,
                                       int count) {
     wisp_result result;
-    wisp__answer a;
+    wisp__answer a = { NULL, NULL, NULL, 0, code, values, count };
     wisp__message *m;
     a.session = wisp__answering(event, &result);
     if (!a.session) return result;
     a.request = event->request;
     a.remote = event->w->registry.remotes[a.request->remote];
     a.id = a.request->id;
-    a.code = code;
-    a.values = values;
-    a.count = count;
     m = wisp__answer_through(event->w, &a, &result);
     event->result = result;              /* the caller gets it if nothing else follows */
     if (!m) return result;
@@ -24915,19 +24885,14 @@ wisp_result wisp_reply_values(wisp_event *event, const wisp_value *values, int c
     return wisp__answer_event(event, WISP_OK, values, count);
 }
 
-static void wisp__format(char *text, size_t size, const char *format, va_list list) {
-    text[0] = 0;
-    if (format) vsnprintf(text, size, format, list);
-}
-
 static wisp_result wisp__fail(wisp_event *event, wisp_result code, const char *format,
                               va_list list) {
-    char text[256];
+    char text[256] = "";
     wisp_value value;
     wisp__remote *remote;
     wisp__notice error;
     if (!event || !event->w || code >= 0 || code < INT16_MIN) return WISP_E_ARGUMENT;
-    wisp__format(text, sizeof text, format, list);
+    if (format) vsnprintf(text, sizeof text, format, list);
     remote = wisp__remote_at(&event->w->registry, event->remote.id);
     if (remote) remote->stats.failures++;
     error = wisp__error_of(event->w, event->peer, event->remote, code);
@@ -24962,26 +24927,21 @@ void wisp_raise(wisp_event *event, wisp_result code, const char *format, ...) {
 static wisp_result wisp__answer_deferred(wisp *w, wisp_call handle, wisp_result code,
                                          const wisp_value *values, int count) {
     wisp__pending *call = w ? wisp__call_of(w, handle.id) : NULL;
-    wisp__session *s;
-    wisp__answer a;
+    wisp__answer a = { NULL, NULL, NULL, 0, code, values, count };
     wisp__message *m;
     wisp_result why;
     if (!w) return WISP_E_ARGUMENT;
     if (!call || !call->deferred) return WISP_E_STALE;
-    a.session = s = call->session;
+    a.session = call->session;
     a.remote = w->registry.remotes[call->remote];
-    a.request = NULL;
     a.id = call->id;
-    a.code = code;
-    a.values = values;
-    a.count = count;
     m = wisp__answer_through(w, &a, &why);
     if (!m) return why;
     if (!wisp__call_of(w, handle.id)) {                            /* a hook has answered it */
         wisp__message_release(&w->chunks, m);
         return WISP_E_STALE;
     }
-    if (s->request_room) a.request = wisp__request_at(s, a.id);
+    if (a.session->request_room) a.request = wisp__request_at(a.session, a.id);
     if (a.request && (a.request->id != a.id || !a.request->state)) a.request = NULL;
     wisp__deferred_remove(w, call);
     return wisp__answer_give(w, &a, m);
@@ -24992,12 +24952,12 @@ wisp_result wisp_answer(wisp *w, wisp_call call, const wisp_value *values, int c
 }
 
 wisp_result wisp_answer_fail(wisp *w, wisp_call call, wisp_result code, const char *format, ...) {
-    char text[256];
+    char text[256] = "";
     wisp_value value;
     va_list list;
     if (code >= 0 || code < INT16_MIN) return WISP_E_ARGUMENT;
     va_start(list, format);
-    wisp__format(text, sizeof text, format, list);
+    if (format) vsnprintf(text, sizeof text, format, list);
     va_end(list);
     value = wisp_string(text);
     return wisp__answer_deferred(w, call, code, &value, 1);
