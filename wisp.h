@@ -18174,19 +18174,19 @@ static inline wisp__peer_remote *wisp__peer_remote_of(wisp *w, wisp__session *s,
 }
 
 /* Queues a control frame. One without room is queued when a message asks for it again. */
-static void wisp__control_add(wisp *w, wisp__session *session, int kind, int number) {
+static void wisp__control_add(wisp *w, wisp__session *s, int kind, int number) {
     wisp__control *c = NULL;
-    if (session->control_count) c = &session->controls[session->control_count - 1];
+    if (s->control_count) c = &s->controls[s->control_count - 1];
     if (c && c->kind == kind && c->number + c->count == number && c->count < 60000) {
         c->count++;
         return;
     }
-    if (wisp__grow(&w->base, WISP__ARRAY(session->controls, session->control_room),
-                   session->control_count + 1, 2 * w->base.limits.remotes)) {
-        session->controls_dropped = true;
+    if (wisp__grow(&w->base, WISP__ARRAY(s->controls, s->control_room),
+                   s->control_count + 1, 2 * w->base.limits.remotes)) {
+        s->controls_dropped = true;
         return;
     }
-    c = session->controls + session->control_count++;
+    c = s->controls + s->control_count++;
     c->kind = (uint8_t)kind;
     c->number = (uint16_t)number;
     c->count = 1;
@@ -18194,19 +18194,17 @@ static void wisp__control_add(wisp *w, wisp__session *session, int kind, int num
 
 /* Bytes that a schema takes of the peer's limit: none if the peer has described it before, or if it
    is one of ours. */
-static size_t wisp__schema_charge(const wisp__session *session, const wisp__described *described) {
+static size_t wisp__schema_charge(const wisp__session *s, const wisp__described *described) {
     if (!described || !described->learnt) return 0;
-    for (int i = 0; i < session->their_room; i++)
-        if (session->theirs[i].encoding && session->theirs[i].encoding->described == described)
-            return 0;
+    for (int i = 0; i < s->their_room; i++)
+        if (s->theirs[i].encoding && s->theirs[i].encoding->described == described) return 0;
     return described->bytes;
 }
 
 /* The remote that a number of the peer stands for, or NULL. */
-static wisp__remote *wisp__theirs(const wisp__registry *r, const wisp__session *session,
-                                  int number) {
-    if (number < 0 || number >= session->their_room || !session->theirs[number].remote) return NULL;
-    return r->remotes[session->theirs[number].remote - 1];
+static wisp__remote *wisp__theirs(const wisp__registry *r, const wisp__session *s, int number) {
+    if (number < 0 || number >= s->their_room || !s->theirs[number].remote) return NULL;
+    return r->remotes[s->theirs[number].remote - 1];
 }
 
 static wisp_remote wisp__remote_handle(const wisp__remote *remote) {
@@ -18243,13 +18241,13 @@ static wisp__remote *wisp__remote_found(wisp *w, wisp_target target) {
     return remote && remote->index >= WISP__RESERVED ? remote : NULL;
 }
 
-wisp_result wisp_use_config(wisp *w, const wisp_config *config, const char *name) {
+wisp_result wisp_use_config(wisp *w, const wisp_config *c, const char *name) {
     wisp_result result = WISP_OK;
     wisp__registry *r = w ? &w->registry : NULL;
     wisp__remote *remote = NULL;
     wisp_config *to, before;
-    if (!w || (config && !wisp__config_valid(config))) return WISP_E_ARGUMENT;
-    if (config) result = wisp__encoding_config_check(r, &config->encode);
+    if (!w || (c && !wisp__config_valid(c))) return WISP_E_ARGUMENT;
+    if (c) result = wisp__encoding_config_check(r, &c->encode);
     if (result) return result;
     to = &r->defaults;
     if (name) {
@@ -18259,7 +18257,7 @@ wisp_result wisp_use_config(wisp *w, const wisp_config *config, const char *name
         to = &remote->own;
     }
     before = *to;
-    if (config) wisp__config_merge(to, config);
+    if (c) wisp__config_merge(to, c);
     else memset(to, 0, sizeof *to);
     result = wisp__registry_settle(r, remote);
     r->changes += memcmp(&before.encode, &to->encode, sizeof before.encode) != 0 ||
@@ -18277,50 +18275,50 @@ wisp_result wisp_use_batching(wisp *w, bool enabled) {
 }
 
 static wisp_config wisp__config_none(void) {
-    wisp_config config;
-    memset(&config, 0, sizeof config);
-    return config;
+    wisp_config c;
+    memset(&c, 0, sizeof c);
+    return c;
 }
 
 wisp_result wisp_set_unreliable(wisp *w, const char *remote, bool unreliable) {
-    wisp_config config = wisp__config_none();
-    config.delivery = unreliable ? WISP_UNRELIABLE : WISP_RELIABLE;
-    return wisp_use_config(w, &config, remote);
+    wisp_config c = wisp__config_none();
+    c.delivery = unreliable ? WISP_UNRELIABLE : WISP_RELIABLE;
+    return wisp_use_config(w, &c, remote);
 }
 
 wisp_result wisp_set_batch_mode(wisp *w, const char *remote, wisp_batch_mode mode) {
-    wisp_config config = wisp__config_none();
-    config.batching = mode;
-    return mode ? wisp_use_config(w, &config, remote) : WISP_E_ARGUMENT;
+    wisp_config c = wisp__config_none();
+    c.batching = mode;
+    return mode ? wisp_use_config(w, &c, remote) : WISP_E_ARGUMENT;
 }
 
 wisp_result wisp_set_batch_priority(wisp *w, const char *remote, int priority) {
-    wisp_config config = wisp__config_none();
+    wisp_config c = wisp__config_none();
     if (priority < 0 || priority > 999) return WISP_E_ARGUMENT;
-    config.batch_priority = WISP_PRIORITY(priority);
-    return wisp_use_config(w, &config, remote);
+    c.batch_priority = WISP_PRIORITY(priority);
+    return wisp_use_config(w, &c, remote);
 }
 
 wisp_result wisp_set_max_batch_size(wisp *w, int messages) {
-    wisp_config config = wisp__config_none();
+    wisp_config c = wisp__config_none();
     if (messages < 1) return WISP_E_ARGUMENT;
-    config.max_batch_size = messages;
-    return wisp_use_config(w, &config, NULL);
+    c.max_batch_size = messages;
+    return wisp_use_config(w, &c, NULL);
 }
 
 wisp_result wisp_set_rate_limit(wisp *w, double seconds, const char *remote) {
-    wisp_config config = wisp__config_none();
+    wisp_config c = wisp__config_none();
     if (!wisp__is_finite(seconds)) return WISP_E_ARGUMENT;
-    config.rate_limit = seconds > 0 ? seconds : -1;
-    return wisp_use_config(w, &config, remote);
+    c.rate_limit = seconds > 0 ? seconds : -1;
+    return wisp_use_config(w, &c, remote);
 }
 
 static wisp_config wisp__entry_config(const wisp_schema_entry *entry) {
-    wisp_config config = wisp__config_none();
-    config.encode.schema = entry->schema;
-    config.encode.migrations = entry->migrations;
-    config.encode.migration_count = entry->migration_count;
-    return config;
+    wisp_config c = wisp__config_none();
+    c.encode.schema = entry->schema;
+    c.encode.migrations = entry->migrations;
+    c.encode.migration_count = entry->migration_count;
+    return c;
 }
 
 wisp_result wisp_use_schemas(wisp *w, const wisp_schema_entry *entries, int count) {
@@ -18329,9 +18327,9 @@ wisp_result wisp_use_schemas(wisp *w, const wisp_schema_entry *entries, int coun
     int set = 0;
     if (!w || count < 0 || (count && !entries)) return WISP_E_ARGUMENT;
     for (int i = 0; i < count && result == WISP_OK; i++) {
-        wisp_config config = wisp__entry_config(&entries[i]);
+        wisp_config c = wisp__entry_config(&entries[i]);
         result = entries[i].remote && entries[i].schema ? WISP_OK : WISP_E_ARGUMENT;
-        if (result == WISP_OK) result = wisp__encoding_config_check(&w->registry, &config.encode);
+        if (result == WISP_OK) result = wisp__encoding_config_check(&w->registry, &c.encode);
         if (result == WISP_OK) wisp__registry_add(&w->registry, entries[i].remote, &result);
         if (result == WISP_OK && strncmp(entries[i].remote, "wisp:", 5) == 0) result = WISP_E_NAME;
     }
@@ -18339,9 +18337,9 @@ wisp_result wisp_use_schemas(wisp *w, const wisp_schema_entry *entries, int coun
     before = (wisp_config *)wisp__alloc_items(&w->base, count, sizeof *before);
     if (!before) return WISP_E_MEMORY;
     for (; set < count && result == WISP_OK; set++) {
-        wisp_config config = wisp__entry_config(&entries[set]);
+        wisp_config c = wisp__entry_config(&entries[set]);
         before[set] = wisp__registry_add(&w->registry, entries[set].remote, &result)->own;
-        result = wisp_use_config(w, &config, entries[set].remote);
+        result = wisp_use_config(w, &c, entries[set].remote);
     }
     while (result && set-- > 0) {                    /* back to what was, the last first */
         wisp_result ignored;
@@ -18354,22 +18352,22 @@ wisp_result wisp_use_schemas(wisp *w, const wisp_schema_entry *entries, int coun
 }
 
 wisp_result wisp_use_compression(wisp *w, wisp_compression mode, const char *remote) {
-    wisp_config config = wisp__config_none();
-    config.encode.compression = mode;
-    return mode ? wisp_use_config(w, &config, remote) : WISP_E_ARGUMENT;
+    wisp_config c = wisp__config_none();
+    c.encode.compression = mode;
+    return mode ? wisp_use_config(w, &c, remote) : WISP_E_ARGUMENT;
 }
 
 wisp_result wisp_use_delta(wisp *w, const wisp_schema *schema, const char *remote) {
-    wisp_config config = wisp__config_none();
-    config.encode.mode = WISP_ENCODE_DELTA;
-    config.encode.schema = schema;
-    return wisp_use_config(w, &config, remote);
+    wisp_config c = wisp__config_none();
+    c.encode.mode = WISP_ENCODE_DELTA;
+    c.encode.schema = schema;
+    return wisp_use_config(w, &c, remote);
 }
 
 wisp_result wisp_enable_delta_sync(wisp *w, const char *remote) {
-    wisp_config config = wisp__config_none();
-    config.delta_sync = WISP_ON;
-    return wisp_use_config(w, &config, remote);
+    wisp_config c = wisp__config_none();
+    c.delta_sync = WISP_ON;
+    return wisp_use_config(w, &c, remote);
 }
 
 wisp_result wisp_add_codec(wisp *w, const wisp_codec *codec) {
@@ -20246,25 +20244,25 @@ static bool wisp__verdict_valid(wisp_result verdict) {
     return verdict == WISP_DROP || (verdict <= WISP_PASS && verdict >= INT16_MIN);
 }
 
-static bool wisp__hook_passed(const wisp__hook *hook, const wisp__passage *passage) {
-    if (!passage->after) return false;
-    return passage->inbound ? hook->serial >= passage->after : hook->serial <= passage->after;
+static bool wisp__hook_passed(const wisp__hook *hook, const wisp__passage *p) {
+    if (!p->after) return false;
+    return p->inbound ? hook->serial >= p->after : hook->serial <= p->after;
 }
 
 /* Takes a message through the rest of its chain, until a hook does not let it pass. */
 static wisp_result wisp__hooks_run(wisp *w, const wisp__remote *remote,
-                                   wisp_event *event, wisp__passage *passage) {
-    bool inbound = passage->inbound;
+                                   wisp_event *event, wisp__passage *p) {
+    bool inbound = p->inbound;
     uint32_t places = inbound ? remote->inbound : remote->outbound;
     int step = inbound ? -1 : 1;
     wisp_result verdict = WISP_PASS;
-    event->passage = passage;
+    event->passage = p;
     for (int place = inbound ? w->hooks.count - 1 : 0; places; place += step) {
         const wisp__hook *hook = w->hooks.places[place];
         if (!(places >> place & 1)) continue;
         places ^= 1u << place;
-        if (hook->dead || wisp__hook_passed(hook, passage)) continue;
-        passage->after = hook->serial;
+        if (hook->dead || wisp__hook_passed(hook, p)) continue;
+        p->after = hook->serial;
         event->user = hook->m.user;
         verdict = wisp__hook_run(w, inbound ? hook->m.inbound : hook->m.outbound, event);
         if (verdict == WISP_PASS) continue;
@@ -22724,32 +22722,31 @@ typedef struct wisp__fired {
     int                 delta_count;
 } wisp__fired;
 
-static void wisp__fired_forget_deltas(wisp *w, wisp__fired *fired) {
-    while (fired->delta_count > 0)
-        wisp__encoded_release(w, fired->deltas[--fired->delta_count].after);
+static void wisp__fired_forget_deltas(wisp *w, wisp__fired *f) {
+    while (f->delta_count > 0) wisp__encoded_release(w, f->deltas[--f->delta_count].after);
     wisp__arena_reset(&w->content.scratch);
 }
 
 /* The delta of a fired value from `stored`, with the head of its message; NULL: none is shorter
    than the value. */
-static wisp__message_delta *wisp__fired_delta(wisp *w, wisp__fired *fired, wisp__baseline *baseline,
+static wisp__message_delta *wisp__fired_delta(wisp *w, wisp__fired *f, wisp__baseline *b,
                                               const wisp__stored *stored, wisp__delta_head *head) {
-    const wisp__encoding *encoding = &w->registry.remotes[baseline->number]->encoding;
-    wisp__message_delta from, *d = fired->deltas, *end = d + fired->delta_count;
+    const wisp__encoding *encoding = &w->registry.remotes[b->number]->encoding;
+    wisp__message_delta from, *d = f->deltas, *end = d + f->delta_count;
     memset(&from, 0, sizeof from);
     from.base = stored->value;
     from.models = encoding->adaptive ? stored->models : NULL;
-    if (encoding->adaptive) head->older = wisp__delta_older(baseline, stored, &from);
-    head->back = (int)(baseline->sequence - stored->sequence);
+    if (encoding->adaptive) head->older = wisp__delta_older(b, stored, &from);
+    head->back = (int)(b->sequence - stored->sequence);
     head->hash = wisp__baseline_hash(stored->value);
     while (d < end && (d->base != from.base || d->models != from.models ||
                        d->older[0] != from.older[0] || d->older[1] != from.older[1]))
         d++;
     if (d < end) return d->bits ? d : NULL;
-    if (fired->delta_count == WISP__LENGTH(fired->deltas)) wisp__fired_forget_deltas(w, fired);
-    d = &fired->deltas[fired->delta_count++];
+    if (f->delta_count == WISP__LENGTH(f->deltas)) wisp__fired_forget_deltas(w, f);
+    d = &f->deltas[f->delta_count++];
     *d = from;
-    wisp__message_delta_make(&w->content, encoding, fired->value, d);
+    wisp__message_delta_make(&w->content, encoding, f->value, d);
     return d->bits ? d : NULL;
 }
 
@@ -22763,59 +22760,59 @@ static bool wisp__delta_models_after(wisp *w, wisp__message_delta *d, wisp__enco
 }
 
 /* Queues the message of a value, and stores the value as a baseline. */
-static wisp_result wisp__send_encoded(wisp *w, wisp__session *s, const wisp__fired *fired,
-                                      wisp__baseline *baseline, const wisp__stored *next) {
+static wisp_result wisp__send_encoded(wisp *w, wisp__session *s, const wisp__fired *f,
+                                      wisp__baseline *b, const wisp__stored *next) {
     wisp_result result;
-    wisp__message *m = wisp__compose(w, fired->remote, WISP__EVENT, &result);
+    wisp__message *m = wisp__compose(w, f->remote, WISP__EVENT, &result);
     if (!m) return result;
-    if (!w->base.reliable && fired->remote->now.delivery != WISP_RELIABLE) {
-        m->baseline = baseline->place;
-        m->value = baseline->sequence;
+    if (!w->base.reliable && f->remote->now.delivery != WISP_RELIABLE) {
+        m->baseline = b->place;
+        m->value = b->sequence;
     }
     result = wisp__give(w, s, m);
     wisp__message_release(&w->chunks, m);
     if (result) return result;
-    wisp__baseline_store(w, &s->baselines_out, baseline, next);
-    baseline->sequence++;
-    baseline->begun = true;
-    if (!next->has_base) baseline->whole = false;
+    wisp__baseline_store(w, &s->baselines_out, b, next);
+    b->sequence++;
+    b->begun = true;
+    if (!next->has_base) b->whole = false;
     return WISP_OK;
 }
 
 /* Sends a value to a peer, whole or as a delta; nothing when the peer has it, unless it was lost
    (`again`). */
-static wisp_result wisp__send_value(wisp *w, wisp__session *s, wisp__fired *fired, bool again) {
-    wisp__remote *remote = fired->remote, *entry = w->registry.remotes[remote->newest];
+static wisp_result wisp__send_value(wisp *w, wisp__session *s, wisp__fired *f, bool again) {
+    wisp__remote *remote = f->remote, *entry = w->registry.remotes[remote->newest];
     const wisp__encoding *encoding = &entry->encoding;
-    const wisp__encoded *value = fired->value;
+    const wisp__encoded *value = f->value;
     bool in_order = w->base.reliable || remote->now.delivery == WISP_RELIABLE;
-    wisp__baseline *baseline = wisp__baseline_open(
+    wisp__baseline *b = wisp__baseline_open(
         w, &s->baselines_out, entry->index, wisp__delta_key(w, encoding, value), in_order);
-    wisp__stored *stored = baseline ? wisp__baseline_pick(baseline, in_order) : NULL, next;
+    wisp__stored *stored = b ? wisp__baseline_pick(b, in_order) : NULL, next;
     wisp__message_delta *d = NULL;
     wisp__delta_head head;
     wisp_result result;
-    if (!baseline) return w->no_baseline;
-    if (!again && wisp__baseline_settled(baseline, value, in_order)) {
+    if (!b) return w->no_baseline;
+    if (!again && wisp__baseline_settled(b, value, in_order)) {
         remote->stats.unchanged++;
         return WISP_OK;
     }
     memset(&head, 0, sizeof head);
     memset(&next, 0, sizeof next);
-    if (stored) d = wisp__fired_delta(w, fired, baseline, stored, &head);
-    head.place = baseline->place;
-    head.sequence = next.sequence = baseline->sequence;
+    if (stored) d = wisp__fired_delta(w, f, b, stored, &head);
+    head.place = b->place;
+    head.sequence = next.sequence = b->sequence;
     head.in_order = in_order;
     head.whole = d == NULL;
-    head.far = head.whole && !in_order && wisp__delta_is_far(baseline);
-    next.value = fired->value;
+    head.far = head.whole && !in_order && wisp__delta_is_far(b);
+    next.value = f->value;
     next.has_base = d != NULL;
     next.base = stored ? stored->sequence : 0;
     w->content.packer.values = d ? wisp__max_int(1, wisp__as_values(d->work)) : value->values;
     result = wisp__delta_pack(w, encoding, &head, d ? d->bytes : (const uint8_t *)value->bytes,
                               d ? d->bits : value->bits);
     if (result == WISP_OK && !wisp__delta_models_after(w, d, &next.models)) result = WISP_E_MEMORY;
-    if (result == WISP_OK) result = wisp__send_encoded(w, s, fired, baseline, &next);
+    if (result == WISP_OK) result = wisp__send_encoded(w, s, f, b, &next);
     if (result) wisp__encoded_release(w, next.models);
     return result;
 }
@@ -22824,25 +22821,25 @@ static wisp_result wisp__send_value(wisp *w, wisp__session *s, wisp__fired *fire
 static void wisp__resend_values(wisp *w, wisp__session *s) {
     wisp__baselines *baselines = &s->baselines_out;
     for (int i = 0; i < baselines->count && baselines->again > 0; i++) {
-        wisp__baseline *baseline = baselines->places[i];
-        wisp__remote *entry = w->registry.remotes[baseline->number];
-        wisp__stored *newest = wisp__baseline_newest(baseline);
-        wisp__fired fired;
+        wisp__baseline *b = baselines->places[i];
+        wisp__remote *entry = w->registry.remotes[b->number];
+        wisp__stored *newest = wisp__baseline_newest(b);
+        wisp__fired f;
         wisp_result result;
-        if (!baseline->again) continue;
-        baseline->again = false;
+        if (!b->again) continue;
+        b->again = false;
         baselines->again--;
         if (!newest || entry->main->newest != entry->index) continue;
-        fired.remote = entry->main;
-        fired.value = newest->value;
-        fired.value->references++;
-        fired.delta_count = 0;
+        f.remote = entry->main;
+        f.value = newest->value;
+        f.value->references++;
+        f.delta_count = 0;
         w->content.packer.plain = 0;       /* it was counted when it was fired */
-        result = wisp__send_value(w, s, &fired, true);
-        wisp__encoded_release(w, fired.value);
-        wisp__fired_forget_deltas(w, &fired);
+        result = wisp__send_value(w, s, &f, true);
+        wisp__encoded_release(w, f.value);
+        wisp__fired_forget_deltas(w, &f);
         if (result == WISP_E_QUEUE_FULL || result == WISP_E_BUDGET || result == WISP_E_MEMORY) {
-            baseline->again = true;           /* tried again with the next acks or losses */
+            b->again = true;           /* tried again with the next acks or losses */
             baselines->again++;
             return;
         }
@@ -22929,18 +22926,18 @@ static bool wisp__targets_next(wisp *w, wisp__targets *t) {
     return t->session != NULL;
 }
 
-static wisp_result wisp__fire_at(wisp *w, wisp__session *s, wisp__fired *fired) {
-    if (fired->message) return wisp__give(w, s, fired->message);
-    return wisp__send_value(w, s, fired, false);
+static wisp_result wisp__fire_at(wisp *w, wisp__session *s, wisp__fired *f) {
+    if (f->message) return wisp__give(w, s, f->message);
+    return wisp__send_value(w, s, f, false);
 }
 
 /* Returns the first failure; the others are served all the same. */
-static wisp_result wisp__fire_several(wisp *w, const wisp_to *to, wisp__fired *fired) {
+static wisp_result wisp__fire_several(wisp *w, const wisp_to *to, wisp__fired *f) {
     wisp__targets t;
     wisp_result first = wisp__targets_begin(w, &t, to);
     if (first) return first;
     while (wisp__targets_next(w, &t)) {
-        wisp_result result = t.session ? wisp__fire_at(w, t.session, fired) : t.skipped;
+        wisp_result result = t.session ? wisp__fire_at(w, t.session, f) : t.skipped;
         if (first == WISP_OK) first = result;
     }
     return first;
@@ -22949,39 +22946,38 @@ static wisp_result wisp__fire_several(wisp *w, const wisp_to *to, wisp__fired *f
 /* Queues an event for its peers. It is encoded once, or once for each baseline that they have. */
 static wisp_result wisp__fire(wisp *w, const wisp__outbound *out) {
     const wisp_to *to = out->passage.to;
-    wisp__fired fired;
+    wisp__fired f;
     wisp_result result;
     if (to->mode == WISP__TO_PEER && !out->session) return WISP_E_STALE;
     result = wisp__encode_outbound(w, out);
     if (result) return result;
-    fired.message = NULL;
-    fired.remote = out->remote;
-    fired.value = NULL;
-    fired.delta_count = 0;
+    f.message = NULL;
+    f.remote = out->remote;
+    f.value = NULL;
+    f.delta_count = 0;
     if (w->registry.remotes[out->remote->newest]->encoding.delta) {
-        fired.value = wisp__encoded_packed(w);
-        if (!fired.value) result = WISP_E_MEMORY;
+        f.value = wisp__encoded_packed(w);
+        if (!f.value) result = WISP_E_MEMORY;
     } else {
-        fired.message = wisp__compose(w, out->remote, WISP__EVENT, &result);
+        f.message = wisp__compose(w, out->remote, WISP__EVENT, &result);
     }
     if (result) return result;
-    result = out->session ? wisp__fire_at(w, out->session, &fired)
-                          : wisp__fire_several(w, to, &fired);
-    if (fired.message) wisp__message_release(&w->chunks, fired.message);
-    wisp__encoded_release(w, fired.value);
-    wisp__fired_forget_deltas(w, &fired);
+    result = out->session ? wisp__fire_at(w, out->session, &f) : wisp__fire_several(w, to, &f);
+    if (f.message) wisp__message_release(&w->chunks, f.message);
+    wisp__encoded_release(w, f.value);
+    wisp__fired_forget_deltas(w, &f);
     return result;
 }
 
 /* --- through the chain of middleware --- */
 
 static wisp__passage wisp__passage_of(int kind, const wisp_to *to, const wisp_call_desc *how) {
-    wisp__passage passage;
-    memset(&passage, 0, sizeof passage);
-    passage.kind = kind;
-    passage.to = to;
-    passage.how = how;
-    return passage;
+    wisp__passage p;
+    memset(&p, 0, sizeof p);
+    p.kind = kind;
+    p.to = to;
+    p.how = how;
+    return p;
 }
 
 /* The memory that a message takes while it is held. */
@@ -22992,15 +22988,14 @@ static int64_t wisp__held_bytes(const wisp__message *m, const wisp_to *to) {
 }
 
 /* Takes over a message to be held, with a copy of its list of peers. NULL: no memory. */
-static wisp__held *wisp__held_make(wisp *w, const wisp__passage *passage, wisp_to to,
-                                   wisp__message *m) {
+static wisp__held *wisp__held_make(wisp *w, const wisp__passage *p, wisp_to to, wisp__message *m) {
     wisp__held *held = (wisp__held *)wisp__chunk_take(&w->chunks, sizeof *held);
     size_t bytes = to.list ? (size_t)to.count * sizeof *to.list : 0;
     if (!held) return NULL;
     memset(held, 0, sizeof *held);
     held->bytes = (int)wisp__held_bytes(m, &to);
-    held->passage = *passage;
-    if (passage->how) held->how = *passage->how;
+    held->passage = *p;
+    if (p->how) held->how = *p->how;
     held->passage.how = &held->how;
     held->to = to;
     held->passage.to = &held->to;
@@ -23015,9 +23010,9 @@ static wisp__held *wisp__held_make(wisp *w, const wisp__passage *passage, wisp_t
 
 /* Holds a message whose hook returned WISP_HOLD. */
 static wisp_result wisp__hold_message(wisp *w, const wisp__remote *remote, const wisp_event *event,
-                                      const wisp__passage *passage) {
-    bool inbound = passage->inbound;
-    wisp_to to = inbound ? wisp_to_peer(event->peer) : *passage->to;
+                                      const wisp__passage *p) {
+    bool inbound = p->inbound;
+    wisp_to to = inbound ? wisp_to_peer(event->peer) : *p->to;
     wisp__session *s = wisp__session_of(w, to.peer);
     wisp__held_list *own = to.mode == WISP__TO_PEER && s ? &s->held_messages : &w->hooks.several;
     const wisp_limits *limits = &w->base.limits;
@@ -23035,7 +23030,7 @@ static wisp_result wisp__hold_message(wisp *w, const wisp__remote *remote, const
     if (!inbound && wisp__held_bytes(m, &to) > limits->held_bytes - own->bytes)
         wisp__held_prune(w, own);
     if (wisp__held_bytes(m, &to) <= limits->held_bytes - own->bytes) {
-        held = wisp__held_make(w, passage, to, m);
+        held = wisp__held_make(w, p, to, m);
         result = WISP_E_MEMORY;
     }
     if (!held) {
@@ -23050,22 +23045,22 @@ static wisp_result wisp__hold_message(wisp *w, const wisp__remote *remote, const
 /* Takes a message through its chain, and its values as they are then. Returns WISP_PASS, WISP_DROP,
    WISP_HOLD or why it is refused. wisp__hooks_enter came before. */
 static wisp_result wisp__pass_out(wisp *w, wisp__outbound *out) {
-    wisp__passage *passage = &out->passage;
+    wisp__passage *p = &out->passage;
     wisp__remote *remote = out->remote;
     wisp_event event;
     wisp_result verdict;
-    wisp__event_begin(w, &event, passage->to->peer, remote);
+    wisp__event_begin(w, &event, p->to->peer, remote);
     event.args = out->values;
     event.count = out->count;
-    event.message = passage->kind;
-    verdict = wisp__hooks_run(w, remote, &event, passage);
+    event.message = p->kind;
+    verdict = wisp__hooks_run(w, remote, &event, p);
     out->values = event.args;
     out->count = event.count;
-    out->session = wisp__session_of(w, passage->to->peer);
+    out->session = wisp__session_of(w, p->to->peer);
     if (verdict == WISP_PASS) return WISP_PASS;
     if (verdict == WISP_HOLD)
-        verdict = passage->kind == WISP_MESSAGE_REPLY
-                      ? WISP_E_UNSUPPORTED : wisp__hold_message(w, remote, &event, passage);
+        verdict = p->kind == WISP_MESSAGE_REPLY
+                      ? WISP_E_UNSUPPORTED : wisp__hold_message(w, remote, &event, p);
     if (verdict == WISP_OK) return WISP_HOLD;
     wisp__drop(w, out->session, remote, WISP__DROPPED_FILTERED, WISP_OK);
     return verdict;
@@ -23236,7 +23231,7 @@ static void wisp__read_values(wisp *w, const wisp__reader *from, wisp__inbound *
         wisp__codec_turn(&w->content);
         memset(&in->content, 0, sizeof in->content);
         u = wisp__codec_unpacker(&w->content, &w->content.arena, &data,
-                                         w->base.limits.message_values);
+                                 w->base.limits.message_values);
         u.shape = &shape;
         in->readable = wisp__unpack(&u, &in->content.values, &in->content.count);
         in->parsed = in->readable == WISP_OK;
@@ -23340,17 +23335,17 @@ static void wisp__keep_out(wisp *w, const wisp__inbound *in, wisp_result verdict
 }
 
 /* Takes a message through what is left of its chain to its handlers. */
-static void wisp__pass_in(wisp *w, wisp__inbound *in, wisp_event *event, wisp__passage *passage) {
+static void wisp__pass_in(wisp *w, wisp__inbound *in, wisp_event *event, wisp__passage *p) {
     const wisp__peer *peer = &in->session->peer;
-    wisp_result verdict = passage->verdict;
+    wisp_result verdict = p->verdict;
     const char *unfit = "";
-    event->message = passage->kind;
+    event->message = p->kind;
     if (!wisp__hooks_enter(w)) {
         wisp__keep_out(w, in, WISP_E_DEPTH, "");
         return;
     }
-    if (verdict == WISP_PASS) verdict = wisp__hooks_run(w, in->remote, event, passage);
-    if (verdict == WISP_PASS && passage->changed && peer->state == WISP__JOINED) {
+    if (verdict == WISP_PASS) verdict = wisp__hooks_run(w, in->remote, event, p);
+    if (verdict == WISP_PASS && p->changed && peer->state == WISP__JOINED) {
         verdict = wisp__conform_again(w, in->remote, event);
         unfit = w->registry.text;
     }
@@ -23358,7 +23353,7 @@ static void wisp__pass_in(wisp *w, wisp__inbound *in, wisp_event *event, wisp__p
         if (verdict == WISP_HOLD) {
             if (in->request) in->request->state = WISP__REQUEST_RUNS;
             event->peer = wisp__peer_handle(in->session);      /* a hook may have written there */
-            verdict = wisp__hold_message(w, in->remote, event, passage);
+            verdict = wisp__hold_message(w, in->remote, event, p);
             if (verdict) wisp__keep_out(w, in, verdict, "");
         } else if (verdict != WISP_PASS) {
             wisp__keep_out(w, in, verdict, unfit);
@@ -23377,11 +23372,11 @@ static void wisp__on_admitted(wisp *w, wisp__inbound *in, int kind) {
     wisp__message_event(w, in, &event);
     event.message = kind;
     if (in->remote->inbound) {
-        wisp__passage passage = wisp__passage_of(kind, NULL, NULL);
-        passage.inbound = true;
-        passage.call = in->request ? in->request->id : 0;
-        passage.once = in->request && in->request->once;
-        wisp__pass_in(w, in, &event, &passage);
+        wisp__passage p = wisp__passage_of(kind, NULL, NULL);
+        p.inbound = true;
+        p.call = in->request ? in->request->id : 0;
+        p.once = in->request && in->request->once;
+        wisp__pass_in(w, in, &event, &p);
     } else if (in->request) {
         wisp__run_answer(w, in, &event);
     } else {
@@ -23566,10 +23561,10 @@ static void wisp__run_reply(wisp *w, wisp__pending *call, wisp_event *event) {
 /* Takes a reply through the chain; false: its call goes on waiting, or is over. */
 static bool wisp__pass_reply(wisp *w, const wisp__inbound *in, uint32_t call, wisp_event *event) {
     const wisp__pending *pending;
-    wisp__passage passage = wisp__passage_of(WISP_MESSAGE_REPLY, NULL, NULL);
+    wisp__passage p = wisp__passage_of(WISP_MESSAGE_REPLY, NULL, NULL);
     wisp_result verdict;
-    passage.inbound = true;
-    verdict = wisp__hooks_run(w, in->remote, event, &passage);
+    p.inbound = true;
+    verdict = wisp__hooks_run(w, in->remote, event, &p);
     pending = wisp__call_of(w, call);
     if (verdict == WISP_HOLD) verdict = WISP_E_UNSUPPORTED;
     if (verdict != WISP_PASS)
@@ -23640,8 +23635,8 @@ static bool wisp__admit_event(wisp *w, const wisp__inbound *in) {
 /* --- held messages go on --- */
 
 static void wisp__resume_in(wisp *w, wisp__held *held, const wisp_value *values, int count) {
-    wisp__passage *passage = &held->passage;
-    wisp__request once = wisp__request_once(passage->call);
+    wisp__passage *p = &held->passage;
+    wisp__request once = wisp__request_once(p->call);
     wisp__inbound in;
     wisp_event event;
     memset(&in, 0, sizeof in);
@@ -23651,22 +23646,22 @@ static void wisp__resume_in(wisp *w, wisp__held *held, const wisp_value *values,
     in.content.values = values;
     in.content.count = count;
     wisp__message_event(w, &in, &event);
-    if (passage->kind == WISP_MESSAGE_INVOKE) {
-        in.call = passage->call;
+    if (p->kind == WISP_MESSAGE_INVOKE) {
+        in.call = p->call;
         in.request = &once;
-        if (!passage->once && in.session->request_room &&
+        if (!p->once && in.session->request_room &&
             wisp__request_at(in.session, in.call)->id == in.call)
             in.request = wisp__request_at(in.session, in.call);
     }
-    passage->changed = true;             /* the values have lost the layout of their schema */
-    wisp__pass_in(w, &in, &event, passage);
+    p->changed = true;             /* the values have lost the layout of their schema */
+    wisp__pass_in(w, &in, &event, p);
 }
 
 static void wisp__resume_out(wisp *w, const wisp__held *held, wisp__outbound *out) {
-    wisp__passage *passage = &out->passage;
-    bool invoke = passage->kind == WISP_MESSAGE_INVOKE;
-    wisp__pending *call = invoke ? wisp__call_of(w, passage->call) : NULL;
-    wisp_result result = passage->verdict;
+    wisp__passage *p = &out->passage;
+    bool invoke = p->kind == WISP_MESSAGE_INVOKE;
+    wisp__pending *call = invoke ? wisp__call_of(w, p->call) : NULL;
+    wisp_result result = p->verdict;
     if (invoke && (!call || call->done)) return;
     out->remote = w->registry.remotes[held->message->remote];
     out->session = wisp__session_of(w, held->to.peer);
@@ -23675,7 +23670,7 @@ static void wisp__resume_out(wisp *w, const wisp__held *held, wisp__outbound *ou
         if (result == WISP_DROP) result = invoke ? WISP_E_DROPPED : WISP_OK;
     } else if (invoke) {
         result = wisp__call_through(w, call, out);
-        call = wisp__call_of(w, passage->call);
+        call = wisp__call_of(w, p->call);
     } else {
         result = wisp__fire_through(w, out);
     }
@@ -23755,12 +23750,12 @@ static void wisp__value_not_stored(wisp *w, wisp__inbound *in) {
     wisp__baselines *baselines = &in->session->baselines_in;
     wisp__reader from = in->from;
     wisp__delta_head head;
-    wisp__baseline *baseline;
+    wisp__baseline *b;
     from.at = in->data_at;
     wisp__delta_head_get(&from, in->encoding, in->in_order, &head);
-    baseline = in->in_order ? wisp__baseline_get(baselines, in->encoding->number,
-                                                 (uint64_t)head.place) : NULL;
-    if (baseline) wisp__baseline_forget(w, baselines, baseline);
+    b = in->in_order ? wisp__baseline_get(baselines, in->encoding->number,
+                                          (uint64_t)head.place) : NULL;
+    if (b) wisp__baseline_forget(w, baselines, b);
     wisp__ask_whole(w, in->session, in->encoding);
 }
 
@@ -23789,19 +23784,19 @@ static bool wisp__delta_from(wisp__applying *a, bool in_order, wisp__message_del
 
 /* Stores a received value as a baseline; false: handlers have had it, or a newer one. */
 static bool wisp__received_store(wisp *w, wisp__inbound *in, wisp__applying *a) {
-    wisp__baseline *baseline = a->baseline;
-    wisp__stored *stored = wisp__baseline_newest(baseline);
+    wisp__baseline *b = a->baseline;
+    wisp__stored *stored = wisp__baseline_newest(b);
     uint32_t sequence = a->next.sequence;
-    bool newer = !baseline->begun || wisp__distance(sequence, baseline->sequence) >= 0;
+    bool newer = !b->begun || wisp__distance(sequence, b->sequence) >= 0;
     bool news = in->in_order ||
                 (newer && !(stored && wisp__encoded_same(stored->value, a->next.value)));
     in->stale = !newer;
     a->next.has_base = !a->head.whole;
-    wisp__baseline_store(w, &in->session->baselines_in, baseline, &a->next);
-    stored = wisp__baseline_find(baseline, sequence);
+    wisp__baseline_store(w, &in->session->baselines_in, b, &a->next);
+    stored = wisp__baseline_find(b, sequence);
     if (stored) stored->acked = true;
-    if (newer) baseline->sequence = sequence + 1;
-    baseline->begun = true;
+    if (newer) b->sequence = sequence + 1;
+    b->begun = true;
     return news;
 }
 
