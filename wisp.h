@@ -19560,22 +19560,18 @@ static bool wisp__error_let(wisp *w, const wisp__notice *error, uint32_t *left_o
     return false;
 }
 
-/* Is there room for a notice for which none was reserved? */
-static bool wisp__notice_fits(wisp *w) {
-    wisp__base *base = &w->base;
-    if (w->events.notice_count < base->limits.notices && !wisp__notices_reserve(w, 1)) return true;
-    base->stats.notices_dropped++;
-    wisp__log(base, WISP_LOG_WARNING, WISP_E_LIMIT, "error events are dropped: update more often, "
-              "or raise desc.limits.notices");
-    return false;
-}
-
 /* Adds a notice whose text is clean. WISP_JOINED and WISP_LEFT have room reserved; errors and
    warnings may find none. */
 static void wisp__notice_put(wisp *w, const wisp__notice *notice) {
     bool error = notice->name == WISP__ON_ERROR, reserved = notice->name < WISP__ON_ERROR;
     if (error && w->events.sink.report) wisp__report(w, notice);
-    if (!reserved && !wisp__notice_fits(w)) return;
+    if (!reserved && (w->events.notice_count >= w->base.limits.notices ||
+                      wisp__notices_reserve(w, 1))) {
+        w->base.stats.notices_dropped++;
+        wisp__log(&w->base, WISP_LOG_WARNING, WISP_E_LIMIT, "error events are dropped: update more "
+                  "often, or raise desc.limits.notices");
+        return;
+    }
     WISP_ASSERT(w->events.notice_count < w->events.notice_room);
     w->events.notices[w->events.notice_count++] = *notice;
     if (error && w->registry.meters)
@@ -19986,8 +19982,7 @@ const wisp_value *wisp_arg_value(wisp_event *event, int i) {
 
 bool wisp_arg_bool(wisp_event *event, int i) {
     wisp__numeric n;
-    if (wisp__arg_integral(event, i, &n) && !n.negative && n.magnitude <= 1)
-        return n.magnitude != 0;
+    if (wisp__arg_integral(event, i, &n) && !n.negative && n.magnitude <= 1) return n.magnitude;
     wisp__arg_wrong(event, i);
     return false;
 }
@@ -20244,11 +20239,6 @@ static bool wisp__verdict_valid(wisp_result verdict) {
     return verdict == WISP_DROP || (verdict <= WISP_PASS && verdict >= INT16_MIN);
 }
 
-static bool wisp__hook_passed(const wisp__hook *hook, const wisp__passage *p) {
-    if (!p->after) return false;
-    return p->inbound ? hook->serial >= p->after : hook->serial <= p->after;
-}
-
 /* Takes a message through the rest of its chain, until a hook does not let it pass. */
 static wisp_result wisp__hooks_run(wisp *w, const wisp__remote *remote,
                                    wisp_event *event, wisp__passage *p) {
@@ -20261,7 +20251,8 @@ static wisp_result wisp__hooks_run(wisp *w, const wisp__remote *remote,
         const wisp__hook *hook = w->hooks.places[place];
         if (!(places >> place & 1)) continue;
         places ^= 1u << place;
-        if (hook->dead || wisp__hook_passed(hook, p)) continue;
+        if (hook->dead || (p->after && (hook->serial == p->after ||
+                                        (hook->serial > p->after) == inbound))) continue;
         p->after = hook->serial;
         event->user = hook->m.user;
         verdict = wisp__hook_run(w, inbound ? hook->m.inbound : hook->m.outbound, event);
@@ -20311,27 +20302,10 @@ static void wisp__held_release(wisp *w, wisp__held *held, wisp_result verdict) {
     held->passage.verdict = verdict;
 }
 
-/* Holds a message. It is released at once if its hook has been removed meanwhile. */
-static void wisp__hooks_hold(wisp *w, wisp__held *held) {
-    held->ready = false;
-    wisp__held_push(&w->hooks.held, held, WISP__OF_ALL);
-    wisp__held_push(held->own, held, WISP__OF_PEER);
-    if (!wisp__hook_lives(w, held->passage.after)) wisp__held_release(w, held, WISP_PASS);
-}
-
 static void wisp__hooks_unlink(wisp *w, wisp__held *held) {
     wisp__held_cut(held->ready ? &w->hooks.released[held->passage.inbound] : &w->hooks.held, held,
                    WISP__OF_ALL);
     wisp__held_cut(held->own, held, WISP__OF_PEER);
-}
-
-/* Takes the first released message off its lists, on its way out or (`any`) either way; NULL: none.
-   */
-static wisp__held *wisp__hooks_next(wisp *w, bool any) {
-    wisp__held *out = w->hooks.released[0].first, *in = any ? w->hooks.released[1].first : NULL;
-    wisp__held *held = !in || (out && out->turn < in->turn) ? out : in;
-    if (held) wisp__hooks_unlink(w, held);
-    return held;
 }
 
 /* Releases the messages that a hook holds, of one peer or (NULL) of all. */
@@ -23038,7 +23012,9 @@ static wisp_result wisp__hold_message(wisp *w, const wisp__remote *remote, const
         return result;
     }
     held->own = own;
-    wisp__hooks_hold(w, held);
+    wisp__held_push(&w->hooks.held, held, WISP__OF_ALL);
+    wisp__held_push(own, held, WISP__OF_PEER);
+    if (!wisp__hook_lives(w, p->after)) wisp__held_release(w, held, WISP_PASS);   /* removed */
     return WISP_OK;
 }
 
@@ -23683,11 +23659,14 @@ static void wisp__resume_out(wisp *w, const wisp__held *held, wisp__outbound *ou
    their handlers release wait for the next time. */
 static void wisp__resume_held(wisp *w, bool any) {
     for (int left = wisp__hooks_ready(w, any); left > 0; left--) {
-        wisp__held *held = wisp__hooks_next(w, any);
+        wisp__held *first = w->hooks.released[0].first;
+        wisp__held *in = any ? w->hooks.released[1].first : NULL;
+        wisp__held *held = !in || (first && first->turn < in->turn) ? first : in;
         wisp__credit paid;
         wisp__outbound out;
         bool entered;
         if (!held) return;
+        wisp__hooks_unlink(w, held);
         entered = wisp__hooks_enter(w);
         paid = wisp__credit_whole(w, held->message->size, WISP__EARN_MOST);
         out.passage = held->passage;
