@@ -17581,8 +17581,7 @@ static void wisp__policy_sent(wisp *w, wisp__session *s, int bytes) {
     if (wisp__purse_open(w, s, false, &p)) wisp__purse_spend(w, &p, bytes);
 }
 
-/* Bytes of unreliable messages that may wait: those that can go now, and a burst or some
-   packets. */
+/* Bytes of unreliable messages that may wait: what can go now, plus a burst or 4 packets. */
 static double wisp__policy_waiting(wisp *w, wisp__session *s) {
     wisp__purse p;
     double rate;
@@ -17750,8 +17749,7 @@ static void wisp__count_handled(const wisp *w, const wisp__remote *remote, doubl
         wisp__histogram_add(&remote->meter->handlers, wisp__meters_clock(meters) - began);
 }
 
-/* A meter for a remote. NULL: the profiler is off, there is no memory, or the name is reserved, or
-   the entry is another encoding of a name. */
+/* NULL: no profiler, no memory, a reserved name, or an entry for another encoding of a name. */
 static wisp__remote_meter *wisp__meter_of_remote(wisp__registry *r, const wisp__remote *remote) {
     wisp__remote_meter *meter = NULL;
     const wisp_remote_stats *stats = &remote->stats;
@@ -18192,8 +18190,7 @@ static void wisp__control_add(wisp *w, wisp__session *s, int kind, int number) {
     c->count = 1;
 }
 
-/* Bytes that a schema takes of the peer's limit: none if the peer has described it before, or if it
-   is one of ours. */
+/* Bytes of the peer's limit that a schema takes: none if described before, or if it is ours. */
 static size_t wisp__schema_charge(const wisp__session *s, const wisp__described *described) {
     if (!described || !described->learnt) return 0;
     for (int i = 0; i < s->their_room; i++)
@@ -19404,8 +19401,7 @@ static double wisp__urgency(const wisp *w, const wisp__message *m) {
     return (double)w->registry.remotes[m->remote]->now.batch_priority + WISP__AGING * m->time;
 }
 
-/* The queue whose last message is unreliable, and the least urgent of those less urgent than `m`;
-   -1: none. */
+/* The queue whose last message is the least urgent unreliable one, after `m`; -1: none. */
 static int wisp__least_urgent(const wisp *w, const wisp__session *s, const wisp__message *m) {
     double least = wisp__urgency(w, m);
     int index = -1;
@@ -19419,8 +19415,7 @@ static int wisp__least_urgent(const wisp *w, const wisp__session *s, const wisp_
     return index;
 }
 
-/* Makes room for an unreliable message among those that wait for a budget: less urgent ones are
-   dropped. false: there are none. */
+/* Drops less urgent messages to make room for an unreliable one. false: there are none. */
 static bool wisp__queue_make_room(wisp *w, wisp__session *s, const wisp__message *m) {
     double most = wisp__policy_waiting(w, s);
     while (s->unreliable_bytes + m->size > most) {
@@ -20426,8 +20421,7 @@ static void wisp__request_keep(wisp *w, wisp__session *s, wisp__request *request
     request->reply = reply;
 }
 
-/* Forgets the peer's calls before `floor`, which it has settled. false: the leap is not paid for.
-   */
+/* Forgets the peer's calls before `floor`: they are settled. false: the leap is not paid for. */
 static bool wisp__requests_settle(wisp *w, wisp__session *s, uint32_t floor, wisp__credit *credit) {
     int32_t ahead = wisp__distance(floor, s->request_floor);
     if (ahead <= 0) return true;
@@ -20553,8 +20547,7 @@ static void wisp__calls_leave(wisp *w, wisp__session *s) {
     s->request_room = 0;
 }
 
-/* The call of ours that an answer is for, searched from the nearer end; NULL: none waits, or the
-   search is not paid for. */
+/* Our call that an answer is for, searched from the nearer end; NULL: none, or not paid for. */
 static wisp__pending *wisp__call_find(wisp__session *s, uint32_t low, wisp__credit *credit) {
     uint32_t id = s->call_floor + (uint32_t)wisp__ahead_24(low, s->call_floor);
     int32_t from_floor = wisp__distance(id, s->call_floor);
@@ -22701,8 +22694,7 @@ static void wisp__fired_forget_deltas(wisp *w, wisp__fired *f) {
     wisp__arena_reset(&w->content.scratch);
 }
 
-/* The delta of a fired value from `stored`, with the head of its message; NULL: none is shorter
-   than the value. */
+/* The delta of a fired value from `stored`, and its head; NULL: none is shorter than the value. */
 static wisp__message_delta *wisp__fired_delta(wisp *w, wisp__fired *f, wisp__baseline *b,
                                               const wisp__stored *stored, wisp__delta_head *head) {
     const wisp__encoding *encoding = &w->registry.remotes[b->number]->encoding;
@@ -22753,8 +22745,7 @@ static wisp_result wisp__send_encoded(wisp *w, wisp__session *s, const wisp__fir
     return WISP_OK;
 }
 
-/* Sends a value to a peer, whole or as a delta; nothing when the peer has it, unless it was lost
-   (`again`). */
+/* Sends a value, whole or as a delta; nothing if the peer has it, unless it was lost (`again`). */
 static wisp_result wisp__send_value(wisp *w, wisp__session *s, wisp__fired *f, bool again) {
     wisp__remote *remote = f->remote, *entry = w->registry.remotes[remote->newest];
     const wisp__encoding *encoding = &entry->encoding;
@@ -23241,7 +23232,7 @@ static void wisp__answer_code(wisp *w, const wisp__inbound *in, wisp_result code
 
 /* --- through the chain to the handlers --- */
 
-/* Runs the handler of a call, and answers with no values or its failure if it did not answer. */
+/* Runs the handler of a call, and answers for it if it did not. */
 static void wisp__run_answer(wisp *w, wisp__inbound *in, wisp_event *event) {
     wisp__session *s = in->session;
     wisp__remote *remote = in->remote;
@@ -23380,8 +23371,7 @@ static inline void wisp__count_received(wisp *w, const wisp__inbound *in, wisp__
     w->base.stats.messages_received++;
 }
 
-/* Makes the values fit the schema registered here; false: they do not. It is done once for a
-   message and its repeats. */
+/* Makes values fit the schema registered here, once for a message and its repeats. */
 static inline bool wisp__conform_inbound(wisp *w, wisp__inbound *in) {
     bool wanted = in->remote && in->kind != WISP__FRAME_REPLY &&
                   (in->encoding || in->remote->schema);
@@ -23655,8 +23645,7 @@ static void wisp__resume_out(wisp *w, const wisp__held *held, wisp__outbound *ou
         wisp__error(w, NULL, out->remote, result, "what was held cannot be sent");
 }
 
-/* Resumes the messages that are released now, on their way out or (`any`) either way. Those that
-   their handlers release wait for the next time. */
+/* Resumes messages that are released by now, on their way out or (`any`) either way. */
 static void wisp__resume_held(wisp *w, bool any) {
     for (int left = wisp__hooks_ready(w, any); left > 0; left--) {
         wisp__held *first = w->hooks.released[0].first;
@@ -23681,8 +23670,7 @@ static void wisp__resume_held(wisp *w, bool any) {
     }
 }
 
-/* Released messages go before what is sent next, unless hooks are inside each other so deeply that
-   they would be refused. */
+/* Released messages go before new ones, unless nested hooks would make them be refused. */
 static void wisp__resume_out_first(wisp *w) {
     if (w->hooks.depth + 2 < WISP__HOOK_DEPTH) wisp__resume_held(w, false);
 }
@@ -23790,8 +23778,7 @@ static wisp__encoded *wisp__received_whole(wisp *w, wisp__reader *from) {
     return wisp__encoded_make(w, bytes, bits);
 }
 
-/* Applies a delta. There is no value when it came too late, or when the peer is asked for a whole
-   value. */
+/* Applies a delta. No value: it came too late, or the peer is asked for a whole value. */
 static wisp_result wisp__received_delta(wisp *w, wisp__inbound *in, wisp__applying *a) {
     bool sync = in->encoding->sync;
     wisp__message_delta from;
