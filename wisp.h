@@ -13691,18 +13691,15 @@ static int64_t wisp__between(int64_t number, int64_t least, int64_t most) {
     return number < least ? least : number > most ? most : number;
 }
 
-static uint32_t wisp__column_mask(const wisp__column *column) {
-    return (uint32_t)wisp__low_bits(UINT64_MAX, column->bits);
-}
+static uint32_t wisp__symbol_mask(int bits) { return (uint32_t)wisp__low_bits(UINT64_MAX, bits); }
 
 /* 0, -1, 1, -2, ... to 0, 1, 2, 3, ..., in numbers of so many bits that wrap around. */
 static uint32_t wisp__fold(uint32_t number, int bits) {
-    uint32_t mask = (uint32_t)wisp__low_bits(UINT64_MAX, bits);
-    return ((number << 1) ^ (0 - (number >> (bits - 1) & 1))) & mask;
+    return ((number << 1) ^ (0 - (number >> (bits - 1) & 1))) & wisp__symbol_mask(bits);
 }
 
 static uint32_t wisp__unfold(uint32_t folded, int bits) {
-    return ((folded >> 1) ^ (0 - (folded & 1))) & (uint32_t)wisp__low_bits(UINT64_MAX, bits);
+    return ((folded >> 1) ^ (0 - (folded & 1))) & wisp__symbol_mask(bits);
 }
 
 static int64_t wisp__signed(uint32_t number, int bits) {
@@ -13714,7 +13711,7 @@ static int64_t wisp__signed(uint32_t number, int bits) {
 static uint32_t wisp__plain_ordered(wisp__table_coder *c, wisp__trend *trend,
                                     const wisp__column *column, uint32_t base, uint32_t now) {
     int bits = column->bits;
-    uint32_t mask = wisp__column_mask(column), delta = (now - base) & mask;
+    uint32_t mask = wisp__symbol_mask(bits), delta = (now - base) & mask;
     uint32_t drift = (uint32_t)(uint64_t)(trend->drift / 256) & mask;
     uint32_t alone = wisp__fold(delta, bits) - 1, along = wisp__fold((delta - drift) & mask, bits);
     int64_t pull, most = INT64_C(512) << wisp__max_int(trend->alone.width / 256, 0);
@@ -13929,11 +13926,10 @@ static int64_t wisp__follow_gain(const wisp__table_coder *c) {
         wisp__cell cell = wisp__cell_of(c, index);
         if (!wisp__all_zero(c->base + cell.at, cell.count)) continue;
         for (int i = 0; i < cell.count; i++) {
-            const wisp__column *column = &c->table.columns[cell.column + i];
+            int bits = c->table.columns[cell.column + i].bits;
             const uint32_t *symbol = c->now + cell.at + i;
-            uint32_t delta = (*symbol - symbol[-c->table.column_count]) & wisp__column_mask(column);
-            gain += wisp__width(wisp__fold(*symbol, column->bits));
-            gain -= wisp__width(wisp__fold(delta, column->bits));
+            uint32_t delta = (*symbol - symbol[-c->table.column_count]) & wisp__symbol_mask(bits);
+            gain += wisp__width(wisp__fold(*symbol, bits)) - wisp__width(wisp__fold(delta, bits));
         }
     }
     return gain;
@@ -14271,7 +14267,7 @@ typedef struct wisp__prediction {
 static int wisp__sign3(int64_t number) { return number > 0 ? 2 : number < 0; }
 
 static int64_t wisp__step(const wisp__column *column, uint32_t from, uint32_t to) {
-    return wisp__signed((to - from) & wisp__column_mask(column), column->bits);
+    return wisp__signed((to - from) & wisp__symbol_mask(column->bits), column->bits);
 }
 
 /* Of the i-th column of the cell. The factors were found by trial on recorded motion; the chances
@@ -14369,7 +14365,7 @@ static int64_t wisp__code_delta(wisp__adaptive_coder *c, wisp__changed_cell *cel
                                 int64_t delta) {
     wisp__prediction p = wisp__predict(c, cell, i);
     int bits = p.column->bits;
-    uint32_t mask = wisp__column_mask(p.column);
+    uint32_t mask = wisp__symbol_mask(bits);
     int64_t error = wisp__signed((uint32_t)(uint64_t)(delta - p.guess) & mask, bits);
     uint32_t size = (uint32_t)(error < 0 ? -error : error);
     int width = wisp__code_width(c, cell, &p, wisp__width(size));
@@ -14396,7 +14392,7 @@ static uint32_t wisp__code_symbol(wisp__range *r, wisp__chance *tree, int bits, 
     if (bits <= 5) return wisp__code_tree(r, tree, now, bits);
     rest = (int)wisp__code_tree(r, tree, (uint32_t)wisp__width(changed >> 1), 5);
     changed = wisp__code_evenly(r, changed, rest) | UINT32_C(1) << rest;
-    return (base ^ changed) & (uint32_t)wisp__low_bits(UINT64_MAX, bits);
+    return (base ^ changed) & wisp__symbol_mask(bits);
 }
 
 static void wisp__code_value(wisp__adaptive_coder *c, wisp__changed_cell *cell, int i) {
@@ -14408,7 +14404,7 @@ static void wisp__code_value(wisp__adaptive_coder *c, wisp__changed_cell *cell, 
                                 column->bits, base, now);
     } else {
         int64_t delta = wisp__code_delta(c, cell, i, wisp__step(column, base, now));
-        now = (base + (uint32_t)(uint64_t)delta) & wisp__column_mask(column);
+        now = (base + (uint32_t)(uint64_t)delta) & wisp__symbol_mask(column->bits);
     }
     if (now == base) c->range.failed = true;
     if (c->table.out) c->table.out[cell->cell.at + (size_t)i] = now;
@@ -14669,27 +14665,22 @@ static void wisp__pass_union(wisp__delta *d, int at, wisp__side *side, wisp__wri
     wisp__pass(d, option + 1, d->ops[option].end, side, to);
 }
 
-/* A number has only one class, so that a copy of it has the same bits. */
-static void wisp__pass_number(wisp__delta *d, const wisp__op *op, wisp__side *side,
-                              wisp__writer *to) {
-    uint64_t bits = wisp__get_class(d, op, side);
-    if (to) wisp__put_class(to, op, bits);
-}
-
 /* Passes operations `at` up to `end`. */
 static void wisp__pass(wisp__delta *d, int at, int end, wisp__side *side, wisp__writer *to) {
     for (; at < end && !side->from.failed && !d->failed; at = d->ops[at].end) {
         const wisp__op *op = &d->ops[at];
+        int cell = wisp__op_cell(op);
         uint64_t last = 0;
         if (!wisp__delta_pay(d, 1, WISP__PRICE_CELL)) return;
-        if (wisp__op_cell(op) == WISP__CELL_CLASS) wisp__pass_number(d, op, side, to);
-        else if (wisp__op_cell(op) == WISP__CELL_BLOB) wisp__pass_blob(d, op, side, to);
+        if (cell == WISP__CELL_CLASS) {       /* each number has one: a copy has the same bits */
+            last = wisp__get_class(d, op, side);
+            if (to) wisp__put_class(to, op, last);
+        } else if (cell == WISP__CELL_BLOB) wisp__pass_blob(d, op, side, to);
         else if (op->code == WISP__OP_ARRAY) wisp__pass_array(d, at, side, to);
         else if (op->code == WISP__OP_UNION) wisp__pass_union(d, at, side, to);
         else for (int i = 0, count = wisp__op_symbols(op); i < count; i++)
             last = wisp__pass_bits(side, to, wisp__symbol_bits(op, i));
-        if (wisp__op_cell(op) == WISP__CELL_CHOICE && last)
-            wisp__pass(d, at + 1, op->end, side, to);
+        if (cell == WISP__CELL_CHOICE && last) wisp__pass(d, at + 1, op->end, side, to);
     }
 }
 

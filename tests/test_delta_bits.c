@@ -98,7 +98,7 @@ TEST(the_bound_holds_for_noise) {
         for (int i = 0; i < t.table.rows * t.table.column_count; i++) {
             const wisp__column *column = &t.columns[i % t.table.column_count];
             bool small = test_random_below(&seed, 2) == 0;      /* by turns is worst */
-            t.now[i] = small ? (t.base[i] + 1) & wisp__column_mask(column)
+            t.now[i] = small ? (t.base[i] + 1) & wisp__symbol_mask(column->bits)
                              : symbol_below(&seed, column);
         }
         check_plain(&t);

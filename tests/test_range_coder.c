@@ -78,9 +78,9 @@ TEST(every_width_is_decoded_at_its_edges) {
         theirs = models_for(&t);
         for (int i = 0; i < 400; i++) {
             for (int k = 0, j = i; k < 8; k++, j = j / 6 + j % 5 * 7) {
-                t.base[k] = edges[j % 6] & wisp__column_mask(&t.columns[0]);
-                t.now[k] = edges[(j / 6 + k) % 6] & wisp__column_mask(&t.columns[0]);
-                t.old[k] = edges[(i + k) % 6] & wisp__column_mask(&t.columns[0]);
+                t.base[k] = edges[j % 6] & wisp__symbol_mask(t.columns[0].bits);
+                t.now[k] = edges[(j / 6 + k) % 6] & wisp__symbol_mask(t.columns[0].bits);
+                t.old[k] = edges[(i + k) % 6] & wisp__symbol_mask(t.columns[0].bits);
             }
             check_adaptive(&t, ours, theirs, i % 3);
         }

@@ -38,7 +38,7 @@ static void take_tables(script *in, tables *t) {
             if (i % 5 == 0) seed = seed * 1664525u + 1013904223u;
             if (shape & 4 && i / t->table.column_count % 3 == 1) t->held[k][i] = 0;
             else t->held[k][i] = (seed >> (k & shape >> 3)) &
-                                 wisp__column_mask(&t->columns[i % t->table.column_count]);
+                                 wisp__symbol_mask(t->columns[i % t->table.column_count].bits);
         }
 }
 

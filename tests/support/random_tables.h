@@ -44,7 +44,7 @@ static inline void change(tables *t, uint64_t *seed, int often, const uint32_t *
         to[i] = from[i];
         if (test_random_below(seed, 256) >= often) continue;
         if (test_random_below(seed, 3) == 0) to[i] = symbol_below(seed, column);
-        else to[i] = (from[i] + (uint32_t)step) & wisp__column_mask(column);
+        else to[i] = (from[i] + (uint32_t)step) & wisp__symbol_mask(column->bits);
     }
 }
 
