@@ -16039,7 +16039,7 @@ static bool wisp__flow_seen(const wisp__flow *flow, uint64_t number) {
     return flow->seen[(number >> 6) % WISP__SEEN_WORDS] >> (number & 63) & 1;
 }
 
-/* Whether a number was received before, or is too old to know. */
+/* Was a number received before, or is it too old to know? */
 static bool wisp__flow_is_duplicate(const wisp__flow *flow, uint64_t number) {
     if (!flow->top || number > flow->top) return false;
     return flow->top - number >= WISP__SEEN_WORDS * 64 - 64 || wisp__flow_seen(flow, number);
@@ -16139,7 +16139,7 @@ static bool wisp__flow_reserve(wisp__base *base, wisp__flow *flow) {
         flow->oldest = flow->next;
         flow->ref_first = flow->ref_next;
     }
-    /* Packets that hold only acks take numbers but no place: there may be many of them. */
+    /* Packets that hold only acks take numbers but no place. */
     while (flow->next - flow->oldest >= (uint64_t)flow->sent_room)
         if (wisp__grow_ring(base, WISP__ARRAY(flow->sent, flow->sent_room), (uint32_t)flow->oldest,
                             (uint32_t)flow->next, base->limits.window_packets) != WISP_OK)
@@ -16730,7 +16730,7 @@ static void wisp__peer_closed(wisp *w, wisp__peer *peer) {
     wisp__timers_set(&w->peers.timers, &peer->timer, 0);
 }
 
-/* Gives the waiting packets to the link. Those that it does not take are kept with their peer. */
+/* Gives packets to the link. Those that it does not take are kept with their peer. */
 static void wisp__post_send(wisp *w) {
     wisp__post *post = &w->peers.post;
     int count = post->count, looked;
@@ -16834,7 +16834,6 @@ static wisp_peer wisp__peer_handle(const wisp__session *s) {
     return peer;
 }
 
-/* Whether this end asked for the session, perhaps at the same time as the other end. */
 static bool wisp__joined_by_us(const wisp__session *s) { return s->peer.asked; }
 
 static wisp__session *wisp__session_at(const wisp *w, int index) {
@@ -21108,7 +21107,7 @@ static bool wisp__on_announcement(wisp__reading *r) {
 
 /* --- a peer answers --- */
 
-/* Pays for resetting the baselines sent to a peer: all are looked at, and values go whole. */
+/* Pays for looking at all baselines sent to a peer, and for whole values. */
 static bool wisp__pay_reset(wisp__reading *r) {
     const wisp__baselines *all = &r->s->baselines_out;
     int64_t work = all->count * (int64_t)WISP__PRICE_STEP + all->bytes / WISP__PRICE_BYTES;
@@ -21117,7 +21116,7 @@ static bool wisp__pay_reset(wisp__reading *r) {
     return false;
 }
 
-/* Reports once that a peer has a name and does not take our encoding. */
+/* Reports once that a peer does not take our encoding of a name that it has. */
 static void wisp__on_encoding_refused(wisp *w, wisp__session *s, const wisp__remote *entry) {
     const wisp__described *d = entry->encoding.described;
     char encoding[100], text[160];
@@ -21130,7 +21129,7 @@ static void wisp__on_encoding_refused(wisp *w, wisp__session *s, const wisp__rem
     wisp__error(w, s, entry->main, WISP_E_UNSUPPORTED, text);
 }
 
-/* Messages of this number cannot be sent, and calls that are under way get no answer. */
+/* Messages of this number cannot be sent, and pending calls get no answer. */
 static void wisp__on_number_unknown(wisp__reading *r, wisp__remote *entry) {
     wisp *w = r->w;
     wisp__session *s = r->s;
@@ -21258,7 +21257,7 @@ static void wisp__fill_repeat(wisp__packet_writer *f) {
     f->repeats = 0;
 }
 
-/* Takes back a frame that began at a bit, when it did not fit. */
+/* Takes back a frame that began at this bit if it did not fit. */
 static bool wisp__fill_done(wisp__packet_writer *f, int64_t at) {
     if (f->to.full) {
         f->to.at = at;
@@ -21616,7 +21615,7 @@ static void wisp__count_message(wisp *w, wisp__session *s, const wisp__message *
     if (w->registry.meters) wisp__count_sent(remote, s, m);
 }
 
-/* Takes a message off the queue that is in the packet; it stays until the next one is. */
+/* Takes a message that is in the packet off the queue, and keeps it until the next one. */
 static void wisp__fill_dequeue(wisp__packet_writer *f, int index) {
     if (f->kept && f->previous == f->kept) {        /* nothing of this message was put yet */
         wisp__fill_repeat(f);
@@ -21764,7 +21763,7 @@ static void wisp__send_acks(wisp *w, wisp__session *s) {
     if (s->peer.flow.acks_alone >= 64) s->ping = true;    /* so that our acks are acked too */
 }
 
-/* Sends a ping by itself. No budget holds it back, or a debt could outlast the timeout. */
+/* Sends a ping, which no budget holds back: a debt could outlast the timeout. */
 static void wisp__send_ping(wisp *w, wisp__session *s) {
     wisp__packet_writer f;
     if (!w->base.reliable && !wisp__flow_may_send(&w->base, &s->peer.flow)) return;
@@ -22285,7 +22284,6 @@ static void wisp__deny(wisp *w, const wisp_addr *addr, uint64_t nonce,
     w->base.stats.joins_denied++;
 }
 
-/* A refusal, with the text that the other end may have given. */
 static void wisp__on_denial(wisp *w, wisp__session *s, wisp__reader *from) {
     wisp_result code = (int16_t)(uint16_t)wisp__get(from, 16);
     int length = (int)wisp__get(from, 8);
@@ -23909,7 +23907,7 @@ static void wisp__read_bound(wisp__reading *r, wisp__inbound *in, bool own_shape
     else r->from.at = in->end;
 }
 
-/* A message of so many bits. One that cannot be read costs nothing but itself. */
+/* A message of so many bits. One that cannot be read is skipped. */
 static void wisp__read_sized(wisp__reading *r, wisp__inbound *in, int bits) {
     wisp__reader within = r->from;
     wisp__skip(&r->from, bits);
@@ -23962,7 +23960,7 @@ static void wisp__read_message(wisp__reading *r, int kind, wisp__inbound *in) {
 
 /* --- messages at their turn --- */
 
-/* The last fragment has come: the message is read like a frame of a packet. */
+/* After the last fragment the message is read like a frame of a packet. */
 static void wisp__read_whole(wisp__reading *r, const wisp__channel_in *c) {
     wisp__reading whole = *r;
     wisp__reader outer = r->w->record;
@@ -24094,7 +24092,7 @@ static void wisp__arrive_buffered(wisp__reading *r, wisp__channel_in *c, const w
     wisp__credit_back(r->w, &paid);
 }
 
-/* false: a handler has ended the session, and its channels are gone, or the packet is broken. */
+/* false: a handler has ended the session, with its channels, or the packet is broken. */
 static bool wisp__goes_on(const wisp__reading *r) {
     return !r->broken && r->s->peer.state == WISP__JOINED;
 }
@@ -24147,7 +24145,6 @@ static void wisp__arrive_in_order(wisp__reading *r, wisp__channel *c, uint32_t s
     if (wisp__goes_on(r)) wisp__arrive_early(r, c);
 }
 
-/* Takes what waits in the channels of a session. */
 static void wisp__arrive_behind(wisp__reading *r) {
     for (int c = 0; c < WISP__CHANNELS && wisp__goes_on(r); c++) {
         r->section.channel = c;
