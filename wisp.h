@@ -17270,7 +17270,7 @@ static wisp__described *wisp__described_make(wisp__schemas *all, wisp__plan *pla
     if (schema) d->program = wisp__compile(&bump, schema);
     plan->room = room - bump.left;
     if (d->program) return d;
-    if (*why == WISP_OK) *why = WISP_E_MEMORY;
+    if (!*why) *why = WISP_E_MEMORY;
     wisp__free(all->base, d, d->bytes);
     return NULL;
 }
@@ -18534,7 +18534,7 @@ static wisp_result wisp__encode_coded(wisp__message_codec *c, const wisp__encodi
     if (program) {
         row = program->schema->shape == WISP_SHAPE_LIST;
         why = wisp__subject(c, program->source, values, count, &subject);
-        if (why == WISP_OK) why = wisp__subject_check(c, program->source, &subject);
+        if (!why) why = wisp__subject_check(c, program->source, &subject);
         if (why) return why;
         compiled = *program->source;
         compiled.program = program;
@@ -18563,7 +18563,7 @@ static wisp_result wisp__encode_sorted(wisp__message_codec *c, const wisp_value 
     wisp__measure m;
     wisp_value all = wisp_array(values, count), sorted;
     wisp_result result = wisp__pack_measure(&c->base->limits, values, count, &m);
-    if (result == WISP_OK) result = wisp__copy(&supply, &all, &sorted, WISP__COPY_SORTED);
+    if (!result) result = wisp__copy(&supply, &all, &sorted, WISP__COPY_SORTED);
     return result ? result : wisp__pack(&c->packer, wisp__elements_of(&sorted), count);
 }
 
@@ -18622,7 +18622,7 @@ static wisp_result wisp__encode_values(wisp__message_codec *c, const wisp__remot
     if (remote->schema && remote->now.encode.mode == WISP_ENCODE_SAFE && count >= 0) {
         const wisp_schema *schema = remote->schema->program->source;
         result = wisp__subject(c, schema, values, count, &subject);
-        if (result == WISP_OK) result = wisp__subject_check(c, schema, &subject);
+        if (!result) result = wisp__subject_check(c, schema, &subject);
     }
     if (result) return result;
     return delta ? wisp__encode_sorted(c, values, count) : wisp__pack(&c->packer, values, count);
@@ -18646,10 +18646,10 @@ static wisp_result wisp__encode(wisp__message_codec *c, wisp__remote *remote,
         if (e->kind == WISP__RECORD)
             result = wisp__encode_record(c, e->described->program, values, count);
         else result = wisp__encode_coded(c, e, values, count);
-        if (result == WISP_OK && p->data.at / 8 > (int64_t)c->base->limits.message_bytes + 256)
+        if (!result && p->data.at / 8 > (int64_t)c->base->limits.message_bytes + 256)
             result = WISP_E_TOO_BIG;
     }
-    if (result == WISP_OK && e->compressed) result = wisp__encode_compressed(c, remote, methods);
+    if (!result && e->compressed) result = wisp__encode_compressed(c, remote, methods);
     wisp__arena_reset(&c->scratch);
     return result;
 }
@@ -20997,8 +20997,8 @@ static wisp__encoding *wisp__announced_encoding(wisp__reading *r, const wisp__re
     for (int i = 0; e->kind == WISP__CODED && i < w->registry.codec_count; i++)
         if (strcmp(w->registry.codecs[i]->name, a->codec) == 0) e->codec = w->registry.codecs[i];
     *why = wisp__encoding_check(w, r->s, remote, a, e);
-    if (*why == WISP_OK && a->bits) *why = wisp__announced_described(r, a, e);
-    if (*why == WISP_OK) return e;
+    if (!*why && a->bits) *why = wisp__announced_described(r, a, e);
+    if (!*why) return e;
     wisp__encoding_release(w, e);
     return NULL;
 }
@@ -21074,7 +21074,7 @@ static bool wisp__on_announcement(wisp__reading *r) {
     wisp__announcement a;
     const char *wrong = wisp__announcement_get(&r->from, &a);
     wisp__remote *remote = wrong ? NULL : wisp__announced_remote(w, s, &a);
-    wisp_result room = WISP_E_LIMIT, why = WISP_OK;
+    wisp_result full = WISP_E_LIMIT, why = WISP_OK;
     wisp__encoding *e = NULL;
     if (wrong) {
         wisp__break(r, wrong);
@@ -21082,20 +21082,20 @@ static bool wisp__on_announcement(wisp__reading *r) {
     }
     if (remote && !wisp__peer_remote_of(w, s, remote->index)) why = WISP_E_MEMORY;
     if (remote && remote->index >= WISP__RESERVED)
-        room = wisp__grow(&w->base, WISP__ARRAY(s->theirs, s->their_room), a.number + 1,
+        full = wisp__grow(&w->base, WISP__ARRAY(s->theirs, s->their_room), a.number + 1,
                           w->base.limits.remotes);
-    if (room == WISP_OK && s->theirs[a.number].remote) {
+    if (!full && s->theirs[a.number].remote) {
         if (s->theirs[a.number].remote == remote->index + 1)
             wisp__control_add(w, s, WISP__FRAME_BOUND, a.number);
         else wisp__break(r, "a number that was announced for another name");
         return true;
     }
-    if (room == WISP_OK && !why && !a.plain) e = wisp__announced_encoding(r, remote, &a, &why);
-    if (room == WISP_E_MEMORY || why == WISP_E_MEMORY) {
+    if (!full && !why && !a.plain) e = wisp__announced_encoding(r, remote, &a, &why);
+    if (full == WISP_E_MEMORY || why == WISP_E_MEMORY) {
         wisp__break_with(r, WISP_E_MEMORY, "no memory for a name");
         return true;
     }
-    if (room == WISP_OK && !why) {
+    if (!full && !why) {
         wisp__bind_number(r, remote, a.number, e);
         return true;
     }
