@@ -7485,8 +7485,7 @@ static bool wisp__check_field(wisp__checking *c, const wisp_schema *schema, int 
     const wisp_field *field = &schema->fields[i];
     wisp__spot at = wisp__spot_of_field(field, 0);
     int number = wisp__field_number(schema, i);
-    if (!wisp__check_name(field->name))
-        return wisp__blame(&c->f, "its name is not 1..64 bytes");
+    if (!wisp__check_name(field->name)) return wisp__blame(&c->f, "its name is not 1..64 bytes");
     if (!wisp__check_members(c, schema, field)) return false;
     if (number < 1 || number > (1 << 29) - 1 || (number >= 19000 && number <= 19999))
         return wisp__blame(&c->f, "%d is no number of Protobuf", number);
@@ -10701,8 +10700,7 @@ WISP__ENGINE(vec2, WISP__FIELD2(vec2, x, y, NUMBER));
 WISP__ENGINE(vec3, WISP__FIELD3(vec3, x, y, z, NUMBER));
 WISP__ENGINE(cframe, WISP__FIELD(cframe, position, VEC3), WISP__FIELD(cframe, rotation, QUAT(0)));
 
-WISP__ENGINE(color,
-    WISP__FIELD3(color, r, g, b, NUMBER_RANGE(0, 1)),
+WISP__ENGINE(color, WISP__FIELD3(color, r, g, b, NUMBER_RANGE(0, 1)),
     WISP__DEFAULT(color, a, NUMBER_RANGE(0, 1), 1));
 
 WISP__ENGINE(vector2_int16, WISP__FIELD2(vector2_int16, x, y, INTEGER));
@@ -10729,31 +10727,26 @@ WISP__ENGINE(faces,
 
 WISP__ENGINE(number_range, WISP__FIELD2(number_range, min, max, NUMBER));
 
-WISP__ENGINE(number_keypoint,
-    WISP__FIELD(number_keypoint, time, NUMBER_RANGE(0, 1)),
+WISP__ENGINE(number_keypoint, WISP__FIELD(number_keypoint, time, NUMBER_RANGE(0, 1)),
     WISP__FIELD(number_keypoint, value, NUMBER),
     WISP__DEFAULT(number_keypoint, envelope, NUMBER_RANGE(0, WISP__FINITE), 0));
 static const wisp_type wisp__number_keypoint = WISP_T_STRUCT(&wisp__number_keypoint_schema);
 
-WISP__ENGINE(number_sequence,
-    WISP_COUNTED_FIELD(wisp_number_sequence, keypoints, count,
+WISP__ENGINE(number_sequence, WISP_COUNTED_FIELD(wisp_number_sequence, keypoints, count,
                        WISP_T_ARRAY(&wisp__number_keypoint, WISP_KEYPOINTS_MAX)));
 
-WISP__ENGINE(color_keypoint,
-    WISP__FIELD(color_keypoint, time, NUMBER_RANGE(0, 1)),
+WISP__ENGINE(color_keypoint, WISP__FIELD(color_keypoint, time, NUMBER_RANGE(0, 1)),
     WISP__FIELD(color_keypoint, value, COLOR));
 static const wisp_type wisp__color_keypoint = WISP_T_STRUCT(&wisp__color_keypoint_schema);
 
-WISP__ENGINE(color_sequence,
-    WISP_COUNTED_FIELD(wisp_color_sequence, keypoints, count,
+WISP__ENGINE(color_sequence, WISP_COUNTED_FIELD(wisp_color_sequence, keypoints, count,
                        WISP_T_ARRAY(&wisp__color_keypoint, WISP_KEYPOINTS_MAX)));
 
 /* --- numbers with a meaning --- */
 
 WISP__ENGINE(brick_color, WISP__FIELD(brick_color, number, RANGE(1, 1032)));
 
-WISP__ENGINE(date_time,
-    WISP__FIELD(date_time, milliseconds,
+WISP__ENGINE(date_time, WISP__FIELD(date_time, milliseconds,
                 RANGE(INT64_C(-17987443200000), INT64_C(253402300799999))));
 
 WISP__ENGINE(enum_item,
@@ -10767,8 +10760,7 @@ static const char *const wisp__easing_styles[] = {
 };
 static const char *const wisp__easing_directions[] = { "In", "Out", "InOut" };
 
-WISP__ENGINE(tween_info,
-    WISP__DEFAULT(tween_info, time, NUMBER, 1),
+WISP__ENGINE(tween_info, WISP__DEFAULT(tween_info, time, NUMBER, 1),
     WISP__DEFAULT(tween_info, easing_style, ENUM(wisp__easing_styles, 11), WISP_EASING_QUAD),
     WISP__DEFAULT(tween_info, easing_direction, ENUM(wisp__easing_directions, 3), WISP_EASING_OUT),
     WISP__DEFAULT(tween_info, repeat_count, RANGE(-1, INT32_MAX), 0),
@@ -10789,8 +10781,7 @@ static const char *const wisp__font_weights[] = {
 };
 static const char *const wisp__font_styles[] = { "Normal", "Italic" };
 
-WISP__ENGINE(font,
-    WISP__FIELD(font, family, STRING(255)),
+WISP__ENGINE(font, WISP__FIELD(font, family, STRING(255)),
     WISP__DEFAULT(font, weight, ENUM(wisp__font_weights, 9), WISP_FONT_REGULAR),
     WISP__DEFAULT(font, style, ENUM(wisp__font_styles, 2), WISP_FONT_NORMAL));
 
@@ -10803,8 +10794,7 @@ WISP__ENGINE(content,
 
 static const char *const wisp__waypoint_actions[] = { "Walk", "Jump", "Custom" };
 
-WISP__ENGINE(path_waypoint,
-    WISP__FIELD(path_waypoint, position, VEC3),
+WISP__ENGINE(path_waypoint, WISP__FIELD(path_waypoint, position, VEC3),
     WISP__DEFAULT(path_waypoint, action, ENUM(wisp__waypoint_actions, 3), WISP_WAYPOINT_WALK),
     WISP_OPTIONAL_TEXT_FIELD(wisp_path_waypoint, label, WISP_T_STRING(64), ""));
 
@@ -10812,8 +10802,7 @@ WISP__ENGINE(path2d_control_point,
     WISP__FIELD3(path2d_control_point, position, left_tangent, right_tangent,
                  STRUCT(&wisp__udim2_schema)));
 
-WISP__ENGINE(raycast_result,
-    WISP__FIELD(raycast_result, instance, OBJECT),
+WISP__ENGINE(raycast_result, WISP__FIELD(raycast_result, instance, OBJECT),
     WISP__FIELD2(raycast_result, position, normal, VEC3),
     WISP__FIELD(raycast_result, distance, NUMBER_RANGE(0, WISP__FINITE)),
     WISP__FIELD(raycast_result, material, UINT));
@@ -14439,10 +14428,8 @@ static void wisp__code_cell(wisp__adaptive_coder *c, const wisp__cell *cell, con
     changed.cell = *cell;
     changed.base = base;
     if (base == c->table.base + cell->at)
-        for (int k = 0; k < 2 && c->before[k]; k++)
-            changed.before[k] = c->before[k] + cell->at;
-    if (!c->table.out)
-        changed.mask = wisp__cell_mask(base, c->table.now + cell->at, cell->count);
+        for (int k = 0; k < 2 && c->before[k]; k++) changed.before[k] = c->before[k] + cell->at;
+    if (!c->table.out) changed.mask = wisp__cell_mask(base, c->table.now + cell->at, cell->count);
     wisp__code_pay(c, cell->count * WISP__PRICE_SYMBOL);
     wisp__code_mask(c, &changed);
     for (int i = 0; i < cell->count && !c->range.failed; i++) {
@@ -14784,8 +14771,7 @@ static void wisp__rebuild_cells(wisp__delta *d, int at, int end, wisp__cells *ce
         } else if (there && wisp__op_cell(op) == WISP__CELL_CLASS) {
             wisp__put_class(d->to, op, symbols[0] | (uint64_t)symbols[1] << 32);
         } else if (there) {
-            for (int i = 0; i < count; i++)
-                wisp__put(d->to, symbols[i], wisp__symbol_bits(op, i));
+            for (int i = 0; i < count; i++) wisp__put(d->to, symbols[i], wisp__symbol_bits(op, i));
         }
         if (wisp__op_cell(op) == WISP__CELL_CHOICE)
             wisp__rebuild_cells(d, at + 1, op->end, cells, there && symbols[0]);
@@ -19994,8 +19980,7 @@ double wisp_arg_number(wisp_event *event, int i) {
     if (value && (value->kind == WISP_NUMBER || value->kind == WISP_FLOAT) &&
         wisp__value_double(value, &bits))
         return wisp__bits_double(bits);
-    if (wisp__arg_integral(event, i, &n) &&
-        (n.magnitude >> 53 == 0 || (!(n.magnitude & 1) &&
+    if (wisp__arg_integral(event, i, &n) && (n.magnitude >> 53 == 0 || (!(n.magnitude & 1) &&
                                     (uint64_t)(double)(n.magnitude >> 1) == n.magnitude >> 1)))
         return n.negative ? -(double)n.magnitude : (double)n.magnitude;
     wisp__arg_wrong(event, i);
@@ -21211,7 +21196,7 @@ static void wisp__announce_news(wisp *w) {
     w->announced = w->registry.count;
     w->settings = w->registry.changes;
     for (wisp__peer *peer = w->peers.first; peer; peer = peer->next) {
-        wisp__session *s = (wisp__session *)(void *)peer;
+        wisp__session *s = (wisp__session *)peer;
         bool refused = settings && s->refused > 0;
         if (refused) wisp__ask_refused(w, s);
         if (settings) wisp__report_reads(w, s);
@@ -22083,7 +22068,7 @@ static void wisp__confirm(wisp *w, wisp__session *s) {
     wisp__peer *other = NULL;          /* that stays in the table when it ends */
     while ((other = wisp__peers_find(w, &s->peer.addr, other)) != NULL)
         if (other != &s->peer && other->state == WISP__JOINED)
-            wisp__end(w, (wisp__session *)(void *)other, WISP_E_REPLACED, "joined anew", false);
+            wisp__end(w, (wisp__session *)other, WISP_E_REPLACED, "joined anew", false);
     wisp__take_place(w, &s->peer);
     wisp__joined(w, s);
 }
@@ -22258,7 +22243,7 @@ static void wisp__on_accept(wisp *w, wisp__peer *peer, wisp__reader *from) {
     peer->server_nonce = nonce;
     peer->connection = connection;
     wisp__peer_session(peer);
-    wisp__confirm(w, (wisp__session *)(void *)peer);
+    wisp__confirm(w, (wisp__session *)peer);
 }
 
 /* --- DENY 5: code:16 text. GOODBYE 6 is reserved for packets of a session that is gone --- */
@@ -22406,7 +22391,7 @@ static wisp__peer *wisp__known_join(wisp *w, const wisp_addr *addr, uint64_t non
 /* The session for a join: ours that it crosses, or a new one. NULL: no room. */
 static wisp__session *wisp__session_to_be(wisp *w, const wisp_addr *addr, wisp__peer *ours) {
     wisp_result why;
-    wisp__session *s = (wisp__session *)(void *)ours;
+    wisp__session *s = (wisp__session *)ours;
     if (s) return s;
     s = wisp__add_session(w, addr, &why);
     if (!s) return NULL;
@@ -22490,8 +22475,7 @@ static void wisp__on_response(wisp *w, const wisp_packet *packet, uint64_t nonce
         wisp__deny(w, addr, nonce, WISP_E_FLOOD, NULL, packet->size);
         return;
     }
-    if (waiting)
-        wisp__end(w, (wisp__session *)(void *)waiting, WISP_E_REPLACED, "joined anew", false);
+    if (waiting) wisp__end(w, (wisp__session *)waiting, WISP_E_REPLACED, "joined anew", false);
     wisp__try_join(w, addr, &r, ours);
 }
 
@@ -22501,7 +22485,7 @@ static void wisp__on_other_version(wisp *w, const wisp_packet *packet, int type,
     if (type == WISP__REQUEST && packet->size >= WISP__HANDSHAKE_LEAST)
         wisp__deny(w, &packet->addr, nonce, WISP_E_WIRE_VERSION, NULL, packet->size);
     else if (type == WISP__DENY && asking)
-        wisp__end(w, (wisp__session *)(void *)asking, WISP_E_WIRE_VERSION,
+        wisp__end(w, (wisp__session *)asking, WISP_E_WIRE_VERSION,
                   "the other end speaks another wire version", false);
 }
 
@@ -22541,7 +22525,7 @@ static void wisp__on_handshake(wisp *w, const wisp_packet *packet) {
     } else if (type == WISP__ACCEPT && asking->state == WISP__RESPONDING) {
         wisp__on_accept(w, asking, &from);
     } else if (type == WISP__DENY) {
-        wisp__on_denial(w, (wisp__session *)(void *)asking, &from);
+        wisp__on_denial(w, (wisp__session *)asking, &from);
     }
 }
 
@@ -22579,10 +22563,10 @@ wisp_result wisp_admit(wisp *w, const wisp_addr *from, wisp_result verdict) {
     while ((peer = wisp__peers_find(w, from, peer)) != NULL) {
         if (peer->state != WISP__PENDING) continue;
         if (verdict == WISP_OK) {
-            wisp__half_open(w, (wisp__session *)(void *)peer);
+            wisp__half_open(w, (wisp__session *)peer);
         } else {
             wisp__deny(w, from, peer->client_nonce, verdict, NULL, WISP__HANDSHAKE_LEAST);
-            wisp__end(w, (wisp__session *)(void *)peer, verdict, "denied", false);
+            wisp__end(w, (wisp__session *)peer, verdict, "denied", false);
         }
         wisp__post_send(w);
         return WISP_OK;
@@ -22873,7 +22857,7 @@ static bool wisp__targets_next(wisp *w, wisp__targets *t) {
         return true;
     }
     while (t->peer && !t->session) {
-        wisp__session *s = (wisp__session *)(void *)t->peer;
+        wisp__session *s = (wisp__session *)t->peer;
         t->peer = t->peer->next;
         if (s->mark != t->mark) t->session = s;
     }
@@ -24482,7 +24466,7 @@ static void wisp__on_session_packet(wisp *w, const wisp_packet *packet) {
         if (peer->state != WISP__JOINED && peer->state != WISP__HALF_OPENED) continue;
         known = true;
         if (!wisp__is_tagged(w, peer, packet, &number)) continue;
-        wisp__on_packet(w, (wisp__session *)(void *)peer, packet, number);
+        wisp__on_packet(w, (wisp__session *)peer, packet, number);
         return;
     }
     if (known) w->base.stats.packets_bad_tag++;
@@ -24578,7 +24562,7 @@ static void wisp__run_timers(wisp *w) {
         if (!timer) return;
         if (timer->kind == WISP__TIMER_CALL)
             wisp__on_call_timer(w, WISP__OWNER(wisp__pending, timer, timer));
-        else wisp__on_peer_timer(w, (wisp__session *)(void *)WISP__OWNER(wisp__peer, timer, timer));
+        else wisp__on_peer_timer(w, (wisp__session *)WISP__OWNER(wisp__peer, timer, timer));
     }
 }
 
@@ -24588,7 +24572,7 @@ static void wisp__flush_dirty(wisp *w) {
     peer = w->peers.dirty;
     w->peers.dirty = NULL;
     for (; peer; peer = next) {
-        wisp__session *s = (wisp__session *)(void *)peer;
+        wisp__session *s = (wisp__session *)peer;
         bool again;
         next = peer->next_dirty;
         peer->dirty = false;
@@ -25527,7 +25511,7 @@ static void wisp__profiler_tick(wisp *w) {
                            seconds);
     }
     for (wisp__peer *peer = w->peers.first; peer; peer = peer->next) {
-        wisp__profiler_peer((wisp__session *)(void *)peer, seconds, totals);
+        wisp__profiler_peer((wisp__session *)peer, seconds, totals);
         totals->rtt += peer->flow.has_rtt ? peer->flow.rtt : 0;
         measured += peer->flow.has_rtt;
     }
@@ -25679,7 +25663,7 @@ static void wisp__snapshot_peers(const wisp *w, wisp_snapshot *out) {
     wisp__top top;
     memset(&top, 0, sizeof top);
     for (const wisp__peer *peer = w->peers.first; peer; peer = peer->next) {
-        const wisp__peer_meter *meter = ((const wisp__session *)(const void *)peer)->meter;
+        const wisp__peer_meter *meter = ((const wisp__session *)peer)->meter;
         if (!meter) continue;
         lost += peer->stats.packets_lost - meter->last_lost;
         wisp__top_add(&top, peer, meter->out.size_per_second + meter->in.size_per_second,
@@ -26686,7 +26670,7 @@ static void wisp__name_added(void *owner, wisp__remote *remote) {
 static void wisp__name_claimed(void *owner, wisp__remote *remote) {
     wisp *w = (wisp *)owner;
     for (wisp__peer *peer = w->peers.first; peer; peer = peer->next) {
-        wisp__session *s = (wisp__session *)(void *)peer;
+        wisp__session *s = (wisp__session *)peer;
         s->unannounced = wisp__min_int(s->unannounced, remote->index);
         wisp__peers_mark(w, peer);
     }
