@@ -12549,8 +12549,10 @@ static void wisp__proto_put_any_list(wisp__encoder *e, const wisp_value *value) 
 /* A vector, as a list of numbers. */
 static void wisp__proto_put_vector(wisp__encoder *e, const wisp_value *value) {
     float floats[7];
-    wisp_value parts[7], list = wisp_array(parts, wisp__value_floats(value, floats));
-    for (int i = 0; i < list.count; i++) parts[i] = wisp__float_at(&floats[i]);
+    int count = wisp__value_floats(value, floats);
+    wisp_value parts[7], list;
+    for (int i = 0; i < count; i++) parts[i] = wisp__float_at(&floats[i]);
+    list = wisp_array(parts, count);
     wisp__proto_put_any_list(e, &list);
 }
 

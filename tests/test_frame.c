@@ -51,6 +51,12 @@ TEST(a_packet_ends_with_zeros) {
         }
 }
 
+/* A message with some bytes, and slack after them. */
+typedef union roomy {
+    wisp__message m;
+    uint8_t       room[sizeof(wisp__message) + 16 + WISP__SLACK];
+} roomy;
+
 TEST(sections_and_fragments_are_read_as_they_were_written) {
     static const wisp__section sections[] = {
         { WISP_RELIABLE, 0, 0 }, { WISP_RELIABLE, 15, 0xffffff }, { WISP_UNRELIABLE, 3, 0 },
@@ -66,19 +72,19 @@ TEST(sections_and_fragments_are_read_as_they_were_written) {
     }
     for (int i = 0; i < 4; i++) {
         page p;
-        wisp__message m;
+        roomy message;
         wisp__item item;
         wisp__fragment read;
-        memset(&m, 0, sizeof m);
+        memset(&message, 0, sizeof message);
         memset(&item, 0, sizeof item);
-        m.size = i & 2 ? 5 : 1;
-        item.message = &m;
+        message.m.size = i & 2 ? 5 : 1;
+        item.message = &message.m;
         item.offset = i & 1 ? 4 : 0;
         item.size = 1;
         wisp__frame_put_fragment(page_open(&p), &item);
         CHECK_EQ_INT(wisp__frame_get(page_turn(&p)), WISP__FRAME_FRAGMENT);
         read = wisp__frame_get_fragment(&p.from);
-        CHECK(read.first == (item.offset == 0) && read.last == (item.offset + 1 == m.size));
+        CHECK(read.first == (item.offset == 0) && read.last == (item.offset + 1 == message.m.size));
         CHECK_EQ_INT(read.bytes, 1);
         CHECK_EQ_INT(p.from.end - p.from.at, 8);
     }
