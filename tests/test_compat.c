@@ -298,9 +298,9 @@ static void check_journals(const compat_run *a, const compat_run *b) {
     printf("  today:  %.*s\n", (int)strcspn(b->journal + line, "\n"), b->journal + line);
 }
 
-/* Every message of a checked stream came, once and in order. Not asked where values go again because
-   their keys had to make place, and in small packets, where the frozen header loses a large message
-   whose channel an announcement in pieces takes: there only the same must come as before. */
+/* Every message of a checked stream came, once and in order. Not asked where values go again, for
+   their keys made place, and in small packets, where the frozen header loses a large message whose
+   channel an announcement in pieces takes: there only the same must come as before. */
 static void check_arrivals(const compat_run *r) {
     if (r->weather.few_keys || (r->weather.mtu && r->weather.mtu < 1200)) return;
     for (int from = 0; from < COMPAT_SIDES; from++)
