@@ -3313,7 +3313,7 @@ typedef struct wisp__peer {
 typedef struct wisp__post {
     wisp_link link;
     wisp_packet packets[WISP__POST_PACKETS];
-    uint32_t owners[WISP__POST_PACKETS];  /* peer ids; 0: nobody's */
+    uint32_t owners[WISP__POST_PACKETS];  /* peer ids; 0: of no peer */
     uint8_t *buffers;
     int count;
     bool broken;
@@ -5115,7 +5115,7 @@ static void wisp__history_push(wisp__history *h, const wisp_sample *sample) {
     h->count = wisp__min_int(h->count + 1, WISP_HISTORY_SECONDS);
 }
 
-/* Whole seconds since the last sample. Time that goes back begins the second anew. */
+/* Whole seconds since the last sample. Time that goes back restarts the second. */
 static double wisp__history_due(wisp__history *h, double now) {
     if (!h->begun || now < h->second) h->second = now;
     h->begun = true;
@@ -20813,7 +20813,7 @@ static void wisp__encoding_put(wisp__writer *to, const wisp__encoding *e) {
     if (d) wisp__put_bits(to, d->descriptor, d->bits);
 }
 
-/* false: it makes no sense. */
+/* false: malformed. */
 static bool wisp__encoding_get(wisp__reader *from, wisp__announcement *a) {
     wisp__encoding *e = &a->encoding;
     unsigned flags = (unsigned)wisp__get(from, 6);
@@ -21131,7 +21131,7 @@ static void wisp__on_number_unknown(wisp__reading *r, wisp__remote *entry) {
     }
 }
 
-/* The remote of ours that BOUND, UNKNOWN or RESYNC is about; NULL: the number makes no sense. */
+/* The remote of ours that BOUND, UNKNOWN or RESYNC is about; NULL: there is no such number. */
 static wisp__remote *wisp__answered_remote(wisp__reading *r) {
     int index = wisp__frame_get_number(&r->from) + WISP__RESERVED;
     if (!r->from.failed && index < r->w->registry.count) return r->w->registry.remotes[index];
@@ -24520,7 +24520,7 @@ static void wisp__on_silence(wisp *w, wisp__session *s) {
         s->ping = true;
         flow->free_packets = wisp__max_int(flow->free_packets, 1);
     }
-    wisp__peers_mark(w, peer);          /* the flush sets the timer anew */
+    wisp__peers_mark(w, peer);          /* the flush sets the timer again */
 }
 
 static void wisp__on_peer_timer(wisp *w, wisp__session *s) {
