@@ -14661,7 +14661,10 @@ static void wisp__pass(wisp__delta *d, int at, int end, wisp__side *side, wisp__
         int cell = wisp__op_cell(op);
         uint64_t last = 0;
         if (!wisp__delta_pay(d, 1, WISP__PRICE_CELL)) return;
-        if (cell == WISP__CELL_CLASS) {       /* each number has one: a copy has the same bits */
+        if (cell == WISP__CELL_PLAIN && !to) {
+            int bits = op->cell_bits * wisp__op_symbols(op);
+            wisp__skip(&side->from, op->code == WISP__OP_QUAT ? bits - op->cell_bits + 2 : bits);
+        } else if (cell == WISP__CELL_CLASS) {      /* a number has one class: one form in bits */
             last = wisp__get_class(d, op, side);
             if (to) wisp__put_class(to, op, last);
         } else if (cell == WISP__CELL_BLOB) wisp__pass_blob(d, op, side, to);
@@ -14737,19 +14740,20 @@ static void wisp__take_cells(wisp__delta *d, int at, int end, wisp__cells *cells
     bool there = side->there;
     for (; at < end; at = d->ops[at].end) {
         const wisp__op *op = &d->ops[at];
-        if (wisp__op_is_slot(op)) {
-            *cells->slots++ = there ? side->from.at : -1;
-            if (there) wisp__pass(d, at, at + 1, side, NULL);
-        } else if (wisp__op_cell(op) == WISP__CELL_CLASS) {
-            uint64_t bits = there ? wisp__get_class(d, op, side) : 0;
-            *cells->symbols++ = (uint32_t)bits;
-            *cells->symbols++ = (uint32_t)(bits >> 32);
-        } else {
+        int cell = wisp__op_cell(op);
+        if (cell == WISP__CELL_PLAIN || cell == WISP__CELL_CHOICE) {
             for (int i = 0, count = wisp__op_symbols(op); i < count; i++)
                 *cells->symbols++ =
                     there ? (uint32_t)wisp__get(&side->from, wisp__symbol_bits(op, i)) : 0;
+        } else if (wisp__op_is_slot(op)) {
+            *cells->slots++ = there ? side->from.at : -1;
+            if (there) wisp__pass(d, at, at + 1, side, NULL);
+        } else {
+            uint64_t bits = there ? wisp__get_class(d, op, side) : 0;
+            *cells->symbols++ = (uint32_t)bits;
+            *cells->symbols++ = (uint32_t)(bits >> 32);
         }
-        if (wisp__op_cell(op) != WISP__CELL_CHOICE) continue;
+        if (cell != WISP__CELL_CHOICE) continue;
         side->there = there && cells->symbols[-1];
         wisp__take_cells(d, at + 1, op->end, cells, side);
         side->there = there;
