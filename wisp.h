@@ -16095,14 +16095,15 @@ static int wisp__flow_ranges_fit(uint64_t (*ranges)[2], int count, int most_bits
     return count;
 }
 
-/* Writes the acks, or the newest ranges if not all fit (RFC 9000 13.2.3). Beside data, in
-   WISP__ACK_BYTES, all must fit. */
-static bool wisp__flow_put_acks(wisp__flow *flow, wisp__writer *to, double now, int most_bytes) {
+/* Writes the acks: all, or unless `whole` the newest ranges that fit (RFC 9000 13.2.3). false: none
+   was written. */
+static bool wisp__flow_put_acks(wisp__flow *flow, wisp__writer *to, double now, int most_bytes,
+                                bool whole) {
     uint64_t ranges[WISP__MOST_RANGES][2];
     int all = wisp__flow_ranges(flow, ranges, WISP__MOST_RANGES);
     int count = wisp__flow_ranges_fit(ranges, all, most_bytes * 8);
     double delay = (now - flow->top_time) * 2000;
-    if (!count || (count < all && most_bytes == WISP__ACK_BYTES)) return false;
+    if (!count || (whole && count < all)) return false;
     wisp__put(to, flow->top & 0xffff, 16);
     wisp__put(to, delay < 255 ? (uint64_t)delay : 255, 8);
     wisp__put_small(to, (uint64_t)count - 1);
@@ -21669,7 +21670,7 @@ static void wisp__packet_begin(wisp__packet_writer *f, wisp *w, wisp__session *s
     f->to.end -= WISP__REPEAT_BITS;
     f->first_ref = flow->ref_next;
     if (!w->base.reliable && flow->unacked)
-        f->acks = wisp__flow_put_acks(flow, &f->to, w->base.time, WISP__ACK_BYTES);
+        f->acks = wisp__flow_put_acks(flow, &f->to, w->base.time, WISP__ACK_BYTES, true);
     if (f->acks) f->packet[0] |= WISP__FLAG_ACKS;
 }
 
@@ -21747,7 +21748,7 @@ static void wisp__send_acks(wisp *w, wisp__session *s) {
     if (!wisp__flow_may_number(&s->peer.flow)) return;
     wisp__packet_begin(&f, w, s);
     if (!f.acks && s->peer.flow.unacked)
-        f.acks = wisp__flow_put_acks(&s->peer.flow, &f.to, w->base.time, w->base.mtu - 32);
+        f.acks = wisp__flow_put_acks(&s->peer.flow, &f.to, w->base.time, w->base.mtu - 32, false);
     if (!f.acks) return;
     f.packet[0] |= WISP__FLAG_ACKS;
     wisp__packet_end(&f);

@@ -90,7 +90,7 @@ static acks acks_of(packet_party *from, double now) {
     wisp__writer to;
     memset(&a, 0, sizeof a);
     to = wisp__writer_on(a.bytes, from->base.mtu - 32);
-    a.written = wisp__flow_put_acks(&from->flow, &to, now, from->base.mtu - 32);
+    a.written = wisp__flow_put_acks(&from->flow, &to, now, from->base.mtu - 32, false);
     a.bits = to.at;
     return a;
 }

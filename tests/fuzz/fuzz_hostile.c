@@ -764,7 +764,7 @@ static void put_acks(world *f, wisp__writer *to) {
         wisp__put_small(to, 0);
         wisp__put_length(to, (uint64_t)take_below(&f->in, 3));
     } else {
-        wisp__flow_put_acks(&f->h.heard, to, f->h.now, 60);
+        wisp__flow_put_acks(&f->h.heard, to, f->h.now, 60, false);
     }
 }
 
