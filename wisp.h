@@ -130,7 +130,7 @@
    HOW TO ADD (the places to touch; a wire form also needs a line in
    tests/test_golden.c, and everything a test in tests/test_<room>.c)
        value kind   wisp_kind, its member of wisp_value and its maker (value,
-                    public); its accessor, wisp__scalars_alike, wisp_hash
+                    public); its accessor, wisp__member_bytes, wisp_hash
                     (value); wisp__measure_values, wisp__pack_value,
                     wisp__unpack_value (pack); wisp__says_exactly (type); the
                     readers and writers (json, msgpack, protowire);
@@ -4389,7 +4389,7 @@ static uint32_t wisp__bits_narrow(uint64_t bits, int from) {
     uint32_t sign = (uint32_t)(bits >> 32) & UINT32_C(0x80000000);
     uint64_t fraction = bits & ((UINT64_C(1) << 52) - 1);
     int exponent = (int)(bits >> 52 & 0x7ff);
-    if (exponent > 896 && exponent < 1151)               /* a float like most */
+    if (exponent > 896 && exponent < 1151)  /* a float like most */
         return sign | (uint32_t)wisp__round_off((bits & (uint64_t)INT64_MAX) -
                                                 (UINT64_C(896) << 52), 29, from);
     if (exponent == 0x7ff) {
@@ -4400,21 +4400,20 @@ static uint32_t wisp__bits_narrow(uint64_t bits, int from) {
     return sign | wisp__float_near(fraction, (exponent ? exponent : 1) - 1075, from);
 }
 
-/* A float as a double, which is exact. */
 static uint64_t wisp__bits_widen(uint32_t bits) {
     uint64_t sign = (uint64_t)(bits >> 31) << 63, fraction = bits & 0x7fffff;
     int exponent = (int)(bits >> 23 & 0xff), shift;
     if (exponent == 0xff) return sign | WISP__INFINITE_BITS | fraction << 29;
     if (exponent) return sign | (uint64_t)(exponent + 896) << 52 | fraction << 29;
     if (!fraction) return sign;
-    shift = wisp__leading_zeros(fraction) - 11;          /* up to the bit that is not written */
+    shift = wisp__leading_zeros(fraction) - 11;  /* up to the bit that is not written */
     return sign | (((uint64_t)(925 - shift) << 52) + (fraction << shift));
 }
 
 /* Is a double in the middle of two floats, so that only the number behind it says which is near? */
 static bool wisp__bits_between_floats(uint64_t bits) {
     uint32_t below = wisp__bits_narrow(bits, WISP__FROM_BELOW);
-    if (bits & 0xfffffff) return false;                /* a float has 29 bits less */
+    if (bits & 0xfffffff) return false;  /* a float has 29 bits less */
     return wisp__bits_finite(bits) && below != wisp__bits_narrow(bits, WISP__FROM_ABOVE);
 }
 
@@ -4510,7 +4509,7 @@ typedef struct wisp__limit { size_t at; int fallback, least, most; bool power; }
 static void wisp__limits_defaults(wisp_limits *l, int max_peers) {
     static const wisp__limit limits[] = {
         WISP__LIMIT(remotes, 1024, 16384), WISP__LIMIT(connections, 4096, 1 << 20),
-        WISP__LIMIT(message_bytes, WISP__MESSAGE_BYTES, (1 << 28) - 1024),     /* bits: an int */
+        WISP__LIMIT(message_bytes, WISP__MESSAGE_BYTES, (1 << 28) - 1024),  /* bits: an int */
         WISP__LIMIT(message_values, WISP__MESSAGE_VALUES, 1 << 24),
         WISP__LIMIT(map_pairs, WISP__MAP_PAIRS, 1 << 24), WISP__LIMIT(nesting, WISP__NESTING, 256),
         WISP__LIMIT(queue_messages, 65536, WISP__LIMIT_MOST),
@@ -4568,7 +4567,6 @@ static inline bool wisp__pay(wisp__credit *credit, int64_t work) {
     return false;
 }
 
-/* `count` times a price. */
 static inline bool wisp__pay_each(wisp__credit *credit, int64_t count, int price) {
     return wisp__pay(credit, count >= 0 && count <= INT32_MAX ? count * price : INT64_MAX);
 }
@@ -4722,7 +4720,7 @@ static void *wisp__pool_add(wisp__base *base, wisp__pool *pool, wisp_result *why
     pool->free_first = slot->next;
     if (!pool->free_first) pool->free_last = 0;
     id = slot->id + (1u << pool->index_bits);
-    if (id >> pool->index_bits == 0) id += 1u << pool->index_bits;    /* id 0 is none */
+    if (id >> pool->index_bits == 0) id += 1u << pool->index_bits;  /* id 0 is none */
     if (id == UINT32_MAX) id = (1u << pool->index_bits) | (id & ((1u << pool->index_bits) - 1));
     memset(slot, 0, pool->item_bytes);
     slot->id = id;
@@ -4841,7 +4839,6 @@ static int wisp__chunk_class(size_t size) {
     return index;
 }
 
-/* Bytes of the chunk for a size. */
 static int wisp__chunk_bytes(size_t size) {
     int index = wisp__chunk_class(size);
     return index == WISP__CHUNK_CLASSES ? (int)size : 64 << index;
@@ -4929,7 +4926,7 @@ static void *wisp__arena_take_slow(wisp__base *base, wisp__arena *arena, size_t 
     wisp__arena_block *block = *link;
     if (size > WISP__MOST_BYTES) return NULL;
     while (block && block->bytes < size && block->bytes >= WISP__ARENA_MOST) {
-        *link = block->next;               /* large, and yet too small by now */
+        *link = block->next;  /* large, and yet too small by now */
         wisp__free(base, block, WISP__ARENA_HEAD + block->bytes);
         block = *link;
     }
@@ -5051,7 +5048,7 @@ static int wisp__histogram_place(double seconds) {
     int octave, part;
     memcpy(&bits, &seconds, 8);
     octave = (int)(bits >> 52 & 0x7ff) - 1023 + WISP__OCTAVES_BELOW;
-    part = (int)(bits >> 36 & 0xffff);                   /* of the octave, by its logarithm */
+    part = (int)(bits >> 36 & 0xffff);  /* of the octave, by its logarithm */
     if (octave < 0) return 0;
     if (octave >= WISP__OCTAVES) return WISP__BUCKETS - 1;
     return 4 * octave + (part >= 0x3070) + (part >= 0x6a0a) + (part >= 0xae8a);
@@ -5088,7 +5085,7 @@ static double wisp__histogram_quantile(const wisp__histogram *h, double share) {
     int i = 0;
     for (int k = 0; k < WISP__BUCKETS; k++) all += h->buckets[k];
     if (!all) return 0;
-    wanted = share * (double)all - 1e-6;                 /* whatever the product is rounded to */
+    wanted = share * (double)all - 1e-6;  /* whatever the product is rounded to */
     rank = (uint64_t)wanted;
     if ((double)rank < wanted || !rank) rank++;
     while (i < WISP__BUCKETS - 1 && (below += h->buckets[i]) < rank) i++;
@@ -5141,7 +5138,6 @@ static void wisp__history_add(wisp__history *h, double seconds, const wisp__tota
     h->last = *now;
 }
 
-/* Copies the samples, oldest first; returns their number. */
 static int wisp__history_copy(const wisp__history *h, wisp_sample out[WISP_HISTORY_SECONDS]) {
     int first = h->next - h->count + WISP_HISTORY_SECONDS;
     for (int i = 0; i < h->count; i++) out[i] = h->samples[(first + i) % WISP_HISTORY_SECONDS];
@@ -5289,7 +5285,6 @@ static void wisp__put_bits(wisp__writer *writer, const uint8_t *from, int64_t co
     *to = (uint8_t)carry;
 }
 
-/* Zero bits up to the next byte. */
 static void wisp__put_align(wisp__writer *writer) { wisp__put(writer, 0, (int)(-writer->at & 7)); }
 
 static void wisp__put_bytes(wisp__writer *writer, const void *from, int count) {
@@ -5359,7 +5354,7 @@ static void wisp__get_bits(wisp__reader *reader, uint8_t *to, int64_t count) {
     int shift = (int)(at & 7);
     wisp__skip(reader, count);
     if (reader->failed) return;
-    if ((at + count) / 8 + 8 < reader->size) {          /* words may be read beyond the end */
+    if ((at + count) / 8 + 8 < reader->size) {  /* words may be read beyond the end */
         const uint8_t *from = reader->bytes + (at >> 3);
         for (; count > 0; count -= 64, from += 8, to += 8)
             wisp__store64(to, wisp__load64(from) >> shift | (uint64_t)from[8] << 1 << (63 - shift));
@@ -5446,8 +5441,8 @@ static bool wisp__text_controls(const uint8_t *text, size_t size) {
     if (size == 1) return text[0] < 0x20 || text[0] == 0x7f;
     if (size == 2) return text[0] == 0xc2 && text[1] < 0xa0;
     if (size != 3 || text[0] != 0xe2) return false;
-    if (text[1] == 0x80) return text[2] >= 0xa8 && text[2] <= 0xae;    /* U+2028 .. U+202E */
-    return text[1] == 0x81 && text[2] >= 0xa6 && text[2] <= 0xa9;      /* U+2066 .. U+2069 */
+    if (text[1] == 0x80) return text[2] >= 0xa8 && text[2] <= 0xae;  /* U+2028 .. U+202E */
+    return text[1] == 0x81 && text[2] >= 0xa6 && text[2] <= 0xa9;  /* U+2066 .. U+2069 */
 }
 
 /* Copies any bytes as UTF-8 that can be shown: each byte that is no character, and each control
@@ -5547,7 +5542,6 @@ static wisp_value wisp__value_from(wisp_kind kind, int count, const void *member
     return v;
 }
 
-/* A float or a number from its bits. */
 static wisp_value wisp__value_of_bits(bool narrow, uint64_t bits) {
     uint32_t low = (uint32_t)bits;
     if (narrow) return wisp__value_from(WISP_FLOAT, 0, &low, 4);
@@ -5685,7 +5679,6 @@ static inline bool wisp__kind_has_bytes(wisp_kind kind) {
     return kind == WISP_STRING || kind == WISP_BYTES;
 }
 
-/* Of a string or of bytes. */
 static inline const void *wisp__bytes_of(const wisp_value *v) {
     return wisp__kind_has_bytes(v->kind) ? v->as.bytes : NULL;
 }
@@ -5707,7 +5700,6 @@ static inline const wisp_schema *wisp__schema_of(const wisp_value *v) {
     return v->kind == WISP_STRUCT ? v->as.structure.schema : NULL;
 }
 
-/* The memory of a struct. */
 static inline const void *wisp__data_of(const wisp_value *v) {
     return v->kind == WISP_STRUCT ? v->as.structure.data : NULL;
 }
@@ -5730,7 +5722,6 @@ static int wisp__value_floats(const wisp_value *v, float out[7]) {
     return count;
 }
 
-/* A value of a vector kind from its floats. */
 static wisp_value wisp__view_floats(wisp_kind kind, const void *at) {
     return wisp__value_from(kind, 0, at, (size_t)wisp__kind_floats(kind) * sizeof(float));
 }
@@ -6017,7 +6008,6 @@ static const wisp_value *wisp__child_named(const wisp_value *map, const char *na
     return at < 0 ? NULL : wisp__child(map, at, NULL, scratch);
 }
 
-/* Is the i-th child a field of a struct that is missing? */
 static inline bool wisp__is_missing(const wisp_value *v, int i) {
     const wisp_schema *schema = wisp__schema_of(v);
     return schema && i < v->count && !wisp__field_there(&schema->fields[i], wisp__data_of(v));
@@ -6119,14 +6109,13 @@ static bool wisp__value_float(const wisp_value *v, uint32_t *bits) {
 /* --- equality --- */
 
 typedef enum wisp__likeness {
-    WISP__SAME_CONTENT,     /* wisp_equal: 1 and 1.0 are the same, maps in any order */
-    WISP__SAME_BITS,        /* 1 and 1.0, or 0.0 and -0.0, differ; so does the order of pairs */
-    WISP__SAME_SHAPE        /* kinds, counts and keys: pack writes the same shape for both */
+    WISP__SAME_CONTENT,  /* wisp_equal: 1 and 1.0 are the same, maps in any order */
+    WISP__SAME_BITS,  /* 1 and 1.0, or 0.0 and -0.0, differ; so does the order of pairs */
+    WISP__SAME_SHAPE  /* kinds, counts and keys: pack writes the same shape for both */
 } wisp__likeness;
 
 static bool wisp__alike(const wisp_value *a, const wisp_value *b, wisp__likeness how);
 
-/* Child by child, in order. */
 static bool wisp__lists_alike(const wisp_value *a, const wisp_value *b, wisp__likeness how) {
     if (a->count != b->count) return false;
     if (how == WISP__SAME_SHAPE && wisp__present(a) + wisp__present(b) < a->count + b->count)
@@ -6153,31 +6142,24 @@ static bool wisp__maps_equal(const wisp_value *a, const wisp_value *b) {
     return true;
 }
 
-/* Values that are no lists. */
+/* Bytes of a value's member of the union, all of which begin alike; 0: a list, text or nil. */
+static size_t wisp__member_bytes(wisp_kind kind) {
+    static const uint8_t bytes[WISP_STRING] = { 0, sizeof(bool), 8, 8, 4, 8 };
+    if (kind == WISP_OBJECT) return sizeof(wisp_object);
+    return kind < WISP_STRING ? bytes[kind] : sizeof(float) * (size_t)wisp__kind_floats(kind);
+}
+
 static bool wisp__scalars_alike(const wisp_value *a, const wisp_value *b, wisp__likeness how) {
-    float p[7], q[7];
-    int floats;
+    const uint8_t *p = (const uint8_t *)&a->as, *q = (const uint8_t *)&b->as;
+    int floats = how == WISP__SAME_BITS ? 0 : wisp__kind_floats(a->kind);
     if (a->kind != b->kind || (a->kind != WISP_NUMBER && a->count != b->count)) return false;
-    switch (a->kind) {
-    case WISP_BOOL: return wisp__bool_of(a) == wisp__bool_of(b);
-    case WISP_INT: return wisp__int_of(a) == wisp__int_of(b);
-    case WISP_UINT: return wisp__uint_of(a) == wisp__uint_of(b);
-    case WISP_FLOAT:
-    case WISP_NUMBER: return wisp__bits_of(a) == wisp__bits_of(b);
-    case WISP_OBJECT: return wisp__object_of(a).id == wisp__object_of(b).id;
-    case WISP_STRING:
-    case WISP_BYTES:
+    if (wisp__kind_has_bytes(a->kind))
         return !a->count || memcmp(wisp__bytes_of(a), wisp__bytes_of(b), (size_t)a->count) == 0;
-    default: break;
-    }
-    floats = wisp__value_floats(a, p);
-    wisp__value_floats(b, q);
-    if (how == WISP__SAME_BITS) return memcmp(p, q, (size_t)floats * sizeof *p) == 0;
     for (int i = 0; i < floats; i++) {
-        wisp_value u = wisp__float_at(&p[i]), v = wisp__float_at(&q[i]);
+        wisp_value u = wisp__float_at(p + 4 * i), v = wisp__float_at(q + 4 * i);
         if (!wisp_equal(&u, &v)) return false;
     }
-    return true;
+    return floats || memcmp(p, q, wisp__member_bytes(a->kind)) == 0;
 }
 
 static bool wisp__alike(const wisp_value *a, const wisp_value *b, wisp__likeness how) {
@@ -6258,48 +6240,18 @@ static bool wisp__key_before(const wisp__key *a, const wisp__key *b) {
     return order ? order < 0 : a->place < b->place;
 }
 
-static bool wisp__keys_ordered(const wisp__key *keys, int count) {
-    int ordered = 1;
-    while (ordered < count && wisp__key_before(&keys[ordered - 1], &keys[ordered])) ordered++;
-    return ordered >= count;
-}
-
-static void wisp__keys_insert(wisp__key *keys, int count) {
-    for (int i = 1; i < count; i++) {
-        wisp__key key = keys[i];
-        int at = i;
-        for (; at > 0 && wisp__key_before(&key, &keys[at - 1]); at--) keys[at] = keys[at - 1];
-        keys[at] = key;
-    }
-}
-
-/* Lets keys[at] sink to where it belongs in a heap. */
-static void wisp__keys_sink(wisp__key *keys, int at, int count) {
-    wisp__key key = keys[at];
-    for (int child = 2 * at + 1; child < count; child = 2 * at + 1) {
-        if (child + 1 < count && wisp__key_before(&keys[child], &keys[child + 1])) child++;
-        if (!wisp__key_before(&key, &keys[child])) break;
-        keys[at] = keys[child];
-        at = child;
-    }
-    keys[at] = key;
-}
-
-enum { WISP__KEYS_FEW = 16 };
-
-/* Sorts keys. Many go through a heap, so that keys chosen to be slow cost no more than others. */
+/* Shell's method with the gaps of R. Sedgewick (1986): however the keys are chosen, it takes steps
+   in the order of count^(4/3). */
 static void wisp__keys_sort(wisp__key *keys, int count) {
-    if (wisp__keys_ordered(keys, count)) return;
-    if (count <= WISP__KEYS_FEW) {
-        wisp__keys_insert(keys, count);
-        return;
-    }
-    for (int i = count / 2; i-- > 0;) wisp__keys_sink(keys, i, count);
-    for (int i = count; i-- > 1;) {
-        wisp__key last = keys[0];
-        keys[0] = keys[i];
-        keys[i] = last;
-        wisp__keys_sink(keys, 0, i);
+    for (int power = 14; power >= 0; power--) {
+        int gap = power ? (1 << 2 * power) + (3 << (power - 1)) + 1 : 1;
+        for (int i = gap; i < count; i++) {
+            wisp__key key = keys[i];
+            int at = i;
+            for (; at >= gap && wisp__key_before(&key, &keys[at - gap]); at -= gap)
+                keys[at] = keys[at - gap];
+            keys[at] = key;
+        }
     }
 }
 
@@ -6443,7 +6395,6 @@ static wisp_result wisp__copy_value(wisp__copying *c, const wisp_value *from, wi
     return text ? WISP_OK : wisp__copy_failed(c);
 }
 
-/* Copies a value: WISP__COPY_.. says how. */
 static wisp_result wisp__copy(const wisp__supply *supply, const wisp_value *from, wisp_value *out,
                               int how) {
     wisp__copying copying = { supply, how, 0 };
@@ -6822,7 +6773,7 @@ static int64_t wisp__bound_order(const double *bound, int bytes) {
     uint32_t narrow = wisp__bits_narrow(bits, WISP__FROM_EXACT);
     if (bytes != 4) return wisp__bits_order(bits);
     if (wisp__bits_finite(bits) && !wisp__bits_finite(wisp__bits_widen(narrow)))
-        narrow--;                                      /* the largest float, not infinity */
+        narrow--;  /* the largest float, not infinity */
     return wisp__bits_order(wisp__bits_widen(narrow));
 }
 
@@ -6910,7 +6861,7 @@ static bool wisp__fit_bytes(wisp__fitting *f, const wisp_type *type, wisp__stora
     wisp_value decoded = *v;
     if (v->kind == WISP_STRING && f->lenient && wisp__is_sound(v)) {
         uint8_t *out = NULL;
-        if (!f->supply) return true;           /* decoded later, when there is memory for it */
+        if (!f->supply) return true;  /* decoded later, when there is memory for it */
         out = (uint8_t *)wisp__supply_items(f->supply, v->count / 4 * 3, 1);
         if (!out) return wisp__no_memory(f);
         decoded = wisp_bytes(out, wisp__text_from_base64(wisp__text_of(v), v->count, out));
@@ -7060,7 +7011,6 @@ static bool wisp__fit_exact(wisp__fitting *f, const wisp_type *type, wisp__stora
 static bool wisp__fit_type(wisp__fitting *f, const wisp_type *type, wisp__storage to,
                            const wisp_value *v);
 
-/* Fills elements in place, or in memory from the supply. */
 static bool wisp__fit_array(wisp__fitting *f, const wisp_type *type, wisp__storage to,
                             const wisp_value *v) {
     const wisp_type *element = (const wisp_type *)type->of;
@@ -7262,7 +7212,6 @@ static bool wisp__fit_type(wisp__fitting *f, const wisp_type *type, wisp__storag
     }
 }
 
-/* Fits a value to a whole schema. */
 static wisp_result wisp__fit_schema(wisp__fitting *f, const wisp_schema *schema,
                                     const wisp_value *v, void *at) {
     return wisp__fit_struct(f, schema, v, at) ? WISP_OK : wisp__blamed(f);
@@ -7340,9 +7289,9 @@ static bool wisp__is_counted_out(const wisp__spot *at) {
 
 typedef struct wisp__checking {
     wisp__fitting f;
-    int           depth, nodes;
-    int           image;           /* bytes of all structs so far */
-    size_t        bytes;           /* most memory that compiling takes */
+    int depth, nodes;
+    int image;  /* bytes of all structs so far */
+    size_t bytes;  /* most memory that compiling takes */
 } wisp__checking;
 
 static bool wisp__check_type(wisp__checking *c, const wisp__spot *at);
@@ -7400,7 +7349,6 @@ static bool wisp__check_enum(wisp__checking *c, const wisp_type *type, int bytes
     return names || wisp__blame(&c->f, "a name of the enum is missing, or over 64 bytes");
 }
 
-/* An array's element, or the options of a union. */
 static bool wisp__check_inner(wisp__checking *c, const wisp__spot *at, int bytes) {
     bool is_union = at->type->kind == WISP_TYPE_UNION;
     wisp__spot inner = wisp__spot_of(at->type, 0, 0);
@@ -7456,7 +7404,6 @@ static bool wisp__check_fallback(wisp__checking *c, const wisp_field *field, int
     return wisp__blame_in(&c->f, "its default", 0);
 }
 
-/* Checks the members that hold a field and count it. */
 static bool wisp__check_members(wisp__checking *c, const wisp_schema *schema,
                                 const wisp_field *field) {
     bool c_struct = schema->shape == WISP_SHAPE_STRUCT;
@@ -7623,7 +7570,6 @@ static wisp_result wisp__schema_check(const wisp_schema *schema, char *text, int
 
 static int wisp__align(int at, int to) { return (at + to - 1) & -to; }
 
-/* Alignment of storage of so many bytes. */
 static int wisp__alignment(int bytes) {
     return bytes >= 8 || bytes <= 0 ? 8 : bytes > 2 ? 4 : bytes;
 }
@@ -7658,7 +7604,7 @@ static bool wisp__lay_type(wisp__bump *memory, const wisp_type *from, wisp_type 
     *to = *from;
     to->bytes = wisp__type_bytes(from, 0);
     if (from->kind == WISP_TYPE_NUMBER || from->kind == WISP_TYPE_NUMBER_RANGE)
-        to->max = from->bytes == 0 || from->max;       /* by class */
+        to->max = from->bytes == 0 || from->max;  /* by class */
     if (from->kind == WISP_TYPE_STRUCT) {
         const wisp_schema *nested = (const wisp_schema *)from->of;
         if (nested->shape != WISP_SHAPE_STRUCT) nested = wisp__lay_schema(memory, nested);
@@ -7680,10 +7626,10 @@ static bool wisp__lay_type(wisp__bump *memory, const wisp_type *from, wisp_type 
 
 typedef struct wisp__compiling {
     wisp__bump *memory;
-    wisp__op   *ops;           /* contiguous: nothing else takes memory meanwhile */
-    int         count;
-    bool        fixed;
-    wisp__op    spare;         /* stands in for an operation that has no memory */
+    wisp__op *ops;  /* contiguous: nothing else takes memory meanwhile */
+    int count;
+    bool fixed;
+    wisp__op spare;  /* stands in for an operation that has no memory */
 } wisp__compiling;
 
 /* Operations that always write the same number of bits. */
@@ -7907,19 +7853,18 @@ static void wisp__find_column(wisp__op *op, bool followed) {
     op->column_bits = (int16_t)bits;
 }
 
-/* Finds the runs: consecutive operations of one body whose size has a bound. */
 /* Its cells in a table of deltas, by code: {cell, kind, symbols, bits}. */
 static void wisp__count_cells(wisp__op *op) {
     static const uint8_t by_code[][4] = {
-        { WISP__CELL_PLAIN, 0, 1, 0 }, { WISP__CELL_CLASS, 0, 2, 32 },      /* int; long */
-        { WISP__CELL_PLAIN, 1, 0, 32 }, { WISP__CELL_PLAIN, 1, 2, 32 },     /* floats; double */
-        { WISP__CELL_CLASS, 1, 2, 32 }, { WISP__CELL_PLAIN, 0, 1, 0 },      /* number; quantized */
-        { WISP__CELL_PLAIN, 0, 4, 0 }, { WISP__CELL_PLAIN, 0, 4, 8 },       /* quat; color */
-        { WISP__CELL_BLOB, 0, 0, 0 }, { WISP__CELL_BLOB, 0, 0, 0 },         /* text; bytes */
-        { WISP__CELL_BLOB, 0, 0, 0 }, { WISP__CELL_BLOB, 0, 0, 0 },         /* place; any */
-        { WISP__CELL_PLAIN, 0, 0, 0 }, { WISP__CELL_LIST, 0, 0, 0 },        /* literal; array */
-        { WISP__CELL_LIST, 0, 0, 0 }, { WISP__CELL_PLAIN, 0, 0, 0 },        /* union; option */
-        { WISP__CELL_CHOICE, 1, 1, 1 }, { WISP__CELL_CHOICE, 1, 1, 1 }      /* optional; maybe */
+        { WISP__CELL_PLAIN, 0, 1, 0 }, { WISP__CELL_CLASS, 0, 2, 32 },  /* int; long */
+        { WISP__CELL_PLAIN, 1, 0, 32 }, { WISP__CELL_PLAIN, 1, 2, 32 },  /* floats; double */
+        { WISP__CELL_CLASS, 1, 2, 32 }, { WISP__CELL_PLAIN, 0, 1, 0 },  /* number; quantized */
+        { WISP__CELL_PLAIN, 0, 4, 0 }, { WISP__CELL_PLAIN, 0, 4, 8 },  /* quat; color */
+        { WISP__CELL_BLOB, 0, 0, 0 }, { WISP__CELL_BLOB, 0, 0, 0 },  /* text; bytes */
+        { WISP__CELL_BLOB, 0, 0, 0 }, { WISP__CELL_BLOB, 0, 0, 0 },  /* place; any */
+        { WISP__CELL_PLAIN, 0, 0, 0 }, { WISP__CELL_LIST, 0, 0, 0 },  /* literal; array */
+        { WISP__CELL_LIST, 0, 0, 0 }, { WISP__CELL_PLAIN, 0, 0, 0 },  /* union; option */
+        { WISP__CELL_CHOICE, 1, 1, 1 }, { WISP__CELL_CHOICE, 1, 1, 1 }  /* optional; maybe */
     };
     const uint8_t *row = by_code[op->code];
     int kind = row[1], symbols = row[2], bits = row[3];
@@ -7934,8 +7879,9 @@ static void wisp__count_cells(wisp__op *op) {
     op->cell_bits = (uint8_t)bits;
 }
 
+/* Finds the runs: consecutive operations of one body whose size has a bound. */
 static void wisp__find_runs(wisp__op *ops, int count) {
-    int after = 0, bits = 0;       /* end and size of the run that follows */
+    int after = 0, bits = 0;  /* end and size of the run that follows */
     for (int i = 0; i < count; i++)
         if (ops[i].end > i + 1) ops[ops[i].end - 1].flags |= WISP__OP_LAST;
     for (int i = count - 1; i >= 0; i--) {
@@ -8020,7 +7966,7 @@ const wisp_schema *wisp_schema_compile(const wisp_schema *schema, void *memory, 
  *     array length fixed:1 type
  * ======================================================================== */
 
-enum { WISP__KIND_ENUM_OPEN = 24 };       /* an enum that keeps numbers without a name */
+enum { WISP__KIND_ENUM_OPEN = 24 };  /* an enum that keeps numbers without a name */
 
 static void wisp__put_text(wisp__writer *to, const char *text) {
     size_t length = strlen(text);
@@ -8032,9 +7978,9 @@ static void wisp__put_text(wisp__writer *to, const char *text) {
    replaces it by what it reads. A schema that is written was checked; what is read is hostile. */
 typedef struct wisp__describing {
     wisp__writer *to;
-    wisp__reader *from;          /* NULL: it is written */
-    wisp__bump   *memory;        /* of the schema that is read */
-    int           depth, nodes;
+    wisp__reader *from;  /* NULL: it is written */
+    wisp__bump *memory;  /* of the schema that is read */
+    int depth, nodes;
 } wisp__describing;
 
 static bool wisp__carry_fail(wisp__describing *d) {
@@ -8185,7 +8131,6 @@ static const wisp_schema *wisp__carry_schema(wisp__describing *d, const wisp_sch
     return made;
 }
 
-/* An array's element, or the options of a union. */
 static bool wisp__carry_inner(wisp__describing *d, wisp_type *type, const wisp__spot *at) {
     int count = wisp__inner_count(type);
     if (d->from) {
@@ -8201,7 +8146,6 @@ static bool wisp__carry_inner(wisp__describing *d, wisp_type *type, const wisp__
     return true;
 }
 
-/* The parts that are numbers. */
 static void wisp__carry_numbers(wisp__describing *d, wisp_type *type, int parts) {
     if (parts & WISP__PART_FIVE) type->max = (int)wisp__carry(d, (uint64_t)type->max, 5);
     if (parts & WISP__PART_WIDTH) {
@@ -8317,7 +8261,6 @@ static int wisp__edit_find(wisp_edit *edit, const char *name) {
     return -1;
 }
 
-/* Of a name that was not found. */
 static wisp_result wisp__edit_missing(const wisp_edit *edit) {
     return edit->result == WISP_E_FLOOD ? WISP_E_FLOOD : WISP_E_NAME;
 }
@@ -8333,7 +8276,6 @@ static char *wisp__edit_name(wisp_edit *edit, const char *name) {
     return copy;
 }
 
-/* A copy of a value and of all that it points to. */
 static wisp_result wisp__edit_own(wisp_edit *edit, const wisp_value *from, wisp_value *out) {
     wisp_result result = wisp__copy(edit->supply, from, out, WISP__COPY_TEXTS);
     return result == WISP_E_MEMORY || result == WISP_E_FLOOD ? wisp__edit_fail(edit) : result;
@@ -8351,7 +8293,6 @@ static bool wisp__edit_room(wisp_edit *edit) {
     return true;
 }
 
-/* Adds a pair with a new name. */
 static wisp_result wisp__edit_add(wisp_edit *edit, const char *name, const wisp_value *value) {
     char *key = wisp__edit_name(edit, name);
     if (!key || !wisp__edit_room(edit)) return wisp__edit_fail(edit);
@@ -8455,7 +8396,6 @@ static wisp_result wisp__migrate_can(const wisp__migrating *m) {
     return WISP_OK;
 }
 
-/* Runs the steps, which are all there. Returns the first failure. */
 static wisp_result wisp__migrate(wisp_edit *edit, const wisp__migrating *m) {
     wisp_result result = WISP_OK;
     for (int from = m->from; from < m->to && result == WISP_OK; from++) {
@@ -8692,7 +8632,6 @@ static wisp_result wisp__pack_measure(const wisp_limits *limits, const wisp_valu
     return wisp__measure_values(m, values, count);
 }
 
-/* An element or pair. */
 static void wisp__pack_child(wisp__packer *p, const wisp_value *value, bool shaped) {
     int64_t before = p->data.at;
     wisp__pack_value(p, value, shaped);
@@ -8760,7 +8699,6 @@ static void wisp__pack_value(wisp__packer *p, const wisp_value *value, bool shap
     }
 }
 
-/* Appends measured values to p->shape and p->data. */
 static void wisp__pack_values(wisp__packer *p, const wisp_value *values, int count) {
     wisp__put_small(&p->shape, (uint64_t)count);
     for (int i = 0; i < count; i++) wisp__pack_value(p, &values[i], true);
@@ -8819,7 +8757,6 @@ static int wisp__pack_into(wisp__base *base, const wisp_value *values, int count
     return bits < 0 ? (int)bits : (int)((bits + 7) / 8);
 }
 
-/* Logs which limit refused a message. */
 static wisp_result wisp__pack_refused(wisp__base *base, wisp_result result) {
     const char *knob = NULL;
     if (result == WISP_E_TOO_BIG) knob = "message_bytes";
@@ -8901,7 +8838,6 @@ static inline bool wisp__unpack_failed(const wisp__unpacker *u) {
     return u->shape->failed || u->data->failed;
 }
 
-/* An element or pair. */
 static void wisp__unpack_child(wisp__unpacker *u, wisp_value *out, const wisp_value *like,
                                int depth) {
     int64_t before = u->data->at;
@@ -10471,8 +10407,8 @@ static wisp__arena wisp__arena_in(wisp__bump *memory) {
 
 /* For decoding without an endpoint: default limits, and all memory that is left of a bump. */
 typedef struct wisp__alone {
-    wisp__base     base;
-    wisp__arena    arena;
+    wisp__base base;
+    wisp__arena arena;
     wisp__unpacker u;
 } wisp__alone;
 
@@ -10536,7 +10472,7 @@ static wisp_result wisp__image_value(const wisp_schema *schema, const void *imag
     if (!fields->values || !fields->made) return WISP_E_MEMORY;
     memset(fields->made, 0, (size_t)schema->count * sizeof(bool));
     fields->supply = *supply;
-    fields->supply.credit = NULL;          /* it is the handler that asks */
+    fields->supply.credit = NULL;  /* it is the handler that asks */
     *out = wisp__struct_with(value, fields);
     return WISP_OK;
 }
@@ -10583,7 +10519,6 @@ static int wisp__bitpack_encode(const wisp_codec *codec, const wisp_schema *sche
                                 wisp__bump_on((uint8_t *)out + half, capacity - half), out, half);
 }
 
-/* A value that describes itself. */
 static int wisp__bitpack_decode_plain(wisp__unpacker *u, wisp_value *out) {
     wisp__reader shape = *u->data;
     const wisp_value *values;
@@ -10899,7 +10834,7 @@ static const uint32_t wisp__palette[] = {
 };
 
 wisp_color wisp_brick_color_rgb(int number) {
-    uint32_t rgb = 0xa3a2a5;             /* medium stone grey */
+    uint32_t rgb = 0xa3a2a5;  /* medium stone grey */
     const uint32_t *run = wisp__palette;
     wisp_color color;
     for (int i = 0; i < WISP__LENGTH(wisp__palette_runs); i++) {
@@ -10981,7 +10916,7 @@ static wisp__decimal_power wisp__decimal_power_of(int power) {
     uint64_t high, middle, low, carry;
     int down;
     if (between == 0) return result;
-    down = wisp__decimal_log2(power) - wisp__decimal_log2(power - between) - between;   /* 1..60 */
+    down = wisp__decimal_log2(power) - wisp__decimal_log2(power - between) - between;  /* 1..60 */
     low = wisp__multiply(step[1], fives[between], &carry);
     middle = wisp__multiply(step[0], fives[between], &high) + carry;
     high += middle < carry;
@@ -10994,14 +10929,14 @@ static wisp__decimal_power wisp__decimal_power_of(int power) {
 
 /* digits * 10^power, and the sign. */
 typedef struct wisp__decimal_text {
-    const uint8_t *first, *last;   /* the digits and maybe a point among them */
-    uint64_t       digits;         /* the first 19 that matter */
-    int64_t        power;          /* of the last of them */
-    int64_t        text_power;     /* of the last digit in the text */
-    bool           negative;
-    bool           whole;          /* neither fraction nor exponent */
-    bool           more;           /* more than 19: the number is in digits .. digits + 1 */
-    bool           fits;           /* whole, and `digits` has all of them in spite of `more` */
+    const uint8_t *first, *last;  /* the digits and maybe a point among them */
+    uint64_t digits;  /* the first 19 that matter */
+    int64_t power;  /* of the last of them */
+    int64_t text_power;  /* of the last digit in the text */
+    bool negative;
+    bool whole;  /* neither fraction nor exponent */
+    bool more;  /* more than 19: the number is in digits .. digits + 1 */
+    bool fits;  /* whole, and `digits` has all of them in spite of `more` */
 } wisp__decimal_text;
 
 /* Adds digits to a number, modulo 2^64, eight at once; returns where they end. */
@@ -11088,9 +11023,9 @@ static const uint8_t *wisp__decimal_scan(const uint8_t *at, const uint8_t *end,
 /* --- from decimal to binary --- */
 
 typedef struct wisp__decimal_cut {
-    uint64_t bits;      /* of the double at or below a number, without its sign */
-    bool     up;        /* the next one is nearer */
-    bool     unsure;    /* too near to the middle of both */
+    uint64_t bits;  /* of the double at or below a number, without its sign */
+    bool up;  /* the next one is nearer */
+    bool unsure;  /* too near to the middle of both */
 } wisp__decimal_cut;
 
 /* D. Lemire, "Number Parsing at a Gigabyte per Second" (2021). The power is rounded up, so that the
@@ -11132,7 +11067,7 @@ enum { WISP__DECIMAL_LIMBS = 96, WISP__DECIMAL_DIGITS = 769 };
 
 typedef struct wisp__decimal_big {
     uint32_t limbs[WISP__DECIMAL_LIMBS];
-    int      count;
+    int count;
 } wisp__decimal_big;
 
 static void wisp__decimal_big_step(wisp__decimal_big *big, uint32_t factor, uint32_t add) {
@@ -11202,7 +11137,7 @@ static int wisp__decimal_compare(const wisp__decimal_text *n, uint64_t bits, uns
     other.limbs[0] = (uint32_t)twice;
     other.limbs[1] = (uint32_t)(twice >> 32);
     other.count = twice >> 32 ? 2 : 1;
-    twos = power - ((exponent ? exponent : 1) - 1076);    /* the other is twice * 2^(... - 1076) */
+    twos = power - ((exponent ? exponent : 1) - 1076);  /* the other is twice * 2^(... - 1076) */
     wisp__decimal_big_fives(&number, power);
     wisp__decimal_big_fives(&other, -power);
     wisp__decimal_big_twos(&number, twos);
@@ -11218,32 +11153,10 @@ static int wisp__decimal_from(const wisp__decimal_text *n, uint64_t bits) {
     return order > 0 ? WISP__FROM_ABOVE : order < 0 ? WISP__FROM_BELOW : WISP__FROM_EXACT;
 }
 
-/* Few digits and a small power are exact doubles, and their product or quotient is rounded once
-   (W. Clinger, 1990), unless doubles are computed with more bits. */
-static bool wisp__decimal_is_simple(const wisp__decimal_text *n, double *out) {
-    static const double tens[] = {
-        1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
-        1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22
-    };
-    double number = (double)n->digits;
-    uint64_t bits;
-    bool simple = !(n->digits >> 53) && n->power >= -22 && n->power <= 22 && !n->more;
-#if !defined(__FLT_EVAL_METHOD__) || __FLT_EVAL_METHOD__ < 0 || __FLT_EVAL_METHOD__ > 1
-    simple = false;
-#endif
-    if (!simple) return false;
-    if (n->power < 0) number = wisp__quotient(number, tens[-n->power]);
-    else number *= tens[n->power];
-    bits = wisp__load_double_bits(&number) | (uint64_t)n->negative << 63;
-    memcpy(out, &bits, 8);
-    return true;
-}
-
 /* WISP_E_LIMIT: larger than every double. */
 static wisp_result wisp__decimal_to_double(const wisp__decimal_text *n, double *out) {
     wisp__decimal_cut cut = { 0, false, false };
-    if (wisp__decimal_is_simple(n, out)) return WISP_OK;
-    if (n->digits == 0 || n->power < -342) cut.bits = 0;     /* 10^19 * 10^-343 is nearer to 0 */
+    if (n->digits == 0 || n->power < -342) cut.bits = 0;  /* 10^19 * 10^-343 is nearer to 0 */
     else if (n->power > 308) return WISP_E_LIMIT;
     else cut = wisp__decimal_cut_of(n->digits, (int)n->power, n->more && !n->fits);
     if (cut.unsure) {
@@ -11261,7 +11174,7 @@ static wisp_result wisp__decimal_to_double(const wisp__decimal_text *n, double *
 
 typedef struct wisp__decimal {
     uint64_t digits;
-    int      power;      /* digits * 10^power */
+    int power;  /* digits * 10^power */
 } wisp__decimal;
 
 /* floor(factor * 10^power), with the lowest bit set if there is a rest above 2^-63, which may come
@@ -11407,16 +11320,16 @@ static int wisp__decimal_write_bits(uint8_t *to, uint64_t bits, bool narrow) {
  * ======================================================================== */
 #if !defined(WISP_NO_JSON) || !defined(WISP_NO_MSGPACK) || !defined(WISP_NO_PROTOBUF)
 
-enum { WISP__CODEC_NESTING = 256 };       /* of lists, where a format sets no limit */
+enum { WISP__CODEC_NESTING = 256 };  /* of lists, where a format sets no limit */
 
 /* --- the encoder --- */
 
 /* Most codecs write forwards, at `at`; Protobuf's writes backwards, in front of `at`. */
 typedef struct wisp__encoder {
-    uint8_t    *begin, *at, *end;
-    int         depth;         /* lists or messages around the value that is written */
-    wisp_result result;        /* the first failure */
-    uint8_t     none[1];       /* stands for room of no bytes */
+    uint8_t *begin, *at, *end;
+    int depth;  /* lists or messages around the value that is written */
+    wisp_result result;  /* the first failure */
+    uint8_t none[1];  /* stands for room of no bytes */
 } wisp__encoder;
 
 static wisp_result wisp__encoder_on(wisp__encoder *e, const wisp_value *value, void *out,
@@ -11462,12 +11375,12 @@ static int wisp__emitted(const wisp__encoder *e) {
 /* --- the builder --- */
 
 typedef struct wisp__builder {
-    const uint8_t *at, *end;        /* what is read */
-    uint8_t       *low, *high;      /* of the free memory; `high` is aligned for values */
-    int            depth;           /* lists or messages around what is read */
-    int            deepest, most;   /* depth reached so far, depth allowed */
-    wisp_result    result;          /* the first failure */
-    struct wisp__proto_order *orders;       /* of fields, for Protobuf */
+    const uint8_t *at, *end;  /* what is read */
+    uint8_t *low, *high;  /* of the free memory; `high` is aligned for values */
+    int depth;  /* lists or messages around what is read */
+    int deepest, most;  /* depth reached so far, depth allowed */
+    wisp_result result;  /* the first failure */
+    struct wisp__proto_order *orders;  /* of fields, for Protobuf */
 } wisp__builder;
 
 static wisp_result wisp__builder_on(wisp__builder *b, const void *bytes, int size, void *memory,
@@ -11555,7 +11468,7 @@ static void wisp__build_list(wisp__builder *b, uint8_t *top, bool is_map, wisp_v
     for (int i = 0; items && i < count; i++)
         if (is_map) pairs[i] = ((const wisp_pair *)(void *)top)[-1 - i];
         else values[i] = ((const wisp_value *)(void *)top)[-1 - i];
-    if (items && is_map) {                  /* the keys stand where the pairs were */
+    if (items && is_map) {  /* the keys stand where the pairs were */
         count = wisp__pairs_distinct(pairs, count, (wisp__key *)(void *)b->high, true);
         b->low = (uint8_t *)(pairs + count);
     }
@@ -11975,8 +11888,8 @@ const wisp_codec *wisp_json(void) {
 #ifndef WISP_NO_MSGPACK
 
 enum {
-    WISP__MSGPACK_TIMESTAMP = -1,     /* type of an ext; those of the floats follow their kinds */
-    WISP__MSGPACK_OBJECT    = 7
+    WISP__MSGPACK_TIMESTAMP = -1,  /* type of an ext; those of the floats follow their kinds */
+    WISP__MSGPACK_OBJECT = 7
 };
 
 #define WISP__MSGPACK_NANOSECONDS_MAX 999999999u
@@ -12425,7 +12338,7 @@ const wisp_codec *wisp_msgpack(void) {
  * ======================================================================== */
 #ifndef WISP_NO_PROTOBUF
 
-enum { WISP__PROTO_NESTING = 100 };      /* of messages, as in other libraries */
+enum { WISP__PROTO_NESTING = 100 };  /* of messages, as in other libraries */
 
 enum { WISP__PROTO_VARINT, WISP__PROTO_8, WISP__PROTO_SIZED, WISP__PROTO_BEGIN, WISP__PROTO_END,
        WISP__PROTO_4 };
@@ -12546,7 +12459,6 @@ static void wisp__proto_put_any_list(wisp__encoder *e, const wisp_value *value) 
     wisp__proto_put_head(e, end, map ? 5 : 6);
 }
 
-/* A vector, as a list of numbers. */
 static void wisp__proto_put_vector(wisp__encoder *e, const wisp_value *value) {
     float floats[7];
     int count = wisp__value_floats(value, floats);
@@ -12839,16 +12751,16 @@ typedef enum wisp__proto_form {
 /* A type and how it stands on the wire. */
 typedef struct wisp__proto_type {
     const wisp_type *type;
-    int              bytes;        /* of the member that holds it; 0: there is none */
+    int bytes;  /* of the member that holds it; 0: there is none */
     wisp__proto_form form;
-    unsigned         wire;         /* of a list: packed */
-    int              bits;         /* of a number: 32 or 64 */
-    bool             is_signed, zigzag;
+    unsigned wire;  /* of a list: packed */
+    int bits;  /* of a number: 32 or 64 */
+    bool is_signed, zigzag;
 } wisp__proto_type;
 
 /* `bytes`: of the member that holds it, where the type does not say; 0: there is none. */
 static wisp__proto_type wisp__proto_type_of(const wisp_type *type, int bytes) {
-    static const uint8_t forms[] = {      /* by wisp_type_kind */
+    static const uint8_t forms[] = {  /* by wisp_type_kind */
         WISP__PROTO_MESSAGE, WISP__PROTO_MESSAGE, WISP__PROTO_MESSAGE, WISP__PROTO_REAL,
         WISP__PROTO_BOOL, WISP__PROTO_INTEGER, WISP__PROTO_INTEGER, WISP__PROTO_INTEGER,
         WISP__PROTO_REAL, WISP__PROTO_REAL, WISP__PROTO_REAL, WISP__PROTO_STRING,
@@ -13069,13 +12981,20 @@ static bool wisp__proto_fits(const wisp_type *type, const wisp_value *value, int
 static void wisp__proto_put_element(wisp__encoder *e, const wisp__proto_type *t,
                                     const wisp_value *value, uint32_t number);
 
-/* Is it a string or bytes that is not written: its field's default? */
+/* Is it what its field has when it is not written? */
 static bool wisp__proto_is_default(const wisp_field *field, const wisp__proto_type *t,
                                    const wisp_value *value) {
+    bool optional = (field->flags & WISP_FLAG_OPTIONAL) != 0;
+    uint64_t bits = 0, otherwise = 0;
     wisp_value fallback;
-    if (field->flags & WISP_FLAG_MAYBE || t->form >= WISP__PROTO_MESSAGE) return false;
-    if (field->flags & WISP_FLAG_OPTIONAL) fallback = wisp__proto_fallback(field, t);
-    else fallback = wisp__proto_zero(t);
+    if (t->form == WISP__PROTO_LIST) return !value->count && wisp__is_array(value);
+    if (t->form == WISP__PROTO_MESSAGE) return false;
+    if (wisp__proto_is_scalar(t) && !optional)
+        return wisp__proto_bits(t, value, &bits) && bits == 0;
+    fallback = optional ? wisp__proto_fallback(field, t) : wisp__proto_zero(t);
+    if (wisp__proto_is_scalar(t))
+        return wisp__proto_bits(t, value, &bits) && wisp__proto_bits(t, &fallback, &otherwise) &&
+               bits == otherwise;
     return value->kind == fallback.kind && value->count == fallback.count &&
            (!value->count || memcmp(wisp__bytes_of(value), wisp__bytes_of(&fallback),
                                     (size_t)value->count) == 0);
@@ -13115,23 +13034,12 @@ static void wisp__proto_put_member(wisp__encoder *e, const wisp_field *field,
                                    const wisp_value *value, uint32_t number) {
     wisp__proto_type t = wisp__proto_field_type(field);
     bool maybe = (field->flags & WISP_FLAG_MAYBE) != 0;
-    bool optional = (field->flags & WISP_FLAG_OPTIONAL) != 0;
-    uint64_t bits = 0, otherwise = 0;
-    if (!value && !maybe && !optional) wisp__emit_refuse(e, WISP_E_INVALID);
+    if (!value && !maybe && !(field->flags & WISP_FLAG_OPTIONAL))
+        wisp__emit_refuse(e, WISP_E_INVALID);
     if (!value || !wisp__proto_is_sound(e, value)) return;
-    if (wisp__proto_is_scalar(&t)) {
-        if (!wisp__proto_bits(&t, value, &bits)) wisp__emit_refuse(e, WISP_E_INVALID);
-        if (optional) {
-            wisp_value fallback = wisp__proto_fallback(field, &t);
-            wisp__proto_bits(&t, &fallback, &otherwise);
-        }
-        if (bits != otherwise || maybe) wisp__proto_put_field(e, number, t.wire, bits);
-    } else if (t.form == WISP__PROTO_LIST) {
-        if (value->count || maybe || !wisp__is_array(value))
-            wisp__proto_put_list(e, &t, value, number);
-    } else if (!wisp__proto_is_default(field, &t, value)) {
-        wisp__proto_put_element(e, &t, value, number);
-    }
+    if (!maybe && wisp__proto_is_default(field, &t, value)) return;
+    if (t.form == WISP__PROTO_LIST) wisp__proto_put_list(e, &t, value, number);
+    else wisp__proto_put_element(e, &t, value, number);
 }
 
 static void wisp__proto_put_struct(wisp__encoder *e, const wisp_schema *schema,
@@ -13185,7 +13093,6 @@ static void wisp__proto_put_message(wisp__encoder *e, const wisp__proto_type *t,
     }
 }
 
-/* A field with one value. */
 static void wisp__proto_put_element(wisp__encoder *e, const wisp__proto_type *t,
                                     const wisp_value *value, uint32_t number) {
     bool text = t->form == WISP__PROTO_STRING;
@@ -13272,7 +13179,7 @@ static void wisp__proto_get_list(wisp__builder *b, const wisp__proto_type *t, ui
 /* The order of a schema's fields by number, found once. */
 typedef struct wisp__proto_order {
     const wisp_schema *schema;
-    const uint32_t    *places;
+    const uint32_t *places;
 } wisp__proto_order;
 
 enum { WISP__PROTO_ORDERS = 16, WISP__PROTO_FEW = 8 /* fields, which are looked at one by one */ };
@@ -13318,7 +13225,7 @@ static wisp_pair *wisp__proto_pairs(wisp__builder *b, const wisp_schema *schema,
     if (out->kind == WISP_MAP) return (wisp_pair *)wisp__pairs_of(out);
     pairs = (wisp_pair *)wisp__build_items(b, schema->count, sizeof *pairs);
     if (!pairs) return NULL;
-    memset(pairs, 0, (size_t)schema->count * sizeof *pairs);      /* kind 0 is nil */
+    memset(pairs, 0, (size_t)schema->count * sizeof *pairs);  /* kind 0 is nil */
     *out = wisp_map(pairs, schema->count);
     return pairs;
 }
@@ -15584,9 +15491,9 @@ static const wisp__candidate wisp__candidates[WISP__CANDIDATES] = {
 };
 
 enum {
-    WISP__RIVAL_EVERY = 16,     /* turns from one comparison with a rival to the next */
-    WISP__MISSES_FREE = 3,      /* misses before blocks pass untried */
-    WISP__BACKOFF_MOST = 6      /* at most 2^6 times the bytes tried in vain pass */
+    WISP__RIVAL_EVERY = 16,  /* turns from one comparison with a rival to the next */
+    WISP__MISSES_FREE = 3,  /* misses before blocks pass untried */
+    WISP__BACKOFF_MOST = 6  /* at most 2^6 times the bytes tried in vain pass */
 };
 
 /* The next candidate that both ends have; they always have runs. */
@@ -17424,7 +17331,7 @@ static bool wisp__budget_valid(const wisp_budget *b) {
                              b->messages, b->packets };
     bool valid = (wisp__is_within(b->burst, 0.01, 60) || wisp__is_within(b->burst, 0, 0)) &&
                  b->error_burst >= 0 && b->join_burst >= 0;
-    for (int i = 0; i < WISP__LENGTH(rates); i++)           /* the first two may be negative */
+    for (int i = 0; i < WISP__LENGTH(rates); i++)  /* the first two may be negative */
         valid = valid && wisp__is_within(rates[i], i < 2 ? -1e15 : 0, 1e15);
     return valid;
 }
@@ -17495,10 +17402,10 @@ static void wisp__policy_warn(wisp__warnings *warnings, int way, double before, 
 /* The buckets of one way: the peer's own, its share of those of all, and those of all. */
 typedef struct wisp__purse {
     wisp__spending *spending;
-    wisp__bucket   *own, *share, *all;
-    double          rate, share_rate, all_rate, burst;     /* rates 0: no limit; burst in seconds */
-    double          now;
-    int             way;
+    wisp__bucket *own, *share, *all;
+    double rate, share_rate, all_rate, burst;  /* rates 0: no limit; burst in seconds */
+    double now;
+    int way;
 } wisp__purse;
 
 /* The buckets of a peer; NULL: no memory, and then nothing is counted. */
@@ -18590,7 +18497,7 @@ static wisp_result wisp__encode_compressed(wisp__message_codec *c, wisp__remote 
     if (!raw || !to) return WISP_E_MEMORY;
     block = wisp__block_of(raw, bytes, to, bytes - 5);
     packed = wisp__compress_pack(c->registry->compress, &remote->compress, methods, &block);
-    if (!wisp__can_pay(c->base, work, packed)) packed = 0;     /* uncompressed, its bytes pay */
+    if (!wisp__can_pay(c->base, work, packed)) packed = 0;  /* uncompressed, its bytes pay */
     if (wisp__codec_room(c, bytes)) return p->result;
     p->shape.at = p->data.at = 0;
     wisp__put(&p->data, packed > 0, 1);
@@ -19229,7 +19136,6 @@ static void wisp__member_remove(wisp *w, wisp__member **place) {
     wisp__chunk_give(&w->chunks, member, sizeof *member);
 }
 
-/* A session has ended. */
 static void wisp__groups_leave(wisp *w, wisp__session *s) {
     while (s->groups) wisp__member_remove(w, &s->groups);
 }
@@ -19509,7 +19415,6 @@ static void wisp__handle(wisp *w, wisp_handler fn, wisp_event *event) {
 #endif
 }
 
-/* Hands an error to the sink of the application. */
 static void wisp__report(wisp *w, const wisp__notice *error) {
     const wisp__remote *remote = wisp__remote_at(&w->registry, error->remote.id);
     char backtrace[2048] = "";
@@ -19611,7 +19516,6 @@ static wisp__connection *wisp__connection_add(wisp *w, wisp_handler fn, void *us
     return c;
 }
 
-/* Adds a connection behind the others of a remote. */
 static void wisp__events_connect(wisp__remote *remote, wisp__connection *c) {
     c->remote = remote->index;
     if (remote->last) remote->last->next = c;
@@ -19639,7 +19543,7 @@ static wisp__connection *wisp__connections_sweep(wisp *w, wisp__connection **lin
 static void wisp__events_sweep(wisp *w) {
     if (w->events.running || !w->events.dead) return;
     w->events.dead = false;
-    wisp__connections_sweep(w, &w->events.matches);     /* their parts are dead too */
+    wisp__connections_sweep(w, &w->events.matches);  /* their parts are dead too */
     for (int i = 0; i < w->registry.count; i++) {
         wisp__remote *remote = w->registry.remotes[i];
         remote->last = wisp__connections_sweep(w, &remote->first);
@@ -19674,7 +19578,6 @@ static wisp_result wisp__events_match(wisp *w, wisp__connection *many, wisp__rem
     return WISP_OK;
 }
 
-/* A name was registered. */
 static void wisp__events_name(wisp *w, wisp__remote *remote) {
     for (wisp__connection *many = w->events.matches; many; many = many->next)
         wisp__events_match(w, many, remote);
@@ -19711,12 +19614,12 @@ static bool wisp__events_run(wisp *w, wisp__remote *remote, wisp_event *event) {
     wisp__connection *last = remote->last;
     wisp_result result = event->result;
     bool any = false;
-    w->events.running++;                  /* so that no connection is unlinked meanwhile */
+    w->events.running++;  /* so that no connection is unlinked meanwhile */
     for (wisp__connection *c = remote->first; c; c = c->next) {
         if (!c->dead) {
             any = true;
             event->user = c->user;
-            event->result = result;     /* wisp_raise writes there */
+            event->result = result;  /* wisp_raise writes there */
             if (c->once) wisp__events_disconnect(w, c);
             wisp__handle(w, c->fn, event);
         }
@@ -19832,7 +19735,6 @@ static void wisp__error(wisp *w, wisp__session *s, wisp__remote *remote, wisp_re
     wisp__notice_add(w, &error, "%s%s%s", remote ? remote->name : "", remote ? ": " : "", text);
 }
 
-/* Reports what the log and the error events have left out. */
 static void wisp__report_left_out(wisp *w) {
     w->base.left_out = false;
     wisp__log_left_out(&w->base);
@@ -20000,7 +19902,7 @@ float wisp_arg_float(wisp_event *event, int i) {
     uint64_t whole = 0;
     uint32_t bits = 0;
     if (!value || (value->kind != WISP_FLOAT && value->kind != WISP_NUMBER)) {
-        number = wisp_number(wisp_arg_number(event, i));       /* or 0, and it is reported */
+        number = wisp_number(wisp_arg_number(event, i));  /* or 0, and it is reported */
         value = &number;
     }
     wisp__value_double(value, &whole);
@@ -20797,12 +20699,12 @@ static void wisp__break_unpaid(wisp__reading *r) {
 
 typedef struct wisp__announcement {
     int number, length;  /* length: of the name */
-    int version;         /* of the schema */
+    int version;  /* of the schema */
     char name[WISP__NAME_BYTES + WISP__SLACK];
     wisp__encoding encoding;  /* without codec and schema */
-    bool plain;               /* nothing but values */
+    bool plain;  /* nothing but values */
     char codec[WISP__SLACK + 40];
-    int bits;    /* of the descriptor .. */
+    int bits;  /* of the descriptor .. */
     int64_t at;  /* .. and where it is in the packet */
 } wisp__announcement;
 
@@ -20871,7 +20773,7 @@ static const char *wisp__announcement_get(wisp__reader *from, wisp__announcement
         return "an announcement out of range";
     wisp__get_bits(from, (uint8_t *)a->name, (int64_t)a->length * 8);
     a->name[a->length] = 0;
-    a->version = (int)wisp__get(from, 8);         /* the descriptor says it too, and counts */
+    a->version = (int)wisp__get(from, 8);  /* the descriptor says it too, and counts */
     a->encoding.kind = (uint8_t)wisp__get(from, 8);
     extra = wisp__get_length(from);
     end = from->at + (int64_t)extra * 8;
@@ -21153,7 +21055,7 @@ static void wisp__on_answer(wisp__reading *r, bool bound) {
         p->known = WISP__BOUND;
         p->warned = false;
     } else if (p->known != WISP__BOUND && p->named) {
-        p->named = false;    /* the answer may be older than the peer's announcement */
+        p->named = false;  /* the answer may be older than the peer's announcement */
         wisp__announce_again(s, entry->index);
     } else if (p->known != WISP__BOUND && p->known != WISP__UNKNOWN) {
         wisp__on_number_unknown(r, entry);
@@ -24741,7 +24643,7 @@ static wisp_call wisp__invoke_many(wisp *w, wisp__outbound *out) {
     w->why = parts;
     if (parts < 0) return handle;
     if (parts || !w->destroyed) whole = wisp__whole_add(w, out, parts);
-    else w->why = WISP_E_CLOSED;        /* nobody would run its on_done any more */
+    else w->why = WISP_E_CLOSED;  /* nobody would run its on_done any more */
     if (whole) {
         handle.id = whole->slot.id;
         w->why = WISP_OK;
@@ -24814,7 +24716,7 @@ static wisp_result wisp__answer_event(wisp_event *event, wisp_result code, const
     a.remote = event->w->registry.remotes[a.request->remote];
     a.id = a.request->id;
     m = wisp__answer_through(event->w, &a, &result);
-    event->result = result;              /* the caller gets it if nothing else follows */
+    event->result = result;  /* the caller gets it if nothing else follows */
     if (!m) return result;
     result = wisp__answer_give(event->w, &a, m);
     event->request = NULL;
@@ -24877,7 +24779,7 @@ static wisp_result wisp__answer_deferred(wisp *w, wisp_call handle, wisp_result 
     a.id = call->id;
     m = wisp__answer_through(w, &a, &why);
     if (!m) return why;
-    if (!wisp__call_of(w, handle.id)) {                            /* a hook has answered it */
+    if (!wisp__call_of(w, handle.id)) {  /* a hook has answered it */
         wisp__message_release(&w->chunks, m);
         return WISP_E_STALE;
     }
@@ -25694,7 +25596,7 @@ static void wisp__snapshot_errors(const wisp *w, const char *filter, wisp_snapsh
         size_t length = name ? strlen(name) : 0;
         if (filter && !strstr(name ? name : "", filter)) continue;
         if (length && strncmp(text, name, length) == 0 && strncmp(text + length, ": ", 2) == 0)
-            text += length + 2;            /* `remote` has the name */
+            text += length + 2;  /* `remote` has the name */
         note->time = error->time;
         note->code = error->code;
         note->peer = error->peer.id;
@@ -25817,7 +25719,6 @@ static bool wisp__panel_size(float *size, float fallback) {
     return *size > 0;
 }
 
-/* Number of cells that fit. */
 static int wisp__panel_cells(int pixels, float cell) {
     double count = wisp__min((double)pixels / (double)cell, WISP__CELLS_MOST);
     int whole = (int)count;
@@ -26222,7 +26123,6 @@ static void wisp__graph_plot(wisp__panel *panel, int column, int columns, int ro
     wisp__graph_bars(panel, graph);
 }
 
-/* Draws a graph below its title, from the current row down. */
 static void wisp__graph_draw(wisp__panel *panel, int column, int columns, int rows, int kind) {
     const char *title = wisp__graphs[kind].title;
     int cells = wisp__glyphs(title) + 1;
@@ -26494,7 +26394,6 @@ static void wisp__sheet_draw(wisp__panel *panel, const wisp__sheet *sheet, int e
     if (panel->row == head + 1) wisp__page_empty(panel, sheet->empty);
 }
 
-/* Up to the row `end`. */
 static void wisp__overview_remotes(wisp__panel *panel, int end) {
     const void *row;
     bool in_all;
@@ -26512,7 +26411,6 @@ static void wisp__overview_remotes(wisp__panel *panel, int end) {
     panel->row++;
 }
 
-/* The drops of all remotes by their reasons. */
 static void wisp__page_drops(wisp__panel *panel) {
     const uint32_t *drops = panel->snapshot->drops;
     char figure[WISP__FIGURE];

@@ -539,21 +539,18 @@ TEST(of_equal_keys_the_first_place_gets_the_last_value) {
     }
 }
 
-TEST(keys_that_are_in_order_are_not_sorted) {
+TEST(keys_that_are_in_order_stay_and_others_are_sorted) {
     enum { COUNT = 1000 };
     static wisp__key order[COUNT];
     for (int i = 0; i < COUNT; i++) order[i] = wisp__key_of(NULL, (uint32_t)i / 2, i);
-    CHECK(wisp__keys_ordered(order, COUNT));
     wisp__keys_sort(order, COUNT);
     for (int i = 0; i < COUNT; i++) CHECK_EQ_INT(order[i].place, i);
     for (int i = 0; i < COUNT; i++) order[i] = wisp__key_of("", (uint32_t)i * 7919 % COUNT, i);
-    CHECK(!wisp__keys_ordered(order, COUNT));
     wisp__keys_sort(order, COUNT);
     for (int i = 0; i < COUNT; i++) {
         CHECK_EQ_INT(order[i].number, i);
         CHECK_EQ_INT((int)order[i].place * 7919 % COUNT, i);
     }
-    CHECK(wisp__keys_ordered(order, COUNT));
     wisp__keys_sort(order, 0);
     wisp__keys_sort(order, 1);
     CHECK_EQ_INT(order[0].number, 0);
@@ -674,7 +671,7 @@ static const test_case tests[] = {
     CASE(fields_are_found_by_key_and_by_place),
     CASE(keys_are_sorted_by_text_and_then_by_place),
     CASE(of_equal_keys_the_first_place_gets_the_last_value),
-    CASE(keys_that_are_in_order_are_not_sorted),
+    CASE(keys_that_are_in_order_stay_and_others_are_sorted),
     CASE(many_keys_are_sorted_in_time_and_in_order),
     CASE(a_copy_points_to_texts_or_has_its_own),
     CASE(a_sorted_copy_has_its_keys_in_order_and_each_once),
