@@ -56,6 +56,7 @@
        >>value_delta    deltas of values without a schema
        >>compress       compressors, and the choice between them
        >>seal           SipHash, the join cookie, the tag of packets
+       >>mtu            the largest datagram that the path to a peer carries
        >>packet         head, acks, round trip, loss, congestion, pacing
        >>channel        reliable order, fragments, reassembly
        >>peer           the table of peers, and datagrams on their way out
@@ -1211,7 +1212,9 @@ typedef struct wisp_link {
        filled; 0 = none now; negative: broken. */
     int (*recv)(void *user, wisp_packet *packets, int count);
     void *user;
-    int   mtu;        /* largest datagram in bytes, 256..65000; 0 = 1200 */
+    int   mtu;        /* largest datagram in bytes, 256..65000; 0 = 1200. The
+                         most that is tried: where the path drops large ones,
+                         smaller ones are sent, down to 508 */
     bool  reliable;   /* the link itself keeps order and loses nothing */
     bool  drains;     /* recv fills fewer than asked for only if nothing is
                          left: saves a call in each update */
@@ -1865,6 +1868,9 @@ typedef struct wisp_peer_stats {
     uint64_t packets_refused;     /* over the budget, or numbered more than
                                      8,192 ahead: not read */
     uint64_t flooded;             /* messages received over the budget */
+    int      mtu;                 /* bytes of the largest datagram that is sent
+                                     to it now: link.mtu, or less where the
+                                     path drops large ones (RFC 8899) */
 } wisp_peer_stats;
 
 typedef struct wisp_remote_stats {
@@ -3114,6 +3120,24 @@ typedef struct wisp__seal {
     uint64_t nh[WISP__NH_BYTES / 8], poly[2], finish[2];
 } wisp__seal;
 
+/* --- mtu --- */
+
+enum { WISP__MTU_CLASSES = 8 };
+
+typedef struct wisp__mtu {
+    double next;      /* time of the next probe */
+    uint16_t link;    /* the most that is tried: link.mtu */
+    uint16_t size;    /* of the largest datagram sent now */
+    uint16_t failed;  /* the smallest size that probes have found too large; link + 1: none */
+    uint16_t loss;    /* share of the small packets that are lost, smoothed: 65,535 is all */
+    uint8_t tries;    /* probes of the next size that were lost */
+    bool wanted;      /* packets were full: a larger size is worth a search */
+    bool probing;     /* a probe is in flight */
+    bool ask;         /* a small packet is to follow the large ones */
+    uint8_t passed;   /* classes: a smaller packet was acked since the last loss */
+    uint8_t lost[WISP__MTU_CLASSES];  /* losses in a row, with smaller packets acked between */
+} wisp__mtu;
+
 /* --- packet --- */
 
 enum { WISP__FLAG_SESSION = 128, WISP__FLAG_ACKS = 1, WISP__FLAG_COMPRESSED = 4,
@@ -3139,6 +3163,7 @@ typedef struct wisp__sent {
     uint16_t bytes;  /* 0: ended */
     bool acked;      /* how it ended */
     bool probed;     /* its contents were sent again: not reported as lost twice */
+    bool sizing;     /* a probe of a packet size: its loss is no sign of congestion */
 } wisp__sent;
 
 typedef struct wisp__flow {
@@ -3168,7 +3193,8 @@ typedef struct wisp__flow {
     int acks_alone;  /* packets in a row that hold only acks */
     bool ack_now;
     unsigned reported_at;
-    uint64_t reported[8];  /* `top` at the last acks sent: older ranges are not repeated */
+    uint32_t reported[8];  /* low bits of `top` at the last acks: older ranges are not repeated */
+    wisp__mtu mtu;
 } wisp__flow;
 
 typedef struct wisp__ack_news { int acked, lost; bool bad; } wisp__ack_news;
@@ -15849,6 +15875,101 @@ static bool wisp__system_entropy(void *user, void *out, int size) {
 #endif
 
 /* ===========================================================================
+ * MARK: >>mtu
+ * What: the largest datagram that the path to a peer carries, after RFC 8899: found
+ *   too large by packets that vanish, and raised by probes.
+ * Invariants: the size in use is between WISP__MTU_LEAST and link.mtu (a smaller
+ *   link.mtu is the least too), whatever the other end acks.
+ * Not here: probes as packets (packet_writer).
+ *
+ * A path that drops large datagrams is told from one that loses packets at random or by
+ * congestion: packets of about the same large size are lost in a row, none of that size or
+ * larger is acked, and between these losses smaller packets are acked. The more of the small
+ * packets are lost, the more such losses are needed. Then the size falls to the least, and
+ * probes search for the largest that passes.
+ * ======================================================================== */
+
+/* Every IPv4 host takes 576 bytes (RFC 791), of which headers of IP and UDP are at most 68. */
+#define WISP__MTU_LEAST      508
+#define WISP__MTU_NEAR       16        /* the search ends this near to a size that failed */
+#define WISP__MTU_TRIES      3         /* lost probes of a size that fails (RFC 8899 5.1.2) */
+#define WISP__MTU_AGAIN      15.0      /* seconds until larger sizes are tried again */
+
+static void wisp__mtu_init(wisp__mtu *m, int link) {
+    memset(m, 0, sizeof *m);
+    m->link = m->size = (uint16_t)link;
+    m->failed = (uint16_t)(link + 1);
+    m->loss = 2048;
+}
+
+/* Another path: sizes that failed are tried again at once. */
+static void wisp__mtu_moved(wisp__mtu *m) {
+    uint16_t size = m->size;
+    wisp__mtu_init(m, m->link);
+    m->size = size;
+    m->wanted = true;
+}
+
+/* Sizes of one class are taken as alike; -1: it passes everywhere. */
+static int wisp__mtu_class(const wisp__mtu *m, int bytes) {
+    if (bytes <= WISP__MTU_LEAST || bytes > m->link) return -1;
+    return (bytes - WISP__MTU_LEAST - 1) * WISP__MTU_CLASSES / (m->link - WISP__MTU_LEAST);
+}
+
+static void wisp__mtu_acked(wisp__mtu *m, int bytes) {
+    int class_of = wisp__mtu_class(m, bytes);
+    for (int i = 0; i < WISP__MTU_CLASSES; i++) {
+        if (i <= class_of) m->lost[i] = 0;
+        else m->passed |= (uint8_t)(1u << i);
+    }
+    if (class_of < 0) m->loss = (uint16_t)(m->loss - m->loss / 32);
+}
+
+static void wisp__mtu_lost(wisp__mtu *m, int bytes) {
+    int class_of = wisp__mtu_class(m, bytes);
+    if (class_of < 0) {
+        m->loss = (uint16_t)(m->loss + (65535 - m->loss) / 32);
+        return;
+    }
+    if (!(m->passed >> class_of & 1) || bytes > m->size) return;
+    m->passed &= (uint8_t)~(1u << class_of);
+    m->ask = true;
+    if (++m->lost[class_of] < 4 + m->loss / 2500) return;
+    m->failed = m->size;
+    m->size = WISP__MTU_LEAST;
+    m->tries = 0;
+    m->next = 0;
+    m->wanted = true;
+    memset(m->lost, 0, sizeof m->lost);
+}
+
+/* The size of a probe that is due; 0: none. */
+static int wisp__mtu_probe(wisp__mtu *m, double now) {
+    if (!m->wanted || m->size >= m->link || m->probing || now < m->next) return 0;
+    if (m->failed - m->size <= WISP__MTU_NEAR) m->failed = (uint16_t)(m->link + 1);
+    return m->failed > m->link ? m->link : (m->size + m->failed) / 2;
+}
+
+static double wisp__mtu_deadline(const wisp__mtu *m) {
+    return m->wanted && m->size < m->link && !m->probing ? m->next : WISP__NEVER;
+}
+
+/* `now`: when the probe was sent. */
+static void wisp__mtu_probed(wisp__mtu *m, int bytes, bool acked, double now) {
+    m->probing = false;
+    if (acked) {
+        m->size = (uint16_t)wisp__max_int(m->size, bytes);
+        m->tries = 0;
+    } else if (++m->tries >= WISP__MTU_TRIES) {
+        m->failed = (uint16_t)wisp__max_int(bytes, m->size + 1);
+        m->tries = 0;
+    }
+    if (m->failed - m->size > WISP__MTU_NEAR) return;
+    m->next = now + WISP__MTU_AGAIN;
+    m->wanted = false;
+}
+
+/* ===========================================================================
  * MARK: >>packet
  * What: packet numbers, acks, round trip time, loss detection, congestion
  *   window and pacing, after RFC 9000 and RFC 9002.
@@ -15925,6 +16046,7 @@ static void wisp__flow_init(wisp__base *base, wisp__flow *flow, double now) {
     flow->longest_wait = base->timeout / 8;
     flow->pace_time = now;
     flow->pace_tokens = flow->window;
+    wisp__mtu_init(&flow->mtu, base->mtu);
 }
 
 static void wisp__flow_free(wisp__base *base, wisp__flow *flow) {
@@ -15977,7 +16099,8 @@ static bool wisp__flow_must_ack(const wisp__flow *flow, double now) {
 /* The ranges {first, last} of received numbers, from the largest down to that of the eighth ack
    before. */
 static int wisp__flow_ranges(const wisp__flow *flow, uint64_t (*ranges)[2], int room) {
-        uint64_t floor = flow->reported[flow->reported_at & 7], number = flow->top;
+    uint32_t reported = flow->reported[flow->reported_at & 7];
+    uint64_t number = flow->top, floor = reported ? number - ((uint32_t)number - reported) : 0;
     uint64_t window = WISP__SEEN_WORDS * 64 - 64;
     int count = 0;
     if (number > window && floor < number - window) floor = number - window;
@@ -16018,7 +16141,7 @@ static bool wisp__flow_put_acks(wisp__flow *flow, wisp__writer *to, double now, 
         if (i) wisp__put_length(to, ranges[i - 1][0] - ranges[i][1] - 2);
         wisp__put_length(to, ranges[i][1] - ranges[i][0]);
     }
-    flow->reported[flow->reported_at++ & 7] = flow->top;
+    flow->reported[flow->reported_at++ & 7] = (uint32_t)flow->top;
     flow->unacked = 0;
     flow->ack_now = false;
     flow->ack_due = WISP__NEVER;
@@ -16075,7 +16198,7 @@ static inline void wisp__flow_carry(wisp__flow *flow, uint32_t packet_first, wis
 
 static void wisp__flow_track(wisp__flow *flow, double now, int bytes, uint32_t first_ref) {
     wisp__sent sent = { flow->next, now, first_ref, (uint16_t)(flow->ref_next - first_ref),
-                        (uint16_t)bytes, false, false };
+                        (uint16_t)bytes, false, false, false };
     flow->sent[flow->next & (uint64_t)(flow->sent_room - 1)] = sent;
     flow->in_flight += bytes;
     flow->last_eliciting = now;
@@ -16116,6 +16239,9 @@ static void wisp__flow_report(const wisp__flow *flow, const wisp__sent *sent, bo
 static void wisp__flow_end(wisp__flow *flow, wisp__sent *sent, bool arrived, wisp__ref_ended ended,
                            void *owner) {
     flow->in_flight -= sent->bytes;
+    if (sent->sizing) wisp__mtu_probed(&flow->mtu, sent->bytes, arrived, sent->time);
+    if (arrived) wisp__mtu_acked(&flow->mtu, sent->bytes);
+    else if (!sent->sizing) wisp__mtu_lost(&flow->mtu, sent->bytes);
     sent->bytes = 0;
     sent->acked = arrived;
     if (arrived || !sent->probed) wisp__flow_report(flow, sent, arrived, ended, owner);
@@ -16194,6 +16320,10 @@ static int wisp__flow_detect_loss(wisp__base *base, wisp__flow *flow, double now
             flow->loss_time = wisp__min(flow->loss_time, sent->time + wait);
             continue;
         }
+        if (sent->sizing) {
+            wisp__flow_end(flow, sent, false, ended, owner);
+            continue;
+        }
         lost++;
         last_lost = sent->time;
         if (flow->has_rtt && sent->time > flow->first_sample) {
@@ -16260,9 +16390,10 @@ static void wisp__flow_probe(wisp__base *base, wisp__flow *flow, double now, wis
     flow->free_packets = 2;
     for (uint64_t n = flow->oldest; n < flow->next && found < 2; n++) {
         wisp__sent *sent = wisp__flow_find(flow, n);
-        if (!sent || sent->probed) continue;
+        if (!sent || sent->probed || sent->sizing) continue;
         sent->probed = true;
         found++;
+        if (sent->bytes > WISP__MTU_LEAST) flow->mtu.ask = true;
         wisp__flow_report(flow, sent, false, ended, owner);
     }
     wisp__flow_advance(flow);
@@ -16282,7 +16413,8 @@ static double wisp__flow_probe_time(const wisp__flow *flow) {
 }
 
 static double wisp__flow_deadline(const wisp__flow *flow) {
-    double at = flow->unacked ? flow->ack_due : WISP__NEVER;
+    double at = wisp__min(flow->unacked ? flow->ack_due : WISP__NEVER,
+                          wisp__mtu_deadline(&flow->mtu));
     return wisp__min(at, wisp__min(flow->loss_time, wisp__flow_probe_time(flow)));
 }
 
@@ -20792,11 +20924,16 @@ static int wisp__announcement_bytes(const wisp__remote *entry) {
            (wisp__encoding_plain(&entry->encoding) ? 1 : 64 + (d ? d->bits / 8 : 0));
 }
 
-/* The largest message that goes in one piece. */
-static int wisp__piece_bytes(const wisp__base *base) { return base->mtu - 96; }
+/* The largest message or fragment that has a place in a channel: it fits a packet even when the
+   path carries no more than the least. */
+static int wisp__piece_bytes(const wisp__base *base) {
+    int most = base->mtu - 96;
+    return base->reliable ? most : wisp__min_int(most, WISP__MTU_LEAST - 68);
+}
 
 static bool wisp__announced_apart(const wisp__base *base, const wisp__remote *entry) {
-    return wisp__announcement_bytes(entry) > wisp__piece_bytes(base) / 2;
+    int most = wisp__min_int(wisp__piece_bytes(base), (base->mtu - 96) / 2);
+    return wisp__announcement_bytes(entry) > most;
 }
 
 /* --- a peer announces --- */
@@ -21125,6 +21262,8 @@ static void wisp__announce_news(wisp *w) {
 enum { WISP__PACKET_VALUES = 8192, WISP__PACKET_RAW = 64 << 10, WISP__PACKET_MESSAGES = 2048,
        WISP__REPEAT_BITS = 24 };
 
+enum { WISP__FRAGMENT_HEAD = 10 };     /* bytes of a section and a fragment before its bytes */
+
 typedef struct wisp__packet_writer {
     wisp *w;
     wisp__session *s;
@@ -21137,6 +21276,7 @@ typedef struct wisp__packet_writer {
     wisp__message *kept;            /* the last from the queue, which `previous` may be */
     int repeats, values, messages, raw;
     uint32_t blocked;  /* lines of the queue that must wait */
+    int probe;         /* bytes of a probe of a packet size; 0: the packet is none */
     bool eliciting, acks;
 } wisp__packet_writer;
 
@@ -21242,7 +21382,7 @@ static inline wisp__fit wisp__fill_introduce(wisp__packet_writer *f, const wisp_
     if (m->type == WISP__REPLY || m->type == WISP__ANNOUNCEMENT || p->known >= WISP__ACKED)
         return WISP__FITS;
     if (wisp__announced_apart(base, entry)) return WISP__WAITS;
-    beside = bytes + wisp__announcement_bytes(entry) <= wisp__piece_bytes(base);
+    beside = bytes + wisp__announcement_bytes(entry) <= f->s->peer.flow.mtu.size - 96;
     if (p->known == WISP__ANNOUNCED && !beside) return WISP__WAITS;
     if (p->known == WISP__ANNOUNCED && p->announced_in == (uint32_t)f->s->peer.flow.next)
         return WISP__FITS;
@@ -21404,15 +21544,18 @@ static wisp__fit wisp__fill_first(wisp__packet_writer *f, wisp__channel_out *out
 static wisp__fit wisp__fill_cutting(wisp__packet_writer *f, int channel) {
     wisp__channel_out *out = &f->s->peer.channels[channel]->out;
     while (out->cutting) {
-        int total = out->cutting->size, piece = wisp__piece_bytes(&f->w->base);
-        wisp__item item = { out->cutting, out->cut, wisp__min_int(piece, total - out->cut), 0 };
+        int left = out->cutting->size - out->cut, piece = wisp__piece_bytes(&f->w->base);
+        int room = (int)((f->to.end - f->to.at) / 8) - WISP__FRAGMENT_HEAD;
+        wisp__item item = { out->cutting, out->cut, 0, 0 };
         wisp__fit fit;
         f->blocked |= 1u << channel;
+        if (room < wisp__min_int(piece, left) && room >= WISP__LEAST_FRAGMENT) piece = room;
+        item.size = wisp__min_int(piece, left);
         if (!wisp__window_open(f, out, item.size)) return WISP__FITS;
         fit = wisp__fill_first(f, out, item);
         if (fit != WISP__FITS) return fit == WISP__WAITS ? WISP__FITS : fit;
         out->cut += item.size;
-        if (out->cut < total) continue;
+        if (item.size < left) continue;
         wisp__message_release(&f->w->chunks, out->cutting);
         out->cutting = NULL;
         f->blocked &= ~(1u << channel);
@@ -21541,13 +21684,23 @@ static wisp__fit wisp__fill_queued(wisp__packet_writer *f, int index) {
                ? wisp__fill_cutting(f, m->channel) : WISP__FITS;
 }
 
-/* Fills a packet. `only` >= 0: with messages of one remote alone. */
-static wisp__fit wisp__fill(wisp__packet_writer *f, int only) {
-    int index;
-    wisp__fit fit = only >= 0 ? WISP__FITS : wisp__fill_controls(f);
-    if (fit == WISP__FITS && only < 0) fit = wisp__fill_lost(f);
+static wisp__fit wisp__fill_large(wisp__packet_writer *f) {
+    wisp__fit fit = WISP__FITS;
     for (int c = 0; c < f->s->peer.channel_end && fit == WISP__FITS; c++)
         if (f->s->peer.channels[c]) fit = wisp__fill_cutting(f, c);
+    return fit;
+}
+
+static uint32_t wisp__cutting_channels(const wisp__peer *peer) {
+    uint32_t channels = 0;
+    for (int c = 0; c < peer->channel_end; c++)
+        if (peer->channels[c] && peer->channels[c]->out.cutting) channels |= 1u << c;
+    return channels;
+}
+
+static wisp__fit wisp__fill_queue(wisp__packet_writer *f, int only) {
+    wisp__fit fit = WISP__FITS;
+    int index;
     while (fit == WISP__FITS && (index = wisp__queue_pick(f->w, f->s, only, f->blocked)) >= 0) {
         int line = wisp__line_of(f->s->peer_remotes[index].first->message);
         fit = wisp__fill_queued(f, index);
@@ -21556,6 +21709,17 @@ static wisp__fit wisp__fill(wisp__packet_writer *f, int only) {
         fit = WISP__FITS;
     }
     return fit;
+}
+
+/* Fills a packet. `only` >= 0: with messages of one remote alone. Large messages are first in every
+   other packet, so that neither they nor the messages of other channels wait for all the others. */
+static wisp__fit wisp__fill(wisp__packet_writer *f, int only) {
+    wisp__fit fit = only >= 0 ? WISP__FITS : wisp__fill_controls(f);
+    if (fit == WISP__FITS && only < 0) fit = wisp__fill_lost(f);
+    f->blocked |= wisp__cutting_channels(&f->s->peer);
+    if (fit == WISP__FITS && f->s->peer.flow.next % 2 == 0) fit = wisp__fill_queue(f, only);
+    if (fit == WISP__FITS) fit = wisp__fill_large(f);
+    return fit == WISP__FITS ? wisp__fill_queue(f, only) : fit;
 }
 
 /* --- packets --- */
@@ -21568,7 +21732,7 @@ static void wisp__packet_begin(wisp__packet_writer *f, wisp *w, wisp__session *s
     f->packet = wisp__post_buffer(w);
     f->head = wisp__packet_head(&w->base);
     f->packet[0] = WISP__FLAG_SESSION;
-    f->to = wisp__writer_on(f->packet + f->head, w->base.mtu - f->head);
+    f->to = wisp__writer_on(f->packet + f->head, flow->mtu.size - f->head);
     f->to.end -= WISP__REPEAT_BITS;
     f->first_ref = flow->ref_next;
     if (!w->base.reliable && flow->unacked)
@@ -21619,6 +21783,12 @@ static void wisp__reader_pays(const wisp__packet_writer *f, int bytes) {
     s->reader = (int)(wisp__least(saved, WISP__EARN_SAVED / 2) - work);
 }
 
+/* Pads a probe with zeros, which begin with END; returns its size. */
+static int wisp__packet_pad(wisp__packet_writer *f, int size) {
+    memset(f->packet + size, 0, (size_t)(f->probe - size));
+    return f->probe;
+}
+
 static void wisp__packet_end(wisp__packet_writer *f) {
     wisp *w = f->w;
     wisp__peer *peer = &f->s->peer;
@@ -21628,11 +21798,14 @@ static void wisp__packet_end(wisp__packet_writer *f) {
     wisp__fill_repeat(f);
     f->to.end += WISP__REPEAT_BITS;
     wisp__put_align(&f->to);
-    size = f->head + wisp__packet_compress(f, (int)(f->to.at / 8));
+    size = (int)(f->to.at / 8);
+    if (f->probe) size = wisp__packet_pad(f, f->head + size);
+    else size = f->head + wisp__packet_compress(f, size);
     wisp__packet_close(&w->base, peer, number, f->packet, size);
     flow->next = number;
     if (!w->base.reliable) {
         if (f->eliciting) wisp__flow_track(flow, w->base.time, size, f->first_ref);
+        if (f->probe) wisp__flow_find(flow, number)->sizing = true;
         flow->acks_alone = f->eliciting ? 0 : flow->acks_alone + 1;
         flow->next++;
         wisp__flow_skip(flow, &w->peers.secret);
@@ -21650,22 +21823,42 @@ static void wisp__send_acks(wisp *w, wisp__session *s) {
     if (!wisp__flow_may_number(&s->peer.flow)) return;
     wisp__packet_begin(&f, w, s);
     if (!f.acks && s->peer.flow.unacked)
-        f.acks = wisp__flow_put_acks(&s->peer.flow, &f.to, w->base.time, w->base.mtu - 32, false);
+        f.acks = wisp__flow_put_acks(&s->peer.flow, &f.to, w->base.time,
+                                      s->peer.flow.mtu.size - 32, false);
     if (!f.acks) return;
     f.packet[0] |= WISP__FLAG_ACKS;
     wisp__packet_end(&f);
     if (s->peer.flow.acks_alone >= 64) s->ping = true;    /* so that our acks are acked too */
 }
 
-/* Sends a ping, which no budget holds back: a debt could outlast the timeout. */
-static void wisp__send_ping(wisp *w, wisp__session *s) {
+/* Sends a packet of nothing but a ping and acks, owed or not: they pass where packets with data are
+   too large. `probe`: its size; 0: no padding. */
+static void wisp__send_ping(wisp *w, wisp__session *s, int probe) {
+    wisp__flow *flow = &s->peer.flow;
     wisp__packet_writer f;
-    if (!w->base.reliable && !wisp__flow_may_send(&w->base, &s->peer.flow)) return;
+    if (!w->base.reliable && !wisp__flow_may_send(&w->base, flow)) return;
     wisp__packet_begin(&f, w, s);
+    if (!f.acks && flow->top)
+        f.acks = wisp__flow_put_acks(flow, &f.to, w->base.time, WISP__ACK_BYTES, false);
+    if (f.acks) f.packet[0] |= WISP__FLAG_ACKS;
     wisp__frame_put(&f.to, WISP__FRAME_PING);
     f.eliciting = true;
+    f.probe = probe;
     s->ping = false;
     wisp__packet_end(&f);
+    if (probe) flow->mtu.probing = true;
+    else flow->mtu.ask = false;
+}
+
+/* Small packets after large ones, and padded ones, find the size that the path carries. */
+static void wisp__flush_mtu(wisp *w, wisp__session *s) {
+    wisp__flow *flow = &s->peer.flow;
+    int probe = wisp__mtu_probe(&flow->mtu, w->base.time);
+    if (flow->mtu.ask) {
+        flow->free_packets++;
+        wisp__send_ping(w, s, 0);
+    }
+    if (probe) wisp__send_ping(w, s, probe);
 }
 
 static void wisp__send_leave(wisp *w, wisp__session *s) {
@@ -21706,9 +21899,12 @@ static bool wisp__flush(wisp *w, wisp__session *s, int only) {
         fit = wisp__fill(&f, only);
         if (f.eliciting || f.acks) wisp__packet_end(&f);
         if (f.kept) wisp__message_release(&w->chunks, f.kept);
+        if (fit == WISP__FULL) flow->mtu.wanted = true;
         if (fit != WISP__FULL || !f.eliciting) break;
     }
-    if (s->spending && s->spending->held_back && s->ping) wisp__send_ping(w, s);
+    /* No budget holds a ping back: a debt could outlast the timeout. */
+    if (s->spending && s->spending->held_back && s->ping) wisp__send_ping(w, s, 0);
+    if (!w->base.reliable) wisp__flush_mtu(w, s);
     if (!w->base.reliable && wisp__flow_must_ack(flow, w->base.time)) wisp__send_acks(w, s);
     wisp__peer_timer(w, &s->peer);
     acked = !w->base.reliable && flow->in_flight > 0 && flow->pace_tokens > 0 &&
@@ -22529,7 +22725,7 @@ static wisp__message *wisp__compose(wisp *w, const wisp__remote *remote, int typ
                                     wisp_result *why) {
     wisp__message *m = wisp__message_make(w, remote, type);
     *why = m ? WISP_OK : WISP_E_MEMORY;
-    if (!m || m->delivery == WISP_RELIABLE || m->size <= wisp__piece_bytes(&w->base)) return m;
+    if (!m || m->delivery == WISP_RELIABLE || m->size <= w->base.mtu - 96) return m;
     if (type == WISP__REPLY) {
         m->delivery = WISP_RELIABLE;
         return m;
@@ -25189,6 +25385,7 @@ void wisp_stats_peer(const wisp *w, wisp_peer peer, wisp_peer_stats *out) {
     }
     out->loss = wisp__stats_loss(out);
     out->congestion_window = s->peer.flow.window;
+    out->mtu = s->peer.flow.mtu.size;
     out->in_flight = s->peer.flow.in_flight;
     out->queued_messages = s->queued;
     out->queued_bytes = s->queued_bytes;

@@ -430,19 +430,20 @@ TEST(a_message_beyond_the_receivers_limit_ends_the_session_with_a_code) {
 
 TEST(a_large_message_holds_up_only_its_own_channel) {
     world_two t;
-    static unsigned char bytes[900000];
+    static unsigned char bytes[2000000];
     int last = 0;
     double done_at;
     memset(&t, 0, sizeof t);
     sizes_seen = sizes_wrong = 0;
     world_open(&t.w);
     t.w.bad = true;
+    t.w.desc.limits.message_bytes = 4 << 20;       /* more than a window */
     t.w.net.latency = 0.02;
     two_listening(&t, abc, 3);
     wisp_connect(t.server, "sized", on_sized, &last);
     set_delivery(t.client, "b", WISP_RELIABLE, 1);
     set_delivery(t.client, "c", WISP_UNRELIABLE, 0);
-    CHECK_EQ_INT(fire_sized(&t, "sized", bytes, 900000), WISP_OK);
+    CHECK_EQ_INT(fire_sized(&t, "sized", bytes, 2000000), WISP_OK);
     world_step(&t.w);
     abc_fire(&t, "a", 1);                          /* in the channel of the large one */
     abc_fire(&t, "b", 1);
