@@ -2534,6 +2534,7 @@ typedef struct wisp__base {
     void (*log)(void *user, int level, wisp_result code, const char *text);
     void *user;
     double time;     /* seconds; only grows, see wisp_update */
+    double step, step_before;  /* by which the last two updates have advanced it */
     uint64_t salt;   /* secret key of tables whose keys a peer chooses */
     double timeout;  /* seconds of silence that end a session */
     int mtu;
@@ -3267,11 +3268,13 @@ typedef char wisp__buffered_fits[sizeof(wisp__buffered) <= WISP__BUFFERED_HEAD ?
 
 typedef struct wisp__channel_in {
     wisp__buffered **held;  /* ring by sequence */
-    int room;
+    int room, early;        /* early: how many it holds, */
+    double early_since;     /* and since when it holds any */
     uint32_t next;
     uint8_t *whole;  /* a large message being reassembled */
     int whole_room, whole_bytes;
     bool assembling;
+    double since;  /* when that began */
 } wisp__channel_in;
 
 typedef struct wisp__channel {
@@ -3447,7 +3450,19 @@ typedef struct wisp__encoding {
 
 /* --- policy --- */
 
-typedef struct wisp__bucket { double level, filled; } wisp__bucket;     /* filled 0: never used */
+typedef struct wisp__bucket {
+    double level, filled;  /* filled: when; 0: never used */
+    float over, before;    /* tokens that had no room; so many seconds before it was filled last */
+} wisp__bucket;
+
+/* Seconds that held up what a peer had sent. They are no idleness, so its buckets get their tokens
+   beyond the burst. */
+typedef struct wisp__stall {
+    double from, until;     /* the stall's begin; the end of its effect */
+    double heard, silence;  /* when the last packet came; seconds without one before it */
+    double step;            /* of the update in which it came */
+    bool small;             /* it was not full: its sender had nothing more to send */
+} wisp__stall;
 
 enum { WISP__NEAR = 1, WISP__OVER = 2 };
 
@@ -3612,6 +3627,7 @@ typedef struct wisp__session {
     int notices_left;               /* WISP_JOINED and WISP_LEFT that may still come (session) */
     int lent;                       /* lent remotes that its numbers stand for */
     wisp__spending *spending;       /* of budgets; NULL: no budget was used */
+    wisp__stall stall;
     wisp__held_list held_messages;  /* held by middleware, from it or to it alone */
     struct wisp__member *groups;    /* that it is in (group) */
     int unreliable_bytes;           /* of queued unreliable messages */
@@ -16584,6 +16600,7 @@ static wisp_result wisp__channel_hold(wisp__base *base, wisp__channel_in *in, ui
         if (result) return result;
     }
     in->held[sequence & (uint32_t)(in->room - 1)] = held;
+    if (!in->early++) in->early_since = base->time;
     return WISP_OK;
 }
 
@@ -16595,6 +16612,7 @@ static wisp__buffered *wisp__channel_take_next(wisp__channel_in *in) {
     wisp__buffered **place = &in->held[in->next++ & (uint32_t)(in->room - 1)];
     wisp__buffered *held = *place;
     *place = NULL;
+    in->early--;
     return held;
 }
 
@@ -17438,24 +17456,76 @@ static void wisp__schemas_free(wisp__schemas *all) {
 #define WISP__JOIN_RATE  8.0       /* attempts of a host in a second: the default */
 #define WISP__TALLY_RATE 1e6       /* a count shrinks by so much a second at most */
 
-static void wisp__bucket_fill(wisp__bucket *b, double rate, double burst, double now) {
-    if (b->filled > 0) b->level = wisp__min(b->level + (now - b->filled) * rate, burst);
-    else b->level = burst;
+/* Something held up what a peer had sent, for `seconds` until now. What waited may take several
+   round trips more to come, so the effect lasts some time longer. */
+static void wisp__stalled(const wisp__base *base, wisp__stall *t, double seconds) {
+    double now = base->time;
+    seconds = wisp__min(seconds, base->timeout);
+    t->from = now < t->until ? wisp__max(wisp__min(t->from, now - seconds), now - base->timeout)
+                             : now - seconds;
+    t->until = wisp__max(t->until, now + wisp__min(4 * seconds, base->timeout));
+}
+
+/* The silence before this packet was a stall. */
+static void wisp__stall_was(const wisp__base *base, wisp__stall *t) {
+    if (t->silence > 0) wisp__stalled(base, t, t->silence);
+    t->silence = 0;
+}
+
+/* Notes a packet with the highest number so far. The silence before it was a stall if more numbers
+   are `missing` than a sender skips, or if the packet before it came at the same moment and was not
+   full: then the two were sent one after the other, and not as one burst. */
+static void wisp__stall_note(const wisp__base *base, wisp__stall *t, bool missing, bool small) {
+    double gap = base->time - t->heard;
+    bool at_once = gap < 0.01;
+    if (!at_once) t->silence = wisp__max(gap - base->step_before, 0);
+    if (at_once ? t->small : missing) wisp__stall_was(base, t);
+    t->heard = base->time;
+    t->step = base->step;
+    t->small = small;
+}
+
+/* Fills a bucket up to its burst; beyond it with the tokens of a stall (NULL: there is none), or of
+   the time between two updates here, in which packets may have come one after the other. */
+static void wisp__bucket_fill(wisp__bucket *b, double rate, double burst, const wisp__stall *t,
+                              double now) {
+    double from = !t ? now : now < t->until ? t->from : now - t->step;
+    double limited = b->filled - (double)b->before;
+    if (!(b->filled > 0)) {
+        b->level = burst;
+        b->over = 1e9f;
+        b->filled = limited = from;
+    } else if (b->filled <= from) {
+        b->level += (from - b->filled) * rate;
+        b->over = (float)wisp__max(b->level - burst, 0);
+        b->level = wisp__min(b->level, burst);
+        b->filled = limited = from;
+    } else if (from < limited) {       /* it was filled before the stall was noticed */
+        double back = wisp__min((double)b->over, (limited - from) * rate);
+        b->level += back;
+        b->over -= (float)back;
+        limited = from;
+    }
+    b->level = wisp__min(b->level + (now - b->filled) * rate, burst + (now - from) * rate);
     b->filled = wisp__max(now, 1e-9);
+    b->before = (float)(b->filled - limited);
 }
 
 /* Takes one token; false: there is none. */
-static bool wisp__bucket_take(wisp__bucket *b, double rate, double burst, double now) {
-    wisp__bucket_fill(b, rate, burst, now);
+static bool wisp__bucket_take(wisp__bucket *b, double rate, double burst, const wisp__stall *t,
+                              double now) {
+    wisp__bucket_fill(b, rate, burst, t, now);
     if (b->level < 1 - 1e-6) return false;
     b->level -= 1;
     return true;
 }
 
-/* May one more message of this name be received from this peer? */
-static bool wisp__policy_admit(const wisp_config *config, wisp__bucket *bucket, double now) {
+/* May one more message of this name be received from this peer? `stall`: NULL if it is not
+   reliable. */
+static bool wisp__policy_admit(const wisp_config *config, wisp__bucket *bucket,
+                               const wisp__stall *stall, double now) {
     if (!(config->rate_limit > 0)) return true;
-    return wisp__bucket_take(bucket, 1 / config->rate_limit, config->rate_burst, now);
+    return wisp__bucket_take(bucket, 1 / config->rate_limit, config->rate_burst, stall, now);
 }
 
 static bool wisp__budget_valid(const wisp_budget *b) {
@@ -17550,6 +17620,7 @@ static wisp__spending *wisp__spending_of(wisp *w, wisp__session *s) {
 static bool wisp__purse_open(wisp *w, wisp__session *s, bool in, wisp__purse *p) {
     wisp__policy *policy = &w->policy;
     const wisp_budget *b = &policy->budget;
+    const wisp__stall *stall = in ? &s->stall : NULL;
     p->rate = in ? b->in : b->out;
     p->all_rate = in ? b->total_in : b->total_out;
     p->spending = p->rate > 0 || p->all_rate > 0 ? wisp__spending_of(w, s) : NULL;
@@ -17561,10 +17632,10 @@ static bool wisp__purse_open(wisp *w, wisp__session *s, bool in, wisp__purse *p)
     p->burst = b->burst;
     p->now = w->base.time;
     p->way = in;
-    if (p->rate > 0) wisp__bucket_fill(p->own, p->rate, p->rate * p->burst, p->now);
+    if (p->rate > 0) wisp__bucket_fill(p->own, p->rate, p->rate * p->burst, stall, p->now);
     if (!(p->all_rate > 0)) return true;
-    wisp__bucket_fill(p->all, p->all_rate, p->all_rate * p->burst, p->now);
-    wisp__bucket_fill(p->share, p->share_rate, p->share_rate * p->burst, p->now);
+    wisp__bucket_fill(p->all, p->all_rate, p->all_rate * p->burst, NULL, p->now);
+    wisp__bucket_fill(p->share, p->share_rate, p->share_rate * p->burst, stall, p->now);
     return true;
 }
 
@@ -17619,7 +17690,7 @@ static bool wisp__policy_count(wisp *w, wisp__session *s, bool message) {
     double rate = message ? b->messages : b->packets;
     wisp__spending *spending = rate > 0 ? wisp__spending_of(w, s) : NULL;
     return !spending || wisp__bucket_take(message ? &spending->messages : &spending->packets, rate,
-                                          wisp__max(rate * b->burst, 1), w->base.time);
+                                          wisp__max(rate * b->burst, 1), &s->stall, w->base.time);
 }
 
 /* May received bytes be read? Those over the budget are dropped and cost nothing. */
@@ -17635,7 +17706,7 @@ static bool wisp__policy_received(wisp *w, wisp__session *s, int bytes) {
 static double wisp__bucket_use(const wisp__bucket *b, double rate, double seconds, double now) {
     wisp__bucket filled = *b;
     if (!(rate > 0)) return 0;
-    wisp__bucket_fill(&filled, rate, rate * seconds, now);
+    wisp__bucket_fill(&filled, rate, rate * seconds, NULL, now);
     return 1 - filled.level / (rate * seconds);
 }
 
@@ -22162,7 +22233,7 @@ static wisp__session *wisp__add_session(wisp *w, const wisp_addr *addr, wisp_res
     s->peer.timer.kind = WISP__TIMER_PEER;
     s->credit = WISP__EARN_SAVED;
     s->reader = WISP__EARN_SAVED / 2;
-    s->credit_time = s->reader_time = w->base.time;
+    s->credit_time = s->reader_time = s->stall.heard = w->base.time;
     s->meter = wisp__meter_of_peer(&w->registry, s);
     s->next_call = s->call_floor = s->request_floor = WISP_FIRST_NUMBER;
     return s;
@@ -23483,11 +23554,18 @@ static void wisp__refuse_call(wisp *w, const wisp__inbound *in, wisp__dropped wh
     wisp__answer_code(w, in, code, NULL);
 }
 
+/* Is a message within the rate limit of its peer and name? */
+static bool wisp__within_rate(const wisp *w, const wisp__inbound *in, wisp__bucket *rate) {
+    return wisp__policy_admit(&in->remote->now, rate,
+                              in->delivery == WISP_RELIABLE ? &in->session->stall : NULL,
+                              w->base.time);
+}
+
 /* Runs a call that is new, if it may run. */
 static void wisp__on_new_call(wisp *w, wisp__inbound *in, wisp__bucket *rate) {
     wisp__remote *remote = in->remote;
     if (!remote) wisp__refuse_call(w, in, WISP__DROPPED_CALL_UNKNOWN, WISP_E_NO_REMOTE);
-    else if (!wisp__policy_admit(&remote->now, rate, w->base.time))
+    else if (!wisp__within_rate(w, in, rate))
         wisp__refuse_call(w, in, WISP__DROPPED_CALL_RATE, WISP_E_RATE);
     else if (!remote->answer)
         wisp__refuse_call(w, in, WISP__DROPPED_CALL_UNHANDLED, WISP_E_NO_HANDLER);
@@ -23671,7 +23749,7 @@ static bool wisp__admit_event(wisp *w, const wisp__inbound *in) {
         }
         peer_remote->newest = in->number;
     }
-    if (wisp__policy_admit(&remote->now, &peer_remote->rate, w->base.time)) return true;
+    if (wisp__within_rate(w, in, &peer_remote->rate)) return true;
     wisp__drop(w, s, remote, WISP__DROPPED_RATE, WISP_OK);
     return false;
 }
@@ -24092,8 +24170,10 @@ static void wisp__arrive(wisp__reading *r, wisp__channel_in *c, wisp__inbound *i
         wisp__log(&r->w->base, WISP_LOG_ERROR, result,
                   "a peer's message is too large: raise desc.limits.message_bytes");
     if (result) wisp__break_with(r, result, "fragments that make no message");
+    if (in->first) c->since = r->w->base.time;
     if (result || !in->last) return;
     c->assembling = false;
+    wisp__stalled(&r->w->base, &r->s->stall, r->w->base.time - c->since);
     wisp__read_whole(r, c);
     if (r->s->peer.state == WISP__JOINED && c->whole_room > WISP__WHOLE_KEPT)
         wisp__array_free(&r->w->base, WISP__ARRAY(c->whole, c->whole_room));
@@ -24197,9 +24277,16 @@ static void wisp__fall_behind(wisp__reading *r) {
     r->w->behind = true;
 }
 
+/* Early messages waited for the next one: a stall for what they hold. */
+static void wisp__was_blocked(const wisp__reading *r, const wisp__channel_in *in) {
+    double now = r->w->base.time;
+    if (in->early) wisp__stalled(&r->w->base, &r->s->stall, now - in->early_since);
+}
+
 static void wisp__arrive_early(wisp__reading *r, wisp__channel *c) {
     wisp__session *s = r->s;
     s->behind &= ~(1u << r->section.channel);
+    wisp__was_blocked(r, &c->in);
     while (wisp__goes_on(r) && wisp__channel_holds_next(&c->in)) {
         wisp__buffered *b;
         if (!wisp__may_complete(r)) {
@@ -24230,6 +24317,7 @@ static void wisp__arrive_in_order(wisp__reading *r, wisp__channel *c, uint32_t s
         return;
     }
     c->in.next++;
+    wisp__was_blocked(r, &c->in);
     wisp__arrive(r, &c->in, in);
     if (wisp__goes_on(r)) wisp__arrive_early(r, c);
 }
@@ -24261,7 +24349,7 @@ static void wisp__take_turn(wisp__reading *r, wisp__inbound *in) {
     switch (wisp__channel_turn(base, &c->in, r->section.sequence++, &sequence)) {
     case WISP__NOW: wisp__arrive_in_order(r, c, sequence, in); break;
     case WISP__EARLY: wisp__buffer_early(r, c, sequence, in); break;
-    case WISP__AGAIN: break;
+    case WISP__AGAIN: wisp__stall_was(base, &r->s->stall); break;      /* our acks were lost */
     case WISP__BEYOND: wisp__break(r, "a sequence number beyond the window"); break;
     }
 }
@@ -24514,10 +24602,13 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
     int head = wisp__packet_head(&w->base);
     bool acks = (bytes[0] & WISP__FLAG_ACKS) != 0;
     wisp__reading r;
+    uint64_t top = w->base.reliable ? number - 1 : s->peer.flow.top;
     if (s->peer.received_at < 0) return;             /* the link has closed it */
     s->peer.stats.packets_received++;
     s->peer.stats.bytes_received += (uint64_t)packet->size;
     if (w->base.reliable) s->peer.received_in_order = number;
+    if (number > top)
+        wisp__stall_note(&w->base, &s->stall, number > top + 2, 2 * packet->size < w->base.mtu);
     if (!wisp__within_budget(w, s, packet->size) || wisp__is_refused(w, &s->peer, number)) return;
     if (s->behind) wisp__catch_up(w, s);
     if (s->peer.state != WISP__JOINED && s->peer.state != WISP__HALF_OPENED) return;
@@ -26914,7 +27005,9 @@ static void wisp__advance(wisp *w, double now) {
     }
     w->started = true;
     w->now = now;
-    w->base.time += wisp__min(step, w->base.timeout / 2);
+    w->base.step_before = w->base.step;
+    w->base.step = wisp__min(step, w->base.timeout / 2);
+    w->base.time += w->base.step;
 }
 
 /* Receives until nothing is left, or until limits.update_work. A link that has filled several

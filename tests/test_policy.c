@@ -437,16 +437,16 @@ TEST(the_bucket_takes_one_token_each_and_fills_to_its_burst) {
     memset(&bucket, 0, sizeof bucket);
     config.rate_limit = 0.5;
     config.rate_burst = 2;
-    CHECK(wisp__policy_admit(&config, &bucket, 0));
-    CHECK(wisp__policy_admit(&config, &bucket, 0));
-    CHECK(!wisp__policy_admit(&config, &bucket, 0));
-    CHECK(!wisp__policy_admit(&config, &bucket, 0.4));
-    CHECK(wisp__policy_admit(&config, &bucket, 0.5));
-    CHECK(!wisp__policy_admit(&config, &bucket, 0.9));
-    CHECK(wisp__policy_admit(&config, &bucket, 1.0));
-    CHECK(wisp__policy_admit(&config, &bucket, 1000));
-    CHECK(wisp__policy_admit(&config, &bucket, 1000));
-    CHECK(!wisp__policy_admit(&config, &bucket, 1000));
+    CHECK(wisp__policy_admit(&config, &bucket, NULL, 0));
+    CHECK(wisp__policy_admit(&config, &bucket, NULL, 0));
+    CHECK(!wisp__policy_admit(&config, &bucket, NULL, 0));
+    CHECK(!wisp__policy_admit(&config, &bucket, NULL, 0.4));
+    CHECK(wisp__policy_admit(&config, &bucket, NULL, 0.5));
+    CHECK(!wisp__policy_admit(&config, &bucket, NULL, 0.9));
+    CHECK(wisp__policy_admit(&config, &bucket, NULL, 1.0));
+    CHECK(wisp__policy_admit(&config, &bucket, NULL, 1000));
+    CHECK(wisp__policy_admit(&config, &bucket, NULL, 1000));
+    CHECK(!wisp__policy_admit(&config, &bucket, NULL, 1000));
 }
 
 TEST(a_refusal_costs_no_token) {
@@ -457,7 +457,8 @@ TEST(a_refusal_costs_no_token) {
     memset(&bucket, 0, sizeof bucket);
     config.rate_limit = 1;
     config.rate_burst = 1;
-    for (int i = 0; i <= 10000; i++) admitted += wisp__policy_admit(&config, &bucket, i * 0.001);
+    for (int i = 0; i <= 10000; i++)
+        admitted += wisp__policy_admit(&config, &bucket, NULL, i * 0.001);
     CHECK_EQ_INT(admitted, 11);
 }
 
@@ -468,10 +469,10 @@ TEST(a_burst_that_shrinks_is_in_force_at_once) {
     memset(&bucket, 0, sizeof bucket);
     config.rate_limit = 1;
     config.rate_burst = 100;
-    CHECK(wisp__policy_admit(&config, &bucket, 1));
+    CHECK(wisp__policy_admit(&config, &bucket, NULL, 1));
     config.rate_burst = 1;
-    CHECK(wisp__policy_admit(&config, &bucket, 1));
-    CHECK(!wisp__policy_admit(&config, &bucket, 1));
+    CHECK(wisp__policy_admit(&config, &bucket, NULL, 1));
+    CHECK(!wisp__policy_admit(&config, &bucket, NULL, 1));
 }
 
 /* --- budgets: what is fired, and what is measured --- */
@@ -1815,6 +1816,250 @@ TEST(a_flood_of_100000_from_one_of_50_leaves_the_others_alone) {
     crowd_close(flooded);
 }
 
+/* --- stalls --- */
+
+enum { LOST_UP, LOST_DOWN, LOST_BOTH, HELD_UP, HELD_BOTH, ASLEEP, STALLS };
+
+enum { STALL_HELD = 4096 };
+
+/* A sender that keeps to the limit, whose way is blocked now and then. */
+typedef struct stalls {
+    world_two t;
+    int       kind, held[2], handled, wrong;
+    bool      now;                               /* it is blocked */
+    double    rates[2], due[2];
+    double    times[2000];                       /* of what was handled */
+    uint64_t  seed;
+    wisp_packet packets[2][STALL_HELD];
+} stalls;
+
+static void on_stalls(wisp_event *event) {
+    stalls *s = (stalls *)event->user;
+    if (wisp_arg_int(event, 0) != s->handled) s->wrong++;
+    s->times[s->handled++ % 2000] = s->t.w.now;
+}
+
+static int stall_tap(world *w, int n, wisp_packet *packet) {
+    stalls *s = (stalls *)w->user;
+    bool up = n == 1;
+    if (!s->now || s->kind == ASLEEP || (up ? s->kind == LOST_DOWN : s->kind == LOST_UP ||
+                                                                   s->kind == HELD_UP))
+        return 1;
+    if (s->kind >= HELD_UP && s->held[up] < STALL_HELD) {
+        wisp_packet *held = &s->packets[up][s->held[up]++];
+        *held = *packet;
+        held->data = malloc((size_t)packet->size);
+        memcpy(held->data, packet->data, (size_t)packet->size);
+    }
+    return 0;
+}
+
+static void stall_release(stalls *s) {
+    for (int n = 0; n < 2; n++)
+        for (int i = 0; i < s->held[n]; i++) {
+            wisp_packet *held = &s->packets[n][i];
+            s->t.w.ways[n].pipe.send(s->t.w.ways[n].pipe.user, held, 1);
+            free(held->data);
+        }
+    s->held[0] = s->held[1] = 0;
+}
+
+/* Two milliseconds; each end is updated at its own rate. */
+static void stall_step(stalls *s) {
+    world *w = &s->t.w;
+    w->now += 0.002;
+    for (int n = 0; n < 2; n++) {
+        w->sims[n].now = w->now;
+        if (w->now < s->due[n] || (n == 0 && s->kind == ASLEEP && s->now)) continue;
+        s->due[n] = w->now + 1 / s->rates[n];
+        world_update(w, n);
+    }
+}
+
+static stalls *stalls_open(int kind, uint64_t seed) {
+    stalls *s = (stalls *)calloc(1, sizeof *s);
+    s->kind = kind;
+    s->seed = seed;
+    world_open(&s->t.w);
+    s->t.w.bad = true;
+    s->t.w.net.latency = 0.01 + 0.1 * (double)(test_random(&s->seed) % 100) / 100;
+    s->t.w.net.seed = seed;
+    world_two_join(&s->t);
+    s->t.w.unchecked = true;
+    s->t.w.user = s;
+    s->t.w.tap = stall_tap;
+    for (int n = 0; n < 2; n++) {
+        s->rates[n] = 10 + (double)(test_random(&s->seed) % 51);
+        if (seed % 2) s->t.w.sims[n].jitter = 0.03;
+        if (seed % 3 == 1) s->t.w.sims[n].loss = 0.05;
+    }
+    wisp_set_rate_limit(s->t.server, 1.0 / 20, "r");
+    wisp_connect_target(s->t.server, wisp_by_name("r"), on_stalls, s, false);
+    world_watch(&s->t.w, s->t.server, WISP_LEFT);
+    return s;
+}
+
+/* Fires 15 a second for 40 s, with three stalls of so many seconds each. */
+static void stalls_run(stalls *s, double stall) {
+    double next = s->t.w.now + 1, begin = s->t.w.now;
+    int fired = 0;
+    for (double passed = 0; passed < 40; passed = s->t.w.now - begin) {
+        double phase = (passed - 2) / 9;
+        bool now = phase > 0 && phase < 3 && (phase - (int)phase) * 9 < stall;
+        if (s->now && !now) stall_release(s);
+        s->now = now;
+        if (s->t.w.now >= next && passed < 33) {
+            next += 1.0 / 15;
+            if (world_fire(s->t.client, "r", s->t.to_server, fired) == WISP_OK) fired++;
+        }
+        stall_step(s);
+    }
+    CHECK(fired > 450);
+    CHECK_EQ_INT(s->handled, fired);
+    CHECK_EQ_INT(s->wrong, 0);
+    CHECK_EQ_INT(world_remote_stats(s->t.server, "r").rate_limited, 0);
+    CHECK_EQ_INT(world_count(&s->t.w, s->t.server, WISP_LEFT), 0);
+}
+
+static void stalls_close(stalls *s) {
+    stall_release(s);
+    world_close(&s->t.w);
+    free(s);
+}
+
+TEST(a_sender_that_keeps_to_the_limit_loses_nothing_to_stalls) {
+    static const double lengths[] = { 0.2, 0.5, 1, 1.5, 2.5, 4 };
+    for (uint64_t seed = 1; seed <= 12; seed++)
+        for (int kind = 0; kind < STALLS; kind++) {
+            stalls *s = stalls_open(kind, seed * 100 + (uint64_t)kind);
+            stalls_run(s, lengths[(seed + (uint64_t)kind) % 6]);
+            stalls_close(s);
+        }
+}
+
+/* No more messages are let in within any time than the limit and the longest stall are worth. */
+static void check_bounded(const stalls *s, double rate, double burst) {
+    double timeout = s->t.server->base.timeout;
+    for (int i = 0; i < s->handled; i++)
+        for (int k = i; k < s->handled; k++)
+            if (!CHECK(k - i + 1 <= burst + rate * (s->times[k] - s->times[i] + timeout) + 1)) return;
+}
+
+/* Loses the first packets after each silence, which so looks like a stall. */
+static int pretend_tap(world *w, int n, wisp_packet *packet) {
+    stalls *s = (stalls *)w->user;
+    (void)packet;
+    if (n == 0 || s->held[0] <= 0) return 1;
+    s->held[0]--;
+    return 0;
+}
+
+/* Silent for `silence` seconds, a stall pretended, then a flood of a second; over and over. */
+static void pretend(double silence, uint64_t seed) {
+    stalls *s = stalls_open(LOST_UP, seed);
+    double begin = s->t.w.now;
+    int fired = 0;
+    s->t.w.tap = pretend_tap;
+    s->rates[0] = s->rates[1] = 60;
+    while (s->t.w.now < begin + 60) {
+        double until = s->t.w.now + silence;
+        while (s->t.w.now < until) stall_step(s);
+        s->held[0] = 3;
+        for (int i = 0; i < 40; i++) {
+            world_fire(s->t.client, "r", s->t.to_server, fired++);
+            for (int k = 0; k < 12; k++) stall_step(s);
+            for (int k = 0; k < 20; k++) world_fire(s->t.client, "r", s->t.to_server, fired++);
+        }
+        s->held[0] = 0;
+    }
+    CHECK(s->handled <= 20 * (s->t.w.now - begin) + 5 + 1);
+    CHECK(silence > 5 || s->handled > 500);      /* it works, so far */
+    check_bounded(s, 20, 5);
+    CHECK_EQ_INT(wisp_peers(s->t.server, NULL, 0), 1);
+    world_close(&s->t.w);
+    free(s);
+}
+
+TEST(a_stall_that_is_pretended_is_worth_its_time_and_no_more) {
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        pretend(0.5, seed);
+        pretend(4, seed);
+        pretend(30, seed);
+    }
+}
+
+/* Idleness is no stall: neither in one packet nor in several is the burst exceeded. */
+TEST(a_flood_after_idleness_gets_the_burst_alone) {
+    for (int size = 1; size < 1000; size += 300) {
+        world_two t;
+        double begin;
+        open_over(&t, PLAIN);
+        wisp_set_rate_limit(t.server, 0.05, "r");
+        for (int round = 0; round < 3; round++) {
+            world_run(&t.w, 4 + 3 * round);
+            world_forget(&t.w);
+            begin = t.w.now;
+            for (int i = 0; i < 60; i++)
+                fire_bytes(t.client, "r", wisp_to_peer(t.to_server), i, size);
+            world_run(&t.w, 1);
+            CHECK(world_count(&t.w, t.server, "r") >= 5);
+            CHECK(world_count(&t.w, t.server, "r") <=
+                  5 + 20 * (world_last(&t.w, t.server, "r")->time - begin) + 1);
+        }
+        world_close(&t.w);
+    }
+}
+
+/* What was held up is neither a flood nor over the bytes of the budget. */
+TEST(what_comes_at_once_after_a_stall_is_no_flood) {
+    for (uint64_t seed = 1; seed <= 12; seed++) {
+        int kind = seed % 2 ? HELD_UP : ASLEEP;
+        stalls *s = stalls_open(kind, 6 * seed + 2);
+        wisp_budget budget = no_budget();
+        budget.messages = 30;
+        budget.packets = 100;
+        budget.in = 5000;
+        budget.errors = 0.001;
+        budget.error_burst = 1;
+        CHECK_EQ_INT(wisp_use_budget(s->t.server, &budget), WISP_OK);
+        stalls_run(s, 1 + (double)(seed % 4));
+        CHECK_EQ_INT(world_peer_stats(s->t.server, s->t.to_client).packets_refused, 0);
+        CHECK_EQ_INT(world_total(s->t.server).errors, 0);
+        stalls_close(s);
+    }
+}
+
+/* Calls and messages in fragments as well; what is unreliable keeps to the burst. */
+TEST(a_stall_gives_tokens_to_what_is_reliable_alone) {
+    for (int loose = 0; loose < 2; loose++) {
+        stalls *s = stalls_open(HELD_UP, 2);
+        wisp_set_unreliable(s->t.client, "r", loose != 0);
+        for (int i = 0; i < 200; i++) stall_step(s);
+        s->now = true;
+        for (int i = 0; i < 1500; i++) {
+            if (i % 33 == 0) world_fire(s->t.client, "r", s->t.to_server, i / 33);
+            stall_step(s);
+        }
+        s->now = false;
+        stall_release(s);
+        for (int i = 0; i < 1000; i++) stall_step(s);
+        if (loose) CHECK(s->handled >= 5 && s->handled <= 8);
+        else CHECK_EQ_INT(s->handled, 46);
+        stalls_close(s);
+    }
+}
+
+TEST(a_large_message_that_blocks_its_channel_takes_no_tokens_of_those_behind_it) {
+    static char large[150000];
+    stalls *s = stalls_open(LOST_UP, 2);
+    wisp_value value = wisp_bytes(large, (int)sizeof large);
+    s->t.w.sims[1].rate = 60000;
+    CHECK_EQ_INT(wisp_fire_values(s->t.client, "large", wisp_to_peer(s->t.to_server), &value, 1),
+                 WISP_OK);
+    stalls_run(s, 0);
+    stalls_close(s);
+}
+
 static const test_case tests[] = {
     CASE(off_by_default),
     CASE(holds_for_batched_messages),
@@ -1890,6 +2135,12 @@ static const test_case tests[] = {
     CASE(whoever_sends_too_much_takes_nothing_from_the_others),
     CASE(peers_that_come_and_go_change_the_shares_at_once),
     CASE(a_flood_of_100000_from_one_of_50_leaves_the_others_alone),
+    CASE(a_sender_that_keeps_to_the_limit_loses_nothing_to_stalls),
+    CASE(a_stall_that_is_pretended_is_worth_its_time_and_no_more),
+    CASE(a_flood_after_idleness_gets_the_burst_alone),
+    CASE(what_comes_at_once_after_a_stall_is_no_flood),
+    CASE(a_stall_gives_tokens_to_what_is_reliable_alone),
+    CASE(a_large_message_that_blocks_its_channel_takes_no_tokens_of_those_behind_it),
 };
 
 int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }
