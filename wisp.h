@@ -6115,6 +6115,21 @@ static bool wisp__numeric_of(const wisp_value *v, wisp__numeric *out) {
     return out->integral;
 }
 
+/* The integer that a number is, within -least .. most, modulo 2^64; false: it is none. */
+static bool wisp__whole_of(const wisp_value *v, uint64_t least, uint64_t most, uint64_t *out) {
+    wisp__numeric n;
+    if (!wisp__numeric_of(v, &n) || !n.integral || n.magnitude > (n.negative ? least : most))
+        return false;
+    *out = n.negative ? 0 - n.magnitude : n.magnitude;
+    return true;
+}
+
+/* Is it an integer that a double has? */
+static bool wisp__is_exact(uint64_t magnitude) {
+    while (magnitude && !(magnitude & 1)) magnitude >>= 1;
+    return magnitude >> 53 == 0;
+}
+
 static bool wisp__numeric_equal(const wisp__numeric *a, const wisp__numeric *b) {
     if (a->integral != b->integral) return false;
     if (a->integral) return a->negative == b->negative && a->magnitude == b->magnitude;
@@ -6842,11 +6857,9 @@ static bool wisp__fit_number(wisp__fitting *f, const wisp_type *type, wisp__stor
 }
 
 static bool wisp__fit_bool(wisp__fitting *f, wisp__storage to, const wisp_value *v) {
-    wisp__numeric n;
-    bool is_bool = v->kind == WISP_BOOL;
-    if (!is_bool && (!wisp__numeric_of(v, &n) || !n.integral || n.negative || n.magnitude > 1))
-        return wisp__blame(f, "is no bool");
-    if (to.at) wisp__store_int(to.at, to.bytes, is_bool ? wisp__bool_of(v) : n.magnitude);
+    uint64_t bit = wisp__bool_of(v);
+    if (v->kind != WISP_BOOL && !wisp__whole_of(v, 0, 1, &bit)) return wisp__blame(f, "is no bool");
+    if (to.at) wisp__store_int(to.at, to.bytes, bit);
     return true;
 }
 
@@ -7021,15 +7034,10 @@ static bool wisp__fit_enum(wisp__fitting *f, const wisp_type *type, wisp__storag
 }
 
 static bool wisp__fit_object(wisp__fitting *f, wisp__storage to, const wisp_value *v) {
-    wisp__numeric n;
-    wisp_object object = wisp__object_of(v);
-    if (v->kind != WISP_OBJECT) {
-        if (!f->lenient || !wisp__numeric_of(v, &n) || !n.integral || n.negative ||
-            n.magnitude > UINT32_MAX)
-            return wisp__blame(f, "is no object");
-        object.id = (uint32_t)n.magnitude;
-    }
-    if (to.at) memcpy(to.at, &object, sizeof object);
+    uint64_t id = wisp__object_of(v).id;
+    if (v->kind != WISP_OBJECT && !(f->lenient && wisp__whole_of(v, 0, UINT32_MAX, &id)))
+        return wisp__blame(f, "is no object");
+    if (to.at) wisp__store_int(to.at, 4, id);
     return true;
 }
 
@@ -12023,16 +12031,12 @@ static void wisp__msgpack_put_floats(wisp__encoder *e, const wisp_value *value) 
     wisp__msgpack_put_ext(e, (int)value->kind - WISP_VEC2 + 1, data, count * 4);
 }
 
-static void wisp__msgpack_put_time(wisp__encoder *e, int64_t seconds, uint32_t nanoseconds) {
+static void wisp__msgpack_put_time(wisp__encoder *e, uint64_t seconds, uint64_t nanoseconds) {
     uint8_t data[12];
-    uint64_t bits = (uint64_t)seconds;
-    int size = bits >> 34 ? 12 : bits >> 32 || nanoseconds ? 8 : 4;
-    if (size == 12) {
-        wisp__msgpack_store(data, nanoseconds, 4);
-        wisp__msgpack_store(data + 4, bits, 8);
-    } else {
-        wisp__msgpack_store(data, (uint64_t)nanoseconds << 34 | bits, size);
-    }
+    int size = seconds >> 34 ? 12 : seconds >> 32 || nanoseconds ? 8 : 4;
+    wisp__msgpack_store(data, nanoseconds, 4);
+    if (size == 12) wisp__msgpack_store(data + 4, seconds, 8);
+    else wisp__msgpack_store(data, nanoseconds << 34 | seconds, size);
     wisp__msgpack_put_ext(e, WISP__MSGPACK_TIMESTAMP, data, size);
 }
 
@@ -12044,13 +12048,10 @@ static const wisp_value *wisp__msgpack_named(const wisp_value *map, int i, const
     return key && strcmp(key, name) == 0 ? child : NULL;
 }
 
-/* Is it an integer from `least` to `most`? */
-static bool wisp__msgpack_in_range(const wisp_value *value, int64_t least, int64_t most,
-                                   int64_t *out) {
-    uint64_t number = wisp__uint_of(value);
-    *out = value->kind == WISP_UINT ? (int64_t)number : wisp__int_of(value);
-    return (value->kind == WISP_INT || value->kind == WISP_UINT) && number <= INT64_MAX &&
-           *out >= least && *out <= most;
+/* Is it an int or uint from -least to `most`? */
+static bool wisp__msgpack_in_range(const wisp_value *value, uint64_t least, uint64_t most,
+                                   uint64_t *out) {
+    return value->kind < WISP_FLOAT && wisp__whole_of(value, least, most, out);
 }
 
 /* Writes {"$seconds", "$nanoseconds"}; false: it is none, and nothing was written. */
@@ -12058,11 +12059,12 @@ static bool wisp__msgpack_put_timestamp(wisp__encoder *e, const wisp_value *map)
     wisp_value scratch[2];
     const wisp_value *first = wisp__msgpack_named(map, 0, "$seconds", &scratch[0]);
     const wisp_value *second = wisp__msgpack_named(map, 1, "$nanoseconds", &scratch[1]);
-    int64_t seconds, nanoseconds;
-    if (!first || !second || !wisp__msgpack_in_range(first, INT64_MIN, INT64_MAX, &seconds) ||
+    uint64_t seconds, nanoseconds;
+    if (!first || !second ||
+        !wisp__msgpack_in_range(first, UINT64_C(1) << 63, INT64_MAX, &seconds) ||
         !wisp__msgpack_in_range(second, 0, WISP__MSGPACK_NANOSECONDS_MAX, &nanoseconds))
         return false;
-    wisp__msgpack_put_time(e, seconds, (uint32_t)nanoseconds);
+    wisp__msgpack_put_time(e, seconds, nanoseconds);
     return true;
 }
 
@@ -12071,12 +12073,13 @@ static bool wisp__msgpack_put_extension(wisp__encoder *e, const wisp_value *map)
     wisp_value scratch[2];
     const wisp_value *first = wisp__msgpack_named(map, 0, "$ext", &scratch[0]);
     const wisp_value *data = wisp__msgpack_named(map, 1, "$data", &scratch[1]);
-    int64_t type, seconds;
+    uint64_t type;
+    int64_t seconds;
     uint32_t nanoseconds = 0;
-    if (!first || !data || !wisp__msgpack_in_range(first, INT8_MIN, INT8_MAX, &type) ||
+    if (!first || !data || !wisp__msgpack_in_range(first, 128, 127, &type) ||
         data->kind != WISP_BYTES || !wisp__is_sound(data))
         return false;
-    if (type == WISP__MSGPACK_TIMESTAMP)
+    if ((int)type == WISP__MSGPACK_TIMESTAMP)
         wisp__msgpack_parse_time((const uint8_t *)wisp__bytes_of(data), data->count, &nanoseconds,
                                  &seconds);
     if (nanoseconds > WISP__MSGPACK_NANOSECONDS_MAX) wisp__emit_refuse(e, WISP_E_TYPE);
@@ -12453,18 +12456,11 @@ static bool wisp__proto_may_nest(wisp__encoder *e, int more) {
 
 static void wisp__proto_put_any(wisp__encoder *e, const wisp_value *value);
 
-/* Is it an integer that a double has? */
-static bool wisp__proto_is_exact(uint64_t magnitude) {
-    while (magnitude && !(magnitude & 1)) magnitude >>= 1;
-    return magnitude >> 53 == 0;
-}
-
 /* A number, or the id of an object. */
 static void wisp__proto_put_number(wisp__encoder *e, const wisp_value *value) {
     wisp__numeric number;
     uint64_t bits = wisp__double_bits((double)wisp__object_of(value).id);
-    if (value->kind < WISP_FLOAT && wisp__numeric_of(value, &number) &&
-        !wisp__proto_is_exact(number.magnitude))
+    if (wisp__numeric_of(value, &number) && !wisp__is_exact(number.magnitude))
         wisp__emit_refuse(e, WISP_E_TYPE);
     wisp__value_double(value, &bits);
     wisp__proto_put_field(e, 2, WISP__PROTO_8, bits);
@@ -12846,7 +12842,6 @@ static bool wisp__proto_is_scalar(const wisp__proto_type *t) { return t->form <=
 static bool wisp__proto_bits(const wisp__proto_type *t, const wisp_value *value, uint64_t *bits) {
     uint64_t most = UINT64_MAX >> (64 - t->bits + t->is_signed);
     uint32_t low;
-    wisp__numeric n;
     int index;
     switch (t->form) {
     case WISP__PROTO_BOOL:
@@ -12867,10 +12862,7 @@ static bool wisp__proto_bits(const wisp__proto_type *t, const wisp_value *value,
         return index >= 0;
     default: break;
     }
-    if (!wisp__numeric_of(value, &n) || !n.integral) return false;
-    if (n.negative && (!t->is_signed || n.magnitude - 1 > most)) return false;
-    if (!n.negative && n.magnitude > most) return false;
-    *bits = n.negative ? 0 - n.magnitude : n.magnitude;
+    if (!wisp__whole_of(value, t->is_signed ? most + 1 : 0, most, bits)) return false;
     if (t->zigzag) *bits = wisp__zigzag((int64_t)*bits);
     return true;
 }
@@ -12947,7 +12939,7 @@ static bool wisp__proto_fits_scalar(const wisp__proto_type *t, const wisp_value 
     case WISP_TYPE_LITERAL: return wisp__in_bounds(number, &type->lo, &type->lo, 8);
     case WISP_TYPE_NUMBER_RANGE:
     case WISP_TYPE_QUANTIZED: return wisp__in_bounds(number, &type->lo, &type->hi, 8);
-    case WISP_TYPE_NUMBER: return !numeric.integral || wisp__proto_is_exact(numeric.magnitude);
+    case WISP_TYPE_NUMBER: return wisp__is_exact(numeric.magnitude);
     default: return true;
     }
 }
@@ -17903,9 +17895,7 @@ static wisp_result wisp__registry_widen(wisp__registry *r) {
     if (r->count * 2 < r->table_room) return WISP_OK;
     table = (uint16_t *)wisp__alloc_items(r->base, room, sizeof *table);
     if (!table) return WISP_E_MEMORY;
-    wisp__free(r->base, r->table, (size_t)r->table_room * sizeof *table);
-    r->table = table;
-    r->table_room = room;
+    wisp__array_replace(r->base, WISP__ARRAY(r->table, r->table_room), table, room);
     for (int i = 0; i < r->count; i++) wisp__registry_seat(r, r->remotes[i]);
     return WISP_OK;
 }
@@ -18251,8 +18241,8 @@ static wisp_result wisp__registry_settle(wisp__registry *r, const wisp__remote *
 static void wisp__registry_free(wisp__registry *r) {
     wisp__schemas_free(&r->schemas);
     for (int i = 0; i < r->count; i++) wisp__free(r->base, r->remotes[i], sizeof **r->remotes);
-    wisp__free(r->base, r->remotes, (size_t)r->room * sizeof *r->remotes);
-    wisp__free(r->base, r->table, (size_t)r->table_room * sizeof *r->table);
+    wisp__array_free(r->base, WISP__ARRAY(r->remotes, r->room));
+    wisp__array_free(r->base, WISP__ARRAY(r->table, r->table_room));
 }
 
 /* What is kept for a peer and a remote; NULL: no memory. It moves when a remote is registered. */
@@ -18522,24 +18512,12 @@ static void *wisp__codec_take(wisp__message_codec *c, size_t bytes) {
 
 /* For the profiler: bytes of a value in memory, of texts without their NUL. */
 static int64_t wisp__value_bytes(const wisp_value *value) {
-    const wisp_schema *schema;
+    const wisp_schema *schema = wisp__schema_of(value);
     int64_t bytes = 0;
-    switch ((int)value->kind) {
-    case WISP_STRING:
-    case WISP_BYTES: return value->count;
-    case WISP_STRUCT:
-        schema = wisp__schema_of(value);
-        if (schema && schema->shape == WISP_SHAPE_STRUCT) return schema->bytes;
-        break;
-    case WISP_BOOL: return 1;
-    case WISP_INT:
-    case WISP_UINT:
-    case WISP_NUMBER: return 8;
-    case WISP_FLOAT:
-    case WISP_OBJECT: return 4;
-    default: break;
-    }
-    if (!wisp__is_map(value) && !wisp__is_array(value)) return 4 * wisp__kind_floats(value->kind);
+    if (wisp__kind_has_bytes(value->kind)) return value->count;
+    if (schema && schema->shape == WISP_SHAPE_STRUCT) return schema->bytes;
+    if (!wisp__is_map(value) && !wisp__is_array(value))
+        return (int64_t)wisp__member_bytes(value->kind);
     for (int i = 0; i < value->count; i++) {
         const char *key;
         wisp_value scratch;
@@ -19346,7 +19324,7 @@ static void wisp__groups_leave(wisp *w, wisp__session *s) {
 static void wisp__group_end(wisp *w, wisp__group *group) {
     while (group->count)
         wisp__member_remove(w, wisp__member_place(group->members[0]->session, group));
-    wisp__free(&w->base, group->members, (size_t)group->room * sizeof *group->members);
+    wisp__array_free(&w->base, WISP__ARRAY(group->members, group->room));
     wisp__pool_remove(&w->groups, group);
 }
 
@@ -19869,8 +19847,7 @@ static void wisp__events_free(wisp *w) {
     for (wisp__connection *many = w->events.matches; many; many = many->next)
         wisp__free(&w->base, many->pattern, sizeof *many->pattern);
     wisp__pool_free(&w->base, &w->events.pool);
-    wisp__free(&w->base, w->events.notices,
-               (size_t)w->events.notice_room * sizeof *w->events.notices);
+    wisp__array_free(&w->base, WISP__ARRAY(w->events.notices, w->events.notice_room));
 }
 
 wisp_target wisp_by_name(const char *name) {
@@ -20049,52 +20026,37 @@ static const wisp_value *wisp__arg(wisp_event *event, int i, wisp_kind kind) {
     return NULL;
 }
 
-/* A numeric argument as an integer with its sign; false: it is not numeric, or not exact. */
-static bool wisp__arg_integral(wisp_event *event, int i, wisp__numeric *n) {
-    const wisp_value *value = wisp_arg_value(event, i);
-    if (!value || value->kind != WISP_BOOL)
-        return value && wisp__numeric_of(value, n) && n->integral;
-    n->negative = false;
-    n->magnitude = wisp__bool_of(value);
-    return true;
-}
-
 const wisp_value *wisp_arg_value(wisp_event *event, int i) {
     return event && i >= 0 && i < event->count ? &event->args[i] : NULL;
 }
 
-bool wisp_arg_bool(wisp_event *event, int i) {
-    wisp__numeric n;
-    if (wisp__arg_integral(event, i, &n) && !n.negative && n.magnitude <= 1) return n.magnitude;
-    wisp__arg_wrong(event, i);
-    return false;
+/* A number or bool as an integer within -least .. most, modulo 2^64; else it is reported, and 0. */
+static uint64_t wisp__arg_whole(wisp_event *event, int i, uint64_t least, uint64_t most) {
+    const wisp_value *value = wisp_arg_value(event, i);
+    uint64_t whole = 0;
+    if (value && value->kind == WISP_BOOL) return wisp__bool_of(value);
+    if (!value || !wisp__whole_of(value, least, most, &whole)) wisp__arg_wrong(event, i);
+    return whole;
 }
 
+bool wisp_arg_bool(wisp_event *event, int i) { return wisp__arg_whole(event, i, 0, 1) != 0; }
+
 int64_t wisp_arg_int(wisp_event *event, int i) {
-    wisp__numeric n;
-    if (wisp__arg_integral(event, i, &n) && n.magnitude <= (uint64_t)INT64_MAX + n.negative)
-        return n.negative ? -(int64_t)(n.magnitude - 1) - 1 : (int64_t)n.magnitude;
-    wisp__arg_wrong(event, i);
-    return 0;
+    return (int64_t)wisp__arg_whole(event, i, UINT64_C(1) << 63, INT64_MAX);
 }
 
 uint64_t wisp_arg_uint(wisp_event *event, int i) {
-    wisp__numeric n;
-    if (wisp__arg_integral(event, i, &n) && (!n.negative || !n.magnitude)) return n.magnitude;
-    wisp__arg_wrong(event, i);
-    return 0;
+    return wisp__arg_whole(event, i, 0, UINT64_MAX);
 }
 
 double wisp_arg_number(wisp_event *event, int i) {
     const wisp_value *value = wisp_arg_value(event, i);
     wisp__numeric n;
     uint64_t bits;
-    if (value && (value->kind == WISP_NUMBER || value->kind == WISP_FLOAT) &&
-        wisp__value_double(value, &bits))
+    if (value && value->kind == WISP_BOOL) return wisp__bool_of(value);
+    if (value && wisp__value_double(value, &bits) && wisp__numeric_of(value, &n) &&
+        wisp__is_exact(n.magnitude))
         return wisp__bits_double(bits);
-    if (wisp__arg_integral(event, i, &n) && (n.magnitude >> 53 == 0 || (!(n.magnitude & 1) &&
-                                    (uint64_t)(double)(n.magnitude >> 1) == n.magnitude >> 1)))
-        return n.negative ? -(double)n.magnitude : (double)n.magnitude;
     wisp__arg_wrong(event, i);
     return 0;
 }
@@ -20533,19 +20495,11 @@ static wisp__request *wisp__request_take(wisp *w, wisp__session *s, uint32_t id,
     *why = WISP_E_EXPIRED;
     if (wisp__distance(id, s->request_floor) < 0) return NULL;
     *why = WISP_E_LIMIT;
-    while (id - s->request_floor >= (uint32_t)s->request_room) {
-        wisp__request *old = s->requests, *larger;
-        int limit = w->base.limits.calls_remembered;
-        int room = s->request_room ? s->request_room * 2 : wisp__min_int(limit, 8);
-        if (room > limit) return NULL;
-        larger = (wisp__request *)wisp__alloc_items(&w->base, room, sizeof *larger);
-        if (!larger) return NULL;
-        for (int i = 0; i < s->request_room; i++)
-            if (old[i].state) larger[old[i].id & (uint32_t)(room - 1)] = old[i];
-        wisp__free(&w->base, old, (size_t)s->request_room * sizeof *old);
-        s->requests = larger;
-        s->request_room = room;
-    }
+    while (id - s->request_floor >= (uint32_t)s->request_room)
+        if (wisp__grow_ring(&w->base, WISP__ARRAY(s->requests, s->request_room), s->request_floor,
+                            s->request_floor + (uint32_t)s->request_room,
+                            w->base.limits.calls_remembered))
+            return NULL;
     request = wisp__request_at(s, id);
     if (request->state && request->id == id) return request;
     if (request->state) wisp__request_forget(w, s, request);
@@ -20629,9 +20583,7 @@ static void wisp__calls_leave(wisp *w, wisp__session *s) {
     while (s->calls_first) wisp__call_end(w, s->calls_first, WISP_E_CLOSED);
     while (s->deferred) wisp__deferred_remove(w, s->deferred);
     for (int i = 0; i < s->request_room; i++) wisp__request_forget(w, s, &s->requests[i]);
-    wisp__free(&w->base, s->requests, (size_t)s->request_room * sizeof *s->requests);
-    s->requests = NULL;
-    s->request_room = 0;
+    wisp__array_free(&w->base, WISP__ARRAY(s->requests, s->request_room));
 }
 
 /* Our call that an answer is for, searched from the nearer end; NULL: none, or not paid for. */
@@ -25446,8 +25398,8 @@ static size_t wisp__session_memory(const wisp__session *s) {
     size_t bytes = sizeof *s + (size_t)s->peer.ticket_size + (size_t)s->held_bytes;
     bytes += (size_t)flow->sent_room * sizeof *flow->sent;
     bytes += (size_t)flow->ref_room * sizeof *flow->refs;
-    bytes += (size_t)s->peer_remote_room * sizeof *s->peer_remotes +
-             (size_t)s->their_room * sizeof *s->theirs;
+    bytes += (size_t)s->peer_remote_room * sizeof *s->peer_remotes;
+    bytes += (size_t)s->their_room * sizeof *s->theirs;
     bytes += (size_t)s->control_room * sizeof *s->controls;
     bytes += (size_t)s->active_room * sizeof *s->active;
     bytes += (size_t)s->request_room * sizeof *s->requests;
