@@ -305,17 +305,17 @@ typedef struct wisp_limits {
     int remotes;            /* names registered here, and names that a peer may
                                announce; 1024 */
     int connections;        /* connected handlers; 4096 */
-    int message_bytes;      /* size of one reliable message; 1 MiB, at most 256
-                               MiB - 1 KiB. A peer can have one in transfer per
-                               channel */
+    /* size of one reliable message; 1 MiB, at most 256 MiB - 1 KiB. A peer can
+       have one in transfer per channel */
+    int message_bytes;
     int message_values;     /* values in one message, including nested ones;
                                65536, at most 2^24 */
     int map_pairs;          /* pairs in one map; 4096, at most 2^24 */
     int nesting;            /* depth of nested arrays and maps; 16 */
     int queue_messages;     /* queued messages per peer; 65536 */
-    int queue_bytes;        /* their bytes per peer; 4 MiB, at least twice
-                               message_bytes. Replies count with all memory they
-                               take, and as much again if kept for repeats */
+    /* their bytes per peer; 4 MiB, at least twice message_bytes. Replies count
+       with all memory they take, and as much again if kept for repeats */
+    int queue_bytes;
     int window_items;       /* reliable messages and fragments in flight per
                                channel; a power of two up to 16384; 2048 */
     int window_bytes;       /* memory for messages of a peer that arrived out of
@@ -332,25 +332,26 @@ typedef struct wisp_limits {
                                the rest waits for the next wisp_update; 50000 */
     int notices;            /* queued life-cycle and error events; 1024, at
                                least max_peers */
-    int schema_bytes;       /* schemas described by one peer. A schema that
-                               several peers describe is stored once and counts
-                               for each; 1 MiB */
+    /* schemas described by one peer. A schema that several peers describe is
+       stored once and counts for each; 1 MiB */
+    int schema_bytes;
     int baseline_bytes;     /* memory for delta baselines, per peer and
                                direction; 1 MiB */
-    int baselines;          /* values kept per name and key until one of them is
-                               acked; a power of two 4..64, best equal on both
-                               ends; 16 */
-    int keys;               /* keys with a baseline, per peer and direction;
-                               each takes 88 bytes and 32 for each of
-                               `baselines`; 1024 */
-    int held_messages;      /* messages held by middleware per peer, in both
-                               directions; messages to several peers have a
-                               limit of the same size of their own; 1024 */
+    /* values kept per name and key until one of them is acked; a power of two
+       4..64, best equal on both ends; 16 */
+    int baselines;
+    /* keys with a baseline, per peer and direction; each takes 88 bytes and 32
+       for each of `baselines`; 1024 */
+    int keys;
+    /* messages held by middleware per peer, in both directions; messages to
+       several peers have a limit of the same size of their own; 1024 */
+    int held_messages;
     int held_bytes;         /* memory of these; 1 MiB */
     int groups;             /* groups of peers; 1024 */
-    int matched_names;      /* names registered because one peer announced them
-                               and a pattern of wisp_connect_match accepts them;
-                               64. In total at most half of `remotes` */
+    /* names registered because one peer announced them and a pattern of
+       wisp_connect_match accepts them; 64. In total at most half of
+       `remotes` */
+    int matched_names;
 } wisp_limits;
 
 /* ===========================================================================
@@ -645,9 +646,8 @@ typedef struct wisp_field {
     wisp_type   type;
     int         offset, bytes;             /* of the member; -1: field of a
                                               map */
-    int         count_offset, count_bytes; /* of the member that holds the
-                                              number of elements or the
-                                              option */
+    /* of the member that holds the number of elements or the option */
+    int         count_offset, count_bytes;
     int         flags;
     double      fallback;                  /* default of an optional field */
     const char *fallback_text;
@@ -1133,9 +1133,9 @@ WISP_API wisp_color wisp_brick_color_rgb(int number);
 typedef int wisp_compression;
 enum {
     WISP_COMPRESSION_NONE = 1,
-    WISP_COMPRESSION_AUTO,       /* nothing, runs, LZ4 or zstd, whichever paid
-                                    lately; data that does not shrink is soon
-                                    rarely tried */
+    /* nothing, runs, LZ4 or zstd, whichever paid lately; data that does not
+       shrink is soon rarely tried */
+    WISP_COMPRESSION_AUTO,
     WISP_COMPRESSION_LZ4,        /* these are tried every time, whether */
     WISP_COMPRESSION_DEFLATE,    /* or not they pay; for a peer without */
     WISP_COMPRESSION_ZSTD,       /* the compressor AUTO is used */
@@ -1234,17 +1234,16 @@ WISP_API void        wisp_leave(wisp *w, wisp_peer peer, const char *reason);
 typedef struct wisp_join_info {
     wisp_peer   peer;           /* the new peer's handle, valid from WISP_JOINED
                                    on */
-    void       *user;           /* becomes its wisp_peer_user; no event reports
-                                   it if the join is accepted and never
-                                   completed */
-    const char *text;           /* of a refusal, for people: part of the text of
-                                   WISP_LEFT at the other end, at most 95 bytes,
-                                   less if its ticket was small; must live until
-                                   wisp_update returns; NULL: none */
-    int         joins_of_host;  /* how often that host has tried lately, this
-                                   try included (see wisp_budget.joins and
-                                   .host); counts up to
-                                   wisp_budget.join_burst */
+    /* becomes its wisp_peer_user; no event reports it if the join is accepted
+       and never completed */
+    void       *user;
+    /* of a refusal, for people: part of the text of WISP_LEFT at the other end,
+       at most 95 bytes, less if its ticket was small; must live until
+       wisp_update returns; NULL: none */
+    const char *text;
+    /* how often that host has tried lately, this try included (see
+       wisp_budget.joins and .host); counts up to wisp_budget.join_burst */
+    int         joins_of_host;
 } wisp_join_info;
 
 /* The join that is being judged; NULL outside `accept`. */
@@ -1281,31 +1280,26 @@ WISP_API wisp_result wisp_set_peer_user(wisp *w, wisp_peer peer, void *user);
    second. */
 typedef struct wisp_budget {
     double out, in;              /* bytes per peer, each way */
-    double total_out, total_in;  /* bytes of all peers; a burst and one packet
-                                    per peer may be added. On a reliable link,
-                                    data over either budget is read and counts
-                                    as an error */
+    /* bytes of all peers; a burst and one packet per peer may be added. On a
+       reliable link, data over either budget is read and counts as an error */
+    double total_out, total_in;
     double burst;                /* at once, in seconds of the rate; 0 = 0.5;
                                     0.01..60 */
     double messages;             /* received from a peer; more are dropped, and
                                     each is an error */
     double packets;              /* the same; not on a reliable link */
-    double errors;               /* malformed or excess messages forgiven per
-                                    host, also if it joins again; 0 = 16; < 0:
-                                    all */
+    /* malformed or excess messages forgiven per host, also if it joins again;
+       0 = 16; < 0: all */
+    double errors;
     int    error_burst;          /* errors at once; one more ends the session
                                     with WISP_E_FLOOD; 0 = 1024 */
     double joins;                /* attempts per host; 0 = 8; < 0: no limit */
     int    join_burst;           /* attempts at once; more are answered with
                                     WISP_E_FLOOD; 0 = 64 */
-    uint64_t (*host)(void *user, const wisp_addr *from);  /* identifies the host
-                                                             of an address,
-                                                             without the port
-                                                             (user: desc.user).
-                                                             NULL: each address
-                                                             is a host, so one
-                                                             machine has as many
-                                                             as it has ports */
+    /* identifies the host of an address, without the port (user: desc.user).
+       NULL: each address is a host, so one machine has as many as it has
+       ports */
+    uint64_t (*host)(void *user, const wisp_addr *from);
 } wisp_budget;
 
 /* Replaces the budget; NULL: the default. WISP_E_ARGUMENT: a rate is not a
@@ -1384,16 +1378,15 @@ typedef struct wisp_encoding {
     const wisp_schema    *schema;
     const wisp_migration *migrations;
     int                   migration_count;
-    int                   adaptive;      /* WISP_ON: deltas go through an
-                                            adaptive range coder: fewer bytes,
-                                            more time */
+    /* WISP_ON: deltas go through an adaptive range coder: fewer bytes, more
+       time */
+    int                   adaptive;
     const void           *dictionary;    /* for compression; copied; both ends
                                             need the same */
     int                   dictionary_bytes;
-    int                   foreign;       /* WISP_ON: peers that joined this
-                                            endpoint may use any encoding; set
-                                            for all remotes: also compressed
-                                            packets; default WISP_OFF */
+    /* WISP_ON: peers that joined this endpoint may use any encoding; set for
+       all remotes: also compressed packets; default WISP_OFF */
+    int                   foreign;
 } wisp_encoding;
 
 typedef struct wisp_config {
@@ -1523,9 +1516,9 @@ typedef struct wisp_event {
     const wisp_value *args;
     int               count;
     wisp_result       result;     /* of replies and errors */
-    const char       *text;       /* never NULL; of an error, a goodbye or a
-                                     failed call: UTF-8; control characters are
-                                     '?' */
+    /* never NULL; of an error, a goodbye or a failed call: UTF-8; control
+       characters are '?' */
+    const char       *text;
     double            time;       /* of the current wisp_update */
     void             *user;
     struct wisp__request *request; /* private: the call to be answered */
@@ -1661,15 +1654,15 @@ WISP_API const void *wisp_arg_struct(wisp_event *event, int i,
    Other numbers count as WISP_E_ARGUMENT. */
 enum {
     WISP_PASS = 0,
-    WISP_DROP = 2,   /* the message ends here and is counted as `filtered`. An
-                        outgoing call, or a call whose outgoing reply is
-                        dropped, ends with WISP_E_DROPPED. A call that is
-                        dropped on its way in, or whose reply is, keeps waiting
-                        for a repeat or its timeout */
-    WISP_HOLD = 3    /* the message is held until wisp_release or the end of its
-                        peer, within limits.held_messages and held_bytes
-                        (WISP_E_LIMIT); later hooks see a struct as a map.
-                        Replies cannot be held: WISP_E_UNSUPPORTED */
+    /* the message ends here and is counted as `filtered`. An outgoing call, or
+       a call whose outgoing reply is dropped, ends with WISP_E_DROPPED. A call
+       that is dropped on its way in, or whose reply is, keeps waiting for a
+       repeat or its timeout */
+    WISP_DROP = 2,
+    /* the message is held until wisp_release or the end of its peer, within
+       limits.held_messages and held_bytes (WISP_E_LIMIT); later hooks see a
+       struct as a map. Replies cannot be held: WISP_E_UNSUPPORTED */
+    WISP_HOLD = 3
 };
 
 /* event->message is the kind of message, event->peer its sender or receiver (id
@@ -1719,13 +1712,13 @@ typedef struct wisp_call_desc {
     wisp_handler on_reply;   /* gets result, text and values; may be NULL */
     void        *user;
     double       timeout;    /* seconds, for all tries; 0 = the remote's */
-    int          tries;      /* 0 = the remote's. Only unreliable calls are
-                                repeated, after pauses that double and are
-                                shortened at random */
-    wisp_handler on_done;    /* of a call to several peers: runs when each has
-                                answered or failed; args: the number of answers
-                                and of failures; result: WISP_OK or the first
-                                failure */
+    /* 0 = the remote's. Only unreliable calls are repeated, after pauses that
+       double and are shortened at random */
+    int          tries;
+    /* of a call to several peers: runs when each has answered or failed; args:
+       the number of answers and of failures; result: WISP_OK or the first
+       failure */
+    wisp_handler on_done;
 } wisp_call_desc;
 
 /* Calls a remote at one peer, or at several: then on_reply runs once for each
@@ -2124,9 +2117,9 @@ typedef struct wisp_canvas {
                                           pixels; 0: 8 x 12 */
     int    page;                       /* WISP_PAGE_..; others are the
                                           overview */
-    const char *filter;                /* only remotes, peer addresses and
-                                          errors of remotes that contain it;
-                                          NULL or "": all */
+    /* only remotes, peer addresses and errors of remotes that contain it; NULL
+       or "": all */
+    const char *filter;
 } wisp_canvas;
 
 /* Takes a snapshot (some 16 KiB of stack) and draws it. If the profiler is off,
@@ -2145,10 +2138,10 @@ WISP_API void wisp_overlay_draw(const wisp_snapshot *snapshot,
 /* Who may join. An endpoint that nobody joins (most clients) needs to set
    nothing. */
 typedef enum wisp_joins {
-    WISP_JOINS_AUTO,    /* everybody, until this endpoint calls wisp_join; then
-                           only peers that it is joining itself, and both joins
-                           become one session. Others get no answer; existing
-                           sessions stay */
+    /* everybody, until this endpoint calls wisp_join; then only peers that it
+       is joining itself, and both joins become one session. Others get no
+       answer; existing sessions stay */
+    WISP_JOINS_AUTO,
     WISP_JOINS_OPEN,    /* everybody: for meshes, whose endpoints join and are
                            joined */
     WISP_JOINS_CLOSED   /* nobody; the answer is WISP_E_REFUSED */
