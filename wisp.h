@@ -1799,34 +1799,68 @@ WISP_API wisp_link wisp_loopback(wisp_pipe *pipe, int side);
 WISP_API wisp_addr wisp_loopback_addr(int side);
 WISP_API void      wisp_pipe_free(wisp_pipe *pipe);
 
-/* A simulated bad network around a link: packets are lost, delayed, duplicated
-   and reordered. Zero-initialise and set the members; set `now` before every
-   wisp_update. The same seed gives the same result. */
+/* Settings of one way of a simulated network; zeros change nothing. */
+typedef struct wisp_network {
+    double latency;           /* seconds one way */
+    double jitter;            /* seconds; a random part of it is added */
+    double loss;              /* 0..1 */
+    double burst;             /* mean number lost in a row; 0: as it falls */
+    double duplicate;         /* 0..1 */
+    double reorder;           /* 0..1: delayed by reorder_delay */
+    double rate;              /* bytes per second; 0: no cap */
+    int    queue_bytes;       /* queued for the cap; more is lost; 64 KiB */
+    int    capacity;          /* packets in transfer; more is lost; 65536 */
+    double reorder_delay;     /* seconds; 0: another latency + jitter */
+    double corrupt;           /* 0..1: bits of one byte are flipped */
+    int    mtu;               /* bytes; larger packets are lost; 0: none */
+    int    keep_order;        /* 1: jitter keeps the order of packets */
+} wisp_network;
+
+/* Counters of one way, of packets. */
+typedef struct wisp_network_way {
+    uint64_t sent, arrived, lost;        /* by all causes */
+    uint64_t lost_chance, lost_mtu, lost_queue;
+    uint64_t lost_capacity;              /* or for want of memory */
+    uint64_t duplicated, reordered, corrupted;
+    double   delay;                      /* seconds, sum of all arrived */
+    struct wisp__transit *transit, *queue, *queue_last;      /* private */
+    int      count;
+    uint64_t order, random, queued;
+    double   link_free, last_due, known_rate;
+    bool     in_burst;
+} wisp_network_way;
+
+/* A simulated bad network around a link. Zero-initialise and set the members,
+   at any time; set `now` before every wisp_update. The same seed gives the same
+   result. The members of wisp_network are repeated here for packets sent; `in`
+   has those for packets received. */
 typedef struct wisp_simulator {
     double   now;             /* seconds */
-    double   latency;         /* seconds one way */
-    double   jitter;          /* seconds, random extra up to this, per packet */
-    double   loss;            /* 0..1 */
-    double   burst;           /* mean packets per burst of loss; 0: single
-                                 losses */
-    double   duplicate;       /* 0..1 */
-    double   reorder;         /* 0..1: delayed by another latency + jitter */
-    double   rate;            /* bytes per second; 0: no cap */
-    int      queue_bytes;     /* queued for the cap; more is lost; 64 KiB */
-    int      capacity;        /* packets in transfer; more is lost; 65536 */
+    double   latency, jitter, loss, burst, duplicate, reorder, rate;
+    int      queue_bytes, capacity;
+    double   reorder_delay, corrupt;
+    int      mtu, keep_order;
     uint64_t seed;
     wisp_allocator memory;
-    uint64_t sent, lost, duplicated, reordered;      /* counters */
-    wisp_link inner;                     /* private from here */
-    struct wisp__transit *transit;
-    int      transit_count, transit_room;
-    uint64_t order, random;
-    double   link_free;
-    bool     in_burst, started;
+    uint64_t sent, lost, duplicated, reordered;      /* as in out_way */
+    wisp_network in;
+    wisp_network_way out_way, in_way;    /* counters */
+    const char *error;        /* why a text was refused (static), or NULL */
+    int      error_at;        /* offset of the error in the text, bytes */
+    wisp_link inner;          /* private */
 } wisp_simulator;
 /* The simulator must not move while the link is used. */
 WISP_API wisp_link wisp_simulate(wisp_simulator *sim, wisp_link inner);
 WISP_API void      wisp_simulator_free(wisp_simulator *sim);
+/* Changes settings, at any time, by a text like "mobile loss=5 up:rate=250k".
+   Its words are read from left to right:
+     none wifi mobile satellite awful     all settings become these
+     lat jit late (ms)                    latency, jitter, reorder_delay
+     loss dup reorder corrupt (percent)
+     burst rate queue mtu cap order       the members; k and M: 1e3 and 1e6
+   "up:" before a word: for packets sent only; "down:": for packets received.
+   WISP_E_ARGUMENT; WISP_E_SYNTAX: nothing changed but `error`, `error_at`. */
+WISP_API wisp_result wisp_simulator_set(wisp_simulator *sim, const char *text);
 
 /* ===========================================================================
  * MARK: >>stats
@@ -25201,153 +25235,227 @@ void wisp_pipe_free(wisp_pipe *pipe) {
 
 /* --- the simulated network --- */
 
+/* A packet in transfer; its bytes follow. */
 typedef struct wisp__transit {
-    double due;
+    struct wisp__transit *next, *left, *right;  /* in the queue; in the heap */
+    double came, later, due;     /* entry, delay behind the queue, arrival */
     uint64_t order;
     wisp_addr addr;
-    uint8_t *bytes;
-    int size;
+    int size, cost;              /* bytes; of the rate (a duplicate costs none) */
+    bool reordered;
 } wisp__transit;
 
+/* One way of a simulator during a call. */
+typedef struct wisp__course {
+    wisp_simulator *sim;
+    wisp_network_way *way;
+    wisp_network net;
+    double now;
+} wisp__course;
+
+/* The settings for packets sent are laid out as in a wisp_network. */
+enum {
+    WISP__NETWORK_AT    = offsetof(wisp_simulator, latency),
+    WISP__NETWORK_BYTES = offsetof(wisp_network, keep_order) + sizeof(int)
+};
+
+static wisp__course wisp__course_of(wisp_simulator *sim, bool in) {
+    wisp__course c;
+    c.sim = sim;
+    c.way = in ? &sim->in_way : &sim->out_way;
+    c.net = sim->in;
+    c.now = wisp__clamp(sim->now, -1e17, 1e17);
+    if (!in) memcpy(&c.net, (const char *)sim + WISP__NETWORK_AT, WISP__NETWORK_BYTES);
+    return c;
+}
+
 /* Uniform in 0..1 (splitmix64). */
-static double wisp__simulator_chance(wisp_simulator *sim) {
-    uint64_t z = sim->random += UINT64_C(0x9e3779b97f4a7c15);
+static double wisp__way_chance(wisp_network_way *way) {
+    uint64_t z = way->random += UINT64_C(0x9e3779b97f4a7c15);
     z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
     z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
     return (double)((z ^ z >> 31) >> 11) / 9007199254740992.0;
 }
 
-static bool wisp__transit_before(const wisp__transit *a, const wisp__transit *b) {
-    return a->due < b->due || (a->due <= b->due && a->order < b->order);
-}
-
-static void wisp__transit_sift(wisp_simulator *sim, int at) {
-    wisp__transit *t = sim->transit, item = t[at];
-    while (at && wisp__transit_before(&item, &t[(at - 1) / 2])) {
-        t[at] = t[(at - 1) / 2];
-        at = (at - 1) / 2;
+/* Joins two skew heaps; the earliest packet is the root. */
+static wisp__transit *wisp__transit_join(wisp__transit *a, wisp__transit *b) {
+    wisp__transit *root = NULL, **at = &root;
+    while (a && b) {
+        bool swap = b->due < a->due || (b->due <= a->due && b->order < a->order);
+        wisp__transit *first = swap ? b : a;
+        b = swap ? a : b;
+        a = first->right;
+        first->right = first->left;
+        *at = first;
+        at = &first->left;
     }
-    for (;;) {
-        int child = at * 2 + 1, other = child + 1;
-        if (child >= sim->transit_count) break;
-        if (other < sim->transit_count && wisp__transit_before(&t[other], &t[child])) child = other;
-        if (!wisp__transit_before(&t[child], &item)) break;
-        t[at] = t[child];
-        at = child;
-    }
-    t[at] = item;
-}
-
-static bool wisp__transit_room(wisp_simulator *sim) {
-    int room = sim->transit_room ? sim->transit_room * 2 : 64;
-    wisp__transit *larger;
-    if (sim->transit_count >= wisp__default_int(sim->capacity, 65536)) return false;
-    if (sim->transit_count < sim->transit_room) return true;
-    larger = (wisp__transit *)wisp__link_grow(&sim->memory, sim->transit,
-                                              (size_t)sim->transit_room * sizeof *larger,
-                                              (size_t)room * sizeof *larger);
-    if (!larger) return false;
-    sim->transit = larger;
-    sim->transit_room = room;
-    return true;
-}
-
-static void wisp__simulator_delay(wisp_simulator *sim, const wisp_packet *packet, double due) {
-    wisp__transit *item;
-    uint8_t *bytes = NULL;
-    if (wisp__transit_room(sim))
-        bytes = (uint8_t *)sim->memory.alloc(sim->memory.user, (size_t)packet->size + 1);
-    if (!bytes) {
-        sim->lost++;
-        return;
-    }
-    if (packet->size) memcpy(bytes, packet->data, (size_t)packet->size);
-    item = &sim->transit[sim->transit_count++];
-    item->due = due;
-    item->order = sim->order++;
-    item->addr = packet->addr;
-    item->bytes = bytes;
-    item->size = packet->size;
-    wisp__transit_sift(sim, sim->transit_count - 1);
-}
-
-/* The caller may change numbers at any time, so they are clamped at each use. */
-static double wisp__simulator_number(double number) { return wisp__clamp(number, 0, 1e15); }
-
-static double wisp__simulator_now(const wisp_simulator *sim) {
-    return wisp__clamp(sim->now, -1e17, 1e17);
+    *at = a ? a : b;
+    return root;
 }
 
 /* Bursts follow a chain of two states (Gilbert); the mean loss stays `loss`. */
-static bool wisp__simulator_loses(wisp_simulator *sim) {
-    double burst = wisp__simulator_number(sim->burst), loss = wisp__clamp(sim->loss, 0, 1);
-    if (burst <= 1) return wisp__simulator_chance(sim) < loss;
+static bool wisp__way_loses(wisp_network_way *way, const wisp_network *net) {
+    double burst = wisp__clamp(net->burst, 0, 1e15), loss = wisp__clamp(net->loss, 0, 1);
+    if (burst <= 1) return wisp__way_chance(way) < loss;
     if (loss >= 1) return true;
-    if (sim->in_burst) sim->in_burst = wisp__simulator_chance(sim) >= 1 / burst;
-    else sim->in_burst = wisp__simulator_chance(sim) < 1 / burst * loss / (1 - loss);
-    return sim->in_burst;
+    if (way->in_burst) way->in_burst = wisp__way_chance(way) >= 1 / burst;
+    else way->in_burst = wisp__way_chance(way) < 1 / burst * loss / (1 - loss);
+    return way->in_burst;
 }
 
-static void wisp__simulator_take(wisp_simulator *sim, const wisp_packet *packet) {
-    double now = wisp__simulator_now(sim), rate = wisp__simulator_number(sim->rate);
-    double latency = wisp__simulator_number(sim->latency), due = now + latency;
-    double jitter = wisp__simulator_number(sim->jitter);
-    sim->sent++;
-    if (wisp__simulator_loses(sim)) {
-        sim->lost++;
+/* Puts a copy of the packet into the queue. */
+static void wisp__course_add(wisp__course *c, const wisp_packet *packet, wisp__transit like) {
+    wisp_network_way *way = c->way;
+    const wisp_allocator *memory = &c->sim->memory;
+    wisp__transit *item = NULL;
+    uint8_t *bytes;
+    if (way->count < wisp__default_int(c->net.capacity, 65536))
+        item = (wisp__transit *)memory->alloc(memory->user, sizeof *item + (size_t)packet->size);
+    way->lost += !item;
+    way->lost_capacity += !item;
+    if (!item) return;
+    *item = like;
+    item->later = wisp__clamp(item->later, 0, 1e16);
+    item->order = way->order++;
+    bytes = (uint8_t *)(item + 1);
+    if (item->size) memcpy(bytes, packet->data, (size_t)item->size);
+    if (item->size && c->net.corrupt > 0 && wisp__way_chance(way) < c->net.corrupt) {
+        bytes += (int)(wisp__way_chance(way) * item->size);
+        *bytes ^= (uint8_t)(1 + (int)(wisp__way_chance(way) * 255));
+        way->corrupted++;
+    }
+    if (way->queue) way->queue_last->next = item;
+    else way->queue = item;
+    way->queue_last = item;
+    way->queued += (uint64_t)item->cost;
+    way->count++;
+}
+
+/* Moves from the queue to the heap what the rate has permitted by now. */
+static void wisp__course_advance(wisp__course *c) {
+    wisp_network_way *way = c->way;
+    wisp__transit *item;
+    double rate = wisp__clamp(c->net.rate, 0, 1e15), sent = c->now;
+    if (rate < way->known_rate || rate > way->known_rate) way->link_free = sent;
+    way->known_rate = rate;
+    while ((item = way->queue) != NULL) {
+        if (rate > 0) sent = wisp__max(way->link_free, item->came) + item->cost / rate;
+        if (sent > c->now) return;
+        way->link_free = sent;
+        way->queue = item->next;
+        way->queued -= (uint64_t)item->cost;
+        item->due = sent + item->later;
+        if (c->net.keep_order && !item->reordered)
+            item->due = way->last_due = wisp__max(way->last_due, item->due);
+        way->transit = wisp__transit_join(way->transit, item);
+    }
+}
+
+/* A packet enters: it is lost or queued. */
+static void wisp__course_take(wisp__course *c, const wisp_packet *packet) {
+    wisp_network_way *way = c->way;
+    const wisp_network *net = &c->net;
+    uint64_t *cause = NULL;
+    wisp__transit like;
+    wisp__course_advance(c);
+    way->sent++;
+    if (way->queued > (uint64_t)wisp__default_int(net->queue_bytes, 65536))
+        cause = &way->lost_queue;
+    if (net->mtu > 0 && packet->size > net->mtu) cause = &way->lost_mtu;
+    if (wisp__way_loses(way, net)) cause = &way->lost_chance;
+    if (cause) {
+        ++*cause;
+        way->lost++;
         return;
     }
-    if (rate > 0) {
-        sim->link_free = wisp__max(sim->link_free, now);
-        if ((sim->link_free - now) * rate > wisp__default_int(sim->queue_bytes, 65536)) {
-            sim->lost++;
-            return;
-        }
-        sim->link_free = wisp__min(sim->link_free + packet->size / rate, 1e18);
-        due += sim->link_free - now;
+    memset(&like, 0, sizeof like);
+    like.came = c->now;
+    like.addr = packet->addr;
+    like.size = like.cost = packet->size;
+    like.later = net->latency + net->jitter * wisp__way_chance(way);
+    like.reordered = wisp__way_chance(way) < net->reorder;
+    if (like.reordered)
+        like.later += net->reorder_delay > 0 ? net->reorder_delay : net->latency + net->jitter;
+    way->reordered += like.reordered;
+    wisp__course_add(c, packet, like);
+    if (wisp__way_chance(way) < net->duplicate) {
+        way->duplicated++;
+        like.cost = 0;
+        like.later += net->jitter * wisp__way_chance(way);
+        wisp__course_add(c, packet, like);
     }
-    due += jitter * wisp__simulator_chance(sim);
-    if (wisp__simulator_chance(sim) < wisp__clamp(sim->reorder, 0, 1)) {
-        due += latency + jitter;
-        sim->reordered++;
-    }
-    wisp__simulator_delay(sim, packet, due);
-    if (wisp__simulator_chance(sim) >= wisp__clamp(sim->duplicate, 0, 1)) return;
-    sim->duplicated++;
-    wisp__simulator_delay(sim, packet, due + jitter * wisp__simulator_chance(sim));
 }
 
-/* Delivers the packets that are due. */
-static void wisp__simulator_pump(wisp_simulator *sim) {
-    while (sim->transit_count && sim->transit[0].due <= wisp__simulator_now(sim)) {
-        wisp__transit item = sim->transit[0];
+/* The next packet that is due, or NULL. */
+static wisp__transit *wisp__course_due(wisp__course *c) {
+    wisp__course_advance(c);
+    return c->way->transit && c->way->transit->due <= c->now ? c->way->transit : NULL;
+}
+
+/* Takes the next packet out. */
+static void wisp__course_pop(wisp__course *c) {
+    wisp__transit *item = c->way->transit;
+    c->way->transit = wisp__transit_join(item->left, item->right);
+    c->way->count--;
+    c->sim->memory.free(c->sim->memory.user, item, sizeof *item + (size_t)item->size);
+}
+
+static void wisp__course_arrive(wisp__course *c) {
+    c->way->arrived++;
+    c->way->delay += c->now - c->way->transit->came;
+    wisp__course_pop(c);
+}
+
+static void wisp__simulator_pump(wisp__course *out) {
+    wisp_simulator *sim = out->sim;
+    wisp__transit *item;
+    while ((item = wisp__course_due(out)) != NULL) {
         wisp_packet packet;
-        packet.addr = item.addr;
-        packet.data = item.bytes;
-        packet.size = item.size;
+        packet.addr = item->addr;
+        packet.data = item + 1;
+        packet.size = item->size;
         packet.status = 0;
         if (sim->inner.send(sim->inner.user, &packet, 1) != 1) return;
         if (packet.status == WISP_E_AGAIN) return;
-        sim->memory.free(sim->memory.user, item.bytes, (size_t)item.size + 1);
-        sim->transit[0] = sim->transit[--sim->transit_count];
-        if (sim->transit_count) wisp__transit_sift(sim, 0);
+        wisp__course_arrive(out);
     }
 }
 
 static int wisp__simulator_send(void *user, wisp_packet *packets, int count) {
     wisp_simulator *sim = (wisp_simulator *)user;
+    wisp__course out = wisp__course_of(sim, false);
     for (int i = 0; i < count; i++) {
         packets[i].status = 0;
-        wisp__simulator_take(sim, &packets[i]);
+        wisp__course_take(&out, &packets[i]);
     }
-    wisp__simulator_pump(sim);
+    wisp__simulator_pump(&out);
+    sim->sent = sim->out_way.sent;
+    sim->lost = sim->out_way.lost;
+    sim->duplicated = sim->out_way.duplicated;
+    sim->reordered = sim->out_way.reordered;
     return count;
 }
 
+/* What has come enters through the caller's first packet, 4,096 at a time. */
 static int wisp__simulator_recv(void *user, wisp_packet *packets, int count) {
     wisp_simulator *sim = (wisp_simulator *)user;
-    wisp__simulator_pump(sim);
-    return sim->inner.recv(sim->inner.user, packets, count);
+    wisp__course out = wisp__course_of(sim, false), in = wisp__course_of(sim, true);
+    wisp__transit *item;
+    int filled = 0, got = 1;
+    wisp__simulator_pump(&out);
+    for (int i = 0; count > 0 && i < 4096 && got > 0; i++) {
+        wisp_packet packet = packets[0];
+        got = sim->inner.recv(sim->inner.user, &packet, 1);
+        if (got > 0) wisp__course_take(&in, &packet);
+    }
+    while (filled < count && (item = wisp__course_due(&in)) != NULL) {
+        wisp_packet *packet = &packets[filled++];
+        packet->addr = item->addr;
+        packet->size = wisp__min_int(item->size, packet->size);
+        if (packet->size) memcpy(packet->data, item + 1, (size_t)packet->size);
+        wisp__course_arrive(&in);
+    }
+    return filled ? filled : wisp__min_int(got, 0);
 }
 
 wisp_link wisp_simulate(wisp_simulator *sim, wisp_link inner) {
@@ -25357,7 +25465,8 @@ wisp_link wisp_simulate(wisp_simulator *sim, wisp_link inner) {
         return link;
     }
     sim->inner = inner;
-    sim->random = sim->seed;
+    sim->out_way.random = sim->seed;
+    sim->in_way.random = ~sim->seed;
     link.user = sim;
     link.send = wisp__simulator_send;
     link.recv = wisp__simulator_recv;
@@ -25365,13 +25474,99 @@ wisp_link wisp_simulate(wisp_simulator *sim, wisp_link inner) {
 }
 
 void wisp_simulator_free(wisp_simulator *sim) {
-    if (!sim || !sim->transit) return;
-    for (int i = 0; i < sim->transit_count; i++)
-        sim->memory.free(sim->memory.user, sim->transit[i].bytes, (size_t)sim->transit[i].size + 1);
-    sim->memory.free(sim->memory.user, sim->transit,
-                     (size_t)sim->transit_room * sizeof *sim->transit);
-    sim->transit = NULL;
-    sim->transit_count = sim->transit_room = 0;
+    for (int way = 0; sim && way < 2; way++) {
+        wisp__course c = wisp__course_of(sim, way > 0);
+        c.net.rate = 0;
+        wisp__course_advance(&c);
+        while (c.way->transit) wisp__course_pop(&c);
+    }
+}
+
+/* --- settings as text --- */
+
+typedef struct wisp__setting {
+    const char *name, *network;    /* the text of a network; NULL: a setting */
+    size_t at;                     /* of the member */
+    double divisor;                /* of the number in the text; 0: an int */
+} wisp__setting;
+
+#define WISP__SETTING(name, member, divisor) \
+    { name, NULL, offsetof(wisp_network, member), divisor }
+
+static const wisp__setting wisp__settings[] = {
+    WISP__SETTING("lat", latency, 1e3), WISP__SETTING("jit", jitter, 1e3),
+    WISP__SETTING("late", reorder_delay, 1e3), WISP__SETTING("loss", loss, 100),
+    WISP__SETTING("dup", duplicate, 100), WISP__SETTING("reorder", reorder, 100),
+    WISP__SETTING("corrupt", corrupt, 100), WISP__SETTING("burst", burst, 1),
+    WISP__SETTING("rate", rate, 1), WISP__SETTING("queue", queue_bytes, 0),
+    WISP__SETTING("mtu", mtu, 0), WISP__SETTING("cap", capacity, 0),
+    WISP__SETTING("order", keep_order, 0), { "none", "", 0, 0 },
+    { "wifi", "lat=3 jit=12 loss=0.5 burst=3 order=1 rate=4M queue=256k", 0, 0 },
+    { "mobile", "lat=35 jit=30 loss=1 burst=4 order=1 queue=400k up:rate=500k down:rate=2M", 0, 0 },
+    { "satellite", "lat=280 jit=15 loss=0.5 order=1 queue=1M up:rate=400k down:rate=2.5M", 0, 0 },
+    { "awful", "lat=120 jit=80 loss=8 burst=3 dup=1 reorder=3 late=60 corrupt=0.1 rate=60k", 0, 0 }
+};
+
+/* Reads the number of a setting; false: it cannot be that. */
+static bool wisp__setting_read(const wisp__setting *s, wisp_network *net, const char **at) {
+    char *member = (char *)net + s->at;
+    double number = 0, point = 0;
+    int whole;
+    if (**at < '0' || **at > '9') return false;
+    for (; (**at >= '0' && **at <= '9') || (**at == '.' && point <= 0); ++*at) {
+        number = **at == '.' ? number : number * 10 + (**at - '0');
+        point = **at == '.' ? 1 : point * 10;
+    }
+    if (point > 0) number /= point;
+    if (**at == 'k' || **at == 'M') number *= *(*at)++ == 'k' ? 1e3 : 1e6;
+    if (**at && !strchr(" \t\r\n", **at)) return false;
+    if (!(number <= (s->divisor == 100 ? 100 : 1e9))) return false;
+    whole = (int)number;
+    if (s->divisor <= 0) memcpy(member, &whole, sizeof whole);
+    if (s->divisor <= 0) return whole >= number;
+    number /= s->divisor;
+    memcpy(member, &number, sizeof number);
+    return true;
+}
+
+/* Reads the words that are for one way; returns why a word cannot be read, which is at *at. */
+static const char *wisp__settings_read(wisp_network *net, bool in, const char **at) {
+    static const char blanks[] = " \t\r\n";
+    for (*at += strspn(*at, blanks); **at; *at += strspn(*at, blanks)) {
+        bool up = strncmp(*at, "up:", 3) == 0, down = strncmp(*at, "down:", 5) == 0;
+        const char *name = *at += up ? 3 : down ? 5 : 0, *text;
+        const wisp__setting *s = wisp__settings, *end = s + WISP__LENGTH(wisp__settings);
+        size_t length = strcspn(name, "= \t\r\n");
+        wisp_network other, *to = (in ? up : down) ? &other : net;
+        while (s < end && (strncmp(name, s->name, length) || s->name[length])) s++;
+        if (s == end || (s->network != NULL) != (name[length] != '='))
+            return "neither a network nor a setting; see wisp_simulator_set";
+        *at += length;
+        if (s->network) {
+            text = s->network;
+            memset(to, 0, sizeof *to);
+            wisp__settings_read(to, in, &text);
+        } else {
+            ++*at;
+            if (!wisp__setting_read(s, to, at)) return "not a number for this setting";
+        }
+    }
+    return NULL;
+}
+
+wisp_result wisp_simulator_set(wisp_simulator *sim, const char *text) {
+    wisp_network out, in;
+    const char *at = text, *again = text;
+    if (!sim || !text) return WISP_E_ARGUMENT;
+    out = wisp__course_of(sim, false).net;
+    in = sim->in;
+    sim->error = wisp__settings_read(&out, false, &at);
+    sim->error_at = sim->error ? (int)(at - text) : 0;
+    if (sim->error) return WISP_E_SYNTAX;
+    wisp__settings_read(&in, true, &again);
+    memcpy((char *)sim + WISP__NETWORK_AT, &out, WISP__NETWORK_BYTES);
+    sim->in = in;
+    return WISP_OK;
 }
 
 /* ===========================================================================
