@@ -57,7 +57,8 @@
        >>compress       compressors, and the choice between them
        >>seal           SipHash, the join cookie, the tag of packets
        >>mtu            the largest datagram that the path to a peer carries
-       >>packet         head, acks, round trip, loss, congestion, pacing
+       >>congestion     how much is in flight to a peer, and how fast it goes out
+       >>packet         head, acks, round trip, loss
        >>channel        reliable order, fragments, reassembly
        >>peer           the table of peers, and datagrams on their way out
        >>baseline       sent and received baselines of deltas, for each peer
@@ -319,7 +320,8 @@ typedef struct wisp_limits {
     int window_items;       /* reliable messages and fragments in flight per
                                channel; a power of two up to 16384; 2048 */
     int window_bytes;       /* memory for messages of a peer that arrived out of
-                               order; the peer sends no further ahead; 1 MiB */
+                               order; the peer sends no further ahead, which
+                               bounds what long fast paths carry; 4 MiB */
     int window_packets;     /* packets in flight per peer; a power of two up to
                                1024; 1024 */
     int calls;              /* calls waiting for a reply; 4096 */
@@ -1898,6 +1900,10 @@ typedef struct wisp_peer_stats {
     int      mtu;                 /* bytes of the largest datagram that is sent
                                      to it now: link.mtu, or less where the
                                      path drops large ones (RFC 8899) */
+    double   delivery_rate;       /* bytes per second that the peer's acks show,
+                                     over about the last round trip */
+    double   pacing_rate;         /* bytes per second at which packets go out,
+                                     at most */
 } wisp_peer_stats;
 
 typedef struct wisp_remote_stats {
@@ -2181,6 +2187,20 @@ typedef enum wisp_joins {
     WISP_JOINS_CLOSED   /* nobody; the answer is WISP_E_REFUSED */
 } wisp_joins;
 
+/* How much may be in flight to a peer, and how fast it goes out. Both hold back
+   unreliable messages as well as reliable ones: what a path does not carry
+   waits in the queue, the urgent first. What an application sends below the
+   rate of the path is never held back.
+   MODEL follows draft-ietf-ccwg-bbr, simplified: it measures the rate at which
+   packets are acked and the least round trip, sends at that rate and keeps in
+   flight some one and a half times their product. Lost packets alone do not
+   slow it; a queue in the path (a longer round trip) together with losses over
+   5% does. RFC9002 is QUIC's NewReno: every loss halves its window. */
+typedef enum wisp_congestion {
+    WISP_CONGESTION_MODEL,
+    WISP_CONGESTION_RFC9002
+} wisp_congestion;
+
 typedef struct wisp_desc {
     wisp_link   link;
     const char *app;            /* the application's protocol, at most 64 bytes;
@@ -2208,6 +2228,7 @@ typedef struct wisp_desc {
                                    call functions of wisp that read */
     void       *user;           /* for accept, entropy and log */
     wisp_joins  joins;          /* who may join this endpoint */
+    wisp_congestion congestion; /* 0 = WISP_CONGESTION_MODEL */
 } wisp_desc;
 
 /* NULL on failure, with the reason in `why` (may be NULL). The strings of the
@@ -2565,6 +2586,7 @@ typedef struct wisp__base {
     uint64_t salt;   /* secret key of tables whose keys a peer chooses */
     double timeout;  /* seconds of silence that end a session */
     int mtu;
+    wisp_congestion congestion;
     bool reliable;            /* the link needs no acks */
     wisp__throttle throttle;  /* of the log */
     bool left_out;            /* lines or events were left out and not reported yet */
@@ -3184,8 +3206,8 @@ typedef struct wisp__ref {
 } wisp__ref;
 
 typedef struct wisp__sent {
-    uint64_t number;
     double time;
+    uint32_t number;     /* low bits */
     uint32_t first_ref;  /* in flow->refs, counted from the session's start */
     uint16_t ref_count;
     uint16_t bytes;  /* 0: ended */
@@ -3193,6 +3215,33 @@ typedef struct wisp__sent {
     bool probed;     /* its contents were sent again: not reported as lost twice */
     bool sizing;     /* a probe of a packet size: its loss is no sign of congestion */
 } wisp__sent;
+
+/* The delivery rate is measured over slots of about a round trip (congestion). */
+typedef struct wisp__slot_of_acks {
+    double start, sent;  /* when it began; when the newest packet acked until then was sent */
+    double rtt;          /* the least round trip in it */
+    int bytes;           /* acked in it */
+    bool app;            /* the application sent less than the path would have carried */
+} wisp__slot_of_acks;
+
+/* The model of the path (WISP_CONGESTION_MODEL). Rates are bytes per second. */
+typedef struct wisp__model {
+    int bandwidth, before;  /* the most of this cycle of slots and of the one before; at the start
+                               `before` is the rate to exceed */
+    int acked, lost;        /* packets since losses were last judged */
+    double gap;             /* seconds without an ack while the path was full, lately */
+    double least;           /* of the round trips since least_time */
+    double least_time;      /* of the last round trip near the least; while probing: its end */
+    uint8_t phase, slots, stalls;  /* a wisp__phase; slots in it; of them without growth */
+    bool tried;    /* the slot before had tried more */
+    bool probing;  /* little is in flight, to see the least round trip */
+} wisp__model;
+
+typedef struct wisp__reno {    /* RFC 9002 */
+    double recovery_start;
+    int threshold;  /* bytes */
+    int grown;      /* bytes acked towards the next step of avoidance */
+} wisp__reno;
 
 typedef struct wisp__flow {
     /* sending */
@@ -3203,13 +3252,21 @@ typedef struct wisp__flow {
     int sent_room, ref_room;
     uint32_t ref_first, ref_next;
     double rtt, variation, rtt_min, rtt_latest;
-    double last_eliciting, recovery_start, loss_time, pace_time, pace_tokens;
+    double last_eliciting, loss_time, pace_time, pace_tokens;
     double first_sample;               /* time of the first round trip sample */
     double longest_wait;               /* seconds between probes, at most */
-    int in_flight, window, threshold;  /* bytes */
-    int grown;                         /* bytes acked towards the next step of avoidance */
+    int in_flight, window;             /* bytes */
+    int delivery_rate, pace_rate;      /* bytes per second */
     int probes, free_packets;          /* timeouts in a row; packets that ignore the window */
     bool has_rtt, limited;
+    bool held;                   /* window or pace held something back in the last flush */
+    uint32_t app_until;          /* packets before it (low bits) came when no others waited */
+    double ack_time, sent_time;  /* when packets were last acked; when the newest was sent */
+    wisp__slot_of_acks slot;
+    union {
+        wisp__model model;
+        wisp__reno reno;
+    } control;
     unsigned skip_count;          /* skipped numbers */
     uint64_t skip_at;             /* the next number to skip; 0: not chosen yet */
     uint32_t skips[WISP__SKIPS];  /* low bits of the last skipped numbers; 0: none */
@@ -3225,7 +3282,13 @@ typedef struct wisp__flow {
     wisp__mtu mtu;
 } wisp__flow;
 
-typedef struct wisp__ack_news { int acked, lost; bool bad; } wisp__ack_news;
+/* What the acks of one packet tell: packets acked and lost, and for room congestion more of what
+   was acked: bytes, those of a window that was in use, and when the newest of it was sent. */
+typedef struct wisp__ack_news {
+    int acked, lost, bytes, growing;
+    double sent_time;
+    bool bad;
+} wisp__ack_news;
 
 /* --- channel --- */
 
@@ -4584,7 +4647,7 @@ static void wisp__limits_defaults(wisp_limits *l, int max_peers) {
         WISP__LIMIT(queue_messages, 65536, WISP__LIMIT_MOST),
         WISP__LIMIT(queue_bytes, 4 << 20, WISP__LIMIT_MOST),
         WISP__POWER(window_items, 2048, 1, 16384),
-        WISP__LIMIT(window_bytes, 1 << 20, WISP__LIMIT_MOST),
+        WISP__LIMIT(window_bytes, 4 << 20, WISP__LIMIT_MOST),
         WISP__POWER(window_packets, 1024, 1, 1024), WISP__LIMIT(calls, 4096, 1 << 20),
         WISP__POWER(calls_remembered, 4096, 1, 16384),
         { offsetof(wisp_limits, packet_messages), 4096, 2048, WISP__LIMIT_MOST, false },
@@ -16005,9 +16068,293 @@ static void wisp__mtu_probed(wisp__mtu *m, int bytes, bool acked, double now) {
 }
 
 /* ===========================================================================
+ * MARK: >>congestion
+ * What: how much may be in flight to a peer (the window) and how fast it goes out
+ *   (the pace). Two controllers stand behind the functions at the end of the room:
+ *   a model of the path after draft-ietf-ccwg-bbr, and the one of RFC 9002.
+ * Invariants: the window holds at least 4 (RFC 9002: 2) packets and at most
+ *   window_packets; rates are finite, whatever a peer acks.
+ * Not here: which packets were acked or lost, round trip times (packet).
+ * ======================================================================== */
+
+#define WISP__GRANULARITY    0.001     /* RFC 9002 6.1.2 */
+#define WISP__PACE_SECONDS   0.05      /* sending rate that a pause may save up */
+#define WISP__SLOT_SECONDS   0.04      /* slots of the model are no shorter */
+#define WISP__LEAST_SECONDS  10.0      /* the least round trip expires after so long */
+#define WISP__PROBE_SECONDS  0.1       /* plus a round trip: to see the least round trip again */
+#define WISP__MOST_RATE      1e9       /* bytes per second */
+
+/* RFC 9002 7.2. */
+static int wisp__initial_window(const wisp__base *base) {
+    return wisp__min_int(10 * base->mtu, wisp__max_int(14720, 2 * base->mtu));
+}
+
+/* --- RFC 9002 --- */
+
+/* RFC 9002 7.3: slow start, then one packet for each window that is acked. */
+static void wisp__reno_grow(wisp__base *base, wisp__flow *flow, int bytes) {
+    wisp__reno *r = &flow->control.reno;
+    if (flow->window < r->threshold) {
+        flow->window += bytes;
+    } else if ((r->grown += bytes) >= flow->window) {
+        r->grown -= flow->window;
+        flow->window += base->mtu;
+    }
+    flow->window = wisp__min_int(flow->window, base->limits.window_packets * base->mtu);
+}
+
+/* RFC 9002 7.3.2, and 7.6.2 when congestion is persistent. */
+static void wisp__reno_lost(wisp__base *base, wisp__flow *flow, double now, double sent_time,
+                            bool persistent) {
+    wisp__reno *r = &flow->control.reno;
+    if (sent_time > r->recovery_start) {
+        r->recovery_start = now;
+        flow->window = wisp__max_int(flow->window / 2, 2 * base->mtu);
+        r->threshold = flow->window;
+        r->grown = 0;
+    }
+    if (!persistent) return;
+    flow->window = 2 * base->mtu;
+    r->recovery_start = -1;
+}
+
+/* --- the model: draft-ietf-ccwg-bbr, in slots of time instead of rounds of packets --- */
+
+/* START doubles the rate until it no longer grows. Then slots follow in cycles: one that tries
+   more, some that drain the queue of it, two at the rate of the path. */
+typedef enum wisp__phase {
+    WISP__START, WISP__TRY, WISP__DRAIN, WISP__CRUISE, WISP__CRUISE_ON
+} wisp__phase;
+
+static int wisp__model_bandwidth(const wisp__flow *flow) {
+    return wisp__max_int(flow->control.model.bandwidth, flow->control.model.before);
+}
+
+/* Bytes that fill the path without a queue. */
+static double wisp__model_product(const wisp__flow *flow) {
+    return wisp__model_bandwidth(flow) * (flow->has_rtt ? flow->rtt_min : flow->rtt);
+}
+
+static void wisp__model_enter(wisp__flow *flow, wisp__phase phase) {
+    flow->control.model.phase = (uint8_t)phase;
+    flow->control.model.slots = flow->control.model.stalls = 0;
+}
+
+/* Takes a rate for the bandwidth, and lets the queue drain. */
+static void wisp__model_adopt(wisp__flow *flow, int rate) {
+    flow->control.model.bandwidth = flow->control.model.before = rate;
+    wisp__model_enter(flow, WISP__DRAIN);
+}
+
+/* Was there a queue in the path during the slot? */
+static bool wisp__model_queued(const wisp__flow *flow) {
+    return flow->slot.rtt > 1.25 * flow->rtt_min + 0.01;
+}
+
+/* A slot of the start: it ends when three slots have not added a quarter each, or one of those has
+   lost packets. */
+static void wisp__model_start(wisp__flow *flow, int rate, bool lossy) {
+    wisp__model *m = &flow->control.model;
+    if (rate >= 1.25 * m->before) {
+        m->before = rate;
+        m->stalls = 0;
+    } else if (++m->stalls >= 3 || lossy) {
+        wisp__model_adopt(flow, wisp__max_int(m->before, rate));
+    }
+}
+
+/* A slot ends in which the path, not the application, was the limit. Losses count only together
+   with a queue, or when they are most of all packets. */
+static void wisp__model_step(wisp__flow *flow, int rate) {
+    wisp__model *m = &flow->control.model;
+    int ended = m->acked + m->lost, lost = ended < 32 ? 0 : m->lost;
+    bool lossy = lost * 20 > ended, tried = m->tried;
+    if (ended >= 32) m->acked = m->lost = 0;
+    m->tried = m->phase == WISP__TRY;
+    if (lost * 2 > ended || (lossy && wisp__model_queued(flow))) {
+        wisp__model_adopt(flow, rate);
+        return;
+    }
+    if (m->phase == WISP__START) {
+        wisp__model_start(flow, rate, lossy);
+        return;
+    }
+    if (tried && rate > 1.1 * wisp__model_bandwidth(flow) && !wisp__model_queued(flow)) {
+        m->before = rate;                                     /* the path has more */
+        wisp__model_enter(flow, WISP__START);
+        return;
+    }
+    if (m->phase == WISP__DRAIN && ++m->slots < 4) return;     /* or wisp__model_update ends it */
+    if (m->phase < WISP__CRUISE_ON) {
+        wisp__model_enter(flow, (wisp__phase)(m->phase + 1));
+        return;
+    }
+    m->before = m->bandwidth;
+    m->bandwidth = 0;
+    wisp__model_enter(flow, WISP__TRY);
+}
+
+/* Slots that the application limits only raise the estimate. */
+static void wisp__model_slot(wisp__flow *flow) {
+    wisp__model *m = &flow->control.model;
+    int rate = flow->delivery_rate;
+    m->gap *= 0.9;
+    if (!flow->slot.app) wisp__model_step(flow, rate);
+    if (!flow->slot.app || rate > wisp__model_bandwidth(flow))
+        m->bandwidth = wisp__max_int(m->bandwidth, rate);
+}
+
+/* The least round trip expires: then less than the path holds is in flight for a while, to see it
+   again. A thin flow sees it anyway. */
+static void wisp__model_least(wisp__flow *flow, double now) {
+    wisp__model *m = &flow->control.model;
+    if (now < m->least_time + (m->probing ? 0 : WISP__LEAST_SECONDS) || !flow->has_rtt) return;
+    if (!m->probing && flow->in_flight > wisp__model_product(flow) / 2) {
+        m->least_time = now + flow->rtt + WISP__PROBE_SECONDS;
+    } else {
+        if (m->least < WISP__NEVER) flow->rtt_min = m->least;
+        m->least_time = now;
+    }
+    m->probing = m->least_time > now;
+    m->least = WISP__NEVER;
+}
+
+/* Window and pace. The window leaves room for what the path holds, for half as much again, and for
+   what comes between two acks or two updates. */
+static void wisp__model_update(wisp__base *base, wisp__flow *flow, double now) {
+    static const double gains[] = { 2.77, 1.25, 0.75, 1, 1 };
+    wisp__model *m = &flow->control.model;
+    double rate = wisp__model_bandwidth(flow), product, window, least = 4.0 * base->mtu;
+    wisp__model_least(flow, now);
+    product = wisp__model_product(flow);
+    if (m->phase == WISP__DRAIN && flow->in_flight <= product - rate * base->step)
+        wisp__model_enter(flow, WISP__CRUISE);
+    window = rate * wisp__max(0.01, wisp__max(base->step, m->gap)) + 2 * base->mtu;
+    window += (m->phase == WISP__START ? 2 : 1.5) * product;
+    if (m->phase == WISP__START) least = wisp__initial_window(base);
+    if (m->probing) {
+        window = product / 2;
+        flow->app_until = (uint32_t)flow->next;
+    }
+    window = wisp__min(wisp__max(window, least), (double)base->limits.window_packets * base->mtu);
+    flow->window = (int)window;
+    rate = wisp__max(gains[m->phase] * rate, base->mtu / wisp__max(flow->rtt, 0.001));
+    flow->pace_rate = (int)wisp__min(rate, WISP__MOST_RATE);
+}
+
+static void wisp__model_sampled(wisp__flow *flow, double now, double sample) {
+    wisp__model *m = &flow->control.model;
+    if (!flow->has_rtt) m->bandwidth = (int)(flow->window / wisp__max(sample, 0.001));
+    m->least = wisp__min(m->least, sample);
+    if (sample <= 1.1 * flow->rtt_min + 0.001 && !m->probing) m->least_time = now;
+}
+
+/* --- the interface: what room packet tells, and reads in `window` and `pace_tokens` --- */
+
+static void wisp__congestion_init(wisp__base *base, wisp__flow *flow, double now) {
+    flow->window = wisp__initial_window(base);
+    flow->pace_time = flow->ack_time = flow->slot.start = now;
+    flow->pace_tokens = flow->window;
+    flow->slot.rtt = WISP__NEVER;
+    if (base->congestion == WISP_CONGESTION_RFC9002) {
+        flow->control.reno.threshold = 1 << 30;
+        flow->control.reno.recovery_start = -1;
+        return;
+    }
+    flow->control.model.bandwidth = (int)(flow->window / flow->rtt);
+    flow->control.model.least = WISP__NEVER;
+    flow->control.model.least_time = now;
+}
+
+/* A round trip time, before it becomes part of the averages and of the least. */
+static void wisp__congestion_sampled(wisp__base *base, wisp__flow *flow, double now,
+                                     double sample) {
+    flow->slot.rtt = wisp__min(flow->slot.rtt, sample);
+    if (base->congestion == WISP_CONGESTION_MODEL) wisp__model_sampled(flow, now, sample);
+}
+
+/* Does the ack of a packet sent then let RFC 9002's window grow? */
+static bool wisp__congestion_grows(const wisp__base *base, const wisp__flow *flow, double sent) {
+    return base->congestion == WISP_CONGESTION_RFC9002 && flow->limited &&
+           sent > flow->control.reno.recovery_start;
+}
+
+/* The acks of one packet were read. */
+static void wisp__congestion_acked(wisp__base *base, wisp__flow *flow, double now,
+                                   const wisp__ack_news *news) {
+    wisp__model *m = &flow->control.model;
+    if (!news->acked) return;
+    flow->slot.bytes += news->bytes;
+    flow->sent_time = wisp__max(flow->sent_time, news->sent_time);
+    if (base->congestion == WISP_CONGESTION_MODEL) {
+        m->acked += news->acked;
+        if (!flow->slot.app && !m->probing)
+            m->gap = wisp__max(m->gap, wisp__min(now - flow->ack_time, 0.25));
+    } else if (news->growing && !news->lost) {
+        wisp__reno_grow(base, flow, news->growing);
+    }
+    flow->ack_time = now;
+}
+
+/* Packets were lost, the last of them sent at `sent_time`. `persistent`: RFC 9002 7.6. */
+static void wisp__congestion_lost(wisp__base *base, wisp__flow *flow, double now, int lost,
+                                  double sent_time, bool persistent) {
+    if (base->congestion == WISP_CONGESTION_RFC9002)
+        wisp__reno_lost(base, flow, now, sent_time, persistent);
+    else flow->control.model.lost += lost;
+    if (!persistent) return;
+    flow->rtt_min = flow->rtt_latest;
+    if (base->congestion == WISP_CONGESTION_MODEL)
+        wisp__model_adopt(flow, wisp__model_bandwidth(flow) / 2);
+}
+
+/* The delivery rate: bytes acked in a slot, over the time in which their acks came or, if that was
+   longer, in which they were sent. */
+static void wisp__congestion_slot(wisp__base *base, wisp__flow *flow, double now) {
+    wisp__slot_of_acks *slot = &flow->slot;
+    double length = wisp__max(flow->has_rtt ? flow->rtt_min : flow->rtt, WISP__SLOT_SECONDS);
+    bool limits = wisp__distance((uint32_t)flow->largest_acked, flow->app_until) < 0;
+    slot->app = slot->app || limits;
+    if (!slot->bytes && limits) slot->start = now;
+    if (!slot->bytes || now < slot->start + length) return;
+    length = wisp__max(flow->ack_time - slot->start, flow->sent_time - slot->sent);
+    flow->delivery_rate =
+        (int)wisp__min(slot->bytes / wisp__max(length, WISP__GRANULARITY), WISP__MOST_RATE);
+    if (base->congestion == WISP_CONGESTION_MODEL) wisp__model_slot(flow);
+    slot->start = flow->ack_time;
+    slot->sent = flow->sent_time;
+    slot->bytes = 0;
+    slot->rtt = WISP__NEVER;
+    slot->app = limits;
+}
+
+/* Before each flush: updates window and pace, and fills the bucket of bytes that may go at once.
+   It holds what a pause of 50 ms saves up, at the start the initial window (RFC 9002 7.7). */
+static void wisp__congestion_pace(wisp__base *base, wisp__flow *flow, double now) {
+    bool reno = base->congestion == WISP_CONGESTION_RFC9002;
+    double most = wisp__max(WISP__PACE_SECONDS, base->step), rate, gained;
+    wisp__congestion_slot(base, flow, now);
+    rate = 1.25 * flow->window / wisp__max(flow->rtt, 0.001);
+    if (reno) flow->pace_rate = (int)wisp__min(rate, WISP__MOST_RATE);
+    else wisp__model_update(base, flow, now);
+    gained = flow->pace_rate * wisp__min(now - flow->pace_time, most);
+    if (reno || flow->control.model.phase == WISP__START)
+        most = wisp__max(wisp__initial_window(base), gained);
+    else most = wisp__max(flow->pace_rate * most, 2.0 * base->mtu);
+    flow->pace_time = now;
+    flow->pace_tokens = wisp__min(flow->pace_tokens + gained, most);
+}
+
+/* The flush has ended. If neither window nor pace held anything back, the application is the limit
+   until what was sent so far is acked. */
+static void wisp__congestion_flushed(wisp__flow *flow) {
+    if (!flow->held) flow->app_until = (uint32_t)flow->next;
+}
+
+/* ===========================================================================
  * MARK: >>packet
- * What: packet numbers, acks, round trip time, loss detection, congestion
- *   window and pacing, after RFC 9000 and RFC 9002.
+ * What: packet numbers, acks, round trip time and loss detection, after RFC 9000
+ *   and RFC 9002.
  * Invariants: numbers only grow; each tracked packet ends once, acked or
  *   lost, and its owner is called for each ref that it carried; work per ack
  *   is bounded by window_packets.
@@ -16027,8 +16374,6 @@ static void wisp__mtu_probed(wisp__mtu *m, int bytes, bool acked, double now) {
  * ======================================================================== */
 
 #define WISP__ACK_DELAY      0.025     /* seconds (RFC 9000 18.2: max_ack_delay) */
-#define WISP__GRANULARITY    0.001     /* RFC 9002 6.1.2 */
-#define WISP__PACE_SECONDS   0.05      /* sending rate that a pause may save up */
 #define WISP__TAG_BYTES      8
 #define WISP__PACKET_HEAD    13        /* flags, connection, tag, number */
 #define WISP__RELIABLE_HEAD  9         /* flags, tag */
@@ -16064,24 +16409,15 @@ static void wisp__packet_close(const wisp__base *base, const wisp__peer *peer, u
                   wisp__packet_tag(base, &peer->seal, !peer->joiner, number, packet, size));
 }
 
-/* RFC 9002 7.2. */
-static int wisp__flow_initial_window(const wisp__base *base) {
-    return wisp__min_int(10 * base->mtu, wisp__max_int(14720, 2 * base->mtu));
-}
-
 static void wisp__flow_init(wisp__base *base, wisp__flow *flow, double now) {
     memset(flow, 0, sizeof *flow);
     flow->next = flow->oldest = WISP_FIRST_NUMBER;
-    flow->window = wisp__flow_initial_window(base);
-    flow->threshold = 1 << 30;
     flow->rtt = 0.333;                          /* RFC 9002 6.2.2 */
     flow->variation = 0.1665;
     flow->loss_time = flow->ack_due = WISP__NEVER;
-    flow->recovery_start = -1;
     flow->longest_wait = base->timeout / 8;
-    flow->pace_time = now;
-    flow->pace_tokens = flow->window;
     wisp__mtu_init(&flow->mtu, base->mtu);
+    wisp__congestion_init(base, flow, now);
 }
 
 static void wisp__flow_free(wisp__base *base, wisp__flow *flow) {
@@ -16189,7 +16525,7 @@ static wisp__sent *wisp__flow_find(const wisp__flow *flow, uint64_t number) {
     wisp__sent *sent;
     if (!flow->sent_room) return NULL;
     sent = &flow->sent[number & (uint64_t)(flow->sent_room - 1)];
-    return sent->number == number && sent->bytes ? sent : NULL;
+    return sent->number == (uint32_t)number && sent->bytes ? sent : NULL;
 }
 
 static bool wisp__flow_reserve(wisp__base *base, wisp__flow *flow) {
@@ -16232,8 +16568,9 @@ static inline void wisp__flow_carry(wisp__flow *flow, uint32_t packet_first, wis
 }
 
 static void wisp__flow_track(wisp__flow *flow, double now, int bytes, uint32_t first_ref) {
-    wisp__sent sent = { flow->next, now, first_ref, (uint16_t)(flow->ref_next - first_ref),
-                        (uint16_t)bytes, false, false, false };
+    uint16_t refs = (uint16_t)(flow->ref_next - first_ref);
+    wisp__sent sent = { now, (uint32_t)flow->next, first_ref, refs, (uint16_t)bytes, false, false,
+                        false };
     flow->sent[flow->next & (uint64_t)(flow->sent_room - 1)] = sent;
     flow->in_flight += bytes;
     flow->last_eliciting = now;
@@ -16283,7 +16620,9 @@ static void wisp__flow_end(wisp__flow *flow, wisp__sent *sent, bool arrived, wis
 }
 
 /* RFC 9002 5. */
-static void wisp__flow_sample(wisp__flow *flow, double now, double sample, double delay) {
+static void wisp__flow_sample(wisp__base *base, wisp__flow *flow, double now, double sample,
+                              double delay) {
+    wisp__congestion_sampled(base, flow, now, sample);
     flow->rtt_latest = sample;
     delay = wisp__min(delay, WISP__ACK_DELAY);
     if (!flow->has_rtt) {
@@ -16298,26 +16637,6 @@ static void wisp__flow_sample(wisp__flow *flow, double now, double sample, doubl
     flow->variation = 0.75 * flow->variation +
                       0.25 * (flow->rtt > sample ? flow->rtt - sample : sample - flow->rtt);
     flow->rtt = 0.875 * flow->rtt + 0.125 * sample;
-}
-
-/* RFC 9002 7.3: slow start, then one packet for each window that is acked. */
-static void wisp__flow_grow_window(wisp__base *base, wisp__flow *flow, int bytes) {
-    if (flow->window < flow->threshold) {
-        flow->window += bytes;
-    } else if ((flow->grown += bytes) >= flow->window) {
-        flow->grown -= flow->window;
-        flow->window += base->mtu;
-    }
-    flow->window = wisp__min_int(flow->window, base->limits.window_packets * base->mtu);
-}
-
-static void wisp__flow_congestion(wisp__base *base, wisp__flow *flow, double sent_time,
-                                  double now) {
-    if (sent_time <= flow->recovery_start) return;
-    flow->recovery_start = now;
-    flow->window = wisp__max_int(flow->window / 2, 2 * base->mtu);
-    flow->threshold = flow->window;
-    flow->grown = 0;
 }
 
 /* RFC 9002 6.2.1, without backoff. */
@@ -16349,8 +16668,8 @@ static int wisp__flow_detect_loss(wisp__base *base, wisp__flow *flow, double now
     flow->loss_time = WISP__NEVER;
     for (uint64_t n = flow->oldest; flow->sent_room && n < flow->largest_acked; n++) {
         wisp__sent *sent = &flow->sent[n & (uint64_t)(flow->sent_room - 1)];
-        if (sent->number == n && sent->acked) outage = -1;
-        if (sent->number != n || !sent->bytes) continue;
+        if (sent->number == (uint32_t)n && sent->acked) outage = -1;
+        if (sent->number != (uint32_t)n || !sent->bytes) continue;
         if (!wisp__flow_is_behind(flow, n) && sent->time + wait > now) {
             flow->loss_time = wisp__min(flow->loss_time, sent->time + wait);
             continue;
@@ -16368,12 +16687,8 @@ static int wisp__flow_detect_loss(wisp__base *base, wisp__flow *flow, double now
         wisp__flow_end(flow, sent, false, ended, owner);
     }
     if (!lost) return 0;
-    wisp__flow_congestion(base, flow, last_lost, now);
-    if (longest > 3 * wisp__flow_period(flow)) {
-        flow->window = 2 * base->mtu;
-        flow->recovery_start = -1;
-        flow->rtt_min = flow->rtt_latest;
-    }
+    wisp__congestion_lost(base, flow, now, lost, last_lost,
+                          longest > 3 * wisp__flow_period(flow));
     wisp__flow_advance(flow);
     return lost;
 }
@@ -16381,10 +16696,10 @@ static int wisp__flow_detect_loss(wisp__base *base, wisp__flow *flow, double now
 /* Reads the acks of a packet and ends the packets that they name. */
 static wisp__ack_news wisp__flow_get_acks(wisp__base *base, wisp__flow *flow, wisp__reader *from,
                                           double now, wisp__ref_ended ended, void *owner) {
-    wisp__ack_news news = { 0, 0, false };
+    wisp__ack_news news = { 0, 0, 0, 0, 0, false };
     uint64_t last = wisp__widen(flow->next - 1, wisp__get(from, 16), 16);
     double delay = (double)wisp__get(from, 8) / 2000, largest_time = -1;
-    int ranges = wisp__get_small(from) + 1, grown = 0;
+    int ranges = wisp__get_small(from) + 1;
     news.bad = from->failed || last >= flow->next;
     for (int i = 0; i < ranges && !news.bad; i++) {
         uint64_t count = (uint64_t)wisp__get_length(from) + 1;
@@ -16398,7 +16713,9 @@ static wisp__ack_news wisp__flow_get_acks(wisp__base *base, wisp__flow *flow, wi
         for (uint64_t n = last; n + count > last && n >= flow->oldest; n--) {
             wisp__sent *sent = wisp__flow_find(flow, n);
             if (!sent) continue;
-            if (sent->time > flow->recovery_start && flow->limited) grown += sent->bytes;
+            if (wisp__congestion_grows(base, flow, sent->time)) news.growing += sent->bytes;
+            news.bytes += sent->bytes;
+            news.sent_time = wisp__max(news.sent_time, sent->time);
             wisp__flow_end(flow, sent, true, ended, owner);
             news.acked++;
         }
@@ -16407,10 +16724,10 @@ static wisp__ack_news wisp__flow_get_acks(wisp__base *base, wisp__flow *flow, wi
         if (from->failed || count >= last) news.bad = true;
         else last -= count;
     }
-    if (largest_time >= 0) wisp__flow_sample(flow, now, now - largest_time, delay);
+    if (largest_time >= 0) wisp__flow_sample(base, flow, now, now - largest_time, delay);
     if (news.acked) flow->probes = 0;
     news.lost = wisp__flow_detect_loss(base, flow, now, ended, owner);
-    if (grown && !news.lost) wisp__flow_grow_window(base, flow, grown);
+    wisp__congestion_acked(base, flow, now, &news);
     wisp__flow_advance(flow);
     return news;
 }
@@ -16434,7 +16751,7 @@ static void wisp__flow_probe(wisp__base *base, wisp__flow *flow, double now, wis
     wisp__flow_advance(flow);
     oldest = wisp__flow_find(flow, flow->oldest);
     if (!oldest || flow->next - flow->oldest + 2 < (uint64_t)base->limits.window_packets) return;
-    wisp__flow_congestion(base, flow, oldest->time, now);
+    wisp__congestion_lost(base, flow, now, 4, oldest->time, false);
     for (uint64_t n = flow->oldest; n < flow->oldest + 4; n++)
         if ((oldest = wisp__flow_find(flow, n)) != NULL)
             wisp__flow_end(flow, oldest, false, ended, owner);
@@ -16453,16 +16770,6 @@ static double wisp__flow_deadline(const wisp__flow *flow) {
     return wisp__min(at, wisp__min(flow->loss_time, wisp__flow_probe_time(flow)));
 }
 
-/* Pacing (RFC 9002 7.7): 5/4 of a window per round trip; bursts up to the initial window, or to
-   the gain between two updates if that is more. */
-static void wisp__flow_pace(wisp__base *base, wisp__flow *flow, double now) {
-    double rate = 1.25 * flow->window / wisp__max(flow->rtt, 0.001);
-    double gained = rate * wisp__min(now - flow->pace_time, WISP__PACE_SECONDS);
-    double most = wisp__max(wisp__flow_initial_window(base), gained);
-    flow->pace_time = now;
-    flow->pace_tokens = wisp__min(flow->pace_tokens + gained, most);
-}
-
 /* Does the peer accept the next number? At least every 64 packets that hold only acks elicit an
    ack; before the first ack the window is too small to leap. */
 static bool wisp__flow_may_number(const wisp__flow *flow) {
@@ -16476,6 +16783,7 @@ static bool wisp__flow_may_send(wisp__base *base, wisp__flow *flow) {
     bool room = flow->in_flight + base->mtu <= flow->window || flow->in_flight == 0;
     bool paced = flow->pace_tokens <= 0;
     flow->limited = !room || paced || flow->in_flight * 2 > flow->window;
+    flow->held = flow->held || !room || paced;
     if (!flow->free_packets && (!room || paced || !wisp__flow_may_number(flow))) return false;
     return wisp__flow_reserve(base, flow);
 }
@@ -21941,7 +22249,8 @@ static bool wisp__flush(wisp *w, wisp__session *s, int only) {
     bool acked;
     if (s->peer.state != WISP__JOINED) return true;
     if (s->spending) s->spending->held_back = false;
-    wisp__flow_pace(&w->base, flow, w->base.time);
+    flow->held = false;
+    wisp__congestion_pace(&w->base, flow, w->base.time);
     while (wisp__wants_to_send(w, s) && wisp__may_send(w, s)) {
         wisp__packet_writer f;
         wisp__fit fit;
@@ -21956,6 +22265,7 @@ static bool wisp__flush(wisp *w, wisp__session *s, int only) {
     if (s->spending && s->spending->held_back && s->ping) wisp__send_ping(w, s, 0);
     if (!w->base.reliable) wisp__flush_mtu(w, s);
     if (!w->base.reliable && wisp__flow_must_ack(flow, w->base.time)) wisp__send_acks(w, s);
+    wisp__congestion_flushed(flow);
     wisp__peer_timer(w, &s->peer);
     acked = !w->base.reliable && flow->in_flight > 0 && flow->pace_tokens > 0 &&
             !(s->spending && s->spending->held_back) && s->reader >= WISP__EARN_NEEDED;
@@ -22171,7 +22481,7 @@ static void wisp__linger(wisp *w, wisp__session *s) {
 
 static void wisp__joined(wisp *w, wisp__session *s) {
     if (s->peer.tries == 1)                /* the handshake gives the first round trip time */
-        wisp__flow_sample(&s->peer.flow, w->base.time, w->base.time - s->peer.sent_at, 0);
+        wisp__flow_sample(&w->base, &s->peer.flow, w->base.time, w->base.time - s->peer.sent_at, 0);
     s->peer.state = WISP__JOINED;
     s->peer.reported = true;
     w->joins_done += s->peer.asked;
@@ -25618,6 +25928,8 @@ void wisp_stats_peer(const wisp *w, wisp_peer peer, wisp_peer_stats *out) {
     out->congestion_window = s->peer.flow.window;
     out->mtu = s->peer.flow.mtu.size;
     out->in_flight = s->peer.flow.in_flight;
+    out->delivery_rate = s->peer.flow.delivery_rate;
+    out->pacing_rate = s->peer.flow.pace_rate;
     out->queued_messages = s->queued;
     out->queued_bytes = s->queued_bytes;
     out->memory = (int)wisp__session_memory(s) + s->queued_bytes;
@@ -26939,7 +27251,8 @@ static wisp_result wisp__desc_validate(const wisp_desc *desc) {
         return WISP_E_ARGUMENT;
     if (desc->app && strlen(desc->app) > 64) return WISP_E_TOO_BIG;
     if (!desc->memory.alloc != !desc->memory.free || (int)desc->joins < WISP_JOINS_AUTO ||
-        desc->joins > WISP_JOINS_CLOSED)
+        desc->joins > WISP_JOINS_CLOSED || (int)desc->congestion < WISP_CONGESTION_MODEL ||
+        desc->congestion > WISP_CONGESTION_RFC9002)
         return WISP_E_ARGUMENT;
     memcpy(limits, &desc->limits, sizeof limits);
     for (int i = 0; i < WISP__LENGTH(limits); i++)

@@ -114,6 +114,7 @@ TEST(what_is_held_takes_no_more_memory_than_the_window) {
     wisp_limits *limits = &b->t.server->base.limits;
     int rings = WISP__CHANNELS * limits->window_items * (int)sizeof(void *), most = 0;
     uint64_t before = world_total(b->t.server).memory;
+    limits->window_bytes = 1 << 20;
     for (int channel = 0; channel < WISP__CHANNELS; channel++)
         for (uint32_t at = 1; at + 400 <= (uint32_t)limits->window_items; at += 400) {
             wisp__writer *to = body(b);

@@ -275,7 +275,7 @@ static void check_share(double latency, bool late) {
     share_run(s, 0, 1, 60);
     a = (double)s->bytes[0] / 60;
     b = (double)s->bytes[1] / 60;
-    if (!CHECK(a > 0.8 * b && b > 0.8 * a) || !CHECK(a + b > 0.75 * 250000) ||
+    if (!CHECK(a > 0.7 * b && b > 0.7 * a) || !CHECK(a + b > 0.75 * 250000) ||
         !CHECK(a + b <= 250000))
         printf("  %.0f and %.0f bytes per second\n", a, b);
     CHECK_EQ_INT(wisp_peers(s->server, NULL, 0), 2);
