@@ -1224,8 +1224,10 @@ typedef struct wisp_link {
 
 /* Joins the endpoint at an address. Its `accept` judges the ticket (any bytes,
    at most mtu - 128). WISP_JOINED reports success, WISP_LEFT failure with a
-   code. Messages that are fired before wait in the queue. Id 0 on failure:
-   wisp_why. */
+   code. Messages that are fired before wait in the queue. If that endpoint has
+   joined this one, or is joining it, this returns its session: it counts as
+   joined by both, no second WISP_JOINED comes, and the ticket is not sent. Id 0
+   on failure: wisp_why. */
 WISP_API wisp_peer   wisp_join(wisp *w, const wisp_addr *to,
                                const void *ticket, int ticket_size);
 /* Ends a session; on a server this is a kick. Queued messages are sent once, as
@@ -1496,9 +1498,11 @@ WISP_API wisp_result wisp_group_end(wisp *w, wisp_group group);
 #define WISP_LEFT   "wisp:left"    /* peer, result (WISP_OK: a goodbye), text.
                                       The codes that an ending peer can give are
                                       its own (WISP_E_USER and below), WISP_OK,
-                                      WISP_E_PROTOCOL, WISP_E_FLOOD and
-                                      WISP_E_LIMIT; others arrive as
-                                      WISP_E_CLOSED */
+                                      WISP_E_TIMEOUT, WISP_E_PROTOCOL,
+                                      WISP_E_FLOOD and WISP_E_LIMIT; others
+                                      arrive as WISP_E_CLOSED, which is also
+                                      the code when the other end has restarted
+                                      and has no such session any more */
 #define WISP_ERROR  "wisp:error"   /* result, text; peer and remote if known;
                                       args: the first 16 received bytes in
                                       hexadecimal, if there are any. Of equal
@@ -1948,6 +1952,10 @@ typedef struct wisp_total_stats {
     int      peers, remotes, calls_pending;
     uint64_t joins_flooded;       /* refused: too many attempts of a host */
     uint64_t joins_ignored;       /* without an answer: see WISP_JOINS_AUTO */
+    uint64_t goodbyes_sent;       /* answers to packets of sessions that are not
+                                     here */
+    uint64_t goodbyes_ignored;    /* such answers received that quote no packet
+                                     of ours */
 } wisp_total_stats;
 
 /* ===========================================================================
@@ -2215,8 +2223,8 @@ typedef struct wisp_desc {
        join. NULL: everybody may join. */
     wisp_result (*accept)(wisp *w, const wisp_addr *from, const void *ticket,
                           int ticket_size, void *user);
-    double      timeout;        /* seconds of silence that end a session, or of
-                                   trying that end a join; 0 = 10 */
+    double      timeout;        /* seconds of silence that end a session; 0 =
+                                   10 */
     wisp_allocator memory;      /* NULL = malloc, free */
     wisp_limits limits;
     uint64_t    seed;           /* 0 = entropy; else deterministic: only for
@@ -2229,6 +2237,8 @@ typedef struct wisp_desc {
     void       *user;           /* for accept, entropy and log */
     wisp_joins  joins;          /* who may join this endpoint */
     wisp_congestion congestion; /* 0 = WISP_CONGESTION_MODEL */
+    double      join_timeout;   /* seconds after which a join that is not
+                                   complete fails, on both ends; 0 = 30 */
 } wisp_desc;
 
 /* NULL on failure, with the reason in `why` (may be NULL). The strings of the
@@ -2584,7 +2594,8 @@ typedef struct wisp__base {
     double time;     /* seconds; only grows, see wisp_update */
     double step, step_before;  /* by which the last two updates have advanced it */
     uint64_t salt;   /* secret key of tables whose keys a peer chooses */
-    double timeout;  /* seconds of silence that end a session */
+    double timeout;       /* seconds of silence that end a session */
+    double join_timeout;  /* seconds that a join may take */
     int mtu;
     wisp_congestion congestion;
     bool reliable;            /* the link needs no acks */
@@ -3214,6 +3225,7 @@ typedef struct wisp__sent {
     bool acked;      /* how it ended */
     bool probed;     /* its contents were sent again: not reported as lost twice */
     bool sizing;     /* a probe of a packet size: its loss is no sign of congestion */
+    uint8_t tag[8];
 } wisp__sent;
 
 /* The delivery rate is measured over slots of about a round trip (congestion). */
@@ -3379,7 +3391,8 @@ typedef enum wisp__turn { WISP__NOW, WISP__EARLY, WISP__AGAIN, WISP__BEYOND } wi
 enum { WISP__REQUEST = 1, WISP__CHALLENGE, WISP__RESPONSE, WISP__ACCEPT, WISP__DENY,
        WISP__GOODBYE };
 
-enum { WISP__HANDSHAKE_HEAD = 14, WISP__HANDSHAKE_LEAST = 64, WISP__REASON_BYTES = 96 };
+enum { WISP__HANDSHAKE_HEAD = 14, WISP__HANDSHAKE_LEAST = 64, WISP__REASON_BYTES = 96,
+       WISP__LEAVES = 5 };     /* packets that say goodbye, at most */
 
 #define WISP__POST_PACKETS   32
 
@@ -3413,7 +3426,9 @@ typedef struct wisp__peer {
     wisp__timer timer;
     double started, received_at, sent_at;
     int tries, ticket_size;
-    uint64_t client_nonce, server_nonce, cookie;
+    uint64_t client_nonce, server_nonce;
+    uint64_t cookie;   /* of the join; later the tag of the last LEAVE */
+    uint64_t crossed;  /* nonce of a join of the other end that gave way to ours; 0: none */
     void *ticket;
     wisp__seal seal;
     wisp__flow flow;
@@ -3576,6 +3591,9 @@ typedef struct wisp__spending {
    8,000 a second. Refusals are not counted. */
 enum { WISP__TALLY_ROWS = 4, WISP__TALLY_CELLS = 512 };
 
+/* Hosts that share a cell share its rate of answers to strangers, which so is bounded in total. */
+enum { WISP__ANSWER_CELLS = 128 };
+
 typedef struct wisp__tally {
     double clock, at;                                   /* how much every count has shrunk since the
                                                            start; until when */
@@ -3589,6 +3607,7 @@ typedef struct wisp__policy {
     wisp__warnings warnings;
     uint64_t key[2];             /* of the tallies */
     wisp__tally knocks, errors;  /* of hosts: attempts to join; errors */
+    double answers[WISP__ANSWER_CELLS];  /* by hash of the host: when the last answer is due */
 } wisp__policy;
 
 /* --- remote --- */
@@ -4114,7 +4133,8 @@ static wisp_result wisp__code_received(int code, bool leaves) {
         WISP_E_NO_REMOTE, WISP_E_NO_HANDLER, WISP_E_RATE, WISP_E_EXPIRED, WISP_E_HANDLER,
         WISP_E_INVALID, WISP_E_VERSION, WISP_E_MIGRATION, WISP_E_SYNTAX, WISP_E_DROPPED
     };
-    static const int8_t goodbyes[] = { WISP_OK, WISP_E_LIMIT, WISP_E_PROTOCOL, WISP_E_FLOOD };
+    static const int8_t goodbyes[] = { WISP_OK, WISP_E_LIMIT, WISP_E_TIMEOUT, WISP_E_PROTOCOL,
+                                       WISP_E_FLOOD };
     const int8_t *known = leaves ? goodbyes : replies;
     size_t count = leaves ? sizeof goodbyes : sizeof replies;
     if (code <= WISP_E_USER && code >= INT16_MIN) return code;
@@ -16528,6 +16548,16 @@ static wisp__sent *wisp__flow_find(const wisp__flow *flow, uint64_t number) {
     return sent->number == (uint32_t)number && sent->bytes ? sent : NULL;
 }
 
+/* Was a packet with this head sent lately, and has nothing of the session come in since? */
+static bool wisp__flow_is_unheard(const wisp__flow *flow, const uint8_t *head, double heard_at) {
+    uint64_t number = wisp__widen(flow->next - 1, wisp__load_part(head + 11, 2), 16);
+    const wisp__sent *sent;
+    if (!flow->sent_room || number >= flow->next) return false;
+    sent = &flow->sent[number & (uint64_t)(flow->sent_room - 1)];
+    return sent->number == (uint32_t)number && memcmp(sent->tag, head + 3, sizeof sent->tag) == 0 &&
+           sent->time >= heard_at;
+}
+
 static bool wisp__flow_reserve(wisp__base *base, wisp__flow *flow) {
     if (flow->in_flight == 0) {
         flow->oldest = flow->next;
@@ -16570,7 +16600,7 @@ static inline void wisp__flow_carry(wisp__flow *flow, uint32_t packet_first, wis
 static void wisp__flow_track(wisp__flow *flow, double now, int bytes, uint32_t first_ref) {
     uint16_t refs = (uint16_t)(flow->ref_next - first_ref);
     wisp__sent sent = { now, (uint32_t)flow->next, first_ref, refs, (uint16_t)bytes, false, false,
-                        false };
+                        false, { 0 } };
     flow->sent[flow->next & (uint64_t)(flow->sent_room - 1)] = sent;
     flow->in_flight += bytes;
     flow->last_eliciting = now;
@@ -17172,9 +17202,24 @@ static void wisp__peer_session(wisp__peer *peer) {
     wisp__seal_init(&peer->seal, secret);
 }
 
+/* Seconds between updates that are so rare that acks and pings cannot wait for the next; else 0. */
+static double wisp__slow_step(const wisp *w) {
+    return w->base.step > WISP__ACK_DELAY ? w->base.step : 0;
+}
+
+/* Has nothing come for so long that lost packets may end a session that is alive? */
+static bool wisp__is_quiet(const wisp *w, const wisp__peer *peer) {
+    return w->base.time >= peer->received_at + w->base.timeout / 3;
+}
+
+/* The time of the next ping. */
+static double wisp__keepalive_time(const wisp *w, const wisp__peer *peer) {
+    return peer->sent_at + w->base.timeout / (wisp__is_quiet(w, peer) ? 24 : 4);
+}
+
 static void wisp__peer_timer(wisp *w, wisp__peer *peer) {
     double at = wisp__min(peer->received_at + w->base.timeout, wisp__flow_deadline(&peer->flow));
-    at = wisp__min(at, peer->sent_at + w->base.timeout / 4);
+    at = wisp__min(at, wisp__keepalive_time(w, peer));
     wisp__timers_set(&w->peers.timers, &peer->timer, at);
 }
 
@@ -17782,6 +17827,8 @@ static void wisp__schemas_free(wisp__schemas *all) {
 
 #define WISP__JOIN_RATE  8.0       /* attempts of a host in a second: the default */
 #define WISP__TALLY_RATE 1e6       /* a count shrinks by so much a second at most */
+#define WISP__ANSWER_RATE 8.0      /* answers to a host that has proven nothing, in a second, .. */
+#define WISP__ANSWER_BURST 4.0     /* .. and what may come at once, in seconds of that */
 
 /* Something held up what a peer had sent, for `seconds` until now. What waited may take several
    round trips more to come, so the effect lasts some time longer. */
@@ -18071,6 +18118,17 @@ static bool wisp__policy_knock(wisp__policy *policy, uint64_t host, double now) 
 static int wisp__policy_knocks(wisp__policy *policy, uint64_t host) {
     double *cells[WISP__TALLY_ROWS];
     return (int)(wisp__tally_count(policy, &policy->knocks, host, cells) + 0.999);
+}
+
+/* May a packet of a host be answered that has no session and has proven nothing? */
+static bool wisp__policy_answer(wisp__policy *policy, uint64_t host, double now) {
+    uint8_t bytes[8];
+    double *due;
+    wisp__store64(bytes, host);
+    due = &policy->answers[wisp__siphash(policy->key, bytes, 8) % WISP__ANSWER_CELLS];
+    if (*due > now + WISP__ANSWER_BURST) return false;
+    *due = wisp__max(*due, now) + 1 / WISP__ANSWER_RATE;
+    return true;
 }
 
 wisp_result wisp_use_budget(wisp *w, const wisp_budget *budget) {
@@ -22163,6 +22221,7 @@ static void wisp__packet_end(wisp__packet_writer *f) {
     flow->next = number;
     if (!w->base.reliable) {
         if (f->eliciting) wisp__flow_track(flow, w->base.time, size, f->first_ref);
+        if (f->eliciting) memcpy(wisp__flow_find(flow, number)->tag, f->packet + 3, 8);
         if (f->probe) wisp__flow_find(flow, number)->sizing = true;
         flow->acks_alone = f->eliciting ? 0 : flow->acks_alone + 1;
         flow->next++;
@@ -22224,6 +22283,7 @@ static void wisp__send_leave(wisp *w, wisp__session *s) {
     wisp__packet_begin(&f, w, s);
     wisp__frame_put_leave(&f.to, s->peer.result, s->peer.reason);
     wisp__packet_end(&f);
+    s->peer.cookie = wisp__load64(f.packet + 3);
 }
 
 static bool wisp__wants_to_send(const wisp *w, const wisp__session *s) {
@@ -22264,7 +22324,8 @@ static bool wisp__flush(wisp *w, wisp__session *s, int only) {
     /* No budget holds a ping back: a debt could outlast the timeout. */
     if (s->spending && s->spending->held_back && s->ping) wisp__send_ping(w, s, 0);
     if (!w->base.reliable) wisp__flush_mtu(w, s);
-    if (!w->base.reliable && wisp__flow_must_ack(flow, w->base.time)) wisp__send_acks(w, s);
+    if (!w->base.reliable && wisp__flow_must_ack(flow, w->base.time + wisp__slow_step(w)))
+        wisp__send_acks(w, s);
     wisp__congestion_flushed(flow);
     wisp__peer_timer(w, &s->peer);
     acked = !w->base.reliable && flow->in_flight > 0 && flow->pace_tokens > 0 &&
@@ -22391,7 +22452,8 @@ static void wisp__give_place(wisp *w, wisp__peer *peer) {
         if (other != peer && other->state < WISP__LEAVING) wisp__take_place(w, other);
 }
 
-/* Ends a session. `tell`: says goodbye to the peer, several times. */
+/* Ends a session. `tell`: says goodbye to the peer, several times; a peer that is silent is told
+   once, in case it only stood still. */
 static void wisp__end(wisp *w, wisp__session *s, wisp_result result, const char *reason,
                       bool tell) {
     wisp__peer *peer = &s->peer;
@@ -22412,6 +22474,7 @@ static void wisp__end(wisp *w, wisp__session *s, wisp_result result, const char 
         wisp__report_session(w, s, WISP__ON_LEFT, result, text);
     peer->ending = joined && tell && w->base.reliable;
     if (joined && tell) wisp__flush(w, s, -1);
+    if (joined && result == WISP_E_TIMEOUT && !tell) wisp__send_leave(w, s);
     wisp__held_leave(w, s);
     wisp__groups_leave(w, s);
     wisp__calls_leave(w, s);
@@ -22456,7 +22519,7 @@ static void wisp__remove_session(wisp *w, wisp__session *s) {
     wisp__pool_remove(&w->peers.pool, s);
 }
 
-/* Sends five goodbyes in a second and a half, then frees the slot. */
+/* Sends up to five goodbyes in a second and a half, then frees the slot. */
 static void wisp__linger(wisp *w, wisp__session *s) {
     wisp__peer *peer = &s->peer;
     if (peer->state == WISP__LEAVING && peer->ending) {          /* one goodbye is enough */
@@ -22464,7 +22527,7 @@ static void wisp__linger(wisp *w, wisp__session *s) {
             wisp__peer_wait(w, peer, 0.1);
             return;
         }
-    } else if (peer->state == WISP__LEAVING && ++peer->tries < 5) {
+    } else if (peer->state == WISP__LEAVING && ++peer->tries < WISP__LEAVES) {
         wisp__send_leave(w, s);
         wisp__peer_wait(w, peer, 0.1 * (double)(1 << peer->tries));
         return;
@@ -22554,8 +22617,8 @@ void wisp_leave(wisp *w, wisp_peer peer, const char *reason) {
  *   most one session and one that waits to replace it.
  * ======================================================================== */
 
-#define WISP__BUCKET_SECONDS 5.0    /* a cookie is valid for one to two of these */
-#define WISP__HALF_OPEN      2.0    /* seconds that an accepted join has for its first packet */
+#define WISP__BUCKET_SECONDS 15.0   /* a cookie is valid for one to two of these: longer than a
+                                       round trip of 3 s, slow updates and some lost packets */
 #define WISP__MAGIC          0x70736977u    /* "wisp" */
 
 /* --- the packets of the handshake. Each begins with type:8 "wisp" wire version:8 client nonce:64
@@ -22711,7 +22774,7 @@ static void wisp__on_accept(wisp *w, wisp__peer *peer, wisp__reader *from) {
     wisp__confirm(w, (wisp__session *)peer);
 }
 
-/* --- DENY 5: code:16 text. GOODBYE 6 is reserved for packets of a session that is gone --- */
+/* --- DENY 5: code:16 text --- */
 
 /* A refusal carries a code of the application or one about joins, else WISP_E_DENIED. */
 static wisp_result wisp__join_code(wisp_result code) {
@@ -22746,6 +22809,49 @@ static void wisp__on_denial(wisp *w, wisp__session *s, wisp__reader *from) {
     wisp__end(w, s, code, length ? text : wisp_result_text(code), false);
 }
 
+/* --- GOODBYE 6: connection:16 tag:64 number:16, on a reliable link the tag alone. It answers a
+       packet of a session that this end does not have, and is the head of that packet: so it is
+       shorter, and its tag proves that the packet arrived. It has neither the head nor the check of
+       the other handshake packets, and is never answered --- */
+
+static void wisp__say_goodbye(wisp *w, const wisp_packet *packet) {
+    int head = wisp__packet_head(&w->base);
+    uint8_t *bytes;
+    if (packet->size <= head ||
+        !wisp__policy_answer(&w->policy, wisp__host_of(w, &packet->addr), w->base.time))
+        return;
+    bytes = wisp__post_buffer(w);
+    memcpy(bytes, packet->data, (size_t)head);
+    bytes[0] = WISP__GOODBYE;
+    wisp__post_add(w, &packet->addr, NULL, bytes, head);
+    w->base.stats.goodbyes_sent++;
+}
+
+/* Does a GOODBYE quote a packet of this session? A reliable link lets no stranger in between. */
+static bool wisp__is_goodbye_to(const wisp *w, const wisp__peer *peer, const uint8_t *bytes) {
+    if (w->base.reliable) return peer->state == WISP__JOINED;
+    if (wisp__load_part(bytes + 1, 2) != peer->connection) return false;
+    if (peer->state == WISP__LEAVING) return wisp__load64(bytes + 3) == peer->cookie;
+    return peer->state == WISP__JOINED &&
+           wisp__flow_is_unheard(&peer->flow, bytes, peer->received_at);
+}
+
+static void wisp__on_goodbye(wisp *w, const wisp_packet *packet) {
+    wisp__peer *peer = NULL;
+    if (packet->size == wisp__packet_head(&w->base))
+        while ((peer = wisp__peers_find(w, &packet->addr, peer)) != NULL)
+            if (wisp__is_goodbye_to(w, peer, (const uint8_t *)packet->data)) break;
+    if (!peer) {
+        w->base.stats.goodbyes_ignored++;
+    } else if (peer->state == WISP__LEAVING) {       /* ours has arrived: no more repeats */
+        peer->tries = WISP__LEAVES;
+        wisp__peer_wait(w, peer, 0);
+    } else {
+        wisp__end(w, (wisp__session *)peer, WISP_E_CLOSED,
+                  "the other end has no such session any more", false);
+    }
+}
+
 /* --- the joining end --- */
 
 static wisp__peer *wisp__peer_asking(wisp *w, const wisp_addr *addr, uint64_t nonce) {
@@ -22755,41 +22861,47 @@ static wisp__peer *wisp__peer_asking(wisp *w, const wisp_addr *addr, uint64_t no
     return NULL;
 }
 
-/* Sends the request or response, at growing intervals. Every fourth response falls back to a
-   request, in case the other end has restarted with another cookie key. */
+/* Sends the request or response, at growing intervals. Every fourth packet after a challenge is a
+   request again, in case the other end has restarted with another cookie key. Neither begins the
+   join anew: an ACCEPT of an earlier response still counts. */
 static void wisp__handshake_retry(wisp *w, wisp__peer *peer) {
     double wait = wisp__min(0.1 * (double)(1 << wisp__min_int(peer->tries, 4)), 1.0);
-    if (peer->state == WISP__RESPONDING && peer->tries % 4 == 3) peer->state = WISP__REQUESTING;
+    double left = peer->started + w->base.join_timeout - w->base.time;
+    bool requests = peer->state == WISP__REQUESTING || peer->tries % 4 == 3;
     peer->tries++;
     peer->sent_at = w->base.time;
-    if (peer->state == WISP__REQUESTING) {
+    if (requests) {
         wisp__writer to = wisp__handshake_begin(w, WISP__REQUEST, peer->client_nonce);
         wisp__handshake_send(w, &to, &peer->addr);
     } else {
         wisp__send_response(w, peer);
     }
-    wisp__peer_wait(w, peer, wait);
+    wisp__peer_wait(w, peer, wisp__min(wait, left));
 }
 
+/* A repeat of the challenge changes nothing; one with another cookie is answered at once. */
 static void wisp__on_challenge(wisp *w, wisp__peer *peer, wisp__reader *from) {
-    peer->bucket = (uint8_t)wisp__get(from, 8);
-    peer->cookie = wisp__get(from, 64);
-    if (from->failed || peer->state == WISP__RESPONDING) return;
+    uint8_t bucket = (uint8_t)wisp__get(from, 8);
+    uint64_t cookie = wisp__get(from, 64);
+    if (from->failed || (peer->state == WISP__RESPONDING && peer->cookie == cookie)) return;
+    peer->bucket = bucket;
+    peer->cookie = cookie;
+    peer->tries = peer->state == WISP__RESPONDING;      /* more than one: not the round trip */
     peer->state = WISP__RESPONDING;
-    peer->tries = 0;
     wisp__handshake_retry(w, peer);
 }
 
 /* --- the joined end --- */
 
 /* Checks that need no verdict of the application. */
-static wisp_result wisp__judge(const wisp *w, const wisp_addr *addr, const wisp__response *r) {
+static wisp_result wisp__judge(const wisp *w, const wisp_addr *addr, const wisp__response *r,
+                               const wisp__peer *ours) {
     size_t app_size = strlen(w->peers.app);
     if ((size_t)r->app_size != app_size) return WISP_E_APP;
     if (memcmp(r->app, w->peers.app, app_size) != 0) return WISP_E_APP;
     if (r->app_version != w->peers.app_version) return WISP_E_APP_VERSION;
     if ((r->flags & 1) != (w->base.reliable ? 1 : 0)) return WISP_E_LINK_KIND;
-    if (!wisp__place_of(w, addr) && w->peers.strangers >= w->peers.max_peers)
+    if (!ours && !wisp__place_of(w, addr) && w->peers.strangers >= w->peers.max_peers)
         return WISP_E_SERVER_FULL;
     return WISP_OK;
 }
@@ -22835,20 +22947,22 @@ static void wisp__half_open(wisp *w, wisp__session *s) {
     s->peer.sent_at = w->base.time;
     s->peer.server_nonce = wisp__random(&w->peers.secret);
     wisp__peer_session(&s->peer);
-    wisp__peer_wait(w, &s->peer, WISP__HALF_OPEN);
+    wisp__peer_wait(w, &s->peer, w->base.join_timeout);
     wisp__send_accept(w, &s->peer);
 }
 
-/* The peer that has this join already. *ours: our own join that crosses it; *waiting: another
-   unfinished join of theirs. */
+/* The peer that has this join already, or whose join has won against this one. *ours: our own join
+   that crosses it; *waiting: another unfinished join of theirs. */
 static wisp__peer *wisp__known_join(wisp *w, const wisp_addr *addr, uint64_t nonce,
                                     wisp__peer **ours, wisp__peer **waiting) {
     wisp__peer *peer = NULL, *same = NULL;
     *ours = *waiting = NULL;
     while ((peer = wisp__peers_find(w, addr, peer)) != NULL) {
+        bool half = peer->state == WISP__PENDING || peer->state == WISP__HALF_OPENED;
         if (peer->client_nonce == nonce && !peer->joiner) same = peer;
-        else if (peer->joiner && wisp__peer_asks(peer)) *ours = peer;
-        else if (peer->state == WISP__PENDING || peer->state == WISP__HALF_OPENED) *waiting = peer;
+        else if (peer->crossed == nonce) same = peer;
+        else if (wisp__peer_asks(peer) || (half && peer->asked)) *ours = peer;
+        else if (half) *waiting = peer;
     }
     return same;
 }
@@ -22885,12 +22999,12 @@ static void wisp__let_in(wisp *w, wisp__session *s, const wisp__response *r, boo
         return;
     }
     s->peer.state = WISP__PENDING;
-    wisp__peer_wait(w, &s->peer, w->base.timeout);
+    wisp__peer_wait(w, &s->peer, w->base.join_timeout);
 }
 
 static void wisp__try_join(wisp *w, const wisp_addr *addr, const wisp__response *r,
                            wisp__peer *ours) {
-    wisp_result verdict = wisp__judge(w, addr, r);
+    wisp_result verdict = wisp__judge(w, addr, r, ours);
     wisp__session *s = verdict ? NULL : wisp__session_to_be(w, addr, ours);
     const wisp__session *was = s;
     uint32_t id;
@@ -22913,6 +23027,24 @@ static void wisp__try_join(wisp *w, const wisp_addr *addr, const wisp__response 
     wisp__remove_session(w, s);
 }
 
+/* A repeated response: the join is still under way there, so its slot lives on. */
+static void wisp__repeat_accept(wisp *w, wisp__peer *peer) {
+    if (peer->state == WISP__PENDING) wisp__peer_wait(w, peer, w->base.join_timeout);
+    if (peer->state != WISP__HALF_OPENED) return;
+    wisp__send_accept(w, peer);
+    wisp__peer_wait(w, peer, w->base.join_timeout);
+    peer->tries++;
+}
+
+/* Of two joins that cross each other the one with the smaller nonce wins. true: ours does, or both
+   are the same, because we join ourselves. */
+static bool wisp__gives_way(wisp *w, wisp__peer *ours, const wisp__response *r) {
+    if (!ours->joiner || ours->client_nonce > r->nonce) return false;
+    if (ours->client_nonce < r->nonce) ours->crossed = r->nonce;
+    else wisp__deny(w, &ours->addr, r->nonce, WISP_E_REFUSED, "an endpoint joins itself", r->size);
+    return true;
+}
+
 static void wisp__on_response(wisp *w, const wisp_packet *packet, uint64_t nonce,
                               wisp__reader *from) {
     const wisp_addr *addr = &packet->addr;
@@ -22929,11 +23061,11 @@ static void wisp__on_response(wisp *w, const wisp_packet *packet, uint64_t nonce
         return;
     }
     same = wisp__known_join(w, addr, nonce, &ours, &waiting);
-    if (same && same->state == WISP__HALF_OPENED) {
-        wisp__send_accept(w, same);
-        same->tries++;
+    if (same) {
+        wisp__repeat_accept(w, same);
+        return;
     }
-    if (same || (ours && ours->client_nonce < nonce)) return;
+    if (ours && wisp__gives_way(w, ours, &r)) return;
     if (wisp__door_is_shut(w, addr, nonce, packet->size)) return;
     if (!wisp__policy_knock(&w->policy, wisp__host_of(w, addr), w->base.time)) {
         w->base.stats.joins_flooded++;
@@ -22987,11 +23119,24 @@ static void wisp__on_handshake(wisp *w, const wisp_packet *packet) {
         w->base.stats.packets_foreign++;
     } else if (type == WISP__CHALLENGE) {
         wisp__on_challenge(w, asking, &from);
-    } else if (type == WISP__ACCEPT && asking->state == WISP__RESPONDING) {
+    } else if (type == WISP__ACCEPT) {
         wisp__on_accept(w, asking, &from);
     } else if (type == WISP__DENY) {
         wisp__on_denial(w, (wisp__session *)asking, &from);
     }
+}
+
+/* The session, whole or half open, of a join that the other end began and that ours crosses. */
+static wisp__session *wisp__join_of_theirs(wisp *w, const wisp_addr *addr) {
+    wisp__peer *peer = NULL, *found = NULL;
+    while ((peer = wisp__peers_find(w, addr, peer)) != NULL) {
+        if (peer->asked && peer->state <= WISP__JOINED) return NULL;
+        if (peer->state >= WISP__PENDING && peer->state <= WISP__JOINED) found = peer;
+    }
+    if (!found) return NULL;
+    wisp__give_place(w, found);
+    w->peers.has_joined = found->asked = true;
+    return (wisp__session *)found;
 }
 
 wisp_peer wisp_join(wisp *w, const wisp_addr *to, const void *ticket, int ticket_size) {
@@ -23004,6 +23149,8 @@ wisp_peer wisp_join(wisp *w, const wisp_addr *to, const void *ticket, int ticket
     if (!to || ticket_size < 0 || (ticket_size && !ticket)) return none;
     w->why = WISP_E_TOO_BIG;
     if (ticket_size > w->base.mtu - 128) return none;
+    s = wisp__join_of_theirs(w, to);
+    if (s) return wisp__peer_handle(s);
     s = wisp__add_session(w, to, &w->why);
     if (!s) return none;
     s->peer.joiner = s->peer.asked = true;
@@ -24944,10 +25091,11 @@ static wisp__peer *wisp__packet_peer(const wisp *w, const wisp_packet *packet,
 }
 
 static void wisp__on_session_packet(wisp *w, const wisp_packet *packet) {
-    bool known = false, enough = packet->size >= wisp__packet_head(&w->base);
+    bool known = false, found = false, enough = packet->size >= wisp__packet_head(&w->base);
     wisp__peer *peer = NULL;
     while (enough && (peer = wisp__packet_peer(w, packet, peer)) != NULL) {
         uint64_t number;
+        found = true;                    /* no goodbye: it is damaged, or something is on its way */
         if (peer->state != WISP__JOINED && peer->state != WISP__HALF_OPENED) continue;
         known = true;
         if (!wisp__is_tagged(w, peer, packet, &number)) continue;
@@ -24956,6 +25104,7 @@ static void wisp__on_session_packet(wisp *w, const wisp_packet *packet) {
     }
     if (known) w->base.stats.packets_bad_tag++;
     else w->base.stats.packets_foreign++;
+    if (!found) wisp__say_goodbye(w, packet);
 }
 
 static void wisp__on_datagram(wisp *w, const wisp_packet *packet) {
@@ -24971,6 +25120,8 @@ static void wisp__on_datagram(wisp *w, const wisp_packet *packet) {
                       "datagrams larger than link.mtu come in: raise it, or lower it over there");
     } else if (bytes[0] & WISP__FLAG_SESSION) {
         wisp__on_session_packet(w, packet);
+    } else if (bytes[0] == WISP__GOODBYE) {
+        wisp__on_goodbye(w, packet);
     } else {
         wisp__on_handshake(w, packet);
     }
@@ -24989,7 +25140,7 @@ static void wisp__on_silence(wisp *w, wisp__session *s) {
     wisp__outcome outcome = { w, s };
     if (now >= peer->received_at + w->base.timeout) {
         if (peer->received_at < 0) wisp__end(w, s, WISP_E_CLOSED, "the link closed it", false);
-        else wisp__end(w, s, WISP_E_TIMEOUT, "nothing was heard any more", false);
+        else wisp__end(w, s, WISP_E_TIMEOUT, "nothing was heard for desc.timeout", false);
         return;
     }
     if (now >= flow->loss_time) {
@@ -24999,9 +25150,10 @@ static void wisp__on_silence(wisp *w, wisp__session *s) {
         wisp__flow_probe(&w->base, flow, now, wisp__on_outcome, &outcome);
         s->ping = true;
     }
-    if (now >= peer->sent_at + w->base.timeout / 4) {
+    if (now >= wisp__keepalive_time(w, peer)) {
+        flow->free_packets = wisp__max_int(flow->free_packets, 2);
+        if (wisp__slow_step(w) > 0 && wisp__is_quiet(w, peer)) wisp__send_ping(w, s, 0);
         s->ping = true;
-        flow->free_packets = wisp__max_int(flow->free_packets, 1);
     }
     wisp__peers_mark(w, peer);          /* the flush sets the timer again */
 }
@@ -25011,7 +25163,7 @@ static void wisp__on_peer_timer(wisp *w, wisp__session *s) {
     switch (peer->state) {
     case WISP__REQUESTING:
     case WISP__RESPONDING:
-        if (w->base.time >= peer->started + w->base.timeout)
+        if (w->base.time >= peer->started + w->base.join_timeout)
             wisp__end(w, s, WISP_E_TIMEOUT, "no answer", false);
         else wisp__handshake_retry(w, peer);
         break;
@@ -27238,6 +27390,7 @@ static void wisp__desc_defaults(wisp_desc *desc) {
     desc->max_peers = wisp__default_int(desc->max_peers, 64);
     desc->link.mtu = wisp__default_int(desc->link.mtu, 1200);
     if (!(desc->timeout > 0)) desc->timeout = 10;
+    if (!(desc->join_timeout > 0)) desc->join_timeout = 30;
     if (!desc->app) desc->app = "";
     wisp__limits_defaults(&desc->limits, desc->max_peers);
 }
@@ -27247,7 +27400,7 @@ static wisp_result wisp__desc_validate(const wisp_desc *desc) {
     int limits[sizeof desc->limits / sizeof(int)];           /* all of them are ints */
     if (!link->send || !link->recv || desc->max_peers < 0 || desc->max_peers > 16384 ||
         (link->mtu && (link->mtu < 256 || link->mtu > 65000)) ||
-        !wisp__is_within(desc->timeout, 0, 1e9))
+        !wisp__is_within(desc->timeout, 0, 1e9) || !wisp__is_within(desc->join_timeout, 0, 1e9))
         return WISP_E_ARGUMENT;
     if (desc->app && strlen(desc->app) > 64) return WISP_E_TOO_BIG;
     if (!desc->memory.alloc != !desc->memory.free || (int)desc->joins < WISP_JOINS_AUTO ||
@@ -27331,6 +27484,7 @@ static void wisp__wire(wisp *w, const wisp_desc *desc) {
     w->base.mtu = desc->link.mtu;
     w->base.reliable = desc->link.reliable;
     w->base.timeout = desc->timeout;
+    w->base.join_timeout = desc->join_timeout;
     w->accept = desc->accept;
     w->registry.base = w->chunks.base = &w->base;
     w->content.base = w->content.packer.base = w->registry.schemas.base = &w->base;

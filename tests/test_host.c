@@ -527,7 +527,7 @@ TEST(link_that_never_sends_is_told_once_while_joining) {
     tap_on(&link, end);
     link.send_fails = -1;
     CHECK(wisp_join(end, &addr, NULL, 0).id != 0);
-    world_run(&w, 12);
+    world_run(&w, 32);
     CHECK_EQ_INT(world_results(&w, end, WISP_LEFT, WISP_E_TIMEOUT), 1);
     CHECK_EQ_INT(world_results(&w, end, WISP_ERROR, WISP_E_LINK), 1);
     world_close(&w);

@@ -289,7 +289,7 @@ TEST(a_goodbye_says_what_the_other_end_can_know_in_text_that_can_be_shown) {
     CHECK_EQ_STR(left_with(WISP_OK, "a\0b", 3)->text, "a?b");
     CHECK_EQ_STR(left_with(WISP_OK, "Gr\xc3\xbc\xc3\x9f""e", 7)->text, "Gr\xc3\xbc\xc3\x9f""e");
     CHECK_EQ_INT(left_with(WISP_OK, "", 0)->result, WISP_OK);
-    CHECK_EQ_INT(left_with(WISP_E_TIMEOUT, "", 0)->result, WISP_E_CLOSED);
+    CHECK_EQ_INT(left_with(WISP_E_TIMEOUT, "", 0)->result, WISP_E_TIMEOUT);
     CHECK_EQ_INT(left_with(WISP_E_REPLACED, "", 0)->result, WISP_E_CLOSED);
     CHECK_EQ_INT(left_with(-999, "", 0)->result, WISP_E_CLOSED);
     CHECK_EQ_INT(left_with(WISP_E_PROTOCOL, "", 0)->result, WISP_E_PROTOCOL);

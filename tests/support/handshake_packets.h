@@ -7,7 +7,7 @@
 
 /* --- a tap that keeps, counts, loses and doubles what it sees --- */
 
-enum { SESSION = 0, KINDS = 6, ALL = -1 };
+enum { SESSION = 0, KINDS = 9, ALL = -1 };
 
 typedef struct spy {
     int      seen[2];                 /* datagrams, by side */
