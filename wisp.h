@@ -3271,9 +3271,11 @@ typedef struct wisp__flow {
     int delivery_rate, pace_rate;      /* bytes per second */
     int probes, free_packets;          /* timeouts in a row; packets that ignore the window */
     bool has_rtt, limited;
+    uint8_t gone;                /* packets lost for good since the last that was only late */
     bool held;                   /* window or pace held something back in the last flush */
     uint32_t app_until;          /* packets before it (low bits) came when no others waited */
     double ack_time, sent_time;  /* when packets were last acked; when the newest was sent */
+    double late;                 /* seconds by which reordered packets come late; 0: none do */
     wisp__slot_of_acks slot;
     union {
         wisp__model model;
@@ -16473,6 +16475,9 @@ static void wisp__flow_note(wisp__flow *flow, uint64_t number, double now) {
         flow->top_time = now;
     } else {
         flow->ack_now = true;
+        for (int i = 0; i < 8; i++)            /* the next eight acks reach down to it */
+            if (wisp__distance(flow->reported[i], (uint32_t)number) >= 0)
+                flow->reported[i] = (uint32_t)number - 1;
     }
     flow->seen[(number >> 6) % WISP__SEEN_WORDS] |= UINT64_C(1) << (number & 63);
 }
@@ -16689,18 +16694,36 @@ static bool wisp__flow_is_behind(const wisp__flow *flow, uint64_t number) {
     return distance > 3 || (distance == 3 && !wisp__flow_skipped(flow, number, number + 3));
 }
 
-/* RFC 9002 6.1: counts packets three numbers or 9/8 round trips behind an acked one as lost. */
+/* A packet that was called lost is acked: the path reorders, so losses are believed later
+   (RFC 8985 6.2). */
+static void wisp__flow_came_late(wisp__flow *flow, wisp__sent *sent, double now) {
+    double late = wisp__min(now - sent->time - flow->rtt, wisp__max(flow->rtt, 0.05));
+    flow->late = wisp__max(flow->late, wisp__max(late, WISP__GRANULARITY));
+    flow->gone = 0;
+    sent->acked = true;
+}
+
+static void wisp__flow_count_gone(wisp__flow *flow, int lost) {
+    if (flow->late <= 0) return;
+    flow->gone = (uint8_t)wisp__min_int(flow->gone + lost, 255);
+    if (flow->gone == 255) flow->late = 0;
+}
+
+/* RFC 9002 6.1: counts packets three numbers or 9/8 round trips behind an acked one as lost. On a
+   path that reorders, numbers count only while few are in flight. */
 static int wisp__flow_detect_loss(wisp__base *base, wisp__flow *flow, double now,
                                   wisp__ref_ended ended, void *owner) {
     double wait = wisp__max(1.125 * wisp__max(flow->rtt, flow->rtt_latest), WISP__GRANULARITY);
+    bool patient = flow->late > 0 && flow->next - flow->oldest >= 16;
     double last_lost = 0, outage = -1, longest = 0;    /* of unbroken outages (RFC 9002 7.6.2) */
     int lost = 0;
+    if (patient) wait = wisp__max(wait, flow->rtt + 1.1 * flow->late);
     flow->loss_time = WISP__NEVER;
     for (uint64_t n = flow->oldest; flow->sent_room && n < flow->largest_acked; n++) {
         wisp__sent *sent = &flow->sent[n & (uint64_t)(flow->sent_room - 1)];
         if (sent->number == (uint32_t)n && sent->acked) outage = -1;
         if (sent->number != (uint32_t)n || !sent->bytes) continue;
-        if (!wisp__flow_is_behind(flow, n) && sent->time + wait > now) {
+        if ((patient || !wisp__flow_is_behind(flow, n)) && sent->time + wait > now) {
             flow->loss_time = wisp__min(flow->loss_time, sent->time + wait);
             continue;
         }
@@ -16717,6 +16740,7 @@ static int wisp__flow_detect_loss(wisp__base *base, wisp__flow *flow, double now
         wisp__flow_end(flow, sent, false, ended, owner);
     }
     if (!lost) return 0;
+    wisp__flow_count_gone(flow, lost);
     wisp__congestion_lost(base, flow, now, lost, last_lost,
                           longest > 3 * wisp__flow_period(flow));
     wisp__flow_advance(flow);
@@ -16730,6 +16754,8 @@ static wisp__ack_news wisp__flow_get_acks(wisp__base *base, wisp__flow *flow, wi
     uint64_t last = wisp__widen(flow->next - 1, wisp__get(from, 16), 16);
     double delay = (double)wisp__get(from, 8) / 2000, largest_time = -1;
     int ranges = wisp__get_small(from) + 1;
+    uint64_t room = (uint64_t)flow->sent_room;        /* the newest packets are kept */
+    uint64_t kept = !room ? flow->next : flow->next > room ? flow->next - room : 1;
     news.bad = from->failed || last >= flow->next;
     for (int i = 0; i < ranges && !news.bad; i++) {
         uint64_t count = (uint64_t)wisp__get_length(from) + 1;
@@ -16740,9 +16766,13 @@ static wisp__ack_news wisp__flow_get_acks(wisp__base *base, wisp__flow *flow, wi
         }
         if (i == 0 && wisp__flow_find(flow, last)) largest_time = wisp__flow_find(flow, last)->time;
         if (last > flow->largest_acked && i == 0) flow->largest_acked = last;
-        for (uint64_t n = last; n + count > last && n >= flow->oldest; n--) {
-            wisp__sent *sent = wisp__flow_find(flow, n);
-            if (!sent) continue;
+        for (uint64_t n = last; n + count > last && n >= kept; n--) {
+            wisp__sent *sent = &flow->sent[n & (uint64_t)(flow->sent_room - 1)];
+            if (sent->number != (uint32_t)n || sent->acked) continue;
+            if (!sent->bytes) {
+                wisp__flow_came_late(flow, sent, now);
+                continue;
+            }
             if (wisp__congestion_grows(base, flow, sent->time)) news.growing += sent->bytes;
             news.bytes += sent->bytes;
             news.sent_time = wisp__max(news.sent_time, sent->time);
