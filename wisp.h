@@ -27530,6 +27530,7 @@ static void wisp__wire(wisp *w, const wisp_desc *desc) {
     w->peers.post.link = desc->link;
     w->peers.app_version = desc->app_version;
     w->peers.max_peers = desc->max_peers;
+    w->base.congestion = desc->congestion;
     w->peers.joins = desc->refuse_joins ? WISP_JOINS_CLOSED : desc->joins;
     memcpy(w->peers.app, desc->app, strlen(desc->app));
     wisp__pool_init(&w->peers.pool, 2 * desc->max_peers, sizeof(wisp__session), 4);
