@@ -8,6 +8,7 @@
 #   fuzz       one minute of libFuzzer; MINUTES=n: so many for each target
 #   cover      which lines of wisp.h the tests run, room by room
 #   bench      the figures, beside other libraries' in the same run
+#   gauntlet   bad networks: wisp with both congestion controllers, and ENet (two minutes)
 #   tools      builds wisp_train, and trains a dictionary with it; builds wisp_top
 #   renew      takes wisp.h as the header of before, in tests/data; only in a commit that means to
 #              change behaviour
@@ -16,13 +17,14 @@
 
 MAKEFLAGS += -j2
 .DEFAULT_GOAL := help
-.PHONY: help demo examples picture test asan fuzz cover bench tools renew check clean
+.PHONY: help demo examples picture test asan fuzz cover bench gauntlet tools \
+    renew check clean
 
 TESTS    := $(notdir $(basename $(wildcard tests/test_*.c)))
 FUZZERS  := $(notdir $(basename $(wildcard tests/fuzz/fuzz_*.c)))
-EXAMPLES := $(notdir $(basename $(wildcard examples/[0-9]*.c)))
+EXAMPLES := $(notdir $(basename $(wildcard examples/[0-9]*.c))) rendezvous
 HEADERS  := $(wildcard wisp*.h tests/support/*.h tests/data/*.h tests/compile/*.h examples/*.h \
-            tools/*.h)
+            tools/*.h) examples/rendezvous.c
 
 # The tests of each kind of build: all of them sanitized; what the C library can change; what byte
 # order and word size can; where a compiler may take every number for finite, and the machine small
@@ -263,6 +265,13 @@ build/players/players.pb-c.c: tools/players.proto | build/missing
 build/players/players.pb.c: tools/players.proto tools/players.options | build/missing
 	@mkdir -p $(@D)
 	protoc -Itools --nanopb_opt=-ftools/players.options --nanopb_out=$(@D) $<
+
+# The table, and the same as JSON.
+gauntlet: build/gauntlet
+	build/gauntlet build/gauntlet.json
+
+build/gauntlet: tools/gauntlet.c $(HEADERS) | build/missing
+	$(CC) -std=c99 -O2 -I. $< -o $@ -lenet -lm
 
 # --- tools ---------------------------------------------------------------------------------------
 

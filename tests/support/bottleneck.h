@@ -168,7 +168,7 @@ static inline uint8_t *bn_bytes(bn_parcel *parcel) { return (uint8_t *)(parcel +
 
 static inline bn_parcel *bn_parcel_of(bn_net *net, const void *data, int size) {
     bn_parcel *parcel = net->spare;
-    size_t room = size > BN_PARCEL ? (size_t)size : BN_PARCEL;
+    size_t room = size > BN_PARCEL ? (size_t)size : (size_t)BN_PARCEL;
     if (parcel && parcel->room >= room) net->spare = parcel->next;
     else {
         parcel = (bn_parcel *)malloc(sizeof *parcel + room);
