@@ -3372,13 +3372,12 @@ typedef char wisp__buffered_fits[sizeof(wisp__buffered) <= WISP__BUFFERED_HEAD ?
 
 typedef struct wisp__channel_in {
     wisp__buffered **held;  /* ring by sequence */
-    int room, early;        /* early: how many it holds, */
-    double early_since;     /* and since when it holds any */
+    int room;
     uint32_t next;
     uint8_t *whole;  /* a large message being reassembled */
     int whole_room, whole_bytes;
-    bool assembling;
-    double since;  /* when that began */
+    unsigned assembling : 1, early : 31;  /* early: how many messages it holds */
+    uint32_t since;                       /* when it began to hold some, or to reassemble one */
 } wisp__channel_in;
 
 typedef struct wisp__channel {
@@ -3558,17 +3557,19 @@ typedef struct wisp__encoding {
 /* --- policy --- */
 
 typedef struct wisp__bucket {
-    double level, filled;  /* filled: when; 0: never used */
-    float over, before;    /* tokens that had no room; so many seconds before it was filled last */
+    double level;
+    uint32_t filled;  /* when, in milliseconds, plus 1; 0: never */
+    float over;       /* tokens that had no room then */
 } wisp__bucket;
 
-/* Seconds that held up what a peer had sent. They are no idleness, so its buckets get their tokens
-   beyond the burst. */
+/* Time that held up what a peer had sent. It is no idleness, so its buckets get their tokens beyond
+   the burst. In milliseconds, so that it is small. */
 typedef struct wisp__stall {
-    double from, until;     /* the stall's begin; the end of its effect */
-    double heard, silence;  /* when the last packet came; seconds without one before it */
-    double step;            /* of the update in which it came */
-    bool small;             /* it was not full: its sender had nothing more to send */
+    uint32_t from, until;  /* the stall's begin; the end of its effect */
+    uint32_t heard;        /* when the last packet came */
+    uint32_t silence;      /* for how long none came before it */
+    uint16_t step;         /* of the update in which it came */
+    bool small;            /* it was not full: its sender had nothing more to send */
 } wisp__stall;
 
 enum { WISP__NEAR = 1, WISP__OVER = 2 };
@@ -3729,11 +3730,9 @@ typedef struct wisp__session {
     int held_bytes;                               /* received out of order */
     uint32_t behind;                              /* channels where a message whose turn came is
                                                      unpaid */
-    int credit;                                   /* work that is paid for (credit), at credit_time
-                                                      */
-    double credit_time;
-    int reader;  /* our credit at the peer, as far as it is known here */
-    double reader_time;
+    int credit;  /* work that is paid for (credit), at credit_time */
+    int reader;  /* our credit at the peer, as far as it is known here, at reader_time */
+    double credit_time, reader_time;
     wisp__peer_meter *meter;        /* NULL while the profiler is off */
     int notices_left;               /* WISP_JOINED and WISP_LEFT that may still come (session) */
     int lent;                       /* lent remotes that its numbers stand for */
@@ -4211,6 +4210,9 @@ static int wisp__max_int(int a, int b) { return a > b ? a : b; }
 static int wisp__abs_int(int a) { return a < 0 ? -a : a; }
 static double wisp__min(double a, double b) { return a < b ? a : b; }
 static double wisp__max(double a, double b) { return a > b ? a : b; }
+
+/* A small form of a time, good for differences below 49 days. */
+static uint32_t wisp__milliseconds(double time) { return (uint32_t)(uint64_t)(time * 1000 + 0.5); }
 
 /* An array that grows: `items` is where the pointer to its items is. */
 typedef struct wisp__array {
@@ -16987,7 +16989,7 @@ static wisp_result wisp__channel_hold(wisp__base *base, wisp__channel_in *in, ui
         if (result) return result;
     }
     in->held[sequence & (uint32_t)(in->room - 1)] = held;
-    if (!in->early++) in->early_since = base->time;
+    if (!in->early++ && !in->assembling) in->since = wisp__milliseconds(base->time);
     return WISP_OK;
 }
 
@@ -17860,19 +17862,21 @@ static void wisp__schemas_free(wisp__schemas *all) {
 #define WISP__ANSWER_RATE 8.0      /* answers to a host that has proven nothing, in a second, .. */
 #define WISP__ANSWER_BURST 4.0     /* .. and what may come at once, in seconds of that */
 
-/* Something held up what a peer had sent, for `seconds` until now. What waited may take several
-   round trips more to come, so the effect lasts some time longer. */
-static void wisp__stalled(const wisp__base *base, wisp__stall *t, double seconds) {
-    double now = base->time;
-    seconds = wisp__min(seconds, base->timeout);
-    t->from = now < t->until ? wisp__max(wisp__min(t->from, now - seconds), now - base->timeout)
-                             : now - seconds;
-    t->until = wisp__max(t->until, now + wisp__min(4 * seconds, base->timeout));
+/* Something held up what a peer had sent, since then. What waited may take several round trips
+   more to come, so the effect lasts some time longer. */
+static void wisp__stalled(const wisp__base *base, wisp__stall *t, uint32_t since) {
+    uint32_t now = wisp__milliseconds(base->time);
+    uint32_t most = (uint32_t)(wisp__min(base->timeout, 1e6) * 1000);
+    uint32_t held = now - since < most ? now - since : most;
+    uint32_t before = t->until != now && now - t->from < most ? now - t->from : 0;
+    uint32_t longer = held < most / 4 ? 4 * held : most;
+    t->from = now - (before > held ? before : held);
+    if (longer > t->until - now) t->until = now + longer;
 }
 
 /* The silence before this packet was a stall. */
 static void wisp__stall_was(const wisp__base *base, wisp__stall *t) {
-    if (t->silence > 0) wisp__stalled(base, t, t->silence);
+    if (t->silence > 0) wisp__stalled(base, t, t->heard - t->silence);
     t->silence = 0;
 }
 
@@ -17880,12 +17884,14 @@ static void wisp__stall_was(const wisp__base *base, wisp__stall *t) {
    are `missing` than a sender skips, or if the packet before it came at the same moment and was not
    full: then the two were sent one after the other, and not as one burst. */
 static void wisp__stall_note(const wisp__base *base, wisp__stall *t, bool missing, bool small) {
-    double gap = base->time - t->heard;
-    bool at_once = gap < 0.01;
-    if (!at_once) t->silence = wisp__max(gap - base->step_before, 0);
+    uint32_t now = wisp__milliseconds(base->time), usual = wisp__milliseconds(base->step_before);
+    uint32_t gap = now - t->heard;
+    bool at_once = gap < 10;
+    if (now - t->until < 1u << 31) t->until = now;         /* it is over */
+    if (!at_once) t->silence = gap > usual ? gap - usual : 0;
+    t->heard = now;
+    t->step = (uint16_t)wisp__min(base->step * 1000 + 0.5, 60000);
     if (at_once ? t->small : missing) wisp__stall_was(base, t);
-    t->heard = base->time;
-    t->step = base->step;
     t->small = small;
 }
 
@@ -17893,26 +17899,25 @@ static void wisp__stall_note(const wisp__base *base, wisp__stall *t, bool missin
    the time between two updates here, in which packets may have come one after the other. */
 static void wisp__bucket_fill(wisp__bucket *b, double rate, double burst, const wisp__stall *t,
                               double now) {
-    double from = !t ? now : now < t->until ? t->from : now - t->step;
-    double limited = b->filled - (double)b->before;
-    if (!(b->filled > 0)) {
+    uint32_t clock = wisp__milliseconds(now);
+    bool stalled = t && t->until - clock - 1 < 1u << 31;
+    double from = now - (stalled ? clock - t->from : t ? t->step : 0) / 1000.0;
+    double filled = b->filled ? now - (clock + 1 - b->filled) / 1000.0 : from;
+    if (!b->filled) {
         b->level = burst;
-        b->over = 1e9f;
-        b->filled = limited = from;
-    } else if (b->filled <= from) {
-        b->level += (from - b->filled) * rate;
+        b->over = t ? (float)(rate * t->silence / 1000) : 0;
+    } else if (filled <= from) {
+        b->level += (from - filled) * rate;
         b->over = (float)wisp__max(b->level - burst, 0);
         b->level = wisp__min(b->level, burst);
-        b->filled = limited = from;
-    } else if (from < limited) {       /* it was filled before the stall was noticed */
-        double back = wisp__min((double)b->over, (limited - from) * rate);
+        filled = from;
+    } else if (stalled) {              /* it was filled before the stall was noticed */
+        double back = wisp__min((double)b->over, (filled - from) * rate);
         b->level += back;
         b->over -= (float)back;
-        limited = from;
     }
-    b->level = wisp__min(b->level + (now - b->filled) * rate, burst + (now - from) * rate);
-    b->filled = wisp__max(now, 1e-9);
-    b->before = (float)(b->filled - limited);
+    b->level = wisp__min(b->level + (now - filled) * rate, burst + (now - from) * rate);
+    b->filled = clock + 1;
 }
 
 /* Takes one token; false: there is none. */
@@ -18024,7 +18029,7 @@ static wisp__spending *wisp__spending_of(wisp *w, wisp__session *s) {
 static bool wisp__purse_open(wisp *w, wisp__session *s, bool in, wisp__purse *p) {
     wisp__policy *policy = &w->policy;
     const wisp_budget *b = &policy->budget;
-    const wisp__stall *stall = in ? &s->stall : NULL;
+    const wisp__stall *stall = in && w->base.reliable ? &s->stall : NULL;   /* else bytes return */
     p->rate = in ? b->in : b->out;
     p->all_rate = in ? b->total_in : b->total_out;
     p->spending = p->rate > 0 || p->all_rate > 0 ? wisp__spending_of(w, s) : NULL;
@@ -22615,7 +22620,8 @@ static wisp__session *wisp__add_session(wisp *w, const wisp_addr *addr, wisp_res
     s->peer.timer.kind = WISP__TIMER_PEER;
     s->credit = WISP__EARN_SAVED;
     s->reader = WISP__EARN_SAVED / 2;
-    s->credit_time = s->reader_time = s->stall.heard = w->base.time;
+    s->credit_time = s->reader_time = w->base.time;
+    s->stall.heard = s->stall.until = wisp__milliseconds(w->base.time);
     s->meter = wisp__meter_of_peer(&w->registry, s);
     s->next_call = s->call_floor = s->request_floor = WISP_FIRST_NUMBER;
     return s;
@@ -24636,10 +24642,10 @@ static void wisp__arrive(wisp__reading *r, wisp__channel_in *c, wisp__inbound *i
         wisp__log(&r->w->base, WISP_LOG_ERROR, result,
                   "a peer's message is too large: raise desc.limits.message_bytes");
     if (result) wisp__break_with(r, result, "fragments that make no message");
-    if (in->first) c->since = r->w->base.time;
+    if (in->first && !c->early) c->since = wisp__milliseconds(r->w->base.time);
     if (result || !in->last) return;
     c->assembling = false;
-    wisp__stalled(&r->w->base, &r->s->stall, r->w->base.time - c->since);
+    wisp__stalled(&r->w->base, &r->s->stall, c->since);
     wisp__read_whole(r, c);
     if (r->s->peer.state == WISP__JOINED && c->whole_room > WISP__WHOLE_KEPT)
         wisp__array_free(&r->w->base, WISP__ARRAY(c->whole, c->whole_room));
@@ -24745,8 +24751,7 @@ static void wisp__fall_behind(wisp__reading *r) {
 
 /* Early messages waited for the next one: a stall for what they hold. */
 static void wisp__was_blocked(const wisp__reading *r, const wisp__channel_in *in) {
-    double now = r->w->base.time;
-    if (in->early) wisp__stalled(&r->w->base, &r->s->stall, now - in->early_since);
+    if (in->early) wisp__stalled(&r->w->base, &r->s->stall, in->since);
 }
 
 static void wisp__arrive_early(wisp__reading *r, wisp__channel *c) {
