@@ -5510,12 +5510,6 @@ static void wisp__get_bits(wisp__reader *reader, uint8_t *to, int64_t count) {
     int shift = (int)(at & 7);
     wisp__skip(reader, count);
     if (reader->failed) return;
-    if ((at + count) / 8 + 8 < reader->size) {  /* words may be read beyond the end */
-        const uint8_t *from = reader->bytes + (at >> 3);
-        for (; count > 0; count -= 64, from += 8, to += 8)
-            wisp__store64(to, wisp__load64(from) >> shift | (uint64_t)from[8] << 1 << (63 - shift));
-        return;
-    }
     for (; count > 0; count -= 64, at += 64, to += 8) {
         uint64_t word = wisp__peek64(reader, at) >> shift;
         if (shift && (at >> 3) + 8 < reader->size)
@@ -5807,14 +5801,6 @@ static inline int64_t wisp__int_of(const wisp_value *v) {
 
 static inline uint64_t wisp__uint_of(const wisp_value *v) {
     return v->kind == WISP_UINT ? v->as.uinteger : 0;
-}
-
-static inline float wisp__float_of(const wisp_value *v) {
-    return v->kind == WISP_FLOAT ? v->as.float32 : 0.0f;
-}
-
-static inline double wisp__number_of(const wisp_value *v) {
-    return v->kind == WISP_NUMBER ? v->as.number : 0.0;
 }
 
 /* The bits of a float or a number; they pass through no register that might change a NaN. */
@@ -8445,8 +8431,8 @@ static wisp_result wisp__edit_own(wisp_edit *edit, const wisp_value *from, wisp_
     return result == WISP_E_MEMORY || result == WISP_E_FLOOD ? wisp__edit_fail(edit) : result;
 }
 
-static bool wisp__edit_room(wisp_edit *edit) {
-    int room = wisp__max_int(16, edit->room * 2);
+static bool wisp__edit_room(wisp_edit *edit, int least) {
+    int room = wisp__max_int(wisp__max_int(least, 16), edit->room * 2);
     wisp_pair *pairs;
     if (edit->count < edit->room) return true;
     pairs = (wisp_pair *)wisp__supply_items(edit->supply, room, sizeof *pairs);
@@ -8459,7 +8445,7 @@ static bool wisp__edit_room(wisp_edit *edit) {
 
 static wisp_result wisp__edit_add(wisp_edit *edit, const char *name, const wisp_value *value) {
     char *key = wisp__edit_name(edit, name);
-    if (!key || !wisp__edit_room(edit)) return wisp__edit_fail(edit);
+    if (!key || !wisp__edit_room(edit, 0)) return wisp__edit_fail(edit);
     edit->pairs[edit->count].key = key;
     edit->pairs[edit->count++].value = *value;
     edit->live++;
@@ -8511,14 +8497,10 @@ static wisp_result wisp__edit_begin(wisp_edit *edit, wisp__supply *supply,
                                     const wisp_schema *schema, const wisp_value *value) {
     wisp_value all;
     wisp_result result = WISP_OK;
-    int room;
     memset(edit, 0, sizeof *edit);
     edit->supply = supply;
     if (!wisp__has_shape(schema, value) || !wisp__is_sound(value)) return WISP_E_INVALID;
-    room = wisp__max_int(value->count, 16);
-    edit->pairs = (wisp_pair *)wisp__supply_items(supply, room, sizeof *edit->pairs);
-    if (!edit->pairs) return wisp__edit_fail(edit);
-    edit->room = room;
+    if (!wisp__edit_room(edit, value->count)) return wisp__edit_fail(edit);
     for (int i = 0; i < value->count && result == WISP_OK; i++) {
         wisp_value scratch;
         const char *key;
@@ -12574,7 +12556,8 @@ static void wisp__proto_put_any(wisp__encoder *e, const wisp_value *value);
 static void wisp__proto_put_number(wisp__encoder *e, const wisp_value *value) {
     wisp__numeric number;
     uint64_t bits = wisp__double_bits((double)wisp__object_of(value).id);
-    if (wisp__numeric_of(value, &number) && !wisp__is_exact(number.magnitude))
+    if (value->kind < WISP_FLOAT && wisp__numeric_of(value, &number) &&
+        !wisp__is_exact(number.magnitude))
         wisp__emit_refuse(e, WISP_E_TYPE);
     wisp__value_double(value, &bits);
     wisp__proto_put_field(e, 2, WISP__PROTO_8, bits);
