@@ -2317,34 +2317,19 @@ WISP_API void wisp_stats_total(const wisp *w, wisp_total_stats *out);
 /* Wrap a value by its type; structs are copied whole, so that no register
    changes a float in them. (In C11 every branch of _Generic must compile, so
    all branches are functions.) */
-static inline wisp_value wisp__from_vec2(wisp_vec2 v) {
-    wisp_value value = wisp_vec2v(0, 0);
-    value.as.vec2 = v;
-    return value;
-}
-static inline wisp_value wisp__from_vec3(wisp_vec3 v) {
-    wisp_value value = wisp_vec3v(0, 0, 0);
-    value.as.vec3 = v;
-    return value;
-}
-static inline wisp_value wisp__from_vec4(wisp_vec4 v) {
-    wisp_value value = wisp_vec4v(0, 0, 0, 0);
-    value.as.vec4 = v;
-    return value;
-}
-static inline wisp_value wisp__from_quat(wisp_quat v) {
-    wisp_value value = wisp_quatv(0, 0, 0, 0);
-    value.as.quat = v;
-    return value;
-}
-static inline wisp_value wisp__from_color(wisp_color v) {
-    wisp_value value = wisp_color4(0, 0, 0, 0);
-    value.as.color = v;
-    return value;
-}
-static inline wisp_value wisp__from_transform(wisp_transform v) {
-    return wisp_transformv(v.position, v.rotation);
-}
+#define WISP__FROM(name, a_kind) \
+    static inline wisp_value wisp__from_##name(wisp_##name v) { \
+        wisp_value value = wisp_nil(); \
+        value.kind = a_kind; \
+        value.as.name = v; \
+        return value; \
+    }
+WISP__FROM(vec2, WISP_VEC2)
+WISP__FROM(vec3, WISP_VEC3)
+WISP__FROM(vec4, WISP_VEC4)
+WISP__FROM(quat, WISP_QUAT)
+WISP__FROM(color, WISP_COLOR)
+WISP__FROM(transform, WISP_TRANSFORM)
 
 #ifdef __cplusplus
 
@@ -5510,6 +5495,12 @@ static void wisp__get_bits(wisp__reader *reader, uint8_t *to, int64_t count) {
     int shift = (int)(at & 7);
     wisp__skip(reader, count);
     if (reader->failed) return;
+    if ((at + count) / 8 + 8 < reader->size) {  /* words may be read beyond the end */
+        const uint8_t *from = reader->bytes + (at >> 3);
+        for (; count > 0; count -= 64, from += 8, to += 8)
+            wisp__store64(to, wisp__load64(from) >> shift | (uint64_t)from[8] << 1 << (63 - shift));
+        return;
+    }
     for (; count > 0; count -= 64, at += 64, to += 8) {
         uint64_t word = wisp__peek64(reader, at) >> shift;
         if (shift && (at >> 3) + 8 < reader->size)
@@ -5846,10 +5837,16 @@ static inline const void *wisp__data_of(const wisp_value *v) {
     return v->kind == WISP_STRUCT ? v->as.structure.data : NULL;
 }
 
+/* Bytes of a value's member of the union, all of which begin alike; 0: a list, text or nil. */
+static inline size_t wisp__member_bytes(wisp_kind kind) {
+    static const uint8_t bytes[] = { 0, sizeof(bool), 8, 8, 4, 8, 0, 0, 8, 12, 16, 16, 28, 16,
+                                     0, 0, sizeof(wisp_object) };
+    return kind <= WISP_OBJECT ? bytes[kind] : 0;
+}
+
 /* Floats of a vector kind; 0 for other kinds. */
 static inline int wisp__kind_floats(wisp_kind kind) {
-    static const uint8_t counts[] = { 2, 3, 4, 4, 7, 4 };
-    return kind >= WISP_VEC2 && kind <= WISP_COLOR ? counts[kind - WISP_VEC2] : 0;
+    return kind >= WISP_VEC2 && kind <= WISP_COLOR ? (int)wisp__member_bytes(kind) / 4 : 0;
 }
 
 /* The floats of a vector value, then zeros; returns their number. All vector members of the union
@@ -5865,7 +5862,7 @@ static int wisp__value_floats(const wisp_value *v, float out[7]) {
 }
 
 static wisp_value wisp__view_floats(wisp_kind kind, const void *at) {
-    return wisp__value_from(kind, 0, at, (size_t)wisp__kind_floats(kind) * sizeof(float));
+    return wisp__value_from(kind, 0, at, wisp__member_bytes(kind));
 }
 
 /* --- storage: a struct is seen as a map or an array through its schema, without a copy --- */
@@ -6297,13 +6294,6 @@ static bool wisp__maps_equal(const wisp_value *a, const wisp_value *b) {
         if (!q || !wisp_equal(p, q)) return false;
     }
     return true;
-}
-
-/* Bytes of a value's member of the union, all of which begin alike; 0: a list, text or nil. */
-static size_t wisp__member_bytes(wisp_kind kind) {
-    static const uint8_t bytes[WISP_STRING] = { 0, sizeof(bool), 8, 8, 4, 8 };
-    if (kind == WISP_OBJECT) return sizeof(wisp_object);
-    return kind < WISP_STRING ? bytes[kind] : sizeof(float) * (size_t)wisp__kind_floats(kind);
 }
 
 static bool wisp__scalars_alike(const wisp_value *a, const wisp_value *b, wisp__likeness how) {
