@@ -76,6 +76,7 @@
        >>names          announcements and their answers: numbers for names
        >>packet_writer  packets filled and sent
        >>session        how sessions begin and end
+       >>path           addresses: how a session moves from one to another
        >>join           the handshake, and who is let in
        >>send           messages made and given to peers, as deltas where asked
        >>inbound        messages decoded and handed to handlers
@@ -1513,6 +1514,10 @@ WISP_API wisp_result wisp_group_end(wisp *w, wisp_group group);
 #define WISP_BUDGET "wisp:budget"  /* text; WISP_OK: a byte budget is nearly
                                       used up, WISP_E_BUDGET: it is used up;
                                       peer, or none for the total budget */
+#define WISP_MOVED  "wisp:moved"   /* peer: its packets come from another
+                                      address, which has answered a challenge
+                                      (RFC 9000 9) and is its wisp_peer_addr
+                                      from now on. The session goes on */
 
 typedef struct wisp_event {
     wisp             *w;
@@ -3392,6 +3397,15 @@ typedef struct wisp__stuck {       /* a packet that the link did not take */
     int size;
 } wisp__stuck;
 
+/* Another address from which a packet of a peer has come. */
+typedef struct wisp__path {
+    wisp_addr addr;
+    uint64_t number;  /* of the newest packet from there */
+    double next;      /* time of the next challenge, or until which no other address is tried */
+    int allowed;      /* bytes that may still be sent there */
+    int tries;        /* challenges sent there; -1: it was given up */
+} wisp__path;
+
 typedef struct wisp__peer {
     wisp__slot slot;
     wisp__state state;
@@ -3407,6 +3421,8 @@ typedef struct wisp__peer {
     bool ending;          /* on a reliable link: what is left goes out, then the goodbye */
     wisp_addr addr;
     uint32_t next_of_address;  /* chain in the table: index + 1 */
+    uint32_t moves;            /* to other addresses */
+    wisp__path *path;          /* NULL: all packets come from the address */
     struct wisp__peer *next_dirty;
     struct wisp__peer *previous, *next;  /* the joined ones, in order */
     wisp__timer timer;
@@ -3600,7 +3616,7 @@ typedef struct wisp__policy {
 
 /* --- remote --- */
 
-enum { WISP__NAME_BYTES = 128, WISP__RESERVED = 4, WISP__CODECS = 12 };
+enum { WISP__NAME_BYTES = 128, WISP__RESERVED = 5, WISP__CODECS = 12 };
 
 typedef struct wisp__remote {
     int index;
@@ -3840,7 +3856,7 @@ typedef struct wisp__events {
     int packet_errors;
 } wisp__events;
 
-enum { WISP__ON_JOINED, WISP__ON_LEFT, WISP__ON_ERROR, WISP__ON_BUDGET };
+enum { WISP__ON_JOINED, WISP__ON_LEFT, WISP__ON_ERROR, WISP__ON_BUDGET, WISP__ON_MOVED };
 
 enum { WISP__TO_PEER, WISP__TO_ALL, WISP__TO_GROUP, WISP__TO_LIST, WISP__TO_EXCEPT };
 
@@ -4037,6 +4053,8 @@ typedef struct wisp__reading {
     int messages;
     const char *broken;  /* why the session ends, or NULL */
     wisp_result code;    /* that it ends with */
+    const wisp_addr *source;  /* of the packet */
+    bool challenged;          /* the packet has had one challenge, which was answered */
 } wisp__reading;
 
 /* --- host --- */
@@ -15997,11 +16015,10 @@ static void wisp__mtu_init(wisp__mtu *m, int link) {
     m->loss = 2048;
 }
 
-/* Another path: sizes that failed are tried again at once. */
-static void wisp__mtu_moved(wisp__mtu *m) {
-    uint16_t size = m->size;
-    wisp__mtu_init(m, m->link);
-    m->size = size;
+/* Another path begins with the size of the one before. Sizes that failed are tried again. */
+static void wisp__mtu_moved(wisp__mtu *m, const wisp__mtu *before) {
+    wisp__mtu_init(m, before->link);
+    m->size = before->size;
     m->wanted = true;
 }
 
@@ -16823,6 +16840,27 @@ static bool wisp__flow_may_send(wisp__base *base, wisp__flow *flow) {
     return wisp__flow_reserve(base, flow);
 }
 
+/* The packets go another path from now on: nothing is known of its rate, and what is in flight is
+   sent again (RFC 9000 9.4). The round trip time counts until the first sample replaces it. */
+static void wisp__flow_moved(wisp__base *base, wisp__flow *flow, wisp__ref_ended ended,
+                             void *owner) {
+    wisp__mtu mtu = flow->mtu;
+    for (uint64_t n = flow->oldest; n < flow->next; n++) {
+        wisp__sent *sent = wisp__flow_find(flow, n);
+        if (sent) wisp__flow_end(flow, sent, false, ended, owner);
+    }
+    wisp__flow_advance(flow);
+    wisp__mtu_moved(&flow->mtu, &mtu);
+    memset(&flow->slot, 0, sizeof flow->slot);
+    memset(&flow->control, 0, sizeof flow->control);
+    flow->has_rtt = false;
+    wisp__congestion_init(base, flow, base->time);
+    flow->loss_time = WISP__NEVER;
+    flow->probes = 0;
+    flow->ack_now = true;
+    flow->unacked++;
+}
+
 static uint64_t wisp__flow_number(const wisp__flow *flow, uint64_t low) {
     return wisp__widen(flow->top ? flow->top + 1 : WISP_FIRST_NUMBER, low, 16);
 }
@@ -17065,26 +17103,34 @@ static wisp__peer *wisp__peers_connection(const wisp *w, uint16_t connection) {
     return peer && wisp__connection_of(peer) == connection ? peer : NULL;
 }
 
+static void wisp__peers_link(wisp *w, wisp__peer *peer, const wisp_addr *addr) {
+    uint32_t *bucket = wisp__peers_bucket(w, addr);
+    peer->addr = *addr;
+    peer->next_of_address = *bucket;
+    *bucket = (peer->slot.id & ((1u << w->peers.pool.index_bits) - 1)) + 1;
+}
+
 static wisp__peer *wisp__peers_add(wisp *w, const wisp_addr *addr, wisp_result *why) {
     wisp__peer *peer;
-    uint32_t *bucket = wisp__peers_bucket(w, addr);
     *why = wisp__timers_reserve(&w->base, &w->peers.timers);
     if (*why) return NULL;
     peer = (wisp__peer *)wisp__pool_add(&w->base, &w->peers.pool, why);
     if (!peer) return NULL;
     w->peers.timers.owners++;
-    peer->addr = *addr;
-    peer->next_of_address = *bucket;
-    *bucket = (peer->slot.id & ((1u << w->peers.pool.index_bits) - 1)) + 1;
+    wisp__peers_link(w, peer, addr);
     peer->started = peer->received_at = peer->sent_at = w->base.time;
     wisp__flow_init(&w->base, &peer->flow, w->base.time);
     return peer;
 }
 
-static void wisp__peers_unlink(wisp *w, wisp__peer *peer) {
+static void wisp__peers_detach(wisp *w, const wisp__peer *peer) {
     uint32_t *place = wisp__peers_bucket(w, &peer->addr);
     while (wisp__peers_at(w, *place) != peer) place = &wisp__peers_at(w, *place)->next_of_address;
     *place = peer->next_of_address;
+}
+
+static void wisp__peers_unlink(wisp *w, wisp__peer *peer) {
+    wisp__peers_detach(w, peer);
     wisp__timers_stop(&w->peers.timers, &peer->timer);
     w->peers.timers.owners--;
 }
@@ -17225,6 +17271,7 @@ static double wisp__keepalive_time(const wisp *w, const wisp__peer *peer) {
 static void wisp__peer_timer(wisp *w, wisp__peer *peer) {
     double at = wisp__min(peer->received_at + w->base.timeout, wisp__flow_deadline(&peer->flow));
     at = wisp__min(at, wisp__keepalive_time(w, peer));
+    if (peer->path) at = wisp__min(at, peer->path->next);
     wisp__timers_set(&w->peers.timers, &peer->timer, at);
 }
 
@@ -17247,6 +17294,8 @@ static int wisp__peer_abandon(wisp *w, wisp__peer *peer) {
     wisp__flow_free(&w->base, &peer->flow);
     wisp__free(&w->base, peer->ticket, (size_t)peer->ticket_size);
     peer->ticket = NULL;
+    wisp__chunk_give(&w->chunks, peer->path, sizeof *peer->path);
+    peer->path = NULL;
     return abandoned;
 }
 
@@ -21067,10 +21116,10 @@ void wisp_cancel(wisp *w, wisp_call handle) {
  *   body   acks?, frames, then END or fewer than 8 zero bits
  *   kind   1 ALIKE · 01 EVENT · 001 REPEAT · 0001 SIZED · 0000 kind:4
  *   kind:4 END 0, SECTION 1, FRAGMENT 2, INVOKE 3, REPLY 4, ANNOUNCE 5, BOUND 6, UNKNOWN 7,
- *          PING 8, LEAVE 9, RESYNC 10, MORE 15 followed by kind:4 of its own: READS 4.
+ *          PING 8, LEAVE 9, RESYNC 10, MORE 15 followed by kind:4 of its own: PATH_CHALLENGE 0,
+ *          PATH_RESPONSE 1, READS 4.
  *          Reserved: TICK 11, OBJECT 12, INPUT 13, ASSEMBLED 14 (a piece of a set); after MORE:
- *          PATH_CHALLENGE 0, PATH_RESPONSE 1, FULL 2 (a name and a key, in place of RESYNC of a
- *          whole name), CLOCK 3
+ *          FULL 2 (a name and a key, in place of RESYNC of a whole name), CLOCK 3
  * ======================================================================== */
 
 enum { WISP__ANNOUNCEMENT = 100 };     /* type of a message: an announcement of any size */
@@ -21196,6 +21245,15 @@ static void wisp__frame_put_number(wisp__writer *to, wisp__frame kind, int numbe
 }
 
 static int wisp__frame_get_number(wisp__reader *from) { return wisp__get_length(from); }
+
+/* PATH_CHALLENGE, PATH_RESPONSE   data:64
+   The response has the data of the challenge, and goes to the address that it came from. */
+static void wisp__frame_put_path(wisp__writer *to, wisp__frame kind, uint64_t data) {
+    wisp__frame_put(to, kind);
+    wisp__put(to, data, 64);
+}
+
+static uint64_t wisp__frame_get_path(wisp__reader *from) { return wisp__get(from, 64); }
 
 /* LEAVE   code:16 length(bytes) text */
 static void wisp__frame_put_leave(wisp__writer *to, wisp_result code, const char *text) {
@@ -22615,6 +22673,175 @@ void wisp_leave(wisp *w, wisp_peer peer, const char *reason) {
     if (!s) return;
     wisp__end(w, s, WISP_OK, reason, true);
     wisp__post_send(w);
+}
+
+/* ===========================================================================
+ * MARK: >>path
+ * What: how a session moves to another address of its peer (RFC 9000 8.2, 9).
+ * Invariants: a session belongs to its connection number. It moves only to an address that
+ *   has answered a challenge; until then at most three times the bytes that came from there
+ *   are sent there. On a reliable link nothing of this exists.
+ * Not here: the size of packets (mtu).
+ *
+ * A packet with the right tag from another address, whose number is the highest so far, starts
+ * a probe of that address. Its answer moves the session. A packet as new as that one from the
+ * address in use ends the probe: a stranger who copies packets and is faster than their sender
+ * gets no further (RFC 9000 9.3.3). If he once was, the first packet that comes from the right
+ * address, though a repeat, starts a probe of that one.
+ * ======================================================================== */
+
+/* The packet of a challenge or a response. */
+enum { WISP__PATH_BYTES = WISP__PACKET_HEAD + 10, WISP__PATH_TRIES = 6 };
+
+static bool wisp__addr_equal(const wisp_addr *a, const wisp_addr *b) {
+    return memcmp(a, b, sizeof *a) == 0;
+}
+
+/* What a challenge to an address contains. Nobody can know it before, and another session or
+   another move has another. */
+static uint64_t wisp__path_data(const wisp *w, const wisp__peer *peer, const wisp_addr *addr) {
+    uint8_t bytes[sizeof *addr + 24];
+    memcpy(bytes, addr, sizeof *addr);
+    wisp__store64(bytes + sizeof *addr, peer->slot.id | (uint64_t)peer->moves << 32);
+    wisp__store64(bytes + sizeof *addr + 8, peer->client_nonce);
+    wisp__store64(bytes + sizeof *addr + 16, peer->server_nonce);
+    return wisp__siphash(w->peers.cookie_key, bytes, (int)sizeof bytes);
+}
+
+/* Sends a packet of one frame, which is not tracked: the challenger repeats it. */
+static void wisp__path_send(wisp *w, wisp__session *s, const wisp_addr *to, wisp__frame kind,
+                            uint64_t data) {
+    wisp__peer *peer = &s->peer;
+    uint8_t *packet = wisp__post_buffer(w);
+    wisp__writer out = wisp__writer_on(packet + WISP__PACKET_HEAD, WISP__PATH_BYTES);
+    if (!wisp__flow_may_number(&peer->flow)) return;
+    packet[0] = WISP__FLAG_SESSION;
+    wisp__frame_put_path(&out, kind, data);
+    wisp__put_align(&out);
+    wisp__packet_close(&w->base, peer, peer->flow.next++, packet, WISP__PATH_BYTES);
+    wisp__flow_skip(&peer->flow, &w->peers.secret);
+    peer->stats.packets_sent++;
+    peer->stats.bytes_sent += WISP__PATH_BYTES;
+    wisp__policy_sent(w, s, WISP__PATH_BYTES);
+    wisp__post_add(w, to, NULL, packet, WISP__PATH_BYTES);
+}
+
+/* No other address is tried for a round trip: packets may go on to come from two. */
+static void wisp__path_give_up(wisp *w, wisp__peer *peer) {
+    peer->path->tries = -1;
+    peer->path->next = w->base.time + wisp__max(peer->flow.rtt, 0.05);
+}
+
+static void wisp__path_forget(wisp *w, wisp__peer *peer) {
+    wisp__chunk_give(&w->chunks, peer->path, sizeof *peer->path);
+    peer->path = NULL;
+}
+
+/* Sends the challenge again, if that address has paid for it, or gives up. */
+static void wisp__path_challenge(wisp *w, wisp__session *s) {
+    wisp__path *path = s->peer.path;
+    double wait = wisp__max(s->peer.flow.rtt, 0.02) * (double)(1 << wisp__min_int(path->tries, 3));
+    path->next = w->base.time + wait;
+    if (path->tries++ == WISP__PATH_TRIES) {
+        wisp__path_give_up(w, &s->peer);
+    } else if (path->allowed >= WISP__PATH_BYTES) {
+        path->allowed -= WISP__PATH_BYTES;
+        wisp__path_send(w, s, &path->addr, WISP__FRAME_PATH_CHALLENGE,
+                        wisp__path_data(w, &s->peer, &path->addr));
+    }
+}
+
+/* Begins to probe an address. Two challenges go out, as one may be lost, and a ping to the address
+   in use: its answer ends the probe. */
+static void wisp__path_try(wisp *w, wisp__session *s, const wisp_addr *addr, uint64_t number,
+                           int bytes) {
+    wisp__path *path = s->peer.path;
+    if (!path) path = (wisp__path *)wisp__chunk_take(&w->chunks, sizeof *path);
+    if (!path) return;
+    s->peer.path = path;
+    path->addr = *addr;
+    path->number = number;
+    path->allowed = 3 * bytes;
+    path->tries = 0;
+    wisp__path_challenge(w, s);
+    wisp__path_challenge(w, s);
+    wisp__send_ping(w, s, 0);
+    wisp__peers_mark(w, &s->peer);
+}
+
+/* A packet with the right tag has come, perhaps again. */
+static void wisp__path_heard(wisp *w, wisp__session *s, const wisp_packet *packet,
+                             uint64_t number) {
+    wisp__peer *peer = &s->peer;
+    wisp__path *path = peer->path;
+    bool trying = path && path->tries > 0;
+    if (peer->state != WISP__JOINED || w->base.reliable) return;
+    if (wisp__addr_equal(&packet->addr, &peer->addr)) {
+        if (trying && number >= path->number) wisp__path_give_up(w, peer);
+    } else if (number == peer->flow.top) {         /* the highest that was read */
+        if (trying && wisp__addr_equal(&packet->addr, &path->addr)) {
+            path->number = number;
+            path->allowed = wisp__min_int(path->allowed + 3 * packet->size, 1 << 20);
+        } else if (!path || trying || w->base.time >= path->next) {
+            wisp__path_try(w, s, &packet->addr, number, packet->size);
+        }
+    }
+}
+
+static void wisp__path_timer(wisp *w, wisp__session *s) {
+    wisp__path *path = s->peer.path;
+    if (!path || w->base.time < path->next) return;
+    if (path->tries < 0) wisp__path_forget(w, &s->peer);
+    else wisp__path_challenge(w, s);
+}
+
+/* The session takes its place of max_peers along. A join that shared it with the session needs one
+   of its own. false: there is none for the session. */
+static bool wisp__path_take_place(wisp *w, wisp__peer *peer) {
+    wisp__peer *other = NULL;
+    if (peer->asked) return true;
+    if (!peer->placed && w->peers.strangers >= w->peers.max_peers) return false;
+    w->peers.strangers += !peer->placed;
+    peer->placed = false;                          /* not of this address any more */
+    while ((other = wisp__peers_find(w, &peer->addr, other)) != NULL) {
+        if (other == peer || other->state >= WISP__JOINED || other->asked) continue;
+        if (w->peers.strangers < w->peers.max_peers) wisp__take_place(w, other);
+        else wisp__end(w, (wisp__session *)other, WISP_E_SERVER_FULL, "no place", false);
+    }
+    peer->placed = true;
+    return true;
+}
+
+static void wisp__path_move(wisp *w, wisp__session *s) {
+    wisp__peer *peer = &s->peer;
+    wisp__outcome outcome = { w, s };
+    wisp__notice notice;
+    wisp_addr addr = peer->path->addr;
+    wisp__path_forget(w, peer);
+    if (!wisp__path_take_place(w, peer)) return;
+    wisp__peers_detach(w, peer);
+    wisp__peers_link(w, peer, &addr);
+    peer->moves++;
+    wisp__flow_moved(&w->base, &peer->flow, wisp__on_outcome, &outcome);
+    wisp__peers_mark(w, peer);
+    notice = wisp__notice_of(WISP__ON_MOVED, wisp__peer_handle(s), wisp__remote_handle(NULL),
+                             WISP_OK);
+    wisp__notice_add(w, &notice, "a peer has another address");
+}
+
+static void wisp__on_path_challenge(wisp__reading *r) {
+    uint64_t data = wisp__frame_get_path(&r->from);
+    if (r->from.failed || r->challenged || r->w->base.reliable) return;
+    r->challenged = true;
+    wisp__path_send(r->w, r->s, r->source, WISP__FRAME_PATH_RESPONSE, data);
+}
+
+/* It proves the address that was challenged, whichever it comes from (RFC 9000 8.2.3). */
+static void wisp__on_path_response(wisp__reading *r) {
+    wisp__peer *peer = &r->s->peer;
+    uint64_t data = wisp__frame_get_path(&r->from);
+    if (r->from.failed || !peer->path || peer->path->tries <= 0) return;
+    if (data == wisp__path_data(r->w, peer, &peer->path->addr)) wisp__path_move(r->w, r->s);
 }
 
 /* ===========================================================================
@@ -24880,6 +25107,8 @@ static void wisp__on_frame(wisp__reading *r, int kind) {
     case WISP__FRAME_UNKNOWN: wisp__on_answer(r, false); break;
     case WISP__FRAME_RESYNC: wisp__on_resync(r); break;
     case WISP__FRAME_READS: wisp__on_reads(r); break;
+    case WISP__FRAME_PATH_CHALLENGE: wisp__on_path_challenge(r); break;
+    case WISP__FRAME_PATH_RESPONSE: wisp__on_path_response(r); break;
     case WISP__FRAME_PING: break;
     case WISP__FRAME_LEAVE: wisp__on_leave(r); break;
     default: wisp__break(r, "a record of no kind"); break;
@@ -25062,6 +25291,7 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
     }
     r = wisp__reading_on(w, s, wisp__reader_on(bytes + head, packet->size - head));
     r.number = number;
+    r.source = &packet->addr;
     w->record = r.from;
     if (bytes[0] & WISP__FLAGS_UNUSED) wisp__break(&r, "flags of no meaning");
     else if (bytes[0] & WISP__FLAG_COMPRESSED) wisp__read_compressed(&r);
@@ -25086,16 +25316,13 @@ static bool wisp__is_tagged(const wisp *w, const wisp__peer *peer, const wisp_pa
            wisp__load64(bytes + (w->base.reliable ? 1 : 3));
 }
 
-/* The sessions that a packet may belong to, one after the other: the one of its connection number
-   and address; on a reliable link all of its address, as one may be about to replace another. */
+/* The sessions that a packet may belong to, one after the other: the one of its connection number;
+   on a reliable link all of its address, as one may be about to replace another. */
 static wisp__peer *wisp__packet_peer(const wisp *w, const wisp_packet *packet,
                                      const wisp__peer *after) {
     const uint8_t *bytes = (const uint8_t *)packet->data;
-    wisp__peer *peer;
     if (w->base.reliable) return wisp__peers_find(w, &packet->addr, after);
-    if (after) return NULL;
-    peer = wisp__peers_connection(w, (uint16_t)wisp__load_part(bytes + 1, 2));
-    return peer && memcmp(&peer->addr, &packet->addr, sizeof packet->addr) == 0 ? peer : NULL;
+    return after ? NULL : wisp__peers_connection(w, (uint16_t)wisp__load_part(bytes + 1, 2));
 }
 
 static void wisp__on_session_packet(wisp *w, const wisp_packet *packet) {
@@ -25103,12 +25330,15 @@ static void wisp__on_session_packet(wisp *w, const wisp_packet *packet) {
     wisp__peer *peer = NULL;
     while (enough && (peer = wisp__packet_peer(w, packet, peer)) != NULL) {
         uint64_t number;
+        bool alive = peer->state == WISP__JOINED || peer->state == WISP__HALF_OPENED;
+        if (alive && wisp__is_tagged(w, peer, packet, &number)) {
+            wisp__on_packet(w, (wisp__session *)peer, packet, number);
+            wisp__path_heard(w, (wisp__session *)peer, packet, number);
+            return;
+        }
+        if (!wisp__addr_equal(&peer->addr, &packet->addr)) continue;
         found = true;                    /* no goodbye: it is damaged, or something is on its way */
-        if (peer->state != WISP__JOINED && peer->state != WISP__HALF_OPENED) continue;
-        known = true;
-        if (!wisp__is_tagged(w, peer, packet, &number)) continue;
-        wisp__on_packet(w, (wisp__session *)peer, packet, number);
-        return;
+        known = known || alive;
     }
     if (known) w->base.stats.packets_bad_tag++;
     else w->base.stats.packets_foreign++;
@@ -25158,6 +25388,7 @@ static void wisp__on_silence(wisp *w, wisp__session *s) {
         wisp__flow_probe(&w->base, flow, now, wisp__on_outcome, &outcome);
         s->ping = true;
     }
+    wisp__path_timer(w, s);
     if (now >= wisp__keepalive_time(w, peer)) {
         flow->free_packets = wisp__max_int(flow->free_packets, 2);
         if (wisp__slow_step(w) > 0 && wisp__is_quiet(w, peer)) wisp__send_ping(w, s, 0);
@@ -27518,7 +27749,8 @@ static void wisp__wire(wisp *w, const wisp_desc *desc) {
 }
 
 static wisp_result wisp__start(wisp *w) {
-    static const char *const reserved[] = { WISP_JOINED, WISP_LEFT, WISP_ERROR, WISP_BUDGET };
+    static const char *const reserved[] = { WISP_JOINED, WISP_LEFT, WISP_ERROR, WISP_BUDGET,
+                                            WISP_MOVED };
     wisp_result why = WISP_OK;
     w->peers.table_room = wisp__power_of_two(2 * w->peers.max_peers);
     w->peers.table = (uint32_t *)wisp__alloc_items(&w->base, w->peers.table_room, 4);

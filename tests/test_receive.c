@@ -666,7 +666,9 @@ TEST(only_a_packet_that_is_taken_counts_as_a_sign_of_life) {
 /* Records of later versions are no records yet. */
 TEST(reserved_records_end_the_session) {
     for (int kind = WISP__FRAME_TICK; kind <= WISP__FRAME_CLOCK; kind++) {
-        forger *b = forger_open();
+        forger *b;
+        if (kind >= WISP__FRAME_MORE && kind <= WISP__FRAME_PATH_RESPONSE) continue;
+        b = forger_open();
         wisp__frame_put(body(b), WISP__FRAME_PING);
         if (kind <= WISP__FRAME_MORE) wisp__put(&b->to, (uint64_t)kind << 4, 8);
         else wisp__put(&b->to, 15 << 4 | (uint64_t)(kind - WISP__FRAME_MORE - 1) << 8, 12);
@@ -680,15 +682,16 @@ TEST(reserved_records_end_the_session) {
 
 /* --- packets that are not of the session --- */
 
-/* The number of the session is not enough: its packets come from its address. */
-TEST(a_packet_from_another_address_is_refused_though_its_tag_is_right) {
+/* It is read, as its tag is right, but alone it does not move the session. */
+TEST(a_packet_from_another_address_is_read_and_moves_nothing) {
     forger *b = forger_open();
     wisp_link elsewhere = wisp_loopback(&b->t.w.pipe, 30);
+    wisp_addr home = world_addr(&b->t.w, b->t.client);
     wisp_total_stats before = world_total(b->t.server);
     wisp_packet packet;
     wisp__frame_put(body(b), WISP__FRAME_PING);
     b->bytes[0] = WISP__FLAG_SESSION;
-    wisp__packet_close(&b->t.client->base, forger_peer(b), forger_peer(b)->flow.next, b->bytes,
+    wisp__packet_close(&b->t.client->base, forger_peer(b), forger_peer(b)->flow.next++, b->bytes,
                        WISP__PACKET_HEAD + 1);
     memset(&packet, 0, sizeof packet);
     packet.addr = world_addr(&b->t.w, b->t.server);
@@ -696,8 +699,10 @@ TEST(a_packet_from_another_address_is_refused_though_its_tag_is_right) {
     packet.size = WISP__PACKET_HEAD + 1;
     elsewhere.send(elsewhere.user, &packet, 1);
     world_update(&b->t.w, 0);
-    CHECK_EQ_INT(world_total(b->t.server).packets_foreign, before.packets_foreign + 1);
+    CHECK_EQ_INT(world_total(b->t.server).packets_foreign, before.packets_foreign);
     CHECK_EQ_INT(world_total(b->t.server).packets_bad_tag, before.packets_bad_tag);
+    world_run(&b->t.w, 3);
+    CHECK(wisp__addr_equal(&forger_server_side(b)->peer.addr, &home));
     check_unharmed(b);
 }
 
@@ -800,11 +805,8 @@ TEST(a_packet_of_another_peer_or_direction_is_refused) {
     thirds_connection = wisp__session_of(third, server)->peer.connection;
     tap_on(&thirds, third);
     packet = one_packet(b);
-    tap_pass(&thirds, &packet);               /* the client's packet from the third one's address */
-    world_update(&b->t.w, 0);
-    CHECK_EQ_INT(world_total(b->t.server).packets_foreign, 1);
     wisp__store_part(packet.bytes + 1, thirds_connection, 2);
-    tap_pass(&thirds, &packet);               /* and for the third one's session */
+    tap_pass(&thirds, &packet);               /* the client's packet for the third one's session */
     world_update(&b->t.w, 0);
     CHECK_EQ_INT(world_total(b->t.server).packets_bad_tag, 1);
     tap_on(&reverse, b->t.server);
@@ -1067,7 +1069,7 @@ static const test_case tests[] = {
     CASE(a_leap_beyond_8192_numbers_is_refused),
     CASE(only_a_packet_that_is_taken_counts_as_a_sign_of_life),
     CASE(reserved_records_end_the_session),
-    CASE(a_packet_from_another_address_is_refused_though_its_tag_is_right),
+    CASE(a_packet_from_another_address_is_read_and_moves_nothing),
     CASE(each_session_of_an_address_has_a_number_of_its_own),
     CASE(a_connection_number_has_the_generation_of_its_place),
     CASE(acks_of_what_was_never_sent_end_the_session),

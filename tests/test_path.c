@@ -1,0 +1,266 @@
+/* test_path.c - room path: sessions that move from one address to another, on paths of any size */
+#define WISP_IMPLEMENTATION
+#define WISP_STATIC
+#include "../wisp.h"
+#include "support/test_runner.h"
+#include "support/simulated_endpoints.h"
+
+/* --- a network in which each end has several addresses --- */
+
+enum { NETS_ENDS = 3, NETS_PORTS = 8, NETS_FLYING = 20000, NETS_BYTES = 1400 };
+
+typedef struct nets_datagram {
+    double  at;
+    int     from, to;           /* addresses: end * NETS_PORTS + port */
+    int     size;
+    uint8_t bytes[NETS_BYTES];
+} nets_datagram;
+
+typedef struct nets nets;
+
+/* Sees each datagram when it is sent; false: it is lost. */
+typedef bool (*nets_eye)(nets *n, int from, int to, const void *bytes, int size);
+
+typedef struct nets_end {
+    nets *n;
+    int   end;
+    int   port;                 /* the one in use: what comes to others is lost .. */
+    bool  open;                 /* .. unless all are open */
+    int   hole;                 /* what it sends that is larger is lost; 0: none */
+    wisp *w;
+    int   moved, left, got, wrong;
+    int   expect;               /* of the next number */
+    double last;                /* when something came */
+    double longest;             /* seconds without */
+    uint64_t sent_to[NETS_ENDS * NETS_PORTS], sent_by[NETS_ENDS * NETS_PORTS];
+    int   datagrams;            /* sent */
+} nets_end;
+
+struct nets {
+    nets_end ends[NETS_ENDS];
+    double   now, step, latency, loss;
+    uint64_t random;
+    nets_eye eye;
+    void    *user;
+    nets_datagram *flying;
+    int      first, count;      /* ring, in the order of arrival */
+};
+
+static wisp_addr nets_addr(int address) {
+    wisp_addr a;
+    memset(&a, 0, sizeof a);
+    a.bytes[0] = (unsigned char)(address + 1);
+    return a;
+}
+
+static void nets_put(nets *n, int from, int to, const void *bytes, int size, double delay) {
+    nets_datagram *d;
+    if (n->count == NETS_FLYING || size > NETS_BYTES) return;
+    d = &n->flying[(n->first + n->count++) % NETS_FLYING];
+    d->at = n->now + delay;
+    d->from = from;
+    d->to = to;
+    d->size = size;
+    memcpy(d->bytes, bytes, (size_t)size);
+}
+
+static int nets_send(void *user, wisp_packet *packets, int count) {
+    nets_end *e = (nets_end *)user;
+    nets *n = e->n;
+    for (int i = 0; i < count; i++) {
+        int from = e->end * NETS_PORTS + e->port, to = packets[i].addr.bytes[0] - 1;
+        packets[i].status = 0;
+        e->sent_to[to] += (uint64_t)packets[i].size;
+        e->datagrams++;
+        if (e->hole && packets[i].size > e->hole) continue;
+        if (n->eye && !n->eye(n, from, to, packets[i].data, packets[i].size)) continue;
+        if (test_random_unit(&n->random) < n->loss) continue;
+        nets_put(n, from, to, packets[i].data, packets[i].size, n->latency);
+    }
+    return count;
+}
+
+/* Datagrams have one latency, so the first to arrive was the first to be sent. */
+static int nets_recv(void *user, wisp_packet *packets, int count) {
+    nets_end *e = (nets_end *)user;
+    nets *n = e->n;
+    int filled = 0, kept = 0, all = n->count;
+    for (int i = 0; i < all; i++) {
+        nets_datagram *d = &n->flying[(n->first + i) % NETS_FLYING];
+        bool due = d->at <= n->now && d->to / NETS_PORTS == e->end;
+        if (due && (e->open || d->to % NETS_PORTS == e->port) && filled < count) {
+            packets[filled].addr = nets_addr(d->from);
+            packets[filled].size = d->size;
+            memcpy(packets[filled++].data, d->bytes, (size_t)d->size);
+            e->sent_by[d->from] += (uint64_t)d->size;
+        } else if (!due || filled == count) {
+            if (kept != i) n->flying[(n->first + kept) % NETS_FLYING] = *d;
+            kept++;
+        }
+    }
+    n->count = kept;
+    return filled;
+}
+
+static void nets_on_moved(wisp_event *event) { ((nets_end *)event->user)->moved++; }
+static void nets_on_left(wisp_event *event) { ((nets_end *)event->user)->left++; }
+
+/* "n" counts up: nothing is lost, nothing comes twice. */
+static void nets_on_number(wisp_event *event) {
+    nets_end *e = (nets_end *)event->user;
+    double silence = e->n->now - e->last;
+    if (event->args[0].as.integer != e->expect++) e->wrong++;
+    if (e->got++ && silence > e->longest) e->longest = silence;
+    e->last = e->n->now;
+}
+
+static void nets_on_bytes(wisp_event *event) {
+    nets_end *e = (nets_end *)event->user;
+    const unsigned char *bytes = (const unsigned char *)event->args[0].as.bytes;
+    e->got++;
+    e->last = e->n->now;
+    for (int i = 0; i < event->args[0].count; i++)
+        if (bytes[i] != (unsigned char)(i * 7)) e->wrong++;
+}
+
+static void nets_add(nets *n, int end, wisp_desc desc) {
+    nets_end *e = &n->ends[end];
+    e->n = n;
+    e->end = end;
+    desc.link.send = nets_send;
+    desc.link.recv = nets_recv;
+    desc.link.user = e;
+    desc.seed = n->random + (uint64_t)end + 1;
+    e->w = wisp_create(&desc, NULL);
+    if (!CHECK(e->w != NULL)) return;
+    wisp_connect(e->w, WISP_MOVED, nets_on_moved, e);
+    wisp_connect(e->w, WISP_LEFT, nets_on_left, e);
+    wisp_connect(e->w, "n", nets_on_number, e);
+    wisp_connect(e->w, "bytes", nets_on_bytes, e);
+}
+
+static void nets_step(nets *n) {
+    n->now += n->step;
+    for (int i = 0; i < NETS_ENDS; i++)
+        if (n->ends[i].w) {
+            wisp_update(n->ends[i].w, n->now);
+            wisp__host_check(n->ends[i].w);
+        }
+}
+
+static void nets_run(nets *n, double seconds) {
+    for (int i = (int)(seconds / n->step + 0.5); i > 0; i--) nets_step(n);
+}
+
+static wisp_peer nets_peer(const nets *n, int end) {
+    wisp_peer peer = { 0 };
+    wisp_peers(n->ends[end].w, &peer, 1);
+    return peer;
+}
+
+/* A server (end 0) and a client (end 1), joined. */
+static nets *nets_open(double latency, double loss, uint64_t seed, wisp_desc desc) {
+    nets *n = (nets *)calloc(1, sizeof *n);
+    wisp_addr server = nets_addr(0);
+    n->flying = (nets_datagram *)calloc(NETS_FLYING, sizeof *n->flying);
+    n->step = 0.01;
+    n->latency = latency;
+    n->random = seed * 1000;
+    n->loss = loss;
+    nets_add(n, 0, desc);
+    nets_add(n, 1, desc);
+    wisp_join(n->ends[1].w, &server, NULL, 0);
+    for (int i = 0; i < 1000 && !(nets_peer(n, 0).id && nets_peer(n, 1).id); i++) nets_step(n);
+    CHECK(nets_peer(n, 0).id && nets_peer(n, 1).id);
+    nets_run(n, 1 + 4 * latency);
+    return n;
+}
+
+static nets *nets_plain(double latency, double loss, uint64_t seed) {
+    wisp_desc desc;
+    memset(&desc, 0, sizeof desc);
+    return nets_open(latency, loss, seed, desc);
+}
+
+static void nets_close(nets *n) {
+    for (int i = 0; i < NETS_ENDS; i++)
+        if (n->ends[i].w) wisp_destroy(n->ends[i].w);
+    free(n->flying);
+    free(n);
+}
+
+static int nets_at(const nets *n, int end) {
+    const wisp_addr *addr = wisp_peer_addr(n->ends[end].w, nets_peer(n, end));
+    return addr ? addr->bytes[0] - 1 : -1;
+}
+
+static wisp_result nets_fire(nets *n, int end, int number) {
+    wisp_value value = wisp_int(number);
+    return wisp_fire_values(n->ends[end].w, "n", wisp_to_peer(nets_peer(n, end)), &value, 1);
+}
+
+/* --- one end's address changes --- */
+
+/* Numbers go both ways, one in each step, while the port of an end changes at these times. */
+static void move_in_traffic(int end, double latency, double loss, uint64_t seed, int changes,
+                            double between) {
+    nets *n = nets_plain(latency, loss, seed);
+    double round = 2 * latency + 3 * n->step, most = 0;
+    int sent = 0, steps = (int)((2 + changes * between) / n->step);
+    for (int i = 0; i < steps; i++) {
+        int change = (int)((i * n->step - 1) / between) + 1;
+        if (i * n->step >= 1 && change <= changes) n->ends[end].port = change % NETS_PORTS;
+        nets_fire(n, 0, sent);
+        nets_fire(n, 1, sent++);
+        nets_step(n);
+    }
+    nets_run(n, 3 + 20 * latency);
+    for (int i = 0; i < 2; i++) {
+        CHECK_EQ_INT(n->ends[i].got, sent);
+        CHECK_EQ_INT(n->ends[i].wrong, 0);
+        CHECK_EQ_INT(n->ends[i].left, 0);
+        if (n->ends[i].longest > most) most = n->ends[i].longest;
+    }
+    CHECK_EQ_INT(nets_at(n, !end), end * NETS_PORTS + changes % NETS_PORTS);
+    CHECK_EQ_INT(nets_at(n, end), !end * NETS_PORTS);
+    CHECK(n->ends[!end].moved >= 1 && n->ends[!end].moved <= changes);
+    CHECK_EQ_INT(n->ends[end].moved, 0);
+    /* One way is cut for one round trip, and half of one passes until new numbers come. */
+    if (!loss && between > 1) {
+        CHECK(most <= 2 * round);
+        if (most > 2 * round) printf("  %g s of %g s (end %d)\n", most, round, end);
+    }
+    nets_close(n);
+}
+
+TEST(a_session_goes_on_within_two_round_trips_of_a_change) {
+    static const double latencies[] = { 0, 0.01, 0.03, 0.1, 0.3 };
+    for (int end = 0; end < 2; end++)
+        for (int i = 0; i < 5; i++)
+            for (uint64_t seed = 1; seed <= 3; seed++) {
+                move_in_traffic(end, latencies[i], 0, seed, 1, 2);
+                move_in_traffic(end, latencies[i], 0, seed, 3, 2);
+            }
+}
+
+TEST(a_session_moves_under_loss) {
+    for (int end = 0; end < 2; end++)
+        for (uint64_t seed = 1; seed <= 6; seed++) {
+            move_in_traffic(end, 0.03, 0.05, seed, 1, 2);
+            move_in_traffic(end, 0.03, 0.2, seed, 2, 3);
+        }
+}
+
+TEST(two_changes_in_a_row_are_followed) {
+    for (int end = 0; end < 2; end++)
+        for (int i = 1; i <= 12; i++) move_in_traffic(end, 0.05, 0, 1, 2, 0.02 * i);
+}
+
+int main(int argc, char **argv) {
+    static const test_case tests[] = {
+        CASE(a_session_goes_on_within_two_round_trips_of_a_change),
+        CASE(a_session_moves_under_loss),
+        CASE(two_changes_in_a_row_are_followed),
+    };
+    return test_main(argc, argv, tests, TEST_COUNT(tests));
+}
