@@ -2684,14 +2684,26 @@ typedef struct wisp__timers {
     int owners;  /* timers that exist, set or not */
 } wisp__timers;
 
-#define WISP__CHUNK_CLASSES 11         /* 64 bytes .. 64 KiB; the allocator serves larger sizes */
+#define WISP__SLACK 16      /* bytes behind a buffer that whole words may reach into */
 
-typedef struct wisp__slab { struct wisp__slab *next; size_t bytes; } wisp__slab;
+/* Chunks of at most 256 bytes in steps of 8, then as many as fit into a page: 15, 14, .. 1. The
+   allocator serves larger sizes. */
+enum { WISP__PAGE_BYTES = 4096, WISP__CHUNK_CLASSES = 47 };
+
+typedef struct wisp__page {
+    struct wisp__page *next, *previous;  /* with free chunks of the same size, or idle */
+    void *free;                          /* each free chunk begins with the next one */
+    uint16_t kind, used;                 /* class of its chunks; chunks taken */
+} wisp__page;
+
+typedef struct wisp__region { struct wisp__region *next; size_t bytes; } wisp__region;
 
 typedef struct wisp__chunks {
     wisp__base *base;
-    void *free[WISP__CHUNK_CLASSES];  /* each free chunk begins with the next one */
-    wisp__slab *slabs;
+    wisp__page *pages[WISP__CHUNK_CLASSES];  /* with free chunks */
+    wisp__page *idle;                        /* pages of no class */
+    wisp__region *regions;                   /* memory of the pages */
+    int last_pages;                          /* in the newest region */
 } wisp__chunks;
 
 typedef struct wisp__arena_block {
@@ -4986,69 +4998,123 @@ static wisp__timer *wisp__timers_due(wisp__timers *timers, double now) {
     return timer;
 }
 
-/* --- chunks: memory in powers of two, reused by size --- */
-#define WISP__SLAB_BYTES    8192
+/* --- chunks: memory in pages of chunks of one size. A page stands at a multiple of its size, so
+       that a chunk finds it. One without taken chunks serves any size --- */
+
+/* Bytes of a page before its chunks; pages of the largest region. */
+#define WISP__PAGE_HEAD ((sizeof(wisp__page) + 7) & ~(size_t)7)
+#define WISP__PAGES_MOST 16
 
 static int wisp__chunk_class(size_t size) {
-    int index = 0;
 #ifdef WISP_PLAIN_CHUNKS
-    index = WISP__CHUNK_CLASSES;
+    size = WISP__PAGE_BYTES;
 #endif
-    for (size = (size + !size - 1) / 64; size && index < WISP__CHUNK_CLASSES; size /= 2) index++;
-    return index;
+    if (size <= 256) return (int)((size + !size - 1) / 8);
+    if (size > WISP__PAGE_BYTES - WISP__PAGE_HEAD) return WISP__CHUNK_CLASSES;
+    size = (size + 7) & ~(size_t)7;
+    return WISP__CHUNK_CLASSES - (int)((WISP__PAGE_BYTES - WISP__PAGE_HEAD) / size);
+}
+
+static size_t wisp__class_bytes(int kind) {
+    if (kind < 32) return (size_t)(kind + 1) * 8;
+    return (WISP__PAGE_BYTES - WISP__PAGE_HEAD) / (size_t)(WISP__CHUNK_CLASSES - kind) & ~(size_t)7;
 }
 
 static int wisp__chunk_bytes(size_t size) {
-    int index = wisp__chunk_class(size);
-    return index == WISP__CHUNK_CLASSES ? (int)size : 64 << index;
+    int kind = wisp__chunk_class(size);
+    return kind == WISP__CHUNK_CLASSES ? (int)size : (int)wisp__class_bytes(kind);
 }
 
-static bool wisp__chunks_refill(wisp__chunks *chunks, int index) {
-    size_t chunk = (size_t)64 << index;
-    size_t count = chunk < WISP__SLAB_BYTES ? WISP__SLAB_BYTES / chunk : 1;
-    size_t head = 64, bytes = head + count * chunk;
-    wisp__slab *slab = (wisp__slab *)wisp__alloc(chunks->base, bytes);
-    if (!slab) return false;
-    slab->next = chunks->slabs;
-    slab->bytes = bytes;
-    chunks->slabs = slab;
-    for (size_t i = 0; i < count; i++) {
-        void **item = (void **)(void *)((char *)slab + head + i * chunk);
-        *item = chunks->free[index];
-        chunks->free[index] = item;
-    }
+static void wisp__page_link(wisp__page **first, wisp__page *page) {
+    page->previous = NULL;
+    page->next = *first;
+    if (*first) (*first)->previous = page;
+    *first = page;
+}
+
+static void wisp__page_unlink(wisp__page **first, wisp__page *page) {
+    if (page->next) page->next->previous = page->previous;
+    if (page->previous) page->previous->next = page->next;
+    else *first = page->next;
+}
+
+/* Regions double. Bytes behind the last page may be read, as behind every chunk. */
+static bool wisp__region_add(wisp__chunks *chunks) {
+    int pages = wisp__min_int(wisp__max_int(2 * chunks->last_pages, 1), WISP__PAGES_MOST);
+    size_t bytes = sizeof(wisp__region) + (size_t)(pages + 1) * WISP__PAGE_BYTES;
+    wisp__region *region = (wisp__region *)wisp__alloc(chunks->base, bytes + WISP__SLACK);
+    char *at;
+    if (!region) return false;
+    region->next = chunks->regions;
+    region->bytes = bytes + WISP__SLACK;
+    chunks->regions = region;
+    chunks->last_pages = pages;
+    at = (char *)(region + 1);
+    at += -(uintptr_t)at & (WISP__PAGE_BYTES - 1);
+    for (int i = 0; i < pages; i++)
+        wisp__page_link(&chunks->idle, (wisp__page *)(void *)(at + i * WISP__PAGE_BYTES));
     return true;
 }
 
-/* Not zeroed. NULL: no memory. */
+static bool wisp__chunks_refill(wisp__chunks *chunks, int kind) {
+    size_t chunk = wisp__class_bytes(kind);
+    wisp__page *page;
+    if (!chunks->idle && !wisp__region_add(chunks)) return false;
+    page = chunks->idle;
+    wisp__page_unlink(&chunks->idle, page);
+    page->kind = (uint16_t)kind;
+    page->used = 0;
+    page->free = NULL;
+    for (size_t at = WISP__PAGE_HEAD; at + chunk <= WISP__PAGE_BYTES; at += chunk) {
+        void **item = (void **)(void *)((char *)page + at);
+        *item = page->free;
+        page->free = item;
+    }
+    wisp__page_link(&chunks->pages[kind], page);
+    return true;
+}
+
+/* Aligned to 8, not zeroed; WISP__SLACK bytes behind it may be read. NULL: no memory. */
 static inline void *wisp__chunk_take(wisp__chunks *chunks, size_t size) {
-    int index = wisp__chunk_class(size);
+    int kind = wisp__chunk_class(size);
+    wisp__page *page;
     void *chunk;
-    if (index == WISP__CHUNK_CLASSES) return wisp__alloc(chunks->base, size);
-    if (!chunks->free[index] && !wisp__chunks_refill(chunks, index)) return NULL;
-    chunk = chunks->free[index];
-    chunks->free[index] = *(void **)chunk;
+    if (kind == WISP__CHUNK_CLASSES) return wisp__alloc(chunks->base, size + WISP__SLACK);
+    if (!chunks->pages[kind] && !wisp__chunks_refill(chunks, kind)) return NULL;
+    page = chunks->pages[kind];
+    chunk = page->free;
+    page->free = *(void **)chunk;
+    page->used++;
+    if (!page->free) wisp__page_unlink(&chunks->pages[kind], page);
     return chunk;
 }
 
 static inline void wisp__chunk_give(wisp__chunks *chunks, void *chunk, size_t size) {
-    int index = wisp__chunk_class(size);
+    int kind = wisp__chunk_class(size);
+    wisp__page *page;
     if (!chunk) return;
-    if (index == WISP__CHUNK_CLASSES) {
-        wisp__free(chunks->base, chunk, size);
+    if (kind == WISP__CHUNK_CLASSES) {
+        wisp__free(chunks->base, chunk, size + WISP__SLACK);
         return;
     }
-    *(void **)chunk = chunks->free[index];
-    chunks->free[index] = chunk;
+    page = (wisp__page *)((uintptr_t)chunk & ~(uintptr_t)(WISP__PAGE_BYTES - 1));
+    if (!page->free) wisp__page_link(&chunks->pages[kind], page);
+    *(void **)chunk = page->free;
+    page->free = chunk;
+    if (--page->used || (!page->next && !page->previous)) return;    /* one is kept for its size */
+    wisp__page_unlink(&chunks->pages[kind], page);
+    wisp__page_link(&chunks->idle, page);
 }
 
 static void wisp__chunks_free(wisp__chunks *chunks) {
-    while (chunks->slabs) {
-        wisp__slab *slab = chunks->slabs;
-        chunks->slabs = slab->next;
-        wisp__free(chunks->base, slab, slab->bytes);
+    while (chunks->regions) {
+        wisp__region *region = chunks->regions;
+        chunks->regions = region->next;
+        wisp__free(chunks->base, region, region->bytes);
     }
-    memset(chunks->free, 0, sizeof chunks->free);
+    memset(chunks->pages, 0, sizeof chunks->pages);
+    chunks->idle = NULL;
+    chunks->last_pages = 0;
 }
 
 /* --- arenas: memory taken piece by piece and given back at once --- */
@@ -5384,7 +5450,6 @@ WISP__UNUSED static void wisp__histogram_check(const wisp__histogram *h) {
  *   beyond its capacity.
  * ======================================================================== */
 
-#define WISP__SLACK 16
 
 static wisp__writer wisp__writer_on(void *bytes, int capacity) {
     wisp__writer writer = { NULL, 0, 0, false };

@@ -450,18 +450,28 @@ TEST(stopping_from_any_place_keeps_the_order) {
 
 /* --- chunks --- */
 
-static const size_t chunk_sizes[] = { 0, 1, 63, 64, 65, 128, 129, 1000, 4096, 8191, 8192, 8193,
-                                      16384, 40000, 65535, 65536, 65537, 100000, 1 << 20 };
+static const size_t chunk_sizes[] = { 0, 1, 8, 9, 63, 64, 65, 256, 257, 300, 1000, 1300, 2000, 4000,
+                                      4096, 8192, 16384, 40000, 65535, 100000, 1 << 20 };
 enum { CHUNK_SIZES = (int)(sizeof chunk_sizes / sizeof *chunk_sizes) };
 
+static const size_t chunk_most = WISP__PAGE_BYTES - WISP__PAGE_HEAD;
+
 TEST(chunk_classes_hold_their_sizes) {
+    int last = 0;
     CHECK_EQ_INT(wisp__chunk_class(0), 0);
-    CHECK_EQ_INT(wisp__chunk_class(64), 0);
-    CHECK_EQ_INT(wisp__chunk_class(65), 1);
-    CHECK_EQ_INT(wisp__chunk_class(65536), WISP__CHUNK_CLASSES - 1);
-    CHECK_EQ_INT(wisp__chunk_class(65537), WISP__CHUNK_CLASSES);
-    for (size_t size = 1; size <= 65536; size += 97)
-        CHECK(((size_t)64 << wisp__chunk_class(size)) >= size);
+    CHECK_EQ_INT(wisp__chunk_class(8), 0);
+    CHECK_EQ_INT(wisp__chunk_class(9), 1);
+    CHECK_EQ_INT(wisp__chunk_class(256), 31);
+    CHECK_EQ_INT(wisp__chunk_class(257), 32);
+    CHECK_EQ_INT(wisp__chunk_class(chunk_most), WISP__CHUNK_CLASSES - 1);
+    CHECK_EQ_INT(wisp__chunk_class(chunk_most + 1), WISP__CHUNK_CLASSES);
+    for (size_t size = 1; size <= chunk_most; size++) {
+        int kind = wisp__chunk_class(size);
+        CHECK((size_t)wisp__chunk_bytes(size) >= size && kind >= last);
+        CHECK_EQ_INT(wisp__chunk_bytes(size) % 8, 0);
+        CHECK(size > 256 || (size_t)wisp__chunk_bytes(size) - size < 8);
+        last = kind;
+    }
 }
 
 TEST(chunks_do_not_overlap_and_are_aligned) {
@@ -477,7 +487,7 @@ TEST(chunks_do_not_overlap_and_are_aligned) {
         for (int i = 0; i < CHUNK_SIZES; i++, n++) {
             taken[n] = (unsigned char *)wisp__chunk_take(&chunks, chunk_sizes[i]);
             if (!CHECK(taken[n] != NULL)) return;
-            CHECK_EQ_INT((uintptr_t)taken[n] % ALIGNED, 0);
+            CHECK_EQ_INT((uintptr_t)taken[n] % 8, 0);
             memset(taken[n], n + 1, chunk_sizes[i]);
         }
     for (int k = 0; k < n; k++) {
@@ -503,7 +513,7 @@ TEST(a_chunk_given_back_is_taken_again) {
         wisp__chunk_give(&chunks, wisp__chunk_take(&chunks, chunk_sizes[i]),
                          chunk_sizes[i]);
     calls = memory.calls;
-    for (int i = 0; i < CHUNK_SIZES && chunk_sizes[i] <= 65536; i++) {
+    for (int i = 0; i < CHUNK_SIZES && chunk_sizes[i] <= chunk_most; i++) {
         void *a = wisp__chunk_take(&chunks, chunk_sizes[i]);
         wisp__chunk_give(&chunks, a, chunk_sizes[i]);
         if (!CHECK(wisp__chunk_take(&chunks, chunk_sizes[i]) == a)) break;
@@ -523,11 +533,33 @@ TEST(large_chunks_go_back_to_the_allocator) {
     memset(&chunks, 0, sizeof chunks);
     chunks.base = &base;
     large = wisp__chunk_take(&chunks, 70000);
-    CHECK_EQ_INT(memory.held, 70000);
+    CHECK_EQ_INT(memory.held, 70000 + WISP__SLACK);
     wisp__chunk_give(&chunks, large, 70000);
     CHECK_EQ_INT(memory.held, 0);
     wisp__chunk_give(&chunks, NULL, 64);
     wisp__chunk_give(&chunks, NULL, 70000);
+    CHECK(low_is_empty(&base, &memory));
+}
+
+/* A page serves any size once its chunks are back: memory that one size took is not lost to others. */
+TEST(pages_of_one_size_serve_another) {
+    enum { COUNT = 25000 };
+    wisp__base base;
+    low_memory memory;
+    wisp__chunks chunks;
+    static void *taken[COUNT];
+    long long held = 0;
+    low_start(&base, &memory);
+    memset(&chunks, 0, sizeof chunks);
+    chunks.base = &base;
+    for (size_t size = 16; size <= 256; size += 24) {
+        int count = (int)(400000 / size);
+        for (int i = 0; i < count; i++) taken[i] = wisp__chunk_take(&chunks, size);
+        for (int i = count; i-- > 0;) wisp__chunk_give(&chunks, taken[i], size);
+        if (size == 16) held = memory.held;
+        else if (!CHECK(memory.held < held + held / 4 && memory.held < 600000)) break;
+    }
+    wisp__chunks_free(&chunks);
     CHECK(low_is_empty(&base, &memory));
 }
 
