@@ -3312,28 +3312,29 @@ typedef struct wisp__ack_news {
 
 enum { WISP__EVENT, WISP__INVOKE, WISP__REPLY };
 
-/* An encoded message, shared by the queues and windows of all its peers. */
+/* An encoded message, shared by the queues and windows of all its peers: its shape, then from the
+   next byte its data. Numbers that few messages have stand before them. */
 typedef struct wisp__message {
-    int references;
-    int remote;      /* index in the registry */
-    int encoding;    /* index of the registry entry with its encoding */
-    int baseline;    /* place of the baseline of an unreliable value; -1: none */
-    uint32_t value;  /* its sequence there */
-    int chunk_bytes;
-    int values, raw;  /* values to read; bytes after decompression */
-    int plain;        /* bytes of its values in memory, for the profiler */
-    int shape_bits;
-    int64_t data_bits;
-    int data_at;     /* byte of `bytes` where the data begins */
-    int size;        /* bytes of shape and data, which limits count */
-    uint32_t call;   /* invoke, reply */
-    int16_t result;  /* reply */
+    uint32_t references;
+    uint16_t remote;    /* index in the registry */
+    uint16_t encoding;  /* index of the registry entry with its encoding */
+    uint32_t time;      /* when it was fired, in milliseconds; order: its place among all. Both wrap */
+    uint32_t order;
+    uint32_t data_bits;
+    uint16_t shape_bits, values;  /* values to read; both UINT16_MAX: see wisp__message_extra */
     uint8_t type, delivery, channel;
-    bool immediate;
-    double time;  /* when it was fired; order: its place among all */
-    uint64_t order;
-    uint8_t bytes[1];  /* shape, then from the next byte data, then slack */
+    bool immediate : 1, has_extra : 1;
+    uint8_t bytes[1];  /* the extra numbers, shape, data */
 } wisp__message;
+
+typedef struct wisp__message_extra {
+    int32_t shape_bits, values;
+    int32_t raw, plain;  /* bytes after decompression; bytes of its values in memory (profiler) */
+    uint32_t number;     /* of a call; of an unreliable value at its baseline */
+    int32_t baseline;    /* place of the baseline of an unreliable value; -1: none */
+    int32_t result;      /* of a reply */
+    int32_t room;        /* bytes for shape and data, if more than they have; else 0 */
+} wisp__message_extra;
 
 typedef struct wisp__item {
     wisp__message *message;
@@ -3673,6 +3674,7 @@ typedef struct wisp__registry {
                                                              */
     wisp__meters *meters;                                /* NULL while the profiler is off */
     char text[160];                                      /* the last error of a schema or a value */
+    uint32_t priorities;                                 /* changes of priorities of remotes */
     void (*added)(void *owner, wisp__remote *remote);    /* called for every new name, .. */
     void (*claimed)(void *owner, wisp__remote *remote);  /* .. and a lent one that is used */
     int lent;                                            /* lent remotes */
@@ -3687,12 +3689,14 @@ typedef struct wisp__their {
     wisp__encoding *encoding;  /* NULL: plain */
 } wisp__their;
 
+/* Messages that are blocked together: those of a channel, or all unreliable ones. */
+enum { WISP__LINES = WISP__CHANNELS + 1 };
+
 enum { WISP__UNANNOUNCED, WISP__ANNOUNCED, WISP__ACKED, WISP__BOUND, WISP__UNKNOWN };
 
 /* What is kept for one peer and one remote. */
 typedef struct wisp__peer_remote {
     uint8_t known;                     /* to the peer: WISP__UNANNOUNCED.. */
-    bool active : 1;                   /* its queue is not empty */
     bool named : 1;                    /* the peer announced the name, and has not refused it */
     bool there : 1;                    /* of a main entry: the peer has announced its name before */
     bool warned : 1;                   /* it was reported that the peer refuses our encoding */
@@ -3700,7 +3704,11 @@ typedef struct wisp__peer_remote {
     uint16_t refused_number;           /* of the peer's, for the encoding refused last */
     uint32_t announced_in;             /* packet that carries the announcement, its low bits */
     uint64_t newest;                   /* packet of the last sequenced message */
-    struct wisp__entry *first, *last;  /* the queue (queue) */
+    wisp__message **queue;             /* ring of waiting messages (queue) */
+    uint32_t queue_first, queue_next;  /* counted from the session's start */
+    int queue_room;
+    uint16_t child, next, previous;    /* in the heap of its line: local index + 1; 0: none */
+    uint8_t line;
     wisp__bucket rate;                 /* the rate limit */
 } wisp__peer_remote;
 
@@ -3728,8 +3736,10 @@ typedef struct wisp__session {
     int control_room, control_count;
     bool controls_dropped;  /* some had no room: they are asked for again */
     bool ping;
-    uint16_t *active;  /* remotes with messages queued (queue) */
-    int active_room, active_count, queued, queued_bytes;
+    uint16_t lines[WISP__LINES];  /* roots of heaps of remotes with messages queued (queue) */
+    uint32_t waiting;             /* lines that are not empty */
+    uint32_t priorities;          /* of the registry, when the heaps were built */
+    int queued, queued_bytes;
     uint32_t next_call;   /* ids (call) */
     uint32_t call_floor;  /* every call before it is settled */
     struct wisp__pending *calls_first, *calls_last;
@@ -3821,11 +3831,6 @@ typedef struct wisp__group {
 } wisp__group;
 
 /* --- queue --- */
-
-typedef struct wisp__entry {
-    struct wisp__entry *next, *before;
-    wisp__message *message;
-} wisp__entry;
 
 /* --- event --- */
 
@@ -4094,7 +4099,7 @@ struct wisp {
     wisp_result join_failure;  /* of our last join */
     wisp_result no_baseline;   /* why the last baseline could not be opened */
     uint64_t joins_done;       /* our joins that succeeded */
-    uint64_t order;            /* messages fired */
+    uint32_t order;            /* messages fired, wrapping */
     uint64_t mark;             /* lists of peers fired to */
     int announced;             /* names that all peers have been marked for */
     uint32_t settings;         /* changes of settings, the same */
@@ -5005,7 +5010,7 @@ static wisp__timer *wisp__timers_due(wisp__timers *timers, double now) {
 #define WISP__PAGE_HEAD ((sizeof(wisp__page) + 7) & ~(size_t)7)
 #define WISP__PAGES_MOST 16
 
-static int wisp__chunk_class(size_t size) {
+static inline int wisp__chunk_class(size_t size) {
 #ifdef WISP_PLAIN_CHUNKS
     size = WISP__PAGE_BYTES;
 #endif
@@ -5020,8 +5025,9 @@ static size_t wisp__class_bytes(int kind) {
     return (WISP__PAGE_BYTES - WISP__PAGE_HEAD) / (size_t)(WISP__CHUNK_CLASSES - kind) & ~(size_t)7;
 }
 
-static int wisp__chunk_bytes(size_t size) {
+static inline int wisp__chunk_bytes(size_t size) {
     int kind = wisp__chunk_class(size);
+    if (kind < 32) return (kind + 1) * 8;
     return kind == WISP__CHUNK_CLASSES ? (int)size : (int)wisp__class_bytes(kind);
 }
 
@@ -16949,23 +16955,70 @@ WISP__UNUSED static void wisp__flow_check(const wisp__flow *flow) {
 
 #define WISP__WHOLE_KEPT 65536    /* bytes kept after a large message was put together */
 
-static void wisp__message_measure(wisp__message *m, int shape_bits, int64_t data_bits) {
-    m->shape_bits = shape_bits;
-    m->data_bits = data_bits;
-    m->data_at = (shape_bits + 7) / 8;
-    m->size = m->data_at + (int)((data_bits + 7) / 8);
+static wisp__message_extra *wisp__message_extra_of(const wisp__message *m) {
+    return m->has_extra ? (wisp__message_extra *)(void *)m->bytes : NULL;
 }
 
-/* Bytes that a message counts for in a queue. The peer decides how many replies there are, so a
-   reply counts with all its memory. */
-static int wisp__message_weight(const wisp__message *m) {
-    if (m->type != WISP__REPLY) return m->size;
-    return wisp__chunk_bytes((size_t)m->chunk_bytes) + wisp__chunk_bytes(0);    /* and its entry */
+static inline uint8_t *wisp__message_bytes(const wisp__message *m) {
+    return (uint8_t *)m->bytes + (m->has_extra ? sizeof(wisp__message_extra) : 0);
+}
+
+static inline int wisp__message_shape(const wisp__message *m) {
+    return m->shape_bits < UINT16_MAX ? m->shape_bits : wisp__message_extra_of(m)->shape_bits;
+}
+
+static inline int wisp__message_values(const wisp__message *m) {
+    return m->values < UINT16_MAX ? m->values : wisp__message_extra_of(m)->values;
+}
+
+static inline const uint8_t *wisp__message_data(const wisp__message *m) {
+    return wisp__message_bytes(m) + (wisp__message_shape(m) + 7) / 8;
+}
+
+/* Bytes of shape and data. */
+static inline int wisp__message_size(const wisp__message *m) {
+    return (wisp__message_shape(m) + 7) / 8 + (int)((m->data_bits + 7) / 8);
+}
+
+static inline size_t wisp__message_chunk(const wisp__message *m) {
+    const wisp__message_extra *extra = wisp__message_extra_of(m);
+    size_t head = offsetof(wisp__message, bytes);
+    if (!extra) return head + (size_t)wisp__message_size(m);
+    return head + sizeof *extra + (size_t)wisp__max_int(extra->room, wisp__message_size(m));
+}
+
+/* Memory of a message in a queue. */
+static inline int wisp__message_weight(const wisp__message *m) {
+    return wisp__chunk_bytes(wisp__message_chunk(m)) + (int)sizeof(wisp__message *);
+}
+
+/* A message with room for shape and data, and with extra numbers or none. NULL: no memory. */
+static inline wisp__message *wisp__message_take(wisp__chunks *chunks, size_t bytes, bool extra) {
+    size_t head = offsetof(wisp__message, bytes) + (extra ? sizeof(wisp__message_extra) : 0);
+    wisp__message *m = (wisp__message *)wisp__chunk_take(chunks, head + bytes);
+    if (!m) return NULL;
+    m->references = 1;
+    m->has_extra = extra;
+    if (extra) {
+        wisp__message_extra none = { 0, 0, 0, 0, 0, -1, WISP_OK, (int32_t)bytes };
+        memcpy(m->bytes, &none, sizeof none);
+    }
+    return m;
+}
+
+static void wisp__message_measure(wisp__message *m, int64_t shape_bits, int64_t data_bits,
+                                  int values) {
+    m->data_bits = (uint32_t)data_bits;
+    m->shape_bits = (uint16_t)wisp__least(shape_bits, UINT16_MAX);
+    m->values = (uint16_t)wisp__min_int(values, UINT16_MAX);
+    if (!m->has_extra) return;
+    wisp__message_extra_of(m)->shape_bits = (int32_t)shape_bits;
+    wisp__message_extra_of(m)->values = values;
 }
 
 static void wisp__message_release(wisp__chunks *chunks, wisp__message *m) {
     WISP_ASSERT(m->references > 0);
-    if (--m->references == 0) wisp__chunk_give(chunks, m, (size_t)m->chunk_bytes);
+    if (--m->references == 0) wisp__chunk_give(chunks, m, wisp__message_chunk(m));
 }
 
 enum { WISP__ITEM_FLYING = 1, WISP__ITEM_LOST, WISP__ITEM_ARRIVED };
@@ -18336,10 +18389,13 @@ static void wisp__count_drop(const wisp *w, wisp__session *s, wisp__remote *remo
 
 static void wisp__count_sent(const wisp__remote *remote, const wisp__session *s,
                              const wisp__message *m) {
-    if (s->meter) s->meter->out.raw += (uint64_t)m->plain;
+    const wisp__message_extra *extra = wisp__message_extra_of(m);
+    if (!extra) return;
+    if (s->meter) s->meter->out.raw += (uint64_t)extra->plain;
     if (!remote->meter) return;
-    remote->meter->out.raw += (uint64_t)m->plain;
-    if (m->raw) remote->meter->out.saved += (uint64_t)(m->raw * (int64_t)8 - m->data_bits);
+    remote->meter->out.raw += (uint64_t)extra->plain;
+    if (extra->raw)
+        remote->meter->out.saved += (uint64_t)(extra->raw * (int64_t)8 - m->data_bits);
 }
 
 /* Measures handlers that began at `began` by the clock of the profiler. */
@@ -18471,16 +18527,18 @@ static void wisp__config_merge(wisp_config *to, const wisp_config *from) {
 }
 
 /* Sets the settings in force: those of the remote, else the common ones, else the defaults. */
-static void wisp__config_resolve(const wisp__registry *r, wisp__remote *remote) {
+static void wisp__config_resolve(wisp__registry *r, wisp__remote *remote) {
     static const wisp_config builtin = {
         { 0, NULL, 0, NULL, NULL, 0, 0, NULL, 0, WISP_OFF }, WISP_RELIABLE, WISP_CHANNEL(0),
         WISP_BATCH_RELIABLE, 256, WISP_PRIORITY(500), 0, 0, WISP_OFF, 10, 1
     };
     wisp_config *now = &remote->now;
+    int priority = now->batch_priority;
     *now = builtin;
     wisp__config_merge(now, &r->defaults);
     wisp__config_merge(now, &remote->own);
     now->encode.compression = remote->own.encode.compression;    /* the common one is for packets */
+    if (priority && priority != now->batch_priority) r->priorities++;
     if (now->rate_limit > 0 && !now->rate_burst) {
         double window = 0.25 / now->rate_limit;
         now->rate_burst = window > 1e6 ? 1000000 : wisp__max_int(1, (int)(window + 0.999999));
@@ -19942,60 +20000,199 @@ wisp_result wisp_group_end(wisp *w, wisp_group group) {
  *   urgent are dropped.
  * ======================================================================== */
 
-/* Aging: levels of priority gained per second, so that no message starves. */
-#define WISP__AGING 50.0
+/* Aging, so that no message starves: a level of priority is worth so many milliseconds. */
+enum { WISP__LEVEL_MS = 20 };
+
+static int wisp__queue_length(const wisp__peer_remote *p) {
+    return (int)(p->queue_next - p->queue_first);
+}
+
+static wisp__message *wisp__queue_head(const wisp__peer_remote *p) {
+    return p->queue[p->queue_first & (uint32_t)(p->queue_room - 1)];
+}
+
+static wisp__message *wisp__queue_tail(const wisp__peer_remote *p) {
+    return p->queue[(p->queue_next - 1) & (uint32_t)(p->queue_room - 1)];
+}
+
+static uint32_t wisp__milliseconds(double seconds) { return (uint32_t)(int64_t)(seconds * 1000); }
+
+/* Seconds that the first message has waited; 0: there is none. */
+static double wisp__queue_waited(const wisp *w, const wisp__peer_remote *p) {
+    if (!wisp__queue_length(p)) return 0;
+    return (wisp__milliseconds(w->base.time) - wisp__queue_head(p)->time) / 1000.0;
+}
 
 /* For the profiler. */
 static void wisp__count_queued(const wisp__remote *remote, int change) {
     if (remote->main->meter) remote->main->meter->queued += change;
 }
 
-/* Takes a message off the queue of a remote; its reference passes to the caller. */
-static wisp__message *wisp__unqueue(wisp *w, wisp__session *s, int index, wisp__entry *entry) {
-    wisp__peer_remote *peer_remote = &s->peer_remotes[index];
-    wisp__message *m = entry->message;
-    if (entry->next) entry->next->before = entry->before;
-    else peer_remote->last = entry->before;
-    if (entry->before) entry->before->next = entry->next;
-    else peer_remote->first = entry->next;
-    s->queued--;
-    s->queued_bytes -= wisp__message_weight(m);
-    if (m->delivery != WISP_RELIABLE) s->unreliable_bytes -= m->size;
-    wisp__count_queued(w->registry.remotes[m->remote], -1);
-    wisp__chunk_give(&w->chunks, entry, sizeof *entry);
-    for (int i = 0; !peer_remote->first && i < s->active_count; i++) {
-        if (s->active[i] != index) continue;
-        s->active[i] = s->active[--s->active_count];
-        peer_remote->active = false;
-        break;
-    }
-    return m;
-}
-
-static wisp__message *wisp__dequeue(wisp *w, wisp__session *s, int index) {
-    return wisp__unqueue(w, s, index, s->peer_remotes[index].first);
-}
-
-/* Messages that are blocked together: those of a channel, or all unreliable ones. */
 static int wisp__line_of(const wisp__message *m) {
     return m->delivery == WISP_RELIABLE ? m->channel : WISP__CHANNELS;
 }
 
-/* The lowest goes first. */
-static double wisp__urgency(const wisp *w, const wisp__message *m) {
-    return (double)w->registry.remotes[m->remote]->now.batch_priority + WISP__AGING * m->time;
+/* The lowest goes first. It wraps, like the milliseconds. */
+static inline uint32_t wisp__urgency(const wisp *w, const wisp__message *m) {
+    return m->time + (uint32_t)(w->registry.remotes[m->remote]->now.batch_priority * WISP__LEVEL_MS);
 }
 
-/* The queue whose last message is the least urgent unreliable one, after `m`; -1: none. */
+/* Does a go before b: more urgent, or else fired first? */
+static inline bool wisp__goes_before(const wisp *w, const wisp__message *a,
+                                     const wisp__message *b) {
+    int32_t later = wisp__distance(wisp__urgency(w, a), wisp__urgency(w, b));
+    return later < 0 || (later == 0 && wisp__distance(a->order, b->order) < 0);
+}
+
+/* --- the remotes with messages in a line, as a pairing heap (Fredman, Sedgewick, Sleator, Tarjan
+       1986) by their first messages. Links are local indices + 1 --- */
+
+/* Makes one heap of two, each a root without siblings. */
+static uint16_t wisp__heap_meld(const wisp *w, wisp__peer_remote *all, uint16_t a, uint16_t b) {
+    wisp__peer_remote *parent, *child;
+    if (!a || !b) return a ? a : b;
+    if (!wisp__goes_before(w, wisp__queue_head(&all[a - 1]), wisp__queue_head(&all[b - 1]))) {
+        uint16_t swap = a;
+        a = b;
+        b = swap;
+    }
+    parent = &all[a - 1];
+    child = &all[b - 1];
+    child->next = parent->child;
+    child->previous = a;
+    if (parent->child) all[parent->child - 1].previous = b;
+    parent->child = b;
+    return a;
+}
+
+/* Makes one heap of siblings, in pairs from the first and then from the last. */
+static uint16_t wisp__heap_join(const wisp *w, wisp__peer_remote *all, uint16_t first) {
+    uint16_t pairs = 0, root = 0;
+    while (first) {
+        uint16_t a = first, b = all[a - 1].next, pair;
+        first = b ? all[b - 1].next : 0;
+        all[a - 1].next = all[a - 1].previous = 0;
+        if (b) all[b - 1].next = all[b - 1].previous = 0;
+        pair = wisp__heap_meld(w, all, a, b);
+        all[pair - 1].next = pairs;
+        pairs = pair;
+    }
+    while (pairs) {
+        uint16_t pair = pairs;
+        pairs = all[pair - 1].next;
+        all[pair - 1].next = 0;
+        root = wisp__heap_meld(w, all, root, pair);
+    }
+    return root;
+}
+
+static void wisp__heap_add(const wisp *w, wisp__session *s, int index) {
+    wisp__peer_remote *p = &s->peer_remotes[index];
+    p->line = (uint8_t)wisp__line_of(wisp__queue_head(p));
+    p->child = p->next = p->previous = 0;
+    s->lines[p->line] = wisp__heap_meld(w, s->peer_remotes, s->lines[p->line],
+                                        (uint16_t)(index + 1));
+    s->waiting |= 1u << p->line;
+}
+
+static void wisp__heap_remove(const wisp *w, wisp__session *s, int index) {
+    wisp__peer_remote *all = s->peer_remotes, *p = &all[index];
+    uint16_t rest = wisp__heap_join(w, all, p->child);
+    if (p->previous) {
+        wisp__peer_remote *before = &all[p->previous - 1];
+        if (before->child == index + 1) before->child = p->next;
+        else before->next = p->next;
+        if (p->next) all[p->next - 1].previous = p->previous;
+        rest = wisp__heap_meld(w, all, s->lines[p->line], rest);
+    }
+    s->lines[p->line] = rest;
+    if (!rest) s->waiting &= ~(1u << p->line);
+}
+
+/* Builds the heaps anew after priorities have changed. */
+static void wisp__heaps_build(const wisp *w, wisp__session *s) {
+    memset(s->lines, 0, sizeof s->lines);
+    s->waiting = 0;
+    s->priorities = w->registry.priorities;
+    for (int i = 0; i < s->peer_remote_room; i++)
+        if (wisp__queue_length(&s->peer_remotes[i])) wisp__heap_add(w, s, i);
+}
+
+/* --- the queue of one remote --- */
+
+/* Makes room for one more message; false: no memory. */
+static bool wisp__queue_grow(wisp *w, wisp__peer_remote *p) {
+    int room = p->queue_room ? 2 * p->queue_room : 8;
+    wisp__message **larger;
+    larger = (wisp__message **)wisp__chunk_take(&w->chunks, (size_t)room * sizeof *larger);
+    if (!larger) return false;
+    for (uint32_t i = p->queue_first; i != p->queue_next; i++)
+        larger[i & (uint32_t)(room - 1)] = p->queue[i & (uint32_t)(p->queue_room - 1)];
+    wisp__chunk_give(&w->chunks, p->queue, (size_t)p->queue_room * sizeof *larger);
+    p->queue = larger;
+    p->queue_room = room;
+    return true;
+}
+
+/* `change`: 1 or -1 message. */
+static inline void wisp__queue_count(wisp *w, wisp__session *s, const wisp__message *m,
+                                     int change) {
+    s->queued += change;
+    s->queued_bytes += change * wisp__message_weight(m);
+    if (m->delivery != WISP_RELIABLE) s->unreliable_bytes += change * wisp__message_size(m);
+    if (w->registry.meters) wisp__count_queued(w->registry.remotes[m->remote], change);
+}
+
+/* Queues a message behind those of its remote, or before them; takes a reference. false: no memory. */
+static inline bool wisp__queue_put(wisp *w, wisp__session *s, wisp__message *m, bool first) {
+    wisp__peer_remote *p = &s->peer_remotes[m->remote];
+    bool leads = first || !wisp__queue_length(p);
+    if (wisp__queue_length(p) == p->queue_room && !wisp__queue_grow(w, p)) return false;
+    if (leads && wisp__queue_length(p)) wisp__heap_remove(w, s, m->remote);
+    p->queue[(first ? --p->queue_first : p->queue_next++) & (uint32_t)(p->queue_room - 1)] = m;
+    if (leads) wisp__heap_add(w, s, m->remote);
+    m->references++;
+    wisp__queue_count(w, s, m, 1);
+    return true;
+}
+
+/* Takes the first message of a remote, or the last, off its queue; its reference passes to the
+   caller. A remote that is alone in its line keeps its place there. */
+static wisp__message *wisp__unqueue(wisp *w, wisp__session *s, int index, bool last) {
+    wisp__peer_remote *p = &s->peer_remotes[index];
+    wisp__message *m = last ? wisp__queue_tail(p) : wisp__queue_head(p);
+    bool leads = !last || wisp__queue_length(p) == 1;
+    bool out = leads && (p->child || p->previous);
+    if (out) wisp__heap_remove(w, s, index);
+    if (last) p->queue_next--;
+    else p->queue_first++;
+    wisp__queue_count(w, s, m, -1);
+    if (leads && !out && (!wisp__queue_length(p) || wisp__line_of(wisp__queue_head(p)) != p->line)) {
+        wisp__heap_remove(w, s, index);
+        out = true;
+    }
+    if (wisp__queue_length(p)) {
+        if (out) wisp__heap_add(w, s, index);
+        return m;
+    }
+    wisp__chunk_give(&w->chunks, p->queue, (size_t)p->queue_room * sizeof *p->queue);
+    p->queue = NULL;
+    p->queue_room = 0;
+    return m;
+}
+
+/* The remote whose last message is the least urgent unreliable one, after `m`; -1: none. */
 static int wisp__least_urgent(const wisp *w, const wisp__session *s, const wisp__message *m) {
-    double least = wisp__urgency(w, m);
+    const wisp__message *least = m;
     int index = -1;
-    for (int i = 0; i < s->active_count; i++) {
-        const wisp__message *last = s->peer_remotes[s->active[i]].last->message;
-        double urgency = wisp__urgency(w, last);
-        if (last->delivery == WISP_RELIABLE || urgency <= least) continue;
-        least = urgency;
-        index = s->active[i];
+    for (int i = 0; i < s->peer_remote_room; i++) {
+        const wisp__peer_remote *p = &s->peer_remotes[i];
+        const wisp__message *last = wisp__queue_length(p) ? wisp__queue_tail(p) : NULL;
+        if (!last || last->delivery == WISP_RELIABLE ||
+            wisp__distance(wisp__urgency(w, last), wisp__urgency(w, least)) <= 0)
+            continue;
+        least = last;
+        index = i;
     }
     return index;
 }
@@ -20003,14 +20200,16 @@ static int wisp__least_urgent(const wisp *w, const wisp__session *s, const wisp_
 /* Drops less urgent messages to make room for an unreliable one. false: there are none. */
 static bool wisp__queue_make_room(wisp *w, wisp__session *s, const wisp__message *m) {
     double most = wisp__policy_waiting(w, s);
-    while (s->unreliable_bytes + m->size > most) {
+    while (s->unreliable_bytes + wisp__message_size(m) > most) {
         int index = wisp__least_urgent(w, s, m);
+        const wisp__message_extra *extra;
         wisp__message *least;
         if (index < 0) return false;
-        least = wisp__unqueue(w, s, index, s->peer_remotes[index].last);
+        least = wisp__unqueue(w, s, index, true);
+        extra = wisp__message_extra_of(least);
         wisp__count_drop(w, s, w->registry.remotes[least->remote], WISP__DROPPED_OVER_BUDGET);
-        if (least->baseline >= 0)
-            wisp__baseline_outcome(&s->baselines_out, least->baseline, least->value, false);
+        if (extra && extra->baseline >= 0)
+            wisp__baseline_outcome(&s->baselines_out, extra->baseline, extra->number, false);
         wisp__message_release(&w->chunks, least);
     }
     return true;
@@ -20034,53 +20233,35 @@ static wisp_result wisp__queue_admit(wisp *w, wisp__session *s, const wisp__mess
 }
 
 static wisp_result wisp__enqueue(wisp *w, wisp__session *s, wisp__message *m) {
-    wisp__peer_remote *peer_remote;
-    wisp__entry *entry;
     wisp_result result;
     if (!wisp__peer_remote_of(w, s, wisp__max_int(m->remote, m->encoding))) return WISP_E_MEMORY;
     result = wisp__queue_admit(w, s, m);
     if (result) return result;
-    if (s->active_count == s->active_room &&
-        wisp__grow(&w->base, WISP__ARRAY(s->active, s->active_room), s->active_count + 1, 1 << 15))
-        return WISP_E_MEMORY;
-    entry = (wisp__entry *)wisp__chunk_take(&w->chunks, sizeof *entry);
-    if (!entry) return WISP_E_MEMORY;
-    peer_remote = &s->peer_remotes[m->remote];
-    entry->next = NULL;
-    entry->before = peer_remote->last;
-    entry->message = m;
-    m->references++;
-    if (peer_remote->last) peer_remote->last->next = entry;
-    else peer_remote->first = entry;
-    peer_remote->last = entry;
-    if (!peer_remote->active) s->active[s->active_count++] = (uint16_t)m->remote;
-    peer_remote->active = true;
-    s->queued++;
-    s->queued_bytes += wisp__message_weight(m);
-    if (m->delivery != WISP_RELIABLE) s->unreliable_bytes += m->size;
-    wisp__count_queued(w->registry.remotes[m->remote], 1);
+    if (!wisp__queue_put(w, s, m, false)) return WISP_E_MEMORY;
     wisp__peers_mark(w, &s->peer);
     return WISP_OK;
 }
 
 /* The remote whose first message goes next: the most urgent, then the one fired first. -1: none.
-   `only` >= 0: only this remote; `blocked`: bits by wisp__line_of. */
-static int wisp__queue_pick(const wisp *w, const wisp__session *s, int only, uint32_t blocked) {
-    int best = -1;
-    double best_key = 0;
-    uint64_t best_order = 0;
-    for (int i = 0; i < s->active_count; i++) {
-        int index = s->active[i];
-        const wisp__message *m = s->peer_remotes[index].first->message;
-        double key = wisp__urgency(w, m);
-        if (only >= 0 && index != only) continue;
-        if (blocked >> wisp__line_of(m) & 1) continue;
-        if (best >= 0 && (key > best_key || (key >= best_key && m->order > best_order))) continue;
-        best = index;
-        best_key = key;
-        best_order = m->order;
+   `only` >= 0: only this remote; `blocked`: bits of lines. */
+static int wisp__queue_pick(const wisp *w, wisp__session *s, int only, uint32_t blocked) {
+    const wisp__message *best = NULL;
+    uint32_t open = s->waiting & ~blocked;
+    int index = -1;
+    if (only >= 0) {
+        const wisp__peer_remote *p = only < s->peer_remote_room ? &s->peer_remotes[only] : NULL;
+        return p && wisp__queue_length(p) && open >> p->line & 1 ? only : -1;
     }
-    return best;
+    if (s->priorities != w->registry.priorities) wisp__heaps_build(w, s);
+    for (int line = 0; open >> line; line++) {
+        const wisp__message *m;
+        if (!(open >> line & 1)) continue;
+        m = wisp__queue_head(&s->peer_remotes[s->lines[line] - 1]);
+        if (best && !wisp__goes_before(w, m, best)) continue;
+        best = m;
+        index = s->lines[line] - 1;
+    }
+    return index;
 }
 
 /* ===========================================================================
@@ -20929,9 +21110,9 @@ int wisp_release(wisp *w, const char *name, wisp_peer peer, wisp_result verdict)
 static wisp_result wisp__values_copy(wisp *w, const wisp__message *m, const wisp_value **values,
                                      int *count) {
     const wisp__packer *p = &w->content.packer;
-    wisp__reader shape = wisp__reader_on(m ? m->bytes : p->shape.bytes,
-                                         (int)((m ? m->shape_bits : p->shape.at) + 7) / 8);
-    wisp__reader data = wisp__reader_on(m ? m->bytes + m->data_at : p->data.bytes,
+    wisp__reader shape = wisp__reader_on(m ? wisp__message_bytes(m) : p->shape.bytes,
+                                         (int)((m ? wisp__message_shape(m) : p->shape.at) + 7) / 8);
+    wisp__reader data = wisp__reader_on(m ? wisp__message_data(m) : p->data.bytes,
                                         (int)(((m ? m->data_bits : p->data.at) + 7) / 8));
     wisp__unpacker u = wisp__codec_unpacker(&w->content, &w->hooks.arena, &data,
                                             w->base.limits.message_values);
@@ -21233,9 +21414,9 @@ static void wisp__frame_put_fragment(wisp__writer *to, const wisp__item *item) {
     const wisp__message *m = item->message;
     wisp__frame_put(to, WISP__FRAME_FRAGMENT);
     wisp__put(to, item->offset == 0, 1);
-    wisp__put(to, item->offset + item->size == m->size, 1);
+    wisp__put(to, item->offset + item->size == wisp__message_size(m), 1);
     wisp__put(to, (uint64_t)item->size, 16);
-    wisp__put_bits(to, m->bytes + item->offset, (int64_t)item->size * 8);
+    wisp__put_bits(to, wisp__message_bytes(m) + item->offset, (int64_t)item->size * 8);
 }
 
 static wisp__fragment wisp__frame_get_fragment(wisp__reader *from) {
@@ -21258,23 +21439,25 @@ static wisp__fragment wisp__frame_get_fragment(wisp__reader *from) {
 static void wisp__frame_put_message(wisp__writer *to, const wisp__message *m, bool bound,
                                     uint32_t floor) {
     static const wisp__frame kinds[] = { WISP__FRAME_SIZED, WISP__FRAME_INVOKE, WISP__FRAME_REPLY };
+    const wisp__message_extra *extra = wisp__message_extra_of(m);
     bool announces = m->type == WISP__ANNOUNCEMENT;
+    int shape = wisp__message_shape(m);
     wisp__frame_put(to, announces ? WISP__FRAME_ANNOUNCE
                         : m->type == WISP__EVENT && bound ? WISP__FRAME_EVENT : kinds[m->type]);
     if (m->type <= WISP__INVOKE) wisp__put_length(to, (uint64_t)(m->encoding - WISP__RESERVED));
     if (m->type == WISP__INVOKE) {
-        wisp__put(to, m->call & WISP__LOW_24, 24);
-        wisp__put_small(to, wisp__distance(m->call, floor) > 0 ? m->call - floor : 0);
+        wisp__put(to, extra->number & WISP__LOW_24, 24);
+        wisp__put_small(to, wisp__distance(extra->number, floor) > 0 ? extra->number - floor : 0);
         wisp__put(to, bound, 1);
     } else if (m->type == WISP__REPLY) {
-        wisp__put(to, m->call & WISP__LOW_24, 24);
-        wisp__put(to, m->result == WISP_OK, 1);
-        if (m->result != WISP_OK) wisp__put(to, (uint16_t)m->result, 16);
+        wisp__put(to, extra->number & WISP__LOW_24, 24);
+        wisp__put(to, extra->result == WISP_OK, 1);
+        if (extra->result) wisp__put(to, (uint16_t)extra->result, 16);
     }
     if (m->type <= WISP__INVOKE && !bound)
-        wisp__put_length(to, (uint64_t)(m->shape_bits + m->data_bits));
-    wisp__put_bits(to, m->bytes, m->shape_bits);
-    wisp__put_bits(to, m->bytes + m->data_at, m->data_bits);
+        wisp__put_length(to, (uint64_t)shape + m->data_bits);
+    wisp__put_bits(to, wisp__message_bytes(m), shape);
+    wisp__put_bits(to, wisp__message_data(m), m->data_bits);
 }
 
 static inline wisp__message_frame wisp__frame_get_message(wisp__reader *from, int kind) {
@@ -21889,16 +22072,17 @@ static bool wisp__same_bits(const uint8_t *a, const uint8_t *b, int64_t bits) {
 static bool wisp__fill_alike(wisp__packet_writer *f, const wisp__message *m) {
     const wisp__message *p = f->previous;
     if (!p || m->type != WISP__EVENT || p->encoding != m->encoding ||
-        p->shape_bits != m->shape_bits || !wisp__same_bits(p->bytes, m->bytes, m->shape_bits))
+        wisp__message_shape(p) != wisp__message_shape(m) ||
+        !wisp__same_bits(wisp__message_bytes(p), wisp__message_bytes(m), wisp__message_shape(m)))
         return false;
     if (p->data_bits == m->data_bits && f->repeats < 4096 &&
-        wisp__same_bits(p->bytes + p->data_at, m->bytes + m->data_at, m->data_bits)) {
+        wisp__same_bits(wisp__message_data(p), wisp__message_data(m), m->data_bits)) {
         f->repeats++;
         return true;
     }
     wisp__fill_repeat(f);
     wisp__frame_put(&f->to, WISP__FRAME_ALIKE);
-    wisp__put_bits(&f->to, m->bytes + m->data_at, m->data_bits);
+    wisp__put_bits(&f->to, wisp__message_data(m), m->data_bits);
     return true;
 }
 
@@ -21937,15 +22121,22 @@ static inline wisp__fit wisp__fill_introduce(wisp__packet_writer *f, const wisp_
     return beside || p->known >= WISP__ACKED ? WISP__FITS : WISP__WAITS;
 }
 
+/* Bytes of a message after decompression, if it is compressed. */
+static int wisp__raw_of(const wisp__message *m) {
+    return m->has_extra ? wisp__message_extra_of(m)->raw : 0;
+}
+
 /* Would a message cost the reader of the packet too much? */
 static bool wisp__fill_costs(const wisp__packet_writer *f, const wisp__message *m) {
-    return (f->values + m->values > WISP__PACKET_VALUES && f->messages) ||
-           f->messages >= WISP__PACKET_MESSAGES || (f->raw && f->raw + m->raw > WISP__PACKET_RAW);
+    return (f->values + wisp__message_values(m) > WISP__PACKET_VALUES && f->messages) ||
+           f->messages >= WISP__PACKET_MESSAGES ||
+           (f->raw && f->raw + wisp__raw_of(m) > WISP__PACKET_RAW);
 }
 
 static wisp__fit wisp__fill_message(wisp__packet_writer *f, const wisp__message *m,
                                     uint32_t sequence) {
-    wisp__fit fit = wisp__fill_costs(f, m) ? WISP__FULL : wisp__fill_introduce(f, m, m->size);
+    wisp__fit fit =
+        wisp__fill_costs(f, m) ? WISP__FULL : wisp__fill_introduce(f, m, wisp__message_size(m));
     const wisp__message *previous = f->previous;
     int64_t at = f->to.at;             /* after an announcement */
     int repeats = f->repeats;
@@ -21966,8 +22157,8 @@ static wisp__fit wisp__fill_message(wisp__packet_writer *f, const wisp__message 
     wisp__fill_follow(f, m, sequence);
     f->previous = bound && m->type == WISP__EVENT ? m : NULL;
     if (f->repeats <= repeats || f->w->registry.remotes[m->encoding]->encoding.delta) {
-        f->values += m->values;
-        f->raw += m->raw;
+        f->values += wisp__message_values(m);
+        f->raw += wisp__raw_of(m);
     } else {
         f->values++;                   /* a repeat is not decoded again */
     }
@@ -22091,7 +22282,8 @@ static wisp__fit wisp__fill_first(wisp__packet_writer *f, wisp__channel_out *out
 static wisp__fit wisp__fill_cutting(wisp__packet_writer *f, int channel) {
     wisp__channel_out *out = &f->s->peer.channels[channel]->out;
     while (out->cutting) {
-        int left = out->cutting->size - out->cut, piece = wisp__piece_bytes(&f->w->base);
+        int left = wisp__message_size(out->cutting) - out->cut;
+        int piece = wisp__piece_bytes(&f->w->base);
         int room = (int)((f->to.end - f->to.at) / 8) - WISP__FRAGMENT_HEAD;
         wisp__item item = { out->cutting, out->cut, 0, 0 };
         wisp__fit fit;
@@ -22112,25 +22304,29 @@ static wisp__fit wisp__fill_cutting(wisp__packet_writer *f, int channel) {
 
 /* A message like another, with room for other bytes. NULL: no memory. */
 static wisp__message *wisp__message_like(wisp *w, const wisp__message *m, int bytes) {
-    size_t chunk = sizeof *m + (size_t)bytes + WISP__SLACK;
-    wisp__message *like = (wisp__message *)wisp__chunk_take(&w->chunks, chunk);
+    wisp__message *like = wisp__message_take(&w->chunks, (size_t)bytes + WISP__SLACK, true);
     if (!like) return NULL;
-    *like = *m;
-    like->references = 1;
-    like->chunk_bytes = (int)chunk;
+    like->remote = m->remote;
+    like->encoding = m->encoding;
+    like->time = m->time;
+    like->order = m->order;
+    like->type = m->type;
+    like->delivery = m->delivery;
+    like->channel = m->channel;
+    like->immediate = m->immediate;
     return like;
 }
 
 /* The frame of a message as bytes, to be cut into fragments. NULL: no memory. */
 static wisp__message *wisp__message_whole(wisp *w, const wisp__message *m, uint32_t floor) {
-    int bytes = m->size + 32;
+    int bytes = wisp__message_size(m) + 32;
     wisp__message *whole = wisp__message_like(w, m, bytes);
     wisp__writer to;
     if (!whole) return NULL;
-    to = wisp__writer_on(whole->bytes, bytes);
+    to = wisp__writer_on(wisp__message_bytes(whole), bytes);
     wisp__frame_put_message(&to, m, false, floor);
     wisp__put_align(&to);
-    wisp__message_measure(whole, 0, to.at);
+    wisp__message_measure(whole, 0, to.at, wisp__message_values(m));
     return whole;
 }
 
@@ -22141,37 +22337,25 @@ static wisp__message *wisp__queue_announcement(wisp *w, wisp__session *s,
     wisp__remote *entry = w->registry.remotes[first->encoding];
     int bytes = wisp__announcement_bytes(entry);
     wisp__message *m = wisp__message_like(w, first, bytes);
-    wisp__entry *place = (wisp__entry *)wisp__chunk_take(&w->chunks, sizeof *place);
-    wisp__peer_remote *p = &s->peer_remotes[first->remote];
     wisp__writer to;
-    if (!m || !place) {
-        if (m) wisp__message_release(&w->chunks, m);
-        wisp__chunk_give(&w->chunks, place, sizeof *place);
-        return NULL;
-    }
+    if (!m) return NULL;
     m->type = WISP__ANNOUNCEMENT;
     m->delivery = WISP_RELIABLE;
-    to = wisp__writer_on(m->bytes, bytes);
+    to = wisp__writer_on(wisp__message_bytes(m), bytes);
     wisp__announcement_put(&to, entry);
-    wisp__message_measure(m, 0, to.at);
-    place->message = m;
-    place->next = p->first;
-    place->before = NULL;
-    p->first->before = place;
-    p->first = place;
-    wisp__count_queued(entry, 1);
-    s->queued++;
-    s->queued_bytes += m->size;
-    s->peer_remotes[first->encoding].known = WISP__ANNOUNCED;
-    return m;
+    wisp__message_measure(m, 0, to.at, 1);
+    if (wisp__queue_put(w, s, m, true)) s->peer_remotes[entry->index].known = WISP__ANNOUNCED;
+    wisp__message_release(&w->chunks, m);
+    return s->peer_remotes[entry->index].known == WISP__ANNOUNCED ? m : NULL;
 }
 
 static wisp__fit wisp__fill_reliable(wisp__packet_writer *f, wisp__message *m) {
     wisp *w = f->w;
     wisp__channel *c = wisp__peer_channel(&w->base, &f->s->peer, m->channel);
-    wisp__item item = { m, -1, m->size, 0 };
-    if (!c || !wisp__window_open(f, &c->out, m->size)) return WISP__WAITS;
-    if (m->size <= wisp__piece_bytes(&w->base) && m->type != WISP__ANNOUNCEMENT)
+    int size = wisp__message_size(m);
+    wisp__item item = { m, -1, size, 0 };
+    if (!c || !wisp__window_open(f, &c->out, size)) return WISP__WAITS;
+    if (size <= wisp__piece_bytes(&w->base) && m->type != WISP__ANNOUNCEMENT)
         return wisp__fill_first(f, &c->out, item);
     c->out.cutting = wisp__message_whole(w, m, f->s->call_floor);
     c->out.cut = 0;
@@ -22179,13 +22363,14 @@ static wisp__fit wisp__fill_reliable(wisp__packet_writer *f, wisp__message *m) {
 }
 
 static wisp__fit wisp__fill_unreliable(wisp__packet_writer *f, const wisp__message *m) {
-    bool delta = m->baseline >= 0;
+    const wisp__message_extra *extra = wisp__message_extra_of(m);
+    bool delta = extra && extra->baseline >= 0;
     wisp__fit fit;
     if (delta && !wisp__fill_may(f)) return WISP__WAITS;
     fit = wisp__fill_message(f, m, 0);
     if (delta && fit == WISP__FITS)
         wisp__fill_carry(f, WISP__FRAME_VALUE, 0,
-                         (uint32_t)m->baseline << 16 | (m->value & 0xffff));
+                         (uint32_t)extra->baseline << 16 | (extra->number & 0xffff));
     return fit;
 }
 
@@ -22193,7 +22378,7 @@ static void wisp__count_message(wisp *w, wisp__session *s, const wisp__message *
     wisp__remote *remote = w->registry.remotes[m->remote];
     if (m->type == WISP__ANNOUNCEMENT) return;
     remote->stats.messages_sent++;
-    remote->stats.bits_sent += (uint64_t)(m->shape_bits + m->data_bits);
+    remote->stats.bits_sent += (uint64_t)wisp__message_shape(m) + m->data_bits;
     s->peer.stats.messages_sent++;
     w->base.stats.messages_sent++;
     if (w->registry.meters) wisp__count_sent(remote, s, m);
@@ -22206,13 +22391,13 @@ static void wisp__fill_dequeue(wisp__packet_writer *f, int index) {
         f->previous = NULL;
     }
     if (f->kept) wisp__message_release(&f->w->chunks, f->kept);
-    f->kept = wisp__dequeue(f->w, f->s, index);
+    f->kept = wisp__unqueue(f->w, f->s, index, false);
 }
 
 static wisp__fit wisp__fill_queued(wisp__packet_writer *f, int index) {
     wisp *w = f->w;
     wisp__session *s = f->s;
-    wisp__message *m = s->peer_remotes[index].first->message;
+    wisp__message *m = wisp__queue_head(&s->peer_remotes[index]);
     wisp__fit fit;
     if (m->type != WISP__REPLY && s->peer_remotes[m->encoding].known == WISP__UNANNOUNCED &&
         wisp__announced_apart(&w->base, w->registry.remotes[m->encoding]))
@@ -22220,7 +22405,7 @@ static wisp__fit wisp__fill_queued(wisp__packet_writer *f, int index) {
     if (!m) return WISP__WAITS;
     if (m->type != WISP__REPLY && s->peer_remotes[m->encoding].known == WISP__UNKNOWN) {
         wisp__count_drop(w, s, w->registry.remotes[index], WISP__DROPPED_QUEUED);
-        wisp__message_release(&w->chunks, wisp__dequeue(w, s, index));
+        wisp__message_release(&w->chunks, wisp__unqueue(w, s, index, false));
         return WISP__FITS;
     }
     fit = m->delivery == WISP_RELIABLE ? wisp__fill_reliable(f, m) : wisp__fill_unreliable(f, m);
@@ -22249,7 +22434,7 @@ static wisp__fit wisp__fill_queue(wisp__packet_writer *f, int only) {
     wisp__fit fit = WISP__FITS;
     int index;
     while (fit == WISP__FITS && (index = wisp__queue_pick(f->w, f->s, only, f->blocked)) >= 0) {
-        int line = wisp__line_of(f->s->peer_remotes[index].first->message);
+        int line = f->s->peer_remotes[index].line;
         fit = wisp__fill_queued(f, index);
         if (fit != WISP__WAITS) continue;
         f->blocked |= 1u << line;
@@ -22491,10 +22676,11 @@ static void wisp__on_outcome(void *owner, const wisp__ref *ref, bool arrived) {
 
 static void wisp__session_free(wisp *w, wisp__session *s) {
     wisp__base *base = &w->base;
-    while (s->active_count) {
-        wisp__count_drop(w, s, w->registry.remotes[s->active[0]], WISP__DROPPED_ABANDONED);
-        wisp__message_release(&w->chunks, wisp__dequeue(w, s, s->active[0]));
-    }
+    for (int i = 0; i < s->peer_remote_room; i++)
+        while (wisp__queue_length(&s->peer_remotes[i])) {
+            wisp__count_drop(w, s, w->registry.remotes[i], WISP__DROPPED_ABANDONED);
+            wisp__message_release(&w->chunks, wisp__unqueue(w, s, i, false));
+        }
     wisp__baselines_free(w, &s->baselines_out);
     wisp__baselines_free(w, &s->baselines_in);
     s->peer.stats.messages_abandoned += (uint64_t)wisp__peer_abandon(w, &s->peer);
@@ -22506,7 +22692,6 @@ static void wisp__session_free(wisp *w, wisp__session *s) {
     }
     wisp__array_free(base, WISP__ARRAY(s->theirs, s->their_room));
     wisp__array_free(base, WISP__ARRAY(s->controls, s->control_room));
-    wisp__array_free(base, WISP__ARRAY(s->active, s->active_room));
     s->control_count = 0;
 }
 
@@ -23500,30 +23685,28 @@ wisp_join_info *wisp_joining(wisp *w) { return w && w->judging ? &w->joining : N
 /* A message of the values in the packer, whatever its size. NULL: no memory. */
 static wisp__message *wisp__message_make(wisp *w, const wisp__remote *remote, int type) {
     wisp__packer *p = &w->content.packer;
+    wisp__remote *entry = w->registry.remotes[type == WISP__REPLY ? remote->index : remote->newest];
     size_t shape = (size_t)((p->shape.at + 7) / 8), data = (size_t)((p->data.at + 7) / 8);
-    size_t bytes = sizeof(wisp__message) + shape + data + WISP__SLACK;
-    wisp__message *m = (wisp__message *)wisp__chunk_take(&w->chunks, bytes);
+    bool extra = type != WISP__EVENT || entry->encoding.delta || p->raw || p->plain ||
+                 p->shape.at >= UINT16_MAX || p->values >= UINT16_MAX;
+    wisp__message *m = wisp__message_take(&w->chunks, shape + data, extra);
     if (!m) return NULL;
-    m->references = 1;
-    m->chunk_bytes = (int)bytes;
-    m->remote = remote->index;
-    m->encoding = type == WISP__REPLY ? remote->index : remote->newest;
-    m->baseline = -1;
-    w->registry.remotes[m->encoding]->used = true;
-    m->call = 0;
-    m->result = WISP_OK;
+    m->remote = (uint16_t)remote->index;
+    m->encoding = (uint16_t)entry->index;
+    entry->used = true;
     m->type = (uint8_t)type;
     m->delivery = (uint8_t)remote->now.delivery;
     m->channel = (uint8_t)(remote->now.channel - 1);
     m->immediate = remote->now.batching == WISP_BATCH_NEVER || w->registry.unbatched;
-    m->values = p->values;
-    m->raw = p->raw;
-    m->plain = p->plain;
-    m->time = w->base.time;
+    m->time = wisp__milliseconds(w->base.time);
     m->order = w->order++;
-    wisp__message_measure(m, (int)p->shape.at, p->data.at);
-    if (shape) memcpy(m->bytes, p->shape.bytes, shape);
-    if (data) memcpy(m->bytes + shape, p->data.bytes, data);
+    wisp__message_measure(m, p->shape.at, p->data.at, p->values);
+    if (extra) {
+        wisp__message_extra_of(m)->raw = p->raw;
+        wisp__message_extra_of(m)->plain = p->plain;
+    }
+    if (shape) memcpy(wisp__message_bytes(m), p->shape.bytes, shape);
+    if (data) memcpy(wisp__message_bytes(m) + shape, p->data.bytes, data);
     return m;
 }
 
@@ -23533,7 +23716,7 @@ static wisp__message *wisp__compose(wisp *w, const wisp__remote *remote, int typ
                                     wisp_result *why) {
     wisp__message *m = wisp__message_make(w, remote, type);
     *why = m ? WISP_OK : WISP_E_MEMORY;
-    if (!m || m->delivery == WISP_RELIABLE || m->size <= w->base.mtu - 96) return m;
+    if (!m || m->delivery == WISP_RELIABLE || wisp__message_size(m) <= w->base.mtu - 96) return m;
     if (type == WISP__REPLY) {
         m->delivery = WISP_RELIABLE;
         return m;
@@ -23618,8 +23801,8 @@ static wisp_result wisp__send_encoded(wisp *w, wisp__session *s, const wisp__fir
     wisp__message *m = wisp__compose(w, f->remote, WISP__EVENT, &result);
     if (!m) return result;
     if (!w->base.reliable && f->remote->now.delivery != WISP_RELIABLE) {
-        m->baseline = b->place;
-        m->value = b->sequence;
+        wisp__message_extra_of(m)->baseline = b->place;
+        wisp__message_extra_of(m)->number = b->sequence;
     }
     result = wisp__give(w, s, m);
     wisp__message_release(&w->chunks, m);
@@ -23833,7 +24016,7 @@ static wisp__passage wisp__passage_of(int kind, const wisp_to *to, const wisp_ca
 
 /* The memory that a message takes while it is held. */
 static int64_t wisp__held_bytes(const wisp__message *m, const wisp_to *to) {
-    return (int64_t)wisp__chunk_bytes((size_t)m->chunk_bytes) +
+    return (int64_t)wisp__chunk_bytes(wisp__message_chunk(m)) +
            wisp__chunk_bytes(sizeof(wisp__held)) +
            (to->list ? to->count * (int64_t)sizeof *to->list : 0);
 }
@@ -23938,8 +24121,8 @@ static wisp__message *wisp__answer_make(wisp *w, const wisp__answer *a, wisp_res
     w->content.packer.plain = *why ? 0 : wisp__profiled_bytes(w, a->values, a->count);
     if (*why == WISP_OK) m = wisp__compose(w, a->remote, WISP__REPLY, why);
     if (!m) return NULL;
-    m->call = a->id;
-    m->result = (int16_t)a->code;
+    wisp__message_extra_of(m)->number = a->id;
+    wisp__message_extra_of(m)->result = a->code;
     return m;
 }
 
@@ -24021,7 +24204,7 @@ static wisp_result wisp__call_begin(wisp *w, wisp__pending *call, const wisp__ou
     if (result) return result;
     m = wisp__compose(w, remote, WISP__INVOKE, &result);
     if (!m) return result;
-    m->call = s->next_call;
+    wisp__message_extra_of(m)->number = s->next_call;
     result = wisp__give(w, s, m);
     if (result == WISP_OK) {
         call->began = wisp__meters_time(w->registry.meters, w->base.time);
@@ -24550,7 +24733,7 @@ static void wisp__resume_held(wisp *w, bool any) {
         if (!held) return;
         wisp__hooks_unlink(w, held);
         entered = wisp__hooks_enter(w);
-        paid = wisp__credit_whole(w, held->message->size, WISP__EARN_MOST);
+        paid = wisp__credit_whole(w, wisp__message_size(held->message), WISP__EARN_MOST);
         out.passage = held->passage;
         if (wisp__values_copy(w, held->message, &out.values, &out.count) != WISP_OK)
             wisp__error(w, NULL, w->registry.remotes[held->message->remote], WISP_E_MEMORY,
@@ -25536,13 +25719,18 @@ WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session 
             wisp__channel_check(&w->base, s->peer.channels[c]);
             WISP_ASSERT(!wisp__channel_holds_next(&s->peer.channels[c]->in) || s->behind >> c & 1);
         }
-    for (int i = 0; i < s->active_count; i++)
-        for (wisp__entry *e = s->peer_remotes[s->active[i]].first; e; e = e->next) {
+    for (int i = 0; i < s->peer_remote_room; i++) {
+        const wisp__peer_remote *p = &s->peer_remotes[i];
+        for (uint32_t k = p->queue_first; k != p->queue_next; k++) {
+            const wisp__message *m = p->queue[k & (uint32_t)(p->queue_room - 1)];
             queued++;
-            bytes += wisp__message_weight(e->message);
-            if (e->message->delivery != WISP_RELIABLE) loose += e->message->size;
-            WISP_ASSERT(e->next ? e->next->before == e : s->peer_remotes[s->active[i]].last == e);
+            bytes += wisp__message_weight(m);
+            if (m->delivery != WISP_RELIABLE) loose += wisp__message_size(m);
         }
+        WISP_ASSERT(!wisp__queue_length(p) || p->line == wisp__line_of(wisp__queue_head(p)));
+        WISP_ASSERT(!p->child || s->peer_remotes[p->child - 1].previous == i + 1);
+        WISP_ASSERT(!p->next || s->peer_remotes[p->next - 1].previous == i + 1);
+    }
     for (int i = 0; i < s->peer_remote_room; i++) refused += s->peer_remotes[i].refused;
     wisp__baselines_check(w, &s->baselines_out);
     wisp__baselines_check(w, &s->baselines_in);
@@ -26355,7 +26543,6 @@ static size_t wisp__session_memory(const wisp__session *s) {
     bytes += (size_t)s->peer_remote_room * sizeof *s->peer_remotes;
     bytes += (size_t)s->their_room * sizeof *s->theirs;
     bytes += (size_t)s->control_room * sizeof *s->controls;
-    bytes += (size_t)s->active_room * sizeof *s->active;
     bytes += (size_t)s->request_room * sizeof *s->requests;
     if (s->spending) bytes += sizeof *s->spending;
     for (int c = 0; c < WISP__CHANNELS; c++) {
@@ -26540,7 +26727,7 @@ static int wisp__waiting_of(const wisp *w, int index) {
     int count = 0;
     for (const wisp__session *s = NULL; (s = wisp__session_after(w, s)) != NULL;)
         if (index < s->peer_remote_room)
-            for (const wisp__entry *e = s->peer_remotes[index].first; e; e = e->next) count++;
+            count += wisp__queue_length(&s->peer_remotes[index]);
     return count;
 }
 
@@ -26659,7 +26846,7 @@ static void wisp__profile_remote(const wisp *w, const wisp__remote *remote,
                                  wisp_remote_profile *out) {
     const wisp__remote_meter *meter = remote->meter;
     const wisp_remote_stats *stats = &remote->stats;
-    double since = w->base.time;
+    double waited = 0;
     memset(out, 0, sizeof *out);
     wisp__text_clean(out->name, sizeof out->name, remote->name, strlen(remote->name));
     wisp__traffic_report(&meter->out, stats->messages_sent, stats->bits_sent, 8, &out->out);
@@ -26674,10 +26861,9 @@ static void wisp__profile_remote(const wisp *w, const wisp__remote *remote,
     out->queued = (uint32_t)meter->queued;
     for (const wisp__session *s = NULL; (s = wisp__session_after(w, s)) != NULL;) {
         if (!s->queued || remote->index >= s->peer_remote_room) continue;
-        if (s->peer_remotes[remote->index].first)
-            since = wisp__min(since, s->peer_remotes[remote->index].first->message->time);
+        waited = wisp__max(waited, wisp__queue_waited(w, &s->peer_remotes[remote->index]));
     }
-    out->queued_seconds = (float)(w->base.time - since);
+    out->queued_seconds = (float)waited;
 }
 
 static void wisp__profile_peer(const wisp *w, const wisp__session *s, wisp_peer_profile *out) {
@@ -26686,7 +26872,7 @@ static void wisp__profile_peer(const wisp *w, const wisp__session *s, wisp_peer_
     const wisp_peer_stats *stats = &s->peer.stats;
     const wisp__flow *flow = &s->peer.flow;
     char text[WISP_SNAPSHOT_NAME] = "";
-    double since = w->base.time;
+    double waited = 0;
     memset(out, 0, sizeof *out);
     out->id = s->peer.slot.id;
     if (hooks->address_text)
@@ -26710,9 +26896,9 @@ static void wisp__profile_peer(const wisp *w, const wisp__session *s, wisp_peer_
     out->queued_bytes = (uint32_t)s->queued_bytes;
     memcpy(out->drops, meter->drops, sizeof out->drops);
     out->drops[WISP_DROP_LOST] = (uint32_t)(stats->packets_lost - meter->first_lost);
-    for (int i = 0; i < s->active_count; i++)
-        since = wisp__min(since, s->peer_remotes[s->active[i]].first->message->time);
-    out->queued_seconds = (float)(w->base.time - since);
+    for (int i = 0; i < s->peer_remote_room && s->queued; i++)
+        waited = wisp__max(waited, wisp__queue_waited(w, &s->peer_remotes[i]));
+    out->queued_seconds = (float)waited;
     out->budget_use = (float)wisp__policy_use(w, s);
 }
 
