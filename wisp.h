@@ -315,8 +315,8 @@ typedef struct wisp_limits {
     int map_pairs;          /* pairs in one map; 4096, at most 2^24 */
     int nesting;            /* depth of nested arrays and maps; 16 */
     int queue_messages;     /* queued messages per peer; 65536 */
-    /* their bytes per peer; 4 MiB, at least twice message_bytes. Replies count
-       with all memory they take, and as much again if kept for repeats */
+    /* their memory per peer; 8 MiB, at least twice message_bytes. Replies that
+       are kept for repeats may take as much again */
     int queue_bytes;
     int window_items;       /* reliable messages and fragments in flight per
                                channel; a power of two up to 16384; 2048 */
@@ -3704,9 +3704,7 @@ typedef struct wisp__peer_remote {
     uint16_t refused_number;           /* of the peer's, for the encoding refused last */
     uint32_t announced_in;             /* packet that carries the announcement, its low bits */
     uint64_t newest;                   /* packet of the last sequenced message */
-    wisp__message **queue;             /* ring of waiting messages (queue) */
-    uint32_t queue_first, queue_next;  /* counted from the session's start */
-    int queue_room;
+    struct wisp__queue *queue;         /* NULL: no message waits (queue) */
     uint16_t child, next, previous;    /* in the heap of its line: local index + 1; 0: none */
     uint8_t line;
     wisp__bucket rate;                 /* the rate limit */
@@ -3831,6 +3829,12 @@ typedef struct wisp__group {
 } wisp__group;
 
 /* --- queue --- */
+
+/* A ring of messages. */
+typedef struct wisp__queue {
+    uint32_t first, next, room;
+    wisp__message *places[1];
+} wisp__queue;
 
 /* --- event --- */
 
@@ -4689,7 +4693,7 @@ static void wisp__limits_defaults(wisp_limits *l, int max_peers) {
         WISP__LIMIT(message_values, WISP__MESSAGE_VALUES, 1 << 24),
         WISP__LIMIT(map_pairs, WISP__MAP_PAIRS, 1 << 24), WISP__LIMIT(nesting, WISP__NESTING, 256),
         WISP__LIMIT(queue_messages, 65536, WISP__LIMIT_MOST),
-        WISP__LIMIT(queue_bytes, 4 << 20, WISP__LIMIT_MOST),
+        WISP__LIMIT(queue_bytes, 8 << 20, WISP__LIMIT_MOST),
         WISP__POWER(window_items, 2048, 1, 16384),
         WISP__LIMIT(window_bytes, 4 << 20, WISP__LIMIT_MOST),
         WISP__POWER(window_packets, 1024, 1, 1024), WISP__LIMIT(calls, 4096, 1 << 20),
@@ -5006,29 +5010,36 @@ static wisp__timer *wisp__timers_due(wisp__timers *timers, double now) {
 /* --- chunks: memory in pages of chunks of one size. A page stands at a multiple of its size, so
        that a chunk finds it. One without taken chunks serves any size --- */
 
-/* Bytes of a page before its chunks; pages of the largest region. */
-#define WISP__PAGE_HEAD ((sizeof(wisp__page) + 7) & ~(size_t)7)
-#define WISP__PAGES_MOST 16
+/* Bytes of a page before its chunks, and for them; pages of the largest region. */
+enum { WISP__PAGE_HEAD = 32, WISP__PAGE_ROOM = WISP__PAGE_BYTES - WISP__PAGE_HEAD,
+       WISP__PAGES_MOST = 16 };
+
+typedef char wisp__page_fits[sizeof(wisp__page) <= WISP__PAGE_HEAD ? 1 : -1];
 
 static inline int wisp__chunk_class(size_t size) {
+    if (size <= 256) return (int)((size + !size - 1) / 8);
+    if (size > WISP__PAGE_ROOM) return WISP__CHUNK_CLASSES;
+    return WISP__CHUNK_CLASSES - (int)(WISP__PAGE_ROOM / ((size + 7) & ~(size_t)7));
+}
+
+/* The class that a size takes its chunk from; WISP__CHUNK_CLASSES: the allocator. */
+static inline int wisp__chunk_source(size_t size) {
 #ifdef WISP_PLAIN_CHUNKS
     size = WISP__PAGE_BYTES;
 #endif
-    if (size <= 256) return (int)((size + !size - 1) / 8);
-    if (size > WISP__PAGE_BYTES - WISP__PAGE_HEAD) return WISP__CHUNK_CLASSES;
-    size = (size + 7) & ~(size_t)7;
-    return WISP__CHUNK_CLASSES - (int)((WISP__PAGE_BYTES - WISP__PAGE_HEAD) / size);
+    return wisp__chunk_class(size);
 }
 
 static size_t wisp__class_bytes(int kind) {
     if (kind < 32) return (size_t)(kind + 1) * 8;
-    return (WISP__PAGE_BYTES - WISP__PAGE_HEAD) / (size_t)(WISP__CHUNK_CLASSES - kind) & ~(size_t)7;
+    return WISP__PAGE_ROOM / (size_t)(WISP__CHUNK_CLASSES - kind) & ~(size_t)7;
 }
 
+/* Bytes of the chunk for a size, the same on all machines. */
 static inline int wisp__chunk_bytes(size_t size) {
     int kind = wisp__chunk_class(size);
     if (kind < 32) return (kind + 1) * 8;
-    return kind == WISP__CHUNK_CLASSES ? (int)size : (int)wisp__class_bytes(kind);
+    return (int)(kind < WISP__CHUNK_CLASSES ? wisp__class_bytes(kind) : size + WISP__SLACK);
 }
 
 static void wisp__page_link(wisp__page **first, wisp__page *page) {
@@ -5082,7 +5093,7 @@ static bool wisp__chunks_refill(wisp__chunks *chunks, int kind) {
 
 /* Aligned to 8, not zeroed; WISP__SLACK bytes behind it may be read. NULL: no memory. */
 static inline void *wisp__chunk_take(wisp__chunks *chunks, size_t size) {
-    int kind = wisp__chunk_class(size);
+    int kind = wisp__chunk_source(size);
     wisp__page *page;
     void *chunk;
     if (kind == WISP__CHUNK_CLASSES) return wisp__alloc(chunks->base, size + WISP__SLACK);
@@ -5096,7 +5107,7 @@ static inline void *wisp__chunk_take(wisp__chunks *chunks, size_t size) {
 }
 
 static inline void wisp__chunk_give(wisp__chunks *chunks, void *chunk, size_t size) {
-    int kind = wisp__chunk_class(size);
+    int kind = wisp__chunk_source(size);
     wisp__page *page;
     if (!chunk) return;
     if (kind == WISP__CHUNK_CLASSES) {
@@ -17023,11 +17034,9 @@ static void wisp__message_release(wisp__chunks *chunks, wisp__message *m) {
 
 enum { WISP__ITEM_FLYING = 1, WISP__ITEM_LOST, WISP__ITEM_ARRIVED };
 
-/* Bytes of the window that an item counts for: the chunk that buffers it at the receiver. It is the
-   same at both ends, whatever their word size. */
+/* Bytes of the window that an item counts for: the chunk that buffers it at the receiver. */
 static int wisp__buffered_bytes(int content) {
-    uint64_t least = (uint64_t)(WISP__BUFFERED_HEAD + content + WISP__SLACK) - 1;
-    return 1 << (64 - wisp__leading_zeros(least));         /* the next power of two */
+    return wisp__chunk_bytes((size_t)(WISP__BUFFERED_HEAD + content + WISP__SLACK));
 }
 
 static wisp__channel *wisp__channel_make(wisp__base *base) {
@@ -20003,23 +20012,27 @@ wisp_result wisp_group_end(wisp *w, wisp_group group) {
 /* Aging, so that no message starves: a level of priority is worth so many milliseconds. */
 enum { WISP__LEVEL_MS = 20 };
 
-static int wisp__queue_length(const wisp__peer_remote *p) {
-    return (int)(p->queue_next - p->queue_first);
+static wisp__message **wisp__queue_place(wisp__queue *q, uint32_t number) {
+    return &q->places[number & (q->room - 1)];
 }
 
 static wisp__message *wisp__queue_head(const wisp__peer_remote *p) {
-    return p->queue[p->queue_first & (uint32_t)(p->queue_room - 1)];
+    return *wisp__queue_place(p->queue, p->queue->first);
 }
 
 static wisp__message *wisp__queue_tail(const wisp__peer_remote *p) {
-    return p->queue[(p->queue_next - 1) & (uint32_t)(p->queue_room - 1)];
+    return *wisp__queue_place(p->queue, p->queue->next - 1);
+}
+
+static int wisp__queue_length(const wisp__peer_remote *p) {
+    return p->queue ? (int)(p->queue->next - p->queue->first) : 0;
 }
 
 static uint32_t wisp__milliseconds(double seconds) { return (uint32_t)(int64_t)(seconds * 1000); }
 
 /* Seconds that the first message has waited; 0: there is none. */
 static double wisp__queue_waited(const wisp *w, const wisp__peer_remote *p) {
-    if (!wisp__queue_length(p)) return 0;
+    if (!p->queue) return 0;
     return (wisp__milliseconds(w->base.time) - wisp__queue_head(p)->time) / 1000.0;
 }
 
@@ -20089,7 +20102,6 @@ static uint16_t wisp__heap_join(const wisp *w, wisp__peer_remote *all, uint16_t 
 static void wisp__heap_add(const wisp *w, wisp__session *s, int index) {
     wisp__peer_remote *p = &s->peer_remotes[index];
     p->line = (uint8_t)wisp__line_of(wisp__queue_head(p));
-    p->child = p->next = p->previous = 0;
     s->lines[p->line] = wisp__heap_meld(w, s->peer_remotes, s->lines[p->line],
                                         (uint16_t)(index + 1));
     s->waiting |= 1u << p->line;
@@ -20105,6 +20117,7 @@ static void wisp__heap_remove(const wisp *w, wisp__session *s, int index) {
         if (p->next) all[p->next - 1].previous = p->previous;
         rest = wisp__heap_meld(w, all, s->lines[p->line], rest);
     }
+    p->child = p->next = p->previous = 0;
     s->lines[p->line] = rest;
     if (!rest) s->waiting &= ~(1u << p->line);
 }
@@ -20114,23 +20127,32 @@ static void wisp__heaps_build(const wisp *w, wisp__session *s) {
     memset(s->lines, 0, sizeof s->lines);
     s->waiting = 0;
     s->priorities = w->registry.priorities;
+    for (int i = 0; i < s->peer_remote_room; i++) {
+        wisp__peer_remote *p = &s->peer_remotes[i];
+        p->child = p->next = p->previous = 0;
+    }
     for (int i = 0; i < s->peer_remote_room; i++)
-        if (wisp__queue_length(&s->peer_remotes[i])) wisp__heap_add(w, s, i);
+        if (s->peer_remotes[i].queue) wisp__heap_add(w, s, i);
 }
 
 /* --- the queue of one remote --- */
 
-/* Makes room for one more message; false: no memory. */
+static size_t wisp__queue_bytes(uint32_t room) {
+    return offsetof(wisp__queue, places) + room * sizeof(wisp__message *);
+}
+
+/* Makes a full ring twice as large; false: no memory. */
 static bool wisp__queue_grow(wisp *w, wisp__peer_remote *p) {
-    int room = p->queue_room ? 2 * p->queue_room : 8;
-    wisp__message **larger;
-    larger = (wisp__message **)wisp__chunk_take(&w->chunks, (size_t)room * sizeof *larger);
-    if (!larger) return false;
-    for (uint32_t i = p->queue_first; i != p->queue_next; i++)
-        larger[i & (uint32_t)(room - 1)] = p->queue[i & (uint32_t)(p->queue_room - 1)];
-    wisp__chunk_give(&w->chunks, p->queue, (size_t)p->queue_room * sizeof *larger);
-    p->queue = larger;
-    p->queue_room = room;
+    wisp__queue *old = p->queue, *q;
+    uint32_t room = old ? 2 * old->room : 8;
+    q = (wisp__queue *)wisp__chunk_take(&w->chunks, wisp__queue_bytes(room));
+    if (!q) return false;
+    q->first = q->next = old ? old->first : 0;
+    q->room = room;
+    for (; old && q->next != old->next; q->next++)
+        *wisp__queue_place(q, q->next) = *wisp__queue_place(old, q->next);
+    if (old) wisp__chunk_give(&w->chunks, old, wisp__queue_bytes(old->room));
+    p->queue = q;
     return true;
 }
 
@@ -20146,10 +20168,12 @@ static inline void wisp__queue_count(wisp *w, wisp__session *s, const wisp__mess
 /* Queues a message behind those of its remote, or before them; takes a reference. false: no memory. */
 static inline bool wisp__queue_put(wisp *w, wisp__session *s, wisp__message *m, bool first) {
     wisp__peer_remote *p = &s->peer_remotes[m->remote];
-    bool leads = first || !wisp__queue_length(p);
-    if (wisp__queue_length(p) == p->queue_room && !wisp__queue_grow(w, p)) return false;
-    if (leads && wisp__queue_length(p)) wisp__heap_remove(w, s, m->remote);
-    p->queue[(first ? --p->queue_first : p->queue_next++) & (uint32_t)(p->queue_room - 1)] = m;
+    wisp__queue *q = p->queue;
+    bool leads = first || !q;
+    if ((!q || q->next - q->first == q->room) && !wisp__queue_grow(w, p)) return false;
+    if (q && leads) wisp__heap_remove(w, s, m->remote);
+    q = p->queue;
+    *wisp__queue_place(q, first ? --q->first : q->next++) = m;
     if (leads) wisp__heap_add(w, s, m->remote);
     m->references++;
     wisp__queue_count(w, s, m, 1);
@@ -20161,23 +20185,23 @@ static inline bool wisp__queue_put(wisp *w, wisp__session *s, wisp__message *m, 
 static wisp__message *wisp__unqueue(wisp *w, wisp__session *s, int index, bool last) {
     wisp__peer_remote *p = &s->peer_remotes[index];
     wisp__message *m = last ? wisp__queue_tail(p) : wisp__queue_head(p);
-    bool leads = !last || wisp__queue_length(p) == 1;
+    wisp__queue *q = p->queue;
+    bool empty = q->next - q->first == 1, leads = !last || empty;
     bool out = leads && (p->child || p->previous);
     if (out) wisp__heap_remove(w, s, index);
-    if (last) p->queue_next--;
-    else p->queue_first++;
+    if (last) q->next--;
+    else q->first++;
     wisp__queue_count(w, s, m, -1);
-    if (leads && !out && (!wisp__queue_length(p) || wisp__line_of(wisp__queue_head(p)) != p->line)) {
+    if (leads && !out && (empty || wisp__line_of(wisp__queue_head(p)) != p->line)) {
         wisp__heap_remove(w, s, index);
         out = true;
     }
-    if (wisp__queue_length(p)) {
+    if (!empty) {
         if (out) wisp__heap_add(w, s, index);
         return m;
     }
-    wisp__chunk_give(&w->chunks, p->queue, (size_t)p->queue_room * sizeof *p->queue);
+    wisp__chunk_give(&w->chunks, q, wisp__queue_bytes(q->room));
     p->queue = NULL;
-    p->queue_room = 0;
     return m;
 }
 
@@ -20187,7 +20211,7 @@ static int wisp__least_urgent(const wisp *w, const wisp__session *s, const wisp_
     int index = -1;
     for (int i = 0; i < s->peer_remote_room; i++) {
         const wisp__peer_remote *p = &s->peer_remotes[i];
-        const wisp__message *last = wisp__queue_length(p) ? wisp__queue_tail(p) : NULL;
+        const wisp__message *last = p->queue ? wisp__queue_tail(p) : NULL;
         if (!last || last->delivery == WISP_RELIABLE ||
             wisp__distance(wisp__urgency(w, last), wisp__urgency(w, least)) <= 0)
             continue;
@@ -20250,7 +20274,7 @@ static int wisp__queue_pick(const wisp *w, wisp__session *s, int only, uint32_t 
     int index = -1;
     if (only >= 0) {
         const wisp__peer_remote *p = only < s->peer_remote_room ? &s->peer_remotes[only] : NULL;
-        return p && wisp__queue_length(p) && open >> p->line & 1 ? only : -1;
+        return p && p->queue && open >> p->line & 1 ? only : -1;
     }
     if (s->priorities != w->registry.priorities) wisp__heaps_build(w, s);
     for (int line = 0; open >> line; line++) {
@@ -22677,7 +22701,7 @@ static void wisp__on_outcome(void *owner, const wisp__ref *ref, bool arrived) {
 static void wisp__session_free(wisp *w, wisp__session *s) {
     wisp__base *base = &w->base;
     for (int i = 0; i < s->peer_remote_room; i++)
-        while (wisp__queue_length(&s->peer_remotes[i])) {
+        while (s->peer_remotes[i].queue) {
             wisp__count_drop(w, s, w->registry.remotes[i], WISP__DROPPED_ABANDONED);
             wisp__message_release(&w->chunks, wisp__unqueue(w, s, i, false));
         }
@@ -25721,13 +25745,13 @@ WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session 
         }
     for (int i = 0; i < s->peer_remote_room; i++) {
         const wisp__peer_remote *p = &s->peer_remotes[i];
-        for (uint32_t k = p->queue_first; k != p->queue_next; k++) {
-            const wisp__message *m = p->queue[k & (uint32_t)(p->queue_room - 1)];
+        for (int k = 0; k < wisp__queue_length(p); k++) {
+            const wisp__message *m = *wisp__queue_place(p->queue, p->queue->first + (uint32_t)k);
             queued++;
             bytes += wisp__message_weight(m);
             if (m->delivery != WISP_RELIABLE) loose += wisp__message_size(m);
         }
-        WISP_ASSERT(!wisp__queue_length(p) || p->line == wisp__line_of(wisp__queue_head(p)));
+        WISP_ASSERT(!p->queue || p->line == wisp__line_of(wisp__queue_head(p)));
         WISP_ASSERT(!p->child || s->peer_remotes[p->child - 1].previous == i + 1);
         WISP_ASSERT(!p->next || s->peer_remotes[p->next - 1].previous == i + 1);
     }

@@ -103,7 +103,7 @@ TEST(what_comes_early_is_held_up_to_window_bytes_and_no_further) {
         world_update(&b->t.w, 0);
         if (forger_joined(b)) most = forger_server_side(b)->held_bytes;
     }
-    CHECK_EQ_INT(most, 9 * 2048);        /* 1000 bytes take a chunk of 2048 */
+    CHECK_EQ_INT(most, 14 * 1352);       /* 1000 bytes take a chunk of 1352 */
     CHECK_EQ_INT(world_results(&b->t.w, b->t.server, WISP_LEFT, WISP_E_PROTOCOL), 1);
     forger_close(b);
 }

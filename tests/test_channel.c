@@ -45,12 +45,8 @@ static int rig_end(channel_rig *r) {
 }
 
 static wisp__message *rig_message(channel_rig *r, int bytes) {
-    size_t chunk = sizeof(wisp__message) + (size_t)bytes;
-    wisp__message *m = (wisp__message *)wisp__chunk_take(&r->chunks, chunk);
-    memset(m, 0, chunk);
-    m->references = 1;
-    m->chunk_bytes = (int)chunk;
-    m->data_bits = (int64_t)bytes * 8;
+    wisp__message *m = wisp__message_take(&r->chunks, (size_t)bytes, false);
+    wisp__message_measure(m, 0, (int64_t)bytes * 8, 1);
     return m;
 }
 
@@ -80,9 +76,9 @@ TEST(an_item_leaves_the_window_when_all_before_it_have_arrived) {
         for (int i = 0; i < 6; i++) CHECK_EQ_INT(rig_push(&r, 10 + i), WISP_OK);
         CHECK_EQ_INT(rig_told(&r, first + 1, 2, true), 0);
         CHECK_EQ_INT(rig_told(&r, first + 5, 1, true), 0);
-        CHECK_EQ_INT(rig_told(&r, first, 1, true), 3 * 128);
+        CHECK_EQ_INT(rig_told(&r, first, 1, true), 3 * 96);
         CHECK_EQ_INT(r.channel->out.base, first + 3);
-        CHECK_EQ_INT(rig_told(&r, first + 3, 2, true), 3 * 128);
+        CHECK_EQ_INT(rig_told(&r, first + 3, 2, true), 3 * 96);
         CHECK_EQ_INT(r.channel->out.base, r.channel->out.next);
         CHECK_EQ_INT(rig_end(&r), 0);
     }
@@ -91,14 +87,15 @@ TEST(an_item_leaves_the_window_when_all_before_it_have_arrived) {
 /* What is charged is what the allocator gives, and room for the content behind the head. */
 TEST(what_is_held_is_charged_what_it_takes) {
     for (int content = 0; content <= 2000; content++) {
-        int charge = wisp__buffered_bytes(content), chunk = wisp__chunk_class((size_t)charge);
+        int charge = wisp__buffered_bytes(content), chunk = wisp__chunk_bytes((size_t)charge);
         CHECK(charge >= (int)offsetof(wisp__buffered, bytes) + content + WISP__SLACK);
-        CHECK(chunk == WISP__CHUNK_CLASSES || charge == 64 << chunk);
+        CHECK_EQ_INT(chunk, charge);
         CHECK(charge <= 2 * (WISP__BUFFERED_HEAD + content + WISP__SLACK));
     }
-    CHECK_EQ_INT(wisp__buffered_bytes(0), 128);
+    CHECK_EQ_INT(wisp__buffered_bytes(0), 80);
     CHECK_EQ_INT(wisp__buffered_bytes(128 - WISP__BUFFERED_HEAD - WISP__SLACK), 128);
-    CHECK_EQ_INT(wisp__buffered_bytes(129 - WISP__BUFFERED_HEAD - WISP__SLACK), 256);
+    CHECK_EQ_INT(wisp__buffered_bytes(129 - WISP__BUFFERED_HEAD - WISP__SLACK), 136);
+    CHECK_EQ_INT(wisp__buffered_bytes(1100), 1352);
 }
 
 TEST(a_window_takes_its_limit_and_not_one_more) {
@@ -109,7 +106,7 @@ TEST(a_window_takes_its_limit_and_not_one_more) {
         for (int i = 0; i < limit; i++) CHECK_EQ_INT(rig_push(&r, 8), WISP_OK);
         CHECK_EQ_INT(rig_push(&r, 8), WISP_E_LIMIT);
         CHECK_EQ_INT(r.channel->out.next - r.channel->out.base, limit);
-        CHECK_EQ_INT(rig_told(&r, 0xfffffff0u, 1, true), 128);
+        CHECK_EQ_INT(rig_told(&r, 0xfffffff0u, 1, true), 88);
         CHECK_EQ_INT(rig_push(&r, 8), WISP_OK);
         CHECK_EQ_INT(rig_end(&r), limit);
     }
@@ -212,7 +209,7 @@ TEST(an_item_that_arrived_is_never_lost_and_one_that_was_lost_may_arrive) {
     CHECK_EQ_INT(r.channel->out.lost, 1);
     rig_told(&r, 1, 1, true);
     CHECK_EQ_INT(r.channel->out.lost, 0);
-    CHECK_EQ_INT(rig_told(&r, 0xffffffffu, 1, true), 3 * 128);
+    CHECK_EQ_INT(rig_told(&r, 0xffffffffu, 1, true), 3 * 88);
     CHECK_EQ_INT(rig_end(&r), 1);
 }
 
@@ -606,7 +603,7 @@ TEST(duplicate_fragments_are_taken_once) {
     if (!CHECK(lane != NULL)) return;
     CHECK_EQ_INT(lane->in.whole_bytes, 200);
     CHECK_EQ_INT(lane->in.next, WISP_FIRST_NUMBER + 1);
-    CHECK_EQ_INT(s->held_bytes, 512);                     /* the chunk that 230 bytes take */
+    CHECK_EQ_INT(s->held_bytes, 312);                     /* the chunk that 230 bytes take */
     check_goes_on(&t);
 }
 
@@ -636,7 +633,7 @@ TEST(more_out_of_order_than_the_window_holds_ends_the_session) {
     static world_two t;
     forged f;
     world_open(&t.w);
-    t.w.desc.limits.window_bytes = 4 * 2048;            /* each takes a chunk of 2048 bytes */
+    t.w.desc.limits.window_bytes = 4 * 1352;            /* each takes a chunk of 1352 bytes */
     world_two_join(&t);
     world_watch(&t.w, t.server, WISP_LEFT);
     for (uint32_t i = 0; i < 4; i++) {

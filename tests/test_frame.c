@@ -54,7 +54,7 @@ TEST(a_packet_ends_with_zeros) {
 /* A message with some bytes, and slack after them. */
 typedef union roomy {
     wisp__message m;
-    uint8_t       room[sizeof(wisp__message) + 16 + WISP__SLACK];
+    uint8_t       room[sizeof(wisp__message) + sizeof(wisp__message_extra) + 16 + WISP__SLACK];
 } roomy;
 
 TEST(sections_and_fragments_are_read_as_they_were_written) {
@@ -77,14 +77,14 @@ TEST(sections_and_fragments_are_read_as_they_were_written) {
         wisp__fragment read;
         memset(&message, 0, sizeof message);
         memset(&item, 0, sizeof item);
-        message.m.size = i & 2 ? 5 : 1;
+        wisp__message_measure(&message.m, 0, i & 2 ? 40 : 8, 1);
         item.message = &message.m;
         item.offset = i & 1 ? 4 : 0;
         item.size = 1;
         wisp__frame_put_fragment(page_open(&p), &item);
         CHECK_EQ_INT(wisp__frame_get(page_turn(&p)), WISP__FRAME_FRAGMENT);
         read = wisp__frame_get_fragment(&p.from);
-        CHECK(read.first == (item.offset == 0) && read.last == (item.offset + 1 == message.m.size));
+        CHECK(read.first == (item.offset == 0) && read.last == (item.offset + 1 == (i & 2 ? 5 : 1)));
         CHECK_EQ_INT(read.bytes, 1);
         CHECK_EQ_INT(p.from.end - p.from.at, 8);
     }
@@ -94,8 +94,8 @@ TEST(sections_and_fragments_are_read_as_they_were_written) {
 static wisp__message_frame turned(page *p, wisp__message *m, bool bound, uint32_t floor) {
     wisp__message_frame frame;
     int kind;
-    wisp__message_measure(m, 11, 20);
-    m->bytes[0] = 0x5a;
+    wisp__message_measure(m, 11, 20, 1);
+    wisp__message_bytes(m)[0] = 0x5a;
     wisp__frame_put_message(page_open(p), m, bound, floor);
     kind = wisp__frame_get(page_turn(p));
     frame = wisp__frame_get_message(&p->from, kind);
@@ -106,7 +106,8 @@ static wisp__message_frame turned(page *p, wisp__message *m, bool bound, uint32_
 }
 
 TEST(messages_are_read_as_they_were_written) {
-    union { wisp__message m; uint8_t room[sizeof(wisp__message) + 64]; } u;
+    roomy u;
+    wisp__message_extra *extra;
     wisp__message_frame read;
     page p;
     for (int bound = 0; bound < 2; bound++)
@@ -115,14 +116,16 @@ TEST(messages_are_read_as_they_were_written) {
                 memset(&u, 0, sizeof u);
                 u.m.type = (uint8_t)type;
                 u.m.encoding = 777;
-                u.m.call = 0x12000 + ahead;
-                u.m.result = (int16_t)(ahead ? -(int)ahead : WISP_OK);
+                u.m.has_extra = type != WISP__EVENT;
+                extra = wisp__message_extra_of(&u.m);
+                if (extra) extra->number = 0x12000 + ahead;
+                if (extra) extra->result = ahead ? -(int)ahead : WISP_OK;
                 read = turned(&p, &u.m, bound, 0x12000);
                 CHECK_EQ_INT(read.bound, bound || type == WISP__REPLY);
                 CHECK_EQ_INT(read.number, type == WISP__REPLY ? 0 : 777 - WISP__RESERVED);
                 CHECK_EQ_INT(read.call, type == WISP__EVENT ? 0 : 0x12000 + ahead);
                 CHECK_EQ_INT(read.ahead, type == WISP__INVOKE ? ahead : 0);
-                CHECK_EQ_INT(read.result, type == WISP__REPLY ? (int)u.m.result : (int)WISP_OK);
+                CHECK_EQ_INT(read.result, type == WISP__REPLY ? extra->result : (int)WISP_OK);
             }
 }
 

@@ -26,9 +26,10 @@ TEST(a_message_to_many_is_encoded_once) {
     wisp_fire_values(server, "r", wisp_to_all(), &v, 1);
     for (int i = 0; i < 8; i++) {
         const wisp__session *s = wisp__session_of(server, world_peer(server, i));
-        const wisp__entry *e = s->peer_remotes[wisp_remote_named(server, "r").id - 1].first;
-        if (!m) m = e->message;
-        CHECK(e->message == m);
+        const wisp__message *mine =
+            wisp__queue_head(&s->peer_remotes[wisp_remote_named(server, "r").id - 1]);
+        if (!m) m = mine;
+        CHECK(mine == m);
     }
     CHECK_EQ_INT(m->references, 8);
     world_run(&w, 0.3);

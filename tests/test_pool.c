@@ -454,7 +454,7 @@ static const size_t chunk_sizes[] = { 0, 1, 8, 9, 63, 64, 65, 256, 257, 300, 100
                                       4096, 8192, 16384, 40000, 65535, 100000, 1 << 20 };
 enum { CHUNK_SIZES = (int)(sizeof chunk_sizes / sizeof *chunk_sizes) };
 
-static const size_t chunk_most = WISP__PAGE_BYTES - WISP__PAGE_HEAD;
+static const size_t chunk_most = WISP__PAGE_ROOM;
 
 TEST(chunk_classes_hold_their_sizes) {
     int last = 0;
@@ -786,6 +786,7 @@ static const test_case tests[] = {
     CASE(chunks_do_not_overlap_and_are_aligned),
     CASE(a_chunk_given_back_is_taken_again),
     CASE(large_chunks_go_back_to_the_allocator),
+    CASE(pages_of_one_size_serve_another),
     CASE(chunks_without_memory_are_refused),
     CASE(random_chunks_keep_what_is_in_them),
     CASE(pieces_of_the_arena_do_not_overlap),

@@ -8,6 +8,90 @@
 
 #include <time.h>
 
+/* --- the heap of names --- */
+
+/* The remote that a plain search over all queues finds; -1: none. */
+static int queue_searched(const wisp *w, const wisp__session *s, uint32_t blocked) {
+    int best = -1;
+    for (int i = 0; i < s->peer_remote_room; i++) {
+        const wisp__peer_remote *p = &s->peer_remotes[i];
+        if (!p->queue || blocked >> wisp__line_of(wisp__queue_head(p)) & 1) continue;
+        if (best < 0 || wisp__goes_before(w, wisp__queue_head(p),
+                                          wisp__queue_head(&s->peer_remotes[best])))
+            best = i;
+    }
+    return best;
+}
+
+/* Fires, takes from both ends, puts before others, blocks lines and changes priorities at random. */
+TEST(the_heap_finds_what_a_search_finds) {
+    enum { NAMES = 40, STEPS = 4000 };
+    world_two t;
+    wisp__session *s;
+    uint64_t random = 11;
+    char name[8];
+    world_two_open(&t);
+    world_run(&t.w, 0.2);
+    s = wisp__session_of(t.client, t.to_server);
+    for (int i = 0; i < NAMES; i++) {
+        snprintf(name, sizeof name, "n%d", i);
+        wisp_set_unreliable(t.client, name, i % 3 == 0);
+        wisp_set_batch_priority(t.client, name, test_random_below(&random, 30));
+    }
+    for (int step = 0; step < STEPS && CHECK(s != NULL); step++) {
+        int what = test_random_below(&random, 12), picked;
+        uint32_t blocked = what % 4 ? 0 : (uint32_t)test_random_below(&random, 1 << 17);
+        snprintf(name, sizeof name, "n%d", test_random_below(&random, NAMES));
+        if (what < 5) world_fire(t.client, name, t.to_server, step);
+        if (what == 5) wisp_set_batch_priority(t.client, name, test_random_below(&random, 999));
+        if (what == 6) t.client->base.time += 0.003;
+        picked = wisp__queue_pick(t.client, s, -1, blocked);
+        if (!CHECK_EQ_INT(picked, queue_searched(t.client, s, blocked))) break;
+        if (what < 7 || picked < 0) continue;
+        wisp__message_release(&t.client->chunks, wisp__unqueue(t.client, s, picked, what == 7));
+        wisp__session_check(t.client, s);
+    }
+    world_close(&t.w);
+}
+
+/* A name whose priority changes while messages wait goes by the new one. */
+TEST(a_changed_priority_counts_for_what_waits) {
+    world_two t;
+    abc_open(&t);
+    abc_fire(&t, "a", 0);
+    abc_fire(&t, "b", 0);
+    wisp_set_batch_priority(t.client, "b", 1);
+    world_run(&t.w, 0.1);
+    CHECK_EQ_STR(abc_heard(&t), "ba");
+    world_close(&t.w);
+}
+
+/* 65,536 messages of 32 bytes take at most 5 MB from the allocator, and queue_bytes counts them. */
+TEST(small_messages_that_wait_take_80_bytes_each) {
+    enum { COUNT = 65536 };
+    world_two t;
+    unsigned char bytes[32] = { 1 };
+    wisp_value value = wisp_bytes(bytes, 32);
+    const wisp__session *s;
+    uint64_t before;
+    double taken;
+    world_two_open(&t);
+    world_run(&t.w, 0.2);
+    wisp_set_max_batch_size(t.client, COUNT + 1);
+    s = wisp__session_of(t.client, t.to_server);
+    wisp_fire_values(t.client, "r", wisp_to_peer(t.to_server), &value, 1);
+    before = world_total(t.client).memory;
+    for (int i = 1; i < COUNT; i++) {
+        memcpy(bytes, &i, sizeof i);
+        wisp_fire_values(t.client, "r", wisp_to_peer(t.to_server), &value, 1);
+    }
+    taken = (double)(world_total(t.client).memory - before);
+    CHECK_EQ_INT(s->queued, COUNT);
+    CHECK(taken < 5.0 * 1024 * 1024 + 131072);
+    CHECK(taken < 1.1 * s->queued_bytes && taken > 0.9 * s->queued_bytes);
+    world_close(&t.w);
+}
+
 /* --- order --- */
 
 TEST(lower_priorities_go_first) {
@@ -331,6 +415,9 @@ TEST(a_link_that_takes_no_more_is_offered_all_again_in_order) {
 }
 
 static const test_case tests[] = {
+    CASE(the_heap_finds_what_a_search_finds),
+    CASE(a_changed_priority_counts_for_what_waits),
+    CASE(small_messages_that_wait_take_80_bytes_each),
     CASE(lower_priorities_go_first),
     CASE(neighbouring_priorities_are_told_apart),
     CASE(equal_priorities_keep_the_order_of_fire),
