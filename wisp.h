@@ -20028,7 +20028,6 @@ static int wisp__queue_length(const wisp__peer_remote *p) {
     return p->queue ? (int)(p->queue->next - p->queue->first) : 0;
 }
 
-static uint32_t wisp__milliseconds(double seconds) { return (uint32_t)(int64_t)(seconds * 1000); }
 
 /* Seconds that the first message has waited; 0: there is none. */
 static double wisp__queue_waited(const wisp *w, const wisp__peer_remote *p) {
