@@ -173,7 +173,7 @@
                              is left out is refused as if it were unknown
                              (WISP_E_UNSUPPORTED); wisp_add_codec may take the
                              name for another. Without JSON wisp_snapshot_json
-                             returns WISP_E_UNSUPPORTED.
+                             and wisp_peer_json return WISP_E_UNSUPPORTED.
        WISP_WITH_SETJMP      wisp_raise: leaves a handler from any depth
        WISP_FIRST_NUMBER     first packet number, channel sequence and call id,
                              equal on both ends; for tests that start just
@@ -284,6 +284,7 @@ enum {
     WISP_E_BUDGET         = -41, /* over a byte budget */
     WISP_E_FLOOD          = -42, /* too many packets, messages or errors */
     WISP_E_DROPPED        = -43, /* a middleware dropped it */
+    WISP_E_DRAINING       = -44, /* wisp_drain: the peer gets nothing new */
 
     WISP_E_USER           = -1000 /* yours: this code and all below */
 };
@@ -1235,6 +1236,28 @@ WISP_API wisp_peer   wisp_join(wisp *w, const wisp_addr *to,
    far as the congestion window permits; the other end receives the reason (at
    most 95 bytes of it). The handle is stale at once. */
 WISP_API void        wisp_leave(wisp *w, wisp_peer peer, const char *reason);
+/* The same with a code, which WISP_LEFT gives on both ends: WISP_OK, or one of
+   yours (WISP_E_USER and below); the other end gets WISP_E_CLOSED in place of
+   most others. Returns WISP_E_STALE, or WISP_E_ARGUMENT (code > 0). */
+WISP_API wisp_result wisp_leave_with(wisp *w, wisp_peer peer, wisp_result code,
+                                     const char *reason);
+/* Leaves as soon as the peer has received all reliable messages, and the calls
+   from it and to it are answered; until then its messages arrive as before.
+   Reliable messages to it alone are refused from now on (WISP_E_DRAINING),
+   those to all or to a group leave it out. Unreliable messages and answers
+   still go. WISP_LEFT gives WISP_OK, or WISP_E_TIMEOUT if something was left
+   after `timeout` seconds (0 = desc.timeout); the other end gets the reason.
+   Returns WISP_E_STALE, WISP_E_ARGUMENT. */
+WISP_API wisp_result wisp_drain(wisp *w, wisp_peer peer, const char *reason,
+                                double timeout);
+enum {
+    WISP_PEER_NONE,     /* stale, or of another endpoint */
+    WISP_PEER_JOINING,
+    WISP_PEER_JOINED,
+    WISP_PEER_DRAINING  /* joined, and wisp_drain was called */
+};
+/* WISP_PEER_JOINED or another of these. */
+WISP_API int         wisp_peer_state(const wisp *w, wisp_peer peer);
 /* What `accept` may read and set about the join that it judges. */
 typedef struct wisp_join_info {
     wisp_peer   peer;           /* the new peer's handle, valid from WISP_JOINED
@@ -2130,6 +2153,11 @@ WISP_API const wisp_schema *wisp_snapshot_schema(void);
    range), WISP_E_TYPE (a number is not finite, a text is not UTF-8). */
 WISP_API int wisp_snapshot_json(const wisp_snapshot *snapshot, char *out,
                                 int capacity);
+/* One peer in the same way: its state, the settings of its session and, under
+   "stats", the members of wisp_peer_stats. It needs no profiler; 2 KiB are
+   enough. WISP_E_STALE, WISP_E_UNSUPPORTED (WISP_NO_JSON). */
+WISP_API int wisp_peer_json(const wisp *w, wisp_peer peer, char *out,
+                            int capacity);
 
 /* ===========================================================================
  * MARK: >>overlay
@@ -3432,6 +3460,7 @@ typedef struct wisp__peer {
     uint8_t reads, read;  /* of whole packets: that it reads; that it knows we read */
     uint8_t bucket;       /* of the cookie */
     bool ending;          /* on a reliable link: what is left goes out, then the goodbye */
+    bool draining;        /* wisp_drain was called: it ends at `drain_until` at the latest */
     wisp_addr addr;
     uint32_t next_of_address;  /* chain in the table: index + 1 */
     uint32_t moves;            /* to other addresses */
@@ -3439,7 +3468,7 @@ typedef struct wisp__peer {
     struct wisp__peer *next_dirty;
     struct wisp__peer *previous, *next;  /* the joined ones, in order */
     wisp__timer timer;
-    double started, received_at, sent_at;
+    double started, received_at, sent_at, drain_until;
     int tries, ticket_size;
     uint64_t client_nonce, server_nonce;
     uint64_t cookie;   /* of the join; later the tag of the last LEAVE */
@@ -4141,7 +4170,7 @@ const char *wisp_result_text(wisp_result code) {
         "migration failed", "bytes are not of this format", "compressed bytes make no sense",
         "delta whose baseline is not held",
         "pattern makes no sense", "over a budget of bytes", "too many packets, messages or errors",
-        "a middleware took it away"
+        "a middleware took it away", "the peer is being drained"
     };
     if (code == WISP_PENDING) return "pending";
     if (code <= WISP_E_USER) return "application error";
@@ -17399,6 +17428,7 @@ static void wisp__peer_timer(wisp *w, wisp__peer *peer) {
     double at = wisp__min(peer->received_at + w->base.timeout, wisp__flow_deadline(&peer->flow));
     at = wisp__min(at, wisp__keepalive_time(w, peer));
     if (peer->path) at = wisp__min(at, peer->path->next);
+    if (peer->draining) at = wisp__min(at, wisp__min(peer->drain_until, w->base.time + 0.1));
     wisp__timers_set(&w->peers.timers, &peer->timer, at);
 }
 
@@ -17499,6 +17529,14 @@ const wisp_addr *wisp_peer_addr(const wisp *w, wisp_peer peer) {
 void *wisp_peer_user(const wisp *w, wisp_peer peer) {
     const wisp__session *s = wisp__session_or_left(w, peer);
     return s ? s->peer.user : NULL;
+}
+
+int wisp_peer_state(const wisp *w, wisp_peer handle) {
+    const wisp__session *s = w ? wisp__session_of(w, handle) : NULL;
+    if (!s && w) s = (const wisp__session *)wisp__pool_get(&w->peers.pool, handle.id);
+    if (!s || s->peer.state >= WISP__LEAVING) return WISP_PEER_NONE;
+    if (s->peer.state < WISP__JOINED) return WISP_PEER_JOINING;
+    return s->peer.draining ? WISP_PEER_DRAINING : WISP_PEER_JOINED;
 }
 
 wisp_result wisp_set_peer_user(wisp *w, wisp_peer peer, void *user) {
@@ -22819,6 +22857,7 @@ static void wisp__end(wisp *w, wisp__session *s, wisp_result result, const char 
     wisp__calls_leave(w, s);
     wisp__session_free(w, s);
     peer->state = joined && tell ? WISP__LEAVING : WISP__GONE;
+    peer->draining = false;
     peer->tries = 0;
     if (peer->state == WISP__LEAVING) wisp__send_leave(w, s);
     wisp__peer_wait(w, peer, peer->state == WISP__LEAVING ? 0.1 : 1e-6);  /* the event needs it */
@@ -22941,11 +22980,43 @@ static void wisp__confirm(wisp *w, wisp__session *s) {
     wisp__joined(w, s);
 }
 
-void wisp_leave(wisp *w, wisp_peer peer, const char *reason) {
+/* Ends a session that drains if nothing reliable is left, or it is time. */
+static void wisp__drain(wisp *w, wisp__session *s) {
+    wisp__peer *peer = &s->peer;
+    char reason[sizeof peer->reason];
+    bool left = s->queued || s->calls_first || s->deferred || s->held_messages.count ||
+                peer->stuck_first;
+    for (int c = 0; c < peer->channel_end; c++) {
+        const wisp__channel *channel = peer->channels[c];
+        if (channel && (channel->out.base != channel->out.next || channel->out.cutting)) left = true;
+    }
+    if ((left || peer->state != WISP__JOINED) && w->base.time < peer->drain_until) return;
+    memcpy(reason, peer->reason, sizeof reason);
+    wisp__end(w, s, left ? WISP_E_TIMEOUT : WISP_OK, reason, true);
+}
+
+wisp_result wisp_drain(wisp *w, wisp_peer peer, const char *reason, double timeout) {
     wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
-    if (!s) return;
-    wisp__end(w, s, WISP_OK, reason, true);
+    if (!w || !wisp__is_within(timeout, 0, 1e9)) return WISP_E_ARGUMENT;
+    if (!s) return WISP_E_STALE;
+    snprintf(s->peer.reason, sizeof s->peer.reason, "%s", reason ? reason : "");
+    s->peer.draining = true;
+    s->peer.drain_until = w->base.time + (timeout > 0 ? timeout : w->base.timeout);
+    wisp__peers_mark(w, &s->peer);
+    return WISP_OK;
+}
+
+wisp_result wisp_leave_with(wisp *w, wisp_peer peer, wisp_result code, const char *reason) {
+    wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
+    if (!w || code > 0) return WISP_E_ARGUMENT;
+    if (!s) return WISP_E_STALE;
+    wisp__end(w, s, code, reason, true);
     wisp__post_send(w);
+    return WISP_OK;
+}
+
+void wisp_leave(wisp *w, wisp_peer peer, const char *reason) {
+    wisp_leave_with(w, peer, WISP_OK, reason);
 }
 
 /* ===========================================================================
@@ -23943,11 +24014,14 @@ typedef struct wisp__targets {
     wisp_result        skipped;            /* why the entry of a list has no session */
     uint64_t           mark;
     int                at;
+    bool               reliable;           /* not to peers that drain */
 } wisp__targets;
 
-static wisp_result wisp__targets_begin(wisp *w, wisp__targets *t, const wisp_to *to) {
+static wisp_result wisp__targets_begin(wisp *w, wisp__targets *t, const wisp_to *to,
+                                       const wisp__remote *remote) {
     memset(t, 0, sizeof *t);
     t->to = to;
+    t->reliable = remote->now.delivery == WISP_RELIABLE;
     t->mark = ++w->mark;
     t->peer = w->peers.first;
     if (to->mode == WISP__TO_GROUP) t->group = wisp__group_of(w, to->group);
@@ -23964,21 +24038,18 @@ static bool wisp__targets_next(wisp *w, wisp__targets *t) {
         wisp__session *s;
         if (t->at == t->to->count) return false;
         s = wisp__session_of(w, t->to->list[t->at++]);
-        t->skipped = !s ? WISP_E_STALE : s->mark == t->mark ? WISP_E_ARGUMENT : WISP_OK;
+        t->skipped = !s ? WISP_E_STALE : s->mark == t->mark ? WISP_E_ARGUMENT :
+                     t->reliable && s->peer.draining ? WISP_E_DRAINING : WISP_OK;
         if (t->skipped) w->base.stats.targets_skipped++;
         else t->session = s;
         if (s) s->mark = t->mark;
         return true;
     }
-    if (t->group) {
-        if (t->at >= t->group->count) return false;
-        t->session = t->group->members[t->at++]->session;
-        return true;
-    }
-    while (t->peer && !t->session) {
-        wisp__session *s = (wisp__session *)t->peer;
-        t->peer = t->peer->next;
-        if (s->mark != t->mark) t->session = s;
+    while (!t->session && (t->group ? t->at < t->group->count : t->peer != NULL)) {
+        wisp__session *s = t->group ? t->group->members[t->at++]->session
+                                    : (wisp__session *)t->peer;
+        if (!t->group) t->peer = t->peer->next;
+        if (s->mark != t->mark && !(t->reliable && s->peer.draining)) t->session = s;
     }
     return t->session != NULL;
 }
@@ -23991,7 +24062,7 @@ static wisp_result wisp__fire_at(wisp *w, wisp__session *s, wisp__fired *f) {
 /* Returns the first failure; the others are served all the same. */
 static wisp_result wisp__fire_several(wisp *w, const wisp_to *to, wisp__fired *f) {
     wisp__targets t;
-    wisp_result first = wisp__targets_begin(w, &t, to);
+    wisp_result first = wisp__targets_begin(w, &t, to, f->remote);
     if (first) return first;
     while (wisp__targets_next(w, &t)) {
         wisp_result result = t.session ? wisp__fire_at(w, t.session, f) : t.skipped;
@@ -25670,6 +25741,10 @@ static void wisp__on_silence(wisp *w, wisp__session *s) {
 
 static void wisp__on_peer_timer(wisp *w, wisp__session *s) {
     wisp__peer *peer = &s->peer;
+    if (peer->draining) {
+        wisp__drain(w, s);
+        if (!peer->draining) return;
+    }
     switch (peer->state) {
     case WISP__REQUESTING:
     case WISP__RESPONDING:
@@ -25728,6 +25803,7 @@ static void wisp__flush_dirty(wisp *w) {
         again = !wisp__flush(w, s, -1);
         if (s->spending && s->spending->warnings.news) wisp__report_budget(w, s);
         if (again || peer->stuck_first) wisp__peers_mark(w, peer);
+        if (peer->draining) wisp__drain(w, s);
     }
     if (w->policy.warnings.news) wisp__report_budget(w, NULL);
     wisp__post_send(w);
@@ -25789,11 +25865,14 @@ static inline wisp_result wisp__outbound_check(wisp *w, wisp__outbound *out, wis
     if (to->mode == WISP__TO_PEER && !out->session) return WISP_E_STALE;
     if (out->count < 0 || (out->count && !out->values)) return WISP_E_ARGUMENT;
     out->remote = wisp__remote_found(w, target);
-    if (out->remote) return WISP_OK;
-    result = wisp__pack(&w->content.packer, out->values, out->count);
-    if (result) return wisp__pack_refused(&w->base, result);
-    out->remote = wisp__remote_to_send(w, target, &result);
-    return result;
+    if (!out->remote) {
+        result = wisp__pack(&w->content.packer, out->values, out->count);
+        if (result) return wisp__pack_refused(&w->base, result);
+        out->remote = wisp__remote_to_send(w, target, &result);
+        if (result) return result;
+    }
+    return out->session && out->session->peer.draining &&
+           out->remote->now.delivery == WISP_RELIABLE ? WISP_E_DRAINING : WISP_OK;
 }
 
 wisp_result wisp_fire_target(wisp *w, wisp_target target, wisp_to to, const wisp_value *values,
@@ -25837,9 +25916,10 @@ static wisp_result wisp__call_send(wisp *w, wisp__pending *call, const wisp__out
 
 /* The peers that a call to several goes to. Returns how many there are, or a negative code; the
    caller frees `room` of them. */
-static int wisp__invoked_peers(wisp *w, const wisp_to *to, wisp_peer **peers, int *room) {
+static int wisp__invoked_peers(wisp *w, const wisp__outbound *out, wisp_peer **peers, int *room) {
+    const wisp_to *to = out->passage.to;
     wisp__targets t;
-    wisp_result result = wisp__targets_begin(w, &t, to);
+    wisp_result result = wisp__targets_begin(w, &t, to, out->remote);
     int count = 0;
     if (result) return result;
     *room = to->mode == WISP__TO_LIST ? to->count : t.group ? t.group->count : w->peers.joined;
@@ -25882,7 +25962,7 @@ static wisp_call wisp__invoke_many(wisp *w, wisp__outbound *out) {
     wisp_call handle = { 0 };
     wisp_peer *peers = NULL;
     wisp__pending *whole = NULL;
-    int room = 0, parts = wisp__invoked_peers(w, out->passage.to, &peers, &room);
+    int room = 0, parts = wisp__invoked_peers(w, out, &peers, &room);
     w->why = parts;
     if (parts < 0) return handle;
     if (parts || !w->destroyed) whole = wisp__whole_add(w, out, parts);
@@ -27066,18 +27146,93 @@ wisp_result wisp_profile_peer(const wisp *w, wisp_peer peer, wisp_peer_profile *
 
 const wisp_schema *wisp_snapshot_schema(void) { return &wisp__snapshot_schema; }
 
-int wisp_snapshot_json(const wisp_snapshot *snapshot, char *out, int capacity) {
+/* A struct as JSON with a NUL at the end. */
+static int wisp__struct_json(const wisp_schema *schema, const void *from, char *out,
+                             int capacity) {
     int bytes = WISP_E_UNSUPPORTED;
-    if (!snapshot || capacity < 0 || (capacity && !out)) return WISP_E_ARGUMENT;
+    if (capacity < 0 || (capacity && !out)) return WISP_E_ARGUMENT;
     if (!capacity) return WISP_E_TOO_BIG;
 #ifndef WISP_NO_JSON
     {
-        wisp_value value = wisp_struct(&wisp__snapshot_schema, snapshot);
-        bytes = wisp_encode(wisp_json(), &wisp__snapshot_schema, &value, out, capacity - 1);
+        wisp_value value = wisp_struct(schema, from);
+        bytes = wisp_encode(wisp_json(), schema, &value, out, capacity - 1);
     }
+#else
+    (void)schema;
+    (void)from;
 #endif
     if (bytes >= 0) out[bytes] = 0;
     return bytes;
+}
+
+int wisp_snapshot_json(const wisp_snapshot *snapshot, char *out, int capacity) {
+    if (!snapshot) return WISP_E_ARGUMENT;
+    return wisp__struct_json(&wisp__snapshot_schema, snapshot, out, capacity);
+}
+
+/* --- one peer as JSON --- */
+
+typedef struct wisp__peer_report {
+    char state[9];
+    bool joined_by_us, reliable_link;
+    uint32_t id;
+    double timeout, join_timeout;
+    int window_bytes, window_items;
+    wisp_peer_stats stats;
+} wisp__peer_report;
+
+#define WISP__PEER_UINT(m)   WISP__UINT(peer_stats, m)
+#define WISP__PEER_INT(m)    WISP_FIELD(wisp_peer_stats, m, WISP_T_INTEGER)
+#define WISP__PEER_NUMBER(m) WISP__NUMBER(peer_stats, m)
+
+static const wisp_field wisp__peer_stats_fields[] = {
+    WISP__PEER_UINT(packets_sent), WISP__PEER_UINT(packets_received), WISP__PEER_UINT(bytes_sent),
+    WISP__PEER_UINT(bytes_received), WISP__PEER_UINT(bytes_saved), WISP__PEER_UINT(messages_sent),
+    WISP__PEER_UINT(messages_received), WISP__PEER_UINT(packets_lost),
+    WISP__PEER_UINT(packets_acked), WISP__PEER_UINT(packets_duplicate),
+    WISP__PEER_UINT(messages_resent), WISP__PEER_UINT(messages_refused),
+    WISP__PEER_UINT(messages_abandoned), WISP__PEER_UINT(rate_limited), WISP__PEER_UINT(stale),
+    WISP__PEER_UINT(bad_messages), WISP__PEER_NUMBER(rtt), WISP__PEER_NUMBER(rtt_variation),
+    WISP__PEER_NUMBER(rtt_min), WISP__PEER_NUMBER(loss), WISP__PEER_INT(congestion_window),
+    WISP__PEER_INT(in_flight), WISP__PEER_INT(queued_messages), WISP__PEER_INT(queued_bytes),
+    WISP__PEER_INT(memory), WISP__PEER_UINT(filtered), WISP__PEER_UINT(over_budget),
+    WISP__PEER_UINT(packets_refused), WISP__PEER_UINT(flooded), WISP__PEER_INT(mtu),
+    WISP__PEER_NUMBER(delivery_rate), WISP__PEER_NUMBER(pacing_rate),
+};
+static const wisp_schema wisp__peer_stats_schema =
+    WISP_SCHEMA(wisp_peer_stats, 1, wisp__peer_stats_fields);
+
+static const wisp_field wisp__peer_report_fields[] = {
+    WISP_FIELD(wisp__peer_report, id, WISP_T_UINT),
+    WISP_FIELD(wisp__peer_report, state, WISP_T_STRING(8)),
+    WISP_FIELD(wisp__peer_report, joined_by_us, WISP_T_BOOL),
+    WISP_FIELD(wisp__peer_report, reliable_link, WISP_T_BOOL),
+    WISP_FIELD(wisp__peer_report, timeout, WISP_T_NUMBER),
+    WISP_FIELD(wisp__peer_report, join_timeout, WISP_T_NUMBER),
+    WISP_FIELD(wisp__peer_report, window_bytes, WISP_T_INTEGER),
+    WISP_FIELD(wisp__peer_report, window_items, WISP_T_INTEGER),
+    WISP_FIELD(wisp__peer_report, stats, WISP_T_STRUCT(&wisp__peer_stats_schema)),
+};
+static const wisp_schema wisp__peer_report_schema =
+    WISP_SCHEMA(wisp__peer_report, 1, wisp__peer_report_fields);
+
+int wisp_peer_json(const wisp *w, wisp_peer peer, char *out, int capacity) {
+    static const char *const states[] = { "left", "joining", "joined", "draining" };
+    const wisp__session *s = wisp__session_or_left(w, peer);
+    wisp__peer_report r;
+    if (!w) return WISP_E_ARGUMENT;
+    if (!s) return WISP_E_STALE;
+    memset(&r, 0, sizeof r);
+    wisp_stats_peer(w, peer, &r.stats);
+    memcpy(r.state, states[wisp_peer_state(w, peer)], strlen(states[wisp_peer_state(w, peer)]));
+    r.id = s->peer.slot.id;
+    r.joined_by_us = s->peer.asked;
+    r.reliable_link = w->base.reliable;
+    r.timeout = w->base.timeout;
+    r.join_timeout = w->base.join_timeout;
+    r.window_bytes = s->peer.window_bytes;
+    r.window_items = (int)s->peer.window_items;
+    return wisp__struct_json(&wisp__peer_report_schema, &r, out, capacity);
 }
 
 /* ===========================================================================

@@ -1226,7 +1226,36 @@ TEST(what_is_asked_wrongly_has_a_code_and_changes_nothing) {
     world_close(&t.w);
 }
 
+/* Every counter that wisp_peer_stats has is there under its name. */
+TEST(a_peer_is_reported_as_json) {
+    static char text[4096], needle[64];
+    static const char *const members[] = { "packets_sent", "messages_resent", "rtt_min", "loss",
+                                           "congestion_window", "flooded", "delivery_rate" };
+    world_two t;
+    wisp_peer stale = { 0x7fffff };
+    int bytes;
+    world_two_open(&t);
+    world_run(&t.w, 0.5);
+    bytes = wisp_peer_json(t.client, t.to_server, text, sizeof text);
+    CHECK(bytes > 0 && bytes < 2048 && (int)strlen(text) == bytes);
+    CHECK(strstr(text, "\"state\":\"joined\"") && strstr(text, "\"joined_by_us\":true"));
+    CHECK(strstr(text, "\"timeout\":10"));
+    for (int i = 0; i < TEST_COUNT(members); i++) {
+        snprintf(needle, sizeof needle, "\"%s\":", members[i]);
+        CHECK(strstr(text, needle) != NULL);
+    }
+    CHECK_EQ_INT(wisp_peer_json(t.client, t.to_server, text, bytes), WISP_E_TOO_BIG);
+    CHECK_EQ_INT(wisp_peer_json(t.client, t.to_server, NULL, 5), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_peer_json(NULL, t.to_server, text, 5), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_peer_json(t.client, stale, text, sizeof text), WISP_E_STALE);
+    wisp_drain(t.client, t.to_server, "", 5);
+    CHECK(wisp_peer_json(t.client, WISP_SERVER, text, sizeof text) > 0);
+    CHECK(strstr(text, "\"state\":\"draining\""));
+    world_close(&t.w);
+}
+
 static const test_case tests[] = {
+    CASE(a_peer_is_reported_as_json),
     CASE(both_ends_tell_the_same_bytes),
     CASE(every_kind_of_value_has_its_size_in_memory),
     CASE(packing_shows_in_bytes_before_and_after),

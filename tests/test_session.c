@@ -1917,6 +1917,204 @@ TEST(a_goodbye_ends_the_repeats_of_a_leave) {
     scene_close(&c);
 }
 
+/* --- wisp_drain, wisp_leave_with, wisp_peer_state, wisp_peer_json --- */
+
+static void drain_open(scene *c, double loss, uint64_t seed) {
+    scene_open(c);
+    c->t.w.bad = true;
+    c->t.w.net.seed = seed * 10;
+    c->t.w.net.latency = 0.05;
+    scene_pair(c);
+    c->t.to_server = scene_ask(c, c->t.client, c->t.server);
+    world_run(&c->t.w, 1);
+    c->t.to_client = world_peer(c->t.server, 0);
+    c->t.w.sims[0].loss = c->t.w.sims[1].loss = loss;
+    world_watch(&c->t.w, c->t.server, "m");
+    world_watch(&c->t.w, c->t.client, "m");
+}
+
+TEST(a_peer_that_drains_leaves_when_all_has_arrived) {
+    static uint8_t large[60000];
+    for (uint64_t seed = 1; seed <= 12; seed++) {
+        static scene c;
+        wisp_value value = wisp_bytes(large, (int)sizeof large);
+        drain_open(&c, 0.2, seed);
+        c.t.w.step = seed & 1 ? 0.01 : 0.1;
+        for (int i = 0; i < 50; i++) {
+            CHECK_EQ_INT(world_fire(c.t.client, "m", c.t.to_server, i), WISP_OK);
+            CHECK_EQ_INT(world_fire(c.t.server, "m", c.t.to_client, i), WISP_OK);
+        }
+        wisp_fire_values(c.t.client, "m", wisp_to_peer(c.t.to_server), &value, 1);
+        CHECK_EQ_INT(wisp_drain(c.t.client, c.t.to_server, "enough", 25), WISP_OK);
+        CHECK_EQ_INT(wisp_peer_state(c.t.client, c.t.to_server), WISP_PEER_DRAINING);
+        CHECK_EQ_INT(world_fire(c.t.client, "m", c.t.to_server, 1), WISP_E_DRAINING);
+        while (c.t.w.now < 30 && !(told(&c, c.t.server, WISP_LEFT) &&
+                                   told(&c, c.t.client, WISP_LEFT)))
+            world_step(&c.t.w);
+        CHECK_EQ_INT(wisp_peer_state(c.t.client, c.t.to_server), WISP_PEER_NONE);
+        CHECK_EQ_INT(world_last(&c.t.w, c.t.client, WISP_LEFT)->result, WISP_OK);
+        CHECK_EQ_STR(world_last(&c.t.w, c.t.client, WISP_LEFT)->text, "enough");
+        CHECK_EQ_INT(told(&c, c.t.server, "m"), 51);
+        CHECK(told(&c, c.t.client, "m") > 0);           /* their messages were still taken */
+        CHECK_EQ_INT(world_total(c.t.client).messages_abandoned, 0);
+        scene_close(&c);
+    }
+}
+
+TEST(draining_ends_at_its_timeout_and_says_that_something_was_left) {
+    static scene c;
+    double begin;
+    drain_open(&c, 0, 1);
+    c.t.w.sims[1].loss = 1;
+    world_fire(c.t.client, "m", c.t.to_server, 1);
+    begin = c.t.w.now;
+    CHECK_EQ_INT(wisp_drain(c.t.client, c.t.to_server, "enough", 0), WISP_OK);
+    CHECK_NEAR(c.t.client->peers.first->drain_until - begin, 10, 0.02);     /* desc.timeout */
+    CHECK_EQ_INT(wisp_drain(c.t.client, c.t.to_server, "enough", 2), WISP_OK);
+    world_run(&c.t.w, 1.9);
+    CHECK_EQ_INT(told(&c, c.t.client, WISP_LEFT), 0);
+    c.t.w.sims[1].loss = 0;
+    c.t.w.sims[0].loss = 1;                             /* it arrives, and the ack is lost */
+    world_run(&c.t.w, 0.5);
+    CHECK_EQ_INT(world_last(&c.t.w, c.t.client, WISP_LEFT)->result, WISP_E_TIMEOUT);
+    CHECK_NEAR(world_last(&c.t.w, c.t.client, WISP_LEFT)->time - begin, 2, 0.05);
+    CHECK_EQ_STR(world_last(&c.t.w, c.t.client, WISP_LEFT)->text, "enough");
+    CHECK_EQ_STR(world_last(&c.t.w, c.t.server, WISP_LEFT)->text, "enough");
+    scene_close(&c);
+}
+
+static void drain_answer(wisp_event *event) {
+    *(wisp_call *)event->user = wisp_defer(event);
+}
+
+/* Calls under way, both ours and theirs, are answered first; new ones are refused. */
+TEST(draining_waits_for_the_answers_of_calls) {
+    for (int ours = 0; ours < 2; ours++) {
+        static scene c;
+        static wisp_call call;
+        wisp *asks, *answers;
+        wisp_value value = wisp_int(5);
+        wisp_call_desc how;
+        drain_open(&c, 0, 1);
+        memset(&how, 0, sizeof how);
+        how.on_reply = world_on;
+        how.user = &c.t.w;
+        asks = ours ? c.t.client : c.t.server;
+        answers = ours ? c.t.server : c.t.client;
+        wisp_on_invoke_target(answers, wisp_by_name("ask"), drain_answer, &call);
+        wisp_invoke_values(asks, "ask", wisp_to_peer(world_peer(asks, 0)), &how, NULL, 0);
+        world_run(&c.t.w, 0.5);
+        CHECK_EQ_INT(wisp_drain(c.t.client, c.t.to_server, NULL, 8), WISP_OK);
+        CHECK_EQ_INT(wisp_invoke_values(c.t.client, "ask", wisp_to_peer(c.t.to_server), &how, NULL,
+                                        0).id, 0);
+        CHECK_EQ_INT(wisp_why(c.t.client), WISP_E_DRAINING);
+        world_run(&c.t.w, 2);
+        CHECK_EQ_INT(told(&c, NULL, WISP_LEFT), 0);
+        CHECK_EQ_INT(wisp_answer(answers, call, &value, 1), WISP_OK);
+        world_run(&c.t.w, 1);
+        CHECK_EQ_INT(world_last(&c.t.w, asks, "ask")->number, 5);
+        CHECK_EQ_INT(world_last(&c.t.w, c.t.client, WISP_LEFT)->result, WISP_OK);
+        CHECK_EQ_INT(told(&c, c.t.server, WISP_LEFT), 1);
+        scene_close(&c);
+    }
+}
+
+/* Those who are fired to in a list are told, all and groups leave out whoever drains. */
+TEST(a_peer_that_drains_is_left_out_of_what_goes_to_all) {
+    static scene c;
+    wisp *other;
+    wisp_peer both[2];
+    wisp_value value = wisp_int(1);
+    wisp_group group;
+    drain_open(&c, 0, 1);
+    other = scene_add(&c);
+    world_watch(&c.t.w, other, "m");
+    scene_ask(&c, other, c.t.server);
+    world_run(&c.t.w, 1);
+    wisp_peers(c.t.server, both, 2);
+    group = wisp_group_named(c.t.server, "g");
+    for (int i = 0; i < 2; i++) wisp_group_add(c.t.server, group, both[i]);
+    c.t.w.sims[1].loss = 1;                             /* no ack of the first */
+    world_fire(c.t.server, "m", c.t.to_client, 7);
+    wisp_drain(c.t.server, c.t.to_client, "full", 5);
+    CHECK_EQ_INT(wisp_fire_values(c.t.server, "m", wisp_to_all(), &value, 1), WISP_OK);
+    CHECK_EQ_INT(wisp_fire_values(c.t.server, "m", wisp_to_group(group), &value, 1), WISP_OK);
+    CHECK_EQ_INT(wisp_fire_values(c.t.server, "m", wisp_to_except(NULL, 0), &value, 1), WISP_OK);
+    CHECK_EQ_INT(wisp_fire_values(c.t.server, "m", wisp_to_list(both, 2), &value, 1),
+                 WISP_E_DRAINING);
+    wisp_set_unreliable(c.t.server, "m", true);
+    CHECK_EQ_INT(wisp_fire_values(c.t.server, "m", wisp_to_all(), &value, 1), WISP_OK);
+    c.t.w.sims[1].loss = 0;
+    world_run(&c.t.w, 1);
+    CHECK_EQ_INT(told(&c, other, "m"), 5);
+    CHECK_EQ_INT(told(&c, c.t.client, "m"), 2);         /* what came before, and the unreliable */
+    CHECK_EQ_INT(wisp_peers(c.t.server, NULL, 0), 1);
+    scene_close(&c);
+}
+
+TEST(draining_is_refused_for_what_is_not_there_and_waits_for_a_join) {
+    static scene c;
+    wisp_peer stale = { 0x7fffff };
+    scene_open(&c);
+    scene_pair(&c);
+    CHECK_EQ_INT(wisp_drain(NULL, stale, "", 1), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_drain(c.t.client, stale, "", 1), WISP_E_STALE);
+    CHECK_EQ_INT(wisp_peer_state(NULL, stale), WISP_PEER_NONE);
+    CHECK_EQ_INT(wisp_peer_state(c.t.client, stale), WISP_PEER_NONE);
+    c.t.to_server = scene_ask(&c, c.t.client, c.t.server);
+    CHECK_EQ_INT(wisp_drain(c.t.client, c.t.to_server, "", -1), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_peer_state(c.t.client, c.t.to_server), WISP_PEER_JOINING);
+    CHECK_EQ_INT(wisp_peer_state(c.t.client, WISP_SERVER), WISP_PEER_JOINING);
+    world_watch(&c.t.w, c.t.server, "m");
+    world_fire(c.t.client, "m", c.t.to_server, 1);
+    CHECK_EQ_INT(wisp_drain(c.t.client, c.t.to_server, "bye", 5), WISP_OK);
+    world_run(&c.t.w, 1);
+    CHECK_EQ_INT(told(&c, c.t.server, "m"), 1);
+    CHECK_EQ_INT(world_last(&c.t.w, c.t.server, WISP_LEFT)->result, WISP_OK);
+    world_forget(&c.t.w);
+    c.s.lose_kinds = ~0u;
+    c.t.to_server = scene_ask(&c, c.t.client, c.t.server);
+    wisp_drain(c.t.client, c.t.to_server, "bye", 3);
+    world_run(&c.t.w, 4.5);
+    CHECK_EQ_INT(told(&c, c.t.client, WISP_LEFT), 1);
+    CHECK_EQ_INT(wisp_peer_state(c.t.client, c.t.to_server), WISP_PEER_NONE);
+    scene_close(&c);
+}
+
+TEST(a_reliable_link_drains_too) {
+    static scene c;
+    scene_open(&c);
+    c.t.w.pipe.reliable = true;
+    scene_join(&c);
+    world_watch(&c.t.w, c.t.server, "m");
+    for (int i = 0; i < 100; i++) world_fire(c.t.client, "m", c.t.to_server, i);
+    CHECK_EQ_INT(wisp_drain(c.t.client, c.t.to_server, "bye", 5), WISP_OK);
+    world_run(&c.t.w, 0.5);
+    CHECK_EQ_INT(told(&c, c.t.server, "m"), 100);
+    check_goodbye(&c, "bye");
+    scene_close(&c);
+}
+
+TEST(a_leave_with_a_code_gives_it_on_both_ends) {
+    static const wisp_result codes[][2] = { { WISP_OK, WISP_OK },
+                                            { WISP_E_USER - 4, WISP_E_USER - 4 },
+                                            { WISP_E_MEMORY, WISP_E_CLOSED } };
+    for (int i = 0; i < 3; i++) {
+        static scene c;
+        scene_open(&c);
+        scene_join(&c);
+        CHECK_EQ_INT(wisp_leave_with(NULL, c.t.to_client, WISP_OK, ""), WISP_E_ARGUMENT);
+        CHECK_EQ_INT(wisp_leave_with(c.t.server, c.t.to_client, 1, ""), WISP_E_ARGUMENT);
+        CHECK_EQ_INT(wisp_leave_with(c.t.server, c.t.to_client, codes[i][0], "why"), WISP_OK);
+        CHECK_EQ_INT(wisp_leave_with(c.t.server, c.t.to_client, WISP_OK, "why"), WISP_E_STALE);
+        world_run(&c.t.w, 0.2);
+        CHECK_EQ_INT(world_last(&c.t.w, c.t.server, WISP_LEFT)->result, codes[i][0]);
+        CHECK_EQ_INT(world_last(&c.t.w, c.t.client, WISP_LEFT)->result, codes[i][1]);
+        CHECK_EQ_STR(world_last(&c.t.w, c.t.client, WISP_LEFT)->text, "why");
+        scene_close(&c);
+    }
+}
+
 static const test_case tests[] = {
     CASE(a_client_that_stood_still_is_told_in_its_first_update_or_one_round_trip_later),
     CASE(a_restart_is_told_within_a_round_trip_at_any_rate),
@@ -1926,6 +2124,13 @@ static const test_case tests[] = {
     CASE(damaged_packets_are_no_reason_for_a_goodbye),
     CASE(packets_of_no_session_are_answered_by_little),
     CASE(a_goodbye_ends_the_repeats_of_a_leave),
+    CASE(a_peer_that_drains_leaves_when_all_has_arrived),
+    CASE(draining_ends_at_its_timeout_and_says_that_something_was_left),
+    CASE(draining_waits_for_the_answers_of_calls),
+    CASE(a_peer_that_drains_is_left_out_of_what_goes_to_all),
+    CASE(draining_is_refused_for_what_is_not_there_and_waits_for_a_join),
+    CASE(a_reliable_link_drains_too),
+    CASE(a_leave_with_a_code_gives_it_on_both_ends),
     CASE(another_application_is_refused),
     CASE(another_version_of_the_application_is_refused),
     CASE(a_link_that_is_reliable_on_one_side_only_is_refused),
