@@ -3013,6 +3013,19 @@ enum { WISP__TILE = 32,            /* rows at a time */
    a blob; an array or union; a bit that says whether its body is there. */
 enum { WISP__CELL_PLAIN, WISP__CELL_CLASS, WISP__CELL_BLOB, WISP__CELL_LIST, WISP__CELL_CHOICE };
 
+typedef struct wisp__column {
+    uint8_t bits;  /* 1..32 */
+    uint8_t kind;  /* 0: near symbols mean near values; 1: they do not */
+} wisp__column;
+
+/* The operations of a program, an array's element, an option, or what may be missing, and what they
+   are in a row; no table of what may be missing, which is in that around it. */
+typedef struct wisp__body {
+    int32_t at, end;
+    int32_t columns, slots;
+    const wisp__column *table;
+} wisp__body;
+
 typedef struct wisp__op {
     uint8_t code, flags;
     uint8_t bits;  /* of the number, length, count or index */
@@ -3024,9 +3037,9 @@ typedef struct wisp__op {
     int32_t end;                   /* the operation after its body */
     int32_t offset, count_offset;  /* from the start of the struct or element */
     int32_t max, each;             /* elements or bytes; bytes of one element */
+    uint32_t mask;                 /* of `bits`, or of 32 */
     int64_t least;
     uint64_t span;                 /* largest number that is written */
-    uint64_t mask;                 /* of `bits` */
     int32_t run, run_bytes;        /* the operation after the run that begins here, and its most
                                       bytes; 0: no run begins here */
     int32_t head;                  /* of an array: bits of a row without its text, if rows are
@@ -3036,9 +3049,7 @@ typedef struct wisp__op {
     double low, high, step;
     const wisp_type *type;
     const wisp_field *field;  /* of the OPTIONAL */
-#if UINTPTR_MAX == UINT32_MAX && !defined(__arm__)
-    uint32_t fill;  /* operations are contiguous, memory is aligned to 8 */
-#endif
+    const wisp__body *body;   /* of an array, option, OPTIONAL or MAYBE */
 } wisp__op;
 
 typedef char wisp__op_fills_its_place[sizeof(wisp__op) % 8 == 0 ? 1 : -1];
@@ -3047,6 +3058,7 @@ typedef struct wisp__program {
     const wisp_schema *schema;  /* with offsets */
     const wisp_schema *source;  /* the schema that was compiled */
     const wisp__op *ops;
+    const wisp__body *body;
     int count;
     bool fixed;  /* its size in bits is always the same */
     bool keyed;
@@ -3109,6 +3121,19 @@ typedef struct wisp__unpacker {
     wisp_result result;
 } wisp__unpacker;
 
+/* --- record --- */
+
+enum { WISP__OP_CELLS = 16,          /* most cells of an operation */
+       WISP__SLOT_HEAD = 2,          /* words of a slot before its bytes or grid */
+       WISP__ROW_WORDS = 1 << 26 };  /* most words of a row */
+
+/* A value of a schema as cells and slots, and the memory that it grows in. */
+typedef struct wisp__row {
+    uint32_t *words;
+    size_t count, room;
+    int64_t bits;  /* of its record; 0 when it was made of a delta */
+} wisp__row;
+
 /* --- tile --- */
 
 enum { WISP__SLOT_BYTES = WISP__TILE_HEAD + 16 };
@@ -3124,7 +3149,7 @@ typedef char wisp__msgpack_pair_fits[
 /* Symbols and rows of one delta at most: a larger record is sent in full. */
 enum { WISP__DELTA_SYMBOLS = 1 << 20, WISP__DELTA_ROWS = 1 << 18 };
 
-/* A record, or a delta, and where it begins: blobs are aligned to there. */
+/* A delta, and where it begins: blobs are aligned to there. */
 typedef struct wisp__side {
     wisp__reader from;
     int64_t start;
@@ -3133,13 +3158,14 @@ typedef struct wisp__side {
 
 typedef struct wisp__delta {
     wisp__unpacker *u;  /* memory and limits */
-    const wisp__op *ops;
-    wisp__side base, now;  /* now: while a delta is made */
-    wisp__side older[2];   /* for the range coder: the base's base, and that one's */
+    const wisp__program *program;
+    const uint32_t *base;      /* a row */
+    const uint32_t *older[2];  /* for the range coder: the base's base, and that one's; or NULL */
+    wisp__row row;             /* the new one */
     uint8_t *models;       /* of the range coder, which adapts them; NULL: not used */
-    wisp__writer *to;      /* the delta, while it is made; else the record */
+    wisp__writer *to;      /* the delta, while it is made */
     wisp__side delta;      /* there: it is applied */
-    uint8_t *copies;       /* room for two records, to compare unions */
+    int depth;             /* of arrays in arrays */
     int rows, symbols;     /* that may still come */
     bool failed;
 } wisp__delta;
@@ -3518,11 +3544,11 @@ typedef struct wisp__peers {
 
 /* --- baseline --- */
 
-/* Shared bits: a record, the packed values of a message, or models of the range coder. */
+/* Shared bytes: a row, the packed values of a message, or models of the range coder. */
 typedef struct wisp__encoded {
     int references, chunk_bytes;
-    int values;  /* that its reader counts */
-    int64_t bits;
+    int values;    /* that its reader counts */
+    int64_t bits;  /* of a row: those of its record, 0 where a delta made it */
     uint64_t bytes[1];  /* aligned for models; slack after them */
 } wisp__encoded;
 
@@ -3801,6 +3827,7 @@ typedef struct wisp__message_codec {
     wisp__registry *registry;
     wisp__packer packer;  /* the message being encoded */
     wisp__arena scratch;  /* memory for that */
+    wisp__row *row;       /* where a record goes as a row; NULL: as bits into the packer */
     wisp__arena arena;    /* values of the received message, until the next */
     uint32_t turn;        /* how often the arena was emptied */
     wisp__credit credit;  /* of the peer whose bytes are read */
@@ -5516,13 +5543,26 @@ static uint64_t wisp__low_bits(uint64_t value, int count) {
     return count == 64 ? value : value & ((UINT64_C(1) << count) - 1);
 }
 
+/* wisp__put near the end: byte by byte. */
+static void wisp__put_slowly(wisp__writer *writer, uint64_t value, int count) {
+    if (writer->full || writer->at + count > writer->end) writer->full = true;
+    while (count > 0 && !writer->full) {
+        uint8_t *to = writer->bytes + (writer->at >> 3);
+        int shift = (int)(writer->at & 7), part = count < 8 - shift ? count : 8 - shift;
+        *to = (uint8_t)((*to & ((1u << shift) - 1)) | value << shift);
+        value >>= part;
+        count -= part;
+        writer->at += part;
+    }
+}
+
 /* Value must fit in count bits (0..64). */
 static inline void wisp__put(wisp__writer *writer, uint64_t value, int count) {
     uint8_t *to = writer->bytes + (writer->at >> 3);
     int shift = (int)(writer->at & 7);
     WISP_ASSERT(count == 64 || value >> count == 0);
-    if (writer->full || writer->at + count > writer->end) {
-        writer->full = true;
+    if (writer->full || writer->at + 72 > writer->end) {
+        wisp__put_slowly(writer, value, count);
         return;
     }
     wisp__store64(to, (uint64_t)(*to & ((1u << shift) - 1)) | value << shift);
@@ -7807,7 +7847,7 @@ static bool wisp__check_type(wisp__checking *c, const wisp__spot *at) {
     const wisp_type *type = at->type;
     const wisp__traits *traits = wisp__traits_of(type);
     int bytes = wisp__type_bytes(type, at->bytes);
-    c->bytes += sizeof(wisp_type) + 6 * sizeof(wisp__op);
+    c->bytes += sizeof(wisp_type) + 6 * sizeof(wisp__op) + 2 * sizeof(wisp__body) + 32;
     if (++c->nodes > WISP__SCHEMA_NODES) return wisp__blame(&c->f, "is too large a schema");
     if (type->bytes < 0 || (type->bytes && type->kind > WISP_TYPE_QUANTIZED))
         return wisp__blame(&c->f, "%d bytes are no width of it", type->bytes);
@@ -7826,7 +7866,7 @@ static wisp_result wisp__schema_check(const wisp_schema *schema, char *text, int
     wisp__checking c;
     memset(&c, 0, sizeof c);
     c.f = wisp__fitting_on(text, text_bytes, NULL);
-    c.bytes = sizeof(wisp__program) + sizeof(wisp_schema) + 64;
+    c.bytes = sizeof(wisp__program) + sizeof(wisp_schema) + sizeof(wisp__body) + 64;
     if (!wisp__check_struct(&c, schema)) {
         wisp__blamed(&c.f);
         return WISP_E_SCHEMA;
@@ -8157,7 +8197,7 @@ static void wisp__find_runs(wisp__op *ops, int count) {
         wisp__op *op = &ops[i];
         wisp__count_cells(op);
         op->quick = (uint8_t)wisp__quick_of(op);
-        op->mask = wisp__low_bits(UINT64_MAX, wisp__min_int(op->bits, 64));
+        op->mask = (uint32_t)wisp__low_bits(UINT64_MAX, wisp__min_int(op->bits, 32));
         if (op->flags & WISP__OP_LAST || !op->quick) bits = 0;
         if (op->code == WISP__OP_ARRAY) op->head = wisp__tile_head(ops, i);
         wisp__find_column(op, i + 1 < count);
@@ -8170,6 +8210,52 @@ static void wisp__find_runs(wisp__op *ops, int count) {
         bits += wisp__quick_bits(op);
         op->run = after;
         op->run_bytes = (bits + 7) / 8 + WISP__RUN_SLACK;
+    }
+}
+
+/* Adds the columns and slots of operations to those of a body; counts them if it has no table. */
+static void wisp__body_add(const wisp__op *ops, int at, int end, wisp__body *body,
+                           wisp__column *table) {
+    for (; at < end; at = ops[at].end) {
+        const wisp__op *op = &ops[at];
+        int cell = op->cells & 7, symbols = op->cells >> 4;
+        for (int i = 0; i < symbols && table; i++) {
+            wisp__column *column = &table[body->columns + i];
+            bool first_of_quat = op->code == WISP__OP_QUAT && i == 0;
+            column->bits = first_of_quat ? 2 : op->cell_bits;
+            column->kind = (op->cells >> 3 & 1) | first_of_quat;
+        }
+        body->columns += symbols;
+        body->slots += cell == WISP__CELL_BLOB || cell == WISP__CELL_LIST;
+        if (cell == WISP__CELL_CHOICE) wisp__body_add(ops, at + 1, op->end, body, table);
+    }
+}
+
+static const wisp__body *wisp__body_make(wisp__bump *memory, const wisp__op *ops, int at, int end,
+                                         bool with_table) {
+    wisp__body *body = (wisp__body *)wisp__bump_take(memory, sizeof *body);
+    wisp__column *table = NULL;
+    if (!body) return NULL;
+    memset(body, 0, sizeof *body);
+    wisp__body_add(ops, at, end, body, NULL);
+    if (with_table)
+        table = (wisp__column *)wisp__bump_items(memory, body->columns, sizeof *table);
+    body->at = at;
+    body->end = end;
+    body->table = table;
+    body->columns = body->slots = 0;
+    wisp__body_add(ops, at, end, body, table);
+    return body;
+}
+
+/* Finds what operations are in rows. */
+static void wisp__lay_rows(wisp__bump *memory, wisp__op *ops, wisp__program *program) {
+    program->body = wisp__body_make(memory, ops, 0, program->count, true);
+    for (int i = 0; i < program->count; i++) {
+        wisp__op *op = &ops[i];
+        bool choice = (op->cells & 7) == WISP__CELL_CHOICE;
+        if (choice || op->code == WISP__OP_ARRAY || op->code == WISP__OP_OPTION)
+            op->body = wisp__body_make(memory, ops, i + 1, op->end, !choice);
     }
 }
 
@@ -8191,6 +8277,7 @@ static const wisp__program *wisp__compile(wisp__bump *memory, const wisp_schema 
     program->ops = c.ops;
     program->count = c.count;
     program->fixed = c.fixed;
+    wisp__lay_rows(memory, c.ops, program);
     for (int i = 0; i < schema->count; i++)
         program->keyed = program->keyed || (schema->fields[i].flags & WISP_FLAG_KEY) != 0;
     return memory->failed ? NULL : program;
@@ -9260,102 +9347,18 @@ static wisp_result wisp__unpack(wisp__unpacker *u, const wisp_value **values, in
 
 /* ===========================================================================
  * MARK: >>scalar
- * What: single numbers of records, written and read: integers of a range, steps, rotations,
- *   colours, floats.
- * Invariants: a number that is written, read and written again gives the same bits. A writer that
- *   is full writes no more.
+ * What: single numbers of records between their members in memory, their cells and their bits:
+ *   integers of a range, steps, rotations, colours, floats.
+ * Invariants: a number that is written, read and written again gives the same bits. A number of 64
+ *   bits has two cells, the low one first; equal numbers have equal cells.
  *
  *   int        value - least            quantized  steps from lo
  *   floats     32 each                  double     64    number  as in pack
+ *   long       an integer of value - least, zigzag where it has a sign; of an open enum the
+ *              number as 32 bits without a sign
  *   quat       largest:2, three of `bits`: (c * sqrt 2 + 1) / 2 * (2^bits - 2)
  *   color      8 each
  * ======================================================================== */
-
-/* Writes a record: whole words up to `last`, then bytes up to `end`. */
-typedef struct wisp__record_writer {
-    uint64_t acc;             /* bits that are not stored yet, */
-    int      n;               /* and how many they are: 0..7 between calls */
-    int      values;          /* that a reader will count: elements, and what describes itself */
-    uint8_t *at, *last, *end, *start;
-    bool     full, wrong;     /* wrong: a value outside its schema */
-    wisp__base     *base;     /* only its limits and memory */
-    const wisp__op *ops;
-} wisp__record_writer;
-
-static wisp__record_writer wisp__record_writer_on(void *out, int capacity) {
-    wisp__record_writer to;
-    memset(&to, 0, sizeof to);
-    to.start = to.at = (uint8_t *)out;
-    to.end = to.start + capacity;
-    to.last = to.end - 8;
-    WISP_ASSERT(capacity >= 8);
-    return to;
-}
-
-/* Near the end: byte by byte. */
-static void wisp__write_slowly(wisp__record_writer *to) {
-    for (; to->n >= 8 && to->at < to->end; to->n -= 8, to->acc >>= 8) *to->at++ = (uint8_t)to->acc;
-    if (to->n < 8) return;
-    to->full = true;
-    to->n = 0;
-    to->acc = 0;
-}
-
-/* Where a word fits. */
-static inline void wisp__run_put(wisp__record_writer *to, uint64_t value, int bits) {
-    to->acc |= value << to->n;
-    to->n += bits;
-    wisp__store64(to->at, to->acc);
-    to->at += to->n >> 3;
-    to->acc >>= to->n & 56;
-    to->n &= 7;
-}
-
-/* `bits` 0..56, and the value fits in them. */
-static inline void wisp__write_bits(wisp__record_writer *to, uint64_t value, int bits) {
-    if (to->at <= to->last) {
-        wisp__run_put(to, value, bits);
-    } else {
-        to->acc |= value << to->n;
-        to->n += bits;
-        wisp__write_slowly(to);
-    }
-}
-
-static void wisp__write_bits64(wisp__record_writer *to, uint64_t value) {
-    wisp__write_bits(to, value & UINT32_MAX, 32);
-    wisp__write_bits(to, value >> 32, 32);
-}
-
-static void wisp__write_align(wisp__record_writer *to) { wisp__write_bits(to, 0, -to->n & 7); }
-
-static void wisp__write_bytes(wisp__record_writer *to, const void *from, int count) {
-    wisp__write_align(to);
-    if (count > to->end - to->at) to->full = true;
-    if (to->full || !count) return;
-    memcpy(to->at, from, (size_t)count);
-    to->at += count;
-}
-
-/* Stores the last bits; returns all bits, or WISP_E_TOO_BIG: it was full. */
-static int64_t wisp__record_writer_end(wisp__record_writer *to) {
-    if (to->n && to->at < to->end) *to->at = (uint8_t)to->acc;
-    else if (to->n) to->full = true;
-    if (to->full) return WISP_E_TOO_BIG;
-    return (int64_t)(to->at - to->start) * 8 + to->n;
-}
-
-static void wisp__write_integer(wisp__record_writer *to, uint64_t value) {
-    int class_of = wisp__integer_class(value);
-    wisp__write_bits(to, (uint64_t)class_of, 3);
-    if (class_of == 7) wisp__write_bits64(to, value);
-    else wisp__write_bits(to, value, wisp__class_bits[class_of]);
-}
-
-static void wisp__write_length(wisp__record_writer *to, uint64_t value) {
-    for (; value >= 128; value >>= 7) wisp__write_bits(to, (value & 127) | 128, 8);
-    wisp__write_bits(to, value, 8);
-}
 
 /* --- steps --- */
 
@@ -9394,20 +9397,19 @@ static double wisp__dequantize(const wisp__op *op, uint64_t steps) {
     return wisp__min(number, op->high);
 }
 
-static void wisp__write_quantized(wisp__record_writer *to, const wisp__op *op, const uint8_t *at) {
+static bool wisp__load_quantized(const wisp__op *op, const uint8_t *at, uint32_t *cells) {
     uint64_t bits = wisp__load_number_bits(at, op->bytes);
-    if (wisp__in_bounds(bits, &op->low, &op->high, op->bytes))
-        wisp__write_bits(to, wisp__quantize(op, wisp__bits_double(bits)), op->bits);
-    else to->wrong = true;
+    if (!wisp__in_bounds(bits, &op->low, &op->high, op->bytes)) return false;
+    cells[0] = (uint32_t)wisp__quantize(op, wisp__bits_double(bits));
+    return true;
 }
 
-static void wisp__read_quantized(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
-    uint64_t steps = wisp__get(u->data, op->bits);
-    double number = wisp__dequantize(op, steps);
+static bool wisp__store_quantized(const wisp__op *op, const uint32_t *cells, uint8_t *at) {
+    double number = wisp__dequantize(op, cells[0]);
     float float32 = (float)number;
-    if (steps > op->span) wisp__unpack_invalid(u);
     if (op->bytes == 4) memcpy(at, &float32, 4);
     else memcpy(at, &number, 8);
+    return cells[0] <= op->span;
 }
 
 /* --- rotations: three components in steps; the largest one follows from them --- */
@@ -9460,16 +9462,13 @@ static int wisp__quat_again(const float parts[4], double scale, uint32_t steps[4
     return -1;
 }
 
-static void wisp__write_quat(wisp__record_writer *to, const wisp__op *op, const uint8_t *at) {
+static bool wisp__load_quat(const wisp__op *op, const uint8_t *at, uint32_t *cells) {
     float parts[4], read[4];
     uint32_t steps[4];
     double scale = wisp__quat_scale(op);
     int largest, first = 0;
     memcpy(parts, at, sizeof parts);
-    if (!wisp__is_rotation(parts)) {
-        to->wrong = true;
-        return;
-    }
+    if (!wisp__is_rotation(parts)) return false;
     largest = wisp__quat_again(parts, scale, steps);
     if (largest < 0) {
         for (int i = 1; i < 4; i++)
@@ -9479,110 +9478,178 @@ static void wisp__write_quat(wisp__record_writer *to, const wisp__op *op, const 
         largest = wisp__quat_again(read, scale, steps);
     }
     if (largest < 0) wisp__quat_steps(parts, largest = first, scale, steps);
-    wisp__write_bits(to, (uint64_t)largest, 2);
+    *cells++ = (uint32_t)largest;
     for (int i = 0; i < 4; i++)
-        if (i != largest) wisp__write_bits(to, steps[i], op->max);
+        if (i != largest) *cells++ = steps[i];
+    return true;
 }
 
-static void wisp__read_quat(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
+static void wisp__store_quat(const wisp__op *op, const uint32_t *cells, uint8_t *at) {
     float parts[4];
     uint32_t steps[4] = { 0, 0, 0, 0 };
-    int largest = (int)wisp__get(u->data, 2);
+    int largest = (int)*cells++;
     for (int i = 0; i < 4; i++)
-        if (i != largest) steps[i] = (uint32_t)wisp__get(u->data, op->max);
+        if (i != largest) steps[i] = *cells++;
     wisp__quat_parts(largest, steps, wisp__quat_scale(op), parts);
     memcpy(at, parts, sizeof parts);
 }
 
 /* --- colours, floats and integers --- */
 
-static void wisp__write_color(wisp__record_writer *to, const wisp__op *op, const uint8_t *at) {
-    float parts[4];
-    uint64_t word = op->bytes == 4 ? wisp__load_part(at, 4) : 0;
-    if (op->bytes != 4) memcpy(parts, at, sizeof parts);
-    for (int i = 0; i < 4 && op->bytes != 4; i++) {
-        if (!wisp__is_channel(&parts[i])) to->wrong = true;
-        else word |= (uint64_t)wisp__to_byte(parts[i]) << (8 * i);
+static bool wisp__load_color(const wisp__op *op, const uint8_t *at, uint32_t *cells) {
+    bool good = true;
+    for (int i = 0; i < 4; i++) {
+        float part = 0;
+        if (op->bytes != 4) memcpy(&part, at + 4 * i, 4);
+        good = good && wisp__is_channel(&part);
+        cells[i] = op->bytes == 4 ? at[i] : good ? wisp__to_byte(part) : 0;
     }
-    wisp__write_bits(to, word, 32);
+    return good;
 }
 
-static void wisp__read_color(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
-    uint64_t word = wisp__get(u->data, 32);
-    for (int i = 0; i < 4; i++, word >>= 8) {
-        float part = wisp__of_byte((uint8_t)word);
-        if (op->bytes == 4) at[i] = (uint8_t)word;
+static void wisp__store_color(const wisp__op *op, const uint32_t *cells, uint8_t *at) {
+    for (int i = 0; i < 4; i++) {
+        float part = wisp__of_byte((uint8_t)cells[i]);
+        if (op->bytes == 4) at[i] = (uint8_t)cells[i];
         else memcpy(at + 4 * i, &part, 4);
     }
 }
 
-/* Is the number, of the bits of a double, outside the range of the operation? */
-static bool wisp__op_refuses(const wisp__op *op, uint64_t bits, int bytes) {
-    return op->flags & WISP__OP_RANGED && !wisp__in_bounds(bits, &op->low, &op->high, bytes);
+static bool wisp__floats_fit(const wisp__op *op, const uint32_t *cells) {
+    for (int i = 0; i < op->max && op->flags & WISP__OP_RANGED; i++)
+        if (!wisp__in_bounds(wisp__bits_widen(cells[i]), &op->low, &op->high, 4)) return false;
+    return true;
 }
 
-static void wisp__write_floats(wisp__record_writer *to, const wisp__op *op, const uint8_t *at) {
-    for (int i = 0; i < op->max; i++) {
-        uint32_t bits = wisp__load_float_bits(at + 4 * i);
-        if (wisp__op_refuses(op, wisp__bits_widen(bits), 4)) to->wrong = true;
-        wisp__write_bits(to, bits, 32);
-    }
+static inline uint64_t wisp__cells_word(const uint32_t *cells) {
+    return cells[0] | (uint64_t)cells[1] << 32;
 }
 
-static void wisp__read_floats(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
-    for (int i = 0; i < op->max; i++) {
-        uint32_t bits = (uint32_t)wisp__get(u->data, 32);
-        if (wisp__op_refuses(op, wisp__bits_widen(bits), 4)) wisp__unpack_invalid(u);
-        memcpy(at + 4 * i, &bits, 4);
-    }
+static bool wisp__double_fits(const wisp__op *op, const uint32_t *cells) {
+    return !(op->flags & WISP__OP_RANGED) ||
+           wisp__in_bounds(wisp__cells_word(cells), &op->low, &op->high, 8);
 }
 
-static void wisp__write_double(wisp__record_writer *to, const wisp__op *op, const uint8_t *at) {
-    uint8_t packed[16 + WISP__SLACK];
-    wisp__writer writer = wisp__writer_on(packed, 16);
-    wisp__reader reader = wisp__reader_on(packed, 16);
-    uint64_t bits = wisp__load_double_bits(at);
-    if (wisp__op_refuses(op, bits, 8)) to->wrong = true;
-    if (op->code == WISP__OP_DOUBLE) {
-        wisp__write_bits64(to, bits);
-        return;
-    }
-    memset(packed, 0, sizeof packed);
-    wisp__pack_number(&writer, bits);
-    for (int count, left = (int)writer.at; left > 0; left -= count) {
-        count = wisp__min_int(left, 40);
-        wisp__write_bits(to, wisp__get(&reader, count), count);
-    }
+/* An integer of 64 bits with a sign is a zigzag, and always fits. */
+static bool wisp__op_zigzags(const wisp__op *op) {
+    return op->span == UINT64_MAX && op->flags & WISP__OP_SIGNED;
 }
 
-static void wisp__read_double(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
-    uint64_t bits = op->code == WISP__OP_NUMBER ? wisp__unpack_number(u) : wisp__get(u->data, 64);
-    if (wisp__op_refuses(op, bits, 8)) wisp__unpack_invalid(u);
-    memcpy(at, &bits, 8);
-}
-
-static void wisp__write_int(wisp__record_writer *to, const wisp__op *op, const uint8_t *at) {
+static inline bool wisp__load_integer(const wisp__op *op, const uint8_t *at, uint32_t *cells) {
     int64_t number = wisp__load_int(at, op->bytes, (op->flags & WISP__OP_SIGNED) != 0);
     uint64_t value = (uint64_t)number - (uint64_t)op->least;
-    if (value > op->span) {
-        to->wrong = true;
-        value = 0;
-    }
-    if (op->span == UINT64_MAX && op->flags & WISP__OP_SIGNED) value = wisp__zigzag(number);
-    if (op->code == WISP__OP_INT) wisp__write_bits(to, value, op->bits);
-    else wisp__write_integer(to, value);
+    bool fits = value <= op->span;
+    if (wisp__op_zigzags(op)) value = wisp__zigzag(number);
+    cells[0] = (uint32_t)value;
+    if (op->code == WISP__OP_LONG) cells[1] = (uint32_t)(value >> 32);
+    return fits;
 }
 
-static void wisp__read_int(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
-    uint64_t value = op->code == WISP__OP_INT ? wisp__get(u->data, op->bits)
-                                              : wisp__get_integer(u->data);
-    if (op->span == UINT64_MAX && op->flags & WISP__OP_SIGNED) {
-        value = (uint64_t)wisp__unzigzag(value);
-    } else {
-        if (value > op->span) wisp__unpack_invalid(u);
-        value += (uint64_t)op->least;
-    }
+static inline bool wisp__store_integer(const wisp__op *op, const uint32_t *cells, uint8_t *at) {
+    uint64_t value = op->code == WISP__OP_LONG ? wisp__cells_word(cells) : cells[0];
+    bool fits = value <= op->span;
+    if (wisp__op_zigzags(op)) value = (uint64_t)wisp__unzigzag(value);
+    else value += (uint64_t)op->least;
     wisp__store_int(at, op->bytes, value);
+    return fits;
+}
+
+static bool wisp__literal_same(const wisp__op *op, const uint8_t *at) {
+    return op->each <= 0 ||
+           strncmp((const char *)at, (const char *)op->type->of, (size_t)op->each) == 0;
+}
+
+/* --- members and cells --- */
+
+/* How an operation stands in a row. */
+static inline int wisp__op_cell(const wisp__op *op) { return op->cells & 7; }
+
+static inline int wisp__op_symbols(const wisp__op *op) { return op->cells >> 4; }
+
+/* Bits of its i-th cell. */
+static inline int wisp__symbol_bits(const wisp__op *op, int i) {
+    return i || op->code != WISP__OP_QUAT ? op->cell_bits : 2;
+}
+
+static inline bool wisp__op_is_slot(const wisp__op *op) {
+    return wisp__op_cell(op) == WISP__CELL_BLOB || wisp__op_cell(op) == WISP__CELL_LIST;
+}
+
+/* Makes the cells of a member; false: it is outside its schema. */
+static bool wisp__load_cells(const wisp__op *op, const uint8_t *at, uint32_t *cells) {
+    switch (op->code) {
+    case WISP__OP_INT:
+    case WISP__OP_LONG: return wisp__load_integer(op, at, cells);
+    case WISP__OP_FLOATS:
+        for (int i = 0; i < op->max; i++) cells[i] = wisp__load_float_bits(at + 4 * i);
+        return wisp__floats_fit(op, cells);
+    case WISP__OP_QUANTIZED: return wisp__load_quantized(op, at, cells);
+    case WISP__OP_QUAT: return wisp__load_quat(op, at, cells);
+    case WISP__OP_COLOR: return wisp__load_color(op, at, cells);
+    case WISP__OP_LITERAL: return wisp__literal_same(op, at);
+    default: {                                               /* a double or number */
+        uint64_t bits = wisp__load_double_bits(at);
+        cells[0] = (uint32_t)bits;
+        cells[1] = (uint32_t)(bits >> 32);
+        return wisp__double_fits(op, cells);
+    }
+    }
+}
+
+/* The counterpart; the member is stored even if it is outside its schema. */
+static bool wisp__store_cells(const wisp__op *op, const uint32_t *cells, uint8_t *at) {
+    switch (op->code) {
+    case WISP__OP_INT:
+    case WISP__OP_LONG: return wisp__store_integer(op, cells, at);
+    case WISP__OP_FLOATS:
+        memcpy(at, cells, (size_t)op->max * 4);
+        return wisp__floats_fit(op, cells);
+    case WISP__OP_QUANTIZED: return wisp__store_quantized(op, cells, at);
+    case WISP__OP_QUAT: wisp__store_quat(op, cells, at); return true;
+    case WISP__OP_COLOR: wisp__store_color(op, cells, at); return true;
+    case WISP__OP_LITERAL:
+        if (op->each > 0) memcpy(at, op->type->of, strlen((const char *)op->type->of) + 1);
+        return true;
+    default: {
+        uint64_t bits = wisp__cells_word(cells);
+        memcpy(at, &bits, 8);
+        return wisp__double_fits(op, cells);
+    }
+    }
+}
+
+/* --- cells and bits --- */
+
+static void wisp__put_cells(wisp__writer *to, const wisp__op *op, const uint32_t *cells) {
+    int count = wisp__op_symbols(op);
+    if (op->code == WISP__OP_LONG) wisp__put_integer(to, wisp__cells_word(cells));
+    else if (op->code == WISP__OP_NUMBER) wisp__pack_number(to, wisp__cells_word(cells));
+    else for (int i = 0; i < count; i++) wisp__put(to, cells[i], wisp__symbol_bits(op, i));
+}
+
+static void wisp__get_cells(wisp__unpacker *u, const wisp__op *op, uint32_t *cells) {
+    int count = wisp__op_symbols(op);
+    if (wisp__op_cell(op) == WISP__CELL_CLASS) {
+        uint64_t word = op->code == WISP__OP_LONG ? wisp__get_integer(u->data)
+                                                  : wisp__unpack_number(u);
+        cells[0] = (uint32_t)word;
+        cells[1] = (uint32_t)(word >> 32);
+        return;
+    }
+    for (int i = 0; i < count; i++)
+        cells[i] = (uint32_t)wisp__get(u->data, wisp__symbol_bits(op, i));
+}
+
+/* Bits that wisp__put_cells takes. */
+static int wisp__cells_bits(const wisp__op *op, const uint32_t *cells) {
+    int count = wisp__op_symbols(op);
+    if (wisp__op_cell(op) == WISP__CELL_CLASS) {
+        uint8_t bytes[16 + WISP__SLACK];
+        wisp__writer to = wisp__writer_on(bytes, 16);
+        wisp__put_cells(&to, op, cells);
+        return (int)to.at;
+    }
+    return count * op->cell_bits - (op->code == WISP__OP_QUAT ? op->cell_bits - 2 : 0);
 }
 
 /* ===========================================================================
@@ -9606,13 +9673,45 @@ typedef uint8_t wisp__bytes __attribute__((vector_size(16)));
 
 /* --- writing runs --- */
 
-static inline void wisp__run_put64(wisp__record_writer *to, uint64_t value) {
+/* A writer within a run, whose room is checked beforehand. */
+typedef struct wisp__run_writer {
+    uint64_t acc;                  /* bits that are not stored yet, */
+    int      n;                    /* and how many they are: 0..7 between calls */
+    bool     wrong;                /* a value outside its schema */
+    uint8_t *at, *end;
+} wisp__run_writer;
+
+static wisp__run_writer wisp__run_begin(const wisp__writer *to) {
+    wisp__run_writer run;
+    run.at = to->bytes + (to->at >> 3);
+    run.end = to->bytes + (to->end >> 3);
+    run.n = (int)(to->at & 7);
+    run.acc = run.n ? *run.at & ((1u << run.n) - 1) : 0;
+    run.wrong = false;
+    return run;
+}
+
+static void wisp__run_end(const wisp__run_writer *run, wisp__writer *to) {
+    if (run->n) *run->at = (uint8_t)run->acc;
+    to->at = (int64_t)(run->at - to->bytes) * 8 + run->n;
+}
+
+static inline void wisp__run_put(wisp__run_writer *to, uint64_t value, int bits) {
+    to->acc |= value << to->n;
+    to->n += bits;
+    wisp__store64(to->at, to->acc);
+    to->at += to->n >> 3;
+    to->acc >>= to->n & 56;
+    to->n &= 7;
+}
+
+static inline void wisp__run_put64(wisp__run_writer *to, uint64_t value) {
     wisp__store64(to->at, to->acc | value << to->n);
     to->at += 8;
     to->acc = value >> 1 >> (63 - to->n);
 }
 
-static inline void wisp__run_int(wisp__record_writer *to, const wisp__op *op, int64_t number) {
+static inline void wisp__run_int(wisp__run_writer *to, const wisp__op *op, int64_t number) {
     uint64_t value = (uint64_t)number - (uint64_t)op->least;
     if (value > op->span) {
         to->wrong = true;
@@ -9631,7 +9730,7 @@ static inline uint64_t wisp__two_floats(const uint8_t *from) {
     return wisp__one_float(from) | wisp__one_float(from + 4) << 32;
 }
 
-static inline void wisp__run_floats(wisp__record_writer *to, const uint8_t *from, int count) {
+static inline void wisp__run_floats(wisp__run_writer *to, const uint8_t *from, int count) {
     for (; count >= 2; count -= 2, from += 8) wisp__run_put64(to, wisp__two_floats(from));
     if (count) wisp__run_put(to, wisp__one_float(from), 32);
 }
@@ -9660,7 +9759,7 @@ static inline bool wisp__floats_inside(const wisp__op *op, const uint8_t *from) 
     return inside;
 }
 
-static inline void wisp__run_steps(wisp__record_writer *to, const wisp__op *op, const uint8_t *from,
+static inline void wisp__run_steps(wisp__run_writer *to, const wisp__op *op, const uint8_t *from,
                                    int bytes) {
     double number;
     if (wisp__op_takes(op, from, bytes, &number)) {
@@ -9694,7 +9793,7 @@ static inline int wisp__text_length(const uint8_t *from, int each) {
     return each;
 }
 
-static inline void wisp__run_text(wisp__record_writer *to, const wisp__op *op,
+static inline void wisp__run_text(wisp__run_writer *to, const wisp__op *op,
                                   const uint8_t *from) {
     int length = wisp__text_length(from, op->each);
     if (length > op->max) {
@@ -9713,10 +9812,10 @@ static inline void wisp__run_text(wisp__record_writer *to, const wisp__op *op,
 
 /* Writes `rows` times the run that begins with `op`; returns how many were written: the next one
    might not fit, or has a value outside its schema. */
-static int wisp__write_rows(wisp__record_writer *to, const wisp__op *op, const uint8_t *image,
-                            int rows, int each) {
-    wisp__record_writer row = *to, before;
-    const wisp__op *end = to->ops + op->run;
+static int wisp__write_rows(wisp__writer *to, const wisp__op *ops, const wisp__op *op,
+                            const uint8_t *image, int rows, int each) {
+    wisp__run_writer row = wisp__run_begin(to), before;
+    const wisp__op *end = ops + op->run;
     int done = 0;
     for (; done < rows && row.end - row.at >= op->run_bytes; done++, image += each) {
         before = row;
@@ -9748,7 +9847,7 @@ static int wisp__write_rows(wisp__record_writer *to, const wisp__op *op, const u
             break;
         }
     }
-    *to = row;
+    wisp__run_end(&row, to);
     return done;
 }
 
@@ -9872,7 +9971,7 @@ static bool wisp__tile_put_column(wisp__tile_writer *t, const wisp__op *op, cons
 
 /* Writes the rows one after another, each with its text; returns how many. It stops at a text that
    is too long, or empty, because that row does not end at a byte. */
-static int wisp__tile_put_join(wisp__record_writer *writer, const wisp__tile_writer *t,
+static int wisp__tile_put_join(wisp__run_writer *writer, const wisp__tile_writer *t,
                                const wisp__op *text, const uint8_t *image) {
     ptrdiff_t byte = t->bit >> 3, bytes = (t->bit + text->bits + 7) / 8, each = t->each;
     int shift = t->bit & 7, rows = t->rows, most = text->max, i;
@@ -9896,7 +9995,7 @@ static int wisp__tile_put_join(wisp__record_writer *writer, const wisp__tile_wri
 }
 
 /* The same for rows without a text. */
-static int wisp__tile_put_list(wisp__record_writer *writer, const wisp__tile_writer *t) {
+static int wisp__tile_put_list(wisp__run_writer *writer, const wisp__tile_writer *t) {
     int bytes = t->bit / 8;
     uint8_t *to = writer->at;
     for (int i = 0; i < t->rows; i++, to += bytes) {
@@ -9908,11 +10007,13 @@ static int wisp__tile_put_list(wisp__record_writer *writer, const wisp__tile_wri
 }
 
 /* Writes rows of an array in tiles; returns how many: runs write the rest. */
-static int wisp__write_tiles(wisp__record_writer *to, const wisp__op *array, const uint8_t *image,
+static int wisp__write_tiles(wisp__writer *writer, const wisp__op *array, const uint8_t *image,
                              int rows) {
+    wisp__run_writer to = wisp__run_begin(writer);
     const wisp__op *first = array + 1, *end = first + array->columns;
     const wisp__op *text = end[-1].quick == WISP__QUICK_TEXT ? end - 1 : NULL;
     wisp__tile_writer t;
+    bool fits = true;
     int done = 0, joined;
     t.each = array->each;
     if (text) end--;
@@ -9920,15 +10021,15 @@ static int wisp__write_tiles(wisp__record_writer *to, const wisp__op *array, con
         t.rows = wisp__min_int(WISP__TILE, rows - done);
         t.bit = 0;
         for (int i = 0; i < t.rows; i++) t.slots[i][0] = 0;
-        if (to->n || to->end - to->at < (ptrdiff_t)t.rows * first->run_bytes) return done;
-        for (const wisp__op *op = first; op < end; op += op->columns) {
-            if (!wisp__tile_put_column(&t, op, image + op->offset)) return done;
-        }
-        joined = text ? wisp__tile_put_join(to, &t, text, image) : wisp__tile_put_list(to, &t);
-        to->acc = 0;
+        if (to.n || to.end - to.at < (ptrdiff_t)t.rows * first->run_bytes) break;
+        for (const wisp__op *op = first; op < end && fits; op += op->columns)
+            fits = wisp__tile_put_column(&t, op, image + op->offset);
+        if (!fits) break;
+        joined = text ? wisp__tile_put_join(&to, &t, text, image) : wisp__tile_put_list(&to, &t);
         done += joined;
-        if (joined < t.rows) return done;
+        if (joined < t.rows) break;
     }
+    wisp__run_end(&to, writer);
     return done;
 }
 
@@ -10264,22 +10365,129 @@ static int wisp__read_tiles(wisp__unpacker *u, const wisp__op *array, uint8_t *i
 
 /* ===========================================================================
  * MARK: >>record
- * What: values of a schema in their packed form: an image (a C struct, or the layout of maps)
- *   written and read by the schema's program.
+ * What: values of a schema in their three forms, and the engine that walks the schema's program from
+ *   one form to another: an image (a C struct, or the layout of maps), a record (bits), and a row
+ *   (cells of 32 bits and slots).
  * Invariants: each value that is written or read is inside its schema; reading then writing gives
- *   the same bits. Blobs begin at a byte of the record.
+ *   the same bits. Equal values have equal rows, word for word. Blobs begin at a byte of the record.
  *
- *   long       integer of value - least, zigzag where it has a sign; of an
- *              open enum the number as 32 bits without a sign
  *   scalar     as in scalar             literal    nothing
  *   text bytes length in the bits of max, align, bytes; fixed: align, bytes
  *   any        length(bytes), align, the self-describing form of one value
  *   array      count in the bits of max unless fixed, elements
  *   union      index, the option        optional, maybe   1, it | 0
+ *
+ * A row is a grid of one row. A grid is its cells, row by row, then for each slot of each row its
+ * distance from the start of the grid, in words, or 0 for a slot that is missing:
+ *
+ *   slot       words of it all, then   blob: count of bytes, bytes, zeros up to a word
+ *                                      array: count, grid · union: index, grid of the option
+ * The cells and slots of what is missing are 0.
  * ======================================================================== */
 
-static void wisp__write_ops(wisp__record_writer *to, int at, int end, const uint8_t *image);
-static void wisp__read_ops(wisp__unpacker *u, int at, int end, uint8_t *image);
+/* Where a walk stands in a row: words. */
+typedef struct wisp__place_in_row { size_t grid, cell, slot; } wisp__place_in_row;
+
+typedef enum wisp__form { WISP__NOWHERE, WISP__IMAGE, WISP__BITS, WISP__ROW } wisp__form;
+
+/* A walk from one form to another: at most one of them is a row, and one an image. */
+typedef struct wisp__walk {
+    wisp__unpacker *u;             /* reads bits; has the memory, who pays, and the result */
+    wisp__form      from, to;
+    bool            quick;         /* runs and tiles */
+    wisp__writer   *out;           /* NULL: no bits are written */
+    uint8_t        *image;         /* of the struct or element; only read unless `to` is an image */
+    wisp__row      *row;
+    wisp__place_in_row at;
+} wisp__walk;
+
+static void wisp__walk_ops(wisp__walk *w, int at, int end);
+
+static inline bool wisp__walk_stopped(const wisp__walk *w) {
+    return w->u->data->failed || (w->out && w->out->full);
+}
+
+/* --- growing and entering rows --- */
+
+/* Appends so many words, which are 0. false: they are too many, or not paid for. */
+static bool wisp__row_take(wisp__unpacker *u, wisp__row *row, uint64_t words) {
+    size_t room = row->room;
+    uint32_t *grown;
+    if (words > WISP__ROW_WORDS - row->count) wisp__unpack_fail(u, WISP_E_LIMIT);
+    if (u->data->failed) return false;
+    if (row->count + (size_t)words > room || !row->words) {
+        room = 2 * (row->count + (size_t)words) + 4;
+        grown = (uint32_t *)wisp__unpack_take(u, room * sizeof *grown);
+        if (!grown) return false;
+        if (row->count) memcpy(grown, row->words, row->count * sizeof *grown);
+        row->words = grown;
+        row->room = room;
+    }
+    memset(row->words + row->count, 0, (size_t)words * sizeof *row->words);
+    row->count += (size_t)words;
+    return true;
+}
+
+static int64_t wisp__body_words(const wisp__body *body, int rows) {
+    return ((int64_t)body->columns + body->slots) * rows;
+}
+
+/* Appends a slot of so many words, in the place of the row that the walk stands at. */
+static bool wisp__slot_begin(wisp__unpacker *u, wisp__row *row, const wisp__place_in_row *at,
+                             uint32_t count, int64_t words) {
+    size_t slot = row->count;
+    if (!wisp__row_take(u, row, (uint64_t)words + WISP__SLOT_HEAD)) return false;
+    row->words[at->slot] = (uint32_t)(slot - at->grid);
+    row->words[slot] = (uint32_t)(row->count - slot);
+    row->words[slot + 1] = count;
+    return true;
+}
+
+static size_t wisp__slot_at(const wisp__row *row, const wisp__place_in_row *at) {
+    return at->grid + row->words[at->slot];
+}
+
+/* Goes into the grid of `rows` rows of an array or union, where a row is walked. `number`: the
+   count or index. */
+static bool wisp__walk_enter(wisp__walk *w, const wisp__body *body, int number, int rows) {
+    size_t grid;
+    if (w->to == WISP__ROW && !wisp__slot_begin(w->u, w->row, &w->at, (uint32_t)number,
+                                                wisp__body_words(body, rows)))
+        return false;
+    if (!w->row) return true;
+    grid = wisp__slot_at(w->row, &w->at) + WISP__SLOT_HEAD;
+    w->at.grid = w->at.cell = grid;
+    w->at.slot = grid + (size_t)rows * (size_t)body->columns;
+    return true;
+}
+
+static void wisp__walk_leave(wisp__walk *w, const wisp__walk *outer) {
+    size_t slot = w->at.grid - WISP__SLOT_HEAD;
+    if (w->to == WISP__ROW) w->row->words[slot] = (uint32_t)(w->row->count - slot);
+    w->at = outer->at;
+    w->at.slot++;
+    w->image = outer->image;
+}
+
+/* --- numbers --- */
+
+static void wisp__walk_cells(wisp__walk *w, const wisp__op *op) {
+    uint32_t own[WISP__OP_CELLS], *cells = own;
+    int count = wisp__op_symbols(op);
+    bool fits = true;
+    own[0] = 0;                    /* a number that has only one value has no cell */
+    if (w->row && count) {
+        cells = w->row->words + w->at.cell;
+        w->at.cell += (size_t)count;
+    }
+    if (w->from == WISP__BITS) wisp__get_cells(w->u, op, cells);
+    else if (w->from == WISP__IMAGE) fits = wisp__load_cells(op, w->image + op->offset, cells);
+    if (!fits) wisp__unpack_fail(w->u, WISP_E_INVALID);
+    else if (w->to == WISP__BITS) wisp__put_cells(w->out, op, cells);
+    else if (w->to == WISP__ROW) w->row->bits += wisp__cells_bits(op, cells);
+    else if (w->to == WISP__IMAGE && !wisp__store_cells(op, cells, w->image + op->offset))
+        wisp__unpack_invalid(w->u);
+}
 
 /* --- texts and bytes --- */
 
@@ -10291,161 +10499,281 @@ static int wisp__op_count(const wisp__op *op, const uint8_t *image) {
     return count < 0 || count > op->max ? -1 : (int)count;
 }
 
-static void wisp__write_count(wisp__record_writer *to, const wisp__op *op, int count) {
-    bool fixed = (op->flags & WISP__OP_FIXED) != 0;
-    if (count < 0 || count > op->max || (fixed && count != op->max)) to->wrong = true;
-    else if (!fixed) wisp__write_bits(to, (uint64_t)count, op->bits);
+/* Bytes of a text, bytes or elements elsewhere; sets where they are. */
+static int wisp__image_count(const wisp__op *op, const uint8_t *image, const uint8_t **items) {
+    const uint8_t *end;
+    wisp__place place;
+    *items = image + op->offset;
+    if (op->code == WISP__OP_PLACE || op->flags & WISP__OP_ELSEWHERE) {
+        memcpy(&place, *items, sizeof place);
+        *items = (const uint8_t *)place.at;
+        return place.count;
+    }
+    if (op->code != WISP__OP_TEXT) return wisp__op_count(op, image);
+    end = (const uint8_t *)memchr(*items, 0, (size_t)op->each);
+    return end ? (int)(end - *items) : op->max + 1;
 }
 
-static int wisp__read_count(wisp__unpacker *u, const wisp__op *op) {
+/* The count of an array's elements or a blob's bytes, from one form to the other. `items`: where
+   they are in an image or row. The walk has stopped: there are too many. */
+static int wisp__walk_count(wisp__walk *w, const wisp__op *op, const uint8_t **items) {
+    bool fixed = (op->flags & WISP__OP_FIXED) != 0;
     int count = op->max;
-    if (!(op->flags & WISP__OP_FIXED)) count = (int)wisp__get(u->data, op->bits);
-    if (count > op->max) wisp__unpack_fail(u, WISP_E_INVALID);
+    if (w->from == WISP__IMAGE) {
+        count = wisp__image_count(op, w->image, items);
+    } else if (w->from == WISP__ROW) {
+        const uint32_t *slot = w->row->words + wisp__slot_at(w->row, &w->at);
+        count = (int)slot[1];
+        *items = (const uint8_t *)(slot + WISP__SLOT_HEAD);
+    } else if (!fixed) {
+        count = (int)wisp__get(w->u->data, op->bits);
+    }
+    if (count < 0 || count > op->max || (fixed && count != op->max))
+        wisp__unpack_fail(w->u, WISP_E_INVALID);
+    if (w->u->data->failed) return 0;
+    if (w->to == WISP__BITS && !fixed) wisp__put(w->out, (uint64_t)count, op->bits);
+    else if (w->to == WISP__ROW && !fixed) w->row->bits += op->bits;
+    else if (w->to == WISP__IMAGE && op->count_bytes)
+        wisp__store_int(w->image + op->count_offset, op->count_bytes, (uint64_t)count);
     return count;
 }
 
-static void wisp__write_blob(wisp__record_writer *to, const wisp__op *op, const uint8_t *image) {
-    const uint8_t *from = image + op->offset, *end;
-    wisp__place place;
-    int count;
-    if (op->code == WISP__OP_PLACE) {
-        memcpy(&place, from, sizeof place);
-        from = (const uint8_t *)place.at;
-        count = place.count;
-    } else if (op->code == WISP__OP_TEXT) {
-        end = (const uint8_t *)memchr(from, 0, (size_t)op->each);
-        count = end ? (int)(end - from) : op->max + 1;
-    } else {
-        count = wisp__op_count(op, image);
-    }
-    wisp__write_count(to, op, count);
-    if (!to->wrong && count) wisp__write_bytes(to, from, count);
-}
-
-static void wisp__read_blob(wisp__unpacker *u, const wisp__op *op, uint8_t *image) {
-    uint8_t *at = image + op->offset;
-    int count = wisp__read_count(u, op);
-    if (count) wisp__read_align(u);
-    if ((int64_t)count * 8 > u->data->end - u->data->at) wisp__unpack_fail(u, WISP_E_BAD_PACKET);
-    if (u->data->failed) return;
-    if (op->code == WISP__OP_PLACE) {
-        wisp__store_place(at, count ? wisp__unpack_bytes(u, u->data, count) : "", count);
+/* `count` bytes from any bit to just as many. */
+static void wisp__get_bytes(wisp__reader *from, uint8_t *to, int count) {
+    if ((int64_t)count * 8 > from->end - from->at) from->failed = true;
+    if (from->failed) return;
+    if ((from->at & 7) == 0) {
+        memcpy(to, from->bytes + (from->at >> 3), (size_t)count);
+        wisp__skip(from, (int64_t)count * 8);
         return;
     }
-    if (op->count_bytes)
-        wisp__store_int(image + op->count_offset, op->count_bytes, (uint64_t)count);
-    if ((u->data->at & 7) == 0) {
-        if (count) memcpy(at, u->data->bytes + (u->data->at >> 3), (size_t)count);
-        wisp__skip(u->data, (int64_t)count * 8);
-    } else {
-        for (int i = 0; i < count; i++) at[i] = (uint8_t)wisp__get(u->data, 8);
+    for (; count >= 8; count -= 8, to += 8) wisp__store64(to, wisp__get(from, 64));
+    for (; count > 0; count--) *to++ = (uint8_t)wisp__get(from, 8);
+}
+
+/* Room for the bytes of a blob; NULL: there is none, or they are not kept. */
+static uint8_t *wisp__blob_room(wisp__walk *w, const wisp__op *op, int count) {
+    uint8_t *to;
+    if (w->to == WISP__ROW) {
+        w->row->bits += (count ? -w->row->bits & 7 : 0) + (int64_t)count * 8;
+        if (!wisp__slot_begin(w->u, w->row, &w->at, (uint32_t)count, (count + 3) / 4)) return NULL;
+        return (uint8_t *)(w->row->words + wisp__slot_at(w->row, &w->at) + WISP__SLOT_HEAD);
     }
-    if (op->code == WISP__OP_TEXT && count && memchr(at, 0, (size_t)count)) wisp__unpack_invalid(u);
+    to = w->image + op->offset;
+    if (op->code != WISP__OP_PLACE) return to;
+    if (count) to = (uint8_t *)wisp__unpack_take(w->u, (size_t)count + 1);
+    if (!to) return NULL;
+    wisp__store_place(w->image + op->offset, count ? (const char *)to : "", count);
+    if (count) to[count] = 0;
+    return to;
+}
+
+static void wisp__walk_blob(wisp__walk *w, const wisp__op *op) {
+    const uint8_t *from = NULL;
+    int count = wisp__walk_count(w, op, &from);
+    uint8_t *to = NULL;
+    if (w->from == WISP__BITS) {
+        if (count) wisp__read_align(w->u);
+        if ((int64_t)count * 8 > w->u->data->end - w->u->data->at)
+            wisp__unpack_fail(w->u, WISP_E_BAD_PACKET);
+        if (!w->u->data->failed && w->to == WISP__NOWHERE)
+            wisp__skip(w->u->data, (int64_t)count * 8);
+    }
+    if (wisp__walk_stopped(w)) return;
+    if (w->to == WISP__BITS && count) {
+        wisp__put_align(w->out);
+        wisp__put_bytes(w->out, from, count);
+    } else if (w->to == WISP__ROW || w->to == WISP__IMAGE) {
+        to = wisp__blob_room(w, op, count);
+        if (!to) return;
+        if (w->from == WISP__ROW)      /* the row may have moved */
+            from = (const uint8_t *)(w->row->words + wisp__slot_at(w->row, &w->at) +
+                                     WISP__SLOT_HEAD);
+        if (w->from == WISP__BITS) wisp__get_bytes(w->u->data, to, count);
+        else if (count) memcpy(to, from, (size_t)count);
+        if (w->to == WISP__IMAGE && op->code == WISP__OP_TEXT && count &&
+            memchr(to, 0, (size_t)count))
+            wisp__unpack_invalid(w->u);
+    }
+    w->at.slot++;
 }
 
 /* --- values that describe themselves --- */
 
-static void wisp__write_any(wisp__record_writer *to, const wisp__op *op, const uint8_t *at) {
+/* Packs one to bytes, `after` of them later at the end of what is written. Returns their number;
+   the walk has stopped when there is none. */
+static int wisp__any_pack(wisp__walk *w, const wisp__op *op, uint8_t *to, int64_t room) {
     wisp__measure m;
     wisp_value value;
-    uint8_t *from;
-    int64_t room = to->end - to->at - 2 * WISP__SLACK;     /* the length is put before it */
     int bytes;
-    memcpy(&value, at, sizeof value);
-    if (op->type->kind == WISP_TYPE_EXACT && (int)value.kind != op->type->max) to->wrong = true;
-    if (room < 0) to->full = true;
-    if (to->full) return;
-    from = to->at + 2 * WISP__SLACK;
-    bytes = wisp__pack_into(to->base, &value, 1, from, room > INT32_MAX ? INT32_MAX : (int)room);
-    if (bytes == WISP_E_TOO_BIG) to->full = true;
-    else if (bytes < 0) to->wrong = true;
-    if (bytes < 0) return;
-    wisp__pack_measure(&to->base->limits, &value, 1, &m);
-    to->values += m.values;
-    wisp__write_length(to, (uint64_t)bytes);
-    wisp__write_align(to);
-    if (to->full) return;
-    memmove(to->at, from, (size_t)bytes);
-    to->at += bytes;
+    memcpy(&value, w->image + op->offset, sizeof value);
+    if (op->type->kind == WISP_TYPE_EXACT && (int)value.kind != op->type->max)
+        wisp__unpack_fail(w->u, WISP_E_INVALID);
+    if (w->u->data->failed) return 0;
+    bytes = wisp__pack_into(w->u->base, &value, 1, to, room > INT32_MAX ? INT32_MAX : (int)room);
+    if (bytes == WISP_E_TOO_BIG && w->out) w->out->full = true;
+    else if (bytes < 0) wisp__unpack_fail(w->u, WISP_E_INVALID);
+    if (bytes < 0) return 0;
+    wisp__pack_measure(&w->u->base->limits, &value, 1, &m);
+    if (m.values > w->u->values) wisp__unpack_fail(w->u, WISP_E_LIMIT);
+    else w->u->values -= m.values;
+    return bytes;
 }
 
-static void wisp__read_any(wisp__unpacker *u, const wisp__op *op, uint8_t *at) {
-    wisp__unpacker inner = *u;
-    wisp__reader shape, data;
+static void wisp__any_write(wisp__walk *w, const wisp__op *op) {
+    int64_t room = w->out->end / 8 - w->out->at / 8 - 2 * WISP__SLACK;
+    uint8_t *from = w->out->bytes + w->out->at / 8 + 2 * WISP__SLACK;
+    int bytes;
+    if (room < 0) w->out->full = true;
+    if (w->out->full) return;
+    bytes = wisp__any_pack(w, op, from, room);
+    if (wisp__walk_stopped(w)) return;
+    wisp__put_length(w->out, (uint64_t)bytes);
+    wisp__put_align(w->out);
+    if (w->out->full) return;
+    memmove(w->out->bytes + w->out->at / 8, from, (size_t)bytes);
+    w->out->at += (int64_t)bytes * 8;
+}
+
+/* Into a slot that is as large as packing needs, and then cut to what it took. */
+static void wisp__any_to_row(wisp__walk *w, const wisp__op *op) {
+    wisp__row *row = w->row;
+    wisp__measure m;
+    wisp_value value;
+    int64_t room;
+    size_t slot = row->count;
+    uint8_t *to;
+    int bytes;
+    memcpy(&value, w->image + op->offset, sizeof value);
+    if (wisp__pack_measure(&w->u->base->limits, &value, 1, &m)) {
+        wisp__unpack_fail(w->u, WISP_E_INVALID);
+        return;
+    }
+    room = (m.shape_bits + m.data_bits) / 8 + 4 * WISP__SLACK;
+    if (!wisp__slot_begin(w->u, row, &w->at, 0, room / 4)) return;
+    to = (uint8_t *)(row->words + slot + WISP__SLOT_HEAD);
+    bytes = wisp__any_pack(w, op, to, room / 4 * 4);
+    if (w->u->data->failed) return;
+    memset(to + bytes, 0, (size_t)(-bytes & 3));
+    row->count = slot + WISP__SLOT_HEAD + (size_t)(bytes + 3) / 4;
+    row->words[slot] = (uint32_t)(row->count - slot);
+    row->words[slot + 1] = (uint32_t)bytes;
+    row->bits += wisp__length_bits((uint64_t)bytes);
+    row->bits += (-row->bits & 7) + (int64_t)bytes * 8;
+}
+
+/* Unpacks the `bytes` bytes where `from` stands. */
+static void wisp__any_unpack(wisp__walk *w, const wisp__op *op, wisp__reader from, int bytes) {
+    wisp__unpacker inner = *w->u;
+    wisp__reader shape = from, data;
     const wisp_value *values = NULL;
-    int count = 0, bytes = wisp__get_length(u->data);
-    wisp__read_align(u);
-    shape = *u->data;
-    wisp__skip(u->data, (int64_t)bytes * 8);
-    if (u->data->failed) return;
-    shape.end = u->data->at;
+    int count = 0;
+    shape.end = from.at + (int64_t)bytes * 8;
     data = shape;
     wisp__skip_shape(&data);
     inner.shape = &shape;
     inner.data = &data;
     if (data.failed) inner.result = WISP_E_BAD_PACKET;
     else inner.result = wisp__unpack(&inner, &values, &count);
-    u->values = inner.values;
+    w->u->values = inner.values;
     if (inner.result == WISP_OK && (count != 1 || data.at > shape.end || shape.end - data.at >= 8))
         inner.result = WISP_E_BAD_PACKET;
-    if (inner.result == WISP_OK && op->type->kind == WISP_TYPE_EXACT &&
-        (int)values[0].kind != op->type->max)
-        wisp__unpack_invalid(u);
-    if (inner.result) wisp__unpack_fail(u, inner.result);
-    else memcpy(at, &values[0], sizeof *values);
+    if (inner.result) wisp__unpack_fail(w->u, inner.result);
+    else memcpy(w->image + op->offset, &values[0], sizeof *values);
+    if (!inner.result && op->type->kind == WISP_TYPE_EXACT && (int)values[0].kind != op->type->max)
+        wisp__unpack_invalid(w->u);
+}
+
+static void wisp__walk_any(wisp__walk *w, const wisp__op *op) {
+    const uint32_t *slot = w->from == WISP__ROW ? w->row->words + wisp__slot_at(w->row, &w->at)
+                                                : NULL;
+    int bytes = slot ? (int)slot[1] : 0;
+    wisp__reader from = wisp__reader_on(slot ? slot + WISP__SLOT_HEAD : NULL, bytes);
+    if (w->from == WISP__IMAGE) {
+        if (w->to == WISP__BITS) wisp__any_write(w, op);
+        else wisp__any_to_row(w, op);
+    } else if (w->from == WISP__BITS) {
+        bytes = wisp__get_length(w->u->data);
+        wisp__read_align(w->u);
+        from = *w->u->data;
+        wisp__skip(w->u->data, (int64_t)bytes * 8);
+        if (w->u->data->failed) return;
+    }
+    if (w->from != WISP__IMAGE && w->to == WISP__IMAGE) {
+        wisp__any_unpack(w, op, from, bytes);
+    } else if (w->from == WISP__BITS && w->to == WISP__ROW) {
+        uint8_t *to;
+        w->row->bits += wisp__length_bits((uint64_t)bytes);
+        w->row->bits += -w->row->bits & 7;
+        to = wisp__blob_room(w, op, bytes);
+        if (to) wisp__get_bytes(&from, to, bytes);
+    } else if (w->from == WISP__ROW && w->to == WISP__BITS) {
+        wisp__put_length(w->out, (uint64_t)bytes);
+        wisp__put_align(w->out);
+        wisp__put_bytes(w->out, from.bytes, bytes);
+    }
+    w->at.slot++;
 }
 
 /* --- arrays, unions and what may be missing --- */
 
-static void wisp__write_array(wisp__record_writer *to, int at, const uint8_t *image) {
-    const wisp__op *op = &to->ops[at];
-    const uint8_t *items = image + op->offset;
-    wisp__place place;
-    int done = 0, count = wisp__op_count(op, image);
-    if (op->flags & WISP__OP_ELSEWHERE) {
-        memcpy(&place, items, sizeof place);
-        items = (const uint8_t *)place.at;
-        count = place.count;
+/* Where the elements of an array of the image are to be; false: no memory. */
+static bool wisp__items_room(wisp__walk *w, const wisp__op *op, int count) {
+    size_t bytes = 0;
+    uint8_t *items;
+    if (!(op->flags & WISP__OP_ELSEWHERE)) {
+        w->image += op->offset;
+        return true;
     }
-    wisp__write_count(to, op, count);
-    if (to->wrong) return;
-    to->values += count;
-    if (op->head) done = wisp__write_tiles(to, op, items, count);
-    if (op[1].run == op->end)
-        done += wisp__write_rows(to, op + 1, items + (ptrdiff_t)done * op->each, count - done,
-                                 op->each);
-    items += (ptrdiff_t)done * op->each;
-    for (int i = done; i < count && !to->full && !to->wrong; i++, items += op->each)
-        wisp__write_ops(to, at + 1, op->end, items);
+    if (!wisp__size_of(count, (size_t)op->each, &bytes)) wisp__unpack_fail(w->u, WISP_E_LIMIT);
+    items = w->u->data->failed ? NULL : (uint8_t *)wisp__unpack_take(w->u, bytes + 1);
+    if (!items) return false;
+    memset(items, 0, bytes);
+    wisp__store_place(w->image + op->offset, items, count);
+    w->image = items;
+    return true;
 }
 
-static void wisp__read_array(wisp__unpacker *u, int at, uint8_t *image) {
-    const wisp__op *op = &u->ops[at];
-    uint8_t *items = image + op->offset;
-    int count = wisp__read_count(u, op), done = 0;
-    if (count > u->values) wisp__unpack_fail(u, WISP_E_LIMIT);
-    if (u->data->failed) return;
-    u->values -= count;
-    if (op->count_bytes)
-        wisp__store_int(image + op->count_offset, op->count_bytes, (uint64_t)count);
-    if (op->flags & WISP__OP_ELSEWHERE) {
-        size_t bytes = 0;
-        if (!wisp__size_of(count, (size_t)op->each, &bytes)) wisp__unpack_fail(u, WISP_E_LIMIT);
-        items = u->data->failed ? NULL : (uint8_t *)wisp__unpack_take(u, bytes + 1);
-        if (!items) return;
-        memset(items, 0, bytes);
-        wisp__store_place(image + op->offset, items, count);
-    }
-    if ((op->head || op[1].run == op->end) &&
-        !wisp__unpack_pay(u, (int64_t)count * (op->end - at - 1), WISP__PRICE_CELL))
-        return;
-    if (op->head) done = wisp__read_tiles(u, op, items, count);
-    if (op[1].run == op->end)
-        done += wisp__read_rows(u, op + 1, items + (ptrdiff_t)done * op->each, count - done,
+/* Elements that runs and tiles have written or read, from the first one on. */
+static int wisp__walk_quickly(wisp__walk *w, const wisp__op *op, int count) {
+    wisp__unpacker *u = w->u;
+    bool runs = op[1].run == (int)op->end;
+    int done = 0;
+    if (!w->quick || !(op->head || runs)) return 0;
+    if (w->from == WISP__BITS &&
+        !wisp__unpack_pay(u, (int64_t)count * (op->end - (op - u->ops) - 1), WISP__PRICE_CELL))
+        return 0;
+    if (op->head) done = w->out ? wisp__write_tiles(w->out, op, w->image, count)
+                                : wisp__read_tiles(u, op, w->image, count);
+    if (runs && w->out)
+        done += wisp__write_rows(w->out, u->ops, op + 1, w->image + (ptrdiff_t)done * op->each,
+                                 count - done, op->each);
+    else if (runs)
+        done += wisp__read_rows(u, op + 1, w->image + (ptrdiff_t)done * op->each, count - done,
                                 op->each);
-    items += (ptrdiff_t)done * op->each;
-    for (int i = done; i < count && !u->data->failed; i++, items += op->each)
-        wisp__read_ops(u, at + 1, op->end, items);
+    return done;
+}
+
+static void wisp__walk_array(wisp__walk *w, int at) {
+    wisp__unpacker *u = w->u;
+    const wisp__op *op = &u->ops[at];
+    const wisp__walk outer = *w;
+    const uint8_t *items = NULL;
+    uint8_t *elements;
+    int count = wisp__walk_count(w, op, &items), done;
+    if (count > u->values) wisp__unpack_fail(u, WISP_E_LIMIT);
+    if (wisp__walk_stopped(w)) return;
+    u->values -= count;
+    if (!wisp__walk_enter(w, op->body, count, count)) return;
+    if (w->from == WISP__IMAGE) w->image = (uint8_t *)(uintptr_t)items;
+    if (w->to == WISP__IMAGE && !wisp__items_room(w, op, count)) return;
+    done = wisp__walk_quickly(w, op, count);
+    elements = w->image;
+    for (int i = done; i < count && !wisp__walk_stopped(w); i++) {
+        if (elements) w->image = elements + (ptrdiff_t)i * op->each;
+        wisp__walk_ops(w, at + 1, op->end);
+    }
+    wisp__walk_leave(w, &outer);
 }
 
 static int wisp__option_at(const wisp__op *ops, int at, int index) {
@@ -10454,28 +10782,25 @@ static int wisp__option_at(const wisp__op *ops, int at, int index) {
     return option;
 }
 
-static void wisp__write_union(wisp__record_writer *to, int at, const uint8_t *image) {
-    const wisp__op *op = &to->ops[at];
-    int64_t index = wisp__load_int(image + op->count_offset, op->count_bytes, false);
-    int option;
-    if (index < 0 || index >= op->max) {
-        to->wrong = true;
-        return;
-    }
-    option = wisp__option_at(to->ops, at, (int)index);
-    wisp__write_bits(to, (uint64_t)index, op->bits);
-    wisp__write_ops(to, option + 1, to->ops[option].end, image);
-}
-
-static void wisp__read_union(wisp__unpacker *u, int at, uint8_t *image) {
+static void wisp__walk_union(wisp__walk *w, int at) {
+    wisp__unpacker *u = w->u;
     const wisp__op *op = &u->ops[at];
-    int index = (int)wisp__get(u->data, op->bits), option;
-    if (index >= op->max) wisp__unpack_fail(u, WISP_E_INVALID);
-    if (u->data->failed) return;
-    if (!wisp__unpack_pay(u, index, WISP__PRICE_STEP)) return;
-    option = wisp__option_at(u->ops, at, index);
-    wisp__store_int(image + op->count_offset, op->count_bytes, (uint64_t)index);
-    wisp__read_ops(u, option + 1, u->ops[option].end, image);
+    const wisp__walk outer = *w;
+    int64_t index = 0;
+    int option;
+    if (w->from == WISP__BITS) index = (int64_t)wisp__get(u->data, op->bits);
+    else if (w->from == WISP__ROW) index = w->row->words[wisp__slot_at(w->row, &w->at) + 1];
+    else index = wisp__load_int(w->image + op->count_offset, op->count_bytes, false);
+    if (index < 0 || index >= op->max) wisp__unpack_fail(u, WISP_E_INVALID);
+    if (u->data->failed || !wisp__unpack_pay(u, index, WISP__PRICE_STEP)) return;
+    option = wisp__option_at(u->ops, at, (int)index);
+    if (w->to == WISP__BITS) wisp__put(w->out, (uint64_t)index, op->bits);
+    else if (w->to == WISP__ROW) w->row->bits += op->bits;
+    else if (w->to == WISP__IMAGE)
+        wisp__store_int(w->image + op->count_offset, op->count_bytes, (uint64_t)index);
+    if (!wisp__walk_enter(w, u->ops[option].body, (int)index, 1)) return;
+    wisp__walk_ops(w, option + 1, u->ops[option].end);
+    wisp__walk_leave(w, &outer);
 }
 
 /* Whether an optional field holds its default, which is not sent. */
@@ -10503,134 +10828,174 @@ static void wisp__read_fallback(wisp__unpacker *u, const wisp__op *op, uint8_t *
     if (f.result == WISP_E_FLOOD) wisp__unpack_fail(u, WISP_E_FLOOD);
 }
 
-static void wisp__write_optional(wisp__record_writer *to, int at, const uint8_t *image) {
-    const wisp__op *op = &to->ops[at];
-    bool there = op->code == WISP__OP_MAYBE ? image[op->count_offset] != 0
-                                            : !wisp__holds_fallback(op, image);
-    wisp__write_bits(to, there, 1);
-    if (there) wisp__write_ops(to, at + 1, op->end, image);
-}
-
-static void wisp__read_optional(wisp__unpacker *u, int at, uint8_t *image) {
+static void wisp__walk_choice(wisp__walk *w, int at) {
+    wisp__unpacker *u = w->u;
     const wisp__op *op = &u->ops[at];
-    if (wisp__get(u->data, 1)) {
-        if (op->code == WISP__OP_MAYBE) image[op->count_offset] = 1;
-        wisp__read_ops(u, at + 1, op->end, image);
-    } else if (op->code == WISP__OP_OPTIONAL) {
-        wisp__read_fallback(u, op, image);
+    bool maybe = op->code == WISP__OP_MAYBE, there;
+    if (w->from == WISP__BITS) there = wisp__get(u->data, 1) != 0;
+    else if (w->from == WISP__ROW) there = w->row->words[w->at.cell] != 0;
+    else there = maybe ? w->image[op->count_offset] != 0 : !wisp__holds_fallback(op, w->image);
+    if (w->to == WISP__BITS) {
+        wisp__put(w->out, there, 1);
+    } else if (w->to == WISP__ROW) {
+        w->row->words[w->at.cell] = there;
+        w->row->bits++;
     }
+    if (w->row) w->at.cell++;
+    if (there) {
+        if (w->to == WISP__IMAGE && maybe) w->image[op->count_offset] = 1;
+        wisp__walk_ops(w, at + 1, op->end);
+        return;
+    }
+    w->at.cell += (size_t)op->body->columns;
+    w->at.slot += (size_t)op->body->slots;
+    if (w->to == WISP__IMAGE && !maybe) wisp__read_fallback(u, op, w->image);
 }
 
-/* --- operations `at` up to `end` over an image --- */
+/* --- operations `at` up to `end` --- */
 
-static void wisp__write_ops(wisp__record_writer *to, int at, int end, const uint8_t *image) {
-    for (; at < end && !to->wrong && !to->full; at = to->ops[at].end) {
-        const wisp__op *op = &to->ops[at];
-        const uint8_t *from = image + op->offset;
-        if (op->run && wisp__write_rows(to, op, image, 1, 0)) {
+/* A run of an image; false: its operations go one by one. */
+static bool wisp__walk_run(wisp__walk *w, const wisp__op *op) {
+    return w->out ? wisp__write_rows(w->out, w->u->ops, op, w->image, 1, 0)
+                  : wisp__read_rows(w->u, op, w->image, 1, 0);
+}
+
+static void wisp__walk_ops(wisp__walk *w, int at, int end) {
+    const wisp__op *ops = w->u->ops;
+    for (; at < end && !wisp__walk_stopped(w); at = ops[at].end) {
+        const wisp__op *op = &ops[at];
+        bool runs = w->quick && op->run;
+        int64_t price = runs ? (int64_t)(op->run - at) * WISP__PRICE_CELL : 0;
+        if (!wisp__unpack_pay(w->u, WISP__PRICE_FIELD + price, 1)) return;
+        if (runs && wisp__walk_run(w, op)) {
             at = op->run - 1;
             continue;
         }
-        switch (op->code) {
-        case WISP__OP_INT:
-        case WISP__OP_LONG: wisp__write_int(to, op, from); break;
-        case WISP__OP_FLOATS: wisp__write_floats(to, op, from); break;
-        case WISP__OP_DOUBLE:
-        case WISP__OP_NUMBER: wisp__write_double(to, op, from); break;
-        case WISP__OP_QUANTIZED: wisp__write_quantized(to, op, from); break;
-        case WISP__OP_QUAT: wisp__write_quat(to, op, from); break;
-        case WISP__OP_COLOR: wisp__write_color(to, op, from); break;
-        case WISP__OP_TEXT:
-        case WISP__OP_BYTES:
-        case WISP__OP_PLACE: wisp__write_blob(to, op, image); break;
-        case WISP__OP_ANY: wisp__write_any(to, op, from); break;
-        case WISP__OP_LITERAL:
-            if (op->each > 0 && strncmp((const char *)from, (const char *)op->type->of,
-                                        (size_t)op->each) != 0)
-                to->wrong = true;
+        switch (wisp__op_cell(op)) {
+        case WISP__CELL_PLAIN:
+        case WISP__CELL_CLASS: wisp__walk_cells(w, op); break;
+        case WISP__CELL_CHOICE: wisp__walk_choice(w, at); break;
+        case WISP__CELL_BLOB:
+            if (op->code == WISP__OP_ANY) wisp__walk_any(w, op);
+            else wisp__walk_blob(w, op);
             break;
-        case WISP__OP_ARRAY: wisp__write_array(to, at, image); break;
-        case WISP__OP_UNION: wisp__write_union(to, at, image); break;
-        default: wisp__write_optional(to, at, image); break;
+        default:
+            if (op->code == WISP__OP_ARRAY) wisp__walk_array(w, at);
+            else wisp__walk_union(w, at);
+            break;
         }
     }
 }
 
-static void wisp__read_ops(wisp__unpacker *u, int at, int end, uint8_t *image) {
-    for (; at < end && !u->data->failed; at = u->ops[at].end) {
-        const wisp__op *op = &u->ops[at];
-        uint8_t *to = image + op->offset;
-        int64_t price = op->run ? (int64_t)(op->run - at) * WISP__PRICE_CELL : 0;
-        if (!wisp__unpack_pay(u, WISP__PRICE_FIELD + price, 1)) return;
-        if (op->run && wisp__read_rows(u, op, image, 1, 0)) {
-            at = op->run - 1;
-            continue;
-        }
-        switch (op->code) {
-        case WISP__OP_INT:
-        case WISP__OP_LONG: wisp__read_int(u, op, to); break;
-        case WISP__OP_FLOATS: wisp__read_floats(u, op, to); break;
-        case WISP__OP_DOUBLE:
-        case WISP__OP_NUMBER: wisp__read_double(u, op, to); break;
-        case WISP__OP_QUANTIZED: wisp__read_quantized(u, op, to); break;
-        case WISP__OP_QUAT: wisp__read_quat(u, op, to); break;
-        case WISP__OP_COLOR: wisp__read_color(u, op, to); break;
-        case WISP__OP_TEXT:
-        case WISP__OP_BYTES:
-        case WISP__OP_PLACE: wisp__read_blob(u, op, image); break;
-        case WISP__OP_ANY: wisp__read_any(u, op, to); break;
-        case WISP__OP_LITERAL:
-            if (op->each > 0) memcpy(to, op->type->of, strlen((const char *)op->type->of) + 1);
-            break;
-        case WISP__OP_ARRAY: wisp__read_array(u, at, image); break;
-        case WISP__OP_UNION: wisp__read_union(u, at, image); break;
-        default: wisp__read_optional(u, at, image); break;
-        }
+/* --- whole values --- */
+
+/* Walks all of a program; w->u->result is the result. */
+static wisp_result wisp__walk_all(wisp__walk *w, const wisp__program *program) {
+    wisp__unpacker *u = w->u;
+    wisp__reader shape = wisp__reader_on(NULL, 0), none = shape;
+    wisp__reader *shape_before = u->shape, *data_before = u->data;
+    if (w->from != WISP__BITS) u->data = &none;
+    u->start = u->data->at;
+    u->ops = program->ops;
+    u->result = WISP_OK;
+    u->shape = &shape;                       /* fails together with the data */
+    if (w->to == WISP__ROW) {
+        w->row->count = 0;
+        w->row->bits = 0;
+        wisp__row_take(u, w->row, (uint64_t)wisp__body_words(program->body, 1));
     }
+    w->at.grid = w->at.cell = 0;
+    w->at.slot = (size_t)program->body->columns;
+    wisp__walk_ops(w, 0, program->count);
+    if (u->data->failed && !u->result) u->result = WISP_E_BAD_PACKET;
+    u->shape = shape_before;
+    u->data = data_before;
+    return u->result;
 }
 
-/* --- whole records --- */
+static wisp__walk wisp__walk_on(wisp__unpacker *u, wisp__form from, wisp__form to) {
+    wisp__walk w = { u, from, to, false, NULL, NULL, NULL, { 0, 0, 0 } };
+    return w;
+}
 
-/* Writes an image; to->base is set. Bits written, and to->values counts what a reader will count;
-   or WISP_E_INVALID, or WISP_E_TOO_BIG (capacity in bytes). */
-static int64_t wisp__record_write_counted(wisp__record_writer *to, const wisp__program *program,
+/* Writes an image. Bits written, or WISP_E_INVALID, WISP_E_TOO_BIG (capacity in bytes) or
+   WISP_E_LIMIT. u->values becomes less by what a reader will count. */
+static int64_t wisp__record_write_counted(wisp__unpacker *u, const wisp__program *program,
                                           const void *image, void *out, int capacity) {
-    uint8_t small[8] = { 0 };              /* a writer stores whole words */
-    bool tiny = capacity < (int)sizeof small;
-    wisp__base *base = to->base;
-    int64_t bits;
-    *to = wisp__record_writer_on(tiny ? small : out, tiny ? (int)sizeof small : capacity);
-    to->base = base;
-    to->ops = program->ops;
-    wisp__write_ops(to, 0, program->count, (const uint8_t *)image);
-    if (to->wrong) return WISP_E_INVALID;
-    bits = wisp__record_writer_end(to);
-    if (tiny && (bits + 7) / 8 > capacity) return WISP_E_TOO_BIG;
-    if (tiny && bits > 0) memcpy(out, small, (size_t)(bits + 7) / 8);
-    return bits;
+    wisp__writer to = wisp__writer_on(out, capacity);
+    wisp__walk w = wisp__walk_on(u, WISP__IMAGE, WISP__BITS);
+    wisp_result result;
+    w.quick = true;
+    w.out = &to;
+    w.image = (uint8_t *)(uintptr_t)image;
+    result = wisp__walk_all(&w, program);
+    if (result) return result;
+    return to.full ? (int64_t)WISP_E_TOO_BIG : to.at;
+}
+
+static wisp__unpacker wisp__unpacker_alone(wisp__base *base) {
+    wisp__unpacker u;
+    memset(&u, 0, sizeof u);
+    u.base = base;
+    u.values = INT32_MAX;
+    return u;
 }
 
 static int64_t wisp__record_write(wisp__base *base, const wisp__program *program,
                                   const void *image, void *out, int capacity) {
-    wisp__record_writer to;
-    to.base = base;
-    return wisp__record_write_counted(&to, program, image, out, capacity);
+    wisp__unpacker u = wisp__unpacker_alone(base);
+    return wisp__record_write_counted(&u, program, image, out, capacity);
 }
 
 /* Reads the record where u->data stands into an image of program->schema->bytes, which is all zero.
    WISP_OK, WISP_E_INVALID (when u->data has not failed, it stands at the record's end all the
    same), WISP_E_BAD_PACKET, WISP_E_LIMIT or WISP_E_MEMORY. */
 static wisp_result wisp__record_read(wisp__unpacker *u, const wisp__program *program, void *image) {
-    wisp__reader shape = wisp__reader_on(NULL, 0);
-    wisp__reader *before = u->shape;
-    u->start = u->data->at;
-    u->ops = program->ops;
-    u->result = WISP_OK;
-    u->shape = &shape;                       /* fails together with the data */
-    wisp__read_ops(u, 0, program->count, (uint8_t *)image);
-    u->shape = before;
-    if (!u->data->failed || u->result) return u->result;
-    return WISP_E_BAD_PACKET;
+    wisp__walk w = wisp__walk_on(u, WISP__BITS, WISP__IMAGE);
+    w.quick = true;
+    w.image = (uint8_t *)image;
+    return wisp__walk_all(&w, program);
+}
+
+/* Moves past the record where u->data stands, whose numbers are not looked at. */
+static wisp_result wisp__record_pass(wisp__unpacker *u, const wisp__program *program) {
+    wisp__walk w = wisp__walk_on(u, WISP__BITS, WISP__NOWHERE);
+    return wisp__walk_all(&w, program);
+}
+
+/* The row of the record where u->data stands, whose numbers are within their bits. */
+static wisp_result wisp__row_read(wisp__unpacker *u, const wisp__program *program, wisp__row *row) {
+    wisp__walk w = wisp__walk_on(u, WISP__BITS, WISP__ROW);
+    w.row = row;
+    return wisp__walk_all(&w, program);
+}
+
+/* Writes the record of a row. false: it does not fit. */
+static bool wisp__row_write(wisp__base *base, const wisp__program *program, wisp__row row,
+                            wisp__writer *to) {
+    wisp__unpacker u = wisp__unpacker_alone(base);
+    wisp__walk w = wisp__walk_on(&u, WISP__ROW, WISP__BITS);
+    w.row = &row;
+    w.out = to;
+    return wisp__walk_all(&w, program) == WISP_OK && !to->full;
+}
+
+/* The row of an image. Results as in wisp__record_write_counted. */
+static wisp_result wisp__row_load(wisp__unpacker *u, const wisp__program *program,
+                                  const void *image, wisp__row *row) {
+    wisp__walk w = wisp__walk_on(u, WISP__IMAGE, WISP__ROW);
+    w.image = (uint8_t *)(uintptr_t)image;
+    w.row = row;
+    return wisp__walk_all(&w, program);
+}
+
+/* The image of a row, like wisp__record_read. */
+static wisp_result wisp__row_store(wisp__unpacker *u, const wisp__program *program, wisp__row row,
+                                   void *image) {
+    wisp__walk w = wisp__walk_on(u, WISP__ROW, WISP__IMAGE);
+    w.image = (uint8_t *)image;
+    w.row = &row;
+    return wisp__walk_all(&w, program);
 }
 
 /* ===========================================================================
@@ -13717,11 +14082,6 @@ const wisp_codec *wisp_protobuf(void) {
 #define WISP__ONES    4     /* of a number, before lengths grow by doubling */
 #define WISP__RANKS   8
 
-typedef struct wisp__column {
-    uint8_t bits;           /* 1..32 */
-    uint8_t kind;           /* 0: near symbols mean near values; 1: they do not */
-} wisp__column;
-
 typedef struct wisp__table {
     const wisp__column *columns;
     int                 column_count, rows;
@@ -14689,10 +15049,9 @@ static bool wisp__range_coder_decode(const wisp__adaptive *a, uint32_t *now, con
 
 /* ===========================================================================
  * MARK: >>record_delta
- * What: the delta of a record from a baseline record of the same schema, and the record that a
- *   delta makes of its baseline.
- * Invariants: both ends work on packed bits, so that both see the same rounded numbers; a delta
- *   applied to its baseline gives the very bits that it was made from.
+ * What: the delta of a row from a baseline row of the same schema, and the row that a delta makes
+ *   of its baseline.
+ * Invariants: a delta applied to its baseline gives just the row that it was made from.
  *
  *   body      the delta of its numbers as a table of one row; then for each that
  *             is no number:
@@ -14727,265 +15086,59 @@ static void *wisp__delta_items(wisp__delta *d, int64_t count, size_t each) {
     return wisp__delta_take(d, bytes);
 }
 
-/* --- operations: numbers are symbols of a table, blobs, arrays and unions stand in slots --- */
+/* Rows of a grid in a row that is a baseline. NULL: the row is not known. */
+typedef struct wisp__grid { const uint32_t *words; int rows; } wisp__grid;
 
-static inline int wisp__op_cell(const wisp__op *op) { return op->cells & 7; }
+/* The same grid in the baseline and the two rows before it, which only the range coder uses. */
+typedef struct wisp__grids { wisp__grid held[3]; } wisp__grids;
 
-static inline int wisp__op_symbols(const wisp__op *op) { return op->cells >> 4; }
-
-/* Bits of its i-th symbol. */
-static inline int wisp__symbol_bits(const wisp__op *op, int i) {
-    return i || op->code != WISP__OP_QUAT ? op->cell_bits : 2;
+/* A slot of a row of the grid; NULL: it is missing. */
+static const uint32_t *wisp__grid_slot(const wisp__grid *grid, const wisp__body *body, int row,
+                                       int slot) {
+    const uint32_t *slots = grid->words + (size_t)grid->rows * (size_t)body->columns;
+    uint32_t at = row < grid->rows ? slots[row * body->slots + slot] : 0;
+    return at ? grid->words + at : NULL;
 }
 
-static inline bool wisp__op_is_slot(const wisp__op *op) {
-    return wisp__op_cell(op) == WISP__CELL_BLOB || wisp__op_cell(op) == WISP__CELL_LIST;
+/* The grid of the array that stands in a slot; it has no rows where that is missing. */
+static wisp__grid wisp__array_grid(const uint32_t *slot) {
+    static const uint32_t none[1] = { 0 };
+    wisp__grid grid = { none, 0 };
+    if (!slot) return grid;
+    grid.words = slot + WISP__SLOT_HEAD;
+    grid.rows = (int)slot[1];
+    return grid;
 }
 
-static uint64_t wisp__get_class(wisp__delta *d, const wisp__op *op, wisp__side *side) {
-    if (op->code == WISP__OP_LONG) return wisp__get_integer(&side->from);
-    d->u->data = &side->from;
-    return wisp__unpack_number(d->u);
-}
-
-static void wisp__put_class(wisp__writer *to, const wisp__op *op, uint64_t bits) {
-    if (op->code == WISP__OP_LONG) wisp__put_integer(to, bits);
-    else wisp__pack_number(to, bits);
-}
-
-/* --- passing: moving over a record, with a copy in `to` unless that is NULL --- */
-
-static void wisp__pass(wisp__delta *d, int at, int end, wisp__side *side, wisp__writer *to);
-
-/* Bytes of a blob; the reader then stands at the first of them. */
-static int wisp__pass_length(const wisp__op *op, wisp__side *side) {
-    int count = op->max;
-    if (op->code == WISP__OP_ANY) count = wisp__get_length(&side->from);
-    else if (!(op->flags & WISP__OP_FIXED)) count = (int)wisp__get(&side->from, op->bits);
-    if (op->code != WISP__OP_ANY && count > op->max) side->from.failed = true;
-    if (count || op->code == WISP__OP_ANY)
-        wisp__skip(&side->from, (side->start - side->from.at) & 7);
-    return side->from.failed ? 0 : count;
-}
-
-static void wisp__pass_blob(wisp__delta *d, const wisp__op *op, wisp__side *side,
-                            wisp__writer *to) {
-    int count = wisp__pass_length(op, side);
-    wisp__reader copy = side->from;
-    wisp__skip(&side->from, (int64_t)count * 8);
-    if (!to || side->from.failed || !wisp__delta_pay(d, count / WISP__PRICE_BYTES, 1)) return;
-    if (op->code == WISP__OP_ANY) wisp__put_length(to, (uint64_t)count);
-    else if (!(op->flags & WISP__OP_FIXED)) wisp__put(to, (uint64_t)count, op->bits);
-    if (count || op->code == WISP__OP_ANY) wisp__put_align(to);
-    for (; count >= 8 && !to->full; count -= 8) wisp__put(to, wisp__get(&copy, 64), 64);
-    for (; count > 0 && !to->full; count--) wisp__put(to, wisp__get(&copy, 8), 8);
-}
-
-static uint64_t wisp__pass_bits(wisp__side *side, wisp__writer *to, int bits) {
-    uint64_t value = wisp__get(&side->from, bits);
-    if (to) wisp__put(to, value, bits);
-    return value;
-}
-
-static bool wisp__pass_rows(wisp__delta *d, int count) {
-    d->rows -= count;
-    if (d->rows < 0) d->failed = true;
-    return wisp__delta_pay(d, count, WISP__PRICE_CELL);
-}
-
-static void wisp__pass_array(wisp__delta *d, int at, wisp__side *side, wisp__writer *to) {
-    const wisp__op *op = &d->ops[at];
-    int count = op->max;
-    if (!(op->flags & WISP__OP_FIXED)) count = (int)wisp__pass_bits(side, to, op->bits);
-    if (count > op->max) side->from.failed = true;
-    if (!wisp__pass_rows(d, count)) return;
-    for (int i = 0; i < count && !side->from.failed; i++) wisp__pass(d, at + 1, op->end, side, to);
-}
-
-static void wisp__pass_union(wisp__delta *d, int at, wisp__side *side, wisp__writer *to) {
-    const wisp__op *op = &d->ops[at];
-    int index = (int)wisp__pass_bits(side, to, op->bits), option;
-    if (index >= op->max) side->from.failed = true;
-    if (side->from.failed || !wisp__delta_pay(d, index, WISP__PRICE_STEP)) return;
-    option = wisp__option_at(d->ops, at, index);
-    wisp__pass(d, option + 1, d->ops[option].end, side, to);
-}
-
-/* Passes operations `at` up to `end`. */
-static void wisp__pass(wisp__delta *d, int at, int end, wisp__side *side, wisp__writer *to) {
-    for (; at < end && !side->from.failed && !d->failed; at = d->ops[at].end) {
-        const wisp__op *op = &d->ops[at];
-        int cell = wisp__op_cell(op);
-        uint64_t last = 0;
-        if (!wisp__delta_pay(d, 1, WISP__PRICE_CELL)) return;
-        if (cell == WISP__CELL_PLAIN && !to) {
-            int bits = op->cell_bits * wisp__op_symbols(op);
-            wisp__skip(&side->from, op->code == WISP__OP_QUAT ? bits - op->cell_bits + 2 : bits);
-        } else if (cell == WISP__CELL_CLASS) {      /* a number has one class: one form in bits */
-            last = wisp__get_class(d, op, side);
-            if (to) wisp__put_class(to, op, last);
-        } else if (cell == WISP__CELL_BLOB) wisp__pass_blob(d, op, side, to);
-        else if (op->code == WISP__OP_ARRAY) wisp__pass_array(d, at, side, to);
-        else if (op->code == WISP__OP_UNION) wisp__pass_union(d, at, side, to);
-        else for (int i = 0, count = wisp__op_symbols(op); i < count; i++)
-            last = wisp__pass_bits(side, to, wisp__symbol_bits(op, i));
-        if (cell == WISP__CELL_CHOICE && last) wisp__pass(d, at + 1, op->end, side, to);
-    }
-}
-
-/* --- rows of a record as a table of symbols, and slots --- */
-
-/* Rows of the operations `at` up to `end`. */
-typedef struct wisp__body {
-    int         at, end;
-    wisp__table table;
-    int         slots;                 /* in each row */
-} wisp__body;
-
-/* The rows of a body in one record: symbols, and the bits where slots begin (-1: not there). */
-typedef struct wisp__grid { uint32_t *symbols; int64_t *slots; } wisp__grid;
-
-/* The next symbol, the next slot, and where that slot begins in the two older records (NULL inside
-   an array). */
-typedef struct wisp__cells { uint32_t *symbols; int64_t *slots; const int64_t *older; } wisp__cells;
-
-/* Adds the columns and slots of the operations `at` up to `end`. columns NULL: only counts. */
-static void wisp__body_columns(const wisp__op *ops, int at, int end, wisp__body *body,
-                               wisp__column *columns) {
-    for (; at < end; at = ops[at].end) {
-        const wisp__op *op = &ops[at];
-        int symbols = wisp__op_symbols(op);
-        for (int i = 0; i < symbols && columns; i++) {
-            wisp__column *column = &columns[body->table.column_count + i];
-            column->bits = (uint8_t)wisp__symbol_bits(op, i);
-            column->kind = (op->cells >> 3 & 1) | (op->code == WISP__OP_QUAT && i == 0);
-        }
-        body->table.column_count += symbols;
-        body->slots += wisp__op_is_slot(op);
-        if (wisp__op_cell(op) == WISP__CELL_CHOICE)
-            wisp__body_columns(ops, at + 1, op->end, body, columns);
-    }
+/* Cells of `rows` rows: those of the grid, and zeros. */
+static const uint32_t *wisp__grid_cells(wisp__delta *d, const wisp__body *body,
+                                        const wisp__grid *grid, int rows) {
+    size_t all = (size_t)rows * (size_t)body->columns, there;
+    uint32_t *cells;
+    if (!grid->words || grid->rows >= rows) return grid->words;
+    if (!wisp__delta_pay(d, (int64_t)all, 1)) return NULL;
+    there = (size_t)grid->rows * (size_t)body->columns;
+    cells = (uint32_t *)wisp__delta_items(d, (int64_t)all, sizeof *cells);
+    if (!cells) return NULL;
+    memcpy(cells, grid->words, there * sizeof *cells);
+    memset(cells + there, 0, (all - there) * sizeof *cells);
+    return cells;
 }
 
 /* false: not paid for, or there are too many cells for a delta. */
-static bool wisp__body_open(wisp__delta *d, int at, int end, int rows, wisp__body *body) {
-    wisp__column *columns;
-    int cells;
-    memset(body, 0, sizeof *body);
-    body->at = at;
-    body->end = end;
-    body->table.rows = rows;
-    wisp__body_columns(d->ops, at, end, body, NULL);
-    cells = body->table.column_count + body->slots;
+static bool wisp__delta_open(wisp__delta *d, const wisp__body *body, int rows) {
+    int cells = body->columns + body->slots;
     if (rows && cells > d->symbols / rows) d->failed = true;
     if (d->failed) return false;
     d->symbols -= rows * cells;
-    if (!wisp__delta_pay(d, cells, WISP__PRICE_CELL) ||
-        !wisp__delta_pay(d, (int64_t)rows * body->table.column_count, WISP__PRICE_SYMBOL))
-        return false;
-    columns = (wisp__column *)wisp__delta_items(d, body->table.column_count, sizeof *columns);
-    if (d->failed) return false;
-    body->table.column_count = body->slots = 0;
-    wisp__body_columns(d->ops, at, end, body, columns);
-    body->table.columns = columns;
-    return true;
-}
-
-/* Takes the cells of a row from a record; all zero when the row is not there. */
-static void wisp__take_cells(wisp__delta *d, int at, int end, wisp__cells *cells,
-                             wisp__side *side) {
-    bool there = side->there;
-    for (; at < end; at = d->ops[at].end) {
-        const wisp__op *op = &d->ops[at];
-        int cell = wisp__op_cell(op);
-        if (cell == WISP__CELL_PLAIN || cell == WISP__CELL_CHOICE) {
-            for (int i = 0, count = wisp__op_symbols(op); i < count; i++)
-                *cells->symbols++ =
-                    there ? (uint32_t)wisp__get(&side->from, wisp__symbol_bits(op, i)) : 0;
-        } else if (wisp__op_is_slot(op)) {
-            *cells->slots++ = there ? side->from.at : -1;
-            if (there) wisp__pass(d, at, at + 1, side, NULL);
-        } else {
-            uint64_t bits = there ? wisp__get_class(d, op, side) : 0;
-            *cells->symbols++ = (uint32_t)bits;
-            *cells->symbols++ = (uint32_t)(bits >> 32);
-        }
-        if (cell != WISP__CELL_CHOICE) continue;
-        side->there = there && cells->symbols[-1];
-        wisp__take_cells(d, at + 1, op->end, cells, side);
-        side->there = there;
-    }
-}
-
-/* The counterpart: writes a row of the new record. Its numbers come from the table; each slot is
-   rebuilt from the delta. */
-static void wisp__rebuild_slot(wisp__delta *d, int at, int64_t base_at, const int64_t *older);
-
-static void wisp__rebuild_cells(wisp__delta *d, int at, int end, wisp__cells *cells, bool there) {
-    for (; at < end && !d->failed; at = d->ops[at].end) {
-        const wisp__op *op = &d->ops[at];
-        int count = wisp__op_symbols(op);
-        const uint32_t *symbols = cells->symbols;
-        cells->symbols += count;
-        if (wisp__op_is_slot(op)) {
-            if (there) wisp__rebuild_slot(d, at, *cells->slots, cells->older);
-            cells->slots++;
-            if (cells->older) cells->older += 2;
-        } else if (there && wisp__op_cell(op) == WISP__CELL_CLASS) {
-            wisp__put_class(d->to, op, symbols[0] | (uint64_t)symbols[1] << 32);
-        } else if (there) {
-            for (int i = 0; i < count; i++) wisp__put(d->to, symbols[i], wisp__symbol_bits(op, i));
-        }
-        if (wisp__op_cell(op) == WISP__CELL_CHOICE)
-            wisp__rebuild_cells(d, at + 1, op->end, cells, there && symbols[0]);
-    }
-}
-
-/* Takes the first `there` rows, which stand one after another where the side stands; the rest of
-   the body's rows is zero. */
-static void wisp__grid_take(wisp__delta *d, const wisp__body *body, wisp__side side, int there,
-                            wisp__grid *grid) {
-    wisp__cells cells;
-    int64_t rows = body->table.rows, columns = body->table.column_count;
-    wisp__delta_pay(d, rows * (columns + body->slots), WISP__PRICE_CELL);
-    grid->symbols = (uint32_t *)wisp__delta_items(d, rows * columns, 4);
-    grid->slots = (int64_t *)wisp__delta_items(d, rows * body->slots, 8);
-    if (d->failed) return;
-    cells.symbols = grid->symbols;
-    cells.slots = grid->slots;
-    for (int i = 0; i < rows && !side.from.failed && !d->failed; i++) {
-        side.there = i < there;
-        wisp__take_cells(d, body->at, body->end, &cells, &side);
-    }
-    if (side.from.failed) d->failed = true;
-}
-
-/* `symbols` are the new ones, the slots are those of the base. */
-static void wisp__grid_rebuild(wisp__delta *d, const wisp__body *body, uint32_t *symbols,
-                               int64_t *slots, const int64_t *older) {
-    wisp__cells cells = { symbols, slots, older };
-    for (int row = 0; row < body->table.rows && !d->failed; row++)
-        wisp__rebuild_cells(d, body->at, body->end, &cells, true);
-}
-
-/* Elements of the array that begins at `slot`; the side then stands at the first. */
-static int wisp__array_open(const wisp__op *op, wisp__side *side, int64_t slot) {
-    int count = op->max;
-    if (!side->there || slot < 0) return 0;
-    side->from.at = slot;
-    if (!(op->flags & WISP__OP_FIXED)) count = (int)wisp__get(&side->from, op->bits);
-    return count > op->max ? 0 : count;
+    return wisp__delta_pay(d, (int64_t)rows * cells, WISP__PRICE_SYMBOL);
 }
 
 /* --- the range coder, for arrays of nothing but numbers in the schema itself --- */
 
 /* Columns of such an array; -1: it is none. */
-static int wisp__array_columns(const wisp__op *ops, int at) {
-    wisp__body body;
-    if (ops[at].code != WISP__OP_ARRAY || !(ops[at].flags & WISP__OP_PLAIN)) return -1;
-    memset(&body, 0, sizeof body);
-    wisp__body_columns(ops, at + 1, ops[at].end, &body, NULL);
-    return body.table.column_count;
+static int wisp__array_columns(const wisp__op *op) {
+    return op->code == WISP__OP_ARRAY && op->flags & WISP__OP_PLAIN ? op->body->columns : -1;
 }
 
 /* The next operation of the schema itself: inside of what may be missing, not inside arrays. */
@@ -14997,7 +15150,7 @@ static int wisp__op_after(const wisp__op *ops, int at) {
 static size_t wisp__models_before(const wisp__op *ops, int end) {
     size_t bytes = 0;
     for (int at = 0; at < end; at = wisp__op_after(ops, at)) {
-        int columns = wisp__array_columns(ops, at);
+        int columns = wisp__array_columns(&ops[at]);
         if (columns >= 0) bytes += (wisp__models_size(columns) + 7) & ~(size_t)7;
     }
     return bytes;
@@ -15008,33 +15161,17 @@ static size_t wisp__delta_models(const wisp__program *program) {
 }
 
 static wisp__models *wisp__models_of(const wisp__delta *d, int at) {
-    return (wisp__models *)(void *)(d->models + wisp__models_before(d->ops, at));
+    return (wisp__models *)(void *)(d->models + wisp__models_before(d->program->ops, at));
 }
 
-static void wisp__delta_models_init(wisp__delta *d, const wisp__program *program) {
-    wisp__body body;
+static void wisp__delta_models_init(wisp__delta *d) {
+    const wisp__program *program = d->program;
     for (int at = 0; at < program->count; at = wisp__op_after(program->ops, at)) {
-        if (wisp__array_columns(program->ops, at) < 0) continue;
-        if (!wisp__body_open(d, at + 1, program->ops[at].end, 0, &body)) return;
-        if (!wisp__delta_pay(d, body.table.column_count, WISP__PRICE_ADAPTED)) return;
-        wisp__models_init(wisp__models_of(d, at), body.table.columns, body.table.column_count);
+        int columns = wisp__array_columns(&program->ops[at]);
+        if (columns < 0) continue;
+        if (!wisp__delta_pay(d, columns, WISP__PRICE_ADAPTED)) return;
+        wisp__models_init(wisp__models_of(d, at), program->ops[at].body->table, columns);
     }
-}
-
-/* The models and older tables of an array; older_at: where it begins in the older records. */
-static wisp__adaptive wisp__array_adaptive(wisp__delta *d, const wisp__body *body,
-                                           const wisp__grid *base, const int64_t *older_at) {
-    wisp__adaptive a = { body->table, wisp__models_of(d, body->at - 1),
-                         { base->symbols, NULL, NULL }, d->u->credit };
-    const wisp__op *op = &d->ops[body->at - 1];
-    wisp__grid grid;
-    for (int i = 0; i < 2 && d->older[i].there && !d->failed; i++) {
-        wisp__side side = d->older[i];
-        int count = wisp__array_open(op, &side, older_at[i]);
-        wisp__grid_take(d, body, side, wisp__min_int(count, body->table.rows), &grid);
-        a.held[i + 1] = grid.symbols;
-    }
-    return a;
 }
 
 /* Both: true when the table went through the range coder; else delta_bits has it. */
@@ -15074,176 +15211,173 @@ static bool wisp__get_coded(wisp__delta *d, const wisp__adaptive *a, uint32_t *n
 
 /* --- a delta: applied where d->delta is there, else made --- */
 
-static bool wisp__blob_same(const wisp__op *op, wisp__side a, wisp__side b) {
-    int count = wisp__pass_length(op, &a);
-    if (count != wisp__pass_length(op, &b)) return false;
-    for (; count > 0; count--)
-        if (wisp__get(&a.from, 8) != wisp__get(&b.from, 8)) return false;
-    return !a.from.failed && !b.from.failed;
-}
-
-/* Whether a blob or union is the same in both records. Unions are compared as copies. */
-static bool wisp__slot_same(wisp__delta *d, int at, int64_t base_at, int64_t now_at) {
-    wisp__side a = d->base, b = d->now;
-    wisp__writer copies[2];
-    size_t room = (size_t)wisp__max_int(a.from.size, b.from.size) * 2 + 2 * WISP__SLACK;
-    a.from.at = base_at;
-    b.from.at = now_at;
-    if (base_at < 0) return false;
-    if (wisp__op_cell(&d->ops[at]) == WISP__CELL_BLOB) return wisp__blob_same(&d->ops[at], a, b);
-    if (!d->copies) d->copies = (uint8_t *)wisp__delta_items(d, 2, room);
-    if (!d->copies) return false;
-    for (int i = 0; i < 2; i++) {
-        copies[i] = wisp__writer_on(d->copies + (size_t)i * room, (int)room - WISP__SLACK);
-        wisp__pass(d, at, at + 1, i ? &b : &a, &copies[i]);
-        wisp__put(&copies[i], 0, 64);
-    }
-    return !copies[0].full && copies[0].at == copies[1].at &&
-           memcmp(copies[0].bytes, copies[1].bytes, (size_t)copies[0].at / 8) == 0;
-}
-
-/* The table of a body: `now` holds its new symbols, or receives them. Without `older` it does not
-   go through the range coder. */
-static void wisp__delta_table(wisp__delta *d, const wisp__body *body, const wisp__grid *base,
-                              uint32_t *now, const int64_t *older) {
+/* The cells of a grid of `rows` rows, which begins at a word of the new row. `array`: of the schema
+   itself, which may go through the range coder; or -1. */
+static void wisp__delta_table(wisp__delta *d, const wisp__body *body, const wisp__grids *grids,
+                              const wisp__place_in_row *at, int rows, int array) {
+    wisp__table table = { body->table, body->columns, rows };
+    const uint32_t *base = wisp__grid_cells(d, body, &grids->held[0], rows);
+    uint32_t *now = d->row.words + at->grid;
     bool coded = false;
-    if (older && d->models && d->ops[body->at - 1].flags & WISP__OP_PLAIN) {
-        wisp__adaptive a = wisp__array_adaptive(d, body, base, older);
+    if (d->failed) return;
+    if (array >= 0 && d->models && d->program->ops[array].flags & WISP__OP_PLAIN) {
+        wisp__adaptive a = { table, wisp__models_of(d, array), { base, NULL, NULL }, d->u->credit };
+        for (int i = 1; i < 3 && grids->held[i].words && !d->failed; i++)
+            a.held[i] = wisp__grid_cells(d, body, &grids->held[i], rows);
         if (d->failed) return;
         coded = d->delta.there ? wisp__get_coded(d, &a, now) : wisp__put_coded(d, &a, now);
     }
-    if (coded || d->failed || !body->table.column_count) return;
-    if (!d->delta.there) wisp__delta_bits_write(d->to, &body->table, base->symbols, now);
-    else if (!wisp__delta_bits_read(&d->delta.from, &body->table, base->symbols, now))
-        d->failed = true;
+    if (coded || d->failed || !body->columns) return;
+    if (!d->delta.there) wisp__delta_bits_write(d->to, &table, base, now);
+    else if (!wisp__delta_bits_read(&d->delta.from, &table, base, now)) d->failed = true;
 }
 
-/* The new rows of a body: from the record at `now`, or with room for their symbols. */
-static void wisp__delta_now(wisp__delta *d, const wisp__body *body, wisp__side now,
-                            wisp__grid *grid) {
-    int64_t symbols = (int64_t)body->table.rows * body->table.column_count;
-    if (!d->delta.there) wisp__grid_take(d, body, now, body->table.rows, grid);
-    else grid->symbols = (uint32_t *)wisp__delta_items(d, symbols, 4);
-}
-
-/* The count of an array's rows: `now`, or the one that is read. `had`: in the base. */
-static int wisp__delta_count(wisp__delta *d, const wisp__op *op, int had, int now) {
-    bool fixed = (op->flags & WISP__OP_FIXED) != 0;
+/* The count of an array's rows: that of the new row, or the one that is read. `had`: in the base. */
+static int wisp__delta_count(wisp__delta *d, const wisp__op *op, int had,
+                             const wisp__place_in_row *at) {
     wisp__reader *from = &d->delta.from;
     if (!d->delta.there) {
-        if (!fixed) wisp__put(d->to, had == now, 1);
-        if (!fixed && had != now) wisp__put(d->to, (uint64_t)now, op->bits);
+        int now = (int)d->row.words[wisp__slot_at(&d->row, at) + 1];
+        if (op->flags & WISP__OP_FIXED) return now;
+        wisp__put(d->to, had == now, 1);
+        if (had != now) wisp__put(d->to, (uint64_t)now, op->bits);
         return now;
     }
-    if (fixed) return op->max;
+    if (op->flags & WISP__OP_FIXED) return op->max;
     if (!wisp__get(from, 1)) had = (int)wisp__get(from, op->bits);
     if (had > op->max || from->failed) d->failed = true;
-    if (!d->failed) wisp__put(d->to, (uint64_t)had, op->bits);
     return had;
 }
 
-static void wisp__put_slots(wisp__delta *d, const wisp__body *body, const wisp__grid *base,
-                            const wisp__grid *now, const int64_t *older);
+static void wisp__delta_slots(wisp__delta *d, const wisp__body *body, const wisp__grids *grids,
+                              size_t grid, int rows);
 
-/* `older` is NULL inside another array; `now_at` is not used while a delta is applied. */
-static void wisp__delta_array(wisp__delta *d, int at, int64_t base_at, int64_t now_at,
-                              const int64_t *older) {
-    const wisp__op *op = &d->ops[at];
-    wisp__side base = d->base, now = d->now;
-    int had = wisp__array_open(op, &base, base_at);
-    int rows = wisp__delta_count(d, op, had, wisp__array_open(op, &now, now_at));
-    wisp__body body;
-    wisp__grid a, b;
-    if (d->failed || !wisp__pass_rows(d, rows)) return;
-    if (!wisp__body_open(d, at + 1, op->end, rows, &body)) return;
-    wisp__grid_take(d, &body, base, wisp__min_int(had, rows), &a);
-    wisp__delta_now(d, &body, now, &b);
-    if (d->failed || !rows) return;
-    wisp__delta_table(d, &body, &a, b.symbols, older);
-    if (d->delta.there) wisp__grid_rebuild(d, &body, b.symbols, a.slots, NULL);
-    else wisp__put_slots(d, &body, &a, &b, NULL);
-}
-
-static void wisp__put_slots(wisp__delta *d, const wisp__body *body, const wisp__grid *base,
-                            const wisp__grid *now, const int64_t *older) {
-    const int64_t *a = base->slots, *b = now->slots;
-    for (int row = 0; row < body->table.rows; row++) {
-        for (int i = body->at; i < body->end && !d->failed; i = wisp__op_after(d->ops, i)) {
-            if (!wisp__op_is_slot(&d->ops[i])) continue;
-            if (*b >= 0 && d->ops[i].code == WISP__OP_ARRAY) {
-                wisp__delta_array(d, i, *a, *b, older);
-            } else if (*b >= 0) {
-                bool same = wisp__slot_same(d, i, *a, *b);
-                wisp__side from = d->now;
-                from.from.at = *b;
-                wisp__put(d->to, !same, 1);
-                if (!same) wisp__pass(d, i, i + 1, &from, d->to);
-            }
-            a++;
-            b++;
-            if (older) older += 2;
-        }
-    }
-}
-
-/* Where the slots of the schema itself begin in the two older records, pair by pair. */
-static int64_t *wisp__older_slots(wisp__delta *d, const wisp__body *body) {
-    int64_t *pairs = (int64_t *)wisp__delta_items(d, body->slots, 2 * 8);
-    wisp__grid grid;
-    for (int i = 0; i < 2 && !d->failed; i++) {
-        wisp__grid_take(d, body, d->older[i], d->older[i].there, &grid);
-        for (int k = 0; k < body->slots && !d->failed; k++) pairs[2 * k + i] = grid.slots[k];
-    }
-    return pairs;
-}
-
-/* `older` is NULL inside an array. */
-static void wisp__rebuild_slot(wisp__delta *d, int at, int64_t base_at, const int64_t *older) {
-    wisp__side base = d->base;
-    if (d->ops[at].code == WISP__OP_ARRAY) {
-        wisp__delta_array(d, at, base_at, -1, older);
+/* The array in a slot; `slots`: the same one in the rows before, or NULL. */
+static void wisp__delta_array(wisp__delta *d, int array, const uint32_t *const slots[3],
+                              const wisp__place_in_row *at) {
+    const wisp__op *op = &d->program->ops[array];
+    wisp__place_in_row inner = *at;
+    wisp__grids grids;
+    int rows;
+    for (int i = 0; i < 3; i++) grids.held[i] = wisp__array_grid(slots[i]);
+    for (int i = 1; i < 3; i++)
+        if (d->depth || !d->older[i - 1]) grids.held[i].words = NULL;
+    rows = wisp__delta_count(d, op, grids.held[0].rows, at);
+    d->rows -= rows;
+    if (d->rows < 0) d->failed = true;
+    if (d->failed || !wisp__delta_open(d, op->body, rows)) return;
+    if (d->delta.there && !wisp__slot_begin(d->u, &d->row, at, (uint32_t)rows,
+                                            wisp__body_words(op->body, rows))) {
+        d->failed = true;
         return;
     }
-    base.from.at = base_at;
-    if (wisp__get(&d->delta.from, 1)) wisp__pass(d, at, at + 1, &d->delta, d->to);
-    else if (base_at >= 0) wisp__pass(d, at, at + 1, &base, d->to);
-    else d->failed = true;
-    if (d->delta.from.failed) d->failed = true;
+    if (!rows) return;
+    inner.grid = wisp__slot_at(&d->row, at) + WISP__SLOT_HEAD;
+    wisp__delta_table(d, op->body, &grids, &inner, rows, d->depth ? -1 : array);
+    d->depth++;
+    if (op->body->slots && !d->failed) wisp__delta_slots(d, op->body, &grids, inner.grid, rows);
+    d->depth--;
+    if (d->delta.there)
+        d->row.words[inner.grid - WISP__SLOT_HEAD] =
+            (uint32_t)(d->row.count - (inner.grid - WISP__SLOT_HEAD));
 }
 
-/* Writes the delta from d->base to d->now, or, where d->delta is there, the record that it makes of
-   d->base. false: the delta cannot be made, or is malformed, or d->to is full; then the bits that
+/* A text, bytes, a union or a value that describes itself: as it is, unless it is as in the base. */
+static void wisp__delta_slot(wisp__delta *d, int at, const uint32_t *base,
+                             const wisp__place_in_row *place) {
+    bool make = !d->delta.there, same;
+    wisp__walk w = wisp__walk_on(d->u, make ? WISP__ROW : WISP__BITS, make ? WISP__BITS : WISP__ROW);
+    w.row = &d->row;
+    w.at = *place;
+    if (make) {
+        const uint32_t *now = d->row.words + wisp__slot_at(&d->row, place);
+        same = base && base[0] == now[0] && memcmp(base, now, now[0] * sizeof *now) == 0;
+        wisp__put(d->to, !same, 1);
+        w.out = d->to;
+    } else {
+        same = !wisp__get(&d->delta.from, 1);
+        if (same && !base) d->failed = true;
+        if (same && base) {
+            size_t slot = d->row.count;
+            if (!wisp__slot_begin(d->u, &d->row, place, 0, (int64_t)base[0] - WISP__SLOT_HEAD))
+                d->failed = true;
+            else memcpy(d->row.words + slot, base, base[0] * sizeof *base);
+        }
+    }
+    if (!same && !d->failed) wisp__walk_ops(&w, at, at + 1);
+    if (d->u->data->failed) d->failed = true;
+}
+
+/* Slots of the grid that begins at a word of the new row, where they are not missing. */
+static void wisp__delta_slots(wisp__delta *d, const wisp__body *body, const wisp__grids *grids,
+                              size_t grid, int rows) {
+    const wisp__op *ops = d->program->ops;
+    wisp__place_in_row place = { grid, grid, grid + (size_t)rows * (size_t)body->columns };
+    for (int i = 0; i < rows * body->slots; ) {
+        int row = i / body->slots, first = i;
+        for (int at = body->at; at < body->end && !d->failed;) {
+            const wisp__op *op = &ops[at];
+            at = wisp__op_after(ops, at);
+            place.cell += (size_t)wisp__op_symbols(op);
+            if (wisp__op_is_slot(op)) {
+                const uint32_t *slots[3];
+                for (int k = 0; k < 3; k++)
+                    slots[k] = !grids->held[k].words ? NULL :
+                               wisp__grid_slot(&grids->held[k], body, row, i - first);
+                if (op->code == WISP__OP_ARRAY)
+                    wisp__delta_array(d, (int)(op - ops), slots, &place);
+                else wisp__delta_slot(d, (int)(op - ops), slots[0], &place);
+                place.slot++;
+                i++;
+            }
+            if (wisp__op_cell(op) != WISP__CELL_CHOICE || d->row.words[place.cell - 1]) continue;
+            at = op->end;
+            place.cell += (size_t)op->body->columns;
+            place.slot += (size_t)op->body->slots;
+            i += op->body->slots;
+        }
+        if (d->failed) return;
+    }
+}
+
+/* Writes the delta from d->base to d->row, or, where d->delta is there, makes d->row of d->base.
+   false: the delta cannot be made, or is malformed, or d->to is full; then the bits or words that
    were written mean nothing. */
-static bool wisp__record_delta_code(wisp__delta *d, const wisp__program *program) {
-    wisp__body body;
-    wisp__grid base, now;
-    int64_t *older = NULL;
-    d->ops = program->ops;
+static bool wisp__record_delta_code(wisp__delta *d) {
+    wisp__unpacker *u = d->u;
+    wisp__reader none = wisp__reader_on(NULL, 0), *data = u->data, *shape = u->shape;
+    const wisp__body *body = d->program->body;
+    wisp__place_in_row place = { 0, 0, 0 };
+    wisp__grids grids = { { { d->base, 1 }, { d->older[0], 1 }, { d->older[1], 1 } } };
     d->rows = WISP__DELTA_ROWS;
-    if (d->delta.there) d->rows *= 4;      /* each record is passed, more than once */
     d->symbols = WISP__DELTA_SYMBOLS;
-    if (!wisp__body_open(d, 0, program->count, 1, &body)) return false;
-    wisp__grid_take(d, &body, d->base, 1, &base);
-    wisp__delta_now(d, &body, d->now, &now);
-    if (body.slots) older = wisp__older_slots(d, &body);
-    if (d->failed) return false;
-    wisp__delta_table(d, &body, &base, now.symbols, NULL);
-    if (d->delta.there) wisp__grid_rebuild(d, &body, now.symbols, base.slots, older);
-    else wisp__put_slots(d, &body, &base, &now, older);
-    return !d->failed && !d->to->full && !d->delta.from.failed;
+    d->depth = 0;
+    u->ops = d->program->ops;
+    u->start = d->delta.start;
+    u->data = d->delta.there ? &d->delta.from : &none;
+    u->shape = &none;
+    if (d->delta.there) {
+        d->row.count = 0;
+        if (!wisp__row_take(u, &d->row, (uint64_t)wisp__body_words(body, 1))) d->failed = true;
+    }
+    if (!d->failed && wisp__delta_open(d, body, 1)) {
+        wisp__delta_table(d, body, &grids, &place, 1, -1);
+        if (body->slots && !d->failed) wisp__delta_slots(d, body, &grids, 0, 1);
+    }
+    u->data = data;
+    u->shape = shape;
+    return !d->failed && !(d->to && d->to->full) && !d->delta.from.failed;
 }
 
 /* Moves past a delta without its baseline, where the program is nothing but numbers. */
 static bool wisp__record_delta_pass(wisp__unpacker *u, const wisp__program *program,
                                     wisp__reader *from) {
-    wisp__delta d;
-    wisp__body body;
-    memset(&d, 0, sizeof d);
-    d.u = u;
-    d.ops = program->ops;
-    d.symbols = WISP__DELTA_SYMBOLS;
-    return wisp__body_open(&d, 0, program->count, 1, &body) &&
-           (!body.table.column_count || wisp__delta_bits_read(from, &body.table, NULL, NULL));
+    const wisp__body *body = program->body;
+    wisp__table table = { body->table, body->columns, 1 };
+    if (body->columns > WISP__DELTA_SYMBOLS ||
+        !wisp__pay_each(u->credit, body->columns, WISP__PRICE_SYMBOL))
+        return false;
+    return !body->columns || wisp__delta_bits_read(from, &table, NULL, NULL);
 }
 
 /* ===========================================================================
@@ -17562,20 +17696,45 @@ enum { WISP__IN_ORDER = 4,          /* values that a baseline in order holds */
 
 enum { WISP__BASELINE_BUCKETS = 64 };
 
-static wisp__encoded *wisp__encoded_make(wisp *w, const void *bytes, int64_t bits) {
-    size_t count = (size_t)((bits + 7) / 8), chunk = sizeof(wisp__encoded) + count + WISP__SLACK;
+/* `count` bytes. */
+static wisp__encoded *wisp__encoded_copy(wisp *w, const void *bytes, size_t count) {
+    size_t chunk = sizeof(wisp__encoded) + count + WISP__SLACK;
     wisp__encoded *e = (wisp__encoded *)wisp__chunk_take(&w->chunks, chunk);
-    uint8_t *to;
     if (!e) return NULL;
     e->references = 1;
     e->chunk_bytes = (int)chunk;
     e->values = 1;
-    e->bits = bits;
-    to = (uint8_t *)e->bytes;
-    if (count) memcpy(to, bytes, count);
-    memset(to + count, 0, WISP__SLACK);
-    if (bits & 7) to[count - 1] &= (uint8_t)((1u << (bits & 7)) - 1);
+    e->bits = (int64_t)count * 8;
+    if (count) memcpy(e->bytes, bytes, count);
+    memset((uint8_t *)e->bytes + count, 0, WISP__SLACK);
     return e;
+}
+
+static wisp__encoded *wisp__encoded_make(wisp *w, const void *bytes, int64_t bits) {
+    size_t count = (size_t)((bits + 7) / 8);
+    wisp__encoded *e = wisp__encoded_copy(w, bytes, count);
+    if (!e) return NULL;
+    e->bits = bits;
+    if (bits & 7) ((uint8_t *)e->bytes)[count - 1] &= (uint8_t)((1u << (bits & 7)) - 1);
+    return e;
+}
+
+static wisp__encoded *wisp__encoded_row(wisp *w, const wisp__row *row) {
+    wisp__encoded *e = wisp__encoded_copy(w, row->words, row->count * sizeof *row->words);
+    if (e) e->bits = row->bits;
+    return e;
+}
+
+static size_t wisp__encoded_size(const wisp__encoded *e) {
+    return (size_t)e->chunk_bytes - sizeof(wisp__encoded) - WISP__SLACK;
+}
+
+/* A stored row, which is only read. */
+static wisp__row wisp__encoded_as_row(const wisp__encoded *e) {
+    wisp__row row = { (uint32_t *)(uintptr_t)e->bytes, 0, 0, 0 };
+    row.count = row.room = wisp__encoded_size(e) / sizeof *row.words;
+    row.bits = e->bits;
+    return row;
 }
 
 static int wisp__encoded_bytes(const wisp__encoded *e) {
@@ -17587,8 +17746,8 @@ static void wisp__encoded_release(wisp *w, wisp__encoded *e) {
 }
 
 static bool wisp__encoded_same(const wisp__encoded *a, const wisp__encoded *b) {
-    return a == b || (a->bits == b->bits &&
-                      memcmp(a->bytes, b->bytes, (size_t)((a->bits + 7) / 8)) == 0);
+    return a == b || (a->chunk_bytes == b->chunk_bytes &&
+                      memcmp(a->bytes, b->bytes, wisp__encoded_size(a)) == 0);
 }
 
 static wisp__stored *wisp__baseline_at(wisp__baseline *b, uint32_t sequence) {
@@ -19191,19 +19350,26 @@ static wisp_result wisp__codec_room(wisp__message_codec *c, int64_t bytes) {
     return c->packer.data_room < bytes + 64 ? wisp__codec_grow(c, bytes + 64) : WISP_OK;
 }
 
+/* Encodes a value of a schema: as a row if one is wanted, else as a record in the packer. */
 static wisp_result wisp__encode_record(wisp__message_codec *c, const wisp__program *program,
                                        const wisp_value *values, int count) {
     wisp__packer *p = &c->packer;
+    wisp__unpacker u = wisp__unpacker_alone(c->base);
     wisp__supply supply = wisp__supply_of_arena(c->base, &c->scratch, NULL);
     wisp_value subject;
     wisp_result why = wisp__subject(c, program->schema, values, count, &subject);
     const void *image = why ? NULL : wisp__image_of(program, &subject, &supply, false, &why);
     int64_t bits = WISP_E_TOO_BIG, fields;
-    wisp__record_writer writer;
-    writer.base = c->base;
-    while (image && bits == WISP_E_TOO_BIG) {
+    u.arena = &c->scratch;
+    if (image && c->row) {
+        bits = wisp__row_load(&u, program, image, c->row);
+        if (bits == WISP_OK) bits = c->row->bits;
+        if (bits / 8 > (int64_t)c->base->limits.message_bytes + 256) return WISP_E_TOO_BIG;
+    }
+    while (image && !c->row && bits == WISP_E_TOO_BIG) {
+        u.values = INT32_MAX;
         if (p->data_room > 64)
-            bits = wisp__record_write_counted(&writer, program, image, p->data.bytes,
+            bits = wisp__record_write_counted(&u, program, image, p->data.bytes,
                                               p->data_room - WISP__SLACK);
         if (bits == WISP_E_TOO_BIG) why = wisp__codec_grow(c, (int64_t)p->data_room * 2);
         if (why) return why;
@@ -19214,8 +19380,8 @@ static wisp_result wisp__encode_record(wisp__message_codec *c, const wisp__progr
             wisp__subject_check(c, program->source, &subject);
         return why;
     }
-    p->data.at = bits;
-    p->values = wisp__max_int(writer.values, 1);
+    p->data.at = c->row ? 0 : bits;
+    p->values = wisp__max_int(INT32_MAX - u.values, 1);
     if (p->values > c->base->limits.message_values) return WISP_E_LIMIT;
     fields = wisp__least(bits, (int64_t)p->values * wisp__max_int(program->count - 1, 1));
     p->values = wisp__max_int(p->values, wisp__as_values(fields * WISP__PRICE_MADE));
@@ -19329,8 +19495,8 @@ static wisp_result wisp__encode_values(wisp__message_codec *c, const wisp__remot
     return delta ? wisp__encode_sorted(c, values, count) : wisp__pack(&c->packer, values, count);
 }
 
-/* Puts values into the packer's shape and data, in the encoding that the remote has now. `methods`:
-   of compression, that all receivers have. */
+/* Puts values into the packer's shape and data, or a record into c->row, in the encoding that the
+   remote has now. `methods`: of compression, that all receivers have. */
 static wisp_result wisp__encode(wisp__message_codec *c, wisp__remote *remote,
                                 const wisp_value *values, int count, unsigned methods) {
     const wisp__encoding *e = &c->registry->remotes[remote->newest]->encoding;
@@ -19351,7 +19517,7 @@ static wisp_result wisp__encode(wisp__message_codec *c, wisp__remote *remote,
             result = WISP_E_TOO_BIG;
     }
     if (!result && e->compressed) result = wisp__encode_compressed(c, remote, methods);
-    wisp__arena_reset(&c->scratch);
+    if (result || !c->row) wisp__arena_reset(&c->scratch);
     return result;
 }
 
@@ -19364,8 +19530,9 @@ static wisp_result wisp__decode_values(wisp__unpacker *u, wisp__decoded *out) {
     return u->data->failed ? WISP_E_BAD_PACKET : wisp__unpack(u, &out->values, &out->count);
 }
 
+/* Reads the record where u->data stands, or a row. */
 static wisp_result wisp__decode_record(wisp__unpacker *u, const wisp__program *program,
-                                       wisp__decoded *out) {
+                                       const wisp__row *row, wisp__decoded *out) {
     size_t bytes = (size_t)program->schema->bytes;
     void *image;
     u->result = WISP_OK;
@@ -19374,7 +19541,7 @@ static wisp_result wisp__decode_record(wisp__unpacker *u, const wisp__program *p
     memset(image, 0, bytes);
     out->image = image;
     out->program = program;
-    return wisp__record_read(u, program, image);
+    return row ? wisp__row_store(u, program, *row, image) : wisp__record_read(u, program, image);
 }
 
 /* Lets the codec read with more and more memory, as its need is not known. It pays by the bytes
@@ -19424,7 +19591,7 @@ static wisp_result wisp__decode_coded(wisp__unpacker *u, const wisp__encoding *e
 
 static wisp_result wisp__decode_payload(wisp__unpacker *u, const wisp__encoding *e,
                                         wisp__decoded *out) {
-    if (e->kind == WISP__RECORD) return wisp__decode_record(u, e->described->program, out);
+    if (e->kind == WISP__RECORD) return wisp__decode_record(u, e->described->program, NULL, out);
     return e->kind == WISP__CODED ? wisp__decode_coded(u, e, out) : wisp__decode_values(u, out);
 }
 
@@ -19647,8 +19814,27 @@ static uint32_t wisp__delta_sequence(const wisp__baseline *b, const wisp__delta_
     return b->sequence + ahead - ((ahead & half) << 1);
 }
 
-static uint32_t wisp__baseline_hash(const wisp__encoded *e) {
-    return (uint32_t)wisp__hash_bytes(e->bytes, (int)((e->bits + 7) / 8)) & 0xffff;
+/* The bits of the record of a row, in memory of the unpacker; NULL: none. */
+static uint8_t *wisp__row_record(wisp__unpacker *u, const wisp__program *program,
+                                 const wisp__encoded *e, int64_t *bits) {
+    size_t room = wisp__encoded_size(e) * 2 + 32;      /* two cells take at most 67 bits */
+    uint8_t *bytes = (uint8_t *)wisp__unpack_take(u, room + WISP__SLACK);
+    wisp__writer to = wisp__writer_on(bytes, (int)room);
+    if (!bytes) return NULL;
+    if (!wisp__row_write(u->base, program, wisp__encoded_as_row(e), &to)) return NULL;
+    wisp__put(&to, 0, 7);
+    *bits = to.at - 7;
+    return bytes;
+}
+
+/* 16 bits of a hash of the bits of a value. */
+static uint32_t wisp__baseline_hash(wisp__unpacker *u, const wisp__encoding *encoding,
+                                    const wisp__encoded *e) {
+    const uint8_t *bytes = (const uint8_t *)e->bytes;
+    int64_t bits = e->bits;
+    if (encoding->kind == WISP__RECORD)
+        bytes = wisp__row_record(u, encoding->described->program, e, &bits);
+    return bytes ? (uint32_t)wisp__hash_bytes(bytes, (int)((bits + 7) / 8)) & 0xffff : 0;
 }
 
 /* Sets the older values that the range coder uses. Returns the bits that announce them. */
@@ -19664,11 +19850,14 @@ static int wisp__delta_older(wisp__baseline *b, const wisp__stored *stored,
     return older;
 }
 
-/* The content of the packer as bits to store. NULL: no memory. */
-static wisp__encoded *wisp__encoded_packed(wisp *w) {
+/* The encoded values as they are stored. NULL: no memory. */
+static wisp__encoded *wisp__encoded_fired(wisp *w) {
     const wisp__packer *p = &w->content.packer;
-    const uint8_t *bytes = wisp__packed_bits(&w->content);
-    wisp__encoded *e = bytes ? wisp__encoded_make(w, bytes, p->shape.at + p->data.at) : NULL;
+    bool is_row = w->content.row && w->content.row->words;
+    const uint8_t *bytes = is_row ? NULL : wisp__packed_bits(&w->content);
+    wisp__encoded *e = NULL;
+    if (is_row) e = wisp__encoded_row(w, w->content.row);
+    else if (bytes) e = wisp__encoded_make(w, bytes, p->shape.at + p->data.at);
     if (e) e->values = p->values;
     return e;
 }
@@ -19699,7 +19888,8 @@ static wisp_result wisp__delta_extent(wisp__message_codec *c, const wisp__encodi
     u.shape = &shape;
     u.start = data->at;
     memset(&out, 0, sizeof out);
-    if (h.whole) result = wisp__decode_payload(&u, e, &out);
+    if (h.whole && e->kind == WISP__RECORD) result = wisp__record_pass(&u, e->described->program);
+    else if (h.whole) result = wisp__decode_payload(&u, e, &out);
     else if (h.end >= 0) wisp__skip(data, h.end - data->at);
     else if (!wisp__record_delta_pass(&u, e->described->program, data)) data->failed = true;
     if (data->failed && result != WISP_E_MEMORY) result = WISP_E_BAD_PACKET;
@@ -19707,48 +19897,52 @@ static wisp_result wisp__delta_extent(wisp__message_codec *c, const wisp__encodi
     return wisp__credit_result(&c->credit, result);
 }
 
-/* A hash of the key fields of a record; 0: there are none. */
-static uint64_t wisp__delta_key(wisp *w, const wisp__encoding *encoding, const wisp__encoded *e) {
-    uint8_t bytes[256 + WISP__SLACK];
-    wisp__reader data = wisp__reader_on(NULL, 0), shape = data;
-    wisp__unpacker u = wisp__codec_unpacker(&w->content, &w->content.scratch, &data, 0);
-    wisp__writer to = wisp__writer_on(bytes, 256);
-    wisp__delta d;
+/* A hash of the key fields of a row; 0: there are none. */
+static uint64_t wisp__delta_key(const wisp__encoding *encoding, const wisp__encoded *e) {
+    const wisp__program *program;
+    const uint32_t *words = (const uint32_t *)(const void *)e->bytes, *slot, *cell = words;
+    uint64_t hash = 0;
     if (!wisp__encoding_keyed(encoding)) return 0;
-    memset(&d, 0, sizeof d);
-    memset(bytes, 0, sizeof bytes);
-    u.shape = &shape;
-    d.u = &u;
-    d.ops = encoding->described->program->ops;
-    d.rows = WISP__DELTA_ROWS;
-    d.base = wisp__side_on(e->bytes, e->bits);
-    for (int at = 0; at < encoding->described->program->count; at = d.ops[at].end)
-        wisp__pass(&d, at, at + 1, &d.base, d.ops[at].flags & WISP__OP_KEY ? &to : NULL);
-    wisp__put_align(&to);
-    return wisp__hash_bytes(bytes, (int)(to.at / 8)) | 1;
+    program = encoding->described->program;
+    slot = words + program->body->columns;
+    for (int at = 0; at < program->count; at = program->ops[at].end) {
+        const wisp__op *op = &program->ops[at];
+        bool choice = wisp__op_cell(op) == WISP__CELL_CHOICE;
+        int cells = wisp__op_symbols(op) + (choice ? op->body->columns : 0);
+        int slots = wisp__op_is_slot(op) + (choice ? op->body->slots : 0);
+        if (op->flags & WISP__OP_KEY) {
+            hash = wisp__mix(hash ^ wisp__hash_bytes(cell, cells * 4));
+            for (int i = 0; i < slots; i++)
+                hash = wisp__mix(hash ^ (slot[i] ? wisp__hash_bytes(words + slot[i],
+                                                                    (int)words[slot[i]] * 4) : 0));
+        }
+        cell += cells;
+        slot += slots;
+    }
+    return hash | 1;
 }
 
-static void wisp__delta_on(wisp__delta *d, wisp__unpacker *u, const wisp__message_delta *base) {
+static const uint32_t *wisp__encoded_words(const wisp__encoded *e) {
+    return e ? (const uint32_t *)(const void *)e->bytes : NULL;
+}
+
+static void wisp__delta_on(wisp__delta *d, wisp__unpacker *u, const wisp__encoding *e,
+                           const wisp__message_delta *base) {
     memset(d, 0, sizeof *d);
     d->u = u;
-    d->base = wisp__side_on(base->base->bytes, base->base->bits);
-    for (int i = 0; i < 2; i++)
-        if (base->older[i])
-            d->older[i] = wisp__side_on(base->older[i]->bytes, base->older[i]->bits);
+    d->program = e->kind == WISP__RECORD ? e->described->program : NULL;
+    d->base = wisp__encoded_words(base->base);
+    for (int i = 0; i < 2; i++) d->older[i] = wisp__encoded_words(base->older[i]);
 }
 
 /* Models to begin with, in memory of the arena: a copy of those after the baseline, or new ones. */
-static uint8_t *wisp__models_begin(wisp__delta *d, const wisp__program *program,
-                                   const wisp__encoded *models) {
-    size_t bytes = wisp__delta_models(program);
+static uint8_t *wisp__models_begin(wisp__delta *d, const wisp__encoded *models) {
+    size_t bytes = wisp__delta_models(d->program);
     uint8_t *copy = bytes ? (uint8_t *)wisp__delta_take(d, bytes) : NULL;
     if (!copy) return NULL;
     d->models = copy;
-    d->symbols = WISP__DELTA_SYMBOLS;
-    d->ops = program->ops;
-    if (models && (size_t)(models->bits / 8) == bytes) memcpy(copy, models->bytes, bytes);
-    else wisp__delta_models_init(d, program);
-    d->models = copy;
+    if (models && wisp__encoded_size(models) == bytes) memcpy(copy, models->bytes, bytes);
+    else wisp__delta_models_init(d);
     return copy;
 }
 
@@ -19764,26 +19958,19 @@ static const wisp_value *wisp__delta_values(wisp__unpacker *u, const wisp__encod
     return out.values ? out.values : (const wisp_value *)e->bytes;
 }
 
-/* Bytes to begin with for the record that a delta makes; few records outgrow it. */
-static int64_t wisp__apply_room(int64_t base_bits) { return base_bits / 4 + 4096; }
-
 /* The work of the reader without handlers, estimated from above. `paid`: the writer's, which is
    alike for a record. */
-static int64_t wisp__message_delta_work(const wisp__delta *d, const wisp__program *program,
-                                        const wisp__encoded *value, const wisp__encoded *base,
-                                        int64_t paid) {
+static int64_t wisp__message_delta_work(const wisp__delta *d, const wisp__encoded *value,
+                                        const wisp__encoded *base, int64_t paid) {
     int64_t cells = WISP__DELTA_SYMBOLS - d->symbols;
-    bool again = program && value->bits / 8 > wisp__apply_room(base->bits);
-    if (!program) return ((int64_t)value->values + base->values) * WISP__PRICE_ANY;
-    if (program->source->shape == WISP_SHAPE_STRUCT) paid += cells * WISP__PRICE_APPLY;
-    else paid += cells * WISP__PRICE_MADE;
-    return again ? paid * 2 : paid;
+    bool is_struct = d->program && d->program->source->shape == WISP_SHAPE_STRUCT;
+    if (!d->program) return ((int64_t)value->values + base->values) * WISP__PRICE_ANY;
+    return paid + cells * (is_struct ? WISP__PRICE_APPLY : WISP__PRICE_MADE);
 }
 
 /* Makes the delta of a value from out->base; its bytes are in memory of c->scratch. */
 static void wisp__message_delta_make(wisp__message_codec *c, const wisp__encoding *e,
                                      const wisp__encoded *value, wisp__message_delta *out) {
-    const wisp__program *program = e->kind == WISP__RECORD ? e->described->program : NULL;
     wisp__reader data = wisp__reader_on(NULL, 0), shape = data;
     wisp__unpacker u = wisp__codec_unpacker(c, &c->scratch, &data, 1 << 26);
     size_t room = (size_t)(value->bits / 8) + 16;
@@ -19798,31 +19985,31 @@ static void wisp__message_delta_make(wisp__message_codec *c, const wisp__encodin
     u.credit = &meter;
     out->bits = 0;
     out->adapted = NULL;
-    wisp__delta_on(&d, &u, out);
-    d.now = wisp__side_on(value->bytes, value->bits);
+    wisp__delta_on(&d, &u, e, out);
+    d.row = wisp__encoded_as_row(value);
     bytes = (uint8_t *)wisp__delta_take(&d, room + WISP__SLACK);
-    if (e->adaptive && program) models = wisp__models_begin(&d, program, out->models);
+    if (e->adaptive && d.program) models = wisp__models_begin(&d, out->models);
     if (!bytes || d.failed) return;
     to = wisp__writer_on(bytes, (int)room);
     d.to = &to;
-    if (program) {
-        made = wisp__record_delta_code(&d, program);
+    if (d.program) {
+        made = wisp__record_delta_code(&d);
     } else {
         a = wisp__delta_values(&u, out->base, &a_count);
         b = wisp__delta_values(&u, value, &b_count);
         made = a && b && wisp__values_write(&d, a, a_count, b, b_count);
     }
-    out->work = wisp__message_delta_work(&d, program, value, out->base, INT64_MAX - meter.work);
+    out->work = wisp__message_delta_work(&d, value, out->base, INT64_MAX - meter.work);
     if (!made || to.at >= value->bits || !wisp__can_pay(c->base, out->work, to.at / 8)) return;
     out->bytes = bytes;
     out->bits = to.at;
     out->adapted = models;
-    out->adapted_bytes = models ? wisp__delta_models(program) : 0;
+    out->adapted_bytes = models ? wisp__delta_models(d.program) : 0;
 }
 
-static void wisp__delta_begin(wisp__delta *d, wisp__unpacker *u, const wisp__message_delta *base,
-                              const wisp__reader *from) {
-    wisp__delta_on(d, u, base);
+static void wisp__delta_begin(wisp__delta *d, wisp__unpacker *u, const wisp__encoding *e,
+                              const wisp__message_delta *base, const wisp__reader *from) {
+    wisp__delta_on(d, u, e, base);
     d->delta.from = *from;
     d->delta.start = from->at;
     d->delta.there = true;
@@ -19831,53 +20018,25 @@ static void wisp__delta_begin(wisp__delta *d, wisp__unpacker *u, const wisp__mes
 
 /* Applies a delta of values without a schema, and packs the new ones into memory of the arena.
    Returns bits, or a negative result. */
-static int64_t wisp__apply_values(wisp__unpacker *u, const wisp__message_delta *base,
-                                  const wisp__reader *from, uint8_t **bytes) {
+static int64_t wisp__apply_values(wisp__delta *d, const wisp__message_delta *base,
+                                  uint8_t **bytes) {
+    wisp__unpacker *u = d->u;
     const wisp_limits *limits = &u->base->limits;
     wisp__measure m;
     const wisp_value *a, *values = NULL;
     int a_count = 0, count = 0;
     int64_t room;
-    wisp__delta d;
-    wisp__delta_begin(&d, u, base, from);
     a = wisp__delta_values(u, base->base, &a_count);
     u->values = limits->message_values;
-    if (!a || !wisp__values_apply(&d, a, a_count, &values, &count) ||
+    if (!a || !wisp__values_apply(d, a, a_count, &values, &count) ||
         wisp__pack_measure(limits, values, count, &m) ||
         !wisp__unpack_pay(u, m.values, WISP__PRICE_VIEW))
         return WISP_E_BAD_PACKET;
     room = (m.shape_bits + m.data_bits) / 8 + 4 * WISP__SLACK;
-    *bytes = room < WISP__MOST_BYTES ? (uint8_t *)wisp__delta_take(&d, (size_t)room) : NULL;
+    *bytes = room < WISP__MOST_BYTES ? (uint8_t *)wisp__delta_take(d, (size_t)room) : NULL;
     if (!*bytes) return WISP_E_MEMORY;
     memset(*bytes, 0, WISP__SLACK);
     return wisp__pack_bits(u->base, values, count, *bytes, (int)room - WISP__SLACK);
-}
-
-/* Applies a delta of a record with more and more memory, as its size is not known. Sets
-   base->adapted to the models after it. */
-static int64_t wisp__apply_record(wisp__unpacker *u, const wisp__encoding *e,
-                                  wisp__message_delta *base, const wisp__reader *from,
-                                  uint8_t **bytes) {
-    const wisp__program *program = e->described->program;
-    int64_t most = (int64_t)u->base->limits.message_bytes + 512;
-    int64_t room = wisp__apply_room(base->base->bits) + (from->end - from->at) / 8;
-    wisp__writer to;
-    wisp__delta d;
-    bool made = false, full = true;
-    while (full) {
-        room = room < most ? room : most;
-        wisp__delta_begin(&d, u, base, from);
-        if (e->adaptive) base->adapted = wisp__models_begin(&d, program, base->models);
-        *bytes = (uint8_t *)wisp__delta_take(&d, (size_t)room + WISP__SLACK);
-        if (!*bytes) return WISP_E_MEMORY;
-        memset(*bytes, 0, WISP__SLACK);
-        to = wisp__writer_on(*bytes, (int)room);
-        d.to = &to;
-        made = wisp__record_delta_code(&d, program);
-        full = to.full && room < most;
-        room *= 2;
-    }
-    return made && !to.full ? to.at : (int64_t)WISP_E_BAD_PACKET;
 }
 
 /* Applies a delta to base->base. Returns the new value, with the models after it in base->after;
@@ -19888,24 +20047,56 @@ static wisp__encoded *wisp__message_delta_apply(wisp *w, const wisp__encoding *e
     wisp__message_codec *c = &w->content;
     wisp__reader data = *from, shape = *from;
     wisp__unpacker u = wisp__codec_received(c, &data);
-    int64_t most = ((int64_t)w->base.limits.message_bytes + 512) * 8, bits;
+    int64_t most = ((int64_t)w->base.limits.message_bytes + 512) * 8, bits = 0;
     wisp__encoded *value;
+    wisp__delta d;
     uint8_t *bytes = NULL;
     wisp__codec_turn(c);
     u.shape = &shape;
-    bits = e->kind == WISP__RECORD ? wisp__apply_record(&u, e, base, from, &bytes)
-                                          : wisp__apply_values(&u, base, from, &bytes);
+    wisp__delta_begin(&d, &u, e, base, from);
+    if (!d.program) bits = wisp__apply_values(&d, base, &bytes);
+    else if (e->adaptive) base->adapted = wisp__models_begin(&d, base->models);
+    if (d.program && !wisp__record_delta_code(&d))
+        bits = u.result == WISP_E_MEMORY ? WISP_E_MEMORY : WISP_E_BAD_PACKET;
     *why = wisp__credit_result(&c->credit,
                                bits == WISP_E_MEMORY ? WISP_E_MEMORY : WISP_E_BAD_PACKET);
     if (bits < 0 || bits > most) return NULL;
     *why = WISP_E_MEMORY;
-    value = wisp__encoded_make(w, bytes, bits);
+    value = d.program ? wisp__encoded_row(w, &d.row) : wisp__encoded_make(w, bytes, bits);
     if (!value || !base->adapted) return value;
-    bits = (int64_t)wisp__delta_models(e->described->program) * 8;
-    base->after = wisp__encoded_make(w, base->adapted, bits);
+    base->after = wisp__encoded_copy(w, base->adapted, wisp__delta_models(d.program));
     if (base->after) return value;
     wisp__encoded_release(w, value);
     return NULL;
+}
+
+/* The value where `from` stands, as it is stored. NULL: no memory. */
+static wisp__encoded *wisp__received_whole(wisp *w, const wisp__encoding *e, wisp__reader *from) {
+    wisp__unpacker u = wisp__codec_received(&w->content, from);
+    int64_t bits = from->end - from->at;
+    wisp__row row = { NULL, 0, 0, 0 };
+    uint8_t *bytes;
+    wisp__codec_turn(&w->content);
+    if (e->kind == WISP__RECORD)
+        return wisp__row_read(&u, e->described->program, &row) ? NULL : wisp__encoded_row(w, &row);
+    bytes = (uint8_t *)wisp__codec_take(&w->content, (size_t)(bits / 8) + 2 * WISP__SLACK);
+    if (!bytes) return NULL;
+    wisp__get_bits(from, bytes, bits);
+    return wisp__encoded_make(w, bytes, bits);
+}
+
+/* Reads a stored value for handlers. */
+static wisp_result wisp__stored_decode(wisp__message_codec *c, const wisp__encoding *e,
+                                       const wisp__encoded *value, wisp__decoded *out) {
+    wisp__reader data = wisp__reader_on(value->bytes, (int)((value->bits + 7) / 8)), shape = data;
+    wisp__unpacker u = wisp__codec_received(c, &data);
+    wisp__row row = wisp__encoded_as_row(value);
+    if (e->kind != WISP__RECORD) return wisp__decode(c, e, &data, out);
+    memset(out, 0, sizeof *out);
+    wisp__codec_turn(c);
+    u.shape = &shape;
+    return wisp__credit_result(&c->credit,
+                               wisp__decode_record(&u, e->described->program, &row, out));
 }
 
 /* ===========================================================================
@@ -23848,12 +24039,14 @@ typedef struct wisp__fired {
     wisp__remote       *remote;
     wisp__message      *message;           /* NULL: the value goes as deltas */
     wisp__encoded      *value;
+    const uint8_t      *whole;             /* the bits of a row's record, once they were needed */
     wisp__message_delta deltas[8];
     int                 delta_count;
 } wisp__fired;
 
 static void wisp__fired_forget_deltas(wisp *w, wisp__fired *f) {
     while (f->delta_count > 0) wisp__encoded_release(w, f->deltas[--f->delta_count].after);
+    f->whole = NULL;
     wisp__arena_reset(&w->content.scratch);
 }
 
@@ -23862,12 +24055,15 @@ static wisp__message_delta *wisp__fired_delta(wisp *w, wisp__fired *f, wisp__bas
                                               const wisp__stored *stored, wisp__delta_head *head) {
     const wisp__encoding *encoding = &w->registry.remotes[b->number]->encoding;
     wisp__message_delta from, *d = f->deltas, *end = d + f->delta_count;
+    wisp__reader none = wisp__reader_on(NULL, 0), shape = none;
+    wisp__unpacker u = wisp__codec_unpacker(&w->content, &w->content.scratch, &none, 0);
+    u.shape = &shape;
     memset(&from, 0, sizeof from);
     from.base = stored->value;
     from.models = encoding->adaptive ? stored->models : NULL;
     if (encoding->adaptive) head->older = wisp__delta_older(b, stored, &from);
     head->back = (int)(b->sequence - stored->sequence);
-    head->hash = wisp__baseline_hash(stored->value);
+    if (encoding->sync) head->hash = wisp__baseline_hash(&u, encoding, stored->value);
     while (d < end && (d->base != from.base || d->models != from.models ||
                        d->older[0] != from.older[0] || d->older[1] != from.older[1]))
         d++;
@@ -23879,10 +24075,21 @@ static wisp__message_delta *wisp__fired_delta(wisp *w, wisp__fired *f, wisp__bas
     return d->bits ? d : NULL;
 }
 
+/* The bits of a fired value itself. NULL: no memory. */
+static const uint8_t *wisp__fired_whole(wisp *w, wisp__fired *f, const wisp__encoding *encoding) {
+    wisp__reader none = wisp__reader_on(NULL, 0), shape = none;
+    wisp__unpacker u = wisp__codec_unpacker(&w->content, &w->content.scratch, &none, 0);
+    int64_t bits;
+    u.shape = &shape;
+    if (encoding->kind != WISP__RECORD) return (const uint8_t *)f->value->bytes;
+    if (!f->whole) f->whole = wisp__row_record(&u, encoding->described->program, f->value, &bits);
+    return f->whole;
+}
+
 /* A reference to the models after a delta, which are stored once. false: no memory. */
 static bool wisp__delta_models_after(wisp *w, wisp__message_delta *d, wisp__encoded **models) {
     if (!d || !d->adapted) return true;
-    if (!d->after) d->after = wisp__encoded_make(w, d->adapted, (int64_t)d->adapted_bytes * 8);
+    if (!d->after) d->after = wisp__encoded_copy(w, d->adapted, d->adapted_bytes);
     if (d->after) d->after->references++;
     *models = d->after;
     return d->after != NULL;
@@ -23915,10 +24122,11 @@ static wisp_result wisp__send_value(wisp *w, wisp__session *s, wisp__fired *f, b
     const wisp__encoded *value = f->value;
     bool in_order = w->base.reliable || remote->now.delivery == WISP_RELIABLE;
     wisp__baseline *b = wisp__baseline_open(
-        w, &s->baselines_out, entry->index, wisp__delta_key(w, encoding, value), in_order);
+        w, &s->baselines_out, entry->index, wisp__delta_key(encoding, value), in_order);
     wisp__stored *stored = b ? wisp__baseline_pick(b, in_order) : NULL, next;
     wisp__message_delta *d = NULL;
     wisp__delta_head head;
+    const uint8_t *bytes;
     wisp_result result;
     if (!b) return w->no_baseline;
     if (!again && wisp__baseline_settled(b, value, in_order)) {
@@ -23937,8 +24145,9 @@ static wisp_result wisp__send_value(wisp *w, wisp__session *s, wisp__fired *f, b
     next.has_base = d != NULL;
     next.base = stored ? stored->sequence : 0;
     w->content.packer.values = d ? wisp__max_int(1, wisp__as_values(d->work)) : value->values;
-    result = wisp__delta_pack(w, encoding, &head, d ? d->bytes : (const uint8_t *)value->bytes,
-                              d ? d->bits : value->bits);
+    bytes = d ? d->bytes : wisp__fired_whole(w, f, encoding);
+    if (!bytes) return WISP_E_MEMORY;
+    result = wisp__delta_pack(w, encoding, &head, bytes, d ? d->bits : value->bits);
     if (result == WISP_OK && !wisp__delta_models_after(w, d, &next.models)) result = WISP_E_MEMORY;
     if (result == WISP_OK) result = wisp__send_encoded(w, s, f, b, &next);
     if (result) wisp__encoded_release(w, next.models);
@@ -23962,6 +24171,7 @@ static void wisp__resend_values(wisp *w, wisp__session *s) {
         f.value = newest->value;
         f.value->references++;
         f.delta_count = 0;
+        f.whole = NULL;
         w->content.packer.plain = 0;       /* it was counted when it was fired */
         result = wisp__send_value(w, s, &f, true);
         wisp__encoded_release(w, f.value);
@@ -24074,17 +24284,22 @@ static wisp_result wisp__fire_several(wisp *w, const wisp_to *to, wisp__fired *f
 /* Queues an event for its peers. It is encoded once, or once for each baseline that they have. */
 static wisp_result wisp__fire(wisp *w, const wisp__outbound *out) {
     const wisp_to *to = out->passage.to;
+    bool delta = w->registry.remotes[out->remote->newest]->encoding.delta;
+    wisp__row row = { NULL, 0, 0, 0 };
     wisp__fired f;
     wisp_result result;
     if (to->mode == WISP__TO_PEER && !out->session) return WISP_E_STALE;
+    if (delta) w->content.row = &row;
     result = wisp__encode_outbound(w, out);
-    if (result) return result;
     f.message = NULL;
     f.remote = out->remote;
     f.value = NULL;
+    f.whole = NULL;
     f.delta_count = 0;
-    if (w->registry.remotes[out->remote->newest]->encoding.delta) {
-        f.value = wisp__encoded_packed(w);
+    if (delta && !result) f.value = wisp__encoded_fired(w);
+    w->content.row = NULL;
+    if (result) return result;
+    if (delta) {
         if (!f.value) result = WISP_E_MEMORY;
     } else {
         f.message = wisp__compose(w, out->remote, WISP__EVENT, &result);
@@ -24937,30 +25152,23 @@ static bool wisp__received_store(wisp *w, wisp__inbound *in, wisp__applying *a) 
     return news;
 }
 
-/* Copies a whole value. NULL: no memory. */
-static wisp__encoded *wisp__received_whole(wisp *w, wisp__reader *from) {
-    int64_t bits = from->end - from->at;
-    uint8_t *bytes;
-    wisp__codec_turn(&w->content);
-    bytes = (uint8_t *)wisp__codec_take(&w->content, (size_t)(bits / 8) + 2 * WISP__SLACK);
-    if (!bytes) return NULL;
-    wisp__get_bits(from, bytes, bits);
-    return wisp__encoded_make(w, bytes, bits);
-}
-
 /* Applies a delta. No value: it came too late, or the peer is asked for a whole value. */
 static wisp_result wisp__received_delta(wisp *w, wisp__inbound *in, wisp__applying *a) {
     bool sync = in->encoding->sync;
+    wisp__unpacker u = wisp__codec_received(&w->content, &a->from);
+    wisp__reader shape = a->from;
     wisp__message_delta from;
     wisp_result why;
+    u.shape = &shape;
     if (!wisp__delta_from(a, in->in_order, &from)) {
         in->stale = !in->in_order && a->baseline && a->baseline->begun &&
                     wisp__distance(a->next.sequence, a->baseline->sequence) < 0;
         if (in->stale) return WISP_OK;
         return wisp__delta_useless(w, in, "a delta whose baseline is not held");
     }
-    if (sync && !wisp__pay(&w->content.credit, from.base->bits / 64)) return WISP_E_FLOOD;
-    if (sync && wisp__baseline_hash(from.base) != a->head.hash)
+    if (sync && !wisp__pay(&w->content.credit, (int64_t)wisp__encoded_size(from.base)))
+        return WISP_E_FLOOD;
+    if (sync && wisp__baseline_hash(&u, in->encoding, from.base) != a->head.hash)
         return wisp__delta_useless(w, in, "a delta of another baseline than is held");
     a->next.value = wisp__message_delta_apply(w, in->encoding, &a->from, &from, &why);
     a->next.models = from.after;
@@ -24988,7 +25196,7 @@ static wisp_result wisp__apply_value(wisp *w, wisp__inbound *in, bool *fresh) {
     }
     a.next.sequence = wisp__delta_sequence(a.baseline, &a.head);
     if (a.head.whole) {
-        a.next.value = wisp__received_whole(w, &a.from);
+        a.next.value = wisp__received_whole(w, in->encoding, &a.from);
         in->encoding->asked = false;
         why = wisp__credit_result(&w->content.credit, WISP_E_MEMORY);
     } else {
@@ -25032,8 +25240,7 @@ static void wisp__deliver_admitted(wisp *w, wisp__inbound *in) {
         wisp__drop(w, s, NULL, WISP__DROPPED_UNKNOWN, WISP_OK);
     } else if (in->kind == WISP__FRAME_EVENT && wisp__admit_event(w, in)) {
         if (in->value) {
-            wisp__reader data = wisp__reader_on(in->value->bytes, (int)((in->value->bits + 7) / 8));
-            in->readable = wisp__decode(&w->content, in->encoding, &data, &in->content);
+            in->readable = wisp__stored_decode(&w->content, in->encoding, in->value, &in->content);
             in->conformed = false;
         }
         if (wisp__conform_inbound(w, in)) wisp__on_admitted(w, in, WISP_MESSAGE_EVENT);

@@ -10,75 +10,91 @@
 
 static rig the_rig;
 static schemas record_delta_made;
-static record records[6];
+static kept_row records[6];
 static sent_delta record_delta_sent;
 
-/* The packed form of a value of the schema, or of a struct of it. */
-static bool record_of(rig *r, const wisp_value *value, record *out) {
-    wisp__reader none;
+/* The row of a value of the schema, or of a struct of it; its record gives the same row. */
+static bool record_of(rig *r, const wisp_value *value, kept_row *out) {
+    static record packed;
+    wisp__reader none, data, shape = wisp__reader_on(NULL, 0);
     wisp__unpacker u = rig_unpacker(r, &none);
     wisp__supply supply = wisp__supply_of(&u);
+    wisp__row row, again;
+    wisp__writer to = wisp__writer_on(packed.bytes, RECORD_BYTES);
     wisp_result why = WISP_OK;
     const void *image;
     wisp__arena_reset(&r->arena);
-    memset(out->bytes, 0, sizeof out->bytes);
     image = wisp__image_of(r->program, value, &supply, false, &why);
     if (!CHECK(image != NULL)) return false;
-    out->bits = wisp__record_write(&r->base, r->program, image, out->bytes, RECORD_BYTES);
-    return CHECK(out->bits >= 0);
+    memset(packed.bytes, 0, sizeof packed.bytes);
+    memset(&row, 0, sizeof row);
+    memset(&again, 0, sizeof again);
+    if (!CHECK_EQ_INT(wisp__row_load(&u, r->program, image, &row), WISP_OK)) return false;
+    packed.bits = wisp__record_write(&r->base, r->program, image, packed.bytes, RECORD_BYTES);
+    if (!CHECK_EQ_INT(packed.bits, row.bits)) return false;
+    if (!CHECK(wisp__row_write(&r->base, r->program, row, &to))) return false;
+    CHECK_EQ_INT(to.at, packed.bits);
+    data = wisp__reader_on(packed.bytes, RECORD_BYTES);
+    u.data = &data;
+    u.shape = &shape;
+    u.values = 1 << 20;
+    CHECK_EQ_INT(wisp__row_read(&u, r->program, &again), WISP_OK);
+    CHECK_EQ_INT(data.at, packed.bits);
+    CHECK_EQ_INT(again.bits, row.bits);
+    if (CHECK(again.count == row.count))
+        CHECK_EQ_MEM(again.words, row.words, row.count * sizeof *row.words);
+    return CHECK(row_keep(&row, out));
 }
 
 /* Of the records before: the base of the base, and its own. */
-typedef struct older { const record *one, *two; } older;
+typedef struct older { const kept_row *one, *two; } older;
 
-static void delta_on(wisp__delta *d, wisp__unpacker *u, const record *base, older before,
+static void delta_on(wisp__delta *d, rig *r, wisp__unpacker *u, const kept_row *base, older before,
                      uint8_t *models) {
     memset(d, 0, sizeof *d);
     d->u = u;
-    d->base = wisp__side_on(base->bytes, base->bits);
-    if (before.one) d->older[0] = wisp__side_on(before.one->bytes, before.one->bits);
-    if (before.two) d->older[1] = wisp__side_on(before.two->bytes, before.two->bits);
+    d->program = r->program;
+    d->base = base->words;
+    d->older[0] = before.one ? before.one->words : NULL;
+    d->older[1] = before.two ? before.two->words : NULL;
     d->models = models;
 }
 
-static bool make_delta(rig *r, const record *base, older before, const record *now, uint8_t *models,
-                       sent_delta *out) {
+static bool make_delta(rig *r, const kept_row *base, older before, kept_row *now,
+                       uint8_t *models, sent_delta *out) {
     wisp__reader none;
     wisp__unpacker u = rig_unpacker(r, &none);
     wisp__writer to = wisp__writer_on(out->bytes, DELTA_BYTES);
     wisp__delta d;
     wisp__arena_reset(&r->arena);
     memset(out->bytes, 0xa5, sizeof out->bytes);
-    delta_on(&d, &u, base, before, models);
-    d.now = wisp__side_on(now->bytes, now->bits);
+    delta_on(&d, r, &u, base, before, models);
+    d.row.words = now->words;
+    d.row.count = now->count;
     d.to = &to;
-    if (!wisp__record_delta_code(&d, r->program)) return false;
+    if (!wisp__record_delta_code(&d)) return false;
     out->bits = to.at;
     out->start = 0;
     wisp__put(&to, UINT64_MAX >> 7, 57);     /* what follows a delta is no part of it */
     return true;
 }
 
-/* The record that the delta makes; `used`: bits of it. */
-static bool apply(rig *r, const record *base, older before, const sent_delta *from,
-                  uint8_t *models, record *out, int64_t *used) {
+/* The row that the delta makes; `used`: bits of it. */
+static bool apply(rig *r, const kept_row *base, older before, const sent_delta *from,
+                  uint8_t *models, kept_row *out, int64_t *used) {
     wisp__reader none;
     wisp__unpacker u = rig_unpacker(r, &none);
-    wisp__writer to = wisp__writer_on(out->bytes, RECORD_BYTES);
     wisp__delta d;
     bool good;
     wisp__arena_reset(&r->arena);
-    memset(out->bytes, 0, sizeof out->bytes);
-    delta_on(&d, &u, base, before, models);
+    delta_on(&d, r, &u, base, before, models);
     d.delta.from = wisp__reader_on(from->bytes, (int)((from->start + from->bits + 7) / 8));
     d.delta.from.end = from->start + from->bits;
     d.delta.from.at = d.delta.start = from->start;
     d.delta.there = true;
-    d.to = &to;
-    good = wisp__record_delta_code(&d, r->program);
-    out->bits = to.at;
+    good = wisp__record_delta_code(&d);
     *used = d.delta.from.at - from->start;
-    return good;
+    return good && row_keep(&d.row, out);
 }
 
 /* --- records --- */
@@ -86,13 +102,13 @@ static bool apply(rig *r, const record *base, older before, const sent_delta *fr
 static const older nothing_older = { NULL, NULL };
 
 /* Tells one record from another and back; -1: it did not come out. */
-static int64_t there_and_back(rig *r, const record *base, const record *now, int start) {
-    static record got;
+static int64_t there_and_back(rig *r, const kept_row *base, kept_row *now, int start) {
+    static kept_row got;
     int64_t used = 0;
     if (!CHECK(make_delta(r, base, nothing_older, now, NULL, &record_delta_sent))) return -1;
     move_to(&record_delta_sent, start);
     if (!CHECK(apply(r, base, nothing_older, &record_delta_sent, NULL, &got, &used))) return -1;
-    if (!CHECK(record_same(&got, now)) || !CHECK_EQ_INT(used, record_delta_sent.bits)) return -1;
+    if (!CHECK(row_same(&got, now)) || !CHECK_EQ_INT(used, record_delta_sent.bits)) return -1;
     return record_delta_sent.bits;
 }
 
@@ -131,18 +147,17 @@ static size_t models_begin(rig *r, models *m) {
     memset(&d, 0, sizeof d);
     memset(m->bytes, 0xa5, MODELS_BYTES);
     d.u = &u;
-    d.ops = r->program->ops;
-    d.symbols = WISP__DELTA_SYMBOLS;
+    d.program = r->program;
     d.models = m->bytes;
     wisp__arena_reset(&r->arena);
-    if (bytes) wisp__delta_models_init(&d, r->program);
+    if (bytes) wisp__delta_models_init(&d);
     CHECK(!d.failed);
     return bytes;
 }
 
 /* The i-th record sent from the one before, with those before that, by both ends' models. */
 static bool chain_step(rig *r, int i, size_t bytes) {
-    static record got;
+    static kept_row got;
     older before = { i > 1 ? &records[i - 2] : NULL, i > 2 ? &records[i - 3] : NULL };
     int64_t used = 0;
     bool beyond = false;
@@ -153,7 +168,7 @@ static bool chain_step(rig *r, int i, size_t bytes) {
         return false;
     for (size_t k = bytes; k < bytes + 4096 && k < MODELS_BYTES; k++)
         beyond |= sender.bytes[k] != 0xa5 || receiver.bytes[k] != 0xa5;
-    return CHECK(record_same(&got, &records[i])) && CHECK_EQ_INT(used, record_delta_sent.bits) &&
+    return CHECK(row_same(&got, &records[i])) && CHECK_EQ_INT(used, record_delta_sent.bits) &&
            CHECK_EQ_MEM(sender.bytes, receiver.bytes, bytes) && CHECK(!beyond);
 }
 
@@ -288,7 +303,7 @@ static const wisp_field record_delta_bag_fields[] = {
 static const wisp_schema record_delta_bag_schema = WISP_SCHEMA(record_delta_bag, 1,
                                                                record_delta_bag_fields);
 
-static bool record_of_bag(rig *r, const record_delta_bag *b, record *out) {
+static bool record_of_bag(rig *r, const record_delta_bag *b, kept_row *out) {
     wisp_value value = wisp_struct(&record_delta_bag_schema, b);
     return record_of(r, &value, out);
 }
@@ -419,14 +434,13 @@ TEST(what_is_new_again_after_it_was_missing_comes_whole) {
 /* --- bits that are no delta --- */
 
 /* What comes out of wrong bits fits the record's room, and the memory it took is in proportion. */
-static void endure(rig *r, const record *base, const sent_delta *from) {
-    static record got;
+static void endure(rig *r, const kept_row *base, const sent_delta *from) {
+    static kept_row got;
     int64_t used = 0;
     bool good = apply(r, base, nothing_older, from, NULL, &got, &used);
     CHECK(used >= 0 && used <= from->bits + 64);
     if (!good) return;
     CHECK(used <= from->bits);
-    CHECK(got.bits >= 0 && got.bits <= RECORD_BYTES * 8);
 }
 
 TEST(a_delta_cut_short_or_changed_is_endured) {
@@ -465,7 +479,7 @@ TEST(a_delta_cut_short_or_changed_is_endured) {
 }
 
 TEST(random_bits_are_endured_plain_and_by_range_coder) {
-    static record got;
+    static kept_row got;
     rig *r = &the_rig;
     uint64_t seed = 5;
     for (uint64_t n = 1; n <= 100; n++) {

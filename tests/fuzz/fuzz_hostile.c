@@ -413,6 +413,18 @@ static void put_form_content(world *f, wisp__writer *to, slot *sl) {
     wisp__put_bits(to, bytes, inner.at);
 }
 
+/* The row of a record; false: it is none. */
+static bool row_of_bits(wisp__unpacker *u, const wisp__program *program, const uint8_t *bytes,
+                        wisp__row *row) {
+    wisp__reader data = wisp__reader_on(bytes, 4096), *before = u->data;
+    wisp_result result;
+    u->data = &data;
+    u->values = 65536;
+    result = wisp__row_read(u, program, row);
+    u->data = before;
+    return result == WISP_OK;
+}
+
 /* The difference of a record of the slot from the one told before; false: there is none. */
 static bool put_difference(world *f, wisp__writer *to, slot *sl) {
     static uint8_t now[4096 + WISP__SLACK], bytes[8192 + WISP__SLACK];
@@ -420,21 +432,23 @@ static bool put_difference(world *f, wisp__writer *to, slot *sl) {
     wisp__reader none = wisp__reader_on(NULL, 0);
     wisp__unpacker u = wisp__codec_unpacker(c, &c->scratch, &none, 65536);
     wisp__writer out = wisp__writer_on(bytes, 8192), whole = wisp__writer_on(now, 4096);
+    wisp__row base;
     wisp__delta d;
     bool good;
     if (sl->encoding.kind != WISP__RECORD || !sl->described.program || sl->kept < 0) return false;
     memset(now, 0, sizeof now);
     memset(bytes, 0, sizeof bytes);
+    memset(&base, 0, sizeof base);
     put_plain_content(f, &whole, sl);
     if (whole.full) return false;
     memset(&d, 0, sizeof d);
     u.shape = &none;
     d.u = &u;
-    d.base = wisp__side_on(sl->record, sl->kept);
-    d.now = wisp__side_on(now, whole.at);
-    d.ops = sl->described.program->ops;
+    d.program = sl->described.program;
     d.to = &out;
-    good = wisp__record_delta_code(&d, sl->described.program);
+    good = row_of_bits(&u, d.program, sl->record, &base) && row_of_bits(&u, d.program, now, &d.row);
+    d.base = base.words;
+    good = good && wisp__record_delta_code(&d);
     wisp__arena_reset(&c->scratch);
     if (!good) return false;
     memcpy(sl->record, now, sizeof now);

@@ -1,8 +1,8 @@
 /* fuzz_record_delta.c - any bits as the delta of a record or of values, applied in each form
 
-   The script chooses a schema and random values of it. The delta from one to another gives the bits
-   of the other. Then the rest of the script changes that delta, or is one. The record that it makes
-   of the base is sent from the base like any other record, if it can be read. The delta of a record
+   The script chooses a schema and random values of it. The delta from one to another gives the row
+   of the other. Then the rest of the script changes that delta, or is one. The row that it makes
+   of the base is sent from the base like any other row, if its numbers fit the schema. The delta of a record
    of nothing but numbers has the same length without the base.
 */
 #define WISP_IMPLEMENTATION
@@ -56,7 +56,11 @@ static const wisp_schema all_schemas[] = {
 
 /* --- what is worked on --- */
 
-typedef struct record { int64_t bits; uint8_t bytes[RECORD_BYTES + WISP__SLACK]; } record;
+enum { ROW_WORDS = 1 << 17 };
+
+typedef struct record { size_t count; uint32_t words[ROW_WORDS]; } record;
+
+static uint8_t packed[RECORD_BYTES + WISP__SLACK];
 
 typedef struct bench {
     wisp__base           base;
@@ -94,7 +98,12 @@ static wisp__unpacker *bench_unpacker(bench *b) {
     return &b->u;
 }
 
-static wisp__side side_of(const record *r) { return wisp__side_on(r->bytes, r->bits); }
+static bool keep_row(const wisp__row *row, record *out) {
+    if (row->count > ROW_WORDS) return false;
+    out->count = row->count;
+    if (row->count) memcpy(out->words, row->words, row->count * sizeof *row->words);
+    return true;
+}
 
 static wisp__side delta_side(const uint8_t *data, int size, int start) {
     wisp__side side = wisp__side_on(data, (int64_t)size * 8);
@@ -105,38 +114,31 @@ static wisp__side delta_side(const uint8_t *data, int size, int start) {
 static bool apply(bench *b, wisp__side delta, const record *base, const record *const older[2],
                   bool adaptive, record *out, int64_t *used) {
     wisp__unpacker *u = bench_unpacker(b);
-    wisp__writer to = wisp__writer_on(out->bytes, RECORD_BYTES);
     wisp__delta d;
     uint8_t *models = NULL;             /* no larger than they are, so that all beyond is seen */
     bool good;
     memset(&d, 0, sizeof d);
-    memset(out->bytes, 0, sizeof out->bytes);
     d.u = u;
-    d.ops = b->program->ops;
-    d.symbols = WISP__DELTA_SYMBOLS;
+    d.program = b->program;
     if (adaptive) {
         models = (uint8_t *)malloc(wisp__delta_models(b->program) + 1);
         MUST(models != NULL);
         d.models = models;
-        wisp__delta_models_init(&d, b->program);
+        wisp__delta_models_init(&d);
         MUST(!d.failed);
-        d.models = models;
     }
-    d.base = side_of(base);
-    for (int i = 0; i < 2; i++)
-        if (older[i]) d.older[i] = side_of(older[i]);
+    d.base = base->words;
+    for (int i = 0; i < 2; i++) d.older[i] = older[i] ? older[i]->words : NULL;
     d.delta = delta;
-    d.to = &to;
-    good = wisp__record_delta_code(&d, b->program);
-    out->bits = to.at;
+    good = wisp__record_delta_code(&d);
     free(models);
     *used = d.delta.from.at - delta.start;
     MUST(!good || (*used >= 0 && d.delta.from.at <= d.delta.from.end));
-    return good && out->bits <= RECORD_BYTES * 8;
+    return good && keep_row(&d.row, out);
 }
 
 /* Writes the delta from `base` to `now`, and applies it; its bits, or -1: there is none. */
-static int64_t make_delta(bench *b, const record *base, const record *now, uint8_t *bytes) {
+static int64_t make_delta(bench *b, const record *base, record *now, uint8_t *bytes) {
     static record got;
     static const record *const none[2] = { NULL, NULL };
     wisp__writer to = wisp__writer_on(bytes, 2 * RECORD_BYTES);
@@ -145,27 +147,47 @@ static int64_t make_delta(bench *b, const record *base, const record *now, uint8
     memset(&d, 0, sizeof d);
     memset(bytes, 0, 2 * RECORD_BYTES + WISP__SLACK);
     d.u = bench_unpacker(b);
-    d.base = side_of(base);
-    d.now = side_of(now);
+    d.program = b->program;
+    d.base = base->words;
+    d.row.words = now->words;
+    d.row.count = now->count;
     d.to = &to;
-    if (!wisp__record_delta_code(&d, b->program)) return -1;
+    if (!wisp__record_delta_code(&d)) return -1;
     bits = to.at;
     MUST(apply(b, wisp__side_on(bytes, bits), base, none, false, &got, &used));
-    MUST(got.bits == now->bits && used == bits);
-    MUST(memcmp(got.bytes, now->bytes, (size_t)((got.bits + 7) / 8)) == 0);
+    MUST(got.count == now->count && used == bits);
+    MUST(memcmp(got.words, now->words, got.count * sizeof *got.words) == 0);
     return bits;
 }
 
-/* What can be read fits, and none of it crashes. */
-static bool record_reads(bench *b, const record *r) {
+static wisp__row row_of(record *r) {
+    wisp__row row;
+    memset(&row, 0, sizeof row);
+    row.words = r->words;
+    row.count = row.room = r->count;
+    return row;
+}
+
+/* The row is written as a record, which gives the row again; what can be read of it fits. */
+static bool record_reads(bench *b, record *r) {
     wisp__unpacker *u = bench_unpacker(b);
-    wisp__reader data = wisp__reader_on(r->bytes, (int)((r->bits + 7) / 8));
+    wisp__writer to = wisp__writer_on(packed, RECORD_BYTES);
+    wisp__reader data = wisp__reader_on(packed, RECORD_BYTES);
     size_t bytes = (size_t)b->program->schema->bytes;
     void *image = wisp__arena_take(&b->base, &b->arena, bytes);
+    wisp_result result;
     MUST(image != NULL);
     memset(image, 0, bytes);
-    u->data = &data;
-    return wisp__record_read(u, b->program, image) == WISP_OK;
+    memset(packed, 0, sizeof packed);
+    result = wisp__row_store(u, b->program, row_of(r), image);
+    if (wisp__row_write(&b->base, b->program, row_of(r), &to)) {
+        memset(image, 0, bytes);
+        u->data = &data;
+        u->values = 65536;
+        MUST(wisp__record_read(u, b->program, image) == result);
+        MUST(result != WISP_OK || data.at == to.at);
+    }
+    return result == WISP_OK;
 }
 
 static void check_passing(bench *b, wisp__side delta, int64_t used) {
@@ -182,15 +204,13 @@ static schemas made;
 static bool make_record(bench *b, const wisp_schema *schema, record *out) {
     wisp_value value = schemas_value(&made, schema);
     wisp_result why = WISP_OK;
+    wisp__row row;
     wisp__supply supply = wisp__supply_of(bench_unpacker(b));
     const void *image = wisp__image_of(b->program, &value, &supply, false, &why);
     MUST(image != NULL);
-    memset(out->bytes, 0, sizeof out->bytes);
-    out->bits = wisp__record_write(&b->base, b->program, image, out->bytes, RECORD_BYTES);
-    MUST(out->bits >= 0 || out->bits == WISP_E_TOO_BIG);
-    if (out->bits >= 0 && out->bits & 7)
-        out->bytes[out->bits / 8] &= (uint8_t)((1u << (out->bits & 7)) - 1);
-    return out->bits >= 0;
+    memset(&row, 0, sizeof row);
+    MUST(wisp__row_load(&b->u, b->program, image, &row) == WISP_OK);
+    return keep_row(&row, out);
 }
 
 /* The script over the bits of a true delta: each two bytes of it change one of its bytes. */
@@ -260,8 +280,7 @@ static void fuzz_values(script *s) {
         d.u = u;
         d.delta = delta_side(s->data + s->at, (int)(s->size - s->at), 0);
         if (wisp__values_apply(&d, sorted.as.array, 1, &values, &count)) {
-            int64_t bits = wisp__pack_bits(&b->base, values, count, b->records[0].bytes,
-                                           RECORD_BYTES);
+            int64_t bits = wisp__pack_bits(&b->base, values, count, packed, RECORD_BYTES);
             MUST(count >= 0 && count <= 65536);
             for (int i = 0; i < count; i++) look_at(&values[i]);
             MUST(bits >= 0 || bits == WISP_E_TOO_BIG || bits == WISP_E_DEPTH ||

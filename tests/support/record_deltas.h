@@ -9,6 +9,10 @@ enum { PROGRAM_BYTES = 1 << 20, RECORD_BYTES = 1 << 15, DELTA_BYTES = 1 << 16 };
 
 typedef struct record { int64_t bits; uint8_t bytes[RECORD_BYTES + WISP__SLACK]; } record;
 
+/* A row, out of the arena that it was made in. */
+enum { ROW_WORDS = 1 << 17 };
+typedef struct kept_row { size_t count; int64_t bits; uint32_t words[ROW_WORDS]; } kept_row;
+
 typedef struct sent_delta {
     int64_t bits, start;                /* start: where it stands in its bytes */
     uint8_t bytes[DELTA_BYTES + WISP__SLACK];
@@ -51,6 +55,18 @@ static inline bool record_same(const record *a, const record *b) {
     int64_t whole = a->bits / 8, rest = a->bits & 7;
     if (a->bits != b->bits || memcmp(a->bytes, b->bytes, (size_t)whole)) return false;
     return !rest || !((a->bytes[whole] ^ b->bytes[whole]) & ((1 << rest) - 1));
+}
+
+static inline bool row_same(const kept_row *a, const kept_row *b) {
+    return a->count == b->count && !memcmp(a->words, b->words, a->count * sizeof *a->words);
+}
+
+static inline bool row_keep(const wisp__row *row, kept_row *out) {
+    out->count = row->count;
+    out->bits = row->bits;
+    if (row->count > ROW_WORDS) return false;
+    memcpy(out->words, row->words, row->count * sizeof *row->words);
+    return true;
 }
 
 /* Moves a delta to another bit: blobs in it are aligned to its own start. */
