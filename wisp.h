@@ -3050,6 +3050,9 @@ typedef struct wisp__op {
     const wisp_type *type;
     const wisp_field *field;  /* of the OPTIONAL */
     const wisp__body *body;   /* of an array, option, OPTIONAL or MAYBE */
+#if UINTPTR_MAX == UINT32_MAX && !defined(__arm__)
+    uint32_t fill;  /* operations are contiguous, memory is aligned to 8 */
+#endif
 } wisp__op;
 
 typedef char wisp__op_fills_its_place[sizeof(wisp__op) % 8 == 0 ? 1 : -1];
@@ -10365,11 +10368,12 @@ static int wisp__read_tiles(wisp__unpacker *u, const wisp__op *array, uint8_t *i
 
 /* ===========================================================================
  * MARK: >>record
- * What: values of a schema in their three forms, and the engine that walks the schema's program from
- *   one form to another: an image (a C struct, or the layout of maps), a record (bits), and a row
- *   (cells of 32 bits and slots).
+ * What: values of a schema in their three forms, and the engine that walks a program from one form
+ *   to another: an image (a C struct, or the layout of maps), a record (bits), and a row (cells of
+ *   32 bits, and slots).
  * Invariants: each value that is written or read is inside its schema; reading then writing gives
- *   the same bits. Equal values have equal rows, word for word. Blobs begin at a byte of the record.
+ *   the same bits. Equal values have equal rows, word for word. Blobs begin at a byte of the
+ *   record.
  *
  *   scalar     as in scalar             literal    nothing
  *   text bytes length in the bits of max, align, bytes; fixed: align, bytes
@@ -10582,7 +10586,7 @@ static void wisp__walk_blob(wisp__walk *w, const wisp__op *op) {
     if (wisp__walk_stopped(w)) return;
     if (w->to == WISP__BITS && count) {
         wisp__put_align(w->out);
-        wisp__put_bytes(w->out, from, count);
+        if (!w->out->full) wisp__put_bytes(w->out, from, count);
     } else if (w->to == WISP__ROW || w->to == WISP__IMAGE) {
         to = wisp__blob_room(w, op, count);
         if (!to) return;
@@ -10710,7 +10714,7 @@ static void wisp__walk_any(wisp__walk *w, const wisp__op *op) {
     } else if (w->from == WISP__ROW && w->to == WISP__BITS) {
         wisp__put_length(w->out, (uint64_t)bytes);
         wisp__put_align(w->out);
-        wisp__put_bytes(w->out, from.bytes, bytes);
+        if (!w->out->full) wisp__put_bytes(w->out, from.bytes, bytes);
     }
     w->at.slot++;
 }
@@ -15232,7 +15236,7 @@ static void wisp__delta_table(wisp__delta *d, const wisp__body *body, const wisp
     else if (!wisp__delta_bits_read(&d->delta.from, &table, base, now)) d->failed = true;
 }
 
-/* The count of an array's rows: that of the new row, or the one that is read. `had`: in the base. */
+/* The count of an array's rows: the new row's, or the one that is read. `had`: in the base. */
 static int wisp__delta_count(wisp__delta *d, const wisp__op *op, int had,
                              const wisp__place_in_row *at) {
     wisp__reader *from = &d->delta.from;
@@ -15282,11 +15286,12 @@ static void wisp__delta_array(wisp__delta *d, int array, const uint32_t *const s
             (uint32_t)(d->row.count - (inner.grid - WISP__SLOT_HEAD));
 }
 
-/* A text, bytes, a union or a value that describes itself: as it is, unless it is as in the base. */
+/* A blob or union: as it is, unless it is the same in the base. */
 static void wisp__delta_slot(wisp__delta *d, int at, const uint32_t *base,
                              const wisp__place_in_row *place) {
     bool make = !d->delta.there, same;
-    wisp__walk w = wisp__walk_on(d->u, make ? WISP__ROW : WISP__BITS, make ? WISP__BITS : WISP__ROW);
+    wisp__form from = make ? WISP__ROW : WISP__BITS, to = make ? WISP__BITS : WISP__ROW;
+    wisp__walk w = wisp__walk_on(d->u, from, to);
     w.row = &d->row;
     w.at = *place;
     if (make) {

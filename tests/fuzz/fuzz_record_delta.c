@@ -1,9 +1,9 @@
 /* fuzz_record_delta.c - any bits as the delta of a record or of values, applied in each form
 
    The script chooses a schema and random values of it. The delta from one to another gives the row
-   of the other. Then the rest of the script changes that delta, or is one. The row that it makes
-   of the base is sent from the base like any other row, if its numbers fit the schema. The delta of a record
-   of nothing but numbers has the same length without the base.
+   of the other. Then the rest of the script changes that delta, or is one. The row that it makes of
+   the base is sent from the base like any other row, if its numbers fit the schema. The delta of a
+   record of nothing but numbers has the same length without the base.
 */
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
