@@ -10421,7 +10421,7 @@ static bool wisp__row_take(wisp__unpacker *u, wisp__row *row, uint64_t words) {
     if (u->data->failed) return false;
     if (row->count + (size_t)words > room || !row->words) {
         room = 2 * (row->count + (size_t)words) + 4;
-        grown = (uint32_t *)wisp__unpack_take(u, room * sizeof *grown);
+        grown = (uint32_t *)wisp__unpack_items(u, (int64_t)room, sizeof *grown);
         if (!grown) return false;
         if (row->count) memcpy(grown, row->words, row->count * sizeof *grown);
         row->words = grown;
