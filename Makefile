@@ -9,7 +9,7 @@
 #   cover      which lines of wisp.h the tests run, room by room
 #   bench      the figures, beside other libraries' in the same run
 #   gauntlet   bad networks: wisp with both congestion controllers, and ENet (two minutes)
-#   tools      builds wisp_train, and trains a dictionary with it; builds wisp_top
+#   tools      builds wisp_train, and trains a dictionary with it; builds wisp_top and wisp_relay
 #   renew      takes wisp.h as the header of before, in tests/data; only in a commit that means to
 #              change behaviour
 #   check      the structure of the source, and warnings in C and C++
@@ -119,7 +119,7 @@ LOGS_TEST := $(KINDS:%=build/units/%.log) \
     $(EXAMPLES:%=build/examples/asan/%.log) build/examples/asan/arena.log \
     $(FUZZERS:%=build/fuzz/asan/%.log) $(FUZZERS_M32:%=build/fuzz/m32/%.log) \
     build/fuzz/gcc/fuzz_bomb.log build/tools/gcc/wisp_train.log \
-    build/tools/gcc/wisp_top.log
+    build/tools/gcc/wisp_top.log build/tools/gcc/wisp_relay.log
 
 test: $(LOGS_TEST)
 	@tools/summary $^
@@ -275,7 +275,7 @@ build/gauntlet: tools/gauntlet.c $(HEADERS) | build/missing
 
 # --- tools ---------------------------------------------------------------------------------------
 
-tools: build/wisp_train build/wisp_top build/tools/gcc/wisp_train.log
+tools: build/wisp_train build/wisp_top build/wisp_relay build/tools/gcc/wisp_train.log
 	@tools/summary build/tools/gcc/wisp_train.log
 
 build/wisp_train: tools/wisp_train.c $(HEADERS) | build/missing
@@ -285,7 +285,7 @@ build/wisp_train: tools/wisp_train.c $(HEADERS) | build/missing
 build/tools/%/wisp_train.log: tools/wisp_train.c tools/smoke $(HEADERS) | build/missing
 	@tools/step $@ "$(CC_$(KIND)) -std=c99 -I. $< -o $(EXE) -lzstd -lm" "tools/smoke $(EXE)"
 
-build/wisp_top: tools/wisp_top.c $(HEADERS) | build
+build/wisp_top build/wisp_relay: build/%: tools/%.c $(HEADERS) | build
 	$(CC) -std=c99 -O2 -I. $< -o $@ -lm
 
 # Looks into the arena's server, and into a chat that offers nothing to see.
@@ -294,6 +294,14 @@ build/tools/%/wisp_top.log: tools/wisp_top.c tools/smoke_top examples/arena.c ex
 	@tools/step $@ "for program in tools/wisp_top examples/arena examples/02_chat; do \
 	    $(CC_$(KIND)) -O0 -std=c99 -I. \$$program.c -o $(@D)/\$${program#*/} -lm || exit 1; \
 	    done" "tools/smoke_top $(@D)"
+
+# Stands between a chat's server and its client.
+build/tools/%/wisp_relay.log: tools/wisp_relay.c tools/smoke_relay examples/02_chat.c \
+        $(HEADERS) | build/missing
+	@mkdir -p $(@D)/relay
+	@tools/step $@ "for program in tools/wisp_relay examples/02_chat; do \
+	    $(CC_$(KIND)) -O0 -std=c99 -I. \$$program.c -o $(@D)/relay/\$${program#*/} -lm || exit 1; \
+	    done" "tools/smoke_relay $(@D)/relay"
 
 clean:
 	rm -rf build

@@ -1852,7 +1852,8 @@ typedef struct wisp_network {
 
 /* Counters of one way, of packets. */
 typedef struct wisp_network_way {
-    uint64_t sent, arrived, lost;        /* by all causes */
+    uint64_t sent, arrived, arrived_bytes;
+    uint64_t lost;                       /* by all causes */
     uint64_t lost_chance, lost_mtu, lost_queue;
     uint64_t lost_capacity;              /* or for want of memory */
     uint64_t duplicated, reordered, corrupted;
@@ -26671,6 +26672,7 @@ static void wisp__course_pop(wisp__course *c) {
 
 static void wisp__course_arrive(wisp__course *c) {
     c->way->arrived++;
+    c->way->arrived_bytes += (uint64_t)c->way->transit->size;
     c->way->delay += c->now - c->way->transit->came;
     wisp__course_pop(c);
 }

@@ -10,12 +10,14 @@
    Run      ./arena          exits 0 only if all sides agree, each purchase was settled exactly
                              once, and each process ended as the script says, within 20 seconds
 
-   Meanwhile tools/wisp_top looks into the server, which says how when it begins.
+   Meanwhile tools/wisp_top looks into the server, which says how when it begins. With two ports,
+   ./arena 7777 9000, the server has the first, and the clients join the second: tools/wisp_relay
+   may stand between them.
 
    CONTENTS   the rules, the shared state, the network, the server, its table, its last act,
               the client, the launcher
    The launcher runs this program again for every other part:
-              arena server                      arena client SERVER_PORT NAME ROLE LOCAL_PORT
+              arena server LOCAL_PORT           arena client SERVER_PORT NAME ROLE LOCAL_PORT
 */
 #include "udp.h"        /* first: it asks the system headers for more than C99 offers */
 
@@ -607,14 +609,14 @@ static void connect_server(server *s) {
     wisp_on_invoke(w, "checkout", on_checkout, s);
 }
 
-static int run_server(void) {
+static int run_server(int local_port) {
     static server s;
     bool good;
     double end;
     s.live = isatty(STDOUT_FILENO) != 0;
     state_init(&s.state);
     for (int i = 0; i < PLAYERS; i++) s.players[i].server = &s;
-    if (!net_open(&s.net, 0, accept_player, 1000, &s)) return 1;
+    if (!net_open(&s.net, local_port, accept_player, 1000, &s)) return 1;
     connect_server(&s);
     if (!invite_onlookers(&s)) return 1;
     report_port(&s.net);
@@ -919,6 +921,9 @@ static part parts[PARTS] = {
     { .at = 5.5, .name = "cy", .role = "return", .port_of = 3 },
 };
 
+/* The server's port, "0" for any; and the port that the clients join, NULL for the server's. */
+static const char *port_of_server = "0", *port_to_join;
+
 /* In the child: becomes another instance of this program. */
 static void become(const char *program, const part *p, int report, int unused) {
     char server_port[16], local_port[16];
@@ -930,8 +935,9 @@ static void become(const char *program, const part *p, int report, int unused) {
         close(report);
     }
     alarm(HARD_SECONDS);
-    if (p == &parts[SERVER]) execlp(program, program, "server", (char *)NULL);
-    execlp(program, program, "client", server_port, p->name, p->role, local_port, (char *)NULL);
+    if (p == &parts[SERVER]) execlp(program, program, "server", port_of_server, (char *)NULL);
+    execlp(program, program, "client", port_to_join ? port_to_join : server_port, p->name, p->role,
+           local_port, (char *)NULL);
     _exit(127);
 }
 
@@ -1017,11 +1023,13 @@ static int launch(const char *program) {
 }
 
 int main(int argc, char **argv) {
-    if (argc == 2 && strcmp(argv[1], "server") == 0) return run_server();
+    if (argc == 3 && strcmp(argv[1], "server") == 0) return run_server(atoi(argv[2]));
     if (argc == 6 && strcmp(argv[1], "client") == 0) {
         return run_client(atoi(argv[2]), argv[3], argv[4], atoi(argv[5]));
     }
-    if (argc == 1) return launch(argv[0]);
-    fprintf(stderr, "usage: arena\n");
+    if (argc == 3) port_of_server = argv[1];
+    if (argc == 3) port_to_join = argv[2];
+    if (argc == 1 || argc == 3) return launch(argv[0]);
+    fprintf(stderr, "usage: arena [SERVER_PORT PORT_TO_JOIN]\n");
     return 2;
 }
