@@ -7679,6 +7679,8 @@ static bool wisp__check_inner(wisp__checking *c, const wisp__spot *at, int bytes
             return wisp__blame(&c->f, "a C union directly in a C union");
         if (bytes > 0 && inner.bytes > bytes)
             return wisp__blame(&c->f, "option %d takes %d bytes of %d", i, inner.bytes, bytes);
+        if (bytes > 0 && is_union && inner.bytes < 0)
+            return wisp__blame(&c->f, "option %d has elements without a size", i);
         if (!wisp__check_type(c, &inner))
             return wisp__blame_in(&c->f, is_union ? "option" : "[]", 0);
     }
@@ -19451,6 +19453,7 @@ static uint8_t *wisp__packed_bits(wisp__message_codec *c) {
     to = wisp__writer_on(bytes, (int)room - WISP__SLACK);
     wisp__put_bits(&to, p->shape.bytes, p->shape.at);
     wisp__put_bits(&to, p->data.bytes, p->data.at);
+    bytes[to.at / 8] &= (uint8_t)((1 << (to.at & 7)) - 1);       /* else it depends on the past */
     return bytes;
 }
 

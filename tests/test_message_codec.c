@@ -1107,6 +1107,26 @@ TEST(compression_makes_equal_bytes_few_and_nothing_larger) {
     free(bytes);
 }
 
+/* What is compressed, kept as a baseline and hashed has no bits of an earlier message in it. */
+TEST(no_stale_bits_stand_behind_packed_ones) {
+    world_two t;
+    wisp__message_codec *c;
+    world_two_open(&t);
+    c = &t.client->content;
+    CHECK_EQ_INT(world_fire(t.client, "r", t.to_server, 1), WISP_OK);     /* makes the buffers */
+    for (int bits = 0; bits < 24; bits++) {
+        const uint8_t *packed;
+        c->packer.shape.at = 0;
+        memset(c->packer.data.bytes, 0xff, 8);
+        c->packer.data.at = bits;
+        packed = wisp__packed_bits(c);
+        for (int i = 0; packed && i < 32; i++)
+            CHECK_EQ_INT(packed[i / 8] >> (i & 7) & 1, i < bits);
+        wisp__arena_reset(&c->scratch);
+    }
+    world_close(&t.w);
+}
+
 TEST(a_broken_compression_costs_one_message) {
     world_two t;
     char text[2000];
@@ -1353,6 +1373,7 @@ static const test_case tests[] = {
     CASE(codecs_carry_values_without_a_schema),
     CASE(codecs_tell_a_row_from_an_array),
     CASE(compression_makes_equal_bytes_few_and_nothing_larger),
+    CASE(no_stale_bits_stand_behind_packed_ones),
     CASE(a_broken_compression_costs_one_message),
     CASE(the_steady_state_takes_no_memory),
     CASE(migration_takes_no_memory_in_the_steady_state),

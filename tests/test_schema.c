@@ -268,6 +268,9 @@ static const wisp_type wide_options[] = { WISP_T_INT32, WISP_T_STRING(16) };
 static const wisp_type nested_options[] = { WISP_T_INT32, WISP_T_UNION(wide_options, 2) };
 static const wisp_type fine_options[] = { WISP_T_INT32, WISP_T_STRING(15) };
 
+static const wisp_type short_text = WISP_T_STRING(3);
+static const wisp_type text_options[] = { WISP_T_BOOL, WISP_T_ARRAY(&short_text, 2) };
+
 static const mistake of_structs[] = {
     { WISP_MAP_FIELD("a", WISP_T_BOOL), "a: is a field of maps" },
     { WISP_FIELD(schema_body, small, WISP_T_RANGE(0, 256)),
@@ -313,6 +316,8 @@ static const mistake of_structs[] = {
       "choice: option 1 takes 17 bytes of 16" },
     { WISP_UNION_FIELD(schema_body, choice, n, WISP_T_UNION(nested_options, 2)),
       "choice: a C union directly in a C union" },
+    { WISP_UNION_FIELD(schema_body, choice, n, WISP_T_UNION(text_options, 2)),
+      "choice: option 1 has elements without a size" },
     { WISP_COUNTED_FIELD(schema_body, a, n, WISP_T_INTEGER), "a: has nothing to count" },
     { WISP_COUNTED_FIELD(schema_body, text, n, WISP_T_STRING(7)), "text: has nothing to count" },
     { WISP_COUNTED_FIELD(schema_body, items, bytes, WISP_T_ARRAY(&item_type, 4)),
