@@ -2077,6 +2077,8 @@ typedef struct wisp_peer_profile {
     uint32_t     queued, queued_bytes;           /* messages waiting */
     float        queued_seconds;   /* age of the oldest */
     uint32_t     drops[WISP_DROPS];
+    float        rtt_min, delivery_rate;         /* as in wisp_peer_stats */
+    uint32_t     mtu;
 } wisp_peer_profile;
 
 /* One second of the endpoint. */
@@ -2176,7 +2178,7 @@ WISP_API int wisp_peer_json(const wisp *w, wisp_peer peer, char *out,
 enum {
     WISP_PAGE_OVERVIEW,     /* two minutes as graphs, totals, top remotes */
     WISP_PAGE_REMOTES,      /* bytes, packing, calls, drops */
-    WISP_PAGE_PEERS,        /* round trips, loss, queues, budgets */
+    WISP_PAGE_PEERS,        /* round trips, loss, rates, windows, queues */
     WISP_PAGE_ERRORS,       /* the last ones */
     WISP_PAGES
 };
@@ -26983,10 +26985,11 @@ static const wisp_field wisp__peer_profile_fields[] = {
     WISP__NUMBER(peer_profile, budget_use), WISP__UINT(peer_profile, congestion_window),
     WISP__UINT(peer_profile, in_flight), WISP__UINT(peer_profile, queued),
     WISP__UINT(peer_profile, queued_bytes), WISP__NUMBER(peer_profile, queued_seconds),
-    WISP__DROP_FIELD(peer_profile),
+    WISP__DROP_FIELD(peer_profile), WISP__NUMBER(peer_profile, rtt_min),
+    WISP__NUMBER(peer_profile, delivery_rate), WISP__UINT(peer_profile, mtu),
 };
 static const wisp_schema wisp__peer_profile_schema =
-    WISP_SCHEMA(wisp_peer_profile, 1, wisp__peer_profile_fields);
+    WISP_SCHEMA(wisp_peer_profile, 2, wisp__peer_profile_fields);
 static const wisp_type wisp__peer_profile_type = WISP_T_STRUCT(&wisp__peer_profile_schema);
 
 static const wisp_field wisp__sample_fields[] = {
@@ -27024,7 +27027,7 @@ static const wisp_field wisp__snapshot_fields[] = {
                WISP_T_ARRAY(&wisp__error_note_type, WISP_SNAPSHOT_ERRORS)),
 };
 static const wisp_schema wisp__snapshot_schema =
-    WISP_SCHEMA(wisp_snapshot, 1, wisp__snapshot_fields);
+    WISP_SCHEMA(wisp_snapshot, 2, wisp__snapshot_fields);
 
 /* --- on, off, and each second --- */
 
@@ -27209,6 +27212,9 @@ static void wisp__profile_peer(const wisp *w, const wisp__session *s, wisp_peer_
     wisp__histogram_report(&meter->calls.latency, &out->latency);
     out->rtt = flow->has_rtt ? (float)flow->rtt : 0;
     out->jitter = flow->has_rtt ? (float)flow->variation : 0;
+    out->rtt_min = flow->has_rtt ? (float)flow->rtt_min : 0;
+    out->delivery_rate = (float)flow->delivery_rate;
+    out->mtu = (uint32_t)flow->mtu.size;
     out->loss = (float)meter->loss;
     out->congestion_window = (uint32_t)flow->window;
     out->in_flight = (uint32_t)flow->in_flight;
@@ -27701,7 +27707,8 @@ static void wisp__figure_saved(char *out, uint64_t before, uint64_t after) {
 /* Numbers of 64 and 32 bits, three of floats, a wisp_traffic, and drops. */
 typedef enum wisp__figure_kind {
     WISP__FIGURE_COUNT, WISP__FIGURE_COUNT32, WISP__FIGURE_RATE, WISP__FIGURE_TIME,
-    WISP__FIGURE_SHARE, WISP__FIGURE_USE, WISP__FIGURE_SAVED, WISP__FIGURE_DROPS
+    WISP__FIGURE_SHARE, WISP__FIGURE_USE, WISP__FIGURE_SAVED, WISP__FIGURE_DROPS,
+    WISP__FIGURE_SIZE                     /* in full, up to 99999 */
 } wisp__figure_kind;
 
 /* A column of figures; those of a low rank come first if room is scarce. */
@@ -27727,6 +27734,7 @@ static double wisp__figure_of(const wisp__sheet_column *column, const void *of, 
         const void *at = (const uint8_t *)of + column->at[part];
         switch (column->kind) {
         case WISP__FIGURE_COUNT: count += (uint64_t)wisp__load_int(at, 8, false); break;
+        case WISP__FIGURE_SIZE:
         case WISP__FIGURE_COUNT32: count += (uint64_t)wisp__load_int(at, 4, false); break;
         case WISP__FIGURE_SAVED:
             raw += ((const wisp_traffic *)at)->bytes_raw;
@@ -27738,7 +27746,9 @@ static double wisp__figure_of(const wisp__sheet_column *column, const void *of, 
         default: value += (double)*(const float *)at; break;
         }
     }
-    if (column->kind == WISP__FIGURE_SAVED) wisp__figure_saved(out, raw, count);
+    if (column->kind == WISP__FIGURE_SIZE && count && count < 100000)
+        snprintf(out, WISP__FIGURE, "%d", (int)count);
+    else if (column->kind == WISP__FIGURE_SAVED) wisp__figure_saved(out, raw, count);
     else if (column->kind != WISP__FIGURE_USE)
         wisp__figure_show(out, column->kind, value + (double)count, column->unit);
     else if (value > 0) wisp__figure_share(out, value);
@@ -28121,16 +28131,17 @@ static const wisp__sheet_column wisp__remote_columns[] = {
 };
 
 static const wisp__sheet_column wisp__peer_columns[] = {
-    WISP__P("rtt", 7, 0, RTT, TIME, rtt), WISP__P("jitter", 7, 5, TEXT, TIME, jitter),
-    WISP__P("loss", 6, 1, LOSS, SHARE, loss),
-    WISP__P("out/s", 6, 2, OUT, RATE, out.bytes_per_second),
-    WISP__P("in/s", 6, 3, IN, RATE, in.bytes_per_second),
+    WISP__P("rtt", 7, 0, RTT, TIME, rtt), WISP__P("least", 7, 1, RTT, TIME, rtt_min),
+    WISP__P("jitter", 7, 10, TEXT, TIME, jitter), WISP__P("loss", 6, 2, LOSS, SHARE, loss),
+    WISP__P("out/s", 6, 3, OUT, RATE, out.bytes_per_second),
+    WISP__P("in/s", 6, 4, IN, RATE, in.bytes_per_second),
+    WISP__P("deliv/s", 8, 5, OUT, RATE, delivery_rate),
     WISP__P("window", 7, 6, TEXT, COUNT32, congestion_window),
-    WISP__P("flight", 7, 9, TEXT, COUNT32, in_flight),
-    WISP__P("queue", 6, 7, TEXT, COUNT32, queued_bytes),
-    WISP__P("oldest", 7, 10, TEXT, TIME, queued_seconds),
-    WISP__P("p99", 7, 11, TEXT, TIME, latency.p99), WISP__P("drops", 6, 8, LOSS, DROPS, drops),
-    WISP__P("budget", 8, 4, TITLE, USE, budget_use)
+    WISP__P("mtu", 6, 7, TEXT, SIZE, mtu), WISP__P("flight", 7, 12, TEXT, COUNT32, in_flight),
+    WISP__P("queue", 6, 9, TEXT, COUNT32, queued_bytes),
+    WISP__P("oldest", 7, 13, TEXT, TIME, queued_seconds),
+    WISP__P("p99", 7, 14, TEXT, TIME, latency.p99), WISP__P("drops", 6, 11, LOSS, DROPS, drops),
+    WISP__P("budget", 8, 8, TITLE, USE, budget_use)
 };
 
 static const wisp__sheet wisp__remote_sheet = {

@@ -151,6 +151,9 @@ static wisp_snapshot *sample_snapshot(void) {
     s->peers[1].id = 8;
     strcpy(s->peers[0].address, "10.0.0.1:7777");
     s->peers[0].rtt = 0.056f;
+    s->peers[0].rtt_min = 0.048f;
+    s->peers[0].delivery_rate = 125000;
+    s->peers[0].mtu = 1472;
     s->peers[0].jitter = 0.00034f;
     s->peers[0].loss = 0.005f;
     s->peers[0].congestion_window = 14000;
@@ -323,11 +326,15 @@ TEST(the_page_of_remotes_is_a_table) {
 TEST(the_page_of_peers_is_a_table) {
     wisp_canvas canvas = plain_canvas(WISP_PAGE_PEERS);
     const easel *e = easel_draw(sample_snapshot(), &canvas);
-    CHECK(in_line(e, "peer", "rtt") && in_line(e, "peer", "budget"));
-    CHECK(in_line(e, "10.0.0.1:7777", "56 ms") && in_line(e, "10.0.0.1:7777", "340 us"));
+    CHECK(in_line(e, "peer", "rtt") && in_line(e, "peer", "least") && in_line(e, "peer", "mtu"));
+    CHECK(in_line(e, "10.0.0.1:7777", "56 ms") && in_line(e, "10.0.0.1:7777", "48 ms"));
     CHECK(in_line(e, "10.0.0.1:7777", "0.5 %") && in_line(e, "10.0.0.1:7777", "14k"));
-    CHECK(in_line(e, "10.0.0.1:7777", "321") && in_line(e, "10.0.0.1:7777", "84 %"));
+    CHECK(in_line(e, "10.0.0.1:7777", "125k") && in_line(e, "10.0.0.1:7777", "1472"));
     CHECK(in_line(e, "#8", "-"));
+    canvas.width = 1280;
+    e = easel_draw(&the_snapshot, &canvas);
+    CHECK(in_line(e, "peer", "budget") && in_line(e, "10.0.0.1:7777", "340 us"));
+    CHECK(in_line(e, "10.0.0.1:7777", "321") && in_line(e, "10.0.0.1:7777", "84 %"));
 }
 
 TEST(the_page_of_errors_tells_when_what_and_whose) {

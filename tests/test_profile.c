@@ -258,6 +258,10 @@ TEST(peers_and_totals_agree_with_the_counters) {
     CHECK_NEAR(out.rtt, peer_after.rtt, 1e-6);
     CHECK_NEAR(out.jitter, peer_after.rtt_variation, 1e-6);
     CHECK_EQ_INT(out.congestion_window, peer_after.congestion_window);
+    CHECK_EQ_INT(out.mtu, peer_after.mtu);
+    CHECK(out.mtu > 0 && out.rtt_min > 0 && out.rtt_min <= out.rtt);
+    CHECK_NEAR(out.rtt_min, peer_after.rtt_min, 1e-6);
+    CHECK_NEAR(out.delivery_rate, peer_after.delivery_rate, 1 + 1e-6 * out.delivery_rate);
     s = snapshot_of(t.client, NULL);
     CHECK_EQ_STR(s->app, "test");
     CHECK_NEAR(s->time, t.w.now, 0);
@@ -862,6 +866,7 @@ static void snapshot_fill(wisp_snapshot *s) {
         LONG_TRAFFIC(p->in);
         LONG_TIMING(p->latency);
         p->rtt = p->jitter = p->loss = p->budget_use = p->queued_seconds = longest;
+        p->rtt_min = p->delivery_rate = longest;
     }
     for (int i = 0; i < WISP_SNAPSHOT_ERRORS; i++) {
         wisp_error_note *e = &s->errors_last[i];
