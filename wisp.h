@@ -3723,7 +3723,6 @@ typedef struct wisp__registry {
     int room, count;
     uint16_t *table;  /* open addressing: index + 1 */
     int table_room;
-    struct { const char *name; wisp__remote *remote; } recent[16];  /* by address of the name */
     wisp_config defaults;
     bool unbatched;
     wisp__schemas schemas;
@@ -4631,9 +4630,6 @@ static uint32_t wisp__bits_narrow(uint64_t bits, int from) {
     uint32_t sign = (uint32_t)(bits >> 32) & UINT32_C(0x80000000);
     uint64_t fraction = bits & ((UINT64_C(1) << 52) - 1);
     int exponent = (int)(bits >> 52 & 0x7ff);
-    if (exponent > 896 && exponent < 1151)  /* a float like most */
-        return sign | (uint32_t)wisp__round_off((bits & (uint64_t)INT64_MAX) -
-                                                (UINT64_C(896) << 52), 29, from);
     if (exponent == 0x7ff) {
         uint32_t rest = (uint32_t)(fraction >> 29);
         return sign | UINT32_C(0x7f800000) | (fraction && !rest ? UINT32_C(0x400000) : rest);
@@ -11578,20 +11574,11 @@ typedef struct wisp__decimal_text {
     bool fits;  /* whole, and `digits` has all of them in spite of `more` */
 } wisp__decimal_text;
 
-/* Adds digits to a number, modulo 2^64, eight at once; returns where they end. */
+/* Adds digits to a number, modulo 2^64; returns where they end. */
 static const uint8_t *wisp__decimal_read_digits(const uint8_t *at, const uint8_t *end,
                                                 uint64_t *number) {
-    uint64_t sum = *number;
-    while (end - at >= 8) {
-        uint64_t word = wisp__load64(at) ^ UINT64_C(0x3030303030303030);
-        if ((word | (word + UINT64_C(0x0606060606060606))) & UINT64_C(0xf0f0f0f0f0f0f0f0)) break;
-        word = word * 2561 >> 8 & UINT64_C(0x00ff00ff00ff00ff);
-        word = word * 6553601 >> 16 & UINT64_C(0x0000ffff0000ffff);
-        sum = sum * 100000000 + (word * UINT64_C(42949672960001) >> 32);
-        at += 8;
-    }
-    for (; at < end && *at >= '0' && *at <= '9'; at++) sum = sum * 10 + (uint64_t)(*at - '0');
-    *number = sum;
+    for (; at < end && *at >= '0' && *at <= '9'; at++)
+        *number = *number * 10 + (uint64_t)(*at - '0');
     return at;
 }
 
@@ -11882,13 +11869,7 @@ static int wisp__decimal_digit_count(uint64_t number) {
 
 /* The last `count` digits. */
 static void wisp__decimal_write_digits(uint8_t *to, uint64_t number, int count) {
-    static const char pairs[] =
-        "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
-        "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
-        "8081828384858687888990919293949596979899";
-    for (; count >= 2; count -= 2, number /= 100)
-        memcpy(to + count - 2, pairs + number % 100 * 2, 2);
-    if (count) *to = (uint8_t)('0' + number % 10);
+    for (; count > 0; number /= 10) to[--count] = (uint8_t)('0' + number % 10);
 }
 
 static int wisp__decimal_write_integer(uint8_t *to, uint64_t magnitude, bool negative) {
@@ -18923,21 +18904,23 @@ static void wisp__registry_relend(wisp__registry *r, wisp__remote *remote, const
     remote->index = index;
     remote->life = life;
     remote->lent = true;
-    memset(r->recent, 0, sizeof r->recent);
     memset(r->table, 0, (size_t)r->table_room * sizeof *r->table);
     for (int i = 0; i < r->count; i++)
         if (i != index) wisp__registry_seat(r, r->remotes[i]);
     wisp__registry_name(r, remote, name, length);
 }
 
-static wisp__remote *wisp__registry_add_slowly(wisp__registry *r, const char *name,
-                                               wisp_result *why) {
+/* Finds or registers a name. */
+static wisp__remote *wisp__registry_add(wisp__registry *r, const char *name, wisp_result *why) {
     int length = 0;
     wisp__remote *remote;
     *why = wisp__name_check(name, &length);
     if (*why) return NULL;
     remote = wisp__registry_find(r, name, length);
-    if (remote) return remote;
+    if (remote) {
+        wisp__remote_claim(r, remote);
+        return remote;
+    }
     *why = WISP_E_NAME;
     if (r->count >= WISP__RESERVED && strncmp(name, "wisp:", 5) == 0) return NULL;
     *why = wisp__registry_widen(r);
@@ -18948,20 +18931,6 @@ static wisp__remote *wisp__registry_add_slowly(wisp__registry *r, const char *na
                   "no room for the name '%s': raise desc.limits.remotes", name);
     if (!remote) return NULL;
     wisp__registry_name(r, remote, name, length);
-    return remote;
-}
-
-/* Finds or registers a name. A name that was asked for lately, at the same address and with the
-   same text, is found without its hash. */
-static wisp__remote *wisp__registry_add(wisp__registry *r, const char *name, wisp_result *why) {
-    size_t at = ((uintptr_t)name >> 2 ^ (uintptr_t)name >> 6) % 16;
-    wisp__remote *remote = r->recent[at].name == name ? r->recent[at].remote : NULL;
-    *why = WISP_OK;
-    if (remote && strcmp(remote->name, name) == 0 && !remote->lent) return remote;
-    remote = wisp__registry_add_slowly(r, name, why);
-    if (remote) wisp__remote_claim(r, remote);
-    r->recent[at].name = name;
-    r->recent[at].remote = remote;
     return remote;
 }
 
