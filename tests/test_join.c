@@ -104,7 +104,7 @@ static void join_with_losses(int side, int from, int count) {
     c.s.lose_count = count;
     scene_pair(&c);
     scene_ask(&c, c.t.client, c.t.server);
-    world_run(&c.t.w, 12.0);
+    world_run(&c.t.w, 15.0);
     CHECK(c.s.seen[0] > from && c.s.seen[1] > from);
     check_one_session(&c);
     scene_close(&c);
