@@ -3781,6 +3781,19 @@ typedef struct wisp__held_list {
     int count, bytes;  /* bytes: of memory */
 } wisp__held_list;
 
+enum { WISP__SETS_OUT = 64, WISP__SETS_IN = 4 };
+
+/* Unreliable messages that no packet of the size in use can hold: each goes as a set of parts. */
+typedef struct wisp__parts {
+    struct { uint8_t set, left; } out[WISP__SETS_OUT];  /* parts that are not acked; 0: it ended */
+    wisp__message *whole;                               /* the set being sent; NULL: none */
+    int at;                                             /* bytes sent */
+    bool value;                                         /* is it the value of a delta? */
+    uint32_t baseline;                                  /* of that value, as in its ref */
+    uint8_t set, newest;                                /* newest: place in `in` */
+    struct { uint8_t *bytes; int got, total; uint8_t set; } in[WISP__SETS_IN];
+} wisp__parts;
+
 /* A peer, with what the later rooms keep for it. */
 typedef struct wisp__session {
     wisp__peer peer;
@@ -3823,6 +3836,7 @@ typedef struct wisp__session {
     struct wisp__member *groups;    /* that it is in (group) */
     int unreliable_bytes;           /* of queued unreliable messages */
     uint64_t mark;                  /* of the last list of peers that named it (send) */
+    wisp__parts *parts;             /* NULL: every message has fitted a packet */
 } wisp__session;
 
 /* --- message_codec --- */
@@ -4047,12 +4061,15 @@ typedef enum wisp__frame {
     WISP__FRAME_PING, WISP__FRAME_LEAVE, WISP__FRAME_RESYNC, WISP__FRAME_TICK, WISP__FRAME_OBJECT,
     WISP__FRAME_INPUT, WISP__FRAME_ASSEMBLED, WISP__FRAME_MORE, WISP__FRAME_PATH_CHALLENGE,
     WISP__FRAME_PATH_RESPONSE, WISP__FRAME_FULL, WISP__FRAME_CLOCK, WISP__FRAME_READS,
+    WISP__FRAME_PART,
     WISP__FRAME_ALIKE = 32, WISP__FRAME_EVENT, WISP__FRAME_REPEAT, WISP__FRAME_SIZED,
     WISP__FRAME_VALUE, WISP__FRAME_NOTHING  /* these two are never on the wire */
 } wisp__frame;
 
 typedef struct wisp__section { int delivery, channel; uint32_t sequence; } wisp__section;
 typedef struct wisp__fragment { bool first, last; int bytes; } wisp__fragment;
+
+typedef struct wisp__part { uint8_t set; bool last; int at, bytes; } wisp__part;
 
 /* An EVENT, SIZED, INVOKE or REPLY up to its content. */
 typedef struct wisp__message_frame {
@@ -21598,7 +21615,7 @@ void wisp_cancel(wisp *w, wisp_call handle) {
  *   kind   1 ALIKE · 01 EVENT · 001 REPEAT · 0001 SIZED · 0000 kind:4
  *   kind:4 END 0, SECTION 1, FRAGMENT 2, INVOKE 3, REPLY 4, ANNOUNCE 5, BOUND 6, UNKNOWN 7,
  *          PING 8, LEAVE 9, RESYNC 10, MORE 15 followed by kind:4 of its own: PATH_CHALLENGE 0,
- *          PATH_RESPONSE 1, READS 4.
+ *          PATH_RESPONSE 1, READS 4, PART 5.
  *          Reserved: TICK 11, OBJECT 12, INPUT 13, ASSEMBLED 14 (a piece of a set); after MORE:
  *          FULL 2 (a name and a key, in place of RESYNC of a whole name), CLOCK 3
  * ======================================================================== */
@@ -21660,6 +21677,27 @@ static wisp__fragment wisp__frame_get_fragment(wisp__reader *from) {
     f.last = wisp__get(from, 1) != 0;
     f.bytes = (int)wisp__get(from, 16);
     return f;
+}
+
+/* PART   set:8 last:1 offset:16 bytes:16, then the bytes
+   Of a section and a message of it that no packet can hold. No part is sent again. */
+static void wisp__frame_put_part(wisp__writer *to, int set, const wisp__message *whole, int at,
+                                 int bytes) {
+    wisp__frame_put(to, WISP__FRAME_PART);
+    wisp__put(to, (uint64_t)set, 8);
+    wisp__put(to, at + bytes == wisp__message_size(whole), 1);
+    wisp__put(to, (uint64_t)at, 16);
+    wisp__put(to, (uint64_t)bytes, 16);
+    wisp__put_bits(to, wisp__message_bytes(whole) + at, (int64_t)bytes * 8);
+}
+
+static wisp__part wisp__frame_get_part(wisp__reader *from) {
+    wisp__part part = { 0, false, 0, 0 };
+    part.set = (uint8_t)wisp__get(from, 8);
+    part.last = wisp__get(from, 1) != 0;
+    part.at = (int)wisp__get(from, 16);
+    part.bytes = (int)wisp__get(from, 16);
+    return part;
 }
 
 /* ALIKE    data                              a message like the one before but for its data
@@ -22552,14 +22590,18 @@ static wisp__message *wisp__message_like(wisp *w, const wisp__message *m, int by
     return like;
 }
 
-/* The frame of a message as bytes, to be cut into fragments. NULL: no memory. */
-static wisp__message *wisp__message_whole(wisp *w, const wisp__message *m, uint32_t floor) {
-    int bytes = wisp__message_size(m) + 32;
+/* The frame of a message as bytes, to be cut into fragments, or with its section into parts. NULL:
+   no memory. */
+static wisp__message *wisp__message_whole(wisp *w, const wisp__message *m, bool bound,
+                                          uint32_t floor) {
+    int bytes = wisp__message_size(m) + 40;
     wisp__message *whole = wisp__message_like(w, m, bytes);
+    wisp__section section = { m->delivery, m->channel, 0 };
     wisp__writer to;
     if (!whole) return NULL;
     to = wisp__writer_on(wisp__message_bytes(whole), bytes);
-    wisp__frame_put_message(&to, m, false, floor);
+    if (m->delivery != WISP_RELIABLE) wisp__frame_put_section(&to, &section);
+    wisp__frame_put_message(&to, m, bound, floor);
     wisp__put_align(&to);
     wisp__message_measure(whole, 0, to.at, wisp__message_values(m));
     return whole;
@@ -22592,15 +22634,76 @@ static wisp__fit wisp__fill_reliable(wisp__packet_writer *f, wisp__message *m) {
     if (!c || !wisp__window_open(f, &c->out, size)) return WISP__WAITS;
     if (size <= wisp__piece_bytes(&w->base) && m->type != WISP__ANNOUNCEMENT)
         return wisp__fill_first(f, &c->out, item);
-    c->out.cutting = wisp__message_whole(w, m, f->s->call_floor);
+    c->out.cutting = wisp__message_whole(w, m, false, f->s->call_floor);
     c->out.cut = 0;
     return c->out.cutting ? WISP__FITS : WISP__WAITS;
+}
+
+/* A part was acked or lost, or (`set` begins) all that is left of an older one counts as lost: the
+   value of a delta has arrived with all its parts, and is lost with one. */
+static void wisp__part_ended(wisp__session *s, uint8_t set, uint32_t value, bool arrived) {
+    uint8_t *left = &s->parts->out[set % WISP__SETS_OUT].left;
+    if (s->parts->out[set % WISP__SETS_OUT].set != set || !*left) return;
+    *left = (uint8_t)(arrived ? *left - 1 : 0);
+    if (!*left)
+        wisp__baseline_outcome(&s->baselines_out, (int)(value >> 16), value & 0xffff, arrived);
+}
+
+/* Puts parts of the message that is being sent so. */
+static wisp__fit wisp__fill_parts(wisp__packet_writer *f) {
+    wisp__parts *p = f->s->parts;
+    uint8_t *left = p ? &p->out[p->set % WISP__SETS_OUT].left : NULL;
+    if (!p || !p->whole) return WISP__FITS;
+    while (p->at < wisp__message_size(p->whole)) {
+        int rest = wisp__message_size(p->whole) - p->at;
+        int room = (int)((f->to.end - f->to.at) / 8) - WISP__FRAGMENT_HEAD;
+        int bytes = wisp__min_int(rest, room);
+        if (bytes < wisp__min_int(rest, WISP__LEAST_FRAGMENT)) return WISP__FULL;
+        if (p->value && !wisp__fill_may(f)) return WISP__FULL;
+        wisp__fill_repeat(f);
+        wisp__frame_put_part(&f->to, p->set, p->whole, p->at, bytes);
+        f->previous = NULL;
+        f->eliciting = true;
+        if (p->value && *left) {
+            ++*left;
+            wisp__fill_carry(f, WISP__FRAME_PART, p->set, p->baseline);
+        }
+        p->at += bytes;
+    }
+    if (p->value) wisp__part_ended(f->s, p->set, p->baseline, true);      /* all are under way */
+    wisp__message_release(&f->w->chunks, p->whole);
+    p->whole = NULL;
+    return WISP__FITS;
+}
+
+/* Begins to send a message in parts, which fills this packet and others. */
+static wisp__fit wisp__fill_cut(wisp__packet_writer *f, const wisp__message *m) {
+    wisp *w = f->w;
+    wisp__session *s = f->s;
+    wisp__parts *p = s->parts;
+    const wisp__message_extra *extra = wisp__message_extra_of(m);
+    wisp__fit fit = wisp__fill_introduce(f, m, wisp__message_size(m));
+    bool bound = m->type == WISP__REPLY || s->peer_remotes[m->encoding].known == WISP__BOUND;
+    if (fit != WISP__FITS) return fit;
+    if (!p) p = s->parts = (wisp__parts *)wisp__alloc(&w->base, sizeof *p);
+    if (p) p->whole = wisp__message_whole(w, m, bound, s->call_floor);
+    if (!p || !p->whole) return WISP__WAITS;
+    p->at = 0;
+    p->value = extra && extra->baseline >= 0;
+    if (p->value) p->baseline = (uint32_t)extra->baseline << 16 | (extra->number & 0xffff);
+    f->values += wisp__message_values(m);
+    f->messages++;
+    p->set++;
+    p->out[p->set % WISP__SETS_OUT].set = p->set;
+    p->out[p->set % WISP__SETS_OUT].left = p->value ? 1 : 0;
+    return WISP__FITS;
 }
 
 static wisp__fit wisp__fill_unreliable(wisp__packet_writer *f, const wisp__message *m) {
     const wisp__message_extra *extra = wisp__message_extra_of(m);
     bool delta = extra && extra->baseline >= 0;
     wisp__fit fit;
+    if (wisp__message_size(m) > f->s->peer.flow.mtu.size - 96) return wisp__fill_cut(f, m);
     if (delta && !wisp__fill_may(f)) return WISP__WAITS;
     fit = wisp__fill_message(f, m, 0);
     if (delta && fit == WISP__FITS)
@@ -22647,8 +22750,9 @@ static wisp__fit wisp__fill_queued(wisp__packet_writer *f, int index) {
     if (fit != WISP__FITS) return fit;
     wisp__count_message(w, s, m);
     wisp__fill_dequeue(f, index);
-    return m->delivery == WISP_RELIABLE && s->peer.channels[m->channel]->out.cutting
-               ? wisp__fill_cutting(f, m->channel) : WISP__FITS;
+    if (m->delivery != WISP_RELIABLE) return wisp__fill_parts(f);
+    return s->peer.channels[m->channel]->out.cutting ? wisp__fill_cutting(f, m->channel)
+                                                     : WISP__FITS;
 }
 
 static wisp__fit wisp__fill_large(wisp__packet_writer *f) {
@@ -22683,6 +22787,7 @@ static wisp__fit wisp__fill_queue(wisp__packet_writer *f, int only) {
 static wisp__fit wisp__fill(wisp__packet_writer *f, int only) {
     wisp__fit fit = only >= 0 ? WISP__FITS : wisp__fill_controls(f);
     if (fit == WISP__FITS && only < 0) fit = wisp__fill_lost(f);
+    if (fit == WISP__FITS) fit = wisp__fill_parts(f);
     f->blocked |= wisp__cutting_channels(&f->s->peer);
     if (fit == WISP__FITS && f->s->peer.flow.next % 2 == 0) fit = wisp__fill_queue(f, only);
     if (fit == WISP__FITS) fit = wisp__fill_large(f);
@@ -22839,6 +22944,7 @@ static void wisp__send_leave(wisp *w, wisp__session *s) {
 
 static bool wisp__wants_to_send(const wisp *w, const wisp__session *s) {
     if (s->queued || s->control_count || s->ping || s->unannounced < w->registry.count) return true;
+    if (s->parts && s->parts->whole) return true;
     for (int c = 0; c < s->peer.channel_end; c++) {
         const wisp__channel *channel = s->peer.channels[c];
         if (channel && (channel->out.lost || channel->out.cutting)) return true;
@@ -22898,6 +23004,8 @@ static void wisp__on_outcome(void *owner, const wisp__ref *ref, bool arrived) {
         if (ref->kind == WISP__FRAME_VALUE) {
             wisp__baseline_outcome(&s->baselines_out, (int)(number >> 16), number & 0xffff,
                                    arrived);
+        } else if (ref->kind == WISP__FRAME_PART) {
+            wisp__part_ended(s, ref->channel, number, arrived);
         } else if (ref->kind == WISP__FRAME_ANNOUNCE) {
             if (s->peer_remotes[number].known != WISP__ANNOUNCED) continue;
             if (arrived) s->peer_remotes[number].known = WISP__ACKED;
@@ -22907,6 +23015,14 @@ static void wisp__on_outcome(void *owner, const wisp__ref *ref, bool arrived) {
         }
     }
     if (!arrived) wisp__peers_mark(w, peer);
+}
+
+static void wisp__parts_free(wisp *w, wisp__parts *p) {
+    if (!p) return;
+    if (p->whole) wisp__message_release(&w->chunks, p->whole);
+    for (int i = 0; i < WISP__SETS_IN; i++)
+        wisp__chunk_give(&w->chunks, p->in[i].bytes, (size_t)w->base.mtu + WISP__SLACK);
+    wisp__free(&w->base, p, sizeof *p);
 }
 
 static void wisp__session_free(wisp *w, wisp__session *s) {
@@ -22927,6 +23043,8 @@ static void wisp__session_free(wisp *w, wisp__session *s) {
     }
     wisp__array_free(base, WISP__ARRAY(s->theirs, s->their_room));
     wisp__array_free(base, WISP__ARRAY(s->controls, s->control_room));
+    wisp__parts_free(w, s->parts);
+    s->parts = NULL;
     s->control_count = 0;
 }
 
@@ -25622,6 +25740,73 @@ static void wisp__on_message(wisp__reading *r, int kind) {
     wisp__take_turn(r, &r->previous);
 }
 
+/* The place of a set; a new one takes that of the oldest. NULL: no memory. */
+static uint8_t **wisp__part_place(wisp__reading *r, const wisp__part *part, int *place) {
+    wisp *w = r->w;
+    wisp__parts *p = r->s->parts;
+    size_t room = (size_t)w->base.mtu + WISP__SLACK;
+    if (!p) p = r->s->parts = (wisp__parts *)wisp__alloc(&w->base, sizeof *p);
+    if (!p) return NULL;
+    for (int i = 0; i < WISP__SETS_IN; i++)
+        if (p->in[i].bytes && p->in[i].set == part->set) {
+            *place = i;
+            return &p->in[i].bytes;
+        }
+    *place = p->newest = (uint8_t)((p->newest + 1) % WISP__SETS_IN);
+    if (!p->in[*place].bytes) p->in[*place].bytes = (uint8_t *)wisp__chunk_take(&w->chunks, room);
+    if (!p->in[*place].bytes) return NULL;
+    memset(p->in[*place].bytes, 0, room);
+    p->in[*place].set = part->set;
+    p->in[*place].got = p->in[*place].total = 0;
+    return &p->in[*place].bytes;
+}
+
+/* Reads the section and the message of a set that is complete. */
+static void wisp__read_set(wisp__reading *r, const uint8_t *bytes, int size) {
+    wisp__reading whole = *r;
+    wisp__reader outer = r->w->record;
+    int kind;
+    whole.from = r->w->record = wisp__reader_on(bytes, size);
+    if (wisp__frame_get(&whole.from) == WISP__FRAME_SECTION) wisp__on_section(&whole);
+    kind = wisp__frame_get(&whole.from);
+    if (whole.section.delivery == WISP_RELIABLE ||
+        (kind != WISP__FRAME_EVENT && kind != WISP__FRAME_SIZED && kind != WISP__FRAME_INVOKE))
+        wisp__break(&whole, "parts of no message");
+    else wisp__on_message(&whole, kind);
+    if (whole.broken) wisp__break_with(r, whole.code, whole.broken);
+    r->messages = whole.messages;
+    r->w->record = outer;
+}
+
+/* Sets that are larger than a packet may be are left out, as such packets are. */
+static void wisp__on_part(wisp__reading *r) {
+    wisp__part part = wisp__frame_get_part(&r->from);
+    wisp__reader content = r->from;
+    uint8_t **place, *whole;
+    uint64_t after;
+    int i, got, total;
+    wisp__skip(&r->from, (int64_t)part.bytes * 8);
+    r->has_previous = false;
+    if (r->from.failed || part.bytes < (part.last ? 1 : WISP__LEAST_FRAGMENT)) {
+        wisp__break(r, "a bad part");
+        return;
+    }
+    wisp__pay(&r->w->content.credit, r->w->base.mtu / 32 + part.bytes / 32);
+    if (part.at + part.bytes > r->w->base.mtu || !(place = wisp__part_place(r, &part, &i))) return;
+    whole = *place + part.at;
+    after = wisp__load64(whole + part.bytes);              /* whole words are written */
+    wisp__get_bits(&content, whole, (int64_t)part.bytes * 8);
+    wisp__store64(whole + part.bytes, after);
+    got = r->s->parts->in[i].got += part.bytes;
+    if (part.last) r->s->parts->in[i].total = part.at + part.bytes;
+    total = r->s->parts->in[i].total;
+    if (!total || got < total) return;
+    whole = *place;
+    *place = NULL;                             /* a handler may end the session */
+    wisp__read_set(r, whole, total);
+    wisp__chunk_give(&r->w->chunks, whole, (size_t)r->w->base.mtu + WISP__SLACK);
+}
+
 static void wisp__on_frame(wisp__reading *r, int kind) {
     switch (kind) {
     case WISP__FRAME_ALIKE: wisp__on_alike(r); break;
@@ -25639,6 +25824,7 @@ static void wisp__on_frame(wisp__reading *r, int kind) {
     case WISP__FRAME_UNKNOWN: wisp__on_answer(r, false); break;
     case WISP__FRAME_RESYNC: wisp__on_resync(r); break;
     case WISP__FRAME_READS: wisp__on_reads(r); break;
+    case WISP__FRAME_PART: wisp__on_part(r); break;
     case WISP__FRAME_PATH_CHALLENGE: wisp__on_path_challenge(r); break;
     case WISP__FRAME_PATH_RESPONSE: wisp__on_path_response(r); break;
     case WISP__FRAME_PING: break;

@@ -256,11 +256,114 @@ TEST(two_changes_in_a_row_are_followed) {
         for (int i = 1; i <= 12; i++) move_in_traffic(end, 0.05, 0, 1, 2, 0.02 * i);
 }
 
+/* --- packet sizes --- */
+
+static unsigned char nets_pattern[70000];
+
+static wisp_value nets_bytes(int size) {
+    for (int i = 0; i < size; i++) nets_pattern[i] = (unsigned char)(i * 7);
+    return wisp_bytes(nets_pattern, size);
+}
+
+static wisp_result nets_fire_bytes(nets *n, int end, int size) {
+    wisp_value value = nets_bytes(size);
+    return wisp_fire_values(n->ends[end].w, "bytes", wisp_to_peer(nets_peer(n, end)), &value, 1);
+}
+
+static int nets_mtu(const nets *n, int end) {
+    return world_peer_stats(n->ends[end].w, nets_peer(n, end)).mtu;
+}
+
+static void nets_use(nets *n, const char *name, wisp_delivery delivery) {
+    wisp_config config;
+    memset(&config, 0, sizeof config);
+    config.delivery = delivery;
+    for (int i = 0; i < 2; i++) CHECK_EQ_INT(wisp_use_config(n->ends[i].w, &config, name), WISP_OK);
+}
+
+static void nets_wait(nets *n, int end, int got, double seconds) {
+    for (double until = n->now + seconds; n->now < until && n->ends[end].got < got; ) nets_step(n);
+    CHECK_EQ_INT(n->ends[end].got, got);
+    CHECK_EQ_INT(n->ends[0].wrong + n->ends[1].wrong, 0);
+    CHECK_EQ_INT(n->ends[0].left + n->ends[1].left, 0);
+}
+
+/* From this moment on an end's datagrams of more bytes vanish; large messages of every size arrive,
+   and within so many round trips. */
+static void size_falls(int hole, double latency, double loss, int ends, uint64_t seed) {
+    static const int sizes[] = { 300, 440, 441, 600, 1000, 1104, 1105, 2000, 20000, 70000 };
+    nets *n = nets_plain(latency, loss, seed);
+    double begin = n->now, round = 2 * latency + 2 * n->step;
+    if (ends & 1) n->ends[0].hole = hole;
+    if (ends & 2) n->ends[1].hole = hole;
+    for (int i = 0; i < 10; i++) {
+        nets_fire_bytes(n, 0, sizes[i]);
+        nets_fire_bytes(n, 1, sizes[i]);
+    }
+    nets_wait(n, 0, 10, 60);
+    nets_wait(n, 1, 10, 60);
+    if (!loss) CHECK(n->now - begin < 60 * round + 1);
+    if (!loss && n->now - begin >= 60 * round + 1)
+        printf("  %g round trips (hole %d)\n", (n->now - begin) / round, hole);
+    for (int i = 0; i < 400; i++) {                /* so that the search goes on */
+        nets_fire_bytes(n, 0, 3000);
+        nets_fire_bytes(n, 1, 3000);
+        nets_run(n, 0.02);
+    }
+    for (int end = 0; end < 2; end++) {
+        bool small = ends >> end & 1;
+        int mtu = nets_mtu(n, end);
+        if (!loss) CHECK(small ? mtu <= hole && mtu > hole - 40 : mtu == 1200);
+        else CHECK(mtu >= WISP__MTU_LEAST && (!small || mtu <= hole));
+        if (!loss && small && mtu <= hole - 40) printf("  %d of %d\n", mtu, hole);
+    }
+    nets_close(n);
+}
+
+TEST(everything_arrives_when_large_datagrams_vanish) {
+    static const int holes[] = { 508, 548, 576, 1000, 1100, 1180 };
+    static const double latencies[] = { 0, 0.03, 0.1, 0.25 };
+    for (int ends = 1; ends <= 3; ends++)
+        for (int i = 0; i < 6; i++)
+            size_falls(holes[i], latencies[(i + ends) % 4], 0, ends, (uint64_t)(1 + i));
+    for (uint64_t seed = 1; seed <= 4; seed++) size_falls(1000, 0.03, 0.1, 3, seed);
+    size_falls(576, 0.03, 0.25, 3, 9);
+}
+
+/* Unreliable messages of every size go on arriving: at first a few are lost, then all come. */
+static void unreliable_sizes(wisp_delivery delivery, int hole, double latency) {
+    nets *n = nets_plain(latency, 0, 1);
+    int before, fired = 0;
+    nets_use(n, "bytes", delivery);
+    nets_fire_bytes(n, 0, 10);
+    nets_wait(n, 1, 1, 5);
+    n->ends[0].hole = hole;
+    for (int i = 0; i < 400; i++, nets_run(n, 0.02)) nets_fire_bytes(n, 0, 1 + i * 37 % 1090);
+    nets_run(n, 1);
+    before = n->ends[1].got;
+    for (int size = 1; size <= 1090; size += 7, fired++) {
+        CHECK_EQ_INT(nets_fire_bytes(n, 0, size), WISP_OK);
+        nets_run(n, 0.02);
+    }
+    nets_run(n, 1);
+    CHECK_EQ_INT(n->ends[1].got - before, fired);
+    CHECK_EQ_INT(n->ends[1].wrong, 0);
+    CHECK(nets_mtu(n, 0) <= hole);
+    nets_close(n);
+}
+
+TEST(unreliable_messages_larger_than_a_packet_go_in_parts) {
+    unreliable_sizes(WISP_UNRELIABLE, 600, 0.02);
+    unreliable_sizes(WISP_SEQUENCED, 900, 0.1);
+}
+
 int main(int argc, char **argv) {
     static const test_case tests[] = {
         CASE(a_session_goes_on_within_two_round_trips_of_a_change),
         CASE(a_session_moves_under_loss),
         CASE(two_changes_in_a_row_are_followed),
+        CASE(everything_arrives_when_large_datagrams_vanish),
+        CASE(unreliable_messages_larger_than_a_packet_go_in_parts),
     };
     return test_main(argc, argv, tests, TEST_COUNT(tests));
 }
