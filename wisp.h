@@ -23416,8 +23416,12 @@ static void wisp__path_heard(wisp *w, wisp__session *s, const wisp_packet *packe
         if (trying && number >= path->number) wisp__path_give_up(w, peer);
     } else if (number == peer->flow.top) {         /* the highest that was read */
         if (trying && wisp__addr_equal(&packet->addr, &path->addr)) {
+            bool owed = path->allowed < WISP__PATH_BYTES;
             path->number = number;
             path->allowed = wisp__min_int(path->allowed + 3 * packet->size, 1 << 20);
+            path->next = wisp__min(path->next, w->base.time + wisp__max(peer->flow.rtt, 0.02));
+            if (owed) wisp__path_challenge(w, s);
+            wisp__peers_mark(w, peer);
         } else if (!path || trying || w->base.time >= path->next) {
             wisp__path_try(w, s, &packet->addr, number, packet->size);
         }

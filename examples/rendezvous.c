@@ -22,12 +22,13 @@
 
 enum { SEATS = 64, WORD_BYTES = 64 };
 typedef struct seat { wisp_peer peer, partner; char word[WORD_BYTES]; } seat;
-typedef struct hall { seat seats[SEATS]; bool relay; } hall;               /* of the server */
+typedef struct hall { seat seats[SEATS]; bool relay; uint64_t seed; } hall; /* of the server */
 
 typedef enum contact { SEARCHING, DIRECT, RELAYED, NO_WAY } contact;
 static const char *const contact_names[] = { "searching", "direct", "relayed", "no way" };
 typedef struct guest {
     const char *word;             /* set by the caller; the two share it, and it is their ticket */
+    uint64_t    seed;             /* 0, but in tests: see wisp_desc */
     bool        shy;              /* lets nobody join, as if its NAT were the worst */
     bool        relay;            /* the server offers to forward */
     contact     how;
@@ -92,6 +93,7 @@ static wisp *open_hall(hall *h, wisp_link link) {
     desc.link = link;
     desc.app = "rendezvous";
     desc.max_peers = SEATS;
+    desc.seed = h->seed;
     w = wisp_create(&desc, NULL);
     wisp_connect(w, "meet", on_meet, h);
     wisp_connect(w, "say", on_relayed, h);
@@ -159,6 +161,7 @@ static wisp *open_guest(guest *g, wisp_link link, const wisp_addr *server) {
     desc.join_timeout = 10;       /* seconds: so long the direct way is tried */
     desc.accept = only_with_our_word;
     desc.user = g;
+    desc.seed = g->seed;
     w = wisp_create(&desc, NULL);
     wisp_connect(w, "partner", on_partner, g);
     wisp_connect(w, "say", on_say, g);

@@ -234,11 +234,13 @@ static void meeting_open(nat_meeting *m, const int kinds[2], uint64_t seed) {
     nat_bad_network(&m->n, seed);
     nats_host(&m->n, nats_box(&m->n, NATS_NONE, 0));
     m->server.relay = true;
+    m->server.seed = seed * 3 + 1;
     m->n.hosts[0].end = open_hall(&m->server, nats_link(&m->n, 0));
     address = nats_public(&m->n, 0);
     for (int i = 0; i < 2; i++) {
         int host = nats_host(&m->n, nats_box(&m->n, kinds[i], 0));
         m->guests[i].word = "swordfish";
+        m->guests[i].seed = seed * 3 + 2 + (uint64_t)i;
         m->n.hosts[host].end = open_guest(&m->guests[i], nats_link(&m->n, host), &address);
     }
 }
@@ -250,9 +252,10 @@ static void meeting_run(nat_meeting *m, double seconds) {
 
 /* Both say one line, and hear one. */
 static bool meeting_talks(nat_meeting *m) {
+    nats_run(&m->n, 10);                    /* what was said before has been heard */
     m->guests[0].heard = m->guests[1].heard = 0;
     for (int i = 0; i < 2; i++) say(m->n.hosts[i + 1].end, &m->guests[i], "hello");
-    nats_run(&m->n, 15);
+    nats_run(&m->n, 25);
     return m->guests[0].heard == 1 && m->guests[1].heard == 1;
 }
 
@@ -279,6 +282,36 @@ TEST(guests_of_the_example_meet_directly_where_their_nats_permit_it_else_through
             meeting_check(pair / NATS_KINDS, pair % NATS_KINDS, seed * 31 + (uint64_t)pair);
 }
 
+/* A box forgets its ports in the middle of a session. Then the other end's box lets the new port in
+   unless it looks at ports; if it does, the server forwards. */
+static void meeting_check_move(int kind, contact expected, uint64_t seed) {
+    int kinds[2] = { NATS_PORT, kind };
+    nat_meeting m;
+    meeting_open(&m, kinds, seed);
+    meeting_run(&m, 40);
+    CHECK(m.guests[0].how == DIRECT && m.guests[1].how == DIRECT);
+    nats_rebind(&m.n, m.n.hosts[1].box);
+    for (int i = 0; i < 30; i++) {
+        say(m.n.hosts[1].end, &m.guests[0], "still there?");
+        nats_run(&m.n, 1);
+    }
+    if (!CHECK(m.guests[0].how == expected && m.guests[1].how == expected))
+        printf("  %s, seed %d: %s, %s\n", nat_names[kind], (int)seed,
+               contact_names[m.guests[0].how], contact_names[m.guests[1].how]);
+    if (!CHECK(meeting_talks(&m)))
+        printf("  %s, seed %d: heard %d, %d\n", nat_names[kind], (int)seed, m.guests[0].heard,
+               m.guests[1].heard);
+    nats_close(&m.n);
+}
+
+TEST(a_direct_session_survives_a_new_port_where_nats_permit_it_else_the_relay_takes_over) {
+    for (uint64_t seed = 1; seed <= 12; seed++) {
+        for (int kind = NATS_NONE; kind <= NATS_ADDRESS; kind++)
+            meeting_check_move(kind, DIRECT, seed);
+        meeting_check_move(NATS_PORT, RELAYED, seed);
+    }
+}
+
 TEST(an_idle_session_keeps_its_nats_open) {
     int kinds[2] = { NATS_PORT, NATS_PORT };
     nat_meeting m;
@@ -296,6 +329,7 @@ static const test_case tests[] = {
     CASE(crossing_joins_through_nats_become_one_session),
     CASE(a_join_that_a_symmetric_nat_defeats_ends_with_a_clear_code_in_time),
     CASE(guests_of_the_example_meet_directly_where_their_nats_permit_it_else_through_the_relay),
+    CASE(a_direct_session_survives_a_new_port_where_nats_permit_it_else_the_relay_takes_over),
     CASE(an_idle_session_keeps_its_nats_open),
 };
 
