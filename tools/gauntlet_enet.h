@@ -70,7 +70,9 @@ typedef struct enet_pair {
     ENetHost *hosts[2];                 /* the sender, which connects, and the taker */
     ENetPeer *peers[2];                 /* the other end, while connected */
     double    next[2], period[2];       /* seconds, of servicing */
-    bool      joined, ended;
+    bool      joined, ended, left;      /* ended at either end; at the sender's */
+    bool      asleep;                   /* the sender is not serviced */
+    enet_uint16 port;                   /* of the taker */
     void    (*heard)(void *user, int end, const ENetPacket *packet);
     void     *user;
 } enet_pair;
@@ -87,7 +89,8 @@ static bool enet_pair_open(enet_pair *p, double rtt, double sender_hz, double ta
     p->hosts[0] = enet_host_create(NULL, 1, 3, 0, 0);
     if (!p->hosts[0] || !p->hosts[1]) return false;
     enet_socket_get_address(p->hosts[1]->socket, &address);
-    if (!relay_open(&p->relay, address.port, seed)) return false;
+    p->port = address.port;
+    if (!relay_open(&p->relay, p->port, seed)) return false;
     p->relay.to.latency = p->relay.back.latency = rtt / 2;
     enet_address_set_host_ip(&address, "127.0.0.1");
     address.port = (enet_uint16)udp_port(&p->relay.front);
@@ -98,6 +101,7 @@ static void enet_pair_event(enet_pair *p, int end, const ENetEvent *event) {
     if (event->type == ENET_EVENT_TYPE_CONNECT) p->peers[end] = event->peer;
     if (event->type == ENET_EVENT_TYPE_DISCONNECT) {
         p->ended = true;
+        p->left = p->left || end == 0;
         p->peers[end] = NULL;
     }
     if (event->type == ENET_EVENT_TYPE_RECEIVE) {
@@ -112,8 +116,9 @@ static void enet_pair_service(enet_pair *p, int end, double now,
                               void (*tick)(void *user, int end)) {
     ENetEvent event;
     int got;
-    if (now < p->next[end]) return;
+    if (!p->hosts[end] || now < p->next[end]) return;
     p->next[end] = p->next[end] > 0 ? p->next[end] + p->period[end] : now + p->period[end];
+    if (end == 0 && p->asleep) return;
     if (tick) tick(p->user, end);
     got = enet_host_service(p->hosts[end], &event, 0);
     for (int i = 0; i < 100000 && got > 0; i++) {
@@ -131,7 +136,8 @@ static void enet_pair_step(enet_pair *p, void (*tick)(void *user, int end)) {
 }
 
 static uint64_t enet_pair_spent(const enet_pair *p) {
-    return (uint64_t)p->hosts[0]->totalSentData + p->hosts[1]->totalSentData;
+    uint64_t spent = p->hosts[0]->totalSentData;
+    return spent + (p->hosts[1] ? p->hosts[1]->totalSentData : 0);
 }
 
 static void enet_pair_close(enet_pair *p) {
@@ -151,7 +157,8 @@ typedef struct enet_run {
     uint64_t  bulk_fired, bulk_arrived, bulk_before, bulk_loaded;
     double    wait_sum;
     int       wait_count;
-    bool      blob_arrived, moved;
+    bool      blob_arrived;
+    double    incident_over;            /* -1: it has not begun */
     gauntlet_ages     ages;
     gauntlet_outcome *out;
     unsigned char bytes[1 << 20];
@@ -242,6 +249,39 @@ static double relay_wait(const wisp_simulator *sim) {
     return sim->rate > 0 ? (double)sim->out_way.queued / sim->rate : 0;
 }
 
+/* The taker's host, without a goodbye; and a new one on its port. */
+static void enet_run_kill(enet_run *r) {
+    enet_host_destroy(r->pair.hosts[TAKER]);
+    r->pair.hosts[TAKER] = NULL;
+    r->pair.peers[TAKER] = NULL;
+}
+
+static void enet_run_revive(enet_run *r) {
+    ENetAddress address;
+    enet_address_set_host_ip(&address, "127.0.0.1");
+    address.port = r->pair.port;
+    r->pair.hosts[TAKER] = enet_host_create(&address, 1, 3, 0, 0);
+    r->incident_over = udp_seconds();
+}
+
+/* So many seconds after the incident's beginning. */
+static void enet_run_incident(enet_run *r, double since) {
+    bool begins = r->incident_over < 0;
+    if (begins) r->incident_over = 0;
+    if (r->t->incident == MOVES && begins) {
+        udp_close(&r->pair.relay.rear);
+        udp_open(&r->pair.relay.rear, "127.0.0.1", 0);
+    } else if (r->t->incident == SLEEPS) {
+        if (r->pair.asleep && since >= 12) r->incident_over = udp_seconds();
+        r->pair.asleep = since < 12;
+    } else if (r->t->incident == RESTARTS && begins) {
+        enet_run_kill(r);
+    } else if (r->t->incident == RESTARTS && since >= 0.5 && !r->pair.hosts[TAKER]) {
+        enet_run_revive(r);
+    }
+    if (r->pair.left && isinf(r->out->told)) r->out->told = udp_seconds() - r->incident_over;
+}
+
 static void enet_run_slice(enet_run *r, double at) {
     const gauntlet_trial *t = r->t;
     wisp_simulator *to = &r->pair.relay.to;
@@ -256,11 +296,8 @@ static void enet_run_slice(enet_run *r, double at) {
         r->wait_count++;
     }
     if (wait > r->out->peak) r->out->peak = wait;
-    if (t->moves && !r->moved && at > t->seconds / 2) {
-        r->moved = true;
-        udp_close(&r->pair.relay.rear);
-        udp_open(&r->pair.relay.rear, "127.0.0.1", 0);
-    }
+    if (t->incident != NO_INCIDENT && at >= t->seconds / 2)
+        enet_run_incident(r, at - t->seconds / 2);
     enet_run_until(r, r->began + at + 0.01);
     r->bulk_loaded = r->bulk_arrived;
 }
@@ -291,7 +328,8 @@ static void enet_trial(const gauntlet_trial *t, uint64_t seed, gauntlet_outcome 
     if (!r) return;
     r->out = out;
     r->t = t;
-    r->began = -1;
+    r->began = r->incident_over = -1;
+    out->told = HUGE_VAL;
     for (size_t i = 0; i < sizeof r->bytes; i++) r->bytes[i] = (unsigned char)(i * i >> 7);
     if (enet_pair_open(&r->pair, t->rtt, hz, hz, seed)) {
         r->pair.relay.to.rate = t->rate;

@@ -21,6 +21,14 @@ typedef enum gauntlet_load {
     LOAD_ECHO        /* reliable messages of 8 bytes at 50 Hz, each sent back at once */
 } gauntlet_load;
 
+/* What happens in the middle of a trial. */
+typedef enum gauntlet_incident {
+    NO_INCIDENT,
+    MOVES,           /* the sender's port changes, as by a NAT */
+    SLEEPS,          /* the sender is not updated for 12 s */
+    RESTARTS         /* the taker is killed, and up again after half a second */
+} gauntlet_incident;
+
 typedef struct gauntlet_trial {
     const char *name;
     gauntlet_load kind;
@@ -32,7 +40,7 @@ typedef struct gauntlet_trial {
     double narrow_rate;                 /* after a third of the time the rate is this one, */
                                         /* after two thirds as before; 0: it stays */
     int    bytes, hole;                 /* of the blob; larger datagrams vanish, 0: none */
-    bool   moves;                       /* in the middle the sender's address changes */
+    gauntlet_incident incident;
 } gauntlet_trial;
 
 /* Many sessions at once, each on a network of its own that is bad from the start. */
@@ -62,6 +70,8 @@ typedef struct gauntlet_outcome {
     double   standing, peak;            /* seconds in the queue: mean after a quarter; most */
     double   recovery, regained;        /* seconds to ages < 300 ms (p95) after the narrowing; */
                                         /* share of `rate` from the 5th second after it on */
+    double   told;                      /* seconds from the end of the incident until the sender */
+                                        /* is told that the session has ended */
     double   ratio;                     /* of seconds to those of the first trial of its kind */
     uint64_t fired, arrived, held;      /* small messages; ticks in which some had to wait */
     uint64_t spent, packets, called_lost;      /* bytes and packets of both ends */
@@ -135,7 +145,7 @@ static inline void ages_into(const gauntlet_ages *a, gauntlet_outcome *out) {
 typedef enum gauntlet_figure {
     FIGURE_NONE, FIGURE_SECONDS, FIGURE_RATIO, FIGURE_GOODPUT, FIGURE_MEAN, FIGURE_P95,
     FIGURE_WORST, FIGURE_STANDING, FIGURE_PEAK, FIGURE_RECOVERY, FIGURE_REGAINED, FIGURE_HELD,
-    FIGURE_MISSING, FIGURE_CALLED_LOST, FIGURE_SPENT, FIGURE_ENDED, FIGURES
+    FIGURE_MISSING, FIGURE_CALLED_LOST, FIGURE_SPENT, FIGURE_ENDED, FIGURE_TOLD, FIGURES
 } gauntlet_figure;
 
 static const struct { const char *name, *unit; bool more_is_better; } gauntlet_figures[FIGURES] = {
@@ -155,6 +165,7 @@ static const struct { const char *name, *unit; bool more_is_better; } gauntlet_f
     { "packets called lost", "%", false },
     { "bytes sent", "kB", false },
     { "session ended by itself", "", false },
+    { "the sender is told after", "ms", false },
 };
 
 static inline double gauntlet_figure_of(const gauntlet_outcome *out, gauntlet_figure f) {
@@ -175,6 +186,7 @@ static inline double gauntlet_figure_of(const gauntlet_outcome *out, gauntlet_fi
     case FIGURE_CALLED_LOST:
         return out->packets ? 100.0 * (double)out->called_lost / (double)out->packets : 0;
     case FIGURE_SPENT: return (double)out->spent / 1e3;
+    case FIGURE_TOLD: return out->told * 1e3;
     case FIGURE_ENDED: return out->ended ? 1 : 0;
     default: return 0;
     }
@@ -198,21 +210,21 @@ static inline bool gauntlet_more(const gauntlet_row *r, const gauntlet_goal *g) 
 
 #define GAUNTLET_BLOB(share, called_lost) \
     { { "1 MB, 60 ms, " #share "% come 30 ms late", LOAD_BLOB, 120, 0.06, 0, 0, 0, 0, 0, 0, \
-        share / 100.0, 0.03, 0, 1000000, 0, false }, \
+        share / 100.0, 0.03, 0, 1000000, 0, NO_INCIDENT }, \
       { { FIGURE_SECONDS, 0 }, { FIGURE_RATIO, 1.5 }, { FIGURE_CALLED_LOST, called_lost }, \
         { FIGURE_SPENT, 0 } } }
 #define GAUNTLET_BULK(percent, must) \
     { { "bulk, 100 ms, 1,250 kB/s, " #percent "% loss", LOAD_BULK, 20, 0.1, 0, 1250e3, 65536, \
-        percent / 100.0, 0, 0, 0, 0, 0, 0, 0, false }, \
+        percent / 100.0, 0, 0, 0, 0, 0, 0, 0, NO_INCIDENT }, \
       { { FIGURE_GOODPUT, must }, { FIGURE_SPENT, 0 } } }
 #define GAUNTLET_LIVE(buffer, bytes, must) \
     { { "falls to 100 kB/s and returns, buffer " buffer, LOAD_LIVE, 60, 0.1, 0, 1250e3, bytes, \
-        0, 0, 0, 0, 0, 100e3, 0, 0, false }, \
+        0, 0, 0, 0, 0, 100e3, 0, 0, NO_INCIDENT }, \
       { { FIGURE_RECOVERY, must }, { FIGURE_REGAINED, 60 }, { FIGURE_MISSING, 0 }, \
         { FIGURE_SPENT, 0 } } }
 #define GAUNTLET_THIN(percent) \
     { { "60 Hz inputs, 20 Hz state, " #percent "% loss", LOAD_THIN, 60, 0.1, 0, 0, 0, \
-        percent / 100.0, 0, 0, 0, 0, 0, 0, 0, false }, \
+        percent / 100.0, 0, 0, 0, 0, 0, 0, 0, NO_INCIDENT }, \
       { { FIGURE_HELD, GAUNTLET_NONE }, { FIGURE_WORST, 0 }, { FIGURE_MISSING, 0 }, \
         { FIGURE_SPENT, 0 } } }
 
@@ -223,22 +235,26 @@ static const gauntlet_row gauntlet_rows[] = {
     GAUNTLET_LIVE("64 KiB", 65536, 3), GAUNTLET_LIVE("2.5 MB", 2.5e6, 7),
     GAUNTLET_THIN(5), GAUNTLET_THIN(20), GAUNTLET_THIN(30),
     { { "bulk on a link with 2 s of buffer", LOAD_BULK, 20, 0.1, 0, 1250e3, 2.5e6, 0, 0, 0, 0, 0,
-        0, 0, 0, false },
+        0, 0, 0, NO_INCIDENT },
       { { FIGURE_STANDING, 30 }, { FIGURE_PEAK, 200 }, { FIGURE_GOODPUT, 1080 },
         { FIGURE_SPENT, 0 } } },
     { { "100 kB where more than 1,000 bytes vanish", LOAD_BLOB, 30, 0.1, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-        100000, 1000, false },
+        100000, 1000, NO_INCIDENT },
       { { FIGURE_SECONDS, 10 }, { FIGURE_ENDED, GAUNTLET_NONE }, { FIGURE_SPENT, 0 } } },
     { { "32 bytes at 60 Hz, the sender's port moves", LOAD_STREAM, 20, 0.1, 0, 0, 0, 0, 0, 0, 0, 0,
-        0, 0, 0, true },
+        0, 0, 0, MOVES },
       { { FIGURE_WORST, 300 }, { FIGURE_MISSING, GAUNTLET_NONE }, { FIGURE_ENDED, GAUNTLET_NONE },
         { FIGURE_SPENT, 0 } } },
+    { { "the same, the sender sleeps for 12 s", LOAD_STREAM, 60, 0.1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        0, SLEEPS }, { { FIGURE_TOLD, 250 }, { FIGURE_SPENT, 0 } } },
+    { { "the same, the taker restarts", LOAD_STREAM, 60, 0.1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        RESTARTS }, { { FIGURE_TOLD, 250 }, { FIGURE_SPENT, 0 } } },
     { { "32 bytes at 60 Hz, 60% of acks lost", LOAD_STREAM, 60, 0.1, 0, 0, 0, 0, 0, 0.6, 0, 0, 0, 0,
-        0, false },
+        0, NO_INCIDENT },
       { { FIGURE_MEAN, 90 }, { FIGURE_WORST, 500 }, { FIGURE_MISSING, GAUNTLET_NONE },
         { FIGURE_ENDED, GAUNTLET_NONE }, { FIGURE_SPENT, 0 } } },
     { { "echo of 8 bytes, KCP's simulator", LOAD_ECHO, 20, 0.06, 0.0325, 0, 0, 0.05, 0, 0, 0, 0, 0,
-        0, 0, false },
+        0, 0, NO_INCIDENT },
       { { FIGURE_MEAN, 125 }, { FIGURE_WORST, 350 }, { FIGURE_MISSING, GAUNTLET_NONE },
         { FIGURE_SPENT, 0 } } },
 };

@@ -17,6 +17,8 @@ typedef struct wisp_run {
     double    wait_sum;
     int       wait_count;
     bool      blob_arrived;
+    wisp_desc desc;
+    double    incident_over;            /* -1: it has not begun */
     gauntlet_ages     ages;
     gauntlet_outcome *out;
     unsigned char bytes[1 << 20];
@@ -45,6 +47,13 @@ static inline void gauntlet_on_echo(wisp_event *event) {
     wisp_run *r = (wisp_run *)event->user;
     if (event->w == bn_wisp(&r->net, SENDER)) gauntlet_on_small(event);
     else wisp_fire_values(event->w, "echo", wisp_to_peer(event->peer), event->args, event->count);
+}
+
+/* The first end of a session that its sender is told of. */
+static inline void gauntlet_on_left(wisp_event *event) {
+    wisp_run *r = (wisp_run *)event->user;
+    if (event->w != bn_wisp(&r->net, SENDER) || !isinf(r->out->told)) return;
+    r->out->told = r->net.now - r->incident_over;
 }
 
 static inline void gauntlet_on_bulk(wisp_event *event) {
@@ -105,7 +114,8 @@ static inline void wisp_run_open(wisp_run *r, const gauntlet_trial *t, wisp_desc
                                  uint64_t seed) {
     double hz = t->kind == LOAD_ECHO ? 100 : 60;
     r->t = t;
-    r->began = -1;
+    r->began = r->incident_over = -1;
+    r->out->told = HUGE_VAL;
     bn_open(&r->net, seed);
     r->net.user = r;
     r->net.tick = wisp_tick;
@@ -118,6 +128,7 @@ static inline void wisp_run_open(wisp_run *r, const gauntlet_trial *t, wisp_desc
     r->to->hole = t->hole;
     desc.app = "gauntlet";
     desc.limits.window_bytes = 4 << 20;
+    r->desc = desc;
     for (int end = SENDER; end <= TAKER; end++) {
         wisp *w;
         bn_add(&r->net, &desc, hz, end == SENDER ? r->to : r->back, NULL);
@@ -126,6 +137,7 @@ static inline void wisp_run_open(wisp_run *r, const gauntlet_trial *t, wisp_desc
         wisp_connect_target(w, wisp_by_name("echo"), gauntlet_on_echo, r, false);
         wisp_connect_target(w, wisp_by_name("bulk"), gauntlet_on_bulk, r, false);
         wisp_connect_target(w, wisp_by_name("stream"), gauntlet_on_small, r, false);
+        wisp_connect_target(w, wisp_by_name(WISP_LEFT), gauntlet_on_left, r, false);
         wisp_set_unreliable(w, "thin", true);
         wisp_set_batch_priority(w, "bulk", 900);        /* state is more urgent */
     }
@@ -151,6 +163,41 @@ static inline void wisp_run_begin(wisp_run *r) {
     }
 }
 
+/* The taker's end, without a goodbye; and a new one in its place. */
+static inline void wisp_run_kill(wisp_run *r) {
+    r->back->loss = 1;
+    bn_destroy(&r->net, TAKER);
+    r->back->loss = 0;
+}
+
+static inline void wisp_run_revive(wisp_run *r) {
+    wisp_desc desc = r->desc;
+    desc.link.send = bn_send;
+    desc.link.recv = bn_recv;
+    desc.link.user = r->net.ends[TAKER];
+    desc.link.drains = true;
+    desc.seed = bn_random(&r->net) | 1;
+    r->net.ends[TAKER]->w = wisp_create(&desc, NULL);
+    r->incident_over = r->net.now;
+}
+
+/* So many seconds after the incident's beginning. */
+static inline void wisp_run_incident(wisp_run *r, double since) {
+    bn_end *sender = r->net.ends[SENDER];
+    bool begins = r->incident_over < 0;
+    if (begins) r->incident_over = 0;
+    if (r->t->incident == MOVES) {
+        sender->port += begins;
+    } else if (r->t->incident == SLEEPS) {
+        if (sender->asleep && since >= 12) r->incident_over = r->net.now;
+        sender->asleep = since < 12;
+    } else if (begins) {
+        wisp_run_kill(r);
+    } else if (since >= 0.5 && !r->net.ends[TAKER]->w) {
+        wisp_run_revive(r);
+    }
+}
+
 /* A slice of 10 ms at a time into the load. */
 static inline void wisp_run_slice(wisp_run *r, double at) {
     const gauntlet_trial *t = r->t;
@@ -165,8 +212,8 @@ static inline void wisp_run_slice(wisp_run *r, double at) {
         r->wait_sum += bn_way_wait(r->to);
         r->wait_count++;
     }
-    if (t->moves && at <= t->seconds / 2 && at + 0.01 > t->seconds / 2)
-        r->net.ends[SENDER]->port++;
+    if (t->incident != NO_INCIDENT && at >= t->seconds / 2)
+        wisp_run_incident(r, at - t->seconds / 2);
     bn_run(&r->net, 0.01);
     r->bulk_loaded = r->bulk_arrived;
 }
