@@ -5544,17 +5544,12 @@ WISP__UNUSED static void wisp__histogram_check(const wisp__histogram *h) {
 
 
 static wisp__writer wisp__writer_on(void *bytes, int capacity) {
-    wisp__writer writer = { NULL, 0, 0, false };
-    writer.bytes = (uint8_t *)bytes;
-    writer.end = (int64_t)capacity * 8;
+    wisp__writer writer = { (uint8_t *)bytes, 0, (int64_t)capacity * 8, false };
     return writer;
 }
 
 static wisp__reader wisp__reader_on(const void *bytes, int size) {
-    wisp__reader reader = { NULL, 0, 0, 0, false };
-    reader.bytes = (const uint8_t *)bytes;
-    reader.size = size;
-    reader.end = (int64_t)size * 8;
+    wisp__reader reader = { (const uint8_t *)bytes, size, 0, (int64_t)size * 8, false };
     return reader;
 }
 
@@ -5618,12 +5613,7 @@ static void wisp__put_align(wisp__writer *writer) { wisp__put(writer, 0, (int)(-
 
 static void wisp__put_bytes(wisp__writer *writer, const void *from, int count) {
     WISP_ASSERT((writer->at & 7) == 0);
-    if (writer->full || writer->at + (int64_t)count * 8 > writer->end) {
-        writer->full = true;
-        return;
-    }
-    if (count) memcpy(writer->bytes + (writer->at >> 3), from, (size_t)count);
-    writer->at += (int64_t)count * 8;
+    wisp__put_bits(writer, (const uint8_t *)from, (int64_t)count * 8);
 }
 
 /* Groups of so many bits, each with a bit that says whether another follows. */
