@@ -26864,24 +26864,26 @@ static int wisp__simulator_send(void *user, wisp_packet *packets, int count) {
     return count;
 }
 
-/* What has come enters through the caller's first packet, 4,096 at a time. */
+/* When nothing is due, what has come enters through the packet of the caller, up to 4,096 a call. */
 static int wisp__simulator_recv(void *user, wisp_packet *packets, int count) {
     wisp_simulator *sim = (wisp_simulator *)user;
     wisp__course out = wisp__course_of(sim, false), in = wisp__course_of(sim, true);
-    wisp__transit *item;
-    int filled = 0, got = 1;
+    int filled = 0, got = 0;
     wisp__simulator_pump(&out);
-    for (int i = 0; count > 0 && i < 4096 && got > 0; i++) {
-        wisp_packet packet = packets[0];
-        got = sim->inner.recv(sim->inner.user, &packet, 1);
-        if (got > 0) wisp__course_take(&in, &packet);
-    }
-    while (filled < count && (item = wisp__course_due(&in)) != NULL) {
-        wisp_packet *packet = &packets[filled++];
-        packet->addr = item->addr;
-        packet->size = wisp__min_int(item->size, packet->size);
-        if (packet->size) memcpy(packet->data, item + 1, (size_t)packet->size);
-        wisp__course_arrive(&in);
+    for (int entered = 0; filled < count;) {
+        wisp_packet *packet = &packets[filled], come = *packet;
+        const wisp__transit *item = wisp__course_due(&in);
+        if (item) {
+            packet->addr = item->addr;
+            packet->size = wisp__min_int(item->size, packet->size);
+            if (packet->size) memcpy(packet->data, item + 1, (size_t)packet->size);
+            wisp__course_arrive(&in);
+            filled++;
+        } else {
+            if (entered++ < 4096) got = sim->inner.recv(sim->inner.user, &come, 1);
+            if (got <= 0 || entered > 4096) break;
+            wisp__course_take(&in, &come);
+        }
     }
     return filled ? filled : wisp__min_int(got, 0);
 }

@@ -641,7 +641,9 @@ typedef struct links_figures {
     double late, twice, damaged;         /* shares: overtaken, duplicates, changed */
 } links_figures;
 
-static wisp_network_way *links_way(range *r) { return r->inward ? &r->sim.in_way : &r->sim.out_way; }
+static wisp_network_way *links_way(range *r) {
+    return r->inward ? &r->sim.in_way : &r->sim.out_way;
+}
 
 /* Every packet that entered, or was made, has left, is lost, or is still there. */
 static void links_check_counters(const wisp_network_way *way) {
@@ -706,7 +708,7 @@ TEST(each_setting_has_its_effect_either_way) {
         { "rate=1M lat=10", 500, { 0, 10, 10, 10, 0, 0, 0 }, { 0, 11, 12, 12, 0, 0, 0 } },
         /* twice what the link carries: half is lost, and the queue stands */
         { "rate=250k queue=50k", 500, { .46, 1, 180, 199, 0, 0, 0 }, { .5, 3, 201, 205, 0, 0, 0 } },
-        { "rate=250k queue=50k mtu=400", 500, { 1, 1e9, 0, 0, 0, 0, 0 }, { 1, 1e9, 0, 0, 0, 0, 0 } },
+        { "rate=250k mtu=400", 500, { 1, 1e9, 0, 0, 0, 0, 0 }, { 1, 1e9, 0, 0, 0, 0, 0 } },
         { "lat=100 cap=50", 500, { .48, 100, 100, 100, 0, 0, 0 }, { .52, 101, 101, 101, 0, 0, 0 } },
     };
     for (int row = 0; row < TEST_COUNT(rows); row++)
@@ -859,7 +861,8 @@ TEST(random_texts_are_read_or_refused) {
             memcpy(text + length, piece, strlen(piece) + 1);
             length += strlen(piece);
         }
-        if (length && round % 7 == 0) text[test_random(&state) % length] = (char)test_random(&state);
+        if (length && round % 7 == 0)
+            text[test_random(&state) % length] = (char)test_random(&state);
         result = wisp_simulator_set(&sim, text);
         good += result == WISP_OK;
         CHECK(result == WISP_OK || result == WISP_E_SYNTAX);
@@ -976,6 +979,26 @@ TEST(the_way_in_is_bounded_and_gives_its_memory_back) {
     range_until(r, 1.15);
     CHECK_EQ_INT(r->count, 100);
     range_free(r);                                         /* checks that nothing is out */
+}
+
+/* So what waits, waits where it would without the simulator. */
+TEST(a_perfect_way_in_takes_no_more_than_it_is_asked_for) {
+    range *r = range_new();
+    uint8_t bytes[3][100];
+    wisp_packet packets[3];
+    r->inward = true;
+    range_begin(r);
+    for (int i = 0; i < 10; i++) range_send(r, 100);
+    for (int i = 0; i < 3; i++) {
+        packets[i].data = bytes[i];
+        packets[i].size = 100;
+    }
+    CHECK_EQ_INT(r->from.recv(r->from.user, packets, 3), 3);
+    CHECK_EQ_INT(r->sim.in_way.sent, 3);
+    CHECK_EQ_INT(r->sim.in_way.count, 0);
+    range_until(r, 0);
+    CHECK_EQ_INT(r->count, 7);
+    range_free(r);
 }
 
 TEST(what_is_freed_on_its_way_did_not_arrive) {
@@ -1182,6 +1205,7 @@ static const test_case tests[] = {
     CASE(a_faster_rate_is_not_paid_for_the_past),
     CASE(fates_do_not_depend_on_how_often_the_link_is_used),
     CASE(the_way_in_is_bounded_and_gives_its_memory_back),
+    CASE(a_perfect_way_in_takes_no_more_than_it_is_asked_for),
     CASE(what_is_freed_on_its_way_did_not_arrive),
     CASE(an_endless_flood_and_a_broken_link_are_told_apart),
     CASE(a_session_survives_corruption),
