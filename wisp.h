@@ -78,6 +78,7 @@
        >>session        how sessions begin and end
        >>path           addresses: how a session moves from one to another
        >>join           the handshake, and who is let in
+       >>query          questions to endpoints without joining them
        >>send           messages made and given to peers, as deltas where asked
        >>inbound        messages decoded and handed to handlers
        >>arrival        messages read, put in order and delivered
@@ -1559,6 +1560,7 @@ typedef struct wisp_event {
     int               message;    /* WISP_MESSAGE_EVENT or another kind,
                                      below */
     struct wisp__passage *passage; /* private: its way through middleware */
+    const wisp_addr  *from;       /* of an answer to wisp_query, else NULL */
 } wisp_event;
 
 enum { WISP_MESSAGE_EVENT, WISP_MESSAGE_INVOKE, WISP_MESSAGE_REPLY };
@@ -1806,6 +1808,30 @@ WISP_API wisp_result wisp_answer_fail(wisp *w, wisp_call call,
 WISP_API void        wisp_cancel(wisp *w, wisp_call call);
 
 /* ===========================================================================
+ * MARK: >>query
+ * Asks endpoints about themselves without joining them: for lists of servers,
+ * and for discovery on a LAN, where the address is the broadcast address (if
+ * the link can send to it) and many may answer.
+ * ======================================================================== */
+
+/* Asks the endpoints at an address. Those of the same desc.app that have a
+   desc.info answer, also if they accept no joins. fn gets each answer:
+   event->from is its address, args[0] the info (bytes), args[1] the round trip
+   (a number, in seconds). The last event has no arguments: its result is
+   WISP_OK, or WISP_E_TIMEOUT if nobody has answered, or WISP_E_CLOSED
+   (wisp_destroy). It comes after the answer of exactly that address, or after
+   5.5 s; until 2 s lost questions are repeated. At most 64 answers to a
+   question are handed on, one for each address. A question takes 532 bytes, at
+   most link.mtu. Returns WISP_OK, WISP_E_ARGUMENT, WISP_E_CLOSED, WISP_E_MEMORY or
+   WISP_E_LIMIT (128 questions wait). */
+WISP_API wisp_result wisp_query(wisp *w, const wisp_addr *to, wisp_handler fn,
+                                void *user);
+/* Replaces desc.info with a copy of these bytes; NULL: no answers any more.
+   WISP_E_TOO_BIG: over 512 bytes, or over link.mtu - 20. WISP_E_MEMORY: it has
+   not changed. A host gets 8 answers a second, and 32 at once. */
+WISP_API wisp_result wisp_set_info(wisp *w, const void *info, int bytes);
+
+/* ===========================================================================
  * MARK: >>flush
  * ======================================================================== */
 
@@ -1985,6 +2011,8 @@ typedef struct wisp_total_stats {
                                      here */
     uint64_t goodbyes_ignored;    /* such answers received that quote no packet
                                      of ours */
+    uint64_t queries_answered;    /* questions of wisp_query */
+    uint64_t queries_ignored;     /* no info, another app, or too many */
 } wisp_total_stats;
 
 /* ===========================================================================
@@ -2275,6 +2303,9 @@ typedef struct wisp_desc {
     wisp_congestion congestion; /* 0 = WISP_CONGESTION_MODEL */
     double      join_timeout;   /* seconds after which a join that is not
                                    complete fails, on both ends; 0 = 30 */
+    const void *info;           /* the answer to wisp_query of anybody; copied;
+                                   NULL: none is given */
+    int         info_bytes;     /* up to 512, and to link.mtu - 20 */
 } wisp_desc;
 
 /* NULL on failure, with the reason in `why` (may be NULL). The strings of the
@@ -3453,7 +3484,7 @@ typedef enum wisp__turn { WISP__NOW, WISP__EARLY, WISP__AGAIN, WISP__BEYOND } wi
 /* --- peer --- */
 
 enum { WISP__REQUEST = 1, WISP__CHALLENGE, WISP__RESPONSE, WISP__ACCEPT, WISP__DENY,
-       WISP__GOODBYE };
+       WISP__GOODBYE, WISP__QUERY, WISP__INFO };
 
 enum { WISP__HANDSHAKE_HEAD = 14, WISP__HANDSHAKE_LEAST = 64, WISP__REASON_BYTES = 96,
        WISP__LEAVES = 5 };     /* packets that say goodbye, at most */
@@ -4035,7 +4066,7 @@ typedef struct wisp__pending {          /* a call of ours */
     wisp_result first_failure;
 } wisp__pending;
 
-enum { WISP__TIMER_PEER, WISP__TIMER_CALL };
+enum { WISP__TIMER_PEER, WISP__TIMER_CALL, WISP__TIMER_QUERY };
 
 enum { WISP__REQUEST_NONE, WISP__REQUEST_RUNS, WISP__REQUEST_DONE };
 
@@ -4084,6 +4115,24 @@ typedef struct wisp__message_frame {
 
 /* Whose packet was acked or lost. */
 typedef struct wisp__outcome { wisp *w; wisp__session *session; } wisp__outcome;
+
+/* --- query --- */
+
+enum { WISP__QUERIES = 128, WISP__QUERY_TRIES = 5, WISP__QUERY_ANSWERS = 64,
+       WISP__INFO_BYTES = 512, WISP__INFO_REST = 20 };     /* bytes of an INFO beside the info */
+
+/* A question of ours. */
+typedef struct wisp__query {
+    wisp__slot slot;
+    wisp__timer timer;
+    wisp_addr to;
+    uint64_t nonce;  /* random:48, room for the number of the try:8, place in the pool:8 */
+    double asked[WISP__QUERY_TRIES];
+    int tries, answers;
+    uint64_t seen[WISP__QUERY_ANSWERS];  /* who has answered, by hash of the address */
+    wisp_handler fn;
+    void *user;
+} wisp__query;
 
 /* --- send --- */
 
@@ -4173,6 +4222,9 @@ struct wisp {
     wisp__policy policy;
     wisp__hooks hooks;
     wisp__pool groups;
+    wisp__pool queries;
+    uint8_t *info;  /* the answer to questions; NULL: none is given */
+    int info_bytes;
     wisp_result (*accept)(wisp *w, const wisp_addr *from, const void *ticket, int ticket_size,
                            void *user);
     double now, last_now;  /* the caller's time, at this update and the one before */
@@ -23488,8 +23540,8 @@ static void wisp__on_path_response(wisp__reading *r) {
 #define WISP__MAGIC          0x70736977u    /* "wisp" */
 
 /* --- the packets of the handshake. Each begins with type:8 "wisp" wire version:8 client nonce:64
-       and ends with a check:32 over all before it. REQUEST and RESPONSE are padded to 64 bytes ---
- */
+       and ends with a check:32 over all before it. REQUEST and RESPONSE are padded to 64 bytes,
+       QUERY to the size of the largest answer --- */
 
 static uint32_t wisp__handshake_check(uint64_t nonce, const uint8_t *bytes, int size) {
     uint64_t key[2] = { nonce, WISP_WIRE_VERSION };
@@ -23505,9 +23557,11 @@ static wisp__writer wisp__handshake_begin(wisp *w, int type, uint64_t nonce) {
 }
 
 static void wisp__handshake_send(wisp *w, wisp__writer *to, const wisp_addr *addr) {
-    int type = to->bytes[0], size;
-    bool padded = type == WISP__REQUEST || type == WISP__RESPONSE;
-    while (padded && to->at / 8 < WISP__HANDSHAKE_LEAST - 4) wisp__put(to, 0, 8);
+    int type = to->bytes[0], size, least = 0;
+    if (type == WISP__REQUEST || type == WISP__RESPONSE) least = WISP__HANDSHAKE_LEAST;
+    if (type == WISP__QUERY)
+        least = wisp__min_int(WISP__INFO_BYTES + WISP__INFO_REST, w->base.mtu);
+    while (to->at / 8 < least - 4) wisp__put(to, 0, 8);
     size = (int)(to->at / 8);
     wisp__put(to, wisp__handshake_check(wisp__load64(to->bytes + 6), to->bytes, size), 32);
     wisp__post_add(w, addr, NULL, to->bytes, size + 4);
@@ -23952,43 +24006,48 @@ static void wisp__on_other_version(wisp *w, const wisp_packet *packet, int type,
                   "the other end speaks another wire version", false);
 }
 
-static void wisp__on_handshake(wisp *w, const wisp_packet *packet) {
+/* Checks the head of a handshake packet, and that it is whole. */
+static bool wisp__handshake_open(wisp *w, const wisp_packet *packet, wisp__reader *from,
+                                 int *type, uint64_t *nonce) {
     const uint8_t *bytes = (const uint8_t *)packet->data;
-    wisp__reader from = wisp__reader_on(bytes, packet->size - 4);
-    int type = (int)wisp__get(&from, 8), version;
-    bool full = packet->size >= WISP__HANDSHAKE_LEAST;
-    uint64_t nonce;
-    wisp__peer *asking;
+    int version;
+    *from = wisp__reader_on(bytes, packet->size - 4);
+    *type = (int)wisp__get(from, 8);
     w->base.stats.handshakes_received++;
-    if (packet->size < WISP__HANDSHAKE_HEAD + 4 || wisp__get(&from, 32) != WISP__MAGIC) {
+    if (packet->size < WISP__HANDSHAKE_HEAD + 4 || wisp__get(from, 32) != WISP__MAGIC) {
         w->base.stats.packets_foreign++;
-        return;
+        return false;
     }
-    version = (int)wisp__get(&from, 8);
-    nonce = wisp__get(&from, 64);
+    version = (int)wisp__get(from, 8);
+    *nonce = wisp__get(from, 64);
     if (version != WISP_WIRE_VERSION) {
-        wisp__on_other_version(w, packet, type, nonce);
-        return;
+        wisp__on_other_version(w, packet, *type, *nonce);
+        return false;
     }
-    if (wisp__handshake_check(nonce, bytes, packet->size - 4) !=
-        wisp__load_part(bytes + packet->size - 4, 4)) {
-        w->base.stats.handshakes_bad++;
-        return;
-    }
-    asking = wisp__peer_asking(w, &packet->addr, nonce);
+    if (wisp__handshake_check(*nonce, bytes, packet->size - 4) ==
+        wisp__load_part(bytes + packet->size - 4, 4))
+        return true;
+    w->base.stats.handshakes_bad++;
+    return false;
+}
+
+static void wisp__on_join_packet(wisp *w, const wisp_packet *packet, int type, uint64_t nonce,
+                                 wisp__reader *from) {
+    bool full = packet->size >= WISP__HANDSHAKE_LEAST;
+    wisp__peer *asking = wisp__peer_asking(w, &packet->addr, nonce);
     if (type == WISP__REQUEST && full) {
         if (!wisp__door_is_shut(w, &packet->addr, nonce, packet->size))
             wisp__challenge(w, &packet->addr, nonce);
     } else if (type == WISP__RESPONSE && full) {
-        wisp__on_response(w, packet, nonce, &from);
+        wisp__on_response(w, packet, nonce, from);
     } else if (!asking) {
         w->base.stats.packets_foreign++;
     } else if (type == WISP__CHALLENGE) {
-        wisp__on_challenge(w, asking, &from);
+        wisp__on_challenge(w, asking, from);
     } else if (type == WISP__ACCEPT) {
-        wisp__on_accept(w, asking, &from);
+        wisp__on_accept(w, asking, from);
     } else if (type == WISP__DENY) {
-        wisp__on_denial(w, (wisp__session *)asking, &from);
+        wisp__on_denial(w, (wisp__session *)asking, from);
     }
 }
 
@@ -24053,6 +24112,151 @@ wisp_result wisp_admit(wisp *w, const wisp_addr *from, wisp_result verdict) {
 }
 
 wisp_join_info *wisp_joining(wisp *w) { return w && w->judging ? &w->joining : NULL; }
+
+/* ===========================================================================
+ * MARK: >>query
+ * What: questions to endpoints about themselves, and the answers, without a session.
+ * Invariants: an answer is no larger than its question, stores nothing, and counts for the
+ *   host that asks; a question takes a bounded number of answers, and ends.
+ * ======================================================================== */
+
+/* --- QUERY 7: length:8 app, padding. Its nonce is the question's, see wisp__query --- */
+
+static void wisp__ask(wisp *w, wisp__query *q) {
+    wisp__writer to = wisp__handshake_begin(w, WISP__QUERY, q->nonce | (uint64_t)q->tries << 8);
+    int length = (int)strlen(w->peers.app);
+    wisp__put(&to, (uint64_t)length, 8);
+    wisp__put_bytes(&to, w->peers.app, length);
+    wisp__handshake_send(w, &to, &q->to);
+    q->asked[q->tries++] = w->base.time;
+    wisp__timers_set(&w->peers.timers, &q->timer,
+                     w->base.time + (q->tries < WISP__QUERY_TRIES ? 0.5 : 3.5));
+}
+
+/* --- INFO 8, the answer, with the nonce of the question: length:16 info --- */
+
+static void wisp__on_query(wisp *w, const wisp_packet *packet, uint64_t nonce,
+                           wisp__reader *from) {
+    int length = (int)wisp__get(from, 8);
+    const uint8_t *app = from->bytes + from->at / 8;
+    wisp__writer to;
+    wisp__skip(from, (int64_t)length * 8);
+    if (from->failed || !w->info || w->info_bytes + WISP__INFO_REST > packet->size ||
+        (size_t)length != strlen(w->peers.app) || memcmp(app, w->peers.app, (size_t)length) != 0 ||
+        !wisp__policy_answer(&w->policy, wisp__host_of(w, &packet->addr), w->base.time)) {
+        w->base.stats.queries_ignored++;
+        return;
+    }
+    to = wisp__handshake_begin(w, WISP__INFO, nonce);
+    wisp__put(&to, (uint64_t)w->info_bytes, 16);
+    wisp__put_bytes(&to, w->info, w->info_bytes);
+    wisp__handshake_send(w, &to, &packet->addr);
+    w->base.stats.queries_answered++;
+}
+
+static void wisp__query_handle(wisp *w, wisp_handler fn, wisp_event *event) {
+    w->events.running++;
+    wisp__handle(w, fn, event);
+    w->events.running--;
+    wisp__events_sweep(w);
+}
+
+/* Ends a question; the handler gets `result` if nobody has answered. */
+static void wisp__query_end(wisp *w, wisp__query *q, wisp_result result) {
+    wisp_peer none = { 0 };
+    wisp_handler fn = q->fn;
+    wisp_event event;
+    wisp__event_begin(w, &event, none, NULL);
+    event.user = q->user;
+    event.result = q->answers ? WISP_OK : result;
+    event.text = wisp_result_text(event.result);
+    wisp__timers_stop(&w->peers.timers, &q->timer);
+    w->peers.timers.owners--;
+    wisp__pool_remove(&w->queries, q);
+    wisp__query_handle(w, fn, &event);
+}
+
+static void wisp__on_query_timer(wisp *w, wisp__query *q) {
+    if (q->tries < WISP__QUERY_TRIES) wisp__ask(w, q);
+    else wisp__query_end(w, q, WISP_E_TIMEOUT);
+}
+
+static wisp__query *wisp__query_at(const wisp *w, int index) {
+    return index < w->queries.made ? (wisp__query *)wisp__pool_live(&w->queries, index) : NULL;
+}
+
+/* Notes that an address has answered; false: it has before, or too many have. */
+static bool wisp__query_first(wisp__query *q, uint64_t address) {
+    for (int i = 0; i < q->answers; i++)
+        if (q->seen[i] == address) return false;
+    if (q->answers == WISP__QUERY_ANSWERS) return false;
+    q->seen[q->answers++] = address;
+    return true;
+}
+
+static void wisp__on_info(wisp *w, const wisp_packet *packet, uint64_t nonce, wisp__reader *from) {
+    wisp__query *q = wisp__query_at(w, (int)(nonce & 255));
+    int bytes = (int)wisp__get(from, 16), tried = (int)(nonce >> 8 & 255);
+    const uint8_t *info = from->bytes + from->at / 8;
+    wisp_peer none = { 0 };
+    wisp_value args[2];
+    wisp_event event;
+    wisp__skip(from, (int64_t)bytes * 8);
+    if (from->failed || !q || q->nonce != (nonce & ~UINT64_C(0xff00)) || tried >= q->tries) {
+        w->base.stats.packets_foreign++;
+        return;
+    }
+    if (!wisp__query_first(q, wisp__siphash(w->policy.key, &packet->addr, sizeof packet->addr)))
+        return;
+    args[0] = wisp_bytes(info, bytes);
+    args[1] = wisp_number(w->base.time - q->asked[tried]);
+    wisp__event_begin(w, &event, none, NULL);
+    event.user = q->user;
+    event.args = args;
+    event.count = 2;
+    event.from = &packet->addr;
+    wisp__query_handle(w, q->fn, &event);
+    if (memcmp(&q->to, &packet->addr, sizeof q->to) == 0) wisp__query_end(w, q, WISP_OK);
+}
+
+static void wisp__queries_end(wisp *w) {
+    for (int i = 0; i < w->queries.made; i++)
+        if (wisp__query_at(w, i)) wisp__query_end(w, wisp__query_at(w, i), WISP_E_CLOSED);
+}
+
+wisp_result wisp_query(wisp *w, const wisp_addr *to, wisp_handler fn, void *user) {
+    wisp__query *q;
+    wisp_result why;
+    if (!w || !to || !fn) return WISP_E_ARGUMENT;
+    if (w->destroyed) return WISP_E_CLOSED;
+    why = wisp__timers_reserve(&w->base, &w->peers.timers);
+    if (why) return why;
+    q = (wisp__query *)wisp__pool_add(&w->base, &w->queries, &why);
+    if (!q) return why;
+    w->peers.timers.owners++;
+    q->timer.kind = WISP__TIMER_QUERY;
+    q->to = *to;
+    q->nonce = wisp__random(&w->peers.secret) << 16 | (q->slot.id & (WISP__QUERIES - 1));
+    q->fn = fn;
+    q->user = user;
+    wisp__ask(w, q);
+    wisp__post_send(w);
+    return WISP_OK;
+}
+
+wisp_result wisp_set_info(wisp *w, const void *info, int bytes) {
+    uint8_t *copy = NULL;
+    if (!w || bytes < 0 || (bytes && !info)) return WISP_E_ARGUMENT;
+    if (bytes > wisp__min_int(WISP__INFO_BYTES, w->base.mtu - WISP__INFO_REST))
+        return WISP_E_TOO_BIG;
+    if (info) copy = (uint8_t *)wisp__alloc(&w->base, (size_t)bytes + 1);
+    if (info && !copy) return WISP_E_MEMORY;
+    if (bytes) memcpy(copy, info, (size_t)bytes);
+    wisp__free(&w->base, w->info, (size_t)w->info_bytes + 1);
+    w->info = copy;
+    w->info_bytes = bytes;
+    return WISP_OK;
+}
 
 /* ===========================================================================
  * MARK: >>send
@@ -26057,6 +26261,16 @@ static void wisp__on_session_packet(wisp *w, const wisp_packet *packet) {
     if (!found) wisp__say_goodbye(w, packet);
 }
 
+static void wisp__on_handshake(wisp *w, const wisp_packet *packet) {
+    wisp__reader from;
+    uint64_t nonce;
+    int type;
+    if (!wisp__handshake_open(w, packet, &from, &type, &nonce)) return;
+    if (type == WISP__QUERY) wisp__on_query(w, packet, nonce, &from);
+    else if (type == WISP__INFO) wisp__on_info(w, packet, nonce, &from);
+    else wisp__on_join_packet(w, packet, type, nonce, &from);
+}
+
 static void wisp__on_datagram(wisp *w, const wisp_packet *packet) {
     const uint8_t *bytes = (const uint8_t *)packet->data;
     wisp_total_stats *stats = &w->base.stats;
@@ -26154,6 +26368,8 @@ static void wisp__run_timers(wisp *w) {
         if (!timer) return;
         if (timer->kind == WISP__TIMER_CALL)
             wisp__on_call_timer(w, WISP__OWNER(wisp__pending, timer, timer));
+        else if (timer->kind == WISP__TIMER_QUERY)
+            wisp__on_query_timer(w, WISP__OWNER(wisp__query, timer, timer));
         else wisp__on_peer_timer(w, (wisp__session *)WISP__OWNER(wisp__peer, timer, timer));
     }
 }
@@ -28557,9 +28773,10 @@ static void wisp__wire(wisp *w, const wisp_desc *desc) {
     wisp__pool_init(&w->events.pool, desc->limits.connections, sizeof(wisp__connection), 32);
     wisp__pool_init(&w->groups, desc->limits.groups, sizeof(wisp__group), 8);
     wisp__pool_init(&w->calls.pool, 2 * desc->limits.calls, sizeof(wisp__pending), 16);
+    wisp__pool_init(&w->queries, WISP__QUERIES, sizeof(wisp__query), 4);
 }
 
-static wisp_result wisp__start(wisp *w) {
+static wisp_result wisp__start(wisp *w, const void *info, int info_bytes) {
     static const char *const reserved[] = { WISP_JOINED, WISP_LEFT, WISP_ERROR, WISP_BUDGET,
                                             WISP_MOVED };
     wisp_result why = WISP_OK;
@@ -28572,7 +28789,7 @@ static wisp_result wisp__start(wisp *w) {
     wisp__make_room(w, WISP__RECEIVED);
     for (int i = 0; i < WISP__RESERVED && why == WISP_OK; i++)
         wisp__registry_add(&w->registry, reserved[i], &why);
-    return why;
+    return why == WISP_OK ? wisp_set_info(w, info, info_bytes) : why;
 }
 
 static void wisp__release(wisp *w) {
@@ -28585,6 +28802,8 @@ static void wisp__release(wisp *w) {
     }
     wisp__pool_free(&w->base, &w->peers.pool);
     wisp__pool_free(&w->base, &w->calls.pool);
+    wisp__pool_free(&w->base, &w->queries);
+    wisp__free(&w->base, w->info, (size_t)w->info_bytes + 1);
     wisp__held_leave(w, NULL);
     wisp__groups_free(w);
     wisp__hooks_free(w);
@@ -28621,7 +28840,7 @@ wisp *wisp_create(const wisp_desc *desc, wisp_result *why) {
     w->base.stats = base.stats;
     wisp__wire(w, &full);
     *result = wisp__seed(&full, &w->peers, &w->policy, &w->registry.schemas);
-    if (*result == WISP_OK) *result = wisp__start(w);
+    if (*result == WISP_OK) *result = wisp__start(w, full.info, full.info_bytes);
     if (*result == WISP_OK) return w;
     wisp__release(w);
     return NULL;
@@ -28637,6 +28856,7 @@ static void wisp__destroy_now(wisp *w) {
             wisp__send_leave(w, s);
     }
     wisp__post_send(w);
+    wisp__queries_end(w);
     w->events.notice_count = 0;
     wisp__dispatch(w);              /* runs the handlers of ended calls */
     w->events.notice_count = 0;

@@ -299,6 +299,8 @@ static inline void udp__ignore_resets(udp__handle handle) {
 }
 
 static inline bool udp__prepare(udp_socket *s, bool both_families) {
+    int on = 1;             /* wisp_query may ask everybody on the LAN */
+    setsockopt(s->handle, SOL_SOCKET, SO_BROADCAST, (const char *)&on, sizeof on);
     if (both_families) {
         int off = 0;
         if (setsockopt(s->handle, IPPROTO_IPV6, IPV6_V6ONLY, (const char *)&off, sizeof off) != 0) {

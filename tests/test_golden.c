@@ -381,29 +381,69 @@ TEST(datagrams_of_a_reliable_link) {
     CHECK(whole_hash(&r) == UINT64_C(0xd51bc5e2eda3977c));
 }
 
+/* What an endpoint answers to one datagram of a stranger, as text. */
+static void golden_answer_to(golden_record *r, uint8_t *bytes, int size) {
+    world w;
+    wisp_packet packet = { wisp_loopback_addr(0), bytes, size, 0 };
+    wisp_link stranger;
+    memset(r, 0, sizeof *r);
+    world_open(&w);
+    w.tap = keep;
+    w.user = r;
+    w.desc.info = "map=1";
+    w.desc.info_bytes = 5;
+    world_add(&w);
+    stranger = wisp_loopback(&w.pipe, 1);
+    CHECK_EQ_INT(stranger.send(stranger.user, &packet, 1), 1);
+    world_step(&w);
+    CHECK_EQ_INT(r->count, 1);
+    world_close(&w);
+}
+
 /* A packet of a session that is not there, and its answer: type, connection, tag and number. */
 TEST(goodbye) {
     static golden_record r;
     static uint8_t packet[] = { 0x80, 0x34, 0x12, 1, 2, 3, 4, 5, 6, 7, 8, 0x78, 0x56, 0x80 };
+    golden_answer_to(&r, packet, (int)sizeof packet);
+    CHECK_EQ_STR(r.first[0], "104:06341201020304050607087856");
+}
+
+static void golden_heard(wisp_event *event) { (void)event; }
+
+/* A question, of which only the first bytes are not padding, and its answer. */
+TEST(query_and_info) {
+    static golden_record r, asked;
+    static uint8_t question[540];
+    char text[TEXT];
     world w;
-    wisp_packet p = { wisp_loopback_addr(0), packet, (int)sizeof packet, 0 };
-    wisp_link stranger;
-    memset(&r, 0, sizeof r);
+    wisp_addr to = wisp_loopback_addr(1);
+    memset(&asked, 0, sizeof asked);
     world_open(&w);
     w.tap = keep;
-    w.user = &r;
+    w.user = &asked;
     world_add(&w);
-    stranger = wisp_loopback(&w.pipe, 1);
-    CHECK_EQ_INT(stranger.send(stranger.user, &p, 1), 1);
-    world_step(&w);
-    CHECK_EQ_INT(r.count, 1);
-    CHECK_EQ_STR(r.first[0], "104:06341201020304050607087856");
+    world_add(&w);
+    CHECK_EQ_INT(wisp_query(w.ends[0], &to, golden_heard, NULL), WISP_OK);
+    CHECK_EQ_INT(asked.count, 1);
+    CHECK_EQ_INT(asked.size[0], 532);
+    {
+        wisp_link other = wisp_loopback(&w.pipe, 1);
+        wisp_packet packet = { wisp_loopback_addr(0), question, (int)sizeof question, 0 };
+        CHECK_EQ_INT(other.recv(other.user, &packet, 1), 1);
+    }
     world_close(&w);
+    to_text(text, question, 20 * 8);
+    CHECK_EQ_STR(text, "160:0777697370020000cfc898848cc2047465737400");
+    to_text(text, question + 528, 32);
+    CHECK_EQ_STR(text, "32:890127b1");
+    golden_answer_to(&r, question, 532);
+    CHECK_EQ_STR(r.first[0], "200:0877697370020000cfc898848cc205006d61703d31158b38cd");
 }
 
 static const test_case tests[] = {
     CASE(datagrams),
     CASE(goodbye),
+    CASE(query_and_info),
     CASE(datagrams_of_a_reliable_link),
     CASE(integers),
     CASE(floats_and_numbers),

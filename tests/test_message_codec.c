@@ -1249,7 +1249,7 @@ static bool lean_open(lean *s, int *ran, wisp_migration steps[2]) {
         desc.link = wisp_loopback(&s->pipe, i);
         desc.memory = ledger_memory(&s->memory);
         desc.seed = (uint64_t)i + 1;
-        desc.timeout = 3;
+        desc.timeout = desc.join_timeout = 3;
         s->ends[i] = wisp_create(&desc, &why);
         lean_note(s, why);
         if (!s->ends[i]) return false;
