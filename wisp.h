@@ -573,75 +573,76 @@ typedef struct wisp_range { double lo, hi, step; } wisp_range;
    wisp_vec2 .. wisp_quat, wisp_transform; wisp_color or unsigned char[4]; an
    enum; wisp_object; wisp_value (ANY, EXACT; it points to memory that lives as
    long as the event); arrays and unions of these. */
-#define WISP_T_ANY             WISP__T(ANY, 0, 0, 0, 0, 0, 0, 0, 0)
-#define WISP_T_EXACT(a_kind)   WISP__T(EXACT, a_kind, 0, 0, 0, 0, 0, 0, 0)
-#define WISP_T_LITERAL(number) WISP__T(LITERAL, 0, 0, 0, number, 0, 0, 0, 0)
-#define WISP_T_LITERAL_TEXT(text) WISP__T(LITERAL, 0, 0, text, 0, 0, 0, 0, 0)
-#define WISP_T_BOOL            WISP__T(BOOL, 0, 0, 0, 0, 0, 0, 0, 0)
-#define WISP_T_INTEGER         WISP__T(INTEGER, 0, 0, 0, 0, 0, 0, 0, 0)
-#define WISP_T_UINT            WISP__T(UINT, 0, 0, 0, 0, 0, 0, 0, 0)
-#define WISP_T_INT8            WISP__T(INTEGER, 0, 1, 0, 0, 0, 0, 0, 0)
-#define WISP_T_INT16           WISP__T(INTEGER, 0, 2, 0, 0, 0, 0, 0, 0)
-#define WISP_T_INT32           WISP__T(INTEGER, 0, 4, 0, 0, 0, 0, 0, 0)
-#define WISP_T_INT64           WISP__T(INTEGER, 0, 8, 0, 0, 0, 0, 0, 0)
-#define WISP_T_UINT8           WISP__T(UINT, 0, 1, 0, 0, 0, 0, 0, 0)
-#define WISP_T_UINT16          WISP__T(UINT, 0, 2, 0, 0, 0, 0, 0, 0)
-#define WISP_T_UINT32          WISP__T(UINT, 0, 4, 0, 0, 0, 0, 0, 0)
-#define WISP_T_UINT64          WISP__T(UINT, 0, 8, 0, 0, 0, 0, 0, 0)
+#define WISP_T_ANY             WISP__T(ANY, 0, 0, 0)
+#define WISP_T_EXACT(a_kind)   WISP__T(EXACT, a_kind, 0, 0)
+#define WISP_T_LITERAL(number) \
+    WISP__TYPE(WISP_TYPE_LITERAL, 0, 0, 0, number, 0, 0, 0, 0)
+#define WISP_T_LITERAL_TEXT(text) WISP__T(LITERAL, 0, 0, text)
+#define WISP_T_BOOL            WISP__T(BOOL, 0, 0, 0)
+#define WISP_T_INTEGER         WISP__T(INTEGER, 0, 0, 0)
+#define WISP_T_UINT            WISP__T(UINT, 0, 0, 0)
+#define WISP_T_INT8            WISP__T(INTEGER, 0, 1, 0)
+#define WISP_T_INT16           WISP__T(INTEGER, 0, 2, 0)
+#define WISP_T_INT32           WISP__T(INTEGER, 0, 4, 0)
+#define WISP_T_INT64           WISP__T(INTEGER, 0, 8, 0)
+#define WISP_T_UINT8           WISP__T(UINT, 0, 1, 0)
+#define WISP_T_UINT16          WISP__T(UINT, 0, 2, 0)
+#define WISP_T_UINT32          WISP__T(UINT, 0, 4, 0)
+#define WISP_T_UINT64          WISP__T(UINT, 0, 8, 0)
 /* as above, but Protobuf writes them as sint, fixed or sfixed */
-#define WISP_T_SINT32          WISP__T(INTEGER, 1, 4, 0, 0, 0, 0, 0, 0)
-#define WISP_T_SINT64          WISP__T(INTEGER, 1, 8, 0, 0, 0, 0, 0, 0)
-#define WISP_T_FIXED32         WISP__T(UINT, 2, 4, 0, 0, 0, 0, 0, 0)
-#define WISP_T_FIXED64         WISP__T(UINT, 2, 8, 0, 0, 0, 0, 0, 0)
-#define WISP_T_SFIXED32        WISP__T(INTEGER, 2, 4, 0, 0, 0, 0, 0, 0)
-#define WISP_T_SFIXED64        WISP__T(INTEGER, 2, 8, 0, 0, 0, 0, 0, 0)
-#define WISP_T_RANGE(lo, hi)   WISP__T(RANGE, 0, 0, 0, 0, 0, 0, lo, hi)
-#define WISP_T_NUMBER          WISP__T(NUMBER, 0, 0, 0, 0, 0, 0, 0, 0)
-#define WISP_T_FLOAT           WISP__T(NUMBER, 0, 4, 0, 0, 0, 0, 0, 0)
-#define WISP_T_DOUBLE          WISP__T(NUMBER, 0, 8, 0, 0, 0, 0, 0, 0)
+#define WISP_T_SINT32          WISP__T(INTEGER, 1, 4, 0)
+#define WISP_T_SINT64          WISP__T(INTEGER, 1, 8, 0)
+#define WISP_T_FIXED32         WISP__T(UINT, 2, 4, 0)
+#define WISP_T_FIXED64         WISP__T(UINT, 2, 8, 0)
+#define WISP_T_SFIXED32        WISP__T(INTEGER, 2, 4, 0)
+#define WISP_T_SFIXED64        WISP__T(INTEGER, 2, 8, 0)
+#define WISP_T_RANGE(lo, hi) \
+    WISP__TYPE(WISP_TYPE_RANGE, 0, 0, 0, 0, 0, 0, lo, hi)
+#define WISP_T_NUMBER          WISP__T(NUMBER, 0, 0, 0)
+#define WISP_T_FLOAT           WISP__T(NUMBER, 0, 4, 0)
+#define WISP_T_DOUBLE          WISP__T(NUMBER, 0, 8, 0)
 #define WISP_T_NUMBER_RANGE(lo, hi) \
-    WISP__T(NUMBER_RANGE, 0, 0, 0, lo, hi, 0, 0, 0)
+    WISP__TYPE(WISP_TYPE_NUMBER_RANGE, 0, 0, 0, lo, hi, 0, 0, 0)
 /* lo, lo + step, .. up to hi: sent as a number of steps */
 #define WISP_T_QUANTIZED(lo, hi, step) \
-    WISP__T(QUANTIZED, 0, 0, 0, lo, hi, step, 0, 0)
-#define WISP_T_STRING(max)     WISP__T(STRING, max, 0, 0, 0, 0, 0, 0, 0)
-#define WISP_T_BYTES(max)      WISP__T(BYTES, max, 0, 0, 0, 0, 0, 0, 0)
-#define WISP_T_VEC2            WISP__T(VEC2, 0, 0, 0, 0, 0, 0, 0, 0)
-#define WISP_T_VEC3            WISP__T(VEC3, 0, 0, 0, 0, 0, 0, 0, 0)
-#define WISP_T_VEC4            WISP__T(VEC4, 0, 0, 0, 0, 0, 0, 0, 0)
+    WISP__TYPE(WISP_TYPE_QUANTIZED, 0, 0, 0, lo, hi, step, 0, 0)
+#define WISP_T_STRING(max)     WISP__T(STRING, max, 0, 0)
+#define WISP_T_BYTES(max)      WISP__T(BYTES, max, 0, 0)
+#define WISP_T_VEC2            WISP__T(VEC2, 0, 0, 0)
+#define WISP_T_VEC3            WISP__T(VEC3, 0, 0, 0)
+#define WISP_T_VEC4            WISP__T(VEC4, 0, 0, 0)
 #define WISP_T_VEC2_QUANTIZED(lo, hi, step) \
-    WISP__T(VEC2, 0, 0, 0, lo, hi, step, 0, 0)
+    WISP__TYPE(WISP_TYPE_VEC2, 0, 0, 0, lo, hi, step, 0, 0)
 #define WISP_T_VEC3_QUANTIZED(lo, hi, step) \
-    WISP__T(VEC3, 0, 0, 0, lo, hi, step, 0, 0)
+    WISP__TYPE(WISP_TYPE_VEC3, 0, 0, 0, lo, hi, step, 0, 0)
 #define WISP_T_VEC4_QUANTIZED(lo, hi, step) \
-    WISP__T(VEC4, 0, 0, 0, lo, hi, step, 0, 0)
+    WISP__TYPE(WISP_TYPE_VEC4, 0, 0, 0, lo, hi, step, 0, 0)
 /* a wisp_range for each component */
-#define WISP_T_VEC2_EACH(ranges) WISP__T(VEC2, 0, 0, ranges, 0, 0, 0, 0, 0)
-#define WISP_T_VEC3_EACH(ranges) WISP__T(VEC3, 0, 0, ranges, 0, 0, 0, 0, 0)
-#define WISP_T_VEC4_EACH(ranges) WISP__T(VEC4, 0, 0, ranges, 0, 0, 0, 0, 0)
+#define WISP_T_VEC2_EACH(ranges) WISP__T(VEC2, 0, 0, ranges)
+#define WISP_T_VEC3_EACH(ranges) WISP__T(VEC3, 0, 0, ranges)
+#define WISP_T_VEC4_EACH(ranges) WISP__T(VEC4, 0, 0, ranges)
 /* a rotation, sent as its smallest three components with 2..20 bits each; bits
    = 0: all four components as floats */
-#define WISP_T_QUAT(bits)      WISP__T(QUAT, bits, 0, 0, 0, 0, 0, 0, 0)
-#define WISP_T_TRANSFORM       WISP__T(TRANSFORM, 0, 0, 0, 0, 0, 0, 0, 0)
+#define WISP_T_QUAT(bits)      WISP__T(QUAT, bits, 0, 0)
+#define WISP_T_TRANSFORM       WISP__T(TRANSFORM, 0, 0, 0)
 /* four channels of 8 bits, 0..1 each */
-#define WISP_T_COLOR           WISP__T(COLOR, 0, 0, 0, 0, 0, 0, 0, 0)
+#define WISP_T_COLOR           WISP__T(COLOR, 0, 0, 0)
 /* 0..count - 1, in maps the name; `names` is a static const char *const [] */
-#define WISP_T_ENUM(names, count) \
-    WISP__T(ENUM, count, 0, names, 0, 0, 0, 0, 0)
+#define WISP_T_ENUM(names, count) WISP__T(ENUM, count, 0, names)
 /* as above, but numbers without a name are allowed: 0..255 in a member of 1
    byte, 0..65535 in 2, else any int32; in maps they are an int */
 #define WISP_T_ENUM_OPEN(names, count) \
-    WISP__T(ENUM, count, 0, names, 0, 0, 0, 1, 0)
-#define WISP_T_OBJECT          WISP__T(OBJECT, 0, 0, 0, 0, 0, 0, 0, 0)
-#define WISP_T_STRUCT(schema)  WISP__T(STRUCT, 0, 0, schema, 0, 0, 0, 0, 0)
+    WISP__TYPE(WISP_TYPE_ENUM, count, 0, names, 0, 0, 0, 1, 0)
+#define WISP_T_OBJECT          WISP__T(OBJECT, 0, 0, 0)
+#define WISP_T_STRUCT(schema)  WISP__T(STRUCT, 0, 0, schema)
 /* in a struct without a count member there are always `max` elements */
-#define WISP_T_ARRAY(element, max) \
-    WISP__T(ARRAY, max, 0, element, 0, 0, 0, 0, 0)
+#define WISP_T_ARRAY(element, max) WISP__T(ARRAY, max, 0, element)
 /* one of `count` types; `options` is a static const wisp_type [] */
-#define WISP_T_UNION(options, count) \
-    WISP__T(UNION, count, 0, options, 0, 0, 0, 0, 0)
-#define WISP__T(kind, max, bytes, of, lo, hi, step, least, most) \
-    { WISP_TYPE_##kind, (int)(max), bytes, of, (double)(lo), (double)(hi), \
+#define WISP_T_UNION(options, count) WISP__T(UNION, count, 0, options)
+#define WISP__T(kind, max, bytes, of) \
+    WISP__TYPE(WISP_TYPE_##kind, max, bytes, of, 0, 0, 0, 0, 0)
+#define WISP__TYPE(kind, max, bytes, of, lo, hi, step, least, most) \
+    { kind, (int)(max), bytes, of, (double)(lo), (double)(hi), \
       (double)(step), (int64_t)(least), (int64_t)(most) }
 
 enum { WISP_FLAG_KEY = 1, WISP_FLAG_OPTIONAL = 2, WISP_FLAG_MAYBE = 4 };
@@ -4227,7 +4228,7 @@ struct wisp {
     int info_bytes;
     wisp_result (*accept)(wisp *w, const wisp_addr *from, const void *ticket, int ticket_size,
                            void *user);
-    double now, last_now;  /* the caller's time, at this update and the one before */
+    double now;  /* the caller's time, at this update */
     bool updating, started, destroyed, link_broken;
     wisp_result why;           /* for wisp_why */
     wisp_result join_failure;  /* of our last join */
