@@ -27081,7 +27081,7 @@ static int wisp__simulator_send(void *user, wisp_packet *packets, int count) {
     return count;
 }
 
-/* When nothing is due, what has come enters through the packet of the caller, up to 4,096 a call. */
+/* When nothing is due, what has come enters through the packet of the caller, 4,096 at most. */
 static int wisp__simulator_recv(void *user, wisp_packet *packets, int count) {
     wisp_simulator *sim = (wisp_simulator *)user;
     wisp__course out = wisp__course_of(sim, false), in = wisp__course_of(sim, true);

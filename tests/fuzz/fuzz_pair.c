@@ -343,15 +343,18 @@ static void configure(end *e) {
 }
 
 static void disturb(end *e) {
+    static const char *const texts[] = { "none", "wifi", "down:awful", "satellite", "mtu=700",
+                                         "corrupt=20 order=1", "down:mobile up:rate=20k queue=2k" };
     script *in = &e->world->in;
     wisp_simulator *sim = &e->sim;
-    switch (take_below(in, 8)) {
+    switch (take_below(in, 9)) {
     case 0: sim->loss = take_below(in, 5) * 0.2; break;
     case 1: sim->duplicate = take_below(in, 3) * 0.4; break;
     case 2: sim->latency = take_below(in, 4) * 0.05; break;
     case 3: sim->jitter = take_below(in, 4) * 0.05; break;
     case 4: sim->reorder = take_below(in, 3) * 0.3; break;
     case 5: sim->rate = take_below(in, 3) * 20000; break;
+    case 6: wisp_simulator_set(sim, texts[take_below(in, 7)]); break;
     default: e->mood = take_below(in, MOODS); break;
     }
 }
@@ -461,7 +464,7 @@ static void settle(world *f) {
     for (int i = 0; i < 2; i++) {
         end *e = &f->ends[i];
         e->mood = GOOD;
-        e->sim.loss = e->sim.duplicate = e->sim.reorder = e->sim.jitter = e->sim.rate = 0;
+        wisp_simulator_set(&e->sim, "none");
     }
     for (int i = 0; i < SETTLE_UPDATES && !all_arrived(f); i++) update_both(f, 1, 0.02);
     MUST(all_arrived(f));
