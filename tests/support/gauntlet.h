@@ -214,11 +214,11 @@ static inline bool gauntlet_more(const gauntlet_row *r, const gauntlet_goal *g) 
       { { FIGURE_SECONDS, 0 }, { FIGURE_RATIO, 1.5 }, { FIGURE_CALLED_LOST, called_lost }, \
         { FIGURE_SPENT, 0 } } }
 #define GAUNTLET_BULK(percent, must) \
-    { { "bulk, 100 ms, 1,250 kB/s, " #percent "% loss", LOAD_BULK, 20, 0.1, 0, 1250e3, 65536, \
+    { { "bulk, 100 ms, 1,250 kB/s, " #percent "% loss", LOAD_BULK, 12, 0.1, 0, 1250e3, 65536, \
         percent / 100.0, 0, 0, 0, 0, 0, 0, 0, NO_INCIDENT }, \
       { { FIGURE_GOODPUT, must }, { FIGURE_SPENT, 0 } } }
 #define GAUNTLET_LIVE(buffer, bytes, must) \
-    { { "falls to 100 kB/s and returns, buffer " buffer, LOAD_LIVE, 60, 0.1, 0, 1250e3, bytes, \
+    { { "falls to 100 kB/s and returns, buffer " buffer, LOAD_LIVE, 48, 0.1, 0, 1250e3, bytes, \
         0, 0, 0, 0, 0, 100e3, 0, 0, NO_INCIDENT }, \
       { { FIGURE_RECOVERY, must }, { FIGURE_REGAINED, 60 }, { FIGURE_MISSING, 0 }, \
         { FIGURE_SPENT, 0 } } }
@@ -234,7 +234,7 @@ static const gauntlet_row gauntlet_rows[] = {
     GAUNTLET_BULK(10, 875), GAUNTLET_BULK(15, 750),
     GAUNTLET_LIVE("64 KiB", 65536, 3), GAUNTLET_LIVE("2.5 MB", 2.5e6, 7),
     GAUNTLET_THIN(5), GAUNTLET_THIN(20), GAUNTLET_THIN(30),
-    { { "bulk on a link with 2 s of buffer", LOAD_BULK, 20, 0.1, 0, 1250e3, 2.5e6, 0, 0, 0, 0, 0,
+    { { "bulk on a link with 2 s of buffer", LOAD_BULK, 12, 0.1, 0, 1250e3, 2.5e6, 0, 0, 0, 0, 0,
         0, 0, 0, NO_INCIDENT },
       { { FIGURE_STANDING, 30 }, { FIGURE_PEAK, 200 }, { FIGURE_GOODPUT, 1080 },
         { FIGURE_SPENT, 0 } } },
