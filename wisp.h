@@ -3676,7 +3676,7 @@ typedef struct wisp__stall {
     uint32_t heard;        /* when the last packet came */
     uint32_t silence;      /* for how long none came before it */
     uint16_t step;         /* of the update in which it came */
-    bool small;            /* it was not full: its sender had nothing more to send */
+    bool is_small;         /* it was not full: its sender had nothing more to send */
 } wisp__stall;
 
 enum { WISP__NEAR = 1, WISP__OVER = 2 };
@@ -3900,7 +3900,7 @@ typedef struct wisp__delta_head {
     int place, back, older;
     bool in_order, whole;  /* in_order: not read, but known */
     uint32_t sequence;     /* its low bits, when read and not far */
-    bool far;              /* whole, with all bits of the sequence */
+    bool distant;          /* whole, with all bits of the sequence */
     uint32_t hash;         /* 16 bits */
     int64_t end;           /* bit after the delta, when read; -1: it has no length */
 } wisp__delta_head;
@@ -8936,18 +8936,18 @@ static bool wisp__is_float(uint64_t bits) {
 
 static void wisp__pack_float(wisp__writer *data, uint32_t bits) {
     int64_t integer;
-    bool small = wisp__is_small_integer(wisp__bits_widen(bits), 1 << 24, &integer);
-    wisp__put(data, small, 1);
-    if (small) wisp__put_integer(data, wisp__zigzag(integer));
+    bool is_small = wisp__is_small_integer(wisp__bits_widen(bits), 1 << 24, &integer);
+    wisp__put(data, is_small, 1);
+    if (is_small) wisp__put_integer(data, wisp__zigzag(integer));
     else wisp__put(data, bits, 32);
 }
 
 static void wisp__pack_number(wisp__writer *data, uint64_t bits) {
     int64_t integer;
-    bool small = wisp__is_small_integer(bits, UINT64_C(1) << 47, &integer);
-    bool is_float = !small && wisp__is_float(bits);
-    wisp__put(data, small ? 0 : is_float ? 1 : 2, 2);
-    if (small) wisp__put_integer(data, wisp__zigzag(integer));
+    bool is_small = wisp__is_small_integer(bits, UINT64_C(1) << 47, &integer);
+    bool is_float = !is_small && wisp__is_float(bits);
+    wisp__put(data, is_small ? 0 : is_float ? 1 : 2, 2);
+    if (is_small) wisp__put_integer(data, wisp__zigzag(integer));
     else if (is_float) wisp__put(data, wisp__bits_narrow(bits, WISP__FROM_EXACT), 32);
     else wisp__put(data, bits, 64);
 }
@@ -8968,10 +8968,10 @@ static void wisp__pack_floats(wisp__writer *data, const wisp_value *value) {
     uint8_t bytes[4];
     int count = wisp__value_floats(value, parts);
     if (value->kind == WISP_COLOR) {
-        bool small = wisp__color_bytes(parts, bytes);
-        wisp__put(data, small, 1);
-        for (int i = 0; small && i < 4; i++) wisp__put(data, bytes[i], 8);
-        if (small) return;
+        bool is_small = wisp__color_bytes(parts, bytes);
+        wisp__put(data, is_small, 1);
+        for (int i = 0; is_small && i < 4; i++) wisp__put(data, bytes[i], 8);
+        if (is_small) return;
     }
     for (int i = 0; i < count; i++) wisp__put(data, wisp__load_float_bits(&parts[i]), 32);
 }
@@ -9321,10 +9321,10 @@ static void wisp__unpack_blob(wisp__unpacker *u, wisp_value *out, wisp_kind kind
 static void wisp__unpack_floats(wisp__unpacker *u, wisp_value *out, wisp_kind kind) {
     float parts[7];
     int count = wisp__kind_floats(kind);
-    bool small = kind == WISP_COLOR && wisp__get(u->data, 1);
+    bool is_small = kind == WISP_COLOR && wisp__get(u->data, 1);
     for (int i = 0; i < count; i++) {
-        uint32_t bits = (uint32_t)wisp__get(u->data, small ? 8 : 32);
-        if (small) bits = wisp__float_bits(wisp__of_byte(bits));
+        uint32_t bits = (uint32_t)wisp__get(u->data, is_small ? 8 : 32);
+        if (is_small) bits = wisp__float_bits(wisp__of_byte(bits));
         memcpy(&parts[i], &bits, 4);
     }
     *out = wisp__view_floats(kind, parts);
@@ -13863,14 +13863,14 @@ static const uint32_t *wisp__proto_order_of(wisp__builder *b, const wisp_schema 
     return order->places = places;
 }
 
-/* The field with a number, first looked for at `near`; -1: there is none, or the builder has
+/* The field with a number, first looked for at `guess`; -1: there is none, or the builder has
    failed. */
-static int wisp__proto_find(wisp__builder *b, const wisp_schema *schema, int number, int near) {
+static int wisp__proto_find(wisp__builder *b, const wisp_schema *schema, int number, int guess) {
     bool few = schema->count <= WISP__PROTO_FEW;
     int low = 0, high = schema->count;
-    int end = few ? high : wisp__min_int(near + 2, high);
+    int end = few ? high : wisp__min_int(guess + 2, high);
     const uint32_t *places;
-    for (int i = few ? 0 : near; i < end; i++)
+    for (int i = few ? 0 : guess; i < end; i++)
         if (wisp__field_number(schema, i) == number) return i;
     places = few ? NULL : wisp__proto_order_of(b, schema);
     while (places && low < high) {
@@ -13897,15 +13897,15 @@ static wisp_pair *wisp__proto_pairs(wisp__builder *b, const wisp_schema *schema,
 
 static void wisp__proto_get_struct(wisp__builder *b, const wisp_schema *schema, wisp_value *out) {
     wisp_pair *pairs = wisp__proto_pairs(b, schema, out);
-    int near = 0;
+    int guess = 0;
     for (uint32_t tag; (tag = wisp__proto_next(b)) != 0;) {
-        int i = wisp__proto_find(b, schema, (int)(tag >> 3), near);
+        int i = wisp__proto_find(b, schema, (int)(tag >> 3), guess);
         wisp__proto_type t = wisp__proto_field_type(&schema->fields[wisp__max_int(i, 0)]);
         if (i < 0 || !wisp__proto_takes(&t, tag)) {
             wisp__proto_skip(b, tag);
             continue;
         }
-        near = i;
+        guess = i;
         pairs[i].key = schema->fields[i].name;
         if (t.form == WISP__PROTO_LIST) wisp__proto_get_list(b, &t, tag, &pairs[i].value);
         else wisp__proto_get_element(b, &t, &pairs[i].value);
@@ -18283,7 +18283,7 @@ static void wisp__stall_was(const wisp__base *base, wisp__stall *t) {
 /* Notes a packet with the highest number so far. The silence before it was a stall if more numbers
    are `missing` than a sender skips, or if the packet before it came at the same moment and was not
    full: then the two were sent one after the other, and not as one burst. */
-static void wisp__stall_note(const wisp__base *base, wisp__stall *t, bool missing, bool small) {
+static void wisp__stall_note(const wisp__base *base, wisp__stall *t, bool missing, bool is_small) {
     uint32_t now = wisp__milliseconds(base->time), usual = wisp__milliseconds(base->step_before);
     uint32_t gap = now - t->heard;
     bool at_once = gap < 10;
@@ -18291,8 +18291,8 @@ static void wisp__stall_note(const wisp__base *base, wisp__stall *t, bool missin
     if (!at_once) t->silence = gap > usual ? gap - usual : 0;
     t->heard = now;
     t->step = (uint16_t)wisp__min(base->step * 1000 + 0.5, 60000);
-    if (at_once ? t->small : missing) wisp__stall_was(base, t);
-    t->small = small;
+    if (at_once ? t->is_small : missing) wisp__stall_was(base, t);
+    t->is_small = is_small;
 }
 
 /* Fills a bucket up to its burst; beyond it with the tokens of a stall (NULL: there is none), or of
@@ -19813,8 +19813,8 @@ static void wisp__delta_head_put(wisp__writer *to, const wisp__encoding *e,
     wisp__put(to, h->whole, 1);
     if (!h->in_order) wisp__put(to, h->sequence & ((1u << WISP__SEQUENCE_BITS) - 1),
                              WISP__SEQUENCE_BITS);
-    if (h->whole && !h->in_order) wisp__put(to, h->far, 1);
-    if (h->far) wisp__put(to, h->sequence >> WISP__SEQUENCE_BITS, 32 - WISP__SEQUENCE_BITS);
+    if (h->whole && !h->in_order) wisp__put(to, h->distant, 1);
+    if (h->distant) wisp__put(to, h->sequence >> WISP__SEQUENCE_BITS, 32 - WISP__SEQUENCE_BITS);
     if (h->whole) return;
     if (!h->in_order) wisp__put_small(to, (uint64_t)h->back - 1);
     if (e->adaptive) wisp__put(to, (uint64_t)h->older, 2);
@@ -19830,8 +19830,8 @@ static void wisp__delta_head_get(wisp__reader *from, const wisp__encoding *e, bo
     if (wisp__encoding_keyed(e)) h->place = wisp__get_small(from);
     h->whole = wisp__get(from, 1) != 0;
     if (!in_order) h->sequence = (uint32_t)wisp__get(from, WISP__SEQUENCE_BITS);
-    if (h->whole && !in_order) h->far = wisp__get(from, 1) != 0;
-    if (h->far)
+    if (h->whole && !in_order) h->distant = wisp__get(from, 1) != 0;
+    if (h->distant)
         h->sequence |= (uint32_t)wisp__get(from, 32 - WISP__SEQUENCE_BITS) << WISP__SEQUENCE_BITS;
     if (h->whole) return;
     if (!in_order) h->back = wisp__get_small(from) + 1;
@@ -19851,7 +19851,7 @@ static bool wisp__delta_is_far(const wisp__baseline *b) {
 /* The full sequence of a message. `b`: that it belongs to, or NULL. */
 static uint32_t wisp__delta_sequence(const wisp__baseline *b, const wisp__delta_head *h) {
     uint32_t half = 1u << (WISP__SEQUENCE_BITS - 1), ahead;
-    if (h->far || (!h->in_order && !(b && b->begun))) return h->sequence;
+    if (h->distant || (!h->in_order && !(b && b->begun))) return h->sequence;
     if (h->in_order) return b ? b->sequence : 0;
     ahead = (h->sequence - b->sequence) & (2 * half - 1);
     return b->sequence + ahead - ((ahead & half) << 1);
@@ -24440,7 +24440,7 @@ static wisp_result wisp__send_value(wisp *w, wisp__session *s, wisp__fired *f, b
     head.sequence = next.sequence = b->sequence;
     head.in_order = in_order;
     head.whole = d == NULL;
-    head.far = head.whole && !in_order && wisp__delta_is_far(b);
+    head.distant = head.whole && !in_order && wisp__delta_is_far(b);
     next.value = f->value;
     next.has_base = d != NULL;
     next.base = stored ? stored->sequence : 0;
@@ -27839,8 +27839,9 @@ int wisp_peer_json(const wisp *w, wisp_peer peer, char *out, int capacity) {
 #ifndef WISP_NO_OVERLAY
 
 enum { WISP__INK_BACK, WISP__INK_HEAD, WISP__INK_STRIPE, WISP__INK_PLOT, WISP__INK_LINE,
-       WISP__INK_SHARE, WISP__INK_TEXT, WISP__INK_DIM, WISP__INK_TITLE, WISP__INK_OUT, WISP__INK_IN,
-       WISP__INK_RTT, WISP__INK_LOSS, WISP__INK_GOOD, WISP__INK_WARN, WISP__INK_BAD, WISP__INKS };
+       WISP__INK_SHARE, WISP__INK_TEXT, WISP__INK_DIM, WISP__INK_TITLE, WISP__INK_SENT,
+       WISP__INK_GOT, WISP__INK_RTT, WISP__INK_LOSS, WISP__INK_GOOD, WISP__INK_WARN, WISP__INK_BAD,
+       WISP__INKS };
 
 static const uint32_t wisp__inks[WISP__INKS] = {
     0x0e1219ebu /* the game shines through a little */, 0x202a3affu, 0x171d28ffu, 0x080b10ffu,
@@ -28200,8 +28201,8 @@ static const struct {
     wisp__figure_kind kind;
     size_t            at;              /* offset in a sample */
 } wisp__graphs[] = {
-    { "out", 1000, WISP__INK_OUT, WISP__FIGURE_RATE, offsetof(wisp_sample, bytes_out) },
-    { "in", 1000, WISP__INK_IN, WISP__FIGURE_RATE, offsetof(wisp_sample, bytes_in) },
+    { "out", 1000, WISP__INK_SENT, WISP__FIGURE_RATE, offsetof(wisp_sample, bytes_out) },
+    { "in", 1000, WISP__INK_GOT, WISP__FIGURE_RATE, offsetof(wisp_sample, bytes_in) },
     { "round trip", 0.01, WISP__INK_RTT, WISP__FIGURE_TIME, offsetof(wisp_sample, rtt) },
     { "loss", 0.1, WISP__INK_LOSS, WISP__FIGURE_SHARE, offsetof(wisp_sample, loss) }
 };
@@ -28378,7 +28379,7 @@ static void wisp__overlay_head(wisp__panel *panel, int page) {
     if (!panel->to.filter) return;
     wisp__panel_add(panel, WISP__INK_DIM, "only");
     panel->end--;
-    wisp__panel_add(panel, WISP__INK_OUT, panel->to.filter);
+    wisp__panel_add(panel, WISP__INK_SENT, panel->to.filter);
 }
 
 #define WISP__TOTAL(title, ink, kind, member, unit) \
@@ -28388,10 +28389,11 @@ static void wisp__overlay_head(wisp__panel *panel, int page) {
 static void wisp__overview_totals(wisp__panel *panel) {
     static const wisp__sheet_column totals[] = {
         WISP__TOTAL("peers", TEXT, COUNT32, peers_joined, ""),
-        WISP__TOTAL("sent", OUT, RATE, out.messages_per_second, "/s"),
-        WISP__TOTAL("got", IN, RATE, in.messages_per_second, "/s"),
+        WISP__TOTAL("sent", SENT, RATE, out.messages_per_second, "/s"),
+        WISP__TOTAL("got", GOT, RATE, in.messages_per_second, "/s"),
         WISP__TOTAL("p99", TEXT, TIME, latency.p99, ""),
-        WISP__TOTAL("drops", OUT, DROPS, drops, ""), WISP__TOTAL("errors", LOSS, COUNT, errors, ""),
+        WISP__TOTAL("drops", SENT, DROPS, drops, ""),
+        WISP__TOTAL("errors", LOSS, COUNT, errors, ""),
         WISP__TOTAL("mem", TEXT, COUNT, memory, "B"), WISP__TOTAL("saved", TEXT, SAVED, out, "")
     };
     char figure[WISP__FIGURE];
@@ -28435,15 +28437,15 @@ static void wisp__overview_remote(const wisp__panel *panel, const wisp_remote_pr
     box.y += lower;
     box.height -= 2 * lower;
     box.width = wisp__panel_part(width, out / most);
-    wisp__panel_rect(panel, box, WISP__INK_OUT);
+    wisp__panel_rect(panel, box, WISP__INK_SENT);
     box.x += box.width;
     box.width = wisp__panel_part(width, in / most);
-    wisp__panel_rect(panel, box, WISP__INK_IN);
+    wisp__panel_rect(panel, box, WISP__INK_GOT);
     if (end - 22 < bar) return;
     wisp__figure_count(figure, out, in_all ? "B" : "B/s");
-    wisp__panel_right(panel, end - 22, 11, WISP__INK_OUT, figure);
+    wisp__panel_right(panel, end - 22, 11, WISP__INK_SENT, figure);
     wisp__figure_count(figure, in, in_all ? "B" : "B/s");
-    wisp__panel_right(panel, end - 11, 11, WISP__INK_IN, figure);
+    wisp__panel_right(panel, end - 11, 11, WISP__INK_GOT, figure);
 }
 
 /* A peer's address where the snapshot knows it, else "#id". */
@@ -28484,8 +28486,8 @@ static void wisp__error_line(wisp__panel *panel, const wisp_error_note *e) {
     WISP__COLUMN(title, cells, rank, ink, kind, offsetof(wisp_peer_profile, m), 0)
 
 static const wisp__sheet_column wisp__remote_columns[] = {
-    WISP__R("out/s", 6, 0, OUT, RATE, out.bytes_per_second),
-    WISP__R("in/s", 6, 1, IN, RATE, in.bytes_per_second),
+    WISP__R("out/s", 6, 0, SENT, RATE, out.bytes_per_second),
+    WISP__R("in/s", 6, 1, GOT, RATE, in.bytes_per_second),
     WISP__SUM("msg/s", 6, 10, TEXT, RATE, out.messages_per_second, in.messages_per_second),
     WISP__SUM("raw", 6, 5, TEXT, COUNT, out.bytes_raw, in.bytes_raw),
     WISP__SUM("packed", 7, 8, TEXT, COUNT, out.bytes_packed, in.bytes_packed),
@@ -28504,9 +28506,9 @@ static const wisp__sheet_column wisp__remote_columns[] = {
 static const wisp__sheet_column wisp__peer_columns[] = {
     WISP__P("rtt", 7, 0, RTT, TIME, rtt), WISP__P("least", 7, 1, RTT, TIME, rtt_min),
     WISP__P("jitter", 7, 10, TEXT, TIME, jitter), WISP__P("loss", 6, 2, LOSS, SHARE, loss),
-    WISP__P("out/s", 6, 3, OUT, RATE, out.bytes_per_second),
-    WISP__P("in/s", 6, 4, IN, RATE, in.bytes_per_second),
-    WISP__P("deliv/s", 8, 5, OUT, RATE, delivery_rate),
+    WISP__P("out/s", 6, 3, SENT, RATE, out.bytes_per_second),
+    WISP__P("in/s", 6, 4, GOT, RATE, in.bytes_per_second),
+    WISP__P("deliv/s", 8, 5, SENT, RATE, delivery_rate),
     WISP__P("window", 7, 6, TEXT, COUNT32, congestion_window),
     WISP__P("mtu", 6, 7, TEXT, SIZE, mtu), WISP__P("flight", 7, 12, TEXT, COUNT32, in_flight),
     WISP__P("queue", 6, 9, TEXT, COUNT32, queued_bytes),

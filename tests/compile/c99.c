@@ -1,8 +1,17 @@
 /* c99.c - every macro of the interface in strict C99, with no value and with all sixteen */
 #include "../../wisp.h"         /* first as an ordinary user, then with the implementation */
 
+/* windows.h defines these, and is often included before. */
+#define near
+#define far
+#define IN
+#define OUT
+#define small char
+#define interface struct
 #define WISP_IMPLEMENTATION
 #include "../../wisp.h"
+#undef small
+#undef interface
 #include "pair.h"
 
 #if __STDC_VERSION__ != 199901L
