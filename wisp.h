@@ -3053,13 +3053,16 @@ typedef struct wisp__column {
     uint8_t kind;  /* 0: near symbols mean near values; 1: they do not */
 } wisp__column;
 
-/* The operations of a program, an array's element, an option, or what may be missing, and what they
-   are in a row; no table of what may be missing, which is in that around it. */
+/* What a program, an array's element, an option, or what may be missing is in a row. What may be
+   missing has no tables: it is in those of the body around it. */
 typedef struct wisp__body {
-    int32_t at, end;
     int32_t columns, slots;
     const wisp__column *table;
+    const struct wisp__body_slot *slot;
 } wisp__body;
+
+/* `choice`: the column that says whether the slot is there; -1: it always is. */
+typedef struct wisp__body_slot { int32_t op, choice; } wisp__body_slot;
 
 typedef struct wisp__op {
     uint8_t code, flags;
@@ -5709,7 +5712,7 @@ static uint64_t wisp__get_slowly(wisp__reader *reader, int count) {
 /* The next `count` bits (0..64), or 0 and the reader has failed. */
 static inline uint64_t wisp__get(wisp__reader *reader, int count) {
     int64_t at = reader->at;
-    if (count > 57 || at + 64 > reader->end || reader->failed)
+    if (count > 57 || at + count > reader->end || (at >> 3) + 8 > reader->size || reader->failed)
         return wisp__get_slowly(reader, count);
     reader->at = at + count;
     return wisp__load64(reader->bytes + (at >> 3)) >> (at & 7) & ((UINT64_C(1) << count) - 1);
@@ -7911,7 +7914,7 @@ static bool wisp__check_type(wisp__checking *c, const wisp__spot *at) {
     const wisp_type *type = at->type;
     const wisp__traits *traits = wisp__traits_of(type);
     int bytes = wisp__type_bytes(type, at->bytes);
-    c->bytes += sizeof(wisp_type) + 6 * sizeof(wisp__op) + 2 * sizeof(wisp__body) + 32;
+    c->bytes += sizeof(wisp_type) + 6 * sizeof(wisp__op) + 2 * sizeof(wisp__body) + 48;
     if (++c->nodes > WISP__SCHEMA_NODES) return wisp__blame(&c->f, "is too large a schema");
     if (type->bytes < 0 || (type->bytes && type->kind > WISP_TYPE_QUANTIZED))
         return wisp__blame(&c->f, "%d bytes are no width of it", type->bytes);
@@ -8277,38 +8280,40 @@ static void wisp__find_runs(wisp__op *ops, int count) {
     }
 }
 
-/* Adds the columns and slots of operations to those of a body; counts them if it has no table. */
-static void wisp__body_add(const wisp__op *ops, int at, int end, wisp__body *body,
-                           wisp__column *table) {
+/* Adds the columns and slots of operations to those of a body; counts them if it has no tables. */
+static void wisp__body_add(const wisp__op *ops, int at, int end, int choice, wisp__body *body) {
+    wisp__column *column = (wisp__column *)(uintptr_t)body->table;
+    wisp__body_slot *slot = (wisp__body_slot *)(uintptr_t)body->slot;
     for (; at < end; at = ops[at].end) {
         const wisp__op *op = &ops[at];
         int cell = op->cells & 7, symbols = op->cells >> 4;
-        for (int i = 0; i < symbols && table; i++) {
-            wisp__column *column = &table[body->columns + i];
+        for (int i = 0; i < symbols && column; i++) {
             bool first_of_quat = op->code == WISP__OP_QUAT && i == 0;
-            column->bits = first_of_quat ? 2 : op->cell_bits;
-            column->kind = (op->cells >> 3 & 1) | first_of_quat;
+            column[body->columns + i].bits = first_of_quat ? 2 : op->cell_bits;
+            column[body->columns + i].kind = (op->cells >> 3 & 1) | first_of_quat;
         }
         body->columns += symbols;
-        body->slots += cell == WISP__CELL_BLOB || cell == WISP__CELL_LIST;
-        if (cell == WISP__CELL_CHOICE) wisp__body_add(ops, at + 1, op->end, body, table);
+        if (cell == WISP__CELL_CHOICE)
+            wisp__body_add(ops, at + 1, op->end, body->columns - 1, body);
+        if (cell != WISP__CELL_BLOB && cell != WISP__CELL_LIST) continue;
+        if (slot) slot[body->slots].op = at;
+        if (slot) slot[body->slots].choice = choice;
+        body->slots++;
     }
 }
 
 static const wisp__body *wisp__body_make(wisp__bump *memory, const wisp__op *ops, int at, int end,
-                                         bool with_table) {
+                                         bool with_tables) {
     wisp__body *body = (wisp__body *)wisp__bump_take(memory, sizeof *body);
-    wisp__column *table = NULL;
     if (!body) return NULL;
     memset(body, 0, sizeof *body);
-    wisp__body_add(ops, at, end, body, NULL);
-    if (with_table)
-        table = (wisp__column *)wisp__bump_items(memory, body->columns, sizeof *table);
-    body->at = at;
-    body->end = end;
-    body->table = table;
+    wisp__body_add(ops, at, end, -1, body);
+    if (!with_tables) return body;
+    body->table = (wisp__column *)wisp__bump_items(memory, body->columns, sizeof *body->table);
+    body->slot = (wisp__body_slot *)wisp__bump_items(memory, body->slots, sizeof *body->slot);
+    if (memory->failed) return NULL;
     body->columns = body->slots = 0;
-    wisp__body_add(ops, at, end, body, table);
+    wisp__body_add(ops, at, end, -1, body);
     return body;
 }
 
@@ -10427,6 +10432,70 @@ static int wisp__read_tiles(wisp__unpacker *u, const wisp__op *array, uint8_t *i
     return done;
 }
 
+/* --- numbers one by one, between members and cells --- */
+
+static inline bool wisp__load_quick_int(const wisp__op *op, int64_t number, uint32_t *cells) {
+    uint64_t value = (uint64_t)number - (uint64_t)op->least;
+    cells[0] = (uint32_t)value;
+    return value <= op->span;
+}
+
+static inline bool wisp__load_quick_steps(const wisp__op *op, const uint8_t *from, int bytes,
+                                          uint32_t *cells) {
+    double number;
+    if (!wisp__op_takes(op, from, bytes, &number)) return false;
+    cells[0] = (uint32_t)wisp__quantize(op, number);
+    return true;
+}
+
+/* wisp__load_cells and wisp__store_cells, with the commonest numbers first. */
+static inline bool wisp__load_quick(const wisp__op *op, const uint8_t *from, uint32_t *cells) {
+    switch (op->quick) {
+    case WISP__QUICK_U8: return wisp__load_quick_int(op, from[0], cells);
+    case WISP__QUICK_I8: return wisp__load_quick_int(op, (int8_t)from[0], cells);
+    case WISP__QUICK_U16: return wisp__load_quick_int(op, wisp__load_int(from, 2, false), cells);
+    case WISP__QUICK_I16: return wisp__load_quick_int(op, wisp__load_int(from, 2, true), cells);
+    case WISP__QUICK_U32: return wisp__load_quick_int(op, wisp__load_int(from, 4, false), cells);
+    case WISP__QUICK_I32: return wisp__load_quick_int(op, wisp__load_int(from, 4, true), cells);
+    case WISP__QUICK_64: return wisp__load_quick_int(op, wisp__load_int(from, 8, false), cells);
+    case WISP__QUICK_FLOATS:
+        memcpy(cells, from, 4);
+        for (int i = 1; i < op->max; i++) memcpy(cells + i, from + 4 * i, 4);
+        return true;
+    case WISP__QUICK_FLOAT_STEPS: return wisp__load_quick_steps(op, from, 4, cells);
+    case WISP__QUICK_DOUBLE_STEPS: return wisp__load_quick_steps(op, from, 8, cells);
+    default: return wisp__load_cells(op, from, cells);
+    }
+}
+
+static inline bool wisp__store_quick(const wisp__op *op, const uint32_t *cells, uint8_t *to) {
+    uint64_t value = cells[0] + (uint64_t)op->least;
+    double number;
+    float float32;
+    switch (op->quick) {
+    case WISP__QUICK_U8:
+    case WISP__QUICK_I8: to[0] = (uint8_t)value; return cells[0] <= op->span;
+    case WISP__QUICK_U16:
+    case WISP__QUICK_I16: wisp__store_int(to, 2, value); return cells[0] <= op->span;
+    case WISP__QUICK_U32:
+    case WISP__QUICK_I32: wisp__store_int(to, 4, value); return cells[0] <= op->span;
+    case WISP__QUICK_64: wisp__store_int(to, 8, value); return cells[0] <= op->span;
+    case WISP__QUICK_FLOATS:
+        memcpy(to, cells, 4);
+        for (int i = 1; i < op->max; i++) memcpy(to + 4 * i, cells + i, 4);
+        return true;
+    case WISP__QUICK_FLOAT_STEPS:
+        float32 = (float)wisp__dequantize(op, cells[0]);
+        memcpy(to, &float32, 4);
+        return cells[0] <= op->span;
+    case WISP__QUICK_DOUBLE_STEPS:
+        number = wisp__dequantize(op, cells[0]);
+        memcpy(to, &number, 8);
+        return cells[0] <= op->span;
+    default: return wisp__store_cells(op, cells, to);
+    }
+}
+
 /* ===========================================================================
  * MARK: >>record
  * What: values of a schema in their three forms, and the engine that walks a program from one form
@@ -10537,21 +10606,68 @@ static void wisp__walk_leave(wisp__walk *w, const wisp__walk *outer) {
 /* --- numbers --- */
 
 static void wisp__walk_cells(wisp__walk *w, const wisp__op *op) {
-    uint32_t own[WISP__OP_CELLS], *cells = own;
-    int count = wisp__op_symbols(op);
-    bool fits = true;
-    own[0] = 0;                    /* a number that has only one value has no cell */
-    if (w->row && count) {
-        cells = w->row->words + w->at.cell;
-        w->at.cell += (size_t)count;
-    }
+    uint32_t cells[WISP__OP_CELLS];
+    cells[0] = 0;                  /* a number that has only one value has no cell */
     if (w->from == WISP__BITS) wisp__get_cells(w->u, op, cells);
-    else if (w->from == WISP__IMAGE) fits = wisp__load_cells(op, w->image + op->offset, cells);
-    if (!fits) wisp__unpack_fail(w->u, WISP_E_INVALID);
-    else if (w->to == WISP__BITS) wisp__put_cells(w->out, op, cells);
-    else if (w->to == WISP__ROW) w->row->bits += wisp__cells_bits(op, cells);
-    else if (w->to == WISP__IMAGE && !wisp__store_cells(op, cells, w->image + op->offset))
+    else if (w->from == WISP__ROW)
+        memcpy(cells, w->row->words + w->at.cell, (size_t)wisp__op_symbols(op) * sizeof *cells);
+    else if (!wisp__load_cells(op, w->image + op->offset, cells))
+        wisp__unpack_fail(w->u, WISP_E_INVALID);
+    if (wisp__walk_stopped(w)) return;
+    if (w->to == WISP__BITS) {
+        wisp__put_cells(w->out, op, cells);
+    } else if (w->to == WISP__ROW) {
+        memcpy(w->row->words + w->at.cell, cells, (size_t)wisp__op_symbols(op) * sizeof *cells);
+        w->row->bits += wisp__cells_bits(op, cells);
+    } else if (w->to == WISP__IMAGE && !wisp__store_cells(op, cells, w->image + op->offset)) {
         wisp__unpack_invalid(w->u);
+    }
+    w->at.cell += (size_t)wisp__op_symbols(op);
+}
+
+/* Consecutive numbers between an image and a row. A number with only one value has no cell. */
+static void wisp__load_members(wisp__walk *w, const wisp__op *op, const wisp__op *end) {
+    uint32_t *cells = w->row->words + w->at.cell, one[2];
+    const uint8_t *image = w->image;
+    bool fits = true;
+    int64_t bits = 0;
+    for (; op < end; op++) {
+        int count = wisp__op_symbols(op);
+        fits = wisp__load_quick(op, image + op->offset, count ? cells : one) && fits;
+        bits += op->quick ? count * op->cell_bits : wisp__cells_bits(op, cells);
+        cells += count;
+    }
+    w->row->bits += bits;
+    w->at.cell = (size_t)(cells - w->row->words);
+    if (!fits) wisp__unpack_fail(w->u, WISP_E_INVALID);
+}
+
+static void wisp__store_members(wisp__walk *w, const wisp__op *op, const wisp__op *end) {
+    static const uint32_t one[2] = { 0, 0 };
+    const uint32_t *cells = w->row->words + w->at.cell;
+    uint8_t *image = w->image;
+    bool fits = true;
+    for (; op < end; op++) {
+        int count = wisp__op_symbols(op);
+        fits = wisp__store_quick(op, count ? cells : one, image + op->offset) && fits;
+        cells += count;
+    }
+    w->at.cell = (size_t)(cells - w->row->words);
+    if (!fits) wisp__unpack_invalid(w->u);
+}
+
+/* Consecutive numbers, up to the next run; returns the operation after them. */
+static int wisp__walk_numbers(wisp__walk *w, int at, int end) {
+    const wisp__op *ops = w->u->ops;
+    int stop = at + 1;
+    while (stop < end && wisp__op_cell(&ops[stop]) <= WISP__CELL_CLASS &&
+           !(w->quick && ops[stop].run))
+        stop++;
+    if (!wisp__unpack_pay(w->u, stop - at, WISP__PRICE_FIELD)) return stop;
+    if (w->from == WISP__IMAGE && w->row) wisp__load_members(w, ops + at, ops + stop);
+    else if (w->to == WISP__IMAGE && w->row) wisp__store_members(w, ops + at, ops + stop);
+    else for (; at < stop && !wisp__walk_stopped(w); at++) wisp__walk_cells(w, &ops[at]);
+    return stop;
 }
 
 /* --- texts and bytes --- */
@@ -10920,35 +11036,34 @@ static void wisp__walk_choice(wisp__walk *w, int at) {
 /* --- operations `at` up to `end` --- */
 
 /* A run of an image; false: its operations go one by one. */
-static bool wisp__walk_run(wisp__walk *w, const wisp__op *op) {
+static bool wisp__walk_run(wisp__walk *w, int at) {
+    const wisp__op *op = &w->u->ops[at];
+    if (!wisp__unpack_pay(w->u, WISP__PRICE_FIELD + (op->run - at) * WISP__PRICE_CELL, 1))
+        return false;
     return w->out ? wisp__write_rows(w->out, w->u->ops, op, w->image, 1, 0)
                   : wisp__read_rows(w->u, op, w->image, 1, 0);
 }
 
 static void wisp__walk_ops(wisp__walk *w, int at, int end) {
     const wisp__op *ops = w->u->ops;
-    for (; at < end && !wisp__walk_stopped(w); at = ops[at].end) {
+    while (at < end && !wisp__walk_stopped(w)) {
         const wisp__op *op = &ops[at];
-        bool runs = w->quick && op->run;
-        int64_t price = runs ? (int64_t)(op->run - at) * WISP__PRICE_CELL : 0;
-        if (!wisp__unpack_pay(w->u, WISP__PRICE_FIELD + price, 1)) return;
-        if (runs && wisp__walk_run(w, op)) {
-            at = op->run - 1;
+        int cell = wisp__op_cell(op);
+        if (w->quick && op->run && wisp__walk_run(w, at)) {
+            at = op->run;
             continue;
         }
-        switch (wisp__op_cell(op)) {
-        case WISP__CELL_PLAIN:
-        case WISP__CELL_CLASS: wisp__walk_cells(w, op); break;
-        case WISP__CELL_CHOICE: wisp__walk_choice(w, at); break;
-        case WISP__CELL_BLOB:
-            if (op->code == WISP__OP_ANY) wisp__walk_any(w, op);
-            else wisp__walk_blob(w, op);
-            break;
-        default:
-            if (op->code == WISP__OP_ARRAY) wisp__walk_array(w, at);
-            else wisp__walk_union(w, at);
-            break;
+        if (cell <= WISP__CELL_CLASS) {
+            at = wisp__walk_numbers(w, at, end);
+            continue;
         }
+        if (!wisp__unpack_pay(w->u, 1, WISP__PRICE_FIELD)) return;
+        if (cell == WISP__CELL_CHOICE) wisp__walk_choice(w, at);
+        else if (op->code == WISP__OP_ARRAY) wisp__walk_array(w, at);
+        else if (op->code == WISP__OP_UNION) wisp__walk_union(w, at);
+        else if (op->code == WISP__OP_ANY) wisp__walk_any(w, op);
+        else wisp__walk_blob(w, op);
+        at = op->end;
     }
 }
 
@@ -14169,6 +14284,7 @@ typedef struct wisp__table_coder {
     wisp__reader   *from;           /* never fails while the delta is written */
     bool            follows;        /* a row of zeros has the row above as its base */
     wisp__trend     trends[WISP__CELL];
+    uint64_t        begun;          /* trends that are set */
     wisp__ranks     ranks;
     wisp__level     equal, differ;  /* lengths of spans */
 } wisp__table_coder;
@@ -14265,10 +14381,20 @@ static int64_t wisp__signed(uint32_t number, int bits) {
     return ((int64_t)number ^ half) - half;
 }
 
-/* Of a column with order. `base` and `now` are the same while it is read. */
-static uint32_t wisp__plain_ordered(wisp__table_coder *c, wisp__trend *trend,
-                                    const wisp__column *column, uint32_t base, uint32_t now) {
-    int bits = column->bits;
+static wisp__trend *wisp__trend_of(wisp__table_coder *c, int i) {
+    wisp__trend *trend = &c->trends[i];
+    if (c->begun >> i & 1) return trend;
+    c->begun |= UINT64_C(1) << i;
+    trend->alone.width = trend->along.width = (2 + c->table.columns[i].bits / 8) * 256;
+    trend->alone.seen = trend->along.seen = 0;
+    trend->drift = 0;
+    return trend;
+}
+
+/* The i-th of a cell, with order. `base` and `now` are the same while it is read. */
+static uint32_t wisp__plain_ordered(wisp__table_coder *c, int i, int bits, uint32_t base,
+                                    uint32_t now) {
+    wisp__trend *trend = wisp__trend_of(c, i);
     uint32_t mask = wisp__symbol_mask(bits), delta = (now - base) & mask;
     uint32_t drift = (uint32_t)(uint64_t)(trend->drift / 256) & mask;
     uint32_t alone = wisp__fold(delta, bits) - 1, along = wisp__fold((delta - drift) & mask, bits);
@@ -14285,6 +14411,7 @@ static uint32_t wisp__plain_ordered(wisp__table_coder *c, wisp__trend *trend,
     }
     if (delta == 0) c->from->failed = true;
     if (c->from->failed) return base;
+    if (c->table.rows == 1) return (base + delta) & mask;      /* there is nothing to learn for */
     pull = wisp__signed(delta, bits) * 256 - trend->drift;
     wisp__level_add(&trend->alone, alone);
     wisp__level_add(&trend->along, along);
@@ -14353,7 +14480,7 @@ static uint64_t wisp__plain_mask(wisp__table_coder *c, uint64_t mask, int count)
     else mask = wisp__plain_fresh_mask(c, mask, count);
     if (count < WISP__CELL && mask >> count) c->from->failed = true;
     if (c->from->failed) return 0;
-    wisp__ranks_use(ranks, rank, mask);
+    if (c->cells > 1) wisp__ranks_use(ranks, rank, mask);
     return mask;
 }
 
@@ -14361,17 +14488,19 @@ static uint64_t wisp__plain_mask(wisp__table_coder *c, uint64_t mask, int count)
 
 static void wisp__table_open(wisp__table_coder *c, const wisp__table *table, const uint32_t *base,
                              const uint32_t *now) {
-    memset(c, 0, sizeof *c);
     c->table = *table;
     c->row_cells = (table->column_count + WISP__CELL - 1) / WISP__CELL;
     c->cells = (int64_t)table->rows * c->row_cells;
     c->base = base;
     c->now = now;
+    c->out = NULL;
+    c->to = NULL;
+    c->from = NULL;
+    c->follows = false;
+    c->ranks.count = 0;
+    c->equal.seen = c->differ.seen = c->differ.width = 0;
     c->equal.width = wisp__width((uint64_t)c->cells) / 2 * 256;
-    for (int i = 0; i < WISP__CELL && i < table->column_count; i++) {
-        wisp__trend *trend = &c->trends[i];
-        trend->alone.width = trend->along.width = (2 + table->columns[i].bits / 8) * 256;
-    }
+    c->begun = 0;
 }
 
 typedef struct wisp__cell {
@@ -14445,7 +14574,7 @@ static uint64_t wisp__plain_cell(wisp__table_coder *c, int64_t index) {
         if (column->kind && column->bits > 1)
             value = wisp__plain_symbol(c, column->bits, base[i], now[i]);
         else if (column->bits > 1)
-            value = wisp__plain_ordered(c, &c->trends[i], column, base[i], now[i]);
+            value = wisp__plain_ordered(c, i, column->bits, base[i], now[i]);
         if (c->from->failed) return 0;
         if (c->out) c->out[cell.at + (size_t)i] = value;
     }
@@ -15332,62 +15461,51 @@ static void wisp__delta_array(wisp__delta *d, int array, const uint32_t *const s
             (uint32_t)(d->row.count - (inner.grid - WISP__SLOT_HEAD));
 }
 
+/* Copies a slot of the base to the new row. */
+static void wisp__slot_copy(wisp__delta *d, const uint32_t *base, const wisp__place_in_row *at) {
+    size_t slot = d->row.count;
+    if (!base || !wisp__slot_begin(d->u, &d->row, at, 0, (int64_t)base[0] - WISP__SLOT_HEAD))
+        d->failed = true;
+    else memcpy(d->row.words + slot, base, base[0] * sizeof *base);
+}
+
 /* A blob or union: as it is, unless it is the same in the base. */
 static void wisp__delta_slot(wisp__delta *d, int at, const uint32_t *base,
                              const wisp__place_in_row *place) {
-    bool make = !d->delta.there, same;
-    wisp__form from = make ? WISP__ROW : WISP__BITS, to = make ? WISP__BITS : WISP__ROW;
-    wisp__walk w = wisp__walk_on(d->u, from, to);
-    w.row = &d->row;
-    w.at = *place;
-    if (make) {
-        const uint32_t *now = d->row.words + wisp__slot_at(&d->row, place);
+    const uint32_t *now = d->row.words + wisp__slot_at(&d->row, place);
+    bool apply = d->delta.there, same;
+    wisp__walk w;
+    if (apply) {
+        same = !wisp__get(&d->delta.from, 1);
+        if (same) wisp__slot_copy(d, base, place);
+    } else {
         same = base && base[0] == now[0] && memcmp(base, now, now[0] * sizeof *now) == 0;
         wisp__put(d->to, !same, 1);
-        w.out = d->to;
-    } else {
-        same = !wisp__get(&d->delta.from, 1);
-        if (same && !base) d->failed = true;
-        if (same && base) {
-            size_t slot = d->row.count;
-            if (!wisp__slot_begin(d->u, &d->row, place, 0, (int64_t)base[0] - WISP__SLOT_HEAD))
-                d->failed = true;
-            else memcpy(d->row.words + slot, base, base[0] * sizeof *base);
-        }
     }
-    if (!same && !d->failed) wisp__walk_ops(&w, at, at + 1);
+    if (same) return;
+    w = wisp__walk_on(d->u, apply ? WISP__BITS : WISP__ROW, apply ? WISP__ROW : WISP__BITS);
+    w.row = &d->row;
+    w.at = *place;
+    w.out = d->to;
+    wisp__walk_ops(&w, at, at + 1);
     if (d->u->data->failed) d->failed = true;
 }
 
 /* Slots of the grid that begins at a word of the new row, where they are not missing. */
 static void wisp__delta_slots(wisp__delta *d, const wisp__body *body, const wisp__grids *grids,
                               size_t grid, int rows) {
-    const wisp__op *ops = d->program->ops;
     wisp__place_in_row place = { grid, grid, grid + (size_t)rows * (size_t)body->columns };
-    for (int i = 0; i < rows * body->slots; ) {
-        int row = i / body->slots, first = i;
-        for (int at = body->at; at < body->end && !d->failed;) {
-            const wisp__op *op = &ops[at];
-            at = wisp__op_after(ops, at);
-            place.cell += (size_t)wisp__op_symbols(op);
-            if (wisp__op_is_slot(op)) {
-                const uint32_t *slots[3];
-                for (int k = 0; k < 3; k++)
-                    slots[k] = !grids->held[k].words ? NULL :
-                               wisp__grid_slot(&grids->held[k], body, row, i - first);
-                if (op->code == WISP__OP_ARRAY)
-                    wisp__delta_array(d, (int)(op - ops), slots, &place);
-                else wisp__delta_slot(d, (int)(op - ops), slots[0], &place);
-                place.slot++;
-                i++;
-            }
-            if (wisp__op_cell(op) != WISP__CELL_CHOICE || d->row.words[place.cell - 1]) continue;
-            at = op->end;
-            place.cell += (size_t)op->body->columns;
-            place.slot += (size_t)op->body->slots;
-            i += op->body->slots;
+    for (int row = 0; row < rows; row++, place.cell += (size_t)body->columns) {
+        for (int i = 0; i < body->slots && !d->failed; i++, place.slot++) {
+            int choice = body->slot[i].choice, at = body->slot[i].op;
+            const uint32_t *slots[3];
+            if (choice >= 0 && !d->row.words[place.cell + (size_t)choice]) continue;
+            for (int k = 0; k < 3; k++)
+                slots[k] = grids->held[k].words ? wisp__grid_slot(&grids->held[k], body, row, i)
+                                                : NULL;
+            if (d->program->ops[at].code == WISP__OP_ARRAY) wisp__delta_array(d, at, slots, &place);
+            else wisp__delta_slot(d, at, slots[0], &place);
         }
-        if (d->failed) return;
     }
 }
 
