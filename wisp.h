@@ -1823,8 +1823,8 @@ WISP_API void        wisp_cancel(wisp *w, wisp_call call);
    (wisp_destroy). It comes after the answer of exactly that address, or after
    5.5 s; until 2 s lost questions are repeated. At most 64 answers to a
    question are handed on, one for each address. A question takes 532 bytes, at
-   most link.mtu. Returns WISP_OK, WISP_E_ARGUMENT, WISP_E_CLOSED, WISP_E_MEMORY or
-   WISP_E_LIMIT (128 questions wait). */
+   most link.mtu. Returns WISP_OK, WISP_E_ARGUMENT, WISP_E_CLOSED,
+   WISP_E_MEMORY or WISP_E_LIMIT (128 questions wait). */
 WISP_API wisp_result wisp_query(wisp *w, const wisp_addr *to, wisp_handler fn,
                                 void *user);
 /* Replaces desc.info with a copy of these bytes; NULL: no answers any more.
@@ -17717,22 +17717,30 @@ static double wisp__slow_step(const wisp *w) {
     return w->base.step > WISP__ACK_DELAY ? w->base.step : 0;
 }
 
-/* Has nothing come for so long that lost packets may end a session that is alive? */
+/* How many packets more keep a session alive where a timeout has only few updates. */
+static int wisp__more_pings(const wisp *w) { return w->base.step * 40 > w->base.timeout ? 3 : 0; }
+
+/* When nothing has come for so long that lost packets may end a session that is alive. */
+static double wisp__quiet_time(const wisp *w, const wisp__peer *peer) {
+    return peer->received_at + w->base.timeout / 3;
+}
+
 static bool wisp__is_quiet(const wisp *w, const wisp__peer *peer) {
-    return w->base.time >= peer->received_at + w->base.timeout / 3;
+    return w->base.time >= wisp__quiet_time(w, peer);
 }
 
 /* The time of the next ping. Its ack puts off the other end's, so the end that did not join waits a
    little longer: of two idle ends one pings. NATs forget in as little as 30 s (RFC 4787 REQ-5 asks
    for 120), so a ping goes out every 15 s at the latest. */
 static double wisp__keepalive_time(const wisp *w, const wisp__peer *peer) {
-    double wait = wisp__min(w->base.timeout / (wisp__is_quiet(w, peer) ? 24 : 4), 13);
+    double wait = wisp__min(w->base.timeout / (wisp__is_quiet(w, peer) ? 64 : 4), 13);
     return peer->sent_at + (peer->joiner ? wait : 1.125 * wait);
 }
 
 static void wisp__peer_timer(wisp *w, wisp__peer *peer) {
     double at = wisp__min(peer->received_at + w->base.timeout, wisp__flow_deadline(&peer->flow));
     at = wisp__min(at, wisp__keepalive_time(w, peer));
+    if (!wisp__is_quiet(w, peer)) at = wisp__min(at, wisp__quiet_time(w, peer));
     if (peer->path) at = wisp__min(at, peer->path->next);
     if (peer->draining) at = wisp__min(at, wisp__min(peer->drain_until, w->base.time + 0.1));
     wisp__timers_set(&w->peers.timers, &peer->timer, at);
@@ -23142,8 +23150,11 @@ static bool wisp__flush(wisp *w, wisp__session *s, int only) {
     /* No budget holds a ping back: a debt could outlast the timeout. */
     if (s->spending && s->spending->held_back && s->ping) wisp__send_ping(w, s, 0);
     if (!w->base.reliable) wisp__flush_mtu(w, s);
-    if (!w->base.reliable && wisp__flow_must_ack(flow, w->base.time + wisp__slow_step(w)))
+    if (!w->base.reliable && wisp__flow_must_ack(flow, w->base.time + wisp__slow_step(w))) {
+        int pings = flow->unacked >= 2 ? wisp__more_pings(w) : 0;
         wisp__send_acks(w, s);
+        while (pings-- > 0) wisp__send_ping(w, s, 0);
+    }
     wisp__congestion_flushed(flow);
     wisp__peer_timer(w, &s->peer);
     acked = !w->base.reliable && flow->in_flight > 0 && flow->pace_tokens > 0 &&
@@ -23441,7 +23452,8 @@ static void wisp__drain(wisp *w, wisp__session *s) {
                 peer->stuck_first;
     for (int c = 0; c < peer->channel_end; c++) {
         const wisp__channel *channel = peer->channels[c];
-        if (channel && (channel->out.base != channel->out.next || channel->out.cutting)) left = true;
+        if (channel && (channel->out.base != channel->out.next || channel->out.cutting))
+            left = true;
     }
     if ((left || peer->state != WISP__JOINED) && w->base.time < peer->drain_until) return;
     memcpy(reason, peer->reason, sizeof reason);
@@ -26435,8 +26447,9 @@ static void wisp__on_silence(wisp *w, wisp__session *s) {
     }
     wisp__path_timer(w, s);
     if (now >= wisp__keepalive_time(w, peer)) {
-        flow->free_packets = wisp__max_int(flow->free_packets, 2);
-        if (wisp__slow_step(w) > 0 && wisp__is_quiet(w, peer)) wisp__send_ping(w, s, 0);
+        int pings = wisp__is_quiet(w, peer) ? wisp__more_pings(w) : 0;
+        flow->free_packets = wisp__max_int(flow->free_packets, pings + 1);
+        while (pings-- > 0) wisp__send_ping(w, s, 0);
         s->ping = true;
     }
     wisp__peers_mark(w, peer);          /* the flush sets the timer again */

@@ -2115,6 +2115,40 @@ TEST(a_leave_with_a_code_gives_it_on_both_ends) {
     }
 }
 
+/* Idle sessions over networks that lose a fifth of the packets, one by one or in bursts. */
+static void idle_under_loss(uint64_t seed, double burst, double latency, double slow) {
+    static scene c;
+    scene_open(&c);
+    c.t.w.bad = c.t.w.unchecked = true;
+    c.t.w.net.seed = seed * 10;
+    c.t.w.net.latency = latency;
+    c.t.w.step = 1.0 / 60;
+    scene_pair(&c);
+    scene_ask(&c, c.t.client, c.t.server);
+    world_run(&c.t.w, 6 * latency + 0.2);
+    CHECK_EQ_INT(wisp_peers(c.t.server, NULL, 0), 1);
+    for (int i = 0; i < 2; i++) {
+        c.t.w.sims[i].loss = 0.2;
+        c.t.w.sims[i].burst = burst;
+    }
+    for (double next = 0, end = c.t.w.now + 60; c.t.w.now < end;) {
+        c.t.w.now += 1.0 / 60;
+        world_update(&c.t.w, 0);
+        if (c.t.w.now < next) continue;
+        world_update(&c.t.w, 1);
+        next = c.t.w.now + slow;
+    }
+    CHECK_EQ_INT(told(&c, NULL, WISP_LEFT), 0);
+    scene_close(&c);
+}
+
+TEST(no_idle_session_ends_because_packets_are_lost) {
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        idle_under_loss(seed, 3, 0.05, 0);
+        idle_under_loss(seed, 0, seed & 1 ? 0.1 : 1.0, 1.0);
+    }
+}
+
 static const test_case tests[] = {
     CASE(a_client_that_stood_still_is_told_in_its_first_update_or_one_round_trip_later),
     CASE(a_restart_is_told_within_a_round_trip_at_any_rate),
@@ -2131,6 +2165,7 @@ static const test_case tests[] = {
     CASE(draining_is_refused_for_what_is_not_there_and_waits_for_a_join),
     CASE(a_reliable_link_drains_too),
     CASE(a_leave_with_a_code_gives_it_on_both_ends),
+    CASE(no_idle_session_ends_because_packets_are_lost),
     CASE(another_application_is_refused),
     CASE(another_version_of_the_application_is_refused),
     CASE(a_link_that_is_reliable_on_one_side_only_is_refused),
