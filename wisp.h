@@ -3505,13 +3505,16 @@ typedef struct wisp__stuck {       /* a packet that the link did not take */
     int size;
 } wisp__stuck;
 
-/* Another address from which a packet of a peer has come. */
+/* Another address of a peer, that may be probed. */
 typedef struct wisp__path {
     wisp_addr addr;
-    uint64_t number;  /* of the newest packet from there */
-    double next;      /* time of the next challenge, or until which no other address is tried */
+    wisp_addr home;   /* while contested: the address before the session began to move */
+    uint64_t number;  /* of the packet from there that began this; UINT64_MAX: none has come */
+    uint64_t since;   /* the same for the last move */
+    double next;      /* time of the next challenge, or until which no other address is probed */
     int allowed;      /* bytes that may still be sent there */
-    int tries;        /* challenges sent there; -1: it was given up */
+    int tries;        /* challenges sent there; 0: it is not probed; -1: it was given up */
+    bool contested;   /* home may still be the right one */
 } wisp__path;
 
 typedef struct wisp__peer {
@@ -23495,8 +23498,9 @@ void wisp_leave(wisp *w, wisp_peer peer, const char *reason) {
  * A packet with the right tag from another address, whose number is the highest so far, starts
  * a probe of that address. Its answer moves the session. A packet as new as that one from the
  * address in use ends the probe: a stranger who copies packets and is faster than their sender
- * gets no further (RFC 9000 9.3.3). If he once was, the first packet that comes from the right
- * address, though a repeat, starts a probe of that one.
+ * gets no further (RFC 9000 9.3.3). If packets were lost he may, and relays the session. So the
+ * address before is challenged for a while after each move. If it lives, packets come from there
+ * again, though as repeats; then its answer moves the session back, and nothing ends that probe.
  * ======================================================================== */
 
 /* The packet of a challenge or a response. */
@@ -23535,15 +23539,15 @@ static void wisp__path_send(wisp *w, wisp__session *s, const wisp_addr *to, wisp
     wisp__post_add(w, to, NULL, packet, WISP__PATH_BYTES);
 }
 
-/* No other address is tried for a round trip: packets may go on to come from two. */
-static void wisp__path_give_up(wisp *w, wisp__peer *peer) {
+/* No other address is probed for a round trip: packets may go on to come from two. */
+static void wisp__path_rest(wisp *w, wisp__peer *peer) {
     peer->path->tries = -1;
     peer->path->next = w->base.time + wisp__max(peer->flow.rtt, 0.05);
 }
 
-static void wisp__path_forget(wisp *w, wisp__peer *peer) {
-    wisp__chunk_give(&w->chunks, peer->path, sizeof *peer->path);
-    peer->path = NULL;
+/* Is this the address before the moves, that may still be the right one? */
+static bool wisp__path_is_home(const wisp__path *path, const wisp_addr *addr) {
+    return path->contested && wisp__addr_equal(&path->home, addr);
 }
 
 /* Sends the challenge again, if that address has paid for it, or gives up. */
@@ -23552,7 +23556,8 @@ static void wisp__path_challenge(wisp *w, wisp__session *s) {
     double wait = wisp__max(s->peer.flow.rtt, 0.02) * (double)(1 << wisp__min_int(path->tries, 3));
     path->next = w->base.time + wait;
     if (path->tries++ == WISP__PATH_TRIES) {
-        wisp__path_give_up(w, &s->peer);
+        if (path->number == UINT64_MAX) path->contested = false;
+        wisp__path_rest(w, &s->peer);
     } else if (path->allowed >= WISP__PATH_BYTES) {
         path->allowed -= WISP__PATH_BYTES;
         wisp__path_send(w, s, &path->addr, WISP__FRAME_PATH_CHALLENGE,
@@ -23560,21 +23565,50 @@ static void wisp__path_challenge(wisp *w, wisp__session *s) {
     }
 }
 
-/* Begins to probe an address. Two challenges go out, as one may be lost, and a ping to the address
-   in use: its answer ends the probe. */
-static void wisp__path_try(wisp *w, wisp__session *s, const wisp_addr *addr, uint64_t number,
-                           int bytes) {
+static void wisp__path_probe(wisp *w, wisp__session *s, const wisp_addr *addr, uint64_t number,
+                             int allowed) {
     wisp__path *path = s->peer.path;
-    if (!path) path = (wisp__path *)wisp__chunk_take(&w->chunks, sizeof *path);
-    if (!path) return;
-    s->peer.path = path;
     path->addr = *addr;
     path->number = number;
-    path->allowed = 3 * bytes;
+    path->allowed = allowed;
     path->tries = 0;
     wisp__path_challenge(w, s);
+    wisp__peers_mark(w, &s->peer);
+}
+
+/* Challenges the address before the moves, which is proven, in the hope that packets come. */
+static void wisp__path_probe_home(wisp *w, wisp__session *s) {
+    wisp_addr home = s->peer.path->home;
+    wisp__path_probe(w, s, &home, UINT64_MAX, WISP__PATH_BYTES * WISP__PATH_TRIES);
+}
+
+/* Begins to probe an address that a packet came from. Two challenges go out, as one may be lost,
+   and a ping to the address in use: its answer ends the probe. */
+static void wisp__path_try(wisp *w, wisp__session *s, const wisp_addr *addr, uint64_t number,
+                           int bytes) {
+    wisp__peer *peer = &s->peer;
+    if (!peer->path) {
+        peer->path = (wisp__path *)wisp__chunk_take(&w->chunks, sizeof *peer->path);
+        if (!peer->path) return;
+        peer->path->contested = false;
+    }
+    wisp__path_probe(w, s, addr, number, 3 * bytes);
     wisp__path_challenge(w, s);
     wisp__send_ping(w, s, 0);
+}
+
+/* A packet has come from the address that is probed: it pays for a challenge, which may have been
+   lost. */
+static void wisp__path_heard_again(wisp *w, wisp__session *s, uint64_t number, int bytes) {
+    wisp__path *path = s->peer.path;
+    bool first = path->number == UINT64_MAX, owed = path->allowed < WISP__PATH_BYTES;
+    path->allowed = wisp__min_int(path->allowed + 3 * bytes, 1 << 20);
+    path->next = wisp__min(path->next, w->base.time + wisp__max(s->peer.flow.rtt, 0.02));
+    if (first) {
+        path->number = number;
+        path->tries = 0;
+    }
+    if (first || owed) wisp__path_challenge(w, s);
     wisp__peers_mark(w, &s->peer);
 }
 
@@ -23583,29 +23617,29 @@ static void wisp__path_heard(wisp *w, wisp__session *s, const wisp_packet *packe
                              uint64_t number) {
     wisp__peer *peer = &s->peer;
     wisp__path *path = peer->path;
-    bool trying = path && path->tries > 0;
+    bool trying = path && path->tries > 0, home = path && wisp__path_is_home(path, &packet->addr);
     if (peer->state != WISP__JOINED || w->base.reliable) return;
     if (wisp__addr_equal(&packet->addr, &peer->addr)) {
-        if (trying && number >= path->number) wisp__path_give_up(w, peer);
-    } else if (number == peer->flow.top) {         /* the highest that was read */
-        if (trying && wisp__addr_equal(&packet->addr, &path->addr)) {
-            bool owed = path->allowed < WISP__PATH_BYTES;
-            path->number = number;
-            path->allowed = wisp__min_int(path->allowed + 3 * packet->size, 1 << 20);
-            path->next = wisp__min(path->next, w->base.time + wisp__max(peer->flow.rtt, 0.02));
-            if (owed) wisp__path_challenge(w, s);
-            wisp__peers_mark(w, peer);
-        } else if (!path || trying || w->base.time >= path->next) {
+        if (trying && number >= path->number && !wisp__path_is_home(path, &path->addr))
+            wisp__path_rest(w, peer);
+    } else if (home ? number > path->since : number == peer->flow.top) {  /* the highest read */
+        if (trying && wisp__addr_equal(&packet->addr, &path->addr))
+            wisp__path_heard_again(w, s, number, packet->size);
+        else if (!path || path->tries >= 0 || home || w->base.time >= path->next)
             wisp__path_try(w, s, &packet->addr, number, packet->size);
-        }
     }
 }
 
 static void wisp__path_timer(wisp *w, wisp__session *s) {
     wisp__path *path = s->peer.path;
     if (!path || w->base.time < path->next) return;
-    if (path->tries < 0) wisp__path_forget(w, &s->peer);
-    else wisp__path_challenge(w, s);
+    if (path->tries > 0) {
+        wisp__path_challenge(w, s);
+        return;
+    }
+    path->tries = 0;
+    path->next = WISP__NEVER;
+    if (path->contested) wisp__path_probe_home(w, s);
 }
 
 /* The session takes its place of max_peers along. A join that shared it with the session needs one
@@ -23627,15 +23661,19 @@ static bool wisp__path_take_place(wisp *w, wisp__peer *peer) {
 
 static void wisp__path_move(wisp *w, wisp__session *s) {
     wisp__peer *peer = &s->peer;
+    wisp__path *path = peer->path;
     wisp__outcome outcome = { w, s };
     wisp__notice notice;
-    wisp_addr addr = peer->path->addr;
-    wisp__path_forget(w, peer);
+    wisp__path_rest(w, peer);
     if (!wisp__path_take_place(w, peer)) return;
+    if (!path->contested) path->home = peer->addr;
+    path->since = path->number;
+    path->contested = !wisp__addr_equal(&path->addr, &path->home);
     wisp__peers_detach(w, peer);
-    wisp__peers_link(w, peer, &addr);
+    wisp__peers_link(w, peer, &path->addr);
     peer->moves++;
     wisp__flow_moved(&w->base, &peer->flow, wisp__on_outcome, &outcome);
+    if (path->contested) wisp__path_probe_home(w, s);
     wisp__peers_mark(w, peer);
     notice = wisp__notice_of(WISP__ON_MOVED, wisp__peer_handle(s), wisp__remote_handle(NULL),
                              WISP_OK);
@@ -23654,7 +23692,9 @@ static void wisp__on_path_response(wisp__reading *r) {
     wisp__peer *peer = &r->s->peer;
     uint64_t data = wisp__frame_get_path(&r->from);
     if (r->from.failed || !peer->path || peer->path->tries <= 0) return;
-    if (data == wisp__path_data(r->w, peer, &peer->path->addr)) wisp__path_move(r->w, r->s);
+    if (peer->path->number != UINT64_MAX &&
+        data == wisp__path_data(r->w, peer, &peer->path->addr))
+        wisp__path_move(r->w, r->s);
 }
 
 /* ===========================================================================

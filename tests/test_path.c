@@ -26,6 +26,7 @@ typedef struct nets_end {
     int   end;
     int   port;                 /* the one in use: what comes to others is lost .. */
     bool  open;                 /* .. unless all are open */
+    int   taken;                /* address taken from another end, + 1; 0: its own */
     int   hole;                 /* what it sends that is larger is lost; 0: none */
     wisp *w;
     int   moved, left, got, wrong;
@@ -53,6 +54,10 @@ static wisp_addr nets_addr(int address) {
     return a;
 }
 
+static int nets_address(const nets_end *e) {
+    return e->taken ? e->taken - 1 : e->end * NETS_PORTS + e->port;
+}
+
 static void nets_put(nets *n, int from, int to, const void *bytes, int size, double delay) {
     nets_datagram *d;
     if (n->count == NETS_FLYING || size > NETS_BYTES) return;
@@ -68,7 +73,7 @@ static int nets_send(void *user, wisp_packet *packets, int count) {
     nets_end *e = (nets_end *)user;
     nets *n = e->n;
     for (int i = 0; i < count; i++) {
-        int from = e->end * NETS_PORTS + e->port, to = packets[i].addr.bytes[0] - 1;
+        int from = nets_address(e), to = packets[i].addr.bytes[0] - 1;
         packets[i].status = 0;
         e->sent_to[to] += (uint64_t)packets[i].size;
         e->datagrams++;
@@ -87,8 +92,9 @@ static int nets_recv(void *user, wisp_packet *packets, int count) {
     int filled = 0, kept = 0, all = n->count;
     for (int i = 0; i < all; i++) {
         nets_datagram *d = &n->flying[(n->first + i) % NETS_FLYING];
-        bool due = d->at <= n->now && d->to / NETS_PORTS == e->end;
-        if (due && (e->open || d->to % NETS_PORTS == e->port) && filled < count) {
+        bool here = d->to == nets_address(e);
+        bool due = d->at <= n->now && (here || (!e->taken && d->to / NETS_PORTS == e->end));
+        if (due && (e->open || here) && filled < count) {
             packets[filled].addr = nets_addr(d->from);
             packets[filled].size = d->size;
             memcpy(packets[filled++].data, d->bytes, (size_t)d->size);
@@ -103,6 +109,7 @@ static int nets_recv(void *user, wisp_packet *packets, int count) {
 }
 
 static void nets_on_moved(wisp_event *event) { ((nets_end *)event->user)->moved++; }
+static void nets_on_any(wisp_event *event) { (void)event; }
 static void nets_on_left(wisp_event *event) { ((nets_end *)event->user)->left++; }
 
 /* "n" counts up: nothing is lost, nothing comes twice. */
@@ -357,6 +364,333 @@ TEST(unreliable_messages_larger_than_a_packet_go_in_parts) {
     unreliable_sizes(WISP_SEQUENCED, 900, 0.1);
 }
 
+/* --- several changes, and keepalives --- */
+
+TEST(a_size_that_changes_again_and_again_is_followed) {
+    static const int holes[] = { 1000, 576, 0, 800, 0, 1100, 508, 0 };
+    for (int end = 0; end < 2; end++) {
+        nets *n = nets_plain(0.03, 0, 5);
+        int fired = 0;
+        for (int i = 0; i < 8; i++) {
+            n->ends[end].hole = holes[i];
+            for (int k = 0; k < 200; k++, fired++) {
+                nets_fire_bytes(n, end, 5000);
+                nets_run(n, 0.1);
+            }
+            nets_wait(n, !end, fired, 5);
+            if (holes[i]) CHECK(nets_mtu(n, end) <= holes[i] && nets_mtu(n, end) > holes[i] - 40);
+            else CHECK_EQ_INT(nets_mtu(n, end), 1200);
+            CHECK_EQ_INT(nets_mtu(n, !end), 1200);
+        }
+        nets_close(n);
+    }
+}
+
+/* Each end sends one datagram in each interval: a ping, or the ack of one. */
+TEST(an_idle_session_sends_one_packet_per_keepalive_and_way) {
+    static const double timeouts[] = { 10, 40, 300, 3000 }, waits[] = { 2.5, 10, 13, 13 };
+    for (int i = 0; i < 4; i++) {
+        wisp_desc desc;
+        nets *n;
+        memset(&desc, 0, sizeof desc);
+        desc.timeout = timeouts[i];
+        n = nets_open(0.05, 0, 3, desc);
+        n->step = 1.0 / 60;
+        nets_run(n, 5);
+        n->ends[0].datagrams = n->ends[1].datagrams = 0;
+        nets_run(n, 600);
+        for (int end = 0; end < 2; end++) {
+            CHECK(n->ends[end].datagrams <= 600 / waits[i] + 2);
+            CHECK(n->ends[end].datagrams >= 600 / (waits[i] + 0.2) - 2);
+        }
+        CHECK_EQ_INT(n->ends[0].left + n->ends[1].left, 0);
+        nets_close(n);
+    }
+}
+
+/* A change that nobody notices is made good by the next keepalive. */
+TEST(an_idle_session_moves_with_its_keepalive) {
+    for (int end = 0; end < 2; end++)
+        for (int i = 0; i < 8; i++) {
+            nets *n = nets_plain(0.05, 0, 1 + (uint64_t)i);
+            nets_run(n, 0.3 * i);
+            n->ends[end].port = 3;
+            nets_fire(n, !end, 0);
+            nets_run(n, 3.5);
+            CHECK_EQ_INT(nets_at(n, !end), end * NETS_PORTS + 3);
+            CHECK_EQ_INT(n->ends[!end].moved, 1);
+            nets_run(n, 1);
+            CHECK_EQ_INT(n->ends[end].got, 1);
+            CHECK_EQ_INT(n->ends[0].left + n->ends[1].left, 0);
+            nets_close(n);
+        }
+}
+
+/* Both ports go on to receive: packets from the new one move the session all the same. */
+TEST(a_session_moves_though_the_old_address_still_works) {
+    nets *n = nets_plain(0.03, 0, 1);
+    n->ends[1].open = true;
+    for (int i = 0; i < 300; i++) {
+        n->ends[1].port = i / 100;
+        nets_fire(n, 0, i);
+        nets_fire(n, 1, i);
+        nets_step(n);
+    }
+    nets_run(n, 1);
+    CHECK_EQ_INT(n->ends[0].got, 300);
+    CHECK_EQ_INT(n->ends[1].got, 300);
+    CHECK_EQ_INT(n->ends[0].moved, 2);
+    CHECK_EQ_INT(nets_at(n, 0), NETS_PORTS + 2);
+    nets_close(n);
+}
+
+TEST(both_ends_at_once_lose_each_other_and_say_so) {
+    nets *n = nets_plain(0.03, 0, 1);
+    n->ends[0].port = n->ends[1].port = 1;
+    nets_run(n, 20);
+    CHECK_EQ_INT(n->ends[0].left, 1);
+    CHECK_EQ_INT(n->ends[1].left, 1);
+    nets_close(n);
+}
+
+/* The port changes between the answer to the join and the first packet of the session. */
+TEST(a_join_that_moves_before_its_first_packet_is_joined) {
+    nets *n = (nets *)calloc(1, sizeof *n);
+    wisp_addr server = nets_addr(0);
+    wisp_desc desc;
+    memset(&desc, 0, sizeof desc);
+    n->flying = (nets_datagram *)calloc(NETS_FLYING, sizeof *n->flying);
+    n->step = 0.01;
+    n->latency = 0.05;
+    nets_add(n, 0, desc);
+    nets_add(n, 1, desc);
+    n->ends[1].open = true;
+    wisp_join(n->ends[1].w, &server, NULL, 0);
+    while (!n->ends[0].w->peers.pool.live) nets_step(n);
+    n->ends[1].port = 1;
+    nets_run(n, 2);
+    CHECK(nets_peer(n, 0).id && nets_peer(n, 1).id);
+    CHECK_EQ_INT(nets_at(n, 0), NETS_PORTS + 1);
+    CHECK_EQ_INT(n->ends[0].moved, 1);
+    nets_close(n);
+}
+
+/* --- a NAT that gives the address of one client to another --- */
+
+TEST(two_clients_swap_their_addresses) {
+    wisp_desc desc;
+    wisp_peer peers[4];
+    wisp_addr server = nets_addr(0);
+    nets *n;
+    memset(&desc, 0, sizeof desc);
+    desc.max_peers = 2;
+    n = nets_open(0.03, 0, 1, desc);
+    nets_add(n, 2, desc);
+    wisp_join(n->ends[2].w, &server, NULL, 0);
+    wisp_connect(n->ends[0].w, "a", nets_on_any, NULL);
+    wisp_connect(n->ends[0].w, "b", nets_on_any, NULL);
+    nets_run(n, 1);
+    CHECK_EQ_INT(wisp_peers(n->ends[0].w, peers, 4), 2);
+    for (int round = 0; round < 4; round++) {
+        n->ends[1].taken = round & 1 ? 0 : 2 * NETS_PORTS + 1;
+        n->ends[2].taken = round & 1 ? 0 : 1 * NETS_PORTS + 1;
+        for (int i = 0; i < 50; i++) {
+            wisp_value value = wisp_int(i);
+            wisp_fire_values(n->ends[1].w, "a", wisp_to_peer(nets_peer(n, 1)), &value, 1);
+            wisp_fire_values(n->ends[2].w, "b", wisp_to_peer(nets_peer(n, 2)), &value, 1);
+            nets_step(n);
+        }
+        nets_run(n, 1);
+        CHECK_EQ_INT(n->ends[0].moved, 2 * (round + 1));
+        CHECK_EQ_INT(wisp_peers(n->ends[0].w, peers, 4), 2);
+        CHECK_EQ_INT(n->ends[0].w->peers.strangers, 2);
+        for (int i = 0; i < 2; i++)
+            CHECK_EQ_INT(wisp_peer_addr(n->ends[0].w, peers[i])->bytes[0] - 1,
+                         nets_address(&n->ends[i + 1]));
+    }
+    CHECK_EQ_INT(n->ends[0].left + n->ends[1].left + n->ends[2].left, 0);
+    wisp_leave(n->ends[1].w, nets_peer(n, 1), "");
+    wisp_leave(n->ends[2].w, nets_peer(n, 2), "");
+    nets_run(n, 3);
+    CHECK_EQ_INT(n->ends[0].w->peers.strangers, 0);
+    CHECK_EQ_INT(wisp_peers(n->ends[0].w, peers, 4), 0);
+    nets_close(n);
+}
+
+/* One client moves to the address of another, which is silent and stays in the table: sessions are
+   told apart by their numbers. Each keeps its place of max_peers. */
+TEST(an_address_may_have_two_sessions) {
+    wisp_desc desc;
+    wisp_addr server = nets_addr(0);
+    nets *n;
+    memset(&desc, 0, sizeof desc);
+    desc.max_peers = 2;
+    n = nets_open(0.03, 0, 1, desc);
+    nets_add(n, 2, desc);
+    wisp_join(n->ends[2].w, &server, NULL, 0);
+    nets_run(n, 1);
+    n->ends[2].port = 7;                   /* where it will be found later */
+    n->ends[1].taken = 2 * NETS_PORTS + 1;
+    for (int i = 0; i < 100; i++) {
+        nets_fire(n, 1, i);
+        n->now += n->step;
+        wisp_update(n->ends[0].w, n->now);
+        wisp_update(n->ends[1].w, n->now);
+        wisp__host_check(n->ends[0].w);
+    }
+    CHECK_EQ_INT(n->ends[0].got > 90, 1);
+    CHECK_EQ_INT(n->ends[0].moved, 1);
+    CHECK_EQ_INT(n->ends[0].w->peers.strangers, 2);
+    nets_run(n, 4);                        /* the other goes on from its new address */
+    CHECK_EQ_INT(n->ends[0].moved, 2);
+    CHECK_EQ_INT(n->ends[0].got, 100);
+    CHECK_EQ_INT(wisp_peers(n->ends[0].w, NULL, 0), 2);
+    CHECK_EQ_INT(n->ends[0].w->peers.strangers, 2);
+    CHECK_EQ_INT(n->ends[0].left + n->ends[1].left + n->ends[2].left, 0);
+    nets_close(n);
+}
+
+/* --- strangers --- */
+
+enum { STRANGER = 2 * NETS_PORTS + 5 };
+
+typedef struct spy {
+    int      victim;             /* the end whose packets are copied */
+    bool     relays;             /* passes on what comes back */
+    int      kept_size;
+    uint8_t  kept[NETS_BYTES];   /* the newest packet of the victim */
+    uint64_t sent;               /* bytes that the stranger has sent to the other end */
+    int      copies;             /* of 100 packets */
+    bool     answers_vanish;     /* what goes to the stranger */
+} spy;
+
+/* Copies go out from the stranger's address and arrive first. */
+static bool spy_eye(nets *n, int from, int to, const void *bytes, int size) {
+    spy *y = (spy *)n->user;
+    int other = !y->victim;
+    if (to == STRANGER) {
+        int victim = nets_address(&n->ends[y->victim]);
+        if (y->relays && from / NETS_PORTS == other)
+            nets_put(n, STRANGER, victim, bytes, size, n->latency / 2);
+        if (y->relays && from / NETS_PORTS == y->victim) {
+            nets_put(n, STRANGER, nets_address(&n->ends[other]), bytes, size, n->latency / 2);
+            y->sent += (uint64_t)size;
+        }
+        return false;
+    }
+    if (from / NETS_PORTS != y->victim) return true;
+    memcpy(y->kept, bytes, (size_t)size);
+    y->kept_size = size;
+    if (test_random_below(&n->random, 100) >= y->copies) return true;
+    nets_put(n, STRANGER, to, bytes, size, n->latency / 2);
+    y->sent += (uint64_t)size;
+    return true;
+}
+
+static void spied_session(int victim, bool relays, int copies, double loss, uint64_t seed) {
+    nets *n = nets_plain(0.04, loss, seed);
+    spy y;
+    int at_stranger = 0, sent = 0;
+    memset(&y, 0, sizeof y);
+    y.victim = victim;
+    y.relays = relays;
+    y.copies = copies;
+    n->user = &y;
+    n->eye = spy_eye;
+    for (int i = 0; i < 1500; i++) {
+        if (i % 3 == 0) {
+            nets_fire(n, 0, sent);
+            nets_fire(n, 1, sent++);
+        }
+        nets_step(n);
+        at_stranger += nets_at(n, !victim) == STRANGER;
+    }
+    y.copies = 0;
+    nets_run(n, 4);
+    for (int end = 0; end < 2; end++) {
+        CHECK_EQ_INT(n->ends[end].got, sent);
+        CHECK_EQ_INT(n->ends[end].wrong, 0);
+        CHECK_EQ_INT(n->ends[end].left, 0);
+    }
+    CHECK_EQ_INT(nets_at(n, !victim), victim * NETS_PORTS);
+    CHECK_EQ_INT(nets_at(n, victim), !victim * NETS_PORTS);
+    if (!relays) CHECK_EQ_INT(at_stranger, 0);
+    if (!relays) CHECK(n->ends[!victim].sent_to[STRANGER] <= 3 * y.sent);
+    CHECK(at_stranger < 75);                       /* one in twenty, with a relay and loss */
+    if (at_stranger >= 75) printf("  %d of 1500 (loss %g, %d)\n", at_stranger, loss, copies);
+    nets_close(n);
+}
+
+TEST(who_copies_packets_and_is_faster_does_not_keep_the_session) {
+    for (int victim = 0; victim < 2; victim++)
+        for (int relays = 0; relays < 2; relays++)
+            for (uint64_t seed = 1; seed <= 3; seed++) {
+                spied_session(victim, relays, 100, 0, seed);
+                spied_session(victim, relays, 30, 0.05, seed);
+                spied_session(victim, relays, 100, 0.05, seed);
+            }
+}
+
+/* The newest packet again, older ones, and bytes that only look like one. */
+TEST(replays_and_forgeries_move_nothing) {
+    for (int victim = 0; victim < 2; victim++) {
+        nets *n = nets_plain(0.02, 0, 1);
+        spy y;
+        uint8_t old[NETS_BYTES], forged[64];
+        int old_size, other = nets_address(&n->ends[!victim]);
+        memset(&y, 0, sizeof y);
+        y.victim = victim;
+        n->user = &y;
+        n->eye = spy_eye;
+        nets_fire(n, victim, 0);
+        nets_run(n, 0.5);
+        memcpy(old, y.kept, sizeof old);
+        old_size = y.kept_size;
+        for (int i = 0; i < 2000; i++) {
+            if (i % 20 == 0) nets_fire(n, victim, 1 + i / 20);
+            nets_put(n, STRANGER, other, old, old_size, n->latency);
+            nets_put(n, STRANGER, other, y.kept, y.kept_size, n->latency);
+            memcpy(forged, y.kept, 13);
+            for (int k = 3; k < 64; k++) forged[k] = (uint8_t)test_random(&n->random);
+            nets_put(n, STRANGER, other, forged, 64, n->latency);
+            y.sent += (uint64_t)(old_size + y.kept_size + 64);
+            nets_step(n);
+        }
+        nets_run(n, 2);
+        CHECK_EQ_INT(n->ends[!victim].moved, 0);
+        CHECK_EQ_INT(n->ends[!victim].got, 101);
+        CHECK_EQ_INT(nets_at(n, !victim), victim * NETS_PORTS);
+        CHECK_EQ_INT(n->ends[0].left + n->ends[1].left, 0);
+        CHECK(n->ends[!victim].sent_to[STRANGER] < y.sent / 2);
+        CHECK(n->ends[!victim].datagrams < 1200);
+        nets_close(n);
+    }
+}
+
+/* Nothing but challenges goes to an address that does not answer, whatever is queued. */
+static bool deaf_eye(nets *n, int from, int to, const void *bytes, int size) {
+    (void)n; (void)bytes; (void)size;
+    return !(from == 0 && to == NETS_PORTS + 1);
+}
+
+TEST(at_most_three_times_the_bytes_go_to_an_address_that_is_not_proven) {
+    for (int i = 0; i < 6; i++) {
+        nets *n = nets_plain(0.02, 0, 1 + (uint64_t)i);
+        n->ends[0].open = n->ends[1].open = true;
+        n->eye = deaf_eye;
+        n->ends[1].port = 1;
+        for (int k = 0; k < 400; k++) {
+            nets_fire_bytes(n, 0, 20000);
+            if (k % (1 + 40 * i) == 0) nets_fire(n, 1, k);
+            nets_step(n);
+            CHECK(n->ends[0].sent_to[NETS_PORTS + 1] <= 3 * n->ends[0].sent_by[NETS_PORTS + 1]);
+        }
+        CHECK(n->ends[0].sent_to[NETS_PORTS + 1] > 0);
+        CHECK_EQ_INT(n->ends[0].moved, 0);
+        nets_close(n);
+    }
+}
+
 int main(int argc, char **argv) {
     static const test_case tests[] = {
         CASE(a_session_goes_on_within_two_round_trips_of_a_change),
@@ -364,6 +698,17 @@ int main(int argc, char **argv) {
         CASE(two_changes_in_a_row_are_followed),
         CASE(everything_arrives_when_large_datagrams_vanish),
         CASE(unreliable_messages_larger_than_a_packet_go_in_parts),
+        CASE(a_size_that_changes_again_and_again_is_followed),
+        CASE(an_idle_session_sends_one_packet_per_keepalive_and_way),
+        CASE(an_idle_session_moves_with_its_keepalive),
+        CASE(a_session_moves_though_the_old_address_still_works),
+        CASE(both_ends_at_once_lose_each_other_and_say_so),
+        CASE(a_join_that_moves_before_its_first_packet_is_joined),
+        CASE(two_clients_swap_their_addresses),
+        CASE(an_address_may_have_two_sessions),
+        CASE(who_copies_packets_and_is_faster_does_not_keep_the_session),
+        CASE(replays_and_forgeries_move_nothing),
+        CASE(at_most_three_times_the_bytes_go_to_an_address_that_is_not_proven),
     };
     return test_main(argc, argv, tests, TEST_COUNT(tests));
 }
