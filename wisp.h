@@ -3338,7 +3338,8 @@ typedef struct wisp__model {
     int bandwidth, before;  /* the most of this cycle of slots and of the one before; at the start
                                `before` is the rate to exceed */
     int acked, lost;        /* packets since losses were last judged */
-    double gap;             /* seconds without an ack while the path was full, lately */
+    double adopted;         /* when a rate was last adopted: older losses do not count again */
+    double gap;             /* smoothed: seconds between acks while the path was full */
     double least;           /* of the round trips since least_time */
     double least_time;      /* of the last round trip near the least; while probing: its end */
     uint8_t phase, slots, stalls;  /* a wisp__phase; slots in it; of them without growth */
@@ -16511,7 +16512,7 @@ static void wisp__mtu_probed(wisp__mtu *m, int bytes, bool acked, double now) {
 #define WISP__GRANULARITY    0.001     /* RFC 9002 6.1.2 */
 #define WISP__PACE_SECONDS   0.05      /* sending rate that a pause may save up */
 #define WISP__SLOT_SECONDS   0.04      /* slots of the model are no shorter */
-#define WISP__LEAST_SECONDS  10.0      /* the least round trip expires after so long */
+#define WISP__LEAST_SECONDS  5.0       /* the least round trip expires after so long */
 #define WISP__PROBE_SECONDS  0.1       /* plus a round trip: to see the least round trip again */
 #define WISP__MOST_RATE      1e9       /* bytes per second */
 
@@ -16552,10 +16553,8 @@ static void wisp__reno_lost(wisp__base *base, wisp__flow *flow, double now, doub
 /* --- the model: draft-ietf-ccwg-bbr, in slots of time instead of rounds of packets --- */
 
 /* START doubles the rate until it no longer grows. Then slots follow in cycles: one that tries
-   more, some that drain the queue of it, two at the rate of the path. */
-typedef enum wisp__phase {
-    WISP__START, WISP__TRY, WISP__DRAIN, WISP__CRUISE, WISP__CRUISE_ON
-} wisp__phase;
+   more, up to four that drain the queue of it, one to four at the rate of the path. */
+typedef enum wisp__phase { WISP__START, WISP__TRY, WISP__DRAIN, WISP__CRUISE } wisp__phase;
 
 static int wisp__model_bandwidth(const wisp__flow *flow) {
     return wisp__max_int(flow->control.model.bandwidth, flow->control.model.before);
@@ -16574,12 +16573,13 @@ static void wisp__model_enter(wisp__flow *flow, wisp__phase phase) {
 /* Takes a rate for the bandwidth, and lets the queue drain. */
 static void wisp__model_adopt(wisp__flow *flow, int rate) {
     flow->control.model.bandwidth = flow->control.model.before = rate;
+    flow->control.model.adopted = flow->ack_time;
     wisp__model_enter(flow, WISP__DRAIN);
 }
 
-/* Was there a queue in the path during the slot? */
-static bool wisp__model_queued(const wisp__flow *flow) {
-    return flow->slot.rtt > 1.25 * flow->rtt_min + 0.01;
+/* Was there a queue in the path during the whole slot? `much`: a share of the least round trip. */
+static bool wisp__model_queued(const wisp__flow *flow, double much) {
+    return flow->slot.rtt > (1 + much) * flow->rtt_min + 0.04 * much;
 }
 
 /* A slot of the start: it ends when three slots have not added a quarter each, or one of those has
@@ -16602,21 +16602,26 @@ static void wisp__model_step(wisp__flow *flow, int rate) {
     bool lossy = lost * 20 > ended, tried = m->tried;
     if (ended >= 32) m->acked = m->lost = 0;
     m->tried = m->phase == WISP__TRY;
-    if (lost * 2 > ended || (lossy && wisp__model_queued(flow))) {
+    if (lost * 2 > ended || (lossy && wisp__model_queued(flow, 0.25))) {
         wisp__model_adopt(flow, rate);
         return;
     }
     if (m->phase == WISP__START) {
-        wisp__model_start(flow, rate, lossy);
+        wisp__model_start(flow, rate, lossy && wisp__model_queued(flow, 0.1));
         return;
     }
-    if (tried && rate > 1.1 * wisp__model_bandwidth(flow) && !wisp__model_queued(flow)) {
+    if (tried && rate > 1.1 * wisp__model_bandwidth(flow) && !wisp__model_queued(flow, 0.25)) {
         m->before = rate;                                     /* the path has more */
         wisp__model_enter(flow, WISP__START);
         return;
     }
     if (m->phase == WISP__DRAIN && ++m->slots < 4) return;     /* or wisp__model_update ends it */
-    if (m->phase < WISP__CRUISE_ON) {
+    /* Flows that share a path must not stay in step: how long they cruise varies. */
+    if (m->phase == WISP__CRUISE && m->slots < 3 && (uint32_t)flow->next * 0x9e3779b1u >> 31) {
+        m->slots++;
+        return;
+    }
+    if (m->phase < WISP__CRUISE) {
         wisp__model_enter(flow, (wisp__phase)(m->phase + 1));
         return;
     }
@@ -16629,7 +16634,6 @@ static void wisp__model_step(wisp__flow *flow, int rate) {
 static void wisp__model_slot(wisp__flow *flow) {
     wisp__model *m = &flow->control.model;
     int rate = flow->delivery_rate;
-    m->gap *= 0.9;
     if (!flow->slot.app) wisp__model_step(flow, rate);
     if (!flow->slot.app || rate > wisp__model_bandwidth(flow))
         m->bandwidth = wisp__max_int(m->bandwidth, rate);
@@ -16639,8 +16643,10 @@ static void wisp__model_slot(wisp__flow *flow) {
    again. A thin flow sees it anyway. */
 static void wisp__model_least(wisp__flow *flow, double now) {
     wisp__model *m = &flow->control.model;
+    bool thin = flow->in_flight <= wisp__model_product(flow) / 2;
     if (now < m->least_time + (m->probing ? 0 : WISP__LEAST_SECONDS) || !flow->has_rtt) return;
-    if (!m->probing && flow->in_flight > wisp__model_product(flow) / 2) {
+    if (!m->probing && !thin && m->phase == WISP__START) return;
+    if (!m->probing && !thin) {
         m->least_time = now + flow->rtt + WISP__PROBE_SECONDS;
     } else {
         if (m->least < WISP__NEVER) flow->rtt_min = m->least;
@@ -16653,7 +16659,7 @@ static void wisp__model_least(wisp__flow *flow, double now) {
 /* Window and pace. The window leaves room for what the path holds, for half as much again, and for
    what comes between two acks or two updates. */
 static void wisp__model_update(wisp__base *base, wisp__flow *flow, double now) {
-    static const double gains[] = { 2.77, 1.25, 0.75, 1, 1 };
+    static const double gains[] = { 2.77, 1.25, 0.75, 1 };
     wisp__model *m = &flow->control.model;
     double rate = wisp__model_bandwidth(flow), product, window, least = 4.0 * base->mtu;
     wisp__model_least(flow, now);
@@ -16719,8 +16725,8 @@ static void wisp__congestion_acked(wisp__base *base, wisp__flow *flow, double no
     flow->sent_time = wisp__max(flow->sent_time, news->sent_time);
     if (base->congestion == WISP_CONGESTION_MODEL) {
         m->acked += news->acked;
-        if (!flow->slot.app && !m->probing)
-            m->gap = wisp__max(m->gap, wisp__min(now - flow->ack_time, 0.25));
+        if (!flow->slot.app && !m->probing && now > flow->ack_time)
+            m->gap += (wisp__min(now - flow->ack_time, 0.25) - m->gap) / 8;
     } else if (news->growing && !news->lost) {
         wisp__reno_grow(base, flow, news->growing);
     }
@@ -16732,10 +16738,10 @@ static void wisp__congestion_lost(wisp__base *base, wisp__flow *flow, double now
                                   double sent_time, bool persistent) {
     if (base->congestion == WISP_CONGESTION_RFC9002)
         wisp__reno_lost(base, flow, now, sent_time, persistent);
-    else flow->control.model.lost += lost;
+    else if (sent_time > flow->control.model.adopted) flow->control.model.lost += lost;
     if (!persistent) return;
     flow->rtt_min = flow->rtt_latest;
-    if (base->congestion == WISP_CONGESTION_MODEL)
+    if (base->congestion == WISP_CONGESTION_MODEL && !flow->slot.app)
         wisp__model_adopt(flow, wisp__model_bandwidth(flow) / 2);
 }
 
@@ -22804,6 +22810,7 @@ static wisp__fit wisp__fill_reliable(wisp__packet_writer *f, wisp__message *m) {
     int size = wisp__message_size(m);
     wisp__item item = { m, -1, size, 0 };
     if (!c || !wisp__window_open(f, &c->out, size)) return WISP__WAITS;
+    if (c->out.cutting) return WISP__WAITS;      /* another large one is being cut */
     if (size <= wisp__piece_bytes(&w->base) && m->type != WISP__ANNOUNCEMENT)
         return wisp__fill_first(f, &c->out, item);
     c->out.cutting = wisp__message_whole(w, m, false, f->s->call_floor);
@@ -22954,10 +22961,26 @@ static wisp__fit wisp__fill_queue(wisp__packet_writer *f, int only) {
     return fit;
 }
 
+/* Puts unreliable messages before what was lost, which may be much; in every second packet, so that
+   neither holds up the other. */
+static wisp__fit wisp__fill_fresh(wisp__packet_writer *f) {
+    uint32_t blocked = f->blocked;
+    int lost = 0;
+    wisp__fit fit;
+    for (int c = 0; c < f->s->peer.channel_end; c++)
+        if (f->s->peer.channels[c]) lost += f->s->peer.channels[c]->out.lost;
+    if (!lost || f->s->peer.flow.next % 2) return WISP__FITS;
+    f->blocked |= (1u << WISP__CHANNELS) - 1;
+    fit = wisp__fill_queue(f, -1);
+    f->blocked = blocked | (f->blocked & 1u << WISP__CHANNELS);
+    return fit;
+}
+
 /* Fills a packet. `only` >= 0: with messages of one remote alone. Large messages are first in every
    other packet, so that neither they nor the messages of other channels wait for all the others. */
 static wisp__fit wisp__fill(wisp__packet_writer *f, int only) {
     wisp__fit fit = only >= 0 ? WISP__FITS : wisp__fill_controls(f);
+    if (fit == WISP__FITS && only < 0) fit = wisp__fill_fresh(f);
     if (fit == WISP__FITS && only < 0) fit = wisp__fill_lost(f);
     if (fit == WISP__FITS) fit = wisp__fill_parts(f);
     f->blocked |= wisp__cutting_channels(&f->s->peer);
