@@ -1520,7 +1520,8 @@ WISP_API wisp_result wisp_group_end(wisp *w, wisp_group group);
  * MARK: >>event
  * ======================================================================== */
 
-#define WISP_JOINED "wisp:joined"  /* peer */
+#define WISP_JOINED "wisp:joined"  /* peer; args[0] on the end that was joined:
+                                      the ticket (bytes) */
 #define WISP_LEFT   "wisp:left"    /* peer, result (WISP_OK: a goodbye), text.
                                       The codes that an ending peer can give are
                                       its own (WISP_E_USER and below), WISP_OK,
@@ -17763,6 +17764,14 @@ static bool wisp__peer_asks(const wisp__peer *peer) {
     return peer->state == WISP__REQUESTING || peer->state == WISP__RESPONDING;
 }
 
+/* Hands over the ticket of a peer, which the caller frees. */
+static wisp__place wisp__peer_ticket(wisp__peer *peer) {
+    wisp__place ticket = { peer->ticket, peer->ticket_size };
+    peer->ticket = NULL;
+    peer->ticket_size = 0;
+    return ticket;
+}
+
 static int wisp__peer_abandon(wisp *w, wisp__peer *peer) {
     int abandoned = 0;
     for (int i = 0; i < WISP__CHANNELS; i++) {
@@ -20954,17 +20963,21 @@ static void wisp__events_notices(wisp *w) {
     for (int i = 0; i < w->events.notice_count && i < 4 * w->base.limits.notices; i++) {
         wisp__notice notice = w->events.notices[i];
         wisp__remote *remote = w->registry.remotes[notice.name];
-        wisp_value head = wisp_string(notice.head);
+        wisp__peer *joined = notice.name == WISP__ON_JOINED ? (wisp__peer *)wisp__pool_get(
+            &w->peers.pool, notice.peer.id) : NULL;
+        wisp_value arg = wisp_string(notice.head);
+        wisp__place ticket = { NULL, 0 };            /* taken over: the handler may end the session */
         wisp_event event;
+        if (joined && !joined->joiner) ticket = wisp__peer_ticket(joined);
+        if (joined) arg = wisp_bytes(ticket.at, ticket.count);
         wisp__event_begin(w, &event, notice.peer, remote);
         event.remote = notice.remote;
         event.result = notice.result;
         event.text = notice.text;
-        if (notice.head[0]) {
-            event.args = &head;
-            event.count = 1;
-        }
+        event.args = &arg;
+        event.count = notice.head[0] || (joined && !joined->joiner);
         wisp__events_run(w, remote, &event);
+        wisp__free(&w->base, (void *)(uintptr_t)ticket.at, (size_t)ticket.count);
     }
     w->events.notice_count = 0;
 }
@@ -24116,6 +24129,17 @@ static void wisp__let_in(wisp *w, wisp__session *s, const wisp__response *r, boo
     wisp__peer_wait(w, &s->peer, w->base.join_timeout);
 }
 
+/* Keeps the ticket of a join for WISP_JOINED; false: no memory. */
+static bool wisp__keep_ticket(wisp *w, wisp__peer *peer, const wisp__response *r) {
+    void *ticket = r->ticket_size ? wisp__alloc(&w->base, (size_t)r->ticket_size) : NULL;
+    if (!ticket && r->ticket_size) return false;
+    wisp__free(&w->base, peer->ticket, (size_t)peer->ticket_size);
+    if (ticket) memcpy(ticket, r->ticket, (size_t)r->ticket_size);
+    peer->ticket = ticket;
+    peer->ticket_size = r->ticket_size;
+    return true;
+}
+
 static void wisp__try_join(wisp *w, const wisp_addr *addr, const wisp__response *r,
                            wisp__peer *ours) {
     wisp_result verdict = wisp__judge(w, addr, r, ours);
@@ -24131,6 +24155,7 @@ static void wisp__try_join(wisp *w, const wisp_addr *addr, const wisp__response 
     if (w->destroyed) return;
     s = (wisp__session *)wisp__pool_get(&w->peers.pool, id);
     if (!s || s != was || s->peer.state > WISP__JUDGED) return;     /* left meanwhile */
+    if (verdict >= 0 && !wisp__keep_ticket(w, &s->peer, r)) verdict = WISP_E_MEMORY;
     if (verdict >= 0) {
         wisp__let_in(w, s, r, verdict == WISP_PENDING);
         return;

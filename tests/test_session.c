@@ -2149,7 +2149,52 @@ TEST(no_idle_session_ends_because_packets_are_lost) {
     }
 }
 
+typedef struct ticket_log { int joined, size; char bytes[64]; bool leaves; } ticket_log;
+
+static void ticket_on(wisp_event *event) {
+    ticket_log *log = (ticket_log *)event->user;
+    const void *bytes;
+    log->joined++;
+    log->size = -1;
+    if (!event->count) return;
+    if (log->leaves) wisp_leave(event->w, event->peer, "no");       /* the ticket stays readable */
+    bytes = wisp_arg_bytes(event, 0, &log->size);
+    if (log->size > 0) memcpy(log->bytes, bytes, (size_t)log->size);
+}
+
+/* Also of a join that was pending, and when the handler ends the session first. */
+TEST(joined_has_the_ticket_on_the_end_that_was_joined) {
+    static const char *const tickets[] = { "a ticket", "" };
+    for (int i = 0; i < 8; i++) {
+        static scene c;
+        judge j = { WISP_OK, 0, "", 0 };
+        ticket_log logs[2];
+        const char *ticket = tickets[i & 1];
+        wisp_addr to = wisp_loopback_addr(0), from = wisp_loopback_addr(1);
+        int size = (int)strlen(ticket);
+        memset(logs, 0, sizeof logs);
+        logs[0].leaves = (i & 4) != 0;
+        if (i & 2) j.verdict = WISP_PENDING;
+        scene_open(&c);
+        c.t.server = scene_add_judge(&c, &j);
+        c.t.client = scene_add(&c);
+        wisp_connect_target(c.t.server, wisp_by_name(WISP_JOINED), ticket_on, &logs[0], false);
+        wisp_connect_target(c.t.client, wisp_by_name(WISP_JOINED), ticket_on, &logs[1], false);
+        wisp_join(c.t.client, &to, ticket, size);
+        world_run(&c.t.w, 0.5);
+        if (i & 2) wisp_admit(c.t.server, &from, WISP_OK);
+        world_run(&c.t.w, 1.5);
+        CHECK_EQ_INT(logs[0].joined, 1);
+        CHECK_EQ_INT(logs[0].size, size);
+        CHECK_EQ_MEM(logs[0].bytes, ticket, size);
+        CHECK_EQ_INT(logs[1].joined, 1);
+        CHECK_EQ_INT(logs[1].size, -1);
+        scene_close(&c);
+    }
+}
+
 static const test_case tests[] = {
+    CASE(joined_has_the_ticket_on_the_end_that_was_joined),
     CASE(a_client_that_stood_still_is_told_in_its_first_update_or_one_round_trip_later),
     CASE(a_restart_is_told_within_a_round_trip_at_any_rate),
     CASE(a_restart_is_told_though_another_has_the_connection_number),
