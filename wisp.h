@@ -3415,8 +3415,8 @@ typedef struct wisp__message {
     uint32_t references;
     uint16_t remote;    /* index in the registry */
     uint16_t encoding;  /* index of the registry entry with its encoding */
-    uint32_t time;      /* when it was fired, in milliseconds; order: its place among all. Both wrap */
-    uint32_t order;
+    uint32_t time;      /* milliseconds when it was fired; wraps, as does .. */
+    uint32_t order;     /* .. its place among all */
     uint32_t data_bits;
     uint16_t shape_bits, values;  /* values to read; both UINT16_MAX: see wisp__message_extra */
     uint8_t type, delivery, channel;
@@ -3543,6 +3543,8 @@ typedef struct wisp__peer {
     double started, received_at, sent_at, drain_until;
     int tries, ticket_size;
     uint64_t client_nonce, server_nonce;
+    float gap;     /* seconds between packets that want an ack, smoothed */
+    bool expects;  /* such packets came often, and no ping has asked since why no more do */
     uint64_t cookie;   /* of the join; later the tag of the last LEAVE */
     uint64_t crossed;  /* nonce of a join of the other end that gave way to ours; 0: none */
     void *ticket;
@@ -17588,6 +17590,7 @@ static wisp__peer *wisp__peers_add(wisp *w, const wisp_addr *addr, wisp_result *
     w->peers.timers.owners++;
     wisp__peers_link(w, peer, addr);
     peer->started = peer->received_at = peer->sent_at = w->base.time;
+    peer->gap = 2;
     wisp__flow_init(&w->base, &peer->flow, w->base.time);
     return peer;
 }
@@ -17747,9 +17750,22 @@ static double wisp__keepalive_time(const wisp *w, const wisp__peer *peer) {
     return peer->sent_at + (peer->joiner ? wait : 1.125 * wait);
 }
 
+/* A peer whose packets came often falls silent, and we send nothing that it would answer: our
+   address may have changed without our knowing. The ping that goes then shows it the new one. */
+static double wisp__lull_time(const wisp__peer *peer) {
+    if (!peer->expects || peer->flow.last_eliciting > peer->received_at) return WISP__NEVER;
+    return peer->received_at + wisp__max(peer->flow.rtt, 0.1) + 4 * (double)peer->gap;
+}
+
+/* A packet came that wants an ack, `since` seconds after the one before. */
+static void wisp__peer_heard(wisp__peer *peer, double since) {
+    if (since > 0) peer->gap += (float)(wisp__min(since, 2) - (double)peer->gap) / 8;
+    peer->expects = peer->gap < 0.25f;
+}
+
 static void wisp__peer_timer(wisp *w, wisp__peer *peer) {
     double at = wisp__min(peer->received_at + w->base.timeout, wisp__flow_deadline(&peer->flow));
-    at = wisp__min(at, wisp__keepalive_time(w, peer));
+    at = wisp__min(at, wisp__min(wisp__keepalive_time(w, peer), wisp__lull_time(peer)));
     if (!wisp__is_quiet(w, peer)) at = wisp__min(at, wisp__quiet_time(w, peer));
     if (peer->path) at = wisp__min(at, peer->path->next);
     if (peer->draining) at = wisp__min(at, wisp__min(peer->drain_until, w->base.time + 0.1));
@@ -20462,7 +20478,8 @@ static int wisp__line_of(const wisp__message *m) {
 
 /* The lowest goes first. It wraps, like the milliseconds. */
 static inline uint32_t wisp__urgency(const wisp *w, const wisp__message *m) {
-    return m->time + (uint32_t)(w->registry.remotes[m->remote]->now.batch_priority * WISP__LEVEL_MS);
+    int priority = w->registry.remotes[m->remote]->now.batch_priority;
+    return m->time + (uint32_t)(priority * WISP__LEVEL_MS);
 }
 
 /* Does a go before b: more urgent, or else fired first? */
@@ -20580,7 +20597,8 @@ static inline void wisp__queue_count(wisp *w, wisp__session *s, const wisp__mess
     if (w->registry.meters) wisp__count_queued(w->registry.remotes[m->remote], change);
 }
 
-/* Queues a message behind those of its remote, or before them; takes a reference. false: no memory. */
+/* Queues a message behind those of its remote, or before them; takes a reference. false: no
+   memory. */
 static inline bool wisp__queue_put(wisp *w, wisp__session *s, wisp__message *m, bool first) {
     wisp__peer_remote *p = &s->peer_remotes[m->remote];
     wisp__queue *q = p->queue;
@@ -26366,6 +26384,7 @@ static void wisp__reading_end(wisp__reading *r) {
 static void wisp__take_packet(wisp__reading *r, bool acks) {
     wisp *w = r->w;
     wisp__peer *peer = &r->s->peer;
+    double since = w->base.time - peer->received_at;
     peer->received_at = w->base.time;
     if (!w->base.reliable) wisp__flow_note(&peer->flow, r->number, w->base.time);
     if (peer->state == WISP__HALF_OPENED) wisp__confirm(w, r->s);
@@ -26377,7 +26396,10 @@ static void wisp__take_packet(wisp__reading *r, bool acks) {
     }
     wisp__reading_end(r);
     if (peer->state != WISP__JOINED) return;
-    if (r->eliciting && !w->base.reliable) wisp__flow_owe_ack(&peer->flow, w->base.time);
+    if (r->eliciting && !w->base.reliable) {
+        wisp__flow_owe_ack(&peer->flow, w->base.time);
+        wisp__peer_heard(peer, since);
+    }
     wisp__peers_mark(w, peer);
 }
 
@@ -26534,6 +26556,10 @@ static void wisp__on_silence(wisp *w, wisp__session *s) {
         s->ping = true;
     }
     wisp__path_timer(w, s);
+    if (now >= wisp__lull_time(peer)) {
+        peer->expects = false;
+        s->ping = true;
+    }
     if (now >= wisp__keepalive_time(w, peer)) {
         int pings = wisp__is_quiet(w, peer) ? wisp__more_pings(w) : 0;
         flow->free_packets = wisp__max_int(flow->free_packets, pings + 1);

@@ -84,7 +84,8 @@ TEST(sections_and_fragments_are_read_as_they_were_written) {
         wisp__frame_put_fragment(page_open(&p), &item);
         CHECK_EQ_INT(wisp__frame_get(page_turn(&p)), WISP__FRAME_FRAGMENT);
         read = wisp__frame_get_fragment(&p.from);
-        CHECK(read.first == (item.offset == 0) && read.last == (item.offset + 1 == (i & 2 ? 5 : 1)));
+        CHECK_EQ_INT(read.first, item.offset == 0);
+        CHECK_EQ_INT(read.last, item.offset + 1 == (i & 2 ? 5 : 1));
         CHECK_EQ_INT(read.bytes, 1);
         CHECK_EQ_INT(p.from.end - p.from.at, 8);
     }

@@ -541,7 +541,7 @@ TEST(large_chunks_go_back_to_the_allocator) {
     CHECK(low_is_empty(&base, &memory));
 }
 
-/* A page serves any size once its chunks are back: memory that one size took is not lost to others. */
+/* A page serves any size once its chunks are back: memory of one size is not lost to others. */
 TEST(pages_of_one_size_serve_another) {
     enum { COUNT = 25000 };
     wisp__base base;

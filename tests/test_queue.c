@@ -23,7 +23,7 @@ static int queue_searched(const wisp *w, const wisp__session *s, uint32_t blocke
     return best;
 }
 
-/* Fires, takes from both ends, puts before others, blocks lines and changes priorities at random. */
+/* Fires, takes from both ends, blocks lines and changes priorities at random. */
 TEST(the_heap_finds_what_a_search_finds) {
     enum { NAMES = 40, STEPS = 4000 };
     world_two t;
