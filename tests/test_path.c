@@ -250,6 +250,28 @@ TEST(a_session_goes_on_within_two_round_trips_of_a_change) {
             }
 }
 
+/* It sends nothing but acks, so the other end cannot see its new address until it pings. */
+TEST(one_that_only_receives_shows_its_new_address_soon) {
+    for (int end = 0; end < 2; end++) {
+        nets *n = nets_plain(0.05, 0, 1);
+        int sent = 0, before;
+        for (; sent < 240; sent++) {
+            if (sent == 120) n->ends[end].port = 1;
+            nets_fire(n, !end, sent);
+            nets_step(n);
+        }
+        nets_run(n, 1);
+        CHECK_EQ_INT(n->ends[end].got, sent);
+        CHECK_EQ_INT(n->ends[end].wrong, 0);
+        CHECK_EQ_INT(n->ends[!end].moved, 1);
+        CHECK(n->ends[end].longest < 0.6);
+        before = n->ends[end].datagrams;      /* the traffic has ended, and so does the asking */
+        nets_run(n, 2);
+        CHECK(n->ends[end].datagrams - before <= 2);
+        nets_close(n);
+    }
+}
+
 TEST(a_session_moves_under_loss) {
     for (int end = 0; end < 2; end++)
         for (uint64_t seed = 1; seed <= 6; seed++) {
@@ -694,6 +716,7 @@ TEST(at_most_three_times_the_bytes_go_to_an_address_that_is_not_proven) {
 int main(int argc, char **argv) {
     static const test_case tests[] = {
         CASE(a_session_goes_on_within_two_round_trips_of_a_change),
+        CASE(one_that_only_receives_shows_its_new_address_soon),
         CASE(a_session_moves_under_loss),
         CASE(two_changes_in_a_row_are_followed),
         CASE(everything_arrives_when_large_datagrams_vanish),
