@@ -1227,7 +1227,7 @@ typedef struct wisp_link {
 } wisp_link;
 
 /* Joins the endpoint at an address. Its `accept` judges the ticket (any bytes,
-   at most mtu - 128). WISP_JOINED reports success, WISP_LEFT failure with a
+   at most mtu - 128; over 400, it does not pass every path). WISP_JOINED reports success, WISP_LEFT failure with a
    code. Messages that are fired before wait in the queue. If that endpoint has
    joined this one, or is joining it, this returns its session: it counts as
    joined by both, no second WISP_JOINED comes, and the ticket is not sent. Id 0
@@ -1291,7 +1291,8 @@ WISP_API wisp_peer   wisp_server(void);
 #define WISP_SERVER  (wisp_server())
 
 WISP_API bool wisp_peer_equal(wisp_peer a, wisp_peer b);
-/* NULL when stale. The address lives as long as the peer. Address, user pointer
+/* NULL when stale. The address lives as long as the peer, and changes when the
+   session moves, just before WISP_MOVED is raised. Address, user pointer
    and counters are still available while WISP_LEFT is handled. */
 WISP_API const wisp_addr *wisp_peer_addr(const wisp *w, wisp_peer peer);
 /* A pointer of yours for each peer; NULL at first and when stale. */
@@ -26569,6 +26570,14 @@ static void wisp__on_silence(wisp *w, wisp__session *s) {
     wisp__peers_mark(w, peer);          /* the flush sets the timer again */
 }
 
+/* Why a join failed. A challenge came, so the path works for small packets. */
+static const char *wisp__no_answer(const wisp *w, const wisp__peer *peer) {
+    int size = WISP__HANDSHAKE_HEAD + 32 + (int)strlen(w->peers.app) + peer->ticket_size;
+    return peer->cookie && size > WISP__MTU_LEAST
+               ? "no answer to the ticket: the path may drop so large a packet, try a smaller one"
+               : "no answer";
+}
+
 static void wisp__on_peer_timer(wisp *w, wisp__session *s) {
     wisp__peer *peer = &s->peer;
     if (peer->draining) {
@@ -26579,7 +26588,7 @@ static void wisp__on_peer_timer(wisp *w, wisp__session *s) {
     case WISP__REQUESTING:
     case WISP__RESPONDING:
         if (w->base.time >= peer->started + w->base.join_timeout)
-            wisp__end(w, s, WISP_E_TIMEOUT, "no answer", false);
+            wisp__end(w, s, WISP_E_TIMEOUT, wisp__no_answer(w, peer), false);
         else wisp__handshake_retry(w, peer);
         break;
     case WISP__JUDGED:

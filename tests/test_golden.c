@@ -440,10 +440,35 @@ TEST(query_and_info) {
     CHECK_EQ_STR(r.first[0], "200:0877697370020000cfc898848cc205006d61703d31158b38cd");
 }
 
+/* PATH_CHALLENGE, PATH_RESPONSE, and two PARTs of a message. */
+TEST(paths_and_parts) {
+    static uint8_t bytes[64], room[128];
+    char text[TEXT];
+    wisp__writer to = wisp__writer_on(bytes, (int)sizeof bytes - WISP__SLACK);
+    wisp__message *m = (wisp__message *)(void *)room;
+    wisp__frame_put_path(&to, WISP__FRAME_PATH_CHALLENGE, UINT64_C(0x0123456789abcdef));
+    to_text(text, bytes, (int)to.at);
+    CHECK_EQ_STR(text, "76:f0f0debc9a7856341200");
+    to = wisp__writer_on(bytes, (int)sizeof bytes - WISP__SLACK);
+    memset(bytes, 0, sizeof bytes);
+    wisp__frame_put_path(&to, WISP__FRAME_PATH_RESPONSE, UINT64_C(0x0123456789abcdef));
+    to_text(text, bytes, (int)to.at);
+    CHECK_EQ_STR(text, "76:f0f1debc9a7856341200");
+    to = wisp__writer_on(bytes, (int)sizeof bytes - WISP__SLACK);
+    memset(bytes, 0, sizeof bytes);
+    m->data_bits = 6 * 8;
+    memcpy(wisp__message_bytes(m), "abcdef", 6);
+    wisp__frame_put_part(&to, 3, m, 0, 4);
+    wisp__frame_put_part(&to, 3, m, 4, 2);
+    to_text(text, bytes, (int)to.at);
+    CHECK_EQ_STR(text, "154:f03500008000204c6c8c0cbe0612000800949901");
+}
+
 static const test_case tests[] = {
     CASE(datagrams),
     CASE(goodbye),
     CASE(query_and_info),
+    CASE(paths_and_parts),
     CASE(datagrams_of_a_reliable_link),
     CASE(integers),
     CASE(floats_and_numbers),

@@ -386,6 +386,44 @@ TEST(unreliable_messages_larger_than_a_packet_go_in_parts) {
     unreliable_sizes(WISP_SEQUENCED, 900, 0.1);
 }
 
+static char nets_reason[256];
+
+static void nets_on_reason(wisp_event *event) {
+    snprintf(nets_reason, sizeof nets_reason, "%d %s", event->result, event->text);
+}
+
+/* The answer to a join has to carry the ticket in one packet. */
+static void join_with_ticket(int hole, int ticket, const char *why) {
+    static unsigned char bytes[1200];
+    nets *n = (nets *)calloc(1, sizeof *n);
+    wisp_addr server = nets_addr(0);
+    wisp_desc desc;
+    memset(&desc, 0, sizeof desc);
+    desc.app = "a game";
+    desc.join_timeout = 5;
+    n->flying = (nets_datagram *)calloc(NETS_FLYING, sizeof *n->flying);
+    n->step = 0.01;
+    n->latency = 0.03;
+    nets_add(n, 0, desc);
+    nets_add(n, 1, desc);
+    n->ends[0].hole = n->ends[1].hole = hole;
+    nets_reason[0] = 0;
+    wisp_connect(n->ends[1].w, WISP_LEFT, nets_on_reason, NULL);
+    CHECK(wisp_join(n->ends[1].w, &server, bytes, ticket).id != 0);
+    nets_run(n, 6);
+    CHECK_EQ_INT(nets_peer(n, 1).id != 0, why == NULL);
+    CHECK_EQ_STR(nets_reason, why ? why : "");
+    nets_close(n);
+}
+
+TEST(a_ticket_that_the_path_drops_is_told) {
+    join_with_ticket(508, 400, NULL);
+    join_with_ticket(1000, 900, NULL);
+    join_with_ticket(1000, 1000, "-21 no answer to the ticket: the path may drop so large a packet, "
+                                 "try a smaller one");
+    join_with_ticket(40, 400, "-21 no answer");
+}
+
 /* --- several changes, and keepalives --- */
 
 TEST(a_size_that_changes_again_and_again_is_followed) {
@@ -721,6 +759,7 @@ int main(int argc, char **argv) {
         CASE(two_changes_in_a_row_are_followed),
         CASE(everything_arrives_when_large_datagrams_vanish),
         CASE(unreliable_messages_larger_than_a_packet_go_in_parts),
+        CASE(a_ticket_that_the_path_drops_is_told),
         CASE(a_size_that_changes_again_and_again_is_followed),
         CASE(an_idle_session_sends_one_packet_per_keepalive_and_way),
         CASE(an_idle_session_moves_with_its_keepalive),
