@@ -20985,7 +20985,7 @@ static void wisp__events_notices(wisp *w) {
         wisp__peer *joined = notice.name == WISP__ON_JOINED ? (wisp__peer *)wisp__pool_get(
             &w->peers.pool, notice.peer.id) : NULL;
         wisp_value arg = wisp_string(notice.head);
-        wisp__place ticket = { NULL, 0 };            /* taken over: the handler may end the session */
+        wisp__place ticket = { NULL, 0 };      /* taken over: the handler may end the session */
         wisp_event event;
         if (joined && !joined->joiner) ticket = wisp__peer_ticket(joined);
         if (joined) arg = wisp_bytes(ticket.at, ticket.count);
