@@ -47,7 +47,7 @@ KINDS := asan m32 fast s390x mingw $(SMOKE)
 
 # Programs of their own: they set switches of wisp.h, or are linked with more. The others of a kind
 # are one program, their unit.
-ALONE := $(addprefix test_, plain wrap wrap16 raise plugins compat)
+ALONE := $(addprefix test_, plain wrap wrap16 play raise plugins compat)
 
 # What needs LZ4, libdeflate and zstd, which are there only for this machine itself.
 COMPRESS := -llz4 -ldeflate -lzstd
@@ -156,7 +156,6 @@ build/examples/%.log: examples/$$(*F).c $(HEADERS) | build/missing
 	@tools/step $@ "$(CC_$(KIND)) -std=c99 -I. $< $(OUTPUT)" "$(RUN) $(ARGS_$(*F))"
 
 ARGS_02_chat    := --demo
-ARGS_12_lan     := --demo
 ARGS_11_overlay := build/examples/overlay.png
 
 # Fuzz targets for some seconds each: sanitized in 64 and in 32 bit; the bomb search once optimised,

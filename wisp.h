@@ -3103,8 +3103,7 @@ typedef struct wisp__program {
     const wisp__op *ops;
     const wisp__body *body;
     int count;
-    bool fixed;   /* its size in bits is always the same */
-    bool tables;  /* it has arrays with numbers */
+    bool fixed;  /* its size in bits is always the same */
     bool keyed;
 } wisp__program;
 
@@ -3204,7 +3203,7 @@ typedef struct wisp__delta {
     wisp__unpacker *u;  /* memory and limits */
     const wisp__program *program;
     const uint32_t *base;      /* a row */
-    const uint32_t *older[2];  /* for arrays: the base's base, and that one's; or NULL */
+    const uint32_t *older[2];  /* for the range coder: the base's base, and that one's; or NULL */
     wisp__row row;             /* the new one */
     uint8_t *models;       /* of the range coder, which adapts them; NULL: not used */
     wisp__writer *to;      /* the delta, while it is made */
@@ -3677,7 +3676,7 @@ typedef struct wisp__encoding {
 
 typedef struct wisp__bucket {
     double level;
-    uint32_t filled;  /* when, in milliseconds, plus 1; 0: never */
+    uint32_t filled;  /* until when, in milliseconds, plus 1; 0: never */
     float over;       /* tokens that had no room then */
 } wisp__bucket;
 
@@ -3687,6 +3686,7 @@ typedef struct wisp__stall {
     uint32_t from, until;  /* the stall's begin; the end of its effect */
     uint32_t heard;        /* when the last packet came */
     uint32_t silence;      /* for how long none came before it */
+    uint32_t busy;         /* when the last full ones in a row began */
     uint16_t step;         /* of the update in which it came */
     bool is_small;         /* it was not full: its sender had nothing more to send */
 } wisp__stall;
@@ -8334,7 +8334,6 @@ static void wisp__lay_rows(wisp__bump *memory, wisp__op *ops, wisp__program *pro
         bool choice = (op->cells & 7) == WISP__CELL_CHOICE;
         if (choice || op->code == WISP__OP_ARRAY || op->code == WISP__OP_OPTION)
             op->body = wisp__body_make(memory, ops, i + 1, op->end, !choice);
-        if (op->code == WISP__OP_ARRAY && op->body && op->body->columns) program->tables = true;
     }
 }
 
@@ -14243,7 +14242,7 @@ const wisp_codec *wisp_protobuf(void) {
  *           one zero for each rank     another: one bit a column, or with more
  *                                      than 16 columns eights: 0, or 1 and 8 bits
  *   value   of 1 bit                   nothing: it can only be the other one
- *           kind 0                     number: the delta less its prediction, see wisp__trend
+ *           kind 0                     number, see wisp__trend
  *           kind 1, up to 8 bits       the symbol
  *           kind 1, more               0 symbol, or 1 and what an exclusive or leaves:
  *                                      zeros below (f bits), width less 1 (f bits; f
@@ -14260,7 +14259,6 @@ const wisp_codec *wisp_protobuf(void) {
 typedef struct wisp__table {
     const wisp__column *columns;
     int                 column_count, rows;
-    const uint32_t     *older;      /* the base of the base, as large; or NULL */
 } wisp__table;
 
 /* The mean width of recent numbers in 256ths of a bit, which gives the order of the next one. It
@@ -14269,13 +14267,10 @@ typedef struct wisp__level {
     int width, seen;
 } wisp__level;
 
-/* Recent deltas of a column. Each is sent relative to a prediction, the one that was nearest of
-   late: no delta (then it is never 0); the mean delta, because rows that are neighbours often move
-   together; the delta that the base itself was, because what moves goes on. */
-enum { WISP__STAYS, WISP__DRIFTS, WISP__GOES_ON, WISP__PREDICTIONS };
-
+/* Recent deltas of a column. Each is sent as it is (never 0) or relative to the mean delta, because
+   rows that are neighbours often move together: whichever was shorter of late. */
 typedef struct wisp__trend {
-    wisp__level levels[WISP__PREDICTIONS];
+    wisp__level alone, along;
     int64_t     drift;      /* mean delta, times 256 */
 } wisp__trend;
 
@@ -14399,51 +14394,36 @@ static wisp__trend *wisp__trend_of(wisp__table_coder *c, int i) {
     wisp__trend *trend = &c->trends[i];
     if (c->begun >> i & 1) return trend;
     c->begun |= UINT64_C(1) << i;
-    for (int k = 0; k < WISP__PREDICTIONS; k++) {
-        trend->levels[k].width = (2 + c->table.columns[i].bits / 8) * 256;
-        trend->levels[k].seen = 0;
-    }
+    trend->alone.width = trend->along.width = (2 + c->table.columns[i].bits / 8) * 256;
+    trend->alone.seen = trend->along.seen = 0;
     trend->drift = 0;
     return trend;
 }
 
-/* The number that says how a delta differs from a prediction, and back. */
-static uint32_t wisp__off_by(uint32_t delta, uint32_t predicted, int how, int bits) {
-    uint32_t off = wisp__fold((delta - predicted) & wisp__symbol_mask(bits), bits);
-    return how == WISP__STAYS ? off - 1 : off;
-}
-
-static uint32_t wisp__as_predicted(uint32_t off, uint32_t predicted, int how, int bits) {
-    if (how == WISP__STAYS) off++;
-    return (wisp__unfold(off, bits) + predicted) & wisp__symbol_mask(bits);
-}
-
-/* The i-th of a cell, with order. `base` and `now` are the same while it is read. `older`: the base
-   of the base; the same as that when it is not known. */
+/* The i-th of a cell, with order. `base` and `now` are the same while it is read. */
 static uint32_t wisp__plain_ordered(wisp__table_coder *c, int i, int bits, uint32_t base,
-                                    uint32_t now, uint32_t older) {
-    int how = WISP__STAYS;
+                                    uint32_t now) {
     wisp__trend *trend = wisp__trend_of(c, i);
-    uint32_t mask = wisp__symbol_mask(bits), delta = (now - base) & mask, number;
-    uint32_t predicted[WISP__PREDICTIONS] = { 0, 0, 0 };
-    int64_t pull, most = INT64_C(512) << wisp__max_int(trend->levels[0].width / 256, 0);
-    predicted[WISP__DRIFTS] = (uint32_t)(uint64_t)(trend->drift / 256) & mask;
-    predicted[WISP__GOES_ON] = (base - older) & mask;
-    for (int k = 1; k < WISP__PREDICTIONS; k++)
-        if (trend->levels[k].width < trend->levels[how].width &&
-            (k == WISP__DRIFTS || predicted[k]))
-            how = k;
-    number = wisp__off_by(delta, predicted[how], how, bits);
-    number = wisp__plain_number(c, number, wisp__level_order(&trend->levels[how], bits),
-                                how == WISP__STAYS ? mask - 1 : mask);
-    if (!c->to) delta = wisp__as_predicted(number, predicted[how], how, bits);
+    uint32_t mask = wisp__symbol_mask(bits), delta = (now - base) & mask;
+    uint32_t drift = (uint32_t)(uint64_t)(trend->drift / 256) & mask;
+    uint32_t alone = wisp__fold(delta, bits) - 1, along = wisp__fold((delta - drift) & mask, bits);
+    int64_t pull, most = INT64_C(512) << wisp__max_int(trend->alone.width / 256, 0);
+    if (trend->along.width < trend->alone.width)
+        along = wisp__plain_number(c, along, wisp__level_order(&trend->along, bits), mask);
+    else alone = wisp__plain_number(c, alone, wisp__level_order(&trend->alone, bits), mask - 1);
+    if (!c->to && trend->along.width < trend->alone.width) {
+        delta = (wisp__unfold(along, bits) + drift) & mask;
+        alone = wisp__fold(delta, bits) - 1;
+    } else if (!c->to) {
+        delta = wisp__unfold(alone + 1, bits);
+        along = wisp__fold((delta - drift) & mask, bits);
+    }
     if (delta == 0) c->from->failed = true;
     if (c->from->failed) return base;
     if (c->table.rows == 1) return (base + delta) & mask;      /* there is nothing to learn for */
     pull = wisp__signed(delta, bits) * 256 - trend->drift;
-    for (int k = 0; k < WISP__PREDICTIONS; k++)
-        if (k != WISP__GOES_ON || predicted[k])
-            wisp__level_add(&trend->levels[k], wisp__off_by(delta, predicted[k], k, bits));
+    wisp__level_add(&trend->alone, alone);
+    wisp__level_add(&trend->along, along);
     trend->drift += wisp__between(pull, -most, most) / 8;
     return (base + delta) & mask;
 }
@@ -14592,11 +14572,10 @@ static uint64_t wisp__plain_cell(wisp__table_coder *c, int64_t index) {
     wisp__cell cell = wisp__cell_of(c, index);
     const wisp__column *column = c->table.columns + cell.column;
     const uint32_t *base = c->base ? wisp__cell_base(c, &cell) : zeros;
-    const uint32_t *now = c->to ? c->now + cell.at : base, *older = base;
+    const uint32_t *now = c->to ? c->now + cell.at : base;
     uint64_t mask = c->to ? wisp__cell_mask(base, now, cell.count) : 1, left;
     if (c->table.column_count > 1 || c->cells == 1) mask = wisp__plain_mask(c, mask, cell.count);
     wisp__cell_copy(c, &cell);
-    if (c->table.older && base == c->base + cell.at) older = c->table.older + cell.at;
     left = mask;
     for (int i = 0; left; i++, column++, left >>= 1) {
         uint32_t value = base[i] ^ 1;
@@ -14604,7 +14583,7 @@ static uint64_t wisp__plain_cell(wisp__table_coder *c, int64_t index) {
         if (column->kind && column->bits > 1)
             value = wisp__plain_symbol(c, column->bits, base[i], now[i]);
         else if (column->bits > 1)
-            value = wisp__plain_ordered(c, i, column->bits, base[i], now[i], older[i]);
+            value = wisp__plain_ordered(c, i, column->bits, base[i], now[i]);
         if (c->from->failed) return 0;
         if (c->out) c->out[cell.at + (size_t)i] = value;
     }
@@ -15298,7 +15277,7 @@ static void *wisp__delta_items(wisp__delta *d, int64_t count, size_t each) {
 /* Rows of a grid in a row that is a baseline. NULL: the row is not known. */
 typedef struct wisp__grid { const uint32_t *words; int rows; } wisp__grid;
 
-/* The same grid in the baseline, the base of that, and the base of that, if they are known. */
+/* The same grid in the baseline and the two rows before it, which only the range coder uses. */
 typedef struct wisp__grids { wisp__grid held[3]; } wisp__grids;
 
 /* A slot of a row of the grid; NULL: it is missing. */
@@ -15424,17 +15403,15 @@ static bool wisp__get_coded(wisp__delta *d, const wisp__adaptive *a, uint32_t *n
    itself, which may go through the range coder; or -1. */
 static void wisp__delta_table(wisp__delta *d, const wisp__body *body, const wisp__grids *grids,
                               const wisp__place_in_row *at, int rows, int array) {
-    wisp__table table = { body->table, body->columns, rows, NULL };
+    wisp__table table = { body->table, body->columns, rows };
     const uint32_t *base = wisp__grid_cells(d, body, &grids->held[0], rows);
     uint32_t *now = d->row.words + at->grid;
     bool coded = false;
-    if (array >= 0 && !d->failed) table.older = wisp__grid_cells(d, body, &grids->held[1], rows);
     if (d->failed) return;
     if (array >= 0 && d->models && d->program->ops[array].flags & WISP__OP_PLAIN) {
-        const uint32_t *oldest = table.older ? wisp__grid_cells(d, body, &grids->held[2], rows)
-                                             : NULL;
-        wisp__adaptive a = { table, wisp__models_of(d, array), { base, table.older, oldest },
-                             d->u->credit };
+        wisp__adaptive a = { table, wisp__models_of(d, array), { base, NULL, NULL }, d->u->credit };
+        for (int i = 1; i < 3 && grids->held[i].words && !d->failed; i++)
+            a.held[i] = wisp__grid_cells(d, body, &grids->held[i], rows);
         if (d->failed) return;
         coded = d->delta.there ? wisp__get_coded(d, &a, now) : wisp__put_coded(d, &a, now);
     }
@@ -15574,7 +15551,7 @@ static bool wisp__record_delta_code(wisp__delta *d) {
 static bool wisp__record_delta_pass(wisp__unpacker *u, const wisp__program *program,
                                     wisp__reader *from) {
     const wisp__body *body = program->body;
-    wisp__table table = { body->table, body->columns, 1, NULL };
+    wisp__table table = { body->table, body->columns, 1 };
     if (body->columns > WISP__DELTA_SYMBOLS ||
         !wisp__pay_each(u->credit, body->columns, WISP__PRICE_SYMBOL))
         return false;
@@ -18147,14 +18124,11 @@ static void wisp__baseline_store(wisp *w, wisp__baselines *all, wisp__baseline *
     wisp__stored *stored = wisp__baseline_at(b, value->sequence);
     int64_t room = w->base.limits.baseline_bytes - (int64_t)wisp__stored_bytes(value);
     bool late = stored->value && wisp__distance(stored->sequence, value->sequence) > 0;
-    const wisp__stored *base;
     if (!late) wisp__stored_drop(w, all, stored);
-    base = value->has_base ? wisp__baseline_find(b, value->base) : NULL;
     for (uint32_t back = (uint32_t)b->room - 1; !late && back > 0 && all->bytes > room;
          back--) {
         uint32_t old = value->sequence - back;
-        if (!(b->has_acked && old == b->acked) && !(value->has_base && old == value->base) &&
-            !(base && base->has_base && old == base->base))
+        if (!(b->has_acked && old == b->acked) && !(value->has_base && old == value->base))
             wisp__stored_drop(w, all, wisp__baseline_at(b, old));
     }
     if (late || all->bytes > room) {
@@ -18450,16 +18424,25 @@ static void wisp__schemas_free(wisp__schemas *all) {
 #define WISP__ANSWER_RATE 8.0      /* answers to a host that has proven nothing, in a second, .. */
 #define WISP__ANSWER_BURST 4.0     /* .. and what may come at once, in seconds of that */
 
+static uint32_t wisp__stall_most(const wisp__base *base) {
+    return (uint32_t)(wisp__min(base->timeout, 1e6) * 1000);
+}
+
+static bool wisp__stall_lasts(const wisp__stall *t, uint32_t now) {
+    return t->until - now - 1 < 1u << 31;
+}
+
 /* Something held up what a peer had sent, since then. What waited may take several round trips
    more to come, so the effect lasts some time longer. */
 static void wisp__stalled(const wisp__base *base, wisp__stall *t, uint32_t since) {
-    uint32_t now = wisp__milliseconds(base->time);
-    uint32_t most = (uint32_t)(wisp__min(base->timeout, 1e6) * 1000);
+    uint32_t now = wisp__milliseconds(base->time), most = wisp__stall_most(base);
     uint32_t held = now - since < most ? now - since : most;
-    uint32_t before = t->until != now && now - t->from < most ? now - t->from : 0;
     uint32_t longer = held < most / 4 ? 4 * held : most;
-    t->from = now - (before > held ? before : held);
-    if (longer > t->until - now) t->until = now + longer;
+    if (!held) return;
+    if (longer < 1000) longer = 1000;
+    if (!wisp__stall_lasts(t, now)) t->from = t->until = now;
+    if (now - t->from < held) t->from = now - held;
+    if (t->until - now < longer) t->until = now + longer;
 }
 
 /* The silence before this packet was a stall. */
@@ -18470,49 +18453,53 @@ static void wisp__stall_was(const wisp__base *base, wisp__stall *t) {
 
 /* Notes a packet with the highest number so far. The silence before it was a stall if more numbers
    are `missing` than a sender skips, or if the packet before it came at the same moment and was not
-   full: then the two were sent one after the other, and not as one burst. */
+   full: then the two were sent one after the other, and not as one burst. While full ones come, the
+   sender has more than it may send, and holds it back. */
 static void wisp__stall_note(const wisp__base *base, wisp__stall *t, bool missing, bool is_small) {
-    uint32_t now = wisp__milliseconds(base->time), usual = wisp__milliseconds(base->step_before);
+    uint32_t now = wisp__milliseconds(base->time);
+    uint32_t usual = wisp__milliseconds(wisp__min(base->step, base->step_before));
     uint32_t gap = now - t->heard;
     bool at_once = gap < 10;
-    if (now - t->until < 1u << 31) t->until = now;         /* it is over */
+    if (!wisp__stall_lasts(t, now)) t->until = now;
+    if (now - t->from > wisp__stall_most(base)) t->from = now - wisp__stall_most(base);
     if (!at_once) t->silence = gap > usual ? gap - usual : 0;
     t->heard = now;
     t->step = (uint16_t)wisp__min(base->step * 1000 + 0.5, 60000);
     if (at_once ? t->is_small : missing) wisp__stall_was(base, t);
+    if (t->is_small) t->busy = now;
+    if (!is_small) wisp__stalled(base, t, t->busy);
     t->is_small = is_small;
 }
 
-/* Fills a bucket up to its burst; beyond it with the tokens of a stall (NULL: there is none), or of
-   the time between two updates here, in which packets may have come one after the other. */
-static void wisp__bucket_fill(wisp__bucket *b, double rate, double burst, const wisp__stall *t,
-                              double now) {
+/* Fills a bucket, up to its burst, until now or the begin of a stall (NULL: there is none). Returns
+   the tokens of the time since: they may go beyond the burst, and are not in its level. Without a
+   stall that is the time between two updates here, in which packets may have come one by one. */
+static double wisp__bucket_fill(wisp__bucket *b, double rate, double burst, const wisp__stall *t,
+                                double now) {
     uint32_t clock = wisp__milliseconds(now);
-    bool stalled = t && t->until - clock - 1 < 1u << 31;
-    double from = now - (stalled ? clock - t->from : t ? t->step : 0) / 1000.0;
-    double filled = b->filled ? now - (clock + 1 - b->filled) / 1000.0 : from;
+    uint32_t after = !t ? 0 : wisp__stall_lasts(t, clock) ? clock - t->from : t->step;
+    double since = after / 1000.0, filled = (clock + 1 - b->filled) / 1000.0;
     if (!b->filled) {
         b->level = burst;
         b->over = t ? (float)(rate * t->silence / 1000) : 0;
-    } else if (filled <= from) {
-        b->level += (from - filled) * rate;
+    } else if (filled > since) {
+        b->level += (filled - since) * rate;
         b->over = (float)wisp__max(b->level - burst, 0);
-        b->level = wisp__min(b->level, burst);
-        filled = from;
-    } else if (stalled) {              /* it was filled before the stall was noticed */
-        double back = wisp__min((double)b->over, (filled - from) * rate);
-        b->level += back;
-        b->over -= (float)back;
+    } else if (filled < since) {               /* the stall is noticed after the last filling */
+        double back = (since - filled) * rate, had = wisp__min(back, (double)b->over);
+        b->level -= back - had;
+        b->over -= (float)had;
     }
-    b->level = wisp__min(b->level + (now - filled) * rate, burst + (now - from) * rate);
-    b->filled = clock + 1;
+    b->level = wisp__min(b->level, burst);
+    b->filled = clock + 1 - after;
+    return since * rate;
 }
 
 /* Takes one token; false: there is none. */
 static bool wisp__bucket_take(wisp__bucket *b, double rate, double burst, const wisp__stall *t,
                               double now) {
-    wisp__bucket_fill(b, rate, burst, t, now);
-    if (b->level < 1 - 1e-6) return false;
+    double more = wisp__bucket_fill(b, rate, burst, t, now);
+    if (b->level + more < 1 - 1e-6) return false;
     b->level -= 1;
     return true;
 }
@@ -18603,6 +18590,7 @@ typedef struct wisp__purse {
     wisp__spending *spending;
     wisp__bucket *own, *share, *all;
     double rate, share_rate, all_rate, burst;  /* rates 0: no limit; burst in seconds */
+    double more, share_more;                   /* bytes of a stall (wisp__bucket_fill) */
     double now;
     int way;
 } wisp__purse;
@@ -18629,18 +18617,21 @@ static bool wisp__purse_open(wisp *w, wisp__session *s, bool in, wisp__purse *p)
     p->burst = b->burst;
     p->now = w->base.time;
     p->way = in;
-    if (p->rate > 0) wisp__bucket_fill(p->own, p->rate, p->rate * p->burst, stall, p->now);
+    p->more = p->share_more = 0;
+    if (p->rate > 0)
+        p->more = wisp__bucket_fill(p->own, p->rate, p->rate * p->burst, stall, p->now);
     if (!(p->all_rate > 0)) return true;
     wisp__bucket_fill(p->all, p->all_rate, p->all_rate * p->burst, NULL, p->now);
-    wisp__bucket_fill(p->share, p->share_rate, p->share_rate * p->burst, stall, p->now);
+    p->share_more = wisp__bucket_fill(p->share, p->share_rate, p->share_rate * p->burst, stall,
+                                      p->now);
     return true;
 }
 
 /* Bytes that may be used now; none are left at 0 or less. */
 static double wisp__purse_left(const wisp__purse *p) {
-    double left = p->own->level, shared;
+    double left = p->own->level + p->more, shared;
     if (!(p->all_rate > 0)) return left;
-    shared = wisp__max(p->all->level, p->share->level);
+    shared = wisp__max(p->all->level, p->share->level + p->share_more);
     return p->rate > 0 ? wisp__min(shared, left) : shared;
 }
 
@@ -19978,24 +19969,17 @@ static void wisp__codec_free(wisp__message_codec *c) {
  *
  *   message   [keyed: small(place)] whole:1 [not in order: sequence:11] then
  *     whole   [not in order: far:1 [far: the sequence's other bits:21]] payload
- *     delta   [not in order: small(steps back - 1)] [adaptive: older:2 | arrays: older:1]
+ *     delta   [not in order: small(steps back - 1)] [adaptive: older:2]
  *             [sync: hash of the baseline:16] [small(length in four bits), unless the
  *             schema has numbers only] delta, zeros up to its length
  *   keyed: the schema has key fields; place: number of the baseline at the sender. In order:
  *   reliable, or over a reliable link: the baseline is the value before.
- *   arrays: the schema has arrays with numbers. older: bit 0: the delta uses the baseline's
- *   baseline too; bit 1: and that one's.
+ *   older: bit 0: the range coder used the baseline's baseline too; bit 1: and that one's.
  * ======================================================================== */
 
 /* Does a delta need its length? A delta of numbers only can be passed without its baseline. */
 static bool wisp__delta_needs_length(const wisp__encoding *e) {
     return e->kind != WISP__RECORD || !e->described->program->fixed;
-}
-
-/* How many values before the baseline a delta may use: each has a bit in the head. */
-static int wisp__older_bits(const wisp__encoding *e) {
-    if (e->adaptive) return 2;
-    return e->kind == WISP__RECORD && e->described->program->tables;
 }
 
 static bool wisp__encoding_keyed(const wisp__encoding *e) {
@@ -20012,7 +19996,7 @@ static void wisp__delta_head_put(wisp__writer *to, const wisp__encoding *e,
     if (h->distant) wisp__put(to, h->sequence >> WISP__SEQUENCE_BITS, 32 - WISP__SEQUENCE_BITS);
     if (h->whole) return;
     if (!h->in_order) wisp__put_small(to, (uint64_t)h->back - 1);
-    wisp__put(to, (uint64_t)h->older, wisp__older_bits(e));
+    if (e->adaptive) wisp__put(to, (uint64_t)h->older, 2);
     if (e->sync) wisp__put(to, h->hash, 16);
     if (wisp__delta_needs_length(e)) wisp__put_small(to, (uint64_t)(bits + 3) / 4);
 }
@@ -20030,7 +20014,7 @@ static void wisp__delta_head_get(wisp__reader *from, const wisp__encoding *e, bo
         h->sequence |= (uint32_t)wisp__get(from, 32 - WISP__SEQUENCE_BITS) << WISP__SEQUENCE_BITS;
     if (h->whole) return;
     if (!in_order) h->back = wisp__get_small(from) + 1;
-    h->older = (int)wisp__get(from, wisp__older_bits(e));
+    if (e->adaptive) h->older = (int)wisp__get(from, 2);
     if (e->sync) h->hash = (uint32_t)wisp__get(from, 16);
     if (!wisp__delta_needs_length(e)) return;
     h->end = (int64_t)wisp__get_small(from) * 4;
@@ -20075,11 +20059,11 @@ static uint32_t wisp__baseline_hash(wisp__unpacker *u, const wisp__encoding *enc
     return bytes ? (uint32_t)wisp__hash_bytes(bytes, (int)((bits + 7) / 8)) & 0xffff : 0;
 }
 
-/* Sets the values before the baseline that a delta uses. Returns the bits that announce them. */
-static int wisp__delta_older(const wisp__encoding *e, wisp__baseline *b,
-                             const wisp__stored *stored, wisp__message_delta *delta) {
+/* Sets the older values that the range coder uses. Returns the bits that announce them. */
+static int wisp__delta_older(wisp__baseline *b, const wisp__stored *stored,
+                             wisp__message_delta *delta) {
     int older = 0;
-    for (int i = 0; i < wisp__older_bits(e); i++) {
+    for (int i = 0; i < 2; i++) {
         stored = stored->has_base ? wisp__baseline_find(b, stored->base) : NULL;
         if (!stored) break;
         delta->older[i] = stored->value;
@@ -21019,7 +21003,7 @@ static void wisp__events_notices(wisp *w) {
         wisp__peer *joined = notice.name == WISP__ON_JOINED ? (wisp__peer *)wisp__pool_get(
             &w->peers.pool, notice.peer.id) : NULL;
         wisp_value arg = wisp_string(notice.head);
-        wisp__place ticket = { NULL, 0 };      /* taken over: the handler may end the session */
+        wisp__place ticket = { NULL, 0 };            /* taken over: the handler may end the session */
         wisp_event event;
         if (joined && !joined->joiner) ticket = wisp__peer_ticket(joined);
         if (joined) arg = wisp_bytes(ticket.at, ticket.count);
@@ -24632,7 +24616,7 @@ static wisp__message_delta *wisp__fired_delta(wisp *w, wisp__fired *f, wisp__bas
     memset(&from, 0, sizeof from);
     from.base = stored->value;
     from.models = encoding->adaptive ? stored->models : NULL;
-    head->older = wisp__delta_older(encoding, b, stored, &from);
+    if (encoding->adaptive) head->older = wisp__delta_older(b, stored, &from);
     head->back = (int)(b->sequence - stored->sequence);
     if (encoding->sync) head->hash = wisp__baseline_hash(&u, encoding, stored->value);
     while (d < end && (d->base != from.base || d->models != from.models ||
@@ -25691,16 +25675,15 @@ typedef struct wisp__applying {
 } wisp__applying;
 
 /* The baseline that a delta names, with those of the range coder; false: it is not stored here. */
-static bool wisp__delta_from(wisp__applying *a, const wisp__inbound *in,
-                             wisp__message_delta *from) {
+static bool wisp__delta_from(wisp__applying *a, bool in_order, wisp__message_delta *from) {
     wisp__stored *stored = NULL;
     memset(from, 0, sizeof *from);
-    a->next.base = a->next.sequence - (in->in_order ? 1 : (uint32_t)a->head.back);
+    a->next.base = a->next.sequence - (in_order ? 1 : (uint32_t)a->head.back);
     if (a->baseline) stored = wisp__baseline_find(a->baseline, a->next.base);
     if (!stored) return false;
     from->base = stored->value;
     from->models = stored->models;
-    if (wisp__delta_older(in->encoding, a->baseline, stored, from) < a->head.older) return false;
+    if (wisp__delta_older(a->baseline, stored, from) < a->head.older) return false;
     if (!(a->head.older & 1)) from->older[0] = NULL;
     if (!(a->head.older & 2)) from->older[1] = NULL;
     return true;
@@ -25732,7 +25715,7 @@ static wisp_result wisp__received_delta(wisp *w, wisp__inbound *in, wisp__applyi
     wisp__message_delta from;
     wisp_result why;
     u.shape = &shape;
-    if (!wisp__delta_from(a, in, &from)) {
+    if (!wisp__delta_from(a, in->in_order, &from)) {
         in->stale = !in->in_order && a->baseline && a->baseline->begun &&
                     wisp__distance(a->next.sequence, a->baseline->sequence) < 0;
         if (in->stale) return WISP_OK;

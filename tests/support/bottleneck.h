@@ -64,6 +64,7 @@ typedef struct bn_end {
     int         index;
     int         port;     /* a part of its address; changed at any time, as by a NAT */
     bool        asleep;   /* is not updated; what comes waits */
+    bool        refuses;  /* its link takes nothing: WISP_E_AGAIN */
     double      period;   /* seconds between updates */
     bn_way     *out, *in;
     bn_parcel  *first, *last;             /* arrived, not yet received */
@@ -292,7 +293,8 @@ static inline int bn_send(void *user, wisp_packet *packets, int count) {
     for (int i = 0; i < count; i++) {
         const unsigned char *to = packets[i].addr.bytes;
         int index = to[1] | to[2] << 8;
-        packets[i].status = 0;
+        packets[i].status = end->refuses ? WISP_E_AGAIN : 0;
+        if (end->refuses) continue;
         end->packets_sent++;
         end->bytes_sent += (uint64_t)packets[i].size;
         if (to[0] != 'b' || index >= end->net->end_count) {
