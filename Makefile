@@ -156,6 +156,7 @@ build/examples/%.log: examples/$$(*F).c $(HEADERS) | build/missing
 	@tools/step $@ "$(CC_$(KIND)) -std=c99 -I. $< $(OUTPUT)" "$(RUN) $(ARGS_$(*F))"
 
 ARGS_02_chat    := --demo
+ARGS_12_lan     := --demo
 ARGS_11_overlay := build/examples/overlay.png
 
 # Fuzz targets for some seconds each: sanitized in 64 and in 32 bit; the bomb search once optimised,

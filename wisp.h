@@ -3103,7 +3103,8 @@ typedef struct wisp__program {
     const wisp__op *ops;
     const wisp__body *body;
     int count;
-    bool fixed;  /* its size in bits is always the same */
+    bool fixed;   /* its size in bits is always the same */
+    bool tables;  /* it has arrays with numbers */
     bool keyed;
 } wisp__program;
 
@@ -3203,7 +3204,7 @@ typedef struct wisp__delta {
     wisp__unpacker *u;  /* memory and limits */
     const wisp__program *program;
     const uint32_t *base;      /* a row */
-    const uint32_t *older[2];  /* for the range coder: the base's base, and that one's; or NULL */
+    const uint32_t *older[2];  /* for arrays: the base's base, and that one's; or NULL */
     wisp__row row;             /* the new one */
     uint8_t *models;       /* of the range coder, which adapts them; NULL: not used */
     wisp__writer *to;      /* the delta, while it is made */
@@ -8334,6 +8335,7 @@ static void wisp__lay_rows(wisp__bump *memory, wisp__op *ops, wisp__program *pro
         bool choice = (op->cells & 7) == WISP__CELL_CHOICE;
         if (choice || op->code == WISP__OP_ARRAY || op->code == WISP__OP_OPTION)
             op->body = wisp__body_make(memory, ops, i + 1, op->end, !choice);
+        if (op->code == WISP__OP_ARRAY && op->body && op->body->columns) program->tables = true;
     }
 }
 
@@ -14242,7 +14244,7 @@ const wisp_codec *wisp_protobuf(void) {
  *           one zero for each rank     another: one bit a column, or with more
  *                                      than 16 columns eights: 0, or 1 and 8 bits
  *   value   of 1 bit                   nothing: it can only be the other one
- *           kind 0                     number, see wisp__trend
+ *           kind 0                     number: the delta less its prediction, see wisp__trend
  *           kind 1, up to 8 bits       the symbol
  *           kind 1, more               0 symbol, or 1 and what an exclusive or leaves:
  *                                      zeros below (f bits), width less 1 (f bits; f
@@ -14259,6 +14261,7 @@ const wisp_codec *wisp_protobuf(void) {
 typedef struct wisp__table {
     const wisp__column *columns;
     int                 column_count, rows;
+    const uint32_t     *older;      /* the base of the base, as large; or NULL */
 } wisp__table;
 
 /* The mean width of recent numbers in 256ths of a bit, which gives the order of the next one. It
@@ -14267,10 +14270,13 @@ typedef struct wisp__level {
     int width, seen;
 } wisp__level;
 
-/* Recent deltas of a column. Each is sent as it is (never 0) or relative to the mean delta, because
-   rows that are neighbours often move together: whichever was shorter of late. */
+/* Recent deltas of a column. Each is sent relative to a prediction, the one that was nearest of
+   late: no delta (then it is never 0); the mean delta, because rows that are neighbours often move
+   together; the delta that the base itself was, because what moves goes on. */
+enum { WISP__STAYS, WISP__DRIFTS, WISP__GOES_ON, WISP__PREDICTIONS };
+
 typedef struct wisp__trend {
-    wisp__level alone, along;
+    wisp__level levels[WISP__PREDICTIONS];
     int64_t     drift;      /* mean delta, times 256 */
 } wisp__trend;
 
@@ -14394,36 +14400,51 @@ static wisp__trend *wisp__trend_of(wisp__table_coder *c, int i) {
     wisp__trend *trend = &c->trends[i];
     if (c->begun >> i & 1) return trend;
     c->begun |= UINT64_C(1) << i;
-    trend->alone.width = trend->along.width = (2 + c->table.columns[i].bits / 8) * 256;
-    trend->alone.seen = trend->along.seen = 0;
+    for (int k = 0; k < WISP__PREDICTIONS; k++) {
+        trend->levels[k].width = (2 + c->table.columns[i].bits / 8) * 256;
+        trend->levels[k].seen = 0;
+    }
     trend->drift = 0;
     return trend;
 }
 
-/* The i-th of a cell, with order. `base` and `now` are the same while it is read. */
+/* The number that says how a delta differs from a prediction, and back. */
+static uint32_t wisp__off_by(uint32_t delta, uint32_t predicted, int how, int bits) {
+    uint32_t off = wisp__fold((delta - predicted) & wisp__symbol_mask(bits), bits);
+    return how == WISP__STAYS ? off - 1 : off;
+}
+
+static uint32_t wisp__as_predicted(uint32_t off, uint32_t predicted, int how, int bits) {
+    if (how == WISP__STAYS) off++;
+    return (wisp__unfold(off, bits) + predicted) & wisp__symbol_mask(bits);
+}
+
+/* The i-th of a cell, with order. `base` and `now` are the same while it is read. `older`: the base
+   of the base; the same as that when it is not known. */
 static uint32_t wisp__plain_ordered(wisp__table_coder *c, int i, int bits, uint32_t base,
-                                    uint32_t now) {
+                                    uint32_t now, uint32_t older) {
+    int how = WISP__STAYS;
     wisp__trend *trend = wisp__trend_of(c, i);
-    uint32_t mask = wisp__symbol_mask(bits), delta = (now - base) & mask;
-    uint32_t drift = (uint32_t)(uint64_t)(trend->drift / 256) & mask;
-    uint32_t alone = wisp__fold(delta, bits) - 1, along = wisp__fold((delta - drift) & mask, bits);
-    int64_t pull, most = INT64_C(512) << wisp__max_int(trend->alone.width / 256, 0);
-    if (trend->along.width < trend->alone.width)
-        along = wisp__plain_number(c, along, wisp__level_order(&trend->along, bits), mask);
-    else alone = wisp__plain_number(c, alone, wisp__level_order(&trend->alone, bits), mask - 1);
-    if (!c->to && trend->along.width < trend->alone.width) {
-        delta = (wisp__unfold(along, bits) + drift) & mask;
-        alone = wisp__fold(delta, bits) - 1;
-    } else if (!c->to) {
-        delta = wisp__unfold(alone + 1, bits);
-        along = wisp__fold((delta - drift) & mask, bits);
-    }
+    uint32_t mask = wisp__symbol_mask(bits), delta = (now - base) & mask, number;
+    uint32_t predicted[WISP__PREDICTIONS] = { 0, 0, 0 };
+    int64_t pull, most = INT64_C(512) << wisp__max_int(trend->levels[0].width / 256, 0);
+    predicted[WISP__DRIFTS] = (uint32_t)(uint64_t)(trend->drift / 256) & mask;
+    predicted[WISP__GOES_ON] = (base - older) & mask;
+    for (int k = 1; k < WISP__PREDICTIONS; k++)
+        if (trend->levels[k].width < trend->levels[how].width &&
+            (k == WISP__DRIFTS || predicted[k]))
+            how = k;
+    number = wisp__off_by(delta, predicted[how], how, bits);
+    number = wisp__plain_number(c, number, wisp__level_order(&trend->levels[how], bits),
+                                how == WISP__STAYS ? mask - 1 : mask);
+    if (!c->to) delta = wisp__as_predicted(number, predicted[how], how, bits);
     if (delta == 0) c->from->failed = true;
     if (c->from->failed) return base;
     if (c->table.rows == 1) return (base + delta) & mask;      /* there is nothing to learn for */
     pull = wisp__signed(delta, bits) * 256 - trend->drift;
-    wisp__level_add(&trend->alone, alone);
-    wisp__level_add(&trend->along, along);
+    for (int k = 0; k < WISP__PREDICTIONS; k++)
+        if (k != WISP__GOES_ON || predicted[k])
+            wisp__level_add(&trend->levels[k], wisp__off_by(delta, predicted[k], k, bits));
     trend->drift += wisp__between(pull, -most, most) / 8;
     return (base + delta) & mask;
 }
@@ -14572,10 +14593,11 @@ static uint64_t wisp__plain_cell(wisp__table_coder *c, int64_t index) {
     wisp__cell cell = wisp__cell_of(c, index);
     const wisp__column *column = c->table.columns + cell.column;
     const uint32_t *base = c->base ? wisp__cell_base(c, &cell) : zeros;
-    const uint32_t *now = c->to ? c->now + cell.at : base;
+    const uint32_t *now = c->to ? c->now + cell.at : base, *older = base;
     uint64_t mask = c->to ? wisp__cell_mask(base, now, cell.count) : 1, left;
     if (c->table.column_count > 1 || c->cells == 1) mask = wisp__plain_mask(c, mask, cell.count);
     wisp__cell_copy(c, &cell);
+    if (c->table.older && base == c->base + cell.at) older = c->table.older + cell.at;
     left = mask;
     for (int i = 0; left; i++, column++, left >>= 1) {
         uint32_t value = base[i] ^ 1;
@@ -14583,7 +14605,7 @@ static uint64_t wisp__plain_cell(wisp__table_coder *c, int64_t index) {
         if (column->kind && column->bits > 1)
             value = wisp__plain_symbol(c, column->bits, base[i], now[i]);
         else if (column->bits > 1)
-            value = wisp__plain_ordered(c, i, column->bits, base[i], now[i]);
+            value = wisp__plain_ordered(c, i, column->bits, base[i], now[i], older[i]);
         if (c->from->failed) return 0;
         if (c->out) c->out[cell.at + (size_t)i] = value;
     }
@@ -15277,7 +15299,7 @@ static void *wisp__delta_items(wisp__delta *d, int64_t count, size_t each) {
 /* Rows of a grid in a row that is a baseline. NULL: the row is not known. */
 typedef struct wisp__grid { const uint32_t *words; int rows; } wisp__grid;
 
-/* The same grid in the baseline and the two rows before it, which only the range coder uses. */
+/* The same grid in the baseline, the base of that, and the base of that, if they are known. */
 typedef struct wisp__grids { wisp__grid held[3]; } wisp__grids;
 
 /* A slot of a row of the grid; NULL: it is missing. */
@@ -15403,15 +15425,17 @@ static bool wisp__get_coded(wisp__delta *d, const wisp__adaptive *a, uint32_t *n
    itself, which may go through the range coder; or -1. */
 static void wisp__delta_table(wisp__delta *d, const wisp__body *body, const wisp__grids *grids,
                               const wisp__place_in_row *at, int rows, int array) {
-    wisp__table table = { body->table, body->columns, rows };
+    wisp__table table = { body->table, body->columns, rows, NULL };
     const uint32_t *base = wisp__grid_cells(d, body, &grids->held[0], rows);
     uint32_t *now = d->row.words + at->grid;
     bool coded = false;
+    if (array >= 0 && !d->failed) table.older = wisp__grid_cells(d, body, &grids->held[1], rows);
     if (d->failed) return;
     if (array >= 0 && d->models && d->program->ops[array].flags & WISP__OP_PLAIN) {
-        wisp__adaptive a = { table, wisp__models_of(d, array), { base, NULL, NULL }, d->u->credit };
-        for (int i = 1; i < 3 && grids->held[i].words && !d->failed; i++)
-            a.held[i] = wisp__grid_cells(d, body, &grids->held[i], rows);
+        const uint32_t *oldest = table.older ? wisp__grid_cells(d, body, &grids->held[2], rows)
+                                             : NULL;
+        wisp__adaptive a = { table, wisp__models_of(d, array), { base, table.older, oldest },
+                             d->u->credit };
         if (d->failed) return;
         coded = d->delta.there ? wisp__get_coded(d, &a, now) : wisp__put_coded(d, &a, now);
     }
@@ -15551,7 +15575,7 @@ static bool wisp__record_delta_code(wisp__delta *d) {
 static bool wisp__record_delta_pass(wisp__unpacker *u, const wisp__program *program,
                                     wisp__reader *from) {
     const wisp__body *body = program->body;
-    wisp__table table = { body->table, body->columns, 1 };
+    wisp__table table = { body->table, body->columns, 1, NULL };
     if (body->columns > WISP__DELTA_SYMBOLS ||
         !wisp__pay_each(u->credit, body->columns, WISP__PRICE_SYMBOL))
         return false;
@@ -18124,11 +18148,14 @@ static void wisp__baseline_store(wisp *w, wisp__baselines *all, wisp__baseline *
     wisp__stored *stored = wisp__baseline_at(b, value->sequence);
     int64_t room = w->base.limits.baseline_bytes - (int64_t)wisp__stored_bytes(value);
     bool late = stored->value && wisp__distance(stored->sequence, value->sequence) > 0;
+    const wisp__stored *base;
     if (!late) wisp__stored_drop(w, all, stored);
+    base = value->has_base ? wisp__baseline_find(b, value->base) : NULL;
     for (uint32_t back = (uint32_t)b->room - 1; !late && back > 0 && all->bytes > room;
          back--) {
         uint32_t old = value->sequence - back;
-        if (!(b->has_acked && old == b->acked) && !(value->has_base && old == value->base))
+        if (!(b->has_acked && old == b->acked) && !(value->has_base && old == value->base) &&
+            !(base && base->has_base && old == base->base))
             wisp__stored_drop(w, all, wisp__baseline_at(b, old));
     }
     if (late || all->bytes > room) {
@@ -19969,17 +19996,24 @@ static void wisp__codec_free(wisp__message_codec *c) {
  *
  *   message   [keyed: small(place)] whole:1 [not in order: sequence:11] then
  *     whole   [not in order: far:1 [far: the sequence's other bits:21]] payload
- *     delta   [not in order: small(steps back - 1)] [adaptive: older:2]
+ *     delta   [not in order: small(steps back - 1)] [adaptive: older:2 | arrays: older:1]
  *             [sync: hash of the baseline:16] [small(length in four bits), unless the
  *             schema has numbers only] delta, zeros up to its length
  *   keyed: the schema has key fields; place: number of the baseline at the sender. In order:
  *   reliable, or over a reliable link: the baseline is the value before.
- *   older: bit 0: the range coder used the baseline's baseline too; bit 1: and that one's.
+ *   arrays: the schema has arrays with numbers. older: bit 0: the delta uses the baseline's
+ *   baseline too; bit 1: and that one's.
  * ======================================================================== */
 
 /* Does a delta need its length? A delta of numbers only can be passed without its baseline. */
 static bool wisp__delta_needs_length(const wisp__encoding *e) {
     return e->kind != WISP__RECORD || !e->described->program->fixed;
+}
+
+/* How many values before the baseline a delta may use: each has a bit in the head. */
+static int wisp__older_bits(const wisp__encoding *e) {
+    if (e->adaptive) return 2;
+    return e->kind == WISP__RECORD && e->described->program->tables;
 }
 
 static bool wisp__encoding_keyed(const wisp__encoding *e) {
@@ -19996,7 +20030,7 @@ static void wisp__delta_head_put(wisp__writer *to, const wisp__encoding *e,
     if (h->distant) wisp__put(to, h->sequence >> WISP__SEQUENCE_BITS, 32 - WISP__SEQUENCE_BITS);
     if (h->whole) return;
     if (!h->in_order) wisp__put_small(to, (uint64_t)h->back - 1);
-    if (e->adaptive) wisp__put(to, (uint64_t)h->older, 2);
+    wisp__put(to, (uint64_t)h->older, wisp__older_bits(e));
     if (e->sync) wisp__put(to, h->hash, 16);
     if (wisp__delta_needs_length(e)) wisp__put_small(to, (uint64_t)(bits + 3) / 4);
 }
@@ -20014,7 +20048,7 @@ static void wisp__delta_head_get(wisp__reader *from, const wisp__encoding *e, bo
         h->sequence |= (uint32_t)wisp__get(from, 32 - WISP__SEQUENCE_BITS) << WISP__SEQUENCE_BITS;
     if (h->whole) return;
     if (!in_order) h->back = wisp__get_small(from) + 1;
-    if (e->adaptive) h->older = (int)wisp__get(from, 2);
+    h->older = (int)wisp__get(from, wisp__older_bits(e));
     if (e->sync) h->hash = (uint32_t)wisp__get(from, 16);
     if (!wisp__delta_needs_length(e)) return;
     h->end = (int64_t)wisp__get_small(from) * 4;
@@ -20059,11 +20093,11 @@ static uint32_t wisp__baseline_hash(wisp__unpacker *u, const wisp__encoding *enc
     return bytes ? (uint32_t)wisp__hash_bytes(bytes, (int)((bits + 7) / 8)) & 0xffff : 0;
 }
 
-/* Sets the older values that the range coder uses. Returns the bits that announce them. */
-static int wisp__delta_older(wisp__baseline *b, const wisp__stored *stored,
-                             wisp__message_delta *delta) {
+/* Sets the values before the baseline that a delta uses. Returns the bits that announce them. */
+static int wisp__delta_older(const wisp__encoding *e, wisp__baseline *b,
+                             const wisp__stored *stored, wisp__message_delta *delta) {
     int older = 0;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < wisp__older_bits(e); i++) {
         stored = stored->has_base ? wisp__baseline_find(b, stored->base) : NULL;
         if (!stored) break;
         delta->older[i] = stored->value;
@@ -21003,7 +21037,7 @@ static void wisp__events_notices(wisp *w) {
         wisp__peer *joined = notice.name == WISP__ON_JOINED ? (wisp__peer *)wisp__pool_get(
             &w->peers.pool, notice.peer.id) : NULL;
         wisp_value arg = wisp_string(notice.head);
-        wisp__place ticket = { NULL, 0 };            /* taken over: the handler may end the session */
+        wisp__place ticket = { NULL, 0 };      /* taken over: the handler may end the session */
         wisp_event event;
         if (joined && !joined->joiner) ticket = wisp__peer_ticket(joined);
         if (joined) arg = wisp_bytes(ticket.at, ticket.count);
@@ -24616,7 +24650,7 @@ static wisp__message_delta *wisp__fired_delta(wisp *w, wisp__fired *f, wisp__bas
     memset(&from, 0, sizeof from);
     from.base = stored->value;
     from.models = encoding->adaptive ? stored->models : NULL;
-    if (encoding->adaptive) head->older = wisp__delta_older(b, stored, &from);
+    head->older = wisp__delta_older(encoding, b, stored, &from);
     head->back = (int)(b->sequence - stored->sequence);
     if (encoding->sync) head->hash = wisp__baseline_hash(&u, encoding, stored->value);
     while (d < end && (d->base != from.base || d->models != from.models ||
@@ -25675,15 +25709,16 @@ typedef struct wisp__applying {
 } wisp__applying;
 
 /* The baseline that a delta names, with those of the range coder; false: it is not stored here. */
-static bool wisp__delta_from(wisp__applying *a, bool in_order, wisp__message_delta *from) {
+static bool wisp__delta_from(wisp__applying *a, const wisp__inbound *in,
+                             wisp__message_delta *from) {
     wisp__stored *stored = NULL;
     memset(from, 0, sizeof *from);
-    a->next.base = a->next.sequence - (in_order ? 1 : (uint32_t)a->head.back);
+    a->next.base = a->next.sequence - (in->in_order ? 1 : (uint32_t)a->head.back);
     if (a->baseline) stored = wisp__baseline_find(a->baseline, a->next.base);
     if (!stored) return false;
     from->base = stored->value;
     from->models = stored->models;
-    if (wisp__delta_older(a->baseline, stored, from) < a->head.older) return false;
+    if (wisp__delta_older(in->encoding, a->baseline, stored, from) < a->head.older) return false;
     if (!(a->head.older & 1)) from->older[0] = NULL;
     if (!(a->head.older & 2)) from->older[1] = NULL;
     return true;
@@ -25715,7 +25750,7 @@ static wisp_result wisp__received_delta(wisp *w, wisp__inbound *in, wisp__applyi
     wisp__message_delta from;
     wisp_result why;
     u.shape = &shape;
-    if (!wisp__delta_from(a, in->in_order, &from)) {
+    if (!wisp__delta_from(a, in, &from)) {
         in->stale = !in->in_order && a->baseline && a->baseline->begun &&
                     wisp__distance(a->next.sequence, a->baseline->sequence) < 0;
         if (in->stale) return WISP_OK;

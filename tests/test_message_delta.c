@@ -1215,10 +1215,12 @@ static void delta_forge(world_two *t, const wisp__delta_head *head, const uint8_
                         int count) {
     wisp__remote *remote = wisp__registry_find(&t->client->registry, "v", 1);
     const wisp__encoding *form = &t->client->registry.remotes[remote->newest]->encoding;
+    wisp__delta_head sent = *head;
     wisp__message *m;
     wisp_result why;
     if (!session_of(t->client, 0)) return;
-    if (!CHECK_EQ_INT(wisp__delta_pack(t->client, form, head, bits, count), WISP_OK))
+    sent.older &= (1 << wisp__older_bits(form)) - 1;
+    if (!CHECK_EQ_INT(wisp__delta_pack(t->client, form, &sent, bits, count), WISP_OK))
         return;
     m = wisp__compose(t->client, remote, WISP__EVENT, &why);
     if (m) wisp__give(t->client, session_of(t->client, 0), m);

@@ -32,7 +32,7 @@ typedef struct recording {
 static const wisp__column columns[FIELDS] = {
     { 2, 1 }, { 9, 0 }, { 9, 0 }, { 9, 0 }, { 18, 0 }, { 18, 0 }, { 14, 0 }, { 1, 1 },
 };
-static const wisp__table table = { columns, FIELDS, CUBES };
+static const wisp__table table = { columns, FIELDS, CUBES, NULL };
 
 static void *read_file(const char *path, size_t *size) {
     FILE *file = fopen(path, "rb");
@@ -115,12 +115,14 @@ static void plain_frame(const recording *r, int i, cost *c) {
     double begin = cpu_seconds(), middle;
     wisp__writer to = wisp__writer_on(bytes, SYMBOLS * 4);
     wisp__reader from;
+    wisp__table moving = table;
     int size;
-    wisp__delta_bits_write(&to, &table, base, now);
+    if (i >= DISTANCE) moving.older = frame_of(r, i - 2 * DISTANCE);
+    wisp__delta_bits_write(&to, &moving, base, now);
     size = (int)((to.at + 7) / 8);
     middle = cpu_seconds();
     from = wisp__reader_on(bytes, size);
-    if (!wisp__delta_bits_read(&from, &table, base, out)) size = 0;
+    if (!wisp__delta_bits_read(&from, &moving, base, out)) size = 0;
     c->decode += cpu_seconds() - middle;
     c->encode += middle - begin;
     c->bytes += size;

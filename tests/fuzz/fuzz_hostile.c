@@ -471,7 +471,7 @@ static void put_told(world *f, wisp__writer *to, slot *sl, bool in_order) {
     t.whole = (how & 12) == 0 || sl->kept < 0;
     t.distant = t.whole && (how & 0x30) == 0x30;
     t.back = 1 + (how > 200 ? take(&f->in) : 0);
-    t.older = sl->encoding.adaptive ? take(&f->in) & 3 : 0;
+    t.older = take(&f->in) & ((1 << wisp__older_bits(&sl->encoding)) - 1);
     t.hash = (uint32_t)wisp__hash_bytes(sl->record, (int)((sl->kept + 7) / 8)) & 0xffff;
     if (t.whole) {
         put_plain_content(f, &inner, sl);

@@ -53,6 +53,7 @@ static inline wisp__table table_of(const wisp__column *columns, int column_count
     table.columns = columns;
     table.column_count = column_count;
     table.rows = rows;
+    table.older = NULL;
     return table;
 }
 
