@@ -4,6 +4,8 @@
 #include "../wisp.h"
 #include "support/test_runner.h"
 #include "support/simulated_endpoints.h"
+#include "support/watched_memory_and_link.h"
+#include "support/forged_packets.h"
 
 /* --- a network in which each end has several addresses --- */
 
@@ -359,6 +361,22 @@ TEST(everything_arrives_when_large_datagrams_vanish) {
     size_falls(576, 0.03, 0.25, 3, 9);
 }
 
+/* A third of all packets is lost, large and small: no size is taken for too large. */
+TEST(loss_lowers_no_size_of_a_session) {
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        nets *n = nets_plain(0.03, 0.3, seed);
+        int small = 0;
+        for (int i = 0; i < 1500; i++) {
+            if (i % 5 == 0) nets_fire_bytes(n, 0, 4000);
+            nets_fire(n, 0, i);
+            nets_run(n, 0.02);
+            small += nets_mtu(n, 0) < 1200;
+        }
+        CHECK(small < 15);
+        nets_close(n);
+    }
+}
+
 /* Unreliable messages of every size go on arriving: at first a few are lost, then all come. */
 static void unreliable_sizes(wisp_delivery delivery, int hole, double latency) {
     nets *n = nets_plain(latency, 0, 1);
@@ -384,6 +402,92 @@ static void unreliable_sizes(wisp_delivery delivery, int hole, double latency) {
 TEST(unreliable_messages_larger_than_a_packet_go_in_parts) {
     unreliable_sizes(WISP_UNRELIABLE, 600, 0.02);
     unreliable_sizes(WISP_SEQUENCED, 900, 0.1);
+}
+
+/* Deltas of a struct that is larger than the packets: acked parts make a baseline, so most values
+   go as small deltas, and each that arrives is right. */
+typedef struct nets_table { int32_t cells[200]; } nets_table;
+
+static const wisp_type nets_cell = WISP_T_INT32;
+static const wisp_field nets_fields[] = {
+    WISP_FIELD(nets_table, cells, WISP_T_ARRAY(&nets_cell, 200)),
+};
+static const wisp_schema nets_schema = WISP_SCHEMA(nets_table, 1, nets_fields);
+
+static void nets_on_table(wisp_event *event) {
+    nets_end *e = (nets_end *)event->user;
+    const nets_table *table = (const nets_table *)wisp_arg_struct(event, 0, &nets_schema);
+    int first = table ? table->cells[0] : 0;
+    e->got++;
+    for (int i = 0; table && i < 200; i++) e->wrong += table->cells[i] != first + i * 4000;
+    e->wrong += !table;
+    e->last = first;
+}
+
+TEST(a_delta_has_a_baseline_though_its_values_go_in_parts) {
+    for (int lossy = 0; lossy < 2; lossy++) {
+        static nets_table table;
+        wisp_config config;
+        wisp_schema_entry entry;
+        nets *n = nets_plain(0.05, 0, 1);
+        wisp_remote_stats before, after;
+        memset(&config, 0, sizeof config);
+        memset(&entry, 0, sizeof entry);
+        config.delivery = WISP_UNRELIABLE;
+        config.encode.mode = WISP_ENCODE_DELTA;
+        config.encode.schema = &nets_schema;
+        entry.remote = "table";
+        entry.schema = &nets_schema;
+        for (int end = 0; end < 2; end++) {
+            wisp_use_schemas(n->ends[end].w, &entry, 1);
+            CHECK_EQ_INT(wisp_use_config(n->ends[end].w, &config, "table"), WISP_OK);
+        }
+        wisp_connect(n->ends[1].w, "table", nets_on_table, &n->ends[1]);
+        n->ends[0].hole = 520;
+        n->loss = lossy * 0.1;
+        for (int i = 0; i < 900; i++) {
+            if (i < 300) nets_fire_bytes(n, 0, 2000);                  /* the size is found */
+            if (i == 450) wisp_stats_remote(n->ends[0].w, "table", &before);
+            for (int k = 0; k < 200; k++) table.cells[k] = i + k * 4000;
+            wisp_fire(n->ends[0].w, "table", nets_peer(n, 0), wisp_struct(&nets_schema, &table));
+            nets_run(n, 0.02);
+        }
+        n->loss = 0;
+        nets_run(n, 3);
+        wisp_stats_remote(n->ends[0].w, "table", &after);
+        CHECK(nets_mtu(n, 0) <= 520);
+        CHECK_EQ_INT(n->ends[1].wrong, 0);
+        CHECK_NEAR(n->ends[1].last, 899, 0);
+        CHECK((after.bits_sent - before.bits_sent) / 8 < 450 * 400);   /* whole: 800 bytes each */
+        nets_close(n);
+    }
+}
+
+/* Parts of any order, length and set: no memory beyond a few packets, no harm. */
+TEST(no_parts_of_a_stranger_kind_take_memory) {
+    uint64_t random = 5;
+    forger *b = forger_open();
+    uint64_t memory = world_total(b->t.server).memory;
+    for (int i = 0; i < 4000; i++) {
+        int last = test_random_below(&random, 2), set = test_random_below(&random, 12);
+        int bytes = last ? 1 + test_random_below(&random, 300)
+                         : WISP__LEAST_FRAGMENT + test_random_below(&random, 300);
+        int at = test_random_below(&random, 20) ? test_random_below(&random, 1000)
+                                                : test_random_below(&random, 65536);
+        wisp__writer *to = body(b);
+        wisp__frame_put(to, WISP__FRAME_PART);
+        wisp__put(to, (uint64_t)set, 8);
+        wisp__put(to, (uint64_t)last, 1);
+        wisp__put(to, (uint64_t)at, 16);
+        wisp__put(to, (uint64_t)bytes, 16);
+        for (int k = 0; k < bytes; k++)
+            wisp__put(to, i & 1 ? test_random(&random) & 255 : 0, 8);
+        send_body(b);
+        world_step(&b->t.w);
+        CHECK(world_total(b->t.server).memory < memory + 80000);
+        if (!forger_joined(b)) forger_rejoin(b);
+    }
+    forger_close(b);
 }
 
 static char nets_reason[256];
@@ -419,8 +523,9 @@ static void join_with_ticket(int hole, int ticket, const char *why) {
 TEST(a_ticket_that_the_path_drops_is_told) {
     join_with_ticket(508, 400, NULL);
     join_with_ticket(1000, 900, NULL);
-    join_with_ticket(1000, 1000, "-21 no answer to the ticket: the path may drop so large a packet, "
-                                 "try a smaller one");
+    join_with_ticket(1000, 1000,
+                     "-21 no answer to the ticket: the path may drop so large a packet, try a "
+                     "smaller one");
     join_with_ticket(40, 400, "-21 no answer");
 }
 
@@ -614,7 +719,7 @@ TEST(an_address_may_have_two_sessions) {
 
 enum { STRANGER = 2 * NETS_PORTS + 5 };
 
-typedef struct spy {
+typedef struct nets_spy {
     int      victim;             /* the end whose packets are copied */
     bool     relays;             /* passes on what comes back */
     int      kept_size;
@@ -622,11 +727,11 @@ typedef struct spy {
     uint64_t sent;               /* bytes that the stranger has sent to the other end */
     int      copies;             /* of 100 packets */
     bool     answers_vanish;     /* what goes to the stranger */
-} spy;
+} nets_spy;
 
 /* Copies go out from the stranger's address and arrive first. */
 static bool spy_eye(nets *n, int from, int to, const void *bytes, int size) {
-    spy *y = (spy *)n->user;
+    nets_spy *y = (nets_spy *)n->user;
     int other = !y->victim;
     if (to == STRANGER) {
         int victim = nets_address(&n->ends[y->victim]);
@@ -649,7 +754,7 @@ static bool spy_eye(nets *n, int from, int to, const void *bytes, int size) {
 
 static void spied_session(int victim, bool relays, int copies, double loss, uint64_t seed) {
     nets *n = nets_plain(0.04, loss, seed);
-    spy y;
+    nets_spy y;
     int at_stranger = 0, sent = 0;
     memset(&y, 0, sizeof y);
     y.victim = victim;
@@ -695,7 +800,7 @@ TEST(who_copies_packets_and_is_faster_does_not_keep_the_session) {
 TEST(replays_and_forgeries_move_nothing) {
     for (int victim = 0; victim < 2; victim++) {
         nets *n = nets_plain(0.02, 0, 1);
-        spy y;
+        nets_spy y;
         uint8_t old[NETS_BYTES], forged[64];
         int old_size, other = nets_address(&n->ends[!victim]);
         memset(&y, 0, sizeof y);
@@ -758,7 +863,10 @@ int main(int argc, char **argv) {
         CASE(a_session_moves_under_loss),
         CASE(two_changes_in_a_row_are_followed),
         CASE(everything_arrives_when_large_datagrams_vanish),
+        CASE(loss_lowers_no_size_of_a_session),
         CASE(unreliable_messages_larger_than_a_packet_go_in_parts),
+        CASE(a_delta_has_a_baseline_though_its_values_go_in_parts),
+        CASE(no_parts_of_a_stranger_kind_take_memory),
         CASE(a_ticket_that_the_path_drops_is_told),
         CASE(a_size_that_changes_again_and_again_is_followed),
         CASE(an_idle_session_sends_one_packet_per_keepalive_and_way),
