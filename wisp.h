@@ -3447,6 +3447,7 @@ typedef struct wisp__channel_out {
     int room;
     uint32_t base, next;
     uint32_t lost_from;  /* none lost before this */
+    uint32_t again;      /* a resent item that is to ride along once more; 0: none */
     int lost;
     wisp__message *cutting;  /* a large message being cut into fragments */
     int cut;                 /* bytes of it already cut */
@@ -17402,7 +17403,8 @@ static void wisp__message_release(wisp__chunks *chunks, wisp__message *m) {
     if (--m->references == 0) wisp__chunk_give(chunks, m, wisp__message_chunk(m));
 }
 
-enum { WISP__ITEM_FLYING = 1, WISP__ITEM_LOST, WISP__ITEM_ARRIVED };
+/* TWICE: two packets on their way carry it. */
+enum { WISP__ITEM_FLYING = 1, WISP__ITEM_LOST, WISP__ITEM_ARRIVED, WISP__ITEM_TWICE };
 
 /* Bytes of the window that an item counts for: the chunk that buffers it at the receiver. */
 static int wisp__buffered_bytes(int content) {
@@ -17444,7 +17446,9 @@ static int wisp__channel_ended(wisp__chunks *chunks, wisp__channel_out *out, uin
             continue;
         item = wisp__channel_item(out, sequence);
         if (item->state == WISP__ITEM_ARRIVED) continue;
-        if (!arrived && item->state == WISP__ITEM_FLYING) {
+        if (!arrived && item->state == WISP__ITEM_TWICE) {
+            item->state = WISP__ITEM_FLYING;
+        } else if (!arrived && item->state == WISP__ITEM_FLYING) {
             item->state = WISP__ITEM_LOST;
             if (!out->lost++ || wisp__distance(sequence, out->lost_from) < 0)
                 out->lost_from = sequence;
@@ -22545,6 +22549,8 @@ typedef struct wisp__packet_writer {
     bool eliciting, acks;
 } wisp__packet_writer;
 
+enum { WISP__RIDE_BYTES = 64, WISP__RIDE_PACKET = 256 };    /* of messages; of what is before */
+
 /* WAITS: not in this packet. */
 typedef enum wisp__fit { WISP__FITS, WISP__FULL, WISP__WAITS } wisp__fit;
 
@@ -22776,6 +22782,9 @@ static wisp__fit wisp__fill_lost(wisp__packet_writer *f) {
                 wisp__fill_item(f, wisp__channel_item(&channel->out, sequence), sequence);
             if (fit == WISP__WAITS) break;
             if (fit == WISP__FULL) return fit;
+            if (wisp__channel_item(&channel->out, sequence)->size <= WISP__RIDE_BYTES &&
+                !channel->out.again)
+                channel->out.again = sequence;
             wisp__channel_resent(&channel->out, sequence);
             f->s->peer.stats.messages_resent++;
         }
@@ -22793,6 +22802,35 @@ static bool wisp__window_open(const wisp__packet_writer *f, const wisp__channel_
            wisp__buffered_bytes(size) <= peer->window_bytes - peer->window_used;
 }
 
+/* Puts an item that is on its way into one more packet. */
+static bool wisp__fill_copy(wisp__packet_writer *f, wisp__channel_out *out, uint32_t sequence) {
+    wisp__item *item = wisp__channel_item(out, sequence);
+    if (sequence - out->base >= out->next - out->base || item->state != WISP__ITEM_FLYING ||
+        wisp__fill_item(f, item, sequence) != WISP__FITS)
+        return false;
+    item->state = WISP__ITEM_TWICE;
+    return true;
+}
+
+/* On a path that loses packets, small messages of the packet before ride along once more, ahead of
+   the next of their channel, which then needs no section of its own; so does one that was lost. */
+static void wisp__fill_again(wisp__packet_writer *f, wisp__channel_out *out, int channel) {
+    const wisp_peer_stats *stats = &f->s->peer.stats;
+    uint32_t first = out->next;
+    int bytes = 0;
+    if (stats->packets_lost * 64 <= stats->packets_acked || f->to.at > 8 * WISP__RIDE_PACKET) return;
+    if (f->section.delivery == WISP_RELIABLE && f->section.channel == channel) return;
+    if (out->again) wisp__fill_copy(f, out, out->again);
+    out->again = 0;
+    while (first != out->base && out->next - first < 4) {
+        const wisp__item *item = wisp__channel_item(out, first - 1);
+        if (item->state != WISP__ITEM_FLYING || item->offset >= 0) break;
+        if ((bytes += item->size) > WISP__RIDE_BYTES) break;
+        first--;
+    }
+    while (first != out->next && wisp__fill_copy(f, out, first)) first++;
+}
+
 /* Sends an item of a channel for the first time. A reliable link has no window. */
 static wisp__fit wisp__fill_first(wisp__packet_writer *f, wisp__channel_out *out, wisp__item item) {
     wisp__fit fit;
@@ -22802,6 +22840,7 @@ static wisp__fit wisp__fill_first(wisp__packet_writer *f, wisp__channel_out *out
         if (fit == WISP__FITS) out->base = out->lost_from = ++out->next;
         return fit;
     }
+    if (item.offset < 0) wisp__fill_again(f, out, item.message->channel);
     if (wisp__channel_push(&f->w->base, out, item)) return WISP__WAITS;
     fit = wisp__fill_item(f, &item, sequence);
     if (fit != WISP__FITS) {

@@ -332,6 +332,328 @@ TEST(a_clock_that_stands_still_gives_no_pace) {
     party_end(&p);
 }
 
+/* --- the model: draft-ietf-ccwg-bbr --- */
+
+/* So many packets in flight at a rate, each acked a round trip later, for some slots. */
+static void model_run(packet_party *p, double *now, double rate, double rtt, double seconds) {
+    double end = *now + seconds, debt = 0;
+    uint64_t first = p->flow.next;
+    double sent[4096];
+    p->base.step = 0.005;
+    for (; *now < end; *now += 0.005) {
+        while (first < p->flow.next && sent[first & 4095] + rtt <= *now) {
+            acks_one(p, first, 1, *now);
+            first++;
+        }
+        p->flow.held = false;
+        wisp__congestion_pace(&p->base, &p->flow, *now);
+        for (debt += rate * 0.005; debt > PACKET && wisp__flow_may_send(&p->base, &p->flow);
+             debt -= PACKET) {
+            sent[p->flow.next & 4095] = *now;
+            party_send(p, *now);
+        }
+        p->flow.held = true;
+        wisp__congestion_flushed(&p->flow);
+    }
+}
+
+TEST(the_model_learns_the_rate_and_the_window_of_a_path) {
+    packet_party p;
+    double now = 0;
+    party_start(&p, 1);
+    model_run(&p, &now, 500e3, 0.1, 4);
+    CHECK(p.flow.delivery_rate > 400e3 && p.flow.delivery_rate < 600e3);
+    CHECK(wisp__model_bandwidth(&p.flow) > 450e3 && wisp__model_bandwidth(&p.flow) < 600e3);
+    CHECK(p.flow.control.model.phase != WISP__START);
+    CHECK(p.flow.window > 75e3 && p.flow.window < 150e3);
+    CHECK_NEAR(p.flow.rtt_min, 0.1, 0.006);
+    wisp__flow_free(&p.base, &p.flow);
+}
+
+TEST(slots_that_the_application_limits_only_raise_the_estimate) {
+    packet_party p;
+    int before;
+    party_start(&p, 1);
+    wisp__model_adopt(&p.flow, 300000);
+    wisp__model_enter(&p.flow, WISP__CRUISE);
+    before = p.flow.control.model.phase;
+    for (int i = 0; i < 20; i++) {
+        p.flow.slot.app = true;
+        p.flow.delivery_rate = 1000;
+        wisp__model_slot(&p.flow);
+    }
+    CHECK_EQ_INT(wisp__model_bandwidth(&p.flow), 300000);
+    CHECK_EQ_INT(p.flow.control.model.phase, before);
+    p.flow.delivery_rate = 400000;
+    wisp__model_slot(&p.flow);
+    CHECK_EQ_INT(wisp__model_bandwidth(&p.flow), 400000);
+    party_end(&p);
+}
+
+TEST(losses_slow_the_model_only_with_a_queue_or_when_they_are_most) {
+    for (int way = 0; way < 3; way++) {
+        packet_party p;
+        party_start(&p, 1);
+        p.flow.rtt_min = 0.1;
+        p.flow.has_rtt = true;
+        wisp__model_adopt(&p.flow, 300000);
+        wisp__model_enter(&p.flow, WISP__CRUISE);
+        p.flow.slot.rtt = way == 1 ? 0.14 : 0.105;
+        p.flow.delivery_rate = 100000;
+        p.flow.control.model.acked = 50;
+        p.flow.control.model.lost = way == 2 ? 60 : 20;
+        wisp__model_slot(&p.flow);
+        CHECK_EQ_INT(wisp__model_bandwidth(&p.flow), way ? 100000 : 300000);
+        party_end(&p);
+    }
+}
+
+/* Acks that claim as much as they can: what follows is finite and within its bounds. */
+TEST(no_acks_make_rates_infinite) {
+    packet_party p;
+    party_start(&p, 1);
+    for (int i = 0; i < 2000; i++) {
+        double now = i * 1e-9;
+        wisp__congestion_pace(&p.base, &p.flow, now);
+        if (!wisp__flow_may_send(&p.base, &p.flow)) p.flow.pace_tokens = 1e6;
+        party_send(&p, now);
+        acks_one(&p, p.flow.next - 1, 1, now);
+        CHECK(p.flow.pace_rate >= 0 && p.flow.pace_rate <= 1e9 && p.flow.delivery_rate <= 1e9);
+        CHECK(p.flow.window >= 4 * PACKET && p.flow.window <= 1024 * PACKET);
+    }
+    party_end(&p);
+}
+
+/* --- sessions on shared links --- */
+
+enum { ROW_BULK = 16384, ROW_FLOWS = 4 };
+
+typedef struct row {
+    bn_net   net;
+    bn_way  *up, *down[ROW_FLOWS];
+    int      flows;                  /* servers are 0.., their clients follow */
+    double   bulk[ROW_FLOWS];        /* bytes that came */
+    bool     fills, state;           /* the servers keep a queue; fire 20 kB/s of state */
+    double   next_state, worst_age, age_from;
+    int      ages, late_ages;
+} row;
+
+static void row_on_bulk(wisp_event *event) {
+    row *r = (row *)event->user;
+    for (int i = 0; i < r->flows; i++)
+        if (bn_wisp(&r->net, r->flows + i) == event->w) r->bulk[i] += ROW_BULK;
+}
+
+static void row_on_state(wisp_event *event) {
+    row *r = (row *)event->user;
+    double age = r->net.now - wisp_arg_number(event, 0);
+    if (r->net.now < r->age_from) return;
+    r->ages++;
+    r->late_ages += age >= 0.3;
+    if (age > r->worst_age) r->worst_age = age;
+}
+
+static void row_tick(bn_net *net, int end) {
+    static uint8_t bytes[ROW_BULK];
+    row *r = (row *)net->user;
+    wisp_peer_stats stats;
+    wisp_peer peer;
+    if (end >= r->flows) return;
+    peer = bn_peer(net, end, 0);
+    for (; r->state && net->now >= r->next_state; r->next_state += 0.05) {
+        wisp_value values[2];
+        values[0] = wisp_number(net->now);
+        values[1] = wisp_bytes(bytes, 1000);
+        wisp_fire_values(bn_wisp(net, end), "state", wisp_to_peer(peer), values, 2);
+    }
+    for (int i = 0; r->fills && i < 100; i++) {
+        wisp_value value = wisp_bytes(bytes, ROW_BULK);
+        wisp_stats_peer(bn_wisp(net, end), peer, &stats);
+        if (stats.queued_bytes > 300000) break;
+        bytes[i]++;
+        wisp_fire_values(bn_wisp(net, end), "bulk", wisp_to_peer(peer), &value, 1);
+    }
+}
+
+/* Servers that send over one link of 1,250 kB/s and 100 ms to a client each. */
+static void row_open(row *r, uint64_t seed, int flows, double queue, bool last_is_reno) {
+    wisp_config state;
+    memset(r, 0, sizeof *r);
+    memset(&state, 0, sizeof state);
+    state.delivery = WISP_SEQUENCED;
+    bn_open(&r->net, seed);
+    r->net.user = r;
+    r->flows = flows;
+    r->up = bn_way_add(&r->net);
+    r->up->rate = 1250e3;
+    r->up->queue = queue;
+    r->up->delay = 0.05;
+    for (int i = 0; i < 2 * flows; i++) {
+        wisp_desc desc;
+        memset(&desc, 0, sizeof desc);
+        if (i >= flows) r->down[i - flows] = bn_way_add(&r->net);
+        if (i >= flows) r->down[i - flows]->delay = 0.05;
+        if (last_is_reno && i == flows - 1) desc.congestion = WISP_CONGESTION_RFC9002;
+        bn_add(&r->net, &desc, 59.5 + bn_chance(&r->net), i < flows ? r->up : r->down[i - flows],
+               NULL);
+        wisp_use_config(bn_wisp(&r->net, i), &state, "state");
+        wisp_connect_target(bn_wisp(&r->net, i), wisp_by_name("bulk"), row_on_bulk, r, false);
+        wisp_connect_target(bn_wisp(&r->net, i), wisp_by_name("state"), row_on_state, r, false);
+    }
+    for (int i = 0; i < flows; i++) CHECK(bn_join(&r->net, flows + i, i).id != 0);
+    r->next_state = r->net.now;
+    r->net.tick = row_tick;
+}
+
+/* Bytes per second of a flow over the next seconds. */
+static double row_rate(row *r, int flow, double seconds) {
+    double before = r->bulk[flow];
+    bn_run(&r->net, seconds);
+    return (r->bulk[flow] - before) / seconds;
+}
+
+TEST(random_losses_hardly_slow_bulk) {
+    static const double losses[] = { 0.02, 0.05, 0.1, 0.15 }, least[] = { 1060, 1000, 875, 750 };
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        int i = (int)(seed % 4);
+        row r;
+        row_open(&r, seed, 1, 65536, false);
+        r.up->loss = r.down[0]->loss = losses[i];
+        r.fills = true;
+        CHECK(row_rate(&r, 0, 12) >= least[i] * 1e3);
+        bn_close(&r.net);
+    }
+}
+
+TEST(a_deep_queue_stays_short) {
+    for (uint64_t seed = 1; seed <= 2; seed++) {
+        row r;
+        row_open(&r, seed, 1, 2.5e6, false);
+        r.fills = true;
+        bn_run(&r.net, 5);
+        CHECK(r.up->queue_peak <= 0.2);
+        r.up->queue_sum = 0;
+        r.up->packets = 0;
+        CHECK(row_rate(&r, 0, 8) >= 1080e3);
+        CHECK(r.up->queue_sum / (double)r.up->packets <= 0.03);
+        bn_close(&r.net);
+    }
+}
+
+/* The capacity falls to 100 kB/s and returns. The limit of the age is that of the issue; bulk and
+   state have one urgency here. */
+TEST(state_is_fresh_again_soon_after_the_capacity_falls) {
+    for (int i = 0; i < 3; i++) {
+        row r;
+        row_open(&r, (uint64_t)i + 3, 1, i & 1 ? 2.5e6 : 65536, false);
+        r.fills = r.state = true;
+        bn_run(&r.net, 8);
+        bn_way_rate(r.up, 100e3);
+        r.age_from = r.net.now + (i & 1 ? 7 : 3);
+        CHECK(row_rate(&r, 0, 14) > 50e3);
+        CHECK(r.ages > 100 && r.late_ages * 20 <= r.ages);
+        bn_way_rate(r.up, 1250e3);
+        bn_run(&r.net, 4);
+        CHECK(row_rate(&r, 0, 1) >= 0.6 * 1250e3);
+        bn_close(&r.net);
+    }
+}
+
+/* Jain's index of fairness. */
+static double row_fairness(row *r, double seconds) {
+    double before[ROW_FLOWS], sum = 0, squares = 0;
+    for (int i = 0; i < r->flows; i++) before[i] = r->bulk[i];
+    bn_run(&r->net, seconds);
+    for (int i = 0; i < r->flows; i++) {
+        double rate = r->bulk[i] - before[i];
+        sum += rate;
+        squares += rate * rate;
+    }
+    return sum * sum / (r->flows * squares);
+}
+
+TEST(flows_of_the_model_share_a_link) {
+    for (int i = 0; i < 4; i++) {
+        row r;
+        row_open(&r, (uint64_t)i + 1, i & 1 ? 4 : 2, 125e3, false);
+        r.fills = true;
+        bn_run(&r.net, 8);
+        CHECK(row_fairness(&r, 20) >= (i & 1 ? 0.93 : 0.95));
+        bn_close(&r.net);
+    }
+}
+
+TEST(the_model_leaves_a_flow_of_rfc_9002_its_part) {
+    static const double buffers[] = { 0.5, 1, 4 };
+    for (int i = 0; i < 3; i++) {
+        double model, reno, weaker;
+        row r;
+        row_open(&r, (uint64_t)i + 1, 2, buffers[i] * 125e3, true);
+        r.fills = true;
+        bn_run(&r.net, 8);
+        model = r.bulk[0];
+        reno = r.bulk[1];
+        bn_run(&r.net, 25);
+        model = r.bulk[0] - model;
+        reno = r.bulk[1] - reno;
+        weaker = (model < reno ? model : reno) / (model + reno);
+        if (!CHECK(weaker >= (i ? 0.25 : 0.1)))
+            printf("  %.2f at %.1f\n", weaker, buffers[i]);
+        bn_close(&r.net);
+    }
+}
+
+static int row_held(const row *r, int end) {
+    wisp *w = bn_wisp(&r->net, end);
+    const wisp__session *s = wisp__session_of(w, bn_peer(&r->net, end, 0));
+    return s && s->peer.flow.held;
+}
+
+/* 60 packets a second one way, 20 kB/s of state the other way, losses both ways. */
+TEST(a_thin_flow_is_never_held_back) {
+    static const double losses[] = { 0.05, 0.2, 0.3 };
+    for (int i = 0; i < 6; i++) {
+        int held = 0;
+        row r;
+        row_open(&r, (uint64_t)i + 1, 1, 65536, false);
+        r.up->loss = r.down[0]->loss = losses[i % 3];
+        r.state = true;
+        for (int tick = 0; tick < 600; tick++) {
+            wisp_value value = wisp_int(tick);
+            wisp_fire_values(bn_wisp(&r.net, 1), "bulk", wisp_to_peer(bn_peer(&r.net, 1, 0)),
+                             &value, 1);
+            bn_run(&r.net, 1 / 60.0);
+            held += row_held(&r, 0) + row_held(&r, 1);
+        }
+        CHECK_EQ_INT(held, 0);
+        bn_close(&r.net);
+    }
+}
+
+TEST(a_long_fat_path_is_filled) {
+    row r;
+    row_open(&r, 1, 1, 500e3, false);
+    r.up->delay = r.down[0]->delay = 0.3;
+    r.fills = true;
+    bn_run(&r.net, 10);
+    CHECK(row_rate(&r, 0, 10) >= 1000e3);
+    bn_close(&r.net);
+}
+
+TEST(slow_updates_fill_a_link) {
+    static const double rates[] = { 10, 20, 30, 240 };
+    for (int i = 0; i < 4; i++) {
+        row r;
+        row_open(&r, (uint64_t)i + 1, 1, 250e3, false);
+        r.net.ends[0]->period = 1 / rates[i];
+        r.net.ends[1]->period = 1 / rates[3 - i];
+        r.fills = true;
+        bn_run(&r.net, 4);
+        CHECK(row_rate(&r, 0, 8) >= 950e3);
+        bn_close(&r.net);
+    }
+}
+
 static const test_case tests[] = {
     CASE(the_initial_window_is_ten_packets_within_the_rfcs_bounds),
     CASE(slow_start_doubles_the_window_each_round_trip),
@@ -352,7 +674,19 @@ static const test_case tests[] = {
     CASE(a_burst_is_at_most_the_initial_window),
     CASE(the_pace_is_five_quarters_of_a_window_per_round_trip),
     CASE(an_idle_second_saves_up_no_more_than_one_burst),
-    CASE(a_clock_that_stands_still_gives_no_pace)
+    CASE(a_clock_that_stands_still_gives_no_pace),
+    CASE(the_model_learns_the_rate_and_the_window_of_a_path),
+    CASE(slots_that_the_application_limits_only_raise_the_estimate),
+    CASE(losses_slow_the_model_only_with_a_queue_or_when_they_are_most),
+    CASE(no_acks_make_rates_infinite),
+    CASE(random_losses_hardly_slow_bulk),
+    CASE(a_deep_queue_stays_short),
+    CASE(state_is_fresh_again_soon_after_the_capacity_falls),
+    CASE(flows_of_the_model_share_a_link),
+    CASE(the_model_leaves_a_flow_of_rfc_9002_its_part),
+    CASE(a_thin_flow_is_never_held_back),
+    CASE(a_long_fat_path_is_filled),
+    CASE(slow_updates_fill_a_link)
 };
 
 int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }

@@ -9,6 +9,7 @@
 #include "support/values_and_memory.h"
 #include "support/simulated_endpoints.h"
 #include "support/packet_party.h"
+#include "support/bottleneck.h"
 
 /* Where counters of 16, 31, 32 bits and of the window turn over. */
 static const uint64_t edges[] = {
@@ -1016,7 +1017,7 @@ static void start_at(world_two *t, uint64_t number) {
         flow->ref_first = flow->ref_next = 0xfffffff0u;
         flow->top = number - 1;
         memset(flow->seen, 0, sizeof flow->seen);
-        for (int i = 0; i < 8; i++) flow->reported[i] = number - 1;
+        for (int i = 0; i < 8; i++) flow->reported[i] = (uint32_t)number - 1;
         flow->unacked = 0;
         flow->ack_due = WISP__NEVER;
     }
@@ -1047,6 +1048,218 @@ TEST(a_session_outlives_every_wrap_of_its_packet_numbers) {
         CHECK_EQ_INT(world_total(t.server).packets_malformed, 0);
         CHECK_EQ_INT(world_total(t.server).packets_bad_tag, 0);
         world_close(&t.w);
+    }
+}
+
+/* --- reordered packets: RFC 8985, 6.2 --- */
+
+TEST(after_a_late_ack_numbers_no_longer_tell_losses) {
+    packet_party p;
+    party_start(&p, 1);
+    rtt_sample(&p, 0, 0.1, 0);                      /* 1 */
+    party_send_many(&p, 1.0, 30);                   /* 2..31 */
+    CHECK_EQ_INT(acks_one(&p, 6, 1, 1.1).lost, 2);  /* 2 and 3 */
+    CHECK_NEAR(p.flow.late, 0, 1e-9);
+    acks_one(&p, 6, 5, 1.13);                       /* they were only 30 ms late */
+    CHECK(p.flow.late > 0.02 && p.flow.late < 0.035);
+    CHECK_EQ_INT(acks_one(&p, 12, 1, 1.13).lost, 0);
+    CHECK(p.flow.loss_time > 1.125 && p.flow.loss_time < 1.15);
+    CHECK_EQ_INT(wisp__flow_detect_loss(&p.base, &p.flow, 1.2, party_told, &p), 5);
+    party_end(&p);
+}
+
+TEST(while_few_are_in_flight_numbers_tell_losses_even_so) {
+    packet_party p;
+    party_start(&p, 1);
+    rtt_sample(&p, 0, 0.1, 0);
+    p.flow.late = 0.03;
+    party_send_many(&p, 1.0, 8);
+    CHECK_EQ_INT(acks_one(&p, 8, 1, 1.1).lost, 4);
+    party_end(&p);
+}
+
+TEST(losses_for_good_end_the_patience) {
+    packet_party p;
+    party_start(&p, 1);
+    p.flow.late = 0.03;
+    wisp__flow_count_gone(&p.flow, 200);
+    CHECK(p.flow.late > 0);
+    wisp__flow_count_gone(&p.flow, 60);
+    CHECK_NEAR(p.flow.late, 0, 1e-12);
+    party_end(&p);
+}
+
+/* What comes after so many acks that they no longer reach down to it is acked all the same. */
+TEST(acks_reach_down_to_a_number_that_comes_late) {
+    packet_party a, b;
+    acks last;
+    party_start(&a, 1);
+    party_start(&b, 1);
+    a.flow.window = 1000 * PACKET;
+    party_send_many(&a, 0, 41);
+    for (uint64_t n = 2; n <= 41; n++) {
+        party_take(&b, n, 0.1);
+        acks_of(&b, 0.1);                           /* lost */
+    }
+    party_take(&b, 1, 0.13);
+    for (int i = 0; i < 7; i++) last = acks_of(&b, 0.13);
+    acks_give(&a, &last, 0.13);
+    CHECK_EQ_INT(party_fate(&a, 1), ARRIVED);
+    party_end(&a);
+    party_end(&b);
+}
+
+static void late_done(wisp_event *event) { *(double *)event->user = wisp_now(event->w); }
+
+/* A megabyte over 60 ms while a part of the packets comes 30 ms late. */
+static double late_megabyte(double share, uint64_t seed, double *lost) {
+    static uint8_t bytes[1000000];
+    wisp_value value = wisp_bytes(bytes, (int)sizeof bytes);
+    wisp_peer_stats stats;
+    wisp_desc desc;
+    bn_net net;
+    bn_way *up;
+    double start, time = -1;
+    bn_open(&net, seed);
+    up = bn_way_add(&net);
+    up->delay = 0.03;
+    memset(&desc, 0, sizeof desc);
+    bn_add(&net, &desc, 60, up, NULL);
+    bn_add(&net, &desc, 60, bn_way_add(&net), NULL);
+    net.ways[1]->delay = 0.03;
+    CHECK(bn_join(&net, 1, 0).id != 0);
+    bn_run(&net, 0.5);
+    up->reorder = share;
+    up->late = 0.03;
+    wisp_connect_target(bn_wisp(&net, 1), wisp_by_name("mb"), late_done, &time, false);
+    start = net.now;
+    wisp_fire_values(bn_wisp(&net, 0), "mb", wisp_to_peer(bn_peer(&net, 0, 0)), &value, 1);
+    for (int i = 0; i < 300 && time < 0; i++) bn_run(&net, 0.01);
+    wisp_stats_peer(bn_wisp(&net, 0), bn_peer(&net, 0, 0), &stats);
+    *lost = stats.loss;
+    bn_close(&net);
+    return time - start;
+}
+
+TEST(late_packets_are_not_called_lost) {
+    static const double shares[] = { 0.01, 0.05, 0.25 };
+    double lost, in_order = late_megabyte(0, 1, &lost);
+    CHECK(in_order > 0.2 && in_order < 1);
+    for (uint64_t seed = 1; seed <= 6; seed++) {
+        double time = late_megabyte(shares[seed % 3], seed, &lost);
+        CHECK(time > 0 && time <= 1.5 * in_order);
+        CHECK(lost <= 0.03);
+    }
+}
+
+/* --- lost acks, bursts of losses --- */
+
+typedef struct lossy {
+    bn_net net;
+    double next, worst, sum;
+    int    count, echoes;
+} lossy;
+
+static void lossy_on(wisp_event *event) {
+    lossy *l = (lossy *)event->user;
+    double age = l->net.now - wisp_arg_number(event, 0);
+    l->count++;
+    l->sum += age;
+    if (age > l->worst) l->worst = age;
+}
+
+static void lossy_echo(wisp_event *event) {
+    wisp_fire_values(event->w, "back", wisp_to_peer(event->peer), event->args, event->count);
+}
+
+static void lossy_tick(bn_net *net, int end) {
+    lossy *l = (lossy *)net->user;
+    for (; end == 1 && net->now >= l->next; l->next += l->echoes ? 0.02 : 1 / 60.0) {
+        wisp_value values[2];
+        values[0] = wisp_number(net->now);
+        values[1] = wisp_bytes("twenty-four bytes of it", 23);
+        wisp_fire_values(bn_wisp(net, 1), l->echoes ? "there" : "m",
+                         wisp_to_peer(bn_peer(net, 1, 0)), values, l->echoes ? 1 : 2);
+    }
+}
+
+static void lossy_open(lossy *l, uint64_t seed, double hz) {
+    wisp_desc desc;
+    memset(l, 0, sizeof *l);
+    memset(&desc, 0, sizeof desc);
+    bn_open(&l->net, seed);
+    l->net.user = l;
+    for (int i = 0; i < 2; i++) {
+        bn_way *way = bn_way_add(&l->net);
+        way->delay = 0.05;
+        bn_add(&l->net, &desc, hz, way, NULL);
+    }
+    wisp_connect_target(bn_wisp(&l->net, 0), wisp_by_name("m"), lossy_on, l, false);
+    wisp_connect_target(bn_wisp(&l->net, 1), wisp_by_name("back"), lossy_on, l, false);
+    wisp_connect_target(bn_wisp(&l->net, 0), wisp_by_name("there"), lossy_echo, l, false);
+}
+
+static bool lossy_drop(bn_net *net, void *user, int from, const void *data, int size) {
+    (void)user;
+    (void)from;
+    (void)data;
+    return size < 34 && bn_chance(net) < 0.6;
+}
+
+TEST(when_only_acks_are_lost_messages_are_on_time) {
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        lossy l;
+        lossy_open(&l, seed, 60);
+        CHECK(bn_join(&l.net, 1, 0).id != 0);
+        bn_run(&l.net, 0.5);
+        l.net.ways[0]->drop = lossy_drop;
+        l.next = l.net.now;
+        l.net.tick = lossy_tick;
+        bn_run(&l.net, 20);
+        CHECK(l.count > 1150);
+        CHECK(l.sum / l.count < 0.09 && l.worst < 0.5);
+        bn_close(&l.net);
+    }
+}
+
+TEST(bursts_of_losses_end_no_session) {
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        lossy l;
+        lossy_open(&l, seed, 20);
+        for (int i = 0; i < 2; i++) {
+            l.net.ways[i]->loss = 0.2;
+            l.net.ways[i]->burst = 3;
+        }
+        CHECK(bn_join(&l.net, 1, 0).id != 0);
+        bn_run(&l.net, 60);
+        CHECK(bn_peer(&l.net, 0, 0).id != 0 && bn_peer(&l.net, 1, 0).id != 0);
+        bn_close(&l.net);
+    }
+}
+
+/* KCP's simulator: a round trip of 60 to 125 ms in order, 5% lost each way, an echo each 20 ms. */
+TEST(echoes_return_soon_under_loss) {
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        lossy l;
+        lossy_open(&l, seed, 100);
+        CHECK(bn_join(&l.net, 1, 0).id != 0);
+        bn_run(&l.net, 0.5);
+        for (int i = 0; i < 2; i++) {
+            l.net.ways[i]->delay = 0.03;
+            l.net.ways[i]->jitter = 0.0325;
+            l.net.ways[i]->in_order = true;
+            l.net.ways[i]->loss = 0.05;
+        }
+        l.echoes = 1;
+        l.next = l.net.now;
+        l.net.tick = lossy_tick;
+        bn_run(&l.net, 20);
+        l.net.tick = NULL;
+        bn_run(&l.net, 1);
+        CHECK(l.count == 1000 || l.count == 1001);
+        CHECK(l.sum / l.count < 0.125);
+        if (!CHECK(l.worst < 0.45)) printf("  %.3f\n", l.worst);
+        bn_close(&l.net);
     }
 }
 
@@ -1107,7 +1320,15 @@ static const test_case tests[] = {
     CASE(numbers_of_packets_that_are_not_kept_cost_no_other_its_place),
     CASE(a_storm_keeps_the_books_over_every_wrap),
     CASE(one_way_traffic_is_acked_in_both_directions),
-    CASE(a_session_outlives_every_wrap_of_its_packet_numbers)
+    CASE(a_session_outlives_every_wrap_of_its_packet_numbers),
+    CASE(after_a_late_ack_numbers_no_longer_tell_losses),
+    CASE(while_few_are_in_flight_numbers_tell_losses_even_so),
+    CASE(losses_for_good_end_the_patience),
+    CASE(acks_reach_down_to_a_number_that_comes_late),
+    CASE(late_packets_are_not_called_lost),
+    CASE(when_only_acks_are_lost_messages_are_on_time),
+    CASE(bursts_of_losses_end_no_session),
+    CASE(echoes_return_soon_under_loss)
 };
 
 int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }
