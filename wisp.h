@@ -2655,6 +2655,7 @@ typedef struct wisp__base {
     wisp_congestion congestion;
     bool reliable;            /* the link needs no acks */
     wisp__throttle throttle;  /* of the log */
+    uint32_t refused;         /* allocations without memory, wrapping */
     bool left_out;            /* lines or events were left out and not reported yet */
 } wisp__base;
 
@@ -4353,7 +4354,10 @@ static void *wisp__alloc(wisp__base *base, size_t size) {
     void *pointer;
     if (size > WISP__MOST_BYTES) return NULL;
     pointer = base->memory.alloc(base->memory.user, size);
-    if (!pointer) return NULL;
+    if (!pointer) {
+        base->refused++;
+        return NULL;
+    }
     memset(pointer, 0, size);
     base->stats.allocations++;
     base->stats.memory += size;
@@ -23281,6 +23285,7 @@ static bool wisp__may_send(wisp *w, wisp__session *s) {
    only acks can make more to send. */
 static bool wisp__flush(wisp *w, wisp__session *s, int only) {
     wisp__flow *flow = &s->peer.flow;
+    uint32_t refused = w->base.refused;
     bool acked;
     if (s->peer.state != WISP__JOINED) return true;
     if (s->spending) s->spending->held_back = false;
@@ -23304,6 +23309,8 @@ static bool wisp__flush(wisp *w, wisp__session *s, int only) {
         wisp__send_acks(w, s);
         while (pings-- > 0) wisp__send_ping(w, s, 0);
     }
+    if (w->base.refused != refused)
+        wisp__error(w, s, NULL, WISP_E_MEMORY, "what waits cannot be sent: no memory");
     wisp__congestion_flushed(flow);
     wisp__peer_timer(w, &s->peer);
     acked = !w->base.reliable && flow->in_flight > 0 && flow->pace_tokens > 0 &&
