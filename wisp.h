@@ -3506,8 +3506,11 @@ typedef enum wisp__state {
     WISP__JOINED, WISP__LEAVING, WISP__GONE
 } wisp__state;
 
+#define WISP__STUCK  0.25  /* seconds that a packet waits for the link */
+
 typedef struct wisp__stuck {       /* a packet that the link did not take */
     struct wisp__stuck *next;
+    double time;  /* when it was made */
     int size;
 } wisp__stuck;
 
@@ -17672,6 +17675,7 @@ static void wisp__stick(wisp *w, wisp__peer *peer, const wisp_packet *packet) {
     wisp__stuck *stuck = (wisp__stuck *)wisp__chunk_take(&w->chunks, bytes);
     if (!stuck) return;                  /* lost, as on a network */
     stuck->next = NULL;
+    stuck->time = w->base.time;
     stuck->size = packet->size;
     memcpy(stuck + 1, packet->data, (size_t)packet->size);
     if (peer->stuck_last) peer->stuck_last->next = stuck;
@@ -23215,7 +23219,7 @@ static void wisp__packet_end(wisp__packet_writer *f) {
 
 static void wisp__send_acks(wisp *w, wisp__session *s) {
     wisp__packet_writer f;
-    if (!wisp__flow_may_number(&s->peer.flow)) return;
+    if (s->peer.stuck_first || !wisp__flow_may_number(&s->peer.flow)) return;
     wisp__packet_begin(&f, w, s);
     if (!f.acks && s->peer.flow.unacked)
         f.acks = wisp__flow_put_acks(&s->peer.flow, &f.to, w->base.time,
@@ -23231,7 +23235,7 @@ static void wisp__send_acks(wisp *w, wisp__session *s) {
 static void wisp__send_ping(wisp *w, wisp__session *s, int probe) {
     wisp__flow *flow = &s->peer.flow;
     wisp__packet_writer f;
-    if (!w->base.reliable && !wisp__flow_may_send(&w->base, flow)) return;
+    if (!w->base.reliable && (s->peer.stuck_first || !wisp__flow_may_send(&w->base, flow))) return;
     wisp__packet_begin(&f, w, s);
     if (!f.acks && flow->top)
         f.acks = wisp__flow_put_acks(flow, &f.to, w->base.time, WISP__ACK_BYTES, false);
@@ -26728,6 +26732,28 @@ static void wisp__run_timers(wisp *w) {
     }
 }
 
+/* Takes back packets that the link has not taken for so long that what is unreliable in them is
+   stale, and their round trip would be wrong. What is reliable goes into new packets; it is not
+   counted as lost, as no network has lost it. */
+static void wisp__take_back_stuck(wisp *w, wisp__session *s) {
+    wisp__peer *peer = &s->peer;
+    wisp__flow *flow = &peer->flow;
+    wisp__outcome outcome = { w, s };
+    if (w->base.reliable || peer->state != WISP__JOINED) return;
+    while (peer->stuck_first && peer->stuck_first->time + WISP__STUCK < w->base.time) {
+        const uint8_t *packet = (const uint8_t *)(peer->stuck_first + 1);
+        uint64_t low = wisp__load_part(packet + WISP__PACKET_HEAD - 2, 2);
+        wisp__sent *sent = wisp__flow_find(flow, wisp__widen(flow->next - 1, low, 16));
+        wisp__unstick(w, peer);
+        if (!sent) continue;
+        if (sent->sizing) wisp__mtu_probed(&flow->mtu, sent->bytes, false, sent->time);
+        flow->in_flight -= sent->bytes;
+        sent->bytes = 0;
+        if (!sent->probed) wisp__flow_report(flow, sent, false, wisp__on_outcome, &outcome);
+    }
+    wisp__flow_advance(flow);
+}
+
 static void wisp__flush_dirty(wisp *w) {
     wisp__peer *peer, *next;
     wisp__announce_news(w);
@@ -26738,6 +26764,7 @@ static void wisp__flush_dirty(wisp *w) {
         bool again;
         next = peer->next_dirty;
         peer->dirty = false;
+        if (peer->stuck_first) wisp__take_back_stuck(w, s);
         wisp__offer_stuck(w, peer);
         if (s->baselines_out.again > 0) wisp__resend_values(w, s);
         again = !wisp__flush(w, s, -1);

@@ -427,6 +427,38 @@ static void three_open(three *t) {
     tap_on(&t->link, t->server);
 }
 
+/* Packets that wait for the link while it takes none: few, though the peer sends on and is owed
+   acks. After four seconds they are not sent, nor counted as lost; what was reliable in them is
+   sent anew, and the round trip does not tell the pause. */
+TEST(what_waits_for_a_link_that_takes_nothing_is_bounded_and_does_not_age) {
+    three t;
+    wisp_peer_stats stats;
+    three_open(&t);
+    t.link.stuck = world_addr(&t.w, t.a);
+    t.link.stuck_status = WISP_E_AGAIN;
+    for (int i = 0; i < 400; i++) {
+        const wisp__session *s = wisp__session_of(t.server, t.to_a);
+        int waiting = 0;
+        world_fire(t.server, "n", t.to_a, i);
+        world_fire(t.a, "up", t.from_a, i);
+        world_step(&t.w);
+        for (wisp__stuck *stuck = s->peer.stuck_first; stuck; stuck = stuck->next) {
+            waiting++;
+            CHECK(stuck->time > t.w.now - 0.3);
+        }
+        CHECK(waiting <= 32);
+    }
+    t.link.stuck_status = 0;
+    world_run(&t.w, 2);
+    stats = world_peer_stats(t.server, t.to_a);
+    CHECK_EQ_INT(world_count(&t.w, t.a, "n"), 400);
+    CHECK(world_counts_up(&t.w, t.a, "n", 0));
+    CHECK_EQ_INT(world_count(&t.w, t.server, "up"), 400);
+    CHECK_EQ_INT(stats.packets_lost, 0);
+    CHECK(stats.rtt < 0.3);
+    world_close(&t.w);
+}
+
 TEST(link_that_is_busy_for_one_peer_does_not_block_the_other_and_loses_nothing) {
     three t;
     three_open(&t);
@@ -1271,6 +1303,7 @@ static const test_case tests[] = {
     CASE(clock_from_any_start_is_the_same),
     CASE(silence_ends_a_session_after_timeout_and_not_before),
     CASE(link_that_looks_at_one_packet_per_call_loses_nothing),
+    CASE(what_waits_for_a_link_that_takes_nothing_is_bounded_and_does_not_age),
     CASE(link_that_is_busy_for_one_peer_does_not_block_the_other_and_loses_nothing),
     CASE(link_that_closes_one_peer_ends_that_session_alone),
     CASE(link_that_closes_a_peer_ends_the_session_even_if_its_packets_still_come),
