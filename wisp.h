@@ -22826,7 +22826,8 @@ static void wisp__fill_again(wisp__packet_writer *f, wisp__channel_out *out, int
     const wisp_peer_stats *stats = &f->s->peer.stats;
     uint32_t first = out->next;
     int bytes = 0;
-    if (stats->packets_lost * 64 <= stats->packets_acked || f->to.at > 8 * WISP__RIDE_PACKET) return;
+    if (stats->packets_lost * 64 <= stats->packets_acked) return;
+    if (f->to.at > 8 * WISP__RIDE_PACKET) return;
     if (f->section.delivery == WISP_RELIABLE && f->section.channel == channel) return;
     if (out->again) wisp__fill_copy(f, out, out->again);
     out->again = 0;

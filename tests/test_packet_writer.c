@@ -608,6 +608,35 @@ TEST(a_session_over_a_reliable_link_is_not_ended_by_honest_differences) {
     send_dear_differences(true);
 }
 
+/* The announcement of an unreliable name goes in pieces too when packets are small. */
+TEST(an_announcement_in_pieces_does_not_replace_a_message_that_is_being_cut) {
+    static uint8_t large[20000];
+    char name[101];
+    world_two t;
+    wisp_value value = wisp_bytes(large, (int)sizeof large);
+    memset(name, 'n', 100);
+    name[100] = 0;
+    world_open(&t.w);
+    t.w.pipe.mtu = 256;
+    world_two_join(&t);
+    world_watch(&t.w, t.server, "large");
+    world_watch(&t.w, t.server, name);
+    world_run(&t.w, 0.3);
+    wisp_fire_values(t.client, "large", wisp_to_peer(t.to_server), &value, 1);
+    world_step(&t.w);
+    wisp_set_unreliable(t.client, name, true);
+    CHECK(wisp__announced_apart(&t.client->base,
+                                wisp__registry_find(&t.client->registry, name, 100)));
+    for (int i = 0; i < 50; i++) {
+        world_fire(t.client, name, t.to_server, i);
+        world_step(&t.w);
+    }
+    world_run(&t.w, 3);
+    CHECK_EQ_INT(world_count(&t.w, t.server, "large"), 1);
+    CHECK(world_count(&t.w, t.server, name) > 0);
+    world_close(&t.w);
+}
+
 static const test_case tests[] = {
     CASE(a_message_to_many_is_encoded_once),
     CASE(one_full_queue_does_not_keep_the_others_from_their_message),
@@ -633,6 +662,7 @@ static const test_case tests[] = {
     CASE(a_large_table_goes_as_deltas_at_60_hz),
     CASE(a_sender_sends_no_more_than_its_reader_can_pay),
     CASE(a_session_over_a_reliable_link_is_not_ended_by_honest_differences),
+    CASE(an_announcement_in_pieces_does_not_replace_a_message_that_is_being_cut),
 };
 
 int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }
