@@ -20082,26 +20082,29 @@ static uint32_t wisp__delta_sequence(const wisp__baseline *b, const wisp__delta_
     return b->sequence + ahead - ((ahead & half) << 1);
 }
 
-/* The bits of the record of a row, in memory of the unpacker; NULL: none. */
-static uint8_t *wisp__row_record(wisp__unpacker *u, const wisp__program *program,
-                                 const wisp__encoded *e, int64_t *bits) {
+/* The bits of the record of a row, in memory of the arena; NULL: none. */
+static uint8_t *wisp__row_record(wisp__message_codec *c, wisp__arena *arena,
+                                 const wisp__program *program, const wisp__encoded *e,
+                                 int64_t *bits) {
+    wisp__credit *credit = arena == &c->arena ? &c->credit : NULL;
+    wisp__supply supply = wisp__supply_of_arena(c->base, arena, credit);
     size_t room = wisp__encoded_size(e) * 2 + 32;      /* two cells take at most 67 bits */
-    uint8_t *bytes = (uint8_t *)wisp__unpack_take(u, room + WISP__SLACK);
+    uint8_t *bytes = (uint8_t *)wisp__supply_take(&supply, room + WISP__SLACK);
     wisp__writer to = wisp__writer_on(bytes, (int)room);
     if (!bytes) return NULL;
-    if (!wisp__row_write(u->base, program, wisp__encoded_as_row(e), &to)) return NULL;
+    if (!wisp__row_write(c->base, program, wisp__encoded_as_row(e), &to)) return NULL;
     wisp__put(&to, 0, 7);
     *bits = to.at - 7;
     return bytes;
 }
 
 /* 16 bits of a hash of the bits of a value. */
-static uint32_t wisp__baseline_hash(wisp__unpacker *u, const wisp__encoding *encoding,
-                                    const wisp__encoded *e) {
+static uint32_t wisp__baseline_hash(wisp__message_codec *c, wisp__arena *arena,
+                                    const wisp__encoding *encoding, const wisp__encoded *e) {
     const uint8_t *bytes = (const uint8_t *)e->bytes;
     int64_t bits = e->bits;
     if (encoding->kind == WISP__RECORD)
-        bytes = wisp__row_record(u, encoding->described->program, e, &bits);
+        bytes = wisp__row_record(c, arena, encoding->described->program, e, &bits);
     return bytes ? (uint32_t)wisp__hash_bytes(bytes, (int)((bits + 7) / 8)) & 0xffff : 0;
 }
 
@@ -24695,15 +24698,14 @@ static wisp__message_delta *wisp__fired_delta(wisp *w, wisp__fired *f, wisp__bas
                                               const wisp__stored *stored, wisp__delta_head *head) {
     const wisp__encoding *encoding = &w->registry.remotes[b->number]->encoding;
     wisp__message_delta from, *d = f->deltas, *end = d + f->delta_count;
-    wisp__reader none = wisp__reader_on(NULL, 0), shape = none;
-    wisp__unpacker u = wisp__codec_unpacker(&w->content, &w->content.scratch, &none, 0);
-    u.shape = &shape;
+    wisp__message_codec *c = &w->content;
     memset(&from, 0, sizeof from);
     from.base = stored->value;
     from.models = encoding->adaptive ? stored->models : NULL;
     head->older = wisp__delta_older(encoding, b, stored, &from);
     head->back = (int)(b->sequence - stored->sequence);
-    if (encoding->sync) head->hash = wisp__baseline_hash(&u, encoding, stored->value);
+    if (encoding->sync)
+        head->hash = wisp__baseline_hash(c, &c->scratch, encoding, stored->value);
     while (d < end && (d->base != from.base || d->models != from.models ||
                        d->older[0] != from.older[0] || d->older[1] != from.older[1]))
         d++;
@@ -24717,12 +24719,11 @@ static wisp__message_delta *wisp__fired_delta(wisp *w, wisp__fired *f, wisp__bas
 
 /* The bits of a fired value itself. NULL: no memory. */
 static const uint8_t *wisp__fired_whole(wisp *w, wisp__fired *f, const wisp__encoding *encoding) {
-    wisp__reader none = wisp__reader_on(NULL, 0), shape = none;
-    wisp__unpacker u = wisp__codec_unpacker(&w->content, &w->content.scratch, &none, 0);
+    wisp__message_codec *c = &w->content;
     int64_t bits;
-    u.shape = &shape;
     if (encoding->kind != WISP__RECORD) return (const uint8_t *)f->value->bytes;
-    if (!f->whole) f->whole = wisp__row_record(&u, encoding->described->program, f->value, &bits);
+    if (!f->whole)
+        f->whole = wisp__row_record(c, &c->scratch, encoding->described->program, f->value, &bits);
     return f->whole;
 }
 
@@ -25796,11 +25797,9 @@ static bool wisp__received_store(wisp *w, wisp__inbound *in, wisp__applying *a) 
 /* Applies a delta. No value: it came too late, or the peer is asked for a whole value. */
 static wisp_result wisp__received_delta(wisp *w, wisp__inbound *in, wisp__applying *a) {
     bool sync = in->encoding->sync;
-    wisp__unpacker u = wisp__codec_received(&w->content, &a->from);
-    wisp__reader shape = a->from;
+    wisp__message_codec *c = &w->content;
     wisp__message_delta from;
     wisp_result why;
-    u.shape = &shape;
     if (!wisp__delta_from(a, in, &from)) {
         in->stale = !in->in_order && a->baseline && a->baseline->begun &&
                     wisp__distance(a->next.sequence, a->baseline->sequence) < 0;
@@ -25809,7 +25808,7 @@ static wisp_result wisp__received_delta(wisp *w, wisp__inbound *in, wisp__applyi
     }
     if (sync && !wisp__pay(&w->content.credit, (int64_t)wisp__encoded_size(from.base)))
         return WISP_E_FLOOD;
-    if (sync && wisp__baseline_hash(&u, in->encoding, from.base) != a->head.hash)
+    if (sync && wisp__baseline_hash(c, &c->arena, in->encoding, from.base) != a->head.hash)
         return wisp__delta_useless(w, in, "a delta of another baseline than is held");
     a->next.value = wisp__message_delta_apply(w, in->encoding, &a->from, &from, &why);
     a->next.models = from.after;
