@@ -21,6 +21,7 @@
 enum { CONTENDERS = 3, CONTENDER_ENET = 2, SEEDS = 5, SEEDS_QUICK = 2 };
 
 static const char *const contenders[CONTENDERS] = { "wisp", "wisp, RFC 9002", "ENet" };
+static const char *const keys[CONTENDERS] = { "wisp", "wisp_rfc9002", "enet" };
 
 /* --- the table --- */
 
@@ -96,7 +97,7 @@ static bool write_json(const char *path) {
             fprintf(file, ", \"%s\": %g", l->at_least ? "at_least" : "at_most", l->must);
         for (int c = 0; c < CONTENDERS; c++) {
             if (isnan(l->values[c])) continue;
-            fprintf(file, ", \"%s\": ", contenders[c]);
+            fprintf(file, ", \"%s\": ", keys[c]);
             if (isinf(l->values[c])) fprintf(file, "null");
             else fprintf(file, "%.6g", l->values[c]);
         }
@@ -216,8 +217,9 @@ int main(int count, char **words) {
     double base[CONTENDERS] = { 1, 1, 1 };
     bool measured = true;
     for (int i = 0; i < GAUNTLET_ROWS + GAUNTLET_CROWDS && !quick; i++)
-        waiting[i] = i < GAUNTLET_CROWDS ? enet_begin(NULL, &gauntlet_crowds[i], 1)
-                                : enet_begin(&gauntlet_rows[i - GAUNTLET_CROWDS], NULL, 1);
+        waiting[i] = i < GAUNTLET_CROWDS
+                         ? enet_begin(NULL, &gauntlet_crowds[i], 1)
+                         : enet_begin(&gauntlet_rows[i - GAUNTLET_CROWDS], NULL, 1);
     for (int i = 0; i < GAUNTLET_ROWS + GAUNTLET_CROWDS; i++) {
         any_outcome out;
         bool enet = !quick && enet_end(waiting[i], &out);

@@ -322,7 +322,7 @@ static void enet_run_measure(enet_run *r, double seconds, uint64_t bytes, uint64
 
 static void enet_trial(const gauntlet_trial *t, uint64_t seed, gauntlet_outcome *out) {
     enet_run *r = (enet_run *)calloc(1, sizeof *r);
-    double hz = t->kind == LOAD_ECHO ? 100 : 60, seconds = 0, end = udp_seconds() + 10;
+    double hz = t->kind == LOAD_ECHO ? 1000 : 60, seconds = 0, end = udp_seconds() + 10;
     uint64_t bytes, packets;
     memset(out, 0, sizeof *out);
     if (!r) return;

@@ -125,7 +125,7 @@ static inline double ages_recovery(const gauntlet_ages *a, double from, double t
     double last_bad = from;
     for (double at = from; at + 1 <= to; at += 0.25)
         if (!(ages_part(a, at, at + 1, 0.95) < 0.3)) last_bad = at + 0.25;
-    return last_bad - from;
+    return last_bad + 1 > to ? HUGE_VAL : last_bad - from;
 }
 
 static inline void ages_into(const gauntlet_ages *a, gauntlet_outcome *out) {

@@ -112,7 +112,7 @@ static inline void wisp_ticked(bn_net *net, int end) {
 
 static inline void wisp_run_open(wisp_run *r, const gauntlet_trial *t, wisp_desc desc,
                                  uint64_t seed) {
-    double hz = t->kind == LOAD_ECHO ? 100 : 60;
+    double hz = t->kind == LOAD_ECHO ? 1000 : 60;
     r->t = t;
     r->began = r->incident_over = -1;
     r->out->told = HUGE_VAL;
