@@ -22834,7 +22834,7 @@ static void wisp__fill_again(wisp__packet_writer *f, wisp__channel_out *out, int
     if (f->section.delivery == WISP_RELIABLE && f->section.channel == channel) return;
     if (out->again) wisp__fill_copy(f, out, out->again);
     out->again = 0;
-    while (first != out->base && out->next - first < 4) {
+    while (first != out->base && out->next - first < 16) {
         const wisp__item *item = wisp__channel_item(out, first - 1);
         if (item->state != WISP__ITEM_FLYING || item->offset >= 0) break;
         if ((bytes += item->size) > WISP__RIDE_BYTES) break;
