@@ -16510,6 +16510,13 @@ static void wisp__mtu_lost(wisp__mtu *m, int bytes) {
     memset(m->lost, 0, sizeof m->lost);
 }
 
+/* Have large packets been lost in a row? */
+static bool wisp__mtu_suspects(const wisp__mtu *m) {
+    bool suspects = false;
+    for (int i = 0; i < WISP__MTU_CLASSES; i++) suspects = suspects || m->lost[i] >= 2;
+    return suspects;
+}
+
 /* The size of a probe that is due; 0: none. */
 static int wisp__mtu_probe(wisp__mtu *m, double now) {
     if (!m->wanted || m->size >= m->link || m->probing || now < m->next) return 0;
@@ -17131,10 +17138,13 @@ static double wisp__flow_period(const wisp__flow *flow) {
     return flow->rtt + wisp__max(4 * flow->variation, WISP__GRANULARITY) + WISP__ACK_DELAY;
 }
 
-/* Until the peer's first packet, probes repeat soon to keep the half-open session there alive. */
+/* Until the peer's first packet, probes repeat soon to keep the half-open session there alive. Where
+   large packets may be dropped, acks beside them are lost too, and round trips seem longer. */
 static double wisp__flow_pto(const wisp__flow *flow) {
     double period = wisp__flow_period(flow), wait;
     if (!flow->top) return 0.2;
+    if (flow->has_rtt && wisp__mtu_suspects(&flow->mtu))
+        return wisp__min(period, 3 * flow->rtt_min + 0.1);
     wait = period * (double)(1 << wisp__min_int(flow->probes, 6));
     return wisp__max(period, wisp__min(wait, flow->longest_wait));
 }
