@@ -3566,7 +3566,7 @@ typedef struct wisp__peer {
     wisp_peer_stats stats;
     void *user;
     wisp_result result;  /* why it ended */
-    char reason[WISP__REASON_BYTES];
+    char *reason;        /* WISP__REASON_BYTES; NULL: none */
 } wisp__peer;
 
 typedef struct wisp__post {
@@ -4439,7 +4439,7 @@ static wisp_result wisp__grow(wisp__base *base, wisp__array a, int need, int lim
 /* Doubles a ring, whose items `first` .. `next` - 1 stand at (index & (room - 1)). */
 static wisp_result wisp__grow_ring(wisp__base *base, wisp__array a, uint32_t first, uint32_t next,
                                    int limit) {
-    int room = *a.room, grown = room ? room * 2 : wisp__min_int(limit, 16);
+    int room = *a.room, grown = room ? room * 2 : wisp__min_int(limit, 8);
     const char *from = (const char *)wisp__array_items(a);
     char *larger;
     if (grown > limit) return WISP_E_LIMIT;
@@ -23277,7 +23277,7 @@ static void wisp__flush_mtu(wisp *w, wisp__session *s) {
 static void wisp__send_leave(wisp *w, wisp__session *s) {
     wisp__packet_writer f;
     wisp__packet_begin(&f, w, s);
-    wisp__frame_put_leave(&f.to, s->peer.result, s->peer.reason);
+    wisp__frame_put_leave(&f.to, s->peer.result, s->peer.reason ? s->peer.reason : "");
     wisp__packet_end(&f);
     s->peer.cookie = wisp__load64(f.packet + 3);
 }
@@ -23467,17 +23467,24 @@ static void wisp__give_place(wisp *w, wisp__peer *peer) {
         if (other != peer && other->state < WISP__LEAVING) wisp__take_place(w, other);
 }
 
+/* Why a session ends, for the peer. Without memory it is not told why. */
+static void wisp__give_reason(wisp *w, wisp__peer *peer, const char *text) {
+    if (!peer->reason && text[0])
+        peer->reason = (char *)wisp__alloc(&w->base, WISP__REASON_BYTES);
+    if (peer->reason) snprintf(peer->reason, WISP__REASON_BYTES, "%s", text);
+}
+
 /* Ends a session. `tell`: says goodbye to the peer, several times; a peer that is silent is told
    once, in case it only stood still. */
 static void wisp__end(wisp *w, wisp__session *s, wisp_result result, const char *reason,
                       bool tell) {
     wisp__peer *peer = &s->peer;
     bool joined = peer->state == WISP__JOINED, asked = wisp__peer_asks(peer);
-    char text[sizeof peer->reason];
+    char text[WISP__REASON_BYTES];
     if (peer->state >= WISP__LEAVING) return;
-    snprintf(peer->reason, sizeof peer->reason, "%s", reason ? reason : "");
+    snprintf(text, sizeof text, "%s", reason ? reason : "");
+    wisp__give_reason(w, peer, text);
     peer->result = result;
-    memcpy(text, peer->reason, sizeof text);
     if (joined) {
         wisp__peers_unlist(w, peer);
         w->base.stats.leaves++;
@@ -23527,11 +23534,18 @@ static void wisp__drop(wisp *w, wisp__session *s, wisp__remote *remote, wisp__dr
     if (rule->offends) wisp__offend(w, s);
 }
 
+/* Frees what goodbyes need. */
+static void wisp__session_empty(wisp *w, wisp__session *s) {
+    wisp__flow_free(&w->base, &s->peer.flow);
+    wisp__free(&w->base, s->spending, sizeof *s->spending);
+    wisp__free(&w->base, s->peer.reason, WISP__REASON_BYTES);
+}
+
 static void wisp__remove_session(wisp *w, wisp__session *s) {
     w->events.reserved -= s->notices_left;
     wisp__peers_unlink(w, &s->peer);
     wisp__free(&w->base, s->meter, sizeof *s->meter);
-    wisp__free(&w->base, s->spending, sizeof *s->spending);     /* goodbyes are counted in it */
+    wisp__session_empty(w, s);
     wisp__pool_remove(&w->peers.pool, s);
 }
 
@@ -23554,7 +23568,6 @@ static void wisp__linger(wisp *w, wisp__session *s) {
         wisp__peer_wait(w, peer, 0);
         return;
     }
-    wisp__flow_free(&w->base, &peer->flow);
     wisp__remove_session(w, s);
 }
 
@@ -23621,7 +23634,7 @@ static void wisp__confirm(wisp *w, wisp__session *s) {
 /* Ends a session that drains if nothing reliable is left, or it is time. */
 static void wisp__drain(wisp *w, wisp__session *s) {
     wisp__peer *peer = &s->peer;
-    char reason[sizeof peer->reason];
+    char reason[WISP__REASON_BYTES] = "";
     bool left = s->queued || s->calls_first || s->deferred || s->held_messages.count ||
                 peer->stuck_first;
     for (int c = 0; c < peer->channel_end; c++) {
@@ -23630,7 +23643,7 @@ static void wisp__drain(wisp *w, wisp__session *s) {
             left = true;
     }
     if ((left || peer->state != WISP__JOINED) && w->base.time < peer->drain_until) return;
-    memcpy(reason, peer->reason, sizeof reason);
+    if (peer->reason) memcpy(reason, peer->reason, sizeof reason);
     wisp__end(w, s, left ? WISP_E_TIMEOUT : WISP_OK, reason, true);
 }
 
@@ -23638,7 +23651,7 @@ wisp_result wisp_drain(wisp *w, wisp_peer peer, const char *reason, double timeo
     wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
     if (!w || !wisp__is_within(timeout, 0, 1e9)) return WISP_E_ARGUMENT;
     if (!s) return WISP_E_STALE;
-    snprintf(s->peer.reason, sizeof s->peer.reason, "%s", reason ? reason : "");
+    wisp__give_reason(w, &s->peer, reason ? reason : "");
     s->peer.draining = true;
     s->peer.drain_until = w->base.time + (timeout > 0 ? timeout : w->base.timeout);
     wisp__peers_mark(w, &s->peer);
@@ -29190,8 +29203,7 @@ static void wisp__release(wisp *w) {
     wisp__profiler_off(w);
     for (wisp__session *s = NULL; (s = wisp__session_after(w, s)) != NULL;) {
         while (s->peer.stuck_first) wisp__unstick(w, &s->peer);
-        wisp__flow_free(&w->base, &s->peer.flow);
-        wisp__free(&w->base, s->spending, sizeof *s->spending);
+        wisp__session_empty(w, s);
     }
     wisp__pool_free(&w->base, &w->peers.pool);
     wisp__pool_free(&w->base, &w->calls.pool);
