@@ -1430,8 +1430,10 @@ typedef struct wisp_config {
     int             batch_priority;  /* WISP_PRIORITY(n); default 500 */
     double          rate_limit;      /* minimum seconds between two messages of
                                         one peer; < 0 is off: the default */
-    int             rate_burst;      /* messages at once; default
-                                        max(1, ceil(0.25 / rate_limit)) */
+    /* messages at once; default max(1, ceil(0.25 / rate_limit)). Reliable ones
+       that the path or the peer's own sending held up may be more: they have
+       the tokens of that time too, up to desc.timeout */
+    int             rate_burst;
     int             delta_sync;      /* WISP_ON: deltas carry a hash of their
                                         baseline; default WISP_OFF */
     double          call_timeout;    /* seconds, for all tries; default 10 */

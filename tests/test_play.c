@@ -395,9 +395,61 @@ TEST(play_of_several_seeds_loses_nothing) {
     for (uint64_t seed = 2; seed < 5; seed++) play_run(seed, 300);
 }
 
+/* --- a peer that means ill --- */
+
+enum { PLAY_FLOOD_MOVES, PLAY_FLOOD_CHALLENGES, PLAY_FLOODS };
+
+static int play_flood;
+
+/* A packet from another port with every update, or a hundred challenges in each. */
+static void play_flood_tick(bn_net *net, int end) {
+    play *p = (play *)net->user;
+    play_client *c = &p->clients[0];
+    wisp__session *s;
+    play_tick(net, end);
+    if (end != c->end) return;
+    if (play_flood == PLAY_FLOOD_MOVES) {
+        net->ends[end]->port++;
+        return;
+    }
+    s = wisp__session_of(bn_wisp(net, end), c->to_server);
+    for (int i = 0; s && i < 100; i++)
+        wisp__path_send(bn_wisp(net, end), s, &s->peer.addr, WISP__FRAME_PATH_CHALLENGE, 7);
+}
+
+/* The server takes no memory for it, sends no more than it gets, and goes on with all of them. */
+TEST(floods_of_moves_and_of_challenges_cost_little) {
+    for (play_flood = 0; play_flood < PLAY_FLOODS; play_flood++) {
+        play *p = (play *)malloc(sizeof *p);
+        wisp_total_stats before, after;
+        uint64_t sent, got;
+        play_open(p, 5 + (uint64_t)play_flood);
+        bn_run(&p->net, 5);
+        for (int i = 0; i < PLAY_CLIENTS; i++) p->clients[i].quiet = i == 0;
+        wisp_stats_total(bn_wisp(&p->net, p->server), &before);
+        sent = p->clients[0].down->bytes;
+        got = p->clients[0].up->bytes;
+        p->net.tick = play_flood_tick;
+        bn_run(&p->net, 5);
+        wisp_stats_total(bn_wisp(&p->net, p->server), &after);
+        CHECK(after.memory < before.memory + 4096);
+        CHECK(p->clients[0].down->bytes - sent <= (p->clients[0].up->bytes - got) * 3 / 2 + 2000);
+        p->net.tick = play_tick;
+        p->clients[0].quiet = false;
+        bn_run(&p->net, 20);
+        for (int i = 0; i < PLAY_CLIENTS; i++) p->clients[i].quiet = true;
+        bn_run(&p->net, 20);
+        for (int i = 0; i < PLAY_CLIENTS; i++) play_check(&p->clients[i]);
+        CHECK_EQ_INT(wisp_peers(bn_wisp(&p->net, p->server), NULL, 0), PLAY_CLIENTS);
+        bn_close(&p->net);
+        free(p);
+    }
+}
+
 static const test_case tests[] = {
     CASE(long_play_loses_nothing_and_doubles_nothing),
     CASE(play_of_several_seeds_loses_nothing),
+    CASE(floods_of_moves_and_of_challenges_cost_little),
 };
 
 int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }
