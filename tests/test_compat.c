@@ -166,38 +166,17 @@ static void add_line(char **text, size_t *size, size_t *room, const char *line) 
     (*text)[*size] = 0;
 }
 
-/* Local texts that have new words since the frozen header: today's, and those of then. `make renew`
-   lets the rows go. */
-static const char *const renewed[][2] = {
-    { "a delta whose baseline is not held", "a difference to a value that is not held" },
-    { "a delta of another baseline than is held", "a difference to another value than is held" },
-    { "a malformed delta", "a difference that makes no sense" },
-    { "delta whose baseline is not held", "difference to a value that is not held" },
-};
-
-/* The text with the words of the frozen header, in `out`. */
-static const char *as_before(const char *text, char *out, size_t room) {
-    for (size_t i = 0; i < sizeof renewed / sizeof *renewed; i++) {
-        const char *found = strstr(text, renewed[i][0]);
-        if (!found) continue;
-        snprintf(out, room, "%.*s%s%s", (int)(found - text), text, renewed[i][1],
-                 found + strlen(renewed[i][0]));
-        return out;
-    }
-    return text;
-}
-
 void compat_line(compat_run *r, int side, const char *text) {
-    char head[60], words[LINE];
+    char head[60];
     snprintf(head, sizeof head, "[%.6f side %d]", r->now, side);
     add_line(&r->journal, &r->journal_size, &r->journal_room, head);
-    add_line(&r->journal, &r->journal_size, &r->journal_room, as_before(text, words, LINE));
+    add_line(&r->journal, &r->journal_size, &r->journal_room, text);
 }
 
 void compat_error(compat_run *r, int side, const char *text) {
     char words[LINE];
     compat_line(r, side, text);
-    add_line(&r->errors, &r->errors_size, &r->errors_room, as_before(text, words, LINE));
+    add_line(&r->errors, &r->errors_size, &r->errors_room, text);
 }
 
 void compat_fired(compat_run *r, int from, int to, int stream) {
