@@ -321,7 +321,7 @@ typedef struct wisp_limits {
        are kept for repeats may take as much again */
     int queue_bytes;
     int window_items;       /* reliable messages and fragments in flight per
-                               channel; a power of two up to 16384; 2048 */
+                               channel; a power of two up to 16384; 8192 */
     int window_bytes;       /* memory for messages of a peer that arrived out of
                                order; the peer sends no further ahead, which
                                bounds what long fast paths carry; 4 MiB */
@@ -4845,7 +4845,7 @@ static void wisp__limits_defaults(wisp_limits *l, int max_peers) {
         WISP__LIMIT(map_pairs, WISP__MAP_PAIRS, 1 << 24), WISP__LIMIT(nesting, WISP__NESTING, 256),
         WISP__LIMIT(queue_messages, 65536, WISP__LIMIT_MOST),
         WISP__LIMIT(queue_bytes, 8 << 20, WISP__LIMIT_MOST),
-        WISP__POWER(window_items, 2048, 1, 16384),
+        WISP__POWER(window_items, 8192, 1, 16384),
         WISP__LIMIT(window_bytes, 4 << 20, WISP__LIMIT_MOST),
         WISP__POWER(window_packets, 1024, 1, 1024), WISP__LIMIT(calls, 4096, 1 << 20),
         WISP__POWER(calls_remembered, 4096, 1, 16384),

@@ -626,7 +626,7 @@ TEST(limits_have_the_documented_defaults) {
     CHECK_EQ_INT(l.nesting, 16);
     CHECK_EQ_INT(l.queue_messages, 65536);
     CHECK_EQ_INT(l.queue_bytes, 8 << 20);
-    CHECK_EQ_INT(l.window_items, 2048);
+    CHECK_EQ_INT(l.window_items, 8192);
     CHECK_EQ_INT(l.window_bytes, 4 << 20);
     CHECK_EQ_INT(l.window_packets, 1024);
     CHECK_EQ_INT(l.calls, 4096);

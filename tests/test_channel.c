@@ -623,7 +623,7 @@ TEST(a_sequence_beyond_the_window_ends_the_session) {
     forged f;
     channel_pair_open(&t);
     forge(&f);
-    forge_section(&f, WISP_RELIABLE, 0, 2048);
+    forge_section(&f, WISP_RELIABLE, 0, 8192);
     forge_fragment(&f, true, false, 200, 200);
     forge_send(&f, &t);
     channel_check_ended(&t, WISP_E_PROTOCOL);
