@@ -428,7 +428,7 @@ TEST(no_acks_make_rates_infinite) {
 
 enum { ROW_BULK = 16384, ROW_FLOWS = 4 };
 
-typedef struct row {
+typedef struct link_row {
     bn_net   net;
     bn_way  *up, *down[ROW_FLOWS];
     int      flows;                  /* servers are 0.., their clients follow */
@@ -436,16 +436,16 @@ typedef struct row {
     bool     fills, state;           /* the servers keep a queue; fire 20 kB/s of state */
     double   next_state, worst_age, age_from;
     int      ages, late_ages;
-} row;
+} link_row;
 
 static void row_on_bulk(wisp_event *event) {
-    row *r = (row *)event->user;
+    link_row *r = (link_row *)event->user;
     for (int i = 0; i < r->flows; i++)
         if (bn_wisp(&r->net, r->flows + i) == event->w) r->bulk[i] += ROW_BULK;
 }
 
 static void row_on_state(wisp_event *event) {
-    row *r = (row *)event->user;
+    link_row *r = (link_row *)event->user;
     double age = r->net.now - wisp_arg_number(event, 0);
     if (r->net.now < r->age_from) return;
     r->ages++;
@@ -455,7 +455,7 @@ static void row_on_state(wisp_event *event) {
 
 static void row_tick(bn_net *net, int end) {
     static uint8_t bytes[ROW_BULK];
-    row *r = (row *)net->user;
+    link_row *r = (link_row *)net->user;
     wisp_peer_stats stats;
     wisp_peer peer;
     if (end >= r->flows) return;
@@ -476,7 +476,7 @@ static void row_tick(bn_net *net, int end) {
 }
 
 /* Servers that send over one link of 1,250 kB/s and 100 ms to a client each. */
-static void row_open(row *r, uint64_t seed, int flows, double queue, bool last_is_reno) {
+static void row_open(link_row *r, uint64_t seed, int flows, double queue, bool last_is_reno) {
     wisp_config state;
     memset(r, 0, sizeof *r);
     memset(&state, 0, sizeof state);
@@ -506,7 +506,7 @@ static void row_open(row *r, uint64_t seed, int flows, double queue, bool last_i
 }
 
 /* Bytes per second of a flow over the next seconds. */
-static double row_rate(row *r, int flow, double seconds) {
+static double row_rate(link_row *r, int flow, double seconds) {
     double before = r->bulk[flow];
     bn_run(&r->net, seconds);
     return (r->bulk[flow] - before) / seconds;
@@ -516,7 +516,7 @@ TEST(random_losses_hardly_slow_bulk) {
     static const double losses[] = { 0.02, 0.05, 0.1, 0.15 }, least[] = { 1060, 1000, 875, 750 };
     for (uint64_t seed = 1; seed <= 4; seed++) {
         int i = (int)(seed % 4);
-        row r;
+        link_row r;
         row_open(&r, seed, 1, 65536, false);
         r.up->loss = r.down[0]->loss = losses[i];
         r.fills = true;
@@ -527,7 +527,7 @@ TEST(random_losses_hardly_slow_bulk) {
 
 TEST(a_deep_queue_stays_short) {
     for (uint64_t seed = 1; seed <= 2; seed++) {
-        row r;
+        link_row r;
         row_open(&r, seed, 1, 2.5e6, false);
         r.fills = true;
         bn_run(&r.net, 5);
@@ -544,7 +544,7 @@ TEST(a_deep_queue_stays_short) {
    state have one urgency here. */
 TEST(state_is_fresh_again_soon_after_the_capacity_falls) {
     for (int i = 0; i < 3; i++) {
-        row r;
+        link_row r;
         row_open(&r, (uint64_t)i + 3, 1, i & 1 ? 2.5e6 : 65536, false);
         r.fills = r.state = true;
         bn_run(&r.net, 8);
@@ -560,7 +560,7 @@ TEST(state_is_fresh_again_soon_after_the_capacity_falls) {
 }
 
 /* Jain's index of fairness. */
-static double row_fairness(row *r, double seconds) {
+static double row_fairness(link_row *r, double seconds) {
     double before[ROW_FLOWS], sum = 0, squares = 0;
     for (int i = 0; i < r->flows; i++) before[i] = r->bulk[i];
     bn_run(&r->net, seconds);
@@ -574,7 +574,7 @@ static double row_fairness(row *r, double seconds) {
 
 TEST(flows_of_the_model_share_a_link) {
     for (int i = 0; i < 4; i++) {
-        row r;
+        link_row r;
         row_open(&r, (uint64_t)i + 1, i & 1 ? 4 : 2, 125e3, false);
         r.fills = true;
         bn_run(&r.net, 8);
@@ -587,7 +587,7 @@ TEST(the_model_leaves_a_flow_of_rfc_9002_its_part) {
     static const double buffers[] = { 0.5, 1, 4 };
     for (int i = 0; i < 3; i++) {
         double model, reno, weaker;
-        row r;
+        link_row r;
         row_open(&r, (uint64_t)i + 1, 2, buffers[i] * 125e3, true);
         r.fills = true;
         bn_run(&r.net, 8);
@@ -603,7 +603,7 @@ TEST(the_model_leaves_a_flow_of_rfc_9002_its_part) {
     }
 }
 
-static int row_held(const row *r, int end) {
+static int row_held(const link_row *r, int end) {
     wisp *w = bn_wisp(&r->net, end);
     const wisp__session *s = wisp__session_of(w, bn_peer(&r->net, end, 0));
     return s && s->peer.flow.held;
@@ -614,7 +614,7 @@ TEST(a_thin_flow_is_never_held_back) {
     static const double losses[] = { 0.05, 0.2, 0.3 };
     for (int i = 0; i < 6; i++) {
         int held = 0;
-        row r;
+        link_row r;
         row_open(&r, (uint64_t)i + 1, 1, 65536, false);
         r.up->loss = r.down[0]->loss = losses[i % 3];
         r.state = true;
@@ -631,7 +631,7 @@ TEST(a_thin_flow_is_never_held_back) {
 }
 
 TEST(a_long_fat_path_is_filled) {
-    row r;
+    link_row r;
     row_open(&r, 1, 1, 500e3, false);
     r.up->delay = r.down[0]->delay = 0.3;
     r.fills = true;
@@ -643,7 +643,7 @@ TEST(a_long_fat_path_is_filled) {
 TEST(slow_updates_fill_a_link) {
     static const double rates[] = { 10, 20, 30, 240 };
     for (int i = 0; i < 4; i++) {
-        row r;
+        link_row r;
         row_open(&r, (uint64_t)i + 1, 1, 250e3, false);
         r.net.ends[0]->period = 1 / rates[i];
         r.net.ends[1]->period = 1 / rates[3 - i];
