@@ -190,7 +190,7 @@ static void scene_end_all(oom_scene *s) {
 }
 
 /* Returns how many allocations were asked for. */
-static int play(int fail_at, bool fail_on, bool bad) {
+static int oom_play(int fail_at, bool fail_on, bool bad) {
     oom_scene *s = (oom_scene *)calloc(1, sizeof *s);
     int asked;
     s->memory.fail_at = fail_at;
@@ -214,28 +214,28 @@ static int play(int fail_at, bool fail_on, bool bad) {
 }
 
 TEST(without_a_failure_all_is_done_and_nothing_told) {
-    CHECK(play(0, false, false) > 60);
-    CHECK(play(0, false, true) > 60);
+    CHECK(oom_play(0, false, false) > 60);
+    CHECK(oom_play(0, false, true) > 60);
 }
 
 TEST(any_one_allocation_may_fail) {
-    int count = play(0, false, false);
-    for (int n = 1; n <= count + 1; n++) play(n, false, false);
+    int count = oom_play(0, false, false);
+    for (int n = 1; n <= count + 1; n++) oom_play(n, false, false);
 }
 
 TEST(any_one_allocation_may_fail_on_a_bad_network) {
-    int count = play(0, false, true);
-    for (int n = 1; n <= count + 1; n++) play(n, false, true);
+    int count = oom_play(0, false, true);
+    for (int n = 1; n <= count + 1; n++) oom_play(n, false, true);
 }
 
 TEST(all_allocations_may_fail_from_any_one_on) {
-    int count = play(0, false, false);
-    for (int n = 1; n <= count + 1; n++) play(n, true, false);
+    int count = oom_play(0, false, false);
+    for (int n = 1; n <= count + 1; n++) oom_play(n, true, false);
 }
 
 TEST(all_allocations_may_fail_from_any_one_on_on_a_bad_network) {
-    int count = play(0, false, true);
-    for (int n = 1; n <= count + 1; n++) play(n, true, true);
+    int count = oom_play(0, false, true);
+    for (int n = 1; n <= count + 1; n++) oom_play(n, true, true);
 }
 
 /* When there is memory again, what was refused is done. */
@@ -264,7 +264,7 @@ static void play_recovery(int fail_at) {
 }
 
 TEST(endpoints_recover_when_there_is_memory_again) {
-    int count = play(0, false, false);
+    int count = oom_play(0, false, false);
     for (int n = 30; n <= count + 1; n += 3) play_recovery(n);
 }
 

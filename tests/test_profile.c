@@ -261,7 +261,7 @@ TEST(peers_and_totals_agree_with_the_counters) {
     CHECK_EQ_INT(out.mtu, peer_after.mtu);
     CHECK(out.mtu > 0 && out.rtt_min > 0 && out.rtt_min <= out.rtt);
     CHECK_NEAR(out.rtt_min, peer_after.rtt_min, 1e-6);
-    CHECK_NEAR(out.delivery_rate, peer_after.delivery_rate, 1 + 1e-6 * out.delivery_rate);
+    CHECK_NEAR(out.delivery_rate, peer_after.delivery_rate, 1 + 1e-6 * (double)out.delivery_rate);
     s = snapshot_of(t.client, NULL);
     CHECK_EQ_STR(s->app, "test");
     CHECK_NEAR(s->time, t.w.now, 0);
