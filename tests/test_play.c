@@ -301,6 +301,7 @@ static void play_again(play *p, play_client *c) {
     CHECK(c->ended && c->result == WISP_OK);
     play_check(c);
     play_pass(p, 2);
+    for (int i = 0; i < PLAY_CLIENTS; i++) play_calm(p, &p->clients[i]);    /* none of it lasts */
     c->joined = false;
     play_join(p, c);
 }
