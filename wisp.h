@@ -1227,8 +1227,9 @@ typedef struct wisp_link {
 } wisp_link;
 
 /* Joins the endpoint at an address. Its `accept` judges the ticket (any bytes,
-   at most mtu - 128; over 400, it does not pass every path). WISP_JOINED reports success, WISP_LEFT failure with a
-   code. Messages that are fired before wait in the queue. If that endpoint has
+   at most mtu - 128; over 400, it does not pass every path). WISP_JOINED
+   reports success, WISP_LEFT failure with a code. Messages that are fired
+   before wait in the queue. If that endpoint has
    joined this one, or is joining it, this returns its session: it counts as
    joined by both, no second WISP_JOINED comes, and the ticket is not sent. Id 0
    on failure: wisp_why. */
@@ -17140,8 +17141,8 @@ static double wisp__flow_period(const wisp__flow *flow) {
     return flow->rtt + wisp__max(4 * flow->variation, WISP__GRANULARITY) + WISP__ACK_DELAY;
 }
 
-/* Until the peer's first packet, probes repeat soon to keep the half-open session there alive. Where
-   large packets may be dropped, acks beside them are lost too, and round trips seem longer. */
+/* Until the peer's first packet, probes repeat soon to keep the half-open session there alive.
+   Where large packets may be dropped, acks beside them are lost too, and round trips seem longer. */
 static double wisp__flow_pto(const wisp__flow *flow) {
     double period = wisp__flow_period(flow), wait;
     if (!flow->top) return 0.2;

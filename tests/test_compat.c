@@ -315,8 +315,8 @@ TEST(the_same_datagrams_are_sent_and_the_same_is_told) {
     }
 }
 
-/* Where every number is computed more exactly than it is kept (32-bit x87) paces differ by a rounding,
-   and with them datagrams. */
+/* Where numbers are computed more exactly than they are kept (32-bit x87) paces differ by a
+   rounding, and with them datagrams. */
 TEST(the_datagrams_are_those_of_the_table) {
     for (uint64_t seed = 1; seed <= SEEDS; seed++)
         if (!CHECK(FLT_EVAL_METHOD != 0 || run_today(seed)->hash == hashes[seed - 1]))

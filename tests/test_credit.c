@@ -769,7 +769,8 @@ TEST(what_is_over_the_work_of_an_update_waits_for_the_next) {
         }
         honest_close(&h, false);
     }
-    if (!CHECK(updates[1] > updates[0])) printf("  %d updates, %d if limited\n", updates[0], updates[1]);
+    if (!CHECK(updates[1] > updates[0]))
+        printf("  %d updates, %d if limited\n", updates[0], updates[1]);
 }
 
 /* Large messages that end in one update count with all of their work. */
