@@ -17142,7 +17142,7 @@ static double wisp__flow_period(const wisp__flow *flow) {
 }
 
 /* Until the peer's first packet, probes repeat soon to keep the half-open session there alive.
-   Where large packets may be dropped, acks beside them are lost too, and round trips seem longer. */
+   Where large packets may be dropped, acks beside them are too, and round trips seem longer. */
 static double wisp__flow_pto(const wisp__flow *flow) {
     double period = wisp__flow_period(flow), wait;
     if (!flow->top) return 0.2;
