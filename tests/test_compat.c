@@ -176,7 +176,6 @@ void compat_line(compat_run *r, int side, const char *text) {
 }
 
 void compat_error(compat_run *r, int side, const char *text) {
-    char words[LINE];
     compat_line(r, side, text);
     add_line(&r->errors, &r->errors_size, &r->errors_room, text);
 }
