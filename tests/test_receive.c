@@ -129,7 +129,7 @@ static void bad_length_beyond_packet(wisp__writer *to) {
 }
 
 static void bad_early_beyond_window(wisp__writer *to) {
-    put_section(to, WISP_RELIABLE, WISP_FIRST_NUMBER + 2048);
+    put_section(to, WISP_RELIABLE, WISP_FIRST_NUMBER + 8192);
     put_bound(to, 0);
     put_true(to);
 }
