@@ -16719,7 +16719,8 @@ static void wisp__model_update(wisp__base *base, wisp__flow *flow, double now) {
     product = wisp__model_product(flow);
     if (m->phase == WISP__DRAIN && flow->in_flight <= product - rate * base->step)
         wisp__model_enter(flow, WISP__CRUISE);
-    window = rate * wisp__max(0.01, wisp__max(base->step, m->gap)) + 6 * base->mtu;
+    window = wisp__max(2.0 * base->mtu, wisp__min(6.0 * base->mtu, 0.04 * rate));
+    window += rate * wisp__max(0.01, wisp__max(base->step, m->gap));
     window += (m->phase == WISP__START ? 2 : m->losing || flow->late > 0 ? 1.5 : 1.25) * product;
     if (m->phase == WISP__START) least = wisp__initial_window(base);
     if (m->probing) {
