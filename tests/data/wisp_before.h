@@ -3352,6 +3352,7 @@ typedef struct wisp__model {
     uint8_t phase, slots, stalls;  /* a wisp__phase; slots in it; of them without growth */
     bool tried;    /* the slot before had tried more */
     bool probing;  /* little is in flight, to see the least round trip */
+    bool losing;   /* packets are lost, and not for a queue */
 } wisp__model;
 
 typedef struct wisp__reno {    /* RFC 9002 */
@@ -16647,7 +16648,10 @@ static void wisp__model_step(wisp__flow *flow, int rate) {
     wisp__model *m = &flow->control.model;
     int ended = m->acked + m->lost, lost = ended < 32 ? 0 : m->lost;
     bool lossy = lost * 20 > ended, tried = m->tried;
-    if (ended >= 32) m->acked = m->lost = 0;
+    if (ended >= 32) {
+        m->losing = lost * 50 > ended && flow->slot.rtt <= 1.1 * flow->rtt_min + 0.005;
+        m->acked = m->lost = 0;
+    }
     m->tried = m->phase == WISP__TRY;
     if (lost * 2 > ended || (lossy && wisp__model_queued(flow, 0.25))) {
         wisp__model_adopt(flow, rate);
@@ -16703,8 +16707,10 @@ static void wisp__model_least(wisp__flow *flow, double now) {
     m->least = WISP__NEVER;
 }
 
-/* Window and pace. The window leaves room for what the path holds, for half as much again, and for
-   what comes between two acks or two updates. */
+/* Window and pace. The window leaves room for what the path holds, for a quarter as much again (for
+   half, where packets are lost or late without a queue, as it takes a while to know), for what comes
+   between two acks or two updates, and for some packets: the same for all flows, so that they come
+   to share alike. */
 static void wisp__model_update(wisp__base *base, wisp__flow *flow, double now) {
     static const double gains[] = { 2.77, 1.25, 0.75, 1 };
     wisp__model *m = &flow->control.model;
@@ -16713,8 +16719,9 @@ static void wisp__model_update(wisp__base *base, wisp__flow *flow, double now) {
     product = wisp__model_product(flow);
     if (m->phase == WISP__DRAIN && flow->in_flight <= product - rate * base->step)
         wisp__model_enter(flow, WISP__CRUISE);
-    window = rate * wisp__max(0.01, wisp__max(base->step, m->gap)) + 2 * base->mtu;
-    window += (m->phase == WISP__START ? 2 : 1.5) * product;
+    window = wisp__max(2.0 * base->mtu, wisp__min(6.0 * base->mtu, 0.04 * rate));
+    window += rate * wisp__max(0.01, wisp__max(base->step, m->gap));
+    window += (m->phase == WISP__START ? 2 : m->losing || flow->late > 0 ? 1.5 : 1.25) * product;
     if (m->phase == WISP__START) least = wisp__initial_window(base);
     if (m->probing) {
         window = product / 2;
