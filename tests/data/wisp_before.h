@@ -16707,10 +16707,10 @@ static void wisp__model_least(wisp__flow *flow, double now) {
     m->least = WISP__NEVER;
 }
 
-/* Window and pace. The window leaves room for what the path holds, for a quarter as much again (for
-   half, where packets are lost or late without a queue, as it takes a while to know), for what comes
-   between two acks or two updates, and for some packets: the same for all flows, so that they come
-   to share alike. */
+/* Window and pace. The window leaves room for what the path holds, for a quarter as much again (or
+   half, where packets are lost or late without a queue: it takes a while to know), for what comes
+   between two acks or two updates, and for two to six packets: these are the same for all flows, so
+   that they come to share alike. */
 static void wisp__model_update(wisp__base *base, wisp__flow *flow, double now) {
     static const double gains[] = { 2.77, 1.25, 0.75, 1 };
     wisp__model *m = &flow->control.model;
