@@ -540,8 +540,7 @@ TEST(a_deep_queue_stays_short) {
     }
 }
 
-/* The capacity falls to 100 kB/s and returns. The limit of the age is that of the issue; bulk and
-   state have one urgency here. */
+/* The capacity falls to 100 kB/s and returns. Bulk and state have one urgency here. */
 TEST(state_is_fresh_again_soon_after_the_capacity_falls) {
     for (int i = 0; i < 3; i++) {
         link_row r;
@@ -640,6 +639,27 @@ TEST(a_long_fat_path_is_filled) {
     bn_close(&r.net);
 }
 
+/* Loss, delay or a narrow way in one direction only: that of the data, or that of the acks. */
+TEST(one_bad_direction_hardly_slows_bulk) {
+    for (int i = 0; i < 6; i++) {
+        static const double least[] = { 900e3, 1000e3, 1000e3, 1000e3, 1000e3, 1000e3 };
+        double rate;
+        link_row r;
+        row_open(&r, (uint64_t)i + 1, 1, 65536, false);
+        bn_run(&r.net, 1);
+        if (i < 2) (i ? r.down[0] : r.up)->loss = 0.15;
+        else if (i < 4) (i & 1 ? r.down[0] : r.up)->delay = 0.2;
+        else if (i == 4) r.down[0]->rate = 20e3;
+        else r.down[0]->reorder = 0.25;
+        r.down[0]->late = 0.03;
+        r.fills = true;
+        bn_run(&r.net, 5);
+        rate = row_rate(&r, 0, 8);
+        if (!CHECK(rate >= least[i])) printf("  %d: %.0f kB/s\n", i, rate / 1e3);
+        bn_close(&r.net);
+    }
+}
+
 TEST(slow_updates_fill_a_link) {
     static const double rates[] = { 10, 20, 30, 240 };
     for (int i = 0; i < 4; i++) {
@@ -686,6 +706,7 @@ static const test_case tests[] = {
     CASE(the_model_leaves_a_flow_of_rfc_9002_its_part),
     CASE(a_thin_flow_is_never_held_back),
     CASE(a_long_fat_path_is_filled),
+    CASE(one_bad_direction_hardly_slows_bulk),
     CASE(slow_updates_fill_a_link)
 };
 
