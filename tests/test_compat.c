@@ -113,8 +113,10 @@ static void take_off(compat_run *r, int from, int to, const void *bytes, int siz
     f->size = size;
     f->bytes = (uint8_t *)grown(NULL, (size_t)size + 1);
     if (size) memcpy(f->bytes, bytes, (size_t)size);
-    if (size && happens(r, weather->damage))
-        f->bytes[test_random_below(&r->random, size)] ^= (uint8_t)(1 << (r->random & 7));
+    if (size && happens(r, weather->damage)) {
+        int at = test_random_below(&r->random, size);
+        f->bytes[at] ^= (uint8_t)(1 << (r->random & 7));
+    }
 }
 
 /* Now and then somebody else sends a packet that he has seen, cut off or as it was. */
