@@ -160,7 +160,8 @@ static bool relay_set(relay *r, const char *text) {
 
 static void show_settings(const relay *r) {
     const wisp_simulator *s = &r->settings;
-    printf("up lat=%g jit=%g loss=%g rate=%g mtu=%d, down lat=%g jit=%g loss=%g rate=%g mtu=%d\n",
+    printf("up lat=%g jit=%g loss=%g rate=%.0f mtu=%d, "
+           "down lat=%g jit=%g loss=%g rate=%.0f mtu=%d\n",
            s->latency * 1000, s->jitter * 1000, s->loss * 100, s->rate, s->mtu,
            s->in.latency * 1000, s->in.jitter * 1000, s->in.loss * 100, s->in.rate, s->in.mtu);
 }
