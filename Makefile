@@ -12,7 +12,7 @@
 #   tools      builds wisp_train, and trains a dictionary with it; builds wisp_top and wisp_relay
 #   renew      takes wisp.h as the header of before, in tests/data; only in a commit that means to
 #              change behaviour
-#   check      the structure of the source, and warnings in C and C++
+#   check      the structure of the source, the instructions of a message, warnings in C and C++
 #   clean      removes build/
 
 MAKEFLAGS += -j2
@@ -211,11 +211,15 @@ renew: | build
 SOURCES   := $(wildcard tests/*.c tests/compile/*.c tests/fuzz/*.c examples/*.c tools/*.c)
 LOGS_WARN := $(SOURCES:%.c=build/warn/clang/%.log) build/warn/g++/tests.log
 
-check: build/structure.log $(LOGS_WARN)
+check: build/structure.log build/instructions.log $(LOGS_WARN)
 	@tools/summary $^
 
 build/structure.log: tools/check Makefile $(SOURCES) $(HEADERS) | build/missing
 	@tools/step $@ tools/check
+
+# What messages cost, against tools/instructions.txt; `tools/instructions renew` writes that anew.
+build/instructions.log: tools/instructions tools/instructions.txt build/bench_path
+	@tools/step $@ tools/instructions
 
 build/warn/clang/%.log: %.c $(HEADERS) | build/missing
 	@tools/step $@ "$(CC_clang) -std=$(or $(STD_$(*F)),c99) -I. $(PLAYERS_$(*F)) -fsyntax-only $<"
