@@ -209,7 +209,8 @@ renew: | build
 # --- check: one log for the structure, one for each file and language ---------------------------
 
 SOURCES   := $(wildcard tests/*.c tests/compile/*.c tests/fuzz/*.c examples/*.c tools/*.c)
-LOGS_WARN := $(SOURCES:%.c=build/warn/clang/%.log) build/warn/g++/tests.log
+LOGS_WARN := $(SOURCES:%.c=build/warn/clang/%.log) build/warn/g++/tests.log \
+    build/warn/g++/strict.log build/warn/clang++/strict.log
 
 check: build/structure.log build/instructions.log $(LOGS_WARN)
 	@tools/summary $^
@@ -223,6 +224,15 @@ build/instructions.log: tools/instructions tools/instructions.txt build/bench_pa
 
 build/warn/clang/%.log: %.c $(HEADERS) | build/missing
 	@tools/step $@ "$(CC_clang) -std=$(or $(STD_$(*F)),c99) -I. $(PLAYERS_$(*F)) -fsyntax-only $<"
+
+# A program's file with all warnings, in every C++; -Wuseless-cast is gcc's alone.
+STRICT := -Wall -Wextra -Wpedantic -Wold-style-cast -Wconversion -Wshadow -Werror -fsyntax-only
+
+build/warn/%/strict.log: tests/compile/strict.cpp wisp.h | build/missing
+	@tools/step $@ "for year in 11 14 17 20 2b; do \
+	    $* -std=c++\$$year $(STRICT) $(STRICT_$*) $< || exit 1; done"
+
+STRICT_g++ := -Wuseless-cast
 
 # All tests as C++, which count as one each.
 build/warn/g++/tests.log: $(TESTS:%=tests/%.c) $(HEADERS) tools/unit | build/missing

@@ -207,8 +207,17 @@
 #define WISP__PRINTF(text, first)
 #endif
 
+/* Casts of macros that a program uses; silent under -Wold-style-cast and
+   -Wuseless-cast. */
 #ifdef __cplusplus
+template <typename To, typename From>
+constexpr To wisp__as(From x) { return static_cast<To>(x); }
+#define WISP__AS(T, x) wisp__as<T>(x)
+#define WISP__MEMBER(S, m) static_cast<S *>(NULL)->m
 extern "C" {
+#else
+#define WISP__AS(T, x) ((T)(x))
+#define WISP__MEMBER(S, m) ((S *)0)->m
 #endif
 
 /* ===========================================================================
@@ -642,8 +651,9 @@ typedef struct wisp_range { double lo, hi, step; } wisp_range;
 #define WISP__T(kind, max, bytes, of) \
     WISP__TYPE(WISP_TYPE_##kind, max, bytes, of, 0, 0, 0, 0, 0)
 #define WISP__TYPE(kind, max, bytes, of, lo, hi, step, least, most) \
-    { kind, (int)(max), bytes, of, (double)(lo), (double)(hi), \
-      (double)(step), (int64_t)(least), (int64_t)(most) }
+    { kind, WISP__AS(int, max), bytes, of, WISP__AS(double, lo), \
+      WISP__AS(double, hi), WISP__AS(double, step), WISP__AS(int64_t, least), \
+      WISP__AS(int64_t, most) }
 
 enum { WISP_FLAG_KEY = 1, WISP_FLAG_OPTIONAL = 2, WISP_FLAG_MAYBE = 4 };
 
@@ -661,7 +671,8 @@ typedef struct wisp_field {
                                               place + 1 */
 } wisp_field;
 
-#define WISP__AT(S, m) (int)offsetof(S, m), (int)sizeof(((S *)0)->m)
+#define WISP__AT(S, m) \
+    WISP__AS(int, offsetof(S, m)), WISP__AS(int, sizeof(WISP__MEMBER(S, m)))
 #define WISP_FIELD(S, m, T) \
     { #m, T, WISP__AT(S, m), 0, 0, 0, 0, NULL, 0 }
 /* `count` names the member that holds the number of bytes or elements in use */
@@ -677,8 +688,8 @@ typedef struct wisp_field {
     { #m, T, WISP__AT(S, m), 0, 0, WISP_FLAG_KEY, 0, NULL, 0 }
 /* takes one bit when it equals its default (a number, bool or text) */
 #define WISP_OPTIONAL_FIELD(S, m, T, number) \
-    { #m, T, WISP__AT(S, m), 0, 0, WISP_FLAG_OPTIONAL, (double)(number), \
-      NULL, 0 }
+    { #m, T, WISP__AT(S, m), 0, 0, WISP_FLAG_OPTIONAL, \
+      WISP__AS(double, number), NULL, 0 }
 #define WISP_OPTIONAL_TEXT_FIELD(S, m, T, text) \
     { #m, T, WISP__AT(S, m), 0, 0, WISP_FLAG_OPTIONAL, 0, text, 0 }
 /* with its Protobuf field number */
@@ -689,7 +700,8 @@ typedef struct wisp_field {
 #define WISP_KEY_MAP_FIELD(name, T) \
     { name, T, -1, 0, 0, 0, WISP_FLAG_KEY, 0, NULL, 0 }
 #define WISP_OPTIONAL_MAP_FIELD(name, T, number) \
-    { name, T, -1, 0, 0, 0, WISP_FLAG_OPTIONAL, (double)(number), NULL, 0 }
+    { name, T, -1, 0, 0, 0, WISP_FLAG_OPTIONAL, WISP__AS(double, number), \
+      NULL, 0 }
 #define WISP_OPTIONAL_TEXT_MAP_FIELD(name, T, text) \
     { name, T, -1, 0, 0, 0, WISP_FLAG_OPTIONAL, 0, text, 0 }
 /* may be missing; then it is missing at the receiver too (nil in a list) */
@@ -712,9 +724,10 @@ struct wisp_schema {
     const struct wisp__program *program;     /* private: the compiled form */
 };
 
-#define WISP__LENGTH(list) (int)(sizeof(list) / sizeof(*(list)))
-#define WISP_SCHEMA(S, version, fields) { #S, (version), (int)sizeof(S), \
-    (fields), WISP__LENGTH(fields), WISP_SHAPE_STRUCT, NULL }
+#define WISP__LENGTH(list) WISP__AS(int, sizeof(list) / sizeof(*(list)))
+#define WISP_SCHEMA(S, version, fields) { #S, (version), \
+    WISP__AS(int, sizeof(S)), (fields), WISP__LENGTH(fields), \
+    WISP_SHAPE_STRUCT, NULL }
 /* the message has one value, a map */
 #define WISP_MAP_SCHEMA(name, version, fields) { (name), (version), 0, \
     (fields), WISP__LENGTH(fields), WISP_SHAPE_MAP, NULL }
@@ -2437,7 +2450,7 @@ wisp_value wisp__value(const void *) = delete;  /* else a pointer would become a
 template <typename... V>
 inline wisp_result wisp__fire(wisp *w, wisp_target remote, wisp_to to, V... v) {
     const wisp_value list[] = { wisp_nil(), wisp__value(v)... };
-    return wisp_fire_target(w, remote, to, list + 1, (int)sizeof...(V));
+    return wisp_fire_target(w, remote, to, list + 1, static_cast<int>(sizeof...(V)));
 }
 template <typename R, typename... V>
 inline wisp_result wisp_fire(wisp *w, R remote, wisp_peer to, V... v) {
@@ -2463,12 +2476,12 @@ inline wisp_call wisp_invoke(wisp *w, R remote, wisp_peer to, wisp_handler on_re
     desc.on_reply = on_reply;
     desc.user = user;
     return wisp_invoke_target(w, wisp__target(remote), wisp_to_peer(to), &desc, list + 1,
-                              (int)sizeof...(V));
+                              static_cast<int>(sizeof...(V)));
 }
 template <typename... V>
 inline wisp_result wisp_reply(wisp_event *event, V... v) {
     const wisp_value list[] = { wisp_nil(), wisp__value(v)... };
-    return wisp_reply_values(event, list + 1, (int)sizeof...(V));
+    return wisp_reply_values(event, list + 1, static_cast<int>(sizeof...(V)));
 }
 template <typename R>
 inline wisp_connection wisp_connect(wisp *w, R remote, wisp_handler fn, void *user) {
@@ -2492,7 +2505,10 @@ inline wisp_result wisp_await_event(wisp *w, R remote, wisp_handler fn, void *us
 
 #if defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
 static inline wisp_value wisp__from_value(wisp_value v) { return v; }
-#define WISP__VALUE(x) _Generic((x), \
+/* gcc gives a bit-field a type of its own, which no association names; a double
+   takes it, if it has no more than 53 bits, and refuses what is no number. */
+static inline wisp_value wisp__from_bits(double v) { return wisp_int((int64_t)v); }
+#define WISP__VALUE(x) _Generic((x), default: wisp__from_bits, \
     bool: wisp_bool, char: wisp_int, signed char: wisp_int, short: wisp_int, int: wisp_int, \
     long: wisp_int, long long: wisp_int, unsigned char: wisp_uint, unsigned short: wisp_uint, \
     unsigned int: wisp_uint, unsigned long: wisp_uint, unsigned long long: wisp_uint, \
@@ -16014,7 +16030,7 @@ static wisp_result wisp__compress_open(wisp__compress *c, int method, uint32_t d
 static void wisp__compress_close(wisp__compress *c, int method) {
     const wisp_compressor *plugin = &c->compressors[method];
     for (int i = 0; i <= WISP__DICTIONARIES; i++) {
-        if (c->contexts[method][i]) plugin->close(plugin, c->contexts[method][i]);
+        if (c->contexts[method][i]) (plugin->close)(plugin, c->contexts[method][i]);
         c->contexts[method][i] = NULL;
     }
 }
@@ -17724,7 +17740,7 @@ static void wisp__post_send(wisp *w) {
     int count = post->count, looked;
     if (!count) return;
     post->count = 0;
-    looked = post->link.send(post->link.user, post->packets, count);
+    looked = (post->link.send)(post->link.user, post->packets, count);
     if (looked < 0) w->base.stats.link_failures++;
     post->broken = looked < 0;
     for (int i = 0; i < count; i++) {
@@ -17742,7 +17758,7 @@ static void wisp__offer_stuck(wisp *w, wisp__peer *peer) {
     int looked = 1;
     while (peer->stuck_first && looked > 0) {
         wisp_packet packet = { peer->addr, peer->stuck_first + 1, peer->stuck_first->size, 0 };
-        looked = post->link.send(post->link.user, &packet, 1);
+        looked = (post->link.send)(post->link.user, &packet, 1);
         post->broken = looked < 0;
         if (looked < 0) w->base.stats.link_failures++;
         if (looked < 1 || packet.status == WISP_E_AGAIN) {
@@ -24200,7 +24216,7 @@ static wisp_result wisp__ask_accept(wisp *w, const wisp_addr *addr, const wisp__
     w->joining.text = NULL;
     w->joining.joins_of_host = wisp__policy_knocks(&w->policy, wisp__host_of(w, addr));
     w->judging = true;
-    if (w->accept) verdict = w->accept(w, addr, r->ticket, r->ticket_size, w->base.user);
+    if (w->accept) verdict = (w->accept)(w, addr, r->ticket, r->ticket_size, w->base.user);
     w->judging = false;
     return verdict;
 }
@@ -27473,7 +27489,7 @@ static void wisp__simulator_pump(wisp__course *out) {
         packet.data = item + 1;
         packet.size = item->size;
         packet.status = 0;
-        if (sim->inner.send(sim->inner.user, &packet, 1) != 1) return;
+        if ((sim->inner.send)(sim->inner.user, &packet, 1) != 1) return;
         if (packet.status == WISP_E_AGAIN) return;
         wisp__course_arrive(out);
     }
@@ -27510,7 +27526,7 @@ static int wisp__simulator_recv(void *user, wisp_packet *packets, int count) {
             wisp__course_arrive(&in);
             filled++;
         } else {
-            if (entered++ < 4096) got = sim->inner.recv(sim->inner.user, &come, 1);
+            if (entered++ < 4096) got = (sim->inner.recv)(sim->inner.user, &come, 1);
             if (got <= 0 || entered > 4096) break;
             wisp__course_take(&in, &come);
         }
@@ -29315,7 +29331,7 @@ static bool wisp__receive(wisp *w) {
     wisp__catch_up_all(w);
     while (left > 0 && count > 0 && more && w->update_work < most_work && !w->destroyed) {
         int most = wisp__min_int(left, WISP__RECEIVED);
-        count = wisp__min_int(link->recv(link->user, w->received, most), most);
+        count = wisp__min_int((link->recv)(link->user, w->received, most), most);
         w->most_received = wisp__max_int(w->most_received, count);
         for (int i = 0; i < count && !w->destroyed; i++) wisp__on_datagram(w, &w->received[i]);
         wisp__make_room(w, count);

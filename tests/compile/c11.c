@@ -17,9 +17,15 @@ static void count(wisp_event *event, bool good) {
     else seen->bad++;
 }
 
-/* Thirteen integers, as 1, 2, 3 and so on. */
+struct parts {
+    unsigned team : 4;
+    int      left : 7;
+    uint64_t wide : 40;
+};
+
+/* Integers, as 1, 2, 3 and so on. */
 static void on_integers(wisp_event *event) {
-    bool good = event->count == 13;
+    bool good = event->count == 16;
     for (int i = 0; i < event->count; i++) good = good && wisp_arg_int(event, i) == i + 1;
     count(event, good);
 }
@@ -67,9 +73,10 @@ static bool integers(pair *p) {
     const short   d = 4;        /* const is no other type */
     size_t        l = 12;
     int64_t       m = 13;
+    struct parts  e = { 14, 5, 16 };
     wisp_connect(p->server, "integers", on_integers, &seen);
-    wisp_fire(p->client, "integers", WISP_SERVER, a, b, c, d, (unsigned short)5, 6, 7u, 8l, 9ul,
-              10ll, 11ull, l, m);
+    wisp_fire(p->client, "integers", WISP_SERVER, a, b, c, d, e.left, 6, 7u, 8l, 9ul,
+              10ll, 11ull, l, m, e.team, (unsigned short)15, e.wide);
     return pair_wait(p, &seen.good, 1) && seen.bad == 0;
 }
 
