@@ -2624,8 +2624,10 @@ static inline wisp_call wisp__invoke(wisp *w, wisp_target remote, wisp_peer to,
 #endif
 #if defined(__GNUC__)
 #define WISP__UNUSED __attribute__((unused))    /* the checks, which only tests run */
+#define WISP__INLINE inline __attribute__((always_inline))       /* run for every message */
 #else
 #define WISP__UNUSED
+#define WISP__INLINE inline
 #endif
 
 #if defined(__GNUC__)           /* a room that is left out leaves functions of others unused */
@@ -3787,12 +3789,19 @@ typedef struct wisp__remote {
     char name[WISP__NAME_BYTES + 1];
 } wisp__remote;
 
+/* Names that were fired to lately, by their address in the program. The text there is compared, as
+   it may have changed. */
+enum { WISP__RECENT = 256 };
+
+typedef struct wisp__recent { const char *name; wisp__remote *remote; } wisp__recent;
+
 typedef struct wisp__registry {
     wisp__base *base;
     wisp__remote **remotes;
     int room, count;
     uint16_t *table;  /* open addressing: index + 1 */
     int table_room;
+    wisp__recent recent[WISP__RECENT];
     wisp_config defaults;
     bool unbatched;
     wisp__schemas schemas;
@@ -5689,25 +5698,26 @@ static void wisp__put_bits(wisp__writer *writer, const uint8_t *from, int64_t co
         return;
     }
     writer->at += count;
-    if (count <= 0) return;
     carry = *to & ((1u << shift) - 1);
-    if (shift == 0) {
-        memmove(to, from, (size_t)((count + 7) / 8));
-        return;
-    }
     for (; count > 0; count -= 64, from += 8, to += 8) {
         uint64_t word = wisp__load64(from);
         wisp__store64(to, carry | word << shift);
-        carry = word >> (64 - shift);
+        carry = word >> 1 >> (63 - shift);
     }
     *to = (uint8_t)carry;
 }
 
 static void wisp__put_align(wisp__writer *writer) { wisp__put(writer, 0, (int)(-writer->at & 7)); }
 
-static void wisp__put_bytes(wisp__writer *writer, const void *from, int count) {
+/* Bytes that need not be readable beyond their end, at a whole byte. */
+static inline void wisp__put_bytes(wisp__writer *writer, const void *from, int count) {
     WISP_ASSERT((writer->at & 7) == 0);
-    wisp__put_bits(writer, (const uint8_t *)from, (int64_t)count * 8);
+    if (writer->full || writer->at + (int64_t)count * 8 > writer->end) {
+        writer->full = true;
+        return;
+    }
+    if (count > 0) memmove(writer->bytes + writer->at / 8, from, (size_t)count);
+    writer->at += (int64_t)count * 8;
 }
 
 /* Groups of so many bits, each with a bit that says whether another follows. */
@@ -5717,7 +5727,7 @@ static inline void wisp__put_groups(wisp__writer *writer, uint64_t value, int bi
     wisp__put(writer, value, bits + 1);
 }
 
-static void wisp__put_length(wisp__writer *writer, uint64_t value) {
+static inline void wisp__put_length(wisp__writer *writer, uint64_t value) {
     wisp__put_groups(writer, value, 7);
 }
 
@@ -6434,7 +6444,7 @@ static const void *wisp__struct_as(const wisp_value *v, const wisp_schema *schem
 }
 
 /* Does the value point to what it counts? A value of the application may not. */
-static bool wisp__is_sound(const wisp_value *v) {
+static inline bool wisp__is_sound(const wisp_value *v) {
     const wisp_schema *schema = wisp__schema_of(v);
     const void *at = wisp__bytes_of(v);
     if (v->kind == WISP_ARRAY) at = wisp__elements_of(v);
@@ -9059,36 +9069,36 @@ static wisp_result wisp__measure_list(wisp__measure *m, const wisp_value *v) {
 }
 
 static wisp_result wisp__measure_values(wisp__measure *m, const wisp_value *values, int count) {
-    static const uint8_t most_bits[] = { 0, 1, 67, 67, 36, 69, 48, 8,
-                                         64, 96, 128, 128, 224, 129, 0, 0, 67, 0, 0 };
+    static const uint8_t most_bits[] = { 1, 2, 68, 68, 37, 70, 49, 9,
+                                         65, 97, 129, 129, 225, 130, 1, 1, 68, 1, 1 };
+    int64_t data_bits = 0;
     if (count < 0 || (count && !values)) return WISP_E_ARGUMENT;
     if (count > m->limits->message_values - m->values) return WISP_E_LIMIT;
     m->values += count;
+    m->shape_bits += 46 * (int64_t)count;
     for (int i = 0; i < count; i++) {
         const wisp_value *v = &values[i];
-        wisp_result result = WISP_OK;
         if ((int)v->kind < 0 || (int)v->kind > (int)WISP_STRUCT + m->viewing) return WISP_E_TYPE;
-        m->shape_bits += 46;
-        m->data_bits += most_bits[v->kind] + 1;
+        data_bits += most_bits[v->kind];
         if (v->kind == WISP_STRING || v->kind == WISP_BYTES) {
             if (!wisp__is_sound(v)) return WISP_E_ARGUMENT;
             if (v->count > m->limits->message_bytes - m->blob_bytes) return WISP_E_TOO_BIG;
             m->blob_bytes += v->count;
-            m->data_bits += (int64_t)v->count * 8;
+            data_bits += (int64_t)v->count * 8;
         } else if (v->kind >= WISP_ARRAY && v->kind != WISP_OBJECT) {
-            result = wisp__measure_list(m, v);
+            wisp_result result = wisp__measure_list(m, v);
+            if (result) return result;
         }
-        if (result) return result;
     }
+    m->data_bits += data_bits;
     return WISP_OK;
 }
 
 /* Checks values, which may be the caller's mistake, and measures them. */
 static wisp_result wisp__pack_measure(const wisp_limits *limits, const wisp_value *values,
                                       int count, wisp__measure *m) {
-    memset(m, 0, sizeof *m);
-    m->limits = limits;
-    m->shape_bits = 40;
+    wisp__measure begin = { limits, 0, 0, 0, 40, 0, false };
+    *m = begin;
     return wisp__measure_values(m, values, count);
 }
 
@@ -9136,7 +9146,13 @@ static void wisp__pack_blob(wisp__packer *p, const wisp_value *value, bool shape
     wisp__put_bytes(&p->data, wisp__bytes_of(value), value->count);
 }
 
-static void wisp__pack_value(wisp__packer *p, const wisp_value *value, bool shaped) {
+static void wisp__pack_list(wisp__packer *p, const wisp_value *value, bool shaped) {
+    if (value->kind < WISP_ARRAY) wisp__pack_floats(&p->data, value);
+    else if (wisp__is_map(value)) wisp__pack_map(p, value, shaped);
+    else wisp__pack_array(p, value, shaped);
+}
+
+static inline void wisp__pack_value(wisp__packer *p, const wisp_value *value, bool shaped) {
     if (shaped && value->kind < WISP_ARRAY) wisp__put(&p->shape, (uint64_t)value->kind, 4);
     switch (value->kind) {
     case WISP_NIL: break;
@@ -9151,11 +9167,7 @@ static void wisp__pack_value(wisp__packer *p, const wisp_value *value, bool shap
         if (shaped) wisp__put(&p->shape, WISP__CODE_OBJECT, 5);
         wisp__put_integer(&p->data, wisp__object_of(value).id);
         break;
-    default:
-        if (value->kind < WISP_ARRAY) wisp__pack_floats(&p->data, value);
-        else if (wisp__is_map(value)) wisp__pack_map(p, value, shaped);
-        else wisp__pack_array(p, value, shaped);
-        break;
+    default: wisp__pack_list(p, value, shaped); break;
     }
 }
 
@@ -19388,12 +19400,19 @@ static wisp__remote *wisp__remote_to_send(wisp *w, wisp_target target, wisp_resu
 static wisp__remote *wisp__remote_found(wisp *w, wisp_target target) {
     wisp_result why;
     int length;
-    wisp__remote *remote = NULL;
+    uintptr_t key = (uintptr_t)target.name;
+    wisp__recent *recent = &w->registry.recent[(key ^ key >> 4) % WISP__RECENT];
+    wisp__remote *remote = recent->remote;
     if (!target.name && target.remote.id) return wisp__remote_to_send(w, target, &why);
-    if (wisp__name_check(target.name, &length) == WISP_OK)
+    if (!remote || recent->name != target.name || strcmp(remote->name, target.name) != 0) {
+        if (wisp__name_check(target.name, &length)) return NULL;
         remote = wisp__registry_find(&w->registry, target.name, length);
-    if (remote) wisp__remote_claim(&w->registry, remote);
-    return remote && remote->index >= WISP__RESERVED ? remote : NULL;
+        if (!remote || remote->index < WISP__RESERVED) return NULL;
+        recent->name = target.name;
+        recent->remote = remote;
+    }
+    wisp__remote_claim(&w->registry, remote);
+    return remote;
 }
 
 wisp_result wisp_use_config(wisp *w, const wisp_config *c, const char *name) {
@@ -19742,6 +19761,7 @@ static uint8_t *wisp__packed_bits(wisp__message_codec *c) {
     wisp__put_bits(&to, p->shape.bytes, p->shape.at);
     wisp__put_bits(&to, p->data.bytes, p->data.at);
     bytes[to.at / 8] &= (uint8_t)((1 << (to.at & 7)) - 1);       /* else it depends on the past */
+    wisp__store64(bytes + to.at / 8 + 1, 0);
     return bytes;
 }
 
@@ -19779,8 +19799,9 @@ static wisp_result wisp__encode_compressed(wisp__message_codec *c, wisp__remote 
     return p->data.full ? WISP_E_TOO_BIG : WISP_OK;
 }
 
-static wisp_result wisp__encode_values(wisp__message_codec *c, const wisp__remote *remote,
-                                       bool delta, const wisp_value *values, int count) {
+static WISP__INLINE wisp_result wisp__encode_values(wisp__message_codec *c,
+                                                    const wisp__remote *remote, bool delta,
+                                                    const wisp_value *values, int count) {
     wisp_result result = WISP_OK;
     wisp_value subject;
     if (remote->schema && remote->now.encode.mode == WISP_ENCODE_SAFE && count >= 0) {
@@ -19794,8 +19815,9 @@ static wisp_result wisp__encode_values(wisp__message_codec *c, const wisp__remot
 
 /* Puts values into the packer's shape and data, or a record into c->row, in the encoding that the
    remote has now. `methods`: of compression, that all receivers have. */
-static wisp_result wisp__encode(wisp__message_codec *c, wisp__remote *remote,
-                                const wisp_value *values, int count, unsigned methods) {
+static WISP__INLINE wisp_result wisp__encode(wisp__message_codec *c, wisp__remote *remote,
+                                             const wisp_value *values, int count,
+                                             unsigned methods) {
     const wisp__encoding *e = &c->registry->remotes[remote->newest]->encoding;
     wisp__packer *p = &c->packer;
     wisp_result result;
@@ -20692,18 +20714,19 @@ static bool wisp__queue_grow(wisp *w, wisp__peer_remote *p) {
     return true;
 }
 
-/* `change`: 1 or -1 message. */
+/* `change`: 1 or -1 message of this weight. */
 static inline void wisp__queue_count(wisp *w, wisp__session *s, const wisp__message *m,
-                                     int change) {
+                                     int change, int weight) {
     s->queued += change;
-    s->queued_bytes += change * wisp__message_weight(m);
+    s->queued_bytes += change * weight;
     if (m->delivery != WISP_RELIABLE) s->unreliable_bytes += change * wisp__message_size(m);
     if (w->registry.meters) wisp__count_queued(w->registry.remotes[m->remote], change);
 }
 
 /* Queues a message behind those of its remote, or before them; takes a reference. false: no
    memory. */
-static inline bool wisp__queue_put(wisp *w, wisp__session *s, wisp__message *m, bool first) {
+static WISP__INLINE bool wisp__queue_put(wisp *w, wisp__session *s, wisp__message *m, bool first,
+                                         int weight) {
     wisp__peer_remote *p = &s->peer_remotes[m->remote];
     wisp__queue *q = p->queue;
     bool leads = first || !q;
@@ -20713,7 +20736,7 @@ static inline bool wisp__queue_put(wisp *w, wisp__session *s, wisp__message *m, 
     *wisp__queue_place(q, first ? --q->first : q->next++) = m;
     if (leads) wisp__heap_add(w, s, m->remote);
     m->references++;
-    wisp__queue_count(w, s, m, 1);
+    wisp__queue_count(w, s, m, 1, weight);
     return true;
 }
 
@@ -20728,7 +20751,7 @@ static wisp__message *wisp__unqueue(wisp *w, wisp__session *s, int index, bool l
     if (out) wisp__heap_remove(w, s, index);
     if (last) q->next--;
     else q->first++;
-    wisp__queue_count(w, s, m, -1);
+    wisp__queue_count(w, s, m, -1, wisp__message_weight(m));
     if (leads && !out && (empty || wisp__line_of(wisp__queue_head(p)) != p->line)) {
         wisp__heap_remove(w, s, index);
         out = true;
@@ -20777,11 +20800,12 @@ static bool wisp__queue_make_room(wisp *w, wisp__session *s, const wisp__message
 }
 
 /* May a message be queued? It is counted as dropped if not. */
-static wisp_result wisp__queue_admit(wisp *w, wisp__session *s, const wisp__message *m) {
+static WISP__INLINE wisp_result wisp__queue_admit(wisp *w, wisp__session *s, const wisp__message *m,
+                                                  int weight) {
     wisp__remote *remote = w->registry.remotes[m->remote];
     const wisp_limits *limits = &w->base.limits;
     if (s->queued >= limits->queue_messages ||
-        wisp__message_weight(m) > limits->queue_bytes - s->queued_bytes) {
+        weight > limits->queue_bytes - s->queued_bytes) {
         if (!s->peer.stats.messages_refused)
             wisp__log(&w->base, WISP_LOG_WARNING, WISP_E_QUEUE_FULL, "send queue is full: send "
                       "less, or raise desc.limits.queue_messages and queue_bytes");
@@ -20793,12 +20817,11 @@ static wisp_result wisp__queue_admit(wisp *w, wisp__session *s, const wisp__mess
     return WISP_E_BUDGET;
 }
 
-static wisp_result wisp__enqueue(wisp *w, wisp__session *s, wisp__message *m) {
-    wisp_result result;
-    if (!wisp__peer_remote_of(w, s, wisp__max_int(m->remote, m->encoding))) return WISP_E_MEMORY;
-    result = wisp__queue_admit(w, s, m);
+static WISP__INLINE wisp_result wisp__enqueue(wisp *w, wisp__session *s, wisp__message *m) {
+    int weight = wisp__message_weight(m);
+    wisp_result result = wisp__queue_admit(w, s, m, weight);
     if (result) return result;
-    if (!wisp__queue_put(w, s, m, false)) return WISP_E_MEMORY;
+    if (!wisp__queue_put(w, s, m, false, weight)) return WISP_E_MEMORY;
     wisp__peers_mark(w, &s->peer);
     return WISP_OK;
 }
@@ -22970,7 +22993,8 @@ static wisp__message *wisp__queue_announcement(wisp *w, wisp__session *s,
     to = wisp__writer_on(wisp__message_bytes(m), bytes);
     wisp__announcement_put(&to, entry);
     wisp__message_measure(m, 0, to.at, 1);
-    if (wisp__queue_put(w, s, m, true)) s->peer_remotes[entry->index].known = WISP__ANNOUNCED;
+    if (wisp__queue_put(w, s, m, true, wisp__message_weight(m)))
+        s->peer_remotes[entry->index].known = WISP__ANNOUNCED;
     wisp__message_release(&w->chunks, m);
     return s->peer_remotes[entry->index].known == WISP__ANNOUNCED ? m : NULL;
 }
@@ -24660,7 +24684,8 @@ wisp_result wisp_set_info(wisp *w, const void *info, int bytes) {
  * ======================================================================== */
 
 /* A message of the values in the packer, whatever its size. NULL: no memory. */
-static wisp__message *wisp__message_make(wisp *w, const wisp__remote *remote, int type) {
+static WISP__INLINE wisp__message *wisp__message_make(wisp *w, const wisp__remote *remote,
+                                                      int type) {
     wisp__packer *p = &w->content.packer;
     wisp__remote *entry = w->registry.remotes[type == WISP__REPLY ? remote->index : remote->newest];
     size_t shape = (size_t)((p->shape.at + 7) / 8), data = (size_t)((p->data.at + 7) / 8);
@@ -24674,7 +24699,7 @@ static wisp__message *wisp__message_make(wisp *w, const wisp__remote *remote, in
     m->type = (uint8_t)type;
     m->delivery = (uint8_t)remote->now.delivery;
     m->channel = (uint8_t)(remote->now.channel - 1);
-    m->immediate = remote->now.batching == WISP_BATCH_NEVER || w->registry.unbatched;
+    m->immediate = (remote->now.batching == WISP_BATCH_NEVER) | w->registry.unbatched;
     m->time = wisp__milliseconds(w->base.time);
     m->order = w->order++;
     wisp__message_measure(m, p->shape.at, p->data.at, p->values);
@@ -24689,8 +24714,8 @@ static wisp__message *wisp__message_make(wisp *w, const wisp__remote *remote, in
 
 /* A message of the values in the packer that can be sent: an unreliable one must fit a packet,
    but a large answer becomes reliable. NULL with the reason. */
-static wisp__message *wisp__compose(wisp *w, const wisp__remote *remote, int type,
-                                    wisp_result *why) {
+static WISP__INLINE wisp__message *wisp__compose(wisp *w, const wisp__remote *remote, int type,
+                                                 wisp_result *why) {
     wisp__message *m = wisp__message_make(w, remote, type);
     *why = m ? WISP_OK : WISP_E_MEMORY;
     if (!m || m->delivery == WISP_RELIABLE || wisp__message_size(m) <= w->base.mtu - 96) return m;
@@ -24708,10 +24733,9 @@ static wisp__message *wisp__compose(wisp *w, const wisp__remote *remote, int typ
 /* Queues a message for one peer, and sends at once where the settings ask for it. */
 static wisp_result wisp__give(wisp *w, wisp__session *s, wisp__message *m) {
     wisp__remote *remote = w->registry.remotes[m->remote];
-    wisp__peer_remote *peer_remote = wisp__peer_remote_of(w, s, m->encoding);
     wisp_result result;
-    if (!peer_remote) return WISP_E_MEMORY;
-    if (peer_remote->known == WISP__UNKNOWN && m->type != WISP__REPLY) {
+    if (!wisp__peer_remote_of(w, s, wisp__max_int(m->remote, m->encoding))) return WISP_E_MEMORY;
+    if (s->peer_remotes[m->encoding].known == WISP__UNKNOWN && m->type != WISP__REPLY) {
         wisp__drop(w, s, remote, WISP__DROPPED_UNKNOWN_THERE, WISP_OK);
         return WISP_E_NO_REMOTE;
     }
@@ -24725,11 +24749,10 @@ static wisp_result wisp__give(wisp *w, wisp__session *s, wisp__message *m) {
 
 /* --- values that go as deltas --- */
 
-/* What is fired: one message for every peer, or a value that goes to each peer as a delta from its
-   baseline, with the deltas made so far for peers that have the same baseline. */
+/* A value that goes to each peer as a delta from its baseline, with the deltas made so far for
+   peers that have the same baseline. */
 typedef struct wisp__fired {
     wisp__remote       *remote;
-    wisp__message      *message;           /* NULL: the value goes as deltas */
     wisp__encoded      *value;
     const uint8_t      *whole;             /* the bits of a row's record, once they were needed */
     wisp__message_delta deltas[8];
@@ -24893,9 +24916,11 @@ static unsigned wisp__methods_of(const wisp *w, const wisp__session *s) {
 }
 
 /* Encodes the values of a message into the packer. */
-static wisp_result wisp__encode_outbound(wisp *w, const wisp__outbound *out) {
-    wisp_result result = wisp__encode(&w->content, out->remote, out->values, out->count,
-                                      wisp__methods_of(w, out->session));
+static WISP__INLINE wisp_result wisp__encode_outbound(wisp *w, const wisp__outbound *out) {
+    bool compressed = w->registry.remotes[out->remote->newest]->encoding.compressed;
+    unsigned methods = compressed ? wisp__methods_of(w, out->session) : 0;
+    wisp_result result =
+        wisp__encode(&w->content, out->remote, out->values, out->count, methods);
     if (result == WISP_OK) {
         w->content.packer.plain = wisp__profiled_bytes(w, out->values, out->count);
         return WISP_OK;
@@ -24954,51 +24979,54 @@ static bool wisp__targets_next(wisp *w, wisp__targets *t) {
     return t->session != NULL;
 }
 
-static wisp_result wisp__fire_at(wisp *w, wisp__session *s, wisp__fired *f) {
-    if (f->message) return wisp__give(w, s, f->message);
-    return wisp__send_value(w, s, f, false);
-}
-
-/* Returns the first failure; the others are served all the same. */
-static wisp_result wisp__fire_several(wisp *w, const wisp_to *to, wisp__fired *f) {
+/* Queues a message, or (NULL) a value, for several peers. Returns the first failure; the others are
+   served all the same. */
+static wisp_result wisp__fire_several(wisp *w, const wisp__outbound *out, wisp__message *m,
+                                      wisp__fired *f) {
     wisp__targets t;
-    wisp_result first = wisp__targets_begin(w, &t, to, f->remote);
+    wisp_result first = wisp__targets_begin(w, &t, out->passage.to, out->remote);
     if (first) return first;
     while (wisp__targets_next(w, &t)) {
-        wisp_result result = t.session ? wisp__fire_at(w, t.session, f) : t.skipped;
+        wisp_result result = !t.session ? t.skipped : m ? wisp__give(w, t.session, m)
+                                                        : wisp__send_value(w, t.session, f, false);
         if (first == WISP_OK) first = result;
     }
     return first;
 }
 
-/* Queues an event for its peers. It is encoded once, or once for each baseline that they have. */
-static wisp_result wisp__fire(wisp *w, const wisp__outbound *out) {
-    const wisp_to *to = out->passage.to;
-    bool delta = w->registry.remotes[out->remote->newest]->encoding.delta;
+/* Encodes a value once, and once more for each baseline that its peers have. */
+static wisp_result wisp__fire_value(wisp *w, const wisp__outbound *out) {
     wisp__row row = { NULL, 0, 0, 0 };
     wisp__fired f;
     wisp_result result;
-    if (to->mode == WISP__TO_PEER && !out->session) return WISP_E_STALE;
-    if (delta) w->content.row = &row;
+    w->content.row = &row;
     result = wisp__encode_outbound(w, out);
-    f.message = NULL;
     f.remote = out->remote;
-    f.value = NULL;
+    f.value = result ? NULL : wisp__encoded_fired(w);
     f.whole = NULL;
     f.delta_count = 0;
-    if (delta && !result) f.value = wisp__encoded_fired(w);
     w->content.row = NULL;
     if (result) return result;
-    if (delta) {
-        if (!f.value) result = WISP_E_MEMORY;
-    } else {
-        f.message = wisp__compose(w, out->remote, WISP__EVENT, &result);
-    }
-    if (result) return result;
-    result = out->session ? wisp__fire_at(w, out->session, &f) : wisp__fire_several(w, to, &f);
-    if (f.message) wisp__message_release(&w->chunks, f.message);
+    if (!f.value) return WISP_E_MEMORY;
+    result = out->session ? wisp__send_value(w, out->session, &f, false)
+                          : wisp__fire_several(w, out, NULL, &f);
     wisp__encoded_release(w, f.value);
     wisp__fired_forget_deltas(w, &f);
+    return result;
+}
+
+/* Queues an event for its peers. It is encoded once. */
+static wisp_result wisp__fire(wisp *w, const wisp__outbound *out) {
+    wisp_result result;
+    wisp__message *m;
+    if (out->passage.to->mode == WISP__TO_PEER && !out->session) return WISP_E_STALE;
+    if (w->registry.remotes[out->remote->newest]->encoding.delta) return wisp__fire_value(w, out);
+    result = wisp__encode_outbound(w, out);
+    if (result) return result;
+    m = wisp__compose(w, out->remote, WISP__EVENT, &result);
+    if (!m) return result;
+    result = out->session ? wisp__give(w, out->session, m) : wisp__fire_several(w, out, m, NULL);
+    wisp__message_release(&w->chunks, m);
     return result;
 }
 
