@@ -3474,6 +3474,7 @@ typedef struct wisp__channel_out {
     int lost;
     wisp__message *cutting;  /* a large message being cut into fragments */
     int cut;                 /* bytes of it already cut */
+    uint32_t served;         /* milliseconds: when it was fired, or its last fragment was sent */
 } wisp__channel_out;
 
 /* An item that came early, as it will be delivered. */
@@ -3867,6 +3868,7 @@ typedef struct wisp__parts {
     struct { uint8_t set, left; } out[WISP__SETS_OUT];  /* parts that are not acked; 0: it ended */
     wisp__message *whole;                               /* the set being sent; NULL: none */
     int at;                                             /* bytes sent */
+    uint32_t served;                                    /* as of a channel */
     bool value;                                         /* is it the value of a delta? */
     uint32_t baseline;                                  /* of that value, as in its ref */
     uint8_t set, newest;                                /* newest: place in `in` */
@@ -20602,10 +20604,13 @@ static int wisp__line_of(const wisp__message *m) {
     return m->delivery == WISP_RELIABLE ? m->channel : WISP__CHANNELS;
 }
 
+static inline int wisp__message_priority(const wisp *w, const wisp__message *m) {
+    return w->registry.remotes[m->remote]->now.batch_priority;
+}
+
 /* The lowest goes first. It wraps, like the milliseconds. */
 static inline uint32_t wisp__urgency(const wisp *w, const wisp__message *m) {
-    int priority = w->registry.remotes[m->remote]->now.batch_priority;
-    return m->time + (uint32_t)(priority * WISP__LEVEL_MS);
+    return m->time + (uint32_t)(wisp__message_priority(w, m) * WISP__LEVEL_MS);
 }
 
 /* Does a go before b: more urgent, or else fired first? */
@@ -22602,6 +22607,7 @@ enum { WISP__PACKET_VALUES = 8192, WISP__PACKET_RAW = 64 << 10, WISP__PACKET_MES
        WISP__REPEAT_BITS = 24 };
 
 enum { WISP__FRAGMENT_HEAD = 10 };     /* bytes of a section and a fragment before its bytes */
+enum { WISP__PARTS = WISP__CHANNELS }; /* the stream of parts, beside those of the channels */
 
 typedef struct wisp__packet_writer {
     wisp *w;
@@ -22615,6 +22621,7 @@ typedef struct wisp__packet_writer {
     wisp__message *kept;            /* the last from the queue, which `previous` may be */
     int repeats, values, messages, raw;
     uint32_t blocked;  /* lines of the queue that must wait */
+    uint32_t streams;  /* channels with lost or large messages; WISP__PARTS */
     int probe;         /* bytes of a probe of a packet size; 0: the packet is none */
     bool eliciting, acks;
 } wisp__packet_writer;
@@ -22843,33 +22850,27 @@ static wisp__fit wisp__fill_controls(wisp__packet_writer *f) {
     return WISP__FITS;
 }
 
-static wisp__fit wisp__fill_lost(wisp__packet_writer *f) {
-    for (int c = 0; c < f->s->peer.channel_end; c++) {
-        wisp__channel *channel = f->s->peer.channels[c];
-        uint32_t sequence;
-        while (channel && wisp__channel_lost(&channel->out, &sequence)) {
-            wisp__fit fit =
-                wisp__fill_item(f, wisp__channel_item(&channel->out, sequence), sequence);
-            if (fit == WISP__WAITS) break;
-            if (fit == WISP__FULL) return fit;
-            if (wisp__channel_item(&channel->out, sequence)->size <= WISP__RIDE_BYTES &&
-                !channel->out.again)
-                channel->out.again = sequence;
-            wisp__channel_resent(&channel->out, sequence);
-            f->s->peer.stats.messages_resent++;
-        }
-    }
+/* Sends the first lost item of a channel again. */
+static wisp__fit wisp__fill_lost(wisp__packet_writer *f, wisp__channel_out *out,
+                                 uint32_t sequence) {
+    wisp__item *item = wisp__channel_item(out, sequence);
+    wisp__fit fit = wisp__fill_item(f, item, sequence);
+    if (fit != WISP__FITS) return fit;
+    if (item->size <= WISP__RIDE_BYTES && !out->again) out->again = sequence;
+    wisp__channel_resent(out, sequence);
+    f->s->peer.stats.messages_resent++;
     return WISP__FITS;
 }
 
-/* Is there room for an item at the receiver, and in the channel? A single one needs none. */
+/* Is there room for an item at the receiver, and in the channel? A single one needs none.
+   Fragments leave a part of the receiver's window to the messages of other channels. */
 static bool wisp__window_open(const wisp__packet_writer *f, const wisp__channel_out *out,
-                              int size) {
+                              int size, bool fragment) {
     const wisp__peer *peer = &f->s->peer;
+    int bytes = peer->window_bytes - (fragment ? peer->window_bytes / 16 : 0);
     if (f->w->base.reliable) return true;
     if (out->next - out->base >= peer->window_items) return false;
-    return peer->window_used == 0 ||
-           wisp__buffered_bytes(size) <= peer->window_bytes - peer->window_used;
+    return peer->window_used == 0 || wisp__buffered_bytes(size) <= bytes - peer->window_used;
 }
 
 /* Puts an item that is on its way into one more packet. */
@@ -22923,27 +22924,23 @@ static wisp__fit wisp__fill_first(wisp__packet_writer *f, wisp__channel_out *out
     return fit;
 }
 
-/* Sends more fragments of a large message; the channel is blocked until all are in the window. */
-static wisp__fit wisp__fill_cutting(wisp__packet_writer *f, int channel) {
-    wisp__channel_out *out = &f->s->peer.channels[channel]->out;
-    while (out->cutting) {
-        int left = wisp__message_size(out->cutting) - out->cut;
-        int piece = wisp__piece_bytes(&f->w->base);
-        int room = (int)((f->to.end - f->to.at) / 8) - WISP__FRAGMENT_HEAD;
-        wisp__item item = { out->cutting, out->cut, 0, 0 };
-        wisp__fit fit;
-        f->blocked |= 1u << channel;
-        if (room < wisp__min_int(piece, left) && room >= WISP__LEAST_FRAGMENT) piece = room;
-        item.size = wisp__min_int(piece, left);
-        if (!wisp__window_open(f, out, item.size)) return WISP__FITS;
-        fit = wisp__fill_first(f, out, item);
-        if (fit != WISP__FITS) return fit == WISP__WAITS ? WISP__FITS : fit;
-        out->cut += item.size;
-        if (item.size < left) continue;
-        wisp__message_release(&f->w->chunks, out->cutting);
-        out->cutting = NULL;
-        f->blocked &= ~(1u << channel);
-    }
+/* Sends the next fragment of a large message. */
+static wisp__fit wisp__fill_piece(wisp__packet_writer *f, wisp__channel_out *out) {
+    int left = wisp__message_size(out->cutting) - out->cut;
+    int piece = wisp__piece_bytes(&f->w->base);
+    int room = (int)((f->to.end - f->to.at) / 8) - WISP__FRAGMENT_HEAD;
+    wisp__item item = { out->cutting, out->cut, 0, 0 };
+    wisp__fit fit;
+    if (room < wisp__min_int(piece, left) && room >= WISP__LEAST_FRAGMENT) piece = room;
+    item.size = wisp__min_int(piece, left);
+    if (!wisp__window_open(f, out, item.size, true)) return WISP__WAITS;
+    fit = wisp__fill_first(f, out, item);
+    if (fit != WISP__FITS) return fit;
+    out->cut += item.size;
+    if (item.size < left) return WISP__FITS;
+    f->blocked &= ~(1u << out->cutting->channel);
+    wisp__message_release(&f->w->chunks, out->cutting);
+    out->cutting = NULL;
     return WISP__FITS;
 }
 
@@ -22951,14 +22948,9 @@ static wisp__fit wisp__fill_cutting(wisp__packet_writer *f, int channel) {
 static wisp__message *wisp__message_like(wisp *w, const wisp__message *m, int bytes) {
     wisp__message *like = wisp__message_take(&w->chunks, (size_t)bytes + WISP__SLACK, true);
     if (!like) return NULL;
-    like->remote = m->remote;
-    like->encoding = m->encoding;
-    like->time = m->time;
-    like->order = m->order;
-    like->type = m->type;
-    like->delivery = m->delivery;
-    like->channel = m->channel;
-    like->immediate = m->immediate;
+    memcpy(like, m, offsetof(wisp__message, bytes));
+    like->references = 1;
+    like->has_extra = true;
     return like;
 }
 
@@ -22999,18 +22991,29 @@ static wisp__message *wisp__queue_announcement(wisp *w, wisp__session *s,
     return s->peer_remotes[entry->index].known == WISP__ANNOUNCED ? m : NULL;
 }
 
+/* May a message overtake the rest of the large one that its channel is sending? Only one of a
+   better priority, and of another name. */
+static bool wisp__overtakes(const wisp *w, const wisp__message *m, const wisp__message *cutting) {
+    return m->remote != cutting->remote &&
+           wisp__message_priority(w, m) < wisp__message_priority(w, cutting);
+}
+
 static wisp__fit wisp__fill_reliable(wisp__packet_writer *f, wisp__message *m) {
     wisp *w = f->w;
     wisp__channel *c = wisp__peer_channel(&w->base, &f->s->peer, m->channel);
     int size = wisp__message_size(m);
     wisp__item item = { m, -1, size, 0 };
-    if (!c || !wisp__window_open(f, &c->out, size)) return WISP__WAITS;
-    if (c->out.cutting) return WISP__WAITS;      /* another large one is being cut */
+    if (!c || (c->out.cutting && !wisp__overtakes(w, m, c->out.cutting))) return WISP__WAITS;
     if (size <= wisp__piece_bytes(&w->base) && m->type != WISP__ANNOUNCEMENT)
-        return wisp__fill_first(f, &c->out, item);
+        return wisp__window_open(f, &c->out, size, false) ? wisp__fill_first(f, &c->out, item)
+                                                          : WISP__WAITS;
+    if (c->out.cutting) return WISP__WAITS;
     c->out.cutting = wisp__message_whole(w, m, false, f->s->call_floor);
+    if (!c->out.cutting) return WISP__WAITS;
     c->out.cut = 0;
-    return c->out.cutting ? WISP__FITS : WISP__WAITS;
+    c->out.served = m->time;
+    f->streams |= 1u << m->channel;
+    return WISP__FITS;
 }
 
 /* A part was acked or lost, or (`set` begins) all that is left of an older one counts as lost: the
@@ -23023,27 +23026,25 @@ static void wisp__part_ended(wisp__session *s, uint8_t set, uint32_t value, bool
         wisp__baseline_outcome(&s->baselines_out, (int)(value >> 16), value & 0xffff, arrived);
 }
 
-/* Puts parts of the message that is being sent so. */
-static wisp__fit wisp__fill_parts(wisp__packet_writer *f) {
+/* Puts the next part of the message that is being sent so. */
+static wisp__fit wisp__fill_part(wisp__packet_writer *f) {
     wisp__parts *p = f->s->parts;
-    uint8_t *left = p ? &p->out[p->set % WISP__SETS_OUT].left : NULL;
-    if (!p || !p->whole) return WISP__FITS;
-    while (p->at < wisp__message_size(p->whole)) {
-        int rest = wisp__message_size(p->whole) - p->at;
-        int room = (int)((f->to.end - f->to.at) / 8) - WISP__FRAGMENT_HEAD;
-        int bytes = wisp__min_int(rest, room);
-        if (bytes < wisp__min_int(rest, WISP__LEAST_FRAGMENT)) return WISP__FULL;
-        if (p->value && !wisp__fill_may(f)) return WISP__FULL;
-        wisp__fill_repeat(f);
-        wisp__frame_put_part(&f->to, p->set, p->whole, p->at, bytes);
-        f->previous = NULL;
-        f->eliciting = true;
-        if (p->value && *left) {
-            ++*left;
-            wisp__fill_carry(f, WISP__FRAME_PART, p->set, p->baseline);
-        }
-        p->at += bytes;
+    uint8_t *left = &p->out[p->set % WISP__SETS_OUT].left;
+    int rest = wisp__message_size(p->whole) - p->at;
+    int room = (int)((f->to.end - f->to.at) / 8) - WISP__FRAGMENT_HEAD;
+    int bytes = wisp__min_int(rest, room);
+    if (bytes < wisp__min_int(rest, WISP__LEAST_FRAGMENT)) return WISP__FULL;
+    if (p->value && !wisp__fill_may(f)) return WISP__FULL;
+    wisp__fill_repeat(f);
+    wisp__frame_put_part(&f->to, p->set, p->whole, p->at, bytes);
+    f->previous = NULL;
+    f->eliciting = true;
+    if (p->value && *left) {
+        ++*left;
+        wisp__fill_carry(f, WISP__FRAME_PART, p->set, p->baseline);
     }
+    p->at += bytes;
+    if (bytes < rest) return WISP__FITS;
     if (p->value) wisp__part_ended(f->s, p->set, p->baseline, true);      /* all are under way */
     wisp__message_release(&f->w->chunks, p->whole);
     p->whole = NULL;
@@ -23056,13 +23057,14 @@ static wisp__fit wisp__fill_cut(wisp__packet_writer *f, const wisp__message *m) 
     wisp__session *s = f->s;
     wisp__parts *p = s->parts;
     const wisp__message_extra *extra = wisp__message_extra_of(m);
-    wisp__fit fit = wisp__fill_introduce(f, m, wisp__message_size(m));
+    wisp__fit fit = p && p->whole ? WISP__WAITS : wisp__fill_introduce(f, m, wisp__message_size(m));
     bool bound = m->type == WISP__REPLY || s->peer_remotes[m->encoding].known == WISP__BOUND;
     if (fit != WISP__FITS) return fit;
     if (!p) p = s->parts = (wisp__parts *)wisp__alloc(&w->base, sizeof *p);
     if (p) p->whole = wisp__message_whole(w, m, bound, s->call_floor);
     if (!p || !p->whole) return WISP__WAITS;
     p->at = 0;
+    p->served = m->time;
     p->value = extra && extra->baseline >= 0;
     if (p->value) p->baseline = (uint32_t)extra->baseline << 16 | (extra->number & 0xffff);
     f->values += wisp__message_values(m);
@@ -23070,6 +23072,7 @@ static wisp__fit wisp__fill_cut(wisp__packet_writer *f, const wisp__message *m) 
     p->set++;
     p->out[p->set % WISP__SETS_OUT].set = p->set;
     p->out[p->set % WISP__SETS_OUT].left = p->value ? 1 : 0;
+    f->streams |= 1u << WISP__PARTS;
     return WISP__FITS;
 }
 
@@ -23124,64 +23127,97 @@ static wisp__fit wisp__fill_queued(wisp__packet_writer *f, int index) {
     if (fit != WISP__FITS) return fit;
     wisp__count_message(w, s, m);
     wisp__fill_dequeue(f, index);
-    if (m->delivery != WISP_RELIABLE) return wisp__fill_parts(f);
-    return s->peer.channels[m->channel]->out.cutting ? wisp__fill_cutting(f, m->channel)
-                                                     : WISP__FITS;
+    return WISP__FITS;
 }
 
-static wisp__fit wisp__fill_large(wisp__packet_writer *f) {
-    wisp__fit fit = WISP__FITS;
-    for (int c = 0; c < f->s->peer.channel_end && fit == WISP__FITS; c++)
-        if (f->s->peer.channels[c]) fit = wisp__fill_cutting(f, c);
-    return fit;
+/* --- the order: what is most urgent goes next --- */
+
+/* Streams that have something to send. `only`: no lost messages. */
+static uint32_t wisp__streams(const wisp__session *s, bool only) {
+    uint32_t streams = s->parts && s->parts->whole ? 1u << WISP__PARTS : 0;
+    for (int c = 0; c < s->peer.channel_end; c++) {
+        const wisp__channel *channel = s->peer.channels[c];
+        if (channel && (channel->out.cutting || (channel->out.lost && !only))) streams |= 1u << c;
+    }
+    return streams;
 }
 
-static uint32_t wisp__cutting_channels(const wisp__peer *peer) {
-    uint32_t channels = 0;
-    for (int c = 0; c < peer->channel_end; c++)
-        if (peer->channels[c] && peer->channels[c]->out.cutting) channels |= 1u << c;
-    return channels;
+/* The message that a stream would send or go on with; `time`: since when it waits. A large message
+   waits anew after each piece, so that it holds up nothing of equal priority. */
+static const wisp__message *wisp__stream_next(const wisp__packet_writer *f, int stream,
+                                              uint32_t *time) {
+    wisp__channel_out *out;
+    const wisp__item *item;
+    uint32_t sequence;
+    if (stream == WISP__PARTS) {
+        *time = f->s->parts->served;
+        return f->s->parts->whole;
+    }
+    out = &f->s->peer.channels[stream]->out;
+    *time = out->served;
+    if (!wisp__channel_lost(out, &sequence)) return out->cutting;
+    item = wisp__channel_item(out, sequence);
+    if (item->offset < 0) *time = item->message->time;
+    return item->message;
 }
 
-static wisp__fit wisp__fill_queue(wisp__packet_writer *f, int only) {
-    wisp__fit fit = WISP__FITS;
-    int index;
-    while (fit == WISP__FITS && (index = wisp__queue_pick(f->w, f->s, only, f->blocked)) >= 0) {
-        int line = f->s->peer_remotes[index].line;
+/* The most urgent stream that goes before a message of the queue (NULL: none waits); -1: none. */
+static int wisp__stream_pick(const wisp__packet_writer *f, const wisp__message *head) {
+    uint32_t best = head ? wisp__urgency(f->w, head) : 0;
+    int picked = -1;
+    for (int i = 0; f->streams >> i; i++) {
+        const wisp__message *m;
+        uint32_t urgency;
+        int32_t later;
+        if (!(f->streams >> i & 1)) continue;
+        m = wisp__stream_next(f, i, &urgency);
+        urgency += (uint32_t)(wisp__message_priority(f->w, m) * WISP__LEVEL_MS);
+        later = head ? wisp__distance(urgency, best) : -1;
+        if (later > 0 || (later == 0 && wisp__distance(m->order, head->order) > 0)) continue;
+        picked = i;
+        best = urgency;
+        head = m;
+    }
+    return picked;
+}
+
+/* Puts one item, fragment or part. A stream that must wait, or has no more, is left out of the rest
+   of the packet. */
+static wisp__fit wisp__fill_stream(wisp__packet_writer *f, int stream) {
+    wisp__parts *parts = f->s->parts;
+    wisp__channel_out *out =
+        stream == WISP__PARTS ? NULL : &f->s->peer.channels[stream]->out;
+    uint32_t lost;
+    wisp__fit fit = !out ? wisp__fill_part(f) : wisp__channel_lost(out, &lost)
+                        ? wisp__fill_lost(f, out, lost) : wisp__fill_piece(f, out);
+    bool more = out ? out->lost || out->cutting : parts->whole != NULL;
+    if (fit == WISP__FULL) return fit;
+    if (fit == WISP__FITS)         /* what is fired now goes before the next */
+        *(out ? &out->served : &parts->served) = wisp__milliseconds(f->w->base.time) + 1;
+    if (fit == WISP__WAITS || !more) f->streams &= ~(1u << stream);
+    return WISP__FITS;
+}
+
+/* Fills a packet. `only` >= 0: with messages of one remote, and what was begun, alone. */
+static wisp__fit wisp__fill(wisp__packet_writer *f, int only) {
+    wisp__fit fit = only >= 0 ? WISP__FITS : wisp__fill_controls(f);
+    f->streams = wisp__streams(f->s, only >= 0);
+    while (fit == WISP__FITS) {
+        int index = wisp__queue_pick(f->w, f->s, only, f->blocked), line, stream = -1;
+        const wisp__peer_remote *p = index >= 0 ? &f->s->peer_remotes[index] : NULL;
+        if (f->streams) stream = wisp__stream_pick(f, p ? wisp__queue_head(p) : NULL);
+        if (stream < 0 && index < 0) break;
+        if (stream >= 0) {
+            fit = wisp__fill_stream(f, stream);
+            continue;
+        }
+        line = p->line;
         fit = wisp__fill_queued(f, index);
         if (fit != WISP__WAITS) continue;
         f->blocked |= 1u << line;
         fit = WISP__FITS;
     }
     return fit;
-}
-
-/* Puts unreliable messages before what was lost, which may be much; in every second packet, so that
-   neither holds up the other. */
-static wisp__fit wisp__fill_fresh(wisp__packet_writer *f) {
-    uint32_t blocked = f->blocked;
-    int lost = 0;
-    wisp__fit fit;
-    for (int c = 0; c < f->s->peer.channel_end; c++)
-        if (f->s->peer.channels[c]) lost += f->s->peer.channels[c]->out.lost;
-    if (!lost || f->s->peer.flow.next % 2) return WISP__FITS;
-    f->blocked |= (1u << WISP__CHANNELS) - 1;
-    fit = wisp__fill_queue(f, -1);
-    f->blocked = blocked | (f->blocked & 1u << WISP__CHANNELS);
-    return fit;
-}
-
-/* Fills a packet. `only` >= 0: with messages of one remote alone. Large messages are first in every
-   other packet, so that neither they nor the messages of other channels wait for all the others. */
-static wisp__fit wisp__fill(wisp__packet_writer *f, int only) {
-    wisp__fit fit = only >= 0 ? WISP__FITS : wisp__fill_controls(f);
-    if (fit == WISP__FITS && only < 0) fit = wisp__fill_fresh(f);
-    if (fit == WISP__FITS && only < 0) fit = wisp__fill_lost(f);
-    if (fit == WISP__FITS) fit = wisp__fill_parts(f);
-    f->blocked |= wisp__cutting_channels(&f->s->peer);
-    if (fit == WISP__FITS && f->s->peer.flow.next % 2 == 0) fit = wisp__fill_queue(f, only);
-    if (fit == WISP__FITS) fit = wisp__fill_large(f);
-    return fit == WISP__FITS ? wisp__fill_queue(f, only) : fit;
 }
 
 /* --- packets --- */
