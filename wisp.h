@@ -350,7 +350,7 @@ typedef struct wisp_limits {
        stored once and counts for each; 1 MiB */
     int schema_bytes;
     int baseline_bytes;     /* memory for delta baselines, per peer and
-                               direction; 1 MiB */
+                               direction; 1.5 MiB. Keys take at most half */
     /* values kept per name and key until one of them is acked; a power of two
        4..64, best equal on both ends; 16 */
     int baselines;
@@ -366,6 +366,10 @@ typedef struct wisp_limits {
        wisp_connect_match accepts them; 64. In total at most half of
        `remotes` */
     int matched_names;
+    /* schemas described by all peers, each counted once; 16 MiB, at least twice
+       schema_bytes. When half is used, a peer gets no more of it than the other
+       half divided by max_peers */
+    int schema_bytes_all;
 } wisp_limits;
 
 /* ===========================================================================
@@ -3486,7 +3490,6 @@ typedef struct wisp__buffered {
     struct wisp__encoding *encoding;  /* NULL: plain */
     uint32_t call, floor;
     int16_t result;
-    int charge;  /* bytes of the window */
     int shape_bits;
     int64_t data_bits;
     uint8_t bytes[1];  /* shape, then from the next byte data */
@@ -3686,6 +3689,7 @@ typedef struct wisp__schemas {
     wisp__described *first;                          /* this endpoint's */
     wisp__described *buckets[WISP__SCHEMA_BUCKETS];  /* all, by hash */
     uint64_t key[2];                                 /* of the hash, as peers choose schemas */
+    size_t learnt;                                   /* bytes of those that peers have described */
     wisp__described *dead;                           /* released; a handler may still see their
                                                         values */
 } wisp__schemas;
@@ -3884,6 +3888,7 @@ typedef struct wisp__session {
     int their_room;
     int unannounced;          /* remotes before it have been announced */
     int refused;              /* remotes with an encoding of the peer that we refuse */
+    int schema_fresh;         /* part of schema_bytes that no other peer had described */
     wisp__control *controls;  /* to be sent */
     int control_room, control_count;
     bool controls_dropped;  /* some had no room: they are asked for again */
@@ -4882,10 +4887,11 @@ static void wisp__limits_defaults(wisp_limits *l, int max_peers) {
         WISP__LIMIT(update_packets, 65536, WISP__LIMIT_MOST),
         WISP__LIMIT(update_work, 50000, 1 << 28), WISP__LIMIT(notices, 1024, 1 << 24),
         WISP__LIMIT(schema_bytes, 1 << 20, 1 << 28),
-        WISP__LIMIT(baseline_bytes, 1 << 20, WISP__LIMIT_MOST), WISP__POWER(baselines, 16, 4, 64),
+        WISP__LIMIT(baseline_bytes, 3 << 19, WISP__LIMIT_MOST), WISP__POWER(baselines, 16, 4, 64),
         WISP__LIMIT(keys, 1024, 1 << 16), WISP__LIMIT(held_messages, 1024, WISP__LIMIT_MOST),
         WISP__LIMIT(held_bytes, 1 << 20, WISP__LIMIT_MOST), WISP__LIMIT(groups, 1024, 1 << 16),
-        WISP__LIMIT(matched_names, 64, WISP__LIMIT_MOST)
+        WISP__LIMIT(matched_names, 64, WISP__LIMIT_MOST),
+        WISP__LIMIT(schema_bytes_all, 16 << 20, WISP__LIMIT_MOST)
     };
     for (int i = 0; i < WISP__LENGTH(limits); i++) {
         const wisp__limit *limit = &limits[i];
@@ -4895,6 +4901,7 @@ static void wisp__limits_defaults(wisp_limits *l, int max_peers) {
         *(int *)at = limit->power ? wisp__power_of_two(value) : value;
     }
     l->queue_bytes = wisp__max_int(l->queue_bytes, 2 * l->message_bytes);
+    l->schema_bytes_all = wisp__max_int(l->schema_bytes_all, 2 * l->schema_bytes);
     l->notices = wisp__max_int(l->notices, max_peers);
 }
 
@@ -5220,6 +5227,13 @@ static inline int wisp__chunk_bytes(size_t size) {
     int kind = wisp__chunk_class(size);
     if (kind < 32) return (kind + 1) * 8;
     return (int)(kind < WISP__CHUNK_CLASSES ? wisp__class_bytes(kind) : size + WISP__SLACK);
+}
+
+/* Memory that a chunk takes with its part of the heads, ends and borders of pages; the same on all
+   machines. Limits count this. */
+static inline int wisp__chunk_memory(size_t size) {
+    int bytes = wisp__chunk_bytes(size);
+    return size > WISP__PAGE_ROOM ? bytes : bytes + bytes / 12;
 }
 
 static void wisp__page_link(wisp__page **first, wisp__page *page) {
@@ -17389,7 +17403,8 @@ WISP__UNUSED static void wisp__flow_check(const wisp__flow *flow) {
  *   an item is a whole message or one fragment of a large one.
  * Invariants: out: at most window_items between base and next; an item leaves
  *   the window when it and all before it were acked. in: every item is taken
- *   once, in order; early ones are buffered, at most window_bytes.
+ *   once, in order; early ones are buffered, at most window_bytes with their
+ *   places in rings, beside small rings that a channel keeps.
  * ======================================================================== */
 
 #define WISP__WHOLE_KEPT 65536    /* bytes kept after a large message was put together */
@@ -17426,9 +17441,9 @@ static inline size_t wisp__message_chunk(const wisp__message *m) {
     return head + sizeof *extra + (size_t)wisp__max_int(extra->room, wisp__message_size(m));
 }
 
-/* Memory of a message in a queue. */
+/* Memory of a message. */
 static inline int wisp__message_weight(const wisp__message *m) {
-    return wisp__chunk_bytes(wisp__message_chunk(m)) + (int)sizeof(wisp__message *);
+    return wisp__chunk_memory(wisp__message_chunk(m));
 }
 
 /* A message with room for shape and data, and with extra numbers or none. NULL: no memory. */
@@ -17463,9 +17478,42 @@ static void wisp__message_release(wisp__chunks *chunks, wisp__message *m) {
 /* TWICE: two packets on their way carry it. */
 enum { WISP__ITEM_FLYING = 1, WISP__ITEM_LOST, WISP__ITEM_ARRIVED, WISP__ITEM_TWICE };
 
-/* Bytes of the window that an item counts for: the chunk that buffers it at the receiver. */
+/* Places of a ring that a channel keeps when it is empty, of early items and of sent ones. */
+enum { WISP__EARLY_KEPT = 64, WISP__SENT_KEPT = 1024 };
+
+/* The chunk that buffers an early item. */
 static int wisp__buffered_bytes(int content) {
     return wisp__chunk_bytes((size_t)(WISP__BUFFERED_HEAD + content + WISP__SLACK));
+}
+
+/* Bytes of the window that an item counts for at the sender: its chunk at the receiver and its
+   place in the ring there, which has at most twice as many as there are items. */
+static int wisp__window_bytes(int content) {
+    return wisp__chunk_memory((size_t)wisp__buffered_bytes(content)) + 16;
+}
+
+/* Bytes of the window that a ring of early items counts for at the receiver. */
+static int wisp__early_bytes(int room) {
+    return room > WISP__EARLY_KEPT ? room * (int)sizeof(wisp__buffered *) : 0;
+}
+
+/* The room that a ring of early items needs to hold this one. */
+static int wisp__early_room(const wisp__channel_in *in, uint32_t sequence) {
+    int need = (int)(sequence - in->next) + 1;
+    return need <= in->room ? in->room : wisp__power_of_two(wisp__max_int(need, 8));
+}
+
+/* Bytes of the window that an early item takes with what the ring grows by. */
+static int wisp__early_charge(const wisp__channel_in *in, uint32_t sequence, int content) {
+    int ring = wisp__early_bytes(wisp__early_room(in, sequence)) - wisp__early_bytes(in->room);
+    return wisp__chunk_memory((size_t)wisp__buffered_bytes(content)) + ring;
+}
+
+/* An empty channel gives a large ring of early items back. Returns the bytes of the window. */
+static int wisp__early_end(wisp__base *base, wisp__channel_in *in) {
+    int bytes = in->early ? 0 : wisp__early_bytes(in->room);
+    if (bytes) wisp__array_free(base, WISP__ARRAY(in->held, in->room));
+    return bytes;
 }
 
 static wisp__channel *wisp__channel_make(wisp__base *base) {
@@ -17517,9 +17565,11 @@ static int wisp__channel_ended(wisp__chunks *chunks, wisp__channel_out *out, uin
     while (out->base != out->next &&
            wisp__channel_item(out, out->base)->state == WISP__ITEM_ARRIVED) {
         wisp__item *item = wisp__channel_item(out, out->base++);
-        freed += wisp__buffered_bytes(item->size);
+        freed += wisp__window_bytes(item->size);
         wisp__message_release(chunks, item->message);
     }
+    if (out->base == out->next && out->room > WISP__SENT_KEPT)
+        wisp__array_free(chunks->base, WISP__ARRAY(out->items, out->room));
     if (wisp__distance(out->lost_from, out->base) < 0) out->lost_from = out->base;
     return freed;
 }
@@ -17989,8 +18039,8 @@ wisp_result wisp_set_peer_user(wisp *w, wisp_peer peer, void *user) {
  * Invariants: the bits of a value are stored once, however many peers it was sent
  *   to. A sender makes deltas only from a value that was acked, or that was sent
  *   before in the same order; a receiver that has lost it asks for a whole value.
- *   No peer has more than limits.keys baselines and limits.baseline_bytes of
- *   values in each direction.
+ *   In each direction a peer has at most limits.keys baselines; with their values
+ *   they take at most limits.baseline_bytes, and without at most half of it.
  * ======================================================================== */
 
 enum { WISP__IN_ORDER = 4,          /* values that a baseline in order holds */
@@ -18040,7 +18090,7 @@ static wisp__row wisp__encoded_as_row(const wisp__encoded *e) {
 }
 
 static int wisp__encoded_bytes(const wisp__encoded *e) {
-    return e ? wisp__chunk_bytes((size_t)e->chunk_bytes) : 0;
+    return e ? wisp__chunk_memory((size_t)e->chunk_bytes) : 0;
 }
 
 static void wisp__encoded_release(wisp *w, wisp__encoded *e) {
@@ -18107,7 +18157,18 @@ static void wisp__baseline_link(wisp__baselines *all, wisp__baseline *b, int num
 }
 
 static size_t wisp__baseline_bytes(int room) {
-    return sizeof(wisp__baseline) + (size_t)room * sizeof(wisp__stored);
+    return offsetof(wisp__baseline, ring) + (size_t)room * sizeof(wisp__stored);
+}
+
+/* The most baselines that a peer has in each direction. */
+static int wisp__baselines_most(const wisp_limits *l) {
+    int most = l->baseline_bytes / 2 / (int)wisp__baseline_bytes(l->baselines);
+    return wisp__min_int(l->keys, wisp__max_int(most, 1));
+}
+
+/* What so many take of limits.baseline_bytes. The rest is for values. */
+static int64_t wisp__baselines_memory(const wisp_limits *l, int count) {
+    return (int64_t)count * (int64_t)(wisp__baseline_bytes(l->baselines) + sizeof(void *));
 }
 
 /* Takes a baseline out of the list that is ordered by last use. */
@@ -18197,8 +18258,9 @@ static wisp__baseline *wisp__baseline_open(wisp *w, wisp__baselines *all, int nu
     wisp__baseline *b = wisp__baseline_get(all, number, key);
     int room = in_order ? WISP__IN_ORDER : w->base.limits.baselines;
     if (!b)
-        b = all->count < w->base.limits.keys ? wisp__baseline_new(w, all, number, key, room)
-                       : wisp__baseline_reuse(w, all, number, key, room);
+        b = all->count < wisp__baselines_most(&w->base.limits)
+                ? wisp__baseline_new(w, all, number, key, room)
+                : wisp__baseline_reuse(w, all, number, key, room);
     if (b) wisp__baseline_use(all, b);
     return b;
 }
@@ -18208,7 +18270,9 @@ static wisp__baseline *wisp__baseline_open(wisp *w, wisp__baselines *all, int nu
 static void wisp__baseline_store(wisp *w, wisp__baselines *all, wisp__baseline *b,
                                  const wisp__stored *value) {
     wisp__stored *stored = wisp__baseline_at(b, value->sequence);
-    int64_t room = w->base.limits.baseline_bytes - (int64_t)wisp__stored_bytes(value);
+    const wisp_limits *limits = &w->base.limits;
+    int64_t room = limits->baseline_bytes - (int64_t)wisp__stored_bytes(value) -
+                   wisp__baselines_memory(limits, wisp__baselines_most(limits));
     bool late = stored->value && wisp__distance(stored->sequence, value->sequence) > 0;
     const wisp__stored *base;
     if (!late) wisp__stored_drop(w, all, stored);
@@ -18388,6 +18452,7 @@ static wisp__described *wisp__described_keep(wisp__schemas *all, wisp__described
     bucket = &all->buckets[d->hash % WISP__SCHEMA_BUCKETS];
     d->same = *bucket;
     *bucket = d;
+    if (learnt) all->learnt += d->bytes;
     if (learnt) return d;
     d->next = all->first;
     all->first = d;
@@ -18400,6 +18465,7 @@ static void wisp__described_release(wisp__schemas *all, wisp__described *d) {
     link = &all->buckets[d->hash % WISP__SCHEMA_BUCKETS];
     while (*link != d) link = &(*link)->same;
     *link = d->same;
+    if (d->learnt) all->learnt -= d->bytes;
     for (link = &all->first; !d->learnt && *link != d;) link = &(*link)->next;
     if (!d->learnt) *link = d->next;
     d->next = all->dead;
@@ -18477,13 +18543,15 @@ static wisp__described *wisp__described_learn(wisp__schemas *all, const uint8_t 
 
 WISP__UNUSED static void wisp__schemas_check(const wisp__schemas *all) {
     int ours = 0;
+    size_t learnt = 0;
     for (const wisp__described *d = all->first; d; d = d->next) ours++;
     for (int i = 0; i < WISP__SCHEMA_BUCKETS; i++)
         for (const wisp__described *d = all->buckets[i]; d; d = d->same) {
             WISP_ASSERT(d->references > 0);
             ours -= !d->learnt;
+            if (d->learnt) learnt += d->bytes;
         }
-    WISP_ASSERT(ours == 0);
+    WISP_ASSERT(ours == 0 && learnt == all->learnt);
 }
 
 static void wisp__schemas_free(wisp__schemas *all) {
@@ -20704,8 +20772,16 @@ static size_t wisp__queue_bytes(uint32_t room) {
     return offsetof(wisp__queue, places) + room * sizeof(wisp__message *);
 }
 
+/* Memory that a ring takes more for one more message. */
+static int wisp__queue_growth(const wisp__queue *q) {
+    if (!q) return wisp__chunk_memory(wisp__queue_bytes(8));
+    if (q->next - q->first < q->room) return 0;
+    return wisp__chunk_memory(wisp__queue_bytes(2 * q->room)) -
+           wisp__chunk_memory(wisp__queue_bytes(q->room));
+}
+
 /* Makes a full ring twice as large; false: no memory. */
-static bool wisp__queue_grow(wisp *w, wisp__peer_remote *p) {
+static bool wisp__queue_grow(wisp *w, wisp__session *s, wisp__peer_remote *p) {
     wisp__queue *old = p->queue, *q;
     uint32_t room = old ? 2 * old->room : 8;
     q = (wisp__queue *)wisp__chunk_take(&w->chunks, wisp__queue_bytes(room));
@@ -20714,6 +20790,7 @@ static bool wisp__queue_grow(wisp *w, wisp__peer_remote *p) {
     q->room = room;
     for (; old && q->next != old->next; q->next++)
         *wisp__queue_place(q, q->next) = *wisp__queue_place(old, q->next);
+    s->queued_bytes += wisp__queue_growth(old);
     if (old) wisp__chunk_give(&w->chunks, old, wisp__queue_bytes(old->room));
     p->queue = q;
     return true;
@@ -20735,7 +20812,7 @@ static WISP__INLINE bool wisp__queue_put(wisp *w, wisp__session *s, wisp__messag
     wisp__peer_remote *p = &s->peer_remotes[m->remote];
     wisp__queue *q = p->queue;
     bool leads = first || !q;
-    if ((!q || q->next - q->first == q->room) && !wisp__queue_grow(w, p)) return false;
+    if ((!q || q->next - q->first == q->room) && !wisp__queue_grow(w, s, p)) return false;
     if (q && leads) wisp__heap_remove(w, s, m->remote);
     q = p->queue;
     *wisp__queue_place(q, first ? --q->first : q->next++) = m;
@@ -20765,6 +20842,7 @@ static wisp__message *wisp__unqueue(wisp *w, wisp__session *s, int index, bool l
         if (out) wisp__heap_add(w, s, index);
         return m;
     }
+    s->queued_bytes -= wisp__chunk_memory(wisp__queue_bytes(q->room));
     wisp__chunk_give(&w->chunks, q, wisp__queue_bytes(q->room));
     p->queue = NULL;
     return m;
@@ -20810,7 +20888,8 @@ static WISP__INLINE wisp_result wisp__queue_admit(wisp *w, wisp__session *s, con
     wisp__remote *remote = w->registry.remotes[m->remote];
     const wisp_limits *limits = &w->base.limits;
     if (s->queued >= limits->queue_messages ||
-        weight > limits->queue_bytes - s->queued_bytes) {
+        weight + wisp__queue_growth(s->peer_remotes[m->remote].queue) >
+            limits->queue_bytes - s->queued_bytes) {
         if (!s->peer.stats.messages_refused)
             wisp__log(&w->base, WISP_LOG_WARNING, WISP_E_QUEUE_FULL, "send queue is full: send "
                       "less, or raise desc.limits.queue_messages and queue_bytes");
@@ -21751,9 +21830,10 @@ static void wisp__request_forget(wisp *w, wisp__session *s, wisp__request *reque
 /* Keeps the answer for repeats of the call, unless too much is kept for this peer. */
 static void wisp__request_keep(wisp *w, wisp__session *s, wisp__request *request,
                                wisp__message *reply) {
-    int bytes = wisp__message_weight(reply);
+    int bytes = wisp__message_weight(reply), most = w->base.limits.queue_bytes;
+    most -= s->request_room * (int)sizeof *request;
     request->state = WISP__REQUEST_DONE;
-    if (request->reply || bytes > w->base.limits.queue_bytes - s->kept_bytes) return;
+    if (request->reply || bytes > most - s->kept_bytes) return;
     s->kept_bytes += bytes;
     reply->references++;
     request->reply = reply;
@@ -22298,6 +22378,15 @@ static void wisp__announce_refused(wisp *w, wisp__session *s, const wisp__remote
     }
 }
 
+/* Bytes that a peer may still describe. `fresh`: that no other peer has described. */
+static size_t wisp__schema_room(const wisp *w, const wisp__session *s, bool fresh) {
+    const wisp_limits *limits = &w->base.limits;
+    int half = limits->schema_bytes_all / 2, left = limits->schema_bytes - s->schema_bytes;
+    int share = wisp__max_int(half / w->peers.max_peers - s->schema_fresh,
+                              half - (int)w->registry.schemas.learnt);
+    return (size_t)wisp__max_int(fresh ? wisp__min_int(left, share) : left, 0);
+}
+
 /* The schema of an announcement. A failure, also for want of room (the peer's schemas stay as long
    as the peer), is remembered with the number, so that the schema is not compiled again. */
 static wisp__described *wisp__announced_schema(wisp__reading *r, const wisp__announcement *a,
@@ -22306,8 +22395,8 @@ static wisp__described *wisp__announced_schema(wisp__reading *r, const wisp__ann
     wisp__schemas *schemas = &r->w->registry.schemas;
     wisp__their *their = &s->theirs[a->number];
     uint32_t hash = (uint32_t)wisp__hash_bytes(descriptor, (a->bits + 7) / 8);
-    size_t left = (size_t)wisp__max_int(r->w->base.limits.schema_bytes - s->schema_bytes, 0);
     wisp__described *known = wisp__described_find(schemas, descriptor, a->bits), *described;
+    size_t left = wisp__schema_room(r->w, s, !known);
     *why = their->failed;
     if (*why && their->failed_hash == hash && !known) return NULL;
     if (known && !wisp__schema_charge(s, known)) left = SIZE_MAX / 4;
@@ -22433,7 +22522,9 @@ static wisp__remote *wisp__announced_remote(wisp *w, const wisp__session *s,
 static void wisp__bind_number(wisp__reading *r, wisp__remote *remote, int number,
                               wisp__encoding *e) {
     wisp__session *s = r->s;
-    if (e) s->schema_bytes += (int)wisp__schema_charge(s, e->described);
+    int bytes = e ? (int)wisp__schema_charge(s, e->described) : 0;
+    s->schema_bytes += bytes;
+    if (bytes && e->described->references == 1) s->schema_fresh += bytes;
     s->lent += remote->lent;
     remote->announced++;
     s->theirs[number].remote = (uint16_t)(remote->index + 1);
@@ -22870,7 +22961,7 @@ static bool wisp__window_open(const wisp__packet_writer *f, const wisp__channel_
     int bytes = peer->window_bytes - (fragment ? peer->window_bytes / 16 : 0);
     if (f->w->base.reliable) return true;
     if (out->next - out->base >= peer->window_items) return false;
-    return peer->window_used == 0 || wisp__buffered_bytes(size) <= bytes - peer->window_used;
+    return peer->window_used == 0 || wisp__window_bytes(size) <= bytes - peer->window_used;
 }
 
 /* Puts an item that is on its way into one more packet. */
@@ -22919,7 +23010,7 @@ static wisp__fit wisp__fill_first(wisp__packet_writer *f, wisp__channel_out *out
         item.message->references--;
         out->next--;
     } else {
-        f->s->peer.window_used += wisp__buffered_bytes(item.size);
+        f->s->peer.window_used += wisp__window_bytes(item.size);
     }
     return fit;
 }
@@ -24060,7 +24151,7 @@ static void wisp__put_abilities(const wisp *w, wisp__writer *to) {
 /* false: the link of this end is of the other kind. */
 static bool wisp__take_abilities(const wisp *w, wisp__peer *peer, uint8_t flags, uint32_t window) {
     int items = 1 << (flags >> 1 & 15);
-    peer->window_bytes = (int)(window & 0x1fffffff);
+    peer->window_bytes = wisp__min_int((int)(window & 0x1fffffff), w->base.limits.queue_bytes);
     peer->methods = (uint8_t)(1u << WISP__STORED | 1u << WISP__RUNS | (unsigned)(flags >> 5)
                               << WISP__LZ4 | (window >> 29) << WISP__USER_METHOD);
     peer->window_items = (uint32_t)wisp__min_int(items, w->base.limits.window_items);
@@ -25079,8 +25170,8 @@ static wisp__passage wisp__passage_of(int kind, const wisp_to *to, const wisp_ca
 
 /* The memory that a message takes while it is held. */
 static int64_t wisp__held_bytes(const wisp__message *m, const wisp_to *to) {
-    return (int64_t)wisp__chunk_bytes(wisp__message_chunk(m)) +
-           wisp__chunk_bytes(sizeof(wisp__held)) +
+    return (int64_t)wisp__chunk_memory(wisp__message_chunk(m)) +
+           wisp__chunk_memory(sizeof(wisp__held)) +
            (to->list ? to->count * (int64_t)sizeof *to->list : 0);
 }
 
@@ -26155,21 +26246,23 @@ static void wisp__arrive(wisp__reading *r, wisp__channel_in *c, wisp__inbound *i
 
 /* Takes a place in the window. NULL: the session ends. */
 static wisp__buffered *wisp__buffer_take(wisp__reading *r, wisp__channel *c,
-                                         uint32_t sequence, int charge) {
+                                         uint32_t sequence, int content) {
     wisp__base *base = &r->w->base;
+    int bytes = wisp__buffered_bytes(content);
+    int charge = wisp__early_charge(&c->in, sequence, content);
     wisp__buffered *b;
     if (charge > base->limits.window_bytes - r->s->held_bytes) {
         wisp__break(r, "more out of order than the window holds");
         return NULL;
     }
-    b = (wisp__buffered *)wisp__chunk_take(&r->w->chunks, (size_t)charge);
+    b = (wisp__buffered *)wisp__chunk_take(&r->w->chunks, (size_t)bytes);
     if (!b || wisp__channel_hold(base, &c->in, sequence, b)) {
-        wisp__chunk_give(&r->w->chunks, b, (size_t)charge);
+        wisp__chunk_give(&r->w->chunks, b, (size_t)bytes);
         wisp__break_with(r, WISP_E_MEMORY, "no memory for what came out of order");
         return NULL;
     }
     memset(b, 0, sizeof *b);
-    b->chunk_bytes = b->charge = charge;
+    b->chunk_bytes = bytes;
     r->s->held_bytes += charge;
     return b;
 }
@@ -26184,8 +26277,7 @@ static void wisp__buffer_early(wisp__reading *r, wisp__channel *c, uint32_t sequ
     int shape = content ? (int)(in->shape_end - in->shape_at) : 0, data_at = (shape + 7) / 8;
     int64_t data = content ? in->end - in->data_at : 0;
     wisp__reader from = r->from;
-    wisp__buffered *b = wisp__buffer_take(
-        r, c, sequence, wisp__buffered_bytes(data_at + (int)((data + 7) / 8)));
+    wisp__buffered *b = wisp__buffer_take(r, c, sequence, data_at + (int)((data + 7) / 8));
     if (!b) return;
     b->kind = (uint8_t)(content || unknown_call ? in->kind : WISP__FRAME_NOTHING);
     b->first = in->first;
@@ -26267,7 +26359,8 @@ static void wisp__arrive_early(wisp__reading *r, wisp__channel *c) {
             return;
         }
         b = wisp__channel_take_next(&c->in);
-        s->held_bytes -= b->charge;
+        s->held_bytes -= wisp__chunk_memory((size_t)b->chunk_bytes) +
+                         wisp__early_end(&r->w->base, &c->in);
         wisp__arrive_buffered(r, &c->in, b);
         wisp__chunk_give(&r->w->chunks, b, (size_t)b->chunk_bytes);
     }
@@ -26275,16 +26368,17 @@ static void wisp__arrive_early(wisp__reading *r, wisp__channel *c) {
 
 /* Must the end of a large message wait as if it were early? Not over a reliable link, which has no
    window. */
-static bool wisp__must_wait(const wisp__reading *r, const wisp__inbound *in) {
+static bool wisp__must_wait(const wisp__reading *r, const wisp__channel *c,
+                            const wisp__inbound *in) {
     int bytes = (int)((in->end - in->data_at + 7) / 8);
     return in->kind == WISP__FRAME_FRAGMENT && in->last && !r->w->base.reliable &&
-           !wisp__may_complete(r) &&
-           wisp__buffered_bytes(bytes) <= r->w->base.limits.window_bytes - r->s->held_bytes;
+           !wisp__may_complete(r) && wisp__early_charge(&c->in, c->in.next, bytes) <=
+                                         r->w->base.limits.window_bytes - r->s->held_bytes;
 }
 
 static void wisp__arrive_in_order(wisp__reading *r, wisp__channel *c, uint32_t sequence,
                                   wisp__inbound *in) {
-    if (wisp__must_wait(r, in)) {
+    if (wisp__must_wait(r, c, in)) {
         wisp__buffer_early(r, c, sequence, in);
         wisp__fall_behind(r);
         return;
@@ -26900,6 +26994,7 @@ WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session 
         }
     for (int i = 0; i < s->peer_remote_room; i++) {
         const wisp__peer_remote *p = &s->peer_remotes[i];
+        if (p->queue) bytes += wisp__chunk_memory(wisp__queue_bytes(p->queue->room));
         for (int k = 0; k < wisp__queue_length(p); k++) {
             const wisp__message *m = *wisp__queue_place(p->queue, p->queue->first + (uint32_t)k);
             queued++;
@@ -27721,7 +27816,7 @@ static double wisp__stats_loss(const wisp_peer_stats *stats) {
 }
 
 /* Memory of a session, without the messages in its queue. */
-static size_t wisp__session_memory(const wisp__session *s) {
+static size_t wisp__session_memory(const wisp_limits *limits, const wisp__session *s) {
     const wisp__flow *flow = &s->peer.flow;
     size_t bytes = sizeof *s + (size_t)s->peer.ticket_size + (size_t)s->held_bytes;
     bytes += (size_t)flow->sent_room * sizeof *flow->sent;
@@ -27739,6 +27834,7 @@ static size_t wisp__session_memory(const wisp__session *s) {
                  (size_t)channel->in.whole_room;
     }
     if (s->meter) bytes += sizeof *s->meter;
+    bytes += (size_t)wisp__baselines_memory(limits, s->baselines_out.count + s->baselines_in.count);
     return bytes + (size_t)s->baselines_out.bytes + (size_t)s->baselines_in.bytes;
 }
 
@@ -27761,7 +27857,7 @@ void wisp_stats_peer(const wisp *w, wisp_peer peer, wisp_peer_stats *out) {
     out->pacing_rate = s->peer.flow.pace_rate;
     out->queued_messages = s->queued;
     out->queued_bytes = s->queued_bytes;
-    out->memory = (int)wisp__session_memory(s) + s->queued_bytes;
+    out->memory = (int)wisp__session_memory(&w->base.limits, s) + s->queued_bytes;
 }
 
 void wisp_stats_remote(const wisp *w, const char *remote, wisp_remote_stats *out) {

@@ -69,21 +69,23 @@ TEST(a_ring_holds_the_last_values_and_no_more) {
     desk_close(&d);
 }
 
-/* The bound is one of memory: small values, that take their chunks all the same. Beside them stand
-   the pages of the newest region. */
+/* The bound is one of memory, also for small values and for baselines without any. */
 TEST(values_take_no_more_memory_than_their_limit) {
+    enum { BYTES = 1 << 20 };
     desk d;
     uint64_t before;
     desk_open(&d);
-    d.w.base.limits.baseline_bytes = 32768;
-    d.w.base.limits.keys = 100;
-    for (int k = 0; k < 100; k++) desk_baseline(&d, (uint64_t)k + 1, false);
+    d.w.base.limits.baseline_bytes = BYTES;
     before = d.w.base.stats.memory;
-    for (int k = 0; k < 100; k++)
-        for (int i = 0; i < 16; i++)
-            desk_store(&d, wisp__baseline_get(&d.baselines, 5, (uint64_t)k + 1), 'a', 1);
-    CHECK(d.baselines.bytes > 32768 - 128 && d.baselines.bytes <= 32768);
-    CHECK(d.w.base.stats.memory - before <= 32768 + 12 * WISP__PAGE_BYTES);
+    for (int k = 0; k < 1000; k++) desk_baseline(&d, (uint64_t)k + 1, false);
+    CHECK_EQ_INT(d.baselines.count, wisp__baselines_most(&d.w.base.limits));
+    CHECK((double)(d.w.base.stats.memory - before) <= 0.55 * BYTES);
+    for (int k = 0; k < 1000; k++) {
+        wisp__baseline *b = wisp__baseline_get(&d.baselines, 5, (uint64_t)k + 1);
+        for (int i = 0; b && i < 12; i++) desk_store(&d, b, 'a', 1);
+    }
+    CHECK((double)(d.w.base.stats.memory - before) > 0.9 * BYTES);
+    CHECK((double)(d.w.base.stats.memory - before) <= 1.1 * BYTES);
     desk_close(&d);
 }
 

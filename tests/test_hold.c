@@ -529,7 +529,7 @@ TEST(the_bytes_of_what_is_held_are_bounded) {
         wisp_value value = wisp_bytes(bytes, 600);
         int refused = 0;
         wisp *at;
-        two_holding(&t, 0, 3 * (680 + wisp__chunk_bytes(sizeof(wisp__held))) + 500);
+        two_holding(&t, 0, 3 * (680 + 680 / 12 + wisp__chunk_memory(sizeof(wisp__held))) + 500);
         at = way == IN ? t.server : t.client;
         use(at, "hold", NULL, way, &p);
         for (int i = 0; i < 5; i++)
