@@ -36,9 +36,9 @@ TESTS_s390x := $(addprefix test_, base pool stats meter bits text value pack sea
             remote policy event call links type schema descriptor scalar tile record codec \
             decimal builder json msgpack protowire protobuf delta_bits range_coder migrate engine \
             profile structs)
-TESTS_m32   := $(TESTS_s390x) $(addprefix test_, limits queue frame names packet_writer session receive \
+TESTS_m32   := $(TESTS_s390x) $(addprefix test_, queue frame names packet_writer session receive \
             arrival flush host peer channel wrap wrap16 soak compat oom encoding message_codec \
-            message_delta record_delta value_delta baseline compress)
+            message_delta record_delta value_delta baseline compress limits)
 TESTS_fast  := $(addprefix test_, base value type pack scalar tile record codec engine decimal \
             json msgpack protobuf policy)
 SMOKE := tcc musl musl-static arm
