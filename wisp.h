@@ -11439,14 +11439,26 @@ const wisp_codec *wisp_bitpack(void) {
 
 /* --- any codec --- */
 
+/* The `user` of codecs that write a struct straight from memory: the first, or the second while
+   they also check that its members fit, and may read straight into a struct. */
+static const char wisp__straight[2] = { 0, 1 };
+
 int wisp_encode(const wisp_codec *codec, const wisp_schema *schema, const wisp_value *value,
                 void *out, int capacity) {
     wisp_result result = WISP_OK;
     if (!codec || !value || capacity < 0 || (capacity && !out)) return WISP_E_ARGUMENT;
-    if (schema && codec != wisp_bitpack()) {
-        result = schema->program ? WISP_OK : wisp__schema_check(schema, NULL, 0, NULL);
-        if (result == WISP_OK) result = wisp_validate(schema, value, NULL, 0);
+    if (!schema || codec == wisp_bitpack())
+        return codec->encode(codec, schema, value, out, capacity);
+    if (codec->user == &wisp__straight[0] && schema->program &&
+        wisp__struct_as(value, schema)) {
+        wisp_codec checks = *codec;
+        int bytes;
+        checks.user = (void *)&wisp__straight[1];
+        bytes = codec->encode(&checks, schema, value, out, capacity);
+        if (bytes >= 0) return bytes;  /* else only a look at the whole value finds what is wrong */
     }
+    result = schema->program ? WISP_OK : wisp__schema_check(schema, NULL, 0, NULL);
+    if (result == WISP_OK) result = wisp_validate(schema, value, NULL, 0);
     return result ? result : codec->encode(codec, schema, value, out, capacity);
 }
 
@@ -11458,6 +11470,7 @@ int wisp_decode(const wisp_codec *codec, const wisp_schema *schema, const void *
     const void *image;
     wisp_result result = WISP_OK;
     wisp_value decoded;
+    wisp_codec checks;
     wisp__alone a;
     int half, read;
     if (!codec || !out || size < 0 || (size && !bytes) || memory_size < 0) return WISP_E_ARGUMENT;
@@ -11466,6 +11479,11 @@ int wisp_decode(const wisp_codec *codec, const wisp_schema *schema, const void *
     program = wisp__program_of(schema, &bump, &result);
     if (!program) return result;
     half = (int)(bump.left / 2);
+    if (codec->user == &wisp__straight[0] && program->source->shape == WISP_SHAPE_STRUCT) {
+        checks = *codec;
+        checks.user = (void *)&wisp__straight[1];
+        codec = &checks;
+    }
     read = codec->decode(codec, schema, bytes, size, &decoded, bump.at, half);
     if (read < 0) return read;
     bump.at += half & ~7;
@@ -12184,12 +12202,129 @@ static int wisp__decimal_write_bits(uint8_t *to, uint64_t bits, bool narrow) {
 
 enum { WISP__CODEC_NESTING = 256 };  /* of lists, where a format sets no limit */
 
+/* --- plain storage: members of a C struct without a value made of them --- */
+
+/* A number, text or vector. */
+typedef struct wisp__plain {
+    wisp_kind kind;
+    int count;  /* bytes of a text */
+    uint64_t bits;  /* of a number; an integer below 0 has all 64 */
+    const void *at;  /* text, or floats */
+} wisp__plain;
+
+static bool wisp__plain_whole_fits(const wisp_type *type, int bytes, const wisp__plain *p) {
+    int64_t least = INT64_MIN >> (64 - 8 * bytes), most = -1 - least;
+    int64_t number = (int64_t)p->bits;
+    if (type->kind == WISP_TYPE_UINT)
+        return (number >= 0 || p->kind == WISP_UINT) && p->bits <= UINT64_MAX >> (64 - 8 * bytes);
+    if (type->kind == WISP_TYPE_RANGE) least = type->least, most = type->most;
+    return number >= least && number <= most && (number >= 0 || p->kind == WISP_INT);
+}
+
+/* A member of a struct, or an element of an array in it. */
+typedef struct wisp__codec_member {
+    const wisp_type *type;
+    const void *at;
+    int bytes;  /* negative: its content is elsewhere */
+    int count;  /* of elements, or the option, by the member that counts; -1: there is none */
+} wisp__codec_member;
+
+static inline wisp__codec_member wisp__codec_field(const wisp_field *field, const void *data) {
+    wisp__codec_member m = { &field->type, (const uint8_t *)data + field->offset,
+                       wisp__type_bytes(&field->type, field->bytes),
+                       wisp__field_count(field, data) };
+    if (m.count < 0 && m.type->kind == WISP_TYPE_ARRAY) m.count = m.type->max;
+    return m;
+}
+
+static wisp__codec_member wisp__codec_first(const wisp__codec_member *array) {
+    const wisp_type *type = (const wisp_type *)array->type->of;
+    wisp__codec_member m = { type, array->at, array->bytes / wisp__max_int(array->type->max, 1),
+                             -1 };
+    m.bytes = wisp__type_bytes(type, m.bytes);
+    if (type->kind == WISP_TYPE_ARRAY) m.count = type->max;
+    return m;
+}
+
+static void wisp__codec_next(wisp__codec_member *m) { m->at = (const uint8_t *)m->at + m->bytes; }
+
+/* Looks at a member; false: it is of a type that needs more than a look, or what it holds does not
+   fit. */
+static inline bool wisp__plain_of(const wisp__codec_member *m, wisp__plain *p) {
+    const wisp_type *type = m->type;
+    const void *at = m->at;
+    int bytes = m->bytes;
+    p->at = at;
+    p->bits = 0;
+    p->kind = wisp__type_vector(type);
+    switch (type->kind) {
+    case WISP_TYPE_BOOL:
+        p->kind = WISP_BOOL;
+        p->bits = (uint64_t)wisp__load_int(at, bytes, false);
+        return p->bits <= 1;
+    case WISP_TYPE_INTEGER:
+    case WISP_TYPE_UINT:
+    case WISP_TYPE_RANGE:
+        p->kind = type->kind == WISP_TYPE_UINT ? WISP_UINT : WISP_INT;
+        p->bits = (uint64_t)wisp__load_int(at, bytes, wisp__type_signed(type));
+        return type->kind != WISP_TYPE_RANGE || wisp__plain_whole_fits(type, bytes, p);
+    case WISP_TYPE_NUMBER:
+        p->kind = bytes == 4 ? WISP_FLOAT : WISP_NUMBER;
+        p->bits = bytes == 4 ? wisp__load_float_bits(at) : wisp__load_double_bits(at);
+        return true;
+    case WISP_TYPE_STRING:
+        p->kind = WISP_STRING;
+        if (bytes > 0) at = memchr(at, 0, (size_t)bytes);
+        p->count = bytes > 0 && at ? (int)((const char *)at - (const char *)p->at) : -1;
+        return p->count >= 0 && p->count <= type->max;
+    case WISP_TYPE_VEC2:
+    case WISP_TYPE_VEC3:
+    case WISP_TYPE_VEC4: return !type->of && !wisp__has_steps(type);
+    case WISP_TYPE_QUAT: return type->max == 0;
+    default: return type->kind == WISP_TYPE_TRANSFORM;
+    }
+}
+
+/* Fills a member; false: as above, and the member may have changed. */
+static inline bool wisp__plain_store(const wisp__codec_member *m, const wisp__plain *p) {
+    const wisp_type *type = m->type;
+    void *at = (void *)(uintptr_t)m->at;
+    int bytes = m->bytes;
+    switch (type->kind) {
+    case WISP_TYPE_BOOL:
+    case WISP_TYPE_INTEGER:
+    case WISP_TYPE_UINT:
+    case WISP_TYPE_RANGE:
+        if (type->kind == WISP_TYPE_BOOL ? p->kind != WISP_BOOL
+                                         : p->kind != WISP_INT && p->kind != WISP_UINT)
+            return false;
+        wisp__store_int(at, bytes, p->bits);
+        return type->kind == WISP_TYPE_BOOL || wisp__plain_whole_fits(type, bytes, p);
+    case WISP_TYPE_NUMBER:
+        if (p->kind != (bytes == 4 ? WISP_FLOAT : WISP_NUMBER)) return false;
+        wisp__store_int(at, bytes, p->bits);
+        return true;
+    case WISP_TYPE_STRING:
+        if (p->kind != WISP_STRING || p->count > type->max || p->count >= bytes) return false;
+        memset(at, 0, (size_t)bytes);
+        memcpy(at, p->at, (size_t)p->count);
+        return !memchr(p->at, 0, (size_t)p->count);
+    default:
+        if (p->kind != wisp__type_vector(type) || type->kind == WISP_TYPE_COLOR || type->of ||
+            type->max || wisp__has_steps(type))
+            return false;
+        memcpy(at, p->at, (size_t)wisp__kind_floats(p->kind) * sizeof(float));
+        return p->kind != WISP_NIL;
+    }
+}
+
 /* --- the encoder --- */
 
 /* Most codecs write forwards, at `at`; Protobuf's writes backwards, in front of `at`. */
 typedef struct wisp__encoder {
     uint8_t *begin, *at, *end;
     int depth;  /* lists or messages around the value that is written */
+    bool checks;  /* whether members of the struct fit their types */
     wisp_result result;  /* the first failure */
     uint8_t none[1];  /* stands for room of no bytes */
 } wisp__encoder;
@@ -12199,6 +12334,7 @@ static wisp_result wisp__encoder_on(wisp__encoder *e, const wisp_value *value, v
     e->begin = e->at = capacity > 0 && out ? (uint8_t *)out : e->none;
     e->end = e->begin + (capacity > 0 ? capacity : 0);
     e->depth = 0;
+    e->checks = false;
     e->result = value && capacity >= 0 && (out || !capacity) ? WISP_OK : WISP_E_ARGUMENT;
     return e->result;
 }
@@ -12227,6 +12363,20 @@ static inline void wisp__emit_byte(wisp__encoder *e, int byte) {
 static void wisp__emit_bytes(wisp__encoder *e, const void *bytes, size_t size) {
     uint8_t *to = wisp__emit_room(e, size);
     if (to && size) memcpy(to, bytes, size);
+}
+
+/* The value of a member that is not plain; false: it does not fit. The members of a struct are not
+   looked at. */
+static bool wisp__codec_value(wisp__encoder *e, const wisp__codec_member *m, wisp_value *out) {
+    wisp__fitting f = wisp__fitting_on(NULL, 0, NULL);
+    bool over = m->count > m->type->max && m->type->kind != WISP_TYPE_UNION;
+    int count;
+    wisp__storage to = { NULL, m->bytes, m->count >= 0 ? &count : NULL };
+    *out = wisp__view(m->type, m->bytes, m->at, over ? m->type->max : m->count);
+    if (e->checks && m->type->kind != WISP_TYPE_STRUCT &&
+        (over || !wisp__fit_type(&f, m->type, to, out)))
+        wisp__emit_refuse(e, WISP_E_INVALID);
+    return e->result == WISP_OK;
 }
 
 /* The bytes written forwards, or the failure. */
@@ -12289,6 +12439,35 @@ static void *wisp__build_items(wisp__builder *b, int64_t count, size_t each) {
     if (b->result) return NULL;
     b->low = items + bytes;
     return items;
+}
+
+/* Fills a member by the value that was read; false: it does not fit. `count`: as in
+   wisp__storage. */
+static bool wisp__build_member(wisp__builder *b, const wisp__codec_member *m, int *count,
+                               const wisp_value *value) {
+    wisp__bump bump = wisp__bump_on(b->low, (int)(b->high - b->low));
+    wisp__supply supply = wisp__supply_of_bump(&bump);
+    wisp__fitting f = wisp__fitting_on(NULL, 0, &supply);
+    wisp__storage to = { (void *)(uintptr_t)m->at, m->bytes, count };
+    f.lenient = true;
+    if (b->result || (value->kind == WISP_NIL && m->type->kind != WISP_TYPE_ANY) ||
+        !wisp__fit_type(&f, m->type, to, value))
+        return false;
+    b->low = b->high - bump.left;
+    return true;
+}
+
+/* The image of a struct in zeros; NULL: the builder has failed. */
+static void *wisp__build_image(wisp__builder *b, const wisp_schema *schema) {
+    void *image = wisp__build_items(b, schema->bytes, 1);
+    if (image) memset(image, 0, (size_t)schema->bytes);
+    return image;
+}
+
+/* Stores the count of a field's elements. */
+static void wisp__build_counted(const wisp_field *field, uint8_t *data, int count) {
+    if (field->count_bytes)
+        wisp__store_int(data + field->count_offset, field->count_bytes, (uint64_t)count);
 }
 
 /* Reads text, which is copied with a NUL behind it. */
@@ -12756,10 +12935,21 @@ enum {
 
 #define WISP__MSGPACK_NANOSECONDS_MAX 999999999u
 
+static inline uint32_t wisp__msgpack_load32(const uint8_t *from) {
+    return (uint32_t)from[0] << 24 | (uint32_t)from[1] << 16 | (uint32_t)from[2] << 8 | from[3];
+}
+
 static uint64_t wisp__msgpack_load(const uint8_t *from, int size) {
     uint64_t number = 0;
     for (int i = 0; i < size; i++) number = number << 8 | from[i];
     return number;
+}
+
+static inline void wisp__msgpack_store32(uint8_t *to, uint32_t number) {
+    to[0] = (uint8_t)(number >> 24);
+    to[1] = (uint8_t)(number >> 16);
+    to[2] = (uint8_t)(number >> 8);
+    to[3] = (uint8_t)number;
 }
 
 static void wisp__msgpack_store(uint8_t *to, uint64_t number, int size) {
@@ -12787,10 +12977,11 @@ static void wisp__msgpack_put_value(wisp__encoder *e, const wisp_value *value);
 
 /* A first byte, and a number in `size` bytes. */
 static void wisp__msgpack_put_code(wisp__encoder *e, unsigned code, uint64_t number, int size) {
-    uint8_t bytes[9];
-    bytes[0] = (uint8_t)code;
-    wisp__msgpack_store(bytes + 1, number, size);
-    wisp__emit_bytes(e, bytes, (size_t)size + 1);
+    uint8_t *to = wisp__emit_room(e, (size_t)size + 1);
+    if (!to) return;
+    *to = (uint8_t)code;
+    if (size == 4) wisp__msgpack_store32(to + 1, (uint32_t)number);
+    else wisp__msgpack_store(to + 1, number, size);
 }
 
 /* A length or count: a small one in the first byte, if that is not 0; else in one byte after
@@ -12826,30 +13017,45 @@ static void wisp__msgpack_put_text(wisp__encoder *e, const char *text, size_t si
     wisp__emit_bytes(e, text, size);
 }
 
-static void wisp__msgpack_put_ext(wisp__encoder *e, int type, const void *data, int size) {
+/* Text up to a NUL, which mostly is short and ASCII. */
+static void wisp__msgpack_put_key(wisp__encoder *e, const char *text) {
+    uint8_t *to = e->at;
+    int size = 0;
+    if (e->end - to >= 32) {
+        for (; size < 31 && text[size] && !(text[size] & 0x80); size++)
+            to[size + 1] = (uint8_t)text[size];
+        if (!text[size]) {
+            *to = (uint8_t)(0xa0 + size);
+            e->at += size + 1;
+            return;
+        }
+    }
+    wisp__msgpack_put_text(e, text, strlen(text));
+}
+
+/* Room for the data of an ext; NULL: the encoder has failed. */
+static uint8_t *wisp__msgpack_put_ext(wisp__encoder *e, int type, int size) {
     if (size > 16 || size < 1 || (size & (size - 1)))
         wisp__msgpack_put_length(e, 0, 0xc8, (size_t)size);
     else wisp__emit_byte(e, size == 16 ? 0xd8 : size == 8 ? 0xd7 : 0xd4 + size / 2);
     wisp__emit_byte(e, type);
-    wisp__emit_bytes(e, data, (size_t)size);
+    return wisp__emit_room(e, (size_t)size);
 }
 
-static void wisp__msgpack_put_floats(wisp__encoder *e, const wisp_value *value) {
-    float parts[7];
-    uint8_t data[sizeof parts];
-    int count = wisp__value_floats(value, parts);
-    for (int i = 0; i < count; i++)
-        wisp__msgpack_store(data + 4 * i, wisp__load_float_bits(&parts[i]), 4);
-    wisp__msgpack_put_ext(e, (int)value->kind - WISP_VEC2 + 1, data, count * 4);
+/* The floats of a vector kind, packed in memory. */
+static void wisp__msgpack_put_floats(wisp__encoder *e, wisp_kind kind, const void *floats) {
+    int size = 4 * wisp__kind_floats(kind);
+    uint8_t *to = wisp__msgpack_put_ext(e, (int)kind - WISP_VEC2 + 1, size);
+    for (int i = 0; to && i < size; i += 4)
+        wisp__msgpack_store32(to + i, wisp__load_float_bits((const uint8_t *)floats + i));
 }
 
 static void wisp__msgpack_put_time(wisp__encoder *e, uint64_t seconds, uint64_t nanoseconds) {
-    uint8_t data[12];
     int size = seconds >> 34 ? 12 : seconds >> 32 || nanoseconds ? 8 : 4;
-    wisp__msgpack_store(data, nanoseconds, 4);
-    if (size == 12) wisp__msgpack_store(data + 4, seconds, 8);
-    else wisp__msgpack_store(data, nanoseconds << 34 | seconds, size);
-    wisp__msgpack_put_ext(e, WISP__MSGPACK_TIMESTAMP, data, size);
+    uint8_t *to = wisp__msgpack_put_ext(e, WISP__MSGPACK_TIMESTAMP, size);
+    if (to) wisp__msgpack_store(to, nanoseconds, 4);
+    if (to && size == 12) wisp__msgpack_store(to + 4, seconds, 8);
+    else if (to) wisp__msgpack_store(to, nanoseconds << 34 | seconds, size);
 }
 
 /* Child i of a map if its key is `name`, else NULL. */
@@ -12888,6 +13094,7 @@ static bool wisp__msgpack_put_extension(wisp__encoder *e, const wisp_value *map)
     uint64_t type;
     int64_t seconds;
     uint32_t nanoseconds = 0;
+    uint8_t *to;
     if (!first || !data || !wisp__msgpack_in_range(first, 128, 127, &type) ||
         data->kind != WISP_BYTES || !wisp__is_sound(data))
         return false;
@@ -12895,7 +13102,8 @@ static bool wisp__msgpack_put_extension(wisp__encoder *e, const wisp_value *map)
         wisp__msgpack_parse_time((const uint8_t *)wisp__bytes_of(data), data->count, &nanoseconds,
                                  &seconds);
     if (nanoseconds > WISP__MSGPACK_NANOSECONDS_MAX) wisp__emit_refuse(e, WISP_E_TYPE);
-    wisp__msgpack_put_ext(e, (int)type, wisp__bytes_of(data), data->count);
+    to = wisp__msgpack_put_ext(e, (int)type, data->count);
+    if (to && data->count) memcpy(to, wisp__bytes_of(data), (size_t)data->count);
     return true;
 }
 
@@ -12930,27 +13138,78 @@ static bool wisp__msgpack_put_entries(wisp__encoder *e, const wisp_value *map) {
     return true;
 }
 
+static void wisp__msgpack_put_plain(wisp__encoder *e, const wisp__plain *p) {
+    switch (p->kind) {
+    case WISP_BOOL: wisp__emit_byte(e, p->bits ? 0xc3 : 0xc2); break;
+    case WISP_INT: wisp__msgpack_put_int(e, (int64_t)p->bits); break;
+    case WISP_UINT: wisp__msgpack_put_uint(e, p->bits); break;
+    case WISP_FLOAT: wisp__msgpack_put_code(e, 0xca, p->bits, 4); break;
+    case WISP_NUMBER: wisp__msgpack_put_code(e, 0xcb, p->bits, 8); break;
+    case WISP_STRING: wisp__msgpack_put_text(e, (const char *)p->at, (size_t)p->count); break;
+    default: wisp__msgpack_put_floats(e, p->kind, p->at); break;
+    }
+}
+
+static void wisp__msgpack_put_fields(wisp__encoder *e, const wisp_schema *schema,
+                                     const void *data);
+
+static void wisp__msgpack_put_member(wisp__encoder *e, const wisp__codec_member *m) {
+    wisp__plain plain;
+    wisp_value value;
+    if (wisp__plain_of(m, &plain)) {
+        wisp__msgpack_put_plain(e, &plain);
+    } else if (m->type->kind == WISP_TYPE_ARRAY && m->bytes > 0 && m->count <= m->type->max) {
+        wisp__codec_member element = wisp__codec_first(m);
+        if (++e->depth > WISP__CODEC_NESTING) wisp__emit_refuse(e, WISP_E_DEPTH);
+        wisp__msgpack_put_length(e, 0x90, 0xdc, (size_t)m->count);
+        for (int i = 0; i < m->count && !e->result; i++, wisp__codec_next(&element))
+            wisp__msgpack_put_member(e, &element);
+        e->depth--;
+    } else if (wisp__codec_value(e, m, &value)) {
+        wisp__msgpack_put_value(e, &value);
+    }
+}
+
+static void wisp__msgpack_put_fields(wisp__encoder *e, const wisp_schema *schema,
+                                     const void *data) {
+    bool row = schema->shape == WISP_SHAPE_LIST;
+    int count = schema->count;
+    for (int i = 0; i < schema->count && !row; i++)
+        count -= !wisp__field_there(&schema->fields[i], data);
+    wisp__msgpack_put_length(e, row ? 0x90 : 0x80, row ? 0xdc : 0xde, (size_t)count);
+    for (int i = 0; i < schema->count && !e->result; i++) {
+        const wisp_field *field = &schema->fields[i];
+        wisp__codec_member member = wisp__codec_field(field, data);
+        bool there = wisp__field_there(field, data);
+        if (!row && there) wisp__msgpack_put_key(e, field->name);
+        if (there) wisp__msgpack_put_member(e, &member);
+        else if (row) wisp__emit_byte(e, 0xc0);
+    }
+}
+
 static void wisp__msgpack_put_list(wisp__encoder *e, const wisp_value *list) {
     bool is_map = wisp__is_map(list);
     if (is_map && list->count == 1 && wisp__msgpack_put_entries(e, list)) return;
     if (is_map && list->count == 2 &&
         (wisp__msgpack_put_timestamp(e, list) || wisp__msgpack_put_extension(e, list)))
         return;
-    if (is_map) wisp__msgpack_put_length(e, 0x80, 0xde, (size_t)wisp__present(list));
-    else wisp__msgpack_put_length(e, 0x90, 0xdc, (size_t)list->count);
+    if (list->kind == WISP_STRUCT) {
+        wisp__msgpack_put_fields(e, wisp__schema_of(list), wisp__data_of(list));
+        return;
+    }
+    wisp__msgpack_put_length(e, is_map ? 0x80 : 0x90, is_map ? 0xde : 0xdc, (size_t)list->count);
     for (int i = 0; i < list->count && !e->result; i++) {
         wisp_value scratch;
         const char *key;
         const wisp_value *child = wisp__child(list, i, &key, &scratch);
-        if (is_map && wisp__is_missing(list, i)) continue;
-        if (key) wisp__msgpack_put_text(e, key, strlen(key));
+        if (key) wisp__msgpack_put_key(e, key);
         else if (is_map) wisp__emit_refuse(e, WISP_E_ARGUMENT);
         wisp__msgpack_put_value(e, child);
     }
 }
 
 static void wisp__msgpack_put_value(wisp__encoder *e, const wisp_value *value) {
-    uint8_t id[4];
+    uint8_t *id;
     if (value->count < 0 || !wisp__is_sound(value)) wisp__emit_refuse(e, WISP_E_ARGUMENT);
     if (e->result) return;
     switch ((int)value->kind) {
@@ -12966,8 +13225,8 @@ static void wisp__msgpack_put_value(wisp__encoder *e, const wisp_value *value) {
         wisp__emit_bytes(e, wisp__bytes_of(value), (size_t)value->count);
         break;
     case WISP_OBJECT:
-        wisp__msgpack_store(id, wisp__object_of(value).id, 4);
-        wisp__msgpack_put_ext(e, WISP__MSGPACK_OBJECT, id, 4);
+        id = wisp__msgpack_put_ext(e, WISP__MSGPACK_OBJECT, 4);
+        if (id) wisp__msgpack_store32(id, wisp__object_of(value).id);
         break;
     default:
         if (wisp__is_map(value) || wisp__is_array(value)) {
@@ -12975,7 +13234,7 @@ static void wisp__msgpack_put_value(wisp__encoder *e, const wisp_value *value) {
             if (!e->result) wisp__msgpack_put_list(e, value);
             e->depth--;
         } else if (wisp__kind_floats(value->kind)) {
-            wisp__msgpack_put_floats(e, value);
+            wisp__msgpack_put_floats(e, value->kind, &value->as);
         } else {
             wisp__emit_refuse(e, WISP_E_TYPE);
         }
@@ -13135,14 +13394,106 @@ static void wisp__msgpack_get_value(wisp__builder *b, wisp_value *out) {
     }
 }
 
+/* --- reading straight into a struct: false, if bytes are not as our own end writes them, or have
+       failed; then the whole is read as a value --- */
+
+static bool wisp__msgpack_get_fields(wisp__builder *b, const wisp_schema *schema, uint8_t *data);
+
+/* A number, text or vector. */
+static bool wisp__msgpack_get_plain(wisp__builder *b, const wisp__codec_member *m) {
+    wisp__plain p = { WISP_NIL, 0, 0, NULL };
+    uint32_t floats[7];
+    const uint8_t *data;
+    switch (wisp__msgpack_get_head(b, &p.bits)) {
+    case 'B': p.kind = WISP_BOOL; break;
+    case 'u': p.kind = WISP_UINT; break;
+    case 'i': p.kind = WISP_INT; break;
+    case 'f': p.kind = WISP_FLOAT; break;
+    case 'd': p.kind = WISP_NUMBER; break;
+    case 's':
+        p.at = wisp__build_take(b, p.bits);
+        p.kind = p.at && wisp__text_is_utf8(p.at, (size_t)p.bits) ? WISP_STRING : WISP_NIL;
+        p.count = (int)p.bits;
+        break;
+    case 'e':
+        data = wisp__build_take(b, p.bits + 1);
+        p.kind = wisp__type_vector(m->type);
+        if (!data || *data != p.kind - WISP_VEC2 + 1 ||
+            p.bits != 4 * (unsigned)wisp__kind_floats(p.kind))
+            return false;
+        for (size_t i = 0; i < p.bits / 4; i++)
+            floats[i] = wisp__msgpack_load32(data + 1 + 4 * i);
+        p.at = floats;
+        break;
+    default: break;
+    }
+    return b->result == WISP_OK && wisp__plain_store(m, &p);
+}
+
+/* `count`: as in wisp__storage. */
+static bool wisp__msgpack_get_member(wisp__builder *b, const wisp__codec_member *m, int *count) {
+    const uint8_t *begin = b->at;
+    uint64_t items;
+    wisp_value value;
+    if (m->type->kind == WISP_TYPE_STRUCT)
+        return wisp__msgpack_get_fields(b, (const wisp_schema *)m->type->of,
+                                        (uint8_t *)(uintptr_t)m->at);
+    if (m->type->kind == WISP_TYPE_ARRAY) {
+        wisp__codec_member element = wisp__codec_first(m);
+        uint64_t most = (uint64_t)m->type->max;
+        if (wisp__msgpack_get_head(b, &items) != 'a' || !wisp__build_reach(b, ++b->depth) ||
+            (count ? items > most : items != most))
+            return false;
+        for (uint64_t i = 0; i < items; i++, wisp__codec_next(&element))
+            if (!wisp__msgpack_get_member(b, &element, NULL)) return false;
+        if (count) *count = (int)items;
+        b->depth--;
+        return true;
+    }
+    if (wisp__msgpack_get_plain(b, m)) return true;
+    b->at = begin;
+    b->end--;
+    wisp__msgpack_get_value(b, &value);
+    return wisp__build_member(b, m, count, &value);
+}
+
+/* Is this the key that comes? Then it is read. */
+static bool wisp__msgpack_get_key(wisp__builder *b, const char *name) {
+    size_t size = strlen(name);
+    if ((size_t)(b->end - b->at) <= size || size > 31 || *b->at != 0xa0 + size ||
+        memcmp(b->at + 1, name, size) != 0)
+        return false;
+    b->at += size + 1;
+    return true;
+}
+
+/* All fields in their order; no field of a C struct may be missing. */
+static bool wisp__msgpack_get_fields(wisp__builder *b, const wisp_schema *schema, uint8_t *data) {
+    uint64_t left;
+    if (wisp__msgpack_get_head(b, &left) != 'm' || left != (uint64_t)schema->count ||
+        !wisp__build_reach(b, ++b->depth))
+        return false;
+    for (int i = 0; i < schema->count; i++) {
+        const wisp_field *field = &schema->fields[i];
+        wisp__codec_member member = wisp__codec_field(field, data);
+        int count = 0;
+        if (!wisp__msgpack_get_key(b, field->name) ||
+            !wisp__msgpack_get_member(b, &member, field->count_bytes ? &count : NULL))
+            return false;
+        wisp__build_counted(field, data, count);
+    }
+    b->depth--;
+    return true;
+}
+
 /* --- the codec --- */
 
 static int wisp__msgpack_encode(const wisp_codec *codec, const wisp_schema *schema,
                                 const wisp_value *value, void *out, int capacity) {
     wisp__encoder e;
-    (void)codec;
     (void)schema;
     if (wisp__encoder_on(&e, value, out, capacity)) return e.result;
+    e.checks = codec && codec->user == &wisp__straight[1];
     wisp__msgpack_put_value(&e, value);
     return wisp__emitted(&e);
 }
@@ -13152,12 +13503,17 @@ static int wisp__msgpack_decode(const wisp_codec *codec, const wisp_schema *sche
                                 int memory_size) {
     wisp__builder b;
     wisp_value value;
-    (void)codec;
-    (void)schema;
+    void *image;
     if (!out || wisp__builder_on(&b, bytes, size, memory, memory_size)) return WISP_E_ARGUMENT;
     if (size == 0) return WISP_E_SYNTAX;
-    b.end--;
-    wisp__msgpack_get_value(&b, &value);
+    image = codec && codec->user == &wisp__straight[1] ? wisp__build_image(&b, schema) : NULL;
+    if (image && wisp__msgpack_get_fields(&b, schema, (uint8_t *)image)) {
+        value = wisp_struct(schema, image);
+    } else {
+        wisp__builder_on(&b, bytes, size, memory, memory_size);
+        b.end--;
+        wisp__msgpack_get_value(&b, &value);
+    }
     if (b.result) return b.result;
     *out = value;
     return (int)(b.at - (const uint8_t *)bytes);
@@ -13165,7 +13521,7 @@ static int wisp__msgpack_decode(const wisp_codec *codec, const wisp_schema *sche
 
 const wisp_codec *wisp_msgpack(void) {
     static const wisp_codec codec = { "msgpack", wisp__msgpack_encode, wisp__msgpack_decode,
-                                      NULL };
+                                      (void *)&wisp__straight[0] };
     return &codec;
 }
 

@@ -5,6 +5,7 @@
 #include "support/test_runner.h"
 #include "support/values_and_memory.h"
 #include "support/random_schemas.h"
+#include "support/every_type.h"
 
 enum { BYTES_MAX = 1 << 17, CODEC_MEMORY_MAX = 1 << 20 };
 
@@ -398,6 +399,84 @@ TEST(a_struct_and_its_map_give_the_same_bytes) {
         CHECK_EQ_INT(codec_encode(&bag_schema, &map), size);
         CHECK_EQ_MEM(bytes_out, bytes_again, size);
     }
+}
+
+/* --- structs written and read straight, and as values --- */
+
+typedef struct straight_bag { all every; bag bags[3]; } straight_bag;
+static const wisp_type straight_bag_type = WISP_T_STRUCT(&bag_schema);
+/* Protobuf has no vectors that describe themselves: all but the first three. */
+static const wisp_schema straight_some = {
+    "some", 1, (int)sizeof(all), all_fields + 3, (int)(sizeof all_fields / sizeof *all_fields) - 3,
+    WISP_SHAPE_STRUCT, NULL
+};
+static const wisp_field straight_fields[] = {
+    WISP_FIELD(straight_bag, bags, WISP_T_ARRAY(&straight_bag_type, 3)),
+    WISP_FIELD(straight_bag, every, WISP_T_STRUCT(&all_schema)),
+};
+static const wisp_field straight_some_fields[] = {
+    WISP_FIELD(straight_bag, bags, WISP_T_ARRAY(&straight_bag_type, 3)),
+    WISP_FIELD(straight_bag, every, WISP_T_STRUCT(&straight_some)),
+};
+static const wisp_schema straight_schemas[] = {
+    WISP_SCHEMA(straight_bag, 1, straight_fields), WISP_SCHEMA(straight_bag, 1, straight_some_fields)
+};
+
+static straight_bag straight_random(uint64_t *seed) {
+    straight_bag b;
+    memset(&b, 0, sizeof b);
+    b.every = all_full();
+    for (int i = 0; i < 3; i++) b.bags[i] = random_bag(seed);
+    return b;
+}
+
+/* Bits of any member change but of those that point. */
+static void straight_damage(uint64_t *seed, straight_bag *b) {
+    int begin = (int)offsetof(straight_bag, every) + (int)offsetof(all, flag);
+    for (int changes = test_random_below(seed, 3); changes > 0; changes--)
+        ((uint8_t *)b)[begin + test_random_below(seed, (int)sizeof *b - begin)] ^=
+            (uint8_t)(1 << test_random_below(seed, 8));
+}
+
+/* Returns whether the message was fine. */
+static bool straight_decodes_alike(const wisp_codec *straight, const wisp_codec *slow,
+                                   const wisp_schema *schema, int size) {
+    wisp_value a, b;
+    int read = wisp_decode(straight, schema, bytes_again, size, &a, codec_memory_a.bytes,
+                           CODEC_MEMORY_MAX);
+    CHECK_EQ_INT(wisp_decode(slow, schema, bytes_again, size, &b, codec_memory_b.bytes,
+                             CODEC_MEMORY_MAX), read);
+    if (read >= 0) CHECK(wisp__alike(&a, &b, WISP__SAME_BITS));
+    return read >= 0;
+}
+
+TEST(a_struct_is_written_and_read_alike_straight_and_as_a_value) {
+    static uint64_t room[2][8192];
+    const wisp_schema *schemas_of[2];
+    const wisp_codec *codecs[] = { wisp_msgpack(), wisp_protobuf() };
+    int fine[2] = { 0, 0 }, written[2] = { 0, 0 };
+    uint64_t seed = 77;
+    for (int i = 0; i < 2; i++)
+        schemas_of[i] = wisp_schema_compile(&straight_schemas[i], room[i], (int)sizeof room[i]);
+    for (int i = 0; i < 4000; i++) {
+        straight_bag b = straight_random(&seed);
+        const wisp_schema *schema = schemas_of[i & 1];
+        wisp_codec slow = *codecs[i & 1];
+        wisp_value value = wisp_struct(schema, &b);
+        int size, again;
+        slow.user = NULL;
+        if (i & 2) straight_damage(&seed, &b);
+        size = wisp_encode(codecs[i & 1], schema, &value, bytes_out, (int)sizeof bytes_out);
+        again = wisp_encode(&slow, schema, &value, bytes_again, (int)sizeof bytes_again);
+        if (!CHECK_EQ_INT(size, again) || size < 0) continue;
+        written[i & 1]++;
+        CHECK_EQ_MEM(bytes_out, bytes_again, size);
+        for (int changes = test_random_below(&seed, 3); changes > 0; changes--)
+            bytes_again[test_random_below(&seed, size)] ^= (uint8_t)test_random(&seed);
+        if (i % 5 == 0) size -= test_random_below(&seed, size);
+        fine[i & 1] += straight_decodes_alike(codecs[i & 1], &slow, schema, size);
+    }
+    for (int i = 0; i < 2; i++) CHECK(written[i] > 1000 && fine[i] > 500 && fine[i] < written[i]);
 }
 
 TEST(a_struct_comes_back_as_a_struct_with_the_same_members) {
@@ -828,6 +907,7 @@ static const test_case tests[] = {
     CASE(bytes_cut_anywhere_are_refused),
     CASE(bytes_that_were_changed_never_give_a_value_outside_the_schema),
     CASE(a_struct_and_its_map_give_the_same_bytes),
+    CASE(a_struct_is_written_and_read_alike_straight_and_as_a_value),
     CASE(a_struct_comes_back_as_a_struct_with_the_same_members),
     CASE(the_bits_of_floats_survive_every_codec),
     CASE(the_bits_of_floats_survive_every_view),
