@@ -3304,7 +3304,7 @@ typedef struct wisp__secret { uint64_t key[2], counter; } wisp__secret;
 enum { WISP__NH_BYTES = 128 };
 
 typedef struct wisp__seal {
-    uint64_t nh[WISP__NH_BYTES / 8], poly[2], finish[2];
+    uint64_t nh[WISP__NH_BYTES / 8], poly[2], finish[2];  /* poly: times 8 */
 } wisp__seal;
 
 /* --- mtu --- */
@@ -16725,7 +16725,7 @@ wisp_result wisp_add_compressor(wisp *w, const wisp_compressor *compressor) {
 
 static uint64_t wisp__rotate(uint64_t x, int by) { return x << by | x >> (64 - by); }
 
-static void wisp__sip_round(uint64_t v[4]) {
+static inline void wisp__sip_round(uint64_t v[4]) {
     v[0] += v[1]; v[1] = wisp__rotate(v[1], 13); v[1] ^= v[0]; v[0] = wisp__rotate(v[0], 32);
     v[2] += v[3]; v[3] = wisp__rotate(v[3], 16); v[3] ^= v[2];
     v[0] += v[3]; v[3] = wisp__rotate(v[3], 21); v[3] ^= v[0];
@@ -16766,16 +16766,16 @@ typedef struct wisp__digest { uint64_t state[2]; } wisp__digest;
 #define WISP__P61 ((UINT64_C(1) << 61) - 1)
 #define WISP__LOW_60 ((UINT64_C(1) << 60) - 1)
 
-static uint64_t wisp__multiply_p61(uint64_t a, uint64_t b) {
-    uint64_t high, low = wisp__multiply(a, b, &high);
-    uint64_t sum = (low & WISP__P61) + (low >> 61 | high << 3);
+/* a * b / 8 modulo the prime, where b is a multiple of 8 and the product is below 2^125. */
+static inline uint64_t wisp__multiply_p61(uint64_t a, uint64_t b) {
+    uint64_t high, low = wisp__multiply(a, b, &high), sum = (low >> 3) + high;
     return (sum & WISP__P61) + (sum >> 61);
 }
 
 static void wisp__seal_init(wisp__seal *seal, const uint64_t secret[2]) {
     wisp__secret stream = { { secret[0], secret[1] }, 0 };
     for (int i = 0; i < WISP__NH_BYTES / 8; i++) seal->nh[i] = wisp__random(&stream);
-    for (int i = 0; i < 2; i++) seal->poly[i] = wisp__random(&stream) & WISP__LOW_60;
+    for (int i = 0; i < 2; i++) seal->poly[i] = (wisp__random(&stream) & WISP__LOW_60) << 3;
     for (int i = 0; i < 2; i++) seal->finish[i] = wisp__random(&stream);
 }
 
@@ -16799,8 +16799,18 @@ static inline void wisp__seal_block(const wisp__seal *seal, wisp__digest *digest
                                     const uint8_t *bytes, int size) {
     wisp__sum sum = { 0, 0 };
     const uint64_t *key = seal->nh;
-    for (; size >= 16; size -= 16, bytes += 16, key += 2)
+    const uint8_t *end = bytes + (size & ~31);
+    for (; bytes != end; bytes += 32, key += 4) {
         wisp__seal_pair(&sum, key, wisp__load64(bytes), wisp__load64(bytes + 8));
+        wisp__seal_pair(&sum, key + 2, wisp__load64(bytes + 16), wisp__load64(bytes + 24));
+    }
+    size &= 31;
+    if (size >= 16) {
+        wisp__seal_pair(&sum, key, wisp__load64(bytes), wisp__load64(bytes + 8));
+        size -= 16;
+        bytes += 16;
+        key += 2;
+    }
     if (size >= 8)
         wisp__seal_pair(&sum, key, wisp__load64(bytes), wisp__load_part(bytes + 8, size - 8));
     else if (size > 0) wisp__seal_pair(&sum, key, wisp__load_part(bytes, size), 0);
