@@ -3186,6 +3186,8 @@ typedef struct wisp__unpacker {
     wisp__reader *shape, *data;  /* may read the same bytes at two offsets */
     int values;                  /* that may still be created */
     int64_t start;               /* bit where the data begins: blobs are aligned to it */
+    bool varied;                 /* memory was taken that depends on more than the shape, or lists
+                                    were read */
     const wisp__op *ops;         /* of the record that is read */
     wisp__credit *credit;        /* NULL: nobody pays */
     wisp_result result;
@@ -3938,6 +3940,13 @@ typedef struct wisp__message_codec {
     wisp__credit credit;  /* of the peer whose bytes are read */
 } wisp__message_codec;
 
+/* A place in the arena of a message codec, and the memory that was left then. */
+typedef struct wisp__mark {
+    wisp__arena_block *block;
+    size_t used;
+    int64_t memory;
+} wisp__mark;
+
 /* The values of a received message. */
 typedef struct wisp__decoded {
     const wisp_value *values;
@@ -4222,6 +4231,11 @@ typedef struct wisp__inbound {
     int16_t result;
     wisp__encoding *encoding;                   /* NULL: plain */
     int64_t shape_at, shape_end, data_at, end;  /* bits in the packet */
+    wisp_value *items;     /* plain values as they were read */
+    int item_count;
+    int64_t price;         /* work of reading the data of a message alike into them; 0: it is read
+                              as if it were the first */
+    wisp__mark mark;       /* behind them */
     wisp_result readable;                       /* WISP_OK, or why the values cannot be read */
     wisp__reader from;                          /* of a value that needs its baseline */
     bool delta;                                 /* it may need its baseline: it is applied when its
@@ -5758,7 +5772,7 @@ static uint64_t wisp__peek64(const wisp__reader *reader, int64_t at) {
     return wisp__load_part(reader->bytes + byte, (int)(reader->size - byte));
 }
 
-/* wisp__get near the end, for more than 57 bits, or beyond the end. */
+/* wisp__get in the last 64 bits, for more than 57 bits, or beyond the end. */
 static uint64_t wisp__get_slowly(wisp__reader *reader, int count) {
     int shift = (int)(reader->at & 7);
     uint64_t value;
@@ -5776,7 +5790,7 @@ static uint64_t wisp__get_slowly(wisp__reader *reader, int count) {
 /* The next `count` bits (0..64), or 0 and the reader has failed. */
 static inline uint64_t wisp__get(wisp__reader *reader, int count) {
     int64_t at = reader->at;
-    if (count > 57 || at + count > reader->end || (at >> 3) + 8 > reader->size || reader->failed)
+    if (count > 57 || at + 64 > reader->end || reader->failed)
         return wisp__get_slowly(reader, count);
     reader->at = at + count;
     return wisp__load64(reader->bytes + (at >> 3)) >> (at & 7) & ((UINT64_C(1) << count) - 1);
@@ -5793,7 +5807,7 @@ static void wisp__get_bits(wisp__reader *reader, uint8_t *to, int64_t count) {
     int shift = (int)(at & 7);
     wisp__skip(reader, count);
     if (reader->failed) return;
-    if ((at + count) / 8 + 8 < reader->size) {  /* words may be read beyond the end */
+    if (((at + count) >> 3) + 8 < reader->size) {  /* words may be read beyond the end */
         const uint8_t *from = reader->bytes + (at >> 3);
         for (; count > 0; count -= 64, from += 8, to += 8)
             wisp__store64(to, wisp__load64(from) >> shift | (uint64_t)from[8] << 1 << (63 - shift));
@@ -5807,9 +5821,11 @@ static void wisp__get_bits(wisp__reader *reader, uint8_t *to, int64_t count) {
     }
 }
 
-static uint64_t wisp__get_groups(wisp__reader *reader, int bits, int most_bits) {
-    uint64_t value = 0, more = UINT64_C(1) << bits;
-    for (int shift = 0; shift < most_bits; shift += bits) {
+/* The groups after a first one, which says that another follows. */
+static uint64_t wisp__get_more_groups(wisp__reader *reader, uint64_t first, int bits,
+                                      int most_bits) {
+    uint64_t more = UINT64_C(1) << bits, value = first & (more - 1);
+    for (int shift = bits; shift < most_bits; shift += bits) {
         uint64_t group = wisp__get(reader, bits + 1);
         value |= (group & (more - 1)) << shift;
         if (!(group & more)) return value;
@@ -5818,10 +5834,15 @@ static uint64_t wisp__get_groups(wisp__reader *reader, int bits, int most_bits) 
     return 0;
 }
 
-/* Fails from 2^28 up, so that sums of lengths cannot overflow an int. */
-static int wisp__get_length(wisp__reader *reader) { return (int)wisp__get_groups(reader, 7, 28); }
+static inline int wisp__get_groups(wisp__reader *reader, int bits, int most_bits) {
+    uint64_t first = wisp__get(reader, bits + 1);
+    return (int)(first >> bits ? wisp__get_more_groups(reader, first, bits, most_bits) : first);
+}
 
-static int wisp__get_small(wisp__reader *reader) { return (int)wisp__get_groups(reader, 3, 30); }
+/* Fails from 2^28 up, so that sums of lengths cannot overflow an int. */
+static inline int wisp__get_length(wisp__reader *reader) { return wisp__get_groups(reader, 7, 28); }
+
+static inline int wisp__get_small(wisp__reader *reader) { return wisp__get_groups(reader, 3, 30); }
 
 static inline int wisp__groups_bits(uint64_t value, int bits) {
     int groups = 1;
@@ -6161,6 +6182,18 @@ static int wisp__value_floats(const wisp_value *v, float out[7]) {
 
 static wisp_value wisp__view_floats(wisp_kind kind, const void *at) {
     return wisp__value_from(kind, 0, at, wisp__member_bytes(kind));
+}
+
+/* Sets the member of a value whose kind is set: of a vector kind; of a bool, number or object. */
+static void wisp__set_floats(wisp_value *v, const float *floats) {
+    memcpy(&v->as, floats, wisp__member_bytes(v->kind));
+}
+
+static inline void wisp__set_bits(wisp_value *v, uint64_t bits) {
+    uint32_t low = (uint32_t)bits;
+    if (v->kind == WISP_BOOL) v->as.boolean = bits != 0;
+    else if (v->kind == WISP_FLOAT || v->kind == WISP_OBJECT) memcpy(&v->as, &low, 4);
+    else memcpy(&v->as, &bits, 8);
 }
 
 /* --- storage: a struct is seen as a map or an array through its schema, without a copy --- */
@@ -8973,7 +9006,7 @@ static void wisp__put_integer(wisp__writer *writer, uint64_t value) {
     wisp__put(writer, value, wisp__class_bits[class_of]);
 }
 
-static uint64_t wisp__get_integer(wisp__reader *reader) {
+static inline uint64_t wisp__get_integer(wisp__reader *reader) {
     return wisp__get(reader, wisp__class_bits[wisp__get(reader, 3)]);
 }
 
@@ -9384,62 +9417,72 @@ static void wisp__read_align(wisp__unpacker *u) {
 static void wisp__unpack_blob(wisp__unpacker *u, wisp_value *out, wisp_kind kind) {
     int count = wisp__get_length(kind == WISP_STRING ? u->data : u->shape);
     const char *bytes = "";
+    u->varied = u->varied || kind == WISP_STRING;
     if (count) wisp__read_align(u);
     if (count && !wisp__unpack_failed(u)) bytes = wisp__unpack_bytes(u, u->data, count);
     if (wisp__unpack_failed(u)) count = 0;
     *out = kind == WISP_STRING ? wisp_string_n(bytes, count) : wisp_bytes(bytes, count);
 }
 
-static void wisp__unpack_floats(wisp__unpacker *u, wisp_value *out, wisp_kind kind) {
+static void wisp__get_floats(wisp__reader *data, wisp_value *out) {
     float parts[7];
-    int count = wisp__kind_floats(kind);
-    bool is_small = kind == WISP_COLOR && wisp__get(u->data, 1);
+    int count = wisp__kind_floats(out->kind);
+    bool is_small = out->kind == WISP_COLOR && wisp__get(data, 1);
     for (int i = 0; i < count; i++) {
-        uint32_t bits = (uint32_t)wisp__get(u->data, is_small ? 8 : 32);
+        uint32_t bits = (uint32_t)wisp__get(data, is_small ? 8 : 32);
         if (is_small) bits = wisp__float_bits(wisp__of_byte(bits));
         memcpy(&parts[i], &bits, 4);
     }
-    *out = wisp__view_floats(kind, parts);
+    wisp__set_floats(out, parts);
 }
 
 /* The bits of a double. */
-static uint64_t wisp__unpack_number(wisp__unpacker *u) {
-    switch (wisp__get(u->data, 2)) {
-    case 0: return wisp__double_bits((double)wisp__unzigzag(wisp__get_integer(u->data)));
-    case 1: return wisp__bits_widen((uint32_t)wisp__get(u->data, 32));
-    case 2: return wisp__get(u->data, 64);
-    default: wisp__unpack_fail(u, WISP_E_BAD_PACKET); return 0;
+static uint64_t wisp__get_number(wisp__reader *data) {
+    switch (wisp__get(data, 2)) {
+    case 0: return wisp__double_bits((double)wisp__unzigzag(wisp__get_integer(data)));
+    case 1: return wisp__bits_widen((uint32_t)wisp__get(data, 32));
+    case 2: return wisp__get(data, 64);
+    default: data->failed = true; return 0;
     }
 }
 
-static void wisp__unpack_float(wisp__unpacker *u, wisp_value *out) {
-    if (wisp__get(u->data, 1)) *out = wisp_float((float)wisp__unzigzag(wisp__get_integer(u->data)));
-    else *out = wisp__value_of_bits(true, wisp__get(u->data, 32));
+static uint32_t wisp__get_float(wisp__reader *data) {
+    if (!wisp__get(data, 1)) return (uint32_t)wisp__get(data, 32);
+    return wisp__float_bits((float)wisp__unzigzag(wisp__get_integer(data)));
+}
+
+/* The member of a value whose kind is set, and points to nothing. */
+static inline void wisp__get_member(wisp__reader *data, wisp_value *out) {
+    switch (out->kind) {
+    case WISP_NIL: break;
+    case WISP_BOOL: wisp__set_bits(out, wisp__get(data, 1)); break;
+    case WISP_INT: wisp__set_bits(out, (uint64_t)wisp__unzigzag(wisp__get_integer(data))); break;
+    case WISP_FLOAT: wisp__set_bits(out, wisp__get_float(data)); break;
+    case WISP_NUMBER: wisp__set_bits(out, wisp__get_number(data)); break;
+    case WISP_UINT:
+    case WISP_OBJECT: wisp__set_bits(out, wisp__get_integer(data)); break;
+    default: wisp__get_floats(data, out); break;
+    }
 }
 
 static void wisp__unpack_value(wisp__unpacker *u, wisp_value *out, const wisp_value *like,
                                int depth) {
     int code = (int)wisp__get(u->shape, 4);
-    switch (code) {
-    case WISP_NIL: *out = wisp_nil(); break;
-    case WISP_BOOL: *out = wisp_bool(wisp__get(u->data, 1) != 0); break;
-    case WISP_INT: *out = wisp_int(wisp__unzigzag(wisp__get_integer(u->data))); break;
-    case WISP_UINT: *out = wisp_uint(wisp__get_integer(u->data)); break;
-    case WISP_FLOAT: wisp__unpack_float(u, out); break;
-    case WISP_NUMBER: *out = wisp__value_of_bits(false, wisp__unpack_number(u)); break;
-    case WISP_STRING:
-    case WISP_BYTES: wisp__unpack_blob(u, out, (wisp_kind)code); break;
-    case WISP__CODE_LIST:
-        *out = wisp_nil();
+    if (code == WISP_STRING || code == WISP_BYTES) {
+        wisp__unpack_blob(u, out, (wisp_kind)code);
+        return;
+    }
+    *out = wisp__value_of(code == WISP__CODE_OBJECT ? WISP_OBJECT : (wisp_kind)code, 0);
+    if (code == WISP__CODE_LIST) {
+        out->kind = WISP_NIL;
+        u->varied = true;
         if (wisp__get(u->shape, 1)) wisp__unpack_map(u, out, like, depth + 1);
         else wisp__unpack_array(u, out, like, depth + 1);
-        break;
-    case WISP__CODE_OBJECT:
-        if (wisp__get(u->shape, 1)) wisp__unpack_fail(u, WISP_E_BAD_PACKET);
-        *out = wisp__value_of_id((uint32_t)wisp__get_integer(u->data));
-        break;
-    default: wisp__unpack_floats(u, out, (wisp_kind)code); break;
+        return;
     }
+    if (code == WISP__CODE_OBJECT && wisp__get(u->shape, 1))
+        wisp__unpack_fail(u, WISP_E_BAD_PACKET);
+    wisp__get_member(u->data, out);
 }
 
 static void wisp__skip_value_shape(wisp__reader *shape, int depth) {
@@ -9479,6 +9522,23 @@ static wisp_result wisp__unpack(wisp__unpacker *u, const wisp_value **values, in
     if (!wisp__unpack_failed(u)) return WISP_OK;
     *count = 0;
     return u->result ? u->result : WISP_E_BAD_PACKET;
+}
+
+/* Reads the data of one more message of the same shape into the values of the last. */
+static void wisp__unpack_again(wisp__reader *data, wisp_value *values, int count) {
+    int64_t start = data->at;
+    for (int i = 0; i < count; i++) {
+        wisp_value *value = &values[i];
+        uint8_t *bytes;
+        if (value->kind != WISP_BYTES) {
+            wisp__get_member(data, value);
+        } else if (value->count) {
+            wisp__skip(data, (start - data->at) & 7);
+            bytes = (uint8_t *)(uintptr_t)wisp__bytes_of(value);
+            wisp__get_bits(data, bytes, value->count * (int64_t)8);
+            bytes[value->count] = 0;
+        }
+    }
 }
 
 /* ===========================================================================
@@ -9767,7 +9827,7 @@ static void wisp__get_cells(wisp__unpacker *u, const wisp__op *op, uint32_t *cel
     int count = wisp__op_symbols(op);
     if (wisp__op_cell(op) == WISP__CELL_CLASS) {
         uint64_t word = op->code == WISP__OP_LONG ? wisp__get_integer(u->data)
-                                                  : wisp__unpack_number(u);
+                                                  : wisp__get_number(u->data);
         cells[0] = (uint32_t)word;
         cells[1] = (uint32_t)(word >> 32);
         return;
@@ -17960,7 +18020,8 @@ static wisp__turn wisp__channel_turn(wisp__base *base, const wisp__channel_in *i
     *sequence = in->next + (uint32_t)ahead;
     if (ahead < 0) return WISP__AGAIN;
     if (ahead >= base->limits.window_items) return WISP__BEYOND;
-    if (ahead < in->room && in->held[*sequence & (uint32_t)(in->room - 1)]) return WISP__AGAIN;
+    if (in->early && ahead < in->room && in->held[*sequence & (uint32_t)(in->room - 1)])
+        return WISP__AGAIN;
     return ahead ? WISP__EARLY : WISP__NOW;
 }
 
@@ -17979,7 +18040,7 @@ static wisp_result wisp__channel_hold(wisp__base *base, wisp__channel_in *in, ui
 }
 
 static bool wisp__channel_holds_next(const wisp__channel_in *in) {
-    return in->room && in->held[in->next & (uint32_t)(in->room - 1)];
+    return in->early && in->held[in->next & (uint32_t)(in->room - 1)];
 }
 
 static wisp__buffered *wisp__channel_take_next(wisp__channel_in *in) {
@@ -18308,8 +18369,9 @@ static int wisp__peer_abandon(wisp *w, wisp__peer *peer) {
     return abandoned;
 }
 
-static wisp__channel *wisp__peer_channel(wisp__base *base, wisp__peer *peer, int channel) {
-    if (!peer->channels[channel]) peer->channels[channel] = wisp__channel_make(base);
+static inline wisp__channel *wisp__peer_channel(wisp__base *base, wisp__peer *peer, int channel) {
+    if (peer->channels[channel]) return peer->channels[channel];
+    peer->channels[channel] = wisp__channel_make(base);
     if (peer->channels[channel]) peer->channel_end = wisp__max_int(peer->channel_end, channel + 1);
     return peer->channels[channel];
 }
@@ -19029,8 +19091,8 @@ static bool wisp__bucket_take(wisp__bucket *b, double rate, double burst, const 
 
 /* May one more message of this name be received from this peer? `stall`: NULL if it is not
    reliable. */
-static bool wisp__policy_admit(const wisp_config *config, wisp__bucket *bucket,
-                               const wisp__stall *stall, double now) {
+static inline bool wisp__policy_admit(const wisp_config *config, wisp__bucket *bucket,
+                                      const wisp__stall *stall, double now) {
     if (!(config->rate_limit > 0)) return true;
     return wisp__bucket_take(bucket, 1 / config->rate_limit, config->rate_burst, stall, now);
 }
@@ -19196,7 +19258,7 @@ static double wisp__policy_waiting(wisp *w, wisp__session *s) {
 }
 
 /* May one more packet (or `message`) be received from this peer? */
-static bool wisp__policy_count(wisp *w, wisp__session *s, bool message) {
+static inline bool wisp__policy_count(wisp *w, wisp__session *s, bool message) {
     const wisp_budget *b = &w->policy.budget;
     double rate = message ? b->messages : b->packets;
     wisp__spending *spending = rate > 0 ? wisp__spending_of(w, s) : NULL;
@@ -20023,10 +20085,23 @@ static void wisp__codec_turn(wisp__message_codec *c) {
     c->turn++;
 }
 
+static wisp__mark wisp__codec_mark(const wisp__message_codec *c) {
+    wisp__arena_block *block = c->arena.current;
+    wisp__mark mark = { block, block ? block->used : 0, c->credit.memory };
+    return mark;
+}
+
+/* Empties the arena behind a mark of the same turn. */
+static inline void wisp__codec_rewind(wisp__message_codec *c, const wisp__mark *mark) {
+    c->arena.current = mark->block;
+    if (mark->block) mark->block->used = mark->used;
+    c->credit.memory = mark->memory;
+}
+
 /* Only messages of peers, which are in c->arena, are paid for. */
 static wisp__unpacker wisp__codec_unpacker(wisp__message_codec *c, wisp__arena *arena,
                                            wisp__reader *data, int values) {
-    wisp__unpacker u = { c->base, arena, NULL, data, values, 0, NULL, NULL, WISP_OK };
+    wisp__unpacker u = { c->base, arena, NULL, data, values, 0, false, NULL, NULL, WISP_OK };
     if (arena == &c->arena) u.credit = &c->credit;
     return u;
 }
@@ -21313,7 +21388,7 @@ static wisp_result wisp__notices_reserve(wisp *w, int count) {
 }
 
 /* Runs one handler; wisp_raise ends it. */
-static void wisp__handle(wisp *w, wisp_handler fn, wisp_event *event) {
+static inline void wisp__handle(wisp *w, wisp_handler fn, wisp_event *event) {
 #ifdef WISP_WITH_SETJMP
     jmp_buf here;
     void *outer = w->events.landing;
@@ -21451,14 +21526,17 @@ static wisp__connection *wisp__connections_sweep(wisp *w, wisp__connection **lin
     return last;
 }
 
-static void wisp__events_sweep(wisp *w) {
-    if (w->events.running || !w->events.dead) return;
+static void wisp__events_bury(wisp *w) {
     w->events.dead = false;
     wisp__connections_sweep(w, &w->events.matches);  /* their parts are dead too */
     for (int i = 0; i < w->registry.count; i++) {
         wisp__remote *remote = w->registry.remotes[i];
         remote->last = wisp__connections_sweep(w, &remote->first);
     }
+}
+
+static inline void wisp__events_sweep(wisp *w) {
+    if (!w->events.running && w->events.dead) wisp__events_bury(w);
 }
 
 static void wisp__events_disconnect(wisp *w, wisp__connection *c) {
@@ -21542,15 +21620,12 @@ static bool wisp__events_run(wisp *w, wisp__remote *remote, wisp_event *event) {
 }
 
 /* An event without values about a remote, which may be NULL. */
-static void wisp__event_begin(wisp *w, wisp_event *event, wisp_peer peer,
-                              const wisp__remote *remote) {
-    memset(event, 0, sizeof *event);
-    event->w = w;
-    event->peer = peer;
-    event->remote = wisp__remote_handle(remote);
-    event->name = remote ? remote->name : "";
-    event->text = "";
-    event->time = w->now;
+static inline void wisp__event_begin(wisp *w, wisp_event *event, wisp_peer peer,
+                                     const wisp__remote *remote) {
+    const wisp_event begun = { w, peer, wisp__remote_handle(remote), remote ? remote->name : "",
+                               NULL, 0, WISP_OK, "", w->now, NULL, NULL, WISP_MESSAGE_EVENT,
+                               NULL, NULL };
+    *event = begun;
 }
 
 /* Dispatches all notices, and those that their handlers add, up to the limit. */
@@ -22068,7 +22143,7 @@ static void wisp__held_cut(wisp__held_list *list, wisp__held *held, int of) {
 }
 
 /* The number of released messages, on their way out or (`any`) either way. */
-static int wisp__hooks_ready(const wisp *w, bool any) {
+static inline int wisp__hooks_ready(const wisp *w, bool any) {
     return w->hooks.released[0].count + (any ? w->hooks.released[1].count : 0);
 }
 
@@ -25767,33 +25842,58 @@ static void wisp__message_event(wisp *w, const wisp__inbound *in, wisp_event *ev
     event->count = in->content.count;
 }
 
-/* Reads values at the places that `in` names; the end of the data goes to in->end. A value that
-   needs its baseline is only passed: it is applied when its turn comes. */
-static void wisp__read_values(wisp *w, const wisp__reader *from, wisp__inbound *in) {
-    wisp__reader shape = *from, data = *from;
-    wisp__unpacker u;
-    w->content.credit.over = false;
+/* Reads values that describe themselves. */
+static void wisp__read_plain(wisp *w, wisp__reader *data, wisp__inbound *in) {
+    wisp__message_codec *c = &w->content;
+    wisp__unpacker u = wisp__codec_received(c, data);
+    wisp__reader shape = *data;
+    int64_t work = c->credit.work;
+    wisp__codec_turn(c);
     shape.at = in->shape_at;
-    data.at = in->data_at;
-    in->delta = in->encoding && in->encoding->delta && in->kind == WISP__FRAME_EVENT;
+    u.shape = &shape;
+    in->readable = wisp__unpack(&u, &in->content.values, &in->content.count);
+    in->parsed = in->readable == WISP_OK;
+    in->readable = wisp__credit_result(&c->credit, in->readable);
+    in->items = (wisp_value *)(uintptr_t)in->content.values;
+    in->item_count = in->content.count;
+    in->price = u.varied || in->readable ? 0 : work - c->credit.work;
+    in->mark = wisp__codec_mark(c);
+}
+
+/* Reads values like those that were read last. false: they are to be read as if they were the
+   first. */
+static inline bool wisp__read_again(wisp *w, wisp__reader *data, wisp__inbound *in) {
+    wisp__message_codec *c = &w->content;
+    if (!in->price || in->turn != c->turn) return false;
+    wisp__codec_rewind(c, &in->mark);
+    in->content.values = in->items;
+    in->content.count = in->item_count;
+    in->readable = wisp__pay(&c->credit, in->price) ? WISP_OK : WISP_E_FLOOD;
+    if (!in->readable) wisp__unpack_again(data, in->items, in->item_count);
+    if (data->failed) in->readable = WISP_E_BAD_PACKET;
+    in->parsed = !in->readable;
+    return true;
+}
+
+static void wisp__read_encoded(wisp *w, wisp__reader *data, wisp__inbound *in) {
+    in->delta = in->encoding->delta && in->kind == WISP__FRAME_EVENT;
     if (in->delta) {
-        in->from = *from;
-        in->readable = wisp__delta_extent(&w->content, in->encoding, &data, in->in_order);
-        in->parsed = !data.failed;
-    } else if (in->encoding) {
-        in->readable = wisp__decode(&w->content, in->encoding, &data, &in->content);
-        in->parsed = !data.failed;
+        in->from = *data;
+        in->readable = wisp__delta_extent(&w->content, in->encoding, data, in->in_order);
     } else {
-        wisp__codec_turn(&w->content);
-        memset(&in->content, 0, sizeof in->content);
-        u = wisp__codec_unpacker(&w->content, &w->content.arena, &data,
-                                 w->base.limits.message_values);
-        u.shape = &shape;
-        in->readable = wisp__unpack(&u, &in->content.values, &in->content.count);
-        in->parsed = in->readable == WISP_OK;
-        in->readable = wisp__credit_result(&w->content.credit, in->readable);
+        in->readable = wisp__decode(&w->content, in->encoding, data, &in->content);
     }
-    in->end = data.at;
+    in->parsed = !data->failed;
+}
+
+/* Reads values where `data` stands, which then stands at their end. A value that needs its baseline
+   is only passed: it is applied when its turn comes. */
+static void wisp__read_values(wisp *w, wisp__reader *data, wisp__inbound *in) {
+    in->data_at = data->at;
+    w->content.credit.over = false;
+    if (in->encoding) wisp__read_encoded(w, data, in);
+    else if (!wisp__read_again(w, data, in)) wisp__read_plain(w, data, in);
+    in->end = data->at;
     in->turn = w->content.turn;
     in->conformed = false;
 }
@@ -25960,16 +26060,15 @@ static inline void wisp__count_received(wisp *w, const wisp__inbound *in, wisp__
     w->base.stats.messages_received++;
 }
 
-/* Makes values fit the schema registered here, once for a message and its repeats. */
+/* Makes the values of an event or call fit the schema registered here, once for a message and its
+   repeats. */
 static inline bool wisp__conform_inbound(wisp *w, wisp__inbound *in) {
-    bool wanted = in->remote && in->kind != WISP__FRAME_REPLY &&
-                  (in->encoding || in->remote->schema);
-    if (!in->readable && !in->conformed && wanted) {
+    if (!in->readable && !in->conformed && (in->encoding || in->remote->schema)) {
         w->registry.text[0] = 0;
         in->readable = wisp__conform_decoded(&w->content, in->remote, in->encoding, &in->content);
     }
     in->conformed = true;
-    if (!in->readable && in->remote && w->registry.meters) wisp__count_values(in);
+    if (w->registry.meters && !in->readable) wisp__count_values(in);
     return in->readable == WISP_OK;
 }
 
@@ -25995,7 +26094,7 @@ static void wisp__refuse_call(wisp *w, const wisp__inbound *in, wisp__dropped wh
 }
 
 /* Is a message within the rate limit of its peer and name? */
-static bool wisp__within_rate(const wisp *w, const wisp__inbound *in, wisp__bucket *rate) {
+static inline bool wisp__within_rate(const wisp *w, const wisp__inbound *in, wisp__bucket *rate) {
     return wisp__policy_admit(&in->remote->now, rate,
                               in->delivery == WISP_RELIABLE ? &in->session->stall : NULL,
                               w->base.time);
@@ -26488,21 +26587,20 @@ static void wisp__break_memory(wisp__reading *r) {
     wisp__break_with(r, WISP_E_MEMORY, "no memory for a message");
 }
 
-/* A message without a length: it ends where its values end. */
-static void wisp__read_bound(wisp__reading *r, wisp__inbound *in, bool own_shape) {
-    wisp__reader at = r->from;
-    if (own_shape) {
-        in->shape_at = at.at;
-        if (!in->encoding) wisp__skip_shape(&at);
-        in->shape_end = at.at;
-    }
-    in->data_at = at.at;
-    if (at.failed) in->readable = WISP_E_BAD_PACKET;
-    else wisp__read_values(r->w, &r->from, in);
+static void wisp__read_shape(wisp__reader *from, wisp__inbound *in) {
+    in->shape_at = from->at;
+    if (!in->encoding) wisp__skip_shape(from);
+    in->shape_end = in->data_at = from->at;
+    if (from->failed) in->readable = WISP_E_BAD_PACKET;
+}
+
+/* A message without a length ends where its values end. */
+static void wisp__read_bound(wisp__reading *r, wisp__inbound *in) {
+    if (!r->from.failed) wisp__read_values(r->w, &r->from, in);
+    if (!in->readable) return;
     if (in->readable == WISP_E_MEMORY) wisp__break_memory(r);
     else if (in->readable == WISP_E_FLOOD && !in->parsed) wisp__break_unpaid(r);
-    else if (in->readable && !in->parsed) wisp__break(r, "a message that cannot be read");
-    else r->from.at = in->end;
+    else if (!in->parsed) wisp__break(r, "a message that cannot be read");
 }
 
 /* A message of so many bits. One that cannot be read is skipped. */
@@ -26514,10 +26612,7 @@ static void wisp__read_sized(wisp__reading *r, wisp__inbound *in, int bits) {
         return;
     }
     within.end = r->from.at;
-    in->shape_at = within.at;
-    if (!in->encoding) wisp__skip_shape(&within);
-    in->shape_end = in->data_at = within.at;
-    in->readable = within.failed ? WISP_E_BAD_PACKET : WISP_OK;
+    wisp__read_shape(&within, in);
     if (in->readable || (in->kind == WISP__FRAME_EVENT && !in->remote)) return;
     wisp__read_values(r->w, &within, in);
     if (in->readable == WISP_E_MEMORY) wisp__break_memory(r);
@@ -26532,7 +26627,8 @@ static void wisp__read_message(wisp__reading *r, int kind, wisp__inbound *in) {
         in->call = f.call;
         in->result = f.result;
         if (in->result > 0) wisp__break(r, "a failure that is none");
-        wisp__read_bound(r, in, true);
+        wisp__read_shape(&r->from, in);
+        wisp__read_bound(r, in);
         return;
     }
     in->remote = wisp__theirs(&r->w->registry, s, f.number);
@@ -26543,7 +26639,8 @@ static void wisp__read_message(wisp__reading *r, int kind, wisp__inbound *in) {
         in->floor = in->call - f.ahead;
     }
     if (f.bound && in->remote) {
-        wisp__read_bound(r, in, true);
+        wisp__read_shape(&r->from, in);
+        wisp__read_bound(r, in);
     } else if (f.bound) {
         wisp__break(r, "a number that was never announced");
     } else {
@@ -26684,6 +26781,7 @@ static void wisp__arrive_buffered(wisp__reading *r, wisp__channel_in *c, const w
     in.end = in.data_at + b->data_bits;
     buffered.from = wisp__reader_on(b->bytes, bytes);
     r->w->record = buffered.from;
+    buffered.from.at = in.data_at;
     if (in.kind != WISP__FRAME_NOTHING && in.kind != WISP__FRAME_FRAGMENT && (bytes || in.encoding))
         wisp__read_values(r->w, &buffered.from, &in);
     if (in.readable == WISP_E_MEMORY) wisp__break_memory(&buffered);
@@ -26694,7 +26792,7 @@ static void wisp__arrive_buffered(wisp__reading *r, wisp__channel_in *c, const w
 }
 
 /* false: a handler has ended the session, with its channels, or the packet is broken. */
-static bool wisp__goes_on(const wisp__reading *r) {
+static inline bool wisp__goes_on(const wisp__reading *r) {
     return !r->broken && r->s->peer.state == WISP__JOINED;
 }
 
@@ -26752,7 +26850,7 @@ static void wisp__arrive_in_order(wisp__reading *r, wisp__channel *c, uint32_t s
     c->in.next++;
     wisp__was_blocked(r, &c->in);
     wisp__arrive(r, &c->in, in);
-    if (wisp__goes_on(r)) wisp__arrive_early(r, c);
+    if (wisp__goes_on(r) && c->in.early) wisp__arrive_early(r, c);
 }
 
 static void wisp__arrive_behind(wisp__reading *r) {
@@ -26768,7 +26866,7 @@ static void wisp__take_turn(wisp__reading *r, wisp__inbound *in) {
     uint32_t sequence;
     if (r->broken) return;
     if (!r->section.delivery) wisp__break(r, "a message before a section");
-    if (++r->messages > base->limits.packet_messages) wisp__break(r, "too many messages");
+    else if (++r->messages > base->limits.packet_messages) wisp__break(r, "too many messages");
     if (r->broken) return;
     if (r->section.delivery != WISP_RELIABLE) {
         wisp__deliver(r->w, r->s, in, r->section.delivery, r->number);
@@ -26833,7 +26931,9 @@ static void wisp__on_repeat(wisp__reading *r) {
     wisp__inbound *in = &r->previous;
     if (!r->has_previous || r->from.failed) wisp__break(r, "a repeat of nothing");
     for (int i = 0; i < count && wisp__goes_on(r); i++) {
-        if (in->delta || in->turn != r->w->content.turn) wisp__read_values(r->w, &r->from, in);
+        wisp__reader from = r->from;
+        from.at = in->data_at;
+        if (in->delta || in->turn != r->w->content.turn) wisp__read_values(r->w, &from, in);
         if (in->readable && !in->parsed) wisp__break(r, "a repeat that cannot be read");
         wisp__take_turn(r, in);
     }
@@ -26841,7 +26941,7 @@ static void wisp__on_repeat(wisp__reading *r) {
 
 static void wisp__on_alike(wisp__reading *r) {
     if (!r->has_previous) wisp__break(r, "a message like none before");
-    else wisp__read_bound(r, &r->previous, false);
+    else wisp__read_bound(r, &r->previous);
     wisp__take_turn(r, &r->previous);
 }
 
