@@ -17516,7 +17516,7 @@ static bool wisp__flow_reserve(wisp__base *base, wisp__flow *flow) {
 }
 
 /* Makes room for `count` (at most 16) more refs. */
-static bool wisp__flow_reserve_refs(wisp__base *base, wisp__flow *flow, uint32_t count) {
+static inline bool wisp__flow_reserve_refs(wisp__base *base, wisp__flow *flow, uint32_t count) {
     if (flow->ref_next - flow->ref_first + count <= (uint32_t)flow->ref_room) return true;
     return wisp__grow_ring(base, WISP__ARRAY(flow->refs, flow->ref_room), flow->ref_first,
                            flow->ref_next, 1 << 20) == WISP_OK;
@@ -17538,7 +17538,7 @@ static inline void wisp__flow_carry(wisp__flow *flow, uint32_t packet_first, wis
             return;
         }
     }
-        *wisp__flow_ref(flow, flow->ref_next++) = ref;
+    *wisp__flow_ref(flow, flow->ref_next++) = ref;
 }
 
 static void wisp__flow_track(wisp__flow *flow, double now, int bytes, uint32_t first_ref) {
@@ -17950,21 +17950,24 @@ static wisp__channel *wisp__channel_make(wisp__base *base) {
     return channel;
 }
 
-static wisp__item *wisp__channel_item(const wisp__channel_out *out, uint32_t sequence) {
+static inline wisp__item *wisp__channel_item(const wisp__channel_out *out, uint32_t sequence) {
     return &out->items[sequence & (uint32_t)(out->room - 1)];
 }
 
-/* Gives an item the next sequence number; takes a reference to its message. */
-static wisp_result wisp__channel_push(wisp__base *base, wisp__channel_out *out, wisp__item item) {
-    if (out->next - out->base == (uint32_t)out->room) {
-        wisp_result result = wisp__grow_ring(base, WISP__ARRAY(out->items, out->room), out->base,
-                                             out->next, base->limits.window_items);
-        if (result) return result;
-    }
-    item.state = WISP__ITEM_FLYING;
-    item.message->references++;
-    *wisp__channel_item(out, out->next++) = item;
-    return WISP_OK;
+/* Makes room for one more item. */
+static inline wisp_result wisp__channel_reserve(wisp__base *base, wisp__channel_out *out) {
+    if (out->next - out->base < (uint32_t)out->room) return WISP_OK;
+    return wisp__grow_ring(base, WISP__ARRAY(out->items, out->room), out->base, out->next,
+                           base->limits.window_items);
+}
+
+/* Gives an item the next sequence number (after wisp__channel_reserve); takes a reference to its
+   message. */
+static inline void wisp__channel_push(wisp__channel_out *out, const wisp__item *item) {
+    wisp__item *to = wisp__channel_item(out, out->next++);
+    item->message->references++;
+    *to = *item;
+    to->state = WISP__ITEM_FLYING;
 }
 
 /* `count` items were acked or lost. Returns the bytes that left the window. */
@@ -23150,12 +23153,13 @@ typedef struct wisp__packet_writer {
     uint32_t first_ref;
     wisp__section section;          /* delivery 0: none yet; sequence: of the next frame */
     const wisp__message *previous;  /* that ALIKE and REPEAT are about; or NULL */
-    wisp__message *kept;            /* the last from the queue, which `previous` may be */
+    wisp__message *last;            /* from the queue, which `previous` may be */
     int repeats, values, messages, raw;
     uint32_t blocked;  /* lines of the queue that must wait */
     uint32_t streams;  /* channels with lost or large messages; WISP__PARTS */
     int probe;         /* bytes of a probe of a packet size; 0: the packet is none */
     bool eliciting, acks;
+    bool keeps;        /* a reference to `last` */
 } wisp__packet_writer;
 
 enum { WISP__RIDE_BYTES = 64, WISP__RIDE_PACKET = 256 };    /* of messages; of what is before */
@@ -23163,7 +23167,7 @@ enum { WISP__RIDE_BYTES = 64, WISP__RIDE_PACKET = 256 };    /* of messages; of w
 /* WAITS: not in this packet. */
 typedef enum wisp__fit { WISP__FITS, WISP__FULL, WISP__WAITS } wisp__fit;
 
-static void wisp__fill_repeat(wisp__packet_writer *f) {
+static inline void wisp__fill_repeat(wisp__packet_writer *f) {
     if (!f->repeats) return;
     f->to.end += WISP__REPEAT_BITS;
     wisp__frame_put_repeat(&f->to, f->repeats);
@@ -23183,20 +23187,23 @@ static bool wisp__fill_done(wisp__packet_writer *f, int64_t at) {
 }
 
 /* Is there memory to note the next frame, and an announcement before it? */
-static bool wisp__fill_may(wisp__packet_writer *f) {
+static inline bool wisp__fill_may(wisp__packet_writer *f) {
     return f->w->base.reliable || wisp__flow_reserve_refs(&f->w->base, &f->s->peer.flow, 2);
 }
 
-/* Notes a frame, to learn whether it was acked or lost. */
-static inline void wisp__fill_carry(wisp__packet_writer *f, wisp__frame kind, int channel,
-                                    uint32_t number) {
+static inline wisp__ref wisp__ref_of(wisp__frame kind, int channel, uint32_t number) {
     wisp__ref ref = { (uint8_t)kind, (uint8_t)channel, 1, number };
+    return ref;
+}
+
+/* Notes a frame, to learn whether it was acked or lost. */
+static inline void wisp__fill_carry(wisp__packet_writer *f, wisp__ref ref) {
     if (!f->w->base.reliable) wisp__flow_carry(&f->s->peer.flow, f->first_ref, ref);
 }
 
 /* Begins a section unless the frame follows the one before. */
-static void wisp__fill_section(wisp__packet_writer *f, int delivery, int channel,
-                               uint32_t sequence) {
+static inline void wisp__fill_section(wisp__packet_writer *f, int delivery, int channel,
+                                      uint32_t sequence) {
     wisp__section section = { delivery, channel, sequence };
     bool follows = delivery != WISP_RELIABLE ||
                    (f->section.channel == channel && f->section.sequence == sequence);
@@ -23206,33 +23213,39 @@ static void wisp__fill_section(wisp__packet_writer *f, int delivery, int channel
     f->previous = NULL;
 }
 
-static void wisp__fill_follow(wisp__packet_writer *f, const wisp__message *m, uint32_t sequence) {
+static inline void wisp__fill_follow(wisp__packet_writer *f, const wisp__message *m,
+                                     uint32_t sequence) {
     wisp__section next = { m->delivery, m->channel, sequence + 1 };
     f->section = next;
 }
 
 /* Both are readable for a word beyond their bits. */
-static bool wisp__same_bits(const uint8_t *a, const uint8_t *b, int64_t bits) {
+static inline bool wisp__same_bits(const uint8_t *a, const uint8_t *b, int64_t bits) {
     for (; bits >= 64; bits -= 64, a += 8, b += 8)
         if (wisp__load64(a) != wisp__load64(b)) return false;
     return !bits || (wisp__load64(a) ^ wisp__load64(b)) << (64 - bits) == 0;
 }
 
 /* Puts an event that is like the one before as ALIKE or REPEAT; false: it is not alike. */
-static bool wisp__fill_alike(wisp__packet_writer *f, const wisp__message *m) {
+static inline bool wisp__fill_alike(wisp__packet_writer *f, const wisp__message *m) {
     const wisp__message *p = f->previous;
-    if (!p || m->type != WISP__EVENT || p->encoding != m->encoding ||
-        wisp__message_shape(p) != wisp__message_shape(m) ||
-        !wisp__same_bits(wisp__message_bytes(p), wisp__message_bytes(m), wisp__message_shape(m)))
-        return false;
+    const uint8_t *data, *before;
+    int shape;
+    if (!p || m->type != WISP__EVENT || p->encoding != m->encoding) return false;
+    shape = wisp__message_shape(m);
+    data = wisp__message_bytes(m);
+    before = wisp__message_bytes(p);
+    if (wisp__message_shape(p) != shape || !wisp__same_bits(before, data, shape)) return false;
+    data += (shape + 7) / 8;
+    before += (shape + 7) / 8;
     if (p->data_bits == m->data_bits && f->repeats < 4096 &&
-        wisp__same_bits(wisp__message_data(p), wisp__message_data(m), m->data_bits)) {
+        wisp__same_bits(before, data, m->data_bits)) {
         f->repeats++;
         return true;
     }
     wisp__fill_repeat(f);
     wisp__frame_put(&f->to, WISP__FRAME_ALIKE);
-    wisp__put_bits(&f->to, wisp__message_data(m), m->data_bits);
+    wisp__put_bits(&f->to, data, m->data_bits);
     return true;
 }
 
@@ -23245,23 +23258,26 @@ static bool wisp__fill_announcement(wisp__packet_writer *f, int index) {
     wisp__frame_put(&f->to, WISP__FRAME_ANNOUNCE);
     wisp__announcement_put(&f->to, f->w->registry.remotes[index]);
     if (!wisp__fill_done(f, at)) return false;
-    wisp__fill_carry(f, WISP__FRAME_ANNOUNCE, 0, (uint32_t)index);
+    wisp__fill_carry(f, wisp__ref_of(WISP__FRAME_ANNOUNCE, 0, (uint32_t)index));
     p->known = f->w->base.reliable ? WISP__ACKED : WISP__ANNOUNCED;
     p->announced_in = (uint32_t)f->s->peer.flow.next;
     return true;
 }
 
-/* Puts the announcement that a message needs before it. When both are too large for one packet the
-   announcement goes alone, and the message waits for its ack. */
-static inline wisp__fit wisp__fill_introduce(wisp__packet_writer *f, const wisp__message *m,
-                                             int bytes) {
+/* Does the peer know the number of a message's remote? */
+static inline bool wisp__is_bound(const wisp__session *s, const wisp__message *m) {
+    return s->peer_remotes[m->encoding].known == WISP__BOUND || m->type == WISP__REPLY ||
+           m->type == WISP__ANNOUNCEMENT;
+}
+
+/* Puts the announcement that a message that is not bound needs before it. When both are too large
+   for one packet the announcement goes alone, and the message waits for its ack. */
+static wisp__fit wisp__fill_introduce(wisp__packet_writer *f, const wisp__message *m, int bytes) {
     const wisp__base *base = &f->w->base;
-    wisp__peer_remote *p = wisp__peer_remote_of(f->w, f->s, m->encoding);
+    wisp__peer_remote *p = &f->s->peer_remotes[m->encoding];
     const wisp__remote *entry = f->w->registry.remotes[m->encoding];
     bool beside;
-    if (!p) return WISP__WAITS;
-    if (m->type == WISP__REPLY || m->type == WISP__ANNOUNCEMENT || p->known >= WISP__ACKED)
-        return WISP__FITS;
+    if (p->known >= WISP__ACKED) return WISP__FITS;
     if (wisp__announced_apart(base, entry)) return WISP__WAITS;
     beside = bytes + wisp__announcement_bytes(entry) <= f->s->peer.flow.mtu.size - 96;
     if (p->known == WISP__ANNOUNCED && !beside) return WISP__WAITS;
@@ -23272,28 +23288,27 @@ static inline wisp__fit wisp__fill_introduce(wisp__packet_writer *f, const wisp_
 }
 
 /* Bytes of a message after decompression, if it is compressed. */
-static int wisp__raw_of(const wisp__message *m) {
+static inline int wisp__raw_of(const wisp__message *m) {
     return m->has_extra ? wisp__message_extra_of(m)->raw : 0;
 }
 
 /* Would a message cost the reader of the packet too much? */
-static bool wisp__fill_costs(const wisp__packet_writer *f, const wisp__message *m) {
+static inline bool wisp__fill_costs(const wisp__packet_writer *f, const wisp__message *m) {
     return (f->values + wisp__message_values(m) > WISP__PACKET_VALUES && f->messages) ||
            f->messages >= WISP__PACKET_MESSAGES ||
            (f->raw && f->raw + wisp__raw_of(m) > WISP__PACKET_RAW);
 }
 
-static wisp__fit wisp__fill_message(wisp__packet_writer *f, const wisp__message *m,
-                                    uint32_t sequence) {
-    wisp__fit fit =
-        wisp__fill_costs(f, m) ? WISP__FULL : wisp__fill_introduce(f, m, wisp__message_size(m));
-    const wisp__message *previous = f->previous;
+static WISP__INLINE wisp__fit wisp__fill_message(wisp__packet_writer *f, const wisp__item *item,
+                                                 uint32_t sequence) {
+    const wisp__message *m = item->message, *previous;
+    bool bound = wisp__is_bound(f->s, m);
+    wisp__fit fit = wisp__fill_costs(f, m) ? WISP__FULL
+                    : bound ? WISP__FITS : wisp__fill_introduce(f, m, item->size);
     int64_t at = f->to.at;             /* after an announcement */
     int repeats = f->repeats;
-    bool bound;
     if (fit != WISP__FITS) return fit;
-    bound = m->type == WISP__REPLY || m->type == WISP__ANNOUNCEMENT ||
-            f->s->peer_remotes[m->encoding].known == WISP__BOUND;
+    previous = f->previous;
     wisp__fill_section(f, m->delivery, m->channel, sequence);
     if (!bound || !wisp__fill_alike(f, m)) {
         wisp__fill_repeat(f);
@@ -23319,7 +23334,8 @@ static wisp__fit wisp__fill_message(wisp__packet_writer *f, const wisp__message 
 static wisp__fit wisp__fill_fragment(wisp__packet_writer *f, const wisp__item *item,
                                      uint32_t sequence) {
     const wisp__message *m = item->message;
-    wisp__fit fit = item->offset ? WISP__FITS : wisp__fill_introduce(f, m, item->size);
+    wisp__fit fit = item->offset || wisp__is_bound(f->s, m)
+                        ? WISP__FITS : wisp__fill_introduce(f, m, item->size);
     int64_t at;
     if (fit != WISP__FITS) return fit;
     wisp__fill_repeat(f);
@@ -23332,14 +23348,22 @@ static wisp__fit wisp__fill_fragment(wisp__packet_writer *f, const wisp__item *i
     return WISP__FITS;
 }
 
-static wisp__fit wisp__fill_item(wisp__packet_writer *f, const wisp__item *item,
-                                 uint32_t sequence) {
+/* `ref`: to be noted with it; its kind may be NOTHING. */
+static wisp__fit wisp__fill_item(wisp__packet_writer *f, const wisp__item *item, uint32_t sequence,
+                                 wisp__ref ref) {
     wisp__fit fit;
-    if (!wisp__fill_may(f)) return WISP__WAITS;
-    fit = item->offset < 0 ? wisp__fill_message(f, item->message, sequence)
+    if (ref.kind != WISP__FRAME_NOTHING && !wisp__fill_may(f)) return WISP__WAITS;
+    fit = item->offset < 0 ? wisp__fill_message(f, item, sequence)
                            : wisp__fill_fragment(f, item, sequence);
-    if (fit == WISP__FITS) wisp__fill_carry(f, WISP__FRAME_EVENT, item->message->channel, sequence);
+    if (fit == WISP__FITS && ref.kind != WISP__FRAME_NOTHING) wisp__fill_carry(f, ref);
     return fit;
+}
+
+/* An item of a channel. */
+static inline wisp__fit wisp__fill_reliably(wisp__packet_writer *f, const wisp__item *item,
+                                            uint32_t sequence) {
+    wisp__ref ref = wisp__ref_of(WISP__FRAME_EVENT, item->message->channel, sequence);
+    return wisp__fill_item(f, item, sequence, ref);
 }
 
 /* Puts control frames of one kind; false: the packet is full, and the others stay queued. */
@@ -23349,7 +23373,7 @@ static bool wisp__fill_control(wisp__packet_writer *f, wisp__control *control) {
         if (!wisp__fill_may(f)) return false;
         wisp__frame_put_number(&f->to, (wisp__frame)control->kind, control->number);
         if (!wisp__fill_done(f, at)) return false;
-        wisp__fill_carry(f, (wisp__frame)control->kind, 0, control->number);
+        wisp__fill_carry(f, wisp__ref_of((wisp__frame)control->kind, 0, control->number));
     }
     return true;
 }
@@ -23386,7 +23410,7 @@ static wisp__fit wisp__fill_controls(wisp__packet_writer *f) {
 static wisp__fit wisp__fill_lost(wisp__packet_writer *f, wisp__channel_out *out,
                                  uint32_t sequence) {
     wisp__item *item = wisp__channel_item(out, sequence);
-    wisp__fit fit = wisp__fill_item(f, item, sequence);
+    wisp__fit fit = wisp__fill_reliably(f, item, sequence);
     if (fit != WISP__FITS) return fit;
     if (item->size <= WISP__RIDE_BYTES && !out->again) out->again = sequence;
     wisp__channel_resent(out, sequence);
@@ -23396,8 +23420,8 @@ static wisp__fit wisp__fill_lost(wisp__packet_writer *f, wisp__channel_out *out,
 
 /* Is there room for an item at the receiver, and in the channel? A single one needs none.
    Fragments leave a part of the receiver's window to the messages of other channels. */
-static bool wisp__window_open(const wisp__packet_writer *f, const wisp__channel_out *out,
-                              int size, bool fragment) {
+static inline bool wisp__window_open(const wisp__packet_writer *f, const wisp__channel_out *out,
+                                     int size, bool fragment) {
     const wisp__peer *peer = &f->s->peer;
     int bytes = peer->window_bytes - (fragment ? peer->window_bytes / 16 : 0);
     if (f->w->base.reliable) return true;
@@ -23409,7 +23433,7 @@ static bool wisp__window_open(const wisp__packet_writer *f, const wisp__channel_
 static bool wisp__fill_copy(wisp__packet_writer *f, wisp__channel_out *out, uint32_t sequence) {
     wisp__item *item = wisp__channel_item(out, sequence);
     if (sequence - out->base >= out->next - out->base || item->state != WISP__ITEM_FLYING ||
-        wisp__fill_item(f, item, sequence) != WISP__FITS)
+        wisp__fill_reliably(f, item, sequence) != WISP__FITS)
         return false;
     item->state = WISP__ITEM_TWICE;
     return true;
@@ -23436,24 +23460,21 @@ static void wisp__fill_again(wisp__packet_writer *f, wisp__channel_out *out, int
 }
 
 /* Sends an item of a channel for the first time. A reliable link has no window. */
-static wisp__fit wisp__fill_first(wisp__packet_writer *f, wisp__channel_out *out, wisp__item item) {
+static WISP__INLINE wisp__fit wisp__fill_first(wisp__packet_writer *f, wisp__channel_out *out,
+                                               const wisp__item *item) {
     wisp__fit fit;
-    uint32_t sequence = out->next;
-    if (f->w->base.reliable) {
-        fit = wisp__fill_item(f, &item, sequence);
-        if (fit == WISP__FITS) out->base = out->lost_from = ++out->next;
-        return fit;
-    }
-    if (item.offset < 0) wisp__fill_again(f, out, item.message->channel);
-    if (wisp__channel_push(&f->w->base, out, item)) return WISP__WAITS;
-    fit = wisp__fill_item(f, &item, sequence);
-    if (fit != WISP__FITS) {
-        item.message->references--;
-        out->next--;
+    bool window = !f->w->base.reliable;
+    if (window && item->offset < 0) wisp__fill_again(f, out, item->message->channel);
+    if (window && wisp__channel_reserve(&f->w->base, out)) return WISP__WAITS;
+    fit = wisp__fill_reliably(f, item, out->next);
+    if (fit != WISP__FITS) return fit;
+    if (window) {
+        wisp__channel_push(out, item);
+        f->s->peer.window_used += wisp__window_bytes(item->size);
     } else {
-        f->s->peer.window_used += wisp__window_bytes(item.size);
+        out->base = out->lost_from = ++out->next;
     }
-    return fit;
+    return WISP__FITS;
 }
 
 /* Sends the next fragment of a large message. */
@@ -23466,7 +23487,7 @@ static wisp__fit wisp__fill_piece(wisp__packet_writer *f, wisp__channel_out *out
     if (room < wisp__min_int(piece, left) && room >= WISP__LEAST_FRAGMENT) piece = room;
     item.size = wisp__min_int(piece, left);
     if (!wisp__window_open(f, out, item.size, true)) return WISP__WAITS;
-    fit = wisp__fill_first(f, out, item);
+    fit = wisp__fill_first(f, out, &item);
     if (fit != WISP__FITS) return fit;
     out->cut += item.size;
     if (item.size < left) return WISP__FITS;
@@ -23537,7 +23558,7 @@ static wisp__fit wisp__fill_reliable(wisp__packet_writer *f, wisp__message *m) {
     wisp__item item = { m, -1, size, 0 };
     if (!c || (c->out.cutting && !wisp__overtakes(w, m, c->out.cutting))) return WISP__WAITS;
     if (size <= wisp__piece_bytes(&w->base) && m->type != WISP__ANNOUNCEMENT)
-        return wisp__window_open(f, &c->out, size, false) ? wisp__fill_first(f, &c->out, item)
+        return wisp__window_open(f, &c->out, size, false) ? wisp__fill_first(f, &c->out, &item)
                                                           : WISP__WAITS;
     if (c->out.cutting) return WISP__WAITS;
     c->out.cutting = wisp__message_whole(w, m, false, f->s->call_floor);
@@ -23573,7 +23594,7 @@ static wisp__fit wisp__fill_part(wisp__packet_writer *f) {
     f->eliciting = true;
     if (p->value && *left) {
         ++*left;
-        wisp__fill_carry(f, WISP__FRAME_PART, p->set, p->baseline);
+        wisp__fill_carry(f, wisp__ref_of(WISP__FRAME_PART, p->set, p->baseline));
     }
     p->at += bytes;
     if (bytes < rest) return WISP__FITS;
@@ -23589,8 +23610,9 @@ static wisp__fit wisp__fill_cut(wisp__packet_writer *f, const wisp__message *m) 
     wisp__session *s = f->s;
     wisp__parts *p = s->parts;
     const wisp__message_extra *extra = wisp__message_extra_of(m);
-    wisp__fit fit = p && p->whole ? WISP__WAITS : wisp__fill_introduce(f, m, wisp__message_size(m));
-    bool bound = m->type == WISP__REPLY || s->peer_remotes[m->encoding].known == WISP__BOUND;
+    bool bound = wisp__is_bound(s, m);
+    wisp__fit fit = p && p->whole ? WISP__WAITS
+                    : bound ? WISP__FITS : wisp__fill_introduce(f, m, wisp__message_size(m));
     if (fit != WISP__FITS) return fit;
     if (!p) p = s->parts = (wisp__parts *)wisp__alloc(&w->base, sizeof *p);
     if (p) p->whole = wisp__message_whole(w, m, bound, s->call_floor);
@@ -23608,20 +23630,18 @@ static wisp__fit wisp__fill_cut(wisp__packet_writer *f, const wisp__message *m) 
     return WISP__FITS;
 }
 
-static wisp__fit wisp__fill_unreliable(wisp__packet_writer *f, const wisp__message *m) {
+static wisp__fit wisp__fill_unreliable(wisp__packet_writer *f, wisp__message *m) {
     const wisp__message_extra *extra = wisp__message_extra_of(m);
-    bool delta = extra && extra->baseline >= 0;
-    wisp__fit fit;
-    if (wisp__message_size(m) > f->s->peer.flow.mtu.size - 96) return wisp__fill_cut(f, m);
-    if (delta && !wisp__fill_may(f)) return WISP__WAITS;
-    fit = wisp__fill_message(f, m, 0);
-    if (delta && fit == WISP__FITS)
-        wisp__fill_carry(f, WISP__FRAME_VALUE, 0,
-                         (uint32_t)extra->baseline << 16 | (extra->number & 0xffff));
-    return fit;
+    wisp__item item = { m, -1, wisp__message_size(m), 0 };
+    wisp__ref ref = wisp__ref_of(WISP__FRAME_NOTHING, 0, 0);
+    if (item.size > f->s->peer.flow.mtu.size - 96) return wisp__fill_cut(f, m);
+    if (extra && extra->baseline >= 0)
+        ref = wisp__ref_of(WISP__FRAME_VALUE, 0,
+                           (uint32_t)extra->baseline << 16 | (extra->number & 0xffff));
+    return wisp__fill_item(f, &item, 0, ref);
 }
 
-static void wisp__count_message(wisp *w, wisp__session *s, const wisp__message *m) {
+static inline void wisp__count_message(wisp *w, wisp__session *s, const wisp__message *m) {
     wisp__remote *remote = w->registry.remotes[m->remote];
     if (m->type == WISP__ANNOUNCEMENT) return;
     remote->stats.messages_sent++;
@@ -23631,17 +23651,20 @@ static void wisp__count_message(wisp *w, wisp__session *s, const wisp__message *
     if (w->registry.meters) wisp__count_sent(remote, s, m);
 }
 
-/* Takes a message that is in the packet off the queue, and keeps it until the next one. */
-static void wisp__fill_dequeue(wisp__packet_writer *f, int index) {
-    if (f->kept && f->previous == f->kept) {        /* nothing of this message was put yet */
+/* Takes a message that is in the packet off the queue, and keeps it until the next one, unless the
+   window of its channel or another peer has it. */
+static inline void wisp__fill_dequeue(wisp__packet_writer *f, int index) {
+    if (f->last && f->previous == f->last) {        /* nothing of this message was put yet */
         wisp__fill_repeat(f);
         f->previous = NULL;
     }
-    if (f->kept) wisp__message_release(&f->w->chunks, f->kept);
-    f->kept = wisp__unqueue(f->w, f->s, index, false);
+    if (f->keeps) wisp__message_release(&f->w->chunks, f->last);
+    f->last = wisp__unqueue(f->w, f->s, index, false);
+    f->keeps = f->last->references == 1;
+    if (!f->keeps) f->last->references--;
 }
 
-static wisp__fit wisp__fill_queued(wisp__packet_writer *f, int index) {
+static inline wisp__fit wisp__fill_queued(wisp__packet_writer *f, int index) {
     wisp *w = f->w;
     wisp__session *s = f->s;
     wisp__message *m = wisp__queue_head(&s->peer_remotes[index]);
@@ -23933,7 +23956,7 @@ static bool wisp__flush(wisp *w, wisp__session *s, int only) {
         wisp__packet_begin(&f, w, s);
         fit = wisp__fill(&f, only);
         if (f.eliciting || f.acks) wisp__packet_end(&f);
-        if (f.kept) wisp__message_release(&w->chunks, f.kept);
+        if (f.keeps) wisp__message_release(&w->chunks, f.last);
         if (fit == WISP__FULL) flow->mtu.wanted = true;
         if (fit != WISP__FULL || !f.eliciting) break;
     }

@@ -54,12 +54,12 @@ static wisp__message *rig_message(channel_rig *r, int bytes) {
 static wisp_result rig_push(channel_rig *r, int bytes) {
     wisp__message *m = rig_message(r, bytes);
     wisp__item item;
-    wisp_result result;
+    wisp_result result = wisp__channel_reserve(&r->base, &r->channel->out);
     memset(&item, 0, sizeof item);
     item.message = m;
     item.offset = -1;
     item.size = bytes;
-    result = wisp__channel_push(&r->base, &r->channel->out, item);
+    if (!result) wisp__channel_push(&r->channel->out, &item);
     wisp__message_release(&r->chunks, m);
     return result;
 }
@@ -146,7 +146,8 @@ TEST(a_message_is_released_once_by_each_item_that_holds_it) {
     item.message = m;
     for (item.offset = 0; item.offset < 3000; item.offset += 1000) {
         item.size = 1000;
-        CHECK_EQ_INT(wisp__channel_push(&r.base, &r.channel->out, item), WISP_OK);
+        CHECK_EQ_INT(wisp__channel_reserve(&r.base, &r.channel->out), WISP_OK);
+        wisp__channel_push(&r.channel->out, &item);
     }
     CHECK_EQ_INT(m->references, 4);
     rig_told(&r, 2, 2, true);
