@@ -2943,8 +2943,7 @@ typedef struct wisp__names {
 typedef struct wisp__fields {
     wisp__supply supply;  /* of their memory */
     wisp__bump bump;      /* the supply's, when no endpoint has decoded it */
-    wisp_value *values;   /* one for each field, and whether it is made */
-    bool *made;
+    wisp_value *values;   /* NULL: none was asked for; of the private kind WISP__ITEMS: not made */
 } wisp__fields;
 
 /* --- type --- */
@@ -3058,12 +3057,13 @@ enum { WISP__OP_SIGNED = 1, WISP__OP_RANGED = 2, WISP__OP_FIXED = 4, WISP__OP_EL
        WISP__OP_KEY = 32,
        WISP__OP_LAST = 64 };  /* the last of a body */
 
-/* How an operation is executed within a run; NONE: it is not part of one. */
+/* How an operation is executed within a run; NONE: it is not part of one. Up to WISP__QUICK_ONE an
+   operation has one cell. */
 typedef enum wisp__quick {
     WISP__QUICK_NONE, WISP__QUICK_U8, WISP__QUICK_I8, WISP__QUICK_U16, WISP__QUICK_I16,
-    WISP__QUICK_U32, WISP__QUICK_I32, WISP__QUICK_64, WISP__QUICK_FLOATS, WISP__QUICK_RANGED,
-    WISP__QUICK_DOUBLE,
-    WISP__QUICK_FLOAT_STEPS, WISP__QUICK_DOUBLE_STEPS, WISP__QUICK_TEXT
+    WISP__QUICK_U32, WISP__QUICK_I32, WISP__QUICK_64, WISP__QUICK_FLOAT_STEPS,
+    WISP__QUICK_DOUBLE_STEPS, WISP__QUICK_ONE = WISP__QUICK_DOUBLE_STEPS,
+    WISP__QUICK_FLOATS, WISP__QUICK_RANGED, WISP__QUICK_DOUBLE, WISP__QUICK_TEXT
 } wisp__quick;
 
 enum { WISP__TILE = 32,            /* rows at a time */
@@ -3110,7 +3110,7 @@ typedef struct wisp__op {
                                       bytes; 0: no run begins here */
     int32_t head;                  /* of an array: bits of a row without its text, if rows are
                                       processed in tiles, else 0 */
-    int16_t columns, column_bits;  /* operations in such an array, or in a column of it
+    uint16_t columns, column_bits; /* operations in such an array, or in a column of it
                                       (neighbouring floats are one column), and its bits */
     double low, high, step;
     const wisp_type *type;
@@ -6893,14 +6893,23 @@ static wisp_value wisp__struct_with(wisp_value value, wisp__fields *fields) {
 
 static const wisp_value *wisp__field_at(const wisp_value *v, int i) {
     wisp__fields *fields = wisp__fields_of(v);
-    wisp_value scratch;
+    wisp_value scratch, *value;
     if (!fields || wisp__is_missing(v, i)) return NULL;
-    if (!fields->made[i]) {
-        const wisp_value *field = wisp__child(v, i, NULL, &scratch);
-        if (wisp__copy(&fields->supply, field, &fields->values[i], WISP__COPY_LISTS)) return NULL;
-        fields->made[i] = true;
+    if (!fields->values) {
+        value = (wisp_value *)wisp__supply_items(&fields->supply, v->count, sizeof *value);
+        for (int k = 0; value && k < v->count; k++) value[k].kind = (wisp_kind)WISP__ITEMS;
+        fields->values = value;
     }
-    return &fields->values[i];
+    if (!fields->values) return NULL;
+    value = &fields->values[i];
+    if ((int)value->kind == WISP__ITEMS) {
+        const wisp_value *field = wisp__child(v, i, NULL, &scratch);
+        if (wisp__copy(&fields->supply, field, value, WISP__COPY_LISTS)) {
+            value->kind = (wisp_kind)WISP__ITEMS;
+            return NULL;
+        }
+    }
+    return value;
 }
 
 wisp_kind wisp_kind_of(const wisp_value *v) { return v ? v->kind : WISP_NIL; }
@@ -8314,16 +8323,17 @@ static int32_t wisp__tile_head(const wisp__op *ops, int array) {
     return bits <= 8 * WISP__TILE_HEAD ? bits : 0;
 }
 
+/* Neighbouring floats of one run are one column. `followed`: the next operation is of the run. */
 static void wisp__find_column(wisp__op *op, bool followed) {
     int bits = op->quick == WISP__QUICK_TEXT ? op->bits : wisp__quick_bits(op), columns = 1;
-    if (followed && op->quick == WISP__QUICK_FLOATS && !(op->flags & WISP__OP_LAST) &&
-        op[1].quick == WISP__QUICK_FLOATS && op[1].offset == op->offset + 4 * op->max &&
+    if (followed && op->quick == WISP__QUICK_FLOATS && op[1].quick == WISP__QUICK_FLOATS &&
+        op[1].offset == op->offset + 4 * op->max &&
         bits + op[1].column_bits <= 8 * WISP__TILE_HEAD) {
         columns += op[1].columns;
         bits += op[1].column_bits;
     }
-    op->columns = (int16_t)columns;
-    op->column_bits = (int16_t)bits;
+    op->columns = (uint16_t)columns;
+    op->column_bits = (uint16_t)bits;
 }
 
 /* Its cells in a table of deltas, by code: {cell, kind, symbols, bits}. */
@@ -8364,13 +8374,13 @@ static void wisp__find_runs(wisp__op *ops, int count) {
         op->mask = (uint32_t)wisp__low_bits(UINT64_MAX, wisp__min_int(op->bits, 32));
         if (op->flags & WISP__OP_LAST || !op->quick) bits = 0;
         if (op->code == WISP__OP_ARRAY) op->head = wisp__tile_head(ops, i);
-        wisp__find_column(op, i + 1 < count);
-        if (op->head) op->columns = (int16_t)(op->end - i - 1);
+        if (op->head) op->columns = (uint16_t)(op->end - i - 1);
         if (!op->quick) continue;
         if (!bits || bits + wisp__quick_bits(op) > 8 * WISP__RUN_MOST) {
             after = i + 1;
             bits = 0;
         }
+        wisp__find_column(op, i + 1 < after);
         bits += wisp__quick_bits(op);
         op->run = after;
         op->run_bytes = (bits + 7) / 8 + WISP__RUN_SLACK;
@@ -9579,12 +9589,27 @@ static inline double wisp__quotient(double number, double by) {
 #endif
 }
 
-/* The number is within the range. */
-static uint64_t wisp__quantize(const wisp__op *op, double number) {
+/* Loads a number; false: it is outside the range of the operation. Numbers are compared faster than
+   bits, which must be compared where the compiler may assume that there is no NaN. */
+static inline bool wisp__op_takes(const wisp__op *op, const uint8_t *from, int bytes,
+                                  double *number) {
+#if defined(__FINITE_MATH_ONLY__) && !__FINITE_MATH_ONLY__
+    float float32;
+    if (bytes == 4) memcpy(&float32, from, 4), *number = (double)float32;
+    else memcpy(number, from, 8);
+    return *number >= op->low && *number <= op->high;
+#else
+    uint64_t bits = wisp__load_number_bits(from, bytes);
+    *number = wisp__bits_double(bits);
+    return wisp__in_bounds(bits, &op->low, &op->high, 8);
+#endif
+}
+
+/* The number is within the range; there are steps of at most 32 bits. */
+static inline uint64_t wisp__quantize(const wisp__op *op, double number) {
     double above = number - op->low;          /* each step rounds by itself, on every machine */
-    double steps = wisp__quotient(above, op->step) + 0.5;
-    uint64_t n = steps > 0 ? (uint64_t)steps : 0;
-    return n < op->span ? n : op->span;
+    int64_t steps = (int64_t)(wisp__quotient(above, op->step) + 0.5);
+    return steps < (int64_t)op->span ? (uint64_t)steps : op->span;
 }
 
 static double wisp__dequantize(const wisp__op *op, uint64_t steps) {
@@ -9593,19 +9618,20 @@ static double wisp__dequantize(const wisp__op *op, uint64_t steps) {
     return wisp__min(number, op->high);
 }
 
-static bool wisp__load_quantized(const wisp__op *op, const uint8_t *at, uint32_t *cells) {
-    uint64_t bits = wisp__load_number_bits(at, op->bytes);
-    if (!wisp__in_bounds(bits, &op->low, &op->high, op->bytes)) return false;
-    cells[0] = (uint32_t)wisp__quantize(op, wisp__bits_double(bits));
-    return true;
+/* The steps of a member; more than there are: it is outside its range. */
+static uint64_t wisp__load_quantized(const wisp__op *op, const uint8_t *at) {
+    double number;
+    if (wisp__op_takes(op, at, op->bytes, &number) ||
+        wisp__in_bounds(wisp__load_number_bits(at, op->bytes), &op->low, &op->high, op->bytes))
+        return wisp__quantize(op, number);
+    return UINT64_MAX;
 }
 
-static bool wisp__store_quantized(const wisp__op *op, const uint32_t *cells, uint8_t *at) {
-    double number = wisp__dequantize(op, cells[0]);
+static void wisp__store_quantized(const wisp__op *op, uint32_t steps, uint8_t *at) {
+    double number = wisp__dequantize(op, steps);
     float float32 = (float)number;
     if (op->bytes == 4) memcpy(at, &float32, 4);
     else memcpy(at, &number, 8);
-    return cells[0] <= op->span;
 }
 
 /* --- rotations: three components in steps; the largest one follows from them --- */
@@ -9731,18 +9757,51 @@ static bool wisp__op_zigzags(const wisp__op *op) {
     return op->span == UINT64_MAX && op->flags & WISP__OP_SIGNED;
 }
 
-static inline bool wisp__load_integer(const wisp__op *op, const uint8_t *at, uint32_t *cells) {
+/* The cell of an operation that has one, an integer or steps; over op->span: it is outside. */
+static inline uint64_t wisp__load_one(const wisp__op *op, const uint8_t *at) {
+    int64_t number;
+    switch (op->quick) {
+    case WISP__QUICK_U8: number = at[0]; break;
+    case WISP__QUICK_I8: number = (int8_t)at[0]; break;
+    case WISP__QUICK_U16: number = wisp__load_int(at, 2, false); break;
+    case WISP__QUICK_I16: number = wisp__load_int(at, 2, true); break;
+    case WISP__QUICK_U32: number = wisp__load_int(at, 4, false); break;
+    case WISP__QUICK_I32: number = wisp__load_int(at, 4, true); break;
+    case WISP__QUICK_64: number = wisp__load_int(at, 8, false); break;
+    default: return wisp__load_quantized(op, at);
+    }
+    return (uint64_t)number - (uint64_t)op->least;
+}
+
+static inline bool wisp__store_one(const wisp__op *op, uint32_t cell, uint8_t *at) {
+    uint64_t value = cell + (uint64_t)op->least;
+    switch (op->quick) {
+    case WISP__QUICK_U8:
+    case WISP__QUICK_I8: at[0] = (uint8_t)value; break;
+    case WISP__QUICK_U16:
+    case WISP__QUICK_I16: wisp__store_int(at, 2, value); break;
+    case WISP__QUICK_U32:
+    case WISP__QUICK_I32: wisp__store_int(at, 4, value); break;
+    case WISP__QUICK_64: wisp__store_int(at, 8, value); break;
+    default: wisp__store_quantized(op, cell, at); break;
+    }
+    return cell <= op->span;
+}
+
+static inline bool wisp__has_one(const wisp__op *op) { return op->quick - 1u < WISP__QUICK_ONE; }
+
+static bool wisp__load_long(const wisp__op *op, const uint8_t *at, uint32_t *cells) {
     int64_t number = wisp__load_int(at, op->bytes, (op->flags & WISP__OP_SIGNED) != 0);
     uint64_t value = (uint64_t)number - (uint64_t)op->least;
     bool fits = value <= op->span;
     if (wisp__op_zigzags(op)) value = wisp__zigzag(number);
     cells[0] = (uint32_t)value;
-    if (op->code == WISP__OP_LONG) cells[1] = (uint32_t)(value >> 32);
+    cells[1] = (uint32_t)(value >> 32);
     return fits;
 }
 
-static inline bool wisp__store_integer(const wisp__op *op, const uint32_t *cells, uint8_t *at) {
-    uint64_t value = op->code == WISP__OP_LONG ? wisp__cells_word(cells) : cells[0];
+static bool wisp__store_long(const wisp__op *op, const uint32_t *cells, uint8_t *at) {
+    uint64_t value = wisp__cells_word(cells);
     bool fits = value <= op->span;
     if (wisp__op_zigzags(op)) value = (uint64_t)wisp__unzigzag(value);
     else value += (uint64_t)op->least;
@@ -9773,13 +9832,16 @@ static inline bool wisp__op_is_slot(const wisp__op *op) {
 
 /* Makes the cells of a member; false: it is outside its schema. */
 static bool wisp__load_cells(const wisp__op *op, const uint8_t *at, uint32_t *cells) {
+    if (wisp__has_one(op)) {
+        uint64_t value = wisp__load_one(op, at);
+        cells[0] = (uint32_t)value;
+        return value <= op->span;
+    }
     switch (op->code) {
-    case WISP__OP_INT:
-    case WISP__OP_LONG: return wisp__load_integer(op, at, cells);
     case WISP__OP_FLOATS:
         for (int i = 0; i < op->max; i++) cells[i] = wisp__load_float_bits(at + 4 * i);
         return wisp__floats_fit(op, cells);
-    case WISP__OP_QUANTIZED: return wisp__load_quantized(op, at, cells);
+    case WISP__OP_LONG: return wisp__load_long(op, at, cells);
     case WISP__OP_QUAT: return wisp__load_quat(op, at, cells);
     case WISP__OP_COLOR: return wisp__load_color(op, at, cells);
     case WISP__OP_LITERAL: return wisp__literal_same(op, at);
@@ -9794,13 +9856,12 @@ static bool wisp__load_cells(const wisp__op *op, const uint8_t *at, uint32_t *ce
 
 /* The counterpart; the member is stored even if it is outside its schema. */
 static bool wisp__store_cells(const wisp__op *op, const uint32_t *cells, uint8_t *at) {
+    if (wisp__has_one(op)) return wisp__store_one(op, cells[0], at);
     switch (op->code) {
-    case WISP__OP_INT:
-    case WISP__OP_LONG: return wisp__store_integer(op, cells, at);
     case WISP__OP_FLOATS:
-        memcpy(at, cells, (size_t)op->max * 4);
+        for (int i = 0; i < op->max; i++) memcpy(at + 4 * i, cells + i, 4);
         return wisp__floats_fit(op, cells);
-    case WISP__OP_QUANTIZED: return wisp__store_quantized(op, cells, at);
+    case WISP__OP_LONG: return wisp__store_long(op, cells, at);
     case WISP__OP_QUAT: wisp__store_quat(op, cells, at); return true;
     case WISP__OP_COLOR: wisp__store_color(op, cells, at); return true;
     case WISP__OP_LITERAL:
@@ -9863,108 +9924,25 @@ static int wisp__cells_bits(const wisp__op *op, const uint32_t *cells) {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define WISP__VECTORS
 typedef uint64_t wisp__words __attribute__((vector_size(16)));
-typedef uint8_t wisp__bytes __attribute__((vector_size(16)));
+typedef char wisp__bytes __attribute__((vector_size(16)));
+
+/* The sixteen bytes that begin `shift` bits after `from`. */
+static inline wisp__words wisp__load_words(const uint8_t *from, int shift) {
+    wisp__words low, high;
+    memcpy(&low, from, 16);
+    memcpy(&high, from + 8, 16);
+    return low >> shift | high << 1 << (63 - shift);
+}
 #endif
 #endif
 
-/* --- writing runs --- */
-
-/* A writer within a run, whose room is checked beforehand. */
-typedef struct wisp__run_writer {
-    uint64_t acc;                  /* bits that are not stored yet, */
-    int      n;                    /* and how many they are: 0..7 between calls */
-    bool     wrong;                /* a value outside its schema */
-    uint8_t *at, *end;
-} wisp__run_writer;
-
-static wisp__run_writer wisp__run_begin(const wisp__writer *to) {
-    wisp__run_writer run;
-    run.at = to->bytes + (to->at >> 3);
-    run.end = to->bytes + (to->end >> 3);
-    run.n = (int)(to->at & 7);
-    run.acc = run.n ? *run.at & ((1u << run.n) - 1) : 0;
-    run.wrong = false;
-    return run;
-}
-
-static void wisp__run_end(const wisp__run_writer *run, wisp__writer *to) {
-    if (run->n) *run->at = (uint8_t)run->acc;
-    to->at = (int64_t)(run->at - to->bytes) * 8 + run->n;
-}
-
-static inline void wisp__run_put(wisp__run_writer *to, uint64_t value, int bits) {
-    to->acc |= value << to->n;
-    to->n += bits;
-    wisp__store64(to->at, to->acc);
-    to->at += to->n >> 3;
-    to->acc >>= to->n & 56;
-    to->n &= 7;
-}
-
-static inline void wisp__run_put64(wisp__run_writer *to, uint64_t value) {
-    wisp__store64(to->at, to->acc | value << to->n);
-    to->at += 8;
-    to->acc = value >> 1 >> (63 - to->n);
-}
-
-static inline void wisp__run_int(wisp__run_writer *to, const wisp__op *op, int64_t number) {
-    uint64_t value = (uint64_t)number - (uint64_t)op->least;
-    if (value > op->span) {
-        to->wrong = true;
-        value = 0;
-    }
-    wisp__run_put(to, value, op->bits);
-}
-
-static inline uint64_t wisp__one_float(const uint8_t *from) {
-    uint32_t bits;
-    memcpy(&bits, from, 4);
-    return bits;
-}
+static inline uint64_t wisp__one_float(const uint8_t *from) { return wisp__load_float_bits(from); }
 
 static inline uint64_t wisp__two_floats(const uint8_t *from) {
     return wisp__one_float(from) | wisp__one_float(from + 4) << 32;
 }
 
-static inline void wisp__run_floats(wisp__run_writer *to, const uint8_t *from, int count) {
-    for (; count >= 2; count -= 2, from += 8) wisp__run_put64(to, wisp__two_floats(from));
-    if (count) wisp__run_put(to, wisp__one_float(from), 32);
-}
-
-/* Loads a number; false: it is outside the range of the operation. Numbers are compared faster than
-   bits, which must be compared where the compiler may assume that there is no NaN. */
-static inline bool wisp__op_takes(const wisp__op *op, const uint8_t *from, int bytes,
-                                  double *number) {
-#if defined(__FINITE_MATH_ONLY__) && !__FINITE_MATH_ONLY__
-    float float32;
-    if (bytes == 4) memcpy(&float32, from, 4), *number = (double)float32;
-    else memcpy(number, from, 8);
-    return *number >= op->low && *number <= op->high;
-#else
-    uint64_t bits = wisp__load_number_bits(from, bytes);
-    *number = wisp__bits_double(bits);
-    return wisp__in_bounds(bits, &op->low, &op->high, 8);
-#endif
-}
-
-static inline bool wisp__floats_inside(const wisp__op *op, const uint8_t *from) {
-    bool inside = true;
-    double number;
-    for (int i = 0; i < op->max; i++)
-        inside = inside && wisp__op_takes(op, from + 4 * i, 4, &number);
-    return inside;
-}
-
-static inline void wisp__run_steps(wisp__run_writer *to, const wisp__op *op, const uint8_t *from,
-                                   int bytes) {
-    double number;
-    if (wisp__op_takes(op, from, bytes, &number)) {
-        uint64_t steps = wisp__quantize(op, number);
-        wisp__run_put(to, steps, op->bits);
-    } else {
-        to->wrong = true;
-    }
-}
+/* --- texts --- */
 
 #define WISP__EACH_BYTE UINT64_C(0x0101010101010101)
 
@@ -9974,92 +9952,220 @@ static inline uint64_t wisp__zero_byte(uint64_t word) {
 }
 
 /* Bytes below the lowest one that is 0, or 8. */
-static inline uint64_t wisp__bytes_before_zero(uint64_t word) {
+static inline int wisp__bytes_before_zero(uint64_t word) {
     uint64_t zero = wisp__zero_byte(word);
-    return ((((zero & (0 - zero)) >> 7) - 1) & WISP__EACH_BYTE) * WISP__EACH_BYTE >> 56;
+    return (int)(((((zero & (0 - zero)) >> 7) - 1) & WISP__EACH_BYTE) * WISP__EACH_BYTE >> 56);
 }
 
 /* Of a text in `each` bytes, 8 or more; `each` when there is no NUL. */
 static inline int wisp__text_length(const uint8_t *from, int each) {
-    for (int i = 0; i < each; i += 8) {
+    int i = 0;
+#if defined(WISP__VECTORS) && defined(__SSE2__)
+    if (each >= 16) {          /* without a branch on the length, which would be mispredicted */
+        wisp__bytes text;
+        unsigned zeros;
+        memcpy(&text, from, 16);
+        zeros = (unsigned)__builtin_ia32_pmovmskb128((wisp__bytes)(text == 0));
+        if (zeros) return __builtin_ctz(zeros);
+        i = 16;
+    }
+#endif
+    for (; i < each; i += 8) {
         int at = wisp__min_int(i, each - 8);
         uint64_t word = wisp__load64(from + at);
-        if (wisp__zero_byte(word)) return at + (int)wisp__bytes_before_zero(word);
+        if (wisp__zero_byte(word)) return at + wisp__bytes_before_zero(word);
     }
     return each;
 }
 
-static inline void wisp__run_text(wisp__run_writer *to, const wisp__op *op,
-                                  const uint8_t *from) {
-    int length = wisp__text_length(from, op->each);
-    if (length > op->max) {
-        to->wrong = true;
-        return;
+/* Copies a text of `length` bytes from `each`, 8 or more. More than `length` may be written. */
+static inline void wisp__put_text_bytes(uint8_t *to, const uint8_t *from, int length, int each) {
+    int i = 0;
+    if (each >= 16) {
+        memcpy(to, from, 16);
+        i = 16;
     }
-    wisp__run_put(to, (uint64_t)length, op->bits);
-    if (length == 0) return;
-    wisp__run_put(to, 0, -to->n & 7);
-    for (int i = 0; i < length; i += 8) {
-        int at = wisp__min_int(i, op->each - 8);
-        wisp__store64(to->at + at, wisp__load64(from + at));
+    for (; i < length; i += 8) {
+        int at = wisp__min_int(i, each - 8);
+        wisp__store64(to + at, wisp__load64(from + at));
     }
-    to->at += length;
+}
+
+/* Mask table: from WISP__RUN_BLOB - n on, n bytes of 0xFF, then zeros. */
+static const uint8_t wisp__ones[2 * WISP__RUN_BLOB + 16] = {
+    255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+    255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+};
+
+/* Copies `count` bytes of a text, which begins `shift` bits after `from`, and zeros up to a word or
+   to sixteen bytes, but not beyond `each`, 8 or more. Sets bits of `wrong` when a NUL is among
+   them. The first sixteen bytes are copied without a branch on the length. */
+static inline void wisp__get_text_bytes(uint8_t *to, const uint8_t *from, int64_t count, int each,
+                                        int shift, uint64_t wrong[2]) {
+#ifdef WISP__VECTORS
+    if (each >= 16) {
+        wisp__bytes text = (wisp__bytes)wisp__load_words(from, shift), keep, nul;
+        memcpy(&keep, wisp__ones + WISP__RUN_BLOB - count, 16);
+        memcpy(&nul, wrong, 16);
+        text &= keep;
+        nul |= (wisp__bytes)(text == 0) & keep;
+        memcpy(to, &text, 16);
+        memcpy(wrong, &nul, 16);
+        if (count <= 16) return;
+    }
+#endif
+    for (int i = 0; i < (int)count; i += 8) {
+        int at = wisp__min_int(i, each - 8);
+        uint64_t keep = wisp__load64(wisp__ones + WISP__RUN_BLOB - (count - at));
+        uint64_t word = wisp__load64(from + at) >> shift | (uint64_t)from[at + 8] << 1
+                                                               << (63 - shift);
+        wrong[0] |= wisp__zero_byte(word | ~keep);
+        wisp__store64(to + at, word & keep);
+    }
+}
+
+/* --- runs --- */
+
+static bool wisp__floats_inside(const wisp__op *op, const uint8_t *from) {
+    double number;
+    for (int i = 0; i < op->max; i++)
+        if (!wisp__op_takes(op, from + 4 * i, 4, &number)) return false;
+    return true;
+}
+
+/* Adds the value to the bits that are already in its first byte. */
+static inline void wisp__slot_put(uint8_t *to, uint64_t value, int shift) {
+    wisp__store64(to, *to | value << shift);
+}
+
+static inline void wisp__slot_put64(uint8_t *to, uint64_t value, int shift) {
+    wisp__slot_put(to, value, shift);
+    to[8] = (uint8_t)(value >> 1 >> (63 - shift));
+}
+
+/* Puts operations from bit `*at` of `to` on, whose byte has zeros from there; false: a value is
+   outside its schema. */
+static bool wisp__run_put(const wisp__op *op, const wisp__op *end, const uint8_t *image,
+                          uint8_t *to, ptrdiff_t *at) {
+    ptrdiff_t bit = *at;
+    for (; op < end; op += op->columns) {
+        const uint8_t *from = image + op->offset;
+        uint8_t *put = to + (bit >> 3);
+        int shift = (int)(bit & 7), count;
+        bit += op->column_bits;
+        if (op->quick <= WISP__QUICK_ONE) {
+            uint64_t value = wisp__load_one(op, from);
+            if (value > op->span) return false;
+            wisp__slot_put(put, value, shift);
+        } else if (op->quick == WISP__QUICK_TEXT) {
+            count = wisp__text_length(from, op->each);
+            if (count > op->max) return false;
+            wisp__slot_put(put, (uint64_t)(unsigned)count, shift);
+            if (count == 0) continue;
+            bit = (bit + 7) & ~7;
+            wisp__put_text_bytes(to + (bit >> 3), from, count, op->each);
+            bit += 8 * count;
+            to[bit >> 3] = 0;
+        } else if (op->quick == WISP__QUICK_DOUBLE) {
+            wisp__slot_put64(put, wisp__load_double_bits(from), shift);
+        } else {
+            if (op->quick == WISP__QUICK_RANGED && !wisp__floats_inside(op, from)) return false;
+            for (count = op->column_bits / 32; count >= 2; count -= 2, from += 8, put += 8)
+                wisp__slot_put64(put, wisp__two_floats(from), shift);
+            if (count) wisp__slot_put(put, wisp__one_float(from), shift);
+        }
+    }
+    *at = bit;
+    return true;
 }
 
 /* Writes `rows` times the run that begins with `op`; returns how many were written: the next one
    might not fit, or has a value outside its schema. */
-static int wisp__write_rows(wisp__writer *to, const wisp__op *ops, const wisp__op *op,
+static int wisp__write_rows(wisp__writer *writer, const wisp__op *ops, const wisp__op *op,
                             const uint8_t *image, int rows, int each) {
-    wisp__run_writer row = wisp__run_begin(to), before;
-    const wisp__op *end = ops + op->run;
-    int done = 0;
-    for (; done < rows && row.end - row.at >= op->run_bytes; done++, image += each) {
-        before = row;
-        for (const wisp__op *at = op; at < end; at++) {
-            const uint8_t *from = image + at->offset;
-            switch (at->quick) {
-            case WISP__QUICK_U8: wisp__run_int(&row, at, from[0]); break;
-            case WISP__QUICK_I8: wisp__run_int(&row, at, (int8_t)from[0]); break;
-            case WISP__QUICK_U16: wisp__run_int(&row, at, wisp__load_int(from, 2, false)); break;
-            case WISP__QUICK_I16: wisp__run_int(&row, at, wisp__load_int(from, 2, true)); break;
-            case WISP__QUICK_U32: wisp__run_int(&row, at, wisp__load_int(from, 4, false)); break;
-            case WISP__QUICK_I32: wisp__run_int(&row, at, wisp__load_int(from, 4, true)); break;
-            case WISP__QUICK_64: wisp__run_int(&row, at, wisp__load_int(from, 8, false)); break;
-            case WISP__QUICK_RANGED:
-                row.wrong = row.wrong || !wisp__floats_inside(at, from);
-                wisp__run_floats(&row, from, at->max);
-                break;
-            case WISP__QUICK_FLOATS: wisp__run_floats(&row, from, at->max); break;
-            case WISP__QUICK_FLOAT_STEPS: wisp__run_steps(&row, at, from, 4); break;
-            case WISP__QUICK_DOUBLE_STEPS: wisp__run_steps(&row, at, from, 8); break;
-            case WISP__QUICK_DOUBLE:
-                wisp__run_put64(&row, (uint64_t)wisp__load_int(from, 8, false));
-                break;
-            default: wisp__run_text(&row, at, from); break;
-            }
-        }
-        if (row.wrong) {
-            row = before;
-            break;
+    for (int done = 0; done < rows; done++, image += each) {
+        uint8_t *to = writer->bytes + (writer->at >> 3);
+        ptrdiff_t before = (ptrdiff_t)(writer->at & 7), bit = before;
+        if ((writer->end >> 3) - (writer->at >> 3) < op->run_bytes) return done;
+        *to &= (uint8_t)((1u << before) - 1);
+        if (!wisp__run_put(op, ops + op->run, image, to, &bit)) return done;
+        writer->at += bit - before;
+    }
+    return rows;
+}
+
+static inline void wisp__run_get_float(uint8_t *to, const uint8_t *from, int shift) {
+    uint32_t bits = (uint32_t)(wisp__load64(from) >> shift);
+    memcpy(to, &bits, 4);
+}
+
+/* Gets operations from bit `*at` of `from` on; false: a value is outside its schema. `phase`: texts
+   begin at this bit of a byte. */
+static bool wisp__run_get(const wisp__op *op, const wisp__op *end, uint8_t *image,
+                          const uint8_t *from, ptrdiff_t *at, int phase) {
+    ptrdiff_t bit = *at;
+    for (; op < end; op += op->columns) {
+        uint8_t *to = image + op->offset;
+        const uint8_t *get = from + (bit >> 3);
+        int shift = (int)(bit & 7);
+        uint64_t word = wisp__load64(get) >> shift;
+        bit += op->column_bits;
+        if (op->quick <= WISP__QUICK_ONE) {
+            if (!wisp__store_one(op, (uint32_t)word & op->mask, to)) return false;
+        } else if (op->quick == WISP__QUICK_TEXT) {
+            uint64_t wrong[2] = { 0, 0 };
+            int count = (int)(word & op->mask);
+            if (count > op->max) return false;
+            if (count == 0) continue;
+            bit += (phase - bit) & 7;
+            get = from + (bit >> 3);
+            wisp__get_text_bytes(to, get, count, op->each, (int)(bit & 7), wrong);
+            if (wrong[0] | wrong[1]) return false;
+            bit += 8 * count;
+        } else if (op->quick == WISP__QUICK_DOUBLE) {
+            word |= (uint64_t)get[8] << 1 << (63 - shift);
+            memcpy(to, &word, 8);
+        } else {
+            for (int i = 0; i < op->column_bits / 8; i += 4)
+                wisp__run_get_float(to + i, get + i, shift);
+            if (op->quick == WISP__QUICK_RANGED && !wisp__floats_inside(op, to)) return false;
         }
     }
-    wisp__run_end(&row, to);
-    return done;
+    *at = bit;
+    return true;
+}
+
+/* Reads `rows` times the run that begins with `op`; returns how many were read: the next one is cut
+   off, or has a value outside its schema. The end of the message is read from a copy with slack. */
+static int wisp__read_rows(wisp__unpacker *u, const wisp__op *op, uint8_t *image, int rows,
+                           int each) {
+    uint8_t copy[WISP__RUN_MOST + 2 * WISP__RUN_SLACK];
+    wisp__reader *data = u->data;
+    for (int done = 0; done < rows; done++, image += each) {
+        const uint8_t *from = data->bytes + (data->at >> 3);
+        int64_t left = data->size - (data->at >> 3);
+        ptrdiff_t before = (ptrdiff_t)(data->at & 7), bit = before;
+        if (left < op->run_bytes) {
+            memcpy(copy, from, (size_t)left);
+            memset(copy + left, 0, (size_t)(op->run_bytes - left));
+            from = copy;
+        }
+        if (!wisp__run_get(op, u->ops + op->run, image, from, &bit, (int)(u->start & 7)) ||
+            bit - before > data->end - data->at)
+            return done;
+        data->at += bit - before;
+    }
+    return rows;
 }
 
 /* --- writing tiles: by column, so that an operation is looked up once for many rows --- */
 
 /* Rows without their texts, side by side; bits from `bit` on are 0 up to the next byte. */
 typedef struct wisp__tile_writer {
-    uint8_t slots[WISP__TILE][WISP__TILE_HEAD + 16];
+    uint8_t slots[WISP__TILE][WISP__SLOT_BYTES];
     int     rows, each;            /* each: bytes from one row to the next in the image */
     int     bit;                   /* where the next column begins */
 } wisp__tile_writer;
-
-/* Adds the value to the bits that are already in its first byte. */
-static inline void wisp__slot_put(uint8_t *to, uint64_t value, int shift) {
-    wisp__store64(to, *to | value << shift);
-}
 
 /* false: a value is outside its range. `bytes` and `is_signed` are constants in each call. */
 static inline bool wisp__tile_put_ints(wisp__tile_writer *t, const wisp__op *op,
@@ -10080,22 +10186,21 @@ static inline bool wisp__tile_put_steps(wisp__tile_writer *t, const wisp__op *op
                                         const uint8_t *from, int bytes) {
     uint8_t *to = t->slots[0] + (t->bit >> 3);
     int shift = t->bit & 7;
-    int64_t span = (int64_t)op->span, steps;       /* of at most 32 bits */
+    double number;
     for (int i = t->rows; i > 0; i--, from += t->each, to += WISP__SLOT_BYTES) {
-        double number;
         if (!wisp__op_takes(op, from, bytes, &number)) return false;
-        steps = (int64_t)(wisp__quotient(number - op->low, op->step) + 0.5);
-        wisp__slot_put(to, steps < span ? (uint64_t)steps : op->span, shift);
+        wisp__slot_put(to, wisp__quantize(op, number), shift);
     }
     t->bit += op->bits;
     return true;
 }
 
-/* Puts two floats after the bits of `carry`; returns the bits left over. `scale` is 1 << shift: a
+/* Puts a word after the bits of `carry`; returns the bits left over. `scale` is 1 << shift: a
    multiplication gives both words of a shift at once. */
-static inline uint64_t wisp__slot_floats(uint8_t *to, const uint8_t *from, uint64_t scale,
-                                         uint64_t carry) {
-    uint64_t above, word = wisp__multiply(wisp__two_floats(from), scale, &above);
+static inline uint64_t wisp__slot_word(uint8_t *to, uint64_t word, uint64_t scale,
+                                       uint64_t carry) {
+    uint64_t above;
+    word = wisp__multiply(word, scale, &above);
     wisp__store64(to, word | carry);
     return above;
 }
@@ -10107,9 +10212,9 @@ static inline void wisp__tile_put_six(wisp__tile_writer *t, const uint8_t *from,
     int each = t->each;
     for (int i = t->rows; i > 0; i--, from += each, to += WISP__SLOT_BYTES) {
         uint64_t carry = *to;
-        if (count >= 2) carry = wisp__slot_floats(to, from, scale, carry);
-        if (count >= 4) carry = wisp__slot_floats(to + 8, from + 8, scale, carry);
-        if (count >= 6) carry = wisp__slot_floats(to + 16, from + 16, scale, carry);
+        if (count >= 2) carry = wisp__slot_word(to, wisp__two_floats(from), scale, carry);
+        if (count >= 4) carry = wisp__slot_word(to + 8, wisp__two_floats(from + 8), scale, carry);
+        if (count >= 6) carry = wisp__slot_word(to + 16, wisp__two_floats(from + 16), scale, carry);
         if (count % 2) carry |= wisp__one_float(from + 4 * (count - 1)) * scale;
         wisp__store64(to + count / 2 * 8, carry);
     }
@@ -10128,252 +10233,83 @@ static void wisp__tile_put_floats(wisp__tile_writer *t, const uint8_t *from, int
     }
 }
 
-/* Of a text in 17 bytes: without a branch on its length, which the processor would mispredict. */
-static inline int wisp__text_length_17(const uint8_t *from) {
-#ifdef WISP__VECTORS
-    static const wisp__bytes bits = { 1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128 };
-    wisp__bytes text;
-    wisp__words zeros;
-    uint64_t low, high;
-    if (from[16]) return wisp__text_length(from, 17);
-    memcpy(&text, from, 16);
-    zeros = (wisp__words)((wisp__bytes)(text == 0) & bits);
-    low = zeros[0] * WISP__EACH_BYTE >> 56;          /* the sum of its bytes: one bit each */
-    high = zeros[1] * WISP__EACH_BYTE >> 56;
-    return __builtin_ctz((unsigned)(low | high << 8 | 1 << 16));
-#else
-    uint64_t word = wisp__load64(from), none = 0 - (uint64_t)!wisp__zero_byte(word);
-    if (from[16]) return wisp__text_length(from, 17);
-    word = (word & ~none) | (wisp__load64(from + 8) & none);
-    return (int)((none & 8) + wisp__bytes_before_zero(word));
-#endif
-}
-
-static bool wisp__tile_put_column(wisp__tile_writer *t, const wisp__op *op, const uint8_t *from) {
-    switch (op->quick) {
-    case WISP__QUICK_U8: return wisp__tile_put_ints(t, op, from, 1, false);
-    case WISP__QUICK_I8: return wisp__tile_put_ints(t, op, from, 1, true);
-    case WISP__QUICK_U16: return wisp__tile_put_ints(t, op, from, 2, false);
-    case WISP__QUICK_I16: return wisp__tile_put_ints(t, op, from, 2, true);
-    case WISP__QUICK_U32: return wisp__tile_put_ints(t, op, from, 4, false);
-    case WISP__QUICK_I32: return wisp__tile_put_ints(t, op, from, 4, true);
-    case WISP__QUICK_64: return wisp__tile_put_ints(t, op, from, 8, true);
-    case WISP__QUICK_FLOAT_STEPS: return wisp__tile_put_steps(t, op, from, 4);
-    case WISP__QUICK_DOUBLE_STEPS: return wisp__tile_put_steps(t, op, from, 8);
-    case WISP__QUICK_FLOATS: wisp__tile_put_floats(t, from, op->column_bits / 32); return true;
-    default: return false;                       /* a text is no column */
+/* Puts the columns of the operations; false: a value is outside its schema. */
+static bool wisp__tile_put_columns(wisp__tile_writer *t, const wisp__op *op, const wisp__op *end,
+                                   const uint8_t *image) {
+    bool fits = true;
+    for (; op < end && fits; op += op->columns) {
+        const uint8_t *from = image + op->offset;
+        switch (op->quick) {
+        case WISP__QUICK_U8: fits = wisp__tile_put_ints(t, op, from, 1, false); break;
+        case WISP__QUICK_I8: fits = wisp__tile_put_ints(t, op, from, 1, true); break;
+        case WISP__QUICK_U16: fits = wisp__tile_put_ints(t, op, from, 2, false); break;
+        case WISP__QUICK_I16: fits = wisp__tile_put_ints(t, op, from, 2, true); break;
+        case WISP__QUICK_U32: fits = wisp__tile_put_ints(t, op, from, 4, false); break;
+        case WISP__QUICK_I32: fits = wisp__tile_put_ints(t, op, from, 4, true); break;
+        case WISP__QUICK_64: fits = wisp__tile_put_ints(t, op, from, 8, true); break;
+        case WISP__QUICK_FLOAT_STEPS: fits = wisp__tile_put_steps(t, op, from, 4); break;
+        case WISP__QUICK_DOUBLE_STEPS: fits = wisp__tile_put_steps(t, op, from, 8); break;
+        default: wisp__tile_put_floats(t, from, op->column_bits / 32); break;
+        }
     }
+    return fits;
 }
 
 /* Writes the rows one after another, each with its text; returns how many. It stops at a text that
    is too long, or empty, because that row does not end at a byte. */
-static int wisp__tile_put_join(wisp__run_writer *writer, const wisp__tile_writer *t,
-                               const wisp__op *text, const uint8_t *image) {
+static int wisp__tile_put_join(uint8_t **writer, const wisp__tile_writer *t, const wisp__op *text,
+                               const uint8_t *image) {
     ptrdiff_t byte = t->bit >> 3, bytes = (t->bit + text->bits + 7) / 8, each = t->each;
-    int shift = t->bit & 7, rows = t->rows, most = text->max, i;
-    bool in_17 = text->each == 17;
-    uint8_t *to = writer->at;
+    int shift = t->bit & 7, rows = t->rows, most = text->max, room = text->each, i;
+    const uint8_t *slot = t->slots[0];
+    uint8_t *to = *writer;
     image += text->offset;
-    for (i = 0; i < rows; i++, image += each) {
-        const uint8_t *slot = t->slots[i];
-        int length = in_17 ? wisp__text_length_17(image) : wisp__text_length(image, text->each);
+    for (i = 0; i < rows; i++, image += each, slot += WISP__SLOT_BYTES) {
+        int length = wisp__text_length(image, room);
         if (length == 0 || length > most) break;
         memcpy(to, slot, 32);
         if (bytes > 32) memcpy(to + 32, slot + 32, 32);
         wisp__store64(to + byte, slot[byte] | (uint64_t)(unsigned)length << shift);
         to += bytes;
-        if (in_17) memcpy(to, image, 16);
-        else memcpy(to, image, (size_t)length);
+        wisp__put_text_bytes(to, image, length, room);
         to += (unsigned)length;
     }
-    writer->at = to;
+    *writer = to;
     return i;
 }
 
 /* The same for rows without a text. */
-static int wisp__tile_put_list(wisp__run_writer *writer, const wisp__tile_writer *t) {
+static int wisp__tile_put_list(uint8_t **writer, const wisp__tile_writer *t) {
     int bytes = t->bit / 8;
-    uint8_t *to = writer->at;
-    for (int i = 0; i < t->rows; i++, to += bytes) {
-        memcpy(to, t->slots[i], 32);
-        if (bytes > 32) memcpy(to + 32, t->slots[i] + 32, 32);
+    const uint8_t *slot = t->slots[0];
+    for (int i = 0; i < t->rows; i++, *writer += bytes, slot += WISP__SLOT_BYTES) {
+        memcpy(*writer, slot, 32);
+        if (bytes > 32) memcpy(*writer + 32, slot + 32, 32);
     }
-    writer->at = to;
     return t->rows;
 }
 
 /* Writes rows of an array in tiles; returns how many: runs write the rest. */
 static int wisp__write_tiles(wisp__writer *writer, const wisp__op *array, const uint8_t *image,
                              int rows) {
-    wisp__run_writer to = wisp__run_begin(writer);
     const wisp__op *first = array + 1, *end = first + array->columns;
-    const wisp__op *text = end[-1].quick == WISP__QUICK_TEXT ? end - 1 : NULL;
+    const wisp__op *text = end[-1].quick == WISP__QUICK_TEXT ? --end : NULL;
     wisp__tile_writer t;
-    bool fits = true;
     int done = 0, joined;
     t.each = array->each;
-    if (text) end--;
-    for (; done < rows; image += (ptrdiff_t)t.rows * t.each) {
+    for (; done < rows && !(writer->at & 7); image += (ptrdiff_t)t.rows * t.each) {
+        uint8_t *to = writer->bytes + (writer->at >> 3);
         t.rows = wisp__min_int(WISP__TILE, rows - done);
         t.bit = 0;
+        if ((writer->end - writer->at) >> 3 < (int64_t)t.rows * first->run_bytes) return done;
         for (int i = 0; i < t.rows; i++) t.slots[i][0] = 0;
-        if (to.n || to.end - to.at < (ptrdiff_t)t.rows * first->run_bytes) break;
-        for (const wisp__op *op = first; op < end && fits; op += op->columns)
-            fits = wisp__tile_put_column(&t, op, image + op->offset);
-        if (!fits) break;
+        if (!wisp__tile_put_columns(&t, first, end, image)) return done;
         joined = text ? wisp__tile_put_join(&to, &t, text, image) : wisp__tile_put_list(&to, &t);
+        writer->at = (int64_t)(to - writer->bytes) * 8;
         done += joined;
-        if (joined < t.rows) break;
+        if (joined < t.rows) return done;
     }
-    wisp__run_end(&to, writer);
     return done;
-}
-
-/* --- reading runs --- */
-
-/* Reads a run; the bytes have slack at their end. */
-typedef struct wisp__run_reader {
-    const uint8_t *bytes;
-    int64_t        at, start;        /* bits; start: where the record begins */
-    bool           wrong;            /* a value outside its schema */
-} wisp__run_reader;
-
-static inline uint64_t wisp__run_get_word(const wisp__run_reader *run) {
-    return wisp__load64(run->bytes + (run->at >> 3)) >> (run->at & 7);
-}
-
-static inline uint64_t wisp__run_get_int(wisp__run_reader *run, const wisp__op *op) {
-    uint64_t value = wisp__run_get_word(run) & op->mask;
-    run->at += op->bits;
-    if (value > op->span) run->wrong = true;
-    return value + (uint64_t)op->least;
-}
-
-static inline void wisp__run_get_floats(wisp__run_reader *run, uint8_t *to, int count) {
-    const uint8_t *from = run->bytes + (run->at >> 3);
-    int shift = (int)(run->at & 7);
-    for (int i = 0; i < count; i++) {
-        uint32_t bits = (uint32_t)(wisp__load64(from + 4 * i) >> shift);
-        memcpy(to + 4 * i, &bits, 4);
-    }
-    run->at += 32 * count;
-}
-
-static inline uint64_t wisp__run_get_64(wisp__run_reader *run) {
-    int shift = (int)(run->at & 7);
-    uint64_t word = wisp__run_get_word(run) |
-                    (uint64_t)run->bytes[(run->at >> 3) + 8] << 1 << (63 - shift);
-    run->at += 64;
-    return word;
-}
-
-static inline double wisp__run_get_steps(wisp__run_reader *run, const wisp__op *op) {
-    uint64_t steps = wisp__run_get_word(run) & op->mask;
-    run->at += op->bits;
-    if (steps > op->span) run->wrong = true;
-    return wisp__dequantize(op, steps);
-}
-
-/* Mask table: from WISP__RUN_BLOB - n on, n bytes of 0xFF, then zeros. */
-static const uint8_t wisp__ones[2 * WISP__RUN_BLOB + 16] = {
-    255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
-    255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
-};
-
-/* Mask of the first `count` of eight bytes; it may be below 0 or above 8. */
-static inline uint64_t wisp__keep_bytes(int count) {
-    return wisp__load64(wisp__ones + WISP__RUN_BLOB - count);
-}
-
-/* Copies `count` bytes of a text, which begins `shift` bits after `from`, and zeros up to `each`, 8
-   or more. false: there is a NUL among them. */
-static inline bool wisp__copy_text(uint8_t *to, const uint8_t *from, int count, int each,
-                                   int shift) {
-    uint64_t wrong = 0;
-    for (int i = 0; i < count; i += 8) {
-        int at = wisp__min_int(i, each - 8);
-        uint64_t keep = wisp__keep_bytes(count - at), word = wisp__load64(from + at) >> shift;
-        if (shift) word |= (uint64_t)from[at + 8] << (64 - shift);
-        wrong |= wisp__zero_byte(word | ~keep);
-        wisp__store64(to + at, word & keep);
-    }
-    return wrong == 0;
-}
-
-static inline void wisp__run_get_text(wisp__run_reader *run, const wisp__op *op, uint8_t *to) {
-    int count = (int)(wisp__run_get_word(run) & op->mask);
-    run->at += op->bits;
-    if (count > op->max) run->wrong = true;
-    if (count == 0 || count > op->max) return;
-    run->at += (run->start - run->at) & 7;
-    if (!wisp__copy_text(to, run->bytes + (run->at >> 3), count, op->each, (int)(run->at & 7)))
-        run->wrong = true;
-    run->at += 8 * count;
-}
-
-static void wisp__run_get(wisp__run_reader *run, const wisp__op *op, const wisp__op *end,
-                          uint8_t *image) {
-    wisp__run_reader r = *run;
-    for (; op < end; op++) {
-        uint8_t *to = image + op->offset;
-        double number;
-        float float32;
-        uint64_t word;
-        switch (op->quick) {
-        case WISP__QUICK_U8:
-        case WISP__QUICK_I8: to[0] = (uint8_t)wisp__run_get_int(&r, op); break;
-        case WISP__QUICK_U16:
-        case WISP__QUICK_I16: wisp__store_int(to, 2, wisp__run_get_int(&r, op)); break;
-        case WISP__QUICK_U32:
-        case WISP__QUICK_I32: wisp__store_int(to, 4, wisp__run_get_int(&r, op)); break;
-        case WISP__QUICK_64: wisp__store_int(to, 8, wisp__run_get_int(&r, op)); break;
-        case WISP__QUICK_FLOATS: wisp__run_get_floats(&r, to, op->max); break;
-        case WISP__QUICK_RANGED:
-            wisp__run_get_floats(&r, to, op->max);
-            r.wrong = r.wrong || !wisp__floats_inside(op, to);
-            break;
-        case WISP__QUICK_DOUBLE:
-            word = wisp__run_get_64(&r);
-            memcpy(to, &word, 8);
-            break;
-        case WISP__QUICK_FLOAT_STEPS:
-            float32 = (float)wisp__run_get_steps(&r, op);
-            memcpy(to, &float32, 4);
-            break;
-        case WISP__QUICK_DOUBLE_STEPS:
-            number = wisp__run_get_steps(&r, op);
-            memcpy(to, &number, 8);
-            break;
-        default: wisp__run_get_text(&r, op, to); break;
-        }
-    }
-    *run = r;
-}
-
-/* Reads `rows` times the run that begins with `op`; returns how many were read: the next one is cut
-   off, or has a value outside its schema. The end of the message is read from a copy with slack. */
-static int wisp__read_rows(wisp__unpacker *u, const wisp__op *op, uint8_t *image, int rows,
-                           int each) {
-    uint8_t copy[2 * (WISP__RUN_MOST + WISP__RUN_SLACK)];
-    wisp__reader *data = u->data;
-    const wisp__op *end = u->ops + op->run;
-    wisp__run_reader r = { data->bytes, data->at, u->start, false };
-    int64_t moved = 0;             /* bits that the copy begins later */
-    for (int i = 0; i < rows; i++, image += each) {
-        int64_t left = data->size - ((r.at + moved) >> 3);
-        if (left < op->run_bytes && r.bytes != copy) {
-            moved = (r.at >> 3) * 8;
-            memcpy(copy, data->bytes + (r.at >> 3), (size_t)left);
-            memset(copy + left, 0, (size_t)op->run_bytes);
-            r.bytes = copy;
-            r.at -= moved;
-            r.start -= moved;
-        }
-        wisp__run_get(&r, op, end, image);
-        if (r.wrong || r.at + moved > data->end) return i;
-        data->at = r.at + moved;
-    }
-    return rows;
 }
 
 /* --- reading tiles --- */
@@ -10414,20 +10350,12 @@ static inline bool wisp__tile_get_steps(wisp__tile_reader *r, const wisp__op *op
     return true;
 }
 
-static inline void wisp__tile_get_float(uint8_t *to, const uint8_t *from, int shift) {
-    uint32_t bits = (uint32_t)(wisp__load64(from) >> shift);
-    memcpy(to, &bits, 4);
-}
-
 static inline void wisp__tile_get_four_floats(uint8_t *to, const uint8_t *from, int shift) {
 #ifdef WISP__VECTORS
-    wisp__words low, high;
-    memcpy(&low, from, 16);
-    memcpy(&high, from + 8, 16);
-    low = low >> shift | high << 1 << (63 - shift);
-    memcpy(to, &low, 16);
+    wisp__words words = wisp__load_words(from, shift);
+    memcpy(to, &words, 16);
 #else
-    for (int i = 0; i < 16; i += 4) wisp__tile_get_float(to + i, from + i, shift);
+    for (int i = 0; i < 16; i += 4) wisp__run_get_float(to + i, from + i, shift);
 #endif
 }
 
@@ -10438,9 +10366,9 @@ static inline void wisp__tile_get_eight(wisp__tile_reader *r, uint8_t *to, int c
         const uint8_t *from = r->at[i] + byte;
         if (count > 4) wisp__tile_get_four_floats(to, from, shift);
         if (count >= 4) wisp__tile_get_four_floats(to + last, from + last, shift);
-        if (count < 4) wisp__tile_get_float(to, from, shift);
-        if (count == 2 || count == 3) wisp__tile_get_float(to + 4, from + 4, shift);
-        if (count == 3) wisp__tile_get_float(to + 8, from + 8, shift);
+        if (count < 4) wisp__run_get_float(to, from, shift);
+        if (count == 2 || count == 3) wisp__run_get_float(to + 4, from + 4, shift);
+        if (count == 3) wisp__run_get_float(to + 8, from + 8, shift);
     }
     r->bit += 32 * count;
 }
@@ -10459,67 +10387,47 @@ static void wisp__tile_get_floats(wisp__tile_reader *r, uint8_t *to, int count) 
     }
 }
 
-static bool wisp__tile_get_column(wisp__tile_reader *r, const wisp__op *op, uint8_t *to) {
-    switch (op->quick) {
-    case WISP__QUICK_U8:
-    case WISP__QUICK_I8: return wisp__tile_get_ints(r, op, to, 1);
-    case WISP__QUICK_U16:
-    case WISP__QUICK_I16: return wisp__tile_get_ints(r, op, to, 2);
-    case WISP__QUICK_U32:
-    case WISP__QUICK_I32: return wisp__tile_get_ints(r, op, to, 4);
-    case WISP__QUICK_64: return wisp__tile_get_ints(r, op, to, 8);
-    case WISP__QUICK_FLOAT_STEPS: return wisp__tile_get_steps(r, op, to, false);
-    case WISP__QUICK_DOUBLE_STEPS: return wisp__tile_get_steps(r, op, to, true);
-    case WISP__QUICK_FLOATS: wisp__tile_get_floats(r, to, op->column_bits / 32); return true;
-    default: return false;                       /* a text is no column */
+/* Reads the columns of the operations; false: a value is outside its schema. */
+static bool wisp__tile_get_columns(wisp__tile_reader *r, const wisp__op *op, const wisp__op *end,
+                                   uint8_t *image) {
+    bool fits = true;
+    for (; op < end && fits; op += op->columns) {
+        uint8_t *to = image + op->offset;
+        switch (op->quick) {
+        case WISP__QUICK_U8:
+        case WISP__QUICK_I8: fits = wisp__tile_get_ints(r, op, to, 1); break;
+        case WISP__QUICK_U16:
+        case WISP__QUICK_I16: fits = wisp__tile_get_ints(r, op, to, 2); break;
+        case WISP__QUICK_U32:
+        case WISP__QUICK_I32: fits = wisp__tile_get_ints(r, op, to, 4); break;
+        case WISP__QUICK_64: fits = wisp__tile_get_ints(r, op, to, 8); break;
+        case WISP__QUICK_FLOAT_STEPS: fits = wisp__tile_get_steps(r, op, to, false); break;
+        case WISP__QUICK_DOUBLE_STEPS: fits = wisp__tile_get_steps(r, op, to, true); break;
+        default: wisp__tile_get_floats(r, to, op->column_bits / 32); break;
+        }
     }
+    return fits;
 }
 
-/* Copies the first `count` of sixteen bytes of a text, and zeros. Sets some of the 16 bytes of
-   `wrong` when there is a NUL among them. */
-static inline void wisp__tile_get_text_16(uint8_t *to, const uint8_t *from, int64_t count,
-                                          uint8_t *wrong) {
-    const uint8_t *keep_from = wisp__ones + WISP__RUN_BLOB - count;
-#ifdef WISP__VECTORS
-    wisp__bytes text, keep, nul;
-    memcpy(&text, from, 16);
-    memcpy(&keep, keep_from, 16);
-    memcpy(&nul, wrong, 16);
-    text &= keep;
-    nul |= (wisp__bytes)(text == 0) & keep;
-    memcpy(to, &text, 16);
-    memcpy(wrong, &nul, 16);
-#else
-    for (int i = 0; i < 16; i += 8) {
-        uint64_t word = wisp__load64(from + i), keep = wisp__load64(keep_from + i);
-        wisp__store64(to + i, word & keep);
-        wisp__store64(wrong + i, wisp__load64(wrong + i) | wisp__zero_byte(word | ~keep));
-    }
-#endif
-}
-
-/* Finds the rows of a tile and reads their texts to `to`, each into `each` bytes (a constant in the
-   call for 17, which is faster). Stops before a row that may pass the end, or whose text is too
-   long or empty. Finds none when there is a NUL in a text. */
-static inline void wisp__tile_get_texts(wisp__tile_reader *r, const wisp__op *text, uint8_t *to,
-                                        int each) {
-    int start = r->head - text->bits, byte = start >> 3, shift = start & 7;
+/* Finds the rows of a tile and reads their texts to `to`, each into `each` bytes. Stops before a
+   row that may pass the end, or whose text is too long or empty. Finds none when there is a NUL in
+   a text. */
+static void wisp__tile_get_texts(wisp__tile_reader *r, const wisp__op *text, uint8_t *to) {
+    int start = r->head - text->bits, byte = start >> 3, shift = start & 7, each = text->each;
     int most = r->rows, rows;
-    uint64_t longest = (uint64_t)text->max, mask = text->mask, count;
+    uint64_t longest = (uint64_t)text->max, mask = text->mask, count, wrong[2] = { 0, 0 };
     int64_t bytes = (r->head + 7) / 8;
     const uint8_t *from = r->from, *stop = r->stop;
-    uint8_t wrong[16] = { 0 };
     for (rows = 0; rows < most && from <= stop; rows++, to += r->each) {
         const uint8_t *after = from + bytes;
         count = wisp__load64(from + byte) >> shift & mask;
         if (count > longest || !count) break;
-        if (each == 17) wisp__tile_get_text_16(to, after, (int64_t)count, wrong);
-        else if (!wisp__copy_text(to, after, (int)count, each, 0)) wrong[0] = 1;
+        wisp__get_text_bytes(to, after, (int64_t)count, each, 0, wrong);
         r->at[rows] = from;
         from = after + count;
     }
     r->from = from;
-    r->rows = wisp__load64(wrong) | wisp__load64(wrong + 8) ? 0 : rows;
+    r->rows = wrong[0] | wrong[1] ? 0 : rows;
 }
 
 /* The same for rows without a text. */
@@ -10532,95 +10440,27 @@ static void wisp__tile_get_list(wisp__tile_reader *r) {
 /* Reads rows of an array in tiles; returns how many: runs read the rest. */
 static int wisp__read_tiles(wisp__unpacker *u, const wisp__op *array, uint8_t *image, int rows) {
     const wisp__op *first = array + 1, *end = first + array->columns;
-    const wisp__op *text = end[-1].quick == WISP__QUICK_TEXT ? end - 1 : NULL;
+    const wisp__op *text = end[-1].quick == WISP__QUICK_TEXT ? --end : NULL;
     wisp__reader *data = u->data;
     wisp__tile_reader r;
     int done = 0;
     r.each = array->each;
     r.head = array->head;
-    if (text) end--;
     while (done < rows && ((data->at | u->start) & 7) == 0) {
         if ((data->end - data->at) >> 3 < first->run_bytes) return done;
         r.from = data->bytes + (data->at >> 3);
         r.stop = data->bytes + (data->end >> 3) - first->run_bytes;
         r.rows = wisp__min_int(WISP__TILE, rows - done);
         r.bit = 0;
-        if (!text) wisp__tile_get_list(&r);
-        else if (text->each == 17) wisp__tile_get_texts(&r, text, image + text->offset, 17);
-        else wisp__tile_get_texts(&r, text, image + text->offset, text->each);
-        for (const wisp__op *op = first; op < end; op += op->columns) {
-            if (!wisp__tile_get_column(&r, op, image + op->offset)) return done;
-        }
+        if (text) wisp__tile_get_texts(&r, text, image + text->offset);
+        else wisp__tile_get_list(&r);
+        if (!wisp__tile_get_columns(&r, first, end, image)) return done;
         if (!r.rows) return done;
         data->at = (r.from - data->bytes) * 8;
         done += r.rows;
         image += (ptrdiff_t)r.rows * r.each;
     }
     return done;
-}
-
-/* --- numbers one by one, between members and cells --- */
-
-static inline bool wisp__load_quick_int(const wisp__op *op, int64_t number, uint32_t *cells) {
-    uint64_t value = (uint64_t)number - (uint64_t)op->least;
-    cells[0] = (uint32_t)value;
-    return value <= op->span;
-}
-
-static inline bool wisp__load_quick_steps(const wisp__op *op, const uint8_t *from, int bytes,
-                                          uint32_t *cells) {
-    double number;
-    if (!wisp__op_takes(op, from, bytes, &number)) return false;
-    cells[0] = (uint32_t)wisp__quantize(op, number);
-    return true;
-}
-
-/* wisp__load_cells and wisp__store_cells, with the commonest numbers first. */
-static inline bool wisp__load_quick(const wisp__op *op, const uint8_t *from, uint32_t *cells) {
-    switch (op->quick) {
-    case WISP__QUICK_U8: return wisp__load_quick_int(op, from[0], cells);
-    case WISP__QUICK_I8: return wisp__load_quick_int(op, (int8_t)from[0], cells);
-    case WISP__QUICK_U16: return wisp__load_quick_int(op, wisp__load_int(from, 2, false), cells);
-    case WISP__QUICK_I16: return wisp__load_quick_int(op, wisp__load_int(from, 2, true), cells);
-    case WISP__QUICK_U32: return wisp__load_quick_int(op, wisp__load_int(from, 4, false), cells);
-    case WISP__QUICK_I32: return wisp__load_quick_int(op, wisp__load_int(from, 4, true), cells);
-    case WISP__QUICK_64: return wisp__load_quick_int(op, wisp__load_int(from, 8, false), cells);
-    case WISP__QUICK_FLOATS:
-        memcpy(cells, from, 4);
-        for (int i = 1; i < op->max; i++) memcpy(cells + i, from + 4 * i, 4);
-        return true;
-    case WISP__QUICK_FLOAT_STEPS: return wisp__load_quick_steps(op, from, 4, cells);
-    case WISP__QUICK_DOUBLE_STEPS: return wisp__load_quick_steps(op, from, 8, cells);
-    default: return wisp__load_cells(op, from, cells);
-    }
-}
-
-static inline bool wisp__store_quick(const wisp__op *op, const uint32_t *cells, uint8_t *to) {
-    uint64_t value = cells[0] + (uint64_t)op->least;
-    double number;
-    float float32;
-    switch (op->quick) {
-    case WISP__QUICK_U8:
-    case WISP__QUICK_I8: to[0] = (uint8_t)value; return cells[0] <= op->span;
-    case WISP__QUICK_U16:
-    case WISP__QUICK_I16: wisp__store_int(to, 2, value); return cells[0] <= op->span;
-    case WISP__QUICK_U32:
-    case WISP__QUICK_I32: wisp__store_int(to, 4, value); return cells[0] <= op->span;
-    case WISP__QUICK_64: wisp__store_int(to, 8, value); return cells[0] <= op->span;
-    case WISP__QUICK_FLOATS:
-        memcpy(to, cells, 4);
-        for (int i = 1; i < op->max; i++) memcpy(to + 4 * i, cells + i, 4);
-        return true;
-    case WISP__QUICK_FLOAT_STEPS:
-        float32 = (float)wisp__dequantize(op, cells[0]);
-        memcpy(to, &float32, 4);
-        return cells[0] <= op->span;
-    case WISP__QUICK_DOUBLE_STEPS:
-        number = wisp__dequantize(op, cells[0]);
-        memcpy(to, &number, 8);
-        return cells[0] <= op->span;
-    default: return wisp__store_cells(op, cells, to);
-    }
 }
 
 /* ===========================================================================
@@ -10754,13 +10594,21 @@ static void wisp__walk_cells(wisp__walk *w, const wisp__op *op) {
 
 /* Consecutive numbers between an image and a row. A number with only one value has no cell. */
 static void wisp__load_members(wisp__walk *w, const wisp__op *op, const wisp__op *end) {
-    uint32_t *cells = w->row->words + w->at.cell, one[2];
+    uint32_t *cells = w->row->words + w->at.cell;
     const uint8_t *image = w->image;
     bool fits = true;
     int64_t bits = 0;
     for (; op < end; op++) {
         int count = wisp__op_symbols(op);
-        fits = wisp__load_quick(op, image + op->offset, count ? cells : one) && fits;
+        if (wisp__has_one(op)) {
+            uint64_t value = wisp__load_one(op, image + op->offset);
+            if (count) *cells = (uint32_t)value;
+            fits = value <= op->span && fits;
+        } else if (op->quick == WISP__QUICK_FLOATS) {
+            for (int i = 0; i < count; i++) memcpy(cells + i, image + op->offset + 4 * i, 4);
+        } else {
+            fits = wisp__load_cells(op, image + op->offset, cells) && fits;
+        }
         bits += op->quick ? count * op->cell_bits : wisp__cells_bits(op, cells);
         cells += count;
     }
@@ -10770,13 +10618,17 @@ static void wisp__load_members(wisp__walk *w, const wisp__op *op, const wisp__op
 }
 
 static void wisp__store_members(wisp__walk *w, const wisp__op *op, const wisp__op *end) {
-    static const uint32_t one[2] = { 0, 0 };
     const uint32_t *cells = w->row->words + w->at.cell;
     uint8_t *image = w->image;
     bool fits = true;
     for (; op < end; op++) {
         int count = wisp__op_symbols(op);
-        fits = wisp__store_quick(op, count ? cells : one, image + op->offset) && fits;
+        if (wisp__has_one(op))
+            fits = wisp__store_one(op, count ? cells[0] : 0, image + op->offset) && fits;
+        else if (op->quick == WISP__QUICK_FLOATS)
+            for (int i = 0; i < count; i++) memcpy(image + op->offset + 4 * i, cells + i, 4);
+        else
+            fits = wisp__store_cells(op, cells, image + op->offset) && fits;
         cells += count;
     }
     w->at.cell = (size_t)(cells - w->row->words);
@@ -11199,13 +11051,13 @@ static void wisp__walk_ops(wisp__walk *w, int at, int end) {
 /* Walks all of a program; w->u->result is the result. */
 static wisp_result wisp__walk_all(wisp__walk *w, const wisp__program *program) {
     wisp__unpacker *u = w->u;
-    wisp__reader shape = wisp__reader_on(NULL, 0), none = shape;
+    wisp__reader none = wisp__reader_on(NULL, 0);   /* fails together with the data */
     wisp__reader *shape_before = u->shape, *data_before = u->data;
     if (w->from != WISP__BITS) u->data = &none;
     u->start = u->data->at;
     u->ops = program->ops;
     u->result = WISP_OK;
-    u->shape = &shape;                       /* fails together with the data */
+    u->shape = &none;
     if (w->to == WISP__ROW) {
         w->row->count = 0;
         w->row->bits = 0;
@@ -11213,7 +11065,8 @@ static wisp_result wisp__walk_all(wisp__walk *w, const wisp__program *program) {
     }
     w->at.grid = w->at.cell = 0;
     w->at.slot = (size_t)program->body->columns;
-    wisp__walk_ops(w, 0, program->count);
+    if (!w->quick || program->ops->run != program->count || !wisp__walk_run(w, 0))
+        wisp__walk_ops(w, 0, program->count);
     if (u->data->failed && !u->result) u->result = WISP_E_BAD_PACKET;
     u->shape = shape_before;
     u->data = data_before;
@@ -11404,10 +11257,7 @@ static wisp_result wisp__image_value(const wisp_schema *schema, const void *imag
         return wisp__copy(supply, &value, out, WISP__COPY_LISTS);
     fields = (wisp__fields *)wisp__supply_take(supply, sizeof *fields);
     if (!fields) return WISP_E_MEMORY;
-    fields->values = (wisp_value *)wisp__supply_items(supply, schema->count, sizeof(wisp_value));
-    fields->made = (bool *)wisp__supply_items(supply, schema->count, sizeof(bool));
-    if (!fields->values || !fields->made) return WISP_E_MEMORY;
-    memset(fields->made, 0, (size_t)schema->count * sizeof(bool));
+    fields->values = NULL;
     fields->supply = *supply;
     fields->supply.credit = NULL;  /* it is the handler that asks */
     *out = wisp__struct_with(value, fields);
