@@ -19799,47 +19799,52 @@ wisp_result wisp_use_batching(wisp *w, bool enabled) {
     return WISP_OK;
 }
 
-static wisp_config wisp__config_none(void) {
+/* Sets a choice of a remote, or of all (NULL). `at`: in wisp_config. */
+static wisp_result wisp__config_set(wisp *w, const char *remote, size_t at, int choice) {
     wisp_config c;
     memset(&c, 0, sizeof c);
-    return c;
+    memcpy((char *)&c + at, &choice, sizeof choice);
+    return choice > 0 ? wisp_use_config(w, &c, remote) : WISP_E_ARGUMENT;
 }
 
 wisp_result wisp_set_unreliable(wisp *w, const char *remote, bool unreliable) {
-    wisp_config c = wisp__config_none();
-    c.delivery = unreliable ? WISP_UNRELIABLE : WISP_RELIABLE;
-    return wisp_use_config(w, &c, remote);
+    return wisp__config_set(w, remote, offsetof(wisp_config, delivery),
+                            unreliable ? WISP_UNRELIABLE : WISP_RELIABLE);
 }
 
 wisp_result wisp_set_batch_mode(wisp *w, const char *remote, wisp_batch_mode mode) {
-    wisp_config c = wisp__config_none();
-    c.batching = mode;
-    return mode ? wisp_use_config(w, &c, remote) : WISP_E_ARGUMENT;
+    return wisp__config_set(w, remote, offsetof(wisp_config, batching), (int)mode);
 }
 
 wisp_result wisp_set_batch_priority(wisp *w, const char *remote, int priority) {
-    wisp_config c = wisp__config_none();
     if (priority < 0 || priority > 999) return WISP_E_ARGUMENT;
-    c.batch_priority = WISP_PRIORITY(priority);
-    return wisp_use_config(w, &c, remote);
+    return wisp__config_set(w, remote, offsetof(wisp_config, batch_priority),
+                            WISP_PRIORITY(priority));
 }
 
 wisp_result wisp_set_max_batch_size(wisp *w, int messages) {
-    wisp_config c = wisp__config_none();
-    if (messages < 1) return WISP_E_ARGUMENT;
-    c.max_batch_size = messages;
-    return wisp_use_config(w, &c, NULL);
+    return wisp__config_set(w, NULL, offsetof(wisp_config, max_batch_size), messages);
+}
+
+wisp_result wisp_use_compression(wisp *w, wisp_compression mode, const char *remote) {
+    return wisp__config_set(w, remote, offsetof(wisp_config, encode.compression), (int)mode);
+}
+
+wisp_result wisp_enable_delta_sync(wisp *w, const char *remote) {
+    return wisp__config_set(w, remote, offsetof(wisp_config, delta_sync), WISP_ON);
 }
 
 wisp_result wisp_set_rate_limit(wisp *w, double seconds, const char *remote) {
-    wisp_config c = wisp__config_none();
+    wisp_config c;
+    memset(&c, 0, sizeof c);
     if (!wisp__is_finite(seconds)) return WISP_E_ARGUMENT;
     c.rate_limit = seconds > 0 ? seconds : -1;
     return wisp_use_config(w, &c, remote);
 }
 
 static wisp_config wisp__entry_config(const wisp_schema_entry *entry) {
-    wisp_config c = wisp__config_none();
+    wisp_config c;
+    memset(&c, 0, sizeof c);
     c.encode.schema = entry->schema;
     c.encode.migrations = entry->migrations;
     c.encode.migration_count = entry->migration_count;
@@ -19876,22 +19881,11 @@ wisp_result wisp_use_schemas(wisp *w, const wisp_schema_entry *entries, int coun
     return result;
 }
 
-wisp_result wisp_use_compression(wisp *w, wisp_compression mode, const char *remote) {
-    wisp_config c = wisp__config_none();
-    c.encode.compression = mode;
-    return mode ? wisp_use_config(w, &c, remote) : WISP_E_ARGUMENT;
-}
-
 wisp_result wisp_use_delta(wisp *w, const wisp_schema *schema, const char *remote) {
-    wisp_config c = wisp__config_none();
+    wisp_config c;
+    memset(&c, 0, sizeof c);
     c.encode.mode = WISP_ENCODE_DELTA;
     c.encode.schema = schema;
-    return wisp_use_config(w, &c, remote);
-}
-
-wisp_result wisp_enable_delta_sync(wisp *w, const char *remote) {
-    wisp_config c = wisp__config_none();
-    c.delta_sync = WISP_ON;
     return wisp_use_config(w, &c, remote);
 }
 
@@ -28154,27 +28148,23 @@ static double wisp__stats_loss(const wisp_peer_stats *stats) {
     return ended ? (double)stats->packets_lost / (double)ended : 0;
 }
 
-/* Memory of a session, without the messages in its queue. */
+/* Memory of a session, with what it shares with others. */
 static size_t wisp__session_memory(const wisp_limits *limits, const wisp__session *s) {
     const wisp__flow *flow = &s->peer.flow;
-    size_t bytes = sizeof *s + (size_t)s->peer.ticket_size + (size_t)s->held_bytes;
-    bytes += (size_t)flow->sent_room * sizeof *flow->sent;
-    bytes += (size_t)flow->ref_room * sizeof *flow->refs;
-    bytes += (size_t)s->peer_remote_room * sizeof *s->peer_remotes;
-    bytes += (size_t)s->their_room * sizeof *s->theirs;
-    bytes += (size_t)s->control_room * sizeof *s->controls;
-    bytes += (size_t)s->request_room * sizeof *s->requests;
-    if (s->spending) bytes += sizeof *s->spending;
-    for (int c = 0; c < WISP__CHANNELS; c++) {
-        const wisp__channel *channel = s->peer.channels[c];
-        if (!channel) continue;
-        bytes += sizeof *channel + (size_t)channel->out.room * sizeof *channel->out.items +
-                 (size_t)channel->in.room * sizeof *channel->in.held +
-                 (size_t)channel->in.whole_room;
-    }
-    if (s->meter) bytes += sizeof *s->meter;
-    bytes += (size_t)wisp__baselines_memory(limits, s->baselines_out.count + s->baselines_in.count);
-    return bytes + (size_t)s->baselines_out.bytes + (size_t)s->baselines_in.bytes;
+    int64_t bytes = (int64_t)sizeof *s + s->peer.ticket_size + s->queued_bytes + s->held_bytes +
+                    s->peer.window_used + s->kept_bytes + s->held_messages.bytes +
+                    s->schema_bytes + s->baselines_out.bytes + s->baselines_in.bytes;
+    bytes += wisp__baselines_memory(limits, s->baselines_out.count + s->baselines_in.count);
+    bytes += flow->sent_room * (int)sizeof *flow->sent + flow->ref_room * (int)sizeof *flow->refs +
+             s->peer_remote_room * (int)sizeof *s->peer_remotes +
+             s->their_room * (int)sizeof *s->theirs + s->control_room * (int)sizeof *s->controls +
+             s->request_room * (int)sizeof *s->requests;
+    if (s->spending) bytes += (int)sizeof *s->spending;
+    if (s->meter) bytes += (int)sizeof *s->meter;
+    for (int c = 0; c < WISP__CHANNELS; c++)
+        if (s->peer.channels[c])
+            bytes += (int)sizeof *s->peer.channels[c] + s->peer.channels[c]->in.whole_room;
+    return (size_t)bytes;
 }
 
 void wisp_stats_peer(const wisp *w, wisp_peer peer, wisp_peer_stats *out) {
@@ -28196,7 +28186,7 @@ void wisp_stats_peer(const wisp *w, wisp_peer peer, wisp_peer_stats *out) {
     out->pacing_rate = s->peer.flow.pace_rate;
     out->queued_messages = s->queued;
     out->queued_bytes = s->queued_bytes;
-    out->memory = (int)wisp__session_memory(&w->base.limits, s) + s->queued_bytes;
+    out->memory = (int)wisp__session_memory(&w->base.limits, s);
 }
 
 void wisp_stats_remote(const wisp *w, const char *remote, wisp_remote_stats *out) {
@@ -28939,42 +28929,23 @@ static int wisp__panel_part(int length, double share) {
 
 enum { WISP__FIGURE = 16 };
 
-static char *wisp__figure_add(char *to, const char *text) {
-    while (*text) *to++ = *text++;
-    return to;
-}
-
-static char *wisp__figure_number(char *to, int number) {
-    char digits[12];
-    int count = 0;
-    do digits[count++] = (char)('0' + number % 10);
-    while ((number /= 10) > 0);
-    while (count > 0) *to++ = digits[--count];
-    return to;
-}
-
-/* A number and its unit; values below `fine` have one decimal unless it is 0. snprintf would take
-   most of the time of a page. */
+/* A number and its unit; values below `fine` have one decimal unless it is 0. (A locale has no say in
+   integers.) */
 static void wisp__figure_write(char *out, double value, double fine, const char *unit) {
     int tenths = (int)(wisp__min(value, 1e4) * 10 + 0.5);
-    bool decimal = value < fine && tenths % 10 != 0;
-    out = wisp__figure_number(out, decimal ? tenths / 10 : (tenths + 5) / 10);
-    if (decimal) {
-        *out++ = '.';
-        *out++ = (char)('0' + tenths % 10);
-    }
-    *wisp__figure_add(out, unit) = 0;
+    if (value < fine && tenths % 10)
+        snprintf(out, WISP__FIGURE, "%d.%d%s", tenths / 10, tenths % 10, unit);
+    else snprintf(out, WISP__FIGURE, "%d%s", (tenths + 5) / 10, unit);
 }
 
 /* "0", "950", "1.2k", "34M", "1.2 kB". */
 static void wisp__figure_count(char *out, double value, const char *unit) {
-    static const char *const prefixes[] = { "", "k", "M", "G", "T", "P", "E" };
     int scale = 0;
     char text[8];
     value = wisp__clamp(value, 0, 9.99e20);
     for (; value >= 999.5 && scale < 6; scale++) value /= 1000;
-    *wisp__figure_add(wisp__figure_add(wisp__figure_add(text, *unit == 'B' ? " " : ""),
-                                       prefixes[scale]), unit) = 0;
+    snprintf(text, sizeof text, "%s%.*s%.3s", *unit == 'B' ? " " : "", scale > 0,
+             &" kMGTPE"[scale], unit);
     wisp__figure_write(out, value, scale ? 99.95 : 9.95, text);
 }
 
@@ -29075,7 +29046,7 @@ static int wisp__overlay_errors(const wisp__panel *panel) {
 typedef struct wisp__sheet {
     bool peers;
     const char *title, *empty;  /* empty: the text of a table without rows */
-    size_t name, out, each;     /* offsets in a row; bytes of one */
+    size_t name, out, each;     /* offsets of its name and its two wisp_traffic in a row; its bytes */
     int least_name;             /* cells */
     const wisp__sheet_column *columns;
     int count;
@@ -29094,30 +29065,11 @@ static const void *wisp__sheet_next(const wisp__panel *panel, const wisp__sheet 
     return NULL;
 }
 
-/* The length of a bar: bytes of the last second, or in total. */
-static double wisp__traffic_weight(const wisp_traffic *t, bool in_all) {
-    double weight = in_all ? (double)t->bytes : (double)t->bytes_per_second;
-    return weight > 0 && weight < 1e30 ? weight : 0;
-}
-
-static double wisp__sheet_weight(const wisp__sheet *sheet, const void *row, bool in_all) {
-    const void *out = (const uint8_t *)row + sheet->out;
-    const void *in = (const wisp_traffic *)out + 1;
-    return wisp__traffic_weight((const wisp_traffic *)out, in_all) +
-           wisp__traffic_weight((const wisp_traffic *)in, in_all);
-}
-
-/* The longest bar. *in_all: there is no traffic of remotes just now, so bars show totals. */
-static double wisp__sheet_most(const wisp__panel *panel, const wisp__sheet *sheet, bool *in_all) {
-    double most = 0;
-    for (int way = 0; way < 2 && most == 0; way++) {
-        const void *row;
-        *in_all = way == 1;
-        for (int i = 0; (row = wisp__sheet_next(panel, sheet, &i)) != NULL;)
-            most = wisp__max(most, wisp__sheet_weight(sheet, row, *in_all));
-        if (sheet->peers) return wisp__max(most, 1);
-    }
-    return most > 0 ? most : 1;
+/* Bytes that a row shows for the last second, both ways. */
+static double wisp__sheet_weight(const wisp__sheet *sheet, const void *row) {
+    const wisp_traffic *out = (const wisp_traffic *)(const void *)((const uint8_t *)row + sheet->out);
+    return wisp__clamp((double)out->bytes_per_second, 0, 1e30) +
+           wisp__clamp((double)out[1].bytes_per_second, 0, 1e30);
 }
 
 /* --- the graphs --- */
@@ -29149,32 +29101,23 @@ static double wisp__graph_scale(double most, double least) {
     return scale;
 }
 
-/* A graph being drawn: the newest samples, each a bar of `step` pixels, on top of `scale`. */
-typedef struct wisp__graph {
-    int kind;
-    double scale;
-    wisp__box box;
-    const wisp_sample *samples;
-    int count, step;
-} wisp__graph;
-
-/* Neighbours of equal height become one rectangle. */
-static void wisp__graph_bars(const wisp__panel *panel, const wisp__graph *graph) {
-    int begin = 0, height = -1;
-    for (int i = 0; i <= graph->count; i++) {
-        wisp__box bar = graph->box;
+/* Draws samples as bars of `step` pixels with their right end at that of the box. Neighbours of equal
+   height become one rectangle. */
+static void wisp__graph_bars(const wisp__panel *panel, int graph, wisp__box box, double scale,
+                             int step) {
+    int count = wisp__overlay_count(panel->snapshot->sample_count, WISP_HISTORY_SECONDS);
+    int first = wisp__max_int(count - box.width / step, 0), begin = first, height = -1;
+    for (int i = first; i <= count; i++) {
+        wisp__box bar = { box.x + box.width - (count - begin) * step, box.y + box.height - height,
+                          (i - begin) * step, height };
         int now = 0;
-        if (i < graph->count) {
-            double value = wisp__graph_value(&graph->samples[i], graph->kind);
-            now = wisp__panel_part(graph->box.height, value / graph->scale);
+        if (i < count) {
+            double value = wisp__graph_value(&panel->snapshot->samples[i], graph);
+            now = wisp__panel_part(box.height, value / scale);
             if (value > 0) now = wisp__max_int(now, 1);
         }
-        if (i < graph->count && now == height) continue;
-        bar.x += begin * graph->step;
-        bar.y += bar.height - height;
-        bar.width = (i - begin) * graph->step;
-        bar.height = height;
-        wisp__panel_rect(panel, bar, wisp__graphs[graph->kind].ink);
+        if (i < count && now == height) continue;
+        wisp__panel_rect(panel, bar, wisp__graphs[graph].ink);
         begin = i;
         height = now;
     }
@@ -29182,56 +29125,50 @@ static void wisp__graph_bars(const wisp__panel *panel, const wisp__graph *graph)
 
 /* Draws the plot from the current row down. It is as many whole pixels per second wide as fit
    beside the axis; the newest second stands at its right end. */
-static void wisp__graph_plot(wisp__panel *panel, int column, int columns, int rows,
-                             wisp__graph *graph) {
+static void wisp__graph_plot(wisp__panel *panel, int column, int columns, int rows, int graph,
+                             double scale) {
     enum { AXIS = 7 };
-    int end = wisp__panel_x(panel, column + columns), have = graph->count;
-    int room = end - wisp__panel_x(panel, column + AXIS), row = panel->row;
-    int seconds = wisp__min_int(WISP_HISTORY_SECONDS, room);
+    int end = wisp__panel_x(panel, column + columns);
+    int room = end - wisp__panel_x(panel, column + AXIS);
+    int step = wisp__max_int(room / WISP_HISTORY_SECONDS, 1);
     char figure[WISP__FIGURE];
-    wisp__box middle;
+    wisp__box box = wisp__panel_box(panel, column, columns, rows), middle;
     if (room <= 0 || rows <= 0) return;
-    graph->step = wisp__max_int(room / WISP_HISTORY_SECONDS, 1);
-    graph->box = wisp__panel_box(panel, column, columns, rows);
-    graph->box.x = end - seconds * graph->step;
-    graph->box.width = seconds * graph->step;
-    wisp__panel_rect(panel, graph->box, WISP__INK_PLOT);
-    middle = graph->box;
+    box.width = wisp__min_int(WISP_HISTORY_SECONDS, room) * step;
+    box.x = end - box.width;
+    wisp__panel_rect(panel, box, WISP__INK_PLOT);
+    middle = box;
     middle.y += middle.height / 2;
     middle.height = 1;
     wisp__panel_rect(panel, middle, WISP__INK_LINE);
-    wisp__figure_show(figure, wisp__graphs[graph->kind].kind, graph->scale, "");
+    wisp__figure_show(figure, wisp__graphs[graph].kind, scale, "");
     wisp__panel_right(panel, column, AXIS - 1, WISP__INK_DIM, figure);
-    panel->row = row + rows - 1;
+    panel->row += rows - 1;
     if (rows > 1) wisp__panel_right(panel, column, AXIS - 1, WISP__INK_DIM, "0");
-    graph->count = wisp__min_int(have, seconds);
-    graph->samples += have - graph->count;
-    graph->box.x += (seconds - graph->count) * graph->step;
-    wisp__graph_bars(panel, graph);
+    wisp__graph_bars(panel, graph, box, scale, step);
 }
 
-static void wisp__graph_draw(wisp__panel *panel, int column, int columns, int rows, int kind) {
-    const char *title = wisp__graphs[kind].title;
+static void wisp__graph_draw(wisp__panel *panel, int column, int columns, int rows, int graph) {
+    const char *title = wisp__graphs[graph].title;
     int cells = wisp__glyphs(title) + 1;
+    int count = wisp__overlay_count(panel->snapshot->sample_count, WISP_HISTORY_SECONDS);
     char now[WISP__FIGURE], peak[WISP__FIGURE];
     double value = 0, most = 0;
-    wisp__graph graph = { kind, 0, { 0, 0, 0, 0 }, panel->snapshot->samples, 0, 0 };
-    graph.count = wisp__overlay_count(panel->snapshot->sample_count, WISP_HISTORY_SECONDS);
-    for (int i = 0; i < graph.count; i++) {
-        value = wisp__graph_value(&graph.samples[i], kind);
+    for (int i = 0; i < count; i++) {
+        value = wisp__graph_value(&panel->snapshot->samples[i], graph);
         most = wisp__max(most, value);
     }
-    graph.scale = wisp__graph_scale(most, wisp__graphs[kind].least);
-    wisp__figure_show(now, wisp__graphs[kind].kind, value, "B/s");
-    wisp__figure_show(peak, wisp__graphs[kind].kind, most, "B/s");
-    wisp__panel_text(panel, column, columns, wisp__graphs[kind].ink, title);
+    wisp__figure_show(now, wisp__graphs[graph].kind, value, "B/s");
+    wisp__figure_show(peak, wisp__graphs[graph].kind, most, "B/s");
+    wisp__panel_text(panel, column, columns, wisp__graphs[graph].ink, title);
     wisp__panel_text(panel, column + cells, columns - cells, WISP__INK_TITLE, now);
     panel->end = column + columns;
     panel->at = panel->end - wisp__glyphs(peak) - 5;
     if (panel->at > column + cells + wisp__glyphs(now))
         wisp__panel_pair(panel, "peak", WISP__INK_TEXT, peak);
     panel->row++;
-    wisp__graph_plot(panel, column, columns, rows - 1, &graph);
+    wisp__graph_plot(panel, column, columns, rows - 1, graph,
+                     wisp__graph_scale(most, wisp__graphs[graph].least));
 }
 
 /* --- tables --- */
@@ -29352,30 +29289,6 @@ static void wisp__overview_graphs(wisp__panel *panel) {
     panel->row = row + lines * (rows + 2);
 }
 
-/* The name, a bar of what is sent and received, and both as figures. */
-static void wisp__overview_remote(const wisp__panel *panel, const wisp_remote_profile *r,
-                                  double most, bool in_all) {
-    int margin = panel->margin, end = panel->columns - margin;
-    int name = wisp__max_int(wisp__min_int(panel->columns / 3, 26), 10), bar = margin + name;
-    double out = wisp__traffic_weight(&r->out, in_all), in = wisp__traffic_weight(&r->in, in_all);
-    wisp__box box = wisp__panel_box(panel, bar, end - 23 - bar, 1);
-    int width = box.width, lower = wisp__max_int(box.height / 6, 1);
-    char figure[WISP__FIGURE];
-    wisp__panel_text(panel, margin, name - 1, WISP__INK_TEXT, r->name);
-    box.y += lower;
-    box.height -= 2 * lower;
-    box.width = wisp__panel_part(width, out / most);
-    wisp__panel_rect(panel, box, WISP__INK_SENT);
-    box.x += box.width;
-    box.width = wisp__panel_part(width, in / most);
-    wisp__panel_rect(panel, box, WISP__INK_GOT);
-    if (end - 22 < bar) return;
-    wisp__figure_count(figure, out, in_all ? "B" : "B/s");
-    wisp__panel_right(panel, end - 22, 11, WISP__INK_SENT, figure);
-    wisp__figure_count(figure, in, in_all ? "B" : "B/s");
-    wisp__panel_right(panel, end - 11, 11, WISP__INK_GOT, figure);
-}
-
 /* A peer's address where the snapshot knows it, else "#id". */
 static const char *wisp__peer_name(const wisp__panel *panel, uint32_t id, char *number) {
     const wisp_peer_profile *peers = panel->snapshot->peers;
@@ -29405,6 +29318,9 @@ static void wisp__error_line(wisp__panel *panel, const wisp_error_note *e) {
 /* A column of one member of a remote's or peer's profile, or of the sum of two. */
 #define WISP__COLUMN(title, cells, rank, ink, kind, at, also) \
     { title, cells, rank, WISP__INK_##ink, WISP__FIGURE_##kind, { at, also }, "" }
+#define WISP__BUSY(title, rank, ink, m) \
+    { title, 12, rank, WISP__INK_##ink, WISP__FIGURE_RATE, { offsetof(wisp_remote_profile, m), 0 }, \
+      "B/s" }
 #define WISP__R(title, cells, rank, ink, kind, m) \
     WISP__COLUMN(title, cells, rank, ink, kind, offsetof(wisp_remote_profile, m), 0)
 #define WISP__SUM(title, cells, rank, ink, kind, m, n) \
@@ -29445,11 +29361,17 @@ static const wisp__sheet_column wisp__peer_columns[] = {
     WISP__P("budget", 8, 8, TITLE, USE, budget_use)
 };
 
-static const wisp__sheet wisp__remote_sheet = {
-    false, "remote", "nothing was sent or came yet", offsetof(wisp_remote_profile, name),
-    offsetof(wisp_remote_profile, out), sizeof(wisp_remote_profile), 18, wisp__remote_columns,
-    WISP__LENGTH(wisp__remote_columns)
+static const wisp__sheet_column wisp__busy_columns[] = {
+    WISP__BUSY("sent", 0, SENT, out.bytes_per_second), WISP__BUSY("got", 1, GOT, in.bytes_per_second)
 };
+
+#define WISP__REMOTE_SHEET(title, columns) \
+    { false, title, "nothing was sent or came yet", offsetof(wisp_remote_profile, name), \
+      offsetof(wisp_remote_profile, out), sizeof(wisp_remote_profile), 18, columns, \
+      WISP__LENGTH(columns) }
+
+static const wisp__sheet wisp__remote_sheet = WISP__REMOTE_SHEET("remote", wisp__remote_columns);
+static const wisp__sheet wisp__busy_sheet = WISP__REMOTE_SHEET("most bytes", wisp__busy_columns);
 static const wisp__sheet wisp__peer_sheet = {
     true, "peer", "nobody is here", offsetof(wisp_peer_profile, address),
     offsetof(wisp_peer_profile, out), sizeof(wisp_peer_profile), 22, wisp__peer_columns,
@@ -29461,9 +29383,10 @@ static const wisp__sheet wisp__peer_sheet = {
 static void wisp__sheet_draw(wisp__panel *panel, const wisp__sheet *sheet, int end) {
     wisp__sheet_fit fit = wisp__sheet_fit_to(panel, sheet);
     const void *row;
-    bool in_all;
-    double most = wisp__sheet_most(panel, sheet, &in_all);
+    double most = 1;
     int head = panel->row;
+    for (int i = 0; (row = wisp__sheet_next(panel, sheet, &i)) != NULL;)
+        most = wisp__max(most, wisp__sheet_weight(sheet, row));
     wisp__panel_text(panel, panel->margin, fit.name, WISP__INK_DIM, sheet->title);
     wisp__sheet_cells(panel, sheet, fit, NULL);
     panel->row++;
@@ -29474,30 +29397,13 @@ static void wisp__sheet_draw(wisp__panel *panel, const wisp__sheet *sheet, int e
         if (sheet->peers) name = wisp__peer_name(panel, *(const uint32_t *)row, number);
         if (panel->row % 2) wisp__panel_fill(panel, 0, panel->columns, 1, WISP__INK_STRIPE);
         box.height--;
-        box.width = wisp__panel_part(box.width, wisp__sheet_weight(sheet, row, in_all) / most);
+        box.width = wisp__panel_part(box.width, wisp__sheet_weight(sheet, row) / most);
         wisp__panel_rect(panel, box, WISP__INK_SHARE);
         wisp__panel_text(panel, panel->margin, fit.name - 1, WISP__INK_TITLE, name);
         wisp__sheet_cells(panel, sheet, fit, row);
         panel->row++;
     }
     if (panel->row == head + 1) wisp__page_empty(panel, sheet->empty);
-}
-
-static void wisp__overview_remotes(wisp__panel *panel, int end) {
-    const void *row;
-    bool in_all;
-    double most = wisp__sheet_most(panel, &wisp__remote_sheet, &in_all);
-    int head = panel->row;
-    wisp__panel_text(panel, panel->margin, panel->columns, WISP__INK_DIM,
-                     in_all ? "most bytes, in all" : "most bytes, in this second");
-    panel->row++;
-    for (int i = 0;
-         panel->row < end && (row = wisp__sheet_next(panel, &wisp__remote_sheet, &i)) != NULL;
-         panel->row++)
-        wisp__overview_remote(panel, (const wisp_remote_profile *)row, most, in_all);
-    if (panel->row > head + 1) return;
-    wisp__page_empty(panel, wisp__remote_sheet.empty);
-    panel->row++;
 }
 
 static void wisp__page_drops(wisp__panel *panel) {
@@ -29522,8 +29428,9 @@ static void wisp__page_overview(wisp__panel *panel) {
     wisp__overview_totals(panel);
     panel->row += 1 + (panel->rows > 20);
     wisp__overview_graphs(panel);
-    wisp__overview_remotes(panel, end);
-    if (end - panel->row++ > 4) wisp__sheet_draw(panel, &wisp__peer_sheet, end);
+    wisp__sheet_draw(panel, &wisp__busy_sheet, end);
+    panel->row++;
+    if (end - panel->row > 3) wisp__sheet_draw(panel, &wisp__peer_sheet, end);
     if (!has_error) return;
     panel->row = panel->rows - 1;
     wisp__panel_fill(panel, 0, panel->columns, 1, WISP__INK_HEAD);
