@@ -12220,11 +12220,11 @@ static inline bool wisp__plain_store(const wisp__codec_member *m, const wisp__pl
         memcpy(at, p->at, (size_t)p->count);
         return !memchr(p->at, 0, (size_t)p->count);
     default:
-        if (p->kind != wisp__type_vector(type) || type->kind == WISP_TYPE_COLOR || type->of ||
-            type->max || wisp__has_steps(type))
+        if (p->kind == WISP_NIL || p->kind != wisp__type_vector(type) ||
+            type->kind == WISP_TYPE_COLOR || type->of || type->max || wisp__has_steps(type))
             return false;
         memcpy(at, p->at, (size_t)wisp__kind_floats(p->kind) * sizeof(float));
-        return p->kind != WISP_NIL;
+        return true;
     }
 }
 
@@ -13119,6 +13119,7 @@ static void wisp__msgpack_put_list(wisp__encoder *e, const wisp_value *list) {
 }
 
 static void wisp__msgpack_put_value(wisp__encoder *e, const wisp_value *value) {
+    float floats[7];
     uint8_t *id;
     if (value->count < 0 || !wisp__is_sound(value)) wisp__emit_refuse(e, WISP_E_ARGUMENT);
     if (e->result) return;
@@ -13144,7 +13145,8 @@ static void wisp__msgpack_put_value(wisp__encoder *e, const wisp_value *value) {
             if (!e->result) wisp__msgpack_put_list(e, value);
             e->depth--;
         } else if (wisp__kind_floats(value->kind)) {
-            wisp__msgpack_put_floats(e, value->kind, &value->as);
+            wisp__value_floats(value, floats);
+            wisp__msgpack_put_floats(e, value->kind, floats);
         } else {
             wisp__emit_refuse(e, WISP_E_TYPE);
         }

@@ -419,7 +419,8 @@ static const wisp_field straight_some_fields[] = {
     WISP_FIELD(straight_bag, every, WISP_T_STRUCT(&straight_some)),
 };
 static const wisp_schema straight_schemas[] = {
-    WISP_SCHEMA(straight_bag, 1, straight_fields), WISP_SCHEMA(straight_bag, 1, straight_some_fields)
+    WISP_SCHEMA(straight_bag, 1, straight_fields),
+    WISP_SCHEMA(straight_bag, 1, straight_some_fields)
 };
 
 static straight_bag straight_random(uint64_t *seed) {
