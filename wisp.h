@@ -295,6 +295,7 @@ enum {
     WISP_E_FLOOD          = -42, /* too many packets, messages or errors */
     WISP_E_DROPPED        = -43, /* a middleware dropped it */
     WISP_E_DRAINING       = -44, /* wisp_drain: the peer gets nothing new */
+    WISP_E_TOO_OLD        = -45, /* not sent within config.max_age */
 
     WISP_E_USER           = -1000 /* yours: this code and all below */
 };
@@ -1456,6 +1457,19 @@ typedef struct wisp_config {
                                         baseline; default WISP_OFF */
     double          call_timeout;    /* seconds, for all tries; default 10 */
     int             call_tries;      /* default 1 */
+    /* WISP_ON: state. Of each key (the schema's key fields; without them there
+       is one) only the newest value waits for a peer. It takes the place of
+       the one before, which is never sent and counted as `replaced`. Without
+       this setting a remote is state if it is not reliable and sends deltas
+       or has a key field in its schema */
+    int             replace;
+    /* seconds; 0: 0.5, < 0: any. What is not reliable and not state, and has
+       waited longer for a peer since it was fired, or since WISP_JOINED, is
+       dropped and counted as `too_old`, with at most one WISP_ERROR
+       (WISP_E_TOO_OLD) a second for each name. Of what is sequenced, messages
+       of earlier updates are also dropped (`replaced`) once one of a later
+       update waits */
+    double          max_age;
 } wisp_config;
 
 /* The schema of a name: a short form of wisp_use_config. */
@@ -1986,6 +2000,7 @@ typedef struct wisp_peer_stats {
                                      over about the last round trip */
     double   pacing_rate;         /* bytes per second at which packets go out,
                                      at most */
+    uint64_t too_old, replaced;   /* not sent: see config.max_age and replace */
 } wisp_peer_stats;
 
 typedef struct wisp_remote_stats {
@@ -2003,6 +2018,7 @@ typedef struct wisp_remote_stats {
     uint64_t unchanged;           /* not sent: the peer has the same value */
     uint64_t filtered;            /* dropped or refused by middleware */
     uint64_t over_budget;         /* unreliable, dropped for the budget */
+    uint64_t too_old, replaced;   /* not sent: see config.max_age and replace */
 } wisp_remote_stats;
 
 typedef struct wisp_total_stats {
@@ -2078,6 +2094,8 @@ enum {
     WISP_DROP_QUEUE_FULL,   /* refused when fired: limits.queue_messages */
     WISP_DROP_ABANDONED,    /* queued when a session ended */
     WISP_DROP_LOST,         /* of a peer: packets (not messages) lost */
+    WISP_DROP_TOO_OLD,      /* waited longer than config.max_age */
+    WISP_DROP_REPLACED,     /* a newer one waited too: see config.replace */
     WISP_DROPS
 };
 /* One or two words ("rate limit"); never NULL. */
@@ -3169,6 +3187,7 @@ typedef struct wisp__packer {
     int values;                 /* of the message, nested ones too */
     int raw;                    /* bytes that its receiver unpacks */
     int plain;                  /* bytes of its values in memory, for the profiler */
+    uint64_t key;               /* of what is state: a hash of its key fields, or 0 */
     wisp_result result;         /* the first failure */
 } wisp__packer;
 
@@ -3452,6 +3471,7 @@ typedef struct wisp__message {
     uint16_t shape_bits, values;  /* values to read; both UINT16_MAX: see wisp__message_extra */
     uint8_t type, delivery, channel;
     bool immediate : 1, has_extra : 1;
+    bool state : 1;    /* a newer value of its key takes its place */
     uint8_t bytes[1];  /* the extra numbers, shape, data */
 } wisp__message;
 
@@ -3460,7 +3480,8 @@ typedef struct wisp__message_extra {
     int32_t raw, plain;  /* bytes after decompression; bytes of its values in memory (profiler) */
     uint32_t number;     /* of a call; of an unreliable value at its baseline */
     int32_t baseline;    /* place of the baseline of an unreliable value; -1: none */
-    int32_t result;      /* of a reply */
+    int32_t result;      /* of a reply; of a delta that is state: place of its baseline. Other
+                            state has its key in `number` and here */
     int32_t room;        /* bytes for shape and data, if more than they have; else 0 */
 } wisp__message_extra;
 
@@ -3568,6 +3589,8 @@ typedef struct wisp__peer {
     uint8_t bucket;       /* of the cookie */
     bool ending;          /* on a reliable link: what is left goes out, then the goodbye */
     bool draining;        /* wisp_drain was called: it ends at `drain_until` at the latest */
+    bool expects;         /* packets that want an ack came often, and no ping has asked since why
+                             no more do */
     wisp_addr addr;
     uint32_t next_of_address;  /* chain in the table: index + 1 */
     uint32_t moves;            /* to other addresses */
@@ -3575,11 +3598,12 @@ typedef struct wisp__peer {
     struct wisp__peer *next_dirty;
     struct wisp__peer *previous, *next;  /* the joined ones, in order */
     wisp__timer timer;
-    double started, received_at, sent_at, drain_until;
+    double started;    /* when the join began; later when it ended */
+    double received_at, sent_at, drain_until;
     int tries, ticket_size;
     uint64_t client_nonce, server_nonce;
     float gap;     /* seconds between packets that want an ack, smoothed */
-    bool expects;  /* such packets came often, and no ping has asked since why no more do */
+    wisp_result result;  /* why it ended */
     uint64_t cookie;   /* of the join; later the tag of the last LEAVE */
     uint64_t crossed;  /* nonce of a join of the other end that gave way to ours; 0: none */
     void *ticket;
@@ -3593,7 +3617,6 @@ typedef struct wisp__peer {
     wisp__stuck *stuck_first, *stuck_last;
     wisp_peer_stats stats;
     void *user;
-    wisp_result result;  /* why it ended */
     char *reason;        /* WISP__REASON_BYTES; NULL: none */
 } wisp__peer;
 
@@ -3645,13 +3668,15 @@ typedef struct wisp__stored {
 typedef struct wisp__baseline {
     struct wisp__baseline *next;  /* of the same bucket */
     int number;                   /* index of the remote here, or the peer's number for it */
+    uint32_t waits_at;            /* number of the waiting value in the queue of its remote */
     uint64_t key;                 /* hash of the key here, or `place` of the peer's baseline */
     int place;                    /* among the baselines of this direction */
     int room;                     /* of the ring, a power of two */
     uint32_t sequence;            /* of the next value; of the newest received, plus 1 */
-    bool begun;
-    bool has_acked, again;                 /* again: the newest was lost, and is sent once more */
-    bool whole;                            /* the peer has no baseline: the next value goes whole */
+    bool begun : 1, has_acked : 1;
+    bool again : 1;                        /* the newest was lost, and is sent once more */
+    bool whole : 1;                        /* the peer has no baseline: the next value goes whole */
+    bool waiting : 1;                      /* the newest value is state, and in the queue */
     uint32_t acked;                        /* the newest value that was acked */
     uint32_t floor;                        /* acks of values before it count no more */
     struct wisp__baseline *older, *newer;  /* by last use */
@@ -3790,7 +3815,9 @@ typedef struct wisp__remote {
     wisp__compress_stream compress;
     uint32_t dictionary;         /* of the settings: its id; 0: none */
     uint32_t inbound, outbound;  /* bits of the hooks that messages pass (hook) */
+    double told_old;             /* until when no error says that messages were too old */
     uint16_t life;               /* how many names have had it before */
+    bool state;                  /* of each key only the newest value waits */
     bool lent;                   /* to a name that peers announced and nobody here has used */
     int announced;               /* numbers of peers that stand for it */
     char name[WISP__NAME_BYTES + 1];
@@ -3886,10 +3913,12 @@ typedef struct wisp__session {
     wisp__peer peer;
     wisp__peer_remote *peer_remotes;  /* by local index */
     int peer_remote_room;
+    uint32_t call_floor;      /* every call before it is settled */
     wisp__their *theirs;  /* by their number */
     int their_room;
     int unannounced;          /* remotes before it have been announced */
     int refused;              /* remotes with an encoding of the peer that we refuse */
+    int unreliable_bytes;     /* of queued unreliable messages */
     int schema_fresh;         /* part of schema_bytes that no other peer had described */
     wisp__control *controls;  /* to be sent */
     int control_room, control_count;
@@ -3900,7 +3929,6 @@ typedef struct wisp__session {
     uint32_t priorities;          /* of the registry, when the heaps were built */
     int queued, queued_bytes;
     uint32_t next_call;   /* ids (call) */
-    uint32_t call_floor;  /* every call before it is settled */
     struct wisp__pending *calls_first, *calls_last;
     struct wisp__request *requests;  /* answers kept, by id (call) */
     int request_room;
@@ -3922,7 +3950,6 @@ typedef struct wisp__session {
     wisp__stall stall;
     wisp__held_list held_messages;  /* held by middleware, from it or to it alone */
     struct wisp__member *groups;    /* that it is in (group) */
-    int unreliable_bytes;           /* of queued unreliable messages */
     uint64_t mark;                  /* of the last list of peers that named it (send) */
     wisp__parts *parts;             /* NULL: every message has fitted a packet */
 } wisp__session;
@@ -4303,6 +4330,7 @@ struct wisp {
     wisp_result no_baseline;   /* why the last baseline could not be opened */
     uint64_t joins_done;       /* our joins that succeeded */
     uint32_t order;            /* messages fired, wrapping */
+    uint32_t before_update;    /* the same when the last update ended */
     uint64_t mark;             /* lists of peers fired to */
     int announced;             /* names that all peers have been marked for */
     uint32_t settings;         /* changes of settings, the same */
@@ -4340,7 +4368,7 @@ const char *wisp_result_text(wisp_result code) {
         "migration failed", "bytes are not of this format", "compressed bytes make no sense",
         "delta whose baseline is not held",
         "pattern makes no sense", "over a budget of bytes", "too many packets, messages or errors",
-        "a middleware took it away", "the peer is being drained"
+        "a middleware took it away", "the peer is being drained", "it has waited for too long"
     };
     if (code == WISP_PENDING) return "pending";
     if (code <= WISP_E_USER) return "application error";
@@ -18475,7 +18503,8 @@ static void wisp__baseline_use(wisp__baselines *all, wisp__baseline *b) {
 static wisp__baseline *wisp__baseline_oldest(const wisp__baselines *all) {
     for (wisp__baseline *b = all->oldest; b; b = b->newer) {
         const wisp__stored *newest = wisp__baseline_newest(b);
-        if (b->again || (newest && b->room != WISP__IN_ORDER && !newest->acked)) continue;
+        if (b->again || b->waiting || (newest && b->room != WISP__IN_ORDER && !newest->acked))
+            continue;
         return b;
     }
     return NULL;
@@ -19215,7 +19244,8 @@ typedef enum wisp__dropped {
     WISP__DROPPED_UNHANDLED, WISP__DROPPED_CALL_UNHANDLED,
     WISP__DROPPED_UNKNOWN, WISP__DROPPED_CALL_UNKNOWN,      /* a name that is not known here */
     WISP__DROPPED_UNREADABLE, WISP__DROPPED_INVALID,        /* invalid: outside its schema */
-    WISP__DROPPED_FLOOD
+    WISP__DROPPED_FLOOD,
+    WISP__DROPPED_TOO_OLD, WISP__DROPPED_REPLACED           /* see config.max_age and replace */
 } wisp__dropped;
 
 typedef struct wisp__drop_rule {
@@ -19250,6 +19280,8 @@ static const wisp__drop_rule wisp__drop_rules[] = {
     { WISP__R(invalid), WISP__P(bad_messages), WISP_DROP_INVALID, true, 0,
       "message cannot be read" },
     { 0, WISP__P(flooded), WISP_DROP_BUDGET, true, WISP_E_FLOOD, "too many messages: dropped" },
+    { WISP__R(too_old), WISP__P(too_old), WISP_DROP_TOO_OLD, false, 0, NULL },
+    { WISP__R(replaced), WISP__P(replaced), WISP_DROP_REPLACED, false, 0, NULL },
 };
 #undef WISP__R
 #undef WISP__P
@@ -19389,7 +19421,8 @@ static void wisp__config_merge(wisp_config *to, const wisp_config *from) {
         WISP__SETTING(encode.adaptive), WISP__SETTING(encode.dictionary),
         WISP__SETTING(encode.foreign), WISP__SETTING(delivery), WISP__SETTING(channel),
         WISP__SETTING(batching), WISP__SETTING(max_batch_size), WISP__SETTING(batch_priority),
-        WISP__SETTING(rate_burst), WISP__SETTING(delta_sync), WISP__SETTING(call_tries) };
+        WISP__SETTING(rate_burst), WISP__SETTING(delta_sync), WISP__SETTING(call_tries),
+        WISP__SETTING(replace) };
 #undef WISP__SETTING
     static const char zeros[sizeof(void *)] = { 0 };
     if (from->batching == WISP_BATCH_UNRELIABLE) to->delivery = WISP_UNRELIABLE;
@@ -19403,13 +19436,15 @@ static void wisp__config_merge(wisp_config *to, const wisp_config *from) {
     if (from->encode.dictionary) to->encode.dictionary_bytes = from->encode.dictionary_bytes;
     if (from->rate_limit < 0 || from->rate_limit > 0) to->rate_limit = from->rate_limit;
     if (from->call_timeout > 0) to->call_timeout = from->call_timeout;
+    if (from->max_age < 0 || from->max_age > 0) to->max_age = from->max_age;
 }
 
 /* Sets the settings in force: those of the remote, else the common ones, else the defaults. */
 static void wisp__config_resolve(wisp__registry *r, wisp__remote *remote) {
     static const wisp_config builtin = {
         { 0, NULL, 0, NULL, NULL, 0, 0, NULL, 0, WISP_OFF }, WISP_RELIABLE, WISP_CHANNEL(0),
-        WISP_BATCH_RELIABLE, 256, WISP_PRIORITY(500), 0, 0, WISP_OFF, 10, 1
+        WISP_BATCH_RELIABLE, 256, WISP_PRIORITY(500), 0, 0, WISP_OFF, 10, 1,
+        0, 0.5
     };
     wisp_config *now = &remote->now;
     int priority = now->batch_priority;
@@ -19624,6 +19659,7 @@ static bool wisp__config_valid(const wisp_config *c) {
            wisp__is_choice(c->batching, WISP_BATCH_RELIABLE) &&
            wisp__is_choice(c->batch_priority, 1000) && wisp__is_choice(c->delta_sync, WISP_OFF) &&
            c->max_batch_size >= 0 && c->rate_burst >= 0 && c->call_tries >= 0 &&
+           wisp__is_choice(c->replace, WISP_OFF) && wisp__is_within(c->max_age, -1e9, 1e6) &&
            wisp__is_within(c->rate_limit, -1e9, 1e9) && wisp__is_within(c->call_timeout, 0, 1e9);
 }
 
@@ -19666,6 +19702,17 @@ static wisp_result wisp__batches_settle(wisp__registry *r) {
 }
 
 /* Applies the settings in force to one remote, or to all of them (NULL). */
+static bool wisp__encoding_keyed(const wisp__encoding *e) {
+    return e->kind == WISP__RECORD && e->described->program->keyed;
+}
+
+/* Is a remote state? Calls of it are not. */
+static bool wisp__remote_is_state(const wisp__registry *r, const wisp__remote *remote) {
+    const wisp__encoding *e = &r->remotes[remote->newest]->encoding;
+    if (remote->now.replace) return remote->now.replace == WISP_ON;
+    return remote->now.delivery != WISP_RELIABLE && (e->delta || wisp__encoding_keyed(e));
+}
+
 static wisp_result wisp__registry_settle(wisp__registry *r, const wisp__remote *only) {
     wisp_result result = only ? WISP_OK : wisp__batches_settle(r);
     int count = r->count;
@@ -19674,6 +19721,7 @@ static wisp_result wisp__registry_settle(wisp__registry *r, const wisp__remote *
         if (remote->main != remote || (only && remote != only)) continue;
         wisp__config_resolve(r, remote);
         if (i >= WISP__RESERVED) result = wisp__encoding_refresh(r, remote);
+        remote->state = wisp__remote_is_state(r, remote);
     }
     return result;
 }
@@ -20446,10 +20494,6 @@ static int wisp__older_bits(const wisp__encoding *e) {
     return e->kind == WISP__RECORD && e->described->program->tables;
 }
 
-static bool wisp__encoding_keyed(const wisp__encoding *e) {
-    return e->kind == WISP__RECORD && e->described->program->keyed;
-}
-
 static void wisp__delta_head_put(wisp__writer *to, const wisp__encoding *e,
                                  const wisp__delta_head *h, int64_t bits) {
     if (wisp__encoding_keyed(e)) wisp__put_small(to, (uint64_t)h->place);
@@ -21095,6 +21139,25 @@ static inline void wisp__queue_count(wisp *w, wisp__session *s, const wisp__mess
     if (w->registry.meters) wisp__count_queued(w->registry.remotes[m->remote], change);
 }
 
+/* The baseline that knows where the newest value of a state message's key waits; NULL: it is no
+   state. */
+static wisp__baseline *wisp__state_of(const wisp *w, wisp__session *s, const wisp__message *m) {
+    const wisp__message_extra *extra = wisp__message_extra_of(m);
+    if (!m->state) return NULL;
+    if (w->registry.remotes[m->encoding]->encoding.delta)
+        return s->baselines_out.places[extra->result];
+    return wisp__baseline_get(&s->baselines_out, m->encoding,
+                              (uint64_t)(uint32_t)extra->result << 32 | extra->number);
+}
+
+static void wisp__state_waits(const wisp *w, wisp__session *s, const wisp__message *m,
+                              uint32_t number, bool waiting) {
+    wisp__baseline *b = wisp__state_of(w, s, m);
+    if (!b || (!waiting && b->waits_at != number)) return;
+    b->waiting = waiting;
+    b->waits_at = number;
+}
+
 /* Queues a message behind those of its remote, or before them; takes a reference. false: no
    memory. */
 static WISP__INLINE bool wisp__queue_put(wisp *w, wisp__session *s, wisp__message *m, bool first,
@@ -21106,6 +21169,7 @@ static WISP__INLINE bool wisp__queue_put(wisp *w, wisp__session *s, wisp__messag
     if (q && leads) wisp__heap_remove(w, s, m->remote);
     q = p->queue;
     *wisp__queue_place(q, first ? --q->first : q->next++) = m;
+    if (m->state) wisp__state_waits(w, s, m, q->next - 1, true);
     if (leads) wisp__heap_add(w, s, m->remote);
     m->references++;
     wisp__queue_count(w, s, m, 1, weight);
@@ -21121,6 +21185,7 @@ static wisp__message *wisp__unqueue(wisp *w, wisp__session *s, int index, bool l
     bool empty = q->next - q->first == 1, leads = !last || empty;
     bool out = leads && (p->child || p->previous);
     if (out) wisp__heap_remove(w, s, index);
+    if (m->state) wisp__state_waits(w, s, m, last ? q->next - 1 : q->first, false);
     if (last) q->next--;
     else q->first++;
     wisp__queue_count(w, s, m, -1, wisp__message_weight(m));
@@ -21136,6 +21201,67 @@ static wisp__message *wisp__unqueue(wisp *w, wisp__session *s, int index, bool l
     wisp__chunk_give(&w->chunks, q, wisp__queue_bytes(q->room));
     p->queue = NULL;
     return m;
+}
+
+/* Drops the first message of a remote, or the last. */
+static void wisp__queue_drop(wisp *w, wisp__session *s, int index, bool last, wisp__dropped why) {
+    wisp__message *m = wisp__unqueue(w, s, index, last);
+    const wisp__message_extra *extra = wisp__message_extra_of(m);
+    wisp__count_drop(w, s, w->registry.remotes[index], why);
+    if (extra && extra->baseline >= 0)
+        wisp__baseline_outcome(&s->baselines_out, extra->baseline, extra->number, false);
+    wisp__message_release(&w->chunks, m);
+}
+
+/* Has a message waited for too long? */
+static bool wisp__is_too_old(const wisp *w, const wisp__session *s, const wisp__message *m) {
+    double most = w->registry.remotes[m->remote]->now.max_age;
+    if (m->delivery == WISP_RELIABLE || m->state || most < 0) return false;
+    return wisp__milliseconds(w->base.time) - m->time > most * 1000 &&
+           w->base.time - s->peer.started > most;
+}
+
+/* Before an unreliable message is queued: drops those of its remote that are too old, and of a
+   sequenced one those of earlier updates. Returns how many were too old. */
+static int wisp__queue_freshen(wisp *w, wisp__session *s, const wisp__message *m) {
+    wisp__peer_remote *p = &s->peer_remotes[m->remote];
+    int old = 0;
+    while (p->queue) {
+        const wisp__message *head = wisp__queue_head(p);
+        bool passed = m->delivery == WISP_SEQUENCED && head->delivery == WISP_SEQUENCED &&
+                      m->type == WISP__EVENT && head->type == WISP__EVENT && !head->state &&
+                      wisp__distance(head->order, w->before_update) < 0;
+        if (!passed && !wisp__is_too_old(w, s, head)) break;
+        old += !passed;
+        wisp__queue_drop(w, s, m->remote, false,
+                         passed ? WISP__DROPPED_REPLACED : WISP__DROPPED_TOO_OLD);
+    }
+    return old;
+}
+
+/* Puts a value in the place of an older one that waits. */
+static wisp_result wisp__queue_replace(wisp *w, wisp__session *s, const wisp__message *m,
+                                       const wisp__baseline *b) {
+    wisp__queue *q = s->peer_remotes[m->remote].queue;
+    wisp__message **place = wisp__queue_place(q, b->waits_at), *old = *place, *copy;
+    int weight = wisp__message_weight(m), before = wisp__message_weight(old);
+    size_t bytes = wisp__message_chunk(m);
+    bool leads = b->waits_at == q->first;
+    if (weight - before > w->base.limits.queue_bytes - s->queued_bytes) return WISP_E_QUEUE_FULL;
+    copy = (wisp__message *)wisp__chunk_take(&w->chunks, bytes);
+    if (!copy) return WISP_E_MEMORY;
+    memcpy(copy, m, bytes);
+    copy->references = 1;
+    copy->time = old->time;
+    copy->order = old->order;
+    if (leads) wisp__heap_remove(w, s, m->remote);
+    *place = copy;
+    if (leads) wisp__heap_add(w, s, m->remote);
+    wisp__queue_count(w, s, old, -1, before);
+    wisp__queue_count(w, s, copy, 1, weight);
+    wisp__count_drop(w, s, w->registry.remotes[m->remote], WISP__DROPPED_REPLACED);
+    wisp__message_release(&w->chunks, old);
+    return WISP_OK;
 }
 
 /* The remote whose last message is the least urgent unreliable one, after `m`; -1: none. */
@@ -21159,15 +21285,8 @@ static bool wisp__queue_make_room(wisp *w, wisp__session *s, const wisp__message
     double most = wisp__policy_waiting(w, s);
     while (s->unreliable_bytes + wisp__message_size(m) > most) {
         int index = wisp__least_urgent(w, s, m);
-        const wisp__message_extra *extra;
-        wisp__message *least;
         if (index < 0) return false;
-        least = wisp__unqueue(w, s, index, true);
-        extra = wisp__message_extra_of(least);
-        wisp__count_drop(w, s, w->registry.remotes[least->remote], WISP__DROPPED_OVER_BUDGET);
-        if (extra && extra->baseline >= 0)
-            wisp__baseline_outcome(&s->baselines_out, extra->baseline, extra->number, false);
-        wisp__message_release(&w->chunks, least);
+        wisp__queue_drop(w, s, index, true, WISP__DROPPED_OVER_BUDGET);
     }
     return true;
 }
@@ -21193,7 +21312,12 @@ static WISP__INLINE wisp_result wisp__queue_admit(wisp *w, wisp__session *s, con
 
 static WISP__INLINE wisp_result wisp__enqueue(wisp *w, wisp__session *s, wisp__message *m) {
     int weight = wisp__message_weight(m);
-    wisp_result result = wisp__queue_admit(w, s, m, weight);
+    wisp_result result;
+    if (m->state) {
+        const wisp__baseline *b = wisp__state_of(w, s, m);
+        if (b && b->waiting) return wisp__queue_replace(w, s, m, b);
+    }
+    result = wisp__queue_admit(w, s, m, weight);
     if (result) return result;
     if (!wisp__queue_put(w, s, m, false, weight)) return WISP_E_MEMORY;
     wisp__peers_mark(w, &s->peer);
@@ -23497,6 +23621,13 @@ static inline void wisp__count_message(wisp *w, wisp__session *s, const wisp__me
     if (w->registry.meters) wisp__count_sent(remote, s, m);
 }
 
+/* Says, at most once a second for each name, that messages were too old. */
+static void wisp__too_old(wisp *w, wisp__session *s, wisp__remote *remote) {
+    if (w->base.time < remote->told_old) return;
+    remote->told_old = w->base.time + 1;
+    wisp__error(w, s, remote, WISP_E_TOO_OLD, "waited longer than config.max_age: dropped");
+}
+
 /* Takes a message that is in the packet off the queue, and keeps it until the next one, unless the
    window of its channel or another peer has it. */
 static inline void wisp__fill_dequeue(wisp__packet_writer *f, int index) {
@@ -23515,6 +23646,11 @@ static inline wisp__fit wisp__fill_queued(wisp__packet_writer *f, int index) {
     wisp__session *s = f->s;
     wisp__message *m = wisp__queue_head(&s->peer_remotes[index]);
     wisp__fit fit;
+    if (m->delivery != WISP_RELIABLE && wisp__is_too_old(w, s, m)) {
+        wisp__queue_drop(w, s, index, false, WISP__DROPPED_TOO_OLD);
+        wisp__too_old(w, s, w->registry.remotes[index]);
+        return WISP__FITS;
+    }
     if (m->type != WISP__REPLY && s->peer_remotes[m->encoding].known == WISP__UNANNOUNCED &&
         wisp__announced_apart(&w->base, w->registry.remotes[m->encoding]))
         m = wisp__queue_announcement(w, s, m);
@@ -24064,7 +24200,7 @@ static void wisp__joined(wisp *w, wisp__session *s) {
     s->peer.state = WISP__JOINED;
     s->peer.reported = true;
     w->joins_done += s->peer.asked;
-    s->peer.received_at = s->peer.sent_at = w->base.time;
+    s->peer.started = s->peer.received_at = s->peer.sent_at = w->base.time;
     s->unannounced = WISP__RESERVED;
     s->ping = true;
     wisp__peer_remote_of(w, s, w->registry.count - 1);     /* one allocation for all */
@@ -25126,7 +25262,8 @@ static WISP__INLINE wisp__message *wisp__message_make(wisp *w, const wisp__remot
     wisp__packer *p = &w->content.packer;
     wisp__remote *entry = w->registry.remotes[type == WISP__REPLY ? remote->index : remote->newest];
     size_t shape = (size_t)((p->shape.at + 7) / 8), data = (size_t)((p->data.at + 7) / 8);
-    bool extra = type != WISP__EVENT || entry->encoding.delta || p->raw || p->plain ||
+    bool state = remote->state && type == WISP__EVENT;
+    bool extra = type != WISP__EVENT || entry->encoding.delta || p->raw || p->plain || state ||
                  p->shape.at >= UINT16_MAX || p->values >= UINT16_MAX;
     wisp__message *m = wisp__message_take(&w->chunks, shape + data, extra);
     if (!m) return NULL;
@@ -25137,12 +25274,17 @@ static WISP__INLINE wisp__message *wisp__message_make(wisp *w, const wisp__remot
     m->delivery = (uint8_t)remote->now.delivery;
     m->channel = (uint8_t)(remote->now.channel - 1);
     m->immediate = (remote->now.batching == WISP_BATCH_NEVER) | w->registry.unbatched;
+    m->state = state;
     m->time = wisp__milliseconds(w->base.time);
     m->order = w->order++;
     wisp__message_measure(m, p->shape.at, p->data.at, p->values);
     if (extra) {
         wisp__message_extra_of(m)->raw = p->raw;
         wisp__message_extra_of(m)->plain = p->plain;
+    }
+    if (state) {
+        wisp__message_extra_of(m)->number = (uint32_t)p->key;
+        wisp__message_extra_of(m)->result = (int32_t)(uint32_t)(p->key >> 32);
     }
     if (shape) memcpy(wisp__message_bytes(m), p->shape.bytes, shape);
     if (data) memcpy(wisp__message_bytes(m) + shape, p->data.bytes, data);
@@ -25176,12 +25318,22 @@ static wisp_result wisp__give(wisp *w, wisp__session *s, wisp__message *m) {
         wisp__drop(w, s, remote, WISP__DROPPED_UNKNOWN_THERE, WISP_OK);
         return WISP_E_NO_REMOTE;
     }
+    if (m->delivery != WISP_RELIABLE && wisp__queue_freshen(w, s, m)) wisp__too_old(w, s, remote);
+    if (m->state && !w->registry.remotes[m->encoding]->encoding.delta)     /* notes its place */
+        wisp__baseline_open(w, &s->baselines_out, m->encoding, w->content.packer.key, true);
     result = wisp__enqueue(w, s, m);
     if (result) return result;
     if (!m->immediate && s->queued < remote->now.max_batch_size) return WISP_OK;
     wisp__flush(w, s, m->immediate ? m->remote : -1);
     wisp__post_send(w);
     return WISP_OK;
+}
+
+/* Repeats a message that is kept, unless it is still under way. */
+static void wisp__give_again(wisp *w, wisp__session *s, wisp__message *m) {
+    if (m->references > 1) return;
+    m->time = wisp__milliseconds(w->base.time);
+    wisp__give(w, s, m);
 }
 
 /* --- values that go as deltas --- */
@@ -25255,6 +25407,8 @@ static wisp_result wisp__send_encoded(wisp *w, wisp__session *s, const wisp__fir
         wisp__message_extra_of(m)->baseline = b->place;
         wisp__message_extra_of(m)->number = b->sequence;
     }
+    if (m->state) wisp__message_extra_of(m)->result = b->place;
+    else b->waiting = false;
     result = wisp__give(w, s, m);
     wisp__message_release(&w->chunks, m);
     if (result) return result;
@@ -25265,24 +25419,16 @@ static wisp_result wisp__send_encoded(wisp *w, wisp__session *s, const wisp__fir
     return WISP_OK;
 }
 
-/* Sends a value, whole or as a delta; nothing if the peer has it, unless it was lost (`again`). */
-static wisp_result wisp__send_value(wisp *w, wisp__session *s, wisp__fired *f, bool again) {
-    wisp__remote *remote = f->remote, *entry = w->registry.remotes[remote->newest];
-    const wisp__encoding *encoding = &entry->encoding;
+/* Sends a value, whole or as a delta, as the next of its baseline. */
+static wisp_result wisp__send_next(wisp *w, wisp__session *s, wisp__fired *f, wisp__baseline *b,
+                                   bool in_order) {
+    const wisp__encoding *encoding = &w->registry.remotes[b->number]->encoding;
     const wisp__encoded *value = f->value;
-    bool in_order = w->base.reliable || remote->now.delivery == WISP_RELIABLE;
-    wisp__baseline *b = wisp__baseline_open(
-        w, &s->baselines_out, entry->index, wisp__delta_key(encoding, value), in_order);
-    wisp__stored *stored = b ? wisp__baseline_pick(b, in_order) : NULL, next;
+    wisp__stored *stored = wisp__baseline_pick(b, in_order), next;
     wisp__message_delta *d = NULL;
     wisp__delta_head head;
     const uint8_t *bytes;
     wisp_result result;
-    if (!b) return w->no_baseline;
-    if (!again && wisp__baseline_settled(b, value, in_order)) {
-        remote->stats.unchanged++;
-        return WISP_OK;
-    }
     memset(&head, 0, sizeof head);
     memset(&next, 0, sizeof next);
     if (stored) d = wisp__fired_delta(w, f, b, stored, &head);
@@ -25304,6 +25450,26 @@ static wisp_result wisp__send_value(wisp *w, wisp__session *s, wisp__fired *f, b
     return result;
 }
 
+/* Sends a value; nothing if the peer has it, unless it was lost (`again`). In the place of one that
+   waits, it goes as if that one had never been fired. */
+static wisp_result wisp__send_value(wisp *w, wisp__session *s, wisp__fired *f, bool again) {
+    wisp__remote *remote = f->remote, *entry = w->registry.remotes[remote->newest];
+    bool in_order = w->base.reliable || remote->now.delivery == WISP_RELIABLE, replaces;
+    uint64_t key = wisp__delta_key(&entry->encoding, f->value);
+    wisp__baseline *b = wisp__baseline_open(w, &s->baselines_out, entry->index, key, in_order);
+    wisp_result result;
+    if (!b) return w->no_baseline;
+    if (!again && wisp__baseline_settled(b, f->value, in_order)) {
+        remote->stats.unchanged++;
+        return WISP_OK;
+    }
+    replaces = b->waiting && remote->state;
+    b->sequence -= replaces;
+    result = wisp__send_next(w, s, f, b, in_order);
+    if (result) b->sequence += replaces;
+    return result;
+}
+
 /* Sends the newest values once more whose messages were lost. */
 static void wisp__resend_values(wisp *w, wisp__session *s) {
     wisp__baselines *baselines = &s->baselines_out;
@@ -25316,7 +25482,7 @@ static void wisp__resend_values(wisp *w, wisp__session *s) {
         if (!b->again) continue;
         b->again = false;
         baselines->again--;
-        if (!newest || entry->main->newest != entry->index) continue;
+        if (!newest || entry->main->newest != entry->index || (b->waiting && !b->whole)) continue;
         f.remote = entry->main;
         f.value = newest->value;
         f.value->references++;
@@ -25452,12 +25618,33 @@ static wisp_result wisp__fire_value(wisp *w, const wisp__outbound *out) {
     return result;
 }
 
+/* The hash of the key fields of values that do not go as deltas. */
+static wisp_result wisp__fired_key(wisp *w, const wisp__outbound *out, uint64_t *key) {
+    const wisp__encoding *encoding = &w->registry.remotes[out->remote->newest]->encoding;
+    wisp__row row = { NULL, 0, 0, 0 };
+    wisp__encoded *value = NULL;
+    wisp_result result;
+    *key = 0;
+    if (!wisp__encoding_keyed(encoding)) return WISP_OK;
+    w->content.row = &row;
+    result = wisp__encode_outbound(w, out);
+    w->content.row = NULL;
+    if (result == WISP_OK) value = wisp__encoded_row(w, &row);
+    wisp__arena_reset(&w->content.scratch);
+    if (!value) return result ? result : WISP_E_MEMORY;
+    *key = wisp__delta_key(encoding, value);
+    wisp__encoded_release(w, value);
+    return WISP_OK;
+}
+
 /* Queues an event for its peers. It is encoded once. */
 static wisp_result wisp__fire(wisp *w, const wisp__outbound *out) {
     wisp_result result;
     wisp__message *m;
     if (out->passage.to->mode == WISP__TO_PEER && !out->session) return WISP_E_STALE;
     if (w->registry.remotes[out->remote->newest]->encoding.delta) return wisp__fire_value(w, out);
+    if (out->remote->state && (result = wisp__fired_key(w, out, &w->content.packer.key)) != WISP_OK)
+        return result;
     result = wisp__encode_outbound(w, out);
     if (result) return result;
     m = wisp__compose(w, out->remote, WISP__EVENT, &result);
@@ -26017,7 +26204,7 @@ static void wisp__on_invoked(wisp *w, wisp__inbound *in) {
         return;
     }
     remote->stats.invokes_repeated++;
-    if (request->reply) wisp__give(w, s, request->reply);
+    if (request->reply) wisp__give_again(w, s, request->reply);
     else if (request->state == WISP__REQUEST_DONE) wisp__answer_code(w, in, WISP_E_EXPIRED, NULL);
 }
 
@@ -27252,8 +27439,7 @@ static void wisp__on_call_timer(wisp *w, wisp__pending *call) {
         wisp__call_end(w, call, WISP_E_TIMEOUT);
         return;
     }
-    if (call->tries-- > 0 && call->message->references == 1)     /* else it is still queued */
-        wisp__give(w, call->session, call->message);
+    if (call->tries-- > 0) wisp__give_again(w, call->session, call->message);
     next = call->tries > 0 ? w->base.time + wisp__call_pause(w, call) : call->deadline;
     wisp__timers_set(&w->peers.timers, &call->timer, wisp__min(call->deadline, next));
 }
@@ -28224,7 +28410,7 @@ void wisp_stats_total(const wisp *w, wisp_total_stats *out) {
 const char *wisp_drop_text(wisp_drop drop) {
     static const char *const texts[] = {
         "rate limit", "budget", "filter", "stale", "invalid", "unreadable", "no handler",
-        "no remote", "queue full", "abandoned", "lost packets",
+        "no remote", "queue full", "abandoned", "lost packets", "too old", "replaced",
     };
     return drop >= 0 && drop < WISP_DROPS ? texts[drop] : "unknown reason";
 }
@@ -28318,7 +28504,7 @@ static const wisp_field wisp__snapshot_fields[] = {
                WISP_T_ARRAY(&wisp__error_note_type, WISP_SNAPSHOT_ERRORS)),
 };
 static const wisp_schema wisp__snapshot_schema =
-    WISP_SCHEMA(wisp_snapshot, 2, wisp__snapshot_fields);
+    WISP_SCHEMA(wisp_snapshot, 3, wisp__snapshot_fields);
 
 /* --- on, off, and each second --- */
 
@@ -28712,6 +28898,7 @@ static const wisp_field wisp__peer_stats_fields[] = {
     WISP__PEER_INT(memory), WISP__PEER_UINT(filtered), WISP__PEER_UINT(over_budget),
     WISP__PEER_UINT(packets_refused), WISP__PEER_UINT(flooded), WISP__PEER_INT(mtu),
     WISP__PEER_NUMBER(delivery_rate), WISP__PEER_NUMBER(pacing_rate),
+    WISP__PEER_UINT(too_old), WISP__PEER_UINT(replaced),
 };
 static const wisp_schema wisp__peer_stats_schema =
     WISP_SCHEMA(wisp_peer_stats, 1, wisp__peer_stats_fields);
@@ -29766,6 +29953,7 @@ wisp_result wisp_update(wisp *w, double now) {
     if (w->base.left_out) wisp__report_left_out(w);
     wisp__dispatch(w);
     wisp__flush_dirty(w);
+    w->before_update = w->order;
     if (w->registry.meters) wisp__profiler_tick(w);
     broken = broken || w->peers.post.broken;
     if (broken && !w->link_broken) wisp__error(w, NULL, NULL, WISP_E_LINK, "the link is broken");
