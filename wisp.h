@@ -2801,8 +2801,8 @@ enum { WISP__PAGE_BYTES = 4096, WISP__CHUNK_CLASSES = 47 };
 
 typedef struct wisp__page {
     struct wisp__page *next, *previous;  /* with free chunks of the same size, or idle */
-    void *free;                          /* each free chunk begins with the next one */
-    uint16_t kind, used;                 /* class of its chunks; chunks taken */
+    void *free;  /* each free chunk begins with the next one */
+    uint16_t kind, used;  /* class of its chunks; chunks taken */
 } wisp__page;
 
 typedef struct wisp__region { struct wisp__region *next; size_t bytes; } wisp__region;
@@ -2810,9 +2810,9 @@ typedef struct wisp__region { struct wisp__region *next; size_t bytes; } wisp__r
 typedef struct wisp__chunks {
     wisp__base *base;
     wisp__page *pages[WISP__CHUNK_CLASSES];  /* with free chunks */
-    wisp__page *idle;                        /* pages of no class */
-    wisp__region *regions;                   /* memory of the pages */
-    int last_pages;                          /* in the newest region */
+    wisp__page *idle;  /* pages of no class */
+    wisp__region *regions;  /* memory of the pages */
+    int last_pages;  /* in the newest region */
 } wisp__chunks;
 
 typedef struct wisp__arena_block {
@@ -2868,8 +2868,8 @@ typedef struct wisp__history {
 
 /* Messages of one direction. Sizes have the unit that the struct around says. */
 typedef struct wisp__traffic {
-    uint64_t raw;                         /* bytes of values */
-    uint64_t saved;                       /* size saved by compression */
+    uint64_t raw;  /* bytes of values */
+    uint64_t saved;  /* size saved by compression */
     uint64_t first_messages, first_size;  /* when the meter began */
     uint64_t last_messages, last_size;    /* a second ago */
     double messages_per_second, size_per_second;
@@ -2894,7 +2894,7 @@ typedef struct wisp__peer_meter {
     uint32_t drops[WISP_DROPS];
     uint64_t first_saved, first_lost;  /* of its stats, when the meter began */
     uint64_t last_lost, last_ended;    /* packets, a second ago */
-    double loss;                       /* smoothed over some seconds */
+    double loss;  /* smoothed over some seconds */
 } wisp__peer_meter;
 
 typedef struct wisp__noted_error {
@@ -3059,11 +3059,11 @@ typedef struct wisp__spot {
 enum { WISP__SCHEMA_DEPTH = 16, WISP__SCHEMA_NODES = 4096, WISP__IMAGE_BYTES = 1 << 28 };
 
 typedef enum wisp__code {
-    WISP__OP_INT,                      /* `bits` of value - lo */
-    WISP__OP_LONG,                     /* 64 bits, by class */
-    WISP__OP_FLOATS,                   /* `max` floats as they are */
+    WISP__OP_INT,  /* `bits` of value - lo */
+    WISP__OP_LONG,  /* 64 bits, by class */
+    WISP__OP_FLOATS,  /* `max` floats as they are */
     WISP__OP_DOUBLE, WISP__OP_NUMBER,  /* as it is; by class, as in pack */
-    WISP__OP_QUANTIZED,                /* `bits` of steps from low */
+    WISP__OP_QUANTIZED,  /* `bits` of steps from low */
     WISP__OP_QUAT, WISP__OP_COLOR,
     WISP__OP_TEXT, WISP__OP_BYTES, WISP__OP_PLACE,  /* char[]; uint8_t[]; elsewhere */
     WISP__OP_ANY, WISP__OP_LITERAL,
@@ -3115,19 +3115,19 @@ typedef struct wisp__op {
     uint8_t bits;  /* of the number, length, count or index */
     int8_t bytes;  /* of the number in memory */
     int8_t count_bytes;
-    uint8_t quick;                 /* see wisp__quick */
+    uint8_t quick;  /* see wisp__quick */
     uint8_t cells, cell_bits;      /* WISP__CELL_.. | kind << 3 | symbols << 4; bits of a symbol
                                       (the first of a quat has 2) */
-    int32_t end;                   /* the operation after its body */
+    int32_t end;  /* the operation after its body */
     int32_t offset, count_offset;  /* from the start of the struct or element */
     int32_t max, each;             /* elements or bytes; bytes of one element */
-    uint32_t mask;                 /* of `bits`, or of 32 */
+    uint32_t mask;  /* of `bits`, or of 32 */
     int64_t least;
-    uint64_t span;                 /* largest number that is written */
-    int32_t run, run_bytes;        /* the operation after the run that begins here, and its most
-                                      bytes; 0: no run begins here */
-    int32_t head;                  /* of an array: bits of a row without its text, if rows are
-                                      processed in tiles, else 0 */
+    uint64_t span;  /* largest number that is written */
+    int32_t run, run_bytes;  /* the operation after the run that begins here, and its most bytes; 0:
+                                no run begins here */
+    int32_t head;  /* of an array: bits of a row without its text, if rows are processed in tiles,
+                      else 0 */
     uint16_t columns, column_bits; /* operations in such an array, or in a column of it
                                       (neighbouring floats are one column), and its bits */
     double low, high, step;
@@ -3184,10 +3184,10 @@ typedef struct wisp__packer {
     wisp__base *base;
     wisp__writer shape, data;
     int shape_room, data_room;  /* bytes of the buffers, WISP__SLACK included */
-    int values;                 /* of the message, nested ones too */
-    int raw;                    /* bytes that its receiver unpacks */
-    int plain;                  /* bytes of its values in memory, for the profiler */
-    uint64_t key;               /* of what is state: a hash of its key fields, or 0 */
+    int values;  /* of the message, nested ones too */
+    int raw;  /* bytes that its receiver unpacks */
+    int plain;  /* bytes of its values in memory, for the profiler */
+    uint64_t key;  /* of what is state: a hash of its key fields, or 0 */
     wisp_result result;         /* the first failure */
 } wisp__packer;
 
@@ -3203,10 +3203,9 @@ typedef struct wisp__unpacker {
     wisp__base *base;
     wisp__arena *arena;
     wisp__reader *shape, *data;  /* may read the same bytes at two offsets */
-    int values;                  /* that may still be created */
-    int64_t start;               /* bit where the data begins: blobs are aligned to it */
-    bool varied;                 /* memory was taken that depends on more than the shape, or lists
-                                    were read */
+    int values;  /* that may still be created */
+    int64_t start;  /* bit where the data begins: blobs are aligned to it */
+    bool varied;  /* memory was taken that depends on more than the shape, or lists were read */
     const wisp__op *ops;         /* of the record that is read */
     wisp__credit *credit;        /* NULL: nobody pays */
     wisp_result result;
@@ -3287,7 +3286,7 @@ typedef struct wisp__compress_cost { uint64_t seen, calls, tried, saved; } wisp_
 typedef struct wisp__compress {
     wisp__base *base;
     wisp_allocator memory;     /* the base's, counted */
-    bool starved;              /* the memory has returned NULL */
+    bool starved;  /* the memory has returned NULL */
     unsigned methods;          /* a bit for each that can be used */
     wisp_compression packets;  /* what may come as whole packets: NONE, AUTO (all), one */
     wisp_compressor compressors[WISP__METHODS];
@@ -3414,17 +3413,17 @@ typedef struct wisp__flow {
     uint32_t ref_first, ref_next;
     double rtt, variation, rtt_min, rtt_latest;
     double last_eliciting, loss_time, pace_time, pace_tokens;
-    double first_sample;               /* time of the first round trip sample */
-    double longest_wait;               /* seconds between probes, at most */
+    double first_sample;  /* time of the first round trip sample */
+    double longest_wait;  /* seconds between probes, at most */
     int in_flight, window;             /* bytes */
     int delivery_rate, pace_rate;      /* bytes per second */
     int probes, free_packets;          /* timeouts in a row; packets that ignore the window */
     bool has_rtt, limited;
-    uint8_t gone;                /* packets lost for good since the last that was only late */
-    bool held;                   /* window or pace held something back in the last flush */
+    uint8_t gone;  /* packets lost for good since the last that was only late */
+    bool held;  /* window or pace held something back in the last flush */
     uint32_t app_until;          /* packets before it (low bits) came when no others waited */
     double ack_time, sent_time;  /* when packets were last acked; when the newest was sent */
-    double late;                 /* seconds by which reordered packets come late; 0: none do */
+    double late;  /* seconds by which reordered packets come late; 0: none do */
     wisp__slot_of_acks slot;
     union {
         wisp__model model;
@@ -3434,7 +3433,7 @@ typedef struct wisp__flow {
     uint64_t skip_at;             /* the next number to skip; 0: not chosen yet */
     uint32_t skips[WISP__SKIPS];  /* low bits of the last skipped numbers; 0: none */
     /* receiving */
-    uint64_t top;                     /* largest number received; 0: none */
+    uint64_t top;  /* largest number received; 0: none */
     uint64_t seen[WISP__SEEN_WORDS];  /* ring of bits by number */
     double top_time, ack_due;
     int unacked;     /* ack-eliciting packets not yet acked */
@@ -3500,16 +3499,16 @@ typedef struct wisp__channel_out {
     uint32_t again;      /* a resent item that is to ride along once more; 0: none */
     int lost;
     wisp__message *cutting;  /* a large message being cut into fragments */
-    int cut;                 /* bytes of it already cut */
+    int cut;  /* bytes of it already cut */
     uint32_t served;         /* milliseconds: when it was fired, or its last fragment was sent */
 } wisp__channel_out;
 
 /* An item that came early, as it will be delivered. */
 typedef struct wisp__buffered {
     int chunk_bytes;
-    uint8_t kind;                     /* a wisp__frame */
-    bool first, last;                 /* of a fragment */
-    int remote;                       /* -1: unknown here */
+    uint8_t kind;  /* a wisp__frame */
+    bool first, last;  /* of a fragment */
+    int remote;  /* -1: unknown here */
     struct wisp__encoding *encoding;  /* NULL: plain */
     uint32_t call, floor;
     int16_t result;
@@ -3530,7 +3529,7 @@ typedef struct wisp__channel_in {
     uint8_t *whole;  /* a large message being reassembled */
     int whole_room, whole_bytes;
     unsigned assembling : 1, early : 31;  /* early: how many messages it holds */
-    uint32_t since;                       /* when it began to hold some, or to reassemble one */
+    uint32_t since;  /* when it began to hold some, or to reassemble one */
 } wisp__channel_in;
 
 typedef struct wisp__channel {
@@ -3589,8 +3588,8 @@ typedef struct wisp__peer {
     uint8_t bucket;       /* of the cookie */
     bool ending;          /* on a reliable link: what is left goes out, then the goodbye */
     bool draining;        /* wisp_drain was called: it ends at `drain_until` at the latest */
-    bool expects;         /* packets that want an ack came often, and no ping has asked since why
-                             no more do */
+    bool expects;  /* packets that want an ack came often, and no ping has asked since why no more
+                      do */
     wisp_addr addr;
     uint32_t next_of_address;  /* chain in the table: index + 1 */
     uint32_t moves;            /* to other addresses */
@@ -3610,9 +3609,9 @@ typedef struct wisp__peer {
     wisp__seal seal;
     wisp__flow flow;
     wisp__channel *channels[WISP__CHANNELS];
-    int channel_end;                            /* no channel from here on */
-    int window_bytes, window_used;              /* of the other end; what we have in it */
-    uint32_t window_items;                      /* per channel, what both ends can do */
+    int channel_end;  /* no channel from here on */
+    int window_bytes, window_used;  /* of the other end; what we have in it */
+    uint32_t window_items;  /* per channel, what both ends can do */
     uint64_t sent_in_order, received_in_order;  /* packets, on a reliable link */
     wisp__stuck *stuck_first, *stuck_last;
     wisp_peer_stats stats;
@@ -3667,30 +3666,30 @@ typedef struct wisp__stored {
 /* The recent values of one remote and key. */
 typedef struct wisp__baseline {
     struct wisp__baseline *next;  /* of the same bucket */
-    int number;                   /* index of the remote here, or the peer's number for it */
+    int number;  /* index of the remote here, or the peer's number for it */
     uint32_t waits_at;            /* number of the waiting value in the queue of its remote */
-    uint64_t key;                 /* hash of the key here, or `place` of the peer's baseline */
-    int place;                    /* among the baselines of this direction */
-    int room;                     /* of the ring, a power of two */
+    uint64_t key;  /* hash of the key here, or `place` of the peer's baseline */
+    int place;  /* among the baselines of this direction */
+    int room;  /* of the ring, a power of two */
     uint32_t sequence;            /* of the next value; of the newest received, plus 1 */
     bool begun : 1, has_acked : 1;
-    bool again : 1;                        /* the newest was lost, and is sent once more */
-    bool whole : 1;                        /* the peer has no baseline: the next value goes whole */
-    bool waiting : 1;                      /* the newest value is state, and in the queue */
-    uint32_t acked;                        /* the newest value that was acked */
-    uint32_t floor;                        /* acks of values before it count no more */
+    bool again : 1;  /* the newest was lost, and is sent once more */
+    bool whole : 1;  /* the peer has no baseline: the next value goes whole */
+    bool waiting : 1;  /* the newest value is state, and in the queue */
+    uint32_t acked;  /* the newest value that was acked */
+    uint32_t floor;  /* acks of values before it count no more */
     struct wisp__baseline *older, *newer;  /* by last use */
-    wisp__stored ring[1];                  /* by sequence */
+    wisp__stored ring[1];  /* by sequence */
 } wisp__baseline;
 
 typedef struct wisp__baselines {
     wisp__baseline **places;   /* by place */
     wisp__baseline **buckets;  /* NULL: there never was a baseline */
     int room, count;
-    int64_t bytes;                    /* of values and models */
+    int64_t bytes;  /* of values and models */
     wisp__baseline *oldest, *newest;  /* by last use */
-    int again;                        /* baselines whose newest value is sent once more */
-    uint32_t salt;                    /* of the buckets: the peer chooses keys */
+    int again;  /* baselines whose newest value is sent once more */
+    uint32_t salt;  /* of the buckets: the peer chooses keys */
 } wisp__baselines;
 
 /* --- encoding --- */
@@ -3701,7 +3700,7 @@ typedef enum wisp__encoding_kind { WISP__VALUES, WISP__RECORD, WISP__CODED } wis
 typedef struct wisp__described {
     struct wisp__described *next;  /* of this endpoint's, or of the dead */
     struct wisp__described *same;  /* of the same bucket */
-    uint64_t hash;                 /* of the descriptor, keyed */
+    uint64_t hash;  /* of the descriptor, keyed */
     int references, bits;
     bool learnt;   /* from a peer */
     size_t bytes;  /* of memory, with all that it points to */
@@ -3713,12 +3712,11 @@ enum { WISP__SCHEMA_BUCKETS = 256 };
 
 typedef struct wisp__schemas {
     wisp__base *base;
-    wisp__described *first;                          /* this endpoint's */
+    wisp__described *first;  /* this endpoint's */
     wisp__described *buckets[WISP__SCHEMA_BUCKETS];  /* all, by hash */
-    uint64_t key[2];                                 /* of the hash, as peers choose schemas */
-    size_t learnt;                                   /* bytes of those that peers have described */
-    wisp__described *dead;                           /* released; a handler may still see their
-                                                        values */
+    uint64_t key[2];  /* of the hash, as peers choose schemas */
+    size_t learnt;  /* bytes of those that peers have described */
+    wisp__described *dead;  /* released; a handler may still see their values */
 } wisp__schemas;
 
 typedef struct wisp__encoding {
@@ -3728,8 +3726,8 @@ typedef struct wisp__encoding {
     uint32_t dictionary;
     const wisp_codec *codec;
     wisp__described *described;  /* NULL: no schema */
-    int number;                  /* the peer's for it, when it is a peer's */
-    bool asked;                  /* the peer was asked for whole values */
+    int number;  /* the peer's for it, when it is a peer's */
+    bool asked;  /* the peer was asked for whole values */
 } wisp__encoding;
 
 /* --- policy --- */
@@ -3777,8 +3775,7 @@ enum { WISP__TALLY_ROWS = 4, WISP__TALLY_CELLS = 512 };
 enum { WISP__ANSWER_CELLS = 128 };
 
 typedef struct wisp__tally {
-    double clock, at;                                   /* how much every count has shrunk since the
-                                                           start; until when */
+    double clock, at;  /* how much every count has shrunk since the start; until when */
     double cells[WISP__TALLY_ROWS][WISP__TALLY_CELLS];  /* the clock at which it will be 0 */
 } wisp__tally;
 
@@ -3808,18 +3805,18 @@ typedef struct wisp__remote {
     void *answer_user;
     struct wisp__remote *main;           /* itself, or the main entry of an earlier encoding */
     struct wisp__remote *next_encoding;  /* entries of the same name, from the main one on */
-    int newest;                          /* index of the entry whose encoding is sent now */
-    bool used;                           /* peers may know the encoding: it must not change */
+    int newest;  /* index of the entry whose encoding is sent now */
+    bool used;  /* peers may know the encoding: it must not change */
     wisp__encoding encoding;
     wisp__described *schema;  /* that received values must fit; or NULL */
     wisp__compress_stream compress;
     uint32_t dictionary;         /* of the settings: its id; 0: none */
     uint32_t inbound, outbound;  /* bits of the hooks that messages pass (hook) */
     double told_old;             /* until when no error says that messages were too old */
-    uint16_t life;               /* how many names have had it before */
-    bool state;                  /* of each key only the newest value waits */
-    bool lent;                   /* to a name that peers announced and nobody here has used */
-    int announced;               /* numbers of peers that stand for it */
+    uint16_t life;  /* how many names have had it before */
+    bool state;  /* of each key only the newest value waits */
+    bool lent;  /* to a name that peers announced and nobody here has used */
+    int announced;  /* numbers of peers that stand for it */
     char name[WISP__NAME_BYTES + 1];
 } wisp__remote;
 
@@ -3843,14 +3840,13 @@ typedef struct wisp__registry {
     wisp__compress_stream batches;  /* of whole packets */
     const wisp_codec *codecs[WISP__CODECS];
     int codec_count;
-    uint32_t changes;                                    /* of settings that say what peers may send
-                                                             */
-    wisp__meters *meters;                                /* NULL while the profiler is off */
-    char text[160];                                      /* the last error of a schema or a value */
-    uint32_t priorities;                                 /* changes of priorities of remotes */
+    uint32_t changes;  /* of settings that say what peers may send */
+    wisp__meters *meters;  /* NULL while the profiler is off */
+    char text[160];  /* the last error of a schema or a value */
+    uint32_t priorities;  /* changes of priorities of remotes */
     void (*added)(void *owner, wisp__remote *remote);    /* called for every new name, .. */
     void (*claimed)(void *owner, wisp__remote *remote);  /* .. and a lent one that is used */
-    int lent;                                            /* lent remotes */
+    int lent;  /* lent remotes */
     void *owner;
 } wisp__registry;
 
@@ -3869,18 +3865,18 @@ enum { WISP__UNANNOUNCED, WISP__ANNOUNCED, WISP__ACKED, WISP__BOUND, WISP__UNKNO
 
 /* What is kept for one peer and one remote. */
 typedef struct wisp__peer_remote {
-    uint8_t known;                     /* to the peer: WISP__UNANNOUNCED.. */
-    bool named : 1;                    /* the peer announced the name, and has not refused it */
-    bool there : 1;                    /* of a main entry: the peer has announced its name before */
-    bool warned : 1;                   /* it was reported that the peer refuses our encoding */
-    bool refused : 1;                  /* we refuse the peer's, as long as the settings stay */
+    uint8_t known;  /* to the peer: WISP__UNANNOUNCED.. */
+    bool named : 1;  /* the peer announced the name, and has not refused it */
+    bool there : 1;  /* of a main entry: the peer has announced its name before */
+    bool warned : 1;  /* it was reported that the peer refuses our encoding */
+    bool refused : 1;  /* we refuse the peer's, as long as the settings stay */
     uint16_t refused_number;           /* of the peer's, for the encoding refused last */
     uint32_t announced_in;             /* packet that carries the announcement, its low bits */
-    uint64_t newest;                   /* packet of the last sequenced message */
+    uint64_t newest;  /* packet of the last sequenced message */
     struct wisp__queue *queue;         /* NULL: no message waits (queue) */
     uint16_t child, next, previous;    /* in the heap of its line: local index + 1; 0: none */
     uint8_t line;
-    wisp__bucket rate;                 /* the rate limit */
+    wisp__bucket rate;  /* the rate limit */
 } wisp__peer_remote;
 
 typedef struct wisp__control {         /* records for `count` numbers, one after another */
@@ -3899,12 +3895,12 @@ enum { WISP__SETS_OUT = 64, WISP__SETS_IN = 4 };
 /* Unreliable messages that no packet of the size in use can hold: each goes as a set of parts. */
 typedef struct wisp__parts {
     struct { uint8_t set, left; } out[WISP__SETS_OUT];  /* parts that are not acked; 0: it ended */
-    wisp__message *whole;                               /* the set being sent; NULL: none */
-    int at;                                             /* bytes sent */
-    uint32_t served;                                    /* as of a channel */
-    bool value;                                         /* is it the value of a delta? */
-    uint32_t baseline;                                  /* of that value, as in its ref */
-    uint8_t set, newest;                                /* newest: place in `in` */
+    wisp__message *whole;  /* the set being sent; NULL: none */
+    int at;  /* bytes sent */
+    uint32_t served;  /* as of a channel */
+    bool value;  /* is it the value of a delta? */
+    uint32_t baseline;  /* of that value, as in its ref */
+    uint8_t set, newest;  /* newest: place in `in` */
     struct { uint8_t *bytes; int got, total; uint8_t set; } in[WISP__SETS_IN];
 } wisp__parts;
 
@@ -3917,7 +3913,7 @@ typedef struct wisp__session {
     wisp__their *theirs;  /* by their number */
     int their_room;
     int unannounced;          /* remotes before it have been announced */
-    int refused;              /* remotes with an encoding of the peer that we refuse */
+    int refused;  /* remotes with an encoding of the peer that we refuse */
     int unreliable_bytes;     /* of queued unreliable messages */
     int schema_fresh;         /* part of schema_bytes that no other peer had described */
     wisp__control *controls;  /* to be sent */
@@ -3933,24 +3929,23 @@ typedef struct wisp__session {
     struct wisp__request *requests;  /* answers kept, by id (call) */
     int request_room;
     uint32_t request_floor;
-    int kept_bytes;                               /* of answers kept */
-    int schema_bytes;                             /* of the schemas that it has described */
+    int kept_bytes;  /* of answers kept */
+    int schema_bytes;  /* of the schemas that it has described */
     wisp__baselines baselines_out, baselines_in;  /* sent and received */
-    struct wisp__pending *deferred;               /* calls of the peer that are answered later */
-    int held_bytes;                               /* received out of order */
-    uint32_t behind;                              /* channels where a message whose turn came is
-                                                     unpaid */
+    struct wisp__pending *deferred;  /* calls of the peer that are answered later */
+    int held_bytes;  /* received out of order */
+    uint32_t behind;  /* channels where a message whose turn came is unpaid */
     int credit;  /* work that is paid for (credit), at credit_time */
     int reader;  /* our credit at the peer, as far as it is known here, at reader_time */
     double credit_time, reader_time;
     wisp__peer_meter *meter;        /* NULL while the profiler is off */
-    int notices_left;               /* WISP_JOINED and WISP_LEFT that may still come (session) */
-    int lent;                       /* lent remotes that its numbers stand for */
+    int notices_left;  /* WISP_JOINED and WISP_LEFT that may still come (session) */
+    int lent;  /* lent remotes that its numbers stand for */
     wisp__spending *spending;       /* of budgets; NULL: no budget was used */
     wisp__stall stall;
     wisp__held_list held_messages;  /* held by middleware, from it or to it alone */
     struct wisp__member *groups;    /* that it is in (group) */
-    uint64_t mark;                  /* of the last list of peers that named it (send) */
+    uint64_t mark;  /* of the last list of peers that named it (send) */
     wisp__parts *parts;             /* NULL: every message has fitted a packet */
 } wisp__session;
 
@@ -4067,10 +4062,10 @@ typedef struct wisp__events {
     int running;   /* handlers, inside each other */
     bool dead;     /* some connection is marked */
     wisp_sink sink;
-    wisp__connection *matches;                  /* connections by pattern, in order */
-    void *landing;                              /* the jmp_buf that wisp_raise jumps to */
+    wisp__connection *matches;  /* connections by pattern, in order */
+    void *landing;  /* the jmp_buf that wisp_raise jumps to */
     wisp__throttle throttles[WISP__THROTTLES];  /* of errors, by peer */
-    bool of_packet;                             /* a packet is read: it has raised so many errors */
+    bool of_packet;  /* a packet is read: it has raised so many errors */
     int packet_errors;
 } wisp__events;
 
@@ -4094,10 +4089,10 @@ typedef struct wisp__hook {
    has one, so it is small and copies nothing. */
 typedef struct wisp__passage {
     bool inbound, changed;
-    bool once;                  /* inbound: no repeat of it will come */
-    int kind;                   /* WISP_MESSAGE_.. */
+    bool once;  /* inbound: no repeat of it will come */
+    int kind;  /* WISP_MESSAGE_.. */
     uint32_t after;             /* serial of the last hook that it has reached; 0: none */
-    uint32_t call;              /* inbound: id at the peer; outbound: handle of ours */
+    uint32_t call;  /* inbound: id at the peer; outbound: handle of ours */
     wisp_result verdict;        /* that it was released with, when it was held */
     const wisp_to *to;          /* outbound; its peer is a handle of ours, or none */
     const wisp_call_desc *how;  /* of a call on its way out */
@@ -4109,12 +4104,12 @@ enum { WISP__OF_PEER, WISP__OF_ALL };
 
 typedef struct wisp__held {
     struct wisp__held *next[2], *before[2];  /* in these lists */
-    wisp__held_list *own;                    /* of its peer, or of messages to several */
-    uint64_t turn;                           /* its place among the released */
-    int bytes;                               /* of memory, with its message and list */
+    wisp__held_list *own;  /* of its peer, or of messages to several */
+    uint64_t turn;  /* its place among the released */
+    int bytes;  /* of memory, with its message and list */
     wisp__passage passage;
     wisp__message *message;  /* its values, describing themselves */
-    wisp_to to;              /* inbound: its peer */
+    wisp_to to;  /* inbound: its peer */
     wisp_peer *list;         /* a copy of to.list, or NULL */
     wisp_call_desc how;
     bool ready;
@@ -4124,8 +4119,8 @@ typedef struct wisp__hooks {
     wisp__hook *places[WISP__HOOKS];
     int count;
     uint32_t serial;
-    int depth;                    /* messages in the chain, inside each other */
-    bool dead;                    /* a removed hook has a place */
+    int depth;  /* messages in the chain, inside each other */
+    bool dead;  /* a removed hook has a place */
     wisp__arena arena;            /* values that were changed or held, while depth > 0 */
     wisp__held_list several;      /* held on their way out to several peers */
     wisp__held_list held;         /* all that are not released */
@@ -4152,7 +4147,7 @@ typedef struct wisp__pending {          /* a call of ours */
     bool done, deferred;  /* deferred: a call of the peer, answered later */
     struct wisp__pending *next_done;
     struct wisp__pending *whole;  /* the call to several that this is part of; or NULL */
-    bool gathers;                 /* it is such a whole: */
+    bool gathers;  /* it is such a whole: */
     int left, answered, failed;
     wisp_result first_failure;
 } wisp__pending;
@@ -4170,9 +4165,9 @@ typedef struct wisp__request {          /* a call of a peer */
 } wisp__request;
 
 typedef struct wisp__calls {
-    wisp__pool pool;                        /* calls of ours, and deferred ones */
+    wisp__pool pool;  /* calls of ours, and deferred ones */
     wisp__pending *done_first, *done_last;  /* ended, their handlers not yet run */
-    int ours, deferred;                     /* in the pool; each up to limits.calls */
+    int ours, deferred;  /* in the pool; each up to limits.calls */
 } wisp__calls;
 
 /* --- frame --- */
@@ -4256,17 +4251,16 @@ typedef struct wisp__inbound {
     wisp__remote *remote;  /* NULL: not known here */
     uint32_t call, floor;  /* floor: their calls before it are settled */
     int16_t result;
-    wisp__encoding *encoding;                   /* NULL: plain */
+    wisp__encoding *encoding;  /* NULL: plain */
     int64_t shape_at, shape_end, data_at, end;  /* bits in the packet */
     wisp_value *items;     /* plain values as they were read */
     int item_count;
-    int64_t price;         /* work of reading the data of a message alike into them; 0: it is read
-                              as if it were the first */
+    int64_t price;  /* work of reading the data of a message alike into them; 0: it is read as if it
+                       were the first */
     wisp__mark mark;       /* behind them */
-    wisp_result readable;                       /* WISP_OK, or why the values cannot be read */
-    wisp__reader from;                          /* of a value that needs its baseline */
-    bool delta;                                 /* it may need its baseline: it is applied when its
-                                                   turn comes */
+    wisp_result readable;  /* WISP_OK, or why the values cannot be read */
+    wisp__reader from;  /* of a value that needs its baseline */
+    bool delta;  /* it may need its baseline: it is applied when its turn comes */
     bool in_order, stale;
     bool conformed;  /* the content is as the schema here wants it */
     uint32_t turn;   /* of the arena that the content is in */
@@ -4335,11 +4329,11 @@ struct wisp {
     int announced;             /* names that all peers have been marked for */
     uint32_t settings;         /* changes of settings, the same */
     int most_received;         /* datagrams that one call of link.recv has returned */
-    bool judging;              /* `accept` runs, and judges `joining` */
+    bool judging;  /* `accept` runs, and judges `joining` */
     wisp_join_info joining;
-    bool behind;                           /* a session has unread messages (receive) */
-    int64_t update_work;                   /* of this update, for received packets */
-    wisp__reader record;                   /* at the begin of the frame being read; size 0: none */
+    bool behind;  /* a session has unread messages (receive) */
+    int64_t update_work;  /* of this update, for received packets */
+    wisp__reader record;  /* at the begin of the frame being read; size 0: none */
     wisp_packet received[WISP__RECEIVED];  /* datagrams; their bytes are in `incoming` */
     uint8_t *incoming;
 };
@@ -18083,7 +18077,7 @@ static void wisp__peers_mark(wisp *w, wisp__peer *peer) {
 static void wisp__stick(wisp *w, wisp__peer *peer, const wisp_packet *packet) {
     size_t bytes = sizeof(wisp__stuck) + (size_t)packet->size;
     wisp__stuck *stuck = (wisp__stuck *)wisp__chunk_take(&w->chunks, bytes);
-    if (!stuck) return;                  /* lost, as on a network */
+    if (!stuck) return;  /* lost, as on a network */
     stuck->next = NULL;
     stuck->time = w->base.time;
     stuck->size = packet->size;
@@ -18954,7 +18948,7 @@ static double wisp__bucket_fill(wisp__bucket *b, double rate, double burst, cons
     } else if (filled > since) {
         b->level += (filled - since) * rate;
         b->over = (float)wisp__max(b->level - burst, 0);
-    } else if (filled < since) {               /* the stall is noticed after the last filling */
+    } else if (filled < since) {  /* the stall is noticed after the last filling */
         double back = (since - filled) * rate, had = wisp__min(back, (double)b->over);
         b->level -= back - had;
         b->over -= (float)had;
@@ -19059,7 +19053,7 @@ typedef struct wisp__purse {
     wisp__spending *spending;
     wisp__bucket *own, *share, *all;
     double rate, share_rate, all_rate, burst;  /* rates 0: no limit; burst in seconds */
-    double more, share_more;                   /* bytes of a stall (wisp__bucket_fill) */
+    double more, share_more;  /* bytes of a stall (wisp__bucket_fill) */
     double now;
     int way;
 } wisp__purse;
@@ -19250,10 +19244,10 @@ typedef enum wisp__dropped {
 
 typedef struct wisp__drop_rule {
     uint8_t     of_remote, of_peer;    /* places of its counters in their stats; 0: none */
-    uint8_t     meter;                 /* WISP_DROP_.. of the profiler */
-    bool        offends;               /* the peer is to blame */
-    wisp_result code;                  /* of the error event */
-    const char *text;                  /* NULL: there is none */
+    uint8_t     meter;  /* WISP_DROP_.. of the profiler */
+    bool        offends;  /* the peer is to blame */
+    wisp_result code;  /* of the error event */
+    const char *text;  /* NULL: there is none */
 } wisp__drop_rule;
 
 /* What a dropped message counts as, in the order of wisp__dropped. */
@@ -19921,7 +19915,7 @@ wisp_result wisp_use_schemas(wisp *w, const wisp_schema_entry *entries, int coun
         before[set] = wisp__registry_add(&w->registry, entries[set].remote, &result)->own;
         result = wisp_use_config(w, &c, entries[set].remote);
     }
-    while (result && set-- > 0) {                    /* back to what was, the last first */
+    while (result && set-- > 0) {  /* back to what was, the last first */
         wisp_result ignored;
         wisp__remote *remote = wisp__registry_add(&w->registry, entries[set].remote, &ignored);
         remote->own = before[set];
@@ -29118,8 +29112,8 @@ static int wisp__panel_part(int length, double share) {
 
 enum { WISP__FIGURE = 16 };
 
-/* A number and its unit; values below `fine` have one decimal unless it is 0. (A locale has no say in
-   integers.) */
+/* A number and its unit; values below `fine` have one decimal unless it is 0. Integers are the same
+   in every locale. */
 static void wisp__figure_write(char *out, double value, double fine, const char *unit) {
     int tenths = (int)(wisp__min(value, 1e4) * 10 + 0.5);
     if (value < fine && tenths % 10)
@@ -29235,7 +29229,7 @@ static int wisp__overlay_errors(const wisp__panel *panel) {
 typedef struct wisp__sheet {
     bool peers;
     const char *title, *empty;  /* empty: the text of a table without rows */
-    size_t name, out, each;     /* offsets of its name and its two wisp_traffic in a row; its bytes */
+    size_t name, out, each;     /* offsets of its name and traffic in a row; bytes of a row */
     int least_name;             /* cells */
     const wisp__sheet_column *columns;
     int count;
@@ -29256,8 +29250,9 @@ static const void *wisp__sheet_next(const wisp__panel *panel, const wisp__sheet 
 
 /* Bytes that a row shows for the last second, both ways. */
 static double wisp__sheet_weight(const wisp__sheet *sheet, const void *row) {
-    const wisp_traffic *out = (const wisp_traffic *)(const void *)((const uint8_t *)row + sheet->out);
-    return wisp__clamp((double)out->bytes_per_second, 0, 1e30) +
+    const void *at = (const uint8_t *)row + sheet->out;
+    const wisp_traffic *out = (const wisp_traffic *)at;
+    return wisp__clamp((double)out[0].bytes_per_second, 0, 1e30) +
            wisp__clamp((double)out[1].bytes_per_second, 0, 1e30);
 }
 
@@ -29268,7 +29263,7 @@ static const struct {
     double            least;           /* the smallest full scale */
     int               ink;
     wisp__figure_kind kind;
-    size_t            at;              /* offset in a sample */
+    size_t            at;  /* offset in a sample */
 } wisp__graphs[] = {
     { "out", 1000, WISP__INK_SENT, WISP__FIGURE_RATE, offsetof(wisp_sample, bytes_out) },
     { "in", 1000, WISP__INK_GOT, WISP__FIGURE_RATE, offsetof(wisp_sample, bytes_in) },
@@ -29290,8 +29285,8 @@ static double wisp__graph_scale(double most, double least) {
     return scale;
 }
 
-/* Draws samples as bars of `step` pixels with their right end at that of the box. Neighbours of equal
-   height become one rectangle. */
+/* Draws samples as bars of `step` pixels, the newest at the right end of the box. Neighbours of
+   equal height become one rectangle. */
 static void wisp__graph_bars(const wisp__panel *panel, int graph, wisp__box box, double scale,
                              int step) {
     int count = wisp__overlay_count(panel->snapshot->sample_count, WISP_HISTORY_SECONDS);
@@ -29508,8 +29503,8 @@ static void wisp__error_line(wisp__panel *panel, const wisp_error_note *e) {
 #define WISP__COLUMN(title, cells, rank, ink, kind, at, also) \
     { title, cells, rank, WISP__INK_##ink, WISP__FIGURE_##kind, { at, also }, "" }
 #define WISP__BUSY(title, rank, ink, m) \
-    { title, 12, rank, WISP__INK_##ink, WISP__FIGURE_RATE, { offsetof(wisp_remote_profile, m), 0 }, \
-      "B/s" }
+    { title, 12, rank, WISP__INK_##ink, WISP__FIGURE_RATE, \
+      { offsetof(wisp_remote_profile, m.bytes_per_second), 0 }, "B/s" }
 #define WISP__R(title, cells, rank, ink, kind, m) \
     WISP__COLUMN(title, cells, rank, ink, kind, offsetof(wisp_remote_profile, m), 0)
 #define WISP__SUM(title, cells, rank, ink, kind, m, n) \
@@ -29551,7 +29546,7 @@ static const wisp__sheet_column wisp__peer_columns[] = {
 };
 
 static const wisp__sheet_column wisp__busy_columns[] = {
-    WISP__BUSY("sent", 0, SENT, out.bytes_per_second), WISP__BUSY("got", 1, GOT, in.bytes_per_second)
+    WISP__BUSY("sent", 0, SENT, out), WISP__BUSY("got", 1, GOT, in)
 };
 
 #define WISP__REMOTE_SHEET(title, columns) \
@@ -29721,7 +29716,7 @@ static wisp_result wisp__seed(const wisp_desc *desc, wisp__peers *peers, wisp__p
     peers->secret.key[1] = keys[1];
     peers->cookie_key[0] = keys[2];
     peers->cookie_key[1] = keys[3];
-    for (uint8_t i = 0; i < 4; i++) {                         /* cookies hash longer texts */
+    for (uint8_t i = 0; i < 4; i++) {  /* cookies hash longer texts */
         uint64_t key = wisp__siphash(peers->cookie_key, &i, 1);
         *(i < 2 ? &policy->key[i] : &schemas->key[i - 2]) = key;
     }
@@ -29884,7 +29879,7 @@ static void wisp__destroy_now(wisp *w) {
     wisp__post_send(w);
     wisp__queries_end(w);
     w->events.notice_count = 0;
-    wisp__dispatch(w);              /* runs the handlers of ended calls */
+    wisp__dispatch(w);  /* runs the handlers of ended calls */
     w->events.notice_count = 0;
     wisp__post_send(w);
     wisp__release(w);
