@@ -5739,6 +5739,15 @@ static inline void wisp__put(wisp__writer *writer, uint64_t value, int count) {
     writer->at += count;
 }
 
+/* The same for up to 57 bits that there is room for. */
+static WISP__INLINE void wisp__put_within(wisp__writer *writer, uint64_t value, int count) {
+    uint8_t *to = writer->bytes + (writer->at >> 3);
+    int shift = (int)(writer->at & 7);
+    WISP_ASSERT(!writer->full && writer->at + count <= writer->end);
+    wisp__store64(to, (uint64_t)(*to & ((1u << shift) - 1)) | value << shift);
+    writer->at += count;
+}
+
 /* `count` bits from the start of `from`, which is readable for 8 bytes beyond them. It may overlap
    the writer's bytes if it stands behind. */
 static void wisp__put_bits(wisp__writer *writer, const uint8_t *from, int64_t count) {
@@ -9034,8 +9043,12 @@ static int wisp__integer_class(uint64_t value) {
 
 static void wisp__put_integer(wisp__writer *writer, uint64_t value) {
     int class_of = wisp__integer_class(value);
-    wisp__put(writer, (uint64_t)class_of, 3);
-    wisp__put(writer, value, wisp__class_bits[class_of]);
+    if (class_of < 7) {
+        wisp__put(writer, (uint64_t)class_of | value << 3, wisp__class_bits[class_of] + 3);
+        return;
+    }
+    wisp__put(writer, 7, 3);
+    wisp__put(writer, value, 64);
 }
 
 static inline uint64_t wisp__get_integer(wisp__reader *reader) {
@@ -9111,7 +9124,32 @@ static void wisp__pack_floats(wisp__writer *data, const wisp_value *value) {
     for (int i = 0; i < count; i++) wisp__put(data, wisp__load_float_bits(&parts[i]), 32);
 }
 
-static wisp_result wisp__measure_values(wisp__measure *m, const wisp_value *values, int count);
+static wisp_result wisp__measure_list(wisp__measure *m, const wisp_value *v);
+
+static WISP__INLINE wisp_result wisp__measure_values(wisp__measure *m, const wisp_value *values,
+                                                     int count) {
+    static const uint8_t most_bits[] = { 1, 2, 68, 68, 37, 70, 49, 9,
+                                         65, 97, 129, 129, 225, 130, 1, 1, 68, 1, 1 };
+    if (count < 0 || (count && !values)) return WISP_E_ARGUMENT;
+    if (count > m->limits->message_values - m->values) return WISP_E_LIMIT;
+    m->values += count;
+    m->shape_bits += 46 * (int64_t)count;
+    for (int i = 0; i < count; i++) {
+        const wisp_value *v = &values[i];
+        if ((unsigned)v->kind > (unsigned)WISP_STRUCT + m->viewing) return WISP_E_TYPE;
+        m->data_bits += most_bits[v->kind];
+        if (v->kind == WISP_STRING || v->kind == WISP_BYTES) {
+            if (!wisp__is_sound(v)) return WISP_E_ARGUMENT;
+            if (v->count > m->limits->message_bytes - m->blob_bytes) return WISP_E_TOO_BIG;
+            m->blob_bytes += v->count;
+            m->data_bits += (int64_t)v->count * 8;
+        } else if (v->kind >= WISP_ARRAY && v->kind != WISP_OBJECT) {
+            wisp_result result = wisp__measure_list(m, v);
+            if (result) return result;
+        }
+    }
+    return WISP_OK;
+}
 
 static wisp_result wisp__measure_children(wisp__measure *m, const wisp_value *v) {
     bool map = wisp__is_map(v);
@@ -9147,32 +9185,6 @@ static wisp_result wisp__measure_list(wisp__measure *m, const wisp_value *v) {
     }
     m->depth--;
     return result;
-}
-
-static wisp_result wisp__measure_values(wisp__measure *m, const wisp_value *values, int count) {
-    static const uint8_t most_bits[] = { 1, 2, 68, 68, 37, 70, 49, 9,
-                                         65, 97, 129, 129, 225, 130, 1, 1, 68, 1, 1 };
-    int64_t data_bits = 0;
-    if (count < 0 || (count && !values)) return WISP_E_ARGUMENT;
-    if (count > m->limits->message_values - m->values) return WISP_E_LIMIT;
-    m->values += count;
-    m->shape_bits += 46 * (int64_t)count;
-    for (int i = 0; i < count; i++) {
-        const wisp_value *v = &values[i];
-        if ((int)v->kind < 0 || (int)v->kind > (int)WISP_STRUCT + m->viewing) return WISP_E_TYPE;
-        data_bits += most_bits[v->kind];
-        if (v->kind == WISP_STRING || v->kind == WISP_BYTES) {
-            if (!wisp__is_sound(v)) return WISP_E_ARGUMENT;
-            if (v->count > m->limits->message_bytes - m->blob_bytes) return WISP_E_TOO_BIG;
-            m->blob_bytes += v->count;
-            data_bits += (int64_t)v->count * 8;
-        } else if (v->kind >= WISP_ARRAY && v->kind != WISP_OBJECT) {
-            wisp_result result = wisp__measure_list(m, v);
-            if (result) return result;
-        }
-    }
-    m->data_bits += data_bits;
-    return WISP_OK;
 }
 
 /* Checks values, which may be the caller's mistake, and measures them. */
@@ -9223,7 +9235,7 @@ static void wisp__pack_blob(wisp__packer *p, const wisp_value *value, bool shape
     if (value->kind == WISP_STRING) wisp__put_length(&p->data, (uint64_t)value->count);
     else if (shaped) wisp__put_length(&p->shape, (uint64_t)value->count);
     if (!value->count) return;
-    wisp__put_align(&p->data);
+    if (p->data.at & 7) wisp__put_align(&p->data);
     wisp__put_bytes(&p->data, wisp__bytes_of(value), value->count);
 }
 
@@ -9233,8 +9245,8 @@ static void wisp__pack_list(wisp__packer *p, const wisp_value *value, bool shape
     else wisp__pack_array(p, value, shaped);
 }
 
-static inline void wisp__pack_value(wisp__packer *p, const wisp_value *value, bool shaped) {
-    if (shaped && value->kind < WISP_ARRAY) wisp__put(&p->shape, (uint64_t)value->kind, 4);
+static WISP__INLINE void wisp__pack_value(wisp__packer *p, const wisp_value *value, bool shaped) {
+    if (shaped && value->kind < WISP_ARRAY) wisp__put_within(&p->shape, (uint64_t)value->kind, 4);
     switch (value->kind) {
     case WISP_NIL: break;
     case WISP_BOOL: wisp__put(&p->data, wisp__bool_of(value), 1); break;
@@ -9252,24 +9264,24 @@ static inline void wisp__pack_value(wisp__packer *p, const wisp_value *value, bo
     }
 }
 
-static void wisp__pack_values(wisp__packer *p, const wisp_value *values, int count) {
+static WISP__INLINE void wisp__pack_values(wisp__packer *p, const wisp_value *values, int count) {
     wisp__put_small(&p->shape, (uint64_t)count);
     for (int i = 0; i < count; i++) wisp__pack_value(p, &values[i], true);
 }
 
 /* Empties a buffer and makes room for `bits`. */
-static bool wisp__packer_begin(wisp__packer *p, wisp__writer *writer, int *room, int64_t bits) {
-    int64_t need = bits / 8 + WISP__SLACK + 1;
+static inline bool wisp__packer_begin(wisp__packer *p, wisp__writer *writer, int *room,
+                                      int64_t bits) {
     writer->at = 0;
     writer->full = false;
-    return need <= *room || wisp__packer_grow(p, writer, room, need);
+    return bits <= writer->end || wisp__packer_grow(p, writer, room, bits / 8 + WISP__SLACK + 1);
 }
 
 /* Packs a message's values. Beyond limits.message_bytes there is a little room for kinds and
    lengths, so that a string of message_bytes fits. */
 static wisp_result wisp__pack(wisp__packer *p, const wisp_value *values, int count) {
-    wisp__measure m;
-    p->result = wisp__pack_measure(&p->base->limits, values, count, &m);
+    wisp__measure m = { &p->base->limits, 0, 0, 0, 40, 0, false };
+    p->result = wisp__measure_values(&m, values, count);
     p->values = m.values;
     if (p->result || !wisp__packer_begin(p, &p->shape, &p->shape_room, m.shape_bits) ||
         !wisp__packer_begin(p, &p->data, &p->data_room, m.data_bits))
