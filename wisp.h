@@ -3488,6 +3488,7 @@ typedef struct wisp__item {
     wisp__message *message;
     int offset;  /* of a fragment; -1: the whole message */
     int size;    /* bytes that the receiver may have to buffer */
+    int window;  /* bytes of the window that it counts for, while it is there */
     uint8_t state;
 } wisp__item;
 
@@ -17782,7 +17783,7 @@ static void wisp__message_measure(wisp__message *m, int64_t shape_bits, int64_t 
     wisp__message_extra_of(m)->values = values;
 }
 
-static void wisp__message_release(wisp__chunks *chunks, wisp__message *m) {
+static inline void wisp__message_release(wisp__chunks *chunks, wisp__message *m) {
     WISP_ASSERT(m->references > 0);
     if (--m->references == 0) wisp__chunk_give(chunks, m, wisp__message_chunk(m));
 }
@@ -17800,7 +17801,7 @@ static int wisp__buffered_bytes(int content) {
 
 /* Bytes of the window that an item counts for at the sender: its chunk at the receiver and its
    place in the ring there, which has at most twice as many as there are items. */
-static int wisp__window_bytes(int content) {
+static inline int wisp__window_bytes(int content) {
     return wisp__chunk_memory((size_t)wisp__buffered_bytes(content)) + 16;
 }
 
@@ -17880,7 +17881,7 @@ static int wisp__channel_ended(wisp__chunks *chunks, wisp__channel_out *out, uin
     while (out->base != out->next &&
            wisp__channel_item(out, out->base)->state == WISP__ITEM_ARRIVED) {
         wisp__item *item = wisp__channel_item(out, out->base++);
-        freed += wisp__window_bytes(item->size);
+        freed += item->window;
         wisp__message_release(chunks, item->message);
     }
     if (out->base == out->next && out->room > WISP__SENT_KEPT)
@@ -21270,6 +21271,19 @@ static wisp_result wisp__queue_replace(wisp *w, wisp__session *s, const wisp__me
     return WISP_OK;
 }
 
+/* The same with the first one; quickly while its remote keeps its place in the line. */
+static inline wisp__message *wisp__queue_take(wisp *w, wisp__session *s, int index) {
+    wisp__peer_remote *p = &s->peer_remotes[index];
+    wisp__queue *q = p->queue;
+    wisp__message *m = wisp__queue_head(p);
+    if (m->state || p->child || p->previous || q->next - q->first == 1 ||
+        wisp__line_of(*wisp__queue_place(q, q->first + 1)) != p->line)
+        return wisp__unqueue(w, s, index, false);
+    q->first++;
+    wisp__queue_count(w, s, m, -1, wisp__message_weight(m));
+    return m;
+}
+
 /* The remote whose last message is the least urgent unreliable one, after `m`; -1: none. */
 static int wisp__least_urgent(const wisp *w, const wisp__session *s, const wisp__message *m) {
     const wisp__message *least = m;
@@ -23325,8 +23339,8 @@ static wisp__fit wisp__fill_fragment(wisp__packet_writer *f, const wisp__item *i
 }
 
 /* `ref`: to be noted with it; its kind may be NOTHING. */
-static wisp__fit wisp__fill_item(wisp__packet_writer *f, const wisp__item *item, uint32_t sequence,
-                                 wisp__ref ref) {
+static WISP__INLINE wisp__fit wisp__fill_one(wisp__packet_writer *f, const wisp__item *item,
+                                             uint32_t sequence, wisp__ref ref) {
     wisp__fit fit;
     if (ref.kind != WISP__FRAME_NOTHING && !wisp__fill_may(f)) return WISP__WAITS;
     fit = item->offset < 0 ? wisp__fill_message(f, item, sequence)
@@ -23335,9 +23349,14 @@ static wisp__fit wisp__fill_item(wisp__packet_writer *f, const wisp__item *item,
     return fit;
 }
 
+static wisp__fit wisp__fill_item(wisp__packet_writer *f, const wisp__item *item, uint32_t sequence,
+                                 wisp__ref ref) {
+    return wisp__fill_one(f, item, sequence, ref);
+}
+
 /* An item of a channel. */
-static inline wisp__fit wisp__fill_reliably(wisp__packet_writer *f, const wisp__item *item,
-                                            uint32_t sequence) {
+static wisp__fit wisp__fill_reliably(wisp__packet_writer *f, const wisp__item *item,
+                                     uint32_t sequence) {
     wisp__ref ref = wisp__ref_of(WISP__FRAME_EVENT, item->message->channel, sequence);
     return wisp__fill_item(f, item, sequence, ref);
 }
@@ -23397,12 +23416,12 @@ static wisp__fit wisp__fill_lost(wisp__packet_writer *f, wisp__channel_out *out,
 /* Is there room for an item at the receiver, and in the channel? A single one needs none.
    Fragments leave a part of the receiver's window to the messages of other channels. */
 static inline bool wisp__window_open(const wisp__packet_writer *f, const wisp__channel_out *out,
-                                     int size, bool fragment) {
+                                     const wisp__item *item) {
     const wisp__peer *peer = &f->s->peer;
-    int bytes = peer->window_bytes - (fragment ? peer->window_bytes / 16 : 0);
+    int bytes = peer->window_bytes - (item->offset >= 0 ? peer->window_bytes / 16 : 0);
     if (f->w->base.reliable) return true;
     if (out->next - out->base >= peer->window_items) return false;
-    return peer->window_used == 0 || wisp__window_bytes(size) <= bytes - peer->window_used;
+    return peer->window_used == 0 || item->window <= bytes - peer->window_used;
 }
 
 /* Puts an item that is on its way into one more packet. */
@@ -23435,22 +23454,25 @@ static void wisp__fill_again(wisp__packet_writer *f, wisp__channel_out *out, int
     while (first != out->next && wisp__fill_copy(f, out, first)) first++;
 }
 
-/* Sends an item of a channel for the first time. A reliable link has no window. */
-static WISP__INLINE wisp__fit wisp__fill_first(wisp__packet_writer *f, wisp__channel_out *out,
-                                               const wisp__item *item) {
-    wisp__fit fit;
-    bool window = !f->w->base.reliable;
-    if (window && item->offset < 0) wisp__fill_again(f, out, item->message->channel);
-    if (window && wisp__channel_reserve(&f->w->base, out)) return WISP__WAITS;
-    fit = wisp__fill_reliably(f, item, out->next);
-    if (fit != WISP__FITS) return fit;
-    if (window) {
-        wisp__channel_push(out, item);
-        f->s->peer.window_used += wisp__window_bytes(item->size);
-    } else {
+/* Is there room to send an item of a channel for the first time? Small ones of before may ride
+   along ahead of it. */
+static inline bool wisp__first_may(wisp__packet_writer *f, wisp__channel_out *out,
+                                   const wisp__item *item) {
+    if (!wisp__window_open(f, out, item)) return false;
+    if (f->w->base.reliable) return true;
+    if (item->offset < 0) wisp__fill_again(f, out, item->message->channel);
+    return wisp__channel_reserve(&f->w->base, out) == WISP_OK;
+}
+
+/* It was put into the packet. A reliable link has no window. */
+static inline void wisp__first_done(wisp__packet_writer *f, wisp__channel_out *out,
+                                    const wisp__item *item) {
+    if (f->w->base.reliable) {
         out->base = out->lost_from = ++out->next;
+        return;
     }
-    return WISP__FITS;
+    wisp__channel_push(out, item);
+    f->s->peer.window_used += item->window;
 }
 
 /* Sends the next fragment of a large message. */
@@ -23458,13 +23480,15 @@ static wisp__fit wisp__fill_piece(wisp__packet_writer *f, wisp__channel_out *out
     int left = wisp__message_size(out->cutting) - out->cut;
     int piece = wisp__piece_bytes(&f->w->base);
     int room = (int)((f->to.end - f->to.at) / 8) - WISP__FRAGMENT_HEAD;
-    wisp__item item = { out->cutting, out->cut, 0, 0 };
+    wisp__item item = { out->cutting, out->cut, 0, 0, 0 };
     wisp__fit fit;
     if (room < wisp__min_int(piece, left) && room >= WISP__LEAST_FRAGMENT) piece = room;
     item.size = wisp__min_int(piece, left);
-    if (!wisp__window_open(f, out, item.size, true)) return WISP__WAITS;
-    fit = wisp__fill_first(f, out, &item);
+    item.window = wisp__window_bytes(item.size);
+    if (!wisp__first_may(f, out, &item)) return WISP__WAITS;
+    fit = wisp__fill_reliably(f, &item, out->next);
     if (fit != WISP__FITS) return fit;
+    wisp__first_done(f, out, &item);
     out->cut += item.size;
     if (item.size < left) return WISP__FITS;
     f->blocked &= ~(1u << out->cutting->channel);
@@ -23527,22 +23551,32 @@ static bool wisp__overtakes(const wisp *w, const wisp__message *m, const wisp__m
            wisp__message_priority(w, m) < wisp__message_priority(w, cutting);
 }
 
-static wisp__fit wisp__fill_reliable(wisp__packet_writer *f, wisp__message *m) {
+/* Begins to send a large message, whose pieces go as a stream. */
+static wisp__fit wisp__cutting_begin(wisp__packet_writer *f, wisp__channel_out *out,
+                                     const wisp__message *m) {
+    if (out->cutting) return WISP__WAITS;
+    out->cutting = wisp__message_whole(f->w, m, false, f->s->call_floor);
+    if (!out->cutting) return WISP__WAITS;
+    out->cut = 0;
+    out->served = m->time;
+    f->streams |= 1u << m->channel;
+    return WISP__FITS;
+}
+
+static inline wisp__fit wisp__fill_reliable(wisp__packet_writer *f, wisp__message *m) {
     wisp *w = f->w;
     wisp__channel *c = wisp__peer_channel(&w->base, &f->s->peer, m->channel);
     int size = wisp__message_size(m);
-    wisp__item item = { m, -1, size, 0 };
+    wisp__item item = { m, -1, size, wisp__window_bytes(size), 0 };
+    wisp__fit fit;
     if (!c || (c->out.cutting && !wisp__overtakes(w, m, c->out.cutting))) return WISP__WAITS;
-    if (size <= wisp__piece_bytes(&w->base) && m->type != WISP__ANNOUNCEMENT)
-        return wisp__window_open(f, &c->out, size, false) ? wisp__fill_first(f, &c->out, &item)
-                                                          : WISP__WAITS;
-    if (c->out.cutting) return WISP__WAITS;
-    c->out.cutting = wisp__message_whole(w, m, false, f->s->call_floor);
-    if (!c->out.cutting) return WISP__WAITS;
-    c->out.cut = 0;
-    c->out.served = m->time;
-    f->streams |= 1u << m->channel;
-    return WISP__FITS;
+    if (size > wisp__piece_bytes(&w->base) || m->type == WISP__ANNOUNCEMENT)
+        return wisp__cutting_begin(f, &c->out, m);
+    if (!wisp__first_may(f, &c->out, &item)) return WISP__WAITS;
+    fit = wisp__fill_one(f, &item, c->out.next,
+                         wisp__ref_of(WISP__FRAME_EVENT, m->channel, c->out.next));
+    if (fit == WISP__FITS) wisp__first_done(f, &c->out, &item);
+    return fit;
 }
 
 /* A part was acked or lost, or (`set` begins) all that is left of an older one counts as lost: the
@@ -23608,7 +23642,7 @@ static wisp__fit wisp__fill_cut(wisp__packet_writer *f, const wisp__message *m) 
 
 static wisp__fit wisp__fill_unreliable(wisp__packet_writer *f, wisp__message *m) {
     const wisp__message_extra *extra = wisp__message_extra_of(m);
-    wisp__item item = { m, -1, wisp__message_size(m), 0 };
+    wisp__item item = { m, -1, wisp__message_size(m), 0, 0 };
     wisp__ref ref = wisp__ref_of(WISP__FRAME_NOTHING, 0, 0);
     if (item.size > f->s->peer.flow.mtu.size - 96) return wisp__fill_cut(f, m);
     if (extra && extra->baseline >= 0)
@@ -23642,7 +23676,7 @@ static inline void wisp__fill_dequeue(wisp__packet_writer *f, int index) {
         f->previous = NULL;
     }
     if (f->keeps) wisp__message_release(&f->w->chunks, f->last);
-    f->last = wisp__unqueue(f->w, f->s, index, false);
+    f->last = wisp__queue_take(f->w, f->s, index);
     f->keeps = f->last->references == 1;
     if (!f->keeps) f->last->references--;
 }
@@ -23652,16 +23686,17 @@ static inline wisp__fit wisp__fill_queued(wisp__packet_writer *f, int index) {
     wisp__session *s = f->s;
     wisp__message *m = wisp__queue_head(&s->peer_remotes[index]);
     wisp__fit fit;
+    int known = m->type == WISP__REPLY ? (int)WISP__BOUND : s->peer_remotes[m->encoding].known;
     if (m->delivery != WISP_RELIABLE && wisp__is_too_old(w, s, m)) {
         wisp__queue_drop(w, s, index, false, WISP__DROPPED_TOO_OLD);
         wisp__too_old(w, s, w->registry.remotes[index]);
         return WISP__FITS;
     }
-    if (m->type != WISP__REPLY && s->peer_remotes[m->encoding].known == WISP__UNANNOUNCED &&
+    if (known == WISP__UNANNOUNCED &&
         wisp__announced_apart(&w->base, w->registry.remotes[m->encoding]))
         m = wisp__queue_announcement(w, s, m);
     if (!m) return WISP__WAITS;
-    if (m->type != WISP__REPLY && s->peer_remotes[m->encoding].known == WISP__UNKNOWN) {
+    if (known == WISP__UNKNOWN) {
         wisp__count_drop(w, s, w->registry.remotes[index], WISP__DROPPED_QUEUED);
         wisp__message_release(&w->chunks, wisp__unqueue(w, s, index, false));
         return WISP__FITS;

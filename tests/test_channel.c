@@ -59,6 +59,7 @@ static wisp_result rig_push(channel_rig *r, int bytes) {
     item.message = m;
     item.offset = -1;
     item.size = bytes;
+    item.window = wisp__window_bytes(bytes);
     if (!result) wisp__channel_push(&r->channel->out, &item);
     wisp__message_release(&r->chunks, m);
     return result;
@@ -146,6 +147,7 @@ TEST(a_message_is_released_once_by_each_item_that_holds_it) {
     item.message = m;
     for (item.offset = 0; item.offset < 3000; item.offset += 1000) {
         item.size = 1000;
+        item.window = wisp__window_bytes(1000);
         CHECK_EQ_INT(wisp__channel_reserve(&r.base, &r.channel->out), WISP_OK);
         wisp__channel_push(&r.channel->out, &item);
     }
