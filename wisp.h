@@ -351,7 +351,8 @@ typedef struct wisp_limits {
        stored once and counts for each; 1 MiB */
     int schema_bytes;
     int baseline_bytes;     /* memory for delta baselines, per peer and
-                               direction; 1.5 MiB. Keys take at most half */
+                               direction; 1.5 MiB. Keys take at most half, but
+                               64 of them always have room */
     /* values kept per name and key until one of them is acked; a power of two
        4..64, best equal on both ends; 16 */
     int baselines;
@@ -18364,7 +18365,8 @@ wisp_result wisp_set_peer_user(wisp *w, wisp_peer peer, void *user) {
 enum { WISP__IN_ORDER = 4,          /* values that a baseline in order holds */
        WISP__STEPS_BACK = 63 };     /* how far back a delta's baseline may be */
 
-enum { WISP__BASELINE_BUCKETS = 64 };
+/* BASELINES_LEAST: keys that have baselines also where limits.baseline_bytes is too small. */
+enum { WISP__BASELINE_BUCKETS = 64, WISP__BASELINES_LEAST = 64 };
 
 /* `count` bytes. */
 static wisp__encoded *wisp__encoded_copy(wisp *w, const void *bytes, size_t count) {
@@ -18481,7 +18483,7 @@ static size_t wisp__baseline_bytes(int room) {
 /* The most baselines that a peer has in each direction. */
 static int wisp__baselines_most(const wisp_limits *l) {
     int most = l->baseline_bytes / 2 / (int)wisp__baseline_bytes(l->baselines);
-    return wisp__min_int(l->keys, wisp__max_int(most, 1));
+    return wisp__min_int(l->keys, wisp__max_int(most, WISP__BASELINES_LEAST));
 }
 
 /* What so many take of limits.baseline_bytes. The rest is for values. */
@@ -18590,8 +18592,9 @@ static void wisp__baseline_store(wisp *w, wisp__baselines *all, wisp__baseline *
                                  const wisp__stored *value) {
     wisp__stored *stored = wisp__baseline_at(b, value->sequence);
     const wisp_limits *limits = &w->base.limits;
-    int64_t room = limits->baseline_bytes - (int64_t)wisp__stored_bytes(value) -
-                   wisp__baselines_memory(limits, wisp__baselines_most(limits));
+    int64_t keys = wisp__baselines_memory(limits, wisp__baselines_most(limits));
+    int64_t room = limits->baseline_bytes - wisp__least(keys, limits->baseline_bytes / 2) -
+                   (int64_t)wisp__stored_bytes(value);
     bool late = stored->value && wisp__distance(stored->sequence, value->sequence) > 0;
     const wisp__stored *base;
     if (!late) wisp__stored_drop(w, all, stored);
@@ -21152,7 +21155,8 @@ static wisp__baseline *wisp__state_of(const wisp *w, wisp__session *s, const wis
     const wisp__message_extra *extra = wisp__message_extra_of(m);
     if (!m->state) return NULL;
     if (w->registry.remotes[m->encoding]->encoding.delta)
-        return s->baselines_out.places[extra->result];
+        return extra->result < s->baselines_out.count ? s->baselines_out.places[extra->result]
+                                                      : NULL;
     return wisp__baseline_get(&s->baselines_out, m->encoding,
                               (uint64_t)(uint32_t)extra->result << 32 | extra->number);
 }
