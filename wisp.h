@@ -13515,6 +13515,10 @@ static uint8_t *wisp__proto_room(wisp__encoder *e, size_t size) {
 static void wisp__proto_put_varint(wisp__encoder *e, uint64_t number) {
     size_t size = 1;
     uint8_t *to;
+    if (number < 128 && e->at > e->begin) {
+        *--e->at = (uint8_t)number;
+        return;
+    }
     for (uint64_t rest = number >> 7; rest; rest >>= 7) size++;
     to = wisp__proto_room(e, size);
     if (!to) return;
@@ -13524,9 +13528,12 @@ static void wisp__proto_put_varint(wisp__encoder *e, uint64_t number) {
 
 static void wisp__proto_put_bits(wisp__encoder *e, unsigned wire, uint64_t bits) {
     size_t size = wire == WISP__PROTO_4 ? 4 : 8;
-    uint8_t *to = wire == WISP__PROTO_VARINT ? NULL : wisp__proto_room(e, size);
+    uint8_t *to = wire == WISP__PROTO_VARINT ? NULL : wisp__proto_room(e, size), word[8];
     if (wire == WISP__PROTO_VARINT) wisp__proto_put_varint(e, bits);
-    for (size_t i = 0; to && i < size; i++, bits >>= 8) to[i] = (uint8_t)bits;
+    if (!to) return;
+    wisp__store64(word, bits);
+    if (size == 4) memcpy(to, word, 4);
+    else memcpy(to, word, 8);
 }
 
 static void wisp__proto_put_tag(wisp__encoder *e, uint32_t number, unsigned wire) {
@@ -13652,6 +13659,7 @@ static bool wisp__proto_more(const wisp__builder *b) { return !b->result && b->a
 
 static uint64_t wisp__proto_get_varint(wisp__builder *b) {
     uint64_t number = 0;
+    if (wisp__proto_more(b) && *b->at < 128) return *b->at++;
     for (int shift = 0; shift < 64; shift += 7) {
         const uint8_t *byte = wisp__build_take(b, 1);
         if (!byte || (shift == 63 && *byte > 1)) break;
@@ -13677,13 +13685,13 @@ static uint32_t wisp__proto_next(wisp__builder *b) {
 }
 
 static uint64_t wisp__proto_get_bits(wisp__builder *b, unsigned wire) {
-    int size = wire == WISP__PROTO_4 ? 4 : 8;
+    uint8_t word[8] = { 0 };
     const uint8_t *bytes;
-    uint64_t bits = 0;
     if (wire == WISP__PROTO_VARINT) return wisp__proto_get_varint(b);
-    bytes = wisp__build_take(b, (uint64_t)size);
-    for (int i = size - 1; bytes && i >= 0; i--) bits = bits << 8 | bytes[i];
-    return bits;
+    bytes = wisp__build_take(b, wire == WISP__PROTO_4 ? 4 : 8);
+    if (bytes && wire == WISP__PROTO_4) memcpy(word, bytes, 4);
+    else if (bytes) memcpy(word, bytes, 8);
+    return wisp__load64(word);
 }
 
 /* Reads a length, at which the reader ends from now on. Returns where it ended, to be put back into
@@ -14193,9 +14201,13 @@ static void wisp__proto_put_member(wisp__encoder *e, const wisp_field *field,
     else wisp__proto_put_element(e, &t, value, number);
 }
 
+static void wisp__proto_put_stored(wisp__encoder *e, const wisp_field *field,
+                                   const wisp__codec_member *m, uint32_t number);
+
 static void wisp__proto_put_struct(wisp__encoder *e, const wisp_schema *schema,
                                    const wisp_value *value) {
     bool ordered = true;
+    const void *data = schema->shape == WISP_SHAPE_STRUCT ? wisp__struct_as(value, schema) : NULL;
     int i;
     for (i = 1; i < schema->count && ordered; i++)
         ordered = wisp__field_number(schema, i - 1) < wisp__field_number(schema, i);
@@ -14205,9 +14217,54 @@ static void wisp__proto_put_struct(wisp__encoder *e, const wisp_schema *schema,
     while (i >= 0 && !e->result) {
         int number = wisp__field_number(schema, i);
         wisp_value scratch;
-        const wisp_value *child = wisp__proto_child(schema, value, i, &scratch);
-        wisp__proto_put_member(e, &schema->fields[i], child, (uint32_t)number);
+        if (data) {
+            wisp__codec_member member = wisp__codec_field(&schema->fields[i], data);
+            wisp__proto_put_stored(e, &schema->fields[i], &member, (uint32_t)number);
+        } else {
+            const wisp_value *child = wisp__proto_child(schema, value, i, &scratch);
+            wisp__proto_put_member(e, &schema->fields[i], child, (uint32_t)number);
+        }
         i = ordered ? i - 1 : wisp__proto_next_lower(schema, number);
+    }
+}
+
+/* Writes a member of a struct; its field is NULL for an element, which is written also if it is 0
+   or empty. */
+static void wisp__proto_put_stored(wisp__encoder *e, const wisp_field *field,
+                                   const wisp__codec_member *m, uint32_t number) {
+    wisp__plain p;
+    wisp_value value;
+    wisp__proto_type t;
+    const uint8_t *end = e->at;
+    if (!(field && field->flags & WISP_FLAG_OPTIONAL) && wisp__plain_of(m, &p)) {
+        if (p.kind == WISP_STRING) {
+            if (p.count || !field)
+                wisp__proto_put_text(e, (const char *)p.at, (size_t)p.count, number);
+        } else if (!wisp__kind_floats(p.kind)) {
+            t = wisp__proto_type_of(m->type, m->bytes);
+            if (t.zigzag) p.bits = wisp__zigzag((int64_t)p.bits);
+            if (p.bits || !field) wisp__proto_put_field(e, number, t.wire, p.bits);
+        } else {
+            float floats[7];
+            int count = wisp__kind_floats(p.kind);
+            memcpy(floats, p.at, (size_t)count * sizeof *floats);
+            e->depth++;
+            if (wisp__proto_may_nest(e, 0)) wisp__proto_put_floats(e, floats, count);
+            e->depth--;
+            wisp__proto_put_head(e, end, number);
+        }
+    } else if (m->type->kind == WISP_TYPE_ARRAY && m->bytes > 0 && m->count <= m->type->max &&
+               ((const wisp_type *)m->type->of)->kind == WISP_TYPE_STRUCT) {
+        wisp__codec_member element = wisp__codec_first(m);
+        element.at = (const uint8_t *)element.at + (size_t)m->count * (size_t)element.bytes;
+        for (int i = m->count; i > 0 && !e->result; i--) {
+            element.at = (const uint8_t *)element.at - element.bytes;
+            wisp__proto_put_stored(e, NULL, &element, number);
+        }
+    } else if (wisp__codec_value(e, m, &value)) {
+        t = wisp__proto_type_of(m->type, m->bytes);
+        if (field) wisp__proto_put_member(e, field, &value, number);
+        else wisp__proto_put_element(e, &t, &value, number);
     }
 }
 
@@ -14534,13 +14591,118 @@ static void wisp__proto_finish(wisp__builder *b, const wisp__proto_type *t, wisp
     b->depth--;
 }
 
+/* --- reading straight into a struct: false, if fields do not come in the order of the schema or do
+       not fit; then the whole is read as a tree --- */
+
+static bool wisp__proto_get_fields(wisp__builder *b, const wisp_schema *schema, uint8_t *data);
+
+/* Fills a member by the value of a field, after its tag; `t` is no list. */
+static bool wisp__proto_get_stored(wisp__builder *b, const wisp__codec_member *m,
+                                   const wisp__proto_type *t, int *count) {
+    wisp__plain p = { wisp__type_vector(m->type), 0, 0, NULL };
+    wisp_value value;
+    float floats[7] = { 0, 0, 0, 0, 0, 0, 0 };
+    const uint8_t *outer;
+    if (m->type->kind == WISP_TYPE_STRUCT || p.kind) {
+        bool fine = true;
+        outer = wisp__proto_open(b);
+        if (p.kind) wisp__proto_get_floats(b, floats, wisp__kind_floats(p.kind));
+        else fine = wisp__proto_get_fields(b, (const wisp_schema *)m->type->of,
+                                           (uint8_t *)(uintptr_t)m->at);
+        wisp__proto_close(b, outer);
+        if (!p.kind) return fine;
+        p.at = floats;
+        value = wisp__view_floats(p.kind, floats);
+    } else if (wisp__proto_is_scalar(t)) {
+        value = wisp__proto_scalar(t, wisp__proto_get_bits(b, t->wire));
+        p.kind = value.kind;
+        p.bits = p.kind == WISP_INT ? (uint64_t)wisp__int_of(&value)
+               : p.kind == WISP_BOOL ? wisp__bool_of(&value)
+               : p.kind == WISP_UINT ? wisp__uint_of(&value) : wisp__bits_of(&value);
+    } else if (t->form < WISP__PROTO_MESSAGE) {
+        uint64_t size = wisp__proto_get_varint(b);
+        p.at = wisp__build_take(b, size);
+        value = wisp_bytes(p.at, (int)size);
+        if (t->form == WISP__PROTO_STRING) {
+            if (!p.at || !wisp__text_is_utf8(p.at, (size_t)size)) return false;
+            p.kind = WISP_STRING;
+            p.count = (int)size;
+            value = wisp_string_n((const char *)p.at, (int)size);
+        }
+    } else {
+        return false;
+    }
+    return !b->result && (wisp__plain_store(m, &p) || wisp__build_member(b, m, count, &value));
+}
+
+/* All elements of an array: packed numbers, or fields of the same tag one after another. `count`:
+   NULL for an array that must be full. */
+static bool wisp__proto_get_elements(wisp__builder *b, const wisp__codec_member *m, uint32_t tag,
+                                     int *count) {
+    wisp__codec_member element = wisp__codec_first(m);
+    wisp__proto_type t = wisp__proto_type_of(element.type, element.bytes);
+    bool packed = wisp__proto_is_scalar(&t);
+    const uint8_t *outer = packed ? wisp__proto_narrow(b) : b->end, *before = b->at;
+    int items = 0;
+    if (packed ? (tag & 7) != WISP__PROTO_SIZED : t.form == WISP__PROTO_LIST) return false;
+    for (; packed ? wisp__proto_more(b) : tag != 0; wisp__codec_next(&element)) {
+        if (items++ == m->type->max || !wisp__proto_get_stored(b, &element, &t, NULL)) return false;
+        before = b->at;
+        if (!packed && wisp__proto_next(b) != tag) tag = 0;
+    }
+    b->at = before;  /* the next field's tag is not read yet */
+    b->end = outer;
+    if (count) *count = items;
+    return !b->result && (count || items == m->type->max);
+}
+
+/* Fills a field that has not come. */
+static bool wisp__proto_get_nothing(wisp__builder *b, const wisp_field *field, uint8_t *data) {
+    wisp__codec_member member = wisp__codec_field(field, data);
+    wisp__proto_type t = wisp__proto_field_type(field);
+    bool optional = (field->flags & WISP_FLAG_OPTIONAL) != 0;
+    wisp_value value = wisp_array(NULL, 0);
+    int count = 0;
+    if (t.form == WISP__PROTO_MESSAGE) return false;
+    if (t.form != WISP__PROTO_LIST || optional)
+        value = optional ? wisp__proto_fallback(field, &t) : wisp__proto_zero(&t);
+    if (!wisp__build_member(b, &member, field->count_bytes ? &count : NULL, &value)) return false;
+    wisp__build_counted(field, data, count);
+    return true;
+}
+
+static bool wisp__proto_get_fields(wisp__builder *b, const wisp_schema *schema, uint8_t *data) {
+    int i = 0;
+    for (uint32_t tag; (tag = wisp__proto_next(b)) != 0; i++) {
+        const wisp_field *field;
+        wisp__proto_type t;
+        wisp__codec_member member;
+        bool fine;
+        int count = 0, *counted;
+        for (; i < schema->count && (uint32_t)wisp__field_number(schema, i) != tag >> 3; i++)
+            if (!wisp__proto_get_nothing(b, &schema->fields[i], data)) return false;
+        if (i == schema->count) return false;
+        field = &schema->fields[i];
+        t = wisp__proto_field_type(field);
+        member = wisp__codec_field(field, data);
+        counted = field->count_bytes ? &count : NULL;
+        if (t.form == WISP__PROTO_LIST) fine = wisp__proto_get_elements(b, &member, tag, counted);
+        else fine = (tag & 7) == t.wire && wisp__proto_get_stored(b, &member, &t, counted);
+        if (!fine) return false;
+        wisp__build_counted(field, data, count);
+    }
+    for (; i < schema->count; i++)
+        if (!wisp__proto_get_nothing(b, &schema->fields[i], data)) return false;
+    return b->result == WISP_OK;
+}
+
 /* --- the codec --- */
 
 static int wisp__proto_encode(const wisp_codec *codec, const wisp_schema *schema,
                               const wisp_value *value, void *out, int capacity) {
     wisp__encoder e;
-    (void)codec;
     if (wisp__encoder_on(&e, value, out, capacity)) return e.result;
+    e.checks = codec && codec->user == &wisp__straight[1];
     e.at = e.end;
     if (schema) wisp__proto_put_struct(&e, schema, value);
     else wisp__proto_put_any(&e, value);
@@ -14555,8 +14717,15 @@ static int wisp__proto_decode(const wisp_codec *codec, const wisp_schema *schema
     wisp__proto_order orders[WISP__PROTO_ORDERS];
     wisp__builder b;
     wisp_value value = wisp_nil();
-    (void)codec;
+    void *image;
     if (!out || wisp__builder_on(&b, bytes, size, memory, memory_size)) return WISP_E_ARGUMENT;
+    b.most = WISP__PROTO_NESTING;
+    image = codec && codec->user == &wisp__straight[1] ? wisp__build_image(&b, schema) : NULL;
+    if (image && wisp__proto_get_fields(&b, schema, (uint8_t *)image)) {
+        *out = wisp_struct(schema, image);
+        return size;
+    }
+    wisp__builder_on(&b, bytes, size, memory, memory_size);
     memset(orders, 0, sizeof orders);
     b.orders = orders;
     b.most = WISP__PROTO_NESTING;
@@ -14573,7 +14742,8 @@ static int wisp__proto_decode(const wisp_codec *codec, const wisp_schema *schema
 }
 
 const wisp_codec *wisp_protobuf(void) {
-    static const wisp_codec codec = { "protobuf", wisp__proto_encode, wisp__proto_decode, NULL };
+    static const wisp_codec codec = { "protobuf", wisp__proto_encode, wisp__proto_decode,
+                                      (void *)&wisp__straight[0] };
     return &codec;
 }
 
