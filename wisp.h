@@ -1630,7 +1630,10 @@ WISP_API wisp_result wisp_fire_values(wisp *w, const char *remote, wisp_to to,
                                       const wisp_value *values, int count);
 WISP_API wisp_result wisp_send(wisp *w, wisp_remote remote, wisp_to to,
                                const wisp_value *values, int count);
-/* Common implementation of the two calls above. */
+/* One blob of `size` bytes (0 or more): wisp_send with one wisp_bytes. */
+WISP_API wisp_result wisp_send_bytes(wisp *w, wisp_remote remote, wisp_to to,
+                                     const void *bytes, int size);
+/* Common implementation of the calls above. */
 WISP_API wisp_result wisp_fire_target(wisp *w, wisp_target remote, wisp_to to,
                                       const wisp_value *values, int count);
 
@@ -27811,6 +27814,11 @@ wisp_result wisp_send(wisp *w, wisp_remote remote, wisp_to to, const wisp_value 
                       int count) {
     if (!remote.id) return w ? WISP_E_STALE : WISP_E_ARGUMENT;
     return wisp_fire_target(w, wisp_by_handle(remote), to, values, count);
+}
+
+wisp_result wisp_send_bytes(wisp *w, wisp_remote remote, wisp_to to, const void *bytes, int size) {
+    wisp_value value = wisp_bytes(bytes, size);
+    return wisp_send(w, remote, to, &value, 1);
 }
 
 /* --- calls --- */

@@ -232,6 +232,38 @@ TEST(an_error_of_one_peer_is_returned_and_the_others_are_served) {
     world_close(&p.w);
 }
 
+static char fire_blob[8];
+static int fire_blob_size;
+
+static void on_fire_blob(wisp_event *event) {
+    const void *bytes = wisp_arg_bytes(event, 0, &fire_blob_size);
+    CHECK_EQ_INT(event->count, 1);
+    if (bytes && fire_blob_size <= 8) memcpy(fire_blob, bytes, (size_t)fire_blob_size);
+}
+
+TEST(a_blob_is_sent_by_its_handle) {
+    world_two t;
+    wisp_remote r, none = { 0 };
+    wisp_to to;
+    world_two_open(&t);
+    wisp_connect_target(t.server, wisp_by_name("r"), on_fire_blob, NULL, false);
+    r = wisp_remote_named(t.client, "r");
+    to = wisp_to_peer(t.to_server);
+    CHECK_EQ_INT(wisp_send_bytes(t.client, r, to, "abc\0d", 5), WISP_OK);
+    world_run(&t.w, 0.2);
+    CHECK_EQ_INT(fire_blob_size, 5);
+    CHECK(memcmp(fire_blob, "abc\0d", 5) == 0);
+    CHECK_EQ_INT(wisp_send_bytes(t.client, r, to, NULL, 0), WISP_OK);
+    world_run(&t.w, 0.2);
+    CHECK_EQ_INT(fire_blob_size, 0);
+    CHECK_EQ_INT(wisp_send_bytes(t.client, r, to, NULL, 1), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_send_bytes(t.client, r, to, "a", -1), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_send_bytes(t.client, r, to, fire_blob, 1 << 28), WISP_E_TOO_BIG);
+    CHECK_EQ_INT(wisp_send_bytes(t.client, none, to, "a", 1), WISP_E_STALE);
+    CHECK_EQ_INT(wisp_send_bytes(NULL, r, to, "a", 1), WISP_E_ARGUMENT);
+    world_close(&t.w);
+}
+
 /* --- calls --- */
 
 static void on_fire_add_one(wisp_event *event) {
@@ -268,6 +300,7 @@ static const test_case tests[] = {
     CASE(values_that_make_no_sense_are_refused_and_nothing_is_sent),
     CASE(eleven_fires_in_one_frame_deliver_eleven),
     CASE(an_error_of_one_peer_is_returned_and_the_others_are_served),
+    CASE(a_blob_is_sent_by_its_handle),
     CASE(a_full_queue_refuses_the_call_and_leaks_no_slot),
 };
 
