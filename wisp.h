@@ -9777,7 +9777,7 @@ static void wisp__store_color(const wisp__op *op, const uint32_t *cells, uint8_t
 }
 
 static bool wisp__floats_fit(const wisp__op *op, const uint32_t *cells) {
-    for (int i = 0; i < op->max && op->flags & WISP__OP_RANGED; i++)
+    for (int i = 0; i < op->max; i++)
         if (!wisp__in_bounds(wisp__bits_widen(cells[i]), &op->low, &op->high, 4)) return false;
     return true;
 }
@@ -9870,16 +9870,17 @@ static inline bool wisp__op_is_slot(const wisp__op *op) {
 }
 
 /* Makes the cells of a member; false: it is outside its schema. */
-static bool wisp__load_cells(const wisp__op *op, const uint8_t *at, uint32_t *cells) {
+static inline bool wisp__load_cells(const wisp__op *op, const uint8_t *at, uint32_t *cells) {
     if (wisp__has_one(op)) {
         uint64_t value = wisp__load_one(op, at);
         cells[0] = (uint32_t)value;
         return value <= op->span;
     }
-    switch (op->code) {
-    case WISP__OP_FLOATS:
+    if (op->code == WISP__OP_FLOATS) {
         for (int i = 0; i < op->max; i++) cells[i] = wisp__load_float_bits(at + 4 * i);
-        return wisp__floats_fit(op, cells);
+        return !(op->flags & WISP__OP_RANGED) || wisp__floats_fit(op, cells);
+    }
+    switch (op->code) {
     case WISP__OP_LONG: return wisp__load_long(op, at, cells);
     case WISP__OP_QUAT: return wisp__load_quat(op, at, cells);
     case WISP__OP_COLOR: return wisp__load_color(op, at, cells);
@@ -9894,12 +9895,13 @@ static bool wisp__load_cells(const wisp__op *op, const uint8_t *at, uint32_t *ce
 }
 
 /* The counterpart; the member is stored even if it is outside its schema. */
-static bool wisp__store_cells(const wisp__op *op, const uint32_t *cells, uint8_t *at) {
+static inline bool wisp__store_cells(const wisp__op *op, const uint32_t *cells, uint8_t *at) {
     if (wisp__has_one(op)) return wisp__store_one(op, cells[0], at);
-    switch (op->code) {
-    case WISP__OP_FLOATS:
+    if (op->code == WISP__OP_FLOATS) {
         for (int i = 0; i < op->max; i++) memcpy(at + 4 * i, cells + i, 4);
-        return wisp__floats_fit(op, cells);
+        return !(op->flags & WISP__OP_RANGED) || wisp__floats_fit(op, cells);
+    }
+    switch (op->code) {
     case WISP__OP_LONG: return wisp__store_long(op, cells, at);
     case WISP__OP_QUAT: wisp__store_quat(op, cells, at); return true;
     case WISP__OP_COLOR: wisp__store_color(op, cells, at); return true;
@@ -10611,81 +10613,39 @@ static void wisp__walk_leave(wisp__walk *w, const wisp__walk *outer) {
 
 /* --- numbers --- */
 
-static void wisp__walk_cells(wisp__walk *w, const wisp__op *op) {
-    uint32_t cells[WISP__OP_CELLS];
-    cells[0] = 0;                  /* a number that has only one value has no cell */
-    if (w->from == WISP__BITS) wisp__get_cells(w->u, op, cells);
-    else if (w->from == WISP__ROW)
-        memcpy(cells, w->row->words + w->at.cell, (size_t)wisp__op_symbols(op) * sizeof *cells);
-    else if (!wisp__load_cells(op, w->image + op->offset, cells))
-        wisp__unpack_fail(w->u, WISP_E_INVALID);
-    if (wisp__walk_stopped(w)) return;
-    if (w->to == WISP__BITS) {
-        wisp__put_cells(w->out, op, cells);
-    } else if (w->to == WISP__ROW) {
-        memcpy(w->row->words + w->at.cell, cells, (size_t)wisp__op_symbols(op) * sizeof *cells);
-        w->row->bits += wisp__cells_bits(op, cells);
-    } else if (w->to == WISP__IMAGE && !wisp__store_cells(op, cells, w->image + op->offset)) {
-        wisp__unpack_invalid(w->u);
-    }
-    w->at.cell += (size_t)wisp__op_symbols(op);
-}
-
-/* Consecutive numbers between an image and a row. A number with only one value has no cell. */
-static void wisp__load_members(wisp__walk *w, const wisp__op *op, const wisp__op *end) {
-    uint32_t *cells = w->row->words + w->at.cell;
-    const uint8_t *image = w->image;
-    bool fits = true;
-    int64_t bits = 0;
-    for (; op < end; op++) {
-        int count = wisp__op_symbols(op);
-        if (wisp__has_one(op)) {
-            uint64_t value = wisp__load_one(op, image + op->offset);
-            if (count) *cells = (uint32_t)value;
-            fits = value <= op->span && fits;
-        } else if (op->quick == WISP__QUICK_FLOATS) {
-            for (int i = 0; i < count; i++) memcpy(cells + i, image + op->offset + 4 * i, 4);
-        } else {
-            fits = wisp__load_cells(op, image + op->offset, cells) && fits;
-        }
-        bits += op->quick ? count * op->cell_bits : wisp__cells_bits(op, cells);
-        cells += count;
-    }
-    w->row->bits += bits;
-    w->at.cell = (size_t)(cells - w->row->words);
-    if (!fits) wisp__unpack_fail(w->u, WISP_E_INVALID);
-}
-
-static void wisp__store_members(wisp__walk *w, const wisp__op *op, const wisp__op *end) {
-    const uint32_t *cells = w->row->words + w->at.cell;
-    uint8_t *image = w->image;
-    bool fits = true;
-    for (; op < end; op++) {
-        int count = wisp__op_symbols(op);
-        if (wisp__has_one(op))
-            fits = wisp__store_one(op, count ? cells[0] : 0, image + op->offset) && fits;
-        else if (op->quick == WISP__QUICK_FLOATS)
-            for (int i = 0; i < count; i++) memcpy(image + op->offset + 4 * i, cells + i, 4);
-        else
-            fits = wisp__store_cells(op, cells, image + op->offset) && fits;
-        cells += count;
-    }
-    w->at.cell = (size_t)(cells - w->row->words);
-    if (!fits) wisp__unpack_invalid(w->u);
-}
-
-/* Consecutive numbers, up to the next run; returns the operation after them. */
+/* Consecutive numbers, up to the next run; returns the operation after them. Cells are made and
+   used where they are in a row; a number with only one value has none. */
 static int wisp__walk_numbers(wisp__walk *w, int at, int end) {
     const wisp__op *ops = w->u->ops;
-    int stop = at + 1;
-    while (stop < end && wisp__op_cell(&ops[stop]) <= WISP__CELL_CLASS &&
-           !(w->quick && ops[stop].run))
-        stop++;
-    if (!wisp__unpack_pay(w->u, stop - at, WISP__PRICE_FIELD)) return stop;
-    if (w->from == WISP__IMAGE && w->row) wisp__load_members(w, ops + at, ops + stop);
-    else if (w->to == WISP__IMAGE && w->row) wisp__store_members(w, ops + at, ops + stop);
-    else for (; at < stop && !wisp__walk_stopped(w); at++) wisp__walk_cells(w, &ops[at]);
-    return stop;
+    uint32_t alone[WISP__OP_CELLS], none, *row = w->row ? w->row->words + w->at.cell : alone;
+    wisp__form from = w->from, to = w->to;
+    uint8_t *image = w->image;
+    int64_t bits = 0;
+    bool fits = true;
+    bool quick = w->quick;
+    const wisp__op *op = ops + at, *stop = op;
+    do stop++;
+    while (stop < ops + end && wisp__op_cell(stop) <= WISP__CELL_CLASS && !(quick && stop->run));
+    if (!wisp__unpack_pay(w->u, stop - op, WISP__PRICE_FIELD)) return (int)(stop - ops);
+    for (; op < stop; op++) {
+        int count = wisp__op_symbols(op);
+        uint32_t *cells = count ? row : &none;
+        none = 0;
+        if (from == WISP__IMAGE) fits &= wisp__load_cells(op, image + op->offset, cells);
+        if (from == WISP__BITS) wisp__get_cells(w->u, op, cells);
+        if (from == WISP__BITS && w->u->data->failed) return (int)(stop - ops);
+        if (to == WISP__IMAGE) fits &= wisp__store_cells(op, cells, image + op->offset);
+        else if (to == WISP__BITS && fits) wisp__put_cells(w->out, op, cells);
+        else if (to == WISP__ROW)
+            bits += op->quick ? count * op->cell_bits : wisp__cells_bits(op, cells);
+        if (row != alone) row += count;
+    }
+    if (!fits && to == WISP__IMAGE) wisp__unpack_invalid(w->u);
+    else if (!fits) wisp__unpack_fail(w->u, WISP_E_INVALID);
+    if (!w->row) return (int)(stop - ops);
+    w->row->bits += bits;
+    w->at.cell = (size_t)(row - w->row->words);
+    return (int)(stop - ops);
 }
 
 /* --- texts and bytes --- */
@@ -10713,28 +10673,28 @@ static int wisp__image_count(const wisp__op *op, const uint8_t *image, const uin
     return end ? (int)(end - *items) : op->max + 1;
 }
 
-/* The count of an array's elements or a blob's bytes, from one form to the other. `items`: where
-   they are in an image or row. The walk has stopped: there are too many. */
-static int wisp__walk_count(wisp__walk *w, const wisp__op *op, const uint8_t **items) {
-    bool fixed = (op->flags & WISP__OP_FIXED) != 0;
-    int count = op->max;
-    if (w->from == WISP__IMAGE) {
-        count = wisp__image_count(op, w->image, items);
-    } else if (w->from == WISP__ROW) {
-        const uint32_t *slot = w->row->words + wisp__slot_at(w->row, &w->at);
-        count = (int)slot[1];
-        *items = (const uint8_t *)(slot + WISP__SLOT_HEAD);
-    } else if (!fixed) {
-        count = (int)wisp__get(w->u->data, op->bits);
-    }
-    if (count < 0 || count > op->max || (fixed && count != op->max))
+/* A count or index that the walk finds in bits or a row, or else is `own`; into the other form. The
+   walk has stopped: there is none so large. `fixed`: it is always the largest, without bits. */
+static int wisp__walk_count(wisp__walk *w, const wisp__op *op, int64_t own, bool fixed) {
+    int64_t count = own, most = op->code == WISP__OP_UNION ? op->max - 1 : op->max;
+    if (w->from == WISP__BITS) count = fixed ? most : (int64_t)wisp__get(w->u->data, op->bits);
+    else if (w->from == WISP__ROW) count = w->row->words[wisp__slot_at(w->row, &w->at) + 1];
+    if (count < 0 || count > most || (fixed && count != most))
         wisp__unpack_fail(w->u, WISP_E_INVALID);
     if (w->u->data->failed) return 0;
     if (w->to == WISP__BITS && !fixed) wisp__put(w->out, (uint64_t)count, op->bits);
     else if (w->to == WISP__ROW && !fixed) w->row->bits += op->bits;
     else if (w->to == WISP__IMAGE && op->count_bytes)
         wisp__store_int(w->image + op->count_offset, op->count_bytes, (uint64_t)count);
-    return count;
+    return (int)count;
+}
+
+/* The count of an array's elements or a blob's bytes. `items`: where they are in an image or row. */
+static int wisp__walk_items(wisp__walk *w, const wisp__op *op, const uint8_t **items) {
+    int own = w->from == WISP__IMAGE ? wisp__image_count(op, w->image, items) : 0;
+    if (w->from == WISP__ROW)
+        *items = (const uint8_t *)(w->row->words + wisp__slot_at(w->row, &w->at) + WISP__SLOT_HEAD);
+    return wisp__walk_count(w, op, own, (op->flags & WISP__OP_FIXED) != 0);
 }
 
 /* `count` bytes from any bit to just as many. */
@@ -10769,7 +10729,7 @@ static uint8_t *wisp__blob_room(wisp__walk *w, const wisp__op *op, int count) {
 
 static void wisp__walk_blob(wisp__walk *w, const wisp__op *op) {
     const uint8_t *from = NULL;
-    int count = wisp__walk_count(w, op, &from);
+    int count = wisp__walk_items(w, op, &from);
     uint8_t *to = NULL;
     if (w->from == WISP__BITS) {
         if (count) wisp__read_align(w->u);
@@ -10959,7 +10919,7 @@ static void wisp__walk_array(wisp__walk *w, int at) {
     const wisp__walk outer = *w;
     const uint8_t *items = NULL;
     uint8_t *elements;
-    int count = wisp__walk_count(w, op, &items), done;
+    int count = wisp__walk_items(w, op, &items), done;
     if (count > u->values) wisp__unpack_fail(u, WISP_E_LIMIT);
     if (wisp__walk_stopped(w)) return;
     u->values -= count;
@@ -10985,19 +10945,12 @@ static void wisp__walk_union(wisp__walk *w, int at) {
     wisp__unpacker *u = w->u;
     const wisp__op *op = &u->ops[at];
     const wisp__walk outer = *w;
-    int64_t index = 0;
-    int option;
-    if (w->from == WISP__BITS) index = (int64_t)wisp__get(u->data, op->bits);
-    else if (w->from == WISP__ROW) index = w->row->words[wisp__slot_at(w->row, &w->at) + 1];
-    else index = wisp__load_int(w->image + op->count_offset, op->count_bytes, false);
-    if (index < 0 || index >= op->max) wisp__unpack_fail(u, WISP_E_INVALID);
-    if (u->data->failed || !wisp__unpack_pay(u, index, WISP__PRICE_STEP)) return;
-    option = wisp__option_at(u->ops, at, (int)index);
-    if (w->to == WISP__BITS) wisp__put(w->out, (uint64_t)index, op->bits);
-    else if (w->to == WISP__ROW) w->row->bits += op->bits;
-    else if (w->to == WISP__IMAGE)
-        wisp__store_int(w->image + op->count_offset, op->count_bytes, (uint64_t)index);
-    if (!wisp__walk_enter(w, u->ops[option].body, (int)index, 1)) return;
+    int64_t own = w->from == WISP__IMAGE
+                      ? wisp__load_int(w->image + op->count_offset, op->count_bytes, false) : 0;
+    int index = wisp__walk_count(w, op, own, false), option;
+    if (wisp__walk_stopped(w) || !wisp__unpack_pay(u, index, WISP__PRICE_STEP)) return;
+    option = wisp__option_at(u->ops, at, index);
+    if (!wisp__walk_enter(w, u->ops[option].body, index, 1)) return;
     wisp__walk_ops(w, option + 1, u->ops[option].end);
     wisp__walk_leave(w, &outer);
 }
