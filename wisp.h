@@ -6128,10 +6128,10 @@ static wisp_value wisp__value_of_id(uint32_t id) {
 wisp_value wisp_reference(wisp_object object) { return wisp__value_of_id(object.id); }
 
 wisp_value wisp_struct(const wisp_schema *schema, const void *data) {
-    wisp_value v = wisp__value_of(WISP_STRUCT, schema && data ? schema->count : 0);
-    if (!schema || !data) return wisp_nil();
-    v.as.structure.schema = schema;
-    v.as.structure.data = data;
+    bool there = schema && data;
+    wisp_value v = wisp__value_of(there ? WISP_STRUCT : WISP_NIL, there ? schema->count : 0);
+    if (there) v.as.structure.schema = schema;
+    if (there) v.as.structure.data = data;
     return v;
 }
 
@@ -9657,13 +9657,18 @@ static double wisp__dequantize(const wisp__op *op, uint64_t steps) {
     return wisp__min(number, op->high);
 }
 
-/* The steps of a member; more than there are: it is outside its range. */
-static uint64_t wisp__load_quantized(const wisp__op *op, const uint8_t *at) {
+/* The steps of a number that is within the range when its bounds are rounded to its width; more
+   than there are: it is outside. */
+static uint64_t wisp__load_rounded(const wisp__op *op, const uint8_t *at) {
+    uint64_t bits = wisp__load_number_bits(at, op->bytes);
+    if (!wisp__in_bounds(bits, &op->low, &op->high, op->bytes)) return UINT64_MAX;
+    return wisp__quantize(op, wisp__bits_double(bits));
+}
+
+static inline uint64_t wisp__load_quantized(const wisp__op *op, const uint8_t *at) {
     double number;
-    if (wisp__op_takes(op, at, op->bytes, &number) ||
-        wisp__in_bounds(wisp__load_number_bits(at, op->bytes), &op->low, &op->high, op->bytes))
-        return wisp__quantize(op, number);
-    return UINT64_MAX;
+    if (wisp__op_takes(op, at, op->bytes, &number)) return wisp__quantize(op, number);
+    return wisp__load_rounded(op, at);
 }
 
 static void wisp__store_quantized(const wisp__op *op, uint32_t steps, uint8_t *at) {
@@ -11006,11 +11011,15 @@ static void wisp__walk_choice(wisp__walk *w, int at) {
 
 /* --- operations `at` up to `end` --- */
 
+/* Of a run of so many operations. */
+static inline int wisp__run_price(int count) {
+    return WISP__PRICE_FIELD + count * WISP__PRICE_CELL;
+}
+
 /* A run of an image; false: its operations go one by one. */
 static bool wisp__walk_run(wisp__walk *w, int at) {
     const wisp__op *op = &w->u->ops[at];
-    if (!wisp__unpack_pay(w->u, WISP__PRICE_FIELD + (op->run - at) * WISP__PRICE_CELL, 1))
-        return false;
+    if (!wisp__unpack_pay(w->u, wisp__run_price(op->run - at), 1)) return false;
     return w->out ? wisp__write_rows(w->out, w->u->ops, op, w->image, 1, 0)
                   : wisp__read_rows(w->u, op, w->image, 1, 0);
 }
@@ -11057,8 +11066,7 @@ static wisp_result wisp__walk_all(wisp__walk *w, const wisp__program *program) {
     }
     w->at.grid = w->at.cell = 0;
     w->at.slot = (size_t)program->body->columns;
-    if (!w->quick || program->ops->run != program->count || !wisp__walk_run(w, 0))
-        wisp__walk_ops(w, 0, program->count);
+    wisp__walk_ops(w, 0, program->count);
     if (u->data->failed && !u->result) u->result = WISP_E_BAD_PACKET;
     u->shape = shape_before;
     u->data = data_before;
@@ -11075,8 +11083,12 @@ static wisp__walk wisp__walk_on(wisp__unpacker *u, wisp__form from, wisp__form t
 static int64_t wisp__record_write_counted(wisp__unpacker *u, const wisp__program *program,
                                           const void *image, void *out, int capacity) {
     wisp__writer to = wisp__writer_on(out, capacity);
-    wisp__walk w = wisp__walk_on(u, WISP__IMAGE, WISP__BITS);
+    wisp__walk w;
     wisp_result result;
+    if (program->ops->run == program->count && !u->credit &&
+        wisp__write_rows(&to, program->ops, program->ops, (const uint8_t *)image, 1, 0))
+        return to.at;
+    w = wisp__walk_on(u, WISP__IMAGE, WISP__BITS);
     w.quick = true;
     w.out = &to;
     w.image = (uint8_t *)(uintptr_t)image;
@@ -11103,7 +11115,15 @@ static int64_t wisp__record_write(wisp__base *base, const wisp__program *program
    WISP_OK, WISP_E_INVALID (when u->data has not failed, it stands at the record's end all the
    same), WISP_E_BAD_PACKET, WISP_E_LIMIT or WISP_E_MEMORY. */
 static wisp_result wisp__record_read(wisp__unpacker *u, const wisp__program *program, void *image) {
-    wisp__walk w = wisp__walk_on(u, WISP__BITS, WISP__IMAGE);
+    wisp__walk w;
+    u->result = WISP_OK;
+    u->start = u->data->at;
+    u->ops = program->ops;
+    if (u->ops->run == program->count &&
+        wisp__pay(u->credit, wisp__run_price(u->ops->run)) &&
+        wisp__read_rows(u, u->ops, (uint8_t *)image, 1, 0))
+        return WISP_OK;
+    w = wisp__walk_on(u, WISP__BITS, WISP__IMAGE);
     w.quick = true;
     w.image = (uint8_t *)image;
     return wisp__walk_all(&w, program);
