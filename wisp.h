@@ -2965,7 +2965,8 @@ typedef struct wisp__names {
 typedef struct wisp__fields {
     wisp__supply supply;  /* of their memory */
     wisp__bump bump;      /* the supply's, when no endpoint has decoded it */
-    wisp_value *values;   /* NULL: none was asked for; of the private kind WISP__ITEMS: not made */
+    wisp_value *values;   /* stand behind this struct; NULL: none was asked for; of the private kind
+                             WISP__ITEMS: it is not made */
 } wisp__fields;
 
 /* --- type --- */
@@ -6932,11 +6933,9 @@ static const wisp_value *wisp__field_at(const wisp_value *v, int i) {
     wisp_value scratch, *value;
     if (!fields || wisp__is_missing(v, i)) return NULL;
     if (!fields->values) {
-        value = (wisp_value *)wisp__supply_items(&fields->supply, v->count, sizeof *value);
-        for (int k = 0; value && k < v->count; k++) value[k].kind = (wisp_kind)WISP__ITEMS;
-        fields->values = value;
+        fields->values = (wisp_value *)(void *)(fields + 1);
+        for (int k = 0; k < v->count; k++) fields->values[k].kind = (wisp_kind)WISP__ITEMS;
     }
-    if (!fields->values) return NULL;
     value = &fields->values[i];
     if ((int)value->kind == WISP__ITEMS) {
         const wisp_value *field = wisp__child(v, i, NULL, &scratch);
@@ -11267,7 +11266,8 @@ static wisp_result wisp__image_value(const wisp_schema *schema, const void *imag
     wisp__fields *fields;
     if (schema->shape != WISP_SHAPE_STRUCT)
         return wisp__copy(supply, &value, out, WISP__COPY_LISTS);
-    fields = (wisp__fields *)wisp__supply_take(supply, sizeof *fields);
+    fields = (wisp__fields *)wisp__supply_take(supply, sizeof *fields + (size_t)schema->count *
+                                                                            sizeof(wisp_value));
     if (!fields) return WISP_E_MEMORY;
     fields->values = NULL;
     fields->supply = *supply;
