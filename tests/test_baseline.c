@@ -77,10 +77,10 @@ TEST(values_take_no_more_memory_than_their_limit) {
     desk_open(&d);
     d.w.base.limits.baseline_bytes = BYTES;
     before = d.w.base.stats.memory;
-    for (int k = 0; k < 1000; k++) desk_baseline(&d, (uint64_t)k + 1, false);
+    for (int k = 0; k < 1200; k++) desk_baseline(&d, (uint64_t)k + 1, false);
     CHECK_EQ_INT(d.baselines.count, wisp__baselines_most(&d.w.base.limits));
     CHECK((double)(d.w.base.stats.memory - before) <= 0.55 * BYTES);
-    for (int k = 0; k < 1000; k++) {
+    for (int k = 0; k < 1200; k++) {
         wisp__baseline *b = wisp__baseline_get(&d.baselines, 5, (uint64_t)k + 1);
         for (int i = 0; b && i < 12; i++) desk_store(&d, b, 'a', 1);
     }
