@@ -3826,19 +3826,13 @@ typedef struct wisp__remote {
     char name[WISP__NAME_BYTES + 1];
 } wisp__remote;
 
-/* Names that were fired to lately, by their address in the program. The text there is compared, as
-   it may have changed. */
-enum { WISP__RECENT = 256 };
-
-typedef struct wisp__recent { const char *name; wisp__remote *remote; } wisp__recent;
-
 typedef struct wisp__registry {
     wisp__base *base;
     wisp__remote **remotes;
     int room, count;
-    uint16_t *table;  /* open addressing: index + 1 */
+    uint16_t *table;  /* index + 1: in one half by hash of the name (open addressing), in the other
+                         by the address of a name that was fired to lately */
     int table_room;
-    wisp__recent recent[WISP__RECENT];
     wisp_config defaults;
     bool unbatched;
     wisp__schemas schemas;
@@ -3875,12 +3869,13 @@ typedef struct wisp__peer_remote {
     bool named : 1;  /* the peer announced the name, and has not refused it */
     bool there : 1;  /* of a main entry: the peer has announced its name before */
     bool warned : 1;  /* it was reported that the peer refuses our encoding */
+    bool listed : 1;  /* in the list of its line, not in the heap */
     bool refused : 1;  /* we refuse the peer's, as long as the settings stay */
     uint16_t refused_number;           /* of the peer's, for the encoding refused last */
     uint32_t announced_in;             /* packet that carries the announcement, its low bits */
     uint64_t newest;  /* packet of the last sequenced message */
     struct wisp__queue *queue;         /* NULL: no message waits (queue) */
-    uint16_t child, next, previous;    /* in the heap of its line: local index + 1; 0: none */
+    uint16_t child, next, previous;    /* in its line: local index + 1; 0: none */
     uint8_t line;
     wisp__bucket rate;  /* the rate limit */
 } wisp__peer_remote;
@@ -3926,7 +3921,7 @@ typedef struct wisp__session {
     int control_room, control_count;
     bool controls_dropped;  /* some had no room: they are asked for again */
     bool ping;
-    uint16_t lines[WISP__LINES];  /* roots of heaps of remotes with messages queued (queue) */
+    uint16_t lines[WISP__LINES];  /* the remotes with messages queued (queue): index + 1 */
     uint32_t waiting;             /* lines that are not empty */
     uint32_t priorities;          /* of the registry, when the heaps were built */
     int queued, queued_bytes;
@@ -19510,7 +19505,7 @@ static wisp_result wisp__name_check(const char *name, int *length) {
 
 static wisp__remote *wisp__registry_find(const wisp__registry *r, const char *name, int length) {
     uint64_t hash = wisp__keyed_hash(r->schemas.key, name, length);
-    uint64_t mask = (uint64_t)r->table_room - 1;
+    uint64_t mask = (uint64_t)r->table_room / 2 - 1;
     if (!r->table_room) return NULL;
     for (uint64_t i = hash & mask; r->table[i]; i = (i + 1) & mask) {
         wisp__remote *remote = r->remotes[r->table[i] - 1];
@@ -19522,15 +19517,15 @@ static wisp__remote *wisp__registry_find(const wisp__registry *r, const char *na
 }
 
 static void wisp__registry_seat(wisp__registry *r, const wisp__remote *remote) {
-    uint64_t mask = (uint64_t)r->table_room - 1, i = remote->hash & mask;
+    uint64_t mask = (uint64_t)r->table_room / 2 - 1, i = remote->hash & mask;
     while (r->table[i]) i = (i + 1) & mask;
     r->table[i] = (uint16_t)(remote->index + 1);
 }
 
 static wisp_result wisp__registry_widen(wisp__registry *r) {
-    int room = r->table_room ? r->table_room * 2 : 64;
+    int room = r->table_room ? r->table_room * 2 : 128;
     uint16_t *table;
-    if (r->count * 2 < r->table_room) return WISP_OK;
+    if (r->count * 4 < r->table_room) return WISP_OK;
     table = (uint16_t *)wisp__alloc_items(r->base, room, sizeof *table);
     if (!table) return WISP_E_MEMORY;
     wisp__array_replace(r->base, WISP__ARRAY(r->table, r->table_room), table, room);
@@ -19957,18 +19952,20 @@ static wisp__remote *wisp__remote_to_send(wisp *w, wisp_target target, wisp_resu
 static wisp__remote *wisp__remote_found(wisp *w, wisp_target target) {
     wisp_result why;
     int length;
-    uintptr_t key = (uintptr_t)target.name;
-    wisp__recent *recent = &w->registry.recent[(key ^ key >> 4) % WISP__RECENT];
-    wisp__remote *remote = recent->remote;
+    wisp__registry *r = &w->registry;
+    uintptr_t key = (uintptr_t)target.name, half = (uintptr_t)r->table_room / 2;
+    uint16_t *recent = &r->table[half + ((key ^ key >> 4) & (half - 1))];
+    wisp__remote *remote;
     if (!target.name && target.remote.id) return wisp__remote_to_send(w, target, &why);
-    if (!remote || recent->name != target.name || strcmp(remote->name, target.name) != 0) {
+    if (!target.name) return NULL;
+    remote = *recent ? r->remotes[*recent - 1] : NULL;
+    if (!remote || strcmp(remote->name, target.name) != 0) {
         if (wisp__name_check(target.name, &length)) return NULL;
-        remote = wisp__registry_find(&w->registry, target.name, length);
+        remote = wisp__registry_find(r, target.name, length);
         if (!remote || remote->index < WISP__RESERVED) return NULL;
-        recent->name = target.name;
-        recent->remote = remote;
+        *recent = (uint16_t)(remote->index + 1);
     }
-    wisp__remote_claim(&w->registry, remote);
+    wisp__remote_claim(r, remote);
     return remote;
 }
 
@@ -21178,8 +21175,10 @@ static inline bool wisp__goes_before(const wisp *w, const wisp__message *a,
     return later < 0 || (later == 0 && wisp__distance(a->order, b->order) < 0);
 }
 
-/* --- the remotes with messages in a line, as a pairing heap (Fredman, Sedgewick, Sleator, Tarjan
-       1986) by their first messages. Links are local indices + 1 --- */
+/* --- the remotes with messages in a line, by their first messages: a list in which each goes
+       before the next, and a pairing heap (Fredman, Sedgewick, Sleator, Tarjan 1986) of those that
+       were not after its end when they came. The first of the list has the heap as its child and
+       the last as its previous. Links are local indices + 1 --- */
 
 /* Makes one heap of two, each a root without siblings. */
 static uint16_t wisp__heap_meld(const wisp *w, wisp__peer_remote *all, uint16_t a, uint16_t b) {
@@ -21220,31 +21219,90 @@ static uint16_t wisp__heap_join(const wisp *w, wisp__peer_remote *all, uint16_t 
     return root;
 }
 
-static void wisp__heap_add(const wisp *w, wisp__session *s, int index) {
-    wisp__peer_remote *p = &s->peer_remotes[index];
-    p->line = (uint8_t)wisp__line_of(wisp__queue_head(p));
-    s->lines[p->line] = wisp__heap_meld(w, s->peer_remotes, s->lines[p->line],
-                                        (uint16_t)(index + 1));
-    s->waiting |= 1u << p->line;
+/* `number`: index + 1. */
+static wisp__message *wisp__line_head(const wisp__session *s, uint16_t number) {
+    return wisp__queue_head(&s->peer_remotes[number - 1]);
 }
 
-static void wisp__heap_remove(const wisp *w, wisp__session *s, int index) {
+static void wisp__line_add(const wisp *w, wisp__session *s, int index) {
+    wisp__peer_remote *all = s->peer_remotes, *p = &all[index], *first;
+    uint16_t number = (uint16_t)(index + 1);
+    p->line = (uint8_t)wisp__line_of(wisp__queue_head(p));
+    first = s->lines[p->line] ? &all[s->lines[p->line] - 1] : NULL;
+    p->listed = !first || wisp__goes_before(w, wisp__line_head(s, first->previous),
+                                            wisp__queue_head(p));
+    if (!first) {
+        s->lines[p->line] = p->previous = number;
+        s->waiting |= 1u << p->line;
+    } else if (p->listed) {
+        p->previous = first->previous;
+        all[p->previous - 1].next = first->previous = number;
+    } else {
+        first->child = wisp__heap_meld(w, all, first->child, number);
+    }
+}
+
+/* Takes a remote out of the heap of its line. */
+static void wisp__heap_remove(const wisp *w, wisp__session *s, uint16_t number) {
+    wisp__peer_remote *all = s->peer_remotes, *p = &all[number - 1];
+    wisp__peer_remote *before = p->previous ? &all[p->previous - 1] : NULL;
+    wisp__peer_remote *first = &all[s->lines[p->line] - 1];
+    if (p->next) all[p->next - 1].previous = p->previous;
+    if (!before) first->child = 0;
+    else if (before->child == number) before->child = p->next;
+    else before->next = p->next;
+    first->child = wisp__heap_meld(w, all, first->child, wisp__heap_join(w, all, p->child));
+    p->child = 0;
+}
+
+/* Takes the first remote of a line out of its list. The root of the heap takes an empty place. */
+static void wisp__line_shift(const wisp *w, wisp__session *s, int line) {
+    wisp__peer_remote *all = s->peer_remotes, *p = &all[s->lines[line] - 1], *next;
+    uint16_t number = p->next ? p->next : p->child;
+    if (!p->next && number) wisp__heap_remove(w, s, number);
+    s->lines[line] = number;
+    if (!number) {
+        s->waiting &= ~(1u << line);
+        return;
+    }
+    next = &all[number - 1];
+    next->previous = p->next ? p->previous : number;
+    next->child = p->child;
+    next->listed = true;
+}
+
+static void wisp__line_remove(const wisp *w, wisp__session *s, int index) {
     wisp__peer_remote *all = s->peer_remotes, *p = &all[index];
-    uint16_t rest = wisp__heap_join(w, all, p->child);
-    if (p->previous) {
-        wisp__peer_remote *before = &all[p->previous - 1];
-        if (before->child == index + 1) before->child = p->next;
-        else before->next = p->next;
-        if (p->next) all[p->next - 1].previous = p->previous;
-        rest = wisp__heap_meld(w, all, s->lines[p->line], rest);
+    if (s->lines[p->line] == index + 1) {
+        wisp__line_shift(w, s, p->line);
+    } else if (p->listed) {
+        all[(p->next ? p->next : s->lines[p->line]) - 1].previous = p->previous;
+        all[p->previous - 1].next = p->next;
+    } else {
+        wisp__heap_remove(w, s, (uint16_t)(index + 1));
     }
     p->child = p->next = p->previous = 0;
-    s->lines[p->line] = rest;
-    if (!rest) s->waiting &= ~(1u << p->line);
 }
 
-/* Builds the heaps anew after priorities have changed. */
-static void wisp__heaps_build(const wisp *w, wisp__session *s) {
+/* The index of the remote that goes first in a line that is not empty. */
+static int wisp__line_first(const wisp *w, const wisp__session *s, uint16_t first) {
+    uint16_t root = s->peer_remotes[first - 1].child;
+    bool heap = root &&
+                wisp__goes_before(w, wisp__line_head(s, root), wisp__line_head(s, first));
+    return (heap ? root : first) - 1;
+}
+
+/* Must a remote change its place now that another message is its first? */
+static inline bool wisp__line_moves(const wisp *w, const wisp__session *s,
+                                    const wisp__peer_remote *p) {
+    const wisp__message *m = wisp__queue_head(p);
+    if (wisp__line_of(m) != p->line) return true;
+    if (!p->listed) return p->child || p->previous;
+    return p->next && !wisp__goes_before(w, m, wisp__line_head(s, p->next));
+}
+
+/* Builds the lines anew after priorities have changed. */
+static void wisp__lines_build(const wisp *w, wisp__session *s) {
     memset(s->lines, 0, sizeof s->lines);
     s->waiting = 0;
     s->priorities = w->registry.priorities;
@@ -21253,7 +21311,7 @@ static void wisp__heaps_build(const wisp *w, wisp__session *s) {
         p->child = p->next = p->previous = 0;
     }
     for (int i = 0; i < s->peer_remote_room; i++)
-        if (s->peer_remotes[i].queue) wisp__heap_add(w, s, i);
+        if (s->peer_remotes[i].queue) wisp__line_add(w, s, i);
 }
 
 /* --- the queue of one remote --- */
@@ -21323,11 +21381,11 @@ static WISP__INLINE bool wisp__queue_put(wisp *w, wisp__session *s, wisp__messag
     wisp__queue *q = p->queue;
     bool leads = first || !q;
     if ((!q || q->next - q->first == q->room) && !wisp__queue_grow(w, s, p)) return false;
-    if (q && leads) wisp__heap_remove(w, s, m->remote);
+    if (q && leads) wisp__line_remove(w, s, m->remote);
     q = p->queue;
     *wisp__queue_place(q, first ? --q->first : q->next++) = m;
     if (m->state) wisp__state_waits(w, s, m, q->next - 1, true);
-    if (leads) wisp__heap_add(w, s, m->remote);
+    if (leads) wisp__line_add(w, s, m->remote);
     m->references++;
     wisp__queue_count(w, s, m, 1, weight);
     return true;
@@ -21339,19 +21397,15 @@ static wisp__message *wisp__unqueue(wisp *w, wisp__session *s, int index, bool l
     wisp__peer_remote *p = &s->peer_remotes[index];
     wisp__message *m = last ? wisp__queue_tail(p) : wisp__queue_head(p);
     wisp__queue *q = p->queue;
-    bool empty = q->next - q->first == 1, leads = !last || empty;
-    bool out = leads && (p->child || p->previous);
-    if (out) wisp__heap_remove(w, s, index);
+    bool empty = q->next - q->first == 1, moves = empty;
     if (m->state) wisp__state_waits(w, s, m, last ? q->next - 1 : q->first, false);
     if (last) q->next--;
     else q->first++;
     wisp__queue_count(w, s, m, -1, wisp__message_weight(m));
-    if (leads && !out && (empty || wisp__line_of(wisp__queue_head(p)) != p->line)) {
-        wisp__heap_remove(w, s, index);
-        out = true;
-    }
+    if (!empty && !last) moves = wisp__line_moves(w, s, p);
+    if (moves) wisp__line_remove(w, s, index);
     if (!empty) {
-        if (out) wisp__heap_add(w, s, index);
+        if (moves) wisp__line_add(w, s, index);
         return m;
     }
     s->queued_bytes -= wisp__chunk_memory(wisp__queue_bytes(q->room));
@@ -21411,27 +21465,14 @@ static wisp_result wisp__queue_replace(wisp *w, wisp__session *s, const wisp__me
     copy->references = 1;
     copy->time = old->time;
     copy->order = old->order;
-    if (leads) wisp__heap_remove(w, s, m->remote);
+    if (leads) wisp__line_remove(w, s, m->remote);
     *place = copy;
-    if (leads) wisp__heap_add(w, s, m->remote);
+    if (leads) wisp__line_add(w, s, m->remote);
     wisp__queue_count(w, s, old, -1, before);
     wisp__queue_count(w, s, copy, 1, weight);
     wisp__count_drop(w, s, w->registry.remotes[m->remote], WISP__DROPPED_REPLACED);
     wisp__message_release(&w->chunks, old);
     return WISP_OK;
-}
-
-/* The same with the first one; quickly while its remote keeps its place in the line. */
-static inline wisp__message *wisp__queue_take(wisp *w, wisp__session *s, int index) {
-    wisp__peer_remote *p = &s->peer_remotes[index];
-    wisp__queue *q = p->queue;
-    wisp__message *m = wisp__queue_head(p);
-    if (m->state || p->child || p->previous || q->next - q->first == 1 ||
-        wisp__line_of(*wisp__queue_place(q, q->first + 1)) != p->line)
-        return wisp__unqueue(w, s, index, false);
-    q->first++;
-    wisp__queue_count(w, s, m, -1, wisp__message_weight(m));
-    return m;
 }
 
 /* The remote whose last message is the least urgent unreliable one, after `m`; -1: none. */
@@ -21497,21 +21538,22 @@ static WISP__INLINE wisp_result wisp__enqueue(wisp *w, wisp__session *s, wisp__m
 /* The remote whose first message goes next: the most urgent, then the one fired first. -1: none.
    `only` >= 0: only this remote; `blocked`: bits of lines. */
 static int wisp__queue_pick(const wisp *w, wisp__session *s, int only, uint32_t blocked) {
-    const wisp__message *best = NULL;
     uint32_t open = s->waiting & ~blocked;
     int index = -1;
     if (only >= 0) {
         const wisp__peer_remote *p = only < s->peer_remote_room ? &s->peer_remotes[only] : NULL;
         return p && p->queue && open >> p->line & 1 ? only : -1;
     }
-    if (s->priorities != w->registry.priorities) wisp__heaps_build(w, s);
+    if (s->priorities != w->registry.priorities) wisp__lines_build(w, s);
     for (int line = 0; open >> line; line++) {
-        const wisp__message *m;
+        int first;
+        if (!(open >> line & 255)) line += 7;
         if (!(open >> line & 1)) continue;
-        m = wisp__queue_head(&s->peer_remotes[s->lines[line] - 1]);
-        if (best && !wisp__goes_before(w, m, best)) continue;
-        best = m;
-        index = s->lines[line] - 1;
+        first = wisp__line_first(w, s, s->lines[line]);
+        if (index >= 0 && !wisp__goes_before(w, wisp__queue_head(&s->peer_remotes[first]),
+                                             wisp__queue_head(&s->peer_remotes[index])))
+            continue;
+        index = first;
     }
     return index;
 }
@@ -23826,7 +23868,7 @@ static inline void wisp__fill_dequeue(wisp__packet_writer *f, int index) {
         f->previous = NULL;
     }
     if (f->keeps) wisp__message_release(&f->w->chunks, f->last);
-    f->last = wisp__queue_take(f->w, f->s, index);
+    f->last = wisp__unqueue(f->w, f->s, index, false);
     f->keeps = f->last->references == 1;
     if (!f->keeps) f->last->references--;
 }
@@ -27714,7 +27756,8 @@ WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session 
             if (m->delivery != WISP_RELIABLE) loose += wisp__message_size(m);
         }
         WISP_ASSERT(!p->queue || p->line == wisp__line_of(wisp__queue_head(p)));
-        WISP_ASSERT(!p->child || s->peer_remotes[p->child - 1].previous == i + 1);
+        WISP_ASSERT(!p->child ||
+                    s->peer_remotes[p->child - 1].previous == (p->listed ? 0 : i + 1));
         WISP_ASSERT(!p->next || s->peer_remotes[p->next - 1].previous == i + 1);
     }
     for (int i = 0; i < s->peer_remote_room; i++) refused += s->peer_remotes[i].refused;
