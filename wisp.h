@@ -18099,9 +18099,11 @@ static wisp_result wisp__channel_assemble(wisp__base *base, wisp__channel_in *in
     return from->failed ? WISP_E_BAD_PACKET : WISP_OK;
 }
 
-WISP__UNUSED static void wisp__channel_check(const wisp__base *base, const wisp__channel *channel) {
+/* Returns the bytes that its early items count for. */
+WISP__UNUSED static int wisp__channel_check(const wisp__base *base, const wisp__channel *channel) {
     const wisp__channel_out *out = &channel->out;
-    int lost = 0;
+    const wisp__channel_in *in = &channel->in;
+    int lost = 0, bytes = wisp__early_bytes(in->room);
     WISP_ASSERT(out->next - out->base <= (uint32_t)base->limits.window_items);
     for (uint32_t n = out->base; n != out->next; n++) {
         const wisp__item *item = wisp__channel_item(out, n);
@@ -18109,6 +18111,9 @@ WISP__UNUSED static void wisp__channel_check(const wisp__base *base, const wisp_
         lost += item->state == WISP__ITEM_LOST;
     }
     WISP_ASSERT(lost == out->lost);
+    for (int i = 0; i < in->room; i++)
+        if (in->held[i]) bytes += wisp__chunk_memory((size_t)in->held[i]->chunk_bytes);
+    return bytes;
 }
 
 static int wisp__channel_free(wisp__chunks *chunks, wisp__channel *channel) {
@@ -27738,12 +27743,12 @@ static void wisp__flush_dirty(wisp *w) {
 }
 
 WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session *s) {
-    int queued = 0, bytes = 0, loose = 0, refused = 0;
+    int queued = 0, bytes = 0, loose = 0, refused = 0, held = 0;
     if (s->peer.state != WISP__JOINED) return;
     if (!w->base.reliable) wisp__flow_check(&s->peer.flow);
     for (int c = 0; c < WISP__CHANNELS; c++)
         if (s->peer.channels[c]) {
-            wisp__channel_check(&w->base, s->peer.channels[c]);
+            held += wisp__channel_check(&w->base, s->peer.channels[c]);
             WISP_ASSERT(!wisp__channel_holds_next(&s->peer.channels[c]->in) || s->behind >> c & 1);
         }
     for (int i = 0; i < s->peer_remote_room; i++) {
@@ -27765,7 +27770,7 @@ WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session 
     wisp__baselines_check(w, &s->baselines_in);
     WISP_ASSERT(refused == s->refused);
     WISP_ASSERT(queued == s->queued && bytes == s->queued_bytes && loose == s->unreliable_bytes);
-    WISP_ASSERT(s->held_bytes >= 0 && s->held_bytes <= w->base.limits.window_bytes);
+    WISP_ASSERT(s->held_bytes == held && held <= w->base.limits.window_bytes);
     WISP_ASSERT(s->kept_bytes >= 0 && s->peer.window_used >= 0);
     wisp__held_check(&s->held_messages, WISP__OF_PEER);
 }
