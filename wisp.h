@@ -8327,14 +8327,10 @@ static wisp__quick wisp__quick_of(const wisp__op *op) {
     }
 }
 
+/* Most bits of an operation of a run. */
 static int wisp__quick_bits(const wisp__op *op) {
-    switch (op->quick) {
-    case WISP__QUICK_FLOATS:
-    case WISP__QUICK_RANGED: return 32 * op->max;
-    case WISP__QUICK_DOUBLE: return 64;
-    case WISP__QUICK_TEXT: return op->bits + 7 + 8 * op->max;
-    default: return op->bits;
-    }
+    if (op->quick == WISP__QUICK_TEXT) return op->bits + 7 + 8 * op->max;
+    return (op->cells >> 4) * op->cell_bits;
 }
 
 /* Bits of an array's row if rows are processed in tiles, else 0. They are when each row is one run
@@ -10672,12 +10668,19 @@ static int wisp__image_count(const wisp__op *op, const uint8_t *image, const uin
     return end ? (int)(end - *items) : op->max + 1;
 }
 
+/* The number of bytes or elements, or the option, of the slot where the walk stands. */
+static int wisp__slot_bytes(const wisp__walk *w, const uint8_t **content) {
+    const uint32_t *slot = w->row->words + wisp__slot_at(w->row, &w->at);
+    if (content) *content = (const uint8_t *)(slot + WISP__SLOT_HEAD);
+    return (int)slot[1];
+}
+
 /* A count or index that the walk finds in bits or a row, or else is `own`; into the other form. The
    walk has stopped: there is none so large. `fixed`: it is always the largest, without bits. */
 static int wisp__walk_count(wisp__walk *w, const wisp__op *op, int64_t own, bool fixed) {
     int64_t count = own, most = op->code == WISP__OP_UNION ? op->max - 1 : op->max;
     if (w->from == WISP__BITS) count = fixed ? most : (int64_t)wisp__get(w->u->data, op->bits);
-    else if (w->from == WISP__ROW) count = w->row->words[wisp__slot_at(w->row, &w->at) + 1];
+    else if (w->from == WISP__ROW) count = wisp__slot_bytes(w, NULL);
     if (count < 0 || count > most || (fixed && count != most))
         wisp__unpack_fail(w->u, WISP_E_INVALID);
     if (w->u->data->failed) return 0;
@@ -10691,8 +10694,7 @@ static int wisp__walk_count(wisp__walk *w, const wisp__op *op, int64_t own, bool
 /* The count of an array's elements or a blob's bytes. `items`: where they are in an image or row. */
 static int wisp__walk_items(wisp__walk *w, const wisp__op *op, const uint8_t **items) {
     int own = w->from == WISP__IMAGE ? wisp__image_count(op, w->image, items) : 0;
-    if (w->from == WISP__ROW)
-        *items = (const uint8_t *)(w->row->words + wisp__slot_at(w->row, &w->at) + WISP__SLOT_HEAD);
+    if (w->from == WISP__ROW) wisp__slot_bytes(w, items);
     return wisp__walk_count(w, op, own, (op->flags & WISP__OP_FIXED) != 0);
 }
 
@@ -10744,9 +10746,6 @@ static void wisp__walk_blob(wisp__walk *w, const wisp__op *op) {
     } else if (w->to == WISP__ROW || w->to == WISP__IMAGE) {
         to = wisp__blob_room(w, op, count);
         if (!to) return;
-        if (w->from == WISP__ROW)      /* the row may have moved */
-            from = (const uint8_t *)(w->row->words + wisp__slot_at(w->row, &w->at) +
-                                     WISP__SLOT_HEAD);
         if (w->from == WISP__BITS) wisp__get_bytes(w->u->data, to, count);
         else if (count) memcpy(to, from, (size_t)count);
         if (w->to == WISP__IMAGE && op->code == WISP__OP_TEXT && count &&
@@ -10758,66 +10757,38 @@ static void wisp__walk_blob(wisp__walk *w, const wisp__op *op) {
 
 /* --- values that describe themselves --- */
 
-/* Packs one to bytes, `after` of them later at the end of what is written. Returns their number;
-   the walk has stopped when there is none. */
-static int wisp__any_pack(wisp__walk *w, const wisp__op *op, uint8_t *to, int64_t room) {
+/* Packs that of an image: further on in what is written, or into memory of its own. Returns the
+   number of bytes `at` there; the walk has stopped when there are none. */
+static int wisp__any_pack(wisp__walk *w, const wisp__op *op, const uint8_t **at) {
+    wisp__unpacker *u = w->u;
     wisp__measure m;
     wisp_value value;
+    wisp_result result;
+    int64_t room = 0;
+    uint8_t *to = NULL;
     int bytes;
     memcpy(&value, w->image + op->offset, sizeof value);
+    result = wisp__pack_measure(&u->base->limits, &value, 1, &m);
     if (op->type->kind == WISP_TYPE_EXACT && (int)value.kind != op->type->max)
-        wisp__unpack_fail(w->u, WISP_E_INVALID);
-    if (w->u->data->failed) return 0;
-    bytes = wisp__pack_into(w->u->base, &value, 1, to, room > INT32_MAX ? INT32_MAX : (int)room);
-    if (bytes == WISP_E_TOO_BIG && w->out) w->out->full = true;
-    else if (bytes < 0) wisp__unpack_fail(w->u, WISP_E_INVALID);
-    if (bytes < 0) return 0;
-    wisp__pack_measure(&w->u->base->limits, &value, 1, &m);
-    if (m.values > w->u->values) wisp__unpack_fail(w->u, WISP_E_LIMIT);
-    else w->u->values -= m.values;
-    return bytes;
-}
-
-static void wisp__any_write(wisp__walk *w, const wisp__op *op) {
-    int64_t room = w->out->end / 8 - w->out->at / 8 - 2 * WISP__SLACK;
-    uint8_t *from = w->out->bytes + w->out->at / 8 + 2 * WISP__SLACK;
-    int bytes;
-    if (room < 0) w->out->full = true;
-    if (w->out->full) return;
-    bytes = wisp__any_pack(w, op, from, room);
-    if (wisp__walk_stopped(w)) return;
-    wisp__put_length(w->out, (uint64_t)bytes);
-    wisp__put_align(w->out);
-    if (w->out->full) return;
-    memmove(w->out->bytes + w->out->at / 8, from, (size_t)bytes);
-    w->out->at += (int64_t)bytes * 8;
-}
-
-/* Into a slot that is as large as packing needs, and then cut to what it took. */
-static void wisp__any_to_row(wisp__walk *w, const wisp__op *op) {
-    wisp__row *row = w->row;
-    wisp__measure m;
-    wisp_value value;
-    int64_t room;
-    size_t slot = row->count;
-    uint8_t *to;
-    int bytes;
-    memcpy(&value, w->image + op->offset, sizeof value);
-    if (wisp__pack_measure(&w->u->base->limits, &value, 1, &m)) {
-        wisp__unpack_fail(w->u, WISP_E_INVALID);
-        return;
+        result = WISP_E_INVALID;
+    if (w->out) {
+        room = w->out->end / 8 - w->out->at / 8 - 2 * WISP__SLACK;
+        to = w->out->bytes + w->out->at / 8 + 2 * WISP__SLACK;
+    } else if (!result) {
+        room = (m.shape_bits + m.data_bits) / 8 + 4 * WISP__SLACK;
+        to = (uint8_t *)wisp__unpack_items(u, room, 1);
+        if (!to) return 0;
     }
-    room = (m.shape_bits + m.data_bits) / 8 + 4 * WISP__SLACK;
-    if (!wisp__slot_begin(w->u, row, &w->at, 0, room / 4)) return;
-    to = (uint8_t *)(row->words + slot + WISP__SLOT_HEAD);
-    bytes = wisp__any_pack(w, op, to, room / 4 * 4);
-    if (w->u->data->failed) return;
-    memset(to + bytes, 0, (size_t)(-bytes & 3));
-    row->count = slot + WISP__SLOT_HEAD + (size_t)(bytes + 3) / 4;
-    row->words[slot] = (uint32_t)(row->count - slot);
-    row->words[slot + 1] = (uint32_t)bytes;
-    row->bits += wisp__length_bits((uint64_t)bytes);
-    row->bits += (-row->bits & 7) + (int64_t)bytes * 8;
+    if (!result && room < 0) result = WISP_E_TOO_BIG;
+    bytes = result ? result
+                   : wisp__pack_into(u->base, &value, 1, to, (int)wisp__least(room, INT32_MAX));
+    if (bytes == WISP_E_TOO_BIG && w->out) w->out->full = true;
+    else if (bytes < 0) wisp__unpack_fail(u, WISP_E_INVALID);
+    else if (m.values > u->values) wisp__unpack_fail(u, WISP_E_LIMIT);
+    if (wisp__walk_stopped(w)) return 0;
+    u->values -= m.values;
+    *at = to;
+    return bytes;
 }
 
 /* Unpacks the `bytes` bytes where `from` stands. */
@@ -10843,32 +10814,32 @@ static void wisp__any_unpack(wisp__walk *w, const wisp__op *op, wisp__reader fro
 }
 
 static void wisp__walk_any(wisp__walk *w, const wisp__op *op) {
-    const uint32_t *slot = w->from == WISP__ROW ? w->row->words + wisp__slot_at(w->row, &w->at)
-                                                : NULL;
-    int bytes = slot ? (int)slot[1] : 0;
-    wisp__reader from = wisp__reader_on(slot ? slot + WISP__SLOT_HEAD : NULL, bytes);
-    if (w->from == WISP__IMAGE) {
-        if (w->to == WISP__BITS) wisp__any_write(w, op);
-        else wisp__any_to_row(w, op);
-    } else if (w->from == WISP__BITS) {
+    const uint8_t *at = NULL;
+    wisp__reader from;
+    uint8_t *to;
+    int bytes = 0;
+    if (w->from == WISP__BITS) {
         bytes = wisp__get_length(w->u->data);
         wisp__read_align(w->u);
         from = *w->u->data;
         wisp__skip(w->u->data, (int64_t)bytes * 8);
-        if (w->u->data->failed) return;
+    } else {
+        if (w->from == WISP__IMAGE) bytes = wisp__any_pack(w, op, &at);
+        else bytes = wisp__slot_bytes(w, &at);
+        from = wisp__reader_on(at, bytes);
     }
-    if (w->from != WISP__IMAGE && w->to == WISP__IMAGE) {
+    if (wisp__walk_stopped(w)) return;
+    if (w->to == WISP__IMAGE) {
         wisp__any_unpack(w, op, from, bytes);
-    } else if (w->from == WISP__BITS && w->to == WISP__ROW) {
-        uint8_t *to;
+    } else if (w->to == WISP__ROW) {
         w->row->bits += wisp__length_bits((uint64_t)bytes);
         w->row->bits += -w->row->bits & 7;
         to = wisp__blob_room(w, op, bytes);
         if (to) wisp__get_bytes(&from, to, bytes);
-    } else if (w->from == WISP__ROW && w->to == WISP__BITS) {
+    } else if (w->to == WISP__BITS) {
         wisp__put_length(w->out, (uint64_t)bytes);
         wisp__put_align(w->out);
-        if (!w->out->full) wisp__put_bytes(w->out, from.bytes, bytes);
+        if (!w->out->full) wisp__put_bytes(w->out, at, bytes);
     }
     w->at.slot++;
 }
@@ -10954,29 +10925,27 @@ static void wisp__walk_union(wisp__walk *w, int at) {
     wisp__walk_leave(w, &outer);
 }
 
-/* Whether an optional field holds its default, which is not sent. */
-static bool wisp__holds_fallback(const wisp__op *op, const uint8_t *image) {
-    wisp_value value = wisp__view(&op->field->type, op->field->bytes, image + op->offset, -1);
-    wisp_value fallback = wisp__fallback(op->field);
-    bool narrow = value.kind == WISP_FLOAT, exact = op->type->kind != WISP_TYPE_QUANTIZED;
-    uint32_t bits;
-    if (narrow && wisp__value_float(&fallback, &bits)) fallback = wisp__value_of_bits(true, bits);
-    if (exact && (narrow || value.kind == WISP_NUMBER))       /* -0.0 is not 0.0 */
-        return value.kind == fallback.kind && wisp__bits_of(&value) == wisp__bits_of(&fallback);
-    if (op->type->kind == WISP_TYPE_BOOL) fallback = wisp_bool(op->field->fallback > 0);
-    if (op->type->kind == WISP_TYPE_ENUM && fallback.kind != WISP_STRING)
-        value = wisp_int(wisp__load_enum(op->type, wisp__type_bytes(op->type, op->field->bytes),
-                                         image + op->offset));
-    return wisp_equal(&value, &fallback);
-}
-
-static void wisp__read_fallback(wisp__unpacker *u, const wisp__op *op, uint8_t *image) {
+/* Stores the default of an optional field. */
+static void wisp__read_fallback(wisp__unpacker *u, const wisp__op *op, void *at) {
     wisp__supply supply = wisp__supply_of(u);
     wisp__fitting f = wisp__fitting_on(NULL, 0, &supply);
     wisp_value fallback = wisp__fallback(op->field);
-    wisp__storage to = { image + op->offset, op->field->bytes, NULL };
+    wisp__storage to = { at, op->field->bytes, NULL };
     wisp__fit_type(&f, &op->field->type, to, &fallback);
     if (f.result == WISP_E_FLOOD) wisp__unpack_fail(u, WISP_E_FLOOD);
+}
+
+/* Whether an optional field holds its default, which is not sent. -0.0 is 0.0 only in steps. */
+static bool wisp__holds_fallback(wisp__unpacker *u, const wisp__op *op, const uint8_t *at) {
+    const wisp_type *type = &op->field->type;
+    wisp_value value = wisp__view(type, op->field->bytes, at, -1);
+    wisp_value fallback = wisp__fallback(op->field);
+    uint64_t own = 0;
+    if (type->kind == WISP_TYPE_STRING) return wisp_equal(&value, &fallback);
+    wisp__read_fallback(u, op, &own);
+    fallback = wisp__view(type, op->field->bytes, &own, -1);
+    if (type->kind == WISP_TYPE_QUANTIZED) return wisp_equal(&value, &fallback);
+    return memcmp(&own, at, (size_t)wisp__type_bytes(type, op->field->bytes)) == 0;
 }
 
 static void wisp__walk_choice(wisp__walk *w, int at) {
@@ -10985,7 +10954,8 @@ static void wisp__walk_choice(wisp__walk *w, int at) {
     bool maybe = op->code == WISP__OP_MAYBE, there;
     if (w->from == WISP__BITS) there = wisp__get(u->data, 1) != 0;
     else if (w->from == WISP__ROW) there = w->row->words[w->at.cell] != 0;
-    else there = maybe ? w->image[op->count_offset] != 0 : !wisp__holds_fallback(op, w->image);
+    else if (maybe) there = w->image[op->count_offset] != 0;
+    else there = !wisp__holds_fallback(u, op, w->image + op->offset);
     if (w->to == WISP__BITS) {
         wisp__put(w->out, there, 1);
     } else if (w->to == WISP__ROW) {
@@ -11000,7 +10970,7 @@ static void wisp__walk_choice(wisp__walk *w, int at) {
     }
     w->at.cell += (size_t)op->body->columns;
     w->at.slot += (size_t)op->body->slots;
-    if (w->to == WISP__IMAGE && !maybe) wisp__read_fallback(u, op, w->image);
+    if (w->to == WISP__IMAGE && !maybe) wisp__read_fallback(u, op, w->image + op->offset);
 }
 
 /* --- operations `at` up to `end` --- */
