@@ -12135,6 +12135,13 @@ static wisp__codec_member wisp__codec_first(const wisp__codec_member *array) {
 
 static void wisp__codec_next(wisp__codec_member *m) { m->at = (const uint8_t *)m->at + m->bytes; }
 
+/* The kind of a vector type of any floats; WISP_NIL for other types. */
+static inline wisp_kind wisp__plain_vector(const wisp_type *type) {
+    wisp_kind kind = wisp__type_vector(type);
+    if (type->of || type->max || kind == WISP_COLOR || wisp__has_steps(type)) return WISP_NIL;
+    return kind;
+}
+
 /* Looks at a member; false: it is of a type that needs more than a look, or what it holds does not
    fit. */
 static inline bool wisp__plain_of(const wisp__codec_member *m, wisp__plain *p) {
@@ -12143,7 +12150,7 @@ static inline bool wisp__plain_of(const wisp__codec_member *m, wisp__plain *p) {
     int bytes = m->bytes;
     p->at = at;
     p->bits = 0;
-    p->kind = wisp__type_vector(type);
+    p->kind = wisp__plain_vector(type);
     switch (type->kind) {
     case WISP_TYPE_BOOL:
         p->kind = WISP_BOOL;
@@ -12164,15 +12171,11 @@ static inline bool wisp__plain_of(const wisp__codec_member *m, wisp__plain *p) {
         if (bytes > 0) at = memchr(at, 0, (size_t)bytes);
         p->count = bytes > 0 && at ? (int)((const char *)at - (const char *)p->at) : -1;
         return p->count >= 0 && p->count <= type->max;
-    case WISP_TYPE_VEC2:
-    case WISP_TYPE_VEC3:
-    case WISP_TYPE_VEC4: return !type->of && !wisp__has_steps(type);
-    case WISP_TYPE_QUAT: return type->max == 0;
-    default: return type->kind == WISP_TYPE_TRANSFORM;
+    default: return p->kind != WISP_NIL;
     }
 }
 
-/* Fills a member; false: as above, and the member may have changed. */
+/* Fills a member by a number or text; false: as above, and the member may have changed. */
 static inline bool wisp__plain_store(const wisp__codec_member *m, const wisp__plain *p) {
     const wisp_type *type = m->type;
     void *at = (void *)(uintptr_t)m->at;
@@ -12196,12 +12199,7 @@ static inline bool wisp__plain_store(const wisp__codec_member *m, const wisp__pl
         memset(at, 0, (size_t)bytes);
         memcpy(at, p->at, (size_t)p->count);
         return !memchr(p->at, 0, (size_t)p->count);
-    default:
-        if (p->kind == WISP_NIL || p->kind != wisp__type_vector(type) ||
-            type->kind == WISP_TYPE_COLOR || type->of || type->max || wisp__has_steps(type))
-            return false;
-        memcpy(at, p->at, (size_t)wisp__kind_floats(p->kind) * sizeof(float));
-        return true;
+    default: return false;
     }
 }
 
@@ -13291,7 +13289,7 @@ static bool wisp__msgpack_get_fields(wisp__builder *b, const wisp_schema *schema
 /* A number, text or vector. */
 static bool wisp__msgpack_get_plain(wisp__builder *b, const wisp__codec_member *m) {
     wisp__plain p = { WISP_NIL, 0, 0, NULL };
-    uint32_t floats[7];
+    wisp_kind vector = wisp__plain_vector(m->type);
     const uint8_t *data;
     switch (wisp__msgpack_get_head(b, &p.bits)) {
     case 'B': p.kind = WISP_BOOL; break;
@@ -13306,14 +13304,12 @@ static bool wisp__msgpack_get_plain(wisp__builder *b, const wisp__codec_member *
         break;
     case 'e':
         data = wisp__build_take(b, p.bits + 1);
-        p.kind = wisp__type_vector(m->type);
-        if (!data || *data != p.kind - WISP_VEC2 + 1 ||
-            p.bits != 4 * (unsigned)wisp__kind_floats(p.kind))
+        if (!vector || !data || *data != vector - WISP_VEC2 + 1 ||
+            p.bits != 4 * (unsigned)wisp__kind_floats(vector))
             return false;
-        for (size_t i = 0; i < p.bits / 4; i++)
-            floats[i] = wisp__msgpack_load32(data + 1 + 4 * i);
-        p.at = floats;
-        break;
+        for (uint64_t i = 0; i < p.bits; i += 4)
+            wisp__store_int((uint8_t *)(uintptr_t)m->at + i, 4, wisp__msgpack_load32(data + 1 + i));
+        return true;
     default: break;
     }
     return b->result == WISP_OK && wisp__plain_store(m, &p);
@@ -13621,18 +13617,18 @@ static uint32_t wisp__proto_get_tag(wisp__builder *b) {
 }
 
 /* The tag of a message's next field; 0: there is none, or the builder has failed. */
-static uint32_t wisp__proto_next(wisp__builder *b) {
-    return wisp__proto_more(b) ? wisp__proto_get_tag(b) : 0;
+static inline uint32_t wisp__proto_next(wisp__builder *b) {
+    if (!wisp__proto_more(b)) return 0;
+    if (*b->at >= 8 && *b->at < 128 && (*b->at & 7) <= WISP__PROTO_4) return *b->at++;
+    return wisp__proto_get_tag(b);
 }
 
 static uint64_t wisp__proto_get_bits(wisp__builder *b, unsigned wire) {
-    uint8_t word[8] = { 0 };
-    const uint8_t *bytes;
+    const uint8_t *at;
     if (wire == WISP__PROTO_VARINT) return wisp__proto_get_varint(b);
-    bytes = wisp__build_take(b, wire == WISP__PROTO_4 ? 4 : 8);
-    if (bytes && wire == WISP__PROTO_4) memcpy(word, bytes, 4);
-    else if (bytes) memcpy(word, bytes, 8);
-    return wisp__load64(word);
+    at = wisp__build_take(b, wire == WISP__PROTO_4 ? 4 : 8);
+    if (!at || wire != WISP__PROTO_4) return at ? wisp__load64(at) : 0;
+    return at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
 }
 
 /* Reads a length, at which the reader ends from now on. Returns where it ended, to be put back into
@@ -14265,8 +14261,9 @@ static void wisp__proto_put_element(wisp__encoder *e, const wisp__proto_type *t,
 
 /* --- reading with a schema --- */
 
-/* Floats 1 .. count of a message, into those that are there; 7: a transform. */
-static void wisp__proto_get_floats(wisp__builder *b, float *floats, int count) {
+/* Floats 1 .. count of a message, into those that are there, at any address; 7: a transform. */
+static void wisp__proto_get_floats(wisp__builder *b, void *floats, int count) {
+    uint8_t *to = (uint8_t *)floats;
     for (uint32_t tag; (tag = wisp__proto_next(b)) != 0;) {
         uint32_t number = tag >> 3, part;
         if (number > (count == 7 ? 2u : (uint32_t)count) ||
@@ -14274,11 +14271,11 @@ static void wisp__proto_get_floats(wisp__builder *b, float *floats, int count) {
             wisp__proto_skip(b, tag);
         } else if (count == 7) {
             const uint8_t *outer = wisp__proto_open(b);
-            wisp__proto_get_floats(b, number == 1 ? floats : floats + 3, (int)number + 2);
+            wisp__proto_get_floats(b, number == 1 ? to : to + 12, (int)number + 2);
             wisp__proto_close(b, outer);
         } else {
             part = (uint32_t)wisp__proto_get_bits(b, WISP__PROTO_4);
-            if (!b->result) memcpy(&floats[number - 1], &part, 4);
+            if (!b->result) memcpy(to + 4 * (number - 1), &part, 4);
         }
     }
 }
@@ -14537,41 +14534,55 @@ static void wisp__proto_finish(wisp__builder *b, const wisp__proto_type *t, wisp
 
 static bool wisp__proto_get_fields(wisp__builder *b, const wisp_schema *schema, uint8_t *data);
 
-/* Fills a member by the value of a field, after its tag; `t` is no list. */
-static bool wisp__proto_get_stored(wisp__builder *b, const wisp__codec_member *m,
-                                   const wisp__proto_type *t, int *count) {
-    wisp__plain p = { wisp__type_vector(m->type), 0, 0, NULL };
+static wisp_value wisp__proto_get_number(wisp__builder *b, const wisp__proto_type *t,
+                                         wisp__plain *p) {
+    wisp_value value = wisp__proto_scalar(t, wisp__proto_get_bits(b, t->wire));
+    p->kind = value.kind;
+    p->bits = p->kind == WISP_INT ? (uint64_t)wisp__int_of(&value)
+            : p->kind == WISP_BOOL ? wisp__bool_of(&value)
+            : p->kind == WISP_UINT ? wisp__uint_of(&value) : wisp__bits_of(&value);
+    return value;
+}
+
+/* Text or bytes; nil for another type. */
+static wisp_value wisp__proto_get_blob(wisp__builder *b, const wisp_type *type, wisp__plain *p) {
+    bool bytes = type->kind == WISP_TYPE_BYTES;
+    uint64_t size = wisp__proto_get_varint(b);
+    p->at = wisp__build_take(b, size);
+    p->count = (int)size;
+    if (p->at && bytes) return wisp_bytes(p->at, p->count);
+    if (!p->at || (type->kind != WISP_TYPE_STRING && type->kind != WISP_TYPE_LITERAL) ||
+        !wisp__text_is_utf8(p->at, (size_t)size))
+        return wisp_nil();
+    p->kind = WISP_STRING;
+    return wisp_string_n((const char *)p->at, p->count);
+}
+
+/* Fills a member that is no array, after its tag. */
+static bool wisp__proto_get_stored(wisp__builder *b, const wisp__codec_member *m, uint32_t tag,
+                                   int *count) {
+    wisp__plain p = { WISP_NIL, 0, 0, NULL };
+    wisp_kind kind = wisp__type_vector(m->type), plain = wisp__plain_vector(m->type);
+    const wisp_schema *inner = (const wisp_schema *)m->type->of;
+    void *to = (void *)(uintptr_t)m->at;
     wisp_value value;
-    float floats[7] = { 0, 0, 0, 0, 0, 0, 0 };
     const uint8_t *outer;
-    if (m->type->kind == WISP_TYPE_STRUCT || p.kind) {
-        bool fine = true;
+    bool fine = true;
+    if ((tag & 7) != WISP__PROTO_SIZED) {
+        wisp__proto_type t = wisp__proto_type_of(m->type, m->bytes);
+        if (t.wire != (tag & 7)) return false;
+        value = wisp__proto_get_number(b, &t, &p);
+    } else if (m->type->kind == WISP_TYPE_STRUCT || kind) {
+        float floats[7] = { 0, 0, 0, 0, 0, 0, 0 };
         outer = wisp__proto_open(b);
-        if (p.kind) wisp__proto_get_floats(b, floats, wisp__kind_floats(p.kind));
-        else fine = wisp__proto_get_fields(b, (const wisp_schema *)m->type->of,
-                                           (uint8_t *)(uintptr_t)m->at);
+        if (kind) wisp__proto_get_floats(b, plain ? to : floats, wisp__kind_floats(kind));
+        else fine = wisp__proto_get_fields(b, inner, (uint8_t *)to);
         wisp__proto_close(b, outer);
-        if (!p.kind) return fine;
-        p.at = floats;
-        value = wisp__view_floats(p.kind, floats);
-    } else if (wisp__proto_is_scalar(t)) {
-        value = wisp__proto_scalar(t, wisp__proto_get_bits(b, t->wire));
-        p.kind = value.kind;
-        p.bits = p.kind == WISP_INT ? (uint64_t)wisp__int_of(&value)
-               : p.kind == WISP_BOOL ? wisp__bool_of(&value)
-               : p.kind == WISP_UINT ? wisp__uint_of(&value) : wisp__bits_of(&value);
-    } else if (t->form < WISP__PROTO_MESSAGE) {
-        uint64_t size = wisp__proto_get_varint(b);
-        p.at = wisp__build_take(b, size);
-        value = wisp_bytes(p.at, (int)size);
-        if (t->form == WISP__PROTO_STRING) {
-            if (!p.at || !wisp__text_is_utf8(p.at, (size_t)size)) return false;
-            p.kind = WISP_STRING;
-            p.count = (int)size;
-            value = wisp_string_n((const char *)p.at, (int)size);
-        }
+        if (!kind || plain) return fine && !b->result;
+        value = wisp__view_floats(kind, floats);
     } else {
-        return false;
+        value = wisp__proto_get_blob(b, m->type, &p);
+        if (value.kind == WISP_NIL) return false;
     }
     return !b->result && (wisp__plain_store(m, &p) || wisp__build_member(b, m, count, &value));
 }
@@ -14583,11 +14594,13 @@ static bool wisp__proto_get_elements(wisp__builder *b, const wisp__codec_member 
     wisp__codec_member element = wisp__codec_first(m);
     wisp__proto_type t = wisp__proto_type_of(element.type, element.bytes);
     bool packed = wisp__proto_is_scalar(&t);
+    uint32_t each = packed ? t.wire : tag;
     const uint8_t *outer = packed ? wisp__proto_narrow(b) : b->end, *before = b->at;
     int items = 0;
     if (packed ? (tag & 7) != WISP__PROTO_SIZED : t.form == WISP__PROTO_LIST) return false;
     for (; packed ? wisp__proto_more(b) : tag != 0; wisp__codec_next(&element)) {
-        if (items++ == m->type->max || !wisp__proto_get_stored(b, &element, &t, NULL)) return false;
+        if (items++ == m->type->max || !wisp__proto_get_stored(b, &element, each, NULL))
+            return false;
         before = b->at;
         if (!packed && wisp__proto_next(b) != tag) tag = 0;
     }
@@ -14616,7 +14629,6 @@ static bool wisp__proto_get_fields(wisp__builder *b, const wisp_schema *schema, 
     int i = 0;
     for (uint32_t tag; (tag = wisp__proto_next(b)) != 0; i++) {
         const wisp_field *field;
-        wisp__proto_type t;
         wisp__codec_member member;
         bool fine;
         int count = 0, *counted;
@@ -14624,11 +14636,11 @@ static bool wisp__proto_get_fields(wisp__builder *b, const wisp_schema *schema, 
             if (!wisp__proto_get_nothing(b, &schema->fields[i], data)) return false;
         if (i == schema->count) return false;
         field = &schema->fields[i];
-        t = wisp__proto_field_type(field);
         member = wisp__codec_field(field, data);
         counted = field->count_bytes ? &count : NULL;
-        if (t.form == WISP__PROTO_LIST) fine = wisp__proto_get_elements(b, &member, tag, counted);
-        else fine = (tag & 7) == t.wire && wisp__proto_get_stored(b, &member, &t, counted);
+        if (field->type.kind == WISP_TYPE_ARRAY)
+            fine = wisp__proto_get_elements(b, &member, tag, counted);
+        else fine = wisp__proto_get_stored(b, &member, tag, counted);
         if (!fine) return false;
         wisp__build_counted(field, data, count);
     }

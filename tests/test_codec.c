@@ -403,7 +403,7 @@ TEST(a_struct_and_its_map_give_the_same_bytes) {
 
 /* --- structs written and read straight, and as values --- */
 
-typedef struct straight_bag { all every; bag bags[3]; } straight_bag;
+typedef struct straight_bag { wisp_value any; all every; bag bags[3]; } straight_bag;
 static const wisp_type straight_bag_type = WISP_T_STRUCT(&bag_schema);
 /* Protobuf has no vectors that describe themselves: all but the first three. */
 static const wisp_schema straight_some = {
@@ -415,6 +415,7 @@ static const wisp_field straight_fields[] = {
     WISP_FIELD(straight_bag, every, WISP_T_STRUCT(&all_schema)),
 };
 static const wisp_field straight_some_fields[] = {
+    WISP_FIELD(straight_bag, any, WISP_T_ANY),
     WISP_FIELD(straight_bag, bags, WISP_T_ARRAY(&straight_bag_type, 3)),
     WISP_FIELD(straight_bag, every, WISP_T_STRUCT(&straight_some)),
 };
@@ -427,6 +428,7 @@ static straight_bag straight_random(uint64_t *seed) {
     straight_bag b;
     memset(&b, 0, sizeof b);
     b.every = all_full();
+    b.any = test_random_below(seed, 2) ? wisp_number(2) : wisp_string("any");
     for (int i = 0; i < 3; i++) b.bags[i] = random_bag(seed);
     return b;
 }

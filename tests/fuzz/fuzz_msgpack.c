@@ -8,6 +8,7 @@
 #define WISP_STATIC
 #include "../../wisp.h"
 #include "../support/fuzz_script.h"
+#include "../support/straight_struct.h"
 
 enum { INPUT_MOST = 1 << 14, PER_BYTE = 96 };
 
@@ -84,6 +85,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     wisp_value value;
     room_for room;
     int used, enough, promised;
+    script in = { NULL, 0, 0 };
+    in.data = data;
+    in.size = size;
+    straight_agrees(wisp_msgpack(), &in);
     if (size < 1 || size > INPUT_MOST) return 0;
     promised = (int)(size - 1) * PER_BYTE + 8;
     enough = data[0] & 1 ? promised * (data[0] >> 1) / 256 : promised;

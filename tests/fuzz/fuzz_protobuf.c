@@ -8,6 +8,7 @@
 #define WISP_STATIC
 #include "../../wisp.h"
 #include "../support/fuzz_script.h"
+#include "../support/straight_struct.h"
 
 enum { ROOM = 1 << 16, MEMORY = 1 << 22 };
 
@@ -108,6 +109,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     int room, result;
     in.data = data;
     in.size = size;
+    straight_agrees(wisp_protobuf(), &in);
+    in.at = 0;
     schema = schema_of(take(&in));
     room = take16(&in);
     if (room & 1) room = MEMORY / 4;
