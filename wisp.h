@@ -12210,6 +12210,7 @@ typedef struct wisp__encoder {
     uint8_t *begin, *at, *end;
     int depth;  /* lists or messages around the value that is written */
     bool checks;  /* whether members of the struct fit their types */
+    const wisp_schema *ordered;  /* whose fields stand in the order of their numbers, or NULL */
     wisp_result result;  /* the first failure */
     uint8_t none[1];  /* stands for room of no bytes */
 } wisp__encoder;
@@ -12220,6 +12221,7 @@ static wisp_result wisp__encoder_on(wisp__encoder *e, const wisp_value *value, v
     e->end = e->begin + (capacity > 0 ? capacity : 0);
     e->depth = 0;
     e->checks = false;
+    e->ordered = NULL;
     e->result = value && capacity >= 0 && (out || !capacity) ? WISP_OK : WISP_E_ARGUMENT;
     return e->result;
 }
@@ -13449,18 +13451,19 @@ static uint8_t *wisp__proto_room(wisp__encoder *e, size_t size) {
     return e->result ? NULL : (e->at -= size);
 }
 
-static void wisp__proto_put_varint(wisp__encoder *e, uint64_t number) {
+static void wisp__proto_put_long(wisp__encoder *e, uint64_t number) {
     size_t size = 1;
     uint8_t *to;
-    if (number < 128 && e->at > e->begin) {
-        *--e->at = (uint8_t)number;
-        return;
-    }
     for (uint64_t rest = number >> 7; rest; rest >>= 7) size++;
     to = wisp__proto_room(e, size);
     if (!to) return;
     for (; number >= 128; number >>= 7) *to++ = (uint8_t)(number | 128);
     *to = (uint8_t)number;
+}
+
+static inline void wisp__proto_put_varint(wisp__encoder *e, uint64_t number) {
+    if (number < 128 && e->at > e->begin) *--e->at = (uint8_t)number;
+    else wisp__proto_put_long(e, number);
 }
 
 static void wisp__proto_put_bits(wisp__encoder *e, unsigned wire, uint64_t bits) {
@@ -14146,8 +14149,9 @@ static void wisp__proto_put_struct(wisp__encoder *e, const wisp_schema *schema,
     bool ordered = true;
     const void *data = schema->shape == WISP_SHAPE_STRUCT ? wisp__struct_as(value, schema) : NULL;
     int i;
-    for (i = 1; i < schema->count && ordered; i++)
+    for (i = e->ordered == schema ? schema->count : 1; i < schema->count && ordered; i++)
         ordered = wisp__field_number(schema, i - 1) < wisp__field_number(schema, i);
+    if (ordered) e->ordered = schema;
     i = ordered ? schema->count - 1 : wisp__proto_next_lower(schema, INT32_MAX);
     if (!wisp__has_shape(schema, value)) wisp__emit_refuse(e, WISP_E_INVALID);
     if (!wisp__proto_is_sound(e, value)) return;
