@@ -23864,6 +23864,90 @@ static inline void wisp__fill_dequeue(wisp__packet_writer *f, int index) {
     if (!f->keeps) f->last->references--;
 }
 
+/* Is the next message of a remote, `n`, like `m` in all but its data, which differs? */
+static inline bool wisp__goes_on_alike(const wisp__message *m, const wisp__message *n) {
+    int shape = (m->shape_bits + 7) / 8;
+    return n->encoding == m->encoding && n->type == WISP__EVENT && !n->has_extra && !n->state &&
+           n->delivery == m->delivery && n->channel == m->channel &&
+           n->shape_bits == m->shape_bits && wisp__same_bits(n->bytes, m->bytes, m->shape_bits) &&
+           (n->data_bits != m->data_bits ||
+            !wisp__same_bits(n->bytes + shape, m->bytes + shape, m->data_bits));
+}
+
+/* May a run begin: the remote is alone and the message before is its own and has no extra? */
+static inline bool wisp__run_may(const wisp__packet_writer *f, int index) {
+    const wisp__peer_remote *p = &f->s->peer_remotes[index];
+    const wisp__message *m = f->previous;
+    return p->queue && m && m == f->last && !m->has_extra && !f->repeats && !f->streams &&
+           (f->s->waiting & ~f->blocked) == 1u << p->line && !p->child && !p->next &&
+           f->s->lines[p->line] == index + 1 && !f->w->registry.meters && !f->w->base.reliable;
+}
+
+/* Is there room for one more message of a run, of so many bytes and values, and for its item? */
+static inline bool wisp__run_fits(const wisp__packet_writer *f, const wisp__channel_out *out,
+                                  const wisp__item *item) {
+    const wisp__peer *peer = &f->s->peer;
+    const wisp__message *m = item->message;
+    if (f->to.at + 1 + m->data_bits > f->to.end ||
+        f->values + m->values > WISP__PACKET_VALUES || f->messages >= WISP__PACKET_MESSAGES)
+        return false;
+    if (!out) return item->size <= peer->flow.mtu.size - 96 && !wisp__is_too_old(f->w, f->s, m);
+    return item->size <= wisp__piece_bytes(&f->w->base) && wisp__window_open(f, out, item) &&
+           out->next - out->base < (uint32_t)out->room &&
+           wisp__flow_ref(&peer->flow, peer->flow.ref_next - 1)->count < 60000;
+}
+
+/* Puts more messages of a remote that is alone, as ALIKE, while they are like the one before: what
+   wisp__fill_queued does, without what is known by then. The last one is left to it. */
+static void wisp__fill_run(wisp__packet_writer *f, int index) {
+    wisp__session *s = f->s;
+    wisp__queue *q = s->peer_remotes[index].queue;
+    wisp__remote *remote = f->w->registry.remotes[index];
+    wisp__item item = { f->last, -1, wisp__message_size(f->last), 0, WISP__ITEM_FLYING };
+    bool reliable = f->last->delivery == WISP_RELIABLE;
+    wisp__channel_out *out = reliable ? &s->peer.channels[f->last->channel]->out : NULL;
+    int weight = wisp__message_weight(f->last), shape = (f->last->shape_bits + 7) / 8, count = 0;
+    item.window = wisp__window_bytes(item.size);
+    for (; q->next - q->first > 1; count++) {
+        wisp__message *n = *wisp__queue_place(q, q->first);
+        if (!wisp__goes_on_alike(f->last, n)) break;
+        item.message = n;
+        if (n->data_bits != f->last->data_bits) {
+            item.size = wisp__message_size(n);
+            item.window = wisp__window_bytes(item.size);
+            weight = wisp__message_weight(n);
+        }
+        if (!wisp__run_fits(f, out, &item)) break;
+        wisp__put_within(&f->to, 1, 1);
+        wisp__put_bits(&f->to, n->bytes + shape, n->data_bits);
+        q->first++;
+        if (f->keeps) wisp__message_release(&f->w->chunks, f->last);
+        f->keeps = !out && n->references == 1;
+        f->last = n;
+        if (out) {
+            *wisp__channel_item(out, out->next++) = item;
+            s->peer.window_used += item.window;
+            wisp__flow_ref(&s->peer.flow, s->peer.flow.ref_next - 1)->count++;
+        } else {
+            s->unreliable_bytes -= item.size;
+            if (!f->keeps) n->references--;
+        }
+        s->queued_bytes -= weight;
+        remote->stats.bits_sent += (uint64_t)n->shape_bits + n->data_bits;
+        f->values += n->values;
+        f->messages++;
+    }
+    f->previous = f->last;
+    if (out) f->section.sequence += (uint32_t)count;
+    s->queued -= count;
+    remote->stats.messages_sent += (uint64_t)count;
+    s->peer.stats.messages_sent += (uint64_t)count;
+    f->w->base.stats.messages_sent += (uint64_t)count;
+    if (!wisp__line_moves(f->w, s, &s->peer_remotes[index])) return;
+    wisp__line_remove(f->w, s, index);
+    wisp__line_add(f->w, s, index);
+}
+
 static inline wisp__fit wisp__fill_queued(wisp__packet_writer *f, int index) {
     wisp *w = f->w;
     wisp__session *s = f->s;
@@ -23888,6 +23972,7 @@ static inline wisp__fit wisp__fill_queued(wisp__packet_writer *f, int index) {
     if (fit != WISP__FITS) return fit;
     wisp__count_message(w, s, m);
     wisp__fill_dequeue(f, index);
+    if (wisp__run_may(f, index)) wisp__fill_run(f, index);
     return WISP__FITS;
 }
 
