@@ -3658,6 +3658,7 @@ typedef struct wisp__peers {
 /* Shared bytes: a row, the packed values of a message, or models of the range coder. */
 typedef struct wisp__encoded {
     int references, chunk_bytes;
+    int memory;    /* that limits count for it */
     int values;    /* that its reader counts */
     int64_t bits;  /* of a row: those of its record, 0 where a delta made it */
     uint64_t bytes[1];  /* aligned for models; slack after them */
@@ -3988,7 +3989,8 @@ typedef struct wisp__delta_head {
     uint32_t sequence;     /* its low bits, when read and not far */
     bool distant;          /* whole, with all bits of the sequence */
     uint32_t hash;         /* 16 bits */
-    int64_t end;           /* bit after the delta, when read; -1: it has no length */
+    int64_t at, end;       /* when read: bits where the value or delta begins, and where the delta
+                              ends; -1: it has no length */
 } wisp__delta_head;
 
 /* Sequences that are nearer than this are sent by their low bits. */
@@ -4262,6 +4264,7 @@ typedef struct wisp__inbound {
     wisp_result readable;  /* WISP_OK, or why the values cannot be read */
     wisp__reader from;  /* of a value that needs its baseline */
     bool delta;  /* it may need its baseline: it is applied when its turn comes */
+    wisp__delta_head head;
     bool in_order, stale;
     bool conformed;  /* the content is as the schema here wants it */
     uint32_t turn;   /* of the arena that the content is in */
@@ -14744,6 +14747,7 @@ const wisp_codec *wisp_protobuf(void) {
 #define WISP__CELL   64     /* columns; a mask is a word */
 #define WISP__ONES    4     /* of a number, before lengths grow by doubling */
 #define WISP__RANKS   8
+#define WISP__FIRST_WIDTH(bits)  (2 + (bits) / 8)   /* expected of a column's first number */
 
 typedef struct wisp__table {
     const wisp__column *columns;
@@ -14888,7 +14892,7 @@ static wisp__trend *wisp__trend_of(wisp__table_coder *c, int i) {
     if (c->begun >> i & 1) return trend;
     c->begun |= UINT64_C(1) << i;
     for (int k = 0; k < WISP__PREDICTIONS; k++) {
-        trend->levels[k].width = (2 + c->table.columns[i].bits / 8) * 256;
+        trend->levels[k].width = WISP__FIRST_WIDTH(c->table.columns[i].bits) * 256;
         trend->levels[k].seen = 0;
     }
     trend->drift = 0;
@@ -14906,15 +14910,29 @@ static uint32_t wisp__as_predicted(uint32_t off, uint32_t predicted, int how, in
     return (wisp__unfold(off, bits) + predicted) & wisp__symbol_mask(bits);
 }
 
+/* In a table of one row, where there is nothing to learn from: as the first of a column is. */
+static uint32_t wisp__plain_alone(wisp__table_coder *c, int bits, uint32_t base, uint32_t delta) {
+    uint32_t mask = wisp__symbol_mask(bits);
+    int order = wisp__min_int(WISP__FIRST_WIDTH(bits), bits - 1);
+    uint32_t number = wisp__off_by(delta, 0, WISP__STAYS, bits);
+    number = wisp__plain_number(c, number, order, mask - 1);
+    if (!c->to) delta = wisp__as_predicted(number, 0, WISP__STAYS, bits);
+    if (delta == 0) c->from->failed = true;
+    return c->from->failed ? base : (base + delta) & mask;
+}
+
 /* The i-th of a cell, with order. `base` and `now` are the same while it is read. `older`: the base
    of the base; the same as that when it is not known. */
 static uint32_t wisp__plain_ordered(wisp__table_coder *c, int i, int bits, uint32_t base,
                                     uint32_t now, uint32_t older) {
     int how = WISP__STAYS;
-    wisp__trend *trend = wisp__trend_of(c, i);
+    wisp__trend *trend;
     uint32_t mask = wisp__symbol_mask(bits), delta = (now - base) & mask, number;
     uint32_t predicted[WISP__PREDICTIONS] = { 0, 0, 0 };
-    int64_t pull, most = INT64_C(512) << wisp__max_int(trend->levels[0].width / 256, 0);
+    int64_t pull, most;
+    if (c->table.rows == 1) return wisp__plain_alone(c, bits, base, delta);
+    trend = wisp__trend_of(c, i);
+    most = INT64_C(512) << wisp__max_int(trend->levels[0].width / 256, 0);
     predicted[WISP__DRIFTS] = (uint32_t)(uint64_t)(trend->drift / 256) & mask;
     predicted[WISP__GOES_ON] = (base - older) & mask;
     for (int k = 1; k < WISP__PREDICTIONS; k++)
@@ -14927,7 +14945,6 @@ static uint32_t wisp__plain_ordered(wisp__table_coder *c, int i, int bits, uint3
     if (!c->to) delta = wisp__as_predicted(number, predicted[how], how, bits);
     if (delta == 0) c->from->failed = true;
     if (c->from->failed) return base;
-    if (c->table.rows == 1) return (base + delta) & mask;      /* there is nothing to learn for */
     pull = wisp__signed(delta, bits) * 256 - trend->drift;
     for (int k = 0; k < WISP__PREDICTIONS; k++)
         if (k != WISP__GOES_ON || predicted[k])
@@ -14938,14 +14955,16 @@ static uint32_t wisp__plain_ordered(wisp__table_coder *c, int i, int bits, uint3
 
 /* Of a column without order; `base` and `now` are the same while it is read. */
 static uint32_t wisp__plain_symbol(wisp__table_coder *c, int bits, uint32_t base, uint32_t now) {
-    uint32_t changed = base ^ now;
+    uint32_t changed = base ^ now, coded;
     int field = wisp__width((uint32_t)bits - 1);
     int below = wisp__width(changed & (0 - changed)) - 1, width = wisp__width(changed) - below;
     int within = wisp__max_int(width - 2, 0);
     if (bits <= 8 || !wisp__plain_bits(c, 2 * field + within < bits, 1))
         return (uint32_t)wisp__plain_bits(c, now, bits);
-    below = (int)wisp__plain_bits(c, (uint64_t)below, field);
-    width = (int)wisp__plain_bits(c, (uint64_t)width - 1, field) + 1;
+    coded = (uint32_t)below | (uint32_t)(width - 1) << field;
+    coded = (uint32_t)wisp__plain_bits(c, coded & wisp__symbol_mask(2 * field), 2 * field);
+    below = (int)(coded & wisp__symbol_mask(field));
+    width = (int)(coded >> field) + 1;
     within = wisp__max_int(width - 2, 0);
     changed = (uint32_t)wisp__plain_bits(c, wisp__low_bits(changed >> below >> 1, within), within);
     if (below + width > bits) c->from->failed = true;
@@ -15190,7 +15209,9 @@ static void wisp__delta_bits_write(wisp__writer *to, const wisp__table *table,
         wisp__put(to, c.follows, c.follows ? 2 : 1);
         wisp__plain_spans(&c);
     }
-    if (!to->full && to->at - start.at <= wisp__delta_bits_count(table)) return;
+    if (!to->full && (to->at - start.at <= (int64_t)symbols ||
+                      to->at - start.at <= wisp__delta_bits_count(table)))
+        return;
     *to = start;
     if (c.cells == 1) wisp__put(to, 1, 1), wisp__plain_fresh_mask(&c, 0, table->column_count);
     else wisp__put(to, 7, 3);
@@ -16019,11 +16040,12 @@ static void wisp__delta_slots(wisp__delta *d, const wisp__body *body, const wisp
         for (int i = 0; i < body->slots && !d->failed; i++, place.slot++) {
             int choice = body->slot[i].choice, at = body->slot[i].op;
             const uint32_t *slots[3];
+            int held = d->program->ops[at].code == WISP__OP_ARRAY ? 3 : 1;
             if (choice >= 0 && !d->row.words[place.cell + (size_t)choice]) continue;
-            for (int k = 0; k < 3; k++)
+            for (int k = 0; k < held; k++)
                 slots[k] = grids->held[k].words ? wisp__grid_slot(&grids->held[k], body, row, i)
                                                 : NULL;
-            if (d->program->ops[at].code == WISP__OP_ARRAY) wisp__delta_array(d, at, slots, &place);
+            if (held == 3) wisp__delta_array(d, at, slots, &place);
             else wisp__delta_slot(d, at, slots[0], &place);
         }
     }
@@ -18507,6 +18529,7 @@ static wisp__encoded *wisp__encoded_copy(wisp *w, const void *bytes, size_t coun
     if (!e) return NULL;
     e->references = 1;
     e->chunk_bytes = (int)chunk;
+    e->memory = wisp__chunk_memory(chunk);
     e->values = 1;
     e->bits = (int64_t)count * 8;
     if (count) memcpy(e->bytes, bytes, count);
@@ -18541,10 +18564,6 @@ static wisp__row wisp__encoded_as_row(const wisp__encoded *e) {
     return row;
 }
 
-static int wisp__encoded_bytes(const wisp__encoded *e) {
-    return e ? wisp__chunk_memory((size_t)e->chunk_bytes) : 0;
-}
-
 static void wisp__encoded_release(wisp *w, wisp__encoded *e) {
     if (e && --e->references == 0) wisp__chunk_give(&w->chunks, e, (size_t)e->chunk_bytes);
 }
@@ -18569,7 +18588,8 @@ static wisp__stored *wisp__baseline_newest(wisp__baseline *b) {
 }
 
 static int wisp__stored_bytes(const wisp__stored *stored) {
-    return wisp__encoded_bytes(stored->value) + wisp__encoded_bytes(stored->models);
+    return (stored->value ? stored->value->memory : 0) +
+           (stored->models ? stored->models->memory : 0);
 }
 
 static void wisp__stored_drop(wisp *w, wisp__baselines *all, wisp__stored *stored) {
@@ -20753,21 +20773,21 @@ static wisp_result wisp__delta_pack(wisp *w, const wisp__encoding *e,
     return p->data.full ? WISP_E_TOO_BIG : WISP_OK;
 }
 
+/* Reads the head of a message, and moves past what follows it. */
 static wisp_result wisp__delta_extent(wisp__message_codec *c, const wisp__encoding *e,
-                                      wisp__reader *data, bool in_order) {
-    wisp__delta_head h;
+                                      wisp__reader *data, bool in_order, wisp__delta_head *h) {
     wisp__reader shape = wisp__reader_on(NULL, 0);
     wisp__unpacker u = wisp__codec_received(c, data);
     wisp__decoded out;
     wisp_result result = WISP_OK;
     wisp__codec_turn(c);
-    wisp__delta_head_get(data, e, in_order, &h);
+    wisp__delta_head_get(data, e, in_order, h);
     u.shape = &shape;
-    u.start = data->at;
+    u.start = h->at = data->at;
     memset(&out, 0, sizeof out);
-    if (h.whole && e->kind == WISP__RECORD) result = wisp__record_pass(&u, e->described->program);
-    else if (h.whole) result = wisp__decode_payload(&u, e, &out);
-    else if (h.end >= 0) wisp__skip(data, h.end - data->at);
+    if (h->whole && e->kind == WISP__RECORD) result = wisp__record_pass(&u, e->described->program);
+    else if (h->whole) result = wisp__decode_payload(&u, e, &out);
+    else if (h->end >= 0) wisp__skip(data, h->end - data->at);
     else if (!wisp__record_delta_pass(&u, e->described->program, data)) data->failed = true;
     if (data->failed && result != WISP_E_MEMORY) result = WISP_E_BAD_PACKET;
     if (result == WISP_E_INVALID) result = WISP_OK;
@@ -20884,10 +20904,13 @@ static void wisp__message_delta_make(wisp__message_codec *c, const wisp__encodin
     out->adapted_bytes = models ? wisp__delta_models(d.program) : 0;
 }
 
+/* The delta is read as if it went on to the end of the packet: its bits are then read by whole
+   words. One that has gone beyond its own end is found afterwards. */
 static void wisp__delta_begin(wisp__delta *d, wisp__unpacker *u, const wisp__encoding *e,
                               const wisp__message_delta *base, const wisp__reader *from) {
     wisp__delta_on(d, u, e, base);
     d->delta.from = *from;
+    d->delta.from.end = (int64_t)from->size * 8;
     d->delta.start = from->at;
     d->delta.there = true;
     u->values = u->base->limits.message_values;
@@ -20935,6 +20958,7 @@ static wisp__encoded *wisp__message_delta_apply(wisp *w, const wisp__encoding *e
     else if (e->adaptive) base->adapted = wisp__models_begin(&d, base->models);
     if (d.program && !wisp__record_delta_code(&d))
         bits = u.result == WISP_E_MEMORY ? WISP_E_MEMORY : WISP_E_BAD_PACKET;
+    if (d.delta.from.at > from->end) bits = WISP_E_BAD_PACKET;
     *why = wisp__credit_result(&c->credit,
                                bits == WISP_E_MEMORY ? WISP_E_MEMORY : WISP_E_BAD_PACKET);
     if (bits < 0 || bits > most) return NULL;
@@ -26244,7 +26268,8 @@ static void wisp__read_encoded(wisp *w, wisp__reader *data, wisp__inbound *in) {
     in->delta = in->encoding->delta && in->kind == WISP__FRAME_EVENT;
     if (in->delta) {
         in->from = *data;
-        in->readable = wisp__delta_extent(&w->content, in->encoding, data, in->in_order);
+        in->readable = wisp__delta_extent(&w->content, in->encoding, data, in->in_order,
+                                          &in->head);
     } else {
         in->readable = wisp__decode(&w->content, in->encoding, data, &in->content);
     }
@@ -26775,20 +26800,14 @@ static wisp_result wisp__delta_useless(wisp *w, wisp__inbound *in, const char *w
    for. On an ordered channel the baseline is forgotten, because the next delta would be from it. */
 static void wisp__value_not_stored(wisp *w, wisp__inbound *in) {
     wisp__baselines *baselines = &in->session->baselines_in;
-    wisp__reader from = in->from;
-    wisp__delta_head head;
-    wisp__baseline *b;
-    from.at = in->data_at;
-    wisp__delta_head_get(&from, in->encoding, in->in_order, &head);
-    b = in->in_order ? wisp__baseline_get(baselines, in->encoding->number,
-                                          (uint64_t)head.place) : NULL;
+    wisp__baseline *b = in->in_order ? wisp__baseline_get(baselines, in->encoding->number,
+                                          (uint64_t)in->head.place) : NULL;
     if (b) wisp__baseline_forget(w, baselines, b);
     wisp__ask_whole(w, in->session, in->encoding);
 }
 
 /* A value that is received as a delta or whole, while it is applied. */
 typedef struct wisp__applying {
-    wisp__delta_head head;
     wisp__reader     from;             /* where the value or delta stands */
     wisp__baseline  *baseline;         /* NULL: there is no room for its key */
     wisp__stored     next;             /* the new value as it is stored */
@@ -26799,14 +26818,14 @@ static bool wisp__delta_from(wisp__applying *a, const wisp__inbound *in,
                              wisp__message_delta *from) {
     wisp__stored *stored = NULL;
     memset(from, 0, sizeof *from);
-    a->next.base = a->next.sequence - (in->in_order ? 1 : (uint32_t)a->head.back);
+    a->next.base = a->next.sequence - (in->in_order ? 1 : (uint32_t)in->head.back);
     if (a->baseline) stored = wisp__baseline_find(a->baseline, a->next.base);
     if (!stored) return false;
     from->base = stored->value;
     from->models = stored->models;
-    if (wisp__delta_older(in->encoding, a->baseline, stored, from) < a->head.older) return false;
-    if (!(a->head.older & 1)) from->older[0] = NULL;
-    if (!(a->head.older & 2)) from->older[1] = NULL;
+    if (wisp__delta_older(in->encoding, a->baseline, stored, from) < in->head.older) return false;
+    if (!(in->head.older & 1)) from->older[0] = NULL;
+    if (!(in->head.older & 2)) from->older[1] = NULL;
     return true;
 }
 
@@ -26819,7 +26838,7 @@ static bool wisp__received_store(wisp *w, wisp__inbound *in, wisp__applying *a) 
     bool news = in->in_order ||
                 (newer && !(stored && wisp__encoded_same(stored->value, a->next.value)));
     in->stale = !newer;
-    a->next.has_base = !a->head.whole;
+    a->next.has_base = !in->head.whole;
     wisp__baseline_store(w, &in->session->baselines_in, b, &a->next);
     stored = wisp__baseline_find(b, sequence);
     if (stored) stored->acked = true;
@@ -26842,7 +26861,7 @@ static wisp_result wisp__received_delta(wisp *w, wisp__inbound *in, wisp__applyi
     }
     if (sync && !wisp__pay(&w->content.credit, (int64_t)wisp__encoded_size(from.base)))
         return WISP_E_FLOOD;
-    if (sync && wisp__baseline_hash(c, &c->arena, in->encoding, from.base) != a->head.hash)
+    if (sync && wisp__baseline_hash(c, &c->arena, in->encoding, from.base) != in->head.hash)
         return wisp__delta_useless(w, in, "a delta of another baseline than is held");
     a->next.value = wisp__message_delta_apply(w, in->encoding, &a->from, &from, &why);
     a->next.models = from.after;
@@ -26858,18 +26877,17 @@ static wisp_result wisp__apply_value(wisp *w, wisp__inbound *in, bool *fresh) {
     wisp_result why = WISP_OK;
     memset(&a, 0, sizeof a);
     a.from = in->from;
-    a.from.at = in->data_at;
+    a.from.at = in->head.at;
     a.from.end = in->end;
-    wisp__delta_head_get(&a.from, in->encoding, in->in_order, &a.head);
-    a.baseline = wisp__baseline_open(w, baselines, in->encoding->number, (uint64_t)a.head.place,
+    a.baseline = wisp__baseline_open(w, baselines, in->encoding->number, (uint64_t)in->head.place,
                                      in->in_order);
     if (!a.baseline && w->no_baseline == WISP_E_MEMORY) return WISP_E_MEMORY;
     if (a.baseline && a.baseline->whole) {     /* taken from another key: nothing is known */
         a.baseline->whole = a.baseline->begun = false;
         a.baseline->sequence = 0;
     }
-    a.next.sequence = wisp__delta_sequence(a.baseline, &a.head);
-    if (a.head.whole) {
+    a.next.sequence = wisp__delta_sequence(a.baseline, &in->head);
+    if (in->head.whole) {
         a.next.value = wisp__received_whole(w, in->encoding, &a.from);
         in->encoding->asked = false;
         why = wisp__credit_result(&w->content.credit, WISP_E_MEMORY);
