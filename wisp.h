@@ -2651,9 +2651,11 @@ static inline wisp_call wisp__invoke(wisp *w, wisp_target remote, wisp_peer to,
 #if defined(__GNUC__)
 #define WISP__UNUSED __attribute__((unused))    /* the checks, which only tests run */
 #define WISP__INLINE inline __attribute__((always_inline))       /* run for every message */
+#define WISP__APART __attribute__((noinline))                    /* run for few */
 #else
 #define WISP__UNUSED
 #define WISP__INLINE inline
+#define WISP__APART
 #endif
 
 #if defined(__GNUC__)           /* a room that is left out leaves functions of others unused */
@@ -5808,7 +5810,7 @@ static uint64_t wisp__peek64(const wisp__reader *reader, int64_t at) {
 }
 
 /* wisp__get in the last 64 bits, for more than 57 bits, or beyond the end. */
-static uint64_t wisp__get_slowly(wisp__reader *reader, int count) {
+static WISP__APART uint64_t wisp__get_slowly(wisp__reader *reader, int count) {
     int shift = (int)(reader->at & 7);
     uint64_t value;
     if (count > reader->end - reader->at || reader->failed) {
@@ -5836,18 +5838,10 @@ static inline void wisp__skip(wisp__reader *reader, int64_t count) {
     if (!reader->failed) reader->at += count;
 }
 
-/* Copies `count` bits to the start of `to`, which has room for whole words (8 bytes more). */
-static void wisp__get_bits(wisp__reader *reader, uint8_t *to, int64_t count) {
-    int64_t at = reader->at;
+/* wisp__get_bits near the end, from bit `at`. */
+static WISP__APART void wisp__copy_slowly(const wisp__reader *reader, int64_t at, uint8_t *to,
+                                          int64_t count) {
     int shift = (int)(at & 7);
-    wisp__skip(reader, count);
-    if (reader->failed) return;
-    if (((at + count) >> 3) + 8 < reader->size) {  /* words may be read beyond the end */
-        const uint8_t *from = reader->bytes + (at >> 3);
-        for (; count > 0; count -= 64, from += 8, to += 8)
-            wisp__store64(to, wisp__load64(from) >> shift | (uint64_t)from[8] << 1 << (63 - shift));
-        return;
-    }
     for (; count > 0; count -= 64, at += 64, to += 8) {
         uint64_t word = wisp__peek64(reader, at) >> shift;
         if (shift && (at >> 3) + 8 < reader->size)
@@ -5856,8 +5850,26 @@ static void wisp__get_bits(wisp__reader *reader, uint8_t *to, int64_t count) {
     }
 }
 
+/* Copies `count` bits to the start of `to`, which has room for whole words (8 bytes more). */
+static inline void wisp__get_bits(wisp__reader *reader, uint8_t *to, int64_t count) {
+    const uint8_t *from = reader->bytes + (reader->at >> 3);
+    int64_t at = reader->at;
+    int shift = (int)(at & 7);
+    uint64_t word, next;
+    wisp__skip(reader, count);
+    if (reader->failed || count == 0) return;
+    if (!shift || reader->at + 128 > reader->end) {   /* words beyond the end would be read */
+        wisp__copy_slowly(reader, at, to, count);
+        return;
+    }
+    for (word = wisp__load64(from); count > 0; count -= 64, to += 8, word = next) {
+        next = wisp__load64(from += 8);
+        wisp__store64(to, word >> shift | next << (64 - shift));
+    }
+}
+
 /* The groups after a first one, which says that another follows. */
-static uint64_t wisp__get_more_groups(wisp__reader *reader, uint64_t first, int bits,
+static WISP__APART uint64_t wisp__get_more_groups(wisp__reader *reader, uint64_t first, int bits,
                                       int most_bits) {
     uint64_t more = UINT64_C(1) << bits, value = first & (more - 1);
     for (int shift = bits; shift < most_bits; shift += bits) {
@@ -21726,7 +21738,7 @@ static wisp__connection *wisp__connections_sweep(wisp *w, wisp__connection **lin
     return last;
 }
 
-static void wisp__events_bury(wisp *w) {
+static WISP__APART void wisp__events_bury(wisp *w) {
     w->events.dead = false;
     wisp__connections_sweep(w, &w->events.matches);  /* their parts are dead too */
     for (int i = 0; i < w->registry.count; i++) {
@@ -21799,7 +21811,7 @@ static bool wisp__events_wanted(const wisp *w, const char *name, wisp__credit *c
 }
 
 /* Runs the handlers of a remote that were connected when the event came. false: there is none. */
-static bool wisp__events_run(wisp *w, wisp__remote *remote, wisp_event *event) {
+static WISP__INLINE bool wisp__events_run(wisp *w, wisp__remote *remote, wisp_event *event) {
     wisp__connection *last = remote->last;
     wisp_result result = event->result;
     bool any = false;
@@ -21820,12 +21832,22 @@ static bool wisp__events_run(wisp *w, wisp__remote *remote, wisp_event *event) {
 }
 
 /* An event without values about a remote, which may be NULL. */
-static inline void wisp__event_begin(wisp *w, wisp_event *event, wisp_peer peer,
-                                     const wisp__remote *remote) {
-    const wisp_event begun = { w, peer, wisp__remote_handle(remote), remote ? remote->name : "",
-                               NULL, 0, WISP_OK, "", w->now, NULL, NULL, WISP_MESSAGE_EVENT,
-                               NULL, NULL };
-    *event = begun;
+static WISP__INLINE void wisp__event_begin(wisp *w, wisp_event *event, wisp_peer peer,
+                                           const wisp__remote *remote) {
+    event->w = w;
+    event->peer = peer;
+    event->remote = wisp__remote_handle(remote);
+    event->name = remote ? remote->name : "";
+    event->args = NULL;
+    event->count = 0;
+    event->result = WISP_OK;
+    event->text = "";
+    event->time = w->now;
+    event->user = NULL;
+    event->request = NULL;
+    event->message = WISP_MESSAGE_EVENT;
+    event->passage = NULL;
+    event->from = NULL;
 }
 
 /* Dispatches all notices, and those that their handlers add, up to the limit. */
@@ -26225,14 +26247,14 @@ static wisp_result wisp__call_through(wisp *w, wisp__pending *call, wisp__outbou
  * Not here: how messages stand in packets (receive).
  * ======================================================================== */
 
-static void wisp__message_event(wisp *w, const wisp__inbound *in, wisp_event *event) {
+static WISP__INLINE void wisp__message_event(wisp *w, const wisp__inbound *in, wisp_event *event) {
     wisp__event_begin(w, event, wisp__peer_handle(in->session), in->remote);
     event->args = in->content.values;
     event->count = in->content.count;
 }
 
 /* Reads values that describe themselves. */
-static void wisp__read_plain(wisp *w, wisp__reader *data, wisp__inbound *in) {
+static WISP__APART void wisp__read_plain(wisp *w, wisp__reader *data, wisp__inbound *in) {
     wisp__message_codec *c = &w->content;
     wisp__unpacker u = wisp__codec_received(c, data);
     wisp__reader shape = *data;
@@ -26264,7 +26286,7 @@ static inline bool wisp__read_again(wisp *w, wisp__reader *data, wisp__inbound *
     return true;
 }
 
-static void wisp__read_encoded(wisp *w, wisp__reader *data, wisp__inbound *in) {
+static WISP__APART void wisp__read_encoded(wisp *w, wisp__reader *data, wisp__inbound *in) {
     in->delta = in->encoding->delta && in->kind == WISP__FRAME_EVENT;
     if (in->delta) {
         in->from = *data;
@@ -26278,7 +26300,7 @@ static void wisp__read_encoded(wisp *w, wisp__reader *data, wisp__inbound *in) {
 
 /* Reads values where `data` stands, which then stands at their end. A value that needs its baseline
    is only passed: it is applied when its turn comes. */
-static void wisp__read_values(wisp *w, wisp__reader *data, wisp__inbound *in) {
+static WISP__INLINE void wisp__read_values(wisp *w, wisp__reader *data, wisp__inbound *in) {
     in->data_at = data->at;
     w->content.credit.over = false;
     if (in->encoding) wisp__read_encoded(w, data, in);
@@ -26338,7 +26360,7 @@ static void wisp__run_answer(wisp *w, wisp__inbound *in, wisp_event *event) {
     else if (s->peer.state == WISP__JOINED) wisp__answer_code(w, in, event->result, NULL);
 }
 
-static void wisp__run_event(wisp *w, const wisp__inbound *in, wisp_event *event) {
+static WISP__INLINE void wisp__run_event(wisp *w, const wisp__inbound *in, wisp_event *event) {
     double began = w->registry.meters ? wisp__meters_clock(w->registry.meters) : -1;
     if (!wisp__events_run(w, in->remote, event))
         wisp__drop(w, in->session, in->remote, WISP__DROPPED_UNHANDLED, WISP_OK);
@@ -26412,22 +26434,22 @@ static void wisp__pass_in(wisp *w, wisp__inbound *in, wisp_event *event, wisp__p
     wisp__hooks_leave(w);
 }
 
+static WISP__APART void wisp__through_chain(wisp *w, wisp__inbound *in, wisp_event *event) {
+    wisp__passage p = wisp__passage_of(event->message, NULL, NULL);
+    p.inbound = true;
+    p.call = in->request ? in->request->id : 0;
+    p.once = in->request && in->request->once;
+    wisp__pass_in(w, in, event, &p);
+}
+
 /* Hands an event or call to its handlers, through the chain if it has one. */
-static void wisp__on_admitted(wisp *w, wisp__inbound *in, int kind) {
+static WISP__INLINE void wisp__on_admitted(wisp *w, wisp__inbound *in, int kind) {
     wisp_event event;
     wisp__message_event(w, in, &event);
     event.message = kind;
-    if (in->remote->inbound) {
-        wisp__passage p = wisp__passage_of(kind, NULL, NULL);
-        p.inbound = true;
-        p.call = in->request ? in->request->id : 0;
-        p.once = in->request && in->request->once;
-        wisp__pass_in(w, in, &event, &p);
-    } else if (in->request) {
-        wisp__run_answer(w, in, &event);
-    } else {
-        wisp__run_event(w, in, &event);
-    }
+    if (in->remote->inbound) wisp__through_chain(w, in, &event);
+    else if (in->request) wisp__run_answer(w, in, &event);
+    else wisp__run_event(w, in, &event);
 }
 
 /* For the profiler: the bytes of the values, and what compression saved. */
@@ -26662,7 +26684,7 @@ static void wisp__on_replied(wisp *w, wisp__inbound *in) {
 }
 
 /* May an event run? Asked before more work is done for it than to find its end. */
-static bool wisp__admit_event(wisp *w, const wisp__inbound *in) {
+static WISP__INLINE bool wisp__admit_event(wisp *w, const wisp__inbound *in) {
     wisp__session *s = in->session;
     wisp__remote *remote = in->remote;
     wisp__peer_remote *peer_remote = wisp__peer_remote_of(w, s, remote->index);
@@ -26917,20 +26939,23 @@ static bool wisp__receive_value(wisp *w, wisp__inbound *in) {
 
 /* --- delivery --- */
 
+/* A call, an answer, or an event of a name that is not known here. */
+static WISP__APART void wisp__deliver_other(wisp *w, wisp__inbound *in) {
+    if (in->kind == WISP__FRAME_INVOKE) wisp__on_invoked(w, in);
+    else if (in->kind == WISP__FRAME_REPLY) wisp__on_replied(w, in);
+    else if (in->kind == WISP__FRAME_EVENT)
+        wisp__drop(w, in->session, NULL, WISP__DROPPED_UNKNOWN, WISP_OK);
+}
+
 /* Asks budgets and limits, then decodes and dispatches. */
-static void wisp__deliver_admitted(wisp *w, wisp__inbound *in) {
-    wisp__session *s = in->session;
+static WISP__INLINE void wisp__deliver_admitted(wisp *w, wisp__inbound *in) {
     if (in->readable) {
         wisp__on_unreadable(w, in);
-    } else if (!wisp__policy_count(w, s, true)) {
-        wisp__drop(w, s, in->remote, WISP__DROPPED_FLOOD, WISP_OK);
-    } else if (in->kind == WISP__FRAME_INVOKE) {
-        wisp__on_invoked(w, in);
-    } else if (in->kind == WISP__FRAME_REPLY) {
-        wisp__on_replied(w, in);
-    } else if (in->kind == WISP__FRAME_EVENT && !in->remote) {
-        wisp__drop(w, s, NULL, WISP__DROPPED_UNKNOWN, WISP_OK);
-    } else if (in->kind == WISP__FRAME_EVENT && wisp__admit_event(w, in)) {
+    } else if (!wisp__policy_count(w, in->session, true)) {
+        wisp__drop(w, in->session, in->remote, WISP__DROPPED_FLOOD, WISP_OK);
+    } else if (in->kind != WISP__FRAME_EVENT || !in->remote) {
+        wisp__deliver_other(w, in);
+    } else if (wisp__admit_event(w, in)) {
         if (in->value) {
             in->readable = wisp__stored_decode(&w->content, in->encoding, in->value, &in->content);
             in->conformed = false;
@@ -26941,8 +26966,8 @@ static void wisp__deliver_admitted(wisp *w, wisp__inbound *in) {
 }
 
 /* Delivers a message whose turn it is, after what happened before it. */
-static void wisp__deliver(wisp *w, wisp__session *s, wisp__inbound *in, int delivery,
-                          uint64_t number) {
+static WISP__INLINE void wisp__deliver_now(wisp *w, wisp__session *s, wisp__inbound *in,
+                                           int delivery, uint64_t number) {
     if (w->events.notice_count || w->calls.done_first || wisp__hooks_ready(w, true))
         wisp__dispatch(w);
     if (s->peer.state != WISP__JOINED || w->destroyed) return;
@@ -26955,7 +26980,12 @@ static void wisp__deliver(wisp *w, wisp__session *s, wisp__inbound *in, int deli
     if (!in->readable && !wisp__pay(&w->content.credit, WISP__PRICE_EVENT))
         in->readable = WISP_E_FLOOD;
     if (!in->delta || wisp__receive_value(w, in)) wisp__deliver_admitted(w, in);
-    wisp__encoded_release(w, in->value);
+    if (in->value) wisp__encoded_release(w, in->value);
+}
+
+static void wisp__deliver(wisp *w, wisp__session *s, wisp__inbound *in, int delivery,
+                          uint64_t number) {
+    wisp__deliver_now(w, s, in, delivery, number);
 }
 
 /* ===========================================================================
@@ -26977,13 +27007,17 @@ static void wisp__read_shape(wisp__reader *from, wisp__inbound *in) {
     if (from->failed) in->readable = WISP_E_BAD_PACKET;
 }
 
-/* A message without a length ends where its values end. */
-static void wisp__read_bound(wisp__reading *r, wisp__inbound *in) {
-    if (!r->from.failed) wisp__read_values(r->w, &r->from, in);
-    if (!in->readable) return;
+/* A message without a length could not be read; if it has an end the packet is read on. */
+static WISP__APART void wisp__on_unread(wisp__reading *r, const wisp__inbound *in) {
     if (in->readable == WISP_E_MEMORY) wisp__break_memory(r);
     else if (in->readable == WISP_E_FLOOD && !in->parsed) wisp__break_unpaid(r);
     else if (!in->parsed) wisp__break(r, "a message that cannot be read");
+}
+
+/* A message without a length ends where its values end. */
+static WISP__INLINE void wisp__read_bound(wisp__reading *r, wisp__inbound *in) {
+    if (!r->from.failed) wisp__read_values(r->w, &r->from, in);
+    if (in->readable) wisp__on_unread(r, in);
 }
 
 /* A message of so many bits. One that cannot be read is skipped. */
@@ -27223,19 +27257,6 @@ static bool wisp__must_wait(const wisp__reading *r, const wisp__channel *c,
                                          r->w->base.limits.window_bytes - r->s->held_bytes;
 }
 
-static void wisp__arrive_in_order(wisp__reading *r, wisp__channel *c, uint32_t sequence,
-                                  wisp__inbound *in) {
-    if (wisp__must_wait(r, c, in)) {
-        wisp__buffer_early(r, c, sequence, in);
-        wisp__fall_behind(r);
-        return;
-    }
-    c->in.next++;
-    wisp__was_blocked(r, &c->in);
-    wisp__arrive(r, &c->in, in);
-    if (wisp__goes_on(r) && c->in.early) wisp__arrive_early(r, c);
-}
-
 static void wisp__arrive_behind(wisp__reading *r) {
     for (int c = 0; c < WISP__CHANNELS && wisp__goes_on(r); c++) {
         r->section.channel = c;
@@ -27243,29 +27264,46 @@ static void wisp__arrive_behind(wisp__reading *r) {
     }
 }
 
+/* A message of a channel whose turn it is not, or the end of a large one that must wait. */
+static WISP__APART void wisp__take_no_turn(wisp__reading *r, wisp__channel *c, wisp__turn turn,
+                                           uint32_t sequence, wisp__inbound *in) {
+    if (turn == WISP__AGAIN) {                                         /* our acks were lost */
+        wisp__stall_was(&r->w->base, &r->s->stall);
+    } else if (turn == WISP__BEYOND) {
+        wisp__break(r, "a sequence number beyond the window");
+    } else {
+        wisp__buffer_early(r, c, sequence, in);
+        if (turn == WISP__NOW) wisp__fall_behind(r);
+    }
+}
+
+/* false: the packet is broken. */
+static WISP__INLINE bool wisp__may_take(wisp__reading *r, wisp__channel **c) {
+    if (r->broken) return false;
+    if (!r->section.delivery) wisp__break(r, "a message before a section");
+    else if (++r->messages > r->w->base.limits.packet_messages) wisp__break(r, "too many messages");
+    else if (r->section.delivery != WISP_RELIABLE) *c = NULL;
+    else if (!(*c = wisp__peer_channel(&r->w->base, &r->s->peer, r->section.channel)))
+        wisp__break_with(r, WISP_E_MEMORY, "no memory for a channel");
+    return !r->broken;
+}
+
 static void wisp__take_turn(wisp__reading *r, wisp__inbound *in) {
-    wisp__base *base = &r->w->base;
     wisp__channel *c;
     uint32_t sequence;
-    if (r->broken) return;
-    if (!r->section.delivery) wisp__break(r, "a message before a section");
-    else if (++r->messages > base->limits.packet_messages) wisp__break(r, "too many messages");
-    if (r->broken) return;
-    if (r->section.delivery != WISP_RELIABLE) {
-        wisp__deliver(r->w, r->s, in, r->section.delivery, r->number);
-        return;
+    if (!wisp__may_take(r, &c)) return;
+    if (c) {
+        wisp__turn turn = wisp__channel_turn(&r->w->base, &c->in, r->section.sequence++, &sequence);
+        if (turn != WISP__NOW || wisp__must_wait(r, c, in)) {
+            wisp__take_no_turn(r, c, turn, sequence, in);
+            return;
+        }
+        c->in.next++;
+        wisp__was_blocked(r, &c->in);
     }
-    c = wisp__peer_channel(base, &r->s->peer, r->section.channel);
-    if (!c) {
-        wisp__break_with(r, WISP_E_MEMORY, "no memory for a channel");
-        return;
-    }
-    switch (wisp__channel_turn(base, &c->in, r->section.sequence++, &sequence)) {
-    case WISP__NOW: wisp__arrive_in_order(r, c, sequence, in); break;
-    case WISP__EARLY: wisp__buffer_early(r, c, sequence, in); break;
-    case WISP__AGAIN: wisp__stall_was(base, &r->s->stall); break;      /* our acks were lost */
-    case WISP__BEYOND: wisp__break(r, "a sequence number beyond the window"); break;
-    }
+    if (in->kind == WISP__FRAME_FRAGMENT) wisp__arrive(r, &c->in, in);
+    else wisp__deliver_now(r->w, r->s, in, r->section.delivery, r->number);
+    if (c && wisp__goes_on(r) && c->in.early) wisp__arrive_early(r, c);
 }
 
 /* ===========================================================================
