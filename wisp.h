@@ -4292,13 +4292,13 @@ typedef struct wisp__reading {
     wisp__reader from;
     uint64_t number;
     wisp__section section;  /* sequence: of the next reliable frame */
-    wisp__inbound previous;
     bool has_previous, eliciting, answered;
     int messages;
     const char *broken;  /* why the session ends, or NULL */
     wisp_result code;    /* that it ends with */
     const wisp_addr *source;  /* of the packet */
     bool challenged;          /* the packet has had one challenge, which was answered */
+    wisp__inbound previous;   /* if there is one */
 } wisp__reading;
 
 /* --- host --- */
@@ -26361,10 +26361,11 @@ static void wisp__run_answer(wisp *w, wisp__inbound *in, wisp_event *event) {
 }
 
 static WISP__INLINE void wisp__run_event(wisp *w, const wisp__inbound *in, wisp_event *event) {
-    double began = w->registry.meters ? wisp__meters_clock(w->registry.meters) : -1;
+    const wisp__meters *meters = w->registry.meters;
+    double began = meters ? wisp__meters_clock(meters) : -1;
     if (!wisp__events_run(w, in->remote, event))
         wisp__drop(w, in->session, in->remote, WISP__DROPPED_UNHANDLED, WISP_OK);
-    else if (began >= 0) wisp__count_handled(w, in->remote, began);
+    else if (meters) wisp__count_handled(w, in->remote, began);
 }
 
 /* Makes values that a hook has changed, or that were held, fit the schema here again. They live as
@@ -26472,16 +26473,25 @@ static inline void wisp__count_received(wisp *w, const wisp__inbound *in, wisp__
     w->base.stats.messages_received++;
 }
 
-/* Makes the values of an event or call fit the schema registered here, once for a message and its
-   repeats. */
-static inline bool wisp__conform_inbound(wisp *w, wisp__inbound *in) {
-    if (!in->readable && !in->conformed && (in->encoding || in->remote->schema)) {
+static WISP__APART bool wisp__make_fit(wisp *w, wisp__inbound *in) {
+    if (in->value) {
+        in->readable = wisp__stored_decode(&w->content, in->encoding, in->value, &in->content);
+        in->conformed = false;
+    }
+    if (!in->readable && !in->conformed) {
         w->registry.text[0] = 0;
         in->readable = wisp__conform_decoded(&w->content, in->remote, in->encoding, &in->content);
     }
     in->conformed = true;
-    if (w->registry.meters && !in->readable) wisp__count_values(in);
     return in->readable == WISP_OK;
+}
+
+/* Makes the values of an event or call fit the schema registered here, once for a message and its
+   repeats. */
+static WISP__INLINE bool wisp__conform_inbound(wisp *w, wisp__inbound *in) {
+    if ((in->encoding || in->remote->schema) && !wisp__make_fit(w, in)) return false;
+    if (w->registry.meters) wisp__count_values(in);
+    return true;
 }
 
 /* Drops a message that cannot be read. The caller of an invoke is answered why. */
@@ -26506,7 +26516,7 @@ static void wisp__refuse_call(wisp *w, const wisp__inbound *in, wisp__dropped wh
 }
 
 /* Is a message within the rate limit of its peer and name? */
-static inline bool wisp__within_rate(const wisp *w, const wisp__inbound *in, wisp__bucket *rate) {
+static bool wisp__within_rate(const wisp *w, const wisp__inbound *in, wisp__bucket *rate) {
     return wisp__policy_admit(&in->remote->now, rate,
                               in->delivery == WISP_RELIABLE ? &in->session->stall : NULL,
                               w->base.time);
@@ -26700,7 +26710,7 @@ static WISP__INLINE bool wisp__admit_event(wisp *w, const wisp__inbound *in) {
         }
         peer_remote->newest = in->number;
     }
-    if (wisp__within_rate(w, in, &peer_remote->rate)) return true;
+    if (!(remote->now.rate_limit > 0) || wisp__within_rate(w, in, &peer_remote->rate)) return true;
     wisp__drop(w, s, remote, WISP__DROPPED_RATE, WISP_OK);
     return false;
 }
@@ -26956,10 +26966,6 @@ static WISP__INLINE void wisp__deliver_admitted(wisp *w, wisp__inbound *in) {
     } else if (in->kind != WISP__FRAME_EVENT || !in->remote) {
         wisp__deliver_other(w, in);
     } else if (wisp__admit_event(w, in)) {
-        if (in->value) {
-            in->readable = wisp__stored_decode(&w->content, in->encoding, in->value, &in->content);
-            in->conformed = false;
-        }
         if (wisp__conform_inbound(w, in)) wisp__on_admitted(w, in, WISP_MESSAGE_EVENT);
         else wisp__on_unreadable(w, in);
     }
@@ -27557,13 +27563,12 @@ static bool wisp__is_refused(wisp *w, wisp__peer *peer, uint64_t number) {
     return true;
 }
 
-static wisp__reading wisp__reading_on(wisp *w, wisp__session *s, wisp__reader from) {
-    wisp__reading r;
-    memset(&r, 0, sizeof r);
-    r.w = w;
-    r.s = s;
-    r.from = from;
-    return r;
+static void wisp__reading_begin(wisp__reading *r, wisp *w, wisp__session *s,
+                                const wisp__reader *from) {
+    memset(r, 0, offsetof(wisp__reading, previous));
+    r->w = w;
+    r->s = s;
+    r->from = *from;
 }
 
 static void wisp__reading_end(wisp__reading *r) {
@@ -27603,7 +27608,9 @@ static void wisp__take_packet(wisp__reading *r, bool acks) {
 
 /* Takes buffered messages that had to wait: in each update as many as a packet may cost. */
 static void wisp__catch_up(wisp *w, wisp__session *s) {
-    wisp__reading r = wisp__reading_on(w, s, wisp__reader_on(NULL, 0));
+    wisp__reader nothing = wisp__reader_on(NULL, 0);
+    wisp__reading r;
+    wisp__reading_begin(&r, w, s, &nothing);
     if (!wisp__credit_begin(w, s, 0)) return;
     r.section.delivery = WISP_RELIABLE;
     w->events.of_packet = true;
@@ -27629,6 +27636,7 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
     const uint8_t *bytes = (const uint8_t *)packet->data;
     int head = wisp__packet_head(&w->base);
     bool acks = (bytes[0] & WISP__FLAG_ACKS) != 0;
+    wisp__reader from = wisp__reader_on(bytes + head, packet->size - head);
     wisp__reading r;
     uint64_t top = w->base.reliable ? number - 1 : s->peer.flow.top;
     if (s->peer.received_at < 0) return;             /* the link has closed it */
@@ -27644,7 +27652,7 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
         s->peer.stats.packets_refused++;
         return;
     }
-    r = wisp__reading_on(w, s, wisp__reader_on(bytes + head, packet->size - head));
+    wisp__reading_begin(&r, w, s, &from);
     r.number = number;
     r.source = &packet->addr;
     w->record = r.from;
