@@ -5842,11 +5842,12 @@ static inline void wisp__skip(wisp__reader *reader, int64_t count) {
 static WISP__APART void wisp__copy_slowly(const wisp__reader *reader, int64_t at, uint8_t *to,
                                           int64_t count) {
     int shift = (int)(at & 7);
+    bool exact = ((at + count) >> 3) + 8 >= reader->size;       /* zeros follow the last bit */
     for (; count > 0; count -= 64, at += 64, to += 8) {
         uint64_t word = wisp__peek64(reader, at) >> shift;
         if (shift && (at >> 3) + 8 < reader->size)
             word |= (uint64_t)reader->bytes[(at >> 3) + 8] << (64 - shift);
-        wisp__store64(to, count < 64 ? wisp__low_bits(word, (int)count) : word);
+        wisp__store64(to, exact && count < 64 ? wisp__low_bits(word, (int)count) : word);
     }
 }
 
