@@ -9242,9 +9242,12 @@ static void wisp__pack_map(wisp__packer *p, const wisp_value *value, bool shaped
     }
 }
 
-static void wisp__pack_blob(wisp__packer *p, const wisp_value *value, bool shaped) {
-    if (value->kind == WISP_STRING) wisp__put_length(&p->data, (uint64_t)value->count);
-    else if (shaped) wisp__put_length(&p->shape, (uint64_t)value->count);
+static WISP__INLINE void wisp__pack_blob(wisp__packer *p, const wisp_value *value, bool shaped) {
+    wisp__writer *length = value->kind == WISP_STRING ? &p->data : &p->shape;
+    if (value->kind == WISP_STRING || shaped) {
+        if (value->count < 128) wisp__put_within(length, (uint64_t)value->count, 8);
+        else wisp__put_length(length, (uint64_t)value->count);
+    }
     if (!value->count) return;
     if (p->data.at & 7) wisp__put_align(&p->data);
     wisp__put_bytes(&p->data, wisp__bytes_of(value), value->count);
@@ -9276,7 +9279,8 @@ static WISP__INLINE void wisp__pack_value(wisp__packer *p, const wisp_value *val
 }
 
 static WISP__INLINE void wisp__pack_values(wisp__packer *p, const wisp_value *values, int count) {
-    wisp__put_small(&p->shape, (uint64_t)count);
+    if (count < 8) wisp__put_within(&p->shape, (uint64_t)count, 4);
+    else wisp__put_small(&p->shape, (uint64_t)count);
     for (int i = 0; i < count; i++) wisp__pack_value(p, &values[i], true);
 }
 
@@ -21349,9 +21353,9 @@ static size_t wisp__queue_bytes(uint32_t room) {
 }
 
 /* Memory that a ring takes more for one more message. */
-static int wisp__queue_growth(const wisp__queue *q) {
+static WISP__INLINE int wisp__queue_growth(const wisp__queue *q) {
+    if (q && q->next - q->first < q->room) return 0;
     if (!q) return wisp__chunk_memory(wisp__queue_bytes(8));
-    if (q->next - q->first < q->room) return 0;
     return wisp__chunk_memory(wisp__queue_bytes(2 * q->room)) -
            wisp__chunk_memory(wisp__queue_bytes(q->room));
 }
