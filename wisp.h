@@ -23573,8 +23573,8 @@ static wisp__fit wisp__fill_fragment(wisp__packet_writer *f, const wisp__item *i
 }
 
 /* `ref`: to be noted with it; its kind may be NOTHING. */
-static WISP__INLINE wisp__fit wisp__fill_one(wisp__packet_writer *f, const wisp__item *item,
-                                             uint32_t sequence, wisp__ref ref) {
+static wisp__fit wisp__fill_item(wisp__packet_writer *f, const wisp__item *item, uint32_t sequence,
+                                 wisp__ref ref) {
     wisp__fit fit;
     if (ref.kind != WISP__FRAME_NOTHING && !wisp__fill_may(f)) return WISP__WAITS;
     fit = item->offset < 0 ? wisp__fill_message(f, item, sequence)
@@ -23583,14 +23583,9 @@ static WISP__INLINE wisp__fit wisp__fill_one(wisp__packet_writer *f, const wisp_
     return fit;
 }
 
-static wisp__fit wisp__fill_item(wisp__packet_writer *f, const wisp__item *item, uint32_t sequence,
-                                 wisp__ref ref) {
-    return wisp__fill_one(f, item, sequence, ref);
-}
-
 /* An item of a channel. */
-static wisp__fit wisp__fill_reliably(wisp__packet_writer *f, const wisp__item *item,
-                                     uint32_t sequence) {
+static inline wisp__fit wisp__fill_reliably(wisp__packet_writer *f, const wisp__item *item,
+                                            uint32_t sequence) {
     wisp__ref ref = wisp__ref_of(WISP__FRAME_EVENT, item->message->channel, sequence);
     return wisp__fill_item(f, item, sequence, ref);
 }
@@ -23807,8 +23802,7 @@ static inline wisp__fit wisp__fill_reliable(wisp__packet_writer *f, wisp__messag
     if (size > wisp__piece_bytes(&w->base) || m->type == WISP__ANNOUNCEMENT)
         return wisp__cutting_begin(f, &c->out, m);
     if (!wisp__first_may(f, &c->out, &item)) return WISP__WAITS;
-    fit = wisp__fill_one(f, &item, c->out.next,
-                         wisp__ref_of(WISP__FRAME_EVENT, m->channel, c->out.next));
+    fit = wisp__fill_reliably(f, &item, c->out.next);
     if (fit == WISP__FITS) wisp__first_done(f, &c->out, &item);
     return fit;
 }
@@ -25621,7 +25615,7 @@ static WISP__INLINE wisp__message *wisp__message_make(wisp *w, const wisp__remot
                                                       int type) {
     wisp__packer *p = &w->content.packer;
     wisp__remote *entry = w->registry.remotes[type == WISP__REPLY ? remote->index : remote->newest];
-    size_t shape = (size_t)((p->shape.at + 7) / 8), data = (size_t)((p->data.at + 7) / 8);
+    size_t shape = (size_t)(p->shape.at + 7) / 8, data = (size_t)(p->data.at + 7) / 8;
     bool state = remote->state && type == WISP__EVENT;
     bool extra = type != WISP__EVENT || entry->encoding.delta || p->raw || p->plain || state ||
                  p->shape.at >= UINT16_MAX || p->values >= UINT16_MAX;
