@@ -3399,9 +3399,11 @@ typedef struct wisp__model {
     double least;           /* of the round trips since least_time */
     double least_time;      /* of the last round trip near the least; while probing: its end */
     uint8_t phase, slots, stalls;  /* a wisp__phase; slots in it; of them without growth */
-    bool tried;    /* the slot before had tried more */
-    bool probing;  /* little is in flight, to see the least round trip */
-    bool losing;   /* packets are lost, and not for a queue */
+    bool tried : 1;    /* the slot before had tried more */
+    bool probing : 1;  /* little is in flight, to see the least round trip */
+    bool losing : 1;   /* packets are lost, and not for a queue */
+    bool filled : 1;   /* more was sent in the slot before than came out of a queue */
+    uint16_t unit; /* bytes of a packet, smoothed; 0: none was acked */
 } wisp__model;
 
 typedef struct wisp__reno {    /* RFC 9002 */
@@ -3436,6 +3438,7 @@ typedef struct wisp__flow {
         wisp__model model;
         wisp__reno reno;
     } control;
+    uint32_t held_at;             /* the next packet (low bits) when something was last held back */
     unsigned skip_count;          /* skipped numbers */
     uint64_t skip_at;             /* the next number to skip; 0: not chosen yet */
     uint32_t skips[WISP__SKIPS];  /* low bits of the last skipped numbers; 0: none */
@@ -3478,6 +3481,7 @@ typedef struct wisp__message {
     uint8_t type, delivery, channel;
     bool immediate : 1, has_extra : 1;
     bool state : 1;    /* a newer value of its key takes its place */
+    bool parted : 1;   /* unreliable, and larger than any packet */
     uint8_t bytes[1];  /* the extra numbers, shape, data */
 } wisp__message;
 
@@ -3861,8 +3865,9 @@ typedef struct wisp__their {
     wisp__encoding *encoding;  /* NULL: plain */
 } wisp__their;
 
-/* Messages that are blocked together: those of a channel, or all unreliable ones. */
-enum { WISP__LINES = WISP__CHANNELS + 1 };
+/* Messages that are blocked together: those of a channel, all unreliable ones, those of them that
+   go in parts. */
+enum { WISP__LINES = WISP__CHANNELS + 2 };
 
 enum { WISP__UNANNOUNCED, WISP__ANNOUNCED, WISP__ACKED, WISP__BOUND, WISP__UNKNOWN };
 
@@ -3894,18 +3899,20 @@ typedef struct wisp__held_list {
     int count, bytes;  /* bytes: of memory */
 } wisp__held_list;
 
-enum { WISP__SETS_OUT = 64, WISP__SETS_IN = 4 };
+/* LOOSE_BYTES: of an unreliable message, with lengths of its values; SET_BYTES: with its head. */
+enum { WISP__SETS_OUT = 256, WISP__SETS_IN = 8, WISP__LOOSE_BYTES = (64 << 10) + 64,
+       WISP__SET_BYTES = WISP__LOOSE_BYTES + 40 };
 
-/* Unreliable messages that no packet of the size in use can hold: each goes as a set of parts. */
+/* Unreliable messages that no packet of the size in use can hold: each goes as a set of parts.
+   `open`: the set is a value whose end is not known yet; left: parts of it not acked, and one while
+   it is being sent. The sets that arrive take at most 2 * SET_BYTES. */
 typedef struct wisp__parts {
-    struct { uint8_t set, left; } out[WISP__SETS_OUT];  /* parts that are not acked; 0: it ended */
-    wisp__message *whole;  /* the set being sent; NULL: none */
-    int at;  /* bytes sent */
-    uint32_t served;  /* as of a channel */
-    bool value;  /* is it the value of a delta? */
-    uint32_t baseline;  /* of that value, as in its ref */
-    uint8_t set, newest;  /* newest: place in `in` */
-    struct { uint8_t *bytes; int got, total; uint8_t set; } in[WISP__SETS_IN];
+    struct { uint32_t value; uint16_t set, left; bool open; } out[WISP__SETS_OUT];
+    wisp__message *whole;    /* the set being sent; NULL: none */
+    int at;                  /* bytes sent */
+    uint32_t served;         /* as of a channel */
+    uint16_t set;            /* of `whole` */
+    struct { uint8_t *bytes; int got, total; uint16_t set; } in[WISP__SETS_IN];
 } wisp__parts;
 
 /* A peer, with what the later rooms keep for it. */
@@ -4191,7 +4198,7 @@ typedef enum wisp__frame {
 typedef struct wisp__section { int delivery, channel; uint32_t sequence; } wisp__section;
 typedef struct wisp__fragment { bool first, last; int bytes; } wisp__fragment;
 
-typedef struct wisp__part { uint8_t set; bool last; int at, bytes; } wisp__part;
+typedef struct wisp__part { uint16_t set; int total, at, bytes; } wisp__part;
 
 /* An EVENT, SIZED, INVOKE or REPLY up to its content. */
 typedef struct wisp__message_frame {
@@ -17137,6 +17144,14 @@ static double wisp__model_product(const wisp__flow *flow) {
     return wisp__model_bandwidth(flow) * (flow->has_rtt ? flow->rtt_min : flow->rtt);
 }
 
+/* Bytes of the packets that windows are counted in. Once the limit of the path is known they are
+   small where small ones are sent: four of full size would fill a thin path for half a second. */
+static int wisp__congestion_unit(const wisp__base *base, const wisp__flow *flow) {
+    const wisp__model *m = &flow->control.model;
+    bool known = base->congestion == WISP_CONGESTION_MODEL && m->adopted > 0;
+    return known && 2 * m->unit < base->mtu ? m->unit : base->mtu;
+}
+
 static void wisp__model_enter(wisp__flow *flow, wisp__phase phase) {
     flow->control.model.phase = (uint8_t)phase;
     flow->control.model.slots = flow->control.model.stalls = 0;
@@ -17205,10 +17220,17 @@ static void wisp__model_step(wisp__flow *flow, int rate) {
     wisp__model_enter(flow, WISP__TRY);
 }
 
-/* Slots that the application limits only raise the estimate. */
+/* Slots that the application limits only raise the estimate. The path limits the second of two with
+   a queue in which more was sent in the last round trip than comes out: small packets may not fill
+   a window. */
 static void wisp__model_slot(wisp__flow *flow) {
     wisp__model *m = &flow->control.model;
     int rate = flow->delivery_rate;
+    bool app = flow->slot.app, fills = wisp__model_queued(flow, 1.5) &&
+                                       flow->in_flight > 1.1 * rate * flow->rtt_latest + m->unit;
+    if (app && fills && m->filled) flow->slot.app = false;
+    if (app && !flow->slot.app && m->phase == WISP__START) m->stalls = 2;
+    m->filled = fills;
     if (!flow->slot.app) wisp__model_step(flow, rate);
     if (!flow->slot.app || rate > wisp__model_bandwidth(flow))
         m->bandwidth = wisp__max_int(m->bandwidth, rate);
@@ -17238,22 +17260,23 @@ static void wisp__model_least(wisp__flow *flow, double now) {
 static void wisp__model_update(wisp__base *base, wisp__flow *flow, double now) {
     static const double gains[] = { 2.77, 1.25, 0.75, 1 };
     wisp__model *m = &flow->control.model;
-    double rate = wisp__model_bandwidth(flow), product, window, least = 4.0 * base->mtu;
+    double rate = wisp__model_bandwidth(flow), product, window;
+    double unit = wisp__congestion_unit(base, flow), least = 4 * unit;
     wisp__model_least(flow, now);
     product = wisp__model_product(flow);
     if (m->phase == WISP__DRAIN && flow->in_flight <= product - rate * base->step)
         wisp__model_enter(flow, WISP__CRUISE);
-    window = wisp__max(2.0 * base->mtu, wisp__min(6.0 * base->mtu, 0.04 * rate));
+    window = wisp__max(2 * unit, wisp__min(6.0 * base->mtu, 0.04 * rate));
     window += rate * wisp__max(0.01, wisp__max(base->step, m->gap));
     window += (m->phase == WISP__START ? 2 : m->losing || flow->late > 0 ? 1.5 : 1.25) * product;
-    if (m->phase == WISP__START) least = wisp__initial_window(base);
+    if (m->phase == WISP__START && !(m->adopted > 0)) least = wisp__initial_window(base);
     if (m->probing) {
         window = product / 2;
         flow->app_until = (uint32_t)flow->next;
     }
     window = wisp__min(wisp__max(window, least), (double)base->limits.window_packets * base->mtu);
     flow->window = (int)window;
-    rate = wisp__max(gains[m->phase] * rate, base->mtu / wisp__max(flow->rtt, 0.001));
+    rate = wisp__max(gains[m->phase] * rate, unit / wisp__max(flow->rtt, 0.001));
     flow->pace_rate = (int)wisp__min(rate, WISP__MOST_RATE);
 }
 
@@ -17303,6 +17326,7 @@ static void wisp__congestion_acked(wisp__base *base, wisp__flow *flow, double no
     flow->sent_time = wisp__max(flow->sent_time, news->sent_time);
     if (base->congestion == WISP_CONGESTION_MODEL) {
         m->acked += news->acked;
+        m->unit = (uint16_t)((7 * (m->unit ? m->unit : base->mtu) + news->bytes / news->acked) / 8);
         if (!flow->slot.app && !m->probing && now > flow->ack_time)
             m->gap += (wisp__min(now - flow->ack_time, 0.25) - m->gap) / 8;
     } else if (news->growing && !news->lost) {
@@ -17332,6 +17356,7 @@ static void wisp__congestion_slot(wisp__base *base, wisp__flow *flow, double now
     slot->app = slot->app || limits;
     if (!slot->bytes && limits) slot->start = now;
     if (!slot->bytes || now < slot->start + length) return;
+    if (slot->bytes < 1000 && now < slot->start + 3 * length) return;    /* too few packets */
     length = wisp__max(flow->ack_time - slot->start, flow->sent_time - slot->sent);
     flow->delivery_rate =
         (int)wisp__min(slot->bytes / wisp__max(length, WISP__GRANULARITY), WISP__MOST_RATE);
@@ -17353,17 +17378,19 @@ static void wisp__congestion_pace(wisp__base *base, wisp__flow *flow, double now
     if (reno) flow->pace_rate = (int)wisp__min(rate, WISP__MOST_RATE);
     else wisp__model_update(base, flow, now);
     gained = flow->pace_rate * wisp__min(now - flow->pace_time, most);
-    if (reno || flow->control.model.phase == WISP__START)
+    if (reno || !(flow->control.model.adopted > 0))
         most = wisp__max(wisp__initial_window(base), gained);
-    else most = wisp__max(flow->pace_rate * most, 2.0 * base->mtu);
+    else most = wisp__max(flow->pace_rate * most, 2.0 * wisp__congestion_unit(base, flow));
     flow->pace_time = now;
     flow->pace_tokens = wisp__min(flow->pace_tokens + gained, most);
 }
 
-/* The flush has ended. If neither window nor pace held anything back, the application is the limit
-   until what was sent so far is acked. */
+/* The flush has ended. If neither window nor pace has held anything back, nor in the round trip
+   before, the application is the limit until what was sent so far is acked. */
 static void wisp__congestion_flushed(wisp__flow *flow) {
-    if (!flow->held) flow->app_until = (uint32_t)flow->next;
+    if (flow->held) flow->held_at = (uint32_t)flow->next;
+    else if (wisp__distance((uint32_t)flow->largest_acked + 1, flow->held_at) >= 0)
+        flow->app_until = (uint32_t)flow->next;
 }
 
 /* ===========================================================================
@@ -17836,7 +17863,8 @@ static bool wisp__flow_may_number(const wisp__flow *flow) {
 /* May a packet be sent, when there is something to send? A sender that only pacing delays counts as
    limited by its window (RFC 9002 7.8). */
 static bool wisp__flow_may_send(wisp__base *base, wisp__flow *flow) {
-    bool room = flow->in_flight + base->mtu <= flow->window || flow->in_flight == 0;
+    int unit = wisp__congestion_unit(base, flow);
+    bool room = flow->in_flight + unit <= flow->window || flow->in_flight == 0;
     bool paced = flow->pace_tokens <= 0;
     flow->limited = !room || paced || flow->in_flight * 2 > flow->window;
     flow->held = flow->held || !room || paced;
@@ -21188,7 +21216,7 @@ static void wisp__count_queued(const wisp__remote *remote, int change) {
 }
 
 static int wisp__line_of(const wisp__message *m) {
-    return m->delivery == WISP_RELIABLE ? m->channel : WISP__CHANNELS;
+    return m->delivery == WISP_RELIABLE ? m->channel : WISP__CHANNELS + m->parted;
 }
 
 static inline int wisp__message_priority(const wisp *w, const wisp__message *m) {
@@ -22703,9 +22731,9 @@ void wisp_cancel(wisp *w, wisp_call handle) {
  *   body   acks?, frames, then END or fewer than 8 zero bits
  *   kind   1 ALIKE · 01 EVENT · 001 REPEAT · 0001 SIZED · 0000 kind:4
  *   kind:4 END 0, SECTION 1, FRAGMENT 2, INVOKE 3, REPLY 4, ANNOUNCE 5, BOUND 6, UNKNOWN 7,
- *          PING 8, LEAVE 9, RESYNC 10, MORE 15 followed by kind:4 of its own: PATH_CHALLENGE 0,
- *          PATH_RESPONSE 1, READS 4, PART 5.
- *          Reserved: TICK 11, OBJECT 12, INPUT 13, ASSEMBLED 14 (a piece of a set); after MORE:
+ *          PING 8, LEAVE 9, RESYNC 10, ASSEMBLED 14, MORE 15 followed by kind:4 of its own:
+ *          PATH_CHALLENGE 0, PATH_RESPONSE 1, READS 4, PART 5.
+ *          Reserved: TICK 11, OBJECT 12, INPUT 13; after MORE:
  *          FULL 2 (a name and a key, in place of RESYNC of a whole name), CLOCK 3
  * ======================================================================== */
 
@@ -22768,23 +22796,23 @@ static wisp__fragment wisp__frame_get_fragment(wisp__reader *from) {
     return f;
 }
 
-/* PART   set:8 last:1 offset:16 bytes:16, then the bytes
-   Of a section and a message of it that no packet can hold. No part is sent again. */
+/* PART   set:16 total:17 offset:17 bytes:16, then the bytes
+   Of a section and a message of it that no packet can hold, `total` bytes. No part is sent again.
+   When all parts of a value that goes as deltas have come, ASSEMBLED answers: only then it is a
+   baseline. */
 static void wisp__frame_put_part(wisp__writer *to, int set, const wisp__message *whole, int at,
                                  int bytes) {
     wisp__frame_put(to, WISP__FRAME_PART);
-    wisp__put(to, (uint64_t)set, 8);
-    wisp__put(to, at + bytes == wisp__message_size(whole), 1);
-    wisp__put(to, (uint64_t)at, 16);
-    wisp__put(to, (uint64_t)bytes, 16);
+    wisp__put(to, (uint64_t)set | (uint64_t)wisp__message_size(whole) << 16, 33);
+    wisp__put(to, (uint64_t)at | (uint64_t)bytes << 17, 33);
     wisp__put_bits(to, wisp__message_bytes(whole) + at, (int64_t)bytes * 8);
 }
 
 static wisp__part wisp__frame_get_part(wisp__reader *from) {
-    wisp__part part = { 0, false, 0, 0 };
-    part.set = (uint8_t)wisp__get(from, 8);
-    part.last = wisp__get(from, 1) != 0;
-    part.at = (int)wisp__get(from, 16);
+    wisp__part part = { 0, 0, 0, 0 };
+    part.set = (uint16_t)wisp__get(from, 16);
+    part.total = (int)wisp__get(from, 17);
+    part.at = (int)wisp__get(from, 17);
     part.bytes = (int)wisp__get(from, 16);
     return part;
 }
@@ -22847,8 +22875,8 @@ static void wisp__frame_put_repeat(wisp__writer *to, int count) {
 
 static int wisp__frame_get_repeat(wisp__reader *from) { return wisp__get_small(from) + 1; }
 
-/* BOUND, UNKNOWN, RESYNC, READS   length(number)
-   Their meaning is drawn in room names. */
+/* BOUND, UNKNOWN, RESYNC, READS, ASSEMBLED   length(number)
+   Their meaning is drawn in room names; that of ASSEMBLED is above, with its set. */
 static void wisp__frame_put_number(wisp__writer *to, wisp__frame kind, int number) {
     wisp__frame_put(to, kind);
     wisp__put_length(to, (uint64_t)number);
@@ -23807,36 +23835,54 @@ static inline wisp__fit wisp__fill_reliable(wisp__packet_writer *f, wisp__messag
     return fit;
 }
 
-/* A part was acked or lost, or (`set` begins) all that is left of an older one counts as lost: the
-   value of a delta has arrived with all its parts, and is lost with one. */
-static void wisp__part_ended(wisp__session *s, uint8_t set, uint32_t value, bool arrived) {
-    uint8_t *left = &s->parts->out[set % WISP__SETS_OUT].left;
-    if (s->parts->out[set % WISP__SETS_OUT].set != set || !*left) return;
-    *left = (uint8_t)(arrived ? *left - 1 : 0);
-    if (!*left)
-        wisp__baseline_outcome(&s->baselines_out, (int)(value >> 16), value & 0xffff, arrived);
+/* The value of a set is known to have come, or not. */
+static void wisp__set_ended(wisp__session *s, uint16_t set, bool arrived) {
+    uint32_t value;
+    if (!s->parts) return;
+    value = s->parts->out[set % WISP__SETS_OUT].value;
+    if (s->parts->out[set % WISP__SETS_OUT].set != set || !s->parts->out[set % WISP__SETS_OUT].open)
+        return;
+    s->parts->out[set % WISP__SETS_OUT].open = false;
+    wisp__baseline_outcome(&s->baselines_out, (int)(value >> 16), value & 0xffff, arrived);
+}
+
+/* The packet of a part was acked or lost. */
+static void wisp__part_ended(wisp__session *s, uint16_t set, bool arrived) {
+    if (!arrived) wisp__set_ended(s, set, false);
+    else if (s->parts->out[set % WISP__SETS_OUT].set == set)
+        s->parts->out[set % WISP__SETS_OUT].left--;
+}
+
+/* The peer has put a set together. It has given up older ones of which it has had all parts. */
+static void wisp__set_assembled(wisp__session *s, uint16_t set) {
+    wisp__parts *p = s->parts;
+    if (!p || p->out[set % WISP__SETS_OUT].set != set || !p->out[set % WISP__SETS_OUT].open) return;
+    wisp__set_ended(s, set, true);
+    for (int i = 0; i < WISP__SETS_OUT; i++)
+        if (p->out[i].open && !p->out[i].left && (uint16_t)(set - p->out[i].set) < 1 << 15 &&
+            (uint16_t)(set - p->out[i].set) >= WISP__SETS_IN)
+            wisp__set_ended(s, p->out[i].set, false);
 }
 
 /* Puts the next part of the message that is being sent so. */
 static wisp__fit wisp__fill_part(wisp__packet_writer *f) {
     wisp__parts *p = f->s->parts;
-    uint8_t *left = &p->out[p->set % WISP__SETS_OUT].left;
+    uint16_t *left = &p->out[p->set % WISP__SETS_OUT].left;
     int rest = wisp__message_size(p->whole) - p->at;
     int room = (int)((f->to.end - f->to.at) / 8) - WISP__FRAGMENT_HEAD;
     int bytes = wisp__min_int(rest, room);
     if (bytes < wisp__min_int(rest, WISP__LEAST_FRAGMENT)) return WISP__FULL;
-    if (p->value && !wisp__fill_may(f)) return WISP__FULL;
+    if (*left && !wisp__fill_may(f)) return WISP__FULL;
     wisp__fill_repeat(f);
     wisp__frame_put_part(&f->to, p->set, p->whole, p->at, bytes);
     f->previous = NULL;
     f->eliciting = true;
-    if (p->value && *left) {
-        ++*left;
-        wisp__fill_carry(f, wisp__ref_of(WISP__FRAME_PART, p->set, p->baseline));
-    }
     p->at += bytes;
+    if (*left) {
+        *left = (uint16_t)(*left + (bytes < rest));
+        wisp__fill_carry(f, wisp__ref_of(WISP__FRAME_PART, 0, p->set));
+    }
     if (bytes < rest) return WISP__FITS;
-    if (p->value) wisp__part_ended(f->s, p->set, p->baseline, true);      /* all are under way */
     wisp__message_release(&f->w->chunks, p->whole);
     p->whole = NULL;
     return WISP__FITS;
@@ -23851,19 +23897,20 @@ static wisp__fit wisp__fill_cut(wisp__packet_writer *f, const wisp__message *m) 
     bool bound = wisp__is_bound(s, m);
     wisp__fit fit = p && p->whole ? WISP__WAITS
                     : bound ? WISP__FITS : wisp__fill_introduce(f, m, wisp__message_size(m));
+    int i;
     if (fit != WISP__FITS) return fit;
     if (!p) p = s->parts = (wisp__parts *)wisp__alloc(&w->base, sizeof *p);
     if (p) p->whole = wisp__message_whole(w, m, bound, s->call_floor);
     if (!p || !p->whole) return WISP__WAITS;
     p->at = 0;
     p->served = m->time;
-    p->value = extra && extra->baseline >= 0;
-    if (p->value) p->baseline = (uint32_t)extra->baseline << 16 | (extra->number & 0xffff);
-    f->values += wisp__message_values(m);
-    f->messages++;
-    p->set++;
-    p->out[p->set % WISP__SETS_OUT].set = p->set;
-    p->out[p->set % WISP__SETS_OUT].left = p->value ? 1 : 0;
+    i = ++p->set % WISP__SETS_OUT;
+    wisp__set_ended(s, p->out[i].set, false);              /* it is too long ago */
+    p->out[i].set = p->set;
+    p->out[i].open = extra && extra->baseline >= 0;
+    p->out[i].left = p->out[i].open;
+    if (p->out[i].open)
+        p->out[i].value = (uint32_t)extra->baseline << 16 | (extra->number & 0xffff);
     f->streams |= 1u << WISP__PARTS;
     return WISP__FITS;
 }
@@ -24328,7 +24375,7 @@ static void wisp__on_outcome(void *owner, const wisp__ref *ref, bool arrived) {
             wisp__baseline_outcome(&s->baselines_out, (int)(number >> 16), number & 0xffff,
                                    arrived);
         } else if (ref->kind == WISP__FRAME_PART) {
-            wisp__part_ended(s, ref->channel, number, arrived);
+            wisp__part_ended(s, (uint16_t)number, arrived);
         } else if (ref->kind == WISP__FRAME_ANNOUNCE) {
             if (s->peer_remotes[number].known != WISP__ANNOUNCED) continue;
             if (arrived) s->peer_remotes[number].known = WISP__ACKED;
@@ -24344,7 +24391,7 @@ static void wisp__parts_free(wisp *w, wisp__parts *p) {
     if (!p) return;
     if (p->whole) wisp__message_release(&w->chunks, p->whole);
     for (int i = 0; i < WISP__SETS_IN; i++)
-        wisp__chunk_give(&w->chunks, p->in[i].bytes, (size_t)w->base.mtu + WISP__SLACK);
+        wisp__chunk_give(&w->chunks, p->in[i].bytes, (size_t)p->in[i].total + WISP__SLACK);
     wisp__free(&w->base, p, sizeof *p);
 }
 
@@ -25629,6 +25676,7 @@ static WISP__INLINE wisp__message *wisp__message_make(wisp *w, const wisp__remot
     m->channel = (uint8_t)(remote->now.channel - 1);
     m->immediate = (remote->now.batching == WISP_BATCH_NEVER) | w->registry.unbatched;
     m->state = state;
+    m->parted = false;
     m->time = wisp__milliseconds(w->base.time);
     m->order = w->order++;
     wisp__message_measure(m, p->shape.at, p->data.at, p->values);
@@ -25645,20 +25693,20 @@ static WISP__INLINE wisp__message *wisp__message_make(wisp *w, const wisp__remot
     return m;
 }
 
-/* A message of the values in the packer that can be sent: an unreliable one must fit a packet,
-   but a large answer becomes reliable. NULL with the reason. */
+/* A message of the values in the packer that can be sent: an unreliable one has at most 64 KiB, but
+   a large answer becomes reliable. NULL with the reason. */
 static WISP__INLINE wisp__message *wisp__compose(wisp *w, const wisp__remote *remote, int type,
                                                  wisp_result *why) {
     wisp__message *m = wisp__message_make(w, remote, type);
     *why = m ? WISP_OK : WISP_E_MEMORY;
     if (!m || m->delivery == WISP_RELIABLE || wisp__message_size(m) <= w->base.mtu - 96) return m;
-    if (type == WISP__REPLY) {
-        m->delivery = WISP_RELIABLE;
-        return m;
-    }
+    m->parted = true;
+    if (type == WISP__REPLY) m->delivery = WISP_RELIABLE;
+    if (type == WISP__REPLY || wisp__message_size(m) <= WISP__LOOSE_BYTES) return m;
     *why = WISP_E_TOO_BIG;
-    wisp__log(&w->base, WISP_LOG_WARNING, *why, "'%s' does not fit a packet: send it reliably, "
-              "or raise link.mtu", remote->name);
+    snprintf(w->registry.text, sizeof w->registry.text, "an unreliable message of %d bytes, over "
+             "the %d that are possible: send it reliably", wisp__message_size(m), 64 << 10);
+    wisp__log(&w->base, WISP_LOG_WARNING, *why, "'%s': %s", remote->name, w->registry.text);
     wisp__message_release(&w->chunks, m);
     return NULL;
 }
@@ -27378,31 +27426,49 @@ static void wisp__on_message(wisp__reading *r, int kind) {
     wisp__take_turn(r, &r->previous);
 }
 
-/* The place of a set; a new one takes that of the oldest. NULL: no memory. */
-static uint8_t **wisp__part_place(wisp__reading *r, const wisp__part *part, int *place) {
+static void wisp__set_forget(wisp *w, wisp__parts *p, int place) {
+    wisp__chunk_give(&w->chunks, p->in[place].bytes, (size_t)p->in[place].total + WISP__SLACK);
+    p->in[place].bytes = NULL;
+}
+
+/* The place of a set. A new one makes room: older ones are given up. -1: no memory, or it is too
+   large or too dear. */
+static int wisp__set_place(wisp__reading *r, const wisp__part *part) {
     wisp *w = r->w;
     wisp__parts *p = r->s->parts;
-    size_t room = (size_t)w->base.mtu + WISP__SLACK;
+    size_t room = (size_t)part->total + WISP__SLACK;
+    int bytes = 0, oldest = -1, empty = -1;
+    if (part->total > WISP__SET_BYTES) return -1;
     if (!p) p = r->s->parts = (wisp__parts *)wisp__alloc(&w->base, sizeof *p);
-    if (!p) return NULL;
-    for (int i = 0; i < WISP__SETS_IN; i++)
-        if (p->in[i].bytes && p->in[i].set == part->set) {
-            *place = i;
-            return &p->in[i].bytes;
+    if (!p) return -1;
+    for (int i = 0; i < WISP__SETS_IN; i++) {
+        if (!p->in[i].bytes) {
+            empty = i;
+            continue;
         }
-    *place = p->newest = (uint8_t)((p->newest + 1) % WISP__SETS_IN);
-    if (!p->in[*place].bytes) p->in[*place].bytes = (uint8_t *)wisp__chunk_take(&w->chunks, room);
-    if (!p->in[*place].bytes) return NULL;
-    memset(p->in[*place].bytes, 0, room);
-    p->in[*place].set = part->set;
-    p->in[*place].got = p->in[*place].total = 0;
-    return &p->in[*place].bytes;
+        if (p->in[i].set == part->set) return i;
+        bytes += p->in[i].total;
+        if (oldest < 0 || (int16_t)(p->in[i].set - p->in[oldest].set) < 0) oldest = i;
+    }
+    if (oldest >= 0 && (empty < 0 || bytes + part->total > 2 * WISP__SET_BYTES)) {
+        wisp__set_forget(w, p, oldest);
+        return wisp__set_place(r, part);
+    }
+    if (!wisp__pay(&w->content.credit, part->total / 32)) return -1;
+    p->in[empty].bytes = (uint8_t *)wisp__chunk_take(&w->chunks, room);
+    if (!p->in[empty].bytes) return -1;
+    memset(p->in[empty].bytes, 0, room);
+    p->in[empty].set = part->set;
+    p->in[empty].total = part->total;
+    p->in[empty].got = 0;
+    return empty;
 }
 
 /* Reads the section and the message of a set that is complete. */
-static void wisp__read_set(wisp__reading *r, const uint8_t *bytes, int size) {
+static void wisp__read_set(wisp__reading *r, const uint8_t *bytes, int size, uint16_t set) {
     wisp__reading whole = *r;
     wisp__reader outer = r->w->record;
+    wisp__credit paid = wisp__credit_whole(r->w, size, 0);
     int kind;
     whole.from = r->w->record = wisp__reader_on(bytes, size);
     if (wisp__frame_get(&whole.from) == WISP__FRAME_SECTION) wisp__on_section(&whole);
@@ -27414,35 +27480,45 @@ static void wisp__read_set(wisp__reading *r, const uint8_t *bytes, int size) {
     if (whole.broken) wisp__break_with(r, whole.code, whole.broken);
     r->messages = whole.messages;
     r->w->record = outer;
+    wisp__credit_back(r->w, &paid);
+    if (wisp__goes_on(r) && whole.previous.delta && !whole.previous.in_order)
+        wisp__control_add(r->w, r->s, WISP__FRAME_ASSEMBLED, set);
 }
 
-/* Sets that are larger than a packet may be are left out, as such packets are. */
 static void wisp__on_part(wisp__reading *r) {
     wisp__part part = wisp__frame_get_part(&r->from);
     wisp__reader content = r->from;
-    uint8_t **place, *whole;
+    wisp__parts *p;
+    uint8_t *whole;
     uint64_t after;
-    int i, got, total;
+    bool last = part.at + part.bytes == part.total;
+    int i;
     wisp__skip(&r->from, (int64_t)part.bytes * 8);
     r->has_previous = false;
-    if (r->from.failed || part.bytes < (part.last ? 1 : WISP__LEAST_FRAGMENT)) {
+    if (r->from.failed || part.bytes < (last ? 1 : WISP__LEAST_FRAGMENT) ||
+        part.at + part.bytes > part.total) {
         wisp__break(r, "a bad part");
         return;
     }
-    wisp__pay(&r->w->content.credit, r->w->base.mtu / 32 + part.bytes / 32);
-    if (part.at + part.bytes > r->w->base.mtu || !(place = wisp__part_place(r, &part, &i))) return;
-    whole = *place + part.at;
+    wisp__pay(&r->w->content.credit, part.bytes / 32);
+    i = wisp__set_place(r, &part);
+    p = r->s->parts;
+    if (i < 0 || p->in[i].total != part.total) return;
+    whole = p->in[i].bytes + part.at;
     after = wisp__load64(whole + part.bytes);              /* whole words are written */
     wisp__get_bits(&content, whole, (int64_t)part.bytes * 8);
     wisp__store64(whole + part.bytes, after);
-    got = r->s->parts->in[i].got += part.bytes;
-    if (part.last) r->s->parts->in[i].total = part.at + part.bytes;
-    total = r->s->parts->in[i].total;
-    if (!total || got < total) return;
-    whole = *place;
-    *place = NULL;                             /* a handler may end the session */
-    wisp__read_set(r, whole, total);
-    wisp__chunk_give(&r->w->chunks, whole, (size_t)r->w->base.mtu + WISP__SLACK);
+    p->in[i].got += part.bytes;
+    if (p->in[i].got < part.total) return;
+    whole = p->in[i].bytes;
+    p->in[i].bytes = NULL;                     /* a handler may end the session */
+    wisp__read_set(r, whole, part.total, part.set);
+    wisp__chunk_give(&r->w->chunks, whole, (size_t)part.total + WISP__SLACK);
+}
+
+static void wisp__on_assembled(wisp__reading *r) {
+    int set = wisp__frame_get_number(&r->from);
+    if (!r->from.failed && set <= UINT16_MAX) wisp__set_assembled(r->s, (uint16_t)set);
 }
 
 static void wisp__on_frame(wisp__reading *r, int kind) {
@@ -27463,6 +27539,7 @@ static void wisp__on_frame(wisp__reading *r, int kind) {
     case WISP__FRAME_RESYNC: wisp__on_resync(r); break;
     case WISP__FRAME_READS: wisp__on_reads(r); break;
     case WISP__FRAME_PART: wisp__on_part(r); break;
+    case WISP__FRAME_ASSEMBLED: wisp__on_assembled(r); break;
     case WISP__FRAME_PATH_CHALLENGE: wisp__on_path_challenge(r); break;
     case WISP__FRAME_PATH_RESPONSE: wisp__on_path_response(r); break;
     case WISP__FRAME_PING: break;

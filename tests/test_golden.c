@@ -440,7 +440,7 @@ TEST(query_and_info) {
     CHECK_EQ_STR(r.first[0], "200:0877697370020000cfc898848cc205006d61703d31158b38cd");
 }
 
-/* PATH_CHALLENGE, PATH_RESPONSE, and two PARTs of a message. */
+/* PATH_CHALLENGE, PATH_RESPONSE, and two PARTs of a message with what answers them. */
 TEST(paths_and_parts) {
     static uint8_t bytes[64], room[128];
     char text[TEXT];
@@ -460,8 +460,9 @@ TEST(paths_and_parts) {
     memcpy(wisp__message_bytes(m), "abcdef", 6);
     wisp__frame_put_part(&to, 3, m, 0, 4);
     wisp__frame_put_part(&to, 3, m, 4, 2);
+    wisp__frame_put_number(&to, WISP__FRAME_ASSEMBLED, 3);
     to_text(text, bytes, (int)to.at);
-    CHECK_EQ_STR(text, "154:f03500008000204c6c8c0cbe0612000800949901");
+    CHECK_EQ_STR(text, "220:f035006000000000014098d818197c0d001800200020005066063e00");
 }
 
 static const test_case tests[] = {

@@ -12,8 +12,8 @@
 /* What is refused leaves no message, and no place in a queue. */
 TEST(a_message_that_is_refused_leaves_nothing_behind) {
     party p;
-    static const char bytes[5000] = { 0 };
-    wisp_value large = wisp_bytes(bytes, 5000);
+    static const char bytes[70000] = { 0 };
+    wisp_value large = wisp_bytes(bytes, 70000);
     wisp_peer stale = { 0x12345678 };
     uint64_t memory = 0;
     party_open(&p);
