@@ -328,7 +328,8 @@ typedef struct wisp_limits {
     int nesting;            /* depth of nested arrays and maps; 16 */
     int queue_messages;     /* queued messages per peer; 65536 */
     /* their memory per peer; 8 MiB, at least twice message_bytes. Replies that
-       are kept for repeats may take as much again */
+       are kept for repeats may take as much again, and so may messages that
+       are sent and not acked */
     int queue_bytes;
     int window_items;       /* reliable messages and fragments in flight per
                                channel; a power of two up to 16384; 8192 */
@@ -18183,9 +18184,9 @@ static int wisp__channel_free(wisp__chunks *chunks, wisp__channel *channel) {
         wisp__buffered *held = in->held[i];
         if (held) wisp__chunk_give(chunks, held, (size_t)held->chunk_bytes);
     }
-    wisp__free(base, out->items, (size_t)out->room * sizeof *out->items);
-    wisp__free(base, in->held, (size_t)in->room * sizeof *in->held);
-    wisp__free(base, in->whole, (size_t)in->whole_room);
+    wisp__array_free(base, WISP__ARRAY(out->items, out->room));
+    wisp__array_free(base, WISP__ARRAY(in->held, in->room));
+    wisp__array_free(base, WISP__ARRAY(in->whole, in->whole_room));
     wisp__free(base, channel, sizeof *channel);
     return abandoned;
 }
@@ -30294,9 +30295,8 @@ static void wisp__release(wisp *w) {
     wisp__codec_free(&w->content);
     wisp__compress_free(&w->compress);
     wisp__chunks_free(&w->chunks);
-    wisp__free(&w->base, w->peers.timers.heap,
-               (size_t)w->peers.timers.room * sizeof *w->peers.timers.heap);
-    wisp__free(&w->base, w->peers.table, (size_t)w->peers.table_room * 4);
+    wisp__array_free(&w->base, WISP__ARRAY(w->peers.timers.heap, w->peers.timers.room));
+    wisp__array_free(&w->base, WISP__ARRAY(w->peers.table, w->peers.table_room));
     wisp__free(&w->base, w->incoming, wisp__buffer_bytes(w, WISP__RECEIVED + 1));
     wisp__free(&w->base, w->peers.post.buffers, wisp__buffer_bytes(w, WISP__POST_PACKETS + 1));
     base = w->base;
@@ -30427,6 +30427,11 @@ wisp_result wisp_update(wisp *w, double now) {
 
 /* --- await --- */
 
+static wisp_result wisp__may_await(const wisp *w, wisp_clock clock) {
+    if (!w || !clock) return WISP_E_ARGUMENT;
+    return wisp__is_inside(w) ? WISP_E_BUSY : WISP_OK;
+}
+
 static bool wisp__joins_done(const wisp *w) {
     for (const wisp__session *s = NULL; (s = wisp__session_after(w, s)) != NULL;)
         if (s->peer.asked && s->peer.state < WISP__JOINED) return false;
@@ -30459,11 +30464,10 @@ static wisp_result wisp__await(wisp *w, wisp_clock clock, void *clock_user, doub
 }
 
 wisp_result wisp_await_ready(wisp *w, wisp_clock clock, void *clock_user, double timeout) {
-    wisp_result result;
+    wisp_result result = wisp__may_await(w, clock);
     uint64_t before;
     bool under_way;
-    if (!w || !clock) return WISP_E_ARGUMENT;
-    if (wisp__is_inside(w)) return WISP_E_BUSY;
+    if (result) return result;
     under_way = !wisp__joins_done(w);
     if (under_way) w->join_failure = WISP_OK;
     before = w->joins_done;
@@ -30487,9 +30491,8 @@ wisp_result wisp_await_event_target(wisp *w, wisp_target remote, wisp_handler fn
                                     wisp_clock clock, void *clock_user, double timeout) {
     wisp__awaiting awaiting = { fn, user, WISP_OK, false };
     wisp_connection connection;
-    wisp_result result;
-    if (!w || !clock) return WISP_E_ARGUMENT;
-    if (wisp__is_inside(w)) return WISP_E_BUSY;
+    wisp_result result = wisp__may_await(w, clock);
+    if (result) return result;
     connection = wisp_connect_target(w, remote, wisp__awaiting_on, &awaiting, true);
     if (!connection.id) return w->why;
     result = wisp__await(w, clock, clock_user, timeout, &awaiting);
@@ -30501,9 +30504,8 @@ wisp_result wisp_await_reply(wisp *w, wisp_call handle, wisp_handler fn, void *u
                              wisp_clock clock, void *clock_user) {
     wisp__awaiting awaiting = { fn, user, WISP_OK, false };
     wisp__pending *call;
-    wisp_result result;
-    if (!w || !clock) return WISP_E_ARGUMENT;
-    if (wisp__is_inside(w)) return WISP_E_BUSY;
+    wisp_result result = wisp__may_await(w, clock);
+    if (result) return result;
     call = (wisp__pending *)wisp__pool_get(&w->calls.pool, handle.id);
     if (!call || call->deferred) return WISP_E_STALE;
     call->also = wisp__awaiting_on;
