@@ -42,6 +42,8 @@ static bool edge_near(int64_t before, double count, const char *text) {
 static void many_messages(wisp_limits *limits) {
     limits->queue_messages = 1 << 20;
     limits->window_items = 1;
+    limits->message_bytes = 100000;
+    limits->queue_bytes = 2 << 20;
 }
 
 /* The queue of one name, and of 300 names that take turns. */
@@ -84,6 +86,54 @@ TEST(the_window_of_a_peer_is_no_larger_than_queue_bytes) {
     CHECK_EQ_INT(s->peer.window_bytes, 4 << 20);
     CHECK(wisp__take_abilities(t.server, &s->peer, 13 << 1, 0x1fffffff));
     CHECK_EQ_INT(s->peer.window_bytes, t.server->base.limits.queue_bytes);
+    world_close(&t.w);
+}
+
+static void small_queue(wisp_limits *limits) {
+    limits->message_bytes = 100000;
+    limits->queue_bytes = 2 << 20;
+}
+
+/* Lets no packet through with bytes that are marked, as those of the first messages are. */
+static int edge_no_marked(world *w, int n, wisp_packet *packet) {
+    const unsigned char *at = (const unsigned char *)packet->data;
+    int run = 0;
+    (void)w;
+    (void)n;
+    for (int i = 0; i < packet->size && run < 64; i++) run = at[i] == 0xee ? run + 1 : 0;
+    return run < 64;
+}
+
+/* A peer that acks all but the first message of two channels, and says that it has room. */
+TEST(queue_bytes_counts_messages_that_are_sent_and_not_acked) {
+    unsigned char bytes[405];
+    static const char *const names[2] = { "a", "b" };
+    world_two t;
+    wisp__session *s;
+    int64_t before;
+    edge_open(&t, small_queue);
+    t.client->base.limits.window_bytes = 1 << 29;
+    s = wisp__session_of(t.server, t.to_client);
+    wisp__take_abilities(t.server, &s->peer, 13 << 1, 0x1fffffff);
+    for (int n = 0; n < 2; n++) {
+        wisp_config config;
+        memset(&config, 0, sizeof config);
+        config.channel = WISP_CHANNEL(n);
+        CHECK_EQ_INT(wisp_use_config(t.server, &config, names[n]), WISP_OK);
+        wisp_remote_named(t.client, names[n]);
+    }
+    world_run(&t.w, 0.5);
+    before = edge_memory.out;
+    t.w.tap = edge_no_marked;
+    for (int i = 0; i < 5000; i++) {
+        wisp_value value = wisp_bytes(bytes, (int)sizeof bytes);
+        memset(bytes, i < 2 ? 0xee : i & 127, sizeof bytes);
+        wisp_fire_values(t.server, names[i % 2], wisp_to_peer(t.to_client), &value, 1);
+        if (i < 2 || i % 4 == 3) world_step(&t.w);
+    }
+    CHECK_EQ_INT(wisp_peers(t.server, NULL, 0), 1);
+    CHECK(s->peer.window_used <= t.server->base.limits.queue_bytes);
+    CHECK(edge_near(before, s->peer.window_used + s->queued_bytes, "sent messages"));
     world_close(&t.w);
 }
 
@@ -142,9 +192,11 @@ TEST(rings_of_channels_are_bound_and_given_back) {
     forger_close(b);
 }
 
+static void half_window(wisp_limits *limits) { limits->window_bytes = 2 << 20; }
+
 /* The smallest messages, in all channels. */
 TEST(window_bytes_counts_messages_that_came_early) {
-    forger *b = edge_forger(NULL);
+    forger *b = edge_forger(half_window);
     int64_t before = edge_memory.out;
     int most = b->t.server->base.limits.window_bytes;
     for (int c = 0; c < WISP__CHANNELS; c++)
@@ -217,11 +269,6 @@ TEST(held_bytes_counts_messages_that_are_held) {
 }
 
 /* --- answers that are kept --- */
-
-static void small_queue(wisp_limits *limits) {
-    limits->message_bytes = 100000;
-    limits->queue_bytes = 2 << 20;
-}
 
 static void edge_answer(wisp_event *event) {
     static const unsigned char bytes[900] = { 0 };
@@ -373,7 +420,10 @@ static const wisp_field edge_state_fields[] = {
 };
 static const wisp_schema edge_state_schema = WISP_SCHEMA(edge_state, 1, edge_state_fields);
 
-static void many_keys(wisp_limits *limits) { limits->keys = 5000; }
+static void many_keys(wisp_limits *limits) {
+    limits->keys = 5000;
+    limits->baseline_bytes = 1 << 20;
+}
 
 /* More keys and values than have room, in both directions. The other end has more room. */
 TEST(baseline_bytes_counts_keys_and_values) {
@@ -395,8 +445,8 @@ TEST(baseline_bytes_counts_keys_and_values) {
         }
         world_run(&t.w, 0.5);
         before = edge_memory.out;
-        for (int i = 0; i < 10000; i++) {
-            state.id = (uint16_t)(i % 2500);
+        for (int i = 0; i < 5000; i++) {
+            state.id = (uint16_t)(i % 1700);
             memset(state.bytes, i, sizeof state.bytes);
             wisp_fire_values(from, "state", wisp_to_peer(in ? t.to_server : t.to_client), &value,
                              1);
@@ -412,6 +462,7 @@ TEST(baseline_bytes_counts_keys_and_values) {
 static const test_case tests[] = {
     CASE(queue_bytes_counts_messages_and_their_rings),
     CASE(the_window_of_a_peer_is_no_larger_than_queue_bytes),
+    CASE(queue_bytes_counts_messages_that_are_sent_and_not_acked),
     CASE(window_bytes_counts_the_rings_of_channels),
     CASE(rings_of_channels_are_bound_and_given_back),
     CASE(window_bytes_counts_messages_that_came_early),
