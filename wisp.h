@@ -11354,9 +11354,10 @@ const wisp_codec *wisp_bitpack(void) {
 
 /* --- any codec --- */
 
-/* The `user` of codecs that write a struct straight from memory: the first, or the second while
-   they also check that its members fit, and may read straight into a struct. */
-static const char wisp__straight[2] = { 0, 1 };
+/* A codec that can write a struct straight from memory has itself as its user: no copy of it, which
+   may write in another way, is taken for it. It is given this user to check members as it writes
+   them, and to read straight into a struct. */
+static const char wisp__straight = 1;
 
 int wisp_encode(const wisp_codec *codec, const wisp_schema *schema, const wisp_value *value,
                 void *out, int capacity) {
@@ -11364,11 +11365,11 @@ int wisp_encode(const wisp_codec *codec, const wisp_schema *schema, const wisp_v
     if (!codec || !value || capacity < 0 || (capacity && !out)) return WISP_E_ARGUMENT;
     if (!schema || codec == wisp_bitpack())
         return codec->encode(codec, schema, value, out, capacity);
-    if (codec->user == &wisp__straight[0] && schema->program &&
+    if (codec->user == codec && schema->program &&
         wisp__struct_as(value, schema)) {
         wisp_codec checks = *codec;
         int bytes;
-        checks.user = (void *)&wisp__straight[1];
+        checks.user = (void *)&wisp__straight;
         bytes = codec->encode(&checks, schema, value, out, capacity);
         if (bytes >= 0) return bytes;  /* else only a look at the whole value finds what is wrong */
     }
@@ -11394,9 +11395,9 @@ int wisp_decode(const wisp_codec *codec, const wisp_schema *schema, const void *
     program = wisp__program_of(schema, &bump, &result);
     if (!program) return result;
     half = (int)(bump.left / 2);
-    if (codec->user == &wisp__straight[0] && program->source->shape == WISP_SHAPE_STRUCT) {
+    if (codec->user == codec && program->source->shape == WISP_SHAPE_STRUCT) {
         checks = *codec;
-        checks.user = (void *)&wisp__straight[1];
+        checks.user = (void *)&wisp__straight;
         codec = &checks;
     }
     read = codec->decode(codec, schema, bytes, size, &decoded, bump.at, half);
@@ -12134,6 +12135,24 @@ static bool wisp__plain_whole_fits(const wisp_type *type, int bytes, const wisp_
         return (number >= 0 || p->kind == WISP_UINT) && p->bits <= UINT64_MAX >> (64 - 8 * bytes);
     if (type->kind == WISP_TYPE_RANGE) least = type->least, most = type->most;
     return number >= least && number <= most && (number >= 0 || p->kind == WISP_INT);
+}
+
+/* The same of a value; false: it is a list, bytes, an object or nil. `floats`: room for those of a
+   vector; NULL: there is none. */
+static bool wisp__plain_value(const wisp_value *v, float floats[7], wisp__plain *p) {
+    p->kind = v->kind;
+    p->count = v->count;
+    p->at = v->kind == WISP_STRING ? (const void *)wisp__text_of(v) : floats;
+    switch (v->kind) {
+    case WISP_BOOL: p->bits = wisp__bool_of(v); return true;
+    case WISP_INT: p->bits = (uint64_t)wisp__int_of(v); return true;
+    case WISP_UINT: p->bits = wisp__uint_of(v); return true;
+    case WISP_FLOAT:
+    case WISP_NUMBER: p->bits = wisp__bits_of(v); return true;
+    default:
+        if (wisp__kind_floats(v->kind)) wisp__value_floats(v, floats);
+        return v->kind == WISP_STRING || wisp__kind_floats(v->kind) > 0;
+    }
 }
 
 /* A member of a struct, or an element of an array in it. */
@@ -13124,18 +13143,13 @@ static void wisp__msgpack_put_list(wisp__encoder *e, const wisp_value *list) {
 }
 
 static void wisp__msgpack_put_value(wisp__encoder *e, const wisp_value *value) {
+    wisp__plain plain;
     float floats[7];
     uint8_t *id;
     if (value->count < 0 || !wisp__is_sound(value)) wisp__emit_refuse(e, WISP_E_ARGUMENT);
     if (e->result) return;
     switch ((int)value->kind) {
     case WISP_NIL: wisp__emit_byte(e, 0xc0); break;
-    case WISP_BOOL: wisp__emit_byte(e, wisp__bool_of(value) ? 0xc3 : 0xc2); break;
-    case WISP_INT: wisp__msgpack_put_int(e, wisp__int_of(value)); break;
-    case WISP_UINT: wisp__msgpack_put_uint(e, wisp__uint_of(value)); break;
-    case WISP_FLOAT: wisp__msgpack_put_code(e, 0xca, wisp__bits_of(value), 4); break;
-    case WISP_NUMBER: wisp__msgpack_put_code(e, 0xcb, wisp__bits_of(value), 8); break;
-    case WISP_STRING: wisp__msgpack_put_text(e, wisp__text_of(value), (size_t)value->count); break;
     case WISP_BYTES:
         wisp__msgpack_put_length(e, 0, 0xc5, (size_t)value->count);
         wisp__emit_bytes(e, wisp__bytes_of(value), (size_t)value->count);
@@ -13149,9 +13163,8 @@ static void wisp__msgpack_put_value(wisp__encoder *e, const wisp_value *value) {
             if (++e->depth > WISP__CODEC_NESTING) wisp__emit_refuse(e, WISP_E_DEPTH);
             if (!e->result) wisp__msgpack_put_list(e, value);
             e->depth--;
-        } else if (wisp__kind_floats(value->kind)) {
-            wisp__value_floats(value, floats);
-            wisp__msgpack_put_floats(e, value->kind, floats);
+        } else if (wisp__plain_value(value, floats, &plain)) {
+            wisp__msgpack_put_plain(e, &plain);
         } else {
             wisp__emit_refuse(e, WISP_E_TYPE);
         }
@@ -13408,7 +13421,7 @@ static int wisp__msgpack_encode(const wisp_codec *codec, const wisp_schema *sche
     wisp__encoder e;
     (void)schema;
     if (wisp__encoder_on(&e, value, out, capacity)) return e.result;
-    e.checks = codec && codec->user == &wisp__straight[1];
+    e.checks = codec && codec->user == &wisp__straight;
     wisp__msgpack_put_value(&e, value);
     return wisp__emitted(&e);
 }
@@ -13421,7 +13434,7 @@ static int wisp__msgpack_decode(const wisp_codec *codec, const wisp_schema *sche
     void *image;
     if (!out || wisp__builder_on(&b, bytes, size, memory, memory_size)) return WISP_E_ARGUMENT;
     if (size == 0) return WISP_E_SYNTAX;
-    image = codec && codec->user == &wisp__straight[1] ? wisp__build_image(&b, schema) : NULL;
+    image = codec && codec->user == &wisp__straight ? wisp__build_image(&b, schema) : NULL;
     if (image && wisp__msgpack_get_fields(&b, schema, (uint8_t *)image)) {
         value = wisp_struct(schema, image);
     } else {
@@ -13436,7 +13449,7 @@ static int wisp__msgpack_decode(const wisp_codec *codec, const wisp_schema *sche
 
 const wisp_codec *wisp_msgpack(void) {
     static const wisp_codec codec = { "msgpack", wisp__msgpack_encode, wisp__msgpack_decode,
-                                      (void *)&wisp__straight[0] };
+                                      (void *)&codec };
     return &codec;
 }
 
@@ -14566,16 +14579,6 @@ static void wisp__proto_finish(wisp__builder *b, const wisp__proto_type *t, wisp
 
 static bool wisp__proto_get_fields(wisp__builder *b, const wisp_schema *schema, uint8_t *data);
 
-static wisp_value wisp__proto_get_number(wisp__builder *b, const wisp__proto_type *t,
-                                         wisp__plain *p) {
-    wisp_value value = wisp__proto_scalar(t, wisp__proto_get_bits(b, t->wire));
-    p->kind = value.kind;
-    p->bits = p->kind == WISP_INT ? (uint64_t)wisp__int_of(&value)
-            : p->kind == WISP_BOOL ? wisp__bool_of(&value)
-            : p->kind == WISP_UINT ? wisp__uint_of(&value) : wisp__bits_of(&value);
-    return value;
-}
-
 /* Text or bytes; nil for another type. */
 static wisp_value wisp__proto_get_blob(wisp__builder *b, const wisp_type *type, wisp__plain *p) {
     bool bytes = type->kind == WISP_TYPE_BYTES;
@@ -14603,7 +14606,8 @@ static bool wisp__proto_get_stored(wisp__builder *b, const wisp__codec_member *m
     if ((tag & 7) != WISP__PROTO_SIZED) {
         wisp__proto_type t = wisp__proto_type_of(m->type, m->bytes);
         if (t.wire != (tag & 7)) return false;
-        value = wisp__proto_get_number(b, &t, &p);
+        value = wisp__proto_scalar(&t, wisp__proto_get_bits(b, t.wire));
+        wisp__plain_value(&value, NULL, &p);
     } else if (m->type->kind == WISP_TYPE_STRUCT || kind) {
         float floats[7] = { 0, 0, 0, 0, 0, 0, 0 };
         outer = wisp__proto_open(b);
@@ -14687,7 +14691,7 @@ static int wisp__proto_encode(const wisp_codec *codec, const wisp_schema *schema
                               const wisp_value *value, void *out, int capacity) {
     wisp__encoder e;
     if (wisp__encoder_on(&e, value, out, capacity)) return e.result;
-    e.checks = codec && codec->user == &wisp__straight[1];
+    e.checks = codec && codec->user == &wisp__straight;
     e.at = e.end;
     if (schema) wisp__proto_put_struct(&e, schema, value);
     else wisp__proto_put_any(&e, value);
@@ -14705,7 +14709,7 @@ static int wisp__proto_decode(const wisp_codec *codec, const wisp_schema *schema
     void *image;
     if (!out || wisp__builder_on(&b, bytes, size, memory, memory_size)) return WISP_E_ARGUMENT;
     b.most = WISP__PROTO_NESTING;
-    image = codec && codec->user == &wisp__straight[1] ? wisp__build_image(&b, schema) : NULL;
+    image = codec && codec->user == &wisp__straight ? wisp__build_image(&b, schema) : NULL;
     if (image && wisp__proto_get_fields(&b, schema, (uint8_t *)image)) {
         *out = wisp_struct(schema, image);
         return size;
@@ -14728,7 +14732,7 @@ static int wisp__proto_decode(const wisp_codec *codec, const wisp_schema *schema
 
 const wisp_codec *wisp_protobuf(void) {
     static const wisp_codec codec = { "protobuf", wisp__proto_encode, wisp__proto_decode,
-                                      (void *)&wisp__straight[0] };
+                                      (void *)&codec };
     return &codec;
 }
 

@@ -428,6 +428,7 @@ static straight_bag straight_random(uint64_t *seed) {
     straight_bag b;
     memset(&b, 0, sizeof b);
     b.every = all_full();
+    b.every.object.id = (uint32_t)test_random_below(seed, 3);
     b.any = test_random_below(seed, 2) ? wisp_number(2) : wisp_string("any");
     for (int i = 0; i < 3; i++) b.bags[i] = random_bag(seed);
     return b;
