@@ -15133,14 +15133,13 @@ static uint64_t wisp__plain_cell(wisp__table_coder *c, int64_t index) {
     if (c->table.column_count > 1 || c->cells == 1) mask = wisp__plain_mask(c, mask, cell.count);
     wisp__cell_copy(c, &cell);
     if (c->table.older && base == c->base + cell.at) older = c->table.older + cell.at;
-    left = mask;
-    for (int i = 0; left; i++, column++, left >>= 1) {
+    for (left = mask; left; left &= left - 1) {
+        int i = wisp__width(left & (0 - left)) - 1, bits = column[i].bits;
         uint32_t value = base[i] ^ 1;
-        if (!(left & 1)) continue;
-        if (column->kind && column->bits > 1)
-            value = wisp__plain_symbol(c, column->bits, base[i], now[i]);
-        else if (column->bits > 1)
-            value = wisp__plain_ordered(c, i, column->bits, base[i], now[i], older[i]);
+        if (column[i].kind && bits > 1)
+            value = wisp__plain_symbol(c, bits, base[i], now[i]);
+        else if (bits > 1)
+            value = wisp__plain_ordered(c, i, bits, base[i], now[i], older[i]);
         if (c->from->failed) return 0;
         if (c->out) c->out[cell.at + (size_t)i] = value;
     }
@@ -18643,6 +18642,7 @@ static int wisp__stored_bytes(const wisp__stored *stored) {
 }
 
 static void wisp__stored_drop(wisp *w, wisp__baselines *all, wisp__stored *stored) {
+    if (!stored->value) return;
     all->bytes -= wisp__stored_bytes(stored);
     wisp__encoded_release(w, stored->value);
     wisp__encoded_release(w, stored->models);
