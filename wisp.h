@@ -8168,10 +8168,19 @@ typedef struct wisp__compiling {
     wisp__op spare;  /* stands in for an operation that has no memory */
 } wisp__compiling;
 
-/* Operations that always write the same number of bits. */
-enum { WISP__OPS_FIXED = 1 << WISP__OP_INT | 1 << WISP__OP_FLOATS | 1 << WISP__OP_DOUBLE |
-                         1 << WISP__OP_QUANTIZED | 1 << WISP__OP_QUAT | 1 << WISP__OP_COLOR |
-                         1 << WISP__OP_LITERAL };
+/* The cells of an operation in a table of deltas, by code: {cell, kind, symbols, bits}. Those with
+   plain cells alone always write the same number of bits. */
+static const uint8_t wisp__cells_by_code[][4] = {
+    { WISP__CELL_PLAIN, 0, 1, 0 }, { WISP__CELL_CLASS, 0, 2, 32 },  /* int; long */
+    { WISP__CELL_PLAIN, 1, 0, 32 }, { WISP__CELL_PLAIN, 1, 2, 32 },  /* floats; double */
+    { WISP__CELL_CLASS, 1, 2, 32 }, { WISP__CELL_PLAIN, 0, 1, 0 },  /* number; quantized */
+    { WISP__CELL_PLAIN, 0, 4, 0 }, { WISP__CELL_PLAIN, 0, 4, 8 },  /* quat; color */
+    { WISP__CELL_BLOB, 0, 0, 0 }, { WISP__CELL_BLOB, 0, 0, 0 },  /* text; bytes */
+    { WISP__CELL_BLOB, 0, 0, 0 }, { WISP__CELL_BLOB, 0, 0, 0 },  /* place; any */
+    { WISP__CELL_PLAIN, 0, 0, 0 }, { WISP__CELL_LIST, 0, 0, 0 },  /* literal; array */
+    { WISP__CELL_LIST, 0, 0, 0 }, { WISP__CELL_PLAIN, 0, 0, 0 },  /* union; option */
+    { WISP__CELL_CHOICE, 1, 1, 1 }, { WISP__CELL_CHOICE, 1, 1, 1 }  /* optional; maybe */
+};
 
 static wisp__op *wisp__emit(wisp__compiling *c, wisp__code code, const wisp__spot *at, int bytes) {
     wisp__op *op = (wisp__op *)wisp__bump_take(c->memory, sizeof *op);
@@ -8186,7 +8195,7 @@ static wisp__op *wisp__emit(wisp__compiling *c, wisp__code code, const wisp__spo
     op->max = at->type->max;
     op->low = at->type->lo;
     op->high = at->type->hi;
-    c->fixed = c->fixed && WISP__OPS_FIXED >> code & 1;
+    c->fixed = c->fixed && wisp__cells_by_code[code][0] == WISP__CELL_PLAIN;
     return op;
 }
 
@@ -8386,20 +8395,9 @@ static void wisp__find_column(wisp__op *op, bool followed) {
     op->column_bits = (uint16_t)bits;
 }
 
-/* Its cells in a table of deltas, by code: {cell, kind, symbols, bits}. */
+/* Finds what an operation is in a table of deltas. */
 static void wisp__count_cells(wisp__op *op) {
-    static const uint8_t by_code[][4] = {
-        { WISP__CELL_PLAIN, 0, 1, 0 }, { WISP__CELL_CLASS, 0, 2, 32 },  /* int; long */
-        { WISP__CELL_PLAIN, 1, 0, 32 }, { WISP__CELL_PLAIN, 1, 2, 32 },  /* floats; double */
-        { WISP__CELL_CLASS, 1, 2, 32 }, { WISP__CELL_PLAIN, 0, 1, 0 },  /* number; quantized */
-        { WISP__CELL_PLAIN, 0, 4, 0 }, { WISP__CELL_PLAIN, 0, 4, 8 },  /* quat; color */
-        { WISP__CELL_BLOB, 0, 0, 0 }, { WISP__CELL_BLOB, 0, 0, 0 },  /* text; bytes */
-        { WISP__CELL_BLOB, 0, 0, 0 }, { WISP__CELL_BLOB, 0, 0, 0 },  /* place; any */
-        { WISP__CELL_PLAIN, 0, 0, 0 }, { WISP__CELL_LIST, 0, 0, 0 },  /* literal; array */
-        { WISP__CELL_LIST, 0, 0, 0 }, { WISP__CELL_PLAIN, 0, 0, 0 },  /* union; option */
-        { WISP__CELL_CHOICE, 1, 1, 1 }, { WISP__CELL_CHOICE, 1, 1, 1 }  /* optional; maybe */
-    };
-    const uint8_t *row = by_code[op->code];
+    const uint8_t *row = wisp__cells_by_code[op->code];
     int kind = row[1], symbols = row[2], bits = row[3];
     if (op->code == WISP__OP_INT || op->code == WISP__OP_QUANTIZED) {
         kind = (op->flags & WISP__OP_PLAIN) != 0;
@@ -10473,32 +10471,28 @@ static bool wisp__tile_get_columns(wisp__tile_reader *r, const wisp__op *op, con
     return fits;
 }
 
-/* Finds the rows of a tile and reads their texts to `to`, each into `each` bytes. Stops before a
-   row that may pass the end, or whose text is too long or empty. Finds none when there is a NUL in
-   a text. */
+/* Finds the rows of a tile and reads their texts, if there are any. Stops before a row that may
+   pass the end, or whose text is too long or empty. Finds none when there is a NUL in a text. */
 static void wisp__tile_get_texts(wisp__tile_reader *r, const wisp__op *text, uint8_t *to) {
-    int start = r->head - text->bits, byte = start >> 3, shift = start & 7, each = text->each;
-    int most = r->rows, rows;
-    uint64_t longest = (uint64_t)text->max, mask = text->mask, count, wrong[2] = { 0, 0 };
+    int start = r->head - (text ? text->bits : 0), byte = start >> 3, shift = start & 7;
+    int most = r->rows, rows, each = text ? text->each : 0;
+    uint64_t longest = text ? (uint64_t)text->max : 0, mask = text ? text->mask : 0;
+    uint64_t count = 0, wrong[2] = { 0, 0 };
     int64_t bytes = (r->head + 7) / 8;
     const uint8_t *from = r->from, *stop = r->stop;
+    if (text) to += text->offset;
     for (rows = 0; rows < most && from <= stop; rows++, to += r->each) {
         const uint8_t *after = from + bytes;
-        count = wisp__load64(from + byte) >> shift & mask;
-        if (count > longest || !count) break;
-        wisp__get_text_bytes(to, after, (int64_t)count, each, 0, wrong);
+        if (text) {
+            count = wisp__load64(from + byte) >> shift & mask;
+            if (count > longest || !count) break;
+            wisp__get_text_bytes(to, after, (int64_t)count, each, 0, wrong);
+        }
         r->at[rows] = from;
         from = after + count;
     }
     r->from = from;
     r->rows = wrong[0] | wrong[1] ? 0 : rows;
-}
-
-/* The same for rows without a text. */
-static void wisp__tile_get_list(wisp__tile_reader *r) {
-    int rows = 0, most = r->rows;
-    for (; rows < most && r->from <= r->stop; rows++, r->from += r->head / 8) r->at[rows] = r->from;
-    r->rows = rows;
 }
 
 /* Reads rows of an array in tiles; returns how many: runs read the rest. */
@@ -10516,8 +10510,7 @@ static int wisp__read_tiles(wisp__unpacker *u, const wisp__op *array, uint8_t *i
         r.stop = data->bytes + (data->end >> 3) - first->run_bytes;
         r.rows = wisp__min_int(WISP__TILE, rows - done);
         r.bit = 0;
-        if (text) wisp__tile_get_texts(&r, text, image + text->offset);
-        else wisp__tile_get_list(&r);
+        wisp__tile_get_texts(&r, text, image);
         if (!wisp__tile_get_columns(&r, first, end, image)) return done;
         if (!r.rows) return done;
         data->at = (r.from - data->bytes) * 8;
@@ -10719,7 +10712,7 @@ static int wisp__walk_count(wisp__walk *w, const wisp__op *op, int64_t own, bool
     return (int)count;
 }
 
-/* The count of an array's elements or a blob's bytes. `items`: where they are in an image or row. */
+/* Of an array's elements or a blob's bytes. `items`: where they are in an image or row. */
 static int wisp__walk_items(wisp__walk *w, const wisp__op *op, const uint8_t **items) {
     int own = w->from == WISP__IMAGE ? wisp__image_count(op, w->image, items) : 0;
     if (w->from == WISP__ROW) wisp__slot_bytes(w, items);
