@@ -283,6 +283,7 @@ build/players/players.pb.c: tools/players.proto tools/players.options | build/mi
 
 # The table, and the same as JSON.
 gauntlet: build/gauntlet
+	build/gauntlet ages build/ages.svg
 	build/gauntlet build/gauntlet.json
 
 build/gauntlet: tools/gauntlet.c $(HEADERS) | build/missing

@@ -2,6 +2,7 @@
 
    Build    cc -std=c99 -O2 -I. tools/gauntlet.c -o build/gauntlet -lenet -lm          (POSIX)
    Run      build/gauntlet [quick] [JSON FILE]
+            build/gauntlet ages SVG FILE     only the ages of state and urgent messages
 
    wisp runs in simulated time, once with each congestion controller, and with several seeds, of
    which the table has the worst. ENet runs once, in real time, through the same model between real
@@ -17,6 +18,7 @@
 
 #include "tests/support/gauntlet_wisp.h"
 #include "gauntlet_enet.h"
+#include "gauntlet_ages.h"
 
 enum { CONTENDERS = 3, CONTENDER_ENET = 2, SEEDS = 5, SEEDS_QUICK = 2 };
 
@@ -216,6 +218,7 @@ int main(int count, char **words) {
     int seeds = quick ? SEEDS_QUICK : SEEDS, waiting[GAUNTLET_ROWS + GAUNTLET_CROWDS];
     double base[CONTENDERS] = { 1, 1, 1 };
     bool measured = true;
+    if (count > 2 && strcmp(words[1], "ages") == 0) return ages_draw(words[2], SEEDS) ? 0 : 1;
     for (int i = 0; i < GAUNTLET_ROWS + GAUNTLET_CROWDS && !quick; i++)
         waiting[i] = i < GAUNTLET_CROWDS
                          ? enet_begin(NULL, &gauntlet_crowds[i], 1)
