@@ -20583,7 +20583,7 @@ static wisp_result wisp__decode(wisp__message_codec *c, const wisp__encoding *e,
 /* --- received values as the schema here wants them --- */
 
 /* Sets the values: the elements of a row, or the one value. */
-static wisp_result wisp__decoded_set(wisp__message_codec *c, const wisp_schema *schema,
+static wisp_result wisp__decoded_set(wisp__supply *supply, const wisp_schema *schema,
                                      const wisp_value *value, wisp__decoded *d) {
     wisp_value *one;
     if (schema->shape == WISP_SHAPE_LIST && value->kind == WISP_ARRAY) {
@@ -20591,7 +20591,7 @@ static wisp_result wisp__decoded_set(wisp__message_codec *c, const wisp_schema *
         d->count = value->count;
         return WISP_OK;
     }
-    one = (wisp_value *)wisp__codec_take(c, sizeof *one);
+    one = (wisp_value *)wisp__supply_take(supply, sizeof *one);
     if (!one) return WISP_E_MEMORY;
     *one = *value;
     d->values = one;
@@ -20620,36 +20620,44 @@ static wisp_result wisp__conform_version(wisp__message_codec *c, const wisp__rem
     return result ? result : wisp__edit_end(&edit, ours, value);
 }
 
+/* An image of the schema here, of values that are not a struct of it. */
+static WISP__APART wisp_result wisp__conform_foreign(wisp__message_codec *c,
+                                                     const wisp__remote *remote,
+                                                     const wisp__encoding *e,
+                                                     const wisp__decoded *d, void **image) {
+    const wisp_schema *schema = remote->schema->program->schema, *theirs;
+    const wisp__described *described = e ? e->described : NULL;
+    wisp__supply supply = wisp__supply_of_arena(c->base, &c->arena, &c->credit);
+    wisp__fitting f = wisp__fitting_on(c->registry->text, (int)sizeof c->registry->text, &supply);
+    wisp_value value;
+    wisp_result result = WISP_OK;
+    theirs = described ? described->program->schema : schema;
+    if (d->image) value = wisp_struct(d->program->schema, d->image);
+    else result = wisp__subject(c, theirs, d->values, d->count, &value);
+    if (!result && described) result = wisp__conform_version(c, remote, theirs, &supply, &value);
+    if (result) return result;
+    *image = wisp__codec_take(c, (size_t)schema->bytes);
+    if (!*image) return WISP_E_MEMORY;
+    memset(*image, 0, (size_t)schema->bytes);
+    f.loose = described != NULL;
+    f.lenient = e && e->kind == WISP__CODED;
+    return wisp__fit_schema(&f, schema, &value, *image);
+}
+
 static wisp_result wisp__conform_values(wisp__message_codec *c, const wisp__remote *remote,
                                         const wisp__encoding *e, wisp__decoded *d) {
     const wisp__program *ours = remote->schema ? remote->schema->program : NULL;
-    wisp__described *described = e ? e->described : NULL;
-    wisp__supply supply = wisp__supply_of_arena(c->base, &c->arena, &c->credit);
-    wisp__fitting f = wisp__fitting_on(c->registry->text, (int)sizeof c->registry->text, &supply);
-    const wisp_schema *schema;
+    wisp__supply supply;
     wisp_value value;
     wisp_result result = WISP_OK;
     void *image = d->image;
-    if (!ours && !d->image) return WISP_OK;
-    schema = ours ? ours->schema : d->program->schema;
-    if (d->image) value = wisp_struct(d->program->schema, d->image);
-    else result = wisp__subject(c, described ? described->program->schema : schema, d->values,
-                                d->count, &value);
+    if (!ours && !image) return WISP_OK;
+    if (ours && d->program != ours) result = wisp__conform_foreign(c, remote, e, d, &image);
     if (result) return result;
-    if (ours && d->program != ours) {
-        if (described)
-            result = wisp__conform_version(c, remote, described->program->schema, &supply, &value);
-        if (result) return result;
-        image = wisp__codec_take(c, (size_t)schema->bytes);
-        if (!image) return WISP_E_MEMORY;
-        memset(image, 0, (size_t)schema->bytes);
-        f.loose = described != NULL;
-        f.lenient = e && e->kind == WISP__CODED;
-        result = wisp__fit_schema(&f, schema, &value, image);
-        if (result) return result;
-    }
-    result = wisp__image_value(schema, image, &supply, &value);
-    return result ? result : wisp__decoded_set(c, schema, &value, d);
+    if (!ours) ours = d->program;
+    supply = wisp__supply_of_arena(c->base, &c->arena, &c->credit);
+    result = wisp__image_value(ours->schema, image, &supply, &value);
+    return result ? result : wisp__decoded_set(&supply, ours->schema, &value, d);
 }
 
 /* Makes decoded values fit the schema registered here; the text of the registry says why not. */

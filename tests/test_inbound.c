@@ -633,6 +633,63 @@ TEST(of_one_packet_a_sink_is_told_8_errors_too) {
     forger_close(t.b);
 }
 
+/* --- messages alike, each of which is read into the values of the one before --- */
+
+enum { ALIKE_VALUES = 9, ALIKE_BYTES = 5, ALIKE_MESSAGES = 30 };
+
+typedef struct alike_seen { int count, right, alike; int64_t work; } alike_seen;
+
+static void alike_values(int i, uint8_t bytes[ALIKE_BYTES], wisp_value out[ALIKE_VALUES]) {
+    wisp_object object = { 7u + (uint32_t)i };
+    memset(bytes, i, ALIKE_BYTES);
+    out[0] = wisp_nil();
+    out[1] = wisp_bool(i % 3 == 0);
+    out[2] = wisp_int(i % 2 ? -i : i * (int64_t)100000000000);
+    out[3] = wisp_uint(UINT64_MAX - (unsigned)i);
+    out[4] = i % 4 ? wisp_float((float)i / 3) : wisp_float((float)i);
+    out[5] = i % 5 ? wisp_number(i / 7.0) : wisp_number(i);
+    out[6] = wisp_bytes(bytes, ALIKE_BYTES);
+    out[7] = i % 2 ? wisp_color3(1, 0, 0.5f) : wisp_color3(1, 0, (float)i / 255);
+    out[8] = wisp_reference(object);
+}
+
+static void on_alike_values(wisp_event *event) {
+    alike_seen *seen = (alike_seen *)event->user;
+    int64_t work = event->w->content.credit.work;
+    uint8_t bytes[ALIKE_BYTES];
+    wisp_value wanted[ALIKE_VALUES];
+    int64_t price = WISP__PRICE_RECORD + WISP__PRICE_EVENT + ALIKE_VALUES * WISP__PRICE_VALUE +
+                    WISP__PRICE_BLOCK + ALIKE_VALUES * (int)sizeof(wisp_value) / WISP__PRICE_BYTES +
+                    WISP__PRICE_BLOCK + (ALIKE_BYTES + 9) / WISP__PRICE_BYTES;
+    bool right = event->count == ALIKE_VALUES;
+    alike_values(seen->count, bytes, wanted);
+    for (int i = 0; right && i < ALIKE_VALUES; i++)
+        right = event->args[i].kind == wanted[i].kind && wisp_equal(&event->args[i], &wanted[i]);
+    seen->right += right;
+    seen->alike += seen->work - work == price;
+    seen->work = work;
+    seen->count++;
+}
+
+TEST(messages_alike_come_with_their_own_values_and_are_paid_for_like_the_first) {
+    forger *b = forger_open();
+    alike_seen seen = { 0, 0, 0, 0 };
+    wisp_connect_target(b->t.server, wisp_by_name("alike"), on_alike_values, &seen, false);
+    for (int i = 0; i < ALIKE_MESSAGES; i++) {
+        uint8_t bytes[ALIKE_BYTES];
+        wisp_value values[ALIKE_VALUES];
+        alike_values(i, bytes, values);
+        CHECK_EQ_INT(wisp_fire_target(b->t.client, wisp_by_name("alike"),
+                                      wisp_to_peer(wisp_server()), values, ALIKE_VALUES), WISP_OK);
+        if (i == 0) world_run(&b->t.w, 0.5);
+    }
+    world_run(&b->t.w, 0.5);
+    CHECK_EQ_INT(seen.count, ALIKE_MESSAGES);
+    CHECK_EQ_INT(seen.right, ALIKE_MESSAGES);
+    CHECK(seen.alike >= ALIKE_MESSAGES / 2);
+    forger_close(b);
+}
+
 static const test_case tests[] = {
     CASE(a_bad_message_does_not_cost_the_rest_of_its_batch),
     CASE(a_bad_message_held_for_its_turn_does_not_cost_the_others),
@@ -654,6 +711,7 @@ static const test_case tests[] = {
     CASE(where_nothing_came_there_is_no_head),
     CASE(a_sink_is_told_of_all_with_time_and_backtrace_and_of_none_when_it_is_gone),
     CASE(of_one_packet_a_sink_is_told_8_errors_too),
+    CASE(messages_alike_come_with_their_own_values_and_are_paid_for_like_the_first),
 };
 
 int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }
