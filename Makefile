@@ -210,7 +210,7 @@ renew: | build
 
 SOURCES   := $(wildcard tests/*.c tests/compile/*.c tests/fuzz/*.c examples/*.c tools/*.c)
 LOGS_WARN := $(SOURCES:%.c=build/warn/clang/%.log) build/warn/g++/tests.log \
-    build/warn/g++/strict.log build/warn/clang++/strict.log
+    build/warn/g++/strict.log build/warn/clang++/strict.log build/warn/g++/macros.log
 
 check: build/structure.log build/instructions.log $(LOGS_WARN)
 	@tools/summary $^
@@ -233,6 +233,12 @@ build/warn/%/strict.log: tests/compile/strict.cpp wisp.h | build/missing
 	    $* -std=c++\$$year $(STRICT) $(STRICT_$*) $< || exit 1; done"
 
 STRICT_g++ := -Wuseless-cast
+
+# The implementation after other headers' macros.
+build/warn/%/macros.log: tests/compile/macros.cpp wisp.h | build/missing
+	@tools/step $@ "for others in QT LWIP MACOS; do \
+	    $* -std=c++11 -D\$$others -Wall -Wno-unused-function -Werror -fsyntax-only $< || exit 1; \
+	    done"
 
 # All tests as C++, which count as one each.
 build/warn/g++/tests.log: $(TESTS:%=tests/%.c) $(HEADERS) tools/unit | build/missing

@@ -3110,7 +3110,7 @@ typedef struct wisp__column {
 /* What a program, an array's element, an option, or what may be missing is in a row. What may be
    missing has no tables: it is in those of the body around it. */
 typedef struct wisp__body {
-    int32_t columns, slots;
+    int32_t columns, slot_count;
     const wisp__column *table;
     const struct wisp__body_slot *slot;
 } wisp__body;
@@ -3399,7 +3399,7 @@ typedef struct wisp__model {
     double gap;             /* smoothed: seconds between acks while the path was full */
     double least;           /* of the round trips since least_time */
     double least_time;      /* of the last round trip near the least; while probing: its end */
-    uint8_t phase, slots, stalls;  /* a wisp__phase; slots in it; of them without growth */
+    uint8_t phase, passed, stalls;  /* a wisp__phase; slots in it; of them without growth */
     bool tried : 1;    /* the slot before had tried more */
     bool probing : 1;  /* little is in flight, to see the least round trip */
     bool losing : 1;   /* packets are lost, and not for a queue */
@@ -3927,7 +3927,6 @@ typedef struct wisp__session {
     int unannounced;          /* remotes before it have been announced */
     int refused;  /* remotes with an encoding of the peer that we refuse */
     int unreliable_bytes;     /* of queued unreliable messages */
-    int schema_fresh;         /* part of schema_bytes that no other peer had described */
     wisp__control *controls;  /* to be sent */
     int control_room, control_count;
     bool controls_dropped;  /* some had no room: they are asked for again */
@@ -3937,6 +3936,7 @@ typedef struct wisp__session {
     uint32_t priorities;          /* of the registry, when the heaps were built */
     int queued, queued_bytes;
     uint32_t next_call;   /* ids (call) */
+    int schema_fresh;     /* part of schema_bytes that no other peer had described */
     struct wisp__pending *calls_first, *calls_last;
     struct wisp__request *requests;  /* answers kept, by id (call) */
     int request_room;
@@ -8451,9 +8451,9 @@ static void wisp__body_add(const wisp__op *ops, int at, int end, int choice, wis
         if (cell == WISP__CELL_CHOICE)
             wisp__body_add(ops, at + 1, op->end, body->columns - 1, body);
         if (cell != WISP__CELL_BLOB && cell != WISP__CELL_LIST) continue;
-        if (slot) slot[body->slots].op = at;
-        if (slot) slot[body->slots].choice = choice;
-        body->slots++;
+        if (slot) slot[body->slot_count].op = at;
+        if (slot) slot[body->slot_count].choice = choice;
+        body->slot_count++;
     }
 }
 
@@ -8465,9 +8465,9 @@ static const wisp__body *wisp__body_make(wisp__bump *memory, const wisp__op *ops
     wisp__body_add(ops, at, end, -1, body);
     if (!with_tables) return body;
     body->table = (wisp__column *)wisp__bump_items(memory, body->columns, sizeof *body->table);
-    body->slot = (wisp__body_slot *)wisp__bump_items(memory, body->slots, sizeof *body->slot);
+    body->slot = (wisp__body_slot *)wisp__bump_items(memory, body->slot_count, sizeof *body->slot);
     if (memory->failed) return NULL;
-    body->columns = body->slots = 0;
+    body->columns = body->slot_count = 0;
     wisp__body_add(ops, at, end, -1, body);
     return body;
 }
@@ -9982,7 +9982,8 @@ static int wisp__cells_bits(const wisp__op *op, const uint32_t *cells) {
 
 /* Vectors of sixteen bytes, where the compiler has them and the machine is little-endian; else, and
    with WISP__NO_VECTORS, words. */
-#if defined(__GNUC__) && defined(__BYTE_ORDER__) && !defined(WISP__NO_VECTORS)
+#if defined(__GNUC__) && defined(__BYTE_ORDER__) && !defined(WISP__NO_VECTORS) && \
+    (!defined(__i386__) || defined(__SSE2__))
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define WISP__VECTORS
 typedef uint64_t wisp__words __attribute__((vector_size(16)));
@@ -10224,7 +10225,7 @@ static int wisp__read_rows(wisp__unpacker *u, const wisp__op *op, uint8_t *image
 
 /* Rows without their texts, side by side; bits from `bit` on are 0 up to the next byte. */
 typedef struct wisp__tile_writer {
-    uint8_t slots[WISP__TILE][WISP__SLOT_BYTES];
+    uint8_t packed[WISP__TILE][WISP__SLOT_BYTES];
     int     rows, each;            /* each: bytes from one row to the next in the image */
     int     bit;                   /* where the next column begins */
 } wisp__tile_writer;
@@ -10232,7 +10233,7 @@ typedef struct wisp__tile_writer {
 /* false: a value is outside its range. `bytes` and `is_signed` are constants in each call. */
 static inline bool wisp__tile_put_ints(wisp__tile_writer *t, const wisp__op *op,
                                        const uint8_t *from, int bytes, bool is_signed) {
-    uint8_t *to = t->slots[0] + (t->bit >> 3);
+    uint8_t *to = t->packed[0] + (t->bit >> 3);
     uint64_t least = (uint64_t)op->least, span = op->span;
     int shift = t->bit & 7, each = t->each;
     for (int i = t->rows; i > 0; i--, from += each, to += WISP__SLOT_BYTES) {
@@ -10246,7 +10247,7 @@ static inline bool wisp__tile_put_ints(wisp__tile_writer *t, const wisp__op *op,
 
 static inline bool wisp__tile_put_steps(wisp__tile_writer *t, const wisp__op *op,
                                         const uint8_t *from, int bytes) {
-    uint8_t *to = t->slots[0] + (t->bit >> 3);
+    uint8_t *to = t->packed[0] + (t->bit >> 3);
     int shift = t->bit & 7;
     double number;
     for (int i = t->rows; i > 0; i--, from += t->each, to += WISP__SLOT_BYTES) {
@@ -10269,7 +10270,7 @@ static inline uint64_t wisp__slot_word(uint8_t *to, uint64_t word, uint64_t scal
 
 /* One to six neighbouring floats: `count` is a constant in each call. */
 static inline void wisp__tile_put_six(wisp__tile_writer *t, const uint8_t *from, int count) {
-    uint8_t *to = t->slots[0] + (t->bit >> 3);
+    uint8_t *to = t->packed[0] + (t->bit >> 3);
     uint64_t scale = UINT64_C(1) << (t->bit & 7);
     int each = t->each;
     for (int i = t->rows; i > 0; i--, from += each, to += WISP__SLOT_BYTES) {
@@ -10323,7 +10324,7 @@ static int wisp__tile_put_join(uint8_t **writer, const wisp__tile_writer *t, con
                                const uint8_t *image) {
     ptrdiff_t byte = t->bit >> 3, bytes = (t->bit + text->bits + 7) / 8, each = t->each;
     int shift = t->bit & 7, rows = t->rows, most = text->max, room = text->each, i;
-    const uint8_t *slot = t->slots[0];
+    const uint8_t *slot = t->packed[0];
     uint8_t *to = *writer;
     image += text->offset;
     for (i = 0; i < rows; i++, image += each, slot += WISP__SLOT_BYTES) {
@@ -10343,7 +10344,7 @@ static int wisp__tile_put_join(uint8_t **writer, const wisp__tile_writer *t, con
 /* The same for rows without a text. */
 static int wisp__tile_put_list(uint8_t **writer, const wisp__tile_writer *t) {
     int bytes = t->bit / 8;
-    const uint8_t *slot = t->slots[0];
+    const uint8_t *slot = t->packed[0];
     for (int i = 0; i < t->rows; i++, *writer += bytes, slot += WISP__SLOT_BYTES) {
         memcpy(*writer, slot, 32);
         if (bytes > 32) memcpy(*writer + 32, slot + 32, 32);
@@ -10364,7 +10365,7 @@ static int wisp__write_tiles(wisp__writer *writer, const wisp__op *array, const 
         t.rows = wisp__min_int(WISP__TILE, rows - done);
         t.bit = 0;
         if ((writer->end - writer->at) >> 3 < (int64_t)t.rows * first->run_bytes) return done;
-        for (int i = 0; i < t.rows; i++) t.slots[i][0] = 0;
+        for (int i = 0; i < t.rows; i++) t.packed[i][0] = 0;
         if (!wisp__tile_put_columns(&t, first, end, image)) return done;
         joined = text ? wisp__tile_put_join(&to, &t, text, image) : wisp__tile_put_list(&to, &t);
         writer->at = (int64_t)(to - writer->bytes) * 8;
@@ -10587,7 +10588,7 @@ static bool wisp__row_take(wisp__unpacker *u, wisp__row *row, uint64_t words) {
 }
 
 static int64_t wisp__body_words(const wisp__body *body, int rows) {
-    return ((int64_t)body->columns + body->slots) * rows;
+    return ((int64_t)body->columns + body->slot_count) * rows;
 }
 
 /* Appends a slot of so many words, in the place of the row that the walk stands at. */
@@ -10990,7 +10991,7 @@ static void wisp__walk_choice(wisp__walk *w, int at) {
         return;
     }
     w->at.cell += (size_t)op->body->columns;
-    w->at.slot += (size_t)op->body->slots;
+    w->at.slot += (size_t)op->body->slot_count;
     if (w->to == WISP__IMAGE && !maybe) wisp__read_fallback(u, op, w->image + op->offset);
 }
 
@@ -15834,8 +15835,8 @@ typedef struct wisp__grids { wisp__grid held[3]; } wisp__grids;
 /* A slot of a row of the grid; NULL: it is missing. */
 static const uint32_t *wisp__grid_slot(const wisp__grid *grid, const wisp__body *body, int row,
                                        int slot) {
-    const uint32_t *slots = grid->words + (size_t)grid->rows * (size_t)body->columns;
-    uint32_t at = row < grid->rows ? slots[row * body->slots + slot] : 0;
+    const uint32_t *places = grid->words + (size_t)grid->rows * (size_t)body->columns;
+    uint32_t at = row < grid->rows ? places[row * body->slot_count + slot] : 0;
     return at ? grid->words + at : NULL;
 }
 
@@ -15866,7 +15867,7 @@ static const uint32_t *wisp__grid_cells(wisp__delta *d, const wisp__body *body,
 
 /* false: not paid for, or there are too many cells for a delta. */
 static bool wisp__delta_open(wisp__delta *d, const wisp__body *body, int rows) {
-    int cells = body->columns + body->slots;
+    int cells = body->columns + body->slot_count;
     if (rows && cells > d->symbols / rows) d->failed = true;
     if (d->failed) return false;
     d->symbols -= rows * cells;
@@ -15993,14 +15994,14 @@ static int wisp__delta_count(wisp__delta *d, const wisp__op *op, int had,
 static void wisp__delta_slots(wisp__delta *d, const wisp__body *body, const wisp__grids *grids,
                               size_t grid, int rows);
 
-/* The array in a slot; `slots`: the same one in the rows before, or NULL. */
-static void wisp__delta_array(wisp__delta *d, int array, const uint32_t *const slots[3],
+/* The array in a slot; `arrays`: the same one in the rows before, or NULL. */
+static void wisp__delta_array(wisp__delta *d, int array, const uint32_t *const arrays[3],
                               const wisp__place_in_row *at) {
     const wisp__op *op = &d->program->ops[array];
     wisp__place_in_row inner = *at;
     wisp__grids grids;
     int rows;
-    for (int i = 0; i < 3; i++) grids.held[i] = wisp__array_grid(slots[i]);
+    for (int i = 0; i < 3; i++) grids.held[i] = wisp__array_grid(arrays[i]);
     for (int i = 1; i < 3; i++)
         if (d->depth || !d->older[i - 1]) grids.held[i].words = NULL;
     rows = wisp__delta_count(d, op, grids.held[0].rows, at);
@@ -16016,7 +16017,8 @@ static void wisp__delta_array(wisp__delta *d, int array, const uint32_t *const s
     inner.grid = wisp__slot_at(&d->row, at) + WISP__SLOT_HEAD;
     wisp__delta_table(d, op->body, &grids, &inner, rows, d->depth ? -1 : array);
     d->depth++;
-    if (op->body->slots && !d->failed) wisp__delta_slots(d, op->body, &grids, inner.grid, rows);
+    if (op->body->slot_count && !d->failed)
+        wisp__delta_slots(d, op->body, &grids, inner.grid, rows);
     d->depth--;
     if (d->delta.there)
         d->row.words[inner.grid - WISP__SLOT_HEAD] =
@@ -16058,16 +16060,16 @@ static void wisp__delta_slots(wisp__delta *d, const wisp__body *body, const wisp
                               size_t grid, int rows) {
     wisp__place_in_row place = { grid, grid, grid + (size_t)rows * (size_t)body->columns };
     for (int row = 0; row < rows; row++, place.cell += (size_t)body->columns) {
-        for (int i = 0; i < body->slots && !d->failed; i++, place.slot++) {
+        for (int i = 0; i < body->slot_count && !d->failed; i++, place.slot++) {
             int choice = body->slot[i].choice, at = body->slot[i].op;
-            const uint32_t *slots[3];
+            const uint32_t *arrays[3];
             int held = d->program->ops[at].code == WISP__OP_ARRAY ? 3 : 1;
             if (choice >= 0 && !d->row.words[place.cell + (size_t)choice]) continue;
             for (int k = 0; k < held; k++)
-                slots[k] = grids->held[k].words ? wisp__grid_slot(&grids->held[k], body, row, i)
+                arrays[k] = grids->held[k].words ? wisp__grid_slot(&grids->held[k], body, row, i)
                                                 : NULL;
-            if (held == 3) wisp__delta_array(d, at, slots, &place);
-            else wisp__delta_slot(d, at, slots[0], &place);
+            if (held == 3) wisp__delta_array(d, at, arrays, &place);
+            else wisp__delta_slot(d, at, arrays[0], &place);
         }
     }
 }
@@ -16094,7 +16096,7 @@ static bool wisp__record_delta_code(wisp__delta *d) {
     }
     if (!d->failed && wisp__delta_open(d, body, 1)) {
         wisp__delta_table(d, body, &grids, &place, 1, -1);
-        if (body->slots && !d->failed) wisp__delta_slots(d, body, &grids, 0, 1);
+        if (body->slot_count && !d->failed) wisp__delta_slots(d, body, &grids, 0, 1);
     }
     u->data = data;
     u->shape = shape;
@@ -17151,7 +17153,7 @@ static int wisp__congestion_unit(const wisp__base *base, const wisp__flow *flow)
 
 static void wisp__model_enter(wisp__flow *flow, wisp__phase phase) {
     flow->control.model.phase = (uint8_t)phase;
-    flow->control.model.slots = flow->control.model.stalls = 0;
+    flow->control.model.passed = flow->control.model.stalls = 0;
 }
 
 /* Takes a rate for the bandwidth, and lets the queue drain. */
@@ -17202,10 +17204,10 @@ static void wisp__model_step(wisp__flow *flow, int rate) {
         wisp__model_enter(flow, WISP__START);
         return;
     }
-    if (m->phase == WISP__DRAIN && ++m->slots < 4) return;     /* or wisp__model_update ends it */
+    if (m->phase == WISP__DRAIN && ++m->passed < 4) return;     /* or wisp__model_update ends it */
     /* Flows that share a path must not stay in step: how long they cruise varies. */
-    if (m->phase == WISP__CRUISE && m->slots < 3 && (uint32_t)flow->next * 0x9e3779b1u >> 31) {
-        m->slots++;
+    if (m->phase == WISP__CRUISE && m->passed < 3 && (uint32_t)flow->next * 0x9e3779b1u >> 31) {
+        m->passed++;
         return;
     }
     if (m->phase < WISP__CRUISE) {
@@ -20857,15 +20859,15 @@ static uint64_t wisp__delta_key(const wisp__encoding *encoding, const wisp__enco
         const wisp__op *op = &program->ops[at];
         bool choice = wisp__op_cell(op) == WISP__CELL_CHOICE;
         int cells = wisp__op_symbols(op) + (choice ? op->body->columns : 0);
-        int slots = wisp__op_is_slot(op) + (choice ? op->body->slots : 0);
+        int count = wisp__op_is_slot(op) + (choice ? op->body->slot_count : 0);
         if (op->flags & WISP__OP_KEY) {
             hash = wisp__mix(hash ^ wisp__hash_bytes(cell, cells * 4));
-            for (int i = 0; i < slots; i++)
+            for (int i = 0; i < count; i++)
                 hash = wisp__mix(hash ^ (slot[i] ? wisp__hash_bytes(words + slot[i],
                                                                     (int)words[slot[i]] * 4) : 0));
         }
         cell += cells;
-        slot += slots;
+        slot += count;
     }
     return hash | 1;
 }
@@ -22521,21 +22523,30 @@ static wisp__request *wisp__request_at(const wisp__session *s, uint32_t id) {
     return &s->requests[id & (uint32_t)(s->request_room - 1)];
 }
 
+/* A repeat of the call is not answered any more. */
+static void wisp__reply_forget(wisp *w, wisp__session *s, wisp__request *request) {
+    if (!request->reply) return;
+    s->kept_bytes -= wisp__message_weight(request->reply);
+    wisp__message_release(&w->chunks, request->reply);
+    request->reply = NULL;
+}
+
 static void wisp__request_forget(wisp *w, wisp__session *s, wisp__request *request) {
-    if (request->reply) {
-        s->kept_bytes -= wisp__message_weight(request->reply);
-        wisp__message_release(&w->chunks, request->reply);
-    }
+    wisp__reply_forget(w, s, request);
     memset(request, 0, sizeof *request);
+}
+
+/* Bytes that answers may take beside the table of requests. */
+static int wisp__replies_most(const wisp *w, const wisp__session *s) {
+    return w->base.limits.queue_bytes - s->request_room * (int)sizeof *s->requests;
 }
 
 /* Keeps the answer for repeats of the call, unless too much is kept for this peer. */
 static void wisp__request_keep(wisp *w, wisp__session *s, wisp__request *request,
                                wisp__message *reply) {
-    int bytes = wisp__message_weight(reply), most = w->base.limits.queue_bytes;
-    most -= s->request_room * (int)sizeof *request;
+    int bytes = wisp__message_weight(reply);
     request->state = WISP__REQUEST_DONE;
-    if (request->reply || bytes > most - s->kept_bytes) return;
+    if (request->reply || bytes > wisp__replies_most(w, s) - s->kept_bytes) return;
     s->kept_bytes += bytes;
     reply->references++;
     request->reply = reply;
@@ -22566,11 +22577,14 @@ static wisp__request *wisp__request_take(wisp *w, wisp__session *s, uint32_t id,
     *why = WISP_E_EXPIRED;
     if (wisp__distance(id, s->request_floor) < 0) return NULL;
     *why = WISP_E_LIMIT;
-    while (id - s->request_floor >= (uint32_t)s->request_room)
-        if (wisp__grow_ring(&w->base, WISP__ARRAY(s->requests, s->request_room), s->request_floor,
-                            s->request_floor + (uint32_t)s->request_room,
+    while (id - s->request_floor >= (uint32_t)s->request_room) {
+        uint32_t oldest = s->request_floor, end = oldest + (uint32_t)s->request_room;
+        if (wisp__grow_ring(&w->base, WISP__ARRAY(s->requests, s->request_room), oldest, end,
                             w->base.limits.calls_remembered))
             return NULL;
+        for (; oldest != end && s->kept_bytes > wisp__replies_most(w, s); oldest++)
+            wisp__reply_forget(w, s, wisp__request_at(s, oldest));
+    }
     request = wisp__request_at(s, id);
     if (request->state && request->id == id) return request;
     if (request->state) wisp__request_forget(w, s, request);
@@ -27348,7 +27362,7 @@ static WISP__INLINE bool wisp__may_take(wisp__reading *r, wisp__channel **c) {
 }
 
 static void wisp__take_turn(wisp__reading *r, wisp__inbound *in) {
-    wisp__channel *c;
+    wisp__channel *c = NULL;
     uint32_t sequence;
     if (!wisp__may_take(r, &c)) return;
     if (c) {
@@ -29591,7 +29605,7 @@ static void wisp__figure_write(char *out, double value, double fine, const char 
 /* "0", "950", "1.2k", "34M", "1.2 kB". */
 static void wisp__figure_count(char *out, double value, const char *unit) {
     int scale = 0;
-    char text[8];
+    char text[WISP__FIGURE];
     value = wisp__clamp(value, 0, 9.99e20);
     for (; value >= 999.5 && scale < 6; scale++) value /= 1000;
     snprintf(text, sizeof text, "%s%.*s%.3s", *unit == 'B' ? " " : "", scale > 0,

@@ -802,6 +802,7 @@ TEST(a_difference_that_was_not_paid_for_is_asked_for_whole) {
         wisp_value value = equal_items(400);
         honest h;
         config.delivery = way == 1 ? WISP_UNRELIABLE : WISP_RELIABLE;
+        config.replace = WISP_OFF;                  /* so that six values go, not the newest */
         honest_open_on(&h, &config, way == 2);
         honest_fire(&h, &value);
         world_run(&h.t.w, 0.5);

@@ -119,7 +119,9 @@ static void on_play_answer(wisp_event *event) {
     s->answered++;
 }
 
+/* What is unreliable may grow too old on such a path. */
 static void on_play_error(wisp_event *event) {
+    if (event->result == WISP_E_TOO_OLD) return;
     if (play_now->errors++ < 5)
         printf("  %.1f s: error %d: %s\n", play_now->net.now, (int)event->result, event->text);
 }
@@ -418,7 +420,8 @@ static void play_flood_tick(bn_net *net, int end) {
         wisp__path_send(bn_wisp(net, end), s, &s->peer.addr, WISP__FRAME_PATH_CHALLENGE, 7);
 }
 
-/* The server takes no memory for it, sends no more than it gets, and goes on with all of them. */
+/* The server takes no memory for it beyond the rings of what is in flight, sends no more than it
+   gets, and goes on with all of them. */
 TEST(floods_of_moves_and_of_challenges_cost_little) {
     for (play_flood = 0; play_flood < PLAY_FLOODS; play_flood++) {
         play *p = (play *)malloc(sizeof *p);
@@ -433,7 +436,7 @@ TEST(floods_of_moves_and_of_challenges_cost_little) {
         p->net.tick = play_flood_tick;
         bn_run(&p->net, 5);
         wisp_stats_total(bn_wisp(&p->net, p->server), &after);
-        CHECK(after.memory < before.memory + 4096);
+        CHECK(after.memory < before.memory + 8192);
         CHECK(p->clients[0].down->bytes - sent <= (p->clients[0].up->bytes - got) * 3 / 2 + 2000);
         p->net.tick = play_tick;
         p->clients[0].quiet = false;

@@ -612,6 +612,15 @@ static int fire_unreliable(world_two *t, const char *name, int each, int number)
     return refused;
 }
 
+/* Unreliable, and every message waits for the budget, however old it grows. */
+static void wait_for_ever(wisp *w, const char *remote) {
+    wisp_config config = { 0 };
+    config.delivery = WISP_UNRELIABLE;
+    config.max_age = -1;
+    config.replace = WISP_OFF;
+    CHECK_EQ_INT(wisp_use_config(w, &config, remote), WISP_OK);
+}
+
 TEST(what_is_unreliable_and_over_the_budget_is_refused_and_counted) {
     for (int link = PLAIN; link < LINKS; link++) {
         world_two t;
@@ -619,7 +628,7 @@ TEST(what_is_unreliable_and_over_the_budget_is_refused_and_counted) {
         int refused = 0;
         wisp_peer_stats stats;
         open_over(&t, link);
-        wisp_set_unreliable(t.client, "r", true);
+        wait_for_ever(t.client, "r");
         use_out(t.client, 20000);
         m = meter_of(20000, 0.5, client_sent(&t));
         for (int i = 0; i < 500; i++) {
@@ -650,7 +659,7 @@ TEST(the_least_urgent_goes_and_what_has_waited_gains) {
     open_over(&t, PLAIN);
     for (int i = 0; i < 3; i++) {
         world_watch(&t.w, t.server, names[i]);
-        wisp_set_unreliable(t.client, names[i], true);
+        wait_for_ever(t.client, names[i]);
         wisp_set_batch_priority(t.client, names[i], 100 + 10 * i);
     }
     use_out(t.client, 20000);
@@ -735,7 +744,7 @@ TEST(an_invoke_that_is_over_the_budget_is_not_begun) {
     wisp_call call;
     int begun = 0, refused;
     open_over(&t, PLAIN);
-    wisp_set_unreliable(t.client, "r", true);
+    wait_for_ever(t.client, "r");
     use_out(t.client, 2000);
     refused = fire_unreliable(&t, "r", 100, 0);
     do {
@@ -978,7 +987,7 @@ static void check_warned(world_two *t, wisp *end, wisp_peer peer, const char *wa
     char near_text[64], over_text[64];
     snprintf(near_text, sizeof near_text, "the bytes %s are near the budget", way);
     snprintf(over_text, sizeof over_text, "the bytes %s are over the budget", way);
-    wisp_set_unreliable(t->client, "r", true);
+    wait_for_ever(t->client, "r");
     for (int round = 0; round < 3; round++) {
         world_forget(&t->w);
         for (int i = 0; i < 300; i++) {
@@ -1136,7 +1145,7 @@ TEST(a_value_that_is_told_and_dropped_comes_again) {
             accepted[k] = things_heard[k] = -1;
             CHECK_EQ_INT(wisp_use_delta(t.server, NULL, name[k]), WISP_OK);
             CHECK_EQ_INT(wisp_use_delta(t.client, NULL, name[k]), WISP_OK);
-            CHECK_EQ_INT(wisp_set_unreliable(t.client, name[k], true), WISP_OK);
+            wait_for_ever(t.client, name[k]);
             wisp_set_batch_priority(t.client, name[k], 50 * k);
             wisp_connect_target(t.server, wisp_by_name(name[k]), on_thing, NULL, false);
         }

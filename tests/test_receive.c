@@ -667,7 +667,7 @@ TEST(only_a_packet_that_is_taken_counts_as_a_sign_of_life) {
 TEST(reserved_records_end_the_session) {
     for (int kind = WISP__FRAME_TICK; kind <= WISP__FRAME_CLOCK; kind++) {
         forger *b;
-        if (kind >= WISP__FRAME_MORE && kind <= WISP__FRAME_PATH_RESPONSE) continue;
+        if (kind >= WISP__FRAME_ASSEMBLED && kind <= WISP__FRAME_PATH_RESPONSE) continue;
         b = forger_open();
         wisp__frame_put(body(b), WISP__FRAME_PING);
         if (kind <= WISP__FRAME_MORE) wisp__put(&b->to, (uint64_t)kind << 4, 8);

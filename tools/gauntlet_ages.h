@@ -18,8 +18,9 @@ static bool ages_draw(const char *path, int seeds) {
     FILE *svg = fopen(path, "w");
     if (!svg) return false;
     fprintf(svg, "<svg xmlns='http://www.w3.org/2000/svg' width='900' height='%d' "
-            "font-family='sans-serif' font-size='12'>\n<rect width='900' height='%d' fill='white'/>\n"
-            "<text x='300' y='18'>mean age (0.3: grey, now: green), from 10 ms, logarithmic</text>\n",
+            "font-family='sans-serif' font-size='12'>\n"
+            "<rect width='900' height='%d' fill='white'/>\n<text x='300' y='18'>"
+            "mean age (0.3: grey, now: green), from 10 ms, logarithmic</text>\n",
             40 + 34 * FRESH_ROWS, 40 + 34 * FRESH_ROWS);
     for (int i = 0; i < FRESH_ROWS; i++) {
         double worst = 0;

@@ -207,8 +207,17 @@
 #define WISP__PRINTF(text, first)
 #endif
 
+/* Casts of macros that a program uses; silent under -Wold-style-cast and
+   -Wuseless-cast. */
 #ifdef __cplusplus
+template <typename To, typename From>
+constexpr To wisp__as(From x) { return static_cast<To>(x); }
+#define WISP__AS(T, x) wisp__as<T>(x)
+#define WISP__MEMBER(S, m) static_cast<S *>(NULL)->m
 extern "C" {
+#else
+#define WISP__AS(T, x) ((T)(x))
+#define WISP__MEMBER(S, m) ((S *)0)->m
 #endif
 
 /* ===========================================================================
@@ -286,6 +295,7 @@ enum {
     WISP_E_FLOOD          = -42, /* too many packets, messages or errors */
     WISP_E_DROPPED        = -43, /* a middleware dropped it */
     WISP_E_DRAINING       = -44, /* wisp_drain: the peer gets nothing new */
+    WISP_E_TOO_OLD        = -45, /* not sent within config.max_age */
 
     WISP_E_USER           = -1000 /* yours: this code and all below */
 };
@@ -318,7 +328,8 @@ typedef struct wisp_limits {
     int nesting;            /* depth of nested arrays and maps; 16 */
     int queue_messages;     /* queued messages per peer; 65536 */
     /* their memory per peer; 8 MiB, at least twice message_bytes. Replies that
-       are kept for repeats may take as much again */
+       are kept for repeats may take as much again, and so may messages that
+       are sent and not acked */
     int queue_bytes;
     int window_items;       /* reliable messages and fragments in flight per
                                channel; a power of two up to 16384; 8192 */
@@ -341,7 +352,8 @@ typedef struct wisp_limits {
        stored once and counts for each; 1 MiB */
     int schema_bytes;
     int baseline_bytes;     /* memory for delta baselines, per peer and
-                               direction; 1 MiB */
+                               direction; 1.5 MiB. Keys take at most half, but
+                               64 of them always have room */
     /* values kept per name and key until one of them is acked; a power of two
        4..64, best equal on both ends; 16 */
     int baselines;
@@ -357,6 +369,10 @@ typedef struct wisp_limits {
        wisp_connect_match accepts them; 64. In total at most half of
        `remotes` */
     int matched_names;
+    /* schemas described by all peers, each counted once; 16 MiB, at least twice
+       schema_bytes. When half is used, a peer gets no more of it than the other
+       half divided by max_peers */
+    int schema_bytes_all;
 } wisp_limits;
 
 /* ===========================================================================
@@ -642,8 +658,9 @@ typedef struct wisp_range { double lo, hi, step; } wisp_range;
 #define WISP__T(kind, max, bytes, of) \
     WISP__TYPE(WISP_TYPE_##kind, max, bytes, of, 0, 0, 0, 0, 0)
 #define WISP__TYPE(kind, max, bytes, of, lo, hi, step, least, most) \
-    { kind, (int)(max), bytes, of, (double)(lo), (double)(hi), \
-      (double)(step), (int64_t)(least), (int64_t)(most) }
+    { kind, WISP__AS(int, max), bytes, of, WISP__AS(double, lo), \
+      WISP__AS(double, hi), WISP__AS(double, step), WISP__AS(int64_t, least), \
+      WISP__AS(int64_t, most) }
 
 enum { WISP_FLAG_KEY = 1, WISP_FLAG_OPTIONAL = 2, WISP_FLAG_MAYBE = 4 };
 
@@ -661,7 +678,8 @@ typedef struct wisp_field {
                                               place + 1 */
 } wisp_field;
 
-#define WISP__AT(S, m) (int)offsetof(S, m), (int)sizeof(((S *)0)->m)
+#define WISP__AT(S, m) \
+    WISP__AS(int, offsetof(S, m)), WISP__AS(int, sizeof(WISP__MEMBER(S, m)))
 #define WISP_FIELD(S, m, T) \
     { #m, T, WISP__AT(S, m), 0, 0, 0, 0, NULL, 0 }
 /* `count` names the member that holds the number of bytes or elements in use */
@@ -677,8 +695,8 @@ typedef struct wisp_field {
     { #m, T, WISP__AT(S, m), 0, 0, WISP_FLAG_KEY, 0, NULL, 0 }
 /* takes one bit when it equals its default (a number, bool or text) */
 #define WISP_OPTIONAL_FIELD(S, m, T, number) \
-    { #m, T, WISP__AT(S, m), 0, 0, WISP_FLAG_OPTIONAL, (double)(number), \
-      NULL, 0 }
+    { #m, T, WISP__AT(S, m), 0, 0, WISP_FLAG_OPTIONAL, \
+      WISP__AS(double, number), NULL, 0 }
 #define WISP_OPTIONAL_TEXT_FIELD(S, m, T, text) \
     { #m, T, WISP__AT(S, m), 0, 0, WISP_FLAG_OPTIONAL, 0, text, 0 }
 /* with its Protobuf field number */
@@ -689,7 +707,8 @@ typedef struct wisp_field {
 #define WISP_KEY_MAP_FIELD(name, T) \
     { name, T, -1, 0, 0, 0, WISP_FLAG_KEY, 0, NULL, 0 }
 #define WISP_OPTIONAL_MAP_FIELD(name, T, number) \
-    { name, T, -1, 0, 0, 0, WISP_FLAG_OPTIONAL, (double)(number), NULL, 0 }
+    { name, T, -1, 0, 0, 0, WISP_FLAG_OPTIONAL, WISP__AS(double, number), \
+      NULL, 0 }
 #define WISP_OPTIONAL_TEXT_MAP_FIELD(name, T, text) \
     { name, T, -1, 0, 0, 0, WISP_FLAG_OPTIONAL, 0, text, 0 }
 /* may be missing; then it is missing at the receiver too (nil in a list) */
@@ -712,9 +731,10 @@ struct wisp_schema {
     const struct wisp__program *program;     /* private: the compiled form */
 };
 
-#define WISP__LENGTH(list) (int)(sizeof(list) / sizeof(*(list)))
-#define WISP_SCHEMA(S, version, fields) { #S, (version), (int)sizeof(S), \
-    (fields), WISP__LENGTH(fields), WISP_SHAPE_STRUCT, NULL }
+#define WISP__LENGTH(list) WISP__AS(int, sizeof(list) / sizeof(*(list)))
+#define WISP_SCHEMA(S, version, fields) { #S, (version), \
+    WISP__AS(int, sizeof(S)), (fields), WISP__LENGTH(fields), \
+    WISP_SHAPE_STRUCT, NULL }
 /* the message has one value, a map */
 #define WISP_MAP_SCHEMA(name, version, fields) { (name), (version), 0, \
     (fields), WISP__LENGTH(fields), WISP_SHAPE_MAP, NULL }
@@ -1439,6 +1459,19 @@ typedef struct wisp_config {
                                         baseline; default WISP_OFF */
     double          call_timeout;    /* seconds, for all tries; default 10 */
     int             call_tries;      /* default 1 */
+    /* WISP_ON: state. Of each key (the schema's key fields; without them there
+       is one) only the newest value waits for a peer. It takes the place of
+       the one before, which is never sent and counted as `replaced`. Without
+       this setting a remote is state if it is not reliable and sends deltas
+       or has a key field in its schema */
+    int             replace;
+    /* seconds; 0: 0.5, < 0: any. What is not reliable and not state, and has
+       waited longer for a peer since it was fired, or since WISP_JOINED, is
+       dropped and counted as `too_old`, with at most one WISP_ERROR
+       (WISP_E_TOO_OLD) a second for each name. Of what is sequenced, messages
+       of earlier updates are also dropped (`replaced`) once one of a later
+       update waits */
+    double          max_age;
 } wisp_config;
 
 /* The schema of a name: a short form of wisp_use_config. */
@@ -1598,7 +1631,10 @@ WISP_API wisp_result wisp_fire_values(wisp *w, const char *remote, wisp_to to,
                                       const wisp_value *values, int count);
 WISP_API wisp_result wisp_send(wisp *w, wisp_remote remote, wisp_to to,
                                const wisp_value *values, int count);
-/* Common implementation of the two calls above. */
+/* One blob of `size` bytes (0 or more): wisp_send with one wisp_bytes. */
+WISP_API wisp_result wisp_send_bytes(wisp *w, wisp_remote remote, wisp_to to,
+                                     const void *bytes, int size);
+/* Common implementation of the calls above. */
 WISP_API wisp_result wisp_fire_target(wisp *w, wisp_target remote, wisp_to to,
                                       const wisp_value *values, int count);
 
@@ -1969,6 +2005,7 @@ typedef struct wisp_peer_stats {
                                      over about the last round trip */
     double   pacing_rate;         /* bytes per second at which packets go out,
                                      at most */
+    uint64_t too_old, replaced;   /* not sent: see config.max_age and replace */
 } wisp_peer_stats;
 
 typedef struct wisp_remote_stats {
@@ -1986,6 +2023,7 @@ typedef struct wisp_remote_stats {
     uint64_t unchanged;           /* not sent: the peer has the same value */
     uint64_t filtered;            /* dropped or refused by middleware */
     uint64_t over_budget;         /* unreliable, dropped for the budget */
+    uint64_t too_old, replaced;   /* not sent: see config.max_age and replace */
 } wisp_remote_stats;
 
 typedef struct wisp_total_stats {
@@ -2061,6 +2099,8 @@ enum {
     WISP_DROP_QUEUE_FULL,   /* refused when fired: limits.queue_messages */
     WISP_DROP_ABANDONED,    /* queued when a session ended */
     WISP_DROP_LOST,         /* of a peer: packets (not messages) lost */
+    WISP_DROP_TOO_OLD,      /* waited longer than config.max_age */
+    WISP_DROP_REPLACED,     /* a newer one waited too: see config.replace */
     WISP_DROPS
 };
 /* One or two words ("rate limit"); never NULL. */
@@ -2437,7 +2477,7 @@ wisp_value wisp__value(const void *) = delete;  /* else a pointer would become a
 template <typename... V>
 inline wisp_result wisp__fire(wisp *w, wisp_target remote, wisp_to to, V... v) {
     const wisp_value list[] = { wisp_nil(), wisp__value(v)... };
-    return wisp_fire_target(w, remote, to, list + 1, (int)sizeof...(V));
+    return wisp_fire_target(w, remote, to, list + 1, static_cast<int>(sizeof...(V)));
 }
 template <typename R, typename... V>
 inline wisp_result wisp_fire(wisp *w, R remote, wisp_peer to, V... v) {
@@ -2463,12 +2503,12 @@ inline wisp_call wisp_invoke(wisp *w, R remote, wisp_peer to, wisp_handler on_re
     desc.on_reply = on_reply;
     desc.user = user;
     return wisp_invoke_target(w, wisp__target(remote), wisp_to_peer(to), &desc, list + 1,
-                              (int)sizeof...(V));
+                              static_cast<int>(sizeof...(V)));
 }
 template <typename... V>
 inline wisp_result wisp_reply(wisp_event *event, V... v) {
     const wisp_value list[] = { wisp_nil(), wisp__value(v)... };
-    return wisp_reply_values(event, list + 1, (int)sizeof...(V));
+    return wisp_reply_values(event, list + 1, static_cast<int>(sizeof...(V)));
 }
 template <typename R>
 inline wisp_connection wisp_connect(wisp *w, R remote, wisp_handler fn, void *user) {
@@ -2492,7 +2532,10 @@ inline wisp_result wisp_await_event(wisp *w, R remote, wisp_handler fn, void *us
 
 #if defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
 static inline wisp_value wisp__from_value(wisp_value v) { return v; }
-#define WISP__VALUE(x) _Generic((x), \
+/* gcc gives a bit-field a type of its own, which no association names; a double
+   takes it, if it has no more than 53 bits, and refuses what is no number. */
+static inline wisp_value wisp__from_bits(double v) { return wisp_int((int64_t)v); }
+#define WISP__VALUE(x) _Generic((x), default: wisp__from_bits, \
     bool: wisp_bool, char: wisp_int, signed char: wisp_int, short: wisp_int, int: wisp_int, \
     long: wisp_int, long long: wisp_int, unsigned char: wisp_uint, unsigned short: wisp_uint, \
     unsigned int: wisp_uint, unsigned long: wisp_uint, unsigned long long: wisp_uint, \
@@ -2608,8 +2651,12 @@ static inline wisp_call wisp__invoke(wisp *w, wisp_target remote, wisp_peer to,
 #endif
 #if defined(__GNUC__)
 #define WISP__UNUSED __attribute__((unused))    /* the checks, which only tests run */
+#define WISP__INLINE inline __attribute__((always_inline))       /* run for every message */
+#define WISP__APART __attribute__((noinline))                    /* run for few */
 #else
 #define WISP__UNUSED
+#define WISP__INLINE inline
+#define WISP__APART
 #endif
 
 #if defined(__GNUC__)           /* a room that is left out leaves functions of others unused */
@@ -2761,8 +2808,8 @@ enum { WISP__PAGE_BYTES = 4096, WISP__CHUNK_CLASSES = 47 };
 
 typedef struct wisp__page {
     struct wisp__page *next, *previous;  /* with free chunks of the same size, or idle */
-    void *free;                          /* each free chunk begins with the next one */
-    uint16_t kind, used;                 /* class of its chunks; chunks taken */
+    void *free;  /* each free chunk begins with the next one */
+    uint16_t kind, used;  /* class of its chunks; chunks taken */
 } wisp__page;
 
 typedef struct wisp__region { struct wisp__region *next; size_t bytes; } wisp__region;
@@ -2770,9 +2817,9 @@ typedef struct wisp__region { struct wisp__region *next; size_t bytes; } wisp__r
 typedef struct wisp__chunks {
     wisp__base *base;
     wisp__page *pages[WISP__CHUNK_CLASSES];  /* with free chunks */
-    wisp__page *idle;                        /* pages of no class */
-    wisp__region *regions;                   /* memory of the pages */
-    int last_pages;                          /* in the newest region */
+    wisp__page *idle;  /* pages of no class */
+    wisp__region *regions;  /* memory of the pages */
+    int last_pages;  /* in the newest region */
 } wisp__chunks;
 
 typedef struct wisp__arena_block {
@@ -2828,8 +2875,8 @@ typedef struct wisp__history {
 
 /* Messages of one direction. Sizes have the unit that the struct around says. */
 typedef struct wisp__traffic {
-    uint64_t raw;                         /* bytes of values */
-    uint64_t saved;                       /* size saved by compression */
+    uint64_t raw;  /* bytes of values */
+    uint64_t saved;  /* size saved by compression */
     uint64_t first_messages, first_size;  /* when the meter began */
     uint64_t last_messages, last_size;    /* a second ago */
     double messages_per_second, size_per_second;
@@ -2854,7 +2901,7 @@ typedef struct wisp__peer_meter {
     uint32_t drops[WISP_DROPS];
     uint64_t first_saved, first_lost;  /* of its stats, when the meter began */
     uint64_t last_lost, last_ended;    /* packets, a second ago */
-    double loss;                       /* smoothed over some seconds */
+    double loss;  /* smoothed over some seconds */
 } wisp__peer_meter;
 
 typedef struct wisp__noted_error {
@@ -2921,8 +2968,8 @@ typedef struct wisp__names {
 typedef struct wisp__fields {
     wisp__supply supply;  /* of their memory */
     wisp__bump bump;      /* the supply's, when no endpoint has decoded it */
-    wisp_value *values;   /* one for each field, and whether it is made */
-    bool *made;
+    wisp_value *values;   /* stand behind this struct; NULL: none was asked for; of the private kind
+                             WISP__ITEMS: it is not made */
 } wisp__fields;
 
 /* --- type --- */
@@ -3020,11 +3067,11 @@ typedef struct wisp__spot {
 enum { WISP__SCHEMA_DEPTH = 16, WISP__SCHEMA_NODES = 4096, WISP__IMAGE_BYTES = 1 << 28 };
 
 typedef enum wisp__code {
-    WISP__OP_INT,                      /* `bits` of value - lo */
-    WISP__OP_LONG,                     /* 64 bits, by class */
-    WISP__OP_FLOATS,                   /* `max` floats as they are */
+    WISP__OP_INT,  /* `bits` of value - lo */
+    WISP__OP_LONG,  /* 64 bits, by class */
+    WISP__OP_FLOATS,  /* `max` floats as they are */
     WISP__OP_DOUBLE, WISP__OP_NUMBER,  /* as it is; by class, as in pack */
-    WISP__OP_QUANTIZED,                /* `bits` of steps from low */
+    WISP__OP_QUANTIZED,  /* `bits` of steps from low */
     WISP__OP_QUAT, WISP__OP_COLOR,
     WISP__OP_TEXT, WISP__OP_BYTES, WISP__OP_PLACE,  /* char[]; uint8_t[]; elsewhere */
     WISP__OP_ANY, WISP__OP_LITERAL,
@@ -3036,12 +3083,13 @@ enum { WISP__OP_SIGNED = 1, WISP__OP_RANGED = 2, WISP__OP_FIXED = 4, WISP__OP_EL
        WISP__OP_KEY = 32,
        WISP__OP_LAST = 64 };  /* the last of a body */
 
-/* How an operation is executed within a run; NONE: it is not part of one. */
+/* How an operation is executed within a run; NONE: it is not part of one. Up to WISP__QUICK_ONE an
+   operation has one cell. */
 typedef enum wisp__quick {
     WISP__QUICK_NONE, WISP__QUICK_U8, WISP__QUICK_I8, WISP__QUICK_U16, WISP__QUICK_I16,
-    WISP__QUICK_U32, WISP__QUICK_I32, WISP__QUICK_64, WISP__QUICK_FLOATS, WISP__QUICK_RANGED,
-    WISP__QUICK_DOUBLE,
-    WISP__QUICK_FLOAT_STEPS, WISP__QUICK_DOUBLE_STEPS, WISP__QUICK_TEXT
+    WISP__QUICK_U32, WISP__QUICK_I32, WISP__QUICK_64, WISP__QUICK_FLOAT_STEPS,
+    WISP__QUICK_DOUBLE_STEPS, WISP__QUICK_ONE = WISP__QUICK_DOUBLE_STEPS,
+    WISP__QUICK_FLOATS, WISP__QUICK_RANGED, WISP__QUICK_DOUBLE, WISP__QUICK_TEXT
 } wisp__quick;
 
 enum { WISP__TILE = 32,            /* rows at a time */
@@ -3062,7 +3110,7 @@ typedef struct wisp__column {
 /* What a program, an array's element, an option, or what may be missing is in a row. What may be
    missing has no tables: it is in those of the body around it. */
 typedef struct wisp__body {
-    int32_t columns, slots;
+    int32_t columns, slot_count;
     const wisp__column *table;
     const struct wisp__body_slot *slot;
 } wisp__body;
@@ -3075,20 +3123,20 @@ typedef struct wisp__op {
     uint8_t bits;  /* of the number, length, count or index */
     int8_t bytes;  /* of the number in memory */
     int8_t count_bytes;
-    uint8_t quick;                 /* see wisp__quick */
+    uint8_t quick;  /* see wisp__quick */
     uint8_t cells, cell_bits;      /* WISP__CELL_.. | kind << 3 | symbols << 4; bits of a symbol
                                       (the first of a quat has 2) */
-    int32_t end;                   /* the operation after its body */
+    int32_t end;  /* the operation after its body */
     int32_t offset, count_offset;  /* from the start of the struct or element */
     int32_t max, each;             /* elements or bytes; bytes of one element */
-    uint32_t mask;                 /* of `bits`, or of 32 */
+    uint32_t mask;  /* of `bits`, or of 32 */
     int64_t least;
-    uint64_t span;                 /* largest number that is written */
-    int32_t run, run_bytes;        /* the operation after the run that begins here, and its most
-                                      bytes; 0: no run begins here */
-    int32_t head;                  /* of an array: bits of a row without its text, if rows are
-                                      processed in tiles, else 0 */
-    int16_t columns, column_bits;  /* operations in such an array, or in a column of it
+    uint64_t span;  /* largest number that is written */
+    int32_t run, run_bytes;  /* the operation after the run that begins here, and its most bytes; 0:
+                                no run begins here */
+    int32_t head;  /* of an array: bits of a row without its text, if rows are processed in tiles,
+                      else 0 */
+    uint16_t columns, column_bits; /* operations in such an array, or in a column of it
                                       (neighbouring floats are one column), and its bits */
     double low, high, step;
     const wisp_type *type;
@@ -3144,9 +3192,10 @@ typedef struct wisp__packer {
     wisp__base *base;
     wisp__writer shape, data;
     int shape_room, data_room;  /* bytes of the buffers, WISP__SLACK included */
-    int values;                 /* of the message, nested ones too */
-    int raw;                    /* bytes that its receiver unpacks */
-    int plain;                  /* bytes of its values in memory, for the profiler */
+    int values;  /* of the message, nested ones too */
+    int raw;  /* bytes that its receiver unpacks */
+    int plain;  /* bytes of its values in memory, for the profiler */
+    uint64_t key;  /* of what is state: a hash of its key fields, or 0 */
     wisp_result result;         /* the first failure */
 } wisp__packer;
 
@@ -3162,8 +3211,9 @@ typedef struct wisp__unpacker {
     wisp__base *base;
     wisp__arena *arena;
     wisp__reader *shape, *data;  /* may read the same bytes at two offsets */
-    int values;                  /* that may still be created */
-    int64_t start;               /* bit where the data begins: blobs are aligned to it */
+    int values;  /* that may still be created */
+    int64_t start;  /* bit where the data begins: blobs are aligned to it */
+    bool varied;  /* memory was taken that depends on more than the shape, or lists were read */
     const wisp__op *ops;         /* of the record that is read */
     wisp__credit *credit;        /* NULL: nobody pays */
     wisp_result result;
@@ -3244,7 +3294,7 @@ typedef struct wisp__compress_cost { uint64_t seen, calls, tried, saved; } wisp_
 typedef struct wisp__compress {
     wisp__base *base;
     wisp_allocator memory;     /* the base's, counted */
-    bool starved;              /* the memory has returned NULL */
+    bool starved;  /* the memory has returned NULL */
     unsigned methods;          /* a bit for each that can be used */
     wisp_compression packets;  /* what may come as whole packets: NONE, AUTO (all), one */
     wisp_compressor compressors[WISP__METHODS];
@@ -3282,7 +3332,7 @@ typedef struct wisp__secret { uint64_t key[2], counter; } wisp__secret;
 enum { WISP__NH_BYTES = 128 };
 
 typedef struct wisp__seal {
-    uint64_t nh[WISP__NH_BYTES / 8], poly[2], finish[2];
+    uint64_t nh[WISP__NH_BYTES / 8], poly[2], finish[2];  /* poly: times 8 */
 } wisp__seal;
 
 /* --- mtu --- */
@@ -3349,10 +3399,12 @@ typedef struct wisp__model {
     double gap;             /* smoothed: seconds between acks while the path was full */
     double least;           /* of the round trips since least_time */
     double least_time;      /* of the last round trip near the least; while probing: its end */
-    uint8_t phase, slots, stalls;  /* a wisp__phase; slots in it; of them without growth */
-    bool tried;    /* the slot before had tried more */
-    bool probing;  /* little is in flight, to see the least round trip */
-    bool losing;   /* packets are lost, and not for a queue */
+    uint8_t phase, passed, stalls;  /* a wisp__phase; slots in it; of them without growth */
+    bool tried : 1;    /* the slot before had tried more */
+    bool probing : 1;  /* little is in flight, to see the least round trip */
+    bool losing : 1;   /* packets are lost, and not for a queue */
+    bool filled : 1;   /* more was sent in the slot before than came out of a queue */
+    uint16_t unit; /* bytes of a packet, smoothed; 0: none was acked */
 } wisp__model;
 
 typedef struct wisp__reno {    /* RFC 9002 */
@@ -3371,27 +3423,28 @@ typedef struct wisp__flow {
     uint32_t ref_first, ref_next;
     double rtt, variation, rtt_min, rtt_latest;
     double last_eliciting, loss_time, pace_time, pace_tokens;
-    double first_sample;               /* time of the first round trip sample */
-    double longest_wait;               /* seconds between probes, at most */
+    double first_sample;  /* time of the first round trip sample */
+    double longest_wait;  /* seconds between probes, at most */
     int in_flight, window;             /* bytes */
     int delivery_rate, pace_rate;      /* bytes per second */
     int probes, free_packets;          /* timeouts in a row; packets that ignore the window */
     bool has_rtt, limited;
-    uint8_t gone;                /* packets lost for good since the last that was only late */
-    bool held;                   /* window or pace held something back in the last flush */
+    uint8_t gone;  /* packets lost for good since the last that was only late */
+    bool held;  /* window or pace held something back in the last flush */
     uint32_t app_until;          /* packets before it (low bits) came when no others waited */
     double ack_time, sent_time;  /* when packets were last acked; when the newest was sent */
-    double late;                 /* seconds by which reordered packets come late; 0: none do */
+    double late;  /* seconds by which reordered packets come late; 0: none do */
     wisp__slot_of_acks slot;
     union {
         wisp__model model;
         wisp__reno reno;
     } control;
+    uint32_t held_at;             /* the next packet (low bits) when something was last held back */
     unsigned skip_count;          /* skipped numbers */
     uint64_t skip_at;             /* the next number to skip; 0: not chosen yet */
     uint32_t skips[WISP__SKIPS];  /* low bits of the last skipped numbers; 0: none */
     /* receiving */
-    uint64_t top;                     /* largest number received; 0: none */
+    uint64_t top;  /* largest number received; 0: none */
     uint64_t seen[WISP__SEEN_WORDS];  /* ring of bits by number */
     double top_time, ack_due;
     int unacked;     /* ack-eliciting packets not yet acked */
@@ -3428,6 +3481,8 @@ typedef struct wisp__message {
     uint16_t shape_bits, values;  /* values to read; both UINT16_MAX: see wisp__message_extra */
     uint8_t type, delivery, channel;
     bool immediate : 1, has_extra : 1;
+    bool state : 1;    /* a newer value of its key takes its place */
+    bool parted : 1;   /* unreliable, and larger than any packet */
     uint8_t bytes[1];  /* the extra numbers, shape, data */
 } wisp__message;
 
@@ -3436,7 +3491,8 @@ typedef struct wisp__message_extra {
     int32_t raw, plain;  /* bytes after decompression; bytes of its values in memory (profiler) */
     uint32_t number;     /* of a call; of an unreliable value at its baseline */
     int32_t baseline;    /* place of the baseline of an unreliable value; -1: none */
-    int32_t result;      /* of a reply */
+    int32_t result;      /* of a reply; of a delta that is state: place of its baseline. Other
+                            state has its key in `number` and here */
     int32_t room;        /* bytes for shape and data, if more than they have; else 0 */
 } wisp__message_extra;
 
@@ -3444,6 +3500,7 @@ typedef struct wisp__item {
     wisp__message *message;
     int offset;  /* of a fragment; -1: the whole message */
     int size;    /* bytes that the receiver may have to buffer */
+    int window;  /* bytes of the window that it counts for, while it is there */
     uint8_t state;
 } wisp__item;
 
@@ -3455,19 +3512,19 @@ typedef struct wisp__channel_out {
     uint32_t again;      /* a resent item that is to ride along once more; 0: none */
     int lost;
     wisp__message *cutting;  /* a large message being cut into fragments */
-    int cut;                 /* bytes of it already cut */
+    int cut;  /* bytes of it already cut */
+    uint32_t served;         /* milliseconds: when it was fired, or its last fragment was sent */
 } wisp__channel_out;
 
 /* An item that came early, as it will be delivered. */
 typedef struct wisp__buffered {
     int chunk_bytes;
-    uint8_t kind;                     /* a wisp__frame */
-    bool first, last;                 /* of a fragment */
-    int remote;                       /* -1: unknown here */
+    uint8_t kind;  /* a wisp__frame */
+    bool first, last;  /* of a fragment */
+    int remote;  /* -1: unknown here */
     struct wisp__encoding *encoding;  /* NULL: plain */
     uint32_t call, floor;
     int16_t result;
-    int charge;  /* bytes of the window */
     int shape_bits;
     int64_t data_bits;
     uint8_t bytes[1];  /* shape, then from the next byte data */
@@ -3485,7 +3542,7 @@ typedef struct wisp__channel_in {
     uint8_t *whole;  /* a large message being reassembled */
     int whole_room, whole_bytes;
     unsigned assembling : 1, early : 31;  /* early: how many messages it holds */
-    uint32_t since;                       /* when it began to hold some, or to reassemble one */
+    uint32_t since;  /* when it began to hold some, or to reassemble one */
 } wisp__channel_in;
 
 typedef struct wisp__channel {
@@ -3544,6 +3601,8 @@ typedef struct wisp__peer {
     uint8_t bucket;       /* of the cookie */
     bool ending;          /* on a reliable link: what is left goes out, then the goodbye */
     bool draining;        /* wisp_drain was called: it ends at `drain_until` at the latest */
+    bool expects;  /* packets that want an ack came often, and no ping has asked since why no more
+                      do */
     wisp_addr addr;
     uint32_t next_of_address;  /* chain in the table: index + 1 */
     uint32_t moves;            /* to other addresses */
@@ -3551,25 +3610,25 @@ typedef struct wisp__peer {
     struct wisp__peer *next_dirty;
     struct wisp__peer *previous, *next;  /* the joined ones, in order */
     wisp__timer timer;
-    double started, received_at, sent_at, drain_until;
+    double started;    /* when the join began; later when it ended */
+    double received_at, sent_at, drain_until;
     int tries, ticket_size;
     uint64_t client_nonce, server_nonce;
     float gap;     /* seconds between packets that want an ack, smoothed */
-    bool expects;  /* such packets came often, and no ping has asked since why no more do */
+    wisp_result result;  /* why it ended */
     uint64_t cookie;   /* of the join; later the tag of the last LEAVE */
     uint64_t crossed;  /* nonce of a join of the other end that gave way to ours; 0: none */
     void *ticket;
     wisp__seal seal;
     wisp__flow flow;
     wisp__channel *channels[WISP__CHANNELS];
-    int channel_end;                            /* no channel from here on */
-    int window_bytes, window_used;              /* of the other end; what we have in it */
-    uint32_t window_items;                      /* per channel, what both ends can do */
+    int channel_end;  /* no channel from here on */
+    int window_bytes, window_used;  /* of the other end; what we have in it */
+    uint32_t window_items;  /* per channel, what both ends can do */
     uint64_t sent_in_order, received_in_order;  /* packets, on a reliable link */
     wisp__stuck *stuck_first, *stuck_last;
     wisp_peer_stats stats;
     void *user;
-    wisp_result result;  /* why it ended */
     char *reason;        /* WISP__REASON_BYTES; NULL: none */
 } wisp__peer;
 
@@ -3606,6 +3665,7 @@ typedef struct wisp__peers {
 /* Shared bytes: a row, the packed values of a message, or models of the range coder. */
 typedef struct wisp__encoded {
     int references, chunk_bytes;
+    int memory;    /* that limits count for it */
     int values;    /* that its reader counts */
     int64_t bits;  /* of a row: those of its record, 0 where a delta made it */
     uint64_t bytes[1];  /* aligned for models; slack after them */
@@ -3620,28 +3680,30 @@ typedef struct wisp__stored {
 /* The recent values of one remote and key. */
 typedef struct wisp__baseline {
     struct wisp__baseline *next;  /* of the same bucket */
-    int number;                   /* index of the remote here, or the peer's number for it */
-    uint64_t key;                 /* hash of the key here, or `place` of the peer's baseline */
-    int place;                    /* among the baselines of this direction */
-    int room;                     /* of the ring, a power of two */
+    int number;  /* index of the remote here, or the peer's number for it */
+    uint32_t waits_at;            /* number of the waiting value in the queue of its remote */
+    uint64_t key;  /* hash of the key here, or `place` of the peer's baseline */
+    int place;  /* among the baselines of this direction */
+    int room;  /* of the ring, a power of two */
     uint32_t sequence;            /* of the next value; of the newest received, plus 1 */
-    bool begun;
-    bool has_acked, again;                 /* again: the newest was lost, and is sent once more */
-    bool whole;                            /* the peer has no baseline: the next value goes whole */
-    uint32_t acked;                        /* the newest value that was acked */
-    uint32_t floor;                        /* acks of values before it count no more */
+    bool begun : 1, has_acked : 1;
+    bool again : 1;  /* the newest was lost, and is sent once more */
+    bool whole : 1;  /* the peer has no baseline: the next value goes whole */
+    bool waiting : 1;  /* the newest value is state, and in the queue */
+    uint32_t acked;  /* the newest value that was acked */
+    uint32_t floor;  /* acks of values before it count no more */
     struct wisp__baseline *older, *newer;  /* by last use */
-    wisp__stored ring[1];                  /* by sequence */
+    wisp__stored ring[1];  /* by sequence */
 } wisp__baseline;
 
 typedef struct wisp__baselines {
     wisp__baseline **places;   /* by place */
     wisp__baseline **buckets;  /* NULL: there never was a baseline */
     int room, count;
-    int64_t bytes;                    /* of values and models */
+    int64_t bytes;  /* of values and models */
     wisp__baseline *oldest, *newest;  /* by last use */
-    int again;                        /* baselines whose newest value is sent once more */
-    uint32_t salt;                    /* of the buckets: the peer chooses keys */
+    int again;  /* baselines whose newest value is sent once more */
+    uint32_t salt;  /* of the buckets: the peer chooses keys */
 } wisp__baselines;
 
 /* --- encoding --- */
@@ -3652,7 +3714,7 @@ typedef enum wisp__encoding_kind { WISP__VALUES, WISP__RECORD, WISP__CODED } wis
 typedef struct wisp__described {
     struct wisp__described *next;  /* of this endpoint's, or of the dead */
     struct wisp__described *same;  /* of the same bucket */
-    uint64_t hash;                 /* of the descriptor, keyed */
+    uint64_t hash;  /* of the descriptor, keyed */
     int references, bits;
     bool learnt;   /* from a peer */
     size_t bytes;  /* of memory, with all that it points to */
@@ -3664,11 +3726,11 @@ enum { WISP__SCHEMA_BUCKETS = 256 };
 
 typedef struct wisp__schemas {
     wisp__base *base;
-    wisp__described *first;                          /* this endpoint's */
+    wisp__described *first;  /* this endpoint's */
     wisp__described *buckets[WISP__SCHEMA_BUCKETS];  /* all, by hash */
-    uint64_t key[2];                                 /* of the hash, as peers choose schemas */
-    wisp__described *dead;                           /* released; a handler may still see their
-                                                        values */
+    uint64_t key[2];  /* of the hash, as peers choose schemas */
+    size_t learnt;  /* bytes of those that peers have described */
+    wisp__described *dead;  /* released; a handler may still see their values */
 } wisp__schemas;
 
 typedef struct wisp__encoding {
@@ -3678,8 +3740,8 @@ typedef struct wisp__encoding {
     uint32_t dictionary;
     const wisp_codec *codec;
     wisp__described *described;  /* NULL: no schema */
-    int number;                  /* the peer's for it, when it is a peer's */
-    bool asked;                  /* the peer was asked for whole values */
+    int number;  /* the peer's for it, when it is a peer's */
+    bool asked;  /* the peer was asked for whole values */
 } wisp__encoding;
 
 /* --- policy --- */
@@ -3727,8 +3789,7 @@ enum { WISP__TALLY_ROWS = 4, WISP__TALLY_CELLS = 512 };
 enum { WISP__ANSWER_CELLS = 128 };
 
 typedef struct wisp__tally {
-    double clock, at;                                   /* how much every count has shrunk since the
-                                                           start; until when */
+    double clock, at;  /* how much every count has shrunk since the start; until when */
     double cells[WISP__TALLY_ROWS][WISP__TALLY_CELLS];  /* the clock at which it will be 0 */
 } wisp__tally;
 
@@ -3758,16 +3819,18 @@ typedef struct wisp__remote {
     void *answer_user;
     struct wisp__remote *main;           /* itself, or the main entry of an earlier encoding */
     struct wisp__remote *next_encoding;  /* entries of the same name, from the main one on */
-    int newest;                          /* index of the entry whose encoding is sent now */
-    bool used;                           /* peers may know the encoding: it must not change */
+    int newest;  /* index of the entry whose encoding is sent now */
+    bool used;  /* peers may know the encoding: it must not change */
     wisp__encoding encoding;
     wisp__described *schema;  /* that received values must fit; or NULL */
     wisp__compress_stream compress;
     uint32_t dictionary;         /* of the settings: its id; 0: none */
     uint32_t inbound, outbound;  /* bits of the hooks that messages pass (hook) */
-    uint16_t life;               /* how many names have had it before */
-    bool lent;                   /* to a name that peers announced and nobody here has used */
-    int announced;               /* numbers of peers that stand for it */
+    double told_old;             /* until when no error says that messages were too old */
+    uint16_t life;  /* how many names have had it before */
+    bool state;  /* of each key only the newest value waits */
+    bool lent;  /* to a name that peers announced and nobody here has used */
+    int announced;  /* numbers of peers that stand for it */
     char name[WISP__NAME_BYTES + 1];
 } wisp__remote;
 
@@ -3775,7 +3838,8 @@ typedef struct wisp__registry {
     wisp__base *base;
     wisp__remote **remotes;
     int room, count;
-    uint16_t *table;  /* open addressing: index + 1 */
+    uint16_t *table;  /* index + 1: in one half by hash of the name (open addressing), in the other
+                         by the address of a name that was fired to lately */
     int table_room;
     wisp_config defaults;
     bool unbatched;
@@ -3784,14 +3848,13 @@ typedef struct wisp__registry {
     wisp__compress_stream batches;  /* of whole packets */
     const wisp_codec *codecs[WISP__CODECS];
     int codec_count;
-    uint32_t changes;                                    /* of settings that say what peers may send
-                                                             */
-    wisp__meters *meters;                                /* NULL while the profiler is off */
-    char text[160];                                      /* the last error of a schema or a value */
-    uint32_t priorities;                                 /* changes of priorities of remotes */
+    uint32_t changes;  /* of settings that say what peers may send */
+    wisp__meters *meters;  /* NULL while the profiler is off */
+    char text[160];  /* the last error of a schema or a value */
+    uint32_t priorities;  /* changes of priorities of remotes */
     void (*added)(void *owner, wisp__remote *remote);    /* called for every new name, .. */
     void (*claimed)(void *owner, wisp__remote *remote);  /* .. and a lent one that is used */
-    int lent;                                            /* lent remotes */
+    int lent;  /* lent remotes */
     void *owner;
 } wisp__registry;
 
@@ -3803,25 +3866,27 @@ typedef struct wisp__their {
     wisp__encoding *encoding;  /* NULL: plain */
 } wisp__their;
 
-/* Messages that are blocked together: those of a channel, or all unreliable ones. */
-enum { WISP__LINES = WISP__CHANNELS + 1 };
+/* Messages that are blocked together: those of a channel, all unreliable ones, those of them that
+   go in parts. */
+enum { WISP__LINES = WISP__CHANNELS + 2 };
 
 enum { WISP__UNANNOUNCED, WISP__ANNOUNCED, WISP__ACKED, WISP__BOUND, WISP__UNKNOWN };
 
 /* What is kept for one peer and one remote. */
 typedef struct wisp__peer_remote {
-    uint8_t known;                     /* to the peer: WISP__UNANNOUNCED.. */
-    bool named : 1;                    /* the peer announced the name, and has not refused it */
-    bool there : 1;                    /* of a main entry: the peer has announced its name before */
-    bool warned : 1;                   /* it was reported that the peer refuses our encoding */
-    bool refused : 1;                  /* we refuse the peer's, as long as the settings stay */
+    uint8_t known;  /* to the peer: WISP__UNANNOUNCED.. */
+    bool named : 1;  /* the peer announced the name, and has not refused it */
+    bool there : 1;  /* of a main entry: the peer has announced its name before */
+    bool warned : 1;  /* it was reported that the peer refuses our encoding */
+    bool listed : 1;  /* in the list of its line, not in the heap */
+    bool refused : 1;  /* we refuse the peer's, as long as the settings stay */
     uint16_t refused_number;           /* of the peer's, for the encoding refused last */
     uint32_t announced_in;             /* packet that carries the announcement, its low bits */
-    uint64_t newest;                   /* packet of the last sequenced message */
+    uint64_t newest;  /* packet of the last sequenced message */
     struct wisp__queue *queue;         /* NULL: no message waits (queue) */
-    uint16_t child, next, previous;    /* in the heap of its line: local index + 1; 0: none */
+    uint16_t child, next, previous;    /* in its line: local index + 1; 0: none */
     uint8_t line;
-    wisp__bucket rate;                 /* the rate limit */
+    wisp__bucket rate;  /* the rate limit */
 } wisp__peer_remote;
 
 typedef struct wisp__control {         /* records for `count` numbers, one after another */
@@ -3835,17 +3900,20 @@ typedef struct wisp__held_list {
     int count, bytes;  /* bytes: of memory */
 } wisp__held_list;
 
-enum { WISP__SETS_OUT = 64, WISP__SETS_IN = 4 };
+/* LOOSE_BYTES: of an unreliable message, with lengths of its values; SET_BYTES: with its head. */
+enum { WISP__SETS_OUT = 256, WISP__SETS_IN = 8, WISP__LOOSE_BYTES = (64 << 10) + 64,
+       WISP__SET_BYTES = WISP__LOOSE_BYTES + 40 };
 
-/* Unreliable messages that no packet of the size in use can hold: each goes as a set of parts. */
+/* Unreliable messages that no packet of the size in use can hold: each goes as a set of parts.
+   `open`: the set is a value whose end is not known yet; left: parts of it not acked, and one while
+   it is being sent. The sets that arrive take at most 2 * SET_BYTES. */
 typedef struct wisp__parts {
-    struct { uint8_t set, left; } out[WISP__SETS_OUT];  /* parts that are not acked; 0: it ended */
-    wisp__message *whole;                               /* the set being sent; NULL: none */
-    int at;                                             /* bytes sent */
-    bool value;                                         /* is it the value of a delta? */
-    uint32_t baseline;                                  /* of that value, as in its ref */
-    uint8_t set, newest;                                /* newest: place in `in` */
-    struct { uint8_t *bytes; int got, total; uint8_t set; } in[WISP__SETS_IN];
+    struct { uint32_t value; uint16_t set, left; bool open; } out[WISP__SETS_OUT];
+    wisp__message *whole;    /* the set being sent; NULL: none */
+    int at;                  /* bytes sent */
+    uint32_t served;         /* as of a channel */
+    uint16_t set;            /* of `whole` */
+    struct { uint8_t *bytes; int got, total; uint16_t set; } in[WISP__SETS_IN];
 } wisp__parts;
 
 /* A peer, with what the later rooms keep for it. */
@@ -3853,43 +3921,43 @@ typedef struct wisp__session {
     wisp__peer peer;
     wisp__peer_remote *peer_remotes;  /* by local index */
     int peer_remote_room;
+    uint32_t call_floor;      /* every call before it is settled */
     wisp__their *theirs;  /* by their number */
     int their_room;
     int unannounced;          /* remotes before it have been announced */
-    int refused;              /* remotes with an encoding of the peer that we refuse */
+    int refused;  /* remotes with an encoding of the peer that we refuse */
+    int unreliable_bytes;     /* of queued unreliable messages */
     wisp__control *controls;  /* to be sent */
     int control_room, control_count;
     bool controls_dropped;  /* some had no room: they are asked for again */
     bool ping;
-    uint16_t lines[WISP__LINES];  /* roots of heaps of remotes with messages queued (queue) */
+    uint16_t lines[WISP__LINES];  /* the remotes with messages queued (queue): index + 1 */
     uint32_t waiting;             /* lines that are not empty */
     uint32_t priorities;          /* of the registry, when the heaps were built */
     int queued, queued_bytes;
     uint32_t next_call;   /* ids (call) */
-    uint32_t call_floor;  /* every call before it is settled */
+    int schema_fresh;     /* part of schema_bytes that no other peer had described */
     struct wisp__pending *calls_first, *calls_last;
     struct wisp__request *requests;  /* answers kept, by id (call) */
     int request_room;
     uint32_t request_floor;
-    int kept_bytes;                               /* of answers kept */
-    int schema_bytes;                             /* of the schemas that it has described */
+    int kept_bytes;  /* of answers kept */
+    int schema_bytes;  /* of the schemas that it has described */
     wisp__baselines baselines_out, baselines_in;  /* sent and received */
-    struct wisp__pending *deferred;               /* calls of the peer that are answered later */
-    int held_bytes;                               /* received out of order */
-    uint32_t behind;                              /* channels where a message whose turn came is
-                                                     unpaid */
+    struct wisp__pending *deferred;  /* calls of the peer that are answered later */
+    int held_bytes;  /* received out of order */
+    uint32_t behind;  /* channels where a message whose turn came is unpaid */
     int credit;  /* work that is paid for (credit), at credit_time */
     int reader;  /* our credit at the peer, as far as it is known here, at reader_time */
     double credit_time, reader_time;
     wisp__peer_meter *meter;        /* NULL while the profiler is off */
-    int notices_left;               /* WISP_JOINED and WISP_LEFT that may still come (session) */
-    int lent;                       /* lent remotes that its numbers stand for */
+    int notices_left;  /* WISP_JOINED and WISP_LEFT that may still come (session) */
+    int lent;  /* lent remotes that its numbers stand for */
     wisp__spending *spending;       /* of budgets; NULL: no budget was used */
     wisp__stall stall;
     wisp__held_list held_messages;  /* held by middleware, from it or to it alone */
     struct wisp__member *groups;    /* that it is in (group) */
-    int unreliable_bytes;           /* of queued unreliable messages */
-    uint64_t mark;                  /* of the last list of peers that named it (send) */
+    uint64_t mark;  /* of the last list of peers that named it (send) */
     wisp__parts *parts;             /* NULL: every message has fitted a packet */
 } wisp__session;
 
@@ -3905,6 +3973,13 @@ typedef struct wisp__message_codec {
     uint32_t turn;        /* how often the arena was emptied */
     wisp__credit credit;  /* of the peer whose bytes are read */
 } wisp__message_codec;
+
+/* A place in the arena of a message codec, and the memory that was left then. */
+typedef struct wisp__mark {
+    wisp__arena_block *block;
+    size_t used;
+    int64_t memory;
+} wisp__mark;
 
 /* The values of a received message. */
 typedef struct wisp__decoded {
@@ -3924,7 +3999,8 @@ typedef struct wisp__delta_head {
     uint32_t sequence;     /* its low bits, when read and not far */
     bool distant;          /* whole, with all bits of the sequence */
     uint32_t hash;         /* 16 bits */
-    int64_t end;           /* bit after the delta, when read; -1: it has no length */
+    int64_t at, end;       /* when read: bits where the value or delta begins, and where the delta
+                              ends; -1: it has no length */
 } wisp__delta_head;
 
 /* Sequences that are nearer than this are sent by their low bits. */
@@ -3999,10 +4075,10 @@ typedef struct wisp__events {
     int running;   /* handlers, inside each other */
     bool dead;     /* some connection is marked */
     wisp_sink sink;
-    wisp__connection *matches;                  /* connections by pattern, in order */
-    void *landing;                              /* the jmp_buf that wisp_raise jumps to */
+    wisp__connection *matches;  /* connections by pattern, in order */
+    void *landing;  /* the jmp_buf that wisp_raise jumps to */
     wisp__throttle throttles[WISP__THROTTLES];  /* of errors, by peer */
-    bool of_packet;                             /* a packet is read: it has raised so many errors */
+    bool of_packet;  /* a packet is read: it has raised so many errors */
     int packet_errors;
 } wisp__events;
 
@@ -4026,10 +4102,10 @@ typedef struct wisp__hook {
    has one, so it is small and copies nothing. */
 typedef struct wisp__passage {
     bool inbound, changed;
-    bool once;                  /* inbound: no repeat of it will come */
-    int kind;                   /* WISP_MESSAGE_.. */
+    bool once;  /* inbound: no repeat of it will come */
+    int kind;  /* WISP_MESSAGE_.. */
     uint32_t after;             /* serial of the last hook that it has reached; 0: none */
-    uint32_t call;              /* inbound: id at the peer; outbound: handle of ours */
+    uint32_t call;  /* inbound: id at the peer; outbound: handle of ours */
     wisp_result verdict;        /* that it was released with, when it was held */
     const wisp_to *to;          /* outbound; its peer is a handle of ours, or none */
     const wisp_call_desc *how;  /* of a call on its way out */
@@ -4041,12 +4117,12 @@ enum { WISP__OF_PEER, WISP__OF_ALL };
 
 typedef struct wisp__held {
     struct wisp__held *next[2], *before[2];  /* in these lists */
-    wisp__held_list *own;                    /* of its peer, or of messages to several */
-    uint64_t turn;                           /* its place among the released */
-    int bytes;                               /* of memory, with its message and list */
+    wisp__held_list *own;  /* of its peer, or of messages to several */
+    uint64_t turn;  /* its place among the released */
+    int bytes;  /* of memory, with its message and list */
     wisp__passage passage;
     wisp__message *message;  /* its values, describing themselves */
-    wisp_to to;              /* inbound: its peer */
+    wisp_to to;  /* inbound: its peer */
     wisp_peer *list;         /* a copy of to.list, or NULL */
     wisp_call_desc how;
     bool ready;
@@ -4056,8 +4132,8 @@ typedef struct wisp__hooks {
     wisp__hook *places[WISP__HOOKS];
     int count;
     uint32_t serial;
-    int depth;                    /* messages in the chain, inside each other */
-    bool dead;                    /* a removed hook has a place */
+    int depth;  /* messages in the chain, inside each other */
+    bool dead;  /* a removed hook has a place */
     wisp__arena arena;            /* values that were changed or held, while depth > 0 */
     wisp__held_list several;      /* held on their way out to several peers */
     wisp__held_list held;         /* all that are not released */
@@ -4084,7 +4160,7 @@ typedef struct wisp__pending {          /* a call of ours */
     bool done, deferred;  /* deferred: a call of the peer, answered later */
     struct wisp__pending *next_done;
     struct wisp__pending *whole;  /* the call to several that this is part of; or NULL */
-    bool gathers;                 /* it is such a whole: */
+    bool gathers;  /* it is such a whole: */
     int left, answered, failed;
     wisp_result first_failure;
 } wisp__pending;
@@ -4102,9 +4178,9 @@ typedef struct wisp__request {          /* a call of a peer */
 } wisp__request;
 
 typedef struct wisp__calls {
-    wisp__pool pool;                        /* calls of ours, and deferred ones */
+    wisp__pool pool;  /* calls of ours, and deferred ones */
     wisp__pending *done_first, *done_last;  /* ended, their handlers not yet run */
-    int ours, deferred;                     /* in the pool; each up to limits.calls */
+    int ours, deferred;  /* in the pool; each up to limits.calls */
 } wisp__calls;
 
 /* --- frame --- */
@@ -4123,7 +4199,7 @@ typedef enum wisp__frame {
 typedef struct wisp__section { int delivery, channel; uint32_t sequence; } wisp__section;
 typedef struct wisp__fragment { bool first, last; int bytes; } wisp__fragment;
 
-typedef struct wisp__part { uint8_t set; bool last; int at, bytes; } wisp__part;
+typedef struct wisp__part { uint16_t set; int total, at, bytes; } wisp__part;
 
 /* An EVENT, SIZED, INVOKE or REPLY up to its content. */
 typedef struct wisp__message_frame {
@@ -4188,12 +4264,17 @@ typedef struct wisp__inbound {
     wisp__remote *remote;  /* NULL: not known here */
     uint32_t call, floor;  /* floor: their calls before it are settled */
     int16_t result;
-    wisp__encoding *encoding;                   /* NULL: plain */
+    wisp__encoding *encoding;  /* NULL: plain */
     int64_t shape_at, shape_end, data_at, end;  /* bits in the packet */
-    wisp_result readable;                       /* WISP_OK, or why the values cannot be read */
-    wisp__reader from;                          /* of a value that needs its baseline */
-    bool delta;                                 /* it may need its baseline: it is applied when its
-                                                   turn comes */
+    wisp_value *items;     /* plain values as they were read */
+    int item_count;
+    int64_t price;  /* work of reading the data of a message alike into them; 0: it is read as if it
+                       were the first */
+    wisp__mark mark;       /* behind them */
+    wisp_result readable;  /* WISP_OK, or why the values cannot be read */
+    wisp__reader from;  /* of a value that needs its baseline */
+    bool delta;  /* it may need its baseline: it is applied when its turn comes */
+    wisp__delta_head head;
     bool in_order, stale;
     bool conformed;  /* the content is as the schema here wants it */
     uint32_t turn;   /* of the arena that the content is in */
@@ -4219,13 +4300,13 @@ typedef struct wisp__reading {
     wisp__reader from;
     uint64_t number;
     wisp__section section;  /* sequence: of the next reliable frame */
-    wisp__inbound previous;
     bool has_previous, eliciting, answered;
     int messages;
     const char *broken;  /* why the session ends, or NULL */
     wisp_result code;    /* that it ends with */
     const wisp_addr *source;  /* of the packet */
     bool challenged;          /* the packet has had one challenge, which was answered */
+    wisp__inbound previous;   /* if there is one */
 } wisp__reading;
 
 /* --- host --- */
@@ -4257,15 +4338,16 @@ struct wisp {
     wisp_result no_baseline;   /* why the last baseline could not be opened */
     uint64_t joins_done;       /* our joins that succeeded */
     uint32_t order;            /* messages fired, wrapping */
+    uint32_t before_update;    /* the same when the last update ended */
     uint64_t mark;             /* lists of peers fired to */
     int announced;             /* names that all peers have been marked for */
     uint32_t settings;         /* changes of settings, the same */
     int most_received;         /* datagrams that one call of link.recv has returned */
-    bool judging;              /* `accept` runs, and judges `joining` */
+    bool judging;  /* `accept` runs, and judges `joining` */
     wisp_join_info joining;
-    bool behind;                           /* a session has unread messages (receive) */
-    int64_t update_work;                   /* of this update, for received packets */
-    wisp__reader record;                   /* at the begin of the frame being read; size 0: none */
+    bool behind;  /* a session has unread messages (receive) */
+    int64_t update_work;  /* of this update, for received packets */
+    wisp__reader record;  /* at the begin of the frame being read; size 0: none */
     wisp_packet received[WISP__RECEIVED];  /* datagrams; their bytes are in `incoming` */
     uint8_t *incoming;
 };
@@ -4294,7 +4376,7 @@ const char *wisp_result_text(wisp_result code) {
         "migration failed", "bytes are not of this format", "compressed bytes make no sense",
         "delta whose baseline is not held",
         "pattern makes no sense", "over a budget of bytes", "too many packets, messages or errors",
-        "a middleware took it away", "the peer is being drained"
+        "a middleware took it away", "the peer is being drained", "it has waited for too long"
     };
     if (code == WISP_PENDING) return "pending";
     if (code <= WISP_E_USER) return "application error";
@@ -4855,10 +4937,11 @@ static void wisp__limits_defaults(wisp_limits *l, int max_peers) {
         WISP__LIMIT(update_packets, 65536, WISP__LIMIT_MOST),
         WISP__LIMIT(update_work, 50000, 1 << 28), WISP__LIMIT(notices, 1024, 1 << 24),
         WISP__LIMIT(schema_bytes, 1 << 20, 1 << 28),
-        WISP__LIMIT(baseline_bytes, 1 << 20, WISP__LIMIT_MOST), WISP__POWER(baselines, 16, 4, 64),
+        WISP__LIMIT(baseline_bytes, 3 << 19, WISP__LIMIT_MOST), WISP__POWER(baselines, 16, 4, 64),
         WISP__LIMIT(keys, 1024, 1 << 16), WISP__LIMIT(held_messages, 1024, WISP__LIMIT_MOST),
         WISP__LIMIT(held_bytes, 1 << 20, WISP__LIMIT_MOST), WISP__LIMIT(groups, 1024, 1 << 16),
-        WISP__LIMIT(matched_names, 64, WISP__LIMIT_MOST)
+        WISP__LIMIT(matched_names, 64, WISP__LIMIT_MOST),
+        WISP__LIMIT(schema_bytes_all, 16 << 20, WISP__LIMIT_MOST)
     };
     for (int i = 0; i < WISP__LENGTH(limits); i++) {
         const wisp__limit *limit = &limits[i];
@@ -4868,6 +4951,7 @@ static void wisp__limits_defaults(wisp_limits *l, int max_peers) {
         *(int *)at = limit->power ? wisp__power_of_two(value) : value;
     }
     l->queue_bytes = wisp__max_int(l->queue_bytes, 2 * l->message_bytes);
+    l->schema_bytes_all = wisp__max_int(l->schema_bytes_all, 2 * l->schema_bytes);
     l->notices = wisp__max_int(l->notices, max_peers);
 }
 
@@ -5193,6 +5277,13 @@ static inline int wisp__chunk_bytes(size_t size) {
     int kind = wisp__chunk_class(size);
     if (kind < 32) return (kind + 1) * 8;
     return (int)(kind < WISP__CHUNK_CLASSES ? wisp__class_bytes(kind) : size + WISP__SLACK);
+}
+
+/* Memory that a chunk takes with its part of the heads, ends and borders of pages; the same on all
+   machines. Limits count this. */
+static inline int wisp__chunk_memory(size_t size) {
+    int bytes = wisp__chunk_bytes(size);
+    return size > WISP__PAGE_ROOM ? bytes : bytes + bytes / 12;
 }
 
 static void wisp__page_link(wisp__page **first, wisp__page *page) {
@@ -5662,6 +5753,15 @@ static inline void wisp__put(wisp__writer *writer, uint64_t value, int count) {
     writer->at += count;
 }
 
+/* The same for up to 57 bits that there is room for. */
+static WISP__INLINE void wisp__put_within(wisp__writer *writer, uint64_t value, int count) {
+    uint8_t *to = writer->bytes + (writer->at >> 3);
+    int shift = (int)(writer->at & 7);
+    WISP_ASSERT(!writer->full && writer->at + count <= writer->end);
+    wisp__store64(to, (uint64_t)(*to & ((1u << shift) - 1)) | value << shift);
+    writer->at += count;
+}
+
 /* `count` bits from the start of `from`, which is readable for 8 bytes beyond them. It may overlap
    the writer's bytes if it stands behind. */
 static void wisp__put_bits(wisp__writer *writer, const uint8_t *from, int64_t count) {
@@ -5673,25 +5773,26 @@ static void wisp__put_bits(wisp__writer *writer, const uint8_t *from, int64_t co
         return;
     }
     writer->at += count;
-    if (count <= 0) return;
     carry = *to & ((1u << shift) - 1);
-    if (shift == 0) {
-        memmove(to, from, (size_t)((count + 7) / 8));
-        return;
-    }
     for (; count > 0; count -= 64, from += 8, to += 8) {
         uint64_t word = wisp__load64(from);
         wisp__store64(to, carry | word << shift);
-        carry = word >> (64 - shift);
+        carry = word >> 1 >> (63 - shift);
     }
     *to = (uint8_t)carry;
 }
 
 static void wisp__put_align(wisp__writer *writer) { wisp__put(writer, 0, (int)(-writer->at & 7)); }
 
-static void wisp__put_bytes(wisp__writer *writer, const void *from, int count) {
+/* Bytes that need not be readable beyond their end, at a whole byte. */
+static inline void wisp__put_bytes(wisp__writer *writer, const void *from, int count) {
     WISP_ASSERT((writer->at & 7) == 0);
-    wisp__put_bits(writer, (const uint8_t *)from, (int64_t)count * 8);
+    if (writer->full || writer->at + (int64_t)count * 8 > writer->end) {
+        writer->full = true;
+        return;
+    }
+    if (count > 0) memmove(writer->bytes + writer->at / 8, from, (size_t)count);
+    writer->at += (int64_t)count * 8;
 }
 
 /* Groups of so many bits, each with a bit that says whether another follows. */
@@ -5701,7 +5802,7 @@ static inline void wisp__put_groups(wisp__writer *writer, uint64_t value, int bi
     wisp__put(writer, value, bits + 1);
 }
 
-static void wisp__put_length(wisp__writer *writer, uint64_t value) {
+static inline void wisp__put_length(wisp__writer *writer, uint64_t value) {
     wisp__put_groups(writer, value, 7);
 }
 
@@ -5716,8 +5817,8 @@ static uint64_t wisp__peek64(const wisp__reader *reader, int64_t at) {
     return wisp__load_part(reader->bytes + byte, (int)(reader->size - byte));
 }
 
-/* wisp__get near the end, for more than 57 bits, or beyond the end. */
-static uint64_t wisp__get_slowly(wisp__reader *reader, int count) {
+/* wisp__get in the last 64 bits, for more than 57 bits, or beyond the end. */
+static WISP__APART uint64_t wisp__get_slowly(wisp__reader *reader, int count) {
     int shift = (int)(reader->at & 7);
     uint64_t value;
     if (count > reader->end - reader->at || reader->failed) {
@@ -5734,7 +5835,7 @@ static uint64_t wisp__get_slowly(wisp__reader *reader, int count) {
 /* The next `count` bits (0..64), or 0 and the reader has failed. */
 static inline uint64_t wisp__get(wisp__reader *reader, int count) {
     int64_t at = reader->at;
-    if (count > 57 || at + count > reader->end || (at >> 3) + 8 > reader->size || reader->failed)
+    if (count > 57 || at + 64 > reader->end || reader->failed)
         return wisp__get_slowly(reader, count);
     reader->at = at + count;
     return wisp__load64(reader->bytes + (at >> 3)) >> (at & 7) & ((UINT64_C(1) << count) - 1);
@@ -5745,29 +5846,42 @@ static inline void wisp__skip(wisp__reader *reader, int64_t count) {
     if (!reader->failed) reader->at += count;
 }
 
-/* Copies `count` bits to the start of `to`, which has room for whole words (8 bytes more). */
-static void wisp__get_bits(wisp__reader *reader, uint8_t *to, int64_t count) {
-    int64_t at = reader->at;
+/* wisp__get_bits near the end, from bit `at`. */
+static WISP__APART void wisp__copy_slowly(const wisp__reader *reader, int64_t at, uint8_t *to,
+                                          int64_t count) {
     int shift = (int)(at & 7);
-    wisp__skip(reader, count);
-    if (reader->failed) return;
-    if ((at + count) / 8 + 8 < reader->size) {  /* words may be read beyond the end */
-        const uint8_t *from = reader->bytes + (at >> 3);
-        for (; count > 0; count -= 64, from += 8, to += 8)
-            wisp__store64(to, wisp__load64(from) >> shift | (uint64_t)from[8] << 1 << (63 - shift));
-        return;
-    }
+    bool exact = ((at + count) >> 3) + 8 >= reader->size;       /* zeros follow the last bit */
     for (; count > 0; count -= 64, at += 64, to += 8) {
         uint64_t word = wisp__peek64(reader, at) >> shift;
         if (shift && (at >> 3) + 8 < reader->size)
             word |= (uint64_t)reader->bytes[(at >> 3) + 8] << (64 - shift);
-        wisp__store64(to, count < 64 ? wisp__low_bits(word, (int)count) : word);
+        wisp__store64(to, exact && count < 64 ? wisp__low_bits(word, (int)count) : word);
     }
 }
 
-static uint64_t wisp__get_groups(wisp__reader *reader, int bits, int most_bits) {
-    uint64_t value = 0, more = UINT64_C(1) << bits;
-    for (int shift = 0; shift < most_bits; shift += bits) {
+/* Copies `count` bits to the start of `to`, which has room for whole words (8 bytes more). */
+static inline void wisp__get_bits(wisp__reader *reader, uint8_t *to, int64_t count) {
+    const uint8_t *from = reader->bytes + (reader->at >> 3);
+    int64_t at = reader->at;
+    int shift = (int)(at & 7);
+    uint64_t word, next;
+    wisp__skip(reader, count);
+    if (reader->failed || count == 0) return;
+    if (!shift || reader->at + 128 > reader->end) {   /* words beyond the end would be read */
+        wisp__copy_slowly(reader, at, to, count);
+        return;
+    }
+    for (word = wisp__load64(from); count > 0; count -= 64, to += 8, word = next) {
+        next = wisp__load64(from += 8);
+        wisp__store64(to, word >> shift | next << (64 - shift));
+    }
+}
+
+/* The groups after a first one, which says that another follows. */
+static WISP__APART uint64_t wisp__get_more_groups(wisp__reader *reader, uint64_t first, int bits,
+                                      int most_bits) {
+    uint64_t more = UINT64_C(1) << bits, value = first & (more - 1);
+    for (int shift = bits; shift < most_bits; shift += bits) {
         uint64_t group = wisp__get(reader, bits + 1);
         value |= (group & (more - 1)) << shift;
         if (!(group & more)) return value;
@@ -5776,10 +5890,15 @@ static uint64_t wisp__get_groups(wisp__reader *reader, int bits, int most_bits) 
     return 0;
 }
 
-/* Fails from 2^28 up, so that sums of lengths cannot overflow an int. */
-static int wisp__get_length(wisp__reader *reader) { return (int)wisp__get_groups(reader, 7, 28); }
+static inline int wisp__get_groups(wisp__reader *reader, int bits, int most_bits) {
+    uint64_t first = wisp__get(reader, bits + 1);
+    return (int)(first >> bits ? wisp__get_more_groups(reader, first, bits, most_bits) : first);
+}
 
-static int wisp__get_small(wisp__reader *reader) { return (int)wisp__get_groups(reader, 3, 30); }
+/* Fails from 2^28 up, so that sums of lengths cannot overflow an int. */
+static inline int wisp__get_length(wisp__reader *reader) { return wisp__get_groups(reader, 7, 28); }
+
+static inline int wisp__get_small(wisp__reader *reader) { return wisp__get_groups(reader, 3, 30); }
 
 static inline int wisp__groups_bits(uint64_t value, int bits) {
     int groups = 1;
@@ -6029,10 +6148,10 @@ static wisp_value wisp__value_of_id(uint32_t id) {
 wisp_value wisp_reference(wisp_object object) { return wisp__value_of_id(object.id); }
 
 wisp_value wisp_struct(const wisp_schema *schema, const void *data) {
-    wisp_value v = wisp__value_of(WISP_STRUCT, schema && data ? schema->count : 0);
-    if (!schema || !data) return wisp_nil();
-    v.as.structure.schema = schema;
-    v.as.structure.data = data;
+    bool there = schema && data;
+    wisp_value v = wisp__value_of(there ? WISP_STRUCT : WISP_NIL, there ? schema->count : 0);
+    if (there) v.as.structure.schema = schema;
+    if (there) v.as.structure.data = data;
     return v;
 }
 
@@ -6119,6 +6238,18 @@ static int wisp__value_floats(const wisp_value *v, float out[7]) {
 
 static wisp_value wisp__view_floats(wisp_kind kind, const void *at) {
     return wisp__value_from(kind, 0, at, wisp__member_bytes(kind));
+}
+
+/* Sets the member of a value whose kind is set: of a vector kind; of a bool, number or object. */
+static void wisp__set_floats(wisp_value *v, const float *floats) {
+    memcpy(&v->as, floats, wisp__member_bytes(v->kind));
+}
+
+static inline void wisp__set_bits(wisp_value *v, uint64_t bits) {
+    uint32_t low = (uint32_t)bits;
+    if (v->kind == WISP_BOOL) v->as.boolean = bits != 0;
+    else if (v->kind == WISP_FLOAT || v->kind == WISP_OBJECT) memcpy(&v->as, &low, 4);
+    else memcpy(&v->as, &bits, 8);
 }
 
 /* --- storage: a struct is seen as a map or an array through its schema, without a copy --- */
@@ -6418,7 +6549,7 @@ static const void *wisp__struct_as(const wisp_value *v, const wisp_schema *schem
 }
 
 /* Does the value point to what it counts? A value of the application may not. */
-static bool wisp__is_sound(const wisp_value *v) {
+static inline bool wisp__is_sound(const wisp_value *v) {
     const wisp_schema *schema = wisp__schema_of(v);
     const void *at = wisp__bytes_of(v);
     if (v->kind == WISP_ARRAY) at = wisp__elements_of(v);
@@ -6818,14 +6949,21 @@ static wisp_value wisp__struct_with(wisp_value value, wisp__fields *fields) {
 
 static const wisp_value *wisp__field_at(const wisp_value *v, int i) {
     wisp__fields *fields = wisp__fields_of(v);
-    wisp_value scratch;
+    wisp_value scratch, *value;
     if (!fields || wisp__is_missing(v, i)) return NULL;
-    if (!fields->made[i]) {
-        const wisp_value *field = wisp__child(v, i, NULL, &scratch);
-        if (wisp__copy(&fields->supply, field, &fields->values[i], WISP__COPY_LISTS)) return NULL;
-        fields->made[i] = true;
+    if (!fields->values) {
+        fields->values = (wisp_value *)(void *)(fields + 1);
+        for (int k = 0; k < v->count; k++) fields->values[k].kind = (wisp_kind)WISP__ITEMS;
     }
-    return &fields->values[i];
+    value = &fields->values[i];
+    if ((int)value->kind == WISP__ITEMS) {
+        const wisp_value *field = wisp__child(v, i, NULL, &scratch);
+        if (wisp__copy(&fields->supply, field, value, WISP__COPY_LISTS)) {
+            value->kind = (wisp_kind)WISP__ITEMS;
+            return NULL;
+        }
+    }
+    return value;
 }
 
 wisp_kind wisp_kind_of(const wisp_value *v) { return v ? v->kind : WISP_NIL; }
@@ -8030,10 +8168,19 @@ typedef struct wisp__compiling {
     wisp__op spare;  /* stands in for an operation that has no memory */
 } wisp__compiling;
 
-/* Operations that always write the same number of bits. */
-enum { WISP__OPS_FIXED = 1 << WISP__OP_INT | 1 << WISP__OP_FLOATS | 1 << WISP__OP_DOUBLE |
-                         1 << WISP__OP_QUANTIZED | 1 << WISP__OP_QUAT | 1 << WISP__OP_COLOR |
-                         1 << WISP__OP_LITERAL };
+/* The cells of an operation in a table of deltas, by code: {cell, kind, symbols, bits}. Those with
+   plain cells alone always write the same number of bits. */
+static const uint8_t wisp__cells_by_code[][4] = {
+    { WISP__CELL_PLAIN, 0, 1, 0 }, { WISP__CELL_CLASS, 0, 2, 32 },  /* int; long */
+    { WISP__CELL_PLAIN, 1, 0, 32 }, { WISP__CELL_PLAIN, 1, 2, 32 },  /* floats; double */
+    { WISP__CELL_CLASS, 1, 2, 32 }, { WISP__CELL_PLAIN, 0, 1, 0 },  /* number; quantized */
+    { WISP__CELL_PLAIN, 0, 4, 0 }, { WISP__CELL_PLAIN, 0, 4, 8 },  /* quat; color */
+    { WISP__CELL_BLOB, 0, 0, 0 }, { WISP__CELL_BLOB, 0, 0, 0 },  /* text; bytes */
+    { WISP__CELL_BLOB, 0, 0, 0 }, { WISP__CELL_BLOB, 0, 0, 0 },  /* place; any */
+    { WISP__CELL_PLAIN, 0, 0, 0 }, { WISP__CELL_LIST, 0, 0, 0 },  /* literal; array */
+    { WISP__CELL_LIST, 0, 0, 0 }, { WISP__CELL_PLAIN, 0, 0, 0 },  /* union; option */
+    { WISP__CELL_CHOICE, 1, 1, 1 }, { WISP__CELL_CHOICE, 1, 1, 1 }  /* optional; maybe */
+};
 
 static wisp__op *wisp__emit(wisp__compiling *c, wisp__code code, const wisp__spot *at, int bytes) {
     wisp__op *op = (wisp__op *)wisp__bump_take(c->memory, sizeof *op);
@@ -8048,7 +8195,7 @@ static wisp__op *wisp__emit(wisp__compiling *c, wisp__code code, const wisp__spo
     op->max = at->type->max;
     op->low = at->type->lo;
     op->high = at->type->hi;
-    c->fixed = c->fixed && WISP__OPS_FIXED >> code & 1;
+    c->fixed = c->fixed && wisp__cells_by_code[code][0] == WISP__CELL_PLAIN;
     return op;
 }
 
@@ -8213,14 +8360,10 @@ static wisp__quick wisp__quick_of(const wisp__op *op) {
     }
 }
 
+/* Most bits of an operation of a run. */
 static int wisp__quick_bits(const wisp__op *op) {
-    switch (op->quick) {
-    case WISP__QUICK_FLOATS:
-    case WISP__QUICK_RANGED: return 32 * op->max;
-    case WISP__QUICK_DOUBLE: return 64;
-    case WISP__QUICK_TEXT: return op->bits + 7 + 8 * op->max;
-    default: return op->bits;
-    }
+    if (op->quick == WISP__QUICK_TEXT) return op->bits + 7 + 8 * op->max;
+    return (op->cells >> 4) * op->cell_bits;
 }
 
 /* Bits of an array's row if rows are processed in tiles, else 0. They are when each row is one run
@@ -8239,32 +8382,22 @@ static int32_t wisp__tile_head(const wisp__op *ops, int array) {
     return bits <= 8 * WISP__TILE_HEAD ? bits : 0;
 }
 
+/* Neighbouring floats of one run are one column. `followed`: the next operation is of the run. */
 static void wisp__find_column(wisp__op *op, bool followed) {
     int bits = op->quick == WISP__QUICK_TEXT ? op->bits : wisp__quick_bits(op), columns = 1;
-    if (followed && op->quick == WISP__QUICK_FLOATS && !(op->flags & WISP__OP_LAST) &&
-        op[1].quick == WISP__QUICK_FLOATS && op[1].offset == op->offset + 4 * op->max &&
+    if (followed && op->quick == WISP__QUICK_FLOATS && op[1].quick == WISP__QUICK_FLOATS &&
+        op[1].offset == op->offset + 4 * op->max &&
         bits + op[1].column_bits <= 8 * WISP__TILE_HEAD) {
         columns += op[1].columns;
         bits += op[1].column_bits;
     }
-    op->columns = (int16_t)columns;
-    op->column_bits = (int16_t)bits;
+    op->columns = (uint16_t)columns;
+    op->column_bits = (uint16_t)bits;
 }
 
-/* Its cells in a table of deltas, by code: {cell, kind, symbols, bits}. */
+/* Finds what an operation is in a table of deltas. */
 static void wisp__count_cells(wisp__op *op) {
-    static const uint8_t by_code[][4] = {
-        { WISP__CELL_PLAIN, 0, 1, 0 }, { WISP__CELL_CLASS, 0, 2, 32 },  /* int; long */
-        { WISP__CELL_PLAIN, 1, 0, 32 }, { WISP__CELL_PLAIN, 1, 2, 32 },  /* floats; double */
-        { WISP__CELL_CLASS, 1, 2, 32 }, { WISP__CELL_PLAIN, 0, 1, 0 },  /* number; quantized */
-        { WISP__CELL_PLAIN, 0, 4, 0 }, { WISP__CELL_PLAIN, 0, 4, 8 },  /* quat; color */
-        { WISP__CELL_BLOB, 0, 0, 0 }, { WISP__CELL_BLOB, 0, 0, 0 },  /* text; bytes */
-        { WISP__CELL_BLOB, 0, 0, 0 }, { WISP__CELL_BLOB, 0, 0, 0 },  /* place; any */
-        { WISP__CELL_PLAIN, 0, 0, 0 }, { WISP__CELL_LIST, 0, 0, 0 },  /* literal; array */
-        { WISP__CELL_LIST, 0, 0, 0 }, { WISP__CELL_PLAIN, 0, 0, 0 },  /* union; option */
-        { WISP__CELL_CHOICE, 1, 1, 1 }, { WISP__CELL_CHOICE, 1, 1, 1 }  /* optional; maybe */
-    };
-    const uint8_t *row = by_code[op->code];
+    const uint8_t *row = wisp__cells_by_code[op->code];
     int kind = row[1], symbols = row[2], bits = row[3];
     if (op->code == WISP__OP_INT || op->code == WISP__OP_QUANTIZED) {
         kind = (op->flags & WISP__OP_PLAIN) != 0;
@@ -8289,13 +8422,13 @@ static void wisp__find_runs(wisp__op *ops, int count) {
         op->mask = (uint32_t)wisp__low_bits(UINT64_MAX, wisp__min_int(op->bits, 32));
         if (op->flags & WISP__OP_LAST || !op->quick) bits = 0;
         if (op->code == WISP__OP_ARRAY) op->head = wisp__tile_head(ops, i);
-        wisp__find_column(op, i + 1 < count);
-        if (op->head) op->columns = (int16_t)(op->end - i - 1);
+        if (op->head) op->columns = (uint16_t)(op->end - i - 1);
         if (!op->quick) continue;
         if (!bits || bits + wisp__quick_bits(op) > 8 * WISP__RUN_MOST) {
             after = i + 1;
             bits = 0;
         }
+        wisp__find_column(op, i + 1 < after);
         bits += wisp__quick_bits(op);
         op->run = after;
         op->run_bytes = (bits + 7) / 8 + WISP__RUN_SLACK;
@@ -8318,9 +8451,9 @@ static void wisp__body_add(const wisp__op *ops, int at, int end, int choice, wis
         if (cell == WISP__CELL_CHOICE)
             wisp__body_add(ops, at + 1, op->end, body->columns - 1, body);
         if (cell != WISP__CELL_BLOB && cell != WISP__CELL_LIST) continue;
-        if (slot) slot[body->slots].op = at;
-        if (slot) slot[body->slots].choice = choice;
-        body->slots++;
+        if (slot) slot[body->slot_count].op = at;
+        if (slot) slot[body->slot_count].choice = choice;
+        body->slot_count++;
     }
 }
 
@@ -8332,9 +8465,9 @@ static const wisp__body *wisp__body_make(wisp__bump *memory, const wisp__op *ops
     wisp__body_add(ops, at, end, -1, body);
     if (!with_tables) return body;
     body->table = (wisp__column *)wisp__bump_items(memory, body->columns, sizeof *body->table);
-    body->slot = (wisp__body_slot *)wisp__bump_items(memory, body->slots, sizeof *body->slot);
+    body->slot = (wisp__body_slot *)wisp__bump_items(memory, body->slot_count, sizeof *body->slot);
     if (memory->failed) return NULL;
-    body->columns = body->slots = 0;
+    body->columns = body->slot_count = 0;
     wisp__body_add(ops, at, end, -1, body);
     return body;
 }
@@ -8927,11 +9060,15 @@ static int wisp__integer_class(uint64_t value) {
 
 static void wisp__put_integer(wisp__writer *writer, uint64_t value) {
     int class_of = wisp__integer_class(value);
-    wisp__put(writer, (uint64_t)class_of, 3);
-    wisp__put(writer, value, wisp__class_bits[class_of]);
+    if (class_of < 7) {
+        wisp__put(writer, (uint64_t)class_of | value << 3, wisp__class_bits[class_of] + 3);
+        return;
+    }
+    wisp__put(writer, 7, 3);
+    wisp__put(writer, value, 64);
 }
 
-static uint64_t wisp__get_integer(wisp__reader *reader) {
+static inline uint64_t wisp__get_integer(wisp__reader *reader) {
     return wisp__get(reader, wisp__class_bits[wisp__get(reader, 3)]);
 }
 
@@ -9004,7 +9141,32 @@ static void wisp__pack_floats(wisp__writer *data, const wisp_value *value) {
     for (int i = 0; i < count; i++) wisp__put(data, wisp__load_float_bits(&parts[i]), 32);
 }
 
-static wisp_result wisp__measure_values(wisp__measure *m, const wisp_value *values, int count);
+static wisp_result wisp__measure_list(wisp__measure *m, const wisp_value *v);
+
+static WISP__INLINE wisp_result wisp__measure_values(wisp__measure *m, const wisp_value *values,
+                                                     int count) {
+    static const uint8_t most_bits[] = { 1, 2, 68, 68, 37, 70, 49, 9,
+                                         65, 97, 129, 129, 225, 130, 1, 1, 68, 1, 1 };
+    if (count < 0 || (count && !values)) return WISP_E_ARGUMENT;
+    if (count > m->limits->message_values - m->values) return WISP_E_LIMIT;
+    m->values += count;
+    m->shape_bits += 46 * (int64_t)count;
+    for (int i = 0; i < count; i++) {
+        const wisp_value *v = &values[i];
+        if ((unsigned)v->kind > (unsigned)WISP_STRUCT + m->viewing) return WISP_E_TYPE;
+        m->data_bits += most_bits[v->kind];
+        if (v->kind == WISP_STRING || v->kind == WISP_BYTES) {
+            if (!wisp__is_sound(v)) return WISP_E_ARGUMENT;
+            if (v->count > m->limits->message_bytes - m->blob_bytes) return WISP_E_TOO_BIG;
+            m->blob_bytes += v->count;
+            m->data_bits += (int64_t)v->count * 8;
+        } else if (v->kind >= WISP_ARRAY && v->kind != WISP_OBJECT) {
+            wisp_result result = wisp__measure_list(m, v);
+            if (result) return result;
+        }
+    }
+    return WISP_OK;
+}
 
 static wisp_result wisp__measure_children(wisp__measure *m, const wisp_value *v) {
     bool map = wisp__is_map(v);
@@ -9042,37 +9204,11 @@ static wisp_result wisp__measure_list(wisp__measure *m, const wisp_value *v) {
     return result;
 }
 
-static wisp_result wisp__measure_values(wisp__measure *m, const wisp_value *values, int count) {
-    static const uint8_t most_bits[] = { 0, 1, 67, 67, 36, 69, 48, 8,
-                                         64, 96, 128, 128, 224, 129, 0, 0, 67, 0, 0 };
-    if (count < 0 || (count && !values)) return WISP_E_ARGUMENT;
-    if (count > m->limits->message_values - m->values) return WISP_E_LIMIT;
-    m->values += count;
-    for (int i = 0; i < count; i++) {
-        const wisp_value *v = &values[i];
-        wisp_result result = WISP_OK;
-        if ((int)v->kind < 0 || (int)v->kind > (int)WISP_STRUCT + m->viewing) return WISP_E_TYPE;
-        m->shape_bits += 46;
-        m->data_bits += most_bits[v->kind] + 1;
-        if (v->kind == WISP_STRING || v->kind == WISP_BYTES) {
-            if (!wisp__is_sound(v)) return WISP_E_ARGUMENT;
-            if (v->count > m->limits->message_bytes - m->blob_bytes) return WISP_E_TOO_BIG;
-            m->blob_bytes += v->count;
-            m->data_bits += (int64_t)v->count * 8;
-        } else if (v->kind >= WISP_ARRAY && v->kind != WISP_OBJECT) {
-            result = wisp__measure_list(m, v);
-        }
-        if (result) return result;
-    }
-    return WISP_OK;
-}
-
 /* Checks values, which may be the caller's mistake, and measures them. */
 static wisp_result wisp__pack_measure(const wisp_limits *limits, const wisp_value *values,
                                       int count, wisp__measure *m) {
-    memset(m, 0, sizeof *m);
-    m->limits = limits;
-    m->shape_bits = 40;
+    wisp__measure begin = { limits, 0, 0, 0, 40, 0, false };
+    *m = begin;
     return wisp__measure_values(m, values, count);
 }
 
@@ -9112,16 +9248,25 @@ static void wisp__pack_map(wisp__packer *p, const wisp_value *value, bool shaped
     }
 }
 
-static void wisp__pack_blob(wisp__packer *p, const wisp_value *value, bool shaped) {
-    if (value->kind == WISP_STRING) wisp__put_length(&p->data, (uint64_t)value->count);
-    else if (shaped) wisp__put_length(&p->shape, (uint64_t)value->count);
+static WISP__INLINE void wisp__pack_blob(wisp__packer *p, const wisp_value *value, bool shaped) {
+    wisp__writer *length = value->kind == WISP_STRING ? &p->data : &p->shape;
+    if (value->kind == WISP_STRING || shaped) {
+        if (value->count < 128) wisp__put_within(length, (uint64_t)value->count, 8);
+        else wisp__put_length(length, (uint64_t)value->count);
+    }
     if (!value->count) return;
-    wisp__put_align(&p->data);
+    if (p->data.at & 7) wisp__put_align(&p->data);
     wisp__put_bytes(&p->data, wisp__bytes_of(value), value->count);
 }
 
-static void wisp__pack_value(wisp__packer *p, const wisp_value *value, bool shaped) {
-    if (shaped && value->kind < WISP_ARRAY) wisp__put(&p->shape, (uint64_t)value->kind, 4);
+static void wisp__pack_list(wisp__packer *p, const wisp_value *value, bool shaped) {
+    if (value->kind < WISP_ARRAY) wisp__pack_floats(&p->data, value);
+    else if (wisp__is_map(value)) wisp__pack_map(p, value, shaped);
+    else wisp__pack_array(p, value, shaped);
+}
+
+static WISP__INLINE void wisp__pack_value(wisp__packer *p, const wisp_value *value, bool shaped) {
+    if (shaped && value->kind < WISP_ARRAY) wisp__put_within(&p->shape, (uint64_t)value->kind, 4);
     switch (value->kind) {
     case WISP_NIL: break;
     case WISP_BOOL: wisp__put(&p->data, wisp__bool_of(value), 1); break;
@@ -9135,32 +9280,29 @@ static void wisp__pack_value(wisp__packer *p, const wisp_value *value, bool shap
         if (shaped) wisp__put(&p->shape, WISP__CODE_OBJECT, 5);
         wisp__put_integer(&p->data, wisp__object_of(value).id);
         break;
-    default:
-        if (value->kind < WISP_ARRAY) wisp__pack_floats(&p->data, value);
-        else if (wisp__is_map(value)) wisp__pack_map(p, value, shaped);
-        else wisp__pack_array(p, value, shaped);
-        break;
+    default: wisp__pack_list(p, value, shaped); break;
     }
 }
 
-static void wisp__pack_values(wisp__packer *p, const wisp_value *values, int count) {
-    wisp__put_small(&p->shape, (uint64_t)count);
+static WISP__INLINE void wisp__pack_values(wisp__packer *p, const wisp_value *values, int count) {
+    if (count < 8) wisp__put_within(&p->shape, (uint64_t)count, 4);
+    else wisp__put_small(&p->shape, (uint64_t)count);
     for (int i = 0; i < count; i++) wisp__pack_value(p, &values[i], true);
 }
 
 /* Empties a buffer and makes room for `bits`. */
-static bool wisp__packer_begin(wisp__packer *p, wisp__writer *writer, int *room, int64_t bits) {
-    int64_t need = bits / 8 + WISP__SLACK + 1;
+static inline bool wisp__packer_begin(wisp__packer *p, wisp__writer *writer, int *room,
+                                      int64_t bits) {
     writer->at = 0;
     writer->full = false;
-    return need <= *room || wisp__packer_grow(p, writer, room, need);
+    return bits <= writer->end || wisp__packer_grow(p, writer, room, bits / 8 + WISP__SLACK + 1);
 }
 
 /* Packs a message's values. Beyond limits.message_bytes there is a little room for kinds and
    lengths, so that a string of message_bytes fits. */
 static wisp_result wisp__pack(wisp__packer *p, const wisp_value *values, int count) {
-    wisp__measure m;
-    p->result = wisp__pack_measure(&p->base->limits, values, count, &m);
+    wisp__measure m = { &p->base->limits, 0, 0, 0, 40, 0, false };
+    p->result = wisp__measure_values(&m, values, count);
     p->values = m.values;
     if (p->result || !wisp__packer_begin(p, &p->shape, &p->shape_room, m.shape_bits) ||
         !wisp__packer_begin(p, &p->data, &p->data_room, m.data_bits))
@@ -9340,62 +9482,72 @@ static void wisp__read_align(wisp__unpacker *u) {
 static void wisp__unpack_blob(wisp__unpacker *u, wisp_value *out, wisp_kind kind) {
     int count = wisp__get_length(kind == WISP_STRING ? u->data : u->shape);
     const char *bytes = "";
+    u->varied = u->varied || kind == WISP_STRING;
     if (count) wisp__read_align(u);
     if (count && !wisp__unpack_failed(u)) bytes = wisp__unpack_bytes(u, u->data, count);
     if (wisp__unpack_failed(u)) count = 0;
     *out = kind == WISP_STRING ? wisp_string_n(bytes, count) : wisp_bytes(bytes, count);
 }
 
-static void wisp__unpack_floats(wisp__unpacker *u, wisp_value *out, wisp_kind kind) {
+static void wisp__get_floats(wisp__reader *data, wisp_value *out) {
     float parts[7];
-    int count = wisp__kind_floats(kind);
-    bool is_small = kind == WISP_COLOR && wisp__get(u->data, 1);
+    int count = wisp__kind_floats(out->kind);
+    bool is_small = out->kind == WISP_COLOR && wisp__get(data, 1);
     for (int i = 0; i < count; i++) {
-        uint32_t bits = (uint32_t)wisp__get(u->data, is_small ? 8 : 32);
+        uint32_t bits = (uint32_t)wisp__get(data, is_small ? 8 : 32);
         if (is_small) bits = wisp__float_bits(wisp__of_byte(bits));
         memcpy(&parts[i], &bits, 4);
     }
-    *out = wisp__view_floats(kind, parts);
+    wisp__set_floats(out, parts);
 }
 
 /* The bits of a double. */
-static uint64_t wisp__unpack_number(wisp__unpacker *u) {
-    switch (wisp__get(u->data, 2)) {
-    case 0: return wisp__double_bits((double)wisp__unzigzag(wisp__get_integer(u->data)));
-    case 1: return wisp__bits_widen((uint32_t)wisp__get(u->data, 32));
-    case 2: return wisp__get(u->data, 64);
-    default: wisp__unpack_fail(u, WISP_E_BAD_PACKET); return 0;
+static uint64_t wisp__get_number(wisp__reader *data) {
+    switch (wisp__get(data, 2)) {
+    case 0: return wisp__double_bits((double)wisp__unzigzag(wisp__get_integer(data)));
+    case 1: return wisp__bits_widen((uint32_t)wisp__get(data, 32));
+    case 2: return wisp__get(data, 64);
+    default: data->failed = true; return 0;
     }
 }
 
-static void wisp__unpack_float(wisp__unpacker *u, wisp_value *out) {
-    if (wisp__get(u->data, 1)) *out = wisp_float((float)wisp__unzigzag(wisp__get_integer(u->data)));
-    else *out = wisp__value_of_bits(true, wisp__get(u->data, 32));
+static uint32_t wisp__get_float(wisp__reader *data) {
+    if (!wisp__get(data, 1)) return (uint32_t)wisp__get(data, 32);
+    return wisp__float_bits((float)wisp__unzigzag(wisp__get_integer(data)));
+}
+
+/* The member of a value whose kind is set, and points to nothing. */
+static inline void wisp__get_member(wisp__reader *data, wisp_value *out) {
+    switch (out->kind) {
+    case WISP_NIL: break;
+    case WISP_BOOL: wisp__set_bits(out, wisp__get(data, 1)); break;
+    case WISP_INT: wisp__set_bits(out, (uint64_t)wisp__unzigzag(wisp__get_integer(data))); break;
+    case WISP_FLOAT: wisp__set_bits(out, wisp__get_float(data)); break;
+    case WISP_NUMBER: wisp__set_bits(out, wisp__get_number(data)); break;
+    case WISP_UINT:
+    case WISP_OBJECT: wisp__set_bits(out, wisp__get_integer(data)); break;
+    default: wisp__get_floats(data, out); break;
+    }
 }
 
 static void wisp__unpack_value(wisp__unpacker *u, wisp_value *out, const wisp_value *like,
                                int depth) {
     int code = (int)wisp__get(u->shape, 4);
-    switch (code) {
-    case WISP_NIL: *out = wisp_nil(); break;
-    case WISP_BOOL: *out = wisp_bool(wisp__get(u->data, 1) != 0); break;
-    case WISP_INT: *out = wisp_int(wisp__unzigzag(wisp__get_integer(u->data))); break;
-    case WISP_UINT: *out = wisp_uint(wisp__get_integer(u->data)); break;
-    case WISP_FLOAT: wisp__unpack_float(u, out); break;
-    case WISP_NUMBER: *out = wisp__value_of_bits(false, wisp__unpack_number(u)); break;
-    case WISP_STRING:
-    case WISP_BYTES: wisp__unpack_blob(u, out, (wisp_kind)code); break;
-    case WISP__CODE_LIST:
-        *out = wisp_nil();
+    if (code == WISP_STRING || code == WISP_BYTES) {
+        wisp__unpack_blob(u, out, (wisp_kind)code);
+        return;
+    }
+    *out = wisp__value_of(code == WISP__CODE_OBJECT ? WISP_OBJECT : (wisp_kind)code, 0);
+    if (code == WISP__CODE_LIST) {
+        out->kind = WISP_NIL;
+        u->varied = true;
         if (wisp__get(u->shape, 1)) wisp__unpack_map(u, out, like, depth + 1);
         else wisp__unpack_array(u, out, like, depth + 1);
-        break;
-    case WISP__CODE_OBJECT:
-        if (wisp__get(u->shape, 1)) wisp__unpack_fail(u, WISP_E_BAD_PACKET);
-        *out = wisp__value_of_id((uint32_t)wisp__get_integer(u->data));
-        break;
-    default: wisp__unpack_floats(u, out, (wisp_kind)code); break;
+        return;
     }
+    if (code == WISP__CODE_OBJECT && wisp__get(u->shape, 1))
+        wisp__unpack_fail(u, WISP_E_BAD_PACKET);
+    wisp__get_member(u->data, out);
 }
 
 static void wisp__skip_value_shape(wisp__reader *shape, int depth) {
@@ -9437,6 +9589,23 @@ static wisp_result wisp__unpack(wisp__unpacker *u, const wisp_value **values, in
     return u->result ? u->result : WISP_E_BAD_PACKET;
 }
 
+/* Reads the data of one more message of the same shape into the values of the last. */
+static void wisp__unpack_again(wisp__reader *data, wisp_value *values, int count) {
+    int64_t start = data->at;
+    for (int i = 0; i < count; i++) {
+        wisp_value *value = &values[i];
+        uint8_t *bytes;
+        if (value->kind != WISP_BYTES) {
+            wisp__get_member(data, value);
+        } else if (value->count) {
+            wisp__skip(data, (start - data->at) & 7);
+            bytes = (uint8_t *)(uintptr_t)wisp__bytes_of(value);
+            wisp__get_bits(data, bytes, value->count * (int64_t)8);
+            bytes[value->count] = 0;
+        }
+    }
+}
+
 /* ===========================================================================
  * MARK: >>scalar
  * What: single numbers of records between their members in memory, their cells and their bits:
@@ -9475,12 +9644,27 @@ static inline double wisp__quotient(double number, double by) {
 #endif
 }
 
-/* The number is within the range. */
-static uint64_t wisp__quantize(const wisp__op *op, double number) {
+/* Loads a number; false: it is outside the range of the operation. Numbers are compared faster than
+   bits, which must be compared where the compiler may assume that there is no NaN. */
+static inline bool wisp__op_takes(const wisp__op *op, const uint8_t *from, int bytes,
+                                  double *number) {
+#if defined(__FINITE_MATH_ONLY__) && !__FINITE_MATH_ONLY__
+    float float32;
+    if (bytes == 4) memcpy(&float32, from, 4), *number = (double)float32;
+    else memcpy(number, from, 8);
+    return *number >= op->low && *number <= op->high;
+#else
+    uint64_t bits = wisp__load_number_bits(from, bytes);
+    *number = wisp__bits_double(bits);
+    return wisp__in_bounds(bits, &op->low, &op->high, 8);
+#endif
+}
+
+/* The number is within the range; there are steps of at most 32 bits. */
+static inline uint64_t wisp__quantize(const wisp__op *op, double number) {
     double above = number - op->low;          /* each step rounds by itself, on every machine */
-    double steps = wisp__quotient(above, op->step) + 0.5;
-    uint64_t n = steps > 0 ? (uint64_t)steps : 0;
-    return n < op->span ? n : op->span;
+    int64_t steps = (int64_t)(wisp__quotient(above, op->step) + 0.5);
+    return steps < (int64_t)op->span ? (uint64_t)steps : op->span;
 }
 
 static double wisp__dequantize(const wisp__op *op, uint64_t steps) {
@@ -9489,19 +9673,25 @@ static double wisp__dequantize(const wisp__op *op, uint64_t steps) {
     return wisp__min(number, op->high);
 }
 
-static bool wisp__load_quantized(const wisp__op *op, const uint8_t *at, uint32_t *cells) {
+/* The steps of a number that is within the range when its bounds are rounded to its width; more
+   than there are: it is outside. */
+static uint64_t wisp__load_rounded(const wisp__op *op, const uint8_t *at) {
     uint64_t bits = wisp__load_number_bits(at, op->bytes);
-    if (!wisp__in_bounds(bits, &op->low, &op->high, op->bytes)) return false;
-    cells[0] = (uint32_t)wisp__quantize(op, wisp__bits_double(bits));
-    return true;
+    if (!wisp__in_bounds(bits, &op->low, &op->high, op->bytes)) return UINT64_MAX;
+    return wisp__quantize(op, wisp__bits_double(bits));
 }
 
-static bool wisp__store_quantized(const wisp__op *op, const uint32_t *cells, uint8_t *at) {
-    double number = wisp__dequantize(op, cells[0]);
+static inline uint64_t wisp__load_quantized(const wisp__op *op, const uint8_t *at) {
+    double number;
+    if (wisp__op_takes(op, at, op->bytes, &number)) return wisp__quantize(op, number);
+    return wisp__load_rounded(op, at);
+}
+
+static void wisp__store_quantized(const wisp__op *op, uint32_t steps, uint8_t *at) {
+    double number = wisp__dequantize(op, steps);
     float float32 = (float)number;
     if (op->bytes == 4) memcpy(at, &float32, 4);
     else memcpy(at, &number, 8);
-    return cells[0] <= op->span;
 }
 
 /* --- rotations: three components in steps; the largest one follows from them --- */
@@ -9608,7 +9798,7 @@ static void wisp__store_color(const wisp__op *op, const uint32_t *cells, uint8_t
 }
 
 static bool wisp__floats_fit(const wisp__op *op, const uint32_t *cells) {
-    for (int i = 0; i < op->max && op->flags & WISP__OP_RANGED; i++)
+    for (int i = 0; i < op->max; i++)
         if (!wisp__in_bounds(wisp__bits_widen(cells[i]), &op->low, &op->high, 4)) return false;
     return true;
 }
@@ -9627,18 +9817,51 @@ static bool wisp__op_zigzags(const wisp__op *op) {
     return op->span == UINT64_MAX && op->flags & WISP__OP_SIGNED;
 }
 
-static inline bool wisp__load_integer(const wisp__op *op, const uint8_t *at, uint32_t *cells) {
+/* The cell of an operation that has one, an integer or steps; over op->span: it is outside. */
+static inline uint64_t wisp__load_one(const wisp__op *op, const uint8_t *at) {
+    int64_t number;
+    switch (op->quick) {
+    case WISP__QUICK_U8: number = at[0]; break;
+    case WISP__QUICK_I8: number = (int8_t)at[0]; break;
+    case WISP__QUICK_U16: number = wisp__load_int(at, 2, false); break;
+    case WISP__QUICK_I16: number = wisp__load_int(at, 2, true); break;
+    case WISP__QUICK_U32: number = wisp__load_int(at, 4, false); break;
+    case WISP__QUICK_I32: number = wisp__load_int(at, 4, true); break;
+    case WISP__QUICK_64: number = wisp__load_int(at, 8, false); break;
+    default: return wisp__load_quantized(op, at);
+    }
+    return (uint64_t)number - (uint64_t)op->least;
+}
+
+static inline bool wisp__store_one(const wisp__op *op, uint32_t cell, uint8_t *at) {
+    uint64_t value = cell + (uint64_t)op->least;
+    switch (op->quick) {
+    case WISP__QUICK_U8:
+    case WISP__QUICK_I8: at[0] = (uint8_t)value; break;
+    case WISP__QUICK_U16:
+    case WISP__QUICK_I16: wisp__store_int(at, 2, value); break;
+    case WISP__QUICK_U32:
+    case WISP__QUICK_I32: wisp__store_int(at, 4, value); break;
+    case WISP__QUICK_64: wisp__store_int(at, 8, value); break;
+    default: wisp__store_quantized(op, cell, at); break;
+    }
+    return cell <= op->span;
+}
+
+static inline bool wisp__has_one(const wisp__op *op) { return op->quick - 1u < WISP__QUICK_ONE; }
+
+static bool wisp__load_long(const wisp__op *op, const uint8_t *at, uint32_t *cells) {
     int64_t number = wisp__load_int(at, op->bytes, (op->flags & WISP__OP_SIGNED) != 0);
     uint64_t value = (uint64_t)number - (uint64_t)op->least;
     bool fits = value <= op->span;
     if (wisp__op_zigzags(op)) value = wisp__zigzag(number);
     cells[0] = (uint32_t)value;
-    if (op->code == WISP__OP_LONG) cells[1] = (uint32_t)(value >> 32);
+    cells[1] = (uint32_t)(value >> 32);
     return fits;
 }
 
-static inline bool wisp__store_integer(const wisp__op *op, const uint32_t *cells, uint8_t *at) {
-    uint64_t value = op->code == WISP__OP_LONG ? wisp__cells_word(cells) : cells[0];
+static bool wisp__store_long(const wisp__op *op, const uint32_t *cells, uint8_t *at) {
+    uint64_t value = wisp__cells_word(cells);
     bool fits = value <= op->span;
     if (wisp__op_zigzags(op)) value = (uint64_t)wisp__unzigzag(value);
     else value += (uint64_t)op->least;
@@ -9668,14 +9891,18 @@ static inline bool wisp__op_is_slot(const wisp__op *op) {
 }
 
 /* Makes the cells of a member; false: it is outside its schema. */
-static bool wisp__load_cells(const wisp__op *op, const uint8_t *at, uint32_t *cells) {
-    switch (op->code) {
-    case WISP__OP_INT:
-    case WISP__OP_LONG: return wisp__load_integer(op, at, cells);
-    case WISP__OP_FLOATS:
+static inline bool wisp__load_cells(const wisp__op *op, const uint8_t *at, uint32_t *cells) {
+    if (wisp__has_one(op)) {
+        uint64_t value = wisp__load_one(op, at);
+        cells[0] = (uint32_t)value;
+        return value <= op->span;
+    }
+    if (op->code == WISP__OP_FLOATS) {
         for (int i = 0; i < op->max; i++) cells[i] = wisp__load_float_bits(at + 4 * i);
-        return wisp__floats_fit(op, cells);
-    case WISP__OP_QUANTIZED: return wisp__load_quantized(op, at, cells);
+        return !(op->flags & WISP__OP_RANGED) || wisp__floats_fit(op, cells);
+    }
+    switch (op->code) {
+    case WISP__OP_LONG: return wisp__load_long(op, at, cells);
     case WISP__OP_QUAT: return wisp__load_quat(op, at, cells);
     case WISP__OP_COLOR: return wisp__load_color(op, at, cells);
     case WISP__OP_LITERAL: return wisp__literal_same(op, at);
@@ -9689,14 +9916,14 @@ static bool wisp__load_cells(const wisp__op *op, const uint8_t *at, uint32_t *ce
 }
 
 /* The counterpart; the member is stored even if it is outside its schema. */
-static bool wisp__store_cells(const wisp__op *op, const uint32_t *cells, uint8_t *at) {
+static inline bool wisp__store_cells(const wisp__op *op, const uint32_t *cells, uint8_t *at) {
+    if (wisp__has_one(op)) return wisp__store_one(op, cells[0], at);
+    if (op->code == WISP__OP_FLOATS) {
+        for (int i = 0; i < op->max; i++) memcpy(at + 4 * i, cells + i, 4);
+        return !(op->flags & WISP__OP_RANGED) || wisp__floats_fit(op, cells);
+    }
     switch (op->code) {
-    case WISP__OP_INT:
-    case WISP__OP_LONG: return wisp__store_integer(op, cells, at);
-    case WISP__OP_FLOATS:
-        memcpy(at, cells, (size_t)op->max * 4);
-        return wisp__floats_fit(op, cells);
-    case WISP__OP_QUANTIZED: return wisp__store_quantized(op, cells, at);
+    case WISP__OP_LONG: return wisp__store_long(op, cells, at);
     case WISP__OP_QUAT: wisp__store_quat(op, cells, at); return true;
     case WISP__OP_COLOR: wisp__store_color(op, cells, at); return true;
     case WISP__OP_LITERAL:
@@ -9723,7 +9950,7 @@ static void wisp__get_cells(wisp__unpacker *u, const wisp__op *op, uint32_t *cel
     int count = wisp__op_symbols(op);
     if (wisp__op_cell(op) == WISP__CELL_CLASS) {
         uint64_t word = op->code == WISP__OP_LONG ? wisp__get_integer(u->data)
-                                                  : wisp__unpack_number(u);
+                                                  : wisp__get_number(u->data);
         cells[0] = (uint32_t)word;
         cells[1] = (uint32_t)(word >> 32);
         return;
@@ -9755,112 +9982,30 @@ static int wisp__cells_bits(const wisp__op *op, const uint32_t *cells) {
 
 /* Vectors of sixteen bytes, where the compiler has them and the machine is little-endian; else, and
    with WISP__NO_VECTORS, words. */
-#if defined(__GNUC__) && defined(__BYTE_ORDER__) && !defined(WISP__NO_VECTORS)
+#if defined(__GNUC__) && defined(__BYTE_ORDER__) && !defined(WISP__NO_VECTORS) && \
+    (!defined(__i386__) || defined(__SSE2__))
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define WISP__VECTORS
 typedef uint64_t wisp__words __attribute__((vector_size(16)));
-typedef uint8_t wisp__bytes __attribute__((vector_size(16)));
+typedef char wisp__bytes __attribute__((vector_size(16)));
+
+/* The sixteen bytes that begin `shift` bits after `from`. */
+static inline wisp__words wisp__load_words(const uint8_t *from, int shift) {
+    wisp__words low, high;
+    memcpy(&low, from, 16);
+    memcpy(&high, from + 8, 16);
+    return low >> shift | high << 1 << (63 - shift);
+}
 #endif
 #endif
 
-/* --- writing runs --- */
-
-/* A writer within a run, whose room is checked beforehand. */
-typedef struct wisp__run_writer {
-    uint64_t acc;                  /* bits that are not stored yet, */
-    int      n;                    /* and how many they are: 0..7 between calls */
-    bool     wrong;                /* a value outside its schema */
-    uint8_t *at, *end;
-} wisp__run_writer;
-
-static wisp__run_writer wisp__run_begin(const wisp__writer *to) {
-    wisp__run_writer run;
-    run.at = to->bytes + (to->at >> 3);
-    run.end = to->bytes + (to->end >> 3);
-    run.n = (int)(to->at & 7);
-    run.acc = run.n ? *run.at & ((1u << run.n) - 1) : 0;
-    run.wrong = false;
-    return run;
-}
-
-static void wisp__run_end(const wisp__run_writer *run, wisp__writer *to) {
-    if (run->n) *run->at = (uint8_t)run->acc;
-    to->at = (int64_t)(run->at - to->bytes) * 8 + run->n;
-}
-
-static inline void wisp__run_put(wisp__run_writer *to, uint64_t value, int bits) {
-    to->acc |= value << to->n;
-    to->n += bits;
-    wisp__store64(to->at, to->acc);
-    to->at += to->n >> 3;
-    to->acc >>= to->n & 56;
-    to->n &= 7;
-}
-
-static inline void wisp__run_put64(wisp__run_writer *to, uint64_t value) {
-    wisp__store64(to->at, to->acc | value << to->n);
-    to->at += 8;
-    to->acc = value >> 1 >> (63 - to->n);
-}
-
-static inline void wisp__run_int(wisp__run_writer *to, const wisp__op *op, int64_t number) {
-    uint64_t value = (uint64_t)number - (uint64_t)op->least;
-    if (value > op->span) {
-        to->wrong = true;
-        value = 0;
-    }
-    wisp__run_put(to, value, op->bits);
-}
-
-static inline uint64_t wisp__one_float(const uint8_t *from) {
-    uint32_t bits;
-    memcpy(&bits, from, 4);
-    return bits;
-}
+static inline uint64_t wisp__one_float(const uint8_t *from) { return wisp__load_float_bits(from); }
 
 static inline uint64_t wisp__two_floats(const uint8_t *from) {
     return wisp__one_float(from) | wisp__one_float(from + 4) << 32;
 }
 
-static inline void wisp__run_floats(wisp__run_writer *to, const uint8_t *from, int count) {
-    for (; count >= 2; count -= 2, from += 8) wisp__run_put64(to, wisp__two_floats(from));
-    if (count) wisp__run_put(to, wisp__one_float(from), 32);
-}
-
-/* Loads a number; false: it is outside the range of the operation. Numbers are compared faster than
-   bits, which must be compared where the compiler may assume that there is no NaN. */
-static inline bool wisp__op_takes(const wisp__op *op, const uint8_t *from, int bytes,
-                                  double *number) {
-#if defined(__FINITE_MATH_ONLY__) && !__FINITE_MATH_ONLY__
-    float float32;
-    if (bytes == 4) memcpy(&float32, from, 4), *number = (double)float32;
-    else memcpy(number, from, 8);
-    return *number >= op->low && *number <= op->high;
-#else
-    uint64_t bits = wisp__load_number_bits(from, bytes);
-    *number = wisp__bits_double(bits);
-    return wisp__in_bounds(bits, &op->low, &op->high, 8);
-#endif
-}
-
-static inline bool wisp__floats_inside(const wisp__op *op, const uint8_t *from) {
-    bool inside = true;
-    double number;
-    for (int i = 0; i < op->max; i++)
-        inside = inside && wisp__op_takes(op, from + 4 * i, 4, &number);
-    return inside;
-}
-
-static inline void wisp__run_steps(wisp__run_writer *to, const wisp__op *op, const uint8_t *from,
-                                   int bytes) {
-    double number;
-    if (wisp__op_takes(op, from, bytes, &number)) {
-        uint64_t steps = wisp__quantize(op, number);
-        wisp__run_put(to, steps, op->bits);
-    } else {
-        to->wrong = true;
-    }
-}
+/* --- texts --- */
 
 #define WISP__EACH_BYTE UINT64_C(0x0101010101010101)
 
@@ -9870,97 +10015,225 @@ static inline uint64_t wisp__zero_byte(uint64_t word) {
 }
 
 /* Bytes below the lowest one that is 0, or 8. */
-static inline uint64_t wisp__bytes_before_zero(uint64_t word) {
+static inline int wisp__bytes_before_zero(uint64_t word) {
     uint64_t zero = wisp__zero_byte(word);
-    return ((((zero & (0 - zero)) >> 7) - 1) & WISP__EACH_BYTE) * WISP__EACH_BYTE >> 56;
+    return (int)(((((zero & (0 - zero)) >> 7) - 1) & WISP__EACH_BYTE) * WISP__EACH_BYTE >> 56);
 }
 
 /* Of a text in `each` bytes, 8 or more; `each` when there is no NUL. */
 static inline int wisp__text_length(const uint8_t *from, int each) {
-    for (int i = 0; i < each; i += 8) {
+    int i = 0;
+#if defined(WISP__VECTORS) && defined(__SSE2__)
+    if (each >= 16) {          /* without a branch on the length, which would be mispredicted */
+        wisp__bytes text;
+        unsigned zeros;
+        memcpy(&text, from, 16);
+        zeros = (unsigned)__builtin_ia32_pmovmskb128((wisp__bytes)(text == 0));
+        if (zeros) return __builtin_ctz(zeros);
+        i = 16;
+    }
+#endif
+    for (; i < each; i += 8) {
         int at = wisp__min_int(i, each - 8);
         uint64_t word = wisp__load64(from + at);
-        if (wisp__zero_byte(word)) return at + (int)wisp__bytes_before_zero(word);
+        if (wisp__zero_byte(word)) return at + wisp__bytes_before_zero(word);
     }
     return each;
 }
 
-static inline void wisp__run_text(wisp__run_writer *to, const wisp__op *op,
-                                  const uint8_t *from) {
-    int length = wisp__text_length(from, op->each);
-    if (length > op->max) {
-        to->wrong = true;
-        return;
+/* Copies a text of `length` bytes from `each`, 8 or more. More than `length` may be written. */
+static inline void wisp__put_text_bytes(uint8_t *to, const uint8_t *from, int length, int each) {
+    int i = 0;
+    if (each >= 16) {
+        memcpy(to, from, 16);
+        i = 16;
     }
-    wisp__run_put(to, (uint64_t)length, op->bits);
-    if (length == 0) return;
-    wisp__run_put(to, 0, -to->n & 7);
-    for (int i = 0; i < length; i += 8) {
-        int at = wisp__min_int(i, op->each - 8);
-        wisp__store64(to->at + at, wisp__load64(from + at));
+    for (; i < length; i += 8) {
+        int at = wisp__min_int(i, each - 8);
+        wisp__store64(to + at, wisp__load64(from + at));
     }
-    to->at += length;
 }
 
-/* Writes `rows` times the run that begins with `op`; returns how many were written: the next one
-   might not fit, or has a value outside its schema. */
-static int wisp__write_rows(wisp__writer *to, const wisp__op *ops, const wisp__op *op,
-                            const uint8_t *image, int rows, int each) {
-    wisp__run_writer row = wisp__run_begin(to), before;
-    const wisp__op *end = ops + op->run;
-    int done = 0;
-    for (; done < rows && row.end - row.at >= op->run_bytes; done++, image += each) {
-        before = row;
-        for (const wisp__op *at = op; at < end; at++) {
-            const uint8_t *from = image + at->offset;
-            switch (at->quick) {
-            case WISP__QUICK_U8: wisp__run_int(&row, at, from[0]); break;
-            case WISP__QUICK_I8: wisp__run_int(&row, at, (int8_t)from[0]); break;
-            case WISP__QUICK_U16: wisp__run_int(&row, at, wisp__load_int(from, 2, false)); break;
-            case WISP__QUICK_I16: wisp__run_int(&row, at, wisp__load_int(from, 2, true)); break;
-            case WISP__QUICK_U32: wisp__run_int(&row, at, wisp__load_int(from, 4, false)); break;
-            case WISP__QUICK_I32: wisp__run_int(&row, at, wisp__load_int(from, 4, true)); break;
-            case WISP__QUICK_64: wisp__run_int(&row, at, wisp__load_int(from, 8, false)); break;
-            case WISP__QUICK_RANGED:
-                row.wrong = row.wrong || !wisp__floats_inside(at, from);
-                wisp__run_floats(&row, from, at->max);
-                break;
-            case WISP__QUICK_FLOATS: wisp__run_floats(&row, from, at->max); break;
-            case WISP__QUICK_FLOAT_STEPS: wisp__run_steps(&row, at, from, 4); break;
-            case WISP__QUICK_DOUBLE_STEPS: wisp__run_steps(&row, at, from, 8); break;
-            case WISP__QUICK_DOUBLE:
-                wisp__run_put64(&row, (uint64_t)wisp__load_int(from, 8, false));
-                break;
-            default: wisp__run_text(&row, at, from); break;
-            }
-        }
-        if (row.wrong) {
-            row = before;
-            break;
-        }
+/* Mask table: from WISP__RUN_BLOB - n on, n bytes of 0xFF, then zeros. */
+static const uint8_t wisp__ones[2 * WISP__RUN_BLOB + 16] = {
+    255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+    255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+};
+
+/* Copies `count` bytes of a text, which begins `shift` bits after `from`, and zeros up to a word or
+   to sixteen bytes, but not beyond `each`, 8 or more. Sets bits of `wrong` when a NUL is among
+   them. The first sixteen bytes are copied without a branch on the length. */
+static inline void wisp__get_text_bytes(uint8_t *to, const uint8_t *from, int64_t count, int each,
+                                        int shift, uint64_t wrong[2]) {
+#ifdef WISP__VECTORS
+    if (each >= 16) {
+        wisp__bytes text = (wisp__bytes)wisp__load_words(from, shift), keep, nul;
+        memcpy(&keep, wisp__ones + WISP__RUN_BLOB - count, 16);
+        memcpy(&nul, wrong, 16);
+        text &= keep;
+        nul |= (wisp__bytes)(text == 0) & keep;
+        memcpy(to, &text, 16);
+        memcpy(wrong, &nul, 16);
+        if (count <= 16) return;
     }
-    wisp__run_end(&row, to);
-    return done;
+#endif
+    for (int i = 0; i < (int)count; i += 8) {
+        int at = wisp__min_int(i, each - 8);
+        uint64_t keep = wisp__load64(wisp__ones + WISP__RUN_BLOB - (count - at));
+        uint64_t word = wisp__load64(from + at) >> shift | (uint64_t)from[at + 8] << 1
+                                                               << (63 - shift);
+        wrong[0] |= wisp__zero_byte(word | ~keep);
+        wisp__store64(to + at, word & keep);
+    }
 }
 
-/* --- writing tiles: by column, so that an operation is looked up once for many rows --- */
+/* --- runs --- */
 
-/* Rows without their texts, side by side; bits from `bit` on are 0 up to the next byte. */
-typedef struct wisp__tile_writer {
-    uint8_t slots[WISP__TILE][WISP__TILE_HEAD + 16];
-    int     rows, each;            /* each: bytes from one row to the next in the image */
-    int     bit;                   /* where the next column begins */
-} wisp__tile_writer;
+static bool wisp__floats_inside(const wisp__op *op, const uint8_t *from) {
+    double number;
+    for (int i = 0; i < op->max; i++)
+        if (!wisp__op_takes(op, from + 4 * i, 4, &number)) return false;
+    return true;
+}
 
 /* Adds the value to the bits that are already in its first byte. */
 static inline void wisp__slot_put(uint8_t *to, uint64_t value, int shift) {
     wisp__store64(to, *to | value << shift);
 }
 
+static inline void wisp__slot_put64(uint8_t *to, uint64_t value, int shift) {
+    wisp__slot_put(to, value, shift);
+    to[8] = (uint8_t)(value >> 1 >> (63 - shift));
+}
+
+/* Puts operations from bit `*at` of `to` on, whose byte has zeros from there; false: a value is
+   outside its schema. */
+static bool wisp__run_put(const wisp__op *op, const wisp__op *end, const uint8_t *image,
+                          uint8_t *to, ptrdiff_t *at) {
+    ptrdiff_t bit = *at;
+    for (; op < end; op += op->columns) {
+        const uint8_t *from = image + op->offset;
+        uint8_t *put = to + (bit >> 3);
+        int shift = (int)(bit & 7), count;
+        bit += op->column_bits;
+        if (op->quick <= WISP__QUICK_ONE) {
+            uint64_t value = wisp__load_one(op, from);
+            if (value > op->span) return false;
+            wisp__slot_put(put, value, shift);
+        } else if (op->quick == WISP__QUICK_TEXT) {
+            count = wisp__text_length(from, op->each);
+            if (count > op->max) return false;
+            wisp__slot_put(put, (uint64_t)(unsigned)count, shift);
+            if (count == 0) continue;
+            bit = (bit + 7) & ~7;
+            wisp__put_text_bytes(to + (bit >> 3), from, count, op->each);
+            bit += 8 * count;
+            to[bit >> 3] = 0;
+        } else if (op->quick == WISP__QUICK_DOUBLE) {
+            wisp__slot_put64(put, wisp__load_double_bits(from), shift);
+        } else {
+            if (op->quick == WISP__QUICK_RANGED && !wisp__floats_inside(op, from)) return false;
+            for (count = op->column_bits / 32; count >= 2; count -= 2, from += 8, put += 8)
+                wisp__slot_put64(put, wisp__two_floats(from), shift);
+            if (count) wisp__slot_put(put, wisp__one_float(from), shift);
+        }
+    }
+    *at = bit;
+    return true;
+}
+
+/* Writes `rows` times the run that begins with `op`; returns how many were written: the next one
+   might not fit, or has a value outside its schema. */
+static int wisp__write_rows(wisp__writer *writer, const wisp__op *ops, const wisp__op *op,
+                            const uint8_t *image, int rows, int each) {
+    for (int done = 0; done < rows; done++, image += each) {
+        uint8_t *to = writer->bytes + (writer->at >> 3);
+        ptrdiff_t before = (ptrdiff_t)(writer->at & 7), bit = before;
+        if ((writer->end >> 3) - (writer->at >> 3) < op->run_bytes) return done;
+        *to &= (uint8_t)((1u << before) - 1);
+        if (!wisp__run_put(op, ops + op->run, image, to, &bit)) return done;
+        writer->at += bit - before;
+    }
+    return rows;
+}
+
+static inline void wisp__run_get_float(uint8_t *to, const uint8_t *from, int shift) {
+    uint32_t bits = (uint32_t)(wisp__load64(from) >> shift);
+    memcpy(to, &bits, 4);
+}
+
+/* Gets operations from bit `*at` of `from` on; false: a value is outside its schema. `phase`: texts
+   begin at this bit of a byte. */
+static bool wisp__run_get(const wisp__op *op, const wisp__op *end, uint8_t *image,
+                          const uint8_t *from, ptrdiff_t *at, int phase) {
+    ptrdiff_t bit = *at;
+    for (; op < end; op += op->columns) {
+        uint8_t *to = image + op->offset;
+        const uint8_t *get = from + (bit >> 3);
+        int shift = (int)(bit & 7);
+        uint64_t word = wisp__load64(get) >> shift;
+        bit += op->column_bits;
+        if (op->quick <= WISP__QUICK_ONE) {
+            if (!wisp__store_one(op, (uint32_t)word & op->mask, to)) return false;
+        } else if (op->quick == WISP__QUICK_TEXT) {
+            uint64_t wrong[2] = { 0, 0 };
+            int count = (int)(word & op->mask);
+            if (count > op->max) return false;
+            if (count == 0) continue;
+            bit += (phase - bit) & 7;
+            get = from + (bit >> 3);
+            wisp__get_text_bytes(to, get, count, op->each, (int)(bit & 7), wrong);
+            if (wrong[0] | wrong[1]) return false;
+            bit += 8 * count;
+        } else if (op->quick == WISP__QUICK_DOUBLE) {
+            word |= (uint64_t)get[8] << 1 << (63 - shift);
+            memcpy(to, &word, 8);
+        } else {
+            for (int i = 0; i < op->column_bits / 8; i += 4)
+                wisp__run_get_float(to + i, get + i, shift);
+            if (op->quick == WISP__QUICK_RANGED && !wisp__floats_inside(op, to)) return false;
+        }
+    }
+    *at = bit;
+    return true;
+}
+
+/* Reads `rows` times the run that begins with `op`; returns how many were read: the next one is cut
+   off, or has a value outside its schema. The end of the message is read from a copy with slack. */
+static int wisp__read_rows(wisp__unpacker *u, const wisp__op *op, uint8_t *image, int rows,
+                           int each) {
+    uint8_t copy[WISP__RUN_MOST + 2 * WISP__RUN_SLACK];
+    wisp__reader *data = u->data;
+    for (int done = 0; done < rows; done++, image += each) {
+        const uint8_t *from = data->bytes + (data->at >> 3);
+        int64_t left = data->size - (data->at >> 3);
+        ptrdiff_t before = (ptrdiff_t)(data->at & 7), bit = before;
+        if (left < op->run_bytes) {
+            memcpy(copy, from, (size_t)left);
+            memset(copy + left, 0, (size_t)(op->run_bytes - left));
+            from = copy;
+        }
+        if (!wisp__run_get(op, u->ops + op->run, image, from, &bit, (int)(u->start & 7)) ||
+            bit - before > data->end - data->at)
+            return done;
+        data->at += bit - before;
+    }
+    return rows;
+}
+
+/* --- writing tiles: by column, so that an operation is looked up once for many rows --- */
+
+/* Rows without their texts, side by side; bits from `bit` on are 0 up to the next byte. */
+typedef struct wisp__tile_writer {
+    uint8_t packed[WISP__TILE][WISP__SLOT_BYTES];
+    int     rows, each;            /* each: bytes from one row to the next in the image */
+    int     bit;                   /* where the next column begins */
+} wisp__tile_writer;
+
 /* false: a value is outside its range. `bytes` and `is_signed` are constants in each call. */
 static inline bool wisp__tile_put_ints(wisp__tile_writer *t, const wisp__op *op,
                                        const uint8_t *from, int bytes, bool is_signed) {
-    uint8_t *to = t->slots[0] + (t->bit >> 3);
+    uint8_t *to = t->packed[0] + (t->bit >> 3);
     uint64_t least = (uint64_t)op->least, span = op->span;
     int shift = t->bit & 7, each = t->each;
     for (int i = t->rows; i > 0; i--, from += each, to += WISP__SLOT_BYTES) {
@@ -9974,38 +10247,37 @@ static inline bool wisp__tile_put_ints(wisp__tile_writer *t, const wisp__op *op,
 
 static inline bool wisp__tile_put_steps(wisp__tile_writer *t, const wisp__op *op,
                                         const uint8_t *from, int bytes) {
-    uint8_t *to = t->slots[0] + (t->bit >> 3);
+    uint8_t *to = t->packed[0] + (t->bit >> 3);
     int shift = t->bit & 7;
-    int64_t span = (int64_t)op->span, steps;       /* of at most 32 bits */
+    double number;
     for (int i = t->rows; i > 0; i--, from += t->each, to += WISP__SLOT_BYTES) {
-        double number;
         if (!wisp__op_takes(op, from, bytes, &number)) return false;
-        steps = (int64_t)(wisp__quotient(number - op->low, op->step) + 0.5);
-        wisp__slot_put(to, steps < span ? (uint64_t)steps : op->span, shift);
+        wisp__slot_put(to, wisp__quantize(op, number), shift);
     }
     t->bit += op->bits;
     return true;
 }
 
-/* Puts two floats after the bits of `carry`; returns the bits left over. `scale` is 1 << shift: a
+/* Puts a word after the bits of `carry`; returns the bits left over. `scale` is 1 << shift: a
    multiplication gives both words of a shift at once. */
-static inline uint64_t wisp__slot_floats(uint8_t *to, const uint8_t *from, uint64_t scale,
-                                         uint64_t carry) {
-    uint64_t above, word = wisp__multiply(wisp__two_floats(from), scale, &above);
+static inline uint64_t wisp__slot_word(uint8_t *to, uint64_t word, uint64_t scale,
+                                       uint64_t carry) {
+    uint64_t above;
+    word = wisp__multiply(word, scale, &above);
     wisp__store64(to, word | carry);
     return above;
 }
 
 /* One to six neighbouring floats: `count` is a constant in each call. */
 static inline void wisp__tile_put_six(wisp__tile_writer *t, const uint8_t *from, int count) {
-    uint8_t *to = t->slots[0] + (t->bit >> 3);
+    uint8_t *to = t->packed[0] + (t->bit >> 3);
     uint64_t scale = UINT64_C(1) << (t->bit & 7);
     int each = t->each;
     for (int i = t->rows; i > 0; i--, from += each, to += WISP__SLOT_BYTES) {
         uint64_t carry = *to;
-        if (count >= 2) carry = wisp__slot_floats(to, from, scale, carry);
-        if (count >= 4) carry = wisp__slot_floats(to + 8, from + 8, scale, carry);
-        if (count >= 6) carry = wisp__slot_floats(to + 16, from + 16, scale, carry);
+        if (count >= 2) carry = wisp__slot_word(to, wisp__two_floats(from), scale, carry);
+        if (count >= 4) carry = wisp__slot_word(to + 8, wisp__two_floats(from + 8), scale, carry);
+        if (count >= 6) carry = wisp__slot_word(to + 16, wisp__two_floats(from + 16), scale, carry);
         if (count % 2) carry |= wisp__one_float(from + 4 * (count - 1)) * scale;
         wisp__store64(to + count / 2 * 8, carry);
     }
@@ -10024,252 +10296,83 @@ static void wisp__tile_put_floats(wisp__tile_writer *t, const uint8_t *from, int
     }
 }
 
-/* Of a text in 17 bytes: without a branch on its length, which the processor would mispredict. */
-static inline int wisp__text_length_17(const uint8_t *from) {
-#ifdef WISP__VECTORS
-    static const wisp__bytes bits = { 1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128 };
-    wisp__bytes text;
-    wisp__words zeros;
-    uint64_t low, high;
-    if (from[16]) return wisp__text_length(from, 17);
-    memcpy(&text, from, 16);
-    zeros = (wisp__words)((wisp__bytes)(text == 0) & bits);
-    low = zeros[0] * WISP__EACH_BYTE >> 56;          /* the sum of its bytes: one bit each */
-    high = zeros[1] * WISP__EACH_BYTE >> 56;
-    return __builtin_ctz((unsigned)(low | high << 8 | 1 << 16));
-#else
-    uint64_t word = wisp__load64(from), none = 0 - (uint64_t)!wisp__zero_byte(word);
-    if (from[16]) return wisp__text_length(from, 17);
-    word = (word & ~none) | (wisp__load64(from + 8) & none);
-    return (int)((none & 8) + wisp__bytes_before_zero(word));
-#endif
-}
-
-static bool wisp__tile_put_column(wisp__tile_writer *t, const wisp__op *op, const uint8_t *from) {
-    switch (op->quick) {
-    case WISP__QUICK_U8: return wisp__tile_put_ints(t, op, from, 1, false);
-    case WISP__QUICK_I8: return wisp__tile_put_ints(t, op, from, 1, true);
-    case WISP__QUICK_U16: return wisp__tile_put_ints(t, op, from, 2, false);
-    case WISP__QUICK_I16: return wisp__tile_put_ints(t, op, from, 2, true);
-    case WISP__QUICK_U32: return wisp__tile_put_ints(t, op, from, 4, false);
-    case WISP__QUICK_I32: return wisp__tile_put_ints(t, op, from, 4, true);
-    case WISP__QUICK_64: return wisp__tile_put_ints(t, op, from, 8, true);
-    case WISP__QUICK_FLOAT_STEPS: return wisp__tile_put_steps(t, op, from, 4);
-    case WISP__QUICK_DOUBLE_STEPS: return wisp__tile_put_steps(t, op, from, 8);
-    case WISP__QUICK_FLOATS: wisp__tile_put_floats(t, from, op->column_bits / 32); return true;
-    default: return false;                       /* a text is no column */
+/* Puts the columns of the operations; false: a value is outside its schema. */
+static bool wisp__tile_put_columns(wisp__tile_writer *t, const wisp__op *op, const wisp__op *end,
+                                   const uint8_t *image) {
+    bool fits = true;
+    for (; op < end && fits; op += op->columns) {
+        const uint8_t *from = image + op->offset;
+        switch (op->quick) {
+        case WISP__QUICK_U8: fits = wisp__tile_put_ints(t, op, from, 1, false); break;
+        case WISP__QUICK_I8: fits = wisp__tile_put_ints(t, op, from, 1, true); break;
+        case WISP__QUICK_U16: fits = wisp__tile_put_ints(t, op, from, 2, false); break;
+        case WISP__QUICK_I16: fits = wisp__tile_put_ints(t, op, from, 2, true); break;
+        case WISP__QUICK_U32: fits = wisp__tile_put_ints(t, op, from, 4, false); break;
+        case WISP__QUICK_I32: fits = wisp__tile_put_ints(t, op, from, 4, true); break;
+        case WISP__QUICK_64: fits = wisp__tile_put_ints(t, op, from, 8, true); break;
+        case WISP__QUICK_FLOAT_STEPS: fits = wisp__tile_put_steps(t, op, from, 4); break;
+        case WISP__QUICK_DOUBLE_STEPS: fits = wisp__tile_put_steps(t, op, from, 8); break;
+        default: wisp__tile_put_floats(t, from, op->column_bits / 32); break;
+        }
     }
+    return fits;
 }
 
 /* Writes the rows one after another, each with its text; returns how many. It stops at a text that
    is too long, or empty, because that row does not end at a byte. */
-static int wisp__tile_put_join(wisp__run_writer *writer, const wisp__tile_writer *t,
-                               const wisp__op *text, const uint8_t *image) {
+static int wisp__tile_put_join(uint8_t **writer, const wisp__tile_writer *t, const wisp__op *text,
+                               const uint8_t *image) {
     ptrdiff_t byte = t->bit >> 3, bytes = (t->bit + text->bits + 7) / 8, each = t->each;
-    int shift = t->bit & 7, rows = t->rows, most = text->max, i;
-    bool in_17 = text->each == 17;
-    uint8_t *to = writer->at;
+    int shift = t->bit & 7, rows = t->rows, most = text->max, room = text->each, i;
+    const uint8_t *slot = t->packed[0];
+    uint8_t *to = *writer;
     image += text->offset;
-    for (i = 0; i < rows; i++, image += each) {
-        const uint8_t *slot = t->slots[i];
-        int length = in_17 ? wisp__text_length_17(image) : wisp__text_length(image, text->each);
+    for (i = 0; i < rows; i++, image += each, slot += WISP__SLOT_BYTES) {
+        int length = wisp__text_length(image, room);
         if (length == 0 || length > most) break;
         memcpy(to, slot, 32);
         if (bytes > 32) memcpy(to + 32, slot + 32, 32);
         wisp__store64(to + byte, slot[byte] | (uint64_t)(unsigned)length << shift);
         to += bytes;
-        if (in_17) memcpy(to, image, 16);
-        else memcpy(to, image, (size_t)length);
+        wisp__put_text_bytes(to, image, length, room);
         to += (unsigned)length;
     }
-    writer->at = to;
+    *writer = to;
     return i;
 }
 
 /* The same for rows without a text. */
-static int wisp__tile_put_list(wisp__run_writer *writer, const wisp__tile_writer *t) {
+static int wisp__tile_put_list(uint8_t **writer, const wisp__tile_writer *t) {
     int bytes = t->bit / 8;
-    uint8_t *to = writer->at;
-    for (int i = 0; i < t->rows; i++, to += bytes) {
-        memcpy(to, t->slots[i], 32);
-        if (bytes > 32) memcpy(to + 32, t->slots[i] + 32, 32);
+    const uint8_t *slot = t->packed[0];
+    for (int i = 0; i < t->rows; i++, *writer += bytes, slot += WISP__SLOT_BYTES) {
+        memcpy(*writer, slot, 32);
+        if (bytes > 32) memcpy(*writer + 32, slot + 32, 32);
     }
-    writer->at = to;
     return t->rows;
 }
 
 /* Writes rows of an array in tiles; returns how many: runs write the rest. */
 static int wisp__write_tiles(wisp__writer *writer, const wisp__op *array, const uint8_t *image,
                              int rows) {
-    wisp__run_writer to = wisp__run_begin(writer);
     const wisp__op *first = array + 1, *end = first + array->columns;
-    const wisp__op *text = end[-1].quick == WISP__QUICK_TEXT ? end - 1 : NULL;
+    const wisp__op *text = end[-1].quick == WISP__QUICK_TEXT ? --end : NULL;
     wisp__tile_writer t;
-    bool fits = true;
     int done = 0, joined;
     t.each = array->each;
-    if (text) end--;
-    for (; done < rows; image += (ptrdiff_t)t.rows * t.each) {
+    for (; done < rows && !(writer->at & 7); image += (ptrdiff_t)t.rows * t.each) {
+        uint8_t *to = writer->bytes + (writer->at >> 3);
         t.rows = wisp__min_int(WISP__TILE, rows - done);
         t.bit = 0;
-        for (int i = 0; i < t.rows; i++) t.slots[i][0] = 0;
-        if (to.n || to.end - to.at < (ptrdiff_t)t.rows * first->run_bytes) break;
-        for (const wisp__op *op = first; op < end && fits; op += op->columns)
-            fits = wisp__tile_put_column(&t, op, image + op->offset);
-        if (!fits) break;
+        if ((writer->end - writer->at) >> 3 < (int64_t)t.rows * first->run_bytes) return done;
+        for (int i = 0; i < t.rows; i++) t.packed[i][0] = 0;
+        if (!wisp__tile_put_columns(&t, first, end, image)) return done;
         joined = text ? wisp__tile_put_join(&to, &t, text, image) : wisp__tile_put_list(&to, &t);
+        writer->at = (int64_t)(to - writer->bytes) * 8;
         done += joined;
-        if (joined < t.rows) break;
+        if (joined < t.rows) return done;
     }
-    wisp__run_end(&to, writer);
     return done;
-}
-
-/* --- reading runs --- */
-
-/* Reads a run; the bytes have slack at their end. */
-typedef struct wisp__run_reader {
-    const uint8_t *bytes;
-    int64_t        at, start;        /* bits; start: where the record begins */
-    bool           wrong;            /* a value outside its schema */
-} wisp__run_reader;
-
-static inline uint64_t wisp__run_get_word(const wisp__run_reader *run) {
-    return wisp__load64(run->bytes + (run->at >> 3)) >> (run->at & 7);
-}
-
-static inline uint64_t wisp__run_get_int(wisp__run_reader *run, const wisp__op *op) {
-    uint64_t value = wisp__run_get_word(run) & op->mask;
-    run->at += op->bits;
-    if (value > op->span) run->wrong = true;
-    return value + (uint64_t)op->least;
-}
-
-static inline void wisp__run_get_floats(wisp__run_reader *run, uint8_t *to, int count) {
-    const uint8_t *from = run->bytes + (run->at >> 3);
-    int shift = (int)(run->at & 7);
-    for (int i = 0; i < count; i++) {
-        uint32_t bits = (uint32_t)(wisp__load64(from + 4 * i) >> shift);
-        memcpy(to + 4 * i, &bits, 4);
-    }
-    run->at += 32 * count;
-}
-
-static inline uint64_t wisp__run_get_64(wisp__run_reader *run) {
-    int shift = (int)(run->at & 7);
-    uint64_t word = wisp__run_get_word(run) |
-                    (uint64_t)run->bytes[(run->at >> 3) + 8] << 1 << (63 - shift);
-    run->at += 64;
-    return word;
-}
-
-static inline double wisp__run_get_steps(wisp__run_reader *run, const wisp__op *op) {
-    uint64_t steps = wisp__run_get_word(run) & op->mask;
-    run->at += op->bits;
-    if (steps > op->span) run->wrong = true;
-    return wisp__dequantize(op, steps);
-}
-
-/* Mask table: from WISP__RUN_BLOB - n on, n bytes of 0xFF, then zeros. */
-static const uint8_t wisp__ones[2 * WISP__RUN_BLOB + 16] = {
-    255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
-    255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
-};
-
-/* Mask of the first `count` of eight bytes; it may be below 0 or above 8. */
-static inline uint64_t wisp__keep_bytes(int count) {
-    return wisp__load64(wisp__ones + WISP__RUN_BLOB - count);
-}
-
-/* Copies `count` bytes of a text, which begins `shift` bits after `from`, and zeros up to `each`, 8
-   or more. false: there is a NUL among them. */
-static inline bool wisp__copy_text(uint8_t *to, const uint8_t *from, int count, int each,
-                                   int shift) {
-    uint64_t wrong = 0;
-    for (int i = 0; i < count; i += 8) {
-        int at = wisp__min_int(i, each - 8);
-        uint64_t keep = wisp__keep_bytes(count - at), word = wisp__load64(from + at) >> shift;
-        if (shift) word |= (uint64_t)from[at + 8] << (64 - shift);
-        wrong |= wisp__zero_byte(word | ~keep);
-        wisp__store64(to + at, word & keep);
-    }
-    return wrong == 0;
-}
-
-static inline void wisp__run_get_text(wisp__run_reader *run, const wisp__op *op, uint8_t *to) {
-    int count = (int)(wisp__run_get_word(run) & op->mask);
-    run->at += op->bits;
-    if (count > op->max) run->wrong = true;
-    if (count == 0 || count > op->max) return;
-    run->at += (run->start - run->at) & 7;
-    if (!wisp__copy_text(to, run->bytes + (run->at >> 3), count, op->each, (int)(run->at & 7)))
-        run->wrong = true;
-    run->at += 8 * count;
-}
-
-static void wisp__run_get(wisp__run_reader *run, const wisp__op *op, const wisp__op *end,
-                          uint8_t *image) {
-    wisp__run_reader r = *run;
-    for (; op < end; op++) {
-        uint8_t *to = image + op->offset;
-        double number;
-        float float32;
-        uint64_t word;
-        switch (op->quick) {
-        case WISP__QUICK_U8:
-        case WISP__QUICK_I8: to[0] = (uint8_t)wisp__run_get_int(&r, op); break;
-        case WISP__QUICK_U16:
-        case WISP__QUICK_I16: wisp__store_int(to, 2, wisp__run_get_int(&r, op)); break;
-        case WISP__QUICK_U32:
-        case WISP__QUICK_I32: wisp__store_int(to, 4, wisp__run_get_int(&r, op)); break;
-        case WISP__QUICK_64: wisp__store_int(to, 8, wisp__run_get_int(&r, op)); break;
-        case WISP__QUICK_FLOATS: wisp__run_get_floats(&r, to, op->max); break;
-        case WISP__QUICK_RANGED:
-            wisp__run_get_floats(&r, to, op->max);
-            r.wrong = r.wrong || !wisp__floats_inside(op, to);
-            break;
-        case WISP__QUICK_DOUBLE:
-            word = wisp__run_get_64(&r);
-            memcpy(to, &word, 8);
-            break;
-        case WISP__QUICK_FLOAT_STEPS:
-            float32 = (float)wisp__run_get_steps(&r, op);
-            memcpy(to, &float32, 4);
-            break;
-        case WISP__QUICK_DOUBLE_STEPS:
-            number = wisp__run_get_steps(&r, op);
-            memcpy(to, &number, 8);
-            break;
-        default: wisp__run_get_text(&r, op, to); break;
-        }
-    }
-    *run = r;
-}
-
-/* Reads `rows` times the run that begins with `op`; returns how many were read: the next one is cut
-   off, or has a value outside its schema. The end of the message is read from a copy with slack. */
-static int wisp__read_rows(wisp__unpacker *u, const wisp__op *op, uint8_t *image, int rows,
-                           int each) {
-    uint8_t copy[2 * (WISP__RUN_MOST + WISP__RUN_SLACK)];
-    wisp__reader *data = u->data;
-    const wisp__op *end = u->ops + op->run;
-    wisp__run_reader r = { data->bytes, data->at, u->start, false };
-    int64_t moved = 0;             /* bits that the copy begins later */
-    for (int i = 0; i < rows; i++, image += each) {
-        int64_t left = data->size - ((r.at + moved) >> 3);
-        if (left < op->run_bytes && r.bytes != copy) {
-            moved = (r.at >> 3) * 8;
-            memcpy(copy, data->bytes + (r.at >> 3), (size_t)left);
-            memset(copy + left, 0, (size_t)op->run_bytes);
-            r.bytes = copy;
-            r.at -= moved;
-            r.start -= moved;
-        }
-        wisp__run_get(&r, op, end, image);
-        if (r.wrong || r.at + moved > data->end) return i;
-        data->at = r.at + moved;
-    }
-    return rows;
 }
 
 /* --- reading tiles --- */
@@ -10310,20 +10413,12 @@ static inline bool wisp__tile_get_steps(wisp__tile_reader *r, const wisp__op *op
     return true;
 }
 
-static inline void wisp__tile_get_float(uint8_t *to, const uint8_t *from, int shift) {
-    uint32_t bits = (uint32_t)(wisp__load64(from) >> shift);
-    memcpy(to, &bits, 4);
-}
-
 static inline void wisp__tile_get_four_floats(uint8_t *to, const uint8_t *from, int shift) {
 #ifdef WISP__VECTORS
-    wisp__words low, high;
-    memcpy(&low, from, 16);
-    memcpy(&high, from + 8, 16);
-    low = low >> shift | high << 1 << (63 - shift);
-    memcpy(to, &low, 16);
+    wisp__words words = wisp__load_words(from, shift);
+    memcpy(to, &words, 16);
 #else
-    for (int i = 0; i < 16; i += 4) wisp__tile_get_float(to + i, from + i, shift);
+    for (int i = 0; i < 16; i += 4) wisp__run_get_float(to + i, from + i, shift);
 #endif
 }
 
@@ -10334,9 +10429,9 @@ static inline void wisp__tile_get_eight(wisp__tile_reader *r, uint8_t *to, int c
         const uint8_t *from = r->at[i] + byte;
         if (count > 4) wisp__tile_get_four_floats(to, from, shift);
         if (count >= 4) wisp__tile_get_four_floats(to + last, from + last, shift);
-        if (count < 4) wisp__tile_get_float(to, from, shift);
-        if (count == 2 || count == 3) wisp__tile_get_float(to + 4, from + 4, shift);
-        if (count == 3) wisp__tile_get_float(to + 8, from + 8, shift);
+        if (count < 4) wisp__run_get_float(to, from, shift);
+        if (count == 2 || count == 3) wisp__run_get_float(to + 4, from + 4, shift);
+        if (count == 3) wisp__run_get_float(to + 8, from + 8, shift);
     }
     r->bit += 32 * count;
 }
@@ -10355,168 +10450,75 @@ static void wisp__tile_get_floats(wisp__tile_reader *r, uint8_t *to, int count) 
     }
 }
 
-static bool wisp__tile_get_column(wisp__tile_reader *r, const wisp__op *op, uint8_t *to) {
-    switch (op->quick) {
-    case WISP__QUICK_U8:
-    case WISP__QUICK_I8: return wisp__tile_get_ints(r, op, to, 1);
-    case WISP__QUICK_U16:
-    case WISP__QUICK_I16: return wisp__tile_get_ints(r, op, to, 2);
-    case WISP__QUICK_U32:
-    case WISP__QUICK_I32: return wisp__tile_get_ints(r, op, to, 4);
-    case WISP__QUICK_64: return wisp__tile_get_ints(r, op, to, 8);
-    case WISP__QUICK_FLOAT_STEPS: return wisp__tile_get_steps(r, op, to, false);
-    case WISP__QUICK_DOUBLE_STEPS: return wisp__tile_get_steps(r, op, to, true);
-    case WISP__QUICK_FLOATS: wisp__tile_get_floats(r, to, op->column_bits / 32); return true;
-    default: return false;                       /* a text is no column */
+/* Reads the columns of the operations; false: a value is outside its schema. */
+static bool wisp__tile_get_columns(wisp__tile_reader *r, const wisp__op *op, const wisp__op *end,
+                                   uint8_t *image) {
+    bool fits = true;
+    for (; op < end && fits; op += op->columns) {
+        uint8_t *to = image + op->offset;
+        switch (op->quick) {
+        case WISP__QUICK_U8:
+        case WISP__QUICK_I8: fits = wisp__tile_get_ints(r, op, to, 1); break;
+        case WISP__QUICK_U16:
+        case WISP__QUICK_I16: fits = wisp__tile_get_ints(r, op, to, 2); break;
+        case WISP__QUICK_U32:
+        case WISP__QUICK_I32: fits = wisp__tile_get_ints(r, op, to, 4); break;
+        case WISP__QUICK_64: fits = wisp__tile_get_ints(r, op, to, 8); break;
+        case WISP__QUICK_FLOAT_STEPS: fits = wisp__tile_get_steps(r, op, to, false); break;
+        case WISP__QUICK_DOUBLE_STEPS: fits = wisp__tile_get_steps(r, op, to, true); break;
+        default: wisp__tile_get_floats(r, to, op->column_bits / 32); break;
+        }
     }
+    return fits;
 }
 
-/* Copies the first `count` of sixteen bytes of a text, and zeros. Sets some of the 16 bytes of
-   `wrong` when there is a NUL among them. */
-static inline void wisp__tile_get_text_16(uint8_t *to, const uint8_t *from, int64_t count,
-                                          uint8_t *wrong) {
-    const uint8_t *keep_from = wisp__ones + WISP__RUN_BLOB - count;
-#ifdef WISP__VECTORS
-    wisp__bytes text, keep, nul;
-    memcpy(&text, from, 16);
-    memcpy(&keep, keep_from, 16);
-    memcpy(&nul, wrong, 16);
-    text &= keep;
-    nul |= (wisp__bytes)(text == 0) & keep;
-    memcpy(to, &text, 16);
-    memcpy(wrong, &nul, 16);
-#else
-    for (int i = 0; i < 16; i += 8) {
-        uint64_t word = wisp__load64(from + i), keep = wisp__load64(keep_from + i);
-        wisp__store64(to + i, word & keep);
-        wisp__store64(wrong + i, wisp__load64(wrong + i) | wisp__zero_byte(word | ~keep));
-    }
-#endif
-}
-
-/* Finds the rows of a tile and reads their texts to `to`, each into `each` bytes (a constant in the
-   call for 17, which is faster). Stops before a row that may pass the end, or whose text is too
-   long or empty. Finds none when there is a NUL in a text. */
-static inline void wisp__tile_get_texts(wisp__tile_reader *r, const wisp__op *text, uint8_t *to,
-                                        int each) {
-    int start = r->head - text->bits, byte = start >> 3, shift = start & 7;
-    int most = r->rows, rows;
-    uint64_t longest = (uint64_t)text->max, mask = text->mask, count;
+/* Finds the rows of a tile and reads their texts, if there are any. Stops before a row that may
+   pass the end, or whose text is too long or empty. Finds none when there is a NUL in a text. */
+static void wisp__tile_get_texts(wisp__tile_reader *r, const wisp__op *text, uint8_t *to) {
+    int start = r->head - (text ? text->bits : 0), byte = start >> 3, shift = start & 7;
+    int most = r->rows, rows, each = text ? text->each : 0;
+    uint64_t longest = text ? (uint64_t)text->max : 0, mask = text ? text->mask : 0;
+    uint64_t count = 0, wrong[2] = { 0, 0 };
     int64_t bytes = (r->head + 7) / 8;
     const uint8_t *from = r->from, *stop = r->stop;
-    uint8_t wrong[16] = { 0 };
+    if (text) to += text->offset;
     for (rows = 0; rows < most && from <= stop; rows++, to += r->each) {
         const uint8_t *after = from + bytes;
-        count = wisp__load64(from + byte) >> shift & mask;
-        if (count > longest || !count) break;
-        if (each == 17) wisp__tile_get_text_16(to, after, (int64_t)count, wrong);
-        else if (!wisp__copy_text(to, after, (int)count, each, 0)) wrong[0] = 1;
+        if (text) {
+            count = wisp__load64(from + byte) >> shift & mask;
+            if (count > longest || !count) break;
+            wisp__get_text_bytes(to, after, (int64_t)count, each, 0, wrong);
+        }
         r->at[rows] = from;
         from = after + count;
     }
     r->from = from;
-    r->rows = wisp__load64(wrong) | wisp__load64(wrong + 8) ? 0 : rows;
-}
-
-/* The same for rows without a text. */
-static void wisp__tile_get_list(wisp__tile_reader *r) {
-    int rows = 0, most = r->rows;
-    for (; rows < most && r->from <= r->stop; rows++, r->from += r->head / 8) r->at[rows] = r->from;
-    r->rows = rows;
+    r->rows = wrong[0] | wrong[1] ? 0 : rows;
 }
 
 /* Reads rows of an array in tiles; returns how many: runs read the rest. */
 static int wisp__read_tiles(wisp__unpacker *u, const wisp__op *array, uint8_t *image, int rows) {
     const wisp__op *first = array + 1, *end = first + array->columns;
-    const wisp__op *text = end[-1].quick == WISP__QUICK_TEXT ? end - 1 : NULL;
+    const wisp__op *text = end[-1].quick == WISP__QUICK_TEXT ? --end : NULL;
     wisp__reader *data = u->data;
     wisp__tile_reader r;
     int done = 0;
     r.each = array->each;
     r.head = array->head;
-    if (text) end--;
     while (done < rows && ((data->at | u->start) & 7) == 0) {
         if ((data->end - data->at) >> 3 < first->run_bytes) return done;
         r.from = data->bytes + (data->at >> 3);
         r.stop = data->bytes + (data->end >> 3) - first->run_bytes;
         r.rows = wisp__min_int(WISP__TILE, rows - done);
         r.bit = 0;
-        if (!text) wisp__tile_get_list(&r);
-        else if (text->each == 17) wisp__tile_get_texts(&r, text, image + text->offset, 17);
-        else wisp__tile_get_texts(&r, text, image + text->offset, text->each);
-        for (const wisp__op *op = first; op < end; op += op->columns) {
-            if (!wisp__tile_get_column(&r, op, image + op->offset)) return done;
-        }
+        wisp__tile_get_texts(&r, text, image);
+        if (!wisp__tile_get_columns(&r, first, end, image)) return done;
         if (!r.rows) return done;
         data->at = (r.from - data->bytes) * 8;
         done += r.rows;
         image += (ptrdiff_t)r.rows * r.each;
     }
     return done;
-}
-
-/* --- numbers one by one, between members and cells --- */
-
-static inline bool wisp__load_quick_int(const wisp__op *op, int64_t number, uint32_t *cells) {
-    uint64_t value = (uint64_t)number - (uint64_t)op->least;
-    cells[0] = (uint32_t)value;
-    return value <= op->span;
-}
-
-static inline bool wisp__load_quick_steps(const wisp__op *op, const uint8_t *from, int bytes,
-                                          uint32_t *cells) {
-    double number;
-    if (!wisp__op_takes(op, from, bytes, &number)) return false;
-    cells[0] = (uint32_t)wisp__quantize(op, number);
-    return true;
-}
-
-/* wisp__load_cells and wisp__store_cells, with the commonest numbers first. */
-static inline bool wisp__load_quick(const wisp__op *op, const uint8_t *from, uint32_t *cells) {
-    switch (op->quick) {
-    case WISP__QUICK_U8: return wisp__load_quick_int(op, from[0], cells);
-    case WISP__QUICK_I8: return wisp__load_quick_int(op, (int8_t)from[0], cells);
-    case WISP__QUICK_U16: return wisp__load_quick_int(op, wisp__load_int(from, 2, false), cells);
-    case WISP__QUICK_I16: return wisp__load_quick_int(op, wisp__load_int(from, 2, true), cells);
-    case WISP__QUICK_U32: return wisp__load_quick_int(op, wisp__load_int(from, 4, false), cells);
-    case WISP__QUICK_I32: return wisp__load_quick_int(op, wisp__load_int(from, 4, true), cells);
-    case WISP__QUICK_64: return wisp__load_quick_int(op, wisp__load_int(from, 8, false), cells);
-    case WISP__QUICK_FLOATS:
-        memcpy(cells, from, 4);
-        for (int i = 1; i < op->max; i++) memcpy(cells + i, from + 4 * i, 4);
-        return true;
-    case WISP__QUICK_FLOAT_STEPS: return wisp__load_quick_steps(op, from, 4, cells);
-    case WISP__QUICK_DOUBLE_STEPS: return wisp__load_quick_steps(op, from, 8, cells);
-    default: return wisp__load_cells(op, from, cells);
-    }
-}
-
-static inline bool wisp__store_quick(const wisp__op *op, const uint32_t *cells, uint8_t *to) {
-    uint64_t value = cells[0] + (uint64_t)op->least;
-    double number;
-    float float32;
-    switch (op->quick) {
-    case WISP__QUICK_U8:
-    case WISP__QUICK_I8: to[0] = (uint8_t)value; return cells[0] <= op->span;
-    case WISP__QUICK_U16:
-    case WISP__QUICK_I16: wisp__store_int(to, 2, value); return cells[0] <= op->span;
-    case WISP__QUICK_U32:
-    case WISP__QUICK_I32: wisp__store_int(to, 4, value); return cells[0] <= op->span;
-    case WISP__QUICK_64: wisp__store_int(to, 8, value); return cells[0] <= op->span;
-    case WISP__QUICK_FLOATS:
-        memcpy(to, cells, 4);
-        for (int i = 1; i < op->max; i++) memcpy(to + 4 * i, cells + i, 4);
-        return true;
-    case WISP__QUICK_FLOAT_STEPS:
-        float32 = (float)wisp__dequantize(op, cells[0]);
-        memcpy(to, &float32, 4);
-        return cells[0] <= op->span;
-    case WISP__QUICK_DOUBLE_STEPS:
-        number = wisp__dequantize(op, cells[0]);
-        memcpy(to, &number, 8);
-        return cells[0] <= op->span;
-    default: return wisp__store_cells(op, cells, to);
-    }
 }
 
 /* ===========================================================================
@@ -10586,7 +10588,7 @@ static bool wisp__row_take(wisp__unpacker *u, wisp__row *row, uint64_t words) {
 }
 
 static int64_t wisp__body_words(const wisp__body *body, int rows) {
-    return ((int64_t)body->columns + body->slots) * rows;
+    return ((int64_t)body->columns + body->slot_count) * rows;
 }
 
 /* Appends a slot of so many words, in the place of the row that the walk stands at. */
@@ -10628,69 +10630,39 @@ static void wisp__walk_leave(wisp__walk *w, const wisp__walk *outer) {
 
 /* --- numbers --- */
 
-static void wisp__walk_cells(wisp__walk *w, const wisp__op *op) {
-    uint32_t cells[WISP__OP_CELLS];
-    cells[0] = 0;                  /* a number that has only one value has no cell */
-    if (w->from == WISP__BITS) wisp__get_cells(w->u, op, cells);
-    else if (w->from == WISP__ROW)
-        memcpy(cells, w->row->words + w->at.cell, (size_t)wisp__op_symbols(op) * sizeof *cells);
-    else if (!wisp__load_cells(op, w->image + op->offset, cells))
-        wisp__unpack_fail(w->u, WISP_E_INVALID);
-    if (wisp__walk_stopped(w)) return;
-    if (w->to == WISP__BITS) {
-        wisp__put_cells(w->out, op, cells);
-    } else if (w->to == WISP__ROW) {
-        memcpy(w->row->words + w->at.cell, cells, (size_t)wisp__op_symbols(op) * sizeof *cells);
-        w->row->bits += wisp__cells_bits(op, cells);
-    } else if (w->to == WISP__IMAGE && !wisp__store_cells(op, cells, w->image + op->offset)) {
-        wisp__unpack_invalid(w->u);
-    }
-    w->at.cell += (size_t)wisp__op_symbols(op);
-}
-
-/* Consecutive numbers between an image and a row. A number with only one value has no cell. */
-static void wisp__load_members(wisp__walk *w, const wisp__op *op, const wisp__op *end) {
-    uint32_t *cells = w->row->words + w->at.cell, one[2];
-    const uint8_t *image = w->image;
-    bool fits = true;
-    int64_t bits = 0;
-    for (; op < end; op++) {
-        int count = wisp__op_symbols(op);
-        fits = wisp__load_quick(op, image + op->offset, count ? cells : one) && fits;
-        bits += op->quick ? count * op->cell_bits : wisp__cells_bits(op, cells);
-        cells += count;
-    }
-    w->row->bits += bits;
-    w->at.cell = (size_t)(cells - w->row->words);
-    if (!fits) wisp__unpack_fail(w->u, WISP_E_INVALID);
-}
-
-static void wisp__store_members(wisp__walk *w, const wisp__op *op, const wisp__op *end) {
-    static const uint32_t one[2] = { 0, 0 };
-    const uint32_t *cells = w->row->words + w->at.cell;
-    uint8_t *image = w->image;
-    bool fits = true;
-    for (; op < end; op++) {
-        int count = wisp__op_symbols(op);
-        fits = wisp__store_quick(op, count ? cells : one, image + op->offset) && fits;
-        cells += count;
-    }
-    w->at.cell = (size_t)(cells - w->row->words);
-    if (!fits) wisp__unpack_invalid(w->u);
-}
-
-/* Consecutive numbers, up to the next run; returns the operation after them. */
+/* Consecutive numbers, up to the next run; returns the operation after them. Cells are made and
+   used where they are in a row; a number with only one value has none. */
 static int wisp__walk_numbers(wisp__walk *w, int at, int end) {
     const wisp__op *ops = w->u->ops;
-    int stop = at + 1;
-    while (stop < end && wisp__op_cell(&ops[stop]) <= WISP__CELL_CLASS &&
-           !(w->quick && ops[stop].run))
-        stop++;
-    if (!wisp__unpack_pay(w->u, stop - at, WISP__PRICE_FIELD)) return stop;
-    if (w->from == WISP__IMAGE && w->row) wisp__load_members(w, ops + at, ops + stop);
-    else if (w->to == WISP__IMAGE && w->row) wisp__store_members(w, ops + at, ops + stop);
-    else for (; at < stop && !wisp__walk_stopped(w); at++) wisp__walk_cells(w, &ops[at]);
-    return stop;
+    uint32_t alone[WISP__OP_CELLS], none, *row = w->row ? w->row->words + w->at.cell : alone;
+    wisp__form from = w->from, to = w->to;
+    uint8_t *image = w->image;
+    int64_t bits = 0;
+    bool fits = true;
+    bool quick = w->quick;
+    const wisp__op *op = ops + at, *stop = op;
+    do stop++;
+    while (stop < ops + end && wisp__op_cell(stop) <= WISP__CELL_CLASS && !(quick && stop->run));
+    if (!wisp__unpack_pay(w->u, stop - op, WISP__PRICE_FIELD)) return (int)(stop - ops);
+    for (; op < stop; op++) {
+        int count = wisp__op_symbols(op);
+        uint32_t *cells = count ? row : &none;
+        none = 0;
+        if (from == WISP__IMAGE) fits &= wisp__load_cells(op, image + op->offset, cells);
+        if (from == WISP__BITS) wisp__get_cells(w->u, op, cells);
+        if (from == WISP__BITS && w->u->data->failed) return (int)(stop - ops);
+        if (to == WISP__IMAGE) fits &= wisp__store_cells(op, cells, image + op->offset);
+        else if (to == WISP__BITS && fits) wisp__put_cells(w->out, op, cells);
+        else if (to == WISP__ROW)
+            bits += op->quick ? count * op->cell_bits : wisp__cells_bits(op, cells);
+        if (row != alone) row += count;
+    }
+    if (!fits && to == WISP__IMAGE) wisp__unpack_invalid(w->u);
+    else if (!fits) wisp__unpack_fail(w->u, WISP_E_INVALID);
+    if (!w->row) return (int)(stop - ops);
+    w->row->bits += bits;
+    w->at.cell = (size_t)(row - w->row->words);
+    return (int)(stop - ops);
 }
 
 /* --- texts and bytes --- */
@@ -10718,28 +10690,34 @@ static int wisp__image_count(const wisp__op *op, const uint8_t *image, const uin
     return end ? (int)(end - *items) : op->max + 1;
 }
 
-/* The count of an array's elements or a blob's bytes, from one form to the other. `items`: where
-   they are in an image or row. The walk has stopped: there are too many. */
-static int wisp__walk_count(wisp__walk *w, const wisp__op *op, const uint8_t **items) {
-    bool fixed = (op->flags & WISP__OP_FIXED) != 0;
-    int count = op->max;
-    if (w->from == WISP__IMAGE) {
-        count = wisp__image_count(op, w->image, items);
-    } else if (w->from == WISP__ROW) {
-        const uint32_t *slot = w->row->words + wisp__slot_at(w->row, &w->at);
-        count = (int)slot[1];
-        *items = (const uint8_t *)(slot + WISP__SLOT_HEAD);
-    } else if (!fixed) {
-        count = (int)wisp__get(w->u->data, op->bits);
-    }
-    if (count < 0 || count > op->max || (fixed && count != op->max))
+/* The number of bytes or elements, or the option, of the slot where the walk stands. */
+static int wisp__slot_bytes(const wisp__walk *w, const uint8_t **content) {
+    const uint32_t *slot = w->row->words + wisp__slot_at(w->row, &w->at);
+    if (content) *content = (const uint8_t *)(slot + WISP__SLOT_HEAD);
+    return (int)slot[1];
+}
+
+/* A count or index that the walk finds in bits or a row, or else is `own`; into the other form. The
+   walk has stopped: there is none so large. `fixed`: it is always the largest, without bits. */
+static int wisp__walk_count(wisp__walk *w, const wisp__op *op, int64_t own, bool fixed) {
+    int64_t count = own, most = op->code == WISP__OP_UNION ? op->max - 1 : op->max;
+    if (w->from == WISP__BITS) count = fixed ? most : (int64_t)wisp__get(w->u->data, op->bits);
+    else if (w->from == WISP__ROW) count = wisp__slot_bytes(w, NULL);
+    if (count < 0 || count > most || (fixed && count != most))
         wisp__unpack_fail(w->u, WISP_E_INVALID);
     if (w->u->data->failed) return 0;
     if (w->to == WISP__BITS && !fixed) wisp__put(w->out, (uint64_t)count, op->bits);
     else if (w->to == WISP__ROW && !fixed) w->row->bits += op->bits;
     else if (w->to == WISP__IMAGE && op->count_bytes)
         wisp__store_int(w->image + op->count_offset, op->count_bytes, (uint64_t)count);
-    return count;
+    return (int)count;
+}
+
+/* Of an array's elements or a blob's bytes. `items`: where they are in an image or row. */
+static int wisp__walk_items(wisp__walk *w, const wisp__op *op, const uint8_t **items) {
+    int own = w->from == WISP__IMAGE ? wisp__image_count(op, w->image, items) : 0;
+    if (w->from == WISP__ROW) wisp__slot_bytes(w, items);
+    return wisp__walk_count(w, op, own, (op->flags & WISP__OP_FIXED) != 0);
 }
 
 /* `count` bytes from any bit to just as many. */
@@ -10774,7 +10752,7 @@ static uint8_t *wisp__blob_room(wisp__walk *w, const wisp__op *op, int count) {
 
 static void wisp__walk_blob(wisp__walk *w, const wisp__op *op) {
     const uint8_t *from = NULL;
-    int count = wisp__walk_count(w, op, &from);
+    int count = wisp__walk_items(w, op, &from);
     uint8_t *to = NULL;
     if (w->from == WISP__BITS) {
         if (count) wisp__read_align(w->u);
@@ -10790,9 +10768,6 @@ static void wisp__walk_blob(wisp__walk *w, const wisp__op *op) {
     } else if (w->to == WISP__ROW || w->to == WISP__IMAGE) {
         to = wisp__blob_room(w, op, count);
         if (!to) return;
-        if (w->from == WISP__ROW)      /* the row may have moved */
-            from = (const uint8_t *)(w->row->words + wisp__slot_at(w->row, &w->at) +
-                                     WISP__SLOT_HEAD);
         if (w->from == WISP__BITS) wisp__get_bytes(w->u->data, to, count);
         else if (count) memcpy(to, from, (size_t)count);
         if (w->to == WISP__IMAGE && op->code == WISP__OP_TEXT && count &&
@@ -10804,66 +10779,38 @@ static void wisp__walk_blob(wisp__walk *w, const wisp__op *op) {
 
 /* --- values that describe themselves --- */
 
-/* Packs one to bytes, `after` of them later at the end of what is written. Returns their number;
-   the walk has stopped when there is none. */
-static int wisp__any_pack(wisp__walk *w, const wisp__op *op, uint8_t *to, int64_t room) {
+/* Packs that of an image: further on in what is written, or into memory of its own. Returns the
+   number of bytes `at` there; the walk has stopped when there are none. */
+static int wisp__any_pack(wisp__walk *w, const wisp__op *op, const uint8_t **at) {
+    wisp__unpacker *u = w->u;
     wisp__measure m;
     wisp_value value;
+    wisp_result result;
+    int64_t room = 0;
+    uint8_t *to = NULL;
     int bytes;
     memcpy(&value, w->image + op->offset, sizeof value);
+    result = wisp__pack_measure(&u->base->limits, &value, 1, &m);
     if (op->type->kind == WISP_TYPE_EXACT && (int)value.kind != op->type->max)
-        wisp__unpack_fail(w->u, WISP_E_INVALID);
-    if (w->u->data->failed) return 0;
-    bytes = wisp__pack_into(w->u->base, &value, 1, to, room > INT32_MAX ? INT32_MAX : (int)room);
-    if (bytes == WISP_E_TOO_BIG && w->out) w->out->full = true;
-    else if (bytes < 0) wisp__unpack_fail(w->u, WISP_E_INVALID);
-    if (bytes < 0) return 0;
-    wisp__pack_measure(&w->u->base->limits, &value, 1, &m);
-    if (m.values > w->u->values) wisp__unpack_fail(w->u, WISP_E_LIMIT);
-    else w->u->values -= m.values;
-    return bytes;
-}
-
-static void wisp__any_write(wisp__walk *w, const wisp__op *op) {
-    int64_t room = w->out->end / 8 - w->out->at / 8 - 2 * WISP__SLACK;
-    uint8_t *from = w->out->bytes + w->out->at / 8 + 2 * WISP__SLACK;
-    int bytes;
-    if (room < 0) w->out->full = true;
-    if (w->out->full) return;
-    bytes = wisp__any_pack(w, op, from, room);
-    if (wisp__walk_stopped(w)) return;
-    wisp__put_length(w->out, (uint64_t)bytes);
-    wisp__put_align(w->out);
-    if (w->out->full) return;
-    memmove(w->out->bytes + w->out->at / 8, from, (size_t)bytes);
-    w->out->at += (int64_t)bytes * 8;
-}
-
-/* Into a slot that is as large as packing needs, and then cut to what it took. */
-static void wisp__any_to_row(wisp__walk *w, const wisp__op *op) {
-    wisp__row *row = w->row;
-    wisp__measure m;
-    wisp_value value;
-    int64_t room;
-    size_t slot = row->count;
-    uint8_t *to;
-    int bytes;
-    memcpy(&value, w->image + op->offset, sizeof value);
-    if (wisp__pack_measure(&w->u->base->limits, &value, 1, &m)) {
-        wisp__unpack_fail(w->u, WISP_E_INVALID);
-        return;
+        result = WISP_E_INVALID;
+    if (w->out) {
+        room = w->out->end / 8 - w->out->at / 8 - 2 * WISP__SLACK;
+        to = w->out->bytes + w->out->at / 8 + 2 * WISP__SLACK;
+    } else if (!result) {
+        room = (m.shape_bits + m.data_bits) / 8 + 4 * WISP__SLACK;
+        to = (uint8_t *)wisp__unpack_items(u, room, 1);
+        if (!to) return 0;
     }
-    room = (m.shape_bits + m.data_bits) / 8 + 4 * WISP__SLACK;
-    if (!wisp__slot_begin(w->u, row, &w->at, 0, room / 4)) return;
-    to = (uint8_t *)(row->words + slot + WISP__SLOT_HEAD);
-    bytes = wisp__any_pack(w, op, to, room / 4 * 4);
-    if (w->u->data->failed) return;
-    memset(to + bytes, 0, (size_t)(-bytes & 3));
-    row->count = slot + WISP__SLOT_HEAD + (size_t)(bytes + 3) / 4;
-    row->words[slot] = (uint32_t)(row->count - slot);
-    row->words[slot + 1] = (uint32_t)bytes;
-    row->bits += wisp__length_bits((uint64_t)bytes);
-    row->bits += (-row->bits & 7) + (int64_t)bytes * 8;
+    if (!result && room < 0) result = WISP_E_TOO_BIG;
+    bytes = result ? result
+                   : wisp__pack_into(u->base, &value, 1, to, (int)wisp__least(room, INT32_MAX));
+    if (bytes == WISP_E_TOO_BIG && w->out) w->out->full = true;
+    else if (bytes < 0) wisp__unpack_fail(u, WISP_E_INVALID);
+    else if (m.values > u->values) wisp__unpack_fail(u, WISP_E_LIMIT);
+    if (wisp__walk_stopped(w)) return 0;
+    u->values -= m.values;
+    *at = to;
+    return bytes;
 }
 
 /* Unpacks the `bytes` bytes where `from` stands. */
@@ -10889,32 +10836,32 @@ static void wisp__any_unpack(wisp__walk *w, const wisp__op *op, wisp__reader fro
 }
 
 static void wisp__walk_any(wisp__walk *w, const wisp__op *op) {
-    const uint32_t *slot = w->from == WISP__ROW ? w->row->words + wisp__slot_at(w->row, &w->at)
-                                                : NULL;
-    int bytes = slot ? (int)slot[1] : 0;
-    wisp__reader from = wisp__reader_on(slot ? slot + WISP__SLOT_HEAD : NULL, bytes);
-    if (w->from == WISP__IMAGE) {
-        if (w->to == WISP__BITS) wisp__any_write(w, op);
-        else wisp__any_to_row(w, op);
-    } else if (w->from == WISP__BITS) {
+    const uint8_t *at = NULL;
+    wisp__reader from;
+    uint8_t *to;
+    int bytes = 0;
+    if (w->from == WISP__BITS) {
         bytes = wisp__get_length(w->u->data);
         wisp__read_align(w->u);
         from = *w->u->data;
         wisp__skip(w->u->data, (int64_t)bytes * 8);
-        if (w->u->data->failed) return;
+    } else {
+        if (w->from == WISP__IMAGE) bytes = wisp__any_pack(w, op, &at);
+        else bytes = wisp__slot_bytes(w, &at);
+        from = wisp__reader_on(at, bytes);
     }
-    if (w->from != WISP__IMAGE && w->to == WISP__IMAGE) {
+    if (wisp__walk_stopped(w)) return;
+    if (w->to == WISP__IMAGE) {
         wisp__any_unpack(w, op, from, bytes);
-    } else if (w->from == WISP__BITS && w->to == WISP__ROW) {
-        uint8_t *to;
+    } else if (w->to == WISP__ROW) {
         w->row->bits += wisp__length_bits((uint64_t)bytes);
         w->row->bits += -w->row->bits & 7;
         to = wisp__blob_room(w, op, bytes);
         if (to) wisp__get_bytes(&from, to, bytes);
-    } else if (w->from == WISP__ROW && w->to == WISP__BITS) {
+    } else if (w->to == WISP__BITS) {
         wisp__put_length(w->out, (uint64_t)bytes);
         wisp__put_align(w->out);
-        if (!w->out->full) wisp__put_bytes(w->out, from.bytes, bytes);
+        if (!w->out->full) wisp__put_bytes(w->out, at, bytes);
     }
     w->at.slot++;
 }
@@ -10964,7 +10911,7 @@ static void wisp__walk_array(wisp__walk *w, int at) {
     const wisp__walk outer = *w;
     const uint8_t *items = NULL;
     uint8_t *elements;
-    int count = wisp__walk_count(w, op, &items), done;
+    int count = wisp__walk_items(w, op, &items), done;
     if (count > u->values) wisp__unpack_fail(u, WISP_E_LIMIT);
     if (wisp__walk_stopped(w)) return;
     u->values -= count;
@@ -10990,46 +10937,37 @@ static void wisp__walk_union(wisp__walk *w, int at) {
     wisp__unpacker *u = w->u;
     const wisp__op *op = &u->ops[at];
     const wisp__walk outer = *w;
-    int64_t index = 0;
-    int option;
-    if (w->from == WISP__BITS) index = (int64_t)wisp__get(u->data, op->bits);
-    else if (w->from == WISP__ROW) index = w->row->words[wisp__slot_at(w->row, &w->at) + 1];
-    else index = wisp__load_int(w->image + op->count_offset, op->count_bytes, false);
-    if (index < 0 || index >= op->max) wisp__unpack_fail(u, WISP_E_INVALID);
-    if (u->data->failed || !wisp__unpack_pay(u, index, WISP__PRICE_STEP)) return;
-    option = wisp__option_at(u->ops, at, (int)index);
-    if (w->to == WISP__BITS) wisp__put(w->out, (uint64_t)index, op->bits);
-    else if (w->to == WISP__ROW) w->row->bits += op->bits;
-    else if (w->to == WISP__IMAGE)
-        wisp__store_int(w->image + op->count_offset, op->count_bytes, (uint64_t)index);
-    if (!wisp__walk_enter(w, u->ops[option].body, (int)index, 1)) return;
+    int64_t own = w->from == WISP__IMAGE
+                      ? wisp__load_int(w->image + op->count_offset, op->count_bytes, false) : 0;
+    int index = wisp__walk_count(w, op, own, false), option;
+    if (wisp__walk_stopped(w) || !wisp__unpack_pay(u, index, WISP__PRICE_STEP)) return;
+    option = wisp__option_at(u->ops, at, index);
+    if (!wisp__walk_enter(w, u->ops[option].body, index, 1)) return;
     wisp__walk_ops(w, option + 1, u->ops[option].end);
     wisp__walk_leave(w, &outer);
 }
 
-/* Whether an optional field holds its default, which is not sent. */
-static bool wisp__holds_fallback(const wisp__op *op, const uint8_t *image) {
-    wisp_value value = wisp__view(&op->field->type, op->field->bytes, image + op->offset, -1);
-    wisp_value fallback = wisp__fallback(op->field);
-    bool narrow = value.kind == WISP_FLOAT, exact = op->type->kind != WISP_TYPE_QUANTIZED;
-    uint32_t bits;
-    if (narrow && wisp__value_float(&fallback, &bits)) fallback = wisp__value_of_bits(true, bits);
-    if (exact && (narrow || value.kind == WISP_NUMBER))       /* -0.0 is not 0.0 */
-        return value.kind == fallback.kind && wisp__bits_of(&value) == wisp__bits_of(&fallback);
-    if (op->type->kind == WISP_TYPE_BOOL) fallback = wisp_bool(op->field->fallback > 0);
-    if (op->type->kind == WISP_TYPE_ENUM && fallback.kind != WISP_STRING)
-        value = wisp_int(wisp__load_enum(op->type, wisp__type_bytes(op->type, op->field->bytes),
-                                         image + op->offset));
-    return wisp_equal(&value, &fallback);
-}
-
-static void wisp__read_fallback(wisp__unpacker *u, const wisp__op *op, uint8_t *image) {
+/* Stores the default of an optional field. */
+static void wisp__read_fallback(wisp__unpacker *u, const wisp__op *op, void *at) {
     wisp__supply supply = wisp__supply_of(u);
     wisp__fitting f = wisp__fitting_on(NULL, 0, &supply);
     wisp_value fallback = wisp__fallback(op->field);
-    wisp__storage to = { image + op->offset, op->field->bytes, NULL };
+    wisp__storage to = { at, op->field->bytes, NULL };
     wisp__fit_type(&f, &op->field->type, to, &fallback);
     if (f.result == WISP_E_FLOOD) wisp__unpack_fail(u, WISP_E_FLOOD);
+}
+
+/* Whether an optional field holds its default, which is not sent. -0.0 is 0.0 only in steps. */
+static bool wisp__holds_fallback(wisp__unpacker *u, const wisp__op *op, const uint8_t *at) {
+    const wisp_type *type = &op->field->type;
+    wisp_value value = wisp__view(type, op->field->bytes, at, -1);
+    wisp_value fallback = wisp__fallback(op->field);
+    uint64_t own = 0;
+    if (type->kind == WISP_TYPE_STRING) return wisp_equal(&value, &fallback);
+    wisp__read_fallback(u, op, &own);
+    fallback = wisp__view(type, op->field->bytes, &own, -1);
+    if (type->kind == WISP_TYPE_QUANTIZED) return wisp_equal(&value, &fallback);
+    return memcmp(&own, at, (size_t)wisp__type_bytes(type, op->field->bytes)) == 0;
 }
 
 static void wisp__walk_choice(wisp__walk *w, int at) {
@@ -11038,7 +10976,8 @@ static void wisp__walk_choice(wisp__walk *w, int at) {
     bool maybe = op->code == WISP__OP_MAYBE, there;
     if (w->from == WISP__BITS) there = wisp__get(u->data, 1) != 0;
     else if (w->from == WISP__ROW) there = w->row->words[w->at.cell] != 0;
-    else there = maybe ? w->image[op->count_offset] != 0 : !wisp__holds_fallback(op, w->image);
+    else if (maybe) there = w->image[op->count_offset] != 0;
+    else there = !wisp__holds_fallback(u, op, w->image + op->offset);
     if (w->to == WISP__BITS) {
         wisp__put(w->out, there, 1);
     } else if (w->to == WISP__ROW) {
@@ -11052,17 +10991,21 @@ static void wisp__walk_choice(wisp__walk *w, int at) {
         return;
     }
     w->at.cell += (size_t)op->body->columns;
-    w->at.slot += (size_t)op->body->slots;
-    if (w->to == WISP__IMAGE && !maybe) wisp__read_fallback(u, op, w->image);
+    w->at.slot += (size_t)op->body->slot_count;
+    if (w->to == WISP__IMAGE && !maybe) wisp__read_fallback(u, op, w->image + op->offset);
 }
 
 /* --- operations `at` up to `end` --- */
 
+/* Of a run of so many operations. */
+static inline int wisp__run_price(int count) {
+    return WISP__PRICE_FIELD + count * WISP__PRICE_CELL;
+}
+
 /* A run of an image; false: its operations go one by one. */
 static bool wisp__walk_run(wisp__walk *w, int at) {
     const wisp__op *op = &w->u->ops[at];
-    if (!wisp__unpack_pay(w->u, WISP__PRICE_FIELD + (op->run - at) * WISP__PRICE_CELL, 1))
-        return false;
+    if (!wisp__unpack_pay(w->u, wisp__run_price(op->run - at), 1)) return false;
     return w->out ? wisp__write_rows(w->out, w->u->ops, op, w->image, 1, 0)
                   : wisp__read_rows(w->u, op, w->image, 1, 0);
 }
@@ -11095,13 +11038,13 @@ static void wisp__walk_ops(wisp__walk *w, int at, int end) {
 /* Walks all of a program; w->u->result is the result. */
 static wisp_result wisp__walk_all(wisp__walk *w, const wisp__program *program) {
     wisp__unpacker *u = w->u;
-    wisp__reader shape = wisp__reader_on(NULL, 0), none = shape;
+    wisp__reader none = wisp__reader_on(NULL, 0);   /* fails together with the data */
     wisp__reader *shape_before = u->shape, *data_before = u->data;
     if (w->from != WISP__BITS) u->data = &none;
     u->start = u->data->at;
     u->ops = program->ops;
     u->result = WISP_OK;
-    u->shape = &shape;                       /* fails together with the data */
+    u->shape = &none;
     if (w->to == WISP__ROW) {
         w->row->count = 0;
         w->row->bits = 0;
@@ -11126,8 +11069,12 @@ static wisp__walk wisp__walk_on(wisp__unpacker *u, wisp__form from, wisp__form t
 static int64_t wisp__record_write_counted(wisp__unpacker *u, const wisp__program *program,
                                           const void *image, void *out, int capacity) {
     wisp__writer to = wisp__writer_on(out, capacity);
-    wisp__walk w = wisp__walk_on(u, WISP__IMAGE, WISP__BITS);
+    wisp__walk w;
     wisp_result result;
+    if (program->ops->run == program->count && !u->credit &&
+        wisp__write_rows(&to, program->ops, program->ops, (const uint8_t *)image, 1, 0))
+        return to.at;
+    w = wisp__walk_on(u, WISP__IMAGE, WISP__BITS);
     w.quick = true;
     w.out = &to;
     w.image = (uint8_t *)(uintptr_t)image;
@@ -11154,7 +11101,15 @@ static int64_t wisp__record_write(wisp__base *base, const wisp__program *program
    WISP_OK, WISP_E_INVALID (when u->data has not failed, it stands at the record's end all the
    same), WISP_E_BAD_PACKET, WISP_E_LIMIT or WISP_E_MEMORY. */
 static wisp_result wisp__record_read(wisp__unpacker *u, const wisp__program *program, void *image) {
-    wisp__walk w = wisp__walk_on(u, WISP__BITS, WISP__IMAGE);
+    wisp__walk w;
+    u->result = WISP_OK;
+    u->start = u->data->at;
+    u->ops = program->ops;
+    if (u->ops->run == program->count &&
+        wisp__pay(u->credit, wisp__run_price(u->ops->run)) &&
+        wisp__read_rows(u, u->ops, (uint8_t *)image, 1, 0))
+        return WISP_OK;
+    w = wisp__walk_on(u, WISP__BITS, WISP__IMAGE);
     w.quick = true;
     w.image = (uint8_t *)image;
     return wisp__walk_all(&w, program);
@@ -11298,12 +11253,10 @@ static wisp_result wisp__image_value(const wisp_schema *schema, const void *imag
     wisp__fields *fields;
     if (schema->shape != WISP_SHAPE_STRUCT)
         return wisp__copy(supply, &value, out, WISP__COPY_LISTS);
-    fields = (wisp__fields *)wisp__supply_take(supply, sizeof *fields);
+    fields = (wisp__fields *)wisp__supply_take(supply, sizeof *fields + (size_t)schema->count *
+                                                                            sizeof(wisp_value));
     if (!fields) return WISP_E_MEMORY;
-    fields->values = (wisp_value *)wisp__supply_items(supply, schema->count, sizeof(wisp_value));
-    fields->made = (bool *)wisp__supply_items(supply, schema->count, sizeof(bool));
-    if (!fields->values || !fields->made) return WISP_E_MEMORY;
-    memset(fields->made, 0, (size_t)schema->count * sizeof(bool));
+    fields->values = NULL;
     fields->supply = *supply;
     fields->supply.credit = NULL;  /* it is the handler that asks */
     *out = wisp__struct_with(value, fields);
@@ -11395,14 +11348,27 @@ const wisp_codec *wisp_bitpack(void) {
 
 /* --- any codec --- */
 
+/* A codec that can write a struct straight from memory has itself as its user: no copy of it, which
+   may write in another way, is taken for it. It is given this user to check members as it writes
+   them, and to read straight into a struct. */
+static const char wisp__straight = 1;
+
 int wisp_encode(const wisp_codec *codec, const wisp_schema *schema, const wisp_value *value,
                 void *out, int capacity) {
     wisp_result result = WISP_OK;
     if (!codec || !value || capacity < 0 || (capacity && !out)) return WISP_E_ARGUMENT;
-    if (schema && codec != wisp_bitpack()) {
-        result = schema->program ? WISP_OK : wisp__schema_check(schema, NULL, 0, NULL);
-        if (result == WISP_OK) result = wisp_validate(schema, value, NULL, 0);
+    if (!schema || codec == wisp_bitpack())
+        return codec->encode(codec, schema, value, out, capacity);
+    if (codec->user == codec && schema->program &&
+        wisp__struct_as(value, schema)) {
+        wisp_codec checks = *codec;
+        int bytes;
+        checks.user = (void *)&wisp__straight;
+        bytes = codec->encode(&checks, schema, value, out, capacity);
+        if (bytes >= 0) return bytes;  /* else only a look at the whole value finds what is wrong */
     }
+    result = schema->program ? WISP_OK : wisp__schema_check(schema, NULL, 0, NULL);
+    if (result == WISP_OK) result = wisp_validate(schema, value, NULL, 0);
     return result ? result : codec->encode(codec, schema, value, out, capacity);
 }
 
@@ -11414,6 +11380,7 @@ int wisp_decode(const wisp_codec *codec, const wisp_schema *schema, const void *
     const void *image;
     wisp_result result = WISP_OK;
     wisp_value decoded;
+    wisp_codec checks;
     wisp__alone a;
     int half, read;
     if (!codec || !out || size < 0 || (size && !bytes) || memory_size < 0) return WISP_E_ARGUMENT;
@@ -11422,6 +11389,11 @@ int wisp_decode(const wisp_codec *codec, const wisp_schema *schema, const void *
     program = wisp__program_of(schema, &bump, &result);
     if (!program) return result;
     half = (int)(bump.left / 2);
+    if (codec->user == codec && program->source->shape == WISP_SHAPE_STRUCT) {
+        checks = *codec;
+        checks.user = (void *)&wisp__straight;
+        codec = &checks;
+    }
     read = codec->decode(codec, schema, bytes, size, &decoded, bump.at, half);
     if (read < 0) return read;
     bump.at += half & ~7;
@@ -12140,12 +12112,146 @@ static int wisp__decimal_write_bits(uint8_t *to, uint64_t bits, bool narrow) {
 
 enum { WISP__CODEC_NESTING = 256 };  /* of lists, where a format sets no limit */
 
+/* --- plain storage: members of a C struct without a value made of them --- */
+
+/* A number, text or vector. */
+typedef struct wisp__plain {
+    wisp_kind kind;
+    int count;  /* bytes of a text */
+    uint64_t bits;  /* of a number; an integer below 0 has all 64 */
+    const void *at;  /* text, or floats */
+} wisp__plain;
+
+static bool wisp__plain_whole_fits(const wisp_type *type, int bytes, const wisp__plain *p) {
+    int64_t least = INT64_MIN >> (64 - 8 * bytes), most = -1 - least;
+    int64_t number = (int64_t)p->bits;
+    if (type->kind == WISP_TYPE_UINT)
+        return (number >= 0 || p->kind == WISP_UINT) && p->bits <= UINT64_MAX >> (64 - 8 * bytes);
+    if (type->kind == WISP_TYPE_RANGE) least = type->least, most = type->most;
+    return number >= least && number <= most && (number >= 0 || p->kind == WISP_INT);
+}
+
+/* The same of a value; false: it is a list, bytes, an object or nil. `floats`: room for those of a
+   vector; NULL: there is none. */
+static bool wisp__plain_value(const wisp_value *v, float floats[7], wisp__plain *p) {
+    p->kind = v->kind;
+    p->count = v->count;
+    p->at = v->kind == WISP_STRING ? (const void *)wisp__text_of(v) : floats;
+    switch (v->kind) {
+    case WISP_BOOL: p->bits = wisp__bool_of(v); return true;
+    case WISP_INT: p->bits = (uint64_t)wisp__int_of(v); return true;
+    case WISP_UINT: p->bits = wisp__uint_of(v); return true;
+    case WISP_FLOAT:
+    case WISP_NUMBER: p->bits = wisp__bits_of(v); return true;
+    default:
+        if (wisp__kind_floats(v->kind)) wisp__value_floats(v, floats);
+        return v->kind == WISP_STRING || wisp__kind_floats(v->kind) > 0;
+    }
+}
+
+/* A member of a struct, or an element of an array in it. */
+typedef struct wisp__codec_member {
+    const wisp_type *type;
+    const void *at;
+    int bytes;  /* negative: its content is elsewhere */
+    int count;  /* of elements, or the option, by the member that counts; -1: there is none */
+} wisp__codec_member;
+
+static inline wisp__codec_member wisp__codec_field(const wisp_field *field, const void *data) {
+    wisp__codec_member m = { &field->type, (const uint8_t *)data + field->offset,
+                       wisp__type_bytes(&field->type, field->bytes),
+                       wisp__field_count(field, data) };
+    if (m.count < 0 && m.type->kind == WISP_TYPE_ARRAY) m.count = m.type->max;
+    return m;
+}
+
+static wisp__codec_member wisp__codec_first(const wisp__codec_member *array) {
+    const wisp_type *type = (const wisp_type *)array->type->of;
+    wisp__codec_member m = { type, array->at, array->bytes / wisp__max_int(array->type->max, 1),
+                             -1 };
+    m.bytes = wisp__type_bytes(type, m.bytes);
+    if (type->kind == WISP_TYPE_ARRAY) m.count = type->max;
+    return m;
+}
+
+static void wisp__codec_next(wisp__codec_member *m) { m->at = (const uint8_t *)m->at + m->bytes; }
+
+/* The kind of a vector type of any floats; WISP_NIL for other types. */
+static inline wisp_kind wisp__plain_vector(const wisp_type *type) {
+    wisp_kind kind = wisp__type_vector(type);
+    if (type->of || type->max || kind == WISP_COLOR || wisp__has_steps(type)) return WISP_NIL;
+    return kind;
+}
+
+/* Looks at a member; false: it is of a type that needs more than a look, or what it holds does not
+   fit. */
+static inline bool wisp__plain_of(const wisp__codec_member *m, wisp__plain *p) {
+    const wisp_type *type = m->type;
+    const void *at = m->at;
+    int bytes = m->bytes;
+    p->at = at;
+    p->bits = 0;
+    p->kind = wisp__plain_vector(type);
+    switch (type->kind) {
+    case WISP_TYPE_BOOL:
+        p->kind = WISP_BOOL;
+        p->bits = (uint64_t)wisp__load_int(at, bytes, false);
+        return p->bits <= 1;
+    case WISP_TYPE_INTEGER:
+    case WISP_TYPE_UINT:
+    case WISP_TYPE_RANGE:
+        p->kind = type->kind == WISP_TYPE_UINT ? WISP_UINT : WISP_INT;
+        p->bits = (uint64_t)wisp__load_int(at, bytes, wisp__type_signed(type));
+        return type->kind != WISP_TYPE_RANGE || wisp__plain_whole_fits(type, bytes, p);
+    case WISP_TYPE_NUMBER:
+        p->kind = bytes == 4 ? WISP_FLOAT : WISP_NUMBER;
+        p->bits = bytes == 4 ? wisp__load_float_bits(at) : wisp__load_double_bits(at);
+        return true;
+    case WISP_TYPE_STRING:
+        p->kind = WISP_STRING;
+        if (bytes > 0) at = memchr(at, 0, (size_t)bytes);
+        p->count = bytes > 0 && at ? (int)((const char *)at - (const char *)p->at) : -1;
+        return p->count >= 0 && p->count <= type->max;
+    default: return p->kind != WISP_NIL;
+    }
+}
+
+/* Fills a member by a number or text; false: as above, and the member may have changed. */
+static inline bool wisp__plain_store(const wisp__codec_member *m, const wisp__plain *p) {
+    const wisp_type *type = m->type;
+    void *at = (void *)(uintptr_t)m->at;
+    int bytes = m->bytes;
+    switch (type->kind) {
+    case WISP_TYPE_BOOL:
+    case WISP_TYPE_INTEGER:
+    case WISP_TYPE_UINT:
+    case WISP_TYPE_RANGE:
+        if (type->kind == WISP_TYPE_BOOL ? p->kind != WISP_BOOL
+                                         : p->kind != WISP_INT && p->kind != WISP_UINT)
+            return false;
+        wisp__store_int(at, bytes, p->bits);
+        return type->kind == WISP_TYPE_BOOL || wisp__plain_whole_fits(type, bytes, p);
+    case WISP_TYPE_NUMBER:
+        if (p->kind != (bytes == 4 ? WISP_FLOAT : WISP_NUMBER)) return false;
+        wisp__store_int(at, bytes, p->bits);
+        return true;
+    case WISP_TYPE_STRING:
+        if (p->kind != WISP_STRING || p->count > type->max || p->count >= bytes) return false;
+        memset(at, 0, (size_t)bytes);
+        memcpy(at, p->at, (size_t)p->count);
+        return !memchr(p->at, 0, (size_t)p->count);
+    default: return false;
+    }
+}
+
 /* --- the encoder --- */
 
 /* Most codecs write forwards, at `at`; Protobuf's writes backwards, in front of `at`. */
 typedef struct wisp__encoder {
     uint8_t *begin, *at, *end;
     int depth;  /* lists or messages around the value that is written */
+    bool checks;  /* whether members of the struct fit their types */
+    const wisp_schema *ordered;  /* whose fields stand in the order of their numbers, or NULL */
     wisp_result result;  /* the first failure */
     uint8_t none[1];  /* stands for room of no bytes */
 } wisp__encoder;
@@ -12155,6 +12261,8 @@ static wisp_result wisp__encoder_on(wisp__encoder *e, const wisp_value *value, v
     e->begin = e->at = capacity > 0 && out ? (uint8_t *)out : e->none;
     e->end = e->begin + (capacity > 0 ? capacity : 0);
     e->depth = 0;
+    e->checks = false;
+    e->ordered = NULL;
     e->result = value && capacity >= 0 && (out || !capacity) ? WISP_OK : WISP_E_ARGUMENT;
     return e->result;
 }
@@ -12183,6 +12291,20 @@ static inline void wisp__emit_byte(wisp__encoder *e, int byte) {
 static void wisp__emit_bytes(wisp__encoder *e, const void *bytes, size_t size) {
     uint8_t *to = wisp__emit_room(e, size);
     if (to && size) memcpy(to, bytes, size);
+}
+
+/* The value of a member that is not plain; false: it does not fit. The members of a struct are not
+   looked at. */
+static bool wisp__codec_value(wisp__encoder *e, const wisp__codec_member *m, wisp_value *out) {
+    wisp__fitting f = wisp__fitting_on(NULL, 0, NULL);
+    bool over = m->count > m->type->max && m->type->kind != WISP_TYPE_UNION;
+    int count;
+    wisp__storage to = { NULL, m->bytes, m->count >= 0 ? &count : NULL };
+    *out = wisp__view(m->type, m->bytes, m->at, over ? m->type->max : m->count);
+    if (e->checks && m->type->kind != WISP_TYPE_STRUCT &&
+        (over || !wisp__fit_type(&f, m->type, to, out)))
+        wisp__emit_refuse(e, WISP_E_INVALID);
+    return e->result == WISP_OK;
 }
 
 /* The bytes written forwards, or the failure. */
@@ -12245,6 +12367,35 @@ static void *wisp__build_items(wisp__builder *b, int64_t count, size_t each) {
     if (b->result) return NULL;
     b->low = items + bytes;
     return items;
+}
+
+/* Fills a member by the value that was read; false: it does not fit. `count`: as in
+   wisp__storage. */
+static bool wisp__build_member(wisp__builder *b, const wisp__codec_member *m, int *count,
+                               const wisp_value *value) {
+    wisp__bump bump = wisp__bump_on(b->low, (int)(b->high - b->low));
+    wisp__supply supply = wisp__supply_of_bump(&bump);
+    wisp__fitting f = wisp__fitting_on(NULL, 0, &supply);
+    wisp__storage to = { (void *)(uintptr_t)m->at, m->bytes, count };
+    f.lenient = true;
+    if (b->result || (value->kind == WISP_NIL && m->type->kind != WISP_TYPE_ANY) ||
+        !wisp__fit_type(&f, m->type, to, value))
+        return false;
+    b->low = b->high - bump.left;
+    return true;
+}
+
+/* The image of a struct in zeros; NULL: the builder has failed. */
+static void *wisp__build_image(wisp__builder *b, const wisp_schema *schema) {
+    void *image = wisp__build_items(b, schema->bytes, 1);
+    if (image) memset(image, 0, (size_t)schema->bytes);
+    return image;
+}
+
+/* Stores the count of a field's elements. */
+static void wisp__build_counted(const wisp_field *field, uint8_t *data, int count) {
+    if (field->count_bytes)
+        wisp__store_int(data + field->count_offset, field->count_bytes, (uint64_t)count);
 }
 
 /* Reads text, which is copied with a NUL behind it. */
@@ -12712,10 +12863,21 @@ enum {
 
 #define WISP__MSGPACK_NANOSECONDS_MAX 999999999u
 
+static inline uint32_t wisp__msgpack_load32(const uint8_t *from) {
+    return (uint32_t)from[0] << 24 | (uint32_t)from[1] << 16 | (uint32_t)from[2] << 8 | from[3];
+}
+
 static uint64_t wisp__msgpack_load(const uint8_t *from, int size) {
     uint64_t number = 0;
     for (int i = 0; i < size; i++) number = number << 8 | from[i];
     return number;
+}
+
+static inline void wisp__msgpack_store32(uint8_t *to, uint32_t number) {
+    to[0] = (uint8_t)(number >> 24);
+    to[1] = (uint8_t)(number >> 16);
+    to[2] = (uint8_t)(number >> 8);
+    to[3] = (uint8_t)number;
 }
 
 static void wisp__msgpack_store(uint8_t *to, uint64_t number, int size) {
@@ -12743,10 +12905,11 @@ static void wisp__msgpack_put_value(wisp__encoder *e, const wisp_value *value);
 
 /* A first byte, and a number in `size` bytes. */
 static void wisp__msgpack_put_code(wisp__encoder *e, unsigned code, uint64_t number, int size) {
-    uint8_t bytes[9];
-    bytes[0] = (uint8_t)code;
-    wisp__msgpack_store(bytes + 1, number, size);
-    wisp__emit_bytes(e, bytes, (size_t)size + 1);
+    uint8_t *to = wisp__emit_room(e, (size_t)size + 1);
+    if (!to) return;
+    *to = (uint8_t)code;
+    if (size == 4) wisp__msgpack_store32(to + 1, (uint32_t)number);
+    else wisp__msgpack_store(to + 1, number, size);
 }
 
 /* A length or count: a small one in the first byte, if that is not 0; else in one byte after
@@ -12782,30 +12945,45 @@ static void wisp__msgpack_put_text(wisp__encoder *e, const char *text, size_t si
     wisp__emit_bytes(e, text, size);
 }
 
-static void wisp__msgpack_put_ext(wisp__encoder *e, int type, const void *data, int size) {
+/* Text up to a NUL, which mostly is short and ASCII. */
+static void wisp__msgpack_put_key(wisp__encoder *e, const char *text) {
+    uint8_t *to = e->at;
+    int size = 0;
+    if (e->end - to >= 32) {
+        for (; size < 31 && text[size] && !(text[size] & 0x80); size++)
+            to[size + 1] = (uint8_t)text[size];
+        if (!text[size]) {
+            *to = (uint8_t)(0xa0 + size);
+            e->at += size + 1;
+            return;
+        }
+    }
+    wisp__msgpack_put_text(e, text, strlen(text));
+}
+
+/* Room for the data of an ext; NULL: the encoder has failed. */
+static uint8_t *wisp__msgpack_put_ext(wisp__encoder *e, int type, int size) {
     if (size > 16 || size < 1 || (size & (size - 1)))
         wisp__msgpack_put_length(e, 0, 0xc8, (size_t)size);
     else wisp__emit_byte(e, size == 16 ? 0xd8 : size == 8 ? 0xd7 : 0xd4 + size / 2);
     wisp__emit_byte(e, type);
-    wisp__emit_bytes(e, data, (size_t)size);
+    return wisp__emit_room(e, (size_t)size);
 }
 
-static void wisp__msgpack_put_floats(wisp__encoder *e, const wisp_value *value) {
-    float parts[7];
-    uint8_t data[sizeof parts];
-    int count = wisp__value_floats(value, parts);
-    for (int i = 0; i < count; i++)
-        wisp__msgpack_store(data + 4 * i, wisp__load_float_bits(&parts[i]), 4);
-    wisp__msgpack_put_ext(e, (int)value->kind - WISP_VEC2 + 1, data, count * 4);
+/* The floats of a vector kind, packed in memory. */
+static void wisp__msgpack_put_floats(wisp__encoder *e, wisp_kind kind, const void *floats) {
+    int size = 4 * wisp__kind_floats(kind);
+    uint8_t *to = wisp__msgpack_put_ext(e, (int)kind - WISP_VEC2 + 1, size);
+    for (int i = 0; to && i < size; i += 4)
+        wisp__msgpack_store32(to + i, wisp__load_float_bits((const uint8_t *)floats + i));
 }
 
 static void wisp__msgpack_put_time(wisp__encoder *e, uint64_t seconds, uint64_t nanoseconds) {
-    uint8_t data[12];
     int size = seconds >> 34 ? 12 : seconds >> 32 || nanoseconds ? 8 : 4;
-    wisp__msgpack_store(data, nanoseconds, 4);
-    if (size == 12) wisp__msgpack_store(data + 4, seconds, 8);
-    else wisp__msgpack_store(data, nanoseconds << 34 | seconds, size);
-    wisp__msgpack_put_ext(e, WISP__MSGPACK_TIMESTAMP, data, size);
+    uint8_t *to = wisp__msgpack_put_ext(e, WISP__MSGPACK_TIMESTAMP, size);
+    if (to) wisp__msgpack_store(to, nanoseconds, 4);
+    if (to && size == 12) wisp__msgpack_store(to + 4, seconds, 8);
+    else if (to) wisp__msgpack_store(to, nanoseconds << 34 | seconds, size);
 }
 
 /* Child i of a map if its key is `name`, else NULL. */
@@ -12844,6 +13022,7 @@ static bool wisp__msgpack_put_extension(wisp__encoder *e, const wisp_value *map)
     uint64_t type;
     int64_t seconds;
     uint32_t nanoseconds = 0;
+    uint8_t *to;
     if (!first || !data || !wisp__msgpack_in_range(first, 128, 127, &type) ||
         data->kind != WISP_BYTES || !wisp__is_sound(data))
         return false;
@@ -12851,7 +13030,8 @@ static bool wisp__msgpack_put_extension(wisp__encoder *e, const wisp_value *map)
         wisp__msgpack_parse_time((const uint8_t *)wisp__bytes_of(data), data->count, &nanoseconds,
                                  &seconds);
     if (nanoseconds > WISP__MSGPACK_NANOSECONDS_MAX) wisp__emit_refuse(e, WISP_E_TYPE);
-    wisp__msgpack_put_ext(e, (int)type, wisp__bytes_of(data), data->count);
+    to = wisp__msgpack_put_ext(e, (int)type, data->count);
+    if (to && data->count) memcpy(to, wisp__bytes_of(data), (size_t)data->count);
     return true;
 }
 
@@ -12886,52 +13066,99 @@ static bool wisp__msgpack_put_entries(wisp__encoder *e, const wisp_value *map) {
     return true;
 }
 
+static void wisp__msgpack_put_plain(wisp__encoder *e, const wisp__plain *p) {
+    switch (p->kind) {
+    case WISP_BOOL: wisp__emit_byte(e, p->bits ? 0xc3 : 0xc2); break;
+    case WISP_INT: wisp__msgpack_put_int(e, (int64_t)p->bits); break;
+    case WISP_UINT: wisp__msgpack_put_uint(e, p->bits); break;
+    case WISP_FLOAT: wisp__msgpack_put_code(e, 0xca, p->bits, 4); break;
+    case WISP_NUMBER: wisp__msgpack_put_code(e, 0xcb, p->bits, 8); break;
+    case WISP_STRING: wisp__msgpack_put_text(e, (const char *)p->at, (size_t)p->count); break;
+    default: wisp__msgpack_put_floats(e, p->kind, p->at); break;
+    }
+}
+
+static void wisp__msgpack_put_fields(wisp__encoder *e, const wisp_schema *schema,
+                                     const void *data);
+
+static void wisp__msgpack_put_member(wisp__encoder *e, const wisp__codec_member *m) {
+    wisp__plain plain;
+    wisp_value value;
+    if (wisp__plain_of(m, &plain)) {
+        wisp__msgpack_put_plain(e, &plain);
+    } else if (m->type->kind == WISP_TYPE_ARRAY && m->bytes > 0 && m->count <= m->type->max) {
+        wisp__codec_member element = wisp__codec_first(m);
+        if (++e->depth > WISP__CODEC_NESTING) wisp__emit_refuse(e, WISP_E_DEPTH);
+        wisp__msgpack_put_length(e, 0x90, 0xdc, (size_t)m->count);
+        for (int i = 0; i < m->count && !e->result; i++, wisp__codec_next(&element))
+            wisp__msgpack_put_member(e, &element);
+        e->depth--;
+    } else if (wisp__codec_value(e, m, &value)) {
+        wisp__msgpack_put_value(e, &value);
+    }
+}
+
+static void wisp__msgpack_put_fields(wisp__encoder *e, const wisp_schema *schema,
+                                     const void *data) {
+    bool row = schema->shape == WISP_SHAPE_LIST;
+    int count = schema->count;
+    for (int i = 0; i < schema->count && !row; i++)
+        count -= !wisp__field_there(&schema->fields[i], data);
+    wisp__msgpack_put_length(e, row ? 0x90 : 0x80, row ? 0xdc : 0xde, (size_t)count);
+    for (int i = 0; i < schema->count && !e->result; i++) {
+        const wisp_field *field = &schema->fields[i];
+        wisp__codec_member member = wisp__codec_field(field, data);
+        bool there = wisp__field_there(field, data);
+        if (!row && there) wisp__msgpack_put_key(e, field->name);
+        if (there) wisp__msgpack_put_member(e, &member);
+        else if (row) wisp__emit_byte(e, 0xc0);
+    }
+}
+
 static void wisp__msgpack_put_list(wisp__encoder *e, const wisp_value *list) {
     bool is_map = wisp__is_map(list);
     if (is_map && list->count == 1 && wisp__msgpack_put_entries(e, list)) return;
     if (is_map && list->count == 2 &&
         (wisp__msgpack_put_timestamp(e, list) || wisp__msgpack_put_extension(e, list)))
         return;
-    if (is_map) wisp__msgpack_put_length(e, 0x80, 0xde, (size_t)wisp__present(list));
-    else wisp__msgpack_put_length(e, 0x90, 0xdc, (size_t)list->count);
+    if (list->kind == WISP_STRUCT) {
+        wisp__msgpack_put_fields(e, wisp__schema_of(list), wisp__data_of(list));
+        return;
+    }
+    wisp__msgpack_put_length(e, is_map ? 0x80 : 0x90, is_map ? 0xde : 0xdc, (size_t)list->count);
     for (int i = 0; i < list->count && !e->result; i++) {
         wisp_value scratch;
         const char *key;
         const wisp_value *child = wisp__child(list, i, &key, &scratch);
-        if (is_map && wisp__is_missing(list, i)) continue;
-        if (key) wisp__msgpack_put_text(e, key, strlen(key));
+        if (key) wisp__msgpack_put_key(e, key);
         else if (is_map) wisp__emit_refuse(e, WISP_E_ARGUMENT);
         wisp__msgpack_put_value(e, child);
     }
 }
 
 static void wisp__msgpack_put_value(wisp__encoder *e, const wisp_value *value) {
-    uint8_t id[4];
+    wisp__plain plain;
+    float floats[7];
+    uint8_t *id;
     if (value->count < 0 || !wisp__is_sound(value)) wisp__emit_refuse(e, WISP_E_ARGUMENT);
     if (e->result) return;
     switch ((int)value->kind) {
     case WISP_NIL: wisp__emit_byte(e, 0xc0); break;
-    case WISP_BOOL: wisp__emit_byte(e, wisp__bool_of(value) ? 0xc3 : 0xc2); break;
-    case WISP_INT: wisp__msgpack_put_int(e, wisp__int_of(value)); break;
-    case WISP_UINT: wisp__msgpack_put_uint(e, wisp__uint_of(value)); break;
-    case WISP_FLOAT: wisp__msgpack_put_code(e, 0xca, wisp__bits_of(value), 4); break;
-    case WISP_NUMBER: wisp__msgpack_put_code(e, 0xcb, wisp__bits_of(value), 8); break;
-    case WISP_STRING: wisp__msgpack_put_text(e, wisp__text_of(value), (size_t)value->count); break;
     case WISP_BYTES:
         wisp__msgpack_put_length(e, 0, 0xc5, (size_t)value->count);
         wisp__emit_bytes(e, wisp__bytes_of(value), (size_t)value->count);
         break;
     case WISP_OBJECT:
-        wisp__msgpack_store(id, wisp__object_of(value).id, 4);
-        wisp__msgpack_put_ext(e, WISP__MSGPACK_OBJECT, id, 4);
+        id = wisp__msgpack_put_ext(e, WISP__MSGPACK_OBJECT, 4);
+        if (id) wisp__msgpack_store32(id, wisp__object_of(value).id);
         break;
     default:
         if (wisp__is_map(value) || wisp__is_array(value)) {
             if (++e->depth > WISP__CODEC_NESTING) wisp__emit_refuse(e, WISP_E_DEPTH);
             if (!e->result) wisp__msgpack_put_list(e, value);
             e->depth--;
-        } else if (wisp__kind_floats(value->kind)) {
-            wisp__msgpack_put_floats(e, value);
+        } else if (wisp__plain_value(value, floats, &plain)) {
+            wisp__msgpack_put_plain(e, &plain);
         } else {
             wisp__emit_refuse(e, WISP_E_TYPE);
         }
@@ -13091,14 +13318,104 @@ static void wisp__msgpack_get_value(wisp__builder *b, wisp_value *out) {
     }
 }
 
+/* --- reading straight into a struct: false, if bytes are not as our own end writes them, or have
+       failed; then the whole is read as a value --- */
+
+static bool wisp__msgpack_get_fields(wisp__builder *b, const wisp_schema *schema, uint8_t *data);
+
+/* A number, text or vector. */
+static bool wisp__msgpack_get_plain(wisp__builder *b, const wisp__codec_member *m) {
+    wisp__plain p = { WISP_NIL, 0, 0, NULL };
+    wisp_kind vector = wisp__plain_vector(m->type);
+    const uint8_t *data;
+    switch (wisp__msgpack_get_head(b, &p.bits)) {
+    case 'B': p.kind = WISP_BOOL; break;
+    case 'u': p.kind = WISP_UINT; break;
+    case 'i': p.kind = WISP_INT; break;
+    case 'f': p.kind = WISP_FLOAT; break;
+    case 'd': p.kind = WISP_NUMBER; break;
+    case 's':
+        p.at = wisp__build_take(b, p.bits);
+        p.kind = p.at && wisp__text_is_utf8(p.at, (size_t)p.bits) ? WISP_STRING : WISP_NIL;
+        p.count = (int)p.bits;
+        break;
+    case 'e':
+        data = wisp__build_take(b, p.bits + 1);
+        if (!vector || !data || *data != vector - WISP_VEC2 + 1 ||
+            p.bits != 4 * (unsigned)wisp__kind_floats(vector))
+            return false;
+        for (uint64_t i = 0; i < p.bits; i += 4)
+            wisp__store_int((uint8_t *)(uintptr_t)m->at + i, 4, wisp__msgpack_load32(data + 1 + i));
+        return true;
+    default: break;
+    }
+    return b->result == WISP_OK && wisp__plain_store(m, &p);
+}
+
+/* `count`: as in wisp__storage. */
+static bool wisp__msgpack_get_member(wisp__builder *b, const wisp__codec_member *m, int *count) {
+    const uint8_t *begin = b->at;
+    uint64_t items;
+    wisp_value value;
+    if (m->type->kind == WISP_TYPE_STRUCT)
+        return wisp__msgpack_get_fields(b, (const wisp_schema *)m->type->of,
+                                        (uint8_t *)(uintptr_t)m->at);
+    if (m->type->kind == WISP_TYPE_ARRAY) {
+        wisp__codec_member element = wisp__codec_first(m);
+        uint64_t most = (uint64_t)m->type->max;
+        if (wisp__msgpack_get_head(b, &items) != 'a' || !wisp__build_reach(b, ++b->depth) ||
+            (count ? items > most : items != most))
+            return false;
+        for (uint64_t i = 0; i < items; i++, wisp__codec_next(&element))
+            if (!wisp__msgpack_get_member(b, &element, NULL)) return false;
+        if (count) *count = (int)items;
+        b->depth--;
+        return true;
+    }
+    if (wisp__msgpack_get_plain(b, m)) return true;
+    b->at = begin;
+    b->end--;
+    wisp__msgpack_get_value(b, &value);
+    return wisp__build_member(b, m, count, &value);
+}
+
+/* Is this the key that comes? Then it is read. */
+static bool wisp__msgpack_get_key(wisp__builder *b, const char *name) {
+    size_t size = strlen(name);
+    if ((size_t)(b->end - b->at) <= size || size > 31 || *b->at != 0xa0 + size ||
+        memcmp(b->at + 1, name, size) != 0)
+        return false;
+    b->at += size + 1;
+    return true;
+}
+
+/* All fields in their order; no field of a C struct may be missing. */
+static bool wisp__msgpack_get_fields(wisp__builder *b, const wisp_schema *schema, uint8_t *data) {
+    uint64_t left;
+    if (wisp__msgpack_get_head(b, &left) != 'm' || left != (uint64_t)schema->count ||
+        !wisp__build_reach(b, ++b->depth))
+        return false;
+    for (int i = 0; i < schema->count; i++) {
+        const wisp_field *field = &schema->fields[i];
+        wisp__codec_member member = wisp__codec_field(field, data);
+        int count = 0;
+        if (!wisp__msgpack_get_key(b, field->name) ||
+            !wisp__msgpack_get_member(b, &member, field->count_bytes ? &count : NULL))
+            return false;
+        wisp__build_counted(field, data, count);
+    }
+    b->depth--;
+    return true;
+}
+
 /* --- the codec --- */
 
 static int wisp__msgpack_encode(const wisp_codec *codec, const wisp_schema *schema,
                                 const wisp_value *value, void *out, int capacity) {
     wisp__encoder e;
-    (void)codec;
     (void)schema;
     if (wisp__encoder_on(&e, value, out, capacity)) return e.result;
+    e.checks = codec && codec->user == &wisp__straight;
     wisp__msgpack_put_value(&e, value);
     return wisp__emitted(&e);
 }
@@ -13108,12 +13425,17 @@ static int wisp__msgpack_decode(const wisp_codec *codec, const wisp_schema *sche
                                 int memory_size) {
     wisp__builder b;
     wisp_value value;
-    (void)codec;
-    (void)schema;
+    void *image;
     if (!out || wisp__builder_on(&b, bytes, size, memory, memory_size)) return WISP_E_ARGUMENT;
     if (size == 0) return WISP_E_SYNTAX;
-    b.end--;
-    wisp__msgpack_get_value(&b, &value);
+    image = codec && codec->user == &wisp__straight ? wisp__build_image(&b, schema) : NULL;
+    if (image && wisp__msgpack_get_fields(&b, schema, (uint8_t *)image)) {
+        value = wisp_struct(schema, image);
+    } else {
+        wisp__builder_on(&b, bytes, size, memory, memory_size);
+        b.end--;
+        wisp__msgpack_get_value(&b, &value);
+    }
     if (b.result) return b.result;
     *out = value;
     return (int)(b.at - (const uint8_t *)bytes);
@@ -13121,7 +13443,7 @@ static int wisp__msgpack_decode(const wisp_codec *codec, const wisp_schema *sche
 
 const wisp_codec *wisp_msgpack(void) {
     static const wisp_codec codec = { "msgpack", wisp__msgpack_encode, wisp__msgpack_decode,
-                                      NULL };
+                                      (void *)&codec };
     return &codec;
 }
 
@@ -13164,7 +13486,7 @@ static uint8_t *wisp__proto_room(wisp__encoder *e, size_t size) {
     return e->result ? NULL : (e->at -= size);
 }
 
-static void wisp__proto_put_varint(wisp__encoder *e, uint64_t number) {
+static void wisp__proto_put_long(wisp__encoder *e, uint64_t number) {
     size_t size = 1;
     uint8_t *to;
     for (uint64_t rest = number >> 7; rest; rest >>= 7) size++;
@@ -13174,11 +13496,19 @@ static void wisp__proto_put_varint(wisp__encoder *e, uint64_t number) {
     *to = (uint8_t)number;
 }
 
+static inline void wisp__proto_put_varint(wisp__encoder *e, uint64_t number) {
+    if (number < 128 && e->at > e->begin) *--e->at = (uint8_t)number;
+    else wisp__proto_put_long(e, number);
+}
+
 static void wisp__proto_put_bits(wisp__encoder *e, unsigned wire, uint64_t bits) {
     size_t size = wire == WISP__PROTO_4 ? 4 : 8;
-    uint8_t *to = wire == WISP__PROTO_VARINT ? NULL : wisp__proto_room(e, size);
+    uint8_t *to = wire == WISP__PROTO_VARINT ? NULL : wisp__proto_room(e, size), word[8];
     if (wire == WISP__PROTO_VARINT) wisp__proto_put_varint(e, bits);
-    for (size_t i = 0; to && i < size; i++, bits >>= 8) to[i] = (uint8_t)bits;
+    if (!to) return;
+    wisp__store64(word, bits);
+    if (size == 4) memcpy(to, word, 4);
+    else memcpy(to, word, 8);
 }
 
 static void wisp__proto_put_tag(wisp__encoder *e, uint32_t number, unsigned wire) {
@@ -13304,6 +13634,7 @@ static bool wisp__proto_more(const wisp__builder *b) { return !b->result && b->a
 
 static uint64_t wisp__proto_get_varint(wisp__builder *b) {
     uint64_t number = 0;
+    if (wisp__proto_more(b) && *b->at < 128) return *b->at++;
     for (int shift = 0; shift < 64; shift += 7) {
         const uint8_t *byte = wisp__build_take(b, 1);
         if (!byte || (shift == 63 && *byte > 1)) break;
@@ -13324,18 +13655,18 @@ static uint32_t wisp__proto_get_tag(wisp__builder *b) {
 }
 
 /* The tag of a message's next field; 0: there is none, or the builder has failed. */
-static uint32_t wisp__proto_next(wisp__builder *b) {
-    return wisp__proto_more(b) ? wisp__proto_get_tag(b) : 0;
+static inline uint32_t wisp__proto_next(wisp__builder *b) {
+    if (!wisp__proto_more(b)) return 0;
+    if (*b->at >= 8 && *b->at < 128 && (*b->at & 7) <= WISP__PROTO_4) return *b->at++;
+    return wisp__proto_get_tag(b);
 }
 
 static uint64_t wisp__proto_get_bits(wisp__builder *b, unsigned wire) {
-    int size = wire == WISP__PROTO_4 ? 4 : 8;
-    const uint8_t *bytes;
-    uint64_t bits = 0;
+    const uint8_t *at;
     if (wire == WISP__PROTO_VARINT) return wisp__proto_get_varint(b);
-    bytes = wisp__build_take(b, (uint64_t)size);
-    for (int i = size - 1; bytes && i >= 0; i--) bits = bits << 8 | bytes[i];
-    return bits;
+    at = wisp__build_take(b, wire == WISP__PROTO_4 ? 4 : 8);
+    if (!at || wire != WISP__PROTO_4) return at ? wisp__load64(at) : 0;
+    return at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
 }
 
 /* Reads a length, at which the reader ends from now on. Returns where it ended, to be put back into
@@ -13845,21 +14176,71 @@ static void wisp__proto_put_member(wisp__encoder *e, const wisp_field *field,
     else wisp__proto_put_element(e, &t, value, number);
 }
 
+static void wisp__proto_put_stored(wisp__encoder *e, const wisp_field *field,
+                                   const wisp__codec_member *m, uint32_t number);
+
 static void wisp__proto_put_struct(wisp__encoder *e, const wisp_schema *schema,
                                    const wisp_value *value) {
     bool ordered = true;
+    const void *data = schema->shape == WISP_SHAPE_STRUCT ? wisp__struct_as(value, schema) : NULL;
     int i;
-    for (i = 1; i < schema->count && ordered; i++)
+    for (i = e->ordered == schema ? schema->count : 1; i < schema->count && ordered; i++)
         ordered = wisp__field_number(schema, i - 1) < wisp__field_number(schema, i);
+    if (ordered) e->ordered = schema;
     i = ordered ? schema->count - 1 : wisp__proto_next_lower(schema, INT32_MAX);
     if (!wisp__has_shape(schema, value)) wisp__emit_refuse(e, WISP_E_INVALID);
     if (!wisp__proto_is_sound(e, value)) return;
     while (i >= 0 && !e->result) {
         int number = wisp__field_number(schema, i);
         wisp_value scratch;
-        const wisp_value *child = wisp__proto_child(schema, value, i, &scratch);
-        wisp__proto_put_member(e, &schema->fields[i], child, (uint32_t)number);
+        if (data) {
+            wisp__codec_member member = wisp__codec_field(&schema->fields[i], data);
+            wisp__proto_put_stored(e, &schema->fields[i], &member, (uint32_t)number);
+        } else {
+            const wisp_value *child = wisp__proto_child(schema, value, i, &scratch);
+            wisp__proto_put_member(e, &schema->fields[i], child, (uint32_t)number);
+        }
         i = ordered ? i - 1 : wisp__proto_next_lower(schema, number);
+    }
+}
+
+/* Writes a member of a struct; its field is NULL for an element, which is written also if it is 0
+   or empty. */
+static void wisp__proto_put_stored(wisp__encoder *e, const wisp_field *field,
+                                   const wisp__codec_member *m, uint32_t number) {
+    wisp__plain p;
+    wisp_value value;
+    wisp__proto_type t;
+    const uint8_t *end = e->at;
+    if (!(field && field->flags & WISP_FLAG_OPTIONAL) && wisp__plain_of(m, &p)) {
+        if (p.kind == WISP_STRING) {
+            if (p.count || !field)
+                wisp__proto_put_text(e, (const char *)p.at, (size_t)p.count, number);
+        } else if (!wisp__kind_floats(p.kind)) {
+            t = wisp__proto_type_of(m->type, m->bytes);
+            if (t.zigzag) p.bits = wisp__zigzag((int64_t)p.bits);
+            if (p.bits || !field) wisp__proto_put_field(e, number, t.wire, p.bits);
+        } else {
+            float floats[7];
+            int count = wisp__kind_floats(p.kind);
+            memcpy(floats, p.at, (size_t)count * sizeof *floats);
+            e->depth++;
+            if (wisp__proto_may_nest(e, 0)) wisp__proto_put_floats(e, floats, count);
+            e->depth--;
+            wisp__proto_put_head(e, end, number);
+        }
+    } else if (m->type->kind == WISP_TYPE_ARRAY && m->bytes > 0 && m->count <= m->type->max &&
+               ((const wisp_type *)m->type->of)->kind == WISP_TYPE_STRUCT) {
+        wisp__codec_member element = wisp__codec_first(m);
+        element.at = (const uint8_t *)element.at + (size_t)m->count * (size_t)element.bytes;
+        for (int i = m->count; i > 0 && !e->result; i--) {
+            element.at = (const uint8_t *)element.at - element.bytes;
+            wisp__proto_put_stored(e, NULL, &element, number);
+        }
+    } else if (wisp__codec_value(e, m, &value)) {
+        t = wisp__proto_type_of(m->type, m->bytes);
+        if (field) wisp__proto_put_member(e, field, &value, number);
+        else wisp__proto_put_element(e, &t, &value, number);
     }
 }
 
@@ -13919,8 +14300,9 @@ static void wisp__proto_put_element(wisp__encoder *e, const wisp__proto_type *t,
 
 /* --- reading with a schema --- */
 
-/* Floats 1 .. count of a message, into those that are there; 7: a transform. */
-static void wisp__proto_get_floats(wisp__builder *b, float *floats, int count) {
+/* Floats 1 .. count of a message, into those that are there, at any address; 7: a transform. */
+static void wisp__proto_get_floats(wisp__builder *b, void *floats, int count) {
+    uint8_t *to = (uint8_t *)floats;
     for (uint32_t tag; (tag = wisp__proto_next(b)) != 0;) {
         uint32_t number = tag >> 3, part;
         if (number > (count == 7 ? 2u : (uint32_t)count) ||
@@ -13928,11 +14310,11 @@ static void wisp__proto_get_floats(wisp__builder *b, float *floats, int count) {
             wisp__proto_skip(b, tag);
         } else if (count == 7) {
             const uint8_t *outer = wisp__proto_open(b);
-            wisp__proto_get_floats(b, number == 1 ? floats : floats + 3, (int)number + 2);
+            wisp__proto_get_floats(b, number == 1 ? to : to + 12, (int)number + 2);
             wisp__proto_close(b, outer);
         } else {
             part = (uint32_t)wisp__proto_get_bits(b, WISP__PROTO_4);
-            if (!b->result) memcpy(&floats[number - 1], &part, 4);
+            if (!b->result) memcpy(to + 4 * (number - 1), &part, 4);
         }
     }
 }
@@ -14186,13 +14568,124 @@ static void wisp__proto_finish(wisp__builder *b, const wisp__proto_type *t, wisp
     b->depth--;
 }
 
+/* --- reading straight into a struct: false, if fields do not come in the order of the schema or do
+       not fit; then the whole is read as a tree --- */
+
+static bool wisp__proto_get_fields(wisp__builder *b, const wisp_schema *schema, uint8_t *data);
+
+/* Text or bytes; nil for another type. */
+static wisp_value wisp__proto_get_blob(wisp__builder *b, const wisp_type *type, wisp__plain *p) {
+    bool bytes = type->kind == WISP_TYPE_BYTES;
+    uint64_t size = wisp__proto_get_varint(b);
+    p->at = wisp__build_take(b, size);
+    p->count = (int)size;
+    if (p->at && bytes) return wisp_bytes(p->at, p->count);
+    if (!p->at || (type->kind != WISP_TYPE_STRING && type->kind != WISP_TYPE_LITERAL) ||
+        !wisp__text_is_utf8(p->at, (size_t)size))
+        return wisp_nil();
+    p->kind = WISP_STRING;
+    return wisp_string_n((const char *)p->at, p->count);
+}
+
+/* Fills a member that is no array, after its tag. */
+static bool wisp__proto_get_stored(wisp__builder *b, const wisp__codec_member *m, uint32_t tag,
+                                   int *count) {
+    wisp__plain p = { WISP_NIL, 0, 0, NULL };
+    wisp_kind kind = wisp__type_vector(m->type), plain = wisp__plain_vector(m->type);
+    const wisp_schema *inner = (const wisp_schema *)m->type->of;
+    void *to = (void *)(uintptr_t)m->at;
+    wisp_value value;
+    const uint8_t *outer;
+    bool fine = true;
+    if ((tag & 7) != WISP__PROTO_SIZED) {
+        wisp__proto_type t = wisp__proto_type_of(m->type, m->bytes);
+        if (t.wire != (tag & 7)) return false;
+        value = wisp__proto_scalar(&t, wisp__proto_get_bits(b, t.wire));
+        wisp__plain_value(&value, NULL, &p);
+    } else if (m->type->kind == WISP_TYPE_STRUCT || kind) {
+        float floats[7] = { 0, 0, 0, 0, 0, 0, 0 };
+        outer = wisp__proto_open(b);
+        if (kind) wisp__proto_get_floats(b, plain ? to : floats, wisp__kind_floats(kind));
+        else fine = wisp__proto_get_fields(b, inner, (uint8_t *)to);
+        wisp__proto_close(b, outer);
+        if (!kind || plain) return fine && !b->result;
+        value = wisp__view_floats(kind, floats);
+    } else {
+        value = wisp__proto_get_blob(b, m->type, &p);
+        if (value.kind == WISP_NIL) return false;
+    }
+    return !b->result && (wisp__plain_store(m, &p) || wisp__build_member(b, m, count, &value));
+}
+
+/* All elements of an array: packed numbers, or fields of the same tag one after another. `count`:
+   NULL for an array that must be full. */
+static bool wisp__proto_get_elements(wisp__builder *b, const wisp__codec_member *m, uint32_t tag,
+                                     int *count) {
+    wisp__codec_member element = wisp__codec_first(m);
+    wisp__proto_type t = wisp__proto_type_of(element.type, element.bytes);
+    bool packed = wisp__proto_is_scalar(&t);
+    uint32_t each = packed ? t.wire : tag;
+    const uint8_t *outer = packed ? wisp__proto_narrow(b) : b->end, *before = b->at;
+    int items = 0;
+    if (packed ? (tag & 7) != WISP__PROTO_SIZED : t.form == WISP__PROTO_LIST) return false;
+    for (; packed ? wisp__proto_more(b) : tag != 0; wisp__codec_next(&element)) {
+        if (items++ == m->type->max || !wisp__proto_get_stored(b, &element, each, NULL))
+            return false;
+        before = b->at;
+        if (!packed && wisp__proto_next(b) != tag) tag = 0;
+    }
+    b->at = before;  /* the next field's tag is not read yet */
+    b->end = outer;
+    if (count) *count = items;
+    return !b->result && (count || items == m->type->max);
+}
+
+/* Fills a field that has not come. */
+static bool wisp__proto_get_nothing(wisp__builder *b, const wisp_field *field, uint8_t *data) {
+    wisp__codec_member member = wisp__codec_field(field, data);
+    wisp__proto_type t = wisp__proto_field_type(field);
+    bool optional = (field->flags & WISP_FLAG_OPTIONAL) != 0;
+    wisp_value value = wisp_array(NULL, 0);
+    int count = 0;
+    if (t.form == WISP__PROTO_MESSAGE) return false;
+    if (t.form != WISP__PROTO_LIST || optional)
+        value = optional ? wisp__proto_fallback(field, &t) : wisp__proto_zero(&t);
+    if (!wisp__build_member(b, &member, field->count_bytes ? &count : NULL, &value)) return false;
+    wisp__build_counted(field, data, count);
+    return true;
+}
+
+static bool wisp__proto_get_fields(wisp__builder *b, const wisp_schema *schema, uint8_t *data) {
+    int i = 0;
+    for (uint32_t tag; (tag = wisp__proto_next(b)) != 0; i++) {
+        const wisp_field *field;
+        wisp__codec_member member;
+        bool fine;
+        int count = 0, *counted;
+        for (; i < schema->count && (uint32_t)wisp__field_number(schema, i) != tag >> 3; i++)
+            if (!wisp__proto_get_nothing(b, &schema->fields[i], data)) return false;
+        if (i == schema->count) return false;
+        field = &schema->fields[i];
+        member = wisp__codec_field(field, data);
+        counted = field->count_bytes ? &count : NULL;
+        if (field->type.kind == WISP_TYPE_ARRAY)
+            fine = wisp__proto_get_elements(b, &member, tag, counted);
+        else fine = wisp__proto_get_stored(b, &member, tag, counted);
+        if (!fine) return false;
+        wisp__build_counted(field, data, count);
+    }
+    for (; i < schema->count; i++)
+        if (!wisp__proto_get_nothing(b, &schema->fields[i], data)) return false;
+    return b->result == WISP_OK;
+}
+
 /* --- the codec --- */
 
 static int wisp__proto_encode(const wisp_codec *codec, const wisp_schema *schema,
                               const wisp_value *value, void *out, int capacity) {
     wisp__encoder e;
-    (void)codec;
     if (wisp__encoder_on(&e, value, out, capacity)) return e.result;
+    e.checks = codec && codec->user == &wisp__straight;
     e.at = e.end;
     if (schema) wisp__proto_put_struct(&e, schema, value);
     else wisp__proto_put_any(&e, value);
@@ -14207,8 +14700,15 @@ static int wisp__proto_decode(const wisp_codec *codec, const wisp_schema *schema
     wisp__proto_order orders[WISP__PROTO_ORDERS];
     wisp__builder b;
     wisp_value value = wisp_nil();
-    (void)codec;
+    void *image;
     if (!out || wisp__builder_on(&b, bytes, size, memory, memory_size)) return WISP_E_ARGUMENT;
+    b.most = WISP__PROTO_NESTING;
+    image = codec && codec->user == &wisp__straight ? wisp__build_image(&b, schema) : NULL;
+    if (image && wisp__proto_get_fields(&b, schema, (uint8_t *)image)) {
+        *out = wisp_struct(schema, image);
+        return size;
+    }
+    wisp__builder_on(&b, bytes, size, memory, memory_size);
     memset(orders, 0, sizeof orders);
     b.orders = orders;
     b.most = WISP__PROTO_NESTING;
@@ -14225,7 +14725,8 @@ static int wisp__proto_decode(const wisp_codec *codec, const wisp_schema *schema
 }
 
 const wisp_codec *wisp_protobuf(void) {
-    static const wisp_codec codec = { "protobuf", wisp__proto_encode, wisp__proto_decode, NULL };
+    static const wisp_codec codec = { "protobuf", wisp__proto_encode, wisp__proto_decode,
+                                      (void *)&codec };
     return &codec;
 }
 
@@ -14269,6 +14770,7 @@ const wisp_codec *wisp_protobuf(void) {
 #define WISP__CELL   64     /* columns; a mask is a word */
 #define WISP__ONES    4     /* of a number, before lengths grow by doubling */
 #define WISP__RANKS   8
+#define WISP__FIRST_WIDTH(bits)  (2 + (bits) / 8)   /* expected of a column's first number */
 
 typedef struct wisp__table {
     const wisp__column *columns;
@@ -14413,7 +14915,7 @@ static wisp__trend *wisp__trend_of(wisp__table_coder *c, int i) {
     if (c->begun >> i & 1) return trend;
     c->begun |= UINT64_C(1) << i;
     for (int k = 0; k < WISP__PREDICTIONS; k++) {
-        trend->levels[k].width = (2 + c->table.columns[i].bits / 8) * 256;
+        trend->levels[k].width = WISP__FIRST_WIDTH(c->table.columns[i].bits) * 256;
         trend->levels[k].seen = 0;
     }
     trend->drift = 0;
@@ -14431,15 +14933,29 @@ static uint32_t wisp__as_predicted(uint32_t off, uint32_t predicted, int how, in
     return (wisp__unfold(off, bits) + predicted) & wisp__symbol_mask(bits);
 }
 
+/* In a table of one row, where there is nothing to learn from: as the first of a column is. */
+static uint32_t wisp__plain_alone(wisp__table_coder *c, int bits, uint32_t base, uint32_t delta) {
+    uint32_t mask = wisp__symbol_mask(bits);
+    int order = wisp__min_int(WISP__FIRST_WIDTH(bits), bits - 1);
+    uint32_t number = wisp__off_by(delta, 0, WISP__STAYS, bits);
+    number = wisp__plain_number(c, number, order, mask - 1);
+    if (!c->to) delta = wisp__as_predicted(number, 0, WISP__STAYS, bits);
+    if (delta == 0) c->from->failed = true;
+    return c->from->failed ? base : (base + delta) & mask;
+}
+
 /* The i-th of a cell, with order. `base` and `now` are the same while it is read. `older`: the base
    of the base; the same as that when it is not known. */
 static uint32_t wisp__plain_ordered(wisp__table_coder *c, int i, int bits, uint32_t base,
                                     uint32_t now, uint32_t older) {
     int how = WISP__STAYS;
-    wisp__trend *trend = wisp__trend_of(c, i);
+    wisp__trend *trend;
     uint32_t mask = wisp__symbol_mask(bits), delta = (now - base) & mask, number;
     uint32_t predicted[WISP__PREDICTIONS] = { 0, 0, 0 };
-    int64_t pull, most = INT64_C(512) << wisp__max_int(trend->levels[0].width / 256, 0);
+    int64_t pull, most;
+    if (c->table.rows == 1) return wisp__plain_alone(c, bits, base, delta);
+    trend = wisp__trend_of(c, i);
+    most = INT64_C(512) << wisp__max_int(trend->levels[0].width / 256, 0);
     predicted[WISP__DRIFTS] = (uint32_t)(uint64_t)(trend->drift / 256) & mask;
     predicted[WISP__GOES_ON] = (base - older) & mask;
     for (int k = 1; k < WISP__PREDICTIONS; k++)
@@ -14452,7 +14968,6 @@ static uint32_t wisp__plain_ordered(wisp__table_coder *c, int i, int bits, uint3
     if (!c->to) delta = wisp__as_predicted(number, predicted[how], how, bits);
     if (delta == 0) c->from->failed = true;
     if (c->from->failed) return base;
-    if (c->table.rows == 1) return (base + delta) & mask;      /* there is nothing to learn for */
     pull = wisp__signed(delta, bits) * 256 - trend->drift;
     for (int k = 0; k < WISP__PREDICTIONS; k++)
         if (k != WISP__GOES_ON || predicted[k])
@@ -14463,14 +14978,16 @@ static uint32_t wisp__plain_ordered(wisp__table_coder *c, int i, int bits, uint3
 
 /* Of a column without order; `base` and `now` are the same while it is read. */
 static uint32_t wisp__plain_symbol(wisp__table_coder *c, int bits, uint32_t base, uint32_t now) {
-    uint32_t changed = base ^ now;
+    uint32_t changed = base ^ now, coded;
     int field = wisp__width((uint32_t)bits - 1);
     int below = wisp__width(changed & (0 - changed)) - 1, width = wisp__width(changed) - below;
     int within = wisp__max_int(width - 2, 0);
     if (bits <= 8 || !wisp__plain_bits(c, 2 * field + within < bits, 1))
         return (uint32_t)wisp__plain_bits(c, now, bits);
-    below = (int)wisp__plain_bits(c, (uint64_t)below, field);
-    width = (int)wisp__plain_bits(c, (uint64_t)width - 1, field) + 1;
+    coded = (uint32_t)below | (uint32_t)(width - 1) << field;
+    coded = (uint32_t)wisp__plain_bits(c, coded & wisp__symbol_mask(2 * field), 2 * field);
+    below = (int)(coded & wisp__symbol_mask(field));
+    width = (int)(coded >> field) + 1;
     within = wisp__max_int(width - 2, 0);
     changed = (uint32_t)wisp__plain_bits(c, wisp__low_bits(changed >> below >> 1, within), within);
     if (below + width > bits) c->from->failed = true;
@@ -14610,14 +15127,13 @@ static uint64_t wisp__plain_cell(wisp__table_coder *c, int64_t index) {
     if (c->table.column_count > 1 || c->cells == 1) mask = wisp__plain_mask(c, mask, cell.count);
     wisp__cell_copy(c, &cell);
     if (c->table.older && base == c->base + cell.at) older = c->table.older + cell.at;
-    left = mask;
-    for (int i = 0; left; i++, column++, left >>= 1) {
+    for (left = mask; left; left &= left - 1) {
+        int i = wisp__width(left & (0 - left)) - 1, bits = column[i].bits;
         uint32_t value = base[i] ^ 1;
-        if (!(left & 1)) continue;
-        if (column->kind && column->bits > 1)
-            value = wisp__plain_symbol(c, column->bits, base[i], now[i]);
-        else if (column->bits > 1)
-            value = wisp__plain_ordered(c, i, column->bits, base[i], now[i], older[i]);
+        if (column[i].kind && bits > 1)
+            value = wisp__plain_symbol(c, bits, base[i], now[i]);
+        else if (bits > 1)
+            value = wisp__plain_ordered(c, i, bits, base[i], now[i], older[i]);
         if (c->from->failed) return 0;
         if (c->out) c->out[cell.at + (size_t)i] = value;
     }
@@ -14715,7 +15231,9 @@ static void wisp__delta_bits_write(wisp__writer *to, const wisp__table *table,
         wisp__put(to, c.follows, c.follows ? 2 : 1);
         wisp__plain_spans(&c);
     }
-    if (!to->full && to->at - start.at <= wisp__delta_bits_count(table)) return;
+    if (!to->full && (to->at - start.at <= (int64_t)symbols ||
+                      to->at - start.at <= wisp__delta_bits_count(table)))
+        return;
     *to = start;
     if (c.cells == 1) wisp__put(to, 1, 1), wisp__plain_fresh_mask(&c, 0, table->column_count);
     else wisp__put(to, 7, 3);
@@ -15317,8 +15835,8 @@ typedef struct wisp__grids { wisp__grid held[3]; } wisp__grids;
 /* A slot of a row of the grid; NULL: it is missing. */
 static const uint32_t *wisp__grid_slot(const wisp__grid *grid, const wisp__body *body, int row,
                                        int slot) {
-    const uint32_t *slots = grid->words + (size_t)grid->rows * (size_t)body->columns;
-    uint32_t at = row < grid->rows ? slots[row * body->slots + slot] : 0;
+    const uint32_t *places = grid->words + (size_t)grid->rows * (size_t)body->columns;
+    uint32_t at = row < grid->rows ? places[row * body->slot_count + slot] : 0;
     return at ? grid->words + at : NULL;
 }
 
@@ -15349,7 +15867,7 @@ static const uint32_t *wisp__grid_cells(wisp__delta *d, const wisp__body *body,
 
 /* false: not paid for, or there are too many cells for a delta. */
 static bool wisp__delta_open(wisp__delta *d, const wisp__body *body, int rows) {
-    int cells = body->columns + body->slots;
+    int cells = body->columns + body->slot_count;
     if (rows && cells > d->symbols / rows) d->failed = true;
     if (d->failed) return false;
     d->symbols -= rows * cells;
@@ -15476,14 +15994,14 @@ static int wisp__delta_count(wisp__delta *d, const wisp__op *op, int had,
 static void wisp__delta_slots(wisp__delta *d, const wisp__body *body, const wisp__grids *grids,
                               size_t grid, int rows);
 
-/* The array in a slot; `slots`: the same one in the rows before, or NULL. */
-static void wisp__delta_array(wisp__delta *d, int array, const uint32_t *const slots[3],
+/* The array in a slot; `arrays`: the same one in the rows before, or NULL. */
+static void wisp__delta_array(wisp__delta *d, int array, const uint32_t *const arrays[3],
                               const wisp__place_in_row *at) {
     const wisp__op *op = &d->program->ops[array];
     wisp__place_in_row inner = *at;
     wisp__grids grids;
     int rows;
-    for (int i = 0; i < 3; i++) grids.held[i] = wisp__array_grid(slots[i]);
+    for (int i = 0; i < 3; i++) grids.held[i] = wisp__array_grid(arrays[i]);
     for (int i = 1; i < 3; i++)
         if (d->depth || !d->older[i - 1]) grids.held[i].words = NULL;
     rows = wisp__delta_count(d, op, grids.held[0].rows, at);
@@ -15499,7 +16017,8 @@ static void wisp__delta_array(wisp__delta *d, int array, const uint32_t *const s
     inner.grid = wisp__slot_at(&d->row, at) + WISP__SLOT_HEAD;
     wisp__delta_table(d, op->body, &grids, &inner, rows, d->depth ? -1 : array);
     d->depth++;
-    if (op->body->slots && !d->failed) wisp__delta_slots(d, op->body, &grids, inner.grid, rows);
+    if (op->body->slot_count && !d->failed)
+        wisp__delta_slots(d, op->body, &grids, inner.grid, rows);
     d->depth--;
     if (d->delta.there)
         d->row.words[inner.grid - WISP__SLOT_HEAD] =
@@ -15541,15 +16060,16 @@ static void wisp__delta_slots(wisp__delta *d, const wisp__body *body, const wisp
                               size_t grid, int rows) {
     wisp__place_in_row place = { grid, grid, grid + (size_t)rows * (size_t)body->columns };
     for (int row = 0; row < rows; row++, place.cell += (size_t)body->columns) {
-        for (int i = 0; i < body->slots && !d->failed; i++, place.slot++) {
+        for (int i = 0; i < body->slot_count && !d->failed; i++, place.slot++) {
             int choice = body->slot[i].choice, at = body->slot[i].op;
-            const uint32_t *slots[3];
+            const uint32_t *arrays[3];
+            int held = d->program->ops[at].code == WISP__OP_ARRAY ? 3 : 1;
             if (choice >= 0 && !d->row.words[place.cell + (size_t)choice]) continue;
-            for (int k = 0; k < 3; k++)
-                slots[k] = grids->held[k].words ? wisp__grid_slot(&grids->held[k], body, row, i)
+            for (int k = 0; k < held; k++)
+                arrays[k] = grids->held[k].words ? wisp__grid_slot(&grids->held[k], body, row, i)
                                                 : NULL;
-            if (d->program->ops[at].code == WISP__OP_ARRAY) wisp__delta_array(d, at, slots, &place);
-            else wisp__delta_slot(d, at, slots[0], &place);
+            if (held == 3) wisp__delta_array(d, at, arrays, &place);
+            else wisp__delta_slot(d, at, arrays[0], &place);
         }
     }
 }
@@ -15576,7 +16096,7 @@ static bool wisp__record_delta_code(wisp__delta *d) {
     }
     if (!d->failed && wisp__delta_open(d, body, 1)) {
         wisp__delta_table(d, body, &grids, &place, 1, -1);
-        if (body->slots && !d->failed) wisp__delta_slots(d, body, &grids, 0, 1);
+        if (body->slot_count && !d->failed) wisp__delta_slots(d, body, &grids, 0, 1);
     }
     u->data = data;
     u->shape = shape;
@@ -16014,7 +16534,7 @@ static wisp_result wisp__compress_open(wisp__compress *c, int method, uint32_t d
 static void wisp__compress_close(wisp__compress *c, int method) {
     const wisp_compressor *plugin = &c->compressors[method];
     for (int i = 0; i <= WISP__DICTIONARIES; i++) {
-        if (c->contexts[method][i]) plugin->close(plugin, c->contexts[method][i]);
+        if (c->contexts[method][i]) (plugin->close)(plugin, c->contexts[method][i]);
         c->contexts[method][i] = NULL;
     }
 }
@@ -16325,7 +16845,7 @@ wisp_result wisp_add_compressor(wisp *w, const wisp_compressor *compressor) {
 
 static uint64_t wisp__rotate(uint64_t x, int by) { return x << by | x >> (64 - by); }
 
-static void wisp__sip_round(uint64_t v[4]) {
+static inline void wisp__sip_round(uint64_t v[4]) {
     v[0] += v[1]; v[1] = wisp__rotate(v[1], 13); v[1] ^= v[0]; v[0] = wisp__rotate(v[0], 32);
     v[2] += v[3]; v[3] = wisp__rotate(v[3], 16); v[3] ^= v[2];
     v[0] += v[3]; v[3] = wisp__rotate(v[3], 21); v[3] ^= v[0];
@@ -16366,16 +16886,16 @@ typedef struct wisp__digest { uint64_t state[2]; } wisp__digest;
 #define WISP__P61 ((UINT64_C(1) << 61) - 1)
 #define WISP__LOW_60 ((UINT64_C(1) << 60) - 1)
 
-static uint64_t wisp__multiply_p61(uint64_t a, uint64_t b) {
-    uint64_t high, low = wisp__multiply(a, b, &high);
-    uint64_t sum = (low & WISP__P61) + (low >> 61 | high << 3);
+/* a * b / 8 modulo the prime, where b is a multiple of 8 and the product is below 2^125. */
+static inline uint64_t wisp__multiply_p61(uint64_t a, uint64_t b) {
+    uint64_t high, low = wisp__multiply(a, b, &high), sum = (low >> 3) + high;
     return (sum & WISP__P61) + (sum >> 61);
 }
 
 static void wisp__seal_init(wisp__seal *seal, const uint64_t secret[2]) {
     wisp__secret stream = { { secret[0], secret[1] }, 0 };
     for (int i = 0; i < WISP__NH_BYTES / 8; i++) seal->nh[i] = wisp__random(&stream);
-    for (int i = 0; i < 2; i++) seal->poly[i] = wisp__random(&stream) & WISP__LOW_60;
+    for (int i = 0; i < 2; i++) seal->poly[i] = (wisp__random(&stream) & WISP__LOW_60) << 3;
     for (int i = 0; i < 2; i++) seal->finish[i] = wisp__random(&stream);
 }
 
@@ -16399,8 +16919,18 @@ static inline void wisp__seal_block(const wisp__seal *seal, wisp__digest *digest
                                     const uint8_t *bytes, int size) {
     wisp__sum sum = { 0, 0 };
     const uint64_t *key = seal->nh;
-    for (; size >= 16; size -= 16, bytes += 16, key += 2)
+    const uint8_t *end = bytes + (size & ~31);
+    for (; bytes != end; bytes += 32, key += 4) {
         wisp__seal_pair(&sum, key, wisp__load64(bytes), wisp__load64(bytes + 8));
+        wisp__seal_pair(&sum, key + 2, wisp__load64(bytes + 16), wisp__load64(bytes + 24));
+    }
+    size &= 31;
+    if (size >= 16) {
+        wisp__seal_pair(&sum, key, wisp__load64(bytes), wisp__load64(bytes + 8));
+        size -= 16;
+        bytes += 16;
+        key += 2;
+    }
     if (size >= 8)
         wisp__seal_pair(&sum, key, wisp__load64(bytes), wisp__load_part(bytes + 8, size - 8));
     else if (size > 0) wisp__seal_pair(&sum, key, wisp__load_part(bytes, size), 0);
@@ -16613,9 +17143,17 @@ static double wisp__model_product(const wisp__flow *flow) {
     return wisp__model_bandwidth(flow) * (flow->has_rtt ? flow->rtt_min : flow->rtt);
 }
 
+/* Bytes of the packets that windows are counted in. Once the limit of the path is known they are
+   small where small ones are sent: four of full size would fill a thin path for half a second. */
+static int wisp__congestion_unit(const wisp__base *base, const wisp__flow *flow) {
+    const wisp__model *m = &flow->control.model;
+    bool known = base->congestion == WISP_CONGESTION_MODEL && m->adopted > 0;
+    return known && 2 * m->unit < base->mtu ? m->unit : base->mtu;
+}
+
 static void wisp__model_enter(wisp__flow *flow, wisp__phase phase) {
     flow->control.model.phase = (uint8_t)phase;
-    flow->control.model.slots = flow->control.model.stalls = 0;
+    flow->control.model.passed = flow->control.model.stalls = 0;
 }
 
 /* Takes a rate for the bandwidth, and lets the queue drain. */
@@ -16666,10 +17204,10 @@ static void wisp__model_step(wisp__flow *flow, int rate) {
         wisp__model_enter(flow, WISP__START);
         return;
     }
-    if (m->phase == WISP__DRAIN && ++m->slots < 4) return;     /* or wisp__model_update ends it */
+    if (m->phase == WISP__DRAIN && ++m->passed < 4) return;     /* or wisp__model_update ends it */
     /* Flows that share a path must not stay in step: how long they cruise varies. */
-    if (m->phase == WISP__CRUISE && m->slots < 3 && (uint32_t)flow->next * 0x9e3779b1u >> 31) {
-        m->slots++;
+    if (m->phase == WISP__CRUISE && m->passed < 3 && (uint32_t)flow->next * 0x9e3779b1u >> 31) {
+        m->passed++;
         return;
     }
     if (m->phase < WISP__CRUISE) {
@@ -16681,10 +17219,17 @@ static void wisp__model_step(wisp__flow *flow, int rate) {
     wisp__model_enter(flow, WISP__TRY);
 }
 
-/* Slots that the application limits only raise the estimate. */
+/* Slots that the application limits only raise the estimate. The path limits the second of two with
+   a queue in which more was sent in the last round trip than comes out: small packets may not fill
+   a window. */
 static void wisp__model_slot(wisp__flow *flow) {
     wisp__model *m = &flow->control.model;
     int rate = flow->delivery_rate;
+    bool app = flow->slot.app, fills = wisp__model_queued(flow, 1.5) &&
+                                       flow->in_flight > 1.1 * rate * flow->rtt_latest + m->unit;
+    if (app && fills && m->filled) flow->slot.app = false;
+    if (app && !flow->slot.app && m->phase == WISP__START) m->stalls = 2;
+    m->filled = fills;
     if (!flow->slot.app) wisp__model_step(flow, rate);
     if (!flow->slot.app || rate > wisp__model_bandwidth(flow))
         m->bandwidth = wisp__max_int(m->bandwidth, rate);
@@ -16714,22 +17259,23 @@ static void wisp__model_least(wisp__flow *flow, double now) {
 static void wisp__model_update(wisp__base *base, wisp__flow *flow, double now) {
     static const double gains[] = { 2.77, 1.25, 0.75, 1 };
     wisp__model *m = &flow->control.model;
-    double rate = wisp__model_bandwidth(flow), product, window, least = 4.0 * base->mtu;
+    double rate = wisp__model_bandwidth(flow), product, window;
+    double unit = wisp__congestion_unit(base, flow), least = 4 * unit;
     wisp__model_least(flow, now);
     product = wisp__model_product(flow);
     if (m->phase == WISP__DRAIN && flow->in_flight <= product - rate * base->step)
         wisp__model_enter(flow, WISP__CRUISE);
-    window = wisp__max(2.0 * base->mtu, wisp__min(6.0 * base->mtu, 0.04 * rate));
+    window = wisp__max(2 * unit, wisp__min(6.0 * base->mtu, 0.04 * rate));
     window += rate * wisp__max(0.01, wisp__max(base->step, m->gap));
     window += (m->phase == WISP__START ? 2 : m->losing || flow->late > 0 ? 1.5 : 1.25) * product;
-    if (m->phase == WISP__START) least = wisp__initial_window(base);
+    if (m->phase == WISP__START && !(m->adopted > 0)) least = wisp__initial_window(base);
     if (m->probing) {
         window = product / 2;
         flow->app_until = (uint32_t)flow->next;
     }
     window = wisp__min(wisp__max(window, least), (double)base->limits.window_packets * base->mtu);
     flow->window = (int)window;
-    rate = wisp__max(gains[m->phase] * rate, base->mtu / wisp__max(flow->rtt, 0.001));
+    rate = wisp__max(gains[m->phase] * rate, unit / wisp__max(flow->rtt, 0.001));
     flow->pace_rate = (int)wisp__min(rate, WISP__MOST_RATE);
 }
 
@@ -16779,6 +17325,7 @@ static void wisp__congestion_acked(wisp__base *base, wisp__flow *flow, double no
     flow->sent_time = wisp__max(flow->sent_time, news->sent_time);
     if (base->congestion == WISP_CONGESTION_MODEL) {
         m->acked += news->acked;
+        m->unit = (uint16_t)((7 * (m->unit ? m->unit : base->mtu) + news->bytes / news->acked) / 8);
         if (!flow->slot.app && !m->probing && now > flow->ack_time)
             m->gap += (wisp__min(now - flow->ack_time, 0.25) - m->gap) / 8;
     } else if (news->growing && !news->lost) {
@@ -16808,6 +17355,7 @@ static void wisp__congestion_slot(wisp__base *base, wisp__flow *flow, double now
     slot->app = slot->app || limits;
     if (!slot->bytes && limits) slot->start = now;
     if (!slot->bytes || now < slot->start + length) return;
+    if (slot->bytes < 1000 && now < slot->start + 3 * length) return;    /* too few packets */
     length = wisp__max(flow->ack_time - slot->start, flow->sent_time - slot->sent);
     flow->delivery_rate =
         (int)wisp__min(slot->bytes / wisp__max(length, WISP__GRANULARITY), WISP__MOST_RATE);
@@ -16829,17 +17377,19 @@ static void wisp__congestion_pace(wisp__base *base, wisp__flow *flow, double now
     if (reno) flow->pace_rate = (int)wisp__min(rate, WISP__MOST_RATE);
     else wisp__model_update(base, flow, now);
     gained = flow->pace_rate * wisp__min(now - flow->pace_time, most);
-    if (reno || flow->control.model.phase == WISP__START)
+    if (reno || !(flow->control.model.adopted > 0))
         most = wisp__max(wisp__initial_window(base), gained);
-    else most = wisp__max(flow->pace_rate * most, 2.0 * base->mtu);
+    else most = wisp__max(flow->pace_rate * most, 2.0 * wisp__congestion_unit(base, flow));
     flow->pace_time = now;
     flow->pace_tokens = wisp__min(flow->pace_tokens + gained, most);
 }
 
-/* The flush has ended. If neither window nor pace held anything back, the application is the limit
-   until what was sent so far is acked. */
+/* The flush has ended. If neither window nor pace has held anything back, nor in the round trip
+   before, the application is the limit until what was sent so far is acked. */
 static void wisp__congestion_flushed(wisp__flow *flow) {
-    if (!flow->held) flow->app_until = (uint32_t)flow->next;
+    if (flow->held) flow->held_at = (uint32_t)flow->next;
+    else if (wisp__distance((uint32_t)flow->largest_acked + 1, flow->held_at) >= 0)
+        flow->app_until = (uint32_t)flow->next;
 }
 
 /* ===========================================================================
@@ -17046,7 +17596,7 @@ static bool wisp__flow_reserve(wisp__base *base, wisp__flow *flow) {
 }
 
 /* Makes room for `count` (at most 16) more refs. */
-static bool wisp__flow_reserve_refs(wisp__base *base, wisp__flow *flow, uint32_t count) {
+static inline bool wisp__flow_reserve_refs(wisp__base *base, wisp__flow *flow, uint32_t count) {
     if (flow->ref_next - flow->ref_first + count <= (uint32_t)flow->ref_room) return true;
     return wisp__grow_ring(base, WISP__ARRAY(flow->refs, flow->ref_room), flow->ref_first,
                            flow->ref_next, 1 << 20) == WISP_OK;
@@ -17068,7 +17618,7 @@ static inline void wisp__flow_carry(wisp__flow *flow, uint32_t packet_first, wis
             return;
         }
     }
-        *wisp__flow_ref(flow, flow->ref_next++) = ref;
+    *wisp__flow_ref(flow, flow->ref_next++) = ref;
 }
 
 static void wisp__flow_track(wisp__flow *flow, double now, int bytes, uint32_t first_ref) {
@@ -17312,7 +17862,8 @@ static bool wisp__flow_may_number(const wisp__flow *flow) {
 /* May a packet be sent, when there is something to send? A sender that only pacing delays counts as
    limited by its window (RFC 9002 7.8). */
 static bool wisp__flow_may_send(wisp__base *base, wisp__flow *flow) {
-    bool room = flow->in_flight + base->mtu <= flow->window || flow->in_flight == 0;
+    int unit = wisp__congestion_unit(base, flow);
+    bool room = flow->in_flight + unit <= flow->window || flow->in_flight == 0;
     bool paced = flow->pace_tokens <= 0;
     flow->limited = !room || paced || flow->in_flight * 2 > flow->window;
     flow->held = flow->held || !room || paced;
@@ -17359,7 +17910,8 @@ WISP__UNUSED static void wisp__flow_check(const wisp__flow *flow) {
  *   an item is a whole message or one fragment of a large one.
  * Invariants: out: at most window_items between base and next; an item leaves
  *   the window when it and all before it were acked. in: every item is taken
- *   once, in order; early ones are buffered, at most window_bytes.
+ *   once, in order; early ones are buffered, at most window_bytes with their
+ *   places in rings, beside small rings that a channel keeps.
  * ======================================================================== */
 
 #define WISP__WHOLE_KEPT 65536    /* bytes kept after a large message was put together */
@@ -17396,9 +17948,9 @@ static inline size_t wisp__message_chunk(const wisp__message *m) {
     return head + sizeof *extra + (size_t)wisp__max_int(extra->room, wisp__message_size(m));
 }
 
-/* Memory of a message in a queue. */
+/* Memory of a message. */
 static inline int wisp__message_weight(const wisp__message *m) {
-    return wisp__chunk_bytes(wisp__message_chunk(m)) + (int)sizeof(wisp__message *);
+    return wisp__chunk_memory(wisp__message_chunk(m));
 }
 
 /* A message with room for shape and data, and with extra numbers or none. NULL: no memory. */
@@ -17425,7 +17977,7 @@ static void wisp__message_measure(wisp__message *m, int64_t shape_bits, int64_t 
     wisp__message_extra_of(m)->values = values;
 }
 
-static void wisp__message_release(wisp__chunks *chunks, wisp__message *m) {
+static inline void wisp__message_release(wisp__chunks *chunks, wisp__message *m) {
     WISP_ASSERT(m->references > 0);
     if (--m->references == 0) wisp__chunk_give(chunks, m, wisp__message_chunk(m));
 }
@@ -17433,9 +17985,42 @@ static void wisp__message_release(wisp__chunks *chunks, wisp__message *m) {
 /* TWICE: two packets on their way carry it. */
 enum { WISP__ITEM_FLYING = 1, WISP__ITEM_LOST, WISP__ITEM_ARRIVED, WISP__ITEM_TWICE };
 
-/* Bytes of the window that an item counts for: the chunk that buffers it at the receiver. */
+/* Places of a ring that a channel keeps when it is empty, of early items and of sent ones. */
+enum { WISP__EARLY_KEPT = 64, WISP__SENT_KEPT = 1024 };
+
+/* The chunk that buffers an early item. */
 static int wisp__buffered_bytes(int content) {
     return wisp__chunk_bytes((size_t)(WISP__BUFFERED_HEAD + content + WISP__SLACK));
+}
+
+/* Bytes of the window that an item counts for at the sender: its chunk at the receiver and its
+   place in the ring there, which has at most twice as many as there are items. */
+static inline int wisp__window_bytes(int content) {
+    return wisp__chunk_memory((size_t)wisp__buffered_bytes(content)) + 16;
+}
+
+/* Bytes of the window that a ring of early items counts for at the receiver. */
+static int wisp__early_bytes(int room) {
+    return room > WISP__EARLY_KEPT ? room * (int)sizeof(wisp__buffered *) : 0;
+}
+
+/* The room that a ring of early items needs to hold this one. */
+static int wisp__early_room(const wisp__channel_in *in, uint32_t sequence) {
+    int need = (int)(sequence - in->next) + 1;
+    return need <= in->room ? in->room : wisp__power_of_two(wisp__max_int(need, 8));
+}
+
+/* Bytes of the window that an early item takes with what the ring grows by. */
+static int wisp__early_charge(const wisp__channel_in *in, uint32_t sequence, int content) {
+    int ring = wisp__early_bytes(wisp__early_room(in, sequence)) - wisp__early_bytes(in->room);
+    return wisp__chunk_memory((size_t)wisp__buffered_bytes(content)) + ring;
+}
+
+/* An empty channel gives a large ring of early items back. Returns the bytes of the window. */
+static int wisp__early_end(wisp__base *base, wisp__channel_in *in) {
+    int bytes = in->early ? 0 : wisp__early_bytes(in->room);
+    if (bytes) wisp__array_free(base, WISP__ARRAY(in->held, in->room));
+    return bytes;
 }
 
 static wisp__channel *wisp__channel_make(wisp__base *base) {
@@ -17446,21 +18031,24 @@ static wisp__channel *wisp__channel_make(wisp__base *base) {
     return channel;
 }
 
-static wisp__item *wisp__channel_item(const wisp__channel_out *out, uint32_t sequence) {
+static inline wisp__item *wisp__channel_item(const wisp__channel_out *out, uint32_t sequence) {
     return &out->items[sequence & (uint32_t)(out->room - 1)];
 }
 
-/* Gives an item the next sequence number; takes a reference to its message. */
-static wisp_result wisp__channel_push(wisp__base *base, wisp__channel_out *out, wisp__item item) {
-    if (out->next - out->base == (uint32_t)out->room) {
-        wisp_result result = wisp__grow_ring(base, WISP__ARRAY(out->items, out->room), out->base,
-                                             out->next, base->limits.window_items);
-        if (result) return result;
-    }
-    item.state = WISP__ITEM_FLYING;
-    item.message->references++;
-    *wisp__channel_item(out, out->next++) = item;
-    return WISP_OK;
+/* Makes room for one more item. */
+static inline wisp_result wisp__channel_reserve(wisp__base *base, wisp__channel_out *out) {
+    if (out->next - out->base < (uint32_t)out->room) return WISP_OK;
+    return wisp__grow_ring(base, WISP__ARRAY(out->items, out->room), out->base, out->next,
+                           base->limits.window_items);
+}
+
+/* Gives an item the next sequence number (after wisp__channel_reserve); takes a reference to its
+   message. */
+static inline void wisp__channel_push(wisp__channel_out *out, const wisp__item *item) {
+    wisp__item *to = wisp__channel_item(out, out->next++);
+    item->message->references++;
+    *to = *item;
+    to->state = WISP__ITEM_FLYING;
 }
 
 /* `count` items were acked or lost. Returns the bytes that left the window. */
@@ -17487,9 +18075,11 @@ static int wisp__channel_ended(wisp__chunks *chunks, wisp__channel_out *out, uin
     while (out->base != out->next &&
            wisp__channel_item(out, out->base)->state == WISP__ITEM_ARRIVED) {
         wisp__item *item = wisp__channel_item(out, out->base++);
-        freed += wisp__buffered_bytes(item->size);
+        freed += item->window;
         wisp__message_release(chunks, item->message);
     }
+    if (out->base == out->next && out->room > WISP__SENT_KEPT)
+        wisp__array_free(chunks->base, WISP__ARRAY(out->items, out->room));
     if (wisp__distance(out->lost_from, out->base) < 0) out->lost_from = out->base;
     return freed;
 }
@@ -17514,7 +18104,8 @@ static wisp__turn wisp__channel_turn(wisp__base *base, const wisp__channel_in *i
     *sequence = in->next + (uint32_t)ahead;
     if (ahead < 0) return WISP__AGAIN;
     if (ahead >= base->limits.window_items) return WISP__BEYOND;
-    if (ahead < in->room && in->held[*sequence & (uint32_t)(in->room - 1)]) return WISP__AGAIN;
+    if (in->early && ahead < in->room && in->held[*sequence & (uint32_t)(in->room - 1)])
+        return WISP__AGAIN;
     return ahead ? WISP__EARLY : WISP__NOW;
 }
 
@@ -17533,7 +18124,7 @@ static wisp_result wisp__channel_hold(wisp__base *base, wisp__channel_in *in, ui
 }
 
 static bool wisp__channel_holds_next(const wisp__channel_in *in) {
-    return in->room && in->held[in->next & (uint32_t)(in->room - 1)];
+    return in->early && in->held[in->next & (uint32_t)(in->room - 1)];
 }
 
 static wisp__buffered *wisp__channel_take_next(wisp__channel_in *in) {
@@ -17560,9 +18151,11 @@ static wisp_result wisp__channel_assemble(wisp__base *base, wisp__channel_in *in
     return from->failed ? WISP_E_BAD_PACKET : WISP_OK;
 }
 
-WISP__UNUSED static void wisp__channel_check(const wisp__base *base, const wisp__channel *channel) {
+/* Returns the bytes that its early items count for. */
+WISP__UNUSED static int wisp__channel_check(const wisp__base *base, const wisp__channel *channel) {
     const wisp__channel_out *out = &channel->out;
-    int lost = 0;
+    const wisp__channel_in *in = &channel->in;
+    int lost = 0, bytes = wisp__early_bytes(in->room);
     WISP_ASSERT(out->next - out->base <= (uint32_t)base->limits.window_items);
     for (uint32_t n = out->base; n != out->next; n++) {
         const wisp__item *item = wisp__channel_item(out, n);
@@ -17570,6 +18163,9 @@ WISP__UNUSED static void wisp__channel_check(const wisp__base *base, const wisp_
         lost += item->state == WISP__ITEM_LOST;
     }
     WISP_ASSERT(lost == out->lost);
+    for (int i = 0; i < in->room; i++)
+        if (in->held[i]) bytes += wisp__chunk_memory((size_t)in->held[i]->chunk_bytes);
+    return bytes;
 }
 
 static int wisp__channel_free(wisp__chunks *chunks, wisp__channel *channel) {
@@ -17586,9 +18182,9 @@ static int wisp__channel_free(wisp__chunks *chunks, wisp__channel *channel) {
         wisp__buffered *held = in->held[i];
         if (held) wisp__chunk_give(chunks, held, (size_t)held->chunk_bytes);
     }
-    wisp__free(base, out->items, (size_t)out->room * sizeof *out->items);
-    wisp__free(base, in->held, (size_t)in->room * sizeof *in->held);
-    wisp__free(base, in->whole, (size_t)in->whole_room);
+    wisp__array_free(base, WISP__ARRAY(out->items, out->room));
+    wisp__array_free(base, WISP__ARRAY(in->held, in->room));
+    wisp__array_free(base, WISP__ARRAY(in->whole, in->whole_room));
     wisp__free(base, channel, sizeof *channel);
     return abandoned;
 }
@@ -17693,7 +18289,7 @@ static void wisp__peers_mark(wisp *w, wisp__peer *peer) {
 static void wisp__stick(wisp *w, wisp__peer *peer, const wisp_packet *packet) {
     size_t bytes = sizeof(wisp__stuck) + (size_t)packet->size;
     wisp__stuck *stuck = (wisp__stuck *)wisp__chunk_take(&w->chunks, bytes);
-    if (!stuck) return;                  /* lost, as on a network */
+    if (!stuck) return;  /* lost, as on a network */
     stuck->next = NULL;
     stuck->time = w->base.time;
     stuck->size = packet->size;
@@ -17724,7 +18320,7 @@ static void wisp__post_send(wisp *w) {
     int count = post->count, looked;
     if (!count) return;
     post->count = 0;
-    looked = post->link.send(post->link.user, post->packets, count);
+    looked = (post->link.send)(post->link.user, post->packets, count);
     if (looked < 0) w->base.stats.link_failures++;
     post->broken = looked < 0;
     for (int i = 0; i < count; i++) {
@@ -17742,7 +18338,7 @@ static void wisp__offer_stuck(wisp *w, wisp__peer *peer) {
     int looked = 1;
     while (peer->stuck_first && looked > 0) {
         wisp_packet packet = { peer->addr, peer->stuck_first + 1, peer->stuck_first->size, 0 };
-        looked = post->link.send(post->link.user, &packet, 1);
+        looked = (post->link.send)(post->link.user, &packet, 1);
         post->broken = looked < 0;
         if (looked < 0) w->base.stats.link_failures++;
         if (looked < 1 || packet.status == WISP_E_AGAIN) {
@@ -17862,8 +18458,9 @@ static int wisp__peer_abandon(wisp *w, wisp__peer *peer) {
     return abandoned;
 }
 
-static wisp__channel *wisp__peer_channel(wisp__base *base, wisp__peer *peer, int channel) {
-    if (!peer->channels[channel]) peer->channels[channel] = wisp__channel_make(base);
+static inline wisp__channel *wisp__peer_channel(wisp__base *base, wisp__peer *peer, int channel) {
+    if (peer->channels[channel]) return peer->channels[channel];
+    peer->channels[channel] = wisp__channel_make(base);
     if (peer->channels[channel]) peer->channel_end = wisp__max_int(peer->channel_end, channel + 1);
     return peer->channels[channel];
 }
@@ -17959,14 +18556,15 @@ wisp_result wisp_set_peer_user(wisp *w, wisp_peer peer, void *user) {
  * Invariants: the bits of a value are stored once, however many peers it was sent
  *   to. A sender makes deltas only from a value that was acked, or that was sent
  *   before in the same order; a receiver that has lost it asks for a whole value.
- *   No peer has more than limits.keys baselines and limits.baseline_bytes of
- *   values in each direction.
+ *   In each direction a peer has at most limits.keys baselines; with their values
+ *   they take at most limits.baseline_bytes, and without at most half of it.
  * ======================================================================== */
 
 enum { WISP__IN_ORDER = 4,          /* values that a baseline in order holds */
        WISP__STEPS_BACK = 63 };     /* how far back a delta's baseline may be */
 
-enum { WISP__BASELINE_BUCKETS = 64 };
+/* BASELINES_LEAST: keys that have baselines also where limits.baseline_bytes is too small. */
+enum { WISP__BASELINE_BUCKETS = 64, WISP__BASELINES_LEAST = 64 };
 
 /* `count` bytes. */
 static wisp__encoded *wisp__encoded_copy(wisp *w, const void *bytes, size_t count) {
@@ -17975,6 +18573,7 @@ static wisp__encoded *wisp__encoded_copy(wisp *w, const void *bytes, size_t coun
     if (!e) return NULL;
     e->references = 1;
     e->chunk_bytes = (int)chunk;
+    e->memory = wisp__chunk_memory(chunk);
     e->values = 1;
     e->bits = (int64_t)count * 8;
     if (count) memcpy(e->bytes, bytes, count);
@@ -18009,10 +18608,6 @@ static wisp__row wisp__encoded_as_row(const wisp__encoded *e) {
     return row;
 }
 
-static int wisp__encoded_bytes(const wisp__encoded *e) {
-    return e ? wisp__chunk_bytes((size_t)e->chunk_bytes) : 0;
-}
-
 static void wisp__encoded_release(wisp *w, wisp__encoded *e) {
     if (e && --e->references == 0) wisp__chunk_give(&w->chunks, e, (size_t)e->chunk_bytes);
 }
@@ -18037,10 +18632,12 @@ static wisp__stored *wisp__baseline_newest(wisp__baseline *b) {
 }
 
 static int wisp__stored_bytes(const wisp__stored *stored) {
-    return wisp__encoded_bytes(stored->value) + wisp__encoded_bytes(stored->models);
+    return (stored->value ? stored->value->memory : 0) +
+           (stored->models ? stored->models->memory : 0);
 }
 
 static void wisp__stored_drop(wisp *w, wisp__baselines *all, wisp__stored *stored) {
+    if (!stored->value) return;
     all->bytes -= wisp__stored_bytes(stored);
     wisp__encoded_release(w, stored->value);
     wisp__encoded_release(w, stored->models);
@@ -18077,7 +18674,18 @@ static void wisp__baseline_link(wisp__baselines *all, wisp__baseline *b, int num
 }
 
 static size_t wisp__baseline_bytes(int room) {
-    return sizeof(wisp__baseline) + (size_t)room * sizeof(wisp__stored);
+    return offsetof(wisp__baseline, ring) + (size_t)room * sizeof(wisp__stored);
+}
+
+/* The most baselines that a peer has in each direction. */
+static int wisp__baselines_most(const wisp_limits *l) {
+    int most = l->baseline_bytes / 2 / (int)wisp__baseline_bytes(l->baselines);
+    return wisp__min_int(l->keys, wisp__max_int(most, WISP__BASELINES_LEAST));
+}
+
+/* What so many take of limits.baseline_bytes. The rest is for values. */
+static int64_t wisp__baselines_memory(const wisp_limits *l, int count) {
+    return (int64_t)count * (int64_t)(wisp__baseline_bytes(l->baselines) + sizeof(void *));
 }
 
 /* Takes a baseline out of the list that is ordered by last use. */
@@ -18101,7 +18709,8 @@ static void wisp__baseline_use(wisp__baselines *all, wisp__baseline *b) {
 static wisp__baseline *wisp__baseline_oldest(const wisp__baselines *all) {
     for (wisp__baseline *b = all->oldest; b; b = b->newer) {
         const wisp__stored *newest = wisp__baseline_newest(b);
-        if (b->again || (newest && b->room != WISP__IN_ORDER && !newest->acked)) continue;
+        if (b->again || b->waiting || (newest && b->room != WISP__IN_ORDER && !newest->acked))
+            continue;
         return b;
     }
     return NULL;
@@ -18167,8 +18776,9 @@ static wisp__baseline *wisp__baseline_open(wisp *w, wisp__baselines *all, int nu
     wisp__baseline *b = wisp__baseline_get(all, number, key);
     int room = in_order ? WISP__IN_ORDER : w->base.limits.baselines;
     if (!b)
-        b = all->count < w->base.limits.keys ? wisp__baseline_new(w, all, number, key, room)
-                       : wisp__baseline_reuse(w, all, number, key, room);
+        b = all->count < wisp__baselines_most(&w->base.limits)
+                ? wisp__baseline_new(w, all, number, key, room)
+                : wisp__baseline_reuse(w, all, number, key, room);
     if (b) wisp__baseline_use(all, b);
     return b;
 }
@@ -18178,7 +18788,10 @@ static wisp__baseline *wisp__baseline_open(wisp *w, wisp__baselines *all, int nu
 static void wisp__baseline_store(wisp *w, wisp__baselines *all, wisp__baseline *b,
                                  const wisp__stored *value) {
     wisp__stored *stored = wisp__baseline_at(b, value->sequence);
-    int64_t room = w->base.limits.baseline_bytes - (int64_t)wisp__stored_bytes(value);
+    const wisp_limits *limits = &w->base.limits;
+    int64_t keys = wisp__baselines_memory(limits, wisp__baselines_most(limits));
+    int64_t room = limits->baseline_bytes - wisp__least(keys, limits->baseline_bytes / 2) -
+                   (int64_t)wisp__stored_bytes(value);
     bool late = stored->value && wisp__distance(stored->sequence, value->sequence) > 0;
     const wisp__stored *base;
     if (!late) wisp__stored_drop(w, all, stored);
@@ -18358,6 +18971,7 @@ static wisp__described *wisp__described_keep(wisp__schemas *all, wisp__described
     bucket = &all->buckets[d->hash % WISP__SCHEMA_BUCKETS];
     d->same = *bucket;
     *bucket = d;
+    if (learnt) all->learnt += d->bytes;
     if (learnt) return d;
     d->next = all->first;
     all->first = d;
@@ -18370,6 +18984,7 @@ static void wisp__described_release(wisp__schemas *all, wisp__described *d) {
     link = &all->buckets[d->hash % WISP__SCHEMA_BUCKETS];
     while (*link != d) link = &(*link)->same;
     *link = d->same;
+    if (d->learnt) all->learnt -= d->bytes;
     for (link = &all->first; !d->learnt && *link != d;) link = &(*link)->next;
     if (!d->learnt) *link = d->next;
     d->next = all->dead;
@@ -18447,13 +19062,15 @@ static wisp__described *wisp__described_learn(wisp__schemas *all, const uint8_t 
 
 WISP__UNUSED static void wisp__schemas_check(const wisp__schemas *all) {
     int ours = 0;
+    size_t learnt = 0;
     for (const wisp__described *d = all->first; d; d = d->next) ours++;
     for (int i = 0; i < WISP__SCHEMA_BUCKETS; i++)
         for (const wisp__described *d = all->buckets[i]; d; d = d->same) {
             WISP_ASSERT(d->references > 0);
             ours -= !d->learnt;
+            if (d->learnt) learnt += d->bytes;
         }
-    WISP_ASSERT(ours == 0);
+    WISP_ASSERT(ours == 0 && learnt == all->learnt);
 }
 
 static void wisp__schemas_free(wisp__schemas *all) {
@@ -18544,7 +19161,7 @@ static double wisp__bucket_fill(wisp__bucket *b, double rate, double burst, cons
     } else if (filled > since) {
         b->level += (filled - since) * rate;
         b->over = (float)wisp__max(b->level - burst, 0);
-    } else if (filled < since) {               /* the stall is noticed after the last filling */
+    } else if (filled < since) {  /* the stall is noticed after the last filling */
         double back = (since - filled) * rate, had = wisp__min(back, (double)b->over);
         b->level -= back - had;
         b->over -= (float)had;
@@ -18565,8 +19182,8 @@ static bool wisp__bucket_take(wisp__bucket *b, double rate, double burst, const 
 
 /* May one more message of this name be received from this peer? `stall`: NULL if it is not
    reliable. */
-static bool wisp__policy_admit(const wisp_config *config, wisp__bucket *bucket,
-                               const wisp__stall *stall, double now) {
+static inline bool wisp__policy_admit(const wisp_config *config, wisp__bucket *bucket,
+                                      const wisp__stall *stall, double now) {
     if (!(config->rate_limit > 0)) return true;
     return wisp__bucket_take(bucket, 1 / config->rate_limit, config->rate_burst, stall, now);
 }
@@ -18649,7 +19266,7 @@ typedef struct wisp__purse {
     wisp__spending *spending;
     wisp__bucket *own, *share, *all;
     double rate, share_rate, all_rate, burst;  /* rates 0: no limit; burst in seconds */
-    double more, share_more;                   /* bytes of a stall (wisp__bucket_fill) */
+    double more, share_more;  /* bytes of a stall (wisp__bucket_fill) */
     double now;
     int way;
 } wisp__purse;
@@ -18732,7 +19349,7 @@ static double wisp__policy_waiting(wisp *w, wisp__session *s) {
 }
 
 /* May one more packet (or `message`) be received from this peer? */
-static bool wisp__policy_count(wisp *w, wisp__session *s, bool message) {
+static inline bool wisp__policy_count(wisp *w, wisp__session *s, bool message) {
     const wisp_budget *b = &w->policy.budget;
     double rate = message ? b->messages : b->packets;
     wisp__spending *spending = rate > 0 ? wisp__spending_of(w, s) : NULL;
@@ -18834,15 +19451,16 @@ typedef enum wisp__dropped {
     WISP__DROPPED_UNHANDLED, WISP__DROPPED_CALL_UNHANDLED,
     WISP__DROPPED_UNKNOWN, WISP__DROPPED_CALL_UNKNOWN,      /* a name that is not known here */
     WISP__DROPPED_UNREADABLE, WISP__DROPPED_INVALID,        /* invalid: outside its schema */
-    WISP__DROPPED_FLOOD
+    WISP__DROPPED_FLOOD,
+    WISP__DROPPED_TOO_OLD, WISP__DROPPED_REPLACED           /* see config.max_age and replace */
 } wisp__dropped;
 
 typedef struct wisp__drop_rule {
     uint8_t     of_remote, of_peer;    /* places of its counters in their stats; 0: none */
-    uint8_t     meter;                 /* WISP_DROP_.. of the profiler */
-    bool        offends;               /* the peer is to blame */
-    wisp_result code;                  /* of the error event */
-    const char *text;                  /* NULL: there is none */
+    uint8_t     meter;  /* WISP_DROP_.. of the profiler */
+    bool        offends;  /* the peer is to blame */
+    wisp_result code;  /* of the error event */
+    const char *text;  /* NULL: there is none */
 } wisp__drop_rule;
 
 /* What a dropped message counts as, in the order of wisp__dropped. */
@@ -18869,6 +19487,8 @@ static const wisp__drop_rule wisp__drop_rules[] = {
     { WISP__R(invalid), WISP__P(bad_messages), WISP_DROP_INVALID, true, 0,
       "message cannot be read" },
     { 0, WISP__P(flooded), WISP_DROP_BUDGET, true, WISP_E_FLOOD, "too many messages: dropped" },
+    { WISP__R(too_old), WISP__P(too_old), WISP_DROP_TOO_OLD, false, 0, NULL },
+    { WISP__R(replaced), WISP__P(replaced), WISP_DROP_REPLACED, false, 0, NULL },
 };
 #undef WISP__R
 #undef WISP__P
@@ -18941,7 +19561,7 @@ static wisp_result wisp__name_check(const char *name, int *length) {
 
 static wisp__remote *wisp__registry_find(const wisp__registry *r, const char *name, int length) {
     uint64_t hash = wisp__keyed_hash(r->schemas.key, name, length);
-    uint64_t mask = (uint64_t)r->table_room - 1;
+    uint64_t mask = (uint64_t)r->table_room / 2 - 1;
     if (!r->table_room) return NULL;
     for (uint64_t i = hash & mask; r->table[i]; i = (i + 1) & mask) {
         wisp__remote *remote = r->remotes[r->table[i] - 1];
@@ -18953,15 +19573,15 @@ static wisp__remote *wisp__registry_find(const wisp__registry *r, const char *na
 }
 
 static void wisp__registry_seat(wisp__registry *r, const wisp__remote *remote) {
-    uint64_t mask = (uint64_t)r->table_room - 1, i = remote->hash & mask;
+    uint64_t mask = (uint64_t)r->table_room / 2 - 1, i = remote->hash & mask;
     while (r->table[i]) i = (i + 1) & mask;
     r->table[i] = (uint16_t)(remote->index + 1);
 }
 
 static wisp_result wisp__registry_widen(wisp__registry *r) {
-    int room = r->table_room ? r->table_room * 2 : 64;
+    int room = r->table_room ? r->table_room * 2 : 128;
     uint16_t *table;
-    if (r->count * 2 < r->table_room) return WISP_OK;
+    if (r->count * 4 < r->table_room) return WISP_OK;
     table = (uint16_t *)wisp__alloc_items(r->base, room, sizeof *table);
     if (!table) return WISP_E_MEMORY;
     wisp__array_replace(r->base, WISP__ARRAY(r->table, r->table_room), table, room);
@@ -19008,7 +19628,8 @@ static void wisp__config_merge(wisp_config *to, const wisp_config *from) {
         WISP__SETTING(encode.adaptive), WISP__SETTING(encode.dictionary),
         WISP__SETTING(encode.foreign), WISP__SETTING(delivery), WISP__SETTING(channel),
         WISP__SETTING(batching), WISP__SETTING(max_batch_size), WISP__SETTING(batch_priority),
-        WISP__SETTING(rate_burst), WISP__SETTING(delta_sync), WISP__SETTING(call_tries) };
+        WISP__SETTING(rate_burst), WISP__SETTING(delta_sync), WISP__SETTING(call_tries),
+        WISP__SETTING(replace) };
 #undef WISP__SETTING
     static const char zeros[sizeof(void *)] = { 0 };
     if (from->batching == WISP_BATCH_UNRELIABLE) to->delivery = WISP_UNRELIABLE;
@@ -19022,13 +19643,15 @@ static void wisp__config_merge(wisp_config *to, const wisp_config *from) {
     if (from->encode.dictionary) to->encode.dictionary_bytes = from->encode.dictionary_bytes;
     if (from->rate_limit < 0 || from->rate_limit > 0) to->rate_limit = from->rate_limit;
     if (from->call_timeout > 0) to->call_timeout = from->call_timeout;
+    if (from->max_age < 0 || from->max_age > 0) to->max_age = from->max_age;
 }
 
 /* Sets the settings in force: those of the remote, else the common ones, else the defaults. */
 static void wisp__config_resolve(wisp__registry *r, wisp__remote *remote) {
     static const wisp_config builtin = {
         { 0, NULL, 0, NULL, NULL, 0, 0, NULL, 0, WISP_OFF }, WISP_RELIABLE, WISP_CHANNEL(0),
-        WISP_BATCH_RELIABLE, 256, WISP_PRIORITY(500), 0, 0, WISP_OFF, 10, 1
+        WISP_BATCH_RELIABLE, 256, WISP_PRIORITY(500), 0, 0, WISP_OFF, 10, 1,
+        0, 0.5
     };
     wisp_config *now = &remote->now;
     int priority = now->batch_priority;
@@ -19243,6 +19866,7 @@ static bool wisp__config_valid(const wisp_config *c) {
            wisp__is_choice(c->batching, WISP_BATCH_RELIABLE) &&
            wisp__is_choice(c->batch_priority, 1000) && wisp__is_choice(c->delta_sync, WISP_OFF) &&
            c->max_batch_size >= 0 && c->rate_burst >= 0 && c->call_tries >= 0 &&
+           wisp__is_choice(c->replace, WISP_OFF) && wisp__is_within(c->max_age, -1e9, 1e6) &&
            wisp__is_within(c->rate_limit, -1e9, 1e9) && wisp__is_within(c->call_timeout, 0, 1e9);
 }
 
@@ -19285,6 +19909,17 @@ static wisp_result wisp__batches_settle(wisp__registry *r) {
 }
 
 /* Applies the settings in force to one remote, or to all of them (NULL). */
+static bool wisp__encoding_keyed(const wisp__encoding *e) {
+    return e->kind == WISP__RECORD && e->described->program->keyed;
+}
+
+/* Is a remote state? Calls of it are not. */
+static bool wisp__remote_is_state(const wisp__registry *r, const wisp__remote *remote) {
+    const wisp__encoding *e = &r->remotes[remote->newest]->encoding;
+    if (remote->now.replace) return remote->now.replace == WISP_ON;
+    return remote->now.delivery != WISP_RELIABLE && (e->delta || wisp__encoding_keyed(e));
+}
+
 static wisp_result wisp__registry_settle(wisp__registry *r, const wisp__remote *only) {
     wisp_result result = only ? WISP_OK : wisp__batches_settle(r);
     int count = r->count;
@@ -19293,6 +19928,7 @@ static wisp_result wisp__registry_settle(wisp__registry *r, const wisp__remote *
         if (remote->main != remote || (only && remote != only)) continue;
         wisp__config_resolve(r, remote);
         if (i >= WISP__RESERVED) result = wisp__encoding_refresh(r, remote);
+        remote->state = wisp__remote_is_state(r, remote);
     }
     return result;
 }
@@ -19372,12 +20008,21 @@ static wisp__remote *wisp__remote_to_send(wisp *w, wisp_target target, wisp_resu
 static wisp__remote *wisp__remote_found(wisp *w, wisp_target target) {
     wisp_result why;
     int length;
-    wisp__remote *remote = NULL;
+    wisp__registry *r = &w->registry;
+    uintptr_t key = (uintptr_t)target.name, half = (uintptr_t)r->table_room / 2;
+    uint16_t *recent = &r->table[half + ((key ^ key >> 4) & (half - 1))];
+    wisp__remote *remote;
     if (!target.name && target.remote.id) return wisp__remote_to_send(w, target, &why);
-    if (wisp__name_check(target.name, &length) == WISP_OK)
-        remote = wisp__registry_find(&w->registry, target.name, length);
-    if (remote) wisp__remote_claim(&w->registry, remote);
-    return remote && remote->index >= WISP__RESERVED ? remote : NULL;
+    if (!target.name) return NULL;
+    remote = *recent ? r->remotes[*recent - 1] : NULL;
+    if (!remote || strcmp(remote->name, target.name) != 0) {
+        if (wisp__name_check(target.name, &length)) return NULL;
+        remote = wisp__registry_find(r, target.name, length);
+        if (!remote || remote->index < WISP__RESERVED) return NULL;
+        *recent = (uint16_t)(remote->index + 1);
+    }
+    wisp__remote_claim(r, remote);
+    return remote;
 }
 
 wisp_result wisp_use_config(wisp *w, const wisp_config *c, const char *name) {
@@ -19413,47 +20058,52 @@ wisp_result wisp_use_batching(wisp *w, bool enabled) {
     return WISP_OK;
 }
 
-static wisp_config wisp__config_none(void) {
+/* Sets a choice of a remote, or of all (NULL). `at`: in wisp_config. */
+static wisp_result wisp__config_set(wisp *w, const char *remote, size_t at, int choice) {
     wisp_config c;
     memset(&c, 0, sizeof c);
-    return c;
+    memcpy((char *)&c + at, &choice, sizeof choice);
+    return choice > 0 ? wisp_use_config(w, &c, remote) : WISP_E_ARGUMENT;
 }
 
 wisp_result wisp_set_unreliable(wisp *w, const char *remote, bool unreliable) {
-    wisp_config c = wisp__config_none();
-    c.delivery = unreliable ? WISP_UNRELIABLE : WISP_RELIABLE;
-    return wisp_use_config(w, &c, remote);
+    return wisp__config_set(w, remote, offsetof(wisp_config, delivery),
+                            unreliable ? WISP_UNRELIABLE : WISP_RELIABLE);
 }
 
 wisp_result wisp_set_batch_mode(wisp *w, const char *remote, wisp_batch_mode mode) {
-    wisp_config c = wisp__config_none();
-    c.batching = mode;
-    return mode ? wisp_use_config(w, &c, remote) : WISP_E_ARGUMENT;
+    return wisp__config_set(w, remote, offsetof(wisp_config, batching), (int)mode);
 }
 
 wisp_result wisp_set_batch_priority(wisp *w, const char *remote, int priority) {
-    wisp_config c = wisp__config_none();
     if (priority < 0 || priority > 999) return WISP_E_ARGUMENT;
-    c.batch_priority = WISP_PRIORITY(priority);
-    return wisp_use_config(w, &c, remote);
+    return wisp__config_set(w, remote, offsetof(wisp_config, batch_priority),
+                            WISP_PRIORITY(priority));
 }
 
 wisp_result wisp_set_max_batch_size(wisp *w, int messages) {
-    wisp_config c = wisp__config_none();
-    if (messages < 1) return WISP_E_ARGUMENT;
-    c.max_batch_size = messages;
-    return wisp_use_config(w, &c, NULL);
+    return wisp__config_set(w, NULL, offsetof(wisp_config, max_batch_size), messages);
+}
+
+wisp_result wisp_use_compression(wisp *w, wisp_compression mode, const char *remote) {
+    return wisp__config_set(w, remote, offsetof(wisp_config, encode.compression), (int)mode);
+}
+
+wisp_result wisp_enable_delta_sync(wisp *w, const char *remote) {
+    return wisp__config_set(w, remote, offsetof(wisp_config, delta_sync), WISP_ON);
 }
 
 wisp_result wisp_set_rate_limit(wisp *w, double seconds, const char *remote) {
-    wisp_config c = wisp__config_none();
+    wisp_config c;
+    memset(&c, 0, sizeof c);
     if (!wisp__is_finite(seconds)) return WISP_E_ARGUMENT;
     c.rate_limit = seconds > 0 ? seconds : -1;
     return wisp_use_config(w, &c, remote);
 }
 
 static wisp_config wisp__entry_config(const wisp_schema_entry *entry) {
-    wisp_config c = wisp__config_none();
+    wisp_config c;
+    memset(&c, 0, sizeof c);
     c.encode.schema = entry->schema;
     c.encode.migrations = entry->migrations;
     c.encode.migration_count = entry->migration_count;
@@ -19480,7 +20130,7 @@ wisp_result wisp_use_schemas(wisp *w, const wisp_schema_entry *entries, int coun
         before[set] = wisp__registry_add(&w->registry, entries[set].remote, &result)->own;
         result = wisp_use_config(w, &c, entries[set].remote);
     }
-    while (result && set-- > 0) {                    /* back to what was, the last first */
+    while (result && set-- > 0) {  /* back to what was, the last first */
         wisp_result ignored;
         wisp__remote *remote = wisp__registry_add(&w->registry, entries[set].remote, &ignored);
         remote->own = before[set];
@@ -19490,22 +20140,11 @@ wisp_result wisp_use_schemas(wisp *w, const wisp_schema_entry *entries, int coun
     return result;
 }
 
-wisp_result wisp_use_compression(wisp *w, wisp_compression mode, const char *remote) {
-    wisp_config c = wisp__config_none();
-    c.encode.compression = mode;
-    return mode ? wisp_use_config(w, &c, remote) : WISP_E_ARGUMENT;
-}
-
 wisp_result wisp_use_delta(wisp *w, const wisp_schema *schema, const char *remote) {
-    wisp_config c = wisp__config_none();
+    wisp_config c;
+    memset(&c, 0, sizeof c);
     c.encode.mode = WISP_ENCODE_DELTA;
     c.encode.schema = schema;
-    return wisp_use_config(w, &c, remote);
-}
-
-wisp_result wisp_enable_delta_sync(wisp *w, const char *remote) {
-    wisp_config c = wisp__config_none();
-    c.delta_sync = WISP_ON;
     return wisp_use_config(w, &c, remote);
 }
 
@@ -19552,10 +20191,23 @@ static void wisp__codec_turn(wisp__message_codec *c) {
     c->turn++;
 }
 
+static wisp__mark wisp__codec_mark(const wisp__message_codec *c) {
+    wisp__arena_block *block = c->arena.current;
+    wisp__mark mark = { block, block ? block->used : 0, c->credit.memory };
+    return mark;
+}
+
+/* Empties the arena behind a mark of the same turn. */
+static inline void wisp__codec_rewind(wisp__message_codec *c, const wisp__mark *mark) {
+    c->arena.current = mark->block;
+    if (mark->block) mark->block->used = mark->used;
+    c->credit.memory = mark->memory;
+}
+
 /* Only messages of peers, which are in c->arena, are paid for. */
 static wisp__unpacker wisp__codec_unpacker(wisp__message_codec *c, wisp__arena *arena,
                                            wisp__reader *data, int values) {
-    wisp__unpacker u = { c->base, arena, NULL, data, values, 0, NULL, NULL, WISP_OK };
+    wisp__unpacker u = { c->base, arena, NULL, data, values, 0, false, NULL, NULL, WISP_OK };
     if (arena == &c->arena) u.credit = &c->credit;
     return u;
 }
@@ -19726,6 +20378,7 @@ static uint8_t *wisp__packed_bits(wisp__message_codec *c) {
     wisp__put_bits(&to, p->shape.bytes, p->shape.at);
     wisp__put_bits(&to, p->data.bytes, p->data.at);
     bytes[to.at / 8] &= (uint8_t)((1 << (to.at & 7)) - 1);       /* else it depends on the past */
+    wisp__store64(bytes + to.at / 8 + 1, 0);
     return bytes;
 }
 
@@ -19763,8 +20416,9 @@ static wisp_result wisp__encode_compressed(wisp__message_codec *c, wisp__remote 
     return p->data.full ? WISP_E_TOO_BIG : WISP_OK;
 }
 
-static wisp_result wisp__encode_values(wisp__message_codec *c, const wisp__remote *remote,
-                                       bool delta, const wisp_value *values, int count) {
+static WISP__INLINE wisp_result wisp__encode_values(wisp__message_codec *c,
+                                                    const wisp__remote *remote, bool delta,
+                                                    const wisp_value *values, int count) {
     wisp_result result = WISP_OK;
     wisp_value subject;
     if (remote->schema && remote->now.encode.mode == WISP_ENCODE_SAFE && count >= 0) {
@@ -19778,8 +20432,9 @@ static wisp_result wisp__encode_values(wisp__message_codec *c, const wisp__remot
 
 /* Puts values into the packer's shape and data, or a record into c->row, in the encoding that the
    remote has now. `methods`: of compression, that all receivers have. */
-static wisp_result wisp__encode(wisp__message_codec *c, wisp__remote *remote,
-                                const wisp_value *values, int count, unsigned methods) {
+static WISP__INLINE wisp_result wisp__encode(wisp__message_codec *c, wisp__remote *remote,
+                                             const wisp_value *values, int count,
+                                             unsigned methods) {
     const wisp__encoding *e = &c->registry->remotes[remote->newest]->encoding;
     wisp__packer *p = &c->packer;
     wisp_result result;
@@ -19930,7 +20585,7 @@ static wisp_result wisp__decode(wisp__message_codec *c, const wisp__encoding *e,
 /* --- received values as the schema here wants them --- */
 
 /* Sets the values: the elements of a row, or the one value. */
-static wisp_result wisp__decoded_set(wisp__message_codec *c, const wisp_schema *schema,
+static wisp_result wisp__decoded_set(wisp__supply *supply, const wisp_schema *schema,
                                      const wisp_value *value, wisp__decoded *d) {
     wisp_value *one;
     if (schema->shape == WISP_SHAPE_LIST && value->kind == WISP_ARRAY) {
@@ -19938,7 +20593,7 @@ static wisp_result wisp__decoded_set(wisp__message_codec *c, const wisp_schema *
         d->count = value->count;
         return WISP_OK;
     }
-    one = (wisp_value *)wisp__codec_take(c, sizeof *one);
+    one = (wisp_value *)wisp__supply_take(supply, sizeof *one);
     if (!one) return WISP_E_MEMORY;
     *one = *value;
     d->values = one;
@@ -19967,36 +20622,44 @@ static wisp_result wisp__conform_version(wisp__message_codec *c, const wisp__rem
     return result ? result : wisp__edit_end(&edit, ours, value);
 }
 
+/* An image of the schema here, of values that are not a struct of it. */
+static WISP__APART wisp_result wisp__conform_foreign(wisp__message_codec *c,
+                                                     const wisp__remote *remote,
+                                                     const wisp__encoding *e,
+                                                     const wisp__decoded *d, void **image) {
+    const wisp_schema *schema = remote->schema->program->schema, *theirs;
+    const wisp__described *described = e ? e->described : NULL;
+    wisp__supply supply = wisp__supply_of_arena(c->base, &c->arena, &c->credit);
+    wisp__fitting f = wisp__fitting_on(c->registry->text, (int)sizeof c->registry->text, &supply);
+    wisp_value value;
+    wisp_result result = WISP_OK;
+    theirs = described ? described->program->schema : schema;
+    if (d->image) value = wisp_struct(d->program->schema, d->image);
+    else result = wisp__subject(c, theirs, d->values, d->count, &value);
+    if (!result && described) result = wisp__conform_version(c, remote, theirs, &supply, &value);
+    if (result) return result;
+    *image = wisp__codec_take(c, (size_t)schema->bytes);
+    if (!*image) return WISP_E_MEMORY;
+    memset(*image, 0, (size_t)schema->bytes);
+    f.loose = described != NULL;
+    f.lenient = e && e->kind == WISP__CODED;
+    return wisp__fit_schema(&f, schema, &value, *image);
+}
+
 static wisp_result wisp__conform_values(wisp__message_codec *c, const wisp__remote *remote,
                                         const wisp__encoding *e, wisp__decoded *d) {
     const wisp__program *ours = remote->schema ? remote->schema->program : NULL;
-    wisp__described *described = e ? e->described : NULL;
-    wisp__supply supply = wisp__supply_of_arena(c->base, &c->arena, &c->credit);
-    wisp__fitting f = wisp__fitting_on(c->registry->text, (int)sizeof c->registry->text, &supply);
-    const wisp_schema *schema;
+    wisp__supply supply;
     wisp_value value;
     wisp_result result = WISP_OK;
     void *image = d->image;
-    if (!ours && !d->image) return WISP_OK;
-    schema = ours ? ours->schema : d->program->schema;
-    if (d->image) value = wisp_struct(d->program->schema, d->image);
-    else result = wisp__subject(c, described ? described->program->schema : schema, d->values,
-                                d->count, &value);
+    if (!ours && !image) return WISP_OK;
+    if (ours && d->program != ours) result = wisp__conform_foreign(c, remote, e, d, &image);
     if (result) return result;
-    if (ours && d->program != ours) {
-        if (described)
-            result = wisp__conform_version(c, remote, described->program->schema, &supply, &value);
-        if (result) return result;
-        image = wisp__codec_take(c, (size_t)schema->bytes);
-        if (!image) return WISP_E_MEMORY;
-        memset(image, 0, (size_t)schema->bytes);
-        f.loose = described != NULL;
-        f.lenient = e && e->kind == WISP__CODED;
-        result = wisp__fit_schema(&f, schema, &value, image);
-        if (result) return result;
-    }
-    result = wisp__image_value(schema, image, &supply, &value);
-    return result ? result : wisp__decoded_set(c, schema, &value, d);
+    if (!ours) ours = d->program;
+    supply = wisp__supply_of_arena(c->base, &c->arena, &c->credit);
+    result = wisp__image_value(ours->schema, image, &supply, &value);
+    return result ? result : wisp__decoded_set(&supply, ours->schema, &value, d);
 }
 
 /* Makes decoded values fit the schema registered here; the text of the registry says why not. */
@@ -20046,10 +20709,6 @@ static bool wisp__delta_needs_length(const wisp__encoding *e) {
 static int wisp__older_bits(const wisp__encoding *e) {
     if (e->adaptive) return 2;
     return e->kind == WISP__RECORD && e->described->program->tables;
-}
-
-static bool wisp__encoding_keyed(const wisp__encoding *e) {
-    return e->kind == WISP__RECORD && e->described->program->keyed;
 }
 
 static void wisp__delta_head_put(wisp__writer *to, const wisp__encoding *e,
@@ -20167,21 +20826,21 @@ static wisp_result wisp__delta_pack(wisp *w, const wisp__encoding *e,
     return p->data.full ? WISP_E_TOO_BIG : WISP_OK;
 }
 
+/* Reads the head of a message, and moves past what follows it. */
 static wisp_result wisp__delta_extent(wisp__message_codec *c, const wisp__encoding *e,
-                                      wisp__reader *data, bool in_order) {
-    wisp__delta_head h;
+                                      wisp__reader *data, bool in_order, wisp__delta_head *h) {
     wisp__reader shape = wisp__reader_on(NULL, 0);
     wisp__unpacker u = wisp__codec_received(c, data);
     wisp__decoded out;
     wisp_result result = WISP_OK;
     wisp__codec_turn(c);
-    wisp__delta_head_get(data, e, in_order, &h);
+    wisp__delta_head_get(data, e, in_order, h);
     u.shape = &shape;
-    u.start = data->at;
+    u.start = h->at = data->at;
     memset(&out, 0, sizeof out);
-    if (h.whole && e->kind == WISP__RECORD) result = wisp__record_pass(&u, e->described->program);
-    else if (h.whole) result = wisp__decode_payload(&u, e, &out);
-    else if (h.end >= 0) wisp__skip(data, h.end - data->at);
+    if (h->whole && e->kind == WISP__RECORD) result = wisp__record_pass(&u, e->described->program);
+    else if (h->whole) result = wisp__decode_payload(&u, e, &out);
+    else if (h->end >= 0) wisp__skip(data, h->end - data->at);
     else if (!wisp__record_delta_pass(&u, e->described->program, data)) data->failed = true;
     if (data->failed && result != WISP_E_MEMORY) result = WISP_E_BAD_PACKET;
     if (result == WISP_E_INVALID) result = WISP_OK;
@@ -20200,15 +20859,15 @@ static uint64_t wisp__delta_key(const wisp__encoding *encoding, const wisp__enco
         const wisp__op *op = &program->ops[at];
         bool choice = wisp__op_cell(op) == WISP__CELL_CHOICE;
         int cells = wisp__op_symbols(op) + (choice ? op->body->columns : 0);
-        int slots = wisp__op_is_slot(op) + (choice ? op->body->slots : 0);
+        int count = wisp__op_is_slot(op) + (choice ? op->body->slot_count : 0);
         if (op->flags & WISP__OP_KEY) {
             hash = wisp__mix(hash ^ wisp__hash_bytes(cell, cells * 4));
-            for (int i = 0; i < slots; i++)
+            for (int i = 0; i < count; i++)
                 hash = wisp__mix(hash ^ (slot[i] ? wisp__hash_bytes(words + slot[i],
                                                                     (int)words[slot[i]] * 4) : 0));
         }
         cell += cells;
-        slot += slots;
+        slot += count;
     }
     return hash | 1;
 }
@@ -20298,10 +20957,13 @@ static void wisp__message_delta_make(wisp__message_codec *c, const wisp__encodin
     out->adapted_bytes = models ? wisp__delta_models(d.program) : 0;
 }
 
+/* The delta is read as if it went on to the end of the packet: its bits are then read by whole
+   words. One that has gone beyond its own end is found afterwards. */
 static void wisp__delta_begin(wisp__delta *d, wisp__unpacker *u, const wisp__encoding *e,
                               const wisp__message_delta *base, const wisp__reader *from) {
     wisp__delta_on(d, u, e, base);
     d->delta.from = *from;
+    d->delta.from.end = (int64_t)from->size * 8;
     d->delta.start = from->at;
     d->delta.there = true;
     u->values = u->base->limits.message_values;
@@ -20349,6 +21011,7 @@ static wisp__encoded *wisp__message_delta_apply(wisp *w, const wisp__encoding *e
     else if (e->adaptive) base->adapted = wisp__models_begin(&d, base->models);
     if (d.program && !wisp__record_delta_code(&d))
         bits = u.result == WISP_E_MEMORY ? WISP_E_MEMORY : WISP_E_BAD_PACKET;
+    if (d.delta.from.at > from->end) bits = WISP_E_BAD_PACKET;
     *why = wisp__credit_result(&c->credit,
                                bits == WISP_E_MEMORY ? WISP_E_MEMORY : WISP_E_BAD_PACKET);
     if (bits < 0 || bits > most) return NULL;
@@ -20561,13 +21224,16 @@ static void wisp__count_queued(const wisp__remote *remote, int change) {
 }
 
 static int wisp__line_of(const wisp__message *m) {
-    return m->delivery == WISP_RELIABLE ? m->channel : WISP__CHANNELS;
+    return m->delivery == WISP_RELIABLE ? m->channel : WISP__CHANNELS + m->parted;
+}
+
+static inline int wisp__message_priority(const wisp *w, const wisp__message *m) {
+    return w->registry.remotes[m->remote]->now.batch_priority;
 }
 
 /* The lowest goes first. It wraps, like the milliseconds. */
 static inline uint32_t wisp__urgency(const wisp *w, const wisp__message *m) {
-    int priority = w->registry.remotes[m->remote]->now.batch_priority;
-    return m->time + (uint32_t)(priority * WISP__LEVEL_MS);
+    return m->time + (uint32_t)(wisp__message_priority(w, m) * WISP__LEVEL_MS);
 }
 
 /* Does a go before b: more urgent, or else fired first? */
@@ -20577,8 +21243,10 @@ static inline bool wisp__goes_before(const wisp *w, const wisp__message *a,
     return later < 0 || (later == 0 && wisp__distance(a->order, b->order) < 0);
 }
 
-/* --- the remotes with messages in a line, as a pairing heap (Fredman, Sedgewick, Sleator, Tarjan
-       1986) by their first messages. Links are local indices + 1 --- */
+/* --- the remotes with messages in a line, by their first messages: a list in which each goes
+       before the next, and a pairing heap (Fredman, Sedgewick, Sleator, Tarjan 1986) of those that
+       were not after its end when they came. The first of the list has the heap as its child and
+       the last as its previous. Links are local indices + 1 --- */
 
 /* Makes one heap of two, each a root without siblings. */
 static uint16_t wisp__heap_meld(const wisp *w, wisp__peer_remote *all, uint16_t a, uint16_t b) {
@@ -20619,31 +21287,90 @@ static uint16_t wisp__heap_join(const wisp *w, wisp__peer_remote *all, uint16_t 
     return root;
 }
 
-static void wisp__heap_add(const wisp *w, wisp__session *s, int index) {
-    wisp__peer_remote *p = &s->peer_remotes[index];
-    p->line = (uint8_t)wisp__line_of(wisp__queue_head(p));
-    s->lines[p->line] = wisp__heap_meld(w, s->peer_remotes, s->lines[p->line],
-                                        (uint16_t)(index + 1));
-    s->waiting |= 1u << p->line;
+/* `number`: index + 1. */
+static wisp__message *wisp__line_head(const wisp__session *s, uint16_t number) {
+    return wisp__queue_head(&s->peer_remotes[number - 1]);
 }
 
-static void wisp__heap_remove(const wisp *w, wisp__session *s, int index) {
+static void wisp__line_add(const wisp *w, wisp__session *s, int index) {
+    wisp__peer_remote *all = s->peer_remotes, *p = &all[index], *first;
+    uint16_t number = (uint16_t)(index + 1);
+    p->line = (uint8_t)wisp__line_of(wisp__queue_head(p));
+    first = s->lines[p->line] ? &all[s->lines[p->line] - 1] : NULL;
+    p->listed = !first || wisp__goes_before(w, wisp__line_head(s, first->previous),
+                                            wisp__queue_head(p));
+    if (!first) {
+        s->lines[p->line] = p->previous = number;
+        s->waiting |= 1u << p->line;
+    } else if (p->listed) {
+        p->previous = first->previous;
+        all[p->previous - 1].next = first->previous = number;
+    } else {
+        first->child = wisp__heap_meld(w, all, first->child, number);
+    }
+}
+
+/* Takes a remote out of the heap of its line. */
+static void wisp__heap_remove(const wisp *w, wisp__session *s, uint16_t number) {
+    wisp__peer_remote *all = s->peer_remotes, *p = &all[number - 1];
+    wisp__peer_remote *before = p->previous ? &all[p->previous - 1] : NULL;
+    wisp__peer_remote *first = &all[s->lines[p->line] - 1];
+    if (p->next) all[p->next - 1].previous = p->previous;
+    if (!before) first->child = 0;
+    else if (before->child == number) before->child = p->next;
+    else before->next = p->next;
+    first->child = wisp__heap_meld(w, all, first->child, wisp__heap_join(w, all, p->child));
+    p->child = 0;
+}
+
+/* Takes the first remote of a line out of its list. The root of the heap takes an empty place. */
+static void wisp__line_shift(const wisp *w, wisp__session *s, int line) {
+    wisp__peer_remote *all = s->peer_remotes, *p = &all[s->lines[line] - 1], *next;
+    uint16_t number = p->next ? p->next : p->child;
+    if (!p->next && number) wisp__heap_remove(w, s, number);
+    s->lines[line] = number;
+    if (!number) {
+        s->waiting &= ~(1u << line);
+        return;
+    }
+    next = &all[number - 1];
+    next->previous = p->next ? p->previous : number;
+    next->child = p->child;
+    next->listed = true;
+}
+
+static void wisp__line_remove(const wisp *w, wisp__session *s, int index) {
     wisp__peer_remote *all = s->peer_remotes, *p = &all[index];
-    uint16_t rest = wisp__heap_join(w, all, p->child);
-    if (p->previous) {
-        wisp__peer_remote *before = &all[p->previous - 1];
-        if (before->child == index + 1) before->child = p->next;
-        else before->next = p->next;
-        if (p->next) all[p->next - 1].previous = p->previous;
-        rest = wisp__heap_meld(w, all, s->lines[p->line], rest);
+    if (s->lines[p->line] == index + 1) {
+        wisp__line_shift(w, s, p->line);
+    } else if (p->listed) {
+        all[(p->next ? p->next : s->lines[p->line]) - 1].previous = p->previous;
+        all[p->previous - 1].next = p->next;
+    } else {
+        wisp__heap_remove(w, s, (uint16_t)(index + 1));
     }
     p->child = p->next = p->previous = 0;
-    s->lines[p->line] = rest;
-    if (!rest) s->waiting &= ~(1u << p->line);
 }
 
-/* Builds the heaps anew after priorities have changed. */
-static void wisp__heaps_build(const wisp *w, wisp__session *s) {
+/* The index of the remote that goes first in a line that is not empty. */
+static int wisp__line_first(const wisp *w, const wisp__session *s, uint16_t first) {
+    uint16_t root = s->peer_remotes[first - 1].child;
+    bool heap = root &&
+                wisp__goes_before(w, wisp__line_head(s, root), wisp__line_head(s, first));
+    return (heap ? root : first) - 1;
+}
+
+/* Must a remote change its place now that another message is its first? */
+static inline bool wisp__line_moves(const wisp *w, const wisp__session *s,
+                                    const wisp__peer_remote *p) {
+    const wisp__message *m = wisp__queue_head(p);
+    if (wisp__line_of(m) != p->line) return true;
+    if (!p->listed) return p->child || p->previous;
+    return p->next && !wisp__goes_before(w, m, wisp__line_head(s, p->next));
+}
+
+/* Builds the lines anew after priorities have changed. */
+static void wisp__lines_build(const wisp *w, wisp__session *s) {
     memset(s->lines, 0, sizeof s->lines);
     s->waiting = 0;
     s->priorities = w->registry.priorities;
@@ -20652,7 +21379,7 @@ static void wisp__heaps_build(const wisp *w, wisp__session *s) {
         p->child = p->next = p->previous = 0;
     }
     for (int i = 0; i < s->peer_remote_room; i++)
-        if (s->peer_remotes[i].queue) wisp__heap_add(w, s, i);
+        if (s->peer_remotes[i].queue) wisp__line_add(w, s, i);
 }
 
 /* --- the queue of one remote --- */
@@ -20661,8 +21388,16 @@ static size_t wisp__queue_bytes(uint32_t room) {
     return offsetof(wisp__queue, places) + room * sizeof(wisp__message *);
 }
 
+/* Memory that a ring takes more for one more message. */
+static WISP__INLINE int wisp__queue_growth(const wisp__queue *q) {
+    if (q && q->next - q->first < q->room) return 0;
+    if (!q) return wisp__chunk_memory(wisp__queue_bytes(8));
+    return wisp__chunk_memory(wisp__queue_bytes(2 * q->room)) -
+           wisp__chunk_memory(wisp__queue_bytes(q->room));
+}
+
 /* Makes a full ring twice as large; false: no memory. */
-static bool wisp__queue_grow(wisp *w, wisp__peer_remote *p) {
+static bool wisp__queue_grow(wisp *w, wisp__session *s, wisp__peer_remote *p) {
     wisp__queue *old = p->queue, *q;
     uint32_t room = old ? 2 * old->room : 8;
     q = (wisp__queue *)wisp__chunk_take(&w->chunks, wisp__queue_bytes(room));
@@ -20671,33 +21406,56 @@ static bool wisp__queue_grow(wisp *w, wisp__peer_remote *p) {
     q->room = room;
     for (; old && q->next != old->next; q->next++)
         *wisp__queue_place(q, q->next) = *wisp__queue_place(old, q->next);
+    s->queued_bytes += wisp__queue_growth(old);
     if (old) wisp__chunk_give(&w->chunks, old, wisp__queue_bytes(old->room));
     p->queue = q;
     return true;
 }
 
-/* `change`: 1 or -1 message. */
+/* `change`: 1 or -1 message of this weight. */
 static inline void wisp__queue_count(wisp *w, wisp__session *s, const wisp__message *m,
-                                     int change) {
+                                     int change, int weight) {
     s->queued += change;
-    s->queued_bytes += change * wisp__message_weight(m);
+    s->queued_bytes += change * weight;
     if (m->delivery != WISP_RELIABLE) s->unreliable_bytes += change * wisp__message_size(m);
     if (w->registry.meters) wisp__count_queued(w->registry.remotes[m->remote], change);
 }
 
+/* The baseline that knows where the newest value of a state message's key waits; NULL: it is no
+   state. */
+static wisp__baseline *wisp__state_of(const wisp *w, wisp__session *s, const wisp__message *m) {
+    const wisp__message_extra *extra = wisp__message_extra_of(m);
+    if (!m->state) return NULL;
+    if (w->registry.remotes[m->encoding]->encoding.delta)
+        return extra->result < s->baselines_out.count ? s->baselines_out.places[extra->result]
+                                                      : NULL;
+    return wisp__baseline_get(&s->baselines_out, m->encoding,
+                              (uint64_t)(uint32_t)extra->result << 32 | extra->number);
+}
+
+static void wisp__state_waits(const wisp *w, wisp__session *s, const wisp__message *m,
+                              uint32_t number, bool waiting) {
+    wisp__baseline *b = wisp__state_of(w, s, m);
+    if (!b || (!waiting && b->waits_at != number)) return;
+    b->waiting = waiting;
+    b->waits_at = number;
+}
+
 /* Queues a message behind those of its remote, or before them; takes a reference. false: no
    memory. */
-static inline bool wisp__queue_put(wisp *w, wisp__session *s, wisp__message *m, bool first) {
+static WISP__INLINE bool wisp__queue_put(wisp *w, wisp__session *s, wisp__message *m, bool first,
+                                         int weight) {
     wisp__peer_remote *p = &s->peer_remotes[m->remote];
     wisp__queue *q = p->queue;
     bool leads = first || !q;
-    if ((!q || q->next - q->first == q->room) && !wisp__queue_grow(w, p)) return false;
-    if (q && leads) wisp__heap_remove(w, s, m->remote);
+    if ((!q || q->next - q->first == q->room) && !wisp__queue_grow(w, s, p)) return false;
+    if (q && leads) wisp__line_remove(w, s, m->remote);
     q = p->queue;
     *wisp__queue_place(q, first ? --q->first : q->next++) = m;
-    if (leads) wisp__heap_add(w, s, m->remote);
+    if (m->state) wisp__state_waits(w, s, m, q->next - 1, true);
+    if (leads) wisp__line_add(w, s, m->remote);
     m->references++;
-    wisp__queue_count(w, s, m, 1);
+    wisp__queue_count(w, s, m, 1, weight);
     return true;
 }
 
@@ -20707,23 +21465,82 @@ static wisp__message *wisp__unqueue(wisp *w, wisp__session *s, int index, bool l
     wisp__peer_remote *p = &s->peer_remotes[index];
     wisp__message *m = last ? wisp__queue_tail(p) : wisp__queue_head(p);
     wisp__queue *q = p->queue;
-    bool empty = q->next - q->first == 1, leads = !last || empty;
-    bool out = leads && (p->child || p->previous);
-    if (out) wisp__heap_remove(w, s, index);
+    bool empty = q->next - q->first == 1, moves = empty;
+    if (m->state) wisp__state_waits(w, s, m, last ? q->next - 1 : q->first, false);
     if (last) q->next--;
     else q->first++;
-    wisp__queue_count(w, s, m, -1);
-    if (leads && !out && (empty || wisp__line_of(wisp__queue_head(p)) != p->line)) {
-        wisp__heap_remove(w, s, index);
-        out = true;
-    }
+    wisp__queue_count(w, s, m, -1, wisp__message_weight(m));
+    if (!empty && !last) moves = wisp__line_moves(w, s, p);
+    if (moves) wisp__line_remove(w, s, index);
     if (!empty) {
-        if (out) wisp__heap_add(w, s, index);
+        if (moves) wisp__line_add(w, s, index);
         return m;
     }
+    s->queued_bytes -= wisp__chunk_memory(wisp__queue_bytes(q->room));
     wisp__chunk_give(&w->chunks, q, wisp__queue_bytes(q->room));
     p->queue = NULL;
     return m;
+}
+
+/* Drops the first message of a remote, or the last. */
+static void wisp__queue_drop(wisp *w, wisp__session *s, int index, bool last, wisp__dropped why) {
+    wisp__message *m = wisp__unqueue(w, s, index, last);
+    const wisp__message_extra *extra = wisp__message_extra_of(m);
+    wisp__count_drop(w, s, w->registry.remotes[index], why);
+    if (extra && extra->baseline >= 0)
+        wisp__baseline_outcome(&s->baselines_out, extra->baseline, extra->number, false);
+    wisp__message_release(&w->chunks, m);
+}
+
+/* Has a message waited for too long? */
+static bool wisp__is_too_old(const wisp *w, const wisp__session *s, const wisp__message *m) {
+    double most = w->registry.remotes[m->remote]->now.max_age;
+    if (m->delivery == WISP_RELIABLE || m->state || most < 0) return false;
+    return wisp__milliseconds(w->base.time) - m->time > most * 1000 &&
+           w->base.time - s->peer.started > most;
+}
+
+/* Before an unreliable message is queued: drops those of its remote that are too old, and of a
+   sequenced one those of earlier updates. Returns how many were too old. */
+static int wisp__queue_freshen(wisp *w, wisp__session *s, const wisp__message *m) {
+    wisp__peer_remote *p = &s->peer_remotes[m->remote];
+    int old = 0;
+    while (p->queue) {
+        const wisp__message *head = wisp__queue_head(p);
+        bool passed = m->delivery == WISP_SEQUENCED && head->delivery == WISP_SEQUENCED &&
+                      m->type == WISP__EVENT && head->type == WISP__EVENT && !head->state &&
+                      wisp__distance(head->order, w->before_update) < 0;
+        if (!passed && !wisp__is_too_old(w, s, head)) break;
+        old += !passed;
+        wisp__queue_drop(w, s, m->remote, false,
+                         passed ? WISP__DROPPED_REPLACED : WISP__DROPPED_TOO_OLD);
+    }
+    return old;
+}
+
+/* Puts a value in the place of an older one that waits. */
+static wisp_result wisp__queue_replace(wisp *w, wisp__session *s, const wisp__message *m,
+                                       const wisp__baseline *b) {
+    wisp__queue *q = s->peer_remotes[m->remote].queue;
+    wisp__message **place = wisp__queue_place(q, b->waits_at), *old = *place, *copy;
+    int weight = wisp__message_weight(m), before = wisp__message_weight(old);
+    size_t bytes = wisp__message_chunk(m);
+    bool leads = b->waits_at == q->first;
+    if (weight - before > w->base.limits.queue_bytes - s->queued_bytes) return WISP_E_QUEUE_FULL;
+    copy = (wisp__message *)wisp__chunk_take(&w->chunks, bytes);
+    if (!copy) return WISP_E_MEMORY;
+    memcpy(copy, m, bytes);
+    copy->references = 1;
+    copy->time = old->time;
+    copy->order = old->order;
+    if (leads) wisp__line_remove(w, s, m->remote);
+    *place = copy;
+    if (leads) wisp__line_add(w, s, m->remote);
+    wisp__queue_count(w, s, old, -1, before);
+    wisp__queue_count(w, s, copy, 1, weight);
+    wisp__count_drop(w, s, w->registry.remotes[m->remote], WISP__DROPPED_REPLACED);
+    wisp__message_release(&w->chunks, old);
+    return WISP_OK;
 }
 
 /* The remote whose last message is the least urgent unreliable one, after `m`; -1: none. */
@@ -20747,25 +21564,20 @@ static bool wisp__queue_make_room(wisp *w, wisp__session *s, const wisp__message
     double most = wisp__policy_waiting(w, s);
     while (s->unreliable_bytes + wisp__message_size(m) > most) {
         int index = wisp__least_urgent(w, s, m);
-        const wisp__message_extra *extra;
-        wisp__message *least;
         if (index < 0) return false;
-        least = wisp__unqueue(w, s, index, true);
-        extra = wisp__message_extra_of(least);
-        wisp__count_drop(w, s, w->registry.remotes[least->remote], WISP__DROPPED_OVER_BUDGET);
-        if (extra && extra->baseline >= 0)
-            wisp__baseline_outcome(&s->baselines_out, extra->baseline, extra->number, false);
-        wisp__message_release(&w->chunks, least);
+        wisp__queue_drop(w, s, index, true, WISP__DROPPED_OVER_BUDGET);
     }
     return true;
 }
 
 /* May a message be queued? It is counted as dropped if not. */
-static wisp_result wisp__queue_admit(wisp *w, wisp__session *s, const wisp__message *m) {
+static WISP__INLINE wisp_result wisp__queue_admit(wisp *w, wisp__session *s, const wisp__message *m,
+                                                  int weight) {
     wisp__remote *remote = w->registry.remotes[m->remote];
     const wisp_limits *limits = &w->base.limits;
     if (s->queued >= limits->queue_messages ||
-        wisp__message_weight(m) > limits->queue_bytes - s->queued_bytes) {
+        weight + wisp__queue_growth(s->peer_remotes[m->remote].queue) >
+            limits->queue_bytes - s->queued_bytes) {
         if (!s->peer.stats.messages_refused)
             wisp__log(&w->base, WISP_LOG_WARNING, WISP_E_QUEUE_FULL, "send queue is full: send "
                       "less, or raise desc.limits.queue_messages and queue_bytes");
@@ -20777,12 +21589,16 @@ static wisp_result wisp__queue_admit(wisp *w, wisp__session *s, const wisp__mess
     return WISP_E_BUDGET;
 }
 
-static wisp_result wisp__enqueue(wisp *w, wisp__session *s, wisp__message *m) {
+static WISP__INLINE wisp_result wisp__enqueue(wisp *w, wisp__session *s, wisp__message *m) {
+    int weight = wisp__message_weight(m);
     wisp_result result;
-    if (!wisp__peer_remote_of(w, s, wisp__max_int(m->remote, m->encoding))) return WISP_E_MEMORY;
-    result = wisp__queue_admit(w, s, m);
+    if (m->state) {
+        const wisp__baseline *b = wisp__state_of(w, s, m);
+        if (b && b->waiting) return wisp__queue_replace(w, s, m, b);
+    }
+    result = wisp__queue_admit(w, s, m, weight);
     if (result) return result;
-    if (!wisp__queue_put(w, s, m, false)) return WISP_E_MEMORY;
+    if (!wisp__queue_put(w, s, m, false, weight)) return WISP_E_MEMORY;
     wisp__peers_mark(w, &s->peer);
     return WISP_OK;
 }
@@ -20790,21 +21606,22 @@ static wisp_result wisp__enqueue(wisp *w, wisp__session *s, wisp__message *m) {
 /* The remote whose first message goes next: the most urgent, then the one fired first. -1: none.
    `only` >= 0: only this remote; `blocked`: bits of lines. */
 static int wisp__queue_pick(const wisp *w, wisp__session *s, int only, uint32_t blocked) {
-    const wisp__message *best = NULL;
     uint32_t open = s->waiting & ~blocked;
     int index = -1;
     if (only >= 0) {
         const wisp__peer_remote *p = only < s->peer_remote_room ? &s->peer_remotes[only] : NULL;
         return p && p->queue && open >> p->line & 1 ? only : -1;
     }
-    if (s->priorities != w->registry.priorities) wisp__heaps_build(w, s);
+    if (s->priorities != w->registry.priorities) wisp__lines_build(w, s);
     for (int line = 0; open >> line; line++) {
-        const wisp__message *m;
+        int first;
+        if (!(open >> line & 255)) line += 7;
         if (!(open >> line & 1)) continue;
-        m = wisp__queue_head(&s->peer_remotes[s->lines[line] - 1]);
-        if (best && !wisp__goes_before(w, m, best)) continue;
-        best = m;
-        index = s->lines[line] - 1;
+        first = wisp__line_first(w, s, s->lines[line]);
+        if (index >= 0 && !wisp__goes_before(w, wisp__queue_head(&s->peer_remotes[first]),
+                                             wisp__queue_head(&s->peer_remotes[index])))
+            continue;
+        index = first;
     }
     return index;
 }
@@ -20824,7 +21641,7 @@ static wisp_result wisp__notices_reserve(wisp *w, int count) {
 }
 
 /* Runs one handler; wisp_raise ends it. */
-static void wisp__handle(wisp *w, wisp_handler fn, wisp_event *event) {
+static inline void wisp__handle(wisp *w, wisp_handler fn, wisp_event *event) {
 #ifdef WISP_WITH_SETJMP
     jmp_buf here;
     void *outer = w->events.landing;
@@ -20962,14 +21779,17 @@ static wisp__connection *wisp__connections_sweep(wisp *w, wisp__connection **lin
     return last;
 }
 
-static void wisp__events_sweep(wisp *w) {
-    if (w->events.running || !w->events.dead) return;
+static WISP__APART void wisp__events_bury(wisp *w) {
     w->events.dead = false;
     wisp__connections_sweep(w, &w->events.matches);  /* their parts are dead too */
     for (int i = 0; i < w->registry.count; i++) {
         wisp__remote *remote = w->registry.remotes[i];
         remote->last = wisp__connections_sweep(w, &remote->first);
     }
+}
+
+static inline void wisp__events_sweep(wisp *w) {
+    if (!w->events.running && w->events.dead) wisp__events_bury(w);
 }
 
 static void wisp__events_disconnect(wisp *w, wisp__connection *c) {
@@ -21032,7 +21852,7 @@ static bool wisp__events_wanted(const wisp *w, const char *name, wisp__credit *c
 }
 
 /* Runs the handlers of a remote that were connected when the event came. false: there is none. */
-static bool wisp__events_run(wisp *w, wisp__remote *remote, wisp_event *event) {
+static WISP__INLINE bool wisp__events_run(wisp *w, wisp__remote *remote, wisp_event *event) {
     wisp__connection *last = remote->last;
     wisp_result result = event->result;
     bool any = false;
@@ -21053,15 +21873,22 @@ static bool wisp__events_run(wisp *w, wisp__remote *remote, wisp_event *event) {
 }
 
 /* An event without values about a remote, which may be NULL. */
-static void wisp__event_begin(wisp *w, wisp_event *event, wisp_peer peer,
-                              const wisp__remote *remote) {
-    memset(event, 0, sizeof *event);
+static WISP__INLINE void wisp__event_begin(wisp *w, wisp_event *event, wisp_peer peer,
+                                           const wisp__remote *remote) {
     event->w = w;
     event->peer = peer;
     event->remote = wisp__remote_handle(remote);
     event->name = remote ? remote->name : "";
+    event->args = NULL;
+    event->count = 0;
+    event->result = WISP_OK;
     event->text = "";
     event->time = w->now;
+    event->user = NULL;
+    event->request = NULL;
+    event->message = WISP_MESSAGE_EVENT;
+    event->passage = NULL;
+    event->from = NULL;
 }
 
 /* Dispatches all notices, and those that their handlers add, up to the limit. */
@@ -21579,7 +22406,7 @@ static void wisp__held_cut(wisp__held_list *list, wisp__held *held, int of) {
 }
 
 /* The number of released messages, on their way out or (`any`) either way. */
-static int wisp__hooks_ready(const wisp *w, bool any) {
+static inline int wisp__hooks_ready(const wisp *w, bool any) {
     return w->hooks.released[0].count + (any ? w->hooks.released[1].count : 0);
 }
 
@@ -21696,12 +22523,22 @@ static wisp__request *wisp__request_at(const wisp__session *s, uint32_t id) {
     return &s->requests[id & (uint32_t)(s->request_room - 1)];
 }
 
+/* A repeat of the call is not answered any more. */
+static void wisp__reply_forget(wisp *w, wisp__session *s, wisp__request *request) {
+    if (!request->reply) return;
+    s->kept_bytes -= wisp__message_weight(request->reply);
+    wisp__message_release(&w->chunks, request->reply);
+    request->reply = NULL;
+}
+
 static void wisp__request_forget(wisp *w, wisp__session *s, wisp__request *request) {
-    if (request->reply) {
-        s->kept_bytes -= wisp__message_weight(request->reply);
-        wisp__message_release(&w->chunks, request->reply);
-    }
+    wisp__reply_forget(w, s, request);
     memset(request, 0, sizeof *request);
+}
+
+/* Bytes that answers may take beside the table of requests. */
+static int wisp__replies_most(const wisp *w, const wisp__session *s) {
+    return w->base.limits.queue_bytes - s->request_room * (int)sizeof *s->requests;
 }
 
 /* Keeps the answer for repeats of the call, unless too much is kept for this peer. */
@@ -21709,7 +22546,7 @@ static void wisp__request_keep(wisp *w, wisp__session *s, wisp__request *request
                                wisp__message *reply) {
     int bytes = wisp__message_weight(reply);
     request->state = WISP__REQUEST_DONE;
-    if (request->reply || bytes > w->base.limits.queue_bytes - s->kept_bytes) return;
+    if (request->reply || bytes > wisp__replies_most(w, s) - s->kept_bytes) return;
     s->kept_bytes += bytes;
     reply->references++;
     request->reply = reply;
@@ -21740,11 +22577,14 @@ static wisp__request *wisp__request_take(wisp *w, wisp__session *s, uint32_t id,
     *why = WISP_E_EXPIRED;
     if (wisp__distance(id, s->request_floor) < 0) return NULL;
     *why = WISP_E_LIMIT;
-    while (id - s->request_floor >= (uint32_t)s->request_room)
-        if (wisp__grow_ring(&w->base, WISP__ARRAY(s->requests, s->request_room), s->request_floor,
-                            s->request_floor + (uint32_t)s->request_room,
+    while (id - s->request_floor >= (uint32_t)s->request_room) {
+        uint32_t oldest = s->request_floor, end = oldest + (uint32_t)s->request_room;
+        if (wisp__grow_ring(&w->base, WISP__ARRAY(s->requests, s->request_room), oldest, end,
                             w->base.limits.calls_remembered))
             return NULL;
+        for (; oldest != end && s->kept_bytes > wisp__replies_most(w, s); oldest++)
+            wisp__reply_forget(w, s, wisp__request_at(s, oldest));
+    }
     request = wisp__request_at(s, id);
     if (request->state && request->id == id) return request;
     if (request->state) wisp__request_forget(w, s, request);
@@ -21911,9 +22751,9 @@ void wisp_cancel(wisp *w, wisp_call handle) {
  *   body   acks?, frames, then END or fewer than 8 zero bits
  *   kind   1 ALIKE · 01 EVENT · 001 REPEAT · 0001 SIZED · 0000 kind:4
  *   kind:4 END 0, SECTION 1, FRAGMENT 2, INVOKE 3, REPLY 4, ANNOUNCE 5, BOUND 6, UNKNOWN 7,
- *          PING 8, LEAVE 9, RESYNC 10, MORE 15 followed by kind:4 of its own: PATH_CHALLENGE 0,
- *          PATH_RESPONSE 1, READS 4, PART 5.
- *          Reserved: TICK 11, OBJECT 12, INPUT 13, ASSEMBLED 14 (a piece of a set); after MORE:
+ *          PING 8, LEAVE 9, RESYNC 10, ASSEMBLED 14, MORE 15 followed by kind:4 of its own:
+ *          PATH_CHALLENGE 0, PATH_RESPONSE 1, READS 4, PART 5.
+ *          Reserved: TICK 11, OBJECT 12, INPUT 13; after MORE:
  *          FULL 2 (a name and a key, in place of RESYNC of a whole name), CLOCK 3
  * ======================================================================== */
 
@@ -21976,23 +22816,23 @@ static wisp__fragment wisp__frame_get_fragment(wisp__reader *from) {
     return f;
 }
 
-/* PART   set:8 last:1 offset:16 bytes:16, then the bytes
-   Of a section and a message of it that no packet can hold. No part is sent again. */
+/* PART   set:16 total:17 offset:17 bytes:16, then the bytes
+   Of a section and a message of it that no packet can hold, `total` bytes. No part is sent again.
+   When all parts of a value that goes as deltas have come, ASSEMBLED answers: only then it is a
+   baseline. */
 static void wisp__frame_put_part(wisp__writer *to, int set, const wisp__message *whole, int at,
                                  int bytes) {
     wisp__frame_put(to, WISP__FRAME_PART);
-    wisp__put(to, (uint64_t)set, 8);
-    wisp__put(to, at + bytes == wisp__message_size(whole), 1);
-    wisp__put(to, (uint64_t)at, 16);
-    wisp__put(to, (uint64_t)bytes, 16);
+    wisp__put(to, (uint64_t)set | (uint64_t)wisp__message_size(whole) << 16, 33);
+    wisp__put(to, (uint64_t)at | (uint64_t)bytes << 17, 33);
     wisp__put_bits(to, wisp__message_bytes(whole) + at, (int64_t)bytes * 8);
 }
 
 static wisp__part wisp__frame_get_part(wisp__reader *from) {
-    wisp__part part = { 0, false, 0, 0 };
-    part.set = (uint8_t)wisp__get(from, 8);
-    part.last = wisp__get(from, 1) != 0;
-    part.at = (int)wisp__get(from, 16);
+    wisp__part part = { 0, 0, 0, 0 };
+    part.set = (uint16_t)wisp__get(from, 16);
+    part.total = (int)wisp__get(from, 17);
+    part.at = (int)wisp__get(from, 17);
     part.bytes = (int)wisp__get(from, 16);
     return part;
 }
@@ -22055,8 +22895,8 @@ static void wisp__frame_put_repeat(wisp__writer *to, int count) {
 
 static int wisp__frame_get_repeat(wisp__reader *from) { return wisp__get_small(from) + 1; }
 
-/* BOUND, UNKNOWN, RESYNC, READS   length(number)
-   Their meaning is drawn in room names. */
+/* BOUND, UNKNOWN, RESYNC, READS, ASSEMBLED   length(number)
+   Their meaning is drawn in room names; that of ASSEMBLED is above, with its set. */
 static void wisp__frame_put_number(wisp__writer *to, wisp__frame kind, int number) {
     wisp__frame_put(to, kind);
     wisp__put_length(to, (uint64_t)number);
@@ -22254,6 +23094,15 @@ static void wisp__announce_refused(wisp *w, wisp__session *s, const wisp__remote
     }
 }
 
+/* Bytes that a peer may still describe. `fresh`: that no other peer has described. */
+static size_t wisp__schema_room(const wisp *w, const wisp__session *s, bool fresh) {
+    const wisp_limits *limits = &w->base.limits;
+    int half = limits->schema_bytes_all / 2, left = limits->schema_bytes - s->schema_bytes;
+    int share = wisp__max_int(half / w->peers.max_peers - s->schema_fresh,
+                              half - (int)w->registry.schemas.learnt);
+    return (size_t)wisp__max_int(fresh ? wisp__min_int(left, share) : left, 0);
+}
+
 /* The schema of an announcement. A failure, also for want of room (the peer's schemas stay as long
    as the peer), is remembered with the number, so that the schema is not compiled again. */
 static wisp__described *wisp__announced_schema(wisp__reading *r, const wisp__announcement *a,
@@ -22262,8 +23111,8 @@ static wisp__described *wisp__announced_schema(wisp__reading *r, const wisp__ann
     wisp__schemas *schemas = &r->w->registry.schemas;
     wisp__their *their = &s->theirs[a->number];
     uint32_t hash = (uint32_t)wisp__hash_bytes(descriptor, (a->bits + 7) / 8);
-    size_t left = (size_t)wisp__max_int(r->w->base.limits.schema_bytes - s->schema_bytes, 0);
     wisp__described *known = wisp__described_find(schemas, descriptor, a->bits), *described;
+    size_t left = wisp__schema_room(r->w, s, !known);
     *why = their->failed;
     if (*why && their->failed_hash == hash && !known) return NULL;
     if (known && !wisp__schema_charge(s, known)) left = SIZE_MAX / 4;
@@ -22389,7 +23238,9 @@ static wisp__remote *wisp__announced_remote(wisp *w, const wisp__session *s,
 static void wisp__bind_number(wisp__reading *r, wisp__remote *remote, int number,
                               wisp__encoding *e) {
     wisp__session *s = r->s;
-    if (e) s->schema_bytes += (int)wisp__schema_charge(s, e->described);
+    int bytes = e ? (int)wisp__schema_charge(s, e->described) : 0;
+    s->schema_bytes += bytes;
+    if (bytes && e->described->references == 1) s->schema_fresh += bytes;
     s->lent += remote->lent;
     remote->announced++;
     s->theirs[number].remote = (uint16_t)(remote->index + 1);
@@ -22563,6 +23414,7 @@ enum { WISP__PACKET_VALUES = 8192, WISP__PACKET_RAW = 64 << 10, WISP__PACKET_MES
        WISP__REPEAT_BITS = 24 };
 
 enum { WISP__FRAGMENT_HEAD = 10 };     /* bytes of a section and a fragment before its bytes */
+enum { WISP__PARTS = WISP__CHANNELS }; /* the stream of parts, beside those of the channels */
 
 typedef struct wisp__packet_writer {
     wisp *w;
@@ -22573,11 +23425,13 @@ typedef struct wisp__packet_writer {
     uint32_t first_ref;
     wisp__section section;          /* delivery 0: none yet; sequence: of the next frame */
     const wisp__message *previous;  /* that ALIKE and REPEAT are about; or NULL */
-    wisp__message *kept;            /* the last from the queue, which `previous` may be */
+    wisp__message *last;            /* from the queue, which `previous` may be */
     int repeats, values, messages, raw;
     uint32_t blocked;  /* lines of the queue that must wait */
+    uint32_t streams;  /* channels with lost or large messages; WISP__PARTS */
     int probe;         /* bytes of a probe of a packet size; 0: the packet is none */
     bool eliciting, acks;
+    bool keeps;        /* a reference to `last` */
 } wisp__packet_writer;
 
 enum { WISP__RIDE_BYTES = 64, WISP__RIDE_PACKET = 256 };    /* of messages; of what is before */
@@ -22585,7 +23439,7 @@ enum { WISP__RIDE_BYTES = 64, WISP__RIDE_PACKET = 256 };    /* of messages; of w
 /* WAITS: not in this packet. */
 typedef enum wisp__fit { WISP__FITS, WISP__FULL, WISP__WAITS } wisp__fit;
 
-static void wisp__fill_repeat(wisp__packet_writer *f) {
+static inline void wisp__fill_repeat(wisp__packet_writer *f) {
     if (!f->repeats) return;
     f->to.end += WISP__REPEAT_BITS;
     wisp__frame_put_repeat(&f->to, f->repeats);
@@ -22605,20 +23459,23 @@ static bool wisp__fill_done(wisp__packet_writer *f, int64_t at) {
 }
 
 /* Is there memory to note the next frame, and an announcement before it? */
-static bool wisp__fill_may(wisp__packet_writer *f) {
+static inline bool wisp__fill_may(wisp__packet_writer *f) {
     return f->w->base.reliable || wisp__flow_reserve_refs(&f->w->base, &f->s->peer.flow, 2);
 }
 
-/* Notes a frame, to learn whether it was acked or lost. */
-static inline void wisp__fill_carry(wisp__packet_writer *f, wisp__frame kind, int channel,
-                                    uint32_t number) {
+static inline wisp__ref wisp__ref_of(wisp__frame kind, int channel, uint32_t number) {
     wisp__ref ref = { (uint8_t)kind, (uint8_t)channel, 1, number };
+    return ref;
+}
+
+/* Notes a frame, to learn whether it was acked or lost. */
+static inline void wisp__fill_carry(wisp__packet_writer *f, wisp__ref ref) {
     if (!f->w->base.reliable) wisp__flow_carry(&f->s->peer.flow, f->first_ref, ref);
 }
 
 /* Begins a section unless the frame follows the one before. */
-static void wisp__fill_section(wisp__packet_writer *f, int delivery, int channel,
-                               uint32_t sequence) {
+static inline void wisp__fill_section(wisp__packet_writer *f, int delivery, int channel,
+                                      uint32_t sequence) {
     wisp__section section = { delivery, channel, sequence };
     bool follows = delivery != WISP_RELIABLE ||
                    (f->section.channel == channel && f->section.sequence == sequence);
@@ -22628,33 +23485,39 @@ static void wisp__fill_section(wisp__packet_writer *f, int delivery, int channel
     f->previous = NULL;
 }
 
-static void wisp__fill_follow(wisp__packet_writer *f, const wisp__message *m, uint32_t sequence) {
+static inline void wisp__fill_follow(wisp__packet_writer *f, const wisp__message *m,
+                                     uint32_t sequence) {
     wisp__section next = { m->delivery, m->channel, sequence + 1 };
     f->section = next;
 }
 
 /* Both are readable for a word beyond their bits. */
-static bool wisp__same_bits(const uint8_t *a, const uint8_t *b, int64_t bits) {
+static inline bool wisp__same_bits(const uint8_t *a, const uint8_t *b, int64_t bits) {
     for (; bits >= 64; bits -= 64, a += 8, b += 8)
         if (wisp__load64(a) != wisp__load64(b)) return false;
     return !bits || (wisp__load64(a) ^ wisp__load64(b)) << (64 - bits) == 0;
 }
 
 /* Puts an event that is like the one before as ALIKE or REPEAT; false: it is not alike. */
-static bool wisp__fill_alike(wisp__packet_writer *f, const wisp__message *m) {
+static inline bool wisp__fill_alike(wisp__packet_writer *f, const wisp__message *m) {
     const wisp__message *p = f->previous;
-    if (!p || m->type != WISP__EVENT || p->encoding != m->encoding ||
-        wisp__message_shape(p) != wisp__message_shape(m) ||
-        !wisp__same_bits(wisp__message_bytes(p), wisp__message_bytes(m), wisp__message_shape(m)))
-        return false;
+    const uint8_t *data, *before;
+    int shape;
+    if (!p || m->type != WISP__EVENT || p->encoding != m->encoding) return false;
+    shape = wisp__message_shape(m);
+    data = wisp__message_bytes(m);
+    before = wisp__message_bytes(p);
+    if (wisp__message_shape(p) != shape || !wisp__same_bits(before, data, shape)) return false;
+    data += (shape + 7) / 8;
+    before += (shape + 7) / 8;
     if (p->data_bits == m->data_bits && f->repeats < 4096 &&
-        wisp__same_bits(wisp__message_data(p), wisp__message_data(m), m->data_bits)) {
+        wisp__same_bits(before, data, m->data_bits)) {
         f->repeats++;
         return true;
     }
     wisp__fill_repeat(f);
     wisp__frame_put(&f->to, WISP__FRAME_ALIKE);
-    wisp__put_bits(&f->to, wisp__message_data(m), m->data_bits);
+    wisp__put_bits(&f->to, data, m->data_bits);
     return true;
 }
 
@@ -22667,23 +23530,26 @@ static bool wisp__fill_announcement(wisp__packet_writer *f, int index) {
     wisp__frame_put(&f->to, WISP__FRAME_ANNOUNCE);
     wisp__announcement_put(&f->to, f->w->registry.remotes[index]);
     if (!wisp__fill_done(f, at)) return false;
-    wisp__fill_carry(f, WISP__FRAME_ANNOUNCE, 0, (uint32_t)index);
+    wisp__fill_carry(f, wisp__ref_of(WISP__FRAME_ANNOUNCE, 0, (uint32_t)index));
     p->known = f->w->base.reliable ? WISP__ACKED : WISP__ANNOUNCED;
     p->announced_in = (uint32_t)f->s->peer.flow.next;
     return true;
 }
 
-/* Puts the announcement that a message needs before it. When both are too large for one packet the
-   announcement goes alone, and the message waits for its ack. */
-static inline wisp__fit wisp__fill_introduce(wisp__packet_writer *f, const wisp__message *m,
-                                             int bytes) {
+/* Does the peer know the number of a message's remote? */
+static inline bool wisp__is_bound(const wisp__session *s, const wisp__message *m) {
+    return s->peer_remotes[m->encoding].known == WISP__BOUND || m->type == WISP__REPLY ||
+           m->type == WISP__ANNOUNCEMENT;
+}
+
+/* Puts the announcement that a message that is not bound needs before it. When both are too large
+   for one packet the announcement goes alone, and the message waits for its ack. */
+static wisp__fit wisp__fill_introduce(wisp__packet_writer *f, const wisp__message *m, int bytes) {
     const wisp__base *base = &f->w->base;
-    wisp__peer_remote *p = wisp__peer_remote_of(f->w, f->s, m->encoding);
+    wisp__peer_remote *p = &f->s->peer_remotes[m->encoding];
     const wisp__remote *entry = f->w->registry.remotes[m->encoding];
     bool beside;
-    if (!p) return WISP__WAITS;
-    if (m->type == WISP__REPLY || m->type == WISP__ANNOUNCEMENT || p->known >= WISP__ACKED)
-        return WISP__FITS;
+    if (p->known >= WISP__ACKED) return WISP__FITS;
     if (wisp__announced_apart(base, entry)) return WISP__WAITS;
     beside = bytes + wisp__announcement_bytes(entry) <= f->s->peer.flow.mtu.size - 96;
     if (p->known == WISP__ANNOUNCED && !beside) return WISP__WAITS;
@@ -22694,28 +23560,27 @@ static inline wisp__fit wisp__fill_introduce(wisp__packet_writer *f, const wisp_
 }
 
 /* Bytes of a message after decompression, if it is compressed. */
-static int wisp__raw_of(const wisp__message *m) {
+static inline int wisp__raw_of(const wisp__message *m) {
     return m->has_extra ? wisp__message_extra_of(m)->raw : 0;
 }
 
 /* Would a message cost the reader of the packet too much? */
-static bool wisp__fill_costs(const wisp__packet_writer *f, const wisp__message *m) {
+static inline bool wisp__fill_costs(const wisp__packet_writer *f, const wisp__message *m) {
     return (f->values + wisp__message_values(m) > WISP__PACKET_VALUES && f->messages) ||
            f->messages >= WISP__PACKET_MESSAGES ||
            (f->raw && f->raw + wisp__raw_of(m) > WISP__PACKET_RAW);
 }
 
-static wisp__fit wisp__fill_message(wisp__packet_writer *f, const wisp__message *m,
-                                    uint32_t sequence) {
-    wisp__fit fit =
-        wisp__fill_costs(f, m) ? WISP__FULL : wisp__fill_introduce(f, m, wisp__message_size(m));
-    const wisp__message *previous = f->previous;
+static WISP__INLINE wisp__fit wisp__fill_message(wisp__packet_writer *f, const wisp__item *item,
+                                                 uint32_t sequence) {
+    const wisp__message *m = item->message, *previous;
+    bool bound = wisp__is_bound(f->s, m);
+    wisp__fit fit = wisp__fill_costs(f, m) ? WISP__FULL
+                    : bound ? WISP__FITS : wisp__fill_introduce(f, m, item->size);
     int64_t at = f->to.at;             /* after an announcement */
     int repeats = f->repeats;
-    bool bound;
     if (fit != WISP__FITS) return fit;
-    bound = m->type == WISP__REPLY || m->type == WISP__ANNOUNCEMENT ||
-            f->s->peer_remotes[m->encoding].known == WISP__BOUND;
+    previous = f->previous;
     wisp__fill_section(f, m->delivery, m->channel, sequence);
     if (!bound || !wisp__fill_alike(f, m)) {
         wisp__fill_repeat(f);
@@ -22741,7 +23606,8 @@ static wisp__fit wisp__fill_message(wisp__packet_writer *f, const wisp__message 
 static wisp__fit wisp__fill_fragment(wisp__packet_writer *f, const wisp__item *item,
                                      uint32_t sequence) {
     const wisp__message *m = item->message;
-    wisp__fit fit = item->offset ? WISP__FITS : wisp__fill_introduce(f, m, item->size);
+    wisp__fit fit = item->offset || wisp__is_bound(f->s, m)
+                        ? WISP__FITS : wisp__fill_introduce(f, m, item->size);
     int64_t at;
     if (fit != WISP__FITS) return fit;
     wisp__fill_repeat(f);
@@ -22754,14 +23620,22 @@ static wisp__fit wisp__fill_fragment(wisp__packet_writer *f, const wisp__item *i
     return WISP__FITS;
 }
 
-static wisp__fit wisp__fill_item(wisp__packet_writer *f, const wisp__item *item,
-                                 uint32_t sequence) {
+/* `ref`: to be noted with it; its kind may be NOTHING. */
+static wisp__fit wisp__fill_item(wisp__packet_writer *f, const wisp__item *item, uint32_t sequence,
+                                 wisp__ref ref) {
     wisp__fit fit;
-    if (!wisp__fill_may(f)) return WISP__WAITS;
-    fit = item->offset < 0 ? wisp__fill_message(f, item->message, sequence)
+    if (ref.kind != WISP__FRAME_NOTHING && !wisp__fill_may(f)) return WISP__WAITS;
+    fit = item->offset < 0 ? wisp__fill_message(f, item, sequence)
                            : wisp__fill_fragment(f, item, sequence);
-    if (fit == WISP__FITS) wisp__fill_carry(f, WISP__FRAME_EVENT, item->message->channel, sequence);
+    if (fit == WISP__FITS && ref.kind != WISP__FRAME_NOTHING) wisp__fill_carry(f, ref);
     return fit;
+}
+
+/* An item of a channel. */
+static inline wisp__fit wisp__fill_reliably(wisp__packet_writer *f, const wisp__item *item,
+                                            uint32_t sequence) {
+    wisp__ref ref = wisp__ref_of(WISP__FRAME_EVENT, item->message->channel, sequence);
+    return wisp__fill_item(f, item, sequence, ref);
 }
 
 /* Puts control frames of one kind; false: the packet is full, and the others stay queued. */
@@ -22771,7 +23645,7 @@ static bool wisp__fill_control(wisp__packet_writer *f, wisp__control *control) {
         if (!wisp__fill_may(f)) return false;
         wisp__frame_put_number(&f->to, (wisp__frame)control->kind, control->number);
         if (!wisp__fill_done(f, at)) return false;
-        wisp__fill_carry(f, (wisp__frame)control->kind, 0, control->number);
+        wisp__fill_carry(f, wisp__ref_of((wisp__frame)control->kind, 0, control->number));
     }
     return true;
 }
@@ -22804,40 +23678,34 @@ static wisp__fit wisp__fill_controls(wisp__packet_writer *f) {
     return WISP__FITS;
 }
 
-static wisp__fit wisp__fill_lost(wisp__packet_writer *f) {
-    for (int c = 0; c < f->s->peer.channel_end; c++) {
-        wisp__channel *channel = f->s->peer.channels[c];
-        uint32_t sequence;
-        while (channel && wisp__channel_lost(&channel->out, &sequence)) {
-            wisp__fit fit =
-                wisp__fill_item(f, wisp__channel_item(&channel->out, sequence), sequence);
-            if (fit == WISP__WAITS) break;
-            if (fit == WISP__FULL) return fit;
-            if (wisp__channel_item(&channel->out, sequence)->size <= WISP__RIDE_BYTES &&
-                !channel->out.again)
-                channel->out.again = sequence;
-            wisp__channel_resent(&channel->out, sequence);
-            f->s->peer.stats.messages_resent++;
-        }
-    }
+/* Sends the first lost item of a channel again. */
+static wisp__fit wisp__fill_lost(wisp__packet_writer *f, wisp__channel_out *out,
+                                 uint32_t sequence) {
+    wisp__item *item = wisp__channel_item(out, sequence);
+    wisp__fit fit = wisp__fill_reliably(f, item, sequence);
+    if (fit != WISP__FITS) return fit;
+    if (item->size <= WISP__RIDE_BYTES && !out->again) out->again = sequence;
+    wisp__channel_resent(out, sequence);
+    f->s->peer.stats.messages_resent++;
     return WISP__FITS;
 }
 
-/* Is there room for an item at the receiver, and in the channel? A single one needs none. */
-static bool wisp__window_open(const wisp__packet_writer *f, const wisp__channel_out *out,
-                              int size) {
+/* Is there room for an item at the receiver, and in the channel? A single one needs none.
+   Fragments leave a part of the receiver's window to the messages of other channels. */
+static inline bool wisp__window_open(const wisp__packet_writer *f, const wisp__channel_out *out,
+                                     const wisp__item *item) {
     const wisp__peer *peer = &f->s->peer;
+    int bytes = peer->window_bytes - (item->offset >= 0 ? peer->window_bytes / 16 : 0);
     if (f->w->base.reliable) return true;
     if (out->next - out->base >= peer->window_items) return false;
-    return peer->window_used == 0 ||
-           wisp__buffered_bytes(size) <= peer->window_bytes - peer->window_used;
+    return peer->window_used == 0 || item->window <= bytes - peer->window_used;
 }
 
 /* Puts an item that is on its way into one more packet. */
 static bool wisp__fill_copy(wisp__packet_writer *f, wisp__channel_out *out, uint32_t sequence) {
     wisp__item *item = wisp__channel_item(out, sequence);
     if (sequence - out->base >= out->next - out->base || item->state != WISP__ITEM_FLYING ||
-        wisp__fill_item(f, item, sequence) != WISP__FITS)
+        wisp__fill_reliably(f, item, sequence) != WISP__FITS)
         return false;
     item->state = WISP__ITEM_TWICE;
     return true;
@@ -22863,48 +23731,46 @@ static void wisp__fill_again(wisp__packet_writer *f, wisp__channel_out *out, int
     while (first != out->next && wisp__fill_copy(f, out, first)) first++;
 }
 
-/* Sends an item of a channel for the first time. A reliable link has no window. */
-static wisp__fit wisp__fill_first(wisp__packet_writer *f, wisp__channel_out *out, wisp__item item) {
-    wisp__fit fit;
-    uint32_t sequence = out->next;
-    if (f->w->base.reliable) {
-        fit = wisp__fill_item(f, &item, sequence);
-        if (fit == WISP__FITS) out->base = out->lost_from = ++out->next;
-        return fit;
-    }
-    if (item.offset < 0) wisp__fill_again(f, out, item.message->channel);
-    if (wisp__channel_push(&f->w->base, out, item)) return WISP__WAITS;
-    fit = wisp__fill_item(f, &item, sequence);
-    if (fit != WISP__FITS) {
-        item.message->references--;
-        out->next--;
-    } else {
-        f->s->peer.window_used += wisp__buffered_bytes(item.size);
-    }
-    return fit;
+/* Is there room to send an item of a channel for the first time? Small ones of before may ride
+   along ahead of it. */
+static inline bool wisp__first_may(wisp__packet_writer *f, wisp__channel_out *out,
+                                   const wisp__item *item) {
+    if (!wisp__window_open(f, out, item)) return false;
+    if (f->w->base.reliable) return true;
+    if (item->offset < 0) wisp__fill_again(f, out, item->message->channel);
+    return wisp__channel_reserve(&f->w->base, out) == WISP_OK;
 }
 
-/* Sends more fragments of a large message; the channel is blocked until all are in the window. */
-static wisp__fit wisp__fill_cutting(wisp__packet_writer *f, int channel) {
-    wisp__channel_out *out = &f->s->peer.channels[channel]->out;
-    while (out->cutting) {
-        int left = wisp__message_size(out->cutting) - out->cut;
-        int piece = wisp__piece_bytes(&f->w->base);
-        int room = (int)((f->to.end - f->to.at) / 8) - WISP__FRAGMENT_HEAD;
-        wisp__item item = { out->cutting, out->cut, 0, 0 };
-        wisp__fit fit;
-        f->blocked |= 1u << channel;
-        if (room < wisp__min_int(piece, left) && room >= WISP__LEAST_FRAGMENT) piece = room;
-        item.size = wisp__min_int(piece, left);
-        if (!wisp__window_open(f, out, item.size)) return WISP__FITS;
-        fit = wisp__fill_first(f, out, item);
-        if (fit != WISP__FITS) return fit == WISP__WAITS ? WISP__FITS : fit;
-        out->cut += item.size;
-        if (item.size < left) continue;
-        wisp__message_release(&f->w->chunks, out->cutting);
-        out->cutting = NULL;
-        f->blocked &= ~(1u << channel);
+/* It was put into the packet. A reliable link has no window. */
+static inline void wisp__first_done(wisp__packet_writer *f, wisp__channel_out *out,
+                                    const wisp__item *item) {
+    if (f->w->base.reliable) {
+        out->base = out->lost_from = ++out->next;
+        return;
     }
+    wisp__channel_push(out, item);
+    f->s->peer.window_used += item->window;
+}
+
+/* Sends the next fragment of a large message. */
+static wisp__fit wisp__fill_piece(wisp__packet_writer *f, wisp__channel_out *out) {
+    int left = wisp__message_size(out->cutting) - out->cut;
+    int piece = wisp__piece_bytes(&f->w->base);
+    int room = (int)((f->to.end - f->to.at) / 8) - WISP__FRAGMENT_HEAD;
+    wisp__item item = { out->cutting, out->cut, 0, 0, 0 };
+    wisp__fit fit;
+    if (room < wisp__min_int(piece, left) && room >= WISP__LEAST_FRAGMENT) piece = room;
+    item.size = wisp__min_int(piece, left);
+    item.window = wisp__window_bytes(item.size);
+    if (!wisp__first_may(f, out, &item)) return WISP__WAITS;
+    fit = wisp__fill_reliably(f, &item, out->next);
+    if (fit != WISP__FITS) return fit;
+    wisp__first_done(f, out, &item);
+    out->cut += item.size;
+    if (item.size < left) return WISP__FITS;
+    f->blocked &= ~(1u << out->cutting->channel);
+    wisp__message_release(&f->w->chunks, out->cutting);
+    out->cutting = NULL;
     return WISP__FITS;
 }
 
@@ -22912,14 +23778,9 @@ static wisp__fit wisp__fill_cutting(wisp__packet_writer *f, int channel) {
 static wisp__message *wisp__message_like(wisp *w, const wisp__message *m, int bytes) {
     wisp__message *like = wisp__message_take(&w->chunks, (size_t)bytes + WISP__SLACK, true);
     if (!like) return NULL;
-    like->remote = m->remote;
-    like->encoding = m->encoding;
-    like->time = m->time;
-    like->order = m->order;
-    like->type = m->type;
-    like->delivery = m->delivery;
-    like->channel = m->channel;
-    like->immediate = m->immediate;
+    memcpy(like, m, offsetof(wisp__message, bytes));
+    like->references = 1;
+    like->has_extra = true;
     return like;
 }
 
@@ -22954,57 +23815,94 @@ static wisp__message *wisp__queue_announcement(wisp *w, wisp__session *s,
     to = wisp__writer_on(wisp__message_bytes(m), bytes);
     wisp__announcement_put(&to, entry);
     wisp__message_measure(m, 0, to.at, 1);
-    if (wisp__queue_put(w, s, m, true)) s->peer_remotes[entry->index].known = WISP__ANNOUNCED;
+    if (wisp__queue_put(w, s, m, true, wisp__message_weight(m)))
+        s->peer_remotes[entry->index].known = WISP__ANNOUNCED;
     wisp__message_release(&w->chunks, m);
     return s->peer_remotes[entry->index].known == WISP__ANNOUNCED ? m : NULL;
 }
 
-static wisp__fit wisp__fill_reliable(wisp__packet_writer *f, wisp__message *m) {
+/* May a message overtake the rest of the large one that its channel is sending? Only one of a
+   better priority, and of another name. */
+static bool wisp__overtakes(const wisp *w, const wisp__message *m, const wisp__message *cutting) {
+    return m->remote != cutting->remote &&
+           wisp__message_priority(w, m) < wisp__message_priority(w, cutting);
+}
+
+/* Begins to send a large message, whose pieces go as a stream. */
+static wisp__fit wisp__cutting_begin(wisp__packet_writer *f, wisp__channel_out *out,
+                                     const wisp__message *m) {
+    if (out->cutting) return WISP__WAITS;
+    out->cutting = wisp__message_whole(f->w, m, false, f->s->call_floor);
+    if (!out->cutting) return WISP__WAITS;
+    out->cut = 0;
+    out->served = m->time;
+    f->streams |= 1u << m->channel;
+    return WISP__FITS;
+}
+
+static inline wisp__fit wisp__fill_reliable(wisp__packet_writer *f, wisp__message *m) {
     wisp *w = f->w;
     wisp__channel *c = wisp__peer_channel(&w->base, &f->s->peer, m->channel);
     int size = wisp__message_size(m);
-    wisp__item item = { m, -1, size, 0 };
-    if (!c || !wisp__window_open(f, &c->out, size)) return WISP__WAITS;
-    if (c->out.cutting) return WISP__WAITS;      /* another large one is being cut */
-    if (size <= wisp__piece_bytes(&w->base) && m->type != WISP__ANNOUNCEMENT)
-        return wisp__fill_first(f, &c->out, item);
-    c->out.cutting = wisp__message_whole(w, m, false, f->s->call_floor);
-    c->out.cut = 0;
-    return c->out.cutting ? WISP__FITS : WISP__WAITS;
+    wisp__item item = { m, -1, size, wisp__window_bytes(size), 0 };
+    wisp__fit fit;
+    if (!c || (c->out.cutting && !wisp__overtakes(w, m, c->out.cutting))) return WISP__WAITS;
+    if (size > wisp__piece_bytes(&w->base) || m->type == WISP__ANNOUNCEMENT)
+        return wisp__cutting_begin(f, &c->out, m);
+    if (!wisp__first_may(f, &c->out, &item)) return WISP__WAITS;
+    fit = wisp__fill_reliably(f, &item, c->out.next);
+    if (fit == WISP__FITS) wisp__first_done(f, &c->out, &item);
+    return fit;
 }
 
-/* A part was acked or lost, or (`set` begins) all that is left of an older one counts as lost: the
-   value of a delta has arrived with all its parts, and is lost with one. */
-static void wisp__part_ended(wisp__session *s, uint8_t set, uint32_t value, bool arrived) {
-    uint8_t *left = &s->parts->out[set % WISP__SETS_OUT].left;
-    if (s->parts->out[set % WISP__SETS_OUT].set != set || !*left) return;
-    *left = (uint8_t)(arrived ? *left - 1 : 0);
-    if (!*left)
-        wisp__baseline_outcome(&s->baselines_out, (int)(value >> 16), value & 0xffff, arrived);
+/* The value of a set is known to have come, or not. */
+static void wisp__set_ended(wisp__session *s, uint16_t set, bool arrived) {
+    uint32_t value;
+    if (!s->parts) return;
+    value = s->parts->out[set % WISP__SETS_OUT].value;
+    if (s->parts->out[set % WISP__SETS_OUT].set != set || !s->parts->out[set % WISP__SETS_OUT].open)
+        return;
+    s->parts->out[set % WISP__SETS_OUT].open = false;
+    wisp__baseline_outcome(&s->baselines_out, (int)(value >> 16), value & 0xffff, arrived);
 }
 
-/* Puts parts of the message that is being sent so. */
-static wisp__fit wisp__fill_parts(wisp__packet_writer *f) {
+/* The packet of a part was acked or lost. */
+static void wisp__part_ended(wisp__session *s, uint16_t set, bool arrived) {
+    if (!arrived) wisp__set_ended(s, set, false);
+    else if (s->parts->out[set % WISP__SETS_OUT].set == set)
+        s->parts->out[set % WISP__SETS_OUT].left--;
+}
+
+/* The peer has put a set together. It has given up older ones of which it has had all parts. */
+static void wisp__set_assembled(wisp__session *s, uint16_t set) {
+    wisp__parts *p = s->parts;
+    if (!p || p->out[set % WISP__SETS_OUT].set != set || !p->out[set % WISP__SETS_OUT].open) return;
+    wisp__set_ended(s, set, true);
+    for (int i = 0; i < WISP__SETS_OUT; i++)
+        if (p->out[i].open && !p->out[i].left && (uint16_t)(set - p->out[i].set) < 1 << 15 &&
+            (uint16_t)(set - p->out[i].set) >= WISP__SETS_IN)
+            wisp__set_ended(s, p->out[i].set, false);
+}
+
+/* Puts the next part of the message that is being sent so. */
+static wisp__fit wisp__fill_part(wisp__packet_writer *f) {
     wisp__parts *p = f->s->parts;
-    uint8_t *left = p ? &p->out[p->set % WISP__SETS_OUT].left : NULL;
-    if (!p || !p->whole) return WISP__FITS;
-    while (p->at < wisp__message_size(p->whole)) {
-        int rest = wisp__message_size(p->whole) - p->at;
-        int room = (int)((f->to.end - f->to.at) / 8) - WISP__FRAGMENT_HEAD;
-        int bytes = wisp__min_int(rest, room);
-        if (bytes < wisp__min_int(rest, WISP__LEAST_FRAGMENT)) return WISP__FULL;
-        if (p->value && !wisp__fill_may(f)) return WISP__FULL;
-        wisp__fill_repeat(f);
-        wisp__frame_put_part(&f->to, p->set, p->whole, p->at, bytes);
-        f->previous = NULL;
-        f->eliciting = true;
-        if (p->value && *left) {
-            ++*left;
-            wisp__fill_carry(f, WISP__FRAME_PART, p->set, p->baseline);
-        }
-        p->at += bytes;
+    uint16_t *left = &p->out[p->set % WISP__SETS_OUT].left;
+    int rest = wisp__message_size(p->whole) - p->at;
+    int room = (int)((f->to.end - f->to.at) / 8) - WISP__FRAGMENT_HEAD;
+    int bytes = wisp__min_int(rest, room);
+    if (bytes < wisp__min_int(rest, WISP__LEAST_FRAGMENT)) return WISP__FULL;
+    if (*left && !wisp__fill_may(f)) return WISP__FULL;
+    wisp__fill_repeat(f);
+    wisp__frame_put_part(&f->to, p->set, p->whole, p->at, bytes);
+    f->previous = NULL;
+    f->eliciting = true;
+    p->at += bytes;
+    if (*left) {
+        *left = (uint16_t)(*left + (bytes < rest));
+        wisp__fill_carry(f, wisp__ref_of(WISP__FRAME_PART, 0, p->set));
     }
-    if (p->value) wisp__part_ended(f->s, p->set, p->baseline, true);      /* all are under way */
+    if (bytes < rest) return WISP__FITS;
     wisp__message_release(&f->w->chunks, p->whole);
     p->whole = NULL;
     return WISP__FITS;
@@ -23016,37 +23914,39 @@ static wisp__fit wisp__fill_cut(wisp__packet_writer *f, const wisp__message *m) 
     wisp__session *s = f->s;
     wisp__parts *p = s->parts;
     const wisp__message_extra *extra = wisp__message_extra_of(m);
-    wisp__fit fit = wisp__fill_introduce(f, m, wisp__message_size(m));
-    bool bound = m->type == WISP__REPLY || s->peer_remotes[m->encoding].known == WISP__BOUND;
+    bool bound = wisp__is_bound(s, m);
+    wisp__fit fit = p && p->whole ? WISP__WAITS
+                    : bound ? WISP__FITS : wisp__fill_introduce(f, m, wisp__message_size(m));
+    int i;
     if (fit != WISP__FITS) return fit;
     if (!p) p = s->parts = (wisp__parts *)wisp__alloc(&w->base, sizeof *p);
     if (p) p->whole = wisp__message_whole(w, m, bound, s->call_floor);
     if (!p || !p->whole) return WISP__WAITS;
     p->at = 0;
-    p->value = extra && extra->baseline >= 0;
-    if (p->value) p->baseline = (uint32_t)extra->baseline << 16 | (extra->number & 0xffff);
-    f->values += wisp__message_values(m);
-    f->messages++;
-    p->set++;
-    p->out[p->set % WISP__SETS_OUT].set = p->set;
-    p->out[p->set % WISP__SETS_OUT].left = p->value ? 1 : 0;
+    p->served = m->time;
+    i = ++p->set % WISP__SETS_OUT;
+    wisp__set_ended(s, p->out[i].set, false);              /* it is too long ago */
+    p->out[i].set = p->set;
+    p->out[i].open = extra && extra->baseline >= 0;
+    p->out[i].left = p->out[i].open;
+    if (p->out[i].open)
+        p->out[i].value = (uint32_t)extra->baseline << 16 | (extra->number & 0xffff);
+    f->streams |= 1u << WISP__PARTS;
     return WISP__FITS;
 }
 
-static wisp__fit wisp__fill_unreliable(wisp__packet_writer *f, const wisp__message *m) {
+static wisp__fit wisp__fill_unreliable(wisp__packet_writer *f, wisp__message *m) {
     const wisp__message_extra *extra = wisp__message_extra_of(m);
-    bool delta = extra && extra->baseline >= 0;
-    wisp__fit fit;
-    if (wisp__message_size(m) > f->s->peer.flow.mtu.size - 96) return wisp__fill_cut(f, m);
-    if (delta && !wisp__fill_may(f)) return WISP__WAITS;
-    fit = wisp__fill_message(f, m, 0);
-    if (delta && fit == WISP__FITS)
-        wisp__fill_carry(f, WISP__FRAME_VALUE, 0,
-                         (uint32_t)extra->baseline << 16 | (extra->number & 0xffff));
-    return fit;
+    wisp__item item = { m, -1, wisp__message_size(m), 0, 0 };
+    wisp__ref ref = wisp__ref_of(WISP__FRAME_NOTHING, 0, 0);
+    if (item.size > f->s->peer.flow.mtu.size - 96) return wisp__fill_cut(f, m);
+    if (extra && extra->baseline >= 0)
+        ref = wisp__ref_of(WISP__FRAME_VALUE, 0,
+                           (uint32_t)extra->baseline << 16 | (extra->number & 0xffff));
+    return wisp__fill_item(f, &item, 0, ref);
 }
 
-static void wisp__count_message(wisp *w, wisp__session *s, const wisp__message *m) {
+static inline void wisp__count_message(wisp *w, wisp__session *s, const wisp__message *m) {
     wisp__remote *remote = w->registry.remotes[m->remote];
     if (m->type == WISP__ANNOUNCEMENT) return;
     remote->stats.messages_sent++;
@@ -23056,26 +23956,126 @@ static void wisp__count_message(wisp *w, wisp__session *s, const wisp__message *
     if (w->registry.meters) wisp__count_sent(remote, s, m);
 }
 
-/* Takes a message that is in the packet off the queue, and keeps it until the next one. */
-static void wisp__fill_dequeue(wisp__packet_writer *f, int index) {
-    if (f->kept && f->previous == f->kept) {        /* nothing of this message was put yet */
+/* Says, at most once a second for each name, that messages were too old. */
+static void wisp__too_old(wisp *w, wisp__session *s, wisp__remote *remote) {
+    if (w->base.time < remote->told_old) return;
+    remote->told_old = w->base.time + 1;
+    wisp__error(w, s, remote, WISP_E_TOO_OLD, "waited longer than config.max_age: dropped");
+}
+
+/* Takes a message that is in the packet off the queue, and keeps it until the next one, unless the
+   window of its channel or another peer has it. */
+static inline void wisp__fill_dequeue(wisp__packet_writer *f, int index) {
+    if (f->last && f->previous == f->last) {        /* nothing of this message was put yet */
         wisp__fill_repeat(f);
         f->previous = NULL;
     }
-    if (f->kept) wisp__message_release(&f->w->chunks, f->kept);
-    f->kept = wisp__unqueue(f->w, f->s, index, false);
+    if (f->keeps) wisp__message_release(&f->w->chunks, f->last);
+    f->last = wisp__unqueue(f->w, f->s, index, false);
+    f->keeps = f->last->references == 1;
+    if (!f->keeps) f->last->references--;
 }
 
-static wisp__fit wisp__fill_queued(wisp__packet_writer *f, int index) {
+/* Is the next message of a remote, `n`, like `m` in all but its data, which differs? */
+static inline bool wisp__goes_on_alike(const wisp__message *m, const wisp__message *n) {
+    int shape = (m->shape_bits + 7) / 8;
+    return n->encoding == m->encoding && n->type == WISP__EVENT && !n->has_extra && !n->state &&
+           n->delivery == m->delivery && n->channel == m->channel &&
+           n->shape_bits == m->shape_bits && wisp__same_bits(n->bytes, m->bytes, m->shape_bits) &&
+           (n->data_bits != m->data_bits ||
+            !wisp__same_bits(n->bytes + shape, m->bytes + shape, m->data_bits));
+}
+
+/* May a run begin: the remote is alone and the message before is its own and has no extra? */
+static inline bool wisp__run_may(const wisp__packet_writer *f, int index) {
+    const wisp__peer_remote *p = &f->s->peer_remotes[index];
+    const wisp__message *m = f->previous;
+    return p->queue && m && m == f->last && !m->has_extra && !f->repeats && !f->streams &&
+           (f->s->waiting & ~f->blocked) == 1u << p->line && !p->child && !p->next &&
+           f->s->lines[p->line] == index + 1 && !f->w->registry.meters && !f->w->base.reliable;
+}
+
+/* Is there room for one more message of a run, of so many bytes and values, and for its item? */
+static inline bool wisp__run_fits(const wisp__packet_writer *f, const wisp__channel_out *out,
+                                  const wisp__item *item) {
+    const wisp__peer *peer = &f->s->peer;
+    const wisp__message *m = item->message;
+    if (f->to.at + 1 + m->data_bits > f->to.end ||
+        f->values + m->values > WISP__PACKET_VALUES || f->messages >= WISP__PACKET_MESSAGES)
+        return false;
+    if (!out) return item->size <= peer->flow.mtu.size - 96 && !wisp__is_too_old(f->w, f->s, m);
+    return item->size <= wisp__piece_bytes(&f->w->base) && wisp__window_open(f, out, item) &&
+           out->next - out->base < (uint32_t)out->room &&
+           wisp__flow_ref(&peer->flow, peer->flow.ref_next - 1)->count < 60000;
+}
+
+/* Puts more messages of a remote that is alone, as ALIKE, while they are like the one before: what
+   wisp__fill_queued does, without what is known by then. The last one is left to it. */
+static void wisp__fill_run(wisp__packet_writer *f, int index) {
+    wisp__session *s = f->s;
+    wisp__queue *q = s->peer_remotes[index].queue;
+    wisp__remote *remote = f->w->registry.remotes[index];
+    wisp__item item = { f->last, -1, wisp__message_size(f->last), 0, WISP__ITEM_FLYING };
+    bool reliable = f->last->delivery == WISP_RELIABLE;
+    wisp__channel_out *out = reliable ? &s->peer.channels[f->last->channel]->out : NULL;
+    int weight = wisp__message_weight(f->last), shape = (f->last->shape_bits + 7) / 8, count = 0;
+    item.window = wisp__window_bytes(item.size);
+    for (; q->next - q->first > 1; count++) {
+        wisp__message *n = *wisp__queue_place(q, q->first);
+        if (!wisp__goes_on_alike(f->last, n)) break;
+        item.message = n;
+        if (n->data_bits != f->last->data_bits) {
+            item.size = wisp__message_size(n);
+            item.window = wisp__window_bytes(item.size);
+            weight = wisp__message_weight(n);
+        }
+        if (!wisp__run_fits(f, out, &item)) break;
+        wisp__put_within(&f->to, 1, 1);
+        wisp__put_bits(&f->to, n->bytes + shape, n->data_bits);
+        q->first++;
+        if (f->keeps) wisp__message_release(&f->w->chunks, f->last);
+        f->keeps = !out && n->references == 1;
+        f->last = n;
+        if (out) {
+            *wisp__channel_item(out, out->next++) = item;
+            s->peer.window_used += item.window;
+            wisp__flow_ref(&s->peer.flow, s->peer.flow.ref_next - 1)->count++;
+        } else {
+            s->unreliable_bytes -= item.size;
+            if (!f->keeps) n->references--;
+        }
+        s->queued_bytes -= weight;
+        remote->stats.bits_sent += (uint64_t)n->shape_bits + n->data_bits;
+        f->values += n->values;
+        f->messages++;
+    }
+    f->previous = f->last;
+    if (out) f->section.sequence += (uint32_t)count;
+    s->queued -= count;
+    remote->stats.messages_sent += (uint64_t)count;
+    s->peer.stats.messages_sent += (uint64_t)count;
+    f->w->base.stats.messages_sent += (uint64_t)count;
+    if (!wisp__line_moves(f->w, s, &s->peer_remotes[index])) return;
+    wisp__line_remove(f->w, s, index);
+    wisp__line_add(f->w, s, index);
+}
+
+static inline wisp__fit wisp__fill_queued(wisp__packet_writer *f, int index) {
     wisp *w = f->w;
     wisp__session *s = f->s;
     wisp__message *m = wisp__queue_head(&s->peer_remotes[index]);
     wisp__fit fit;
-    if (m->type != WISP__REPLY && s->peer_remotes[m->encoding].known == WISP__UNANNOUNCED &&
+    int known = m->type == WISP__REPLY ? (int)WISP__BOUND : s->peer_remotes[m->encoding].known;
+    if (m->delivery != WISP_RELIABLE && wisp__is_too_old(w, s, m)) {
+        wisp__queue_drop(w, s, index, false, WISP__DROPPED_TOO_OLD);
+        wisp__too_old(w, s, w->registry.remotes[index]);
+        return WISP__FITS;
+    }
+    if (known == WISP__UNANNOUNCED &&
         wisp__announced_apart(&w->base, w->registry.remotes[m->encoding]))
         m = wisp__queue_announcement(w, s, m);
     if (!m) return WISP__WAITS;
-    if (m->type != WISP__REPLY && s->peer_remotes[m->encoding].known == WISP__UNKNOWN) {
+    if (known == WISP__UNKNOWN) {
         wisp__count_drop(w, s, w->registry.remotes[index], WISP__DROPPED_QUEUED);
         wisp__message_release(&w->chunks, wisp__unqueue(w, s, index, false));
         return WISP__FITS;
@@ -23084,64 +24084,98 @@ static wisp__fit wisp__fill_queued(wisp__packet_writer *f, int index) {
     if (fit != WISP__FITS) return fit;
     wisp__count_message(w, s, m);
     wisp__fill_dequeue(f, index);
-    if (m->delivery != WISP_RELIABLE) return wisp__fill_parts(f);
-    return s->peer.channels[m->channel]->out.cutting ? wisp__fill_cutting(f, m->channel)
-                                                     : WISP__FITS;
+    if (wisp__run_may(f, index)) wisp__fill_run(f, index);
+    return WISP__FITS;
 }
 
-static wisp__fit wisp__fill_large(wisp__packet_writer *f) {
-    wisp__fit fit = WISP__FITS;
-    for (int c = 0; c < f->s->peer.channel_end && fit == WISP__FITS; c++)
-        if (f->s->peer.channels[c]) fit = wisp__fill_cutting(f, c);
-    return fit;
+/* --- the order: what is most urgent goes next --- */
+
+/* Streams that have something to send. `only`: no lost messages. */
+static uint32_t wisp__streams(const wisp__session *s, bool only) {
+    uint32_t streams = s->parts && s->parts->whole ? 1u << WISP__PARTS : 0;
+    for (int c = 0; c < s->peer.channel_end; c++) {
+        const wisp__channel *channel = s->peer.channels[c];
+        if (channel && (channel->out.cutting || (channel->out.lost && !only))) streams |= 1u << c;
+    }
+    return streams;
 }
 
-static uint32_t wisp__cutting_channels(const wisp__peer *peer) {
-    uint32_t channels = 0;
-    for (int c = 0; c < peer->channel_end; c++)
-        if (peer->channels[c] && peer->channels[c]->out.cutting) channels |= 1u << c;
-    return channels;
+/* The message that a stream would send or go on with; `time`: since when it waits. A large message
+   waits anew after each piece, so that it holds up nothing of equal priority. */
+static const wisp__message *wisp__stream_next(const wisp__packet_writer *f, int stream,
+                                              uint32_t *time) {
+    wisp__channel_out *out;
+    const wisp__item *item;
+    uint32_t sequence;
+    if (stream == WISP__PARTS) {
+        *time = f->s->parts->served;
+        return f->s->parts->whole;
+    }
+    out = &f->s->peer.channels[stream]->out;
+    *time = out->served;
+    if (!wisp__channel_lost(out, &sequence)) return out->cutting;
+    item = wisp__channel_item(out, sequence);
+    if (item->offset < 0) *time = item->message->time;
+    return item->message;
 }
 
-static wisp__fit wisp__fill_queue(wisp__packet_writer *f, int only) {
-    wisp__fit fit = WISP__FITS;
-    int index;
-    while (fit == WISP__FITS && (index = wisp__queue_pick(f->w, f->s, only, f->blocked)) >= 0) {
-        int line = f->s->peer_remotes[index].line;
+/* The most urgent stream that goes before a message of the queue (NULL: none waits); -1: none. */
+static int wisp__stream_pick(const wisp__packet_writer *f, const wisp__message *head) {
+    uint32_t best = head ? wisp__urgency(f->w, head) : 0;
+    int picked = -1;
+    for (int i = 0; f->streams >> i; i++) {
+        const wisp__message *m;
+        uint32_t urgency;
+        int32_t later;
+        if (!(f->streams >> i & 1)) continue;
+        m = wisp__stream_next(f, i, &urgency);
+        urgency += (uint32_t)(wisp__message_priority(f->w, m) * WISP__LEVEL_MS);
+        later = head ? wisp__distance(urgency, best) : -1;
+        if (later > 0 || (later == 0 && wisp__distance(m->order, head->order) > 0)) continue;
+        picked = i;
+        best = urgency;
+        head = m;
+    }
+    return picked;
+}
+
+/* Puts one item, fragment or part. A stream that must wait, or has no more, is left out of the rest
+   of the packet. */
+static wisp__fit wisp__fill_stream(wisp__packet_writer *f, int stream) {
+    wisp__parts *parts = f->s->parts;
+    wisp__channel_out *out =
+        stream == WISP__PARTS ? NULL : &f->s->peer.channels[stream]->out;
+    uint32_t lost;
+    wisp__fit fit = !out ? wisp__fill_part(f) : wisp__channel_lost(out, &lost)
+                        ? wisp__fill_lost(f, out, lost) : wisp__fill_piece(f, out);
+    bool more = out ? out->lost || out->cutting : parts->whole != NULL;
+    if (fit == WISP__FULL) return fit;
+    if (fit == WISP__FITS)         /* what is fired now goes before the next */
+        *(out ? &out->served : &parts->served) = wisp__milliseconds(f->w->base.time) + 1;
+    if (fit == WISP__WAITS || !more) f->streams &= ~(1u << stream);
+    return WISP__FITS;
+}
+
+/* Fills a packet. `only` >= 0: with messages of one remote, and what was begun, alone. */
+static wisp__fit wisp__fill(wisp__packet_writer *f, int only) {
+    wisp__fit fit = only >= 0 ? WISP__FITS : wisp__fill_controls(f);
+    f->streams = wisp__streams(f->s, only >= 0);
+    while (fit == WISP__FITS) {
+        int index = wisp__queue_pick(f->w, f->s, only, f->blocked), line, stream = -1;
+        const wisp__peer_remote *p = index >= 0 ? &f->s->peer_remotes[index] : NULL;
+        if (f->streams) stream = wisp__stream_pick(f, p ? wisp__queue_head(p) : NULL);
+        if (stream < 0 && index < 0) break;
+        if (stream >= 0) {
+            fit = wisp__fill_stream(f, stream);
+            continue;
+        }
+        line = p->line;
         fit = wisp__fill_queued(f, index);
         if (fit != WISP__WAITS) continue;
         f->blocked |= 1u << line;
         fit = WISP__FITS;
     }
     return fit;
-}
-
-/* Puts unreliable messages before what was lost, which may be much; in every second packet, so that
-   neither holds up the other. */
-static wisp__fit wisp__fill_fresh(wisp__packet_writer *f) {
-    uint32_t blocked = f->blocked;
-    int lost = 0;
-    wisp__fit fit;
-    for (int c = 0; c < f->s->peer.channel_end; c++)
-        if (f->s->peer.channels[c]) lost += f->s->peer.channels[c]->out.lost;
-    if (!lost || f->s->peer.flow.next % 2) return WISP__FITS;
-    f->blocked |= (1u << WISP__CHANNELS) - 1;
-    fit = wisp__fill_queue(f, -1);
-    f->blocked = blocked | (f->blocked & 1u << WISP__CHANNELS);
-    return fit;
-}
-
-/* Fills a packet. `only` >= 0: with messages of one remote alone. Large messages are first in every
-   other packet, so that neither they nor the messages of other channels wait for all the others. */
-static wisp__fit wisp__fill(wisp__packet_writer *f, int only) {
-    wisp__fit fit = only >= 0 ? WISP__FITS : wisp__fill_controls(f);
-    if (fit == WISP__FITS && only < 0) fit = wisp__fill_fresh(f);
-    if (fit == WISP__FITS && only < 0) fit = wisp__fill_lost(f);
-    if (fit == WISP__FITS) fit = wisp__fill_parts(f);
-    f->blocked |= wisp__cutting_channels(&f->s->peer);
-    if (fit == WISP__FITS && f->s->peer.flow.next % 2 == 0) fit = wisp__fill_queue(f, only);
-    if (fit == WISP__FITS) fit = wisp__fill_large(f);
-    return fit == WISP__FITS ? wisp__fill_queue(f, only) : fit;
 }
 
 /* --- packets --- */
@@ -23325,7 +24359,7 @@ static bool wisp__flush(wisp *w, wisp__session *s, int only) {
         wisp__packet_begin(&f, w, s);
         fit = wisp__fill(&f, only);
         if (f.eliciting || f.acks) wisp__packet_end(&f);
-        if (f.kept) wisp__message_release(&w->chunks, f.kept);
+        if (f.keeps) wisp__message_release(&w->chunks, f.last);
         if (fit == WISP__FULL) flow->mtu.wanted = true;
         if (fit != WISP__FULL || !f.eliciting) break;
     }
@@ -23361,7 +24395,7 @@ static void wisp__on_outcome(void *owner, const wisp__ref *ref, bool arrived) {
             wisp__baseline_outcome(&s->baselines_out, (int)(number >> 16), number & 0xffff,
                                    arrived);
         } else if (ref->kind == WISP__FRAME_PART) {
-            wisp__part_ended(s, ref->channel, number, arrived);
+            wisp__part_ended(s, (uint16_t)number, arrived);
         } else if (ref->kind == WISP__FRAME_ANNOUNCE) {
             if (s->peer_remotes[number].known != WISP__ANNOUNCED) continue;
             if (arrived) s->peer_remotes[number].known = WISP__ACKED;
@@ -23377,7 +24411,7 @@ static void wisp__parts_free(wisp *w, wisp__parts *p) {
     if (!p) return;
     if (p->whole) wisp__message_release(&w->chunks, p->whole);
     for (int i = 0; i < WISP__SETS_IN; i++)
-        wisp__chunk_give(&w->chunks, p->in[i].bytes, (size_t)w->base.mtu + WISP__SLACK);
+        wisp__chunk_give(&w->chunks, p->in[i].bytes, (size_t)p->in[i].total + WISP__SLACK);
     wisp__free(&w->base, p, sizeof *p);
 }
 
@@ -23587,7 +24621,7 @@ static void wisp__joined(wisp *w, wisp__session *s) {
     s->peer.state = WISP__JOINED;
     s->peer.reported = true;
     w->joins_done += s->peer.asked;
-    s->peer.received_at = s->peer.sent_at = w->base.time;
+    s->peer.started = s->peer.received_at = s->peer.sent_at = w->base.time;
     s->unannounced = WISP__RESERVED;
     s->ping = true;
     wisp__peer_remote_of(w, s, w->registry.count - 1);     /* one allocation for all */
@@ -23984,7 +25018,7 @@ static void wisp__put_abilities(const wisp *w, wisp__writer *to) {
 /* false: the link of this end is of the other kind. */
 static bool wisp__take_abilities(const wisp *w, wisp__peer *peer, uint8_t flags, uint32_t window) {
     int items = 1 << (flags >> 1 & 15);
-    peer->window_bytes = (int)(window & 0x1fffffff);
+    peer->window_bytes = wisp__min_int((int)(window & 0x1fffffff), w->base.limits.queue_bytes);
     peer->methods = (uint8_t)(1u << WISP__STORED | 1u << WISP__RUNS | (unsigned)(flags >> 5)
                               << WISP__LZ4 | (window >> 29) << WISP__USER_METHOD);
     peer->window_items = (uint32_t)wisp__min_int(items, w->base.limits.window_items);
@@ -24200,7 +25234,7 @@ static wisp_result wisp__ask_accept(wisp *w, const wisp_addr *addr, const wisp__
     w->joining.text = NULL;
     w->joining.joins_of_host = wisp__policy_knocks(&w->policy, wisp__host_of(w, addr));
     w->judging = true;
-    if (w->accept) verdict = w->accept(w, addr, r->ticket, r->ticket_size, w->base.user);
+    if (w->accept) verdict = (w->accept)(w, addr, r->ticket, r->ticket_size, w->base.user);
     w->judging = false;
     return verdict;
 }
@@ -24644,11 +25678,13 @@ wisp_result wisp_set_info(wisp *w, const void *info, int bytes) {
  * ======================================================================== */
 
 /* A message of the values in the packer, whatever its size. NULL: no memory. */
-static wisp__message *wisp__message_make(wisp *w, const wisp__remote *remote, int type) {
+static WISP__INLINE wisp__message *wisp__message_make(wisp *w, const wisp__remote *remote,
+                                                      int type) {
     wisp__packer *p = &w->content.packer;
     wisp__remote *entry = w->registry.remotes[type == WISP__REPLY ? remote->index : remote->newest];
-    size_t shape = (size_t)((p->shape.at + 7) / 8), data = (size_t)((p->data.at + 7) / 8);
-    bool extra = type != WISP__EVENT || entry->encoding.delta || p->raw || p->plain ||
+    size_t shape = (size_t)(p->shape.at + 7) / 8, data = (size_t)(p->data.at + 7) / 8;
+    bool state = remote->state && type == WISP__EVENT;
+    bool extra = type != WISP__EVENT || entry->encoding.delta || p->raw || p->plain || state ||
                  p->shape.at >= UINT16_MAX || p->values >= UINT16_MAX;
     wisp__message *m = wisp__message_take(&w->chunks, shape + data, extra);
     if (!m) return NULL;
@@ -24658,7 +25694,9 @@ static wisp__message *wisp__message_make(wisp *w, const wisp__remote *remote, in
     m->type = (uint8_t)type;
     m->delivery = (uint8_t)remote->now.delivery;
     m->channel = (uint8_t)(remote->now.channel - 1);
-    m->immediate = remote->now.batching == WISP_BATCH_NEVER || w->registry.unbatched;
+    m->immediate = (remote->now.batching == WISP_BATCH_NEVER) | w->registry.unbatched;
+    m->state = state;
+    m->parted = false;
     m->time = wisp__milliseconds(w->base.time);
     m->order = w->order++;
     wisp__message_measure(m, p->shape.at, p->data.at, p->values);
@@ -24666,25 +25704,29 @@ static wisp__message *wisp__message_make(wisp *w, const wisp__remote *remote, in
         wisp__message_extra_of(m)->raw = p->raw;
         wisp__message_extra_of(m)->plain = p->plain;
     }
+    if (state) {
+        wisp__message_extra_of(m)->number = (uint32_t)p->key;
+        wisp__message_extra_of(m)->result = (int32_t)(uint32_t)(p->key >> 32);
+    }
     if (shape) memcpy(wisp__message_bytes(m), p->shape.bytes, shape);
     if (data) memcpy(wisp__message_bytes(m) + shape, p->data.bytes, data);
     return m;
 }
 
-/* A message of the values in the packer that can be sent: an unreliable one must fit a packet,
-   but a large answer becomes reliable. NULL with the reason. */
-static wisp__message *wisp__compose(wisp *w, const wisp__remote *remote, int type,
-                                    wisp_result *why) {
+/* A message of the values in the packer that can be sent: an unreliable one has at most 64 KiB, but
+   a large answer becomes reliable. NULL with the reason. */
+static WISP__INLINE wisp__message *wisp__compose(wisp *w, const wisp__remote *remote, int type,
+                                                 wisp_result *why) {
     wisp__message *m = wisp__message_make(w, remote, type);
     *why = m ? WISP_OK : WISP_E_MEMORY;
     if (!m || m->delivery == WISP_RELIABLE || wisp__message_size(m) <= w->base.mtu - 96) return m;
-    if (type == WISP__REPLY) {
-        m->delivery = WISP_RELIABLE;
-        return m;
-    }
+    m->parted = true;
+    if (type == WISP__REPLY) m->delivery = WISP_RELIABLE;
+    if (type == WISP__REPLY || wisp__message_size(m) <= WISP__LOOSE_BYTES) return m;
     *why = WISP_E_TOO_BIG;
-    wisp__log(&w->base, WISP_LOG_WARNING, *why, "'%s' does not fit a packet: send it reliably, "
-              "or raise link.mtu", remote->name);
+    snprintf(w->registry.text, sizeof w->registry.text, "an unreliable message of %d bytes, over "
+             "the %d that are possible: send it reliably", wisp__message_size(m), 64 << 10);
+    wisp__log(&w->base, WISP_LOG_WARNING, *why, "'%s': %s", remote->name, w->registry.text);
     wisp__message_release(&w->chunks, m);
     return NULL;
 }
@@ -24692,13 +25734,15 @@ static wisp__message *wisp__compose(wisp *w, const wisp__remote *remote, int typ
 /* Queues a message for one peer, and sends at once where the settings ask for it. */
 static wisp_result wisp__give(wisp *w, wisp__session *s, wisp__message *m) {
     wisp__remote *remote = w->registry.remotes[m->remote];
-    wisp__peer_remote *peer_remote = wisp__peer_remote_of(w, s, m->encoding);
     wisp_result result;
-    if (!peer_remote) return WISP_E_MEMORY;
-    if (peer_remote->known == WISP__UNKNOWN && m->type != WISP__REPLY) {
+    if (!wisp__peer_remote_of(w, s, wisp__max_int(m->remote, m->encoding))) return WISP_E_MEMORY;
+    if (s->peer_remotes[m->encoding].known == WISP__UNKNOWN && m->type != WISP__REPLY) {
         wisp__drop(w, s, remote, WISP__DROPPED_UNKNOWN_THERE, WISP_OK);
         return WISP_E_NO_REMOTE;
     }
+    if (m->delivery != WISP_RELIABLE && wisp__queue_freshen(w, s, m)) wisp__too_old(w, s, remote);
+    if (m->state && !w->registry.remotes[m->encoding]->encoding.delta)     /* notes its place */
+        wisp__baseline_open(w, &s->baselines_out, m->encoding, w->content.packer.key, true);
     result = wisp__enqueue(w, s, m);
     if (result) return result;
     if (!m->immediate && s->queued < remote->now.max_batch_size) return WISP_OK;
@@ -24707,13 +25751,19 @@ static wisp_result wisp__give(wisp *w, wisp__session *s, wisp__message *m) {
     return WISP_OK;
 }
 
+/* Repeats a message that is kept, unless it is still under way. */
+static void wisp__give_again(wisp *w, wisp__session *s, wisp__message *m) {
+    if (m->references > 1) return;
+    m->time = wisp__milliseconds(w->base.time);
+    wisp__give(w, s, m);
+}
+
 /* --- values that go as deltas --- */
 
-/* What is fired: one message for every peer, or a value that goes to each peer as a delta from its
-   baseline, with the deltas made so far for peers that have the same baseline. */
+/* A value that goes to each peer as a delta from its baseline, with the deltas made so far for
+   peers that have the same baseline. */
 typedef struct wisp__fired {
     wisp__remote       *remote;
-    wisp__message      *message;           /* NULL: the value goes as deltas */
     wisp__encoded      *value;
     const uint8_t      *whole;             /* the bits of a row's record, once they were needed */
     wisp__message_delta deltas[8];
@@ -24779,6 +25829,8 @@ static wisp_result wisp__send_encoded(wisp *w, wisp__session *s, const wisp__fir
         wisp__message_extra_of(m)->baseline = b->place;
         wisp__message_extra_of(m)->number = b->sequence;
     }
+    if (m->state) wisp__message_extra_of(m)->result = b->place;
+    else b->waiting = false;
     result = wisp__give(w, s, m);
     wisp__message_release(&w->chunks, m);
     if (result) return result;
@@ -24789,24 +25841,16 @@ static wisp_result wisp__send_encoded(wisp *w, wisp__session *s, const wisp__fir
     return WISP_OK;
 }
 
-/* Sends a value, whole or as a delta; nothing if the peer has it, unless it was lost (`again`). */
-static wisp_result wisp__send_value(wisp *w, wisp__session *s, wisp__fired *f, bool again) {
-    wisp__remote *remote = f->remote, *entry = w->registry.remotes[remote->newest];
-    const wisp__encoding *encoding = &entry->encoding;
+/* Sends a value, whole or as a delta, as the next of its baseline. */
+static wisp_result wisp__send_next(wisp *w, wisp__session *s, wisp__fired *f, wisp__baseline *b,
+                                   bool in_order) {
+    const wisp__encoding *encoding = &w->registry.remotes[b->number]->encoding;
     const wisp__encoded *value = f->value;
-    bool in_order = w->base.reliable || remote->now.delivery == WISP_RELIABLE;
-    wisp__baseline *b = wisp__baseline_open(
-        w, &s->baselines_out, entry->index, wisp__delta_key(encoding, value), in_order);
-    wisp__stored *stored = b ? wisp__baseline_pick(b, in_order) : NULL, next;
+    wisp__stored *stored = wisp__baseline_pick(b, in_order), next;
     wisp__message_delta *d = NULL;
     wisp__delta_head head;
     const uint8_t *bytes;
     wisp_result result;
-    if (!b) return w->no_baseline;
-    if (!again && wisp__baseline_settled(b, value, in_order)) {
-        remote->stats.unchanged++;
-        return WISP_OK;
-    }
     memset(&head, 0, sizeof head);
     memset(&next, 0, sizeof next);
     if (stored) d = wisp__fired_delta(w, f, b, stored, &head);
@@ -24828,6 +25872,26 @@ static wisp_result wisp__send_value(wisp *w, wisp__session *s, wisp__fired *f, b
     return result;
 }
 
+/* Sends a value; nothing if the peer has it, unless it was lost (`again`). In the place of one that
+   waits, it goes as if that one had never been fired. */
+static wisp_result wisp__send_value(wisp *w, wisp__session *s, wisp__fired *f, bool again) {
+    wisp__remote *remote = f->remote, *entry = w->registry.remotes[remote->newest];
+    bool in_order = w->base.reliable || remote->now.delivery == WISP_RELIABLE, replaces;
+    uint64_t key = wisp__delta_key(&entry->encoding, f->value);
+    wisp__baseline *b = wisp__baseline_open(w, &s->baselines_out, entry->index, key, in_order);
+    wisp_result result;
+    if (!b) return w->no_baseline;
+    if (!again && wisp__baseline_settled(b, f->value, in_order)) {
+        remote->stats.unchanged++;
+        return WISP_OK;
+    }
+    replaces = b->waiting && remote->state;
+    b->sequence -= replaces;
+    result = wisp__send_next(w, s, f, b, in_order);
+    if (result) b->sequence += replaces;
+    return result;
+}
+
 /* Sends the newest values once more whose messages were lost. */
 static void wisp__resend_values(wisp *w, wisp__session *s) {
     wisp__baselines *baselines = &s->baselines_out;
@@ -24840,7 +25904,7 @@ static void wisp__resend_values(wisp *w, wisp__session *s) {
         if (!b->again) continue;
         b->again = false;
         baselines->again--;
-        if (!newest || entry->main->newest != entry->index) continue;
+        if (!newest || entry->main->newest != entry->index || (b->waiting && !b->whole)) continue;
         f.remote = entry->main;
         f.value = newest->value;
         f.value->references++;
@@ -24877,9 +25941,11 @@ static unsigned wisp__methods_of(const wisp *w, const wisp__session *s) {
 }
 
 /* Encodes the values of a message into the packer. */
-static wisp_result wisp__encode_outbound(wisp *w, const wisp__outbound *out) {
-    wisp_result result = wisp__encode(&w->content, out->remote, out->values, out->count,
-                                      wisp__methods_of(w, out->session));
+static WISP__INLINE wisp_result wisp__encode_outbound(wisp *w, const wisp__outbound *out) {
+    bool compressed = w->registry.remotes[out->remote->newest]->encoding.compressed;
+    unsigned methods = compressed ? wisp__methods_of(w, out->session) : 0;
+    wisp_result result =
+        wisp__encode(&w->content, out->remote, out->values, out->count, methods);
     if (result == WISP_OK) {
         w->content.packer.plain = wisp__profiled_bytes(w, out->values, out->count);
         return WISP_OK;
@@ -24938,51 +26004,75 @@ static bool wisp__targets_next(wisp *w, wisp__targets *t) {
     return t->session != NULL;
 }
 
-static wisp_result wisp__fire_at(wisp *w, wisp__session *s, wisp__fired *f) {
-    if (f->message) return wisp__give(w, s, f->message);
-    return wisp__send_value(w, s, f, false);
-}
-
-/* Returns the first failure; the others are served all the same. */
-static wisp_result wisp__fire_several(wisp *w, const wisp_to *to, wisp__fired *f) {
+/* Queues a message, or (NULL) a value, for several peers. Returns the first failure; the others are
+   served all the same. */
+static wisp_result wisp__fire_several(wisp *w, const wisp__outbound *out, wisp__message *m,
+                                      wisp__fired *f) {
     wisp__targets t;
-    wisp_result first = wisp__targets_begin(w, &t, to, f->remote);
+    wisp_result first = wisp__targets_begin(w, &t, out->passage.to, out->remote);
     if (first) return first;
     while (wisp__targets_next(w, &t)) {
-        wisp_result result = t.session ? wisp__fire_at(w, t.session, f) : t.skipped;
+        wisp_result result = !t.session ? t.skipped : m ? wisp__give(w, t.session, m)
+                                                        : wisp__send_value(w, t.session, f, false);
         if (first == WISP_OK) first = result;
     }
     return first;
 }
 
-/* Queues an event for its peers. It is encoded once, or once for each baseline that they have. */
-static wisp_result wisp__fire(wisp *w, const wisp__outbound *out) {
-    const wisp_to *to = out->passage.to;
-    bool delta = w->registry.remotes[out->remote->newest]->encoding.delta;
+/* Encodes a value once, and once more for each baseline that its peers have. */
+static wisp_result wisp__fire_value(wisp *w, const wisp__outbound *out) {
     wisp__row row = { NULL, 0, 0, 0 };
     wisp__fired f;
     wisp_result result;
-    if (to->mode == WISP__TO_PEER && !out->session) return WISP_E_STALE;
-    if (delta) w->content.row = &row;
+    w->content.row = &row;
     result = wisp__encode_outbound(w, out);
-    f.message = NULL;
     f.remote = out->remote;
-    f.value = NULL;
+    f.value = result ? NULL : wisp__encoded_fired(w);
     f.whole = NULL;
     f.delta_count = 0;
-    if (delta && !result) f.value = wisp__encoded_fired(w);
     w->content.row = NULL;
     if (result) return result;
-    if (delta) {
-        if (!f.value) result = WISP_E_MEMORY;
-    } else {
-        f.message = wisp__compose(w, out->remote, WISP__EVENT, &result);
-    }
-    if (result) return result;
-    result = out->session ? wisp__fire_at(w, out->session, &f) : wisp__fire_several(w, to, &f);
-    if (f.message) wisp__message_release(&w->chunks, f.message);
+    if (!f.value) return WISP_E_MEMORY;
+    result = out->session ? wisp__send_value(w, out->session, &f, false)
+                          : wisp__fire_several(w, out, NULL, &f);
     wisp__encoded_release(w, f.value);
     wisp__fired_forget_deltas(w, &f);
+    return result;
+}
+
+/* The hash of the key fields of values that do not go as deltas. */
+static wisp_result wisp__fired_key(wisp *w, const wisp__outbound *out, uint64_t *key) {
+    const wisp__encoding *encoding = &w->registry.remotes[out->remote->newest]->encoding;
+    wisp__row row = { NULL, 0, 0, 0 };
+    wisp__encoded *value = NULL;
+    wisp_result result;
+    *key = 0;
+    if (!wisp__encoding_keyed(encoding)) return WISP_OK;
+    w->content.row = &row;
+    result = wisp__encode_outbound(w, out);
+    w->content.row = NULL;
+    if (result == WISP_OK) value = wisp__encoded_row(w, &row);
+    wisp__arena_reset(&w->content.scratch);
+    if (!value) return result ? result : WISP_E_MEMORY;
+    *key = wisp__delta_key(encoding, value);
+    wisp__encoded_release(w, value);
+    return WISP_OK;
+}
+
+/* Queues an event for its peers. It is encoded once. */
+static wisp_result wisp__fire(wisp *w, const wisp__outbound *out) {
+    wisp_result result;
+    wisp__message *m;
+    if (out->passage.to->mode == WISP__TO_PEER && !out->session) return WISP_E_STALE;
+    if (w->registry.remotes[out->remote->newest]->encoding.delta) return wisp__fire_value(w, out);
+    if (out->remote->state && (result = wisp__fired_key(w, out, &w->content.packer.key)) != WISP_OK)
+        return result;
+    result = wisp__encode_outbound(w, out);
+    if (result) return result;
+    m = wisp__compose(w, out->remote, WISP__EVENT, &result);
+    if (!m) return result;
+    result = out->session ? wisp__give(w, out->session, m) : wisp__fire_several(w, out, m, NULL);
+    wisp__message_release(&w->chunks, m);
     return result;
 }
 
@@ -24999,8 +26089,8 @@ static wisp__passage wisp__passage_of(int kind, const wisp_to *to, const wisp_ca
 
 /* The memory that a message takes while it is held. */
 static int64_t wisp__held_bytes(const wisp__message *m, const wisp_to *to) {
-    return (int64_t)wisp__chunk_bytes(wisp__message_chunk(m)) +
-           wisp__chunk_bytes(sizeof(wisp__held)) +
+    return (int64_t)wisp__chunk_memory(wisp__message_chunk(m)) +
+           wisp__chunk_memory(sizeof(wisp__held)) +
            (to->list ? to->count * (int64_t)sizeof *to->list : 0);
 }
 
@@ -25224,39 +26314,65 @@ static wisp_result wisp__call_through(wisp *w, wisp__pending *call, wisp__outbou
  * Not here: how messages stand in packets (receive).
  * ======================================================================== */
 
-static void wisp__message_event(wisp *w, const wisp__inbound *in, wisp_event *event) {
+static WISP__INLINE void wisp__message_event(wisp *w, const wisp__inbound *in, wisp_event *event) {
     wisp__event_begin(w, event, wisp__peer_handle(in->session), in->remote);
     event->args = in->content.values;
     event->count = in->content.count;
 }
 
-/* Reads values at the places that `in` names; the end of the data goes to in->end. A value that
-   needs its baseline is only passed: it is applied when its turn comes. */
-static void wisp__read_values(wisp *w, const wisp__reader *from, wisp__inbound *in) {
-    wisp__reader shape = *from, data = *from;
-    wisp__unpacker u;
-    w->content.credit.over = false;
+/* Reads values that describe themselves. */
+static WISP__APART void wisp__read_plain(wisp *w, wisp__reader *data, wisp__inbound *in) {
+    wisp__message_codec *c = &w->content;
+    wisp__unpacker u = wisp__codec_received(c, data);
+    wisp__reader shape = *data;
+    int64_t work = c->credit.work;
+    wisp__codec_turn(c);
     shape.at = in->shape_at;
-    data.at = in->data_at;
-    in->delta = in->encoding && in->encoding->delta && in->kind == WISP__FRAME_EVENT;
+    u.shape = &shape;
+    in->readable = wisp__unpack(&u, &in->content.values, &in->content.count);
+    in->parsed = in->readable == WISP_OK;
+    in->readable = wisp__credit_result(&c->credit, in->readable);
+    in->items = (wisp_value *)(uintptr_t)in->content.values;
+    in->item_count = in->content.count;
+    in->price = u.varied || in->readable ? 0 : work - c->credit.work;
+    in->mark = wisp__codec_mark(c);
+}
+
+/* Reads values like those that were read last. false: they are to be read as if they were the
+   first. */
+static inline bool wisp__read_again(wisp *w, wisp__reader *data, wisp__inbound *in) {
+    wisp__message_codec *c = &w->content;
+    if (!in->price || in->turn != c->turn) return false;
+    wisp__codec_rewind(c, &in->mark);
+    in->content.values = in->items;
+    in->content.count = in->item_count;
+    in->readable = wisp__pay(&c->credit, in->price) ? WISP_OK : WISP_E_FLOOD;
+    if (!in->readable) wisp__unpack_again(data, in->items, in->item_count);
+    if (data->failed) in->readable = WISP_E_BAD_PACKET;
+    in->parsed = !in->readable;
+    return true;
+}
+
+static WISP__APART void wisp__read_encoded(wisp *w, wisp__reader *data, wisp__inbound *in) {
+    in->delta = in->encoding->delta && in->kind == WISP__FRAME_EVENT;
     if (in->delta) {
-        in->from = *from;
-        in->readable = wisp__delta_extent(&w->content, in->encoding, &data, in->in_order);
-        in->parsed = !data.failed;
-    } else if (in->encoding) {
-        in->readable = wisp__decode(&w->content, in->encoding, &data, &in->content);
-        in->parsed = !data.failed;
+        in->from = *data;
+        in->readable = wisp__delta_extent(&w->content, in->encoding, data, in->in_order,
+                                          &in->head);
     } else {
-        wisp__codec_turn(&w->content);
-        memset(&in->content, 0, sizeof in->content);
-        u = wisp__codec_unpacker(&w->content, &w->content.arena, &data,
-                                 w->base.limits.message_values);
-        u.shape = &shape;
-        in->readable = wisp__unpack(&u, &in->content.values, &in->content.count);
-        in->parsed = in->readable == WISP_OK;
-        in->readable = wisp__credit_result(&w->content.credit, in->readable);
+        in->readable = wisp__decode(&w->content, in->encoding, data, &in->content);
     }
-    in->end = data.at;
+    in->parsed = !data->failed;
+}
+
+/* Reads values where `data` stands, which then stands at their end. A value that needs its baseline
+   is only passed: it is applied when its turn comes. */
+static WISP__INLINE void wisp__read_values(wisp *w, wisp__reader *data, wisp__inbound *in) {
+    in->data_at = data->at;
+    w->content.credit.over = false;
+    if (in->encoding) wisp__read_encoded(w, data, in);
+    else if (!wisp__read_again(w, data, in)) wisp__read_plain(w, data, in);
+    in->end = data->at;
     in->turn = w->content.turn;
     in->conformed = false;
 }
@@ -25311,11 +26427,12 @@ static void wisp__run_answer(wisp *w, wisp__inbound *in, wisp_event *event) {
     else if (s->peer.state == WISP__JOINED) wisp__answer_code(w, in, event->result, NULL);
 }
 
-static void wisp__run_event(wisp *w, const wisp__inbound *in, wisp_event *event) {
-    double began = w->registry.meters ? wisp__meters_clock(w->registry.meters) : -1;
+static WISP__INLINE void wisp__run_event(wisp *w, const wisp__inbound *in, wisp_event *event) {
+    const wisp__meters *meters = w->registry.meters;
+    double began = meters ? wisp__meters_clock(meters) : -1;
     if (!wisp__events_run(w, in->remote, event))
         wisp__drop(w, in->session, in->remote, WISP__DROPPED_UNHANDLED, WISP_OK);
-    else if (began >= 0) wisp__count_handled(w, in->remote, began);
+    else if (meters) wisp__count_handled(w, in->remote, began);
 }
 
 /* Makes values that a hook has changed, or that were held, fit the schema here again. They live as
@@ -25385,22 +26502,22 @@ static void wisp__pass_in(wisp *w, wisp__inbound *in, wisp_event *event, wisp__p
     wisp__hooks_leave(w);
 }
 
+static WISP__APART void wisp__through_chain(wisp *w, wisp__inbound *in, wisp_event *event) {
+    wisp__passage p = wisp__passage_of(event->message, NULL, NULL);
+    p.inbound = true;
+    p.call = in->request ? in->request->id : 0;
+    p.once = in->request && in->request->once;
+    wisp__pass_in(w, in, event, &p);
+}
+
 /* Hands an event or call to its handlers, through the chain if it has one. */
-static void wisp__on_admitted(wisp *w, wisp__inbound *in, int kind) {
+static WISP__INLINE void wisp__on_admitted(wisp *w, wisp__inbound *in, int kind) {
     wisp_event event;
     wisp__message_event(w, in, &event);
     event.message = kind;
-    if (in->remote->inbound) {
-        wisp__passage p = wisp__passage_of(kind, NULL, NULL);
-        p.inbound = true;
-        p.call = in->request ? in->request->id : 0;
-        p.once = in->request && in->request->once;
-        wisp__pass_in(w, in, &event, &p);
-    } else if (in->request) {
-        wisp__run_answer(w, in, &event);
-    } else {
-        wisp__run_event(w, in, &event);
-    }
+    if (in->remote->inbound) wisp__through_chain(w, in, &event);
+    else if (in->request) wisp__run_answer(w, in, &event);
+    else wisp__run_event(w, in, &event);
 }
 
 /* For the profiler: the bytes of the values, and what compression saved. */
@@ -25423,17 +26540,25 @@ static inline void wisp__count_received(wisp *w, const wisp__inbound *in, wisp__
     w->base.stats.messages_received++;
 }
 
-/* Makes values fit the schema registered here, once for a message and its repeats. */
-static inline bool wisp__conform_inbound(wisp *w, wisp__inbound *in) {
-    bool wanted = in->remote && in->kind != WISP__FRAME_REPLY &&
-                  (in->encoding || in->remote->schema);
-    if (!in->readable && !in->conformed && wanted) {
+static WISP__APART bool wisp__make_fit(wisp *w, wisp__inbound *in) {
+    if (in->value) {
+        in->readable = wisp__stored_decode(&w->content, in->encoding, in->value, &in->content);
+        in->conformed = false;
+    }
+    if (!in->readable && !in->conformed) {
         w->registry.text[0] = 0;
         in->readable = wisp__conform_decoded(&w->content, in->remote, in->encoding, &in->content);
     }
     in->conformed = true;
-    if (!in->readable && in->remote && w->registry.meters) wisp__count_values(in);
     return in->readable == WISP_OK;
+}
+
+/* Makes the values of an event or call fit the schema registered here, once for a message and its
+   repeats. */
+static WISP__INLINE bool wisp__conform_inbound(wisp *w, wisp__inbound *in) {
+    if ((in->encoding || in->remote->schema) && !wisp__make_fit(w, in)) return false;
+    if (w->registry.meters) wisp__count_values(in);
+    return true;
 }
 
 /* Drops a message that cannot be read. The caller of an invoke is answered why. */
@@ -25512,7 +26637,7 @@ static void wisp__on_invoked(wisp *w, wisp__inbound *in) {
         return;
     }
     remote->stats.invokes_repeated++;
-    if (request->reply) wisp__give(w, s, request->reply);
+    if (request->reply) wisp__give_again(w, s, request->reply);
     else if (request->state == WISP__REQUEST_DONE) wisp__answer_code(w, in, WISP_E_EXPIRED, NULL);
 }
 
@@ -25636,7 +26761,7 @@ static void wisp__on_replied(wisp *w, wisp__inbound *in) {
 }
 
 /* May an event run? Asked before more work is done for it than to find its end. */
-static bool wisp__admit_event(wisp *w, const wisp__inbound *in) {
+static WISP__INLINE bool wisp__admit_event(wisp *w, const wisp__inbound *in) {
     wisp__session *s = in->session;
     wisp__remote *remote = in->remote;
     wisp__peer_remote *peer_remote = wisp__peer_remote_of(w, s, remote->index);
@@ -25652,7 +26777,7 @@ static bool wisp__admit_event(wisp *w, const wisp__inbound *in) {
         }
         peer_remote->newest = in->number;
     }
-    if (wisp__within_rate(w, in, &peer_remote->rate)) return true;
+    if (!(remote->now.rate_limit > 0) || wisp__within_rate(w, in, &peer_remote->rate)) return true;
     wisp__drop(w, s, remote, WISP__DROPPED_RATE, WISP_OK);
     return false;
 }
@@ -25774,20 +26899,14 @@ static wisp_result wisp__delta_useless(wisp *w, wisp__inbound *in, const char *w
    for. On an ordered channel the baseline is forgotten, because the next delta would be from it. */
 static void wisp__value_not_stored(wisp *w, wisp__inbound *in) {
     wisp__baselines *baselines = &in->session->baselines_in;
-    wisp__reader from = in->from;
-    wisp__delta_head head;
-    wisp__baseline *b;
-    from.at = in->data_at;
-    wisp__delta_head_get(&from, in->encoding, in->in_order, &head);
-    b = in->in_order ? wisp__baseline_get(baselines, in->encoding->number,
-                                          (uint64_t)head.place) : NULL;
+    wisp__baseline *b = in->in_order ? wisp__baseline_get(baselines, in->encoding->number,
+                                          (uint64_t)in->head.place) : NULL;
     if (b) wisp__baseline_forget(w, baselines, b);
     wisp__ask_whole(w, in->session, in->encoding);
 }
 
 /* A value that is received as a delta or whole, while it is applied. */
 typedef struct wisp__applying {
-    wisp__delta_head head;
     wisp__reader     from;             /* where the value or delta stands */
     wisp__baseline  *baseline;         /* NULL: there is no room for its key */
     wisp__stored     next;             /* the new value as it is stored */
@@ -25798,14 +26917,14 @@ static bool wisp__delta_from(wisp__applying *a, const wisp__inbound *in,
                              wisp__message_delta *from) {
     wisp__stored *stored = NULL;
     memset(from, 0, sizeof *from);
-    a->next.base = a->next.sequence - (in->in_order ? 1 : (uint32_t)a->head.back);
+    a->next.base = a->next.sequence - (in->in_order ? 1 : (uint32_t)in->head.back);
     if (a->baseline) stored = wisp__baseline_find(a->baseline, a->next.base);
     if (!stored) return false;
     from->base = stored->value;
     from->models = stored->models;
-    if (wisp__delta_older(in->encoding, a->baseline, stored, from) < a->head.older) return false;
-    if (!(a->head.older & 1)) from->older[0] = NULL;
-    if (!(a->head.older & 2)) from->older[1] = NULL;
+    if (wisp__delta_older(in->encoding, a->baseline, stored, from) < in->head.older) return false;
+    if (!(in->head.older & 1)) from->older[0] = NULL;
+    if (!(in->head.older & 2)) from->older[1] = NULL;
     return true;
 }
 
@@ -25818,7 +26937,7 @@ static bool wisp__received_store(wisp *w, wisp__inbound *in, wisp__applying *a) 
     bool news = in->in_order ||
                 (newer && !(stored && wisp__encoded_same(stored->value, a->next.value)));
     in->stale = !newer;
-    a->next.has_base = !a->head.whole;
+    a->next.has_base = !in->head.whole;
     wisp__baseline_store(w, &in->session->baselines_in, b, &a->next);
     stored = wisp__baseline_find(b, sequence);
     if (stored) stored->acked = true;
@@ -25841,7 +26960,7 @@ static wisp_result wisp__received_delta(wisp *w, wisp__inbound *in, wisp__applyi
     }
     if (sync && !wisp__pay(&w->content.credit, (int64_t)wisp__encoded_size(from.base)))
         return WISP_E_FLOOD;
-    if (sync && wisp__baseline_hash(c, &c->arena, in->encoding, from.base) != a->head.hash)
+    if (sync && wisp__baseline_hash(c, &c->arena, in->encoding, from.base) != in->head.hash)
         return wisp__delta_useless(w, in, "a delta of another baseline than is held");
     a->next.value = wisp__message_delta_apply(w, in->encoding, &a->from, &from, &why);
     a->next.models = from.after;
@@ -25857,18 +26976,17 @@ static wisp_result wisp__apply_value(wisp *w, wisp__inbound *in, bool *fresh) {
     wisp_result why = WISP_OK;
     memset(&a, 0, sizeof a);
     a.from = in->from;
-    a.from.at = in->data_at;
+    a.from.at = in->head.at;
     a.from.end = in->end;
-    wisp__delta_head_get(&a.from, in->encoding, in->in_order, &a.head);
-    a.baseline = wisp__baseline_open(w, baselines, in->encoding->number, (uint64_t)a.head.place,
+    a.baseline = wisp__baseline_open(w, baselines, in->encoding->number, (uint64_t)in->head.place,
                                      in->in_order);
     if (!a.baseline && w->no_baseline == WISP_E_MEMORY) return WISP_E_MEMORY;
     if (a.baseline && a.baseline->whole) {     /* taken from another key: nothing is known */
         a.baseline->whole = a.baseline->begun = false;
         a.baseline->sequence = 0;
     }
-    a.next.sequence = wisp__delta_sequence(a.baseline, &a.head);
-    if (a.head.whole) {
+    a.next.sequence = wisp__delta_sequence(a.baseline, &in->head);
+    if (in->head.whole) {
         a.next.value = wisp__received_whole(w, in->encoding, &a.from);
         in->encoding->asked = false;
         why = wisp__credit_result(&w->content.credit, WISP_E_MEMORY);
@@ -25898,32 +27016,31 @@ static bool wisp__receive_value(wisp *w, wisp__inbound *in) {
 
 /* --- delivery --- */
 
+/* A call, an answer, or an event of a name that is not known here. */
+static WISP__APART void wisp__deliver_other(wisp *w, wisp__inbound *in) {
+    if (in->kind == WISP__FRAME_INVOKE) wisp__on_invoked(w, in);
+    else if (in->kind == WISP__FRAME_REPLY) wisp__on_replied(w, in);
+    else if (in->kind == WISP__FRAME_EVENT)
+        wisp__drop(w, in->session, NULL, WISP__DROPPED_UNKNOWN, WISP_OK);
+}
+
 /* Asks budgets and limits, then decodes and dispatches. */
-static void wisp__deliver_admitted(wisp *w, wisp__inbound *in) {
-    wisp__session *s = in->session;
+static WISP__INLINE void wisp__deliver_admitted(wisp *w, wisp__inbound *in) {
     if (in->readable) {
         wisp__on_unreadable(w, in);
-    } else if (!wisp__policy_count(w, s, true)) {
-        wisp__drop(w, s, in->remote, WISP__DROPPED_FLOOD, WISP_OK);
-    } else if (in->kind == WISP__FRAME_INVOKE) {
-        wisp__on_invoked(w, in);
-    } else if (in->kind == WISP__FRAME_REPLY) {
-        wisp__on_replied(w, in);
-    } else if (in->kind == WISP__FRAME_EVENT && !in->remote) {
-        wisp__drop(w, s, NULL, WISP__DROPPED_UNKNOWN, WISP_OK);
-    } else if (in->kind == WISP__FRAME_EVENT && wisp__admit_event(w, in)) {
-        if (in->value) {
-            in->readable = wisp__stored_decode(&w->content, in->encoding, in->value, &in->content);
-            in->conformed = false;
-        }
+    } else if (!wisp__policy_count(w, in->session, true)) {
+        wisp__drop(w, in->session, in->remote, WISP__DROPPED_FLOOD, WISP_OK);
+    } else if (in->kind != WISP__FRAME_EVENT || !in->remote) {
+        wisp__deliver_other(w, in);
+    } else if (wisp__admit_event(w, in)) {
         if (wisp__conform_inbound(w, in)) wisp__on_admitted(w, in, WISP_MESSAGE_EVENT);
         else wisp__on_unreadable(w, in);
     }
 }
 
 /* Delivers a message whose turn it is, after what happened before it. */
-static void wisp__deliver(wisp *w, wisp__session *s, wisp__inbound *in, int delivery,
-                          uint64_t number) {
+static WISP__INLINE void wisp__deliver_now(wisp *w, wisp__session *s, wisp__inbound *in,
+                                           int delivery, uint64_t number) {
     if (w->events.notice_count || w->calls.done_first || wisp__hooks_ready(w, true))
         wisp__dispatch(w);
     if (s->peer.state != WISP__JOINED || w->destroyed) return;
@@ -25936,7 +27053,12 @@ static void wisp__deliver(wisp *w, wisp__session *s, wisp__inbound *in, int deli
     if (!in->readable && !wisp__pay(&w->content.credit, WISP__PRICE_EVENT))
         in->readable = WISP_E_FLOOD;
     if (!in->delta || wisp__receive_value(w, in)) wisp__deliver_admitted(w, in);
-    wisp__encoded_release(w, in->value);
+    if (in->value) wisp__encoded_release(w, in->value);
+}
+
+static void wisp__deliver(wisp *w, wisp__session *s, wisp__inbound *in, int delivery,
+                          uint64_t number) {
+    wisp__deliver_now(w, s, in, delivery, number);
 }
 
 /* ===========================================================================
@@ -25951,21 +27073,24 @@ static void wisp__break_memory(wisp__reading *r) {
     wisp__break_with(r, WISP_E_MEMORY, "no memory for a message");
 }
 
-/* A message without a length: it ends where its values end. */
-static void wisp__read_bound(wisp__reading *r, wisp__inbound *in, bool own_shape) {
-    wisp__reader at = r->from;
-    if (own_shape) {
-        in->shape_at = at.at;
-        if (!in->encoding) wisp__skip_shape(&at);
-        in->shape_end = at.at;
-    }
-    in->data_at = at.at;
-    if (at.failed) in->readable = WISP_E_BAD_PACKET;
-    else wisp__read_values(r->w, &r->from, in);
+static void wisp__read_shape(wisp__reader *from, wisp__inbound *in) {
+    in->shape_at = from->at;
+    if (!in->encoding) wisp__skip_shape(from);
+    in->shape_end = in->data_at = from->at;
+    if (from->failed) in->readable = WISP_E_BAD_PACKET;
+}
+
+/* A message without a length could not be read; if it has an end the packet is read on. */
+static WISP__APART void wisp__on_unread(wisp__reading *r, const wisp__inbound *in) {
     if (in->readable == WISP_E_MEMORY) wisp__break_memory(r);
     else if (in->readable == WISP_E_FLOOD && !in->parsed) wisp__break_unpaid(r);
-    else if (in->readable && !in->parsed) wisp__break(r, "a message that cannot be read");
-    else r->from.at = in->end;
+    else if (!in->parsed) wisp__break(r, "a message that cannot be read");
+}
+
+/* A message without a length ends where its values end. */
+static WISP__INLINE void wisp__read_bound(wisp__reading *r, wisp__inbound *in) {
+    if (!r->from.failed) wisp__read_values(r->w, &r->from, in);
+    if (in->readable) wisp__on_unread(r, in);
 }
 
 /* A message of so many bits. One that cannot be read is skipped. */
@@ -25977,10 +27102,7 @@ static void wisp__read_sized(wisp__reading *r, wisp__inbound *in, int bits) {
         return;
     }
     within.end = r->from.at;
-    in->shape_at = within.at;
-    if (!in->encoding) wisp__skip_shape(&within);
-    in->shape_end = in->data_at = within.at;
-    in->readable = within.failed ? WISP_E_BAD_PACKET : WISP_OK;
+    wisp__read_shape(&within, in);
     if (in->readable || (in->kind == WISP__FRAME_EVENT && !in->remote)) return;
     wisp__read_values(r->w, &within, in);
     if (in->readable == WISP_E_MEMORY) wisp__break_memory(r);
@@ -25995,7 +27117,8 @@ static void wisp__read_message(wisp__reading *r, int kind, wisp__inbound *in) {
         in->call = f.call;
         in->result = f.result;
         if (in->result > 0) wisp__break(r, "a failure that is none");
-        wisp__read_bound(r, in, true);
+        wisp__read_shape(&r->from, in);
+        wisp__read_bound(r, in);
         return;
     }
     in->remote = wisp__theirs(&r->w->registry, s, f.number);
@@ -26006,7 +27129,8 @@ static void wisp__read_message(wisp__reading *r, int kind, wisp__inbound *in) {
         in->floor = in->call - f.ahead;
     }
     if (f.bound && in->remote) {
-        wisp__read_bound(r, in, true);
+        wisp__read_shape(&r->from, in);
+        wisp__read_bound(r, in);
     } else if (f.bound) {
         wisp__break(r, "a number that was never announced");
     } else {
@@ -26075,21 +27199,23 @@ static void wisp__arrive(wisp__reading *r, wisp__channel_in *c, wisp__inbound *i
 
 /* Takes a place in the window. NULL: the session ends. */
 static wisp__buffered *wisp__buffer_take(wisp__reading *r, wisp__channel *c,
-                                         uint32_t sequence, int charge) {
+                                         uint32_t sequence, int content) {
     wisp__base *base = &r->w->base;
+    int bytes = wisp__buffered_bytes(content);
+    int charge = wisp__early_charge(&c->in, sequence, content);
     wisp__buffered *b;
     if (charge > base->limits.window_bytes - r->s->held_bytes) {
         wisp__break(r, "more out of order than the window holds");
         return NULL;
     }
-    b = (wisp__buffered *)wisp__chunk_take(&r->w->chunks, (size_t)charge);
+    b = (wisp__buffered *)wisp__chunk_take(&r->w->chunks, (size_t)bytes);
     if (!b || wisp__channel_hold(base, &c->in, sequence, b)) {
-        wisp__chunk_give(&r->w->chunks, b, (size_t)charge);
+        wisp__chunk_give(&r->w->chunks, b, (size_t)bytes);
         wisp__break_with(r, WISP_E_MEMORY, "no memory for what came out of order");
         return NULL;
     }
     memset(b, 0, sizeof *b);
-    b->chunk_bytes = b->charge = charge;
+    b->chunk_bytes = bytes;
     r->s->held_bytes += charge;
     return b;
 }
@@ -26104,8 +27230,7 @@ static void wisp__buffer_early(wisp__reading *r, wisp__channel *c, uint32_t sequ
     int shape = content ? (int)(in->shape_end - in->shape_at) : 0, data_at = (shape + 7) / 8;
     int64_t data = content ? in->end - in->data_at : 0;
     wisp__reader from = r->from;
-    wisp__buffered *b = wisp__buffer_take(
-        r, c, sequence, wisp__buffered_bytes(data_at + (int)((data + 7) / 8)));
+    wisp__buffered *b = wisp__buffer_take(r, c, sequence, data_at + (int)((data + 7) / 8));
     if (!b) return;
     b->kind = (uint8_t)(content || unknown_call ? in->kind : WISP__FRAME_NOTHING);
     b->first = in->first;
@@ -26146,6 +27271,7 @@ static void wisp__arrive_buffered(wisp__reading *r, wisp__channel_in *c, const w
     in.end = in.data_at + b->data_bits;
     buffered.from = wisp__reader_on(b->bytes, bytes);
     r->w->record = buffered.from;
+    buffered.from.at = in.data_at;
     if (in.kind != WISP__FRAME_NOTHING && in.kind != WISP__FRAME_FRAGMENT && (bytes || in.encoding))
         wisp__read_values(r->w, &buffered.from, &in);
     if (in.readable == WISP_E_MEMORY) wisp__break_memory(&buffered);
@@ -26156,7 +27282,7 @@ static void wisp__arrive_buffered(wisp__reading *r, wisp__channel_in *c, const w
 }
 
 /* false: a handler has ended the session, with its channels, or the packet is broken. */
-static bool wisp__goes_on(const wisp__reading *r) {
+static inline bool wisp__goes_on(const wisp__reading *r) {
     return !r->broken && r->s->peer.state == WISP__JOINED;
 }
 
@@ -26187,7 +27313,8 @@ static void wisp__arrive_early(wisp__reading *r, wisp__channel *c) {
             return;
         }
         b = wisp__channel_take_next(&c->in);
-        s->held_bytes -= b->charge;
+        s->held_bytes -= wisp__chunk_memory((size_t)b->chunk_bytes) +
+                         wisp__early_end(&r->w->base, &c->in);
         wisp__arrive_buffered(r, &c->in, b);
         wisp__chunk_give(&r->w->chunks, b, (size_t)b->chunk_bytes);
     }
@@ -26195,24 +27322,12 @@ static void wisp__arrive_early(wisp__reading *r, wisp__channel *c) {
 
 /* Must the end of a large message wait as if it were early? Not over a reliable link, which has no
    window. */
-static bool wisp__must_wait(const wisp__reading *r, const wisp__inbound *in) {
+static bool wisp__must_wait(const wisp__reading *r, const wisp__channel *c,
+                            const wisp__inbound *in) {
     int bytes = (int)((in->end - in->data_at + 7) / 8);
     return in->kind == WISP__FRAME_FRAGMENT && in->last && !r->w->base.reliable &&
-           !wisp__may_complete(r) &&
-           wisp__buffered_bytes(bytes) <= r->w->base.limits.window_bytes - r->s->held_bytes;
-}
-
-static void wisp__arrive_in_order(wisp__reading *r, wisp__channel *c, uint32_t sequence,
-                                  wisp__inbound *in) {
-    if (wisp__must_wait(r, in)) {
-        wisp__buffer_early(r, c, sequence, in);
-        wisp__fall_behind(r);
-        return;
-    }
-    c->in.next++;
-    wisp__was_blocked(r, &c->in);
-    wisp__arrive(r, &c->in, in);
-    if (wisp__goes_on(r)) wisp__arrive_early(r, c);
+           !wisp__may_complete(r) && wisp__early_charge(&c->in, c->in.next, bytes) <=
+                                         r->w->base.limits.window_bytes - r->s->held_bytes;
 }
 
 static void wisp__arrive_behind(wisp__reading *r) {
@@ -26222,29 +27337,46 @@ static void wisp__arrive_behind(wisp__reading *r) {
     }
 }
 
-static void wisp__take_turn(wisp__reading *r, wisp__inbound *in) {
-    wisp__base *base = &r->w->base;
-    wisp__channel *c;
-    uint32_t sequence;
-    if (r->broken) return;
+/* A message of a channel whose turn it is not, or the end of a large one that must wait. */
+static WISP__APART void wisp__take_no_turn(wisp__reading *r, wisp__channel *c, wisp__turn turn,
+                                           uint32_t sequence, wisp__inbound *in) {
+    if (turn == WISP__AGAIN) {                                         /* our acks were lost */
+        wisp__stall_was(&r->w->base, &r->s->stall);
+    } else if (turn == WISP__BEYOND) {
+        wisp__break(r, "a sequence number beyond the window");
+    } else {
+        wisp__buffer_early(r, c, sequence, in);
+        if (turn == WISP__NOW) wisp__fall_behind(r);
+    }
+}
+
+/* false: the packet is broken. */
+static WISP__INLINE bool wisp__may_take(wisp__reading *r, wisp__channel **c) {
+    if (r->broken) return false;
     if (!r->section.delivery) wisp__break(r, "a message before a section");
-    if (++r->messages > base->limits.packet_messages) wisp__break(r, "too many messages");
-    if (r->broken) return;
-    if (r->section.delivery != WISP_RELIABLE) {
-        wisp__deliver(r->w, r->s, in, r->section.delivery, r->number);
-        return;
-    }
-    c = wisp__peer_channel(base, &r->s->peer, r->section.channel);
-    if (!c) {
+    else if (++r->messages > r->w->base.limits.packet_messages) wisp__break(r, "too many messages");
+    else if (r->section.delivery != WISP_RELIABLE) *c = NULL;
+    else if (!(*c = wisp__peer_channel(&r->w->base, &r->s->peer, r->section.channel)))
         wisp__break_with(r, WISP_E_MEMORY, "no memory for a channel");
-        return;
+    return !r->broken;
+}
+
+static void wisp__take_turn(wisp__reading *r, wisp__inbound *in) {
+    wisp__channel *c = NULL;
+    uint32_t sequence;
+    if (!wisp__may_take(r, &c)) return;
+    if (c) {
+        wisp__turn turn = wisp__channel_turn(&r->w->base, &c->in, r->section.sequence++, &sequence);
+        if (turn != WISP__NOW || wisp__must_wait(r, c, in)) {
+            wisp__take_no_turn(r, c, turn, sequence, in);
+            return;
+        }
+        c->in.next++;
+        wisp__was_blocked(r, &c->in);
     }
-    switch (wisp__channel_turn(base, &c->in, r->section.sequence++, &sequence)) {
-    case WISP__NOW: wisp__arrive_in_order(r, c, sequence, in); break;
-    case WISP__EARLY: wisp__buffer_early(r, c, sequence, in); break;
-    case WISP__AGAIN: wisp__stall_was(base, &r->s->stall); break;      /* our acks were lost */
-    case WISP__BEYOND: wisp__break(r, "a sequence number beyond the window"); break;
-    }
+    if (in->kind == WISP__FRAME_FRAGMENT) wisp__arrive(r, &c->in, in);
+    else wisp__deliver_now(r->w, r->s, in, r->section.delivery, r->number);
+    if (c && wisp__goes_on(r) && c->in.early) wisp__arrive_early(r, c);
 }
 
 /* ===========================================================================
@@ -26293,7 +27425,9 @@ static void wisp__on_repeat(wisp__reading *r) {
     wisp__inbound *in = &r->previous;
     if (!r->has_previous || r->from.failed) wisp__break(r, "a repeat of nothing");
     for (int i = 0; i < count && wisp__goes_on(r); i++) {
-        if (in->delta || in->turn != r->w->content.turn) wisp__read_values(r->w, &r->from, in);
+        wisp__reader from = r->from;
+        from.at = in->data_at;
+        if (in->delta || in->turn != r->w->content.turn) wisp__read_values(r->w, &from, in);
         if (in->readable && !in->parsed) wisp__break(r, "a repeat that cannot be read");
         wisp__take_turn(r, in);
     }
@@ -26301,7 +27435,7 @@ static void wisp__on_repeat(wisp__reading *r) {
 
 static void wisp__on_alike(wisp__reading *r) {
     if (!r->has_previous) wisp__break(r, "a message like none before");
-    else wisp__read_bound(r, &r->previous, false);
+    else wisp__read_bound(r, &r->previous);
     wisp__take_turn(r, &r->previous);
 }
 
@@ -26312,31 +27446,49 @@ static void wisp__on_message(wisp__reading *r, int kind) {
     wisp__take_turn(r, &r->previous);
 }
 
-/* The place of a set; a new one takes that of the oldest. NULL: no memory. */
-static uint8_t **wisp__part_place(wisp__reading *r, const wisp__part *part, int *place) {
+static void wisp__set_forget(wisp *w, wisp__parts *p, int place) {
+    wisp__chunk_give(&w->chunks, p->in[place].bytes, (size_t)p->in[place].total + WISP__SLACK);
+    p->in[place].bytes = NULL;
+}
+
+/* The place of a set. A new one makes room: older ones are given up. -1: no memory, or it is too
+   large or too dear. */
+static int wisp__set_place(wisp__reading *r, const wisp__part *part) {
     wisp *w = r->w;
     wisp__parts *p = r->s->parts;
-    size_t room = (size_t)w->base.mtu + WISP__SLACK;
+    size_t room = (size_t)part->total + WISP__SLACK;
+    int bytes = 0, oldest = -1, empty = -1;
+    if (part->total > WISP__SET_BYTES) return -1;
     if (!p) p = r->s->parts = (wisp__parts *)wisp__alloc(&w->base, sizeof *p);
-    if (!p) return NULL;
-    for (int i = 0; i < WISP__SETS_IN; i++)
-        if (p->in[i].bytes && p->in[i].set == part->set) {
-            *place = i;
-            return &p->in[i].bytes;
+    if (!p) return -1;
+    for (int i = 0; i < WISP__SETS_IN; i++) {
+        if (!p->in[i].bytes) {
+            empty = i;
+            continue;
         }
-    *place = p->newest = (uint8_t)((p->newest + 1) % WISP__SETS_IN);
-    if (!p->in[*place].bytes) p->in[*place].bytes = (uint8_t *)wisp__chunk_take(&w->chunks, room);
-    if (!p->in[*place].bytes) return NULL;
-    memset(p->in[*place].bytes, 0, room);
-    p->in[*place].set = part->set;
-    p->in[*place].got = p->in[*place].total = 0;
-    return &p->in[*place].bytes;
+        if (p->in[i].set == part->set) return i;
+        bytes += p->in[i].total;
+        if (oldest < 0 || (int16_t)(p->in[i].set - p->in[oldest].set) < 0) oldest = i;
+    }
+    if (oldest >= 0 && (empty < 0 || bytes + part->total > 2 * WISP__SET_BYTES)) {
+        wisp__set_forget(w, p, oldest);
+        return wisp__set_place(r, part);
+    }
+    if (!wisp__pay(&w->content.credit, part->total / 32)) return -1;
+    p->in[empty].bytes = (uint8_t *)wisp__chunk_take(&w->chunks, room);
+    if (!p->in[empty].bytes) return -1;
+    memset(p->in[empty].bytes, 0, room);
+    p->in[empty].set = part->set;
+    p->in[empty].total = part->total;
+    p->in[empty].got = 0;
+    return empty;
 }
 
 /* Reads the section and the message of a set that is complete. */
-static void wisp__read_set(wisp__reading *r, const uint8_t *bytes, int size) {
+static void wisp__read_set(wisp__reading *r, const uint8_t *bytes, int size, uint16_t set) {
     wisp__reading whole = *r;
     wisp__reader outer = r->w->record;
+    wisp__credit paid = wisp__credit_whole(r->w, size, 0);
     int kind;
     whole.from = r->w->record = wisp__reader_on(bytes, size);
     if (wisp__frame_get(&whole.from) == WISP__FRAME_SECTION) wisp__on_section(&whole);
@@ -26348,35 +27500,45 @@ static void wisp__read_set(wisp__reading *r, const uint8_t *bytes, int size) {
     if (whole.broken) wisp__break_with(r, whole.code, whole.broken);
     r->messages = whole.messages;
     r->w->record = outer;
+    wisp__credit_back(r->w, &paid);
+    if (wisp__goes_on(r) && whole.previous.delta && !whole.previous.in_order)
+        wisp__control_add(r->w, r->s, WISP__FRAME_ASSEMBLED, set);
 }
 
-/* Sets that are larger than a packet may be are left out, as such packets are. */
 static void wisp__on_part(wisp__reading *r) {
     wisp__part part = wisp__frame_get_part(&r->from);
     wisp__reader content = r->from;
-    uint8_t **place, *whole;
+    wisp__parts *p;
+    uint8_t *whole;
     uint64_t after;
-    int i, got, total;
+    bool last = part.at + part.bytes == part.total;
+    int i;
     wisp__skip(&r->from, (int64_t)part.bytes * 8);
     r->has_previous = false;
-    if (r->from.failed || part.bytes < (part.last ? 1 : WISP__LEAST_FRAGMENT)) {
+    if (r->from.failed || part.bytes < (last ? 1 : WISP__LEAST_FRAGMENT) ||
+        part.at + part.bytes > part.total) {
         wisp__break(r, "a bad part");
         return;
     }
-    wisp__pay(&r->w->content.credit, r->w->base.mtu / 32 + part.bytes / 32);
-    if (part.at + part.bytes > r->w->base.mtu || !(place = wisp__part_place(r, &part, &i))) return;
-    whole = *place + part.at;
+    wisp__pay(&r->w->content.credit, part.bytes / 32);
+    i = wisp__set_place(r, &part);
+    p = r->s->parts;
+    if (i < 0 || p->in[i].total != part.total) return;
+    whole = p->in[i].bytes + part.at;
     after = wisp__load64(whole + part.bytes);              /* whole words are written */
     wisp__get_bits(&content, whole, (int64_t)part.bytes * 8);
     wisp__store64(whole + part.bytes, after);
-    got = r->s->parts->in[i].got += part.bytes;
-    if (part.last) r->s->parts->in[i].total = part.at + part.bytes;
-    total = r->s->parts->in[i].total;
-    if (!total || got < total) return;
-    whole = *place;
-    *place = NULL;                             /* a handler may end the session */
-    wisp__read_set(r, whole, total);
-    wisp__chunk_give(&r->w->chunks, whole, (size_t)r->w->base.mtu + WISP__SLACK);
+    p->in[i].got += part.bytes;
+    if (p->in[i].got < part.total) return;
+    whole = p->in[i].bytes;
+    p->in[i].bytes = NULL;                     /* a handler may end the session */
+    wisp__read_set(r, whole, part.total, part.set);
+    wisp__chunk_give(&r->w->chunks, whole, (size_t)part.total + WISP__SLACK);
+}
+
+static void wisp__on_assembled(wisp__reading *r) {
+    int set = wisp__frame_get_number(&r->from);
+    if (!r->from.failed && set <= UINT16_MAX) wisp__set_assembled(r->s, (uint16_t)set);
 }
 
 static void wisp__on_frame(wisp__reading *r, int kind) {
@@ -26397,6 +27559,7 @@ static void wisp__on_frame(wisp__reading *r, int kind) {
     case WISP__FRAME_RESYNC: wisp__on_resync(r); break;
     case WISP__FRAME_READS: wisp__on_reads(r); break;
     case WISP__FRAME_PART: wisp__on_part(r); break;
+    case WISP__FRAME_ASSEMBLED: wisp__on_assembled(r); break;
     case WISP__FRAME_PATH_CHALLENGE: wisp__on_path_challenge(r); break;
     case WISP__FRAME_PATH_RESPONSE: wisp__on_path_response(r); break;
     case WISP__FRAME_PING: break;
@@ -26496,13 +27659,12 @@ static bool wisp__is_refused(wisp *w, wisp__peer *peer, uint64_t number) {
     return true;
 }
 
-static wisp__reading wisp__reading_on(wisp *w, wisp__session *s, wisp__reader from) {
-    wisp__reading r;
-    memset(&r, 0, sizeof r);
-    r.w = w;
-    r.s = s;
-    r.from = from;
-    return r;
+static void wisp__reading_begin(wisp__reading *r, wisp *w, wisp__session *s,
+                                const wisp__reader *from) {
+    memset(r, 0, offsetof(wisp__reading, previous));
+    r->w = w;
+    r->s = s;
+    r->from = *from;
 }
 
 static void wisp__reading_end(wisp__reading *r) {
@@ -26542,7 +27704,9 @@ static void wisp__take_packet(wisp__reading *r, bool acks) {
 
 /* Takes buffered messages that had to wait: in each update as many as a packet may cost. */
 static void wisp__catch_up(wisp *w, wisp__session *s) {
-    wisp__reading r = wisp__reading_on(w, s, wisp__reader_on(NULL, 0));
+    wisp__reader nothing = wisp__reader_on(NULL, 0);
+    wisp__reading r;
+    wisp__reading_begin(&r, w, s, &nothing);
     if (!wisp__credit_begin(w, s, 0)) return;
     r.section.delivery = WISP_RELIABLE;
     w->events.of_packet = true;
@@ -26568,6 +27732,7 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
     const uint8_t *bytes = (const uint8_t *)packet->data;
     int head = wisp__packet_head(&w->base);
     bool acks = (bytes[0] & WISP__FLAG_ACKS) != 0;
+    wisp__reader from = wisp__reader_on(bytes + head, packet->size - head);
     wisp__reading r;
     uint64_t top = w->base.reliable ? number - 1 : s->peer.flow.top;
     if (s->peer.received_at < 0) return;             /* the link has closed it */
@@ -26583,7 +27748,7 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
         s->peer.stats.packets_refused++;
         return;
     }
-    r = wisp__reading_on(w, s, wisp__reader_on(bytes + head, packet->size - head));
+    wisp__reading_begin(&r, w, s, &from);
     r.number = number;
     r.source = &packet->addr;
     w->record = r.from;
@@ -26743,8 +27908,7 @@ static void wisp__on_call_timer(wisp *w, wisp__pending *call) {
         wisp__call_end(w, call, WISP_E_TIMEOUT);
         return;
     }
-    if (call->tries-- > 0 && call->message->references == 1)     /* else it is still queued */
-        wisp__give(w, call->session, call->message);
+    if (call->tries-- > 0) wisp__give_again(w, call->session, call->message);
     next = call->tries > 0 ? w->base.time + wisp__call_pause(w, call) : call->deadline;
     wisp__timers_set(&w->peers.timers, &call->timer, wisp__min(call->deadline, next));
 }
@@ -26810,16 +27974,17 @@ static void wisp__flush_dirty(wisp *w) {
 }
 
 WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session *s) {
-    int queued = 0, bytes = 0, loose = 0, refused = 0;
+    int queued = 0, bytes = 0, loose = 0, refused = 0, held = 0;
     if (s->peer.state != WISP__JOINED) return;
     if (!w->base.reliable) wisp__flow_check(&s->peer.flow);
     for (int c = 0; c < WISP__CHANNELS; c++)
         if (s->peer.channels[c]) {
-            wisp__channel_check(&w->base, s->peer.channels[c]);
+            held += wisp__channel_check(&w->base, s->peer.channels[c]);
             WISP_ASSERT(!wisp__channel_holds_next(&s->peer.channels[c]->in) || s->behind >> c & 1);
         }
     for (int i = 0; i < s->peer_remote_room; i++) {
         const wisp__peer_remote *p = &s->peer_remotes[i];
+        if (p->queue) bytes += wisp__chunk_memory(wisp__queue_bytes(p->queue->room));
         for (int k = 0; k < wisp__queue_length(p); k++) {
             const wisp__message *m = *wisp__queue_place(p->queue, p->queue->first + (uint32_t)k);
             queued++;
@@ -26827,7 +27992,8 @@ WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session 
             if (m->delivery != WISP_RELIABLE) loose += wisp__message_size(m);
         }
         WISP_ASSERT(!p->queue || p->line == wisp__line_of(wisp__queue_head(p)));
-        WISP_ASSERT(!p->child || s->peer_remotes[p->child - 1].previous == i + 1);
+        WISP_ASSERT(!p->child ||
+                    s->peer_remotes[p->child - 1].previous == (p->listed ? 0 : i + 1));
         WISP_ASSERT(!p->next || s->peer_remotes[p->next - 1].previous == i + 1);
     }
     for (int i = 0; i < s->peer_remote_room; i++) refused += s->peer_remotes[i].refused;
@@ -26835,7 +28001,7 @@ WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session 
     wisp__baselines_check(w, &s->baselines_in);
     WISP_ASSERT(refused == s->refused);
     WISP_ASSERT(queued == s->queued && bytes == s->queued_bytes && loose == s->unreliable_bytes);
-    WISP_ASSERT(s->held_bytes >= 0 && s->held_bytes <= w->base.limits.window_bytes);
+    WISP_ASSERT(s->held_bytes == held && held <= w->base.limits.window_bytes);
     WISP_ASSERT(s->kept_bytes >= 0 && s->peer.window_used >= 0);
     wisp__held_check(&s->held_messages, WISP__OF_PEER);
 }
@@ -26900,6 +28066,11 @@ wisp_result wisp_send(wisp *w, wisp_remote remote, wisp_to to, const wisp_value 
                       int count) {
     if (!remote.id) return w ? WISP_E_STALE : WISP_E_ARGUMENT;
     return wisp_fire_target(w, wisp_by_handle(remote), to, values, count);
+}
+
+wisp_result wisp_send_bytes(wisp *w, wisp_remote remote, wisp_to to, const void *bytes, int size) {
+    wisp_value value = wisp_bytes(bytes, size);
+    return wisp_send(w, remote, to, &value, 1);
 }
 
 /* --- calls --- */
@@ -27473,7 +28644,7 @@ static void wisp__simulator_pump(wisp__course *out) {
         packet.data = item + 1;
         packet.size = item->size;
         packet.status = 0;
-        if (sim->inner.send(sim->inner.user, &packet, 1) != 1) return;
+        if ((sim->inner.send)(sim->inner.user, &packet, 1) != 1) return;
         if (packet.status == WISP_E_AGAIN) return;
         wisp__course_arrive(out);
     }
@@ -27510,7 +28681,7 @@ static int wisp__simulator_recv(void *user, wisp_packet *packets, int count) {
             wisp__course_arrive(&in);
             filled++;
         } else {
-            if (entered++ < 4096) got = sim->inner.recv(sim->inner.user, &come, 1);
+            if (entered++ < 4096) got = (sim->inner.recv)(sim->inner.user, &come, 1);
             if (got <= 0 || entered > 4096) break;
             wisp__course_take(&in, &come);
         }
@@ -27640,26 +28811,23 @@ static double wisp__stats_loss(const wisp_peer_stats *stats) {
     return ended ? (double)stats->packets_lost / (double)ended : 0;
 }
 
-/* Memory of a session, without the messages in its queue. */
-static size_t wisp__session_memory(const wisp__session *s) {
+/* Memory of a session, with what it shares with others. */
+static size_t wisp__session_memory(const wisp_limits *limits, const wisp__session *s) {
     const wisp__flow *flow = &s->peer.flow;
-    size_t bytes = sizeof *s + (size_t)s->peer.ticket_size + (size_t)s->held_bytes;
-    bytes += (size_t)flow->sent_room * sizeof *flow->sent;
-    bytes += (size_t)flow->ref_room * sizeof *flow->refs;
-    bytes += (size_t)s->peer_remote_room * sizeof *s->peer_remotes;
-    bytes += (size_t)s->their_room * sizeof *s->theirs;
-    bytes += (size_t)s->control_room * sizeof *s->controls;
-    bytes += (size_t)s->request_room * sizeof *s->requests;
-    if (s->spending) bytes += sizeof *s->spending;
-    for (int c = 0; c < WISP__CHANNELS; c++) {
-        const wisp__channel *channel = s->peer.channels[c];
-        if (!channel) continue;
-        bytes += sizeof *channel + (size_t)channel->out.room * sizeof *channel->out.items +
-                 (size_t)channel->in.room * sizeof *channel->in.held +
-                 (size_t)channel->in.whole_room;
-    }
-    if (s->meter) bytes += sizeof *s->meter;
-    return bytes + (size_t)s->baselines_out.bytes + (size_t)s->baselines_in.bytes;
+    int64_t bytes = (int64_t)sizeof *s + s->peer.ticket_size + s->queued_bytes + s->held_bytes +
+                    s->peer.window_used + s->kept_bytes + s->held_messages.bytes +
+                    s->schema_bytes + s->baselines_out.bytes + s->baselines_in.bytes;
+    bytes += wisp__baselines_memory(limits, s->baselines_out.count + s->baselines_in.count);
+    bytes += flow->sent_room * (int)sizeof *flow->sent + flow->ref_room * (int)sizeof *flow->refs +
+             s->peer_remote_room * (int)sizeof *s->peer_remotes +
+             s->their_room * (int)sizeof *s->theirs + s->control_room * (int)sizeof *s->controls +
+             s->request_room * (int)sizeof *s->requests;
+    if (s->spending) bytes += (int)sizeof *s->spending;
+    if (s->meter) bytes += (int)sizeof *s->meter;
+    for (int c = 0; c < WISP__CHANNELS; c++)
+        if (s->peer.channels[c])
+            bytes += (int)sizeof *s->peer.channels[c] + s->peer.channels[c]->in.whole_room;
+    return (size_t)bytes;
 }
 
 void wisp_stats_peer(const wisp *w, wisp_peer peer, wisp_peer_stats *out) {
@@ -27681,7 +28849,7 @@ void wisp_stats_peer(const wisp *w, wisp_peer peer, wisp_peer_stats *out) {
     out->pacing_rate = s->peer.flow.pace_rate;
     out->queued_messages = s->queued;
     out->queued_bytes = s->queued_bytes;
-    out->memory = (int)wisp__session_memory(s) + s->queued_bytes;
+    out->memory = (int)wisp__session_memory(&w->base.limits, s);
 }
 
 void wisp_stats_remote(const wisp *w, const char *remote, wisp_remote_stats *out) {
@@ -27717,7 +28885,7 @@ void wisp_stats_total(const wisp *w, wisp_total_stats *out) {
 const char *wisp_drop_text(wisp_drop drop) {
     static const char *const texts[] = {
         "rate limit", "budget", "filter", "stale", "invalid", "unreadable", "no handler",
-        "no remote", "queue full", "abandoned", "lost packets",
+        "no remote", "queue full", "abandoned", "lost packets", "too old", "replaced",
     };
     return drop >= 0 && drop < WISP_DROPS ? texts[drop] : "unknown reason";
 }
@@ -27811,7 +28979,7 @@ static const wisp_field wisp__snapshot_fields[] = {
                WISP_T_ARRAY(&wisp__error_note_type, WISP_SNAPSHOT_ERRORS)),
 };
 static const wisp_schema wisp__snapshot_schema =
-    WISP_SCHEMA(wisp_snapshot, 2, wisp__snapshot_fields);
+    WISP_SCHEMA(wisp_snapshot, 3, wisp__snapshot_fields);
 
 /* --- on, off, and each second --- */
 
@@ -28205,6 +29373,7 @@ static const wisp_field wisp__peer_stats_fields[] = {
     WISP__PEER_INT(memory), WISP__PEER_UINT(filtered), WISP__PEER_UINT(over_budget),
     WISP__PEER_UINT(packets_refused), WISP__PEER_UINT(flooded), WISP__PEER_INT(mtu),
     WISP__PEER_NUMBER(delivery_rate), WISP__PEER_NUMBER(pacing_rate),
+    WISP__PEER_UINT(too_old), WISP__PEER_UINT(replaced),
 };
 static const wisp_schema wisp__peer_stats_schema =
     WISP_SCHEMA(wisp_peer_stats, 1, wisp__peer_stats_fields);
@@ -28424,42 +29593,23 @@ static int wisp__panel_part(int length, double share) {
 
 enum { WISP__FIGURE = 16 };
 
-static char *wisp__figure_add(char *to, const char *text) {
-    while (*text) *to++ = *text++;
-    return to;
-}
-
-static char *wisp__figure_number(char *to, int number) {
-    char digits[12];
-    int count = 0;
-    do digits[count++] = (char)('0' + number % 10);
-    while ((number /= 10) > 0);
-    while (count > 0) *to++ = digits[--count];
-    return to;
-}
-
-/* A number and its unit; values below `fine` have one decimal unless it is 0. snprintf would take
-   most of the time of a page. */
+/* A number and its unit; values below `fine` have one decimal unless it is 0. Integers are the same
+   in every locale. */
 static void wisp__figure_write(char *out, double value, double fine, const char *unit) {
     int tenths = (int)(wisp__min(value, 1e4) * 10 + 0.5);
-    bool decimal = value < fine && tenths % 10 != 0;
-    out = wisp__figure_number(out, decimal ? tenths / 10 : (tenths + 5) / 10);
-    if (decimal) {
-        *out++ = '.';
-        *out++ = (char)('0' + tenths % 10);
-    }
-    *wisp__figure_add(out, unit) = 0;
+    if (value < fine && tenths % 10)
+        snprintf(out, WISP__FIGURE, "%d.%d%s", tenths / 10, tenths % 10, unit);
+    else snprintf(out, WISP__FIGURE, "%d%s", (tenths + 5) / 10, unit);
 }
 
 /* "0", "950", "1.2k", "34M", "1.2 kB". */
 static void wisp__figure_count(char *out, double value, const char *unit) {
-    static const char *const prefixes[] = { "", "k", "M", "G", "T", "P", "E" };
     int scale = 0;
-    char text[8];
+    char text[WISP__FIGURE];
     value = wisp__clamp(value, 0, 9.99e20);
     for (; value >= 999.5 && scale < 6; scale++) value /= 1000;
-    *wisp__figure_add(wisp__figure_add(wisp__figure_add(text, *unit == 'B' ? " " : ""),
-                                       prefixes[scale]), unit) = 0;
+    snprintf(text, sizeof text, "%s%.*s%.3s", *unit == 'B' ? " " : "", scale > 0,
+             &" kMGTPE"[scale], unit);
     wisp__figure_write(out, value, scale ? 99.95 : 9.95, text);
 }
 
@@ -28560,7 +29710,7 @@ static int wisp__overlay_errors(const wisp__panel *panel) {
 typedef struct wisp__sheet {
     bool peers;
     const char *title, *empty;  /* empty: the text of a table without rows */
-    size_t name, out, each;     /* offsets in a row; bytes of one */
+    size_t name, out, each;     /* offsets of its name and traffic in a row; bytes of a row */
     int least_name;             /* cells */
     const wisp__sheet_column *columns;
     int count;
@@ -28579,30 +29729,12 @@ static const void *wisp__sheet_next(const wisp__panel *panel, const wisp__sheet 
     return NULL;
 }
 
-/* The length of a bar: bytes of the last second, or in total. */
-static double wisp__traffic_weight(const wisp_traffic *t, bool in_all) {
-    double weight = in_all ? (double)t->bytes : (double)t->bytes_per_second;
-    return weight > 0 && weight < 1e30 ? weight : 0;
-}
-
-static double wisp__sheet_weight(const wisp__sheet *sheet, const void *row, bool in_all) {
-    const void *out = (const uint8_t *)row + sheet->out;
-    const void *in = (const wisp_traffic *)out + 1;
-    return wisp__traffic_weight((const wisp_traffic *)out, in_all) +
-           wisp__traffic_weight((const wisp_traffic *)in, in_all);
-}
-
-/* The longest bar. *in_all: there is no traffic of remotes just now, so bars show totals. */
-static double wisp__sheet_most(const wisp__panel *panel, const wisp__sheet *sheet, bool *in_all) {
-    double most = 0;
-    for (int way = 0; way < 2 && most == 0; way++) {
-        const void *row;
-        *in_all = way == 1;
-        for (int i = 0; (row = wisp__sheet_next(panel, sheet, &i)) != NULL;)
-            most = wisp__max(most, wisp__sheet_weight(sheet, row, *in_all));
-        if (sheet->peers) return wisp__max(most, 1);
-    }
-    return most > 0 ? most : 1;
+/* Bytes that a row shows for the last second, both ways. */
+static double wisp__sheet_weight(const wisp__sheet *sheet, const void *row) {
+    const void *at = (const uint8_t *)row + sheet->out;
+    const wisp_traffic *out = (const wisp_traffic *)at;
+    return wisp__clamp((double)out[0].bytes_per_second, 0, 1e30) +
+           wisp__clamp((double)out[1].bytes_per_second, 0, 1e30);
 }
 
 /* --- the graphs --- */
@@ -28612,7 +29744,7 @@ static const struct {
     double            least;           /* the smallest full scale */
     int               ink;
     wisp__figure_kind kind;
-    size_t            at;              /* offset in a sample */
+    size_t            at;  /* offset in a sample */
 } wisp__graphs[] = {
     { "out", 1000, WISP__INK_SENT, WISP__FIGURE_RATE, offsetof(wisp_sample, bytes_out) },
     { "in", 1000, WISP__INK_GOT, WISP__FIGURE_RATE, offsetof(wisp_sample, bytes_in) },
@@ -28634,32 +29766,23 @@ static double wisp__graph_scale(double most, double least) {
     return scale;
 }
 
-/* A graph being drawn: the newest samples, each a bar of `step` pixels, on top of `scale`. */
-typedef struct wisp__graph {
-    int kind;
-    double scale;
-    wisp__box box;
-    const wisp_sample *samples;
-    int count, step;
-} wisp__graph;
-
-/* Neighbours of equal height become one rectangle. */
-static void wisp__graph_bars(const wisp__panel *panel, const wisp__graph *graph) {
-    int begin = 0, height = -1;
-    for (int i = 0; i <= graph->count; i++) {
-        wisp__box bar = graph->box;
+/* Draws samples as bars of `step` pixels, the newest at the right end of the box. Neighbours of
+   equal height become one rectangle. */
+static void wisp__graph_bars(const wisp__panel *panel, int graph, wisp__box box, double scale,
+                             int step) {
+    int count = wisp__overlay_count(panel->snapshot->sample_count, WISP_HISTORY_SECONDS);
+    int first = wisp__max_int(count - box.width / step, 0), begin = first, height = -1;
+    for (int i = first; i <= count; i++) {
+        wisp__box bar = { box.x + box.width - (count - begin) * step, box.y + box.height - height,
+                          (i - begin) * step, height };
         int now = 0;
-        if (i < graph->count) {
-            double value = wisp__graph_value(&graph->samples[i], graph->kind);
-            now = wisp__panel_part(graph->box.height, value / graph->scale);
+        if (i < count) {
+            double value = wisp__graph_value(&panel->snapshot->samples[i], graph);
+            now = wisp__panel_part(box.height, value / scale);
             if (value > 0) now = wisp__max_int(now, 1);
         }
-        if (i < graph->count && now == height) continue;
-        bar.x += begin * graph->step;
-        bar.y += bar.height - height;
-        bar.width = (i - begin) * graph->step;
-        bar.height = height;
-        wisp__panel_rect(panel, bar, wisp__graphs[graph->kind].ink);
+        if (i < count && now == height) continue;
+        wisp__panel_rect(panel, bar, wisp__graphs[graph].ink);
         begin = i;
         height = now;
     }
@@ -28667,56 +29790,50 @@ static void wisp__graph_bars(const wisp__panel *panel, const wisp__graph *graph)
 
 /* Draws the plot from the current row down. It is as many whole pixels per second wide as fit
    beside the axis; the newest second stands at its right end. */
-static void wisp__graph_plot(wisp__panel *panel, int column, int columns, int rows,
-                             wisp__graph *graph) {
+static void wisp__graph_plot(wisp__panel *panel, int column, int columns, int rows, int graph,
+                             double scale) {
     enum { AXIS = 7 };
-    int end = wisp__panel_x(panel, column + columns), have = graph->count;
-    int room = end - wisp__panel_x(panel, column + AXIS), row = panel->row;
-    int seconds = wisp__min_int(WISP_HISTORY_SECONDS, room);
+    int end = wisp__panel_x(panel, column + columns);
+    int room = end - wisp__panel_x(panel, column + AXIS);
+    int step = wisp__max_int(room / WISP_HISTORY_SECONDS, 1);
     char figure[WISP__FIGURE];
-    wisp__box middle;
+    wisp__box box = wisp__panel_box(panel, column, columns, rows), middle;
     if (room <= 0 || rows <= 0) return;
-    graph->step = wisp__max_int(room / WISP_HISTORY_SECONDS, 1);
-    graph->box = wisp__panel_box(panel, column, columns, rows);
-    graph->box.x = end - seconds * graph->step;
-    graph->box.width = seconds * graph->step;
-    wisp__panel_rect(panel, graph->box, WISP__INK_PLOT);
-    middle = graph->box;
+    box.width = wisp__min_int(WISP_HISTORY_SECONDS, room) * step;
+    box.x = end - box.width;
+    wisp__panel_rect(panel, box, WISP__INK_PLOT);
+    middle = box;
     middle.y += middle.height / 2;
     middle.height = 1;
     wisp__panel_rect(panel, middle, WISP__INK_LINE);
-    wisp__figure_show(figure, wisp__graphs[graph->kind].kind, graph->scale, "");
+    wisp__figure_show(figure, wisp__graphs[graph].kind, scale, "");
     wisp__panel_right(panel, column, AXIS - 1, WISP__INK_DIM, figure);
-    panel->row = row + rows - 1;
+    panel->row += rows - 1;
     if (rows > 1) wisp__panel_right(panel, column, AXIS - 1, WISP__INK_DIM, "0");
-    graph->count = wisp__min_int(have, seconds);
-    graph->samples += have - graph->count;
-    graph->box.x += (seconds - graph->count) * graph->step;
-    wisp__graph_bars(panel, graph);
+    wisp__graph_bars(panel, graph, box, scale, step);
 }
 
-static void wisp__graph_draw(wisp__panel *panel, int column, int columns, int rows, int kind) {
-    const char *title = wisp__graphs[kind].title;
+static void wisp__graph_draw(wisp__panel *panel, int column, int columns, int rows, int graph) {
+    const char *title = wisp__graphs[graph].title;
     int cells = wisp__glyphs(title) + 1;
+    int count = wisp__overlay_count(panel->snapshot->sample_count, WISP_HISTORY_SECONDS);
     char now[WISP__FIGURE], peak[WISP__FIGURE];
     double value = 0, most = 0;
-    wisp__graph graph = { kind, 0, { 0, 0, 0, 0 }, panel->snapshot->samples, 0, 0 };
-    graph.count = wisp__overlay_count(panel->snapshot->sample_count, WISP_HISTORY_SECONDS);
-    for (int i = 0; i < graph.count; i++) {
-        value = wisp__graph_value(&graph.samples[i], kind);
+    for (int i = 0; i < count; i++) {
+        value = wisp__graph_value(&panel->snapshot->samples[i], graph);
         most = wisp__max(most, value);
     }
-    graph.scale = wisp__graph_scale(most, wisp__graphs[kind].least);
-    wisp__figure_show(now, wisp__graphs[kind].kind, value, "B/s");
-    wisp__figure_show(peak, wisp__graphs[kind].kind, most, "B/s");
-    wisp__panel_text(panel, column, columns, wisp__graphs[kind].ink, title);
+    wisp__figure_show(now, wisp__graphs[graph].kind, value, "B/s");
+    wisp__figure_show(peak, wisp__graphs[graph].kind, most, "B/s");
+    wisp__panel_text(panel, column, columns, wisp__graphs[graph].ink, title);
     wisp__panel_text(panel, column + cells, columns - cells, WISP__INK_TITLE, now);
     panel->end = column + columns;
     panel->at = panel->end - wisp__glyphs(peak) - 5;
     if (panel->at > column + cells + wisp__glyphs(now))
         wisp__panel_pair(panel, "peak", WISP__INK_TEXT, peak);
     panel->row++;
-    wisp__graph_plot(panel, column, columns, rows - 1, &graph);
+    wisp__graph_plot(panel, column, columns, rows - 1, graph,
+                     wisp__graph_scale(most, wisp__graphs[graph].least));
 }
 
 /* --- tables --- */
@@ -28837,30 +29954,6 @@ static void wisp__overview_graphs(wisp__panel *panel) {
     panel->row = row + lines * (rows + 2);
 }
 
-/* The name, a bar of what is sent and received, and both as figures. */
-static void wisp__overview_remote(const wisp__panel *panel, const wisp_remote_profile *r,
-                                  double most, bool in_all) {
-    int margin = panel->margin, end = panel->columns - margin;
-    int name = wisp__max_int(wisp__min_int(panel->columns / 3, 26), 10), bar = margin + name;
-    double out = wisp__traffic_weight(&r->out, in_all), in = wisp__traffic_weight(&r->in, in_all);
-    wisp__box box = wisp__panel_box(panel, bar, end - 23 - bar, 1);
-    int width = box.width, lower = wisp__max_int(box.height / 6, 1);
-    char figure[WISP__FIGURE];
-    wisp__panel_text(panel, margin, name - 1, WISP__INK_TEXT, r->name);
-    box.y += lower;
-    box.height -= 2 * lower;
-    box.width = wisp__panel_part(width, out / most);
-    wisp__panel_rect(panel, box, WISP__INK_SENT);
-    box.x += box.width;
-    box.width = wisp__panel_part(width, in / most);
-    wisp__panel_rect(panel, box, WISP__INK_GOT);
-    if (end - 22 < bar) return;
-    wisp__figure_count(figure, out, in_all ? "B" : "B/s");
-    wisp__panel_right(panel, end - 22, 11, WISP__INK_SENT, figure);
-    wisp__figure_count(figure, in, in_all ? "B" : "B/s");
-    wisp__panel_right(panel, end - 11, 11, WISP__INK_GOT, figure);
-}
-
 /* A peer's address where the snapshot knows it, else "#id". */
 static const char *wisp__peer_name(const wisp__panel *panel, uint32_t id, char *number) {
     const wisp_peer_profile *peers = panel->snapshot->peers;
@@ -28890,6 +29983,9 @@ static void wisp__error_line(wisp__panel *panel, const wisp_error_note *e) {
 /* A column of one member of a remote's or peer's profile, or of the sum of two. */
 #define WISP__COLUMN(title, cells, rank, ink, kind, at, also) \
     { title, cells, rank, WISP__INK_##ink, WISP__FIGURE_##kind, { at, also }, "" }
+#define WISP__BUSY(title, rank, ink, m) \
+    { title, 12, rank, WISP__INK_##ink, WISP__FIGURE_RATE, \
+      { offsetof(wisp_remote_profile, m.bytes_per_second), 0 }, "B/s" }
 #define WISP__R(title, cells, rank, ink, kind, m) \
     WISP__COLUMN(title, cells, rank, ink, kind, offsetof(wisp_remote_profile, m), 0)
 #define WISP__SUM(title, cells, rank, ink, kind, m, n) \
@@ -28930,11 +30026,17 @@ static const wisp__sheet_column wisp__peer_columns[] = {
     WISP__P("budget", 8, 8, TITLE, USE, budget_use)
 };
 
-static const wisp__sheet wisp__remote_sheet = {
-    false, "remote", "nothing was sent or came yet", offsetof(wisp_remote_profile, name),
-    offsetof(wisp_remote_profile, out), sizeof(wisp_remote_profile), 18, wisp__remote_columns,
-    WISP__LENGTH(wisp__remote_columns)
+static const wisp__sheet_column wisp__busy_columns[] = {
+    WISP__BUSY("sent", 0, SENT, out), WISP__BUSY("got", 1, GOT, in)
 };
+
+#define WISP__REMOTE_SHEET(title, columns) \
+    { false, title, "nothing was sent or came yet", offsetof(wisp_remote_profile, name), \
+      offsetof(wisp_remote_profile, out), sizeof(wisp_remote_profile), 18, columns, \
+      WISP__LENGTH(columns) }
+
+static const wisp__sheet wisp__remote_sheet = WISP__REMOTE_SHEET("remote", wisp__remote_columns);
+static const wisp__sheet wisp__busy_sheet = WISP__REMOTE_SHEET("most bytes", wisp__busy_columns);
 static const wisp__sheet wisp__peer_sheet = {
     true, "peer", "nobody is here", offsetof(wisp_peer_profile, address),
     offsetof(wisp_peer_profile, out), sizeof(wisp_peer_profile), 22, wisp__peer_columns,
@@ -28946,9 +30048,10 @@ static const wisp__sheet wisp__peer_sheet = {
 static void wisp__sheet_draw(wisp__panel *panel, const wisp__sheet *sheet, int end) {
     wisp__sheet_fit fit = wisp__sheet_fit_to(panel, sheet);
     const void *row;
-    bool in_all;
-    double most = wisp__sheet_most(panel, sheet, &in_all);
+    double most = 1;
     int head = panel->row;
+    for (int i = 0; (row = wisp__sheet_next(panel, sheet, &i)) != NULL;)
+        most = wisp__max(most, wisp__sheet_weight(sheet, row));
     wisp__panel_text(panel, panel->margin, fit.name, WISP__INK_DIM, sheet->title);
     wisp__sheet_cells(panel, sheet, fit, NULL);
     panel->row++;
@@ -28959,30 +30062,13 @@ static void wisp__sheet_draw(wisp__panel *panel, const wisp__sheet *sheet, int e
         if (sheet->peers) name = wisp__peer_name(panel, *(const uint32_t *)row, number);
         if (panel->row % 2) wisp__panel_fill(panel, 0, panel->columns, 1, WISP__INK_STRIPE);
         box.height--;
-        box.width = wisp__panel_part(box.width, wisp__sheet_weight(sheet, row, in_all) / most);
+        box.width = wisp__panel_part(box.width, wisp__sheet_weight(sheet, row) / most);
         wisp__panel_rect(panel, box, WISP__INK_SHARE);
         wisp__panel_text(panel, panel->margin, fit.name - 1, WISP__INK_TITLE, name);
         wisp__sheet_cells(panel, sheet, fit, row);
         panel->row++;
     }
     if (panel->row == head + 1) wisp__page_empty(panel, sheet->empty);
-}
-
-static void wisp__overview_remotes(wisp__panel *panel, int end) {
-    const void *row;
-    bool in_all;
-    double most = wisp__sheet_most(panel, &wisp__remote_sheet, &in_all);
-    int head = panel->row;
-    wisp__panel_text(panel, panel->margin, panel->columns, WISP__INK_DIM,
-                     in_all ? "most bytes, in all" : "most bytes, in this second");
-    panel->row++;
-    for (int i = 0;
-         panel->row < end && (row = wisp__sheet_next(panel, &wisp__remote_sheet, &i)) != NULL;
-         panel->row++)
-        wisp__overview_remote(panel, (const wisp_remote_profile *)row, most, in_all);
-    if (panel->row > head + 1) return;
-    wisp__page_empty(panel, wisp__remote_sheet.empty);
-    panel->row++;
 }
 
 static void wisp__page_drops(wisp__panel *panel) {
@@ -29007,8 +30093,9 @@ static void wisp__page_overview(wisp__panel *panel) {
     wisp__overview_totals(panel);
     panel->row += 1 + (panel->rows > 20);
     wisp__overview_graphs(panel);
-    wisp__overview_remotes(panel, end);
-    if (end - panel->row++ > 4) wisp__sheet_draw(panel, &wisp__peer_sheet, end);
+    wisp__sheet_draw(panel, &wisp__busy_sheet, end);
+    panel->row++;
+    if (end - panel->row > 3) wisp__sheet_draw(panel, &wisp__peer_sheet, end);
     if (!has_error) return;
     panel->row = panel->rows - 1;
     wisp__panel_fill(panel, 0, panel->columns, 1, WISP__INK_HEAD);
@@ -29110,7 +30197,7 @@ static wisp_result wisp__seed(const wisp_desc *desc, wisp__peers *peers, wisp__p
     peers->secret.key[1] = keys[1];
     peers->cookie_key[0] = keys[2];
     peers->cookie_key[1] = keys[3];
-    for (uint8_t i = 0; i < 4; i++) {                         /* cookies hash longer texts */
+    for (uint8_t i = 0; i < 4; i++) {  /* cookies hash longer texts */
         uint64_t key = wisp__siphash(peers->cookie_key, &i, 1);
         *(i < 2 ? &policy->key[i] : &schemas->key[i - 2]) = key;
     }
@@ -29227,9 +30314,8 @@ static void wisp__release(wisp *w) {
     wisp__codec_free(&w->content);
     wisp__compress_free(&w->compress);
     wisp__chunks_free(&w->chunks);
-    wisp__free(&w->base, w->peers.timers.heap,
-               (size_t)w->peers.timers.room * sizeof *w->peers.timers.heap);
-    wisp__free(&w->base, w->peers.table, (size_t)w->peers.table_room * 4);
+    wisp__array_free(&w->base, WISP__ARRAY(w->peers.timers.heap, w->peers.timers.room));
+    wisp__array_free(&w->base, WISP__ARRAY(w->peers.table, w->peers.table_room));
     wisp__free(&w->base, w->incoming, wisp__buffer_bytes(w, WISP__RECEIVED + 1));
     wisp__free(&w->base, w->peers.post.buffers, wisp__buffer_bytes(w, WISP__POST_PACKETS + 1));
     base = w->base;
@@ -29273,7 +30359,7 @@ static void wisp__destroy_now(wisp *w) {
     wisp__post_send(w);
     wisp__queries_end(w);
     w->events.notice_count = 0;
-    wisp__dispatch(w);              /* runs the handlers of ended calls */
+    wisp__dispatch(w);  /* runs the handlers of ended calls */
     w->events.notice_count = 0;
     wisp__post_send(w);
     wisp__release(w);
@@ -29315,7 +30401,7 @@ static bool wisp__receive(wisp *w) {
     wisp__catch_up_all(w);
     while (left > 0 && count > 0 && more && w->update_work < most_work && !w->destroyed) {
         int most = wisp__min_int(left, WISP__RECEIVED);
-        count = wisp__min_int(link->recv(link->user, w->received, most), most);
+        count = wisp__min_int((link->recv)(link->user, w->received, most), most);
         w->most_received = wisp__max_int(w->most_received, count);
         for (int i = 0; i < count && !w->destroyed; i++) wisp__on_datagram(w, &w->received[i]);
         wisp__make_room(w, count);
@@ -29342,6 +30428,7 @@ wisp_result wisp_update(wisp *w, double now) {
     if (w->base.left_out) wisp__report_left_out(w);
     wisp__dispatch(w);
     wisp__flush_dirty(w);
+    w->before_update = w->order;
     if (w->registry.meters) wisp__profiler_tick(w);
     broken = broken || w->peers.post.broken;
     if (broken && !w->link_broken) wisp__error(w, NULL, NULL, WISP_E_LINK, "the link is broken");
@@ -29358,6 +30445,11 @@ wisp_result wisp_update(wisp *w, double now) {
 }
 
 /* --- await --- */
+
+static wisp_result wisp__may_await(const wisp *w, wisp_clock clock) {
+    if (!w || !clock) return WISP_E_ARGUMENT;
+    return wisp__is_inside(w) ? WISP_E_BUSY : WISP_OK;
+}
 
 static bool wisp__joins_done(const wisp *w) {
     for (const wisp__session *s = NULL; (s = wisp__session_after(w, s)) != NULL;)
@@ -29391,11 +30483,10 @@ static wisp_result wisp__await(wisp *w, wisp_clock clock, void *clock_user, doub
 }
 
 wisp_result wisp_await_ready(wisp *w, wisp_clock clock, void *clock_user, double timeout) {
-    wisp_result result;
+    wisp_result result = wisp__may_await(w, clock);
     uint64_t before;
     bool under_way;
-    if (!w || !clock) return WISP_E_ARGUMENT;
-    if (wisp__is_inside(w)) return WISP_E_BUSY;
+    if (result) return result;
     under_way = !wisp__joins_done(w);
     if (under_way) w->join_failure = WISP_OK;
     before = w->joins_done;
@@ -29419,9 +30510,8 @@ wisp_result wisp_await_event_target(wisp *w, wisp_target remote, wisp_handler fn
                                     wisp_clock clock, void *clock_user, double timeout) {
     wisp__awaiting awaiting = { fn, user, WISP_OK, false };
     wisp_connection connection;
-    wisp_result result;
-    if (!w || !clock) return WISP_E_ARGUMENT;
-    if (wisp__is_inside(w)) return WISP_E_BUSY;
+    wisp_result result = wisp__may_await(w, clock);
+    if (result) return result;
     connection = wisp_connect_target(w, remote, wisp__awaiting_on, &awaiting, true);
     if (!connection.id) return w->why;
     result = wisp__await(w, clock, clock_user, timeout, &awaiting);
@@ -29433,9 +30523,8 @@ wisp_result wisp_await_reply(wisp *w, wisp_call handle, wisp_handler fn, void *u
                              wisp_clock clock, void *clock_user) {
     wisp__awaiting awaiting = { fn, user, WISP_OK, false };
     wisp__pending *call;
-    wisp_result result;
-    if (!w || !clock) return WISP_E_ARGUMENT;
-    if (wisp__is_inside(w)) return WISP_E_BUSY;
+    wisp_result result = wisp__may_await(w, clock);
+    if (result) return result;
     call = (wisp__pending *)wisp__pool_get(&w->calls.pool, handle.id);
     if (!call || call->deferred) return WISP_E_STALE;
     call->also = wisp__awaiting_on;

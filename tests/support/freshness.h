@@ -135,7 +135,7 @@ static inline void fresh_move(fresh_game *g) {
         fresh_ball *b = &g->balls.balls[i];
         float *at[] = { &b->x, &b->y, &b->z }, *by[] = { &b->vx, &b->vy, &b->vz };
         for (int k = 0; k < 3; k++) {
-            double to = *at[k] + *by[k] * step;
+            double to = (double)*at[k] + (double)*by[k] * step;
             if (to < -64 || to > 64) *by[k] = -*by[k];
             else *at[k] = (float)to;
         }
