@@ -23703,9 +23703,10 @@ static inline bool wisp__window_open(const wisp__packet_writer *f, const wisp__c
 
 /* Puts an item that is on its way into one more packet. */
 static bool wisp__fill_copy(wisp__packet_writer *f, wisp__channel_out *out, uint32_t sequence) {
-    wisp__item *item = wisp__channel_item(out, sequence);
-    if (sequence - out->base >= out->next - out->base || item->state != WISP__ITEM_FLYING ||
-        wisp__fill_reliably(f, item, sequence) != WISP__FITS)
+    wisp__item *item;
+    if (sequence - out->base >= out->next - out->base) return false;
+    item = wisp__channel_item(out, sequence);
+    if (item->state != WISP__ITEM_FLYING || wisp__fill_reliably(f, item, sequence) != WISP__FITS)
         return false;
     item->state = WISP__ITEM_TWICE;
     return true;
