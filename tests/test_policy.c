@@ -614,7 +614,8 @@ static int fire_unreliable(world_two *t, const char *name, int each, int number)
 
 /* Unreliable, and every message waits for the budget, however old it grows. */
 static void wait_for_ever(wisp *w, const char *remote) {
-    wisp_config config = { 0 };
+    wisp_config config;
+    memset(&config, 0, sizeof config);
     config.delivery = WISP_UNRELIABLE;
     config.max_age = -1;
     config.replace = WISP_OFF;
