@@ -12159,8 +12159,8 @@ typedef struct wisp__codec_member {
 
 static inline wisp__codec_member wisp__codec_field(const wisp_field *field, const void *data) {
     wisp__codec_member m = { &field->type, (const uint8_t *)data + field->offset,
-                       wisp__type_bytes(&field->type, field->bytes),
-                       wisp__field_count(field, data) };
+                             wisp__type_bytes(&field->type, field->bytes),
+                             wisp__field_count(field, data) };
     if (m.count < 0 && m.type->kind == WISP_TYPE_ARRAY) m.count = m.type->max;
     return m;
 }
@@ -21211,7 +21211,6 @@ static int wisp__queue_length(const wisp__peer_remote *p) {
     return p->queue ? (int)(p->queue->next - p->queue->first) : 0;
 }
 
-
 /* Seconds that the first message has waited; 0: there is none. */
 static double wisp__queue_waited(const wisp *w, const wisp__peer_remote *p) {
     if (!p->queue) return 0;
@@ -22523,7 +22522,7 @@ static wisp__request *wisp__request_at(const wisp__session *s, uint32_t id) {
     return &s->requests[id & (uint32_t)(s->request_room - 1)];
 }
 
-/* A repeat of the call is not answered any more. */
+/* Lets go of an answer that is kept: a repeat of its call is WISP_E_EXPIRED. */
 static void wisp__reply_forget(wisp *w, wisp__session *s, wisp__request *request) {
     if (!request->reply) return;
     s->kept_bytes -= wisp__message_weight(request->reply);
