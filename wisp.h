@@ -297,7 +297,8 @@ enum {
     WISP_E_DRAINING       = -44, /* wisp_drain: the peer gets nothing new */
     WISP_E_TOO_OLD        = -45, /* not sent within config.max_age */
 
-    WISP_E_USER           = -1000 /* yours: this code and all below */
+    WISP_E_USER           = -1000 /* yours: this code and those below, down to
+                                     -32768 */
 };
 
 /* A short English text, never NULL; "unknown code" for other numbers. */
@@ -1299,10 +1300,15 @@ typedef struct wisp_join_info {
 
 /* The join that is being judged; NULL outside `accept`. */
 WISP_API wisp_join_info *wisp_joining(wisp *w);
-/* Answers a join for which `accept` returned WISP_PENDING: WISP_OK or a
-   code. */
+/* Answers a join for which `accept` returned WISP_PENDING: WISP_OK, or a code
+   as `accept` gives it. WISP_E_STALE: no join of that address is pending (any
+   more). */
 WISP_API wisp_result wisp_admit(wisp *w, const wisp_addr *from,
                                 wisp_result verdict);
+/* The same; `text` is for a refusal what wisp_join_info.text is, and may be
+   NULL. */
+WISP_API wisp_result wisp_admit_with(wisp *w, const wisp_addr *from,
+                                     wisp_result verdict, const char *text);
 /* Fills in the joined peers; returns how many there are, which may be more than
    `capacity`. */
 WISP_API int         wisp_peers(const wisp *w, wisp_peer *out, int capacity);
@@ -1558,7 +1564,10 @@ WISP_API wisp_result wisp_group_end(wisp *w, wisp_group group);
  * ======================================================================== */
 
 #define WISP_JOINED "wisp:joined"  /* peer; args[0] on the end that was joined:
-                                      the ticket (bytes) */
+                                      the ticket (bytes, 0 of them if the join
+                                      had none), whatever `accept` is; like all
+                                      values it lives until the handler
+                                      returns */
 #define WISP_LEFT   "wisp:left"    /* peer, result (WISP_OK: a goodbye), text.
                                       The codes that an ending peer can give are
                                       its own (WISP_E_USER and below), WISP_OK,
@@ -2358,8 +2367,11 @@ typedef struct wisp_desc {
    desc are copied. */
 WISP_API wisp       *wisp_create(const wisp_desc *desc, wisp_result *why);
 /* Says goodbye to every peer, ends pending calls with WISP_E_CLOSED through
-   their handlers and frees everything. Packets that the link does not take are
-   lost: for a full link call wisp_leave and some updates before. */
+   their handlers, raises WISP_LEFT for every peer (WISP_OK, "closed") and frees
+   everything. Those handlers may call everything, but nothing begins any more:
+   wisp_join, wisp_fire and wisp_invoke fail, wisp_update returns WISP_E_BUSY.
+   Packets that the link does not take are lost: for a full link call wisp_leave
+   and some updates before. */
 WISP_API void        wisp_destroy(wisp *w);
 /* Receives, dispatches, runs timers, flushes, sends. Returns WISP_OK,
    WISP_E_BUSY, WISP_E_ARGUMENT (the time is not a number), WISP_E_LINK (the
@@ -24704,7 +24716,7 @@ wisp_result wisp_drain(wisp *w, wisp_peer peer, const char *reason, double timeo
 
 wisp_result wisp_leave_with(wisp *w, wisp_peer peer, wisp_result code, const char *reason) {
     wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
-    if (!w || code > 0) return WISP_E_ARGUMENT;
+    if (!w || code > 0 || code < INT16_MIN) return WISP_E_ARGUMENT;
     if (!s) return WISP_E_STALE;
     wisp__end(w, s, code, reason, true);
     wisp__post_send(w);
@@ -25098,7 +25110,8 @@ static void wisp__on_accept(wisp *w, wisp__peer *peer, wisp__reader *from) {
 /* A refusal carries a code of the application or one about joins, else WISP_E_DENIED. */
 static wisp_result wisp__join_code(wisp_result code) {
     bool about_joins = code <= WISP_E_SERVER_FULL && code >= WISP_E_LINK_KIND;
-    return code <= WISP_E_USER || about_joins || code == WISP_E_FLOOD ? code : WISP_E_DENIED;
+    bool theirs = code <= WISP_E_USER && code >= INT16_MIN;
+    return theirs || about_joins || code == WISP_E_FLOOD ? code : WISP_E_DENIED;
 }
 
 /* `asked`: size of the packet that this answers, which the answer does not exceed. */
@@ -25505,7 +25518,8 @@ wisp_peer wisp_join(wisp *w, const wisp_addr *to, const void *ticket, int ticket
     return wisp__peer_handle(s);
 }
 
-wisp_result wisp_admit(wisp *w, const wisp_addr *from, wisp_result verdict) {
+wisp_result wisp_admit_with(wisp *w, const wisp_addr *from, wisp_result verdict,
+                            const char *text) {
     wisp__peer *peer = NULL;
     if (!w || !from || verdict > 0) return WISP_E_ARGUMENT;
     while ((peer = wisp__peers_find(w, from, peer)) != NULL) {
@@ -25513,13 +25527,17 @@ wisp_result wisp_admit(wisp *w, const wisp_addr *from, wisp_result verdict) {
         if (verdict == WISP_OK) {
             wisp__half_open(w, (wisp__session *)peer);
         } else {
-            wisp__deny(w, from, peer->client_nonce, verdict, NULL, WISP__HANDSHAKE_LEAST);
+            wisp__deny(w, from, peer->client_nonce, verdict, text, WISP__HANDSHAKE_LEAST);
             wisp__end(w, (wisp__session *)peer, verdict, "denied", false);
         }
         wisp__post_send(w);
         return WISP_OK;
     }
     return WISP_E_STALE;
+}
+
+wisp_result wisp_admit(wisp *w, const wisp_addr *from, wisp_result verdict) {
+    return wisp_admit_with(w, from, verdict, NULL);
 }
 
 wisp_join_info *wisp_joining(wisp *w) { return w && w->judging ? &w->joining : NULL; }
@@ -30358,8 +30376,7 @@ static void wisp__destroy_now(wisp *w) {
     }
     wisp__post_send(w);
     wisp__queries_end(w);
-    w->events.notice_count = 0;
-    wisp__dispatch(w);  /* runs the handlers of ended calls */
+    wisp__dispatch(w);
     w->events.notice_count = 0;
     wisp__post_send(w);
     wisp__release(w);

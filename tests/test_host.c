@@ -862,6 +862,73 @@ TEST(destroy_says_goodbye_to_every_peer_and_sends_what_waits) {
     world_close(&t.w);
 }
 
+/* What a handler of WISP_LEFT sees, and tries, while its endpoint is destroyed. */
+typedef struct farewell { int left[4], refused, bad; wisp_addr addr; } farewell;
+
+static double farewell_clock(void *user) { return *(double *)user += 1; }
+
+static void farewell_left(wisp_event *event) {
+    farewell *f = (farewell *)event->user;
+    const int *who = (const int *)wisp_peer_user(event->w, event->peer);
+    double clock = 0;
+    wisp_to peer = wisp_to_peer(event->peer);
+    f->left[who ? *who : 3]++;
+    f->bad += event->result != WISP_OK || strcmp(event->text, "closed") != 0 ||
+              !wisp_peer_addr(event->w, event->peer);
+    f->refused += wisp_update(event->w, 1e6) == WISP_E_BUSY;
+    f->refused += wisp_join(event->w, &f->addr, NULL, 0).id == 0 &&
+                  wisp_why(event->w) == WISP_E_CLOSED;
+    f->refused += wisp_fire_values(event->w, "n", peer, NULL, 0) < 0;
+    f->refused += wisp_invoke_values(event->w, "n", peer, NULL, NULL, 0).id == 0;
+    f->refused += wisp_query(event->w, &f->addr, farewell_left, f) == WISP_E_CLOSED;
+    f->refused += wisp_leave_with(event->w, event->peer, WISP_OK, "") == WISP_E_STALE;
+    f->refused += wisp_drain(event->w, event->peer, "", 1) == WISP_E_STALE;
+    f->refused += wisp_await_ready(event->w, farewell_clock, &clock, 1) == WISP_E_BUSY;
+    f->refused += wisp_peers(event->w, NULL, 0) == 0;
+    wisp_fire_values(event->w, "n", wisp_to_all(), NULL, 0);
+    wisp_connect_target(event->w, wisp_by_name("n"), farewell_left, f, false);
+    wisp_destroy(event->w);
+}
+
+static void farewell_end(wisp_event *event) { wisp_destroy(event->w); }
+
+/* Two have joined the server, which is just joining somebody else. */
+static void farewell_run(bool inside) {
+    static int numbers[2] = { 0, 1 };
+    farewell f;
+    three t;
+    memset(&f, 0, sizeof f);
+    three_open(&t);
+    f.addr = wisp_loopback_addr(9);
+    wisp_set_peer_user(t.server, t.to_a, &numbers[0]);
+    wisp_set_peer_user(t.server, t.to_b, &numbers[1]);
+    wisp_join(t.server, &f.addr, NULL, 0);
+    wisp_connect_target(t.server, wisp_by_name(WISP_LEFT), farewell_left, &f, false);
+    if (inside) {
+        wisp_connect_target(t.server, wisp_by_name("end"), farewell_end, NULL, false);
+        world_fire(t.a, "end", WISP_SERVER, 1);
+        t.w.ends[world_index(&t.w, t.server)] = NULL;
+        for (int i = 0; i < 4; i++) {
+            t.w.now += t.w.step;
+            wisp_update(t.a, t.w.now);
+            if (wisp_update(t.server, t.w.now) == WISP_E_CLOSED) break;
+        }
+    } else {
+        world_destroy(&t.w, t.server);
+    }
+    CHECK_EQ_INT(f.left[0], 1);
+    CHECK_EQ_INT(f.left[1], 1);
+    CHECK_EQ_INT(f.left[3], 1);
+    CHECK_EQ_INT(f.refused, 3 * 9);
+    CHECK_EQ_INT(f.bad, 0);
+    world_close(&t.w);
+}
+
+TEST(destroy_tells_left_of_every_peer_and_nothing_begins_meanwhile) {
+    farewell_run(false);
+    farewell_run(true);
+}
+
 TEST(destroy_at_any_moment_of_a_join_and_of_traffic_gives_all_memory_back) {
     for (int moment = 0; moment < 40; moment++) {
         world_two t;
@@ -1320,6 +1387,7 @@ static const test_case tests[] = {
     CASE(destroying_a_host_ends_calls_through_their_handlers),
     CASE(handlers_that_run_in_destroy_may_call_everything),
     CASE(destroy_says_goodbye_to_every_peer_and_sends_what_waits),
+    CASE(destroy_tells_left_of_every_peer_and_nothing_begins_meanwhile),
     CASE(destroy_at_any_moment_of_a_join_and_of_traffic_gives_all_memory_back),
     CASE(endpoints_in_one_process_share_nothing),
     CASE(an_endpoint_both_listens_and_joins),

@@ -813,6 +813,11 @@ TEST(a_pending_join_is_denied_later) {
     pending_open(&c, &j);
     CHECK_EQ_INT(wisp_admit(c.t.server, &from, WISP_E_USER - 1), WISP_OK);
     session_check_refused(&c, WISP_E_USER - 1);
+    pending_open(&c, &j);
+    CHECK_EQ_INT(wisp_admit_with(c.t.server, &from, -40000, "come back at noon"), WISP_OK);
+    world_run(&c.t.w, 1.0);
+    CHECK_EQ_STR(world_last(&c.t.w, c.t.client, WISP_LEFT)->text, "come back at noon");
+    session_check_refused(&c, WISP_E_DENIED);
 }
 
 TEST(a_pending_join_that_nobody_answers_times_out_on_both_sides) {
@@ -2098,13 +2103,15 @@ TEST(a_reliable_link_drains_too) {
 TEST(a_leave_with_a_code_gives_it_on_both_ends) {
     static const wisp_result codes[][2] = { { WISP_OK, WISP_OK },
                                             { WISP_E_USER - 4, WISP_E_USER - 4 },
+                                            { -32768, -32768 },
                                             { WISP_E_MEMORY, WISP_E_CLOSED } };
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         static scene c;
         scene_open(&c);
         scene_join(&c);
         CHECK_EQ_INT(wisp_leave_with(NULL, c.t.to_client, WISP_OK, ""), WISP_E_ARGUMENT);
         CHECK_EQ_INT(wisp_leave_with(c.t.server, c.t.to_client, 1, ""), WISP_E_ARGUMENT);
+        CHECK_EQ_INT(wisp_leave_with(c.t.server, c.t.to_client, -32769, ""), WISP_E_ARGUMENT);
         CHECK_EQ_INT(wisp_leave_with(c.t.server, c.t.to_client, codes[i][0], "why"), WISP_OK);
         CHECK_EQ_INT(wisp_leave_with(c.t.server, c.t.to_client, WISP_OK, "why"), WISP_E_STALE);
         world_run(&c.t.w, 0.2);
