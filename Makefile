@@ -116,7 +116,7 @@ LOGS_TEST := $(KINDS:%=build/units/%.log) \
     $(foreach kind, g++ clang++ m32++, build/compile/$(kind)/cpp11.log) \
     build/compile/mixed/c_in_cpp.log build/compile/mixed/cpp_in_c.log \
     $(LEFT_OUT:%=build/compile/gcc/%.log) \
-    $(EXAMPLES:%=build/examples/asan/%.log) build/examples/asan/arena.log \
+    $(foreach name, wisp $(EXAMPLES) arena, build/examples/asan/$(name).log) \
     $(FUZZERS:%=build/fuzz/asan/%.log) $(FUZZERS_M32:%=build/fuzz/m32/%.log) \
     build/fuzz/gcc/fuzz_bomb.log build/tools/gcc/wisp_train.log \
     build/tools/gcc/wisp_top.log build/tools/gcc/wisp_relay.log
@@ -152,8 +152,17 @@ LOGS_ALONE := $(filter $(ALONE:%=\%/%.log), $(LOGS_TEST))
 $(LOGS_ALONE): build/tests/%.log: tests/$$(*F).c $(HEADERS) | build/missing
 	@tools/step $@ "$(CC_$(KIND)) -std=c99 $< $(OUTPUT)" "$(RUN)"
 
-build/examples/%.log: examples/$$(*F).c $(HEADERS) | build/missing
-	@tools/step $@ "$(CC_$(KIND)) -std=c99 -I. $< $(OUTPUT)" "$(RUN) $(ARGS_$(*F))"
+# wisp.h is compiled once for all examples of a kind, which then see only its public half.
+LINKED = -DWISP__IMPLEMENTED build/examples/$(KIND)/wisp.o
+
+build/examples/%/wisp.log: wisp.h | build/missing
+	@tools/step $@ "$(CC_$*) -O0 -std=c99 -DWISP_IMPLEMENTATION -include $< -x c -c /dev/null \
+	    -o $(@:.log=.o)"
+
+.PRECIOUS: build/examples/%/wisp.log
+
+build/examples/%.log: examples/$$(*F).c build/examples/$$(*D)/wisp.log $(HEADERS) | build/missing
+	@tools/step $@ "$(CC_$(KIND)) -std=c99 -I. $(LINKED) $< $(OUTPUT)" "$(RUN) $(ARGS_$(*F))"
 
 ARGS_02_chat    := --demo
 ARGS_12_lan     := --demo
@@ -312,18 +321,18 @@ build/wisp_top build/wisp_relay: build/%: tools/%.c $(HEADERS) | build
 
 # Looks into the arena's server, and into a chat that offers nothing to see.
 build/tools/%/wisp_top.log: tools/wisp_top.c tools/smoke_top examples/arena.c examples/02_chat.c \
-        $(HEADERS) | build/missing
+        build/examples/$$*/wisp.log $(HEADERS) | build/missing
 	@tools/step $@ "for program in tools/wisp_top examples/arena examples/02_chat; do \
-	    $(CC_$(KIND)) -O0 -std=c99 -I. \$$program.c -o $(@D)/\$${program#*/} -lm || exit 1; \
-	    done" "tools/smoke_top $(@D)"
+	    $(CC_$(KIND)) -O0 -std=c99 -I. $(LINKED) \$$program.c -o $(@D)/\$${program#*/} -lm || \
+	    exit 1; done" "tools/smoke_top $(@D)"
 
 # Stands between a chat's server and its client.
 build/tools/%/wisp_relay.log: tools/wisp_relay.c tools/smoke_relay examples/02_chat.c \
-        $(HEADERS) | build/missing
+        build/examples/$$*/wisp.log $(HEADERS) | build/missing
 	@mkdir -p $(@D)/relay
 	@tools/step $@ "for program in tools/wisp_relay examples/02_chat; do \
-	    $(CC_$(KIND)) -O0 -std=c99 -I. \$$program.c -o $(@D)/relay/\$${program#*/} -lm || exit 1; \
-	    done" "tools/smoke_relay $(@D)/relay"
+	    $(CC_$(KIND)) -O0 -std=c99 -I. $(LINKED) \$$program.c -o $(@D)/relay/\$${program#*/} -lm \
+	    || exit 1; done" "tools/smoke_relay $(@D)/relay"
 
 clean:
 	rm -rf build
