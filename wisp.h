@@ -18,9 +18,12 @@
        desc.app  = "my-game";
        wisp *w = wisp_create(&desc, NULL);
        wisp_join(w, &server_address, NULL, 0);
-       wisp_connect(w, "chat", on_chat, NULL);
+       wisp_on(w, "chat", on_chat, NULL);
        wisp_fire(w, "chat", WISP_SERVER, wisp_string("hello"));
        for (;;) wisp_update(w, seconds());
+
+   wisp_join goes to a server. wisp_connect connects a handler to a name:
+   wisp_on and wisp_off are other names of wisp_connect and wisp_disconnect.
 
    CONTENTS (search for the marker. A room with public functions stands twice:
    first its interface, then its implementation, both in this order)
@@ -491,6 +494,15 @@ WISP_API const wisp_value *wisp_field_of(const wisp_value *map,
 /* The bytes of a string or bytes value, and their number (`size_bytes` may be
    NULL); NULL for other kinds. */
 WISP_API const char *wisp_string_of(const wisp_value *value, int *size_bytes);
+/* A number or a bool as another kind, without an error. A bool counts as 0 or
+   1, and NULL and all other kinds, texts included, as 0. */
+/* Towards zero; outside the type's range its nearest end; NaN gives 0. */
+WISP_API int64_t  wisp_int_of(const wisp_value *value);
+WISP_API uint64_t wisp_uint_of(const wisp_value *value);
+/* The nearest double; NaN and infinities stay. */
+WISP_API double   wisp_number_of(const wisp_value *value);
+/* Whether it is neither 0 nor NaN. */
+WISP_API bool     wisp_bool_of(const wisp_value *value);
 
 /* ===========================================================================
  * MARK: >>match
@@ -1513,8 +1525,20 @@ WISP_API wisp_result wisp_enable_delta_sync(wisp *w, const char *remote);
 WISP_API wisp_result wisp_add_codec(wisp *w, const wisp_codec *codec);
 /* false: every message is sent at once, as with WISP_BATCH_NEVER. */
 WISP_API wisp_result wisp_use_batching(wisp *w, bool enabled);
+/* WISP_RELIABLE and the others. */
+WISP_API wisp_result wisp_set_delivery(wisp *w, const char *remote,
+                                       wisp_delivery delivery);
+/* Takes true or false, no delivery: C++ refuses one, and C logs a warning for
+   WISP_UNRELIABLE and WISP_SEQUENCED and takes them for true. WISP_RELIABLE
+   cannot be told from true: it makes the remote unreliable. */
 WISP_API wisp_result wisp_set_unreliable(wisp *w, const char *remote,
                                          bool unreliable);
+/* Common implementation for C. */
+WISP_API wisp_result wisp_set_unreliable_int(wisp *w, const char *remote,
+                                             int unreliable);
+WISP_API wisp_result wisp_set_channel(wisp *w, const char *remote,
+                                      int channel);          /* 0..15 */
+WISP_API wisp_result wisp_set_replace(wisp *w, const char *remote, bool on);
 WISP_API wisp_result wisp_set_batch_mode(wisp *w, const char *remote,
                                          wisp_batch_mode mode);
 WISP_API wisp_result wisp_set_batch_priority(wisp *w, const char *remote,
@@ -1523,6 +1547,16 @@ WISP_API wisp_result wisp_set_max_batch_size(wisp *w, int messages);
 /* seconds: minimum interval; 0 or less: no limit. */
 WISP_API wisp_result wisp_set_rate_limit(wisp *w, double seconds,
                                          const char *remote);
+WISP_API wisp_result wisp_set_delta_sync(wisp *w, const char *remote, bool on);
+/* The calls above that name the remote last, in the order of the others. */
+#define wisp_set_config(w, remote, config) \
+    wisp_use_config((w), (config), (remote))
+#define wisp_set_compression(w, remote, mode) \
+    wisp_use_compression((w), (mode), (remote))
+#define wisp_set_delta(w, remote, schema) \
+    wisp_use_delta((w), (schema), (remote))
+#define wisp_set_interval(w, remote, seconds) \
+    wisp_set_rate_limit((w), (seconds), (remote))
 
 /* Registers a name of 1..128 bytes, or finds it. Id 0 on failure: wisp_why. */
 WISP_API wisp_remote wisp_remote_named(wisp *w, const char *name);
@@ -1682,6 +1716,29 @@ WISP_API wisp_connection wisp_connect_target(wisp *w, wisp_target remote,
                                              wisp_handler fn, void *user,
                                              bool once);
 WISP_API void wisp_disconnect(wisp *w, wisp_connection connection);
+WISP_API void wisp_off(wisp *w, wisp_connection connection);  /* the same */
+
+/* A handler that owns its state, as lambdas of C++ do (see the end of this
+   half). The state is moved into memory of desc.memory, which fn finds in
+   event->user. It ends once: when its connection has ended or is replaced, its
+   reply was handled, or the endpoint is destroyed, and its handler does not
+   run. If the call fails, a state that was moved has ended. */
+typedef struct wisp_state {
+    wisp_handler fn;
+    void        *from;       /* moved by wisp_connect_state and its kin */
+    size_t       bytes;      /* at least 1 */
+    void (*move)(void *to, void *from);
+    void (*end)(void *state);
+} wisp_state;
+WISP_API wisp_connection wisp_connect_state(wisp *w, wisp_target remote,
+                                            const wisp_state *state,
+                                            bool once);
+WISP_API wisp_result wisp_on_invoke_state(wisp *w, wisp_target remote,
+                                          const wisp_state *state);
+/* To one peer. */
+WISP_API wisp_call wisp_invoke_state(wisp *w, wisp_target remote, wisp_peer to,
+                                     const wisp_state *on_reply,
+                                     const wisp_value *values, int count);
 
 /* Connects a handler to all names that match a pattern (see wisp_pattern):
    registered names, names registered later, and up to limits.matched_names
@@ -2428,6 +2485,8 @@ WISP_API void wisp_stats_total(const wisp *w, wisp_total_stats *out);
  *                                int to_count, ...);
  *   wisp_result wisp_fire_except(wisp *w, remote, const wisp_peer *except,
  *                                int except_count, ...);
+ *   wisp_result wisp_fire_group (wisp *w, remote, wisp_group group, ...);
+ *   wisp_connection wisp_on     (wisp *w, remote, wisp_handler fn, void *user);
  *   wisp_connection wisp_connect(wisp *w, remote, wisp_handler fn, void *user);
  *   wisp_connection wisp_once   (wisp *w, remote, wisp_handler fn, void *user);
  *   wisp_call   wisp_invoke     (wisp *w, remote, wisp_peer to,
@@ -2437,6 +2496,14 @@ WISP_API void wisp_stats_total(const wisp *w, wisp_total_stats *out);
  *   wisp_result wisp_await_event(wisp *w, remote, wisp_handler fn, void *user,
  *                                wisp_clock clock, void *clock_user,
  *                                double timeout);
+ *
+ * In C++ names and values may be std::string, values also std::string_view. A
+ * handler may be a lambda with all that it captures (moved into desc.memory,
+ * see wisp_state), and takes no user pointer then:
+ *
+ *   wisp_on(w, remote, [&game](wisp_event *event) { game.hit(event); });
+ *   wisp_once, wisp_on_invoke (the same)
+ *   wisp_invoke(w, remote, to, lambda that captures, ...);
  * ------------------------------------------------------------------------ */
 
 /* Wrap a value by its type; structs are copied whole, so that no register
@@ -2457,6 +2524,9 @@ WISP__FROM(color, WISP_COLOR)
 WISP__FROM(transform, WISP_TRANSFORM)
 
 #ifdef __cplusplus
+
+wisp_result wisp_set_unreliable(wisp *, const char *, int) = delete;  /* a delivery: see
+                                                                         wisp_set_delivery */
 
 inline wisp_target wisp__target(const char *name) { return wisp_by_name(name); }
 inline wisp_target wisp__target(wisp_remote remote) { return wisp_by_handle(remote); }
@@ -2483,11 +2553,53 @@ inline wisp_value wisp__value(const wisp_vec4 &v) { return wisp__from_vec4(v); }
 inline wisp_value wisp__value(const wisp_quat &v) { return wisp__from_quat(v); }
 inline wisp_value wisp__value(const wisp_color &v) { return wisp__from_color(v); }
 inline wisp_value wisp__value(const wisp_transform &v) { return wisp__from_transform(v); }
+inline wisp_value wisp__value(wisp_object v) { return wisp_reference(v); }
 wisp_value wisp__value(const void *) = delete;  /* else a pointer would become a
                                                    bool */
+/* std::string, std::string_view and their like, without a header of theirs. */
+template <typename S>
+inline auto wisp__value(const S &v) -> decltype(v.length(), wisp_string(v.data())) {
+    return wisp_string_n(v.data(), v.length() > 0x7fffffff ? -1 : wisp__as<int>(v.length()));
+}
+template <typename S>
+inline auto wisp__target(const S &name) -> decltype(wisp_by_name(name.c_str())) {
+    return wisp_by_name(name.c_str());
+}
+
+/* A state made of a function object of type F. */
+struct wisp__room { void *at; };
+inline void *operator new(size_t, wisp__room room) noexcept { return room.at; }
+inline void operator delete(void *, wisp__room) noexcept {}
+
+template <typename F> struct wisp__lambda {
+    union widest { long double number; long long integer; void *pointer; };
+    static_assert(alignof(F) <= alignof(widest), "desc.memory aligns no further");
+    static void run(wisp_event *event) { (*static_cast<F *>(event->user))(event); }
+    static void move(void *to, void *from) {
+        const wisp__room room = { to };
+        new (room) F(static_cast<F &&>(*static_cast<F *>(from)));
+    }
+    static void end(void *state) { static_cast<F *>(state)->~F(); }
+    static wisp_state of(F &f) {
+        const wisp_state state = { run, &f, sizeof(F), move, end };
+        return state;
+    }
+};
+
+/* wisp_call, for an object of class F that is no plain handler. */
+template <bool, typename T> struct wisp__when {};
+template <typename T> struct wisp__when<true, T> { typedef T type; };
+template <typename F> struct wisp__owns {
+    static F &make();
+    static char plain(wisp_handler);
+    static long plain(...);
+    template <typename C> static char object(int C::*);
+    template <typename C> static long object(...);
+    static const bool value = sizeof(object<F>(0)) == 1 && sizeof(plain(make())) != 1;
+};
 
 template <typename... V>
-inline wisp_result wisp__fire(wisp *w, wisp_target remote, wisp_to to, V... v) {
+inline wisp_result wisp__fire(wisp *w, wisp_target remote, wisp_to to, const V &...v) {
     const wisp_value list[] = { wisp_nil(), wisp__value(v)... };
     return wisp_fire_target(w, remote, to, list + 1, static_cast<int>(sizeof...(V)));
 }
@@ -2508,6 +2620,10 @@ inline wisp_result wisp_fire_except(wisp *w, R remote, const wisp_peer *except, 
     return wisp__fire(w, wisp__target(remote), wisp_to_except(except, count), v...);
 }
 template <typename R, typename... V>
+inline wisp_result wisp_fire_group(wisp *w, R remote, wisp_group group, V... v) {
+    return wisp__fire(w, wisp__target(remote), wisp_to_group(group), v...);
+}
+template <typename R, typename... V>
 inline wisp_call wisp_invoke(wisp *w, R remote, wisp_peer to, wisp_handler on_reply, void *user,
                              V... v) {
     const wisp_value list[] = { wisp_nil(), wisp__value(v)... };
@@ -2516,6 +2632,14 @@ inline wisp_call wisp_invoke(wisp *w, R remote, wisp_peer to, wisp_handler on_re
     desc.user = user;
     return wisp_invoke_target(w, wisp__target(remote), wisp_to_peer(to), &desc, list + 1,
                               static_cast<int>(sizeof...(V)));
+}
+template <typename R, typename F, typename... V>
+inline typename wisp__when<wisp__owns<F>::value, wisp_call>::type
+wisp_invoke(wisp *w, R remote, wisp_peer to, F on_reply, V... v) {
+    const wisp_value list[] = { wisp_nil(), wisp__value(v)... };
+    const wisp_state state = wisp__lambda<F>::of(on_reply);
+    return wisp_invoke_state(w, wisp__target(remote), to, &state, list + 1,
+                             static_cast<int>(sizeof...(V)));
 }
 template <typename... V>
 inline wisp_result wisp_reply(wisp_event *event, V... v) {
@@ -2527,12 +2651,31 @@ inline wisp_connection wisp_connect(wisp *w, R remote, wisp_handler fn, void *us
     return wisp_connect_target(w, wisp__target(remote), fn, user, false);
 }
 template <typename R>
+inline wisp_connection wisp_on(wisp *w, R remote, wisp_handler fn, void *user) {
+    return wisp_connect_target(w, wisp__target(remote), fn, user, false);
+}
+template <typename R>
 inline wisp_connection wisp_once(wisp *w, R remote, wisp_handler fn, void *user) {
     return wisp_connect_target(w, wisp__target(remote), fn, user, true);
 }
 template <typename R>
 inline wisp_result wisp_on_invoke(wisp *w, R remote, wisp_handler fn, void *user) {
     return wisp_on_invoke_target(w, wisp__target(remote), fn, user);
+}
+template <typename R, typename F>
+inline wisp_connection wisp_on(wisp *w, R remote, F handler) {
+    const wisp_state state = wisp__lambda<F>::of(handler);
+    return wisp_connect_state(w, wisp__target(remote), &state, false);
+}
+template <typename R, typename F>
+inline wisp_connection wisp_once(wisp *w, R remote, F handler) {
+    const wisp_state state = wisp__lambda<F>::of(handler);
+    return wisp_connect_state(w, wisp__target(remote), &state, true);
+}
+template <typename R, typename F>
+inline wisp_result wisp_on_invoke(wisp *w, R remote, F handler) {
+    const wisp_state state = wisp__lambda<F>::of(handler);
+    return wisp_on_invoke_state(w, wisp__target(remote), &state);
 }
 template <typename R>
 inline wisp_result wisp_await_event(wisp *w, R remote, wisp_handler fn, void *user,
@@ -2554,7 +2697,7 @@ static inline wisp_value wisp__from_bits(double v) { return wisp_int((int64_t)v)
     float: wisp_float, double: wisp_number, char *: wisp_string, const char *: wisp_string, \
     wisp_value: wisp__from_value, wisp_vec2: wisp__from_vec2, wisp_vec3: wisp__from_vec3, \
     wisp_vec4: wisp__from_vec4, wisp_quat: wisp__from_quat, wisp_color: wisp__from_color, \
-    wisp_transform: wisp__from_transform)(x)
+    wisp_transform: wisp__from_transform, wisp_object: wisp_reference)(x)
 #define WISP__TARGET(r) _Generic((r), wisp_remote: wisp_by_handle, \
     const char *: wisp_by_name, char *: wisp_by_name)(r)
 #else
@@ -2607,11 +2750,15 @@ static inline wisp_value wisp__from_bits(double v) { return wisp_int((int64_t)v)
     wisp_to_list((to), WISP__FIRST(__VA_ARGS__)), WISP__VALUES(__VA_ARGS__))
 #define wisp_fire_except(w, remote, except, ...) wisp_fire_target((w), WISP__TARGET(remote), \
     wisp_to_except((except), WISP__FIRST(__VA_ARGS__)), WISP__VALUES(__VA_ARGS__))
+#define wisp_fire_group(w, remote, ...) wisp_fire_target((w), WISP__TARGET(remote), \
+    wisp_to_group(WISP__FIRST(__VA_ARGS__)), WISP__VALUES(__VA_ARGS__))
 #define wisp_invoke(w, remote, to, on_reply, ...) wisp__invoke((w), WISP__TARGET(remote), (to), \
     (on_reply), WISP__FIRST(__VA_ARGS__), WISP__VALUES(__VA_ARGS__))
 #define wisp_reply(...) \
     wisp_reply_values(WISP__FIRST(__VA_ARGS__), WISP__VALUES(__VA_ARGS__))
 #define wisp_connect(w, remote, fn, user) \
+    wisp_connect_target((w), WISP__TARGET(remote), (fn), (user), false)
+#define wisp_on(w, remote, fn, user) \
     wisp_connect_target((w), WISP__TARGET(remote), (fn), (user), false)
 #define wisp_once(w, remote, fn, user) \
     wisp_connect_target((w), WISP__TARGET(remote), (fn), (user), true)
@@ -3829,6 +3976,7 @@ typedef struct wisp__remote {
     struct wisp__connection *last;
     wisp_handler answer;  /* the invoke handler (call) */
     void *answer_user;
+    struct wisp__connection *answer_owner;  /* owns the state that answer_user is; or NULL */
     struct wisp__remote *main;           /* itself, or the main entry of an earlier encoding */
     struct wisp__remote *next_encoding;  /* entries of the same name, from the main one on */
     int newest;  /* index of the entry whose encoding is sent now */
@@ -4064,6 +4212,8 @@ typedef struct wisp__connection {
     void *user;
     wisp_pattern *pattern;           /* of a connection by pattern; else NULL */
     struct wisp__connection *parts;  /* of a pattern: those it has made; or the next of them */
+    void (*end)(void *state);        /* of the state that `user` is, which it owns; or NULL */
+    size_t bytes;                    /* of the state */
 } wisp__connection;
 
 /* An event about the endpoint itself, which waits for the next dispatch. */
@@ -4086,8 +4236,10 @@ typedef struct wisp__events {
     int reserved;  /* room kept for WISP_JOINED and WISP_LEFT of the sessions */
     int running;   /* handlers, inside each other */
     bool dead;     /* some connection is marked */
+    bool closed;   /* states have ended: there are no new ones */
     wisp_sink sink;
     wisp__connection *matches;  /* connections by pattern, in order */
+    wisp__connection *ended;    /* no list has them any more */
     void *landing;  /* the jmp_buf that wisp_raise jumps to */
     wisp__throttle throttles[WISP__THROTTLES];  /* of errors, by peer */
     bool of_packet;  /* a packet is read: it has raised so many errors */
@@ -6657,6 +6809,46 @@ static bool wisp__value_float(const wisp_value *v, uint32_t *bits) {
         *bits = wisp__float_near(n.magnitude, 0, WISP__FROM_EXACT) | (uint32_t)n.negative << 31;
         return true;
     }
+}
+
+/* The magnitude of a number or bool, cut to an integer and to 64 bits; of all else 0. */
+static uint64_t wisp__cut(const wisp_value *v, bool *negative) {
+    wisp__numeric n;
+    int power;
+    *negative = false;
+    if (!v || !wisp__numeric_of(v, &n)) return v && wisp__bool_of(v);
+    *negative = n.integral ? n.negative : n.bits >> 63 != 0;
+    if (n.integral) return n.magnitude;
+    if (wisp__bits_nan(n.bits)) return 0;
+    power = (int)(n.bits >> 52 & 0x7ff) - 1075;
+    if (power > 11) return UINT64_MAX;
+    return power < -52 ? 0 : (n.bits << 12 >> 12 | UINT64_C(1) << 52) >> -power;
+}
+
+int64_t wisp_int_of(const wisp_value *value) {
+    bool negative;
+    uint64_t most = INT64_MAX, magnitude = wisp__cut(value, &negative);
+    if (magnitude <= most) return negative ? -(int64_t)magnitude : (int64_t)magnitude;
+    return negative ? INT64_MIN : INT64_MAX;
+}
+
+uint64_t wisp_uint_of(const wisp_value *value) {
+    bool negative;
+    uint64_t magnitude = wisp__cut(value, &negative);
+    return negative ? 0 : magnitude;
+}
+
+double wisp_number_of(const wisp_value *value) {
+    uint64_t bits = 0;
+    if (value && value->kind == WISP_BOOL) return wisp__bool_of(value);
+    if (value) wisp__value_double(value, &bits);
+    return wisp__bits_double(bits);
+}
+
+bool wisp_bool_of(const wisp_value *value) {
+    wisp__numeric n;
+    if (!value || !wisp__numeric_of(value, &n)) return value && wisp__bool_of(value);
+    return n.integral ? n.magnitude != 0 : !wisp__bits_nan(n.bits);
 }
 
 /* --- equality --- */
@@ -20078,9 +20270,30 @@ static wisp_result wisp__config_set(wisp *w, const char *remote, size_t at, int 
     return choice > 0 ? wisp_use_config(w, &c, remote) : WISP_E_ARGUMENT;
 }
 
+wisp_result wisp_set_delivery(wisp *w, const char *remote, wisp_delivery delivery) {
+    return wisp__config_set(w, remote, offsetof(wisp_config, delivery), delivery);
+}
+
+wisp_result wisp_set_unreliable_int(wisp *w, const char *remote, int unreliable) {
+    if (w && (unreliable == WISP_UNRELIABLE || unreliable == WISP_SEQUENCED))
+        wisp__log(&w->base, WISP_LOG_WARNING, WISP_E_ARGUMENT, "wisp_set_unreliable('%s', %d): it "
+                  "takes true or false; a delivery goes to wisp_set_delivery",
+                  remote ? remote : "all remotes", unreliable);
+    return wisp_set_delivery(w, remote, unreliable ? WISP_UNRELIABLE : WISP_RELIABLE);
+}
+
+#undef wisp_set_unreliable      /* in C a macro, see the end of this file */
 wisp_result wisp_set_unreliable(wisp *w, const char *remote, bool unreliable) {
-    return wisp__config_set(w, remote, offsetof(wisp_config, delivery),
-                            unreliable ? WISP_UNRELIABLE : WISP_RELIABLE);
+    return wisp_set_delivery(w, remote, unreliable ? WISP_UNRELIABLE : WISP_RELIABLE);
+}
+
+wisp_result wisp_set_channel(wisp *w, const char *remote, int channel) {
+    if (channel < 0 || channel >= WISP__CHANNELS) return WISP_E_ARGUMENT;
+    return wisp__config_set(w, remote, offsetof(wisp_config, channel), WISP_CHANNEL(channel));
+}
+
+wisp_result wisp_set_replace(wisp *w, const char *remote, bool on) {
+    return wisp__config_set(w, remote, offsetof(wisp_config, replace), on ? WISP_ON : WISP_OFF);
 }
 
 wisp_result wisp_set_batch_mode(wisp *w, const char *remote, wisp_batch_mode mode) {
@@ -20101,8 +20314,12 @@ wisp_result wisp_use_compression(wisp *w, wisp_compression mode, const char *rem
     return wisp__config_set(w, remote, offsetof(wisp_config, encode.compression), (int)mode);
 }
 
+wisp_result wisp_set_delta_sync(wisp *w, const char *remote, bool on) {
+    return wisp__config_set(w, remote, offsetof(wisp_config, delta_sync), on ? WISP_ON : WISP_OFF);
+}
+
 wisp_result wisp_enable_delta_sync(wisp *w, const char *remote) {
-    return wisp__config_set(w, remote, offsetof(wisp_config, delta_sync), WISP_ON);
+    return wisp_set_delta_sync(w, remote, true);
 }
 
 wisp_result wisp_set_rate_limit(wisp *w, double seconds, const char *remote) {
@@ -21773,6 +21990,22 @@ static void wisp__events_connect(wisp__remote *remote, wisp__connection *c) {
     remote->last = c;
 }
 
+/* Ends the state of a connection, if it owns one. `end` may call everything, as handlers may. */
+static void wisp__state_end(wisp *w, wisp__connection *c) {
+    void (*end)(void *state) = c->end;
+    if (!end) return;
+    c->end = NULL;
+    end(c->user);
+    wisp__free(&w->base, c->user, c->bytes);
+}
+
+/* Takes a connection that no list has: it ends when no handler runs. */
+static void wisp__connection_end(wisp *w, wisp__connection *c) {
+    c->dead = w->events.dead = true;
+    c->next = w->events.ended;
+    w->events.ended = c;
+}
+
 /* Unlinks a list's dead connections. Returns its last one. */
 static wisp__connection *wisp__connections_sweep(wisp *w, wisp__connection **link) {
     wisp__connection *last = NULL;
@@ -21780,8 +22013,7 @@ static wisp__connection *wisp__connections_sweep(wisp *w, wisp__connection **lin
         wisp__connection *c = *link;
         if (c->dead) {
             *link = c->next;
-            wisp__free(&w->base, c->pattern, sizeof *c->pattern);
-            wisp__pool_remove(&w->events.pool, c);
+            wisp__connection_end(w, c);
         } else {
             last = c;
             link = &c->next;
@@ -21791,16 +22023,53 @@ static wisp__connection *wisp__connections_sweep(wisp *w, wisp__connection **lin
 }
 
 static WISP__APART void wisp__events_bury(wisp *w) {
-    w->events.dead = false;
+    wisp__connection *c;
     wisp__connections_sweep(w, &w->events.matches);  /* their parts are dead too */
     for (int i = 0; i < w->registry.count; i++) {
         wisp__remote *remote = w->registry.remotes[i];
         remote->last = wisp__connections_sweep(w, &remote->first);
     }
+    w->events.dead = false;
+    while ((c = w->events.ended) != NULL) {
+        w->events.ended = c->next;
+        wisp__state_end(w, c);
+        wisp__free(&w->base, c->pattern, sizeof *c->pattern);
+        wisp__pool_remove(&w->events.pool, c);
+    }
 }
 
 static inline void wisp__events_sweep(wisp *w) {
     if (!w->events.running && w->events.dead) wisp__events_bury(w);
+}
+
+/* A connection of no remote yet, which owns a state; NULL with the reason. */
+static wisp__connection *wisp__state_add(wisp *w, const wisp_state *state, wisp_result *why) {
+    wisp__connection *c;
+    *why = WISP_E_ARGUMENT;
+    if (!state || !state->fn || !state->move || !state->end || !state->bytes) return NULL;
+    *why = WISP_E_CLOSED;
+    if (w->events.closed) return NULL;
+    c = wisp__connection_add(w, state->fn, NULL, why);
+    if (!c) return NULL;
+    c->user = wisp__alloc(&w->base, state->bytes);
+    if (!c->user) {
+        *why = WISP_E_MEMORY;
+        wisp__pool_remove(&w->events.pool, c);
+        return NULL;
+    }
+    state->move(c->user, state->from);
+    c->end = state->end;
+    c->bytes = state->bytes;
+    return c;
+}
+
+/* Ends a connection that no list has; NULL: nothing. Leaves w->why as it is. */
+static void wisp__connection_drop(wisp *w, wisp__connection *c) {
+    wisp_result why = w->why;
+    if (!c) return;
+    wisp__connection_end(w, c);
+    wisp__events_sweep(w);
+    w->why = why;
 }
 
 static void wisp__events_disconnect(wisp *w, wisp__connection *c) {
@@ -21926,6 +22195,15 @@ static void wisp__events_notices(wisp *w) {
     w->events.notice_count = 0;
 }
 
+/* The endpoint is destroyed: ends all states while it still is there. */
+static void wisp__states_end(wisp *w) {
+    w->events.closed = true;
+    for (int i = 0; i < w->events.pool.made; i++) {
+        wisp__connection *c = (wisp__connection *)wisp__pool_live(&w->events.pool, i);
+        if (c) wisp__state_end(w, c);
+    }
+}
+
 static void wisp__events_free(wisp *w) {
     for (wisp__connection *many = w->events.matches; many; many = many->next)
         wisp__free(&w->base, many->pattern, sizeof *many->pattern);
@@ -22033,27 +22311,34 @@ wisp_result wisp_use_sink(wisp *w, const wisp_sink *sink) {
 
 /* --- connect --- */
 
-wisp_connection wisp_connect_target(wisp *w, wisp_target target, wisp_handler fn, void *user,
-                                    bool once) {
+/* Connects a connection of no remote; NULL: there is none, for the reason in w->why. */
+static wisp_connection wisp__connect(wisp *w, wisp_target target, wisp__connection *c, bool once) {
     wisp_connection handle = { 0 };
-    wisp__remote *remote;
-    wisp__connection *c;
-    if (!w) return handle;
-    w->why = WISP_E_ARGUMENT;
-    if (!fn) return handle;
-    c = wisp__connection_add(w, fn, user, &w->why);
+    wisp__remote *remote = c ? wisp__remote_of(w, target, &w->why) : NULL;
     if (!c && w->why == WISP_E_LIMIT)
         wisp__log(&w->base, WISP_LOG_ERROR, w->why, "raise desc.limits.connections");
-    if (!c) return handle;
-    remote = wisp__remote_of(w, target, &w->why);
     if (!remote) {
-        wisp__pool_remove(&w->events.pool, c);
+        wisp__connection_drop(w, c);
         return handle;
     }
     c->once = once;
     wisp__events_connect(remote, c);
     handle.id = c->slot.id;
     return handle;
+}
+
+wisp_connection wisp_connect_target(wisp *w, wisp_target target, wisp_handler fn, void *user,
+                                    bool once) {
+    wisp_connection none = { 0 };
+    if (!w) return none;
+    w->why = WISP_E_ARGUMENT;
+    return wisp__connect(w, target, fn ? wisp__connection_add(w, fn, user, &w->why) : NULL, once);
+}
+
+wisp_connection wisp_connect_state(wisp *w, wisp_target target, const wisp_state *state,
+                                   bool once) {
+    wisp_connection none = { 0 };
+    return w ? wisp__connect(w, target, wisp__state_add(w, state, &w->why), once) : none;
 }
 
 wisp_connection wisp_connect_match(wisp *w, const char *pattern, wisp_handler fn, void *user) {
@@ -22088,6 +22373,8 @@ void wisp_disconnect(wisp *w, wisp_connection connection) {
         w ? (wisp__connection *)wisp__pool_get(&w->events.pool, connection.id) : NULL;
     if (c) wisp__events_disconnect(w, c);
 }
+
+void wisp_off(wisp *w, wisp_connection connection) { wisp_disconnect(w, connection); }
 
 /* --- arguments --- */
 
@@ -22698,13 +22985,33 @@ static wisp__pending *wisp__call_of(wisp *w, uint32_t handle) {
     return (wisp__pending *)wisp__pool_get(&w->calls.pool, handle);
 }
 
+static void wisp__answer_with(wisp *w, wisp__remote *remote, wisp_handler fn, void *user,
+                              wisp__connection *owner) {
+    wisp__connection *before = remote->answer_owner;
+    remote->answer = fn;
+    remote->answer_user = user;
+    remote->answer_owner = owner;
+    wisp__connection_drop(w, before);
+}
+
 wisp_result wisp_on_invoke_target(wisp *w, wisp_target target, wisp_handler fn, void *user) {
     wisp_result why;
     wisp__remote *remote = w ? wisp__remote_to_send(w, target, &why) : NULL;
     if (!w) return WISP_E_ARGUMENT;
     if (!remote) return why;
-    remote->answer = fn;
-    remote->answer_user = user;
+    wisp__answer_with(w, remote, fn, user, NULL);
+    return WISP_OK;
+}
+
+wisp_result wisp_on_invoke_state(wisp *w, wisp_target target, const wisp_state *state) {
+    wisp_result why;
+    wisp__remote *remote = w ? wisp__remote_to_send(w, target, &why) : NULL;
+    wisp__connection *owner;
+    if (!w) return WISP_E_ARGUMENT;
+    if (!remote) return why;
+    owner = wisp__state_add(w, state, &why);
+    if (!owner) return why;
+    wisp__answer_with(w, remote, owner->fn, owner->user, owner);
     return WISP_OK;
 }
 
@@ -28215,6 +28522,26 @@ wisp_call wisp_invoke_values(wisp *w, const char *remote, wisp_to to, const wisp
     return wisp_invoke_target(w, wisp_by_name(remote), to, desc, values, count);
 }
 
+/* Handles a reply with a state, which ends then. */
+static void wisp__on_state_reply(wisp_event *event) {
+    wisp__connection *owner = (wisp__connection *)event->user;
+    event->user = owner->user;
+    wisp__handle(event->w, owner->fn, event);
+    wisp__connection_end(event->w, owner);
+}
+
+wisp_call wisp_invoke_state(wisp *w, wisp_target target, wisp_peer to, const wisp_state *on_reply,
+                            const wisp_value *values, int count) {
+    wisp_call_desc desc = { wisp__on_state_reply, NULL, 0, 0, NULL };
+    wisp_call handle = { 0 };
+    wisp__connection *owner = w ? wisp__state_add(w, on_reply, &w->why) : NULL;
+    if (!owner) return handle;
+    desc.user = owner;
+    handle = wisp_invoke_target(w, target, wisp_to_peer(to), &desc, values, count);
+    if (!handle.id) wisp__connection_drop(w, owner);
+    return handle;
+}
+
 /* --- answers --- */
 
 static wisp_result wisp__answer_event(wisp_event *event, wisp_result code, const wisp_value *values,
@@ -30379,6 +30706,7 @@ static void wisp__destroy_now(wisp *w) {
     wisp__dispatch(w);
     w->events.notice_count = 0;
     wisp__post_send(w);
+    wisp__states_end(w);
     wisp__release(w);
 }
 
@@ -30589,6 +30917,13 @@ WISP__UNUSED static void wisp__host_check(const wisp *w) {
 #pragma GCC diagnostic pop
 #endif
 #endif /* WISP_IMPLEMENTATION */
+
+/* After the implementation, which defines the function. It sees a delivery,
+   which becomes true on its way into a bool. */
+#if !defined(__cplusplus) && !defined(wisp_set_unreliable)
+#define wisp_set_unreliable(w, remote, unreliable) \
+    wisp_set_unreliable_int((w), (remote), (unreliable))
+#endif
 
 /*
 wisp is available under two licenses; choose whichever you prefer.

@@ -5,6 +5,7 @@
 #include "support/test_runner.h"
 #include "support/simulated_endpoints.h"
 #include "support/server_and_three_clients.h"
+#include "support/watched_memory_and_link.h"
 
 #include <math.h>
 
@@ -262,6 +263,88 @@ TEST(one_function_connected_twice_runs_twice) {
     connect_letter(&t, &l, false);
     CHECK_EQ_STR(fire_and_read(&t), "xx");
     world_close(&t.w);
+}
+
+/* A state that counts: who runs it, and when it ends. */
+typedef struct owned { int *runs, *ends; wisp *w; wisp_connection off; } owned;
+
+static void owned_move(void *to, void *from) { memcpy(to, from, sizeof(owned)); }
+
+/* Ends another connection, and tries to make one. */
+static void owned_end(void *state) {
+    const owned *o = (const owned *)state;
+    ++*o->ends;
+    if (!o->w) return;
+    wisp_off(o->w, o->off);
+    wisp_connect_target(o->w, wisp_by_name("r"), on_sum, NULL, true);
+}
+
+static void on_owned(wisp_event *event) {
+    const owned *o = (const owned *)event->user;
+    ++*o->runs;
+    if (event->count) wisp_off(event->w, o->off);
+    CHECK_EQ_INT(*o->ends, 0);
+}
+
+static wisp_state owned_state(owned *from) {
+    wisp_state state = { on_owned, from, sizeof(owned), owned_move, owned_end };
+    return state;
+}
+
+TEST(a_connection_ends_the_state_that_it_owns_when_no_handler_runs) {
+    world_two t;
+    int runs = 0, ends = 0;
+    owned first = { &runs, &ends, NULL, { 0 } }, second = first;
+    wisp_state state = owned_state(&first);
+    wisp_connection one, two;
+    world_two_open(&t);
+    one = wisp_connect_state(t.server, wisp_by_name("r"), &state, false);
+    second.off = one;
+    state = owned_state(&second);
+    two = wisp_connect_state(t.server, wisp_by_name("r"), &state, true);
+    wisp_fire(t.client, "r", t.to_server, wisp_int(1));
+    world_run(&t.w, 0.1);
+    CHECK(runs == 2 && ends == 2);          /* the second ended the first, and was `once` */
+    wisp_off(t.server, two);
+    CHECK_EQ_INT(ends, 2);
+    runs = ends = 0;
+    first.w = t.server;                     /* whose end ends the next, and connects another */
+    state = owned_state(&second);
+    first.off = wisp_connect_state(t.server, wisp_by_name("r"), &state, false);
+    state = owned_state(&first);
+    one = wisp_connect_state(t.server, wisp_by_name("r"), &state, false);
+    wisp_off(t.server, one);
+    CHECK_EQ_INT(ends, 2);
+    CHECK(wisp_connect_state(t.server, wisp_by_name("r"), &state, false).id);
+    world_close(&t.w);                      /* destroyed: what is left ends */
+    CHECK_EQ_INT(ends, 3);
+}
+
+TEST(a_state_that_cannot_be_connected_has_ended_or_was_not_moved) {
+    ledger memory = ledger_none();
+    int runs = 0, ends = 0;
+    owned own = { &runs, &ends, NULL, { 0 } };
+    wisp_state state = owned_state(&own), wrong = state;
+    world w;
+    wisp *end;
+    world_open(&w);
+    w.desc.memory = ledger_memory(&memory);
+    w.desc.limits.connections = 1;
+    end = world_add(&w);
+    CHECK(!wisp_connect_state(end, wisp_by_name(""), &state, false).id && ends == 1);
+    CHECK_EQ_INT(wisp_why(end), WISP_E_NAME);
+    wrong.bytes = 0;
+    CHECK(!wisp_connect_state(end, wisp_by_name("r"), &wrong, false).id && ends == 1);
+    CHECK_EQ_INT(wisp_why(end), WISP_E_ARGUMENT);
+    memory.fail_at = memory.asked + 1;      /* the pool has its connection, the state has no room */
+    CHECK(!wisp_connect_state(end, wisp_by_name("r"), &state, false).id && ends == 1);
+    CHECK_EQ_INT(wisp_why(end), WISP_E_MEMORY);
+    CHECK(wisp_connect_state(end, wisp_by_name("r"), &state, false).id);
+    CHECK(!wisp_connect_state(end, wisp_by_name("r"), &state, false).id && ends == 1);
+    CHECK_EQ_INT(wisp_why(end), WISP_E_LIMIT);
+    CHECK(!wisp_connect_state(NULL, wisp_by_name("r"), &state, false).id);
+    world_close(&w);
+    CHECK(ends == 2 && runs == 0);
 }
 
 TEST(a_disconnected_handler_runs_no_more) {
@@ -1198,6 +1281,8 @@ static const test_case tests[] = {
     CASE(an_event_tells_where_it_comes_from),
     CASE(handlers_run_in_the_order_of_connection),
     CASE(one_function_connected_twice_runs_twice),
+    CASE(a_connection_ends_the_state_that_it_owns_when_no_handler_runs),
+    CASE(a_state_that_cannot_be_connected_has_ended_or_was_not_moved),
     CASE(a_disconnected_handler_runs_no_more),
     CASE(a_stale_connection_never_cuts_its_successor),
     CASE(once_runs_once_even_for_two_messages_of_one_packet),

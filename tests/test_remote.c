@@ -327,6 +327,69 @@ TEST(setters_set_what_they_say) {
     world_close(&w);
 }
 
+TEST(setters_take_plain_values_after_the_name) {
+    world w;
+    wisp *end = alone(&w);
+    wisp_config config;
+    memset(&config, 0, sizeof config);
+    config.call_tries = 7;
+    CHECK_EQ_INT(wisp_set_config(end, "r", &config), WISP_OK);
+    CHECK_EQ_INT(config_of(end, "r").call_tries, 7);
+    CHECK_EQ_INT(wisp_set_channel(end, "r", 15), WISP_OK);
+    CHECK_EQ_INT(config_of(end, "r").channel, WISP_CHANNEL(15));
+    CHECK_EQ_INT(wisp_set_channel(end, "r", 16), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_set_channel(end, "r", -1), WISP_E_ARGUMENT);
+    for (int delivery = WISP_RELIABLE; delivery <= WISP_SEQUENCED; delivery++) {
+        CHECK_EQ_INT(wisp_set_delivery(end, "r", delivery), WISP_OK);
+        CHECK_EQ_INT(config_of(end, "r").delivery, delivery);
+    }
+    CHECK_EQ_INT(wisp_set_delivery(end, "r", 0), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_set_delivery(end, "r", 4), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_set_replace(end, "r", true), WISP_OK);
+    CHECK_EQ_INT(config_of(end, "r").replace, WISP_ON);
+    CHECK_EQ_INT(wisp_set_replace(end, NULL, false), WISP_OK);
+    CHECK_EQ_INT(config_of(end, "b").replace, WISP_OFF);
+    CHECK_EQ_INT(wisp_set_delta_sync(end, "r", true), WISP_OK);
+    CHECK_EQ_INT(wisp_set_delta_sync(end, "r", false), WISP_OK);
+    CHECK_EQ_INT(config_of(end, "r").delta_sync, WISP_OFF);
+    CHECK_EQ_INT(wisp_set_interval(end, "r", 0.5), WISP_OK);
+    CHECK_NEAR(config_of(end, "r").rate_limit, 0.5, 0);
+    CHECK_EQ_INT(wisp_set_compression(end, "r", WISP_COMPRESSION_NONE), WISP_OK);
+    CHECK_EQ_INT(config_of(end, "r").encode.compression, WISP_COMPRESSION_NONE);
+    CHECK_EQ_INT(wisp_set_delta(end, "r", NULL), WISP_OK);
+    CHECK_EQ_INT(config_of(end, "r").encode.mode, WISP_ENCODE_DELTA);
+    world_close(&w);
+}
+
+static char setting_logged[200];
+
+static void log_setting(void *user, int level, wisp_result code, const char *text) {
+    (void)user;
+    CHECK(level == WISP_LOG_WARNING && code == WISP_E_ARGUMENT);
+    snprintf(setting_logged, sizeof setting_logged, "%s", text);
+}
+
+TEST(a_delivery_in_the_place_of_a_switch_is_logged) {
+    world w;
+    wisp *end;
+    world_open(&w);
+    w.desc.log = log_setting;
+    end = world_add(&w);
+    setting_logged[0] = 0;
+    wisp_set_unreliable(end, "r", true);
+    wisp_set_unreliable(end, "r", false);
+    CHECK_EQ_STR(setting_logged, "");
+#ifndef __cplusplus
+    CHECK_EQ_INT(wisp_set_unreliable(end, "r", WISP_SEQUENCED), WISP_OK);
+    CHECK_EQ_STR(setting_logged, "wisp_set_unreliable('r', 3): it takes true or false; a delivery "
+                  "goes to wisp_set_delivery");
+    CHECK_EQ_INT(config_of(end, "r").delivery, WISP_UNRELIABLE);
+    wisp_set_unreliable(end, NULL, WISP_UNRELIABLE);
+    CHECK(strstr(setting_logged, "'all remotes', 2"));
+#endif
+    world_close(&w);
+}
+
 TEST(setters_refuse_what_is_out_of_range_and_change_nothing) {
     world w;
     wisp *end = alone(&w);
@@ -1153,6 +1216,8 @@ static const test_case tests[] = {
     CASE(fields_set_one_after_the_other_add_up),
     CASE(a_setting_of_one_remote_is_not_one_of_another),
     CASE(setters_set_what_they_say),
+    CASE(setters_take_plain_values_after_the_name),
+    CASE(a_delivery_in_the_place_of_a_switch_is_logged),
     CASE(setters_refuse_what_is_out_of_range_and_change_nothing),
     CASE(a_config_with_one_wrong_field_changes_nothing),
     CASE(no_endpoint_is_an_argument_error_everywhere),

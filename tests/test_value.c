@@ -19,6 +19,50 @@ static bool differ(wisp_value a, wisp_value b) {
 
 /* --- making --- */
 
+/* A number read as each of the lenient kinds. */
+static void check_lenient(wisp_value v, int64_t i, uint64_t u, double number, bool boolean) {
+    CHECK(wisp_int_of(&v) == i && wisp_uint_of(&v) == u && wisp_bool_of(&v) == boolean);
+    CHECK_NEAR(wisp_number_of(&v), number, 0);
+}
+
+TEST(numbers_and_bools_are_read_as_any_of_them) {
+    check_lenient(wisp_bool(true), 1, 1, 1, true);
+    check_lenient(wisp_bool(false), 0, 0, 0, false);
+    check_lenient(wisp_int(-7), -7, 0, -7, true);
+    check_lenient(wisp_int(INT64_MIN), INT64_MIN, 0, -9223372036854775808.0, true);
+    check_lenient(wisp_uint(UINT64_MAX), INT64_MAX, UINT64_MAX, 18446744073709551616.0, true);
+    check_lenient(wisp_float(2.75f), 2, 2, 2.75, true);
+    check_lenient(wisp_number(-2.75), -2, 0, -2.75, true);
+    check_lenient(wisp_number(-0.5), 0, 0, -0.5, true);
+    check_lenient(wisp_number(4503599627370495.5), INT64_C(4503599627370495),
+                  UINT64_C(4503599627370495), 4503599627370495.5, true);
+    check_lenient(wisp_number(5e-324), 0, 0, 5e-324, true);
+    check_lenient(wisp_number(-0.0), 0, 0, 0, false);
+    check_lenient(wisp_number(9223372036854774784.0), INT64_C(9223372036854774784),
+                  UINT64_C(9223372036854774784), 9223372036854774784.0, true);
+    check_lenient(wisp_number(9223372036854775808.0), INT64_MAX, UINT64_C(1) << 63,
+                  9223372036854775808.0, true);
+    check_lenient(wisp_number(18446744073709549568.0), INT64_MAX, UINT64_C(18446744073709549568),
+                  18446744073709549568.0, true);
+    check_lenient(wisp_number(1e300), INT64_MAX, UINT64_MAX, 1e300, true);
+    check_lenient(wisp_number(-1e300), INT64_MIN, 0, -1e300, true);
+}
+
+TEST(what_is_no_number_is_read_as_zero) {
+    wisp_value nan = wisp__value_of_bits(false, UINT64_C(0xfff8000000000001));
+    wisp_value infinity = wisp__value_of_bits(false, UINT64_C(0x7ff0000000000000));
+    check_lenient(wisp_nil(), 0, 0, 0, false);
+    check_lenient(wisp_string("42"), 0, 0, 0, false);
+    check_lenient(wisp_vec2v(1, 2), 0, 0, 0, false);
+    check_lenient(wisp_array(NULL, 0), 0, 0, 0, false);
+    CHECK(!wisp_int_of(NULL) && !wisp_uint_of(NULL) && !wisp_bool_of(NULL));
+    CHECK_NEAR(wisp_number_of(NULL), 0, 0);
+    CHECK(!wisp_int_of(&nan) && !wisp_uint_of(&nan) && !wisp_bool_of(&nan));
+    CHECK(wisp__bits_nan(wisp__double_bits(wisp_number_of(&nan))));
+    CHECK(wisp_int_of(&infinity) == INT64_MAX && wisp_uint_of(&infinity) == UINT64_MAX);
+    CHECK(wisp_bool_of(&infinity));
+}
+
 TEST(constructors_keep_what_they_are_given) {
     wisp_vec3 position = { 1, 2, 3 };
     wisp_quat rotation = { 4, 5, 6, 7 };
@@ -639,6 +683,8 @@ TEST(the_same_content_shape_and_bits_differ) {
 }
 
 static const test_case tests[] = {
+    CASE(numbers_and_bools_are_read_as_any_of_them),
+    CASE(what_is_no_number_is_read_as_zero),
     CASE(constructors_keep_what_they_are_given),
     CASE(strings_know_their_length),
     CASE(vectors_are_runs_of_floats),

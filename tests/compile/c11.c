@@ -32,7 +32,7 @@ static void on_integers(wisp_event *event) {
 
 static void on_others(wisp_event *event) {
     int size = -1;
-    bool good = event->count == 10
+    bool good = event->count == 11
              && wisp_kind_of(&event->args[0]) == WISP_BOOL && wisp_arg_bool(event, 0)
              && wisp_kind_of(&event->args[1]) == WISP_FLOAT
              && wisp_kind_of(&event->args[2]) == WISP_NUMBER
@@ -43,7 +43,8 @@ static void on_others(wisp_event *event) {
              && strcmp(wisp_arg_string(event, 6), "") == 0
              && wisp_arg_string_n(event, 7, &size) && size == 0
              && wisp_arg_int(event, 8) == 7
-             && wisp_kind_of(&event->args[9]) == WISP_NIL;
+             && wisp_kind_of(&event->args[9]) == WISP_NIL
+             && wisp_arg_object(event, 10).id == 9;
     count(event, good);
 }
 
@@ -86,9 +87,10 @@ static bool others(pair *p) {
     const char *text = "const";
     char *null = NULL;
     enum fruit fruit = PEAR;
+    wisp_object object = { 9 };
     wisp_connect(p->server, "others", on_others, &seen);
     wisp_fire(p->client, "others", WISP_SERVER, (bool)true, 0.5f, 0.1, "literal", array, text, "",
-              null, fruit, wisp_nil());
+              null, fruit, wisp_nil(), object);
     return pair_wait(p, &seen.good, 1) && seen.bad == 0;
 }
 
@@ -108,14 +110,15 @@ static bool handles(pair *p) {
     char name[] = "shapes";
     wisp_connect(p->server, there, on_shapes, &seen);
     wisp_once(p->client, here, on_shapes, &seen);
-    wisp_connect(p->client, name, on_shapes, &seen);
+    wisp_on(p->client, name, on_shapes, &seen);
+    wisp_on(p->client, here, on_shapes, &seen);
     wisp_on_invoke(p->server, sum_there, on_sum, NULL);
     wisp_fire(p->client, here, WISP_SERVER, v2, v3, v4, q, green, t);
     wisp_fire_all(p->server, there, v2, v3, v4, q, green, t);
     wisp_fire_list(p->server, there, &p->client_peer, 1, v2, v3, v4, q, green, t);
     wisp_fire_except(p->server, there, NULL, 0, v2, v3, v4, q, green, t);
     wisp_invoke(p->client, sum_here, WISP_SERVER, on_sum_known, &answered, 40, 2);
-    return pair_wait(p, &seen.good, 5) && pair_wait(p, &answered.good, 1) && seen.good == 5
+    return pair_wait(p, &seen.good, 8) && pair_wait(p, &answered.good, 1) && seen.good == 8
         && seen.bad + answered.bad == 0;
 }
 

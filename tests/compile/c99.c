@@ -48,7 +48,10 @@ static bool fire(pair *p) {
     const wisp_peer *list = &p->client_peer;
     wisp_connect(p->server, "none", on_none, &none);
     wisp_connect(p->server, "sixteen", on_sixteen, &sixteen);
-    wisp_connect(p->client, "none", on_none, &none);
+    wisp_group group = wisp_group_named(p->server, "all");
+    wisp_group_add(p->server, group, p->client_peer);
+    wisp_off(p->client, wisp_on(p->client, "none", on_none, &none));
+    wisp_on(p->client, "none", on_none, &none);
     wisp_connect(p->client, "sixteen", on_sixteen, &sixteen);
     bool good = wisp_fire(p->client, "none", WISP_SERVER) == WISP_OK
              && wisp_fire(p->client, "sixteen", WISP_SERVER, SIXTEEN) == WISP_OK
@@ -56,11 +59,13 @@ static bool fire(pair *p) {
              && wisp_fire_all(p->server, "sixteen", SIXTEEN) == WISP_OK
              && wisp_fire_list(p->server, "none", list, 1) == WISP_OK
              && wisp_fire_list(p->server, "sixteen", list, 1, SIXTEEN) == WISP_OK
+             && wisp_fire_group(p->server, "none", group) == WISP_OK
+             && wisp_fire_group(p->server, "sixteen", group, SIXTEEN) == WISP_OK
              && wisp_fire_except(p->server, "none", list, 0) == WISP_OK
              && wisp_fire_except(p->server, "sixteen", list, 0, SIXTEEN) == WISP_OK;
-    good = pair_wait(p, &none.good, 4) && good;
-    good = pair_wait(p, &sixteen.good, 4) && good;
-    return good && none.good == 4 && sixteen.good == 4 && none.bad + sixteen.bad == 0;
+    good = pair_wait(p, &none.good, 5) && good;
+    good = pair_wait(p, &sixteen.good, 5) && good;
+    return good && none.good == 5 && sixteen.good == 5 && none.bad + sixteen.bad == 0;
 }
 
 static bool once(pair *p) {

@@ -4,6 +4,7 @@
 #include "pair.h"
 
 #include <cstring>
+#include <string>
 
 namespace {
 
@@ -14,12 +15,16 @@ static const wisp_value greeting = wisp_string("hello");
 template <typename T> auto wraps(T v) -> decltype(wisp__value(v), true) { return true; }
 bool wraps(...) { return false; }
 
+// A delivery is refused where a switch is wanted.
+template <typename T>
+auto switches(T v) -> decltype(wisp_set_unreliable(nullptr, "", v), true) { return true; }
+bool switches(...) { return false; }
+
 tally *of(wisp_event *event) { return static_cast<tally *>(event->user); }
 
-void count(wisp_event *event, bool good) {
-    if (good && event->result == WISP_OK) of(event)->good++;
-    else of(event)->bad++;
-}
+void add(tally *seen, bool good) { ++(good ? seen->good : seen->bad); }
+
+void count(wisp_event *event, bool good) { add(of(event), good && event->result == WISP_OK); }
 
 void on_numbers(wisp_event *event) {
     bool good = event->count == 16;
@@ -100,14 +105,72 @@ bool call(pair *p) {
     return pair_wait(p, &answered.good, 2) && answered.bad == 0;
 }
 
+// A handler that owns its state: it moves, does not copy, and counts its ends.
+struct owner {
+    wisp_connection *off;   // ends that too; or null
+    tally           *seen;  // null: moved away
+    int             *ends;
+    owner(tally *to, int *count, wisp_connection *other = nullptr)
+        : off(other), seen(to), ends(count) {}
+    owner(owner &&from) : off(from.off), seen(from.seen), ends(from.ends) { from.seen = nullptr; }
+    ~owner() { if (seen) ++*ends; }
+    void operator()(wisp_event *event) {
+        if (off) wisp_off(event->w, *off);  // now it is only marked: the state is still here
+        add(seen, event->result == WISP_OK && event->count == 1 &&
+                  std::string(wisp_arg_string(event, 0)) == "text");
+    }
+};
+
+bool strings(pair *p) {
+    tally seen = { 0, 0 };
+    int ends = 0;
+    const std::string name = "strings", text = "text";
+    wisp_object object = { 7 };
+    wisp_group group = wisp_group_named(p->server, "all");
+    wisp_group_add(p->server, group, p->client_peer);
+    wisp_connection on = wisp_on(p->client, name, owner(&seen, &ends));
+    wisp_on(p->client, "object", [&seen](wisp_event *event) {
+        add(&seen, wisp_arg_object(event, 0).id == 7);
+    });
+    wisp_fire_group(p->server, name, group, text);
+    wisp_fire_group(p->server, "object", group, object);
+    bool good = pair_wait(p, &seen.good, 2) && seen.bad == 0 && ends == 0;
+    wisp_off(p->client, on);
+    return good && ends == 1;
+}
+
+bool owned(pair *p) {
+    tally seen = { 0, 0 }, answered = { 0, 0 };
+    int ends = 0;
+    wisp_connection self = { 0 };
+    bool good = !wisp_on(p->server, "", owner(&seen, &ends)).id && ends == 1;    // no such name
+    good = good && !wisp_invoke(p->client, "", server, owner(&seen, &ends)).id && ends == 2;
+    self = wisp_on(p->server, "owned", owner(&seen, &ends, &self));
+    wisp_once(p->server, "owned", owner(&seen, &ends));
+    wisp_fire(p->client, "owned", server, "text");
+    good = pair_wait(p, &seen.good, 2) && good && ends == 4 && seen.bad == 0;
+    wisp_on_invoke(p->server, "owned", owner(&seen, &ends));
+    wisp_on_invoke(p->server, "owned", [&seen](wisp_event *event) {
+        add(&seen, event->count == 0);
+        wisp_reply(event, "text");
+    });
+    wisp_invoke(p->client, "owned", server, owner(&answered, &ends));
+    good = pair_wait(p, &answered.good, 1) && good && ends == 6 && answered.bad == 0;
+    wisp_on(p->server, "late", owner(&seen, &ends));
+    wisp_invoke(p->client, "owned", server, owner(&answered, &ends));   // ends without an answer
+    pair_close(p);
+    return good && ends == 8 && answered.bad == 1;
+}
+
 } // namespace
 
 int main() {
     static pair p;
     wisp_desc desc = wisp_desc();
     desc.app = "cpp11";
-    bool good = wraps(1) && wraps("text") && !wraps(&p);
+    bool good = wraps(1) && wraps("text") && !wraps(&p) && !wraps(desc);
+    good = good && switches(true) && !switches(WISP_SEQUENCED) && !switches(1);
     good = good && pair_open(&p, &desc) && numbers(&p) && others(&p) && none(&p) && call(&p);
-    pair_close(&p);
+    good = good && strings(&p) && owned(&p);    // which closes the pair
     return pair_verdict("cpp11", good);
 }

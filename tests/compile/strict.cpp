@@ -1,5 +1,9 @@
 // strict.cpp - a file of a C++ program that is built with every warning: each macro and template of
 // the public half is used once
+#include <string>
+#if __cplusplus >= 201703L
+#include <string_view>
+#endif
 #include "../../wisp.h"
 
 namespace {
@@ -59,12 +63,42 @@ const wisp_schema hit_list = WISP_LIST_SCHEMA("hits", 1, hit_fields);
 
 void on_call(wisp_event *event) { wisp_reply(event, 1, 2.5, "three"); }
 
+/* Moves and does not copy. */
+struct counter {
+    int *count;
+    explicit counter(int *to) : count(to) {}
+    counter(counter &&from) : count(from.count) {}
+    void operator()(wisp_event *event) { *count += event->count; }
+};
+
+void settings(wisp *w) {
+    const wisp_config config = wisp_config();
+    wisp_set_config(w, "hits", &config);
+    wisp_set_compression(w, "hits", WISP_COMPRESSION_NONE);
+    wisp_set_delta(w, "hits", NULL);
+    wisp_set_interval(w, "hits", 0.1);
+    wisp_set_unreliable(w, "hits", true);
+    wisp_set_delivery(w, "hits", WISP_SEQUENCED);
+}
+
+void own(wisp *w, wisp_peer peer, int *count) {
+    const std::string name = "hello";
+    wisp_on(w, name, counter(count));
+    wisp_once(w, "hello", [count](wisp_event *event) { *count = event->count; });
+    wisp_on_invoke(w, "sum", [w](wisp_event *event) { wisp_reply(event, wisp_peers(w, NULL, 0)); });
+    wisp_invoke(w, "sum", peer, [count](wisp_event *) { ++*count; }, 1, name);
+#if __cplusplus >= 201703L
+    wisp_fire(w, name, peer, std::string_view(name));
+#endif
+}
+
 void connect(wisp *w) {
     wisp_config config = wisp_config();
     config.batch_priority = WISP_PRIORITY(3);
     config.channel = WISP_CHANNEL(2);
     config.encode.schema = &hit_list;
     wisp_use_config(w, &config, "hits");
+    wisp_off(w, wisp_on(w, "hello", on_call, NULL));
     wisp_connect(w, "hello", on_call, NULL);
     wisp_once(w, wisp_remote_named(w, "hello"), on_call, NULL);
     wisp_on_invoke(w, "sum", on_call, NULL);
@@ -76,6 +110,7 @@ void fire(wisp *w, wisp_peer peer, const hero *h) {
     wisp_fire_all(w, "hero", wisp_struct(&hero_schema, h));
     wisp_fire_list(w, "hello", list, 2, 'c', static_cast<short>(1));
     wisp_fire_except(w, "hello", list, 1);
+    wisp_fire_group(w, "hello", wisp_group_named(w, "all"), wisp_object(), std::string("text"));
     wisp_invoke(w, "sum", peer, on_call, NULL, 1, 2);
 }
 
@@ -84,7 +119,10 @@ void fire(wisp *w, wisp_peer peer, const hero *h) {
 int strict(wisp *w, wisp_peer peer);
 int strict(wisp *w, wisp_peer peer) {
     hero h = hero();
+    int count = 0;
+    settings(w);
     connect(w);
+    own(w, peer, &count);
     fire(w, peer, &h);
-    return hit_map.count;
+    return hit_map.count + count;
 }
