@@ -91,8 +91,9 @@ build:
 	mkdir -p build
 
 demo: | build
-	$(CC) -std=c99 -O2 -I. examples/arena.c -o build/arena -lm
-	build/arena
+	@echo "A small game over UDP: it is compiled now, some seconds, and then plays for ten."
+	@$(CC) -std=c99 -I. examples/arena.c -o build/arena -lm
+	@build/arena
 
 examples: $(EXAMPLES:%=build/%)
 

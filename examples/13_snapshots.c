@@ -6,7 +6,7 @@
    simulated link falls to 12 kB/s for a second, and recovers.
 
    Build    cc -I.. 13_snapshots.c -o snapshots -lm     (Windows: add -lws2_32)
-   Run      ./snapshots                                 exits 0 when it has backed off, and come back
+   Run      ./snapshots                            exits 0 when it has backed off, and come back
 */
 #include "udp.h"        /* first: it asks the system headers for more than C99 offers */
 #define WISP_IMPLEMENTATION

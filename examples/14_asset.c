@@ -78,7 +78,7 @@ static void on_tick(wisp_event *event) { ((download *)event->user)->ticks++; }
 static void on_asset(wisp_event *event) {
     const asset *a = event->user;
     wisp_reply(event, wisp_int(a->size), wisp_uint(asset_hash(a)));
-    wisp_set_peer_user(event->w, event->peer, event->user);      /* that peer is served from now on */
+    wisp_set_peer_user(event->w, event->peer, event->user);      /* it is served from now on */
 }
 
 static wisp *open_endpoint(udp_socket *u) {

@@ -4,7 +4,7 @@
    no list of who is where. What it knows of a peer hangs on the peer: wisp_set_peer_user.
 
    Build    cc -I.. 15_rooms.c -o rooms                  (Windows: add -lws2_32)
-   Run      ./rooms                                      exits 0 when each heard what was meant for it
+   Run      ./rooms                                exits 0 when each heard what was meant for it
 */
 #include "udp.h"        /* first: it asks the system headers for more than C99 offers */
 #include <stdlib.h>

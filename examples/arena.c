@@ -3,8 +3,9 @@
    Players walk about a field (30 position updates per second, sequenced), pick up coins and chat
    (reliable), and buy things (calls). Everybody sends through a simulated network that loses 3% and
    delays 40 ms. In the ten seconds it takes, one client joins late, one leaves in good order, one
-   crashes and comes back from the same port. The server shows a live table; at the end all sides
-   compare what they hold of the shared state.
+   crashes and comes back from the same port. The server shows a table once a second; on a terminal
+   it draws the field beside it as well. At the end all sides compare what they hold of the shared
+   state.
 
    Build    cc -I.. arena.c -o arena                             (POSIX)
    Run      ./arena          exits 0 only if all sides agree, each purchase was settled exactly
@@ -14,8 +15,8 @@
    ./arena 7777 9000, the server has the first, and the clients join the second: tools/wisp_relay
    may stand between them.
 
-   CONTENTS   the rules, the shared state, the network, the server, its table, its last act,
-              the client, the launcher
+   CONTENTS   the rules, the shared state, the network, the server, its table, its picture, its
+              last act, the client, the launcher
    The launcher runs this program again for every other part:
               arena server LOCAL_PORT           arena client SERVER_PORT NAME ROLE LOCAL_PORT
 */
@@ -24,6 +25,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 
 #define WISP_IMPLEMENTATION
@@ -232,14 +234,19 @@ static void report_port(const net *n) {
  * The server
  * ======================================================================== */
 
-typedef struct page { char text[2048]; size_t used; int rows; } page;
+typedef struct page { char text[8192]; size_t used; int rows; } page;
+
+/* Of the last full second. */
+typedef struct rates { double rtt_ms, loss, messages_out, messages_in, bytes_out, bytes_in; } rates;
 
 typedef struct player {
     struct server  *server;
     wisp_addr       addr;
     wisp_peer       peer;
     bool            joined, synced;
-    wisp_peer_stats before;               /* at the last table */
+    wisp_vec2       place;                /* where it said that it is */
+    wisp_peer_stats before;               /* a second ago, for its rates */
+    rates           rates;
     int             last_purchase;        /* of this session, as all below */
     int             bought, refused;
     bool            asked, agrees;
@@ -255,8 +262,9 @@ typedef struct server {
     bool   over;
     int    errors;                        /* of the game: any is a failure */
     bool   checked_out;
-    double now, last_table;
+    double now, last_second, last_table;
     bool   live;                          /* stdout is a terminal: redraw in place */
+    bool   draws;                         /* and it is large enough for the field */
     page   table;
 } server;
 
@@ -382,6 +390,7 @@ static void on_move(wisp_event *event) {
     int count;
     wisp_vec2 place = wisp_arg_vec2(event, 0);
     if (!p) return;
+    p->place = place;
     count = audience(p->server, p, to);
     wisp_fire_list(event->w, "moved", to, count, wisp_int(index_of(p)),
                    wisp_vec2v(place.x, place.y));
@@ -468,45 +477,146 @@ static bool invite_onlookers(server *s) {
  * The server's table
  * ======================================================================== */
 
-static void table_row(page *out, const wisp *w, player *p, double seconds) {
-    wisp_peer_stats now;
-    if (!p->joined) {
-        page_add(out, "  %-5s %8s\n", name_of(p), p->joins > 0 ? "gone" : "not yet");
-        return;
-    }
+static void rates_take(const wisp *w, player *p, double seconds) {
+    wisp_peer_stats now, *before = &p->before;
+    rates *r = &p->rates;
     wisp_stats_peer(w, p->peer, &now);
-    page_add(out, "  %-5s %8.1f %7.1f %9.0f %7.0f %9.0f %9.0f\n", name_of(p), now.rtt * 1000,
-             now.loss * 100, (double)(now.messages_sent - p->before.messages_sent) / seconds,
-             (double)(now.messages_received - p->before.messages_received) / seconds,
-             (double)(now.bytes_sent - p->before.bytes_sent) / seconds,
-             (double)(now.bytes_received - p->before.bytes_received) / seconds);
-    p->before = now;
+    r->rtt_ms = now.rtt * 1000;
+    r->loss = now.loss * 100;
+    r->messages_out = (double)(now.messages_sent - before->messages_sent) / seconds;
+    r->messages_in = (double)(now.messages_received - before->messages_received) / seconds;
+    r->bytes_out = (double)(now.bytes_sent - before->bytes_sent) / seconds;
+    r->bytes_in = (double)(now.bytes_received - before->bytes_received) / seconds;
+    *before = now;
 }
 
-static void table_show(server *s) {
-    page *out = &s->table;
-    int taken = 0, sold = 0;
+static int items_taken(const server *s) {
+    int taken = 0;
     for (int i = 0; i < ITEMS; i++) taken += s->state.owner[i] >= 0;
+    return taken;
+}
+
+static int wares_sold(const server *s) {
+    int sold = 0;
     for (int i = 0; i < PLAYERS * WARES; i++) sold += s->state.stock[i / WARES][i % WARES];
-    table_erase(s);
-    out->used = 0;
+    return sold;
+}
+
+static void table_write(server *s, page *out) {
     page_add(out, "%5.1f s  %d of %d items taken, %d wares sold, %d lines of chat\n", s->now,
-             taken, ITEMS, sold, s->state.lines);
+             items_taken(s), ITEMS, wares_sold(s), s->state.lines);
     page_add(out, "  %-5s %8s %7s %17s %19s\n", "peer", "RTT ms", "loss %", "messages/s out  in",
              "bytes/s out      in");
     for (int i = 0; i < PLAYERS; i++) {
-        table_row(out, s->net.w, &s->players[i], s->now - s->last_table);
+        const player *p = &s->players[i];
+        const rates *r = &p->rates;
+        if (!p->joined) {
+            page_add(out, "  %-5s %8s\n", names[i], p->joins > 0 ? "gone" : "not yet");
+            continue;
+        }
+        page_add(out, "  %-5s %8.1f %7.1f %9.0f %7.0f %9.0f %9.0f\n", names[i], r->rtt_ms, r->loss,
+                 r->messages_out, r->messages_in, r->bytes_out, r->bytes_in);
     }
     page_add(out, "\n");
     out->rows = 3 + PLAYERS;
+}
+
+/* ===========================================================================
+ * The server's picture: the field from above, and the table at its right, in 80 columns
+ * ======================================================================== */
+
+enum { PICTURE_WIDTH = 34, PICTURE_HEIGHT = 12, PICTURE_COLUMNS = 80, PICTURE_ROWS = 20 };
+
+/* A terminal that does not know its size counts as large enough. */
+static bool picture_fits(void) {
+    struct winsize size = { .ws_col = 0 };
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) return true;
+    return (size.ws_col == 0 || size.ws_col >= PICTURE_COLUMNS) &&
+           (size.ws_row == 0 || size.ws_row >= PICTURE_ROWS);
+}
+
+static void picture_put(char cells[PICTURE_HEIGHT][PICTURE_WIDTH], wisp_vec2 place, char sign) {
+    int x = (int)(place.x * PICTURE_WIDTH / (FIELD_WIDTH + 1));
+    int y = (int)(place.y * PICTURE_HEIGHT / (FIELD_HEIGHT + 1));
+    if (!(place.x >= 0 && place.y >= 0) || x >= PICTURE_WIDTH || y >= PICTURE_HEIGHT) return;
+    cells[y][x] = sign;
+}
+
+/* A player is its number, an item that nobody has taken is an o. */
+static void picture_cells(const server *s, char cells[PICTURE_HEIGHT][PICTURE_WIDTH]) {
+    memset(cells, ' ', PICTURE_HEIGHT * PICTURE_WIDTH);
+    for (int i = 0; i < ITEMS; i++) {
+        if (s->state.owner[i] < 0) picture_put(cells, item_place(i), 'o');
+    }
+    for (int i = 0; i < PLAYERS; i++) {
+        if (s->players[i].joined) picture_put(cells, s->players[i].place, (char)('0' + i));
+    }
+}
+
+static void picture_player(page *out, int i) {
+    page_add(out, "\033[1;%dm%c\033[0m", 31 + i, names[i][0] - 'a' + 'A');
+}
+
+/* Line `y` at the right of the field: the table, then what was said last. */
+static void picture_side(const server *s, page *out, int y) {
+    const player *p = &s->players[y - 3 >= 0 && y - 3 < PLAYERS ? y - 3 : 0];
+    const rates *r = &p->rates;
+    int line = s->state.lines - (PICTURE_HEIGHT + 2 - y);
+    if (y == 0) page_add(out, "%4.1f s  %d of %d items taken, %d sold", s->now, items_taken(s),
+                         ITEMS, wares_sold(s));
+    else if (y == 1) page_add(out, "         RTT loss  messages/s        kB/s");
+    else if (y == 2) page_add(out, "          ms    %%   out   in    out    in");
+    else if (y < 3 + PLAYERS) {
+        picture_player(out, index_of(p));
+        if (!p->joined) page_add(out, " %-4s  %s", name_of(p), p->joins > 0 ? "gone" : "not yet");
+        else page_add(out, " %-4s %5.0f %4.1f %5.0f %4.0f %6.1f %5.1f", name_of(p), r->rtt_ms,
+                      r->loss, r->messages_out, r->messages_in, r->bytes_out / 1000,
+                      r->bytes_in / 1000);
+    } else if (y > 4 + PLAYERS && line >= 0) {
+        picture_player(out, s->state.log[line].player);
+        page_add(out, " says: %.30s", s->state.log[line].text);
+    }
+}
+
+static void picture_write(const server *s, page *out) {
+    char cells[PICTURE_HEIGHT][PICTURE_WIDTH];
+    picture_cells(s, cells);
+    for (int y = 0; y < PICTURE_HEIGHT + 2; y++) {
+        bool edge = y == 0 || y == PICTURE_HEIGHT + 1;
+        page_add(out, edge ? "+" : "|");
+        for (int x = 0; x < PICTURE_WIDTH; x++) {
+            char cell = edge ? '-' : cells[y - 1][x];
+            if (cell >= '0' && cell < '0' + PLAYERS) picture_player(out, cell - '0');
+            else page_add(out, cell == 'o' ? "\033[33mo\033[0m" : "%c", cell);
+        }
+        page_add(out, edge ? "+  " : "|  ");
+        picture_side(s, out, y);
+        page_add(out, "\n");
+    }
+    out->rows = PICTURE_HEIGHT + 2;
+}
+
+static void table_show(server *s) {
+    if (s->now - s->last_second >= 1 || (s->over && !s->draws)) {
+        for (int i = 0; i < PLAYERS; i++) {
+            if (s->players[i].joined) {
+                rates_take(s->net.w, &s->players[i], s->now - s->last_second);
+            }
+        }
+        s->last_second = s->now;
+    }
+    table_erase(s);
+    s->table.used = 0;
     s->last_table = s->now;
-    fputs(out->text, stdout);
+    if (s->draws) picture_write(s, &s->table);
+    else table_write(s, &s->table);
+    fputs(s->table.text, stdout);
     fflush(stdout);
 }
 
 static double server_step(server *s) {
     s->now = net_step(&s->net);
-    if (s->now - s->last_table >= 1) table_show(s);
+    if (s->now - s->last_table >= (s->draws ? 0.1 : 1)) table_show(s);
     return s->now;
 }
 
@@ -614,6 +724,7 @@ static int run_server(int local_port) {
     bool good;
     double end;
     s.live = isatty(STDOUT_FILENO) != 0;
+    s.draws = s.live && picture_fits();
     state_init(&s.state);
     for (int i = 0; i < PLAYERS; i++) s.players[i].server = &s;
     if (!net_open(&s.net, local_port, accept_player, 1000, &s)) return 1;
@@ -921,6 +1032,17 @@ static part parts[PARTS] = {
     { .at = 5.5, .name = "cy", .role = "return", .port_of = 3 },
 };
 
+static const char what_is_going_on[] =
+    "A server and four clients, each a process of its own, play over UDP on this machine. Their\n"
+    "network is simulated: every packet takes 40 ms, and 3% are lost. Moves are sequenced events,\n"
+    "coins (o) and chat reliable events, purchases are calls. Dee joins after 3 s; cy crashes\n"
+    "after 4 s and comes back; bob leaves after 6 s; after 9 s all compare what they hold.\n\n";
+
+static const char what_next[] =
+    "\nNext: README.md, \"Two programs\", is a server and a client of your own in 20 lines each.\n"
+    "      examples/ has one idea a file; this game is examples/arena.c.\n"
+    "      make tools: wisp_top looks into a running game, wisp_relay makes its network worse.\n";
+
 /* The server's port, "0" for any; and the port that the clients join, NULL for the server's. */
 static const char *port_of_server = "0", *port_to_join;
 
@@ -1002,6 +1124,7 @@ static int report(void) {
     }
     printf(good ? "all sides agree, each purchase was settled once, every process ended well\n"
                 : "the arena failed\n");
+    if (good) printf("%s", what_next);
     return good ? 0 : 1;
 }
 
@@ -1009,6 +1132,7 @@ static int report(void) {
 static int launch(const char *program) {
     double begin = udp_seconds(), now = 0, end = HARD_SECONDS - 1;
     bool good = true;
+    printf("%s", what_is_going_on);
     while (good && now < end && (running() > 0 || !parts[PARTS - 1].started)) {
         for (int i = 0; i < PARTS && good; i++) {
             if (!parts[i].started && now >= parts[i].at) good = start(program, &parts[i]);
