@@ -77,6 +77,7 @@
        >>call           calls that wait for answers, requests that are answered
        >>frame          the frames of a packet: drawn, written and read
        >>names          announcements and their answers: numbers for names
+       >>tick           steps of equal length, numbered alike on all ends of a server
        >>packet_writer  packets filled and sent
        >>session        how sessions begin and end
        >>path           addresses: how a session moves from one to another
@@ -1643,6 +1644,8 @@ typedef struct wisp_event {
                                      below */
     struct wisp__passage *passage; /* private: its way through middleware */
     const wisp_addr  *from;       /* of an answer to wisp_query, else NULL */
+    int64_t           tick;       /* of WISP_TICK, else 0 */
+    double            step;       /* the same: seconds between ticks */
 } wisp_event;
 
 enum { WISP_MESSAGE_EVENT, WISP_MESSAGE_INVOKE, WISP_MESSAGE_REPLY };
@@ -1914,6 +1917,44 @@ WISP_API wisp_result wisp_answer_fail(wisp *w, wisp_call call,
                                       ...) WISP__PRINTF(4, 5);
 /* Ends a call of this end: on_reply runs with WISP_E_CANCELLED. */
 WISP_API void        wisp_cancel(wisp *w, wisp_call call);
+
+/* ===========================================================================
+ * MARK: >>tick
+ * Steps of equal length, for what moves: a handler runs once for each, and both
+ * ends number them alike.
+ * ======================================================================== */
+
+#define WISP_TICK   "wisp:tick"    /* tick, step: see wisp_on_tick */
+
+/* Connects a handler that runs for every tick, inside wisp_update, oldest tick
+   first, after the messages that have come. event->tick is its number,
+   event->step the seconds from one tick to the next. The rate is
+   desc.tick_rate; an endpoint that has joined another with ticks
+   (WISP_SERVER) takes over its rate and its numbers: they jump then, and when
+   they are more than 10 off, as after a pause; else its ticks come at most a
+   tenth sooner or later than their rate. After a longer pause those of the
+   last quarter of a second run, and at least 4; the numbers before are left
+   out. Id 0 on failure: wisp_why. */
+WISP_API wisp_connection wisp_on_tick(wisp *w, wisp_handler fn, void *user);
+/* The number of the tick that runs, or that has run last. The first is 1. */
+WISP_API int64_t     wisp_tick(const wisp *w);
+
+/* Ticks with fractions; equal on a server. On an end that follows a server
+   `now` is so far ahead of it that what is sent now arrives in time for that
+   tick: half a round trip, the jitter and a tick. */
+typedef struct wisp_times_of {
+    double now;
+    double confirmed;           /* the newest tick that the server may have
+                                   told of */
+    double smooth;              /* of what is drawn: as far behind `confirmed`
+                                   as packets are late */
+    double lead;                /* seconds: of `now` to the server's ticks */
+    double offset;              /* seconds: the server's ticks to this end's
+                                   time */
+    double jitter;              /* seconds by which round trips differ */
+} wisp_times_of;
+/* All 0 while there are no ticks. */
+WISP_API void        wisp_times(const wisp *w, wisp_times_of *out);
 
 /* ===========================================================================
  * MARK: >>query
@@ -2418,6 +2459,8 @@ typedef struct wisp_desc {
     const void *info;           /* the answer to wisp_query of anybody; copied;
                                    NULL: none is given */
     int         info_bytes;     /* up to 512, and to link.mtu - 20 */
+    double      tick_rate;      /* ticks per second, 0.1..1000; 0 = none, or
+                                   the server's once joined (wisp_on_tick) */
 } wisp_desc;
 
 /* NULL on failure, with the reason in `why` (may be NULL). The strings of the
@@ -3964,7 +4007,7 @@ typedef struct wisp__policy {
 
 /* --- remote --- */
 
-enum { WISP__NAME_BYTES = 128, WISP__RESERVED = 5, WISP__CODECS = 12 };
+enum { WISP__NAME_BYTES = 128, WISP__RESERVED = 6, WISP__CODECS = 12 };
 
 typedef struct wisp__remote {
     int index;
@@ -4091,6 +4134,8 @@ typedef struct wisp__session {
     int control_room, control_count;
     bool controls_dropped;  /* some had no room: they are asked for again */
     bool ping;
+    uint8_t clock_id;  /* of its question about our ticks (tick) */
+    bool asks_clock : 1, answers_clock : 1;  /* in this update */
     uint16_t lines[WISP__LINES];  /* the remotes with messages queued (queue): index + 1 */
     uint32_t waiting;             /* lines that are not empty */
     uint32_t priorities;          /* of the registry, when the heaps were built */
@@ -4246,7 +4291,8 @@ typedef struct wisp__events {
     int packet_errors;
 } wisp__events;
 
-enum { WISP__ON_JOINED, WISP__ON_LEFT, WISP__ON_ERROR, WISP__ON_BUDGET, WISP__ON_MOVED };
+enum { WISP__ON_JOINED, WISP__ON_LEFT, WISP__ON_ERROR, WISP__ON_BUDGET, WISP__ON_MOVED,
+       WISP__ON_TICK };
 
 enum { WISP__TO_PEER, WISP__TO_ALL, WISP__TO_GROUP, WISP__TO_LIST, WISP__TO_EXCEPT };
 
@@ -4374,6 +4420,35 @@ typedef struct wisp__message_frame {
     bool bound;
 } wisp__message_frame;
 
+/* --- tick --- */
+
+enum { WISP__CLOCK_ASKS = 16, WISP__CLOCK_SAMPLES = 24 };
+
+typedef struct wisp__clock {
+    double rate;         /* ticks per second; 0: there are none */
+    double at;           /* ticks that have passed, with fraction */
+    int64_t tick;        /* the last that has begun */
+    double next_ask;     /* time of the next question */
+    double asked[WISP__CLOCK_ASKS];  /* times of the last ones, by id; 0: it is answered */
+    double origins[WISP__CLOCK_SAMPLES];  /* of the last answers */
+    float rtts[WISP__CLOCK_SAMPLES];
+    double origin;       /* the server's ticks at time 0, as the answers tell */
+    float rtt, jitter;   /* seconds */
+    wisp_peer server;    /* that is followed or asked; or 0 */
+    uint16_t count;      /* of answers */
+    uint8_t ask;         /* id of the last question */
+    bool wanted : 1;     /* ticks are used here: servers are asked for theirs */
+    bool following : 1;  /* the server has answered */
+} wisp__clock;
+
+/* The question or answer of a CLOCK frame. */
+typedef struct wisp__clock_frame {
+    bool answer;
+    uint8_t id;
+    uint32_t held;
+    uint64_t ticks, rate;
+} wisp__clock_frame;
+
 /* --- packet_writer --- */
 
 /* Whose packet was acked or lost. */
@@ -4488,6 +4563,7 @@ struct wisp {
     wisp__events events;
     wisp__calls calls;
     wisp__policy policy;
+    wisp__clock clock;
     wisp__hooks hooks;
     wisp__pool groups;
     wisp__pool queries;
@@ -22169,6 +22245,8 @@ static WISP__INLINE void wisp__event_begin(wisp *w, wisp_event *event, wisp_peer
     event->message = WISP_MESSAGE_EVENT;
     event->passage = NULL;
     event->from = NULL;
+    event->tick = 0;
+    event->step = 0;
 }
 
 /* Dispatches all notices, and those that their handlers add, up to the limit. */
@@ -23070,9 +23148,9 @@ void wisp_cancel(wisp *w, wisp_call handle) {
  *   kind   1 ALIKE · 01 EVENT · 001 REPEAT · 0001 SIZED · 0000 kind:4
  *   kind:4 END 0, SECTION 1, FRAGMENT 2, INVOKE 3, REPLY 4, ANNOUNCE 5, BOUND 6, UNKNOWN 7,
  *          PING 8, LEAVE 9, RESYNC 10, ASSEMBLED 14, MORE 15 followed by kind:4 of its own:
- *          PATH_CHALLENGE 0, PATH_RESPONSE 1, READS 4, PART 5.
+ *          PATH_CHALLENGE 0, PATH_RESPONSE 1, CLOCK 3, READS 4, PART 5.
  *          Reserved: TICK 11, OBJECT 12, INPUT 13; after MORE:
- *          FULL 2 (a name and a key, in place of RESYNC of a whole name), CLOCK 3
+ *          FULL 2 (a name and a key, in place of RESYNC of a whole name)
  * ======================================================================== */
 
 enum { WISP__ANNOUNCEMENT = 100 };     /* type of a message: an announcement of any size */
@@ -23230,6 +23308,30 @@ static void wisp__frame_put_path(wisp__writer *to, wisp__frame kind, uint64_t da
 }
 
 static uint64_t wisp__frame_get_path(wisp__reader *from) { return wisp__get(from, 64); }
+
+/* CLOCK   answer:1 id:8 [answer: held:16 ticks:64 rate:64]
+   A question is answered with its id; the microseconds since it has come, as far as is known; the
+   ticks of the answering end when the answer leaves, times 65,536; and their rate, as the bits of a
+   double, 0 if it has none. */
+static void wisp__frame_put_clock(wisp__writer *to, const wisp__clock_frame *f) {
+    wisp__frame_put(to, WISP__FRAME_CLOCK);
+    wisp__put(to, f->answer | (uint64_t)f->id << 1, 9);
+    if (!f->answer) return;
+    wisp__put(to, f->held, 16);
+    wisp__put(to, f->ticks, 64);
+    wisp__put(to, f->rate, 64);
+}
+
+static wisp__clock_frame wisp__frame_get_clock(wisp__reader *from) {
+    wisp__clock_frame f = { false, 0, 0, 0, 0 };
+    f.answer = wisp__get(from, 1) != 0;
+    f.id = (uint8_t)wisp__get(from, 8);
+    if (!f.answer) return f;
+    f.held = (uint32_t)wisp__get(from, 16);
+    f.ticks = wisp__get(from, 64);
+    f.rate = wisp__get(from, 64);
+    return f;
+}
 
 /* LEAVE   code:16 length(bytes) text */
 static void wisp__frame_put_leave(wisp__writer *to, wisp_result code, const char *text) {
@@ -23720,6 +23822,195 @@ static void wisp__announce_news(wisp *w) {
 }
 
 /* ===========================================================================
+ * MARK: >>tick
+ * What: ticks, and the clock of the server that they follow.
+ * Invariants: ticks run inside wisp_update alone, each once, in order. A server's numbers are its
+ *   time; those of an end that follows it lead them by half a round trip, the jitter and a tick,
+ *   at a speed that differs from the rate by at most a tenth, or jump.
+ * Not here: how a question and its answer stand in a packet (frame).
+ *
+ * The four times of a question and its answer give the offset of the two clocks and the round trip
+ * (RFC 5905 8). A packet is read in the update after it came, so it came half an update before, on
+ * average. Of the last 24 answers the half with the shorter round trips counts. No answer is wrong
+ * by more than half of its round trip: one that contradicts the others is the first of new ones.
+ * ======================================================================== */
+
+enum { WISP__CLOCK_OFF = 10 };            /* ticks: more is a jump */
+
+/* When a packet came that is read now. */
+static double wisp__came_at(const wisp__base *base) {
+    return base->time - wisp__min(base->step, 0.1) / 2;
+}
+
+static bool wisp__tick_rate_valid(double rate) { return wisp__is_within(rate, 0.1, 1000); }
+
+static int64_t wisp__ticks_of(double ticks) { return (int64_t)wisp__clamp(ticks, -1e14, 1e14); }
+
+/* The server's ticks, as far as is known. */
+static double wisp__server_ticks(const wisp__clock *c, double time) {
+    return c->origin + c->rate * time;
+}
+
+/* --- questions and answers --- */
+
+/* Asks the server that is followed, some 20 times a second at first and then twice, in pauses that
+   differ, so that questions do not always meet the same phase of its updates. */
+static void wisp__clock_ask(wisp *w) {
+    wisp__clock *c = &w->clock;
+    wisp__session *s = wisp__session_of(w, wisp_server());
+    wisp_peer server = { s && s->peer.state == WISP__JOINED ? s->peer.slot.id : 0 };
+    double pause;
+    if (!wisp_peer_equal(server, c->server)) {
+        c->server = server;
+        c->following = false;
+        c->count = 0;
+        c->next_ask = w->base.time;
+        memset(c->asked, 0, sizeof c->asked);
+    }
+    if (!server.id || w->base.time < c->next_ask) return;
+    pause = wisp__max(c->count < WISP__CLOCK_SAMPLES ? 0.03 : 0.3, s->peer.flow.rtt / 8);
+    c->next_ask = w->base.time + pause * (1 + (c->ask * 5 % 8) / 7.0);
+    s->asks_clock = true;
+    wisp__peers_mark(w, &s->peer);
+}
+
+/* The frame that a session's next packet is to have. An answer that does not go in the update that
+   has read its question does not go: its times would be wrong. */
+static wisp__clock_frame wisp__clock_frame_of(wisp *w, wisp__session *s) {
+    wisp__clock *c = &w->clock;
+    wisp__clock_frame f = { !s->asks_clock, s->clock_id, 0, 0, 0 };
+    double held = w->base.time - wisp__came_at(&w->base);
+    if (s->asks_clock) {
+        f.id = ++c->ask;
+        c->asked[f.id % WISP__CLOCK_ASKS] = w->base.time;
+        return f;
+    }
+    f.held = (uint32_t)(held * 1e6);
+    f.ticks = (uint64_t)wisp__ticks_of(c->at * 65536);
+    f.rate = wisp__double_bits(c->rate);
+    return f;
+}
+
+/* Takes the half of the answers with the shorter round trips. */
+static void wisp__clock_estimate(wisp__clock *c) {
+    int n = wisp__min_int(c->count, WISP__CLOCK_SAMPLES), used = 0;
+    double origin = 0;
+    float rtt = 0, mean = 0, jitter = 0;
+    for (int i = 0; i < n; i++) mean += c->rtts[i] / (float)n;
+    for (int i = 0; i < n; i++) {
+        int shorter = 0;
+        for (int k = 0; k < n; k++)
+            shorter += c->rtts[k] < c->rtts[i] || (c->rtts[k] <= c->rtts[i] && k < i);
+        jitter += (c->rtts[i] > mean ? c->rtts[i] - mean : mean - c->rtts[i]) / (float)n;
+        if (2 * shorter >= n) continue;
+        origin += c->origins[i];
+        rtt += c->rtts[i];
+        used++;
+    }
+    c->origin = origin / used;
+    c->rtt = rtt / (float)used;
+    c->jitter = jitter;
+}
+
+static void wisp__clock_answered(wisp *w, const wisp__clock_frame *f, double rate) {
+    wisp__clock *c = &w->clock;
+    double *asked = &c->asked[f->id % WISP__CLOCK_ASKS], came = wisp__came_at(&w->base);
+    double held = f->held * 1e-6, rtt = wisp__max(came - *asked - held, 0), origin, most;
+    if ((uint8_t)(c->ask - f->id) >= WISP__CLOCK_ASKS || *asked <= 0) return;
+    origin = (double)(int64_t)f->ticks / 65536 - rate * (held + came + *asked) / 2;
+    *asked = 0;
+    most = rate * (rtt + (double)c->rtt) / 2 + 1;
+    if (rate < c->rate || rate > c->rate || !c->following ||
+        !wisp__is_within(origin - c->origin, -most, most))
+        c->count = 0;                  /* both cannot be right: the server's ticks have jumped */
+    c->rate = rate;
+    c->following = true;
+    c->origins[c->count % WISP__CLOCK_SAMPLES] = origin;
+    c->rtts[c->count % WISP__CLOCK_SAMPLES] = (float)rtt;
+    if (++c->count == 2 * WISP__CLOCK_SAMPLES) c->count = WISP__CLOCK_SAMPLES;
+    wisp__clock_estimate(c);
+}
+
+static void wisp__on_clock(wisp__reading *r) {
+    wisp__clock_frame f = wisp__frame_get_clock(&r->from);
+    wisp *w = r->w;
+    double rate = wisp__bits_double(f.rate);
+    if (r->from.failed) return;
+    if (!f.answer) {
+        r->s->clock_id = f.id;
+        r->s->answers_clock = true;
+    } else if (f.rate && !wisp__tick_rate_valid(rate)) {
+        wisp__break(r, "a rate of ticks out of range");
+    } else if (r->s->peer.slot.id == w->clock.server.id) {
+        if (f.rate) wisp__clock_answered(w, &f, rate);
+        else w->clock.next_ask = w->base.time + 2;
+    }
+}
+
+/* --- ticks --- */
+
+/* Moves the ticks on by the time of an update. */
+static void wisp__clock_advance(wisp *w) {
+    wisp__clock *c = &w->clock;
+    double step = w->base.step * c->rate, off;
+    if (!c->following) {
+        c->at += step;
+        return;
+    }
+    off = wisp__server_ticks(c, w->base.time) + c->rate * (double)(c->rtt / 2 + c->jitter) + 1 -
+          c->at;
+    if (wisp__is_within(off - step, -WISP__CLOCK_OFF, WISP__CLOCK_OFF)) {
+        c->at += step * (1 + wisp__clamp(2 * (off - step) / c->rate, -0.1, 0.1));
+    } else {
+        c->at += off;
+        c->tick = wisp__ticks_of(c->at) - 1;
+    }
+}
+
+static void wisp__ticks_run(wisp *w) {
+    wisp__clock *c = &w->clock;
+    wisp__remote *remote = w->registry.remotes[WISP__ON_TICK];
+    int64_t most = wisp__ticks_of(wisp__max(c->rate / 4, 4));
+    if (c->wanted) wisp__clock_ask(w);
+    if (c->rate <= 0) return;
+    wisp__clock_advance(w);
+    if (wisp__ticks_of(c->at) - c->tick > most) c->tick = wisp__ticks_of(c->at) - most;
+    while (c->tick < wisp__ticks_of(c->at) && !w->destroyed) {
+        wisp_peer none = { 0 };
+        wisp_event event;
+        c->tick++;
+        wisp__event_begin(w, &event, none, remote);
+        event.tick = c->tick;
+        event.step = 1 / c->rate;
+        wisp__events_run(w, remote, &event);
+    }
+}
+
+wisp_connection wisp_on_tick(wisp *w, wisp_handler fn, void *user) {
+    wisp_connection none = { 0 };
+    if (!w) return none;
+    w->clock.wanted = true;
+    return wisp_connect_target(w, wisp_by_name(WISP_TICK), fn, user, false);
+}
+
+int64_t wisp_tick(const wisp *w) { return w ? w->clock.tick : 0; }
+
+void wisp_times(const wisp *w, wisp_times_of *out) {
+    const wisp__clock *c;
+    if (!out) return;
+    memset(out, 0, sizeof *out);
+    if (!w || w->clock.rate <= 0) return;
+    c = &w->clock;
+    out->now = out->confirmed = out->smooth = c->at;
+    if (!c->following) return;
+    out->offset = c->origin / c->rate;
+    out->jitter = (double)c->jitter;
+    out->lead = (c->at - wisp__server_ticks(c, w->base.time)) / c->rate;
+    out->confirmed = wisp__server_ticks(c, w->base.time - (double)c->rtt / 2);
+    out->smooth = out->confirmed - c->rate * 2 * out->jitter;
+}
+
+/* ===========================================================================
  * MARK: >>packet_writer
  * What: packets filled and sent: control frames, lost messages, then messages by
  *   priority.
@@ -23986,6 +24277,14 @@ static wisp__fit wisp__fill_controls(wisp__packet_writer *f) {
         if (wisp__announced_apart(&f->w->base, entry)) continue;
         if (p->known == WISP__UNANNOUNCED && !wisp__fill_announcement(f, s->unannounced))
             return WISP__FULL;
+    }
+    while (s->asks_clock || s->answers_clock) {
+        wisp__clock_frame clock = wisp__clock_frame_of(f->w, s);
+        int64_t at = f->to.at;
+        wisp__frame_put_clock(&f->to, &clock);
+        if (!wisp__fill_done(f, at)) return WISP__FULL;
+        if (clock.answer) s->answers_clock = false;
+        else s->asks_clock = false;
     }
     if (s->ping) {
         int64_t at = f->to.at;
@@ -24647,6 +24946,7 @@ static void wisp__send_leave(wisp *w, wisp__session *s) {
 
 static bool wisp__wants_to_send(const wisp *w, const wisp__session *s) {
     if (s->queued || s->control_count || s->ping || s->unannounced < w->registry.count) return true;
+    if (s->asks_clock || s->answers_clock) return true;
     if (s->parts && s->parts->whole) return true;
     for (int c = 0; c < s->peer.channel_end; c++) {
         const wisp__channel *channel = s->peer.channels[c];
@@ -24690,6 +24990,7 @@ static bool wisp__flush(wisp *w, wisp__session *s, int only) {
         wisp__send_acks(w, s);
         while (pings-- > 0) wisp__send_ping(w, s, 0);
     }
+    s->asks_clock = s->answers_clock = false;
     if (w->base.refused != refused)
         wisp__error(w, s, NULL, WISP_E_MEMORY, "what waits cannot be sent: no memory");
     wisp__congestion_flushed(flow);
@@ -27887,6 +28188,7 @@ static void wisp__on_frame(wisp__reading *r, int kind) {
     case WISP__FRAME_ASSEMBLED: wisp__on_assembled(r); break;
     case WISP__FRAME_PATH_CHALLENGE: wisp__on_path_challenge(r); break;
     case WISP__FRAME_PATH_RESPONSE: wisp__on_path_response(r); break;
+    case WISP__FRAME_CLOCK: wisp__on_clock(r); break;
     case WISP__FRAME_PING: break;
     case WISP__FRAME_LEAVE: wisp__on_leave(r); break;
     default: wisp__break(r, "a record of no kind"); break;
@@ -30514,7 +30816,8 @@ static wisp_result wisp__desc_validate(const wisp_desc *desc) {
     int limits[sizeof desc->limits / sizeof(int)];           /* all of them are ints */
     if (!link->send || !link->recv || desc->max_peers < 0 || desc->max_peers > 16384 ||
         (link->mtu && (link->mtu < 256 || link->mtu > 65000)) ||
-        !wisp__is_within(desc->timeout, 0, 1e9) || !wisp__is_within(desc->join_timeout, 0, 1e9))
+        !wisp__is_within(desc->timeout, 0, 1e9) || !wisp__is_within(desc->join_timeout, 0, 1e9) ||
+        (!wisp__tick_rate_valid(desc->tick_rate) && !wisp__is_within(desc->tick_rate, 0, 0)))
         return WISP_E_ARGUMENT;
     if (desc->app && strlen(desc->app) > 64) return WISP_E_TOO_BIG;
     if (!desc->memory.alloc != !desc->memory.free || (int)desc->joins < WISP_JOINS_AUTO ||
@@ -30600,6 +30903,10 @@ static void wisp__wire(wisp *w, const wisp_desc *desc) {
     w->base.timeout = desc->timeout;
     w->base.join_timeout = desc->join_timeout;
     w->accept = desc->accept;
+    w->clock.rate = desc->tick_rate;
+    w->clock.wanted = desc->tick_rate > 0;
+    w->clock.tick = (int64_t)WISP_FIRST_NUMBER - 1;
+    w->clock.at = (double)w->clock.tick;
     w->registry.base = w->chunks.base = &w->base;
     w->content.base = w->content.packer.base = w->registry.schemas.base = &w->base;
     w->content.registry = &w->registry;
@@ -30626,7 +30933,7 @@ static void wisp__wire(wisp *w, const wisp_desc *desc) {
 
 static wisp_result wisp__start(wisp *w, const void *info, int info_bytes) {
     static const char *const reserved[] = { WISP_JOINED, WISP_LEFT, WISP_ERROR, WISP_BUDGET,
-                                            WISP_MOVED };
+                                            WISP_MOVED, WISP_TICK };
     wisp_result why = WISP_OK;
     w->peers.table_room = wisp__power_of_two(2 * w->peers.max_peers);
     w->peers.table = (uint32_t *)wisp__alloc_items(&w->base, w->peers.table_room, 4);
@@ -30772,6 +31079,7 @@ wisp_result wisp_update(wisp *w, double now) {
     wisp__run_timers(w);
     if (w->base.left_out) wisp__report_left_out(w);
     wisp__dispatch(w);
+    wisp__ticks_run(w);
     wisp__flush_dirty(w);
     w->before_update = w->order;
     if (w->registry.meters) wisp__profiler_tick(w);
