@@ -121,6 +121,9 @@
          wisp_update ends (which then returns WISP_E_CLOSED, and the endpoint
          is gone); wisp_leave, wisp_fire and wisp_disconnect act at once.
        - An endpoint belongs to one thread at a time. Endpoints share nothing.
+         Builds without NDEBUG log a call that another thread makes while one
+         runs, with the names of both; examples/server_thread.c has a way that
+         works.
        - A NULL endpoint, event or other required pointer gives WISP_E_ARGUMENT,
          false, 0 or a handle of id 0.
        - Bytes from the wire are checked, counted and dropped; they never cause
@@ -2851,6 +2854,23 @@ static inline wisp_call wisp__invoke(wisp *w, wisp_target remote, wisp_peer to,
 #ifndef WISP_FIRST_NUMBER
 #define WISP_FIRST_NUMBER 1u
 #endif
+/* Debug builds notice calls of two threads at once (base). Needed: an errno for each thread, and a
+   way to see that a call returns. */
+#if !defined(NDEBUG) && !defined(WISP_NO_OS) && \
+    (defined(__cplusplus) || (defined(__GNUC__) && !defined(__TINYC__)))
+#include <errno.h>
+#define WISP__WATCHED
+#ifdef __cplusplus
+#define WISP__CLEANUP                           /* by a destructor */
+#else
+#define WISP__CLEANUP __attribute__((cleanup(wisp__leave_call)))
+#endif
+#define WISP__ENTER(w, call) \
+    wisp__visit wisp__here WISP__CLEANUP; \
+    wisp__enter_call(&wisp__here, (w), (call))
+#else
+#define WISP__ENTER(w, call) ((void)0)
+#endif
 #if defined(__GNUC__)
 #define WISP__UNUSED __attribute__((unused))    /* the checks, which only tests run */
 #define WISP__INLINE inline __attribute__((always_inline))       /* run for every message */
@@ -4590,6 +4610,12 @@ struct wisp {
     wisp__reader record;  /* at the begin of the frame being read; size 0: none */
     wisp_packet received[WISP__RECEIVED];  /* datagrams; their bytes are in `incoming` */
     uint8_t *incoming;
+#ifdef WISP__WATCHED
+    const int *thread;        /* the errno of the thread that is inside; NULL: none is */
+    const char *call;         /* the call that it is in */
+    struct wisp__visit *visit;
+    int alarms;
+#endif
 };
 
 /* ===========================================================================
@@ -5202,6 +5228,67 @@ void *wisp_user(const wisp *w) { return w ? w->base.user : NULL; }
 wisp_result wisp_why(const wisp *w) { return w ? w->why : WISP_E_ARGUMENT; }
 
 const char *wisp_why_text(const wisp *w) { return w ? w->registry.text : ""; }
+
+#ifdef WISP__WATCHED
+/* --- threads: calls that run at the same time in two of them are logged --- */
+
+static void wisp__leave_call(struct wisp__visit *here);
+
+/* A call that runs. A thread is known by the address of its errno. */
+typedef struct wisp__visit {
+    wisp *w;                     /* NULL: nothing is to be restored */
+    struct wisp__visit *outer;   /* the call whose handler has called this one */
+    const char *call;            /* its name */
+#ifdef __cplusplus
+    ~wisp__visit() { wisp__leave_call(this); }
+#endif
+} wisp__visit;
+
+/* Not by wisp__log, whose throttle the other thread may use now. */
+static void wisp__two_threads(wisp *w, const char *call) {
+    char text[192];
+    const char *inside = w->call;
+    snprintf(text, sizeof text, "%s was called while another thread is in %s: an endpoint belongs "
+             "to one thread at a time (see examples/server_thread.c)", call, inside);
+    WISP_ASSERT(w->base.log);            /* set desc.log to read which calls meet */
+    if (w->base.log && w->alarms++ < 16)
+        w->base.log(w->base.user, WISP_LOG_ERROR, WISP_E_BUSY, text);
+}
+
+static void wisp__enter_call(wisp__visit *here, const wisp *reader, const char *call) {
+    wisp *w = (wisp *)(uintptr_t)reader;
+    const int *thread = &errno;
+    here->w = NULL;
+    if (!w) return;
+    if (w->thread && w->thread != thread) {
+        wisp__two_threads(w, call);
+        return;
+    }
+    here->w = w;
+    here->outer = w->visit;
+    here->call = w->call;
+    w->thread = thread;
+    w->visit = here;
+    w->call = call;
+}
+
+static void wisp__leave_call(wisp__visit *here) {
+    wisp *w = here->w;
+    if (!w) return;
+    w->visit = here->outer;
+    w->call = here->call;
+    if (!here->outer) w->thread = NULL;
+}
+#endif
+
+/* The endpoint goes: calls that run now find nothing to restore when they return. */
+static void wisp__leave_all(wisp *w) {
+#ifdef WISP__WATCHED
+    for (wisp__visit *visit = w->visit; visit; visit = visit->outer) visit->w = NULL;
+#else
+    (void)w;
+#endif
+}
 
 /* ===========================================================================
  * MARK: >>credit
@@ -18790,6 +18877,7 @@ static wisp__peer *wisp__place_of(const wisp *w, const wisp_addr *addr) {
 }
 
 int wisp_peers(const wisp *w, wisp_peer *out, int capacity) {
+    WISP__ENTER(w, "wisp_peers");
     int count = 0;
     if (!w) return 0;
     for (wisp__peer *peer = w->peers.first; peer && out && count < capacity; peer = peer->next)
@@ -18805,16 +18893,19 @@ static const wisp__session *wisp__session_or_left(const wisp *w, wisp_peer peer)
 }
 
 const wisp_addr *wisp_peer_addr(const wisp *w, wisp_peer peer) {
+    WISP__ENTER(w, "wisp_peer_addr");
     const wisp__session *s = wisp__session_or_left(w, peer);
     return s ? &s->peer.addr : NULL;
 }
 
 void *wisp_peer_user(const wisp *w, wisp_peer peer) {
+    WISP__ENTER(w, "wisp_peer_user");
     const wisp__session *s = wisp__session_or_left(w, peer);
     return s ? s->peer.user : NULL;
 }
 
 int wisp_peer_state(const wisp *w, wisp_peer handle) {
+    WISP__ENTER(w, "wisp_peer_state");
     const wisp__session *s = w ? wisp__session_of(w, handle) : NULL;
     if (!s && w) s = (const wisp__session *)wisp__pool_get(&w->peers.pool, handle.id);
     if (!s || s->peer.state >= WISP__LEAVING) return WISP_PEER_NONE;
@@ -18823,6 +18914,7 @@ int wisp_peer_state(const wisp *w, wisp_peer handle) {
 }
 
 wisp_result wisp_set_peer_user(wisp *w, wisp_peer peer, void *user) {
+    WISP__ENTER(w, "wisp_set_peer_user");
     wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
     if (!s) return w ? WISP_E_STALE : WISP_E_ARGUMENT;
     s->peer.user = user;
@@ -19702,6 +19794,7 @@ static bool wisp__policy_answer(wisp__policy *policy, uint64_t host, double now)
 }
 
 wisp_result wisp_use_budget(wisp *w, const wisp_budget *budget) {
+    WISP__ENTER(w, "wisp_use_budget");
     if (!w || (budget && !wisp__budget_valid(budget))) return WISP_E_ARGUMENT;
     wisp__policy_set(&w->policy, budget);
     return WISP_OK;
@@ -20306,6 +20399,7 @@ static wisp__remote *wisp__remote_found(wisp *w, wisp_target target) {
 }
 
 wisp_result wisp_use_config(wisp *w, const wisp_config *c, const char *name) {
+    WISP__ENTER(w, "wisp_use_config");
     wisp_result result = WISP_OK;
     wisp__registry *r = w ? &w->registry : NULL;
     wisp__remote *remote = NULL;
@@ -20416,6 +20510,7 @@ static wisp_config wisp__entry_config(const wisp_schema_entry *entry) {
 }
 
 wisp_result wisp_use_schemas(wisp *w, const wisp_schema_entry *entries, int count) {
+    WISP__ENTER(w, "wisp_use_schemas");
     wisp_config *before = NULL;
     wisp_result result = WISP_OK;
     int set = 0;
@@ -20468,6 +20563,7 @@ wisp_result wisp_add_codec(wisp *w, const wisp_codec *codec) {
 }
 
 wisp_remote wisp_remote_named(wisp *w, const char *name) {
+    WISP__ENTER(w, "wisp_remote_named");
     return wisp__remote_handle(w ? wisp__registry_add(&w->registry, name, &w->why) : NULL);
 }
 
@@ -21416,6 +21512,7 @@ static wisp__group *wisp__group_of(const wisp *w, wisp_group group) {
 }
 
 wisp_group wisp_group_named(wisp *w, const char *name) {
+    WISP__ENTER(w, "wisp_group_named");
     wisp_group handle = { 0 };
     wisp__group *group = NULL;
     int length = 0;
@@ -21435,6 +21532,7 @@ wisp_group wisp_group_named(wisp *w, const char *name) {
 }
 
 wisp_result wisp_group_add(wisp *w, wisp_group group, wisp_peer peer) {
+    WISP__ENTER(w, "wisp_group_add");
     wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
     wisp__group *found = wisp__group_of(w, group);
     wisp__member **place, *member;
@@ -21457,6 +21555,7 @@ wisp_result wisp_group_add(wisp *w, wisp_group group, wisp_peer peer) {
 }
 
 wisp_result wisp_group_remove(wisp *w, wisp_group group, wisp_peer peer) {
+    WISP__ENTER(w, "wisp_group_remove");
     wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
     wisp__group *found = wisp__group_of(w, group);
     wisp__member **place;
@@ -21474,6 +21573,7 @@ bool wisp_group_has(const wisp *w, wisp_group group, wisp_peer peer) {
 }
 
 int wisp_group_peers(const wisp *w, wisp_group group, wisp_peer *out, int capacity) {
+    WISP__ENTER(w, "wisp_group_peers");
     const wisp__group *found = wisp__group_of(w, group);
     if (!found) return 0;
     for (int i = 0; i < found->count && out && i < capacity; i++)
@@ -21482,6 +21582,7 @@ int wisp_group_peers(const wisp *w, wisp_group group, wisp_peer *out, int capaci
 }
 
 wisp_result wisp_group_end(wisp *w, wisp_group group) {
+    WISP__ENTER(w, "wisp_group_end");
     wisp__group *found = wisp__group_of(w, group);
     if (!found) return w ? WISP_E_STALE : WISP_E_ARGUMENT;
     wisp__group_end(w, found);
@@ -21949,8 +22050,16 @@ static inline void wisp__handle(wisp *w, wisp_handler fn, wisp_event *event) {
 #ifdef WISP_WITH_SETJMP
     jmp_buf here;
     void *outer = w->events.landing;
+#ifdef WISP__WATCHED
+    wisp__visit *visit = w->visit;
+    const char *call = w->call;
+#endif
     w->events.landing = &here;
     if (setjmp(here) == 0) fn(event);
+#ifdef WISP__WATCHED
+    w->visit = visit;
+    w->call = call;
+#endif
     w->events.landing = outer;
 #else
     (void)w;
@@ -22407,6 +22516,7 @@ static wisp_connection wisp__connect(wisp *w, wisp_target target, wisp__connecti
 
 wisp_connection wisp_connect_target(wisp *w, wisp_target target, wisp_handler fn, void *user,
                                     bool once) {
+    WISP__ENTER(w, "wisp_connect");
     wisp_connection none = { 0 };
     if (!w) return none;
     w->why = WISP_E_ARGUMENT;
@@ -22415,11 +22525,13 @@ wisp_connection wisp_connect_target(wisp *w, wisp_target target, wisp_handler fn
 
 wisp_connection wisp_connect_state(wisp *w, wisp_target target, const wisp_state *state,
                                    bool once) {
+    WISP__ENTER(w, "wisp_connect");
     wisp_connection none = { 0 };
     return w ? wisp__connect(w, target, wisp__state_add(w, state, &w->why), once) : none;
 }
 
 wisp_connection wisp_connect_match(wisp *w, const char *pattern, wisp_handler fn, void *user) {
+    WISP__ENTER(w, "wisp_connect_match");
     wisp_connection handle = { 0 };
     wisp__connection *many, **last;
     wisp_pattern compiled;
@@ -22447,6 +22559,7 @@ wisp_connection wisp_connect_match(wisp *w, const char *pattern, wisp_handler fn
 }
 
 void wisp_disconnect(wisp *w, wisp_connection connection) {
+    WISP__ENTER(w, "wisp_disconnect");
     wisp__connection *c =
         w ? (wisp__connection *)wisp__pool_get(&w->events.pool, connection.id) : NULL;
     if (c) wisp__events_disconnect(w, c);
@@ -22672,6 +22785,7 @@ static wisp__hook *wisp__hook_named(const wisp *w, const char *name) {
 }
 
 wisp_result wisp_use(wisp *w, const wisp_middleware *m) {
+    WISP__ENTER(w, "wisp_use");
     size_t length = m && m->name ? strlen(m->name) : 0;
     wisp__hook *hook;
     wisp_result result = WISP_OK;
@@ -22842,6 +22956,7 @@ WISP__UNUSED static void wisp__hooks_check(const wisp *w) {
 }
 
 wisp_result wisp_unuse(wisp *w, const char *name) {
+    WISP__ENTER(w, "wisp_unuse");
     wisp__hook *hook = w ? wisp__hook_named(w, name) : NULL;
     if (!hook) return w && name ? WISP_E_STALE : WISP_E_ARGUMENT;
     wisp__hooks_release(w, hook->serial, NULL, WISP_PASS);
@@ -22851,6 +22966,7 @@ wisp_result wisp_unuse(wisp *w, const char *name) {
 }
 
 int wisp_release(wisp *w, const char *name, wisp_peer peer, wisp_result verdict) {
+    WISP__ENTER(w, "wisp_release");
     const wisp__hook *hook = w ? wisp__hook_named(w, name) : NULL;
     wisp__session *s = hook && peer.id ? wisp__session_of(w, peer) : NULL;
     if (!hook || (peer.id && !s)) return 0;
@@ -23073,6 +23189,7 @@ static void wisp__answer_with(wisp *w, wisp__remote *remote, wisp_handler fn, vo
 }
 
 wisp_result wisp_on_invoke_target(wisp *w, wisp_target target, wisp_handler fn, void *user) {
+    WISP__ENTER(w, "wisp_on_invoke");
     wisp_result why;
     wisp__remote *remote = w ? wisp__remote_to_send(w, target, &why) : NULL;
     if (!w) return WISP_E_ARGUMENT;
@@ -23082,6 +23199,7 @@ wisp_result wisp_on_invoke_target(wisp *w, wisp_target target, wisp_handler fn, 
 }
 
 wisp_result wisp_on_invoke_state(wisp *w, wisp_target target, const wisp_state *state) {
+    WISP__ENTER(w, "wisp_on_invoke");
     wisp_result why;
     wisp__remote *remote = w ? wisp__remote_to_send(w, target, &why) : NULL;
     wisp__connection *owner;
@@ -23124,6 +23242,7 @@ wisp_call wisp_defer(wisp_event *event) {
 }
 
 void wisp_cancel(wisp *w, wisp_call handle) {
+    WISP__ENTER(w, "wisp_cancel");
     wisp__pending *call = w ? wisp__call_of(w, handle.id) : NULL;
     if (!call || call->deferred) return;
     if (!call->gathers) {
@@ -25312,6 +25431,7 @@ static void wisp__drain(wisp *w, wisp__session *s) {
 }
 
 wisp_result wisp_drain(wisp *w, wisp_peer peer, const char *reason, double timeout) {
+    WISP__ENTER(w, "wisp_drain");
     wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
     if (!w || !wisp__is_within(timeout, 0, 1e9)) return WISP_E_ARGUMENT;
     if (!s) return WISP_E_STALE;
@@ -25323,6 +25443,7 @@ wisp_result wisp_drain(wisp *w, wisp_peer peer, const char *reason, double timeo
 }
 
 wisp_result wisp_leave_with(wisp *w, wisp_peer peer, wisp_result code, const char *reason) {
+    WISP__ENTER(w, "wisp_leave");
     wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
     if (!w || code > 0 || code < INT16_MIN) return WISP_E_ARGUMENT;
     if (!s) return WISP_E_STALE;
@@ -26097,6 +26218,7 @@ static wisp__session *wisp__join_of_theirs(wisp *w, const wisp_addr *addr) {
 }
 
 wisp_peer wisp_join(wisp *w, const wisp_addr *to, const void *ticket, int ticket_size) {
+    WISP__ENTER(w, "wisp_join");
     wisp_peer none = { 0 };
     wisp__session *s;
     if (!w) return none;
@@ -26128,6 +26250,7 @@ wisp_peer wisp_join(wisp *w, const wisp_addr *to, const void *ticket, int ticket
 
 wisp_result wisp_admit_with(wisp *w, const wisp_addr *from, wisp_result verdict,
                             const char *text) {
+    WISP__ENTER(w, "wisp_admit");
     wisp__peer *peer = NULL;
     if (!w || !from || verdict > 0) return WISP_E_ARGUMENT;
     while ((peer = wisp__peers_find(w, from, peer)) != NULL) {
@@ -26262,6 +26385,7 @@ static void wisp__queries_end(wisp *w) {
 }
 
 wisp_result wisp_query(wisp *w, const wisp_addr *to, wisp_handler fn, void *user) {
+    WISP__ENTER(w, "wisp_query");
     wisp__query *q;
     wisp_result why;
     if (!w || !to || !fn) return WISP_E_ARGUMENT;
@@ -26282,6 +26406,7 @@ wisp_result wisp_query(wisp *w, const wisp_addr *to, wisp_handler fn, void *user
 }
 
 wisp_result wisp_set_info(wisp *w, const void *info, int bytes) {
+    WISP__ENTER(w, "wisp_set_info");
     uint8_t *copy = NULL;
     if (!w || bytes < 0 || (bytes && !info)) return WISP_E_ARGUMENT;
     if (bytes > wisp__min_int(WISP__INFO_BYTES, w->base.mtu - WISP__INFO_REST))
@@ -28634,6 +28759,7 @@ WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session 
 }
 
 wisp_result wisp_flush_batches(wisp *w) {
+    WISP__ENTER(w, "wisp_flush_batches");
     if (!w) return WISP_E_ARGUMENT;
     wisp__flush_dirty(w);
     return w->peers.post.broken ? WISP_E_LINK : WISP_OK;
@@ -28670,6 +28796,7 @@ static inline wisp_result wisp__outbound_check(wisp *w, wisp__outbound *out, wis
 
 wisp_result wisp_fire_target(wisp *w, wisp_target target, wisp_to to, const wisp_value *values,
                              int count) {
+    WISP__ENTER(w, "wisp_fire");
     wisp__outbound out;
     wisp_result result;
     if (!w) return WISP_E_ARGUMENT;
@@ -28791,6 +28918,7 @@ static wisp_call wisp__invoke_many(wisp *w, wisp__outbound *out) {
 
 wisp_call wisp_invoke_target(wisp *w, wisp_target target, wisp_to to, const wisp_call_desc *desc,
                              const wisp_value *values, int count) {
+    WISP__ENTER(w, "wisp_invoke");
     static const wisp_call_desc none = { NULL, NULL, 0, 0, NULL };
     wisp_call handle = { 0 };
     const wisp_call_desc *how = desc ? desc : &none;
@@ -28848,6 +28976,7 @@ wisp_call wisp_invoke_state(wisp *w, wisp_target target, wisp_peer to, const wis
 
 static wisp_result wisp__answer_event(wisp_event *event, wisp_result code, const wisp_value *values,
                                       int count) {
+    WISP__ENTER(event ? event->w : NULL, "wisp_reply");
     wisp_result result;
     wisp__answer a = { NULL, NULL, NULL, 0, code, values, count };
     wisp__message *m;
@@ -28909,6 +29038,7 @@ void wisp_raise(wisp_event *event, wisp_result code, const char *format, ...) {
 
 static wisp_result wisp__answer_deferred(wisp *w, wisp_call handle, wisp_result code,
                                          const wisp_value *values, int count) {
+    WISP__ENTER(w, "wisp_answer");
     wisp__pending *call = w ? wisp__call_of(w, handle.id) : NULL;
     wisp__answer a = { NULL, NULL, NULL, 0, code, values, count };
     wisp__message *m;
@@ -29478,6 +29608,7 @@ static size_t wisp__session_memory(const wisp_limits *limits, const wisp__sessio
 }
 
 void wisp_stats_peer(const wisp *w, wisp_peer peer, wisp_peer_stats *out) {
+    WISP__ENTER(w, "wisp_stats_peer");
     const wisp__session *s = wisp__session_or_left(w, peer);
     if (!out) return;
     memset(out, 0, sizeof *out);
@@ -29500,6 +29631,7 @@ void wisp_stats_peer(const wisp *w, wisp_peer peer, wisp_peer_stats *out) {
 }
 
 void wisp_stats_remote(const wisp *w, const char *remote, wisp_remote_stats *out) {
+    WISP__ENTER(w, "wisp_stats_remote");
     int length = 0;
     const wisp__remote *found = NULL;
     if (!out) return;
@@ -29510,6 +29642,7 @@ void wisp_stats_remote(const wisp *w, const char *remote, wisp_remote_stats *out
 }
 
 void wisp_stats_total(const wisp *w, wisp_total_stats *out) {
+    WISP__ENTER(w, "wisp_stats_total");
     if (!out) return;
     memset(out, 0, sizeof *out);
     if (!w) return;
@@ -29736,6 +29869,7 @@ static void wisp__profiler_tick(wisp *w) {
 }
 
 wisp_result wisp_use_profiler(wisp *w, const wisp_profiler *profiler) {
+    WISP__ENTER(w, "wisp_use_profiler");
     wisp__meters *meters;
     if (!w) return WISP_E_ARGUMENT;
     if (!profiler) {
@@ -29914,6 +30048,7 @@ static void wisp__snapshot_errors(const wisp *w, const char *filter, wisp_snapsh
 }
 
 wisp_result wisp_snapshot_take(const wisp *w, const char *filter, wisp_snapshot *out) {
+    WISP__ENTER(w, "wisp_snapshot_take");
     const wisp__meters *meters;
     const wisp_total_stats *stats;
     if (!w || !out) return WISP_E_ARGUMENT;
@@ -30040,6 +30175,7 @@ static const wisp_schema wisp__peer_report_schema =
     WISP_SCHEMA(wisp__peer_report, 1, wisp__peer_report_fields);
 
 int wisp_peer_json(const wisp *w, wisp_peer peer, char *out, int capacity) {
+    WISP__ENTER(w, "wisp_peer_json");
     static const char *const states[] = { "left", "joining", "joined", "draining" };
     const wisp__session *s = wisp__session_or_left(w, peer);
     wisp__peer_report r;
@@ -30780,6 +30916,7 @@ void wisp_overlay_draw(const wisp_snapshot *snapshot, const wisp_canvas *canvas)
 }
 
 void wisp_overlay(wisp *w, const wisp_canvas *canvas) {
+    WISP__ENTER(w, "wisp_overlay");
     static const char text[] = "nothing is counted: call wisp_use_profiler";
     wisp_snapshot snapshot;
     wisp__panel panel;
@@ -31014,6 +31151,7 @@ static void wisp__destroy_now(wisp *w) {
     w->events.notice_count = 0;
     wisp__post_send(w);
     wisp__states_end(w);
+    wisp__leave_all(w);
     wisp__release(w);
 }
 
@@ -31021,6 +31159,7 @@ static void wisp__destroy_now(wisp *w) {
 static bool wisp__is_inside(const wisp *w) { return w->updating || w->hooks.depth > 0; }
 
 void wisp_destroy(wisp *w) {
+    WISP__ENTER(w, "wisp_destroy");
     if (!w) return;
     if (wisp__is_inside(w)) w->destroyed = true;
     else wisp__destroy_now(w);
@@ -31066,6 +31205,7 @@ static bool wisp__receive(wisp *w) {
 }
 
 wisp_result wisp_update(wisp *w, double now) {
+    WISP__ENTER(w, "wisp_update");
     bool broken;
     if (!w || !wisp__is_finite(now)) return WISP_E_ARGUMENT;
     if (wisp__is_inside(w)) return WISP_E_BUSY;

@@ -6,6 +6,9 @@
 #include "support/simulated_endpoints.h"
 #include "support/watched_memory_and_link.h"
 #include <math.h>
+#ifdef WISP__WATCHED
+#include <pthread.h>
+#endif
 
 /* --- create --- */
 
@@ -1350,6 +1353,110 @@ TEST(leaving_over_a_full_reliable_link_sends_what_waits_and_then_the_goodbye) {
     world_close(&t.w);
 }
 
+/* --- threads --- */
+
+#ifdef WISP__WATCHED
+typedef struct two_threads {
+    world_two t;
+    int       lines;
+    char      log[8][200];
+} two_threads;
+
+static void log_threads(void *user, int level, wisp_result code, const char *text) {
+    two_threads *two = (two_threads *)user;
+    if (!strstr(text, "thread")) return;
+    CHECK(level == WISP_LOG_ERROR && code == WISP_E_BUSY);
+    if (two->lines < 8) snprintf(two->log[two->lines], sizeof two->log[0], "%s", text);
+    two->lines++;
+}
+
+static void *use_server(void *user) {
+    two_threads *two = (two_threads *)user;
+    wisp_total_stats stats;
+    wisp_stats_total(two->t.server, &stats);
+    wisp_fire_values(two->t.server, "other", wisp_to_all(), NULL, 0);
+    return two;
+}
+
+/* Another thread does this, from its begin to its end. */
+static void in_another_thread(void *(*run)(void *), void *user) {
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, run, user) == 0);
+    CHECK(pthread_join(thread, NULL) == 0);
+}
+
+static void on_used_elsewhere(wisp_event *event) {
+    wisp_fire_values(event->w, "other", wisp_to_all(), NULL, 0);    /* the same thread may */
+    in_another_thread(use_server, event->user);
+}
+
+static void two_threads_open(two_threads *two) {
+    memset(two, 0, sizeof *two);
+    world_open(&two->t.w);
+    two->t.w.desc.log = log_threads;
+    two->t.w.desc.user = two;
+    world_two_join(&two->t);
+}
+
+TEST(a_call_of_another_thread_is_logged_with_the_one_that_runs) {
+    two_threads two;
+    two_threads_open(&two);
+    wisp_connect(two.t.server, "r", on_used_elsewhere, &two);
+    wisp_fire(two.t.client, "r", two.t.to_server);
+    world_run(&two.t.w, 0.1);
+    CHECK_EQ_INT(two.lines, 2);
+    CHECK(strstr(two.log[0], "wisp_stats_total was called while another thread is in wisp_update"));
+    CHECK(strstr(two.log[1], "wisp_fire was called while another thread is in wisp_update"));
+    for (int i = 0; i < 20; i++) {      /* whatever comes, it is told 16 times */
+        wisp_fire(two.t.client, "r", two.t.to_server);
+        world_run(&two.t.w, 0.1);
+    }
+    CHECK_EQ_INT(two.lines, 16);
+    world_close(&two.t.w);
+}
+
+static void *update_server(void *user) {
+    two_threads *two = (two_threads *)user;
+    CHECK_EQ_INT(wisp_update(two->t.server, two->t.w.now), WISP_OK);
+    return use_server(user);
+}
+
+static void *destroy_server(void *user) {
+    two_threads *two = (two_threads *)user;
+    wisp_destroy(two->t.server);
+    return NULL;
+}
+
+TEST(threads_that_take_turns_are_not_logged) {
+    two_threads two;
+    two_threads_open(&two);
+    in_another_thread(use_server, &two);
+    in_another_thread(update_server, &two);
+    world_run(&two.t.w, 0.1);
+    in_another_thread(destroy_server, &two);
+    two.t.w.ends[0] = NULL;
+    CHECK_EQ_INT(two.lines, 0);
+    world_close(&two.t.w);
+}
+
+static void on_destroying(wisp_event *event) { wisp_destroy(event->w); }
+
+static double ten_milliseconds(void *user) { return *(double *)user += 0.01; }
+
+TEST(a_call_whose_endpoint_goes_meanwhile_leaves_nothing_behind) {
+    two_threads two;
+    two_threads_open(&two);
+    wisp_connect(two.t.client, "r", on_destroying, NULL);
+    wisp_fire_all(two.t.server, "r");
+    wisp_update(two.t.server, two.t.w.now += 0.01);
+    CHECK_EQ_INT(wisp_await_event(two.t.client, "never", NULL, NULL, ten_milliseconds,
+                                  &two.t.w.now, 1), WISP_E_CLOSED);
+    two.t.w.ends[1] = NULL;
+    CHECK_EQ_INT(two.lines, 0);
+    world_close(&two.t.w);
+}
+#endif
+
 static const test_case tests[] = {
     CASE(leaving_over_a_full_reliable_link_sends_what_waits_and_then_the_goodbye),
     CASE(create_refuses_a_link_that_is_none),
@@ -1401,6 +1508,11 @@ static const test_case tests[] = {
     CASE(strings_empty_with_nul_and_of_a_mebibyte_come_through),
     CASE(a_string_beyond_the_limit_is_refused_at_the_call_and_the_rest_goes_on),
     CASE(steady_state_allocates_nothing_in_10000_updates_with_32_peers),
+#ifdef WISP__WATCHED
+    CASE(a_call_of_another_thread_is_logged_with_the_one_that_runs),
+    CASE(threads_that_take_turns_are_not_logged),
+    CASE(a_call_whose_endpoint_goes_meanwhile_leaves_nothing_behind),
+#endif
 };
 
 int main(int argc, char **argv) {
