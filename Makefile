@@ -22,7 +22,8 @@ MAKEFLAGS += -j2
 
 TESTS    := $(notdir $(basename $(wildcard tests/test_*.c)))
 FUZZERS  := $(notdir $(basename $(wildcard tests/fuzz/fuzz_*.c)))
-EXAMPLES := $(notdir $(basename $(wildcard examples/[0-9]*.c))) rendezvous
+EXAMPLES := $(notdir $(basename $(wildcard examples/[0-9]*.c))) rendezvous \
+            server_thread
 HEADERS  := $(wildcard wisp*.h tests/support/*.h tests/data/*.h tests/compile/*.h examples/*.h \
             tools/*.h) examples/rendezvous.c
 
@@ -55,6 +56,7 @@ LIBS_test_plugins  := $(COMPRESS)
 LIBS_fuzz_plugins  := $(COMPRESS)
 LIBS_07_compress   := $(COMPRESS)
 LIBS_11_overlay    := -lpng
+LIBS_server_thread := -pthread
 LIBS_test_compat   := tests/compat_before.c
 
 FUZZERS_M32 := $(filter-out fuzz_plugins, $(FUZZERS))
@@ -66,6 +68,7 @@ WARN_C   := $(WARN) -Wstrict-prototypes
 SANITIZE := -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 
 CC_asan    := clang $(WARN_C) -O0 $(SANITIZE)
+CC_tsan    := clang $(WARN_C) -O0 -g -fsanitize=thread
 CC_gcc     := gcc $(WARN_C) -O2
 CC_clang   := clang $(WARN_C) -O2
 CC_fast    := gcc $(WARN_C) -O2 -ffast-math
@@ -80,6 +83,8 @@ CC_g++     := g++ -std=c++11 $(WARN) -O2
 CC_clang++ := clang++ -std=c++11 $(WARN) -O2
 CC_m32++   := g++ -std=c++11 $(WARN) -Wno-double-promotion -O1 -m32
 LIBS_mingw := -lws2_32
+LIBS_asan  := -pthread
+LIBS_m32   := -pthread
 RUN_s390x  := qemu-s390x-static
 RUN_arm    := qemu-arm-static
 RUN_mingw  := wine
@@ -118,6 +123,7 @@ LOGS_TEST := $(KINDS:%=build/units/%.log) \
     build/compile/mixed/c_in_cpp.log build/compile/mixed/cpp_in_c.log \
     $(LEFT_OUT:%=build/compile/gcc/%.log) \
     $(foreach name, wisp $(EXAMPLES) arena, build/examples/asan/$(name).log) \
+    build/examples/tsan/wisp.log build/examples/tsan/server_thread.log \
     $(FUZZERS:%=build/fuzz/asan/%.log) $(FUZZERS_M32:%=build/fuzz/m32/%.log) \
     build/fuzz/gcc/fuzz_bomb.log build/tools/gcc/wisp_train.log \
     build/tools/gcc/wisp_top.log build/tools/gcc/wisp_relay.log
