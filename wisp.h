@@ -1672,10 +1672,11 @@ WISP_API wisp_to wisp_to_group(wisp_group group);
 /* Queues a message of `count` values to peers. Errors: WISP_E_ARGUMENT,
    WISP_E_NAME, WISP_E_STALE, WISP_E_TOO_BIG, WISP_E_DEPTH, WISP_E_LIMIT,
    WISP_E_MEMORY, WISP_E_QUEUE_FULL, WISP_E_NO_REMOTE (the peer has answered
-   that it does not know the name, or does not accept its encoding; an error
-   event reported it). With several peers the first error is returned and the
-   others are served; in a list a stale peer (WISP_E_STALE) and a repeated one
-   (WISP_E_ARGUMENT) are skipped and counted. */
+   that it does not know the name, or does not accept its encoding: the first
+   message returned WISP_OK, and an error event at both ends gives the name and
+   the nearest one that is known). With several peers the first error is
+   returned and the others are served; in a list a stale peer (WISP_E_STALE)
+   and a repeated one (WISP_E_ARGUMENT) are skipped and counted. */
 WISP_API wisp_result wisp_fire_values(wisp *w, const char *remote, wisp_to to,
                                       const wisp_value *values, int count);
 WISP_API wisp_result wisp_send(wisp *w, wisp_remote remote, wisp_to to,
@@ -4100,9 +4101,10 @@ typedef struct wisp__peer_remote {
     uint8_t known;  /* to the peer: WISP__UNANNOUNCED.. */
     bool named : 1;  /* the peer announced the name, and has not refused it */
     bool there : 1;  /* of a main entry: the peer has announced its name before */
-    bool warned : 1;  /* it was reported that the peer refuses our encoding */
+    bool warned : 1;  /* it was reported that the peer refuses our encoding, or the name */
     bool listed : 1;  /* in the list of its line, not in the heap */
     bool refused : 1;  /* we refuse the peer's, as long as the settings stay */
+    bool tried : 1;  /* a message was sent before the peer has bound the number */
     uint16_t refused_number;           /* of the peer's, for the encoding refused last */
     uint32_t announced_in;             /* packet that carries the announcement, its low bits */
     uint64_t newest;  /* packet of the last sequenced message */
@@ -4111,6 +4113,14 @@ typedef struct wisp__peer_remote {
     uint8_t line;
     wisp__bucket rate;  /* the rate limit */
 } wisp__peer_remote;
+
+/* Names of a peer that are not registered here, for the texts of errors: entries of number:16
+   told:8 length:8 and the name. The oldest make room. */
+enum { WISP__STRANGERS = 2048, WISP__STRANGER_HEAD = 4 };
+typedef struct wisp__strangers {
+    uint8_t *entries;
+    int room, bytes;
+} wisp__strangers;
 
 typedef struct wisp__control {         /* records for `count` numbers, one after another */
     uint8_t kind;
@@ -4148,20 +4158,24 @@ typedef struct wisp__session {
     wisp__their *theirs;  /* by their number */
     int their_room;
     int unannounced;          /* remotes before it have been announced */
-    int refused;  /* remotes with an encoding of the peer that we refuse */
     int unreliable_bytes;     /* of queued unreliable messages */
+    int schema_fresh;     /* part of schema_bytes that no other peer had described */
+    wisp__strangers *strangers;       /* names of the peer that are not registered here (names) */
     wisp__control *controls;  /* to be sent */
     int control_room, control_count;
-    bool controls_dropped;  /* some had no room: they are asked for again */
-    bool ping;
-    uint8_t clock_id;  /* of its question about our ticks (tick) */
+    bool controls_dropped : 1;  /* some had no room: they are asked for again */
+    bool ping : 1;
     bool asks_clock : 1, answers_clock : 1;  /* in this update */
+    bool untold : 1;  /* the peer does not know a name, which is still to be reported */
+    uint8_t clock_id;  /* of its question about our ticks (tick) */
+    uint8_t notices_left;  /* WISP_JOINED and WISP_LEFT that may still come (session) */
+    uint16_t refused;  /* remotes with an encoding of the peer that we refuse */
+    uint16_t lent;  /* lent remotes that its numbers stand for */
     uint16_t lines[WISP__LINES];  /* the remotes with messages queued (queue): index + 1 */
     uint32_t waiting;             /* lines that are not empty */
     uint32_t priorities;          /* of the registry, when the heaps were built */
     int queued, queued_bytes;
     uint32_t next_call;   /* ids (call) */
-    int schema_fresh;     /* part of schema_bytes that no other peer had described */
     struct wisp__pending *calls_first, *calls_last;
     struct wisp__request *requests;  /* answers kept, by id (call) */
     int request_room;
@@ -4176,8 +4190,6 @@ typedef struct wisp__session {
     int reader;  /* our credit at the peer, as far as it is known here, at reader_time */
     double credit_time, reader_time;
     wisp__peer_meter *meter;        /* NULL while the profiler is off */
-    int notices_left;  /* WISP_JOINED and WISP_LEFT that may still come (session) */
-    int lent;  /* lent remotes that its numbers stand for */
     wisp__spending *spending;       /* of budgets; NULL: no budget was used */
     wisp__stall stall;
     wisp__held_list held_messages;  /* held by middleware, from it or to it alone */
@@ -19804,8 +19816,8 @@ wisp_result wisp_use_budget(wisp *w, const wisp_budget *budget) {
  * MARK: >>remote
  * What: the registry of names, their settings, and what each peer knows.
  * Invariants: a remote is never removed; its index is its number on the wire,
- *   less the reserved ones. Names of a peer that nobody registered here take
- *   no memory; one that a pattern matches is lent a remote, which is announced
+ *   less the reserved ones. A name of a peer that nobody registered here has no
+ *   remote; one that a pattern matches is lent a remote, which is announced
  *   to no peer, until this end uses it or the last peer that announced it left.
  * ======================================================================== */
 
@@ -19853,8 +19865,7 @@ static const wisp__drop_rule wisp__drop_rules[] = {
     { WISP__R(unhandled), 0, WISP_DROP_NO_HANDLER, false, WISP_E_NO_HANDLER,
       "nobody is connected" },
     { 0, 0, WISP_DROP_NO_HANDLER, false, 0, NULL },
-    { 0, WISP__P(bad_messages), WISP_DROP_NO_REMOTE, true, WISP_E_NO_REMOTE,
-      "a message for a name that is not known here" },
+    { 0, WISP__P(bad_messages), WISP_DROP_NO_REMOTE, true, 0, NULL },
     { 0, 0, WISP_DROP_NO_REMOTE, false, 0, NULL },
     { 0, WISP__P(bad_messages), WISP_DROP_UNREADABLE, true, 0, "message cannot be read" },
     { WISP__R(invalid), WISP__P(bad_messages), WISP_DROP_INVALID, true, 0,
@@ -23493,8 +23504,8 @@ static void wisp__break_unpaid(wisp__reading *r) {
  * MARK: >>names
  * What: how two ends agree on numbers for names, and on encodings: announcements and
  *   the answers to them.
- * Invariants: a peer's name that is not registered here takes no memory. A number stands
- *   for one name and one encoding as long as the session lasts.
+ * Invariants: names of a peer that are not registered here take at most WISP__STRANGERS
+ *   bytes. A number stands for one name and one encoding as long as the session lasts.
  * Not here: which announcements a packet carries (packet_writer).
  *
  *   ANNOUNCE  length(number) length(bytes) name version:8 kind:8 length(bytes) extra
@@ -23518,6 +23529,152 @@ typedef struct wisp__announcement {
     int bits;  /* of the descriptor .. */
     int64_t at;  /* .. and where it is in the packet */
 } wisp__announcement;
+
+/* --- names of a peer that are not registered here --- */
+
+/* The entry after another; of NULL the first. NULL: there is none. */
+static uint8_t *wisp__stranger_after(const wisp__session *s, uint8_t *entry) {
+    const wisp__strangers *all = s->strangers;
+    if (!all) return NULL;
+    entry = entry ? entry + WISP__STRANGER_HEAD + entry[3] : all->entries;
+    return entry - all->entries < all->bytes ? entry : NULL;
+}
+
+/* NULL: not noted, or not paid for. */
+static uint8_t *wisp__stranger_find(wisp *w, const wisp__session *s, int number) {
+    uint8_t *entry = NULL;
+    if (!s->strangers || !wisp__pay(&w->content.credit, s->strangers->bytes / 4)) return NULL;
+    while ((entry = wisp__stranger_after(s, entry)) != NULL)
+        if (wisp__load_part(entry, 2) == (uint64_t)number) break;
+    return entry;
+}
+
+/* Without memory a name is not noted. */
+static void wisp__stranger_note(wisp *w, wisp__session *s, const wisp__announcement *a) {
+    int bytes = WISP__STRANGER_HEAD + a->length, given_up = 0;
+    wisp__strangers *all = s->strangers;
+    if (wisp__stranger_find(w, s, a->number)) return;
+    if (!all) all = s->strangers = (wisp__strangers *)wisp__alloc(&w->base, sizeof *all);
+    if (!all) return;
+    while (all->bytes - given_up + bytes > WISP__STRANGERS)
+        given_up += WISP__STRANGER_HEAD + all->entries[given_up + 3];
+    all->bytes -= given_up;
+    if (given_up) memmove(all->entries, all->entries + given_up, (size_t)all->bytes);
+    if (wisp__grow(&w->base, WISP__ARRAY(all->entries, all->room), all->bytes + bytes,
+                   WISP__STRANGERS))
+        return;
+    wisp__store_part(all->entries + all->bytes, (uint32_t)a->number | (uint32_t)a->length << 24, 4);
+    memcpy(all->entries + all->bytes + WISP__STRANGER_HEAD, a->name, (size_t)a->length);
+    all->bytes += bytes;
+}
+
+static void wisp__strangers_free(wisp *w, wisp__session *s) {
+    if (!s->strangers) return;
+    wisp__array_free(&w->base, WISP__ARRAY(s->strangers->entries, s->strangers->room));
+    wisp__free(&w->base, s->strangers, sizeof *s->strangers);
+    s->strangers = NULL;
+}
+
+/* The name that is most like another, if few edits lie between them. */
+typedef struct wisp__nearest {
+    const char *name;
+    int length;
+    int edits;                 /* of the nearest so far; more is too far */
+    char found[72];            /* ": did you mean" and the name, cut to fit a notice */
+    wisp__credit *credit;
+} wisp__nearest;
+
+static int wisp__lower(char c) { return c >= 'A' && c <= 'Z' ? c + 'a' - 'A' : c; }
+
+/* How many bytes must be inserted, removed or replaced to make one name of another; case does not
+   count. From `most` on, `most`. */
+static int wisp__edits(const char *a, int a_length, const char *b, int b_length, int most) {
+    int row[WISP__NAME_BYTES + 1];
+    for (int j = 0; j <= b_length; j++) row[j] = j;
+    for (int i = 1; i <= a_length; i++) {
+        int before = row[0], least = row[0] = i;
+        for (int j = 1; j <= b_length; j++) {
+            int replaced = before + (wisp__lower(a[i - 1]) != wisp__lower(b[j - 1]));
+            before = row[j];
+            row[j] = wisp__min_int(replaced, wisp__min_int(before, row[j - 1]) + 1);
+            least = wisp__min_int(least, row[j]);
+        }
+        if (least >= most) return most;
+    }
+    return wisp__min_int(row[b_length], most);
+}
+
+static wisp__nearest wisp__nearest_to(wisp *w, const char *name, int length) {
+    wisp__nearest n;
+    n.name = name;
+    n.length = length;
+    n.edits = wisp__max_int(length, 3) / 3 + 1;
+    n.found[0] = 0;
+    n.credit = &w->content.credit;
+    return n;
+}
+
+static void wisp__nearest_try(wisp__nearest *n, const char *name, int length) {
+    int edits = n->edits;
+    if (wisp__abs_int(length - n->length) < edits &&
+        wisp__pay(n->credit, WISP__PRICE_STEP + (int64_t)length * n->length))
+        edits = wisp__edits(n->name, n->length, name, length, edits);
+    if (edits == n->edits) return;
+    n->edits = edits;
+    snprintf(n->found, sizeof n->found, ": did you mean %.*s?", wisp__min_int(length, 48), name);
+}
+
+static void wisp__nearest_try_remote(wisp__nearest *n, const wisp__remote *remote) {
+    if (remote->index >= WISP__RESERVED && remote->main == remote && !remote->lent)
+        wisp__nearest_try(n, remote->name, (int)strlen(remote->name));
+}
+
+/* A message came for a number whose name is not registered here. That is reported once for each
+   name, with the name here that is most like it. */
+static void wisp__on_stranger(wisp *w, wisp__session *s, int number) {
+    static const char text[] = "a message for a name that is not known here";
+    uint8_t *entry = wisp__stranger_find(w, s, number);
+    wisp__nearest n;
+    wisp__notice error = wisp__error_of(w, wisp__peer_handle(s), wisp__remote_handle(NULL),
+                                        WISP_E_NO_REMOTE);
+    if (!entry) {
+        wisp__notice_add(w, &error, "%s", text);
+        return;
+    }
+    if (entry[2]) return;
+    entry[2] = 1;
+    n = wisp__nearest_to(w, (const char *)entry + WISP__STRANGER_HEAD, entry[3]);
+    for (int i = WISP__RESERVED; i < w->registry.count; i++)
+        wisp__nearest_try_remote(&n, w->registry.remotes[i]);
+    wisp__notice_add(w, &error, "%.*s: %s%s", wisp__min_int(n.length, 48), n.name, text,
+                     n.found);
+}
+
+/* Reports the names that a peer does not know although messages were sent for them, each with the
+   name that it has announced and that is most like it. */
+static void wisp__report_unknown(wisp *w, wisp__session *s) {
+    s->untold = false;
+    for (int i = WISP__RESERVED; i < s->peer_remote_room && i < w->registry.count; i++) {
+        wisp__peer_remote *p = &s->peer_remotes[i];
+        wisp__remote *remote = w->registry.remotes[i]->main;
+        wisp__nearest n;
+        wisp__notice error;
+        if (p->known != WISP__UNKNOWN || !p->tried || p->warned ||
+            s->peer_remotes[remote->index].there)
+            continue;
+        p->warned = true;
+        n = wisp__nearest_to(w, remote->name, (int)strlen(remote->name));
+        for (int k = 0; k < s->their_room; k++)
+            if (s->theirs[k].remote)
+                wisp__nearest_try_remote(&n, w->registry.remotes[s->theirs[k].remote - 1]);
+        for (uint8_t *entry = NULL; (entry = wisp__stranger_after(s, entry)) != NULL;)
+            wisp__nearest_try(&n, (const char *)entry + WISP__STRANGER_HEAD, entry[3]);
+        error = wisp__error_of(w, wisp__peer_handle(s), wisp__remote_handle(remote),
+                               WISP_E_NO_REMOTE);
+        wisp__notice_add(w, &error, "%.48s: the other end does not know this name%s", remote->name,
+                         n.found);
+    }
+}
 
 /* --- bits --- */
 
@@ -23751,7 +23908,7 @@ static wisp__remote *wisp__lend_remote(wisp *w, const char *name, int length) {
         for (int i = 0; i < w->peers.pool.made; i++) {
             wisp__session *s = wisp__session_at(w, i);
             if (!s || remote->index >= s->peer_remote_room) continue;
-            s->refused -= s->peer_remotes[remote->index].refused;
+            if (s->peer_remotes[remote->index].refused) s->refused--;
             memset(&s->peer_remotes[remote->index], 0, sizeof *s->peer_remotes);
         }
         wisp__registry_relend(&w->registry, remote, name, length);
@@ -23780,7 +23937,7 @@ static void wisp__bind_number(wisp__reading *r, wisp__remote *remote, int number
     int bytes = e ? (int)wisp__schema_charge(s, e->described) : 0;
     s->schema_bytes += bytes;
     if (bytes && e->described->references == 1) s->schema_fresh += bytes;
-    s->lent += remote->lent;
+    if (remote->lent) s->lent++;
     remote->announced++;
     s->theirs[number].remote = (uint16_t)(remote->index + 1);
     s->theirs[number].encoding = e;
@@ -23821,6 +23978,7 @@ static bool wisp__on_announcement(wisp__reading *r) {
         return true;
     }
     if (why) wisp__refuse_encoding(w, s, remote, a.number, why);
+    if (!remote) wisp__stranger_note(w, s, &a);
     w->base.stats.names_unknown++;
     wisp__control_add(w, s, WISP__FRAME_UNKNOWN, a.number);
     return !why || why == WISP_E_UNSUPPORTED;
@@ -23856,6 +24014,7 @@ static void wisp__on_number_unknown(wisp__reading *r, wisp__remote *entry) {
     wisp__session *s = r->s;
     if (!wisp__pay_reset(r)) return;
     s->peer_remotes[entry->index].known = WISP__UNKNOWN;
+    s->untold |= s->peer_remotes[entry->index].tried;
     if (s->peer_remotes[entry->main->index].there) wisp__on_encoding_refused(w, s, entry);
     wisp__baselines_reset(w, &s->baselines_out, entry->index, false);
     entry->stats.unknown++;
@@ -24812,13 +24971,17 @@ static inline wisp__fit wisp__fill_queued(wisp__packet_writer *f, int index) {
         wisp__announced_apart(&w->base, w->registry.remotes[m->encoding]))
         m = wisp__queue_announcement(w, s, m);
     if (!m) return WISP__WAITS;
-    if (known == WISP__UNKNOWN) {
+    if (known == WISP__UNKNOWN && s->peer_remotes[m->encoding].tried) {
         wisp__count_drop(w, s, w->registry.remotes[index], WISP__DROPPED_QUEUED);
         wisp__message_release(&w->chunks, wisp__unqueue(w, s, index, false));
         return WISP__FITS;
     }
     fit = m->delivery == WISP_RELIABLE ? wisp__fill_reliable(f, m) : wisp__fill_unreliable(f, m);
     if (fit != WISP__FITS) return fit;
+    if (known != WISP__BOUND && m->type != WISP__ANNOUNCEMENT) {
+        s->peer_remotes[m->encoding].tried = true;
+        s->untold |= known == WISP__UNKNOWN;
+    }
     wisp__count_message(w, s, m);
     wisp__fill_dequeue(f, index);
     if (wisp__run_may(f, index)) wisp__fill_run(f, index);
@@ -25172,6 +25335,7 @@ static void wisp__session_free(wisp *w, wisp__session *s) {
     }
     wisp__array_free(base, WISP__ARRAY(s->theirs, s->their_room));
     wisp__array_free(base, WISP__ARRAY(s->controls, s->control_room));
+    wisp__strangers_free(w, s);
     wisp__parts_free(w, s->parts);
     s->parts = NULL;
     s->control_count = 0;
@@ -26487,7 +26651,8 @@ static wisp_result wisp__give(wisp *w, wisp__session *s, wisp__message *m) {
     wisp__remote *remote = w->registry.remotes[m->remote];
     wisp_result result;
     if (!wisp__peer_remote_of(w, s, wisp__max_int(m->remote, m->encoding))) return WISP_E_MEMORY;
-    if (s->peer_remotes[m->encoding].known == WISP__UNKNOWN && m->type != WISP__REPLY) {
+    if (s->peer_remotes[m->encoding].known == WISP__UNKNOWN && m->type != WISP__REPLY &&
+        s->peer_remotes[m->encoding].tried) {  /* the peer gets one, so that both ends report it */
         wisp__drop(w, s, remote, WISP__DROPPED_UNKNOWN_THERE, WISP_OK);
         return WISP_E_NO_REMOTE;
     }
@@ -27890,6 +28055,7 @@ static void wisp__read_message(wisp__reading *r, int kind, wisp__inbound *in) {
                               f.number);
             r->answered = true;
         }
+        if (!in->remote && !r->from.failed) wisp__on_stranger(r->w, s, f.number);
         wisp__read_sized(r, in, f.bits);
     }
 }
@@ -28421,6 +28587,7 @@ static void wisp__reading_begin(wisp__reading *r, wisp *w, wisp__session *s,
 
 static void wisp__reading_end(wisp__reading *r) {
     wisp *w = r->w;
+    if (r->s->untold && r->s->peer.state == WISP__JOINED) wisp__report_unknown(w, r->s);
     if (r->broken && r->s->peer.state == WISP__JOINED)
         wisp__error(w, r->s, NULL, r->code, r->broken);
     w->record.end = w->record.at = 0;

@@ -22,7 +22,7 @@
 
 #include <stdlib.h>
 
-enum { WORLD_ENDS = 40, WORLD_TEXT = 132 };
+enum { WORLD_ENDS = 40, WORLD_TEXT = 260 };
 
 /* What a handler was told. */
 typedef struct world_note {
