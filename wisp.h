@@ -2190,9 +2190,10 @@ enum {
     WISP_SNAPSHOT_REMOTES    = 16,
     WISP_SNAPSHOT_PEERS      = 16,
     WISP_SNAPSHOT_ERRORS     = 8,
+    WISP_SNAPSHOT_DROPS      = 16,
     WISP_SNAPSHOT_NAME       = 48,      /* with its NUL; longer names are cut */
     WISP_SNAPSHOT_TEXT       = 96,      /* the same for texts */
-    WISP_SNAPSHOT_JSON_BYTES = 98304    /* no snapshot is longer as JSON */
+    WISP_SNAPSHOT_JSON_BYTES = 106496   /* no snapshot is longer as JSON */
 };
 
 /* Why messages did not reach a handler: indices of `drops`. */
@@ -2283,6 +2284,13 @@ typedef struct wisp_error_note {
     char     text[WISP_SNAPSHOT_TEXT];
 } wisp_error_note;
 
+/* Why messages of a remote did not reach a handler: a member of `drops`. */
+typedef struct wisp_drop_note {
+    wisp_drop reason;                   /* as JSON its text */
+    char      remote[WISP_SNAPSHOT_NAME];/* or "": of none of `remotes` */
+    uint32_t  count;
+} wisp_drop_note;
+
 /* Plain data: it may be copied, kept, and sent with wisp_snapshot_schema(). All
    numbers are finite; all texts are UTF-8 and end with NUL. */
 typedef struct wisp_snapshot {
@@ -2301,6 +2309,8 @@ typedef struct wisp_snapshot {
     wisp_remote_profile remotes[WISP_SNAPSHOT_REMOTES];  /* most bytes first */
     wisp_peer_profile   peers[WISP_SNAPSHOT_PEERS];      /* most bytes first */
     wisp_error_note     errors_last[WISP_SNAPSHOT_ERRORS];  /* newest first */
+    uint32_t            dropped_count;
+    wisp_drop_note      dropped[WISP_SNAPSHOT_DROPS];       /* most first */
 } wisp_snapshot;
 
 typedef struct wisp_profiler {
@@ -29829,12 +29839,13 @@ void wisp_stats_total(const wisp *w, wisp_total_stats *out) {
  * Not here: counting (meter).
  * ======================================================================== */
 
+static const char *const wisp__drop_texts[] = {
+    "rate limit", "budget", "filter", "stale", "invalid", "unreadable", "no handler",
+    "no remote", "queue full", "abandoned", "lost packets", "too old", "replaced",
+};
+
 const char *wisp_drop_text(wisp_drop drop) {
-    static const char *const texts[] = {
-        "rate limit", "budget", "filter", "stale", "invalid", "unreadable", "no handler",
-        "no remote", "queue full", "abandoned", "lost packets", "too old", "replaced",
-    };
-    return drop >= 0 && drop < WISP_DROPS ? texts[drop] : "unknown reason";
+    return drop >= 0 && drop < WISP_DROPS ? wisp__drop_texts[drop] : "unknown reason";
 }
 
 /* --- the schema of a snapshot --- */
@@ -29909,6 +29920,15 @@ static const wisp_schema wisp__error_note_schema =
     WISP_SCHEMA(wisp_error_note, 1, wisp__error_note_fields);
 static const wisp_type wisp__error_note_type = WISP_T_STRUCT(&wisp__error_note_schema);
 
+static const wisp_field wisp__drop_note_fields[] = {
+    WISP_FIELD(wisp_drop_note, reason, WISP_T_ENUM(wisp__drop_texts, WISP_DROPS)),
+    WISP_FIELD(wisp_drop_note, remote, WISP_T_STRING(WISP_SNAPSHOT_NAME - 1)),
+    WISP__UINT(drop_note, count),
+};
+static const wisp_schema wisp__drop_note_schema =
+    WISP_SCHEMA(wisp_drop_note, 1, wisp__drop_note_fields);
+static const wisp_type wisp__drop_note_type = WISP_T_STRUCT(&wisp__drop_note_schema);
+
 static const wisp_field wisp__snapshot_fields[] = {
     WISP_FIELD(wisp_snapshot, app, WISP_T_STRING(64)), WISP__UINT(snapshot, app_version),
     WISP__NUMBER(snapshot, time), WISP__NUMBER(snapshot, seconds), WISP__TRAFFIC(snapshot, out),
@@ -29924,6 +29944,8 @@ static const wisp_field wisp__snapshot_fields[] = {
                WISP_T_ARRAY(&wisp__peer_profile_type, WISP_SNAPSHOT_PEERS)),
     WISP_COUNTED_FIELD(wisp_snapshot, errors_last, error_count,
                WISP_T_ARRAY(&wisp__error_note_type, WISP_SNAPSHOT_ERRORS)),
+    WISP_COUNTED_FIELD(wisp_snapshot, dropped, dropped_count,
+               WISP_T_ARRAY(&wisp__drop_note_type, WISP_SNAPSHOT_DROPS)),
 };
 static const wisp_schema wisp__snapshot_schema =
     WISP_SCHEMA(wisp_snapshot, 3, wisp__snapshot_fields);
@@ -30214,6 +30236,36 @@ static void wisp__snapshot_errors(const wisp *w, const char *filter, wisp_snapsh
     }
 }
 
+/* Drops with their names, most first; the least are left out when there is no room. */
+static void wisp__snapshot_drops(wisp_snapshot *out, const uint32_t *drops, const char *remote) {
+    for (int why = 0; why < WISP_DROPS; why++) {
+        wisp_drop_note *last = out->dropped + WISP_SNAPSHOT_DROPS - 1;
+        wisp_drop_note *end = out->dropped + out->dropped_count, *at = end;
+        while (at > out->dropped && drops[why] > at[-1].count) at--;
+        if (!drops[why] || at > last) continue;
+        if (end > last) end = last;
+        else out->dropped_count++;
+        memmove(at + 1, at, (size_t)(end - at) * sizeof *at);
+        memset(at, 0, sizeof *at);
+        at->reason = why;
+        at->count = drops[why];
+        memcpy(at->remote, remote, strlen(remote));
+    }
+}
+
+/* The drops of each remote, and then those of none of them. */
+static void wisp__snapshot_dropped(wisp_snapshot *out) {
+    uint32_t rest[WISP_DROPS];
+    memcpy(rest, out->drops, sizeof rest);
+    for (uint32_t i = 0; i < out->remote_count; i++) {
+        const wisp_remote_profile *remote = &out->remotes[i];
+        for (int why = 0; why < WISP_DROPS; why++)
+            rest[why] -= remote->drops[why] < rest[why] ? remote->drops[why] : rest[why];
+        wisp__snapshot_drops(out, remote->drops, remote->name);
+    }
+    wisp__snapshot_drops(out, rest, "");
+}
+
 wisp_result wisp_snapshot_take(const wisp *w, const char *filter, wisp_snapshot *out) {
     WISP__ENTER(w, "wisp_snapshot_take");
     const wisp__meters *meters;
@@ -30240,6 +30292,7 @@ wisp_result wisp_snapshot_take(const wisp *w, const char *filter, wisp_snapshot 
     wisp__snapshot_remotes(w, filter, out);
     wisp__snapshot_peers(w, out);
     wisp__snapshot_errors(w, filter, out);
+    wisp__snapshot_dropped(out);
     return WISP_OK;
 }
 

@@ -574,6 +574,31 @@ TEST(drops_are_told_by_reason) {
     world_close(&t.w);
 }
 
+TEST(drops_have_the_names_of_their_reason_and_remote_in_json) {
+    static char text[WISP_SNAPSHOT_JSON_BYTES];
+    static wisp_snapshot many;
+    world_two t;
+    wisp_snapshot *s;
+    profiled_open(&t);
+    world_watch(&t.w, t.server, "limited");
+    wisp_set_interval(t.server, "limited", 100);
+    for (int i = 0; i < 5; i++) world_fire(t.client, "limited", t.to_server, i);
+    for (int i = 0; i < 2; i++) world_fire(t.client, "unknown", t.to_server, i);
+    world_run(&t.w, 0.5);
+    s = snapshot_of(t.server, NULL);
+    CHECK_EQ_INT(s->dropped_count, 2);
+    CHECK(wisp_snapshot_json(s, text, sizeof text) > 0);
+    CHECK(strstr(text, "\"dropped\":[{\"reason\":\"rate limit\",\"remote\":\"limited\","
+                 "\"count\":4},{\"reason\":\"no remote\",\"remote\":\"\",\"count\":2}]"));
+    many.remote_count = 3;              /* the most drops stay, in order */
+    for (int i = 0; i < 3 * WISP_DROPS; i++)
+        many.remotes[i / WISP_DROPS].drops[i % WISP_DROPS] = (uint32_t)(i * 7 % 39 + 1);
+    wisp__snapshot_dropped(&many);
+    CHECK_EQ_INT(many.dropped_count, WISP_SNAPSHOT_DROPS);
+    for (uint32_t i = 0; i < many.dropped_count; i++) CHECK_EQ_INT(many.dropped[i].count, 39 - i);
+    world_close(&t.w);
+}
+
 TEST(values_outside_a_schema_are_invalid) {
     world_two t;
     wisp_config config;
@@ -875,6 +900,12 @@ static void snapshot_fill(wisp_snapshot *s) {
         memset(e->remote, 1, sizeof e->remote - 1);
         memset(e->text, 1, sizeof e->text - 1);
         e->remote[WISP_SNAPSHOT_NAME - 1] = e->text[WISP_SNAPSHOT_TEXT - 1] = 0;
+    }
+    s->dropped_count = WISP_SNAPSHOT_DROPS;
+    for (int i = 0; i < WISP_SNAPSHOT_DROPS; i++) {
+        s->dropped[i].reason = WISP_DROP_LOST;
+        memset(s->dropped[i].remote, 1, WISP_SNAPSHOT_NAME - 1);
+        s->dropped[i].remote[WISP_SNAPSHOT_NAME - 1] = 0;
     }
 #undef LONG_TIMING
 #undef LONG_TRAFFIC
@@ -1278,6 +1309,7 @@ static const test_case tests[] = {
     CASE(handlers_are_timed_by_the_clock_that_is_given),
     CASE(handlers_of_answers_are_timed_too),
     CASE(drops_are_told_by_reason),
+    CASE(drops_have_the_names_of_their_reason_and_remote_in_json),
     CASE(values_outside_a_schema_are_invalid),
     CASE(what_is_older_than_what_came_is_stale),
     CASE(queues_tell_their_length_and_age),
