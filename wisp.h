@@ -636,9 +636,16 @@ typedef struct wisp_range { double lo, hi, step; } wisp_range;
 #define WISP_T_DOUBLE          WISP__T(NUMBER, 0, 8, 0)
 #define WISP_T_NUMBER_RANGE(lo, hi) \
     WISP__TYPE(WISP_TYPE_NUMBER_RANGE, 0, 0, 0, lo, hi, 0, 0, 0)
-/* lo, lo + step, .. up to hi: sent as a number of steps */
+/* lo, lo + step, .. up to hi: sent as a number of steps. A number at most half
+   a step outside goes as the nearer of lo and hi; others are refused */
 #define WISP_T_QUANTIZED(lo, hi, step) \
     WISP__TYPE(WISP_TYPE_QUANTIZED, 0, 0, 0, lo, hi, step, 0, 0)
+/* as above, but every number outside goes as the nearer of lo and hi, and so
+   does what arrives outside; only a NaN is refused. The wire and the descriptor
+   are those of QUANTIZED, so that one end may have the one and the other end
+   the other */
+#define WISP_T_CLAMPED(lo, hi, step) \
+    WISP__TYPE(WISP_TYPE_QUANTIZED, 0, 0, 0, lo, hi, step, 1, 0)
 #define WISP_T_STRING(max)     WISP__T(STRING, max, 0, 0)
 #define WISP_T_BYTES(max)      WISP__T(BYTES, max, 0, 0)
 #define WISP_T_VEC2            WISP__T(VEC2, 0, 0, 0)
@@ -650,6 +657,12 @@ typedef struct wisp_range { double lo, hi, step; } wisp_range;
     WISP__TYPE(WISP_TYPE_VEC3, 0, 0, 0, lo, hi, step, 0, 0)
 #define WISP_T_VEC4_QUANTIZED(lo, hi, step) \
     WISP__TYPE(WISP_TYPE_VEC4, 0, 0, 0, lo, hi, step, 0, 0)
+#define WISP_T_VEC2_CLAMPED(lo, hi, step) \
+    WISP__TYPE(WISP_TYPE_VEC2, 0, 0, 0, lo, hi, step, 1, 0)
+#define WISP_T_VEC3_CLAMPED(lo, hi, step) \
+    WISP__TYPE(WISP_TYPE_VEC3, 0, 0, 0, lo, hi, step, 1, 0)
+#define WISP_T_VEC4_CLAMPED(lo, hi, step) \
+    WISP__TYPE(WISP_TYPE_VEC4, 0, 0, 0, lo, hi, step, 1, 0)
 /* a wisp_range for each component */
 #define WISP_T_VEC2_EACH(ranges) WISP__T(VEC2, 0, 0, ranges)
 #define WISP_T_VEC3_EACH(ranges) WISP__T(VEC3, 0, 0, ranges)
@@ -3214,6 +3227,7 @@ typedef struct wisp__fitting {
     char *text;            /* why it does not fit; or NULL */
     int text_bytes;
     wisp_result result;  /* WISP_E_INVALID or WISP_E_MEMORY, once something failed */
+    bool moved;            /* a number fits because it is moved to the edge of its range */
 } wisp__fitting;
 
 /* Storage that a value is to fill. */
@@ -3314,7 +3328,8 @@ typedef enum wisp__code {
 enum { WISP__OP_SIGNED = 1, WISP__OP_RANGED = 2, WISP__OP_FIXED = 4, WISP__OP_ELSEWHERE = 8,
        WISP__OP_PLAIN = 16,  /* numbers without an order; of an array: all of fixed size */
        WISP__OP_KEY = 32,
-       WISP__OP_LAST = 64 };  /* the last of a body */
+       WISP__OP_LAST = 64,  /* the last of a body */
+       WISP__OP_CLAMPS = 128 };
 
 /* How an operation is executed within a run; NONE: it is not part of one. Up to WISP__QUICK_ONE an
    operation has one cell. */
@@ -7635,7 +7650,8 @@ bool wisp_pattern_matches(const wisp_pattern *pattern, const char *text) {
  * ======================================================================== */
 
 static wisp__fitting wisp__fitting_on(char *text, int text_bytes, wisp__supply *supply) {
-    wisp__fitting f = { supply, false, false, text_bytes > 0 ? text : NULL, text_bytes, WISP_OK };
+    wisp__fitting f = { supply, false, false, text_bytes > 0 ? text : NULL, text_bytes, WISP_OK,
+                        false };
     if (f.text) f.text[0] = 0;
     return f;
 }
@@ -7712,18 +7728,65 @@ static bool wisp__in_bounds(uint64_t bits, const double *lo, const double *hi, i
     return order >= wisp__bound_order(lo, bytes) && order <= wisp__bound_order(hi, bytes);
 }
 
+/* Says that a number is outside its range, with as many digits as tell it from both bounds. */
+static bool wisp__blame_range(wisp__fitting *f, const char *what, int i, double number, double lo,
+                              double hi) {
+    char place[24] = "", texts[3][32];
+    int digits = 5;
+    if (what) snprintf(place, sizeof place, "%s %d: ", what, i);
+    do {
+        digits++;
+        snprintf(texts[0], sizeof texts[0], "%.*g", digits, number);
+        snprintf(texts[1], sizeof texts[1], "%.*g", wisp__max_int(digits, 9), lo);
+        snprintf(texts[2], sizeof texts[2], "%.*g", wisp__max_int(digits, 9), hi);
+    } while (digits < 17 && (!strcmp(texts[0], texts[1]) || !strcmp(texts[0], texts[2])));
+    return wisp__blame(f, "%s%s is not in %s .. %s", place, texts[0], texts[1], texts[2]);
+}
+
+/* The edge of a range in steps, for a number outside that goes as the edge; false: it is refused.
+   This is the one rule for all writers. */
+static bool wisp__steps_edge(const wisp_range *range, bool clamps, uint64_t bits, int bytes,
+                             double *edge) {
+    double low = range->lo - range->step / 2, high = range->hi + range->step / 2;
+    bool within = wisp__bits_finite(bits) && wisp__in_bounds(bits, &low, &high, bytes);
+    *edge = wisp__bits_order(bits) < wisp__order(range->lo) ? range->lo : range->hi;
+    return within || (clamps && !wisp__bits_nan(bits));
+}
+
+/* Does a number, or a component in steps, fit its range? It may be moved to the edge. */
+static bool wisp__fit_steps(wisp__fitting *f, const wisp_type *type, const wisp_range *range,
+                            int bytes, uint64_t *bits) {
+    bool steps = type->kind != WISP_TYPE_NUMBER_RANGE;
+    double edge;
+    float narrow;
+    if (wisp__in_bounds(*bits, &range->lo, &range->hi, bytes)) return true;
+    if (!steps || !wisp__steps_edge(range, type->least != 0, *bits, bytes, &edge)) return false;
+    narrow = (float)edge;
+    *bits = bytes == 4 ? wisp__load_number_bits(&narrow, 4) : wisp__double_bits(edge);
+    f->moved = true;
+    return true;
+}
+
+/* The range of a vector's component, or of a number. Step 0: it is not quantized. */
+static wisp_range wisp__component(const wisp_type *type, int i) {
+    bool vector = type->kind >= WISP_TYPE_VEC2 && type->kind <= WISP_TYPE_VEC4;
+    wisp_range range = { type->lo, type->hi, type->step };
+    return vector && type->of ? ((const wisp_range *)type->of)[i] : range;
+}
+
 static bool wisp__fit_number(wisp__fitting *f, const wisp_type *type, wisp__storage to,
                              const wisp_value *v) {
+    wisp_range range = wisp__component(type, 0);
     uint64_t whole, bits;
     uint32_t narrow = 0;
     if (!wisp__value_double(v, &whole)) return wisp__blame(f, "is no number");
     bits = whole;
     if (to.bytes == 4 && wisp__value_float(v, &narrow)) bits = wisp__bits_widen(narrow);
-    if (type->kind != WISP_TYPE_NUMBER && !wisp__in_bounds(bits, &type->lo, &type->hi, to.bytes))
-        return wisp__blame(f, "%g is not in %g .. %g", wisp__bits_double(whole), type->lo,
-                           type->hi);
+    if (type->kind != WISP_TYPE_NUMBER && !wisp__fit_steps(f, type, &range, to.bytes, &bits))
+        return wisp__blame_range(f, NULL, 0, wisp__bits_double(whole), type->lo, type->hi);
     if (wisp__bits_finite(whole) && !wisp__bits_finite(bits))
         return wisp__blame(f, "%g does not fit a float", wisp__bits_double(whole));
+    if (type->kind == WISP_TYPE_QUANTIZED) narrow = wisp__bits_narrow(bits, WISP__FROM_EXACT);
     if (to.at && to.bytes == 4) memcpy(to.at, &narrow, 4);
     else if (to.at) memcpy(to.at, &bits, 8);
     return true;
@@ -7816,13 +7879,6 @@ static bool wisp__is_channel(const float *part) {
     return order >= 0 && order <= INT64_C(1023) << 52;
 }
 
-/* The range of a vector's component, or of a number. Step 0: it is not quantized. */
-static wisp_range wisp__component(const wisp_type *type, int i) {
-    bool vector = type->kind >= WISP_TYPE_VEC2 && type->kind <= WISP_TYPE_VEC4;
-    wisp_range range = { type->lo, type->hi, type->step };
-    return vector && type->of ? ((const wisp_range *)type->of)[i] : range;
-}
-
 /* Is a number, or are all components by one range, quantized? */
 static bool wisp__has_steps(const wisp_type *type) {
     return wisp__bits_order(wisp__load_double_bits(&type->step)) > 0;
@@ -7869,10 +7925,10 @@ static bool wisp__fit_vector(wisp__fitting *f, const wisp_type *type, wisp__stor
         wisp_range range = wisp__component(type, i);
         uint64_t bits = wisp__load_number_bits(&parts[i], 4);
         if (kind == WISP_COLOR && !wisp__is_channel(&parts[i]))
-            return wisp__blame(f, "channel %d: %g is not in 0 .. 1", i, (double)parts[i]);
-        if (steps && !wisp__in_bounds(bits, &range.lo, &range.hi, 4))
-            return wisp__blame(f, "component %d: %g is not in %g .. %g", i,
-                               wisp__bits_double(bits), range.lo, range.hi);
+            return wisp__blame_range(f, "channel", i, (double)parts[i], 0, 1);
+        if (steps && !wisp__fit_steps(f, type, &range, 4, &bits))
+            return wisp__blame_range(f, "component", i, (double)parts[i], range.lo, range.hi);
+        if (steps) parts[i] = wisp__bits_float(wisp__bits_narrow(bits, WISP__FROM_EXACT));
     }
     if (kind == WISP_QUAT && type->max && !wisp__is_rotation(parts))
         return wisp__blame(f, "is no rotation");
@@ -7991,11 +8047,13 @@ static bool wisp__fit_union(wisp__fitting *f, const wisp_type *type, wisp__stora
         wisp__storage in = { NULL, wisp__option_bytes(option, to.bytes), NULL };
         if (in.bytes < 0) in.count = &inner;
         if (turn < type->max && !wisp__says_exactly(option, v)) continue;
+        quiet.moved = f->moved;
         if (!wisp__fit_type(&quiet, option, in, v)) {
             if (quiet.result == WISP_E_INVALID) continue;
             return wisp__no_memory(f);
         }
         if (to.count) *to.count = i;
+        f->moved = quiet.moved;
         if (!to.at) return true;
         in.at = to.bytes < 0 ? (uint8_t *)to.at + WISP__UNION_HEAD : to.at;
         if (to.bytes < 0) wisp__store_int(to.at, 4, (uint64_t)i);
@@ -8146,10 +8204,20 @@ wisp_result wisp_as_map(const wisp_value *value, wisp_value *out, void *memory, 
     return value && out ? wisp__copy(&supply, value, out, WISP__COPY_LISTS) : WISP_E_ARGUMENT;
 }
 
+/* *moved: the value fits because numbers of it are moved to the edges of their ranges. */
+static wisp_result wisp__validate(const wisp_schema *schema, const wisp_value *value, char *text,
+                                  int text_bytes, bool *moved) {
+    wisp__fitting f = wisp__fitting_on(text, text_bytes, NULL);
+    wisp_result result = schema && value ? wisp__fit_schema(&f, schema, value, NULL)
+                                         : WISP_E_ARGUMENT;
+    *moved = f.moved;
+    return result;
+}
+
 wisp_result wisp_validate(const wisp_schema *schema, const wisp_value *value, char *text,
                           int text_bytes) {
-    wisp__fitting f = wisp__fitting_on(text, text_bytes, NULL);
-    return schema && value ? wisp__fit_schema(&f, schema, value, NULL) : WISP_E_ARGUMENT;
+    bool moved;
+    return wisp__validate(schema, value, text, text_bytes, &moved);
 }
 
 wisp_result wisp_fill_struct(const wisp_schema *schema, const wisp_value *value, void *data,
@@ -8235,7 +8303,7 @@ static bool wisp__check_steps(wisp__checking *c, wisp_range r, int bytes) {
         return wisp__blame(&c->f, "%g .. %g in steps of %g: no range of at most 32 bits", r.lo,
                            r.hi, r.step);
     if (bytes == 4 && most / 8388608.0 > r.step)
-        return wisp__blame(&c->f, "a float cannot tell %g from %g", most, most - r.step);
+        return wisp__blame(&c->f, "a float cannot tell %.9g from %.9g", most, most - r.step);
     return true;
 }
 
@@ -8626,6 +8694,7 @@ static void wisp__emit_quantized(wisp__compiling *c, const wisp__spot *at, wisp_
     op->step = range.step;
     op->span = wisp__steps(&range);
     op->bits = (uint8_t)wisp__width(op->span);
+    if (at->type->least) op->flags |= WISP__OP_CLAMPS;
 }
 
 /* Emits floats, or a number that is not quantized. */
@@ -10062,12 +10131,16 @@ static double wisp__dequantize(const wisp__op *op, uint64_t steps) {
     return wisp__min(number, op->high);
 }
 
-/* The steps of a number that is within the range when its bounds are rounded to its width; more
-   than there are: it is outside. */
-static uint64_t wisp__load_rounded(const wisp__op *op, const uint8_t *at) {
+/* The steps of a number that is within the range when its bounds are rounded to its width, or that
+   goes as the edge; more than there are: it is outside. */
+static WISP__APART uint64_t wisp__load_rounded(const wisp__op *op, const uint8_t *at) {
     uint64_t bits = wisp__load_number_bits(at, op->bytes);
-    if (!wisp__in_bounds(bits, &op->low, &op->high, op->bytes)) return UINT64_MAX;
-    return wisp__quantize(op, wisp__bits_double(bits));
+    wisp_range range = { op->low, op->high, op->step };
+    double number = wisp__bits_double(bits);
+    if (!wisp__in_bounds(bits, &op->low, &op->high, op->bytes) &&
+        !wisp__steps_edge(&range, (op->flags & WISP__OP_CLAMPS) != 0, bits, op->bytes, &number))
+        return UINT64_MAX;
+    return wisp__quantize(op, number);
 }
 
 static inline uint64_t wisp__load_quantized(const wisp__op *op, const uint8_t *at) {
@@ -11614,22 +11687,27 @@ static const wisp__program *wisp__program_of(const wisp_schema *schema, wisp__bu
     return program;
 }
 
-/* The image of a value: the struct itself, or made of a map. NULL with the reason. */
-static const void *wisp__image_of(const wisp__program *program, const wisp_value *value,
-                                  wisp__supply *supply, bool lenient, wisp_result *why) {
+/* An image filled by a value: its numbers are in their ranges. NULL with the reason. */
+static const void *wisp__image_made(const wisp__program *program, const wisp_value *value,
+                                    wisp__supply *supply, bool lenient, wisp_result *why) {
     const wisp_schema *schema = program->schema;
     wisp__fitting f = wisp__fitting_on(NULL, 0, supply);
-    const void *own = wisp__struct_as(value, program->source);
-    void *image;
-    if (!own) own = wisp__struct_as(value, schema);
-    if (own && schema->shape == WISP_SHAPE_STRUCT) return own;
-    image = wisp__supply_take(supply, (size_t)schema->bytes);
+    void *image = wisp__supply_take(supply, (size_t)schema->bytes);
     *why = wisp__credit_result(supply->credit, WISP_E_MEMORY);
     if (!image) return NULL;
     memset(image, 0, (size_t)schema->bytes);
     f.lenient = lenient;
     *why = wisp__fit_schema(&f, schema, value, image);
     return *why ? NULL : image;
+}
+
+/* The image of a value: the struct itself, or made of a map. NULL with the reason. */
+static const void *wisp__image_of(const wisp__program *program, const wisp_value *value,
+                                  wisp__supply *supply, bool lenient, wisp_result *why) {
+    const void *own = wisp__struct_as(value, program->source);
+    if (!own) own = wisp__struct_as(value, program->schema);
+    if (own && program->schema->shape == WISP_SHAPE_STRUCT) return own;
+    return wisp__image_made(program, value, supply, lenient, why);
 }
 
 /* --- values of images --- */
@@ -11742,9 +11820,38 @@ const wisp_codec *wisp_bitpack(void) {
    them, and to read straight into a struct. */
 static const char wisp__straight = 1;
 
+/* Replaces a value by one whose numbers are in their ranges. */
+static wisp_result wisp__value_moved(const wisp__program *program, wisp__supply *supply,
+                                     wisp_value *value) {
+    wisp_result why;
+    const void *image = wisp__image_made(program, value, supply, false, &why);
+    return image ? wisp__image_value(program->schema, image, supply, value) : why;
+}
+
+/* The image lies on the stack, or in the second half of `out`. */
+static int wisp__encode_moved(const wisp_codec *codec, const wisp_schema *schema,
+                              const wisp_value *value, void *out, int capacity) {
+    uint64_t memory[WISP__COMPILED_BYTES / 8];
+    wisp__bump bump = wisp__bump_on(memory, (int)sizeof memory);
+    wisp_result why = WISP_E_MEMORY;
+    for (int turn = 0; turn < 2 && why == WISP_E_MEMORY; turn++) {
+        wisp__supply supply = wisp__supply_of_bump(&bump);
+        const wisp__program *program;
+        wisp_value moved = *value;
+        if (turn) capacity /= 2;
+        if (turn) bump = wisp__bump_on((uint8_t *)out + capacity, capacity);
+        why = WISP_OK;
+        program = wisp__program_of(schema, &bump, &why);
+        if (program) why = wisp__value_moved(program, &supply, &moved);
+        if (!why) return codec->encode(codec, schema, &moved, out, capacity);
+    }
+    return why;
+}
+
 int wisp_encode(const wisp_codec *codec, const wisp_schema *schema, const wisp_value *value,
                 void *out, int capacity) {
     wisp_result result = WISP_OK;
+    bool moved = false;
     if (!codec || !value || capacity < 0 || (capacity && !out)) return WISP_E_ARGUMENT;
     if (!schema || codec == wisp_bitpack())
         return codec->encode(codec, schema, value, out, capacity);
@@ -11757,8 +11864,9 @@ int wisp_encode(const wisp_codec *codec, const wisp_schema *schema, const wisp_v
         if (bytes >= 0) return bytes;  /* else only a look at the whole value finds what is wrong */
     }
     result = schema->program ? WISP_OK : wisp__schema_check(schema, NULL, 0, NULL);
-    if (result == WISP_OK) result = wisp_validate(schema, value, NULL, 0);
-    return result ? result : codec->encode(codec, schema, value, out, capacity);
+    if (result == WISP_OK) result = wisp__validate(schema, value, NULL, 0, &moved);
+    if (result) return result;
+    return (moved ? wisp__encode_moved : codec->encode)(codec, schema, value, out, capacity);
 }
 
 int wisp_decode(const wisp_codec *codec, const wisp_schema *schema, const void *bytes, int size,
@@ -12691,7 +12799,7 @@ static bool wisp__codec_value(wisp__encoder *e, const wisp__codec_member *m, wis
     wisp__storage to = { NULL, m->bytes, m->count >= 0 ? &count : NULL };
     *out = wisp__view(m->type, m->bytes, m->at, over ? m->type->max : m->count);
     if (e->checks && m->type->kind != WISP_TYPE_STRUCT &&
-        (over || !wisp__fit_type(&f, m->type, to, out)))
+        (over || !wisp__fit_type(&f, m->type, to, out) || f.moved))
         wisp__emit_refuse(e, WISP_E_INVALID);
     return e->result == WISP_OK;
 }
@@ -14413,6 +14521,8 @@ static bool wisp__proto_fits(const wisp_type *type, const wisp_value *value, int
 
 static bool wisp__proto_fits_scalar(const wisp__proto_type *t, const wisp_value *value) {
     const wisp_type *type = t->type;
+    wisp_range range = wisp__component(type, 0);
+    wisp__fitting f = wisp__fitting_on(NULL, 0, NULL);
     wisp__numeric numeric;
     uint64_t bits = 0, number = 0;
     if (!wisp__proto_bits(t, value, &bits)) return false;
@@ -14427,7 +14537,7 @@ static bool wisp__proto_fits_scalar(const wisp__proto_type *t, const wisp_value 
                (int64_t)bits <= type->most;
     case WISP_TYPE_LITERAL: return wisp__in_bounds(number, &type->lo, &type->lo, 8);
     case WISP_TYPE_NUMBER_RANGE:
-    case WISP_TYPE_QUANTIZED: return wisp__in_bounds(number, &type->lo, &type->hi, 8);
+    case WISP_TYPE_QUANTIZED: return wisp__fit_steps(&f, type, &range, 8, &number);
     case WISP_TYPE_NUMBER: return wisp__is_exact(numeric.magnitude);
     default: return true;
     }
@@ -20682,9 +20792,15 @@ static wisp_result wisp__subject(wisp__message_codec *c, const wisp_schema *sche
     return WISP_OK;
 }
 
-static wisp_result wisp__subject_check(wisp__message_codec *c, const wisp_schema *schema,
-                                       const wisp_value *subject) {
-    return wisp_validate(schema, subject, c->registry->text, (int)sizeof c->registry->text);
+/* Checks a value for an encoding that writes it as it is, and so moves numbers to the edges of
+   their ranges before. */
+static wisp_result wisp__subject_check(wisp__message_codec *c, const wisp__program *program,
+                                       wisp_value *subject) {
+    wisp__supply supply = wisp__supply_of_arena(c->base, &c->scratch, NULL);
+    bool moved;
+    wisp_result result = wisp__validate(program->source, subject, c->registry->text,
+                                        (int)sizeof c->registry->text, &moved);
+    return result || !moved ? result : wisp__value_moved(program, &supply, subject);
 }
 
 /* --- encoding --- */
@@ -20731,7 +20847,7 @@ static wisp_result wisp__encode_record(wisp__message_codec *c, const wisp__progr
     if (!image || bits < 0) {
         if (image) why = (wisp_result)bits;
         if (why == WISP_E_INVALID && (image || !c->registry->text[0]))
-            wisp__subject_check(c, program->source, &subject);
+            wisp__subject_check(c, program, &subject);
         return why;
     }
     p->data.at = c->row ? 0 : bits;
@@ -20755,7 +20871,7 @@ static wisp_result wisp__encode_coded(wisp__message_codec *c, const wisp__encodi
     if (program) {
         row = program->schema->shape == WISP_SHAPE_LIST;
         why = wisp__subject(c, program->source, values, count, &subject);
-        if (!why) why = wisp__subject_check(c, program->source, &subject);
+        if (!why) why = wisp__subject_check(c, program, &subject);
         if (why) return why;
         compiled = *program->source;
         compiled.program = program;
@@ -20841,14 +20957,19 @@ static wisp_result wisp__encode_compressed(wisp__message_codec *c, wisp__remote 
 static WISP__INLINE wisp_result wisp__encode_values(wisp__message_codec *c,
                                                     const wisp__remote *remote, bool delta,
                                                     const wisp_value *values, int count) {
-    wisp_result result = WISP_OK;
     wisp_value subject;
     if (remote->schema && remote->now.encode.mode == WISP_ENCODE_SAFE && count >= 0) {
-        const wisp_schema *schema = remote->schema->program->source;
-        result = wisp__subject(c, schema, values, count, &subject);
-        if (!result) result = wisp__subject_check(c, schema, &subject);
+        const wisp__program *program = remote->schema->program;
+        wisp_result result = wisp__subject(c, program->source, values, count, &subject);
+        if (!result) result = wisp__subject_check(c, program, &subject);
+        if (result) return result;
+        if (program->schema->shape != WISP_SHAPE_LIST) {
+            values = &subject;
+        } else {
+            values = wisp__elements_of(&subject);
+            count = subject.count;
+        }
     }
-    if (result) return result;
     return delta ? wisp__encode_sorted(c, values, count) : wisp__pack(&c->packer, values, count);
 }
 

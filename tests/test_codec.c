@@ -893,6 +893,72 @@ TEST(a_schema_that_makes_no_sense_is_refused_by_encoding_and_decoding) {
     CHECK(wisp_schema_compile(&schema, codec_memory_c.bytes, CODEC_MEMORY_MAX) == NULL);
 }
 
+typedef struct codec_gauge {
+    float level;
+    wisp_vec2 at;
+    double many[3000];
+    uint32_t used;
+    union { double level; char text[8]; } choice;
+    uint8_t choice_is;
+} codec_gauge;
+
+static const wisp_type near_number = WISP_T_QUANTIZED(0, 100, 0.5);
+static const wisp_type near_options[] = { WISP_T_STRING(7), WISP_T_QUANTIZED(0, 100, 0.5) };
+static const wisp_field near_gauge_fields[] = {
+    WISP_FIELD(codec_gauge, level, WISP_T_QUANTIZED(0, 100, 0.5)),
+    WISP_FIELD(codec_gauge, at, WISP_T_VEC2_QUANTIZED(0, 100, 0.5)),
+    WISP_COUNTED_FIELD(codec_gauge, many, used, WISP_T_ARRAY(&near_number, 3000)),
+    WISP_UNION_FIELD(codec_gauge, choice, choice_is, WISP_T_UNION(near_options, 2)),
+};
+static const wisp_schema near_gauge = WISP_SCHEMA(codec_gauge, 1, near_gauge_fields);
+static const wisp_type clamped_number = WISP_T_CLAMPED(0, 100, 0.5);
+static const wisp_type clamped_options[] = { WISP_T_STRING(7), WISP_T_CLAMPED(0, 100, 0.5) };
+static const wisp_field clamped_gauge_fields[] = {
+    WISP_FIELD(codec_gauge, level, WISP_T_CLAMPED(0, 100, 0.5)),
+    WISP_FIELD(codec_gauge, at, WISP_T_VEC2_CLAMPED(0, 100, 0.5)),
+    WISP_COUNTED_FIELD(codec_gauge, many, used, WISP_T_ARRAY(&clamped_number, 3000)),
+    WISP_UNION_FIELD(codec_gauge, choice, choice_is, WISP_T_UNION(clamped_options, 2)),
+};
+static const wisp_schema clamped_gauge = WISP_SCHEMA(codec_gauge, 1, clamped_gauge_fields);
+
+/* What one end writes as edges, the other end reads, whose ranges are strict. */
+TEST(numbers_are_moved_to_the_edge_in_every_codec) {
+    static const wisp_codec *codecs[4];
+    static codec_gauge g, zeros;
+    codecs[0] = wisp_bitpack(), codecs[1] = wisp_json(), codecs[2] = wisp_msgpack();
+    codecs[3] = wisp_protobuf();
+    for (int form = 0; form < 4 * 2 * 2 * 2; form++) {
+        const wisp_codec *codec = codecs[form / 8];
+        bool clamps = (form & 1) != 0, map = (form & 2) != 0, fast = (form & 4) != 0;
+        const wisp_schema *plain = clamps ? &clamped_gauge : &near_gauge, *schema = plain;
+        float over = clamps ? 1e9f : 100.25f, under = clamps ? -1e9f : -0.25f;
+        wisp_value value = wisp_struct(plain, &g), out;
+        int size, read;
+        g = zeros;
+        g.level = g.at.y = over;
+        g.at.x = under;
+        g.used = form & 4 ? 3 : 2950;
+        for (uint32_t i = 0; i < g.used; i++) g.many[i] = i & 1 ? (double)over : 7.5;
+        g.choice_is = 1;
+        g.choice.level = (double)over;
+        if (map) CHECK_EQ_INT(wisp_as_map(&value, &value, codec_memory_b.bytes, CODEC_MEMORY_MAX),
+                              WISP_OK);
+        if (fast) schema = compiled(plain);
+        size = wisp_encode(codec, schema, &value, bytes_out, BYTES_MAX);
+        if (!CHECK(size > 0)) printf("    %s, form %d: %d\n", codec->name, form, size);
+        read = wisp_decode(codec, &near_gauge, bytes_out, size, &out, codec_memory_a.bytes,
+                           CODEC_MEMORY_MAX);
+        if (!CHECK_EQ_INT(read, size)) continue;
+        memset(&g, 0, sizeof g);
+        CHECK_EQ_INT(wisp_fill_struct(&near_gauge, &out, &g, NULL, 0), WISP_OK);
+        CHECK(g.level == 100 && g.at.x == 0 && g.at.y == 100 && g.many[1] == 100);
+        CHECK(g.many[0] == 7.5 && g.choice_is == 1 && g.choice.level == 100);
+        if (codec != codecs[1]) continue;
+        bytes_out[size] = 0;                     /* what others read is in the range, too */
+        CHECK(strstr((const char *)bytes_out, clamps ? "1000000" : "100.25") == NULL);
+    }
+}
+
 TEST(the_codec_has_its_name) { CHECK_EQ_STR(wisp_bitpack()->name, "bitpack"); }
 
 static const test_case tests[] = {
@@ -926,6 +992,7 @@ static const test_case tests[] = {
     CASE(a_large_map_encodes_where_there_is_room_for_it_twice),
     CASE(nothing_is_an_argument_error),
     CASE(a_schema_that_makes_no_sense_is_refused_by_encoding_and_decoding),
+    CASE(numbers_are_moved_to_the_edge_in_every_codec),
     CASE(the_codec_has_its_name),
 };
 

@@ -651,6 +651,58 @@ TEST(an_open_enum_and_a_closed_one_understand_each_other) {
     }
 }
 
+typedef struct gauge { float level; } gauge;
+
+static const wisp_field gauge_near[] = { WISP_FIELD(gauge, level, WISP_T_QUANTIZED(0, 100, 0.5)) };
+static const wisp_field gauge_clamps[] = { WISP_FIELD(gauge, level, WISP_T_CLAMPED(0, 100, 0.5)) };
+static const wisp_field gauge_wide[] = { WISP_FIELD(gauge, level, WISP_T_QUANTIZED(0, 500, 0.5)) };
+static const wisp_schema gauges[] = { WISP_SCHEMA(gauge, 1, gauge_near),
+                                      WISP_SCHEMA(gauge, 1, gauge_clamps),
+                                      WISP_SCHEMA(gauge, 1, gauge_wide) };
+
+static void on_gauge(wisp_event *event) {
+    const gauge *g = (const gauge *)wisp_arg_struct(event, 0, (const wisp_schema *)event->user);
+    *(double *)wisp_user(event->w) = g ? (double)g->level : -1;
+}
+
+/* A level from one schema to another, in every mode and codec, as a struct and as a map; `as` < 0:
+   it does not come. */
+static void gauge_goes(int from, int to, float level, double as) {
+    for (int form = 0; form < 5 * 4 * 2; form++) {
+        world_two t;
+        double got = -1;
+        gauge g;
+        int mode = form % 5;
+        wisp_pair pair = { "level", wisp_float(level) };
+        wisp_value value = form & 1 ? wisp_map(&pair, 1) : wisp_struct(&gauges[from], &g);
+        if (mode == WISP_ENCODE_BASIC && form < 10) continue;      /* the sender checks nothing */
+        g.level = level;
+        world_open(&t.w);
+        t.w.desc.user = &got;
+        world_two_join(&t);
+        CHECK_EQ_INT(use_schema(t.server, "n", &gauges[to]), WISP_OK);
+        CHECK_EQ_INT(use_schema(t.client, "n", &gauges[from]), WISP_OK);
+        CHECK_EQ_INT(use_encoding(t.server, "n", mode, codec_at(form / 10), 0), WISP_OK);
+        CHECK_EQ_INT(use_encoding(t.client, "n", mode, codec_at(form / 10), 0), WISP_OK);
+        wisp_connect_target(t.server, wisp_by_name("n"), on_gauge,
+                            (void *)(uintptr_t)&gauges[to], false);
+        CHECK_EQ_INT(fire_one(t.client, "n", value), WISP_OK);
+        world_run(&t.w, 0.1);
+        if (!CHECK_NEAR(got, as, 1e-9)) printf("    mode %d codec %d\n", mode, form / 10);
+        world_close(&t.w);
+    }
+}
+
+TEST(a_number_in_steps_is_moved_to_the_edge_on_either_end) {
+    gauge_goes(0, 0, 100.2f, 100);
+    gauge_goes(0, 1, -0.2f, 0);
+    gauge_goes(1, 0, 1e9f, 100);
+    gauge_goes(1, 1, -1e9f, 0);
+    gauge_goes(2, 1, 400, 100);
+    gauge_goes(2, 0, 400, -1);
+    gauge_goes(1, 2, 400, 100);
+}
+
 /* Migrations that fail are reported; the handler sees nothing. */
 static void no_way(const wisp_migration *steps, int count, wisp_result expected,
                    const char *text) {
@@ -1360,6 +1412,7 @@ static const test_case tests[] = {
     CASE(an_older_version_becomes_a_newer_one),
     CASE(versions_migrate_in_every_codec),
     CASE(an_open_enum_and_a_closed_one_understand_each_other),
+    CASE(a_number_in_steps_is_moved_to_the_edge_on_either_end),
     CASE(a_missing_step_is_reported),
     CASE(a_failing_step_is_reported_with_its_code),
     CASE(what_steps_leave_must_fit_the_schema),

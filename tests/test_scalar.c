@@ -6,6 +6,7 @@
 #include "support/values_and_memory.h"
 #include "support/random_schemas.h"
 #include "support/written_records.h"
+#include <math.h>
 
 /* --- rounding --- */
 
@@ -104,6 +105,64 @@ TEST(every_step_of_a_float_is_valid_and_stays) {
             if (!CHECK(same_after_reading(schema, &out, bits_of_it)))
                 printf("    range %d step %d\n", r, (int)n);
         }
+    }
+}
+
+typedef struct scalar_row { float a; double b; wisp_vec3 v; } scalar_row;
+typedef struct scalar_rows { scalar_row rows[40]; scalar_row one; } scalar_rows;
+
+/* The bits of rows and of single members that all hold a number: through tiles and runs. */
+static int64_t scalar_rows_write(bool clamps, double number, uint8_t out[OUT_MAX]) {
+    static const wisp_field near_fields[] = {
+        WISP_FIELD(scalar_row, a, WISP_T_QUANTIZED(-10, 100, 0.5)),
+        WISP_FIELD(scalar_row, b, WISP_T_QUANTIZED(-10, 100, 0.5)),
+        WISP_FIELD(scalar_row, v, WISP_T_VEC3_QUANTIZED(-10, 100, 0.5)),
+    }, clamped_fields[] = {
+        WISP_FIELD(scalar_row, a, WISP_T_CLAMPED(-10, 100, 0.5)),
+        WISP_FIELD(scalar_row, b, WISP_T_CLAMPED(-10, 100, 0.5)),
+        WISP_FIELD(scalar_row, v, WISP_T_VEC3_CLAMPED(-10, 100, 0.5)),
+    };
+    static const wisp_schema near_row = WISP_SCHEMA(scalar_row, 1, near_fields);
+    static const wisp_schema clamped_row = WISP_SCHEMA(scalar_row, 1, clamped_fields);
+    static const wisp_type near_type = WISP_T_STRUCT(&near_row);
+    static const wisp_type clamped_type = WISP_T_STRUCT(&clamped_row);
+    wisp_field fields[] = { WISP_FIELD(scalar_rows, rows, WISP_T_ARRAY(&near_type, 40)),
+                            WISP_FIELD(scalar_rows, one, WISP_T_STRUCT(&near_row)) };
+    wisp_schema plain = WISP_SCHEMA(scalar_rows, 1, fields);
+    static scalar_rows rows;
+    wisp_value value = wisp_struct(&plain, &rows);
+    const wisp_schema *schema;
+    int64_t bits;
+    if (clamps) fields[0].type.of = &clamped_type, fields[1].type.of = &clamped_row;
+    schema = wisp_schema_compile(&plain, memory_c.bytes, MEMORY_MAX);
+    if (!CHECK(schema != NULL)) return -1;
+    rows.one.a = rows.one.v.x = rows.one.v.y = rows.one.v.z = (float)number;
+    rows.one.b = number;
+    for (int i = 0; i < 40; i++) rows.rows[i] = rows.one;
+    memset(out, 0, OUT_MAX);
+    bits = write_map(schema, &value, out, OUT_MAX);
+    CHECK_EQ_INT(wisp_validate(&plain, &value, NULL, 0), bits > 0 ? WISP_OK : (wisp_result)bits);
+    return bits;
+}
+
+TEST(what_is_outside_its_range_goes_as_the_edge_or_not_at_all) {
+    static const struct { double number, as; int fits; } cases[] = {       /* 2: only clamped */
+        { 100.25, 100, 1 }, { -10.25, -10, 1 }, { 100.1, 100, 1 }, { 100.26, 100, 2 },
+        { -10.26, -10, 2 }, { 1e30, 100, 2 }, { -1e30, -10, 2 }
+    };
+    static uint8_t edge[OUT_MAX], out[OUT_MAX];
+    for (int clamps = 0; clamps < 2; clamps++) {
+        for (int i = 0; i < TEST_COUNT(cases); i++) {
+            int64_t bits = scalar_rows_write(clamps != 0, cases[i].as, edge);
+            int64_t used = scalar_rows_write(clamps != 0, cases[i].number, out);
+            if (!CHECK_EQ_INT(used, cases[i].fits <= 1 + clamps ? bits : WISP_E_INVALID))
+                printf("    %g, clamps %d\n", cases[i].number, clamps);
+            if (used > 0) CHECK_EQ_MEM(out, edge, (size_t)((bits + 7) / 8));
+        }
+        CHECK_EQ_INT(scalar_rows_write(clamps != 0, (double)INFINITY, out),
+                     clamps ? scalar_rows_write(true, 100, edge) : WISP_E_INVALID);
+        CHECK_EQ_INT(scalar_rows_write(clamps != 0, (double)NAN, out), WISP_E_INVALID);
+        CHECK_EQ_INT(scalar_rows_write(clamps != 0, -(double)NAN, out), WISP_E_INVALID);
     }
 }
 
@@ -247,6 +306,7 @@ static const test_case tests[] = {
     CASE(what_is_in_steps_is_off_by_at_most_half_a_step_and_stays),
     CASE(a_float_at_the_end_of_its_range_is_inside_of_it),
     CASE(every_step_of_a_float_is_valid_and_stays),
+    CASE(what_is_outside_its_range_goes_as_the_edge_or_not_at_all),
     CASE(colours_of_bytes_and_of_floats_are_the_same_bits),
     CASE(rotations_are_off_by_little_and_less_with_more_bits),
     CASE(rotations_are_idempotent_at_all_bits),

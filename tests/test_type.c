@@ -2,6 +2,7 @@
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
+#include <math.h>
 #include "support/test_runner.h"
 #include "support/values_and_memory.h"
 #include "support/random_schemas.h"
@@ -204,8 +205,14 @@ TEST(the_text_names_the_place_and_the_reason) {
     s.hp = 150;
     type_says(&s, "hp: 150 is not in 0 .. 100");
     s = some_stats();
+    s.hp = 100.2500076f;
+    type_says(&s, "hp: 100.25 is not in 0 .. 100");
+    s = some_stats();
     s.at.y = -101;
     type_says(&s, "at: component 1: -101 is not in -100 .. 100");
+    s = some_stats();
+    s.at.y = 100.0051f;
+    type_says(&s, "at: component 1: 100.005 is not in -100 .. 100");
     s = some_stats();
     s.tint.a = 1.5f;
     type_says(&s, "tint: channel 3: 1.5 is not in 0 .. 1");
@@ -326,6 +333,88 @@ TEST(the_text_is_cut_to_the_room_for_it) {
     CHECK_EQ_INT(wisp_validate(&stats_schema, &value, NULL, 100), WISP_E_INVALID);
     CHECK_EQ_INT(wisp_validate(NULL, &value, why, 100), WISP_E_ARGUMENT);
     CHECK_EQ_INT(wisp_validate(&stats_schema, NULL, why, 100), WISP_E_ARGUMENT);
+}
+
+/* As many digits as show the difference. */
+TEST(the_text_shows_why_a_number_is_outside) {
+    static const struct { wisp_type type; double number; const char *text; } cases[] = {
+        { WISP_T_QUANTIZED(0, 100, 0.0001), 100.0001, "x: 100.0001 is not in 0 .. 100" },
+        { WISP_T_QUANTIZED(0, 1, 1 / 1073741824.0), 1 + 1 / 1073741824.0,
+          "x: 1.000000001 is not in 0 .. 1" },
+        { WISP_T_NUMBER_RANGE(-0.1, 0.1), 0.1 + 1 / 72057594037927936.0,
+          "x: 0.10000000000000002 is not in -0.10000000000000001 .. 0.10000000000000001" },
+        { WISP_T_NUMBER_RANGE(0, 1), -5e-324, "x: -4.94066e-324 is not in 0 .. 1" },
+        { WISP_T_QUANTIZED(0, 16777217, 1), 1e300, "x: 1e+300 is not in 0 .. 16777217" }
+    };
+    for (int i = 0; i < TEST_COUNT(cases); i++) {
+        wisp_field field = WISP_MAP_FIELD("x", WISP_T_BOOL);
+        wisp_schema schema = { "s", 1, 0, NULL, 1, WISP_SHAPE_MAP, NULL };
+        wisp_pair pair = { "x", wisp_number(cases[i].number) };
+        wisp_value map = wisp_map(&pair, 1);
+        field.type = cases[i].type;
+        schema.fields = &field;
+        CHECK_EQ_INT(wisp_validate(&schema, &map, why, sizeof why), WISP_E_INVALID);
+        CHECK_EQ_STR(why, cases[i].text);
+    }
+}
+
+typedef struct type_edges { float f; double d; wisp_vec2 v; } type_edges;
+
+static const wisp_field type_near_fields[] = {
+    WISP_FIELD(type_edges, f, WISP_T_QUANTIZED(-1, 100, 0.5)),
+    WISP_FIELD(type_edges, d, WISP_T_QUANTIZED(0.1, 0.7, 0.1)),
+    WISP_FIELD(type_edges, v, WISP_T_VEC2_QUANTIZED(-1, 1, 0.5)),
+};
+static const wisp_field type_clamped_fields[] = {
+    WISP_FIELD(type_edges, f, WISP_T_CLAMPED(-1, 100, 0.5)),
+    WISP_FIELD(type_edges, d, WISP_T_CLAMPED(0.1, 0.7, 0.1)),
+    WISP_FIELD(type_edges, v, WISP_T_VEC2_CLAMPED(-1, 1, 0.5)),
+};
+static const wisp_schema type_near = WISP_SCHEMA(type_edges, 1, type_near_fields);
+static const wisp_schema type_clamped = WISP_SCHEMA(type_edges, 1, type_clamped_fields);
+
+/* Fills a struct by numbers; its members are the edges then. */
+static wisp_result type_edge(const wisp_schema *schema, double f, double d, float x,
+                             type_edges *out) {
+    wisp_pair pairs[3];
+    wisp_value map = wisp_map(pairs, 3);
+    wisp_result result;
+    pairs[0].key = "f", pairs[0].value = wisp_number(f);
+    pairs[1].key = "d", pairs[1].value = wisp_number(d);
+    pairs[2].key = "v", pairs[2].value = wisp_vec2v(x, x);
+    memset(out, 0, sizeof *out);
+    result = wisp_fill_struct(schema, &map, out, why, sizeof why);
+    CHECK_EQ_INT(wisp_validate(schema, &map, NULL, 0), result);
+    return result;
+}
+
+TEST(what_is_within_half_a_step_of_its_range_fits_as_the_edge) {
+    type_edges e;
+    CHECK_EQ_INT(type_edge(&type_near, 100.25, 0.75, 1.25f, &e), WISP_OK);
+    CHECK(e.f == 100 && e.d == 0.7 && e.v.x == 1 && e.v.y == 1);
+    CHECK_EQ_INT(type_edge(&type_near, -1.25, 0.0500001, -1.25f, &e), WISP_OK);
+    CHECK(e.f == -1 && e.d == 0.1 && e.v.x == -1);
+    CHECK_EQ_INT(type_edge(&type_near, 99.9, 0.2, 0.25f, &e), WISP_OK);
+    CHECK(e.f == 99.9f && e.d == 0.2 && e.v.x == 0.25f);
+    CHECK_EQ_INT(type_edge(&type_near, 100.26, 0.7, 1, &e), WISP_E_INVALID);
+    CHECK_EQ_INT(type_edge(&type_near, 100, 0.7501, 1, &e), WISP_E_INVALID);
+    CHECK_EQ_INT(type_edge(&type_near, 100, 0.7, 1.26f, &e), WISP_E_INVALID);
+    CHECK_EQ_INT(type_edge(&type_near, (double)INFINITY, 0.7, 1, &e), WISP_E_INVALID);
+    CHECK_EQ_INT(type_edge(&type_near, 100, -(double)INFINITY, 1, &e), WISP_E_INVALID);
+    CHECK_EQ_INT(type_edge(&type_near, 100, 0.7, INFINITY, &e), WISP_E_INVALID);
+}
+
+TEST(what_is_clamped_fits_as_the_edge_unless_it_is_no_number) {
+    double nan = (double)NAN;
+    type_edges e;
+    CHECK_EQ_INT(type_edge(&type_clamped, 1e300, 1e300, 1e30f, &e), WISP_OK);
+    CHECK(e.f == 100 && e.d == 0.7 && e.v.x == 1);
+    CHECK_EQ_INT(type_edge(&type_clamped, -(double)INFINITY, -1, -INFINITY, &e), WISP_OK);
+    CHECK(e.f == -1 && e.d == 0.1 && e.v.x == -1);
+    CHECK_EQ_INT(type_edge(&type_clamped, nan, 0.1, 1, &e), WISP_E_INVALID);
+    CHECK_EQ_STR(why, "f: nan is not in -1 .. 100");
+    CHECK_EQ_INT(type_edge(&type_clamped, 1, nan, 1, &e), WISP_E_INVALID);
+    CHECK_EQ_INT(type_edge(&type_clamped, 1, 0.1, NAN, &e), WISP_E_INVALID);
 }
 
 TEST(fields_are_found_in_any_order_and_number) {
@@ -723,6 +812,9 @@ TEST(a_count_is_judged_by_the_schema_of_the_struct_that_has_it) {
 static const test_case tests[] = {
     CASE(each_type_takes_the_kinds_it_should),
     CASE(the_text_names_the_place_and_the_reason),
+    CASE(the_text_shows_why_a_number_is_outside),
+    CASE(what_is_within_half_a_step_of_its_range_fits_as_the_edge),
+    CASE(what_is_clamped_fits_as_the_edge_unless_it_is_no_number),
     CASE(numbers_of_an_enum_are_kept_or_named_in_the_text),
     CASE(an_enum_is_seen_as_its_name_or_as_its_number),
     CASE(the_text_of_maps_names_what_is_missing_and_what_is_too_much),

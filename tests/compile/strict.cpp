@@ -56,6 +56,8 @@ const wisp_field  hit_fields[] = {
     WISP_OPTIONAL_MAP_FIELD("damage", WISP_T_INT16, 1.5),
     WISP_OPTIONAL_TEXT_MAP_FIELD("with", WISP_T_LITERAL_TEXT("sword"), "sword"),
     WISP_MAYBE_MAP_FIELD("where", WISP_T_VEC3_QUANTIZED(0, 10, 0.5)),
+    WISP_MAP_FIELD("noise", WISP_T_CLAMPED(0, 10, 0.5)),
+    WISP_MAP_FIELD("spot", WISP_T_VEC2_CLAMPED(0, 10, 0.5)),
     WISP_NUMBERED_MAP_FIELD("exact", WISP_T_EXACT(WISP_BOOL), 9),
 };
 const wisp_schema hit_map = WISP_MAP_SCHEMA("hit", 1, hit_fields);

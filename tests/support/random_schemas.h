@@ -563,7 +563,8 @@ static inline bool schemas_spoil(schemas *s, const wisp_type *type, wisp_value *
     case WISP_TYPE_BOOL: *value = wisp_int(2); return true;
     case WISP_TYPE_NUMBER_RANGE:
     case WISP_TYPE_QUANTIZED:
-        *value = wisp_number(schemas_once(s, 2) ? type->hi + 0.5 : type->lo - 0.5);
+        *value = wisp_number(schemas_once(s, 2) ? type->hi + type->step + 0.5
+                                                : type->lo - type->step - 0.5);
         return true;
     case WISP_TYPE_STRING:
     case WISP_TYPE_BYTES:
