@@ -9,7 +9,7 @@
 #   cover      which lines of wisp.h the tests run, room by room
 #   bench      the figures, beside other libraries' in the same run
 #   gauntlet   bad networks: wisp with both congestion controllers, and ENet (two minutes)
-#   tools      builds wisp_train, and trains a dictionary with it; builds wisp_top and wisp_relay
+#   tools      builds wisp_top, wisp_relay and wisp_train, and trains a dictionary; needs zstd
 #   renew      takes wisp.h as the header of before, in tests/data; only in a commit that means to
 #              change behaviour
 #   check      the structure of the source, the instructions of a message, warnings in C and C++
@@ -105,8 +105,13 @@ examples: $(EXAMPLES:%=build/%)
 picture: build/11_overlay
 	build/11_overlay examples/overlay.png
 
-build/%: examples/%.c $(HEADERS) | build
-	$(CC) -std=c99 -O2 -I. $< -o $@ $(LIBS_$*) -lm
+# With one wisp.h compiled for all; what needs a library that is not there is left out.
+build/wisp.o: wisp.h | build
+	$(CC) -std=c99 -O1 -DWISP_IMPLEMENTATION -include $< -x c -c /dev/null -o $@
+
+build/%: examples/%.c build/wisp.o $(HEADERS)
+	$(CC) -std=c99 -O1 -I. -DWISP__IMPLEMENTED $< build/wisp.o -o $@ $(LIBS_$*) -lm \
+	    $(if $(LIBS_$*),|| echo "$@ is left out: it needs $(LIBS_$*)")
 
 # --- test: every step leaves a log, and tools/summary adds the logs up --------------------------
 
@@ -126,7 +131,8 @@ LOGS_TEST := $(KINDS:%=build/units/%.log) \
     build/examples/tsan/wisp.log build/examples/tsan/server_thread.log \
     $(FUZZERS:%=build/fuzz/asan/%.log) $(FUZZERS_M32:%=build/fuzz/m32/%.log) \
     build/fuzz/gcc/fuzz_bomb.log build/tools/gcc/wisp_train.log \
-    build/tools/gcc/wisp_top.log build/tools/gcc/wisp_relay.log
+    build/tools/gcc/wisp_top.log build/tools/gcc/wisp_relay.log \
+    build/readme/gcc/snippets.log
 
 test: $(LOGS_TEST)
 	@tools/summary $^
@@ -313,18 +319,22 @@ build/gauntlet: tools/gauntlet.c $(HEADERS) | build/missing
 
 # --- tools ---------------------------------------------------------------------------------------
 
-tools: build/wisp_train build/wisp_top build/wisp_relay build/tools/gcc/wisp_train.log
-	@tools/summary build/tools/gcc/wisp_train.log
+# They need a C compiler, and wisp_train zstd, which is the one thing that this installs.
+tools: build/wisp_top build/wisp_relay build/wisp_train
+	@tools/smoke build/wisp_train
 
-build/wisp_train: tools/wisp_train.c $(HEADERS) | build/missing
-	$(CC) -std=c99 -O2 -I. $< -o $@ -lzstd -lm
+build/wisp_train: tools/wisp_train.c $(HEADERS) | build/zstd
+	$(CC) -std=c99 -O1 -I. $< -o $@ -lzstd -lm
+
+build/zstd: tools/install | build
+	tools/install zstd
 
 # Trains a dictionary from the lines of wisp.h, each a payload.
 build/tools/%/wisp_train.log: tools/wisp_train.c tools/smoke $(HEADERS) | build/missing
 	@tools/step $@ "$(CC_$(KIND)) -std=c99 -I. $< -o $(EXE) -lzstd -lm" "tools/smoke $(EXE)"
 
 build/wisp_top build/wisp_relay: build/%: tools/%.c $(HEADERS) | build
-	$(CC) -std=c99 -O2 -I. $< -o $@ -lm
+	$(CC) -std=c99 -O1 -I. $< -o $@ -lm
 
 # Looks into the arena's server, and into a chat that offers nothing to see.
 build/tools/%/wisp_top.log: tools/wisp_top.c tools/smoke_top examples/arena.c examples/02_chat.c \
@@ -340,6 +350,13 @@ build/tools/%/wisp_relay.log: tools/wisp_relay.c tools/smoke_relay examples/02_c
 	@tools/step $@ "for program in tools/wisp_relay examples/02_chat; do \
 	    $(CC_$(KIND)) -O0 -std=c99 -I. $(LINKED) \$$program.c -o $(@D)/relay/\$${program#*/} -lm \
 	    || exit 1; done" "tools/smoke_relay $(@D)/relay"
+
+# What README and its pages show, compiled and run.
+PAGES := README.md $(wildcard examples/*.md)
+
+build/readme/%/snippets.log: $(PAGES) tools/snippets build/examples/$$*/wisp.log $(HEADERS) | \
+        build/missing
+	@tools/step $@ "" "tools/snippets $(@D)/snippets build/examples/$*/wisp.o"
 
 clean:
 	rm -rf build

@@ -9,21 +9,23 @@
        #define WISP_IMPLEMENTATION       // in exactly one source file
        #include "wisp.h"
 
-       static void on_chat(wisp_event *event) {
-           printf("%s\n", wisp_arg_string(event, 0));
+       static void on_hello(wisp_event *event) {
+           printf("%s, born %d\n", wisp_arg_string(event, 0),
+                  (int)wisp_arg_int(event, 1));
        }
 
        wisp_desc desc = {0};
        desc.link = my_link;              // send, recv, user: examples/udp.h
        desc.app  = "my-game";
        wisp *w = wisp_create(&desc, NULL);
+       wisp_on(w, "hello", on_hello, NULL);
        wisp_join(w, &server_address, NULL, 0);
-       wisp_on(w, "chat", on_chat, NULL);
-       wisp_fire(w, "chat", WISP_SERVER, wisp_string("hello"));
+       wisp_fire(w, "hello", WISP_SERVER, "Ada", 1815);
        for (;;) wisp_update(w, seconds());
 
-   wisp_join goes to a server. wisp_connect connects a handler to a name:
-   wisp_on and wisp_off are other names of wisp_connect and wisp_disconnect.
+   C11 and C++ wrap plain values by their types; in C99 you do so yourself:
+   wisp_string("Ada"), wisp_int(1815). wisp_join goes to a server, wisp_connect
+   does not: it is wisp_on by another name, and wisp_off is wisp_disconnect.
 
    CONTENTS (search for the marker. A room with public functions stands twice:
    first its interface, then its implementation, both in this order)

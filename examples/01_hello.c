@@ -62,11 +62,11 @@ static bool greet(wisp *server, wisp *client, int port) {
     wisp_addr address;
     double end = udp_seconds() + 5;
 
-    wisp_connect(server, WISP_JOINED, on_joined, NULL);
-    wisp_connect(server, WISP_ERROR, on_error, NULL);
-    wisp_connect(server, "hello", on_hello, NULL);
-    wisp_connect(client, WISP_ERROR, on_error, NULL);
-    wisp_connect(client, "welcome", on_welcome, &welcomed);
+    wisp_on(server, WISP_JOINED, on_joined, NULL);
+    wisp_on(server, WISP_ERROR, on_error, NULL);
+    wisp_on(server, "hello", on_hello, NULL);
+    wisp_on(client, WISP_ERROR, on_error, NULL);
+    wisp_on(client, "welcome", on_welcome, &welcomed);
 
     if (!udp_resolve("127.0.0.1", port, &address)) return false;
     wisp_join(client, &address, NULL, 0);

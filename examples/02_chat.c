@@ -55,9 +55,9 @@ static void on_left(wisp_event *event) {
 static wisp *open_server(udp_socket *u, int port, room *r) {
     wisp_desc desc = { .link = udp_link(u), .app = "chat" };
     wisp *w = udp_open(u, NULL, port) ? wisp_create(&desc, NULL) : NULL;
-    wisp_connect(w, "enter", on_enter, r);
-    wisp_connect(w, "say", on_say, r);
-    wisp_connect(w, WISP_LEFT, on_left, r);
+    wisp_on(w, "enter", on_enter, r);
+    wisp_on(w, "say", on_say, r);
+    wisp_on(w, WISP_LEFT, on_left, r);
     return w;
 }
 
@@ -76,8 +76,8 @@ static wisp *open_client(udp_socket *u, const char *host, int port, const char *
     wisp_addr server;
     bool good = udp_open(u, NULL, 0) && udp_resolve(host, port, &server);
     wisp *w = good ? wisp_create(&desc, NULL) : NULL;
-    wisp_connect(w, "line", on_line, s);
-    wisp_connect(w, WISP_LEFT, on_ended, s);
+    wisp_on(w, "line", on_line, s);
+    wisp_on(w, WISP_LEFT, on_ended, s);
     wisp_join(w, &server, NULL, 0);
     wisp_fire(w, "enter", WISP_SERVER, wisp_string(name));
     return w;

@@ -112,7 +112,7 @@ static int answered(void) {
 static void converse(wisp *server, wisp *client, const wisp_addr *address) {
     later thought = { { 0 }, 0 };
     double end = udp_seconds() + 5;
-    wisp_connect(server, WISP_JOINED, on_joined, NULL);
+    wisp_on(server, WISP_JOINED, on_joined, NULL);
     wisp_on_invoke(server, "divide", divide, NULL);
     wisp_on_invoke(server, "think", think, &thought);
     wisp_on_invoke(server, "never", never, NULL);

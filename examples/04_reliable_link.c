@@ -114,7 +114,7 @@ static int exchange(wisp *a, wisp *b) {
     wisp_addr there = { { 0 } };
     int received = 0, sent = 0;
     double end = udp_seconds() + 8;
-    wisp_connect(b, "part", on_part, &received);
+    wisp_on(b, "part", on_part, &received);
     wisp_join(a, &there, NULL, 0);
     while (received < PARTS && udp_seconds() < end) {
         for (; sent < PARTS; sent++) {    /* a full queue is no loss: try again later */

@@ -106,8 +106,8 @@ static bool converse(wisp *server, wisp *client, const wisp_addr *address) {
     double end = udp_seconds() + 5;
     wisp_use_schemas(server, &here, 1);
     wisp_use_schemas(client, &there, 1);
-    wisp_connect(server, "hero", on_hero, &s);
-    wisp_connect(server, WISP_ERROR, on_error, &s);
+    wisp_on(server, "hero", on_hero, &s);
+    wisp_on(server, WISP_ERROR, on_error, &s);
     wisp_join(client, address, NULL, 0);
     fire_heroes(client, &s);
     while (!s.refused_there && udp_seconds() < end) {

@@ -133,9 +133,9 @@ int main(void) {
         wisp_use_schemas(server, &whole, 1);
         wisp_use_delta(server, &entity_schema, "entity");
         wisp_set_unreliable(server, "entity", true);      /* only the newest matters */
-        wisp_connect(client, "entity", on_entity, known);
-        wisp_connect(client, "whole", on_whole, NULL);
-        wisp_connect(client, WISP_ERROR, on_error, NULL);
+        wisp_on(client, "entity", on_entity, known);
+        wisp_on(client, "whole", on_whole, NULL);
+        wisp_on(client, WISP_ERROR, on_error, NULL);
         wisp_join(client, &address, NULL, 0);
         update_for(server, client, 0.3);
         play(server, client, list);

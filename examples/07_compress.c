@@ -98,8 +98,8 @@ static int send_by(const way *how, wisp *ends[2], const wisp_addr *address) {
         if (wisp_use_lz4(ends[i])) return -1;
     for (int i = 0; i < 2; i++)
         if (how->mode && wisp_use_compression(ends[i], how->mode, how->remote)) return -1;
-    wisp_connect(ends[0], "level", on_level, &p);
-    wisp_connect(ends[0], "chat", on_chat, &p);
+    wisp_on(ends[0], "level", on_level, &p);
+    wisp_on(ends[0], "chat", on_chat, &p);
     wisp_join(ends[1], address, NULL, 0);
     while (wisp_peers(ends[0], NULL, 0) == 0 && udp_seconds() < end) update(ends);
     wisp_stats_total(ends[1], &before);

@@ -101,8 +101,8 @@ static bool converse(wisp *server, wisp *client, const wisp_addr *address) {
     wisp_use_config(client, &config, NULL);
     wisp_use_schemas(client, &entry, 1);
     wisp_use_schemas(server, &entry, 1);
-    wisp_connect(server, "report", on_report, &came);
-    wisp_connect(server, "chat", on_chat, &came);
+    wisp_on(server, "report", on_report, &came);
+    wisp_on(server, "chat", on_chat, &came);
     wisp_join(client, address, NULL, 0);
     fire_both(client);
     while (came < 2 && udp_seconds() < end) {

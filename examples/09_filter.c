@@ -61,8 +61,8 @@ static void plug_in(wisp *w, counter *c) {
     wisp_middleware m = { "counter", NULL, count_message, count_message, NULL, NULL };
     m.user = c;
     wisp_use(w, &m);
-    wisp_connect(w, WISP_JOINED, count_peer, c);
-    wisp_connect(w, WISP_ERROR, count_error, c);
+    wisp_on(w, WISP_JOINED, count_peer, c);
+    wisp_on(w, WISP_ERROR, count_error, c);
 }
 
 /* ---- what happens ------------------------------------------------------ */
@@ -113,8 +113,8 @@ static bool converse(wisp *server, wisp *client, const wisp_addr *address) {
     use_filters(server, client, &let_in);
     plug_in(server, &c);
     wisp_on_invoke(server, "login", on_login, NULL);
-    wisp_connect(server, "say", on_say, &s);
-    for (i = 0; i < 4; i++) wisp_connect(server, others[i], on_other, &s);
+    wisp_on(server, "say", on_say, &s);
+    for (i = 0; i < 4; i++) wisp_on(server, others[i], on_other, &s);
     wisp_join(client, address, NULL, 0);
     for (i = 0; i < 3; i++) wisp_fire(client, "move", WISP_SERVER, wisp_int(i));   /* held */
     wisp_fire(client, "say", WISP_SERVER, wisp_string("too early"));               /* refused */

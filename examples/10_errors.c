@@ -95,8 +95,8 @@ static bool play(wisp *server, wisp *client, const wisp_addr *address, forwarder
     double now = udp_clock(NULL), end = now + 5;
     int refused = 0;
     wisp_use_sink(server, &sink);
-    wisp_connect(server, "shoot", on_shoot, NULL);
-    wisp_connect(server, "move", on_move, NULL);
+    wisp_on(server, "shoot", on_shoot, NULL);
+    wisp_on(server, "move", on_move, NULL);
     wisp_on_invoke(server, "buy", on_buy, NULL);
     wisp_remote_named(server, "dance");                      /* known, and nobody listens */
     wisp_join(client, address, NULL, 0);

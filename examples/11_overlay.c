@@ -87,10 +87,10 @@ static bool start(void) {
         ends[i] = wisp_create(&desc, NULL);
         if (!ends[i] || wisp_use_config(ends[i], &moves, "player.input") ||
             wisp_use_delta(ends[i], NULL, "world.state")) return false;
-        wisp_connect(ends[i], "world.state", ignore, NULL);
-        wisp_connect(ends[i], "player.input", ignore, NULL);
-        wisp_connect(ends[i], "chat.say", ignore, NULL);
-        wisp_connect(ends[i], "shot", i > 0 ? ignore : on_shot, NULL);
+        wisp_on(ends[i], "world.state", ignore, NULL);
+        wisp_on(ends[i], "player.input", ignore, NULL);
+        wisp_on(ends[i], "chat.say", ignore, NULL);
+        wisp_on(ends[i], "shot", i > 0 ? ignore : on_shot, NULL);
         wisp_on_invoke(ends[i], i > 0 ? "client.check" : "shop.buy", i ? on_check : on_buy, NULL);
         if (i > 0) wisp_join(ends[i], &server, NULL, 0);
     }

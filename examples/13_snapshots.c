@@ -105,8 +105,8 @@ int main(void) {
     wisp_addr address;
     int wide, thin, again;
     if (!server || !client || !udp_resolve("127.0.0.1", udp_port(&sockets[0]), &address)) return 1;
-    wisp_connect(server, WISP_JOINED, on_joined, &v);
-    wisp_connect(client, "crowd", on_crowd, &s);
+    wisp_on(server, WISP_JOINED, on_joined, &v);
+    wisp_on(client, "crowd", on_crowd, &s);
     wisp_join(client, &address, NULL, 0);
     wide = play(server, client, &sim, &v, &s);
     wisp_simulator_set(&sim, "up:rate=12k up:queue=4k");

@@ -100,8 +100,8 @@ int main(int argc, char **argv) {
     wisp_addr address;
     if (!server || !client || !udp_resolve("127.0.0.1", udp_port(&sockets[0]), &address)) return 1;
     wisp_on_invoke(server, "asset", on_asset, &a);
-    wisp_connect(client, "piece", on_piece, &d);
-    wisp_connect(client, "tick", on_tick, &d);
+    wisp_on(client, "piece", on_piece, &d);
+    wisp_on(client, "tick", on_tick, &d);
     wisp_join(client, &address, NULL, 0);
     wisp_invoke(client, "asset", WISP_SERVER, on_size, &d);
     while (d.fifths < 5 && udp_seconds() < end) {

@@ -18,8 +18,7 @@ enum { GUESTS = 3 };
 typedef struct guest { char name[24], room[24]; wisp_group group; } guest;
 
 static void tell_room(wisp *w, const guest *g, const char *text) {
-    wisp_value line[2] = { wisp_string(g->name), wisp_string(text) };
-    wisp_fire_values(w, "line", wisp_to_group(g->group), line, 2);
+    wisp_fire_group(w, "line", g->group, wisp_string(g->name), wisp_string(text));
 }
 
 static void on_enter(wisp_event *event) {
@@ -93,13 +92,13 @@ int main(void) {
         if (!(ends[i] = open_endpoint(&sockets[i]))) return 1;
     }
     wisp *server = ends[GUESTS];
-    wisp_connect(server, WISP_JOINED, on_joined, NULL);
-    wisp_connect(server, WISP_LEFT, on_left, NULL);
-    wisp_connect(server, "enter", on_enter, NULL);
-    wisp_connect(server, "say", on_say, NULL);
+    wisp_on(server, WISP_JOINED, on_joined, NULL);
+    wisp_on(server, WISP_LEFT, on_left, NULL);
+    wisp_on(server, "enter", on_enter, NULL);
+    wisp_on(server, "say", on_say, NULL);
     if (!udp_resolve("127.0.0.1", udp_port(&sockets[GUESTS]), &address)) return 1;
     for (int i = 0; i < GUESTS; i++) {
-        wisp_connect(ends[i], "line", on_line, &heard[i]);
+        wisp_on(ends[i], "line", on_line, &heard[i]);
         wisp_join(ends[i], &address, names[i], (int)strlen(names[i]));
         wisp_fire(ends[i], "enter", WISP_SERVER, wisp_string(i < 2 ? "red" : "blue"));
         update(ends);

@@ -87,8 +87,8 @@ static bool try(wisp *server, logins *l, const wisp_addr *address, attempt *t) {
     udp_socket u;
     wisp *w = open_endpoint(&u, NULL);
     double end = udp_seconds() + 5;
-    wisp_connect(w, "welcome", on_welcome, t);
-    wisp_connect(w, WISP_LEFT, on_refused, t);
+    wisp_on(w, "welcome", on_welcome, t);
+    wisp_on(w, WISP_LEFT, on_refused, t);
     wisp_join(w, address, t->token, (int)strlen(t->token));
     while (!t->over && udp_seconds() < end) {
         wisp_update(server, udp_clock(NULL));
@@ -111,7 +111,7 @@ int main(void) {
     wisp *server = open_endpoint(&u, &l);
     wisp_addr address;
     bool good = server && udp_resolve("127.0.0.1", udp_port(&u), &address);
-    wisp_connect(server, WISP_JOINED, on_joined, NULL);
+    wisp_on(server, WISP_JOINED, on_joined, NULL);
     for (int i = 0; good && i < 5; i++) good = try(server, &l, &address, &tries[i]);
     wisp_destroy(server);
     printf(good ? "done\n" : "something is wrong\n");

@@ -708,12 +708,12 @@ static bool compare(server *s) {
 
 static void connect_server(server *s) {
     wisp *w = s->net.w;
-    wisp_connect(w, WISP_JOINED, on_joined, s);
-    wisp_connect(w, WISP_LEFT, on_left, s);
-    wisp_connect(w, WISP_ERROR, on_error, s);
-    wisp_connect(w, "move", on_move, s);
-    wisp_connect(w, "chat", on_chat, s);
-    wisp_connect(w, "pickup", on_pickup, s);
+    wisp_on(w, WISP_JOINED, on_joined, s);
+    wisp_on(w, WISP_LEFT, on_left, s);
+    wisp_on(w, WISP_ERROR, on_error, s);
+    wisp_on(w, "move", on_move, s);
+    wisp_on(w, "chat", on_chat, s);
+    wisp_on(w, "pickup", on_pickup, s);
     wisp_on_invoke(w, "sync", on_sync, s);
     wisp_on_invoke(w, "buy", on_buy, s);
     wisp_on_invoke(w, "checkout", on_checkout, s);
@@ -962,15 +962,15 @@ static void play(client *c) {
 
 static void connect_client(client *c) {
     wisp *w = c->net.w;
-    wisp_connect(w, WISP_JOINED, on_welcome, c);
-    wisp_connect(w, WISP_LEFT, on_ended, c);
-    wisp_connect(w, WISP_ERROR, on_trouble, c);
-    wisp_connect(w, "said", on_said, c);
-    wisp_connect(w, "picked", on_picked, c);
-    wisp_connect(w, "bought", on_bought, c);
-    wisp_connect(w, "moved", on_moved, c);
-    wisp_connect(w, "stop", on_stop, c);
-    wisp_connect(w, "verdict", on_verdict, c);
+    wisp_on(w, WISP_JOINED, on_welcome, c);
+    wisp_on(w, WISP_LEFT, on_ended, c);
+    wisp_on(w, WISP_ERROR, on_trouble, c);
+    wisp_on(w, "said", on_said, c);
+    wisp_on(w, "picked", on_picked, c);
+    wisp_on(w, "bought", on_bought, c);
+    wisp_on(w, "moved", on_moved, c);
+    wisp_on(w, "stop", on_stop, c);
+    wisp_on(w, "verdict", on_verdict, c);
     wisp_on_invoke(w, "state_hash", answer_state_hash, c);
 }
 

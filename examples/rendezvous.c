@@ -95,9 +95,9 @@ static wisp *open_hall(hall *h, wisp_link link) {
     desc.max_peers = SEATS;
     desc.seed = h->seed;
     w = wisp_create(&desc, NULL);
-    wisp_connect(w, "meet", on_meet, h);
-    wisp_connect(w, "say", on_relayed, h);
-    wisp_connect(w, WISP_LEFT, on_gone, h);
+    wisp_on(w, "meet", on_meet, h);
+    wisp_on(w, "say", on_relayed, h);
+    wisp_on(w, WISP_LEFT, on_gone, h);
     return w;
 }
 
@@ -163,10 +163,10 @@ static wisp *open_guest(guest *g, wisp_link link, const wisp_addr *server) {
     desc.user = g;
     desc.seed = g->seed;
     w = wisp_create(&desc, NULL);
-    wisp_connect(w, "partner", on_partner, g);
-    wisp_connect(w, "say", on_say, g);
-    wisp_connect(w, WISP_JOINED, on_session, g);
-    wisp_connect(w, WISP_LEFT, on_ended, g);
+    wisp_on(w, "partner", on_partner, g);
+    wisp_on(w, "say", on_say, g);
+    wisp_on(w, WISP_JOINED, on_session, g);
+    wisp_on(w, WISP_LEFT, on_ended, g);
     g->server = wisp_join(w, server, NULL, 0);
     return w;
 }
