@@ -212,10 +212,11 @@ static bool demo(bool shy) {
         say(ends[2], &bob, "hello, Ada");
         said = true;
     }
-    for (int i = 0; i < 3; i++) wisp_destroy(ends[i]);
-    for (int i = 0; i < 3; i++) udp_close(&sockets[i]);
     printf("Ada: %s, Bob: %s\n", contact_names[ada.how], contact_names[bob.how]);
-    return ada.heard == 1 && bob.heard == 1 && ada.how == (shy ? RELAYED : DIRECT);
+    said = ada.heard == 1 && bob.heard == 1 && ada.how == (shy ? RELAYED : DIRECT);
+    for (int i = 0; i < 3; i++) wisp_destroy(ends[i]);       /* ends their sessions */
+    for (int i = 0; i < 3; i++) udp_close(&sockets[i]);
+    return said;
 }
 
 int main(int argc, char **argv) {
