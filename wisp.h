@@ -1883,7 +1883,7 @@ typedef struct wisp_call_desc {
     int          tries;
     /* of a call to several peers: runs when each has answered or failed; args:
        the number of answers and of failures; result: WISP_OK or the first
-       failure */
+       failure. Who refused has answered: on_reply gets its code */
     wisp_handler on_done;
 } wisp_call_desc;
 
@@ -1891,7 +1891,8 @@ typedef struct wisp_call_desc {
    (event->peer), and on_done when all are done. on_reply runs exactly once per
    peer, with WISP_OK and the values of the reply, or with a code. From this
    end: WISP_E_TIMEOUT, WISP_E_CLOSED, WISP_E_CANCELLED, WISP_E_DROPPED. From
-   the other end: WISP_E_USER and below, as given to wisp_fail; WISP_E_RATE,
+   the other end: WISP_E_USER and below, as given to wisp_refuse or wisp_fail;
+   WISP_E_RATE,
    WISP_E_NO_REMOTE, WISP_E_NO_HANDLER, WISP_E_EXPIRED, WISP_E_DROPPED,
    WISP_E_TOO_BIG (of the reply), WISP_E_TYPE, WISP_E_DEPTH, WISP_E_LIMIT,
    WISP_E_UNSUPPORTED, WISP_E_INVALID, WISP_E_VERSION, WISP_E_MIGRATION,
@@ -1913,7 +1914,14 @@ WISP_API wisp_result wisp_on_invoke_target(wisp *w, wisp_target remote,
    values. WISP_E_ARGUMENT: not a call, or already answered. */
 WISP_API wisp_result wisp_reply_values(wisp_event *event,
                                        const wisp_value *values, int count);
-/* Fails the handler: the caller of a call gets code and text, and an error
+/* Says no, as the rules of the application have it (sold out, not your turn):
+   the caller gets code and text (at most 255 bytes). No error event is raised
+   and no end counts an error. `code`: WISP_E_USER and below, or what
+   wisp_invoke_target lists. WISP_E_ARGUMENT, which the log and wisp_why_text
+   explain: another code, not a call, or already answered or deferred. */
+WISP_API wisp_result wisp_refuse(wisp_event *event, wisp_result code,
+                                 const char *format, ...) WISP__PRINTF(3, 4);
+/* For what went wrong: the caller of a call gets code and text, and an error
    event is raised here in any case. `code` must be negative; codes above
    WISP_E_USER reach the caller only if wisp_invoke_target lists them. */
 WISP_API wisp_result wisp_fail(wisp_event *event, wisp_result code,
@@ -1926,11 +1934,15 @@ WISP_API wisp_result wisp_fail(wisp_event *event, wisp_result code,
 WISP_API void        wisp_raise(wisp_event *event, wisp_result code,
                                 const char *format, ...) WISP__PRINTF(3, 4);
 #endif
-/* Defers the answer: call wisp_answer or wisp_answer_fail later, once. Id 0 on
-   failure: wisp_why. */
+/* Defers the answer: call one of the wisp_answer functions later, once. They
+   return WISP_E_STALE once it is answered or its peer is gone. Id 0 on failure:
+   wisp_why. */
 WISP_API wisp_call   wisp_defer(wisp_event *event);
 WISP_API wisp_result wisp_answer(wisp *w, wisp_call call,
                                  const wisp_value *values, int count);
+WISP_API wisp_result wisp_answer_refuse(wisp *w, wisp_call call,
+                                        wisp_result code, const char *format,
+                                        ...) WISP__PRINTF(4, 5);
 WISP_API wisp_result wisp_answer_fail(wisp *w, wisp_call call,
                                       wisp_result code, const char *format,
                                       ...) WISP__PRINTF(4, 5);
@@ -4427,6 +4439,7 @@ typedef struct wisp__pending {          /* a call of ours */
     wisp_peer peer;
     wisp_result result;   /* when it ended without an answer */
     bool done, deferred;  /* deferred: a call of the peer, answered later */
+    bool refused;  /* the answer is a no, which is no failure */
     struct wisp__pending *next_done;
     struct wisp__pending *whole;  /* the call to several that this is part of; or NULL */
     bool gathers;  /* it is such a whole: */
@@ -27707,7 +27720,8 @@ static void wisp__run_ended(wisp *w, wisp__pending *call, wisp_event *event) {
     const wisp__remote *remote = w->registry.remotes[call->remote];
     double began = wisp__meters_clock(w->registry.meters);
     wisp_result result = event->result;
-    if (w->registry.meters && !call->gathers) wisp__count_ended(w, call, result == WISP_OK);
+    if (w->registry.meters && !call->gathers)
+        wisp__count_ended(w, call, result == WISP_OK || call->refused);
     wisp__call_remove(w, call);
     w->events.running++;
     event->user = user;
@@ -27744,7 +27758,7 @@ static void wisp__run_whole(wisp *w, wisp__pending *whole) {
 /* One call, or a part of one, is over. */
 static void wisp__run_reply(wisp *w, wisp__pending *call, wisp_event *event) {
     wisp__pending *whole = call->whole;
-    wisp_result result = event->result;
+    wisp_result result = call->refused ? WISP_OK : event->result;
     if (call->gathers) {
         wisp__run_whole(w, call);
         return;
@@ -27793,6 +27807,7 @@ static void wisp__on_replied(wisp *w, wisp__inbound *in) {
     if (in->result) {
         const wisp_value *said = in->content.count ? in->content.values : NULL;
         event.text = wisp_result_text(event.result);
+        call->refused = in->content.count > 1;
         if (said && wisp__text_of(said)) {
             wisp__text_clean(text, sizeof text, wisp__text_of(said), (size_t)said->count);
             event.text = text;
@@ -29297,21 +29312,57 @@ wisp_result wisp_reply_values(wisp_event *event, const wisp_value *values, int c
     return wisp__answer_event(event, WISP_OK, values, count);
 }
 
+/* --- answers that are no. Their values are a text and, of a refusal, `true`: the caller counts
+       that as an answer --- */
+
+typedef struct wisp__no { char text[256]; wisp_value values[2]; } wisp__no;
+
+static void wisp__no_say(wisp__no *no, const char *format, va_list list) {
+    no->text[0] = 0;
+    if (format) vsnprintf(no->text, sizeof no->text, format, list);
+    no->values[0] = wisp_string(no->text);
+    no->values[1] = wisp_bool(true);
+}
+
+/* Does a code reach the caller as it is? If it does not, that is explained. */
+static wisp_result wisp__may_refuse(wisp *w, wisp_result code) {
+    if (code < 0 && wisp__code_received(code, false) == code) return WISP_OK;
+    snprintf(w->registry.text, sizeof w->registry.text,
+             "the code %d does not reach a caller: refuse with %d (WISP_E_USER) or less", code,
+             WISP_E_USER);
+    wisp__log(&w->base, WISP_LOG_WARNING, WISP_E_ARGUMENT, w->registry.text);
+    return WISP_E_ARGUMENT;
+}
+
+wisp_result wisp_refuse(wisp_event *event, wisp_result code, const char *format, ...) {
+    wisp__no no;
+    va_list list;
+    wisp *w = event ? event->w : NULL;
+    if (!w || wisp__may_refuse(w, code)) return WISP_E_ARGUMENT;
+    if (!event->request) {
+        snprintf(w->registry.text, sizeof w->registry.text, "%.100s: wisp_refuse answers a call, "
+                 "and this is none, or is answered or deferred already", event->name);
+        wisp__log(&w->base, WISP_LOG_WARNING, WISP_E_ARGUMENT, w->registry.text);
+        return WISP_E_ARGUMENT;
+    }
+    va_start(list, format);
+    wisp__no_say(&no, format, list);
+    va_end(list);
+    return wisp__answer_event(event, code, no.values, 2);
+}
+
 static wisp_result wisp__fail(wisp_event *event, wisp_result code, const char *format,
                               va_list list) {
-    char text[256] = "";
-    wisp_value value;
+    wisp__no no;
     wisp__remote *remote;
     wisp__notice error;
     if (!event || !event->w || code >= 0 || code < INT16_MIN) return WISP_E_ARGUMENT;
-    if (format) vsnprintf(text, sizeof text, format, list);
+    wisp__no_say(&no, format, list);
     remote = wisp__remote_at(&event->w->registry, event->remote.id);
     if (remote) remote->stats.failures++;
     error = wisp__error_of(event->w, event->peer, event->remote, code);
-    wisp__notice_add(event->w, &error, "%s: %s", event->name, text);
-    if (!event->request) return WISP_OK;
-    value = wisp_string(text);
-    return wisp__answer_event(event, code, &value, 1);
+    wisp__notice_add(event->w, &error, "%s: %s", event->name, no.text);
+    return event->request ? wisp__answer_event(event, code, no.values, 1) : WISP_OK;
 }
 
 wisp_result wisp_fail(wisp_event *event, wisp_result code, const char *format, ...) {
@@ -29365,15 +29416,24 @@ wisp_result wisp_answer(wisp *w, wisp_call call, const wisp_value *values, int c
 }
 
 wisp_result wisp_answer_fail(wisp *w, wisp_call call, wisp_result code, const char *format, ...) {
-    char text[256] = "";
-    wisp_value value;
+    wisp__no no;
     va_list list;
     if (code >= 0 || code < INT16_MIN) return WISP_E_ARGUMENT;
     va_start(list, format);
-    if (format) vsnprintf(text, sizeof text, format, list);
+    wisp__no_say(&no, format, list);
     va_end(list);
-    value = wisp_string(text);
-    return wisp__answer_deferred(w, call, code, &value, 1);
+    return wisp__answer_deferred(w, call, code, no.values, 1);
+}
+
+wisp_result wisp_answer_refuse(wisp *w, wisp_call call, wisp_result code, const char *format,
+                               ...) {
+    wisp__no no;
+    va_list list;
+    if (!w || wisp__may_refuse(w, code)) return WISP_E_ARGUMENT;
+    va_start(list, format);
+    wisp__no_say(&no, format, list);
+    va_end(list);
+    return wisp__answer_deferred(w, call, code, no.values, 2);
 }
 
 /* ===========================================================================

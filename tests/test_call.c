@@ -379,6 +379,132 @@ TEST(deferred_calls_are_answered_in_any_order) {
     world_close(&t.w);
 }
 
+static void on_refuse(wisp_event *event) {
+    inside[0] = wisp_refuse(event, WISP_E_USER - 5, "no %s left", "gold");
+    inside[1] = wisp_refuse(event, WISP_E_USER - 5, "again");
+}
+
+/* Nobody counts an error, or is told one. */
+static void no_error(const world_two *t) {
+    CHECK_EQ_INT(world_count(&t->w, t->server, WISP_ERROR), 0);
+    CHECK_EQ_INT(world_count(&t->w, t->client, WISP_ERROR), 0);
+    CHECK_EQ_INT(world_remote_stats(t->server, "r").failures, 0);
+    CHECK_EQ_INT(world_remote_stats(t->client, "r").failures, 0);
+    CHECK_EQ_INT(wisp_peers(t->client, NULL, 0), 1);
+}
+
+TEST(a_refusal_reaches_the_caller_and_is_no_error) {
+    world_two t;
+    two_answering(&t, on_refuse);
+    call(&t, 1);
+    world_run(&t.w, 0.2);
+    check_ended(&t, WISP_E_USER - 5);
+    CHECK_EQ_STR(world_last(&t.w, t.client, "r")->text, "no gold left");
+    CHECK_EQ_INT(world_last(&t.w, t.client, "r")->count, 0);
+    CHECK_EQ_INT(inside[0], WISP_OK);
+    CHECK_EQ_INT(inside[1], WISP_E_ARGUMENT);
+    CHECK(strstr(wisp_why_text(t.server), "r: wisp_refuse answers a call") != NULL);
+    no_error(&t);
+    world_close(&t.w);
+}
+
+static void on_refuse_wrongly(wisp_event *event) {
+    static const wisp_result codes[] = { WISP_OK, 7, WISP_E_MEMORY, -32769, WISP_E_USER + 1 };
+    char text[400];
+    for (int i = 0; i < TEST_COUNT(codes); i++)
+        CHECK_EQ_INT(wisp_refuse(event, codes[i], "x"), WISP_E_ARGUMENT);
+    CHECK_EQ_STR(wisp_why_text(event->w), "the code -999 does not reach a caller: refuse with "
+                 "-1000 (WISP_E_USER) or less");
+    memset(text, 'x', sizeof text);
+    text[399] = 0;
+    inside[0] = wisp_refuse(event, WISP_E_RATE, "%s", text);
+}
+
+static void on_refuse_event(wisp_event *event) {
+    inside[1] = wisp_refuse(event, WISP_E_USER, NULL);
+}
+
+TEST(a_refusal_that_makes_no_sense_is_explained) {
+    world_two t;
+    two_answering(&t, on_refuse_wrongly);
+    wisp_connect_target(t.server, wisp_by_name("r"), on_refuse_event, NULL, false);
+    call(&t, 1);
+    world_run(&t.w, 0.2);
+    CHECK_EQ_INT(inside[0], WISP_OK);
+    check_ended(&t, WISP_E_RATE);
+    CHECK_EQ_INT(strlen(world_last(&t.w, t.client, "r")->text), 255);
+    inside[1] = WISP_OK;
+    world_fire(t.client, "r", t.to_server, 1);
+    world_run(&t.w, 0.2);
+    CHECK_EQ_INT(inside[1], WISP_E_ARGUMENT);
+    CHECK(strstr(wisp_why_text(t.server), "and this is none") != NULL);
+    CHECK_EQ_INT(wisp_refuse(NULL, WISP_E_USER, "x"), WISP_E_ARGUMENT);
+    no_error(&t);
+    world_close(&t.w);
+}
+
+TEST(a_deferred_call_is_refused) {
+    world_two t;
+    two_answering(&t, on_defer);
+    call(&t, 1);
+    world_run(&t.w, 0.2);
+    CHECK_EQ_INT(wisp_answer_refuse(NULL, deferred[0], WISP_E_USER, "x"), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_answer_refuse(t.server, deferred[0], WISP_OK, "x"), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_answer_refuse(t.server, deferred[0], WISP_E_LINK, "x"), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_answer_refuse(t.server, deferred[0], WISP_E_USER, "%d", 12), WISP_OK);
+    CHECK_EQ_INT(wisp_answer_refuse(t.server, deferred[0], WISP_E_USER, "x"), WISP_E_STALE);
+    world_run(&t.w, 0.2);
+    check_ended(&t, WISP_E_USER);
+    CHECK_EQ_STR(world_last(&t.w, t.client, "r")->text, "12");
+    no_error(&t);
+    world_close(&t.w);
+}
+
+static int64_t done_counts[2];
+static wisp_result done_result;
+
+static void on_call_done(wisp_event *event) {
+    runs++;
+    done_counts[0] = wisp_arg_int(event, 0);
+    done_counts[1] = wisp_arg_int(event, 1);
+    done_result = event->result;
+}
+
+/* One client refuses, one answers, and one fails. */
+TEST(a_refusal_in_a_call_to_several_is_an_answer) {
+    static const wisp_handler answers[] = { on_refuse, on_call_add_one, on_fail };
+    for (int several = 2; several <= 3; several++) {
+        world w;
+        wisp *server, *clients[3];
+        wisp_call_desc desc;
+        begin();
+        world_open(&w);
+        server = world_add(&w);
+        world_watch(&w, server, WISP_ERROR);
+        for (int i = 0; i < several; i++) {
+            clients[i] = world_add(&w);
+            world_join(&w, clients[i], server);
+            answer_with(clients[i], "r", answers[i]);
+            world_watch(&w, clients[i], WISP_ERROR);
+        }
+        memset(&desc, 0, sizeof desc);
+        desc.on_reply = world_on;
+        desc.user = &w;
+        desc.on_done = on_call_done;
+        runs = 0;
+        CHECK(wisp_invoke_values(server, "r", wisp_to_all(), &desc, NULL, 0).id != 0);
+        world_run(&w, 0.2);
+        CHECK_EQ_INT(world_results(&w, server, "r", WISP_E_USER - 5), several - 1);
+        CHECK_EQ_INT(world_count(&w, server, "r"), several);
+        CHECK_EQ_INT(done_counts[0], 2);
+        CHECK_EQ_INT(done_counts[1], several - 2);
+        CHECK_EQ_INT(done_result, several == 2 ? WISP_OK : WISP_E_USER - 5);
+        CHECK_EQ_INT(world_count(&w, server, WISP_ERROR), 0);
+        CHECK_EQ_INT(world_count(&w, clients[0], WISP_ERROR), 0);
+        world_close(&w);
+    }
+}
+
 TEST(a_deferred_call_fails_with_code_and_text) {
     world_two t;
     two_answering(&t, on_defer);
@@ -1289,6 +1415,10 @@ static const test_case tests[] = {
     CASE(calls_and_events_of_one_channel_keep_their_order),
     CASE(a_deferred_call_is_answered_later_and_once),
     CASE(deferred_calls_are_answered_in_any_order),
+    CASE(a_refusal_reaches_the_caller_and_is_no_error),
+    CASE(a_refusal_that_makes_no_sense_is_explained),
+    CASE(a_deferred_call_is_refused),
+    CASE(a_refusal_in_a_call_to_several_is_an_answer),
     CASE(a_deferred_call_fails_with_code_and_text),
     CASE(an_answer_for_a_peer_that_left_is_stale),
     CASE(a_handle_of_another_kind_answers_and_cancels_nothing),

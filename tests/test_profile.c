@@ -384,6 +384,7 @@ static void on_profile_later(wisp_event *event) {
     ((callee *)event->user)->held = wisp_defer(event);
 }
 
+static void on_profile_no(wisp_event *event) { wisp_refuse(event, WISP_E_USER, "no"); }
 static void on_profile_refuse(wisp_event *event) { wisp_fail(event, WISP_E_USER, "no"); }
 
 static wisp_call call_of(world_two *t, const char *name, double timeout) {
@@ -406,6 +407,7 @@ TEST(calls_are_counted_by_how_they_ended) {
     wisp_on_invoke_target(t.server, wisp_by_name("double"), on_profile_double, NULL);
     wisp_on_invoke_target(t.server, wisp_by_name("later"), on_profile_later, &c);
     wisp_on_invoke_target(t.server, wisp_by_name("refuse"), on_profile_refuse, NULL);
+    wisp_on_invoke_target(t.server, wisp_by_name("no"), on_profile_no, NULL);
     world_run(&t.w, 0.1);
     for (int i = 0; i < 5; i++) call_of(&t, "double", 0);
     call_of(&t, "refuse", 0);
@@ -434,6 +436,10 @@ TEST(calls_are_counted_by_how_they_ended) {
     CHECK_EQ_INT(peer_of(t.server, t.to_client).calls_received, 10);
     CHECK_EQ_INT(snapshot_of(t.client, NULL)->calls_pending, 1);
     CHECK_EQ_INT(snapshot_of(t.client, NULL)->latency.count, 9);
+    call_of(&t, "no", 0);
+    world_run(&t.w, 0.2);
+    CHECK_EQ_INT(remote_of(t.client, "no").calls_answered, 1);      /* a refusal is an answer */
+    CHECK_EQ_INT(remote_of(t.client, "no").calls_failed, 0);
     wisp_leave(t.client, t.to_server, "");
     world_run(&t.w, 0.1);
     CHECK_EQ_INT(remote_of(t.client, "later").calls_failed, 3);

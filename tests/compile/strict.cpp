@@ -64,6 +64,7 @@ const wisp_schema hit_map = WISP_MAP_SCHEMA("hit", 1, hit_fields);
 const wisp_schema hit_list = WISP_LIST_SCHEMA("hits", 1, hit_fields);
 
 void on_call(wisp_event *event) { wisp_reply(event, 1, 2.5, "three"); }
+void on_ask(wisp_event *event) { wisp_refuse(event, WISP_E_USER, "not %d", 7); }
 
 /* Moves and does not copy. */
 struct counter {
@@ -87,6 +88,7 @@ void own(wisp *w, wisp_peer peer, int *count) {
     const std::string name = "hello";
     wisp_on(w, name, counter(count));
     wisp_once(w, "hello", [count](wisp_event *event) { *count = event->count; });
+    wisp_on_invoke(w, "ask", on_ask);
     wisp_on_invoke(w, "sum", [w](wisp_event *event) { wisp_reply(event, wisp_peers(w, NULL, 0)); });
     wisp_invoke(w, "sum", peer, [count](wisp_event *) { ++*count; }, 1, name);
 #if __cplusplus >= 201703L
