@@ -4579,15 +4579,16 @@ typedef struct wisp__inbound {
     int64_t shape_at, shape_end, data_at, end;  /* bits in the packet */
     wisp_value *items;     /* plain values as they were read */
     int item_count;
-    int64_t price;  /* work of reading the data of a message alike into them; 0: it is read as if it
+    int64_t price;  /* work of reading a message alike into the same memory; 0: it is read as if it
                        were the first */
-    wisp__mark mark;       /* behind them */
+    wisp__mark mark;       /* behind that memory */
     wisp_result readable;  /* WISP_OK, or why the values cannot be read */
     wisp__reader from;  /* of a value that needs its baseline */
     bool delta;  /* it may need its baseline: it is applied when its turn comes */
     wisp__delta_head head;
     bool in_order, stale;
     bool conformed;  /* the content is as the schema here wants it */
+    const wisp__described *fitted;  /* that schema, of a struct that alike ones are read into */
     uint32_t turn;   /* of the arena that the content is in */
     bool parsed;     /* in->end is right, whether the values can be used or not */
     wisp__decoded content;
@@ -27398,6 +27399,20 @@ static WISP__APART void wisp__read_plain(wisp *w, wisp__reader *data, wisp__inbo
     in->item_count = in->content.count;
     in->price = u.varied || in->readable ? 0 : work - c->credit.work;
     in->mark = wisp__codec_mark(c);
+    in->conformed = false;
+}
+
+/* A struct is read into the memory of the last one, whose fields may have been asked for. */
+static wisp_result wisp__record_again(wisp__message_codec *c, wisp__reader *data,
+                                      const wisp__inbound *in) {
+    const wisp__program *program = in->content.program;
+    wisp__unpacker u = wisp__codec_received(c, data);
+    wisp__reader shape = wisp__reader_on(NULL, 0);
+    u.shape = &shape;
+    wisp__fields_of(in->content.values)->values = NULL;
+    if (program->ops->run < program->count)            /* else every field is written */
+        memset(in->content.image, 0, (size_t)program->schema->bytes);
+    return wisp__credit_result(&c->credit, wisp__record_read(&u, program, in->content.image));
 }
 
 /* Reads values like those that were read last. false: they are to be read as if they were the
@@ -27405,13 +27420,21 @@ static WISP__APART void wisp__read_plain(wisp *w, wisp__reader *data, wisp__inbo
 static inline bool wisp__read_again(wisp *w, wisp__reader *data, wisp__inbound *in) {
     wisp__message_codec *c = &w->content;
     if (!in->price || in->turn != c->turn) return false;
+    if (in->encoding && in->fitted != in->remote->schema) return false;
     wisp__codec_rewind(c, &in->mark);
-    in->content.values = in->items;
-    in->content.count = in->item_count;
-    in->readable = wisp__pay(&c->credit, in->price) ? WISP_OK : WISP_E_FLOOD;
-    if (!in->readable) wisp__unpack_again(data, in->items, in->item_count);
-    if (data->failed) in->readable = WISP_E_BAD_PACKET;
-    in->parsed = !in->readable;
+    in->parsed = wisp__pay(&c->credit, in->price);
+    in->readable = in->parsed ? WISP_OK : WISP_E_FLOOD;
+    if (in->parsed && in->encoding) {
+        in->readable = wisp__record_again(c, data, in);
+    } else if (in->parsed) {
+        in->content.values = in->items;
+        in->content.count = in->item_count;
+        in->conformed = false;
+        wisp__unpack_again(data, in->items, in->item_count);
+    }
+    if (!data->failed) return true;
+    if (!in->readable) in->readable = WISP_E_BAD_PACKET;
+    in->parsed = false;
     return true;
 }
 
@@ -27425,6 +27448,8 @@ static WISP__APART void wisp__read_encoded(wisp *w, wisp__reader *data, wisp__in
         in->readable = wisp__decode(&w->content, in->encoding, data, &in->content);
     }
     in->parsed = !data->failed;
+    in->price = 0;
+    in->conformed = false;
 }
 
 /* Reads values where `data` stands, which then stands at their end. A value that needs its baseline
@@ -27432,11 +27457,12 @@ static WISP__APART void wisp__read_encoded(wisp *w, wisp__reader *data, wisp__in
 static WISP__INLINE void wisp__read_values(wisp *w, wisp__reader *data, wisp__inbound *in) {
     in->data_at = data->at;
     w->content.credit.over = false;
-    if (in->encoding) wisp__read_encoded(w, data, in);
-    else if (!wisp__read_again(w, data, in)) wisp__read_plain(w, data, in);
+    if (!wisp__read_again(w, data, in)) {
+        if (in->encoding) wisp__read_encoded(w, data, in);
+        else wisp__read_plain(w, data, in);
+    }
     in->end = data->at;
     in->turn = w->content.turn;
-    in->conformed = false;
 }
 
 /* --- answers that wisp gives itself --- */
@@ -27602,6 +27628,18 @@ static inline void wisp__count_received(wisp *w, const wisp__inbound *in, wisp__
     w->base.stats.messages_received++;
 }
 
+/* Lets structs like this one, as it is in memory now, be read into the same memory. */
+static void wisp__may_go_again(wisp *w, wisp__inbound *in) {
+    const wisp__program *program = in->content.program;
+    in->fitted = in->remote->schema;
+    if (in->encoding->kind != WISP__RECORD || in->encoding->compressed || in->delta ||
+        program->schema->shape != WISP_SHAPE_STRUCT ||
+        (in->fitted && in->fitted->program != program))
+        return;
+    in->price = WISP__PRICE_BLOCK + program->schema->bytes / WISP__PRICE_BYTES;
+    in->mark = wisp__codec_mark(&w->content);
+}
+
 static WISP__APART bool wisp__make_fit(wisp *w, wisp__inbound *in) {
     if (in->value) {
         in->readable = wisp__stored_decode(&w->content, in->encoding, in->value, &in->content);
@@ -27612,13 +27650,16 @@ static WISP__APART bool wisp__make_fit(wisp *w, wisp__inbound *in) {
         in->readable = wisp__conform_decoded(&w->content, in->remote, in->encoding, &in->content);
     }
     in->conformed = true;
+    if (in->encoding && !in->readable) wisp__may_go_again(w, in);
     return in->readable == WISP_OK;
 }
 
 /* Makes the values of an event or call fit the schema registered here, once for a message and its
    repeats. */
 static WISP__INLINE bool wisp__conform_inbound(wisp *w, wisp__inbound *in) {
-    if ((in->encoding || in->remote->schema) && !wisp__make_fit(w, in)) return false;
+    if ((in->encoding || in->remote->schema) && (!in->conformed || in->value) &&
+        !wisp__make_fit(w, in))
+        return false;
     if (w->registry.meters) wisp__count_values(in);
     return true;
 }
