@@ -4592,7 +4592,6 @@ typedef struct wisp__inbound {
     uint32_t turn;   /* of the arena that the content is in */
     bool parsed;     /* in->end is right, whether the values can be used or not */
     wisp__decoded content;
-    /* set when it is delivered */
     wisp__session *session;
     int delivery;
     uint64_t number;         /* of its packet */
@@ -4612,6 +4611,7 @@ typedef struct wisp__reading {
     wisp__reader from;
     uint64_t number;
     wisp__section section;  /* sequence: of the next reliable frame */
+    wisp__channel *channel;  /* of a reliable section; else NULL */
     bool has_previous, eliciting, answered;
     int messages;
     const char *broken;  /* why the session ends, or NULL */
@@ -6247,13 +6247,13 @@ static inline void wisp__get_bits(wisp__reader *reader, uint8_t *to, int64_t cou
     uint64_t word, next;
     wisp__skip(reader, count);
     if (reader->failed || count == 0) return;
-    if (!shift || reader->at + 128 > reader->end) {   /* words beyond the end would be read */
+    if (reader->at + 128 > reader->end) {             /* words beyond the end would be read */
         wisp__copy_slowly(reader, at, to, count);
         return;
     }
     for (word = wisp__load64(from); count > 0; count -= 64, to += 8, word = next) {
         next = wisp__load64(from += 8);
-        wisp__store64(to, word >> shift | next << (64 - shift));
+        wisp__store64(to, word >> shift | next << 1 << (63 - shift));
     }
 }
 
@@ -10072,7 +10072,7 @@ static void wisp__unpack_again(wisp__reader *data, wisp_value *values, int count
         if (value->kind != WISP_BYTES) {
             wisp__get_member(data, value);
         } else if (value->count) {
-            wisp__skip(data, (start - data->at) & 7);
+            if ((start - data->at) & 7) wisp__skip(data, (start - data->at) & 7);
             bytes = (uint8_t *)(uintptr_t)wisp__bytes_of(value);
             wisp__get_bits(data, bytes, value->count * (int64_t)8);
             bytes[value->count] = 0;
@@ -27869,20 +27869,22 @@ static void wisp__on_replied(wisp *w, wisp__inbound *in) {
 static WISP__INLINE bool wisp__admit_event(wisp *w, const wisp__inbound *in) {
     wisp__session *s = in->session;
     wisp__remote *remote = in->remote;
-    wisp__peer_remote *peer_remote = wisp__peer_remote_of(w, s, remote->index);
+    bool ordered = in->delivery == WISP_SEQUENCED && !in->delta;   /* deltas: by key */
+    bool limited = remote->now.rate_limit > 0;
+    wisp__peer_remote *peer_remote;
+    wisp__count_received(w, in, remote);
+    if (!ordered && !limited) return true;
+    peer_remote = wisp__peer_remote_of(w, s, remote->index);
     if (!peer_remote) {
         wisp__end(w, s, WISP_E_MEMORY, "no memory for a name", true);
         return false;
     }
-    wisp__count_received(w, in, remote);
-    if (in->delivery == WISP_SEQUENCED && !in->delta) {        /* deltas have an order by key */
-        if (in->number < peer_remote->newest) {
-            wisp__drop(w, s, remote, WISP__DROPPED_STALE, WISP_OK);
-            return false;
-        }
-        peer_remote->newest = in->number;
+    if (ordered && in->number < peer_remote->newest) {
+        wisp__drop(w, s, remote, WISP__DROPPED_STALE, WISP_OK);
+        return false;
     }
-    if (!(remote->now.rate_limit > 0) || wisp__within_rate(w, in, &peer_remote->rate)) return true;
+    if (ordered) peer_remote->newest = in->number;
+    if (!limited || wisp__within_rate(w, in, &peer_remote->rate)) return true;
     wisp__drop(w, s, remote, WISP__DROPPED_RATE, WISP_OK);
     return false;
 }
@@ -28143,28 +28145,22 @@ static WISP__INLINE void wisp__deliver_admitted(wisp *w, wisp__inbound *in) {
     }
 }
 
-/* Delivers a message whose turn it is, after what happened before it. */
-static WISP__INLINE void wisp__deliver_now(wisp *w, wisp__session *s, wisp__inbound *in,
-                                           int delivery, uint64_t number) {
-    if (w->events.notice_count || w->calls.done_first || wisp__hooks_ready(w, true))
+/* Delivers a message of a joined peer whose turn it is, after what happened before it. */
+static WISP__INLINE void wisp__deliver_now(wisp *w, wisp__inbound *in) {
+    if (w->events.notice_count || w->calls.done_first || wisp__hooks_ready(w, true)) {
         wisp__dispatch(w);
-    if (s->peer.state != WISP__JOINED || w->destroyed) return;
-    in->session = s;
-    in->delivery = delivery;
-    in->number = number;
-    in->request = NULL;
-    in->value = NULL;
+        if (in->session->peer.state != WISP__JOINED || w->destroyed) return;
+    }
     w->registry.text[0] = 0;
     if (!in->readable && !wisp__pay(&w->content.credit, WISP__PRICE_EVENT))
         in->readable = WISP_E_FLOOD;
     if (!in->delta || wisp__receive_value(w, in)) wisp__deliver_admitted(w, in);
-    if (in->value) wisp__encoded_release(w, in->value);
+    if (!in->value) return;
+    wisp__encoded_release(w, in->value);
+    in->value = NULL;
 }
 
-static void wisp__deliver(wisp *w, wisp__session *s, wisp__inbound *in, int delivery,
-                          uint64_t number) {
-    wisp__deliver_now(w, s, in, delivery, number);
-}
+static void wisp__deliver(wisp *w, wisp__inbound *in) { wisp__deliver_now(w, in); }
 
 /* ===========================================================================
  * MARK: >>arrival
@@ -28173,6 +28169,15 @@ static void wisp__deliver(wisp *w, wisp__session *s, wisp__inbound *in, int deli
  * Invariants: each message of a channel is delivered once, in order. What a packet makes
  *   deliverable that others brought is bounded by credit: the rest waits.
  * ======================================================================== */
+
+/* A message of the packet, of which nothing is read yet. */
+static void wisp__inbound_begin(const wisp__reading *r, wisp__inbound *in) {
+    memset(in, 0, sizeof *in);
+    in->session = r->s;
+    in->delivery = r->section.delivery;
+    in->number = r->number;
+    in->in_order = r->w->base.reliable || in->delivery == WISP_RELIABLE;
+}
 
 static void wisp__break_memory(wisp__reading *r) {
     wisp__break_with(r, WISP_E_MEMORY, "no memory for a message");
@@ -28228,7 +28233,6 @@ static void wisp__read_message(wisp__reading *r, int kind, wisp__inbound *in) {
     }
     in->remote = wisp__theirs(&r->w->registry, s, f.number);
     if (in->remote) in->encoding = s->theirs[f.number].encoding;
-    in->in_order = r->w->base.reliable || r->section.delivery == WISP_RELIABLE;
     if (kind == WISP__FRAME_INVOKE) {
         in->call = s->request_floor + (uint32_t)wisp__ahead_24(f.call, s->request_floor);
         in->floor = in->call - f.ahead;
@@ -28259,9 +28263,8 @@ static void wisp__read_whole(wisp__reading *r, const wisp__channel_in *c) {
     wisp__inbound in;
     int kind, shown = wisp__min_int(c->whole_bytes, 16);
     uint8_t first[16];                /* shown with errors; the whole is freed with the session */
-    memset(&in, 0, sizeof in);
+    wisp__inbound_begin(r, &in);
     memcpy(first, c->whole, (size_t)shown);
-    whole.section.delivery = WISP_RELIABLE;
     whole.from = wisp__reader_on(c->whole, c->whole_bytes);
     r->w->record = wisp__reader_on(first, shown);
     kind = wisp__frame_get(&whole.from);
@@ -28274,7 +28277,7 @@ static void wisp__read_whole(wisp__reading *r, const wisp__channel_in *c) {
         wisp__break(&whole, "fragments of no message");
     }
     if (whole.broken) wisp__break_with(r, whole.code, whole.broken);
-    else if (kind != WISP__FRAME_ANNOUNCE) wisp__deliver(r->w, r->s, &in, WISP_RELIABLE, r->number);
+    else if (kind != WISP__FRAME_ANNOUNCE) wisp__deliver(r->w, &in);
     r->w->record = outer;
     wisp__credit_back(r->w, &paid);
 }
@@ -28283,7 +28286,7 @@ static void wisp__arrive(wisp__reading *r, wisp__channel_in *c, wisp__inbound *i
     wisp_result result;
     if (in->kind == WISP__FRAME_NOTHING) return;
     if (in->kind != WISP__FRAME_FRAGMENT) {
-        wisp__deliver(r->w, r->s, in, WISP_RELIABLE, r->number);
+        wisp__deliver(r->w, in);
         return;
     }
     r->from.at = in->data_at;
@@ -28352,7 +28355,7 @@ static void wisp__buffer_early(wisp__reading *r, wisp__channel *c, uint32_t sequ
     wisp__get_bits(&from, b->bytes, shape);
     from.at = in->data_at;
     wisp__get_bits(&from, b->bytes + data_at, data);
-    if (b->kind == WISP__FRAME_NOTHING) wisp__deliver(r->w, r->s, in, WISP_RELIABLE, r->number);
+    if (b->kind == WISP__FRAME_NOTHING) wisp__deliver(r->w, in);
 }
 
 static void wisp__arrive_buffered(wisp__reading *r, wisp__channel_in *c, const wisp__buffered *b) {
@@ -28362,13 +28365,12 @@ static void wisp__arrive_buffered(wisp__reading *r, wisp__channel_in *c, const w
     int data_at = (b->shape_bits + 7) / 8, bytes = data_at + (int)((b->data_bits + 7) / 8);
     wisp__credit paid =             /* the sender has reckoned with so many bytes of a packet */
         wisp__credit_lend(r->w, (int64_t)bytes * WISP__EARN_BYTE, 0);
-    memset(&in, 0, sizeof in);
+    wisp__inbound_begin(r, &in);
     in.kind = (wisp__frame)b->kind;
     in.first = b->first;
     in.last = b->last;
     in.remote = b->remote >= 0 ? r->w->registry.remotes[b->remote] : NULL;
     in.encoding = b->encoding;
-    in.in_order = true;
     in.call = b->call;
     in.floor = b->floor;
     in.result = b->result;
@@ -28387,9 +28389,9 @@ static void wisp__arrive_buffered(wisp__reading *r, wisp__channel_in *c, const w
     wisp__credit_back(r->w, &paid);
 }
 
-/* false: a handler has ended the session, with its channels, or the packet is broken. */
+/* false: a handler has ended the session, with its channels, or all; or the packet is broken. */
 static inline bool wisp__goes_on(const wisp__reading *r) {
-    return !r->broken && r->s->peer.state == WISP__JOINED;
+    return !r->broken && r->s->peer.state == WISP__JOINED && !r->w->destroyed;
 }
 
 /* Is there credit for one more message of other packets? It has been acked, so else it waits. */
@@ -28456,33 +28458,26 @@ static WISP__APART void wisp__take_no_turn(wisp__reading *r, wisp__channel *c, w
     }
 }
 
-/* false: the packet is broken. */
-static WISP__INLINE bool wisp__may_take(wisp__reading *r, wisp__channel **c) {
-    if (r->broken) return false;
-    if (!r->section.delivery) wisp__break(r, "a message before a section");
-    else if (++r->messages > r->w->base.limits.packet_messages) wisp__break(r, "too many messages");
-    else if (r->section.delivery != WISP_RELIABLE) *c = NULL;
-    else if (!(*c = wisp__peer_channel(&r->w->base, &r->s->peer, r->section.channel)))
-        wisp__break_with(r, WISP_E_MEMORY, "no memory for a channel");
-    return !r->broken;
-}
-
+/* Takes a message or fragment that was read, unless the packet is broken. */
 static void wisp__take_turn(wisp__reading *r, wisp__inbound *in) {
-    wisp__channel *c = NULL;
-    uint32_t sequence;
-    if (!wisp__may_take(r, &c)) return;
+    wisp__channel *c = r->channel;
+    bool early = false;
+    if (++r->messages > r->w->base.limits.packet_messages) wisp__break(r, "too many messages");
+    if (r->broken) return;
     if (c) {
+        uint32_t sequence;
         wisp__turn turn = wisp__channel_turn(&r->w->base, &c->in, r->section.sequence++, &sequence);
         if (turn != WISP__NOW || wisp__must_wait(r, c, in)) {
             wisp__take_no_turn(r, c, turn, sequence, in);
             return;
         }
         c->in.next++;
+        early = c->in.early > 0;
         wisp__was_blocked(r, &c->in);
     }
     if (in->kind == WISP__FRAME_FRAGMENT) wisp__arrive(r, &c->in, in);
-    else wisp__deliver_now(r->w, r->s, in, r->section.delivery, r->number);
-    if (c && wisp__goes_on(r) && c->in.early) wisp__arrive_early(r, c);
+    else wisp__deliver_now(r->w, in);
+    if (early && wisp__goes_on(r)) wisp__arrive_early(r, c);
 }
 
 /* ===========================================================================
@@ -28498,13 +28493,18 @@ static void wisp__take_turn(wisp__reading *r, wisp__inbound *in) {
 static void wisp__on_section(wisp__reading *r) {
     r->section = wisp__frame_get_section(&r->from);
     r->has_previous = false;
+    r->channel = NULL;
     if (r->from.failed || !r->section.delivery) wisp__break(r, "a section of no delivery");
+    else if (r->section.delivery == WISP_RELIABLE)
+        r->channel = wisp__peer_channel(&r->w->base, &r->s->peer, r->section.channel);
+    if (r->section.delivery == WISP_RELIABLE && !r->channel)
+        wisp__break_with(r, WISP_E_MEMORY, "no memory for a channel");
 }
 
 static void wisp__on_fragment(wisp__reading *r) {
     wisp__inbound in;
     wisp__fragment f = wisp__frame_get_fragment(&r->from);
-    memset(&in, 0, sizeof in);
+    wisp__inbound_begin(r, &in);
     in.kind = WISP__FRAME_FRAGMENT;
     in.first = f.first;
     in.last = f.last;
@@ -28546,8 +28546,9 @@ static void wisp__on_alike(wisp__reading *r) {
 }
 
 static void wisp__on_message(wisp__reading *r, int kind) {
-    memset(&r->previous, 0, sizeof r->previous);
-    wisp__read_message(r, kind, &r->previous);
+    wisp__inbound_begin(r, &r->previous);
+    if (!r->section.delivery) wisp__break(r, "a message before a section");
+    else wisp__read_message(r, kind, &r->previous);
     r->has_previous = kind == WISP__FRAME_EVENT;
     wisp__take_turn(r, &r->previous);
 }
@@ -28702,7 +28703,7 @@ static void wisp__read_body(wisp__reading *r, bool acks) {
         peer->stats.packets_lost += (uint64_t)news.lost;
         if (news.bad) wisp__break(r, "acks of what was never sent");
     }
-    while (wisp__goes_on(r) && wisp__read_frame(r) && !w->destroyed) {
+    while (wisp__goes_on(r) && wisp__read_frame(r)) {
     }
     if (r->from.failed && !r->broken) wisp__break(r, "a record longer than its packet");
 }
