@@ -10064,7 +10064,7 @@ static wisp_result wisp__unpack(wisp__unpacker *u, const wisp_value **values, in
 }
 
 /* Reads the data of one more message of the same shape into the values of the last. */
-static void wisp__unpack_again(wisp__reader *data, wisp_value *values, int count) {
+static WISP__INLINE void wisp__unpack_again(wisp__reader *data, wisp_value *values, int count) {
     int64_t start = data->at;
     for (int i = 0; i < count; i++) {
         wisp_value *value = &values[i];
@@ -20788,7 +20788,9 @@ static int64_t wisp__value_bytes(const wisp_value *value) {
 
 static int64_t wisp__values_bytes(const wisp_value *values, int count) {
     int64_t bytes = 0;
-    for (int i = 0; i < count; i++) bytes += wisp__value_bytes(&values[i]);
+    for (int i = 0; i < count; i++)
+        bytes += wisp__kind_has_bytes(values[i].kind) ? values[i].count
+                                                      : wisp__value_bytes(&values[i]);
     return bytes;
 }
 
@@ -23004,9 +23006,9 @@ static bool wisp__verdict_valid(wisp_result verdict) {
 }
 
 /* Takes a message through the rest of its chain, until a hook does not let it pass. */
-static wisp_result wisp__hooks_run(wisp *w, const wisp__remote *remote,
-                                   wisp_event *event, wisp__passage *p) {
-    bool inbound = p->inbound;
+static WISP__INLINE wisp_result wisp__hooks_run(wisp *w, const wisp__remote *remote,
+                                                wisp_event *event, wisp__passage *p,
+                                                bool inbound) {
     uint32_t places = inbound ? remote->inbound : remote->outbound;
     int step = inbound ? -1 : 1;
     wisp_result verdict = WISP_PASS;
@@ -27225,7 +27227,7 @@ static wisp_result wisp__pass_out(wisp *w, wisp__outbound *out) {
     event.args = out->values;
     event.count = out->count;
     event.message = p->kind;
-    verdict = wisp__hooks_run(w, remote, &event, p);
+    verdict = wisp__hooks_run(w, remote, &event, p, false);
     out->values = event.args;
     out->count = event.count;
     out->session = wisp__session_of(w, p->to->peer);
@@ -27417,7 +27419,7 @@ static wisp_result wisp__record_again(wisp__message_codec *c, wisp__reader *data
 
 /* Reads values like those that were read last. false: they are to be read as if they were the
    first. */
-static inline bool wisp__read_again(wisp *w, wisp__reader *data, wisp__inbound *in) {
+static WISP__INLINE bool wisp__read_again(wisp *w, wisp__reader *data, wisp__inbound *in) {
     wisp__message_codec *c = &w->content;
     if (!in->price || in->turn != c->turn) return false;
     if (in->encoding && in->fitted != in->remote->schema) return false;
@@ -27517,10 +27519,11 @@ static void wisp__run_answer(wisp *w, wisp__inbound *in, wisp_event *event) {
 
 static WISP__INLINE void wisp__run_event(wisp *w, const wisp__inbound *in, wisp_event *event) {
     const wisp__meters *meters = w->registry.meters;
-    double began = meters ? wisp__meters_clock(meters) : -1;
+    bool timed = meters && meters->hooks.clock;
+    double began = timed ? wisp__meters_clock(meters) : -1;
     if (!wisp__events_run(w, in->remote, event))
         wisp__drop(w, in->session, in->remote, WISP__DROPPED_UNHANDLED, WISP_OK);
-    else if (meters) wisp__count_handled(w, in->remote, began);
+    else if (timed) wisp__count_handled(w, in->remote, began);
 }
 
 /* Makes values that a hook has changed, or that were held, fit the schema here again. They live as
@@ -27559,7 +27562,7 @@ static void wisp__keep_out(wisp *w, const wisp__inbound *in, wisp_result verdict
 }
 
 /* Takes a message through what is left of its chain to its handlers. */
-static void wisp__pass_in(wisp *w, wisp__inbound *in, wisp_event *event, wisp__passage *p) {
+static WISP__INLINE void wisp__pass_in(wisp *w, wisp__inbound *in, wisp_event *event, wisp__passage *p) {
     const wisp__peer *peer = &in->session->peer;
     wisp_result verdict = p->verdict;
     const char *unfit = "";
@@ -27568,7 +27571,7 @@ static void wisp__pass_in(wisp *w, wisp__inbound *in, wisp_event *event, wisp__p
         wisp__keep_out(w, in, WISP_E_DEPTH, "");
         return;
     }
-    if (verdict == WISP_PASS) verdict = wisp__hooks_run(w, in->remote, event, p);
+    if (verdict == WISP_PASS) verdict = wisp__hooks_run(w, in->remote, event, p, true);
     if (verdict == WISP_PASS && p->changed && peer->state == WISP__JOINED) {
         verdict = wisp__conform_again(w, in->remote, event);
         unfit = w->registry.text;
@@ -27609,15 +27612,14 @@ static WISP__INLINE void wisp__on_admitted(wisp *w, wisp__inbound *in, int kind)
 }
 
 /* For the profiler: the bytes of the values, and what compression saved. */
-static void wisp__count_values(const wisp__inbound *in) {
+static WISP__APART void wisp__count_values(const wisp__inbound *in) {
     const wisp__session *s = in->session;
     uint64_t raw = (uint64_t)wisp__values_bytes(in->content.values, in->content.count);
-    int64_t packed = in->content.unpacked * (int64_t)8;
+    int64_t saved = in->content.unpacked * (int64_t)8 - (in->end - in->data_at);
     if (s->meter) s->meter->in.raw += raw;
     if (!in->remote->meter) return;
     in->remote->meter->in.raw += raw;
-    if (packed && packed > in->end - in->data_at)
-        in->remote->meter->in.saved += (uint64_t)(packed - (in->end - in->data_at));
+    if (in->content.unpacked && saved > 0) in->remote->meter->in.saved += (uint64_t)saved;
 }
 
 /* `remote`: that of the message, or what stands for one that is not known here. */
@@ -27818,7 +27820,7 @@ static bool wisp__pass_reply(wisp *w, const wisp__inbound *in, uint32_t call, wi
     wisp__passage p = wisp__passage_of(WISP_MESSAGE_REPLY, NULL, NULL);
     wisp_result verdict;
     p.inbound = true;
-    verdict = wisp__hooks_run(w, in->remote, event, &p);
+    verdict = wisp__hooks_run(w, in->remote, event, &p, true);
     pending = wisp__call_of(w, call);
     if (verdict == WISP_HOLD) verdict = WISP_E_UNSUPPORTED;
     if (verdict != WISP_PASS)
@@ -28459,7 +28461,7 @@ static WISP__APART void wisp__take_no_turn(wisp__reading *r, wisp__channel *c, w
 }
 
 /* Takes a message or fragment that was read, unless the packet is broken. */
-static void wisp__take_turn(wisp__reading *r, wisp__inbound *in) {
+static WISP__INLINE void wisp__take_turn(wisp__reading *r, wisp__inbound *in) {
     wisp__channel *c = r->channel;
     bool early = false;
     if (++r->messages > r->w->base.limits.packet_messages) wisp__break(r, "too many messages");
