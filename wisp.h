@@ -9543,7 +9543,19 @@ static void wisp__put_integer(wisp__writer *writer, uint64_t value) {
 }
 
 static inline uint64_t wisp__get_integer(wisp__reader *reader) {
-    return wisp__get(reader, wisp__class_bits[wisp__get(reader, 3)]);
+    int64_t at = reader->at;
+    uint64_t word;
+    int bits;
+    if (at + 64 > reader->end || reader->failed)
+        return wisp__get(reader, wisp__class_bits[wisp__get(reader, 3)]);
+    word = wisp__load64(reader->bytes + (at >> 3)) >> (at & 7);
+    bits = wisp__class_bits[word & 7];
+    if (bits == 64) {
+        reader->at = at + 3;
+        return wisp__get(reader, 64);
+    }
+    reader->at = at + 3 + bits;
+    return word >> 3 & ((UINT64_C(1) << bits) - 1);
 }
 
 /* Numbers near zero, of either sign, become small unsigned numbers. */
@@ -9977,10 +9989,11 @@ static void wisp__get_floats(wisp__reader *data, wisp_value *out) {
 
 /* The bits of a double. */
 static uint64_t wisp__get_number(wisp__reader *data) {
+    uint64_t low;
     switch (wisp__get(data, 2)) {
     case 0: return wisp__double_bits((double)wisp__unzigzag(wisp__get_integer(data)));
     case 1: return wisp__bits_widen((uint32_t)wisp__get(data, 32));
-    case 2: return wisp__get(data, 64);
+    case 2: low = wisp__get(data, 32); return low | wisp__get(data, 32) << 32;
     default: data->failed = true; return 0;
     }
 }
@@ -9991,7 +10004,7 @@ static uint32_t wisp__get_float(wisp__reader *data) {
 }
 
 /* The member of a value whose kind is set, and points to nothing. */
-static inline void wisp__get_member(wisp__reader *data, wisp_value *out) {
+static WISP__INLINE void wisp__get_member(wisp__reader *data, wisp_value *out) {
     switch (out->kind) {
     case WISP_NIL: break;
     case WISP_BOOL: wisp__set_bits(out, wisp__get(data, 1)); break;
@@ -10064,7 +10077,7 @@ static wisp_result wisp__unpack(wisp__unpacker *u, const wisp_value **values, in
 }
 
 /* Reads the data of one more message of the same shape into the values of the last. */
-static WISP__INLINE void wisp__unpack_again(wisp__reader *data, wisp_value *values, int count) {
+static WISP__APART void wisp__unpack_again(wisp__reader *data, wisp_value *values, int count) {
     int64_t start = data->at;
     for (int i = 0; i < count; i++) {
         wisp_value *value = &values[i];
@@ -27412,8 +27425,7 @@ static wisp_result wisp__record_again(wisp__message_codec *c, wisp__reader *data
     wisp__reader shape = wisp__reader_on(NULL, 0);
     u.shape = &shape;
     wisp__fields_of(in->content.values)->values = NULL;
-    if (program->ops->run < program->count)            /* else every field is written */
-        memset(in->content.image, 0, (size_t)program->schema->bytes);
+    memset(in->content.image, 0, (size_t)program->schema->bytes);
     return wisp__credit_result(&c->credit, wisp__record_read(&u, program, in->content.image));
 }
 
@@ -27562,7 +27574,8 @@ static void wisp__keep_out(wisp *w, const wisp__inbound *in, wisp_result verdict
 }
 
 /* Takes a message through what is left of its chain to its handlers. */
-static WISP__INLINE void wisp__pass_in(wisp *w, wisp__inbound *in, wisp_event *event, wisp__passage *p) {
+static WISP__INLINE void wisp__pass_in(wisp *w, wisp__inbound *in, wisp_event *event,
+                                       wisp__passage *p) {
     const wisp__peer *peer = &in->session->peer;
     wisp_result verdict = p->verdict;
     const char *unfit = "";

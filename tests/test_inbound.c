@@ -691,6 +691,71 @@ TEST(messages_alike_come_with_their_own_values_and_are_paid_for_like_the_first) 
     forger_close(b);
 }
 
+/* --- structs alike, each of which is read into the memory of the one before --- */
+
+typedef struct alike_struct { uint32_t id; bool more; char name[9]; } alike_struct;
+typedef struct alike_ids { uint16_t id; } alike_ids;
+
+static const wisp_field alike_fields[] = {
+    WISP_FIELD(alike_struct, id, WISP_T_UINT32),
+    WISP_FIELD(alike_struct, more, WISP_T_BOOL),
+    WISP_FIELD(alike_struct, name, WISP_T_STRING(8)),
+};
+static const wisp_schema alike_schema = WISP_SCHEMA(alike_struct, 1, alike_fields);
+static const wisp_field alike_id_field[] = { WISP_FIELD(alike_ids, id, WISP_T_UINT16) };
+static const wisp_schema alike_id_schema = WISP_SCHEMA(alike_ids, 1, alike_id_field);
+
+enum { ALIKE_CHANGE = 20 };           /* from here on the server wants only the number */
+
+static alike_struct alike_struct_of(int i) {
+    alike_struct s = { 0, false, "" };
+    s.id = (uint32_t)i;
+    s.more = i % 3 == 0;
+    snprintf(s.name, sizeof s.name, "%.*s", i % 8, "abcdefgh");
+    return s;
+}
+
+static void on_alike_struct(wisp_event *event) {
+    alike_seen *seen = (alike_seen *)event->user;
+    alike_struct wanted = alike_struct_of(seen->count);
+    const alike_struct *s = (const alike_struct *)wisp_arg_struct(event, 0, &alike_schema);
+    const alike_ids *ids = (const alike_ids *)wisp_arg_struct(event, 0, &alike_id_schema);
+    const wisp_value *id = wisp_field_of(event->args, "id");
+    const wisp_value *name = wisp_field_of(event->args, "name");
+    wisp_value number = wisp_int(seen->count);
+    bool right = ids && id && wisp_equal(id, &number) && ids->id == seen->count;
+    if (seen->count <= ALIKE_CHANGE)
+        right = right && s && name && s->id == wanted.id && s->more == wanted.more &&
+                !strcmp(s->name, wanted.name) && !strcmp(wisp_string_of(name, NULL), wanted.name);
+    else right = right && !name;
+    if (seen->count == ALIKE_CHANGE) {
+        wisp_schema_entry entry = { "alike", &alike_id_schema, NULL, 0 };
+        right = right && wisp_use_schemas(event->w, &entry, 1) == WISP_OK;
+    }
+    seen->right += right;
+    seen->count++;
+}
+
+TEST(structs_alike_come_with_their_own_fields_also_when_a_handler_sets_another_schema) {
+    forger *b = forger_open();
+    alike_seen seen = { 0, 0, 0, 0 };
+    wisp_schema_entry entry = { "alike", &alike_schema, NULL, 0 };
+    CHECK_EQ_INT(wisp_use_schemas(b->t.client, &entry, 1), WISP_OK);
+    CHECK_EQ_INT(wisp_use_schemas(b->t.server, &entry, 1), WISP_OK);
+    wisp_connect_target(b->t.server, wisp_by_name("alike"), on_alike_struct, &seen, false);
+    for (int i = 0; i < ALIKE_MESSAGES; i++) {
+        alike_struct s = alike_struct_of(i);
+        wisp_value value = wisp_struct(&alike_schema, &s);
+        CHECK_EQ_INT(wisp_fire_target(b->t.client, wisp_by_name("alike"),
+                                      wisp_to_peer(wisp_server()), &value, 1), WISP_OK);
+        if (i == 0) world_run(&b->t.w, 0.5);
+    }
+    world_run(&b->t.w, 0.5);
+    CHECK_EQ_INT(seen.count, ALIKE_MESSAGES);
+    CHECK_EQ_INT(seen.right, ALIKE_MESSAGES);
+    forger_close(b);
+}
+
 static const test_case tests[] = {
     CASE(a_bad_message_does_not_cost_the_rest_of_its_batch),
     CASE(a_bad_message_held_for_its_turn_does_not_cost_the_others),
@@ -713,6 +778,7 @@ static const test_case tests[] = {
     CASE(a_sink_is_told_of_all_with_time_and_backtrace_and_of_none_when_it_is_gone),
     CASE(of_one_packet_a_sink_is_told_8_errors_too),
     CASE(messages_alike_come_with_their_own_values_and_are_paid_for_like_the_first),
+    CASE(structs_alike_come_with_their_own_fields_also_when_a_handler_sets_another_schema),
 };
 
 int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }
