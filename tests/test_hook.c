@@ -778,7 +778,7 @@ TEST(a_hook_ends_the_session_of_its_message) {
             probe p;
             wisp *at = open_spot(&t, &spots[i], &p, act_leave);
             p.verdict = after_act[v];
-            wisp_set_unreliable(t.client, "ask", v & 1);
+            wisp_set_unreliable(t.client, "ask", (v & 1) != 0);
             run_spot(&t, &spots[i]);
             CHECK_EQ_INT(p.acted, 1);
             CHECK_EQ_INT(wisp_peers(at, NULL, 0), 0);

@@ -1439,14 +1439,14 @@ TEST(threads_that_take_turns_are_not_logged) {
     world_close(&two.t.w);
 }
 
-static void on_destroying(wisp_event *event) { wisp_destroy(event->w); }
+static void host_on_destroying(wisp_event *event) { wisp_destroy(event->w); }
 
 static double ten_milliseconds(void *user) { return *(double *)user += 0.01; }
 
 TEST(a_call_whose_endpoint_goes_meanwhile_leaves_nothing_behind) {
     two_threads two;
     two_threads_open(&two);
-    wisp_connect(two.t.client, "r", on_destroying, NULL);
+    wisp_connect(two.t.client, "r", host_on_destroying, NULL);
     wisp_fire_all(two.t.server, "r");
     wisp_update(two.t.server, two.t.w.now += 0.01);
     CHECK_EQ_INT(wisp_await_event(two.t.client, "never", NULL, NULL, ten_milliseconds,

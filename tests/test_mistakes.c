@@ -8,10 +8,10 @@
 
 /* --- a pair whose log lines are kept --- */
 
-enum { LINES = 64 };
+enum { MISTAKE_LINES = 64 };
 
 typedef struct mistake_log {
-    char lines[LINES][256];
+    char lines[MISTAKE_LINES][256];
     int  count;
 } mistake_log;
 
@@ -24,7 +24,7 @@ static void mistake_line(void *user, int level, wisp_result code, const char *te
     mistake_log *log = (mistake_log *)user;
     (void)level;
     (void)code;
-    if (log->count < LINES) snprintf(log->lines[log->count++], 256, "%s", text);
+    if (log->count < MISTAKE_LINES) snprintf(log->lines[log->count++], 256, "%s", text);
 }
 
 /* How many lines are this text. */

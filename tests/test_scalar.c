@@ -155,12 +155,12 @@ TEST(what_is_outside_its_range_goes_as_the_edge_or_not_at_all) {
         for (int i = 0; i < TEST_COUNT(cases); i++) {
             int64_t bits = scalar_rows_write(clamps != 0, cases[i].as, edge);
             int64_t used = scalar_rows_write(clamps != 0, cases[i].number, out);
-            if (!CHECK_EQ_INT(used, cases[i].fits <= 1 + clamps ? bits : WISP_E_INVALID))
+            if (!CHECK_EQ_INT(used, cases[i].fits <= 1 + clamps ? bits : (int64_t)WISP_E_INVALID))
                 printf("    %g, clamps %d\n", cases[i].number, clamps);
             if (used > 0) CHECK_EQ_MEM(out, edge, (size_t)((bits + 7) / 8));
         }
         CHECK_EQ_INT(scalar_rows_write(clamps != 0, (double)INFINITY, out),
-                     clamps ? scalar_rows_write(true, 100, edge) : WISP_E_INVALID);
+                     clamps ? scalar_rows_write(true, 100, edge) : (int64_t)WISP_E_INVALID);
         CHECK_EQ_INT(scalar_rows_write(clamps != 0, (double)NAN, out), WISP_E_INVALID);
         CHECK_EQ_INT(scalar_rows_write(clamps != 0, -(double)NAN, out), WISP_E_INVALID);
     }

@@ -82,7 +82,7 @@ static inline bool gauntlet_is_due(double *next, double now, double hz) {
     return true;
 }
 
-static inline void wisp_tick(bn_net *net, int end) {
+static inline void wisp_flow_tick(bn_net *net, int end) {
     wisp_run *r = (wisp_run *)net->user;
     gauntlet_load kind = r->t->kind;
     if (r->began < 0) return;
@@ -102,7 +102,7 @@ static inline void wisp_tick(bn_net *net, int end) {
         wisp_fire_small(r, SENDER, "echo", 8);
 }
 
-static inline void wisp_ticked(bn_net *net, int end) {
+static inline void wisp_flow_ticked(bn_net *net, int end) {
     wisp_run *r = (wisp_run *)net->user;
     wisp_peer_stats stats;
     if (r->began < 0 || r->t->kind != LOAD_THIN) return;
@@ -118,8 +118,8 @@ static inline void wisp_run_open(wisp_run *r, const gauntlet_trial *t, wisp_desc
     r->out->told = HUGE_VAL;
     bn_open(&r->net, seed);
     r->net.user = r;
-    r->net.tick = wisp_tick;
-    r->net.ticked = wisp_ticked;
+    r->net.tick = wisp_flow_tick;
+    r->net.ticked = wisp_flow_ticked;
     r->to = bn_way_add(&r->net);
     r->back = bn_way_add(&r->net);
     r->to->delay = r->back->delay = t->rtt / 2;
