@@ -3391,13 +3391,15 @@ typedef struct wisp__op {
     int32_t end;  /* the operation after its body */
     int32_t offset, count_offset;  /* from the start of the struct or element */
     int32_t max, each;             /* elements or bytes; bytes of one element */
-    uint32_t mask;  /* of `bits`, or of 32 */
+    int32_t run;  /* the operation after the run that begins here; 0: none begins here */
     int64_t least;
     uint64_t span;  /* largest number that is written */
-    int32_t run, run_bytes;  /* the operation after the run that begins here, and its most bytes; 0:
-                                no run begins here */
-    int32_t head;  /* of an array: bits of a row without its text, if rows are processed in tiles,
-                      else 0 */
+    int32_t numbers;               /* the operation after the consecutive numbers of a fixed size
+                                      that begin here, .. */
+    uint16_t number_cells, number_bits;  /* .. how many cells and bits they have together */
+    uint16_t run_bytes;            /* the most bytes of the run */
+    uint16_t head;  /* of an array: bits of a row without its text, if rows are processed in tiles,
+                       else 0 */
     uint16_t columns, column_bits; /* operations in such an array, or in a column of it
                                       (neighbouring floats are one column), and its bits */
     double low, high, step;
@@ -3420,6 +3422,7 @@ typedef struct wisp__program {
     bool fixed;   /* its size in bits is always the same */
     bool tables;  /* it has arrays with numbers */
     bool keyed;
+    int32_t flat;  /* the most words of its row, where it has numbers and blobs only; else 0 */
 } wisp__program;
 
 /* --- descriptor --- */
@@ -3485,6 +3488,7 @@ typedef struct wisp__unpacker {
 
 enum { WISP__OP_CELLS = 16,          /* most cells of an operation */
        WISP__SLOT_HEAD = 2,          /* words of a slot before its bytes or grid */
+       WISP__FLAT_WORDS = 4096,      /* most words of a row whose room is taken at once */
        WISP__ROW_WORDS = 1 << 26 };  /* most words of a row */
 
 /* A value of a schema as cells and slots, and the memory that it grows in. */
@@ -3520,6 +3524,8 @@ typedef struct wisp__delta {
     wisp__unpacker *u;  /* memory and limits */
     const wisp__program *program;
     const uint32_t *base;      /* a row */
+    size_t base_words;
+    const uint32_t *copy;      /* the new row where it begins as a copy of the base */
     const uint32_t *older[2];  /* for arrays: the base's base, and that one's; or NULL */
     wisp__row row;             /* the new one */
     uint8_t *models;       /* of the range coder, which adapts them; NULL: not used */
@@ -6191,7 +6197,7 @@ static void wisp__put_small(wisp__writer *writer, uint64_t value) {
     wisp__put_groups(writer, value, 3);
 }
 
-static uint64_t wisp__peek64(const wisp__reader *reader, int64_t at) {
+static inline uint64_t wisp__peek64(const wisp__reader *reader, int64_t at) {
     int64_t byte = at >> 3;
     if (byte + 8 <= reader->size) return wisp__load64(reader->bytes + byte);
     return wisp__load_part(reader->bytes + byte, (int)(reader->size - byte));
@@ -6219,6 +6225,11 @@ static inline uint64_t wisp__get(wisp__reader *reader, int count) {
         return wisp__get_slowly(reader, count);
     reader->at = at + count;
     return wisp__load64(reader->bytes + (at >> 3)) >> (at & 7) & ((UINT64_C(1) << count) - 1);
+}
+
+/* The next 57 bits at least; zeros beyond the end. */
+static inline uint64_t wisp__peek(const wisp__reader *reader) {
+    return wisp__peek64(reader, reader->at) >> (reader->at & 7);
 }
 
 static inline void wisp__skip(wisp__reader *reader, int64_t count) {
@@ -8884,6 +8895,16 @@ static void wisp__count_cells(wisp__op *op) {
     op->cell_bits = (uint8_t)bits;
 }
 
+/* `followed`: the next operation is of the same body. */
+static void wisp__count_numbers(wisp__op *op, bool followed) {
+    int symbols = op->cells >> 4, bits = symbols * op->cell_bits;
+    bool more = followed && !(op->cells & 7) && !(op[1].cells & 7) && op[1].number_cells < 1024;
+    if (op->code == WISP__OP_QUAT) bits -= op->cell_bits - 2;
+    op->numbers = more ? op[1].numbers : op->end;
+    op->number_cells = (uint16_t)(symbols + (more ? op[1].number_cells : 0));
+    op->number_bits = (uint16_t)(bits + (more ? op[1].number_bits : 0));
+}
+
 /* Finds the runs: consecutive operations of one body whose size has a bound. */
 static void wisp__find_runs(wisp__op *ops, int count) {
     int after = 0, bits = 0;  /* end and size of the run that follows */
@@ -8892,10 +8913,10 @@ static void wisp__find_runs(wisp__op *ops, int count) {
     for (int i = count - 1; i >= 0; i--) {
         wisp__op *op = &ops[i];
         wisp__count_cells(op);
+        wisp__count_numbers(op, !(op->flags & WISP__OP_LAST) && i + 1 < count);
         op->quick = (uint8_t)wisp__quick_of(op);
-        op->mask = (uint32_t)wisp__low_bits(UINT64_MAX, wisp__min_int(op->bits, 32));
         if (op->flags & WISP__OP_LAST || !op->quick) bits = 0;
-        if (op->code == WISP__OP_ARRAY) op->head = wisp__tile_head(ops, i);
+        if (op->code == WISP__OP_ARRAY) op->head = (uint16_t)wisp__tile_head(ops, i);
         if (op->head) op->columns = (uint16_t)(op->end - i - 1);
         if (!op->quick) continue;
         if (!bits || bits + wisp__quick_bits(op) > 8 * WISP__RUN_MOST) {
@@ -8905,7 +8926,7 @@ static void wisp__find_runs(wisp__op *ops, int count) {
         wisp__find_column(op, i + 1 < after);
         bits += wisp__quick_bits(op);
         op->run = after;
-        op->run_bytes = (bits + 7) / 8 + WISP__RUN_SLACK;
+        op->run_bytes = (uint16_t)((bits + 7) / 8 + WISP__RUN_SLACK);
     }
 }
 
@@ -8946,6 +8967,18 @@ static const wisp__body *wisp__body_make(wisp__bump *memory, const wisp__op *ops
     return body;
 }
 
+/* The most words of the row of a program, or 0: see wisp__program. */
+static int32_t wisp__flat_words(const wisp__program *program) {
+    int64_t words = (int64_t)program->body->columns + program->body->slot_count;
+    for (int i = 0; i < program->count; i++) {
+        const wisp__op *op = &program->ops[i];
+        bool blob = op->code == WISP__OP_TEXT || op->code == WISP__OP_BYTES;
+        if ((op->cells & 7) > WISP__CELL_CLASS && !blob) return 0;
+        if (blob) words += WISP__SLOT_HEAD + (op->max + 3) / 4;
+    }
+    return words <= WISP__FLAT_WORDS ? (int32_t)words : 0;
+}
+
 /* Finds what operations are in rows. */
 static void wisp__lay_rows(wisp__bump *memory, wisp__op *ops, wisp__program *program) {
     program->body = wisp__body_make(memory, ops, 0, program->count, true);
@@ -8956,6 +8989,7 @@ static void wisp__lay_rows(wisp__bump *memory, wisp__op *ops, wisp__program *pro
             op->body = wisp__body_make(memory, ops, i + 1, op->end, !choice);
         if (op->code == WISP__OP_ARRAY && op->body && op->body->columns) program->tables = true;
     }
+    if (program->body) program->flat = wisp__flat_words(program);
 }
 
 /* Compiles a schema that was checked. NULL: the memory is too small. */
@@ -10339,6 +10373,11 @@ static inline bool wisp__store_one(const wisp__op *op, uint32_t cell, uint8_t *a
     return cell <= op->span;
 }
 
+/* Of its bits, at most 32. */
+static inline uint64_t wisp__op_mask(const wisp__op *op) {
+    return (UINT64_C(1) << op->bits) - 1;
+}
+
 static inline bool wisp__has_one(const wisp__op *op) { return op->quick - 1u < WISP__QUICK_ONE; }
 
 static bool wisp__load_long(const wisp__op *op, const uint8_t *at, uint32_t *cells) {
@@ -10381,51 +10420,82 @@ static inline bool wisp__op_is_slot(const wisp__op *op) {
     return wisp__op_cell(op) == WISP__CELL_BLOB || wisp__op_cell(op) == WISP__CELL_LIST;
 }
 
-/* Makes the cells of a member; false: it is outside its schema. */
-static inline bool wisp__load_cells(const wisp__op *op, const uint8_t *at, uint32_t *cells) {
-    if (wisp__has_one(op)) {
-        uint64_t value = wisp__load_one(op, at);
-        cells[0] = (uint32_t)value;
-        return value <= op->span;
-    }
-    if (op->code == WISP__OP_FLOATS) {
+/* Makes the cells of a member that is no number of one cell; false: it is outside its schema. */
+static bool wisp__load_cells(const wisp__op *op, const uint8_t *at, uint32_t *cells) {
+    uint64_t bits;
+    switch (op->code) {
+    case WISP__OP_FLOATS:
         for (int i = 0; i < op->max; i++) cells[i] = wisp__load_float_bits(at + 4 * i);
         return !(op->flags & WISP__OP_RANGED) || wisp__floats_fit(op, cells);
-    }
-    switch (op->code) {
     case WISP__OP_LONG: return wisp__load_long(op, at, cells);
     case WISP__OP_QUAT: return wisp__load_quat(op, at, cells);
     case WISP__OP_COLOR: return wisp__load_color(op, at, cells);
     case WISP__OP_LITERAL: return wisp__literal_same(op, at);
-    default: {                                               /* a double or number */
-        uint64_t bits = wisp__load_double_bits(at);
+    default:                                                 /* a double or number */
+        bits = wisp__load_double_bits(at);
         cells[0] = (uint32_t)bits;
         cells[1] = (uint32_t)(bits >> 32);
         return wisp__double_fits(op, cells);
     }
-    }
 }
 
 /* The counterpart; the member is stored even if it is outside its schema. */
-static inline bool wisp__store_cells(const wisp__op *op, const uint32_t *cells, uint8_t *at) {
-    if (wisp__has_one(op)) return wisp__store_one(op, cells[0], at);
-    if (op->code == WISP__OP_FLOATS) {
+static bool wisp__store_cells(const wisp__op *op, const uint32_t *cells, uint8_t *at) {
+    uint64_t bits;
+    switch (op->code) {
+    case WISP__OP_FLOATS:
         for (int i = 0; i < op->max; i++) memcpy(at + 4 * i, cells + i, 4);
         return !(op->flags & WISP__OP_RANGED) || wisp__floats_fit(op, cells);
-    }
-    switch (op->code) {
     case WISP__OP_LONG: return wisp__store_long(op, cells, at);
     case WISP__OP_QUAT: wisp__store_quat(op, cells, at); return true;
     case WISP__OP_COLOR: wisp__store_color(op, cells, at); return true;
     case WISP__OP_LITERAL:
         if (op->each > 0) memcpy(at, op->type->of, strlen((const char *)op->type->of) + 1);
         return true;
-    default: {
-        uint64_t bits = wisp__cells_word(cells);
+    default:
+        bits = wisp__cells_word(cells);
         memcpy(at, &bits, 8);
         return wisp__double_fits(op, cells);
     }
+}
+
+/* Makes the cells of consecutive numbers. A number with only one value has none. false: one is
+   outside its schema. */
+static inline bool wisp__load_numbers(const wisp__op *op, const wisp__op *end, const uint8_t *image,
+                                      uint32_t *cells) {
+    bool fits = true;
+    for (; op < end; op++) {
+        const uint8_t *at = image + op->offset;
+        if (op->quick == WISP__QUICK_FLOATS) {
+            for (int i = op->max; i > 0; i--, at += 4) *cells++ = wisp__load_float_bits(at);
+        } else if (wisp__has_one(op)) {
+            uint64_t value = wisp__load_one(op, at);
+            fits &= value <= op->span;
+            if (op->bits) *cells++ = (uint32_t)value;
+        } else {
+            fits &= wisp__load_cells(op, at, cells);
+            cells += wisp__op_symbols(op);
+        }
     }
+    return fits;
+}
+
+/* The counterpart. */
+static inline bool wisp__store_numbers(const wisp__op *op, const wisp__op *end,
+                                       const uint32_t *cells, uint8_t *image) {
+    bool fits = true;
+    for (; op < end; op++) {
+        uint8_t *at = image + op->offset;
+        if (op->quick == WISP__QUICK_FLOATS) {
+            for (int i = op->max; i > 0; i--, at += 4) memcpy(at, cells++, 4);
+        } else if (wisp__has_one(op)) {
+            fits &= wisp__store_one(op, op->bits ? *cells++ : 0, at);
+        } else {
+            fits &= wisp__store_cells(op, cells, at);
+            cells += wisp__op_symbols(op);
+        }
+    }
+    return fits;
 }
 
 /* --- cells and bits --- */
@@ -10450,16 +10520,12 @@ static void wisp__get_cells(wisp__unpacker *u, const wisp__op *op, uint32_t *cel
         cells[i] = (uint32_t)wisp__get(u->data, wisp__symbol_bits(op, i));
 }
 
-/* Bits that wisp__put_cells takes. */
-static int wisp__cells_bits(const wisp__op *op, const uint32_t *cells) {
-    int count = wisp__op_symbols(op);
-    if (wisp__op_cell(op) == WISP__CELL_CLASS) {
-        uint8_t bytes[16 + WISP__SLACK];
-        wisp__writer to = wisp__writer_on(bytes, 16);
-        wisp__put_cells(&to, op, cells);
-        return (int)to.at;
-    }
-    return count * op->cell_bits - (op->code == WISP__OP_QUAT ? op->cell_bits - 2 : 0);
+/* Bits that wisp__put_cells takes for a number of a class. */
+static int wisp__class_cells_bits(const wisp__op *op, const uint32_t *cells) {
+    uint8_t bytes[16 + WISP__SLACK];
+    wisp__writer to = wisp__writer_on(bytes, 16);
+    wisp__put_cells(&to, op, cells);
+    return (int)to.at;
 }
 
 /* ===========================================================================
@@ -10665,10 +10731,10 @@ static bool wisp__run_get(const wisp__op *op, const wisp__op *end, uint8_t *imag
         uint64_t word = wisp__load64(get) >> shift;
         bit += op->column_bits;
         if (op->quick <= WISP__QUICK_ONE) {
-            if (!wisp__store_one(op, (uint32_t)word & op->mask, to)) return false;
+            if (!wisp__store_one(op, (uint32_t)(word & wisp__op_mask(op)), to)) return false;
         } else if (op->quick == WISP__QUICK_TEXT) {
             uint64_t wrong[2] = { 0, 0 };
-            int count = (int)(word & op->mask);
+            int count = (int)(word & wisp__op_mask(op));
             if (count > op->max) return false;
             if (count == 0) continue;
             bit += (phase - bit) & 7;
@@ -10879,7 +10945,7 @@ typedef struct wisp__tile_reader {
 
 static inline bool wisp__tile_get_ints(wisp__tile_reader *r, const wisp__op *op, uint8_t *to,
                                        int bytes) {
-    uint64_t least = (uint64_t)op->least, span = op->span, mask = op->mask;
+    uint64_t least = (uint64_t)op->least, span = op->span, mask = wisp__op_mask(op);
     int shift = r->bit & 7, byte = r->bit >> 3, rows = r->rows, each = r->each;
     for (int i = 0; i < rows; i++, to += each) {
         uint64_t value = wisp__load64(r->at[i] + byte) >> shift & mask;
@@ -10892,8 +10958,9 @@ static inline bool wisp__tile_get_ints(wisp__tile_reader *r, const wisp__op *op,
 
 static inline bool wisp__tile_get_steps(wisp__tile_reader *r, const wisp__op *op, uint8_t *to,
                                         bool is_double) {
+    uint64_t mask = wisp__op_mask(op);
     for (int i = 0; i < r->rows; i++, to += r->each) {
-        uint64_t steps = wisp__load64(r->at[i] + (r->bit >> 3)) >> (r->bit & 7) & op->mask;
+        uint64_t steps = wisp__load64(r->at[i] + (r->bit >> 3)) >> (r->bit & 7) & mask;
         double number = wisp__min(op->low + (double)(int64_t)steps * op->step, op->high);
         float float32 = (float)number;
         if (steps > op->span) return false;
@@ -10968,7 +11035,7 @@ static bool wisp__tile_get_columns(wisp__tile_reader *r, const wisp__op *op, con
 static void wisp__tile_get_texts(wisp__tile_reader *r, const wisp__op *text, uint8_t *to) {
     int start = r->head - (text ? text->bits : 0), byte = start >> 3, shift = start & 7;
     int most = r->rows, rows, each = text ? text->each : 0;
-    uint64_t longest = text ? (uint64_t)text->max : 0, mask = text ? text->mask : 0;
+    uint64_t longest = text ? (uint64_t)text->max : 0, mask = text ? wisp__op_mask(text) : 0;
     uint64_t count = 0, wrong[2] = { 0, 0 };
     int64_t bytes = (r->head + 7) / 8;
     const uint8_t *from = r->from, *stop = r->stop;
@@ -11059,20 +11126,25 @@ static inline bool wisp__walk_stopped(const wisp__walk *w) {
 
 /* --- growing and entering rows --- */
 
-/* Appends so many words, which are 0. false: they are too many, or not paid for. */
-static bool wisp__row_take(wisp__unpacker *u, wisp__row *row, uint64_t words) {
+/* Room for so many more words. false: they are too many, or not paid for. */
+static bool wisp__row_room(wisp__unpacker *u, wisp__row *row, uint64_t words) {
     size_t room = row->room;
     uint32_t *grown;
     if (words > WISP__ROW_WORDS - row->count) wisp__unpack_fail(u, WISP_E_LIMIT);
     if (u->data->failed) return false;
-    if (row->count + (size_t)words > room || !row->words) {
-        room = 2 * (row->count + (size_t)words) + 4;
-        grown = (uint32_t *)wisp__unpack_items(u, (int64_t)room, sizeof *grown);
-        if (!grown) return false;
-        if (row->count) memcpy(grown, row->words, row->count * sizeof *grown);
-        row->words = grown;
-        row->room = room;
-    }
+    if (row->count + (size_t)words <= room && row->words) return true;
+    room = 2 * (row->count + (size_t)words) + 4;
+    grown = (uint32_t *)wisp__unpack_items(u, (int64_t)room, sizeof *grown);
+    if (!grown) return false;
+    if (row->count) memcpy(grown, row->words, row->count * sizeof *grown);
+    row->words = grown;
+    row->room = room;
+    return true;
+}
+
+/* Appends so many words, which are 0. false: as above. */
+static bool wisp__row_take(wisp__unpacker *u, wisp__row *row, uint64_t words) {
+    if (!wisp__row_room(u, row, words)) return false;
     memset(row->words + row->count, 0, (size_t)words * sizeof *row->words);
     row->count += (size_t)words;
     return true;
@@ -11121,38 +11193,40 @@ static void wisp__walk_leave(wisp__walk *w, const wisp__walk *outer) {
 
 /* --- numbers --- */
 
-/* Consecutive numbers, up to the next run; returns the operation after them. Cells are made and
-   used where they are in a row; a number with only one value has none. */
-static int wisp__walk_numbers(wisp__walk *w, int at, int end) {
-    const wisp__op *ops = w->u->ops;
-    uint32_t alone[WISP__OP_CELLS], none, *row = w->row ? w->row->words + w->at.cell : alone;
-    wisp__form from = w->from, to = w->to;
-    uint8_t *image = w->image;
-    int64_t bits = 0;
+/* Numbers from or to bits, one by one; false: one is outside its schema. */
+static bool wisp__walk_bits(wisp__walk *w, const wisp__op *op, const wisp__op *end, uint32_t *row) {
+    uint32_t alone[WISP__OP_CELLS], *cells = row ? row : alone;
     bool fits = true;
-    bool quick = w->quick;
-    const wisp__op *op = ops + at, *stop = op;
-    do stop++;
-    while (stop < ops + end && wisp__op_cell(stop) <= WISP__CELL_CLASS && !(quick && stop->run));
-    if (!wisp__unpack_pay(w->u, stop - op, WISP__PRICE_FIELD)) return (int)(stop - ops);
-    for (; op < stop; op++) {
-        int count = wisp__op_symbols(op);
-        uint32_t *cells = count ? row : &none;
-        none = 0;
-        if (from == WISP__IMAGE) fits &= wisp__load_cells(op, image + op->offset, cells);
-        if (from == WISP__BITS) wisp__get_cells(w->u, op, cells);
-        if (from == WISP__BITS && w->u->data->failed) return (int)(stop - ops);
-        if (to == WISP__IMAGE) fits &= wisp__store_cells(op, cells, image + op->offset);
-        else if (to == WISP__BITS && fits) wisp__put_cells(w->out, op, cells);
-        else if (to == WISP__ROW)
-            bits += op->quick ? count * op->cell_bits : wisp__cells_bits(op, cells);
-        if (row != alone) row += count;
+    for (; op < end && fits; op++) {
+        if (w->from == WISP__IMAGE) fits = wisp__load_numbers(op, op + 1, w->image, cells);
+        else if (w->from == WISP__BITS) wisp__get_cells(w->u, op, cells);
+        if (w->u->data->failed) return true;
+        if (w->to == WISP__IMAGE) fits = wisp__store_numbers(op, op + 1, cells, w->image);
+        else if (w->to == WISP__BITS && fits) wisp__put_cells(w->out, op, cells);
+        if (row) cells += wisp__op_symbols(op);
     }
-    if (!fits && to == WISP__IMAGE) wisp__unpack_invalid(w->u);
+    return fits;
+}
+
+/* Consecutive numbers; returns the operation after them. Cells are made and used where they are in
+   a row. */
+static int wisp__walk_numbers(wisp__walk *w, int at) {
+    const wisp__op *ops = w->u->ops, *op = ops + at;
+    const wisp__op *stop = w->quick ? op + 1 : ops + op->numbers;
+    uint32_t *row = w->row ? w->row->words + w->at.cell : NULL;
+    bool fits;
+    if (!wisp__unpack_pay(w->u, stop - op, WISP__PRICE_FIELD)) return (int)(stop - ops);
+    if (w->from == WISP__IMAGE && w->to == WISP__ROW)
+        fits = wisp__load_numbers(op, stop, w->image, row);
+    else if (w->from == WISP__ROW && w->to == WISP__IMAGE)
+        fits = wisp__store_numbers(op, stop, row, w->image);
+    else fits = wisp__walk_bits(w, op, stop, row);
+    if (!fits && w->to == WISP__IMAGE) wisp__unpack_invalid(w->u);
     else if (!fits) wisp__unpack_fail(w->u, WISP_E_INVALID);
-    if (!w->row) return (int)(stop - ops);
-    w->row->bits += bits;
-    w->at.cell = (size_t)(row - w->row->words);
+    if (!row) return (int)(stop - ops);
+    if (w->to == WISP__ROW) w->row->bits += wisp__op_cell(op) == WISP__CELL_CLASS
+                                                ? wisp__class_cells_bits(op, row) : op->number_bits;
+    w->at.cell += (size_t)op->number_cells;
     return (int)(stop - ops);
 }
 
@@ -11511,7 +11585,7 @@ static void wisp__walk_ops(wisp__walk *w, int at, int end) {
             continue;
         }
         if (cell <= WISP__CELL_CLASS) {
-            at = wisp__walk_numbers(w, at, end);
+            at = wisp__walk_numbers(w, at);
             continue;
         }
         if (!wisp__unpack_pay(w->u, 1, WISP__PRICE_FIELD)) return;
@@ -11524,6 +11598,71 @@ static void wisp__walk_ops(wisp__walk *w, int at, int end) {
     }
 }
 
+/* --- flat rows: numbers and blobs only, whose room is taken at once --- */
+
+static void wisp__flat_load(wisp__unpacker *u, const wisp__program *program, const uint8_t *image,
+                            wisp__row *row) {
+    const wisp__op *ops = program->ops, *stop = ops + program->count;
+    uint32_t *cells = row->words, *place = cells + program->body->columns;
+    uint32_t *slot = place + program->body->slot_count;
+    int64_t bits = 0;
+    bool fits = true;
+    for (const wisp__op *op = ops; op < stop;) {
+        if (!wisp__op_is_slot(op)) {
+            const wisp__op *after = ops + op->numbers;
+            fits &= wisp__load_numbers(op, after, image, cells);
+            bits += wisp__op_cell(op) == WISP__CELL_CLASS ? wisp__class_cells_bits(op, cells)
+                                                          : op->number_bits;
+            cells += op->number_cells;
+            op = after;
+        } else {
+            bool fixed = (op->flags & WISP__OP_FIXED) != 0;
+            const uint8_t *from;
+            int count = wisp__image_count(op, image, &from);
+            if (count < 0 || count > op->max || (fixed && count != op->max)) fits = false;
+            if (!fits) break;
+            *place++ = (uint32_t)(slot - row->words);
+            slot[0] = (uint32_t)(WISP__SLOT_HEAD + (count + 3) / 4);
+            slot[slot[0] - 1] = 0;
+            slot[1] = (uint32_t)count;
+            memcpy(slot + WISP__SLOT_HEAD, from, (size_t)count);
+            slot += slot[0];
+            if (!fixed) bits += op->bits;
+            if (count) bits += (-bits & 7) + (int64_t)count * 8;
+            op++;
+        }
+    }
+    row->count = (size_t)(slot - row->words);
+    row->bits = bits;
+    if (!fits) wisp__unpack_fail(u, WISP_E_INVALID);
+}
+
+static void wisp__flat_store(wisp__unpacker *u, const wisp__program *program, const wisp__row *row,
+                             uint8_t *image) {
+    const wisp__op *ops = program->ops, *stop = ops + program->count;
+    const uint32_t *cells = row->words, *place = cells + program->body->columns;
+    bool fits = true;
+    for (const wisp__op *op = ops; op < stop;) {
+        if (!wisp__op_is_slot(op)) {
+            const wisp__op *after = ops + op->numbers;
+            fits &= wisp__store_numbers(op, after, cells, image);
+            cells += op->number_cells;
+            op = after;
+        } else {
+            const uint32_t *slot = row->words + *place++;
+            uint8_t *to = image + op->offset;
+            if (slot[1] > (uint32_t)op->max) wisp__unpack_fail(u, WISP_E_INVALID);
+            if (u->data->failed) return;
+            if (op->count_bytes)
+                wisp__store_int(image + op->count_offset, op->count_bytes, slot[1]);
+            memcpy(to, slot + WISP__SLOT_HEAD, slot[1]);
+            fits &= op->code != WISP__OP_TEXT || !slot[1] || !memchr(to, 0, slot[1]);
+            op++;
+        }
+    }
+    if (!fits) wisp__unpack_invalid(u);
+}
+
 /* --- whole values --- */
 
 /* Walks all of a program; w->u->result is the result. */
@@ -11531,6 +11670,7 @@ static wisp_result wisp__walk_all(wisp__walk *w, const wisp__program *program) {
     wisp__unpacker *u = w->u;
     wisp__reader none = wisp__reader_on(NULL, 0);   /* fails together with the data */
     wisp__reader *shape_before = u->shape, *data_before = u->data;
+    bool flat = program->flat && w->row && (w->from == WISP__IMAGE || w->to == WISP__IMAGE);
     if (w->from != WISP__BITS) u->data = &none;
     u->start = u->data->at;
     u->ops = program->ops;
@@ -11539,11 +11679,16 @@ static wisp_result wisp__walk_all(wisp__walk *w, const wisp__program *program) {
     if (w->to == WISP__ROW) {
         w->row->count = 0;
         w->row->bits = 0;
-        wisp__row_take(u, w->row, (uint64_t)wisp__body_words(program->body, 1));
+        if (flat) wisp__row_room(u, w->row, (uint64_t)(unsigned)program->flat);
+        else wisp__row_take(u, w->row, (uint64_t)wisp__body_words(program->body, 1));
     }
+    if (flat && (u->data->failed || !wisp__unpack_pay(u, program->count, WISP__PRICE_FIELD)))
+        flat = false;
     w->at.grid = w->at.cell = 0;
     w->at.slot = (size_t)program->body->columns;
-    wisp__walk_ops(w, 0, program->count);
+    if (!flat) wisp__walk_ops(w, 0, program->count);
+    else if (w->from == WISP__IMAGE) wisp__flat_load(u, program, w->image, w->row);
+    else wisp__flat_store(u, program, w->row, w->image);
     if (u->data->failed && !u->result) u->result = WISP_E_BAD_PACKET;
     u->shape = shape_before;
     u->data = data_before;
@@ -15368,33 +15513,35 @@ static void wisp__level_add(wisp__level *level, uint32_t number) {
 }
 
 static void wisp__put_rice(wisp__writer *to, uint32_t number, int order) {
-    uint32_t ones = number >> order;
-    uint64_t more;
+    uint64_t ones = number >> order, more;
     int extra;
     if (ones < WISP__ONES) {
-        wisp__put(to, (UINT64_C(1) << ones) - 1, (int)ones + 1);
-        wisp__put(to, number & ((UINT64_C(1) << order) - 1), order);
+        more = ((uint64_t)number & ((UINT64_C(1) << order) - 1)) << (ones + 1);
+        wisp__put(to, more | ((UINT64_C(1) << ones) - 1), (int)ones + 1 + order);
         return;
     }
     more = (uint64_t)number - ((uint64_t)WISP__ONES << order) + (UINT64_C(2) << order);
     extra = wisp__width(more >> order >> 1) - 1;
-    wisp__put(to, (UINT64_C(1) << WISP__ONES) - 1, WISP__ONES);
-    wisp__put(to, UINT64_C(1) << extra, extra + 1);
+    wisp__put(to, ((UINT64_C(1) << WISP__ONES) - 1) | UINT64_C(1) << (WISP__ONES + extra),
+              WISP__ONES + extra + 1);
     wisp__put(to, more - (UINT64_C(1) << (extra + order + 1)), extra + order + 1);
 }
 
 static uint32_t wisp__get_rice(wisp__reader *from, int order, uint32_t most) {
-    uint64_t number, ones = 0;
-    while (ones < WISP__ONES && wisp__get(from, 1)) ones++;
-    number = ones << order;
+    uint64_t next = wisp__peek(from), stop = ~next | UINT64_C(1) << WISP__ONES, number;
+    int ones = wisp__width(stop & (0 - stop)) - 1, extra;
     if (ones < WISP__ONES) {
-        number |= wisp__get(from, order);
+        number = (uint64_t)(unsigned)ones << order |
+                 (next >> (ones + 1) & ((UINT64_C(1) << order) - 1));
+        wisp__skip(from, ones + 1 + order);
     } else {
-        int extra = 0;
-        while (extra <= 32 - order && !from->failed && !wisp__get(from, 1)) extra++;
-        if (extra > 32 - order) from->failed = true;
-        number += (UINT64_C(1) << (extra + order + 1)) - (UINT64_C(2) << order);
-        number += wisp__get(from, extra + order + 1);
+        next >>= WISP__ONES;
+        extra = wisp__width(next & (0 - next)) - 1;
+        if (extra < 0 || extra > 32 - order) from->failed = true;
+        if (from->failed) return 0;
+        wisp__skip(from, WISP__ONES + extra + 1);
+        number = ((uint64_t)WISP__ONES << order) + (UINT64_C(1) << (extra + order + 1)) -
+                 (UINT64_C(2) << order) + wisp__get(from, extra + order + 1);
     }
     if (number > most) from->failed = true;
     return from->failed ? 0 : (uint32_t)number;
@@ -15504,23 +15651,33 @@ static uint32_t wisp__plain_ordered(wisp__table_coder *c, int i, int bits, uint3
     return (base + delta) & mask;
 }
 
-/* Of a column without order; `base` and `now` are the same while it is read. */
-static uint32_t wisp__plain_symbol(wisp__table_coder *c, int bits, uint32_t base, uint32_t now) {
-    uint32_t changed = base ^ now, coded;
+/* Of a column without order. */
+static void wisp__put_symbol(wisp__writer *to, int bits, uint32_t base, uint32_t now) {
+    uint32_t changed = base ^ now;
     int field = wisp__width((uint32_t)bits - 1);
     int below = wisp__width(changed & (0 - changed)) - 1, width = wisp__width(changed) - below;
-    int within = wisp__max_int(width - 2, 0);
-    if (bits <= 8 || !wisp__plain_bits(c, 2 * field + within < bits, 1))
-        return (uint32_t)wisp__plain_bits(c, now, bits);
-    coded = (uint32_t)below | (uint32_t)(width - 1) << field;
-    coded = (uint32_t)wisp__plain_bits(c, coded & wisp__symbol_mask(2 * field), 2 * field);
+    int head = 1 + 2 * field, within = wisp__max_int(width - 2, 0);
+    uint64_t coded = (uint64_t)now << (bits > 8);
+    if (bits > 8 && 2 * field + within < bits) {
+        coded = 1 | (uint64_t)(unsigned)below << 1 | (uint64_t)(unsigned)(width - 1) << (1 + field);
+        coded |= wisp__low_bits(changed >> below >> 1, within) << head;
+        wisp__put(to, coded, head + within);
+    } else {
+        wisp__put(to, coded, bits + (bits > 8));
+    }
+}
+
+static uint32_t wisp__get_symbol(wisp__reader *from, int bits, uint32_t base) {
+    int field = wisp__width((uint32_t)bits - 1), below, width, within;
+    uint32_t changed, coded;
+    if (bits <= 8 || !wisp__get(from, 1)) return (uint32_t)wisp__get(from, bits);
+    coded = (uint32_t)wisp__get(from, 2 * field);
     below = (int)(coded & wisp__symbol_mask(field));
     width = (int)(coded >> field) + 1;
     within = wisp__max_int(width - 2, 0);
-    changed = (uint32_t)wisp__plain_bits(c, wisp__low_bits(changed >> below >> 1, within), within);
-    if (below + width > bits) c->from->failed = true;
-    if (c->from->failed) return 0;
-    changed = changed << 1 | 1;
+    changed = (uint32_t)wisp__get(from, within) << 1 | 1;
+    if (below + width > bits) from->failed = true;
+    if (from->failed) return 0;
     if (width > 1) changed |= UINT32_C(1) << (width - 1);
     return base ^ changed << below;
 }
@@ -15552,7 +15709,7 @@ static void wisp__ranks_use(wisp__ranks *ranks, int rank, uint64_t mask) {
     for (int i = 0; uses > 32 && i < ranks->count; i++) ranks->uses[i] /= 2;
 }
 
-/* Never 0 unless the table is one cell or the reader has failed. */
+/* Of a table of several cells. 0: the reader has failed, or the bits are wrong. */
 static uint64_t wisp__plain_mask(wisp__table_coder *c, uint64_t mask, int count) {
     wisp__ranks *ranks = &c->ranks;
     int rank = 0;
@@ -15567,7 +15724,7 @@ static uint64_t wisp__plain_mask(wisp__table_coder *c, uint64_t mask, int count)
     else mask = wisp__plain_fresh_mask(c, mask, count);
     if (count < WISP__CELL && mask >> count) c->from->failed = true;
     if (c->from->failed) return 0;
-    if (c->cells > 1) wisp__ranks_use(ranks, rank, mask);
+    wisp__ranks_use(ranks, rank, mask);
     return mask;
 }
 
@@ -15644,28 +15801,56 @@ static void wisp__cell_copy(wisp__table_coder *c, const wisp__cell *cell) {
         memcpy(c->out + cell->at, base, (size_t)cell->count * sizeof *base);
 }
 
-/* Returns the mask. A mask of 0 that was read is wrong, unless the table is one cell. */
-static uint64_t wisp__plain_cell(wisp__table_coder *c, int64_t index) {
-    static const uint32_t zeros[WISP__CELL] = { 0 };
-    wisp__cell cell = wisp__cell_of(c, index);
-    const wisp__column *column = c->table.columns + cell.column;
-    const uint32_t *base = c->base ? wisp__cell_base(c, &cell) : zeros;
-    const uint32_t *now = c->to ? c->now + cell.at : base, *older = base;
-    uint64_t mask = c->to ? wisp__cell_mask(base, now, cell.count) : 1, left;
-    if (c->table.column_count > 1 || c->cells == 1) mask = wisp__plain_mask(c, mask, cell.count);
-    wisp__cell_copy(c, &cell);
-    if (c->table.older && base == c->base + cell.at) older = c->table.older + cell.at;
-    for (left = mask; left; left &= left - 1) {
-        int i = wisp__width(left & (0 - left)) - 1, bits = column[i].bits;
-        uint32_t value = base[i] ^ 1;
-        if (column[i].kind && bits > 1)
-            value = wisp__plain_symbol(c, bits, base[i], now[i]);
-        else if (bits > 1)
-            value = wisp__plain_ordered(c, i, bits, base[i], now[i], older[i]);
-        if (c->from->failed) return 0;
-        if (c->out) c->out[cell.at + (size_t)i] = value;
+/* The symbols of a cell. `now` is `base` while they are read, into `out`; `older` is `base` too
+   where it is not known. */
+typedef struct wisp__symbols {
+    const wisp__column *column;
+    const uint32_t     *base, *now, *older;
+    uint32_t           *out;
+} wisp__symbols;
+
+/* The values in the columns of the mask. */
+static void wisp__plain_values(wisp__table_coder *c, const wisp__symbols *s, uint64_t mask) {
+    for (; mask && !c->from->failed; mask &= mask - 1) {
+        int i = wisp__width(mask & (0 - mask)) - 1, bits = s->column[i].bits;
+        uint32_t base = s->base[i], value = base ^ 1;
+        if (bits > 1 && !s->column[i].kind)
+            value = wisp__plain_ordered(c, i, bits, base, s->now[i], s->older[i]);
+        else if (bits > 1 && c->to) wisp__put_symbol(c->to, bits, base, s->now[i]);
+        else if (bits > 1) value = wisp__get_symbol(c->from, bits, base);
+        if (s->out && !c->from->failed) s->out[i] = value;
     }
-    return mask;
+}
+
+static const uint32_t wisp__no_symbols[WISP__CELL] = { 0 };
+
+/* Reads a table of one cell, which is its base so far; false: the mask is 0. */
+static bool wisp__plain_only(wisp__table_coder *c) {
+    const uint32_t *base = c->base ? c->base : wisp__no_symbols;
+    wisp__symbols symbols = { c->table.columns, base, base, base, c->out };
+    int count = c->table.column_count;
+    uint64_t mask = wisp__plain_fresh_mask(c, 0, count);
+    if (count < WISP__CELL && mask >> count) c->from->failed = true;
+    wisp__plain_values(c, &symbols, mask);
+    return mask != 0;
+}
+
+/* Returns the mask, which is not 0 unless reading failed. */
+static uint64_t wisp__plain_cell(wisp__table_coder *c, int64_t index) {
+    wisp__cell cell = wisp__cell_of(c, index);
+    const uint32_t *base = c->base ? wisp__cell_base(c, &cell) : wisp__no_symbols;
+    wisp__symbols s = { c->table.columns + cell.column, base, base, base, NULL };
+    uint64_t mask = 1;
+    if (c->to) {
+        s.now = c->now + cell.at;
+        mask = wisp__cell_mask(base, s.now, cell.count);
+    }
+    if (c->table.column_count > 1) mask = wisp__plain_mask(c, mask, cell.count);
+    wisp__cell_copy(c, &cell);
+    if (c->table.older && base == c->base + cell.at) s.older = c->table.older + cell.at;
+    if (c->out) s.out = c->out + cell.at;
+    wisp__plain_values(c, &s, mask);
+    return c->from->failed ? 0 : mask;
 }
 
 /* ---- tables ---- */
@@ -15753,7 +15938,10 @@ static void wisp__delta_bits_write(wisp__writer *to, const wisp__table *table,
     c.to = to;
     c.from = &none;
     if (c.cells == 1) {
-        wisp__plain_cell(&c, 0);
+        wisp__symbols s = { table->columns, base, now, base, NULL };
+        uint64_t mask = wisp__cell_mask(base, now, table->column_count);
+        wisp__plain_fresh_mask(&c, mask, table->column_count);
+        wisp__plain_values(&c, &s, mask);
     } else {
         c.follows = wisp__follow_gain(&c) > 0;
         wisp__put(to, c.follows, c.follows ? 2 : 1);
@@ -15786,7 +15974,8 @@ static bool wisp__delta_bits_read(wisp__reader *from, const wisp__table *table,
     c.from = from;
     c.out = base ? now : NULL;
     if (c.cells == 1) {
-        if (!wisp__plain_cell(&c, 0) && !from->failed) wisp__plain_symbols(&c);
+        if (base && base != now) memcpy(now, base, symbols * sizeof *now);
+        if (!wisp__plain_only(&c) && !from->failed) wisp__plain_symbols(&c);
     } else {
         c.follows = wisp__get(from, 1);
         if (c.follows && wisp__get(from, 1)) wisp__plain_symbols(&c);
@@ -16479,27 +16668,38 @@ static bool wisp__get_coded(wisp__delta *d, const wisp__adaptive *a, uint32_t *n
 
 /* --- a delta: applied where d->delta is there, else made --- */
 
+/* The cells of an array of the schema itself, where the range coder is used. false: they do not go
+   through it. */
+static bool wisp__delta_coded(wisp__delta *d, const wisp__table *table, const wisp__grids *grids,
+                              uint32_t *now, int array) {
+    const wisp__op *op = &d->program->ops[array];
+    wisp__adaptive a;
+    if (!d->models || !(op->flags & WISP__OP_PLAIN)) return false;
+    a.table = *table;
+    a.models = wisp__models_of(d, array);
+    a.held[0] = wisp__grid_cells(d, op->body, &grids->held[0], table->rows);
+    a.held[1] = table->older;
+    a.held[2] = table->older ? wisp__grid_cells(d, op->body, &grids->held[2], table->rows) : NULL;
+    a.credit = d->u->credit;
+    if (d->failed) return false;
+    return d->delta.there ? wisp__get_coded(d, &a, now) : wisp__put_coded(d, &a, now);
+}
+
 /* The cells of a grid of `rows` rows, which begins at a word of the new row. `array`: of the schema
    itself, which may go through the range coder; or -1. */
 static void wisp__delta_table(wisp__delta *d, const wisp__body *body, const wisp__grids *grids,
-                              const wisp__place_in_row *at, int rows, int array) {
+                              size_t grid, int rows, int array) {
     wisp__table table = { body->table, body->columns, rows, NULL };
     const uint32_t *base = wisp__grid_cells(d, body, &grids->held[0], rows);
-    uint32_t *now = d->row.words + at->grid;
-    bool coded = false;
-    if (array >= 0 && !d->failed) table.older = wisp__grid_cells(d, body, &grids->held[1], rows);
-    if (d->failed) return;
-    if (array >= 0 && d->models && d->program->ops[array].flags & WISP__OP_PLAIN) {
-        const uint32_t *oldest = table.older ? wisp__grid_cells(d, body, &grids->held[2], rows)
-                                             : NULL;
-        wisp__adaptive a = { table, wisp__models_of(d, array), { base, table.older, oldest },
-                             d->u->credit };
-        if (d->failed) return;
-        coded = d->delta.there ? wisp__get_coded(d, &a, now) : wisp__put_coded(d, &a, now);
+    uint32_t *now = d->row.words + grid;
+    if (array >= 0 && !d->failed) {
+        table.older = wisp__grid_cells(d, body, &grids->held[1], rows);
+        if (wisp__delta_coded(d, &table, grids, now, array)) return;
     }
-    if (coded || d->failed || !body->columns) return;
+    if (d->failed || !body->columns) return;
     if (!d->delta.there) wisp__delta_bits_write(d->to, &table, base, now);
-    else if (!wisp__delta_bits_read(&d->delta.from, &table, base, now)) d->failed = true;
+    else if (!wisp__delta_bits_read(&d->delta.from, &table, now == d->copy ? now : base, now))
+        d->failed = true;
 }
 
 /* The count of an array's rows: the new row's, or the one that is read. `had`: in the base. */
@@ -16522,16 +16722,18 @@ static int wisp__delta_count(wisp__delta *d, const wisp__op *op, int had,
 static void wisp__delta_slots(wisp__delta *d, const wisp__body *body, const wisp__grids *grids,
                               size_t grid, int rows);
 
-/* The array in a slot; `arrays`: the same one in the rows before, or NULL. */
-static void wisp__delta_array(wisp__delta *d, int array, const uint32_t *const arrays[3],
-                              const wisp__place_in_row *at) {
+/* The array in the i-th slot of a row of the grids. */
+static void wisp__delta_array(wisp__delta *d, const wisp__body *body, const wisp__grids *outer,
+                              int row, int i, const wisp__place_in_row *at) {
+    int array = body->slot[i].op, rows;
     const wisp__op *op = &d->program->ops[array];
-    wisp__place_in_row inner = *at;
     wisp__grids grids;
-    int rows;
-    for (int i = 0; i < 3; i++) grids.held[i] = wisp__array_grid(arrays[i]);
-    for (int i = 1; i < 3; i++)
-        if (d->depth || !d->older[i - 1]) grids.held[i].words = NULL;
+    size_t grid;
+    for (int k = 0; k < 3; k++) {
+        const wisp__grid *held = &outer->held[k];
+        grids.held[k] = wisp__array_grid(held->words ? wisp__grid_slot(held, body, row, i) : NULL);
+        if (k && (d->depth || !d->older[k - 1])) grids.held[k].words = NULL;
+    }
     rows = wisp__delta_count(d, op, grids.held[0].rows, at);
     d->rows -= rows;
     if (d->rows < 0) d->failed = true;
@@ -16542,21 +16744,24 @@ static void wisp__delta_array(wisp__delta *d, int array, const uint32_t *const a
         return;
     }
     if (!rows) return;
-    inner.grid = wisp__slot_at(&d->row, at) + WISP__SLOT_HEAD;
-    wisp__delta_table(d, op->body, &grids, &inner, rows, d->depth ? -1 : array);
+    grid = wisp__slot_at(&d->row, at) + WISP__SLOT_HEAD;
+    wisp__delta_table(d, op->body, &grids, grid, rows, d->depth ? -1 : array);
     d->depth++;
-    if (op->body->slot_count && !d->failed)
-        wisp__delta_slots(d, op->body, &grids, inner.grid, rows);
+    if (op->body->slot_count && !d->failed) wisp__delta_slots(d, op->body, &grids, grid, rows);
     d->depth--;
     if (d->delta.there)
-        d->row.words[inner.grid - WISP__SLOT_HEAD] =
-            (uint32_t)(d->row.count - (inner.grid - WISP__SLOT_HEAD));
+        d->row.words[grid - WISP__SLOT_HEAD] =
+            (uint32_t)(d->row.count - (grid - WISP__SLOT_HEAD));
 }
 
-/* Copies a slot of the base to the new row. */
+/* Copies a slot of the base to the new row. In a row that began as a copy of the base it may stand
+   in its place already. */
 static void wisp__slot_copy(wisp__delta *d, const uint32_t *base, const wisp__place_in_row *at) {
     size_t slot = d->row.count;
-    if (!base || !wisp__slot_begin(d->u, &d->row, at, 0, (int64_t)base[0] - WISP__SLOT_HEAD))
+    if (base && d->row.words == d->copy && base == d->base + slot) {
+        d->row.words[at->slot] = (uint32_t)(slot - at->grid);
+        d->row.count += base[0];
+    } else if (!base || !wisp__slot_begin(d->u, &d->row, at, 0, (int64_t)base[0] - WISP__SLOT_HEAD))
         d->failed = true;
     else memcpy(d->row.words + slot, base, base[0] * sizeof *base);
 }
@@ -16564,13 +16769,13 @@ static void wisp__slot_copy(wisp__delta *d, const uint32_t *base, const wisp__pl
 /* A blob or union: as it is, unless it is the same in the base. */
 static void wisp__delta_slot(wisp__delta *d, int at, const uint32_t *base,
                              const wisp__place_in_row *place) {
-    const uint32_t *now = d->row.words + wisp__slot_at(&d->row, place);
     bool apply = d->delta.there, same;
     wisp__walk w;
     if (apply) {
         same = !wisp__get(&d->delta.from, 1);
         if (same) wisp__slot_copy(d, base, place);
     } else {
+        const uint32_t *now = d->row.words + wisp__slot_at(&d->row, place);
         same = base && base[0] == now[0] && memcmp(base, now, now[0] * sizeof *now) == 0;
         wisp__put(d->to, !same, 1);
     }
@@ -16589,17 +16794,26 @@ static void wisp__delta_slots(wisp__delta *d, const wisp__body *body, const wisp
     wisp__place_in_row place = { grid, grid, grid + (size_t)rows * (size_t)body->columns };
     for (int row = 0; row < rows; row++, place.cell += (size_t)body->columns) {
         for (int i = 0; i < body->slot_count && !d->failed; i++, place.slot++) {
-            int choice = body->slot[i].choice, at = body->slot[i].op;
-            const uint32_t *arrays[3];
-            int held = d->program->ops[at].code == WISP__OP_ARRAY ? 3 : 1;
-            if (choice >= 0 && !d->row.words[place.cell + (size_t)choice]) continue;
-            for (int k = 0; k < held; k++)
-                arrays[k] = grids->held[k].words ? wisp__grid_slot(&grids->held[k], body, row, i)
-                                                : NULL;
-            if (held == 3) wisp__delta_array(d, at, arrays, &place);
-            else wisp__delta_slot(d, at, arrays[0], &place);
+            const wisp__body_slot *slot = &body->slot[i];
+            if (slot->choice >= 0 && !d->row.words[place.cell + (size_t)slot->choice]) continue;
+            if (d->program->ops[slot->op].code == WISP__OP_ARRAY)
+                wisp__delta_array(d, body, grids, row, i, &place);
+            else wisp__delta_slot(d, slot->op, wisp__grid_slot(&grids->held[0], body, row, i),
+                                  &place);
         }
     }
+}
+
+/* The new row begins as a copy of its base, up to the first slot; false: no memory. */
+static bool wisp__delta_begin_row(wisp__delta *d, const wisp__body *body) {
+    wisp__row *row = &d->row;
+    row->count = 0;
+    if (!wisp__row_room(d->u, row, d->base_words)) return false;
+    memcpy(row->words, d->base, d->base_words * sizeof *row->words);
+    row->count = (size_t)wisp__body_words(body, 1);
+    memset(row->words + body->columns, 0, (size_t)body->slot_count * sizeof *row->words);
+    d->copy = row->words;
+    return true;
 }
 
 /* Writes the delta from d->base to d->row, or, where d->delta is there, makes d->row of d->base.
@@ -16609,7 +16823,6 @@ static bool wisp__record_delta_code(wisp__delta *d) {
     wisp__unpacker *u = d->u;
     wisp__reader none = wisp__reader_on(NULL, 0), *data = u->data, *shape = u->shape;
     const wisp__body *body = d->program->body;
-    wisp__place_in_row place = { 0, 0, 0 };
     wisp__grids grids = { { { d->base, 1 }, { d->older[0], 1 }, { d->older[1], 1 } } };
     d->rows = WISP__DELTA_ROWS;
     d->symbols = WISP__DELTA_SYMBOLS;
@@ -16618,12 +16831,9 @@ static bool wisp__record_delta_code(wisp__delta *d) {
     u->start = d->delta.start;
     u->data = d->delta.there ? &d->delta.from : &none;
     u->shape = &none;
-    if (d->delta.there) {
-        d->row.count = 0;
-        if (!wisp__row_take(u, &d->row, (uint64_t)wisp__body_words(body, 1))) d->failed = true;
-    }
+    if (d->delta.there && !wisp__delta_begin_row(d, body)) d->failed = true;
     if (!d->failed && wisp__delta_open(d, body, 1)) {
-        wisp__delta_table(d, body, &grids, &place, 1, -1);
+        wisp__delta_table(d, body, &grids, 0, 1, -1);
         if (body->slot_count && !d->failed) wisp__delta_slots(d, body, &grids, 0, 1);
     }
     u->data = data;
@@ -21456,6 +21666,7 @@ static void wisp__delta_on(wisp__delta *d, wisp__unpacker *u, const wisp__encodi
     d->u = u;
     d->program = e->kind == WISP__RECORD ? e->described->program : NULL;
     d->base = wisp__encoded_words(base->base);
+    d->base_words = wisp__encoded_size(base->base) / sizeof *d->base;
     for (int i = 0; i < 2; i++) d->older[i] = wisp__encoded_words(base->older[i]);
 }
 
