@@ -2682,47 +2682,55 @@ template <typename F> struct wisp__owns {
     static const bool value = sizeof(object<F>(0)) == 1 && sizeof(plain(make())) != 1;
 };
 
+/* A remote by whatever wisp__target takes. */
+struct wisp__name {
+    wisp_target target;
+    template <typename R> wisp__name(const R &remote) : target(wisp__target(remote)) {}
+};
+
 template <typename... V>
 inline wisp_result wisp__fire(wisp *w, wisp_target remote, wisp_to to, const V &...v) {
     const wisp_value list[] = { wisp_nil(), wisp__value(v)... };
     return wisp_fire_target(w, remote, to, list + 1, static_cast<int>(sizeof...(V)));
 }
-template <typename R, typename... V>
-inline wisp_result wisp_fire(wisp *w, R remote, wisp_peer to, V... v) {
-    return wisp__fire(w, wisp__target(remote), wisp_to_peer(to), v...);
+template <typename... V>
+inline wisp_result wisp_fire(wisp *w, wisp__name remote, wisp_peer to, V... v) {
+    return wisp__fire(w, remote.target, wisp_to_peer(to), v...);
 }
-template <typename R, typename... V>
-inline wisp_result wisp_fire_all(wisp *w, R remote, V... v) {
-    return wisp__fire(w, wisp__target(remote), wisp_to_all(), v...);
+template <typename... V>
+inline wisp_result wisp_fire_all(wisp *w, wisp__name remote, V... v) {
+    return wisp__fire(w, remote.target, wisp_to_all(), v...);
 }
-template <typename R, typename... V>
-inline wisp_result wisp_fire_list(wisp *w, R remote, const wisp_peer *to, int count, V... v) {
-    return wisp__fire(w, wisp__target(remote), wisp_to_list(to, count), v...);
+template <typename... V>
+inline wisp_result wisp_fire_list(wisp *w, wisp__name remote, const wisp_peer *to, int count,
+                                  V... v) {
+    return wisp__fire(w, remote.target, wisp_to_list(to, count), v...);
 }
-template <typename R, typename... V>
-inline wisp_result wisp_fire_except(wisp *w, R remote, const wisp_peer *except, int count, V... v) {
-    return wisp__fire(w, wisp__target(remote), wisp_to_except(except, count), v...);
+template <typename... V>
+inline wisp_result wisp_fire_except(wisp *w, wisp__name remote, const wisp_peer *except, int count,
+                                    V... v) {
+    return wisp__fire(w, remote.target, wisp_to_except(except, count), v...);
 }
-template <typename R, typename... V>
-inline wisp_result wisp_fire_group(wisp *w, R remote, wisp_group group, V... v) {
-    return wisp__fire(w, wisp__target(remote), wisp_to_group(group), v...);
+template <typename... V>
+inline wisp_result wisp_fire_group(wisp *w, wisp__name remote, wisp_group group, V... v) {
+    return wisp__fire(w, remote.target, wisp_to_group(group), v...);
 }
-template <typename R, typename... V>
-inline wisp_call wisp_invoke(wisp *w, R remote, wisp_peer to, wisp_handler on_reply, void *user,
-                             V... v) {
+template <typename... V>
+inline wisp_call wisp_invoke(wisp *w, wisp__name remote, wisp_peer to, wisp_handler on_reply,
+                             void *user, V... v) {
     const wisp_value list[] = { wisp_nil(), wisp__value(v)... };
     wisp_call_desc desc = wisp_call_desc();
     desc.on_reply = on_reply;
     desc.user = user;
-    return wisp_invoke_target(w, wisp__target(remote), wisp_to_peer(to), &desc, list + 1,
+    return wisp_invoke_target(w, remote.target, wisp_to_peer(to), &desc, list + 1,
                               static_cast<int>(sizeof...(V)));
 }
-template <typename R, typename F, typename... V>
+template <typename F, typename... V>
 inline typename wisp__when<wisp__owns<F>::value, wisp_call>::type
-wisp_invoke(wisp *w, R remote, wisp_peer to, F on_reply, V... v) {
+wisp_invoke(wisp *w, wisp__name remote, wisp_peer to, F on_reply, V... v) {
     const wisp_value list[] = { wisp_nil(), wisp__value(v)... };
     const wisp_state state = wisp__lambda<F>::of(on_reply);
-    return wisp_invoke_state(w, wisp__target(remote), to, &state, list + 1,
+    return wisp_invoke_state(w, remote.target, to, &state, list + 1,
                              static_cast<int>(sizeof...(V)));
 }
 template <typename... V>
@@ -2730,41 +2738,36 @@ inline wisp_result wisp_reply(wisp_event *event, V... v) {
     const wisp_value list[] = { wisp_nil(), wisp__value(v)... };
     return wisp_reply_values(event, list + 1, static_cast<int>(sizeof...(V)));
 }
-template <typename R>
-inline wisp_connection wisp_connect(wisp *w, R remote, wisp_handler fn, void *user) {
-    return wisp_connect_target(w, wisp__target(remote), fn, user, false);
+inline wisp_connection wisp_connect(wisp *w, wisp__name remote, wisp_handler fn, void *user) {
+    return wisp_connect_target(w, remote.target, fn, user, false);
 }
-template <typename R>
-inline wisp_connection wisp_on(wisp *w, R remote, wisp_handler fn, void *user) {
-    return wisp_connect_target(w, wisp__target(remote), fn, user, false);
+inline wisp_connection wisp_on(wisp *w, wisp__name remote, wisp_handler fn, void *user) {
+    return wisp_connect_target(w, remote.target, fn, user, false);
 }
-template <typename R>
-inline wisp_connection wisp_once(wisp *w, R remote, wisp_handler fn, void *user) {
-    return wisp_connect_target(w, wisp__target(remote), fn, user, true);
+inline wisp_connection wisp_once(wisp *w, wisp__name remote, wisp_handler fn, void *user) {
+    return wisp_connect_target(w, remote.target, fn, user, true);
 }
-template <typename R>
-inline wisp_result wisp_on_invoke(wisp *w, R remote, wisp_handler fn, void *user) {
-    return wisp_on_invoke_target(w, wisp__target(remote), fn, user);
+inline wisp_result wisp_on_invoke(wisp *w, wisp__name remote, wisp_handler fn, void *user) {
+    return wisp_on_invoke_target(w, remote.target, fn, user);
 }
-template <typename R, typename F>
-inline wisp_connection wisp_on(wisp *w, R remote, F handler) {
+template <typename F>
+inline wisp_connection wisp_on(wisp *w, wisp__name remote, F handler) {
     const wisp_state state = wisp__lambda<F>::of(handler);
-    return wisp_connect_state(w, wisp__target(remote), &state, false);
+    return wisp_connect_state(w, remote.target, &state, false);
 }
-template <typename R, typename F>
-inline wisp_connection wisp_once(wisp *w, R remote, F handler) {
+template <typename F>
+inline wisp_connection wisp_once(wisp *w, wisp__name remote, F handler) {
     const wisp_state state = wisp__lambda<F>::of(handler);
-    return wisp_connect_state(w, wisp__target(remote), &state, true);
+    return wisp_connect_state(w, remote.target, &state, true);
 }
-template <typename R, typename F>
-inline wisp_result wisp_on_invoke(wisp *w, R remote, F handler) {
+template <typename F>
+inline wisp_result wisp_on_invoke(wisp *w, wisp__name remote, F handler) {
     const wisp_state state = wisp__lambda<F>::of(handler);
-    return wisp_on_invoke_state(w, wisp__target(remote), &state);
+    return wisp_on_invoke_state(w, remote.target, &state);
 }
-template <typename R>
-inline wisp_result wisp_await_event(wisp *w, R remote, wisp_handler fn, void *user,
+inline wisp_result wisp_await_event(wisp *w, wisp__name remote, wisp_handler fn, void *user,
                                     wisp_clock clock, void *clock_user, double timeout) {
-    return wisp_await_event_target(w, wisp__target(remote), fn, user, clock, clock_user, timeout);
+    return wisp_await_event_target(w, remote.target, fn, user, clock, clock_user, timeout);
 }
 
 #else
@@ -2903,11 +2906,11 @@ static inline wisp_call wisp__invoke(wisp *w, wisp_target remote, wisp_peer to,
 #else
 #define WISP__CLEANUP __attribute__((cleanup(wisp__leave_call)))
 #endif
-#define WISP__ENTER(w, call) \
+#define WISP__ENTER(w) \
     wisp__visit wisp__here WISP__CLEANUP; \
-    wisp__enter_call(&wisp__here, (w), (call))
+    wisp__enter_call(&wisp__here, (w), __func__)
 #else
-#define WISP__ENTER(w, call) ((void)0)
+#define WISP__ENTER(w) ((void)0)
 #endif
 #if defined(__GNUC__)
 #define WISP__UNUSED __attribute__((unused))    /* the checks, which only tests run */
@@ -19248,7 +19251,7 @@ static wisp__peer *wisp__place_of(const wisp *w, const wisp_addr *addr) {
 }
 
 int wisp_peers(const wisp *w, wisp_peer *out, int capacity) {
-    WISP__ENTER(w, "wisp_peers");
+    WISP__ENTER(w);
     int count = 0;
     if (!w) return 0;
     for (wisp__peer *peer = w->peers.first; peer && out && count < capacity; peer = peer->next)
@@ -19264,19 +19267,19 @@ static const wisp__session *wisp__session_or_left(const wisp *w, wisp_peer peer)
 }
 
 const wisp_addr *wisp_peer_addr(const wisp *w, wisp_peer peer) {
-    WISP__ENTER(w, "wisp_peer_addr");
+    WISP__ENTER(w);
     const wisp__session *s = wisp__session_or_left(w, peer);
     return s ? &s->peer.addr : NULL;
 }
 
 void *wisp_peer_user(const wisp *w, wisp_peer peer) {
-    WISP__ENTER(w, "wisp_peer_user");
+    WISP__ENTER(w);
     const wisp__session *s = wisp__session_or_left(w, peer);
     return s ? s->peer.user : NULL;
 }
 
 int wisp_peer_state(const wisp *w, wisp_peer handle) {
-    WISP__ENTER(w, "wisp_peer_state");
+    WISP__ENTER(w);
     const wisp__session *s = w ? wisp__session_of(w, handle) : NULL;
     if (!s && w) s = (const wisp__session *)wisp__pool_get(&w->peers.pool, handle.id);
     if (!s || s->peer.state >= WISP__LEAVING) return WISP_PEER_NONE;
@@ -19285,7 +19288,7 @@ int wisp_peer_state(const wisp *w, wisp_peer handle) {
 }
 
 wisp_result wisp_set_peer_user(wisp *w, wisp_peer peer, void *user) {
-    WISP__ENTER(w, "wisp_set_peer_user");
+    WISP__ENTER(w);
     wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
     if (!s) return w ? WISP_E_STALE : WISP_E_ARGUMENT;
     s->peer.user = user;
@@ -20165,7 +20168,7 @@ static bool wisp__policy_answer(wisp__policy *policy, uint64_t host, double now)
 }
 
 wisp_result wisp_use_budget(wisp *w, const wisp_budget *budget) {
-    WISP__ENTER(w, "wisp_use_budget");
+    WISP__ENTER(w);
     if (!w || (budget && !wisp__budget_valid(budget))) return WISP_E_ARGUMENT;
     wisp__policy_set(&w->policy, budget);
     return WISP_OK;
@@ -20769,7 +20772,7 @@ static wisp__remote *wisp__remote_found(wisp *w, wisp_target target) {
 }
 
 wisp_result wisp_use_config(wisp *w, const wisp_config *c, const char *name) {
-    WISP__ENTER(w, "wisp_use_config");
+    WISP__ENTER(w);
     wisp_result result = WISP_OK;
     wisp__registry *r = w ? &w->registry : NULL;
     wisp__remote *remote = NULL;
@@ -20880,7 +20883,7 @@ static wisp_config wisp__entry_config(const wisp_schema_entry *entry) {
 }
 
 wisp_result wisp_use_schemas(wisp *w, const wisp_schema_entry *entries, int count) {
-    WISP__ENTER(w, "wisp_use_schemas");
+    WISP__ENTER(w);
     wisp_config *before = NULL;
     wisp_result result = WISP_OK;
     int set = 0;
@@ -20933,7 +20936,7 @@ wisp_result wisp_add_codec(wisp *w, const wisp_codec *codec) {
 }
 
 wisp_remote wisp_remote_named(wisp *w, const char *name) {
-    WISP__ENTER(w, "wisp_remote_named");
+    WISP__ENTER(w);
     return wisp__remote_handle(w ? wisp__registry_add(&w->registry, name, &w->why) : NULL);
 }
 
@@ -21896,7 +21899,7 @@ static wisp__group *wisp__group_of(const wisp *w, wisp_group group) {
 }
 
 wisp_group wisp_group_named(wisp *w, const char *name) {
-    WISP__ENTER(w, "wisp_group_named");
+    WISP__ENTER(w);
     wisp_group handle = { 0 };
     wisp__group *group = NULL;
     int length = 0;
@@ -21916,7 +21919,7 @@ wisp_group wisp_group_named(wisp *w, const char *name) {
 }
 
 wisp_result wisp_group_add(wisp *w, wisp_group group, wisp_peer peer) {
-    WISP__ENTER(w, "wisp_group_add");
+    WISP__ENTER(w);
     wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
     wisp__group *found = wisp__group_of(w, group);
     wisp__member **place, *member;
@@ -21939,7 +21942,7 @@ wisp_result wisp_group_add(wisp *w, wisp_group group, wisp_peer peer) {
 }
 
 wisp_result wisp_group_remove(wisp *w, wisp_group group, wisp_peer peer) {
-    WISP__ENTER(w, "wisp_group_remove");
+    WISP__ENTER(w);
     wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
     wisp__group *found = wisp__group_of(w, group);
     wisp__member **place;
@@ -21957,7 +21960,7 @@ bool wisp_group_has(const wisp *w, wisp_group group, wisp_peer peer) {
 }
 
 int wisp_group_peers(const wisp *w, wisp_group group, wisp_peer *out, int capacity) {
-    WISP__ENTER(w, "wisp_group_peers");
+    WISP__ENTER(w);
     const wisp__group *found = wisp__group_of(w, group);
     if (!found) return 0;
     for (int i = 0; i < found->count && out && i < capacity; i++)
@@ -21966,7 +21969,7 @@ int wisp_group_peers(const wisp *w, wisp_group group, wisp_peer *out, int capaci
 }
 
 wisp_result wisp_group_end(wisp *w, wisp_group group) {
-    WISP__ENTER(w, "wisp_group_end");
+    WISP__ENTER(w);
     wisp__group *found = wisp__group_of(w, group);
     if (!found) return w ? WISP_E_STALE : WISP_E_ARGUMENT;
     wisp__group_end(w, found);
@@ -22900,7 +22903,7 @@ static wisp_connection wisp__connect(wisp *w, wisp_target target, wisp__connecti
 
 wisp_connection wisp_connect_target(wisp *w, wisp_target target, wisp_handler fn, void *user,
                                     bool once) {
-    WISP__ENTER(w, "wisp_connect");
+    WISP__ENTER(w);
     wisp_connection none = { 0 };
     if (!w) return none;
     w->why = WISP_E_ARGUMENT;
@@ -22909,13 +22912,13 @@ wisp_connection wisp_connect_target(wisp *w, wisp_target target, wisp_handler fn
 
 wisp_connection wisp_connect_state(wisp *w, wisp_target target, const wisp_state *state,
                                    bool once) {
-    WISP__ENTER(w, "wisp_connect");
+    WISP__ENTER(w);
     wisp_connection none = { 0 };
     return w ? wisp__connect(w, target, wisp__state_add(w, state, &w->why), once) : none;
 }
 
 wisp_connection wisp_connect_match(wisp *w, const char *pattern, wisp_handler fn, void *user) {
-    WISP__ENTER(w, "wisp_connect_match");
+    WISP__ENTER(w);
     wisp_connection handle = { 0 };
     wisp__connection *many, **last;
     wisp_pattern compiled;
@@ -22943,7 +22946,7 @@ wisp_connection wisp_connect_match(wisp *w, const char *pattern, wisp_handler fn
 }
 
 void wisp_disconnect(wisp *w, wisp_connection connection) {
-    WISP__ENTER(w, "wisp_disconnect");
+    WISP__ENTER(w);
     wisp__connection *c =
         w ? (wisp__connection *)wisp__pool_get(&w->events.pool, connection.id) : NULL;
     if (c) wisp__events_disconnect(w, c);
@@ -23169,7 +23172,7 @@ static wisp__hook *wisp__hook_named(const wisp *w, const char *name) {
 }
 
 wisp_result wisp_use(wisp *w, const wisp_middleware *m) {
-    WISP__ENTER(w, "wisp_use");
+    WISP__ENTER(w);
     size_t length = m && m->name ? strlen(m->name) : 0;
     wisp__hook *hook;
     wisp_result result = WISP_OK;
@@ -23340,7 +23343,7 @@ WISP__UNUSED static void wisp__hooks_check(const wisp *w) {
 }
 
 wisp_result wisp_unuse(wisp *w, const char *name) {
-    WISP__ENTER(w, "wisp_unuse");
+    WISP__ENTER(w);
     wisp__hook *hook = w ? wisp__hook_named(w, name) : NULL;
     if (!hook) return w && name ? WISP_E_STALE : WISP_E_ARGUMENT;
     wisp__hooks_release(w, hook->serial, NULL, WISP_PASS);
@@ -23350,7 +23353,7 @@ wisp_result wisp_unuse(wisp *w, const char *name) {
 }
 
 int wisp_release(wisp *w, const char *name, wisp_peer peer, wisp_result verdict) {
-    WISP__ENTER(w, "wisp_release");
+    WISP__ENTER(w);
     const wisp__hook *hook = w ? wisp__hook_named(w, name) : NULL;
     wisp__session *s = hook && peer.id ? wisp__session_of(w, peer) : NULL;
     if (!hook || (peer.id && !s)) return 0;
@@ -23573,7 +23576,7 @@ static void wisp__answer_with(wisp *w, wisp__remote *remote, wisp_handler fn, vo
 }
 
 wisp_result wisp_on_invoke_target(wisp *w, wisp_target target, wisp_handler fn, void *user) {
-    WISP__ENTER(w, "wisp_on_invoke");
+    WISP__ENTER(w);
     wisp_result why;
     wisp__remote *remote = w ? wisp__remote_to_send(w, target, &why) : NULL;
     if (!w) return WISP_E_ARGUMENT;
@@ -23583,7 +23586,7 @@ wisp_result wisp_on_invoke_target(wisp *w, wisp_target target, wisp_handler fn, 
 }
 
 wisp_result wisp_on_invoke_state(wisp *w, wisp_target target, const wisp_state *state) {
-    WISP__ENTER(w, "wisp_on_invoke");
+    WISP__ENTER(w);
     wisp_result why;
     wisp__remote *remote = w ? wisp__remote_to_send(w, target, &why) : NULL;
     wisp__connection *owner;
@@ -23626,7 +23629,7 @@ wisp_call wisp_defer(wisp_event *event) {
 }
 
 void wisp_cancel(wisp *w, wisp_call handle) {
-    WISP__ENTER(w, "wisp_cancel");
+    WISP__ENTER(w);
     wisp__pending *call = w ? wisp__call_of(w, handle.id) : NULL;
     if (!call || call->deferred) return;
     if (!call->gathers) {
@@ -25968,7 +25971,7 @@ static void wisp__drain(wisp *w, wisp__session *s) {
 }
 
 wisp_result wisp_drain(wisp *w, wisp_peer peer, const char *reason, double timeout) {
-    WISP__ENTER(w, "wisp_drain");
+    WISP__ENTER(w);
     wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
     if (!w || !wisp__is_within(timeout, 0, 1e9)) return WISP_E_ARGUMENT;
     if (!s) return WISP_E_STALE;
@@ -25980,7 +25983,7 @@ wisp_result wisp_drain(wisp *w, wisp_peer peer, const char *reason, double timeo
 }
 
 wisp_result wisp_leave_with(wisp *w, wisp_peer peer, wisp_result code, const char *reason) {
-    WISP__ENTER(w, "wisp_leave");
+    WISP__ENTER(w);
     wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
     if (!w || code > 0 || code < INT16_MIN) return WISP_E_ARGUMENT;
     if (!s) return WISP_E_STALE;
@@ -26755,7 +26758,7 @@ static wisp__session *wisp__join_of_theirs(wisp *w, const wisp_addr *addr) {
 }
 
 wisp_peer wisp_join(wisp *w, const wisp_addr *to, const void *ticket, int ticket_size) {
-    WISP__ENTER(w, "wisp_join");
+    WISP__ENTER(w);
     wisp_peer none = { 0 };
     wisp__session *s;
     if (!w) return none;
@@ -26787,7 +26790,7 @@ wisp_peer wisp_join(wisp *w, const wisp_addr *to, const void *ticket, int ticket
 
 wisp_result wisp_admit_with(wisp *w, const wisp_addr *from, wisp_result verdict,
                             const char *text) {
-    WISP__ENTER(w, "wisp_admit");
+    WISP__ENTER(w);
     wisp__peer *peer = NULL;
     if (!w || !from || verdict > 0) return WISP_E_ARGUMENT;
     while ((peer = wisp__peers_find(w, from, peer)) != NULL) {
@@ -26922,7 +26925,7 @@ static void wisp__queries_end(wisp *w) {
 }
 
 wisp_result wisp_query(wisp *w, const wisp_addr *to, wisp_handler fn, void *user) {
-    WISP__ENTER(w, "wisp_query");
+    WISP__ENTER(w);
     wisp__query *q;
     wisp_result why;
     if (!w || !to || !fn) return WISP_E_ARGUMENT;
@@ -26943,7 +26946,7 @@ wisp_result wisp_query(wisp *w, const wisp_addr *to, wisp_handler fn, void *user
 }
 
 wisp_result wisp_set_info(wisp *w, const void *info, int bytes) {
-    WISP__ENTER(w, "wisp_set_info");
+    WISP__ENTER(w);
     uint8_t *copy = NULL;
     if (!w || bytes < 0 || (bytes && !info)) return WISP_E_ARGUMENT;
     if (bytes > wisp__min_int(WISP__INFO_BYTES, w->base.mtu - WISP__INFO_REST))
@@ -29342,7 +29345,7 @@ WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session 
 }
 
 wisp_result wisp_flush_batches(wisp *w) {
-    WISP__ENTER(w, "wisp_flush_batches");
+    WISP__ENTER(w);
     if (!w) return WISP_E_ARGUMENT;
     wisp__flush_dirty(w);
     return w->peers.post.broken ? WISP_E_LINK : WISP_OK;
@@ -29379,7 +29382,7 @@ static inline wisp_result wisp__outbound_check(wisp *w, wisp__outbound *out, wis
 
 wisp_result wisp_fire_target(wisp *w, wisp_target target, wisp_to to, const wisp_value *values,
                              int count) {
-    WISP__ENTER(w, "wisp_fire");
+    WISP__ENTER(w);
     wisp__outbound out;
     wisp_result result;
     if (!w) return WISP_E_ARGUMENT;
@@ -29501,7 +29504,7 @@ static wisp_call wisp__invoke_many(wisp *w, wisp__outbound *out) {
 
 wisp_call wisp_invoke_target(wisp *w, wisp_target target, wisp_to to, const wisp_call_desc *desc,
                              const wisp_value *values, int count) {
-    WISP__ENTER(w, "wisp_invoke");
+    WISP__ENTER(w);
     static const wisp_call_desc none = { NULL, NULL, 0, 0, NULL };
     wisp_call handle = { 0 };
     const wisp_call_desc *how = desc ? desc : &none;
@@ -29559,7 +29562,6 @@ wisp_call wisp_invoke_state(wisp *w, wisp_target target, wisp_peer to, const wis
 
 static wisp_result wisp__answer_event(wisp_event *event, wisp_result code, const wisp_value *values,
                                       int count) {
-    WISP__ENTER(event ? event->w : NULL, "wisp_reply");
     wisp_result result;
     wisp__answer a = { NULL, NULL, NULL, 0, code, values, count };
     wisp__message *m;
@@ -29577,6 +29579,7 @@ static wisp_result wisp__answer_event(wisp_event *event, wisp_result code, const
 }
 
 wisp_result wisp_reply_values(wisp_event *event, const wisp_value *values, int count) {
+    WISP__ENTER(event ? event->w : NULL);
     return wisp__answer_event(event, WISP_OK, values, count);
 }
 
@@ -29657,7 +29660,6 @@ void wisp_raise(wisp_event *event, wisp_result code, const char *format, ...) {
 
 static wisp_result wisp__answer_deferred(wisp *w, wisp_call handle, wisp_result code,
                                          const wisp_value *values, int count) {
-    WISP__ENTER(w, "wisp_answer");
     wisp__pending *call = w ? wisp__call_of(w, handle.id) : NULL;
     wisp__answer a = { NULL, NULL, NULL, 0, code, values, count };
     wisp__message *m;
@@ -29680,6 +29682,7 @@ static wisp_result wisp__answer_deferred(wisp *w, wisp_call handle, wisp_result 
 }
 
 wisp_result wisp_answer(wisp *w, wisp_call call, const wisp_value *values, int count) {
+    WISP__ENTER(w);
     return wisp__answer_deferred(w, call, WISP_OK, values, count);
 }
 
@@ -30236,7 +30239,7 @@ static size_t wisp__session_memory(const wisp_limits *limits, const wisp__sessio
 }
 
 void wisp_stats_peer(const wisp *w, wisp_peer peer, wisp_peer_stats *out) {
-    WISP__ENTER(w, "wisp_stats_peer");
+    WISP__ENTER(w);
     const wisp__session *s = wisp__session_or_left(w, peer);
     if (!out) return;
     memset(out, 0, sizeof *out);
@@ -30259,7 +30262,7 @@ void wisp_stats_peer(const wisp *w, wisp_peer peer, wisp_peer_stats *out) {
 }
 
 void wisp_stats_remote(const wisp *w, const char *remote, wisp_remote_stats *out) {
-    WISP__ENTER(w, "wisp_stats_remote");
+    WISP__ENTER(w);
     int length = 0;
     const wisp__remote *found = NULL;
     if (!out) return;
@@ -30270,7 +30273,7 @@ void wisp_stats_remote(const wisp *w, const char *remote, wisp_remote_stats *out
 }
 
 void wisp_stats_total(const wisp *w, wisp_total_stats *out) {
-    WISP__ENTER(w, "wisp_stats_total");
+    WISP__ENTER(w);
     if (!out) return;
     memset(out, 0, sizeof *out);
     if (!w) return;
@@ -30509,7 +30512,7 @@ static void wisp__profiler_tick(wisp *w) {
 }
 
 wisp_result wisp_use_profiler(wisp *w, const wisp_profiler *profiler) {
-    WISP__ENTER(w, "wisp_use_profiler");
+    WISP__ENTER(w);
     wisp__meters *meters;
     if (!w) return WISP_E_ARGUMENT;
     if (!profiler) {
@@ -30718,7 +30721,7 @@ static void wisp__snapshot_dropped(wisp_snapshot *out) {
 }
 
 wisp_result wisp_snapshot_take(const wisp *w, const char *filter, wisp_snapshot *out) {
-    WISP__ENTER(w, "wisp_snapshot_take");
+    WISP__ENTER(w);
     const wisp__meters *meters;
     const wisp_total_stats *stats;
     if (!w || !out) return WISP_E_ARGUMENT;
@@ -30846,7 +30849,7 @@ static const wisp_schema wisp__peer_report_schema =
     WISP_SCHEMA(wisp__peer_report, 1, wisp__peer_report_fields);
 
 int wisp_peer_json(const wisp *w, wisp_peer peer, char *out, int capacity) {
-    WISP__ENTER(w, "wisp_peer_json");
+    WISP__ENTER(w);
     static const char *const states[] = { "left", "joining", "joined", "draining" };
     const wisp__session *s = wisp__session_or_left(w, peer);
     wisp__peer_report r;
@@ -31587,7 +31590,7 @@ void wisp_overlay_draw(const wisp_snapshot *snapshot, const wisp_canvas *canvas)
 }
 
 void wisp_overlay(wisp *w, const wisp_canvas *canvas) {
-    WISP__ENTER(w, "wisp_overlay");
+    WISP__ENTER(w);
     static const char text[] = "nothing is counted: call wisp_use_profiler";
     wisp_snapshot snapshot;
     wisp__panel panel;
@@ -31830,7 +31833,7 @@ static void wisp__destroy_now(wisp *w) {
 static bool wisp__is_inside(const wisp *w) { return w->updating || w->hooks.depth > 0; }
 
 void wisp_destroy(wisp *w) {
-    WISP__ENTER(w, "wisp_destroy");
+    WISP__ENTER(w);
     if (!w) return;
     if (wisp__is_inside(w)) w->destroyed = true;
     else wisp__destroy_now(w);
@@ -31876,7 +31879,7 @@ static bool wisp__receive(wisp *w) {
 }
 
 wisp_result wisp_update(wisp *w, double now) {
-    WISP__ENTER(w, "wisp_update");
+    WISP__ENTER(w);
     bool broken;
     if (!w || !wisp__is_finite(now)) return WISP_E_ARGUMENT;
     if (wisp__is_inside(w)) return WISP_E_BUSY;

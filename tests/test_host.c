@@ -1406,7 +1406,7 @@ TEST(a_call_of_another_thread_is_logged_with_the_one_that_runs) {
     world_run(&two.t.w, 0.1);
     CHECK_EQ_INT(two.lines, 2);
     CHECK(strstr(two.log[0], "wisp_stats_total was called while another thread is in wisp_update"));
-    CHECK(strstr(two.log[1], "wisp_fire was called while another thread is in wisp_update"));
+    CHECK(strstr(two.log[1], "wisp_fire_target was called while another thread is in wisp_update"));
     for (int i = 0; i < 20; i++) {      /* whatever comes, it is told 16 times */
         wisp_fire(two.t.client, "r", two.t.to_server);
         world_run(&two.t.w, 0.1);
