@@ -119,7 +119,10 @@ build/%: examples/%.c build/wisp.o $(HEADERS)
 LEFT_OUT := no_json no_msgpack no_protobuf no_engine_types no_overlay slim
 
 LOGS_ASAN := build/units/asan.log $(TESTS_asan:%=build/tests/asan/%.log)
-LOGS_TEST := $(KINDS:%=build/units/%.log) \
+# The longest steps begin first, so that the end does not wait for one of them alone.
+LOGS_TEST := $(addprefix build/, units/asan.log tests/asan/test_compat.log units/fast.log \
+        units/s390x.log tests/asan/test_play.log tools/gcc/wisp_top.log tools/gcc/wisp_relay.log) \
+    $(KINDS:%=build/units/%.log) \
     $(foreach kind, $(KINDS), $(TESTS_$(kind):%=build/tests/$(kind)/%.log)) \
     $(foreach kind, gcc clang m32 s390x mingw, \
         $(addprefix build/compile/$(kind)/, c99.log c11.log embedded.log two_units.log)) \
@@ -131,7 +134,6 @@ LOGS_TEST := $(KINDS:%=build/units/%.log) \
     build/examples/tsan/wisp.log build/examples/tsan/server_thread.log \
     $(FUZZERS:%=build/fuzz/asan/%.log) $(FUZZERS_M32:%=build/fuzz/m32/%.log) \
     build/fuzz/gcc/fuzz_bomb.log build/tools/gcc/wisp_train.log \
-    build/tools/gcc/wisp_top.log build/tools/gcc/wisp_relay.log \
     build/readme/gcc/snippets.log
 
 test: $(LOGS_TEST)
@@ -165,7 +167,7 @@ build/units/%.log: $(TESTS:%=tests/%.c) $(HEADERS) tools/unit | build/missing
 build/tests/%.log: build/units/$$(*D).log
 	@tools/step $@ "" "$(RUN_$(KIND)) build/units/$(KIND).exe $(*F)"
 
-LOGS_ALONE := $(filter $(ALONE:%=\%/%.log), $(LOGS_TEST))
+LOGS_ALONE := $(sort $(filter $(ALONE:%=\%/%.log), $(LOGS_TEST)))
 
 $(LOGS_ALONE): build/tests/%.log: tests/$$(*F).c $(HEADERS) | build/missing
 	@tools/step $@ "$(CC_$(KIND)) -std=c99 $< $(OUTPUT)" "$(RUN)"
@@ -190,7 +192,7 @@ ARGS_11_overlay := build/examples/overlay.png
 # where seconds of CPU count.
 FUZZ_asan     := $(CC_asan)
 FUZZ_m32      := $(CC_asan) -m32 -Wno-double-promotion
-FUZZ_gcc      := $(CC_gcc)
+FUZZ_gcc      := $(CC_gcc) -O1
 FUZZ_ARGS_gcc := -cpu
 
 build/fuzz/%.log: tests/fuzz/$$(*F).c tests/fuzz/driver.c $(HEADERS) | build/missing
@@ -199,12 +201,16 @@ build/fuzz/%.log: tests/fuzz/$$(*F).c tests/fuzz/driver.c $(HEADERS) | build/mis
 
 # The header in each language and on each machine; every program talks to itself over a loopback.
 build/compile/%.log: tests/compile/$$(*F).c $(HEADERS) | build/missing
-	@tools/step $@ "$(CC_$(KIND)) $(QUICK_$(*F)) -std=$(or $(STD_$(*F)),c99) $< $(OUTPUT)" "$(RUN)"
+	@tools/step $@ "$(CC_$(KIND)) $(QUICK_$(*F)) $(QUICK_$(KIND)) -std=$(or $(STD_$(*F)),c99) \
+	    $< $(OUTPUT)" "$(RUN)"
 
 STD_c11 := c11
 
-# Optimised once is enough.
+# Optimised once is enough; for ARM and s390x their unit is.
 QUICK_c11      := -O0
+QUICK_arm      := -O0
+QUICK_s390x    := -O0
+QUICK_g++      := -O1
 QUICK_embedded := -O0
 $(foreach name, $(LEFT_OUT), $(eval QUICK_$(name) := -O0))
 QUICK_clang++  := -O0
