@@ -29611,7 +29611,7 @@ wisp_result wisp_refuse(wisp_event *event, wisp_result code, const char *format,
     wisp *w = event ? event->w : NULL;
     if (!w || wisp__may_refuse(w, code)) return WISP_E_ARGUMENT;
     if (!event->request) {
-        snprintf(w->registry.text, sizeof w->registry.text, "%.100s: wisp_refuse answers a call, "
+        snprintf(w->registry.text, sizeof w->registry.text, "%.70s: wisp_refuse answers a call, "
                  "and this is none, or is answered or deferred already", event->name);
         wisp__log(&w->base, WISP_LOG_WARNING, WISP_E_ARGUMENT, w->registry.text);
         return WISP_E_ARGUMENT;
