@@ -368,9 +368,7 @@ static void on_left(wisp_event *event) {
     }
 }
 
-/* What the shop refuses is part of the game; an error of wisp's own is news. */
 static void on_error(wisp_event *event) {
-    if (event->result <= WISP_E_USER) return;
     news(event->user, "error: %s (%s)", wisp_result_text(event->result), event->text);
 }
 
@@ -422,8 +420,8 @@ static void on_buy(wisp_event *event) {
     p->last_purchase = number;
     if (p->server->over || !state_buy(&p->server->state, index_of(p), ware)) {
         p->refused++;
-        if (p->server->over) wisp_fail(event, E_OVER, "the shop is closed");
-        else wisp_fail(event, E_POOR, "too few coins");
+        if (p->server->over) wisp_refuse(event, E_OVER, "the shop is closed");
+        else wisp_refuse(event, E_POOR, "too few coins");
         return;
     }
     p->bought++;
