@@ -1566,7 +1566,6 @@ WISP_API wisp_result wisp_set_max_batch_size(wisp *w, int messages);
 /* seconds: minimum interval; 0 or less: no limit. */
 WISP_API wisp_result wisp_set_rate_limit(wisp *w, double seconds,
                                          const char *remote);
-WISP_API wisp_result wisp_set_delta_sync(wisp *w, const char *remote, bool on);
 /* The calls above that name the remote last, in the order of the others. */
 #define wisp_set_config(w, remote, config) \
     wisp_use_config((w), (config), (remote))
@@ -1738,7 +1737,7 @@ WISP_API wisp_connection wisp_connect_target(wisp *w, wisp_target remote,
                                              wisp_handler fn, void *user,
                                              bool once);
 WISP_API void wisp_disconnect(wisp *w, wisp_connection connection);
-WISP_API void wisp_off(wisp *w, wisp_connection connection);  /* the same */
+#define wisp_off wisp_disconnect
 
 /* A handler that owns its state, as lambdas of C++ do (see the end of this
    half). The state is moved into memory of desc.memory, which fn finds in
@@ -2606,6 +2605,18 @@ WISP__FROM(vec4, WISP_VEC4)
 WISP__FROM(quat, WISP_QUAT)
 WISP__FROM(color, WISP_COLOR)
 WISP__FROM(transform, WISP_TRANSFORM)
+static inline wisp_value wisp__from_value(wisp_value v) { return v; }
+
+/* The types of plain values, and what wraps each. */
+#define WISP__PLAIN(X) \
+    X(bool, wisp_bool) X(char, wisp_int) X(signed char, wisp_int) X(short, wisp_int) \
+    X(int, wisp_int) X(long, wisp_int) X(long long, wisp_int) X(unsigned char, wisp_uint) \
+    X(unsigned short, wisp_uint) X(unsigned int, wisp_uint) X(unsigned long, wisp_uint) \
+    X(unsigned long long, wisp_uint) X(float, wisp_float) X(double, wisp_number) \
+    X(char *, wisp_string) X(const char *, wisp_string) X(wisp_value, wisp__from_value) \
+    X(wisp_vec2, wisp__from_vec2) X(wisp_vec3, wisp__from_vec3) X(wisp_vec4, wisp__from_vec4) \
+    X(wisp_quat, wisp__from_quat) X(wisp_color, wisp__from_color) \
+    X(wisp_transform, wisp__from_transform) X(wisp_object, wisp_reference)
 
 #ifdef __cplusplus
 
@@ -2615,29 +2626,9 @@ wisp_result wisp_set_unreliable(wisp *, const char *, int) = delete;  /* a deliv
 inline wisp_target wisp__target(const char *name) { return wisp_by_name(name); }
 inline wisp_target wisp__target(wisp_remote remote) { return wisp_by_handle(remote); }
 
-inline wisp_value wisp__value(const wisp_value &v) { return v; }
-inline wisp_value wisp__value(bool v) { return wisp_bool(v); }
-inline wisp_value wisp__value(signed char v) { return wisp_int(v); }
-inline wisp_value wisp__value(char v) { return wisp_int(v); }
-inline wisp_value wisp__value(short v) { return wisp_int(v); }
-inline wisp_value wisp__value(int v) { return wisp_int(v); }
-inline wisp_value wisp__value(long v) { return wisp_int(v); }
-inline wisp_value wisp__value(long long v) { return wisp_int(v); }
-inline wisp_value wisp__value(unsigned char v) { return wisp_uint(v); }
-inline wisp_value wisp__value(unsigned short v) { return wisp_uint(v); }
-inline wisp_value wisp__value(unsigned int v) { return wisp_uint(v); }
-inline wisp_value wisp__value(unsigned long v) { return wisp_uint(v); }
-inline wisp_value wisp__value(unsigned long long v) { return wisp_uint(v); }
-inline wisp_value wisp__value(float v) { return wisp_float(v); }
-inline wisp_value wisp__value(double v) { return wisp_number(v); }
-inline wisp_value wisp__value(const char *v) { return wisp_string(v); }
-inline wisp_value wisp__value(const wisp_vec2 &v) { return wisp__from_vec2(v); }
-inline wisp_value wisp__value(const wisp_vec3 &v) { return wisp__from_vec3(v); }
-inline wisp_value wisp__value(const wisp_vec4 &v) { return wisp__from_vec4(v); }
-inline wisp_value wisp__value(const wisp_quat &v) { return wisp__from_quat(v); }
-inline wisp_value wisp__value(const wisp_color &v) { return wisp__from_color(v); }
-inline wisp_value wisp__value(const wisp_transform &v) { return wisp__from_transform(v); }
-inline wisp_value wisp__value(wisp_object v) { return wisp_reference(v); }
+#define WISP__OVERLOAD(T, wrap) \
+    inline wisp_value wisp__value(T v) { return wrap(v); }
+WISP__PLAIN(WISP__OVERLOAD)
 wisp_value wisp__value(const void *) = delete;  /* else a pointer would become a
                                                    bool */
 /* std::string, std::string_view and their like, without a header of theirs. */
@@ -2773,18 +2764,12 @@ inline wisp_result wisp_await_event(wisp *w, wisp__name remote, wisp_handler fn,
 #else
 
 #if defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
-static inline wisp_value wisp__from_value(wisp_value v) { return v; }
 /* gcc gives a bit-field a type of its own, which no association names; a double
    takes it, if it has no more than 53 bits, and refuses what is no number. */
 static inline wisp_value wisp__from_bits(double v) { return wisp_int((int64_t)v); }
-#define WISP__VALUE(x) _Generic((x), default: wisp__from_bits, \
-    bool: wisp_bool, char: wisp_int, signed char: wisp_int, short: wisp_int, int: wisp_int, \
-    long: wisp_int, long long: wisp_int, unsigned char: wisp_uint, unsigned short: wisp_uint, \
-    unsigned int: wisp_uint, unsigned long: wisp_uint, unsigned long long: wisp_uint, \
-    float: wisp_float, double: wisp_number, char *: wisp_string, const char *: wisp_string, \
-    wisp_value: wisp__from_value, wisp_vec2: wisp__from_vec2, wisp_vec3: wisp__from_vec3, \
-    wisp_vec4: wisp__from_vec4, wisp_quat: wisp__from_quat, wisp_color: wisp__from_color, \
-    wisp_transform: wisp__from_transform, wisp_object: wisp_reference)(x)
+#define WISP__ASSOCIATION(T, wrap) T: wrap,
+#define WISP__VALUE(x) \
+    _Generic((x), WISP__PLAIN(WISP__ASSOCIATION) default: wisp__from_bits)(x)
 #define WISP__TARGET(r) _Generic((r), wisp_remote: wisp_by_handle, \
     const char *: wisp_by_name, char *: wisp_by_name)(r)
 #else
@@ -2899,8 +2884,14 @@ static inline wisp_call wisp__invoke(wisp *w, wisp_target remote, wisp_peer to,
    way to see that a call returns. */
 #if !defined(NDEBUG) && !defined(WISP_NO_OS) && \
     (defined(__cplusplus) || (defined(__GNUC__) && !defined(__TINYC__)))
-#include <errno.h>
+#ifndef __has_include
 #define WISP__WATCHED
+#elif !defined(__linux__) || __has_include(<asm/errno.h>)   /* a bare 32-bit Linux has none */
+#define WISP__WATCHED
+#endif
+#endif
+#ifdef WISP__WATCHED
+#include <errno.h>
 #ifdef __cplusplus
 #define WISP__CLEANUP                           /* by a destructor */
 #else
@@ -20857,12 +20848,8 @@ wisp_result wisp_use_compression(wisp *w, wisp_compression mode, const char *rem
     return wisp__config_set(w, remote, offsetof(wisp_config, encode.compression), (int)mode);
 }
 
-wisp_result wisp_set_delta_sync(wisp *w, const char *remote, bool on) {
-    return wisp__config_set(w, remote, offsetof(wisp_config, delta_sync), on ? WISP_ON : WISP_OFF);
-}
-
 wisp_result wisp_enable_delta_sync(wisp *w, const char *remote) {
-    return wisp_set_delta_sync(w, remote, true);
+    return wisp__config_set(w, remote, offsetof(wisp_config, delta_sync), WISP_ON);
 }
 
 wisp_result wisp_set_rate_limit(wisp *w, double seconds, const char *remote) {
@@ -22951,8 +22938,6 @@ void wisp_disconnect(wisp *w, wisp_connection connection) {
         w ? (wisp__connection *)wisp__pool_get(&w->events.pool, connection.id) : NULL;
     if (c) wisp__events_disconnect(w, c);
 }
-
-void wisp_off(wisp *w, wisp_connection connection) { wisp_disconnect(w, connection); }
 
 /* --- arguments --- */
 

@@ -349,9 +349,6 @@ TEST(setters_take_plain_values_after_the_name) {
     CHECK_EQ_INT(config_of(end, "r").replace, WISP_ON);
     CHECK_EQ_INT(wisp_set_replace(end, NULL, false), WISP_OK);
     CHECK_EQ_INT(config_of(end, "b").replace, WISP_OFF);
-    CHECK_EQ_INT(wisp_set_delta_sync(end, "r", true), WISP_OK);
-    CHECK_EQ_INT(wisp_set_delta_sync(end, "r", false), WISP_OK);
-    CHECK_EQ_INT(config_of(end, "r").delta_sync, WISP_OFF);
     CHECK_EQ_INT(wisp_set_interval(end, "r", 0.5), WISP_OK);
     CHECK_NEAR(config_of(end, "r").rate_limit, 0.5, 0);
     CHECK_EQ_INT(wisp_set_compression(end, "r", WISP_COMPRESSION_NONE), WISP_OK);
