@@ -29586,7 +29586,7 @@ static wisp_result wisp__may_refuse(wisp *w, wisp_result code) {
     snprintf(w->registry.text, sizeof w->registry.text,
              "the code %d does not reach a caller: refuse with %d (WISP_E_USER) or less", code,
              WISP_E_USER);
-    wisp__log(&w->base, WISP_LOG_WARNING, WISP_E_ARGUMENT, w->registry.text);
+    wisp__log_line(&w->base, WISP_LOG_WARNING, WISP_E_ARGUMENT, w->registry.text);
     return WISP_E_ARGUMENT;
 }
 
@@ -29598,7 +29598,7 @@ wisp_result wisp_refuse(wisp_event *event, wisp_result code, const char *format,
     if (!event->request) {
         snprintf(w->registry.text, sizeof w->registry.text, "%.70s: wisp_refuse answers a call, "
                  "and this is none, or is answered or deferred already", event->name);
-        wisp__log(&w->base, WISP_LOG_WARNING, WISP_E_ARGUMENT, w->registry.text);
+        wisp__log_line(&w->base, WISP_LOG_WARNING, WISP_E_ARGUMENT, w->registry.text);
         return WISP_E_ARGUMENT;
     }
     va_start(list, format);
