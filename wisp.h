@@ -3732,7 +3732,9 @@ typedef struct wisp__ack_news {
 enum { WISP__EVENT, WISP__INVOKE, WISP__REPLY };
 
 /* An encoded message, shared by the queues and windows of all its peers: its shape, then from the
-   next byte its data. Numbers that few messages have stand before them. */
+   next byte its data. Numbers that few messages have stand before them. A run is several messages
+   of one remote in one, fired to one peer alone with nothing else in between: of its entries only
+   the data differs. */
 typedef struct wisp__message {
     uint32_t references;
     uint16_t remote;    /* index in the registry */
@@ -3745,8 +3747,21 @@ typedef struct wisp__message {
     bool immediate : 1, has_extra : 1;
     bool state : 1;    /* a newer value of its key takes its place */
     bool parted : 1;   /* unreliable, and larger than any packet */
-    uint8_t bytes[1];  /* the extra numbers, shape, data */
+    bool run : 1;      /* data_bits are those of its first entry that waits */
+    uint8_t bytes[1];  /* the extra numbers or the wisp__run, shape, data */
 } wisp__message;
+
+/* Before the shape of a run. An entry is bits:16, then the data. Offsets are bytes from the first
+   entry. Bounds: bytes of an entry's data; of the entries of a run. */
+enum { WISP__RUN_ENTRY = 256, WISP__RUN_ROOM = 1900 };
+
+typedef struct wisp__run {
+    uint16_t room;      /* bytes for entries */
+    uint16_t at, more;  /* the first entry that waits; how many wait behind it */
+} wisp__run;
+
+/* The data of a message, or of an entry of a run. */
+typedef struct wisp__entry { const uint8_t *data; uint32_t bits; } wisp__entry;
 
 typedef struct wisp__message_extra {
     int32_t shape_bits, values;
@@ -3760,7 +3775,7 @@ typedef struct wisp__message_extra {
 
 typedef struct wisp__item {
     wisp__message *message;
-    int offset;  /* of a fragment; -1: the whole message */
+    int offset;  /* of a fragment; less than 0: a whole message, in a run the entry at ~offset */
     int size;    /* bytes that the receiver may have to buffer */
     int window;  /* bytes of the window that it counts for, while it is there */
     uint8_t state;
@@ -4115,6 +4130,7 @@ typedef struct wisp__registry {
     wisp__meters *meters;  /* NULL while the profiler is off */
     char text[160];  /* the last error of a schema or a value */
     uint32_t priorities;  /* changes of priorities of remotes */
+    uint32_t epoch;  /* grows with every update and change of settings (wisp__open) */
     void (*added)(void *owner, wisp__remote *remote);    /* called for every new name, .. */
     void (*claimed)(void *owner, wisp__remote *remote);  /* .. and a lent one that is used */
     int lent;  /* lent remotes */
@@ -4188,6 +4204,16 @@ typedef struct wisp__parts {
     struct { uint8_t *bytes; int got, total; uint16_t set; } in[WISP__SETS_IN];
 } wisp__parts;
 
+/* A run that messages fired next may be added to: as long as the epoch of the endpoint is this one,
+   nothing that they depend on has changed. */
+typedef struct wisp__open {
+    const wisp__remote *remote;  /* NULL: there is none */
+    uint32_t epoch;
+    uint8_t *to;                 /* where the next entry goes, .. */
+    int left;                    /* .. and the bytes that there are for it */
+    wisp__entry before;          /* the entry added last */
+} wisp__open;
+
 /* A peer, with what the later rooms keep for it. */
 typedef struct wisp__session {
     wisp__peer peer;
@@ -4213,6 +4239,8 @@ typedef struct wisp__session {
     uint16_t lines[WISP__LINES];  /* the remotes with messages queued (queue): index + 1 */
     uint32_t waiting;             /* lines that are not empty */
     uint32_t priorities;          /* of the registry, when the heaps were built */
+    wisp__message *last;          /* the message queued last, while it waits; else NULL */
+    wisp__open open;              /* `last`, while more may be added to it */
     int queued, queued_bytes;
     uint32_t next_call;   /* ids (call) */
     struct wisp__pending *calls_first, *calls_last;
@@ -18652,8 +18680,13 @@ static wisp__message_extra *wisp__message_extra_of(const wisp__message *m) {
     return m->has_extra ? (wisp__message_extra *)(void *)m->bytes : NULL;
 }
 
+static inline wisp__run *wisp__message_run(const wisp__message *m) {
+    return (wisp__run *)(void *)m->bytes;
+}
+
 static inline uint8_t *wisp__message_bytes(const wisp__message *m) {
-    return (uint8_t *)m->bytes + (m->has_extra ? sizeof(wisp__message_extra) : 0);
+    return (uint8_t *)m->bytes + (m->has_extra ? sizeof(wisp__message_extra)
+                                  : m->run ? sizeof(wisp__run) : 0);
 }
 
 static inline int wisp__message_shape(const wisp__message *m) {
@@ -18668,6 +18701,15 @@ static inline const uint8_t *wisp__message_data(const wisp__message *m) {
     return wisp__message_bytes(m) + (wisp__message_shape(m) + 7) / 8;
 }
 
+/* The data of an item that is a whole message. `at`: of the entry of a run. */
+static inline wisp__entry wisp__message_entry(const wisp__message *m, int at) {
+    wisp__entry entry = { wisp__message_data(m), m->data_bits };
+    if (!m->run) return entry;
+    entry.bits = (uint32_t)wisp__load_part(entry.data + at, 2);
+    entry.data += at + 2;
+    return entry;
+}
+
 /* Bytes of shape and data. */
 static inline int wisp__message_size(const wisp__message *m) {
     return (wisp__message_shape(m) + 7) / 8 + (int)((m->data_bits + 7) / 8);
@@ -18676,6 +18718,9 @@ static inline int wisp__message_size(const wisp__message *m) {
 static inline size_t wisp__message_chunk(const wisp__message *m) {
     const wisp__message_extra *extra = wisp__message_extra_of(m);
     size_t head = offsetof(wisp__message, bytes);
+    if (m->run)
+        return head + sizeof(wisp__run) + (size_t)(m->shape_bits + 7) / 8 +
+               wisp__message_run(m)->room;
     if (!extra) return head + (size_t)wisp__message_size(m);
     return head + sizeof *extra + (size_t)wisp__max_int(extra->room, wisp__message_size(m));
 }
@@ -18692,6 +18737,7 @@ static inline wisp__message *wisp__message_take(wisp__chunks *chunks, size_t byt
     if (!m) return NULL;
     m->references = 1;
     m->has_extra = extra;
+    m->run = false;
     if (extra) {
         wisp__message_extra none = { 0, 0, 0, 0, 0, -1, WISP_OK, (int32_t)bytes };
         memcpy(m->bytes, &none, sizeof none);
@@ -20396,6 +20442,7 @@ static void wisp__config_resolve(wisp__registry *r, wisp__remote *remote) {
     wisp__config_merge(now, &r->defaults);
     wisp__config_merge(now, &remote->own);
     now->encode.compression = remote->own.encode.compression;    /* the common one is for packets */
+    r->epoch++;
     if (priority && priority != now->batch_priority) r->priorities++;
     if (now->rate_limit > 0 && !now->rate_burst) {
         double window = 0.25 / now->rate_limit;
@@ -20793,6 +20840,7 @@ wisp_result wisp_use_config(wisp *w, const wisp_config *c, const char *name) {
 wisp_result wisp_use_batching(wisp *w, bool enabled) {
     if (!w) return WISP_E_ARGUMENT;
     w->registry.unbatched = !enabled;
+    w->registry.epoch++;
     return WISP_OK;
 }
 
@@ -21987,8 +22035,17 @@ static wisp__message *wisp__queue_tail(const wisp__peer_remote *p) {
     return *wisp__queue_place(p->queue, p->queue->next - 1);
 }
 
+/* Messages in one place of a queue. */
+static inline int wisp__message_count(const wisp__message *m) {
+    return m->run ? wisp__message_run(m)->more + 1 : 1;
+}
+
 static int wisp__queue_length(const wisp__peer_remote *p) {
-    return p->queue ? (int)(p->queue->next - p->queue->first) : 0;
+    wisp__queue *q = p->queue;
+    int count = 0;
+    for (uint32_t n = q ? q->first : 0; q && n != q->next; n++)
+        count += wisp__message_count(*wisp__queue_place(q, n));
+    return count;
 }
 
 /* Seconds that the first message has waited; 0: there is none. */
@@ -22191,12 +22248,11 @@ static bool wisp__queue_grow(wisp *w, wisp__session *s, wisp__peer_remote *p) {
     return true;
 }
 
-/* `change`: 1 or -1 message of this weight. */
+/* `change`: 1 or -1 message like this one, of so many bytes. */
 static inline void wisp__queue_count(wisp *w, wisp__session *s, const wisp__message *m,
-                                     int change, int weight) {
+                                     int change, int bytes) {
     s->queued += change;
-    s->queued_bytes += change * weight;
-    if (m->delivery != WISP_RELIABLE) s->unreliable_bytes += change * wisp__message_size(m);
+    if (m->delivery != WISP_RELIABLE) s->unreliable_bytes += change * bytes;
     if (w->registry.meters) wisp__count_queued(w->registry.remotes[m->remote], change);
 }
 
@@ -22233,22 +22289,58 @@ static WISP__INLINE bool wisp__queue_put(wisp *w, wisp__session *s, wisp__messag
     *wisp__queue_place(q, first ? --q->first : q->next++) = m;
     if (m->state) wisp__state_waits(w, s, m, q->next - 1, true);
     if (leads) wisp__line_add(w, s, m->remote);
+    if (!first) {
+        s->last = m;
+        s->open.remote = NULL;
+    }
     m->references++;
-    wisp__queue_count(w, s, m, 1, weight);
+    s->queued_bytes += weight;
+    wisp__queue_count(w, s, m, 1, wisp__message_size(m));
     return true;
 }
 
-/* Takes the first message of a remote, or the last, off its queue; its reference passes to the
-   caller. A remote that is alone in its line keeps its place there. */
+/* Nothing more is added to the message that was queued last. */
+static inline void wisp__queue_close(wisp__session *s) {
+    s->last = NULL;
+    s->open.remote = NULL;
+}
+
+/* Takes an entry of a run off its queue, of which more wait: the first, or the last. Returns its
+   bytes. */
+static inline int wisp__run_take(wisp__message *m, bool last) {
+    wisp__run *run = wisp__message_run(m);
+    uint32_t bits = m->data_bits;
+    int at = run->at;
+    for (int i = last ? run->more : 0; i > 0; i--) {
+        at += 2 + (int)(bits + 7) / 8;
+        bits = wisp__message_entry(m, at).bits;
+    }
+    run->more--;
+    if (!last) {
+        run->at = (uint16_t)(at + 2 + (int)(bits + 7) / 8);
+        m->data_bits = wisp__message_entry(m, run->at).bits;
+    }
+    return (m->shape_bits + 7) / 8 + (int)(bits + 7) / 8;
+}
+
+/* Takes the first message of a remote, or the last, off its queue; the caller gets a reference. A
+   remote that is alone in its line keeps its place there. */
 static wisp__message *wisp__unqueue(wisp *w, wisp__session *s, int index, bool last) {
     wisp__peer_remote *p = &s->peer_remotes[index];
     wisp__message *m = last ? wisp__queue_tail(p) : wisp__queue_head(p);
     wisp__queue *q = p->queue;
-    bool empty = q->next - q->first == 1, moves = empty;
+    bool empty = q->next - q->first == 1, moves = empty, more = wisp__message_count(m) > 1;
+    if (m == s->last && (last || !more)) wisp__queue_close(s);
+    if (more) {
+        m->references++;
+        wisp__queue_count(w, s, m, -1, wisp__run_take(m, last));
+        return m;
+    }
     if (m->state) wisp__state_waits(w, s, m, last ? q->next - 1 : q->first, false);
     if (last) q->next--;
     else q->first++;
-    wisp__queue_count(w, s, m, -1, wisp__message_weight(m));
+    s->queued_bytes -= wisp__message_weight(m);
+    wisp__queue_count(w, s, m, -1, wisp__message_size(m));
     if (!empty && !last) moves = wisp__line_moves(w, s, p);
     if (moves) wisp__line_remove(w, s, index);
     if (!empty) {
@@ -22315,8 +22407,10 @@ static wisp_result wisp__queue_replace(wisp *w, wisp__session *s, const wisp__me
     if (leads) wisp__line_remove(w, s, m->remote);
     *place = copy;
     if (leads) wisp__line_add(w, s, m->remote);
-    wisp__queue_count(w, s, old, -1, before);
-    wisp__queue_count(w, s, copy, 1, weight);
+    if (s->last == old) wisp__queue_close(s);
+    s->queued_bytes += weight - before;
+    wisp__queue_count(w, s, old, -1, wisp__message_size(old));
+    wisp__queue_count(w, s, copy, 1, wisp__message_size(copy));
     wisp__count_drop(w, s, w->registry.remotes[m->remote], WISP__DROPPED_REPLACED);
     wisp__message_release(&w->chunks, old);
     return WISP_OK;
@@ -23733,8 +23827,8 @@ static wisp__part wisp__frame_get_part(wisp__reader *from) {
    sized    length(bits) shape data
    number   of the remote at the sender; every call before the floor is settled
    A message of fragments is one of the last three or an announcement, and not bound. */
-static void wisp__frame_put_message(wisp__writer *to, const wisp__message *m, bool bound,
-                                    uint32_t floor) {
+static void wisp__frame_put_message(wisp__writer *to, const wisp__message *m,
+                                    const wisp__entry *entry, bool bound, uint32_t floor) {
     static const wisp__frame kinds[] = { WISP__FRAME_SIZED, WISP__FRAME_INVOKE, WISP__FRAME_REPLY };
     const wisp__message_extra *extra = wisp__message_extra_of(m);
     bool announces = m->type == WISP__ANNOUNCEMENT;
@@ -23752,9 +23846,9 @@ static void wisp__frame_put_message(wisp__writer *to, const wisp__message *m, bo
         if (extra->result) wisp__put(to, (uint16_t)extra->result, 16);
     }
     if (m->type <= WISP__INVOKE && !bound)
-        wisp__put_length(to, (uint64_t)shape + m->data_bits);
+        wisp__put_length(to, (uint64_t)shape + entry->bits);
     wisp__put_bits(to, wisp__message_bytes(m), shape);
-    wisp__put_bits(to, wisp__message_data(m), m->data_bits);
+    wisp__put_bits(to, entry->data, entry->bits);
 }
 
 static inline wisp__message_frame wisp__frame_get_message(wisp__reader *from, int kind) {
@@ -24376,6 +24470,7 @@ static void wisp__on_number_unknown(wisp__reading *r, wisp__remote *entry) {
     if (!wisp__pay_reset(r)) return;
     s->peer_remotes[entry->index].known = WISP__UNKNOWN;
     s->untold |= s->peer_remotes[entry->index].tried;
+    w->registry.epoch++;
     if (s->peer_remotes[entry->main->index].there) wisp__on_encoding_refused(w, s, entry);
     wisp__baselines_reset(w, &s->baselines_out, entry->index, false);
     entry->stats.unknown++;
@@ -24673,13 +24768,14 @@ typedef struct wisp__packet_writer {
     uint32_t first_ref;
     wisp__section section;          /* delivery 0: none yet; sequence: of the next frame */
     const wisp__message *previous;  /* that ALIKE and REPEAT are about; or NULL */
-    wisp__message *last;            /* from the queue, which `previous` may be */
+    wisp__entry before;             /* its data */
+    wisp__message *last;            /* from the queue, which `previous` may be: with a reference */
     int repeats, values, messages, raw;
+    int64_t bits;      /* of the messages of a run */
     uint32_t blocked;  /* lines of the queue that must wait */
     uint32_t streams;  /* channels with lost or large messages; WISP__PARTS */
     int probe;         /* bytes of a probe of a packet size; 0: the packet is none */
     bool eliciting, acks;
-    bool keeps;        /* a reference to `last` */
 } wisp__packet_writer;
 
 enum { WISP__RIDE_BYTES = 64, WISP__RIDE_PACKET = 256 };    /* of messages; of what is before */
@@ -24747,25 +24843,23 @@ static inline bool wisp__same_bits(const uint8_t *a, const uint8_t *b, int64_t b
 }
 
 /* Puts an event that is like the one before as ALIKE or REPEAT; false: it is not alike. */
-static inline bool wisp__fill_alike(wisp__packet_writer *f, const wisp__message *m) {
+static inline bool wisp__fill_alike(wisp__packet_writer *f, const wisp__message *m,
+                                    const wisp__entry *entry) {
     const wisp__message *p = f->previous;
-    const uint8_t *data, *before;
     int shape;
     if (!p || m->type != WISP__EVENT || p->encoding != m->encoding) return false;
     shape = wisp__message_shape(m);
-    data = wisp__message_bytes(m);
-    before = wisp__message_bytes(p);
-    if (wisp__message_shape(p) != shape || !wisp__same_bits(before, data, shape)) return false;
-    data += (shape + 7) / 8;
-    before += (shape + 7) / 8;
-    if (p->data_bits == m->data_bits && f->repeats < 4096 &&
-        wisp__same_bits(before, data, m->data_bits)) {
+    if (wisp__message_shape(p) != shape ||
+        !wisp__same_bits(wisp__message_bytes(p), wisp__message_bytes(m), shape))
+        return false;
+    if (f->before.bits == entry->bits && f->repeats < 4096 &&
+        wisp__same_bits(f->before.data, entry->data, entry->bits)) {
         f->repeats++;
         return true;
     }
     wisp__fill_repeat(f);
     wisp__frame_put(&f->to, WISP__FRAME_ALIKE);
-    wisp__put_bits(&f->to, data, m->data_bits);
+    wisp__put_bits(&f->to, entry->data, entry->bits);
     return true;
 }
 
@@ -24822,6 +24916,7 @@ static inline bool wisp__fill_costs(const wisp__packet_writer *f, const wisp__me
 static WISP__INLINE wisp__fit wisp__fill_message(wisp__packet_writer *f, const wisp__item *item,
                                                  uint32_t sequence) {
     const wisp__message *m = item->message, *previous;
+    wisp__entry entry = wisp__message_entry(m, ~item->offset);
     bool bound = wisp__is_bound(f->s, m);
     wisp__fit fit = wisp__fill_costs(f, m) ? WISP__FULL
                     : bound ? WISP__FITS : wisp__fill_introduce(f, m, item->size);
@@ -24830,9 +24925,9 @@ static WISP__INLINE wisp__fit wisp__fill_message(wisp__packet_writer *f, const w
     if (fit != WISP__FITS) return fit;
     previous = f->previous;
     wisp__fill_section(f, m->delivery, m->channel, sequence);
-    if (!bound || !wisp__fill_alike(f, m)) {
+    if (!bound || !wisp__fill_alike(f, m, &entry)) {
         wisp__fill_repeat(f);
-        wisp__frame_put_message(&f->to, m, bound, f->s->call_floor);
+        wisp__frame_put_message(&f->to, m, &entry, bound, f->s->call_floor);
     }
     if (!wisp__fill_done(f, at)) {
         f->repeats = repeats;
@@ -24841,6 +24936,7 @@ static WISP__INLINE wisp__fit wisp__fill_message(wisp__packet_writer *f, const w
     }
     wisp__fill_follow(f, m, sequence);
     f->previous = bound && m->type == WISP__EVENT ? m : NULL;
+    f->before = entry;
     if (f->repeats <= repeats || f->w->registry.remotes[m->encoding]->encoding.delta) {
         f->values += wisp__message_values(m);
         f->raw += wisp__raw_of(m);
@@ -25038,6 +25134,7 @@ static wisp__message *wisp__message_like(wisp *w, const wisp__message *m, int by
     memcpy(like, m, offsetof(wisp__message, bytes));
     like->references = 1;
     like->has_extra = true;
+    like->run = false;
     return like;
 }
 
@@ -25048,11 +25145,12 @@ static wisp__message *wisp__message_whole(wisp *w, const wisp__message *m, bool 
     int bytes = wisp__message_size(m) + 40;
     wisp__message *whole = wisp__message_like(w, m, bytes);
     wisp__section section = { m->delivery, m->channel, 0 };
+    wisp__entry entry = wisp__message_entry(m, 0);
     wisp__writer to;
     if (!whole) return NULL;
     to = wisp__writer_on(wisp__message_bytes(whole), bytes);
     if (m->delivery != WISP_RELIABLE) wisp__frame_put_section(&to, &section);
-    wisp__frame_put_message(&to, m, bound, floor);
+    wisp__frame_put_message(&to, m, &entry, bound, floor);
     wisp__put_align(&to);
     wisp__message_measure(whole, 0, to.at, wisp__message_values(m));
     return whole;
@@ -25085,23 +25183,36 @@ static bool wisp__overtakes(const wisp *w, const wisp__message *m, const wisp__m
            wisp__message_priority(w, m) < wisp__message_priority(w, cutting);
 }
 
+/* Before a message of the queue is cut, of which nothing is put yet: the one before is let go. */
+static void wisp__fill_forget(wisp__packet_writer *f) {
+    if (!f->last || f->previous != f->last) return;
+    wisp__fill_repeat(f);
+    f->previous = NULL;
+}
+
 /* Begins to send a large message, whose pieces go as a stream. */
 static wisp__fit wisp__cutting_begin(wisp__packet_writer *f, wisp__channel_out *out,
                                      const wisp__message *m) {
     if (out->cutting) return WISP__WAITS;
     out->cutting = wisp__message_whole(f->w, m, false, f->s->call_floor);
     if (!out->cutting) return WISP__WAITS;
+    wisp__fill_forget(f);
     out->cut = 0;
     out->served = m->time;
     f->streams |= 1u << m->channel;
     return WISP__FITS;
 }
 
+/* The offset of the item of a message that goes next. */
+static inline int wisp__next_offset(const wisp__message *m) {
+    return m->run ? ~(int)wisp__message_run(m)->at : -1;
+}
+
 static inline wisp__fit wisp__fill_reliable(wisp__packet_writer *f, wisp__message *m) {
     wisp *w = f->w;
     wisp__channel *c = wisp__peer_channel(&w->base, &f->s->peer, m->channel);
     int size = wisp__message_size(m);
-    wisp__item item = { m, -1, size, wisp__window_bytes(size), 0 };
+    wisp__item item = { m, wisp__next_offset(m), size, wisp__window_bytes(size), 0 };
     wisp__fit fit;
     if (!c || (c->out.cutting && !wisp__overtakes(w, m, c->out.cutting))) return WISP__WAITS;
     if (size > wisp__piece_bytes(&w->base) || m->type == WISP__ANNOUNCEMENT)
@@ -25179,6 +25290,7 @@ static wisp__fit wisp__fill_cut(wisp__packet_writer *f, const wisp__message *m) 
     if (!p) p = s->parts = (wisp__parts *)wisp__alloc(&w->base, sizeof *p);
     if (p) p->whole = wisp__message_whole(w, m, bound, s->call_floor);
     if (!p || !p->whole) return WISP__WAITS;
+    wisp__fill_forget(f);
     p->at = 0;
     p->served = m->time;
     i = ++p->set % WISP__SETS_OUT;
@@ -25194,7 +25306,7 @@ static wisp__fit wisp__fill_cut(wisp__packet_writer *f, const wisp__message *m) 
 
 static wisp__fit wisp__fill_unreliable(wisp__packet_writer *f, wisp__message *m) {
     const wisp__message_extra *extra = wisp__message_extra_of(m);
-    wisp__item item = { m, -1, wisp__message_size(m), 0, 0 };
+    wisp__item item = { m, wisp__next_offset(m), wisp__message_size(m), 0, 0 };
     wisp__ref ref = wisp__ref_of(WISP__FRAME_NOTHING, 0, 0);
     if (item.size > f->s->peer.flow.mtu.size - 96) return wisp__fill_cut(f, m);
     if (extra && extra->baseline >= 0)
@@ -25220,101 +25332,140 @@ static void wisp__too_old(wisp *w, wisp__session *s, wisp__remote *remote) {
     wisp__error(w, s, remote, WISP_E_TOO_OLD, "waited longer than config.max_age: dropped");
 }
 
-/* Takes a message that is in the packet off the queue, and keeps it until the next one, unless the
-   window of its channel or another peer has it. */
+/* Takes a message that is in the packet off the queue, and keeps it until the next one. */
 static inline void wisp__fill_dequeue(wisp__packet_writer *f, int index) {
-    if (f->last && f->previous == f->last) {        /* nothing of this message was put yet */
-        wisp__fill_repeat(f);
-        f->previous = NULL;
-    }
-    if (f->keeps) wisp__message_release(&f->w->chunks, f->last);
+    if (f->last) wisp__message_release(&f->w->chunks, f->last);
     f->last = wisp__unqueue(f->w, f->s, index, false);
-    f->keeps = f->last->references == 1;
-    if (!f->keeps) f->last->references--;
 }
 
-/* Is the next message of a remote, `n`, like `m` in all but its data, which differs? */
-static inline bool wisp__goes_on_alike(const wisp__message *m, const wisp__message *n) {
-    int shape = (m->shape_bits + 7) / 8;
+/* Is the next message of a remote, `n`, like the one before in all but its data, which differs? */
+static inline bool wisp__goes_on_alike(const wisp__packet_writer *f, const wisp__message *n,
+                                       const wisp__entry *entry) {
+    const wisp__message *m = f->previous;
     return n->encoding == m->encoding && n->type == WISP__EVENT && !n->has_extra && !n->state &&
            n->delivery == m->delivery && n->channel == m->channel &&
-           n->shape_bits == m->shape_bits && wisp__same_bits(n->bytes, m->bytes, m->shape_bits) &&
-           (n->data_bits != m->data_bits ||
-            !wisp__same_bits(n->bytes + shape, m->bytes + shape, m->data_bits));
+           n->shape_bits == m->shape_bits &&
+           wisp__same_bits(wisp__message_bytes(n), wisp__message_bytes(m), m->shape_bits) &&
+           (entry->bits != f->before.bits ||
+            !wisp__same_bits(entry->data, f->before.data, entry->bits));
 }
 
-/* May a run begin: the remote is alone and the message before is its own and has no extra? */
-static inline bool wisp__run_may(const wisp__packet_writer *f, int index) {
+/* Is a remote alone in its line, and the only one that may go? */
+static inline bool wisp__line_alone(const wisp__packet_writer *f, int index) {
     const wisp__peer_remote *p = &f->s->peer_remotes[index];
-    const wisp__message *m = f->previous;
-    return p->queue && m && m == f->last && !m->has_extra && !f->repeats && !f->streams &&
-           (f->s->waiting & ~f->blocked) == 1u << p->line && !p->child && !p->next &&
-           f->s->lines[p->line] == index + 1 && !f->w->registry.meters && !f->w->base.reliable;
+    return (f->s->waiting & ~f->blocked) == 1u << p->line && !p->child && !p->next &&
+           f->s->lines[p->line] == index + 1;
 }
 
-/* Is there room for one more message of a run, of so many bytes and values, and for its item? */
-static inline bool wisp__run_fits(const wisp__packet_writer *f, const wisp__channel_out *out,
-                                  const wisp__item *item) {
-    const wisp__peer *peer = &f->s->peer;
-    const wisp__message *m = item->message;
-    if (f->to.at + 1 + m->data_bits > f->to.end ||
-        f->values + m->values > WISP__PACKET_VALUES || f->messages >= WISP__PACKET_MESSAGES)
-        return false;
-    if (!out) return item->size <= peer->flow.mtu.size - 96 && !wisp__is_too_old(f->w, f->s, m);
-    return item->size <= wisp__piece_bytes(&f->w->base) && wisp__window_open(f, out, item) &&
-           out->next - out->base < (uint32_t)out->room &&
-           wisp__flow_ref(&peer->flow, peer->flow.ref_next - 1)->count < 60000;
+/* How many more messages like `m` may the packet and its channel take, whatever their size? */
+static inline int wisp__run_most(const wisp__packet_writer *f, const wisp__message *m,
+                                 const wisp__channel_out *out) {
+    const wisp__flow *flow = &f->s->peer.flow;
+    int most = (WISP__PACKET_VALUES - f->values) / wisp__max_int(m->values, 1);
+    most = wisp__min_int(most, WISP__PACKET_MESSAGES - f->messages);
+    if (!out) return wisp__is_too_old(f->w, f->s, m) ? 0 : most;
+    most = wisp__min_int(most, 60000 - wisp__flow_ref(flow, flow->ref_next - 1)->count);
+    return wisp__min_int(most, wisp__min_int((int)f->s->peer.window_items, out->room) -
+                                   (int)(out->next - out->base));
 }
 
-/* Puts more messages of a remote that is alone, as ALIKE, while they are like the one before: what
+/* Puts up to `most` messages that wait in one as ALIKE; `out` NULL: they are not reliable. Returns
+   how many. */
+static int wisp__fill_entries(wisp__packet_writer *f, wisp__channel_out *out, wisp__message *m,
+                              int most) {
+    wisp__peer *peer = &f->s->peer;
+    int at = ~wisp__next_offset(m), shape = (m->shape_bits + 7) / 8, left = most;
+    int largest = out ? wisp__piece_bytes(&f->w->base) : peer->flow.mtu.size - 96;
+    wisp__entry e = wisp__message_entry(m, at);
+    wisp__item item = { m, 0, -1, 0, WISP__ITEM_FLYING };
+    for (;; left--) {
+        int bytes = (int)(e.bits + 7) / 8, size = shape + bytes;
+        if (size != item.size) item.window = wisp__window_bytes(size);
+        item.size = size;
+        if (!left || f->to.at + 1 + e.bits > f->to.end || size > largest) break;
+        if (out && peer->window_used && item.window > peer->window_bytes - peer->window_used) break;
+        wisp__put_within(&f->to, 1, 1);
+        wisp__put_bits(&f->to, e.data, e.bits);
+        if (out) {
+            item.offset = ~at;
+            *wisp__channel_item(out, out->next++) = item;
+            peer->window_used += item.window;
+        } else {
+            f->s->unreliable_bytes -= size;
+        }
+        f->before = e;
+        f->bits += e.bits;
+        at += 2 + bytes;
+        e.data += 2 + bytes;
+        if (left > 1) e.bits = (uint32_t)wisp__load_part(e.data - 2, 2);
+    }
+    return most - left;
+}
+
+/* Takes `count` messages that are in the packet off a queue that holds more. */
+static void wisp__run_dequeue(wisp__packet_writer *f, wisp__queue *q, wisp__message *m, int count) {
+    wisp__run *run = m->run ? wisp__message_run(m) : NULL;
+    if (f->last != m) {
+        wisp__message_release(&f->w->chunks, f->last);
+        f->last = m;
+        m->references++;
+    }
+    if (count <= (run ? run->more : 0)) {
+        run->at = (uint16_t)(f->before.data - wisp__message_data(m) + (f->before.bits + 7) / 8);
+        run->more = (uint16_t)(run->more - count);
+        m->data_bits = wisp__message_entry(m, run->at).bits;
+        return;
+    }
+    q->first++;
+    f->s->queued_bytes -= wisp__message_weight(m);
+    m->references--;
+}
+
+/* Puts more messages of a remote as ALIKE, those of a run and those that are alike: what
    wisp__fill_queued does, without what is known by then. The last one is left to it. */
 static void wisp__fill_run(wisp__packet_writer *f, int index) {
     wisp__session *s = f->s;
     wisp__queue *q = s->peer_remotes[index].queue;
     wisp__remote *remote = f->w->registry.remotes[index];
-    wisp__item item = { f->last, -1, wisp__message_size(f->last), 0, WISP__ITEM_FLYING };
-    bool reliable = f->last->delivery == WISP_RELIABLE;
+    bool reliable = f->last->delivery == WISP_RELIABLE, alone = wisp__line_alone(f, index);
     wisp__channel_out *out = reliable ? &s->peer.channels[f->last->channel]->out : NULL;
-    int weight = wisp__message_weight(f->last), shape = (f->last->shape_bits + 7) / 8, count = 0;
-    item.window = wisp__window_bytes(item.size);
-    for (; q->next - q->first > 1; count++) {
+    int all = 0, count, wait;
+    f->bits = 0;
+    do {
         wisp__message *n = *wisp__queue_place(q, q->first);
-        if (!wisp__goes_on_alike(f->last, n)) break;
-        item.message = n;
-        if (n->data_bits != f->last->data_bits) {
-            item.size = wisp__message_size(n);
-            item.window = wisp__window_bytes(item.size);
-            weight = wisp__message_weight(n);
-        }
-        if (!wisp__run_fits(f, out, &item)) break;
-        wisp__put_within(&f->to, 1, 1);
-        wisp__put_bits(&f->to, n->bytes + shape, n->data_bits);
-        q->first++;
-        if (f->keeps) wisp__message_release(&f->w->chunks, f->last);
-        f->keeps = !out && n->references == 1;
-        f->last = n;
-        if (out) {
-            *wisp__channel_item(out, out->next++) = item;
-            s->peer.window_used += item.window;
-            wisp__flow_ref(&s->peer.flow, s->peer.flow.ref_next - 1)->count++;
-        } else {
-            s->unreliable_bytes -= item.size;
-            if (!f->keeps) n->references--;
-        }
-        s->queued_bytes -= weight;
-        remote->stats.bits_sent += (uint64_t)n->shape_bits + n->data_bits;
-        f->values += n->values;
-        f->messages++;
-    }
-    f->previous = f->last;
-    if (out) f->section.sequence += (uint32_t)count;
-    s->queued -= count;
-    remote->stats.messages_sent += (uint64_t)count;
-    s->peer.stats.messages_sent += (uint64_t)count;
-    f->w->base.stats.messages_sent += (uint64_t)count;
+        wisp__entry e = wisp__message_entry(n, ~wisp__next_offset(n));
+        wait = wisp__message_count(n) - (q->next - q->first == 1);
+        if (!wait || (n != f->last && (!alone || !wisp__goes_on_alike(f, n, &e)))) break;
+        count = wisp__fill_entries(f, out, n, wisp__min_int(wait, wisp__run_most(f, n, out)));
+        if (!count) break;
+        wisp__run_dequeue(f, q, n, count);
+        f->previous = n;
+        f->values += count * n->values;
+        f->messages += count;
+        f->bits += count * n->shape_bits;
+        all += count;
+        if (!out) continue;
+        n->references += (uint32_t)count;
+        f->section.sequence += (uint32_t)count;
+        wisp__flow_ref(&s->peer.flow, s->peer.flow.ref_next - 1)->count += (uint16_t)count;
+    } while (count == wait);
+    s->queued -= all;
+    remote->stats.bits_sent += (uint64_t)f->bits;
+    remote->stats.messages_sent += (uint64_t)all;
+    s->peer.stats.messages_sent += (uint64_t)all;
+    f->w->base.stats.messages_sent += (uint64_t)all;
     if (!wisp__line_moves(f->w, s, &s->peer_remotes[index])) return;
     wisp__line_remove(f->w, s, index);
     wisp__line_add(f->w, s, index);
+}
+
+/* May a run begin: was the message before of this remote, and has it nothing extra? */
+static inline bool wisp__run_may(const wisp__packet_writer *f, int index) {
+    const wisp__peer_remote *p = &f->s->peer_remotes[index];
+    const wisp__message *m = f->previous;
+    return p->queue && m && m == f->last && !m->has_extra && !f->repeats && !f->streams &&
+           (wisp__queue_head(p) == m || wisp__line_alone(f, index)) &&
+           !f->w->registry.meters && !f->w->base.reliable;
 }
 
 static inline wisp__fit wisp__fill_queued(wisp__packet_writer *f, int index) {
@@ -25621,7 +25772,7 @@ static bool wisp__flush(wisp *w, wisp__session *s, int only) {
         wisp__packet_begin(&f, w, s);
         fit = wisp__fill(&f, only);
         if (f.eliciting || f.acks) wisp__packet_end(&f);
-        if (f.keeps) wisp__message_release(&w->chunks, f.last);
+        if (f.last) wisp__message_release(&w->chunks, f.last);
         if (fit == WISP__FULL) flow->mtu.wanted = true;
         if (fit != WISP__FULL || !f.eliciting) break;
     }
@@ -27336,8 +27487,98 @@ static wisp_result wisp__fired_key(wisp *w, const wisp__outbound *out, uint64_t 
     return WISP_OK;
 }
 
+/* --- runs: messages alike that are fired to a peer one after another are one message --- */
+
+/* Do the values in the packer make a message like `m`, whose data is `before`, of other data? */
+static inline bool wisp__run_suits(const wisp__packer *p, const wisp__message *m,
+                                   const wisp__entry *before) {
+    return m->values == p->values && m->shape_bits == p->shape.at &&
+           p->shape.at + p->data.at <= 8 * WISP__RUN_ENTRY &&
+           wisp__same_bits(wisp__message_bytes(m), p->shape.bytes, p->shape.at) &&
+           (before->bits != p->data.at ||
+            !wisp__same_bits(before->data, p->data.bytes, p->data.at));
+}
+
+/* Writes the values in the packer as an entry. */
+static inline void wisp__run_write(wisp *w, wisp__open *open) {
+    const wisp__packer *p = &w->content.packer;
+    int bytes = (int)(p->data.at + 7) / 8;
+    wisp__store_part(open->to, (uint64_t)p->data.at, 2);
+    memcpy(open->to + 2, p->data.bytes, (size_t)bytes);
+    open->before.data = open->to + 2;
+    open->before.bits = (uint32_t)p->data.at;
+    open->to += 2 + bytes;
+    open->left -= 2 + bytes;
+    w->order++;
+}
+
+/* Adds the values in the packer to the run that is open for a peer. false: they are not like it, it
+   has no room, or there is a limit. */
+static inline bool wisp__run_add(wisp *w, wisp__session *s) {
+    const wisp__packer *p = &w->content.packer;
+    wisp__message *m = s->last;
+    int size = (m->shape_bits + 7) / 8 + (int)(p->data.at + 7) / 8;
+    if (s->open.left < size + 2 || !wisp__run_suits(p, m, &s->open.before) ||
+        s->queued >= w->base.limits.queue_messages ||
+        s->queued + 1 >= s->open.remote->now.max_batch_size)
+        return false;
+    if (m->delivery != WISP_RELIABLE && s->unreliable_bytes + size > wisp__policy_waiting(w, s))
+        return false;
+    wisp__run_write(w, &s->open);
+    wisp__message_run(m)->more++;
+    wisp__queue_count(w, s, m, 1, size);
+    return true;
+}
+
+/* May the values in the packer begin a run like the message queued last for a peer? */
+static bool wisp__run_may_begin(const wisp *w, const wisp__session *s, const wisp__remote *remote) {
+    const wisp__message *m = s->last;
+    const wisp__packer *p = &w->content.packer;
+    wisp__entry before;
+    if (!m || m->remote != remote->index || m->encoding != remote->newest || m->has_extra ||
+        m->state || remote->state || m->type != WISP__EVENT || w->registry.meters || p->raw ||
+        m->delivery != remote->now.delivery || m->channel != remote->now.channel - 1)
+        return false;
+    if (m->immediate || remote->now.batching == WISP_BATCH_NEVER || w->registry.unbatched ||
+        m->time != wisp__milliseconds(w->base.time) ||
+        wisp__distance(m->order, w->before_update) < 0)
+        return false;
+    before = m->run && s->open.remote ? s->open.before : wisp__message_entry(m, 0);
+    return wisp__run_suits(p, m, &before);
+}
+
+/* Begins a run with the values in the packer, like the message queued last for a peer. */
+static wisp_result wisp__run_begin(wisp *w, wisp__session *s, const wisp__remote *remote) {
+    const wisp__message *like = s->last;
+    const wisp__packer *p = &w->content.packer;
+    size_t shape = (size_t)(p->shape.at + 7) / 8;
+    int entry = (int)(p->data.at + 7) / 8 + 2;
+    int room = like->run ? 2 * wisp__message_run(like)->room : 8 * entry;
+    wisp__run run = { 0, 0, 0 };
+    wisp__open open = { remote, w->registry.epoch, NULL, 0, { NULL, 0 } };
+    wisp__message *m;
+    wisp_result result;
+    open.left = run.room = (uint16_t)wisp__min_int(room, WISP__RUN_ROOM);
+    m = wisp__message_take(&w->chunks, sizeof run + shape + run.room, false);
+    if (!m) return WISP_E_MEMORY;
+    memcpy(m, like, offsetof(wisp__message, bytes));
+    m->references = 1;
+    m->order = w->order;
+    m->run = true;
+    m->data_bits = (uint32_t)p->data.at;
+    memcpy(m->bytes, &run, sizeof run);
+    memcpy(wisp__message_bytes(m), p->shape.bytes, shape);
+    open.to = wisp__message_bytes(m) + shape;
+    wisp__run_write(w, &open);
+    result = wisp__give(w, s, m);
+    if (s->last == m) s->open = open;
+    wisp__message_release(&w->chunks, m);
+    return result;
+}
+
 /* Queues an event for its peers. It is encoded once. */
 static wisp_result wisp__fire(wisp *w, const wisp__outbound *out) {
+    wisp__session *s = out->session;
     wisp_result result;
     wisp__message *m;
     if (out->passage.to->mode == WISP__TO_PEER && !out->session) return WISP_E_STALE;
@@ -27346,9 +27587,13 @@ static wisp_result wisp__fire(wisp *w, const wisp__outbound *out) {
         return result;
     result = wisp__encode_outbound(w, out);
     if (result) return result;
+    if (s && s->open.remote == out->remote && s->open.epoch == w->registry.epoch &&
+        wisp__run_add(w, s))
+        return WISP_OK;
+    if (s && wisp__run_may_begin(w, s, out->remote)) return wisp__run_begin(w, s, out->remote);
     m = wisp__compose(w, out->remote, WISP__EVENT, &result);
     if (!m) return result;
-    result = out->session ? wisp__give(w, out->session, m) : wisp__fire_several(w, out, m, NULL);
+    result = s ? wisp__give(w, s, m) : wisp__fire_several(w, out, m, NULL);
     wisp__message_release(&w->chunks, m);
     return result;
 }
@@ -29308,11 +29553,17 @@ WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session 
     for (int i = 0; i < s->peer_remote_room; i++) {
         const wisp__peer_remote *p = &s->peer_remotes[i];
         if (p->queue) bytes += wisp__chunk_memory(wisp__queue_bytes(p->queue->room));
-        for (int k = 0; k < wisp__queue_length(p); k++) {
-            const wisp__message *m = *wisp__queue_place(p->queue, p->queue->first + (uint32_t)k);
-            queued++;
+        for (uint32_t k = 0; p->queue && k < p->queue->next - p->queue->first; k++) {
+            const wisp__message *m = *wisp__queue_place(p->queue, p->queue->first + k);
+            wisp__entry e = { NULL, m->data_bits };
+            int at = m->run ? wisp__message_run(m)->at : 0;
             bytes += wisp__message_weight(m);
-            if (m->delivery != WISP_RELIABLE) loose += wisp__message_size(m);
+            for (int left = wisp__message_count(m); left > 0; left--, queued++) {
+                if (m->run) e = wisp__message_entry(m, at);
+                at += 2 + (int)(e.bits + 7) / 8;
+                if (m->delivery == WISP_RELIABLE) continue;
+                loose += (wisp__message_shape(m) + 7) / 8 + (int)(e.bits + 7) / 8;
+            }
         }
         WISP_ASSERT(!p->queue || p->line == wisp__line_of(wisp__queue_head(p)));
         WISP_ASSERT(!p->child ||
@@ -30403,6 +30654,7 @@ static void wisp__profiler_off(wisp *w) {
     }
     wisp__free(&w->base, w->registry.meters, sizeof *w->registry.meters);
     w->registry.meters = NULL;
+    w->registry.epoch++;
 }
 
 /* Number of messages of a remote that wait for any peer. */
@@ -30511,6 +30763,7 @@ wisp_result wisp_use_profiler(wisp *w, const wisp_profiler *profiler) {
     meters = (wisp__meters *)wisp__alloc(&w->base, sizeof *meters);
     if (!meters) return WISP_E_MEMORY;
     w->registry.meters = meters;
+    w->registry.epoch++;
     if (!wisp__profiler_meters(w)) {
         wisp__profiler_off(w);
         return WISP_E_MEMORY;
@@ -31874,6 +32127,7 @@ wisp_result wisp_update(wisp *w, double now) {
     }
     w->updating = true;
     wisp__advance(w, now);
+    w->registry.epoch++;
     broken = !wisp__receive(w);
     wisp__run_timers(w);
     if (w->base.left_out) wisp__report_left_out(w);
@@ -31881,6 +32135,7 @@ wisp_result wisp_update(wisp *w, double now) {
     wisp__ticks_run(w);
     wisp__flush_dirty(w);
     w->before_update = w->order;
+    w->registry.epoch++;
     if (w->registry.meters) wisp__profiler_tick(w);
     broken = broken || w->peers.post.broken;
     if (broken && !w->link_broken) wisp__error(w, NULL, NULL, WISP_E_LINK, "the link is broken");

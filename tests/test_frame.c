@@ -94,10 +94,12 @@ TEST(sections_and_fragments_are_read_as_they_were_written) {
 /* Writes a message of 11 bits of shape and 20 of data, and reads it up to its content. */
 static wisp__message_frame turned(page *p, wisp__message *m, bool bound, uint32_t floor) {
     wisp__message_frame frame;
+    wisp__entry entry;
     int kind;
     wisp__message_measure(m, 11, 20, 1);
     wisp__message_bytes(m)[0] = 0x5a;
-    wisp__frame_put_message(page_open(p), m, bound, floor);
+    entry = wisp__message_entry(m, 0);
+    wisp__frame_put_message(page_open(p), m, &entry, bound, floor);
     kind = wisp__frame_get(page_turn(p));
     frame = wisp__frame_get_message(&p->from, kind);
     CHECK_EQ_INT(p->from.end - p->from.at, 31);

@@ -57,6 +57,7 @@ static void fresh_open(fresh_pair *p, int delivery, int replace, double max_age)
 static void fresh_wait(fresh_pair *p, double seconds) {
     p->t.client->base.time += seconds;
     p->t.client->before_update = p->t.client->order;
+    p->t.client->registry.epoch++;
 }
 
 static wisp_remote_stats fresh_stats(fresh_pair *p) { return world_remote_stats(p->t.client, "r"); }
