@@ -3756,8 +3756,12 @@ typedef struct wisp__message {
 enum { WISP__RUN_ENTRY = 256, WISP__RUN_ROOM = 1900 };
 
 typedef struct wisp__run {
-    uint16_t room;      /* bytes for entries */
-    uint16_t at, more;  /* the first entry that waits; how many wait behind it */
+    uint16_t room, end;   /* bytes for entries, with WISP__SLACK more, and used */
+    uint16_t at, more;    /* the first entry that waits; how many wait behind it */
+    uint16_t last;        /* the entry added last */
+    bool plain;           /* the shape is that of values as they are fired */
+    uint32_t epoch;       /* of the endpoint: entries are added until it changes, .. */
+    int32_t most;         /* .. and while less messages are queued */
 } wisp__run;
 
 /* The data of a message, or of an entry of a run. */
@@ -4130,7 +4134,7 @@ typedef struct wisp__registry {
     wisp__meters *meters;  /* NULL while the profiler is off */
     char text[160];  /* the last error of a schema or a value */
     uint32_t priorities;  /* changes of priorities of remotes */
-    uint32_t epoch;  /* grows with every update and change of settings (wisp__open) */
+    uint32_t epoch;  /* grows with every update and change of settings (wisp__run) */
     void (*added)(void *owner, wisp__remote *remote);    /* called for every new name, .. */
     void (*claimed)(void *owner, wisp__remote *remote);  /* .. and a lent one that is used */
     int lent;  /* lent remotes */
@@ -4204,16 +4208,6 @@ typedef struct wisp__parts {
     struct { uint8_t *bytes; int got, total; uint16_t set; } in[WISP__SETS_IN];
 } wisp__parts;
 
-/* A run that messages fired next may be added to: as long as the epoch of the endpoint is this one,
-   nothing that they depend on has changed. */
-typedef struct wisp__open {
-    const wisp__remote *remote;  /* NULL: there is none */
-    uint32_t epoch;
-    uint8_t *to;                 /* where the next entry goes, .. */
-    int left;                    /* .. and the bytes that there are for it */
-    wisp__entry before;          /* the entry added last */
-} wisp__open;
-
 /* A peer, with what the later rooms keep for it. */
 typedef struct wisp__session {
     wisp__peer peer;
@@ -4222,7 +4216,8 @@ typedef struct wisp__session {
     uint32_t call_floor;      /* every call before it is settled */
     wisp__their *theirs;  /* by their number */
     int their_room;
-    int unannounced;          /* remotes before it have been announced */
+    uint16_t unannounced;     /* remotes before it have been announced */
+    uint16_t last;            /* the remote of the message queued last, while it waits: index + 1 */
     int unreliable_bytes;     /* of queued unreliable messages */
     int schema_fresh;     /* part of schema_bytes that no other peer had described */
     wisp__strangers *strangers;       /* names of the peer that are not registered here (names) */
@@ -4239,8 +4234,6 @@ typedef struct wisp__session {
     uint16_t lines[WISP__LINES];  /* the remotes with messages queued (queue): index + 1 */
     uint32_t waiting;             /* lines that are not empty */
     uint32_t priorities;          /* of the registry, when the heaps were built */
-    wisp__message *last;          /* the message queued last, while it waits; else NULL */
-    wisp__open open;              /* `last`, while more may be added to it */
     int queued, queued_bytes;
     uint32_t next_call;   /* ids (call) */
     struct wisp__pending *calls_first, *calls_last;
@@ -9685,10 +9678,13 @@ static void wisp__pack_floats(wisp__writer *data, const wisp_value *value) {
 
 static wisp_result wisp__measure_list(wisp__measure *m, const wisp_value *v);
 
+/* Bits of the data of a value by its kind, at most; of text, bytes and lists without what is in
+   them. */
+static const uint8_t wisp__most_bits[] = { 1, 2, 68, 68, 37, 70, 49, 9,
+                                           65, 97, 129, 129, 225, 130, 1, 1, 68, 1, 1 };
+
 static WISP__INLINE wisp_result wisp__measure_values(wisp__measure *m, const wisp_value *values,
                                                      int count) {
-    static const uint8_t most_bits[] = { 1, 2, 68, 68, 37, 70, 49, 9,
-                                         65, 97, 129, 129, 225, 130, 1, 1, 68, 1, 1 };
     if (count < 0 || (count && !values)) return WISP_E_ARGUMENT;
     if (count > m->limits->message_values - m->values) return WISP_E_LIMIT;
     m->values += count;
@@ -9696,7 +9692,7 @@ static WISP__INLINE wisp_result wisp__measure_values(wisp__measure *m, const wis
     for (int i = 0; i < count; i++) {
         const wisp_value *v = &values[i];
         if ((unsigned)v->kind > (unsigned)WISP_STRUCT + m->viewing) return WISP_E_TYPE;
-        m->data_bits += most_bits[v->kind];
+        m->data_bits += wisp__most_bits[v->kind];
         if (v->kind == WISP_STRING || v->kind == WISP_BYTES) {
             if (!wisp__is_sound(v)) return WISP_E_ARGUMENT;
             if (v->count > m->limits->message_bytes - m->blob_bytes) return WISP_E_TOO_BIG;
@@ -18684,6 +18680,11 @@ static inline wisp__run *wisp__message_run(const wisp__message *m) {
     return (wisp__run *)(void *)m->bytes;
 }
 
+/* The first entry of a run. */
+static inline uint8_t *wisp__run_entries(const wisp__message *m) {
+    return (uint8_t *)m->bytes + sizeof(wisp__run) + (m->shape_bits + 7) / 8;
+}
+
 static inline uint8_t *wisp__message_bytes(const wisp__message *m) {
     return (uint8_t *)m->bytes + (m->has_extra ? sizeof(wisp__message_extra)
                                   : m->run ? sizeof(wisp__run) : 0);
@@ -18703,10 +18704,9 @@ static inline const uint8_t *wisp__message_data(const wisp__message *m) {
 
 /* The data of an item that is a whole message. `at`: of the entry of a run. */
 static inline wisp__entry wisp__message_entry(const wisp__message *m, int at) {
-    wisp__entry entry = { wisp__message_data(m), m->data_bits };
-    if (!m->run) return entry;
-    entry.bits = (uint32_t)wisp__load_part(entry.data + at, 2);
-    entry.data += at + 2;
+    wisp__entry entry;
+    entry.data = m->run ? wisp__run_entries(m) + at + 2 : wisp__message_data(m);
+    entry.bits = m->run ? (uint32_t)wisp__load_part(entry.data - 2, 2) : m->data_bits;
     return entry;
 }
 
@@ -18720,7 +18720,7 @@ static inline size_t wisp__message_chunk(const wisp__message *m) {
     size_t head = offsetof(wisp__message, bytes);
     if (m->run)
         return head + sizeof(wisp__run) + (size_t)(m->shape_bits + 7) / 8 +
-               wisp__message_run(m)->room;
+               wisp__message_run(m)->room + WISP__SLACK;
     if (!extra) return head + (size_t)wisp__message_size(m);
     return head + sizeof *extra + (size_t)wisp__max_int(extra->room, wisp__message_size(m));
 }
@@ -22289,20 +22289,11 @@ static WISP__INLINE bool wisp__queue_put(wisp *w, wisp__session *s, wisp__messag
     *wisp__queue_place(q, first ? --q->first : q->next++) = m;
     if (m->state) wisp__state_waits(w, s, m, q->next - 1, true);
     if (leads) wisp__line_add(w, s, m->remote);
-    if (!first) {
-        s->last = m;
-        s->open.remote = NULL;
-    }
+    if (!first) s->last = (uint16_t)(m->remote + 1);
     m->references++;
     s->queued_bytes += weight;
     wisp__queue_count(w, s, m, 1, wisp__message_size(m));
     return true;
-}
-
-/* Nothing more is added to the message that was queued last. */
-static inline void wisp__queue_close(wisp__session *s) {
-    s->last = NULL;
-    s->open.remote = NULL;
 }
 
 /* Takes an entry of a run off its queue, of which more wait: the first, or the last. Returns its
@@ -22330,7 +22321,7 @@ static wisp__message *wisp__unqueue(wisp *w, wisp__session *s, int index, bool l
     wisp__message *m = last ? wisp__queue_tail(p) : wisp__queue_head(p);
     wisp__queue *q = p->queue;
     bool empty = q->next - q->first == 1, moves = empty, more = wisp__message_count(m) > 1;
-    if (m == s->last && (last || !more)) wisp__queue_close(s);
+    if (s->last == index + 1 && (last || (!more && empty))) s->last = 0;
     if (more) {
         m->references++;
         wisp__queue_count(w, s, m, -1, wisp__run_take(m, last));
@@ -22407,7 +22398,7 @@ static wisp_result wisp__queue_replace(wisp *w, wisp__session *s, const wisp__me
     if (leads) wisp__line_remove(w, s, m->remote);
     *place = copy;
     if (leads) wisp__line_add(w, s, m->remote);
-    if (s->last == old) wisp__queue_close(s);
+    if (s->last == m->remote + 1) s->last = 0;
     s->queued_bytes += weight - before;
     wisp__queue_count(w, s, old, -1, wisp__message_size(old));
     wisp__queue_count(w, s, copy, 1, wisp__message_size(copy));
@@ -24231,7 +24222,7 @@ static bool wisp__announced_apart(const wisp__base *base, const wisp__remote *en
 
 static void wisp__announce_again(wisp__session *s, int index) {
     s->peer_remotes[index].known = WISP__UNANNOUNCED;
-    s->unannounced = wisp__min_int(s->unannounced, index);
+    s->unannounced = (uint16_t)wisp__min_int(s->unannounced, index);
 }
 
 /* The peer has the name: those of its encodings that it refused are announced again. */
@@ -25411,7 +25402,7 @@ static void wisp__run_dequeue(wisp__packet_writer *f, wisp__queue *q, wisp__mess
         m->references++;
     }
     if (count <= (run ? run->more : 0)) {
-        run->at = (uint16_t)(f->before.data - wisp__message_data(m) + (f->before.bits + 7) / 8);
+        run->at = (uint16_t)(f->before.data - wisp__run_entries(m) + (f->before.bits + 7) / 8);
         run->more = (uint16_t)(run->more - count);
         m->data_bits = wisp__message_entry(m, run->at).bits;
         return;
@@ -27499,67 +27490,136 @@ static inline bool wisp__run_suits(const wisp__packer *p, const wisp__message *m
             !wisp__same_bits(before->data, p->data.bytes, p->data.at));
 }
 
-/* Writes the values in the packer as an entry. */
-static inline void wisp__run_write(wisp *w, wisp__open *open) {
-    const wisp__packer *p = &w->content.packer;
-    int bytes = (int)(p->data.at + 7) / 8;
-    wisp__store_part(open->to, (uint64_t)p->data.at, 2);
-    memcpy(open->to + 2, p->data.bytes, (size_t)bytes);
-    open->before.data = open->to + 2;
-    open->before.bits = (uint32_t)p->data.at;
-    open->to += 2 + bytes;
-    open->left -= 2 + bytes;
+/* The message queued last for a peer, if it is one of this remote; else NULL. */
+static inline wisp__message *wisp__queued_last(const wisp__session *s, const wisp__remote *remote) {
+    return s->last == remote->index + 1 ? wisp__queue_tail(&s->peer_remotes[remote->index]) : NULL;
+}
+
+/* May more messages be added to this one? */
+static inline bool wisp__run_open(const wisp *w, const wisp__message *m) {
+    return m && m->run && wisp__message_run(m)->epoch == w->registry.epoch;
+}
+
+/* Adds an entry whose data is there. */
+static inline void wisp__run_append(wisp *w, wisp__message *m, uint32_t bits) {
+    wisp__run *run = wisp__message_run(m);
+    wisp__store_part(wisp__run_entries(m) + run->end, bits, 2);
+    run->last = run->end;
+    run->end = (uint16_t)(run->end + 2 + (bits + 7) / 8);
     w->order++;
 }
 
-/* Adds the values in the packer to the run that is open for a peer. false: they are not like it, it
-   has no room, or there is a limit. */
-static inline bool wisp__run_add(wisp *w, wisp__session *s) {
+/* Adds the values in the packer as an entry. */
+static inline void wisp__run_write(wisp *w, wisp__message *m) {
     const wisp__packer *p = &w->content.packer;
-    wisp__message *m = s->last;
-    int size = (m->shape_bits + 7) / 8 + (int)(p->data.at + 7) / 8;
-    if (s->open.left < size + 2 || !wisp__run_suits(p, m, &s->open.before) ||
-        s->queued >= w->base.limits.queue_messages ||
-        s->queued + 1 >= s->open.remote->now.max_batch_size)
-        return false;
-    if (m->delivery != WISP_RELIABLE && s->unreliable_bytes + size > wisp__policy_waiting(w, s))
-        return false;
-    wisp__run_write(w, &s->open);
+    memcpy(wisp__run_entries(m) + wisp__message_run(m)->end + 2, p->data.bytes,
+           (size_t)(p->data.at + 7) / 8);
+    wisp__run_append(w, m, (uint32_t)p->data.at);
+}
+
+/* May an open run take one more message with so many bytes of data? */
+static inline bool wisp__run_has_room(wisp *w, wisp__session *s, const wisp__message *m,
+                                      int bytes) {
+    const wisp__run *run = wisp__message_run(m);
+    if (run->end + 2 + bytes > run->room || s->queued >= run->most) return false;
+    return m->delivery == WISP_RELIABLE ||
+           s->unreliable_bytes + (m->shape_bits + 7) / 8 + bytes <= wisp__policy_waiting(w, s);
+}
+
+static inline void wisp__run_count(wisp *w, wisp__session *s, wisp__message *m, uint32_t bits) {
     wisp__message_run(m)->more++;
-    wisp__queue_count(w, s, m, 1, size);
+    wisp__queue_count(w, s, m, 1, (m->shape_bits + 7) / 8 + (int)(bits + 7) / 8);
+}
+
+/* Adds the values in the packer to an open run. false: they are not like it, it has no room, or
+   there is a limit. */
+static inline bool wisp__run_add(wisp *w, wisp__session *s, wisp__message *m) {
+    const wisp__packer *p = &w->content.packer;
+    wisp__entry before = wisp__message_entry(m, wisp__message_run(m)->last);
+    if (!wisp__run_has_room(w, s, m, (int)(p->data.at + 7) / 8) || !wisp__run_suits(p, m, &before))
+        return false;
+    wisp__run_write(w, m);
+    wisp__run_count(w, s, m, (uint32_t)p->data.at);
+    return true;
+}
+
+/* Bits that the data of values takes at most if they have the shape of a run (pack); -1: they have
+   another, or one that is not compared so quickly. */
+static inline int wisp__shape_bits(const wisp__message *m, const wisp_value *values, int count) {
+    uint64_t shape = wisp__load64(m->bytes + sizeof(wisp__run));
+    int bits = 0;
+    if (m->shape_bits > 64 || count < 0 || count > 63 ||
+        (count < 8 ? shape & 15 : (shape & 7) | (shape >> 1 & 56)) != (uint64_t)count)
+        return -1;
+    shape >>= count < 8 ? 4 : 8;
+    for (int i = 0; i < count; i++, shape >>= 4) {
+        const wisp_value *v = &values[i];
+        if (v->kind >= WISP_ARRAY || (uint64_t)v->kind != (shape & 15)) return -1;
+        bits += wisp__most_bits[v->kind];
+        if (!wisp__kind_has_bytes(v->kind)) continue;
+        if (!wisp__is_sound(v) || v->count > WISP__RUN_ENTRY) return -1;
+        bits += 8 * v->count;
+        if (v->kind == WISP_STRING) continue;
+        if (v->count > 127 || (uint64_t)v->count != (shape >> 4 & 255)) return -1;
+        shape >>= 8;
+    }
+    return bits;
+}
+
+/* Packs values straight into an open run if their kinds are those of its messages, so that nothing
+   but their data is new. */
+static inline bool wisp__run_pack(wisp *w, const wisp__outbound *out, wisp__message *m) {
+    wisp__run *run = wisp__message_run(m);
+    int bits = wisp__shape_bits(m, out->values, out->count);
+    int bytes = (bits + 7) / 8;
+    wisp__entry before;
+    wisp__packer p;
+    if (bits < 0 || bytes > WISP__RUN_ENTRY || bytes > w->base.limits.message_bytes ||
+        !wisp__run_has_room(w, out->session, m, bytes))
+        return false;
+    p.data = wisp__writer_on(wisp__run_entries(m) + run->end + 2, bytes + 9);
+    for (int i = 0; i < out->count; i++) wisp__pack_value(&p, &out->values[i], false);
+    before = wisp__message_entry(m, run->last);
+    if ((uint32_t)p.data.at == before.bits &&
+        wisp__same_bits(p.data.bytes, before.data, before.bits))
+        return false;
+    wisp__run_append(w, m, (uint32_t)p.data.at);
+    wisp__run_count(w, out->session, m, (uint32_t)p.data.at);
     return true;
 }
 
 /* May the values in the packer begin a run like the message queued last for a peer? */
-static bool wisp__run_may_begin(const wisp *w, const wisp__session *s, const wisp__remote *remote) {
-    const wisp__message *m = s->last;
+static bool wisp__run_may_begin(const wisp *w, const wisp__remote *remote,
+                                const wisp__message *m) {
     const wisp__packer *p = &w->content.packer;
     wisp__entry before;
-    if (!m || m->remote != remote->index || m->encoding != remote->newest || m->has_extra ||
-        m->state || remote->state || m->type != WISP__EVENT || w->registry.meters || p->raw ||
+    if (!m || m->encoding != remote->newest || m->has_extra || m->state || remote->state ||
+        m->type != WISP__EVENT || w->registry.meters || p->raw ||
         m->delivery != remote->now.delivery || m->channel != remote->now.channel - 1)
         return false;
     if (m->immediate || remote->now.batching == WISP_BATCH_NEVER || w->registry.unbatched ||
         m->time != wisp__milliseconds(w->base.time) ||
         wisp__distance(m->order, w->before_update) < 0)
         return false;
-    before = m->run && s->open.remote ? s->open.before : wisp__message_entry(m, 0);
+    before = wisp__message_entry(m, m->run ? wisp__message_run(m)->last : 0);
     return wisp__run_suits(p, m, &before);
 }
 
 /* Begins a run with the values in the packer, like the message queued last for a peer. */
-static wisp_result wisp__run_begin(wisp *w, wisp__session *s, const wisp__remote *remote) {
-    const wisp__message *like = s->last;
+static wisp_result wisp__run_begin(wisp *w, wisp__session *s, const wisp__remote *remote,
+                                   const wisp__message *like) {
     const wisp__packer *p = &w->content.packer;
     size_t shape = (size_t)(p->shape.at + 7) / 8;
     int entry = (int)(p->data.at + 7) / 8 + 2;
-    int room = like->run ? 2 * wisp__message_run(like)->room : 8 * entry;
-    wisp__run run = { 0, 0, 0 };
-    wisp__open open = { remote, w->registry.epoch, NULL, 0, { NULL, 0 } };
+    int room = like->run ? 2 * wisp__message_run(like)->room : 12 * entry;
+    wisp__run run = { 0, 0, 0, 0, 0, false, w->registry.epoch, 0 };
     wisp__message *m;
     wisp_result result;
-    open.left = run.room = (uint16_t)wisp__min_int(room, WISP__RUN_ROOM);
-    m = wisp__message_take(&w->chunks, sizeof run + shape + run.room, false);
+    run.room = (uint16_t)wisp__min_int(room, WISP__RUN_ROOM);
+    run.most = wisp__min_int(w->base.limits.queue_messages, remote->now.max_batch_size - 1);
+    run.plain = w->registry.remotes[remote->newest]->encoding.kind == WISP__VALUES &&
+                !remote->schema;
+    m = wisp__message_take(&w->chunks, sizeof run + shape + run.room + WISP__SLACK, false);
     if (!m) return WISP_E_MEMORY;
     memcpy(m, like, offsetof(wisp__message, bytes));
     m->references = 1;
@@ -27568,10 +27628,8 @@ static wisp_result wisp__run_begin(wisp *w, wisp__session *s, const wisp__remote
     m->data_bits = (uint32_t)p->data.at;
     memcpy(m->bytes, &run, sizeof run);
     memcpy(wisp__message_bytes(m), p->shape.bytes, shape);
-    open.to = wisp__message_bytes(m) + shape;
-    wisp__run_write(w, &open);
+    wisp__run_write(w, m);
     result = wisp__give(w, s, m);
-    if (s->last == m) s->open = open;
     wisp__message_release(&w->chunks, m);
     return result;
 }
@@ -27579,18 +27637,19 @@ static wisp_result wisp__run_begin(wisp *w, wisp__session *s, const wisp__remote
 /* Queues an event for its peers. It is encoded once. */
 static wisp_result wisp__fire(wisp *w, const wisp__outbound *out) {
     wisp__session *s = out->session;
+    wisp__message *m, *last = s ? wisp__queued_last(s, out->remote) : NULL;
     wisp_result result;
-    wisp__message *m;
+    if (wisp__run_open(w, last) && wisp__message_run(last)->plain && wisp__run_pack(w, out, last))
+        return WISP_OK;
     if (out->passage.to->mode == WISP__TO_PEER && !out->session) return WISP_E_STALE;
     if (w->registry.remotes[out->remote->newest]->encoding.delta) return wisp__fire_value(w, out);
     if (out->remote->state && (result = wisp__fired_key(w, out, &w->content.packer.key)) != WISP_OK)
         return result;
     result = wisp__encode_outbound(w, out);
     if (result) return result;
-    if (s && s->open.remote == out->remote && s->open.epoch == w->registry.epoch &&
-        wisp__run_add(w, s))
-        return WISP_OK;
-    if (s && wisp__run_may_begin(w, s, out->remote)) return wisp__run_begin(w, s, out->remote);
+    if (wisp__run_open(w, last) && wisp__run_add(w, s, last)) return WISP_OK;
+    if (wisp__run_may_begin(w, out->remote, last))
+        return wisp__run_begin(w, s, out->remote, last);
     m = wisp__compose(w, out->remote, WISP__EVENT, &result);
     if (!m) return result;
     result = s ? wisp__give(w, s, m) : wisp__fire_several(w, out, m, NULL);
@@ -31936,7 +31995,7 @@ static void wisp__name_claimed(void *owner, wisp__remote *remote) {
     wisp *w = (wisp *)owner;
     for (wisp__peer *peer = w->peers.first; peer; peer = peer->next) {
         wisp__session *s = (wisp__session *)peer;
-        s->unannounced = wisp__min_int(s->unannounced, remote->index);
+        s->unannounced = (uint16_t)wisp__min_int(s->unannounced, remote->index);
         wisp__peers_mark(w, peer);
     }
 }
