@@ -18876,8 +18876,8 @@ static void wisp__channel_resent(wisp__channel_out *out, uint32_t sequence) {
 
 /* Widens a sequence number from its low 24 bits, and compares it with the next one. Packets that
    are not too old hold fewer than 2^23. */
-static wisp__turn wisp__channel_turn(wisp__base *base, const wisp__channel_in *in, uint32_t low,
-                                     uint32_t *sequence) {
+static inline wisp__turn wisp__channel_turn(const wisp__base *base, const wisp__channel_in *in,
+                                            uint32_t low, uint32_t *sequence) {
     int ahead = wisp__ahead_24(low, in->next);
     *sequence = in->next + (uint32_t)ahead;
     if (ahead < 0) return WISP__AGAIN;
@@ -28948,12 +28948,12 @@ static void wisp__arrive_early(wisp__reading *r, wisp__channel *c) {
 
 /* Must the end of a large message wait as if it were early? Not over a reliable link, which has no
    window. */
-static bool wisp__must_wait(const wisp__reading *r, const wisp__channel *c,
-                            const wisp__inbound *in) {
+static WISP__APART bool wisp__must_wait(const wisp__reading *r, const wisp__channel *c,
+                                        const wisp__inbound *in) {
     int bytes = (int)((in->end - in->data_at + 7) / 8);
-    return in->kind == WISP__FRAME_FRAGMENT && in->last && !r->w->base.reliable &&
-           !wisp__may_complete(r) && wisp__early_charge(&c->in, c->in.next, bytes) <=
-                                         r->w->base.limits.window_bytes - r->s->held_bytes;
+    return !r->w->base.reliable && !wisp__may_complete(r) &&
+           wisp__early_charge(&c->in, c->in.next, bytes) <=
+               r->w->base.limits.window_bytes - r->s->held_bytes;
 }
 
 static void wisp__arrive_behind(wisp__reading *r) {
@@ -28985,7 +28985,7 @@ static WISP__INLINE void wisp__take_turn(wisp__reading *r, wisp__inbound *in) {
     if (c) {
         uint32_t sequence;
         wisp__turn turn = wisp__channel_turn(&r->w->base, &c->in, r->section.sequence++, &sequence);
-        if (turn != WISP__NOW || wisp__must_wait(r, c, in)) {
+        if (turn != WISP__NOW || (in->last && wisp__must_wait(r, c, in))) {
             wisp__take_no_turn(r, c, turn, sequence, in);
             return;
         }
@@ -29166,9 +29166,8 @@ static void wisp__on_assembled(wisp__reading *r) {
     if (!r->from.failed && set <= UINT16_MAX) wisp__set_assembled(r->s, (uint16_t)set);
 }
 
-static void wisp__on_frame(wisp__reading *r, int kind) {
+static WISP__APART void wisp__on_frame(wisp__reading *r, int kind) {
     switch (kind) {
-    case WISP__FRAME_ALIKE: wisp__on_alike(r); break;
     case WISP__FRAME_REPEAT: wisp__on_repeat(r); break;
     case WISP__FRAME_EVENT:
     case WISP__FRAME_SIZED:
@@ -29206,7 +29205,8 @@ static bool wisp__read_frame(wisp__reading *r) {
     kind = wisp__frame_get(&r->from);
     if (kind == WISP__FRAME_END) return false;
     r->eliciting = true;
-    wisp__on_frame(r, kind);
+    if (kind == WISP__FRAME_ALIKE) wisp__on_alike(r);
+    else wisp__on_frame(r, kind);
     return true;
 }
 
