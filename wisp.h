@@ -24712,6 +24712,7 @@ static void wisp__ticks_run(wisp *w) {
 }
 
 wisp_connection wisp_on_tick(wisp *w, wisp_handler fn, void *user) {
+    WISP__ENTER(w);
     wisp_connection none = { 0 };
     if (!w) return none;
     w->clock.wanted = true;
@@ -24721,6 +24722,7 @@ wisp_connection wisp_on_tick(wisp *w, wisp_handler fn, void *user) {
 int64_t wisp_tick(const wisp *w) { return w ? w->clock.tick : 0; }
 
 void wisp_times(const wisp *w, wisp_times_of *out) {
+    WISP__ENTER(w);
     const wisp__clock *c;
     if (!out) return;
     memset(out, 0, sizeof *out);
@@ -29901,6 +29903,7 @@ static wisp_result wisp__may_refuse(wisp *w, wisp_result code) {
 }
 
 wisp_result wisp_refuse(wisp_event *event, wisp_result code, const char *format, ...) {
+    WISP__ENTER(event ? event->w : NULL);
     wisp__no no;
     va_list list;
     wisp *w = event ? event->w : NULL;
@@ -29932,6 +29935,7 @@ static wisp_result wisp__fail(wisp_event *event, wisp_result code, const char *f
 }
 
 wisp_result wisp_fail(wisp_event *event, wisp_result code, const char *format, ...) {
+    WISP__ENTER(event ? event->w : NULL);
     va_list list;
     wisp_result result;
     va_start(list, format);
@@ -29982,6 +29986,7 @@ wisp_result wisp_answer(wisp *w, wisp_call call, const wisp_value *values, int c
 }
 
 wisp_result wisp_answer_fail(wisp *w, wisp_call call, wisp_result code, const char *format, ...) {
+    WISP__ENTER(w);
     wisp__no no;
     va_list list;
     if (code >= 0 || code < INT16_MIN) return WISP_E_ARGUMENT;
@@ -29993,6 +29998,7 @@ wisp_result wisp_answer_fail(wisp *w, wisp_call call, wisp_result code, const ch
 
 wisp_result wisp_answer_refuse(wisp *w, wisp_call call, wisp_result code, const char *format,
                                ...) {
+    WISP__ENTER(w);
     wisp__no no;
     va_list list;
     if (!w || wisp__may_refuse(w, code)) return WISP_E_ARGUMENT;
