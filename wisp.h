@@ -1486,8 +1486,11 @@ typedef struct wisp_config {
     int             max_batch_size;  /* queued messages for one peer that cause
                                         a flush; default 256 */
     int             batch_priority;  /* WISP_PRIORITY(n); default 500 */
-    double          rate_limit;      /* minimum seconds between two messages of
-                                        one peer; < 0 is off: the default */
+    /* minimum seconds between two messages of one peer; < 0 is off: the
+       default. More are dropped. Their sender gets an error event (WISP_E_RATE)
+       with the name and how many, at most once a second; a call is answered
+       with WISP_E_RATE */
+    double          rate_limit;
     /* messages at once; default max(1, ceil(0.25 / rate_limit)). Reliable ones
        that the path or the peer's own sending held up may be more: they have
        the tokens of that time too, up to desc.timeout */
@@ -1563,7 +1566,7 @@ WISP_API wisp_result wisp_set_batch_mode(wisp *w, const char *remote,
 WISP_API wisp_result wisp_set_batch_priority(wisp *w, const char *remote,
                                              int priority);  /* 0..999 */
 WISP_API wisp_result wisp_set_max_batch_size(wisp *w, int messages);
-/* seconds: minimum interval; 0 or less: no limit. */
+/* seconds: minimum interval; 0 or less: none. See wisp_config.rate_limit. */
 WISP_API wisp_result wisp_set_rate_limit(wisp *w, double seconds,
                                          const char *remote);
 /* The calls above that name the remote last, in the order of the others. */
@@ -4057,6 +4060,10 @@ typedef struct wisp__spending {
     wisp__bucket messages, packets;
     wisp__warnings warnings;
     bool held_back;  /* messages wait for the budget */
+    /* messages of the peer over rate limits that it is not told of yet, and when it is told next */
+    struct { uint16_t remote, count; } limited[8];
+    int limited_names;
+    double limited_due;
 } wisp__spending;
 
 /* Recent counts of any number of hosts in bounded memory: a count-min sketch (Cormode and
@@ -4494,7 +4501,7 @@ typedef enum wisp__frame {
     WISP__FRAME_PING, WISP__FRAME_LEAVE, WISP__FRAME_RESYNC, WISP__FRAME_TICK, WISP__FRAME_OBJECT,
     WISP__FRAME_INPUT, WISP__FRAME_ASSEMBLED, WISP__FRAME_MORE, WISP__FRAME_PATH_CHALLENGE,
     WISP__FRAME_PATH_RESPONSE, WISP__FRAME_FULL, WISP__FRAME_CLOCK, WISP__FRAME_READS,
-    WISP__FRAME_PART,
+    WISP__FRAME_PART, WISP__FRAME_LIMITED,
     WISP__FRAME_ALIKE = 32, WISP__FRAME_EVENT, WISP__FRAME_REPEAT, WISP__FRAME_SIZED,
     WISP__FRAME_VALUE, WISP__FRAME_NOTHING  /* these two are never on the wire */
 } wisp__frame;
@@ -19196,10 +19203,12 @@ static void wisp__peer_heard(wisp__peer *peer, double since) {
 }
 
 static void wisp__peer_timer(wisp *w, wisp__peer *peer) {
+    const wisp__spending *spending = ((wisp__session *)peer)->spending;
     double at = wisp__min(peer->received_at + w->base.timeout, wisp__flow_deadline(&peer->flow));
     at = wisp__min(at, wisp__min(wisp__keepalive_time(w, peer), wisp__lull_time(peer)));
     if (!wisp__is_quiet(w, peer)) at = wisp__min(at, wisp__quiet_time(w, peer));
     if (peer->path) at = wisp__min(at, peer->path->next);
+    if (spending && spending->limited_names) at = wisp__min(at, spending->limited_due);
     if (peer->draining) at = wisp__min(at, wisp__min(peer->drain_until, w->base.time + 0.1));
     wisp__timers_set(&w->peers.timers, &peer->timer, at);
 }
@@ -20060,6 +20069,28 @@ static wisp__spending *wisp__spending_of(wisp *w, wisp__session *s) {
     return s->spending;
 }
 
+/* Notes messages over the rate limit of a remote; the peer is told of up to 8 remotes. */
+static void wisp__limited_note(wisp *w, wisp__session *s, uint32_t remote, uint32_t count) {
+    wisp__spending *spending = wisp__spending_of(w, s);
+    int i = 0;
+    if (!spending) return;
+    while (i < spending->limited_names && spending->limited[i].remote != remote) i++;
+    if (i == WISP__LENGTH(spending->limited)) return;
+    if (i == spending->limited_names) {
+        spending->limited_names++;
+        spending->limited[i].remote = (uint16_t)remote;
+        spending->limited[i].count = 0;
+    }
+    count += spending->limited[i].count;
+    spending->limited[i].count = (uint16_t)(count < UINT16_MAX ? count : UINT16_MAX);
+    wisp__peers_mark(w, &s->peer);
+}
+
+static bool wisp__limited_due(const wisp *w, const wisp__session *s) {
+    const wisp__spending *spending = s->spending;
+    return spending && spending->limited_names && w->base.time >= spending->limited_due;
+}
+
 /* Opens and fills the buckets of a peer, one way. false: no budget bounds it, or no memory. */
 static bool wisp__purse_open(wisp *w, wisp__session *s, bool in, wisp__purse *p) {
     wisp__policy *policy = &w->policy;
@@ -20764,6 +20795,13 @@ static size_t wisp__schema_charge(const wisp__session *s, const wisp__described 
 static wisp__remote *wisp__theirs(const wisp__registry *r, const wisp__session *s, int number) {
     if (number < 0 || number >= s->their_room || !s->theirs[number].remote) return NULL;
     return r->remotes[s->theirs[number].remote - 1];
+}
+
+/* A number of the peer that stands for a remote; -1: none. */
+static int wisp__their_number(const wisp__session *s, int remote) {
+    int number = s->their_room - 1;
+    while (number >= 0 && s->theirs[number].remote != remote + 1) number--;
+    return number;
 }
 
 static wisp_remote wisp__remote_handle(const wisp__remote *remote) {
@@ -23724,7 +23762,7 @@ void wisp_cancel(wisp *w, wisp_call handle) {
  *   kind   1 ALIKE · 01 EVENT · 001 REPEAT · 0001 SIZED · 0000 kind:4
  *   kind:4 END 0, SECTION 1, FRAGMENT 2, INVOKE 3, REPLY 4, ANNOUNCE 5, BOUND 6, UNKNOWN 7,
  *          PING 8, LEAVE 9, RESYNC 10, ASSEMBLED 14, MORE 15 followed by kind:4 of its own:
- *          PATH_CHALLENGE 0, PATH_RESPONSE 1, CLOCK 3, READS 4, PART 5.
+ *          PATH_CHALLENGE 0, PATH_RESPONSE 1, CLOCK 3, READS 4, PART 5, LIMITED 6.
  *          Reserved: TICK 11, OBJECT 12, INPUT 13; after MORE:
  *          FULL 2 (a name and a key, in place of RESYNC of a whole name)
  * ======================================================================== */
@@ -23875,6 +23913,16 @@ static void wisp__frame_put_number(wisp__writer *to, wisp__frame kind, int numbe
 }
 
 static int wisp__frame_get_number(wisp__reader *from) { return wisp__get_length(from); }
+
+/* LIMITED   length(number) small(count - 1)
+   So many messages of the name with this number at their sender came over the rate limit, and were
+   dropped. Sent at most once a second, for at most 8 names. */
+static void wisp__frame_put_limited(wisp__writer *to, int number, uint32_t count) {
+    wisp__frame_put_number(to, WISP__FRAME_LIMITED, number);
+    wisp__put_small(to, count - 1);
+}
+
+static int wisp__frame_get_limited(wisp__reader *from) { return wisp__get_small(from) + 1; }
 
 /* PATH_CHALLENGE, PATH_RESPONSE   data:64
    The response has the data of the challenge, and goes to the address that it came from. */
@@ -24505,6 +24553,21 @@ static void wisp__on_resync(wisp__reading *r) {
     if (wisp__pay_reset(r)) wisp__baselines_reset(r->w, &r->s->baselines_out, entry->index, true);
 }
 
+/* The peer has dropped messages of ours. */
+static void wisp__on_limited(wisp__reading *r) {
+    const wisp__remote *entry = wisp__answered_remote(r);
+    int count = wisp__frame_get_limited(&r->from);
+    char text[96];
+    if (!entry || r->from.failed) return;
+    if (!wisp__pay(&r->w->content.credit, WISP__PRICE_ERROR)) {
+        wisp__break_unpaid(r);
+        return;
+    }
+    snprintf(text, sizeof text, "the other end has dropped %d message%s over its rate limit", count,
+             count > 1 ? "s" : "");
+    wisp__error(r->w, r->s, entry->main, WISP_E_RATE, text);
+}
+
 static void wisp__on_reads(wisp__reading *r) {
     int methods = wisp__frame_get_number(&r->from);
     if (r->from.failed || methods > 255) wisp__break(r, "methods out of range");
@@ -24987,6 +25050,26 @@ static bool wisp__fill_control(wisp__packet_writer *f, wisp__control *control) {
     return true;
 }
 
+/* Tells the peer what came over rate limits; false: the packet is full. */
+static bool wisp__fill_limited(wisp__packet_writer *f) {
+    wisp__spending *spending = f->s->spending;
+    while (spending->limited_names) {
+        uint32_t remote = spending->limited[spending->limited_names - 1].remote;
+        uint32_t count = spending->limited[spending->limited_names - 1].count;
+        int number = wisp__their_number(f->s, (int)remote);
+        int64_t at = f->to.at;
+        if (number >= 0) {
+            if (!wisp__fill_may(f)) return false;
+            wisp__frame_put_limited(&f->to, number, count);
+            if (!wisp__fill_done(f, at)) return false;
+            wisp__fill_carry(f, wisp__ref_of(WISP__FRAME_LIMITED, 0, remote << 16 | count));
+        }
+        spending->limited_names--;
+    }
+    spending->limited_due = f->w->base.time + 1;
+    return true;
+}
+
 static wisp__fit wisp__fill_controls(wisp__packet_writer *f) {
     wisp__session *s = f->s;
     const wisp__registry *registry = &f->w->registry;
@@ -25006,6 +25089,7 @@ static wisp__fit wisp__fill_controls(wisp__packet_writer *f) {
         if (p->known == WISP__UNANNOUNCED && !wisp__fill_announcement(f, s->unannounced))
             return WISP__FULL;
     }
+    if (wisp__limited_due(f->w, s) && !wisp__fill_limited(f)) return WISP__FULL;
     while (s->asks_clock || s->answers_clock) {
         wisp__clock_frame clock = wisp__clock_frame_of(f->w, s);
         int64_t at = f->to.at;
@@ -25733,7 +25817,7 @@ static void wisp__send_leave(wisp *w, wisp__session *s) {
 
 static bool wisp__wants_to_send(const wisp *w, const wisp__session *s) {
     if (s->queued || s->control_count || s->ping || s->unannounced < w->registry.count) return true;
-    if (s->asks_clock || s->answers_clock) return true;
+    if (s->asks_clock || s->answers_clock || wisp__limited_due(w, s)) return true;
     if (s->parts && s->parts->whole) return true;
     for (int c = 0; c < s->peer.channel_end; c++) {
         const wisp__channel *channel = s->peer.channels[c];
@@ -25807,6 +25891,8 @@ static void wisp__on_outcome(void *owner, const wisp__ref *ref, bool arrived) {
             if (s->peer_remotes[number].known != WISP__ANNOUNCED) continue;
             if (arrived) s->peer_remotes[number].known = WISP__ACKED;
             else wisp__announce_again(s, (int)number);
+        } else if (ref->kind == WISP__FRAME_LIMITED) {
+            if (!arrived) wisp__limited_note(w, s, number >> 16, number & 0xffff);
         } else if (!arrived) {
             wisp__control_add(w, s, ref->kind, (int)number);
         }
@@ -28406,6 +28492,7 @@ static WISP__INLINE bool wisp__admit_event(wisp *w, const wisp__inbound *in) {
     if (ordered) peer_remote->newest = in->number;
     if (!limited || wisp__within_rate(w, in, &peer_remote->rate)) return true;
     wisp__drop(w, s, remote, WISP__DROPPED_RATE, WISP_OK);
+    wisp__limited_note(w, s, (uint32_t)remote->index, 1);
     return false;
 }
 
@@ -29184,6 +29271,7 @@ static WISP__APART void wisp__on_frame(wisp__reading *r, int kind) {
     case WISP__FRAME_UNKNOWN: wisp__on_answer(r, false); break;
     case WISP__FRAME_RESYNC: wisp__on_resync(r); break;
     case WISP__FRAME_READS: wisp__on_reads(r); break;
+    case WISP__FRAME_LIMITED: wisp__on_limited(r); break;
     case WISP__FRAME_PART: wisp__on_part(r); break;
     case WISP__FRAME_ASSEMBLED: wisp__on_assembled(r); break;
     case WISP__FRAME_PATH_CHALLENGE: wisp__on_path_challenge(r); break;

@@ -31,7 +31,7 @@ TEST(every_kind_is_read_as_it_was_written) {
     static const int bits[] = { 1, 2, 3, 4 };      /* ALIKE, EVENT, REPEAT, SIZED */
     for (int kind = WISP__FRAME_END; kind <= WISP__FRAME_SIZED; kind++) {
         page p;
-        if (kind == WISP__FRAME_MORE || (kind > WISP__FRAME_READS && kind < WISP__FRAME_ALIKE))
+        if (kind == WISP__FRAME_MORE || (kind > WISP__FRAME_LIMITED && kind < WISP__FRAME_ALIKE))
             continue;
         wisp__frame_put(page_open(&p), (wisp__frame)kind);
         CHECK_EQ_INT(p.to.at, kind >= WISP__FRAME_ALIKE ? bits[kind - WISP__FRAME_ALIKE]

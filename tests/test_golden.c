@@ -440,7 +440,7 @@ TEST(query_and_info) {
     CHECK_EQ_STR(r.first[0], "200:0877697370020000cfc898848cc205006d61703d31158b38cd");
 }
 
-/* PATH_CHALLENGE, PATH_RESPONSE, and two PARTs of a message with what answers them. */
+/* PATH_CHALLENGE, PATH_RESPONSE, two PARTs of a message with what answers them, LIMITED. */
 TEST(paths_and_parts) {
     static uint8_t bytes[64], room[128];
     char text[TEXT];
@@ -463,6 +463,11 @@ TEST(paths_and_parts) {
     wisp__frame_put_number(&to, WISP__FRAME_ASSEMBLED, 3);
     to_text(text, bytes, (int)to.at);
     CHECK_EQ_STR(text, "220:f035006000000000014098d818197c0d001800200020005066063e00");
+    to = wisp__writer_on(bytes, (int)sizeof bytes - WISP__SLACK);
+    memset(bytes, 0, sizeof bytes);
+    wisp__frame_put_limited(&to, 5, 12);
+    to_text(text, bytes, (int)to.at);
+    CHECK_EQ_STR(text, "28:f056b001");
 }
 
 static const test_case tests[] = {

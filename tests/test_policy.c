@@ -46,6 +46,98 @@ static void fire_many(world_two *t, int count) {
     world_run(&t->w, 0.2);
 }
 
+/* Fires at once, ten times a second, for so many seconds. */
+static void over_and_over(world_two *t, double seconds) {
+    for (double end = t->w.now + seconds; t->w.now < end;) {
+        for (int i = 0; i < 50; i++) world_fire(t->client, "r", t->to_server, i);
+        world_run(&t->w, 0.1);
+    }
+}
+
+/* Messages that the sender was told of. */
+static int told_of(const world_two *t) {
+    int sum = 0, some;
+    const world_note *note;
+    for (int i = 0; i < world_count(&t->w, t->client, WISP_ERROR); i++) {
+        note = world_nth(&t->w, t->client, WISP_ERROR, i);
+        CHECK_EQ_INT(note->result, WISP_E_RATE);
+        CHECK_EQ_INT(note->remote.id, wisp_remote_named(t->client, "r").id);
+        CHECK_EQ_INT(note->peer.id, t->to_server.id);
+        some = sscanf(note->text, "r: the other end has dropped %d", &some) == 1 ? some : -1000;
+        CHECK(strstr(note->text, some == 1 ? "1 message over" : " messages over its rate") != NULL);
+        sum += some;
+    }
+    return sum;
+}
+
+TEST(the_sender_is_told_once_a_second_how_many_were_lost) {
+    for (int reliable = 0; reliable < 3; reliable++) {
+        world_two t;
+        int lost;
+        world_open(&t.w);
+        t.w.pipe.reliable = reliable == 2;
+        world_two_join(&t);
+        world_watch(&t.w, t.server, "r");
+        world_watch(&t.w, t.client, WISP_ERROR);
+        strict(t.server, 0.2, "r");
+        if (!reliable) wisp_set_unreliable(t.client, "r", true);
+        over_and_over(&t, 2.95);
+        CHECK(world_count(&t.w, t.client, WISP_ERROR) >= 3);
+        CHECK(world_count(&t.w, t.client, WISP_ERROR) <= 4);
+        world_run(&t.w, 1.2);                            /* the rest is told, and nothing twice */
+        lost = (int)world_remote_stats(t.server, "r").rate_limited;
+        CHECK(lost > 1000);
+        CHECK_EQ_INT(told_of(&t), lost);
+        CHECK(world_count(&t.w, t.client, WISP_ERROR) <= 5);
+        world_run(&t.w, 3);
+        CHECK_EQ_INT(told_of(&t), lost);
+        world_close(&t.w);
+    }
+}
+
+/* Packets get lost both ways: nothing is told twice, and what is told late is told. */
+TEST(the_sender_is_told_though_packets_are_lost) {
+    world_two t;
+    world_open(&t.w);
+    t.w.bad = true;
+    t.w.net.latency = 0.03;
+    t.w.net.loss = 0.2;
+    world_two_join(&t);
+    world_watch(&t.w, t.server, "r");
+    world_watch(&t.w, t.client, WISP_ERROR);
+    strict(t.server, 0.5, "r");
+    over_and_over(&t, 4);
+    world_run(&t.w, 6);
+    CHECK(world_remote_stats(t.server, "r").rate_limited > 1000);
+    CHECK(told_of(&t) >= (int)world_remote_stats(t.server, "r").rate_limited);
+    CHECK(world_count(&t.w, t.client, WISP_ERROR) <= 10);
+    world_close(&t.w);
+}
+
+/* Of many names over their limits at most 8 are told in a second. */
+TEST(many_names_over_their_limits_cost_little) {
+    world_two t;
+    char name[16];
+    world_two_open(&t);
+    strict(t.server, 100, NULL);
+    world_watch(&t.w, t.client, WISP_ERROR);
+    for (int i = 0; i < 100; i++) {
+        snprintf(name, sizeof name, "name%d", i);
+        world_watch(&t.w, t.server, name);
+        wisp_remote_named(t.client, name);
+    }
+    for (int step = 0; step < 20; step++) {
+        for (int i = 0; i < 100; i++) {
+            snprintf(name, sizeof name, "name%d", i);
+            world_fire(t.client, name, t.to_server, i);
+        }
+        world_run(&t.w, 0.1);
+    }
+    CHECK(world_count(&t.w, t.client, WISP_ERROR) >= 16);
+    CHECK(world_count(&t.w, t.client, WISP_ERROR) <= 24);
+    world_close(&t.w);
+}
+
 TEST(off_by_default) {
     world_two t;
     open_listening(&t);
@@ -2071,6 +2163,9 @@ TEST(a_large_message_that_blocks_its_channel_takes_no_tokens_of_those_behind_it)
 
 static const test_case tests[] = {
     CASE(off_by_default),
+    CASE(the_sender_is_told_once_a_second_how_many_were_lost),
+    CASE(the_sender_is_told_though_packets_are_lost),
+    CASE(many_names_over_their_limits_cost_little),
     CASE(holds_for_batched_messages),
     CASE(holds_for_identical_messages_which_are_counted),
     CASE(holds_for_immediate_messages),

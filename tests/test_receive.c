@@ -663,6 +663,28 @@ TEST(only_a_packet_that_is_taken_counts_as_a_sign_of_life) {
     CHECK(!outlives_silence(say_far_ahead));
 }
 
+/* Packets full of LIMITED: about a name of this end, or about none. */
+TEST(to_be_told_of_lost_messages_costs_little) {
+    for (int known = 0; known < 2; known++) {
+        forger *b = forger_open();
+        wisp *server = b->t.server;
+        wisp_remote remote = wisp_remote_named(server, "mine");
+        int number = known ? (int)(remote.id & 0xffff) - 1 - WISP__RESERVED : 500, count;
+        world_run(&b->t.w, 0.2);
+        for (int packet = 0; packet < (known ? 60 : 1); packet++) {
+            body(b);
+            for (int i = 0; i < 100; i++) wisp__frame_put_limited(&b->to, number, 1u << 29);
+            send_body(b);
+            world_run(&b->t.w, 0.01);
+        }
+        world_run(&b->t.w, 0.5);
+        count = world_count(&b->t.w, server, WISP_ERROR);
+        if (known) CHECK(count >= 1 && count <= 8 + 2);
+        else CHECK_EQ_INT(world_results(&b->t.w, server, WISP_LEFT, WISP_E_PROTOCOL), 1);
+        forger_close(b);
+    }
+}
+
 /* Records of later versions are no records yet. */
 TEST(reserved_records_end_the_session) {
     for (int kind = WISP__FRAME_TICK; kind < WISP__FRAME_CLOCK; kind++) {
@@ -1068,6 +1090,7 @@ static const test_case tests[] = {
     CASE(an_empty_packet_moves_nothing_however_far_ahead),
     CASE(a_leap_beyond_8192_numbers_is_refused),
     CASE(only_a_packet_that_is_taken_counts_as_a_sign_of_life),
+    CASE(to_be_told_of_lost_messages_costs_little),
     CASE(reserved_records_end_the_session),
     CASE(a_packet_from_another_address_is_read_and_moves_nothing),
     CASE(each_session_of_an_address_has_a_number_of_its_own),
