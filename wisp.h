@@ -3764,7 +3764,8 @@ typedef struct wisp__run {
     uint16_t last;        /* the entry added last */
     bool plain;           /* the shape is that of values as they are fired */
     uint32_t epoch;       /* of the endpoint: entries are added until it changes, .. */
-    int32_t most;         /* .. and while less messages are queued */
+    int32_t most;         /* .. and while fewer messages are queued */
+    int32_t memory;       /* bytes of the values of each (profiler) */
 } wisp__run;
 
 /* The data of a message, or of an entry of a run. */
@@ -18709,6 +18710,12 @@ static inline const uint8_t *wisp__message_data(const wisp__message *m) {
     return wisp__message_bytes(m) + (wisp__message_shape(m) + 7) / 8;
 }
 
+/* Bytes of the values of a message in memory, for the profiler. */
+static inline int wisp__message_memory(const wisp__message *m) {
+    if (m->run) return wisp__message_run(m)->memory;
+    return m->has_extra ? wisp__message_extra_of(m)->plain : 0;
+}
+
 /* The data of an item that is a whole message. `at`: of the entry of a run. */
 static inline wisp__entry wisp__message_entry(const wisp__message *m, int at) {
     wisp__entry entry;
@@ -20320,13 +20327,13 @@ static void wisp__count_drop(const wisp *w, wisp__session *s, wisp__remote *remo
 }
 
 static void wisp__count_sent(const wisp__remote *remote, const wisp__session *s,
-                             const wisp__message *m) {
+                             const wisp__message *m, int count) {
     const wisp__message_extra *extra = wisp__message_extra_of(m);
-    if (!extra) return;
-    if (s->meter) s->meter->out.raw += (uint64_t)extra->plain;
+    uint64_t bytes = (uint64_t)count * (uint64_t)wisp__message_memory(m);
+    if (s->meter) s->meter->out.raw += bytes;
     if (!remote->meter) return;
-    remote->meter->out.raw += (uint64_t)extra->plain;
-    if (extra->raw)
+    remote->meter->out.raw += bytes;
+    if (extra && extra->raw)
         remote->meter->out.saved += (uint64_t)(extra->raw * (int64_t)8 - m->data_bits);
 }
 
@@ -25399,7 +25406,7 @@ static inline void wisp__count_message(wisp *w, wisp__session *s, const wisp__me
     remote->stats.bits_sent += (uint64_t)wisp__message_shape(m) + m->data_bits;
     s->peer.stats.messages_sent++;
     w->base.stats.messages_sent++;
-    if (w->registry.meters) wisp__count_sent(remote, s, m);
+    if (w->registry.meters) wisp__count_sent(remote, s, m, 1);
 }
 
 /* Says, at most once a second for each name, that messages were too old. */
@@ -25520,6 +25527,7 @@ static void wisp__fill_run(wisp__packet_writer *f, int index) {
         f->values += count * n->values;
         f->messages += count;
         f->bits += count * n->shape_bits;
+        if (f->w->registry.meters) wisp__count_sent(remote, s, n, count);
         all += count;
         if (!out) continue;
         n->references += (uint32_t)count;
@@ -25527,6 +25535,7 @@ static void wisp__fill_run(wisp__packet_writer *f, int index) {
         wisp__flow_ref(&s->peer.flow, s->peer.flow.ref_next - 1)->count += (uint16_t)count;
     } while (count == wait);
     s->queued -= all;
+    if (f->w->registry.meters) wisp__count_queued(remote, -all);
     remote->stats.bits_sent += (uint64_t)f->bits;
     remote->stats.messages_sent += (uint64_t)all;
     s->peer.stats.messages_sent += (uint64_t)all;
@@ -25541,8 +25550,7 @@ static inline bool wisp__run_may(const wisp__packet_writer *f, int index) {
     const wisp__peer_remote *p = &f->s->peer_remotes[index];
     const wisp__message *m = f->previous;
     return p->queue && m && m == f->last && !m->has_extra && !f->repeats && !f->streams &&
-           (wisp__queue_head(p) == m || wisp__line_alone(f, index)) &&
-           !f->w->registry.meters && !f->w->base.reliable;
+           (wisp__queue_head(p) == m || wisp__line_alone(f, index)) && !f->w->base.reliable;
 }
 
 static inline wisp__fit wisp__fill_queued(wisp__packet_writer *f, int index) {
@@ -27572,7 +27580,7 @@ static wisp_result wisp__fired_key(wisp *w, const wisp__outbound *out, uint64_t 
 static inline bool wisp__run_suits(const wisp__packer *p, const wisp__message *m,
                                    const wisp__entry *before) {
     return m->values == p->values && m->shape_bits == p->shape.at &&
-           p->shape.at + p->data.at <= 8 * WISP__RUN_ENTRY &&
+           p->plain == wisp__message_memory(m) && p->shape.at + p->data.at <= 8 * WISP__RUN_ENTRY &&
            wisp__same_bits(wisp__message_bytes(m), p->shape.bytes, p->shape.at) &&
            (before->bits != p->data.at ||
             !wisp__same_bits(before->data, p->data.bytes, p->data.at));
@@ -27663,6 +27671,7 @@ static inline bool wisp__run_pack(wisp *w, const wisp__outbound *out, wisp__mess
     wisp__entry before;
     wisp__packer p;
     if (bits < 0 || bytes > WISP__RUN_ENTRY || bytes > w->base.limits.message_bytes ||
+        wisp__profiled_bytes(w, out->values, out->count) != run->memory ||
         !wisp__run_has_room(w, out->session, m, bytes))
         return false;
     p.data = wisp__writer_on(wisp__run_entries(m) + run->end + 2, bytes + 9);
@@ -27681,9 +27690,10 @@ static bool wisp__run_may_begin(const wisp *w, const wisp__remote *remote,
                                 const wisp__message *m) {
     const wisp__packer *p = &w->content.packer;
     wisp__entry before;
-    if (!m || m->encoding != remote->newest || m->has_extra || m->state || remote->state ||
-        m->type != WISP__EVENT || w->registry.meters || p->raw ||
-        m->delivery != remote->now.delivery || m->channel != remote->now.channel - 1)
+    if (!m || m->encoding != remote->newest || m->state || remote->state ||
+        m->type != WISP__EVENT || p->raw || wisp__raw_of(m) || m->values == UINT16_MAX ||
+        m->shape_bits == UINT16_MAX || m->delivery != remote->now.delivery ||
+        m->channel != remote->now.channel - 1)
         return false;
     if (m->immediate || remote->now.batching == WISP_BATCH_NEVER || w->registry.unbatched ||
         m->time != wisp__milliseconds(w->base.time) ||
@@ -27700,12 +27710,13 @@ static wisp_result wisp__run_begin(wisp *w, wisp__session *s, const wisp__remote
     size_t shape = (size_t)(p->shape.at + 7) / 8;
     int entry = (int)(p->data.at + 7) / 8 + 2;
     int room = like->run ? 2 * wisp__message_run(like)->room : 12 * entry;
-    wisp__run run = { 0, 0, 0, 0, 0, false, w->registry.epoch, 0 };
+    wisp__run run = { 0, 0, 0, 0, 0, false, w->registry.epoch, 0, 0 };
     wisp__message *m;
     wisp_result result;
     run.room = (uint16_t)wisp__min_int(room, WISP__RUN_ROOM);
     run.most = wisp__min_int(w->base.limits.queue_messages, remote->now.max_batch_size - 1);
-    run.plain = w->registry.remotes[remote->newest]->encoding.kind == WISP__VALUES &&
+    run.memory = p->plain;
+    run.plain = wisp__encoding_plain(&w->registry.remotes[remote->newest]->encoding) &&
                 !remote->schema;
     m = wisp__message_take(&w->chunks, sizeof run + shape + run.room + WISP__SLACK, false);
     if (!m) return WISP_E_MEMORY;
@@ -27713,6 +27724,7 @@ static wisp_result wisp__run_begin(wisp *w, wisp__session *s, const wisp__remote
     m->references = 1;
     m->order = w->order;
     m->run = true;
+    m->has_extra = false;
     m->data_bits = (uint32_t)p->data.at;
     memcpy(m->bytes, &run, sizeof run);
     memcpy(wisp__message_bytes(m), p->shape.bytes, shape);
