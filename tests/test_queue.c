@@ -67,7 +67,7 @@ TEST(a_changed_priority_counts_for_what_waits) {
 }
 
 /* 65,536 messages of 32 bytes take at most 5 MB from the allocator, and queue_bytes counts them. */
-TEST(small_messages_that_wait_take_80_bytes_each) {
+TEST(small_messages_alike_that_wait_take_48_bytes_each) {
     enum { COUNT = 65536 };
     world_two t;
     unsigned char bytes[32] = { 1 };
@@ -87,7 +87,7 @@ TEST(small_messages_that_wait_take_80_bytes_each) {
     }
     taken = (double)(world_total(t.client).memory - before);
     CHECK_EQ_INT(s->queued, COUNT);
-    CHECK(taken < 5.0 * 1024 * 1024);
+    CHECK(taken < 3.0 * 1024 * 1024);
     CHECK(taken < 1.1 * s->queued_bytes && taken > 0.9 * s->queued_bytes);
     world_close(&t.w);
 }
@@ -138,6 +138,51 @@ TEST(equal_priorities_keep_the_order_of_fire) {
     CHECK_EQ_STR(abc_heard(&t), expected);
     CHECK_EQ_INT(t.w.note_count, 300);
     for (int i = 0; i < t.w.note_count; i++) CHECK_EQ_INT(t.w.notes[i].number, i);
+    world_close(&t.w);
+}
+
+/* Messages fired one after another wait in one place as long as only their data differs and nothing
+   of the name or the time changes between them. Nobody can tell. */
+TEST(messages_alike_wait_in_one_place_and_are_told_apart) {
+    for (int pass = 0; pass < 4; pass++) {
+        world_two t;
+        const wisp__peer_remote *p;
+        bool equal = pass & 1;
+        int at;
+        abc_open(&t);
+        if (pass & 2) wisp_set_unreliable(t.client, "a", true);
+        world_run(&t.w, 0.2);
+        at = wisp__registry_find(&t.client->registry, "a", 1)->index;
+        for (int i = 0; i < 120; i++) abc_fire(&t, i % 40 == 39 ? "b" : "a", equal ? i / 2 : i);
+        p = &wisp__session_of(t.client, t.to_server)->peer_remotes[at];
+        CHECK_EQ_INT(wisp__queue_length(p), 117);
+        CHECK(equal || p->queue->next - p->queue->first < 15);
+        world_run(&t.w, 0.2);
+        CHECK_EQ_INT(t.w.note_count, 120);
+        for (int i = 0; i < t.w.note_count; i++)
+            CHECK_EQ_INT(t.w.notes[i].number, equal ? i / 2 : i);
+        world_close(&t.w);
+    }
+}
+
+TEST(a_run_ends_with_the_settings_and_the_time) {
+    world_two t;
+    const wisp__peer_remote *p;
+    int at;
+    abc_open(&t);
+    world_run(&t.w, 0.2);
+    at = wisp__registry_find(&t.client->registry, "a", 1)->index;
+    for (int i = 0; i < 10; i++) abc_fire(&t, "a", i);
+    p = &wisp__session_of(t.client, t.to_server)->peer_remotes[at];
+    CHECK_EQ_INT(p->queue->next - p->queue->first, 2);      /* the first alone, and a run */
+    wisp_set_max_batch_size(t.client, 200);
+    abc_fire(&t, "a", 10);
+    CHECK_EQ_INT(p->queue->next - p->queue->first, 3);
+    wisp_set_channel(t.client, "a", 3);
+    abc_fire(&t, "a", 11);
+    CHECK_EQ_INT(p->queue->next - p->queue->first, 4);
+    world_run(&t.w, 0.2);
+    CHECK_EQ_INT(t.w.note_count, 12);
     world_close(&t.w);
 }
 
@@ -417,10 +462,12 @@ TEST(a_link_that_takes_no_more_is_offered_all_again_in_order) {
 static const test_case tests[] = {
     CASE(the_heap_finds_what_a_search_finds),
     CASE(a_changed_priority_counts_for_what_waits),
-    CASE(small_messages_that_wait_take_80_bytes_each),
+    CASE(small_messages_alike_that_wait_take_48_bytes_each),
     CASE(lower_priorities_go_first),
     CASE(neighbouring_priorities_are_told_apart),
     CASE(equal_priorities_keep_the_order_of_fire),
+    CASE(messages_alike_wait_in_one_place_and_are_told_apart),
+    CASE(a_run_ends_with_the_settings_and_the_time),
     CASE(the_delivery_does_not_matter_for_the_order),
     CASE(one_remote_keeps_its_order_when_its_priority_changes),
     CASE(one_remote_keeps_its_order_when_its_mode_changes),
