@@ -11946,30 +11946,51 @@ static wisp_result wisp__image_alone(wisp__alone *a, const wisp_schema *schema, 
 
 /* --- the bit-packed codec --- */
 
-static int wisp__bitpack_record(wisp__base *base, const wisp_schema *schema,
-                                const wisp_value *value, wisp__bump bump, void *out,
-                                int capacity) {
+/* Replaces a value by one whose numbers are in their ranges. */
+static wisp_result wisp__value_moved(const wisp__program *program, wisp__supply *supply,
+                                     wisp_value *value) {
+    wisp_result why;
+    const void *image = wisp__image_made(program, value, supply, false, &why);
+    return image ? wisp__image_value(program->schema, image, supply, value) : why;
+}
+
+static int wisp__encode_on(wisp__bump bump, const wisp_codec *codec, const wisp_schema *schema,
+                           const wisp_value *value, void *out, int capacity) {
     wisp__supply supply = wisp__supply_of_bump(&bump);
     wisp_result why = WISP_OK;
     const wisp__program *program = wisp__program_of(schema, &bump, &why);
-    const void *image = program ? wisp__image_of(program, value, &supply, false, &why) : NULL;
-    int64_t bits = image ? wisp__record_write(base, program, image, out, capacity) : why;
+    const void *image = NULL;
+    wisp_value moved = *value;
+    wisp__base base;
+    int64_t bits;
+    if (program && codec) why = wisp__value_moved(program, &supply, &moved);
+    else if (program) image = wisp__image_of(program, value, &supply, false, &why);
+    if (why) return why;
+    if (codec) return codec->encode(codec, schema, &moved, out, capacity);
+    wisp__base_alone(&base);
+    bits = wisp__record_write(&base, program, image, out, capacity);
     return bits < 0 ? (int)bits : (int)((bits + 7) / 8);
+}
+
+/* Encodes a value as a record, or by a codec after its numbers were moved into their ranges. The
+   program and the image lie on the stack, or in the second half of `out`. */
+static int wisp__encode_alone(const wisp_codec *codec, const wisp_schema *schema,
+                              const wisp_value *value, void *out, int capacity) {
+    uint64_t memory[WISP__COMPILED_BYTES / 8];
+    wisp__bump bump = wisp__bump_on(memory, (int)sizeof memory);
+    int half = capacity / 2, bytes = wisp__encode_on(bump, codec, schema, value, out, capacity);
+    if (bytes != WISP_E_MEMORY || !half) return bytes;
+    bump = wisp__bump_on((uint8_t *)out + half, capacity - half);
+    return wisp__encode_on(bump, codec, schema, value, out, half);
 }
 
 static int wisp__bitpack_encode(const wisp_codec *codec, const wisp_schema *schema,
                                 const wisp_value *value, void *out, int capacity) {
-    uint64_t memory[WISP__COMPILED_BYTES / 8];
     wisp__base base;
-    int half = capacity / 2, bytes;
     (void)codec;
+    if (schema) return wisp__encode_alone(NULL, schema, value, out, capacity);
     wisp__base_alone(&base);
-    if (!schema) return wisp__pack_into(&base, value, 1, (uint8_t *)out, capacity);
-    bytes = wisp__bitpack_record(&base, schema, value, wisp__bump_on(memory, (int)sizeof memory),
-                                 out, capacity);
-    if (bytes != WISP_E_MEMORY || !half) return bytes;
-    return wisp__bitpack_record(&base, schema, value,
-                                wisp__bump_on((uint8_t *)out + half, capacity - half), out, half);
+    return wisp__pack_into(&base, value, 1, (uint8_t *)out, capacity);
 }
 
 static int wisp__bitpack_decode_plain(wisp__unpacker *u, wisp_value *out) {
@@ -12020,34 +12041,6 @@ const wisp_codec *wisp_bitpack(void) {
    them, and to read straight into a struct. */
 static const char wisp__straight = 1;
 
-/* Replaces a value by one whose numbers are in their ranges. */
-static wisp_result wisp__value_moved(const wisp__program *program, wisp__supply *supply,
-                                     wisp_value *value) {
-    wisp_result why;
-    const void *image = wisp__image_made(program, value, supply, false, &why);
-    return image ? wisp__image_value(program->schema, image, supply, value) : why;
-}
-
-/* The image lies on the stack, or in the second half of `out`. */
-static int wisp__encode_moved(const wisp_codec *codec, const wisp_schema *schema,
-                              const wisp_value *value, void *out, int capacity) {
-    uint64_t memory[WISP__COMPILED_BYTES / 8];
-    wisp__bump bump = wisp__bump_on(memory, (int)sizeof memory);
-    wisp_result why = WISP_E_MEMORY;
-    for (int turn = 0; turn < 2 && why == WISP_E_MEMORY; turn++) {
-        wisp__supply supply = wisp__supply_of_bump(&bump);
-        const wisp__program *program;
-        wisp_value moved = *value;
-        if (turn) capacity /= 2;
-        if (turn) bump = wisp__bump_on((uint8_t *)out + capacity, capacity);
-        why = WISP_OK;
-        program = wisp__program_of(schema, &bump, &why);
-        if (program) why = wisp__value_moved(program, &supply, &moved);
-        if (!why) return codec->encode(codec, schema, &moved, out, capacity);
-    }
-    return why;
-}
-
 int wisp_encode(const wisp_codec *codec, const wisp_schema *schema, const wisp_value *value,
                 void *out, int capacity) {
     wisp_result result = WISP_OK;
@@ -12066,7 +12059,7 @@ int wisp_encode(const wisp_codec *codec, const wisp_schema *schema, const wisp_v
     result = schema->program ? WISP_OK : wisp__schema_check(schema, NULL, 0, NULL);
     if (result == WISP_OK) result = wisp__validate(schema, value, NULL, 0, &moved);
     if (result) return result;
-    return (moved ? wisp__encode_moved : codec->encode)(codec, schema, value, out, capacity);
+    return (moved ? wisp__encode_alone : codec->encode)(codec, schema, value, out, capacity);
 }
 
 int wisp_decode(const wisp_codec *codec, const wisp_schema *schema, const void *bytes, int size,
