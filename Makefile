@@ -39,7 +39,7 @@ TESTS_s390x := $(addprefix test_, base pool stats meter bits text value pack sea
             profile structs)
 TESTS_m32   := $(TESTS_s390x) $(addprefix test_, queue frame names packet_writer session receive \
             arrival flush host peer channel wrap wrap16 soak compat oom encoding message_codec \
-            message_delta record_delta value_delta baseline compress limits)
+            message_delta record_delta row value_delta baseline compress limits)
 TESTS_fast  := $(addprefix test_, base value type pack scalar tile record codec engine decimal \
             json msgpack protobuf policy)
 SMOKE := tcc musl musl-static arm

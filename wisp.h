@@ -58,6 +58,7 @@
        >>delta_bits     tables of numbers as differences
        >>range_coder    the same through an adaptive range coder
        >>record_delta   deltas of records
+       >>row            rows that are kept, and deltas between them
        >>value_delta    deltas of values without a schema
        >>compress       compressors, and the choice between them
        >>seal           SipHash, the join cookie, the tag of packets
@@ -3533,6 +3534,27 @@ typedef struct wisp__delta {
     bool failed;
 } wisp__delta;
 
+/* --- row --- */
+
+/* Shared bytes: a row, the packed values of a message, or models of the range coder. */
+typedef struct wisp__encoded {
+    int references, chunk_bytes;
+    int memory;    /* that limits count for it */
+    int values;    /* that its reader counts */
+    int64_t bits;  /* of a row: those of its record, 0 where a delta made it */
+    uint64_t bytes[1];  /* aligned for models; slack after them */
+} wisp__encoded;
+
+/* What the delta to a row is made from. */
+typedef struct wisp__bases {
+    const wisp__encoded *base;
+    const wisp__encoded *older[2];  /* for arrays: the base's base, and that one's; or NULL */
+    bool adaptive;                  /* arrays go through the range coder, .. */
+    const wisp__encoded *models;    /* .. by its models after the base; NULL: by new ones */
+    uint8_t *adapted;     /* the models after the new row, in memory of the unpacker; NULL: none */
+    size_t adapted_bytes;
+} wisp__bases;
+
 /* --- compress --- */
 
 typedef enum wisp__method {
@@ -3947,15 +3969,6 @@ typedef struct wisp__peers {
 
 /* --- baseline --- */
 
-/* Shared bytes: a row, the packed values of a message, or models of the range coder. */
-typedef struct wisp__encoded {
-    int references, chunk_bytes;
-    int memory;    /* that limits count for it */
-    int values;    /* that its reader counts */
-    int64_t bits;  /* of a row: those of its record, 0 where a delta made it */
-    uint64_t bytes[1];  /* aligned for models; slack after them */
-} wisp__encoded;
-
 typedef struct wisp__stored {
     wisp__encoded *value, *models;  /* NULL: nothing; no models */
     uint32_t sequence, base;        /* base: of the value that it went as a delta from */
@@ -4313,12 +4326,10 @@ enum { WISP__SEQUENCE_BITS = 11, WISP__SEQUENCE_NEAR = 1 << (WISP__SEQUENCE_BITS
 
 /* A delta, which goes to every peer that has the same baseline. */
 typedef struct wisp__message_delta {
-    const wisp__encoded *base, *older[2], *models;
+    wisp__bases from;
     const uint8_t *bytes;
     int64_t bits;            /* 0: there is none that is shorter than the value */
-    const uint8_t *adapted;  /* models after it; NULL: none */
-    size_t adapted_bytes;
-    wisp__encoded *after;  /* the same, once they are stored */
+    wisp__encoded *after;  /* the models after it, once they are stored; NULL: none */
     int64_t work;          /* of its reader, estimated */
 } wisp__message_delta;
 
@@ -16826,8 +16837,7 @@ static void wisp__delta_slots(wisp__delta *d, const wisp__body *body, const wisp
 /* The new row begins as a copy of its base, up to the first slot; false: no memory. */
 static bool wisp__delta_begin_row(wisp__delta *d, const wisp__body *body) {
     wisp__row *row = &d->row;
-    row->count = 0;
-    if (!wisp__row_room(d->u, row, d->base_words)) return false;
+    if (!row->words && !wisp__row_room(d->u, row, d->base_words)) return false;
     memcpy(row->words, d->base, d->base_words * sizeof *row->words);
     row->count = (size_t)wisp__body_words(body, 1);
     memset(row->words + body->columns, 0, (size_t)body->slot_count * sizeof *row->words);
@@ -16869,6 +16879,145 @@ static bool wisp__record_delta_pass(wisp__unpacker *u, const wisp__program *prog
         !wisp__pay_each(u->credit, body->columns, WISP__PRICE_SYMBOL))
         return false;
     return !body->columns || wisp__delta_bits_read(from, &table, NULL, NULL);
+}
+
+/* ===========================================================================
+ * MARK: >>row
+ * What: rows that are kept, which is what all state is: made once, shared by reference, never
+ *   changed. And the deltas between them, whatever they are sent for.
+ * Invariants: equal values of a program have rows that are equal byte for byte. The numbers of a
+ *   row are in the steps of its schema, so the struct made of a row is the same on all ends.
+ * Not here: which rows a peer has (baseline), messages (message_delta).
+ *
+ *   wisp__row_load         a struct becomes a row: its numbers are cells, checked and in steps
+ *   wisp__encoded_row      such a row is kept, with one reference; ->references counts them
+ *   wisp__encoded_release  gives a reference back; ->memory is what limits count for a row
+ *   wisp__encoded_same     whether two rows are equal, which needs no look at their fields
+ *   wisp__row_store        a row becomes a struct, for a reader or to give it its own steps back
+ *   wisp__row_delta_put    the bits from one kept row to another; no row is changed
+ *   wisp__row_delta_get    the kept row that those bits make of the same base
+ * All but those that begin with wisp__encoded take an unpacker: it has the memory that they work
+ * in, says who pays, and what failed.
+ * ======================================================================== */
+
+/* `count` bytes that are not set, but for the zeros after them. */
+static wisp__encoded *wisp__encoded_new(wisp *w, size_t count) {
+    size_t chunk = sizeof(wisp__encoded) + count + WISP__SLACK;
+    wisp__encoded *e = (wisp__encoded *)wisp__chunk_take(&w->chunks, chunk);
+    if (!e) return NULL;
+    e->references = 1;
+    e->chunk_bytes = (int)chunk;
+    e->memory = wisp__chunk_memory(chunk);
+    e->values = 1;
+    e->bits = (int64_t)count * 8;
+    memset((uint8_t *)e->bytes + count, 0, WISP__SLACK);
+    return e;
+}
+
+static wisp__encoded *wisp__encoded_copy(wisp *w, const void *bytes, size_t count) {
+    wisp__encoded *e = wisp__encoded_new(w, count);
+    if (e && count) memcpy(e->bytes, bytes, count);
+    return e;
+}
+
+static wisp__encoded *wisp__encoded_make(wisp *w, const void *bytes, int64_t bits) {
+    size_t count = (size_t)((bits + 7) / 8);
+    wisp__encoded *e = wisp__encoded_copy(w, bytes, count);
+    if (!e) return NULL;
+    e->bits = bits;
+    if (bits & 7) ((uint8_t *)e->bytes)[count - 1] &= (uint8_t)((1u << (bits & 7)) - 1);
+    return e;
+}
+
+static wisp__encoded *wisp__encoded_row(wisp *w, const wisp__row *row) {
+    wisp__encoded *e = wisp__encoded_copy(w, row->words, row->count * sizeof *row->words);
+    if (e) e->bits = row->bits;
+    return e;
+}
+
+static size_t wisp__encoded_size(const wisp__encoded *e) {
+    return (size_t)e->chunk_bytes - sizeof(wisp__encoded) - WISP__SLACK;
+}
+
+/* A stored row, which is only read. */
+static wisp__row wisp__encoded_as_row(const wisp__encoded *e) {
+    wisp__row row = { (uint32_t *)(uintptr_t)e->bytes, 0, 0, 0 };
+    row.count = row.room = wisp__encoded_size(e) / sizeof *row.words;
+    row.bits = e->bits;
+    return row;
+}
+
+static void wisp__encoded_release(wisp *w, wisp__encoded *e) {
+    if (e && --e->references == 0) wisp__chunk_give(&w->chunks, e, (size_t)e->chunk_bytes);
+}
+
+static bool wisp__encoded_same(const wisp__encoded *a, const wisp__encoded *b) {
+    return a == b || (a->chunk_bytes == b->chunk_bytes &&
+                      memcmp(a->bytes, b->bytes, wisp__encoded_size(a)) == 0);
+}
+
+static const uint32_t *wisp__encoded_words(const wisp__encoded *e) {
+    return e ? (const uint32_t *)(const void *)e->bytes : NULL;
+}
+
+/* Models to begin with: a copy of those after the base, or new ones. */
+static void wisp__models_begin(wisp__delta *d, wisp__bases *from) {
+    size_t bytes = wisp__delta_models(d->program);
+    uint8_t *copy = bytes ? (uint8_t *)wisp__delta_take(d, bytes) : NULL;
+    if (!copy) return;
+    d->models = from->adapted = copy;
+    from->adapted_bytes = bytes;
+    if (!from->models || wisp__encoded_size(from->models) != bytes) wisp__delta_models_init(d);
+    else memcpy(copy, from->models->bytes, bytes);
+}
+
+static void wisp__row_delta_on(wisp__delta *d, wisp__unpacker *u, const wisp__program *program,
+                               wisp__bases *from) {
+    memset(d, 0, sizeof *d);
+    d->u = u;
+    d->program = program;
+    d->base = wisp__encoded_words(from->base);
+    d->base_words = wisp__encoded_size(from->base) / sizeof *d->base;
+    for (int i = 0; i < 2; i++) d->older[i] = wisp__encoded_words(from->older[i]);
+    from->adapted = NULL;
+    if (from->adaptive) wisp__models_begin(d, from);
+}
+
+/* Writes the delta to a row. Returns how many cells it is about; -1: it cannot be made, or does not
+   fit the writer, and what was written means nothing. */
+static int wisp__row_delta_put(wisp__unpacker *u, const wisp__program *program, wisp__bases *from,
+                               const wisp__encoded *now, wisp__writer *to) {
+    wisp__delta d;
+    wisp__row_delta_on(&d, u, program, from);
+    d.row = wisp__encoded_as_row(now);
+    d.to = to;
+    return wisp__record_delta_code(&d) ? WISP__DELTA_SYMBOLS - d.symbols : -1;
+}
+
+/* Reads the delta where `reader` stands. NULL: malformed or not paid for; or WISP_E_MEMORY is in
+   u->result. The row is made in the memory that it is kept in when it is as large as its base. */
+static wisp__encoded *wisp__row_delta_get(wisp *w, wisp__unpacker *u, const wisp__program *program,
+                                          wisp__bases *from, wisp__reader *reader) {
+    size_t bytes = wisp__encoded_size(from->base);
+    bool paid = wisp__pay_memory(u->credit, bytes), good;
+    wisp__encoded *e = paid ? wisp__encoded_new(w, bytes) : NULL, *other;
+    wisp__delta d;
+    if (paid && !e) u->result = WISP_E_MEMORY;
+    if (!e) return NULL;
+    wisp__row_delta_on(&d, u, program, from);
+    d.row.words = (uint32_t *)(void *)e->bytes;
+    d.row.room = d.base_words;
+    d.delta.from = *reader;
+    d.delta.start = reader->at;
+    d.delta.there = true;
+    good = wisp__record_delta_code(&d);
+    *reader = d.delta.from;
+    e->bits = 0;
+    if (good && d.row.words == d.copy && d.row.count == d.base_words) return e;
+    other = good ? wisp__encoded_row(w, &d.row) : NULL;
+    wisp__encoded_release(w, e);
+    if (good && !other) u->result = WISP_E_MEMORY;
+    return other;
 }
 
 /* ===========================================================================
@@ -19358,57 +19507,6 @@ enum { WISP__IN_ORDER = 4,          /* values that a baseline in order holds */
 /* BASELINES_LEAST: keys that have baselines also where limits.baseline_bytes is too small. */
 enum { WISP__BASELINE_BUCKETS = 64, WISP__BASELINES_LEAST = 64 };
 
-/* `count` bytes. */
-static wisp__encoded *wisp__encoded_copy(wisp *w, const void *bytes, size_t count) {
-    size_t chunk = sizeof(wisp__encoded) + count + WISP__SLACK;
-    wisp__encoded *e = (wisp__encoded *)wisp__chunk_take(&w->chunks, chunk);
-    if (!e) return NULL;
-    e->references = 1;
-    e->chunk_bytes = (int)chunk;
-    e->memory = wisp__chunk_memory(chunk);
-    e->values = 1;
-    e->bits = (int64_t)count * 8;
-    if (count) memcpy(e->bytes, bytes, count);
-    memset((uint8_t *)e->bytes + count, 0, WISP__SLACK);
-    return e;
-}
-
-static wisp__encoded *wisp__encoded_make(wisp *w, const void *bytes, int64_t bits) {
-    size_t count = (size_t)((bits + 7) / 8);
-    wisp__encoded *e = wisp__encoded_copy(w, bytes, count);
-    if (!e) return NULL;
-    e->bits = bits;
-    if (bits & 7) ((uint8_t *)e->bytes)[count - 1] &= (uint8_t)((1u << (bits & 7)) - 1);
-    return e;
-}
-
-static wisp__encoded *wisp__encoded_row(wisp *w, const wisp__row *row) {
-    wisp__encoded *e = wisp__encoded_copy(w, row->words, row->count * sizeof *row->words);
-    if (e) e->bits = row->bits;
-    return e;
-}
-
-static size_t wisp__encoded_size(const wisp__encoded *e) {
-    return (size_t)e->chunk_bytes - sizeof(wisp__encoded) - WISP__SLACK;
-}
-
-/* A stored row, which is only read. */
-static wisp__row wisp__encoded_as_row(const wisp__encoded *e) {
-    wisp__row row = { (uint32_t *)(uintptr_t)e->bytes, 0, 0, 0 };
-    row.count = row.room = wisp__encoded_size(e) / sizeof *row.words;
-    row.bits = e->bits;
-    return row;
-}
-
-static void wisp__encoded_release(wisp *w, wisp__encoded *e) {
-    if (e && --e->references == 0) wisp__chunk_give(&w->chunks, e, (size_t)e->chunk_bytes);
-}
-
-static bool wisp__encoded_same(const wisp__encoded *a, const wisp__encoded *b) {
-    return a == b || (a->chunk_bytes == b->chunk_bytes &&
-                      memcmp(a->bytes, b->bytes, wisp__encoded_size(a)) == 0);
-}
-
 static wisp__stored *wisp__baseline_at(wisp__baseline *b, uint32_t sequence) {
     return &b->ring[sequence & (uint32_t)(b->room - 1)];
 }
@@ -21654,7 +21752,7 @@ static int wisp__delta_older(const wisp__encoding *e, wisp__baseline *b,
     for (int i = 0; i < wisp__older_bits(e); i++) {
         stored = stored->has_base ? wisp__baseline_find(b, stored->base) : NULL;
         if (!stored) break;
-        delta->older[i] = stored->value;
+        delta->from.older[i] = stored->value;
         older |= 1 << i;
     }
     return older;
@@ -21732,31 +21830,6 @@ static uint64_t wisp__delta_key(const wisp__encoding *encoding, const wisp__enco
     return hash | 1;
 }
 
-static const uint32_t *wisp__encoded_words(const wisp__encoded *e) {
-    return e ? (const uint32_t *)(const void *)e->bytes : NULL;
-}
-
-static void wisp__delta_on(wisp__delta *d, wisp__unpacker *u, const wisp__encoding *e,
-                           const wisp__message_delta *base) {
-    memset(d, 0, sizeof *d);
-    d->u = u;
-    d->program = e->kind == WISP__RECORD ? e->described->program : NULL;
-    d->base = wisp__encoded_words(base->base);
-    d->base_words = wisp__encoded_size(base->base) / sizeof *d->base;
-    for (int i = 0; i < 2; i++) d->older[i] = wisp__encoded_words(base->older[i]);
-}
-
-/* Models to begin with, in memory of the arena: a copy of those after the baseline, or new ones. */
-static uint8_t *wisp__models_begin(wisp__delta *d, const wisp__encoded *models) {
-    size_t bytes = wisp__delta_models(d->program);
-    uint8_t *copy = bytes ? (uint8_t *)wisp__delta_take(d, bytes) : NULL;
-    if (!copy) return NULL;
-    d->models = copy;
-    if (models && wisp__encoded_size(models) == bytes) memcpy(copy, models->bytes, bytes);
-    else wisp__delta_models_init(d);
-    return copy;
-}
-
 /* The values of a message that has no schema. NULL: they cannot be read. */
 static const wisp_value *wisp__delta_values(wisp__unpacker *u, const wisp__encoded *e, int *count) {
     wisp__reader data = wisp__reader_on(e->bytes, (int)((e->bits + 7) / 8));
@@ -21769,118 +21842,106 @@ static const wisp_value *wisp__delta_values(wisp__unpacker *u, const wisp__encod
     return out.values ? out.values : (const wisp_value *)e->bytes;
 }
 
-/* The work of the reader without handlers, estimated from above. `paid`: the writer's, which is
-   alike for a record. */
-static int64_t wisp__message_delta_work(const wisp__delta *d, const wisp__encoded *value,
-                                        const wisp__encoded *base, int64_t paid) {
-    int64_t cells = WISP__DELTA_SYMBOLS - d->symbols;
-    bool is_struct = d->program && d->program->source->shape == WISP_SHAPE_STRUCT;
-    if (!d->program) return ((int64_t)value->values + base->values) * WISP__PRICE_ANY;
-    return paid + cells * (is_struct ? WISP__PRICE_APPLY : WISP__PRICE_MADE);
+/* The delta between values without a schema; false: it cannot be made. */
+static bool wisp__values_make(wisp__unpacker *u, const wisp__encoded *base,
+                              const wisp__encoded *value, wisp__writer *to) {
+    wisp__delta d;
+    int a_count = 0, b_count = 0;
+    const wisp_value *a = wisp__delta_values(u, base, &a_count);
+    const wisp_value *b = wisp__delta_values(u, value, &b_count);
+    memset(&d, 0, sizeof d);
+    d.u = u;
+    d.to = to;
+    return a && b && wisp__values_write(&d, a, a_count, b, b_count);
 }
 
-/* Makes the delta of a value from out->base; its bytes are in memory of c->scratch. */
+/* Makes the delta of a value from out->from; its bytes are in memory of c->scratch. */
 static void wisp__message_delta_make(wisp__message_codec *c, const wisp__encoding *e,
                                      const wisp__encoded *value, wisp__message_delta *out) {
     wisp__reader data = wisp__reader_on(NULL, 0), shape = data;
     wisp__unpacker u = wisp__codec_unpacker(c, &c->scratch, &data, 1 << 26);
     size_t room = (size_t)(value->bits / 8) + 16;
     wisp__credit meter = { INT64_MAX, INT64_MAX, INT64_MAX, 0, 0, false };
-    wisp__delta d;
-    wisp__writer to;
-    uint8_t *bytes, *models = NULL;
-    const wisp_value *a, *b;
-    int a_count = 0, b_count = 0;
-    bool made;
+    uint8_t *bytes = (uint8_t *)wisp__arena_take(c->base, &c->scratch, room + WISP__SLACK);
+    wisp__writer to = wisp__writer_on(bytes, (int)room);
+    int cells;
     u.shape = &shape;
     u.credit = &meter;
     out->bits = 0;
-    out->adapted = NULL;
-    wisp__delta_on(&d, &u, e, out);
-    d.row = wisp__encoded_as_row(value);
-    bytes = (uint8_t *)wisp__delta_take(&d, room + WISP__SLACK);
-    if (e->adaptive && d.program) models = wisp__models_begin(&d, out->models);
-    if (!bytes || d.failed) return;
-    to = wisp__writer_on(bytes, (int)room);
-    d.to = &to;
-    if (d.program) {
-        made = wisp__record_delta_code(&d);
+    if (!bytes) return;
+    if (e->kind == WISP__RECORD) {
+        const wisp__program *program = e->described->program;
+        bool is_struct = program->source->shape == WISP_SHAPE_STRUCT;
+        cells = wisp__row_delta_put(&u, program, &out->from, value, &to);
+        out->work = INT64_MAX - meter.work +
+                    (int64_t)cells * (is_struct ? WISP__PRICE_APPLY : WISP__PRICE_MADE);
     } else {
-        a = wisp__delta_values(&u, out->base, &a_count);
-        b = wisp__delta_values(&u, value, &b_count);
-        made = a && b && wisp__values_write(&d, a, a_count, b, b_count);
+        cells = wisp__values_make(&u, out->from.base, value, &to) ? 0 : -1;
+        out->work = ((int64_t)value->values + out->from.base->values) * WISP__PRICE_ANY;
     }
-    out->work = wisp__message_delta_work(&d, value, out->base, INT64_MAX - meter.work);
-    if (!made || to.at >= value->bits || !wisp__can_pay(c->base, out->work, to.at / 8)) return;
+    if (cells < 0 || to.at >= value->bits || !wisp__can_pay(c->base, out->work, to.at / 8)) return;
     out->bytes = bytes;
     out->bits = to.at;
-    out->adapted = models;
-    out->adapted_bytes = models ? wisp__delta_models(d.program) : 0;
 }
 
-/* The delta is read as if it went on to the end of the packet: its bits are then read by whole
-   words. One that has gone beyond its own end is found afterwards. */
-static void wisp__delta_begin(wisp__delta *d, wisp__unpacker *u, const wisp__encoding *e,
-                              const wisp__message_delta *base, const wisp__reader *from) {
-    wisp__delta_on(d, u, e, base);
-    d->delta.from = *from;
-    d->delta.from.end = (int64_t)from->size * 8;
-    d->delta.start = from->at;
-    d->delta.there = true;
-    u->values = u->base->limits.message_values;
-}
-
-/* Applies a delta of values without a schema, and packs the new ones into memory of the arena.
-   Returns bits, or a negative result. */
-static int64_t wisp__apply_values(wisp__delta *d, const wisp__message_delta *base,
-                                  uint8_t **bytes) {
-    wisp__unpacker *u = d->u;
+/* Applies a delta of values without a schema, and packs the new ones. NULL: malformed, or
+   WISP_E_MEMORY is in u->result. */
+static wisp__encoded *wisp__values_remake(wisp *w, wisp__unpacker *u, const wisp__encoded *base,
+                                          wisp__reader *reader) {
     const wisp_limits *limits = &u->base->limits;
-    wisp__measure m;
+    int64_t most = ((int64_t)limits->message_bytes + 512) * 8, room, bits;
     const wisp_value *a, *values = NULL;
     int a_count = 0, count = 0;
-    int64_t room;
-    a = wisp__delta_values(u, base->base, &a_count);
+    wisp__encoded *value = NULL;
+    wisp__measure m;
+    wisp__delta d;
+    uint8_t *bytes;
+    memset(&d, 0, sizeof d);
+    d.u = u;
+    d.delta.from = *reader;
+    a = wisp__delta_values(u, base, &a_count);
     u->values = limits->message_values;
-    if (!a || !wisp__values_apply(d, a, a_count, &values, &count) ||
+    if (!a || !wisp__values_apply(&d, a, a_count, &values, &count) ||
         wisp__pack_measure(limits, values, count, &m) ||
         !wisp__unpack_pay(u, m.values, WISP__PRICE_VIEW))
-        return WISP_E_BAD_PACKET;
+        return NULL;
+    *reader = d.delta.from;
     room = (m.shape_bits + m.data_bits) / 8 + 4 * WISP__SLACK;
-    *bytes = room < WISP__MOST_BYTES ? (uint8_t *)wisp__delta_take(d, (size_t)room) : NULL;
-    if (!*bytes) return WISP_E_MEMORY;
-    memset(*bytes, 0, WISP__SLACK);
-    return wisp__pack_bits(u->base, values, count, *bytes, (int)room - WISP__SLACK);
+    bytes = room < WISP__MOST_BYTES ? (uint8_t *)wisp__delta_take(&d, (size_t)room) : NULL;
+    u->result = WISP_E_MEMORY;
+    if (!bytes) return NULL;
+    memset(bytes, 0, WISP__SLACK);
+    bits = wisp__pack_bits(u->base, values, count, bytes, (int)room - WISP__SLACK);
+    if (bits < 0 || bits > most) u->result = WISP_E_BAD_PACKET;
+    else value = wisp__encoded_make(w, bytes, bits);
+    return value;
 }
 
-/* Applies a delta to base->base. Returns the new value, with the models after it in base->after;
-   NULL with the reason. */
+/* Applies a delta. Returns the new value, with the models after it in base->after; NULL with the
+   reason. It is read as if it went on to the end of the packet: its bits are then read by whole
+   words. One that has gone beyond its own end is found afterwards. */
 static wisp__encoded *wisp__message_delta_apply(wisp *w, const wisp__encoding *e,
                                                 const wisp__reader *from,
                                                 wisp__message_delta *base, wisp_result *why) {
     wisp__message_codec *c = &w->content;
-    wisp__reader data = *from, shape = *from;
+    wisp__reader data = *from, shape = *from, reader = *from;
     wisp__unpacker u = wisp__codec_received(c, &data);
-    int64_t most = ((int64_t)w->base.limits.message_bytes + 512) * 8, bits = 0;
     wisp__encoded *value;
-    wisp__delta d;
-    uint8_t *bytes = NULL;
     wisp__codec_turn(c);
     u.shape = &shape;
-    wisp__delta_begin(&d, &u, e, base, from);
-    if (!d.program) bits = wisp__apply_values(&d, base, &bytes);
-    else if (e->adaptive) base->adapted = wisp__models_begin(&d, base->models);
-    if (d.program && !wisp__record_delta_code(&d))
-        bits = u.result == WISP_E_MEMORY ? WISP_E_MEMORY : WISP_E_BAD_PACKET;
-    if (d.delta.from.at > from->end) bits = WISP_E_BAD_PACKET;
-    *why = wisp__credit_result(&c->credit,
-                               bits == WISP_E_MEMORY ? WISP_E_MEMORY : WISP_E_BAD_PACKET);
-    if (bits < 0 || bits > most) return NULL;
-    *why = WISP_E_MEMORY;
-    value = d.program ? wisp__encoded_row(w, &d.row) : wisp__encoded_make(w, bytes, bits);
-    if (!value || !base->adapted) return value;
-    base->after = wisp__encoded_copy(w, base->adapted, wisp__delta_models(d.program));
+    reader.end = (int64_t)from->size * 8;
+    if (e->kind != WISP__RECORD) value = wisp__values_remake(w, &u, base->from.base, &reader);
+    else value = wisp__row_delta_get(w, &u, e->described->program, &base->from, &reader);
+    *why = value || u.result != WISP_E_MEMORY ? WISP_E_BAD_PACKET : WISP_E_MEMORY;
+    *why = wisp__credit_result(&c->credit, *why);
+    if (value && reader.at > from->end) {
+        wisp__encoded_release(w, value);
+        return NULL;
+    }
+    if (!value || !base->from.adapted) return value;
+    base->after = wisp__encoded_copy(w, base->from.adapted, base->from.adapted_bytes);
     if (base->after) return value;
+    *why = WISP_E_MEMORY;
     wisp__encoded_release(w, value);
     return NULL;
 }
@@ -27284,6 +27345,11 @@ static void wisp__fired_forget_deltas(wisp *w, wisp__fired *f) {
     wisp__arena_reset(&w->content.scratch);
 }
 
+static bool wisp__bases_same(const wisp__bases *a, const wisp__bases *b) {
+    return a->base == b->base && a->models == b->models && a->older[0] == b->older[0] &&
+           a->older[1] == b->older[1];
+}
+
 /* The delta of a fired value from `stored`, and its head; NULL: none is shorter than the value. */
 static wisp__message_delta *wisp__fired_delta(wisp *w, wisp__fired *f, wisp__baseline *b,
                                               const wisp__stored *stored, wisp__delta_head *head) {
@@ -27291,14 +27357,14 @@ static wisp__message_delta *wisp__fired_delta(wisp *w, wisp__fired *f, wisp__bas
     wisp__message_delta from, *d = f->deltas, *end = d + f->delta_count;
     wisp__message_codec *c = &w->content;
     memset(&from, 0, sizeof from);
-    from.base = stored->value;
-    from.models = encoding->adaptive ? stored->models : NULL;
+    from.from.base = stored->value;
+    from.from.adaptive = encoding->adaptive;
+    from.from.models = encoding->adaptive ? stored->models : NULL;
     head->older = wisp__delta_older(encoding, b, stored, &from);
     head->back = (int)(b->sequence - stored->sequence);
     if (encoding->sync)
         head->hash = wisp__baseline_hash(c, &c->scratch, encoding, stored->value);
-    while (d < end && (d->base != from.base || d->models != from.models ||
-                       d->older[0] != from.older[0] || d->older[1] != from.older[1]))
+    while (d < end && !wisp__bases_same(&d->from, &from.from))
         d++;
     if (d < end) return d->bits ? d : NULL;
     if (f->delta_count == WISP__LENGTH(f->deltas)) wisp__fired_forget_deltas(w, f);
@@ -27320,8 +27386,8 @@ static const uint8_t *wisp__fired_whole(wisp *w, wisp__fired *f, const wisp__enc
 
 /* A reference to the models after a delta, which are stored once. false: no memory. */
 static bool wisp__delta_models_after(wisp *w, wisp__message_delta *d, wisp__encoded **models) {
-    if (!d || !d->adapted) return true;
-    if (!d->after) d->after = wisp__encoded_copy(w, d->adapted, d->adapted_bytes);
+    if (!d || !d->from.adapted) return true;
+    if (!d->after) d->after = wisp__encoded_copy(w, d->from.adapted, d->from.adapted_bytes);
     if (d->after) d->after->references++;
     *models = d->after;
     return d->after != NULL;
@@ -28639,11 +28705,12 @@ static bool wisp__delta_from(wisp__applying *a, const wisp__inbound *in,
     a->next.base = a->next.sequence - (in->in_order ? 1 : (uint32_t)in->head.back);
     if (a->baseline) stored = wisp__baseline_find(a->baseline, a->next.base);
     if (!stored) return false;
-    from->base = stored->value;
-    from->models = stored->models;
+    from->from.base = stored->value;
+    from->from.adaptive = in->encoding->adaptive;
+    from->from.models = stored->models;
     if (wisp__delta_older(in->encoding, a->baseline, stored, from) < in->head.older) return false;
-    if (!(in->head.older & 1)) from->older[0] = NULL;
-    if (!(in->head.older & 2)) from->older[1] = NULL;
+    if (!(in->head.older & 1)) from->from.older[0] = NULL;
+    if (!(in->head.older & 2)) from->from.older[1] = NULL;
     return true;
 }
 
@@ -28677,9 +28744,9 @@ static wisp_result wisp__received_delta(wisp *w, wisp__inbound *in, wisp__applyi
         if (in->stale) return WISP_OK;
         return wisp__delta_useless(w, in, "a delta whose baseline is not held");
     }
-    if (sync && !wisp__pay(&w->content.credit, (int64_t)wisp__encoded_size(from.base)))
+    if (sync && !wisp__pay(&w->content.credit, (int64_t)wisp__encoded_size(from.from.base)))
         return WISP_E_FLOOD;
-    if (sync && wisp__baseline_hash(c, &c->arena, in->encoding, from.base) != in->head.hash)
+    if (sync && wisp__baseline_hash(c, &c->arena, in->encoding, from.from.base) != in->head.hash)
         return wisp__delta_useless(w, in, "a delta of another baseline than is held");
     a->next.value = wisp__message_delta_apply(w, in->encoding, &a->from, &from, &why);
     a->next.models = from.after;
