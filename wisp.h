@@ -29174,9 +29174,8 @@ static void wisp__on_section(wisp__reading *r) {
     r->has_previous = false;
     r->channel = NULL;
     if (r->from.failed || !r->section.delivery) wisp__break(r, "a section of no delivery");
-    else if (r->section.delivery == WISP_RELIABLE)
-        r->channel = wisp__peer_channel(&r->w->base, &r->s->peer, r->section.channel);
-    if (r->section.delivery == WISP_RELIABLE && !r->channel)
+    else if (r->section.delivery == WISP_RELIABLE &&
+             !(r->channel = wisp__peer_channel(&r->w->base, &r->s->peer, r->section.channel)))
         wisp__break_with(r, WISP_E_MEMORY, "no memory for a channel");
 }
 
