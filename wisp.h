@@ -27786,7 +27786,7 @@ static wisp_result wisp__run_begin(wisp *w, wisp__session *s, const wisp__remote
     m->has_extra = false;
     m->data_bits = (uint32_t)p->data.at;
     memcpy(m->bytes, &run, sizeof run);
-    memcpy(wisp__message_bytes(m), p->shape.bytes, shape);
+    if (shape) memcpy(wisp__message_bytes(m), p->shape.bytes, shape);
     wisp__run_write(w, m);
     result = wisp__give(w, s, m);
     wisp__message_release(&w->chunks, m);
