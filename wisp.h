@@ -25507,36 +25507,36 @@ static inline int wisp__run_most(const wisp__packet_writer *f, const wisp__messa
                                    (int)(out->next - out->base));
 }
 
-/* Puts up to `most` messages that wait in one as ALIKE; `out` NULL: they are not reliable. Returns
-   how many. */
+/* Puts up to `most` messages that wait in one as ALIKE, behind one of their channel; `out` NULL:
+   they are not reliable. Returns how many. */
 static int wisp__fill_entries(wisp__packet_writer *f, wisp__channel_out *out, wisp__message *m,
                               int most) {
     wisp__peer *peer = &f->s->peer;
     int at = ~wisp__next_offset(m), shape = (m->shape_bits + 7) / 8, left = most;
     int largest = out ? wisp__piece_bytes(&f->w->base) : peer->flow.mtu.size - 96;
+    int window = out ? peer->window_bytes - peer->window_used : INT32_MAX, sizes = 0;
+    int64_t end = f->to.end - 1;
     wisp__entry e = wisp__message_entry(m, at);
     wisp__item item = { m, 0, -1, 0, WISP__ITEM_FLYING };
-    for (;; left--) {
+    for (; left; left--) {
         int bytes = (int)(e.bits + 7) / 8, size = shape + bytes;
-        if (size != item.size) item.window = wisp__window_bytes(size);
+        if (size != item.size) item.window = out ? wisp__window_bytes(size) : 0;
         item.size = size;
-        if (!left || f->to.at + 1 + e.bits > f->to.end || size > largest) break;
-        if (out && peer->window_used && item.window > peer->window_bytes - peer->window_used) break;
+        if (f->to.at + e.bits > end || size > largest || item.window > window) break;
         wisp__put_within(&f->to, 1, 1);
         wisp__put_bits(&f->to, e.data, e.bits);
-        if (out) {
-            item.offset = ~at;
-            *wisp__channel_item(out, out->next++) = item;
-            peer->window_used += item.window;
-        } else {
-            f->s->unreliable_bytes -= size;
-        }
+        window -= item.window;
+        sizes += size;
+        item.offset = ~at;
+        if (out) *wisp__channel_item(out, out->next++) = item;
         f->before = e;
         f->bits += e.bits;
         at += 2 + bytes;
         e.data += 2 + bytes;
         if (left > 1) e.bits = (uint32_t)wisp__load_part(e.data - 2, 2);
     }
+    if (out) peer->window_used = peer->window_bytes - window;
+    else f->s->unreliable_bytes -= sizes;
     return most - left;
 }
 
@@ -27744,8 +27744,9 @@ static inline bool wisp__run_pack(wisp *w, const wisp__outbound *out, wisp__mess
     return true;
 }
 
-/* May the values in the packer begin a run like the message queued last for a peer? */
-static bool wisp__run_may_begin(const wisp *w, const wisp__remote *remote,
+/* May the values in the packer begin a run like `m`, the message queued last for a peer? Near the
+   limit of bytes a run would take more than its message. */
+static bool wisp__run_may_begin(const wisp *w, const wisp__session *s, const wisp__remote *remote,
                                 const wisp__message *m) {
     const wisp__packer *p = &w->content.packer;
     wisp__entry before;
@@ -27756,7 +27757,8 @@ static bool wisp__run_may_begin(const wisp *w, const wisp__remote *remote,
         return false;
     if (m->immediate || remote->now.batching == WISP_BATCH_NEVER || w->registry.unbatched ||
         m->time != wisp__milliseconds(w->base.time) ||
-        wisp__distance(m->order, w->before_update) < 0)
+        wisp__distance(m->order, w->before_update) < 0 ||
+        s->queued_bytes > w->base.limits.queue_bytes - 2 * WISP__RUN_ROOM)
         return false;
     before = wisp__message_entry(m, m->run ? wisp__message_run(m)->last : 0);
     return wisp__run_suits(p, m, &before);
@@ -27768,7 +27770,8 @@ static wisp_result wisp__run_begin(wisp *w, wisp__session *s, const wisp__remote
     const wisp__packer *p = &w->content.packer;
     size_t shape = (size_t)(p->shape.at + 7) / 8;
     int entry = (int)(p->data.at + 7) / 8 + 2;
-    int room = like->run ? 2 * wisp__message_run(like)->room : 12 * entry;
+    int room = like->run ? 2 * wisp__message_run(like)->room
+                         : wisp__max_int(wisp__min_int(24 * entry, 900), 4 * entry);
     wisp__run run = { 0, 0, 0, 0, 0, false, w->registry.epoch, 0, 0 };
     wisp__message *m;
     wisp_result result;
@@ -27807,7 +27810,7 @@ static wisp_result wisp__fire(wisp *w, const wisp__outbound *out) {
     result = wisp__encode_outbound(w, out);
     if (result) return result;
     if (wisp__run_open(w, last) && wisp__run_add(w, s, last)) return WISP_OK;
-    if (wisp__run_may_begin(w, out->remote, last))
+    if (wisp__run_may_begin(w, s, out->remote, last))
         return wisp__run_begin(w, s, out->remote, last);
     m = wisp__compose(w, out->remote, WISP__EVENT, &result);
     if (!m) return result;
@@ -29819,7 +29822,7 @@ wisp_result wisp_flush_batches(wisp *w) {
 static inline wisp_result wisp__outbound_check(wisp *w, wisp__outbound *out, wisp_target target) {
     const wisp_to *to = out->passage.to;
     wisp_result result;
-    if (to->count < 0 || (to->mode >= WISP__TO_LIST && to->count && !to->list))
+    if (to->mode >= WISP__TO_LIST && (to->count < 0 || (to->count && !to->list)))
         return WISP_E_ARGUMENT;
     if (wisp__hooks_ready(w, false)) wisp__resume_out_first(w);
     out->session = to->mode == WISP__TO_PEER ? wisp__session_of(w, to->peer) : NULL;
