@@ -2524,10 +2524,12 @@ WISP_API void        wisp_destroy(wisp *w);
 WISP_API wisp_result wisp_update(wisp *w, double now);
 WISP_API double      wisp_now(const wisp *w);        /* of the last update */
 WISP_API void       *wisp_user(const wisp *w);       /* desc.user */
-/* The reason why the last call returned a handle of id 0. */
+/* The code of the last call that failed or returned a handle of id 0. */
 WISP_API wisp_result wisp_why(const wisp *w);
-/* The details of a failure: of WISP_E_INVALID, WISP_E_SCHEMA, ...; never
-   NULL. */
+/* Why the last call failed: a line with the names, numbers and settings that
+   matter, which was logged too. Valid until the next call or update; never
+   NULL. A call that got no endpoint sets no text; wisp_create logs why it
+   fails. */
 WISP_API const char *wisp_why_text(const wisp *w);
 
 /* The wisp_await functions call wisp_update with the clock's time until the
@@ -4686,6 +4688,8 @@ struct wisp {
                            void *user);
     double now;  /* the caller's time, at this update */
     bool updating, started, destroyed, link_broken;
+    /* of the first times given to wisp_update (host): whether they are no seconds */
+    struct { uint16_t seen; uint8_t back, uneven; bool fraction, grows, large; } times;
     wisp_result why;           /* for wisp_why */
     wisp_result join_failure;  /* of our last join */
     wisp_result no_baseline;   /* why the last baseline could not be opened */
@@ -4955,23 +4959,69 @@ static void wisp__log_line(const wisp__base *base, int level, wisp_result code, 
 }
 
 /* Logs. Lines of one format and code are throttled. */
-WISP__PRINTF(4, 5)
-static void wisp__log(wisp__base *base, int level, wisp_result code, const char *format, ...) {
+static void wisp__log_list(wisp__base *base, int level, wisp_result code, const char *format,
+                           va_list list) {
     char text[256];
     wisp__throttle_kind *kind;
     uint32_t left_out;
-    va_list list;
     if (!base->log) return;
     kind = wisp__throttle_place(&base->throttle, (uint64_t)(uintptr_t)format, code, base->time);
     if (!wisp__throttle_pass(base, kind, false, &left_out)) {
         kind->level = (uint8_t)level;
         return;
     }
-    va_start(list, format);
     vsnprintf(text, sizeof text, format, list);
-    va_end(list);
     wisp__throttle_note(text, sizeof text, left_out);
     wisp__log_line(base, level, code, text);
+}
+
+WISP__PRINTF(4, 5)
+static void wisp__log(wisp__base *base, int level, wisp_result code, const char *format, ...) {
+    va_list list;
+    va_start(list, format);
+    wisp__log_list(base, level, code, format, list);
+    va_end(list);
+}
+
+/* Says why a public call fails: for wisp_why and wisp_why_text, and in the log. Returns the code.
+   Without an endpoint there is nobody to tell. */
+WISP__PRINTF(3, 4)
+static wisp_result wisp__explain(const wisp *to, wisp_result code, const char *format, ...) {
+    wisp *w = (wisp *)(uintptr_t)to;
+    va_list list;
+    if (!w) return code;
+    w->why = code;
+    va_start(list, format);
+    vsnprintf(w->registry.text, sizeof w->registry.text, format, list);
+    va_end(list);
+    va_start(list, format);
+    wisp__log_list(&w->base, WISP_LOG_WARNING, code, format, list);
+    va_end(list);
+    return code;
+}
+
+static wisp_result wisp__no_more_memory(const wisp *w) {
+    return wisp__explain(w, WISP_E_MEMORY, "desc.memory gave no more memory: %lu bytes are in use",
+                         w ? (unsigned long)w->base.stats.memory : 0);
+}
+
+/* A limit is reached, or (`code`) there is no memory. */
+static wisp_result wisp__no_room(const wisp *w, wisp_result code, int limit, const char *name) {
+    if (code != WISP_E_LIMIT) return wisp__no_more_memory(w);
+    return wisp__explain(w, code, "all %d are in use: raise desc.%s", limit, name);
+}
+
+static wisp_result wisp__is_ending(const wisp *w) {
+    return wisp__explain(w, WISP_E_CLOSED, "the endpoint is being destroyed");
+}
+
+static wisp_result wisp__no_code(const wisp *w, int code) {
+    return wisp__explain(w, WISP_E_ARGUMENT, "%d is no code: it is negative, at least -32768",
+                         code);
+}
+
+static wisp_result wisp__is_no_list(const wisp *w, int count) {
+    return wisp__explain(w, WISP_E_ARGUMENT, "a count of %d, or a list that is NULL", count);
 }
 
 /* The next kind that has left something out and may say so now, with the number; NULL: there is
@@ -9900,14 +9950,25 @@ static int wisp__pack_into(wisp__base *base, const wisp_value *values, int count
     return bits < 0 ? (int)bits : (int)((bits + 7) / 8);
 }
 
-static wisp_result wisp__pack_refused(wisp__base *base, wisp_result result) {
-    const char *knob = NULL;
-    if (result == WISP_E_TOO_BIG) knob = "message_bytes";
-    if (result == WISP_E_DEPTH) knob = "nesting";
-    if (result == WISP_E_LIMIT) knob = "message_values and map_pairs";
-    if (knob)
-        wisp__log(base, WISP_LOG_WARNING, result, "a message was refused: see limits.%s", knob);
-    return result;
+static wisp_result wisp__pack_refused(const wisp *w, wisp_result result) {
+    const wisp_limits *limits = &w->base.limits;
+    switch (result) {
+    case WISP_OK: return WISP_OK;
+    case WISP_E_MEMORY: return wisp__no_more_memory(w);
+    case WISP_E_TOO_BIG:
+        return wisp__explain(w, result, "over the %d bytes of desc.limits.message_bytes",
+                             limits->message_bytes);
+    case WISP_E_DEPTH:
+        return wisp__explain(w, result, "values nested deeper than the %d of desc.limits.nesting",
+                             limits->nesting);
+    case WISP_E_LIMIT:
+        return wisp__explain(w, result, "more than desc.limits.message_values (%d), or a map over "
+                             "map_pairs (%d)", limits->message_values, limits->map_pairs);
+    case WISP_E_TYPE:
+        return wisp__explain(w, result, "a value of no kind, a NULL text or a key that is there "
+                             "twice");
+    default: return wisp__explain(w, result, "the values: %s", wisp_result_text(result));
+    }
 }
 
 static void wisp__packer_free(wisp__packer *p) {
@@ -17730,7 +17791,9 @@ static void wisp__compress_stream_init(wisp__compress_stream *s, wisp_compressio
 }
 
 wisp_result wisp_add_compressor(wisp *w, const wisp_compressor *compressor) {
-    return w ? wisp__compress_add(&w->compress, compressor) : WISP_E_ARGUMENT;
+    wisp_result result = w ? wisp__compress_add(&w->compress, compressor) : WISP_E_ARGUMENT;
+    return !result ? result : wisp__explain(w, result, "a compressor needs a name, open, close, "
+                                            "compress, decompress, and a mode");
 }
 
 /* ===========================================================================
@@ -19482,10 +19545,19 @@ int wisp_peer_state(const wisp *w, wisp_peer handle) {
     return s->peer.draining ? WISP_PEER_DRAINING : WISP_PEER_JOINED;
 }
 
+/* Explains why a handle is that of no session. */
+static wisp_result wisp__no_session(const wisp *w, wisp_peer peer) {
+    if (peer.id == UINT32_MAX)
+        return wisp__explain(w, WISP_E_STALE, "no session%s: call wisp_join",
+                             w->peers.has_joined ? " any more" : " yet");
+    if (!peer.id) return wisp__explain(w, WISP_E_STALE, "a peer of id 0, which is none");
+    return wisp__explain(w, WISP_E_STALE, "peer %lu has left", (unsigned long)peer.id);
+}
+
 wisp_result wisp_set_peer_user(wisp *w, wisp_peer peer, void *user) {
     WISP__ENTER(w);
     wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
-    if (!s) return w ? WISP_E_STALE : WISP_E_ARGUMENT;
+    if (!s) return w ? wisp__no_session(w, peer) : WISP_E_ARGUMENT;
     s->peer.user = user;
     return WISP_OK;
 }
@@ -20335,7 +20407,9 @@ static bool wisp__policy_answer(wisp__policy *policy, uint64_t host, double now)
 
 wisp_result wisp_use_budget(wisp *w, const wisp_budget *budget) {
     WISP__ENTER(w);
-    if (!w || (budget && !wisp__budget_valid(budget))) return WISP_E_ARGUMENT;
+    if (!w || (budget && !wisp__budget_valid(budget)))
+        return wisp__explain(w, WISP_E_ARGUMENT, "a rate of the budget is no number, or a burst is "
+                             "not in 0.01 .. 60 s");
     wisp__policy_set(&w->policy, budget);
     return WISP_OK;
 }
@@ -20392,7 +20466,8 @@ static const wisp__drop_rule wisp__drop_rules[] = {
     { WISP__R(rate_limited), WISP__P(rate_limited), WISP_DROP_RATE, false, 0, NULL },
     { WISP__R(unhandled), 0, WISP_DROP_NO_HANDLER, false, WISP_E_NO_HANDLER,
       "nobody is connected" },
-    { 0, 0, WISP_DROP_NO_HANDLER, false, 0, NULL },
+    { 0, 0, WISP_DROP_NO_HANDLER, false, WISP_E_NO_HANDLER,
+      "a call without a handler: see wisp_on_invoke" },
     { 0, WISP__P(bad_messages), WISP_DROP_NO_REMOTE, true, 0, NULL },
     { 0, 0, WISP_DROP_NO_REMOTE, false, 0, NULL },
     { 0, WISP__P(bad_messages), WISP_DROP_UNREADABLE, true, 0, "message cannot be read" },
@@ -20747,60 +20822,116 @@ static void wisp__registry_relend(wisp__registry *r, wisp__remote *remote, const
     wisp__registry_name(r, remote, name, length);
 }
 
+static wisp_result wisp__name_wrong(const wisp *w, const char *name, int *length) {
+    wisp_result result = wisp__name_check(name, length);
+    if (result == WISP_E_ARGUMENT) wisp__explain(w, result, "the name is NULL");
+    if (result == WISP_E_NAME)
+        wisp__explain(w, result, "a name of %d bytes: 1 to %d are possible", (int)strlen(name),
+                      (int)WISP__NAME_BYTES);
+    return result;
+}
+
+static wisp_result wisp__name_taken(const wisp *w, const char *name) {
+    return wisp__explain(w, WISP_E_NAME, "'%.64s': names that begin with wisp: are wisp's own",
+                         name);
+}
+
 /* Finds or registers a name. */
 static wisp__remote *wisp__registry_add(wisp__registry *r, const char *name, wisp_result *why) {
     int length = 0;
     wisp__remote *remote;
-    *why = wisp__name_check(name, &length);
+    *why = wisp__name_wrong((const wisp *)r->owner, name, &length);
     if (*why) return NULL;
     remote = wisp__registry_find(r, name, length);
     if (remote) {
         wisp__remote_claim(r, remote);
         return remote;
     }
-    *why = WISP_E_NAME;
-    if (r->count >= WISP__RESERVED && strncmp(name, "wisp:", 5) == 0) return NULL;
+    if (r->count >= WISP__RESERVED && strncmp(name, "wisp:", 5) == 0) {
+        *why = wisp__name_taken((const wisp *)r->owner, name);
+        return NULL;
+    }
     *why = wisp__registry_widen(r);
-    if (*why) return NULL;
-    remote = wisp__registry_entry(r, why);
-    if (*why == WISP_E_LIMIT)
-        wisp__log(r->base, WISP_LOG_ERROR, *why,
-                  "no room for the name '%s': raise desc.limits.remotes", name);
-    if (!remote) return NULL;
+    if (*why == WISP_OK) remote = wisp__registry_entry(r, why);
+    if (!remote) {
+        wisp__no_room((const wisp *)r->owner, *why, r->base->limits.remotes, "limits.remotes");
+        return NULL;
+    }
     wisp__registry_name(r, remote, name, length);
     return remote;
 }
 
 static bool wisp__is_choice(int setting, int last) { return setting >= 0 && setting <= last; }
 
-static bool wisp__config_valid(const wisp_config *c) {
-    return wisp__is_choice(c->delivery, WISP_SEQUENCED) &&
-           wisp__is_choice(c->channel, WISP__CHANNELS) &&
-           wisp__is_choice(c->batching, WISP_BATCH_RELIABLE) &&
-           wisp__is_choice(c->batch_priority, 1000) && wisp__is_choice(c->delta_sync, WISP_OFF) &&
-           c->max_batch_size >= 0 && c->rate_burst >= 0 && c->call_tries >= 0 &&
-           wisp__is_choice(c->replace, WISP_OFF) && wisp__is_within(c->max_age, -1e9, 1e6) &&
-           wisp__is_within(c->rate_limit, -1e9, 1e9) && wisp__is_within(c->call_timeout, 0, 1e9);
+/* Are the fields of a config within their ranges? The first that is not is told. */
+static bool wisp__config_valid(const wisp *w, const wisp_config *c) {
+#define WISP__BETWEEN(member, real, least, most) \
+    { #member, offsetof(wisp_config, member), real, least, most }
+    static const struct { const char *name; size_t at; bool real; double least, most; } fields[] = {
+        WISP__BETWEEN(delivery, false, 0, WISP_SEQUENCED),
+        WISP__BETWEEN(channel, false, 0, WISP__CHANNELS),
+        WISP__BETWEEN(batching, false, 0, WISP_BATCH_RELIABLE),
+        WISP__BETWEEN(batch_priority, false, 0, 1000),
+        WISP__BETWEEN(delta_sync, false, 0, WISP_OFF),
+        WISP__BETWEEN(replace, false, 0, WISP_OFF), WISP__BETWEEN(max_batch_size, false, 0, 2e9),
+        WISP__BETWEEN(rate_burst, false, 0, 2e9), WISP__BETWEEN(call_tries, false, 0, 2e9),
+        WISP__BETWEEN(max_age, true, -1e9, 1e6), WISP__BETWEEN(rate_limit, true, -1e9, 1e9),
+        WISP__BETWEEN(call_timeout, true, 0, 1e9),
+        WISP__BETWEEN(encode.mode, false, 0, WISP_ENCODE_DELTA),
+        WISP__BETWEEN(encode.adaptive, false, 0, WISP_OFF),
+        WISP__BETWEEN(encode.foreign, false, 0, WISP_OFF)
+    };
+#undef WISP__BETWEEN
+    for (int i = 0; i < WISP__LENGTH(fields); i++) {
+        int number = 0;
+        double value = 0;
+        memcpy(&number, (const char *)c + fields[i].at, sizeof number);
+        if (fields[i].real) memcpy(&value, (const char *)c + fields[i].at, sizeof value);
+        else value = number;
+        if (wisp__is_within(value, fields[i].least, fields[i].most)) continue;
+        wisp__explain(w, WISP_E_ARGUMENT, "config.%s is %g, which is not in %g .. %g",
+                      fields[i].name, value, fields[i].least, fields[i].most);
+        return false;
+    }
+    return true;
+}
+
+static wisp_result wisp__codec_wrong(const wisp *w) {
+    return wisp__explain(w, WISP_E_ARGUMENT, "a codec needs a name of 1 to 32 bytes, encode and "
+                         "decode");
 }
 
 static wisp_result wisp__encoding_config_check(wisp__registry *r, const wisp_encoding *e) {
     uint8_t descriptor[WISP__DESCRIPTOR_BYTES + WISP__SLACK];
-    int text = (int)sizeof r->text;
     size_t name = e->codec && e->codec->name ? strlen(e->codec->name) : 0;
-    if (!wisp__is_choice(e->mode, WISP_ENCODE_DELTA) || !wisp__is_choice(e->adaptive, WISP_OFF) ||
-        !wisp__is_choice(e->foreign, WISP_OFF) ||
-        e->migration_count < 0 || (e->migration_count && !e->migrations) ||
-        e->dictionary_bytes < 0 || (e->dictionary_bytes && !e->dictionary) ||
-        (e->codec && (name < 1 || name > 32 || !e->codec->encode || !e->codec->decode)))
-        return WISP_E_ARGUMENT;
-    if (e->codec && e->mode == WISP_ENCODE_DELTA) return WISP_E_UNSUPPORTED;
-    if (e->schema && wisp__schema_check(e->schema, r->text, text, NULL)) return WISP_E_SCHEMA;
-    if (e->schema && wisp__describe(e->schema, descriptor, (int)sizeof descriptor) < 0) {
-        snprintf(r->text, (size_t)text, "%s: its description is over %d bytes",
-                 e->schema->name, WISP__DESCRIPTOR_BYTES);
-        return WISP_E_SCHEMA;
+    const wisp *w = (const wisp *)r->owner;
+    char wrong[sizeof r->text];
+    if (e->migration_count < 0 || (e->migration_count && !e->migrations))
+        return wisp__is_no_list(w, e->migration_count);
+    if (e->dictionary_bytes < 0 || (e->dictionary_bytes && !e->dictionary))
+        return wisp__is_no_list(w, e->dictionary_bytes);
+    if (e->codec && (name < 1 || name > 32 || !e->codec->encode || !e->codec->decode))
+        return wisp__codec_wrong(w);
+    if (e->codec && e->mode == WISP_ENCODE_DELTA)
+        return wisp__explain(w, WISP_E_UNSUPPORTED, "deltas of the codec %s: only wisp's own "
+                             "encoding has deltas", e->codec->name);
+    if (e->schema && wisp__schema_check(e->schema, wrong, (int)sizeof wrong, NULL))
+        return wisp__explain(w, WISP_E_SCHEMA, "%s", wrong);
+    if (e->schema && wisp__describe(e->schema, descriptor, (int)sizeof descriptor) < 0)
+        return wisp__explain(w, WISP_E_SCHEMA, "%s: its description is over %d bytes",
+                             e->schema->name, WISP__DESCRIPTOR_BYTES);
+    switch (e->compression ? wisp__compress_can(r->compress, e->compression) : WISP_OK) {
+    case WISP_OK: return WISP_OK;
+    case WISP_E_ARGUMENT:
+        return wisp__explain(w, WISP_E_ARGUMENT, "%d is no compression", (int)e->compression);
+    default: break;
     }
-    return e->compression ? wisp__compress_can(r->compress, e->compression) : WISP_OK;
+    return wisp__explain(w, WISP_E_UNSUPPORTED, "%s is not plugged in: include wisp_compress.h and "
+                         "call wisp_use_%s",
+                         e->compression == WISP_COMPRESSION_LZ4 ? "LZ4"
+                         : e->compression == WISP_COMPRESSION_ZSTD ? "zstd" : "deflate",
+                         e->compression == WISP_COMPRESSION_LZ4 ? "lz4"
+                         : e->compression == WISP_COMPRESSION_ZSTD ? "zstd" : "deflate");
 }
 
 /* Applies the common settings of whole packets. */
@@ -20911,7 +21042,8 @@ static wisp__remote *wisp__remote_of(wisp *w, wisp_target target, wisp_result *w
     wisp__remote *remote;
     if (target.name || !target.remote.id) return wisp__registry_add(&w->registry, target.name, why);
     remote = wisp__remote_at(&w->registry, target.remote.id);
-    *why = remote ? WISP_OK : WISP_E_STALE;
+    *why = remote ? WISP_OK : wisp__explain(w, WISP_E_STALE, "remote %lu is not registered (any "
+                                            "more)", (unsigned long)target.remote.id);
     if (remote) wisp__remote_claim(&w->registry, remote);
     return remote;
 }
@@ -20920,7 +21052,7 @@ static wisp__remote *wisp__remote_of(wisp *w, wisp_target target, wisp_result *w
 static wisp__remote *wisp__remote_to_send(wisp *w, wisp_target target, wisp_result *why) {
     wisp__remote *remote = wisp__remote_of(w, target, why);
     if (!remote || remote->index >= WISP__RESERVED) return remote;
-    *why = WISP_E_NAME;
+    *why = wisp__name_taken(w, remote->name);
     return NULL;
 }
 
@@ -20951,14 +21083,14 @@ wisp_result wisp_use_config(wisp *w, const wisp_config *c, const char *name) {
     wisp__registry *r = w ? &w->registry : NULL;
     wisp__remote *remote = NULL;
     wisp_config *to, before;
-    if (!w || (c && !wisp__config_valid(c))) return WISP_E_ARGUMENT;
+    if (!w || (c && !wisp__config_valid(w, c))) return w ? w->why : WISP_E_ARGUMENT;
     if (c) result = wisp__encoding_config_check(r, &c->encode);
     if (result) return result;
     to = &r->defaults;
     if (name) {
         remote = wisp__registry_add(r, name, &result);
         if (!remote) return result;
-        if (remote->index < WISP__RESERVED) return WISP_E_NAME;
+        if (remote->index < WISP__RESERVED) return wisp__name_taken(w, name);
         to = &remote->own;
     }
     before = *to;
@@ -20970,7 +21102,8 @@ wisp_result wisp_use_config(wisp *w, const wisp_config *c, const char *name) {
     if (result == WISP_OK) return WISP_OK;
     *to = before;
     wisp__registry_settle(r, remote);
-    return result;
+    return wisp__explain(w, result, "the settings of '%.64s' stay as they were: %s",
+                         name ? name : "all remotes", wisp_result_text(result));
 }
 
 wisp_result wisp_use_batching(wisp *w, bool enabled) {
@@ -20985,7 +21118,8 @@ static wisp_result wisp__config_set(wisp *w, const char *remote, size_t at, int 
     wisp_config c;
     memset(&c, 0, sizeof c);
     memcpy((char *)&c + at, &choice, sizeof choice);
-    return choice > 0 ? wisp_use_config(w, &c, remote) : WISP_E_ARGUMENT;
+    return choice > 0 ? wisp_use_config(w, &c, remote)
+                      : wisp__explain(w, WISP_E_ARGUMENT, "%d is no choice", choice);
 }
 
 wisp_result wisp_set_delivery(wisp *w, const char *remote, wisp_delivery delivery) {
@@ -21006,7 +21140,8 @@ wisp_result wisp_set_unreliable(wisp *w, const char *remote, bool unreliable) {
 }
 
 wisp_result wisp_set_channel(wisp *w, const char *remote, int channel) {
-    if (channel < 0 || channel >= WISP__CHANNELS) return WISP_E_ARGUMENT;
+    if (channel < 0 || channel >= WISP__CHANNELS)
+        return wisp__explain(w, WISP_E_ARGUMENT, "channel %d is not in 0 .. 15", channel);
     return wisp__config_set(w, remote, offsetof(wisp_config, channel), WISP_CHANNEL(channel));
 }
 
@@ -21019,7 +21154,8 @@ wisp_result wisp_set_batch_mode(wisp *w, const char *remote, wisp_batch_mode mod
 }
 
 wisp_result wisp_set_batch_priority(wisp *w, const char *remote, int priority) {
-    if (priority < 0 || priority > 999) return WISP_E_ARGUMENT;
+    if (priority < 0 || priority > 999)
+        return wisp__explain(w, WISP_E_ARGUMENT, "priority %d is not in 0 .. 999", priority);
     return wisp__config_set(w, remote, offsetof(wisp_config, batch_priority),
                             WISP_PRIORITY(priority));
 }
@@ -21039,7 +21175,8 @@ wisp_result wisp_enable_delta_sync(wisp *w, const char *remote) {
 wisp_result wisp_set_rate_limit(wisp *w, double seconds, const char *remote) {
     wisp_config c;
     memset(&c, 0, sizeof c);
-    if (!wisp__is_finite(seconds)) return WISP_E_ARGUMENT;
+    if (!wisp__is_finite(seconds))
+        return wisp__explain(w, WISP_E_ARGUMENT, "the seconds are no number");
     c.rate_limit = seconds > 0 ? seconds : -1;
     return wisp_use_config(w, &c, remote);
 }
@@ -21058,17 +21195,19 @@ wisp_result wisp_use_schemas(wisp *w, const wisp_schema_entry *entries, int coun
     wisp_config *before = NULL;
     wisp_result result = WISP_OK;
     int set = 0;
-    if (!w || count < 0 || (count && !entries)) return WISP_E_ARGUMENT;
+    if (!w || count < 0 || (count && !entries)) return wisp__is_no_list(w, count);
     for (int i = 0; i < count && result == WISP_OK; i++) {
         wisp_config c = wisp__entry_config(&entries[i]);
-        result = entries[i].remote && entries[i].schema ? WISP_OK : WISP_E_ARGUMENT;
+        if (!entries[i].remote || !entries[i].schema)
+            result = wisp__explain(w, WISP_E_ARGUMENT, "entry %d has no remote or no schema", i);
         if (result == WISP_OK) result = wisp__encoding_config_check(&w->registry, &c.encode);
         if (result == WISP_OK) wisp__registry_add(&w->registry, entries[i].remote, &result);
-        if (result == WISP_OK && strncmp(entries[i].remote, "wisp:", 5) == 0) result = WISP_E_NAME;
+        if (result == WISP_OK && strncmp(entries[i].remote, "wisp:", 5) == 0)
+            result = wisp__name_taken(w, entries[i].remote);
     }
     if (result || !count) return result;
     before = (wisp_config *)wisp__alloc_items(&w->base, count, sizeof *before);
-    if (!before) return WISP_E_MEMORY;
+    if (!before) return wisp__no_more_memory(w);
     for (; set < count && result == WISP_OK; set++) {
         wisp_config c = wisp__entry_config(&entries[set]);
         before[set] = wisp__registry_add(&w->registry, entries[set].remote, &result)->own;
@@ -21096,11 +21235,13 @@ wisp_result wisp_add_codec(wisp *w, const wisp_codec *codec) {
     wisp__registry *r = w ? &w->registry : NULL;
     if (!w || !codec || !codec->encode || !codec->decode || !codec->name || !codec->name[0] ||
         strlen(codec->name) > 32)
-        return WISP_E_ARGUMENT;
+        return wisp__codec_wrong(w);
     for (int i = 0; i < r->codec_count; i++)
         if (strcmp(r->codecs[i]->name, codec->name) == 0)
-            return r->codecs[i] == codec ? WISP_OK : WISP_E_NAME;
-    if (r->codec_count == WISP__CODECS) return WISP_E_LIMIT;
+            return r->codecs[i] == codec ? WISP_OK
+                : wisp__explain(w, WISP_E_NAME, "another codec has the name %s", codec->name);
+    if (r->codec_count == WISP__CODECS)
+        return wisp__explain(w, WISP_E_LIMIT, "there are %d codecs already", (int)WISP__CODECS);
     r->codecs[r->codec_count++] = codec;
     r->changes++;
     return WISP_OK;
@@ -22032,13 +22173,18 @@ static wisp__group *wisp__group_of(const wisp *w, wisp_group group) {
     return w ? (wisp__group *)wisp__pool_get(&w->groups, group.id) : NULL;
 }
 
+static wisp_result wisp__no_group(const wisp *w, wisp_group group) {
+    return wisp__explain(w, WISP_E_STALE, "group %lu does not exist (any more)",
+                         (unsigned long)group.id);
+}
+
 wisp_group wisp_group_named(wisp *w, const char *name) {
     WISP__ENTER(w);
     wisp_group handle = { 0 };
     wisp__group *group = NULL;
     int length = 0;
     if (!w) return handle;
-    w->why = wisp__name_check(name, &length);
+    w->why = wisp__name_wrong(w, name, &length);
     if (w->why) return handle;
     for (int i = 0; i < w->groups.made && !group; i++) {
         group = wisp__group_at(w, i);
@@ -22047,6 +22193,7 @@ wisp_group wisp_group_named(wisp *w, const char *name) {
     if (!group) {
         group = (wisp__group *)wisp__pool_add(&w->base, &w->groups, &w->why);
         if (group) memcpy(group->name, name, (size_t)length);
+        else wisp__no_room(w, w->why, w->base.limits.groups, "limits.groups");
     }
     if (group) handle.id = group->slot.id;
     return handle;
@@ -22059,14 +22206,14 @@ wisp_result wisp_group_add(wisp *w, wisp_group group, wisp_peer peer) {
     wisp__member **place, *member;
     wisp_result result;
     if (!w) return WISP_E_ARGUMENT;
-    if (!s || !found) return WISP_E_STALE;
+    if (!s || !found) return s ? wisp__no_group(w, group) : wisp__no_session(w, peer);
     place = wisp__member_place(s, found);
     if (*place) return WISP_OK;
     result = wisp__grow(&w->base, WISP__ARRAY(found->members, found->room), found->count + 1,
                         1 << 20);
-    if (result) return result;
+    if (result) return wisp__no_more_memory(w);
     member = (wisp__member *)wisp__chunk_take(&w->chunks, sizeof *member);
-    if (!member) return WISP_E_MEMORY;
+    if (!member) return wisp__no_more_memory(w);
     member->next = NULL;
     member->session = s;
     member->group = found;
@@ -22081,7 +22228,7 @@ wisp_result wisp_group_remove(wisp *w, wisp_group group, wisp_peer peer) {
     wisp__group *found = wisp__group_of(w, group);
     wisp__member **place;
     if (!w) return WISP_E_ARGUMENT;
-    if (!s || !found) return WISP_E_STALE;
+    if (!s || !found) return s ? wisp__no_group(w, group) : wisp__no_session(w, peer);
     place = wisp__member_place(s, found);
     if (*place) wisp__member_remove(w, place);
     return WISP_OK;
@@ -22105,7 +22252,7 @@ int wisp_group_peers(const wisp *w, wisp_group group, wisp_peer *out, int capaci
 wisp_result wisp_group_end(wisp *w, wisp_group group) {
     WISP__ENTER(w);
     wisp__group *found = wisp__group_of(w, group);
-    if (!found) return w ? WISP_E_STALE : WISP_E_ARGUMENT;
+    if (!found) return w ? wisp__no_group(w, group) : WISP_E_ARGUMENT;
     wisp__group_end(w, found);
     return WISP_OK;
 }
@@ -22541,9 +22688,6 @@ static WISP__INLINE wisp_result wisp__queue_admit(wisp *w, wisp__session *s, con
     if (s->queued >= limits->queue_messages ||
         weight + wisp__queue_growth(s->peer_remotes[m->remote].queue) >
             limits->queue_bytes - s->queued_bytes) {
-        if (!s->peer.stats.messages_refused)
-            wisp__log(&w->base, WISP_LOG_WARNING, WISP_E_QUEUE_FULL, "send queue is full: send "
-                      "less, or raise desc.limits.queue_messages and queue_bytes");
         wisp__count_drop(w, s, remote, WISP__DROPPED_QUEUE_FULL);
         return WISP_E_QUEUE_FULL;
     }
@@ -22788,10 +22932,12 @@ static inline void wisp__events_sweep(wisp *w) {
 /* A connection of no remote yet, which owns a state; NULL with the reason. */
 static wisp__connection *wisp__state_add(wisp *w, const wisp_state *state, wisp_result *why) {
     wisp__connection *c;
-    *why = WISP_E_ARGUMENT;
-    if (!state || !state->fn || !state->move || !state->end || !state->bytes) return NULL;
-    *why = WISP_E_CLOSED;
-    if (w->events.closed) return NULL;
+    *why = WISP_OK;
+    if (!state || !state->fn || !state->move || !state->end || !state->bytes)
+        *why = wisp__explain(w, WISP_E_ARGUMENT, "a handler's state needs fn, move, end and bytes");
+    else if (w->events.closed)
+        *why = wisp__is_ending(w);
+    if (*why) return NULL;
     c = wisp__connection_add(w, state->fn, NULL, why);
     if (!c) return NULL;
     c->user = wisp__alloc(&w->base, state->bytes);
@@ -22833,9 +22979,7 @@ static wisp_result wisp__events_match(wisp *w, wisp__connection *many, wisp__rem
         return WISP_OK;
     part = wisp__connection_add(w, many->fn, many->user, &why);
     if (!part) {
-        wisp__log(&w->base, WISP_LOG_ERROR, why, "'%s' is not connected to a pattern: raise "
-                  "desc.limits.connections", remote->name);
-        return why;
+        return wisp__no_room(w, why, w->base.limits.connections, "limits.connections");
     }
     part->parts = many->parts;
     many->parts = part;
@@ -23042,16 +23186,23 @@ static wisp_result wisp__pattern_compile(wisp *w, wisp_pattern *out, const char 
     int position = 0;
     wisp_result result = wisp_pattern_compile(out, pattern, &position);
     if (result == WISP_E_PATTERN)
-        snprintf(w->registry.text, sizeof w->registry.text, "pattern '%.100s': wrong at byte %d",
-                 pattern, position);
+        wisp__explain(w, result, "pattern '%.100s': wrong at byte %d", pattern, position);
+    else if (result)
+        wisp__explain(w, result, "a pattern of %d bytes: at most %d are possible",
+                      (int)strlen(pattern), (int)WISP_PATTERN_BYTES);
     return result;
 }
 
 wisp_result wisp_use_sink(wisp *w, const wisp_sink *sink) {
-    if (!w || (sink && !sink->report)) return WISP_E_ARGUMENT;
+    if (!w || (sink && !sink->report))
+        return wisp__explain(w, WISP_E_ARGUMENT, "a sink needs report");
     if (sink) w->events.sink = *sink;
     else memset(&w->events.sink, 0, sizeof w->events.sink);
     return WISP_OK;
+}
+
+static wisp_result wisp__no_function(const wisp *w) {
+    return wisp__explain(w, WISP_E_ARGUMENT, "the handler, the pattern or the clock is NULL");
 }
 
 /* --- connect --- */
@@ -23060,8 +23211,8 @@ wisp_result wisp_use_sink(wisp *w, const wisp_sink *sink) {
 static wisp_connection wisp__connect(wisp *w, wisp_target target, wisp__connection *c, bool once) {
     wisp_connection handle = { 0 };
     wisp__remote *remote = c ? wisp__remote_of(w, target, &w->why) : NULL;
-    if (!c && w->why == WISP_E_LIMIT)
-        wisp__log(&w->base, WISP_LOG_ERROR, w->why, "raise desc.limits.connections");
+    if (!c && w->why < WISP_E_UNSUPPORTED)
+        wisp__no_room(w, w->why, w->base.limits.connections, "limits.connections");
     if (!remote) {
         wisp__connection_drop(w, c);
         return handle;
@@ -23077,7 +23228,7 @@ wisp_connection wisp_connect_target(wisp *w, wisp_target target, wisp_handler fn
     WISP__ENTER(w);
     wisp_connection none = { 0 };
     if (!w) return none;
-    w->why = WISP_E_ARGUMENT;
+    if (!fn) wisp__no_function(w);
     return wisp__connect(w, target, fn ? wisp__connection_add(w, fn, user, &w->why) : NULL, once);
 }
 
@@ -23094,13 +23245,14 @@ wisp_connection wisp_connect_match(wisp *w, const char *pattern, wisp_handler fn
     wisp__connection *many, **last;
     wisp_pattern compiled;
     if (!w) return handle;
-    w->why = fn && pattern ? wisp__pattern_compile(w, &compiled, pattern) : WISP_E_ARGUMENT;
+    w->why = fn && pattern ? wisp__pattern_compile(w, &compiled, pattern) : wisp__no_function(w);
     if (w->why) return handle;
     many = wisp__connection_add(w, fn, user, &w->why);
+    if (!many) wisp__no_room(w, w->why, w->base.limits.connections, "limits.connections");
     if (!many) return handle;
     many->pattern = (wisp_pattern *)wisp__alloc(&w->base, sizeof *many->pattern);
     if (!many->pattern) {
-        w->why = WISP_E_MEMORY;
+        wisp__no_more_memory(w);
         wisp__pool_remove(&w->events.pool, many);
         return handle;
     }
@@ -23345,12 +23497,16 @@ wisp_result wisp_use(wisp *w, const wisp_middleware *m) {
     size_t length = m && m->name ? strlen(m->name) : 0;
     wisp__hook *hook;
     wisp_result result = WISP_OK;
-    if (!w || !m || (!m->inbound && !m->outbound)) return WISP_E_ARGUMENT;
-    if (length < 1 || length > 64 || wisp__hook_named(w, m->name)) return WISP_E_NAME;
+    if (!w || !m || (!m->inbound && !m->outbound))
+        return wisp__explain(w, WISP_E_ARGUMENT, "a middleware needs inbound or outbound");
+    if (length < 1 || length > 64 || wisp__hook_named(w, m->name))
+        return wisp__explain(w, WISP_E_NAME, "'%.64s': a middleware needs a name of 1 to 64 bytes "
+                             "that no other has", length ? m->name : "");
     wisp__hooks_sweep(w);
-    if (w->hooks.count == WISP__HOOKS) return WISP_E_LIMIT;
+    if (w->hooks.count == WISP__HOOKS)
+        return wisp__explain(w, WISP_E_LIMIT, "there are %d middlewares already", (int)WISP__HOOKS);
     hook = (wisp__hook *)wisp__alloc(&w->base, sizeof *hook);
-    if (!hook) return WISP_E_MEMORY;
+    if (!hook) return wisp__no_more_memory(w);
     hook->m = *m;
     hook->m.name = hook->name;
     hook->serial = ++w->hooks.serial;
@@ -23368,7 +23524,11 @@ wisp_result wisp_use(wisp *w, const wisp_middleware *m) {
 
 /* A message enters the chain; false: hooks send messages inside each other too deeply. */
 static bool wisp__hooks_enter(wisp *w) {
-    if (w->hooks.depth >= WISP__HOOK_DEPTH) return false;
+    if (w->hooks.depth >= WISP__HOOK_DEPTH) {
+        wisp__explain(w, WISP_E_DEPTH, "middleware sends inside of middleware, %d deep",
+                      w->hooks.depth);
+        return false;
+    }
     w->hooks.depth++;
     return true;
 }
@@ -23514,7 +23674,8 @@ WISP__UNUSED static void wisp__hooks_check(const wisp *w) {
 wisp_result wisp_unuse(wisp *w, const char *name) {
     WISP__ENTER(w);
     wisp__hook *hook = w ? wisp__hook_named(w, name) : NULL;
-    if (!hook) return w && name ? WISP_E_STALE : WISP_E_ARGUMENT;
+    if (!hook) return wisp__explain(w, w && name ? WISP_E_STALE : WISP_E_ARGUMENT,
+                                    "no middleware has the name '%.64s'", name ? name : "");
     wisp__hooks_release(w, hook->serial, NULL, WISP_PASS);
     hook->dead = w->hooks.dead = true;
     wisp__hooks_sweep(w);
@@ -23549,10 +23710,12 @@ wisp_result wisp_change(wisp_event *event, const wisp_value *values, int count) 
     int changed_count;
     wisp_result result;
     wisp *w = event ? event->w : NULL;
-    if (!w || !event->passage || count < 0 || (count && !values)) return WISP_E_ARGUMENT;
+    if (!w || count < 0 || (count && !values)) return wisp__is_no_list(w, count);
+    if (!event->passage)
+        return wisp__explain(w, WISP_E_ARGUMENT, "wisp_change works inside of a middleware only");
     result = wisp__pack(&w->content.packer, values, count);
     if (result == WISP_OK) result = wisp__values_copy(w, NULL, &changed, &changed_count);
-    if (result) return result;
+    if (result) return wisp__pack_refused(w, result);
     event->args = changed;
     event->count = changed_count;
     event->passage->changed = true;
@@ -23771,10 +23934,15 @@ wisp_result wisp_on_invoke_state(wisp *w, wisp_target target, const wisp_state *
 static wisp__session *wisp__answering(wisp_event *event, wisp_result *why) {
     wisp__session *s;
     *why = WISP_E_ARGUMENT;
-    if (!event || !event->w || !event->request) return NULL;
-    *why = WISP_E_CLOSED;
+    if (!event || !event->w) return NULL;
+    *why = WISP_OK;
     s = (wisp__session *)wisp__pool_get(&event->w->peers.pool, event->peer.id);
-    return s && s->peer.state == WISP__JOINED ? s : NULL;
+    if (!event->request)
+        *why = wisp__explain(event->w, WISP_E_ARGUMENT, "%s: no call, or it has its answer",
+                             event->name);
+    else if (!s || s->peer.state != WISP__JOINED)
+        *why = wisp__explain(event->w, WISP_E_CLOSED, "%s: the caller has left", event->name);
+    return *why ? NULL : s;
 }
 
 wisp_call wisp_defer(wisp_event *event) {
@@ -23785,6 +23953,7 @@ wisp_call wisp_defer(wisp_event *event) {
     if (event && event->w) event->w->why = why;
     if (!s) return handle;
     call = wisp__call_add(event->w, true, &event->w->why);
+    if (!call) wisp__no_room(event->w, event->w->why, event->w->base.limits.calls, "limits.calls");
     if (!call) return handle;
     call->id = event->request->id;
     call->remote = event->request->remote;
@@ -24486,6 +24655,42 @@ static wisp__remote *wisp__announced_remote(wisp *w, const wisp__session *s,
     return wisp__lend_remote(w, a->name, a->length);
 }
 
+static bool wisp__types_differ(const wisp_type *a, const wisp_type *b) {
+    bool range = a->kind == WISP_TYPE_RANGE;        /* else `least` is about this end alone */
+    return a->kind != b->kind || a->max != b->max ||
+           (range && (a->least != b->least || a->most != b->most)) ||
+           wisp__order(a->lo) != wisp__order(b->lo) || wisp__order(a->hi) != wisp__order(b->hi) ||
+           wisp__order(a->step) != wisp__order(b->step);
+}
+
+/* Reports the first field in which two schemas of one version differ. The other end does the same
+   when it gets ours. */
+static void wisp__report_schemas(wisp *w, wisp__session *s, wisp__remote *remote,
+                                 const wisp__described *theirs) {
+    const wisp_schema *here = remote->schema ? remote->schema->program->schema : NULL;
+    const wisp_schema *there = theirs ? theirs->program->schema : NULL;
+    const char *name = NULL, *what = "is of another type there";
+    char text[140];
+    if (!here || !there || here->version != there->version || remote->schema == theirs ||
+        !wisp__pay_each(&w->content.credit, here->count + there->count, WISP__PRICE_COMPARE))
+        return;
+    for (int i = 0; i < here->count + there->count && !name; i++) {
+        const wisp_field *a = i < here->count ? &here->fields[i] : NULL;
+        const wisp_field *b = i < there->count ? &there->fields[i] : NULL;
+        if (!a && !b) return;                                   /* they differ deeper inside */
+        if (a && b && strcmp(a->name, b->name) == 0) {
+            if (wisp__types_differ(&a->type, &b->type)) name = a->name;
+            continue;
+        }
+        what = a ? "is not there, or elsewhere" : "is there alone";
+        name = a ? a->name : b->name;
+    }
+    if (!name) return;
+    snprintf(text, sizeof text, "field %.48s %s: the schemas of version %d differ", name, what,
+             here->version);
+    wisp__error(w, s, remote, WISP_E_SCHEMA, text);
+}
+
 static void wisp__bind_number(wisp__reading *r, wisp__remote *remote, int number,
                               wisp__encoding *e) {
     wisp__session *s = r->s;
@@ -24496,6 +24701,7 @@ static void wisp__bind_number(wisp__reading *r, wisp__remote *remote, int number
     remote->announced++;
     s->theirs[number].remote = (uint16_t)(remote->index + 1);
     s->theirs[number].encoding = e;
+    if (e) wisp__report_schemas(r->w, s, remote, e->described);
     wisp__control_add(r->w, s, WISP__FRAME_BOUND, number);
     wisp__announce_refused(r->w, s, remote);
 }
@@ -26091,6 +26297,7 @@ static void wisp__end(wisp *w, wisp__session *s, wisp_result result, const char 
     }
     wisp__give_place(w, peer);
     if (peer->asked && !joined) w->join_failure = result;
+    if (peer->asked && !joined && result) wisp__explain(w, result, "the join failed: %s", text);
     if (result == WISP_E_TIMEOUT) w->base.stats.timeouts++;
     if (peer->reported || asked || (peer->asked && !joined))
         wisp__report_session(w, s, WISP__ON_LEFT, result, text);
@@ -26250,8 +26457,9 @@ static void wisp__drain(wisp *w, wisp__session *s) {
 wisp_result wisp_drain(wisp *w, wisp_peer peer, const char *reason, double timeout) {
     WISP__ENTER(w);
     wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
-    if (!w || !wisp__is_within(timeout, 0, 1e9)) return WISP_E_ARGUMENT;
-    if (!s) return WISP_E_STALE;
+    if (!w || !wisp__is_within(timeout, 0, 1e9))
+        return wisp__explain(w, WISP_E_ARGUMENT, "a timeout of %g s is not in 0 .. 1e9", timeout);
+    if (!s) return wisp__no_session(w, peer);
     wisp__give_reason(w, &s->peer, reason ? reason : "");
     s->peer.draining = true;
     s->peer.drain_until = w->base.time + (timeout > 0 ? timeout : w->base.timeout);
@@ -26262,8 +26470,8 @@ wisp_result wisp_drain(wisp *w, wisp_peer peer, const char *reason, double timeo
 wisp_result wisp_leave_with(wisp *w, wisp_peer peer, wisp_result code, const char *reason) {
     WISP__ENTER(w);
     wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
-    if (!w || code > 0 || code < INT16_MIN) return WISP_E_ARGUMENT;
-    if (!s) return WISP_E_STALE;
+    if (!w || code > 0 || code < INT16_MIN) return wisp__no_code(w, code);
+    if (!s) return wisp__no_session(w, peer);
     wisp__end(w, s, code, reason, true);
     wisp__post_send(w);
     return WISP_OK;
@@ -26678,13 +26886,20 @@ static void wisp__deny(wisp *w, const wisp_addr *addr, uint64_t nonce,
 static void wisp__on_denial(wisp *w, wisp__session *s, wisp__reader *from) {
     wisp_result code = (int16_t)(uint16_t)wisp__get(from, 16);
     int length = (int)wisp__get(from, 8);
-    char text[WISP__REASON_BYTES + WISP__SLACK];
+    char text[WISP__REASON_BYTES + WISP__SLACK], why[WISP__REASON_BYTES];
     if (from->failed || code >= 0 || length >= WISP__REASON_BYTES) return;
     wisp__get_bits(from, (uint8_t *)text, (int64_t)length * 8);
     if (from->failed) return;
     wisp__text_clean(text, WISP__REASON_BYTES, text, (size_t)length);
     code = wisp__join_code(code);
-    wisp__end(w, s, code, length ? text : wisp_result_text(code), false);
+    if (!length) snprintf(text, sizeof text, "%s", wisp_result_text(code));
+    if (length && code == WISP_E_APP)
+        snprintf(why, sizeof why, "it is %.40s there, %.40s here", text, w->peers.app);
+    else if (length && code == WISP_E_APP_VERSION)
+        snprintf(why, sizeof why, "its version is %.20s there, %lu here", text,
+                 (unsigned long)w->peers.app_version);
+    else snprintf(why, sizeof why, "%s", text);
+    wisp__end(w, s, code, why, false);
 }
 
 /* --- GOODBYE 6: connection:16 tag:64 number:16, on a reliable link the tag alone. It answers a
@@ -26859,8 +27074,20 @@ static wisp__session *wisp__session_to_be(wisp *w, const wisp_addr *addr, wisp__
 
 static void wisp__refuse_join(wisp *w, const wisp_addr *addr, const wisp__response *r,
                               wisp_result verdict, const char *text) {
+    char here[80];
+    wisp__notice error = wisp__notice_of(WISP__ON_ERROR, wisp__peer_handle(NULL),
+                                         wisp__remote_handle(NULL), verdict);
     if (verdict == WISP_E_SERVER_FULL)
         wisp__log(&w->base, WISP_LOG_WARNING, verdict, "a join was refused: raise desc.max_peers");
+    if (verdict == WISP_E_APP && !text)
+        wisp__notice_add(w, &error, "a join was refused: %.*s is another application than %s here",
+                         r->app_size, r->app, w->peers.app);
+    if (verdict == WISP_E_APP_VERSION && !text)
+        wisp__notice_add(w, &error, "a join was refused: its version is %lu, that here is %lu",
+                         (unsigned long)r->app_version, (unsigned long)w->peers.app_version);
+    snprintf(here, sizeof here, "%lu", (unsigned long)w->peers.app_version);
+    if (!text && verdict == WISP_E_APP) text = w->peers.app;        /* the other end tells both */
+    if (!text && verdict == WISP_E_APP_VERSION) text = here;
     wisp__deny(w, addr, r->nonce, verdict, text, r->size);
 }
 
@@ -26967,13 +27194,18 @@ static void wisp__on_response(wisp *w, const wisp_packet *packet, uint64_t nonce
 }
 
 /* A handshake packet of another wire version: both ends learn that they differ. */
-static void wisp__on_other_version(wisp *w, const wisp_packet *packet, int type, uint64_t nonce) {
+static void wisp__on_other_version(wisp *w, const wisp_packet *packet, int type, uint64_t nonce,
+                                   int version) {
     wisp__peer *asking = wisp__peer_asking(w, &packet->addr, nonce);
-    if (type == WISP__REQUEST && packet->size >= WISP__HANDSHAKE_LEAST)
+    char text[WISP__REASON_BYTES];
+    snprintf(text, sizeof text, "the other end speaks wire version %d, this one %d", version,
+             WISP_WIRE_VERSION);
+    if (type == WISP__REQUEST && packet->size >= WISP__HANDSHAKE_LEAST) {
+        wisp__log(&w->base, WISP_LOG_WARNING, WISP_E_WIRE_VERSION, "a join was refused: %s", text);
         wisp__deny(w, &packet->addr, nonce, WISP_E_WIRE_VERSION, NULL, packet->size);
-    else if (type == WISP__DENY && asking)
-        wisp__end(w, (wisp__session *)asking, WISP_E_WIRE_VERSION,
-                  "the other end speaks another wire version", false);
+    } else if (type == WISP__DENY && asking) {
+        wisp__end(w, (wisp__session *)asking, WISP_E_WIRE_VERSION, text, false);
+    }
 }
 
 /* Checks the head of a handshake packet, and that it is whole. */
@@ -26991,7 +27223,7 @@ static bool wisp__handshake_open(wisp *w, const wisp_packet *packet, wisp__reade
     version = (int)wisp__get(from, 8);
     *nonce = wisp__get(from, 64);
     if (version != WISP_WIRE_VERSION) {
-        wisp__on_other_version(w, packet, *type, *nonce);
+        wisp__on_other_version(w, packet, *type, *nonce, version);
         return false;
     }
     if (wisp__handshake_check(*nonce, bytes, packet->size - 4) ==
@@ -27039,21 +27271,25 @@ wisp_peer wisp_join(wisp *w, const wisp_addr *to, const void *ticket, int ticket
     wisp_peer none = { 0 };
     wisp__session *s;
     if (!w) return none;
-    w->why = WISP_E_CLOSED;
-    if (w->destroyed) return none;
-    w->why = WISP_E_ARGUMENT;
-    if (!to || ticket_size < 0 || (ticket_size && !ticket)) return none;
-    w->why = WISP_E_TOO_BIG;
-    if (ticket_size > w->base.mtu - 128) return none;
+    w->why = WISP_OK;
+    if (w->destroyed) wisp__is_ending(w);
+    else if (!to || ticket_size < 0 || (ticket_size && !ticket))
+        wisp__explain(w, WISP_E_ARGUMENT, "no address, or a ticket of %d bytes that is NULL",
+                      ticket_size);
+    else if (ticket_size > w->base.mtu - 128)
+        wisp__explain(w, WISP_E_TOO_BIG, "a ticket of %d bytes: it may have link.mtu - 128 = %d",
+                      ticket_size, w->base.mtu - 128);
+    if (w->why) return none;
     s = wisp__join_of_theirs(w, to);
     if (s) return wisp__peer_handle(s);
     s = wisp__add_session(w, to, &w->why);
+    if (!s) wisp__no_room(w, w->why, 2 * w->peers.max_peers, "max_peers");
     if (!s) return none;
     s->peer.joiner = s->peer.asked = true;
     s->peer.client_nonce = wisp__random(&w->peers.secret);
     if (ticket_size) s->peer.ticket = wisp__alloc(&w->base, (size_t)ticket_size);
     if (ticket_size && !s->peer.ticket) {
-        w->why = WISP_E_MEMORY;
+        wisp__no_more_memory(w);
         wisp__remove_session(w, s);
         return none;
     }
@@ -27069,7 +27305,9 @@ wisp_result wisp_admit_with(wisp *w, const wisp_addr *from, wisp_result verdict,
                             const char *text) {
     WISP__ENTER(w);
     wisp__peer *peer = NULL;
-    if (!w || !from || verdict > 0) return WISP_E_ARGUMENT;
+    if (!w || !from || verdict > 0)
+        return wisp__explain(w, WISP_E_ARGUMENT, "no address, or a verdict of %d: it is WISP_OK or "
+                             "negative", verdict);
     while ((peer = wisp__peers_find(w, from, peer)) != NULL) {
         if (peer->state != WISP__PENDING) continue;
         if (verdict == WISP_OK) {
@@ -27081,7 +27319,7 @@ wisp_result wisp_admit_with(wisp *w, const wisp_addr *from, wisp_result verdict,
         wisp__post_send(w);
         return WISP_OK;
     }
-    return WISP_E_STALE;
+    return wisp__explain(w, WISP_E_STALE, "no join of this address waits for a verdict");
 }
 
 wisp_result wisp_admit(wisp *w, const wisp_addr *from, wisp_result verdict) {
@@ -27205,12 +27443,14 @@ wisp_result wisp_query(wisp *w, const wisp_addr *to, wisp_handler fn, void *user
     WISP__ENTER(w);
     wisp__query *q;
     wisp_result why;
-    if (!w || !to || !fn) return WISP_E_ARGUMENT;
-    if (w->destroyed) return WISP_E_CLOSED;
+    if (!w || !to || !fn) return wisp__explain(w, WISP_E_ARGUMENT, "no address or no handler");
+    if (w->destroyed) return wisp__is_ending(w);
     why = wisp__timers_reserve(&w->base, &w->peers.timers);
-    if (why) return why;
+    if (why) return wisp__no_more_memory(w);
     q = (wisp__query *)wisp__pool_add(&w->base, &w->queries, &why);
-    if (!q) return why;
+    if (!q && why == WISP_E_LIMIT)
+        return wisp__explain(w, why, "%d questions wait already", (int)WISP__QUERIES);
+    if (!q) return wisp__no_more_memory(w);
     w->peers.timers.owners++;
     q->timer.kind = WISP__TIMER_QUERY;
     q->to = *to;
@@ -27225,11 +27465,13 @@ wisp_result wisp_query(wisp *w, const wisp_addr *to, wisp_handler fn, void *user
 wisp_result wisp_set_info(wisp *w, const void *info, int bytes) {
     WISP__ENTER(w);
     uint8_t *copy = NULL;
-    if (!w || bytes < 0 || (bytes && !info)) return WISP_E_ARGUMENT;
-    if (bytes > wisp__min_int(WISP__INFO_BYTES, w->base.mtu - WISP__INFO_REST))
-        return WISP_E_TOO_BIG;
+    int most = w ? wisp__min_int(WISP__INFO_BYTES, w->base.mtu - WISP__INFO_REST) : 0;
+    if (!w || bytes < 0 || (bytes && !info)) return wisp__is_no_list(w, bytes);
+    if (bytes > most)
+        return wisp__explain(w, WISP_E_TOO_BIG, "an info of %d bytes: at most %d are possible",
+                             bytes, most);
     if (info) copy = (uint8_t *)wisp__alloc(&w->base, (size_t)bytes + 1);
-    if (info && !copy) return WISP_E_MEMORY;
+    if (info && !copy) return wisp__no_more_memory(w);
     if (bytes) memcpy(copy, info, (size_t)bytes);
     wisp__free(&w->base, w->info, (size_t)w->info_bytes + 1);
     w->info = copy;
@@ -27291,12 +27533,35 @@ static WISP__INLINE wisp__message *wisp__compose(wisp *w, const wisp__remote *re
     m->parted = true;
     if (type == WISP__REPLY) m->delivery = WISP_RELIABLE;
     if (type == WISP__REPLY || wisp__message_size(m) <= WISP__LOOSE_BYTES) return m;
-    *why = WISP_E_TOO_BIG;
-    snprintf(w->registry.text, sizeof w->registry.text, "an unreliable message of %d bytes, over "
-             "the %d that are possible: send it reliably", wisp__message_size(m), 64 << 10);
-    wisp__log(&w->base, WISP_LOG_WARNING, *why, "'%s': %s", remote->name, w->registry.text);
+    *why = wisp__explain(w, WISP_E_TOO_BIG, "%.48s: %d bytes, an unreliable message takes %d: send "
+                         "it reliably", remote->name, wisp__message_size(m), 64 << 10);
     wisp__message_release(&w->chunks, m);
     return NULL;
+}
+
+/* Explains why a message was not sent, where nobody has said more. */
+static WISP__APART wisp_result wisp__unsent(const wisp *w, const wisp__remote *remote,
+                                            wisp_result result) {
+    const wisp_limits *limits = &w->base.limits;
+    switch (result) {
+    case WISP_E_QUEUE_FULL:
+        return wisp__explain(w, result, "%.48s: the queue of desc.limits.queue_messages (%d) or "
+                             "queue_bytes (%d) is full%s", remote->name, limits->queue_messages,
+                             limits->queue_bytes, w->started ? "" : ": call wisp_update");
+    case WISP_E_NO_REMOTE:
+        return wisp__explain(w, result, "%.48s: the other end does not know this name, or not its "
+                             "encoding", remote->name);
+    case WISP_E_BUDGET:
+    case WISP_E_DRAINING:
+    case WISP_E_CLOSED:
+    case WISP_E_CANCELLED:
+    case WISP_E_DROPPED:
+        return wisp__explain(w, result, "%.48s: not sent: %s%s", remote->name,
+                             wisp_result_text(result),
+                             result == WISP_E_BUDGET ? ", see wisp_use_budget" : "");
+    case WISP_E_MEMORY: return wisp__no_more_memory(w);
+    default: return result;
+    }
 }
 
 /* Queues a message for one peer, and sends at once where the settings ask for it. */
@@ -27524,7 +27789,7 @@ static WISP__INLINE wisp_result wisp__encode_outbound(wisp *w, const wisp__outbo
         w->content.packer.plain = wisp__profiled_bytes(w, out->values, out->count);
         return WISP_OK;
     }
-    if (result != WISP_E_INVALID) return wisp__pack_refused(&w->base, result);
+    if (result != WISP_E_INVALID) return wisp__pack_refused(w, result);
     wisp__log(&w->base, WISP_LOG_WARNING, result, "'%s': %s", out->remote->name, w->registry.text);
     return result;
 }
@@ -27553,7 +27818,7 @@ static wisp_result wisp__targets_begin(wisp *w, wisp__targets *t, const wisp_to 
         wisp__session *s = wisp__session_of(w, to->list[i]);
         if (s) s->mark = t->mark;
     }
-    return to->mode == WISP__TO_GROUP && !t->group ? WISP_E_STALE : WISP_OK;
+    return to->mode == WISP__TO_GROUP && !t->group ? wisp__no_group(w, to->group) : WISP_OK;
 }
 
 static bool wisp__targets_next(wisp *w, wisp__targets *t) {
@@ -27588,6 +27853,10 @@ static wisp_result wisp__fire_several(wisp *w, const wisp__outbound *out, wisp__
     while (wisp__targets_next(w, &t)) {
         wisp_result result = !t.session ? t.skipped : m ? wisp__give(w, t.session, m)
                                                         : wisp__send_value(w, t.session, f, false);
+        if (first == WISP_OK && !t.session)
+            wisp__explain(w, result, "entry %d of the list of peers: %s", t.at - 1,
+                          result == WISP_E_ARGUMENT ? "it is there twice"
+                                                    : wisp_result_text(result));
         if (first == WISP_OK) first = result;
     }
     return first;
@@ -27869,13 +28138,14 @@ static wisp_result wisp__hold_message(wisp *w, const wisp__remote *remote, const
     wisp__held *held = NULL;
     wisp__message *m;
     wisp_result result;
-    if (to.mode == WISP__TO_PEER && !s) return WISP_E_STALE;       /* the hook has ended it */
+    if (to.mode == WISP__TO_PEER && !s) return wisp__no_session(w, to.peer);
     result = wisp__pack(&w->content.packer, event->args, event->count);
-    if (result) return result;
+    if (result) return wisp__pack_refused(w, result);
     if (!inbound && own->count >= limits->held_messages) wisp__held_prune(w, own);
-    if (own->count >= limits->held_messages) return WISP_E_LIMIT;
+    if (own->count >= limits->held_messages)
+        return wisp__no_room(w, WISP_E_LIMIT, limits->held_messages, "limits.held_messages");
     m = wisp__message_make(w, remote, WISP__EVENT);
-    if (!m) return WISP_E_MEMORY;
+    if (!m) return wisp__no_more_memory(w);
     result = WISP_E_LIMIT;
     if (!inbound && wisp__held_bytes(m, &to) > limits->held_bytes - own->bytes)
         wisp__held_prune(w, own);
@@ -27885,7 +28155,7 @@ static wisp_result wisp__hold_message(wisp *w, const wisp__remote *remote, const
     }
     if (!held) {
         wisp__message_release(&w->chunks, m);
-        return result;
+        return wisp__no_room(w, result, limits->held_bytes, "limits.held_bytes");
     }
     held->own = own;
     wisp__held_push(&w->hooks.held, held, WISP__OF_ALL);
@@ -27912,7 +28182,11 @@ static wisp_result wisp__pass_out(wisp *w, wisp__outbound *out) {
     if (verdict == WISP_PASS) return WISP_PASS;
     if (verdict == WISP_HOLD)
         verdict = p->kind == WISP_MESSAGE_REPLY
-                      ? WISP_E_UNSUPPORTED : wisp__hold_message(w, remote, &event, p);
+                      ? wisp__explain(w, WISP_E_UNSUPPORTED, "%.48s: replies cannot be held",
+                                      remote->name)
+                      : wisp__hold_message(w, remote, &event, p);
+    else if (verdict < 0)
+        wisp__explain(w, verdict, "%.48s: a middleware refused the message", remote->name);
     if (verdict == WISP_OK) return WISP_HOLD;
     wisp__drop(w, out->session, remote, WISP__DROPPED_FILTERED, WISP_OK);
     return verdict;
@@ -27933,7 +28207,7 @@ static wisp_result wisp__fire_through(wisp *w, wisp__outbound *out) {
 /* The message of an answer. NULL with the reason. */
 static wisp__message *wisp__answer_make(wisp *w, const wisp__answer *a, wisp_result *why) {
     wisp__message *m = NULL;
-    *why = wisp__pack_refused(&w->base, wisp__pack(&w->content.packer, a->values, a->count));
+    *why = wisp__pack_refused(w, wisp__pack(&w->content.packer, a->values, a->count));
     w->content.packer.plain = *why ? 0 : wisp__profiled_bytes(w, a->values, a->count);
     if (*why == WISP_OK) m = wisp__compose(w, a->remote, WISP__REPLY, why);
     if (!m) return NULL;
@@ -29667,7 +29941,7 @@ static const char *wisp__no_answer(const wisp *w, const wisp__peer *peer) {
     int size = WISP__HANDSHAKE_HEAD + 32 + (int)strlen(w->peers.app) + peer->ticket_size;
     return peer->cookie && size > WISP__MTU_LEAST
                ? "no answer to the ticket: the path may drop so large a packet, try a smaller one"
-               : "no answer";
+               : "no answer: is the address right, and does the other end call wisp_update?";
 }
 
 static void wisp__on_peer_timer(wisp *w, wisp__session *s) {
@@ -29803,11 +30077,16 @@ WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session 
     wisp__held_check(&s->held_messages, WISP__OF_PEER);
 }
 
+static wisp_result wisp__link_result(const wisp *w, bool broken) {
+    return broken ? wisp__explain(w, WISP_E_LINK, "the link is broken: its send or recv said so")
+                  : WISP_OK;
+}
+
 wisp_result wisp_flush_batches(wisp *w) {
     WISP__ENTER(w);
     if (!w) return WISP_E_ARGUMENT;
     wisp__flush_dirty(w);
-    return w->peers.post.broken ? WISP_E_LINK : WISP_OK;
+    return wisp__link_result(w, w->peers.post.broken);
 }
 
 /* ===========================================================================
@@ -29823,20 +30102,21 @@ static inline wisp_result wisp__outbound_check(wisp *w, wisp__outbound *out, wis
     const wisp_to *to = out->passage.to;
     wisp_result result;
     if (to->mode >= WISP__TO_LIST && (to->count < 0 || (to->count && !to->list)))
-        return WISP_E_ARGUMENT;
+        return wisp__is_no_list(w, to->count);
     if (wisp__hooks_ready(w, false)) wisp__resume_out_first(w);
     out->session = to->mode == WISP__TO_PEER ? wisp__session_of(w, to->peer) : NULL;
-    if (to->mode == WISP__TO_PEER && !out->session) return WISP_E_STALE;
-    if (out->count < 0 || (out->count && !out->values)) return WISP_E_ARGUMENT;
+    if (to->mode == WISP__TO_PEER && !out->session) return wisp__no_session(w, to->peer);
+    if (out->count < 0 || (out->count && !out->values)) return wisp__is_no_list(w, out->count);
     out->remote = wisp__remote_found(w, target);
     if (!out->remote) {
         result = wisp__pack(&w->content.packer, out->values, out->count);
-        if (result) return wisp__pack_refused(&w->base, result);
+        if (result) return wisp__pack_refused(w, result);
         out->remote = wisp__remote_to_send(w, target, &result);
         if (result) return result;
     }
     return out->session && out->session->peer.draining &&
-           out->remote->now.delivery == WISP_RELIABLE ? WISP_E_DRAINING : WISP_OK;
+           out->remote->now.delivery == WISP_RELIABLE
+               ? wisp__unsent(w, out->remote, WISP_E_DRAINING) : WISP_OK;
 }
 
 wisp_result wisp_fire_target(wisp *w, wisp_target target, wisp_to to, const wisp_value *values,
@@ -29850,10 +30130,14 @@ wisp_result wisp_fire_target(wisp *w, wisp_target target, wisp_to to, const wisp
     out.passage.to = &to;
     result = wisp__outbound_check(w, &out, target);
     if (result) return result;
-    if (!out.remote->outbound) return wisp__fire(w, &out);
-    to.peer = wisp__peer_handle(out.session);
-    out.passage = wisp__passage_of(WISP_MESSAGE_EVENT, &to, NULL);
-    return wisp__fire_through(w, &out);
+    if (!out.remote->outbound) {
+        result = wisp__fire(w, &out);
+    } else {
+        to.peer = wisp__peer_handle(out.session);
+        out.passage = wisp__passage_of(WISP_MESSAGE_EVENT, &to, NULL);
+        result = wisp__fire_through(w, &out);
+    }
+    return result ? wisp__unsent(w, out.remote, result) : WISP_OK;
 }
 
 wisp_result wisp_fire_values(wisp *w, const char *remote, wisp_to to, const wisp_value *values,
@@ -29863,7 +30147,8 @@ wisp_result wisp_fire_values(wisp *w, const char *remote, wisp_to to, const wisp
 
 wisp_result wisp_send(wisp *w, wisp_remote remote, wisp_to to, const wisp_value *values,
                       int count) {
-    if (!remote.id) return w ? WISP_E_STALE : WISP_E_ARGUMENT;
+    if (!remote.id) return wisp__explain(w, w ? WISP_E_STALE : WISP_E_ARGUMENT,
+                                         "a remote of id 0, which is none");
     return wisp_fire_target(w, wisp_by_handle(remote), to, values, count);
 }
 
@@ -29894,7 +30179,7 @@ static int wisp__invoked_peers(wisp *w, const wisp__outbound *out, wisp_peer **p
     if (result) return result;
     *room = to->mode == WISP__TO_LIST ? to->count : t.group ? t.group->count : w->peers.joined;
     *peers = (wisp_peer *)wisp__alloc_items(&w->base, *room + 1, sizeof **peers);
-    if (!*peers) return WISP_E_MEMORY;
+    if (!*peers) return wisp__no_more_memory(w);
     while (wisp__targets_next(w, &t))
         if (t.session) (*peers)[count++] = wisp__peer_handle(t.session);
     return count;
@@ -29902,10 +30187,10 @@ static int wisp__invoked_peers(wisp *w, const wisp__outbound *out, wisp_peer **p
 
 /* Slots for a call to several and its parts, all or none. */
 static wisp__pending *wisp__whole_add(wisp *w, const wisp__outbound *out, int parts) {
-    wisp__pending *whole, *part = NULL;
+    wisp__pending *whole = NULL, *part = NULL;
     w->why = WISP_E_LIMIT;
-    if (parts >= w->base.limits.calls - w->calls.ours) return NULL;
-    whole = wisp__call_add(w, false, &w->why);
+    if (parts < w->base.limits.calls - w->calls.ours) whole = wisp__call_add(w, false, &w->why);
+    if (!whole) wisp__no_room(w, w->why, w->base.limits.calls, "limits.calls");
     if (!whole) return NULL;
     whole->gathers = true;
     whole->left = parts;
@@ -29925,6 +30210,7 @@ static wisp__pending *wisp__whole_add(wisp *w, const wisp__outbound *out, int pa
         wisp__call_remove(w, part);
     }
     wisp__call_remove(w, whole);
+    wisp__no_room(w, w->why, w->base.limits.calls, "limits.calls");
     return NULL;
 }
 
@@ -29936,7 +30222,7 @@ static wisp_call wisp__invoke_many(wisp *w, wisp__outbound *out) {
     w->why = parts;
     if (parts < 0) return handle;
     if (parts || !w->destroyed) whole = wisp__whole_add(w, out, parts);
-    else w->why = WISP_E_CLOSED;  /* nobody would run its on_done any more */
+    else wisp__is_ending(w);  /* nobody would run its on_done any more */
     if (whole) {
         handle.id = whole->slot.id;
         w->why = WISP_OK;
@@ -29970,8 +30256,11 @@ wisp_call wisp_invoke_target(wisp *w, wisp_target target, wisp_to to, const wisp
     wisp__outbound out;
     wisp__pending *call;
     if (!w) return handle;
-    w->why = WISP_E_ARGUMENT;
-    if (how->tries < 0 || !wisp__is_within(how->timeout, 0, 1e9)) return handle;
+    if (how->tries < 0 || !wisp__is_within(how->timeout, 0, 1e9)) {
+        wisp__explain(w, WISP_E_ARGUMENT, "%d tries or a timeout of %g s: not below 0, at most 1e9 "
+                      "s", how->tries, how->timeout);
+        return handle;
+    }
     out.values = values;
     out.count = count;
     out.passage = wisp__passage_of(WISP_MESSAGE_INVOKE, &to, how);
@@ -29979,14 +30268,13 @@ wisp_call wisp_invoke_target(wisp *w, wisp_target target, wisp_to to, const wisp
     if (w->why) return handle;
     if (!out.session) return wisp__invoke_many(w, &out);
     call = wisp__call_add(w, false, &w->why);
-    if (!call && w->why == WISP_E_LIMIT)
-        wisp__log(&w->base, WISP_LOG_WARNING, w->why,
-                  "too many calls wait for answers: raise desc.limits.calls");
+    if (!call) wisp__no_room(w, w->why, w->base.limits.calls, "limits.calls");
     if (!call) return handle;
     handle.id = call->slot.id;
     w->why = wisp__call_send(w, call, &out);
     call = wisp__call_of(w, handle.id);
     if (w->why == WISP_OK) return handle;
+    wisp__unsent(w, out.remote, w->why);
     if (call) wisp__call_remove(w, call);
     handle.id = 0;
     return handle;
@@ -30031,10 +30319,10 @@ static wisp_result wisp__answer_event(wisp_event *event, wisp_result code, const
     a.id = a.request->id;
     m = wisp__answer_through(event->w, &a, &result);
     event->result = result;  /* the caller gets it if nothing else follows */
-    if (!m) return result;
+    if (!m) return wisp__unsent(event->w, a.remote, result);
     result = wisp__answer_give(event->w, &a, m);
     event->request = NULL;
-    return result;
+    return result ? wisp__unsent(event->w, a.remote, result) : WISP_OK;
 }
 
 wisp_result wisp_reply_values(wisp_event *event, const wisp_value *values, int count) {
@@ -30057,11 +30345,8 @@ static void wisp__no_say(wisp__no *no, const char *format, va_list list) {
 /* Does a code reach the caller as it is? If it does not, that is explained. */
 static wisp_result wisp__may_refuse(wisp *w, wisp_result code) {
     if (code < 0 && wisp__code_received(code, false) == code) return WISP_OK;
-    snprintf(w->registry.text, sizeof w->registry.text,
-             "the code %d does not reach a caller: refuse with %d (WISP_E_USER) or less", code,
-             WISP_E_USER);
-    wisp__log_line(&w->base, WISP_LOG_WARNING, WISP_E_ARGUMENT, w->registry.text);
-    return WISP_E_ARGUMENT;
+    return wisp__explain(w, WISP_E_ARGUMENT, "the code %d does not reach a caller: refuse with %d "
+                         "(WISP_E_USER) or less", code, WISP_E_USER);
 }
 
 wisp_result wisp_refuse(wisp_event *event, wisp_result code, const char *format, ...) {
@@ -30069,13 +30354,10 @@ wisp_result wisp_refuse(wisp_event *event, wisp_result code, const char *format,
     wisp__no no;
     va_list list;
     wisp *w = event ? event->w : NULL;
-    if (!w || wisp__may_refuse(w, code)) return WISP_E_ARGUMENT;
-    if (!event->request) {
-        snprintf(w->registry.text, sizeof w->registry.text, "%.70s: wisp_refuse answers a call, "
-                 "and this is none, or is answered or deferred already", event->name);
-        wisp__log_line(&w->base, WISP_LOG_WARNING, WISP_E_ARGUMENT, w->registry.text);
-        return WISP_E_ARGUMENT;
-    }
+    if (!w || wisp__may_refuse(w, code)) return w ? w->why : WISP_E_ARGUMENT;
+    if (!event->request)
+        return wisp__explain(w, WISP_E_ARGUMENT, "%.70s: wisp_refuse answers a call, and this is "
+                             "none, or is answered or deferred already", event->name);
     va_start(list, format);
     wisp__no_say(&no, format, list);
     va_end(list);
@@ -30087,7 +30369,8 @@ static wisp_result wisp__fail(wisp_event *event, wisp_result code, const char *f
     wisp__no no;
     wisp__remote *remote;
     wisp__notice error;
-    if (!event || !event->w || code >= 0 || code < INT16_MIN) return WISP_E_ARGUMENT;
+    if (!event || !event->w || code >= 0 || code < INT16_MIN)
+        return wisp__no_code(event ? event->w : NULL, code);
     wisp__no_say(&no, format, list);
     remote = wisp__remote_at(&event->w->registry, event->remote.id);
     if (remote) remote->stats.failures++;
@@ -30119,6 +30402,11 @@ void wisp_raise(wisp_event *event, wisp_result code, const char *format, ...) {
 }
 #endif
 
+static wisp_result wisp__no_call(const wisp *w, wisp_call call) {
+    return wisp__explain(w, WISP_E_STALE, "call %lu is over, or none of this kind",
+                         (unsigned long)call.id);
+}
+
 static wisp_result wisp__answer_deferred(wisp *w, wisp_call handle, wisp_result code,
                                          const wisp_value *values, int count) {
     wisp__pending *call = w ? wisp__call_of(w, handle.id) : NULL;
@@ -30126,20 +30414,21 @@ static wisp_result wisp__answer_deferred(wisp *w, wisp_call handle, wisp_result 
     wisp__message *m;
     wisp_result why;
     if (!w) return WISP_E_ARGUMENT;
-    if (!call || !call->deferred) return WISP_E_STALE;
+    if (!call || !call->deferred) return wisp__no_call(w, handle);
     a.session = call->session;
     a.remote = w->registry.remotes[call->remote];
     a.id = call->id;
     m = wisp__answer_through(w, &a, &why);
-    if (!m) return why;
+    if (!m) return wisp__unsent(w, a.remote, why);
     if (!wisp__call_of(w, handle.id)) {  /* a hook has answered it */
         wisp__message_release(&w->chunks, m);
-        return WISP_E_STALE;
+        return wisp__no_call(w, handle);
     }
     if (a.session->request_room) a.request = wisp__request_at(a.session, a.id);
     if (a.request && (a.request->id != a.id || !a.request->state)) a.request = NULL;
     wisp__deferred_remove(w, call);
-    return wisp__answer_give(w, &a, m);
+    why = wisp__answer_give(w, &a, m);
+    return why ? wisp__unsent(w, a.remote, why) : WISP_OK;
 }
 
 wisp_result wisp_answer(wisp *w, wisp_call call, const wisp_value *values, int count) {
@@ -30151,7 +30440,7 @@ wisp_result wisp_answer_fail(wisp *w, wisp_call call, wisp_result code, const ch
     WISP__ENTER(w);
     wisp__no no;
     va_list list;
-    if (code >= 0 || code < INT16_MIN) return WISP_E_ARGUMENT;
+    if (code >= 0 || code < INT16_MIN) return wisp__no_code(w, code);
     va_start(list, format);
     wisp__no_say(&no, format, list);
     va_end(list);
@@ -30163,7 +30452,7 @@ wisp_result wisp_answer_refuse(wisp *w, wisp_call call, wisp_result code, const 
     WISP__ENTER(w);
     wisp__no no;
     va_list list;
-    if (!w || wisp__may_refuse(w, code)) return WISP_E_ARGUMENT;
+    if (!w || wisp__may_refuse(w, code)) return w ? w->why : WISP_E_ARGUMENT;
     va_start(list, format);
     wisp__no_say(&no, format, list);
     va_end(list);
@@ -30988,12 +31277,12 @@ wisp_result wisp_use_profiler(wisp *w, const wisp_profiler *profiler) {
         return WISP_OK;
     }
     meters = (wisp__meters *)wisp__alloc(&w->base, sizeof *meters);
-    if (!meters) return WISP_E_MEMORY;
+    if (!meters) return wisp__no_more_memory(w);
     w->registry.meters = meters;
     w->registry.epoch++;
     if (!wisp__profiler_meters(w)) {
         wisp__profiler_off(w);
-        return WISP_E_MEMORY;
+        return wisp__no_more_memory(w);
     }
     meters->hooks = *profiler;
     meters->first_errors = w->base.stats.errors;
@@ -31185,14 +31474,18 @@ static void wisp__snapshot_dropped(wisp_snapshot *out) {
     wisp__snapshot_drops(out, rest, "");
 }
 
+static wisp_result wisp__profiler_is_off(const wisp *w) {
+    return wisp__explain(w, WISP_E_UNSUPPORTED, "the profiler is off: call wisp_use_profiler");
+}
+
 wisp_result wisp_snapshot_take(const wisp *w, const char *filter, wisp_snapshot *out) {
     WISP__ENTER(w);
     const wisp__meters *meters;
     const wisp_total_stats *stats;
-    if (!w || !out) return WISP_E_ARGUMENT;
+    if (!w || !out) return wisp__explain(w, WISP_E_ARGUMENT, "out is NULL");
     meters = w->registry.meters;
     stats = &w->base.stats;
-    if (!meters) return WISP_E_UNSUPPORTED;
+    if (!meters) return wisp__profiler_is_off(w);
     memset(out, 0, sizeof *out);
     wisp__text_clean(out->app, sizeof out->app, w->peers.app, strlen(w->peers.app));
     out->app_version = w->peers.app_version;
@@ -31219,23 +31512,24 @@ wisp_result wisp_profile_remote(const wisp *w, const char *name, wisp_remote_pro
     const wisp__remote *remote;
     wisp_result result;
     int length;
-    if (!w || !out) return WISP_E_ARGUMENT;
-    if (!w->registry.meters) return WISP_E_UNSUPPORTED;
-    result = wisp__name_check(name, &length);
+    if (!w || !out) return wisp__explain(w, WISP_E_ARGUMENT, "out is NULL");
+    if (!w->registry.meters) return wisp__profiler_is_off(w);
+    result = wisp__name_wrong(w, name, &length);
     if (result) return result;
     remote = wisp__registry_find(&w->registry, name, length);
-    if (!remote || remote->index < WISP__RESERVED) return WISP_E_NO_REMOTE;
-    if (!remote->meter) return WISP_E_MEMORY;
+    if (!remote || remote->index < WISP__RESERVED)
+        return wisp__explain(w, WISP_E_NO_REMOTE, "no remote has the name '%.64s'", name);
+    if (!remote->meter) return wisp__no_more_memory(w);
     wisp__profile_remote(w, remote, out);
     return WISP_OK;
 }
 
 wisp_result wisp_profile_peer(const wisp *w, wisp_peer peer, wisp_peer_profile *out) {
     const wisp__session *s = wisp__session_or_left(w, peer);
-    if (!w || !out) return WISP_E_ARGUMENT;
-    if (!w->registry.meters) return WISP_E_UNSUPPORTED;
-    if (!s) return WISP_E_STALE;
-    if (!s->meter) return WISP_E_MEMORY;
+    if (!w || !out) return wisp__explain(w, WISP_E_ARGUMENT, "out is NULL");
+    if (!w->registry.meters) return wisp__profiler_is_off(w);
+    if (!s) return wisp__no_session(w, peer);
+    if (!s->meter) return wisp__no_more_memory(w);
     wisp__profile_peer(w, s, out);
     return WISP_OK;
 }
@@ -31318,8 +31612,9 @@ int wisp_peer_json(const wisp *w, wisp_peer peer, char *out, int capacity) {
     static const char *const states[] = { "left", "joining", "joined", "draining" };
     const wisp__session *s = wisp__session_or_left(w, peer);
     wisp__peer_report r;
+    int bytes;
     if (!w) return WISP_E_ARGUMENT;
-    if (!s) return WISP_E_STALE;
+    if (!s) return wisp__no_session(w, peer);
     memset(&r, 0, sizeof r);
     wisp_stats_peer(w, peer, &r.stats);
     memcpy(r.state, states[wisp_peer_state(w, peer)], strlen(states[wisp_peer_state(w, peer)]));
@@ -31330,7 +31625,9 @@ int wisp_peer_json(const wisp *w, wisp_peer peer, char *out, int capacity) {
     r.join_timeout = w->base.join_timeout;
     r.window_bytes = s->peer.window_bytes;
     r.window_items = (int)s->peer.window_items;
-    return wisp__struct_json(&wisp__peer_report_schema, &r, out, capacity);
+    bytes = wisp__struct_json(&wisp__peer_report_schema, &r, out, capacity);
+    return bytes >= 0 ? bytes : wisp__explain(w, bytes, "a capacity of %d bytes: %s", capacity,
+                                              wisp_result_text(bytes));
 }
 
 /* ===========================================================================
@@ -32087,23 +32384,36 @@ static void wisp__desc_defaults(wisp_desc *desc) {
     wisp__limits_defaults(&desc->limits, desc->max_peers);
 }
 
+/* Logs what is wrong with a desc. */
 static wisp_result wisp__desc_validate(const wisp_desc *desc) {
     const wisp_link *link = &desc->link;
+    const char *wrong = NULL;
+    wisp_result code = WISP_E_ARGUMENT;
     int limits[sizeof desc->limits / sizeof(int)];           /* all of them are ints */
-    if (!link->send || !link->recv || desc->max_peers < 0 || desc->max_peers > 16384 ||
-        (link->mtu && (link->mtu < 256 || link->mtu > 65000)) ||
-        !wisp__is_within(desc->timeout, 0, 1e9) || !wisp__is_within(desc->join_timeout, 0, 1e9) ||
-        (!wisp__tick_rate_valid(desc->tick_rate) && !wisp__is_within(desc->tick_rate, 0, 0)))
-        return WISP_E_ARGUMENT;
-    if (desc->app && strlen(desc->app) > 64) return WISP_E_TOO_BIG;
-    if (!desc->memory.alloc != !desc->memory.free || (int)desc->joins < WISP_JOINS_AUTO ||
-        desc->joins > WISP_JOINS_CLOSED || (int)desc->congestion < WISP_CONGESTION_MODEL ||
-        desc->congestion > WISP_CONGESTION_RFC9002)
-        return WISP_E_ARGUMENT;
     memcpy(limits, &desc->limits, sizeof limits);
     for (int i = 0; i < WISP__LENGTH(limits); i++)
-        if (limits[i] < 0) return WISP_E_ARGUMENT;
-    return WISP_OK;
+        if (limits[i] < 0) wrong = "a limit of desc.limits is negative";
+    if (desc->app && strlen(desc->app) > 64) {
+        wrong = "desc.app has more than 64 bytes";
+        code = WISP_E_TOO_BIG;
+    }
+    if (!link->send || !link->recv) wrong = "desc.link needs send and recv";
+    if (link->mtu && (link->mtu < 256 || link->mtu > 65000))
+        wrong = "desc.link.mtu is not in 256 .. 65000";
+    if (desc->max_peers < 0 || desc->max_peers > 16384)
+        wrong = "desc.max_peers is not in 0 .. 16384";
+    if (!wisp__is_within(desc->timeout, 0, 1e9) || !wisp__is_within(desc->join_timeout, 0, 1e9))
+        wrong = "desc.timeout or join_timeout is not in 0 .. 1e9";
+    if (!wisp__tick_rate_valid(desc->tick_rate) && !wisp__is_within(desc->tick_rate, 0, 0))
+        wrong = "desc.tick_rate is out of range";
+    if (!desc->memory.alloc != !desc->memory.free) wrong = "desc.memory needs both alloc and free";
+    if ((int)desc->joins < WISP_JOINS_AUTO || desc->joins > WISP_JOINS_CLOSED ||
+        (int)desc->congestion < WISP_CONGESTION_MODEL ||
+        desc->congestion > WISP_CONGESTION_RFC9002)
+        wrong = "desc.joins or congestion is none of its constants";
+    if (wrong && code == WISP_E_TOO_BIG && wrong[5] != 'a') code = WISP_E_ARGUMENT;
+    if (wrong && desc->log) desc->log(desc->user, WISP_LOG_ERROR, code, wrong);
+    return wrong ? code : WISP_OK;
 }
 
 /* Makes the keys, from the seed, the caller's entropy or the system's. */
@@ -32306,9 +32616,37 @@ void wisp_destroy(wisp *w) {
 
 /* --- update --- */
 
+/* Looks whether the first times given to wisp_update are no seconds: milliseconds are whole numbers
+   in uneven steps, and steps instead of times are small and go back or stand still. */
+static void wisp__judge_time(wisp *w, double now, double step) {
+    bool whole = wisp__is_within(now, -1e15, 1e15) && !(now < (double)(int64_t)now) &&
+                 !(now > (double)(int64_t)now);
+    const char *wrong = NULL;
+    if (step > w->base.timeout / 2)
+        wisp__log(&w->base, WISP_LOG_WARNING, WISP_E_ARGUMENT, "%g s since the last wisp_update, "
+                  "more than half of desc.timeout (%g s): a handler or the program blocks, or the "
+                  "time is in milliseconds", step, w->base.timeout);
+    if (w->times.seen >= 600) return;
+    w->times.seen++;
+    if (step < 0) w->times.back++;
+    w->times.fraction |= !whole;
+    if (step > 0 && (step < w->base.step || step > w->base.step)) w->times.uneven++;
+    w->times.grows |= step > 0 || !(now > 0 && now < 0.25);
+    w->times.large |= !(now > 0 && now < 0.25);
+    if (w->times.seen == 64 && !w->times.fraction && w->times.uneven >= 8)
+        wrong = "milliseconds";
+    if (!w->times.large && (w->times.back == 8 || (w->times.seen == 600 && !w->times.grows)))
+        wrong = "the step since the last update";
+    if (!wrong) return;
+    w->times.seen = 600;
+    wisp__log(&w->base, WISP_LOG_ERROR, WISP_E_ARGUMENT, "wisp_update takes the time in seconds: "
+              "%g seems to be %s", now, wrong);
+}
+
 /* Advances the time, which never goes back and never leaps. */
 static void wisp__advance(wisp *w, double now) {
     double step = w->started ? now - w->now : 0;
+    wisp__judge_time(w, now, step);
     if (step < 0) {
         w->base.stats.clock_back++;
         step = 0;
@@ -32343,11 +32681,16 @@ static bool wisp__receive(wisp *w) {
     return false;
 }
 
+static wisp_result wisp__is_busy(const wisp *w) {
+    return wisp__explain(w, WISP_E_BUSY, "wisp_update and wisp_await cannot run inside a handler");
+}
+
 wisp_result wisp_update(wisp *w, double now) {
     WISP__ENTER(w);
     bool broken;
-    if (!w || !wisp__is_finite(now)) return WISP_E_ARGUMENT;
-    if (wisp__is_inside(w)) return WISP_E_BUSY;
+    if (!w || !wisp__is_finite(now))
+        return wisp__explain(w, WISP_E_ARGUMENT, "the time is not a number");
+    if (wisp__is_inside(w)) return wisp__is_busy(w);
     if (w->destroyed) {
         wisp__destroy_now(w);
         return WISP_E_CLOSED;
@@ -32375,14 +32718,14 @@ wisp_result wisp_update(wisp *w, double now) {
         wisp__destroy_now(w);
         return WISP_E_CLOSED;
     }
-    return w->link_broken ? WISP_E_LINK : WISP_OK;
+    return wisp__link_result(w, w->link_broken);
 }
 
 /* --- await --- */
 
 static wisp_result wisp__may_await(const wisp *w, wisp_clock clock) {
-    if (!w || !clock) return WISP_E_ARGUMENT;
-    return wisp__is_inside(w) ? WISP_E_BUSY : WISP_OK;
+    if (!w || !clock) return wisp__no_function(w);
+    return wisp__is_inside(w) ? wisp__is_busy(w) : WISP_OK;
 }
 
 static bool wisp__joins_done(const wisp *w) {
@@ -32412,7 +32755,9 @@ static wisp_result wisp__await(wisp *w, wisp_clock clock, void *clock_user, doub
         next = clock(clock_user);
         still = next > now ? 0 : still + 1;
         now = next;
-        if (now - begin >= timeout || still >= 1000000) return WISP_E_TIMEOUT;
+        if (now - begin >= timeout || still >= 1000000)
+            return wisp__explain(w, WISP_E_TIMEOUT, "not within %g s%s", now - begin,
+                                 still ? ": the clock stands still" : "");
     }
 }
 
@@ -32428,8 +32773,9 @@ wisp_result wisp_await_ready(wisp *w, wisp_clock clock, void *clock_user, double
     if (result) return result;
     if (under_way && w->joins_done != before) return WISP_OK;
     if (!under_way && wisp__session_of(w, wisp_server())) return WISP_OK;
-    if (w->join_failure) return w->join_failure;
-    return w->peers.joined ? WISP_OK : WISP_E_CLOSED;
+    if (w->join_failure) return w->join_failure;     /* wisp__end has said why */
+    return w->peers.joined ? WISP_OK : wisp__explain(w, WISP_E_CLOSED, "no session: call "
+                                                     "wisp_join");
 }
 
 static void wisp__awaiting_on(wisp_event *event) {
@@ -32460,7 +32806,7 @@ wisp_result wisp_await_reply(wisp *w, wisp_call handle, wisp_handler fn, void *u
     wisp_result result = wisp__may_await(w, clock);
     if (result) return result;
     call = (wisp__pending *)wisp__pool_get(&w->calls.pool, handle.id);
-    if (!call || call->deferred) return WISP_E_STALE;
+    if (!call || call->deferred) return wisp__no_call(w, handle);
     call->also = wisp__awaiting_on;
     call->also_user = &awaiting;
     result = wisp__await(w, clock, clock_user, WISP__NEVER, &awaiting);
