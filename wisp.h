@@ -80,6 +80,7 @@
        >>call           calls that wait for answers, requests that are answered
        >>frame          the frames of a packet: drawn, written and read
        >>names          announcements and their answers: numbers for names
+       >>object         structs of a server that its peers see: classes and objects
        >>tick           steps of equal length, numbered alike on all ends of a server
        >>packet_writer  packets filled and sent
        >>session        how sessions begin and end
@@ -384,6 +385,8 @@ typedef struct wisp_limits {
        schema_bytes. When half is used, a peer gets no more of it than the other
        half divided by max_peers */
     int schema_bytes_all;
+    int objects;            /* objects of this end, and those of its server;
+                               65535, which is the most */
 } wisp_limits;
 
 /* ===========================================================================
@@ -1665,8 +1668,10 @@ typedef struct wisp_event {
                                      below */
     struct wisp__passage *passage; /* private: its way through middleware */
     const wisp_addr  *from;       /* of an answer to wisp_query, else NULL */
-    int64_t           tick;       /* of WISP_TICK, else 0 */
-    double            step;       /* the same: seconds between ticks */
+    int64_t           tick;       /* of WISP_TICK or an object, else 0 */
+    double            step;       /* of WISP_TICK: seconds between ticks */
+    wisp_object       object;     /* of a class's handler, with its structs */
+    const void       *state, *before;
 } wisp_event;
 
 enum { WISP_MESSAGE_EVENT, WISP_MESSAGE_INVOKE, WISP_MESSAGE_REPLY };
@@ -1951,6 +1956,81 @@ WISP_API wisp_result wisp_answer_fail(wisp *w, wisp_call call,
                                       ...) WISP__PRINTF(4, 5);
 /* Ends a call of this end: on_reply runs with WISP_E_CANCELLED. */
 WISP_API void        wisp_cancel(wisp *w, wisp_call call);
+
+/* ===========================================================================
+ * MARK: >>object
+ * State that stays in step: a server spawns objects, which are structs of a
+ * class, and edits them; every peer that has joined it sees them, at once with
+ * the newest state and then by deltas. What a packet loses is sent again with
+ * the newest state, never with an old one.
+ * ======================================================================== */
+
+typedef struct wisp_class  { uint32_t id; } wisp_class;
+/* Who an object is of: a number that a server gives to each peer that has
+   joined it, the same on all its ends; 0 = the server. */
+typedef struct wisp_player { uint16_t id; } wisp_player;
+
+typedef struct wisp_class_desc {
+    const wisp_schema    *schema;      /* of a C struct, at most 64 KiB */
+    const wisp_migration *migrations;  /* from older versions of it */
+    int    migration_count;
+    int    priority;            /* WISP_PRIORITY(n); 0 = 500: the urgency of its
+                                   objects, in one order with messages */
+    double rate;                /* sends of an object per second at most; 0 =
+                                   each tick */
+    /* Handlers on the ends that see the objects. They run when all objects of a
+       packet have their new state: event->object, ->state (the struct), ->tick
+       (of the state), ->before (the struct before) and ->user. A negative
+       result of `spawned` hides the object here. */
+    wisp_result (*spawned)(wisp_event *event);
+    wisp_handler changed;       /* also when the owner has changed */
+    wisp_handler despawned;     /* the server has despawned it, or has gone */
+    void  *user;
+} wisp_class_desc;
+
+/* Defines a class under a name, on both ends; versions and migrations are as
+   for remotes. Id 0 on failure (wisp_why): WISP_E_ARGUMENT, WISP_E_NAME (there
+   is one of that name), WISP_E_SCHEMA, WISP_E_LIMIT (256 classes),
+   WISP_E_MEMORY. */
+WISP_API wisp_class  wisp_define(wisp *w, const char *name,
+                                 const wisp_class_desc *desc);
+/* A new object, with a copy of the struct `state`. Its number is the same on
+   all ends. Id 0 on failure (wisp_why): WISP_E_ARGUMENT, WISP_E_INVALID (the
+   struct is outside its schema; an error event says why), WISP_E_UNSUPPORTED
+   (no desc.tick_rate, or this end sees the objects of a server), WISP_E_LIMIT
+   (limits.objects), WISP_E_MEMORY. */
+WISP_API wisp_object wisp_spawn(wisp *w, wisp_class of, wisp_player owner,
+                                const void *state);
+/* WISP_E_STALE; WISP_E_UNSUPPORTED: it is not of this end. */
+WISP_API wisp_result wisp_despawn(wisp *w, wisp_object object);
+/* The struct of an object of this end, to be changed until the tick ends. Then
+   its numbers become what the wire carries, and it is sent where it differs. A
+   struct outside its schema is taken back, with an error event. NULL: stale, or
+   not of this end. */
+WISP_API void       *wisp_object_edit(wisp *w, wisp_object object);
+enum { WISP_NOW, WISP_CONFIRMED };   /* moments of wisp_view */
+/* Copies the struct of an object. false: stale, or hidden here. */
+WISP_API bool        wisp_view(wisp *w, wisp_object object, int moment,
+                               void *out);
+/* A pointer of yours for each object; NULL at first and when stale. */
+WISP_API void       *wisp_object_user(const wisp *w, wisp_object object);
+WISP_API wisp_result wisp_set_object_user(wisp *w, wisp_object object,
+                                          void *user);
+/* The objects of a class, in the order in which they came; id 0 after the last.
+   Objects may come and go meanwhile. */
+WISP_API wisp_object wisp_first(const wisp *w, wisp_class of);
+WISP_API wisp_object wisp_next(const wisp *w, wisp_object object);
+WISP_API wisp_class  wisp_class_of(const wisp *w, wisp_object object);
+WISP_API wisp_player wisp_owner_of(const wisp *w, wisp_object object);
+/* Gives an object to another owner. */
+WISP_API wisp_result wisp_give(wisp *w, wisp_object object, wisp_player owner);
+/* The player that this end is at its server; 0 until the server has told. */
+WISP_API wisp_player wisp_me(const wisp *w);
+WISP_API wisp_player wisp_player_of(const wisp *w, wisp_peer peer);
+WISP_API wisp_peer   wisp_peer_of(const wisp *w, wisp_player player);
+WISP_API bool        wisp_is_mine(const wisp *w, wisp_object object);
+/* Does this end say what the object's state is? */
+WISP_API bool        wisp_decides(const wisp *w, wisp_object object);
 
 /* ===========================================================================
  * MARK: >>tick
@@ -4515,7 +4595,7 @@ typedef enum wisp__frame {
     WISP__FRAME_PING, WISP__FRAME_LEAVE, WISP__FRAME_RESYNC, WISP__FRAME_TICK, WISP__FRAME_OBJECT,
     WISP__FRAME_INPUT, WISP__FRAME_ASSEMBLED, WISP__FRAME_MORE, WISP__FRAME_PATH_CHALLENGE,
     WISP__FRAME_PATH_RESPONSE, WISP__FRAME_FULL, WISP__FRAME_CLOCK, WISP__FRAME_READS,
-    WISP__FRAME_PART, WISP__FRAME_LIMITED,
+    WISP__FRAME_PART, WISP__FRAME_LIMITED, WISP__FRAME_LACKS,
     WISP__FRAME_ALIKE = 32, WISP__FRAME_EVENT, WISP__FRAME_REPEAT, WISP__FRAME_SIZED,
     WISP__FRAME_VALUE, WISP__FRAME_NOTHING  /* these two are never on the wire */
 } wisp__frame;
@@ -4550,6 +4630,7 @@ typedef struct wisp__clock {
     float rtt, jitter;   /* seconds */
     wisp_peer server;    /* that is followed or asked; or 0 */
     uint16_t count;      /* of answers */
+    uint16_t player;     /* that this end is at the server */
     uint8_t ask;         /* id of the last question */
     bool wanted : 1;     /* ticks are used here: servers are asked for theirs */
     bool following : 1;  /* the server has answered */
@@ -4559,9 +4640,116 @@ typedef struct wisp__clock {
 typedef struct wisp__clock_frame {
     bool answer;
     uint8_t id;
+    uint16_t player;
     uint32_t held;
     uint64_t ticks, rate;
 } wisp__clock_frame;
+
+/* --- object --- */
+
+enum { WISP__CLASSES = 256 };
+
+typedef struct wisp__class {
+    wisp_class_desc desc;
+    int remote;  /* index of the one that stands for it: its name, schema and number */
+    int bytes;   /* of its struct, in memory */
+    int priority;
+    double rate;
+    int count;   /* of live objects */
+    struct wisp__object *first, *last;  /* in the order of their coming, also dead ones */
+} wisp__class;
+
+/* A row that came or is on its way, in a ring by sequence. */
+typedef struct wisp__kept_row {
+    wisp__encoded *row;        /* NULL: it says that the object is gone */
+    uint16_t sequence;
+    uint8_t described;         /* on its way: the description that went with it */
+    bool used : 1, gone : 1;
+} wisp__kept_row;
+
+typedef struct wisp__kept_rows {
+    wisp__kept_row *rows;
+    uint8_t room;              /* a power of two, at most 64; 0: none */
+} wisp__kept_rows;
+
+enum { WISP__OBJECT_SPAWNED = 1, WISP__OBJECT_CHANGED = 2, WISP__OBJECT_DESPAWNED = 4 };
+
+/* An object, and behind it its struct. */
+typedef struct wisp__object {
+    uint32_t id;     /* generation:16 index:16 */
+    uint16_t owner;
+    wisp__class *of;
+    struct wisp__object *previous, *next;  /* of its class */
+    struct wisp__object *next_edited, *next_news;
+    wisp__encoded *row;        /* the newest */
+    wisp__encoded *wire, *wire_base;  /* its bits for peers with this base; NULL: not made */
+    int64_t tick;              /* of it */
+    void *user;
+    struct wisp__note *notes;  /* what peers know of it */
+    wisp__described *described;    /* told: of its rows */
+    wisp__kept_rows kept;      /* told: those that deltas may be made from */
+    uint16_t sequence;         /* told: of the newest row */
+    uint8_t news;              /* handlers that are to run */
+    bool from : 1;             /* it is a server's */
+    bool dead : 1;
+    bool edited : 1;           /* in the list of edits */
+    bool spawned : 1, ended : 1;  /* its handlers have run */
+    bool hidden : 1;           /* the handler has refused it */
+} wisp__object;
+
+typedef struct wisp__object_place {
+    wisp__object *object;
+    const wisp__program *program;  /* told: of the rows of the object that is or was here */
+    uint16_t generation;       /* of the last one; told: of the last that has gone */
+    bool gone;                 /* told: one has */
+    uint32_t next_free;        /* index + 1 */
+} wisp__object_place;
+
+/* What a peer knows of an object. */
+typedef struct wisp__note {
+    struct wisp__note *next;   /* of the same object */
+    wisp__object *object;
+    wisp__encoded *base;       /* the newest row that was acked; NULL: none */
+    wisp__kept_rows flight;
+    uint32_t since, sent;      /* milliseconds: when it became due; when it was sent, 0: never */
+    uint16_t sequence, base_sequence;  /* sequence: of the next row */
+    uint16_t index;            /* of the object */
+    uint16_t session;          /* place in the pool */
+    uint8_t description;       /* how often it was changed */
+    bool due : 1;              /* it is on the list */
+    bool described : 1;        /* the peer has the description */
+} wisp__note;
+
+typedef struct wisp__due {
+    uint64_t key;              /* urgency:32 index:16 */
+    wisp__note *note;
+} wisp__due;
+
+/* What a peer that has joined this end knows of its objects. */
+typedef struct wisp__audience {
+    wisp__note **notes;        /* by hash of the index (open addressing) */
+    int room, count;
+    wisp__due *due;            /* the first `ready` are a heap */
+    int due_room, due_count, ready;
+    uint16_t first_sequence;   /* of the next note */
+    bool starved;
+} wisp__audience;
+
+typedef struct wisp__objects {
+    wisp__class **classes;
+    int class_room, class_count;
+    wisp__audience **audiences;  /* by place of the session; NULL: it was shown no object */
+    int audience_room;
+    wisp__object_place *places;  /* by index */
+    int room, made;            /* made: indices that were given out */
+    int count;                 /* of our live ones, or of all that a server has told of */
+    uint32_t free_first, free_last;  /* index + 1; first in, first out */
+    wisp__object *edited, *news;
+    wisp__session *server;     /* whose objects are here; NULL: nobody's */
+    bool lost;                 /* it has gone, and they have not yet */
+    bool served;               /* there was such a server before */
+    bool dead;                 /* some are to be freed */
+} wisp__objects;
 
 /* --- packet_writer --- */
 
@@ -4660,6 +4848,8 @@ typedef struct wisp__reading {
     wisp_result code;    /* that it ends with */
     const wisp_addr *source;  /* of the packet */
     bool challenged;          /* the packet has had one challenge, which was answered */
+    bool has_tick;
+    int64_t tick;             /* the sender's, if it has told */
     wisp__inbound previous;   /* if there is one */
 } wisp__reading;
 
@@ -4679,6 +4869,7 @@ struct wisp {
     wisp__calls calls;
     wisp__policy policy;
     wisp__clock clock;
+    wisp__objects objects;
     wisp__hooks hooks;
     wisp__pool groups;
     wisp__pool queries;
@@ -5350,7 +5541,8 @@ static void wisp__limits_defaults(wisp_limits *l, int max_peers) {
         WISP__LIMIT(keys, 1024, 1 << 16), WISP__LIMIT(held_messages, 1024, WISP__LIMIT_MOST),
         WISP__LIMIT(held_bytes, 1 << 20, WISP__LIMIT_MOST), WISP__LIMIT(groups, 1024, 1 << 16),
         WISP__LIMIT(matched_names, 64, WISP__LIMIT_MOST),
-        WISP__LIMIT(schema_bytes_all, 16 << 20, WISP__LIMIT_MOST)
+        WISP__LIMIT(schema_bytes_all, 16 << 20, WISP__LIMIT_MOST),
+        WISP__LIMIT(objects, 65535, 65535)
     };
     for (int i = 0; i < WISP__LENGTH(limits); i++) {
         const wisp__limit *limit = &limits[i];
@@ -23058,6 +23250,8 @@ static WISP__INLINE void wisp__event_begin(wisp *w, wisp_event *event, wisp_peer
     event->from = NULL;
     event->tick = 0;
     event->step = 0;
+    event->object.id = 0;
+    event->state = event->before = NULL;
 }
 
 /* Dispatches all notices, and those that their handlers add, up to the limit. */
@@ -23991,9 +24185,11 @@ void wisp_cancel(wisp *w, wisp_call handle) {
  *   body   acks?, frames, then END or fewer than 8 zero bits
  *   kind   1 ALIKE · 01 EVENT · 001 REPEAT · 0001 SIZED · 0000 kind:4
  *   kind:4 END 0, SECTION 1, FRAGMENT 2, INVOKE 3, REPLY 4, ANNOUNCE 5, BOUND 6, UNKNOWN 7,
- *          PING 8, LEAVE 9, RESYNC 10, ASSEMBLED 14, MORE 15 followed by kind:4 of its own:
- *          PATH_CHALLENGE 0, PATH_RESPONSE 1, CLOCK 3, READS 4, PART 5, LIMITED 6.
- *          Reserved: TICK 11, OBJECT 12, INPUT 13; after MORE:
+ *          PING 8, LEAVE 9, RESYNC 10, TICK 11, OBJECT 12, ASSEMBLED 14, MORE 15 followed by
+ *          kind:4 of its own:
+ *          PATH_CHALLENGE 0, PATH_RESPONSE 1, CLOCK 3, READS 4, PART 5, LIMITED 6,
+ *          LACKS 7.
+ *          Reserved: INPUT 13; after MORE:
  *          FULL 2 (a name and a key, in place of RESYNC of a whole name)
  * ======================================================================== */
 
@@ -24135,7 +24331,15 @@ static void wisp__frame_put_repeat(wisp__writer *to, int count) {
 
 static int wisp__frame_get_repeat(wisp__reader *from) { return wisp__get_small(from) + 1; }
 
-/* BOUND, UNKNOWN, RESYNC, READS, ASSEMBLED   length(number)
+/* TICK   tick:32 complete:1
+   The sender's tick that the objects of the packet are of; complete: it has no newer state than
+   what it has sent. */
+static void wisp__frame_put_tick(wisp__writer *to, uint32_t tick, bool complete) {
+    wisp__frame_put(to, WISP__FRAME_TICK);
+    wisp__put(to, tick | (uint64_t)complete << 32, 33);
+}
+
+/* BOUND, UNKNOWN, RESYNC, READS, ASSEMBLED, LACKS   length(number)
    Their meaning is drawn in room names; that of ASSEMBLED is above, with its set. */
 static void wisp__frame_put_number(wisp__writer *to, wisp__frame kind, int number) {
     wisp__frame_put(to, kind);
@@ -24163,24 +24367,27 @@ static void wisp__frame_put_path(wisp__writer *to, wisp__frame kind, uint64_t da
 
 static uint64_t wisp__frame_get_path(wisp__reader *from) { return wisp__get(from, 64); }
 
-/* CLOCK   answer:1 id:8 [answer: held:16 ticks:64 rate:64]
-   A question is answered with its id; the microseconds since it has come, as far as is known; the
+/* CLOCK   answer:1 id:8 [answer: player:16 held:16 ticks:64 rate:64]
+   A question is answered with its id; the number of the player that asks; the microseconds since
+   it has come, as far as is known; the
    ticks of the answering end when the answer leaves, times 65,536; and their rate, as the bits of a
    double, 0 if it has none. */
 static void wisp__frame_put_clock(wisp__writer *to, const wisp__clock_frame *f) {
     wisp__frame_put(to, WISP__FRAME_CLOCK);
     wisp__put(to, f->answer | (uint64_t)f->id << 1, 9);
     if (!f->answer) return;
+    wisp__put(to, f->player, 16);
     wisp__put(to, f->held, 16);
     wisp__put(to, f->ticks, 64);
     wisp__put(to, f->rate, 64);
 }
 
 static wisp__clock_frame wisp__frame_get_clock(wisp__reader *from) {
-    wisp__clock_frame f = { false, 0, 0, 0, 0 };
+    wisp__clock_frame f = { false, 0, 0, 0, 0, 0 };
     f.answer = wisp__get(from, 1) != 0;
     f.id = (uint8_t)wisp__get(from, 8);
     if (!f.answer) return f;
+    f.player = (uint16_t)wisp__get(from, 16);
     f.held = (uint32_t)wisp__get(from, 16);
     f.ticks = wisp__get(from, 64);
     f.rate = wisp__get(from, 64);
@@ -24877,6 +25084,1174 @@ static void wisp__announce_news(wisp *w) {
 }
 
 /* ===========================================================================
+ * MARK: >>object
+ * What: classes and objects: a server's objects and their rows, what each peer knows of them, and
+ *   the objects that a server has told of here.
+ * Invariants: a row is made once, at the end of the tick in which its object was edited, and all
+ *   peers share it. A delta is made only from a row that the peer has acked. An object's memory
+ *   lives until no peer has a note of it and the update ends.
+ * Not here: which object goes next (packet_writer decides between it and messages).
+ *
+ *   OBJECT    records, each after a bit 1; then 0. It ends its packet.
+ *   record    follows:1 [no: index:16] kind
+ *     kind    row 0 · described 10, description, row · gone 11, generation:16
+ *     description   generation:16 length(number of the class) owner:16
+ *     row     age:1 [older than the packet's tick: ticks:7] sequence:8 whole:1, then
+ *             a record, or back:6 and the delta of the row `back` sequences before; where a schema
+ *             has more than numbers, small(bytes) before the delta and zeros after it
+ *   follows: the index is one more than that of the record before
+ *   LACKS     length(index): the peer has no object of this index, or not the row that a delta
+ *             needs: it wants a description and a whole row. 65,535: of all
+ * ======================================================================== */
+
+enum { WISP__OBJECT_AGE = 127, WISP__OBJECT_BACK = 63, WISP__OBJECT_INDEX = 0xffff,
+       WISP__OBJECT_ALL = 0xffff };
+
+static const uint32_t *wisp__row_words(const wisp__encoded *e) {
+    return e ? (const uint32_t *)(const void *)e->bytes : NULL;
+}
+
+/* The number of a peer as a player. */
+static uint16_t wisp__session_player(const wisp *w, const wisp__session *s) {
+    return (uint16_t)((s->peer.slot.id & ((1u << w->peers.pool.index_bits) - 1)) + 1);
+}
+
+/* What a peer was shown; NULL: nothing. */
+static inline wisp__audience *wisp__audience_of(const wisp *w, const wisp__session *s) {
+    int at = wisp__session_player(w, s) - 1;
+    return at < w->objects.audience_room ? w->objects.audiences[at] : NULL;
+}
+
+/* --- rows that are kept --- */
+
+/* NULL: there is none of this sequence. */
+static wisp__kept_row *wisp__kept_find(const wisp__kept_rows *k, uint16_t sequence) {
+    wisp__kept_row *at = k->room ? &k->rows[sequence & (k->room - 1)] : NULL;
+    return at && at->used && at->sequence == sequence ? at : NULL;
+}
+
+static void wisp__kept_drop(wisp *w, wisp__kept_row *at) {
+    wisp__encoded_release(w, at->row);
+    memset(at, 0, sizeof *at);
+}
+
+/* Lets go of those before a sequence. */
+static void wisp__kept_forget(wisp *w, wisp__kept_rows *k, uint16_t before) {
+    for (int i = 0; i < k->room; i++)
+        if (k->rows[i].used && (int16_t)(k->rows[i].sequence - before) < 0)
+            wisp__kept_drop(w, &k->rows[i]);
+}
+
+static void wisp__kept_free(wisp *w, wisp__kept_rows *k) {
+    for (int i = 0; i < k->room; i++) wisp__encoded_release(w, k->rows[i].row);
+    wisp__chunk_give(&w->chunks, k->rows, k->room * sizeof *k->rows);
+    k->room = 0;
+}
+
+/* Keeps one more, with a reference of its own; the oldest of 64 gives way. false: no memory. */
+static bool wisp__kept_add(wisp *w, wisp__kept_rows *k, const wisp__kept_row *row) {
+    wisp__kept_rows grown = { NULL, 0 };
+    wisp__kept_row *at = k->room ? &k->rows[row->sequence & (k->room - 1)] : NULL;
+    if ((!at || at->used) && k->room < WISP__OBJECT_BACK) {
+        size_t bytes = sizeof *at << (k->room ? wisp__width(k->room) : 1);     /* at most 1 KiB */
+        grown.rows = (wisp__kept_row *)wisp__chunk_take(&w->chunks, bytes);
+        if (!grown.rows) return false;
+        grown.room = (uint8_t)(bytes / sizeof *at);
+        memset(grown.rows, 0, bytes);
+        for (int i = 0; i < k->room; i++)
+            if (k->rows[i].used) wisp__kept_add(w, &grown, &k->rows[i]);
+        wisp__kept_free(w, k);
+        *k = grown;
+        return wisp__kept_add(w, k, row);
+    }
+    wisp__encoded_release(w, at->row);
+    *at = *row;
+    if (row->row) row->row->references++;
+    return true;
+}
+
+/* --- tables --- */
+
+/* An index of ours with its next generation, as an id; the longest free one. */
+static wisp_result wisp__place_take(wisp *w, uint32_t *id) {
+    wisp__objects *all = &w->objects;
+    int index = all->free_first ? (int)all->free_first - 1 : all->made;
+    wisp_result result = WISP_OK;
+    if (!all->free_first) {
+        result = wisp__grow(&w->base, WISP__ARRAY(all->places, all->room), index + 1,
+                            WISP__OBJECT_INDEX + 1);
+        if (result) return result;
+        all->made++;
+    } else {
+        all->free_first = all->places[index].next_free;
+        if (!all->free_first) all->free_last = 0;
+    }
+    *id = (uint32_t)++all->places[index].generation << 16 | (uint32_t)index;
+    if (!*id) *id = (uint32_t)++all->places[index].generation << 16;       /* 0 is no object */
+    return WISP_OK;
+}
+
+static void wisp__place_free(wisp__objects *all, int index) {
+    all->places[index].next_free = 0;
+    if (all->free_last) all->places[all->free_last - 1].next_free = (uint32_t)index + 1;
+    else all->free_first = (uint32_t)index + 1;
+    all->free_last = (uint32_t)index + 1;
+}
+
+static wisp__object *wisp__object_at(const wisp *w, int index) {
+    return index < w->objects.room ? w->objects.places[index].object : NULL;
+}
+
+/* NULL: stale. */
+static wisp__object *wisp__object_get(const wisp *w, wisp_object handle) {
+    wisp__object *o = w ? wisp__object_at(w, (int)(handle.id & WISP__OBJECT_INDEX)) : NULL;
+    return o && o->id == handle.id && !o->dead ? o : NULL;
+}
+
+static wisp_object wisp__object_handle(const wisp__object *o) {
+    wisp_object handle = { o ? o->id : 0 };
+    return handle;
+}
+
+static wisp__class *wisp__class_of(const wisp *w, wisp_class handle) {
+    return w && handle.id && handle.id <= (uint32_t)w->objects.class_count
+               ? w->objects.classes[handle.id - 1] : NULL;
+}
+
+/* The class of a remote, or NULL. */
+static wisp__class *wisp__class_at(const wisp *w, const wisp__remote *remote) {
+    for (int i = 0; remote && i < w->objects.class_count; i++)
+        if (w->objects.classes[i]->remote == remote->index) return w->objects.classes[i];
+    return NULL;
+}
+
+/* The program of our rows of a class. */
+static const wisp__program *wisp__class_program(const wisp *w, const wisp__class *c) {
+    const wisp__remote *main = w->registry.remotes[c->remote];
+    return w->registry.remotes[main->newest]->encoding.described->program;
+}
+
+static void wisp__object_free(wisp *w, wisp__object *o) {
+    wisp__class *c = o->of;
+    if (o->previous) o->previous->next = o->next;
+    else c->first = o->next;
+    if (o->next) o->next->previous = o->previous;
+    else c->last = o->previous;
+    wisp__kept_free(w, &o->kept);
+    wisp__encoded_release(w, o->row);
+    wisp__encoded_release(w, o->wire);
+    wisp__encoded_release(w, o->wire_base);
+    if (wisp__object_at(w, (int)(o->id & WISP__OBJECT_INDEX)) == o)
+        w->objects.places[o->id & WISP__OBJECT_INDEX].object = NULL;
+    w->objects.count -= o->from;
+    wisp__chunk_give(&w->chunks, o, sizeof *o + (size_t)c->bytes);
+}
+
+/* An object at an index, whose struct is zero. NULL: no memory. */
+static wisp__object *wisp__object_new(wisp *w, wisp__class *c, uint32_t id) {
+    size_t bytes = sizeof(wisp__object) + (size_t)c->bytes;
+    wisp__object *o;
+    if (wisp__grow(&w->base, WISP__ARRAY(w->objects.places, w->objects.room),
+                   (int)(id & WISP__OBJECT_INDEX) + 1, WISP__OBJECT_INDEX + 1))
+        return NULL;
+    o = (wisp__object *)wisp__chunk_take(&w->chunks, bytes);
+    if (!o) return NULL;
+    memset(o, 0, bytes);
+    o->id = id;
+    o->of = c;
+    o->previous = c->last;
+    *(c->last ? &c->last->next : &c->first) = o;
+    c->last = o;
+    w->objects.places[id & WISP__OBJECT_INDEX].object = o;
+    return o;
+}
+
+static void *wisp__object_image(const wisp__object *o) {
+    return (void *)(uintptr_t)(o + 1);
+}
+
+/* --- what a peer knows: notes --- */
+
+static wisp__note **wisp__note_place(const wisp__audience *a, int index) {
+    int at = (int)wisp__mix((uint64_t)index) & (a->room - 1);
+    while (a->notes[at] && a->notes[at]->index != index) at = (at + 1) & (a->room - 1);
+    return &a->notes[at];
+}
+
+static wisp__note *wisp__note_of(const wisp *w, const wisp__session *s, int index) {
+    const wisp__audience *a = wisp__audience_of(w, s);
+    return a && a->room ? *wisp__note_place(a, index) : NULL;
+}
+
+/* Makes the table of notes larger. false: no memory. */
+static bool wisp__notes_grow(wisp *w, wisp__audience *a) {
+    wisp__note **old = a->notes;
+    int room = a->room;
+    if (2 * (a->count + 1) <= room) return true;
+    a->notes = (wisp__note **)wisp__alloc_items(&w->base, room ? 2 * room : 16, sizeof *old);
+    if (!a->notes) {
+        a->notes = old;
+        return false;
+    }
+    a->room = room ? 2 * room : 16;
+    for (int i = 0; i < room; i++)
+        if (old[i]) *wisp__note_place(a, old[i]->index) = old[i];
+    wisp__free(&w->base, old, (size_t)room * sizeof *old);
+    return true;
+}
+
+/* The object is due to be sent to the peer. */
+static void wisp__note_due(wisp *w, wisp__session *s, wisp__note *n) {
+    wisp__audience *a = wisp__audience_of(w, s);
+    if (n->due) return;
+    if (wisp__grow(&w->base, WISP__ARRAY(a->due, a->due_room), a->due_count + 1, 1 << 20)) {
+        a->starved = true;             /* found again by its loss or its next edit */
+        return;
+    }
+    n->due = true;
+    n->since = wisp__milliseconds(w->base.time);
+    a->due[a->due_count].note = n;
+    a->due[a->due_count++].key = 0;
+    wisp__peers_mark(w, &s->peer);
+}
+
+/* A peer is to know an object. */
+static void wisp__note_add(wisp *w, wisp__session *s, wisp__object *o) {
+    wisp__audience *a = wisp__audience_of(w, s);
+    wisp__note *n = wisp__notes_grow(w, a)
+                        ? (wisp__note *)wisp__chunk_take(&w->chunks, sizeof *n) : NULL;
+    if (!n) {
+        wisp__error(w, s, w->registry.remotes[o->of->remote], WISP_E_MEMORY,
+                    "no memory to show an object to a peer");
+        return;
+    }
+    memset(n, 0, sizeof *n);
+    n->object = o;
+    n->index = (uint16_t)o->id;
+    n->session = (uint16_t)(s->peer.slot.id & ((1u << w->peers.pool.index_bits) - 1));
+    n->sequence = a->first_sequence;
+    a->first_sequence = (uint16_t)(a->first_sequence + WISP__OBJECT_BACK);
+    n->next = o->notes;
+    o->notes = n;
+    *wisp__note_place(a, n->index) = n;
+    a->count++;
+    wisp__note_due(w, s, n);
+}
+
+static void wisp__note_unlink(wisp__note *n) {
+    wisp__note **link = &n->object->notes;
+    while (*link != n) link = &(*link)->next;
+    *link = n->next;
+}
+
+static void wisp__note_free(wisp *w, wisp__note *n) {
+    wisp__kept_free(w, &n->flight);
+    wisp__encoded_release(w, n->base);
+    wisp__note_unlink(n);
+    if (!n->object->notes && n->object->dead) w->objects.dead = true;
+    wisp__chunk_give(&w->chunks, n, sizeof *n);
+}
+
+/* The peer knows that the object is gone. Later notes of the probe sequence move up. */
+static void wisp__note_remove(wisp *w, wisp__session *s, wisp__note *n) {
+    wisp__audience *a = wisp__audience_of(w, s);
+    int at = (int)(wisp__note_place(a, n->index) - a->notes);
+    for (int i = 0; n->due && i < a->due_count; i++)
+        if (a->due[i].note == n) a->due[i] = a->due[--a->due_count];
+    a->notes[at] = NULL;
+    a->count--;
+    wisp__note_free(w, n);
+    for (at = (at + 1) & (a->room - 1); a->notes[at]; at = (at + 1) & (a->room - 1)) {
+        wisp__note *moved = a->notes[at];
+        a->notes[at] = NULL;
+        *wisp__note_place(a, moved->index) = moved;
+    }
+}
+
+/* Objects are shown to peers that have joined this endpoint. false: not to this one. */
+static bool wisp__audience_open(wisp *w, wisp__session *s) {
+    int at = wisp__session_player(w, s) - 1;
+    if (wisp__audience_of(w, s)) return true;
+    if (s->peer.asked || s->peer.state != WISP__JOINED ||
+        wisp__grow(&w->base, WISP__ARRAY(w->objects.audiences, w->objects.audience_room), at + 1,
+                   WISP__OBJECT_INDEX))
+        return false;
+    w->objects.audiences[at] = (wisp__audience *)wisp__alloc(&w->base, sizeof(wisp__audience));
+    return w->objects.audiences[at] != NULL;
+}
+
+static void wisp__object_show(wisp *w, wisp__object *o) {
+    for (wisp__peer *peer = w->peers.first; peer; peer = peer->next) {
+        wisp__session *s = (wisp__session *)peer;
+        if (wisp__audience_open(w, s) && !wisp__note_of(w, s, (uint16_t)o->id))
+            wisp__note_add(w, s, o);
+    }
+}
+
+/* A peer that has joined is to know all objects that are there. */
+static void wisp__objects_joined(wisp *w, wisp__session *s) {
+    if (!w->objects.count || !wisp__audience_open(w, s)) return;
+    for (int i = 0; i < w->objects.class_count; i++)
+        for (wisp__object *o = w->objects.classes[i]->first; o; o = o->next)
+            if (!o->dead && !o->from && !wisp__note_of(w, s, (uint16_t)o->id))
+                wisp__note_add(w, s, o);
+}
+
+/* A session ends: what it was told is forgotten, and what it has told goes with the next update. */
+static void wisp__objects_left(wisp *w, wisp__session *s) {
+    wisp__audience *a = wisp__audience_of(w, s);
+    if (w->objects.server == s) {
+        w->objects.server = NULL;
+        w->objects.lost = true;
+    }
+    if (!a) return;
+    for (int i = 0; i < a->room; i++)
+        if (a->notes[i]) wisp__note_free(w, a->notes[i]);
+    wisp__free(&w->base, a->notes, (size_t)a->room * sizeof *a->notes);
+    wisp__array_free(&w->base, WISP__ARRAY(a->due, a->due_room));
+    wisp__free(&w->base, a, sizeof *a);
+    w->objects.audiences[wisp__session_player(w, s) - 1] = NULL;
+}
+
+/* --- rows --- */
+
+/* The peer has what was sent under a sequence. */
+static void wisp__sent_arrived(wisp *w, wisp__session *s, wisp__note *n, wisp__kept_row sent) {
+    if (sent.gone) {
+        wisp__note_remove(w, s, n);
+        return;
+    }
+    if (sent.row) sent.row->references++;
+    wisp__kept_forget(w, &n->flight, (uint16_t)(sent.sequence + 1));
+    wisp__encoded_release(w, n->base);
+    n->base = sent.row;
+    n->base_sequence = sent.sequence;
+    if (sent.described == n->description) n->described = true;
+}
+
+/* Was the newest state of the object sent, and may still arrive? */
+static bool wisp__note_flies(const wisp__note *n) {
+    const wisp__kept_row *last = wisp__kept_find(&n->flight, (uint16_t)(n->sequence - 1));
+    if (!last) return false;
+    if (n->object->dead) return last->gone;
+    return last->row == n->object->row && (n->described || last->described == n->description);
+}
+
+/* Does the peer have to be told of an object? */
+static bool wisp__note_wants(const wisp__note *n) {
+    if (!n->object->dead && n->described && n->base == n->object->row) return false;
+    return !wisp__note_flies(n);
+}
+
+/* The packet with a record was acked or lost. */
+static void wisp__object_outcome(wisp *w, wisp__session *s, uint32_t number, bool arrived) {
+    wisp__note *n = wisp__note_of(w, s, (int)(number >> 16));
+    wisp__kept_row *sent = n ? wisp__kept_find(&n->flight, (uint16_t)number) : NULL;
+    if (!sent) return;
+    if (arrived) {
+        wisp__sent_arrived(w, s, n, *sent);
+        return;
+    }
+    wisp__kept_drop(w, sent);
+    if (wisp__note_wants(n)) wisp__note_due(w, s, n);
+}
+
+/* Puts the newest row as a delta from a base, if that is shorter, else whole. */
+static bool wisp__object_pack(wisp *w, const wisp__object *o, const wisp__encoded *base,
+                              wisp__writer *to) {
+    wisp__unpacker u = wisp__codec_unpacker(&w->content, &w->content.scratch, NULL, 1 << 26);
+    const wisp__program *program = wisp__class_program(w, o->of);
+    wisp__delta d;
+    memset(&d, 0, sizeof d);
+    d.u = &u;
+    d.program = program;
+    d.base = wisp__row_words(base);
+    if (base) d.base_words = wisp__encoded_size(base) / 4;
+    d.row = wisp__encoded_as_row(o->row);
+    d.to = to;
+    if (base && wisp__record_delta_code(&d) && to->at < o->row->bits) return true;
+    to->at = 0;
+    to->full = false;
+    wisp__row_write(&w->base, program, wisp__encoded_as_row(o->row), to);
+    return false;
+}
+
+/* The bits of the newest row for peers with this base (NULL: none), which they share. Its `values`
+   are 1 if it is a delta. NULL: no memory. */
+static const wisp__encoded *wisp__object_wire(wisp *w, wisp__object *o, wisp__encoded *base) {
+    wisp__supply supply = wisp__supply_of_arena(&w->base, &w->content.scratch, NULL);
+    size_t room = (size_t)(o->row->bits / 8) + 2 * WISP__SLACK;
+    uint8_t *bytes;
+    wisp__writer to;
+    bool delta;
+    if (o->wire && o->wire_base == base) return o->wire;
+    bytes = (uint8_t *)wisp__supply_take(&supply, room + WISP__SLACK);
+    wisp__encoded_release(w, o->wire);
+    wisp__encoded_release(w, o->wire_base);
+    o->wire = o->wire_base = NULL;
+    if (!bytes) return NULL;
+    to = wisp__writer_on(bytes, (int)room);
+    delta = wisp__object_pack(w, o, base, &to);
+    wisp__put(&to, 0, 7);
+    o->wire = wisp__encoded_make(w, bytes, to.at - 7);
+    wisp__arena_reset(&w->content.scratch);
+    if (!o->wire) return NULL;
+    o->wire->values = delta;
+    o->wire_base = base;
+    if (base) base->references++;
+    return o->wire;
+}
+
+static void wisp__object_put_row(wisp *w, const wisp__note *n, wisp__writer *to) {
+    wisp__object *o = n->object;
+    int64_t age = w->clock.tick - o->tick;
+    unsigned back = (uint16_t)(n->sequence - n->base_sequence);
+    const wisp__encoded *wire = wisp__object_wire(w, o, back <= WISP__OBJECT_BACK ? n->base : NULL);
+    bool sized = !wisp__class_program(w, o->of)->fixed;
+    if (!wire) {
+        to->full = true;
+        return;
+    }
+    wisp__put(to, age != 0, 1);
+    if (age) wisp__put(to, (uint64_t)wisp__least(age, WISP__OBJECT_AGE), 7);
+    wisp__put(to, n->sequence & 255, 8);
+    wisp__put(to, !wire->values, 1);
+    if (wire->values) wisp__put(to, back, 6);
+    if (wire->values && sized) wisp__put_small(to, (uint64_t)(wire->bits + 7) / 8);
+    wisp__put_bits(to, (const uint8_t *)wire->bytes, wire->bits);
+    if (wire->values && sized) wisp__put(to, 0, (int)(-wire->bits & 7));
+}
+
+/* Writes the record of an object. `follows`: see above. */
+static void wisp__object_put(wisp *w, const wisp__note *n, bool follows, wisp__writer *to) {
+    const wisp__object *o = n->object;
+    wisp__put(to, 1 | (uint64_t)follows << 1, 2);
+    if (!follows) wisp__put(to, n->index, 16);
+    wisp__put(to, o->dead ? 3 : !n->described, o->dead || !n->described ? 2 : 1);
+    if (o->dead || !n->described) wisp__put(to, o->id >> 16, 16);
+    if (o->dead) return;
+    if (!n->described) {
+        const wisp__remote *main = w->registry.remotes[o->of->remote];
+        wisp__put_length(to, (uint64_t)(main->newest - WISP__RESERVED));
+        wisp__put(to, o->owner, 16);
+    }
+    wisp__object_put_row(w, n, to);
+}
+
+/* A record was put into a packet. false: no memory to note it, so it must not go. */
+static bool wisp__object_sent(wisp *w, wisp__session *s, wisp__note *n) {
+    wisp__kept_row sent;
+    memset(&sent, 0, sizeof sent);
+    sent.sequence = n->sequence;
+    sent.used = true;
+    sent.gone = n->object->dead;
+    sent.row = sent.gone ? NULL : n->object->row;
+    sent.described = n->described ? 0 : n->description;
+    if (!w->base.reliable && !wisp__kept_add(w, &n->flight, &sent)) return false;
+    n->sequence++;
+    n->sent = wisp__milliseconds(w->base.time);
+    n->due = false;
+    if (w->base.reliable) wisp__sent_arrived(w, s, n, sent);
+    return true;
+}
+
+/* --- the order --- */
+
+/* May an object go to a peer now? What is not described yet waits for its answer. */
+static bool wisp__note_may(const wisp *w, const wisp__session *s, const wisp__note *n) {
+    const wisp__class *c = n->object->of;
+    const wisp__remote *main = w->registry.remotes[c->remote];
+    uint32_t now = wisp__milliseconds(w->base.time);
+    double hold = c->rate > 0 ? 1000 / c->rate : 0;
+    if (main->newest >= s->peer_remote_room || !(n->object->row || n->object->dead) ||
+        s->peer_remotes[main->newest].known != WISP__BOUND)
+        return false;
+    if (!n->base && n->sent) hold = wisp__max(hold, s->peer.flow.rtt * 1250);
+    return !n->sent || n->object->dead || (double)(now - n->sent) >= hold;
+}
+
+static bool wisp__due_before(const wisp__due *a, const wisp__due *b) {
+    int32_t later = wisp__distance((uint32_t)(a->key >> 16), (uint32_t)(b->key >> 16));
+    return later ? later < 0 : a->key < b->key;
+}
+
+static void wisp__due_sink(wisp__due *heap, int count, int at) {
+    wisp__due moved = heap[at];
+    for (int child; (child = 2 * at + 1) < count; at = child) {
+        if (child + 1 < count && wisp__due_before(&heap[child + 1], &heap[child])) child++;
+        if (!wisp__due_before(&heap[child], &moved)) break;
+        heap[at] = heap[child];
+    }
+    heap[at] = moved;
+}
+
+/* Puts those that may go now in front, as a heap by urgency; of equals the lower index first. */
+static void wisp__objects_order(wisp *w, wisp__session *s) {
+    wisp__audience *a = wisp__audience_of(w, s);
+    if (!a) return;
+    a->ready = 0;
+    for (int i = 0; i < a->due_count; i++) {
+        wisp__due due = a->due[i];
+        const wisp__class *c = due.note->object->of;
+        if (!wisp__note_may(w, s, due.note)) continue;
+        due.key = (uint64_t)(due.note->since + (uint32_t)c->priority * WISP__LEVEL_MS) << 16 |
+                  due.note->index;
+        a->due[i] = a->due[a->ready];
+        a->due[a->ready++] = due;
+    }
+    for (int i = a->ready / 2; i-- > 0;) wisp__due_sink(a->due, a->ready, i);
+}
+
+/* Takes the most urgent one off. */
+static void wisp__objects_pop(wisp__audience *a) {
+    a->due[0] = a->due[--a->ready];
+    a->due[a->ready] = a->due[--a->due_count];
+    if (a->ready) wisp__due_sink(a->due, a->ready, 0);
+}
+
+/* --- edits --- */
+
+/* Says why a struct is outside its schema, and takes it back. */
+static void wisp__object_refuse(wisp *w, wisp__object *o, const wisp__program *program,
+                                wisp_result why) {
+    wisp_value value = wisp_struct(program->source, wisp__object_image(o));
+    char text[200];
+    w->registry.text[0] = 0;
+    if (why == WISP_E_INVALID) wisp__subject_check(&w->content, program, &value);
+    snprintf(text, sizeof text, "object %lu: %s", (unsigned long)o->id,
+             w->registry.text[0] ? w->registry.text : wisp_result_text(why));
+    wisp__error(w, NULL, w->registry.remotes[o->of->remote], why, text);
+}
+
+/* Makes the row of an object's struct, and the struct that of the row. */
+static wisp_result wisp__object_row(wisp *w, wisp__object *o, wisp__encoded **row) {
+    wisp__message_codec *c = &w->content;
+    const wisp__program *program = wisp__class_program(w, o->of);
+    wisp__unpacker u = wisp__codec_unpacker(c, &c->scratch, NULL, c->base->limits.message_values);
+    wisp__row made = { NULL, 0, 0, 0 };
+    wisp_result result = wisp__row_load(&u, program, wisp__object_image(o), &made);
+    *row = NULL;
+    if (!result && made.bits / 8 > c->base->limits.message_bytes) result = WISP_E_TOO_BIG;
+    if (!result) *row = wisp__encoded_row(w, &made);
+    if (!result && !*row) result = WISP_E_MEMORY;
+    if (*row) (*row)->bits = made.bits;
+    if (*row) result = wisp__row_store(&u, program, made, wisp__object_image(o));
+    else if (o->row) wisp__row_store(&u, program, wisp__encoded_as_row(o->row),
+                                     wisp__object_image(o));
+    wisp__arena_reset(&c->scratch);
+    return result;
+}
+
+/* Commits an edit: everybody who knows the object is to get the new row, if it differs. */
+static void wisp__object_commit(wisp *w, wisp__object *o) {
+    wisp__encoded *row;
+    wisp_result why = wisp__object_row(w, o, &row);
+    o->edited = false;
+    if (why) {
+        wisp__object_refuse(w, o, wisp__class_program(w, o->of), why);
+        return;
+    }
+    if (o->row && wisp__encoded_same(o->row, row)) {
+        wisp__encoded_release(w, row);
+        return;
+    }
+    wisp__encoded_release(w, o->row);
+    wisp__encoded_release(w, o->wire);
+    o->wire = NULL;
+    o->row = row;
+    o->tick = w->clock.tick;
+    for (wisp__note *n = o->notes; n; n = n->next) {
+        wisp__session *s = wisp__session_at(w, n->session);
+        if (s && wisp__audience_of(w, s)) wisp__note_due(w, s, n);
+    }
+}
+
+/* At the end of a tick. */
+static void wisp__objects_commit(wisp *w) {
+    while (w->objects.edited) {
+        wisp__object *o = w->objects.edited;
+        w->objects.edited = o->next_edited;
+        if (o->dead) o->edited = false;
+        else wisp__object_commit(w, o);
+    }
+}
+
+static void wisp__object_die(wisp *w, wisp__object *o) {
+    o->dead = true;
+    o->of->count--;
+    w->objects.count -= !o->from;
+    w->objects.dead = true;
+    for (wisp__note *n = o->notes; n; n = n->next) {
+        wisp__session *s = wisp__session_at(w, n->session);
+        if (s && wisp__audience_of(w, s)) wisp__note_due(w, s, n);
+    }
+}
+
+/* Frees what is dead and known to be. Not while handlers run. */
+static void wisp__objects_bury(wisp *w) {
+    w->objects.dead = false;
+    for (int i = 0; i < w->objects.class_count; i++)
+        for (wisp__object *o = w->objects.classes[i]->first, *next; o; o = next) {
+            next = o->next;
+            if (!o->dead || o->notes || o->edited) continue;
+            if (!o->from) wisp__place_free(&w->objects, (int)(o->id & WISP__OBJECT_INDEX));
+            wisp__object_free(w, o);
+        }
+}
+
+/* --- told by a server --- */
+
+/* Its handlers are to run when the packet has been read. */
+static void wisp__object_news(wisp *w, wisp__object *o, unsigned news) {
+    wisp__object **last = &w->objects.news;
+    if (!o->news) {
+        while (*last) last = &(*last)->next_news;
+        *last = o;
+        o->next_news = NULL;
+    }
+    o->news = (uint8_t)(o->news | news);
+}
+
+static void wisp__object_end(wisp *w, wisp__object *o) {
+    wisp__object_die(w, o);
+    wisp__object_news(w, o, WISP__OBJECT_DESPAWNED);
+}
+
+/* Nothing more of the packet's objects can be read; the server is asked for the one at an index. */
+static void wisp__object_lacks(wisp__reading *r, int index) {
+    if (r->from.failed) return;
+    if (index >= 0) wisp__control_add(r->w, r->s, WISP__FRAME_LACKS, index);
+    r->from.at = r->from.end;
+}
+
+/* The place of an index that a server has given. NULL: no memory. */
+static wisp__object_place *wisp__told_place(wisp *w, int index) {
+    if (wisp__grow(&w->base, WISP__ARRAY(w->objects.places, w->objects.room), index + 1,
+                   WISP__OBJECT_INDEX + 1))
+        return NULL;
+    return &w->objects.places[index];
+}
+
+/* The object of a number, made if it is new. NULL: it has gone before, or there is no memory. */
+static wisp__object *wisp__object_told(wisp__reading *r, wisp__class *c, uint32_t id,
+                                       wisp__described *described) {
+    wisp *w = r->w;
+    wisp__object_place *place = wisp__told_place(w, (int)(id & WISP__OBJECT_INDEX));
+    wisp__object *o = place ? place->object : NULL;
+    bool full;
+    if (!place || (place->gone && (int16_t)((id >> 16) - place->generation) <= 0)) return NULL;
+    if (o && o->from && o->id == id && o->of == c) return o;
+    if (o && !o->from) return NULL;
+    if (o && !o->dead) wisp__object_end(w, o);
+    full = w->objects.count >= w->base.limits.objects;
+    o = full ? NULL : wisp__object_new(w, c, id);
+    if (!o) {
+        wisp__error(w, r->s, w->registry.remotes[c->remote], full ? WISP_E_LIMIT : WISP_E_MEMORY,
+                    full ? "more objects than limits.objects" : "no memory for an object");
+        return NULL;
+    }
+    w->objects.count++;
+    place->program = described->program;
+    o->described = described;
+    o->from = true;
+    c->count++;
+    return o;
+}
+
+/* Reads a description. NULL: the object is not taken; *program: of its row, NULL: not known. */
+static wisp__object *wisp__object_described(wisp__reading *r, int index,
+                                            const wisp__program **program) {
+    wisp *w = r->w;
+    uint32_t id = (uint32_t)wisp__get(&r->from, 16) << 16 | (uint32_t)index;
+    int number = wisp__get_length(&r->from);
+    uint16_t owner = (uint16_t)wisp__get(&r->from, 16);
+    wisp__class *c = wisp__class_at(w, wisp__theirs(&w->registry, r->s, number));
+    wisp__encoding *e = c ? r->s->theirs[number].encoding : NULL;
+    wisp__object *o;
+    *program = NULL;
+    if (r->from.failed) return NULL;
+    if (!e || e->kind != WISP__RECORD || e->delta || e->compressed) {
+        wisp__error(w, r->s, NULL, WISP_E_NO_REMOTE, "an object of a class that is not known here");
+        return NULL;
+    }
+    *program = e->described->program;
+    o = wisp__object_told(r, c, id, e->described);
+    if (o && o->owner != owner && o->spawned) wisp__object_news(w, o, WISP__OBJECT_CHANGED);
+    if (o) o->owner = owner;
+    return o;
+}
+
+/* Reads the delta of a row. `base`: NULL: it is only passed. */
+static bool wisp__object_get_delta(wisp__reading *r, wisp__unpacker *u,
+                                   const wisp__program *program, const wisp__encoded *base,
+                                   wisp__row *row) {
+    int64_t length = !program->fixed ? (int64_t)wisp__get_small(&r->from) * 8 : -1;
+    wisp__delta d;
+    memset(&d, 0, sizeof d);
+    d.u = u;
+    d.program = program;
+    d.base = wisp__row_words(base);
+    if (base) d.base_words = wisp__encoded_size(base) / 4;
+    d.delta.from = r->from;
+    d.delta.start = r->from.at;
+    d.delta.there = true;
+    if (base && !wisp__record_delta_code(&d)) d.delta.from.failed = true;
+    else if (!base && length < 0 && !wisp__record_delta_pass(u, program, &d.delta.from))
+        d.delta.from.failed = true;
+    if (length < 0 || d.delta.from.failed) r->from = d.delta.from;
+    else wisp__skip(&r->from, length);
+    *row = d.row;
+    return base != NULL && !r->from.failed;
+}
+
+/* Reads the row of an object. NULL: there is no memory, it makes no sense, or its base is missing
+   (`back` is negative). Without an object it is only passed. */
+static wisp__encoded *wisp__object_get_row(wisp__reading *r, wisp__object *o,
+                                           const wisp__program *program, uint16_t sequence,
+                                           int *back) {
+    wisp *w = r->w;
+    wisp__unpacker u = wisp__codec_received(&w->content, &r->from);
+    wisp__reader shape = wisp__reader_on(NULL, 0);
+    wisp__row row = { NULL, 0, 0, 0 };
+    const wisp__kept_row *base;
+    wisp__codec_turn(&w->content);
+    u.shape = &shape;
+    if (wisp__get(&r->from, 1)) {
+        *back = 0;
+        if (wisp__row_read(&u, program, &row)) r->from.failed = true;
+    } else {
+        *back = (int)wisp__get(&r->from, 6);
+        base = o && *back ? wisp__kept_find(&o->kept, (uint16_t)(sequence - *back)) : NULL;
+        if (!wisp__object_get_delta(r, &u, program, base ? base->row : NULL, &row)) {
+            *back = -1;
+            return NULL;
+        }
+    }
+    return o && !r->from.failed ? wisp__encoded_row(w, &row) : NULL;
+}
+
+/* Takes a row that is newer than those before, over its reference. */
+static void wisp__object_newer(wisp__reading *r, wisp__object *o, wisp__kept_row *got, int back) {
+    wisp *w = r->w;
+    bool same = o->row && wisp__encoded_same(o->row, got->row);
+    o->sequence = got->sequence;
+    if (back) wisp__kept_forget(w, &o->kept, (uint16_t)(got->sequence - back));
+    if (!wisp__kept_add(w, &o->kept, got))
+        wisp__control_add(w, r->s, WISP__FRAME_LACKS, (int)(o->id & WISP__OBJECT_INDEX));
+    if (!same) wisp__object_news(w, o, o->row ? WISP__OBJECT_CHANGED : WISP__OBJECT_SPAWNED);
+    wisp__encoded_release(w, same ? got->row : o->row);
+    if (!same) o->row = got->row;
+}
+
+/* Reads the row of an object, which may be NULL. */
+static bool wisp__on_object_row(wisp__reading *r, wisp__object *o, const wisp__program *program,
+                                int index) {
+    wisp *w = r->w;
+    int64_t age = wisp__get(&r->from, 1) ? (int64_t)wisp__get(&r->from, 7) : 0;
+    int64_t tick = r->tick - age;
+    uint8_t low = (uint8_t)wisp__get(&r->from, 8);
+    wisp__kept_row got = { NULL, 0, 0, true, false };
+    int back;
+    if (o) got.sequence = (uint16_t)(o->sequence + (int8_t)(low - (uint8_t)o->sequence));
+    got.row = wisp__object_get_row(r, o, program, got.sequence, &back);
+    if (r->from.failed) {
+        if (w->content.credit.over) wisp__break_unpaid(r);
+        else wisp__break(r, "a malformed row of an object");
+        wisp__encoded_release(w, got.row);
+        return false;
+    }
+    if (!o || (o->row && tick < o->tick)) {            /* stale, or of an object before */
+        wisp__encoded_release(w, got.row);
+    } else if (!got.row) {
+        wisp__control_add(w, r->s, WISP__FRAME_LACKS, index);
+    } else {
+        o->tick = tick;
+        wisp__object_newer(r, o, &got, back);
+    }
+    return true;
+}
+
+static bool wisp__on_object(wisp__reading *r, int *index) {
+    const wisp__program *program;
+    wisp__object *o;
+    if (!wisp__pay(&r->w->content.credit, WISP__PRICE_RECORD)) {
+        wisp__break_unpaid(r);
+        return false;
+    }
+    *index = wisp__get(&r->from, 1) ? *index + 1 : (int)wisp__get(&r->from, 16);
+    if (*index > WISP__OBJECT_INDEX) {
+        wisp__break(r, "an object of no index");
+        return false;
+    }
+    o = wisp__object_at(r->w, *index);
+    if (o && (!o->from || o->dead)) o = NULL;
+    program = *index < r->w->objects.room ? r->w->objects.places[*index].program : NULL;
+    if (!wisp__get(&r->from, 1)) {
+        if (program) return wisp__on_object_row(r, o, program, *index);
+        wisp__object_lacks(r, *index);
+        return false;
+    }
+    if (wisp__get(&r->from, 1)) {
+        uint16_t generation = (uint16_t)wisp__get(&r->from, 16);
+        wisp__object_place *place = r->from.failed ? NULL : wisp__told_place(r->w, *index);
+        if (!place) return false;
+        place->gone = true;
+        place->generation = generation;
+        if (o && o->id >> 16 == generation) wisp__object_end(r->w, o);
+        return true;
+    }
+    o = wisp__object_described(r, *index, &program);
+    if (program) return wisp__on_object_row(r, o, program, *index);
+    wisp__object_lacks(r, -1);
+    return false;
+}
+
+/* Runs a handler of a class. `before`: the struct before, or NULL. */
+static void wisp__object_tell(wisp *w, wisp__object *o, unsigned what, const void *before) {
+    const wisp_class_desc *desc = &o->of->desc;
+    wisp_event event;
+    wisp__event_begin(w, &event, wisp_server(), w->registry.remotes[o->of->remote]);
+    event.object = wisp__object_handle(o);
+    event.state = wisp__object_image(o);
+    event.before = before;
+    event.tick = o->tick;
+    event.user = desc->user;
+    w->events.running++;
+    if (what == WISP__OBJECT_SPAWNED && desc->spawned) o->hidden = desc->spawned(&event) < 0;
+    else if (what == WISP__OBJECT_CHANGED && desc->changed) wisp__handle(w, desc->changed, &event);
+    else if (what == WISP__OBJECT_DESPAWNED && desc->despawned)
+        wisp__handle(w, desc->despawned, &event);
+    w->events.running--;
+    wisp__events_sweep(w);
+}
+
+/* Makes the struct here of the newest row. `before`: gets a copy of the struct before. */
+static bool wisp__object_take(wisp *w, wisp__object *o, void **before) {
+    wisp__message_codec *c = &w->content;
+    wisp__remote *remote = w->registry.remotes[o->of->remote];
+    wisp__reader none = wisp__reader_on(NULL, 0);
+    wisp__unpacker u = wisp__codec_received(c, &none);
+    wisp__row row = wisp__encoded_as_row(o->row);
+    wisp__encoding theirs;
+    wisp__decoded d;
+    wisp_result result;
+    memset(&d, 0, sizeof d);
+    memset(&theirs, 0, sizeof theirs);
+    wisp__codec_turn(c);
+    u.shape = &none;
+    *before = wisp__codec_take(c, (size_t)o->of->bytes);
+    w->registry.text[0] = 0;
+    result = *before ? wisp__decode_record(&u, o->described->program, &row, &d) : WISP_E_MEMORY;
+    theirs.described = o->described;
+    if (!result && d.program != remote->schema->program)
+        result = wisp__conform_foreign(c, remote, &theirs, &d, &d.image);
+    if (result) {
+        wisp__error(w, NULL, remote, result, w->registry.text[0] ? w->registry.text
+                                                                 : wisp_result_text(result));
+        return false;
+    }
+    memcpy(*before, wisp__object_image(o), (size_t)o->of->bytes);
+    memcpy(wisp__object_image(o), d.image, (size_t)o->of->bytes);
+    return true;
+}
+
+/* Runs the handlers of all objects that a packet has changed. */
+static void wisp__objects_tell(wisp *w) {
+    while (w->objects.news) {
+        wisp__object *o = w->objects.news;
+        unsigned news = o->news;
+        void *before = NULL;
+        bool taken;
+        w->objects.news = o->next_news;
+        o->news = 0;
+        taken = (!o->dead || !o->spawned) && o->row && wisp__object_take(w, o, &before);
+        if (o->hidden) continue;
+        if (!o->spawned && taken) {
+            o->spawned = true;
+            wisp__object_tell(w, o, WISP__OBJECT_SPAWNED, NULL);
+        } else if (taken && news & WISP__OBJECT_CHANGED) {
+            wisp__object_tell(w, o, WISP__OBJECT_CHANGED, before);
+        }
+        if (o->dead && o->spawned && !o->ended && !o->hidden) {
+            o->ended = true;
+            wisp__object_tell(w, o, WISP__OBJECT_DESPAWNED, wisp__object_image(o));
+        }
+    }
+}
+
+/* Reads the objects of a packet, with which it ends. */
+static void wisp__on_objects(wisp__reading *r) {
+    int index = -1;
+    if (!r->has_tick || !wisp__joined_by_us(r->s)) {
+        wisp__break(r, "objects of no tick, or of an end that has joined this one");
+        return;
+    }
+    if (!r->w->objects.server && !r->w->objects.lost && !r->w->objects.made) {
+        r->w->objects.server = r->s;       /* what it has told before was not taken */
+        if (r->w->objects.served)
+            wisp__control_add(r->w, r->s, WISP__FRAME_LACKS, WISP__OBJECT_ALL);
+        r->w->objects.served = true;
+    }
+    if (r->w->objects.server != r->s) wisp__object_lacks(r, -1);
+    while (r->w->objects.server == r->s && wisp__get(&r->from, 1) && !r->from.failed &&
+           wisp__on_object(r, &index))
+        continue;
+    r->has_previous = false;
+    wisp__objects_tell(r->w);
+}
+
+/* A peer has lost an object, or the row that its deltas were made from. */
+static void wisp__note_again(wisp *w, wisp__session *s, wisp__note *n) {
+    wisp__kept_forget(w, &n->flight, n->sequence);
+    wisp__encoded_release(w, n->base);
+    n->base = NULL;
+    n->described = false;
+    n->sent = 0;
+    wisp__note_due(w, s, n);
+}
+
+static void wisp__on_lacks(wisp__reading *r) {
+    int index = wisp__frame_get_number(&r->from);
+    wisp__audience *a = wisp__audience_of(r->w, r->s);
+    wisp__note *n = a && index < WISP__OBJECT_ALL ? wisp__note_of(r->w, r->s, index) : NULL;
+    if (r->from.failed || !a) return;
+    if (n) wisp__note_again(r->w, r->s, n);
+    if (index != WISP__OBJECT_ALL) return;
+    if (!wisp__pay_each(&r->w->content.credit, a->room, WISP__PRICE_STEP)) {
+        wisp__break_unpaid(r);
+        return;
+    }
+    for (int i = 0; i < a->room; i++)
+        if (a->notes[i]) wisp__note_again(r->w, r->s, a->notes[i]);
+}
+
+/* A server has gone: so have its objects. */
+static void wisp__objects_lose(wisp *w) {
+    w->objects.lost = false;
+    for (int i = 0; i < w->objects.class_count; i++)
+        for (wisp__object *o = w->objects.classes[i]->first; o; o = o->next)
+            if (o->from && !o->dead) wisp__object_end(w, o);
+    for (int i = 0; i < w->objects.room; i++)
+        memset(&w->objects.places[i], 0, sizeof *w->objects.places);
+    wisp__objects_tell(w);
+}
+
+/* --- public --- */
+
+static wisp_result wisp__class_check(wisp *w, const char *name, const wisp_class_desc *desc) {
+    if (!name || !desc || !desc->schema || !(desc->rate >= 0) || desc->schema->bytes > 1 << 16)
+        return WISP_E_ARGUMENT;
+    if (desc->schema->shape != WISP_SHAPE_STRUCT) return WISP_E_SCHEMA;
+    if (strlen(name) > WISP__NAME_BYTES - 6) return WISP_E_NAME;
+    return w->objects.class_count == WISP__CLASSES ? WISP_E_LIMIT : WISP_OK;
+}
+
+wisp_class wisp_define(wisp *w, const char *name, const wisp_class_desc *desc) {
+    wisp_class none = { 0 }, handle;
+    wisp_config config;
+    wisp__class *c;
+    char full[WISP__NAME_BYTES + 1];
+    if (!w) return none;
+    w->why = wisp__class_check(w, name, desc);
+    if (w->why) return none;
+    memset(&config, 0, sizeof config);
+    config.encode.schema = desc->schema;
+    config.encode.migrations = desc->migrations;
+    config.encode.migration_count = desc->migration_count;
+    snprintf(full, sizeof full, "class %s", name);
+    c = wisp__class_at(w, wisp__registry_find(&w->registry, full, (int)strlen(full)));
+    if (c) w->why = WISP_E_NAME;
+    if (!w->why) w->why = wisp_use_config(w, &config, full);
+    if (w->why) return none;
+    w->why = wisp__grow(&w->base, WISP__ARRAY(w->objects.classes, w->objects.class_room),
+                        w->objects.class_count + 1, WISP__CLASSES);
+    c = w->why ? NULL : (wisp__class *)wisp__alloc(&w->base, sizeof *c);
+    if (!c) w->why = WISP_E_MEMORY;
+    if (!c) return none;
+    c->desc = *desc;
+    c->remote = wisp__registry_add(&w->registry, full, &w->why)->index;
+    c->bytes = (desc->schema->bytes + 15) & ~15;
+    c->priority = wisp__default_int(desc->priority, WISP_PRIORITY(500)) - 1;
+    c->rate = desc->rate;
+    w->clock.wanted = true;
+    w->objects.classes[w->objects.class_count++] = c;
+    handle.id = (uint32_t)w->objects.class_count;
+    return handle;
+}
+
+wisp_object wisp_spawn(wisp *w, wisp_class of, wisp_player owner, const void *state) {
+    wisp__class *c = wisp__class_of(w, of);
+    wisp__object *o = NULL;
+    uint32_t id;
+    if (!w) return wisp__object_handle(NULL);
+    w->why = !c || !state ? WISP_E_ARGUMENT : w->clock.rate <= 0 || w->objects.server
+                 ? WISP_E_UNSUPPORTED
+                 : w->objects.count >= w->base.limits.objects ? WISP_E_LIMIT : WISP_OK;
+    if (w->why) return wisp__object_handle(NULL);
+    w->why = wisp__place_take(w, &id);
+    if (!w->why) o = wisp__object_new(w, c, id);
+    if (!w->why && !o) {
+        wisp__place_free(&w->objects, (int)(id & WISP__OBJECT_INDEX));
+        w->why = WISP_E_MEMORY;
+    }
+    if (w->why) return wisp__object_handle(NULL);
+    o->owner = owner.id;
+    memcpy(wisp__object_image(o), state, (size_t)c->desc.schema->bytes);
+    w->why = wisp__object_row(w, o, &o->row);
+    if (w->why) {
+        wisp__object_refuse(w, o, wisp__class_program(w, c), w->why);
+        wisp__place_free(&w->objects, (int)(id & WISP__OBJECT_INDEX));
+        wisp__object_free(w, o);
+        return wisp__object_handle(NULL);
+    }
+    o->tick = w->clock.tick;
+    o->spawned = true;
+    c->count++;
+    w->objects.count++;
+    wisp__object_show(w, o);
+    return wisp__object_handle(o);
+}
+
+wisp_result wisp_despawn(wisp *w, wisp_object handle) {
+    wisp__object *o = wisp__object_get(w, handle);
+    if (!o) return w ? WISP_E_STALE : WISP_E_ARGUMENT;
+    if (o->from) return WISP_E_UNSUPPORTED;
+    wisp__object_die(w, o);
+    return WISP_OK;
+}
+
+void *wisp_object_edit(wisp *w, wisp_object handle) {
+    wisp__object *o = wisp__object_get(w, handle);
+    if (!o || o->from) return NULL;
+    if (!o->edited) {
+        o->edited = true;
+        o->next_edited = w->objects.edited;
+        w->objects.edited = o;
+    }
+    return wisp__object_image(o);
+}
+
+bool wisp_view(wisp *w, wisp_object handle, int moment, void *out) {
+    const wisp__object *o = wisp__object_get(w, handle);
+    if (!o || !out || !o->spawned || o->hidden || moment < WISP_NOW || moment > WISP_CONFIRMED)
+        return false;
+    memcpy(out, wisp__object_image(o), (size_t)o->of->desc.schema->bytes);
+    return true;
+}
+
+void *wisp_object_user(const wisp *w, wisp_object handle) {
+    const wisp__object *o = wisp__object_get(w, handle);
+    return o ? o->user : NULL;
+}
+
+wisp_result wisp_set_object_user(wisp *w, wisp_object handle, void *user) {
+    wisp__object *o = wisp__object_get(w, handle);
+    if (o) o->user = user;
+    return o ? WISP_OK : w ? WISP_E_STALE : WISP_E_ARGUMENT;
+}
+
+static wisp_object wisp__object_from(const wisp__object *o) {
+    while (o && (o->dead || o->hidden || !o->spawned)) o = o->next;
+    return wisp__object_handle(o);
+}
+
+wisp_object wisp_first(const wisp *w, wisp_class of) {
+    const wisp__class *c = wisp__class_of(w, of);
+    return wisp__object_from(c ? c->first : NULL);
+}
+
+wisp_object wisp_next(const wisp *w, wisp_object handle) {
+    const wisp__object *o = w ? wisp__object_at(w, (int)(handle.id & WISP__OBJECT_INDEX)) : NULL;
+    return wisp__object_from(o && o->id == handle.id ? o->next : NULL);
+}
+
+wisp_class wisp_class_of(const wisp *w, wisp_object handle) {
+    const wisp__object *o = wisp__object_get(w, handle);
+    wisp_class of = { 0 };
+    for (int i = 0; o && i < w->objects.class_count; i++)
+        if (w->objects.classes[i] == o->of) of.id = (uint32_t)i + 1;
+    return of;
+}
+
+wisp_player wisp_owner_of(const wisp *w, wisp_object handle) {
+    const wisp__object *o = wisp__object_get(w, handle);
+    wisp_player owner = { 0 };
+    if (o) owner.id = o->owner;
+    return owner;
+}
+
+wisp_result wisp_give(wisp *w, wisp_object handle, wisp_player owner) {
+    wisp__object *o = wisp__object_get(w, handle);
+    if (!o) return w ? WISP_E_STALE : WISP_E_ARGUMENT;
+    if (o->from) return WISP_E_UNSUPPORTED;
+    if (o->owner == owner.id) return WISP_OK;
+    o->owner = owner.id;
+    for (wisp__note *n = o->notes; n; n = n->next) {
+        wisp__session *s = wisp__session_at(w, n->session);
+        n->described = false;
+        n->description++;
+        if (s && wisp__audience_of(w, s)) wisp__note_due(w, s, n);
+    }
+    return WISP_OK;
+}
+
+wisp_player wisp_me(const wisp *w) {
+    wisp_player me = { 0 };
+    if (w && w->clock.following) me.id = w->clock.player;
+    return me;
+}
+
+wisp_player wisp_player_of(const wisp *w, wisp_peer peer) {
+    const wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
+    wisp_player player = { 0 };
+    if (s && !wisp__joined_by_us(s)) player.id = wisp__session_player(w, s);
+    return player;
+}
+
+wisp_peer wisp_peer_of(const wisp *w, wisp_player player) {
+    wisp_peer none = { 0 };
+    const wisp__session *s = w && player.id && player.id <= w->peers.pool.made
+                                 ? wisp__session_at(w, player.id - 1) : NULL;
+    return s && s->peer.state == WISP__JOINED && !wisp__joined_by_us(s) ? wisp__peer_handle(s)
+                                                                        : none;
+}
+
+bool wisp_is_mine(const wisp *w, wisp_object handle) {
+    const wisp__object *o = wisp__object_get(w, handle);
+    return o && o->owner == wisp_me(w).id;
+}
+
+bool wisp_decides(const wisp *w, wisp_object handle) {
+    const wisp__object *o = wisp__object_get(w, handle);
+    return o && !o->from;
+}
+
+static void wisp__objects_free(wisp *w) {
+    for (int i = 0; i < w->objects.class_count; i++) {
+        while (w->objects.classes[i]->first) wisp__object_free(w, w->objects.classes[i]->first);
+        wisp__free(&w->base, w->objects.classes[i], sizeof *w->objects.classes[i]);
+    }
+    wisp__array_free(&w->base, WISP__ARRAY(w->objects.places, w->objects.room));
+    wisp__array_free(&w->base, WISP__ARRAY(w->objects.classes, w->objects.class_room));
+    wisp__array_free(&w->base, WISP__ARRAY(w->objects.audiences, w->objects.audience_room));
+}
+
+WISP__UNUSED static void wisp__objects_check(const wisp *w) {
+    int count = 0;
+    for (int i = 0; i < w->objects.class_count; i++) {
+        int live = 0;
+        for (const wisp__object *o = w->objects.classes[i]->first; o; o = o->next) {
+            live += !o->dead;
+            count += o->from || !o->dead;
+            WISP_ASSERT(o->dead || wisp__object_at(w, (int)(o->id & WISP__OBJECT_INDEX)) == o);
+            WISP_ASSERT(!o->from || !o->notes);
+        }
+        WISP_ASSERT(live == w->objects.classes[i]->count);
+    }
+    WISP_ASSERT(count == w->objects.count);
+}
+
+/* ===========================================================================
  * MARK: >>tick
  * What: ticks, and the clock of the server that they follow.
  * Invariants: ticks run inside wisp_update alone, each once, in order. A server's numbers are its
@@ -24933,7 +26308,7 @@ static void wisp__clock_ask(wisp *w) {
    has read its question does not go: its times would be wrong. */
 static wisp__clock_frame wisp__clock_frame_of(wisp *w, wisp__session *s) {
     wisp__clock *c = &w->clock;
-    wisp__clock_frame f = { !s->asks_clock, s->clock_id, 0, 0, 0 };
+    wisp__clock_frame f = { !s->asks_clock, s->clock_id, wisp__session_player(w, s), 0, 0, 0 };
     double held = w->base.time - wisp__came_at(&w->base);
     if (s->asks_clock) {
         f.id = ++c->ask;
@@ -24979,6 +26354,7 @@ static void wisp__clock_answered(wisp *w, const wisp__clock_frame *f, double rat
         !wisp__is_within(origin - c->origin, -most, most))
         c->count = 0;                  /* both cannot be right: the server's ticks have jumped */
     c->rate = rate;
+    c->player = f->player;
     c->following = true;
     c->origins[c->count % WISP__CLOCK_SAMPLES] = origin;
     c->rtts[c->count % WISP__CLOCK_SAMPLES] = (float)rtt;
@@ -25000,6 +26376,16 @@ static void wisp__on_clock(wisp__reading *r) {
         if (f.rate) wisp__clock_answered(w, &f, rate);
         else w->clock.next_ask = w->base.time + 2;
     }
+}
+
+/* The server's tick of this packet. */
+static void wisp__on_tick(wisp__reading *r) {
+    int64_t expected = r->w->clock.following
+                           ? wisp__ticks_of(wisp__server_ticks(&r->w->clock, r->w->base.time)) : 0;
+    uint64_t low = wisp__get(&r->from, 32);
+    r->tick = expected + wisp__distance((uint32_t)low, (uint32_t)expected);
+    wisp__get(&r->from, 1);
+    r->has_tick = true;
 }
 
 /* --- ticks --- */
@@ -25038,6 +26424,7 @@ static void wisp__ticks_run(wisp *w) {
         event.tick = c->tick;
         event.step = 1 / c->rate;
         wisp__events_run(w, remote, &event);
+        wisp__objects_commit(w);
     }
 }
 
@@ -25097,6 +26484,8 @@ typedef struct wisp__packet_writer {
     int64_t bits;      /* of the messages of a run */
     uint32_t blocked;  /* lines of the queue that must wait */
     uint32_t streams;  /* channels with lost or large messages; WISP__PARTS */
+    wisp__writer state;  /* records of objects, which end the packet; no bytes: there are none */
+    int object;          /* index of the last one */
     int probe;         /* bytes of a probe of a packet size; 0: the packet is none */
     bool eliciting, acks;
 } wisp__packet_writer;
@@ -25845,6 +27234,61 @@ static inline wisp__fit wisp__fill_queued(wisp__packet_writer *f, int index) {
     return WISP__FITS;
 }
 
+/* --- objects --- */
+
+enum { WISP__STATE_HEAD = 8 + 33 + 8 + 1 };     /* bits of TICK, and of OBJECT around its records */
+
+/* Puts the record of the most urgent object; the packet has room for so much less. */
+static wisp__fit wisp__fill_object(wisp__packet_writer *f) {
+    wisp__audience *a = wisp__audience_of(f->w, f->s);
+    wisp__note *n = a->due[0].note;
+    int64_t at = f->state.at, head = f->state.bytes ? 0 : WISP__STATE_HEAD;
+    wisp__ref ref = wisp__ref_of(WISP__FRAME_OBJECT, 0, (uint32_t)n->index << 16 | n->sequence);
+    if (!wisp__note_wants(n)) {
+        n->due = false;
+        wisp__objects_pop(a);
+        return WISP__FITS;
+    }
+    if (!wisp__fill_may(f)) return WISP__FULL;
+    if (!f->state.bytes) {
+        f->state = wisp__writer_on(f->w->peers.post.buffers +
+                                       wisp__buffer_bytes(f->w, WISP__POST_PACKETS),
+                                   f->w->base.mtu - WISP__SLACK);
+        f->object = -2;
+    }
+    f->state.end = wisp__least(at + f->to.end - f->to.at - head, f->state.end);
+    if (f->state.end > at) wisp__object_put(f->w, n, n->index == f->object + 1, &f->state);
+    if (f->state.full || f->state.end <= at || !wisp__object_sent(f->w, f->s, n)) {
+        f->state.at = at;
+        f->state.full = false;
+        return WISP__FULL;
+    }
+    f->to.end -= f->state.at - at + head;
+    f->eliciting = true;
+    f->object = n->index;
+    wisp__fill_carry(f, ref);
+    wisp__objects_pop(a);
+    return WISP__FITS;
+}
+
+/* Ends the packet with its objects. */
+static void wisp__fill_objects_end(wisp__packet_writer *f) {
+    if (!f->state.bytes || !f->state.at) return;
+    f->to.end += f->state.at + WISP__STATE_HEAD;
+    wisp__frame_put_tick(&f->to, (uint32_t)f->w->clock.tick,
+                         !wisp__audience_of(f->w, f->s)->due_count);
+    wisp__frame_put(&f->to, WISP__FRAME_OBJECT);
+    wisp__put_bits(&f->to, f->state.bytes, f->state.at);
+    wisp__put(&f->to, 0, 1);
+}
+
+/* Does the most urgent object go before messages and streams, if there are others? */
+static bool wisp__object_first(const wisp__packet_writer *f, bool others, uint32_t urgency) {
+    const wisp__audience *a = wisp__audience_of(f->w, f->s);
+    return a && a->ready &&
+           (!others || wisp__distance((uint32_t)(a->due[0].key >> 16), urgency) <= 0);
+}
+
 /* --- the order: what is most urgent goes next --- */
 
 /* Streams that have something to send. `only`: no lost messages. */
@@ -25876,9 +27320,11 @@ static const wisp__message *wisp__stream_next(const wisp__packet_writer *f, int 
     return item->message;
 }
 
-/* The most urgent stream that goes before a message of the queue (NULL: none waits); -1: none. */
-static int wisp__stream_pick(const wisp__packet_writer *f, const wisp__message *head) {
-    uint32_t best = head ? wisp__urgency(f->w, head) : 0;
+/* The most urgent stream that goes before a message of the queue (NULL: none waits); -1: none.
+   `most`: the urgency of the one that is picked. */
+static int wisp__stream_pick(const wisp__packet_writer *f, const wisp__message *head,
+                             uint32_t *most) {
+    uint32_t best = *most;
     int picked = -1;
     for (int i = 0; f->streams >> i; i++) {
         const wisp__message *m;
@@ -25890,7 +27336,7 @@ static int wisp__stream_pick(const wisp__packet_writer *f, const wisp__message *
         later = head ? wisp__distance(urgency, best) : -1;
         if (later > 0 || (later == 0 && wisp__distance(m->order, head->order) > 0)) continue;
         picked = i;
-        best = urgency;
+        *most = best = urgency;
         head = m;
     }
     return picked;
@@ -25920,7 +27366,12 @@ static wisp__fit wisp__fill(wisp__packet_writer *f, int only) {
     while (fit == WISP__FITS) {
         int index = wisp__queue_pick(f->w, f->s, only, f->blocked), line, stream = -1;
         const wisp__peer_remote *p = index >= 0 ? &f->s->peer_remotes[index] : NULL;
-        if (f->streams) stream = wisp__stream_pick(f, p ? wisp__queue_head(p) : NULL);
+        uint32_t most = p ? wisp__urgency(f->w, wisp__queue_head(p)) : 0;
+        if (f->streams) stream = wisp__stream_pick(f, p ? wisp__queue_head(p) : NULL, &most);
+        if (only < 0 && wisp__object_first(f, stream >= 0 || p, most)) {
+            fit = wisp__fill_object(f);
+            continue;
+        }
         if (stream < 0 && index < 0) break;
         if (stream >= 0) {
             fit = wisp__fill_stream(f, stream);
@@ -26010,6 +27461,7 @@ static void wisp__packet_end(wisp__packet_writer *f) {
     int size;
     wisp__fill_repeat(f);
     f->to.end += WISP__REPEAT_BITS;
+    wisp__fill_objects_end(f);
     wisp__put_align(&f->to);
     size = (int)(f->to.at / 8);
     if (f->probe) size = wisp__packet_pad(f, f->head + size);
@@ -26084,8 +27536,10 @@ static void wisp__send_leave(wisp *w, wisp__session *s) {
 }
 
 static bool wisp__wants_to_send(const wisp *w, const wisp__session *s) {
+    const wisp__audience *a = wisp__audience_of(w, s);
     if (s->queued || s->control_count || s->ping || s->unannounced < w->registry.count) return true;
     if (s->asks_clock || s->answers_clock || wisp__limited_due(w, s)) return true;
+    if (a && a->ready) return true;
     if (s->parts && s->parts->whole) return true;
     for (int c = 0; c < s->peer.channel_end; c++) {
         const wisp__channel *channel = s->peer.channels[c];
@@ -26105,12 +27559,14 @@ static bool wisp__may_send(wisp *w, wisp__session *s) {
    only acks can make more to send. */
 static bool wisp__flush(wisp *w, wisp__session *s, int only) {
     wisp__flow *flow = &s->peer.flow;
+    const wisp__audience *a;
     uint32_t refused = w->base.refused;
     bool acked;
     if (s->peer.state != WISP__JOINED) return true;
     if (s->spending) s->spending->held_back = false;
     flow->held = false;
     wisp__congestion_pace(&w->base, flow, w->base.time);
+    wisp__objects_order(w, s);
     while (wisp__wants_to_send(w, s) && wisp__may_send(w, s)) {
         wisp__packet_writer f;
         wisp__fit fit;
@@ -26134,9 +27590,11 @@ static bool wisp__flush(wisp *w, wisp__session *s, int only) {
         wisp__error(w, s, NULL, WISP_E_MEMORY, "what waits cannot be sent: no memory");
     wisp__congestion_flushed(flow);
     wisp__peer_timer(w, &s->peer);
+    a = wisp__audience_of(w, s);
     acked = !w->base.reliable && flow->in_flight > 0 && flow->pace_tokens > 0 &&
             !(s->spending && s->spending->held_back) && s->reader >= WISP__EARN_NEEDED;
-    return !s->peer.stuck_first && (acked || !wisp__wants_to_send(w, s));
+    return !s->peer.stuck_first && (acked || !wisp__wants_to_send(w, s)) &&
+           !(a && a->due_count);
 }
 
 static void wisp__on_outcome(void *owner, const wisp__ref *ref, bool arrived) {
@@ -26153,6 +27611,8 @@ static void wisp__on_outcome(void *owner, const wisp__ref *ref, bool arrived) {
         if (ref->kind == WISP__FRAME_VALUE) {
             wisp__baseline_outcome(&s->baselines_out, (int)(number >> 16), number & 0xffff,
                                    arrived);
+        } else if (ref->kind == WISP__FRAME_OBJECT) {
+            wisp__object_outcome(w, s, number, arrived);
         } else if (ref->kind == WISP__FRAME_PART) {
             wisp__part_ended(s, (uint16_t)number, arrived);
         } else if (ref->kind == WISP__FRAME_ANNOUNCE) {
@@ -26197,6 +27657,7 @@ static void wisp__session_free(wisp *w, wisp__session *s) {
     wisp__strangers_free(w, s);
     wisp__parts_free(w, s->parts);
     s->parts = NULL;
+    wisp__objects_left(w, s);
     s->control_count = 0;
 }
 
@@ -26393,6 +27854,7 @@ static void wisp__joined(wisp *w, wisp__session *s) {
     wisp__peer_timer(w, &s->peer);
     w->base.stats.joins++;
     wisp__report_reads(w, s);
+    wisp__objects_joined(w, s);
     wisp__report_session(w, s, WISP__ON_JOINED, WISP_OK, "");
 }
 
@@ -29625,6 +31087,9 @@ static WISP__APART void wisp__on_frame(wisp__reading *r, int kind) {
     case WISP__FRAME_PATH_CHALLENGE: wisp__on_path_challenge(r); break;
     case WISP__FRAME_PATH_RESPONSE: wisp__on_path_response(r); break;
     case WISP__FRAME_CLOCK: wisp__on_clock(r); break;
+    case WISP__FRAME_TICK: wisp__on_tick(r); break;
+    case WISP__FRAME_OBJECT: wisp__on_objects(r); break;
+    case WISP__FRAME_LACKS: wisp__on_lacks(r); break;
     case WISP__FRAME_PING: break;
     case WISP__FRAME_LEAVE: wisp__on_leave(r); break;
     default: wisp__break(r, "a record of no kind"); break;
@@ -32546,6 +34011,7 @@ static void wisp__release(wisp *w) {
     wisp__free(&w->base, w->info, (size_t)w->info_bytes + 1);
     wisp__held_leave(w, NULL);
     wisp__groups_free(w);
+    wisp__objects_free(w);
     wisp__hooks_free(w);
     wisp__events_free(w);
     wisp__registry_free(&w->registry);
@@ -32698,12 +34164,14 @@ wisp_result wisp_update(wisp *w, double now) {
     w->updating = true;
     wisp__advance(w, now);
     w->registry.epoch++;
+    if (w->objects.lost) wisp__objects_lose(w);
     broken = !wisp__receive(w);
     wisp__run_timers(w);
     if (w->base.left_out) wisp__report_left_out(w);
     wisp__dispatch(w);
     wisp__ticks_run(w);
     wisp__flush_dirty(w);
+    if (w->objects.dead) wisp__objects_bury(w);
     w->before_update = w->order;
     w->registry.epoch++;
     if (w->registry.meters) wisp__profiler_tick(w);
@@ -32842,6 +34310,7 @@ WISP__UNUSED static void wisp__host_check(const wisp *w) {
     WISP_ASSERT(joined == w->peers.joined);
     WISP_ASSERT(placed == w->peers.strangers && placed <= w->peers.max_peers);
     wisp__hooks_check(w);
+    wisp__objects_check(w);
     wisp__lent_check(w);
     wisp__schemas_check(&w->registry.schemas);
     for (int i = 0; i < w->groups.made; i++)

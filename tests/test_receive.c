@@ -687,9 +687,10 @@ TEST(to_be_told_of_lost_messages_costs_little) {
 
 /* Records of later versions are no records yet. */
 TEST(reserved_records_end_the_session) {
-    for (int kind = WISP__FRAME_TICK; kind < WISP__FRAME_CLOCK; kind++) {
+    static const int kinds[] = { WISP__FRAME_INPUT, WISP__FRAME_FULL };
+    for (int i = 0; i < TEST_COUNT(kinds); i++) {
+        int kind = kinds[i];
         forger *b;
-        if (kind >= WISP__FRAME_ASSEMBLED && kind <= WISP__FRAME_PATH_RESPONSE) continue;
         b = forger_open();
         wisp__frame_put(body(b), WISP__FRAME_PING);
         if (kind <= WISP__FRAME_MORE) wisp__put(&b->to, (uint64_t)kind << 4, 8);

@@ -1,0 +1,565 @@
+/* test_object.c - classes and objects: of a server, and as its peers see them */
+#define WISP_IMPLEMENTATION
+#define WISP_STATIC
+#include "../wisp.h"
+#include "support/test_runner.h"
+#include "support/simulated_endpoints.h"
+
+typedef struct thing {
+    float    x, y, z;
+    uint16_t health;
+    char     name[12];
+    int      local;                    /* no field: stays here */
+} thing;
+
+static const wisp_field thing_fields[] = {
+    WISP_FIELD(thing, x, WISP_T_QUANTIZED(-100, 100, 0.01)),
+    WISP_FIELD(thing, y, WISP_T_QUANTIZED(-100, 100, 0.01)),
+    WISP_FIELD(thing, z, WISP_T_QUANTIZED(-100, 100, 0.01)),
+    WISP_FIELD(thing, health, WISP_T_RANGE(0, 1000)),
+    WISP_FIELD(thing, name, WISP_T_STRING(11))
+};
+static const wisp_schema thing_schema = WISP_SCHEMA(thing, 1, thing_fields);
+
+enum { THING_ENDS = 4, THING_MOST = 600 };
+
+/* What the handlers of one end were told. */
+typedef struct thing_log {
+    int spawned, changed, despawned;
+    int wrong;                         /* what should not be */
+    wisp_result refuse;                /* of `spawned` */
+    wisp_object last;
+    thing state, before;
+} thing_log;
+
+static wisp_result thing_spawned(wisp_event *event) {
+    thing_log *log = (thing_log *)event->user;
+    log->spawned++;
+    log->last = event->object;
+    log->state = *(const thing *)event->state;
+    log->wrong += event->before != NULL;
+    return log->refuse;
+}
+
+static void thing_changed(wisp_event *event) {
+    thing_log *log = (thing_log *)event->user;
+    log->changed++;
+    log->last = event->object;
+    log->before = *(const thing *)event->before;
+    log->state = *(const thing *)event->state;
+}
+
+static void thing_despawned(wisp_event *event) {
+    thing_log *log = (thing_log *)event->user;
+    log->despawned++;
+    log->last = event->object;
+}
+
+typedef struct things {
+    world      w;
+    wisp      *server, *ends[THING_ENDS];
+    wisp_class of_server, of[THING_ENDS];
+    thing_log  logs[THING_ENDS];
+    int        count;
+    uint64_t   random;
+} things;
+
+static wisp_class things_define(wisp *w, thing_log *log) {
+    wisp_class_desc desc;
+    memset(&desc, 0, sizeof desc);
+    desc.schema = &thing_schema;
+    desc.spawned = thing_spawned;
+    desc.changed = thing_changed;
+    desc.despawned = thing_despawned;
+    desc.user = log;
+    return wisp_define(w, "thing", &desc);
+}
+
+static void things_open(things *t) {
+    memset(t, 0, sizeof *t);
+    world_open(&t->w);
+    t->w.desc.tick_rate = 50;
+    t->random = 7;
+}
+
+static void things_server(things *t) {
+    t->server = world_add(&t->w);
+    t->of_server = things_define(t->server, NULL);
+    CHECK(t->of_server.id != 0);
+    t->w.desc.tick_rate = 0;
+}
+
+static int things_join(things *t) {
+    wisp_addr addr = wisp_loopback_addr(0);
+    int i = t->count++;
+    t->ends[i] = world_add(&t->w);
+    t->of[i] = things_define(t->ends[i], &t->logs[i]);
+    CHECK(wisp_join(t->ends[i], &addr, NULL, 0).id != 0);
+    return i;
+}
+
+static wisp_object things_spawn(things *t, float x, const char *name) {
+    wisp_player nobody = { 0 };
+    thing made;
+    memset(&made, 0, sizeof made);
+    made.x = x;
+    made.health = 100;
+    strcpy(made.name, name);
+    return wisp_spawn(t->server, t->of_server, nobody, &made);
+}
+
+static bool thing_equal(const thing *a, const thing *b) {
+    return memcmp(&a->x, &b->x, 3 * sizeof a->x) == 0 && a->health == b->health &&
+           strcmp(a->name, b->name) == 0;
+}
+
+/* Does an end see just the objects of the server, as they are there? */
+static bool things_agree(things *t, int end) {
+    int here = 0, there = 0;
+    for (wisp_object o = wisp_first(t->server, t->of_server); o.id; o = wisp_next(t->server, o)) {
+        thing a, b;
+        there++;
+        if (!wisp_view(t->server, o, WISP_NOW, &a) ||
+            !wisp_view(t->ends[end], o, WISP_CONFIRMED, &b) || !thing_equal(&a, &b))
+            return false;
+        if (wisp_owner_of(t->server, o).id != wisp_owner_of(t->ends[end], o).id) return false;
+    }
+    for (wisp_object o = wisp_first(t->ends[end], t->of[end]); o.id; o = wisp_next(t->ends[end], o))
+        here++;
+    return here == there;
+}
+
+TEST(a_peer_sees_what_a_server_spawns_edits_and_despawns) {
+    static things t;
+    wisp_object a, b;
+    thing *edit, seen;
+    things_open(&t);
+    things_server(&t);
+    things_join(&t);
+    world_run(&t.w, 0.5);
+    a = things_spawn(&t, 1.23456f, "first");
+    b = things_spawn(&t, 2, "second");
+    CHECK(a.id && b.id && a.id != b.id);
+    world_run(&t.w, 0.2);
+    CHECK_EQ_INT(t.logs[0].spawned, 2);
+    CHECK_EQ_INT(t.logs[0].changed, 0);
+    CHECK(things_agree(&t, 0));
+    CHECK(wisp_view(t.ends[0], a, WISP_CONFIRMED, &seen));
+    CHECK(seen.x > 1.2299f && seen.x < 1.2301f);              /* steps of 0.01, on both ends */
+    CHECK(wisp_view(t.server, a, WISP_NOW, &seen) && seen.x > 1.2299f && seen.x < 1.2301f);
+    edit = (thing *)wisp_object_edit(t.server, a);
+    edit->health = 7;
+    edit->local = 99;
+    world_run(&t.w, 0.2);
+    CHECK_EQ_INT(t.logs[0].changed, 1);
+    CHECK_EQ_INT(t.logs[0].before.health, 100);
+    CHECK_EQ_INT(t.logs[0].state.health, 7);
+    CHECK_EQ_INT(t.logs[0].state.local, 0);
+    CHECK_EQ_INT(edit->local, 99);
+    CHECK_EQ_INT(wisp_despawn(t.server, a), WISP_OK);
+    CHECK_EQ_INT(wisp_despawn(t.server, a), WISP_E_STALE);
+    CHECK(wisp_object_edit(t.server, a) == NULL);
+    world_run(&t.w, 0.2);
+    CHECK_EQ_INT(t.logs[0].despawned, 1);
+    CHECK(t.logs[0].last.id == a.id);
+    CHECK(things_agree(&t, 0));
+    CHECK(!wisp_view(t.ends[0], a, WISP_NOW, &seen));
+    CHECK_EQ_INT(t.server->objects.classes[0]->count, 1);
+    CHECK(t.server->objects.classes[0]->first == t.server->objects.classes[0]->last);
+    world_close(&t.w);
+}
+
+/* What does not change is sent once. */
+TEST(nothing_is_sent_of_what_stays) {
+    static things t;
+    uint64_t before;
+    things_open(&t);
+    things_server(&t);
+    things_join(&t);
+    for (int i = 0; i < 100; i++) things_spawn(&t, (float)i * 0.5f, "still");
+    world_run(&t.w, 1);
+    CHECK(things_agree(&t, 0));
+    before = world_total(t.server).bytes_sent;
+    for (int i = 0; i < 100; i++) {
+        for (wisp_object o = wisp_first(t.server, t.of_server); o.id; o = wisp_next(t.server, o))
+            CHECK(wisp_object_edit(t.server, o) != NULL);          /* edited, but the same */
+        world_step(&t.w);
+    }
+    CHECK(world_total(t.server).bytes_sent - before < 600);        /* ticks, pings, acks */
+    CHECK_EQ_INT(t.logs[0].changed, 0);
+    world_close(&t.w);
+}
+
+static uint64_t things_next(things *t) {
+    t->random ^= t->random << 13;
+    t->random ^= t->random >> 7;
+    t->random ^= t->random << 17;
+    return t->random;
+}
+
+/* Moves some objects, and spawns and despawns a few. */
+static void things_play(things *t) {
+    int live = 0;
+    for (wisp_object o = wisp_first(t->server, t->of_server); o.id; o = wisp_next(t->server, o)) {
+        uint64_t r = things_next(t);
+        live++;
+        if (r % 4 == 0) {
+            thing *edit = (thing *)wisp_object_edit(t->server, o);
+            edit->x += (float)(int)(r >> 8 & 15) * 0.05f - 0.4f;
+            edit->y += (float)(int)(r >> 12 & 15) * 0.05f - 0.4f;
+            if (r % 64 == 0) edit->health = (uint16_t)(r >> 20 & 511);
+            if (r % 256 == 0) strcpy(edit->name, r >> 30 & 1 ? "renamed" : "");
+        }
+        if (r >> 40 & 1 && r % 97 == 0) CHECK_EQ_INT(wisp_despawn(t->server, o), WISP_OK);
+        if (r % 211 == 0) {
+            wisp_player owner = { (uint16_t)(r >> 16 & 7) };
+            thing view;
+            bool there = wisp_view(t->server, o, WISP_NOW, &view);
+            CHECK_EQ_INT(wisp_give(t->server, o, owner), there ? WISP_OK : WISP_E_STALE);
+        }
+    }
+    if (live < 60 && things_next(t) % 4 == 0) CHECK(things_spawn(t, 0, "new").id != 0);
+}
+
+/* Lost, late and doubled packets, ends that join late or leave: after a quiet second all agree. */
+TEST(all_ends_agree_after_a_quiet_second) {
+    for (uint64_t seed = 1; seed <= 6; seed++) {
+        static things t;
+        things_open(&t);
+        t.w.bad = true;
+        t.w.net.loss = seed == 1 ? 0 : 0.3;
+        t.w.net.latency = seed % 3 == 0 ? 0.3 : seed % 3 * 0.02;
+        t.w.net.jitter = 0.03;
+        t.w.net.duplicate = 0.1;
+        t.w.net.reorder = 0.1;
+        t.w.net.seed = seed;
+        t.random = seed;
+        things_server(&t);
+        for (int i = 0; i < 30; i++) things_spawn(&t, (float)i, "old");
+        things_join(&t);
+        things_join(&t);
+        world_watch(&t.w, t.server, WISP_ERROR);
+        world_watch(&t.w, t.ends[0], WISP_ERROR);
+        for (int step = 0; step < 900; step++) {
+            if (step == 300) things_join(&t);
+            if (step == 500) wisp_leave(t.ends[1], wisp_server(), "enough");
+            if (step < 700) things_play(&t);
+            world_step(&t.w);
+        }
+        for (int i = 0; i < 600 && !(things_agree(&t, 0) && things_agree(&t, 2)); i++)
+            world_step(&t.w);
+        CHECK(things_agree(&t, 0));
+        CHECK(things_agree(&t, 2));
+        CHECK(wisp_first(t.ends[1], t.of[1]).id == 0);          /* without a server nothing */
+        CHECK_EQ_INT(t.logs[1].spawned, t.logs[1].despawned);
+        CHECK(t.logs[0].spawned - t.logs[0].despawned == t.server->objects.count);
+        CHECK_EQ_INT(t.logs[0].wrong + t.logs[2].wrong, 0);
+        CHECK_EQ_INT(world_count(&t.w, NULL, WISP_ERROR), 0);
+        world_close(&t.w);
+    }
+}
+
+/* What a server tells is for peers that have joined it; who has objects takes none. */
+TEST(an_end_sees_the_objects_of_the_first_server_that_it_has) {
+    static things t;
+    wisp_addr addr = wisp_loopback_addr(2);
+    wisp_player nobody = { 0 };
+    wisp *other;
+    thing made;
+    things_open(&t);
+    things_server(&t);
+    things_join(&t);                                   /* side 1 */
+    t.w.desc.tick_rate = 50;
+    other = world_add(&t.w);                           /* side 2 */
+    CHECK(things_define(other, NULL).id != 0);
+    memset(&made, 0, sizeof made);
+    made.x = 9;
+    things_spawn(&t, 1, "one");
+    CHECK(wisp_spawn(other, t.of_server, nobody, &made).id != 0);
+    world_run(&t.w, 0.5);
+    CHECK(things_agree(&t, 0));
+    CHECK(wisp_join(t.ends[0], &addr, NULL, 0).id != 0);
+    world_run(&t.w, 0.5);
+    CHECK(things_agree(&t, 0));                        /* still those of the first */
+    CHECK(wisp_spawn(t.ends[0], t.of[0], nobody, &made).id == 0);
+    CHECK_EQ_INT(wisp_why(t.ends[0]), WISP_E_UNSUPPORTED);
+    CHECK(wisp_object_edit(t.ends[0], wisp_first(t.ends[0], t.of[0])) == NULL);
+    CHECK_EQ_INT(wisp_despawn(t.ends[0], wisp_first(t.ends[0], t.of[0])), WISP_E_UNSUPPORTED);
+    CHECK_EQ_INT(wisp_give(t.ends[0], wisp_first(t.ends[0], t.of[0]), nobody),
+                 WISP_E_UNSUPPORTED);
+    wisp_leave(t.ends[0], wisp_server(), "enough");
+    world_run(&t.w, 0.1);
+    CHECK_EQ_INT(t.logs[0].despawned, 1);
+    ((thing *)wisp_object_edit(other, wisp_first(other, t.of_server)))->x = 10;
+    world_run(&t.w, 0.5);
+    t.server = other;
+    CHECK(things_agree(&t, 0));
+    CHECK_EQ_INT(t.logs[0].spawned, 2);
+    world_close(&t.w);
+}
+
+TEST(owners_and_players) {
+    static things t;
+    wisp_player owner;
+    wisp_object o;
+    things_open(&t);
+    things_server(&t);
+    things_join(&t);
+    things_join(&t);
+    world_run(&t.w, 0.5);
+    CHECK_EQ_INT(wisp_me(t.server).id, 0);
+    CHECK(wisp_me(t.ends[0]).id != 0 && wisp_me(t.ends[1]).id != 0);
+    CHECK(wisp_me(t.ends[0]).id != wisp_me(t.ends[1]).id);
+    owner = wisp_me(t.ends[1]);
+    CHECK_EQ_INT(wisp_player_of(t.server, wisp_peer_of(t.server, owner)).id, owner.id);
+    CHECK_EQ_INT(wisp_player_of(t.ends[1], wisp_server()).id, 0);
+    owner.id = 60000;
+    CHECK_EQ_INT(wisp_peer_of(t.server, owner).id, 0);
+    o = things_spawn(&t, 1, "mine");
+    world_run(&t.w, 0.2);
+    CHECK(wisp_is_mine(t.server, o) && wisp_decides(t.server, o));
+    CHECK(!wisp_is_mine(t.ends[1], o) && !wisp_decides(t.ends[1], o));
+    owner = wisp_me(t.ends[1]);
+    CHECK_EQ_INT(wisp_give(t.server, o, owner), WISP_OK);
+    world_run(&t.w, 0.2);
+    CHECK(wisp_is_mine(t.ends[1], o) && !wisp_is_mine(t.ends[0], o) && !wisp_is_mine(t.server, o));
+    CHECK_EQ_INT(t.logs[0].changed, 1);
+    CHECK(things_agree(&t, 0));
+    CHECK_EQ_INT(wisp_set_object_user(t.ends[0], o, &t), WISP_OK);
+    CHECK(wisp_object_user(t.ends[0], o) == &t && wisp_object_user(t.server, o) == NULL);
+    CHECK_EQ_INT(wisp_class_of(t.ends[0], o).id, t.of[0].id);
+    world_close(&t.w);
+}
+
+/* A struct outside its schema is told and taken back; a handler that refuses hides. */
+TEST(what_is_outside_the_schema_is_taken_back) {
+    static things t;
+    wisp_player nobody = { 0 };
+    wisp_object o;
+    thing bad, seen;
+    things_open(&t);
+    things_server(&t);
+    things_join(&t);
+    world_watch(&t.w, t.server, WISP_ERROR);
+    memset(&bad, 0, sizeof bad);
+    bad.health = 1001;
+    CHECK(wisp_spawn(t.server, t.of_server, nobody, &bad).id == 0);
+    CHECK_EQ_INT(wisp_why(t.server), WISP_E_INVALID);
+    o = things_spawn(&t, 1, "good");
+    world_run(&t.w, 0.5);
+    CHECK_EQ_INT(world_count(&t.w, t.server, WISP_ERROR), 1);
+    CHECK(strstr(world_last(&t.w, t.server, WISP_ERROR)->text, "health") != NULL);
+    ((thing *)wisp_object_edit(t.server, o))->x = 101;
+    ((thing *)wisp_object_edit(t.server, o))->health = 5;
+    world_run(&t.w, 0.5);
+    CHECK_EQ_INT(world_count(&t.w, t.server, WISP_ERROR), 2);
+    CHECK(wisp_view(t.server, o, WISP_NOW, &seen) && seen.health == 100);
+    CHECK_EQ_INT(t.logs[0].changed, 0);
+    CHECK(things_agree(&t, 0));
+    t.logs[0].refuse = WISP_E_USER;
+    o = things_spawn(&t, 2, "hidden");
+    world_run(&t.w, 0.2);
+    CHECK_EQ_INT(t.logs[0].spawned, 2);
+    CHECK(!wisp_view(t.ends[0], o, WISP_NOW, &seen));
+    ((thing *)wisp_object_edit(t.server, o))->health = 5;
+    world_run(&t.w, 0.2);
+    CHECK_EQ_INT(wisp_despawn(t.server, o), WISP_OK);
+    world_run(&t.w, 0.2);
+    CHECK_EQ_INT(t.logs[0].changed + t.logs[0].despawned, 0);
+    world_close(&t.w);
+}
+
+TEST(wrong_calls_are_told_apart) {
+    static things t;
+    wisp_class_desc desc;
+    wisp_player nobody = { 0 };
+    wisp_class none = { 0 };
+    thing made;
+    wisp *w;
+    things_open(&t);
+    t.w.desc.limits.objects = 2;
+    things_server(&t);
+    w = t.server;
+    memset(&desc, 0, sizeof desc);
+    memset(&made, 0, sizeof made);
+    CHECK(wisp_define(w, "other", &desc).id == 0 && wisp_why(w) == WISP_E_ARGUMENT);
+    desc.schema = &thing_schema;
+    CHECK(wisp_define(w, "thing", &desc).id == 0 && wisp_why(w) == WISP_E_NAME);
+    CHECK(wisp_define(w, NULL, &desc).id == 0 && wisp_why(w) == WISP_E_ARGUMENT);
+    CHECK(wisp_define(NULL, "x", &desc).id == 0);
+    desc.rate = -1;
+    CHECK(wisp_define(w, "other", &desc).id == 0 && wisp_why(w) == WISP_E_ARGUMENT);
+    CHECK(wisp_spawn(w, none, nobody, &made).id == 0 && wisp_why(w) == WISP_E_ARGUMENT);
+    CHECK(wisp_spawn(w, t.of_server, nobody, NULL).id == 0 && wisp_why(w) == WISP_E_ARGUMENT);
+    CHECK(things_spawn(&t, 0, "a").id != 0);
+    CHECK(things_spawn(&t, 0, "b").id != 0);
+    CHECK(things_spawn(&t, 0, "c").id == 0 && wisp_why(w) == WISP_E_LIMIT);
+    CHECK_EQ_INT(wisp_despawn(w, wisp_first(w, t.of_server)), WISP_OK);
+    CHECK(things_spawn(&t, 0, "c").id != 0);
+    CHECK_EQ_INT(wisp_despawn(NULL, wisp_first(w, t.of_server)), WISP_E_ARGUMENT);
+    CHECK(wisp_first(NULL, t.of_server).id == 0 && wisp_first(w, none).id == 0);
+    world_close(&t.w);
+}
+
+/* Objects may come and go, also in the handlers, while a program walks over them. */
+TEST(a_walk_over_objects_survives_their_going) {
+    static things t;
+    int seen = 0;
+    things_open(&t);
+    things_server(&t);
+    for (int i = 0; i < 10; i++) things_spawn(&t, (float)i, "walked");
+    for (wisp_object o = wisp_first(t.server, t.of_server); o.id; o = wisp_next(t.server, o)) {
+        CHECK_EQ_INT(wisp_despawn(t.server, o), WISP_OK);
+        if (seen++ < 10) things_spawn(&t, 50, "later");
+    }
+    CHECK_EQ_INT(seen, 20);
+    CHECK_EQ_INT(t.server->objects.count, 0);
+    world_run(&t.w, 0.1);
+    CHECK(t.server->objects.classes[0]->first == NULL);
+    world_close(&t.w);
+}
+
+/* A peer that has lost its objects, or the rows of them, asks and gets them again. */
+TEST(a_peer_that_lacks_a_row_gets_a_whole_one) {
+    static things t;
+    things_open(&t);
+    things_server(&t);
+    things_join(&t);
+    for (int i = 0; i < 20; i++) things_spawn(&t, (float)i, "lost");
+    world_run(&t.w, 0.5);
+    CHECK(things_agree(&t, 0));
+    for (wisp__object *o = t.ends[0]->objects.classes[0]->first; o; o = o->next)
+        wisp__kept_forget(t.ends[0], &o->kept, (uint16_t)(o->sequence + 1));
+    for (wisp_object o = wisp_first(t.server, t.of_server); o.id; o = wisp_next(t.server, o))
+        ((thing *)wisp_object_edit(t.server, o))->y = 7;
+    world_run(&t.w, 0.5);
+    CHECK(things_agree(&t, 0));
+    CHECK(t.logs[0].state.y > 6.9f);
+    world_close(&t.w);
+}
+
+/* The other end has a newer version of the class: a field more, and a migration for it. */
+typedef struct newer_thing { float x, y, z; uint16_t health, armour; char name[12]; } newer_thing;
+
+static const wisp_field newer_fields[] = {
+    WISP_FIELD(newer_thing, x, WISP_T_QUANTIZED(-100, 100, 0.01)),
+    WISP_FIELD(newer_thing, y, WISP_T_QUANTIZED(-100, 100, 0.01)),
+    WISP_FIELD(newer_thing, z, WISP_T_QUANTIZED(-100, 100, 0.01)),
+    WISP_FIELD(newer_thing, health, WISP_T_RANGE(0, 1000)),
+    WISP_FIELD(newer_thing, armour, WISP_T_RANGE(0, 1000)),
+    WISP_FIELD(newer_thing, name, WISP_T_STRING(11))
+};
+static const wisp_schema newer_schema = WISP_SCHEMA(newer_thing, 2, newer_fields);
+
+static wisp_result newer_of(wisp_edit *edit, void *user) {
+    (void)user;
+    return wisp_edit_set(edit, "armour", wisp_int(wisp_int_of(wisp_edit_get(edit, "health")) / 2));
+}
+
+TEST(versions_of_a_class_migrate) {
+    static things t;
+    static const wisp_migration steps[] = { { 1, newer_of, NULL } };
+    wisp_addr addr = wisp_loopback_addr(0);
+    wisp_class_desc desc;
+    wisp_class of;
+    newer_thing seen;
+    wisp *newer;
+    wisp_object o;
+    things_open(&t);
+    things_server(&t);
+    newer = world_add(&t.w);
+    memset(&desc, 0, sizeof desc);
+    desc.schema = &newer_schema;
+    desc.migrations = steps;
+    desc.migration_count = 1;
+    of = wisp_define(newer, "thing", &desc);
+    CHECK(of.id != 0);
+    CHECK(wisp_join(newer, &addr, NULL, 0).id != 0);
+    o = things_spawn(&t, 3, "old one");
+    world_run(&t.w, 0.5);
+    CHECK(wisp_view(newer, o, WISP_CONFIRMED, &seen));
+    CHECK(seen.armour == 50 && seen.health == 100 && strcmp(seen.name, "old one") == 0);
+    ((thing *)wisp_object_edit(t.server, o))->health = 30;
+    world_run(&t.w, 0.5);
+    CHECK(wisp_view(newer, o, WISP_CONFIRMED, &seen) && seen.armour == 15);
+    world_close(&t.w);
+}
+
+/* Bits that nobody has written: they end the session, or do nothing; and never more. */
+TEST(hostile_objects) {
+    static things t;
+    things_open(&t);
+    t.w.desc.limits.objects = 100;
+    things_server(&t);
+    things_join(&t);
+    for (int i = 0; i < 10; i++) things_spawn(&t, (float)i, "real");
+    world_run(&t.w, 0.5);
+    for (int i = 0; i < 20000; i++) {
+        uint8_t bytes[96 + WISP__SLACK];
+        wisp__writer to = wisp__writer_on(bytes, 96);
+        wisp__reading r;
+        for (int k = 0; k < 96; k += 8) {
+            uint64_t random = things_next(&t) & (i % 3 ? UINT64_MAX : things_next(&t));
+            memcpy(bytes + k, &random, 8);
+        }
+        wisp__put(&to, things_next(&t) >> 31, 33);
+        if (i % 2) {
+            wisp__put(&to, 1, 2);                      /* one more, by its index */
+            wisp__put(&to, things_next(&t) & 15, 16);
+            wisp__put(&to, i % 4 == 1, i % 4 == 1 ? 2 : 1);
+            if (i % 4 == 1) wisp__put(&to, things_next(&t) & 7, 16);
+            if (i % 4 == 1) wisp__put_length(&to, 0);
+        }
+        memset(&r, 0, sizeof r);
+        r.w = t.ends[0];
+        r.s = wisp__session_of(t.ends[0], wisp_server());
+        r.from = wisp__reader_on(bytes, 96);
+        if (!wisp__credit_begin(r.w, r.s, 1200)) {
+            world_run(&t.w, 0.2);
+            continue;
+        }
+        t.ends[0]->updating = true;
+        wisp__on_tick(&r);
+        wisp__on_objects(&r);
+        wisp__credit_end(r.w, r.s);
+        t.ends[0]->updating = false;
+        if (i % 500 == 0) world_step(&t.w);
+    }
+    CHECK(t.ends[0]->objects.classes[0]->count <= 100);
+    world_run(&t.w, 0.5);
+    world_close(&t.w);
+}
+
+/* A link that loses nothing has no acks: each row is the next one's base at once. */
+TEST(objects_over_a_reliable_link) {
+    static things t;
+    things_open(&t);
+    t.w.pipe.reliable = true;
+    things_server(&t);
+    things_join(&t);
+    for (int i = 0; i < 20; i++) things_spawn(&t, (float)i, "sure");
+    for (int i = 0; i < 200; i++) {
+        things_play(&t);
+        world_step(&t.w);
+    }
+    world_run(&t.w, 0.2);
+    CHECK(things_agree(&t, 0));
+    world_close(&t.w);
+}
+
+static const test_case tests[] = {
+    CASE(a_peer_sees_what_a_server_spawns_edits_and_despawns),
+    CASE(nothing_is_sent_of_what_stays),
+    CASE(all_ends_agree_after_a_quiet_second),
+    CASE(an_end_sees_the_objects_of_the_first_server_that_it_has),
+    CASE(owners_and_players),
+    CASE(what_is_outside_the_schema_is_taken_back),
+    CASE(wrong_calls_are_told_apart),
+    CASE(a_walk_over_objects_survives_their_going),
+    CASE(a_peer_that_lacks_a_row_gets_a_whole_one),
+    CASE(versions_of_a_class_migrate),
+    CASE(hostile_objects),
+    CASE(objects_over_a_reliable_link)
+};
+
+int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }
