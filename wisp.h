@@ -2227,6 +2227,8 @@ typedef struct wisp_peer_stats {
     double   pacing_rate;         /* bytes per second at which packets go out,
                                      at most */
     uint64_t too_old, replaced;   /* not sent: see config.max_age and replace */
+    uint64_t incomplete;          /* unreliable values of more than a packet of
+                                     which only a part came */
 } wisp_peer_stats;
 
 typedef struct wisp_remote_stats {
@@ -30996,6 +30998,7 @@ static int wisp__set_place(wisp__reading *r, const wisp__part *part) {
     }
     if (oldest >= 0 && (empty < 0 || bytes + part->total > 2 * WISP__SET_BYTES)) {
         wisp__set_forget(w, p, oldest);
+        r->s->peer.stats.incomplete++;
         return wisp__set_place(r, part);
     }
     if (!wisp__pay(&w->content.credit, part->total / 32)) return -1;
@@ -33053,7 +33056,7 @@ static const wisp_field wisp__peer_stats_fields[] = {
     WISP__PEER_INT(memory), WISP__PEER_UINT(filtered), WISP__PEER_UINT(over_budget),
     WISP__PEER_UINT(packets_refused), WISP__PEER_UINT(flooded), WISP__PEER_INT(mtu),
     WISP__PEER_NUMBER(delivery_rate), WISP__PEER_NUMBER(pacing_rate),
-    WISP__PEER_UINT(too_old), WISP__PEER_UINT(replaced),
+    WISP__PEER_UINT(too_old), WISP__PEER_UINT(replaced), WISP__PEER_UINT(incomplete),
 };
 static const wisp_schema wisp__peer_stats_schema =
     WISP_SCHEMA(wisp_peer_stats, 1, wisp__peer_stats_fields);

@@ -342,6 +342,58 @@ TEST(an_honest_sender_stays_within_the_receivers_window) {
     forger_close(b);
 }
 
+/* One part of a set, written by hand; its bytes are zeros. */
+static void send_set_part(forger *b, int set, int total, int at, int bytes) {
+    wisp__writer *to = body(b);
+    wisp__frame_put(to, WISP__FRAME_PART);
+    wisp__put(to, (uint64_t)set | (uint64_t)total << 16, 33);
+    wisp__put(to, (uint64_t)at | (uint64_t)bytes << 17, 33);
+    for (int i = 0; i < bytes; i++) wisp__put(to, 0, 8);
+    send_body(b);
+    b->t.w.now += 0.002;
+    world_update(&b->t.w, 0);
+}
+
+static uint64_t sets_given_up(forger *b) {
+    return world_peer_stats(b->t.server, b->t.to_client).incomplete;
+}
+
+TEST(sets_that_never_end_take_the_memory_of_two_and_are_counted) {
+    forger *b = forger_open();
+    uint64_t before = world_total(b->t.server).memory, most = 0;
+    for (int set = 0; set < 2000; set++) {
+        send_set_part(b, set * 7, set % 3 ? 65536 : 3000 + set, set % 5 * 400, 400);
+        if (world_total(b->t.server).memory > most) most = world_total(b->t.server).memory;
+    }
+    CHECK(forger_joined(b));
+    CHECK(most - before > 65536 && most - before < 3 * 65536);      /* with their heads */
+    CHECK(sets_given_up(b) > 1900 && sets_given_up(b) < 2000);
+    world_run(&b->t.w, 0.5);
+    world_fire(b->t.client, "hp", b->t.to_server, 7);
+    world_run(&b->t.w, 0.5);
+    CHECK_EQ_INT(world_count(&b->t.w, b->t.server, "hp"), 1);
+    forger_close(b);
+}
+
+/* A part again and again, over others, in another total: the set ends once, or never. */
+TEST(parts_that_overlap_end_their_set_once_and_take_no_more) {
+    forger *b = forger_open();
+    uint64_t before = world_total(b->t.server).memory;
+    for (int i = 0; i < 100; i++) send_set_part(b, 1, 60000, i % 7 * 100, 500);
+    CHECK(world_total(b->t.server).memory - before < 65536 + 16384);
+    send_set_part(b, 1, 50000, 0, 500);              /* not this set's total: left out */
+    send_set_part(b, 1, 100, 90, 500);               /* beyond its end */
+    world_run(&b->t.w, 0.2);
+    CHECK(!forger_joined(b));
+    forger_rejoin(b);
+    before = world_total(b->t.server).memory;
+    for (int i = 0; i < 30; i++) send_set_part(b, 2, 1500, 0, 500);
+    world_run(&b->t.w, 0.2);
+    CHECK(!forger_joined(b));                        /* complete: zeros, which are no message */
+    CHECK(world_total(b->t.server).memory <= before + 16384);      /* the table of sets */
+    forger_close(b);
+}
+
 /* The ends of a session may be made with other limits; neither may take the other for a villain. */
 TEST(ends_with_other_window_items_understand_each_other) {
     forger *b = (forger *)calloc(1, sizeof *b);
@@ -375,6 +427,8 @@ static const test_case tests[] = {
     CASE(large_messages_that_end_in_one_packet_are_not_all_read_in_one_update),
     CASE(many_small_messages_in_fragments_are_paid_by_their_packet),
     CASE(an_honest_sender_stays_within_the_receivers_window),
+    CASE(sets_that_never_end_take_the_memory_of_two_and_are_counted),
+    CASE(parts_that_overlap_end_their_set_once_and_take_no_more),
     CASE(ends_with_other_window_items_understand_each_other),
 };
 

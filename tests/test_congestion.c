@@ -424,6 +424,110 @@ TEST(no_acks_make_rates_infinite) {
     party_end(&p);
 }
 
+/* A peer that acks whatever was sent, before it can have come: a number that was left out ends it
+   within 383 packets (RFC 9000 21.4), whichever controller believed it. */
+TEST(acks_of_what_cannot_have_come_yet_buy_few_packets) {
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        wisp__secret secret = { { seed, 6 }, 0 };
+        packet_party p;
+        bool bad = false;
+        int sent = 0;
+        party_start(&p, 1);
+        p.base.congestion = seed & 1 ? WISP_CONGESTION_MODEL : WISP_CONGESTION_RFC9002;
+        p.base.step = 0.001;
+        wisp__flow_skip(&p.flow, &secret);
+        for (double now = 0; !bad && now < 20; now += 0.001) {
+            uint64_t first = p.flow.next;
+            wisp__congestion_pace(&p.base, &p.flow, now);
+            while (wisp__flow_may_send(&p.base, &p.flow)) {
+                wisp__flow_skip(&p.flow, &secret);
+                party_send(&p, now);
+                sent++;
+            }
+            if (p.flow.next > first)
+                bad = acks_one(&p, p.flow.next - 1, (int)(p.flow.next - first), now).bad;
+        }
+        CHECK(bad && sent >= 100);
+        CHECK(sent <= WISP__SKIP_LEAST + WISP__SKIP_SPREAD + p.flow.window / PACKET);
+        wisp__flow_free(&p.base, &p.flow);
+    }
+}
+
+/* Packets leave a path of 500 kB/s; the peer is honest for two seconds. Then it keeps its acks and
+   gives them in bursts (lie 1: and says that each has waited for 127 ms; lie 2: and gives one of
+   some forty late). Returns the greatest delivery rate from then on. */
+static double lied_to(double burst, int lie, double *delivered) {
+    packet_party p;
+    static double comes[65536];
+    double now = 0, free_at = 0, next = 0, most = 0;
+    uint64_t acked = 1, kept = 0;
+    party_start(&p, 1);
+    p.base.step = 0.005;
+    for (; now < 8; now += 0.005) {
+        if (now >= next) {
+            for (next += now < 2 ? 0.01 : burst; acked < p.flow.next && comes[acked & 65535] <= now; acked++) {
+                int range[1][2] = { { 0, 1 } };
+                if (lie == 2 && now > 2 && !kept) {
+                    kept = acked;
+                    continue;
+                }
+                acks_claim(&p, acked, lie ? 254 : 0, (const int (*)[2])range, 1, now);
+                if (lie == 2 && kept && kept + 40 < acked) {
+                    acks_one(&p, kept, 1, now);
+                    kept = 0;
+                }
+            }
+        }
+        p.flow.held = false;
+        wisp__flow_detect_loss(&p.base, &p.flow, now, party_told, &p);
+        wisp__congestion_pace(&p.base, &p.flow, now);
+        while (wisp__flow_may_send(&p.base, &p.flow)) {
+            free_at = (free_at > now ? free_at : now) + PACKET / 500e3;
+            comes[p.flow.next & 65535] = free_at + 0.05;
+            party_send(&p, now);
+        }
+        p.flow.held = true;
+        wisp__congestion_flushed(&p.flow);
+        if (now > 2 && p.flow.delivery_rate > most) most = p.flow.delivery_rate;
+    }
+    *delivered = (double)acked * PACKET / 8;
+    CHECK(free_at - now < 3);
+    CHECK(p.flow.window <= 1024 * PACKET && p.flow.sent_room <= 2048);
+    wisp__flow_free(&p.base, &p.flow);
+    return most;
+}
+
+TEST(acks_in_bursts_and_lies_about_delay_show_no_rate_that_was_not_there) {
+    static const double bursts[] = { 0.01, 0.1, 0.25, 0.5 };
+    for (int i = 0; i < 4; i++)
+        for (int lie = 0; lie < 3; lie++) {
+            double delivered, most = lied_to(bursts[i], lie, &delivered);
+            if (!CHECK(most <= 1.5 * 500e3) || !CHECK(delivered <= 1.05 * 500e3))
+                printf("    bursts of %g s, lie %d: %.0f, %.0f\n", bursts[i], lie, most, delivered);
+        }
+}
+
+/* The same acks over and over: nothing is counted twice, and no rate grows. */
+TEST(a_flood_of_acks_changes_nothing) {
+    packet_party p;
+    int rate, window;
+    double now = 0;
+    party_start(&p, 1);
+    model_run(&p, &now, 300e3, 0.1, 2);
+    acks_one(&p, p.flow.next - 1, 60, now);
+    wisp__congestion_pace(&p.base, &p.flow, now);
+    rate = wisp__model_bandwidth(&p.flow);
+    window = p.flow.window;
+    for (int i = 0; i < 20000; i++) {
+        wisp__ack_news news = acks_one(&p, p.flow.next - 1 - (uint64_t)(i % 60), 60, now);
+        CHECK(news.acked == 0 && news.bytes == 0 && news.lost == 0);
+        if (i % 100) continue;
+        wisp__congestion_pace(&p.base, &p.flow, now += 0.0001);
+        CHECK(wisp__model_bandwidth(&p.flow) <= rate && p.flow.window <= window);
+    }
+    wisp__flow_free(&p.base, &p.flow);
+}
+
 /* --- sessions on shared links --- */
 
 enum { ROW_BULK = 16384, ROW_FLOWS = 4 };
@@ -699,6 +803,9 @@ static const test_case tests[] = {
     CASE(slots_that_the_application_limits_only_raise_the_estimate),
     CASE(losses_slow_the_model_only_with_a_queue_or_when_they_are_most),
     CASE(no_acks_make_rates_infinite),
+    CASE(acks_of_what_cannot_have_come_yet_buy_few_packets),
+    CASE(acks_in_bursts_and_lies_about_delay_show_no_rate_that_was_not_there),
+    CASE(a_flood_of_acks_changes_nothing),
     CASE(random_losses_hardly_slow_bulk),
     CASE(a_deep_queue_stays_short),
     CASE(state_is_fresh_again_soon_after_the_capacity_falls),
