@@ -21099,6 +21099,9 @@ static wisp_result wisp__encoding_config_check(wisp__registry *r, const wisp_enc
     uint8_t descriptor[WISP__DESCRIPTOR_BYTES + WISP__SLACK];
     size_t name = e->codec && e->codec->name ? strlen(e->codec->name) : 0;
     const wisp *w = (const wisp *)r->owner;
+    const char *name_of = e->compression == WISP_COMPRESSION_ZSTD ? "zstd" : "deflate";
+    bool is_lz4 = e->compression == WISP_COMPRESSION_LZ4;
+    wisp_result result = WISP_OK;
     char wrong[sizeof r->text];
     if (e->migration_count < 0 || (e->migration_count && !e->migrations))
         return wisp__is_no_list(w, e->migration_count);
@@ -21114,18 +21117,13 @@ static wisp_result wisp__encoding_config_check(wisp__registry *r, const wisp_enc
     if (e->schema && wisp__describe(e->schema, descriptor, (int)sizeof descriptor) < 0)
         return wisp__explain(w, WISP_E_SCHEMA, "%s: its description is over %d bytes",
                              e->schema->name, WISP__DESCRIPTOR_BYTES);
-    switch (e->compression ? wisp__compress_can(r->compress, e->compression) : WISP_OK) {
-    case WISP_OK: return WISP_OK;
-    case WISP_E_ARGUMENT:
-        return wisp__explain(w, WISP_E_ARGUMENT, "%d is no compression", (int)e->compression);
-    default: break;
-    }
-    return wisp__explain(w, WISP_E_UNSUPPORTED, "%s is not plugged in: include wisp_compress.h and "
-                         "call wisp_use_%s",
-                         e->compression == WISP_COMPRESSION_LZ4 ? "LZ4"
-                         : e->compression == WISP_COMPRESSION_ZSTD ? "zstd" : "deflate",
-                         e->compression == WISP_COMPRESSION_LZ4 ? "lz4"
-                         : e->compression == WISP_COMPRESSION_ZSTD ? "zstd" : "deflate");
+    if (e->compression) result = wisp__compress_can(r->compress, e->compression);
+    if (result == WISP_E_ARGUMENT)
+        wisp__explain(w, result, "%d is no compression", (int)e->compression);
+    else if (result)
+        wisp__explain(w, result, "%s is not plugged in: include wisp_compress.h and call "
+                      "wisp_use_%s", is_lz4 ? "LZ4" : name_of, is_lz4 ? "lz4" : name_of);
+    return result;
 }
 
 /* Applies the common settings of whole packets. */
@@ -33861,10 +33859,6 @@ static wisp_result wisp__desc_validate(const wisp_desc *desc) {
     memcpy(limits, &desc->limits, sizeof limits);
     for (int i = 0; i < WISP__LENGTH(limits); i++)
         if (limits[i] < 0) wrong = "a limit of desc.limits is negative";
-    if (desc->app && strlen(desc->app) > 64) {
-        wrong = "desc.app has more than 64 bytes";
-        code = WISP_E_TOO_BIG;
-    }
     if (!link->send || !link->recv) wrong = "desc.link needs send and recv";
     if (link->mtu && (link->mtu < 256 || link->mtu > 65000))
         wrong = "desc.link.mtu is not in 256 .. 65000";
@@ -33879,7 +33873,10 @@ static wisp_result wisp__desc_validate(const wisp_desc *desc) {
         (int)desc->congestion < WISP_CONGESTION_MODEL ||
         desc->congestion > WISP_CONGESTION_RFC9002)
         wrong = "desc.joins or congestion is none of its constants";
-    if (wrong && code == WISP_E_TOO_BIG && wrong[5] != 'a') code = WISP_E_ARGUMENT;
+    if (!wrong && desc->app && strlen(desc->app) > 64) {
+        wrong = "desc.app has more than 64 bytes";
+        code = WISP_E_TOO_BIG;
+    }
     if (wrong && desc->log) desc->log(desc->user, WISP_LOG_ERROR, code, wrong);
     return wrong ? code : WISP_OK;
 }
