@@ -4734,7 +4734,6 @@ typedef struct wisp__audience {
     wisp__due *due;            /* the first `ready` are a heap */
     int due_room, due_count, ready;
     uint16_t first_sequence;   /* of the next note */
-    bool starved;
 } wisp__audience;
 
 typedef struct wisp__objects {
@@ -4750,6 +4749,7 @@ typedef struct wisp__objects {
     wisp__session *server;     /* whose objects are here; NULL: nobody's */
     bool lost;                 /* it has gone, and they have not yet */
     bool served;               /* there was such a server before */
+    bool starved;              /* without memory something was not noted: it is after the next tick */
     bool dead;                 /* some are to be freed */
 } wisp__objects;
 
@@ -25305,7 +25305,7 @@ static void wisp__note_due(wisp *w, wisp__session *s, wisp__note *n) {
     wisp__audience *a = wisp__audience_of(w, s);
     if (n->due) return;
     if (wisp__grow(&w->base, WISP__ARRAY(a->due, a->due_room), a->due_count + 1, 1 << 20)) {
-        a->starved = true;             /* found again by its loss or its next edit */
+        w->objects.starved = true;
         return;
     }
     n->due = true;
@@ -25321,8 +25321,7 @@ static void wisp__note_add(wisp *w, wisp__session *s, wisp__object *o) {
     wisp__note *n = wisp__notes_grow(w, a)
                         ? (wisp__note *)wisp__chunk_take(&w->chunks, sizeof *n) : NULL;
     if (!n) {
-        wisp__error(w, s, w->registry.remotes[o->of->remote], WISP_E_MEMORY,
-                    "no memory to show an object to a peer");
+        w->objects.starved = true;
         return;
     }
     memset(n, 0, sizeof *n);
@@ -25666,8 +25665,21 @@ static void wisp__object_commit(wisp *w, wisp__object *o) {
     }
 }
 
+/* Notes what there was no memory for. */
+static void wisp__objects_again(wisp *w) {
+    w->objects.starved = false;
+    for (wisp__peer *peer = w->peers.first; peer; peer = peer->next) {
+        wisp__session *s = (wisp__session *)peer;
+        const wisp__audience *a = wisp__audience_of(w, s);
+        wisp__objects_joined(w, s);
+        for (int i = 0; a && i < a->room; i++)
+            if (a->notes[i] && wisp__note_wants(a->notes[i])) wisp__note_due(w, s, a->notes[i]);
+    }
+}
+
 /* At the end of a tick. */
 static void wisp__objects_commit(wisp *w) {
+    if (w->objects.starved) wisp__objects_again(w);
     while (w->objects.edited) {
         wisp__object *o = w->objects.edited;
         w->objects.edited = o->next_edited;
@@ -25748,6 +25760,7 @@ static wisp__object *wisp__object_told(wisp__reading *r, wisp__class *c, uint32_
     if (!o) {
         wisp__error(w, r->s, w->registry.remotes[c->remote], full ? WISP_E_LIMIT : WISP_E_MEMORY,
                     full ? "more objects than limits.objects" : "no memory for an object");
+        if (!full) wisp__control_add(w, r->s, WISP__FRAME_LACKS, (int)(id & WISP__OBJECT_INDEX));
         return NULL;
     }
     w->objects.count++;
@@ -25760,15 +25773,15 @@ static wisp__object *wisp__object_told(wisp__reading *r, wisp__class *c, uint32_
 
 /* Reads a description. NULL: the object is not taken; *program: of its row, NULL: not known. */
 static wisp__object *wisp__object_described(wisp__reading *r, int index,
-                                            const wisp__program **program) {
+                                            const wisp__program **program, uint16_t *owner) {
     wisp *w = r->w;
     uint32_t id = (uint32_t)wisp__get(&r->from, 16) << 16 | (uint32_t)index;
     int number = wisp__get_length(&r->from);
-    uint16_t owner = (uint16_t)wisp__get(&r->from, 16);
     wisp__class *c = wisp__class_at(w, wisp__theirs(&w->registry, r->s, number));
     wisp__encoding *e = c ? r->s->theirs[number].encoding : NULL;
     wisp__object *o;
     *program = NULL;
+    *owner = (uint16_t)wisp__get(&r->from, 16);
     if (r->from.failed) return NULL;
     if (!e || e->kind != WISP__RECORD || e->delta || e->compressed) {
         wisp__error(w, r->s, NULL, WISP_E_NO_REMOTE, "an object of a class that is not known here");
@@ -25776,8 +25789,7 @@ static wisp__object *wisp__object_described(wisp__reading *r, int index,
     }
     *program = e->described->program;
     o = wisp__object_told(r, c, id, e->described);
-    if (o && o->owner != owner && o->spawned) wisp__object_news(w, o, WISP__OBJECT_CHANGED);
-    if (o) o->owner = owner;
+    if (o && !o->row) o->owner = *owner;
     return o;
 }
 
@@ -25834,7 +25846,7 @@ static wisp__encoded *wisp__object_get_row(wisp__reading *r, wisp__object *o,
 static void wisp__object_newer(wisp__reading *r, wisp__object *o, wisp__kept_row *got, int back) {
     wisp *w = r->w;
     bool same = o->row && wisp__encoded_same(o->row, got->row);
-    o->sequence = got->sequence;
+    if ((int16_t)(got->sequence - o->sequence) > 0 || !o->row) o->sequence = got->sequence;
     if (back) wisp__kept_forget(w, &o->kept, (uint16_t)(got->sequence - back));
     if (!wisp__kept_add(w, &o->kept, got))
         wisp__control_add(w, r->s, WISP__FRAME_LACKS, (int)(o->id & WISP__OBJECT_INDEX));
@@ -25843,9 +25855,9 @@ static void wisp__object_newer(wisp__reading *r, wisp__object *o, wisp__kept_row
     if (!same) o->row = got->row;
 }
 
-/* Reads the row of an object, which may be NULL. */
+/* Reads the row of an object, which may be NULL. `owner`: NULL: not told. */
 static bool wisp__on_object_row(wisp__reading *r, wisp__object *o, const wisp__program *program,
-                                int index) {
+                                const uint16_t *owner) {
     wisp *w = r->w;
     int64_t age = wisp__get(&r->from, 1) ? (int64_t)wisp__get(&r->from, 7) : 0;
     int64_t tick = r->tick - age;
@@ -25863,8 +25875,12 @@ static bool wisp__on_object_row(wisp__reading *r, wisp__object *o, const wisp__p
     if (!o || (o->row && tick < o->tick)) {            /* stale, or of an object before */
         wisp__encoded_release(w, got.row);
     } else if (!got.row) {
-        wisp__control_add(w, r->s, WISP__FRAME_LACKS, index);
+        wisp__control_add(w, r->s, WISP__FRAME_LACKS, (int)(o->id & WISP__OBJECT_INDEX));
     } else {
+        if (owner && *owner != o->owner && (int16_t)(got.sequence - o->sequence) > 0) {
+            o->owner = *owner;
+            wisp__object_news(w, o, WISP__OBJECT_CHANGED);
+        }
         o->tick = tick;
         wisp__object_newer(r, o, &got, back);
     }
@@ -25874,6 +25890,7 @@ static bool wisp__on_object_row(wisp__reading *r, wisp__object *o, const wisp__p
 static bool wisp__on_object(wisp__reading *r, int *index) {
     const wisp__program *program;
     wisp__object *o;
+    uint16_t owner;
     if (!wisp__pay(&r->w->content.credit, WISP__PRICE_RECORD)) {
         wisp__break_unpaid(r);
         return false;
@@ -25887,21 +25904,20 @@ static bool wisp__on_object(wisp__reading *r, int *index) {
     if (o && (!o->from || o->dead)) o = NULL;
     program = *index < r->w->objects.room ? r->w->objects.places[*index].program : NULL;
     if (!wisp__get(&r->from, 1)) {
-        if (program) return wisp__on_object_row(r, o, program, *index);
+        if (program) return wisp__on_object_row(r, o, program, NULL);
         wisp__object_lacks(r, *index);
         return false;
     }
     if (wisp__get(&r->from, 1)) {
         uint16_t generation = (uint16_t)wisp__get(&r->from, 16);
         wisp__object_place *place = r->from.failed ? NULL : wisp__told_place(r->w, *index);
-        if (!place) return false;
-        place->gone = true;
-        place->generation = generation;
-        if (o && o->id >> 16 == generation) wisp__object_end(r->w, o);
-        return true;
+        if (place) place->gone = true;
+        if (place) place->generation = generation;
+        if (place && o && o->id >> 16 == generation) wisp__object_end(r->w, o);
+        return !r->from.failed;
     }
-    o = wisp__object_described(r, *index, &program);
-    if (program) return wisp__on_object_row(r, o, program, *index);
+    o = wisp__object_described(r, *index, &program, &owner);
+    if (program) return wisp__on_object_row(r, o, program, &owner);
     wisp__object_lacks(r, -1);
     return false;
 }
@@ -26006,7 +26022,6 @@ static void wisp__note_again(wisp *w, wisp__session *s, wisp__note *n) {
     wisp__encoded_release(w, n->base);
     n->base = NULL;
     n->described = false;
-    n->sent = 0;
     wisp__note_due(w, s, n);
 }
 

@@ -4,6 +4,7 @@
 #include "../wisp.h"
 #include "support/test_runner.h"
 #include "support/simulated_endpoints.h"
+#include "support/watched_memory_and_link.h"
 
 typedef struct thing {
     float    x, y, z;
@@ -218,7 +219,7 @@ static void things_play(things *t) {
             CHECK_EQ_INT(wisp_give(t->server, o, owner), there ? WISP_OK : WISP_E_STALE);
         }
     }
-    if (live < 60 && things_next(t) % 4 == 0) CHECK(things_spawn(t, 0, "new").id != 0);
+    if (live < 60 && things_next(t) % 4 == 0) things_spawn(t, 0, "new");
 }
 
 /* Lost, late and doubled packets, ends that join late or leave: after a quiet second all agree. */
@@ -228,7 +229,7 @@ TEST(all_ends_agree_after_a_quiet_second) {
         things_open(&t);
         t.w.bad = true;
         t.w.net.loss = seed == 1 ? 0 : 0.3;
-        t.w.net.latency = seed % 3 == 0 ? 0.3 : seed % 3 * 0.02;
+        t.w.net.latency = seed % 3 == 0 ? 0.3 : (double)(seed % 3) * 0.02;
         t.w.net.jitter = 0.03;
         t.w.net.duplicate = 0.1;
         t.w.net.reorder = 0.1;
@@ -530,6 +531,38 @@ TEST(hostile_objects) {
     world_close(&t.w);
 }
 
+/* Any one allocation fails, on either end: what it was for is done later, or the session ends. */
+TEST(any_one_allocation_of_objects_may_fail) {
+    int done = 0;
+    for (int fail = 1; fail < 400; fail++) {
+        static things t;
+        static ledger memory;
+        memory = ledger_none();
+        things_open(&t);
+        t.random = 5;
+        t.w.unchecked = true;
+        t.w.desc.memory = ledger_memory(&memory);
+        things_server(&t);
+        things_join(&t);
+        world_run(&t.w, 0.3);
+        memory.fail_at = memory.asked + fail;
+        for (int i = 0; i < 12; i++) things_spawn(&t, (float)i, "poor");
+        for (int i = 0; i < 40; i++) {
+            things_play(&t);
+            world_step(&t.w);
+        }
+        done = memory.asked < memory.fail_at;
+        memory.fail_at = 0;
+        for (int i = 0; i < 100 && !things_agree(&t, 0); i++) world_step(&t.w);
+        if (wisp_peers(t.server, NULL, 0) && !CHECK(things_agree(&t, 0)))
+            printf("  allocation %d\n", fail);
+        world_close(&t.w);
+        CHECK_EQ_INT(memory.out, 0);
+        if (done) break;
+    }
+    CHECK(done);
+}
+
 /* A link that loses nothing has no acks: each row is the next one's base at once. */
 TEST(objects_over_a_reliable_link) {
     static things t;
@@ -559,6 +592,7 @@ static const test_case tests[] = {
     CASE(a_peer_that_lacks_a_row_gets_a_whole_one),
     CASE(versions_of_a_class_migrate),
     CASE(hostile_objects),
+    CASE(any_one_allocation_of_objects_may_fail),
     CASE(objects_over_a_reliable_link)
 };
 
