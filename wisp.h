@@ -4649,7 +4649,7 @@ typedef struct wisp__clock_frame {
 
 /* --- object --- */
 
-enum { WISP__CLASSES = 256 };
+enum { WISP__CLASSES = 256, WISP__CLASS_BYTES = 1 << 16 };
 
 typedef struct wisp__class {
     wisp_class_desc desc;
@@ -4749,7 +4749,7 @@ typedef struct wisp__objects {
     wisp__session *server;     /* whose objects are here; NULL: nobody's */
     bool lost;                 /* it has gone, and they have not yet */
     bool served;               /* there was such a server before */
-    bool starved;              /* without memory something was not noted: it is after the next tick */
+    bool starved;              /* something was not noted for want of memory: the next tick does */
     bool dead;                 /* some are to be freed */
 } wisp__objects;
 
@@ -26054,37 +26054,54 @@ static void wisp__objects_lose(wisp *w) {
 /* --- public --- */
 
 static wisp_result wisp__class_check(wisp *w, const char *name, const wisp_class_desc *desc) {
-    if (!name || !desc || !desc->schema || !(desc->rate >= 0) || desc->schema->bytes > 1 << 16)
-        return WISP_E_ARGUMENT;
-    if (desc->schema->shape != WISP_SHAPE_STRUCT) return WISP_E_SCHEMA;
-    if (strlen(name) > WISP__NAME_BYTES - 6) return WISP_E_NAME;
-    return w->objects.class_count == WISP__CLASSES ? WISP_E_LIMIT : WISP_OK;
+    if (!name || !desc || !desc->schema)
+        return wisp__explain(w, WISP_E_ARGUMENT, "a class needs a name and a desc with a schema");
+    if (!(desc->rate >= 0))
+        return wisp__explain(w, WISP_E_ARGUMENT, "class '%s': a rate of %g", name, desc->rate);
+    if (desc->schema->shape != WISP_SHAPE_STRUCT || desc->schema->bytes > WISP__CLASS_BYTES)
+        return wisp__explain(w, WISP_E_SCHEMA, "class '%s': its schema is not of a C struct of at "
+                             "most %d bytes", name, WISP__CLASS_BYTES);
+    if (strlen(name) > WISP__NAME_BYTES - 6)
+        return wisp__explain(w, WISP_E_NAME, "a class has a name of at most %d bytes",
+                             WISP__NAME_BYTES - 6);
+    if (w->objects.class_count < WISP__CLASSES) return WISP_OK;
+    return wisp__explain(w, WISP_E_LIMIT, "there are %d classes already", WISP__CLASSES);
 }
 
-wisp_class wisp_define(wisp *w, const char *name, const wisp_class_desc *desc) {
-    wisp_class none = { 0 }, handle;
+/* The remote that stands for a class of that name, made for it. NULL with w->why. */
+static wisp__remote *wisp__class_remote(wisp *w, const char *name, const wisp_class_desc *desc) {
+    wisp__remote *remote;
     wisp_config config;
-    wisp__class *c;
     char full[WISP__NAME_BYTES + 1];
-    if (!w) return none;
-    w->why = wisp__class_check(w, name, desc);
-    if (w->why) return none;
     memset(&config, 0, sizeof config);
     config.encode.schema = desc->schema;
     config.encode.migrations = desc->migrations;
     config.encode.migration_count = desc->migration_count;
     snprintf(full, sizeof full, "class %s", name);
-    c = wisp__class_at(w, wisp__registry_find(&w->registry, full, (int)strlen(full)));
-    if (c) w->why = WISP_E_NAME;
-    if (!w->why) w->why = wisp_use_config(w, &config, full);
-    if (w->why) return none;
+    remote = wisp__registry_find(&w->registry, full, (int)strlen(full));
+    if (wisp__class_at(w, remote)) {
+        wisp__explain(w, WISP_E_NAME, "class '%s' is defined already", name);
+        return NULL;
+    }
+    w->why = wisp_use_config(w, &config, full);
+    return w->why ? NULL : wisp__registry_add(&w->registry, full, &w->why);
+}
+
+wisp_class wisp_define(wisp *w, const char *name, const wisp_class_desc *desc) {
+    wisp_class none = { 0 }, handle;
+    wisp__remote *remote;
+    wisp__class *c;
+    if (!w) return none;
+    w->why = wisp__class_check(w, name, desc);
+    remote = w->why ? NULL : wisp__class_remote(w, name, desc);
+    if (!remote) return none;
     w->why = wisp__grow(&w->base, WISP__ARRAY(w->objects.classes, w->objects.class_room),
                         w->objects.class_count + 1, WISP__CLASSES);
     c = w->why ? NULL : (wisp__class *)wisp__alloc(&w->base, sizeof *c);
-    if (!c) w->why = WISP_E_MEMORY;
+    if (!c) wisp__no_more_memory(w);
     if (!c) return none;
     c->desc = *desc;
-    c->remote = wisp__registry_add(&w->registry, full, &w->why)->index;
+    c->remote = remote->index;
     c->bytes = (desc->schema->bytes + 15) & ~15;
     c->priority = wisp__default_int(desc->priority, WISP_PRIORITY(500)) - 1;
     c->rate = desc->rate;
@@ -26094,14 +26111,37 @@ wisp_class wisp_define(wisp *w, const char *name, const wisp_class_desc *desc) {
     return handle;
 }
 
+static wisp_result wisp__spawn_check(wisp *w, const wisp__class *c, const void *state) {
+    if (!c || !state)
+        return wisp__explain(w, WISP_E_ARGUMENT, "an object needs a class (wisp_define) and a "
+                             "struct of it");
+    if (w->clock.rate <= 0)
+        return wisp__explain(w, WISP_E_UNSUPPORTED, "objects need ticks: set desc.tick_rate");
+    if (w->objects.server)
+        return wisp__explain(w, WISP_E_UNSUPPORTED, "this end sees the objects of a server, which "
+                             "alone spawns them");
+    if (w->objects.count < w->base.limits.objects) return WISP_OK;
+    return wisp__no_room(w, WISP_E_LIMIT, w->base.limits.objects, "limits.objects");
+}
+
+/* An object of this end that the caller may change; NULL with the reason. */
+static wisp__object *wisp__object_own(wisp *w, wisp_object handle, wisp_result *why) {
+    wisp__object *o = wisp__object_get(w, handle);
+    *why = WISP_OK;
+    if (!w) *why = WISP_E_ARGUMENT;
+    else if (!o) *why = wisp__explain(w, WISP_E_STALE, "object %lu is not there any more",
+                                      (unsigned long)handle.id);
+    else if (o->from) *why = wisp__explain(w, WISP_E_UNSUPPORTED, "object %lu is of the server, "
+                                           "which alone changes it", (unsigned long)handle.id);
+    return *why ? NULL : o;
+}
+
 wisp_object wisp_spawn(wisp *w, wisp_class of, wisp_player owner, const void *state) {
     wisp__class *c = wisp__class_of(w, of);
     wisp__object *o = NULL;
     uint32_t id;
     if (!w) return wisp__object_handle(NULL);
-    w->why = !c || !state ? WISP_E_ARGUMENT : w->clock.rate <= 0 || w->objects.server
-                 ? WISP_E_UNSUPPORTED
-                 : w->objects.count >= w->base.limits.objects ? WISP_E_LIMIT : WISP_OK;
+    w->why = wisp__spawn_check(w, c, state);
     if (w->why) return wisp__object_handle(NULL);
     w->why = wisp__place_take(w, &id);
     if (!w->why) o = wisp__object_new(w, c, id);
@@ -26109,6 +26149,7 @@ wisp_object wisp_spawn(wisp *w, wisp_class of, wisp_player owner, const void *st
         wisp__place_free(&w->objects, (int)(id & WISP__OBJECT_INDEX));
         w->why = WISP_E_MEMORY;
     }
+    if (w->why) wisp__no_more_memory(w);
     if (w->why) return wisp__object_handle(NULL);
     o->owner = owner.id;
     memcpy(wisp__object_image(o), state, (size_t)c->desc.schema->bytes);
@@ -26128,16 +26169,16 @@ wisp_object wisp_spawn(wisp *w, wisp_class of, wisp_player owner, const void *st
 }
 
 wisp_result wisp_despawn(wisp *w, wisp_object handle) {
-    wisp__object *o = wisp__object_get(w, handle);
-    if (!o) return w ? WISP_E_STALE : WISP_E_ARGUMENT;
-    if (o->from) return WISP_E_UNSUPPORTED;
-    wisp__object_die(w, o);
-    return WISP_OK;
+    wisp_result why;
+    wisp__object *o = wisp__object_own(w, handle, &why);
+    if (o) wisp__object_die(w, o);
+    return why;
 }
 
 void *wisp_object_edit(wisp *w, wisp_object handle) {
-    wisp__object *o = wisp__object_get(w, handle);
-    if (!o || o->from) return NULL;
+    wisp_result why;
+    wisp__object *o = wisp__object_own(w, handle, &why);
+    if (!o) return NULL;
     if (!o->edited) {
         o->edited = true;
         o->next_edited = w->objects.edited;
@@ -26161,8 +26202,10 @@ void *wisp_object_user(const wisp *w, wisp_object handle) {
 
 wisp_result wisp_set_object_user(wisp *w, wisp_object handle, void *user) {
     wisp__object *o = wisp__object_get(w, handle);
-    if (o) o->user = user;
-    return o ? WISP_OK : w ? WISP_E_STALE : WISP_E_ARGUMENT;
+    if (!o) return wisp__explain(w, w ? WISP_E_STALE : WISP_E_ARGUMENT,
+                                 "object %lu is not there any more", (unsigned long)handle.id);
+    o->user = user;
+    return WISP_OK;
 }
 
 static wisp_object wisp__object_from(const wisp__object *o) {
@@ -26196,10 +26239,9 @@ wisp_player wisp_owner_of(const wisp *w, wisp_object handle) {
 }
 
 wisp_result wisp_give(wisp *w, wisp_object handle, wisp_player owner) {
-    wisp__object *o = wisp__object_get(w, handle);
-    if (!o) return w ? WISP_E_STALE : WISP_E_ARGUMENT;
-    if (o->from) return WISP_E_UNSUPPORTED;
-    if (o->owner == owner.id) return WISP_OK;
+    wisp_result why;
+    wisp__object *o = wisp__object_own(w, handle, &why);
+    if (!o || o->owner == owner.id) return why;
     o->owner = owner.id;
     for (wisp__note *n = o->notes; n; n = n->next) {
         wisp__session *s = wisp__session_at(w, n->session);

@@ -395,6 +395,7 @@ TEST(wrong_calls_are_told_apart) {
     CHECK(things_spawn(&t, 0, "a").id != 0);
     CHECK(things_spawn(&t, 0, "b").id != 0);
     CHECK(things_spawn(&t, 0, "c").id == 0 && wisp_why(w) == WISP_E_LIMIT);
+    CHECK_EQ_STR(wisp_why_text(w), "all 2 are in use: raise desc.limits.objects");
     CHECK_EQ_INT(wisp_despawn(w, wisp_first(w, t.of_server)), WISP_OK);
     CHECK(things_spawn(&t, 0, "c").id != 0);
     CHECK_EQ_INT(wisp_despawn(NULL, wisp_first(w, t.of_server)), WISP_E_ARGUMENT);
