@@ -465,7 +465,8 @@ static double lied_to(double burst, int lie, double *delivered) {
     p.base.step = 0.005;
     for (; now < 8; now += 0.005) {
         if (now >= next) {
-            for (next += now < 2 ? 0.01 : burst; acked < p.flow.next && comes[acked & 65535] <= now; acked++) {
+            next += now < 2 ? 0.01 : burst;
+            for (; acked < p.flow.next && comes[acked & 65535] <= now; acked++) {
                 int range[1][2] = { { 0, 1 } };
                 if (lie == 2 && now > 2 && !kept) {
                     kept = acked;
