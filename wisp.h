@@ -25096,9 +25096,9 @@ static void wisp__announce_news(wisp *w) {
  *   record    follows:1 [no: index:16] kind
  *     kind    row 0 · described 10, description, row · gone 11, generation:16
  *     description   generation:16 length(number of the class) owner:16
- *     row     age:1 [older than the packet's tick: ticks:7] sequence:8 whole:1, then
- *             a record, or back:6 and the delta of the row `back` sequences before; where a schema
- *             has more than numbers, small(bytes) before the delta and zeros after it
+ *     row     age:1 [older than the packet's tick: ticks:7] sequence:8 back:6, then a record
+ *             (back 0), or the delta of the row `back` sequences before; where a schema has more
+ *             than numbers, small(bytes) before the delta and zeros after it
  *   follows: the index is one more than that of the record before
  *   LACKS     length(index): the peer has no object of this index, or not the row that a delta
  *             needs: it wants a description and a whole row. 65,535: of all
@@ -25106,10 +25106,6 @@ static void wisp__announce_news(wisp *w) {
 
 enum { WISP__OBJECT_AGE = 127, WISP__OBJECT_BACK = 63, WISP__OBJECT_INDEX = 0xffff,
        WISP__OBJECT_ALL = 0xffff };
-
-static const uint32_t *wisp__row_words(const wisp__encoded *e) {
-    return e ? (const uint32_t *)(const void *)e->bytes : NULL;
-}
 
 /* The number of a peer as a player. */
 static uint16_t wisp__session_player(const wisp *w, const wisp__session *s) {
@@ -25460,15 +25456,11 @@ static bool wisp__object_pack(wisp *w, const wisp__object *o, const wisp__encode
                               wisp__writer *to) {
     wisp__unpacker u = wisp__codec_unpacker(&w->content, &w->content.scratch, NULL, 1 << 26);
     const wisp__program *program = wisp__class_program(w, o->of);
-    wisp__delta d;
-    memset(&d, 0, sizeof d);
-    d.u = &u;
-    d.program = program;
-    d.base = wisp__row_words(base);
-    if (base) d.base_words = wisp__encoded_size(base) / 4;
-    d.row = wisp__encoded_as_row(o->row);
-    d.to = to;
-    if (base && wisp__record_delta_code(&d) && to->at < o->row->bits) return true;
+    wisp__bases from;
+    memset(&from, 0, sizeof from);
+    from.base = base;
+    if (base && wisp__row_delta_put(&u, program, &from, o->row, to) >= 0 && to->at < o->row->bits)
+        return true;
     to->at = 0;
     to->full = false;
     wisp__row_write(&w->base, program, wisp__encoded_as_row(o->row), to);
@@ -25514,8 +25506,7 @@ static void wisp__object_put_row(wisp *w, const wisp__note *n, wisp__writer *to)
     wisp__put(to, age != 0, 1);
     if (age) wisp__put(to, (uint64_t)wisp__least(age, WISP__OBJECT_AGE), 7);
     wisp__put(to, n->sequence & 255, 8);
-    wisp__put(to, !wire->values, 1);
-    if (wire->values) wisp__put(to, back, 6);
+    wisp__put(to, wire->values ? back : 0, 6);
     if (wire->values && sized) wisp__put_small(to, (uint64_t)(wire->bits + 7) / 8);
     wisp__put_bits(to, (const uint8_t *)wire->bytes, wire->bits);
     if (wire->values && sized) wisp__put(to, 0, (int)(-wire->bits & 7));
@@ -25793,31 +25784,27 @@ static wisp__object *wisp__object_described(wisp__reading *r, int index,
     return o;
 }
 
-/* Reads the delta of a row. `base`: NULL: it is only passed. */
-static bool wisp__object_get_delta(wisp__reading *r, wisp__unpacker *u,
-                                   const wisp__program *program, const wisp__encoded *base,
-                                   wisp__row *row) {
-    int64_t length = !program->fixed ? (int64_t)wisp__get_small(&r->from) * 8 : -1;
-    wisp__delta d;
-    memset(&d, 0, sizeof d);
-    d.u = u;
-    d.program = program;
-    d.base = wisp__row_words(base);
-    if (base) d.base_words = wisp__encoded_size(base) / 4;
-    d.delta.from = r->from;
-    d.delta.start = r->from.at;
-    d.delta.there = true;
-    if (base && !wisp__record_delta_code(&d)) d.delta.from.failed = true;
-    else if (!base && length < 0 && !wisp__record_delta_pass(u, program, &d.delta.from))
-        d.delta.from.failed = true;
-    if (length < 0 || d.delta.from.failed) r->from = d.delta.from;
-    else wisp__skip(&r->from, length);
-    *row = d.row;
-    return base != NULL && !r->from.failed;
+/* Reads the delta of a row, or without a base passes it. */
+static wisp__encoded *wisp__object_get_delta(wisp__reading *r, wisp__unpacker *u,
+                                             const wisp__program *program,
+                                             const wisp__encoded *base) {
+    int64_t bytes = program->fixed ? -1 : wisp__get_small(&r->from);
+    wisp__reader after = r->from;
+    wisp__encoded *row = NULL;
+    wisp__bases from;
+    memset(&from, 0, sizeof from);
+    from.base = base;
+    if (base) row = wisp__row_delta_get(r->w, u, program, &from, &r->from);
+    else if (bytes < 0 && !wisp__record_delta_pass(u, program, &r->from)) r->from.failed = true;
+    if (base && !row && u->result != WISP_E_MEMORY) r->from.failed = true;
+    if (bytes < 0 || r->from.failed) return row;
+    wisp__skip(&after, bytes * 8);
+    r->from = after;
+    return row;
 }
 
-/* Reads the row of an object. NULL: there is no memory, it makes no sense, or its base is missing
-   (`back` is negative). Without an object it is only passed. */
+/* Reads the row of an object. NULL: there is no memory, it makes no sense, or its base is missing.
+   Without an object it is only passed. */
 static wisp__encoded *wisp__object_get_row(wisp__reading *r, wisp__object *o,
                                            const wisp__program *program, uint16_t sequence,
                                            int *back) {
@@ -25828,18 +25815,13 @@ static wisp__encoded *wisp__object_get_row(wisp__reading *r, wisp__object *o,
     const wisp__kept_row *base;
     wisp__codec_turn(&w->content);
     u.shape = &shape;
-    if (wisp__get(&r->from, 1)) {
-        *back = 0;
-        if (wisp__row_read(&u, program, &row)) r->from.failed = true;
-    } else {
-        *back = (int)wisp__get(&r->from, 6);
-        base = o && *back ? wisp__kept_find(&o->kept, (uint16_t)(sequence - *back)) : NULL;
-        if (!wisp__object_get_delta(r, &u, program, base ? base->row : NULL, &row)) {
-            *back = -1;
-            return NULL;
-        }
+    *back = (int)wisp__get(&r->from, 6);
+    if (*back) {
+        base = o ? wisp__kept_find(&o->kept, (uint16_t)(sequence - *back)) : NULL;
+        return wisp__object_get_delta(r, &u, program, base ? base->row : NULL);
     }
-    return o && !r->from.failed ? wisp__encoded_row(w, &row) : NULL;
+    if (wisp__row_read(&u, program, &row) && u.result != WISP_E_MEMORY) r->from.failed = true;
+    return o && !u.result && !r->from.failed ? wisp__encoded_row(w, &row) : NULL;
 }
 
 /* Takes a row that is newer than those before, over its reference. */

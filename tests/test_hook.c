@@ -453,7 +453,7 @@ TEST(what_breaks_the_rate_limit_or_has_no_handler_to_answer_meets_no_hook) {
 
 /* --- wisp_use and wisp_unuse --- */
 
-static wisp_result on_refuse(wisp_event *event) {
+static wisp_result on_hook_refuse(wisp_event *event) {
     (void)event;
     return REFUSED;
 }
@@ -461,7 +461,7 @@ static wisp_result on_refuse(wisp_event *event) {
 /* A chain that must stay as it is: it refuses "r". */
 static void use_refuse(wisp *w) {
     wisp_middleware m = probe_on("whole", "^r$", OUT, NULL);
-    m.outbound = on_refuse;
+    m.outbound = on_hook_refuse;
     CHECK_EQ_INT(wisp_use(w, &m), WISP_OK);
 }
 

@@ -6,102 +6,102 @@
 #include "support/simulated_endpoints.h"
 #include "support/watched_memory_and_link.h"
 
-typedef struct thing {
+typedef struct orb {
     float    x, y, z;
     uint16_t health;
     char     name[12];
     int      local;                    /* no field: stays here */
-} thing;
+} orb;
 
-static const wisp_field thing_fields[] = {
-    WISP_FIELD(thing, x, WISP_T_QUANTIZED(-100, 100, 0.01)),
-    WISP_FIELD(thing, y, WISP_T_QUANTIZED(-100, 100, 0.01)),
-    WISP_FIELD(thing, z, WISP_T_QUANTIZED(-100, 100, 0.01)),
-    WISP_FIELD(thing, health, WISP_T_RANGE(0, 1000)),
-    WISP_FIELD(thing, name, WISP_T_STRING(11))
+static const wisp_field orb_fields[] = {
+    WISP_FIELD(orb, x, WISP_T_QUANTIZED(-100, 100, 0.01)),
+    WISP_FIELD(orb, y, WISP_T_QUANTIZED(-100, 100, 0.01)),
+    WISP_FIELD(orb, z, WISP_T_QUANTIZED(-100, 100, 0.01)),
+    WISP_FIELD(orb, health, WISP_T_RANGE(0, 1000)),
+    WISP_FIELD(orb, name, WISP_T_STRING(11))
 };
-static const wisp_schema thing_schema = WISP_SCHEMA(thing, 1, thing_fields);
+static const wisp_schema orb_schema = WISP_SCHEMA(orb, 1, orb_fields);
 
 enum { THING_ENDS = 4, THING_MOST = 600 };
 
 /* What the handlers of one end were told. */
-typedef struct thing_log {
+typedef struct orb_log {
     int spawned, changed, despawned;
     int wrong;                         /* what should not be */
     wisp_result refuse;                /* of `spawned` */
     wisp_object last;
-    thing state, before;
-} thing_log;
+    orb state, before;
+} orb_log;
 
-static wisp_result thing_spawned(wisp_event *event) {
-    thing_log *log = (thing_log *)event->user;
+static wisp_result orb_spawned(wisp_event *event) {
+    orb_log *log = (orb_log *)event->user;
     log->spawned++;
     log->last = event->object;
-    log->state = *(const thing *)event->state;
+    log->state = *(const orb *)event->state;
     log->wrong += event->before != NULL;
     return log->refuse;
 }
 
-static void thing_changed(wisp_event *event) {
-    thing_log *log = (thing_log *)event->user;
+static void orb_changed(wisp_event *event) {
+    orb_log *log = (orb_log *)event->user;
     log->changed++;
     log->last = event->object;
-    log->before = *(const thing *)event->before;
-    log->state = *(const thing *)event->state;
+    log->before = *(const orb *)event->before;
+    log->state = *(const orb *)event->state;
 }
 
-static void thing_despawned(wisp_event *event) {
-    thing_log *log = (thing_log *)event->user;
+static void orb_despawned(wisp_event *event) {
+    orb_log *log = (orb_log *)event->user;
     log->despawned++;
     log->last = event->object;
 }
 
-typedef struct things {
+typedef struct orbs {
     world      w;
     wisp      *server, *ends[THING_ENDS];
     wisp_class of_server, of[THING_ENDS];
-    thing_log  logs[THING_ENDS];
+    orb_log  logs[THING_ENDS];
     int        count;
     uint64_t   random;
-} things;
+} orbs;
 
-static wisp_class things_define(wisp *w, thing_log *log) {
+static wisp_class orbs_define(wisp *w, orb_log *log) {
     wisp_class_desc desc;
     memset(&desc, 0, sizeof desc);
-    desc.schema = &thing_schema;
-    desc.spawned = thing_spawned;
-    desc.changed = thing_changed;
-    desc.despawned = thing_despawned;
+    desc.schema = &orb_schema;
+    desc.spawned = orb_spawned;
+    desc.changed = orb_changed;
+    desc.despawned = orb_despawned;
     desc.user = log;
-    return wisp_define(w, "thing", &desc);
+    return wisp_define(w, "orb", &desc);
 }
 
-static void things_open(things *t) {
+static void orbs_open(orbs *t) {
     memset(t, 0, sizeof *t);
     world_open(&t->w);
     t->w.desc.tick_rate = 50;
     t->random = 7;
 }
 
-static void things_server(things *t) {
+static void orbs_server(orbs *t) {
     t->server = world_add(&t->w);
-    t->of_server = things_define(t->server, NULL);
+    t->of_server = orbs_define(t->server, NULL);
     CHECK(t->of_server.id != 0);
     t->w.desc.tick_rate = 0;
 }
 
-static int things_join(things *t) {
+static int orbs_join(orbs *t) {
     wisp_addr addr = wisp_loopback_addr(0);
     int i = t->count++;
     t->ends[i] = world_add(&t->w);
-    t->of[i] = things_define(t->ends[i], &t->logs[i]);
+    t->of[i] = orbs_define(t->ends[i], &t->logs[i]);
     CHECK(wisp_join(t->ends[i], &addr, NULL, 0).id != 0);
     return i;
 }
 
-static wisp_object things_spawn(things *t, float x, const char *name) {
+static wisp_object orbs_spawn(orbs *t, float x, const char *name) {
     wisp_player nobody = { 0 };
-    thing made;
+    orb made;
     memset(&made, 0, sizeof made);
     made.x = x;
     made.health = 100;
@@ -109,19 +109,19 @@ static wisp_object things_spawn(things *t, float x, const char *name) {
     return wisp_spawn(t->server, t->of_server, nobody, &made);
 }
 
-static bool thing_equal(const thing *a, const thing *b) {
+static bool orb_equal(const orb *a, const orb *b) {
     return memcmp(&a->x, &b->x, 3 * sizeof a->x) == 0 && a->health == b->health &&
            strcmp(a->name, b->name) == 0;
 }
 
 /* Does an end see just the objects of the server, as they are there? */
-static bool things_agree(things *t, int end) {
+static bool orbs_agree(orbs *t, int end) {
     int here = 0, there = 0;
     for (wisp_object o = wisp_first(t->server, t->of_server); o.id; o = wisp_next(t->server, o)) {
-        thing a, b;
+        orb a, b;
         there++;
         if (!wisp_view(t->server, o, WISP_NOW, &a) ||
-            !wisp_view(t->ends[end], o, WISP_CONFIRMED, &b) || !thing_equal(&a, &b))
+            !wisp_view(t->ends[end], o, WISP_CONFIRMED, &b) || !orb_equal(&a, &b))
             return false;
         if (wisp_owner_of(t->server, o).id != wisp_owner_of(t->ends[end], o).id) return false;
     }
@@ -131,24 +131,24 @@ static bool things_agree(things *t, int end) {
 }
 
 TEST(a_peer_sees_what_a_server_spawns_edits_and_despawns) {
-    static things t;
+    static orbs t;
     wisp_object a, b;
-    thing *edit, seen;
-    things_open(&t);
-    things_server(&t);
-    things_join(&t);
+    orb *edit, seen;
+    orbs_open(&t);
+    orbs_server(&t);
+    orbs_join(&t);
     world_run(&t.w, 0.5);
-    a = things_spawn(&t, 1.23456f, "first");
-    b = things_spawn(&t, 2, "second");
+    a = orbs_spawn(&t, 1.23456f, "first");
+    b = orbs_spawn(&t, 2, "second");
     CHECK(a.id && b.id && a.id != b.id);
     world_run(&t.w, 0.2);
     CHECK_EQ_INT(t.logs[0].spawned, 2);
     CHECK_EQ_INT(t.logs[0].changed, 0);
-    CHECK(things_agree(&t, 0));
+    CHECK(orbs_agree(&t, 0));
     CHECK(wisp_view(t.ends[0], a, WISP_CONFIRMED, &seen));
     CHECK(seen.x > 1.2299f && seen.x < 1.2301f);              /* steps of 0.01, on both ends */
     CHECK(wisp_view(t.server, a, WISP_NOW, &seen) && seen.x > 1.2299f && seen.x < 1.2301f);
-    edit = (thing *)wisp_object_edit(t.server, a);
+    edit = (orb *)wisp_object_edit(t.server, a);
     edit->health = 7;
     edit->local = 99;
     world_run(&t.w, 0.2);
@@ -163,7 +163,7 @@ TEST(a_peer_sees_what_a_server_spawns_edits_and_despawns) {
     world_run(&t.w, 0.2);
     CHECK_EQ_INT(t.logs[0].despawned, 1);
     CHECK(t.logs[0].last.id == a.id);
-    CHECK(things_agree(&t, 0));
+    CHECK(orbs_agree(&t, 0));
     CHECK(!wisp_view(t.ends[0], a, WISP_NOW, &seen));
     CHECK_EQ_INT(t.server->objects.classes[0]->count, 1);
     CHECK(t.server->objects.classes[0]->first == t.server->objects.classes[0]->last);
@@ -172,14 +172,14 @@ TEST(a_peer_sees_what_a_server_spawns_edits_and_despawns) {
 
 /* What does not change is sent once. */
 TEST(nothing_is_sent_of_what_stays) {
-    static things t;
+    static orbs t;
     uint64_t before;
-    things_open(&t);
-    things_server(&t);
-    things_join(&t);
-    for (int i = 0; i < 100; i++) things_spawn(&t, (float)i * 0.5f, "still");
+    orbs_open(&t);
+    orbs_server(&t);
+    orbs_join(&t);
+    for (int i = 0; i < 100; i++) orbs_spawn(&t, (float)i * 0.5f, "still");
     world_run(&t.w, 1);
-    CHECK(things_agree(&t, 0));
+    CHECK(orbs_agree(&t, 0));
     before = world_total(t.server).bytes_sent;
     for (int i = 0; i < 100; i++) {
         for (wisp_object o = wisp_first(t.server, t.of_server); o.id; o = wisp_next(t.server, o))
@@ -191,7 +191,7 @@ TEST(nothing_is_sent_of_what_stays) {
     world_close(&t.w);
 }
 
-static uint64_t things_next(things *t) {
+static uint64_t orbs_next(orbs *t) {
     t->random ^= t->random << 13;
     t->random ^= t->random >> 7;
     t->random ^= t->random << 17;
@@ -199,13 +199,13 @@ static uint64_t things_next(things *t) {
 }
 
 /* Moves some objects, and spawns and despawns a few. */
-static void things_play(things *t) {
+static void orbs_play(orbs *t) {
     int live = 0;
     for (wisp_object o = wisp_first(t->server, t->of_server); o.id; o = wisp_next(t->server, o)) {
-        uint64_t r = things_next(t);
+        uint64_t r = orbs_next(t);
         live++;
         if (r % 4 == 0) {
-            thing *edit = (thing *)wisp_object_edit(t->server, o);
+            orb *edit = (orb *)wisp_object_edit(t->server, o);
             edit->x += (float)(int)(r >> 8 & 15) * 0.05f - 0.4f;
             edit->y += (float)(int)(r >> 12 & 15) * 0.05f - 0.4f;
             if (r % 64 == 0) edit->health = (uint16_t)(r >> 20 & 511);
@@ -214,19 +214,19 @@ static void things_play(things *t) {
         if (r >> 40 & 1 && r % 97 == 0) CHECK_EQ_INT(wisp_despawn(t->server, o), WISP_OK);
         if (r % 211 == 0) {
             wisp_player owner = { (uint16_t)(r >> 16 & 7) };
-            thing view;
+            orb view;
             bool there = wisp_view(t->server, o, WISP_NOW, &view);
             CHECK_EQ_INT(wisp_give(t->server, o, owner), there ? WISP_OK : WISP_E_STALE);
         }
     }
-    if (live < 60 && things_next(t) % 4 == 0) things_spawn(t, 0, "new");
+    if (live < 60 && orbs_next(t) % 4 == 0) orbs_spawn(t, 0, "new");
 }
 
 /* Lost, late and doubled packets, ends that join late or leave: after a quiet second all agree. */
 TEST(all_ends_agree_after_a_quiet_second) {
     for (uint64_t seed = 1; seed <= 6; seed++) {
-        static things t;
-        things_open(&t);
+        static orbs t;
+        orbs_open(&t);
         t.w.bad = true;
         t.w.net.loss = seed == 1 ? 0 : 0.3;
         t.w.net.latency = seed % 3 == 0 ? 0.3 : (double)(seed % 3) * 0.02;
@@ -235,22 +235,22 @@ TEST(all_ends_agree_after_a_quiet_second) {
         t.w.net.reorder = 0.1;
         t.w.net.seed = seed;
         t.random = seed;
-        things_server(&t);
-        for (int i = 0; i < 30; i++) things_spawn(&t, (float)i, "old");
-        things_join(&t);
-        things_join(&t);
+        orbs_server(&t);
+        for (int i = 0; i < 30; i++) orbs_spawn(&t, (float)i, "old");
+        orbs_join(&t);
+        orbs_join(&t);
         world_watch(&t.w, t.server, WISP_ERROR);
         world_watch(&t.w, t.ends[0], WISP_ERROR);
         for (int step = 0; step < 900; step++) {
-            if (step == 300) things_join(&t);
+            if (step == 300) orbs_join(&t);
             if (step == 500) wisp_leave(t.ends[1], wisp_server(), "enough");
-            if (step < 700) things_play(&t);
+            if (step < 700) orbs_play(&t);
             world_step(&t.w);
         }
-        for (int i = 0; i < 600 && !(things_agree(&t, 0) && things_agree(&t, 2)); i++)
+        for (int i = 0; i < 600 && !(orbs_agree(&t, 0) && orbs_agree(&t, 2)); i++)
             world_step(&t.w);
-        CHECK(things_agree(&t, 0));
-        CHECK(things_agree(&t, 2));
+        CHECK(orbs_agree(&t, 0));
+        CHECK(orbs_agree(&t, 2));
         CHECK(wisp_first(t.ends[1], t.of[1]).id == 0);          /* without a server nothing */
         CHECK_EQ_INT(t.logs[1].spawned, t.logs[1].despawned);
         CHECK(t.logs[0].spawned - t.logs[0].despawned == t.server->objects.count);
@@ -262,26 +262,26 @@ TEST(all_ends_agree_after_a_quiet_second) {
 
 /* What a server tells is for peers that have joined it; who has objects takes none. */
 TEST(an_end_sees_the_objects_of_the_first_server_that_it_has) {
-    static things t;
+    static orbs t;
     wisp_addr addr = wisp_loopback_addr(2);
     wisp_player nobody = { 0 };
     wisp *other;
-    thing made;
-    things_open(&t);
-    things_server(&t);
-    things_join(&t);                                   /* side 1 */
+    orb made;
+    orbs_open(&t);
+    orbs_server(&t);
+    orbs_join(&t);                                   /* side 1 */
     t.w.desc.tick_rate = 50;
     other = world_add(&t.w);                           /* side 2 */
-    CHECK(things_define(other, NULL).id != 0);
+    CHECK(orbs_define(other, NULL).id != 0);
     memset(&made, 0, sizeof made);
     made.x = 9;
-    things_spawn(&t, 1, "one");
+    orbs_spawn(&t, 1, "one");
     CHECK(wisp_spawn(other, t.of_server, nobody, &made).id != 0);
     world_run(&t.w, 0.5);
-    CHECK(things_agree(&t, 0));
+    CHECK(orbs_agree(&t, 0));
     CHECK(wisp_join(t.ends[0], &addr, NULL, 0).id != 0);
     world_run(&t.w, 0.5);
-    CHECK(things_agree(&t, 0));                        /* still those of the first */
+    CHECK(orbs_agree(&t, 0));                        /* still those of the first */
     CHECK(wisp_spawn(t.ends[0], t.of[0], nobody, &made).id == 0);
     CHECK_EQ_INT(wisp_why(t.ends[0]), WISP_E_UNSUPPORTED);
     CHECK(wisp_object_edit(t.ends[0], wisp_first(t.ends[0], t.of[0])) == NULL);
@@ -291,22 +291,22 @@ TEST(an_end_sees_the_objects_of_the_first_server_that_it_has) {
     wisp_leave(t.ends[0], wisp_server(), "enough");
     world_run(&t.w, 0.1);
     CHECK_EQ_INT(t.logs[0].despawned, 1);
-    ((thing *)wisp_object_edit(other, wisp_first(other, t.of_server)))->x = 10;
+    ((orb *)wisp_object_edit(other, wisp_first(other, t.of_server)))->x = 10;
     world_run(&t.w, 0.5);
     t.server = other;
-    CHECK(things_agree(&t, 0));
+    CHECK(orbs_agree(&t, 0));
     CHECK_EQ_INT(t.logs[0].spawned, 2);
     world_close(&t.w);
 }
 
 TEST(owners_and_players) {
-    static things t;
+    static orbs t;
     wisp_player owner;
     wisp_object o;
-    things_open(&t);
-    things_server(&t);
-    things_join(&t);
-    things_join(&t);
+    orbs_open(&t);
+    orbs_server(&t);
+    orbs_join(&t);
+    orbs_join(&t);
     world_run(&t.w, 0.5);
     CHECK_EQ_INT(wisp_me(t.server).id, 0);
     CHECK(wisp_me(t.ends[0]).id != 0 && wisp_me(t.ends[1]).id != 0);
@@ -316,7 +316,7 @@ TEST(owners_and_players) {
     CHECK_EQ_INT(wisp_player_of(t.ends[1], wisp_server()).id, 0);
     owner.id = 60000;
     CHECK_EQ_INT(wisp_peer_of(t.server, owner).id, 0);
-    o = things_spawn(&t, 1, "mine");
+    o = orbs_spawn(&t, 1, "mine");
     world_run(&t.w, 0.2);
     CHECK(wisp_is_mine(t.server, o) && wisp_decides(t.server, o));
     CHECK(!wisp_is_mine(t.ends[1], o) && !wisp_decides(t.ends[1], o));
@@ -325,7 +325,7 @@ TEST(owners_and_players) {
     world_run(&t.w, 0.2);
     CHECK(wisp_is_mine(t.ends[1], o) && !wisp_is_mine(t.ends[0], o) && !wisp_is_mine(t.server, o));
     CHECK_EQ_INT(t.logs[0].changed, 1);
-    CHECK(things_agree(&t, 0));
+    CHECK(orbs_agree(&t, 0));
     CHECK_EQ_INT(wisp_set_object_user(t.ends[0], o, &t), WISP_OK);
     CHECK(wisp_object_user(t.ends[0], o) == &t && wisp_object_user(t.server, o) == NULL);
     CHECK_EQ_INT(wisp_class_of(t.ends[0], o).id, t.of[0].id);
@@ -334,35 +334,35 @@ TEST(owners_and_players) {
 
 /* A struct outside its schema is told and taken back; a handler that refuses hides. */
 TEST(what_is_outside_the_schema_is_taken_back) {
-    static things t;
+    static orbs t;
     wisp_player nobody = { 0 };
     wisp_object o;
-    thing bad, seen;
-    things_open(&t);
-    things_server(&t);
-    things_join(&t);
+    orb bad, seen;
+    orbs_open(&t);
+    orbs_server(&t);
+    orbs_join(&t);
     world_watch(&t.w, t.server, WISP_ERROR);
     memset(&bad, 0, sizeof bad);
     bad.health = 1001;
     CHECK(wisp_spawn(t.server, t.of_server, nobody, &bad).id == 0);
     CHECK_EQ_INT(wisp_why(t.server), WISP_E_INVALID);
-    o = things_spawn(&t, 1, "good");
+    o = orbs_spawn(&t, 1, "good");
     world_run(&t.w, 0.5);
     CHECK_EQ_INT(world_count(&t.w, t.server, WISP_ERROR), 1);
     CHECK(strstr(world_last(&t.w, t.server, WISP_ERROR)->text, "health") != NULL);
-    ((thing *)wisp_object_edit(t.server, o))->x = 101;
-    ((thing *)wisp_object_edit(t.server, o))->health = 5;
+    ((orb *)wisp_object_edit(t.server, o))->x = 101;
+    ((orb *)wisp_object_edit(t.server, o))->health = 5;
     world_run(&t.w, 0.5);
     CHECK_EQ_INT(world_count(&t.w, t.server, WISP_ERROR), 2);
     CHECK(wisp_view(t.server, o, WISP_NOW, &seen) && seen.health == 100);
     CHECK_EQ_INT(t.logs[0].changed, 0);
-    CHECK(things_agree(&t, 0));
+    CHECK(orbs_agree(&t, 0));
     t.logs[0].refuse = WISP_E_USER;
-    o = things_spawn(&t, 2, "hidden");
+    o = orbs_spawn(&t, 2, "hidden");
     world_run(&t.w, 0.2);
     CHECK_EQ_INT(t.logs[0].spawned, 2);
     CHECK(!wisp_view(t.ends[0], o, WISP_NOW, &seen));
-    ((thing *)wisp_object_edit(t.server, o))->health = 5;
+    ((orb *)wisp_object_edit(t.server, o))->health = 5;
     world_run(&t.w, 0.2);
     CHECK_EQ_INT(wisp_despawn(t.server, o), WISP_OK);
     world_run(&t.w, 0.2);
@@ -371,33 +371,33 @@ TEST(what_is_outside_the_schema_is_taken_back) {
 }
 
 TEST(wrong_calls_are_told_apart) {
-    static things t;
+    static orbs t;
     wisp_class_desc desc;
     wisp_player nobody = { 0 };
     wisp_class none = { 0 };
-    thing made;
+    orb made;
     wisp *w;
-    things_open(&t);
+    orbs_open(&t);
     t.w.desc.limits.objects = 2;
-    things_server(&t);
+    orbs_server(&t);
     w = t.server;
     memset(&desc, 0, sizeof desc);
     memset(&made, 0, sizeof made);
     CHECK(wisp_define(w, "other", &desc).id == 0 && wisp_why(w) == WISP_E_ARGUMENT);
-    desc.schema = &thing_schema;
-    CHECK(wisp_define(w, "thing", &desc).id == 0 && wisp_why(w) == WISP_E_NAME);
+    desc.schema = &orb_schema;
+    CHECK(wisp_define(w, "orb", &desc).id == 0 && wisp_why(w) == WISP_E_NAME);
     CHECK(wisp_define(w, NULL, &desc).id == 0 && wisp_why(w) == WISP_E_ARGUMENT);
     CHECK(wisp_define(NULL, "x", &desc).id == 0);
     desc.rate = -1;
     CHECK(wisp_define(w, "other", &desc).id == 0 && wisp_why(w) == WISP_E_ARGUMENT);
     CHECK(wisp_spawn(w, none, nobody, &made).id == 0 && wisp_why(w) == WISP_E_ARGUMENT);
     CHECK(wisp_spawn(w, t.of_server, nobody, NULL).id == 0 && wisp_why(w) == WISP_E_ARGUMENT);
-    CHECK(things_spawn(&t, 0, "a").id != 0);
-    CHECK(things_spawn(&t, 0, "b").id != 0);
-    CHECK(things_spawn(&t, 0, "c").id == 0 && wisp_why(w) == WISP_E_LIMIT);
+    CHECK(orbs_spawn(&t, 0, "a").id != 0);
+    CHECK(orbs_spawn(&t, 0, "b").id != 0);
+    CHECK(orbs_spawn(&t, 0, "c").id == 0 && wisp_why(w) == WISP_E_LIMIT);
     CHECK_EQ_STR(wisp_why_text(w), "all 2 are in use: raise desc.limits.objects");
     CHECK_EQ_INT(wisp_despawn(w, wisp_first(w, t.of_server)), WISP_OK);
-    CHECK(things_spawn(&t, 0, "c").id != 0);
+    CHECK(orbs_spawn(&t, 0, "c").id != 0);
     CHECK_EQ_INT(wisp_despawn(NULL, wisp_first(w, t.of_server)), WISP_E_ARGUMENT);
     CHECK(wisp_first(NULL, t.of_server).id == 0 && wisp_first(w, none).id == 0);
     world_close(&t.w);
@@ -405,14 +405,14 @@ TEST(wrong_calls_are_told_apart) {
 
 /* Objects may come and go, also in the handlers, while a program walks over them. */
 TEST(a_walk_over_objects_survives_their_going) {
-    static things t;
+    static orbs t;
     int seen = 0;
-    things_open(&t);
-    things_server(&t);
-    for (int i = 0; i < 10; i++) things_spawn(&t, (float)i, "walked");
+    orbs_open(&t);
+    orbs_server(&t);
+    for (int i = 0; i < 10; i++) orbs_spawn(&t, (float)i, "walked");
     for (wisp_object o = wisp_first(t.server, t.of_server); o.id; o = wisp_next(t.server, o)) {
         CHECK_EQ_INT(wisp_despawn(t.server, o), WISP_OK);
-        if (seen++ < 10) things_spawn(&t, 50, "later");
+        if (seen++ < 10) orbs_spawn(&t, 50, "later");
     }
     CHECK_EQ_INT(seen, 20);
     CHECK_EQ_INT(t.server->objects.count, 0);
@@ -423,35 +423,35 @@ TEST(a_walk_over_objects_survives_their_going) {
 
 /* A peer that has lost its objects, or the rows of them, asks and gets them again. */
 TEST(a_peer_that_lacks_a_row_gets_a_whole_one) {
-    static things t;
-    things_open(&t);
-    things_server(&t);
-    things_join(&t);
-    for (int i = 0; i < 20; i++) things_spawn(&t, (float)i, "lost");
+    static orbs t;
+    orbs_open(&t);
+    orbs_server(&t);
+    orbs_join(&t);
+    for (int i = 0; i < 20; i++) orbs_spawn(&t, (float)i, "lost");
     world_run(&t.w, 0.5);
-    CHECK(things_agree(&t, 0));
+    CHECK(orbs_agree(&t, 0));
     for (wisp__object *o = t.ends[0]->objects.classes[0]->first; o; o = o->next)
         wisp__kept_forget(t.ends[0], &o->kept, (uint16_t)(o->sequence + 1));
     for (wisp_object o = wisp_first(t.server, t.of_server); o.id; o = wisp_next(t.server, o))
-        ((thing *)wisp_object_edit(t.server, o))->y = 7;
+        ((orb *)wisp_object_edit(t.server, o))->y = 7;
     world_run(&t.w, 0.5);
-    CHECK(things_agree(&t, 0));
+    CHECK(orbs_agree(&t, 0));
     CHECK(t.logs[0].state.y > 6.9f);
     world_close(&t.w);
 }
 
 /* The other end has a newer version of the class: a field more, and a migration for it. */
-typedef struct newer_thing { float x, y, z; uint16_t health, armour; char name[12]; } newer_thing;
+typedef struct newer_orb { float x, y, z; uint16_t health, armour; char name[12]; } newer_orb;
 
 static const wisp_field newer_fields[] = {
-    WISP_FIELD(newer_thing, x, WISP_T_QUANTIZED(-100, 100, 0.01)),
-    WISP_FIELD(newer_thing, y, WISP_T_QUANTIZED(-100, 100, 0.01)),
-    WISP_FIELD(newer_thing, z, WISP_T_QUANTIZED(-100, 100, 0.01)),
-    WISP_FIELD(newer_thing, health, WISP_T_RANGE(0, 1000)),
-    WISP_FIELD(newer_thing, armour, WISP_T_RANGE(0, 1000)),
-    WISP_FIELD(newer_thing, name, WISP_T_STRING(11))
+    WISP_FIELD(newer_orb, x, WISP_T_QUANTIZED(-100, 100, 0.01)),
+    WISP_FIELD(newer_orb, y, WISP_T_QUANTIZED(-100, 100, 0.01)),
+    WISP_FIELD(newer_orb, z, WISP_T_QUANTIZED(-100, 100, 0.01)),
+    WISP_FIELD(newer_orb, health, WISP_T_RANGE(0, 1000)),
+    WISP_FIELD(newer_orb, armour, WISP_T_RANGE(0, 1000)),
+    WISP_FIELD(newer_orb, name, WISP_T_STRING(11))
 };
-static const wisp_schema newer_schema = WISP_SCHEMA(newer_thing, 2, newer_fields);
+static const wisp_schema newer_schema = WISP_SCHEMA(newer_orb, 2, newer_fields);
 
 static wisp_result newer_of(wisp_edit *edit, void *user) {
     (void)user;
@@ -459,29 +459,29 @@ static wisp_result newer_of(wisp_edit *edit, void *user) {
 }
 
 TEST(versions_of_a_class_migrate) {
-    static things t;
+    static orbs t;
     static const wisp_migration steps[] = { { 1, newer_of, NULL } };
     wisp_addr addr = wisp_loopback_addr(0);
     wisp_class_desc desc;
     wisp_class of;
-    newer_thing seen;
+    newer_orb seen;
     wisp *newer;
     wisp_object o;
-    things_open(&t);
-    things_server(&t);
+    orbs_open(&t);
+    orbs_server(&t);
     newer = world_add(&t.w);
     memset(&desc, 0, sizeof desc);
     desc.schema = &newer_schema;
     desc.migrations = steps;
     desc.migration_count = 1;
-    of = wisp_define(newer, "thing", &desc);
+    of = wisp_define(newer, "orb", &desc);
     CHECK(of.id != 0);
     CHECK(wisp_join(newer, &addr, NULL, 0).id != 0);
-    o = things_spawn(&t, 3, "old one");
+    o = orbs_spawn(&t, 3, "old one");
     world_run(&t.w, 0.5);
     CHECK(wisp_view(newer, o, WISP_CONFIRMED, &seen));
     CHECK(seen.armour == 50 && seen.health == 100 && strcmp(seen.name, "old one") == 0);
-    ((thing *)wisp_object_edit(t.server, o))->health = 30;
+    ((orb *)wisp_object_edit(t.server, o))->health = 30;
     world_run(&t.w, 0.5);
     CHECK(wisp_view(newer, o, WISP_CONFIRMED, &seen) && seen.armour == 15);
     world_close(&t.w);
@@ -489,27 +489,27 @@ TEST(versions_of_a_class_migrate) {
 
 /* Bits that nobody has written: they end the session, or do nothing; and never more. */
 TEST(hostile_objects) {
-    static things t;
-    things_open(&t);
+    static orbs t;
+    orbs_open(&t);
     t.w.desc.limits.objects = 100;
-    things_server(&t);
-    things_join(&t);
-    for (int i = 0; i < 10; i++) things_spawn(&t, (float)i, "real");
+    orbs_server(&t);
+    orbs_join(&t);
+    for (int i = 0; i < 10; i++) orbs_spawn(&t, (float)i, "real");
     world_run(&t.w, 0.5);
     for (int i = 0; i < 20000; i++) {
         uint8_t bytes[96 + WISP__SLACK];
         wisp__writer to = wisp__writer_on(bytes, 96);
         wisp__reading r;
         for (int k = 0; k < 96; k += 8) {
-            uint64_t random = things_next(&t) & (i % 3 ? UINT64_MAX : things_next(&t));
+            uint64_t random = orbs_next(&t) & (i % 3 ? UINT64_MAX : orbs_next(&t));
             memcpy(bytes + k, &random, 8);
         }
-        wisp__put(&to, things_next(&t) >> 31, 33);
+        wisp__put(&to, orbs_next(&t) >> 31, 33);
         if (i % 2) {
             wisp__put(&to, 1, 2);                      /* one more, by its index */
-            wisp__put(&to, things_next(&t) & 15, 16);
+            wisp__put(&to, orbs_next(&t) & 15, 16);
             wisp__put(&to, i % 4 == 1, i % 4 == 1 ? 2 : 1);
-            if (i % 4 == 1) wisp__put(&to, things_next(&t) & 7, 16);
+            if (i % 4 == 1) wisp__put(&to, orbs_next(&t) & 7, 16);
             if (i % 4 == 1) wisp__put_length(&to, 0);
         }
         memset(&r, 0, sizeof r);
@@ -536,26 +536,26 @@ TEST(hostile_objects) {
 TEST(any_one_allocation_of_objects_may_fail) {
     int done = 0;
     for (int fail = 1; fail < 400; fail++) {
-        static things t;
+        static orbs t;
         static ledger memory;
         memory = ledger_none();
-        things_open(&t);
+        orbs_open(&t);
         t.random = 5;
         t.w.unchecked = true;
         t.w.desc.memory = ledger_memory(&memory);
-        things_server(&t);
-        things_join(&t);
+        orbs_server(&t);
+        orbs_join(&t);
         world_run(&t.w, 0.3);
         memory.fail_at = memory.asked + fail;
-        for (int i = 0; i < 12; i++) things_spawn(&t, (float)i, "poor");
+        for (int i = 0; i < 12; i++) orbs_spawn(&t, (float)i, "poor");
         for (int i = 0; i < 40; i++) {
-            things_play(&t);
+            orbs_play(&t);
             world_step(&t.w);
         }
         done = memory.asked < memory.fail_at;
         memory.fail_at = 0;
-        for (int i = 0; i < 100 && !things_agree(&t, 0); i++) world_step(&t.w);
-        if (wisp_peers(t.server, NULL, 0) && !CHECK(things_agree(&t, 0)))
+        for (int i = 0; i < 100 && !orbs_agree(&t, 0); i++) world_step(&t.w);
+        if (wisp_peers(t.server, NULL, 0) && !CHECK(orbs_agree(&t, 0)))
             printf("  allocation %d\n", fail);
         world_close(&t.w);
         CHECK_EQ_INT(memory.out, 0);
@@ -566,18 +566,18 @@ TEST(any_one_allocation_of_objects_may_fail) {
 
 /* A link that loses nothing has no acks: each row is the next one's base at once. */
 TEST(objects_over_a_reliable_link) {
-    static things t;
-    things_open(&t);
+    static orbs t;
+    orbs_open(&t);
     t.w.pipe.reliable = true;
-    things_server(&t);
-    things_join(&t);
-    for (int i = 0; i < 20; i++) things_spawn(&t, (float)i, "sure");
+    orbs_server(&t);
+    orbs_join(&t);
+    for (int i = 0; i < 20; i++) orbs_spawn(&t, (float)i, "sure");
     for (int i = 0; i < 200; i++) {
-        things_play(&t);
+        orbs_play(&t);
         world_step(&t.w);
     }
     world_run(&t.w, 0.2);
-    CHECK(things_agree(&t, 0));
+    CHECK(orbs_agree(&t, 0));
     world_close(&t.w);
 }
 

@@ -23,17 +23,17 @@ static const wisp_field row_thing_fields[] = {
 static const wisp_schema row_thing_schema = WISP_SCHEMA(row_thing, 1, row_thing_fields);
 
 /* A schema, memory that counts, and what the functions of rows ask for. */
-typedef struct shelf {
+typedef struct row_shelf {
     wisp           w;
     rig            low;
     wisp__reader   none;
     wisp__unpacker u;
-} shelf;
+} row_shelf;
 
-static shelf the_shelf;
+static row_shelf the_shelf;
 
-static shelf *shelf_open(void) {
-    shelf *s = &the_shelf;
+static row_shelf *shelf_open(void) {
+    row_shelf *s = &the_shelf;
     memset(s, 0, sizeof *s);
     rig_open(&s->low, &row_thing_schema);
     s->w.base = s->low.base;
@@ -42,12 +42,12 @@ static shelf *shelf_open(void) {
     return s;
 }
 
-static void shelf_close(shelf *s) {
+static void shelf_close(row_shelf *s) {
     wisp__chunks_free(&s->w.chunks);
     rig_close(&s->low);
 }
 
-static wisp__encoded *shelf_row(shelf *s, const row_thing *thing) {
+static wisp__encoded *shelf_row(row_shelf *s, const row_thing *thing) {
     wisp__row row;
     memset(&row, 0, sizeof row);
     if (!CHECK_EQ_INT(wisp__row_load(&s->u, s->low.program, thing, &row), WISP_OK)) return NULL;
@@ -67,7 +67,7 @@ static row_thing shelf_thing(const char *name, int note) {
 }
 
 /* The bits of the delta, or -1. */
-static int64_t shelf_put(shelf *s, const wisp__encoded *base, const wisp__encoded *now,
+static int64_t shelf_put(row_shelf *s, const wisp__encoded *base, const wisp__encoded *now,
                          uint8_t bytes[256]) {
     wisp__writer to = wisp__writer_on(bytes, 256 - WISP__SLACK);
     wisp__bases from;
@@ -76,7 +76,7 @@ static int64_t shelf_put(shelf *s, const wisp__encoded *base, const wisp__encode
     return wisp__row_delta_put(&s->u, s->low.program, &from, now, &to) < 0 ? -1 : to.at;
 }
 
-static wisp__encoded *shelf_get(shelf *s, const wisp__encoded *base, const uint8_t *bytes,
+static wisp__encoded *shelf_get(row_shelf *s, const wisp__encoded *base, const uint8_t *bytes,
                                 int64_t bits) {
     wisp__reader reader = wisp__reader_on(bytes, (int)((bits + 7) / 8));
     wisp__bases from;
@@ -92,7 +92,7 @@ static wisp__encoded *shelf_get(shelf *s, const wisp__encoded *base, const uint8
 }
 
 TEST(a_struct_gets_its_own_steps_back_from_its_row) {
-    shelf *s = shelf_open();
+    row_shelf *s = shelf_open();
     row_thing thing = shelf_thing("anna", 3), back;
     wisp__encoded *row = shelf_row(s, &thing), *again;
     wisp__row view = wisp__encoded_as_row(row);
@@ -117,7 +117,7 @@ TEST(a_struct_gets_its_own_steps_back_from_its_row) {
 TEST(a_delta_makes_the_row_whether_its_slots_stay_grow_or_shrink) {
     static const char *const names[] = { "", "a", "abcd", "abcde", "abcdefghijklmnop" };
     static const int notes[] = { 0, 1, 4, 9 };
-    shelf *s = shelf_open();
+    row_shelf *s = shelf_open();
     uint8_t bytes[256];
     for (int i = 0; i < 20; i++)
         for (int k = 0; k < 20; k++) {
@@ -141,7 +141,7 @@ TEST(a_delta_makes_the_row_whether_its_slots_stay_grow_or_shrink) {
 }
 
 TEST(a_delta_that_is_cut_off_or_damaged_makes_no_row_or_a_sound_one) {
-    shelf *s = shelf_open();
+    row_shelf *s = shelf_open();
     row_thing one = shelf_thing("anna", 3), two = shelf_thing("berta", 8), back;
     wisp__encoded *a = shelf_row(s, &one), *b = shelf_row(s, &two), *made;
     uint8_t bytes[256], damaged[256];
@@ -171,7 +171,7 @@ TEST(a_delta_that_is_cut_off_or_damaged_makes_no_row_or_a_sound_one) {
 }
 
 TEST(what_a_row_makes_is_the_readers_to_pay) {
-    shelf *s = shelf_open();
+    row_shelf *s = shelf_open();
     row_thing one = shelf_thing("anna", 3), two = shelf_thing("berta", 8);
     wisp__encoded *a = shelf_row(s, &one), *b = shelf_row(s, &two), *made;
     wisp__credit credit = { 1000000, 1000000, 1000000, 0, 0, false };

@@ -171,7 +171,8 @@ static wisp__program one_by_one(const wisp__program *program, int *tiles, int *r
         ops[i] = program->ops[i];
         *tiles += ops[i].head > 0;
         *runs += ops[i].run > i + 1;
-        ops[i].head = ops[i].run = 0;
+        ops[i].head = 0;
+        ops[i].run = 0;
     }
     slow.ops = ops;
     return slow;

@@ -498,8 +498,8 @@ static inline int64_t bombs_put_delta(bombs *b, uint8_t *bytes, int size) {
     memset(&d, 0, sizeof d);
     memset(&t, 0, sizeof t);
     MUST(base);
-    d.base = base->value;
-    d.models = base->models;
+    d.from.base = base->value;
+    d.from.models = base->models;
     wisp__message_delta_make(&b->h.server->content, form, base->value, &d);
     MUST(d.bits > 0);
     t.in_order = true;
