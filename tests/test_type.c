@@ -377,11 +377,12 @@ static const wisp_schema type_clamped = WISP_SCHEMA(type_edges, 1, type_clamped_
 static wisp_result type_edge(const wisp_schema *schema, double f, double d, float x,
                              type_edges *out) {
     wisp_pair pairs[3];
-    wisp_value map = wisp_map(pairs, 3);
+    wisp_value map;
     wisp_result result;
     pairs[0].key = "f", pairs[0].value = wisp_number(f);
     pairs[1].key = "d", pairs[1].value = wisp_number(d);
     pairs[2].key = "v", pairs[2].value = wisp_vec2v(x, x);
+    map = wisp_map(pairs, 3);
     memset(out, 0, sizeof *out);
     result = wisp_fill_struct(schema, &map, out, why, sizeof why);
     CHECK_EQ_INT(wisp_validate(schema, &map, NULL, 0), result);

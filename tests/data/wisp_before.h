@@ -9,18 +9,23 @@
        #define WISP_IMPLEMENTATION       // in exactly one source file
        #include "wisp.h"
 
-       static void on_chat(wisp_event *event) {
-           printf("%s\n", wisp_arg_string(event, 0));
+       static void on_hello(wisp_event *event) {
+           printf("%s, born %d\n", wisp_arg_string(event, 0),
+                  (int)wisp_arg_int(event, 1));
        }
 
        wisp_desc desc = {0};
        desc.link = my_link;              // send, recv, user: examples/udp.h
        desc.app  = "my-game";
        wisp *w = wisp_create(&desc, NULL);
+       wisp_on(w, "hello", on_hello, NULL);
        wisp_join(w, &server_address, NULL, 0);
-       wisp_connect(w, "chat", on_chat, NULL);
-       wisp_fire(w, "chat", WISP_SERVER, wisp_string("hello"));
+       wisp_fire(w, "hello", WISP_SERVER, "Ada", 1815);
        for (;;) wisp_update(w, seconds());
+
+   C11 and C++ wrap plain values by their types; in C99 you do so yourself:
+   wisp_string("Ada"), wisp_int(1815). wisp_join goes to a server, wisp_connect
+   does not: it is wisp_on by another name, and wisp_off is wisp_disconnect.
 
    CONTENTS (search for the marker. A room with public functions stands twice:
    first its interface, then its implementation, both in this order)
@@ -53,6 +58,7 @@
        >>delta_bits     tables of numbers as differences
        >>range_coder    the same through an adaptive range coder
        >>record_delta   deltas of records
+       >>row            rows that are kept, and deltas between them
        >>value_delta    deltas of values without a schema
        >>compress       compressors, and the choice between them
        >>seal           SipHash, the join cookie, the tag of packets
@@ -74,6 +80,8 @@
        >>call           calls that wait for answers, requests that are answered
        >>frame          the frames of a packet: drawn, written and read
        >>names          announcements and their answers: numbers for names
+       >>object         structs of a server that its peers see: classes and objects
+       >>tick           steps of equal length, numbered alike on all ends of a server
        >>packet_writer  packets filled and sent
        >>session        how sessions begin and end
        >>path           addresses: how a session moves from one to another
@@ -117,6 +125,9 @@
          wisp_update ends (which then returns WISP_E_CLOSED, and the endpoint
          is gone); wisp_leave, wisp_fire and wisp_disconnect act at once.
        - An endpoint belongs to one thread at a time. Endpoints share nothing.
+         Builds without NDEBUG log a call that another thread makes while one
+         runs, with the names of both; examples/server_thread.c has a way that
+         works.
        - A NULL endpoint, event or other required pointer gives WISP_E_ARGUMENT,
          false, 0 or a handle of id 0.
        - Bytes from the wire are checked, counted and dropped; they never cause
@@ -297,7 +308,8 @@ enum {
     WISP_E_DRAINING       = -44, /* wisp_drain: the peer gets nothing new */
     WISP_E_TOO_OLD        = -45, /* not sent within config.max_age */
 
-    WISP_E_USER           = -1000 /* yours: this code and all below */
+    WISP_E_USER           = -1000 /* yours: this code and those below, down to
+                                     -32768 */
 };
 
 /* A short English text, never NULL; "unknown code" for other numbers. */
@@ -373,6 +385,8 @@ typedef struct wisp_limits {
        schema_bytes. When half is used, a peer gets no more of it than the other
        half divided by max_peers */
     int schema_bytes_all;
+    int objects;            /* objects of this end, and those of its server;
+                               65535, which is the most */
 } wisp_limits;
 
 /* ===========================================================================
@@ -490,6 +504,15 @@ WISP_API const wisp_value *wisp_field_of(const wisp_value *map,
 /* The bytes of a string or bytes value, and their number (`size_bytes` may be
    NULL); NULL for other kinds. */
 WISP_API const char *wisp_string_of(const wisp_value *value, int *size_bytes);
+/* A number or a bool as another kind, without an error. A bool counts as 0 or
+   1, and NULL and all other kinds, texts included, as 0. */
+/* Towards zero; outside the type's range its nearest end; NaN gives 0. */
+WISP_API int64_t  wisp_int_of(const wisp_value *value);
+WISP_API uint64_t wisp_uint_of(const wisp_value *value);
+/* The nearest double; NaN and infinities stay. */
+WISP_API double   wisp_number_of(const wisp_value *value);
+/* Whether it is neither 0 nor NaN. */
+WISP_API bool     wisp_bool_of(const wisp_value *value);
 
 /* ===========================================================================
  * MARK: >>match
@@ -619,9 +642,16 @@ typedef struct wisp_range { double lo, hi, step; } wisp_range;
 #define WISP_T_DOUBLE          WISP__T(NUMBER, 0, 8, 0)
 #define WISP_T_NUMBER_RANGE(lo, hi) \
     WISP__TYPE(WISP_TYPE_NUMBER_RANGE, 0, 0, 0, lo, hi, 0, 0, 0)
-/* lo, lo + step, .. up to hi: sent as a number of steps */
+/* lo, lo + step, .. up to hi: sent as a number of steps. A number at most half
+   a step outside goes as the nearer of lo and hi; others are refused */
 #define WISP_T_QUANTIZED(lo, hi, step) \
     WISP__TYPE(WISP_TYPE_QUANTIZED, 0, 0, 0, lo, hi, step, 0, 0)
+/* as above, but every number outside goes as the nearer of lo and hi, and so
+   does what arrives outside; only a NaN is refused. The wire and the descriptor
+   are those of QUANTIZED, so that one end may have the one and the other end
+   the other */
+#define WISP_T_CLAMPED(lo, hi, step) \
+    WISP__TYPE(WISP_TYPE_QUANTIZED, 0, 0, 0, lo, hi, step, 1, 0)
 #define WISP_T_STRING(max)     WISP__T(STRING, max, 0, 0)
 #define WISP_T_BYTES(max)      WISP__T(BYTES, max, 0, 0)
 #define WISP_T_VEC2            WISP__T(VEC2, 0, 0, 0)
@@ -633,6 +663,12 @@ typedef struct wisp_range { double lo, hi, step; } wisp_range;
     WISP__TYPE(WISP_TYPE_VEC3, 0, 0, 0, lo, hi, step, 0, 0)
 #define WISP_T_VEC4_QUANTIZED(lo, hi, step) \
     WISP__TYPE(WISP_TYPE_VEC4, 0, 0, 0, lo, hi, step, 0, 0)
+#define WISP_T_VEC2_CLAMPED(lo, hi, step) \
+    WISP__TYPE(WISP_TYPE_VEC2, 0, 0, 0, lo, hi, step, 1, 0)
+#define WISP_T_VEC3_CLAMPED(lo, hi, step) \
+    WISP__TYPE(WISP_TYPE_VEC3, 0, 0, 0, lo, hi, step, 1, 0)
+#define WISP_T_VEC4_CLAMPED(lo, hi, step) \
+    WISP__TYPE(WISP_TYPE_VEC4, 0, 0, 0, lo, hi, step, 1, 0)
 /* a wisp_range for each component */
 #define WISP_T_VEC2_EACH(ranges) WISP__T(VEC2, 0, 0, ranges)
 #define WISP_T_VEC3_EACH(ranges) WISP__T(VEC3, 0, 0, ranges)
@@ -1299,10 +1335,15 @@ typedef struct wisp_join_info {
 
 /* The join that is being judged; NULL outside `accept`. */
 WISP_API wisp_join_info *wisp_joining(wisp *w);
-/* Answers a join for which `accept` returned WISP_PENDING: WISP_OK or a
-   code. */
+/* Answers a join for which `accept` returned WISP_PENDING: WISP_OK, or a code
+   as `accept` gives it. WISP_E_STALE: no join of that address is pending (any
+   more). */
 WISP_API wisp_result wisp_admit(wisp *w, const wisp_addr *from,
                                 wisp_result verdict);
+/* The same; `text` is for a refusal what wisp_join_info.text is, and may be
+   NULL. */
+WISP_API wisp_result wisp_admit_with(wisp *w, const wisp_addr *from,
+                                     wisp_result verdict, const char *text);
 /* Fills in the joined peers; returns how many there are, which may be more than
    `capacity`. */
 WISP_API int         wisp_peers(const wisp *w, wisp_peer *out, int capacity);
@@ -1449,8 +1490,11 @@ typedef struct wisp_config {
     int             max_batch_size;  /* queued messages for one peer that cause
                                         a flush; default 256 */
     int             batch_priority;  /* WISP_PRIORITY(n); default 500 */
-    double          rate_limit;      /* minimum seconds between two messages of
-                                        one peer; < 0 is off: the default */
+    /* minimum seconds between two messages of one peer; < 0 is off: the
+       default. More are dropped. Their sender gets an error event (WISP_E_RATE)
+       with the name and how many, at most once a second; a call is answered
+       with WISP_E_RATE */
+    double          rate_limit;
     /* messages at once; default max(1, ceil(0.25 / rate_limit)). Reliable ones
        that the path or the peer's own sending held up may be more: they have
        the tokens of that time too, up to desc.timeout */
@@ -1507,16 +1551,37 @@ WISP_API wisp_result wisp_enable_delta_sync(wisp *w, const char *remote);
 WISP_API wisp_result wisp_add_codec(wisp *w, const wisp_codec *codec);
 /* false: every message is sent at once, as with WISP_BATCH_NEVER. */
 WISP_API wisp_result wisp_use_batching(wisp *w, bool enabled);
+/* WISP_RELIABLE and the others. */
+WISP_API wisp_result wisp_set_delivery(wisp *w, const char *remote,
+                                       wisp_delivery delivery);
+/* Takes true or false, no delivery: C++ refuses one, and C logs a warning for
+   WISP_UNRELIABLE and WISP_SEQUENCED and takes them for true. WISP_RELIABLE
+   cannot be told from true: it makes the remote unreliable. */
 WISP_API wisp_result wisp_set_unreliable(wisp *w, const char *remote,
                                          bool unreliable);
+/* Common implementation for C. */
+WISP_API wisp_result wisp_set_unreliable_int(wisp *w, const char *remote,
+                                             int unreliable);
+WISP_API wisp_result wisp_set_channel(wisp *w, const char *remote,
+                                      int channel);          /* 0..15 */
+WISP_API wisp_result wisp_set_replace(wisp *w, const char *remote, bool on);
 WISP_API wisp_result wisp_set_batch_mode(wisp *w, const char *remote,
                                          wisp_batch_mode mode);
 WISP_API wisp_result wisp_set_batch_priority(wisp *w, const char *remote,
                                              int priority);  /* 0..999 */
 WISP_API wisp_result wisp_set_max_batch_size(wisp *w, int messages);
-/* seconds: minimum interval; 0 or less: no limit. */
+/* seconds: minimum interval; 0 or less: none. See wisp_config.rate_limit. */
 WISP_API wisp_result wisp_set_rate_limit(wisp *w, double seconds,
                                          const char *remote);
+/* The calls above that name the remote last, in the order of the others. */
+#define wisp_set_config(w, remote, config) \
+    wisp_use_config((w), (config), (remote))
+#define wisp_set_compression(w, remote, mode) \
+    wisp_use_compression((w), (mode), (remote))
+#define wisp_set_delta(w, remote, schema) \
+    wisp_use_delta((w), (schema), (remote))
+#define wisp_set_interval(w, remote, seconds) \
+    wisp_set_rate_limit((w), (seconds), (remote))
 
 /* Registers a name of 1..128 bytes, or finds it. Id 0 on failure: wisp_why. */
 WISP_API wisp_remote wisp_remote_named(wisp *w, const char *name);
@@ -1558,7 +1623,10 @@ WISP_API wisp_result wisp_group_end(wisp *w, wisp_group group);
  * ======================================================================== */
 
 #define WISP_JOINED "wisp:joined"  /* peer; args[0] on the end that was joined:
-                                      the ticket (bytes) */
+                                      the ticket (bytes, 0 of them if the join
+                                      had none), whatever `accept` is; like all
+                                      values it lives until the handler
+                                      returns */
 #define WISP_LEFT   "wisp:left"    /* peer, result (WISP_OK: a goodbye), text.
                                       The codes that an ending peer can give are
                                       its own (WISP_E_USER and below), WISP_OK,
@@ -1600,6 +1668,10 @@ typedef struct wisp_event {
                                      below */
     struct wisp__passage *passage; /* private: its way through middleware */
     const wisp_addr  *from;       /* of an answer to wisp_query, else NULL */
+    int64_t           tick;       /* of WISP_TICK or an object, else 0 */
+    double            step;       /* of WISP_TICK: seconds between ticks */
+    wisp_object       object;     /* of a class's handler, with its structs */
+    const void       *state, *before;
 } wisp_event;
 
 enum { WISP_MESSAGE_EVENT, WISP_MESSAGE_INVOKE, WISP_MESSAGE_REPLY };
@@ -1623,10 +1695,11 @@ WISP_API wisp_to wisp_to_group(wisp_group group);
 /* Queues a message of `count` values to peers. Errors: WISP_E_ARGUMENT,
    WISP_E_NAME, WISP_E_STALE, WISP_E_TOO_BIG, WISP_E_DEPTH, WISP_E_LIMIT,
    WISP_E_MEMORY, WISP_E_QUEUE_FULL, WISP_E_NO_REMOTE (the peer has answered
-   that it does not know the name, or does not accept its encoding; an error
-   event reported it). With several peers the first error is returned and the
-   others are served; in a list a stale peer (WISP_E_STALE) and a repeated one
-   (WISP_E_ARGUMENT) are skipped and counted. */
+   that it does not know the name, or does not accept its encoding: the first
+   message returned WISP_OK, and an error event at both ends gives the name and
+   the nearest one that is known). With several peers the first error is
+   returned and the others are served; in a list a stale peer (WISP_E_STALE)
+   and a repeated one (WISP_E_ARGUMENT) are skipped and counted. */
 WISP_API wisp_result wisp_fire_values(wisp *w, const char *remote, wisp_to to,
                                       const wisp_value *values, int count);
 WISP_API wisp_result wisp_send(wisp *w, wisp_remote remote, wisp_to to,
@@ -1673,6 +1746,29 @@ WISP_API wisp_connection wisp_connect_target(wisp *w, wisp_target remote,
                                              wisp_handler fn, void *user,
                                              bool once);
 WISP_API void wisp_disconnect(wisp *w, wisp_connection connection);
+#define wisp_off wisp_disconnect
+
+/* A handler that owns its state, as lambdas of C++ do (see the end of this
+   half). The state is moved into memory of desc.memory, which fn finds in
+   event->user. It ends once: when its connection has ended or is replaced, its
+   reply was handled, or the endpoint is destroyed, and its handler does not
+   run. If the call fails, a state that was moved has ended. */
+typedef struct wisp_state {
+    wisp_handler fn;
+    void        *from;       /* moved by wisp_connect_state and its kin */
+    size_t       bytes;      /* at least 1 */
+    void (*move)(void *to, void *from);
+    void (*end)(void *state);
+} wisp_state;
+WISP_API wisp_connection wisp_connect_state(wisp *w, wisp_target remote,
+                                            const wisp_state *state,
+                                            bool once);
+WISP_API wisp_result wisp_on_invoke_state(wisp *w, wisp_target remote,
+                                          const wisp_state *state);
+/* To one peer. */
+WISP_API wisp_call wisp_invoke_state(wisp *w, wisp_target remote, wisp_peer to,
+                                     const wisp_state *on_reply,
+                                     const wisp_value *values, int count);
 
 /* Connects a handler to all names that match a pattern (see wisp_pattern):
    registered names, names registered later, and up to limits.matched_names
@@ -1795,7 +1891,7 @@ typedef struct wisp_call_desc {
     int          tries;
     /* of a call to several peers: runs when each has answered or failed; args:
        the number of answers and of failures; result: WISP_OK or the first
-       failure */
+       failure. Who refused has answered: on_reply gets its code */
     wisp_handler on_done;
 } wisp_call_desc;
 
@@ -1803,7 +1899,8 @@ typedef struct wisp_call_desc {
    (event->peer), and on_done when all are done. on_reply runs exactly once per
    peer, with WISP_OK and the values of the reply, or with a code. From this
    end: WISP_E_TIMEOUT, WISP_E_CLOSED, WISP_E_CANCELLED, WISP_E_DROPPED. From
-   the other end: WISP_E_USER and below, as given to wisp_fail; WISP_E_RATE,
+   the other end: WISP_E_USER and below, as given to wisp_refuse or wisp_fail;
+   WISP_E_RATE,
    WISP_E_NO_REMOTE, WISP_E_NO_HANDLER, WISP_E_EXPIRED, WISP_E_DROPPED,
    WISP_E_TOO_BIG (of the reply), WISP_E_TYPE, WISP_E_DEPTH, WISP_E_LIMIT,
    WISP_E_UNSUPPORTED, WISP_E_INVALID, WISP_E_VERSION, WISP_E_MIGRATION,
@@ -1825,7 +1922,14 @@ WISP_API wisp_result wisp_on_invoke_target(wisp *w, wisp_target remote,
    values. WISP_E_ARGUMENT: not a call, or already answered. */
 WISP_API wisp_result wisp_reply_values(wisp_event *event,
                                        const wisp_value *values, int count);
-/* Fails the handler: the caller of a call gets code and text, and an error
+/* Says no, as the rules of the application have it (sold out, not your turn):
+   the caller gets code and text (at most 255 bytes). No error event is raised
+   and no end counts an error. `code`: WISP_E_USER and below, or what
+   wisp_invoke_target lists. WISP_E_ARGUMENT, which the log and wisp_why_text
+   explain: another code, not a call, or already answered or deferred. */
+WISP_API wisp_result wisp_refuse(wisp_event *event, wisp_result code,
+                                 const char *format, ...) WISP__PRINTF(3, 4);
+/* For what went wrong: the caller of a call gets code and text, and an error
    event is raised here in any case. `code` must be negative; codes above
    WISP_E_USER reach the caller only if wisp_invoke_target lists them. */
 WISP_API wisp_result wisp_fail(wisp_event *event, wisp_result code,
@@ -1838,16 +1942,133 @@ WISP_API wisp_result wisp_fail(wisp_event *event, wisp_result code,
 WISP_API void        wisp_raise(wisp_event *event, wisp_result code,
                                 const char *format, ...) WISP__PRINTF(3, 4);
 #endif
-/* Defers the answer: call wisp_answer or wisp_answer_fail later, once. Id 0 on
-   failure: wisp_why. */
+/* Defers the answer: call one of the wisp_answer functions later, once. They
+   return WISP_E_STALE once it is answered or its peer is gone. Id 0 on failure:
+   wisp_why. */
 WISP_API wisp_call   wisp_defer(wisp_event *event);
 WISP_API wisp_result wisp_answer(wisp *w, wisp_call call,
                                  const wisp_value *values, int count);
+WISP_API wisp_result wisp_answer_refuse(wisp *w, wisp_call call,
+                                        wisp_result code, const char *format,
+                                        ...) WISP__PRINTF(4, 5);
 WISP_API wisp_result wisp_answer_fail(wisp *w, wisp_call call,
                                       wisp_result code, const char *format,
                                       ...) WISP__PRINTF(4, 5);
 /* Ends a call of this end: on_reply runs with WISP_E_CANCELLED. */
 WISP_API void        wisp_cancel(wisp *w, wisp_call call);
+
+/* ===========================================================================
+ * MARK: >>object
+ * State that stays in step: a server spawns objects, which are structs of a
+ * class, and edits them; every peer that has joined it sees them, at once with
+ * the newest state and then by deltas. What a packet loses is sent again with
+ * the newest state, never with an old one.
+ * ======================================================================== */
+
+typedef struct wisp_class  { uint32_t id; } wisp_class;
+/* Who an object is of: a number that a server gives to each peer that has
+   joined it, the same on all its ends; 0 = the server. */
+typedef struct wisp_player { uint16_t id; } wisp_player;
+
+typedef struct wisp_class_desc {
+    const wisp_schema    *schema;      /* of a C struct, at most 64 KiB */
+    const wisp_migration *migrations;  /* from older versions of it */
+    int    migration_count;
+    int    priority;            /* WISP_PRIORITY(n); 0 = 500: the urgency of its
+                                   objects, in one order with messages */
+    double rate;                /* sends of an object per second at most; 0 =
+                                   each tick */
+    /* Handlers on the ends that see the objects. They run when all objects of a
+       packet have their new state: event->object, ->state (the struct), ->tick
+       (of the state), ->before (the struct before) and ->user. A negative
+       result of `spawned` hides the object here. */
+    wisp_result (*spawned)(wisp_event *event);
+    wisp_handler changed;       /* also when the owner has changed */
+    wisp_handler despawned;     /* the server has despawned it, or has gone */
+    void  *user;
+} wisp_class_desc;
+
+/* Defines a class under a name, on both ends; versions and migrations are as
+   for remotes. Id 0 on failure (wisp_why): WISP_E_ARGUMENT, WISP_E_NAME (there
+   is one of that name), WISP_E_SCHEMA, WISP_E_LIMIT (256 classes),
+   WISP_E_MEMORY. */
+WISP_API wisp_class  wisp_define(wisp *w, const char *name,
+                                 const wisp_class_desc *desc);
+/* A new object, with a copy of the struct `state`. Its number is the same on
+   all ends. Id 0 on failure (wisp_why): WISP_E_ARGUMENT, WISP_E_INVALID (the
+   struct is outside its schema; an error event says why), WISP_E_UNSUPPORTED
+   (no desc.tick_rate, or this end sees the objects of a server), WISP_E_LIMIT
+   (limits.objects), WISP_E_MEMORY. */
+WISP_API wisp_object wisp_spawn(wisp *w, wisp_class of, wisp_player owner,
+                                const void *state);
+/* WISP_E_STALE; WISP_E_UNSUPPORTED: it is not of this end. */
+WISP_API wisp_result wisp_despawn(wisp *w, wisp_object object);
+/* The struct of an object of this end, to be changed until the tick ends. Then
+   its numbers become what the wire carries, and it is sent where it differs. A
+   struct outside its schema is taken back, with an error event. NULL: stale, or
+   not of this end. */
+WISP_API void       *wisp_object_edit(wisp *w, wisp_object object);
+enum { WISP_NOW, WISP_CONFIRMED };   /* moments of wisp_view */
+/* Copies the struct of an object. false: stale, or hidden here. */
+WISP_API bool        wisp_view(wisp *w, wisp_object object, int moment,
+                               void *out);
+/* A pointer of yours for each object; NULL at first and when stale. */
+WISP_API void       *wisp_object_user(const wisp *w, wisp_object object);
+WISP_API wisp_result wisp_set_object_user(wisp *w, wisp_object object,
+                                          void *user);
+/* The objects of a class, in the order in which they came; id 0 after the last.
+   Objects may come and go meanwhile. */
+WISP_API wisp_object wisp_first(const wisp *w, wisp_class of);
+WISP_API wisp_object wisp_next(const wisp *w, wisp_object object);
+WISP_API wisp_class  wisp_class_of(const wisp *w, wisp_object object);
+WISP_API wisp_player wisp_owner_of(const wisp *w, wisp_object object);
+/* Gives an object to another owner. */
+WISP_API wisp_result wisp_give(wisp *w, wisp_object object, wisp_player owner);
+/* The player that this end is at its server; 0 until the server has told. */
+WISP_API wisp_player wisp_me(const wisp *w);
+WISP_API wisp_player wisp_player_of(const wisp *w, wisp_peer peer);
+WISP_API wisp_peer   wisp_peer_of(const wisp *w, wisp_player player);
+WISP_API bool        wisp_is_mine(const wisp *w, wisp_object object);
+/* Does this end say what the object's state is? */
+WISP_API bool        wisp_decides(const wisp *w, wisp_object object);
+
+/* ===========================================================================
+ * MARK: >>tick
+ * Steps of equal length, for what moves: a handler runs once for each, and both
+ * ends number them alike.
+ * ======================================================================== */
+
+#define WISP_TICK   "wisp:tick"    /* tick, step: see wisp_on_tick */
+
+/* Connects a handler that runs for every tick, inside wisp_update, oldest tick
+   first, after the messages that have come. event->tick is its number,
+   event->step the seconds from one tick to the next. The rate is
+   desc.tick_rate; an endpoint that has joined another with ticks
+   (WISP_SERVER) takes over its rate and its numbers: they jump then, and when
+   they are more than 10 off, as after a pause; else its ticks come at most a
+   tenth sooner or later than their rate. After a longer pause those of the
+   last quarter of a second run, and at least 4; the numbers before are left
+   out. Id 0 on failure: wisp_why. */
+WISP_API wisp_connection wisp_on_tick(wisp *w, wisp_handler fn, void *user);
+/* The number of the tick that runs, or that has run last. The first is 1. */
+WISP_API int64_t     wisp_tick(const wisp *w);
+
+/* Ticks with fractions; equal on a server. On an end that follows a server
+   `now` is so far ahead of it that what is sent now arrives in time for that
+   tick: half a round trip, the jitter and a tick. */
+typedef struct wisp_times_of {
+    double now;
+    double confirmed;           /* the newest tick that the server may have
+                                   told of */
+    double smooth;              /* of what is drawn: as far behind `confirmed`
+                                   as packets are late */
+    double lead;                /* seconds: of `now` to the server's ticks */
+    double offset;              /* seconds: the server's ticks to this end's
+                                   time */
+    double jitter;              /* seconds by which round trips differ */
+} wisp_times_of;
+/* All 0 while there are no ticks. */
+WISP_API void        wisp_times(const wisp *w, wisp_times_of *out);
 
 /* ===========================================================================
  * MARK: >>query
@@ -2006,6 +2227,8 @@ typedef struct wisp_peer_stats {
     double   pacing_rate;         /* bytes per second at which packets go out,
                                      at most */
     uint64_t too_old, replaced;   /* not sent: see config.max_age and replace */
+    uint64_t incomplete;          /* unreliable values of more than a packet of
+                                     which only a part came */
 } wisp_peer_stats;
 
 typedef struct wisp_remote_stats {
@@ -2079,9 +2302,10 @@ enum {
     WISP_SNAPSHOT_REMOTES    = 16,
     WISP_SNAPSHOT_PEERS      = 16,
     WISP_SNAPSHOT_ERRORS     = 8,
+    WISP_SNAPSHOT_DROPS      = 16,
     WISP_SNAPSHOT_NAME       = 48,      /* with its NUL; longer names are cut */
     WISP_SNAPSHOT_TEXT       = 96,      /* the same for texts */
-    WISP_SNAPSHOT_JSON_BYTES = 98304    /* no snapshot is longer as JSON */
+    WISP_SNAPSHOT_JSON_BYTES = 106496   /* no snapshot is longer as JSON */
 };
 
 /* Why messages did not reach a handler: indices of `drops`. */
@@ -2172,6 +2396,13 @@ typedef struct wisp_error_note {
     char     text[WISP_SNAPSHOT_TEXT];
 } wisp_error_note;
 
+/* Why messages of a remote did not reach a handler: a member of `drops`. */
+typedef struct wisp_drop_note {
+    wisp_drop reason;                   /* as JSON its text */
+    char      remote[WISP_SNAPSHOT_NAME];/* or "": of none of `remotes` */
+    uint32_t  count;
+} wisp_drop_note;
+
 /* Plain data: it may be copied, kept, and sent with wisp_snapshot_schema(). All
    numbers are finite; all texts are UTF-8 and end with NUL. */
 typedef struct wisp_snapshot {
@@ -2190,6 +2421,8 @@ typedef struct wisp_snapshot {
     wisp_remote_profile remotes[WISP_SNAPSHOT_REMOTES];  /* most bytes first */
     wisp_peer_profile   peers[WISP_SNAPSHOT_PEERS];      /* most bytes first */
     wisp_error_note     errors_last[WISP_SNAPSHOT_ERRORS];  /* newest first */
+    uint32_t            dropped_count;
+    wisp_drop_note      dropped[WISP_SNAPSHOT_DROPS];       /* most first */
 } wisp_snapshot;
 
 typedef struct wisp_profiler {
@@ -2352,14 +2585,19 @@ typedef struct wisp_desc {
     const void *info;           /* the answer to wisp_query of anybody; copied;
                                    NULL: none is given */
     int         info_bytes;     /* up to 512, and to link.mtu - 20 */
+    double      tick_rate;      /* ticks per second, 0.1..1000; 0 = none, or
+                                   the server's once joined (wisp_on_tick) */
 } wisp_desc;
 
 /* NULL on failure, with the reason in `why` (may be NULL). The strings of the
    desc are copied. */
 WISP_API wisp       *wisp_create(const wisp_desc *desc, wisp_result *why);
 /* Says goodbye to every peer, ends pending calls with WISP_E_CLOSED through
-   their handlers and frees everything. Packets that the link does not take are
-   lost: for a full link call wisp_leave and some updates before. */
+   their handlers, raises WISP_LEFT for every peer (WISP_OK, "closed") and frees
+   everything. Those handlers may call everything, but nothing begins any more:
+   wisp_join, wisp_fire and wisp_invoke fail, wisp_update returns WISP_E_BUSY.
+   Packets that the link does not take are lost: for a full link call wisp_leave
+   and some updates before. */
 WISP_API void        wisp_destroy(wisp *w);
 /* Receives, dispatches, runs timers, flushes, sends. Returns WISP_OK,
    WISP_E_BUSY, WISP_E_ARGUMENT (the time is not a number), WISP_E_LINK (the
@@ -2368,10 +2606,12 @@ WISP_API void        wisp_destroy(wisp *w);
 WISP_API wisp_result wisp_update(wisp *w, double now);
 WISP_API double      wisp_now(const wisp *w);        /* of the last update */
 WISP_API void       *wisp_user(const wisp *w);       /* desc.user */
-/* The reason why the last call returned a handle of id 0. */
+/* The code of the last call that failed or returned a handle of id 0. */
 WISP_API wisp_result wisp_why(const wisp *w);
-/* The details of a failure: of WISP_E_INVALID, WISP_E_SCHEMA, ...; never
-   NULL. */
+/* Why the last call failed: a line with the names, numbers and settings that
+   matter, which was logged too. Valid until the next call or update; never
+   NULL. A call that got no endpoint sets no text; wisp_create logs why it
+   fails. */
 WISP_API const char *wisp_why_text(const wisp *w);
 
 /* The wisp_await functions call wisp_update with the clock's time until the
@@ -2416,6 +2656,8 @@ WISP_API void wisp_stats_total(const wisp *w, wisp_total_stats *out);
  *                                int to_count, ...);
  *   wisp_result wisp_fire_except(wisp *w, remote, const wisp_peer *except,
  *                                int except_count, ...);
+ *   wisp_result wisp_fire_group (wisp *w, remote, wisp_group group, ...);
+ *   wisp_connection wisp_on     (wisp *w, remote, wisp_handler fn, void *user);
  *   wisp_connection wisp_connect(wisp *w, remote, wisp_handler fn, void *user);
  *   wisp_connection wisp_once   (wisp *w, remote, wisp_handler fn, void *user);
  *   wisp_call   wisp_invoke     (wisp *w, remote, wisp_peer to,
@@ -2425,6 +2667,14 @@ WISP_API void wisp_stats_total(const wisp *w, wisp_total_stats *out);
  *   wisp_result wisp_await_event(wisp *w, remote, wisp_handler fn, void *user,
  *                                wisp_clock clock, void *clock_user,
  *                                double timeout);
+ *
+ * In C++ names and values may be std::string, values also std::string_view. A
+ * handler may be a lambda with all that it captures (moved into desc.memory,
+ * see wisp_state), and takes no user pointer then:
+ *
+ *   wisp_on(w, remote, [&game](wisp_event *event) { game.hit(event); });
+ *   wisp_once, wisp_on_invoke (the same)
+ *   wisp_invoke(w, remote, to, lambda that captures, ...);
  * ------------------------------------------------------------------------ */
 
 /* Wrap a value by its type; structs are copied whole, so that no register
@@ -2443,106 +2693,171 @@ WISP__FROM(vec4, WISP_VEC4)
 WISP__FROM(quat, WISP_QUAT)
 WISP__FROM(color, WISP_COLOR)
 WISP__FROM(transform, WISP_TRANSFORM)
+static inline wisp_value wisp__from_value(wisp_value v) { return v; }
+
+/* The types of plain values, and what wraps each. */
+#define WISP__PLAIN(X) \
+    X(bool, wisp_bool) X(char, wisp_int) X(signed char, wisp_int) X(short, wisp_int) \
+    X(int, wisp_int) X(long, wisp_int) X(long long, wisp_int) X(unsigned char, wisp_uint) \
+    X(unsigned short, wisp_uint) X(unsigned int, wisp_uint) X(unsigned long, wisp_uint) \
+    X(unsigned long long, wisp_uint) X(float, wisp_float) X(double, wisp_number) \
+    X(char *, wisp_string) X(const char *, wisp_string) X(wisp_value, wisp__from_value) \
+    X(wisp_vec2, wisp__from_vec2) X(wisp_vec3, wisp__from_vec3) X(wisp_vec4, wisp__from_vec4) \
+    X(wisp_quat, wisp__from_quat) X(wisp_color, wisp__from_color) \
+    X(wisp_transform, wisp__from_transform) X(wisp_object, wisp_reference)
 
 #ifdef __cplusplus
+
+wisp_result wisp_set_unreliable(wisp *, const char *, int) = delete;  /* a delivery: see
+                                                                         wisp_set_delivery */
 
 inline wisp_target wisp__target(const char *name) { return wisp_by_name(name); }
 inline wisp_target wisp__target(wisp_remote remote) { return wisp_by_handle(remote); }
 
-inline wisp_value wisp__value(const wisp_value &v) { return v; }
-inline wisp_value wisp__value(bool v) { return wisp_bool(v); }
-inline wisp_value wisp__value(signed char v) { return wisp_int(v); }
-inline wisp_value wisp__value(char v) { return wisp_int(v); }
-inline wisp_value wisp__value(short v) { return wisp_int(v); }
-inline wisp_value wisp__value(int v) { return wisp_int(v); }
-inline wisp_value wisp__value(long v) { return wisp_int(v); }
-inline wisp_value wisp__value(long long v) { return wisp_int(v); }
-inline wisp_value wisp__value(unsigned char v) { return wisp_uint(v); }
-inline wisp_value wisp__value(unsigned short v) { return wisp_uint(v); }
-inline wisp_value wisp__value(unsigned int v) { return wisp_uint(v); }
-inline wisp_value wisp__value(unsigned long v) { return wisp_uint(v); }
-inline wisp_value wisp__value(unsigned long long v) { return wisp_uint(v); }
-inline wisp_value wisp__value(float v) { return wisp_float(v); }
-inline wisp_value wisp__value(double v) { return wisp_number(v); }
-inline wisp_value wisp__value(const char *v) { return wisp_string(v); }
-inline wisp_value wisp__value(const wisp_vec2 &v) { return wisp__from_vec2(v); }
-inline wisp_value wisp__value(const wisp_vec3 &v) { return wisp__from_vec3(v); }
-inline wisp_value wisp__value(const wisp_vec4 &v) { return wisp__from_vec4(v); }
-inline wisp_value wisp__value(const wisp_quat &v) { return wisp__from_quat(v); }
-inline wisp_value wisp__value(const wisp_color &v) { return wisp__from_color(v); }
-inline wisp_value wisp__value(const wisp_transform &v) { return wisp__from_transform(v); }
+#define WISP__OVERLOAD(T, wrap) \
+    inline wisp_value wisp__value(T v) { return wrap(v); }
+WISP__PLAIN(WISP__OVERLOAD)
 wisp_value wisp__value(const void *) = delete;  /* else a pointer would become a
                                                    bool */
+/* std::string, std::string_view and their like, without a header of theirs. */
+template <typename S>
+inline auto wisp__value(const S &v) -> decltype(v.length(), wisp_string(v.data())) {
+    return wisp_string_n(v.data(), v.length() > 0x7fffffff ? -1 : wisp__as<int>(v.length()));
+}
+template <typename S>
+inline auto wisp__target(const S &name) -> decltype(wisp_by_name(name.c_str())) {
+    return wisp_by_name(name.c_str());
+}
+
+/* A state made of a function object of type F. */
+struct wisp__room { void *at; };
+inline void *operator new(size_t, wisp__room room) noexcept { return room.at; }
+inline void operator delete(void *, wisp__room) noexcept {}
+
+template <typename F> struct wisp__lambda {
+    union widest { long double number; long long integer; void *pointer; };
+    static_assert(alignof(F) <= alignof(widest), "desc.memory aligns no further");
+    static void run(wisp_event *event) { (*static_cast<F *>(event->user))(event); }
+    static void move(void *to, void *from) {
+        const wisp__room room = { to };
+        new (room) F(static_cast<F &&>(*static_cast<F *>(from)));
+    }
+    static void end(void *state) { static_cast<F *>(state)->~F(); }
+    static wisp_state of(F &f) {
+        const wisp_state state = { run, &f, sizeof(F), move, end };
+        return state;
+    }
+};
+
+/* wisp_call, for an object of class F that is no plain handler. */
+template <bool, typename T> struct wisp__when {};
+template <typename T> struct wisp__when<true, T> { typedef T type; };
+template <typename F> struct wisp__owns {
+    static F &make();
+    static char plain(wisp_handler);
+    static long plain(...);
+    template <typename C> static char object(int C::*);
+    template <typename C> static long object(...);
+    static const bool value = sizeof(object<F>(0)) == 1 && sizeof(plain(make())) != 1;
+};
+
+/* A remote by whatever wisp__target takes. */
+struct wisp__name {
+    wisp_target target;
+    template <typename R> wisp__name(const R &remote) : target(wisp__target(remote)) {}
+};
 
 template <typename... V>
-inline wisp_result wisp__fire(wisp *w, wisp_target remote, wisp_to to, V... v) {
+inline wisp_result wisp__fire(wisp *w, wisp_target remote, wisp_to to, const V &...v) {
     const wisp_value list[] = { wisp_nil(), wisp__value(v)... };
     return wisp_fire_target(w, remote, to, list + 1, static_cast<int>(sizeof...(V)));
 }
-template <typename R, typename... V>
-inline wisp_result wisp_fire(wisp *w, R remote, wisp_peer to, V... v) {
-    return wisp__fire(w, wisp__target(remote), wisp_to_peer(to), v...);
+template <typename... V>
+inline wisp_result wisp_fire(wisp *w, wisp__name remote, wisp_peer to, V... v) {
+    return wisp__fire(w, remote.target, wisp_to_peer(to), v...);
 }
-template <typename R, typename... V>
-inline wisp_result wisp_fire_all(wisp *w, R remote, V... v) {
-    return wisp__fire(w, wisp__target(remote), wisp_to_all(), v...);
+template <typename... V>
+inline wisp_result wisp_fire_all(wisp *w, wisp__name remote, V... v) {
+    return wisp__fire(w, remote.target, wisp_to_all(), v...);
 }
-template <typename R, typename... V>
-inline wisp_result wisp_fire_list(wisp *w, R remote, const wisp_peer *to, int count, V... v) {
-    return wisp__fire(w, wisp__target(remote), wisp_to_list(to, count), v...);
+template <typename... V>
+inline wisp_result wisp_fire_list(wisp *w, wisp__name remote, const wisp_peer *to, int count,
+                                  V... v) {
+    return wisp__fire(w, remote.target, wisp_to_list(to, count), v...);
 }
-template <typename R, typename... V>
-inline wisp_result wisp_fire_except(wisp *w, R remote, const wisp_peer *except, int count, V... v) {
-    return wisp__fire(w, wisp__target(remote), wisp_to_except(except, count), v...);
+template <typename... V>
+inline wisp_result wisp_fire_except(wisp *w, wisp__name remote, const wisp_peer *except, int count,
+                                    V... v) {
+    return wisp__fire(w, remote.target, wisp_to_except(except, count), v...);
 }
-template <typename R, typename... V>
-inline wisp_call wisp_invoke(wisp *w, R remote, wisp_peer to, wisp_handler on_reply, void *user,
-                             V... v) {
+template <typename... V>
+inline wisp_result wisp_fire_group(wisp *w, wisp__name remote, wisp_group group, V... v) {
+    return wisp__fire(w, remote.target, wisp_to_group(group), v...);
+}
+template <typename... V>
+inline wisp_call wisp_invoke(wisp *w, wisp__name remote, wisp_peer to, wisp_handler on_reply,
+                             void *user, V... v) {
     const wisp_value list[] = { wisp_nil(), wisp__value(v)... };
     wisp_call_desc desc = wisp_call_desc();
     desc.on_reply = on_reply;
     desc.user = user;
-    return wisp_invoke_target(w, wisp__target(remote), wisp_to_peer(to), &desc, list + 1,
+    return wisp_invoke_target(w, remote.target, wisp_to_peer(to), &desc, list + 1,
                               static_cast<int>(sizeof...(V)));
+}
+template <typename F, typename... V>
+inline typename wisp__when<wisp__owns<F>::value, wisp_call>::type
+wisp_invoke(wisp *w, wisp__name remote, wisp_peer to, F on_reply, V... v) {
+    const wisp_value list[] = { wisp_nil(), wisp__value(v)... };
+    const wisp_state state = wisp__lambda<F>::of(on_reply);
+    return wisp_invoke_state(w, remote.target, to, &state, list + 1,
+                             static_cast<int>(sizeof...(V)));
 }
 template <typename... V>
 inline wisp_result wisp_reply(wisp_event *event, V... v) {
     const wisp_value list[] = { wisp_nil(), wisp__value(v)... };
     return wisp_reply_values(event, list + 1, static_cast<int>(sizeof...(V)));
 }
-template <typename R>
-inline wisp_connection wisp_connect(wisp *w, R remote, wisp_handler fn, void *user) {
-    return wisp_connect_target(w, wisp__target(remote), fn, user, false);
+inline wisp_connection wisp_connect(wisp *w, wisp__name remote, wisp_handler fn, void *user) {
+    return wisp_connect_target(w, remote.target, fn, user, false);
 }
-template <typename R>
-inline wisp_connection wisp_once(wisp *w, R remote, wisp_handler fn, void *user) {
-    return wisp_connect_target(w, wisp__target(remote), fn, user, true);
+inline wisp_connection wisp_on(wisp *w, wisp__name remote, wisp_handler fn, void *user) {
+    return wisp_connect_target(w, remote.target, fn, user, false);
 }
-template <typename R>
-inline wisp_result wisp_on_invoke(wisp *w, R remote, wisp_handler fn, void *user) {
-    return wisp_on_invoke_target(w, wisp__target(remote), fn, user);
+inline wisp_connection wisp_once(wisp *w, wisp__name remote, wisp_handler fn, void *user) {
+    return wisp_connect_target(w, remote.target, fn, user, true);
 }
-template <typename R>
-inline wisp_result wisp_await_event(wisp *w, R remote, wisp_handler fn, void *user,
+inline wisp_result wisp_on_invoke(wisp *w, wisp__name remote, wisp_handler fn, void *user) {
+    return wisp_on_invoke_target(w, remote.target, fn, user);
+}
+template <typename F>
+inline wisp_connection wisp_on(wisp *w, wisp__name remote, F handler) {
+    const wisp_state state = wisp__lambda<F>::of(handler);
+    return wisp_connect_state(w, remote.target, &state, false);
+}
+template <typename F>
+inline wisp_connection wisp_once(wisp *w, wisp__name remote, F handler) {
+    const wisp_state state = wisp__lambda<F>::of(handler);
+    return wisp_connect_state(w, remote.target, &state, true);
+}
+template <typename F>
+inline wisp_result wisp_on_invoke(wisp *w, wisp__name remote, F handler) {
+    const wisp_state state = wisp__lambda<F>::of(handler);
+    return wisp_on_invoke_state(w, remote.target, &state);
+}
+inline wisp_result wisp_await_event(wisp *w, wisp__name remote, wisp_handler fn, void *user,
                                     wisp_clock clock, void *clock_user, double timeout) {
-    return wisp_await_event_target(w, wisp__target(remote), fn, user, clock, clock_user, timeout);
+    return wisp_await_event_target(w, remote.target, fn, user, clock, clock_user, timeout);
 }
 
 #else
 
 #if defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
-static inline wisp_value wisp__from_value(wisp_value v) { return v; }
 /* gcc gives a bit-field a type of its own, which no association names; a double
    takes it, if it has no more than 53 bits, and refuses what is no number. */
 static inline wisp_value wisp__from_bits(double v) { return wisp_int((int64_t)v); }
-#define WISP__VALUE(x) _Generic((x), default: wisp__from_bits, \
-    bool: wisp_bool, char: wisp_int, signed char: wisp_int, short: wisp_int, int: wisp_int, \
-    long: wisp_int, long long: wisp_int, unsigned char: wisp_uint, unsigned short: wisp_uint, \
-    unsigned int: wisp_uint, unsigned long: wisp_uint, unsigned long long: wisp_uint, \
-    float: wisp_float, double: wisp_number, char *: wisp_string, const char *: wisp_string, \
-    wisp_value: wisp__from_value, wisp_vec2: wisp__from_vec2, wisp_vec3: wisp__from_vec3, \
-    wisp_vec4: wisp__from_vec4, wisp_quat: wisp__from_quat, wisp_color: wisp__from_color, \
-    wisp_transform: wisp__from_transform)(x)
+#define WISP__ASSOCIATION(T, wrap) T: wrap,
+#define WISP__VALUE(x) \
+    _Generic((x), WISP__PLAIN(WISP__ASSOCIATION) default: wisp__from_bits)(x)
 #define WISP__TARGET(r) _Generic((r), wisp_remote: wisp_by_handle, \
     const char *: wisp_by_name, char *: wisp_by_name)(r)
 #else
@@ -2595,11 +2910,15 @@ static inline wisp_value wisp__from_bits(double v) { return wisp_int((int64_t)v)
     wisp_to_list((to), WISP__FIRST(__VA_ARGS__)), WISP__VALUES(__VA_ARGS__))
 #define wisp_fire_except(w, remote, except, ...) wisp_fire_target((w), WISP__TARGET(remote), \
     wisp_to_except((except), WISP__FIRST(__VA_ARGS__)), WISP__VALUES(__VA_ARGS__))
+#define wisp_fire_group(w, remote, ...) wisp_fire_target((w), WISP__TARGET(remote), \
+    wisp_to_group(WISP__FIRST(__VA_ARGS__)), WISP__VALUES(__VA_ARGS__))
 #define wisp_invoke(w, remote, to, on_reply, ...) wisp__invoke((w), WISP__TARGET(remote), (to), \
     (on_reply), WISP__FIRST(__VA_ARGS__), WISP__VALUES(__VA_ARGS__))
 #define wisp_reply(...) \
     wisp_reply_values(WISP__FIRST(__VA_ARGS__), WISP__VALUES(__VA_ARGS__))
 #define wisp_connect(w, remote, fn, user) \
+    wisp_connect_target((w), WISP__TARGET(remote), (fn), (user), false)
+#define wisp_on(w, remote, fn, user) \
     wisp_connect_target((w), WISP__TARGET(remote), (fn), (user), false)
 #define wisp_once(w, remote, fn, user) \
     wisp_connect_target((w), WISP__TARGET(remote), (fn), (user), true)
@@ -2648,6 +2967,29 @@ static inline wisp_call wisp__invoke(wisp *w, wisp_target remote, wisp_peer to,
 #endif
 #ifndef WISP_FIRST_NUMBER
 #define WISP_FIRST_NUMBER 1u
+#endif
+/* Debug builds notice calls of two threads at once (base). Needed: an errno for each thread, and a
+   way to see that a call returns. */
+#if !defined(NDEBUG) && !defined(WISP_NO_OS) && \
+    (defined(__cplusplus) || (defined(__GNUC__) && !defined(__TINYC__)))
+#ifndef __has_include
+#define WISP__WATCHED
+#elif !defined(__linux__) || __has_include(<asm/errno.h>)   /* a bare 32-bit Linux has none */
+#define WISP__WATCHED
+#endif
+#endif
+#ifdef WISP__WATCHED
+#include <errno.h>
+#ifdef __cplusplus
+#define WISP__CLEANUP                           /* by a destructor */
+#else
+#define WISP__CLEANUP __attribute__((cleanup(wisp__leave_call)))
+#endif
+#define WISP__ENTER(w) \
+    wisp__visit wisp__here WISP__CLEANUP; \
+    wisp__enter_call(&wisp__here, (w), __func__)
+#else
+#define WISP__ENTER(w) ((void)0)
 #endif
 #if defined(__GNUC__)
 #define WISP__UNUSED __attribute__((unused))    /* the checks, which only tests run */
@@ -2981,6 +3323,7 @@ typedef struct wisp__fitting {
     char *text;            /* why it does not fit; or NULL */
     int text_bytes;
     wisp_result result;  /* WISP_E_INVALID or WISP_E_MEMORY, once something failed */
+    bool moved;            /* a number fits because it is moved to the edge of its range */
 } wisp__fitting;
 
 /* Storage that a value is to fill. */
@@ -3081,7 +3424,8 @@ typedef enum wisp__code {
 enum { WISP__OP_SIGNED = 1, WISP__OP_RANGED = 2, WISP__OP_FIXED = 4, WISP__OP_ELSEWHERE = 8,
        WISP__OP_PLAIN = 16,  /* numbers without an order; of an array: all of fixed size */
        WISP__OP_KEY = 32,
-       WISP__OP_LAST = 64 };  /* the last of a body */
+       WISP__OP_LAST = 64,  /* the last of a body */
+       WISP__OP_CLAMPS = 128 };
 
 /* How an operation is executed within a run; NONE: it is not part of one. Up to WISP__QUICK_ONE an
    operation has one cell. */
@@ -3129,13 +3473,15 @@ typedef struct wisp__op {
     int32_t end;  /* the operation after its body */
     int32_t offset, count_offset;  /* from the start of the struct or element */
     int32_t max, each;             /* elements or bytes; bytes of one element */
-    uint32_t mask;  /* of `bits`, or of 32 */
+    int32_t run;  /* the operation after the run that begins here; 0: none begins here */
     int64_t least;
     uint64_t span;  /* largest number that is written */
-    int32_t run, run_bytes;  /* the operation after the run that begins here, and its most bytes; 0:
-                                no run begins here */
-    int32_t head;  /* of an array: bits of a row without its text, if rows are processed in tiles,
-                      else 0 */
+    int32_t numbers;               /* the operation after the consecutive numbers of a fixed size
+                                      that begin here, .. */
+    uint16_t number_cells, number_bits;  /* .. how many cells and bits they have together */
+    uint16_t run_bytes;            /* the most bytes of the run */
+    uint16_t head;  /* of an array: bits of a row without its text, if rows are processed in tiles,
+                       else 0 */
     uint16_t columns, column_bits; /* operations in such an array, or in a column of it
                                       (neighbouring floats are one column), and its bits */
     double low, high, step;
@@ -3158,6 +3504,7 @@ typedef struct wisp__program {
     bool fixed;   /* its size in bits is always the same */
     bool tables;  /* it has arrays with numbers */
     bool keyed;
+    int32_t flat;  /* the most words of its row, where it has numbers and blobs only; else 0 */
 } wisp__program;
 
 /* --- descriptor --- */
@@ -3223,6 +3570,7 @@ typedef struct wisp__unpacker {
 
 enum { WISP__OP_CELLS = 16,          /* most cells of an operation */
        WISP__SLOT_HEAD = 2,          /* words of a slot before its bytes or grid */
+       WISP__FLAT_WORDS = 4096,      /* most words of a row whose room is taken at once */
        WISP__ROW_WORDS = 1 << 26 };  /* most words of a row */
 
 /* A value of a schema as cells and slots, and the memory that it grows in. */
@@ -3258,6 +3606,8 @@ typedef struct wisp__delta {
     wisp__unpacker *u;  /* memory and limits */
     const wisp__program *program;
     const uint32_t *base;      /* a row */
+    size_t base_words;
+    const uint32_t *copy;      /* the new row where it begins as a copy of the base */
     const uint32_t *older[2];  /* for arrays: the base's base, and that one's; or NULL */
     wisp__row row;             /* the new one */
     uint8_t *models;       /* of the range coder, which adapts them; NULL: not used */
@@ -3267,6 +3617,27 @@ typedef struct wisp__delta {
     int rows, symbols;     /* that may still come */
     bool failed;
 } wisp__delta;
+
+/* --- row --- */
+
+/* Shared bytes: a row, the packed values of a message, or models of the range coder. */
+typedef struct wisp__encoded {
+    int references, chunk_bytes;
+    int memory;    /* that limits count for it */
+    int values;    /* that its reader counts */
+    int64_t bits;  /* of a row: those of its record, 0 where a delta made it */
+    uint64_t bytes[1];  /* aligned for models; slack after them */
+} wisp__encoded;
+
+/* What the delta to a row is made from. */
+typedef struct wisp__bases {
+    const wisp__encoded *base;
+    const wisp__encoded *older[2];  /* for arrays: the base's base, and that one's; or NULL */
+    bool adaptive;                  /* arrays go through the range coder, .. */
+    const wisp__encoded *models;    /* .. by its models after the base; NULL: by new ones */
+    uint8_t *adapted;     /* the models after the new row, in memory of the unpacker; NULL: none */
+    size_t adapted_bytes;
+} wisp__bases;
 
 /* --- compress --- */
 
@@ -3470,7 +3841,9 @@ typedef struct wisp__ack_news {
 enum { WISP__EVENT, WISP__INVOKE, WISP__REPLY };
 
 /* An encoded message, shared by the queues and windows of all its peers: its shape, then from the
-   next byte its data. Numbers that few messages have stand before them. */
+   next byte its data. Numbers that few messages have stand before them. A run is several messages
+   of one remote in one, fired to one peer alone with nothing else in between: of its entries only
+   the data differs. */
 typedef struct wisp__message {
     uint32_t references;
     uint16_t remote;    /* index in the registry */
@@ -3483,8 +3856,26 @@ typedef struct wisp__message {
     bool immediate : 1, has_extra : 1;
     bool state : 1;    /* a newer value of its key takes its place */
     bool parted : 1;   /* unreliable, and larger than any packet */
-    uint8_t bytes[1];  /* the extra numbers, shape, data */
+    bool run : 1;      /* data_bits are those of its first entry that waits */
+    uint8_t bytes[1];  /* the extra numbers or the wisp__run, shape, data */
 } wisp__message;
+
+/* Before the shape of a run. An entry is bits:16, then the data. Offsets are bytes from the first
+   entry. Bounds: bytes of an entry's data; of the entries of a run. */
+enum { WISP__RUN_ENTRY = 256, WISP__RUN_ROOM = 1900 };
+
+typedef struct wisp__run {
+    uint16_t room, end;   /* bytes for entries, with WISP__SLACK more, and used */
+    uint16_t at, more;    /* the first entry that waits; how many wait behind it */
+    uint16_t last;        /* the entry added last */
+    bool plain;           /* the shape is that of values as they are fired */
+    uint32_t epoch;       /* of the endpoint: entries are added until it changes, .. */
+    int32_t most;         /* .. and while fewer messages are queued */
+    int32_t memory;       /* bytes of the values of each (profiler) */
+} wisp__run;
+
+/* The data of a message, or of an entry of a run. */
+typedef struct wisp__entry { const uint8_t *data; uint32_t bits; } wisp__entry;
 
 typedef struct wisp__message_extra {
     int32_t shape_bits, values;
@@ -3498,7 +3889,7 @@ typedef struct wisp__message_extra {
 
 typedef struct wisp__item {
     wisp__message *message;
-    int offset;  /* of a fragment; -1: the whole message */
+    int offset;  /* of a fragment; less than 0: a whole message, in a run the entry at ~offset */
     int size;    /* bytes that the receiver may have to buffer */
     int window;  /* bytes of the window that it counts for, while it is there */
     uint8_t state;
@@ -3662,15 +4053,6 @@ typedef struct wisp__peers {
 
 /* --- baseline --- */
 
-/* Shared bytes: a row, the packed values of a message, or models of the range coder. */
-typedef struct wisp__encoded {
-    int references, chunk_bytes;
-    int memory;    /* that limits count for it */
-    int values;    /* that its reader counts */
-    int64_t bits;  /* of a row: those of its record, 0 where a delta made it */
-    uint64_t bytes[1];  /* aligned for models; slack after them */
-} wisp__encoded;
-
 typedef struct wisp__stored {
     wisp__encoded *value, *models;  /* NULL: nothing; no models */
     uint32_t sequence, base;        /* base: of the value that it went as a delta from */
@@ -3776,6 +4158,10 @@ typedef struct wisp__spending {
     wisp__bucket messages, packets;
     wisp__warnings warnings;
     bool held_back;  /* messages wait for the budget */
+    /* messages of the peer over rate limits that it is not told of yet, and when it is told next */
+    struct { uint16_t remote, count; } limited[8];
+    int limited_names;
+    double limited_due;
 } wisp__spending;
 
 /* Recent counts of any number of hosts in bounded memory: a count-min sketch (Cormode and
@@ -3805,7 +4191,7 @@ typedef struct wisp__policy {
 
 /* --- remote --- */
 
-enum { WISP__NAME_BYTES = 128, WISP__RESERVED = 5, WISP__CODECS = 12 };
+enum { WISP__NAME_BYTES = 128, WISP__RESERVED = 6, WISP__CODECS = 12 };
 
 typedef struct wisp__remote {
     int index;
@@ -3817,6 +4203,7 @@ typedef struct wisp__remote {
     struct wisp__connection *last;
     wisp_handler answer;  /* the invoke handler (call) */
     void *answer_user;
+    struct wisp__connection *answer_owner;  /* owns the state that answer_user is; or NULL */
     struct wisp__remote *main;           /* itself, or the main entry of an earlier encoding */
     struct wisp__remote *next_encoding;  /* entries of the same name, from the main one on */
     int newest;  /* index of the entry whose encoding is sent now */
@@ -3852,6 +4239,7 @@ typedef struct wisp__registry {
     wisp__meters *meters;  /* NULL while the profiler is off */
     char text[160];  /* the last error of a schema or a value */
     uint32_t priorities;  /* changes of priorities of remotes */
+    uint32_t epoch;  /* grows with every update and change of settings (wisp__run) */
     void (*added)(void *owner, wisp__remote *remote);    /* called for every new name, .. */
     void (*claimed)(void *owner, wisp__remote *remote);  /* .. and a lent one that is used */
     int lent;  /* lent remotes */
@@ -3877,9 +4265,10 @@ typedef struct wisp__peer_remote {
     uint8_t known;  /* to the peer: WISP__UNANNOUNCED.. */
     bool named : 1;  /* the peer announced the name, and has not refused it */
     bool there : 1;  /* of a main entry: the peer has announced its name before */
-    bool warned : 1;  /* it was reported that the peer refuses our encoding */
+    bool warned : 1;  /* it was reported that the peer refuses our encoding, or the name */
     bool listed : 1;  /* in the list of its line, not in the heap */
     bool refused : 1;  /* we refuse the peer's, as long as the settings stay */
+    bool tried : 1;  /* a message was sent before the peer has bound the number */
     uint16_t refused_number;           /* of the peer's, for the encoding refused last */
     uint32_t announced_in;             /* packet that carries the announcement, its low bits */
     uint64_t newest;  /* packet of the last sequenced message */
@@ -3888,6 +4277,14 @@ typedef struct wisp__peer_remote {
     uint8_t line;
     wisp__bucket rate;  /* the rate limit */
 } wisp__peer_remote;
+
+/* Names of a peer that are not registered here, for the texts of errors: entries of number:16
+   told:8 length:8 and the name. The oldest make room. */
+enum { WISP__STRANGERS = 2048, WISP__STRANGER_HEAD = 4 };
+typedef struct wisp__strangers {
+    uint8_t *entries;
+    int room, bytes;
+} wisp__strangers;
 
 typedef struct wisp__control {         /* records for `count` numbers, one after another */
     uint8_t kind;
@@ -3924,19 +4321,26 @@ typedef struct wisp__session {
     uint32_t call_floor;      /* every call before it is settled */
     wisp__their *theirs;  /* by their number */
     int their_room;
-    int unannounced;          /* remotes before it have been announced */
-    int refused;  /* remotes with an encoding of the peer that we refuse */
+    uint16_t unannounced;     /* remotes before it have been announced */
+    uint16_t last;            /* the remote of the message queued last, while it waits: index + 1 */
     int unreliable_bytes;     /* of queued unreliable messages */
+    int schema_fresh;     /* part of schema_bytes that no other peer had described */
+    wisp__strangers *strangers;       /* names of the peer that are not registered here (names) */
     wisp__control *controls;  /* to be sent */
     int control_room, control_count;
-    bool controls_dropped;  /* some had no room: they are asked for again */
-    bool ping;
+    bool controls_dropped : 1;  /* some had no room: they are asked for again */
+    bool ping : 1;
+    bool asks_clock : 1, answers_clock : 1;  /* in this update */
+    bool untold : 1;  /* the peer does not know a name, which is still to be reported */
+    uint8_t clock_id;  /* of its question about our ticks (tick) */
+    uint8_t notices_left;  /* WISP_JOINED and WISP_LEFT that may still come (session) */
+    uint16_t refused;  /* remotes with an encoding of the peer that we refuse */
+    uint16_t lent;  /* lent remotes that its numbers stand for */
     uint16_t lines[WISP__LINES];  /* the remotes with messages queued (queue): index + 1 */
     uint32_t waiting;             /* lines that are not empty */
     uint32_t priorities;          /* of the registry, when the heaps were built */
     int queued, queued_bytes;
     uint32_t next_call;   /* ids (call) */
-    int schema_fresh;     /* part of schema_bytes that no other peer had described */
     struct wisp__pending *calls_first, *calls_last;
     struct wisp__request *requests;  /* answers kept, by id (call) */
     int request_room;
@@ -3951,8 +4355,6 @@ typedef struct wisp__session {
     int reader;  /* our credit at the peer, as far as it is known here, at reader_time */
     double credit_time, reader_time;
     wisp__peer_meter *meter;        /* NULL while the profiler is off */
-    int notices_left;  /* WISP_JOINED and WISP_LEFT that may still come (session) */
-    int lent;  /* lent remotes that its numbers stand for */
     wisp__spending *spending;       /* of budgets; NULL: no budget was used */
     wisp__stall stall;
     wisp__held_list held_messages;  /* held by middleware, from it or to it alone */
@@ -4008,12 +4410,10 @@ enum { WISP__SEQUENCE_BITS = 11, WISP__SEQUENCE_NEAR = 1 << (WISP__SEQUENCE_BITS
 
 /* A delta, which goes to every peer that has the same baseline. */
 typedef struct wisp__message_delta {
-    const wisp__encoded *base, *older[2], *models;
+    wisp__bases from;
     const uint8_t *bytes;
     int64_t bits;            /* 0: there is none that is shorter than the value */
-    const uint8_t *adapted;  /* models after it; NULL: none */
-    size_t adapted_bytes;
-    wisp__encoded *after;  /* the same, once they are stored */
+    wisp__encoded *after;  /* the models after it, once they are stored; NULL: none */
     int64_t work;          /* of its reader, estimated */
 } wisp__message_delta;
 
@@ -4052,6 +4452,8 @@ typedef struct wisp__connection {
     void *user;
     wisp_pattern *pattern;           /* of a connection by pattern; else NULL */
     struct wisp__connection *parts;  /* of a pattern: those it has made; or the next of them */
+    void (*end)(void *state);        /* of the state that `user` is, which it owns; or NULL */
+    size_t bytes;                    /* of the state */
 } wisp__connection;
 
 /* An event about the endpoint itself, which waits for the next dispatch. */
@@ -4074,15 +4476,18 @@ typedef struct wisp__events {
     int reserved;  /* room kept for WISP_JOINED and WISP_LEFT of the sessions */
     int running;   /* handlers, inside each other */
     bool dead;     /* some connection is marked */
+    bool closed;   /* states have ended: there are no new ones */
     wisp_sink sink;
     wisp__connection *matches;  /* connections by pattern, in order */
+    wisp__connection *ended;    /* no list has them any more */
     void *landing;  /* the jmp_buf that wisp_raise jumps to */
     wisp__throttle throttles[WISP__THROTTLES];  /* of errors, by peer */
     bool of_packet;  /* a packet is read: it has raised so many errors */
     int packet_errors;
 } wisp__events;
 
-enum { WISP__ON_JOINED, WISP__ON_LEFT, WISP__ON_ERROR, WISP__ON_BUDGET, WISP__ON_MOVED };
+enum { WISP__ON_JOINED, WISP__ON_LEFT, WISP__ON_ERROR, WISP__ON_BUDGET, WISP__ON_MOVED,
+       WISP__ON_TICK };
 
 enum { WISP__TO_PEER, WISP__TO_ALL, WISP__TO_GROUP, WISP__TO_LIST, WISP__TO_EXCEPT };
 
@@ -4158,6 +4563,7 @@ typedef struct wisp__pending {          /* a call of ours */
     wisp_peer peer;
     wisp_result result;   /* when it ended without an answer */
     bool done, deferred;  /* deferred: a call of the peer, answered later */
+    bool refused;  /* the answer is a no, which is no failure */
     struct wisp__pending *next_done;
     struct wisp__pending *whole;  /* the call to several that this is part of; or NULL */
     bool gathers;  /* it is such a whole: */
@@ -4191,7 +4597,7 @@ typedef enum wisp__frame {
     WISP__FRAME_PING, WISP__FRAME_LEAVE, WISP__FRAME_RESYNC, WISP__FRAME_TICK, WISP__FRAME_OBJECT,
     WISP__FRAME_INPUT, WISP__FRAME_ASSEMBLED, WISP__FRAME_MORE, WISP__FRAME_PATH_CHALLENGE,
     WISP__FRAME_PATH_RESPONSE, WISP__FRAME_FULL, WISP__FRAME_CLOCK, WISP__FRAME_READS,
-    WISP__FRAME_PART,
+    WISP__FRAME_PART, WISP__FRAME_LIMITED, WISP__FRAME_LACKS,
     WISP__FRAME_ALIKE = 32, WISP__FRAME_EVENT, WISP__FRAME_REPEAT, WISP__FRAME_SIZED,
     WISP__FRAME_VALUE, WISP__FRAME_NOTHING  /* these two are never on the wire */
 } wisp__frame;
@@ -4209,6 +4615,143 @@ typedef struct wisp__message_frame {
     int bits;  /* of the content, when it is not bound */
     bool bound;
 } wisp__message_frame;
+
+/* --- tick --- */
+
+enum { WISP__CLOCK_ASKS = 16, WISP__CLOCK_SAMPLES = 24 };
+
+typedef struct wisp__clock {
+    double rate;         /* ticks per second; 0: there are none */
+    double at;           /* ticks that have passed, with fraction */
+    int64_t tick;        /* the last that has begun */
+    double next_ask;     /* time of the next question */
+    double asked[WISP__CLOCK_ASKS];  /* times of the last ones, by id; 0: it is answered */
+    double origins[WISP__CLOCK_SAMPLES];  /* of the last answers */
+    float rtts[WISP__CLOCK_SAMPLES];
+    double origin;       /* the server's ticks at time 0, as the answers tell */
+    float rtt, jitter;   /* seconds */
+    wisp_peer server;    /* that is followed or asked; or 0 */
+    uint16_t count;      /* of answers */
+    uint16_t player;     /* that this end is at the server */
+    uint8_t ask;         /* id of the last question */
+    bool wanted : 1;     /* ticks are used here: servers are asked for theirs */
+    bool following : 1;  /* the server has answered */
+} wisp__clock;
+
+/* The question or answer of a CLOCK frame. */
+typedef struct wisp__clock_frame {
+    bool answer;
+    uint8_t id;
+    uint16_t player;
+    uint32_t held;
+    uint64_t ticks, rate;
+} wisp__clock_frame;
+
+/* --- object --- */
+
+enum { WISP__CLASSES = 256, WISP__CLASS_BYTES = 1 << 16 };
+
+typedef struct wisp__class {
+    wisp_class_desc desc;
+    int remote;  /* index of the one that stands for it: its name, schema and number */
+    int bytes;   /* of its struct, in memory */
+    int priority;
+    double rate;
+    int count;   /* of live objects */
+    struct wisp__object *first, *last;  /* in the order of their coming, also dead ones */
+} wisp__class;
+
+/* A row that came or is on its way, in a ring by sequence. */
+typedef struct wisp__kept_row {
+    wisp__encoded *row;        /* NULL: it says that the object is gone */
+    uint16_t sequence;
+    uint8_t described;         /* on its way: the description that went with it */
+    bool used : 1, gone : 1;
+} wisp__kept_row;
+
+typedef struct wisp__kept_rows {
+    wisp__kept_row *rows;
+    uint8_t room;              /* a power of two, at most 64; 0: none */
+} wisp__kept_rows;
+
+enum { WISP__OBJECT_SPAWNED = 1, WISP__OBJECT_CHANGED = 2, WISP__OBJECT_DESPAWNED = 4 };
+
+/* An object, and behind it its struct. */
+typedef struct wisp__object {
+    uint32_t id;     /* generation:16 index:16 */
+    uint16_t owner;
+    wisp__class *of;
+    struct wisp__object *previous, *next;  /* of its class */
+    struct wisp__object *next_edited, *next_news;
+    wisp__encoded *row;        /* the newest */
+    wisp__encoded *wire, *wire_base;  /* its bits for peers with this base; NULL: not made */
+    int64_t tick;              /* of it */
+    void *user;
+    struct wisp__note *notes;  /* what peers know of it */
+    wisp__described *described;    /* told: of its rows */
+    wisp__kept_rows kept;      /* told: those that deltas may be made from */
+    uint16_t sequence;         /* told: of the newest row */
+    uint8_t news;              /* handlers that are to run */
+    bool from : 1;             /* it is a server's */
+    bool dead : 1;
+    bool edited : 1;           /* in the list of edits */
+    bool spawned : 1, ended : 1;  /* its handlers have run */
+    bool hidden : 1;           /* the handler has refused it */
+} wisp__object;
+
+typedef struct wisp__object_place {
+    wisp__object *object;
+    const wisp__program *program;  /* told: of the rows of the object that is or was here */
+    uint16_t generation;       /* of the last one; told: of the last that has gone */
+    bool gone;                 /* told: one has */
+    uint32_t next_free;        /* index + 1 */
+} wisp__object_place;
+
+/* What a peer knows of an object. */
+typedef struct wisp__note {
+    struct wisp__note *next;   /* of the same object */
+    wisp__object *object;
+    wisp__encoded *base;       /* the newest row that was acked; NULL: none */
+    wisp__kept_rows flight;
+    uint32_t since, sent;      /* milliseconds: when it became due; when it was sent, 0: never */
+    uint16_t sequence, base_sequence;  /* sequence: of the next row */
+    uint16_t index;            /* of the object */
+    uint16_t session;          /* place in the pool */
+    uint8_t description;       /* how often it was changed */
+    bool due : 1;              /* it is on the list */
+    bool described : 1;        /* the peer has the description */
+} wisp__note;
+
+typedef struct wisp__due {
+    uint64_t key;              /* urgency:32 index:16 */
+    wisp__note *note;
+} wisp__due;
+
+/* What a peer that has joined this end knows of its objects. */
+typedef struct wisp__audience {
+    wisp__note **notes;        /* by hash of the index (open addressing) */
+    int room, count;
+    wisp__due *due;            /* the first `ready` are a heap */
+    int due_room, due_count, ready;
+    uint16_t first_sequence;   /* of the next note */
+} wisp__audience;
+
+typedef struct wisp__objects {
+    wisp__class **classes;
+    int class_room, class_count;
+    wisp__audience **audiences;  /* by place of the session; NULL: it was shown no object */
+    int audience_room;
+    wisp__object_place *places;  /* by index */
+    int room, made;            /* made: indices that were given out */
+    int count;                 /* of our live ones, or of all that a server has told of */
+    uint32_t free_first, free_last;  /* index + 1; first in, first out */
+    wisp__object *edited, *news;
+    wisp__session *server;     /* whose objects are here; NULL: nobody's */
+    bool lost;                 /* it has gone, and they have not yet */
+    bool served;               /* there was such a server before */
+    bool starved;              /* something was not noted for want of memory: the next tick does */
+    bool dead;                 /* some are to be freed */
+} wisp__objects;
 
 /* --- packet_writer --- */
 
@@ -4268,19 +4811,19 @@ typedef struct wisp__inbound {
     int64_t shape_at, shape_end, data_at, end;  /* bits in the packet */
     wisp_value *items;     /* plain values as they were read */
     int item_count;
-    int64_t price;  /* work of reading the data of a message alike into them; 0: it is read as if it
+    int64_t price;  /* work of reading a message alike into the same memory; 0: it is read as if it
                        were the first */
-    wisp__mark mark;       /* behind them */
+    wisp__mark mark;       /* behind that memory */
     wisp_result readable;  /* WISP_OK, or why the values cannot be read */
     wisp__reader from;  /* of a value that needs its baseline */
     bool delta;  /* it may need its baseline: it is applied when its turn comes */
     wisp__delta_head head;
     bool in_order, stale;
     bool conformed;  /* the content is as the schema here wants it */
+    const wisp__described *fitted;  /* that schema, of a struct that alike ones are read into */
     uint32_t turn;   /* of the arena that the content is in */
     bool parsed;     /* in->end is right, whether the values can be used or not */
     wisp__decoded content;
-    /* set when it is delivered */
     wisp__session *session;
     int delivery;
     uint64_t number;         /* of its packet */
@@ -4300,12 +4843,15 @@ typedef struct wisp__reading {
     wisp__reader from;
     uint64_t number;
     wisp__section section;  /* sequence: of the next reliable frame */
+    wisp__channel *channel;  /* of a reliable section; else NULL */
     bool has_previous, eliciting, answered;
     int messages;
     const char *broken;  /* why the session ends, or NULL */
     wisp_result code;    /* that it ends with */
     const wisp_addr *source;  /* of the packet */
     bool challenged;          /* the packet has had one challenge, which was answered */
+    bool has_tick;
+    int64_t tick;             /* the sender's, if it has told */
     wisp__inbound previous;   /* if there is one */
 } wisp__reading;
 
@@ -4324,6 +4870,8 @@ struct wisp {
     wisp__events events;
     wisp__calls calls;
     wisp__policy policy;
+    wisp__clock clock;
+    wisp__objects objects;
     wisp__hooks hooks;
     wisp__pool groups;
     wisp__pool queries;
@@ -4333,6 +4881,8 @@ struct wisp {
                            void *user);
     double now;  /* the caller's time, at this update */
     bool updating, started, destroyed, link_broken;
+    /* of the first times given to wisp_update (host): whether they are no seconds */
+    struct { uint16_t seen; uint8_t back, uneven; bool fraction, grows, large; } times;
     wisp_result why;           /* for wisp_why */
     wisp_result join_failure;  /* of our last join */
     wisp_result no_baseline;   /* why the last baseline could not be opened */
@@ -4350,6 +4900,12 @@ struct wisp {
     wisp__reader record;  /* at the begin of the frame being read; size 0: none */
     wisp_packet received[WISP__RECEIVED];  /* datagrams; their bytes are in `incoming` */
     uint8_t *incoming;
+#ifdef WISP__WATCHED
+    const int *thread;        /* the errno of the thread that is inside; NULL: none is */
+    const char *call;         /* the call that it is in */
+    struct wisp__visit *visit;
+    int alarms;
+#endif
 };
 
 /* ===========================================================================
@@ -4596,23 +5152,69 @@ static void wisp__log_line(const wisp__base *base, int level, wisp_result code, 
 }
 
 /* Logs. Lines of one format and code are throttled. */
-WISP__PRINTF(4, 5)
-static void wisp__log(wisp__base *base, int level, wisp_result code, const char *format, ...) {
+static void wisp__log_list(wisp__base *base, int level, wisp_result code, const char *format,
+                           va_list list) {
     char text[256];
     wisp__throttle_kind *kind;
     uint32_t left_out;
-    va_list list;
     if (!base->log) return;
     kind = wisp__throttle_place(&base->throttle, (uint64_t)(uintptr_t)format, code, base->time);
     if (!wisp__throttle_pass(base, kind, false, &left_out)) {
         kind->level = (uint8_t)level;
         return;
     }
-    va_start(list, format);
     vsnprintf(text, sizeof text, format, list);
-    va_end(list);
     wisp__throttle_note(text, sizeof text, left_out);
     wisp__log_line(base, level, code, text);
+}
+
+WISP__PRINTF(4, 5)
+static void wisp__log(wisp__base *base, int level, wisp_result code, const char *format, ...) {
+    va_list list;
+    va_start(list, format);
+    wisp__log_list(base, level, code, format, list);
+    va_end(list);
+}
+
+/* Says why a public call fails: for wisp_why and wisp_why_text, and in the log. Returns the code.
+   Without an endpoint there is nobody to tell. */
+WISP__PRINTF(3, 4)
+static wisp_result wisp__explain(const wisp *to, wisp_result code, const char *format, ...) {
+    wisp *w = (wisp *)(uintptr_t)to;
+    va_list list;
+    if (!w) return code;
+    w->why = code;
+    va_start(list, format);
+    vsnprintf(w->registry.text, sizeof w->registry.text, format, list);
+    va_end(list);
+    va_start(list, format);
+    wisp__log_list(&w->base, WISP_LOG_WARNING, code, format, list);
+    va_end(list);
+    return code;
+}
+
+static wisp_result wisp__no_more_memory(const wisp *w) {
+    return wisp__explain(w, WISP_E_MEMORY, "desc.memory gave no more memory: %lu bytes are in use",
+                         w ? (unsigned long)w->base.stats.memory : 0);
+}
+
+/* A limit is reached, or (`code`) there is no memory. */
+static wisp_result wisp__no_room(const wisp *w, wisp_result code, int limit, const char *name) {
+    if (code != WISP_E_LIMIT) return wisp__no_more_memory(w);
+    return wisp__explain(w, code, "all %d are in use: raise desc.%s", limit, name);
+}
+
+static wisp_result wisp__is_ending(const wisp *w) {
+    return wisp__explain(w, WISP_E_CLOSED, "the endpoint is being destroyed");
+}
+
+static wisp_result wisp__no_code(const wisp *w, int code) {
+    return wisp__explain(w, WISP_E_ARGUMENT, "%d is no code: it is negative, at least -32768",
+                         code);
+}
+
+static wisp_result wisp__is_no_list(const wisp *w, int count) {
+    return wisp__explain(w, WISP_E_ARGUMENT, "a count of %d, or a list that is NULL", count);
 }
 
 /* The next kind that has left something out and may say so now, with the number; NULL: there is
@@ -4941,7 +5543,8 @@ static void wisp__limits_defaults(wisp_limits *l, int max_peers) {
         WISP__LIMIT(keys, 1024, 1 << 16), WISP__LIMIT(held_messages, 1024, WISP__LIMIT_MOST),
         WISP__LIMIT(held_bytes, 1 << 20, WISP__LIMIT_MOST), WISP__LIMIT(groups, 1024, 1 << 16),
         WISP__LIMIT(matched_names, 64, WISP__LIMIT_MOST),
-        WISP__LIMIT(schema_bytes_all, 16 << 20, WISP__LIMIT_MOST)
+        WISP__LIMIT(schema_bytes_all, 16 << 20, WISP__LIMIT_MOST),
+        WISP__LIMIT(objects, 65535, 65535)
     };
     for (int i = 0; i < WISP__LENGTH(limits); i++) {
         const wisp__limit *limit = &limits[i];
@@ -4962,6 +5565,67 @@ void *wisp_user(const wisp *w) { return w ? w->base.user : NULL; }
 wisp_result wisp_why(const wisp *w) { return w ? w->why : WISP_E_ARGUMENT; }
 
 const char *wisp_why_text(const wisp *w) { return w ? w->registry.text : ""; }
+
+#ifdef WISP__WATCHED
+/* --- threads: calls that run at the same time in two of them are logged --- */
+
+static void wisp__leave_call(struct wisp__visit *here);
+
+/* A call that runs. A thread is known by the address of its errno. */
+typedef struct wisp__visit {
+    wisp *w;                     /* NULL: nothing is to be restored */
+    struct wisp__visit *outer;   /* the call whose handler has called this one */
+    const char *call;            /* its name */
+#ifdef __cplusplus
+    ~wisp__visit() { wisp__leave_call(this); }
+#endif
+} wisp__visit;
+
+/* Not by wisp__log, whose throttle the other thread may use now. */
+static void wisp__two_threads(wisp *w, const char *call) {
+    char text[192];
+    const char *inside = w->call;
+    snprintf(text, sizeof text, "%s was called while another thread is in %s: an endpoint belongs "
+             "to one thread at a time (see examples/server_thread.c)", call, inside);
+    WISP_ASSERT(w->base.log);            /* set desc.log to read which calls meet */
+    if (w->base.log && w->alarms++ < 16)
+        w->base.log(w->base.user, WISP_LOG_ERROR, WISP_E_BUSY, text);
+}
+
+static void wisp__enter_call(wisp__visit *here, const wisp *reader, const char *call) {
+    wisp *w = (wisp *)(uintptr_t)reader;
+    const int *thread = &errno;
+    here->w = NULL;
+    if (!w) return;
+    if (w->thread && w->thread != thread) {
+        wisp__two_threads(w, call);
+        return;
+    }
+    here->w = w;
+    here->outer = w->visit;
+    here->call = w->call;
+    w->thread = thread;
+    w->visit = here;
+    w->call = call;
+}
+
+static void wisp__leave_call(wisp__visit *here) {
+    wisp *w = here->w;
+    if (!w) return;
+    w->visit = here->outer;
+    w->call = here->call;
+    if (!here->outer) w->thread = NULL;
+}
+#endif
+
+/* The endpoint goes: calls that run now find nothing to restore when they return. */
+static void wisp__leave_all(wisp *w) {
+#ifdef WISP__WATCHED
+    for (wisp__visit *visit = w->visit; visit; visit = visit->outer) visit->w = NULL;
+#else
+    (void)w;
+#endif
+}
 
 /* ===========================================================================
  * MARK: >>credit
@@ -5811,7 +6475,7 @@ static void wisp__put_small(wisp__writer *writer, uint64_t value) {
     wisp__put_groups(writer, value, 3);
 }
 
-static uint64_t wisp__peek64(const wisp__reader *reader, int64_t at) {
+static inline uint64_t wisp__peek64(const wisp__reader *reader, int64_t at) {
     int64_t byte = at >> 3;
     if (byte + 8 <= reader->size) return wisp__load64(reader->bytes + byte);
     return wisp__load_part(reader->bytes + byte, (int)(reader->size - byte));
@@ -5841,6 +6505,11 @@ static inline uint64_t wisp__get(wisp__reader *reader, int count) {
     return wisp__load64(reader->bytes + (at >> 3)) >> (at & 7) & ((UINT64_C(1) << count) - 1);
 }
 
+/* The next 57 bits at least; zeros beyond the end. */
+static inline uint64_t wisp__peek(const wisp__reader *reader) {
+    return wisp__peek64(reader, reader->at) >> (reader->at & 7);
+}
+
 static inline void wisp__skip(wisp__reader *reader, int64_t count) {
     if (count < 0 || count > reader->end - reader->at) reader->failed = true;
     if (!reader->failed) reader->at += count;
@@ -5867,13 +6536,13 @@ static inline void wisp__get_bits(wisp__reader *reader, uint8_t *to, int64_t cou
     uint64_t word, next;
     wisp__skip(reader, count);
     if (reader->failed || count == 0) return;
-    if (!shift || reader->at + 128 > reader->end) {   /* words beyond the end would be read */
+    if (reader->at + 128 > reader->end) {             /* words beyond the end would be read */
         wisp__copy_slowly(reader, at, to, count);
         return;
     }
     for (word = wisp__load64(from); count > 0; count -= 64, to += 8, word = next) {
         next = wisp__load64(from += 8);
-        wisp__store64(to, word >> shift | next << (64 - shift));
+        wisp__store64(to, word >> shift | next << 1 << (63 - shift));
     }
 }
 
@@ -6647,6 +7316,46 @@ static bool wisp__value_float(const wisp_value *v, uint32_t *bits) {
     }
 }
 
+/* The magnitude of a number or bool, cut to an integer and to 64 bits; of all else 0. */
+static uint64_t wisp__cut(const wisp_value *v, bool *negative) {
+    wisp__numeric n;
+    int power;
+    *negative = false;
+    if (!v || !wisp__numeric_of(v, &n)) return v && wisp__bool_of(v);
+    *negative = n.integral ? n.negative : n.bits >> 63 != 0;
+    if (n.integral) return n.magnitude;
+    if (wisp__bits_nan(n.bits)) return 0;
+    power = (int)(n.bits >> 52 & 0x7ff) - 1075;
+    if (power > 11) return UINT64_MAX;
+    return power < -52 ? 0 : (n.bits << 12 >> 12 | UINT64_C(1) << 52) >> -power;
+}
+
+int64_t wisp_int_of(const wisp_value *value) {
+    bool negative;
+    uint64_t most = INT64_MAX, magnitude = wisp__cut(value, &negative);
+    if (magnitude <= most) return negative ? -(int64_t)magnitude : (int64_t)magnitude;
+    return negative ? INT64_MIN : INT64_MAX;
+}
+
+uint64_t wisp_uint_of(const wisp_value *value) {
+    bool negative;
+    uint64_t magnitude = wisp__cut(value, &negative);
+    return negative ? 0 : magnitude;
+}
+
+double wisp_number_of(const wisp_value *value) {
+    uint64_t bits = 0;
+    if (value && value->kind == WISP_BOOL) return wisp__bool_of(value);
+    if (value) wisp__value_double(value, &bits);
+    return wisp__bits_double(bits);
+}
+
+bool wisp_bool_of(const wisp_value *value) {
+    wisp__numeric n;
+    if (!value || !wisp__numeric_of(value, &n)) return value && wisp__bool_of(value);
+    return n.integral ? n.magnitude != 0 : !wisp__bits_nan(n.bits);
+}
+
 /* --- equality --- */
 
 typedef enum wisp__likeness {
@@ -7246,7 +7955,8 @@ bool wisp_pattern_matches(const wisp_pattern *pattern, const char *text) {
  * ======================================================================== */
 
 static wisp__fitting wisp__fitting_on(char *text, int text_bytes, wisp__supply *supply) {
-    wisp__fitting f = { supply, false, false, text_bytes > 0 ? text : NULL, text_bytes, WISP_OK };
+    wisp__fitting f = { supply, false, false, text_bytes > 0 ? text : NULL, text_bytes, WISP_OK,
+                        false };
     if (f.text) f.text[0] = 0;
     return f;
 }
@@ -7323,18 +8033,65 @@ static bool wisp__in_bounds(uint64_t bits, const double *lo, const double *hi, i
     return order >= wisp__bound_order(lo, bytes) && order <= wisp__bound_order(hi, bytes);
 }
 
+/* Says that a number is outside its range, with as many digits as tell it from both bounds. */
+static bool wisp__blame_range(wisp__fitting *f, const char *what, int i, double number, double lo,
+                              double hi) {
+    char place[24] = "", texts[3][32];
+    int digits = 5;
+    if (what) snprintf(place, sizeof place, "%s %d: ", what, i);
+    do {
+        digits++;
+        snprintf(texts[0], sizeof texts[0], "%.*g", digits, number);
+        snprintf(texts[1], sizeof texts[1], "%.*g", wisp__max_int(digits, 9), lo);
+        snprintf(texts[2], sizeof texts[2], "%.*g", wisp__max_int(digits, 9), hi);
+    } while (digits < 17 && (!strcmp(texts[0], texts[1]) || !strcmp(texts[0], texts[2])));
+    return wisp__blame(f, "%s%s is not in %s .. %s", place, texts[0], texts[1], texts[2]);
+}
+
+/* The edge of a range in steps, for a number outside that goes as the edge; false: it is refused.
+   This is the one rule for all writers. */
+static bool wisp__steps_edge(const wisp_range *range, bool clamps, uint64_t bits, int bytes,
+                             double *edge) {
+    double low = range->lo - range->step / 2, high = range->hi + range->step / 2;
+    bool within = wisp__bits_finite(bits) && wisp__in_bounds(bits, &low, &high, bytes);
+    *edge = wisp__bits_order(bits) < wisp__order(range->lo) ? range->lo : range->hi;
+    return within || (clamps && !wisp__bits_nan(bits));
+}
+
+/* Does a number, or a component in steps, fit its range? It may be moved to the edge. */
+static bool wisp__fit_steps(wisp__fitting *f, const wisp_type *type, const wisp_range *range,
+                            int bytes, uint64_t *bits) {
+    bool steps = type->kind != WISP_TYPE_NUMBER_RANGE;
+    double edge;
+    float narrow;
+    if (wisp__in_bounds(*bits, &range->lo, &range->hi, bytes)) return true;
+    if (!steps || !wisp__steps_edge(range, type->least != 0, *bits, bytes, &edge)) return false;
+    narrow = (float)edge;
+    *bits = bytes == 4 ? wisp__load_number_bits(&narrow, 4) : wisp__double_bits(edge);
+    f->moved = true;
+    return true;
+}
+
+/* The range of a vector's component, or of a number. Step 0: it is not quantized. */
+static wisp_range wisp__component(const wisp_type *type, int i) {
+    bool vector = type->kind >= WISP_TYPE_VEC2 && type->kind <= WISP_TYPE_VEC4;
+    wisp_range range = { type->lo, type->hi, type->step };
+    return vector && type->of ? ((const wisp_range *)type->of)[i] : range;
+}
+
 static bool wisp__fit_number(wisp__fitting *f, const wisp_type *type, wisp__storage to,
                              const wisp_value *v) {
+    wisp_range range = wisp__component(type, 0);
     uint64_t whole, bits;
     uint32_t narrow = 0;
     if (!wisp__value_double(v, &whole)) return wisp__blame(f, "is no number");
     bits = whole;
     if (to.bytes == 4 && wisp__value_float(v, &narrow)) bits = wisp__bits_widen(narrow);
-    if (type->kind != WISP_TYPE_NUMBER && !wisp__in_bounds(bits, &type->lo, &type->hi, to.bytes))
-        return wisp__blame(f, "%g is not in %g .. %g", wisp__bits_double(whole), type->lo,
-                           type->hi);
+    if (type->kind != WISP_TYPE_NUMBER && !wisp__fit_steps(f, type, &range, to.bytes, &bits))
+        return wisp__blame_range(f, NULL, 0, wisp__bits_double(whole), type->lo, type->hi);
     if (wisp__bits_finite(whole) && !wisp__bits_finite(bits))
         return wisp__blame(f, "%g does not fit a float", wisp__bits_double(whole));
+    if (type->kind == WISP_TYPE_QUANTIZED) narrow = wisp__bits_narrow(bits, WISP__FROM_EXACT);
     if (to.at && to.bytes == 4) memcpy(to.at, &narrow, 4);
     else if (to.at) memcpy(to.at, &bits, 8);
     return true;
@@ -7427,13 +8184,6 @@ static bool wisp__is_channel(const float *part) {
     return order >= 0 && order <= INT64_C(1023) << 52;
 }
 
-/* The range of a vector's component, or of a number. Step 0: it is not quantized. */
-static wisp_range wisp__component(const wisp_type *type, int i) {
-    bool vector = type->kind >= WISP_TYPE_VEC2 && type->kind <= WISP_TYPE_VEC4;
-    wisp_range range = { type->lo, type->hi, type->step };
-    return vector && type->of ? ((const wisp_range *)type->of)[i] : range;
-}
-
 /* Is a number, or are all components by one range, quantized? */
 static bool wisp__has_steps(const wisp_type *type) {
     return wisp__bits_order(wisp__load_double_bits(&type->step)) > 0;
@@ -7480,10 +8230,10 @@ static bool wisp__fit_vector(wisp__fitting *f, const wisp_type *type, wisp__stor
         wisp_range range = wisp__component(type, i);
         uint64_t bits = wisp__load_number_bits(&parts[i], 4);
         if (kind == WISP_COLOR && !wisp__is_channel(&parts[i]))
-            return wisp__blame(f, "channel %d: %g is not in 0 .. 1", i, (double)parts[i]);
-        if (steps && !wisp__in_bounds(bits, &range.lo, &range.hi, 4))
-            return wisp__blame(f, "component %d: %g is not in %g .. %g", i,
-                               wisp__bits_double(bits), range.lo, range.hi);
+            return wisp__blame_range(f, "channel", i, (double)parts[i], 0, 1);
+        if (steps && !wisp__fit_steps(f, type, &range, 4, &bits))
+            return wisp__blame_range(f, "component", i, (double)parts[i], range.lo, range.hi);
+        if (steps) parts[i] = wisp__bits_float(wisp__bits_narrow(bits, WISP__FROM_EXACT));
     }
     if (kind == WISP_QUAT && type->max && !wisp__is_rotation(parts))
         return wisp__blame(f, "is no rotation");
@@ -7602,11 +8352,13 @@ static bool wisp__fit_union(wisp__fitting *f, const wisp_type *type, wisp__stora
         wisp__storage in = { NULL, wisp__option_bytes(option, to.bytes), NULL };
         if (in.bytes < 0) in.count = &inner;
         if (turn < type->max && !wisp__says_exactly(option, v)) continue;
+        quiet.moved = f->moved;
         if (!wisp__fit_type(&quiet, option, in, v)) {
             if (quiet.result == WISP_E_INVALID) continue;
             return wisp__no_memory(f);
         }
         if (to.count) *to.count = i;
+        f->moved = quiet.moved;
         if (!to.at) return true;
         in.at = to.bytes < 0 ? (uint8_t *)to.at + WISP__UNION_HEAD : to.at;
         if (to.bytes < 0) wisp__store_int(to.at, 4, (uint64_t)i);
@@ -7757,10 +8509,20 @@ wisp_result wisp_as_map(const wisp_value *value, wisp_value *out, void *memory, 
     return value && out ? wisp__copy(&supply, value, out, WISP__COPY_LISTS) : WISP_E_ARGUMENT;
 }
 
+/* *moved: the value fits because numbers of it are moved to the edges of their ranges. */
+static wisp_result wisp__validate(const wisp_schema *schema, const wisp_value *value, char *text,
+                                  int text_bytes, bool *moved) {
+    wisp__fitting f = wisp__fitting_on(text, text_bytes, NULL);
+    wisp_result result = schema && value ? wisp__fit_schema(&f, schema, value, NULL)
+                                         : WISP_E_ARGUMENT;
+    *moved = f.moved;
+    return result;
+}
+
 wisp_result wisp_validate(const wisp_schema *schema, const wisp_value *value, char *text,
                           int text_bytes) {
-    wisp__fitting f = wisp__fitting_on(text, text_bytes, NULL);
-    return schema && value ? wisp__fit_schema(&f, schema, value, NULL) : WISP_E_ARGUMENT;
+    bool moved;
+    return wisp__validate(schema, value, text, text_bytes, &moved);
 }
 
 wisp_result wisp_fill_struct(const wisp_schema *schema, const wisp_value *value, void *data,
@@ -7846,7 +8608,7 @@ static bool wisp__check_steps(wisp__checking *c, wisp_range r, int bytes) {
         return wisp__blame(&c->f, "%g .. %g in steps of %g: no range of at most 32 bits", r.lo,
                            r.hi, r.step);
     if (bytes == 4 && most / 8388608.0 > r.step)
-        return wisp__blame(&c->f, "a float cannot tell %g from %g", most, most - r.step);
+        return wisp__blame(&c->f, "a float cannot tell %.9g from %.9g", most, most - r.step);
     return true;
 }
 
@@ -8237,6 +8999,7 @@ static void wisp__emit_quantized(wisp__compiling *c, const wisp__spot *at, wisp_
     op->step = range.step;
     op->span = wisp__steps(&range);
     op->bits = (uint8_t)wisp__width(op->span);
+    if (at->type->least) op->flags |= WISP__OP_CLAMPS;
 }
 
 /* Emits floats, or a number that is not quantized. */
@@ -8410,6 +9173,16 @@ static void wisp__count_cells(wisp__op *op) {
     op->cell_bits = (uint8_t)bits;
 }
 
+/* `followed`: the next operation is of the same body. */
+static void wisp__count_numbers(wisp__op *op, bool followed) {
+    int symbols = op->cells >> 4, bits = symbols * op->cell_bits;
+    bool more = followed && !(op->cells & 7) && !(op[1].cells & 7) && op[1].number_cells < 1024;
+    if (op->code == WISP__OP_QUAT) bits -= op->cell_bits - 2;
+    op->numbers = more ? op[1].numbers : op->end;
+    op->number_cells = (uint16_t)(symbols + (more ? op[1].number_cells : 0));
+    op->number_bits = (uint16_t)(bits + (more ? op[1].number_bits : 0));
+}
+
 /* Finds the runs: consecutive operations of one body whose size has a bound. */
 static void wisp__find_runs(wisp__op *ops, int count) {
     int after = 0, bits = 0;  /* end and size of the run that follows */
@@ -8418,10 +9191,10 @@ static void wisp__find_runs(wisp__op *ops, int count) {
     for (int i = count - 1; i >= 0; i--) {
         wisp__op *op = &ops[i];
         wisp__count_cells(op);
+        wisp__count_numbers(op, !(op->flags & WISP__OP_LAST) && i + 1 < count);
         op->quick = (uint8_t)wisp__quick_of(op);
-        op->mask = (uint32_t)wisp__low_bits(UINT64_MAX, wisp__min_int(op->bits, 32));
         if (op->flags & WISP__OP_LAST || !op->quick) bits = 0;
-        if (op->code == WISP__OP_ARRAY) op->head = wisp__tile_head(ops, i);
+        if (op->code == WISP__OP_ARRAY) op->head = (uint16_t)wisp__tile_head(ops, i);
         if (op->head) op->columns = (uint16_t)(op->end - i - 1);
         if (!op->quick) continue;
         if (!bits || bits + wisp__quick_bits(op) > 8 * WISP__RUN_MOST) {
@@ -8431,7 +9204,7 @@ static void wisp__find_runs(wisp__op *ops, int count) {
         wisp__find_column(op, i + 1 < after);
         bits += wisp__quick_bits(op);
         op->run = after;
-        op->run_bytes = (bits + 7) / 8 + WISP__RUN_SLACK;
+        op->run_bytes = (uint16_t)((bits + 7) / 8 + WISP__RUN_SLACK);
     }
 }
 
@@ -8472,6 +9245,18 @@ static const wisp__body *wisp__body_make(wisp__bump *memory, const wisp__op *ops
     return body;
 }
 
+/* The most words of the row of a program, or 0: see wisp__program. */
+static int32_t wisp__flat_words(const wisp__program *program) {
+    int64_t words = (int64_t)program->body->columns + program->body->slot_count;
+    for (int i = 0; i < program->count; i++) {
+        const wisp__op *op = &program->ops[i];
+        bool blob = op->code == WISP__OP_TEXT || op->code == WISP__OP_BYTES;
+        if ((op->cells & 7) > WISP__CELL_CLASS && !blob) return 0;
+        if (blob) words += WISP__SLOT_HEAD + (op->max + 3) / 4;
+    }
+    return words <= WISP__FLAT_WORDS ? (int32_t)words : 0;
+}
+
 /* Finds what operations are in rows. */
 static void wisp__lay_rows(wisp__bump *memory, wisp__op *ops, wisp__program *program) {
     program->body = wisp__body_make(memory, ops, 0, program->count, true);
@@ -8482,6 +9267,7 @@ static void wisp__lay_rows(wisp__bump *memory, wisp__op *ops, wisp__program *pro
             op->body = wisp__body_make(memory, ops, i + 1, op->end, !choice);
         if (op->code == WISP__OP_ARRAY && op->body && op->body->columns) program->tables = true;
     }
+    if (program->body) program->flat = wisp__flat_words(program);
 }
 
 /* Compiles a schema that was checked. NULL: the memory is too small. */
@@ -9069,7 +9855,19 @@ static void wisp__put_integer(wisp__writer *writer, uint64_t value) {
 }
 
 static inline uint64_t wisp__get_integer(wisp__reader *reader) {
-    return wisp__get(reader, wisp__class_bits[wisp__get(reader, 3)]);
+    int64_t at = reader->at;
+    uint64_t word;
+    int bits;
+    if (at + 64 > reader->end || reader->failed)
+        return wisp__get(reader, wisp__class_bits[wisp__get(reader, 3)]);
+    word = wisp__load64(reader->bytes + (at >> 3)) >> (at & 7);
+    bits = wisp__class_bits[word & 7];
+    if (bits == 64) {
+        reader->at = at + 3;
+        return wisp__get(reader, 64);
+    }
+    reader->at = at + 3 + bits;
+    return word >> 3 & ((UINT64_C(1) << bits) - 1);
 }
 
 /* Numbers near zero, of either sign, become small unsigned numbers. */
@@ -9143,10 +9941,13 @@ static void wisp__pack_floats(wisp__writer *data, const wisp_value *value) {
 
 static wisp_result wisp__measure_list(wisp__measure *m, const wisp_value *v);
 
+/* Bits of the data of a value by its kind, at most; of text, bytes and lists without what is in
+   them. */
+static const uint8_t wisp__most_bits[] = { 1, 2, 68, 68, 37, 70, 49, 9,
+                                           65, 97, 129, 129, 225, 130, 1, 1, 68, 1, 1 };
+
 static WISP__INLINE wisp_result wisp__measure_values(wisp__measure *m, const wisp_value *values,
                                                      int count) {
-    static const uint8_t most_bits[] = { 1, 2, 68, 68, 37, 70, 49, 9,
-                                         65, 97, 129, 129, 225, 130, 1, 1, 68, 1, 1 };
     if (count < 0 || (count && !values)) return WISP_E_ARGUMENT;
     if (count > m->limits->message_values - m->values) return WISP_E_LIMIT;
     m->values += count;
@@ -9154,7 +9955,7 @@ static WISP__INLINE wisp_result wisp__measure_values(wisp__measure *m, const wis
     for (int i = 0; i < count; i++) {
         const wisp_value *v = &values[i];
         if ((unsigned)v->kind > (unsigned)WISP_STRUCT + m->viewing) return WISP_E_TYPE;
-        m->data_bits += most_bits[v->kind];
+        m->data_bits += wisp__most_bits[v->kind];
         if (v->kind == WISP_STRING || v->kind == WISP_BYTES) {
             if (!wisp__is_sound(v)) return WISP_E_ARGUMENT;
             if (v->count > m->limits->message_bytes - m->blob_bytes) return WISP_E_TOO_BIG;
@@ -9343,14 +10144,25 @@ static int wisp__pack_into(wisp__base *base, const wisp_value *values, int count
     return bits < 0 ? (int)bits : (int)((bits + 7) / 8);
 }
 
-static wisp_result wisp__pack_refused(wisp__base *base, wisp_result result) {
-    const char *knob = NULL;
-    if (result == WISP_E_TOO_BIG) knob = "message_bytes";
-    if (result == WISP_E_DEPTH) knob = "nesting";
-    if (result == WISP_E_LIMIT) knob = "message_values and map_pairs";
-    if (knob)
-        wisp__log(base, WISP_LOG_WARNING, result, "a message was refused: see limits.%s", knob);
-    return result;
+static wisp_result wisp__pack_refused(const wisp *w, wisp_result result) {
+    const wisp_limits *limits = &w->base.limits;
+    switch (result) {
+    case WISP_OK: return WISP_OK;
+    case WISP_E_MEMORY: return wisp__no_more_memory(w);
+    case WISP_E_TOO_BIG:
+        return wisp__explain(w, result, "over the %d bytes of desc.limits.message_bytes",
+                             limits->message_bytes);
+    case WISP_E_DEPTH:
+        return wisp__explain(w, result, "values nested deeper than the %d of desc.limits.nesting",
+                             limits->nesting);
+    case WISP_E_LIMIT:
+        return wisp__explain(w, result, "more than desc.limits.message_values (%d), or a map over "
+                             "map_pairs (%d)", limits->message_values, limits->map_pairs);
+    case WISP_E_TYPE:
+        return wisp__explain(w, result, "a value of no kind, a NULL text or a key that is there "
+                             "twice");
+    default: return wisp__explain(w, result, "the values: %s", wisp_result_text(result));
+    }
 }
 
 static void wisp__packer_free(wisp__packer *p) {
@@ -9503,10 +10315,11 @@ static void wisp__get_floats(wisp__reader *data, wisp_value *out) {
 
 /* The bits of a double. */
 static uint64_t wisp__get_number(wisp__reader *data) {
+    uint64_t low;
     switch (wisp__get(data, 2)) {
     case 0: return wisp__double_bits((double)wisp__unzigzag(wisp__get_integer(data)));
     case 1: return wisp__bits_widen((uint32_t)wisp__get(data, 32));
-    case 2: return wisp__get(data, 64);
+    case 2: low = wisp__get(data, 32); return low | wisp__get(data, 32) << 32;
     default: data->failed = true; return 0;
     }
 }
@@ -9517,7 +10330,7 @@ static uint32_t wisp__get_float(wisp__reader *data) {
 }
 
 /* The member of a value whose kind is set, and points to nothing. */
-static inline void wisp__get_member(wisp__reader *data, wisp_value *out) {
+static WISP__INLINE void wisp__get_member(wisp__reader *data, wisp_value *out) {
     switch (out->kind) {
     case WISP_NIL: break;
     case WISP_BOOL: wisp__set_bits(out, wisp__get(data, 1)); break;
@@ -9590,7 +10403,7 @@ static wisp_result wisp__unpack(wisp__unpacker *u, const wisp_value **values, in
 }
 
 /* Reads the data of one more message of the same shape into the values of the last. */
-static void wisp__unpack_again(wisp__reader *data, wisp_value *values, int count) {
+static WISP__APART void wisp__unpack_again(wisp__reader *data, wisp_value *values, int count) {
     int64_t start = data->at;
     for (int i = 0; i < count; i++) {
         wisp_value *value = &values[i];
@@ -9598,7 +10411,7 @@ static void wisp__unpack_again(wisp__reader *data, wisp_value *values, int count
         if (value->kind != WISP_BYTES) {
             wisp__get_member(data, value);
         } else if (value->count) {
-            wisp__skip(data, (start - data->at) & 7);
+            if ((start - data->at) & 7) wisp__skip(data, (start - data->at) & 7);
             bytes = (uint8_t *)(uintptr_t)wisp__bytes_of(value);
             wisp__get_bits(data, bytes, value->count * (int64_t)8);
             bytes[value->count] = 0;
@@ -9673,12 +10486,16 @@ static double wisp__dequantize(const wisp__op *op, uint64_t steps) {
     return wisp__min(number, op->high);
 }
 
-/* The steps of a number that is within the range when its bounds are rounded to its width; more
-   than there are: it is outside. */
-static uint64_t wisp__load_rounded(const wisp__op *op, const uint8_t *at) {
+/* The steps of a number that is within the range when its bounds are rounded to its width, or that
+   goes as the edge; more than there are: it is outside. */
+static WISP__APART uint64_t wisp__load_rounded(const wisp__op *op, const uint8_t *at) {
     uint64_t bits = wisp__load_number_bits(at, op->bytes);
-    if (!wisp__in_bounds(bits, &op->low, &op->high, op->bytes)) return UINT64_MAX;
-    return wisp__quantize(op, wisp__bits_double(bits));
+    wisp_range range = { op->low, op->high, op->step };
+    double number = wisp__bits_double(bits);
+    if (!wisp__in_bounds(bits, &op->low, &op->high, op->bytes) &&
+        !wisp__steps_edge(&range, (op->flags & WISP__OP_CLAMPS) != 0, bits, op->bytes, &number))
+        return UINT64_MAX;
+    return wisp__quantize(op, number);
 }
 
 static inline uint64_t wisp__load_quantized(const wisp__op *op, const uint8_t *at) {
@@ -9848,6 +10665,11 @@ static inline bool wisp__store_one(const wisp__op *op, uint32_t cell, uint8_t *a
     return cell <= op->span;
 }
 
+/* Of its bits, at most 32. */
+static inline uint64_t wisp__op_mask(const wisp__op *op) {
+    return (UINT64_C(1) << op->bits) - 1;
+}
+
 static inline bool wisp__has_one(const wisp__op *op) { return op->quick - 1u < WISP__QUICK_ONE; }
 
 static bool wisp__load_long(const wisp__op *op, const uint8_t *at, uint32_t *cells) {
@@ -9890,51 +10712,82 @@ static inline bool wisp__op_is_slot(const wisp__op *op) {
     return wisp__op_cell(op) == WISP__CELL_BLOB || wisp__op_cell(op) == WISP__CELL_LIST;
 }
 
-/* Makes the cells of a member; false: it is outside its schema. */
-static inline bool wisp__load_cells(const wisp__op *op, const uint8_t *at, uint32_t *cells) {
-    if (wisp__has_one(op)) {
-        uint64_t value = wisp__load_one(op, at);
-        cells[0] = (uint32_t)value;
-        return value <= op->span;
-    }
-    if (op->code == WISP__OP_FLOATS) {
+/* Makes the cells of a member that is no number of one cell; false: it is outside its schema. */
+static bool wisp__load_cells(const wisp__op *op, const uint8_t *at, uint32_t *cells) {
+    uint64_t bits;
+    switch (op->code) {
+    case WISP__OP_FLOATS:
         for (int i = 0; i < op->max; i++) cells[i] = wisp__load_float_bits(at + 4 * i);
         return !(op->flags & WISP__OP_RANGED) || wisp__floats_fit(op, cells);
-    }
-    switch (op->code) {
     case WISP__OP_LONG: return wisp__load_long(op, at, cells);
     case WISP__OP_QUAT: return wisp__load_quat(op, at, cells);
     case WISP__OP_COLOR: return wisp__load_color(op, at, cells);
     case WISP__OP_LITERAL: return wisp__literal_same(op, at);
-    default: {                                               /* a double or number */
-        uint64_t bits = wisp__load_double_bits(at);
+    default:                                                 /* a double or number */
+        bits = wisp__load_double_bits(at);
         cells[0] = (uint32_t)bits;
         cells[1] = (uint32_t)(bits >> 32);
         return wisp__double_fits(op, cells);
     }
-    }
 }
 
 /* The counterpart; the member is stored even if it is outside its schema. */
-static inline bool wisp__store_cells(const wisp__op *op, const uint32_t *cells, uint8_t *at) {
-    if (wisp__has_one(op)) return wisp__store_one(op, cells[0], at);
-    if (op->code == WISP__OP_FLOATS) {
+static bool wisp__store_cells(const wisp__op *op, const uint32_t *cells, uint8_t *at) {
+    uint64_t bits;
+    switch (op->code) {
+    case WISP__OP_FLOATS:
         for (int i = 0; i < op->max; i++) memcpy(at + 4 * i, cells + i, 4);
         return !(op->flags & WISP__OP_RANGED) || wisp__floats_fit(op, cells);
-    }
-    switch (op->code) {
     case WISP__OP_LONG: return wisp__store_long(op, cells, at);
     case WISP__OP_QUAT: wisp__store_quat(op, cells, at); return true;
     case WISP__OP_COLOR: wisp__store_color(op, cells, at); return true;
     case WISP__OP_LITERAL:
         if (op->each > 0) memcpy(at, op->type->of, strlen((const char *)op->type->of) + 1);
         return true;
-    default: {
-        uint64_t bits = wisp__cells_word(cells);
+    default:
+        bits = wisp__cells_word(cells);
         memcpy(at, &bits, 8);
         return wisp__double_fits(op, cells);
     }
+}
+
+/* Makes the cells of consecutive numbers. A number with only one value has none. false: one is
+   outside its schema. */
+static inline bool wisp__load_numbers(const wisp__op *op, const wisp__op *end, const uint8_t *image,
+                                      uint32_t *cells) {
+    bool fits = true;
+    for (; op < end; op++) {
+        const uint8_t *at = image + op->offset;
+        if (op->quick == WISP__QUICK_FLOATS) {
+            for (int i = op->max; i > 0; i--, at += 4) *cells++ = wisp__load_float_bits(at);
+        } else if (wisp__has_one(op)) {
+            uint64_t value = wisp__load_one(op, at);
+            fits &= value <= op->span;
+            if (op->bits) *cells++ = (uint32_t)value;
+        } else {
+            fits &= wisp__load_cells(op, at, cells);
+            cells += wisp__op_symbols(op);
+        }
     }
+    return fits;
+}
+
+/* The counterpart. */
+static inline bool wisp__store_numbers(const wisp__op *op, const wisp__op *end,
+                                       const uint32_t *cells, uint8_t *image) {
+    bool fits = true;
+    for (; op < end; op++) {
+        uint8_t *at = image + op->offset;
+        if (op->quick == WISP__QUICK_FLOATS) {
+            for (int i = op->max; i > 0; i--, at += 4) memcpy(at, cells++, 4);
+        } else if (wisp__has_one(op)) {
+            fits &= wisp__store_one(op, op->bits ? *cells++ : 0, at);
+        } else {
+            fits &= wisp__store_cells(op, cells, at);
+            cells += wisp__op_symbols(op);
+        }
+    }
+    return fits;
 }
 
 /* --- cells and bits --- */
@@ -9959,16 +10812,12 @@ static void wisp__get_cells(wisp__unpacker *u, const wisp__op *op, uint32_t *cel
         cells[i] = (uint32_t)wisp__get(u->data, wisp__symbol_bits(op, i));
 }
 
-/* Bits that wisp__put_cells takes. */
-static int wisp__cells_bits(const wisp__op *op, const uint32_t *cells) {
-    int count = wisp__op_symbols(op);
-    if (wisp__op_cell(op) == WISP__CELL_CLASS) {
-        uint8_t bytes[16 + WISP__SLACK];
-        wisp__writer to = wisp__writer_on(bytes, 16);
-        wisp__put_cells(&to, op, cells);
-        return (int)to.at;
-    }
-    return count * op->cell_bits - (op->code == WISP__OP_QUAT ? op->cell_bits - 2 : 0);
+/* Bits that wisp__put_cells takes for a number of a class. */
+static int wisp__class_cells_bits(const wisp__op *op, const uint32_t *cells) {
+    uint8_t bytes[16 + WISP__SLACK];
+    wisp__writer to = wisp__writer_on(bytes, 16);
+    wisp__put_cells(&to, op, cells);
+    return (int)to.at;
 }
 
 /* ===========================================================================
@@ -10174,10 +11023,10 @@ static bool wisp__run_get(const wisp__op *op, const wisp__op *end, uint8_t *imag
         uint64_t word = wisp__load64(get) >> shift;
         bit += op->column_bits;
         if (op->quick <= WISP__QUICK_ONE) {
-            if (!wisp__store_one(op, (uint32_t)word & op->mask, to)) return false;
+            if (!wisp__store_one(op, (uint32_t)(word & wisp__op_mask(op)), to)) return false;
         } else if (op->quick == WISP__QUICK_TEXT) {
             uint64_t wrong[2] = { 0, 0 };
-            int count = (int)(word & op->mask);
+            int count = (int)(word & wisp__op_mask(op));
             if (count > op->max) return false;
             if (count == 0) continue;
             bit += (phase - bit) & 7;
@@ -10388,7 +11237,7 @@ typedef struct wisp__tile_reader {
 
 static inline bool wisp__tile_get_ints(wisp__tile_reader *r, const wisp__op *op, uint8_t *to,
                                        int bytes) {
-    uint64_t least = (uint64_t)op->least, span = op->span, mask = op->mask;
+    uint64_t least = (uint64_t)op->least, span = op->span, mask = wisp__op_mask(op);
     int shift = r->bit & 7, byte = r->bit >> 3, rows = r->rows, each = r->each;
     for (int i = 0; i < rows; i++, to += each) {
         uint64_t value = wisp__load64(r->at[i] + byte) >> shift & mask;
@@ -10401,8 +11250,9 @@ static inline bool wisp__tile_get_ints(wisp__tile_reader *r, const wisp__op *op,
 
 static inline bool wisp__tile_get_steps(wisp__tile_reader *r, const wisp__op *op, uint8_t *to,
                                         bool is_double) {
+    uint64_t mask = wisp__op_mask(op);
     for (int i = 0; i < r->rows; i++, to += r->each) {
-        uint64_t steps = wisp__load64(r->at[i] + (r->bit >> 3)) >> (r->bit & 7) & op->mask;
+        uint64_t steps = wisp__load64(r->at[i] + (r->bit >> 3)) >> (r->bit & 7) & mask;
         double number = wisp__min(op->low + (double)(int64_t)steps * op->step, op->high);
         float float32 = (float)number;
         if (steps > op->span) return false;
@@ -10477,7 +11327,7 @@ static bool wisp__tile_get_columns(wisp__tile_reader *r, const wisp__op *op, con
 static void wisp__tile_get_texts(wisp__tile_reader *r, const wisp__op *text, uint8_t *to) {
     int start = r->head - (text ? text->bits : 0), byte = start >> 3, shift = start & 7;
     int most = r->rows, rows, each = text ? text->each : 0;
-    uint64_t longest = text ? (uint64_t)text->max : 0, mask = text ? text->mask : 0;
+    uint64_t longest = text ? (uint64_t)text->max : 0, mask = text ? wisp__op_mask(text) : 0;
     uint64_t count = 0, wrong[2] = { 0, 0 };
     int64_t bytes = (r->head + 7) / 8;
     const uint8_t *from = r->from, *stop = r->stop;
@@ -10568,20 +11418,25 @@ static inline bool wisp__walk_stopped(const wisp__walk *w) {
 
 /* --- growing and entering rows --- */
 
-/* Appends so many words, which are 0. false: they are too many, or not paid for. */
-static bool wisp__row_take(wisp__unpacker *u, wisp__row *row, uint64_t words) {
+/* Room for so many more words. false: they are too many, or not paid for. */
+static bool wisp__row_room(wisp__unpacker *u, wisp__row *row, uint64_t words) {
     size_t room = row->room;
     uint32_t *grown;
     if (words > WISP__ROW_WORDS - row->count) wisp__unpack_fail(u, WISP_E_LIMIT);
     if (u->data->failed) return false;
-    if (row->count + (size_t)words > room || !row->words) {
-        room = 2 * (row->count + (size_t)words) + 4;
-        grown = (uint32_t *)wisp__unpack_items(u, (int64_t)room, sizeof *grown);
-        if (!grown) return false;
-        if (row->count) memcpy(grown, row->words, row->count * sizeof *grown);
-        row->words = grown;
-        row->room = room;
-    }
+    if (row->count + (size_t)words <= room && row->words) return true;
+    room = 2 * (row->count + (size_t)words) + 4;
+    grown = (uint32_t *)wisp__unpack_items(u, (int64_t)room, sizeof *grown);
+    if (!grown) return false;
+    if (row->count) memcpy(grown, row->words, row->count * sizeof *grown);
+    row->words = grown;
+    row->room = room;
+    return true;
+}
+
+/* Appends so many words, which are 0. false: as above. */
+static bool wisp__row_take(wisp__unpacker *u, wisp__row *row, uint64_t words) {
+    if (!wisp__row_room(u, row, words)) return false;
     memset(row->words + row->count, 0, (size_t)words * sizeof *row->words);
     row->count += (size_t)words;
     return true;
@@ -10630,38 +11485,40 @@ static void wisp__walk_leave(wisp__walk *w, const wisp__walk *outer) {
 
 /* --- numbers --- */
 
-/* Consecutive numbers, up to the next run; returns the operation after them. Cells are made and
-   used where they are in a row; a number with only one value has none. */
-static int wisp__walk_numbers(wisp__walk *w, int at, int end) {
-    const wisp__op *ops = w->u->ops;
-    uint32_t alone[WISP__OP_CELLS], none, *row = w->row ? w->row->words + w->at.cell : alone;
-    wisp__form from = w->from, to = w->to;
-    uint8_t *image = w->image;
-    int64_t bits = 0;
+/* Numbers from or to bits, one by one; false: one is outside its schema. */
+static bool wisp__walk_bits(wisp__walk *w, const wisp__op *op, const wisp__op *end, uint32_t *row) {
+    uint32_t alone[WISP__OP_CELLS], *cells = row ? row : alone;
     bool fits = true;
-    bool quick = w->quick;
-    const wisp__op *op = ops + at, *stop = op;
-    do stop++;
-    while (stop < ops + end && wisp__op_cell(stop) <= WISP__CELL_CLASS && !(quick && stop->run));
-    if (!wisp__unpack_pay(w->u, stop - op, WISP__PRICE_FIELD)) return (int)(stop - ops);
-    for (; op < stop; op++) {
-        int count = wisp__op_symbols(op);
-        uint32_t *cells = count ? row : &none;
-        none = 0;
-        if (from == WISP__IMAGE) fits &= wisp__load_cells(op, image + op->offset, cells);
-        if (from == WISP__BITS) wisp__get_cells(w->u, op, cells);
-        if (from == WISP__BITS && w->u->data->failed) return (int)(stop - ops);
-        if (to == WISP__IMAGE) fits &= wisp__store_cells(op, cells, image + op->offset);
-        else if (to == WISP__BITS && fits) wisp__put_cells(w->out, op, cells);
-        else if (to == WISP__ROW)
-            bits += op->quick ? count * op->cell_bits : wisp__cells_bits(op, cells);
-        if (row != alone) row += count;
+    for (; op < end && fits; op++) {
+        if (w->from == WISP__IMAGE) fits = wisp__load_numbers(op, op + 1, w->image, cells);
+        else if (w->from == WISP__BITS) wisp__get_cells(w->u, op, cells);
+        if (w->u->data->failed) return true;
+        if (w->to == WISP__IMAGE) fits = wisp__store_numbers(op, op + 1, cells, w->image);
+        else if (w->to == WISP__BITS && fits) wisp__put_cells(w->out, op, cells);
+        if (row) cells += wisp__op_symbols(op);
     }
-    if (!fits && to == WISP__IMAGE) wisp__unpack_invalid(w->u);
+    return fits;
+}
+
+/* Consecutive numbers; returns the operation after them. Cells are made and used where they are in
+   a row. */
+static int wisp__walk_numbers(wisp__walk *w, int at) {
+    const wisp__op *ops = w->u->ops, *op = ops + at;
+    const wisp__op *stop = w->quick ? op + 1 : ops + op->numbers;
+    uint32_t *row = w->row ? w->row->words + w->at.cell : NULL;
+    bool fits;
+    if (!wisp__unpack_pay(w->u, stop - op, WISP__PRICE_FIELD)) return (int)(stop - ops);
+    if (w->from == WISP__IMAGE && w->to == WISP__ROW)
+        fits = wisp__load_numbers(op, stop, w->image, row);
+    else if (w->from == WISP__ROW && w->to == WISP__IMAGE)
+        fits = wisp__store_numbers(op, stop, row, w->image);
+    else fits = wisp__walk_bits(w, op, stop, row);
+    if (!fits && w->to == WISP__IMAGE) wisp__unpack_invalid(w->u);
     else if (!fits) wisp__unpack_fail(w->u, WISP_E_INVALID);
-    if (!w->row) return (int)(stop - ops);
-    w->row->bits += bits;
-    w->at.cell = (size_t)(row - w->row->words);
+    if (!row) return (int)(stop - ops);
+    if (w->to == WISP__ROW) w->row->bits += wisp__op_cell(op) == WISP__CELL_CLASS
+                                                ? wisp__class_cells_bits(op, row) : op->number_bits;
+    w->at.cell += (size_t)op->number_cells;
     return (int)(stop - ops);
 }
 
@@ -11020,7 +11877,7 @@ static void wisp__walk_ops(wisp__walk *w, int at, int end) {
             continue;
         }
         if (cell <= WISP__CELL_CLASS) {
-            at = wisp__walk_numbers(w, at, end);
+            at = wisp__walk_numbers(w, at);
             continue;
         }
         if (!wisp__unpack_pay(w->u, 1, WISP__PRICE_FIELD)) return;
@@ -11033,6 +11890,71 @@ static void wisp__walk_ops(wisp__walk *w, int at, int end) {
     }
 }
 
+/* --- flat rows: numbers and blobs only, whose room is taken at once --- */
+
+static void wisp__flat_load(wisp__unpacker *u, const wisp__program *program, const uint8_t *image,
+                            wisp__row *row) {
+    const wisp__op *ops = program->ops, *stop = ops + program->count;
+    uint32_t *cells = row->words, *place = cells + program->body->columns;
+    uint32_t *slot = place + program->body->slot_count;
+    int64_t bits = 0;
+    bool fits = true;
+    for (const wisp__op *op = ops; op < stop;) {
+        if (!wisp__op_is_slot(op)) {
+            const wisp__op *after = ops + op->numbers;
+            fits &= wisp__load_numbers(op, after, image, cells);
+            bits += wisp__op_cell(op) == WISP__CELL_CLASS ? wisp__class_cells_bits(op, cells)
+                                                          : op->number_bits;
+            cells += op->number_cells;
+            op = after;
+        } else {
+            bool fixed = (op->flags & WISP__OP_FIXED) != 0;
+            const uint8_t *from;
+            int count = wisp__image_count(op, image, &from);
+            if (count < 0 || count > op->max || (fixed && count != op->max)) fits = false;
+            if (!fits) break;
+            *place++ = (uint32_t)(slot - row->words);
+            slot[0] = (uint32_t)(WISP__SLOT_HEAD + (count + 3) / 4);
+            slot[slot[0] - 1] = 0;
+            slot[1] = (uint32_t)count;
+            memcpy(slot + WISP__SLOT_HEAD, from, (size_t)count);
+            slot += slot[0];
+            if (!fixed) bits += op->bits;
+            if (count) bits += (-bits & 7) + (int64_t)count * 8;
+            op++;
+        }
+    }
+    row->count = (size_t)(slot - row->words);
+    row->bits = bits;
+    if (!fits) wisp__unpack_fail(u, WISP_E_INVALID);
+}
+
+static void wisp__flat_store(wisp__unpacker *u, const wisp__program *program, const wisp__row *row,
+                             uint8_t *image) {
+    const wisp__op *ops = program->ops, *stop = ops + program->count;
+    const uint32_t *cells = row->words, *place = cells + program->body->columns;
+    bool fits = true;
+    for (const wisp__op *op = ops; op < stop;) {
+        if (!wisp__op_is_slot(op)) {
+            const wisp__op *after = ops + op->numbers;
+            fits &= wisp__store_numbers(op, after, cells, image);
+            cells += op->number_cells;
+            op = after;
+        } else {
+            const uint32_t *slot = row->words + *place++;
+            uint8_t *to = image + op->offset;
+            if (slot[1] > (uint32_t)op->max) wisp__unpack_fail(u, WISP_E_INVALID);
+            if (u->data->failed) return;
+            if (op->count_bytes)
+                wisp__store_int(image + op->count_offset, op->count_bytes, slot[1]);
+            memcpy(to, slot + WISP__SLOT_HEAD, slot[1]);
+            fits &= op->code != WISP__OP_TEXT || !slot[1] || !memchr(to, 0, slot[1]);
+            op++;
+        }
+    }
+    if (!fits) wisp__unpack_invalid(u);
+}
+
 /* --- whole values --- */
 
 /* Walks all of a program; w->u->result is the result. */
@@ -11040,6 +11962,7 @@ static wisp_result wisp__walk_all(wisp__walk *w, const wisp__program *program) {
     wisp__unpacker *u = w->u;
     wisp__reader none = wisp__reader_on(NULL, 0);   /* fails together with the data */
     wisp__reader *shape_before = u->shape, *data_before = u->data;
+    bool flat = program->flat && w->row && (w->from == WISP__IMAGE || w->to == WISP__IMAGE);
     if (w->from != WISP__BITS) u->data = &none;
     u->start = u->data->at;
     u->ops = program->ops;
@@ -11048,11 +11971,16 @@ static wisp_result wisp__walk_all(wisp__walk *w, const wisp__program *program) {
     if (w->to == WISP__ROW) {
         w->row->count = 0;
         w->row->bits = 0;
-        wisp__row_take(u, w->row, (uint64_t)wisp__body_words(program->body, 1));
+        if (flat) wisp__row_room(u, w->row, (uint64_t)(unsigned)program->flat);
+        else wisp__row_take(u, w->row, (uint64_t)wisp__body_words(program->body, 1));
     }
+    if (flat && (u->data->failed || !wisp__unpack_pay(u, program->count, WISP__PRICE_FIELD)))
+        flat = false;
     w->at.grid = w->at.cell = 0;
     w->at.slot = (size_t)program->body->columns;
-    wisp__walk_ops(w, 0, program->count);
+    if (!flat) wisp__walk_ops(w, 0, program->count);
+    else if (w->from == WISP__IMAGE) wisp__flat_load(u, program, w->image, w->row);
+    else wisp__flat_store(u, program, w->row, w->image);
     if (u->data->failed && !u->result) u->result = WISP_E_BAD_PACKET;
     u->shape = shape_before;
     u->data = data_before;
@@ -11225,22 +12153,27 @@ static const wisp__program *wisp__program_of(const wisp_schema *schema, wisp__bu
     return program;
 }
 
-/* The image of a value: the struct itself, or made of a map. NULL with the reason. */
-static const void *wisp__image_of(const wisp__program *program, const wisp_value *value,
-                                  wisp__supply *supply, bool lenient, wisp_result *why) {
+/* An image filled by a value: its numbers are in their ranges. NULL with the reason. */
+static const void *wisp__image_made(const wisp__program *program, const wisp_value *value,
+                                    wisp__supply *supply, bool lenient, wisp_result *why) {
     const wisp_schema *schema = program->schema;
     wisp__fitting f = wisp__fitting_on(NULL, 0, supply);
-    const void *own = wisp__struct_as(value, program->source);
-    void *image;
-    if (!own) own = wisp__struct_as(value, schema);
-    if (own && schema->shape == WISP_SHAPE_STRUCT) return own;
-    image = wisp__supply_take(supply, (size_t)schema->bytes);
+    void *image = wisp__supply_take(supply, (size_t)schema->bytes);
     *why = wisp__credit_result(supply->credit, WISP_E_MEMORY);
     if (!image) return NULL;
     memset(image, 0, (size_t)schema->bytes);
     f.lenient = lenient;
     *why = wisp__fit_schema(&f, schema, value, image);
     return *why ? NULL : image;
+}
+
+/* The image of a value: the struct itself, or made of a map. NULL with the reason. */
+static const void *wisp__image_of(const wisp__program *program, const wisp_value *value,
+                                  wisp__supply *supply, bool lenient, wisp_result *why) {
+    const void *own = wisp__struct_as(value, program->source);
+    if (!own) own = wisp__struct_as(value, program->schema);
+    if (own && program->schema->shape == WISP_SHAPE_STRUCT) return own;
+    return wisp__image_made(program, value, supply, lenient, why);
 }
 
 /* --- values of images --- */
@@ -11279,30 +12212,51 @@ static wisp_result wisp__image_alone(wisp__alone *a, const wisp_schema *schema, 
 
 /* --- the bit-packed codec --- */
 
-static int wisp__bitpack_record(wisp__base *base, const wisp_schema *schema,
-                                const wisp_value *value, wisp__bump bump, void *out,
-                                int capacity) {
+/* Replaces a value by one whose numbers are in their ranges. */
+static wisp_result wisp__value_moved(const wisp__program *program, wisp__supply *supply,
+                                     wisp_value *value) {
+    wisp_result why;
+    const void *image = wisp__image_made(program, value, supply, false, &why);
+    return image ? wisp__image_value(program->schema, image, supply, value) : why;
+}
+
+static int wisp__encode_on(wisp__bump bump, const wisp_codec *codec, const wisp_schema *schema,
+                           const wisp_value *value, void *out, int capacity) {
     wisp__supply supply = wisp__supply_of_bump(&bump);
     wisp_result why = WISP_OK;
     const wisp__program *program = wisp__program_of(schema, &bump, &why);
-    const void *image = program ? wisp__image_of(program, value, &supply, false, &why) : NULL;
-    int64_t bits = image ? wisp__record_write(base, program, image, out, capacity) : why;
+    const void *image = NULL;
+    wisp_value moved = *value;
+    wisp__base base;
+    int64_t bits;
+    if (program && codec) why = wisp__value_moved(program, &supply, &moved);
+    else if (program) image = wisp__image_of(program, value, &supply, false, &why);
+    if (why) return why;
+    if (codec) return codec->encode(codec, schema, &moved, out, capacity);
+    wisp__base_alone(&base);
+    bits = wisp__record_write(&base, program, image, out, capacity);
     return bits < 0 ? (int)bits : (int)((bits + 7) / 8);
+}
+
+/* Encodes a value as a record, or by a codec after its numbers were moved into their ranges. The
+   program and the image lie on the stack, or in the second half of `out`. */
+static int wisp__encode_alone(const wisp_codec *codec, const wisp_schema *schema,
+                              const wisp_value *value, void *out, int capacity) {
+    uint64_t memory[WISP__COMPILED_BYTES / 8];
+    wisp__bump bump = wisp__bump_on(memory, (int)sizeof memory);
+    int half = capacity / 2, bytes = wisp__encode_on(bump, codec, schema, value, out, capacity);
+    if (bytes != WISP_E_MEMORY || !half) return bytes;
+    bump = wisp__bump_on((uint8_t *)out + half, capacity - half);
+    return wisp__encode_on(bump, codec, schema, value, out, half);
 }
 
 static int wisp__bitpack_encode(const wisp_codec *codec, const wisp_schema *schema,
                                 const wisp_value *value, void *out, int capacity) {
-    uint64_t memory[WISP__COMPILED_BYTES / 8];
     wisp__base base;
-    int half = capacity / 2, bytes;
     (void)codec;
+    if (schema) return wisp__encode_alone(NULL, schema, value, out, capacity);
     wisp__base_alone(&base);
-    if (!schema) return wisp__pack_into(&base, value, 1, (uint8_t *)out, capacity);
-    bytes = wisp__bitpack_record(&base, schema, value, wisp__bump_on(memory, (int)sizeof memory),
-                                 out, capacity);
-    if (bytes != WISP_E_MEMORY || !half) return bytes;
-    return wisp__bitpack_record(&base, schema, value,
-                                wisp__bump_on((uint8_t *)out + half, capacity - half), out, half);
+    return wisp__pack_into(&base, value, 1, (uint8_t *)out, capacity);
 }
 
 static int wisp__bitpack_decode_plain(wisp__unpacker *u, wisp_value *out) {
@@ -11356,6 +12310,7 @@ static const char wisp__straight = 1;
 int wisp_encode(const wisp_codec *codec, const wisp_schema *schema, const wisp_value *value,
                 void *out, int capacity) {
     wisp_result result = WISP_OK;
+    bool moved = false;
     if (!codec || !value || capacity < 0 || (capacity && !out)) return WISP_E_ARGUMENT;
     if (!schema || codec == wisp_bitpack())
         return codec->encode(codec, schema, value, out, capacity);
@@ -11368,8 +12323,9 @@ int wisp_encode(const wisp_codec *codec, const wisp_schema *schema, const wisp_v
         if (bytes >= 0) return bytes;  /* else only a look at the whole value finds what is wrong */
     }
     result = schema->program ? WISP_OK : wisp__schema_check(schema, NULL, 0, NULL);
-    if (result == WISP_OK) result = wisp_validate(schema, value, NULL, 0);
-    return result ? result : codec->encode(codec, schema, value, out, capacity);
+    if (result == WISP_OK) result = wisp__validate(schema, value, NULL, 0, &moved);
+    if (result) return result;
+    return (moved ? wisp__encode_alone : codec->encode)(codec, schema, value, out, capacity);
 }
 
 int wisp_decode(const wisp_codec *codec, const wisp_schema *schema, const void *bytes, int size,
@@ -12159,8 +13115,8 @@ typedef struct wisp__codec_member {
 
 static inline wisp__codec_member wisp__codec_field(const wisp_field *field, const void *data) {
     wisp__codec_member m = { &field->type, (const uint8_t *)data + field->offset,
-                       wisp__type_bytes(&field->type, field->bytes),
-                       wisp__field_count(field, data) };
+                             wisp__type_bytes(&field->type, field->bytes),
+                             wisp__field_count(field, data) };
     if (m.count < 0 && m.type->kind == WISP_TYPE_ARRAY) m.count = m.type->max;
     return m;
 }
@@ -12302,7 +13258,7 @@ static bool wisp__codec_value(wisp__encoder *e, const wisp__codec_member *m, wis
     wisp__storage to = { NULL, m->bytes, m->count >= 0 ? &count : NULL };
     *out = wisp__view(m->type, m->bytes, m->at, over ? m->type->max : m->count);
     if (e->checks && m->type->kind != WISP_TYPE_STRUCT &&
-        (over || !wisp__fit_type(&f, m->type, to, out)))
+        (over || !wisp__fit_type(&f, m->type, to, out) || f.moved))
         wisp__emit_refuse(e, WISP_E_INVALID);
     return e->result == WISP_OK;
 }
@@ -14024,6 +14980,8 @@ static bool wisp__proto_fits(const wisp_type *type, const wisp_value *value, int
 
 static bool wisp__proto_fits_scalar(const wisp__proto_type *t, const wisp_value *value) {
     const wisp_type *type = t->type;
+    wisp_range range = wisp__component(type, 0);
+    wisp__fitting f = wisp__fitting_on(NULL, 0, NULL);
     wisp__numeric numeric;
     uint64_t bits = 0, number = 0;
     if (!wisp__proto_bits(t, value, &bits)) return false;
@@ -14038,7 +14996,7 @@ static bool wisp__proto_fits_scalar(const wisp__proto_type *t, const wisp_value 
                (int64_t)bits <= type->most;
     case WISP_TYPE_LITERAL: return wisp__in_bounds(number, &type->lo, &type->lo, 8);
     case WISP_TYPE_NUMBER_RANGE:
-    case WISP_TYPE_QUANTIZED: return wisp__in_bounds(number, &type->lo, &type->hi, 8);
+    case WISP_TYPE_QUANTIZED: return wisp__fit_steps(&f, type, &range, 8, &number);
     case WISP_TYPE_NUMBER: return wisp__is_exact(numeric.magnitude);
     default: return true;
     }
@@ -14840,33 +15798,35 @@ static void wisp__level_add(wisp__level *level, uint32_t number) {
 }
 
 static void wisp__put_rice(wisp__writer *to, uint32_t number, int order) {
-    uint32_t ones = number >> order;
-    uint64_t more;
+    uint64_t ones = number >> order, more;
     int extra;
     if (ones < WISP__ONES) {
-        wisp__put(to, (UINT64_C(1) << ones) - 1, (int)ones + 1);
-        wisp__put(to, number & ((UINT64_C(1) << order) - 1), order);
+        more = ((uint64_t)number & ((UINT64_C(1) << order) - 1)) << (ones + 1);
+        wisp__put(to, more | ((UINT64_C(1) << ones) - 1), (int)ones + 1 + order);
         return;
     }
     more = (uint64_t)number - ((uint64_t)WISP__ONES << order) + (UINT64_C(2) << order);
     extra = wisp__width(more >> order >> 1) - 1;
-    wisp__put(to, (UINT64_C(1) << WISP__ONES) - 1, WISP__ONES);
-    wisp__put(to, UINT64_C(1) << extra, extra + 1);
+    wisp__put(to, ((UINT64_C(1) << WISP__ONES) - 1) | UINT64_C(1) << (WISP__ONES + extra),
+              WISP__ONES + extra + 1);
     wisp__put(to, more - (UINT64_C(1) << (extra + order + 1)), extra + order + 1);
 }
 
 static uint32_t wisp__get_rice(wisp__reader *from, int order, uint32_t most) {
-    uint64_t number, ones = 0;
-    while (ones < WISP__ONES && wisp__get(from, 1)) ones++;
-    number = ones << order;
+    uint64_t next = wisp__peek(from), stop = ~next | UINT64_C(1) << WISP__ONES, number;
+    int ones = wisp__width(stop & (0 - stop)) - 1, extra;
     if (ones < WISP__ONES) {
-        number |= wisp__get(from, order);
+        number = (uint64_t)(unsigned)ones << order |
+                 (next >> (ones + 1) & ((UINT64_C(1) << order) - 1));
+        wisp__skip(from, ones + 1 + order);
     } else {
-        int extra = 0;
-        while (extra <= 32 - order && !from->failed && !wisp__get(from, 1)) extra++;
-        if (extra > 32 - order) from->failed = true;
-        number += (UINT64_C(1) << (extra + order + 1)) - (UINT64_C(2) << order);
-        number += wisp__get(from, extra + order + 1);
+        next >>= WISP__ONES;
+        extra = wisp__width(next & (0 - next)) - 1;
+        if (extra < 0 || extra > 32 - order) from->failed = true;
+        if (from->failed) return 0;
+        wisp__skip(from, WISP__ONES + extra + 1);
+        number = ((uint64_t)WISP__ONES << order) + (UINT64_C(1) << (extra + order + 1)) -
+                 (UINT64_C(2) << order) + wisp__get(from, extra + order + 1);
     }
     if (number > most) from->failed = true;
     return from->failed ? 0 : (uint32_t)number;
@@ -14976,23 +15936,33 @@ static uint32_t wisp__plain_ordered(wisp__table_coder *c, int i, int bits, uint3
     return (base + delta) & mask;
 }
 
-/* Of a column without order; `base` and `now` are the same while it is read. */
-static uint32_t wisp__plain_symbol(wisp__table_coder *c, int bits, uint32_t base, uint32_t now) {
-    uint32_t changed = base ^ now, coded;
+/* Of a column without order. */
+static void wisp__put_symbol(wisp__writer *to, int bits, uint32_t base, uint32_t now) {
+    uint32_t changed = base ^ now;
     int field = wisp__width((uint32_t)bits - 1);
     int below = wisp__width(changed & (0 - changed)) - 1, width = wisp__width(changed) - below;
-    int within = wisp__max_int(width - 2, 0);
-    if (bits <= 8 || !wisp__plain_bits(c, 2 * field + within < bits, 1))
-        return (uint32_t)wisp__plain_bits(c, now, bits);
-    coded = (uint32_t)below | (uint32_t)(width - 1) << field;
-    coded = (uint32_t)wisp__plain_bits(c, coded & wisp__symbol_mask(2 * field), 2 * field);
+    int head = 1 + 2 * field, within = wisp__max_int(width - 2, 0);
+    uint64_t coded = (uint64_t)now << (bits > 8);
+    if (bits > 8 && 2 * field + within < bits) {
+        coded = 1 | (uint64_t)(unsigned)below << 1 | (uint64_t)(unsigned)(width - 1) << (1 + field);
+        coded |= wisp__low_bits(changed >> below >> 1, within) << head;
+        wisp__put(to, coded, head + within);
+    } else {
+        wisp__put(to, coded, bits + (bits > 8));
+    }
+}
+
+static uint32_t wisp__get_symbol(wisp__reader *from, int bits, uint32_t base) {
+    int field = wisp__width((uint32_t)bits - 1), below, width, within;
+    uint32_t changed, coded;
+    if (bits <= 8 || !wisp__get(from, 1)) return (uint32_t)wisp__get(from, bits);
+    coded = (uint32_t)wisp__get(from, 2 * field);
     below = (int)(coded & wisp__symbol_mask(field));
     width = (int)(coded >> field) + 1;
     within = wisp__max_int(width - 2, 0);
-    changed = (uint32_t)wisp__plain_bits(c, wisp__low_bits(changed >> below >> 1, within), within);
-    if (below + width > bits) c->from->failed = true;
-    if (c->from->failed) return 0;
-    changed = changed << 1 | 1;
+    changed = (uint32_t)wisp__get(from, within) << 1 | 1;
+    if (below + width > bits) from->failed = true;
+    if (from->failed) return 0;
     if (width > 1) changed |= UINT32_C(1) << (width - 1);
     return base ^ changed << below;
 }
@@ -15024,7 +15994,7 @@ static void wisp__ranks_use(wisp__ranks *ranks, int rank, uint64_t mask) {
     for (int i = 0; uses > 32 && i < ranks->count; i++) ranks->uses[i] /= 2;
 }
 
-/* Never 0 unless the table is one cell or the reader has failed. */
+/* Of a table of several cells. 0: the reader has failed, or the bits are wrong. */
 static uint64_t wisp__plain_mask(wisp__table_coder *c, uint64_t mask, int count) {
     wisp__ranks *ranks = &c->ranks;
     int rank = 0;
@@ -15039,7 +16009,7 @@ static uint64_t wisp__plain_mask(wisp__table_coder *c, uint64_t mask, int count)
     else mask = wisp__plain_fresh_mask(c, mask, count);
     if (count < WISP__CELL && mask >> count) c->from->failed = true;
     if (c->from->failed) return 0;
-    if (c->cells > 1) wisp__ranks_use(ranks, rank, mask);
+    wisp__ranks_use(ranks, rank, mask);
     return mask;
 }
 
@@ -15116,28 +16086,56 @@ static void wisp__cell_copy(wisp__table_coder *c, const wisp__cell *cell) {
         memcpy(c->out + cell->at, base, (size_t)cell->count * sizeof *base);
 }
 
-/* Returns the mask. A mask of 0 that was read is wrong, unless the table is one cell. */
-static uint64_t wisp__plain_cell(wisp__table_coder *c, int64_t index) {
-    static const uint32_t zeros[WISP__CELL] = { 0 };
-    wisp__cell cell = wisp__cell_of(c, index);
-    const wisp__column *column = c->table.columns + cell.column;
-    const uint32_t *base = c->base ? wisp__cell_base(c, &cell) : zeros;
-    const uint32_t *now = c->to ? c->now + cell.at : base, *older = base;
-    uint64_t mask = c->to ? wisp__cell_mask(base, now, cell.count) : 1, left;
-    if (c->table.column_count > 1 || c->cells == 1) mask = wisp__plain_mask(c, mask, cell.count);
-    wisp__cell_copy(c, &cell);
-    if (c->table.older && base == c->base + cell.at) older = c->table.older + cell.at;
-    for (left = mask; left; left &= left - 1) {
-        int i = wisp__width(left & (0 - left)) - 1, bits = column[i].bits;
-        uint32_t value = base[i] ^ 1;
-        if (column[i].kind && bits > 1)
-            value = wisp__plain_symbol(c, bits, base[i], now[i]);
-        else if (bits > 1)
-            value = wisp__plain_ordered(c, i, bits, base[i], now[i], older[i]);
-        if (c->from->failed) return 0;
-        if (c->out) c->out[cell.at + (size_t)i] = value;
+/* The symbols of a cell. `now` is `base` while they are read, into `out`; `older` is `base` too
+   where it is not known. */
+typedef struct wisp__symbols {
+    const wisp__column *column;
+    const uint32_t     *base, *now, *older;
+    uint32_t           *out;
+} wisp__symbols;
+
+/* The values in the columns of the mask. */
+static void wisp__plain_values(wisp__table_coder *c, const wisp__symbols *s, uint64_t mask) {
+    for (; mask && !c->from->failed; mask &= mask - 1) {
+        int i = wisp__width(mask & (0 - mask)) - 1, bits = s->column[i].bits;
+        uint32_t base = s->base[i], value = base ^ 1;
+        if (bits > 1 && !s->column[i].kind)
+            value = wisp__plain_ordered(c, i, bits, base, s->now[i], s->older[i]);
+        else if (bits > 1 && c->to) wisp__put_symbol(c->to, bits, base, s->now[i]);
+        else if (bits > 1) value = wisp__get_symbol(c->from, bits, base);
+        if (s->out && !c->from->failed) s->out[i] = value;
     }
-    return mask;
+}
+
+static const uint32_t wisp__no_symbols[WISP__CELL] = { 0 };
+
+/* Reads a table of one cell, which is its base so far; false: the mask is 0. */
+static bool wisp__plain_only(wisp__table_coder *c) {
+    const uint32_t *base = c->base ? c->base : wisp__no_symbols;
+    wisp__symbols symbols = { c->table.columns, base, base, base, c->out };
+    int count = c->table.column_count;
+    uint64_t mask = wisp__plain_fresh_mask(c, 0, count);
+    if (count < WISP__CELL && mask >> count) c->from->failed = true;
+    wisp__plain_values(c, &symbols, mask);
+    return mask != 0;
+}
+
+/* Returns the mask, which is not 0 unless reading failed. */
+static uint64_t wisp__plain_cell(wisp__table_coder *c, int64_t index) {
+    wisp__cell cell = wisp__cell_of(c, index);
+    const uint32_t *base = c->base ? wisp__cell_base(c, &cell) : wisp__no_symbols;
+    wisp__symbols s = { c->table.columns + cell.column, base, base, base, NULL };
+    uint64_t mask = 1;
+    if (c->to) {
+        s.now = c->now + cell.at;
+        mask = wisp__cell_mask(base, s.now, cell.count);
+    }
+    if (c->table.column_count > 1) mask = wisp__plain_mask(c, mask, cell.count);
+    wisp__cell_copy(c, &cell);
+    if (c->table.older && base == c->base + cell.at) s.older = c->table.older + cell.at;
+    if (c->out) s.out = c->out + cell.at;
+    wisp__plain_values(c, &s, mask);
+    return c->from->failed ? 0 : mask;
 }
 
 /* ---- tables ---- */
@@ -15225,7 +16223,10 @@ static void wisp__delta_bits_write(wisp__writer *to, const wisp__table *table,
     c.to = to;
     c.from = &none;
     if (c.cells == 1) {
-        wisp__plain_cell(&c, 0);
+        wisp__symbols s = { table->columns, base, now, base, NULL };
+        uint64_t mask = wisp__cell_mask(base, now, table->column_count);
+        wisp__plain_fresh_mask(&c, mask, table->column_count);
+        wisp__plain_values(&c, &s, mask);
     } else {
         c.follows = wisp__follow_gain(&c) > 0;
         wisp__put(to, c.follows, c.follows ? 2 : 1);
@@ -15258,7 +16259,8 @@ static bool wisp__delta_bits_read(wisp__reader *from, const wisp__table *table,
     c.from = from;
     c.out = base ? now : NULL;
     if (c.cells == 1) {
-        if (!wisp__plain_cell(&c, 0) && !from->failed) wisp__plain_symbols(&c);
+        if (base && base != now) memcpy(now, base, symbols * sizeof *now);
+        if (!wisp__plain_only(&c) && !from->failed) wisp__plain_symbols(&c);
     } else {
         c.follows = wisp__get(from, 1);
         if (c.follows && wisp__get(from, 1)) wisp__plain_symbols(&c);
@@ -15951,27 +16953,38 @@ static bool wisp__get_coded(wisp__delta *d, const wisp__adaptive *a, uint32_t *n
 
 /* --- a delta: applied where d->delta is there, else made --- */
 
+/* The cells of an array of the schema itself, where the range coder is used. false: they do not go
+   through it. */
+static bool wisp__delta_coded(wisp__delta *d, const wisp__table *table, const wisp__grids *grids,
+                              uint32_t *now, int array) {
+    const wisp__op *op = &d->program->ops[array];
+    wisp__adaptive a;
+    if (!d->models || !(op->flags & WISP__OP_PLAIN)) return false;
+    a.table = *table;
+    a.models = wisp__models_of(d, array);
+    a.held[0] = wisp__grid_cells(d, op->body, &grids->held[0], table->rows);
+    a.held[1] = table->older;
+    a.held[2] = table->older ? wisp__grid_cells(d, op->body, &grids->held[2], table->rows) : NULL;
+    a.credit = d->u->credit;
+    if (d->failed) return false;
+    return d->delta.there ? wisp__get_coded(d, &a, now) : wisp__put_coded(d, &a, now);
+}
+
 /* The cells of a grid of `rows` rows, which begins at a word of the new row. `array`: of the schema
    itself, which may go through the range coder; or -1. */
 static void wisp__delta_table(wisp__delta *d, const wisp__body *body, const wisp__grids *grids,
-                              const wisp__place_in_row *at, int rows, int array) {
+                              size_t grid, int rows, int array) {
     wisp__table table = { body->table, body->columns, rows, NULL };
     const uint32_t *base = wisp__grid_cells(d, body, &grids->held[0], rows);
-    uint32_t *now = d->row.words + at->grid;
-    bool coded = false;
-    if (array >= 0 && !d->failed) table.older = wisp__grid_cells(d, body, &grids->held[1], rows);
-    if (d->failed) return;
-    if (array >= 0 && d->models && d->program->ops[array].flags & WISP__OP_PLAIN) {
-        const uint32_t *oldest = table.older ? wisp__grid_cells(d, body, &grids->held[2], rows)
-                                             : NULL;
-        wisp__adaptive a = { table, wisp__models_of(d, array), { base, table.older, oldest },
-                             d->u->credit };
-        if (d->failed) return;
-        coded = d->delta.there ? wisp__get_coded(d, &a, now) : wisp__put_coded(d, &a, now);
+    uint32_t *now = d->row.words + grid;
+    if (array >= 0 && !d->failed) {
+        table.older = wisp__grid_cells(d, body, &grids->held[1], rows);
+        if (wisp__delta_coded(d, &table, grids, now, array)) return;
     }
-    if (coded || d->failed || !body->columns) return;
+    if (d->failed || !body->columns) return;
     if (!d->delta.there) wisp__delta_bits_write(d->to, &table, base, now);
-    else if (!wisp__delta_bits_read(&d->delta.from, &table, base, now)) d->failed = true;
+    else if (!wisp__delta_bits_read(&d->delta.from, &table, now == d->copy ? now : base, now))
+        d->failed = true;
 }
 
 /* The count of an array's rows: the new row's, or the one that is read. `had`: in the base. */
@@ -15994,16 +17007,18 @@ static int wisp__delta_count(wisp__delta *d, const wisp__op *op, int had,
 static void wisp__delta_slots(wisp__delta *d, const wisp__body *body, const wisp__grids *grids,
                               size_t grid, int rows);
 
-/* The array in a slot; `arrays`: the same one in the rows before, or NULL. */
-static void wisp__delta_array(wisp__delta *d, int array, const uint32_t *const arrays[3],
-                              const wisp__place_in_row *at) {
+/* The array in the i-th slot of a row of the grids. */
+static void wisp__delta_array(wisp__delta *d, const wisp__body *body, const wisp__grids *outer,
+                              int row, int i, const wisp__place_in_row *at) {
+    int array = body->slot[i].op, rows;
     const wisp__op *op = &d->program->ops[array];
-    wisp__place_in_row inner = *at;
     wisp__grids grids;
-    int rows;
-    for (int i = 0; i < 3; i++) grids.held[i] = wisp__array_grid(arrays[i]);
-    for (int i = 1; i < 3; i++)
-        if (d->depth || !d->older[i - 1]) grids.held[i].words = NULL;
+    size_t grid;
+    for (int k = 0; k < 3; k++) {
+        const wisp__grid *held = &outer->held[k];
+        grids.held[k] = wisp__array_grid(held->words ? wisp__grid_slot(held, body, row, i) : NULL);
+        if (k && (d->depth || !d->older[k - 1])) grids.held[k].words = NULL;
+    }
     rows = wisp__delta_count(d, op, grids.held[0].rows, at);
     d->rows -= rows;
     if (d->rows < 0) d->failed = true;
@@ -16014,21 +17029,24 @@ static void wisp__delta_array(wisp__delta *d, int array, const uint32_t *const a
         return;
     }
     if (!rows) return;
-    inner.grid = wisp__slot_at(&d->row, at) + WISP__SLOT_HEAD;
-    wisp__delta_table(d, op->body, &grids, &inner, rows, d->depth ? -1 : array);
+    grid = wisp__slot_at(&d->row, at) + WISP__SLOT_HEAD;
+    wisp__delta_table(d, op->body, &grids, grid, rows, d->depth ? -1 : array);
     d->depth++;
-    if (op->body->slot_count && !d->failed)
-        wisp__delta_slots(d, op->body, &grids, inner.grid, rows);
+    if (op->body->slot_count && !d->failed) wisp__delta_slots(d, op->body, &grids, grid, rows);
     d->depth--;
     if (d->delta.there)
-        d->row.words[inner.grid - WISP__SLOT_HEAD] =
-            (uint32_t)(d->row.count - (inner.grid - WISP__SLOT_HEAD));
+        d->row.words[grid - WISP__SLOT_HEAD] =
+            (uint32_t)(d->row.count - (grid - WISP__SLOT_HEAD));
 }
 
-/* Copies a slot of the base to the new row. */
+/* Copies a slot of the base to the new row. In a row that began as a copy of the base it may stand
+   in its place already. */
 static void wisp__slot_copy(wisp__delta *d, const uint32_t *base, const wisp__place_in_row *at) {
     size_t slot = d->row.count;
-    if (!base || !wisp__slot_begin(d->u, &d->row, at, 0, (int64_t)base[0] - WISP__SLOT_HEAD))
+    if (base && d->row.words == d->copy && base == d->base + slot) {
+        d->row.words[at->slot] = (uint32_t)(slot - at->grid);
+        d->row.count += base[0];
+    } else if (!base || !wisp__slot_begin(d->u, &d->row, at, 0, (int64_t)base[0] - WISP__SLOT_HEAD))
         d->failed = true;
     else memcpy(d->row.words + slot, base, base[0] * sizeof *base);
 }
@@ -16036,13 +17054,13 @@ static void wisp__slot_copy(wisp__delta *d, const uint32_t *base, const wisp__pl
 /* A blob or union: as it is, unless it is the same in the base. */
 static void wisp__delta_slot(wisp__delta *d, int at, const uint32_t *base,
                              const wisp__place_in_row *place) {
-    const uint32_t *now = d->row.words + wisp__slot_at(&d->row, place);
     bool apply = d->delta.there, same;
     wisp__walk w;
     if (apply) {
         same = !wisp__get(&d->delta.from, 1);
         if (same) wisp__slot_copy(d, base, place);
     } else {
+        const uint32_t *now = d->row.words + wisp__slot_at(&d->row, place);
         same = base && base[0] == now[0] && memcmp(base, now, now[0] * sizeof *now) == 0;
         wisp__put(d->to, !same, 1);
     }
@@ -16061,17 +17079,25 @@ static void wisp__delta_slots(wisp__delta *d, const wisp__body *body, const wisp
     wisp__place_in_row place = { grid, grid, grid + (size_t)rows * (size_t)body->columns };
     for (int row = 0; row < rows; row++, place.cell += (size_t)body->columns) {
         for (int i = 0; i < body->slot_count && !d->failed; i++, place.slot++) {
-            int choice = body->slot[i].choice, at = body->slot[i].op;
-            const uint32_t *arrays[3];
-            int held = d->program->ops[at].code == WISP__OP_ARRAY ? 3 : 1;
-            if (choice >= 0 && !d->row.words[place.cell + (size_t)choice]) continue;
-            for (int k = 0; k < held; k++)
-                arrays[k] = grids->held[k].words ? wisp__grid_slot(&grids->held[k], body, row, i)
-                                                : NULL;
-            if (held == 3) wisp__delta_array(d, at, arrays, &place);
-            else wisp__delta_slot(d, at, arrays[0], &place);
+            const wisp__body_slot *slot = &body->slot[i];
+            if (slot->choice >= 0 && !d->row.words[place.cell + (size_t)slot->choice]) continue;
+            if (d->program->ops[slot->op].code == WISP__OP_ARRAY)
+                wisp__delta_array(d, body, grids, row, i, &place);
+            else wisp__delta_slot(d, slot->op, wisp__grid_slot(&grids->held[0], body, row, i),
+                                  &place);
         }
     }
+}
+
+/* The new row begins as a copy of its base, up to the first slot; false: no memory. */
+static bool wisp__delta_begin_row(wisp__delta *d, const wisp__body *body) {
+    wisp__row *row = &d->row;
+    if (!row->words && !wisp__row_room(d->u, row, d->base_words)) return false;
+    memcpy(row->words, d->base, d->base_words * sizeof *row->words);
+    row->count = (size_t)wisp__body_words(body, 1);
+    memset(row->words + body->columns, 0, (size_t)body->slot_count * sizeof *row->words);
+    d->copy = row->words;
+    return true;
 }
 
 /* Writes the delta from d->base to d->row, or, where d->delta is there, makes d->row of d->base.
@@ -16081,7 +17107,6 @@ static bool wisp__record_delta_code(wisp__delta *d) {
     wisp__unpacker *u = d->u;
     wisp__reader none = wisp__reader_on(NULL, 0), *data = u->data, *shape = u->shape;
     const wisp__body *body = d->program->body;
-    wisp__place_in_row place = { 0, 0, 0 };
     wisp__grids grids = { { { d->base, 1 }, { d->older[0], 1 }, { d->older[1], 1 } } };
     d->rows = WISP__DELTA_ROWS;
     d->symbols = WISP__DELTA_SYMBOLS;
@@ -16090,12 +17115,9 @@ static bool wisp__record_delta_code(wisp__delta *d) {
     u->start = d->delta.start;
     u->data = d->delta.there ? &d->delta.from : &none;
     u->shape = &none;
-    if (d->delta.there) {
-        d->row.count = 0;
-        if (!wisp__row_take(u, &d->row, (uint64_t)wisp__body_words(body, 1))) d->failed = true;
-    }
+    if (d->delta.there && !wisp__delta_begin_row(d, body)) d->failed = true;
     if (!d->failed && wisp__delta_open(d, body, 1)) {
-        wisp__delta_table(d, body, &grids, &place, 1, -1);
+        wisp__delta_table(d, body, &grids, 0, 1, -1);
         if (body->slot_count && !d->failed) wisp__delta_slots(d, body, &grids, 0, 1);
     }
     u->data = data;
@@ -16112,6 +17134,145 @@ static bool wisp__record_delta_pass(wisp__unpacker *u, const wisp__program *prog
         !wisp__pay_each(u->credit, body->columns, WISP__PRICE_SYMBOL))
         return false;
     return !body->columns || wisp__delta_bits_read(from, &table, NULL, NULL);
+}
+
+/* ===========================================================================
+ * MARK: >>row
+ * What: rows that are kept, which is what all state is: made once, shared by reference, never
+ *   changed. And the deltas between them, whatever they are sent for.
+ * Invariants: equal values of a program have rows that are equal byte for byte. The numbers of a
+ *   row are in the steps of its schema, so the struct made of a row is the same on all ends.
+ * Not here: which rows a peer has (baseline), messages (message_delta).
+ *
+ *   wisp__row_load         a struct becomes a row: its numbers are cells, checked and in steps
+ *   wisp__encoded_row      such a row is kept, with one reference; ->references counts them
+ *   wisp__encoded_release  gives a reference back; ->memory is what limits count for a row
+ *   wisp__encoded_same     whether two rows are equal, which needs no look at their fields
+ *   wisp__row_store        a row becomes a struct, for a reader or to give it its own steps back
+ *   wisp__row_delta_put    the bits from one kept row to another; no row is changed
+ *   wisp__row_delta_get    the kept row that those bits make of the same base
+ * All but those that begin with wisp__encoded take an unpacker: it has the memory that they work
+ * in, says who pays, and what failed.
+ * ======================================================================== */
+
+/* `count` bytes that are not set, but for the zeros after them. */
+static wisp__encoded *wisp__encoded_new(wisp *w, size_t count) {
+    size_t chunk = sizeof(wisp__encoded) + count + WISP__SLACK;
+    wisp__encoded *e = (wisp__encoded *)wisp__chunk_take(&w->chunks, chunk);
+    if (!e) return NULL;
+    e->references = 1;
+    e->chunk_bytes = (int)chunk;
+    e->memory = wisp__chunk_memory(chunk);
+    e->values = 1;
+    e->bits = (int64_t)count * 8;
+    memset((uint8_t *)e->bytes + count, 0, WISP__SLACK);
+    return e;
+}
+
+static wisp__encoded *wisp__encoded_copy(wisp *w, const void *bytes, size_t count) {
+    wisp__encoded *e = wisp__encoded_new(w, count);
+    if (e && count) memcpy(e->bytes, bytes, count);
+    return e;
+}
+
+static wisp__encoded *wisp__encoded_make(wisp *w, const void *bytes, int64_t bits) {
+    size_t count = (size_t)((bits + 7) / 8);
+    wisp__encoded *e = wisp__encoded_copy(w, bytes, count);
+    if (!e) return NULL;
+    e->bits = bits;
+    if (bits & 7) ((uint8_t *)e->bytes)[count - 1] &= (uint8_t)((1u << (bits & 7)) - 1);
+    return e;
+}
+
+static wisp__encoded *wisp__encoded_row(wisp *w, const wisp__row *row) {
+    wisp__encoded *e = wisp__encoded_copy(w, row->words, row->count * sizeof *row->words);
+    if (e) e->bits = row->bits;
+    return e;
+}
+
+static size_t wisp__encoded_size(const wisp__encoded *e) {
+    return (size_t)e->chunk_bytes - sizeof(wisp__encoded) - WISP__SLACK;
+}
+
+/* A stored row, which is only read. */
+static wisp__row wisp__encoded_as_row(const wisp__encoded *e) {
+    wisp__row row = { (uint32_t *)(uintptr_t)e->bytes, 0, 0, 0 };
+    row.count = row.room = wisp__encoded_size(e) / sizeof *row.words;
+    row.bits = e->bits;
+    return row;
+}
+
+static void wisp__encoded_release(wisp *w, wisp__encoded *e) {
+    if (e && --e->references == 0) wisp__chunk_give(&w->chunks, e, (size_t)e->chunk_bytes);
+}
+
+static bool wisp__encoded_same(const wisp__encoded *a, const wisp__encoded *b) {
+    return a == b || (a->chunk_bytes == b->chunk_bytes &&
+                      memcmp(a->bytes, b->bytes, wisp__encoded_size(a)) == 0);
+}
+
+static const uint32_t *wisp__encoded_words(const wisp__encoded *e) {
+    return e ? (const uint32_t *)(const void *)e->bytes : NULL;
+}
+
+/* Models to begin with: a copy of those after the base, or new ones. */
+static void wisp__models_begin(wisp__delta *d, wisp__bases *from) {
+    size_t bytes = wisp__delta_models(d->program);
+    uint8_t *copy = bytes ? (uint8_t *)wisp__delta_take(d, bytes) : NULL;
+    if (!copy) return;
+    d->models = from->adapted = copy;
+    from->adapted_bytes = bytes;
+    if (!from->models || wisp__encoded_size(from->models) != bytes) wisp__delta_models_init(d);
+    else memcpy(copy, from->models->bytes, bytes);
+}
+
+static void wisp__row_delta_on(wisp__delta *d, wisp__unpacker *u, const wisp__program *program,
+                               wisp__bases *from) {
+    memset(d, 0, sizeof *d);
+    d->u = u;
+    d->program = program;
+    d->base = wisp__encoded_words(from->base);
+    d->base_words = wisp__encoded_size(from->base) / sizeof *d->base;
+    for (int i = 0; i < 2; i++) d->older[i] = wisp__encoded_words(from->older[i]);
+    from->adapted = NULL;
+    if (from->adaptive) wisp__models_begin(d, from);
+}
+
+/* Writes the delta to a row. Returns how many cells it is about; -1: it cannot be made, or does not
+   fit the writer, and what was written means nothing. */
+static int wisp__row_delta_put(wisp__unpacker *u, const wisp__program *program, wisp__bases *from,
+                               const wisp__encoded *now, wisp__writer *to) {
+    wisp__delta d;
+    wisp__row_delta_on(&d, u, program, from);
+    d.row = wisp__encoded_as_row(now);
+    d.to = to;
+    return wisp__record_delta_code(&d) ? WISP__DELTA_SYMBOLS - d.symbols : -1;
+}
+
+/* Reads the delta where `reader` stands. NULL: malformed or not paid for; or WISP_E_MEMORY is in
+   u->result. The row is made in the memory that it is kept in when it is as large as its base. */
+static wisp__encoded *wisp__row_delta_get(wisp *w, wisp__unpacker *u, const wisp__program *program,
+                                          wisp__bases *from, wisp__reader *reader) {
+    size_t bytes = wisp__encoded_size(from->base);
+    bool paid = wisp__pay_memory(u->credit, bytes), good;
+    wisp__encoded *e = paid ? wisp__encoded_new(w, bytes) : NULL, *other;
+    wisp__delta d;
+    if (paid && !e) u->result = WISP_E_MEMORY;
+    if (!e) return NULL;
+    wisp__row_delta_on(&d, u, program, from);
+    d.row.words = (uint32_t *)(void *)e->bytes;
+    d.row.room = d.base_words;
+    d.delta.from = *reader;
+    d.delta.start = reader->at;
+    d.delta.there = true;
+    good = wisp__record_delta_code(&d);
+    *reader = d.delta.from;
+    e->bits = 0;
+    if (good && d.row.words == d.copy && d.row.count == d.base_words) return e;
+    other = good ? wisp__encoded_row(w, &d.row) : NULL;
+    wisp__encoded_release(w, e);
+    if (good && !other) u->result = WISP_E_MEMORY;
+    return other;
 }
 
 /* ===========================================================================
@@ -16824,7 +17985,9 @@ static void wisp__compress_stream_init(wisp__compress_stream *s, wisp_compressio
 }
 
 wisp_result wisp_add_compressor(wisp *w, const wisp_compressor *compressor) {
-    return w ? wisp__compress_add(&w->compress, compressor) : WISP_E_ARGUMENT;
+    wisp_result result = w ? wisp__compress_add(&w->compress, compressor) : WISP_E_ARGUMENT;
+    return !result ? result : wisp__explain(w, result, "a compressor needs a name, open, close, "
+                                            "compress, decompress, and a mode");
 }
 
 /* ===========================================================================
@@ -17920,8 +19083,18 @@ static wisp__message_extra *wisp__message_extra_of(const wisp__message *m) {
     return m->has_extra ? (wisp__message_extra *)(void *)m->bytes : NULL;
 }
 
+static inline wisp__run *wisp__message_run(const wisp__message *m) {
+    return (wisp__run *)(void *)m->bytes;
+}
+
+/* The first entry of a run. */
+static inline uint8_t *wisp__run_entries(const wisp__message *m) {
+    return (uint8_t *)m->bytes + sizeof(wisp__run) + (m->shape_bits + 7) / 8;
+}
+
 static inline uint8_t *wisp__message_bytes(const wisp__message *m) {
-    return (uint8_t *)m->bytes + (m->has_extra ? sizeof(wisp__message_extra) : 0);
+    return (uint8_t *)m->bytes + (m->has_extra ? sizeof(wisp__message_extra)
+                                  : m->run ? sizeof(wisp__run) : 0);
 }
 
 static inline int wisp__message_shape(const wisp__message *m) {
@@ -17936,6 +19109,20 @@ static inline const uint8_t *wisp__message_data(const wisp__message *m) {
     return wisp__message_bytes(m) + (wisp__message_shape(m) + 7) / 8;
 }
 
+/* Bytes of the values of a message in memory, for the profiler. */
+static inline int wisp__message_memory(const wisp__message *m) {
+    if (m->run) return wisp__message_run(m)->memory;
+    return m->has_extra ? wisp__message_extra_of(m)->plain : 0;
+}
+
+/* The data of an item that is a whole message. `at`: of the entry of a run. */
+static inline wisp__entry wisp__message_entry(const wisp__message *m, int at) {
+    wisp__entry entry;
+    entry.data = m->run ? wisp__run_entries(m) + at + 2 : wisp__message_data(m);
+    entry.bits = m->run ? (uint32_t)wisp__load_part(entry.data - 2, 2) : m->data_bits;
+    return entry;
+}
+
 /* Bytes of shape and data. */
 static inline int wisp__message_size(const wisp__message *m) {
     return (wisp__message_shape(m) + 7) / 8 + (int)((m->data_bits + 7) / 8);
@@ -17944,6 +19131,9 @@ static inline int wisp__message_size(const wisp__message *m) {
 static inline size_t wisp__message_chunk(const wisp__message *m) {
     const wisp__message_extra *extra = wisp__message_extra_of(m);
     size_t head = offsetof(wisp__message, bytes);
+    if (m->run)
+        return head + sizeof(wisp__run) + (size_t)(m->shape_bits + 7) / 8 +
+               wisp__message_run(m)->room + WISP__SLACK;
     if (!extra) return head + (size_t)wisp__message_size(m);
     return head + sizeof *extra + (size_t)wisp__max_int(extra->room, wisp__message_size(m));
 }
@@ -17960,6 +19150,7 @@ static inline wisp__message *wisp__message_take(wisp__chunks *chunks, size_t byt
     if (!m) return NULL;
     m->references = 1;
     m->has_extra = extra;
+    m->run = false;
     if (extra) {
         wisp__message_extra none = { 0, 0, 0, 0, 0, -1, WISP_OK, (int32_t)bytes };
         memcpy(m->bytes, &none, sizeof none);
@@ -18098,8 +19289,8 @@ static void wisp__channel_resent(wisp__channel_out *out, uint32_t sequence) {
 
 /* Widens a sequence number from its low 24 bits, and compares it with the next one. Packets that
    are not too old hold fewer than 2^23. */
-static wisp__turn wisp__channel_turn(wisp__base *base, const wisp__channel_in *in, uint32_t low,
-                                     uint32_t *sequence) {
+static inline wisp__turn wisp__channel_turn(const wisp__base *base, const wisp__channel_in *in,
+                                            uint32_t low, uint32_t *sequence) {
     int ahead = wisp__ahead_24(low, in->next);
     *sequence = in->next + (uint32_t)ahead;
     if (ahead < 0) return WISP__AGAIN;
@@ -18418,10 +19609,12 @@ static void wisp__peer_heard(wisp__peer *peer, double since) {
 }
 
 static void wisp__peer_timer(wisp *w, wisp__peer *peer) {
+    const wisp__spending *spending = ((wisp__session *)peer)->spending;
     double at = wisp__min(peer->received_at + w->base.timeout, wisp__flow_deadline(&peer->flow));
     at = wisp__min(at, wisp__min(wisp__keepalive_time(w, peer), wisp__lull_time(peer)));
     if (!wisp__is_quiet(w, peer)) at = wisp__min(at, wisp__quiet_time(w, peer));
     if (peer->path) at = wisp__min(at, peer->path->next);
+    if (spending && spending->limited_names) at = wisp__min(at, spending->limited_due);
     if (peer->draining) at = wisp__min(at, wisp__min(peer->drain_until, w->base.time + 0.1));
     wisp__timers_set(&w->peers.timers, &peer->timer, at);
 }
@@ -18510,6 +19703,7 @@ static wisp__peer *wisp__place_of(const wisp *w, const wisp_addr *addr) {
 }
 
 int wisp_peers(const wisp *w, wisp_peer *out, int capacity) {
+    WISP__ENTER(w);
     int count = 0;
     if (!w) return 0;
     for (wisp__peer *peer = w->peers.first; peer && out && count < capacity; peer = peer->next)
@@ -18525,16 +19719,19 @@ static const wisp__session *wisp__session_or_left(const wisp *w, wisp_peer peer)
 }
 
 const wisp_addr *wisp_peer_addr(const wisp *w, wisp_peer peer) {
+    WISP__ENTER(w);
     const wisp__session *s = wisp__session_or_left(w, peer);
     return s ? &s->peer.addr : NULL;
 }
 
 void *wisp_peer_user(const wisp *w, wisp_peer peer) {
+    WISP__ENTER(w);
     const wisp__session *s = wisp__session_or_left(w, peer);
     return s ? s->peer.user : NULL;
 }
 
 int wisp_peer_state(const wisp *w, wisp_peer handle) {
+    WISP__ENTER(w);
     const wisp__session *s = w ? wisp__session_of(w, handle) : NULL;
     if (!s && w) s = (const wisp__session *)wisp__pool_get(&w->peers.pool, handle.id);
     if (!s || s->peer.state >= WISP__LEAVING) return WISP_PEER_NONE;
@@ -18542,9 +19739,19 @@ int wisp_peer_state(const wisp *w, wisp_peer handle) {
     return s->peer.draining ? WISP_PEER_DRAINING : WISP_PEER_JOINED;
 }
 
+/* Explains why a handle is that of no session. */
+static wisp_result wisp__no_session(const wisp *w, wisp_peer peer) {
+    if (peer.id == UINT32_MAX)
+        return wisp__explain(w, WISP_E_STALE, "no session%s: call wisp_join",
+                             w->peers.has_joined ? " any more" : " yet");
+    if (!peer.id) return wisp__explain(w, WISP_E_STALE, "a peer of id 0, which is none");
+    return wisp__explain(w, WISP_E_STALE, "peer %lu has left", (unsigned long)peer.id);
+}
+
 wisp_result wisp_set_peer_user(wisp *w, wisp_peer peer, void *user) {
+    WISP__ENTER(w);
     wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
-    if (!s) return w ? WISP_E_STALE : WISP_E_ARGUMENT;
+    if (!s) return w ? wisp__no_session(w, peer) : WISP_E_ARGUMENT;
     s->peer.user = user;
     return WISP_OK;
 }
@@ -18565,57 +19772,6 @@ enum { WISP__IN_ORDER = 4,          /* values that a baseline in order holds */
 
 /* BASELINES_LEAST: keys that have baselines also where limits.baseline_bytes is too small. */
 enum { WISP__BASELINE_BUCKETS = 64, WISP__BASELINES_LEAST = 64 };
-
-/* `count` bytes. */
-static wisp__encoded *wisp__encoded_copy(wisp *w, const void *bytes, size_t count) {
-    size_t chunk = sizeof(wisp__encoded) + count + WISP__SLACK;
-    wisp__encoded *e = (wisp__encoded *)wisp__chunk_take(&w->chunks, chunk);
-    if (!e) return NULL;
-    e->references = 1;
-    e->chunk_bytes = (int)chunk;
-    e->memory = wisp__chunk_memory(chunk);
-    e->values = 1;
-    e->bits = (int64_t)count * 8;
-    if (count) memcpy(e->bytes, bytes, count);
-    memset((uint8_t *)e->bytes + count, 0, WISP__SLACK);
-    return e;
-}
-
-static wisp__encoded *wisp__encoded_make(wisp *w, const void *bytes, int64_t bits) {
-    size_t count = (size_t)((bits + 7) / 8);
-    wisp__encoded *e = wisp__encoded_copy(w, bytes, count);
-    if (!e) return NULL;
-    e->bits = bits;
-    if (bits & 7) ((uint8_t *)e->bytes)[count - 1] &= (uint8_t)((1u << (bits & 7)) - 1);
-    return e;
-}
-
-static wisp__encoded *wisp__encoded_row(wisp *w, const wisp__row *row) {
-    wisp__encoded *e = wisp__encoded_copy(w, row->words, row->count * sizeof *row->words);
-    if (e) e->bits = row->bits;
-    return e;
-}
-
-static size_t wisp__encoded_size(const wisp__encoded *e) {
-    return (size_t)e->chunk_bytes - sizeof(wisp__encoded) - WISP__SLACK;
-}
-
-/* A stored row, which is only read. */
-static wisp__row wisp__encoded_as_row(const wisp__encoded *e) {
-    wisp__row row = { (uint32_t *)(uintptr_t)e->bytes, 0, 0, 0 };
-    row.count = row.room = wisp__encoded_size(e) / sizeof *row.words;
-    row.bits = e->bits;
-    return row;
-}
-
-static void wisp__encoded_release(wisp *w, wisp__encoded *e) {
-    if (e && --e->references == 0) wisp__chunk_give(&w->chunks, e, (size_t)e->chunk_bytes);
-}
-
-static bool wisp__encoded_same(const wisp__encoded *a, const wisp__encoded *b) {
-    return a == b || (a->chunk_bytes == b->chunk_bytes &&
-                      memcmp(a->bytes, b->bytes, wisp__encoded_size(a)) == 0);
-}
 
 static wisp__stored *wisp__baseline_at(wisp__baseline *b, uint32_t sequence) {
     return &b->ring[sequence & (uint32_t)(b->room - 1)];
@@ -19277,6 +20433,28 @@ static wisp__spending *wisp__spending_of(wisp *w, wisp__session *s) {
     return s->spending;
 }
 
+/* Notes messages over the rate limit of a remote; the peer is told of up to 8 remotes. */
+static void wisp__limited_note(wisp *w, wisp__session *s, uint32_t remote, uint32_t count) {
+    wisp__spending *spending = wisp__spending_of(w, s);
+    int i = 0;
+    if (!spending) return;
+    while (i < spending->limited_names && spending->limited[i].remote != remote) i++;
+    if (i == WISP__LENGTH(spending->limited)) return;
+    if (i == spending->limited_names) {
+        spending->limited_names++;
+        spending->limited[i].remote = (uint16_t)remote;
+        spending->limited[i].count = 0;
+    }
+    count += spending->limited[i].count;
+    spending->limited[i].count = (uint16_t)(count < UINT16_MAX ? count : UINT16_MAX);
+    wisp__peers_mark(w, &s->peer);
+}
+
+static bool wisp__limited_due(const wisp *w, const wisp__session *s) {
+    const wisp__spending *spending = s->spending;
+    return spending && spending->limited_names && w->base.time >= spending->limited_due;
+}
+
 /* Opens and fills the buckets of a peer, one way. false: no budget bounds it, or no memory. */
 static bool wisp__purse_open(wisp *w, wisp__session *s, bool in, wisp__purse *p) {
     wisp__policy *policy = &w->policy;
@@ -19422,7 +20600,10 @@ static bool wisp__policy_answer(wisp__policy *policy, uint64_t host, double now)
 }
 
 wisp_result wisp_use_budget(wisp *w, const wisp_budget *budget) {
-    if (!w || (budget && !wisp__budget_valid(budget))) return WISP_E_ARGUMENT;
+    WISP__ENTER(w);
+    if (!w || (budget && !wisp__budget_valid(budget)))
+        return wisp__explain(w, WISP_E_ARGUMENT, "a rate of the budget is no number, or a burst is "
+                             "not in 0.01 .. 60 s");
     wisp__policy_set(&w->policy, budget);
     return WISP_OK;
 }
@@ -19431,8 +20612,8 @@ wisp_result wisp_use_budget(wisp *w, const wisp_budget *budget) {
  * MARK: >>remote
  * What: the registry of names, their settings, and what each peer knows.
  * Invariants: a remote is never removed; its index is its number on the wire,
- *   less the reserved ones. Names of a peer that nobody registered here take
- *   no memory; one that a pattern matches is lent a remote, which is announced
+ *   less the reserved ones. A name of a peer that nobody registered here has no
+ *   remote; one that a pattern matches is lent a remote, which is announced
  *   to no peer, until this end uses it or the last peer that announced it left.
  * ======================================================================== */
 
@@ -19479,9 +20660,9 @@ static const wisp__drop_rule wisp__drop_rules[] = {
     { WISP__R(rate_limited), WISP__P(rate_limited), WISP_DROP_RATE, false, 0, NULL },
     { WISP__R(unhandled), 0, WISP_DROP_NO_HANDLER, false, WISP_E_NO_HANDLER,
       "nobody is connected" },
-    { 0, 0, WISP_DROP_NO_HANDLER, false, 0, NULL },
-    { 0, WISP__P(bad_messages), WISP_DROP_NO_REMOTE, true, WISP_E_NO_REMOTE,
-      "a message for a name that is not known here" },
+    { 0, 0, WISP_DROP_NO_HANDLER, false, WISP_E_NO_HANDLER,
+      "a call without a handler: see wisp_on_invoke" },
+    { 0, WISP__P(bad_messages), WISP_DROP_NO_REMOTE, true, 0, NULL },
     { 0, 0, WISP_DROP_NO_REMOTE, false, 0, NULL },
     { 0, WISP__P(bad_messages), WISP_DROP_UNREADABLE, true, 0, "message cannot be read" },
     { WISP__R(invalid), WISP__P(bad_messages), WISP_DROP_INVALID, true, 0,
@@ -19506,13 +20687,13 @@ static void wisp__count_drop(const wisp *w, wisp__session *s, wisp__remote *remo
 }
 
 static void wisp__count_sent(const wisp__remote *remote, const wisp__session *s,
-                             const wisp__message *m) {
+                             const wisp__message *m, int count) {
     const wisp__message_extra *extra = wisp__message_extra_of(m);
-    if (!extra) return;
-    if (s->meter) s->meter->out.raw += (uint64_t)extra->plain;
+    uint64_t bytes = (uint64_t)count * (uint64_t)wisp__message_memory(m);
+    if (s->meter) s->meter->out.raw += bytes;
     if (!remote->meter) return;
-    remote->meter->out.raw += (uint64_t)extra->plain;
-    if (extra->raw)
+    remote->meter->out.raw += bytes;
+    if (extra && extra->raw)
         remote->meter->out.saved += (uint64_t)(extra->raw * (int64_t)8 - m->data_bits);
 }
 
@@ -19659,6 +20840,7 @@ static void wisp__config_resolve(wisp__registry *r, wisp__remote *remote) {
     wisp__config_merge(now, &r->defaults);
     wisp__config_merge(now, &remote->own);
     now->encode.compression = remote->own.encode.compression;    /* the common one is for packets */
+    r->epoch++;
     if (priority && priority != now->batch_priority) r->priorities++;
     if (now->rate_limit > 0 && !now->rate_burst) {
         double window = 0.25 / now->rate_limit;
@@ -19834,60 +21016,114 @@ static void wisp__registry_relend(wisp__registry *r, wisp__remote *remote, const
     wisp__registry_name(r, remote, name, length);
 }
 
+static wisp_result wisp__name_wrong(const wisp *w, const char *name, int *length) {
+    wisp_result result = wisp__name_check(name, length);
+    if (result == WISP_E_ARGUMENT) wisp__explain(w, result, "the name is NULL");
+    if (result == WISP_E_NAME)
+        wisp__explain(w, result, "a name of %d bytes: 1 to %d are possible", (int)strlen(name),
+                      (int)WISP__NAME_BYTES);
+    return result;
+}
+
+static wisp_result wisp__name_taken(const wisp *w, const char *name) {
+    return wisp__explain(w, WISP_E_NAME, "'%.64s': names that begin with wisp: are wisp's own",
+                         name);
+}
+
 /* Finds or registers a name. */
 static wisp__remote *wisp__registry_add(wisp__registry *r, const char *name, wisp_result *why) {
     int length = 0;
     wisp__remote *remote;
-    *why = wisp__name_check(name, &length);
+    *why = wisp__name_wrong((const wisp *)r->owner, name, &length);
     if (*why) return NULL;
     remote = wisp__registry_find(r, name, length);
     if (remote) {
         wisp__remote_claim(r, remote);
         return remote;
     }
-    *why = WISP_E_NAME;
-    if (r->count >= WISP__RESERVED && strncmp(name, "wisp:", 5) == 0) return NULL;
+    if (r->count >= WISP__RESERVED && strncmp(name, "wisp:", 5) == 0) {
+        *why = wisp__name_taken((const wisp *)r->owner, name);
+        return NULL;
+    }
     *why = wisp__registry_widen(r);
-    if (*why) return NULL;
-    remote = wisp__registry_entry(r, why);
-    if (*why == WISP_E_LIMIT)
-        wisp__log(r->base, WISP_LOG_ERROR, *why,
-                  "no room for the name '%s': raise desc.limits.remotes", name);
-    if (!remote) return NULL;
+    if (*why == WISP_OK) remote = wisp__registry_entry(r, why);
+    if (!remote) {
+        wisp__no_room((const wisp *)r->owner, *why, r->base->limits.remotes, "limits.remotes");
+        return NULL;
+    }
     wisp__registry_name(r, remote, name, length);
     return remote;
 }
 
 static bool wisp__is_choice(int setting, int last) { return setting >= 0 && setting <= last; }
 
-static bool wisp__config_valid(const wisp_config *c) {
-    return wisp__is_choice(c->delivery, WISP_SEQUENCED) &&
-           wisp__is_choice(c->channel, WISP__CHANNELS) &&
-           wisp__is_choice(c->batching, WISP_BATCH_RELIABLE) &&
-           wisp__is_choice(c->batch_priority, 1000) && wisp__is_choice(c->delta_sync, WISP_OFF) &&
-           c->max_batch_size >= 0 && c->rate_burst >= 0 && c->call_tries >= 0 &&
-           wisp__is_choice(c->replace, WISP_OFF) && wisp__is_within(c->max_age, -1e9, 1e6) &&
-           wisp__is_within(c->rate_limit, -1e9, 1e9) && wisp__is_within(c->call_timeout, 0, 1e9);
+/* Are the fields of a config within their ranges? The first that is not is told. */
+static bool wisp__config_valid(const wisp *w, const wisp_config *c) {
+#define WISP__BETWEEN(member, real, least, most) \
+    { #member, offsetof(wisp_config, member), real, least, most }
+    static const struct { const char *name; size_t at; bool real; double least, most; } fields[] = {
+        WISP__BETWEEN(delivery, false, 0, WISP_SEQUENCED),
+        WISP__BETWEEN(channel, false, 0, WISP__CHANNELS),
+        WISP__BETWEEN(batching, false, 0, WISP_BATCH_RELIABLE),
+        WISP__BETWEEN(batch_priority, false, 0, 1000),
+        WISP__BETWEEN(delta_sync, false, 0, WISP_OFF),
+        WISP__BETWEEN(replace, false, 0, WISP_OFF), WISP__BETWEEN(max_batch_size, false, 0, 2e9),
+        WISP__BETWEEN(rate_burst, false, 0, 2e9), WISP__BETWEEN(call_tries, false, 0, 2e9),
+        WISP__BETWEEN(max_age, true, -1e9, 1e6), WISP__BETWEEN(rate_limit, true, -1e9, 1e9),
+        WISP__BETWEEN(call_timeout, true, 0, 1e9),
+        WISP__BETWEEN(encode.mode, false, 0, WISP_ENCODE_DELTA),
+        WISP__BETWEEN(encode.adaptive, false, 0, WISP_OFF),
+        WISP__BETWEEN(encode.foreign, false, 0, WISP_OFF)
+    };
+#undef WISP__BETWEEN
+    for (int i = 0; i < WISP__LENGTH(fields); i++) {
+        int number = 0;
+        double value = 0;
+        memcpy(&number, (const char *)c + fields[i].at, sizeof number);
+        if (fields[i].real) memcpy(&value, (const char *)c + fields[i].at, sizeof value);
+        else value = number;
+        if (wisp__is_within(value, fields[i].least, fields[i].most)) continue;
+        wisp__explain(w, WISP_E_ARGUMENT, "config.%s is %g, which is not in %g .. %g",
+                      fields[i].name, value, fields[i].least, fields[i].most);
+        return false;
+    }
+    return true;
+}
+
+static wisp_result wisp__codec_wrong(const wisp *w) {
+    return wisp__explain(w, WISP_E_ARGUMENT, "a codec needs a name of 1 to 32 bytes, encode and "
+                         "decode");
 }
 
 static wisp_result wisp__encoding_config_check(wisp__registry *r, const wisp_encoding *e) {
     uint8_t descriptor[WISP__DESCRIPTOR_BYTES + WISP__SLACK];
-    int text = (int)sizeof r->text;
     size_t name = e->codec && e->codec->name ? strlen(e->codec->name) : 0;
-    if (!wisp__is_choice(e->mode, WISP_ENCODE_DELTA) || !wisp__is_choice(e->adaptive, WISP_OFF) ||
-        !wisp__is_choice(e->foreign, WISP_OFF) ||
-        e->migration_count < 0 || (e->migration_count && !e->migrations) ||
-        e->dictionary_bytes < 0 || (e->dictionary_bytes && !e->dictionary) ||
-        (e->codec && (name < 1 || name > 32 || !e->codec->encode || !e->codec->decode)))
-        return WISP_E_ARGUMENT;
-    if (e->codec && e->mode == WISP_ENCODE_DELTA) return WISP_E_UNSUPPORTED;
-    if (e->schema && wisp__schema_check(e->schema, r->text, text, NULL)) return WISP_E_SCHEMA;
-    if (e->schema && wisp__describe(e->schema, descriptor, (int)sizeof descriptor) < 0) {
-        snprintf(r->text, (size_t)text, "%s: its description is over %d bytes",
-                 e->schema->name, WISP__DESCRIPTOR_BYTES);
-        return WISP_E_SCHEMA;
-    }
-    return e->compression ? wisp__compress_can(r->compress, e->compression) : WISP_OK;
+    const wisp *w = (const wisp *)r->owner;
+    const char *name_of = e->compression == WISP_COMPRESSION_ZSTD ? "zstd" : "deflate";
+    bool is_lz4 = e->compression == WISP_COMPRESSION_LZ4;
+    wisp_result result = WISP_OK;
+    char wrong[sizeof r->text];
+    if (e->migration_count < 0 || (e->migration_count && !e->migrations))
+        return wisp__is_no_list(w, e->migration_count);
+    if (e->dictionary_bytes < 0 || (e->dictionary_bytes && !e->dictionary))
+        return wisp__is_no_list(w, e->dictionary_bytes);
+    if (e->codec && (name < 1 || name > 32 || !e->codec->encode || !e->codec->decode))
+        return wisp__codec_wrong(w);
+    if (e->codec && e->mode == WISP_ENCODE_DELTA)
+        return wisp__explain(w, WISP_E_UNSUPPORTED, "deltas of the codec %s: only wisp's own "
+                             "encoding has deltas", e->codec->name);
+    if (e->schema && wisp__schema_check(e->schema, wrong, (int)sizeof wrong, NULL))
+        return wisp__explain(w, WISP_E_SCHEMA, "%s", wrong);
+    if (e->schema && wisp__describe(e->schema, descriptor, (int)sizeof descriptor) < 0)
+        return wisp__explain(w, WISP_E_SCHEMA, "%s: its description is over %d bytes",
+                             e->schema->name, WISP__DESCRIPTOR_BYTES);
+    if (e->compression) result = wisp__compress_can(r->compress, e->compression);
+    if (result == WISP_E_ARGUMENT)
+        wisp__explain(w, result, "%d is no compression", (int)e->compression);
+    else if (result)
+        wisp__explain(w, result, "%s is not plugged in: include wisp_compress.h and call "
+                      "wisp_use_%s", is_lz4 ? "LZ4" : name_of, is_lz4 ? "lz4" : name_of);
+    return result;
 }
 
 /* Applies the common settings of whole packets. */
@@ -19982,6 +21218,13 @@ static wisp__remote *wisp__theirs(const wisp__registry *r, const wisp__session *
     return r->remotes[s->theirs[number].remote - 1];
 }
 
+/* A number of the peer that stands for a remote; -1: none. */
+static int wisp__their_number(const wisp__session *s, int remote) {
+    int number = s->their_room - 1;
+    while (number >= 0 && s->theirs[number].remote != remote + 1) number--;
+    return number;
+}
+
 static wisp_remote wisp__remote_handle(const wisp__remote *remote) {
     wisp_remote handle = { remote ? wisp__remote_id(remote) : 0 };
     return handle;
@@ -19991,7 +21234,8 @@ static wisp__remote *wisp__remote_of(wisp *w, wisp_target target, wisp_result *w
     wisp__remote *remote;
     if (target.name || !target.remote.id) return wisp__registry_add(&w->registry, target.name, why);
     remote = wisp__remote_at(&w->registry, target.remote.id);
-    *why = remote ? WISP_OK : WISP_E_STALE;
+    *why = remote ? WISP_OK : wisp__explain(w, WISP_E_STALE, "remote %lu is not registered (any "
+                                            "more)", (unsigned long)target.remote.id);
     if (remote) wisp__remote_claim(&w->registry, remote);
     return remote;
 }
@@ -20000,7 +21244,7 @@ static wisp__remote *wisp__remote_of(wisp *w, wisp_target target, wisp_result *w
 static wisp__remote *wisp__remote_to_send(wisp *w, wisp_target target, wisp_result *why) {
     wisp__remote *remote = wisp__remote_of(w, target, why);
     if (!remote || remote->index >= WISP__RESERVED) return remote;
-    *why = WISP_E_NAME;
+    *why = wisp__name_taken(w, remote->name);
     return NULL;
 }
 
@@ -20026,18 +21270,19 @@ static wisp__remote *wisp__remote_found(wisp *w, wisp_target target) {
 }
 
 wisp_result wisp_use_config(wisp *w, const wisp_config *c, const char *name) {
+    WISP__ENTER(w);
     wisp_result result = WISP_OK;
     wisp__registry *r = w ? &w->registry : NULL;
     wisp__remote *remote = NULL;
     wisp_config *to, before;
-    if (!w || (c && !wisp__config_valid(c))) return WISP_E_ARGUMENT;
+    if (!w || (c && !wisp__config_valid(w, c))) return w ? w->why : WISP_E_ARGUMENT;
     if (c) result = wisp__encoding_config_check(r, &c->encode);
     if (result) return result;
     to = &r->defaults;
     if (name) {
         remote = wisp__registry_add(r, name, &result);
         if (!remote) return result;
-        if (remote->index < WISP__RESERVED) return WISP_E_NAME;
+        if (remote->index < WISP__RESERVED) return wisp__name_taken(w, name);
         to = &remote->own;
     }
     before = *to;
@@ -20049,12 +21294,14 @@ wisp_result wisp_use_config(wisp *w, const wisp_config *c, const char *name) {
     if (result == WISP_OK) return WISP_OK;
     *to = before;
     wisp__registry_settle(r, remote);
-    return result;
+    return wisp__explain(w, result, "the settings of '%.64s' stay as they were: %s",
+                         name ? name : "all remotes", wisp_result_text(result));
 }
 
 wisp_result wisp_use_batching(wisp *w, bool enabled) {
     if (!w) return WISP_E_ARGUMENT;
     w->registry.unbatched = !enabled;
+    w->registry.epoch++;
     return WISP_OK;
 }
 
@@ -20063,12 +21310,35 @@ static wisp_result wisp__config_set(wisp *w, const char *remote, size_t at, int 
     wisp_config c;
     memset(&c, 0, sizeof c);
     memcpy((char *)&c + at, &choice, sizeof choice);
-    return choice > 0 ? wisp_use_config(w, &c, remote) : WISP_E_ARGUMENT;
+    return choice > 0 ? wisp_use_config(w, &c, remote)
+                      : wisp__explain(w, WISP_E_ARGUMENT, "%d is no choice", choice);
 }
 
+wisp_result wisp_set_delivery(wisp *w, const char *remote, wisp_delivery delivery) {
+    return wisp__config_set(w, remote, offsetof(wisp_config, delivery), delivery);
+}
+
+wisp_result wisp_set_unreliable_int(wisp *w, const char *remote, int unreliable) {
+    if (w && (unreliable == WISP_UNRELIABLE || unreliable == WISP_SEQUENCED))
+        wisp__log(&w->base, WISP_LOG_WARNING, WISP_E_ARGUMENT, "wisp_set_unreliable('%s', %d): it "
+                  "takes true or false; a delivery goes to wisp_set_delivery",
+                  remote ? remote : "all remotes", unreliable);
+    return wisp_set_delivery(w, remote, unreliable ? WISP_UNRELIABLE : WISP_RELIABLE);
+}
+
+#undef wisp_set_unreliable      /* in C a macro, see the end of this file */
 wisp_result wisp_set_unreliable(wisp *w, const char *remote, bool unreliable) {
-    return wisp__config_set(w, remote, offsetof(wisp_config, delivery),
-                            unreliable ? WISP_UNRELIABLE : WISP_RELIABLE);
+    return wisp_set_delivery(w, remote, unreliable ? WISP_UNRELIABLE : WISP_RELIABLE);
+}
+
+wisp_result wisp_set_channel(wisp *w, const char *remote, int channel) {
+    if (channel < 0 || channel >= WISP__CHANNELS)
+        return wisp__explain(w, WISP_E_ARGUMENT, "channel %d is not in 0 .. 15", channel);
+    return wisp__config_set(w, remote, offsetof(wisp_config, channel), WISP_CHANNEL(channel));
+}
+
+wisp_result wisp_set_replace(wisp *w, const char *remote, bool on) {
+    return wisp__config_set(w, remote, offsetof(wisp_config, replace), on ? WISP_ON : WISP_OFF);
 }
 
 wisp_result wisp_set_batch_mode(wisp *w, const char *remote, wisp_batch_mode mode) {
@@ -20076,7 +21346,8 @@ wisp_result wisp_set_batch_mode(wisp *w, const char *remote, wisp_batch_mode mod
 }
 
 wisp_result wisp_set_batch_priority(wisp *w, const char *remote, int priority) {
-    if (priority < 0 || priority > 999) return WISP_E_ARGUMENT;
+    if (priority < 0 || priority > 999)
+        return wisp__explain(w, WISP_E_ARGUMENT, "priority %d is not in 0 .. 999", priority);
     return wisp__config_set(w, remote, offsetof(wisp_config, batch_priority),
                             WISP_PRIORITY(priority));
 }
@@ -20096,7 +21367,8 @@ wisp_result wisp_enable_delta_sync(wisp *w, const char *remote) {
 wisp_result wisp_set_rate_limit(wisp *w, double seconds, const char *remote) {
     wisp_config c;
     memset(&c, 0, sizeof c);
-    if (!wisp__is_finite(seconds)) return WISP_E_ARGUMENT;
+    if (!wisp__is_finite(seconds))
+        return wisp__explain(w, WISP_E_ARGUMENT, "the seconds are no number");
     c.rate_limit = seconds > 0 ? seconds : -1;
     return wisp_use_config(w, &c, remote);
 }
@@ -20111,20 +21383,23 @@ static wisp_config wisp__entry_config(const wisp_schema_entry *entry) {
 }
 
 wisp_result wisp_use_schemas(wisp *w, const wisp_schema_entry *entries, int count) {
+    WISP__ENTER(w);
     wisp_config *before = NULL;
     wisp_result result = WISP_OK;
     int set = 0;
-    if (!w || count < 0 || (count && !entries)) return WISP_E_ARGUMENT;
+    if (!w || count < 0 || (count && !entries)) return wisp__is_no_list(w, count);
     for (int i = 0; i < count && result == WISP_OK; i++) {
         wisp_config c = wisp__entry_config(&entries[i]);
-        result = entries[i].remote && entries[i].schema ? WISP_OK : WISP_E_ARGUMENT;
+        if (!entries[i].remote || !entries[i].schema)
+            result = wisp__explain(w, WISP_E_ARGUMENT, "entry %d has no remote or no schema", i);
         if (result == WISP_OK) result = wisp__encoding_config_check(&w->registry, &c.encode);
         if (result == WISP_OK) wisp__registry_add(&w->registry, entries[i].remote, &result);
-        if (result == WISP_OK && strncmp(entries[i].remote, "wisp:", 5) == 0) result = WISP_E_NAME;
+        if (result == WISP_OK && strncmp(entries[i].remote, "wisp:", 5) == 0)
+            result = wisp__name_taken(w, entries[i].remote);
     }
     if (result || !count) return result;
     before = (wisp_config *)wisp__alloc_items(&w->base, count, sizeof *before);
-    if (!before) return WISP_E_MEMORY;
+    if (!before) return wisp__no_more_memory(w);
     for (; set < count && result == WISP_OK; set++) {
         wisp_config c = wisp__entry_config(&entries[set]);
         before[set] = wisp__registry_add(&w->registry, entries[set].remote, &result)->own;
@@ -20152,17 +21427,20 @@ wisp_result wisp_add_codec(wisp *w, const wisp_codec *codec) {
     wisp__registry *r = w ? &w->registry : NULL;
     if (!w || !codec || !codec->encode || !codec->decode || !codec->name || !codec->name[0] ||
         strlen(codec->name) > 32)
-        return WISP_E_ARGUMENT;
+        return wisp__codec_wrong(w);
     for (int i = 0; i < r->codec_count; i++)
         if (strcmp(r->codecs[i]->name, codec->name) == 0)
-            return r->codecs[i] == codec ? WISP_OK : WISP_E_NAME;
-    if (r->codec_count == WISP__CODECS) return WISP_E_LIMIT;
+            return r->codecs[i] == codec ? WISP_OK
+                : wisp__explain(w, WISP_E_NAME, "another codec has the name %s", codec->name);
+    if (r->codec_count == WISP__CODECS)
+        return wisp__explain(w, WISP_E_LIMIT, "there are %d codecs already", (int)WISP__CODECS);
     r->codecs[r->codec_count++] = codec;
     r->changes++;
     return WISP_OK;
 }
 
 wisp_remote wisp_remote_named(wisp *w, const char *name) {
+    WISP__ENTER(w);
     return wisp__remote_handle(w ? wisp__registry_add(&w->registry, name, &w->why) : NULL);
 }
 
@@ -20240,7 +21518,9 @@ static int64_t wisp__value_bytes(const wisp_value *value) {
 
 static int64_t wisp__values_bytes(const wisp_value *values, int count) {
     int64_t bytes = 0;
-    for (int i = 0; i < count; i++) bytes += wisp__value_bytes(&values[i]);
+    for (int i = 0; i < count; i++)
+        bytes += wisp__kind_has_bytes(values[i].kind) ? values[i].count
+                                                      : wisp__value_bytes(&values[i]);
     return bytes;
 }
 
@@ -20260,9 +21540,15 @@ static wisp_result wisp__subject(wisp__message_codec *c, const wisp_schema *sche
     return WISP_OK;
 }
 
-static wisp_result wisp__subject_check(wisp__message_codec *c, const wisp_schema *schema,
-                                       const wisp_value *subject) {
-    return wisp_validate(schema, subject, c->registry->text, (int)sizeof c->registry->text);
+/* Checks a value for an encoding that writes it as it is, and so moves numbers to the edges of
+   their ranges before. */
+static wisp_result wisp__subject_check(wisp__message_codec *c, const wisp__program *program,
+                                       wisp_value *subject) {
+    wisp__supply supply = wisp__supply_of_arena(c->base, &c->scratch, NULL);
+    bool moved;
+    wisp_result result = wisp__validate(program->source, subject, c->registry->text,
+                                        (int)sizeof c->registry->text, &moved);
+    return result || !moved ? result : wisp__value_moved(program, &supply, subject);
 }
 
 /* --- encoding --- */
@@ -20309,7 +21595,7 @@ static wisp_result wisp__encode_record(wisp__message_codec *c, const wisp__progr
     if (!image || bits < 0) {
         if (image) why = (wisp_result)bits;
         if (why == WISP_E_INVALID && (image || !c->registry->text[0]))
-            wisp__subject_check(c, program->source, &subject);
+            wisp__subject_check(c, program, &subject);
         return why;
     }
     p->data.at = c->row ? 0 : bits;
@@ -20333,7 +21619,7 @@ static wisp_result wisp__encode_coded(wisp__message_codec *c, const wisp__encodi
     if (program) {
         row = program->schema->shape == WISP_SHAPE_LIST;
         why = wisp__subject(c, program->source, values, count, &subject);
-        if (!why) why = wisp__subject_check(c, program->source, &subject);
+        if (!why) why = wisp__subject_check(c, program, &subject);
         if (why) return why;
         compiled = *program->source;
         compiled.program = program;
@@ -20419,14 +21705,19 @@ static wisp_result wisp__encode_compressed(wisp__message_codec *c, wisp__remote 
 static WISP__INLINE wisp_result wisp__encode_values(wisp__message_codec *c,
                                                     const wisp__remote *remote, bool delta,
                                                     const wisp_value *values, int count) {
-    wisp_result result = WISP_OK;
     wisp_value subject;
     if (remote->schema && remote->now.encode.mode == WISP_ENCODE_SAFE && count >= 0) {
-        const wisp_schema *schema = remote->schema->program->source;
-        result = wisp__subject(c, schema, values, count, &subject);
-        if (!result) result = wisp__subject_check(c, schema, &subject);
+        const wisp__program *program = remote->schema->program;
+        wisp_result result = wisp__subject(c, program->source, values, count, &subject);
+        if (!result) result = wisp__subject_check(c, program, &subject);
+        if (result) return result;
+        if (program->schema->shape != WISP_SHAPE_LIST) {
+            values = &subject;
+        } else {
+            values = wisp__elements_of(&subject);
+            count = subject.count;
+        }
     }
-    if (result) return result;
     return delta ? wisp__encode_sorted(c, values, count) : wisp__pack(&c->packer, values, count);
 }
 
@@ -20794,7 +22085,7 @@ static int wisp__delta_older(const wisp__encoding *e, wisp__baseline *b,
     for (int i = 0; i < wisp__older_bits(e); i++) {
         stored = stored->has_base ? wisp__baseline_find(b, stored->base) : NULL;
         if (!stored) break;
-        delta->older[i] = stored->value;
+        delta->from.older[i] = stored->value;
         older |= 1 << i;
     }
     return older;
@@ -20872,30 +22163,6 @@ static uint64_t wisp__delta_key(const wisp__encoding *encoding, const wisp__enco
     return hash | 1;
 }
 
-static const uint32_t *wisp__encoded_words(const wisp__encoded *e) {
-    return e ? (const uint32_t *)(const void *)e->bytes : NULL;
-}
-
-static void wisp__delta_on(wisp__delta *d, wisp__unpacker *u, const wisp__encoding *e,
-                           const wisp__message_delta *base) {
-    memset(d, 0, sizeof *d);
-    d->u = u;
-    d->program = e->kind == WISP__RECORD ? e->described->program : NULL;
-    d->base = wisp__encoded_words(base->base);
-    for (int i = 0; i < 2; i++) d->older[i] = wisp__encoded_words(base->older[i]);
-}
-
-/* Models to begin with, in memory of the arena: a copy of those after the baseline, or new ones. */
-static uint8_t *wisp__models_begin(wisp__delta *d, const wisp__encoded *models) {
-    size_t bytes = wisp__delta_models(d->program);
-    uint8_t *copy = bytes ? (uint8_t *)wisp__delta_take(d, bytes) : NULL;
-    if (!copy) return NULL;
-    d->models = copy;
-    if (models && wisp__encoded_size(models) == bytes) memcpy(copy, models->bytes, bytes);
-    else wisp__delta_models_init(d);
-    return copy;
-}
-
 /* The values of a message that has no schema. NULL: they cannot be read. */
 static const wisp_value *wisp__delta_values(wisp__unpacker *u, const wisp__encoded *e, int *count) {
     wisp__reader data = wisp__reader_on(e->bytes, (int)((e->bits + 7) / 8));
@@ -20908,118 +22175,106 @@ static const wisp_value *wisp__delta_values(wisp__unpacker *u, const wisp__encod
     return out.values ? out.values : (const wisp_value *)e->bytes;
 }
 
-/* The work of the reader without handlers, estimated from above. `paid`: the writer's, which is
-   alike for a record. */
-static int64_t wisp__message_delta_work(const wisp__delta *d, const wisp__encoded *value,
-                                        const wisp__encoded *base, int64_t paid) {
-    int64_t cells = WISP__DELTA_SYMBOLS - d->symbols;
-    bool is_struct = d->program && d->program->source->shape == WISP_SHAPE_STRUCT;
-    if (!d->program) return ((int64_t)value->values + base->values) * WISP__PRICE_ANY;
-    return paid + cells * (is_struct ? WISP__PRICE_APPLY : WISP__PRICE_MADE);
+/* The delta between values without a schema; false: it cannot be made. */
+static bool wisp__values_make(wisp__unpacker *u, const wisp__encoded *base,
+                              const wisp__encoded *value, wisp__writer *to) {
+    wisp__delta d;
+    int a_count = 0, b_count = 0;
+    const wisp_value *a = wisp__delta_values(u, base, &a_count);
+    const wisp_value *b = wisp__delta_values(u, value, &b_count);
+    memset(&d, 0, sizeof d);
+    d.u = u;
+    d.to = to;
+    return a && b && wisp__values_write(&d, a, a_count, b, b_count);
 }
 
-/* Makes the delta of a value from out->base; its bytes are in memory of c->scratch. */
+/* Makes the delta of a value from out->from; its bytes are in memory of c->scratch. */
 static void wisp__message_delta_make(wisp__message_codec *c, const wisp__encoding *e,
                                      const wisp__encoded *value, wisp__message_delta *out) {
     wisp__reader data = wisp__reader_on(NULL, 0), shape = data;
     wisp__unpacker u = wisp__codec_unpacker(c, &c->scratch, &data, 1 << 26);
     size_t room = (size_t)(value->bits / 8) + 16;
     wisp__credit meter = { INT64_MAX, INT64_MAX, INT64_MAX, 0, 0, false };
-    wisp__delta d;
-    wisp__writer to;
-    uint8_t *bytes, *models = NULL;
-    const wisp_value *a, *b;
-    int a_count = 0, b_count = 0;
-    bool made;
+    uint8_t *bytes = (uint8_t *)wisp__arena_take(c->base, &c->scratch, room + WISP__SLACK);
+    wisp__writer to = wisp__writer_on(bytes, (int)room);
+    int cells;
     u.shape = &shape;
     u.credit = &meter;
     out->bits = 0;
-    out->adapted = NULL;
-    wisp__delta_on(&d, &u, e, out);
-    d.row = wisp__encoded_as_row(value);
-    bytes = (uint8_t *)wisp__delta_take(&d, room + WISP__SLACK);
-    if (e->adaptive && d.program) models = wisp__models_begin(&d, out->models);
-    if (!bytes || d.failed) return;
-    to = wisp__writer_on(bytes, (int)room);
-    d.to = &to;
-    if (d.program) {
-        made = wisp__record_delta_code(&d);
+    if (!bytes) return;
+    if (e->kind == WISP__RECORD) {
+        const wisp__program *program = e->described->program;
+        bool is_struct = program->source->shape == WISP_SHAPE_STRUCT;
+        cells = wisp__row_delta_put(&u, program, &out->from, value, &to);
+        out->work = INT64_MAX - meter.work +
+                    (int64_t)cells * (is_struct ? WISP__PRICE_APPLY : WISP__PRICE_MADE);
     } else {
-        a = wisp__delta_values(&u, out->base, &a_count);
-        b = wisp__delta_values(&u, value, &b_count);
-        made = a && b && wisp__values_write(&d, a, a_count, b, b_count);
+        cells = wisp__values_make(&u, out->from.base, value, &to) ? 0 : -1;
+        out->work = ((int64_t)value->values + out->from.base->values) * WISP__PRICE_ANY;
     }
-    out->work = wisp__message_delta_work(&d, value, out->base, INT64_MAX - meter.work);
-    if (!made || to.at >= value->bits || !wisp__can_pay(c->base, out->work, to.at / 8)) return;
+    if (cells < 0 || to.at >= value->bits || !wisp__can_pay(c->base, out->work, to.at / 8)) return;
     out->bytes = bytes;
     out->bits = to.at;
-    out->adapted = models;
-    out->adapted_bytes = models ? wisp__delta_models(d.program) : 0;
 }
 
-/* The delta is read as if it went on to the end of the packet: its bits are then read by whole
-   words. One that has gone beyond its own end is found afterwards. */
-static void wisp__delta_begin(wisp__delta *d, wisp__unpacker *u, const wisp__encoding *e,
-                              const wisp__message_delta *base, const wisp__reader *from) {
-    wisp__delta_on(d, u, e, base);
-    d->delta.from = *from;
-    d->delta.from.end = (int64_t)from->size * 8;
-    d->delta.start = from->at;
-    d->delta.there = true;
-    u->values = u->base->limits.message_values;
-}
-
-/* Applies a delta of values without a schema, and packs the new ones into memory of the arena.
-   Returns bits, or a negative result. */
-static int64_t wisp__apply_values(wisp__delta *d, const wisp__message_delta *base,
-                                  uint8_t **bytes) {
-    wisp__unpacker *u = d->u;
+/* Applies a delta of values without a schema, and packs the new ones. NULL: malformed, or
+   WISP_E_MEMORY is in u->result. */
+static wisp__encoded *wisp__values_remake(wisp *w, wisp__unpacker *u, const wisp__encoded *base,
+                                          wisp__reader *reader) {
     const wisp_limits *limits = &u->base->limits;
-    wisp__measure m;
+    int64_t most = ((int64_t)limits->message_bytes + 512) * 8, room, bits;
     const wisp_value *a, *values = NULL;
     int a_count = 0, count = 0;
-    int64_t room;
-    a = wisp__delta_values(u, base->base, &a_count);
+    wisp__encoded *value = NULL;
+    wisp__measure m;
+    wisp__delta d;
+    uint8_t *bytes;
+    memset(&d, 0, sizeof d);
+    d.u = u;
+    d.delta.from = *reader;
+    a = wisp__delta_values(u, base, &a_count);
     u->values = limits->message_values;
-    if (!a || !wisp__values_apply(d, a, a_count, &values, &count) ||
+    if (!a || !wisp__values_apply(&d, a, a_count, &values, &count) ||
         wisp__pack_measure(limits, values, count, &m) ||
         !wisp__unpack_pay(u, m.values, WISP__PRICE_VIEW))
-        return WISP_E_BAD_PACKET;
+        return NULL;
+    *reader = d.delta.from;
     room = (m.shape_bits + m.data_bits) / 8 + 4 * WISP__SLACK;
-    *bytes = room < WISP__MOST_BYTES ? (uint8_t *)wisp__delta_take(d, (size_t)room) : NULL;
-    if (!*bytes) return WISP_E_MEMORY;
-    memset(*bytes, 0, WISP__SLACK);
-    return wisp__pack_bits(u->base, values, count, *bytes, (int)room - WISP__SLACK);
+    bytes = room < WISP__MOST_BYTES ? (uint8_t *)wisp__delta_take(&d, (size_t)room) : NULL;
+    u->result = WISP_E_MEMORY;
+    if (!bytes) return NULL;
+    memset(bytes, 0, WISP__SLACK);
+    bits = wisp__pack_bits(u->base, values, count, bytes, (int)room - WISP__SLACK);
+    if (bits < 0 || bits > most) u->result = WISP_E_BAD_PACKET;
+    else value = wisp__encoded_make(w, bytes, bits);
+    return value;
 }
 
-/* Applies a delta to base->base. Returns the new value, with the models after it in base->after;
-   NULL with the reason. */
+/* Applies a delta. Returns the new value, with the models after it in base->after; NULL with the
+   reason. It is read as if it went on to the end of the packet: its bits are then read by whole
+   words. One that has gone beyond its own end is found afterwards. */
 static wisp__encoded *wisp__message_delta_apply(wisp *w, const wisp__encoding *e,
                                                 const wisp__reader *from,
                                                 wisp__message_delta *base, wisp_result *why) {
     wisp__message_codec *c = &w->content;
-    wisp__reader data = *from, shape = *from;
+    wisp__reader data = *from, shape = *from, reader = *from;
     wisp__unpacker u = wisp__codec_received(c, &data);
-    int64_t most = ((int64_t)w->base.limits.message_bytes + 512) * 8, bits = 0;
     wisp__encoded *value;
-    wisp__delta d;
-    uint8_t *bytes = NULL;
     wisp__codec_turn(c);
     u.shape = &shape;
-    wisp__delta_begin(&d, &u, e, base, from);
-    if (!d.program) bits = wisp__apply_values(&d, base, &bytes);
-    else if (e->adaptive) base->adapted = wisp__models_begin(&d, base->models);
-    if (d.program && !wisp__record_delta_code(&d))
-        bits = u.result == WISP_E_MEMORY ? WISP_E_MEMORY : WISP_E_BAD_PACKET;
-    if (d.delta.from.at > from->end) bits = WISP_E_BAD_PACKET;
-    *why = wisp__credit_result(&c->credit,
-                               bits == WISP_E_MEMORY ? WISP_E_MEMORY : WISP_E_BAD_PACKET);
-    if (bits < 0 || bits > most) return NULL;
-    *why = WISP_E_MEMORY;
-    value = d.program ? wisp__encoded_row(w, &d.row) : wisp__encoded_make(w, bytes, bits);
-    if (!value || !base->adapted) return value;
-    base->after = wisp__encoded_copy(w, base->adapted, wisp__delta_models(d.program));
+    reader.end = (int64_t)from->size * 8;
+    if (e->kind != WISP__RECORD) value = wisp__values_remake(w, &u, base->from.base, &reader);
+    else value = wisp__row_delta_get(w, &u, e->described->program, &base->from, &reader);
+    *why = value || u.result != WISP_E_MEMORY ? WISP_E_BAD_PACKET : WISP_E_MEMORY;
+    *why = wisp__credit_result(&c->credit, *why);
+    if (value && reader.at > from->end) {
+        wisp__encoded_release(w, value);
+        return NULL;
+    }
+    if (!value || !base->from.adapted) return value;
+    base->after = wisp__encoded_copy(w, base->from.adapted, base->from.adapted_bytes);
     if (base->after) return value;
+    *why = WISP_E_MEMORY;
     wisp__encoded_release(w, value);
     return NULL;
 }
@@ -21110,12 +22365,18 @@ static wisp__group *wisp__group_of(const wisp *w, wisp_group group) {
     return w ? (wisp__group *)wisp__pool_get(&w->groups, group.id) : NULL;
 }
 
+static wisp_result wisp__no_group(const wisp *w, wisp_group group) {
+    return wisp__explain(w, WISP_E_STALE, "group %lu does not exist (any more)",
+                         (unsigned long)group.id);
+}
+
 wisp_group wisp_group_named(wisp *w, const char *name) {
+    WISP__ENTER(w);
     wisp_group handle = { 0 };
     wisp__group *group = NULL;
     int length = 0;
     if (!w) return handle;
-    w->why = wisp__name_check(name, &length);
+    w->why = wisp__name_wrong(w, name, &length);
     if (w->why) return handle;
     for (int i = 0; i < w->groups.made && !group; i++) {
         group = wisp__group_at(w, i);
@@ -21124,25 +22385,27 @@ wisp_group wisp_group_named(wisp *w, const char *name) {
     if (!group) {
         group = (wisp__group *)wisp__pool_add(&w->base, &w->groups, &w->why);
         if (group) memcpy(group->name, name, (size_t)length);
+        else wisp__no_room(w, w->why, w->base.limits.groups, "limits.groups");
     }
     if (group) handle.id = group->slot.id;
     return handle;
 }
 
 wisp_result wisp_group_add(wisp *w, wisp_group group, wisp_peer peer) {
+    WISP__ENTER(w);
     wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
     wisp__group *found = wisp__group_of(w, group);
     wisp__member **place, *member;
     wisp_result result;
     if (!w) return WISP_E_ARGUMENT;
-    if (!s || !found) return WISP_E_STALE;
+    if (!s || !found) return s ? wisp__no_group(w, group) : wisp__no_session(w, peer);
     place = wisp__member_place(s, found);
     if (*place) return WISP_OK;
     result = wisp__grow(&w->base, WISP__ARRAY(found->members, found->room), found->count + 1,
                         1 << 20);
-    if (result) return result;
+    if (result) return wisp__no_more_memory(w);
     member = (wisp__member *)wisp__chunk_take(&w->chunks, sizeof *member);
-    if (!member) return WISP_E_MEMORY;
+    if (!member) return wisp__no_more_memory(w);
     member->next = NULL;
     member->session = s;
     member->group = found;
@@ -21152,11 +22415,12 @@ wisp_result wisp_group_add(wisp *w, wisp_group group, wisp_peer peer) {
 }
 
 wisp_result wisp_group_remove(wisp *w, wisp_group group, wisp_peer peer) {
+    WISP__ENTER(w);
     wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
     wisp__group *found = wisp__group_of(w, group);
     wisp__member **place;
     if (!w) return WISP_E_ARGUMENT;
-    if (!s || !found) return WISP_E_STALE;
+    if (!s || !found) return s ? wisp__no_group(w, group) : wisp__no_session(w, peer);
     place = wisp__member_place(s, found);
     if (*place) wisp__member_remove(w, place);
     return WISP_OK;
@@ -21169,6 +22433,7 @@ bool wisp_group_has(const wisp *w, wisp_group group, wisp_peer peer) {
 }
 
 int wisp_group_peers(const wisp *w, wisp_group group, wisp_peer *out, int capacity) {
+    WISP__ENTER(w);
     const wisp__group *found = wisp__group_of(w, group);
     if (!found) return 0;
     for (int i = 0; i < found->count && out && i < capacity; i++)
@@ -21177,8 +22442,9 @@ int wisp_group_peers(const wisp *w, wisp_group group, wisp_peer *out, int capaci
 }
 
 wisp_result wisp_group_end(wisp *w, wisp_group group) {
+    WISP__ENTER(w);
     wisp__group *found = wisp__group_of(w, group);
-    if (!found) return w ? WISP_E_STALE : WISP_E_ARGUMENT;
+    if (!found) return w ? wisp__no_group(w, group) : WISP_E_ARGUMENT;
     wisp__group_end(w, found);
     return WISP_OK;
 }
@@ -21207,10 +22473,18 @@ static wisp__message *wisp__queue_tail(const wisp__peer_remote *p) {
     return *wisp__queue_place(p->queue, p->queue->next - 1);
 }
 
-static int wisp__queue_length(const wisp__peer_remote *p) {
-    return p->queue ? (int)(p->queue->next - p->queue->first) : 0;
+/* Messages in one place of a queue. */
+static inline int wisp__message_count(const wisp__message *m) {
+    return m->run ? wisp__message_run(m)->more + 1 : 1;
 }
 
+static int wisp__queue_length(const wisp__peer_remote *p) {
+    wisp__queue *q = p->queue;
+    int count = 0;
+    for (uint32_t n = q ? q->first : 0; q && n != q->next; n++)
+        count += wisp__message_count(*wisp__queue_place(q, n));
+    return count;
+}
 
 /* Seconds that the first message has waited; 0: there is none. */
 static double wisp__queue_waited(const wisp *w, const wisp__peer_remote *p) {
@@ -21412,12 +22686,11 @@ static bool wisp__queue_grow(wisp *w, wisp__session *s, wisp__peer_remote *p) {
     return true;
 }
 
-/* `change`: 1 or -1 message of this weight. */
+/* `change`: 1 or -1 message like this one, of so many bytes. */
 static inline void wisp__queue_count(wisp *w, wisp__session *s, const wisp__message *m,
-                                     int change, int weight) {
+                                     int change, int bytes) {
     s->queued += change;
-    s->queued_bytes += change * weight;
-    if (m->delivery != WISP_RELIABLE) s->unreliable_bytes += change * wisp__message_size(m);
+    if (m->delivery != WISP_RELIABLE) s->unreliable_bytes += change * bytes;
     if (w->registry.meters) wisp__count_queued(w->registry.remotes[m->remote], change);
 }
 
@@ -21454,22 +22727,49 @@ static WISP__INLINE bool wisp__queue_put(wisp *w, wisp__session *s, wisp__messag
     *wisp__queue_place(q, first ? --q->first : q->next++) = m;
     if (m->state) wisp__state_waits(w, s, m, q->next - 1, true);
     if (leads) wisp__line_add(w, s, m->remote);
+    if (!first) s->last = (uint16_t)(m->remote + 1);
     m->references++;
-    wisp__queue_count(w, s, m, 1, weight);
+    s->queued_bytes += weight;
+    wisp__queue_count(w, s, m, 1, wisp__message_size(m));
     return true;
 }
 
-/* Takes the first message of a remote, or the last, off its queue; its reference passes to the
-   caller. A remote that is alone in its line keeps its place there. */
+/* Takes an entry of a run off its queue, of which more wait: the first, or the last. Returns its
+   bytes. */
+static inline int wisp__run_take(wisp__message *m, bool last) {
+    wisp__run *run = wisp__message_run(m);
+    uint32_t bits = m->data_bits;
+    int at = run->at;
+    for (int i = last ? run->more : 0; i > 0; i--) {
+        at += 2 + (int)(bits + 7) / 8;
+        bits = wisp__message_entry(m, at).bits;
+    }
+    run->more--;
+    if (!last) {
+        run->at = (uint16_t)(at + 2 + (int)(bits + 7) / 8);
+        m->data_bits = wisp__message_entry(m, run->at).bits;
+    }
+    return (m->shape_bits + 7) / 8 + (int)(bits + 7) / 8;
+}
+
+/* Takes the first message of a remote, or the last, off its queue; the caller gets a reference. A
+   remote that is alone in its line keeps its place there. */
 static wisp__message *wisp__unqueue(wisp *w, wisp__session *s, int index, bool last) {
     wisp__peer_remote *p = &s->peer_remotes[index];
     wisp__message *m = last ? wisp__queue_tail(p) : wisp__queue_head(p);
     wisp__queue *q = p->queue;
-    bool empty = q->next - q->first == 1, moves = empty;
+    bool empty = q->next - q->first == 1, moves = empty, more = wisp__message_count(m) > 1;
+    if (s->last == index + 1 && (last || (!more && empty))) s->last = 0;
+    if (more) {
+        m->references++;
+        wisp__queue_count(w, s, m, -1, wisp__run_take(m, last));
+        return m;
+    }
     if (m->state) wisp__state_waits(w, s, m, last ? q->next - 1 : q->first, false);
     if (last) q->next--;
     else q->first++;
-    wisp__queue_count(w, s, m, -1, wisp__message_weight(m));
+    s->queued_bytes -= wisp__message_weight(m);
+    wisp__queue_count(w, s, m, -1, wisp__message_size(m));
     if (!empty && !last) moves = wisp__line_moves(w, s, p);
     if (moves) wisp__line_remove(w, s, index);
     if (!empty) {
@@ -21536,8 +22836,10 @@ static wisp_result wisp__queue_replace(wisp *w, wisp__session *s, const wisp__me
     if (leads) wisp__line_remove(w, s, m->remote);
     *place = copy;
     if (leads) wisp__line_add(w, s, m->remote);
-    wisp__queue_count(w, s, old, -1, before);
-    wisp__queue_count(w, s, copy, 1, weight);
+    if (s->last == m->remote + 1) s->last = 0;
+    s->queued_bytes += weight - before;
+    wisp__queue_count(w, s, old, -1, wisp__message_size(old));
+    wisp__queue_count(w, s, copy, 1, wisp__message_size(copy));
     wisp__count_drop(w, s, w->registry.remotes[m->remote], WISP__DROPPED_REPLACED);
     wisp__message_release(&w->chunks, old);
     return WISP_OK;
@@ -21578,9 +22880,6 @@ static WISP__INLINE wisp_result wisp__queue_admit(wisp *w, wisp__session *s, con
     if (s->queued >= limits->queue_messages ||
         weight + wisp__queue_growth(s->peer_remotes[m->remote].queue) >
             limits->queue_bytes - s->queued_bytes) {
-        if (!s->peer.stats.messages_refused)
-            wisp__log(&w->base, WISP_LOG_WARNING, WISP_E_QUEUE_FULL, "send queue is full: send "
-                      "less, or raise desc.limits.queue_messages and queue_bytes");
         wisp__count_drop(w, s, remote, WISP__DROPPED_QUEUE_FULL);
         return WISP_E_QUEUE_FULL;
     }
@@ -21645,8 +22944,16 @@ static inline void wisp__handle(wisp *w, wisp_handler fn, wisp_event *event) {
 #ifdef WISP_WITH_SETJMP
     jmp_buf here;
     void *outer = w->events.landing;
+#ifdef WISP__WATCHED
+    wisp__visit *visit = w->visit;
+    const char *call = w->call;
+#endif
     w->events.landing = &here;
     if (setjmp(here) == 0) fn(event);
+#ifdef WISP__WATCHED
+    w->visit = visit;
+    w->call = call;
+#endif
     w->events.landing = outer;
 #else
     (void)w;
@@ -21762,6 +23069,22 @@ static void wisp__events_connect(wisp__remote *remote, wisp__connection *c) {
     remote->last = c;
 }
 
+/* Ends the state of a connection, if it owns one. `end` may call everything, as handlers may. */
+static void wisp__state_end(wisp *w, wisp__connection *c) {
+    void (*end)(void *state) = c->end;
+    if (!end) return;
+    c->end = NULL;
+    end(c->user);
+    wisp__free(&w->base, c->user, c->bytes);
+}
+
+/* Takes a connection that no list has: it ends when no handler runs. */
+static void wisp__connection_end(wisp *w, wisp__connection *c) {
+    c->dead = w->events.dead = true;
+    c->next = w->events.ended;
+    w->events.ended = c;
+}
+
 /* Unlinks a list's dead connections. Returns its last one. */
 static wisp__connection *wisp__connections_sweep(wisp *w, wisp__connection **link) {
     wisp__connection *last = NULL;
@@ -21769,8 +23092,7 @@ static wisp__connection *wisp__connections_sweep(wisp *w, wisp__connection **lin
         wisp__connection *c = *link;
         if (c->dead) {
             *link = c->next;
-            wisp__free(&w->base, c->pattern, sizeof *c->pattern);
-            wisp__pool_remove(&w->events.pool, c);
+            wisp__connection_end(w, c);
         } else {
             last = c;
             link = &c->next;
@@ -21780,16 +23102,55 @@ static wisp__connection *wisp__connections_sweep(wisp *w, wisp__connection **lin
 }
 
 static WISP__APART void wisp__events_bury(wisp *w) {
-    w->events.dead = false;
+    wisp__connection *c;
     wisp__connections_sweep(w, &w->events.matches);  /* their parts are dead too */
     for (int i = 0; i < w->registry.count; i++) {
         wisp__remote *remote = w->registry.remotes[i];
         remote->last = wisp__connections_sweep(w, &remote->first);
     }
+    w->events.dead = false;
+    while ((c = w->events.ended) != NULL) {
+        w->events.ended = c->next;
+        wisp__state_end(w, c);
+        wisp__free(&w->base, c->pattern, sizeof *c->pattern);
+        wisp__pool_remove(&w->events.pool, c);
+    }
 }
 
 static inline void wisp__events_sweep(wisp *w) {
     if (!w->events.running && w->events.dead) wisp__events_bury(w);
+}
+
+/* A connection of no remote yet, which owns a state; NULL with the reason. */
+static wisp__connection *wisp__state_add(wisp *w, const wisp_state *state, wisp_result *why) {
+    wisp__connection *c;
+    *why = WISP_OK;
+    if (!state || !state->fn || !state->move || !state->end || !state->bytes)
+        *why = wisp__explain(w, WISP_E_ARGUMENT, "a handler's state needs fn, move, end and bytes");
+    else if (w->events.closed)
+        *why = wisp__is_ending(w);
+    if (*why) return NULL;
+    c = wisp__connection_add(w, state->fn, NULL, why);
+    if (!c) return NULL;
+    c->user = wisp__alloc(&w->base, state->bytes);
+    if (!c->user) {
+        *why = WISP_E_MEMORY;
+        wisp__pool_remove(&w->events.pool, c);
+        return NULL;
+    }
+    state->move(c->user, state->from);
+    c->end = state->end;
+    c->bytes = state->bytes;
+    return c;
+}
+
+/* Ends a connection that no list has; NULL: nothing. Leaves w->why as it is. */
+static void wisp__connection_drop(wisp *w, wisp__connection *c) {
+    wisp_result why = w->why;
+    if (!c) return;
+    wisp__connection_end(w, c);
+    wisp__events_sweep(w);
+    w->why = why;
 }
 
 static void wisp__events_disconnect(wisp *w, wisp__connection *c) {
@@ -21810,9 +23171,7 @@ static wisp_result wisp__events_match(wisp *w, wisp__connection *many, wisp__rem
         return WISP_OK;
     part = wisp__connection_add(w, many->fn, many->user, &why);
     if (!part) {
-        wisp__log(&w->base, WISP_LOG_ERROR, why, "'%s' is not connected to a pattern: raise "
-                  "desc.limits.connections", remote->name);
-        return why;
+        return wisp__no_room(w, why, w->base.limits.connections, "limits.connections");
     }
     part->parts = many->parts;
     many->parts = part;
@@ -21889,6 +23248,10 @@ static WISP__INLINE void wisp__event_begin(wisp *w, wisp_event *event, wisp_peer
     event->message = WISP_MESSAGE_EVENT;
     event->passage = NULL;
     event->from = NULL;
+    event->tick = 0;
+    event->step = 0;
+    event->object.id = 0;
+    event->state = event->before = NULL;
 }
 
 /* Dispatches all notices, and those that their handlers add, up to the limit. */
@@ -21913,6 +23276,15 @@ static void wisp__events_notices(wisp *w) {
         wisp__free(&w->base, (void *)(uintptr_t)ticket.at, (size_t)ticket.count);
     }
     w->events.notice_count = 0;
+}
+
+/* The endpoint is destroyed: ends all states while it still is there. */
+static void wisp__states_end(wisp *w) {
+    w->events.closed = true;
+    for (int i = 0; i < w->events.pool.made; i++) {
+        wisp__connection *c = (wisp__connection *)wisp__pool_live(&w->events.pool, i);
+        if (c) wisp__state_end(w, c);
+    }
 }
 
 static void wisp__events_free(wisp *w) {
@@ -22008,35 +23380,35 @@ static wisp_result wisp__pattern_compile(wisp *w, wisp_pattern *out, const char 
     int position = 0;
     wisp_result result = wisp_pattern_compile(out, pattern, &position);
     if (result == WISP_E_PATTERN)
-        snprintf(w->registry.text, sizeof w->registry.text, "pattern '%.100s': wrong at byte %d",
-                 pattern, position);
+        wisp__explain(w, result, "pattern '%.100s': wrong at byte %d", pattern, position);
+    else if (result)
+        wisp__explain(w, result, "a pattern of %d bytes: at most %d are possible",
+                      (int)strlen(pattern), (int)WISP_PATTERN_BYTES);
     return result;
 }
 
 wisp_result wisp_use_sink(wisp *w, const wisp_sink *sink) {
-    if (!w || (sink && !sink->report)) return WISP_E_ARGUMENT;
+    if (!w || (sink && !sink->report))
+        return wisp__explain(w, WISP_E_ARGUMENT, "a sink needs report");
     if (sink) w->events.sink = *sink;
     else memset(&w->events.sink, 0, sizeof w->events.sink);
     return WISP_OK;
 }
 
+static wisp_result wisp__no_function(const wisp *w) {
+    return wisp__explain(w, WISP_E_ARGUMENT, "the handler, the pattern or the clock is NULL");
+}
+
 /* --- connect --- */
 
-wisp_connection wisp_connect_target(wisp *w, wisp_target target, wisp_handler fn, void *user,
-                                    bool once) {
+/* Connects a connection of no remote; NULL: there is none, for the reason in w->why. */
+static wisp_connection wisp__connect(wisp *w, wisp_target target, wisp__connection *c, bool once) {
     wisp_connection handle = { 0 };
-    wisp__remote *remote;
-    wisp__connection *c;
-    if (!w) return handle;
-    w->why = WISP_E_ARGUMENT;
-    if (!fn) return handle;
-    c = wisp__connection_add(w, fn, user, &w->why);
-    if (!c && w->why == WISP_E_LIMIT)
-        wisp__log(&w->base, WISP_LOG_ERROR, w->why, "raise desc.limits.connections");
-    if (!c) return handle;
-    remote = wisp__remote_of(w, target, &w->why);
+    wisp__remote *remote = c ? wisp__remote_of(w, target, &w->why) : NULL;
+    if (!c && w->why < WISP_E_UNSUPPORTED)
+        wisp__no_room(w, w->why, w->base.limits.connections, "limits.connections");
     if (!remote) {
-        wisp__pool_remove(&w->events.pool, c);
+        wisp__connection_drop(w, c);
         return handle;
     }
     c->once = once;
@@ -22045,18 +23417,36 @@ wisp_connection wisp_connect_target(wisp *w, wisp_target target, wisp_handler fn
     return handle;
 }
 
+wisp_connection wisp_connect_target(wisp *w, wisp_target target, wisp_handler fn, void *user,
+                                    bool once) {
+    WISP__ENTER(w);
+    wisp_connection none = { 0 };
+    if (!w) return none;
+    if (!fn) wisp__no_function(w);
+    return wisp__connect(w, target, fn ? wisp__connection_add(w, fn, user, &w->why) : NULL, once);
+}
+
+wisp_connection wisp_connect_state(wisp *w, wisp_target target, const wisp_state *state,
+                                   bool once) {
+    WISP__ENTER(w);
+    wisp_connection none = { 0 };
+    return w ? wisp__connect(w, target, wisp__state_add(w, state, &w->why), once) : none;
+}
+
 wisp_connection wisp_connect_match(wisp *w, const char *pattern, wisp_handler fn, void *user) {
+    WISP__ENTER(w);
     wisp_connection handle = { 0 };
     wisp__connection *many, **last;
     wisp_pattern compiled;
     if (!w) return handle;
-    w->why = fn && pattern ? wisp__pattern_compile(w, &compiled, pattern) : WISP_E_ARGUMENT;
+    w->why = fn && pattern ? wisp__pattern_compile(w, &compiled, pattern) : wisp__no_function(w);
     if (w->why) return handle;
     many = wisp__connection_add(w, fn, user, &w->why);
+    if (!many) wisp__no_room(w, w->why, w->base.limits.connections, "limits.connections");
     if (!many) return handle;
     many->pattern = (wisp_pattern *)wisp__alloc(&w->base, sizeof *many->pattern);
     if (!many->pattern) {
-        w->why = WISP_E_MEMORY;
+        wisp__no_more_memory(w);
         wisp__pool_remove(&w->events.pool, many);
         return handle;
     }
@@ -22073,6 +23463,7 @@ wisp_connection wisp_connect_match(wisp *w, const char *pattern, wisp_handler fn
 }
 
 void wisp_disconnect(wisp *w, wisp_connection connection) {
+    WISP__ENTER(w);
     wisp__connection *c =
         w ? (wisp__connection *)wisp__pool_get(&w->events.pool, connection.id) : NULL;
     if (c) wisp__events_disconnect(w, c);
@@ -22296,15 +23687,20 @@ static wisp__hook *wisp__hook_named(const wisp *w, const char *name) {
 }
 
 wisp_result wisp_use(wisp *w, const wisp_middleware *m) {
+    WISP__ENTER(w);
     size_t length = m && m->name ? strlen(m->name) : 0;
     wisp__hook *hook;
     wisp_result result = WISP_OK;
-    if (!w || !m || (!m->inbound && !m->outbound)) return WISP_E_ARGUMENT;
-    if (length < 1 || length > 64 || wisp__hook_named(w, m->name)) return WISP_E_NAME;
+    if (!w || !m || (!m->inbound && !m->outbound))
+        return wisp__explain(w, WISP_E_ARGUMENT, "a middleware needs inbound or outbound");
+    if (length < 1 || length > 64 || wisp__hook_named(w, m->name))
+        return wisp__explain(w, WISP_E_NAME, "'%.64s': a middleware needs a name of 1 to 64 bytes "
+                             "that no other has", length ? m->name : "");
     wisp__hooks_sweep(w);
-    if (w->hooks.count == WISP__HOOKS) return WISP_E_LIMIT;
+    if (w->hooks.count == WISP__HOOKS)
+        return wisp__explain(w, WISP_E_LIMIT, "there are %d middlewares already", (int)WISP__HOOKS);
     hook = (wisp__hook *)wisp__alloc(&w->base, sizeof *hook);
-    if (!hook) return WISP_E_MEMORY;
+    if (!hook) return wisp__no_more_memory(w);
     hook->m = *m;
     hook->m.name = hook->name;
     hook->serial = ++w->hooks.serial;
@@ -22322,7 +23718,11 @@ wisp_result wisp_use(wisp *w, const wisp_middleware *m) {
 
 /* A message enters the chain; false: hooks send messages inside each other too deeply. */
 static bool wisp__hooks_enter(wisp *w) {
-    if (w->hooks.depth >= WISP__HOOK_DEPTH) return false;
+    if (w->hooks.depth >= WISP__HOOK_DEPTH) {
+        wisp__explain(w, WISP_E_DEPTH, "middleware sends inside of middleware, %d deep",
+                      w->hooks.depth);
+        return false;
+    }
     w->hooks.depth++;
     return true;
 }
@@ -22356,9 +23756,9 @@ static bool wisp__verdict_valid(wisp_result verdict) {
 }
 
 /* Takes a message through the rest of its chain, until a hook does not let it pass. */
-static wisp_result wisp__hooks_run(wisp *w, const wisp__remote *remote,
-                                   wisp_event *event, wisp__passage *p) {
-    bool inbound = p->inbound;
+static WISP__INLINE wisp_result wisp__hooks_run(wisp *w, const wisp__remote *remote,
+                                                wisp_event *event, wisp__passage *p,
+                                                bool inbound) {
     uint32_t places = inbound ? remote->inbound : remote->outbound;
     int step = inbound ? -1 : 1;
     wisp_result verdict = WISP_PASS;
@@ -22466,8 +23866,10 @@ WISP__UNUSED static void wisp__hooks_check(const wisp *w) {
 }
 
 wisp_result wisp_unuse(wisp *w, const char *name) {
+    WISP__ENTER(w);
     wisp__hook *hook = w ? wisp__hook_named(w, name) : NULL;
-    if (!hook) return w && name ? WISP_E_STALE : WISP_E_ARGUMENT;
+    if (!hook) return wisp__explain(w, w && name ? WISP_E_STALE : WISP_E_ARGUMENT,
+                                    "no middleware has the name '%.64s'", name ? name : "");
     wisp__hooks_release(w, hook->serial, NULL, WISP_PASS);
     hook->dead = w->hooks.dead = true;
     wisp__hooks_sweep(w);
@@ -22475,6 +23877,7 @@ wisp_result wisp_unuse(wisp *w, const char *name) {
 }
 
 int wisp_release(wisp *w, const char *name, wisp_peer peer, wisp_result verdict) {
+    WISP__ENTER(w);
     const wisp__hook *hook = w ? wisp__hook_named(w, name) : NULL;
     wisp__session *s = hook && peer.id ? wisp__session_of(w, peer) : NULL;
     if (!hook || (peer.id && !s)) return 0;
@@ -22501,10 +23904,12 @@ wisp_result wisp_change(wisp_event *event, const wisp_value *values, int count) 
     int changed_count;
     wisp_result result;
     wisp *w = event ? event->w : NULL;
-    if (!w || !event->passage || count < 0 || (count && !values)) return WISP_E_ARGUMENT;
+    if (!w || count < 0 || (count && !values)) return wisp__is_no_list(w, count);
+    if (!event->passage)
+        return wisp__explain(w, WISP_E_ARGUMENT, "wisp_change works inside of a middleware only");
     result = wisp__pack(&w->content.packer, values, count);
     if (result == WISP_OK) result = wisp__values_copy(w, NULL, &changed, &changed_count);
-    if (result) return result;
+    if (result) return wisp__pack_refused(w, result);
     event->args = changed;
     event->count = changed_count;
     event->passage->changed = true;
@@ -22523,7 +23928,7 @@ static wisp__request *wisp__request_at(const wisp__session *s, uint32_t id) {
     return &s->requests[id & (uint32_t)(s->request_room - 1)];
 }
 
-/* A repeat of the call is not answered any more. */
+/* Lets go of an answer that is kept: a repeat of its call is WISP_E_EXPIRED. */
 static void wisp__reply_forget(wisp *w, wisp__session *s, wisp__request *request) {
     if (!request->reply) return;
     s->kept_bytes -= wisp__message_weight(request->reply);
@@ -22687,13 +24092,35 @@ static wisp__pending *wisp__call_of(wisp *w, uint32_t handle) {
     return (wisp__pending *)wisp__pool_get(&w->calls.pool, handle);
 }
 
+static void wisp__answer_with(wisp *w, wisp__remote *remote, wisp_handler fn, void *user,
+                              wisp__connection *owner) {
+    wisp__connection *before = remote->answer_owner;
+    remote->answer = fn;
+    remote->answer_user = user;
+    remote->answer_owner = owner;
+    wisp__connection_drop(w, before);
+}
+
 wisp_result wisp_on_invoke_target(wisp *w, wisp_target target, wisp_handler fn, void *user) {
+    WISP__ENTER(w);
     wisp_result why;
     wisp__remote *remote = w ? wisp__remote_to_send(w, target, &why) : NULL;
     if (!w) return WISP_E_ARGUMENT;
     if (!remote) return why;
-    remote->answer = fn;
-    remote->answer_user = user;
+    wisp__answer_with(w, remote, fn, user, NULL);
+    return WISP_OK;
+}
+
+wisp_result wisp_on_invoke_state(wisp *w, wisp_target target, const wisp_state *state) {
+    WISP__ENTER(w);
+    wisp_result why;
+    wisp__remote *remote = w ? wisp__remote_to_send(w, target, &why) : NULL;
+    wisp__connection *owner;
+    if (!w) return WISP_E_ARGUMENT;
+    if (!remote) return why;
+    owner = wisp__state_add(w, state, &why);
+    if (!owner) return why;
+    wisp__answer_with(w, remote, owner->fn, owner->user, owner);
     return WISP_OK;
 }
 
@@ -22701,10 +24128,15 @@ wisp_result wisp_on_invoke_target(wisp *w, wisp_target target, wisp_handler fn, 
 static wisp__session *wisp__answering(wisp_event *event, wisp_result *why) {
     wisp__session *s;
     *why = WISP_E_ARGUMENT;
-    if (!event || !event->w || !event->request) return NULL;
-    *why = WISP_E_CLOSED;
+    if (!event || !event->w) return NULL;
+    *why = WISP_OK;
     s = (wisp__session *)wisp__pool_get(&event->w->peers.pool, event->peer.id);
-    return s && s->peer.state == WISP__JOINED ? s : NULL;
+    if (!event->request)
+        *why = wisp__explain(event->w, WISP_E_ARGUMENT, "%s: no call, or it has its answer",
+                             event->name);
+    else if (!s || s->peer.state != WISP__JOINED)
+        *why = wisp__explain(event->w, WISP_E_CLOSED, "%s: the caller has left", event->name);
+    return *why ? NULL : s;
 }
 
 wisp_call wisp_defer(wisp_event *event) {
@@ -22715,6 +24147,7 @@ wisp_call wisp_defer(wisp_event *event) {
     if (event && event->w) event->w->why = why;
     if (!s) return handle;
     call = wisp__call_add(event->w, true, &event->w->why);
+    if (!call) wisp__no_room(event->w, event->w->why, event->w->base.limits.calls, "limits.calls");
     if (!call) return handle;
     call->id = event->request->id;
     call->remote = event->request->remote;
@@ -22728,6 +24161,7 @@ wisp_call wisp_defer(wisp_event *event) {
 }
 
 void wisp_cancel(wisp *w, wisp_call handle) {
+    WISP__ENTER(w);
     wisp__pending *call = w ? wisp__call_of(w, handle.id) : NULL;
     if (!call || call->deferred) return;
     if (!call->gathers) {
@@ -22751,10 +24185,12 @@ void wisp_cancel(wisp *w, wisp_call handle) {
  *   body   acks?, frames, then END or fewer than 8 zero bits
  *   kind   1 ALIKE · 01 EVENT · 001 REPEAT · 0001 SIZED · 0000 kind:4
  *   kind:4 END 0, SECTION 1, FRAGMENT 2, INVOKE 3, REPLY 4, ANNOUNCE 5, BOUND 6, UNKNOWN 7,
- *          PING 8, LEAVE 9, RESYNC 10, ASSEMBLED 14, MORE 15 followed by kind:4 of its own:
- *          PATH_CHALLENGE 0, PATH_RESPONSE 1, READS 4, PART 5.
- *          Reserved: TICK 11, OBJECT 12, INPUT 13; after MORE:
- *          FULL 2 (a name and a key, in place of RESYNC of a whole name), CLOCK 3
+ *          PING 8, LEAVE 9, RESYNC 10, TICK 11, OBJECT 12, ASSEMBLED 14, MORE 15 followed by
+ *          kind:4 of its own:
+ *          PATH_CHALLENGE 0, PATH_RESPONSE 1, CLOCK 3, READS 4, PART 5, LIMITED 6,
+ *          LACKS 7.
+ *          Reserved: INPUT 13; after MORE:
+ *          FULL 2 (a name and a key, in place of RESYNC of a whole name)
  * ======================================================================== */
 
 enum { WISP__ANNOUNCEMENT = 100 };     /* type of a message: an announcement of any size */
@@ -22846,8 +24282,8 @@ static wisp__part wisp__frame_get_part(wisp__reader *from) {
    sized    length(bits) shape data
    number   of the remote at the sender; every call before the floor is settled
    A message of fragments is one of the last three or an announcement, and not bound. */
-static void wisp__frame_put_message(wisp__writer *to, const wisp__message *m, bool bound,
-                                    uint32_t floor) {
+static void wisp__frame_put_message(wisp__writer *to, const wisp__message *m,
+                                    const wisp__entry *entry, bool bound, uint32_t floor) {
     static const wisp__frame kinds[] = { WISP__FRAME_SIZED, WISP__FRAME_INVOKE, WISP__FRAME_REPLY };
     const wisp__message_extra *extra = wisp__message_extra_of(m);
     bool announces = m->type == WISP__ANNOUNCEMENT;
@@ -22865,9 +24301,9 @@ static void wisp__frame_put_message(wisp__writer *to, const wisp__message *m, bo
         if (extra->result) wisp__put(to, (uint16_t)extra->result, 16);
     }
     if (m->type <= WISP__INVOKE && !bound)
-        wisp__put_length(to, (uint64_t)shape + m->data_bits);
+        wisp__put_length(to, (uint64_t)shape + entry->bits);
     wisp__put_bits(to, wisp__message_bytes(m), shape);
-    wisp__put_bits(to, wisp__message_data(m), m->data_bits);
+    wisp__put_bits(to, entry->data, entry->bits);
 }
 
 static inline wisp__message_frame wisp__frame_get_message(wisp__reader *from, int kind) {
@@ -22895,7 +24331,15 @@ static void wisp__frame_put_repeat(wisp__writer *to, int count) {
 
 static int wisp__frame_get_repeat(wisp__reader *from) { return wisp__get_small(from) + 1; }
 
-/* BOUND, UNKNOWN, RESYNC, READS, ASSEMBLED   length(number)
+/* TICK   tick:32 complete:1
+   The sender's tick that the objects of the packet are of; complete: it has no newer state than
+   what it has sent. */
+static void wisp__frame_put_tick(wisp__writer *to, uint32_t tick, bool complete) {
+    wisp__frame_put(to, WISP__FRAME_TICK);
+    wisp__put(to, tick | (uint64_t)complete << 32, 33);
+}
+
+/* BOUND, UNKNOWN, RESYNC, READS, ASSEMBLED, LACKS   length(number)
    Their meaning is drawn in room names; that of ASSEMBLED is above, with its set. */
 static void wisp__frame_put_number(wisp__writer *to, wisp__frame kind, int number) {
     wisp__frame_put(to, kind);
@@ -22903,6 +24347,16 @@ static void wisp__frame_put_number(wisp__writer *to, wisp__frame kind, int numbe
 }
 
 static int wisp__frame_get_number(wisp__reader *from) { return wisp__get_length(from); }
+
+/* LIMITED   length(number) small(count - 1)
+   So many messages of the name with this number at their sender came over the rate limit, and were
+   dropped. Sent at most once a second, for at most 8 names. */
+static void wisp__frame_put_limited(wisp__writer *to, int number, uint32_t count) {
+    wisp__frame_put_number(to, WISP__FRAME_LIMITED, number);
+    wisp__put_small(to, count - 1);
+}
+
+static int wisp__frame_get_limited(wisp__reader *from) { return wisp__get_small(from) + 1; }
 
 /* PATH_CHALLENGE, PATH_RESPONSE   data:64
    The response has the data of the challenge, and goes to the address that it came from. */
@@ -22912,6 +24366,33 @@ static void wisp__frame_put_path(wisp__writer *to, wisp__frame kind, uint64_t da
 }
 
 static uint64_t wisp__frame_get_path(wisp__reader *from) { return wisp__get(from, 64); }
+
+/* CLOCK   answer:1 id:8 [answer: player:16 held:16 ticks:64 rate:64]
+   A question is answered with its id; the number of the player that asks; the microseconds since
+   it has come, as far as is known; the
+   ticks of the answering end when the answer leaves, times 65,536; and their rate, as the bits of a
+   double, 0 if it has none. */
+static void wisp__frame_put_clock(wisp__writer *to, const wisp__clock_frame *f) {
+    wisp__frame_put(to, WISP__FRAME_CLOCK);
+    wisp__put(to, f->answer | (uint64_t)f->id << 1, 9);
+    if (!f->answer) return;
+    wisp__put(to, f->player, 16);
+    wisp__put(to, f->held, 16);
+    wisp__put(to, f->ticks, 64);
+    wisp__put(to, f->rate, 64);
+}
+
+static wisp__clock_frame wisp__frame_get_clock(wisp__reader *from) {
+    wisp__clock_frame f = { false, 0, 0, 0, 0, 0 };
+    f.answer = wisp__get(from, 1) != 0;
+    f.id = (uint8_t)wisp__get(from, 8);
+    if (!f.answer) return f;
+    f.player = (uint16_t)wisp__get(from, 16);
+    f.held = (uint32_t)wisp__get(from, 16);
+    f.ticks = wisp__get(from, 64);
+    f.rate = wisp__get(from, 64);
+    return f;
+}
 
 /* LEAVE   code:16 length(bytes) text */
 static void wisp__frame_put_leave(wisp__writer *to, wisp_result code, const char *text) {
@@ -22954,8 +24435,8 @@ static void wisp__break_unpaid(wisp__reading *r) {
  * MARK: >>names
  * What: how two ends agree on numbers for names, and on encodings: announcements and
  *   the answers to them.
- * Invariants: a peer's name that is not registered here takes no memory. A number stands
- *   for one name and one encoding as long as the session lasts.
+ * Invariants: names of a peer that are not registered here take at most WISP__STRANGERS
+ *   bytes. A number stands for one name and one encoding as long as the session lasts.
  * Not here: which announcements a packet carries (packet_writer).
  *
  *   ANNOUNCE  length(number) length(bytes) name version:8 kind:8 length(bytes) extra
@@ -22979,6 +24460,152 @@ typedef struct wisp__announcement {
     int bits;  /* of the descriptor .. */
     int64_t at;  /* .. and where it is in the packet */
 } wisp__announcement;
+
+/* --- names of a peer that are not registered here --- */
+
+/* The entry after another; of NULL the first. NULL: there is none. */
+static uint8_t *wisp__stranger_after(const wisp__session *s, uint8_t *entry) {
+    const wisp__strangers *all = s->strangers;
+    if (!all) return NULL;
+    entry = entry ? entry + WISP__STRANGER_HEAD + entry[3] : all->entries;
+    return entry - all->entries < all->bytes ? entry : NULL;
+}
+
+/* NULL: not noted, or not paid for. */
+static uint8_t *wisp__stranger_find(wisp *w, const wisp__session *s, int number) {
+    uint8_t *entry = NULL;
+    if (!s->strangers || !wisp__pay(&w->content.credit, s->strangers->bytes / 4)) return NULL;
+    while ((entry = wisp__stranger_after(s, entry)) != NULL)
+        if (wisp__load_part(entry, 2) == (uint64_t)number) break;
+    return entry;
+}
+
+/* Without memory a name is not noted. */
+static void wisp__stranger_note(wisp *w, wisp__session *s, const wisp__announcement *a) {
+    int bytes = WISP__STRANGER_HEAD + a->length, given_up = 0;
+    wisp__strangers *all = s->strangers;
+    if (wisp__stranger_find(w, s, a->number)) return;
+    if (!all) all = s->strangers = (wisp__strangers *)wisp__alloc(&w->base, sizeof *all);
+    if (!all) return;
+    while (all->bytes - given_up + bytes > WISP__STRANGERS)
+        given_up += WISP__STRANGER_HEAD + all->entries[given_up + 3];
+    all->bytes -= given_up;
+    if (given_up) memmove(all->entries, all->entries + given_up, (size_t)all->bytes);
+    if (wisp__grow(&w->base, WISP__ARRAY(all->entries, all->room), all->bytes + bytes,
+                   WISP__STRANGERS))
+        return;
+    wisp__store_part(all->entries + all->bytes, (uint32_t)a->number | (uint32_t)a->length << 24, 4);
+    memcpy(all->entries + all->bytes + WISP__STRANGER_HEAD, a->name, (size_t)a->length);
+    all->bytes += bytes;
+}
+
+static void wisp__strangers_free(wisp *w, wisp__session *s) {
+    if (!s->strangers) return;
+    wisp__array_free(&w->base, WISP__ARRAY(s->strangers->entries, s->strangers->room));
+    wisp__free(&w->base, s->strangers, sizeof *s->strangers);
+    s->strangers = NULL;
+}
+
+/* The name that is most like another, if few edits lie between them. */
+typedef struct wisp__nearest {
+    const char *name;
+    int length;
+    int edits;                 /* of the nearest so far; more is too far */
+    char found[72];            /* ": did you mean" and the name, cut to fit a notice */
+    wisp__credit *credit;
+} wisp__nearest;
+
+static int wisp__lower(char c) { return c >= 'A' && c <= 'Z' ? c + 'a' - 'A' : c; }
+
+/* How many bytes must be inserted, removed or replaced to make one name of another; case does not
+   count. From `most` on, `most`. */
+static int wisp__edits(const char *a, int a_length, const char *b, int b_length, int most) {
+    int row[WISP__NAME_BYTES + 1];
+    for (int j = 0; j <= b_length; j++) row[j] = j;
+    for (int i = 1; i <= a_length; i++) {
+        int before = row[0], least = row[0] = i;
+        for (int j = 1; j <= b_length; j++) {
+            int replaced = before + (wisp__lower(a[i - 1]) != wisp__lower(b[j - 1]));
+            before = row[j];
+            row[j] = wisp__min_int(replaced, wisp__min_int(before, row[j - 1]) + 1);
+            least = wisp__min_int(least, row[j]);
+        }
+        if (least >= most) return most;
+    }
+    return wisp__min_int(row[b_length], most);
+}
+
+static wisp__nearest wisp__nearest_to(wisp *w, const char *name, int length) {
+    wisp__nearest n;
+    n.name = name;
+    n.length = length;
+    n.edits = wisp__max_int(length, 3) / 3 + 1;
+    n.found[0] = 0;
+    n.credit = &w->content.credit;
+    return n;
+}
+
+static void wisp__nearest_try(wisp__nearest *n, const char *name, int length) {
+    int edits = n->edits;
+    if (wisp__abs_int(length - n->length) < edits &&
+        wisp__pay(n->credit, WISP__PRICE_STEP + (int64_t)length * n->length))
+        edits = wisp__edits(n->name, n->length, name, length, edits);
+    if (edits == n->edits) return;
+    n->edits = edits;
+    snprintf(n->found, sizeof n->found, ": did you mean %.*s?", wisp__min_int(length, 48), name);
+}
+
+static void wisp__nearest_try_remote(wisp__nearest *n, const wisp__remote *remote) {
+    if (remote->index >= WISP__RESERVED && remote->main == remote && !remote->lent)
+        wisp__nearest_try(n, remote->name, (int)strlen(remote->name));
+}
+
+/* A message came for a number whose name is not registered here. That is reported once for each
+   name, with the name here that is most like it. */
+static void wisp__on_stranger(wisp *w, wisp__session *s, int number) {
+    static const char text[] = "a message for a name that is not known here";
+    uint8_t *entry = wisp__stranger_find(w, s, number);
+    wisp__nearest n;
+    wisp__notice error = wisp__error_of(w, wisp__peer_handle(s), wisp__remote_handle(NULL),
+                                        WISP_E_NO_REMOTE);
+    if (!entry) {
+        wisp__notice_add(w, &error, "%s", text);
+        return;
+    }
+    if (entry[2]) return;
+    entry[2] = 1;
+    n = wisp__nearest_to(w, (const char *)entry + WISP__STRANGER_HEAD, entry[3]);
+    for (int i = WISP__RESERVED; i < w->registry.count; i++)
+        wisp__nearest_try_remote(&n, w->registry.remotes[i]);
+    wisp__notice_add(w, &error, "%.*s: %s%s", wisp__min_int(n.length, 48), n.name, text,
+                     n.found);
+}
+
+/* Reports the names that a peer does not know although messages were sent for them, each with the
+   name that it has announced and that is most like it. */
+static void wisp__report_unknown(wisp *w, wisp__session *s) {
+    s->untold = false;
+    for (int i = WISP__RESERVED; i < s->peer_remote_room && i < w->registry.count; i++) {
+        wisp__peer_remote *p = &s->peer_remotes[i];
+        wisp__remote *remote = w->registry.remotes[i]->main;
+        wisp__nearest n;
+        wisp__notice error;
+        if (p->known != WISP__UNKNOWN || !p->tried || p->warned ||
+            s->peer_remotes[remote->index].there)
+            continue;
+        p->warned = true;
+        n = wisp__nearest_to(w, remote->name, (int)strlen(remote->name));
+        for (int k = 0; k < s->their_room; k++)
+            if (s->theirs[k].remote)
+                wisp__nearest_try_remote(&n, w->registry.remotes[s->theirs[k].remote - 1]);
+        for (uint8_t *entry = NULL; (entry = wisp__stranger_after(s, entry)) != NULL;)
+            wisp__nearest_try(&n, (const char *)entry + WISP__STRANGER_HEAD, entry[3]);
+        error = wisp__error_of(w, wisp__peer_handle(s), wisp__remote_handle(remote),
+                               WISP_E_NO_REMOTE);
+        wisp__notice_add(w, &error, "%.48s: the other end does not know this name%s", remote->name,
+                         n.found);
+    }
+}
 
 /* --- bits --- */
 
@@ -23080,7 +24707,7 @@ static bool wisp__announced_apart(const wisp__base *base, const wisp__remote *en
 
 static void wisp__announce_again(wisp__session *s, int index) {
     s->peer_remotes[index].known = WISP__UNANNOUNCED;
-    s->unannounced = wisp__min_int(s->unannounced, index);
+    s->unannounced = (uint16_t)wisp__min_int(s->unannounced, index);
 }
 
 /* The peer has the name: those of its encodings that it refused are announced again. */
@@ -23212,7 +24839,7 @@ static wisp__remote *wisp__lend_remote(wisp *w, const char *name, int length) {
         for (int i = 0; i < w->peers.pool.made; i++) {
             wisp__session *s = wisp__session_at(w, i);
             if (!s || remote->index >= s->peer_remote_room) continue;
-            s->refused -= s->peer_remotes[remote->index].refused;
+            if (s->peer_remotes[remote->index].refused) s->refused--;
             memset(&s->peer_remotes[remote->index], 0, sizeof *s->peer_remotes);
         }
         wisp__registry_relend(&w->registry, remote, name, length);
@@ -23235,16 +24862,53 @@ static wisp__remote *wisp__announced_remote(wisp *w, const wisp__session *s,
     return wisp__lend_remote(w, a->name, a->length);
 }
 
+static bool wisp__types_differ(const wisp_type *a, const wisp_type *b) {
+    bool range = a->kind == WISP_TYPE_RANGE;        /* else `least` is about this end alone */
+    return a->kind != b->kind || a->max != b->max ||
+           (range && (a->least != b->least || a->most != b->most)) ||
+           wisp__order(a->lo) != wisp__order(b->lo) || wisp__order(a->hi) != wisp__order(b->hi) ||
+           wisp__order(a->step) != wisp__order(b->step);
+}
+
+/* Reports the first field in which two schemas of one version differ. The other end does the same
+   when it gets ours. */
+static void wisp__report_schemas(wisp *w, wisp__session *s, wisp__remote *remote,
+                                 const wisp__described *theirs) {
+    const wisp_schema *here = remote->schema ? remote->schema->program->schema : NULL;
+    const wisp_schema *there = theirs ? theirs->program->schema : NULL;
+    const char *name = NULL, *what = "is of another type there";
+    char text[140];
+    if (!here || !there || here->version != there->version || remote->schema == theirs ||
+        !wisp__pay_each(&w->content.credit, here->count + there->count, WISP__PRICE_COMPARE))
+        return;
+    for (int i = 0; i < here->count + there->count && !name; i++) {
+        const wisp_field *a = i < here->count ? &here->fields[i] : NULL;
+        const wisp_field *b = i < there->count ? &there->fields[i] : NULL;
+        if (!a && !b) return;                                   /* they differ deeper inside */
+        if (a && b && strcmp(a->name, b->name) == 0) {
+            if (wisp__types_differ(&a->type, &b->type)) name = a->name;
+            continue;
+        }
+        what = a ? "is not there, or elsewhere" : "is there alone";
+        name = a ? a->name : b->name;
+    }
+    if (!name) return;
+    snprintf(text, sizeof text, "field %.48s %s: the schemas of version %d differ", name, what,
+             here->version);
+    wisp__error(w, s, remote, WISP_E_SCHEMA, text);
+}
+
 static void wisp__bind_number(wisp__reading *r, wisp__remote *remote, int number,
                               wisp__encoding *e) {
     wisp__session *s = r->s;
     int bytes = e ? (int)wisp__schema_charge(s, e->described) : 0;
     s->schema_bytes += bytes;
     if (bytes && e->described->references == 1) s->schema_fresh += bytes;
-    s->lent += remote->lent;
+    if (remote->lent) s->lent++;
     remote->announced++;
     s->theirs[number].remote = (uint16_t)(remote->index + 1);
     s->theirs[number].encoding = e;
+    if (e) wisp__report_schemas(r->w, s, remote, e->described);
     wisp__control_add(r->w, s, WISP__FRAME_BOUND, number);
     wisp__announce_refused(r->w, s, remote);
 }
@@ -23282,6 +24946,7 @@ static bool wisp__on_announcement(wisp__reading *r) {
         return true;
     }
     if (why) wisp__refuse_encoding(w, s, remote, a.number, why);
+    if (!remote) wisp__stranger_note(w, s, &a);
     w->base.stats.names_unknown++;
     wisp__control_add(w, s, WISP__FRAME_UNKNOWN, a.number);
     return !why || why == WISP_E_UNSUPPORTED;
@@ -23317,6 +24982,8 @@ static void wisp__on_number_unknown(wisp__reading *r, wisp__remote *entry) {
     wisp__session *s = r->s;
     if (!wisp__pay_reset(r)) return;
     s->peer_remotes[entry->index].known = WISP__UNKNOWN;
+    s->untold |= s->peer_remotes[entry->index].tried;
+    w->registry.epoch++;
     if (s->peer_remotes[entry->main->index].there) wisp__on_encoding_refused(w, s, entry);
     wisp__baselines_reset(w, &s->baselines_out, entry->index, false);
     entry->stats.unknown++;
@@ -23358,6 +25025,21 @@ static void wisp__on_resync(wisp__reading *r) {
     p = wisp__peer_remote_of(r->w, r->s, entry->index);
     if (p && p->known != WISP__BOUND) wisp__announce_refused(r->w, r->s, entry->main);
     if (wisp__pay_reset(r)) wisp__baselines_reset(r->w, &r->s->baselines_out, entry->index, true);
+}
+
+/* The peer has dropped messages of ours. */
+static void wisp__on_limited(wisp__reading *r) {
+    const wisp__remote *entry = wisp__answered_remote(r);
+    int count = wisp__frame_get_limited(&r->from);
+    char text[96];
+    if (!entry || r->from.failed) return;
+    if (!wisp__pay(&r->w->content.credit, WISP__PRICE_ERROR)) {
+        wisp__break_unpaid(r);
+        return;
+    }
+    snprintf(text, sizeof text, "the other end has dropped %d message%s over its rate limit", count,
+             count > 1 ? "s" : "");
+    wisp__error(r->w, r->s, entry->main, WISP_E_RATE, text);
 }
 
 static void wisp__on_reads(wisp__reading *r) {
@@ -23402,6 +25084,1416 @@ static void wisp__announce_news(wisp *w) {
 }
 
 /* ===========================================================================
+ * MARK: >>object
+ * What: classes and objects: a server's objects and their rows, what each peer knows of them, and
+ *   the objects that a server has told of here.
+ * Invariants: a row is made once, at the end of the tick in which its object was edited, and all
+ *   peers share it. A delta is made only from a row that the peer has acked. An object's memory
+ *   lives until no peer has a note of it and the update ends.
+ * Not here: which object goes next (packet_writer decides between it and messages).
+ *
+ *   OBJECT    records, each after a bit 1; then 0. It ends its packet.
+ *   record    follows:1 [no: index:16] kind
+ *     kind    row 0 · described 10, description, row · gone 11, generation:16
+ *     description   generation:16 length(number of the class) owner:16
+ *     row     age:1 [older than the packet's tick: ticks:7] sequence:8 back:6, then a record
+ *             (back 0), or the delta of the row `back` sequences before; where a schema has more
+ *             than numbers, small(bytes) before the delta and zeros after it
+ *   follows: the index is one more than that of the record before
+ *   LACKS     length(index): the peer has no object of this index, or not the row that a delta
+ *             needs: it wants a description and a whole row. 65,535: of all
+ * ======================================================================== */
+
+enum { WISP__OBJECT_AGE = 127, WISP__OBJECT_BACK = 63, WISP__OBJECT_INDEX = 0xffff,
+       WISP__OBJECT_ALL = 0xffff };
+
+/* The number of a peer as a player. */
+static uint16_t wisp__session_player(const wisp *w, const wisp__session *s) {
+    return (uint16_t)((s->peer.slot.id & ((1u << w->peers.pool.index_bits) - 1)) + 1);
+}
+
+/* What a peer was shown; NULL: nothing. */
+static inline wisp__audience *wisp__audience_of(const wisp *w, const wisp__session *s) {
+    int at = wisp__session_player(w, s) - 1;
+    return at < w->objects.audience_room ? w->objects.audiences[at] : NULL;
+}
+
+/* --- rows that are kept --- */
+
+/* NULL: there is none of this sequence. */
+static wisp__kept_row *wisp__kept_find(const wisp__kept_rows *k, uint16_t sequence) {
+    wisp__kept_row *at = k->room ? &k->rows[sequence & (k->room - 1)] : NULL;
+    return at && at->used && at->sequence == sequence ? at : NULL;
+}
+
+static void wisp__kept_drop(wisp *w, wisp__kept_row *at) {
+    wisp__encoded_release(w, at->row);
+    memset(at, 0, sizeof *at);
+}
+
+/* Lets go of those before a sequence. */
+static void wisp__kept_forget(wisp *w, wisp__kept_rows *k, uint16_t before) {
+    for (int i = 0; i < k->room; i++)
+        if (k->rows[i].used && (int16_t)(k->rows[i].sequence - before) < 0)
+            wisp__kept_drop(w, &k->rows[i]);
+}
+
+static void wisp__kept_free(wisp *w, wisp__kept_rows *k) {
+    for (int i = 0; i < k->room; i++) wisp__encoded_release(w, k->rows[i].row);
+    wisp__chunk_give(&w->chunks, k->rows, k->room * sizeof *k->rows);
+    k->room = 0;
+}
+
+/* Keeps one more, with a reference of its own; the oldest of 64 gives way. false: no memory. */
+static bool wisp__kept_add(wisp *w, wisp__kept_rows *k, const wisp__kept_row *row) {
+    wisp__kept_rows grown = { NULL, 0 };
+    wisp__kept_row *at = k->room ? &k->rows[row->sequence & (k->room - 1)] : NULL;
+    if ((!at || at->used) && k->room < WISP__OBJECT_BACK) {
+        size_t bytes = sizeof *at << (k->room ? wisp__width(k->room) : 1);     /* at most 1 KiB */
+        grown.rows = (wisp__kept_row *)wisp__chunk_take(&w->chunks, bytes);
+        if (!grown.rows) return false;
+        grown.room = (uint8_t)(bytes / sizeof *at);
+        memset(grown.rows, 0, bytes);
+        for (int i = 0; i < k->room; i++)
+            if (k->rows[i].used) wisp__kept_add(w, &grown, &k->rows[i]);
+        wisp__kept_free(w, k);
+        *k = grown;
+        return wisp__kept_add(w, k, row);
+    }
+    wisp__encoded_release(w, at->row);
+    *at = *row;
+    if (row->row) row->row->references++;
+    return true;
+}
+
+/* --- tables --- */
+
+/* An index of ours with its next generation, as an id; the longest free one. */
+static wisp_result wisp__place_take(wisp *w, uint32_t *id) {
+    wisp__objects *all = &w->objects;
+    int index = all->free_first ? (int)all->free_first - 1 : all->made;
+    wisp_result result = WISP_OK;
+    if (!all->free_first) {
+        result = wisp__grow(&w->base, WISP__ARRAY(all->places, all->room), index + 1,
+                            WISP__OBJECT_INDEX + 1);
+        if (result) return result;
+        all->made++;
+    } else {
+        all->free_first = all->places[index].next_free;
+        if (!all->free_first) all->free_last = 0;
+    }
+    *id = (uint32_t)++all->places[index].generation << 16 | (uint32_t)index;
+    if (!*id) *id = (uint32_t)++all->places[index].generation << 16;       /* 0 is no object */
+    return WISP_OK;
+}
+
+static void wisp__place_free(wisp__objects *all, int index) {
+    all->places[index].next_free = 0;
+    if (all->free_last) all->places[all->free_last - 1].next_free = (uint32_t)index + 1;
+    else all->free_first = (uint32_t)index + 1;
+    all->free_last = (uint32_t)index + 1;
+}
+
+static wisp__object *wisp__object_at(const wisp *w, int index) {
+    return index < w->objects.room ? w->objects.places[index].object : NULL;
+}
+
+/* NULL: stale. */
+static wisp__object *wisp__object_get(const wisp *w, wisp_object handle) {
+    wisp__object *o = w ? wisp__object_at(w, (int)(handle.id & WISP__OBJECT_INDEX)) : NULL;
+    return o && o->id == handle.id && !o->dead ? o : NULL;
+}
+
+static wisp_object wisp__object_handle(const wisp__object *o) {
+    wisp_object handle = { o ? o->id : 0 };
+    return handle;
+}
+
+static wisp__class *wisp__class_of(const wisp *w, wisp_class handle) {
+    return w && handle.id && handle.id <= (uint32_t)w->objects.class_count
+               ? w->objects.classes[handle.id - 1] : NULL;
+}
+
+/* The class of a remote, or NULL. */
+static wisp__class *wisp__class_at(const wisp *w, const wisp__remote *remote) {
+    for (int i = 0; remote && i < w->objects.class_count; i++)
+        if (w->objects.classes[i]->remote == remote->index) return w->objects.classes[i];
+    return NULL;
+}
+
+/* The program of our rows of a class. */
+static const wisp__program *wisp__class_program(const wisp *w, const wisp__class *c) {
+    const wisp__remote *main = w->registry.remotes[c->remote];
+    return w->registry.remotes[main->newest]->encoding.described->program;
+}
+
+static void wisp__object_free(wisp *w, wisp__object *o) {
+    wisp__class *c = o->of;
+    if (o->previous) o->previous->next = o->next;
+    else c->first = o->next;
+    if (o->next) o->next->previous = o->previous;
+    else c->last = o->previous;
+    wisp__kept_free(w, &o->kept);
+    wisp__encoded_release(w, o->row);
+    wisp__encoded_release(w, o->wire);
+    wisp__encoded_release(w, o->wire_base);
+    if (wisp__object_at(w, (int)(o->id & WISP__OBJECT_INDEX)) == o)
+        w->objects.places[o->id & WISP__OBJECT_INDEX].object = NULL;
+    w->objects.count -= o->from;
+    wisp__chunk_give(&w->chunks, o, sizeof *o + (size_t)c->bytes);
+}
+
+/* An object at an index, whose struct is zero. NULL: no memory. */
+static wisp__object *wisp__object_new(wisp *w, wisp__class *c, uint32_t id) {
+    size_t bytes = sizeof(wisp__object) + (size_t)c->bytes;
+    wisp__object *o;
+    if (wisp__grow(&w->base, WISP__ARRAY(w->objects.places, w->objects.room),
+                   (int)(id & WISP__OBJECT_INDEX) + 1, WISP__OBJECT_INDEX + 1))
+        return NULL;
+    o = (wisp__object *)wisp__chunk_take(&w->chunks, bytes);
+    if (!o) return NULL;
+    memset(o, 0, bytes);
+    o->id = id;
+    o->of = c;
+    o->previous = c->last;
+    *(c->last ? &c->last->next : &c->first) = o;
+    c->last = o;
+    w->objects.places[id & WISP__OBJECT_INDEX].object = o;
+    return o;
+}
+
+static void *wisp__object_image(const wisp__object *o) {
+    return (void *)(uintptr_t)(o + 1);
+}
+
+/* --- what a peer knows: notes --- */
+
+static wisp__note **wisp__note_place(const wisp__audience *a, int index) {
+    int at = (int)wisp__mix((uint64_t)index) & (a->room - 1);
+    while (a->notes[at] && a->notes[at]->index != index) at = (at + 1) & (a->room - 1);
+    return &a->notes[at];
+}
+
+static wisp__note *wisp__note_of(const wisp *w, const wisp__session *s, int index) {
+    const wisp__audience *a = wisp__audience_of(w, s);
+    return a && a->room ? *wisp__note_place(a, index) : NULL;
+}
+
+/* Makes the table of notes larger. false: no memory. */
+static bool wisp__notes_grow(wisp *w, wisp__audience *a) {
+    wisp__note **old = a->notes;
+    int room = a->room;
+    if (2 * (a->count + 1) <= room) return true;
+    a->notes = (wisp__note **)wisp__alloc_items(&w->base, room ? 2 * room : 16, sizeof *old);
+    if (!a->notes) {
+        a->notes = old;
+        return false;
+    }
+    a->room = room ? 2 * room : 16;
+    for (int i = 0; i < room; i++)
+        if (old[i]) *wisp__note_place(a, old[i]->index) = old[i];
+    wisp__free(&w->base, old, (size_t)room * sizeof *old);
+    return true;
+}
+
+/* The object is due to be sent to the peer. */
+static void wisp__note_due(wisp *w, wisp__session *s, wisp__note *n) {
+    wisp__audience *a = wisp__audience_of(w, s);
+    if (n->due) return;
+    if (wisp__grow(&w->base, WISP__ARRAY(a->due, a->due_room), a->due_count + 1, 1 << 20)) {
+        w->objects.starved = true;
+        return;
+    }
+    n->due = true;
+    n->since = wisp__milliseconds(w->base.time);
+    a->due[a->due_count].note = n;
+    a->due[a->due_count++].key = 0;
+    wisp__peers_mark(w, &s->peer);
+}
+
+/* A peer is to know an object. */
+static void wisp__note_add(wisp *w, wisp__session *s, wisp__object *o) {
+    wisp__audience *a = wisp__audience_of(w, s);
+    wisp__note *n = wisp__notes_grow(w, a)
+                        ? (wisp__note *)wisp__chunk_take(&w->chunks, sizeof *n) : NULL;
+    if (!n) {
+        w->objects.starved = true;
+        return;
+    }
+    memset(n, 0, sizeof *n);
+    n->object = o;
+    n->index = (uint16_t)o->id;
+    n->session = (uint16_t)(s->peer.slot.id & ((1u << w->peers.pool.index_bits) - 1));
+    n->sequence = a->first_sequence;
+    a->first_sequence = (uint16_t)(a->first_sequence + WISP__OBJECT_BACK);
+    n->next = o->notes;
+    o->notes = n;
+    *wisp__note_place(a, n->index) = n;
+    a->count++;
+    wisp__note_due(w, s, n);
+}
+
+static void wisp__note_unlink(wisp__note *n) {
+    wisp__note **link = &n->object->notes;
+    while (*link != n) link = &(*link)->next;
+    *link = n->next;
+}
+
+static void wisp__note_free(wisp *w, wisp__note *n) {
+    wisp__kept_free(w, &n->flight);
+    wisp__encoded_release(w, n->base);
+    wisp__note_unlink(n);
+    if (!n->object->notes && n->object->dead) w->objects.dead = true;
+    wisp__chunk_give(&w->chunks, n, sizeof *n);
+}
+
+/* The peer knows that the object is gone. Later notes of the probe sequence move up. */
+static void wisp__note_remove(wisp *w, wisp__session *s, wisp__note *n) {
+    wisp__audience *a = wisp__audience_of(w, s);
+    int at = (int)(wisp__note_place(a, n->index) - a->notes);
+    for (int i = 0; n->due && i < a->due_count; i++)
+        if (a->due[i].note == n) a->due[i] = a->due[--a->due_count];
+    a->notes[at] = NULL;
+    a->count--;
+    wisp__note_free(w, n);
+    for (at = (at + 1) & (a->room - 1); a->notes[at]; at = (at + 1) & (a->room - 1)) {
+        wisp__note *moved = a->notes[at];
+        a->notes[at] = NULL;
+        *wisp__note_place(a, moved->index) = moved;
+    }
+}
+
+/* Objects are shown to peers that have joined this endpoint. false: not to this one. */
+static bool wisp__audience_open(wisp *w, wisp__session *s) {
+    int at = wisp__session_player(w, s) - 1;
+    if (wisp__audience_of(w, s)) return true;
+    if (s->peer.asked || s->peer.state != WISP__JOINED ||
+        wisp__grow(&w->base, WISP__ARRAY(w->objects.audiences, w->objects.audience_room), at + 1,
+                   WISP__OBJECT_INDEX))
+        return false;
+    w->objects.audiences[at] = (wisp__audience *)wisp__alloc(&w->base, sizeof(wisp__audience));
+    return w->objects.audiences[at] != NULL;
+}
+
+static void wisp__object_show(wisp *w, wisp__object *o) {
+    for (wisp__peer *peer = w->peers.first; peer; peer = peer->next) {
+        wisp__session *s = (wisp__session *)peer;
+        if (wisp__audience_open(w, s) && !wisp__note_of(w, s, (uint16_t)o->id))
+            wisp__note_add(w, s, o);
+    }
+}
+
+/* A peer that has joined is to know all objects that are there. */
+static void wisp__objects_joined(wisp *w, wisp__session *s) {
+    if (!w->objects.count || !wisp__audience_open(w, s)) return;
+    for (int i = 0; i < w->objects.class_count; i++)
+        for (wisp__object *o = w->objects.classes[i]->first; o; o = o->next)
+            if (!o->dead && !o->from && !wisp__note_of(w, s, (uint16_t)o->id))
+                wisp__note_add(w, s, o);
+}
+
+/* A session ends: what it was told is forgotten, and what it has told goes with the next update. */
+static void wisp__objects_left(wisp *w, wisp__session *s) {
+    wisp__audience *a = wisp__audience_of(w, s);
+    if (w->objects.server == s) {
+        w->objects.server = NULL;
+        w->objects.lost = true;
+    }
+    if (!a) return;
+    for (int i = 0; i < a->room; i++)
+        if (a->notes[i]) wisp__note_free(w, a->notes[i]);
+    wisp__free(&w->base, a->notes, (size_t)a->room * sizeof *a->notes);
+    wisp__array_free(&w->base, WISP__ARRAY(a->due, a->due_room));
+    wisp__free(&w->base, a, sizeof *a);
+    w->objects.audiences[wisp__session_player(w, s) - 1] = NULL;
+}
+
+/* --- rows --- */
+
+/* The peer has what was sent under a sequence. */
+static void wisp__sent_arrived(wisp *w, wisp__session *s, wisp__note *n, wisp__kept_row sent) {
+    if (sent.gone) {
+        wisp__note_remove(w, s, n);
+        return;
+    }
+    if (sent.row) sent.row->references++;
+    wisp__kept_forget(w, &n->flight, (uint16_t)(sent.sequence + 1));
+    wisp__encoded_release(w, n->base);
+    n->base = sent.row;
+    n->base_sequence = sent.sequence;
+    if (sent.described == n->description) n->described = true;
+}
+
+/* Was the newest state of the object sent, and may still arrive? */
+static bool wisp__note_flies(const wisp__note *n) {
+    const wisp__kept_row *last = wisp__kept_find(&n->flight, (uint16_t)(n->sequence - 1));
+    if (!last) return false;
+    if (n->object->dead) return last->gone;
+    return last->row == n->object->row && (n->described || last->described == n->description);
+}
+
+/* Does the peer have to be told of an object? */
+static bool wisp__note_wants(const wisp__note *n) {
+    if (!n->object->dead && n->described && n->base == n->object->row) return false;
+    return !wisp__note_flies(n);
+}
+
+/* The packet with a record was acked or lost. */
+static void wisp__object_outcome(wisp *w, wisp__session *s, uint32_t number, bool arrived) {
+    wisp__note *n = wisp__note_of(w, s, (int)(number >> 16));
+    wisp__kept_row *sent = n ? wisp__kept_find(&n->flight, (uint16_t)number) : NULL;
+    if (!sent) return;
+    if (arrived) {
+        wisp__sent_arrived(w, s, n, *sent);
+        return;
+    }
+    wisp__kept_drop(w, sent);
+    if (wisp__note_wants(n)) wisp__note_due(w, s, n);
+}
+
+/* Puts the newest row as a delta from a base, if that is shorter, else whole. */
+static bool wisp__object_pack(wisp *w, const wisp__object *o, const wisp__encoded *base,
+                              wisp__writer *to) {
+    wisp__unpacker u = wisp__codec_unpacker(&w->content, &w->content.scratch, NULL, 1 << 26);
+    const wisp__program *program = wisp__class_program(w, o->of);
+    wisp__bases from;
+    memset(&from, 0, sizeof from);
+    from.base = base;
+    if (base && wisp__row_delta_put(&u, program, &from, o->row, to) >= 0 && to->at < o->row->bits)
+        return true;
+    to->at = 0;
+    to->full = false;
+    wisp__row_write(&w->base, program, wisp__encoded_as_row(o->row), to);
+    return false;
+}
+
+/* The bits of the newest row for peers with this base (NULL: none), which they share. Its `values`
+   are 1 if it is a delta. NULL: no memory. */
+static const wisp__encoded *wisp__object_wire(wisp *w, wisp__object *o, wisp__encoded *base) {
+    wisp__supply supply = wisp__supply_of_arena(&w->base, &w->content.scratch, NULL);
+    size_t room = (size_t)(o->row->bits / 8) + 2 * WISP__SLACK;
+    uint8_t *bytes;
+    wisp__writer to;
+    bool delta;
+    if (o->wire && o->wire_base == base) return o->wire;
+    bytes = (uint8_t *)wisp__supply_take(&supply, room + WISP__SLACK);
+    wisp__encoded_release(w, o->wire);
+    wisp__encoded_release(w, o->wire_base);
+    o->wire = o->wire_base = NULL;
+    if (!bytes) return NULL;
+    to = wisp__writer_on(bytes, (int)room);
+    delta = wisp__object_pack(w, o, base, &to);
+    wisp__put(&to, 0, 7);
+    o->wire = wisp__encoded_make(w, bytes, to.at - 7);
+    wisp__arena_reset(&w->content.scratch);
+    if (!o->wire) return NULL;
+    o->wire->values = delta;
+    o->wire_base = base;
+    if (base) base->references++;
+    return o->wire;
+}
+
+static void wisp__object_put_row(wisp *w, const wisp__note *n, wisp__writer *to) {
+    wisp__object *o = n->object;
+    int64_t age = w->clock.tick - o->tick;
+    unsigned back = (uint16_t)(n->sequence - n->base_sequence);
+    const wisp__encoded *wire = wisp__object_wire(w, o, back <= WISP__OBJECT_BACK ? n->base : NULL);
+    bool sized = !wisp__class_program(w, o->of)->fixed;
+    if (!wire) {
+        to->full = true;
+        return;
+    }
+    wisp__put(to, age != 0, 1);
+    if (age) wisp__put(to, (uint64_t)wisp__least(age, WISP__OBJECT_AGE), 7);
+    wisp__put(to, n->sequence & 255, 8);
+    wisp__put(to, wire->values ? back : 0, 6);
+    if (wire->values && sized) wisp__put_small(to, (uint64_t)(wire->bits + 7) / 8);
+    wisp__put_bits(to, (const uint8_t *)wire->bytes, wire->bits);
+    if (wire->values && sized) wisp__put(to, 0, (int)(-wire->bits & 7));
+}
+
+/* Writes the record of an object. `follows`: see above. */
+static void wisp__object_put(wisp *w, const wisp__note *n, bool follows, wisp__writer *to) {
+    const wisp__object *o = n->object;
+    wisp__put(to, 1 | (uint64_t)follows << 1, 2);
+    if (!follows) wisp__put(to, n->index, 16);
+    wisp__put(to, o->dead ? 3 : !n->described, o->dead || !n->described ? 2 : 1);
+    if (o->dead || !n->described) wisp__put(to, o->id >> 16, 16);
+    if (o->dead) return;
+    if (!n->described) {
+        const wisp__remote *main = w->registry.remotes[o->of->remote];
+        wisp__put_length(to, (uint64_t)(main->newest - WISP__RESERVED));
+        wisp__put(to, o->owner, 16);
+    }
+    wisp__object_put_row(w, n, to);
+}
+
+/* A record was put into a packet. false: no memory to note it, so it must not go. */
+static bool wisp__object_sent(wisp *w, wisp__session *s, wisp__note *n) {
+    wisp__kept_row sent;
+    memset(&sent, 0, sizeof sent);
+    sent.sequence = n->sequence;
+    sent.used = true;
+    sent.gone = n->object->dead;
+    sent.row = sent.gone ? NULL : n->object->row;
+    sent.described = n->described ? 0 : n->description;
+    if (!w->base.reliable && !wisp__kept_add(w, &n->flight, &sent)) return false;
+    n->sequence++;
+    n->sent = wisp__milliseconds(w->base.time);
+    n->due = false;
+    if (w->base.reliable) wisp__sent_arrived(w, s, n, sent);
+    return true;
+}
+
+/* --- the order --- */
+
+/* May an object go to a peer now? What is not described yet waits for its answer. */
+static bool wisp__note_may(const wisp *w, const wisp__session *s, const wisp__note *n) {
+    const wisp__class *c = n->object->of;
+    const wisp__remote *main = w->registry.remotes[c->remote];
+    uint32_t now = wisp__milliseconds(w->base.time);
+    double hold = c->rate > 0 ? 1000 / c->rate : 0;
+    if (main->newest >= s->peer_remote_room || !(n->object->row || n->object->dead) ||
+        s->peer_remotes[main->newest].known != WISP__BOUND)
+        return false;
+    if (!n->base && n->sent) hold = wisp__max(hold, s->peer.flow.rtt * 1250);
+    return !n->sent || n->object->dead || (double)(now - n->sent) >= hold;
+}
+
+static bool wisp__due_before(const wisp__due *a, const wisp__due *b) {
+    int32_t later = wisp__distance((uint32_t)(a->key >> 16), (uint32_t)(b->key >> 16));
+    return later ? later < 0 : a->key < b->key;
+}
+
+static void wisp__due_sink(wisp__due *heap, int count, int at) {
+    wisp__due moved = heap[at];
+    for (int child; (child = 2 * at + 1) < count; at = child) {
+        if (child + 1 < count && wisp__due_before(&heap[child + 1], &heap[child])) child++;
+        if (!wisp__due_before(&heap[child], &moved)) break;
+        heap[at] = heap[child];
+    }
+    heap[at] = moved;
+}
+
+/* Puts those that may go now in front, as a heap by urgency; of equals the lower index first. */
+static void wisp__objects_order(wisp *w, wisp__session *s) {
+    wisp__audience *a = wisp__audience_of(w, s);
+    if (!a) return;
+    a->ready = 0;
+    for (int i = 0; i < a->due_count; i++) {
+        wisp__due due = a->due[i];
+        const wisp__class *c = due.note->object->of;
+        if (!wisp__note_may(w, s, due.note)) continue;
+        due.key = (uint64_t)(due.note->since + (uint32_t)c->priority * WISP__LEVEL_MS) << 16 |
+                  due.note->index;
+        a->due[i] = a->due[a->ready];
+        a->due[a->ready++] = due;
+    }
+    for (int i = a->ready / 2; i-- > 0;) wisp__due_sink(a->due, a->ready, i);
+}
+
+/* Takes the most urgent one off. */
+static void wisp__objects_pop(wisp__audience *a) {
+    a->due[0] = a->due[--a->ready];
+    a->due[a->ready] = a->due[--a->due_count];
+    if (a->ready) wisp__due_sink(a->due, a->ready, 0);
+}
+
+/* --- edits --- */
+
+/* Says why a struct is outside its schema, and takes it back. */
+static void wisp__object_refuse(wisp *w, wisp__object *o, const wisp__program *program,
+                                wisp_result why) {
+    wisp_value value = wisp_struct(program->source, wisp__object_image(o));
+    char text[200];
+    w->registry.text[0] = 0;
+    if (why == WISP_E_INVALID) wisp__subject_check(&w->content, program, &value);
+    snprintf(text, sizeof text, "object %lu: %s", (unsigned long)o->id,
+             w->registry.text[0] ? w->registry.text : wisp_result_text(why));
+    wisp__error(w, NULL, w->registry.remotes[o->of->remote], why, text);
+}
+
+/* Makes the row of an object's struct, and the struct that of the row. */
+static wisp_result wisp__object_row(wisp *w, wisp__object *o, wisp__encoded **row) {
+    wisp__message_codec *c = &w->content;
+    const wisp__program *program = wisp__class_program(w, o->of);
+    wisp__unpacker u = wisp__codec_unpacker(c, &c->scratch, NULL, c->base->limits.message_values);
+    wisp__row made = { NULL, 0, 0, 0 };
+    wisp_result result = wisp__row_load(&u, program, wisp__object_image(o), &made);
+    *row = NULL;
+    if (!result && made.bits / 8 > c->base->limits.message_bytes) result = WISP_E_TOO_BIG;
+    if (!result) *row = wisp__encoded_row(w, &made);
+    if (!result && !*row) result = WISP_E_MEMORY;
+    if (*row) (*row)->bits = made.bits;
+    if (*row) result = wisp__row_store(&u, program, made, wisp__object_image(o));
+    else if (o->row) wisp__row_store(&u, program, wisp__encoded_as_row(o->row),
+                                     wisp__object_image(o));
+    wisp__arena_reset(&c->scratch);
+    return result;
+}
+
+/* Commits an edit: everybody who knows the object is to get the new row, if it differs. */
+static void wisp__object_commit(wisp *w, wisp__object *o) {
+    wisp__encoded *row;
+    wisp_result why = wisp__object_row(w, o, &row);
+    o->edited = false;
+    if (why) {
+        wisp__object_refuse(w, o, wisp__class_program(w, o->of), why);
+        return;
+    }
+    if (o->row && wisp__encoded_same(o->row, row)) {
+        wisp__encoded_release(w, row);
+        return;
+    }
+    wisp__encoded_release(w, o->row);
+    wisp__encoded_release(w, o->wire);
+    o->wire = NULL;
+    o->row = row;
+    o->tick = w->clock.tick;
+    for (wisp__note *n = o->notes; n; n = n->next) {
+        wisp__session *s = wisp__session_at(w, n->session);
+        if (s && wisp__audience_of(w, s)) wisp__note_due(w, s, n);
+    }
+}
+
+/* Notes what there was no memory for. */
+static void wisp__objects_again(wisp *w) {
+    w->objects.starved = false;
+    for (wisp__peer *peer = w->peers.first; peer; peer = peer->next) {
+        wisp__session *s = (wisp__session *)peer;
+        const wisp__audience *a = wisp__audience_of(w, s);
+        wisp__objects_joined(w, s);
+        for (int i = 0; a && i < a->room; i++)
+            if (a->notes[i] && wisp__note_wants(a->notes[i])) wisp__note_due(w, s, a->notes[i]);
+    }
+}
+
+/* At the end of a tick. */
+static void wisp__objects_commit(wisp *w) {
+    if (w->objects.starved) wisp__objects_again(w);
+    while (w->objects.edited) {
+        wisp__object *o = w->objects.edited;
+        w->objects.edited = o->next_edited;
+        if (o->dead) o->edited = false;
+        else wisp__object_commit(w, o);
+    }
+}
+
+static void wisp__object_die(wisp *w, wisp__object *o) {
+    o->dead = true;
+    o->of->count--;
+    w->objects.count -= !o->from;
+    w->objects.dead = true;
+    for (wisp__note *n = o->notes; n; n = n->next) {
+        wisp__session *s = wisp__session_at(w, n->session);
+        if (s && wisp__audience_of(w, s)) wisp__note_due(w, s, n);
+    }
+}
+
+/* Frees what is dead and known to be. Not while handlers run. */
+static void wisp__objects_bury(wisp *w) {
+    w->objects.dead = false;
+    for (int i = 0; i < w->objects.class_count; i++)
+        for (wisp__object *o = w->objects.classes[i]->first, *next; o; o = next) {
+            next = o->next;
+            if (!o->dead || o->notes || o->edited) continue;
+            if (!o->from) wisp__place_free(&w->objects, (int)(o->id & WISP__OBJECT_INDEX));
+            wisp__object_free(w, o);
+        }
+}
+
+/* --- told by a server --- */
+
+/* Its handlers are to run when the packet has been read. */
+static void wisp__object_news(wisp *w, wisp__object *o, unsigned news) {
+    wisp__object **last = &w->objects.news;
+    if (!o->news) {
+        while (*last) last = &(*last)->next_news;
+        *last = o;
+        o->next_news = NULL;
+    }
+    o->news = (uint8_t)(o->news | news);
+}
+
+static void wisp__object_end(wisp *w, wisp__object *o) {
+    wisp__object_die(w, o);
+    wisp__object_news(w, o, WISP__OBJECT_DESPAWNED);
+}
+
+/* Nothing more of the packet's objects can be read; the server is asked for the one at an index. */
+static void wisp__object_lacks(wisp__reading *r, int index) {
+    if (r->from.failed) return;
+    if (index >= 0) wisp__control_add(r->w, r->s, WISP__FRAME_LACKS, index);
+    r->from.at = r->from.end;
+}
+
+/* The place of an index that a server has given. NULL: no memory. */
+static wisp__object_place *wisp__told_place(wisp *w, int index) {
+    if (wisp__grow(&w->base, WISP__ARRAY(w->objects.places, w->objects.room), index + 1,
+                   WISP__OBJECT_INDEX + 1))
+        return NULL;
+    return &w->objects.places[index];
+}
+
+/* The object of a number, made if it is new. NULL: it has gone before, or there is no memory. */
+static wisp__object *wisp__object_told(wisp__reading *r, wisp__class *c, uint32_t id,
+                                       wisp__described *described) {
+    wisp *w = r->w;
+    wisp__object_place *place = wisp__told_place(w, (int)(id & WISP__OBJECT_INDEX));
+    wisp__object *o = place ? place->object : NULL;
+    bool full;
+    if (!place || (place->gone && (int16_t)((id >> 16) - place->generation) <= 0)) return NULL;
+    if (o && o->from && o->id == id && o->of == c) return o;
+    if (o && !o->from) return NULL;
+    if (o && !o->dead) wisp__object_end(w, o);
+    full = w->objects.count >= w->base.limits.objects;
+    o = full ? NULL : wisp__object_new(w, c, id);
+    if (!o) {
+        wisp__error(w, r->s, w->registry.remotes[c->remote], full ? WISP_E_LIMIT : WISP_E_MEMORY,
+                    full ? "more objects than limits.objects" : "no memory for an object");
+        if (!full) wisp__control_add(w, r->s, WISP__FRAME_LACKS, (int)(id & WISP__OBJECT_INDEX));
+        return NULL;
+    }
+    w->objects.count++;
+    place->program = described->program;
+    o->described = described;
+    o->from = true;
+    c->count++;
+    return o;
+}
+
+/* Reads a description. NULL: the object is not taken; *program: of its row, NULL: not known. */
+static wisp__object *wisp__object_described(wisp__reading *r, int index,
+                                            const wisp__program **program, uint16_t *owner) {
+    wisp *w = r->w;
+    uint32_t id = (uint32_t)wisp__get(&r->from, 16) << 16 | (uint32_t)index;
+    int number = wisp__get_length(&r->from);
+    wisp__class *c = wisp__class_at(w, wisp__theirs(&w->registry, r->s, number));
+    wisp__encoding *e = c ? r->s->theirs[number].encoding : NULL;
+    wisp__object *o;
+    *program = NULL;
+    *owner = (uint16_t)wisp__get(&r->from, 16);
+    if (r->from.failed) return NULL;
+    if (!e || e->kind != WISP__RECORD || e->delta || e->compressed) {
+        wisp__error(w, r->s, NULL, WISP_E_NO_REMOTE, "an object of a class that is not known here");
+        return NULL;
+    }
+    *program = e->described->program;
+    o = wisp__object_told(r, c, id, e->described);
+    if (o && !o->row) o->owner = *owner;
+    return o;
+}
+
+/* Reads the delta of a row, or without a base passes it. */
+static wisp__encoded *wisp__object_get_delta(wisp__reading *r, wisp__unpacker *u,
+                                             const wisp__program *program,
+                                             const wisp__encoded *base) {
+    int64_t bytes = program->fixed ? -1 : wisp__get_small(&r->from);
+    wisp__reader after = r->from;
+    wisp__encoded *row = NULL;
+    wisp__bases from;
+    memset(&from, 0, sizeof from);
+    from.base = base;
+    if (base) row = wisp__row_delta_get(r->w, u, program, &from, &r->from);
+    else if (bytes < 0 && !wisp__record_delta_pass(u, program, &r->from)) r->from.failed = true;
+    if (base && !row && u->result != WISP_E_MEMORY) r->from.failed = true;
+    if (bytes < 0 || r->from.failed) return row;
+    wisp__skip(&after, bytes * 8);
+    r->from = after;
+    return row;
+}
+
+/* Reads the row of an object. NULL: there is no memory, it makes no sense, or its base is missing.
+   Without an object it is only passed. */
+static wisp__encoded *wisp__object_get_row(wisp__reading *r, wisp__object *o,
+                                           const wisp__program *program, uint16_t sequence,
+                                           int *back) {
+    wisp *w = r->w;
+    wisp__unpacker u = wisp__codec_received(&w->content, &r->from);
+    wisp__reader shape = wisp__reader_on(NULL, 0);
+    wisp__row row = { NULL, 0, 0, 0 };
+    const wisp__kept_row *base;
+    wisp__codec_turn(&w->content);
+    u.shape = &shape;
+    *back = (int)wisp__get(&r->from, 6);
+    if (*back) {
+        base = o ? wisp__kept_find(&o->kept, (uint16_t)(sequence - *back)) : NULL;
+        return wisp__object_get_delta(r, &u, program, base ? base->row : NULL);
+    }
+    if (wisp__row_read(&u, program, &row) && u.result != WISP_E_MEMORY) r->from.failed = true;
+    return o && !u.result && !r->from.failed ? wisp__encoded_row(w, &row) : NULL;
+}
+
+/* Takes a row that is newer than those before, over its reference. */
+static void wisp__object_newer(wisp__reading *r, wisp__object *o, wisp__kept_row *got, int back) {
+    wisp *w = r->w;
+    bool same = o->row && wisp__encoded_same(o->row, got->row);
+    if ((int16_t)(got->sequence - o->sequence) > 0 || !o->row) o->sequence = got->sequence;
+    if (back) wisp__kept_forget(w, &o->kept, (uint16_t)(got->sequence - back));
+    if (!wisp__kept_add(w, &o->kept, got))
+        wisp__control_add(w, r->s, WISP__FRAME_LACKS, (int)(o->id & WISP__OBJECT_INDEX));
+    if (!same) wisp__object_news(w, o, o->row ? WISP__OBJECT_CHANGED : WISP__OBJECT_SPAWNED);
+    wisp__encoded_release(w, same ? got->row : o->row);
+    if (!same) o->row = got->row;
+}
+
+/* Reads the row of an object, which may be NULL. `owner`: NULL: not told. */
+static bool wisp__on_object_row(wisp__reading *r, wisp__object *o, const wisp__program *program,
+                                const uint16_t *owner) {
+    wisp *w = r->w;
+    int64_t age = wisp__get(&r->from, 1) ? (int64_t)wisp__get(&r->from, 7) : 0;
+    int64_t tick = r->tick - age;
+    uint8_t low = (uint8_t)wisp__get(&r->from, 8);
+    wisp__kept_row got = { NULL, 0, 0, true, false };
+    int back;
+    if (o) got.sequence = (uint16_t)(o->sequence + (int8_t)(low - (uint8_t)o->sequence));
+    got.row = wisp__object_get_row(r, o, program, got.sequence, &back);
+    if (r->from.failed) {
+        if (w->content.credit.over) wisp__break_unpaid(r);
+        else wisp__break(r, "a malformed row of an object");
+        wisp__encoded_release(w, got.row);
+        return false;
+    }
+    if (!o || (o->row && tick < o->tick)) {            /* stale, or of an object before */
+        wisp__encoded_release(w, got.row);
+    } else if (!got.row) {
+        wisp__control_add(w, r->s, WISP__FRAME_LACKS, (int)(o->id & WISP__OBJECT_INDEX));
+    } else {
+        if (owner && *owner != o->owner && (int16_t)(got.sequence - o->sequence) > 0) {
+            o->owner = *owner;
+            wisp__object_news(w, o, WISP__OBJECT_CHANGED);
+        }
+        o->tick = tick;
+        wisp__object_newer(r, o, &got, back);
+    }
+    return true;
+}
+
+static bool wisp__on_object(wisp__reading *r, int *index) {
+    const wisp__program *program;
+    wisp__object *o;
+    uint16_t owner;
+    if (!wisp__pay(&r->w->content.credit, WISP__PRICE_RECORD)) {
+        wisp__break_unpaid(r);
+        return false;
+    }
+    *index = wisp__get(&r->from, 1) ? *index + 1 : (int)wisp__get(&r->from, 16);
+    if (*index > WISP__OBJECT_INDEX) {
+        wisp__break(r, "an object of no index");
+        return false;
+    }
+    o = wisp__object_at(r->w, *index);
+    if (o && (!o->from || o->dead)) o = NULL;
+    program = *index < r->w->objects.room ? r->w->objects.places[*index].program : NULL;
+    if (!wisp__get(&r->from, 1)) {
+        if (program) return wisp__on_object_row(r, o, program, NULL);
+        wisp__object_lacks(r, *index);
+        return false;
+    }
+    if (wisp__get(&r->from, 1)) {
+        uint16_t generation = (uint16_t)wisp__get(&r->from, 16);
+        wisp__object_place *place = r->from.failed ? NULL : wisp__told_place(r->w, *index);
+        if (place) place->gone = true;
+        if (place) place->generation = generation;
+        if (place && o && o->id >> 16 == generation) wisp__object_end(r->w, o);
+        return !r->from.failed;
+    }
+    o = wisp__object_described(r, *index, &program, &owner);
+    if (program) return wisp__on_object_row(r, o, program, &owner);
+    wisp__object_lacks(r, -1);
+    return false;
+}
+
+/* Runs a handler of a class. `before`: the struct before, or NULL. */
+static void wisp__object_tell(wisp *w, wisp__object *o, unsigned what, const void *before) {
+    const wisp_class_desc *desc = &o->of->desc;
+    wisp_event event;
+    wisp__event_begin(w, &event, wisp_server(), w->registry.remotes[o->of->remote]);
+    event.object = wisp__object_handle(o);
+    event.state = wisp__object_image(o);
+    event.before = before;
+    event.tick = o->tick;
+    event.user = desc->user;
+    w->events.running++;
+    if (what == WISP__OBJECT_SPAWNED && desc->spawned) o->hidden = desc->spawned(&event) < 0;
+    else if (what == WISP__OBJECT_CHANGED && desc->changed) wisp__handle(w, desc->changed, &event);
+    else if (what == WISP__OBJECT_DESPAWNED && desc->despawned)
+        wisp__handle(w, desc->despawned, &event);
+    w->events.running--;
+    wisp__events_sweep(w);
+}
+
+/* Makes the struct here of the newest row. `before`: gets a copy of the struct before. */
+static bool wisp__object_take(wisp *w, wisp__object *o, void **before) {
+    wisp__message_codec *c = &w->content;
+    wisp__remote *remote = w->registry.remotes[o->of->remote];
+    wisp__reader none = wisp__reader_on(NULL, 0);
+    wisp__unpacker u = wisp__codec_received(c, &none);
+    wisp__row row = wisp__encoded_as_row(o->row);
+    wisp__encoding theirs;
+    wisp__decoded d;
+    wisp_result result;
+    memset(&d, 0, sizeof d);
+    memset(&theirs, 0, sizeof theirs);
+    wisp__codec_turn(c);
+    u.shape = &none;
+    *before = wisp__codec_take(c, (size_t)o->of->bytes);
+    w->registry.text[0] = 0;
+    result = *before ? wisp__decode_record(&u, o->described->program, &row, &d) : WISP_E_MEMORY;
+    theirs.described = o->described;
+    if (!result && d.program != remote->schema->program)
+        result = wisp__conform_foreign(c, remote, &theirs, &d, &d.image);
+    if (result) {
+        wisp__error(w, NULL, remote, result, w->registry.text[0] ? w->registry.text
+                                                                 : wisp_result_text(result));
+        return false;
+    }
+    memcpy(*before, wisp__object_image(o), (size_t)o->of->bytes);
+    memcpy(wisp__object_image(o), d.image, (size_t)o->of->bytes);
+    return true;
+}
+
+/* Runs the handlers of all objects that a packet has changed. */
+static void wisp__objects_tell(wisp *w) {
+    while (w->objects.news) {
+        wisp__object *o = w->objects.news;
+        unsigned news = o->news;
+        void *before = NULL;
+        bool taken;
+        w->objects.news = o->next_news;
+        o->news = 0;
+        taken = (!o->dead || !o->spawned) && o->row && wisp__object_take(w, o, &before);
+        if (o->hidden) continue;
+        if (!o->spawned && taken) {
+            o->spawned = true;
+            wisp__object_tell(w, o, WISP__OBJECT_SPAWNED, NULL);
+        } else if (taken && news & WISP__OBJECT_CHANGED) {
+            wisp__object_tell(w, o, WISP__OBJECT_CHANGED, before);
+        }
+        if (o->dead && o->spawned && !o->ended && !o->hidden) {
+            o->ended = true;
+            wisp__object_tell(w, o, WISP__OBJECT_DESPAWNED, wisp__object_image(o));
+        }
+    }
+}
+
+/* Reads the objects of a packet, with which it ends. */
+static void wisp__on_objects(wisp__reading *r) {
+    int index = -1;
+    if (!r->has_tick || !wisp__joined_by_us(r->s)) {
+        wisp__break(r, "objects of no tick, or of an end that has joined this one");
+        return;
+    }
+    if (!r->w->objects.server && !r->w->objects.lost && !r->w->objects.made) {
+        r->w->objects.server = r->s;       /* what it has told before was not taken */
+        if (r->w->objects.served)
+            wisp__control_add(r->w, r->s, WISP__FRAME_LACKS, WISP__OBJECT_ALL);
+        r->w->objects.served = true;
+    }
+    if (r->w->objects.server != r->s) wisp__object_lacks(r, -1);
+    while (r->w->objects.server == r->s && wisp__get(&r->from, 1) && !r->from.failed &&
+           wisp__on_object(r, &index))
+        continue;
+    r->has_previous = false;
+    wisp__objects_tell(r->w);
+}
+
+/* A peer has lost an object, or the row that its deltas were made from. */
+static void wisp__note_again(wisp *w, wisp__session *s, wisp__note *n) {
+    wisp__kept_forget(w, &n->flight, n->sequence);
+    wisp__encoded_release(w, n->base);
+    n->base = NULL;
+    n->described = false;
+    wisp__note_due(w, s, n);
+}
+
+static void wisp__on_lacks(wisp__reading *r) {
+    int index = wisp__frame_get_number(&r->from);
+    wisp__audience *a = wisp__audience_of(r->w, r->s);
+    wisp__note *n = a && index < WISP__OBJECT_ALL ? wisp__note_of(r->w, r->s, index) : NULL;
+    if (r->from.failed || !a) return;
+    if (n) wisp__note_again(r->w, r->s, n);
+    if (index != WISP__OBJECT_ALL) return;
+    if (!wisp__pay_each(&r->w->content.credit, a->room, WISP__PRICE_STEP)) {
+        wisp__break_unpaid(r);
+        return;
+    }
+    for (int i = 0; i < a->room; i++)
+        if (a->notes[i]) wisp__note_again(r->w, r->s, a->notes[i]);
+}
+
+/* A server has gone: so have its objects. */
+static void wisp__objects_lose(wisp *w) {
+    w->objects.lost = false;
+    for (int i = 0; i < w->objects.class_count; i++)
+        for (wisp__object *o = w->objects.classes[i]->first; o; o = o->next)
+            if (o->from && !o->dead) wisp__object_end(w, o);
+    for (int i = 0; i < w->objects.room; i++)
+        memset(&w->objects.places[i], 0, sizeof *w->objects.places);
+    wisp__objects_tell(w);
+}
+
+/* --- public --- */
+
+static wisp_result wisp__class_check(wisp *w, const char *name, const wisp_class_desc *desc) {
+    if (!name || !desc || !desc->schema)
+        return wisp__explain(w, WISP_E_ARGUMENT, "a class needs a name and a desc with a schema");
+    if (!(desc->rate >= 0))
+        return wisp__explain(w, WISP_E_ARGUMENT, "class '%s': a rate of %g", name, desc->rate);
+    if (desc->schema->shape != WISP_SHAPE_STRUCT || desc->schema->bytes > WISP__CLASS_BYTES)
+        return wisp__explain(w, WISP_E_SCHEMA, "class '%s': its schema is not of a C struct of at "
+                             "most %d bytes", name, WISP__CLASS_BYTES);
+    if (strlen(name) > WISP__NAME_BYTES - 6)
+        return wisp__explain(w, WISP_E_NAME, "a class has a name of at most %d bytes",
+                             WISP__NAME_BYTES - 6);
+    if (w->objects.class_count < WISP__CLASSES) return WISP_OK;
+    return wisp__explain(w, WISP_E_LIMIT, "there are %d classes already", WISP__CLASSES);
+}
+
+/* The remote that stands for a class of that name, made for it. NULL with w->why. */
+static wisp__remote *wisp__class_remote(wisp *w, const char *name, const wisp_class_desc *desc) {
+    wisp__remote *remote;
+    wisp_config config;
+    char full[WISP__NAME_BYTES + 1];
+    memset(&config, 0, sizeof config);
+    config.encode.schema = desc->schema;
+    config.encode.migrations = desc->migrations;
+    config.encode.migration_count = desc->migration_count;
+    snprintf(full, sizeof full, "class %s", name);
+    remote = wisp__registry_find(&w->registry, full, (int)strlen(full));
+    if (wisp__class_at(w, remote)) {
+        wisp__explain(w, WISP_E_NAME, "class '%s' is defined already", name);
+        return NULL;
+    }
+    w->why = wisp_use_config(w, &config, full);
+    return w->why ? NULL : wisp__registry_add(&w->registry, full, &w->why);
+}
+
+wisp_class wisp_define(wisp *w, const char *name, const wisp_class_desc *desc) {
+    wisp_class none = { 0 }, handle;
+    wisp__remote *remote;
+    wisp__class *c;
+    if (!w) return none;
+    w->why = wisp__class_check(w, name, desc);
+    remote = w->why ? NULL : wisp__class_remote(w, name, desc);
+    if (!remote) return none;
+    w->why = wisp__grow(&w->base, WISP__ARRAY(w->objects.classes, w->objects.class_room),
+                        w->objects.class_count + 1, WISP__CLASSES);
+    c = w->why ? NULL : (wisp__class *)wisp__alloc(&w->base, sizeof *c);
+    if (!c) wisp__no_more_memory(w);
+    if (!c) return none;
+    c->desc = *desc;
+    c->remote = remote->index;
+    c->bytes = (desc->schema->bytes + 15) & ~15;
+    c->priority = wisp__default_int(desc->priority, WISP_PRIORITY(500)) - 1;
+    c->rate = desc->rate;
+    w->clock.wanted = true;
+    w->objects.classes[w->objects.class_count++] = c;
+    handle.id = (uint32_t)w->objects.class_count;
+    return handle;
+}
+
+static wisp_result wisp__spawn_check(wisp *w, const wisp__class *c, const void *state) {
+    if (!c || !state)
+        return wisp__explain(w, WISP_E_ARGUMENT, "an object needs a class (wisp_define) and a "
+                             "struct of it");
+    if (w->clock.rate <= 0)
+        return wisp__explain(w, WISP_E_UNSUPPORTED, "objects need ticks: set desc.tick_rate");
+    if (w->objects.server)
+        return wisp__explain(w, WISP_E_UNSUPPORTED, "this end sees the objects of a server, which "
+                             "alone spawns them");
+    if (w->objects.count < w->base.limits.objects) return WISP_OK;
+    return wisp__no_room(w, WISP_E_LIMIT, w->base.limits.objects, "limits.objects");
+}
+
+/* An object of this end that the caller may change; NULL with the reason. */
+static wisp__object *wisp__object_own(wisp *w, wisp_object handle, wisp_result *why) {
+    wisp__object *o = wisp__object_get(w, handle);
+    *why = WISP_OK;
+    if (!w) *why = WISP_E_ARGUMENT;
+    else if (!o) *why = wisp__explain(w, WISP_E_STALE, "object %lu is not there any more",
+                                      (unsigned long)handle.id);
+    else if (o->from) *why = wisp__explain(w, WISP_E_UNSUPPORTED, "object %lu is of the server, "
+                                           "which alone changes it", (unsigned long)handle.id);
+    return *why ? NULL : o;
+}
+
+wisp_object wisp_spawn(wisp *w, wisp_class of, wisp_player owner, const void *state) {
+    wisp__class *c = wisp__class_of(w, of);
+    wisp__object *o = NULL;
+    uint32_t id;
+    if (!w) return wisp__object_handle(NULL);
+    w->why = wisp__spawn_check(w, c, state);
+    if (w->why) return wisp__object_handle(NULL);
+    w->why = wisp__place_take(w, &id);
+    if (!w->why) o = wisp__object_new(w, c, id);
+    if (!w->why && !o) {
+        wisp__place_free(&w->objects, (int)(id & WISP__OBJECT_INDEX));
+        w->why = WISP_E_MEMORY;
+    }
+    if (w->why) wisp__no_more_memory(w);
+    if (w->why) return wisp__object_handle(NULL);
+    o->owner = owner.id;
+    memcpy(wisp__object_image(o), state, (size_t)c->desc.schema->bytes);
+    w->why = wisp__object_row(w, o, &o->row);
+    if (w->why) {
+        wisp__object_refuse(w, o, wisp__class_program(w, c), w->why);
+        wisp__place_free(&w->objects, (int)(id & WISP__OBJECT_INDEX));
+        wisp__object_free(w, o);
+        return wisp__object_handle(NULL);
+    }
+    o->tick = w->clock.tick;
+    o->spawned = true;
+    c->count++;
+    w->objects.count++;
+    wisp__object_show(w, o);
+    return wisp__object_handle(o);
+}
+
+wisp_result wisp_despawn(wisp *w, wisp_object handle) {
+    wisp_result why;
+    wisp__object *o = wisp__object_own(w, handle, &why);
+    if (o) wisp__object_die(w, o);
+    return why;
+}
+
+void *wisp_object_edit(wisp *w, wisp_object handle) {
+    wisp_result why;
+    wisp__object *o = wisp__object_own(w, handle, &why);
+    if (!o) return NULL;
+    if (!o->edited) {
+        o->edited = true;
+        o->next_edited = w->objects.edited;
+        w->objects.edited = o;
+    }
+    return wisp__object_image(o);
+}
+
+bool wisp_view(wisp *w, wisp_object handle, int moment, void *out) {
+    const wisp__object *o = wisp__object_get(w, handle);
+    if (!o || !out || !o->spawned || o->hidden || moment < WISP_NOW || moment > WISP_CONFIRMED)
+        return false;
+    memcpy(out, wisp__object_image(o), (size_t)o->of->desc.schema->bytes);
+    return true;
+}
+
+void *wisp_object_user(const wisp *w, wisp_object handle) {
+    const wisp__object *o = wisp__object_get(w, handle);
+    return o ? o->user : NULL;
+}
+
+wisp_result wisp_set_object_user(wisp *w, wisp_object handle, void *user) {
+    wisp__object *o = wisp__object_get(w, handle);
+    if (!o) return wisp__explain(w, w ? WISP_E_STALE : WISP_E_ARGUMENT,
+                                 "object %lu is not there any more", (unsigned long)handle.id);
+    o->user = user;
+    return WISP_OK;
+}
+
+static wisp_object wisp__object_from(const wisp__object *o) {
+    while (o && (o->dead || o->hidden || !o->spawned)) o = o->next;
+    return wisp__object_handle(o);
+}
+
+wisp_object wisp_first(const wisp *w, wisp_class of) {
+    const wisp__class *c = wisp__class_of(w, of);
+    return wisp__object_from(c ? c->first : NULL);
+}
+
+wisp_object wisp_next(const wisp *w, wisp_object handle) {
+    const wisp__object *o = w ? wisp__object_at(w, (int)(handle.id & WISP__OBJECT_INDEX)) : NULL;
+    return wisp__object_from(o && o->id == handle.id ? o->next : NULL);
+}
+
+wisp_class wisp_class_of(const wisp *w, wisp_object handle) {
+    const wisp__object *o = wisp__object_get(w, handle);
+    wisp_class of = { 0 };
+    for (int i = 0; o && i < w->objects.class_count; i++)
+        if (w->objects.classes[i] == o->of) of.id = (uint32_t)i + 1;
+    return of;
+}
+
+wisp_player wisp_owner_of(const wisp *w, wisp_object handle) {
+    const wisp__object *o = wisp__object_get(w, handle);
+    wisp_player owner = { 0 };
+    if (o) owner.id = o->owner;
+    return owner;
+}
+
+wisp_result wisp_give(wisp *w, wisp_object handle, wisp_player owner) {
+    wisp_result why;
+    wisp__object *o = wisp__object_own(w, handle, &why);
+    if (!o || o->owner == owner.id) return why;
+    o->owner = owner.id;
+    for (wisp__note *n = o->notes; n; n = n->next) {
+        wisp__session *s = wisp__session_at(w, n->session);
+        n->described = false;
+        n->description++;
+        if (s && wisp__audience_of(w, s)) wisp__note_due(w, s, n);
+    }
+    return WISP_OK;
+}
+
+wisp_player wisp_me(const wisp *w) {
+    wisp_player me = { 0 };
+    if (w && w->clock.following) me.id = w->clock.player;
+    return me;
+}
+
+wisp_player wisp_player_of(const wisp *w, wisp_peer peer) {
+    const wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
+    wisp_player player = { 0 };
+    if (s && !wisp__joined_by_us(s)) player.id = wisp__session_player(w, s);
+    return player;
+}
+
+wisp_peer wisp_peer_of(const wisp *w, wisp_player player) {
+    wisp_peer none = { 0 };
+    const wisp__session *s = w && player.id && player.id <= w->peers.pool.made
+                                 ? wisp__session_at(w, player.id - 1) : NULL;
+    return s && s->peer.state == WISP__JOINED && !wisp__joined_by_us(s) ? wisp__peer_handle(s)
+                                                                        : none;
+}
+
+bool wisp_is_mine(const wisp *w, wisp_object handle) {
+    const wisp__object *o = wisp__object_get(w, handle);
+    return o && o->owner == wisp_me(w).id;
+}
+
+bool wisp_decides(const wisp *w, wisp_object handle) {
+    const wisp__object *o = wisp__object_get(w, handle);
+    return o && !o->from;
+}
+
+static void wisp__objects_free(wisp *w) {
+    for (int i = 0; i < w->objects.class_count; i++) {
+        while (w->objects.classes[i]->first) wisp__object_free(w, w->objects.classes[i]->first);
+        wisp__free(&w->base, w->objects.classes[i], sizeof *w->objects.classes[i]);
+    }
+    wisp__array_free(&w->base, WISP__ARRAY(w->objects.places, w->objects.room));
+    wisp__array_free(&w->base, WISP__ARRAY(w->objects.classes, w->objects.class_room));
+    wisp__array_free(&w->base, WISP__ARRAY(w->objects.audiences, w->objects.audience_room));
+}
+
+WISP__UNUSED static void wisp__objects_check(const wisp *w) {
+    int count = 0;
+    for (int i = 0; i < w->objects.class_count; i++) {
+        int live = 0;
+        for (const wisp__object *o = w->objects.classes[i]->first; o; o = o->next) {
+            live += !o->dead;
+            count += o->from || !o->dead;
+            WISP_ASSERT(o->dead || wisp__object_at(w, (int)(o->id & WISP__OBJECT_INDEX)) == o);
+            WISP_ASSERT(!o->from || !o->notes);
+        }
+        WISP_ASSERT(live == w->objects.classes[i]->count);
+    }
+    WISP_ASSERT(count == w->objects.count);
+}
+
+/* ===========================================================================
+ * MARK: >>tick
+ * What: ticks, and the clock of the server that they follow.
+ * Invariants: ticks run inside wisp_update alone, each once, in order. A server's numbers are its
+ *   time; those of an end that follows it lead them by half a round trip, the jitter and a tick,
+ *   at a speed that differs from the rate by at most a tenth, or jump.
+ * Not here: how a question and its answer stand in a packet (frame).
+ *
+ * The four times of a question and its answer give the offset of the two clocks and the round trip
+ * (RFC 5905 8). A packet is read in the update after it came, so it came half an update before, on
+ * average. Of the last 24 answers the half with the shorter round trips counts. No answer is wrong
+ * by more than half of its round trip: one that contradicts the others is the first of new ones.
+ * ======================================================================== */
+
+enum { WISP__CLOCK_OFF = 10 };            /* ticks: more is a jump */
+
+/* When a packet came that is read now. */
+static double wisp__came_at(const wisp__base *base) {
+    return base->time - wisp__min(base->step, 0.1) / 2;
+}
+
+static bool wisp__tick_rate_valid(double rate) { return wisp__is_within(rate, 0.1, 1000); }
+
+static int64_t wisp__ticks_of(double ticks) { return (int64_t)wisp__clamp(ticks, -1e14, 1e14); }
+
+/* The server's ticks, as far as is known. */
+static double wisp__server_ticks(const wisp__clock *c, double time) {
+    return c->origin + c->rate * time;
+}
+
+/* --- questions and answers --- */
+
+/* Asks the server that is followed, some 20 times a second at first and then twice, in pauses that
+   differ, so that questions do not always meet the same phase of its updates. */
+static void wisp__clock_ask(wisp *w) {
+    wisp__clock *c = &w->clock;
+    wisp__session *s = wisp__session_of(w, wisp_server());
+    wisp_peer server = { s && s->peer.state == WISP__JOINED ? s->peer.slot.id : 0 };
+    double pause;
+    if (!wisp_peer_equal(server, c->server)) {
+        c->server = server;
+        c->following = false;
+        c->count = 0;
+        c->next_ask = w->base.time;
+        memset(c->asked, 0, sizeof c->asked);
+    }
+    if (!server.id || w->base.time < c->next_ask) return;
+    pause = wisp__max(c->count < WISP__CLOCK_SAMPLES ? 0.03 : 0.3, s->peer.flow.rtt / 8);
+    c->next_ask = w->base.time + pause * (1 + (c->ask * 5 % 8) / 7.0);
+    s->asks_clock = true;
+    wisp__peers_mark(w, &s->peer);
+}
+
+/* The frame that a session's next packet is to have. An answer that does not go in the update that
+   has read its question does not go: its times would be wrong. */
+static wisp__clock_frame wisp__clock_frame_of(wisp *w, wisp__session *s) {
+    wisp__clock *c = &w->clock;
+    wisp__clock_frame f = { !s->asks_clock, s->clock_id, wisp__session_player(w, s), 0, 0, 0 };
+    double held = w->base.time - wisp__came_at(&w->base);
+    if (s->asks_clock) {
+        f.id = ++c->ask;
+        c->asked[f.id % WISP__CLOCK_ASKS] = w->base.time;
+        return f;
+    }
+    f.held = (uint32_t)(held * 1e6);
+    f.ticks = (uint64_t)wisp__ticks_of(c->at * 65536);
+    f.rate = wisp__double_bits(c->rate);
+    return f;
+}
+
+/* Takes the half of the answers with the shorter round trips. */
+static void wisp__clock_estimate(wisp__clock *c) {
+    int n = wisp__min_int(c->count, WISP__CLOCK_SAMPLES), used = 0;
+    double origin = 0;
+    float rtt = 0, mean = 0, jitter = 0;
+    for (int i = 0; i < n; i++) mean += c->rtts[i] / (float)n;
+    for (int i = 0; i < n; i++) {
+        int shorter = 0;
+        for (int k = 0; k < n; k++)
+            shorter += c->rtts[k] < c->rtts[i] || (c->rtts[k] <= c->rtts[i] && k < i);
+        jitter += (c->rtts[i] > mean ? c->rtts[i] - mean : mean - c->rtts[i]) / (float)n;
+        if (2 * shorter >= n) continue;
+        origin += c->origins[i];
+        rtt += c->rtts[i];
+        used++;
+    }
+    c->origin = origin / used;
+    c->rtt = rtt / (float)used;
+    c->jitter = jitter;
+}
+
+static void wisp__clock_answered(wisp *w, const wisp__clock_frame *f, double rate) {
+    wisp__clock *c = &w->clock;
+    double *asked = &c->asked[f->id % WISP__CLOCK_ASKS], came = wisp__came_at(&w->base);
+    double held = f->held * 1e-6, rtt = wisp__max(came - *asked - held, 0), origin, most;
+    if ((uint8_t)(c->ask - f->id) >= WISP__CLOCK_ASKS || *asked <= 0) return;
+    origin = (double)(int64_t)f->ticks / 65536 - rate * (held + came + *asked) / 2;
+    *asked = 0;
+    most = rate * (rtt + (double)c->rtt) / 2 + 1;
+    if (rate < c->rate || rate > c->rate || !c->following ||
+        !wisp__is_within(origin - c->origin, -most, most))
+        c->count = 0;                  /* both cannot be right: the server's ticks have jumped */
+    c->rate = rate;
+    c->player = f->player;
+    c->following = true;
+    c->origins[c->count % WISP__CLOCK_SAMPLES] = origin;
+    c->rtts[c->count % WISP__CLOCK_SAMPLES] = (float)rtt;
+    if (++c->count == 2 * WISP__CLOCK_SAMPLES) c->count = WISP__CLOCK_SAMPLES;
+    wisp__clock_estimate(c);
+}
+
+static void wisp__on_clock(wisp__reading *r) {
+    wisp__clock_frame f = wisp__frame_get_clock(&r->from);
+    wisp *w = r->w;
+    double rate = wisp__bits_double(f.rate);
+    if (r->from.failed) return;
+    if (!f.answer) {
+        r->s->clock_id = f.id;
+        r->s->answers_clock = true;
+    } else if (f.rate && !wisp__tick_rate_valid(rate)) {
+        wisp__break(r, "a rate of ticks out of range");
+    } else if (r->s->peer.slot.id == w->clock.server.id) {
+        if (f.rate) wisp__clock_answered(w, &f, rate);
+        else w->clock.next_ask = w->base.time + 2;
+    }
+}
+
+/* The server's tick of this packet. */
+static void wisp__on_tick(wisp__reading *r) {
+    int64_t expected = r->w->clock.following
+                           ? wisp__ticks_of(wisp__server_ticks(&r->w->clock, r->w->base.time)) : 0;
+    uint64_t low = wisp__get(&r->from, 32);
+    r->tick = expected + wisp__distance((uint32_t)low, (uint32_t)expected);
+    wisp__get(&r->from, 1);
+    r->has_tick = true;
+}
+
+/* --- ticks --- */
+
+/* Moves the ticks on by the time of an update. */
+static void wisp__clock_advance(wisp *w) {
+    wisp__clock *c = &w->clock;
+    double step = w->base.step * c->rate, off;
+    if (!c->following) {
+        c->at += step;
+        return;
+    }
+    off = wisp__server_ticks(c, w->base.time) + c->rate * (double)(c->rtt / 2 + c->jitter) + 1 -
+          c->at;
+    if (wisp__is_within(off - step, -WISP__CLOCK_OFF, WISP__CLOCK_OFF)) {
+        c->at += step * (1 + wisp__clamp(2 * (off - step) / c->rate, -0.1, 0.1));
+    } else {
+        c->at += off;
+        c->tick = wisp__ticks_of(c->at) - 1;
+    }
+}
+
+static void wisp__ticks_run(wisp *w) {
+    wisp__clock *c = &w->clock;
+    wisp__remote *remote = w->registry.remotes[WISP__ON_TICK];
+    int64_t most = wisp__ticks_of(wisp__max(c->rate / 4, 4));
+    if (c->wanted) wisp__clock_ask(w);
+    if (c->rate <= 0) return;
+    wisp__clock_advance(w);
+    if (wisp__ticks_of(c->at) - c->tick > most) c->tick = wisp__ticks_of(c->at) - most;
+    while (c->tick < wisp__ticks_of(c->at) && !w->destroyed) {
+        wisp_peer none = { 0 };
+        wisp_event event;
+        c->tick++;
+        wisp__event_begin(w, &event, none, remote);
+        event.tick = c->tick;
+        event.step = 1 / c->rate;
+        wisp__events_run(w, remote, &event);
+        wisp__objects_commit(w);
+    }
+}
+
+wisp_connection wisp_on_tick(wisp *w, wisp_handler fn, void *user) {
+    WISP__ENTER(w);
+    wisp_connection none = { 0 };
+    if (!w) return none;
+    w->clock.wanted = true;
+    return wisp_connect_target(w, wisp_by_name(WISP_TICK), fn, user, false);
+}
+
+int64_t wisp_tick(const wisp *w) { return w ? w->clock.tick : 0; }
+
+void wisp_times(const wisp *w, wisp_times_of *out) {
+    WISP__ENTER(w);
+    const wisp__clock *c;
+    if (!out) return;
+    memset(out, 0, sizeof *out);
+    if (!w || w->clock.rate <= 0) return;
+    c = &w->clock;
+    out->now = out->confirmed = out->smooth = c->at;
+    if (!c->following) return;
+    out->offset = c->origin / c->rate;
+    out->jitter = (double)c->jitter;
+    out->lead = (c->at - wisp__server_ticks(c, w->base.time)) / c->rate;
+    out->confirmed = wisp__server_ticks(c, w->base.time - (double)c->rtt / 2);
+    out->smooth = out->confirmed - c->rate * 2 * out->jitter;
+}
+
+/* ===========================================================================
  * MARK: >>packet_writer
  * What: packets filled and sent: control frames, lost messages, then messages by
  *   priority.
@@ -23425,13 +26517,16 @@ typedef struct wisp__packet_writer {
     uint32_t first_ref;
     wisp__section section;          /* delivery 0: none yet; sequence: of the next frame */
     const wisp__message *previous;  /* that ALIKE and REPEAT are about; or NULL */
-    wisp__message *last;            /* from the queue, which `previous` may be */
+    wisp__entry before;             /* its data */
+    wisp__message *last;            /* from the queue, which `previous` may be: with a reference */
     int repeats, values, messages, raw;
+    int64_t bits;      /* of the messages of a run */
     uint32_t blocked;  /* lines of the queue that must wait */
     uint32_t streams;  /* channels with lost or large messages; WISP__PARTS */
+    wisp__writer state;  /* records of objects, which end the packet; no bytes: there are none */
+    int object;          /* index of the last one */
     int probe;         /* bytes of a probe of a packet size; 0: the packet is none */
     bool eliciting, acks;
-    bool keeps;        /* a reference to `last` */
 } wisp__packet_writer;
 
 enum { WISP__RIDE_BYTES = 64, WISP__RIDE_PACKET = 256 };    /* of messages; of what is before */
@@ -23499,25 +26594,23 @@ static inline bool wisp__same_bits(const uint8_t *a, const uint8_t *b, int64_t b
 }
 
 /* Puts an event that is like the one before as ALIKE or REPEAT; false: it is not alike. */
-static inline bool wisp__fill_alike(wisp__packet_writer *f, const wisp__message *m) {
+static inline bool wisp__fill_alike(wisp__packet_writer *f, const wisp__message *m,
+                                    const wisp__entry *entry) {
     const wisp__message *p = f->previous;
-    const uint8_t *data, *before;
     int shape;
     if (!p || m->type != WISP__EVENT || p->encoding != m->encoding) return false;
     shape = wisp__message_shape(m);
-    data = wisp__message_bytes(m);
-    before = wisp__message_bytes(p);
-    if (wisp__message_shape(p) != shape || !wisp__same_bits(before, data, shape)) return false;
-    data += (shape + 7) / 8;
-    before += (shape + 7) / 8;
-    if (p->data_bits == m->data_bits && f->repeats < 4096 &&
-        wisp__same_bits(before, data, m->data_bits)) {
+    if (wisp__message_shape(p) != shape ||
+        !wisp__same_bits(wisp__message_bytes(p), wisp__message_bytes(m), shape))
+        return false;
+    if (f->before.bits == entry->bits && f->repeats < 4096 &&
+        wisp__same_bits(f->before.data, entry->data, entry->bits)) {
         f->repeats++;
         return true;
     }
     wisp__fill_repeat(f);
     wisp__frame_put(&f->to, WISP__FRAME_ALIKE);
-    wisp__put_bits(&f->to, data, m->data_bits);
+    wisp__put_bits(&f->to, entry->data, entry->bits);
     return true;
 }
 
@@ -23574,6 +26667,7 @@ static inline bool wisp__fill_costs(const wisp__packet_writer *f, const wisp__me
 static WISP__INLINE wisp__fit wisp__fill_message(wisp__packet_writer *f, const wisp__item *item,
                                                  uint32_t sequence) {
     const wisp__message *m = item->message, *previous;
+    wisp__entry entry = wisp__message_entry(m, ~item->offset);
     bool bound = wisp__is_bound(f->s, m);
     wisp__fit fit = wisp__fill_costs(f, m) ? WISP__FULL
                     : bound ? WISP__FITS : wisp__fill_introduce(f, m, item->size);
@@ -23582,9 +26676,9 @@ static WISP__INLINE wisp__fit wisp__fill_message(wisp__packet_writer *f, const w
     if (fit != WISP__FITS) return fit;
     previous = f->previous;
     wisp__fill_section(f, m->delivery, m->channel, sequence);
-    if (!bound || !wisp__fill_alike(f, m)) {
+    if (!bound || !wisp__fill_alike(f, m, &entry)) {
         wisp__fill_repeat(f);
-        wisp__frame_put_message(&f->to, m, bound, f->s->call_floor);
+        wisp__frame_put_message(&f->to, m, &entry, bound, f->s->call_floor);
     }
     if (!wisp__fill_done(f, at)) {
         f->repeats = repeats;
@@ -23593,6 +26687,7 @@ static WISP__INLINE wisp__fit wisp__fill_message(wisp__packet_writer *f, const w
     }
     wisp__fill_follow(f, m, sequence);
     f->previous = bound && m->type == WISP__EVENT ? m : NULL;
+    f->before = entry;
     if (f->repeats <= repeats || f->w->registry.remotes[m->encoding]->encoding.delta) {
         f->values += wisp__message_values(m);
         f->raw += wisp__raw_of(m);
@@ -23650,6 +26745,26 @@ static bool wisp__fill_control(wisp__packet_writer *f, wisp__control *control) {
     return true;
 }
 
+/* Tells the peer what came over rate limits; false: the packet is full. */
+static bool wisp__fill_limited(wisp__packet_writer *f) {
+    wisp__spending *spending = f->s->spending;
+    while (spending->limited_names) {
+        uint32_t remote = spending->limited[spending->limited_names - 1].remote;
+        uint32_t count = spending->limited[spending->limited_names - 1].count;
+        int number = wisp__their_number(f->s, (int)remote);
+        int64_t at = f->to.at;
+        if (number >= 0) {
+            if (!wisp__fill_may(f)) return false;
+            wisp__frame_put_limited(&f->to, number, count);
+            if (!wisp__fill_done(f, at)) return false;
+            wisp__fill_carry(f, wisp__ref_of(WISP__FRAME_LIMITED, 0, remote << 16 | count));
+        }
+        spending->limited_names--;
+    }
+    spending->limited_due = f->w->base.time + 1;
+    return true;
+}
+
 static wisp__fit wisp__fill_controls(wisp__packet_writer *f) {
     wisp__session *s = f->s;
     const wisp__registry *registry = &f->w->registry;
@@ -23668,6 +26783,15 @@ static wisp__fit wisp__fill_controls(wisp__packet_writer *f) {
         if (wisp__announced_apart(&f->w->base, entry)) continue;
         if (p->known == WISP__UNANNOUNCED && !wisp__fill_announcement(f, s->unannounced))
             return WISP__FULL;
+    }
+    if (wisp__limited_due(f->w, s) && !wisp__fill_limited(f)) return WISP__FULL;
+    while (s->asks_clock || s->answers_clock) {
+        wisp__clock_frame clock = wisp__clock_frame_of(f->w, s);
+        int64_t at = f->to.at;
+        wisp__frame_put_clock(&f->to, &clock);
+        if (!wisp__fill_done(f, at)) return WISP__FULL;
+        if (clock.answer) s->answers_clock = false;
+        else s->asks_clock = false;
     }
     if (s->ping) {
         int64_t at = f->to.at;
@@ -23703,9 +26827,10 @@ static inline bool wisp__window_open(const wisp__packet_writer *f, const wisp__c
 
 /* Puts an item that is on its way into one more packet. */
 static bool wisp__fill_copy(wisp__packet_writer *f, wisp__channel_out *out, uint32_t sequence) {
-    wisp__item *item = wisp__channel_item(out, sequence);
-    if (sequence - out->base >= out->next - out->base || item->state != WISP__ITEM_FLYING ||
-        wisp__fill_reliably(f, item, sequence) != WISP__FITS)
+    wisp__item *item;
+    if (sequence - out->base >= out->next - out->base) return false;
+    item = wisp__channel_item(out, sequence);
+    if (item->state != WISP__ITEM_FLYING || wisp__fill_reliably(f, item, sequence) != WISP__FITS)
         return false;
     item->state = WISP__ITEM_TWICE;
     return true;
@@ -23781,6 +26906,7 @@ static wisp__message *wisp__message_like(wisp *w, const wisp__message *m, int by
     memcpy(like, m, offsetof(wisp__message, bytes));
     like->references = 1;
     like->has_extra = true;
+    like->run = false;
     return like;
 }
 
@@ -23791,11 +26917,12 @@ static wisp__message *wisp__message_whole(wisp *w, const wisp__message *m, bool 
     int bytes = wisp__message_size(m) + 40;
     wisp__message *whole = wisp__message_like(w, m, bytes);
     wisp__section section = { m->delivery, m->channel, 0 };
+    wisp__entry entry = wisp__message_entry(m, 0);
     wisp__writer to;
     if (!whole) return NULL;
     to = wisp__writer_on(wisp__message_bytes(whole), bytes);
     if (m->delivery != WISP_RELIABLE) wisp__frame_put_section(&to, &section);
-    wisp__frame_put_message(&to, m, bound, floor);
+    wisp__frame_put_message(&to, m, &entry, bound, floor);
     wisp__put_align(&to);
     wisp__message_measure(whole, 0, to.at, wisp__message_values(m));
     return whole;
@@ -23828,23 +26955,36 @@ static bool wisp__overtakes(const wisp *w, const wisp__message *m, const wisp__m
            wisp__message_priority(w, m) < wisp__message_priority(w, cutting);
 }
 
+/* Before a message of the queue is cut, of which nothing is put yet: the one before is let go. */
+static void wisp__fill_forget(wisp__packet_writer *f) {
+    if (!f->last || f->previous != f->last) return;
+    wisp__fill_repeat(f);
+    f->previous = NULL;
+}
+
 /* Begins to send a large message, whose pieces go as a stream. */
 static wisp__fit wisp__cutting_begin(wisp__packet_writer *f, wisp__channel_out *out,
                                      const wisp__message *m) {
     if (out->cutting) return WISP__WAITS;
     out->cutting = wisp__message_whole(f->w, m, false, f->s->call_floor);
     if (!out->cutting) return WISP__WAITS;
+    wisp__fill_forget(f);
     out->cut = 0;
     out->served = m->time;
     f->streams |= 1u << m->channel;
     return WISP__FITS;
 }
 
+/* The offset of the item of a message that goes next. */
+static inline int wisp__next_offset(const wisp__message *m) {
+    return m->run ? ~(int)wisp__message_run(m)->at : -1;
+}
+
 static inline wisp__fit wisp__fill_reliable(wisp__packet_writer *f, wisp__message *m) {
     wisp *w = f->w;
     wisp__channel *c = wisp__peer_channel(&w->base, &f->s->peer, m->channel);
     int size = wisp__message_size(m);
-    wisp__item item = { m, -1, size, wisp__window_bytes(size), 0 };
+    wisp__item item = { m, wisp__next_offset(m), size, wisp__window_bytes(size), 0 };
     wisp__fit fit;
     if (!c || (c->out.cutting && !wisp__overtakes(w, m, c->out.cutting))) return WISP__WAITS;
     if (size > wisp__piece_bytes(&w->base) || m->type == WISP__ANNOUNCEMENT)
@@ -23922,6 +27062,7 @@ static wisp__fit wisp__fill_cut(wisp__packet_writer *f, const wisp__message *m) 
     if (!p) p = s->parts = (wisp__parts *)wisp__alloc(&w->base, sizeof *p);
     if (p) p->whole = wisp__message_whole(w, m, bound, s->call_floor);
     if (!p || !p->whole) return WISP__WAITS;
+    wisp__fill_forget(f);
     p->at = 0;
     p->served = m->time;
     i = ++p->set % WISP__SETS_OUT;
@@ -23937,7 +27078,7 @@ static wisp__fit wisp__fill_cut(wisp__packet_writer *f, const wisp__message *m) 
 
 static wisp__fit wisp__fill_unreliable(wisp__packet_writer *f, wisp__message *m) {
     const wisp__message_extra *extra = wisp__message_extra_of(m);
-    wisp__item item = { m, -1, wisp__message_size(m), 0, 0 };
+    wisp__item item = { m, wisp__next_offset(m), wisp__message_size(m), 0, 0 };
     wisp__ref ref = wisp__ref_of(WISP__FRAME_NOTHING, 0, 0);
     if (item.size > f->s->peer.flow.mtu.size - 96) return wisp__fill_cut(f, m);
     if (extra && extra->baseline >= 0)
@@ -23953,7 +27094,7 @@ static inline void wisp__count_message(wisp *w, wisp__session *s, const wisp__me
     remote->stats.bits_sent += (uint64_t)wisp__message_shape(m) + m->data_bits;
     s->peer.stats.messages_sent++;
     w->base.stats.messages_sent++;
-    if (w->registry.meters) wisp__count_sent(remote, s, m);
+    if (w->registry.meters) wisp__count_sent(remote, s, m, 1);
 }
 
 /* Says, at most once a second for each name, that messages were too old. */
@@ -23963,101 +27104,141 @@ static void wisp__too_old(wisp *w, wisp__session *s, wisp__remote *remote) {
     wisp__error(w, s, remote, WISP_E_TOO_OLD, "waited longer than config.max_age: dropped");
 }
 
-/* Takes a message that is in the packet off the queue, and keeps it until the next one, unless the
-   window of its channel or another peer has it. */
+/* Takes a message that is in the packet off the queue, and keeps it until the next one. */
 static inline void wisp__fill_dequeue(wisp__packet_writer *f, int index) {
-    if (f->last && f->previous == f->last) {        /* nothing of this message was put yet */
-        wisp__fill_repeat(f);
-        f->previous = NULL;
-    }
-    if (f->keeps) wisp__message_release(&f->w->chunks, f->last);
+    if (f->last) wisp__message_release(&f->w->chunks, f->last);
     f->last = wisp__unqueue(f->w, f->s, index, false);
-    f->keeps = f->last->references == 1;
-    if (!f->keeps) f->last->references--;
 }
 
-/* Is the next message of a remote, `n`, like `m` in all but its data, which differs? */
-static inline bool wisp__goes_on_alike(const wisp__message *m, const wisp__message *n) {
-    int shape = (m->shape_bits + 7) / 8;
+/* Is the next message of a remote, `n`, like the one before in all but its data, which differs? */
+static inline bool wisp__goes_on_alike(const wisp__packet_writer *f, const wisp__message *n,
+                                       const wisp__entry *entry) {
+    const wisp__message *m = f->previous;
     return n->encoding == m->encoding && n->type == WISP__EVENT && !n->has_extra && !n->state &&
            n->delivery == m->delivery && n->channel == m->channel &&
-           n->shape_bits == m->shape_bits && wisp__same_bits(n->bytes, m->bytes, m->shape_bits) &&
-           (n->data_bits != m->data_bits ||
-            !wisp__same_bits(n->bytes + shape, m->bytes + shape, m->data_bits));
+           n->shape_bits == m->shape_bits &&
+           wisp__same_bits(wisp__message_bytes(n), wisp__message_bytes(m), m->shape_bits) &&
+           (entry->bits != f->before.bits ||
+            !wisp__same_bits(entry->data, f->before.data, entry->bits));
 }
 
-/* May a run begin: the remote is alone and the message before is its own and has no extra? */
-static inline bool wisp__run_may(const wisp__packet_writer *f, int index) {
+/* Is a remote alone in its line, and the only one that may go? */
+static inline bool wisp__line_alone(const wisp__packet_writer *f, int index) {
     const wisp__peer_remote *p = &f->s->peer_remotes[index];
-    const wisp__message *m = f->previous;
-    return p->queue && m && m == f->last && !m->has_extra && !f->repeats && !f->streams &&
-           (f->s->waiting & ~f->blocked) == 1u << p->line && !p->child && !p->next &&
-           f->s->lines[p->line] == index + 1 && !f->w->registry.meters && !f->w->base.reliable;
+    return (f->s->waiting & ~f->blocked) == 1u << p->line && !p->child && !p->next &&
+           f->s->lines[p->line] == index + 1;
 }
 
-/* Is there room for one more message of a run, of so many bytes and values, and for its item? */
-static inline bool wisp__run_fits(const wisp__packet_writer *f, const wisp__channel_out *out,
-                                  const wisp__item *item) {
-    const wisp__peer *peer = &f->s->peer;
-    const wisp__message *m = item->message;
-    if (f->to.at + 1 + m->data_bits > f->to.end ||
-        f->values + m->values > WISP__PACKET_VALUES || f->messages >= WISP__PACKET_MESSAGES)
-        return false;
-    if (!out) return item->size <= peer->flow.mtu.size - 96 && !wisp__is_too_old(f->w, f->s, m);
-    return item->size <= wisp__piece_bytes(&f->w->base) && wisp__window_open(f, out, item) &&
-           out->next - out->base < (uint32_t)out->room &&
-           wisp__flow_ref(&peer->flow, peer->flow.ref_next - 1)->count < 60000;
+/* How many more messages like `m` may the packet and its channel take, whatever their size? */
+static inline int wisp__run_most(const wisp__packet_writer *f, const wisp__message *m,
+                                 const wisp__channel_out *out) {
+    const wisp__flow *flow = &f->s->peer.flow;
+    int most = (WISP__PACKET_VALUES - f->values) / wisp__max_int(m->values, 1);
+    most = wisp__min_int(most, WISP__PACKET_MESSAGES - f->messages);
+    if (!out) return wisp__is_too_old(f->w, f->s, m) ? 0 : most;
+    most = wisp__min_int(most, 60000 - wisp__flow_ref(flow, flow->ref_next - 1)->count);
+    return wisp__min_int(most, wisp__min_int((int)f->s->peer.window_items, out->room) -
+                                   (int)(out->next - out->base));
 }
 
-/* Puts more messages of a remote that is alone, as ALIKE, while they are like the one before: what
+/* Puts up to `most` messages that wait in one as ALIKE, behind one of their channel; `out` NULL:
+   they are not reliable. Returns how many. */
+static int wisp__fill_entries(wisp__packet_writer *f, wisp__channel_out *out, wisp__message *m,
+                              int most) {
+    wisp__peer *peer = &f->s->peer;
+    int at = ~wisp__next_offset(m), shape = (m->shape_bits + 7) / 8, left = most;
+    int largest = out ? wisp__piece_bytes(&f->w->base) : peer->flow.mtu.size - 96;
+    int window = out ? peer->window_bytes - peer->window_used : INT32_MAX, sizes = 0;
+    int64_t end = f->to.end - 1;
+    wisp__entry e = wisp__message_entry(m, at);
+    wisp__item item = { m, 0, -1, 0, WISP__ITEM_FLYING };
+    for (; left; left--) {
+        int bytes = (int)(e.bits + 7) / 8, size = shape + bytes;
+        if (size != item.size) item.window = out ? wisp__window_bytes(size) : 0;
+        item.size = size;
+        if (f->to.at + e.bits > end || size > largest || item.window > window) break;
+        wisp__put_within(&f->to, 1, 1);
+        wisp__put_bits(&f->to, e.data, e.bits);
+        window -= item.window;
+        sizes += size;
+        item.offset = ~at;
+        if (out) *wisp__channel_item(out, out->next++) = item;
+        f->before = e;
+        f->bits += e.bits;
+        at += 2 + bytes;
+        e.data += 2 + bytes;
+        if (left > 1) e.bits = (uint32_t)wisp__load_part(e.data - 2, 2);
+    }
+    if (out) peer->window_used = peer->window_bytes - window;
+    else f->s->unreliable_bytes -= sizes;
+    return most - left;
+}
+
+/* Takes `count` messages that are in the packet off a queue that holds more. */
+static void wisp__run_dequeue(wisp__packet_writer *f, wisp__queue *q, wisp__message *m, int count) {
+    wisp__run *run = m->run ? wisp__message_run(m) : NULL;
+    if (f->last != m) {
+        wisp__message_release(&f->w->chunks, f->last);
+        f->last = m;
+        m->references++;
+    }
+    if (count <= (run ? run->more : 0)) {
+        run->at = (uint16_t)(f->before.data - wisp__run_entries(m) + (f->before.bits + 7) / 8);
+        run->more = (uint16_t)(run->more - count);
+        m->data_bits = wisp__message_entry(m, run->at).bits;
+        return;
+    }
+    q->first++;
+    f->s->queued_bytes -= wisp__message_weight(m);
+    m->references--;
+}
+
+/* Puts more messages of a remote as ALIKE, those of a run and those that are alike: what
    wisp__fill_queued does, without what is known by then. The last one is left to it. */
 static void wisp__fill_run(wisp__packet_writer *f, int index) {
     wisp__session *s = f->s;
     wisp__queue *q = s->peer_remotes[index].queue;
     wisp__remote *remote = f->w->registry.remotes[index];
-    wisp__item item = { f->last, -1, wisp__message_size(f->last), 0, WISP__ITEM_FLYING };
-    bool reliable = f->last->delivery == WISP_RELIABLE;
+    bool reliable = f->last->delivery == WISP_RELIABLE, alone = wisp__line_alone(f, index);
     wisp__channel_out *out = reliable ? &s->peer.channels[f->last->channel]->out : NULL;
-    int weight = wisp__message_weight(f->last), shape = (f->last->shape_bits + 7) / 8, count = 0;
-    item.window = wisp__window_bytes(item.size);
-    for (; q->next - q->first > 1; count++) {
+    int all = 0, count, wait;
+    f->bits = 0;
+    do {
         wisp__message *n = *wisp__queue_place(q, q->first);
-        if (!wisp__goes_on_alike(f->last, n)) break;
-        item.message = n;
-        if (n->data_bits != f->last->data_bits) {
-            item.size = wisp__message_size(n);
-            item.window = wisp__window_bytes(item.size);
-            weight = wisp__message_weight(n);
-        }
-        if (!wisp__run_fits(f, out, &item)) break;
-        wisp__put_within(&f->to, 1, 1);
-        wisp__put_bits(&f->to, n->bytes + shape, n->data_bits);
-        q->first++;
-        if (f->keeps) wisp__message_release(&f->w->chunks, f->last);
-        f->keeps = !out && n->references == 1;
-        f->last = n;
-        if (out) {
-            *wisp__channel_item(out, out->next++) = item;
-            s->peer.window_used += item.window;
-            wisp__flow_ref(&s->peer.flow, s->peer.flow.ref_next - 1)->count++;
-        } else {
-            s->unreliable_bytes -= item.size;
-            if (!f->keeps) n->references--;
-        }
-        s->queued_bytes -= weight;
-        remote->stats.bits_sent += (uint64_t)n->shape_bits + n->data_bits;
-        f->values += n->values;
-        f->messages++;
-    }
-    f->previous = f->last;
-    if (out) f->section.sequence += (uint32_t)count;
-    s->queued -= count;
-    remote->stats.messages_sent += (uint64_t)count;
-    s->peer.stats.messages_sent += (uint64_t)count;
-    f->w->base.stats.messages_sent += (uint64_t)count;
+        wisp__entry e = wisp__message_entry(n, ~wisp__next_offset(n));
+        wait = wisp__message_count(n) - (q->next - q->first == 1);
+        if (!wait || (n != f->last && (!alone || !wisp__goes_on_alike(f, n, &e)))) break;
+        count = wisp__fill_entries(f, out, n, wisp__min_int(wait, wisp__run_most(f, n, out)));
+        if (!count) break;
+        wisp__run_dequeue(f, q, n, count);
+        f->previous = n;
+        f->values += count * n->values;
+        f->messages += count;
+        f->bits += count * n->shape_bits;
+        if (f->w->registry.meters) wisp__count_sent(remote, s, n, count);
+        all += count;
+        if (!out) continue;
+        n->references += (uint32_t)count;
+        f->section.sequence += (uint32_t)count;
+        wisp__flow_ref(&s->peer.flow, s->peer.flow.ref_next - 1)->count += (uint16_t)count;
+    } while (count == wait);
+    s->queued -= all;
+    if (f->w->registry.meters) wisp__count_queued(remote, -all);
+    remote->stats.bits_sent += (uint64_t)f->bits;
+    remote->stats.messages_sent += (uint64_t)all;
+    s->peer.stats.messages_sent += (uint64_t)all;
+    f->w->base.stats.messages_sent += (uint64_t)all;
     if (!wisp__line_moves(f->w, s, &s->peer_remotes[index])) return;
     wisp__line_remove(f->w, s, index);
     wisp__line_add(f->w, s, index);
+}
+
+/* May a run begin: was the message before of this remote, and has it nothing extra? */
+static inline bool wisp__run_may(const wisp__packet_writer *f, int index) {
+    const wisp__peer_remote *p = &f->s->peer_remotes[index];
+    const wisp__message *m = f->previous;
+    return p->queue && m && m == f->last && !m->has_extra && !f->repeats && !f->streams &&
+           (wisp__queue_head(p) == m || wisp__line_alone(f, index)) && !f->w->base.reliable;
 }
 
 static inline wisp__fit wisp__fill_queued(wisp__packet_writer *f, int index) {
@@ -24075,17 +27256,76 @@ static inline wisp__fit wisp__fill_queued(wisp__packet_writer *f, int index) {
         wisp__announced_apart(&w->base, w->registry.remotes[m->encoding]))
         m = wisp__queue_announcement(w, s, m);
     if (!m) return WISP__WAITS;
-    if (known == WISP__UNKNOWN) {
+    if (known == WISP__UNKNOWN && s->peer_remotes[m->encoding].tried) {
         wisp__count_drop(w, s, w->registry.remotes[index], WISP__DROPPED_QUEUED);
         wisp__message_release(&w->chunks, wisp__unqueue(w, s, index, false));
         return WISP__FITS;
     }
     fit = m->delivery == WISP_RELIABLE ? wisp__fill_reliable(f, m) : wisp__fill_unreliable(f, m);
     if (fit != WISP__FITS) return fit;
+    if (known != WISP__BOUND && m->type != WISP__ANNOUNCEMENT) {
+        s->peer_remotes[m->encoding].tried = true;
+        s->untold |= known == WISP__UNKNOWN;
+    }
     wisp__count_message(w, s, m);
     wisp__fill_dequeue(f, index);
     if (wisp__run_may(f, index)) wisp__fill_run(f, index);
     return WISP__FITS;
+}
+
+/* --- objects --- */
+
+enum { WISP__STATE_HEAD = 8 + 33 + 8 + 1 };     /* bits of TICK, and of OBJECT around its records */
+
+/* Puts the record of the most urgent object; the packet has room for so much less. */
+static wisp__fit wisp__fill_object(wisp__packet_writer *f) {
+    wisp__audience *a = wisp__audience_of(f->w, f->s);
+    wisp__note *n = a->due[0].note;
+    int64_t at = f->state.at, head = f->state.bytes ? 0 : WISP__STATE_HEAD;
+    wisp__ref ref = wisp__ref_of(WISP__FRAME_OBJECT, 0, (uint32_t)n->index << 16 | n->sequence);
+    if (!wisp__note_wants(n)) {
+        n->due = false;
+        wisp__objects_pop(a);
+        return WISP__FITS;
+    }
+    if (!wisp__fill_may(f)) return WISP__FULL;
+    if (!f->state.bytes) {
+        f->state = wisp__writer_on(f->w->peers.post.buffers +
+                                       wisp__buffer_bytes(f->w, WISP__POST_PACKETS),
+                                   f->w->base.mtu - WISP__SLACK);
+        f->object = -2;
+    }
+    f->state.end = wisp__least(at + f->to.end - f->to.at - head, f->state.end);
+    if (f->state.end > at) wisp__object_put(f->w, n, n->index == f->object + 1, &f->state);
+    if (f->state.full || f->state.end <= at || !wisp__object_sent(f->w, f->s, n)) {
+        f->state.at = at;
+        f->state.full = false;
+        return WISP__FULL;
+    }
+    f->to.end -= f->state.at - at + head;
+    f->eliciting = true;
+    f->object = n->index;
+    wisp__fill_carry(f, ref);
+    wisp__objects_pop(a);
+    return WISP__FITS;
+}
+
+/* Ends the packet with its objects. */
+static void wisp__fill_objects_end(wisp__packet_writer *f) {
+    if (!f->state.bytes || !f->state.at) return;
+    f->to.end += f->state.at + WISP__STATE_HEAD;
+    wisp__frame_put_tick(&f->to, (uint32_t)f->w->clock.tick,
+                         !wisp__audience_of(f->w, f->s)->due_count);
+    wisp__frame_put(&f->to, WISP__FRAME_OBJECT);
+    wisp__put_bits(&f->to, f->state.bytes, f->state.at);
+    wisp__put(&f->to, 0, 1);
+}
+
+/* Does the most urgent object go before messages and streams, if there are others? */
+static bool wisp__object_first(const wisp__packet_writer *f, bool others, uint32_t urgency) {
+    const wisp__audience *a = wisp__audience_of(f->w, f->s);
+    return a && a->ready &&
+           (!others || wisp__distance((uint32_t)(a->due[0].key >> 16), urgency) <= 0);
 }
 
 /* --- the order: what is most urgent goes next --- */
@@ -24119,9 +27359,11 @@ static const wisp__message *wisp__stream_next(const wisp__packet_writer *f, int 
     return item->message;
 }
 
-/* The most urgent stream that goes before a message of the queue (NULL: none waits); -1: none. */
-static int wisp__stream_pick(const wisp__packet_writer *f, const wisp__message *head) {
-    uint32_t best = head ? wisp__urgency(f->w, head) : 0;
+/* The most urgent stream that goes before a message of the queue (NULL: none waits); -1: none.
+   `most`: the urgency of the one that is picked. */
+static int wisp__stream_pick(const wisp__packet_writer *f, const wisp__message *head,
+                             uint32_t *most) {
+    uint32_t best = *most;
     int picked = -1;
     for (int i = 0; f->streams >> i; i++) {
         const wisp__message *m;
@@ -24133,7 +27375,7 @@ static int wisp__stream_pick(const wisp__packet_writer *f, const wisp__message *
         later = head ? wisp__distance(urgency, best) : -1;
         if (later > 0 || (later == 0 && wisp__distance(m->order, head->order) > 0)) continue;
         picked = i;
-        best = urgency;
+        *most = best = urgency;
         head = m;
     }
     return picked;
@@ -24163,7 +27405,12 @@ static wisp__fit wisp__fill(wisp__packet_writer *f, int only) {
     while (fit == WISP__FITS) {
         int index = wisp__queue_pick(f->w, f->s, only, f->blocked), line, stream = -1;
         const wisp__peer_remote *p = index >= 0 ? &f->s->peer_remotes[index] : NULL;
-        if (f->streams) stream = wisp__stream_pick(f, p ? wisp__queue_head(p) : NULL);
+        uint32_t most = p ? wisp__urgency(f->w, wisp__queue_head(p)) : 0;
+        if (f->streams) stream = wisp__stream_pick(f, p ? wisp__queue_head(p) : NULL, &most);
+        if (only < 0 && wisp__object_first(f, stream >= 0 || p, most)) {
+            fit = wisp__fill_object(f);
+            continue;
+        }
         if (stream < 0 && index < 0) break;
         if (stream >= 0) {
             fit = wisp__fill_stream(f, stream);
@@ -24253,6 +27500,7 @@ static void wisp__packet_end(wisp__packet_writer *f) {
     int size;
     wisp__fill_repeat(f);
     f->to.end += WISP__REPEAT_BITS;
+    wisp__fill_objects_end(f);
     wisp__put_align(&f->to);
     size = (int)(f->to.at / 8);
     if (f->probe) size = wisp__packet_pad(f, f->head + size);
@@ -24327,7 +27575,10 @@ static void wisp__send_leave(wisp *w, wisp__session *s) {
 }
 
 static bool wisp__wants_to_send(const wisp *w, const wisp__session *s) {
+    const wisp__audience *a = wisp__audience_of(w, s);
     if (s->queued || s->control_count || s->ping || s->unannounced < w->registry.count) return true;
+    if (s->asks_clock || s->answers_clock || wisp__limited_due(w, s)) return true;
+    if (a && a->ready) return true;
     if (s->parts && s->parts->whole) return true;
     for (int c = 0; c < s->peer.channel_end; c++) {
         const wisp__channel *channel = s->peer.channels[c];
@@ -24347,19 +27598,21 @@ static bool wisp__may_send(wisp *w, wisp__session *s) {
    only acks can make more to send. */
 static bool wisp__flush(wisp *w, wisp__session *s, int only) {
     wisp__flow *flow = &s->peer.flow;
+    const wisp__audience *a;
     uint32_t refused = w->base.refused;
     bool acked;
     if (s->peer.state != WISP__JOINED) return true;
     if (s->spending) s->spending->held_back = false;
     flow->held = false;
     wisp__congestion_pace(&w->base, flow, w->base.time);
+    wisp__objects_order(w, s);
     while (wisp__wants_to_send(w, s) && wisp__may_send(w, s)) {
         wisp__packet_writer f;
         wisp__fit fit;
         wisp__packet_begin(&f, w, s);
         fit = wisp__fill(&f, only);
         if (f.eliciting || f.acks) wisp__packet_end(&f);
-        if (f.keeps) wisp__message_release(&w->chunks, f.last);
+        if (f.last) wisp__message_release(&w->chunks, f.last);
         if (fit == WISP__FULL) flow->mtu.wanted = true;
         if (fit != WISP__FULL || !f.eliciting) break;
     }
@@ -24371,13 +27624,16 @@ static bool wisp__flush(wisp *w, wisp__session *s, int only) {
         wisp__send_acks(w, s);
         while (pings-- > 0) wisp__send_ping(w, s, 0);
     }
+    s->asks_clock = s->answers_clock = false;
     if (w->base.refused != refused)
         wisp__error(w, s, NULL, WISP_E_MEMORY, "what waits cannot be sent: no memory");
     wisp__congestion_flushed(flow);
     wisp__peer_timer(w, &s->peer);
+    a = wisp__audience_of(w, s);
     acked = !w->base.reliable && flow->in_flight > 0 && flow->pace_tokens > 0 &&
             !(s->spending && s->spending->held_back) && s->reader >= WISP__EARN_NEEDED;
-    return !s->peer.stuck_first && (acked || !wisp__wants_to_send(w, s));
+    return !s->peer.stuck_first && (acked || !wisp__wants_to_send(w, s)) &&
+           !(a && a->due_count);
 }
 
 static void wisp__on_outcome(void *owner, const wisp__ref *ref, bool arrived) {
@@ -24394,12 +27650,16 @@ static void wisp__on_outcome(void *owner, const wisp__ref *ref, bool arrived) {
         if (ref->kind == WISP__FRAME_VALUE) {
             wisp__baseline_outcome(&s->baselines_out, (int)(number >> 16), number & 0xffff,
                                    arrived);
+        } else if (ref->kind == WISP__FRAME_OBJECT) {
+            wisp__object_outcome(w, s, number, arrived);
         } else if (ref->kind == WISP__FRAME_PART) {
             wisp__part_ended(s, (uint16_t)number, arrived);
         } else if (ref->kind == WISP__FRAME_ANNOUNCE) {
             if (s->peer_remotes[number].known != WISP__ANNOUNCED) continue;
             if (arrived) s->peer_remotes[number].known = WISP__ACKED;
             else wisp__announce_again(s, (int)number);
+        } else if (ref->kind == WISP__FRAME_LIMITED) {
+            if (!arrived) wisp__limited_note(w, s, number >> 16, number & 0xffff);
         } else if (!arrived) {
             wisp__control_add(w, s, ref->kind, (int)number);
         }
@@ -24433,8 +27693,10 @@ static void wisp__session_free(wisp *w, wisp__session *s) {
     }
     wisp__array_free(base, WISP__ARRAY(s->theirs, s->their_room));
     wisp__array_free(base, WISP__ARRAY(s->controls, s->control_room));
+    wisp__strangers_free(w, s);
     wisp__parts_free(w, s->parts);
     s->parts = NULL;
+    wisp__objects_left(w, s);
     s->control_count = 0;
 }
 
@@ -24535,6 +27797,7 @@ static void wisp__end(wisp *w, wisp__session *s, wisp_result result, const char 
     }
     wisp__give_place(w, peer);
     if (peer->asked && !joined) w->join_failure = result;
+    if (peer->asked && !joined && result) wisp__explain(w, result, "the join failed: %s", text);
     if (result == WISP_E_TIMEOUT) w->base.stats.timeouts++;
     if (peer->reported || asked || (peer->asked && !joined))
         wisp__report_session(w, s, WISP__ON_LEFT, result, text);
@@ -24630,6 +27893,7 @@ static void wisp__joined(wisp *w, wisp__session *s) {
     wisp__peer_timer(w, &s->peer);
     w->base.stats.joins++;
     wisp__report_reads(w, s);
+    wisp__objects_joined(w, s);
     wisp__report_session(w, s, WISP__ON_JOINED, WISP_OK, "");
 }
 
@@ -24692,9 +27956,11 @@ static void wisp__drain(wisp *w, wisp__session *s) {
 }
 
 wisp_result wisp_drain(wisp *w, wisp_peer peer, const char *reason, double timeout) {
+    WISP__ENTER(w);
     wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
-    if (!w || !wisp__is_within(timeout, 0, 1e9)) return WISP_E_ARGUMENT;
-    if (!s) return WISP_E_STALE;
+    if (!w || !wisp__is_within(timeout, 0, 1e9))
+        return wisp__explain(w, WISP_E_ARGUMENT, "a timeout of %g s is not in 0 .. 1e9", timeout);
+    if (!s) return wisp__no_session(w, peer);
     wisp__give_reason(w, &s->peer, reason ? reason : "");
     s->peer.draining = true;
     s->peer.drain_until = w->base.time + (timeout > 0 ? timeout : w->base.timeout);
@@ -24703,9 +27969,10 @@ wisp_result wisp_drain(wisp *w, wisp_peer peer, const char *reason, double timeo
 }
 
 wisp_result wisp_leave_with(wisp *w, wisp_peer peer, wisp_result code, const char *reason) {
+    WISP__ENTER(w);
     wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
-    if (!w || code > 0) return WISP_E_ARGUMENT;
-    if (!s) return WISP_E_STALE;
+    if (!w || code > 0 || code < INT16_MIN) return wisp__no_code(w, code);
+    if (!s) return wisp__no_session(w, peer);
     wisp__end(w, s, code, reason, true);
     wisp__post_send(w);
     return WISP_OK;
@@ -25098,7 +28365,8 @@ static void wisp__on_accept(wisp *w, wisp__peer *peer, wisp__reader *from) {
 /* A refusal carries a code of the application or one about joins, else WISP_E_DENIED. */
 static wisp_result wisp__join_code(wisp_result code) {
     bool about_joins = code <= WISP_E_SERVER_FULL && code >= WISP_E_LINK_KIND;
-    return code <= WISP_E_USER || about_joins || code == WISP_E_FLOOD ? code : WISP_E_DENIED;
+    bool theirs = code <= WISP_E_USER && code >= INT16_MIN;
+    return theirs || about_joins || code == WISP_E_FLOOD ? code : WISP_E_DENIED;
 }
 
 /* `asked`: size of the packet that this answers, which the answer does not exceed. */
@@ -25119,13 +28387,20 @@ static void wisp__deny(wisp *w, const wisp_addr *addr, uint64_t nonce,
 static void wisp__on_denial(wisp *w, wisp__session *s, wisp__reader *from) {
     wisp_result code = (int16_t)(uint16_t)wisp__get(from, 16);
     int length = (int)wisp__get(from, 8);
-    char text[WISP__REASON_BYTES + WISP__SLACK];
+    char text[WISP__REASON_BYTES + WISP__SLACK], why[sizeof text];
     if (from->failed || code >= 0 || length >= WISP__REASON_BYTES) return;
     wisp__get_bits(from, (uint8_t *)text, (int64_t)length * 8);
     if (from->failed) return;
     wisp__text_clean(text, WISP__REASON_BYTES, text, (size_t)length);
     code = wisp__join_code(code);
-    wisp__end(w, s, code, length ? text : wisp_result_text(code), false);
+    if (!length) snprintf(text, sizeof text, "%s", wisp_result_text(code));
+    if (length && code == WISP_E_APP)
+        snprintf(why, sizeof why, "it is %.40s there, %.40s here", text, w->peers.app);
+    else if (length && code == WISP_E_APP_VERSION)
+        snprintf(why, sizeof why, "its version is %.20s there, %lu here", text,
+                 (unsigned long)w->peers.app_version);
+    else snprintf(why, sizeof why, "%s", text);
+    wisp__end(w, s, code, why, false);
 }
 
 /* --- GOODBYE 6: connection:16 tag:64 number:16, on a reliable link the tag alone. It answers a
@@ -25300,8 +28575,20 @@ static wisp__session *wisp__session_to_be(wisp *w, const wisp_addr *addr, wisp__
 
 static void wisp__refuse_join(wisp *w, const wisp_addr *addr, const wisp__response *r,
                               wisp_result verdict, const char *text) {
+    char here[80];
+    wisp__notice error = wisp__notice_of(WISP__ON_ERROR, wisp__peer_handle(NULL),
+                                         wisp__remote_handle(NULL), verdict);
     if (verdict == WISP_E_SERVER_FULL)
         wisp__log(&w->base, WISP_LOG_WARNING, verdict, "a join was refused: raise desc.max_peers");
+    if (verdict == WISP_E_APP && !text)
+        wisp__notice_add(w, &error, "a join was refused: %.*s is another application than %s here",
+                         r->app_size, r->app, w->peers.app);
+    if (verdict == WISP_E_APP_VERSION && !text)
+        wisp__notice_add(w, &error, "a join was refused: its version is %lu, that here is %lu",
+                         (unsigned long)r->app_version, (unsigned long)w->peers.app_version);
+    snprintf(here, sizeof here, "%lu", (unsigned long)w->peers.app_version);
+    if (!text && verdict == WISP_E_APP) text = w->peers.app;        /* the other end tells both */
+    if (!text && verdict == WISP_E_APP_VERSION) text = here;
     wisp__deny(w, addr, r->nonce, verdict, text, r->size);
 }
 
@@ -25408,13 +28695,18 @@ static void wisp__on_response(wisp *w, const wisp_packet *packet, uint64_t nonce
 }
 
 /* A handshake packet of another wire version: both ends learn that they differ. */
-static void wisp__on_other_version(wisp *w, const wisp_packet *packet, int type, uint64_t nonce) {
+static void wisp__on_other_version(wisp *w, const wisp_packet *packet, int type, uint64_t nonce,
+                                   int version) {
     wisp__peer *asking = wisp__peer_asking(w, &packet->addr, nonce);
-    if (type == WISP__REQUEST && packet->size >= WISP__HANDSHAKE_LEAST)
+    char text[WISP__REASON_BYTES];
+    snprintf(text, sizeof text, "the other end speaks wire version %d, this one %d", version,
+             WISP_WIRE_VERSION);
+    if (type == WISP__REQUEST && packet->size >= WISP__HANDSHAKE_LEAST) {
+        wisp__log(&w->base, WISP_LOG_WARNING, WISP_E_WIRE_VERSION, "a join was refused: %s", text);
         wisp__deny(w, &packet->addr, nonce, WISP_E_WIRE_VERSION, NULL, packet->size);
-    else if (type == WISP__DENY && asking)
-        wisp__end(w, (wisp__session *)asking, WISP_E_WIRE_VERSION,
-                  "the other end speaks another wire version", false);
+    } else if (type == WISP__DENY && asking) {
+        wisp__end(w, (wisp__session *)asking, WISP_E_WIRE_VERSION, text, false);
+    }
 }
 
 /* Checks the head of a handshake packet, and that it is whole. */
@@ -25432,7 +28724,7 @@ static bool wisp__handshake_open(wisp *w, const wisp_packet *packet, wisp__reade
     version = (int)wisp__get(from, 8);
     *nonce = wisp__get(from, 64);
     if (version != WISP_WIRE_VERSION) {
-        wisp__on_other_version(w, packet, *type, *nonce);
+        wisp__on_other_version(w, packet, *type, *nonce, version);
         return false;
     }
     if (wisp__handshake_check(*nonce, bytes, packet->size - 4) ==
@@ -25476,24 +28768,29 @@ static wisp__session *wisp__join_of_theirs(wisp *w, const wisp_addr *addr) {
 }
 
 wisp_peer wisp_join(wisp *w, const wisp_addr *to, const void *ticket, int ticket_size) {
+    WISP__ENTER(w);
     wisp_peer none = { 0 };
     wisp__session *s;
     if (!w) return none;
-    w->why = WISP_E_CLOSED;
-    if (w->destroyed) return none;
-    w->why = WISP_E_ARGUMENT;
-    if (!to || ticket_size < 0 || (ticket_size && !ticket)) return none;
-    w->why = WISP_E_TOO_BIG;
-    if (ticket_size > w->base.mtu - 128) return none;
+    w->why = WISP_OK;
+    if (w->destroyed) wisp__is_ending(w);
+    else if (!to || ticket_size < 0 || (ticket_size && !ticket))
+        wisp__explain(w, WISP_E_ARGUMENT, "no address, or a ticket of %d bytes that is NULL",
+                      ticket_size);
+    else if (ticket_size > w->base.mtu - 128)
+        wisp__explain(w, WISP_E_TOO_BIG, "a ticket of %d bytes: it may have link.mtu - 128 = %d",
+                      ticket_size, w->base.mtu - 128);
+    if (w->why) return none;
     s = wisp__join_of_theirs(w, to);
     if (s) return wisp__peer_handle(s);
     s = wisp__add_session(w, to, &w->why);
+    if (!s) wisp__no_room(w, w->why, 2 * w->peers.max_peers, "max_peers");
     if (!s) return none;
     s->peer.joiner = s->peer.asked = true;
     s->peer.client_nonce = wisp__random(&w->peers.secret);
     if (ticket_size) s->peer.ticket = wisp__alloc(&w->base, (size_t)ticket_size);
     if (ticket_size && !s->peer.ticket) {
-        w->why = WISP_E_MEMORY;
+        wisp__no_more_memory(w);
         wisp__remove_session(w, s);
         return none;
     }
@@ -25505,21 +28802,29 @@ wisp_peer wisp_join(wisp *w, const wisp_addr *to, const void *ticket, int ticket
     return wisp__peer_handle(s);
 }
 
-wisp_result wisp_admit(wisp *w, const wisp_addr *from, wisp_result verdict) {
+wisp_result wisp_admit_with(wisp *w, const wisp_addr *from, wisp_result verdict,
+                            const char *text) {
+    WISP__ENTER(w);
     wisp__peer *peer = NULL;
-    if (!w || !from || verdict > 0) return WISP_E_ARGUMENT;
+    if (!w || !from || verdict > 0)
+        return wisp__explain(w, WISP_E_ARGUMENT, "no address, or a verdict of %d: it is WISP_OK or "
+                             "negative", verdict);
     while ((peer = wisp__peers_find(w, from, peer)) != NULL) {
         if (peer->state != WISP__PENDING) continue;
         if (verdict == WISP_OK) {
             wisp__half_open(w, (wisp__session *)peer);
         } else {
-            wisp__deny(w, from, peer->client_nonce, verdict, NULL, WISP__HANDSHAKE_LEAST);
+            wisp__deny(w, from, peer->client_nonce, verdict, text, WISP__HANDSHAKE_LEAST);
             wisp__end(w, (wisp__session *)peer, verdict, "denied", false);
         }
         wisp__post_send(w);
         return WISP_OK;
     }
-    return WISP_E_STALE;
+    return wisp__explain(w, WISP_E_STALE, "no join of this address waits for a verdict");
+}
+
+wisp_result wisp_admit(wisp *w, const wisp_addr *from, wisp_result verdict) {
+    return wisp_admit_with(w, from, verdict, NULL);
 }
 
 wisp_join_info *wisp_joining(wisp *w) { return w && w->judging ? &w->joining : NULL; }
@@ -25636,14 +28941,17 @@ static void wisp__queries_end(wisp *w) {
 }
 
 wisp_result wisp_query(wisp *w, const wisp_addr *to, wisp_handler fn, void *user) {
+    WISP__ENTER(w);
     wisp__query *q;
     wisp_result why;
-    if (!w || !to || !fn) return WISP_E_ARGUMENT;
-    if (w->destroyed) return WISP_E_CLOSED;
+    if (!w || !to || !fn) return wisp__explain(w, WISP_E_ARGUMENT, "no address or no handler");
+    if (w->destroyed) return wisp__is_ending(w);
     why = wisp__timers_reserve(&w->base, &w->peers.timers);
-    if (why) return why;
+    if (why) return wisp__no_more_memory(w);
     q = (wisp__query *)wisp__pool_add(&w->base, &w->queries, &why);
-    if (!q) return why;
+    if (!q && why == WISP_E_LIMIT)
+        return wisp__explain(w, why, "%d questions wait already", (int)WISP__QUERIES);
+    if (!q) return wisp__no_more_memory(w);
     w->peers.timers.owners++;
     q->timer.kind = WISP__TIMER_QUERY;
     q->to = *to;
@@ -25656,12 +28964,15 @@ wisp_result wisp_query(wisp *w, const wisp_addr *to, wisp_handler fn, void *user
 }
 
 wisp_result wisp_set_info(wisp *w, const void *info, int bytes) {
+    WISP__ENTER(w);
     uint8_t *copy = NULL;
-    if (!w || bytes < 0 || (bytes && !info)) return WISP_E_ARGUMENT;
-    if (bytes > wisp__min_int(WISP__INFO_BYTES, w->base.mtu - WISP__INFO_REST))
-        return WISP_E_TOO_BIG;
+    int most = w ? wisp__min_int(WISP__INFO_BYTES, w->base.mtu - WISP__INFO_REST) : 0;
+    if (!w || bytes < 0 || (bytes && !info)) return wisp__is_no_list(w, bytes);
+    if (bytes > most)
+        return wisp__explain(w, WISP_E_TOO_BIG, "an info of %d bytes: at most %d are possible",
+                             bytes, most);
     if (info) copy = (uint8_t *)wisp__alloc(&w->base, (size_t)bytes + 1);
-    if (info && !copy) return WISP_E_MEMORY;
+    if (info && !copy) return wisp__no_more_memory(w);
     if (bytes) memcpy(copy, info, (size_t)bytes);
     wisp__free(&w->base, w->info, (size_t)w->info_bytes + 1);
     w->info = copy;
@@ -25723,12 +29034,35 @@ static WISP__INLINE wisp__message *wisp__compose(wisp *w, const wisp__remote *re
     m->parted = true;
     if (type == WISP__REPLY) m->delivery = WISP_RELIABLE;
     if (type == WISP__REPLY || wisp__message_size(m) <= WISP__LOOSE_BYTES) return m;
-    *why = WISP_E_TOO_BIG;
-    snprintf(w->registry.text, sizeof w->registry.text, "an unreliable message of %d bytes, over "
-             "the %d that are possible: send it reliably", wisp__message_size(m), 64 << 10);
-    wisp__log(&w->base, WISP_LOG_WARNING, *why, "'%s': %s", remote->name, w->registry.text);
+    *why = wisp__explain(w, WISP_E_TOO_BIG, "%.48s: %d bytes, an unreliable message takes %d: send "
+                         "it reliably", remote->name, wisp__message_size(m), 64 << 10);
     wisp__message_release(&w->chunks, m);
     return NULL;
+}
+
+/* Explains why a message was not sent, where nobody has said more. */
+static WISP__APART wisp_result wisp__unsent(const wisp *w, const wisp__remote *remote,
+                                            wisp_result result) {
+    const wisp_limits *limits = &w->base.limits;
+    switch (result) {
+    case WISP_E_QUEUE_FULL:
+        return wisp__explain(w, result, "%.48s: the queue of desc.limits.queue_messages (%d) or "
+                             "queue_bytes (%d) is full%s", remote->name, limits->queue_messages,
+                             limits->queue_bytes, w->started ? "" : ": call wisp_update");
+    case WISP_E_NO_REMOTE:
+        return wisp__explain(w, result, "%.48s: the other end does not know this name, or not its "
+                             "encoding", remote->name);
+    case WISP_E_BUDGET:
+    case WISP_E_DRAINING:
+    case WISP_E_CLOSED:
+    case WISP_E_CANCELLED:
+    case WISP_E_DROPPED:
+        return wisp__explain(w, result, "%.48s: not sent: %s%s", remote->name,
+                             wisp_result_text(result),
+                             result == WISP_E_BUDGET ? ", see wisp_use_budget" : "");
+    case WISP_E_MEMORY: return wisp__no_more_memory(w);
+    default: return result;
+    }
 }
 
 /* Queues a message for one peer, and sends at once where the settings ask for it. */
@@ -25736,7 +29070,8 @@ static wisp_result wisp__give(wisp *w, wisp__session *s, wisp__message *m) {
     wisp__remote *remote = w->registry.remotes[m->remote];
     wisp_result result;
     if (!wisp__peer_remote_of(w, s, wisp__max_int(m->remote, m->encoding))) return WISP_E_MEMORY;
-    if (s->peer_remotes[m->encoding].known == WISP__UNKNOWN && m->type != WISP__REPLY) {
+    if (s->peer_remotes[m->encoding].known == WISP__UNKNOWN && m->type != WISP__REPLY &&
+        s->peer_remotes[m->encoding].tried) {  /* the peer gets one, so that both ends report it */
         wisp__drop(w, s, remote, WISP__DROPPED_UNKNOWN_THERE, WISP_OK);
         return WISP_E_NO_REMOTE;
     }
@@ -25776,6 +29111,11 @@ static void wisp__fired_forget_deltas(wisp *w, wisp__fired *f) {
     wisp__arena_reset(&w->content.scratch);
 }
 
+static bool wisp__bases_same(const wisp__bases *a, const wisp__bases *b) {
+    return a->base == b->base && a->models == b->models && a->older[0] == b->older[0] &&
+           a->older[1] == b->older[1];
+}
+
 /* The delta of a fired value from `stored`, and its head; NULL: none is shorter than the value. */
 static wisp__message_delta *wisp__fired_delta(wisp *w, wisp__fired *f, wisp__baseline *b,
                                               const wisp__stored *stored, wisp__delta_head *head) {
@@ -25783,14 +29123,14 @@ static wisp__message_delta *wisp__fired_delta(wisp *w, wisp__fired *f, wisp__bas
     wisp__message_delta from, *d = f->deltas, *end = d + f->delta_count;
     wisp__message_codec *c = &w->content;
     memset(&from, 0, sizeof from);
-    from.base = stored->value;
-    from.models = encoding->adaptive ? stored->models : NULL;
+    from.from.base = stored->value;
+    from.from.adaptive = encoding->adaptive;
+    from.from.models = encoding->adaptive ? stored->models : NULL;
     head->older = wisp__delta_older(encoding, b, stored, &from);
     head->back = (int)(b->sequence - stored->sequence);
     if (encoding->sync)
         head->hash = wisp__baseline_hash(c, &c->scratch, encoding, stored->value);
-    while (d < end && (d->base != from.base || d->models != from.models ||
-                       d->older[0] != from.older[0] || d->older[1] != from.older[1]))
+    while (d < end && !wisp__bases_same(&d->from, &from.from))
         d++;
     if (d < end) return d->bits ? d : NULL;
     if (f->delta_count == WISP__LENGTH(f->deltas)) wisp__fired_forget_deltas(w, f);
@@ -25812,8 +29152,8 @@ static const uint8_t *wisp__fired_whole(wisp *w, wisp__fired *f, const wisp__enc
 
 /* A reference to the models after a delta, which are stored once. false: no memory. */
 static bool wisp__delta_models_after(wisp *w, wisp__message_delta *d, wisp__encoded **models) {
-    if (!d || !d->adapted) return true;
-    if (!d->after) d->after = wisp__encoded_copy(w, d->adapted, d->adapted_bytes);
+    if (!d || !d->from.adapted) return true;
+    if (!d->after) d->after = wisp__encoded_copy(w, d->from.adapted, d->from.adapted_bytes);
     if (d->after) d->after->references++;
     *models = d->after;
     return d->after != NULL;
@@ -25950,7 +29290,7 @@ static WISP__INLINE wisp_result wisp__encode_outbound(wisp *w, const wisp__outbo
         w->content.packer.plain = wisp__profiled_bytes(w, out->values, out->count);
         return WISP_OK;
     }
-    if (result != WISP_E_INVALID) return wisp__pack_refused(&w->base, result);
+    if (result != WISP_E_INVALID) return wisp__pack_refused(w, result);
     wisp__log(&w->base, WISP_LOG_WARNING, result, "'%s': %s", out->remote->name, w->registry.text);
     return result;
 }
@@ -25979,7 +29319,7 @@ static wisp_result wisp__targets_begin(wisp *w, wisp__targets *t, const wisp_to 
         wisp__session *s = wisp__session_of(w, to->list[i]);
         if (s) s->mark = t->mark;
     }
-    return to->mode == WISP__TO_GROUP && !t->group ? WISP_E_STALE : WISP_OK;
+    return to->mode == WISP__TO_GROUP && !t->group ? wisp__no_group(w, to->group) : WISP_OK;
 }
 
 static bool wisp__targets_next(wisp *w, wisp__targets *t) {
@@ -26014,6 +29354,10 @@ static wisp_result wisp__fire_several(wisp *w, const wisp__outbound *out, wisp__
     while (wisp__targets_next(w, &t)) {
         wisp_result result = !t.session ? t.skipped : m ? wisp__give(w, t.session, m)
                                                         : wisp__send_value(w, t.session, f, false);
+        if (first == WISP_OK && !t.session)
+            wisp__explain(w, result, "entry %d of the list of peers: %s", t.at - 1,
+                          result == WISP_E_ARGUMENT ? "it is there twice"
+                                                    : wisp_result_text(result));
         if (first == WISP_OK) first = result;
     }
     return first;
@@ -26059,19 +29403,188 @@ static wisp_result wisp__fired_key(wisp *w, const wisp__outbound *out, uint64_t 
     return WISP_OK;
 }
 
+/* --- runs: messages alike that are fired to a peer one after another are one message --- */
+
+/* Do the values in the packer make a message like `m`, whose data is `before`, of other data? */
+static inline bool wisp__run_suits(const wisp__packer *p, const wisp__message *m,
+                                   const wisp__entry *before) {
+    return m->values == p->values && m->shape_bits == p->shape.at &&
+           p->plain == wisp__message_memory(m) && p->shape.at + p->data.at <= 8 * WISP__RUN_ENTRY &&
+           wisp__same_bits(wisp__message_bytes(m), p->shape.bytes, p->shape.at) &&
+           (before->bits != p->data.at ||
+            !wisp__same_bits(before->data, p->data.bytes, p->data.at));
+}
+
+/* The message queued last for a peer, if it is one of this remote; else NULL. */
+static inline wisp__message *wisp__queued_last(const wisp__session *s, const wisp__remote *remote) {
+    return s->last == remote->index + 1 ? wisp__queue_tail(&s->peer_remotes[remote->index]) : NULL;
+}
+
+/* May more messages be added to this one? */
+static inline bool wisp__run_open(const wisp *w, const wisp__message *m) {
+    return m && m->run && wisp__message_run(m)->epoch == w->registry.epoch;
+}
+
+/* Adds an entry whose data is there. */
+static inline void wisp__run_append(wisp *w, wisp__message *m, uint32_t bits) {
+    wisp__run *run = wisp__message_run(m);
+    wisp__store_part(wisp__run_entries(m) + run->end, bits, 2);
+    run->last = run->end;
+    run->end = (uint16_t)(run->end + 2 + (bits + 7) / 8);
+    w->order++;
+}
+
+/* Adds the values in the packer as an entry. */
+static inline void wisp__run_write(wisp *w, wisp__message *m) {
+    const wisp__packer *p = &w->content.packer;
+    memcpy(wisp__run_entries(m) + wisp__message_run(m)->end + 2, p->data.bytes,
+           (size_t)(p->data.at + 7) / 8);
+    wisp__run_append(w, m, (uint32_t)p->data.at);
+}
+
+/* May an open run take one more message with so many bytes of data? */
+static inline bool wisp__run_has_room(wisp *w, wisp__session *s, const wisp__message *m,
+                                      int bytes) {
+    const wisp__run *run = wisp__message_run(m);
+    if (run->end + 2 + bytes > run->room || s->queued >= run->most) return false;
+    return m->delivery == WISP_RELIABLE ||
+           s->unreliable_bytes + (m->shape_bits + 7) / 8 + bytes <= wisp__policy_waiting(w, s);
+}
+
+static inline void wisp__run_count(wisp *w, wisp__session *s, wisp__message *m, uint32_t bits) {
+    wisp__message_run(m)->more++;
+    wisp__queue_count(w, s, m, 1, (m->shape_bits + 7) / 8 + (int)(bits + 7) / 8);
+}
+
+/* Adds the values in the packer to an open run. false: they are not like it, it has no room, or
+   there is a limit. */
+static inline bool wisp__run_add(wisp *w, wisp__session *s, wisp__message *m) {
+    const wisp__packer *p = &w->content.packer;
+    wisp__entry before = wisp__message_entry(m, wisp__message_run(m)->last);
+    if (!wisp__run_has_room(w, s, m, (int)(p->data.at + 7) / 8) || !wisp__run_suits(p, m, &before))
+        return false;
+    wisp__run_write(w, m);
+    wisp__run_count(w, s, m, (uint32_t)p->data.at);
+    return true;
+}
+
+/* Bits that the data of values takes at most if they have the shape of a run (pack); -1: they have
+   another, or one that is not compared so quickly. */
+static inline int wisp__shape_bits(const wisp__message *m, const wisp_value *values, int count) {
+    uint64_t shape = wisp__load64(m->bytes + sizeof(wisp__run));
+    int bits = 0;
+    if (m->shape_bits > 64 || count < 0 || count > 63 ||
+        (count < 8 ? shape & 15 : (shape & 7) | (shape >> 1 & 56)) != (uint64_t)count)
+        return -1;
+    shape >>= count < 8 ? 4 : 8;
+    for (int i = 0; i < count; i++, shape >>= 4) {
+        const wisp_value *v = &values[i];
+        if (v->kind >= WISP_ARRAY || (uint64_t)v->kind != (shape & 15)) return -1;
+        bits += wisp__most_bits[v->kind];
+        if (!wisp__kind_has_bytes(v->kind)) continue;
+        if (!wisp__is_sound(v) || v->count > WISP__RUN_ENTRY) return -1;
+        bits += 8 * v->count;
+        if (v->kind == WISP_STRING) continue;
+        if (v->count > 127 || (uint64_t)v->count != (shape >> 4 & 255)) return -1;
+        shape >>= 8;
+    }
+    return bits;
+}
+
+/* Packs values straight into an open run if their kinds are those of its messages, so that nothing
+   but their data is new. */
+static inline bool wisp__run_pack(wisp *w, const wisp__outbound *out, wisp__message *m) {
+    wisp__run *run = wisp__message_run(m);
+    int bits = wisp__shape_bits(m, out->values, out->count);
+    int bytes = (bits + 7) / 8;
+    wisp__entry before;
+    wisp__packer p;
+    if (bits < 0 || bytes > WISP__RUN_ENTRY || bytes > w->base.limits.message_bytes ||
+        wisp__profiled_bytes(w, out->values, out->count) != run->memory ||
+        !wisp__run_has_room(w, out->session, m, bytes))
+        return false;
+    p.data = wisp__writer_on(wisp__run_entries(m) + run->end + 2, bytes + 9);
+    for (int i = 0; i < out->count; i++) wisp__pack_value(&p, &out->values[i], false);
+    before = wisp__message_entry(m, run->last);
+    if ((uint32_t)p.data.at == before.bits &&
+        wisp__same_bits(p.data.bytes, before.data, before.bits))
+        return false;
+    wisp__run_append(w, m, (uint32_t)p.data.at);
+    wisp__run_count(w, out->session, m, (uint32_t)p.data.at);
+    return true;
+}
+
+/* May the values in the packer begin a run like `m`, the message queued last for a peer? Near the
+   limit of bytes a run would take more than its message. */
+static bool wisp__run_may_begin(const wisp *w, const wisp__session *s, const wisp__remote *remote,
+                                const wisp__message *m) {
+    const wisp__packer *p = &w->content.packer;
+    wisp__entry before;
+    if (!m || m->encoding != remote->newest || m->state || remote->state ||
+        m->type != WISP__EVENT || p->raw || wisp__raw_of(m) || m->values == UINT16_MAX ||
+        m->shape_bits == UINT16_MAX || m->delivery != remote->now.delivery ||
+        m->channel != remote->now.channel - 1)
+        return false;
+    if (m->immediate || remote->now.batching == WISP_BATCH_NEVER || w->registry.unbatched ||
+        m->time != wisp__milliseconds(w->base.time) ||
+        wisp__distance(m->order, w->before_update) < 0 ||
+        s->queued_bytes > w->base.limits.queue_bytes - 2 * WISP__RUN_ROOM)
+        return false;
+    before = wisp__message_entry(m, m->run ? wisp__message_run(m)->last : 0);
+    return wisp__run_suits(p, m, &before);
+}
+
+/* Begins a run with the values in the packer, like the message queued last for a peer. */
+static wisp_result wisp__run_begin(wisp *w, wisp__session *s, const wisp__remote *remote,
+                                   const wisp__message *like) {
+    const wisp__packer *p = &w->content.packer;
+    size_t shape = (size_t)(p->shape.at + 7) / 8;
+    int entry = (int)(p->data.at + 7) / 8 + 2;
+    int room = like->run ? 2 * wisp__message_run(like)->room
+                         : wisp__max_int(wisp__min_int(24 * entry, 900), 4 * entry);
+    wisp__run run = { 0, 0, 0, 0, 0, false, w->registry.epoch, 0, 0 };
+    wisp__message *m;
+    wisp_result result;
+    run.room = (uint16_t)wisp__min_int(room, WISP__RUN_ROOM);
+    run.most = wisp__min_int(w->base.limits.queue_messages, remote->now.max_batch_size - 1);
+    run.memory = p->plain;
+    run.plain = wisp__encoding_plain(&w->registry.remotes[remote->newest]->encoding) &&
+                !remote->schema;
+    m = wisp__message_take(&w->chunks, sizeof run + shape + run.room + WISP__SLACK, false);
+    if (!m) return WISP_E_MEMORY;
+    memcpy(m, like, offsetof(wisp__message, bytes));
+    m->references = 1;
+    m->order = w->order;
+    m->run = true;
+    m->has_extra = false;
+    m->data_bits = (uint32_t)p->data.at;
+    memcpy(m->bytes, &run, sizeof run);
+    if (shape) memcpy(wisp__message_bytes(m), p->shape.bytes, shape);
+    wisp__run_write(w, m);
+    result = wisp__give(w, s, m);
+    wisp__message_release(&w->chunks, m);
+    return result;
+}
+
 /* Queues an event for its peers. It is encoded once. */
 static wisp_result wisp__fire(wisp *w, const wisp__outbound *out) {
+    wisp__session *s = out->session;
+    wisp__message *m, *last = s ? wisp__queued_last(s, out->remote) : NULL;
     wisp_result result;
-    wisp__message *m;
+    if (wisp__run_open(w, last) && wisp__message_run(last)->plain && wisp__run_pack(w, out, last))
+        return WISP_OK;
     if (out->passage.to->mode == WISP__TO_PEER && !out->session) return WISP_E_STALE;
     if (w->registry.remotes[out->remote->newest]->encoding.delta) return wisp__fire_value(w, out);
     if (out->remote->state && (result = wisp__fired_key(w, out, &w->content.packer.key)) != WISP_OK)
         return result;
     result = wisp__encode_outbound(w, out);
     if (result) return result;
+    if (wisp__run_open(w, last) && wisp__run_add(w, s, last)) return WISP_OK;
+    if (wisp__run_may_begin(w, s, out->remote, last))
+        return wisp__run_begin(w, s, out->remote, last);
     m = wisp__compose(w, out->remote, WISP__EVENT, &result);
     if (!m) return result;
-    result = out->session ? wisp__give(w, out->session, m) : wisp__fire_several(w, out, m, NULL);
+    result = s ? wisp__give(w, s, m) : wisp__fire_several(w, out, m, NULL);
     wisp__message_release(&w->chunks, m);
     return result;
 }
@@ -26126,13 +29639,14 @@ static wisp_result wisp__hold_message(wisp *w, const wisp__remote *remote, const
     wisp__held *held = NULL;
     wisp__message *m;
     wisp_result result;
-    if (to.mode == WISP__TO_PEER && !s) return WISP_E_STALE;       /* the hook has ended it */
+    if (to.mode == WISP__TO_PEER && !s) return wisp__no_session(w, to.peer);
     result = wisp__pack(&w->content.packer, event->args, event->count);
-    if (result) return result;
+    if (result) return wisp__pack_refused(w, result);
     if (!inbound && own->count >= limits->held_messages) wisp__held_prune(w, own);
-    if (own->count >= limits->held_messages) return WISP_E_LIMIT;
+    if (own->count >= limits->held_messages)
+        return wisp__no_room(w, WISP_E_LIMIT, limits->held_messages, "limits.held_messages");
     m = wisp__message_make(w, remote, WISP__EVENT);
-    if (!m) return WISP_E_MEMORY;
+    if (!m) return wisp__no_more_memory(w);
     result = WISP_E_LIMIT;
     if (!inbound && wisp__held_bytes(m, &to) > limits->held_bytes - own->bytes)
         wisp__held_prune(w, own);
@@ -26142,7 +29656,7 @@ static wisp_result wisp__hold_message(wisp *w, const wisp__remote *remote, const
     }
     if (!held) {
         wisp__message_release(&w->chunks, m);
-        return result;
+        return wisp__no_room(w, result, limits->held_bytes, "limits.held_bytes");
     }
     held->own = own;
     wisp__held_push(&w->hooks.held, held, WISP__OF_ALL);
@@ -26162,14 +29676,18 @@ static wisp_result wisp__pass_out(wisp *w, wisp__outbound *out) {
     event.args = out->values;
     event.count = out->count;
     event.message = p->kind;
-    verdict = wisp__hooks_run(w, remote, &event, p);
+    verdict = wisp__hooks_run(w, remote, &event, p, false);
     out->values = event.args;
     out->count = event.count;
     out->session = wisp__session_of(w, p->to->peer);
     if (verdict == WISP_PASS) return WISP_PASS;
     if (verdict == WISP_HOLD)
         verdict = p->kind == WISP_MESSAGE_REPLY
-                      ? WISP_E_UNSUPPORTED : wisp__hold_message(w, remote, &event, p);
+                      ? wisp__explain(w, WISP_E_UNSUPPORTED, "%.48s: replies cannot be held",
+                                      remote->name)
+                      : wisp__hold_message(w, remote, &event, p);
+    else if (verdict < 0)
+        wisp__explain(w, verdict, "%.48s: a middleware refused the message", remote->name);
     if (verdict == WISP_OK) return WISP_HOLD;
     wisp__drop(w, out->session, remote, WISP__DROPPED_FILTERED, WISP_OK);
     return verdict;
@@ -26190,7 +29708,7 @@ static wisp_result wisp__fire_through(wisp *w, wisp__outbound *out) {
 /* The message of an answer. NULL with the reason. */
 static wisp__message *wisp__answer_make(wisp *w, const wisp__answer *a, wisp_result *why) {
     wisp__message *m = NULL;
-    *why = wisp__pack_refused(&w->base, wisp__pack(&w->content.packer, a->values, a->count));
+    *why = wisp__pack_refused(w, wisp__pack(&w->content.packer, a->values, a->count));
     w->content.packer.plain = *why ? 0 : wisp__profiled_bytes(w, a->values, a->count);
     if (*why == WISP_OK) m = wisp__compose(w, a->remote, WISP__REPLY, why);
     if (!m) return NULL;
@@ -26336,20 +29854,41 @@ static WISP__APART void wisp__read_plain(wisp *w, wisp__reader *data, wisp__inbo
     in->item_count = in->content.count;
     in->price = u.varied || in->readable ? 0 : work - c->credit.work;
     in->mark = wisp__codec_mark(c);
+    in->conformed = false;
+}
+
+/* A struct is read into the memory of the last one, whose fields may have been asked for. */
+static wisp_result wisp__record_again(wisp__message_codec *c, wisp__reader *data,
+                                      const wisp__inbound *in) {
+    const wisp__program *program = in->content.program;
+    wisp__unpacker u = wisp__codec_received(c, data);
+    wisp__reader shape = wisp__reader_on(NULL, 0);
+    u.shape = &shape;
+    wisp__fields_of(in->content.values)->values = NULL;
+    memset(in->content.image, 0, (size_t)program->schema->bytes);
+    return wisp__credit_result(&c->credit, wisp__record_read(&u, program, in->content.image));
 }
 
 /* Reads values like those that were read last. false: they are to be read as if they were the
    first. */
-static inline bool wisp__read_again(wisp *w, wisp__reader *data, wisp__inbound *in) {
+static WISP__INLINE bool wisp__read_again(wisp *w, wisp__reader *data, wisp__inbound *in) {
     wisp__message_codec *c = &w->content;
     if (!in->price || in->turn != c->turn) return false;
+    if (in->encoding && in->fitted != in->remote->schema) return false;
     wisp__codec_rewind(c, &in->mark);
-    in->content.values = in->items;
-    in->content.count = in->item_count;
-    in->readable = wisp__pay(&c->credit, in->price) ? WISP_OK : WISP_E_FLOOD;
-    if (!in->readable) wisp__unpack_again(data, in->items, in->item_count);
-    if (data->failed) in->readable = WISP_E_BAD_PACKET;
-    in->parsed = !in->readable;
+    in->parsed = wisp__pay(&c->credit, in->price);
+    in->readable = in->parsed ? WISP_OK : WISP_E_FLOOD;
+    if (in->parsed && in->encoding) {
+        in->readable = wisp__record_again(c, data, in);
+    } else if (in->parsed) {
+        in->content.values = in->items;
+        in->content.count = in->item_count;
+        in->conformed = false;
+        wisp__unpack_again(data, in->items, in->item_count);
+    }
+    if (!data->failed) return true;
+    if (!in->readable) in->readable = WISP_E_BAD_PACKET;
+    in->parsed = false;
     return true;
 }
 
@@ -26363,6 +29902,8 @@ static WISP__APART void wisp__read_encoded(wisp *w, wisp__reader *data, wisp__in
         in->readable = wisp__decode(&w->content, in->encoding, data, &in->content);
     }
     in->parsed = !data->failed;
+    in->price = 0;
+    in->conformed = false;
 }
 
 /* Reads values where `data` stands, which then stands at their end. A value that needs its baseline
@@ -26370,11 +29911,12 @@ static WISP__APART void wisp__read_encoded(wisp *w, wisp__reader *data, wisp__in
 static WISP__INLINE void wisp__read_values(wisp *w, wisp__reader *data, wisp__inbound *in) {
     in->data_at = data->at;
     w->content.credit.over = false;
-    if (in->encoding) wisp__read_encoded(w, data, in);
-    else if (!wisp__read_again(w, data, in)) wisp__read_plain(w, data, in);
+    if (!wisp__read_again(w, data, in)) {
+        if (in->encoding) wisp__read_encoded(w, data, in);
+        else wisp__read_plain(w, data, in);
+    }
     in->end = data->at;
     in->turn = w->content.turn;
-    in->conformed = false;
 }
 
 /* --- answers that wisp gives itself --- */
@@ -26429,10 +29971,11 @@ static void wisp__run_answer(wisp *w, wisp__inbound *in, wisp_event *event) {
 
 static WISP__INLINE void wisp__run_event(wisp *w, const wisp__inbound *in, wisp_event *event) {
     const wisp__meters *meters = w->registry.meters;
-    double began = meters ? wisp__meters_clock(meters) : -1;
+    bool timed = meters && meters->hooks.clock;
+    double began = timed ? wisp__meters_clock(meters) : -1;
     if (!wisp__events_run(w, in->remote, event))
         wisp__drop(w, in->session, in->remote, WISP__DROPPED_UNHANDLED, WISP_OK);
-    else if (meters) wisp__count_handled(w, in->remote, began);
+    else if (timed) wisp__count_handled(w, in->remote, began);
 }
 
 /* Makes values that a hook has changed, or that were held, fit the schema here again. They live as
@@ -26471,7 +30014,8 @@ static void wisp__keep_out(wisp *w, const wisp__inbound *in, wisp_result verdict
 }
 
 /* Takes a message through what is left of its chain to its handlers. */
-static void wisp__pass_in(wisp *w, wisp__inbound *in, wisp_event *event, wisp__passage *p) {
+static WISP__INLINE void wisp__pass_in(wisp *w, wisp__inbound *in, wisp_event *event,
+                                       wisp__passage *p) {
     const wisp__peer *peer = &in->session->peer;
     wisp_result verdict = p->verdict;
     const char *unfit = "";
@@ -26480,7 +30024,7 @@ static void wisp__pass_in(wisp *w, wisp__inbound *in, wisp_event *event, wisp__p
         wisp__keep_out(w, in, WISP_E_DEPTH, "");
         return;
     }
-    if (verdict == WISP_PASS) verdict = wisp__hooks_run(w, in->remote, event, p);
+    if (verdict == WISP_PASS) verdict = wisp__hooks_run(w, in->remote, event, p, true);
     if (verdict == WISP_PASS && p->changed && peer->state == WISP__JOINED) {
         verdict = wisp__conform_again(w, in->remote, event);
         unfit = w->registry.text;
@@ -26521,15 +30065,14 @@ static WISP__INLINE void wisp__on_admitted(wisp *w, wisp__inbound *in, int kind)
 }
 
 /* For the profiler: the bytes of the values, and what compression saved. */
-static void wisp__count_values(const wisp__inbound *in) {
+static WISP__APART void wisp__count_values(const wisp__inbound *in) {
     const wisp__session *s = in->session;
     uint64_t raw = (uint64_t)wisp__values_bytes(in->content.values, in->content.count);
-    int64_t packed = in->content.unpacked * (int64_t)8;
+    int64_t saved = in->content.unpacked * (int64_t)8 - (in->end - in->data_at);
     if (s->meter) s->meter->in.raw += raw;
     if (!in->remote->meter) return;
     in->remote->meter->in.raw += raw;
-    if (packed && packed > in->end - in->data_at)
-        in->remote->meter->in.saved += (uint64_t)(packed - (in->end - in->data_at));
+    if (in->content.unpacked && saved > 0) in->remote->meter->in.saved += (uint64_t)saved;
 }
 
 /* `remote`: that of the message, or what stands for one that is not known here. */
@@ -26538,6 +30081,18 @@ static inline void wisp__count_received(wisp *w, const wisp__inbound *in, wisp__
     remote->stats.bits_received += (uint64_t)(in->shape_end - in->shape_at + in->end - in->data_at);
     in->session->peer.stats.messages_received++;
     w->base.stats.messages_received++;
+}
+
+/* Lets structs like this one, as it is in memory now, be read into the same memory. */
+static void wisp__may_go_again(wisp *w, wisp__inbound *in) {
+    const wisp__program *program = in->content.program;
+    in->fitted = in->remote->schema;
+    if (in->encoding->kind != WISP__RECORD || in->encoding->compressed || in->delta ||
+        program->schema->shape != WISP_SHAPE_STRUCT ||
+        (in->fitted && in->fitted->program != program))
+        return;
+    in->price = WISP__PRICE_BLOCK + program->schema->bytes / WISP__PRICE_BYTES;
+    in->mark = wisp__codec_mark(&w->content);
 }
 
 static WISP__APART bool wisp__make_fit(wisp *w, wisp__inbound *in) {
@@ -26550,13 +30105,16 @@ static WISP__APART bool wisp__make_fit(wisp *w, wisp__inbound *in) {
         in->readable = wisp__conform_decoded(&w->content, in->remote, in->encoding, &in->content);
     }
     in->conformed = true;
+    if (in->encoding && !in->readable) wisp__may_go_again(w, in);
     return in->readable == WISP_OK;
 }
 
 /* Makes the values of an event or call fit the schema registered here, once for a message and its
    repeats. */
 static WISP__INLINE bool wisp__conform_inbound(wisp *w, wisp__inbound *in) {
-    if ((in->encoding || in->remote->schema) && !wisp__make_fit(w, in)) return false;
+    if ((in->encoding || in->remote->schema) && (!in->conformed || in->value) &&
+        !wisp__make_fit(w, in))
+        return false;
     if (w->registry.meters) wisp__count_values(in);
     return true;
 }
@@ -26658,7 +30216,8 @@ static void wisp__run_ended(wisp *w, wisp__pending *call, wisp_event *event) {
     const wisp__remote *remote = w->registry.remotes[call->remote];
     double began = wisp__meters_clock(w->registry.meters);
     wisp_result result = event->result;
-    if (w->registry.meters && !call->gathers) wisp__count_ended(w, call, result == WISP_OK);
+    if (w->registry.meters && !call->gathers)
+        wisp__count_ended(w, call, result == WISP_OK || call->refused);
     wisp__call_remove(w, call);
     w->events.running++;
     event->user = user;
@@ -26695,7 +30254,7 @@ static void wisp__run_whole(wisp *w, wisp__pending *whole) {
 /* One call, or a part of one, is over. */
 static void wisp__run_reply(wisp *w, wisp__pending *call, wisp_event *event) {
     wisp__pending *whole = call->whole;
-    wisp_result result = event->result;
+    wisp_result result = call->refused ? WISP_OK : event->result;
     if (call->gathers) {
         wisp__run_whole(w, call);
         return;
@@ -26714,7 +30273,7 @@ static bool wisp__pass_reply(wisp *w, const wisp__inbound *in, uint32_t call, wi
     wisp__passage p = wisp__passage_of(WISP_MESSAGE_REPLY, NULL, NULL);
     wisp_result verdict;
     p.inbound = true;
-    verdict = wisp__hooks_run(w, in->remote, event, &p);
+    verdict = wisp__hooks_run(w, in->remote, event, &p, true);
     pending = wisp__call_of(w, call);
     if (verdict == WISP_HOLD) verdict = WISP_E_UNSUPPORTED;
     if (verdict != WISP_PASS)
@@ -26744,6 +30303,7 @@ static void wisp__on_replied(wisp *w, wisp__inbound *in) {
     if (in->result) {
         const wisp_value *said = in->content.count ? in->content.values : NULL;
         event.text = wisp_result_text(event.result);
+        call->refused = in->content.count > 1;
         if (said && wisp__text_of(said)) {
             wisp__text_clean(text, sizeof text, wisp__text_of(said), (size_t)said->count);
             event.text = text;
@@ -26764,21 +30324,24 @@ static void wisp__on_replied(wisp *w, wisp__inbound *in) {
 static WISP__INLINE bool wisp__admit_event(wisp *w, const wisp__inbound *in) {
     wisp__session *s = in->session;
     wisp__remote *remote = in->remote;
-    wisp__peer_remote *peer_remote = wisp__peer_remote_of(w, s, remote->index);
+    bool ordered = in->delivery == WISP_SEQUENCED && !in->delta;   /* deltas: by key */
+    bool limited = remote->now.rate_limit > 0;
+    wisp__peer_remote *peer_remote;
+    wisp__count_received(w, in, remote);
+    if (!ordered && !limited) return true;
+    peer_remote = wisp__peer_remote_of(w, s, remote->index);
     if (!peer_remote) {
         wisp__end(w, s, WISP_E_MEMORY, "no memory for a name", true);
         return false;
     }
-    wisp__count_received(w, in, remote);
-    if (in->delivery == WISP_SEQUENCED && !in->delta) {        /* deltas have an order by key */
-        if (in->number < peer_remote->newest) {
-            wisp__drop(w, s, remote, WISP__DROPPED_STALE, WISP_OK);
-            return false;
-        }
-        peer_remote->newest = in->number;
+    if (ordered && in->number < peer_remote->newest) {
+        wisp__drop(w, s, remote, WISP__DROPPED_STALE, WISP_OK);
+        return false;
     }
-    if (!(remote->now.rate_limit > 0) || wisp__within_rate(w, in, &peer_remote->rate)) return true;
+    if (ordered) peer_remote->newest = in->number;
+    if (!limited || wisp__within_rate(w, in, &peer_remote->rate)) return true;
     wisp__drop(w, s, remote, WISP__DROPPED_RATE, WISP_OK);
+    wisp__limited_note(w, s, (uint32_t)remote->index, 1);
     return false;
 }
 
@@ -26920,11 +30483,12 @@ static bool wisp__delta_from(wisp__applying *a, const wisp__inbound *in,
     a->next.base = a->next.sequence - (in->in_order ? 1 : (uint32_t)in->head.back);
     if (a->baseline) stored = wisp__baseline_find(a->baseline, a->next.base);
     if (!stored) return false;
-    from->base = stored->value;
-    from->models = stored->models;
+    from->from.base = stored->value;
+    from->from.adaptive = in->encoding->adaptive;
+    from->from.models = stored->models;
     if (wisp__delta_older(in->encoding, a->baseline, stored, from) < in->head.older) return false;
-    if (!(in->head.older & 1)) from->older[0] = NULL;
-    if (!(in->head.older & 2)) from->older[1] = NULL;
+    if (!(in->head.older & 1)) from->from.older[0] = NULL;
+    if (!(in->head.older & 2)) from->from.older[1] = NULL;
     return true;
 }
 
@@ -26958,9 +30522,9 @@ static wisp_result wisp__received_delta(wisp *w, wisp__inbound *in, wisp__applyi
         if (in->stale) return WISP_OK;
         return wisp__delta_useless(w, in, "a delta whose baseline is not held");
     }
-    if (sync && !wisp__pay(&w->content.credit, (int64_t)wisp__encoded_size(from.base)))
+    if (sync && !wisp__pay(&w->content.credit, (int64_t)wisp__encoded_size(from.from.base)))
         return WISP_E_FLOOD;
-    if (sync && wisp__baseline_hash(c, &c->arena, in->encoding, from.base) != in->head.hash)
+    if (sync && wisp__baseline_hash(c, &c->arena, in->encoding, from.from.base) != in->head.hash)
         return wisp__delta_useless(w, in, "a delta of another baseline than is held");
     a->next.value = wisp__message_delta_apply(w, in->encoding, &a->from, &from, &why);
     a->next.models = from.after;
@@ -27038,28 +30602,22 @@ static WISP__INLINE void wisp__deliver_admitted(wisp *w, wisp__inbound *in) {
     }
 }
 
-/* Delivers a message whose turn it is, after what happened before it. */
-static WISP__INLINE void wisp__deliver_now(wisp *w, wisp__session *s, wisp__inbound *in,
-                                           int delivery, uint64_t number) {
-    if (w->events.notice_count || w->calls.done_first || wisp__hooks_ready(w, true))
+/* Delivers a message of a joined peer whose turn it is, after what happened before it. */
+static WISP__INLINE void wisp__deliver_now(wisp *w, wisp__inbound *in) {
+    if (w->events.notice_count || w->calls.done_first || wisp__hooks_ready(w, true)) {
         wisp__dispatch(w);
-    if (s->peer.state != WISP__JOINED || w->destroyed) return;
-    in->session = s;
-    in->delivery = delivery;
-    in->number = number;
-    in->request = NULL;
-    in->value = NULL;
+        if (in->session->peer.state != WISP__JOINED || w->destroyed) return;
+    }
     w->registry.text[0] = 0;
     if (!in->readable && !wisp__pay(&w->content.credit, WISP__PRICE_EVENT))
         in->readable = WISP_E_FLOOD;
     if (!in->delta || wisp__receive_value(w, in)) wisp__deliver_admitted(w, in);
-    if (in->value) wisp__encoded_release(w, in->value);
+    if (!in->value) return;
+    wisp__encoded_release(w, in->value);
+    in->value = NULL;
 }
 
-static void wisp__deliver(wisp *w, wisp__session *s, wisp__inbound *in, int delivery,
-                          uint64_t number) {
-    wisp__deliver_now(w, s, in, delivery, number);
-}
+static void wisp__deliver(wisp *w, wisp__inbound *in) { wisp__deliver_now(w, in); }
 
 /* ===========================================================================
  * MARK: >>arrival
@@ -27068,6 +30626,15 @@ static void wisp__deliver(wisp *w, wisp__session *s, wisp__inbound *in, int deli
  * Invariants: each message of a channel is delivered once, in order. What a packet makes
  *   deliverable that others brought is bounded by credit: the rest waits.
  * ======================================================================== */
+
+/* A message of the packet, of which nothing is read yet. */
+static void wisp__inbound_begin(const wisp__reading *r, wisp__inbound *in) {
+    memset(in, 0, sizeof *in);
+    in->session = r->s;
+    in->delivery = r->section.delivery;
+    in->number = r->number;
+    in->in_order = r->w->base.reliable || in->delivery == WISP_RELIABLE;
+}
 
 static void wisp__break_memory(wisp__reading *r) {
     wisp__break_with(r, WISP_E_MEMORY, "no memory for a message");
@@ -27123,7 +30690,6 @@ static void wisp__read_message(wisp__reading *r, int kind, wisp__inbound *in) {
     }
     in->remote = wisp__theirs(&r->w->registry, s, f.number);
     if (in->remote) in->encoding = s->theirs[f.number].encoding;
-    in->in_order = r->w->base.reliable || r->section.delivery == WISP_RELIABLE;
     if (kind == WISP__FRAME_INVOKE) {
         in->call = s->request_floor + (uint32_t)wisp__ahead_24(f.call, s->request_floor);
         in->floor = in->call - f.ahead;
@@ -27139,6 +30705,7 @@ static void wisp__read_message(wisp__reading *r, int kind, wisp__inbound *in) {
                               f.number);
             r->answered = true;
         }
+        if (!in->remote && !r->from.failed) wisp__on_stranger(r->w, s, f.number);
         wisp__read_sized(r, in, f.bits);
     }
 }
@@ -27153,9 +30720,8 @@ static void wisp__read_whole(wisp__reading *r, const wisp__channel_in *c) {
     wisp__inbound in;
     int kind, shown = wisp__min_int(c->whole_bytes, 16);
     uint8_t first[16];                /* shown with errors; the whole is freed with the session */
-    memset(&in, 0, sizeof in);
+    wisp__inbound_begin(r, &in);
     memcpy(first, c->whole, (size_t)shown);
-    whole.section.delivery = WISP_RELIABLE;
     whole.from = wisp__reader_on(c->whole, c->whole_bytes);
     r->w->record = wisp__reader_on(first, shown);
     kind = wisp__frame_get(&whole.from);
@@ -27168,7 +30734,7 @@ static void wisp__read_whole(wisp__reading *r, const wisp__channel_in *c) {
         wisp__break(&whole, "fragments of no message");
     }
     if (whole.broken) wisp__break_with(r, whole.code, whole.broken);
-    else if (kind != WISP__FRAME_ANNOUNCE) wisp__deliver(r->w, r->s, &in, WISP_RELIABLE, r->number);
+    else if (kind != WISP__FRAME_ANNOUNCE) wisp__deliver(r->w, &in);
     r->w->record = outer;
     wisp__credit_back(r->w, &paid);
 }
@@ -27177,7 +30743,7 @@ static void wisp__arrive(wisp__reading *r, wisp__channel_in *c, wisp__inbound *i
     wisp_result result;
     if (in->kind == WISP__FRAME_NOTHING) return;
     if (in->kind != WISP__FRAME_FRAGMENT) {
-        wisp__deliver(r->w, r->s, in, WISP_RELIABLE, r->number);
+        wisp__deliver(r->w, in);
         return;
     }
     r->from.at = in->data_at;
@@ -27246,7 +30812,7 @@ static void wisp__buffer_early(wisp__reading *r, wisp__channel *c, uint32_t sequ
     wisp__get_bits(&from, b->bytes, shape);
     from.at = in->data_at;
     wisp__get_bits(&from, b->bytes + data_at, data);
-    if (b->kind == WISP__FRAME_NOTHING) wisp__deliver(r->w, r->s, in, WISP_RELIABLE, r->number);
+    if (b->kind == WISP__FRAME_NOTHING) wisp__deliver(r->w, in);
 }
 
 static void wisp__arrive_buffered(wisp__reading *r, wisp__channel_in *c, const wisp__buffered *b) {
@@ -27256,13 +30822,12 @@ static void wisp__arrive_buffered(wisp__reading *r, wisp__channel_in *c, const w
     int data_at = (b->shape_bits + 7) / 8, bytes = data_at + (int)((b->data_bits + 7) / 8);
     wisp__credit paid =             /* the sender has reckoned with so many bytes of a packet */
         wisp__credit_lend(r->w, (int64_t)bytes * WISP__EARN_BYTE, 0);
-    memset(&in, 0, sizeof in);
+    wisp__inbound_begin(r, &in);
     in.kind = (wisp__frame)b->kind;
     in.first = b->first;
     in.last = b->last;
     in.remote = b->remote >= 0 ? r->w->registry.remotes[b->remote] : NULL;
     in.encoding = b->encoding;
-    in.in_order = true;
     in.call = b->call;
     in.floor = b->floor;
     in.result = b->result;
@@ -27281,9 +30846,9 @@ static void wisp__arrive_buffered(wisp__reading *r, wisp__channel_in *c, const w
     wisp__credit_back(r->w, &paid);
 }
 
-/* false: a handler has ended the session, with its channels, or the packet is broken. */
+/* false: a handler has ended the session, with its channels, or all; or the packet is broken. */
 static inline bool wisp__goes_on(const wisp__reading *r) {
-    return !r->broken && r->s->peer.state == WISP__JOINED;
+    return !r->broken && r->s->peer.state == WISP__JOINED && !r->w->destroyed;
 }
 
 /* Is there credit for one more message of other packets? It has been acked, so else it waits. */
@@ -27322,12 +30887,12 @@ static void wisp__arrive_early(wisp__reading *r, wisp__channel *c) {
 
 /* Must the end of a large message wait as if it were early? Not over a reliable link, which has no
    window. */
-static bool wisp__must_wait(const wisp__reading *r, const wisp__channel *c,
-                            const wisp__inbound *in) {
+static WISP__APART bool wisp__must_wait(const wisp__reading *r, const wisp__channel *c,
+                                        const wisp__inbound *in) {
     int bytes = (int)((in->end - in->data_at + 7) / 8);
-    return in->kind == WISP__FRAME_FRAGMENT && in->last && !r->w->base.reliable &&
-           !wisp__may_complete(r) && wisp__early_charge(&c->in, c->in.next, bytes) <=
-                                         r->w->base.limits.window_bytes - r->s->held_bytes;
+    return !r->w->base.reliable && !wisp__may_complete(r) &&
+           wisp__early_charge(&c->in, c->in.next, bytes) <=
+               r->w->base.limits.window_bytes - r->s->held_bytes;
 }
 
 static void wisp__arrive_behind(wisp__reading *r) {
@@ -27350,33 +30915,26 @@ static WISP__APART void wisp__take_no_turn(wisp__reading *r, wisp__channel *c, w
     }
 }
 
-/* false: the packet is broken. */
-static WISP__INLINE bool wisp__may_take(wisp__reading *r, wisp__channel **c) {
-    if (r->broken) return false;
-    if (!r->section.delivery) wisp__break(r, "a message before a section");
-    else if (++r->messages > r->w->base.limits.packet_messages) wisp__break(r, "too many messages");
-    else if (r->section.delivery != WISP_RELIABLE) *c = NULL;
-    else if (!(*c = wisp__peer_channel(&r->w->base, &r->s->peer, r->section.channel)))
-        wisp__break_with(r, WISP_E_MEMORY, "no memory for a channel");
-    return !r->broken;
-}
-
-static void wisp__take_turn(wisp__reading *r, wisp__inbound *in) {
-    wisp__channel *c = NULL;
-    uint32_t sequence;
-    if (!wisp__may_take(r, &c)) return;
+/* Takes a message or fragment that was read, unless the packet is broken. */
+static WISP__INLINE void wisp__take_turn(wisp__reading *r, wisp__inbound *in) {
+    wisp__channel *c = r->channel;
+    bool early = false;
+    if (++r->messages > r->w->base.limits.packet_messages) wisp__break(r, "too many messages");
+    if (r->broken) return;
     if (c) {
+        uint32_t sequence;
         wisp__turn turn = wisp__channel_turn(&r->w->base, &c->in, r->section.sequence++, &sequence);
-        if (turn != WISP__NOW || wisp__must_wait(r, c, in)) {
+        if (turn != WISP__NOW || (in->last && wisp__must_wait(r, c, in))) {
             wisp__take_no_turn(r, c, turn, sequence, in);
             return;
         }
         c->in.next++;
+        early = c->in.early > 0;
         wisp__was_blocked(r, &c->in);
     }
     if (in->kind == WISP__FRAME_FRAGMENT) wisp__arrive(r, &c->in, in);
-    else wisp__deliver_now(r->w, r->s, in, r->section.delivery, r->number);
-    if (c && wisp__goes_on(r) && c->in.early) wisp__arrive_early(r, c);
+    else wisp__deliver_now(r->w, in);
+    if (early && wisp__goes_on(r)) wisp__arrive_early(r, c);
 }
 
 /* ===========================================================================
@@ -27392,13 +30950,17 @@ static void wisp__take_turn(wisp__reading *r, wisp__inbound *in) {
 static void wisp__on_section(wisp__reading *r) {
     r->section = wisp__frame_get_section(&r->from);
     r->has_previous = false;
+    r->channel = NULL;
     if (r->from.failed || !r->section.delivery) wisp__break(r, "a section of no delivery");
+    else if (r->section.delivery == WISP_RELIABLE &&
+             !(r->channel = wisp__peer_channel(&r->w->base, &r->s->peer, r->section.channel)))
+        wisp__break_with(r, WISP_E_MEMORY, "no memory for a channel");
 }
 
 static void wisp__on_fragment(wisp__reading *r) {
     wisp__inbound in;
     wisp__fragment f = wisp__frame_get_fragment(&r->from);
-    memset(&in, 0, sizeof in);
+    wisp__inbound_begin(r, &in);
     in.kind = WISP__FRAME_FRAGMENT;
     in.first = f.first;
     in.last = f.last;
@@ -27440,8 +31002,9 @@ static void wisp__on_alike(wisp__reading *r) {
 }
 
 static void wisp__on_message(wisp__reading *r, int kind) {
-    memset(&r->previous, 0, sizeof r->previous);
-    wisp__read_message(r, kind, &r->previous);
+    wisp__inbound_begin(r, &r->previous);
+    if (!r->section.delivery) wisp__break(r, "a message before a section");
+    else wisp__read_message(r, kind, &r->previous);
     r->has_previous = kind == WISP__FRAME_EVENT;
     wisp__take_turn(r, &r->previous);
 }
@@ -27472,6 +31035,7 @@ static int wisp__set_place(wisp__reading *r, const wisp__part *part) {
     }
     if (oldest >= 0 && (empty < 0 || bytes + part->total > 2 * WISP__SET_BYTES)) {
         wisp__set_forget(w, p, oldest);
+        r->s->peer.stats.incomplete++;
         return wisp__set_place(r, part);
     }
     if (!wisp__pay(&w->content.credit, part->total / 32)) return -1;
@@ -27541,9 +31105,8 @@ static void wisp__on_assembled(wisp__reading *r) {
     if (!r->from.failed && set <= UINT16_MAX) wisp__set_assembled(r->s, (uint16_t)set);
 }
 
-static void wisp__on_frame(wisp__reading *r, int kind) {
+static WISP__APART void wisp__on_frame(wisp__reading *r, int kind) {
     switch (kind) {
-    case WISP__FRAME_ALIKE: wisp__on_alike(r); break;
     case WISP__FRAME_REPEAT: wisp__on_repeat(r); break;
     case WISP__FRAME_EVENT:
     case WISP__FRAME_SIZED:
@@ -27558,10 +31121,15 @@ static void wisp__on_frame(wisp__reading *r, int kind) {
     case WISP__FRAME_UNKNOWN: wisp__on_answer(r, false); break;
     case WISP__FRAME_RESYNC: wisp__on_resync(r); break;
     case WISP__FRAME_READS: wisp__on_reads(r); break;
+    case WISP__FRAME_LIMITED: wisp__on_limited(r); break;
     case WISP__FRAME_PART: wisp__on_part(r); break;
     case WISP__FRAME_ASSEMBLED: wisp__on_assembled(r); break;
     case WISP__FRAME_PATH_CHALLENGE: wisp__on_path_challenge(r); break;
     case WISP__FRAME_PATH_RESPONSE: wisp__on_path_response(r); break;
+    case WISP__FRAME_CLOCK: wisp__on_clock(r); break;
+    case WISP__FRAME_TICK: wisp__on_tick(r); break;
+    case WISP__FRAME_OBJECT: wisp__on_objects(r); break;
+    case WISP__FRAME_LACKS: wisp__on_lacks(r); break;
     case WISP__FRAME_PING: break;
     case WISP__FRAME_LEAVE: wisp__on_leave(r); break;
     default: wisp__break(r, "a record of no kind"); break;
@@ -27580,7 +31148,8 @@ static bool wisp__read_frame(wisp__reading *r) {
     kind = wisp__frame_get(&r->from);
     if (kind == WISP__FRAME_END) return false;
     r->eliciting = true;
-    wisp__on_frame(r, kind);
+    if (kind == WISP__FRAME_ALIKE) wisp__on_alike(r);
+    else wisp__on_frame(r, kind);
     return true;
 }
 
@@ -27595,7 +31164,7 @@ static void wisp__read_body(wisp__reading *r, bool acks) {
         peer->stats.packets_lost += (uint64_t)news.lost;
         if (news.bad) wisp__break(r, "acks of what was never sent");
     }
-    while (wisp__goes_on(r) && wisp__read_frame(r) && !w->destroyed) {
+    while (wisp__goes_on(r) && wisp__read_frame(r)) {
     }
     if (r->from.failed && !r->broken) wisp__break(r, "a record longer than its packet");
 }
@@ -27669,6 +31238,7 @@ static void wisp__reading_begin(wisp__reading *r, wisp *w, wisp__session *s,
 
 static void wisp__reading_end(wisp__reading *r) {
     wisp *w = r->w;
+    if (r->s->untold && r->s->peer.state == WISP__JOINED) wisp__report_unknown(w, r->s);
     if (r->broken && r->s->peer.state == WISP__JOINED)
         wisp__error(w, r->s, NULL, r->code, r->broken);
     w->record.end = w->record.at = 0;
@@ -27876,7 +31446,7 @@ static const char *wisp__no_answer(const wisp *w, const wisp__peer *peer) {
     int size = WISP__HANDSHAKE_HEAD + 32 + (int)strlen(w->peers.app) + peer->ticket_size;
     return peer->cookie && size > WISP__MTU_LEAST
                ? "no answer to the ticket: the path may drop so large a packet, try a smaller one"
-               : "no answer";
+               : "no answer: is the address right, and does the other end call wisp_update?";
 }
 
 static void wisp__on_peer_timer(wisp *w, wisp__session *s) {
@@ -27985,11 +31555,17 @@ WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session 
     for (int i = 0; i < s->peer_remote_room; i++) {
         const wisp__peer_remote *p = &s->peer_remotes[i];
         if (p->queue) bytes += wisp__chunk_memory(wisp__queue_bytes(p->queue->room));
-        for (int k = 0; k < wisp__queue_length(p); k++) {
-            const wisp__message *m = *wisp__queue_place(p->queue, p->queue->first + (uint32_t)k);
-            queued++;
+        for (uint32_t k = 0; p->queue && k < p->queue->next - p->queue->first; k++) {
+            const wisp__message *m = *wisp__queue_place(p->queue, p->queue->first + k);
+            wisp__entry e = { NULL, m->data_bits };
+            int at = m->run ? wisp__message_run(m)->at : 0;
             bytes += wisp__message_weight(m);
-            if (m->delivery != WISP_RELIABLE) loose += wisp__message_size(m);
+            for (int left = wisp__message_count(m); left > 0; left--, queued++) {
+                if (m->run) e = wisp__message_entry(m, at);
+                at += 2 + (int)(e.bits + 7) / 8;
+                if (m->delivery == WISP_RELIABLE) continue;
+                loose += (wisp__message_shape(m) + 7) / 8 + (int)(e.bits + 7) / 8;
+            }
         }
         WISP_ASSERT(!p->queue || p->line == wisp__line_of(wisp__queue_head(p)));
         WISP_ASSERT(!p->child ||
@@ -28006,10 +31582,16 @@ WISP__UNUSED static void wisp__session_check(const wisp *w, const wisp__session 
     wisp__held_check(&s->held_messages, WISP__OF_PEER);
 }
 
+static wisp_result wisp__link_result(const wisp *w, bool broken) {
+    return broken ? wisp__explain(w, WISP_E_LINK, "the link is broken: its send or recv said so")
+                  : WISP_OK;
+}
+
 wisp_result wisp_flush_batches(wisp *w) {
+    WISP__ENTER(w);
     if (!w) return WISP_E_ARGUMENT;
     wisp__flush_dirty(w);
-    return w->peers.post.broken ? WISP_E_LINK : WISP_OK;
+    return wisp__link_result(w, w->peers.post.broken);
 }
 
 /* ===========================================================================
@@ -28024,25 +31606,27 @@ wisp_result wisp_flush_batches(wisp *w) {
 static inline wisp_result wisp__outbound_check(wisp *w, wisp__outbound *out, wisp_target target) {
     const wisp_to *to = out->passage.to;
     wisp_result result;
-    if (to->count < 0 || (to->mode >= WISP__TO_LIST && to->count && !to->list))
-        return WISP_E_ARGUMENT;
+    if (to->mode >= WISP__TO_LIST && (to->count < 0 || (to->count && !to->list)))
+        return wisp__is_no_list(w, to->count);
     if (wisp__hooks_ready(w, false)) wisp__resume_out_first(w);
     out->session = to->mode == WISP__TO_PEER ? wisp__session_of(w, to->peer) : NULL;
-    if (to->mode == WISP__TO_PEER && !out->session) return WISP_E_STALE;
-    if (out->count < 0 || (out->count && !out->values)) return WISP_E_ARGUMENT;
+    if (to->mode == WISP__TO_PEER && !out->session) return wisp__no_session(w, to->peer);
+    if (out->count < 0 || (out->count && !out->values)) return wisp__is_no_list(w, out->count);
     out->remote = wisp__remote_found(w, target);
     if (!out->remote) {
         result = wisp__pack(&w->content.packer, out->values, out->count);
-        if (result) return wisp__pack_refused(&w->base, result);
+        if (result) return wisp__pack_refused(w, result);
         out->remote = wisp__remote_to_send(w, target, &result);
         if (result) return result;
     }
     return out->session && out->session->peer.draining &&
-           out->remote->now.delivery == WISP_RELIABLE ? WISP_E_DRAINING : WISP_OK;
+           out->remote->now.delivery == WISP_RELIABLE
+               ? wisp__unsent(w, out->remote, WISP_E_DRAINING) : WISP_OK;
 }
 
 wisp_result wisp_fire_target(wisp *w, wisp_target target, wisp_to to, const wisp_value *values,
                              int count) {
+    WISP__ENTER(w);
     wisp__outbound out;
     wisp_result result;
     if (!w) return WISP_E_ARGUMENT;
@@ -28051,10 +31635,14 @@ wisp_result wisp_fire_target(wisp *w, wisp_target target, wisp_to to, const wisp
     out.passage.to = &to;
     result = wisp__outbound_check(w, &out, target);
     if (result) return result;
-    if (!out.remote->outbound) return wisp__fire(w, &out);
-    to.peer = wisp__peer_handle(out.session);
-    out.passage = wisp__passage_of(WISP_MESSAGE_EVENT, &to, NULL);
-    return wisp__fire_through(w, &out);
+    if (!out.remote->outbound) {
+        result = wisp__fire(w, &out);
+    } else {
+        to.peer = wisp__peer_handle(out.session);
+        out.passage = wisp__passage_of(WISP_MESSAGE_EVENT, &to, NULL);
+        result = wisp__fire_through(w, &out);
+    }
+    return result ? wisp__unsent(w, out.remote, result) : WISP_OK;
 }
 
 wisp_result wisp_fire_values(wisp *w, const char *remote, wisp_to to, const wisp_value *values,
@@ -28064,7 +31652,8 @@ wisp_result wisp_fire_values(wisp *w, const char *remote, wisp_to to, const wisp
 
 wisp_result wisp_send(wisp *w, wisp_remote remote, wisp_to to, const wisp_value *values,
                       int count) {
-    if (!remote.id) return w ? WISP_E_STALE : WISP_E_ARGUMENT;
+    if (!remote.id) return wisp__explain(w, w ? WISP_E_STALE : WISP_E_ARGUMENT,
+                                         "a remote of id 0, which is none");
     return wisp_fire_target(w, wisp_by_handle(remote), to, values, count);
 }
 
@@ -28095,7 +31684,7 @@ static int wisp__invoked_peers(wisp *w, const wisp__outbound *out, wisp_peer **p
     if (result) return result;
     *room = to->mode == WISP__TO_LIST ? to->count : t.group ? t.group->count : w->peers.joined;
     *peers = (wisp_peer *)wisp__alloc_items(&w->base, *room + 1, sizeof **peers);
-    if (!*peers) return WISP_E_MEMORY;
+    if (!*peers) return wisp__no_more_memory(w);
     while (wisp__targets_next(w, &t))
         if (t.session) (*peers)[count++] = wisp__peer_handle(t.session);
     return count;
@@ -28103,10 +31692,10 @@ static int wisp__invoked_peers(wisp *w, const wisp__outbound *out, wisp_peer **p
 
 /* Slots for a call to several and its parts, all or none. */
 static wisp__pending *wisp__whole_add(wisp *w, const wisp__outbound *out, int parts) {
-    wisp__pending *whole, *part = NULL;
+    wisp__pending *whole = NULL, *part = NULL;
     w->why = WISP_E_LIMIT;
-    if (parts >= w->base.limits.calls - w->calls.ours) return NULL;
-    whole = wisp__call_add(w, false, &w->why);
+    if (parts < w->base.limits.calls - w->calls.ours) whole = wisp__call_add(w, false, &w->why);
+    if (!whole) wisp__no_room(w, w->why, w->base.limits.calls, "limits.calls");
     if (!whole) return NULL;
     whole->gathers = true;
     whole->left = parts;
@@ -28126,6 +31715,7 @@ static wisp__pending *wisp__whole_add(wisp *w, const wisp__outbound *out, int pa
         wisp__call_remove(w, part);
     }
     wisp__call_remove(w, whole);
+    wisp__no_room(w, w->why, w->base.limits.calls, "limits.calls");
     return NULL;
 }
 
@@ -28137,7 +31727,7 @@ static wisp_call wisp__invoke_many(wisp *w, wisp__outbound *out) {
     w->why = parts;
     if (parts < 0) return handle;
     if (parts || !w->destroyed) whole = wisp__whole_add(w, out, parts);
-    else w->why = WISP_E_CLOSED;  /* nobody would run its on_done any more */
+    else wisp__is_ending(w);  /* nobody would run its on_done any more */
     if (whole) {
         handle.id = whole->slot.id;
         w->why = WISP_OK;
@@ -28164,14 +31754,18 @@ static wisp_call wisp__invoke_many(wisp *w, wisp__outbound *out) {
 
 wisp_call wisp_invoke_target(wisp *w, wisp_target target, wisp_to to, const wisp_call_desc *desc,
                              const wisp_value *values, int count) {
+    WISP__ENTER(w);
     static const wisp_call_desc none = { NULL, NULL, 0, 0, NULL };
     wisp_call handle = { 0 };
     const wisp_call_desc *how = desc ? desc : &none;
     wisp__outbound out;
     wisp__pending *call;
     if (!w) return handle;
-    w->why = WISP_E_ARGUMENT;
-    if (how->tries < 0 || !wisp__is_within(how->timeout, 0, 1e9)) return handle;
+    if (how->tries < 0 || !wisp__is_within(how->timeout, 0, 1e9)) {
+        wisp__explain(w, WISP_E_ARGUMENT, "%d tries or a timeout of %g s: not below 0, at most 1e9 "
+                      "s", how->tries, how->timeout);
+        return handle;
+    }
     out.values = values;
     out.count = count;
     out.passage = wisp__passage_of(WISP_MESSAGE_INVOKE, &to, how);
@@ -28179,14 +31773,13 @@ wisp_call wisp_invoke_target(wisp *w, wisp_target target, wisp_to to, const wisp
     if (w->why) return handle;
     if (!out.session) return wisp__invoke_many(w, &out);
     call = wisp__call_add(w, false, &w->why);
-    if (!call && w->why == WISP_E_LIMIT)
-        wisp__log(&w->base, WISP_LOG_WARNING, w->why,
-                  "too many calls wait for answers: raise desc.limits.calls");
+    if (!call) wisp__no_room(w, w->why, w->base.limits.calls, "limits.calls");
     if (!call) return handle;
     handle.id = call->slot.id;
     w->why = wisp__call_send(w, call, &out);
     call = wisp__call_of(w, handle.id);
     if (w->why == WISP_OK) return handle;
+    wisp__unsent(w, out.remote, w->why);
     if (call) wisp__call_remove(w, call);
     handle.id = 0;
     return handle;
@@ -28195,6 +31788,26 @@ wisp_call wisp_invoke_target(wisp *w, wisp_target target, wisp_to to, const wisp
 wisp_call wisp_invoke_values(wisp *w, const char *remote, wisp_to to, const wisp_call_desc *desc,
                              const wisp_value *values, int count) {
     return wisp_invoke_target(w, wisp_by_name(remote), to, desc, values, count);
+}
+
+/* Handles a reply with a state, which ends then. */
+static void wisp__on_state_reply(wisp_event *event) {
+    wisp__connection *owner = (wisp__connection *)event->user;
+    event->user = owner->user;
+    wisp__handle(event->w, owner->fn, event);
+    wisp__connection_end(event->w, owner);
+}
+
+wisp_call wisp_invoke_state(wisp *w, wisp_target target, wisp_peer to, const wisp_state *on_reply,
+                            const wisp_value *values, int count) {
+    wisp_call_desc desc = { wisp__on_state_reply, NULL, 0, 0, NULL };
+    wisp_call handle = { 0 };
+    wisp__connection *owner = w ? wisp__state_add(w, on_reply, &w->why) : NULL;
+    if (!owner) return handle;
+    desc.user = owner;
+    handle = wisp_invoke_target(w, target, wisp_to_peer(to), &desc, values, count);
+    if (!handle.id) wisp__connection_drop(w, owner);
+    return handle;
 }
 
 /* --- answers --- */
@@ -28211,34 +31824,68 @@ static wisp_result wisp__answer_event(wisp_event *event, wisp_result code, const
     a.id = a.request->id;
     m = wisp__answer_through(event->w, &a, &result);
     event->result = result;  /* the caller gets it if nothing else follows */
-    if (!m) return result;
+    if (!m) return wisp__unsent(event->w, a.remote, result);
     result = wisp__answer_give(event->w, &a, m);
     event->request = NULL;
-    return result;
+    return result ? wisp__unsent(event->w, a.remote, result) : WISP_OK;
 }
 
 wisp_result wisp_reply_values(wisp_event *event, const wisp_value *values, int count) {
+    WISP__ENTER(event ? event->w : NULL);
     return wisp__answer_event(event, WISP_OK, values, count);
+}
+
+/* --- answers that are no. Their values are a text and, of a refusal, `true`: the caller counts
+       that as an answer --- */
+
+typedef struct wisp__no { char text[256]; wisp_value values[2]; } wisp__no;
+
+static void wisp__no_say(wisp__no *no, const char *format, va_list list) {
+    no->text[0] = 0;
+    if (format) vsnprintf(no->text, sizeof no->text, format, list);
+    no->values[0] = wisp_string(no->text);
+    no->values[1] = wisp_bool(true);
+}
+
+/* Does a code reach the caller as it is? If it does not, that is explained. */
+static wisp_result wisp__may_refuse(wisp *w, wisp_result code) {
+    if (code < 0 && wisp__code_received(code, false) == code) return WISP_OK;
+    return wisp__explain(w, WISP_E_ARGUMENT, "the code %d does not reach a caller: refuse with %d "
+                         "(WISP_E_USER) or less", code, WISP_E_USER);
+}
+
+wisp_result wisp_refuse(wisp_event *event, wisp_result code, const char *format, ...) {
+    WISP__ENTER(event ? event->w : NULL);
+    wisp__no no;
+    va_list list;
+    wisp *w = event ? event->w : NULL;
+    if (!w || wisp__may_refuse(w, code)) return w ? w->why : WISP_E_ARGUMENT;
+    if (!event->request)
+        return wisp__explain(w, WISP_E_ARGUMENT, "%.70s: wisp_refuse answers a call, and this is "
+                             "none, or is answered or deferred already", event->name);
+    va_start(list, format);
+    wisp__no_say(&no, format, list);
+    va_end(list);
+    return wisp__answer_event(event, code, no.values, 2);
 }
 
 static wisp_result wisp__fail(wisp_event *event, wisp_result code, const char *format,
                               va_list list) {
-    char text[256] = "";
-    wisp_value value;
+    wisp__no no;
     wisp__remote *remote;
     wisp__notice error;
-    if (!event || !event->w || code >= 0 || code < INT16_MIN) return WISP_E_ARGUMENT;
-    if (format) vsnprintf(text, sizeof text, format, list);
+    if (!event || !event->w || code >= 0 || code < INT16_MIN)
+        return wisp__no_code(event ? event->w : NULL, code);
+    wisp__no_say(&no, format, list);
     remote = wisp__remote_at(&event->w->registry, event->remote.id);
     if (remote) remote->stats.failures++;
     error = wisp__error_of(event->w, event->peer, event->remote, code);
-    wisp__notice_add(event->w, &error, "%s: %s", event->name, text);
-    if (!event->request) return WISP_OK;
-    value = wisp_string(text);
-    return wisp__answer_event(event, code, &value, 1);
+    wisp__notice_add(event->w, &error, "%s: %s", event->name, no.text);
+    return event->request ? wisp__answer_event(event, code, no.values, 1) : WISP_OK;
 }
 
 wisp_result wisp_fail(wisp_event *event, wisp_result code, const char *format, ...) {
+    WISP__ENTER(event ? event->w : NULL);
     va_list list;
     wisp_result result;
     va_start(list, format);
@@ -28260,6 +31907,11 @@ void wisp_raise(wisp_event *event, wisp_result code, const char *format, ...) {
 }
 #endif
 
+static wisp_result wisp__no_call(const wisp *w, wisp_call call) {
+    return wisp__explain(w, WISP_E_STALE, "call %lu is over, or none of this kind",
+                         (unsigned long)call.id);
+}
+
 static wisp_result wisp__answer_deferred(wisp *w, wisp_call handle, wisp_result code,
                                          const wisp_value *values, int count) {
     wisp__pending *call = w ? wisp__call_of(w, handle.id) : NULL;
@@ -28267,36 +31919,49 @@ static wisp_result wisp__answer_deferred(wisp *w, wisp_call handle, wisp_result 
     wisp__message *m;
     wisp_result why;
     if (!w) return WISP_E_ARGUMENT;
-    if (!call || !call->deferred) return WISP_E_STALE;
+    if (!call || !call->deferred) return wisp__no_call(w, handle);
     a.session = call->session;
     a.remote = w->registry.remotes[call->remote];
     a.id = call->id;
     m = wisp__answer_through(w, &a, &why);
-    if (!m) return why;
+    if (!m) return wisp__unsent(w, a.remote, why);
     if (!wisp__call_of(w, handle.id)) {  /* a hook has answered it */
         wisp__message_release(&w->chunks, m);
-        return WISP_E_STALE;
+        return wisp__no_call(w, handle);
     }
     if (a.session->request_room) a.request = wisp__request_at(a.session, a.id);
     if (a.request && (a.request->id != a.id || !a.request->state)) a.request = NULL;
     wisp__deferred_remove(w, call);
-    return wisp__answer_give(w, &a, m);
+    why = wisp__answer_give(w, &a, m);
+    return why ? wisp__unsent(w, a.remote, why) : WISP_OK;
 }
 
 wisp_result wisp_answer(wisp *w, wisp_call call, const wisp_value *values, int count) {
+    WISP__ENTER(w);
     return wisp__answer_deferred(w, call, WISP_OK, values, count);
 }
 
 wisp_result wisp_answer_fail(wisp *w, wisp_call call, wisp_result code, const char *format, ...) {
-    char text[256] = "";
-    wisp_value value;
+    WISP__ENTER(w);
+    wisp__no no;
     va_list list;
-    if (code >= 0 || code < INT16_MIN) return WISP_E_ARGUMENT;
+    if (code >= 0 || code < INT16_MIN) return wisp__no_code(w, code);
     va_start(list, format);
-    if (format) vsnprintf(text, sizeof text, format, list);
+    wisp__no_say(&no, format, list);
     va_end(list);
-    value = wisp_string(text);
-    return wisp__answer_deferred(w, call, code, &value, 1);
+    return wisp__answer_deferred(w, call, code, no.values, 1);
+}
+
+wisp_result wisp_answer_refuse(wisp *w, wisp_call call, wisp_result code, const char *format,
+                               ...) {
+    WISP__ENTER(w);
+    wisp__no no;
+    va_list list;
+    if (!w || wisp__may_refuse(w, code)) return w ? w->why : WISP_E_ARGUMENT;
+    va_start(list, format);
+    wisp__no_say(&no, format, list);
+    va_end(list);
+    return wisp__answer_deferred(w, call, code, no.values, 2);
 }
 
 /* ===========================================================================
@@ -28831,6 +32496,7 @@ static size_t wisp__session_memory(const wisp_limits *limits, const wisp__sessio
 }
 
 void wisp_stats_peer(const wisp *w, wisp_peer peer, wisp_peer_stats *out) {
+    WISP__ENTER(w);
     const wisp__session *s = wisp__session_or_left(w, peer);
     if (!out) return;
     memset(out, 0, sizeof *out);
@@ -28853,6 +32519,7 @@ void wisp_stats_peer(const wisp *w, wisp_peer peer, wisp_peer_stats *out) {
 }
 
 void wisp_stats_remote(const wisp *w, const char *remote, wisp_remote_stats *out) {
+    WISP__ENTER(w);
     int length = 0;
     const wisp__remote *found = NULL;
     if (!out) return;
@@ -28863,6 +32530,7 @@ void wisp_stats_remote(const wisp *w, const char *remote, wisp_remote_stats *out
 }
 
 void wisp_stats_total(const wisp *w, wisp_total_stats *out) {
+    WISP__ENTER(w);
     if (!out) return;
     memset(out, 0, sizeof *out);
     if (!w) return;
@@ -28882,12 +32550,13 @@ void wisp_stats_total(const wisp *w, wisp_total_stats *out) {
  * Not here: counting (meter).
  * ======================================================================== */
 
+static const char *const wisp__drop_texts[] = {
+    "rate limit", "budget", "filter", "stale", "invalid", "unreadable", "no handler",
+    "no remote", "queue full", "abandoned", "lost packets", "too old", "replaced",
+};
+
 const char *wisp_drop_text(wisp_drop drop) {
-    static const char *const texts[] = {
-        "rate limit", "budget", "filter", "stale", "invalid", "unreadable", "no handler",
-        "no remote", "queue full", "abandoned", "lost packets", "too old", "replaced",
-    };
-    return drop >= 0 && drop < WISP_DROPS ? texts[drop] : "unknown reason";
+    return drop >= 0 && drop < WISP_DROPS ? wisp__drop_texts[drop] : "unknown reason";
 }
 
 /* --- the schema of a snapshot --- */
@@ -28962,6 +32631,15 @@ static const wisp_schema wisp__error_note_schema =
     WISP_SCHEMA(wisp_error_note, 1, wisp__error_note_fields);
 static const wisp_type wisp__error_note_type = WISP_T_STRUCT(&wisp__error_note_schema);
 
+static const wisp_field wisp__drop_note_fields[] = {
+    WISP_FIELD(wisp_drop_note, reason, WISP_T_ENUM(wisp__drop_texts, WISP_DROPS)),
+    WISP_FIELD(wisp_drop_note, remote, WISP_T_STRING(WISP_SNAPSHOT_NAME - 1)),
+    WISP__UINT(drop_note, count),
+};
+static const wisp_schema wisp__drop_note_schema =
+    WISP_SCHEMA(wisp_drop_note, 1, wisp__drop_note_fields);
+static const wisp_type wisp__drop_note_type = WISP_T_STRUCT(&wisp__drop_note_schema);
+
 static const wisp_field wisp__snapshot_fields[] = {
     WISP_FIELD(wisp_snapshot, app, WISP_T_STRING(64)), WISP__UINT(snapshot, app_version),
     WISP__NUMBER(snapshot, time), WISP__NUMBER(snapshot, seconds), WISP__TRAFFIC(snapshot, out),
@@ -28977,6 +32655,8 @@ static const wisp_field wisp__snapshot_fields[] = {
                WISP_T_ARRAY(&wisp__peer_profile_type, WISP_SNAPSHOT_PEERS)),
     WISP_COUNTED_FIELD(wisp_snapshot, errors_last, error_count,
                WISP_T_ARRAY(&wisp__error_note_type, WISP_SNAPSHOT_ERRORS)),
+    WISP_COUNTED_FIELD(wisp_snapshot, dropped, dropped_count,
+               WISP_T_ARRAY(&wisp__drop_note_type, WISP_SNAPSHOT_DROPS)),
 };
 static const wisp_schema wisp__snapshot_schema =
     WISP_SCHEMA(wisp_snapshot, 3, wisp__snapshot_fields);
@@ -28995,6 +32675,7 @@ static void wisp__profiler_off(wisp *w) {
     }
     wisp__free(&w->base, w->registry.meters, sizeof *w->registry.meters);
     w->registry.meters = NULL;
+    w->registry.epoch++;
 }
 
 /* Number of messages of a remote that wait for any peer. */
@@ -29089,6 +32770,7 @@ static void wisp__profiler_tick(wisp *w) {
 }
 
 wisp_result wisp_use_profiler(wisp *w, const wisp_profiler *profiler) {
+    WISP__ENTER(w);
     wisp__meters *meters;
     if (!w) return WISP_E_ARGUMENT;
     if (!profiler) {
@@ -29100,11 +32782,12 @@ wisp_result wisp_use_profiler(wisp *w, const wisp_profiler *profiler) {
         return WISP_OK;
     }
     meters = (wisp__meters *)wisp__alloc(&w->base, sizeof *meters);
-    if (!meters) return WISP_E_MEMORY;
+    if (!meters) return wisp__no_more_memory(w);
     w->registry.meters = meters;
+    w->registry.epoch++;
     if (!wisp__profiler_meters(w)) {
         wisp__profiler_off(w);
-        return WISP_E_MEMORY;
+        return wisp__no_more_memory(w);
     }
     meters->hooks = *profiler;
     meters->first_errors = w->base.stats.errors;
@@ -29266,13 +32949,48 @@ static void wisp__snapshot_errors(const wisp *w, const char *filter, wisp_snapsh
     }
 }
 
+/* Drops with their names, most first; the least are left out when there is no room. */
+static void wisp__snapshot_drops(wisp_snapshot *out, const uint32_t *drops, const char *remote) {
+    for (int why = 0; why < WISP_DROPS; why++) {
+        wisp_drop_note *last = out->dropped + WISP_SNAPSHOT_DROPS - 1;
+        wisp_drop_note *end = out->dropped + out->dropped_count, *at = end;
+        while (at > out->dropped && drops[why] > at[-1].count) at--;
+        if (!drops[why] || at > last) continue;
+        if (end > last) end = last;
+        else out->dropped_count++;
+        memmove(at + 1, at, (size_t)(end - at) * sizeof *at);
+        memset(at, 0, sizeof *at);
+        at->reason = why;
+        at->count = drops[why];
+        memcpy(at->remote, remote, strlen(remote));
+    }
+}
+
+/* The drops of each remote, and then those of none of them. */
+static void wisp__snapshot_dropped(wisp_snapshot *out) {
+    uint32_t rest[WISP_DROPS];
+    memcpy(rest, out->drops, sizeof rest);
+    for (uint32_t i = 0; i < out->remote_count; i++) {
+        const wisp_remote_profile *remote = &out->remotes[i];
+        for (int why = 0; why < WISP_DROPS; why++)
+            rest[why] -= remote->drops[why] < rest[why] ? remote->drops[why] : rest[why];
+        wisp__snapshot_drops(out, remote->drops, remote->name);
+    }
+    wisp__snapshot_drops(out, rest, "");
+}
+
+static wisp_result wisp__profiler_is_off(const wisp *w) {
+    return wisp__explain(w, WISP_E_UNSUPPORTED, "the profiler is off: call wisp_use_profiler");
+}
+
 wisp_result wisp_snapshot_take(const wisp *w, const char *filter, wisp_snapshot *out) {
+    WISP__ENTER(w);
     const wisp__meters *meters;
     const wisp_total_stats *stats;
-    if (!w || !out) return WISP_E_ARGUMENT;
+    if (!w || !out) return wisp__explain(w, WISP_E_ARGUMENT, "out is NULL");
     meters = w->registry.meters;
     stats = &w->base.stats;
-    if (!meters) return WISP_E_UNSUPPORTED;
+    if (!meters) return wisp__profiler_is_off(w);
     memset(out, 0, sizeof *out);
     wisp__text_clean(out->app, sizeof out->app, w->peers.app, strlen(w->peers.app));
     out->app_version = w->peers.app_version;
@@ -29291,6 +33009,7 @@ wisp_result wisp_snapshot_take(const wisp *w, const char *filter, wisp_snapshot 
     wisp__snapshot_remotes(w, filter, out);
     wisp__snapshot_peers(w, out);
     wisp__snapshot_errors(w, filter, out);
+    wisp__snapshot_dropped(out);
     return WISP_OK;
 }
 
@@ -29298,23 +33017,24 @@ wisp_result wisp_profile_remote(const wisp *w, const char *name, wisp_remote_pro
     const wisp__remote *remote;
     wisp_result result;
     int length;
-    if (!w || !out) return WISP_E_ARGUMENT;
-    if (!w->registry.meters) return WISP_E_UNSUPPORTED;
-    result = wisp__name_check(name, &length);
+    if (!w || !out) return wisp__explain(w, WISP_E_ARGUMENT, "out is NULL");
+    if (!w->registry.meters) return wisp__profiler_is_off(w);
+    result = wisp__name_wrong(w, name, &length);
     if (result) return result;
     remote = wisp__registry_find(&w->registry, name, length);
-    if (!remote || remote->index < WISP__RESERVED) return WISP_E_NO_REMOTE;
-    if (!remote->meter) return WISP_E_MEMORY;
+    if (!remote || remote->index < WISP__RESERVED)
+        return wisp__explain(w, WISP_E_NO_REMOTE, "no remote has the name '%.64s'", name);
+    if (!remote->meter) return wisp__no_more_memory(w);
     wisp__profile_remote(w, remote, out);
     return WISP_OK;
 }
 
 wisp_result wisp_profile_peer(const wisp *w, wisp_peer peer, wisp_peer_profile *out) {
     const wisp__session *s = wisp__session_or_left(w, peer);
-    if (!w || !out) return WISP_E_ARGUMENT;
-    if (!w->registry.meters) return WISP_E_UNSUPPORTED;
-    if (!s) return WISP_E_STALE;
-    if (!s->meter) return WISP_E_MEMORY;
+    if (!w || !out) return wisp__explain(w, WISP_E_ARGUMENT, "out is NULL");
+    if (!w->registry.meters) return wisp__profiler_is_off(w);
+    if (!s) return wisp__no_session(w, peer);
+    if (!s->meter) return wisp__no_more_memory(w);
     wisp__profile_peer(w, s, out);
     return WISP_OK;
 }
@@ -29373,7 +33093,7 @@ static const wisp_field wisp__peer_stats_fields[] = {
     WISP__PEER_INT(memory), WISP__PEER_UINT(filtered), WISP__PEER_UINT(over_budget),
     WISP__PEER_UINT(packets_refused), WISP__PEER_UINT(flooded), WISP__PEER_INT(mtu),
     WISP__PEER_NUMBER(delivery_rate), WISP__PEER_NUMBER(pacing_rate),
-    WISP__PEER_UINT(too_old), WISP__PEER_UINT(replaced),
+    WISP__PEER_UINT(too_old), WISP__PEER_UINT(replaced), WISP__PEER_UINT(incomplete),
 };
 static const wisp_schema wisp__peer_stats_schema =
     WISP_SCHEMA(wisp_peer_stats, 1, wisp__peer_stats_fields);
@@ -29393,11 +33113,13 @@ static const wisp_schema wisp__peer_report_schema =
     WISP_SCHEMA(wisp__peer_report, 1, wisp__peer_report_fields);
 
 int wisp_peer_json(const wisp *w, wisp_peer peer, char *out, int capacity) {
+    WISP__ENTER(w);
     static const char *const states[] = { "left", "joining", "joined", "draining" };
     const wisp__session *s = wisp__session_or_left(w, peer);
     wisp__peer_report r;
+    int bytes;
     if (!w) return WISP_E_ARGUMENT;
-    if (!s) return WISP_E_STALE;
+    if (!s) return wisp__no_session(w, peer);
     memset(&r, 0, sizeof r);
     wisp_stats_peer(w, peer, &r.stats);
     memcpy(r.state, states[wisp_peer_state(w, peer)], strlen(states[wisp_peer_state(w, peer)]));
@@ -29408,7 +33130,9 @@ int wisp_peer_json(const wisp *w, wisp_peer peer, char *out, int capacity) {
     r.join_timeout = w->base.join_timeout;
     r.window_bytes = s->peer.window_bytes;
     r.window_items = (int)s->peer.window_items;
-    return wisp__struct_json(&wisp__peer_report_schema, &r, out, capacity);
+    bytes = wisp__struct_json(&wisp__peer_report_schema, &r, out, capacity);
+    return bytes >= 0 ? bytes : wisp__explain(w, bytes, "a capacity of %d bytes: %s", capacity,
+                                              wisp_result_text(bytes));
 }
 
 /* ===========================================================================
@@ -30133,6 +33857,7 @@ void wisp_overlay_draw(const wisp_snapshot *snapshot, const wisp_canvas *canvas)
 }
 
 void wisp_overlay(wisp *w, const wisp_canvas *canvas) {
+    WISP__ENTER(w);
     static const char text[] = "nothing is counted: call wisp_use_profiler";
     wisp_snapshot snapshot;
     wisp__panel panel;
@@ -30164,22 +33889,35 @@ static void wisp__desc_defaults(wisp_desc *desc) {
     wisp__limits_defaults(&desc->limits, desc->max_peers);
 }
 
+/* Logs what is wrong with a desc. */
 static wisp_result wisp__desc_validate(const wisp_desc *desc) {
     const wisp_link *link = &desc->link;
+    const char *wrong = NULL;
+    wisp_result code = WISP_E_ARGUMENT;
     int limits[sizeof desc->limits / sizeof(int)];           /* all of them are ints */
-    if (!link->send || !link->recv || desc->max_peers < 0 || desc->max_peers > 16384 ||
-        (link->mtu && (link->mtu < 256 || link->mtu > 65000)) ||
-        !wisp__is_within(desc->timeout, 0, 1e9) || !wisp__is_within(desc->join_timeout, 0, 1e9))
-        return WISP_E_ARGUMENT;
-    if (desc->app && strlen(desc->app) > 64) return WISP_E_TOO_BIG;
-    if (!desc->memory.alloc != !desc->memory.free || (int)desc->joins < WISP_JOINS_AUTO ||
-        desc->joins > WISP_JOINS_CLOSED || (int)desc->congestion < WISP_CONGESTION_MODEL ||
-        desc->congestion > WISP_CONGESTION_RFC9002)
-        return WISP_E_ARGUMENT;
     memcpy(limits, &desc->limits, sizeof limits);
     for (int i = 0; i < WISP__LENGTH(limits); i++)
-        if (limits[i] < 0) return WISP_E_ARGUMENT;
-    return WISP_OK;
+        if (limits[i] < 0) wrong = "a limit of desc.limits is negative";
+    if (!link->send || !link->recv) wrong = "desc.link needs send and recv";
+    if (link->mtu && (link->mtu < 256 || link->mtu > 65000))
+        wrong = "desc.link.mtu is not in 256 .. 65000";
+    if (desc->max_peers < 0 || desc->max_peers > 16384)
+        wrong = "desc.max_peers is not in 0 .. 16384";
+    if (!wisp__is_within(desc->timeout, 0, 1e9) || !wisp__is_within(desc->join_timeout, 0, 1e9))
+        wrong = "desc.timeout or join_timeout is not in 0 .. 1e9";
+    if (!wisp__tick_rate_valid(desc->tick_rate) && !wisp__is_within(desc->tick_rate, 0, 0))
+        wrong = "desc.tick_rate is out of range";
+    if (!desc->memory.alloc != !desc->memory.free) wrong = "desc.memory needs both alloc and free";
+    if ((int)desc->joins < WISP_JOINS_AUTO || desc->joins > WISP_JOINS_CLOSED ||
+        (int)desc->congestion < WISP_CONGESTION_MODEL ||
+        desc->congestion > WISP_CONGESTION_RFC9002)
+        wrong = "desc.joins or congestion is none of its constants";
+    if (!wrong && desc->app && strlen(desc->app) > 64) {
+        wrong = "desc.app has more than 64 bytes";
+        code = WISP_E_TOO_BIG;
+    }
+    if (wrong && desc->log) desc->log(desc->user, WISP_LOG_ERROR, code, wrong);
+    return wrong ? code : WISP_OK;
 }
 
 /* Makes the keys, from the seed, the caller's entropy or the system's. */
@@ -30239,7 +33977,7 @@ static void wisp__name_claimed(void *owner, wisp__remote *remote) {
     wisp *w = (wisp *)owner;
     for (wisp__peer *peer = w->peers.first; peer; peer = peer->next) {
         wisp__session *s = (wisp__session *)peer;
-        s->unannounced = wisp__min_int(s->unannounced, remote->index);
+        s->unannounced = (uint16_t)wisp__min_int(s->unannounced, remote->index);
         wisp__peers_mark(w, peer);
     }
 }
@@ -30255,6 +33993,10 @@ static void wisp__wire(wisp *w, const wisp_desc *desc) {
     w->base.timeout = desc->timeout;
     w->base.join_timeout = desc->join_timeout;
     w->accept = desc->accept;
+    w->clock.rate = desc->tick_rate;
+    w->clock.wanted = desc->tick_rate > 0;
+    w->clock.tick = (int64_t)WISP_FIRST_NUMBER - 1;
+    w->clock.at = (double)w->clock.tick;
     w->registry.base = w->chunks.base = &w->base;
     w->content.base = w->content.packer.base = w->registry.schemas.base = &w->base;
     w->content.registry = &w->registry;
@@ -30281,7 +34023,7 @@ static void wisp__wire(wisp *w, const wisp_desc *desc) {
 
 static wisp_result wisp__start(wisp *w, const void *info, int info_bytes) {
     static const char *const reserved[] = { WISP_JOINED, WISP_LEFT, WISP_ERROR, WISP_BUDGET,
-                                            WISP_MOVED };
+                                            WISP_MOVED, WISP_TICK };
     wisp_result why = WISP_OK;
     w->peers.table_room = wisp__power_of_two(2 * w->peers.max_peers);
     w->peers.table = (uint32_t *)wisp__alloc_items(&w->base, w->peers.table_room, 4);
@@ -30308,6 +34050,7 @@ static void wisp__release(wisp *w) {
     wisp__free(&w->base, w->info, (size_t)w->info_bytes + 1);
     wisp__held_leave(w, NULL);
     wisp__groups_free(w);
+    wisp__objects_free(w);
     wisp__hooks_free(w);
     wisp__events_free(w);
     wisp__registry_free(&w->registry);
@@ -30358,10 +34101,11 @@ static void wisp__destroy_now(wisp *w) {
     }
     wisp__post_send(w);
     wisp__queries_end(w);
-    w->events.notice_count = 0;
-    wisp__dispatch(w);  /* runs the handlers of ended calls */
+    wisp__dispatch(w);
     w->events.notice_count = 0;
     wisp__post_send(w);
+    wisp__states_end(w);
+    wisp__leave_all(w);
     wisp__release(w);
 }
 
@@ -30369,6 +34113,7 @@ static void wisp__destroy_now(wisp *w) {
 static bool wisp__is_inside(const wisp *w) { return w->updating || w->hooks.depth > 0; }
 
 void wisp_destroy(wisp *w) {
+    WISP__ENTER(w);
     if (!w) return;
     if (wisp__is_inside(w)) w->destroyed = true;
     else wisp__destroy_now(w);
@@ -30376,9 +34121,37 @@ void wisp_destroy(wisp *w) {
 
 /* --- update --- */
 
+/* Looks whether the first times given to wisp_update are no seconds: milliseconds are whole numbers
+   in uneven steps, and steps instead of times are small and go back or stand still. */
+static void wisp__judge_time(wisp *w, double now, double step) {
+    bool whole = wisp__is_within(now, -1e15, 1e15) && !(now < (double)(int64_t)now) &&
+                 !(now > (double)(int64_t)now);
+    const char *wrong = NULL;
+    if (step > w->base.timeout / 2)
+        wisp__log(&w->base, WISP_LOG_WARNING, WISP_E_ARGUMENT, "%g s since the last wisp_update, "
+                  "more than half of desc.timeout (%g s): a handler or the program blocks, or the "
+                  "time is in milliseconds", step, w->base.timeout);
+    if (w->times.seen >= 600) return;
+    w->times.seen++;
+    if (step < 0) w->times.back++;
+    w->times.fraction |= !whole;
+    if (step > 0 && (step < w->base.step || step > w->base.step)) w->times.uneven++;
+    w->times.grows |= step > 0 || !(now > 0 && now < 0.25);
+    w->times.large |= !(now > 0 && now < 0.25);
+    if (w->times.seen == 64 && !w->times.fraction && w->times.uneven >= 8)
+        wrong = "milliseconds";
+    if (!w->times.large && (w->times.back == 8 || (w->times.seen == 600 && !w->times.grows)))
+        wrong = "the step since the last update";
+    if (!wrong) return;
+    w->times.seen = 600;
+    wisp__log(&w->base, WISP_LOG_ERROR, WISP_E_ARGUMENT, "wisp_update takes the time in seconds: "
+              "%g seems to be %s", now, wrong);
+}
+
 /* Advances the time, which never goes back and never leaps. */
 static void wisp__advance(wisp *w, double now) {
     double step = w->started ? now - w->now : 0;
+    wisp__judge_time(w, now, step);
     if (step < 0) {
         w->base.stats.clock_back++;
         step = 0;
@@ -30413,22 +34186,33 @@ static bool wisp__receive(wisp *w) {
     return false;
 }
 
+static wisp_result wisp__is_busy(const wisp *w) {
+    return wisp__explain(w, WISP_E_BUSY, "wisp_update and wisp_await cannot run inside a handler");
+}
+
 wisp_result wisp_update(wisp *w, double now) {
+    WISP__ENTER(w);
     bool broken;
-    if (!w || !wisp__is_finite(now)) return WISP_E_ARGUMENT;
-    if (wisp__is_inside(w)) return WISP_E_BUSY;
+    if (!w || !wisp__is_finite(now))
+        return wisp__explain(w, WISP_E_ARGUMENT, "the time is not a number");
+    if (wisp__is_inside(w)) return wisp__is_busy(w);
     if (w->destroyed) {
         wisp__destroy_now(w);
         return WISP_E_CLOSED;
     }
     w->updating = true;
     wisp__advance(w, now);
+    w->registry.epoch++;
+    if (w->objects.lost) wisp__objects_lose(w);
     broken = !wisp__receive(w);
     wisp__run_timers(w);
     if (w->base.left_out) wisp__report_left_out(w);
     wisp__dispatch(w);
+    wisp__ticks_run(w);
     wisp__flush_dirty(w);
+    if (w->objects.dead) wisp__objects_bury(w);
     w->before_update = w->order;
+    w->registry.epoch++;
     if (w->registry.meters) wisp__profiler_tick(w);
     broken = broken || w->peers.post.broken;
     if (broken && !w->link_broken) wisp__error(w, NULL, NULL, WISP_E_LINK, "the link is broken");
@@ -30441,14 +34225,14 @@ wisp_result wisp_update(wisp *w, double now) {
         wisp__destroy_now(w);
         return WISP_E_CLOSED;
     }
-    return w->link_broken ? WISP_E_LINK : WISP_OK;
+    return wisp__link_result(w, w->link_broken);
 }
 
 /* --- await --- */
 
 static wisp_result wisp__may_await(const wisp *w, wisp_clock clock) {
-    if (!w || !clock) return WISP_E_ARGUMENT;
-    return wisp__is_inside(w) ? WISP_E_BUSY : WISP_OK;
+    if (!w || !clock) return wisp__no_function(w);
+    return wisp__is_inside(w) ? wisp__is_busy(w) : WISP_OK;
 }
 
 static bool wisp__joins_done(const wisp *w) {
@@ -30478,7 +34262,9 @@ static wisp_result wisp__await(wisp *w, wisp_clock clock, void *clock_user, doub
         next = clock(clock_user);
         still = next > now ? 0 : still + 1;
         now = next;
-        if (now - begin >= timeout || still >= 1000000) return WISP_E_TIMEOUT;
+        if (now - begin >= timeout || still >= 1000000)
+            return wisp__explain(w, WISP_E_TIMEOUT, "not within %g s%s", now - begin,
+                                 still ? ": the clock stands still" : "");
     }
 }
 
@@ -30494,8 +34280,9 @@ wisp_result wisp_await_ready(wisp *w, wisp_clock clock, void *clock_user, double
     if (result) return result;
     if (under_way && w->joins_done != before) return WISP_OK;
     if (!under_way && wisp__session_of(w, wisp_server())) return WISP_OK;
-    if (w->join_failure) return w->join_failure;
-    return w->peers.joined ? WISP_OK : WISP_E_CLOSED;
+    if (w->join_failure) return w->join_failure;     /* wisp__end has said why */
+    return w->peers.joined ? WISP_OK : wisp__explain(w, WISP_E_CLOSED, "no session: call "
+                                                     "wisp_join");
 }
 
 static void wisp__awaiting_on(wisp_event *event) {
@@ -30526,7 +34313,7 @@ wisp_result wisp_await_reply(wisp *w, wisp_call handle, wisp_handler fn, void *u
     wisp_result result = wisp__may_await(w, clock);
     if (result) return result;
     call = (wisp__pending *)wisp__pool_get(&w->calls.pool, handle.id);
-    if (!call || call->deferred) return WISP_E_STALE;
+    if (!call || call->deferred) return wisp__no_call(w, handle);
     call->also = wisp__awaiting_on;
     call->also_user = &awaiting;
     result = wisp__await(w, clock, clock_user, WISP__NEVER, &awaiting);
@@ -30562,6 +34349,7 @@ WISP__UNUSED static void wisp__host_check(const wisp *w) {
     WISP_ASSERT(joined == w->peers.joined);
     WISP_ASSERT(placed == w->peers.strangers && placed <= w->peers.max_peers);
     wisp__hooks_check(w);
+    wisp__objects_check(w);
     wisp__lent_check(w);
     wisp__schemas_check(&w->registry.schemas);
     for (int i = 0; i < w->groups.made; i++)
@@ -30572,6 +34360,13 @@ WISP__UNUSED static void wisp__host_check(const wisp *w) {
 #pragma GCC diagnostic pop
 #endif
 #endif /* WISP_IMPLEMENTATION */
+
+/* After the implementation, which defines the function. It sees a delivery,
+   which becomes true on its way into a bool. */
+#if !defined(__cplusplus) && !defined(wisp_set_unreliable)
+#define wisp_set_unreliable(w, remote, unreliable) \
+    wisp_set_unreliable_int((w), (remote), (unreliable))
+#endif
 
 /*
 wisp is available under two licenses; choose whichever you prefer.
