@@ -2214,14 +2214,14 @@ typedef struct wisp_peer_stats {
     int      in_flight;           /* bytes */
     int      queued_messages, queued_bytes;
     int      memory;              /* bytes held for this peer */
+    int      mtu;                 /* bytes of the largest datagram that is sent
+                                     to it now: link.mtu, or less where the
+                                     path drops large ones (RFC 8899) */
     uint64_t filtered;            /* dropped or refused by middleware */
     uint64_t over_budget;         /* unreliable, dropped for the budget */
     uint64_t packets_refused;     /* over the budget, or numbered more than
                                      8,192 ahead: not read */
     uint64_t flooded;             /* messages received over the budget */
-    int      mtu;                 /* bytes of the largest datagram that is sent
-                                     to it now: link.mtu, or less where the
-                                     path drops large ones (RFC 8899) */
     double   delivery_rate;       /* bytes per second that the peer's acks show,
                                      over about the last round trip */
     double   pacing_rate;         /* bytes per second at which packets go out,
@@ -26121,7 +26121,7 @@ static wisp__object *wisp__object_own(wisp *w, wisp_object handle, wisp_result *
 wisp_object wisp_spawn(wisp *w, wisp_class of, wisp_player owner, const void *state) {
     wisp__class *c = wisp__class_of(w, of);
     wisp__object *o = NULL;
-    uint32_t id;
+    uint32_t id = 0;
     if (!w) return wisp__object_handle(NULL);
     w->why = wisp__spawn_check(w, c, state);
     if (w->why) return wisp__object_handle(NULL);
@@ -27183,7 +27183,8 @@ static void wisp__run_dequeue(wisp__packet_writer *f, wisp__queue *q, wisp__mess
         m->references++;
     }
     if (count <= (run ? run->more : 0)) {
-        run->at = (uint16_t)(f->before.data - wisp__run_entries(m) + (f->before.bits + 7) / 8);
+        run->at = (uint16_t)(f->before.data - wisp__run_entries(m) +
+                             (ptrdiff_t)((f->before.bits + 7) / 8));
         run->more = (uint16_t)(run->more - count);
         m->data_bits = wisp__message_entry(m, run->at).bits;
         return;

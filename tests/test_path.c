@@ -526,7 +526,8 @@ TEST(a_ticket_that_the_path_drops_is_told) {
     join_with_ticket(1000, 1000,
                      "-21 no answer to the ticket: the path may drop so large a packet, try a "
                      "smaller one");
-    join_with_ticket(40, 400, "-21 no answer");
+    join_with_ticket(40, 400, "-21 no answer: is the address right, and does the other end call "
+                              "wisp_update?");
 }
 
 /* --- several changes, and keepalives --- */
