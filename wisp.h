@@ -28388,7 +28388,7 @@ static void wisp__deny(wisp *w, const wisp_addr *addr, uint64_t nonce,
 static void wisp__on_denial(wisp *w, wisp__session *s, wisp__reader *from) {
     wisp_result code = (int16_t)(uint16_t)wisp__get(from, 16);
     int length = (int)wisp__get(from, 8);
-    char text[WISP__REASON_BYTES + WISP__SLACK], why[sizeof text];
+    char text[WISP__REASON_BYTES + WISP__SLACK] = "", why[sizeof text];
     if (from->failed || code >= 0 || length >= WISP__REASON_BYTES) return;
     wisp__get_bits(from, (uint8_t *)text, (int64_t)length * 8);
     if (from->failed) return;
