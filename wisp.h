@@ -1971,7 +1971,8 @@ typedef struct wisp_class  { uint32_t id; } wisp_class;
 typedef struct wisp_player { uint16_t id; } wisp_player;
 
 typedef struct wisp_class_desc {
-    const wisp_schema    *schema;      /* of a C struct, at most 64 KiB */
+    const wisp_schema    *schema;      /* of a C struct, at most 64 KiB, without
+                                          ANY and EXACT */
     const wisp_migration *migrations;  /* from older versions of it */
     int    migration_count;
     int    priority;            /* WISP_PRIORITY(n); 0 = 500: the urgency of its
@@ -1996,7 +1997,8 @@ WISP_API wisp_class  wisp_define(wisp *w, const char *name,
                                  const wisp_class_desc *desc);
 /* A new object, with a copy of the struct `state`. Its number is the same on
    all ends. Id 0 on failure (wisp_why): WISP_E_ARGUMENT, WISP_E_INVALID (the
-   struct is outside its schema; an error event says why), WISP_E_UNSUPPORTED
+   struct is outside its schema; an error event says why), WISP_E_TOO_BIG (it
+   takes more than link.mtu - 68 bytes of a packet), WISP_E_UNSUPPORTED
    (no desc.tick_rate, or this end sees the objects of a server), WISP_E_LIMIT
    (limits.objects), WISP_E_MEMORY. */
 WISP_API wisp_object wisp_spawn(wisp *w, wisp_class of, wisp_player owner,
@@ -4217,6 +4219,7 @@ typedef struct wisp__remote {
     uint16_t life;  /* how many names have had it before */
     bool state;  /* of each key only the newest value waits */
     bool lent;  /* to a name that peers announced and nobody here has used */
+    bool of_class;  /* it stands for a class: it inherits nothing */
     int announced;  /* numbers of peers that stand for it */
     char name[WISP__NAME_BYTES + 1];
 } wisp__remote;
@@ -4709,7 +4712,7 @@ typedef struct wisp__object_place {
 
 /* What a peer knows of an object. */
 typedef struct wisp__note {
-    struct wisp__note *next;   /* of the same object */
+    struct wisp__note *next, *previous;   /* of the same object */
     wisp__object *object;
     wisp__encoded *base;       /* the newest row that was acked; NULL: none */
     wisp__kept_rows flight;
@@ -4745,7 +4748,7 @@ typedef struct wisp__objects {
     int room, made;            /* made: indices that were given out */
     int count;                 /* of our live ones, or of all that a server has told of */
     uint32_t free_first, free_last;  /* index + 1; first in, first out */
-    wisp__object *edited, *news;
+    wisp__object *edited, *news, *news_last;
     wisp__session *server;     /* whose objects are here; NULL: nobody's */
     bool lost;                 /* it has gone, and they have not yet */
     bool served;               /* there was such a server before */
@@ -20837,7 +20840,7 @@ static void wisp__config_resolve(wisp__registry *r, wisp__remote *remote) {
     wisp_config *now = &remote->now;
     int priority = now->batch_priority;
     *now = builtin;
-    wisp__config_merge(now, &r->defaults);
+    if (!remote->of_class) wisp__config_merge(now, &r->defaults);
     wisp__config_merge(now, &remote->own);
     now->encode.compression = remote->own.encode.compression;    /* the common one is for packets */
     r->epoch++;
@@ -21283,6 +21286,7 @@ wisp_result wisp_use_config(wisp *w, const wisp_config *c, const char *name) {
         remote = wisp__registry_add(r, name, &result);
         if (!remote) return result;
         if (remote->index < WISP__RESERVED) return wisp__name_taken(w, name);
+        if (remote->of_class) return wisp__explain(w, WISP_E_NAME, "'%.64s' is a class", name);
         to = &remote->own;
     }
     before = *to;
@@ -25104,8 +25108,9 @@ static void wisp__announce_news(wisp *w) {
  *             needs: it wants a description and a whole row. 65,535: of all
  * ======================================================================== */
 
-enum { WISP__OBJECT_AGE = 127, WISP__OBJECT_BACK = 63, WISP__OBJECT_INDEX = 0xffff,
-       WISP__OBJECT_ALL = 0xffff };
+/* HEAD: bytes of a packet that are left to what is around the row of an object. */
+enum { WISP__OBJECT_HEAD = 68, WISP__OBJECT_AGE = 127, WISP__OBJECT_BACK = 63,
+       WISP__OBJECT_INDEX = 0xffff, WISP__OBJECT_ALL = 0xffff };
 
 /* The number of a peer as a player. */
 static uint16_t wisp__session_player(const wisp *w, const wisp__session *s) {
@@ -25327,22 +25332,18 @@ static void wisp__note_add(wisp *w, wisp__session *s, wisp__object *o) {
     n->sequence = a->first_sequence;
     a->first_sequence = (uint16_t)(a->first_sequence + WISP__OBJECT_BACK);
     n->next = o->notes;
+    if (n->next) n->next->previous = n;
     o->notes = n;
     *wisp__note_place(a, n->index) = n;
     a->count++;
     wisp__note_due(w, s, n);
 }
 
-static void wisp__note_unlink(wisp__note *n) {
-    wisp__note **link = &n->object->notes;
-    while (*link != n) link = &(*link)->next;
-    *link = n->next;
-}
-
 static void wisp__note_free(wisp *w, wisp__note *n) {
     wisp__kept_free(w, &n->flight);
     wisp__encoded_release(w, n->base);
-    wisp__note_unlink(n);
+    if (n->next) n->next->previous = n->previous;
+    *(n->previous ? &n->previous->next : &n->object->notes) = n->next;
     if (!n->object->notes && n->object->dead) w->objects.dead = true;
     wisp__chunk_give(&w->chunks, n, sizeof *n);
 }
@@ -25592,6 +25593,14 @@ static void wisp__objects_order(wisp *w, wisp__session *s) {
     for (int i = a->ready / 2; i-- > 0;) wisp__due_sink(a->due, a->ready, i);
 }
 
+/* The most urgent one does not go now. */
+static void wisp__objects_pass(wisp__audience *a) {
+    wisp__due passed = a->due[0];
+    a->due[0] = a->due[--a->ready];
+    a->due[a->ready] = passed;
+    if (a->ready) wisp__due_sink(a->due, a->ready, 0);
+}
+
 /* Takes the most urgent one off. */
 static void wisp__objects_pop(wisp__audience *a) {
     a->due[0] = a->due[--a->ready];
@@ -25621,7 +25630,8 @@ static wisp_result wisp__object_row(wisp *w, wisp__object *o, wisp__encoded **ro
     wisp__row made = { NULL, 0, 0, 0 };
     wisp_result result = wisp__row_load(&u, program, wisp__object_image(o), &made);
     *row = NULL;
-    if (!result && made.bits / 8 > c->base->limits.message_bytes) result = WISP_E_TOO_BIG;
+    if (!result && made.bits > 8 * (int64_t)(c->base->mtu - WISP__OBJECT_HEAD))
+        result = WISP_E_TOO_BIG;
     if (!result) *row = wisp__encoded_row(w, &made);
     if (!result && !*row) result = WISP_E_MEMORY;
     if (*row) (*row)->bits = made.bits;
@@ -25706,10 +25716,9 @@ static void wisp__objects_bury(wisp *w) {
 
 /* Its handlers are to run when the packet has been read. */
 static void wisp__object_news(wisp *w, wisp__object *o, unsigned news) {
-    wisp__object **last = &w->objects.news;
     if (!o->news) {
-        while (*last) last = &(*last)->next_news;
-        *last = o;
+        *(w->objects.news ? &w->objects.news_last->next_news : &w->objects.news) = o;
+        w->objects.news_last = o;
         o->next_news = NULL;
     }
     o->news = (uint8_t)(o->news | news);
@@ -25746,6 +25755,7 @@ static wisp__object *wisp__object_told(wisp__reading *r, wisp__class *c, uint32_
     if (o && o->from && o->id == id && o->of == c) return o;
     if (o && !o->from) return NULL;
     if (o && !o->dead) wisp__object_end(w, o);
+    place->program = described->program;       /* its rows are passed, if it is not taken */
     full = w->objects.count >= w->base.limits.objects;
     o = full ? NULL : wisp__object_new(w, c, id);
     if (!o) {
@@ -25755,7 +25765,6 @@ static wisp__object *wisp__object_told(wisp__reading *r, wisp__class *c, uint32_
         return NULL;
     }
     w->objects.count++;
-    place->program = described->program;
     o->described = described;
     o->from = true;
     c->count++;
@@ -25893,8 +25902,9 @@ static bool wisp__on_object(wisp__reading *r, int *index) {
     if (wisp__get(&r->from, 1)) {
         uint16_t generation = (uint16_t)wisp__get(&r->from, 16);
         wisp__object_place *place = r->from.failed ? NULL : wisp__told_place(r->w, *index);
+        if (place && (!place->gone || (int16_t)(generation - place->generation) > 0))
+            place->generation = generation;
         if (place) place->gone = true;
-        if (place) place->generation = generation;
         if (place && o && o->id >> 16 == generation) wisp__object_end(r->w, o);
         return !r->from.failed;
     }
@@ -25955,7 +25965,7 @@ static bool wisp__object_take(wisp *w, wisp__object *o, void **before) {
 
 /* Runs the handlers of all objects that a packet has changed. */
 static void wisp__objects_tell(wisp *w) {
-    while (w->objects.news) {
+    while (w->objects.news && !w->destroyed) {
         wisp__object *o = w->objects.news;
         unsigned news = o->news;
         void *before = NULL;
@@ -26027,7 +26037,8 @@ static void wisp__objects_lose(wisp *w) {
     w->objects.lost = false;
     for (int i = 0; i < w->objects.class_count; i++)
         for (wisp__object *o = w->objects.classes[i]->first; o; o = o->next)
-            if (o->from && !o->dead) wisp__object_end(w, o);
+            if (o->from && !o->dead && o->spawned) wisp__object_end(w, o);
+            else if (o->from && !o->dead) wisp__object_die(w, o);
     for (int i = 0; i < w->objects.room; i++)
         memset(&w->objects.places[i], 0, sizeof *w->objects.places);
     wisp__objects_tell(w);
@@ -26050,12 +26061,36 @@ static wisp_result wisp__class_check(wisp *w, const char *name, const wisp_class
     return wisp__explain(w, WISP_E_LIMIT, "there are %d classes already", WISP__CLASSES);
 }
 
+static bool wisp__schema_copies(const wisp_schema *schema);
+
+/* Is all that a type stores in its own bytes? */
+static bool wisp__type_copies(const wisp_type *type) {
+    const wisp_type *inner = (const wisp_type *)type->of;
+    switch (type->kind) {
+    case WISP_TYPE_ANY: case WISP_TYPE_EXACT: return false;
+    case WISP_TYPE_ARRAY: return wisp__type_copies(inner);
+    case WISP_TYPE_STRUCT: return wisp__schema_copies((const wisp_schema *)type->of);
+    case WISP_TYPE_UNION:
+        for (int i = 0; i < type->max; i++)
+            if (!wisp__type_copies(&inner[i])) return false;
+        return true;
+    default: return true;
+    }
+}
+
+static bool wisp__schema_copies(const wisp_schema *schema) {
+    for (int i = 0; i < schema->count; i++)
+        if (!wisp__type_copies(&schema->fields[i].type)) return false;
+    return schema->shape == WISP_SHAPE_STRUCT;
+}
+
 /* The remote that stands for a class of that name, made for it. NULL with w->why. */
 static wisp__remote *wisp__class_remote(wisp *w, const char *name, const wisp_class_desc *desc) {
     wisp__remote *remote;
     wisp_config config;
     char full[WISP__NAME_BYTES + 1];
     memset(&config, 0, sizeof config);
+    config.encode.mode = WISP_ENCODE_SCHEMA;
     config.encode.schema = desc->schema;
     config.encode.migrations = desc->migrations;
     config.encode.migration_count = desc->migration_count;
@@ -26065,8 +26100,17 @@ static wisp__remote *wisp__class_remote(wisp *w, const char *name, const wisp_cl
         wisp__explain(w, WISP_E_NAME, "class '%s' is defined already", name);
         return NULL;
     }
-    w->why = wisp_use_config(w, &config, full);
-    return w->why ? NULL : wisp__registry_add(&w->registry, full, &w->why);
+    w->why = wisp_use_config(w, NULL, full);
+    if (!w->why) w->why = wisp_use_config(w, &config, full);
+    if (!w->why && !wisp__schema_copies(desc->schema))
+        wisp__explain(w, WISP_E_SCHEMA, "class '%s': a value of any type points to memory that "
+                      "does not stay", name);
+    remote = w->why ? NULL : wisp__registry_add(&w->registry, full, &w->why);
+    if (!remote) return NULL;
+    remote->of_class = true;
+    w->why = wisp__registry_settle(&w->registry, remote);
+    remote->of_class = !w->why;
+    return w->why ? NULL : remote;
 }
 
 wisp_class wisp_define(wisp *w, const char *name, const wisp_class_desc *desc) {
@@ -26099,7 +26143,7 @@ static wisp_result wisp__spawn_check(wisp *w, const wisp__class *c, const void *
                              "struct of it");
     if (w->clock.rate <= 0)
         return wisp__explain(w, WISP_E_UNSUPPORTED, "objects need ticks: set desc.tick_rate");
-    if (w->objects.server)
+    if (w->objects.server || w->objects.lost)
         return wisp__explain(w, WISP_E_UNSUPPORTED, "this end sees the objects of a server, which "
                              "alone spawns them");
     if (w->objects.count < w->base.limits.objects) return WISP_OK;
@@ -27282,7 +27326,7 @@ enum { WISP__STATE_HEAD = 8 + 33 + 8 + 1 };     /* bits of TICK, and of OBJECT a
 static wisp__fit wisp__fill_object(wisp__packet_writer *f) {
     wisp__audience *a = wisp__audience_of(f->w, f->s);
     wisp__note *n = a->due[0].note;
-    int64_t at = f->state.at, head = f->state.bytes ? 0 : WISP__STATE_HEAD;
+    int64_t at = f->state.at, head = at ? 0 : WISP__STATE_HEAD;
     wisp__ref ref = wisp__ref_of(WISP__FRAME_OBJECT, 0, (uint32_t)n->index << 16 | n->sequence);
     if (!wisp__note_wants(n)) {
         n->due = false;
@@ -27299,13 +27343,17 @@ static wisp__fit wisp__fill_object(wisp__packet_writer *f) {
     f->state.end = wisp__least(at + f->to.end - f->to.at - head, f->state.end);
     if (f->state.end > at) wisp__object_put(f->w, n, n->index == f->object + 1, &f->state);
     if (f->state.full || f->state.end <= at || !wisp__object_sent(f->w, f->s, n)) {
+        bool alone = f->state.full && !f->eliciting;
         f->state.at = at;
         f->state.full = false;
-        return WISP__FULL;
+        if (!alone) return WISP__FULL;
+        f->s->peer.flow.mtu.wanted = true;     /* it waits for larger packets, others do not */
+        wisp__objects_pass(a);
+        return WISP__FITS;
     }
     f->to.end -= f->state.at - at + head;
     f->eliciting = true;
-    f->object = n->index;
+    f->object = (int)(ref.number >> 16);       /* the note may be gone */
     wisp__fill_carry(f, ref);
     wisp__objects_pop(a);
     return WISP__FITS;

@@ -581,6 +581,131 @@ TEST(objects_over_a_reliable_link) {
     world_close(&t.w);
 }
 
+/* What all remotes are set to is not for classes, whose rows have a form of their own. */
+TEST(settings_of_all_remotes_are_not_those_of_classes) {
+    for (int kind = 0; kind < 3; kind++) {
+        static orbs t;
+        wisp_config config;
+        wisp_object o;
+        orbs_open(&t);
+        memset(&config, 0, sizeof config);
+        config.encode.mode = kind == 0   ? WISP_ENCODE_DELTA
+                             : kind == 1 ? WISP_ENCODE_COMPRESSED : WISP_ENCODE_SAFE;
+        t.server = world_add(&t.w);
+        CHECK_EQ_INT(wisp_use_config(t.server, &config, NULL), WISP_OK);
+        t.of_server = orbs_define(t.server, NULL);
+        CHECK(t.of_server.id != 0);
+        t.w.desc.tick_rate = 0;
+        orbs_join(&t);
+        o = orbs_spawn(&t, 1, "same");
+        CHECK(o.id != 0);
+        world_run(&t.w, 0.5);
+        if (!CHECK(orbs_agree(&t, 0))) printf("  kind %d\n", kind);
+        CHECK_EQ_INT(wisp_use_config(t.server, &config, "class orb"), WISP_E_NAME);
+        world_close(&t.w);
+    }
+}
+
+typedef struct long_orb { int number; char text[2000]; } long_orb;
+
+static const wisp_field long_fields[] = {
+    WISP_FIELD(long_orb, number, WISP_T_INT32),
+    WISP_FIELD(long_orb, text, WISP_T_STRING(1999))
+};
+static const wisp_schema long_schema = WISP_SCHEMA(long_orb, 1, long_fields);
+
+/* A row that no packet holds is refused, and one that none holds yet stands in nobody's way. */
+TEST(a_row_fits_a_packet) {
+    static orbs t;
+    static long_orb big;
+    wisp_class_desc desc;
+    wisp_class here, there;
+    wisp_player nobody = { 0 };
+    wisp_object o;
+    orbs_open(&t);
+    orbs_server(&t);
+    orbs_join(&t);
+    memset(&desc, 0, sizeof desc);
+    desc.schema = &long_schema;
+    desc.priority = WISP_PRIORITY(1);
+    here = wisp_define(t.server, "long", &desc);
+    there = wisp_define(t.ends[0], "long", &desc);
+    CHECK(here.id && there.id);
+    world_run(&t.w, 0.1);
+    memset(&big, 0, sizeof big);
+    memset(big.text, 'a', 1500);
+    CHECK_EQ_INT(wisp_spawn(t.server, here, nobody, &big).id, 0);
+    CHECK_EQ_INT(wisp_why(t.server), WISP_E_TOO_BIG);
+    big.text[900] = 0;
+    o = wisp_spawn(t.server, here, nobody, &big);
+    CHECK(o.id != 0);
+    orbs_spawn(&t, 1, "small");
+    world_run(&t.w, 0.2);
+    CHECK(orbs_agree(&t, 0));
+    world_run(&t.w, 5);
+    CHECK(wisp_view(t.ends[0], o, WISP_NOW, &big) && strlen(big.text) == 900);
+    (void)there;
+    world_close(&t.w);
+}
+
+typedef struct any_orb { int number; wisp_value any; } any_orb;
+
+static const wisp_type any_type = WISP_T_ANY;
+static const wisp_field any_fields[] = {
+    WISP_FIELD(any_orb, number, WISP_T_INT32), WISP_FIELD(any_orb, any, WISP_T_ANY)
+};
+static const wisp_schema any_schema = WISP_SCHEMA(any_orb, 1, any_fields);
+typedef struct any_outer { any_orb two[2]; } any_outer;
+static const wisp_type any_inner_type = WISP_T_STRUCT(&any_schema);
+static const wisp_field any_outer_fields[] = {
+    WISP_FIELD(any_outer, two, WISP_T_ARRAY(&any_inner_type, 2))
+};
+static const wisp_schema any_outer_schema = WISP_SCHEMA(any_outer, 1, any_outer_fields);
+
+/* A struct that points to a value elsewhere cannot be copied. */
+TEST(a_class_holds_no_values_that_point_elsewhere) {
+    static orbs t;
+    wisp_class_desc desc;
+    orbs_open(&t);
+    orbs_server(&t);
+    memset(&desc, 0, sizeof desc);
+    desc.schema = &any_schema;
+    CHECK_EQ_INT(wisp_define(t.server, "any", &desc).id, 0);
+    CHECK_EQ_INT(wisp_why(t.server), WISP_E_SCHEMA);
+    desc.schema = &any_outer_schema;
+    CHECK_EQ_INT(wisp_define(t.server, "outer", &desc).id, 0);
+    CHECK_EQ_INT(wisp_why(t.server), WISP_E_SCHEMA);
+    CHECK(strstr(wisp_why_text(t.server), "points to memory") != NULL);
+    (void)any_type;
+    world_close(&t.w);
+}
+
+/* Between the end of a session and the next update its objects are still here: none is put in
+   their places. */
+TEST(nothing_is_spawned_while_objects_of_a_server_go) {
+    static orbs t;
+    wisp_player nobody = { 0 };
+    orb made;
+    memset(&made, 0, sizeof made);
+    orbs_open(&t);
+    orbs_server(&t);
+    t.w.desc.tick_rate = 50;
+    orbs_join(&t);
+    for (int i = 0; i < 3; i++) orbs_spawn(&t, 1, "going");
+    world_run(&t.w, 0.5);
+    CHECK(orbs_agree(&t, 0));
+    wisp_leave(t.ends[0], wisp_server(), "enough");
+    for (int i = 0; i < 20; i++) {
+        if (wisp_spawn(t.ends[0], t.of[0], nobody, &made).id) break;
+        CHECK_EQ_INT(wisp_why(t.ends[0]), WISP_E_UNSUPPORTED);
+        world_step(&t.w);
+    }
+    world_run(&t.w, 0.5);
+    CHECK_EQ_INT(t.logs[0].despawned, 3);
+    CHECK(wisp_first(t.ends[0], t.of[0]).id != 0);
+    world_close(&t.w);
+}
+
 static const test_case tests[] = {
     CASE(a_peer_sees_what_a_server_spawns_edits_and_despawns),
     CASE(nothing_is_sent_of_what_stays),
@@ -594,7 +719,11 @@ static const test_case tests[] = {
     CASE(versions_of_a_class_migrate),
     CASE(hostile_objects),
     CASE(any_one_allocation_of_objects_may_fail),
-    CASE(objects_over_a_reliable_link)
+    CASE(objects_over_a_reliable_link),
+    CASE(settings_of_all_remotes_are_not_those_of_classes),
+    CASE(a_row_fits_a_packet),
+    CASE(a_class_holds_no_values_that_point_elsewhere),
+    CASE(nothing_is_spawned_while_objects_of_a_server_go)
 };
 
 int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }
