@@ -1772,7 +1772,8 @@ WISP_API wisp_call wisp_invoke_state(wisp *w, wisp_target remote, wisp_peer to,
 
 /* Connects a handler to all names that match a pattern (see wisp_pattern):
    registered names, names registered later, and up to limits.matched_names
-   unregistered names that a peer announces (UTF-8 without control characters).
+   unregistered names that a peer announces (UTF-8 without control characters;
+   not those of classes, "class ...").
    Each name is matched once and counts as a connection; the returned handle
    ends them all. An announced name that no call here has named is released when
    the last peer that announced it leaves: its handle is stale and its counters
@@ -24860,6 +24861,7 @@ static wisp__remote *wisp__announced_remote(wisp *w, const wisp__session *s,
     if (remote)
         return remote->lent && full && !wisp__theirs(&w->registry, s, a->number) ? NULL : remote;
     if (full || !w->events.matches || strncmp(a->name, "wisp:", 5) == 0 ||
+        strncmp(a->name, "class ", 6) == 0 ||              /* it has objects, and no messages */
         !wisp__text_is_clean(a->name, (size_t)a->length) ||
         !wisp__events_wanted(w, a->name, &w->content.credit))
         return NULL;
@@ -25433,6 +25435,11 @@ static bool wisp__note_flies(const wisp__note *n) {
     return last->row == n->object->row && (n->described || last->described == n->description);
 }
 
+/* Has an object gone of which the peer was never told? */
+static bool wisp__note_unseen(const wisp__note *n) {
+    return n->object->dead && !n->sent && !n->flight.room && !n->base;
+}
+
 /* Does the peer have to be told of an object? */
 static bool wisp__note_wants(const wisp__note *n) {
     if (!n->object->dead && n->described && n->base == n->object->row) return false;
@@ -25576,7 +25583,8 @@ static void wisp__due_sink(wisp__due *heap, int count, int at) {
     heap[at] = moved;
 }
 
-/* Puts those that may go now in front, as a heap by urgency; of equals the lower index first. */
+/* Puts those that may go now in front, as a heap by urgency; of equals the lower index first. Lets
+   go of those that need not go any more. */
 static void wisp__objects_order(wisp *w, wisp__session *s) {
     wisp__audience *a = wisp__audience_of(w, s);
     if (!a) return;
@@ -25584,6 +25592,12 @@ static void wisp__objects_order(wisp *w, wisp__session *s) {
     for (int i = 0; i < a->due_count; i++) {
         wisp__due due = a->due[i];
         const wisp__class *c = due.note->object->of;
+        if (wisp__note_unseen(due.note)) {
+            due.note->due = false;
+            a->due[i--] = a->due[--a->due_count];
+            wisp__note_remove(w, s, due.note);
+            continue;
+        }
         if (!wisp__note_may(w, s, due.note)) continue;
         due.key = (uint64_t)(due.note->since + (uint32_t)c->priority * WISP__LEVEL_MS) << 16 |
                   due.note->index;

@@ -487,6 +487,35 @@ TEST(versions_of_a_class_migrate) {
     world_close(&t.w);
 }
 
+/* An end without the class gets none of its objects, also when it takes all names, and a server
+   keeps nothing of those that come and go meanwhile. */
+TEST(an_end_without_the_class_is_sent_nothing) {
+    static orbs t;
+    wisp_addr addr = wisp_loopback_addr(0);
+    wisp *other;
+    orbs_open(&t);
+    orbs_server(&t);
+    orbs_join(&t);
+    other = world_add(&t.w);
+    CHECK(wisp_connect_match(other, ".*", orb_despawned, &t.logs[1]).id != 0);
+    CHECK(wisp_join(other, &addr, NULL, 0).id != 0);
+    world_run(&t.w, 0.5);
+    orbs_spawn(&t, 1, "stays");
+    for (int i = 0; i < 100; i++) {
+        wisp_object o = orbs_spawn(&t, 2, "goes");
+        if (i % 2) world_step(&t.w);
+        CHECK_EQ_INT(wisp_despawn(t.server, o), WISP_OK);
+        if (i % 4 == 0) world_step(&t.w);
+    }
+    world_run(&t.w, 0.5);
+    CHECK(t.server->objects.made < 10);
+    CHECK(t.server->objects.classes[0]->first == t.server->objects.classes[0]->last);
+    CHECK(orbs_agree(&t, 0));
+    CHECK(other->objects.server == NULL && other->base.stats.errors == 0);
+    CHECK_EQ_INT(wisp_peers(t.server, NULL, 0), 2);
+    world_close(&t.w);
+}
+
 /* Bits that nobody has written: they end the session, or do nothing; and never more. */
 TEST(hostile_objects) {
     static orbs t;
@@ -717,6 +746,7 @@ static const test_case tests[] = {
     CASE(a_walk_over_objects_survives_their_going),
     CASE(a_peer_that_lacks_a_row_gets_a_whole_one),
     CASE(versions_of_a_class_migrate),
+    CASE(an_end_without_the_class_is_sent_nothing),
     CASE(hostile_objects),
     CASE(any_one_allocation_of_objects_may_fail),
     CASE(objects_over_a_reliable_link),
