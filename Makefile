@@ -116,7 +116,7 @@ build/%: examples/%.c build/wisp.o $(HEADERS)
 # --- test: every step leaves a log, and tools/summary adds the logs up --------------------------
 
 # Programs of tests/compile/left_out.h: one room left out, and all that can be.
-LEFT_OUT := no_json no_msgpack no_protobuf no_engine_types no_overlay slim
+LEFT_OUT := no_json no_msgpack no_protobuf no_engine_types no_overlay no_state slim
 
 LOGS_ASAN := build/units/asan.log $(TESTS_asan:%=build/tests/asan/%.log)
 # The longest steps begin first, so that the end does not wait for one of them alone.
@@ -206,6 +206,11 @@ build/compile/%.log: tests/compile/$$(*F).c $(HEADERS) | build/missing
 
 STD_c11 := c11
 
+# An end with objects, in a unit of its own, for those without.
+LIBS_no_state := tests/compile/with_state.c
+LIBS_slim     := tests/compile/with_state.c
+build/compile/gcc/no_state.log build/compile/gcc/slim.log: tests/compile/with_state.c
+
 # Optimised once is enough; for ARM and s390x their unit is.
 QUICK_c11      := -O0
 QUICK_arm      := -O0
@@ -270,7 +275,7 @@ STRICT_g++ := -Wuseless-cast
 
 # The implementation after other headers' macros.
 build/warn/%/macros.log: tests/compile/macros.cpp wisp.h | build/missing
-	@tools/step $@ "for others in QT LWIP MACOS; do \
+	@tools/step $@ "for others in QT LWIP MACOS WISP_NO_STATE; do \
 	    $* -std=c++11 -D\$$others -Wall -Wno-unused-function -Werror -fsyntax-only $< || exit 1; \
 	    done"
 

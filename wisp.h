@@ -180,12 +180,16 @@
        WISP_PLAIN_CHUNKS     allocates each message by itself instead of reusing
                              chunks, so that memory checkers see each one
        WISP_NO_JSON, WISP_NO_MSGPACK, WISP_NO_PROTOBUF, WISP_NO_ENGINE_TYPES,
-       WISP_NO_OVERLAY       leaves out that room: calls of its functions do not
-                             compile or link. What a peer sends in a codec that
-                             is left out is refused as if it were unknown
+       WISP_NO_OVERLAY, WISP_NO_STATE
+                             leaves out that room (STATE: objects; ticks stay):
+                             calls of its functions do not compile or link.
+                             What a peer sends in a codec that is left out is
+                             refused as if it were unknown
                              (WISP_E_UNSUPPORTED); wisp_add_codec may take the
                              name for another. Without JSON wisp_snapshot_json
-                             and wisp_peer_json return WISP_E_UNSUPPORTED.
+                             and wisp_peer_json return WISP_E_UNSUPPORTED. An
+                             end without STATE may join a server that has
+                             objects: it is sent none.
        WISP_WITH_SETJMP      wisp_raise: leaves a handler from any depth
        WISP_FIRST_NUMBER     first packet number, channel sequence and call id,
                              equal on both ends; for tests that start just
@@ -1990,6 +1994,9 @@ typedef struct wisp_class_desc {
     void  *user;
 } wisp_class_desc;
 
+enum { WISP_NOW, WISP_CONFIRMED };   /* moments of wisp_view */
+
+#ifndef WISP_NO_STATE
 /* Defines a class under a name, on both ends; versions and migrations are as
    for remotes. Id 0 on failure (wisp_why): WISP_E_ARGUMENT, WISP_E_NAME (there
    is one of that name), WISP_E_SCHEMA, WISP_E_LIMIT (256 classes),
@@ -2011,7 +2018,6 @@ WISP_API wisp_result wisp_despawn(wisp *w, wisp_object object);
    struct outside its schema is taken back, with an error event. NULL: stale, or
    not of this end. */
 WISP_API void       *wisp_object_edit(wisp *w, wisp_object object);
-enum { WISP_NOW, WISP_CONFIRMED };   /* moments of wisp_view */
 /* Copies the struct of an object. false: stale, or hidden here. */
 WISP_API bool        wisp_view(wisp *w, wisp_object object, int moment,
                                void *out);
@@ -2034,6 +2040,7 @@ WISP_API wisp_peer   wisp_peer_of(const wisp *w, wisp_player player);
 WISP_API bool        wisp_is_mine(const wisp *w, wisp_object object);
 /* Does this end say what the object's state is? */
 WISP_API bool        wisp_decides(const wisp *w, wisp_object object);
+#endif
 
 /* ===========================================================================
  * MARK: >>tick
@@ -25119,6 +25126,8 @@ static uint16_t wisp__session_player(const wisp *w, const wisp__session *s) {
     return (uint16_t)((s->peer.slot.id & ((1u << w->peers.pool.index_bits) - 1)) + 1);
 }
 
+#ifndef WISP_NO_STATE
+
 /* What a peer was shown; NULL: nothing. */
 static inline wisp__audience *wisp__audience_of(const wisp *w, const wisp__session *s) {
     int at = wisp__session_player(w, s) - 1;
@@ -26348,6 +26357,29 @@ WISP__UNUSED static void wisp__objects_check(const wisp *w) {
     WISP_ASSERT(count == w->objects.count);
 }
 
+#else
+
+/* Without objects nobody is shown one, and a record of one is of no kind. What is called with the
+   audience of a peer or an object in hand is never called. */
+static inline wisp__audience *wisp__audience_of(const wisp *w, const wisp__session *s) {
+    return (void)w, (void)s, (wisp__audience *)NULL;
+}
+static inline void wisp__objects_joined(wisp *w, wisp__session *s) { (void)w, (void)s; }
+static inline void wisp__objects_left(wisp *w, wisp__session *s) { (void)w, (void)s; }
+static inline void wisp__objects_order(wisp *w, wisp__session *s) { (void)w, (void)s; }
+static inline void wisp__object_outcome(wisp *w, wisp__session *s, uint32_t number, bool arrived) {
+    (void)w, (void)s, (void)number, (void)arrived;
+}
+static inline void wisp__objects_commit(wisp *w) { (void)w; }
+static inline void wisp__objects_bury(wisp *w) { (void)w; }
+static inline void wisp__objects_lose(wisp *w) { (void)w; }
+static inline void wisp__objects_free(wisp *w) { (void)w; }
+static inline void wisp__objects_check(const wisp *w) { (void)w; }
+static void wisp__on_objects(wisp__reading *r) { wisp__break(r, "a record of no kind"); }
+static void wisp__on_lacks(wisp__reading *r) { wisp__break(r, "a record of no kind"); }
+
+#endif
+
 /* ===========================================================================
  * MARK: >>tick
  * What: ticks, and the clock of the server that they follow.
@@ -27334,6 +27366,8 @@ static inline wisp__fit wisp__fill_queued(wisp__packet_writer *f, int index) {
 
 /* --- objects --- */
 
+#ifndef WISP_NO_STATE
+
 enum { WISP__STATE_HEAD = 8 + 33 + 8 + 1 };     /* bits of TICK, and of OBJECT around its records */
 
 /* Puts the record of the most urgent object; the packet has room for so much less. */
@@ -27383,6 +27417,13 @@ static void wisp__fill_objects_end(wisp__packet_writer *f) {
     wisp__put_bits(&f->to, f->state.bytes, f->state.at);
     wisp__put(&f->to, 0, 1);
 }
+
+#else
+
+static inline wisp__fit wisp__fill_object(wisp__packet_writer *f) { return (void)f, WISP__FULL; }
+static inline void wisp__fill_objects_end(wisp__packet_writer *f) { (void)f; }
+
+#endif
 
 /* Does the most urgent object go before messages and streams, if there are others? */
 static bool wisp__object_first(const wisp__packet_writer *f, bool others, uint32_t urgency) {

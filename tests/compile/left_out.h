@@ -3,6 +3,7 @@
    that nobody has heard of */
 #define WISP_IMPLEMENTATION
 #include "pair.h"
+#include "with_state.h"
 
 /* Writes nothing and reads nil, under the name that is wanted. */
 static int write_nothing(const wisp_codec *codec, const wisp_schema *schema,
@@ -75,6 +76,49 @@ static bool is_there(const wisp_codec *codec) {
     return good;
 }
 
+#ifdef WISP_NO_STATE
+static void on_tick(wisp_event *event) {
+    tally *seen = event->user;
+    if (event->tick > 0) seen->good++;
+}
+
+/* Updates a server with objects and a client without, until either the client has left or `most`
+   updates are over. */
+static bool beside_objects(wisp *client, double *now, int most) {
+    for (int i = 0; i < most && (i < 50 || with_state_peers() == 1); i++) {
+        *now += 0.01;
+        with_state_update(*now);
+        wisp_update(client, *now);
+    }
+    return with_state_peers() == 1;
+}
+
+/* A server with objects has a client without: they talk and have the same ticks, and the client is
+   sent no object, also when it takes all names. When it is all the same, that is an error. */
+static bool without_objects(void (*wrong)(void)) {
+    static wisp_pipe empty;
+    wisp_pipe pipe = empty;
+    wisp_addr address = wisp_loopback_addr(0);
+    wisp_desc desc = { 0 };
+    tally ticks = { 0, 0 }, beats = { 0, 0 };
+    double now = 0;
+    bool good = with_state_open(wisp_loopback(&pipe, 0));
+    desc.link = wisp_loopback(&pipe, 1);
+    wisp *client = wisp_create(&desc, NULL);
+    good = good && wisp_join(client, &address, NULL, 0).id;
+    wisp_connect_match(client, ".*", on_value, &beats);
+    wisp_on_tick(client, on_tick, &ticks);
+    good = good && beside_objects(client, &now, 300) && beats.good > 200 && beats.bad == 0
+        && ticks.good > 200 && client->base.stats.errors == 0 && with_state_indices() < 40;
+    wrong();
+    good = good && !beside_objects(client, &now, 300);
+    wisp_destroy(client);
+    with_state_close();
+    wisp_pipe_free(&pipe);
+    return good;
+}
+#endif
+
 static bool rooms(void) {
     wisp_snapshot *snapshot = calloc(1, sizeof *snapshot);
     char text[8];
@@ -101,6 +145,9 @@ static bool rooms(void) {
 #endif
 #ifndef WISP_NO_OVERLAY
     wisp_overlay_draw(NULL, NULL);
+#endif
+#ifdef WISP_NO_STATE
+    good = good && without_objects(with_state_insist) && without_objects(with_state_ask);
 #endif
     free(snapshot);
     return good && is_unknown("another") && is_there(wisp_bitpack());

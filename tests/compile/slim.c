@@ -4,4 +4,5 @@
 #define WISP_NO_PROTOBUF
 #define WISP_NO_ENGINE_TYPES
 #define WISP_NO_OVERLAY
+#define WISP_NO_STATE
 #include "left_out.h"

@@ -1,0 +1,3 @@
+/* no_state.c - WISP_NO_STATE alone */
+#define WISP_NO_STATE
+#include "left_out.h"
