@@ -497,8 +497,11 @@ static void on_joined(wisp_event *event) {
 
 static void on_left(wisp_event *event) {
     end *e = ((slot *)event->user)->e;
+    wisp *own = e->w;                  /* it may be gone when another end of the script goes */
     note_event(e, event);
+    e->w = event->w;
     note_peer(e, event->peer);
+    e->w = own;
 }
 
 /* --- calls --- */
