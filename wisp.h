@@ -108,6 +108,9 @@
        schema     the types of a remote's values. Both ends check them, and the
                   wire carries no description of them.
        delta      sends only the changes since a baseline that the peer holds.
+       tick       a numbered step of time, alike on a server and its peers.
+       object     a struct of a class that a server spawns and edits in ticks,
+                  and that its peers see.
 
        fire, invoke -> middleware -> check -> encode once -> queue -> by
        priority into packets -> compress -> seal -> link.send ... link.recv ->
@@ -26308,7 +26311,7 @@ wisp_player wisp_me(const wisp *w) {
 }
 
 wisp_player wisp_player_of(const wisp *w, wisp_peer peer) {
-    const wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
+    const wisp__session *s = w ? wisp__session_or_left(w, peer) : NULL;
     wisp_player player = { 0 };
     if (s && !wisp__joined_by_us(s)) player.id = wisp__session_player(w, s);
     return player;

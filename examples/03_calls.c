@@ -1,6 +1,6 @@
 /* 03_calls.c - calls: ask another endpoint by name and get an answer
 
-   Shows every way a call can end: a reply, a failure with a code and a text, an answer given later,
+   Shows every way a call can end: a reply, a refusal with a code and a text, an answer given later,
    a timeout, a cancelled call, and a server that calls its client.
 
    Build    cc -I.. 03_calls.c -o calls          (Windows: add -lws2_32)
@@ -20,7 +20,7 @@ enum { DIVIDED_BY_ZERO = WISP_E_USER - 1 };
 static void divide(wisp_event *event) {
     int64_t a = wisp_arg_int(event, 0), b = wisp_arg_int(event, 1);
     if (b == 0) {
-        wisp_fail(event, DIVIDED_BY_ZERO, "%d by nothing?", (int)a);
+        wisp_refuse(event, DIVIDED_BY_ZERO, "%d by nothing?", (int)a);
         return;
     }
     wisp_reply(event, wisp_int(a / b), wisp_int(a % b));

@@ -22,7 +22,7 @@
 #define WISP_IMPLEMENTATION
 #include "wisp.h"
 
-enum { LINE_BYTES = PIPE_BUF, FRAMES = 12, EXPECTED = 4, NO_AMMO = WISP_E_USER - 1 };
+enum { LINE_BYTES = PIPE_BUF, FRAMES = 12, EXPECTED = 3, NO_GUN = -1001, SOLD_OUT = -1002 };
 
 /* ---- the sink, in the game --------------------------------------------- */
 
@@ -82,13 +82,13 @@ static int collect(int from) {
 
 /* ---- a game with errors ------------------------------------------------ */
 
-static void on_shoot(wisp_event *event) { wisp_fail(event, NO_AMMO, "the gun is empty"); }
+static void on_shoot(wisp_event *event) { wisp_fail(event, NO_GUN, "there is no such gun"); }
 
 static void on_move(wisp_event *event) { wisp_arg_vec3(event, 0); }     /* but a text comes */
 
-static void on_buy(wisp_event *event) { wisp_fail(event, NO_AMMO, "sold out"); }
+static void on_buy(wisp_event *event) { wisp_refuse(event, SOLD_OUT, "sold out"); }  /* no error */
 
-static void on_bought(wisp_event *event) { *(int *)event->user += event->result == NO_AMMO; }
+static void on_bought(wisp_event *event) { *(int *)event->user += event->result == SOLD_OUT; }
 
 static bool play(wisp *server, wisp *client, const wisp_addr *address, forwarder *f) {
     const wisp_sink sink = { forward, write_backtrace, f };

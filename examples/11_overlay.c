@@ -63,8 +63,9 @@ static void ignore(wisp_event *e) { (void)e; }
 static void on_check(wisp_event *e) { wisp_reply(e, wisp_uint(0x5eed)); }
 static void on_shot(wisp_event *e) { wisp_fire_all(e->w, "shot", *wisp_arg_value(e, 0)); }
 static void on_buy(wisp_event *e) {
-    if (wisp_arg_int(e, 0) % 5) wisp_reply(e, wisp_bool(true));
-    else wisp_fail(e, WISP_E_USER - 1, "not enough coins for a lamp");
+    if (wisp_arg_int(e, 0) % 7 == 3) wisp_fail(e, WISP_E_USER - 2, "the shop has lost its list");
+    else if (wisp_arg_int(e, 0) % 5) wisp_reply(e, wisp_bool(true));
+    else wisp_refuse(e, WISP_E_USER - 1, "not enough coins for a lamp");
 }
 
 static void name_side(void *user, const wisp_addr *addr, char *out, int size) {

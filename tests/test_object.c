@@ -299,9 +299,13 @@ TEST(an_end_sees_the_objects_of_the_first_server_that_it_has) {
     world_close(&t.w);
 }
 
+static void orbs_left(wisp_event *event) {
+    *(wisp_player *)event->user = wisp_player_of(event->w, event->peer);
+}
+
 TEST(owners_and_players) {
     static orbs t;
-    wisp_player owner;
+    wisp_player owner, left = { 0 };
     wisp_object o;
     orbs_open(&t);
     orbs_server(&t);
@@ -329,6 +333,10 @@ TEST(owners_and_players) {
     CHECK_EQ_INT(wisp_set_object_user(t.ends[0], o, &t), WISP_OK);
     CHECK(wisp_object_user(t.ends[0], o) == &t && wisp_object_user(t.server, o) == NULL);
     CHECK_EQ_INT(wisp_class_of(t.ends[0], o).id, t.of[0].id);
+    CHECK(wisp_on(t.server, WISP_LEFT, orbs_left, &left).id != 0);
+    wisp_leave(t.ends[1], wisp_server(), "enough");
+    world_run(&t.w, 0.2);
+    CHECK_EQ_INT(left.id, owner.id);                 /* as long as WISP_LEFT is handled */
     world_close(&t.w);
 }
 
