@@ -66,26 +66,21 @@ static void on_go(wisp_event *event) {
 
 static void on_left(wisp_event *event) { wisp_despawn(event->w, dog_of(event)); }
 
-/* ---- players --------------------------------------------------------------- */
+/* ---- players ------------------------------------------------------------- */
 
-static wisp_result on_spawned(wisp_event *event) {
-    const walker *it = event->state;
-    printf("%s sees %s\n", ((end *)event->user)->name, it->name);
-    return WISP_OK;
+static void tell(const char *text, wisp_event *event) {
+    printf("%s %s %s\n", ((end *)event->user)->name, text, ((const walker *)event->state)->name);
 }
 
-static void on_despawned(wisp_event *event) {
-    const walker *it = event->state;
-    printf("%s sees %s no more\n", ((end *)event->user)->name, it->name);
-}
+static wisp_result on_spawned(wisp_event *event) { return tell("sees", event), WISP_OK; }
+static void on_despawned(wisp_event *event) { tell("no longer sees", event); }
 
-/* ---- both ------------------------------------------------------------------ */
+/* ---- both ---------------------------------------------------------------- */
 
 static bool open_end(end *e, double tick_rate) {
     wisp_desc desc = { .link = udp_link(&e->socket), .app = "walk", .tick_rate = tick_rate };
     wisp_class_desc of = { .schema = &walker_schema, .user = e };
-    of.spawned = on_spawned;                       /* these two do not run for its own objects */
-    of.despawned = on_despawned;
+    of.spawned = on_spawned, of.despawned = on_despawned;        /* not run for its own objects */
     e->w = udp_open(&e->socket, "127.0.0.1", 0) ? wisp_create(&desc, NULL) : NULL;
     e->walkers = wisp_define(e->w, "walker", &of);               /* by one name on all ends */
     return e->walkers.id != 0;
@@ -115,8 +110,7 @@ int main(void) {
     wisp_player nobody = { 0 };
     wisp_addr address;
     wisp_object shaun;
-    bool good = true;
-    for (int i = 0; i < ENDS; i++) good = good && open_end(&ends[i], i > 0 ? 0 : TICK_RATE);
+    bool good = open_end(server, TICK_RATE) && open_end(&ends[1], 0) && open_end(&ends[2], 0);
     if (!good || !udp_resolve("127.0.0.1", udp_port(&server->socket), &address)) return 1;
     wisp_on_tick(server->w, on_tick, server);
     wisp_on(server->w, WISP_JOINED, on_joined, server);
