@@ -25778,8 +25778,8 @@ static wisp__object *wisp__object_told(wisp__reading *r, wisp__class *c, uint32_
     wisp__object *o = place ? place->object : NULL;
     bool full;
     if (!place || (place->gone && (int16_t)((id >> 16) - place->generation) <= 0)) return NULL;
-    if (o && o->from && o->id == id && o->of == c) return o;
-    if (o && !o->from) return NULL;
+    if (o && o->id == id) return o->from && o->of == c ? o : NULL;      /* a class is for ever */
+    if (o && (!o->from || (int16_t)((id >> 16) - (o->id >> 16)) < 0)) return NULL;
     if (o && !o->dead) wisp__object_end(w, o);
     place->program = described->program;       /* its rows are passed, if it is not taken */
     full = w->objects.count >= w->base.limits.objects;

@@ -743,6 +743,32 @@ TEST(nothing_is_spawned_while_objects_of_a_server_go) {
     world_close(&t.w);
 }
 
+/* A number that has been told is not told for another class: handles would lie about the struct. */
+TEST(an_object_keeps_its_class) {
+    static orbs t;
+    wisp_class_desc desc;
+    wisp_object o;
+    wisp__class *other;
+    wisp__reading r;
+    orbs_open(&t);
+    orbs_server(&t);
+    orbs_join(&t);
+    memset(&desc, 0, sizeof desc);
+    desc.schema = &long_schema;
+    CHECK(wisp_define(t.ends[0], "long", &desc).id != 0);
+    o = orbs_spawn(&t, 1, "orb");
+    world_run(&t.w, 0.5);
+    CHECK(orbs_agree(&t, 0));
+    memset(&r, 0, sizeof r);
+    r.w = t.ends[0];
+    r.s = wisp__session_of(t.ends[0], wisp_server());
+    other = t.ends[0]->objects.classes[1];
+    CHECK(!wisp__object_told(&r, other, o.id, t.ends[0]->registry.remotes[other->remote]->schema));
+    CHECK_EQ_INT(wisp_class_of(t.ends[0], o).id, t.of[0].id);
+    CHECK(orbs_agree(&t, 0));
+    world_close(&t.w);
+}
+
 static const test_case tests[] = {
     CASE(a_peer_sees_what_a_server_spawns_edits_and_despawns),
     CASE(nothing_is_sent_of_what_stays),
@@ -761,7 +787,8 @@ static const test_case tests[] = {
     CASE(settings_of_all_remotes_are_not_those_of_classes),
     CASE(a_row_fits_a_packet),
     CASE(a_class_holds_no_values_that_point_elsewhere),
-    CASE(nothing_is_spawned_while_objects_of_a_server_go)
+    CASE(nothing_is_spawned_while_objects_of_a_server_go),
+    CASE(an_object_keeps_its_class)
 };
 
 int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }

@@ -1,0 +1,359 @@
+/* fuzz_objects.c - objects between a server and an end that sees them, either of which may lie
+
+   The input is a script. The two ends are ordinary ones; between their own packets the script sends
+   others in the name of either, well tagged: TICK with OBJECT records, LACKS and CLOCK, made by
+   construction from what the receiver has (indices, generations, classes, sequences, rows and
+   deltas of rows that it holds), then bent. One class has numbers only, one has texts, arrays and
+   an optional field. The program behind them plays, and its handlers leave, spawn, despawn and
+   define. What is promised is watched: all checks hold, handlers see only what fits the schema,
+   objects and memory stay within limits, and all memory comes back.
+*/
+#define WISP_IMPLEMENTATION
+#define WISP_STATIC
+#include "../../wisp.h"
+#include "../support/fuzz_script.h"
+
+enum { OBJECTS_MOST = 40, OPERATIONS = 250, RECORDS = 12, PACKET_BYTES = 1200 };
+enum { MEMORY_MOST = 8 << 20, ITEMS = 9, CLASSES = 2 };
+
+typedef struct dot { float x, y; int16_t level; uint8_t team; wisp_quat turn; } dot;
+
+static const wisp_field dot_fields[] = {
+    WISP_FIELD(dot, x, WISP_T_QUANTIZED(-100, 100, 0.01)),
+    WISP_FIELD(dot, y, WISP_T_QUANTIZED(-100, 100, 0.01)),
+    WISP_FIELD(dot, level, WISP_T_RANGE(-3, 500)),
+    WISP_FIELD(dot, team, WISP_T_UINT8),
+    WISP_FIELD(dot, turn, WISP_T_QUAT(9))
+};
+static const wisp_schema dot_schema = WISP_SCHEMA(dot, 1, dot_fields);
+
+typedef struct item { int32_t kind; char label[9]; } item;
+typedef struct bag { char name[33]; uint8_t count, bytes; item items[ITEMS]; uint8_t raw[20];
+                     uint32_t gold; } bag;
+
+static const wisp_field item_fields[] = {
+    WISP_FIELD(item, kind, WISP_T_INT32), WISP_FIELD(item, label, WISP_T_STRING(8))
+};
+static const wisp_schema item_schema = WISP_SCHEMA(item, 1, item_fields);
+static const wisp_type item_type = WISP_T_STRUCT(&item_schema);
+static const wisp_field bag_fields[] = {
+    WISP_FIELD(bag, name, WISP_T_STRING(32)),
+    WISP_COUNTED_FIELD(bag, items, count, WISP_T_ARRAY(&item_type, ITEMS)),
+    WISP_COUNTED_FIELD(bag, raw, bytes, WISP_T_BYTES(20)),
+    WISP_OPTIONAL_FIELD(bag, gold, WISP_T_RANGE(0, 100000), 7)
+};
+static const wisp_schema bag_schema = WISP_SCHEMA(bag, 1, bag_fields);
+
+typedef union state { dot d; bag b; } state;
+
+typedef struct world {
+    script     in;
+    account    memory[2];
+    wisp_pipe  pipe;
+    wisp_link  links[2];
+    wisp      *ends[2];                /* the server, and the one that joins it */
+    wisp_class of[2][CLASSES];
+    bool       quiet;                  /* handlers do nothing of their own */
+    double     now;
+} world;
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* ---- states, and what handlers do ------------------------------------------------ */
+
+static void take_text(script *s, char *text, int most) {
+    int size = take_below(s, most + 1);
+    for (int i = 0; i < size; i++) text[i] = (char)('a' + take(s) % 26);
+    text[size] = 0;
+}
+
+static void take_state(script *s, int of, state *to) {
+    memset(to, 0, sizeof *to);
+    if (of == 0) {
+        to->d.x = (float)(int8_t)take(s) * 0.5f;
+        to->d.y = (float)(int8_t)take(s) * 0.01f;
+        to->d.level = (int16_t)take(s);
+        to->d.team = take(s);
+        to->d.turn.w = 1;
+        return;
+    }
+    take_text(s, to->b.name, 32);
+    to->b.count = (uint8_t)take_below(s, ITEMS + 1);
+    for (int i = 0; i < to->b.count; i++) {
+        to->b.items[i].kind = (int8_t)take(s);
+        take_text(s, to->b.items[i].label, 8);
+    }
+    to->b.bytes = (uint8_t)take_below(s, 21);
+    to->b.raw[0] = to->b.bytes ? take(s) : 0;
+    to->b.gold = take(s) & 1 ? 7 : take(s);
+}
+
+/* Is it what its schema allows? */
+static void look_at_state(const void *at, int of) {
+    const dot *d = (const dot *)at;
+    const bag *b = (const bag *)at;
+    if (of == 0) {
+        MUST(d->x >= -100 && d->x <= 100 && d->y >= -100 && d->y <= 100);
+        MUST(d->level >= -3 && d->level <= 500);
+        return;
+    }
+    MUST(memchr(b->name, 0, sizeof b->name) && b->count <= ITEMS && b->bytes <= 20);
+    for (int i = 0; i < b->count; i++) MUST(memchr(b->items[i].label, 0, 9));
+    MUST(b->gold <= 100000);
+}
+
+static void play(world *f, wisp *w);
+
+static void look_at_object(const wisp_event *event) {
+    world *f = (world *)event->user;
+    int of = strcmp(event->name, "class dot") != 0;
+    look_at_state(event->state, of);
+    if (event->before) look_at_state(event->before, of);
+    if (!f->quiet && take(&f->in) > 200) play(f, event->w);
+}
+
+static wisp_result on_spawned(wisp_event *event) {
+    look_at_object(event);
+    return ((world *)event->user)->quiet || take(&((world *)event->user)->in) < 220 ? WISP_OK
+                                                                                 : WISP_E_USER;
+}
+
+static void on_changed(wisp_event *event) { look_at_object(event); }
+
+static void define(world *f, int end, int of, const char *name) {
+    wisp_class_desc desc;
+    wisp_class made;
+    memset(&desc, 0, sizeof desc);
+    desc.schema = of ? &bag_schema : &dot_schema;
+    desc.spawned = on_spawned;
+    desc.changed = desc.despawned = on_changed;
+    desc.rate = of ? 20 : 0;
+    desc.user = f;
+    made = wisp_define(f->ends[end], name, &desc);
+    if (!f->of[end][of].id) f->of[end][of] = made;
+}
+
+/* The n-th object of an end, or none. */
+static wisp_object some_object(world *f, wisp *w) {
+    int end = w == f->ends[1], of = take_below(&f->in, CLASSES), n = take(&f->in) & 7;
+    wisp_object o = wisp_first(w, f->of[end][of]);
+    while (n-- > 0 && o.id) o = wisp_next(w, o);
+    return o;
+}
+
+/* The program of an end does something. */
+static void play(world *f, wisp *w) {
+    wisp_object o = some_object(f, w);
+    int end = w == f->ends[1], what = take_below(&f->in, 16), of = take_below(&f->in, CLASSES);
+    wisp_player owner = { (uint16_t)(take(&f->in) & 3) };
+    state made;
+    void *edit = NULL;
+    take_state(&f->in, of, &made);
+    if (what < 5) wisp_spawn(w, f->of[end][of], owner, &made);
+    else if (what < 10 && wisp_class_of(w, o).id == f->of[end][of].id)
+        edit = wisp_object_edit(w, o);
+    else if (what < 12) wisp_despawn(w, o);
+    else if (what == 12) wisp_give(w, o, owner);
+    else if (what == 13) wisp_set_object_user(w, o, f);
+    else if (what == 14 && end && take(&f->in) > 200) wisp_leave(w, wisp_server(), "enough");
+    else if (what == 15 && take(&f->in) > 250) define(f, end, 1, "later");
+    if (edit) memcpy(edit, &made, of ? sizeof made.b : sizeof made.d);
+}
+
+/* ---- the ends ---------------------------------------------------------------------- */
+
+static void open_ends(world *f) {
+    for (int i = 0; i < 2; i++) {
+        wisp_desc desc;
+        memset(&desc, 0, sizeof desc);
+        desc.app = "fuzz";
+        desc.seed = 3 + (uint64_t)i;
+        desc.link = f->links[i] = wisp_loopback(&f->pipe, i);
+        desc.memory = memory_allocator(&f->memory[i]);
+        desc.tick_rate = i ? 0 : 50;
+        desc.limits.objects = OBJECTS_MOST;
+        f->ends[i] = wisp_create(&desc, NULL);
+        MUST(f->ends[i]);
+        define(f, i, 0, "dot");
+        define(f, i, 1, "bag");
+    }
+}
+
+static void update(world *f, double step) {
+    wisp_addr server = wisp_loopback_addr(0);
+    f->now += step;
+    if (!wisp__session_of(f->ends[1], wisp_server())) wisp_join(f->ends[1], &server, NULL, 0);
+    for (int i = 0; i < 2; i++) {
+        wisp_update(f->ends[i], f->now);
+        wisp__host_check(f->ends[i]);
+        MUST(f->ends[i]->objects.count <= OBJECTS_MOST);
+        MUST(f->memory[i].held < MEMORY_MOST);
+    }
+}
+
+/* The session of an end with the other; NULL: not joined. */
+static wisp__session *session_of(world *f, int end) {
+    wisp_peer peer = wisp_server();
+    wisp__session *s;
+    if (!end && !wisp_peers(f->ends[0], &peer, 1)) return NULL;
+    s = wisp__session_of(f->ends[end], peer);
+    return s && s->peer.state == WISP__JOINED ? s : NULL;
+}
+
+/* ---- packets that the script writes -------------------------------------------------- */
+
+/* A row of a random state, as the end has it. */
+static wisp__encoded *take_row(world *f, wisp *w, wisp__class *c, int of) {
+    struct { wisp__object o; state image; } made;
+    wisp__encoded *row = NULL;
+    memset(&made, 0, sizeof made);
+    take_state(&f->in, of, &made.image);
+    made.o.of = c;
+    MUST(wisp__object_image(&made.o) == (void *)&made.image);
+    if (wisp__object_row(w, &made.o, &row)) return NULL;
+    return row;
+}
+
+/* A whole row, or the delta of a base that the receiver has. */
+static void put_row(world *f, wisp__writer *to, int of, const wisp__object *theirs) {
+    wisp *w = f->ends[0];
+    wisp__class *c = wisp__class_of(w, f->of[0][of]);
+    uint8_t bytes[2048], how = take(&f->in);
+    int back = how & 64 ? 1 + (how & 7) : 0;
+    uint16_t sequence = (uint16_t)(theirs ? theirs->sequence + (how >> 3 & 3) : how);
+    const wisp__kept_row *base = theirs && back
+                                     ? wisp__kept_find(&theirs->kept, (uint16_t)(sequence - back))
+                                     : NULL;
+    wisp__writer row = wisp__writer_on(bytes, 1024);
+    wisp__object made;
+    bool delta;
+    memset(&made, 0, sizeof made);
+    memset(bytes, 0, sizeof bytes);
+    made.of = c;
+    made.row = take_row(f, w, c, of);
+    if (!made.row) return;
+    delta = wisp__object_pack(w, &made, base ? base->row : NULL, &row);
+    wisp__encoded_release(w, made.row);
+    wisp__arena_reset(&w->content.scratch);
+    wisp__put(to, how >> 5 & 1, 1);
+    if (how >> 5 & 1) wisp__put(to, take(&f->in) & 127, 7);
+    wisp__put(to, sequence & 255, 8);
+    wisp__put(to, delta || how > 250 ? (uint64_t)back : 0, 6);
+    if (delta && of) wisp__put_small(to, (uint64_t)(row.at + 7) / 8);
+    wisp__put_bits(to, bytes, row.at);
+    if (delta && of) wisp__put(to, 0, (int)(-row.at & 7));
+}
+
+static void put_object(world *f, wisp__writer *to, int *index) {
+    wisp *w = f->ends[1];
+    int kind = take_below(&f->in, 8), at = take(&f->in), of = at >> 5 & 1;
+    bool follows = (at & 192) == 192;
+    const wisp__object *theirs;
+    unsigned generation;
+    *index = follows ? *index + 1 : at == 31 ? 65535 : at == 30 ? 300 : at & 15;
+    theirs = wisp__object_at(w, *index);
+    generation = (theirs ? theirs->id >> 16 : 1) + (unsigned)(kind == 7 ? take(&f->in) & 3 : 0);
+    if (theirs && (take(&f->in) & 7)) of = theirs->of == wisp__class_of(w, f->of[1][1]);
+    wisp__put(to, 1 | (uint64_t)follows << 1, 2);
+    if (!follows) wisp__put(to, (uint64_t)*index, 16);
+    wisp__put(to, kind < 3 ? 0 : kind == 3 ? 3 : 1, kind < 3 ? 1 : 2);
+    if (kind >= 3) wisp__put(to, generation & 0xffff, 16);
+    if (kind == 3) return;
+    if (kind > 3) {
+        wisp__class *c = wisp__class_of(f->ends[0], f->of[0][of]);
+        int number = f->ends[0]->registry.remotes[c->remote]->newest - WISP__RESERVED;
+        if (take(&f->in) > 250) number = take(&f->in);
+        wisp__put_length(to, (uint64_t)number);
+        wisp__put(to, take(&f->in) & 3, 16);
+    }
+    put_row(f, to, of, theirs);
+}
+
+static void put_objects(world *f, wisp__writer *to) {
+    int count = 1 + take_below(&f->in, RECORDS), index = -1, how = take(&f->in);
+    uint32_t leap = how > 240 ? (uint32_t)take(&f->in) << 24 : 0;
+    uint32_t tick = (uint32_t)f->ends[0]->clock.tick + leap -
+                    (how > 200 ? (uint32_t)(how & 31) : 0);
+    if (how != 13) wisp__frame_put_tick(to, tick, how & 1);
+    wisp__frame_put(to, WISP__FRAME_OBJECT);
+    for (int i = 0; i < count; i++) {
+        wisp__writer before = *to;
+        put_object(f, to, &index);
+        if (to->full) *to = before;
+    }
+    wisp__put(to, 0, 1);
+}
+
+static void put_clock(world *f, wisp__writer *to, int end) {
+    static const double rates[] = { 50, 50, 50, 60, 0, 0.1, 1000, 1e9 };
+    wisp__clock_frame c;
+    memset(&c, 0, sizeof c);
+    c.answer = (take(&f->in) & 3) != 0;
+    c.id = (uint8_t)(f->ends[!end]->clock.ask - (take(&f->in) & 3));
+    c.player = take(&f->in) & 3;
+    c.held = (uint32_t)take16(&f->in);
+    c.ticks = take(&f->in) > 200 ? take64(&f->in) : (uint64_t)(f->now * 50 * 65536);
+    c.rate = wisp__double_bits(rates[take_below(&f->in, 8)]);
+    wisp__frame_put_clock(to, &c);
+}
+
+static void put_lacks(world *f, wisp__writer *to) {
+    int count = 1 + take(&f->in) % 40;
+    for (int i = 0; i < count; i++) {
+        int index = take(&f->in);
+        wisp__frame_put_number(to, WISP__FRAME_LACKS, index > 252 ? WISP__OBJECT_ALL : index & 31);
+    }
+}
+
+/* Sends a packet in the name of an end. */
+static void forge(world *f, int end) {
+    uint8_t bytes[PACKET_BYTES + WISP__SLACK];
+    int head = WISP__PACKET_HEAD, size, what = take_below(&f->in, 8), bent = take(&f->in);
+    wisp__session *s = session_of(f, end);
+    wisp__writer to = wisp__writer_on(bytes + head, PACKET_BYTES - head);
+    wisp_packet packet;
+    if (!s || !session_of(f, !end)) return;
+    memset(bytes, 0, sizeof bytes);
+    if (what < (end ? 1 : 6)) put_objects(f, &to);
+    else if (what < 7) put_lacks(f, &to);
+    else put_clock(f, &to, end);
+    size = head + (int)((to.at + 7) / 8);
+    for (; bent > 240; bent--)
+        bytes[head + take16(&f->in) % (size - head)] ^= (uint8_t)(1 << (take(&f->in) & 7));
+    bytes[0] = WISP__FLAG_SESSION;
+    wisp__packet_close(&f->ends[end]->base, &s->peer, s->peer.flow.next++, bytes, size);
+    memset(&packet, 0, sizeof packet);
+    packet.addr = wisp_loopback_addr(!end);
+    packet.data = bytes;
+    packet.size = size;
+    f->links[end].send(f->links[end].user, &packet, 1);
+}
+
+/* ---- the script ------------------------------------------------------------------------ */
+
+static void act(world *f) {
+    int what = take(&f->in);
+    if (what < 100) forge(f, 0);
+    else if (what < 140) forge(f, 1);
+    else if (what < 190) play(f, f->ends[0]);
+    else if (what < 200) play(f, f->ends[1]);
+    else update(f, what > 253 ? 0.7 : 0.02);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    static world f;
+    memset(&f, 0, sizeof f);
+    f.in.data = data;
+    f.in.size = size;
+    open_ends(&f);
+    for (int i = 0; i < 8; i++) update(&f, 0.02);
+    for (int i = 0; i < OPERATIONS && !script_ended(&f.in); i++) act(&f);
+    f.quiet = true;
+    for (int i = 0; i < 10; i++) update(&f, 0.05);
+    for (int i = 0; i < 2; i++) {
+        wisp_destroy(f.ends[i]);
+        MUST(f.memory[i].held == 0);
+    }
+    wisp_pipe_free(&f.pipe);
+    return 0;
+}
