@@ -26327,7 +26327,7 @@ wisp_peer wisp_peer_of(const wisp *w, wisp_player player) {
 
 bool wisp_is_mine(const wisp *w, wisp_object handle) {
     const wisp__object *o = wisp__object_get(w, handle);
-    return o && o->owner == wisp_me(w).id;
+    return o && o->owner == wisp_me(w).id && (o->owner || !o->from);
 }
 
 bool wisp_decides(const wisp *w, wisp_object handle) {

@@ -324,6 +324,9 @@ TEST(owners_and_players) {
     world_run(&t.w, 0.2);
     CHECK(wisp_is_mine(t.server, o) && wisp_decides(t.server, o));
     CHECK(!wisp_is_mine(t.ends[1], o) && !wisp_decides(t.ends[1], o));
+    t.ends[1]->clock.following = false;            /* it does not know yet who it is */
+    CHECK(!wisp_is_mine(t.ends[1], o));
+    t.ends[1]->clock.following = true;
     owner = wisp_me(t.ends[1]);
     CHECK_EQ_INT(wisp_give(t.server, o, owner), WISP_OK);
     world_run(&t.w, 0.2);
