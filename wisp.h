@@ -2057,11 +2057,11 @@ WISP_API bool        wisp_decides(const wisp *w, wisp_object object);
    first, after the messages that have come. event->tick is its number,
    event->step the seconds from one tick to the next. The rate is
    desc.tick_rate; an endpoint that has joined another with ticks
-   (WISP_SERVER) takes over its rate and its numbers: they jump then, and when
-   they are more than 10 off, as after a pause; else its ticks come at most a
-   tenth sooner or later than their rate. After a longer pause those of the
-   last quarter of a second run, and at least 4; the numbers before are left
-   out. Id 0 on failure: wisp_why. */
+   (WISP_SERVER), and has no objects of its own, takes over its rate and its
+   numbers: they jump then, and when they are more than 10 off, as after a
+   pause; else its ticks come at most a tenth sooner or later than their rate.
+   After a longer pause those of the last quarter of a second run, and at least
+   4; the numbers before are left out. Id 0 on failure: wisp_why. */
 WISP_API wisp_connection wisp_on_tick(wisp *w, wisp_handler fn, void *user);
 /* The number of the tick that runs, or that has run last. The first is 1. */
 WISP_API int64_t     wisp_tick(const wisp *w);
@@ -4759,6 +4759,7 @@ typedef struct wisp__objects {
     int room, made;            /* made: indices that were given out */
     int count;                 /* of our live ones, or of all that a server has told of */
     uint32_t free_first, free_last;  /* index + 1; first in, first out */
+    int free_count;
     wisp__object *edited, *news, *news_last;
     wisp__session *server;     /* whose objects are here; NULL: nobody's */
     bool lost;                 /* it has gone, and they have not yet */
@@ -25122,7 +25123,7 @@ static void wisp__announce_news(wisp *w) {
 
 /* HEAD: bytes of a packet that are left to what is around the row of an object. */
 enum { WISP__OBJECT_HEAD = 68, WISP__OBJECT_AGE = 127, WISP__OBJECT_BACK = 63,
-       WISP__OBJECT_INDEX = 0xffff, WISP__OBJECT_ALL = 0xffff };
+       WISP__OBJECT_INDEX = 0xffff, WISP__OBJECT_ALL = 0xffff, WISP__PLACES_REST = 256 };
 
 /* The number of a peer as a player. */
 static uint16_t wisp__session_player(const wisp *w, const wisp__session *s) {
@@ -25187,17 +25188,21 @@ static bool wisp__kept_add(wisp *w, wisp__kept_rows *k, const wisp__kept_row *ro
 
 /* --- tables --- */
 
-/* An index of ours with its next generation, as an id; the longest free one. */
+/* An index of ours with its next generation, as an id: the longest free one, unless so few are free
+   that packets about the object before may still be on their way. */
 static wisp_result wisp__place_take(wisp *w, uint32_t *id) {
     wisp__objects *all = &w->objects;
-    int index = all->free_first ? (int)all->free_first - 1 : all->made;
+    bool again = all->free_count > WISP__PLACES_REST ||
+                 (all->free_count && all->made == WISP__OBJECT_INDEX);
+    int index = again ? (int)all->free_first - 1 : all->made;
     wisp_result result = WISP_OK;
-    if (!all->free_first) {
+    if (!again) {
         result = wisp__grow(&w->base, WISP__ARRAY(all->places, all->room), index + 1,
-                            WISP__OBJECT_INDEX + 1);
+                            WISP__OBJECT_INDEX);
         if (result) return result;
         all->made++;
     } else {
+        all->free_count--;
         all->free_first = all->places[index].next_free;
         if (!all->free_first) all->free_last = 0;
     }
@@ -25211,6 +25216,7 @@ static void wisp__place_free(wisp__objects *all, int index) {
     if (all->free_last) all->places[all->free_last - 1].next_free = (uint32_t)index + 1;
     else all->free_first = (uint32_t)index + 1;
     all->free_last = (uint32_t)index + 1;
+    all->free_count++;
 }
 
 static wisp__object *wisp__object_at(const wisp *w, int index) {
@@ -26419,7 +26425,7 @@ static double wisp__server_ticks(const wisp__clock *c, double time) {
    differ, so that questions do not always meet the same phase of its updates. */
 static void wisp__clock_ask(wisp *w) {
     wisp__clock *c = &w->clock;
-    wisp__session *s = wisp__session_of(w, wisp_server());
+    wisp__session *s = w->objects.made ? NULL : wisp__session_of(w, wisp_server());
     wisp_peer server = { s && s->peer.state == WISP__JOINED ? s->peer.slot.id : 0 };
     double pause;
     if (!wisp_peer_equal(server, c->server)) {

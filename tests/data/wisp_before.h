@@ -108,6 +108,9 @@
        schema     the types of a remote's values. Both ends check them, and the
                   wire carries no description of them.
        delta      sends only the changes since a baseline that the peer holds.
+       tick       a numbered step of time, alike on a server and its peers.
+       object     a struct of a class that a server spawns and edits in ticks,
+                  and that its peers see.
 
        fire, invoke -> middleware -> check -> encode once -> queue -> by
        priority into packets -> compress -> seal -> link.send ... link.recv ->
@@ -180,12 +183,16 @@
        WISP_PLAIN_CHUNKS     allocates each message by itself instead of reusing
                              chunks, so that memory checkers see each one
        WISP_NO_JSON, WISP_NO_MSGPACK, WISP_NO_PROTOBUF, WISP_NO_ENGINE_TYPES,
-       WISP_NO_OVERLAY       leaves out that room: calls of its functions do not
-                             compile or link. What a peer sends in a codec that
-                             is left out is refused as if it were unknown
+       WISP_NO_OVERLAY, WISP_NO_STATE
+                             leaves out that room (STATE: objects; ticks stay):
+                             calls of its functions do not compile or link.
+                             What a peer sends in a codec that is left out is
+                             refused as if it were unknown
                              (WISP_E_UNSUPPORTED); wisp_add_codec may take the
                              name for another. Without JSON wisp_snapshot_json
-                             and wisp_peer_json return WISP_E_UNSUPPORTED.
+                             and wisp_peer_json return WISP_E_UNSUPPORTED. An
+                             end without STATE may join a server that has
+                             objects: it is sent none.
        WISP_WITH_SETJMP      wisp_raise: leaves a handler from any depth
        WISP_FIRST_NUMBER     first packet number, channel sequence and call id,
                              equal on both ends; for tests that start just
@@ -1772,7 +1779,8 @@ WISP_API wisp_call wisp_invoke_state(wisp *w, wisp_target remote, wisp_peer to,
 
 /* Connects a handler to all names that match a pattern (see wisp_pattern):
    registered names, names registered later, and up to limits.matched_names
-   unregistered names that a peer announces (UTF-8 without control characters).
+   unregistered names that a peer announces (UTF-8 without control characters;
+   not those of classes, "class ...").
    Each name is matched once and counts as a connection; the returned handle
    ends them all. An announced name that no call here has named is released when
    the last peer that announced it leaves: its handle is stale and its counters
@@ -1971,7 +1979,8 @@ typedef struct wisp_class  { uint32_t id; } wisp_class;
 typedef struct wisp_player { uint16_t id; } wisp_player;
 
 typedef struct wisp_class_desc {
-    const wisp_schema    *schema;      /* of a C struct, at most 64 KiB */
+    const wisp_schema    *schema;      /* of a C struct, at most 64 KiB, without
+                                          ANY and EXACT */
     const wisp_migration *migrations;  /* from older versions of it */
     int    migration_count;
     int    priority;            /* WISP_PRIORITY(n); 0 = 500: the urgency of its
@@ -1988,6 +1997,9 @@ typedef struct wisp_class_desc {
     void  *user;
 } wisp_class_desc;
 
+enum { WISP_NOW, WISP_CONFIRMED };   /* moments of wisp_view */
+
+#ifndef WISP_NO_STATE
 /* Defines a class under a name, on both ends; versions and migrations are as
    for remotes. Id 0 on failure (wisp_why): WISP_E_ARGUMENT, WISP_E_NAME (there
    is one of that name), WISP_E_SCHEMA, WISP_E_LIMIT (256 classes),
@@ -1996,7 +2008,8 @@ WISP_API wisp_class  wisp_define(wisp *w, const char *name,
                                  const wisp_class_desc *desc);
 /* A new object, with a copy of the struct `state`. Its number is the same on
    all ends. Id 0 on failure (wisp_why): WISP_E_ARGUMENT, WISP_E_INVALID (the
-   struct is outside its schema; an error event says why), WISP_E_UNSUPPORTED
+   struct is outside its schema; an error event says why), WISP_E_TOO_BIG (it
+   takes more than link.mtu - 68 bytes of a packet), WISP_E_UNSUPPORTED
    (no desc.tick_rate, or this end sees the objects of a server), WISP_E_LIMIT
    (limits.objects), WISP_E_MEMORY. */
 WISP_API wisp_object wisp_spawn(wisp *w, wisp_class of, wisp_player owner,
@@ -2008,7 +2021,6 @@ WISP_API wisp_result wisp_despawn(wisp *w, wisp_object object);
    struct outside its schema is taken back, with an error event. NULL: stale, or
    not of this end. */
 WISP_API void       *wisp_object_edit(wisp *w, wisp_object object);
-enum { WISP_NOW, WISP_CONFIRMED };   /* moments of wisp_view */
 /* Copies the struct of an object. false: stale, or hidden here. */
 WISP_API bool        wisp_view(wisp *w, wisp_object object, int moment,
                                void *out);
@@ -2031,6 +2043,7 @@ WISP_API wisp_peer   wisp_peer_of(const wisp *w, wisp_player player);
 WISP_API bool        wisp_is_mine(const wisp *w, wisp_object object);
 /* Does this end say what the object's state is? */
 WISP_API bool        wisp_decides(const wisp *w, wisp_object object);
+#endif
 
 /* ===========================================================================
  * MARK: >>tick
@@ -2044,11 +2057,11 @@ WISP_API bool        wisp_decides(const wisp *w, wisp_object object);
    first, after the messages that have come. event->tick is its number,
    event->step the seconds from one tick to the next. The rate is
    desc.tick_rate; an endpoint that has joined another with ticks
-   (WISP_SERVER) takes over its rate and its numbers: they jump then, and when
-   they are more than 10 off, as after a pause; else its ticks come at most a
-   tenth sooner or later than their rate. After a longer pause those of the
-   last quarter of a second run, and at least 4; the numbers before are left
-   out. Id 0 on failure: wisp_why. */
+   (WISP_SERVER), and has no objects of its own, takes over its rate and its
+   numbers: they jump then, and when they are more than 10 off, as after a
+   pause; else its ticks come at most a tenth sooner or later than their rate.
+   After a longer pause those of the last quarter of a second run, and at least
+   4; the numbers before are left out. Id 0 on failure: wisp_why. */
 WISP_API wisp_connection wisp_on_tick(wisp *w, wisp_handler fn, void *user);
 /* The number of the tick that runs, or that has run last. The first is 1. */
 WISP_API int64_t     wisp_tick(const wisp *w);
@@ -2214,14 +2227,14 @@ typedef struct wisp_peer_stats {
     int      in_flight;           /* bytes */
     int      queued_messages, queued_bytes;
     int      memory;              /* bytes held for this peer */
+    int      mtu;                 /* bytes of the largest datagram that is sent
+                                     to it now: link.mtu, or less where the
+                                     path drops large ones (RFC 8899) */
     uint64_t filtered;            /* dropped or refused by middleware */
     uint64_t over_budget;         /* unreliable, dropped for the budget */
     uint64_t packets_refused;     /* over the budget, or numbered more than
                                      8,192 ahead: not read */
     uint64_t flooded;             /* messages received over the budget */
-    int      mtu;                 /* bytes of the largest datagram that is sent
-                                     to it now: link.mtu, or less where the
-                                     path drops large ones (RFC 8899) */
     double   delivery_rate;       /* bytes per second that the peer's acks show,
                                      over about the last round trip */
     double   pacing_rate;         /* bytes per second at which packets go out,
@@ -4217,6 +4230,7 @@ typedef struct wisp__remote {
     uint16_t life;  /* how many names have had it before */
     bool state;  /* of each key only the newest value waits */
     bool lent;  /* to a name that peers announced and nobody here has used */
+    bool of_class;  /* it stands for a class: it inherits nothing */
     int announced;  /* numbers of peers that stand for it */
     char name[WISP__NAME_BYTES + 1];
 } wisp__remote;
@@ -4709,7 +4723,7 @@ typedef struct wisp__object_place {
 
 /* What a peer knows of an object. */
 typedef struct wisp__note {
-    struct wisp__note *next;   /* of the same object */
+    struct wisp__note *next, *previous;   /* of the same object */
     wisp__object *object;
     wisp__encoded *base;       /* the newest row that was acked; NULL: none */
     wisp__kept_rows flight;
@@ -4745,7 +4759,8 @@ typedef struct wisp__objects {
     int room, made;            /* made: indices that were given out */
     int count;                 /* of our live ones, or of all that a server has told of */
     uint32_t free_first, free_last;  /* index + 1; first in, first out */
-    wisp__object *edited, *news;
+    int free_count;
+    wisp__object *edited, *news, *news_last;
     wisp__session *server;     /* whose objects are here; NULL: nobody's */
     bool lost;                 /* it has gone, and they have not yet */
     bool served;               /* there was such a server before */
@@ -20837,7 +20852,7 @@ static void wisp__config_resolve(wisp__registry *r, wisp__remote *remote) {
     wisp_config *now = &remote->now;
     int priority = now->batch_priority;
     *now = builtin;
-    wisp__config_merge(now, &r->defaults);
+    if (!remote->of_class) wisp__config_merge(now, &r->defaults);
     wisp__config_merge(now, &remote->own);
     now->encode.compression = remote->own.encode.compression;    /* the common one is for packets */
     r->epoch++;
@@ -21283,6 +21298,7 @@ wisp_result wisp_use_config(wisp *w, const wisp_config *c, const char *name) {
         remote = wisp__registry_add(r, name, &result);
         if (!remote) return result;
         if (remote->index < WISP__RESERVED) return wisp__name_taken(w, name);
+        if (remote->of_class) return wisp__explain(w, WISP_E_NAME, "'%.64s' is a class", name);
         to = &remote->own;
     }
     before = *to;
@@ -24856,6 +24872,7 @@ static wisp__remote *wisp__announced_remote(wisp *w, const wisp__session *s,
     if (remote)
         return remote->lent && full && !wisp__theirs(&w->registry, s, a->number) ? NULL : remote;
     if (full || !w->events.matches || strncmp(a->name, "wisp:", 5) == 0 ||
+        strncmp(a->name, "class ", 6) == 0 ||              /* it has objects, and no messages */
         !wisp__text_is_clean(a->name, (size_t)a->length) ||
         !wisp__events_wanted(w, a->name, &w->content.credit))
         return NULL;
@@ -25104,13 +25121,16 @@ static void wisp__announce_news(wisp *w) {
  *             needs: it wants a description and a whole row. 65,535: of all
  * ======================================================================== */
 
-enum { WISP__OBJECT_AGE = 127, WISP__OBJECT_BACK = 63, WISP__OBJECT_INDEX = 0xffff,
-       WISP__OBJECT_ALL = 0xffff };
+/* HEAD: bytes of a packet that are left to what is around the row of an object. */
+enum { WISP__OBJECT_HEAD = 68, WISP__OBJECT_AGE = 127, WISP__OBJECT_BACK = 63,
+       WISP__OBJECT_INDEX = 0xffff, WISP__OBJECT_ALL = 0xffff, WISP__PLACES_REST = 256 };
 
 /* The number of a peer as a player. */
 static uint16_t wisp__session_player(const wisp *w, const wisp__session *s) {
     return (uint16_t)((s->peer.slot.id & ((1u << w->peers.pool.index_bits) - 1)) + 1);
 }
+
+#ifndef WISP_NO_STATE
 
 /* What a peer was shown; NULL: nothing. */
 static inline wisp__audience *wisp__audience_of(const wisp *w, const wisp__session *s) {
@@ -25168,17 +25188,21 @@ static bool wisp__kept_add(wisp *w, wisp__kept_rows *k, const wisp__kept_row *ro
 
 /* --- tables --- */
 
-/* An index of ours with its next generation, as an id; the longest free one. */
+/* An index of ours with its next generation, as an id: the longest free one, unless so few are free
+   that packets about the object before may still be on their way. */
 static wisp_result wisp__place_take(wisp *w, uint32_t *id) {
     wisp__objects *all = &w->objects;
-    int index = all->free_first ? (int)all->free_first - 1 : all->made;
+    bool again = all->free_count > WISP__PLACES_REST ||
+                 (all->free_count && all->made == WISP__OBJECT_INDEX);
+    int index = again ? (int)all->free_first - 1 : all->made;
     wisp_result result = WISP_OK;
-    if (!all->free_first) {
+    if (!again) {
         result = wisp__grow(&w->base, WISP__ARRAY(all->places, all->room), index + 1,
-                            WISP__OBJECT_INDEX + 1);
+                            WISP__OBJECT_INDEX);
         if (result) return result;
         all->made++;
     } else {
+        all->free_count--;
         all->free_first = all->places[index].next_free;
         if (!all->free_first) all->free_last = 0;
     }
@@ -25192,6 +25216,7 @@ static void wisp__place_free(wisp__objects *all, int index) {
     if (all->free_last) all->places[all->free_last - 1].next_free = (uint32_t)index + 1;
     else all->free_first = (uint32_t)index + 1;
     all->free_last = (uint32_t)index + 1;
+    all->free_count++;
 }
 
 static wisp__object *wisp__object_at(const wisp *w, int index) {
@@ -25327,22 +25352,18 @@ static void wisp__note_add(wisp *w, wisp__session *s, wisp__object *o) {
     n->sequence = a->first_sequence;
     a->first_sequence = (uint16_t)(a->first_sequence + WISP__OBJECT_BACK);
     n->next = o->notes;
+    if (n->next) n->next->previous = n;
     o->notes = n;
     *wisp__note_place(a, n->index) = n;
     a->count++;
     wisp__note_due(w, s, n);
 }
 
-static void wisp__note_unlink(wisp__note *n) {
-    wisp__note **link = &n->object->notes;
-    while (*link != n) link = &(*link)->next;
-    *link = n->next;
-}
-
 static void wisp__note_free(wisp *w, wisp__note *n) {
     wisp__kept_free(w, &n->flight);
     wisp__encoded_release(w, n->base);
-    wisp__note_unlink(n);
+    if (n->next) n->next->previous = n->previous;
+    *(n->previous ? &n->previous->next : &n->object->notes) = n->next;
     if (!n->object->notes && n->object->dead) w->objects.dead = true;
     wisp__chunk_give(&w->chunks, n, sizeof *n);
 }
@@ -25430,6 +25451,11 @@ static bool wisp__note_flies(const wisp__note *n) {
     if (!last) return false;
     if (n->object->dead) return last->gone;
     return last->row == n->object->row && (n->described || last->described == n->description);
+}
+
+/* Has an object gone of which the peer was never told? */
+static bool wisp__note_unseen(const wisp__note *n) {
+    return n->object->dead && !n->sent && !n->flight.room && !n->base;
 }
 
 /* Does the peer have to be told of an object? */
@@ -25575,7 +25601,8 @@ static void wisp__due_sink(wisp__due *heap, int count, int at) {
     heap[at] = moved;
 }
 
-/* Puts those that may go now in front, as a heap by urgency; of equals the lower index first. */
+/* Puts those that may go now in front, as a heap by urgency; of equals the lower index first. Lets
+   go of those that need not go any more. */
 static void wisp__objects_order(wisp *w, wisp__session *s) {
     wisp__audience *a = wisp__audience_of(w, s);
     if (!a) return;
@@ -25583,6 +25610,12 @@ static void wisp__objects_order(wisp *w, wisp__session *s) {
     for (int i = 0; i < a->due_count; i++) {
         wisp__due due = a->due[i];
         const wisp__class *c = due.note->object->of;
+        if (wisp__note_unseen(due.note)) {
+            due.note->due = false;
+            a->due[i--] = a->due[--a->due_count];
+            wisp__note_remove(w, s, due.note);
+            continue;
+        }
         if (!wisp__note_may(w, s, due.note)) continue;
         due.key = (uint64_t)(due.note->since + (uint32_t)c->priority * WISP__LEVEL_MS) << 16 |
                   due.note->index;
@@ -25590,6 +25623,14 @@ static void wisp__objects_order(wisp *w, wisp__session *s) {
         a->due[a->ready++] = due;
     }
     for (int i = a->ready / 2; i-- > 0;) wisp__due_sink(a->due, a->ready, i);
+}
+
+/* The most urgent one does not go now. */
+static void wisp__objects_pass(wisp__audience *a) {
+    wisp__due passed = a->due[0];
+    a->due[0] = a->due[--a->ready];
+    a->due[a->ready] = passed;
+    if (a->ready) wisp__due_sink(a->due, a->ready, 0);
 }
 
 /* Takes the most urgent one off. */
@@ -25621,7 +25662,8 @@ static wisp_result wisp__object_row(wisp *w, wisp__object *o, wisp__encoded **ro
     wisp__row made = { NULL, 0, 0, 0 };
     wisp_result result = wisp__row_load(&u, program, wisp__object_image(o), &made);
     *row = NULL;
-    if (!result && made.bits / 8 > c->base->limits.message_bytes) result = WISP_E_TOO_BIG;
+    if (!result && made.bits > 8 * (int64_t)(c->base->mtu - WISP__OBJECT_HEAD))
+        result = WISP_E_TOO_BIG;
     if (!result) *row = wisp__encoded_row(w, &made);
     if (!result && !*row) result = WISP_E_MEMORY;
     if (*row) (*row)->bits = made.bits;
@@ -25706,10 +25748,9 @@ static void wisp__objects_bury(wisp *w) {
 
 /* Its handlers are to run when the packet has been read. */
 static void wisp__object_news(wisp *w, wisp__object *o, unsigned news) {
-    wisp__object **last = &w->objects.news;
     if (!o->news) {
-        while (*last) last = &(*last)->next_news;
-        *last = o;
+        *(w->objects.news ? &w->objects.news_last->next_news : &w->objects.news) = o;
+        w->objects.news_last = o;
         o->next_news = NULL;
     }
     o->news = (uint8_t)(o->news | news);
@@ -25743,9 +25784,10 @@ static wisp__object *wisp__object_told(wisp__reading *r, wisp__class *c, uint32_
     wisp__object *o = place ? place->object : NULL;
     bool full;
     if (!place || (place->gone && (int16_t)((id >> 16) - place->generation) <= 0)) return NULL;
-    if (o && o->from && o->id == id && o->of == c) return o;
-    if (o && !o->from) return NULL;
+    if (o && o->id == id) return o->from && o->of == c ? o : NULL;      /* a class is for ever */
+    if (o && (!o->from || (int16_t)((id >> 16) - (o->id >> 16)) < 0)) return NULL;
     if (o && !o->dead) wisp__object_end(w, o);
+    place->program = described->program;       /* its rows are passed, if it is not taken */
     full = w->objects.count >= w->base.limits.objects;
     o = full ? NULL : wisp__object_new(w, c, id);
     if (!o) {
@@ -25755,7 +25797,6 @@ static wisp__object *wisp__object_told(wisp__reading *r, wisp__class *c, uint32_
         return NULL;
     }
     w->objects.count++;
-    place->program = described->program;
     o->described = described;
     o->from = true;
     c->count++;
@@ -25893,8 +25934,9 @@ static bool wisp__on_object(wisp__reading *r, int *index) {
     if (wisp__get(&r->from, 1)) {
         uint16_t generation = (uint16_t)wisp__get(&r->from, 16);
         wisp__object_place *place = r->from.failed ? NULL : wisp__told_place(r->w, *index);
+        if (place && (!place->gone || (int16_t)(generation - place->generation) > 0))
+            place->generation = generation;
         if (place) place->gone = true;
-        if (place) place->generation = generation;
         if (place && o && o->id >> 16 == generation) wisp__object_end(r->w, o);
         return !r->from.failed;
     }
@@ -25955,7 +25997,7 @@ static bool wisp__object_take(wisp *w, wisp__object *o, void **before) {
 
 /* Runs the handlers of all objects that a packet has changed. */
 static void wisp__objects_tell(wisp *w) {
-    while (w->objects.news) {
+    while (w->objects.news && !w->destroyed) {
         wisp__object *o = w->objects.news;
         unsigned news = o->news;
         void *before = NULL;
@@ -26027,7 +26069,8 @@ static void wisp__objects_lose(wisp *w) {
     w->objects.lost = false;
     for (int i = 0; i < w->objects.class_count; i++)
         for (wisp__object *o = w->objects.classes[i]->first; o; o = o->next)
-            if (o->from && !o->dead) wisp__object_end(w, o);
+            if (o->from && !o->dead && o->spawned) wisp__object_end(w, o);
+            else if (o->from && !o->dead) wisp__object_die(w, o);
     for (int i = 0; i < w->objects.room; i++)
         memset(&w->objects.places[i], 0, sizeof *w->objects.places);
     wisp__objects_tell(w);
@@ -26050,12 +26093,36 @@ static wisp_result wisp__class_check(wisp *w, const char *name, const wisp_class
     return wisp__explain(w, WISP_E_LIMIT, "there are %d classes already", WISP__CLASSES);
 }
 
+static bool wisp__schema_copies(const wisp_schema *schema);
+
+/* Is all that a type stores in its own bytes? */
+static bool wisp__type_copies(const wisp_type *type) {
+    const wisp_type *inner = (const wisp_type *)type->of;
+    switch (type->kind) {
+    case WISP_TYPE_ANY: case WISP_TYPE_EXACT: return false;
+    case WISP_TYPE_ARRAY: return wisp__type_copies(inner);
+    case WISP_TYPE_STRUCT: return wisp__schema_copies((const wisp_schema *)type->of);
+    case WISP_TYPE_UNION:
+        for (int i = 0; i < type->max; i++)
+            if (!wisp__type_copies(&inner[i])) return false;
+        return true;
+    default: return true;
+    }
+}
+
+static bool wisp__schema_copies(const wisp_schema *schema) {
+    for (int i = 0; i < schema->count; i++)
+        if (!wisp__type_copies(&schema->fields[i].type)) return false;
+    return schema->shape == WISP_SHAPE_STRUCT;
+}
+
 /* The remote that stands for a class of that name, made for it. NULL with w->why. */
 static wisp__remote *wisp__class_remote(wisp *w, const char *name, const wisp_class_desc *desc) {
     wisp__remote *remote;
     wisp_config config;
     char full[WISP__NAME_BYTES + 1];
     memset(&config, 0, sizeof config);
+    config.encode.mode = WISP_ENCODE_SCHEMA;
     config.encode.schema = desc->schema;
     config.encode.migrations = desc->migrations;
     config.encode.migration_count = desc->migration_count;
@@ -26065,8 +26132,17 @@ static wisp__remote *wisp__class_remote(wisp *w, const char *name, const wisp_cl
         wisp__explain(w, WISP_E_NAME, "class '%s' is defined already", name);
         return NULL;
     }
-    w->why = wisp_use_config(w, &config, full);
-    return w->why ? NULL : wisp__registry_add(&w->registry, full, &w->why);
+    w->why = wisp_use_config(w, NULL, full);
+    if (!w->why) w->why = wisp_use_config(w, &config, full);
+    if (!w->why && !wisp__schema_copies(desc->schema))
+        wisp__explain(w, WISP_E_SCHEMA, "class '%s': a value of any type points to memory that "
+                      "does not stay", name);
+    remote = w->why ? NULL : wisp__registry_add(&w->registry, full, &w->why);
+    if (!remote) return NULL;
+    remote->of_class = true;
+    w->why = wisp__registry_settle(&w->registry, remote);
+    remote->of_class = !w->why;
+    return w->why ? NULL : remote;
 }
 
 wisp_class wisp_define(wisp *w, const char *name, const wisp_class_desc *desc) {
@@ -26099,7 +26175,7 @@ static wisp_result wisp__spawn_check(wisp *w, const wisp__class *c, const void *
                              "struct of it");
     if (w->clock.rate <= 0)
         return wisp__explain(w, WISP_E_UNSUPPORTED, "objects need ticks: set desc.tick_rate");
-    if (w->objects.server)
+    if (w->objects.server || w->objects.lost)
         return wisp__explain(w, WISP_E_UNSUPPORTED, "this end sees the objects of a server, which "
                              "alone spawns them");
     if (w->objects.count < w->base.limits.objects) return WISP_OK;
@@ -26121,7 +26197,7 @@ static wisp__object *wisp__object_own(wisp *w, wisp_object handle, wisp_result *
 wisp_object wisp_spawn(wisp *w, wisp_class of, wisp_player owner, const void *state) {
     wisp__class *c = wisp__class_of(w, of);
     wisp__object *o = NULL;
-    uint32_t id;
+    uint32_t id = 0;
     if (!w) return wisp__object_handle(NULL);
     w->why = wisp__spawn_check(w, c, state);
     if (w->why) return wisp__object_handle(NULL);
@@ -26241,7 +26317,7 @@ wisp_player wisp_me(const wisp *w) {
 }
 
 wisp_player wisp_player_of(const wisp *w, wisp_peer peer) {
-    const wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
+    const wisp__session *s = w ? wisp__session_or_left(w, peer) : NULL;
     wisp_player player = { 0 };
     if (s && !wisp__joined_by_us(s)) player.id = wisp__session_player(w, s);
     return player;
@@ -26257,7 +26333,7 @@ wisp_peer wisp_peer_of(const wisp *w, wisp_player player) {
 
 bool wisp_is_mine(const wisp *w, wisp_object handle) {
     const wisp__object *o = wisp__object_get(w, handle);
-    return o && o->owner == wisp_me(w).id;
+    return o && o->owner == wisp_me(w).id && (o->owner || !o->from);
 }
 
 bool wisp_decides(const wisp *w, wisp_object handle) {
@@ -26289,6 +26365,29 @@ WISP__UNUSED static void wisp__objects_check(const wisp *w) {
     }
     WISP_ASSERT(count == w->objects.count);
 }
+
+#else
+
+/* Without objects nobody is shown one, and a record of one is of no kind. What is called with the
+   audience of a peer or an object in hand is never called. */
+static inline wisp__audience *wisp__audience_of(const wisp *w, const wisp__session *s) {
+    return (void)w, (void)s, (wisp__audience *)NULL;
+}
+static inline void wisp__objects_joined(wisp *w, wisp__session *s) { (void)w, (void)s; }
+static inline void wisp__objects_left(wisp *w, wisp__session *s) { (void)w, (void)s; }
+static inline void wisp__objects_order(wisp *w, wisp__session *s) { (void)w, (void)s; }
+static inline void wisp__object_outcome(wisp *w, wisp__session *s, uint32_t number, bool arrived) {
+    (void)w, (void)s, (void)number, (void)arrived;
+}
+static inline void wisp__objects_commit(wisp *w) { (void)w; }
+static inline void wisp__objects_bury(wisp *w) { (void)w; }
+static inline void wisp__objects_lose(wisp *w) { (void)w; }
+static inline void wisp__objects_free(wisp *w) { (void)w; }
+static inline void wisp__objects_check(const wisp *w) { (void)w; }
+static void wisp__on_objects(wisp__reading *r) { wisp__break(r, "a record of no kind"); }
+static void wisp__on_lacks(wisp__reading *r) { wisp__break(r, "a record of no kind"); }
+
+#endif
 
 /* ===========================================================================
  * MARK: >>tick
@@ -26326,7 +26425,7 @@ static double wisp__server_ticks(const wisp__clock *c, double time) {
    differ, so that questions do not always meet the same phase of its updates. */
 static void wisp__clock_ask(wisp *w) {
     wisp__clock *c = &w->clock;
-    wisp__session *s = wisp__session_of(w, wisp_server());
+    wisp__session *s = w->objects.made ? NULL : wisp__session_of(w, wisp_server());
     wisp_peer server = { s && s->peer.state == WISP__JOINED ? s->peer.slot.id : 0 };
     double pause;
     if (!wisp_peer_equal(server, c->server)) {
@@ -27183,7 +27282,8 @@ static void wisp__run_dequeue(wisp__packet_writer *f, wisp__queue *q, wisp__mess
         m->references++;
     }
     if (count <= (run ? run->more : 0)) {
-        run->at = (uint16_t)(f->before.data - wisp__run_entries(m) + (f->before.bits + 7) / 8);
+        run->at = (uint16_t)(f->before.data - wisp__run_entries(m) +
+                             (ptrdiff_t)((f->before.bits + 7) / 8));
         run->more = (uint16_t)(run->more - count);
         m->data_bits = wisp__message_entry(m, run->at).bits;
         return;
@@ -27275,13 +27375,15 @@ static inline wisp__fit wisp__fill_queued(wisp__packet_writer *f, int index) {
 
 /* --- objects --- */
 
+#ifndef WISP_NO_STATE
+
 enum { WISP__STATE_HEAD = 8 + 33 + 8 + 1 };     /* bits of TICK, and of OBJECT around its records */
 
 /* Puts the record of the most urgent object; the packet has room for so much less. */
 static wisp__fit wisp__fill_object(wisp__packet_writer *f) {
     wisp__audience *a = wisp__audience_of(f->w, f->s);
     wisp__note *n = a->due[0].note;
-    int64_t at = f->state.at, head = f->state.bytes ? 0 : WISP__STATE_HEAD;
+    int64_t at = f->state.at, head = at ? 0 : WISP__STATE_HEAD;
     wisp__ref ref = wisp__ref_of(WISP__FRAME_OBJECT, 0, (uint32_t)n->index << 16 | n->sequence);
     if (!wisp__note_wants(n)) {
         n->due = false;
@@ -27298,13 +27400,17 @@ static wisp__fit wisp__fill_object(wisp__packet_writer *f) {
     f->state.end = wisp__least(at + f->to.end - f->to.at - head, f->state.end);
     if (f->state.end > at) wisp__object_put(f->w, n, n->index == f->object + 1, &f->state);
     if (f->state.full || f->state.end <= at || !wisp__object_sent(f->w, f->s, n)) {
+        bool alone = f->state.full && !f->eliciting;
         f->state.at = at;
         f->state.full = false;
-        return WISP__FULL;
+        if (!alone) return WISP__FULL;
+        f->s->peer.flow.mtu.wanted = true;     /* it waits for larger packets, others do not */
+        wisp__objects_pass(a);
+        return WISP__FITS;
     }
     f->to.end -= f->state.at - at + head;
     f->eliciting = true;
-    f->object = n->index;
+    f->object = (int)(ref.number >> 16);       /* the note may be gone */
     wisp__fill_carry(f, ref);
     wisp__objects_pop(a);
     return WISP__FITS;
@@ -27320,6 +27426,13 @@ static void wisp__fill_objects_end(wisp__packet_writer *f) {
     wisp__put_bits(&f->to, f->state.bytes, f->state.at);
     wisp__put(&f->to, 0, 1);
 }
+
+#else
+
+static inline wisp__fit wisp__fill_object(wisp__packet_writer *f) { return (void)f, WISP__FULL; }
+static inline void wisp__fill_objects_end(wisp__packet_writer *f) { (void)f; }
+
+#endif
 
 /* Does the most urgent object go before messages and streams, if there are others? */
 static bool wisp__object_first(const wisp__packet_writer *f, bool others, uint32_t urgency) {
@@ -28387,7 +28500,7 @@ static void wisp__deny(wisp *w, const wisp_addr *addr, uint64_t nonce,
 static void wisp__on_denial(wisp *w, wisp__session *s, wisp__reader *from) {
     wisp_result code = (int16_t)(uint16_t)wisp__get(from, 16);
     int length = (int)wisp__get(from, 8);
-    char text[WISP__REASON_BYTES + WISP__SLACK], why[sizeof text];
+    char text[WISP__REASON_BYTES + WISP__SLACK] = "", why[sizeof text];
     if (from->failed || code >= 0 || length >= WISP__REASON_BYTES) return;
     wisp__get_bits(from, (uint8_t *)text, (int64_t)length * 8);
     if (from->failed) return;
