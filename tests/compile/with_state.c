@@ -40,7 +40,7 @@ void with_state_update(double now) {
     wisp_update(server, now);
 }
 
-int with_state_indices(void) { return server->objects.made; }
+int with_state_indices(void) { return server->objects.made - server->objects.free_count; }
 
 void with_state_insist(void) {
     int number = server->registry.remotes[server->objects.classes[0]->remote]->newest;
