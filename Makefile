@@ -22,8 +22,7 @@ MAKEFLAGS += -j2
 
 TESTS    := $(notdir $(basename $(wildcard tests/test_*.c)))
 FUZZERS  := $(notdir $(basename $(wildcard tests/fuzz/fuzz_*.c)))
-EXAMPLES := $(notdir $(basename $(wildcard examples/[0-9]*.c))) rendezvous \
-            server_thread
+EXAMPLES := $(filter-out arena, $(notdir $(basename $(wildcard examples/*.c))))
 HEADERS  := $(wildcard wisp*.h tests/support/*.h tests/data/*.h tests/compile/*.h examples/*.h \
             tools/*.h) examples/rendezvous.c
 
@@ -185,7 +184,7 @@ build/examples/%.log: examples/$$(*F).c build/examples/$$(*D)/wisp.log $(HEADERS
 	@tools/step $@ "$(CC_$(KIND)) -std=c99 -I. $(LINKED) $< $(OUTPUT)" "$(RUN) $(ARGS_$(*F))"
 
 ARGS_02_chat    := --demo
-ARGS_12_lan     := --demo
+ARGS_lan        := --demo
 ARGS_11_overlay := build/examples/overlay.png
 
 # Fuzz targets for some seconds each: sanitized in 64 and in 32 bit; the bomb search once optimised,

@@ -1,9 +1,9 @@
-/* 15_rooms.c - a chat with rooms: a group of peers for each, and one fire for all who are in it
+/* rooms.c - a chat with rooms: a group of peers for each, and one fire for all who are in it
 
    A group is found by its name, and a peer that leaves is in no group any more, so the server keeps
    no list of who is where. What it knows of a peer hangs on the peer: wisp_set_peer_user.
 
-   Build    cc -I.. 15_rooms.c -o rooms                  (Windows: add -lws2_32)
+   Build    cc -I.. rooms.c -o rooms                     (Windows: add -lws2_32)
    Run      ./rooms                                exits 0 when each heard what was meant for it
 */
 #include "udp.h"        /* first: it asks the system headers for more than C99 offers */

@@ -1,4 +1,4 @@
-/* 13_snapshots.c - snapshots that back off: a thin link gets fewer of them, and none gets old ones
+/* snapshots.c - snapshots that back off: a thin link gets fewer of them, and none gets old ones
 
    A server shows a moving crowd 60 times a second. Before each snapshot it looks at its peer: are
    more than two snapshots on their way beyond what the round trip explains, or does one still wait,
@@ -6,7 +6,7 @@
    simulated link falls to 12 kB/s for a second, and recovers. Time is a variable here, so the
    seconds that it shows take no time.
 
-   Build    cc -I.. 13_snapshots.c -o snapshots -lm     (Windows: add -lws2_32)
+   Build    cc -I.. snapshots.c -o snapshots -lm        (Windows: add -lws2_32)
    Run      ./snapshots                            exits 0 when it has backed off, and come back
 */
 #include "udp.h"        /* first: it asks the system headers for more than C99 offers */

@@ -1,10 +1,10 @@
-/* 14_asset.c - something far larger than a packet: a file in pieces, with progress
+/* asset.c - something far larger than a packet: a file in pieces, with progress
 
    A message of up to 1 MiB (limits.message_bytes) is cut and put together by wisp itself. A file
    goes in pieces all the same: the other end sees how far it is, memory stays small, and what is
    urgent passes. The queue tells when the next piece is due, so a thin link is never overfilled.
 
-   Build    cc -I.. 14_asset.c -o asset                  (Windows: add -lws2_32)
+   Build    cc -I.. asset.c -o asset                     (Windows: add -lws2_32)
    Run      ./asset [FILE]                               exits 0 when all of it has arrived
 */
 #include "udp.h"        /* first: it asks the system headers for more than C99 offers */

@@ -1,6 +1,6 @@
-/* 12_lan.c - finds the servers of a LAN, without an address: wisp_query and wisp_set_info
+/* lan.c - finds the servers of a LAN, without an address: wisp_query and wisp_set_info
 
-   Build    cc -I.. 12_lan.c -o lan                     (Windows: add -lws2_32)
+   Build    cc -I.. lan.c -o lan                        (Windows: add -lws2_32)
    Run      ./lan serve "Ada's game"                    on some machines of the LAN
             ./lan                                       lists them
             ./lan --demo                                three servers and a list in one process

@@ -1,9 +1,9 @@
-/* 16_login.c - who is let in: a ticket that is good once, for a while, and a refusal in words
+/* login.c - who is let in: a ticket that is good once, for a while, and a refusal in words
 
    A login service (a table here) gives each account a token; the client joins with it as its
    ticket. A session without a cipher can be read on its way, so a ticket is never a password.
 
-   Build    cc -I.. 16_login.c -o login                  (Windows: add -lws2_32)
+   Build    cc -I.. login.c -o login                     (Windows: add -lws2_32)
    Run      ./login                                      exits 0 when the right ones were let in
 */
 #include "udp.h"        /* first: it asks the system headers for more than C99 offers */

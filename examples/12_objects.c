@@ -1,9 +1,9 @@
-/* 17_objects.c - things that walk on a server, and players who see them
+/* 12_objects.c - things that walk on a server, and players who see them
 
    The server spawns sheep, and a dog for each player. It alone moves them, once a tick; a player
    asks it with an event. Sheep at the gate and dogs of players who have left are despawned.
 
-   Build    cc -I.. 17_objects.c -o objects              (Windows: add -lws2_32)
+   Build    cc -I.. 12_objects.c -o objects              (Windows: add -lws2_32)
    Run      ./objects                                    exits 0 when all saw what was there
 */
 #include "udp.h"        /* first: it asks the system headers for more than C99 offers */
