@@ -80,7 +80,10 @@
        >>call           calls that wait for answers, requests that are answered
        >>frame          the frames of a packet: drawn, written and read
        >>names          announcements and their answers: numbers for names
-       >>object         structs of a server that its peers see: classes and objects
+       >>object         classes, and the objects of them
+       >>audience       what each peer knows of the objects of this end
+       >>edit           how objects come, change and go
+       >>replica        the objects that a server has told of
        >>tick           steps of equal length, numbered alike on all ends of a server
        >>packet_writer  packets filled and sent
        >>session        how sessions begin and end
@@ -25102,23 +25105,11 @@ static void wisp__announce_news(wisp *w) {
 
 /* ===========================================================================
  * MARK: >>object
- * What: classes and objects: a server's objects and their rows, what each peer knows of them, and
- *   the objects that a server has told of here.
- * Invariants: a row is made once, at the end of the tick in which its object was edited, and all
- *   peers share it. A delta is made only from a row that the peer has acked. An object's memory
- *   lives until no peer has a note of it and the update ends.
- * Not here: which object goes next (packet_writer decides between it and messages).
- *
- *   OBJECT    records, each after a bit 1; then 0. It ends its packet.
- *   record    follows:1 [no: index:16] kind
- *     kind    row 0 · described 10, description, row · gone 11, generation:16
- *     description   generation:16 length(number of the class) owner:16
- *     row     age:1 [older than the packet's tick: ticks:7] sequence:8 back:6, then a record
- *             (back 0), or the delta of the row `back` sequences before; where a schema has more
- *             than numbers, small(bytes) before the delta and zeros after it
- *   follows: the index is one more than that of the record before
- *   LACKS     length(index): the peer has no object of this index, or not the row that a delta
- *             needs: it wants a description and a whole row. 65,535: of all
+ * What: classes, and the objects of them: their numbers, structs, rows and players.
+ * Invariants: an index rests before it is used again. An object's memory lives until no peer has a
+ *   note of it and the update ends.
+ * Not here: what is sent of them (audience), how they change (edit), what a server tells
+ *   (replica).
  * ======================================================================== */
 
 /* HEAD: bytes of a packet that are left to what is around the row of an object. */
@@ -25131,12 +25122,6 @@ static uint16_t wisp__session_player(const wisp *w, const wisp__session *s) {
 }
 
 #ifndef WISP_NO_STATE
-
-/* What a peer was shown; NULL: nothing. */
-static inline wisp__audience *wisp__audience_of(const wisp *w, const wisp__session *s) {
-    int at = wisp__session_player(w, s) - 1;
-    return at < w->objects.audience_room ? w->objects.audiences[at] : NULL;
-}
 
 /* --- rows that are kept --- */
 
@@ -25289,6 +25274,204 @@ static wisp__object *wisp__object_new(wisp *w, wisp__class *c, uint32_t id) {
 
 static void *wisp__object_image(const wisp__object *o) {
     return (void *)(uintptr_t)(o + 1);
+}
+
+/* --- classes --- */
+
+static wisp_result wisp__class_check(wisp *w, const char *name, const wisp_class_desc *desc) {
+    if (!name || !desc || !desc->schema)
+        return wisp__explain(w, WISP_E_ARGUMENT, "a class needs a name and a desc with a schema");
+    if (!(desc->rate >= 0))
+        return wisp__explain(w, WISP_E_ARGUMENT, "class '%s': a rate of %g", name, desc->rate);
+    if (desc->schema->shape != WISP_SHAPE_STRUCT || desc->schema->bytes > WISP__CLASS_BYTES)
+        return wisp__explain(w, WISP_E_SCHEMA, "class '%s': its schema is not of a C struct of at "
+                             "most %d bytes", name, WISP__CLASS_BYTES);
+    if (strlen(name) > WISP__NAME_BYTES - 6)
+        return wisp__explain(w, WISP_E_NAME, "a class has a name of at most %d bytes",
+                             WISP__NAME_BYTES - 6);
+    if (w->objects.class_count < WISP__CLASSES) return WISP_OK;
+    return wisp__explain(w, WISP_E_LIMIT, "there are %d classes already", WISP__CLASSES);
+}
+
+static bool wisp__schema_copies(const wisp_schema *schema);
+
+/* Is all that a type stores in its own bytes? */
+static bool wisp__type_copies(const wisp_type *type) {
+    const wisp_type *inner = (const wisp_type *)type->of;
+    switch (type->kind) {
+    case WISP_TYPE_ANY: case WISP_TYPE_EXACT: return false;
+    case WISP_TYPE_ARRAY: return wisp__type_copies(inner);
+    case WISP_TYPE_STRUCT: return wisp__schema_copies((const wisp_schema *)type->of);
+    case WISP_TYPE_UNION:
+        for (int i = 0; i < type->max; i++)
+            if (!wisp__type_copies(&inner[i])) return false;
+        return true;
+    default: return true;
+    }
+}
+
+static bool wisp__schema_copies(const wisp_schema *schema) {
+    for (int i = 0; i < schema->count; i++)
+        if (!wisp__type_copies(&schema->fields[i].type)) return false;
+    return schema->shape == WISP_SHAPE_STRUCT;
+}
+
+/* The remote that stands for a class of that name, made for it. NULL with w->why. */
+static wisp__remote *wisp__class_remote(wisp *w, const char *name, const wisp_class_desc *desc) {
+    wisp__remote *remote;
+    wisp_config config;
+    char full[WISP__NAME_BYTES + 1];
+    memset(&config, 0, sizeof config);
+    config.encode.mode = WISP_ENCODE_SCHEMA;
+    config.encode.schema = desc->schema;
+    config.encode.migrations = desc->migrations;
+    config.encode.migration_count = desc->migration_count;
+    snprintf(full, sizeof full, "class %s", name);
+    remote = wisp__registry_find(&w->registry, full, (int)strlen(full));
+    if (wisp__class_at(w, remote)) {
+        wisp__explain(w, WISP_E_NAME, "class '%s' is defined already", name);
+        return NULL;
+    }
+    w->why = wisp_use_config(w, NULL, full);
+    if (!w->why) w->why = wisp_use_config(w, &config, full);
+    if (!w->why && !wisp__schema_copies(desc->schema))
+        wisp__explain(w, WISP_E_SCHEMA, "class '%s': a value of any type points to memory that "
+                      "does not stay", name);
+    remote = w->why ? NULL : wisp__registry_add(&w->registry, full, &w->why);
+    if (!remote) return NULL;
+    remote->of_class = true;
+    w->why = wisp__registry_settle(&w->registry, remote);
+    remote->of_class = !w->why;
+    return w->why ? NULL : remote;
+}
+
+wisp_class wisp_define(wisp *w, const char *name, const wisp_class_desc *desc) {
+    wisp_class none = { 0 }, handle;
+    wisp__remote *remote;
+    wisp__class *c;
+    if (!w) return none;
+    w->why = wisp__class_check(w, name, desc);
+    remote = w->why ? NULL : wisp__class_remote(w, name, desc);
+    if (!remote) return none;
+    w->why = wisp__grow(&w->base, WISP__ARRAY(w->objects.classes, w->objects.class_room),
+                        w->objects.class_count + 1, WISP__CLASSES);
+    c = w->why ? NULL : (wisp__class *)wisp__alloc(&w->base, sizeof *c);
+    if (!c) wisp__no_more_memory(w);
+    if (!c) return none;
+    c->desc = *desc;
+    c->remote = remote->index;
+    c->bytes = (desc->schema->bytes + 15) & ~15;
+    c->priority = wisp__default_int(desc->priority, WISP_PRIORITY(500)) - 1;
+    c->rate = desc->rate;
+    w->clock.wanted = true;
+    w->objects.classes[w->objects.class_count++] = c;
+    handle.id = (uint32_t)w->objects.class_count;
+    return handle;
+}
+
+/* --- handles --- */
+
+void *wisp_object_user(const wisp *w, wisp_object handle) {
+    const wisp__object *o = wisp__object_get(w, handle);
+    return o ? o->user : NULL;
+}
+
+wisp_result wisp_set_object_user(wisp *w, wisp_object handle, void *user) {
+    wisp__object *o = wisp__object_get(w, handle);
+    if (!o) return wisp__explain(w, w ? WISP_E_STALE : WISP_E_ARGUMENT,
+                                 "object %lu is not there any more", (unsigned long)handle.id);
+    o->user = user;
+    return WISP_OK;
+}
+
+static wisp_object wisp__object_from(const wisp__object *o) {
+    while (o && (o->dead || o->hidden || !o->spawned)) o = o->next;
+    return wisp__object_handle(o);
+}
+
+wisp_object wisp_first(const wisp *w, wisp_class of) {
+    const wisp__class *c = wisp__class_of(w, of);
+    return wisp__object_from(c ? c->first : NULL);
+}
+
+wisp_object wisp_next(const wisp *w, wisp_object handle) {
+    const wisp__object *o = w ? wisp__object_at(w, (int)(handle.id & WISP__OBJECT_INDEX)) : NULL;
+    return wisp__object_from(o && o->id == handle.id ? o->next : NULL);
+}
+
+wisp_class wisp_class_of(const wisp *w, wisp_object handle) {
+    const wisp__object *o = wisp__object_get(w, handle);
+    wisp_class of = { 0 };
+    for (int i = 0; o && i < w->objects.class_count; i++)
+        if (w->objects.classes[i] == o->of) of.id = (uint32_t)i + 1;
+    return of;
+}
+
+wisp_player wisp_owner_of(const wisp *w, wisp_object handle) {
+    const wisp__object *o = wisp__object_get(w, handle);
+    wisp_player owner = { 0 };
+    if (o) owner.id = o->owner;
+    return owner;
+}
+
+wisp_player wisp_me(const wisp *w) {
+    wisp_player me = { 0 };
+    if (w && w->clock.following) me.id = w->clock.player;
+    return me;
+}
+
+wisp_player wisp_player_of(const wisp *w, wisp_peer peer) {
+    const wisp__session *s = w ? wisp__session_or_left(w, peer) : NULL;
+    wisp_player player = { 0 };
+    if (s && !wisp__joined_by_us(s)) player.id = wisp__session_player(w, s);
+    return player;
+}
+
+wisp_peer wisp_peer_of(const wisp *w, wisp_player player) {
+    wisp_peer none = { 0 };
+    const wisp__session *s = w && player.id && player.id <= w->peers.pool.made
+                                 ? wisp__session_at(w, player.id - 1) : NULL;
+    return s && s->peer.state == WISP__JOINED && !wisp__joined_by_us(s) ? wisp__peer_handle(s)
+                                                                        : none;
+}
+
+bool wisp_is_mine(const wisp *w, wisp_object handle) {
+    const wisp__object *o = wisp__object_get(w, handle);
+    return o && o->owner == wisp_me(w).id && (o->owner || !o->from);
+}
+
+bool wisp_decides(const wisp *w, wisp_object handle) {
+    const wisp__object *o = wisp__object_get(w, handle);
+    return o && !o->from;
+}
+
+#endif
+
+/* ===========================================================================
+ * MARK: >>audience
+ * What: what each peer knows of the objects of this end, and what it is to be sent.
+ * Invariants: all peers share the row of an object. A delta is made only from a row that the peer
+ *   has acked.
+ * Not here: which goes next of objects and messages (packet_writer).
+ *
+ *   OBJECT    records, each after a bit 1; then 0. It ends its packet.
+ *   record    follows:1 [no: index:16] kind
+ *     kind    row 0 · described 10, description, row · gone 11, generation:16
+ *     description   generation:16 length(number of the class) owner:16
+ *     row     age:1 [older than the packet's tick: ticks:7] sequence:8 back:6, then a record
+ *             (back 0), or the delta of the row `back` sequences before; where a schema has more
+ *             than numbers, small(bytes) before the delta and zeros after it
+ *   follows: the index is one more than that of the record before
+ *   LACKS     length(index): the peer has no object of this index, or not the row that a delta
+ *             needs: it wants a description and a whole row. 65,535: of all
+ * ======================================================================== */
+
+#ifndef WISP_NO_STATE
+
+/* What a peer was shown; NULL: nothing. */
+static inline wisp__audience *wisp__audience_of(const wisp *w, const wisp__session *s) {
+    int at = wisp__session_player(w, s) - 1;
+    return at < w->objects.audience_room ? w->objects.audiences[at] : NULL;
 }
 
 /* --- what a peer knows: notes --- */
@@ -25571,6 +25754,30 @@ static bool wisp__object_sent(wisp *w, wisp__session *s, wisp__note *n) {
     return true;
 }
 
+/* A peer has lost an object, or the row that its deltas were made from. */
+static void wisp__note_again(wisp *w, wisp__session *s, wisp__note *n) {
+    wisp__kept_forget(w, &n->flight, n->sequence);
+    wisp__encoded_release(w, n->base);
+    n->base = NULL;
+    n->described = false;
+    wisp__note_due(w, s, n);
+}
+
+static void wisp__on_lacks(wisp__reading *r) {
+    int index = wisp__frame_get_number(&r->from);
+    wisp__audience *a = wisp__audience_of(r->w, r->s);
+    wisp__note *n = a && index < WISP__OBJECT_ALL ? wisp__note_of(r->w, r->s, index) : NULL;
+    if (r->from.failed || !a) return;
+    if (n) wisp__note_again(r->w, r->s, n);
+    if (index != WISP__OBJECT_ALL) return;
+    if (!wisp__pay_each(&r->w->content.credit, a->room, WISP__PRICE_STEP)) {
+        wisp__break_unpaid(r);
+        return;
+    }
+    for (int i = 0; i < a->room; i++)
+        if (a->notes[i]) wisp__note_again(r->w, r->s, a->notes[i]);
+}
+
 /* --- the order --- */
 
 /* May an object go to a peer now? What is not described yet waits for its answer. */
@@ -25640,7 +25847,30 @@ static void wisp__objects_pop(wisp__audience *a) {
     if (a->ready) wisp__due_sink(a->due, a->ready, 0);
 }
 
-/* --- edits --- */
+#else
+
+/* Without objects nobody is shown one. What is called with the audience of a peer or an object in
+   hand is never called. */
+static inline wisp__audience *wisp__audience_of(const wisp *w, const wisp__session *s) {
+    return (void)w, (void)s, (wisp__audience *)NULL;
+}
+static inline void wisp__objects_joined(wisp *w, wisp__session *s) { (void)w, (void)s; }
+static inline void wisp__objects_left(wisp *w, wisp__session *s) { (void)w, (void)s; }
+static inline void wisp__objects_order(wisp *w, wisp__session *s) { (void)w, (void)s; }
+static inline void wisp__object_outcome(wisp *w, wisp__session *s, uint32_t number, bool arrived) {
+    (void)w, (void)s, (void)number, (void)arrived;
+}
+static void wisp__on_lacks(wisp__reading *r) { wisp__break(r, "a record of no kind"); }
+
+#endif
+
+/* ===========================================================================
+ * MARK: >>edit
+ * What: how the objects of this end come, change and go.
+ * Invariants: a row is made once, at the end of the tick in which its object was edited.
+ * ======================================================================== */
+
+#ifndef WISP_NO_STATE
 
 /* Says why a struct is outside its schema, and takes it back. */
 static void wisp__object_refuse(wisp *w, wisp__object *o, const wisp__program *program,
@@ -25744,7 +25974,111 @@ static void wisp__objects_bury(wisp *w) {
         }
 }
 
-/* --- told by a server --- */
+static wisp_result wisp__spawn_check(wisp *w, const wisp__class *c, const void *state) {
+    if (!c || !state)
+        return wisp__explain(w, WISP_E_ARGUMENT, "an object needs a class (wisp_define) and a "
+                             "struct of it");
+    if (w->clock.rate <= 0)
+        return wisp__explain(w, WISP_E_UNSUPPORTED, "objects need ticks: set desc.tick_rate");
+    if (w->objects.server || w->objects.lost)
+        return wisp__explain(w, WISP_E_UNSUPPORTED, "this end sees the objects of a server, which "
+                             "alone spawns them");
+    if (w->objects.count < w->base.limits.objects) return WISP_OK;
+    return wisp__no_room(w, WISP_E_LIMIT, w->base.limits.objects, "limits.objects");
+}
+
+/* An object of this end that the caller may change; NULL with the reason. */
+static wisp__object *wisp__object_own(wisp *w, wisp_object handle, wisp_result *why) {
+    wisp__object *o = wisp__object_get(w, handle);
+    *why = WISP_OK;
+    if (!w) *why = WISP_E_ARGUMENT;
+    else if (!o) *why = wisp__explain(w, WISP_E_STALE, "object %lu is not there any more",
+                                      (unsigned long)handle.id);
+    else if (o->from) *why = wisp__explain(w, WISP_E_UNSUPPORTED, "object %lu is of the server, "
+                                           "which alone changes it", (unsigned long)handle.id);
+    return *why ? NULL : o;
+}
+
+wisp_object wisp_spawn(wisp *w, wisp_class of, wisp_player owner, const void *state) {
+    wisp__class *c = wisp__class_of(w, of);
+    wisp__object *o = NULL;
+    uint32_t id = 0;
+    if (!w) return wisp__object_handle(NULL);
+    w->why = wisp__spawn_check(w, c, state);
+    if (w->why) return wisp__object_handle(NULL);
+    w->why = wisp__place_take(w, &id);
+    if (!w->why) o = wisp__object_new(w, c, id);
+    if (!w->why && !o) {
+        wisp__place_free(&w->objects, (int)(id & WISP__OBJECT_INDEX));
+        w->why = WISP_E_MEMORY;
+    }
+    if (w->why) wisp__no_more_memory(w);
+    if (w->why) return wisp__object_handle(NULL);
+    o->owner = owner.id;
+    memcpy(wisp__object_image(o), state, (size_t)c->desc.schema->bytes);
+    w->why = wisp__object_row(w, o, &o->row);
+    if (w->why) {
+        wisp__object_refuse(w, o, wisp__class_program(w, c), w->why);
+        wisp__place_free(&w->objects, (int)(id & WISP__OBJECT_INDEX));
+        wisp__object_free(w, o);
+        return wisp__object_handle(NULL);
+    }
+    o->tick = w->clock.tick;
+    o->spawned = true;
+    c->count++;
+    w->objects.count++;
+    wisp__object_show(w, o);
+    return wisp__object_handle(o);
+}
+
+wisp_result wisp_despawn(wisp *w, wisp_object handle) {
+    wisp_result why;
+    wisp__object *o = wisp__object_own(w, handle, &why);
+    if (o) wisp__object_die(w, o);
+    return why;
+}
+
+void *wisp_object_edit(wisp *w, wisp_object handle) {
+    wisp_result why;
+    wisp__object *o = wisp__object_own(w, handle, &why);
+    if (!o) return NULL;
+    if (!o->edited) {
+        o->edited = true;
+        o->next_edited = w->objects.edited;
+        w->objects.edited = o;
+    }
+    return wisp__object_image(o);
+}
+
+wisp_result wisp_give(wisp *w, wisp_object handle, wisp_player owner) {
+    wisp_result why;
+    wisp__object *o = wisp__object_own(w, handle, &why);
+    if (!o || o->owner == owner.id) return why;
+    o->owner = owner.id;
+    for (wisp__note *n = o->notes; n; n = n->next) {
+        wisp__session *s = wisp__session_at(w, n->session);
+        n->described = false;
+        n->description++;
+        if (s && wisp__audience_of(w, s)) wisp__note_due(w, s, n);
+    }
+    return WISP_OK;
+}
+
+#else
+
+static inline void wisp__objects_commit(wisp *w) { (void)w; }
+static inline void wisp__objects_bury(wisp *w) { (void)w; }
+
+#endif
+
+/* ===========================================================================
+ * MARK: >>replica
+ * What: the objects that a server has told of: read, and shown to the handlers of their class.
+ * Invariants: handlers run when all objects of a packet have their new rows.
+ * Not here: how the records stand in a packet (audience).
+ * ======================================================================== */
+
+#ifndef WISP_NO_STATE
 
 /* Its handlers are to run when the packet has been read. */
 static void wisp__object_news(wisp *w, wisp__object *o, unsigned news) {
@@ -26040,30 +26374,6 @@ static void wisp__on_objects(wisp__reading *r) {
     wisp__objects_tell(r->w);
 }
 
-/* A peer has lost an object, or the row that its deltas were made from. */
-static void wisp__note_again(wisp *w, wisp__session *s, wisp__note *n) {
-    wisp__kept_forget(w, &n->flight, n->sequence);
-    wisp__encoded_release(w, n->base);
-    n->base = NULL;
-    n->described = false;
-    wisp__note_due(w, s, n);
-}
-
-static void wisp__on_lacks(wisp__reading *r) {
-    int index = wisp__frame_get_number(&r->from);
-    wisp__audience *a = wisp__audience_of(r->w, r->s);
-    wisp__note *n = a && index < WISP__OBJECT_ALL ? wisp__note_of(r->w, r->s, index) : NULL;
-    if (r->from.failed || !a) return;
-    if (n) wisp__note_again(r->w, r->s, n);
-    if (index != WISP__OBJECT_ALL) return;
-    if (!wisp__pay_each(&r->w->content.credit, a->room, WISP__PRICE_STEP)) {
-        wisp__break_unpaid(r);
-        return;
-    }
-    for (int i = 0; i < a->room; i++)
-        if (a->notes[i]) wisp__note_again(r->w, r->s, a->notes[i]);
-}
-
 /* A server has gone: so have its objects. */
 static void wisp__objects_lose(wisp *w) {
     w->objects.lost = false;
@@ -26076,269 +26386,12 @@ static void wisp__objects_lose(wisp *w) {
     wisp__objects_tell(w);
 }
 
-/* --- public --- */
-
-static wisp_result wisp__class_check(wisp *w, const char *name, const wisp_class_desc *desc) {
-    if (!name || !desc || !desc->schema)
-        return wisp__explain(w, WISP_E_ARGUMENT, "a class needs a name and a desc with a schema");
-    if (!(desc->rate >= 0))
-        return wisp__explain(w, WISP_E_ARGUMENT, "class '%s': a rate of %g", name, desc->rate);
-    if (desc->schema->shape != WISP_SHAPE_STRUCT || desc->schema->bytes > WISP__CLASS_BYTES)
-        return wisp__explain(w, WISP_E_SCHEMA, "class '%s': its schema is not of a C struct of at "
-                             "most %d bytes", name, WISP__CLASS_BYTES);
-    if (strlen(name) > WISP__NAME_BYTES - 6)
-        return wisp__explain(w, WISP_E_NAME, "a class has a name of at most %d bytes",
-                             WISP__NAME_BYTES - 6);
-    if (w->objects.class_count < WISP__CLASSES) return WISP_OK;
-    return wisp__explain(w, WISP_E_LIMIT, "there are %d classes already", WISP__CLASSES);
-}
-
-static bool wisp__schema_copies(const wisp_schema *schema);
-
-/* Is all that a type stores in its own bytes? */
-static bool wisp__type_copies(const wisp_type *type) {
-    const wisp_type *inner = (const wisp_type *)type->of;
-    switch (type->kind) {
-    case WISP_TYPE_ANY: case WISP_TYPE_EXACT: return false;
-    case WISP_TYPE_ARRAY: return wisp__type_copies(inner);
-    case WISP_TYPE_STRUCT: return wisp__schema_copies((const wisp_schema *)type->of);
-    case WISP_TYPE_UNION:
-        for (int i = 0; i < type->max; i++)
-            if (!wisp__type_copies(&inner[i])) return false;
-        return true;
-    default: return true;
-    }
-}
-
-static bool wisp__schema_copies(const wisp_schema *schema) {
-    for (int i = 0; i < schema->count; i++)
-        if (!wisp__type_copies(&schema->fields[i].type)) return false;
-    return schema->shape == WISP_SHAPE_STRUCT;
-}
-
-/* The remote that stands for a class of that name, made for it. NULL with w->why. */
-static wisp__remote *wisp__class_remote(wisp *w, const char *name, const wisp_class_desc *desc) {
-    wisp__remote *remote;
-    wisp_config config;
-    char full[WISP__NAME_BYTES + 1];
-    memset(&config, 0, sizeof config);
-    config.encode.mode = WISP_ENCODE_SCHEMA;
-    config.encode.schema = desc->schema;
-    config.encode.migrations = desc->migrations;
-    config.encode.migration_count = desc->migration_count;
-    snprintf(full, sizeof full, "class %s", name);
-    remote = wisp__registry_find(&w->registry, full, (int)strlen(full));
-    if (wisp__class_at(w, remote)) {
-        wisp__explain(w, WISP_E_NAME, "class '%s' is defined already", name);
-        return NULL;
-    }
-    w->why = wisp_use_config(w, NULL, full);
-    if (!w->why) w->why = wisp_use_config(w, &config, full);
-    if (!w->why && !wisp__schema_copies(desc->schema))
-        wisp__explain(w, WISP_E_SCHEMA, "class '%s': a value of any type points to memory that "
-                      "does not stay", name);
-    remote = w->why ? NULL : wisp__registry_add(&w->registry, full, &w->why);
-    if (!remote) return NULL;
-    remote->of_class = true;
-    w->why = wisp__registry_settle(&w->registry, remote);
-    remote->of_class = !w->why;
-    return w->why ? NULL : remote;
-}
-
-wisp_class wisp_define(wisp *w, const char *name, const wisp_class_desc *desc) {
-    wisp_class none = { 0 }, handle;
-    wisp__remote *remote;
-    wisp__class *c;
-    if (!w) return none;
-    w->why = wisp__class_check(w, name, desc);
-    remote = w->why ? NULL : wisp__class_remote(w, name, desc);
-    if (!remote) return none;
-    w->why = wisp__grow(&w->base, WISP__ARRAY(w->objects.classes, w->objects.class_room),
-                        w->objects.class_count + 1, WISP__CLASSES);
-    c = w->why ? NULL : (wisp__class *)wisp__alloc(&w->base, sizeof *c);
-    if (!c) wisp__no_more_memory(w);
-    if (!c) return none;
-    c->desc = *desc;
-    c->remote = remote->index;
-    c->bytes = (desc->schema->bytes + 15) & ~15;
-    c->priority = wisp__default_int(desc->priority, WISP_PRIORITY(500)) - 1;
-    c->rate = desc->rate;
-    w->clock.wanted = true;
-    w->objects.classes[w->objects.class_count++] = c;
-    handle.id = (uint32_t)w->objects.class_count;
-    return handle;
-}
-
-static wisp_result wisp__spawn_check(wisp *w, const wisp__class *c, const void *state) {
-    if (!c || !state)
-        return wisp__explain(w, WISP_E_ARGUMENT, "an object needs a class (wisp_define) and a "
-                             "struct of it");
-    if (w->clock.rate <= 0)
-        return wisp__explain(w, WISP_E_UNSUPPORTED, "objects need ticks: set desc.tick_rate");
-    if (w->objects.server || w->objects.lost)
-        return wisp__explain(w, WISP_E_UNSUPPORTED, "this end sees the objects of a server, which "
-                             "alone spawns them");
-    if (w->objects.count < w->base.limits.objects) return WISP_OK;
-    return wisp__no_room(w, WISP_E_LIMIT, w->base.limits.objects, "limits.objects");
-}
-
-/* An object of this end that the caller may change; NULL with the reason. */
-static wisp__object *wisp__object_own(wisp *w, wisp_object handle, wisp_result *why) {
-    wisp__object *o = wisp__object_get(w, handle);
-    *why = WISP_OK;
-    if (!w) *why = WISP_E_ARGUMENT;
-    else if (!o) *why = wisp__explain(w, WISP_E_STALE, "object %lu is not there any more",
-                                      (unsigned long)handle.id);
-    else if (o->from) *why = wisp__explain(w, WISP_E_UNSUPPORTED, "object %lu is of the server, "
-                                           "which alone changes it", (unsigned long)handle.id);
-    return *why ? NULL : o;
-}
-
-wisp_object wisp_spawn(wisp *w, wisp_class of, wisp_player owner, const void *state) {
-    wisp__class *c = wisp__class_of(w, of);
-    wisp__object *o = NULL;
-    uint32_t id = 0;
-    if (!w) return wisp__object_handle(NULL);
-    w->why = wisp__spawn_check(w, c, state);
-    if (w->why) return wisp__object_handle(NULL);
-    w->why = wisp__place_take(w, &id);
-    if (!w->why) o = wisp__object_new(w, c, id);
-    if (!w->why && !o) {
-        wisp__place_free(&w->objects, (int)(id & WISP__OBJECT_INDEX));
-        w->why = WISP_E_MEMORY;
-    }
-    if (w->why) wisp__no_more_memory(w);
-    if (w->why) return wisp__object_handle(NULL);
-    o->owner = owner.id;
-    memcpy(wisp__object_image(o), state, (size_t)c->desc.schema->bytes);
-    w->why = wisp__object_row(w, o, &o->row);
-    if (w->why) {
-        wisp__object_refuse(w, o, wisp__class_program(w, c), w->why);
-        wisp__place_free(&w->objects, (int)(id & WISP__OBJECT_INDEX));
-        wisp__object_free(w, o);
-        return wisp__object_handle(NULL);
-    }
-    o->tick = w->clock.tick;
-    o->spawned = true;
-    c->count++;
-    w->objects.count++;
-    wisp__object_show(w, o);
-    return wisp__object_handle(o);
-}
-
-wisp_result wisp_despawn(wisp *w, wisp_object handle) {
-    wisp_result why;
-    wisp__object *o = wisp__object_own(w, handle, &why);
-    if (o) wisp__object_die(w, o);
-    return why;
-}
-
-void *wisp_object_edit(wisp *w, wisp_object handle) {
-    wisp_result why;
-    wisp__object *o = wisp__object_own(w, handle, &why);
-    if (!o) return NULL;
-    if (!o->edited) {
-        o->edited = true;
-        o->next_edited = w->objects.edited;
-        w->objects.edited = o;
-    }
-    return wisp__object_image(o);
-}
-
 bool wisp_view(wisp *w, wisp_object handle, int moment, void *out) {
     const wisp__object *o = wisp__object_get(w, handle);
     if (!o || !out || !o->spawned || o->hidden || moment < WISP_NOW || moment > WISP_CONFIRMED)
         return false;
     memcpy(out, wisp__object_image(o), (size_t)o->of->desc.schema->bytes);
     return true;
-}
-
-void *wisp_object_user(const wisp *w, wisp_object handle) {
-    const wisp__object *o = wisp__object_get(w, handle);
-    return o ? o->user : NULL;
-}
-
-wisp_result wisp_set_object_user(wisp *w, wisp_object handle, void *user) {
-    wisp__object *o = wisp__object_get(w, handle);
-    if (!o) return wisp__explain(w, w ? WISP_E_STALE : WISP_E_ARGUMENT,
-                                 "object %lu is not there any more", (unsigned long)handle.id);
-    o->user = user;
-    return WISP_OK;
-}
-
-static wisp_object wisp__object_from(const wisp__object *o) {
-    while (o && (o->dead || o->hidden || !o->spawned)) o = o->next;
-    return wisp__object_handle(o);
-}
-
-wisp_object wisp_first(const wisp *w, wisp_class of) {
-    const wisp__class *c = wisp__class_of(w, of);
-    return wisp__object_from(c ? c->first : NULL);
-}
-
-wisp_object wisp_next(const wisp *w, wisp_object handle) {
-    const wisp__object *o = w ? wisp__object_at(w, (int)(handle.id & WISP__OBJECT_INDEX)) : NULL;
-    return wisp__object_from(o && o->id == handle.id ? o->next : NULL);
-}
-
-wisp_class wisp_class_of(const wisp *w, wisp_object handle) {
-    const wisp__object *o = wisp__object_get(w, handle);
-    wisp_class of = { 0 };
-    for (int i = 0; o && i < w->objects.class_count; i++)
-        if (w->objects.classes[i] == o->of) of.id = (uint32_t)i + 1;
-    return of;
-}
-
-wisp_player wisp_owner_of(const wisp *w, wisp_object handle) {
-    const wisp__object *o = wisp__object_get(w, handle);
-    wisp_player owner = { 0 };
-    if (o) owner.id = o->owner;
-    return owner;
-}
-
-wisp_result wisp_give(wisp *w, wisp_object handle, wisp_player owner) {
-    wisp_result why;
-    wisp__object *o = wisp__object_own(w, handle, &why);
-    if (!o || o->owner == owner.id) return why;
-    o->owner = owner.id;
-    for (wisp__note *n = o->notes; n; n = n->next) {
-        wisp__session *s = wisp__session_at(w, n->session);
-        n->described = false;
-        n->description++;
-        if (s && wisp__audience_of(w, s)) wisp__note_due(w, s, n);
-    }
-    return WISP_OK;
-}
-
-wisp_player wisp_me(const wisp *w) {
-    wisp_player me = { 0 };
-    if (w && w->clock.following) me.id = w->clock.player;
-    return me;
-}
-
-wisp_player wisp_player_of(const wisp *w, wisp_peer peer) {
-    const wisp__session *s = w ? wisp__session_or_left(w, peer) : NULL;
-    wisp_player player = { 0 };
-    if (s && !wisp__joined_by_us(s)) player.id = wisp__session_player(w, s);
-    return player;
-}
-
-wisp_peer wisp_peer_of(const wisp *w, wisp_player player) {
-    wisp_peer none = { 0 };
-    const wisp__session *s = w && player.id && player.id <= w->peers.pool.made
-                                 ? wisp__session_at(w, player.id - 1) : NULL;
-    return s && s->peer.state == WISP__JOINED && !wisp__joined_by_us(s) ? wisp__peer_handle(s)
-                                                                        : none;
-}
-
-bool wisp_is_mine(const wisp *w, wisp_object handle) {
-    const wisp__object *o = wisp__object_get(w, handle);
-    return o && o->owner == wisp_me(w).id && (o->owner || !o->from);
-}
-
-bool wisp_decides(const wisp *w, wisp_object handle) {
-    const wisp__object *o = wisp__object_get(w, handle);
-    return o && !o->from;
 }
 
 static void wisp__objects_free(wisp *w) {
@@ -26368,24 +26421,10 @@ WISP__UNUSED static void wisp__objects_check(const wisp *w) {
 
 #else
 
-/* Without objects nobody is shown one, and a record of one is of no kind. What is called with the
-   audience of a peer or an object in hand is never called. */
-static inline wisp__audience *wisp__audience_of(const wisp *w, const wisp__session *s) {
-    return (void)w, (void)s, (wisp__audience *)NULL;
-}
-static inline void wisp__objects_joined(wisp *w, wisp__session *s) { (void)w, (void)s; }
-static inline void wisp__objects_left(wisp *w, wisp__session *s) { (void)w, (void)s; }
-static inline void wisp__objects_order(wisp *w, wisp__session *s) { (void)w, (void)s; }
-static inline void wisp__object_outcome(wisp *w, wisp__session *s, uint32_t number, bool arrived) {
-    (void)w, (void)s, (void)number, (void)arrived;
-}
-static inline void wisp__objects_commit(wisp *w) { (void)w; }
-static inline void wisp__objects_bury(wisp *w) { (void)w; }
 static inline void wisp__objects_lose(wisp *w) { (void)w; }
 static inline void wisp__objects_free(wisp *w) { (void)w; }
 static inline void wisp__objects_check(const wisp *w) { (void)w; }
 static void wisp__on_objects(wisp__reading *r) { wisp__break(r, "a record of no kind"); }
-static void wisp__on_lacks(wisp__reading *r) { wisp__break(r, "a record of no kind"); }
 
 #endif
 

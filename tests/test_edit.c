@@ -1,0 +1,160 @@
+/* test_edit.c - objects: how they come, change and go */
+#define WISP_IMPLEMENTATION
+#define WISP_STATIC
+#include "../wisp.h"
+#include "support/test_runner.h"
+#include "support/orbs.h"
+
+TEST(owners_and_players) {
+    static orbs t;
+    wisp_player owner, left = { 0 };
+    wisp_object o;
+    orbs_open(&t);
+    orbs_server(&t);
+    orbs_join(&t);
+    orbs_join(&t);
+    world_run(&t.w, 0.5);
+    CHECK_EQ_INT(wisp_me(t.server).id, 0);
+    CHECK(wisp_me(t.ends[0]).id != 0 && wisp_me(t.ends[1]).id != 0);
+    CHECK(wisp_me(t.ends[0]).id != wisp_me(t.ends[1]).id);
+    owner = wisp_me(t.ends[1]);
+    CHECK_EQ_INT(wisp_player_of(t.server, wisp_peer_of(t.server, owner)).id, owner.id);
+    CHECK_EQ_INT(wisp_player_of(t.ends[1], wisp_server()).id, 0);
+    owner.id = 60000;
+    CHECK_EQ_INT(wisp_peer_of(t.server, owner).id, 0);
+    o = orbs_spawn(&t, 1, "mine");
+    world_run(&t.w, 0.2);
+    CHECK(wisp_is_mine(t.server, o) && wisp_decides(t.server, o));
+    CHECK(!wisp_is_mine(t.ends[1], o) && !wisp_decides(t.ends[1], o));
+    t.ends[1]->clock.following = false;            /* it does not know yet who it is */
+    CHECK(!wisp_is_mine(t.ends[1], o));
+    t.ends[1]->clock.following = true;
+    owner = wisp_me(t.ends[1]);
+    CHECK_EQ_INT(wisp_give(t.server, o, owner), WISP_OK);
+    world_run(&t.w, 0.2);
+    CHECK(wisp_is_mine(t.ends[1], o) && !wisp_is_mine(t.ends[0], o) && !wisp_is_mine(t.server, o));
+    CHECK_EQ_INT(t.logs[0].changed, 1);
+    CHECK(orbs_agree(&t, 0));
+    CHECK_EQ_INT(wisp_set_object_user(t.ends[0], o, &t), WISP_OK);
+    CHECK(wisp_object_user(t.ends[0], o) == &t && wisp_object_user(t.server, o) == NULL);
+    CHECK_EQ_INT(wisp_class_of(t.ends[0], o).id, t.of[0].id);
+    CHECK(wisp_on(t.server, WISP_LEFT, orbs_left, &left).id != 0);
+    wisp_leave(t.ends[1], wisp_server(), "enough");
+    world_run(&t.w, 0.2);
+    CHECK_EQ_INT(left.id, owner.id);                 /* as long as WISP_LEFT is handled */
+    world_close(&t.w);
+}
+
+/* A struct outside its schema is told and taken back; a handler that refuses hides. */
+TEST(what_is_outside_the_schema_is_taken_back) {
+    static orbs t;
+    wisp_player nobody = { 0 };
+    wisp_object o;
+    orb bad, seen;
+    orbs_open(&t);
+    orbs_server(&t);
+    orbs_join(&t);
+    world_watch(&t.w, t.server, WISP_ERROR);
+    memset(&bad, 0, sizeof bad);
+    bad.health = 1001;
+    CHECK(wisp_spawn(t.server, t.of_server, nobody, &bad).id == 0);
+    CHECK_EQ_INT(wisp_why(t.server), WISP_E_INVALID);
+    o = orbs_spawn(&t, 1, "good");
+    world_run(&t.w, 0.5);
+    CHECK_EQ_INT(world_count(&t.w, t.server, WISP_ERROR), 1);
+    CHECK(strstr(world_last(&t.w, t.server, WISP_ERROR)->text, "health") != NULL);
+    ((orb *)wisp_object_edit(t.server, o))->x = 101;
+    ((orb *)wisp_object_edit(t.server, o))->health = 5;
+    world_run(&t.w, 0.5);
+    CHECK_EQ_INT(world_count(&t.w, t.server, WISP_ERROR), 2);
+    CHECK(wisp_view(t.server, o, WISP_NOW, &seen) && seen.health == 100);
+    CHECK_EQ_INT(t.logs[0].changed, 0);
+    CHECK(orbs_agree(&t, 0));
+    t.logs[0].refuse = WISP_E_USER;
+    o = orbs_spawn(&t, 2, "hidden");
+    world_run(&t.w, 0.2);
+    CHECK_EQ_INT(t.logs[0].spawned, 2);
+    CHECK(!wisp_view(t.ends[0], o, WISP_NOW, &seen));
+    ((orb *)wisp_object_edit(t.server, o))->health = 5;
+    world_run(&t.w, 0.2);
+    CHECK_EQ_INT(wisp_despawn(t.server, o), WISP_OK);
+    world_run(&t.w, 0.2);
+    CHECK_EQ_INT(t.logs[0].changed + t.logs[0].despawned, 0);
+    world_close(&t.w);
+}
+
+TEST(wrong_calls_are_told_apart) {
+    static orbs t;
+    wisp_class_desc desc;
+    wisp_player nobody = { 0 };
+    wisp_class none = { 0 };
+    orb made;
+    wisp *w;
+    orbs_open(&t);
+    t.w.desc.limits.objects = 2;
+    orbs_server(&t);
+    w = t.server;
+    memset(&desc, 0, sizeof desc);
+    memset(&made, 0, sizeof made);
+    CHECK(wisp_define(w, "other", &desc).id == 0 && wisp_why(w) == WISP_E_ARGUMENT);
+    desc.schema = &orb_schema;
+    CHECK(wisp_define(w, "orb", &desc).id == 0 && wisp_why(w) == WISP_E_NAME);
+    CHECK(wisp_define(w, NULL, &desc).id == 0 && wisp_why(w) == WISP_E_ARGUMENT);
+    CHECK(wisp_define(NULL, "x", &desc).id == 0);
+    desc.rate = -1;
+    CHECK(wisp_define(w, "other", &desc).id == 0 && wisp_why(w) == WISP_E_ARGUMENT);
+    CHECK(wisp_spawn(w, none, nobody, &made).id == 0 && wisp_why(w) == WISP_E_ARGUMENT);
+    CHECK(wisp_spawn(w, t.of_server, nobody, NULL).id == 0 && wisp_why(w) == WISP_E_ARGUMENT);
+    CHECK(orbs_spawn(&t, 0, "a").id != 0);
+    CHECK(orbs_spawn(&t, 0, "b").id != 0);
+    CHECK(orbs_spawn(&t, 0, "c").id == 0 && wisp_why(w) == WISP_E_LIMIT);
+    CHECK_EQ_STR(wisp_why_text(w), "all 2 are in use: raise desc.limits.objects");
+    CHECK_EQ_INT(wisp_despawn(w, wisp_first(w, t.of_server)), WISP_OK);
+    CHECK(orbs_spawn(&t, 0, "c").id != 0);
+    CHECK_EQ_INT(wisp_despawn(NULL, wisp_first(w, t.of_server)), WISP_E_ARGUMENT);
+    CHECK(wisp_first(NULL, t.of_server).id == 0 && wisp_first(w, none).id == 0);
+    world_close(&t.w);
+}
+
+/* A row that no packet holds is refused, and one that none holds yet stands in nobody's way. */
+TEST(a_row_fits_a_packet) {
+    static orbs t;
+    static long_orb big;
+    wisp_class_desc desc;
+    wisp_class here, there;
+    wisp_player nobody = { 0 };
+    wisp_object o;
+    orbs_open(&t);
+    orbs_server(&t);
+    orbs_join(&t);
+    memset(&desc, 0, sizeof desc);
+    desc.schema = &long_schema;
+    desc.priority = WISP_PRIORITY(1);
+    here = wisp_define(t.server, "long", &desc);
+    there = wisp_define(t.ends[0], "long", &desc);
+    CHECK(here.id && there.id);
+    world_run(&t.w, 0.1);
+    memset(&big, 0, sizeof big);
+    memset(big.text, 'a', 1500);
+    CHECK_EQ_INT(wisp_spawn(t.server, here, nobody, &big).id, 0);
+    CHECK_EQ_INT(wisp_why(t.server), WISP_E_TOO_BIG);
+    big.text[900] = 0;
+    o = wisp_spawn(t.server, here, nobody, &big);
+    CHECK(o.id != 0);
+    orbs_spawn(&t, 1, "small");
+    world_run(&t.w, 0.2);
+    CHECK(orbs_agree(&t, 0));
+    world_run(&t.w, 5);
+    CHECK(wisp_view(t.ends[0], o, WISP_NOW, &big) && strlen(big.text) == 900);
+    (void)there;
+    world_close(&t.w);
+}
+
+static const test_case tests[] = {
+    CASE(owners_and_players),
+    CASE(what_is_outside_the_schema_is_taken_back),
+    CASE(wrong_calls_are_told_apart),
+    CASE(a_row_fits_a_packet)
+};
+
+int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }

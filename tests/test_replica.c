@@ -1,0 +1,238 @@
+/* test_replica.c - objects: as the peers of a server see them */
+#define WISP_IMPLEMENTATION
+#define WISP_STATIC
+#include "../wisp.h"
+#include "support/test_runner.h"
+#include "support/orbs.h"
+
+/* Lost, late and doubled packets, ends that join late or leave: after a quiet second all agree. */
+TEST(all_ends_agree_after_a_quiet_second) {
+    for (uint64_t seed = 1; seed <= 6; seed++) {
+        static orbs t;
+        orbs_open(&t);
+        t.w.bad = true;
+        t.w.net.loss = seed == 1 ? 0 : 0.3;
+        t.w.net.latency = seed % 3 == 0 ? 0.3 : (double)(seed % 3) * 0.02;
+        t.w.net.jitter = 0.03;
+        t.w.net.duplicate = 0.1;
+        t.w.net.reorder = 0.1;
+        t.w.net.seed = seed;
+        t.random = seed;
+        orbs_server(&t);
+        for (int i = 0; i < 30; i++) orbs_spawn(&t, (float)i, "old");
+        orbs_join(&t);
+        orbs_join(&t);
+        world_watch(&t.w, t.server, WISP_ERROR);
+        world_watch(&t.w, t.ends[0], WISP_ERROR);
+        for (int step = 0; step < 900; step++) {
+            if (step == 300) orbs_join(&t);
+            if (step == 500) wisp_leave(t.ends[1], wisp_server(), "enough");
+            if (step < 700) orbs_play(&t);
+            world_step(&t.w);
+        }
+        for (int i = 0; i < 600 && !(orbs_agree(&t, 0) && orbs_agree(&t, 2)); i++)
+            world_step(&t.w);
+        CHECK(orbs_agree(&t, 0));
+        CHECK(orbs_agree(&t, 2));
+        CHECK(wisp_first(t.ends[1], t.of[1]).id == 0);          /* without a server nothing */
+        CHECK_EQ_INT(t.logs[1].spawned, t.logs[1].despawned);
+        CHECK(t.logs[0].spawned - t.logs[0].despawned == t.server->objects.count);
+        CHECK_EQ_INT(t.logs[0].wrong + t.logs[2].wrong, 0);
+        CHECK_EQ_INT(world_count(&t.w, NULL, WISP_ERROR), 0);
+        world_close(&t.w);
+    }
+}
+
+/* What a server tells is for peers that have joined it; who has objects takes none. */
+TEST(an_end_sees_the_objects_of_the_first_server_that_it_has) {
+    static orbs t;
+    wisp_addr addr = wisp_loopback_addr(2);
+    wisp_player nobody = { 0 };
+    wisp *other;
+    orb made;
+    orbs_open(&t);
+    orbs_server(&t);
+    orbs_join(&t);                                   /* side 1 */
+    t.w.desc.tick_rate = 50;
+    other = world_add(&t.w);                           /* side 2 */
+    CHECK(orbs_define(other, NULL).id != 0);
+    memset(&made, 0, sizeof made);
+    made.x = 9;
+    orbs_spawn(&t, 1, "one");
+    CHECK(wisp_spawn(other, t.of_server, nobody, &made).id != 0);
+    world_run(&t.w, 0.5);
+    CHECK(orbs_agree(&t, 0));
+    CHECK(wisp_join(t.ends[0], &addr, NULL, 0).id != 0);
+    world_run(&t.w, 0.5);
+    CHECK(orbs_agree(&t, 0));                        /* still those of the first */
+    CHECK(wisp_spawn(t.ends[0], t.of[0], nobody, &made).id == 0);
+    CHECK_EQ_INT(wisp_why(t.ends[0]), WISP_E_UNSUPPORTED);
+    CHECK(wisp_object_edit(t.ends[0], wisp_first(t.ends[0], t.of[0])) == NULL);
+    CHECK_EQ_INT(wisp_despawn(t.ends[0], wisp_first(t.ends[0], t.of[0])), WISP_E_UNSUPPORTED);
+    CHECK_EQ_INT(wisp_give(t.ends[0], wisp_first(t.ends[0], t.of[0]), nobody),
+                 WISP_E_UNSUPPORTED);
+    wisp_leave(t.ends[0], wisp_server(), "enough");
+    world_run(&t.w, 0.1);
+    CHECK_EQ_INT(t.logs[0].despawned, 1);
+    ((orb *)wisp_object_edit(other, wisp_first(other, t.of_server)))->x = 10;
+    world_run(&t.w, 0.5);
+    t.server = other;
+    CHECK(orbs_agree(&t, 0));
+    CHECK_EQ_INT(t.logs[0].spawned, 2);
+    world_close(&t.w);
+}
+
+/* The other end has a newer version of the class: a field more, and a migration for it. */
+typedef struct newer_orb { float x, y, z; uint16_t health, armour; char name[12]; } newer_orb;
+
+static const wisp_field newer_fields[] = {
+    WISP_FIELD(newer_orb, x, WISP_T_QUANTIZED(-100, 100, 0.01)),
+    WISP_FIELD(newer_orb, y, WISP_T_QUANTIZED(-100, 100, 0.01)),
+    WISP_FIELD(newer_orb, z, WISP_T_QUANTIZED(-100, 100, 0.01)),
+    WISP_FIELD(newer_orb, health, WISP_T_RANGE(0, 1000)),
+    WISP_FIELD(newer_orb, armour, WISP_T_RANGE(0, 1000)),
+    WISP_FIELD(newer_orb, name, WISP_T_STRING(11))
+};
+static const wisp_schema newer_schema = WISP_SCHEMA(newer_orb, 2, newer_fields);
+
+static wisp_result newer_of(wisp_edit *edit, void *user) {
+    (void)user;
+    return wisp_edit_set(edit, "armour", wisp_int(wisp_int_of(wisp_edit_get(edit, "health")) / 2));
+}
+
+TEST(versions_of_a_class_migrate) {
+    static orbs t;
+    static const wisp_migration steps[] = { { 1, newer_of, NULL } };
+    wisp_addr addr = wisp_loopback_addr(0);
+    wisp_class_desc desc;
+    wisp_class of;
+    newer_orb seen;
+    wisp *newer;
+    wisp_object o;
+    orbs_open(&t);
+    orbs_server(&t);
+    newer = world_add(&t.w);
+    memset(&desc, 0, sizeof desc);
+    desc.schema = &newer_schema;
+    desc.migrations = steps;
+    desc.migration_count = 1;
+    of = wisp_define(newer, "orb", &desc);
+    CHECK(of.id != 0);
+    CHECK(wisp_join(newer, &addr, NULL, 0).id != 0);
+    o = orbs_spawn(&t, 3, "old one");
+    world_run(&t.w, 0.5);
+    CHECK(wisp_view(newer, o, WISP_CONFIRMED, &seen));
+    CHECK(seen.armour == 50 && seen.health == 100 && strcmp(seen.name, "old one") == 0);
+    ((orb *)wisp_object_edit(t.server, o))->health = 30;
+    world_run(&t.w, 0.5);
+    CHECK(wisp_view(newer, o, WISP_CONFIRMED, &seen) && seen.armour == 15);
+    world_close(&t.w);
+}
+
+/* Bits that nobody has written: they end the session, or do nothing; and never more. */
+TEST(hostile_objects) {
+    static orbs t;
+    orbs_open(&t);
+    t.w.desc.limits.objects = 100;
+    orbs_server(&t);
+    orbs_join(&t);
+    for (int i = 0; i < 10; i++) orbs_spawn(&t, (float)i, "real");
+    world_run(&t.w, 0.5);
+    for (int i = 0; i < 20000; i++) {
+        uint8_t bytes[96 + WISP__SLACK];
+        wisp__writer to = wisp__writer_on(bytes, 96);
+        wisp__reading r;
+        for (int k = 0; k < 96; k += 8) {
+            uint64_t random = orbs_next(&t) & (i % 3 ? UINT64_MAX : orbs_next(&t));
+            memcpy(bytes + k, &random, 8);
+        }
+        wisp__put(&to, orbs_next(&t) >> 31, 33);
+        if (i % 2) {
+            wisp__put(&to, 1, 2);                      /* one more, by its index */
+            wisp__put(&to, orbs_next(&t) & 15, 16);
+            wisp__put(&to, i % 4 == 1, i % 4 == 1 ? 2 : 1);
+            if (i % 4 == 1) wisp__put(&to, orbs_next(&t) & 7, 16);
+            if (i % 4 == 1) wisp__put_length(&to, 0);
+        }
+        memset(&r, 0, sizeof r);
+        r.w = t.ends[0];
+        r.s = wisp__session_of(t.ends[0], wisp_server());
+        r.from = wisp__reader_on(bytes, 96);
+        if (!wisp__credit_begin(r.w, r.s, 1200)) {
+            world_run(&t.w, 0.2);
+            continue;
+        }
+        t.ends[0]->updating = true;
+        wisp__on_tick(&r);
+        wisp__on_objects(&r);
+        wisp__credit_end(r.w, r.s);
+        t.ends[0]->updating = false;
+        if (i % 500 == 0) world_step(&t.w);
+    }
+    CHECK(t.ends[0]->objects.classes[0]->count <= 100);
+    world_run(&t.w, 0.5);
+    world_close(&t.w);
+}
+
+/* Between the end of a session and the next update its objects are still here: none is put in
+   their places. */
+TEST(nothing_is_spawned_while_objects_of_a_server_go) {
+    static orbs t;
+    wisp_player nobody = { 0 };
+    orb made;
+    memset(&made, 0, sizeof made);
+    orbs_open(&t);
+    orbs_server(&t);
+    t.w.desc.tick_rate = 50;
+    orbs_join(&t);
+    for (int i = 0; i < 3; i++) orbs_spawn(&t, 1, "going");
+    world_run(&t.w, 0.5);
+    CHECK(orbs_agree(&t, 0));
+    wisp_leave(t.ends[0], wisp_server(), "enough");
+    for (int i = 0; i < 20; i++) {
+        if (wisp_spawn(t.ends[0], t.of[0], nobody, &made).id) break;
+        CHECK_EQ_INT(wisp_why(t.ends[0]), WISP_E_UNSUPPORTED);
+        world_step(&t.w);
+    }
+    world_run(&t.w, 0.5);
+    CHECK_EQ_INT(t.logs[0].despawned, 3);
+    CHECK(wisp_first(t.ends[0], t.of[0]).id != 0);
+    world_close(&t.w);
+}
+
+/* A number that has been told is not told for another class: handles would lie about the struct. */
+TEST(an_object_keeps_its_class) {
+    static orbs t;
+    wisp_class_desc desc;
+    wisp_object o;
+    wisp__class *other;
+    wisp__reading r;
+    orbs_open(&t);
+    orbs_server(&t);
+    orbs_join(&t);
+    memset(&desc, 0, sizeof desc);
+    desc.schema = &long_schema;
+    CHECK(wisp_define(t.ends[0], "long", &desc).id != 0);
+    o = orbs_spawn(&t, 1, "orb");
+    world_run(&t.w, 0.5);
+    CHECK(orbs_agree(&t, 0));
+    memset(&r, 0, sizeof r);
+    r.w = t.ends[0];
+    r.s = wisp__session_of(t.ends[0], wisp_server());
+    other = t.ends[0]->objects.classes[1];
+    CHECK(!wisp__object_told(&r, other, o.id, t.ends[0]->registry.remotes[other->remote]->schema));
+    CHECK_EQ_INT(wisp_class_of(t.ends[0], o).id, t.of[0].id);
+    CHECK(orbs_agree(&t, 0));
+    world_close(&t.w);
+}
+
+static const test_case tests[] = {
+    CASE(all_ends_agree_after_a_quiet_second),
+    CASE(an_end_sees_the_objects_of_the_first_server_that_it_has),
+    CASE(versions_of_a_class_migrate),
+    CASE(hostile_objects),
+    CASE(nothing_is_spawned_while_objects_of_a_server_go),
+    CASE(an_object_keeps_its_class)
+};
+
+int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }
