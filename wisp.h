@@ -2375,6 +2375,9 @@ typedef struct wisp_remote_profile {
     uint32_t     drops[WISP_DROPS];
     uint32_t     queued;           /* messages waiting for any peer */
     float        queued_seconds;   /* age of the oldest */
+    bool         is_class;         /* "class NAME": its messages are the records
+                                      of its objects */
+    uint32_t     objects, priority;/* of a class: how many are here; 0..999 */
 } wisp_remote_profile;
 
 typedef struct wisp_peer_profile {
@@ -2501,6 +2504,8 @@ WISP_API int wisp_peer_json(const wisp *w, wisp_peer peer, char *out,
 enum {
     WISP_PAGE_OVERVIEW,     /* two minutes as graphs, totals, top remotes */
     WISP_PAGE_REMOTES,      /* bytes, packing, calls, drops */
+    WISP_PAGE_OBJECTS,      /* per class: how many, records, bytes, what waits
+                               and what makes it urgent */
     WISP_PAGE_PEERS,        /* round trips, loss, rates, windows, queues */
     WISP_PAGE_ERRORS,       /* the last ones */
     WISP_PAGES
@@ -25237,6 +25242,11 @@ static const wisp__program *wisp__class_program(const wisp *w, const wisp__class
     return w->registry.remotes[main->newest]->encoding.described->program;
 }
 
+/* Records of objects count as the messages of their class. */
+static wisp_remote_stats *wisp__class_stats(wisp *w, const wisp__class *c) {
+    return &w->registry.remotes[c->remote]->stats;
+}
+
 static void wisp__object_free(wisp *w, wisp__object *o) {
     wisp__class *c = o->of;
     if (o->previous) o->previous->next = o->next;
@@ -25808,6 +25818,20 @@ static void wisp__due_sink(wisp__due *heap, int count, int at) {
     heap[at] = moved;
 }
 
+/* How many records of a class wait for any peer. *oldest: milliseconds. */
+static uint32_t wisp__class_waits(const wisp *w, const wisp__class *c, int *oldest) {
+    uint32_t count = 0, now = wisp__milliseconds(w->base.time);
+    for (int p = 0; p < w->objects.audience_room; p++) {
+        const wisp__audience *a = w->objects.audiences[p];
+        for (int i = 0; a && i < a->due_count; i++) {
+            if (a->due[i].note->object->of != c) continue;
+            *oldest = wisp__max_int(*oldest, (int)(now - a->due[i].note->since));
+            count++;
+        }
+    }
+    return count;
+}
+
 /* Puts those that may go now in front, as a heap by urgency; of equals the lower index first. Lets
    go of those that need not go any more. */
 static void wisp__objects_order(wisp *w, wisp__session *s) {
@@ -26220,6 +26244,7 @@ static bool wisp__on_object_row(wisp__reading *r, wisp__object *o, const wisp__p
     int64_t tick = r->tick - age;
     uint8_t low = (uint8_t)wisp__get(&r->from, 8);
     wisp__kept_row got = { NULL, 0, 0, true, false };
+    int64_t at = r->from.at;
     int back;
     if (o) got.sequence = (uint16_t)(o->sequence + (int8_t)(low - (uint8_t)o->sequence));
     got.row = wisp__object_get_row(r, o, program, got.sequence, &back);
@@ -26229,6 +26254,8 @@ static bool wisp__on_object_row(wisp__reading *r, wisp__object *o, const wisp__p
         wisp__encoded_release(w, got.row);
         return false;
     }
+    if (o) wisp__class_stats(w, o->of)->messages_received++;
+    if (o) wisp__class_stats(w, o->of)->bits_received += (uint64_t)(r->from.at - at);
     if (!o || (o->row && tick < o->tick)) {            /* stale, or of an object before */
         wisp__encoded_release(w, got.row);
     } else if (!got.row) {
@@ -27422,6 +27449,7 @@ enum { WISP__STATE_HEAD = 8 + 33 + 8 + 1 };     /* bits of TICK, and of OBJECT a
 static wisp__fit wisp__fill_object(wisp__packet_writer *f) {
     wisp__audience *a = wisp__audience_of(f->w, f->s);
     wisp__note *n = a->due[0].note;
+    wisp_remote_stats *stats = wisp__class_stats(f->w, n->object->of);
     int64_t at = f->state.at, head = at ? 0 : WISP__STATE_HEAD;
     wisp__ref ref = wisp__ref_of(WISP__FRAME_OBJECT, 0, (uint32_t)n->index << 16 | n->sequence);
     if (!wisp__note_wants(n)) {
@@ -27447,6 +27475,8 @@ static wisp__fit wisp__fill_object(wisp__packet_writer *f) {
         wisp__objects_pass(a);
         return WISP__FITS;
     }
+    stats->messages_sent++;
+    stats->bits_sent += (uint64_t)(f->state.at - at);
     f->to.end -= f->state.at - at + head;
     f->eliciting = true;
     f->object = (int)(ref.number >> 16);       /* the note may be gone */
@@ -32745,9 +32775,11 @@ static const wisp_field wisp__remote_profile_fields[] = {
     WISP__TALK_FIELDS(remote_profile), WISP__TIMING(remote_profile, handlers),
     WISP__DROP_FIELD(remote_profile), WISP__UINT(remote_profile, queued),
     WISP__NUMBER(remote_profile, queued_seconds),
+    WISP_FIELD(wisp_remote_profile, is_class, WISP_T_BOOL), WISP__UINT(remote_profile, objects),
+    WISP__UINT(remote_profile, priority),
 };
 static const wisp_schema wisp__remote_profile_schema =
-    WISP_SCHEMA(wisp_remote_profile, 1, wisp__remote_profile_fields);
+    WISP_SCHEMA(wisp_remote_profile, 2, wisp__remote_profile_fields);
 static const wisp_type wisp__remote_profile_type = WISP_T_STRUCT(&wisp__remote_profile_schema);
 
 static const wisp_field wisp__peer_profile_fields[] = {
@@ -32811,7 +32843,7 @@ static const wisp_field wisp__snapshot_fields[] = {
                WISP_T_ARRAY(&wisp__drop_note_type, WISP_SNAPSHOT_DROPS)),
 };
 static const wisp_schema wisp__snapshot_schema =
-    WISP_SCHEMA(wisp_snapshot, 3, wisp__snapshot_fields);
+    WISP_SCHEMA(wisp_snapshot, 4, wisp__snapshot_fields);
 
 /* --- on, off, and each second --- */
 
@@ -32952,6 +32984,23 @@ wisp_result wisp_use_profiler(wisp *w, const wisp_profiler *profiler) {
 
 /* --- profiles of remotes and peers --- */
 
+/* What only a class has. */
+static void wisp__profile_class(const wisp *w, const wisp__remote *remote,
+                                wisp_remote_profile *out) {
+#ifndef WISP_NO_STATE
+    const wisp__class *c = wisp__class_at(w, remote);
+    int waits = 0;
+    if (!c) return;
+    out->is_class = true;
+    out->objects = (uint32_t)c->count;
+    out->priority = (uint32_t)c->priority;
+    out->queued = wisp__class_waits(w, c, &waits);
+    out->queued_seconds = (float)waits / 1000;
+#else
+    (void)w, (void)remote, (void)out;
+#endif
+}
+
 static void wisp__profile_remote(const wisp *w, const wisp__remote *remote,
                                  wisp_remote_profile *out) {
     const wisp__remote_meter *meter = remote->meter;
@@ -32974,6 +33023,7 @@ static void wisp__profile_remote(const wisp *w, const wisp__remote *remote,
         waited = wisp__max(waited, wisp__queue_waited(w, &s->peer_remotes[remote->index]));
     }
     out->queued_seconds = (float)waited;
+    wisp__profile_class(w, remote, out);
 }
 
 static void wisp__profile_peer(const wisp *w, const wisp__session *s, wisp_peer_profile *out) {
@@ -33582,9 +33632,13 @@ static int wisp__overlay_errors(const wisp__panel *panel) {
     return wisp__overlay_count(panel->snapshot->error_count, WISP_SNAPSHOT_ERRORS);
 }
 
-/* A table of the snapshot's remotes or peers. */
+typedef enum wisp__sheet_of {
+    WISP__SHEET_REMOTES, WISP__SHEET_CLASSES, WISP__SHEET_PEERS
+} wisp__sheet_of;
+
+/* A table of the snapshot's remotes, those of them that are classes, or peers. */
 typedef struct wisp__sheet {
-    bool peers;
+    wisp__sheet_of of;
     const char *title, *empty;  /* empty: the text of a table without rows */
     size_t name, out, each;     /* offsets of its name and traffic in a row; bytes of a row */
     int least_name;             /* cells */
@@ -33595,11 +33649,13 @@ typedef struct wisp__sheet {
 /* The next row, from the i-th on, that the filter lets pass; NULL: there is none. */
 static const void *wisp__sheet_next(const wisp__panel *panel, const wisp__sheet *sheet, int *i) {
     const wisp_snapshot *s = panel->snapshot;
-    const void *rows = sheet->peers ? (const void *)s->peers : (const void *)s->remotes;
-    int count = sheet->peers ? wisp__overlay_count(s->peer_count, WISP_SNAPSHOT_PEERS)
-                             : wisp__overlay_count(s->remote_count, WISP_SNAPSHOT_REMOTES);
+    bool peers = sheet->of == WISP__SHEET_PEERS;
+    const void *rows = peers ? (const void *)s->peers : (const void *)s->remotes;
+    int count = peers ? wisp__overlay_count(s->peer_count, WISP_SNAPSHOT_PEERS)
+                      : wisp__overlay_count(s->remote_count, WISP_SNAPSHOT_REMOTES);
     while (*i < count) {
         const uint8_t *row = (const uint8_t *)rows + sheet->each * (size_t)(*i)++;
+        if (sheet->of == WISP__SHEET_CLASSES && !s->remotes[*i - 1].is_class) continue;
         if (wisp__overlay_sees(panel, (const char *)row + sheet->name)) return row;
     }
     return NULL;
@@ -33765,7 +33821,8 @@ static void wisp__page_empty(const wisp__panel *panel, const char *text) {
 /* Name, clock and filter at the left, the names of the pages at the right; only that of the open
    page if room is scarce. */
 static void wisp__overlay_head(wisp__panel *panel, int page) {
-    static const char *const names[WISP_PAGES] = { "overview", "remotes", "peers", "errors" };
+    static const char *const names[WISP_PAGES] = { "overview", "remotes", "objects", "peers",
+                                                   "errors" };
     const char *app = *panel->snapshot->app ? panel->snapshot->app : "wisp";
     int up = (int)wisp__clamp(panel->snapshot->seconds, 0, 3.5e6);
     char clock[WISP__FIGURE];
@@ -33888,6 +33945,19 @@ static const wisp__sheet_column wisp__remote_columns[] = {
     WISP__R("drops", 6, 12, LOSS, DROPS, drops)
 };
 
+static const wisp__sheet_column wisp__object_columns[] = {
+    WISP__R("here", 7, 0, TITLE, COUNT32, objects),
+    WISP__R("out/s", 6, 1, SENT, RATE, out.bytes_per_second),
+    WISP__R("in/s", 6, 2, GOT, RATE, in.bytes_per_second),
+    WISP__R("rec out/s", 10, 5, SENT, RATE, out.messages_per_second),
+    WISP__R("rec in/s", 9, 6, GOT, RATE, in.messages_per_second),
+    WISP__SUM("records", 8, 7, TEXT, COUNT, out.messages, in.messages),
+    WISP__SUM("bytes", 7, 8, TEXT, COUNT, out.bytes, in.bytes),
+    WISP__R("waiting", 8, 3, TEXT, COUNT32, queued),
+    WISP__R("oldest", 8, 4, TEXT, TIME, queued_seconds),
+    WISP__R("priority", 9, 9, TEXT, SIZE, priority)
+};
+
 static const wisp__sheet_column wisp__peer_columns[] = {
     WISP__P("rtt", 7, 0, RTT, TIME, rtt), WISP__P("least", 7, 1, RTT, TIME, rtt_min),
     WISP__P("jitter", 7, 10, TEXT, TIME, jitter), WISP__P("loss", 6, 2, LOSS, SHARE, loss),
@@ -33906,15 +33976,19 @@ static const wisp__sheet_column wisp__busy_columns[] = {
     WISP__BUSY("sent", 0, SENT, out), WISP__BUSY("got", 1, GOT, in)
 };
 
-#define WISP__REMOTE_SHEET(title, columns) \
-    { false, title, "nothing was sent or came yet", offsetof(wisp_remote_profile, name), \
+#define WISP__REMOTE_SHEET(of, title, empty, columns) \
+    { WISP__SHEET_##of, title, empty, offsetof(wisp_remote_profile, name), \
       offsetof(wisp_remote_profile, out), sizeof(wisp_remote_profile), 18, columns, \
       WISP__LENGTH(columns) }
 
-static const wisp__sheet wisp__remote_sheet = WISP__REMOTE_SHEET("remote", wisp__remote_columns);
-static const wisp__sheet wisp__busy_sheet = WISP__REMOTE_SHEET("most bytes", wisp__busy_columns);
+static const wisp__sheet wisp__remote_sheet =
+    WISP__REMOTE_SHEET(REMOTES, "remote", "nothing was sent or came yet", wisp__remote_columns);
+static const wisp__sheet wisp__object_sheet =
+    WISP__REMOTE_SHEET(CLASSES, "class", "no class is defined", wisp__object_columns);
+static const wisp__sheet wisp__busy_sheet =
+    WISP__REMOTE_SHEET(REMOTES, "most bytes", "nothing was sent or came yet", wisp__busy_columns);
 static const wisp__sheet wisp__peer_sheet = {
-    true, "peer", "nobody is here", offsetof(wisp_peer_profile, address),
+    WISP__SHEET_PEERS, "peer", "nobody is here", offsetof(wisp_peer_profile, address),
     offsetof(wisp_peer_profile, out), sizeof(wisp_peer_profile), 22, wisp__peer_columns,
     WISP__LENGTH(wisp__peer_columns)
 };
@@ -33935,7 +34009,8 @@ static void wisp__sheet_draw(wisp__panel *panel, const wisp__sheet *sheet, int e
         wisp__box box = wisp__panel_box(panel, panel->margin, fit.name - 1, 1);
         char number[WISP__FIGURE];
         const char *name = (const char *)row + sheet->name;
-        if (sheet->peers) name = wisp__peer_name(panel, *(const uint32_t *)row, number);
+        if (sheet->of == WISP__SHEET_PEERS)
+            name = wisp__peer_name(panel, *(const uint32_t *)row, number);
         if (panel->row % 2) wisp__panel_fill(panel, 0, panel->columns, 1, WISP__INK_STRIPE);
         box.height--;
         box.width = wisp__panel_part(box.width, wisp__sheet_weight(sheet, row) / most);
@@ -34004,6 +34079,7 @@ void wisp_overlay_draw(const wisp_snapshot *snapshot, const wisp_canvas *canvas)
     if (page == WISP_PAGE_OVERVIEW) wisp__page_overview(&panel);
     if (page == WISP_PAGE_REMOTES) wisp__sheet_draw(&panel, &wisp__remote_sheet, panel.rows - 1);
     if (page == WISP_PAGE_REMOTES) wisp__page_drops(&panel);
+    if (page == WISP_PAGE_OBJECTS) wisp__sheet_draw(&panel, &wisp__object_sheet, panel.rows);
     if (page == WISP_PAGE_PEERS) wisp__sheet_draw(&panel, &wisp__peer_sheet, panel.rows);
     if (page == WISP_PAGE_ERRORS) wisp__page_errors(&panel);
 }

@@ -323,6 +323,24 @@ TEST(the_page_of_remotes_is_a_table) {
     CHECK(in_line(e, "remote", "drops") && in_line(e, "chat", "5"));
 }
 
+TEST(the_page_of_objects_is_of_classes_alone) {
+    wisp_canvas canvas = plain_canvas(WISP_PAGE_OBJECTS);
+    wisp_snapshot *s = sample_snapshot();
+    const easel *e = easel_draw(s, &canvas);
+    CHECK(find_text(e, "no class is defined") >= 0 && find_text(e, "chat") < 0);
+    strcpy(s->remotes[1].name, "class orb");
+    s->remotes[1].is_class = true;
+    s->remotes[1].objects = 901;
+    s->remotes[1].queued = 17;
+    s->remotes[1].priority = 640;
+    e = easel_draw(s, &canvas);
+    CHECK(in_line(e, "class", "waiting") && in_line(e, "class", "oldest"));
+    CHECK(in_line(e, "class orb", "901") && in_line(e, "class orb", "17"));
+    CHECK(find_text(e, "player.hp") < 0);
+    canvas.width = 1280;
+    CHECK(in_line(easel_draw(s, &canvas), "class orb", "640"));
+}
+
 TEST(the_page_of_peers_is_a_table) {
     wisp_canvas canvas = plain_canvas(WISP_PAGE_PEERS);
     const easel *e = easel_draw(sample_snapshot(), &canvas);
@@ -353,7 +371,7 @@ TEST(a_filter_takes_only_names_that_contain_it) {
         canvas.filter = "hat";
         e = easel_draw(sample_snapshot(), &canvas);
         CHECK(find_text(e, "hat") >= 0);
-        CHECK_EQ_INT(find_text(e, "chat") >= 0, page < 2);
+        CHECK_EQ_INT(find_text(e, "chat") >= 0, page <= WISP_PAGE_REMOTES);
         CHECK(find_text(e, "#8") < 0 && find_text(e, "field hp: 300 is over 100") < 0);
         CHECK_EQ_INT(find_part(e, "matches the filter") >= 0, page != WISP_PAGE_REMOTES);
         canvas.filter = "";
@@ -460,6 +478,7 @@ static const test_case tests[] = {
     CASE(a_size_that_is_none_draws_nothing), CASE(null_is_harmless), CASE(one_callback_is_enough),
     CASE(the_background_fills_the_canvas), CASE(the_overview_has_graphs_totals_and_remotes),
     CASE(a_graph_has_the_newest_second_at_its_right_end), CASE(the_page_of_remotes_is_a_table),
+    CASE(the_page_of_objects_is_of_classes_alone),
     CASE(the_page_of_peers_is_a_table), CASE(the_page_of_errors_tells_when_what_and_whose),
     CASE(a_filter_takes_only_names_that_contain_it), CASE(a_page_that_is_none_is_the_overview),
     CASE(figures_are_short), CASE(texts_are_cut_at_characters),

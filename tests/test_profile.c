@@ -3,6 +3,7 @@
 #define WISP_STATIC
 #include "../wisp.h"
 #include "support/test_runner.h"
+#include "support/orbs.h"
 #include "support/simulated_endpoints.h"
 #include "support/watched_memory_and_link.h"
 
@@ -45,6 +46,36 @@ static int drops_in_all(const uint32_t drops[WISP_DROPS]) {
 }
 
 /* --- what passed --- */
+
+/* The records of objects are the messages of their class; those that wait are its queue. */
+TEST(a_class_has_its_records_and_objects) {
+    orbs t;
+    wisp_profiler none;
+    wisp_remote_profile out, in;
+    memset(&none, 0, sizeof none);
+    orbs_open(&t);
+    orbs_server(&t);
+    orbs_join(&t);
+    CHECK_EQ_INT(wisp_use_profiler(t.server, &none), WISP_OK);
+    CHECK_EQ_INT(wisp_use_profiler(t.ends[0], &none), WISP_OK);
+    world_run(&t.w, 0.3);
+    for (int i = 0; i < 20; i++) orbs_spawn(&t, (float)i, "orb");
+    out = snapshot_of(t.server, "orb")->remotes[0];
+    CHECK(out.is_class && out.queued == 20 && out.out.messages == 0);
+    CHECK_EQ_INT(out.priority, 500);
+    world_run(&t.w, 0.5);
+    out = snapshot_of(t.server, "orb")->remotes[0];
+    in = snapshot_of(t.ends[0], "orb")->remotes[0];
+    CHECK(out.is_class && in.is_class);
+    CHECK(out.objects == 20 && in.objects == 20 && out.queued == 0);
+    CHECK(out.out.messages == 20 && in.in.messages == 20);
+    CHECK(in.in.bytes > 20 * 8 && out.out.bytes > in.in.bytes);
+    wisp_despawn(t.server, wisp_first(t.server, t.of_server));
+    world_run(&t.w, 0.5);
+    CHECK_EQ_INT(snapshot_of(t.ends[0], "orb")->remotes[0].objects, 19);
+    CHECK(!snapshot_of(t.server, "wisp")->remotes[0].is_class);
+    world_close(&t.w);
+}
 
 TEST(both_ends_tell_the_same_bytes) {
     world_two t;
@@ -888,6 +919,7 @@ static void snapshot_fill(wisp_snapshot *s) {
         LONG_TIMING(r->latency);
         LONG_TIMING(r->handlers);
         r->queued_seconds = longest;
+        r->is_class = false;
     }
     for (int i = 0; i < WISP_SNAPSHOT_PEERS; i++) {
         wisp_peer_profile *p = &s->peers[i];
@@ -1297,6 +1329,7 @@ TEST(a_peer_is_reported_as_json) {
 }
 
 static const test_case tests[] = {
+    CASE(a_class_has_its_records_and_objects),
     CASE(a_peer_is_reported_as_json),
     CASE(both_ends_tell_the_same_bytes),
     CASE(every_kind_of_value_has_its_size_in_memory),

@@ -361,7 +361,8 @@ static void count_text(void *user, float x, float y, uint32_t rgba, const char *
 }
 
 static void overlay_round(const stage *s, int page, int draws) {
-    static const char *const pages[WISP_PAGES] = { "overview", "remotes", "peers", "errors" };
+    static const char *const pages[WISP_PAGES] = { "overview", "remotes", "objects", "peers",
+                                                   "errors" };
     wisp_canvas canvas;
     int i, calls = 0;
     double begin;
@@ -373,7 +374,8 @@ static void overlay_round(const stage *s, int page, int draws) {
     begin = cpu_seconds();
     for (i = 0; i < draws; i++) wisp_overlay(s->ends[0], &canvas);
     record("overlay", pages[page], "us", 100, (cpu_seconds() - begin) * 1e6 / draws);
-    if (calls < 16 * draws) complain("overlay: the page of %s is empty", pages[page]);
+    if (calls < 16 * draws && page != WISP_PAGE_OBJECTS)
+        complain("overlay: the page of %s is empty", pages[page]);
 }
 
 static void run_overlay(bool quick) {

@@ -5,9 +5,9 @@
                            host port
 
    Joins the endpoint as any other peer does, invokes its remote "wisp_top" with the filter once a
-   second, and draws the snapshot that comes back. Keys: 1 to 4 and tab turn the pages, q ends it.
+   second, and draws the snapshot that comes back. Keys: 1 to 5 and tab turn the pages, q ends it.
 
-       -p page     overview, remotes, peers or errors, or its number, 1 to 4
+       -p page     overview, remotes, objects, peers or errors, or its number, 1 to 5
        -f filter   only names that contain it
        -n frames   ends after so many
        -1          one frame, printed without clearing the screen: for scripts
@@ -387,7 +387,8 @@ static const char usage[] =
 
 /* -1: no such page. */
 static int page_of(const char *text) {
-    static const char *const names[WISP_PAGES] = { "overview", "remotes", "peers", "errors" };
+    static const char *const names[WISP_PAGES] = { "overview", "remotes", "objects", "peers",
+                                                   "errors" };
     for (int i = 0; i < WISP_PAGES; i++)
         if (strcmp(text, names[i]) == 0 || (text[0] == '1' + i && !text[1])) return i;
     return -1;
