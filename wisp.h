@@ -708,7 +708,14 @@ typedef struct wisp_range { double lo, hi, step; } wisp_range;
       WISP__AS(double, hi), WISP__AS(double, step), WISP__AS(int64_t, least), \
       WISP__AS(int64_t, most) }
 
-enum { WISP_FLAG_KEY = 1, WISP_FLAG_OPTIONAL = 2, WISP_FLAG_MAYBE = 4 };
+/* From OWNER_ONLY on they are about objects; a message carries all fields. */
+enum { WISP_FLAG_KEY = 1, WISP_FLAG_OPTIONAL = 2, WISP_FLAG_MAYBE = 4,
+       WISP_FLAG_OWNER_ONLY = 8,     /* sent to the object's owner alone */
+       WISP_FLAG_SKIP_OWNER = 16,    /* sent to all but its owner */
+       WISP_FLAG_AT_SPAWN = 32,      /* sent with the first state of an object
+                                        that a peer gets; not when it changes */
+       WISP_FLAG_STEPPED = 64,       /* WISP_SMOOTH steps from value to value */
+       WISP_FLAG_ANGLE = 128 };      /* radians: it turns the short way */
 
 typedef struct wisp_field {
     const char *name;                      /* 1..64 bytes */
@@ -739,6 +746,14 @@ typedef struct wisp_field {
    own */
 #define WISP_KEY_FIELD(S, m, T) \
     { #m, T, WISP__AT(S, m), 0, 0, WISP_FLAG_KEY, 0, NULL, 0 }
+/* `flags`: one or more of WISP_FLAG_OWNER_ONLY .. ANGLE. A flag of a struct is
+   one of all its fields. The first three are not for fields of structs that
+   stand in arrays or unions. */
+#define WISP_FLAG_FIELD(S, m, T, flags) \
+    { #m, T, WISP__AT(S, m), 0, 0, WISP__AS(int, flags), 0, NULL, 0 }
+#define WISP_COUNTED_FLAG_FIELD(S, m, count, T, flags) \
+    { #m, T, WISP__AT(S, m), WISP__AT(S, count), WISP__AS(int, flags), 0, \
+      NULL, 0 }
 /* takes one bit when it equals its default (a number, bool or text) */
 #define WISP_OPTIONAL_FIELD(S, m, T, number) \
     { #m, T, WISP__AT(S, m), 0, 0, WISP_FLAG_OPTIONAL, \
@@ -3509,9 +3524,7 @@ typedef struct wisp__op {
     const wisp_type *type;
     const wisp_field *field;  /* of the OPTIONAL */
     const wisp__body *body;   /* of an array, option, OPTIONAL or MAYBE */
-#if UINTPTR_MAX == UINT32_MAX && !defined(__arm__)
-    uint32_t fill;  /* operations are contiguous, memory is aligned to 8 */
-#endif
+    uint32_t of_field;  /* WISP_FLAG_.. of its field, and of those around it */
 } wisp__op;
 
 typedef char wisp__op_fills_its_place[sizeof(wisp__op) % 8 == 0 ? 1 : -1];
@@ -8739,7 +8752,8 @@ static bool wisp__check_members(wisp__checking *c, const wisp_schema *schema,
         return wisp__blame(&c->f, "a member is never missing");
     if (!c_struct && field->count_bytes) return wisp__blame(&c->f, "no member counts it");
     if (!field->count_bytes) return true;
-    if (!wisp__has_width(WISP__WIDTH_ANY, field->count_bytes) || field->flags)
+    if (!wisp__has_width(WISP__WIDTH_ANY, field->count_bytes) ||
+        field->flags & (WISP_FLAG_KEY | WISP_FLAG_OPTIONAL))
         return wisp__blame(&c->f, "what counts it is no integer");
     if (wisp__overlap(field->offset, field->bytes, field->count_offset, field->count_bytes))
         return wisp__blame(&c->f, "what counts it is inside of it");
@@ -8749,12 +8763,27 @@ static bool wisp__check_members(wisp__checking *c, const wisp_schema *schema,
     return true;
 }
 
+static bool wisp__check_flags(wisp__checking *c, const wisp_field *field) {
+    static const int apart[] = { WISP_FLAG_OWNER_ONLY | WISP_FLAG_SKIP_OWNER,
+                                 WISP_FLAG_STEPPED | WISP_FLAG_ANGLE };
+    int kind = field->type.kind;
+    if (field->flags & ~255) return wisp__blame(&c->f, "has flags that do not exist");
+    for (int i = 0; i < 2; i++)
+        if ((field->flags & apart[i]) == apart[i])
+            return wisp__blame(&c->f, i ? "is STEPPED and an ANGLE" : "goes to nobody: it is "
+                               "OWNER_ONLY and SKIP_OWNER");
+    return !(field->flags & WISP_FLAG_ANGLE) ||
+           (kind >= WISP_TYPE_NUMBER && kind <= WISP_TYPE_QUANTIZED) ||
+           (kind >= WISP_TYPE_VEC2 && kind <= WISP_TYPE_VEC4) ||
+           wisp__blame(&c->f, "is no number, and so no ANGLE");
+}
+
 static bool wisp__check_field(wisp__checking *c, const wisp_schema *schema, int i) {
     const wisp_field *field = &schema->fields[i];
     wisp__spot at = wisp__spot_of_field(field, 0);
     int number = wisp__field_number(schema, i);
     if (!wisp__check_name(field->name)) return wisp__blame(&c->f, "its name is not 1..64 bytes");
-    if (!wisp__check_members(c, schema, field)) return false;
+    if (!wisp__check_flags(c, field) || !wisp__check_members(c, schema, field)) return false;
     if (number < 1 || number > (1 << 29) - 1 || (number >= 19000 && number <= 19999))
         return wisp__blame(&c->f, "%d is no number of Protobuf", number);
     if (at.bytes > 0 && field->type.bytes > 0 && field->type.bytes != at.bytes)
@@ -8950,6 +8979,7 @@ typedef struct wisp__compiling {
     wisp__op *ops;  /* contiguous: nothing else takes memory meanwhile */
     int count;
     bool fixed;
+    uint32_t of_field;  /* of the operations that are emitted */
     wisp__op spare;  /* stands in for an operation that has no memory */
 } wisp__compiling;
 
@@ -8980,6 +9010,7 @@ static wisp__op *wisp__emit(wisp__compiling *c, wisp__code code, const wisp__spo
     op->max = at->type->max;
     op->low = at->type->lo;
     op->high = at->type->hi;
+    op->of_field = c->of_field;
     c->fixed = c->fixed && wisp__cells_by_code[code][0] == WISP__CELL_PLAIN;
     return op;
 }
@@ -9087,11 +9118,13 @@ static void wisp__emit_union(wisp__compiling *c, const wisp__spot *at) {
 }
 
 static void wisp__emit_struct(wisp__compiling *c, const wisp_schema *schema, int offset) {
+    uint32_t outer = c->of_field;
     for (int i = 0; i < schema->count; i++) {
         const wisp_field *field = &schema->fields[i];
         wisp__spot at = wisp__spot_of_field(field, offset);
         wisp__op *around = NULL;
         int first = c->count;
+        c->of_field = outer | (uint32_t)field->flags;
         if (field->flags & (WISP_FLAG_MAYBE | WISP_FLAG_OPTIONAL)) {
             around = wisp__emit(c, field->flags & WISP_FLAG_MAYBE ? WISP__OP_MAYBE
                                                                   : WISP__OP_OPTIONAL, &at, 0);
@@ -9103,6 +9136,7 @@ static void wisp__emit_struct(wisp__compiling *c, const wisp_schema *schema, int
         for (int k = first; field->flags & WISP_FLAG_KEY && k < c->count; k++)
             c->ops[k].flags |= WISP__OP_KEY;
     }
+    c->of_field = outer;
 }
 
 static void wisp__emit_type(wisp__compiling *c, wisp__spot at) {
@@ -9345,7 +9379,7 @@ const wisp_schema *wisp_schema_compile(const wisp_schema *schema, void *memory, 
  *   Offsets do not travel: what is read is a schema of maps, or of lists.
  *
  *   descriptor  version:8 list:1 name, length(count), fields
- *   field       name flags:3 numbered:1 [length] [default: text:1, name | 64] type
+ *   field       name flags:3 [6: flags:8] numbered:1 [length] [default: text:1, name | 64] type
  *   name        length bytes
  *   type        kind:5, then by kind
  *     exact 5 · literal text:1, name | 64 · integer uint log2(bytes):2 Protobuf:2
@@ -9356,7 +9390,8 @@ const wisp_schema *wisp_schema_compile(const wisp_schema *schema, void *memory, 
  *     array length fixed:1 type
  * ======================================================================== */
 
-enum { WISP__KIND_ENUM_OPEN = 24 };  /* an enum that keeps numbers without a name */
+enum { WISP__KIND_ENUM_OPEN = 24,  /* an enum that keeps numbers without a name */
+       WISP__FLAGS_MORE = 6 };     /* flags that no field has together: more of them follow */
 
 static void wisp__put_text(wisp__writer *to, const char *text) {
     size_t length = strlen(text);
@@ -9474,8 +9509,12 @@ static bool wisp__carry_type(wisp__describing *d, const wisp__spot *at);
 
 static bool wisp__carry_field(wisp__describing *d, wisp_field *field) {
     wisp__spot at = wisp__spot_of_field(field, 0);
+    uint64_t flags = (uint64_t)field->flags;
     field->name = wisp__carry_text(d, field->name, 64);
-    field->flags = (int)wisp__carry(d, (uint64_t)field->flags & 7, 3);
+    if (!d->from && flags > 7) flags = WISP__FLAGS_MORE;
+    flags = wisp__carry(d, flags, 3);
+    if (flags == WISP__FLAGS_MORE) flags = wisp__carry(d, (uint64_t)field->flags & 255, 8);
+    field->flags = (int)flags;
     if (wisp__carry(d, field->number != 0, 1)) field->number = wisp__carry_length(d, field->number);
     if (!field->name) return false;
     if (field->flags & WISP_FLAG_OPTIONAL) {
@@ -24912,6 +24951,7 @@ static void wisp__report_schemas(wisp *w, wisp__session *s, wisp__remote *remote
         if (!a && !b) return;                                   /* they differ deeper inside */
         if (a && b && strcmp(a->name, b->name) == 0) {
             if (wisp__types_differ(&a->type, &b->type)) name = a->name;
+            else if (a->flags != b->flags) name = a->name, what = "has other flags there";
             continue;
         }
         what = a ? "is not there, or elsewhere" : "is there alone";

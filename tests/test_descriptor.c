@@ -192,6 +192,27 @@ TEST(rows_flags_numbers_and_versions_travel) {
     CHECK_EQ_STR((const char *)learnt->fields[6].type.of, "lit");
 }
 
+/* A field without flags about objects has the bits that it always had. */
+TEST(flags_about_objects_take_eight_bits_more_and_travel) {
+    wisp_field field = WISP_KEY_MAP_FIELD("f", WISP_T_INT8);
+    wisp_schema schema = WISP_MAP_SCHEMA("s", 1, NULL);
+    uint8_t memory[4096];
+    int without;
+    bits b;
+    schema.fields = &field;
+    schema.count = 1;
+    without = describe(&schema, &b);
+    for (int flags = WISP_FLAG_OWNER_ONLY; flags <= 255; flags++) {
+        const wisp_schema *learnt;
+        wisp_result why;
+        field.flags = flags & ~(WISP_FLAG_OPTIONAL | WISP_FLAG_MAYBE | WISP_FLAG_ANGLE);
+        if ((field.flags & 24) == 24) field.flags &= ~8;
+        CHECK_EQ_INT(describe(&schema, &b), without + (field.flags > 7 ? 8 : 0));
+        learnt = undescribe(&b, b.count, memory, sizeof memory, &why);
+        if (CHECK(learnt != NULL)) CHECK_EQ_INT(learnt->fields[0].flags, field.flags);
+    }
+}
+
 /* name "e", no flags, no number, the kind, one name "n" */
 TEST(an_open_enum_is_a_kind_of_its_own_there) {
     static const char *const names[] = { "n" };
@@ -580,6 +601,7 @@ static const test_case tests[] = {
     CASE(a_struct_of_any_one_type_travels),
     CASE(what_is_packed_by_a_schema_is_read_by_its_descriptor),
     CASE(rows_flags_numbers_and_versions_travel),
+    CASE(flags_about_objects_take_eight_bits_more_and_travel),
     CASE(an_open_enum_is_a_kind_of_its_own_there),
     CASE(a_descriptor_that_has_no_room_says_so),
     CASE(a_descriptor_cut_short_anywhere_is_refused),

@@ -200,9 +200,14 @@ static const wisp_field mistake_wider[] = {
 static const wisp_field mistake_fewer[] = {
     WISP_FIELD(mistake_body, mp, WISP_T_NUMBER),
 };
+static const wisp_field mistake_flagged[] = {
+    WISP_FIELD(mistake_body, hp, WISP_T_RANGE(0, 100)),
+    WISP_FLAG_FIELD(mistake_body, mp, WISP_T_NUMBER, WISP_FLAG_OWNER_ONLY),
+};
 static const wisp_schema mistake_schemas[] = {
     WISP_SCHEMA(mistake_body, 1, mistake_fields), WISP_SCHEMA(mistake_body, 1, mistake_wider),
-    WISP_SCHEMA(mistake_body, 1, mistake_fewer), WISP_SCHEMA(mistake_body, 2, mistake_fewer),
+    WISP_SCHEMA(mistake_body, 1, mistake_fewer), WISP_SCHEMA(mistake_body, 1, mistake_flagged),
+    WISP_SCHEMA(mistake_body, 2, mistake_fewer),
 };
 
 TEST(a_schema_that_differs_is_told_on_both_sides_with_the_field) {
@@ -210,8 +215,10 @@ TEST(a_schema_that_differs_is_told_on_both_sides_with_the_field) {
         { "body: field mp is of another type there: the schemas of version 1 differ",
           "body: field mp is of another type there: the schemas of version 1 differ" },
         { "body: field hp is not there, or elsewhere: the schemas of version 1 differ",
-          "body: field mp is not there, or elsewhere: the schemas of version 1 differ" } };
-    for (int i = 0; i < 2; i++) {
+          "body: field mp is not there, or elsewhere: the schemas of version 1 differ" },
+        { "body: field mp has other flags there: the schemas of version 1 differ",
+          "body: field mp has other flags there: the schemas of version 1 differ" } };
+    for (int i = 0; i < 3; i++) {
         mistaken *m = mistake_pair();
         use_schema(m->t.server, "body", &mistake_schemas[0]);
         use_schema(m->t.client, "body", &mistake_schemas[i + 1]);
@@ -228,7 +235,7 @@ TEST(schemas_that_are_equal_or_of_other_versions_are_no_mistake) {
     for (int i = 0; i < 2; i++) {
         mistaken *m = mistake_pair();
         use_schema(m->t.server, "body", &mistake_schemas[0]);
-        use_schema(m->t.client, "body", &mistake_schemas[i ? 3 : 0]);
+        use_schema(m->t.client, "body", &mistake_schemas[i ? 4 : 0]);
         m->t.to_server = world_join(&m->t.w, m->t.client, m->t.server);
         world_run(&m->t.w, 0.5);
         CHECK_EQ_INT(world_count(&m->t.w, NULL, WISP_ERROR), 0);

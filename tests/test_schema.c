@@ -429,6 +429,42 @@ TEST(what_only_maps_have_is_refused_in_a_struct_and_the_reverse) {
     CHECK_EQ_INT(wisp_schema_check(&schema, schema_why, sizeof schema_why), WISP_E_SCHEMA);
 }
 
+/* Flags of a struct are flags of all that is in it. */
+TEST(flags_that_do_not_go_together_are_refused_and_operations_have_theirs) {
+    typedef struct turret { float x, y; } turret;
+    typedef struct tank { turret at; float yaw; int32_t ammo[4]; int ammo_count; char name[8]; } tank;
+    static const wisp_type ammo = WISP_T_RANGE(0, 99);
+    static const wisp_field turret_fields[] = {
+        WISP_FIELD(turret, x, WISP_T_FLOAT),
+        WISP_FLAG_FIELD(turret, y, WISP_T_FLOAT, WISP_FLAG_STEPPED) };
+    static const wisp_schema turret_schema = WISP_SCHEMA(turret, 1, turret_fields);
+    static const wisp_field fields[] = {
+        WISP_FLAG_FIELD(tank, at, WISP_T_STRUCT(&turret_schema), WISP_FLAG_SKIP_OWNER),
+        WISP_FLAG_FIELD(tank, yaw, WISP_T_QUANTIZED(0, 7, 0.1), WISP_FLAG_ANGLE),
+        WISP_COUNTED_FLAG_FIELD(tank, ammo, ammo_count, WISP_T_ARRAY(&ammo, 4),
+                                WISP_FLAG_OWNER_ONLY | WISP_FLAG_AT_SPAWN),
+        WISP_FIELD(tank, name, WISP_T_STRING(7)) };
+    static const uint32_t flags[] = { 16, 16 | 64, 128, 8 | 32, 8 | 32, 0 };
+    static const struct { int flags; const char *text; } wrong[] = {
+        { 8 | 16, "a: goes to nobody: it is OWNER_ONLY and SKIP_OWNER" },
+        { 64 | 128, "a: is STEPPED and an ANGLE" }, { 256, "a: has flags that do not exist" },
+        { -1, "a: has flags that do not exist" } };
+    wisp_schema schema = schema_of(fields, 4, WISP_SHAPE_STRUCT, sizeof(tank));
+    wisp_field field = WISP_FIELD(schema_body, a, WISP_T_INTEGER);
+    const wisp_schema *made;
+    CHECK(is_fine(&schema));
+    made = wisp_schema_compile(&schema, schema_memory.bytes, SCHEMA_MEMORY_MAX);
+    if (!made || !CHECK_EQ_INT(made->program->count, 6)) return;
+    for (int i = 0; i < 6; i++) CHECK_EQ_INT(made->program->ops[i].of_field, flags[i]);
+    schema = schema_of(&field, 1, WISP_SHAPE_STRUCT, sizeof(schema_body));
+    for (int i = 0; i < 4; i++) {
+        field.flags = wrong[i].flags;
+        CHECK(is_refused(&schema, wrong[i].text));
+    }
+    field.flags = WISP_FLAG_ANGLE;
+    CHECK(is_refused(&schema, "a: is no number, and so no ANGLE"));
+}
+
 /* --- depth and size --- */
 
 /* `depth` schemas inside each other. */
@@ -645,6 +681,7 @@ static const test_case tests[] = {
     CASE(what_counts_must_be_able_to_count_as_far),
     CASE(fields_outside_of_their_struct_are_refused),
     CASE(what_only_maps_have_is_refused_in_a_struct_and_the_reverse),
+    CASE(flags_that_do_not_go_together_are_refused_and_operations_have_theirs),
     CASE(schemas_nest_sixteen_deep),
     CASE(a_schema_inside_itself_is_refused),
     CASE(a_type_inside_itself_is_refused),
