@@ -432,7 +432,13 @@ TEST(what_only_maps_have_is_refused_in_a_struct_and_the_reverse) {
 /* Flags of a struct are flags of all that is in it. */
 TEST(flags_that_do_not_go_together_are_refused_and_operations_have_theirs) {
     typedef struct turret { float x, y; } turret;
-    typedef struct tank { turret at; float yaw; int32_t ammo[4]; int ammo_count; char name[8]; } tank;
+    typedef struct tank {
+        turret at;
+        float yaw;
+        int32_t ammo[4];
+        int ammo_count;
+        char name[8];
+    } tank;
     static const wisp_type ammo = WISP_T_RANGE(0, 99);
     static const wisp_field turret_fields[] = {
         WISP_FIELD(turret, x, WISP_T_FLOAT),
