@@ -257,7 +257,8 @@ enum {
 
     /* wrong arguments */
     WISP_E_ARGUMENT       = -1,  /* NULL, negative, out of range */
-    WISP_E_NAME           = -2,  /* empty, over 128 bytes, or "wisp:..." */
+    WISP_E_NAME           = -2,  /* empty, over 128 bytes, or "wisp:..." or
+                                    "class ...", which are wisp's own */
     WISP_E_STALE          = -3,  /* the handle's object no longer exists */
     WISP_E_TYPE           = -4,  /* a value has another kind than expected */
     WISP_E_TOO_BIG        = -5,  /* the message, ticket or text is too long */
@@ -1675,6 +1676,10 @@ WISP_API wisp_result wisp_group_end(wisp *w, wisp_group group);
                                       (RFC 9000 9) and is its wisp_peer_addr
                                       from now on. The session goes on */
 
+/* Who an object is of: a number that a server gives to each peer that has
+   joined it, the same on all its ends; 0 = the server. */
+typedef struct wisp_player { uint16_t id; } wisp_player;
+
 typedef struct wisp_event {
     wisp             *w;
     wisp_peer         peer;
@@ -1695,8 +1700,10 @@ typedef struct wisp_event {
     const wisp_addr  *from;       /* of an answer to wisp_query, else NULL */
     int64_t           tick;       /* of WISP_TICK or an object, else 0 */
     double            step;       /* of WISP_TICK: seconds between ticks */
-    wisp_object       object;     /* of a class's handler, with its structs */
-    const void       *state, *before;
+    wisp_object       object;     /* of a class's handler, with its structs; */
+    void             *state;      /* only `judge` may change this one */
+    const void       *before;
+    wisp_player       player;     /* of `judge`: who asks */
 } wisp_event;
 
 enum { WISP_MESSAGE_EVENT, WISP_MESSAGE_INVOKE, WISP_MESSAGE_REPLY };
@@ -1992,19 +1999,42 @@ WISP_API void        wisp_cancel(wisp *w, wisp_call call);
  * ======================================================================== */
 
 typedef struct wisp_class  { uint32_t id; } wisp_class;
-/* Who an object is of: a number that a server gives to each peer that has
-   joined it, the same on all its ends; 0 = the server. */
-typedef struct wisp_player { uint16_t id; } wisp_player;
+
+/* Who says what an object's state is: the server, or its owner (player 0 is the
+   server). What becomes of an object when it leaves a peer's interest
+   (DESPAWN, FREEZE), or when its owner leaves (DESPAWN, TO_SERVER). */
+enum { WISP_AUTHORITY_SERVER, WISP_AUTHORITY_OWNER };
+enum { WISP_PREDICT_NONE, WISP_PREDICT_OWNED, WISP_PREDICT_ALL };
+enum { WISP_DESPAWN, WISP_FREEZE, WISP_TO_SERVER };
 
 typedef struct wisp_class_desc {
     const wisp_schema    *schema;      /* of a C struct, at most 64 KiB, without
                                           ANY and EXACT */
     const wisp_migration *migrations;  /* from older versions of it */
     int    migration_count;
+    int    authority;           /* WISP_AUTHORITY_SERVER (0), _OWNER; equal on
+                                   both ends */
     int    priority;            /* WISP_PRIORITY(n); 0 = 500: the urgency of its
                                    objects, in one order with messages */
     double rate;                /* sends of an object per second at most; 0 =
                                    each tick */
+    int    predict;             /* WISP_PREDICT_...; has no effect yet */
+    int    position;            /* offset + 1 of a wisp_vec3 in the struct that
+                                   places the object; 0 = none */
+    int    on_leave;            /* WISP_DESPAWN (0), WISP_FREEZE: when it leaves
+                                   a peer's interest */
+    int    owner_gone;          /* WISP_DESPAWN (0), WISP_TO_SERVER: when its
+                                   owner leaves */
+    bool   adaptive;            /* has no effect yet */
+    double extrapolate;         /* seconds that a view goes on without a newer
+                                   state, at most; 0 = none */
+    /* On the server: 0 hides an object from a peer, more is its weight; NULL =
+       1 for all. */
+    double (*interest)(wisp *w, wisp_peer peer, wisp_object object, void *user);
+    /* On the server, of what an owner asks for: ->state (may be changed),
+       ->before (NULL: a spawn), ->object (id 0: a spawn), ->peer and ->player.
+       A negative code refuses. NULL: all that is in the schema passes. */
+    wisp_result (*judge)(wisp_event *event);
     /* Handlers on the ends that see the objects. They run when all objects of a
        packet have their new state: event->object, ->state (the struct), ->tick
        (of the state), ->before (the struct before) and ->user. A negative
@@ -4278,6 +4308,7 @@ typedef struct wisp__registry {
     void (*added)(void *owner, wisp__remote *remote);    /* called for every new name, .. */
     void (*claimed)(void *owner, wisp__remote *remote);  /* .. and a lent one that is used */
     int lent;  /* lent remotes */
+    bool defining;  /* a class is being defined: its name is reserved for it */
     void *owner;
 } wisp__registry;
 
@@ -21088,8 +21119,13 @@ static wisp_result wisp__name_wrong(const wisp *w, const char *name, int *length
 }
 
 static wisp_result wisp__name_taken(const wisp *w, const char *name) {
-    return wisp__explain(w, WISP_E_NAME, "'%.64s': names that begin with wisp: are wisp's own",
-                         name);
+    return wisp__explain(w, WISP_E_NAME, "'%.64s': names that begin with wisp: or \"class \" are "
+                         "wisp's own", name);
+}
+
+/* Names that no application registers: those of wisp, and those that stand for classes. */
+static bool wisp__name_reserved(const char *name) {
+    return strncmp(name, "wisp:", 5) == 0 || strncmp(name, "class ", 6) == 0;
 }
 
 /* Finds or registers a name. */
@@ -21099,11 +21135,11 @@ static wisp__remote *wisp__registry_add(wisp__registry *r, const char *name, wis
     *why = wisp__name_wrong((const wisp *)r->owner, name, &length);
     if (*why) return NULL;
     remote = wisp__registry_find(r, name, length);
-    if (remote) {
+    if (remote && (!remote->of_class || r->defining)) {
         wisp__remote_claim(r, remote);
         return remote;
     }
-    if (r->count >= WISP__RESERVED && strncmp(name, "wisp:", 5) == 0) {
+    if (r->count >= WISP__RESERVED && wisp__name_reserved(name) && !r->defining) {
         *why = wisp__name_taken((const wisp *)r->owner, name);
         return NULL;
     }
@@ -23314,7 +23350,9 @@ static WISP__INLINE void wisp__event_begin(wisp *w, wisp_event *event, wisp_peer
     event->tick = 0;
     event->step = 0;
     event->object.id = 0;
-    event->state = event->before = NULL;
+    event->state = NULL;
+    event->before = NULL;
+    event->player.id = 0;
 }
 
 /* Dispatches all notices, and those that their handlers add, up to the limit. */
@@ -24918,8 +24956,7 @@ static wisp__remote *wisp__announced_remote(wisp *w, const wisp__session *s,
     bool full = s->lent >= w->base.limits.matched_names;
     if (remote)
         return remote->lent && full && !wisp__theirs(&w->registry, s, a->number) ? NULL : remote;
-    if (full || !w->events.matches || strncmp(a->name, "wisp:", 5) == 0 ||
-        strncmp(a->name, "class ", 6) == 0 ||              /* it has objects, and no messages */
+    if (full || !w->events.matches || wisp__name_reserved(a->name) ||
         !wisp__text_is_clean(a->name, (size_t)a->length) ||
         !wisp__events_wanted(w, a->name, &w->content.credit))
         return NULL;
@@ -25328,11 +25365,27 @@ static void *wisp__object_image(const wisp__object *o) {
 
 /* --- classes --- */
 
+/* The member of a desc that is out of range, or NULL. */
+static const char *wisp__class_setting(const wisp_class_desc *desc) {
+    int last = desc->schema->bytes - (int)sizeof(wisp_vec3) + 1;
+    bool on_leave = desc->on_leave == WISP_DESPAWN || desc->on_leave == WISP_FREEZE;
+    bool gone = desc->owner_gone == WISP_DESPAWN || desc->owner_gone == WISP_TO_SERVER;
+    if (!wisp__is_choice(desc->authority, WISP_AUTHORITY_OWNER)) return "authority";
+    if (!wisp__is_choice(desc->priority, 1000)) return "priority";
+    if (!wisp__is_within(desc->rate, 0, 1e9)) return "rate";
+    if (!wisp__is_choice(desc->predict, WISP_PREDICT_ALL)) return "predict";
+    if (desc->position && !wisp__is_choice(desc->position - 1, last - 1)) return "position";
+    if (!on_leave) return "on_leave";
+    if (!gone) return "owner_gone";
+    return wisp__is_within(desc->extrapolate, 0, 1e9) ? NULL : "extrapolate";
+}
+
 static wisp_result wisp__class_check(wisp *w, const char *name, const wisp_class_desc *desc) {
+    const char *wrong;
     if (!name || !desc || !desc->schema)
         return wisp__explain(w, WISP_E_ARGUMENT, "a class needs a name and a desc with a schema");
-    if (!(desc->rate >= 0))
-        return wisp__explain(w, WISP_E_ARGUMENT, "class '%s': a rate of %g", name, desc->rate);
+    wrong = wisp__class_setting(desc);
+    if (wrong) return wisp__explain(w, WISP_E_ARGUMENT, "class '%s': %s out of range", name, wrong);
     if (desc->schema->shape != WISP_SHAPE_STRUCT || desc->schema->bytes > WISP__CLASS_BYTES)
         return wisp__explain(w, WISP_E_SCHEMA, "class '%s': its schema is not of a C struct of at "
                              "most %d bytes", name, WISP__CLASS_BYTES);
@@ -25366,7 +25419,27 @@ static bool wisp__schema_copies(const wisp_schema *schema) {
     return schema->shape == WISP_SHAPE_STRUCT;
 }
 
-/* The remote that stands for a class of that name, made for it. NULL with w->why. */
+/* The remote that stands for a class, made for it. NULL with w->why. */
+static wisp__remote *wisp__class_register(wisp *w, const char *full, const wisp_config *config) {
+    wisp__remote *remote = wisp__registry_find(&w->registry, full, (int)strlen(full));
+    if (wisp__class_at(w, remote)) {
+        wisp__explain(w, WISP_E_NAME, "'%s' is defined already", full);
+        return NULL;
+    }
+    if (remote) remote->of_class = false;              /* it was not defined after all */
+    w->why = wisp_use_config(w, NULL, full);
+    if (!w->why) w->why = wisp_use_config(w, config, full);
+    if (!w->why && !wisp__schema_copies(config->encode.schema))
+        wisp__explain(w, WISP_E_SCHEMA, "'%s': a value of any type points to memory that does "
+                      "not stay", full);
+    remote = w->why ? NULL : wisp__registry_add(&w->registry, full, &w->why);
+    if (!remote) return NULL;
+    remote->of_class = true;
+    w->why = wisp__registry_settle(&w->registry, remote);
+    remote->of_class = !w->why;
+    return w->why ? NULL : remote;
+}
+
 static wisp__remote *wisp__class_remote(wisp *w, const char *name, const wisp_class_desc *desc) {
     wisp__remote *remote;
     wisp_config config;
@@ -25377,22 +25450,10 @@ static wisp__remote *wisp__class_remote(wisp *w, const char *name, const wisp_cl
     config.encode.migrations = desc->migrations;
     config.encode.migration_count = desc->migration_count;
     snprintf(full, sizeof full, "class %s", name);
-    remote = wisp__registry_find(&w->registry, full, (int)strlen(full));
-    if (wisp__class_at(w, remote)) {
-        wisp__explain(w, WISP_E_NAME, "class '%s' is defined already", name);
-        return NULL;
-    }
-    w->why = wisp_use_config(w, NULL, full);
-    if (!w->why) w->why = wisp_use_config(w, &config, full);
-    if (!w->why && !wisp__schema_copies(desc->schema))
-        wisp__explain(w, WISP_E_SCHEMA, "class '%s': a value of any type points to memory that "
-                      "does not stay", name);
-    remote = w->why ? NULL : wisp__registry_add(&w->registry, full, &w->why);
-    if (!remote) return NULL;
-    remote->of_class = true;
-    w->why = wisp__registry_settle(&w->registry, remote);
-    remote->of_class = !w->why;
-    return w->why ? NULL : remote;
+    w->registry.defining = true;
+    remote = wisp__class_register(w, full, &config);
+    w->registry.defining = false;
+    return remote;
 }
 
 wisp_class wisp_define(wisp *w, const char *name, const wisp_class_desc *desc) {
