@@ -398,6 +398,9 @@ typedef struct wisp_limits {
     int schema_bytes_all;
     int objects;            /* objects of this end, and those of its server;
                                65535, which is the most */
+    int object_bytes;       /* memory of the states of objects that are kept
+                               because deltas of newer ones may need them; 64
+                               MiB. Above it they come whole */
 } wisp_limits;
 
 /* ===========================================================================
@@ -4335,6 +4338,7 @@ typedef struct wisp__peer_remote {
     bool listed : 1;  /* in the list of its line, not in the heap */
     bool refused : 1;  /* we refuse the peer's, as long as the settings stay */
     bool tried : 1;  /* a message was sent before the peer has bound the number */
+    bool shown : 1;  /* of a class: the peer is shown its objects */
     uint16_t refused_number;           /* of the peer's, for the encoding refused last */
     uint32_t announced_in;             /* packet that carries the announcement, its low bits */
     uint64_t newest;  /* packet of the last sequenced message */
@@ -4397,6 +4401,8 @@ typedef struct wisp__session {
     bool controls_dropped : 1;  /* some had no room: they are asked for again */
     bool ping : 1;
     bool asks_clock : 1, answers_clock : 1;  /* in this update */
+    bool classes_bound : 1;  /* by the peer: their objects are to be shown to it */
+    bool lacks_all : 1;  /* it is to be asked for the states of all its objects */
     bool untold : 1;  /* the peer does not know a name, which is still to be reported */
     uint8_t clock_id;  /* of its question about our ticks (tick) */
     uint8_t notices_left;  /* WISP_JOINED and WISP_LEFT that may still come (session) */
@@ -4690,6 +4696,7 @@ typedef struct wisp__clock {
     double rate;         /* ticks per second; 0: there are none */
     double at;           /* ticks that have passed, with fraction */
     int64_t tick;        /* the last that has begun */
+    int64_t told;        /* the newest that the server of the objects here has told of; 0: none */
     double next_ask;     /* time of the next question */
     double asked[WISP__CLOCK_ASKS];  /* times of the last ones, by id; 0: it is answered */
     double origins[WISP__CLOCK_SAMPLES];  /* of the last answers */
@@ -4738,6 +4745,7 @@ typedef struct wisp__kept_row {
 typedef struct wisp__kept_rows {
     wisp__kept_row *rows;
     uint8_t room;              /* a power of two, at most 64; 0: none */
+    bool told;                 /* they came: w->objects.kept_bytes counts them */
 } wisp__kept_rows;
 
 enum { WISP__OBJECT_SPAWNED = 1, WISP__OBJECT_CHANGED = 2, WISP__OBJECT_DESPAWNED = 4 };
@@ -4812,6 +4820,7 @@ typedef struct wisp__objects {
     int count;                 /* of our live ones, or of all that a server has told of */
     uint32_t free_first, free_last;  /* index + 1; first in, first out */
     int free_count;
+    int64_t kept_bytes;        /* of the rows that came and are kept for deltas */
     wisp__object *edited, *news, *news_last;
     wisp__session *server;     /* whose objects are here; NULL: nobody's */
     bool lost;                 /* it has gone, and they have not yet */
@@ -5611,7 +5620,8 @@ static void wisp__limits_defaults(wisp_limits *l, int max_peers) {
         WISP__LIMIT(held_bytes, 1 << 20, WISP__LIMIT_MOST), WISP__LIMIT(groups, 1024, 1 << 16),
         WISP__LIMIT(matched_names, 64, WISP__LIMIT_MOST),
         WISP__LIMIT(schema_bytes_all, 16 << 20, WISP__LIMIT_MOST),
-        WISP__LIMIT(objects, 65535, 65535)
+        WISP__LIMIT(objects, 65535, 65535),
+        WISP__LIMIT(object_bytes, 64 << 20, WISP__LIMIT_MOST)
     };
     for (int i = 0; i < WISP__LENGTH(limits); i++) {
         const wisp__limit *limit = &limits[i];
@@ -21124,8 +21134,10 @@ static wisp_result wisp__name_taken(const wisp *w, const char *name) {
 }
 
 /* Names that no application registers: those of wisp, and those that stand for classes. */
+static bool wisp__name_is_of_class(const char *name) { return strncmp(name, "class ", 6) == 0; }
+
 static bool wisp__name_reserved(const char *name) {
-    return strncmp(name, "wisp:", 5) == 0 || strncmp(name, "class ", 6) == 0;
+    return strncmp(name, "wisp:", 5) == 0 || wisp__name_is_of_class(name);
 }
 
 /* Finds or registers a name. */
@@ -21284,22 +21296,24 @@ static inline wisp__peer_remote *wisp__peer_remote_of(wisp *w, wisp__session *s,
 }
 
 /* Queues a control frame. One without room is queued when a message asks for it again. */
-static void wisp__control_add(wisp *w, wisp__session *s, int kind, int number) {
+/* false: no room. */
+static bool wisp__control_add(wisp *w, wisp__session *s, int kind, int number) {
     wisp__control *c = NULL;
     if (s->control_count) c = &s->controls[s->control_count - 1];
     if (c && c->kind == kind && c->number + c->count == number && c->count < 60000) {
         c->count++;
-        return;
+        return true;
     }
     if (wisp__grow(&w->base, WISP__ARRAY(s->controls, s->control_room),
                    s->control_count + 1, 2 * w->base.limits.remotes)) {
         s->controls_dropped = true;
-        return;
+        return false;
     }
     c = s->controls + s->control_count++;
     c->kind = (uint8_t)kind;
     c->number = (uint16_t)number;
     c->count = 1;
+    return true;
 }
 
 /* Bytes of the peer's limit that a schema takes: none if described before, or if it is ours. */
@@ -24663,8 +24677,7 @@ static void wisp__nearest_try_remote(wisp__nearest *n, const wisp__remote *remot
 
 /* A message came for a number whose name is not registered here. That is reported once for each
    name, with the name here that is most like it. */
-static void wisp__on_stranger(wisp *w, wisp__session *s, int number) {
-    static const char text[] = "a message for a name that is not known here";
+static void wisp__on_stranger(wisp *w, wisp__session *s, int number, const char *text) {
     uint8_t *entry = wisp__stranger_find(w, s, number);
     wisp__nearest n;
     wisp__notice error = wisp__error_of(w, wisp__peer_handle(s), wisp__remote_handle(NULL),
@@ -24691,7 +24704,7 @@ static void wisp__report_unknown(wisp *w, wisp__session *s) {
         wisp__remote *remote = w->registry.remotes[i]->main;
         wisp__nearest n;
         wisp__notice error;
-        if (p->known != WISP__UNKNOWN || !p->tried || p->warned ||
+        if (p->known != WISP__UNKNOWN || !(p->tried || remote->of_class) || p->warned ||
             s->peer_remotes[remote->index].there)
             continue;
         p->warned = true;
@@ -24954,6 +24967,7 @@ static wisp__remote *wisp__announced_remote(wisp *w, const wisp__session *s,
                                             const wisp__announcement *a) {
     wisp__remote *remote = wisp__registry_find(&w->registry, a->name, a->length);
     bool full = s->lent >= w->base.limits.matched_names;
+    if (wisp__name_is_of_class(a->name) && !(remote && remote->of_class)) return NULL;
     if (remote)
         return remote->lent && full && !wisp__theirs(&w->registry, s, a->number) ? NULL : remote;
     if (full || !w->events.matches || wisp__name_reserved(a->name) ||
@@ -25049,6 +25063,8 @@ static bool wisp__on_announcement(wisp__reading *r) {
     }
     if (why) wisp__refuse_encoding(w, s, remote, a.number, why);
     if (!remote) wisp__stranger_note(w, s, &a);
+    if (!remote && wisp__name_is_of_class(a.name))
+        wisp__on_stranger(w, s, a.number, "not defined here: see wisp_define");
     w->base.stats.names_unknown++;
     wisp__control_add(w, s, WISP__FRAME_UNKNOWN, a.number);
     return !why || why == WISP_E_UNSUPPORTED;
@@ -25084,7 +25100,7 @@ static void wisp__on_number_unknown(wisp__reading *r, wisp__remote *entry) {
     wisp__session *s = r->s;
     if (!wisp__pay_reset(r)) return;
     s->peer_remotes[entry->index].known = WISP__UNKNOWN;
-    s->untold |= s->peer_remotes[entry->index].tried;
+    s->untold |= s->peer_remotes[entry->index].tried || entry->main->of_class;
     w->registry.epoch++;
     if (s->peer_remotes[entry->main->index].there) wisp__on_encoding_refused(w, s, entry);
     wisp__baselines_reset(w, &s->baselines_out, entry->index, false);
@@ -25109,6 +25125,8 @@ static void wisp__on_answer(wisp__reading *r, bool bound) {
     wisp__peer_remote *p = entry ? wisp__peer_remote_of(r->w, s, entry->index) : NULL;
     if (!p || p->known == WISP__UNANNOUNCED) return;
     if (bound) {
+        s->classes_bound |= p->known != WISP__BOUND && entry->main->of_class;
+        if (s->classes_bound) wisp__peers_mark(r->w, &s->peer);
         p->known = WISP__BOUND;
         p->warned = false;
     } else if (p->known != WISP__BOUND && p->named) {
@@ -25188,7 +25206,8 @@ static void wisp__announce_news(wisp *w) {
 /* ===========================================================================
  * MARK: >>object
  * What: classes, and the objects of them: their numbers, structs, rows and players.
- * Invariants: an index rests before it is used again. An object's memory lives until no peer has a
+ * Invariants: an index rests before it is used again, and no number comes again. An object's
+ *   memory lives until no peer has a
  *   note of it and the update ends.
  * Not here: what is sent of them (audience), how they change (edit), what a server tells
  *   (replica).
@@ -25213,7 +25232,12 @@ static wisp__kept_row *wisp__kept_find(const wisp__kept_rows *k, uint16_t sequen
     return at && at->used && at->sequence == sequence ? at : NULL;
 }
 
-static void wisp__kept_drop(wisp *w, wisp__kept_row *at) {
+static void wisp__kept_count(wisp *w, const wisp__kept_rows *k, const wisp__kept_row *at, int n) {
+    if (k->told && at->row) w->objects.kept_bytes += (int64_t)n * at->row->memory;
+}
+
+static void wisp__kept_drop(wisp *w, const wisp__kept_rows *k, wisp__kept_row *at) {
+    wisp__kept_count(w, k, at, -1);
     wisp__encoded_release(w, at->row);
     memset(at, 0, sizeof *at);
 }
@@ -25222,18 +25246,18 @@ static void wisp__kept_drop(wisp *w, wisp__kept_row *at) {
 static void wisp__kept_forget(wisp *w, wisp__kept_rows *k, uint16_t before) {
     for (int i = 0; i < k->room; i++)
         if (k->rows[i].used && (int16_t)(k->rows[i].sequence - before) < 0)
-            wisp__kept_drop(w, &k->rows[i]);
+            wisp__kept_drop(w, k, &k->rows[i]);
 }
 
 static void wisp__kept_free(wisp *w, wisp__kept_rows *k) {
-    for (int i = 0; i < k->room; i++) wisp__encoded_release(w, k->rows[i].row);
+    for (int i = 0; i < k->room; i++) wisp__kept_drop(w, k, &k->rows[i]);
     wisp__chunk_give(&w->chunks, k->rows, k->room * sizeof *k->rows);
     k->room = 0;
 }
 
 /* Keeps one more, with a reference of its own; the oldest of 64 gives way. false: no memory. */
 static bool wisp__kept_add(wisp *w, wisp__kept_rows *k, const wisp__kept_row *row) {
-    wisp__kept_rows grown = { NULL, 0 };
+    wisp__kept_rows grown = { NULL, 0, k->told };
     wisp__kept_row *at = k->room ? &k->rows[row->sequence & (k->room - 1)] : NULL;
     if ((!at || at->used) && k->room < WISP__OBJECT_BACK) {
         size_t bytes = sizeof *at << (k->room ? wisp__width(k->room) : 1);     /* at most 1 KiB */
@@ -25247,8 +25271,9 @@ static bool wisp__kept_add(wisp *w, wisp__kept_rows *k, const wisp__kept_row *ro
         *k = grown;
         return wisp__kept_add(w, k, row);
     }
-    wisp__encoded_release(w, at->row);
+    wisp__kept_drop(w, k, at);
     *at = *row;
+    wisp__kept_count(w, k, at, 1);
     if (row->row) row->row->references++;
     return true;
 }
@@ -25274,11 +25299,12 @@ static wisp_result wisp__place_take(wisp *w, uint32_t *id) {
         if (!all->free_first) all->free_last = 0;
     }
     *id = (uint32_t)++all->places[index].generation << 16 | (uint32_t)index;
-    if (!*id) *id = (uint32_t)++all->places[index].generation << 16;       /* 0 is no object */
     return WISP_OK;
 }
 
+/* After its last generation an index is used no more, so that no number ever comes back. */
 static void wisp__place_free(wisp__objects *all, int index) {
+    if (all->places[index].generation == UINT16_MAX) return;
     all->places[index].next_free = 0;
     if (all->free_last) all->places[all->free_last - 1].next_free = (uint32_t)index + 1;
     else all->free_first = (uint32_t)index + 1;
@@ -25690,21 +25716,36 @@ static bool wisp__audience_open(wisp *w, wisp__session *s) {
     return w->objects.audiences[at] != NULL;
 }
 
+/* Does a peer take objects of a class? */
+static bool wisp__class_bound(const wisp *w, const wisp__session *s, const wisp__class *c) {
+    int entry = w->registry.remotes[c->remote]->newest;
+    return entry < s->peer_remote_room && s->peer_remotes[entry].known == WISP__BOUND;
+}
+
 static void wisp__object_show(wisp *w, wisp__object *o) {
     for (wisp__peer *peer = w->peers.first; peer; peer = peer->next) {
         wisp__session *s = (wisp__session *)peer;
-        if (wisp__audience_open(w, s) && !wisp__note_of(w, s, (uint16_t)o->id))
+        if (wisp__class_bound(w, s, o->of) && wisp__audience_open(w, s) &&
+            !wisp__note_of(w, s, (uint16_t)o->id))
             wisp__note_add(w, s, o);
     }
 }
 
-/* A peer that has joined is to know all objects that are there. */
-static void wisp__objects_joined(wisp *w, wisp__session *s) {
-    if (!w->objects.count || !wisp__audience_open(w, s)) return;
-    for (int i = 0; i < w->objects.class_count; i++)
-        for (wisp__object *o = w->objects.classes[i]->first; o; o = o->next)
+/* A peer has bound a class: it is to know all objects of it that are there. `again`: also of those
+   that it had bound before. */
+static void wisp__objects_bound(wisp *w, wisp__session *s, bool again) {
+    s->classes_bound = false;
+    for (int i = 0; i < w->objects.class_count; i++) {
+        const wisp__class *c = w->objects.classes[i];
+        wisp__peer_remote *p;
+        if (!c->count || !wisp__class_bound(w, s, c) || !wisp__audience_open(w, s)) continue;
+        p = &s->peer_remotes[w->registry.remotes[c->remote]->newest];
+        if (p->shown && !again) continue;
+        p->shown = true;
+        for (wisp__object *o = c->first; o; o = o->next)
             if (!o->dead && !o->from && !wisp__note_of(w, s, (uint16_t)o->id))
                 wisp__note_add(w, s, o);
+    }
 }
 
 /* A session ends: what it was told is forgotten, and what it has told goes with the next update. */
@@ -25767,7 +25808,7 @@ static void wisp__object_outcome(wisp *w, wisp__session *s, uint32_t number, boo
         wisp__sent_arrived(w, s, n, *sent);
         return;
     }
-    wisp__kept_drop(w, sent);
+    wisp__kept_drop(w, &n->flight, sent);
     if (wisp__note_wants(n)) wisp__note_due(w, s, n);
 }
 
@@ -25874,6 +25915,11 @@ static void wisp__note_again(wisp *w, wisp__session *s, wisp__note *n) {
     wisp__note_due(w, s, n);
 }
 
+/* Asks for a whole row; if too many are asked for already, then for all when there is room. */
+static void wisp__object_lacks(wisp *w, wisp__session *s, int index) {
+    if (!wisp__control_add(w, s, WISP__FRAME_LACKS, index)) s->lacks_all = true;
+}
+
 static void wisp__on_lacks(wisp__reading *r) {
     int index = wisp__frame_get_number(&r->from);
     wisp__audience *a = wisp__audience_of(r->w, r->s);
@@ -25881,7 +25927,7 @@ static void wisp__on_lacks(wisp__reading *r) {
     if (r->from.failed || !a) return;
     if (n) wisp__note_again(r->w, r->s, n);
     if (index != WISP__OBJECT_ALL) return;
-    if (!wisp__pay_each(&r->w->content.credit, a->room, WISP__PRICE_STEP)) {
+    if (!wisp__pay_each(&r->w->content.credit, a->room / 2, WISP__PRICE_STEP)) {
         wisp__break_unpaid(r);
         return;
     }
@@ -25894,12 +25940,9 @@ static void wisp__on_lacks(wisp__reading *r) {
 /* May an object go to a peer now? What is not described yet waits for its answer. */
 static bool wisp__note_may(const wisp *w, const wisp__session *s, const wisp__note *n) {
     const wisp__class *c = n->object->of;
-    const wisp__remote *main = w->registry.remotes[c->remote];
     uint32_t now = wisp__milliseconds(w->base.time);
     double hold = c->rate > 0 ? 1000 / c->rate : 0;
-    if (main->newest >= s->peer_remote_room || !(n->object->row || n->object->dead) ||
-        s->peer_remotes[main->newest].known != WISP__BOUND)
-        return false;
+    if (!n->object->row && !n->object->dead) return false;
     if (!n->base && n->sent) hold = wisp__max(hold, s->peer.flow.rtt * 1250);
     return !n->sent || n->object->dead || (double)(now - n->sent) >= hold;
 }
@@ -25937,6 +25980,14 @@ static uint32_t wisp__class_waits(const wisp *w, const wisp__class *c, int *olde
    go of those that need not go any more. */
 static void wisp__objects_order(wisp *w, wisp__session *s) {
     wisp__audience *a = wisp__audience_of(w, s);
+    if (s->lacks_all && !s->control_count) {
+        s->lacks_all = false;
+        wisp__object_lacks(w, s, WISP__OBJECT_ALL);
+    }
+    if (s->classes_bound) {
+        wisp__objects_bound(w, s, false);
+        a = wisp__audience_of(w, s);
+    }
     if (!a) return;
     a->ready = 0;
     for (int i = 0; i < a->due_count; i++) {
@@ -25979,7 +26030,6 @@ static void wisp__objects_pop(wisp__audience *a) {
 static inline wisp__audience *wisp__audience_of(const wisp *w, const wisp__session *s) {
     return (void)w, (void)s, (wisp__audience *)NULL;
 }
-static inline void wisp__objects_joined(wisp *w, wisp__session *s) { (void)w, (void)s; }
 static inline void wisp__objects_left(wisp *w, wisp__session *s) { (void)w, (void)s; }
 static inline void wisp__objects_order(wisp *w, wisp__session *s) { (void)w, (void)s; }
 static inline void wisp__object_outcome(wisp *w, wisp__session *s, uint32_t number, bool arrived) {
@@ -26059,7 +26109,7 @@ static void wisp__objects_again(wisp *w) {
     for (wisp__peer *peer = w->peers.first; peer; peer = peer->next) {
         wisp__session *s = (wisp__session *)peer;
         const wisp__audience *a = wisp__audience_of(w, s);
-        wisp__objects_joined(w, s);
+        wisp__objects_bound(w, s, true);
         for (int i = 0; a && i < a->room; i++)
             if (a->notes[i] && wisp__note_wants(a->notes[i])) wisp__note_due(w, s, a->notes[i]);
     }
@@ -26220,10 +26270,9 @@ static void wisp__object_end(wisp *w, wisp__object *o) {
     wisp__object_news(w, o, WISP__OBJECT_DESPAWNED);
 }
 
-/* Nothing more of the packet's objects can be read; the server is asked for the one at an index. */
-static void wisp__object_lacks(wisp__reading *r, int index) {
-    if (r->from.failed) return;
-    if (index >= 0) wisp__control_add(r->w, r->s, WISP__FRAME_LACKS, index);
+/* Nothing more of the packet's objects can be read: their sender is asked for all. */
+static void wisp__objects_unread(wisp__reading *r) {
+    if (!r->from.failed) wisp__object_lacks(r->w, r->s, WISP__OBJECT_ALL);
     r->from.at = r->from.end;
 }
 
@@ -26242,9 +26291,9 @@ static wisp__object *wisp__object_told(wisp__reading *r, wisp__class *c, uint32_
     wisp__object_place *place = wisp__told_place(w, (int)(id & WISP__OBJECT_INDEX));
     wisp__object *o = place ? place->object : NULL;
     bool full;
-    if (!place || (place->gone && (int16_t)((id >> 16) - place->generation) <= 0)) return NULL;
+    if (!place || (place->gone && id >> 16 <= place->generation)) return NULL;
     if (o && o->id == id) return o->from && o->of == c ? o : NULL;      /* a class is for ever */
-    if (o && (!o->from || (int16_t)((id >> 16) - (o->id >> 16)) < 0)) return NULL;
+    if (o && (!o->from || id < o->id)) return NULL;
     if (o && !o->dead) wisp__object_end(w, o);
     place->program = described->program;       /* its rows are passed, if it is not taken */
     full = w->objects.count >= w->base.limits.objects;
@@ -26252,7 +26301,7 @@ static wisp__object *wisp__object_told(wisp__reading *r, wisp__class *c, uint32_
     if (!o) {
         wisp__error(w, r->s, w->registry.remotes[c->remote], full ? WISP_E_LIMIT : WISP_E_MEMORY,
                     full ? "more objects than limits.objects" : "no memory for an object");
-        if (!full) wisp__control_add(w, r->s, WISP__FRAME_LACKS, (int)(id & WISP__OBJECT_INDEX));
+        if (!full) wisp__object_lacks(w, r->s, (int)(id & WISP__OBJECT_INDEX));
         return NULL;
     }
     w->objects.count++;
@@ -26273,11 +26322,9 @@ static wisp__object *wisp__object_described(wisp__reading *r, int index,
     wisp__object *o;
     *program = NULL;
     *owner = (uint16_t)wisp__get(&r->from, 16);
+    if (!e || e->kind != WISP__RECORD || e->delta || e->compressed)
+        wisp__break(r, "an object of a class that was not bound here");
     if (r->from.failed) return NULL;
-    if (!e || e->kind != WISP__RECORD || e->delta || e->compressed) {
-        wisp__error(w, r->s, NULL, WISP_E_NO_REMOTE, "an object of a class that is not known here");
-        return NULL;
-    }
     *program = e->described->program;
     o = wisp__object_told(r, c, id, e->described);
     if (o && !o->row) o->owner = *owner;
@@ -26330,8 +26377,11 @@ static void wisp__object_newer(wisp__reading *r, wisp__object *o, wisp__kept_row
     bool same = o->row && wisp__encoded_same(o->row, got->row);
     if ((int16_t)(got->sequence - o->sequence) > 0 || !o->row) o->sequence = got->sequence;
     if (back) wisp__kept_forget(w, &o->kept, (uint16_t)(got->sequence - back));
+    if (w->objects.kept_bytes > w->base.limits.object_bytes)
+        wisp__kept_forget(w, &o->kept, got->sequence);
+    o->kept.told = true;
     if (!wisp__kept_add(w, &o->kept, got))
-        wisp__control_add(w, r->s, WISP__FRAME_LACKS, (int)(o->id & WISP__OBJECT_INDEX));
+        wisp__object_lacks(w, r->s, (int)(o->id & WISP__OBJECT_INDEX));
     if (!same) wisp__object_news(w, o, o->row ? WISP__OBJECT_CHANGED : WISP__OBJECT_SPAWNED);
     wisp__encoded_release(w, same ? got->row : o->row);
     if (!same) o->row = got->row;
@@ -26360,7 +26410,7 @@ static bool wisp__on_object_row(wisp__reading *r, wisp__object *o, const wisp__p
     if (!o || (o->row && tick < o->tick)) {            /* stale, or of an object before */
         wisp__encoded_release(w, got.row);
     } else if (!got.row) {
-        wisp__control_add(w, r->s, WISP__FRAME_LACKS, (int)(o->id & WISP__OBJECT_INDEX));
+        wisp__object_lacks(w, r->s, (int)(o->id & WISP__OBJECT_INDEX));
     } else {
         if (owner && *owner != o->owner && (int16_t)(got.sequence - o->sequence) > 0) {
             o->owner = *owner;
@@ -26390,22 +26440,20 @@ static bool wisp__on_object(wisp__reading *r, int *index) {
     program = *index < r->w->objects.room ? r->w->objects.places[*index].program : NULL;
     if (!wisp__get(&r->from, 1)) {
         if (program) return wisp__on_object_row(r, o, program, NULL);
-        wisp__object_lacks(r, *index);
+        wisp__objects_unread(r);
         return false;
     }
     if (wisp__get(&r->from, 1)) {
         uint16_t generation = (uint16_t)wisp__get(&r->from, 16);
         wisp__object_place *place = r->from.failed ? NULL : wisp__told_place(r->w, *index);
-        if (place && (!place->gone || (int16_t)(generation - place->generation) > 0))
+        if (place && (!place->gone || generation > place->generation))
             place->generation = generation;
         if (place) place->gone = true;
         if (place && o && o->id >> 16 == generation) wisp__object_end(r->w, o);
         return !r->from.failed;
     }
     o = wisp__object_described(r, *index, &program, &owner);
-    if (program) return wisp__on_object_row(r, o, program, &owner);
-    wisp__object_lacks(r, -1);
-    return false;
+    return program && wisp__on_object_row(r, o, program, &owner);
 }
 
 /* Runs a handler of a class. `before`: the struct before, or NULL. */
@@ -26491,10 +26539,10 @@ static void wisp__on_objects(wisp__reading *r) {
     if (!r->w->objects.server && !r->w->objects.lost && !r->w->objects.made) {
         r->w->objects.server = r->s;       /* what it has told before was not taken */
         if (r->w->objects.served)
-            wisp__control_add(r->w, r->s, WISP__FRAME_LACKS, WISP__OBJECT_ALL);
+            wisp__object_lacks(r->w, r->s, WISP__OBJECT_ALL);
         r->w->objects.served = true;
     }
-    if (r->w->objects.server != r->s) wisp__object_lacks(r, -1);
+    if (r->w->objects.server != r->s) r->from.at = r->from.end;
     while (r->w->objects.server == r->s && wisp__get(&r->from, 1) && !r->from.failed &&
            wisp__on_object(r, &index))
         continue;
@@ -26505,6 +26553,7 @@ static void wisp__on_objects(wisp__reading *r) {
 /* A server has gone: so have its objects. */
 static void wisp__objects_lose(wisp *w) {
     w->objects.lost = false;
+    w->clock.told = 0;
     for (int i = 0; i < w->objects.class_count; i++)
         for (wisp__object *o = w->objects.classes[i]->first; o; o = o->next)
             if (o->from && !o->dead && o->spawned) wisp__object_end(w, o);
@@ -26545,6 +26594,7 @@ WISP__UNUSED static void wisp__objects_check(const wisp *w) {
         WISP_ASSERT(live == w->objects.classes[i]->count);
     }
     WISP_ASSERT(count == w->objects.count);
+    WISP_ASSERT(w->objects.kept_bytes >= 0);
 }
 
 #else
@@ -26685,10 +26735,12 @@ static void wisp__on_clock(wisp__reading *r) {
 
 /* The server's tick of this packet. */
 static void wisp__on_tick(wisp__reading *r) {
-    int64_t expected = r->w->clock.following
-                           ? wisp__ticks_of(wisp__server_ticks(&r->w->clock, r->w->base.time)) : 0;
-    uint64_t low = wisp__get(&r->from, 32);
-    r->tick = expected + wisp__distance((uint32_t)low, (uint32_t)expected);
+    wisp__clock *c = &r->w->clock;
+    uint32_t low = (uint32_t)wisp__get(&r->from, 32);
+    int64_t expected = c->following ? wisp__ticks_of(wisp__server_ticks(c, r->w->base.time))
+                                    : c->told ? c->told : low;
+    r->tick = expected + wisp__distance(low, (uint32_t)expected);
+    if (r->s == r->w->objects.server && r->tick > c->told) c->told = r->tick;
     wisp__get(&r->from, 1);
     r->has_tick = true;
 }
@@ -27860,7 +27912,7 @@ static void wisp__send_leave(wisp *w, wisp__session *s) {
 static bool wisp__wants_to_send(const wisp *w, const wisp__session *s) {
     const wisp__audience *a = wisp__audience_of(w, s);
     if (s->queued || s->control_count || s->ping || s->unannounced < w->registry.count) return true;
-    if (s->asks_clock || s->answers_clock || wisp__limited_due(w, s)) return true;
+    if (s->asks_clock || s->answers_clock || s->lacks_all || wisp__limited_due(w, s)) return true;
     if (a && a->ready) return true;
     if (s->parts && s->parts->whole) return true;
     for (int c = 0; c < s->peer.channel_end; c++) {
@@ -27943,8 +27995,8 @@ static void wisp__on_outcome(void *owner, const wisp__ref *ref, bool arrived) {
             else wisp__announce_again(s, (int)number);
         } else if (ref->kind == WISP__FRAME_LIMITED) {
             if (!arrived) wisp__limited_note(w, s, number >> 16, number & 0xffff);
-        } else if (!arrived) {
-            wisp__control_add(w, s, ref->kind, (int)number);
+        } else if (!arrived && !wisp__control_add(w, s, ref->kind, (int)number)) {
+            s->lacks_all |= ref->kind == WISP__FRAME_LACKS;
         }
     }
     if (!arrived) wisp__peers_mark(w, peer);
@@ -28176,7 +28228,6 @@ static void wisp__joined(wisp *w, wisp__session *s) {
     wisp__peer_timer(w, &s->peer);
     w->base.stats.joins++;
     wisp__report_reads(w, s);
-    wisp__objects_joined(w, s);
     wisp__report_session(w, s, WISP__ON_JOINED, WISP_OK, "");
 }
 
@@ -30988,7 +31039,9 @@ static void wisp__read_message(wisp__reading *r, int kind, wisp__inbound *in) {
                               f.number);
             r->answered = true;
         }
-        if (!in->remote && !r->from.failed) wisp__on_stranger(r->w, s, f.number);
+        if (!in->remote && !r->from.failed) wisp__on_stranger(r->w, s, f.number,
+                                                            "a message for a name that is not "
+                                                            "known here");
         wisp__read_sized(r, in, f.bits);
     }
 }

@@ -45,6 +45,62 @@ TEST(a_peer_that_lacks_a_row_gets_a_whole_one) {
     world_close(&t.w);
 }
 
+/* An end that lacks more rows than it has room to ask for asks for all. */
+TEST(more_rows_are_lacked_than_can_be_asked_for) {
+    static orbs t;
+    int n = 0;
+    orbs_open(&t);
+    t.w.desc.limits.remotes = 24;
+    orbs_server(&t);
+    orbs_join(&t);
+    for (int i = 0; i < 300; i++) orbs_spawn(&t, 0, "lost");
+    world_run(&t.w, 0.5);
+    CHECK(orbs_agree(&t, 0));
+    for (wisp__object *o = t.ends[0]->objects.classes[0]->first; o; o = o->next)
+        wisp__kept_forget(t.ends[0], &o->kept, (uint16_t)(o->sequence + 1));
+    for (wisp_object o = wisp_first(t.server, t.of_server); o.id; o = wisp_next(t.server, o))
+        if (n++ % 2) ((orb *)wisp_object_edit(t.server, o))->y = 7;
+    world_run(&t.w, 0.5);
+    CHECK(orbs_agree(&t, 0));
+    CHECK_EQ_INT(world_total(t.ends[0]).errors, 0);
+    world_close(&t.w);
+}
+
+/* Loses what goes to the server, so that it hears of no ack. */
+static int audience_tap(world *w, int n, wisp_packet *packet) {
+    (void)packet;
+    return n == 0 || !*(bool *)w->user;
+}
+
+/* Rows that are kept because a delta may need them have a limit of bytes. */
+TEST(rows_that_are_kept_take_no_more_than_their_limit) {
+    for (int limited = 0; limited < 2; limited++) {
+        static orbs t;
+        bool lost = false;
+        orbs_open(&t);
+        t.w.tap = audience_tap;
+        t.w.user = &lost;
+        orbs_server(&t);
+        t.w.desc.limits.object_bytes = limited ? 4000 : 0;
+        orbs_join(&t);
+        for (int i = 0; i < 20; i++) orbs_spawn(&t, 0, "kept");
+        world_run(&t.w, 0.3);
+        lost = true;
+        for (int step = 0; step < 60; step++) {
+            for (wisp_object o = wisp_first(t.server, t.of_server); o.id;
+                 o = wisp_next(t.server, o))
+                ((orb *)wisp_object_edit(t.server, o))->y += 0.5f;
+            world_step(&t.w);
+        }
+        if (limited) CHECK(t.ends[0]->objects.kept_bytes < 6000);
+        else CHECK(t.ends[0]->objects.kept_bytes > 12000);
+        lost = false;
+        world_run(&t.w, 1);
+        CHECK(orbs_agree(&t, 0));
+        world_close(&t.w);
+    }
+}
+
 /* An end without the class gets none of its objects, also when it takes all names, and a server
    keeps nothing of those that come and go meanwhile. */
 TEST(an_end_without_the_class_is_sent_nothing) {
@@ -57,6 +113,8 @@ TEST(an_end_without_the_class_is_sent_nothing) {
     other = world_add(&t.w);
     CHECK(wisp_connect_match(other, ".*", orb_despawned, &t.logs[1]).id != 0);
     CHECK(wisp_join(other, &addr, NULL, 0).id != 0);
+    world_watch(&t.w, other, WISP_ERROR);
+    world_watch(&t.w, t.server, WISP_ERROR);
     world_run(&t.w, 0.5);
     orbs_spawn(&t, 1, "stays");
     for (int i = 0; i < 100; i++) {
@@ -67,9 +125,18 @@ TEST(an_end_without_the_class_is_sent_nothing) {
     }
     world_run(&t.w, 0.5);
     CHECK_EQ_INT(t.server->objects.free_count, t.server->objects.made - 1);
+    CHECK(wisp__audience_of(t.server, wisp__session_of(t.server, world_peer(t.server, 1))) == NULL);
     CHECK(t.server->objects.classes[0]->first == t.server->objects.classes[0]->last);
     CHECK(orbs_agree(&t, 0));
-    CHECK(other->objects.server == NULL && other->base.stats.errors == 0);
+    CHECK(other->objects.server == NULL && other->base.stats.errors == 1);
+    CHECK_EQ_INT(world_count(&t.w, other, WISP_ERROR), 1);       /* both ends are told */
+    CHECK(strstr(world_last(&t.w, other, WISP_ERROR)->text, "class orb: not defined") != NULL);
+    CHECK_EQ_INT(world_count(&t.w, t.server, WISP_ERROR), 1);
+    CHECK(strstr(world_last(&t.w, t.server, WISP_ERROR)->text, "class orb: the other end does not "
+                                                               "know this name") != NULL);
+    CHECK(orbs_define(other, &t.logs[1]).id != 0);
+    world_run(&t.w, 0.5);
+    CHECK_EQ_INT(t.logs[1].spawned, 1);
     CHECK_EQ_INT(wisp_peers(t.server, NULL, 0), 2);
     world_close(&t.w);
 }
@@ -151,6 +218,8 @@ TEST(settings_of_all_remotes_are_not_those_of_classes) {
 static const test_case tests[] = {
     CASE(nothing_is_sent_of_what_stays),
     CASE(a_peer_that_lacks_a_row_gets_a_whole_one),
+    CASE(more_rows_are_lacked_than_can_be_asked_for),
+    CASE(rows_that_are_kept_take_no_more_than_their_limit),
     CASE(an_end_without_the_class_is_sent_nothing),
     CASE(any_one_allocation_of_objects_may_fail),
     CASE(objects_over_a_reliable_link),

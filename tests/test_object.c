@@ -76,6 +76,55 @@ TEST(an_index_rests_before_it_is_used_again) {
     world_close(&t.w);
 }
 
+/* No number comes again: after its last generation an index is out of use. */
+TEST(an_index_ends_with_its_last_generation) {
+    static orbs t;
+    wisp_object o;
+    orbs_open(&t);
+    orbs_server(&t);
+    orbs_join(&t);
+    o = orbs_spawn(&t, 1, "first");
+    world_run(&t.w, 0.1);
+    CHECK_EQ_INT(wisp_despawn(t.server, o), WISP_OK);
+    world_run(&t.w, 0.1);
+    t.server->objects.places[o.id & 0xffff].generation = 65534;
+    for (int i = 0; i < 400; i++) {
+        wisp_object next = orbs_spawn(&t, 1, "next");
+        if (next.id >> 16 == 65535) o = next;
+        CHECK(next.id >> 16 != 0);
+        CHECK_EQ_INT(wisp_despawn(t.server, next), WISP_OK);
+        world_step(&t.w);
+    }
+    world_run(&t.w, 0.2);
+    CHECK_EQ_INT((int)(o.id >> 16), 65535);
+    CHECK_EQ_INT(t.server->objects.free_count, t.server->objects.made - 1);
+    CHECK(orbs_agree(&t, 0));
+    world_close(&t.w);
+}
+
+/* Ticks over 2^31 are not negative where the server's clock is not known, and do not go back. */
+TEST(high_ticks_of_objects_without_a_clock) {
+    static orbs t;
+    wisp_object o;
+    orbs_open(&t);
+    orbs_server(&t);
+    t.server->clock.at = 4294967000.0;                     /* 6 seconds before 32 bits are full */
+    t.server->clock.tick = 4294967000;
+    orbs_join(&t);
+    o = orbs_spawn(&t, 1, "old");
+    for (int i = 0; i < 1000; i++) {
+        orb *edit = (orb *)wisp_object_edit(t.server, o);
+        edit->y = (float)(i % 50);
+        if (i < 300 || i > 700) t.ends[0]->clock.following = false;
+        world_step(&t.w);
+    }
+    world_run(&t.w, 0.2);
+    CHECK(orbs_agree(&t, 0));
+    CHECK(wisp__object_get(t.ends[0], o)->tick == wisp__object_get(t.server, o)->tick);
+    CHECK(wisp__object_get(t.ends[0], o)->tick > 4294967296);
+    world_close(&t.w);
+}
+
 /* Objects may come and go, also in the handlers, while a program walks over them. */
 TEST(a_walk_over_objects_survives_their_going) {
     static orbs t;
@@ -129,6 +178,8 @@ TEST(a_class_holds_no_values_that_point_elsewhere) {
 static const test_case tests[] = {
     CASE(a_peer_sees_what_a_server_spawns_edits_and_despawns),
     CASE(an_index_rests_before_it_is_used_again),
+    CASE(an_index_ends_with_its_last_generation),
+    CASE(high_ticks_of_objects_without_a_clock),
     CASE(a_walk_over_objects_survives_their_going),
     CASE(a_class_holds_no_values_that_point_elsewhere)
 };
