@@ -83,6 +83,7 @@
        >>object         classes, and the objects of them
        >>audience       what each peer knows of the objects of this end
        >>edit           how objects come, change and go
+       >>property       named values with an authority, and their watchers
        >>replica        the objects that a server has told of
        >>tick           steps of equal length, numbered alike on all ends of a server
        >>packet_writer  packets filled and sent
@@ -318,6 +319,7 @@ enum {
     WISP_E_DROPPED        = -43, /* a middleware dropped it */
     WISP_E_DRAINING       = -44, /* wisp_drain: the peer gets nothing new */
     WISP_E_TOO_OLD        = -45, /* not sent within config.max_age */
+    WISP_E_AUTHORITY      = -46, /* another end decides it */
 
     WISP_E_USER           = -1000 /* yours: this code and those below, down to
                                      -32768 */
@@ -2006,7 +2008,8 @@ typedef struct wisp_class  { uint32_t id; } wisp_class;
 /* Who says what an object's state is: the server, or its owner (player 0 is the
    server). What becomes of an object when it leaves a peer's interest
    (DESPAWN, FREEZE), or when its owner leaves (DESPAWN, TO_SERVER). */
-enum { WISP_AUTHORITY_SERVER, WISP_AUTHORITY_OWNER };
+enum { WISP_AUTHORITY_SERVER, WISP_AUTHORITY_OWNER,
+       WISP_AUTHORITY_ANYONE };                        /* of properties only */
 enum { WISP_PREDICT_NONE, WISP_PREDICT_OWNED, WISP_PREDICT_ALL };
 enum { WISP_DESPAWN, WISP_FREEZE, WISP_TO_SERVER };
 
@@ -2053,7 +2056,7 @@ enum { WISP_NOW, WISP_CONFIRMED };   /* moments of wisp_view */
 #ifndef WISP_NO_STATE
 /* Defines a class under a name, on both ends; versions and migrations are as
    for remotes. Id 0 on failure (wisp_why): WISP_E_ARGUMENT, WISP_E_NAME (there
-   is one of that name), WISP_E_SCHEMA, WISP_E_LIMIT (256 classes),
+   is one of that name), WISP_E_SCHEMA, WISP_E_LIMIT (limits.remotes),
    WISP_E_MEMORY. */
 WISP_API wisp_class  wisp_define(wisp *w, const char *name,
                                  const wisp_class_desc *desc);
@@ -2094,6 +2097,90 @@ WISP_API wisp_peer   wisp_peer_of(const wisp *w, wisp_player player);
 WISP_API bool        wisp_is_mine(const wisp *w, wisp_object object);
 /* Does this end say what the object's state is? */
 WISP_API bool        wisp_decides(const wisp *w, wisp_object object);
+#endif
+
+/* ===========================================================================
+ * MARK: >>property
+ * Properties: named values that a server and all who have joined it share. A
+ * property is an object with a name that nobody has to spawn: it has the same
+ * order, deltas and repeats, and a peer that joins late gets all of them.
+ * ======================================================================== */
+
+typedef struct wisp_property_desc {
+    /* Of a C struct, as of a class, the same on both ends (versions migrate);
+       NULL: one value of any kind, of which the differences are sent, down to
+       the elements of tables in tables. */
+    const wisp_schema *schema;
+    int         authority;      /* who sets it: WISP_AUTHORITY_SERVER (0),
+                                   _OWNER (one player), _ANYONE */
+    wisp_player owner;          /* of _OWNER; wisp_give gives it on */
+    wisp_value  initial;        /* at the server; nil: none */
+    int         priority;       /* as of a class */
+    double      rate;
+    /* On the server, of what a client sets: args[0] is the value asked for,
+       args[1] the present one; ->peer and ->player. A negative code refuses.
+       NULL: all that is in the schema passes. */
+    wisp_result (*judge)(wisp_event *event);
+    void       *user;           /* of `judge` */
+    const wisp_migration *migrations;
+    int         migration_count;
+} wisp_property_desc;
+
+/* What a handler of wisp_watch_objects is told, in event->message. */
+enum { WISP_OBJECT_SPAWNED = 16, WISP_OBJECT_CHANGED, WISP_OBJECT_DESPAWNED };
+
+#ifndef WISP_NO_STATE
+/* Defines a property, on all ends; before a value comes or after it. Its name
+   has at most 119 bytes, none of them one of ^ $ * + ? ( ) [ ] { } | \.
+   WISP_E_ARGUMENT, WISP_E_NAME (also: there is one of that name),
+   WISP_E_SCHEMA, WISP_E_LIMIT (limits.remotes), WISP_E_MEMORY; of `initial`
+   those of wisp_set. */
+WISP_API wisp_result wisp_property(wisp *w, const char *name,
+                                   const wisp_property_desc *desc);
+/* Sets a property. Equal values are nothing new. An end that has not joined a
+   server sets for itself, and for those who join it later. Errors, which leave
+   the value as it is and which wisp_why_text explains: WISP_E_NO_REMOTE (not
+   defined here), WISP_E_AUTHORITY (another end sets it), WISP_E_TOO_BIG (it
+   takes more than link.mtu - 68 bytes of a packet), those of a value that
+   cannot be sent or is outside the schema (WISP_E_INVALID), WISP_E_MEMORY. */
+WISP_API wisp_result wisp_set_value(wisp *w, const char *name,
+                                    const wisp_value *value);
+/* Sets one part of its value, at a path of keys, field names and indices from 0
+   with dots between them: "slots.2.count". Nil takes a pair out of a map; a new
+   key, and the index after the last, add a part. WISP_E_ARGUMENT (a malformed
+   path, or no value yet), WISP_E_NAME (no such field, or key on the way),
+   WISP_E_TYPE (the path goes through a value without parts, or an array without
+   an index), WISP_E_EXPIRED (an index past the end), and those of
+   wisp_set_value. */
+WISP_API wisp_result wisp_set_value_in(wisp *w, const char *name,
+                                       const char *path,
+                                       const wisp_value *value);
+/* Its value, until the next wisp_update. NULL: not known yet, or (wisp_why) not
+   defined here, or no memory. */
+WISP_API const wisp_value *wisp_get(const wisp *w, const char *name);
+/* Its object, for wisp_give, wisp_owner_of and interest; id 0: it has none yet,
+   for want of a value or of the server's. Without a schema it has no struct. */
+WISP_API wisp_object wisp_property_object(wisp *w, const char *name);
+/* Runs a handler with the value there is, at once, and then with each change:
+   args[0] is the new value, args[1] the one before or nil. ->name is that of
+   the property. A text with any of the signs above is a pattern
+   (wisp_connect_match), also for properties that are defined later; any other
+   is a name. Changes that come by a packet are told when all of its objects
+   are read, and sets of this end in the next wisp_update, or when the ticks of
+   this one have run; several of one property in between are one change. So a
+   handler may set what it watches. Ends with wisp_disconnect. Id 0: see
+   wisp_connect_match. */
+WISP_API wisp_connection wisp_watch(wisp *w, const char *name_or_pattern,
+                                    wisp_handler fn, void *user);
+WISP_API wisp_connection wisp_watch_state(wisp *w, const char *name_or_pattern,
+                                          const wisp_state *state);
+/* Runs a handler where and when those of a class run (wisp_class_desc), after
+   them, for every class whose name a pattern matches: event->message is
+   WISP_OBJECT_SPAWNED, _CHANGED or _DESPAWNED, ->name the name of the class. */
+WISP_API wisp_connection wisp_watch_objects(wisp *w, const char *pattern,
+                                            wisp_handler fn, void *user);
+WISP_API wisp_connection wisp_watch_objects_state(wisp *w, const char *pattern,
+                                                  const wisp_state *state);
 #endif
 
 /* ===========================================================================
@@ -2736,13 +2823,16 @@ WISP_API void wisp_stats_total(const wisp *w, wisp_total_stats *out);
  *   wisp_result wisp_await_event(wisp *w, remote, wisp_handler fn, void *user,
  *                                wisp_clock clock, void *clock_user,
  *                                double timeout);
+ *   wisp_result wisp_set        (wisp *w, const char *name, value);
+ *   wisp_result wisp_set_in     (wisp *w, const char *name, const char *path,
+ *                                value);
  *
  * In C++ names and values may be std::string, values also std::string_view. A
  * handler may be a lambda with all that it captures (moved into desc.memory,
  * see wisp_state), and takes no user pointer then:
  *
  *   wisp_on(w, remote, [&game](wisp_event *event) { game.hit(event); });
- *   wisp_once, wisp_on_invoke (the same)
+ *   wisp_once, wisp_on_invoke, wisp_watch, wisp_watch_objects (the same)
  *   wisp_invoke(w, remote, to, lambda that captures, ...);
  * ------------------------------------------------------------------------ */
 
@@ -2913,6 +3003,28 @@ inline wisp_result wisp_on_invoke(wisp *w, wisp__name remote, F handler) {
     const wisp_state state = wisp__lambda<F>::of(handler);
     return wisp_on_invoke_state(w, remote.target, &state);
 }
+#ifndef WISP_NO_STATE
+template <typename V>
+inline wisp_result wisp_set(wisp *w, wisp__name name, V v) {
+    const wisp_value value = wisp__value(v);
+    return wisp_set_value(w, name.target.name, &value);
+}
+template <typename V>
+inline wisp_result wisp_set_in(wisp *w, wisp__name name, wisp__name path, V v) {
+    const wisp_value value = wisp__value(v);
+    return wisp_set_value_in(w, name.target.name, path.target.name, &value);
+}
+template <typename F>
+inline wisp_connection wisp_watch(wisp *w, wisp__name name_or_pattern, F handler) {
+    const wisp_state state = wisp__lambda<F>::of(handler);
+    return wisp_watch_state(w, name_or_pattern.target.name, &state);
+}
+template <typename F>
+inline wisp_connection wisp_watch_objects(wisp *w, wisp__name pattern, F handler) {
+    const wisp_state state = wisp__lambda<F>::of(handler);
+    return wisp_watch_objects_state(w, pattern.target.name, &state);
+}
+#endif
 inline wisp_result wisp_await_event(wisp *w, wisp__name remote, wisp_handler fn, void *user,
                                     wisp_clock clock, void *clock_user, double timeout) {
     return wisp_await_event_target(w, remote.target, fn, user, clock, clock_user, timeout);
@@ -2993,6 +3105,10 @@ static inline wisp_value wisp__from_bits(double v) { return wisp_int((int64_t)v)
     wisp_connect_target((w), WISP__TARGET(remote), (fn), (user), true)
 #define wisp_on_invoke(w, remote, fn, user) \
     wisp_on_invoke_target((w), WISP__TARGET(remote), (fn), (user))
+#define wisp_set(w, name, value) \
+    wisp_set_value((w), (name), (const wisp_value[1]){ WISP__VALUE(value) })
+#define wisp_set_in(w, name, path, value) \
+    wisp_set_value_in((w), (name), (path), (const wisp_value[1]){ WISP__VALUE(value) })
 #define wisp_await_event(w, remote, fn, user, clock, clock_user, timeout) \
     wisp_await_event_target((w), WISP__TARGET(remote), (fn), (user), (clock), (clock_user), \
                             (timeout))
@@ -4284,7 +4400,8 @@ typedef struct wisp__remote {
     uint16_t life;  /* how many names have had it before */
     bool state;  /* of each key only the newest value waits */
     bool lent;  /* to a name that peers announced and nobody here has used */
-    bool of_class;  /* it stands for a class: it inherits nothing */
+    int of_class;  /* number of the class that it stands for, and so inherits nothing; 0: none; < 0:
+                      one that is being made */
     int announced;  /* numbers of peers that stand for it */
     char name[WISP__NAME_BYTES + 1];
 } wisp__remote;
@@ -4523,6 +4640,8 @@ typedef struct wisp__connection {
     wisp_handler fn;
     void *user;
     wisp_pattern *pattern;           /* of a connection by pattern; else NULL */
+    const char *of;                  /* of the same: what names begin with that it is for, "" of
+                                        remotes (wisp__name_kind) */
     struct wisp__connection *parts;  /* of a pattern: those it has made; or the next of them */
     void (*end)(void *state);        /* of the state that `user` is, which it owns; or NULL */
     size_t bytes;                    /* of the state */
@@ -4722,16 +4841,31 @@ typedef struct wisp__clock_frame {
 
 /* --- object --- */
 
-enum { WISP__CLASSES = 256, WISP__CLASS_BYTES = 1 << 16 };
+enum { WISP__CLASS_BYTES = 1 << 16 };
+
+/* A property: the one object of a class of its own, and its value also without that object. */
+typedef struct wisp__property {
+    wisp_property_desc desc;
+    wisp_class of;
+    wisp_object object;        /* id 0: none yet */
+    wisp__encoded *row;        /* its value; NULL: not known yet */
+    wisp__encoded *shown;      /* the value that its watchers have seen last */
+    const wisp_value *view;    /* of `row`, for wisp_get; NULL: not made .. */
+    uint32_t viewed;           /* .. in this update */
+    bool news;                 /* it is in the list of those whose watchers are to run */
+    struct wisp__property *next_news;
+} wisp__property;
 
 typedef struct wisp__class {
     wisp_class_desc desc;
+    int number;  /* as in wisp_class */
     int remote;  /* index of the one that stands for it: its name, schema and number */
     int bytes;   /* of its struct, in memory */
     int priority;
     double rate;
     int count;   /* of live objects */
     struct wisp__object *first, *last;  /* in the order of their coming, also dead ones */
+    wisp__property *property;  /* that it is made for; or NULL */
 } wisp__class;
 
 /* A row that came or is on its way, in a ring by sequence. */
@@ -4827,6 +4961,9 @@ typedef struct wisp__objects {
     bool served;               /* there was such a server before */
     bool starved;              /* something was not noted for want of memory: the next tick does */
     bool dead;                 /* some are to be freed */
+    wisp__property *told, *told_last;  /* whose watchers are to run */
+    uint32_t updates;
+    wisp__arena views;         /* values for wisp_get, until the update ends */
 } wisp__objects;
 
 /* --- packet_writer --- */
@@ -5008,7 +5145,8 @@ const char *wisp_result_text(wisp_result code) {
         "migration failed", "bytes are not of this format", "compressed bytes make no sense",
         "delta whose baseline is not held",
         "pattern makes no sense", "over a budget of bytes", "too many packets, messages or errors",
-        "a middleware took it away", "the peer is being drained", "it has waited for too long"
+        "a middleware took it away", "the peer is being drained", "it has waited for too long",
+        "another end decides it"
     };
     if (code == WISP_PENDING) return "pending";
     if (code <= WISP_E_USER) return "application error";
@@ -21129,15 +21267,19 @@ static wisp_result wisp__name_wrong(const wisp *w, const char *name, int *length
 }
 
 static wisp_result wisp__name_taken(const wisp *w, const char *name) {
-    return wisp__explain(w, WISP_E_NAME, "'%.64s': names that begin with wisp: or \"class \" are "
-                         "wisp's own", name);
+    return wisp__explain(w, WISP_E_NAME, "'%.64s': names that begin with wisp:, \"class \" or "
+                         "\"property \" are wisp's own", name);
 }
 
-/* Names that no application registers: those of wisp, and those that stand for classes. */
-static bool wisp__name_is_of_class(const char *name) { return strncmp(name, "class ", 6) == 0; }
+/* What a name begins with that stands for a class or a property; of others "". */
+static const char *wisp__name_kind(const char *name) {
+    if (strncmp(name, "class ", 6) == 0) return "class ";
+    return strncmp(name, "property ", 9) == 0 ? "property " : "";
+}
 
+/* Names that no application registers: those of wisp, and those that stand for something else. */
 static bool wisp__name_reserved(const char *name) {
-    return strncmp(name, "wisp:", 5) == 0 || wisp__name_is_of_class(name);
+    return strncmp(name, "wisp:", 5) == 0 || *wisp__name_kind(name);
 }
 
 /* Finds or registers a name. */
@@ -23280,7 +23422,8 @@ static wisp_result wisp__events_match(wisp *w, wisp__connection *many, wisp__rem
     wisp__connection *part;
     wisp_result why;
     if (many->dead || remote->main != remote || remote->index < WISP__RESERVED ||
-        !wisp_pattern_matches(many->pattern, remote->name))
+        strcmp(many->of, wisp__name_kind(remote->name)) != 0 ||
+        !wisp_pattern_matches(many->pattern, remote->name + strlen(many->of)))
         return WISP_OK;
     part = wisp__connection_add(w, many->fn, many->user, &why);
     if (!part) {
@@ -23318,7 +23461,7 @@ static bool wisp__events_wanted(const wisp *w, const char *name, wisp__credit *c
     int length = (int)strlen(name);
     for (const wisp__connection *many = w->events.matches; many; many = many->next) {
         if (!wisp__pay_each(credit, length, WISP__PRICE_MATCH)) return false;
-        if (!many->dead && wisp_pattern_matches(many->pattern, name)) return true;
+        if (!many->dead && !*many->of && wisp_pattern_matches(many->pattern, name)) return true;
     }
     return false;
 }
@@ -23516,6 +23659,11 @@ static wisp_result wisp__no_function(const wisp *w) {
 
 /* --- connect --- */
 
+static wisp__connection *wisp__handler_add(wisp *w, wisp_handler fn, void *user) {
+    if (!fn) wisp__no_function(w);
+    return fn ? wisp__connection_add(w, fn, user, &w->why) : NULL;
+}
+
 /* Connects a connection of no remote; NULL: there is none, for the reason in w->why. */
 static wisp_connection wisp__connect(wisp *w, wisp_target target, wisp__connection *c, bool once) {
     wisp_connection handle = { 0 };
@@ -23537,8 +23685,7 @@ wisp_connection wisp_connect_target(wisp *w, wisp_target target, wisp_handler fn
     WISP__ENTER(w);
     wisp_connection none = { 0 };
     if (!w) return none;
-    if (!fn) wisp__no_function(w);
-    return wisp__connect(w, target, fn ? wisp__connection_add(w, fn, user, &w->why) : NULL, once);
+    return wisp__connect(w, target, wisp__handler_add(w, fn, user), once);
 }
 
 wisp_connection wisp_connect_state(wisp *w, wisp_target target, const wisp_state *state,
@@ -23548,33 +23695,44 @@ wisp_connection wisp_connect_state(wisp *w, wisp_target target, const wisp_state
     return w ? wisp__connect(w, target, wisp__state_add(w, state, &w->why), once) : none;
 }
 
-wisp_connection wisp_connect_match(wisp *w, const char *pattern, wisp_handler fn, void *user) {
-    WISP__ENTER(w);
-    wisp_connection handle = { 0 };
-    wisp__connection *many, **last;
+/* Connects a connection of no remote to all names of a kind that match a pattern. NULL: there is
+   none, for the reason in w->why. */
+static wisp__connection *wisp__connect_pattern(wisp *w, const char *of, const char *pattern,
+                                               wisp__connection *many) {
+    wisp__connection **last;
     wisp_pattern compiled;
-    if (!w) return handle;
-    w->why = fn && pattern ? wisp__pattern_compile(w, &compiled, pattern) : wisp__no_function(w);
-    if (w->why) return handle;
-    many = wisp__connection_add(w, fn, user, &w->why);
-    if (!many) wisp__no_room(w, w->why, w->base.limits.connections, "limits.connections");
-    if (!many) return handle;
-    many->pattern = (wisp_pattern *)wisp__alloc(&w->base, sizeof *many->pattern);
+    if (!many && w->why < WISP_E_UNSUPPORTED)
+        wisp__no_room(w, w->why, w->base.limits.connections, "limits.connections");
+    if (!many) return NULL;
+    w->why = pattern ? wisp__pattern_compile(w, &compiled, pattern) : wisp__no_function(w);
+    if (!w->why) many->pattern = (wisp_pattern *)wisp__alloc(&w->base, sizeof *many->pattern);
+    if (!w->why && !many->pattern) wisp__no_more_memory(w);
     if (!many->pattern) {
-        wisp__no_more_memory(w);
-        wisp__pool_remove(&w->events.pool, many);
-        return handle;
+        wisp__connection_drop(w, many);
+        return NULL;
     }
     *many->pattern = compiled;
+    many->of = of;
     for (last = &w->events.matches; *last;) last = &(*last)->next;
     *last = many;
-    handle.id = many->slot.id;
     for (int i = 0; i < w->registry.count && w->why == WISP_OK; i++)
         w->why = wisp__events_match(w, many, w->registry.remotes[i]);
-    if (w->why == WISP_OK) return handle;
+    if (w->why == WISP_OK) return many;
     wisp__events_disconnect(w, many);
-    handle.id = 0;
+    return NULL;
+}
+
+static wisp_connection wisp__connection_handle(const wisp__connection *c) {
+    wisp_connection handle = { c ? c->slot.id : 0 };
     return handle;
+}
+
+wisp_connection wisp_connect_match(wisp *w, const char *pattern, wisp_handler fn, void *user) {
+    WISP__ENTER(w);
+    wisp_connection none = { 0 };
+    if (!w) return none;
+    return wisp__connection_handle(wisp__connect_pattern(w, "", pattern,
+                                                         wisp__handler_add(w, fn, user)));
 }
 
 void wisp_disconnect(wisp *w, wisp_connection connection) {
@@ -24967,7 +25125,7 @@ static wisp__remote *wisp__announced_remote(wisp *w, const wisp__session *s,
                                             const wisp__announcement *a) {
     wisp__remote *remote = wisp__registry_find(&w->registry, a->name, a->length);
     bool full = s->lent >= w->base.limits.matched_names;
-    if (wisp__name_is_of_class(a->name) && !(remote && remote->of_class)) return NULL;
+    if (*wisp__name_kind(a->name) && !(remote && remote->of_class)) return NULL;
     if (remote)
         return remote->lent && full && !wisp__theirs(&w->registry, s, a->number) ? NULL : remote;
     if (full || !w->events.matches || wisp__name_reserved(a->name) ||
@@ -25063,8 +25221,8 @@ static bool wisp__on_announcement(wisp__reading *r) {
     }
     if (why) wisp__refuse_encoding(w, s, remote, a.number, why);
     if (!remote) wisp__stranger_note(w, s, &a);
-    if (!remote && wisp__name_is_of_class(a.name))
-        wisp__on_stranger(w, s, a.number, "not defined here: see wisp_define");
+    if (!remote && *wisp__name_kind(a.name))
+        wisp__on_stranger(w, s, a.number, "not defined here: see wisp_define, wisp_property");
     w->base.stats.names_unknown++;
     wisp__control_add(w, s, WISP__FRAME_UNKNOWN, a.number);
     return !why || why == WISP_E_UNSUPPORTED;
@@ -25334,15 +25492,28 @@ static wisp__class *wisp__class_of(const wisp *w, wisp_class handle) {
 
 /* The class of a remote, or NULL. */
 static wisp__class *wisp__class_at(const wisp *w, const wisp__remote *remote) {
-    for (int i = 0; remote && i < w->objects.class_count; i++)
-        if (w->objects.classes[i]->remote == remote->index) return w->objects.classes[i];
-    return NULL;
+    return remote && remote->of_class > 0 ? w->objects.classes[remote->of_class - 1] : NULL;
+}
+
+/* Of a property without a schema: a row is its one value, packed, and the struct has no bytes. */
+static const wisp_schema wisp__any_schema = { "value", 1, 0, NULL, 0, WISP_SHAPE_STRUCT, NULL };
+static const wisp__body wisp__any_body = { 0, 0, NULL, NULL };
+static const wisp__program wisp__any = { &wisp__any_schema, &wisp__any_schema, NULL,
+                                         &wisp__any_body, 0, false, false, false, 0 };
+
+/* How the rows of a class are sent. */
+static const wisp__encoding *wisp__class_encoding(const wisp *w, const wisp__class *c) {
+    const wisp__remote *main = w->registry.remotes[c->remote];
+    return &w->registry.remotes[main->newest]->encoding;
+}
+
+static const wisp__program *wisp__encoding_program(const wisp__encoding *e) {
+    return e && e->described ? e->described->program : &wisp__any;
 }
 
 /* The program of our rows of a class. */
 static const wisp__program *wisp__class_program(const wisp *w, const wisp__class *c) {
-    const wisp__remote *main = w->registry.remotes[c->remote];
-    return w->registry.remotes[main->newest]->encoding.described->program;
+    return wisp__encoding_program(wisp__class_encoding(w, c));
 }
 
 /* Records of objects count as the messages of their class. */
@@ -25418,8 +25589,7 @@ static wisp_result wisp__class_check(wisp *w, const char *name, const wisp_class
     if (strlen(name) > WISP__NAME_BYTES - 6)
         return wisp__explain(w, WISP_E_NAME, "a class has a name of at most %d bytes",
                              WISP__NAME_BYTES - 6);
-    if (w->objects.class_count < WISP__CLASSES) return WISP_OK;
-    return wisp__explain(w, WISP_E_LIMIT, "there are %d classes already", WISP__CLASSES);
+    return WISP_OK;
 }
 
 static bool wisp__schema_copies(const wisp_schema *schema);
@@ -25452,57 +25622,68 @@ static wisp__remote *wisp__class_register(wisp *w, const char *full, const wisp_
         wisp__explain(w, WISP_E_NAME, "'%s' is defined already", full);
         return NULL;
     }
-    if (remote) remote->of_class = false;              /* it was not defined after all */
+    if (remote) remote->of_class = 0;                  /* it was not defined after all */
     w->why = wisp_use_config(w, NULL, full);
     if (!w->why) w->why = wisp_use_config(w, config, full);
-    if (!w->why && !wisp__schema_copies(config->encode.schema))
+    if (!w->why && config->encode.schema && !wisp__schema_copies(config->encode.schema))
         wisp__explain(w, WISP_E_SCHEMA, "'%s': a value of any type points to memory that does "
                       "not stay", full);
     remote = w->why ? NULL : wisp__registry_add(&w->registry, full, &w->why);
     if (!remote) return NULL;
-    remote->of_class = true;
+    remote->of_class = -1;
     w->why = wisp__registry_settle(&w->registry, remote);
-    remote->of_class = !w->why;
+    if (w->why) remote->of_class = 0;
     return w->why ? NULL : remote;
 }
 
-static wisp__remote *wisp__class_remote(wisp *w, const char *name, const wisp_class_desc *desc) {
+static wisp__remote *wisp__class_remote(wisp *w, const char *kind, const char *name,
+                                        const wisp_class_desc *desc) {
     wisp__remote *remote;
     wisp_config config;
     char full[WISP__NAME_BYTES + 1];
     memset(&config, 0, sizeof config);
-    config.encode.mode = WISP_ENCODE_SCHEMA;
+    config.encode.mode = desc->schema ? WISP_ENCODE_SCHEMA : WISP_ENCODE_BASIC;
     config.encode.schema = desc->schema;
     config.encode.migrations = desc->migrations;
     config.encode.migration_count = desc->migration_count;
-    snprintf(full, sizeof full, "class %s", name);
+    snprintf(full, sizeof full, "%s%s", kind, name);
     w->registry.defining = true;
     remote = wisp__class_register(w, full, &config);
     w->registry.defining = false;
     return remote;
 }
 
-wisp_class wisp_define(wisp *w, const char *name, const wisp_class_desc *desc) {
-    wisp_class none = { 0 }, handle;
-    wisp__remote *remote;
-    wisp__class *c;
-    if (!w) return none;
-    w->why = wisp__class_check(w, name, desc);
-    remote = w->why ? NULL : wisp__class_remote(w, name, desc);
-    if (!remote) return none;
+/* A class whose desc was checked. NULL with w->why. */
+static wisp__class *wisp__class_new(wisp *w, const char *kind, const char *name,
+                                    const wisp_class_desc *desc) {
+    wisp__remote *remote = wisp__class_remote(w, kind, name, desc);
+    wisp__class *c = NULL;
+    if (!remote) return NULL;
     w->why = wisp__grow(&w->base, WISP__ARRAY(w->objects.classes, w->objects.class_room),
-                        w->objects.class_count + 1, WISP__CLASSES);
-    c = w->why ? NULL : (wisp__class *)wisp__alloc(&w->base, sizeof *c);
+                        w->objects.class_count + 1, w->base.limits.remotes);
+    if (!w->why) c = (wisp__class *)wisp__alloc(&w->base, sizeof *c);
     if (!c) wisp__no_more_memory(w);
-    if (!c) return none;
+    if (!c) return NULL;
     c->desc = *desc;
+    if (!desc->schema) c->desc.schema = &wisp__any_schema;
     c->remote = remote->index;
-    c->bytes = (desc->schema->bytes + 15) & ~15;
+    c->bytes = (c->desc.schema->bytes + 15) & ~15;
     c->priority = wisp__default_int(desc->priority, WISP_PRIORITY(500)) - 1;
     c->rate = desc->rate;
+    c->number = ++w->objects.class_count;
     w->clock.wanted = true;
-    w->objects.classes[w->objects.class_count++] = c;
-    handle.id = (uint32_t)w->objects.class_count;
+    w->objects.classes[c->number - 1] = c;
+    remote->of_class = c->number;
+    return c;
+}
+
+wisp_class wisp_define(wisp *w, const char *name, const wisp_class_desc *desc) {
+    wisp_class handle = { 0 };
+    wisp__class *c = NULL;
+    if (!w) return handle;
+    w->why = wisp__class_check(w, name, desc);
+    if (!w->why) c = wisp__class_new(w, "class ", name, desc);
+    if (c) handle.id = (uint32_t)c->number;
     return handle;
 }
 
@@ -25539,8 +25720,7 @@ wisp_object wisp_next(const wisp *w, wisp_object handle) {
 wisp_class wisp_class_of(const wisp *w, wisp_object handle) {
     const wisp__object *o = wisp__object_get(w, handle);
     wisp_class of = { 0 };
-    for (int i = 0; o && i < w->objects.class_count; i++)
-        if (w->objects.classes[i] == o->of) of.id = (uint32_t)i + 1;
+    if (o) of.id = (uint32_t)o->of->number;
     return of;
 }
 
@@ -25812,12 +25992,26 @@ static void wisp__object_outcome(wisp *w, wisp__session *s, uint32_t number, boo
     if (wisp__note_wants(n)) wisp__note_due(w, s, n);
 }
 
+/* The same as wisp__object_pack, of a value without a schema. */
+static bool wisp__object_pack_value(wisp *w, const wisp__object *o, const wisp__encoded *base,
+                                    wisp__writer *to) {
+    wisp__message_delta delta;
+    memset(&delta, 0, sizeof delta);
+    delta.from.base = base;
+    if (base)
+        wisp__message_delta_make(&w->content, wisp__class_encoding(w, o->of), o->row, &delta);
+    if (delta.bits) wisp__put_bits(to, delta.bytes, delta.bits);
+    else wisp__put_bits(to, (const uint8_t *)o->row->bytes, o->row->bits);
+    return delta.bits > 0;
+}
+
 /* Puts the newest row as a delta from a base, if that is shorter, else whole. */
 static bool wisp__object_pack(wisp *w, const wisp__object *o, const wisp__encoded *base,
                               wisp__writer *to) {
     wisp__unpacker u = wisp__codec_unpacker(&w->content, &w->content.scratch, NULL, 1 << 26);
     const wisp__program *program = wisp__class_program(w, o->of);
     wisp__bases from;
+    if (program == &wisp__any) return wisp__object_pack_value(w, o, base, to);
     memset(&from, 0, sizeof from);
     from.base = base;
     if (base && wisp__row_delta_put(&u, program, &from, o->row, to) >= 0 && to->at < o->row->bits)
@@ -26059,14 +26253,40 @@ static void wisp__object_refuse(wisp *w, wisp__object *o, const wisp__program *p
     wisp__error(w, NULL, w->registry.remotes[o->of->remote], why, text);
 }
 
+/* A property has another value, over its reference; NULL: there was no memory for it. */
+static void wisp__property_take(wisp *w, wisp__property *p, wisp__encoded *row) {
+    const wisp__class *c = wisp__class_of(w, p->of);
+    if (!row || (p->row && wisp__encoded_same(p->row, row))) {
+        wisp__encoded_release(w, row);
+        return;
+    }
+    wisp__encoded_release(w, p->row);
+    p->row = row;
+    p->view = NULL;
+    if (p->news) return;
+    if (!w->registry.remotes[c->remote]->first) {      /* nobody watches */
+        wisp__encoded_release(w, p->shown);
+        p->shown = row;
+        row->references++;
+        return;
+    }
+    *(w->objects.told ? &w->objects.told_last->next_news : &w->objects.told) = p;
+    w->objects.told_last = p;
+    p->next_news = NULL;
+    p->news = true;
+}
+
 /* Makes the row of an object's struct, and the struct that of the row. */
 static wisp_result wisp__object_row(wisp *w, wisp__object *o, wisp__encoded **row) {
     wisp__message_codec *c = &w->content;
     const wisp__program *program = wisp__class_program(w, o->of);
     wisp__unpacker u = wisp__codec_unpacker(c, &c->scratch, NULL, c->base->limits.message_values);
     wisp__row made = { NULL, 0, 0, 0 };
-    wisp_result result = wisp__row_load(&u, program, wisp__object_image(o), &made);
-    *row = NULL;
+    wisp_result result;
+    *row = program == &wisp__any ? o->of->property->row : NULL;
+    if (*row) (*row)->references++;
+    if (*row) return WISP_OK;
+    result = wisp__row_load(&u, program, wisp__object_image(o), &made);
     if (!result && made.bits > 8 * (int64_t)(c->base->mtu - WISP__OBJECT_HEAD))
         result = WISP_E_TOO_BIG;
     if (!result) *row = wisp__encoded_row(w, &made);
@@ -26101,6 +26321,9 @@ static void wisp__object_commit(wisp *w, wisp__object *o) {
         wisp__session *s = wisp__session_at(w, n->session);
         if (s && wisp__audience_of(w, s)) wisp__note_due(w, s, n);
     }
+    row->references++;
+    if (o->of->property) wisp__property_take(w, o->of->property, row);
+    else row->references--;
 }
 
 /* Notes what there was no memory for. */
@@ -26213,15 +26436,19 @@ wisp_result wisp_despawn(wisp *w, wisp_object handle) {
     return why;
 }
 
+/* The object is committed at the end of the tick. */
+static void wisp__object_touch(wisp *w, wisp__object *o) {
+    if (o->edited) return;
+    o->edited = true;
+    o->next_edited = w->objects.edited;
+    w->objects.edited = o;
+}
+
 void *wisp_object_edit(wisp *w, wisp_object handle) {
     wisp_result why;
     wisp__object *o = wisp__object_own(w, handle, &why);
     if (!o) return NULL;
-    if (!o->edited) {
-        o->edited = true;
-        o->next_edited = w->objects.edited;
-        w->objects.edited = o;
-    }
+    wisp__object_touch(w, o);
     return wisp__object_image(o);
 }
 
@@ -26243,6 +26470,503 @@ wisp_result wisp_give(wisp *w, wisp_object handle, wisp_player owner) {
 
 static inline void wisp__objects_commit(wisp *w) { (void)w; }
 static inline void wisp__objects_bury(wisp *w) { (void)w; }
+
+#endif
+
+/* ===========================================================================
+ * MARK: >>property
+ * What: named values: each is the one object of a class of its own, whose row is its value.
+ * Invariants: a property has its object only when an end sees it. Its watchers see each value
+ *   that is there when they run, once.
+ * Not here: how its rows go and come (audience, replica), how watchers are connected (event).
+ * ======================================================================== */
+
+#ifndef WISP_NO_STATE
+
+enum { WISP__PROPERTY_TICKS = 30 };    /* a second, of a server that was given no rate */
+
+static wisp__remote *wisp__property_remote(const wisp *w, const wisp__property *p) {
+    return w->registry.remotes[wisp__class_of(w, p->of)->remote];
+}
+
+static const char *wisp__property_name(const wisp *w, const wisp__property *p) {
+    return wisp__property_remote(w, p)->name + 9;
+}
+
+/* NULL: none of this name is defined here, which w->why says. */
+static wisp__property *wisp__property_find(const wisp *w, const char *name) {
+    char full[WISP__NAME_BYTES + 1];
+    int length = name ? snprintf(full, sizeof full, "property %s", name) : 0;
+    const wisp__class *c = NULL;
+    wisp__nearest n;
+    if (!w) return NULL;
+    if (length > 9 && length <= WISP__NAME_BYTES)
+        c = wisp__class_at(w, wisp__registry_find(&w->registry, full, length));
+    if (c) return c->property;
+    n = wisp__nearest_to((wisp *)(uintptr_t)w, name ? name : "", wisp__max_int(length - 9, 0));
+    n.credit = NULL;
+    for (int i = 0; i < w->objects.class_count && length <= WISP__NAME_BYTES; i++) {
+        const char *other = w->registry.remotes[w->objects.classes[i]->remote]->name + 9;
+        if (w->objects.classes[i]->property) wisp__nearest_try(&n, other, (int)strlen(other));
+    }
+    wisp__explain(w, WISP_E_NO_REMOTE, "there is no property '%.48s' here%s", name ? name : "",
+                  n.found);
+    return NULL;
+}
+
+/* --- values --- */
+
+/* The value of a row, in memory of an arena. NULL: there is no memory. */
+static const wisp_value *wisp__property_value(wisp *w, const wisp__property *p,
+                                              const wisp__encoded *row, wisp__arena *arena) {
+    wisp__supply supply = wisp__supply_of_arena(&w->base, arena, NULL);
+    wisp__unpacker u = wisp__codec_unpacker(&w->content, arena, NULL, 1 << 26);
+    const wisp__class *c = wisp__class_of(w, p->of);
+    const wisp__program *program = wisp__class_program(w, c);
+    wisp_value *value = (wisp_value *)wisp__supply_take(&supply, sizeof *value);
+    void *image;
+    int count = 0;
+    u.credit = NULL;
+    if (program == &wisp__any) {
+        const wisp_value *values = wisp__delta_values(&u, row, &count);
+        return value && values && !wisp__copy(&supply, values, value, WISP__COPY_TEXTS) ? value
+                                                                                        : NULL;
+    }
+    image = wisp__supply_take(&supply, (size_t)c->bytes);
+    if (!value || !image) return NULL;
+    memset(image, 0, (size_t)c->bytes);
+    if (wisp__row_store(&u, program, wisp__encoded_as_row(row), image) ||
+        wisp__image_value(program->schema, image, &supply, value))
+        return NULL;
+    return value;
+}
+
+/* The row of a value. NULL with w->why. */
+static wisp__encoded *wisp__property_row(wisp *w, const wisp__property *p,
+                                         const wisp_value *value) {
+    wisp__message_codec *c = &w->content;
+    const wisp__program *program = wisp__class_program(w, wisp__class_of(w, p->of));
+    wisp__row row = { NULL, 0, 0, 0 };
+    wisp__encoded *made = NULL;
+    char text[160];
+    w->registry.text[0] = 0;
+    c->row = &row;
+    w->why = program == &wisp__any ? wisp__encode_sorted(c, value, 1)
+                                   : wisp__encode_record(c, program, value, 1);
+    if (!w->why) made = wisp__encoded_fired(w);
+    if (!w->why && !made) w->why = WISP_E_MEMORY;
+    c->row = NULL;
+    wisp__arena_reset(&c->scratch);
+    if (made && made->bits > 8 * (int64_t)(w->base.mtu - WISP__OBJECT_HEAD)) {
+        snprintf(w->registry.text, sizeof w->registry.text, "%ld bytes, a packet has room for %d",
+                 (long)(made->bits / 8), w->base.mtu - WISP__OBJECT_HEAD);
+        w->why = WISP_E_TOO_BIG;
+    }
+    if (!w->why) return made;
+    wisp__encoded_release(w, made);
+    memcpy(text, w->registry.text, sizeof text);
+    wisp__explain(w, w->why, "property '%.48s': %.100s", wisp__property_name(w, p),
+                  text[0] ? text : wisp_result_text(w->why));
+    return NULL;
+}
+
+/* --- its object --- */
+
+/* Is this end one of a server, which it has joined or joins? */
+static bool wisp__follows(const wisp *w) {
+    return w->objects.server || w->objects.lost || wisp__session_of(w, wisp_server());
+}
+
+/* Spawns the object of a property that has a value, at an end that decides. */
+static void wisp__property_spawn(wisp *w, wisp__property *p) {
+    const wisp_value *value;
+    const void *state = p;                 /* without a schema it has no bytes */
+    if (!p->row || wisp__object_get(w, p->object) || wisp__follows(w)) return;
+    wisp__arena_reset(&w->content.scratch);
+    value = wisp__property_value(w, p, p->row, &w->objects.views);
+    if (value && p->desc.schema) state = wisp__struct_as(value, p->desc.schema);
+    if (w->clock.rate <= 0) w->clock.rate = WISP__PROPERTY_TICKS;
+    p->object = value && state ? wisp_spawn(w, p->of, p->desc.owner, state)
+                               : wisp__object_handle(NULL);
+    if (!p->object.id)
+        wisp__error(w, NULL, wisp__property_remote(w, p), value ? w->why : WISP_E_MEMORY,
+                    "nobody else sees it: it has no object");
+}
+
+/* A peer has joined this end: what has no object yet gets one. */
+static void wisp__properties_joined(wisp *w, const wisp__session *s) {
+    for (int i = 0; !s->peer.asked && i < w->objects.class_count; i++)
+        if (w->objects.classes[i]->property)
+            wisp__property_spawn(w, w->objects.classes[i]->property);
+}
+
+/* Is there a peer that sees objects of this end? */
+static bool wisp__seen(const wisp *w) {
+    for (const wisp__peer *peer = w->peers.first; peer; peer = peer->next)
+        if (!peer->asked && peer->state == WISP__JOINED) return true;
+    return false;
+}
+
+/* A server has told of the object of a property, or that it is gone. */
+static void wisp__property_told(wisp *w, wisp__object *o) {
+    wisp__property *p = o->of->property;
+    wisp__encoded *row = o->row;
+    o->spawned = true;
+    o->ended = o->dead;
+    if (!o->dead) p->object = wisp__object_handle(o);
+    else if (p->object.id == o->id) p->object.id = 0;
+    if (o->dead || !row) return;
+    if (!o->described) {
+        row->references++;
+    } else {
+        wisp_value value = wisp_struct(p->desc.schema, wisp__object_image(o));
+        row = wisp__property_row(w, p, &value);
+        if (!row)
+            wisp__error(w, NULL, wisp__property_remote(w, p), w->why, "a value was not taken");
+    }
+    wisp__property_take(w, p, row);
+}
+
+/* --- setting --- */
+
+static wisp_result wisp__property_may(wisp *w, const wisp__property *p) {
+    if (!wisp__follows(w)) return WISP_OK;
+    return wisp__explain(w, WISP_E_AUTHORITY, "property '%.48s' is set by the server alone",
+                         wisp__property_name(w, p));
+}
+
+/* Takes over the reference. */
+static wisp_result wisp__property_put(wisp *w, wisp__property *p, wisp__encoded *row) {
+    wisp__object *o = wisp__object_get(w, p->object);
+    wisp__unpacker u = wisp__codec_unpacker(&w->content, &w->content.scratch, NULL, 1 << 26);
+    if (!row) return w->why;
+    if (o && p->desc.schema)
+        wisp__row_store(&u, wisp__class_program(w, o->of), wisp__encoded_as_row(row),
+                        wisp__object_image(o));
+    wisp__arena_reset(&w->content.scratch);
+    wisp__property_take(w, p, row);
+    if (o) wisp__object_touch(w, o);
+    else if (wisp__seen(w)) wisp__property_spawn(w, p);
+    return WISP_OK;
+}
+
+wisp_result wisp_set_value(wisp *w, const char *name, const wisp_value *value) {
+    WISP__ENTER(w);
+    wisp__property *p = wisp__property_find(w, name);
+    wisp_result why = WISP_OK;
+    if (!p) return w ? w->why : WISP_E_ARGUMENT;
+    if (!value) return wisp__explain(w, WISP_E_ARGUMENT, "the value is NULL");
+    why = wisp__property_may(w, p);
+    return why ? why : wisp__property_put(w, p, wisp__property_row(w, p, value));
+}
+
+/* --- setting a part --- */
+
+/* A path through a value, of which a part is to be another. */
+typedef struct wisp__inside {
+    wisp *w;
+    wisp__supply *supply;
+    const char *name, *text;   /* of the property; the whole path */
+    const wisp_value *value;
+} wisp__inside;
+
+static wisp_result wisp__part_wrong(const wisp__inside *path, const char *at, wisp_result code,
+                                    const char *text) {
+    int length = (int)strcspn(at, "."), before = (int)(at - path->text);
+    return wisp__explain(path->w, code, "property '%.40s', path '%.*s': %s", path->name,
+                         wisp__min_int(before + length, 60), path->text, text);
+}
+
+/* The place of a part of a map, struct or array; its count: a new one. < 0: an error. */
+static int wisp__part_place(const wisp__inside *path, const wisp_value *in, const char *at,
+                            int length) {
+    bool last = !at[length];
+    wisp__nearest n = wisp__nearest_to(path->w, at, length);
+    char text[120];
+    int index = 0;
+    if (wisp__is_array(in)) {
+        for (int i = 0; i < length && index <= in->count; i++)
+            if (at[i] < '0' || at[i] > '9')
+                return wisp__part_wrong(path, at, WISP_E_TYPE, "an array has indices, from 0");
+            else index = index * 10 + at[i] - '0';
+        if (index < in->count + last) return index;
+        snprintf(text, sizeof text, "the array has %d elements", in->count);
+        return wisp__part_wrong(path, at, WISP_E_EXPIRED, text);
+    }
+    n.credit = NULL;
+    for (int i = 0; i < in->count; i++) {
+        const char *key = wisp__key_at(in, i);
+        if (!key) continue;
+        if ((int)strlen(key) == length && memcmp(key, at, (size_t)length) == 0) return i;
+        wisp__nearest_try(&n, key, (int)strlen(key));
+    }
+    if (last && in->kind == WISP_MAP && path->value->kind != WISP_NIL) return in->count;
+    snprintf(text, sizeof text, "there is no such %s%s", in->kind == WISP_MAP ? "key" : "field",
+             n.found);
+    return wisp__part_wrong(path, at, WISP_E_NAME, text);
+}
+
+/* Makes a value like `in` but for the part where the rest of a path leads. */
+static wisp_result wisp__part_set(const wisp__inside *path, const wisp_value *in, const char *at,
+                                  wisp_value *out) {
+    int length = (int)strcspn(at, "."), place, count = 0;
+    bool map = wisp__is_map(in), last = !at[length];
+    wisp_pair *pairs;
+    wisp_value *items, scratch;
+    wisp_result why = WISP_OK;
+    if (!length) return wisp__part_wrong(path, at, WISP_E_ARGUMENT, "a part of it is empty");
+    if (!map && !wisp__is_array(in))
+        return wisp__part_wrong(path, at, WISP_E_TYPE, "what it is to be in has no parts");
+    place = wisp__part_place(path, in, at, length);
+    if (place < 0) return place;
+    pairs = (wisp_pair *)wisp__supply_items(path->supply, in->count + 1, sizeof *pairs);
+    items = (wisp_value *)(void *)pairs;
+    for (int i = 0; pairs && i <= in->count && !why; i++) {
+        const char *key = NULL;
+        wisp_value *to = map ? &pairs[count].value : &items[count];
+        const wisp_value *child = i < in->count ? wisp__child(in, i, &key, &scratch) : NULL;
+        if (i != place && (!child || (map && wisp__is_missing(in, i)))) continue;
+        if (i == place && last && map && path->value->kind == WISP_NIL) continue;
+        if (map && !key) key = wisp__supply_text(path->supply, at, (size_t)length);
+        if (map) pairs[count].key = key;
+        if (map && !key) why = wisp__no_more_memory(path->w);
+        else if (i == place && last) *to = *path->value;
+        else if (i == place) why = wisp__part_set(path, child, at + length + 1, to);
+        else why = wisp__copy(path->supply, child, to, WISP__COPY_LISTS);
+        count++;
+    }
+    if (!pairs) return wisp__no_more_memory(path->w);
+    *out = map ? wisp_map(pairs, count) : wisp_array(items, count);
+    return why;
+}
+
+wisp_result wisp_set_value_in(wisp *w, const char *name, const char *path,
+                              const wisp_value *value) {
+    WISP__ENTER(w);
+    wisp__property *p = wisp__property_find(w, name);
+    wisp__arena *arena = w ? &w->objects.views : NULL;
+    wisp__supply supply;
+    wisp__arena_block *block;
+    wisp__inside set = { w, &supply, name, path, value };
+    const wisp_value *now;
+    wisp_value changed;
+    size_t used;
+    wisp_result why;
+    if (!p) return w ? w->why : WISP_E_ARGUMENT;
+    if (!path || !*path || !value)
+        return wisp__explain(w, WISP_E_ARGUMENT, "the value is NULL, or the path is empty");
+    why = wisp__property_may(w, p);
+    if (why) return why;
+    if (!p->row)
+        return wisp__explain(w, WISP_E_ARGUMENT, "property '%.48s' has no value yet", name);
+    block = arena->current;
+    used = block ? block->used : 0;
+    supply = wisp__supply_of_arena(&w->base, arena, NULL);
+    now = wisp__property_value(w, p, p->row, arena);
+    why = now ? wisp__part_set(&set, now, path, &changed) : wisp__no_more_memory(w);
+    if (!why) why = wisp__property_put(w, p, wisp__property_row(w, p, &changed));
+    arena->current = block ? block : arena->first;
+    if (arena->current) arena->current->used = used;
+    return why;
+}
+
+/* --- reading and watching --- */
+
+const wisp_value *wisp_get(const wisp *endpoint, const char *name) {
+    wisp *w = (wisp *)(uintptr_t)endpoint;
+    wisp__property *p = wisp__property_find(w, name);
+    if (!p || !p->row) return NULL;
+    if (!p->view || p->viewed != w->objects.updates)
+        p->view = wisp__property_value(w, p, p->row, &w->objects.views);
+    p->viewed = w->objects.updates;
+    if (!p->view) wisp__no_more_memory(w);
+    return p->view;
+}
+
+wisp_object wisp_property_object(wisp *w, const char *name) {
+    WISP__ENTER(w);
+    wisp__property *p = wisp__property_find(w, name);
+    if (p) wisp__property_spawn(w, p);
+    return wisp__object_handle(p ? wisp__object_get(w, p->object) : NULL);
+}
+
+/* The event of a change; `before` may be NULL. The values are in memory of an arena. false: there
+   is not enough. */
+static bool wisp__property_event(wisp *w, const wisp__property *p, const wisp__encoded *before,
+                                 wisp_event *event, wisp_value *args, wisp__arena *arena) {
+    const wisp__object *o = wisp__object_get(w, p->object);
+    const wisp_value *now = wisp__property_value(w, p, p->shown, arena), *old = NULL;
+    wisp_peer peer = { 0 };
+    if (before) old = wisp__property_value(w, p, before, arena);
+    if (!now || (before && !old)) {
+        wisp__error(w, NULL, wisp__property_remote(w, p), WISP_E_MEMORY, "watchers were not run");
+        return false;
+    }
+    args[0] = *now;
+    args[1] = old ? *old : wisp_nil();
+    if (o && o->from) peer = wisp_server();
+    wisp__event_begin(w, event, peer, wisp__property_remote(w, p));
+    event->name = wisp__property_name(w, p);
+    event->object = wisp__object_handle(o);
+    event->tick = o ? o->tick : w->clock.tick;
+    event->args = args;
+    event->count = 2;
+    return true;
+}
+
+/* Runs the watchers of those properties that have changed; of those that change meanwhile the next
+   time. Not while another handler runs. */
+static void wisp__properties_run(wisp *w) {
+    wisp__property *p = w->objects.told, *next;
+    w->objects.told = NULL;
+    for (; p && !w->destroyed; p = next) {
+        wisp__encoded *before = p->shown;
+        wisp_event event;
+        wisp_value args[2];
+        next = p->next_news;
+        p->news = false;
+        if (before && wisp__encoded_same(before, p->row)) continue;
+        p->shown = p->row;
+        p->shown->references++;
+        wisp__codec_turn(&w->content);
+        if (wisp__property_event(w, p, before, &event, args, &w->content.arena))
+            wisp__events_run(w, wisp__property_remote(w, p), &event);
+        wisp__encoded_release(w, before);
+    }
+}
+
+/* Shows a new watcher the values that are there. */
+static void wisp__watch_begin(wisp *w, wisp__connection *c) {
+    w->events.running++;
+    for (int i = 0; i < w->objects.class_count && !c->dead; i++) {
+        const wisp__property *p = w->objects.classes[i]->property;
+        wisp_event event;
+        wisp_value args[2];
+        if (!p || !p->shown || !wisp_pattern_matches(c->pattern, wisp__property_name(w, p)) ||
+            !wisp__property_event(w, p, NULL, &event, args, &w->objects.views))
+            continue;
+        event.user = c->user;
+        wisp__handle(w, c->fn, &event);
+    }
+    w->events.running--;
+}
+
+/* Connects a watcher, which is not connected yet. */
+static wisp_connection wisp__watch(wisp *w, const char *name, wisp__connection *c) {
+    char pattern[2 * WISP__NAME_BYTES + 3] = "^";
+    int at = 1;
+    wisp_connection handle;
+    if (name && !name[strcspn(name, "^$*+?()[]{}|\\")] && strlen(name) <= WISP__NAME_BYTES) {
+        for (const char *from = name; *from; pattern[at++] = *from++)
+            if (*from == '.') pattern[at++] = '\\';
+        pattern[at++] = '$';
+        pattern[at] = 0;
+        name = pattern;
+    }
+    c = wisp__connect_pattern(w, "property ", name, c);
+    handle = wisp__connection_handle(c);
+    if (c) wisp__watch_begin(w, c);
+    wisp__events_sweep(w);
+    return handle;
+}
+
+wisp_connection wisp_watch(wisp *w, const char *name, wisp_handler fn, void *user) {
+    WISP__ENTER(w);
+    wisp_connection none = { 0 };
+    return w ? wisp__watch(w, name, wisp__handler_add(w, fn, user)) : none;
+}
+
+wisp_connection wisp_watch_state(wisp *w, const char *name, const wisp_state *state) {
+    WISP__ENTER(w);
+    wisp_connection none = { 0 };
+    return w ? wisp__watch(w, name, wisp__state_add(w, state, &w->why)) : none;
+}
+
+wisp_connection wisp_watch_objects(wisp *w, const char *pattern, wisp_handler fn, void *user) {
+    WISP__ENTER(w);
+    wisp_connection none = { 0 };
+    if (!w) return none;
+    return wisp__connection_handle(wisp__connect_pattern(w, "class ", pattern,
+                                                         wisp__handler_add(w, fn, user)));
+}
+
+wisp_connection wisp_watch_objects_state(wisp *w, const char *pattern, const wisp_state *state) {
+    WISP__ENTER(w);
+    wisp_connection none = { 0 };
+    if (!w) return none;
+    return wisp__connection_handle(wisp__connect_pattern(w, "class ", pattern,
+                                                         wisp__state_add(w, state, &w->why)));
+}
+
+/* --- defining --- */
+
+static wisp_result wisp__property_check(wisp *w, const char *name, const wisp_property_desc *desc) {
+    wisp_class_desc of;
+    if (!name || !desc)
+        return wisp__explain(w, WISP_E_ARGUMENT, "a property needs a name and a desc");
+    if (!*name || strlen(name) > WISP__NAME_BYTES - 9 || name[strcspn(name, "^$*+?()[]{}|\\")])
+        return wisp__explain(w, WISP_E_NAME, "property '%.60s': a name has 1 to %d bytes and none "
+                             "of ^$*+?()[]{}|\\", name, WISP__NAME_BYTES - 9);
+    if (!wisp__is_choice(desc->authority, WISP_AUTHORITY_ANYONE))
+        return wisp__explain(w, WISP_E_ARGUMENT, "property '%.60s': authority out of range", name);
+    memset(&of, 0, sizeof of);
+    of.schema = desc->schema ? desc->schema : &wisp__any_schema;
+    of.priority = desc->priority;
+    of.rate = desc->rate;
+    return wisp__class_check(w, name, &of);
+}
+
+/* NULL with w->why. */
+static wisp__property *wisp__property_new(wisp *w, const char *name,
+                                          const wisp_property_desc *desc) {
+    wisp__property *p = (wisp__property *)wisp__alloc(&w->base, sizeof *p);
+    wisp_class_desc of;
+    wisp__class *c = NULL;
+    memset(&of, 0, sizeof of);
+    of.schema = desc->schema;
+    of.migrations = desc->migrations;
+    of.migration_count = desc->migration_count;
+    of.priority = desc->priority;
+    of.rate = desc->rate;
+    of.authority = desc->authority;
+    if (p) c = wisp__class_new(w, "property ", name, &of);
+    else wisp__no_more_memory(w);
+    if (!c) {
+        wisp__free(&w->base, p, sizeof *p);
+        return NULL;
+    }
+    p->desc = *desc;
+    p->desc.initial = wisp_nil();
+    p->of.id = (uint32_t)c->number;
+    c->property = p;
+    return p;
+}
+
+wisp_result wisp_property(wisp *w, const char *name, const wisp_property_desc *desc) {
+    WISP__ENTER(w);
+    wisp__property *p;
+    if (!w) return WISP_E_ARGUMENT;
+    w->why = wisp__property_check(w, name, desc);
+    p = w->why ? NULL : wisp__property_new(w, name, desc);
+    if (!p || desc->initial.kind == WISP_NIL || wisp__follows(w)) return w->why;
+    return wisp__property_put(w, p, wisp__property_row(w, p, &desc->initial));
+}
+
+static void wisp__properties_free(wisp *w) {
+    for (int i = 0; i < w->objects.class_count; i++) {
+        wisp__property *p = w->objects.classes[i]->property;
+        if (p) wisp__encoded_release(w, p->row);
+        if (p) wisp__encoded_release(w, p->shown);
+        wisp__free(&w->base, p, sizeof *p);
+    }
+    wisp__arena_free(&w->base, &w->objects.views);
+}
+
+#else
+
+static inline void wisp__properties_joined(wisp *w, const wisp__session *s) { (void)w, (void)s; }
+static inline void wisp__properties_run(wisp *w) { (void)w; }
+static inline void wisp__properties_free(wisp *w) { (void)w; }
 
 #endif
 
@@ -26286,7 +27010,7 @@ static wisp__object_place *wisp__told_place(wisp *w, int index) {
 
 /* The object of a number, made if it is new. NULL: it has gone before, or there is no memory. */
 static wisp__object *wisp__object_told(wisp__reading *r, wisp__class *c, uint32_t id,
-                                       wisp__described *described) {
+                                       const wisp__encoding *e) {
     wisp *w = r->w;
     wisp__object_place *place = wisp__told_place(w, (int)(id & WISP__OBJECT_INDEX));
     wisp__object *o = place ? place->object : NULL;
@@ -26295,7 +27019,7 @@ static wisp__object *wisp__object_told(wisp__reading *r, wisp__class *c, uint32_
     if (o && o->id == id) return o->from && o->of == c ? o : NULL;      /* a class is for ever */
     if (o && (!o->from || id < o->id)) return NULL;
     if (o && !o->dead) wisp__object_end(w, o);
-    place->program = described->program;       /* its rows are passed, if it is not taken */
+    place->program = wisp__encoding_program(e);        /* its rows are passed, if it is not taken */
     full = w->objects.count >= w->base.limits.objects;
     o = full ? NULL : wisp__object_new(w, c, id);
     if (!o) {
@@ -26305,7 +27029,7 @@ static wisp__object *wisp__object_told(wisp__reading *r, wisp__class *c, uint32_
         return NULL;
     }
     w->objects.count++;
-    o->described = described;
+    o->described = e ? e->described : NULL;
     o->from = true;
     c->count++;
     return o;
@@ -26322,11 +27046,18 @@ static wisp__object *wisp__object_described(wisp__reading *r, int index,
     wisp__object *o;
     *program = NULL;
     *owner = (uint16_t)wisp__get(&r->from, 16);
-    if (!e || e->kind != WISP__RECORD || e->delta || e->compressed)
+    if (!c || (e && (e->kind == WISP__CODED || e->delta || e->compressed)))
         wisp__break(r, "an object of a class that was not bound here");
     if (r->from.failed) return NULL;
-    *program = e->described->program;
-    o = wisp__object_told(r, c, id, e->described);
+    *program = wisp__encoding_program(e);
+    if ((*program == &wisp__any) != (wisp__class_program(w, c) == &wisp__any)) {
+        wisp__object_place *place = wisp__told_place(w, index);
+        if (place && !place->object) place->program = *program;        /* its rows are passed */
+        wisp__error(w, r->s, w->registry.remotes[c->remote], WISP_E_SCHEMA,
+                    "one end has a schema for it and the other has none");
+        return NULL;
+    }
+    o = wisp__object_told(r, c, id, e);
     if (o && !o->row) o->owner = *owner;
     return o;
 }
@@ -26341,13 +27072,35 @@ static wisp__encoded *wisp__object_get_delta(wisp__reading *r, wisp__unpacker *u
     wisp__bases from;
     memset(&from, 0, sizeof from);
     from.base = base;
-    if (base) row = wisp__row_delta_get(r->w, u, program, &from, &r->from);
+    if (base && program == &wisp__any) row = wisp__values_remake(r->w, u, base, &r->from);
+    else if (base) row = wisp__row_delta_get(r->w, u, program, &from, &r->from);
     else if (bytes < 0 && !wisp__record_delta_pass(u, program, &r->from)) r->from.failed = true;
     if (base && !row && u->result != WISP_E_MEMORY) r->from.failed = true;
     if (bytes < 0 || r->from.failed) return row;
     wisp__skip(&after, bytes * 8);
     r->from = after;
     return row;
+}
+
+/* Reads the row of a property without a schema, which is one value. */
+static wisp__encoded *wisp__object_get_value(wisp__reading *r, wisp__unpacker *u,
+                                             const wisp__object *o) {
+    int64_t start = r->from.at, bits;
+    wisp__decoded out;
+    uint8_t *bytes;
+    memset(&out, 0, sizeof out);
+    u->data = &r->from;
+    if (wisp__decode_values(u, &out) || out.count != 1) {
+        r->from.failed = r->from.failed || u->result != WISP_E_MEMORY;
+        return NULL;
+    }
+    bits = r->from.at - start;
+    bytes = o ? (uint8_t *)wisp__codec_take(&r->w->content, (size_t)(bits / 8) + 2 * WISP__SLACK)
+              : NULL;
+    if (!bytes) return NULL;
+    r->from.at = start;
+    wisp__get_bits(&r->from, bytes, bits);
+    return wisp__encoded_make(r->w, bytes, bits);
 }
 
 /* Reads the row of an object. NULL: there is no memory, it makes no sense, or its base is missing.
@@ -26367,6 +27120,7 @@ static wisp__encoded *wisp__object_get_row(wisp__reading *r, wisp__object *o,
         base = o ? wisp__kept_find(&o->kept, (uint16_t)(sequence - *back)) : NULL;
         return wisp__object_get_delta(r, &u, program, base ? base->row : NULL);
     }
+    if (program == &wisp__any) return wisp__object_get_value(r, &u, o);
     if (wisp__row_read(&u, program, &row) && u.result != WISP_E_MEMORY) r->from.failed = true;
     return o && !u.result && !r->from.failed ? wisp__encoded_row(w, &row) : NULL;
 }
@@ -26485,6 +27239,7 @@ static bool wisp__object_take(wisp *w, wisp__object *o, void **before) {
     wisp__encoding theirs;
     wisp__decoded d;
     wisp_result result;
+    if (!o->described) return true;        /* it has no struct */
     memset(&d, 0, sizeof d);
     memset(&theirs, 0, sizeof theirs);
     wisp__codec_turn(c);
@@ -26515,7 +27270,8 @@ static void wisp__objects_tell(wisp *w) {
         w->objects.news = o->next_news;
         o->news = 0;
         taken = (!o->dead || !o->spawned) && o->row && wisp__object_take(w, o, &before);
-        if (o->hidden) continue;
+        if (o->of->property && (taken || o->dead)) wisp__property_told(w, o);
+        if (o->hidden || o->of->property) continue;
         if (!o->spawned && taken) {
             o->spawned = true;
             wisp__object_tell(w, o, WISP__OBJECT_SPAWNED, NULL);
@@ -26548,6 +27304,7 @@ static void wisp__on_objects(wisp__reading *r) {
         continue;
     r->has_previous = false;
     wisp__objects_tell(r->w);
+    wisp__properties_run(r->w);
 }
 
 /* A server has gone: so have its objects. */
@@ -28228,6 +28985,7 @@ static void wisp__joined(wisp *w, wisp__session *s) {
     wisp__peer_timer(w, &s->peer);
     w->base.stats.joins++;
     wisp__report_reads(w, s);
+    wisp__properties_joined(w, s);
     wisp__report_session(w, s, WISP__ON_JOINED, WISP_OK, "");
 }
 
@@ -34432,6 +35190,7 @@ static void wisp__release(wisp *w) {
     wisp__free(&w->base, w->info, (size_t)w->info_bytes + 1);
     wisp__held_leave(w, NULL);
     wisp__groups_free(w);
+    wisp__properties_free(w);
     wisp__objects_free(w);
     wisp__hooks_free(w);
     wisp__events_free(w);
@@ -34585,12 +35344,17 @@ wisp_result wisp_update(wisp *w, double now) {
     w->updating = true;
     wisp__advance(w, now);
     w->registry.epoch++;
+    w->objects.updates++;
+    wisp__arena_trim(&w->base, &w->objects.views);
+    wisp__arena_reset(&w->objects.views);
     if (w->objects.lost) wisp__objects_lose(w);
     broken = !wisp__receive(w);
     wisp__run_timers(w);
     if (w->base.left_out) wisp__report_left_out(w);
     wisp__dispatch(w);
+    wisp__properties_run(w);
     wisp__ticks_run(w);
+    wisp__properties_run(w);
     wisp__flush_dirty(w);
     if (w->objects.dead) wisp__objects_bury(w);
     w->before_update = w->order;
