@@ -400,9 +400,11 @@ typedef struct wisp_limits {
     int schema_bytes_all;
     int objects;            /* objects of this end, and those of its server;
                                65535, which is the most */
-    int object_bytes;       /* memory of the states of objects that are kept
-                               because deltas of newer ones may need them; 64
-                               MiB. Above it they come whole */
+    int object_bytes;       /* memory of the states of objects that are kept:
+                               those of the last 128 ticks (wisp_past,
+                               WISP_SMOOTH), and those that deltas of newer ones
+                               may need; 64 MiB. Above it the oldest go, and new
+                               ones come whole */
 } wisp_limits;
 
 /* ===========================================================================
@@ -4856,6 +4858,9 @@ typedef struct wisp__property {
     struct wisp__property *next_news;
 } wisp__property;
 
+/* TRIED: nobody has asked for the past yet. OFF: and it has become too large. */
+enum { WISP__PAST_TRIED, WISP__PAST_OFF, WISP__PAST_WANTED };
+
 typedef struct wisp__class {
     wisp_class_desc desc;
     int number;  /* as in wisp_class */
@@ -4863,23 +4868,32 @@ typedef struct wisp__class {
     int bytes;   /* of its struct, in memory */
     int priority;
     double rate;
+    uint8_t past;  /* are rows of the past kept? WISP__PAST_.. */
     int count;   /* of live objects */
     struct wisp__object *first, *last;  /* in the order of their coming, also dead ones */
     wisp__property *property;  /* that it is made for; or NULL */
 } wisp__class;
 
-/* A row that came or is on its way, in a ring by sequence. */
+/* A row that came, was, or is on its way. */
 typedef struct wisp__kept_row {
     wisp__encoded *row;        /* NULL: it says that the object is gone */
+    uint32_t tick;             /* that it is of: the low bits */
     uint16_t sequence;
     uint8_t described;         /* on its way: the description that went with it */
-    bool used : 1, gone : 1;
+    uint8_t span;              /* the ticks before its own in which it came about from the row
+                                  before; 0: all since that one */
+    bool used : 1;             /* it was not lost */
+    bool gone : 1;
+    bool jumps : 1;            /* it did not come about gradually */
+    bool rests : 1;            /* on its way: it is of an earlier tick than its packet */
 } wisp__kept_row;
 
+/* A queue of them, by sequence and by tick. */
 typedef struct wisp__kept_rows {
     wisp__kept_row *rows;
-    uint8_t room;              /* a power of two, at most 64; 0: none */
-    bool told;                 /* they came: w->objects.kept_bytes counts them */
+    uint8_t room;              /* a power of two, at most 128; 0: none */
+    uint8_t first, count;
+    uint16_t floor;            /* told: the sequence of the oldest that deltas may be made from */
 } wisp__kept_rows;
 
 enum { WISP__OBJECT_SPAWNED = 1, WISP__OBJECT_CHANGED = 2, WISP__OBJECT_DESPAWNED = 4 };
@@ -4897,7 +4911,9 @@ typedef struct wisp__object {
     void *user;
     struct wisp__note *notes;  /* what peers know of it */
     wisp__described *described;    /* told: of its rows */
-    wisp__kept_rows kept;      /* told: those that deltas may be made from */
+    wisp__kept_rows kept;      /* those of the last ticks */
+    uint32_t since;            /* ours: the tick in which it began to move as it does; told: the
+                                  newest for which its row is known to hold */
     uint16_t sequence;         /* told: of the newest row */
     uint8_t news;              /* handlers that are to run */
     bool from : 1;             /* it is a server's */
@@ -4905,6 +4921,8 @@ typedef struct wisp__object {
     bool edited : 1;           /* in the list of edits */
     bool spawned : 1, ended : 1;  /* its handlers have run */
     bool hidden : 1;           /* the handler has refused it */
+    bool teleports : 1;        /* ours: with its next row */
+    bool jumps : 1;            /* ours: it has, in the tick `since` */
 } wisp__object;
 
 typedef struct wisp__object_place {
@@ -4926,6 +4944,7 @@ typedef struct wisp__note {
     uint16_t index;            /* of the object */
     uint16_t session;          /* place in the pool */
     uint8_t description;       /* how often it was changed */
+    uint32_t base_tick;        /* the tick of the base: the low bits */
     bool due : 1;              /* it is on the list */
     bool described : 1;        /* the peer has the description */
 } wisp__note;
@@ -4954,7 +4973,8 @@ typedef struct wisp__objects {
     int count;                 /* of our live ones, or of all that a server has told of */
     uint32_t free_first, free_last;  /* index + 1; first in, first out */
     int free_count;
-    int64_t kept_bytes;        /* of the rows that came and are kept for deltas */
+    int64_t kept_bytes;        /* memory of the rows in the queues of objects */
+    int past_turn;             /* index of the next object that may lose a row of the past */
     wisp__object *edited, *news, *news_last;
     wisp__session *server;     /* whose objects are here; NULL: nobody's */
     bool lost;                 /* it has gone, and they have not yet */
@@ -25375,6 +25395,8 @@ static void wisp__announce_news(wisp *w) {
 enum { WISP__OBJECT_HEAD = 68, WISP__OBJECT_AGE = 127, WISP__OBJECT_BACK = 63,
        WISP__OBJECT_INDEX = 0xffff, WISP__OBJECT_ALL = 0xffff, WISP__PLACES_REST = 256 };
 
+static int64_t wisp__ticks_of(double ticks) { return (int64_t)wisp__clamp(ticks, -1e14, 1e14); }
+
 /* The number of a peer as a player. */
 static uint16_t wisp__session_player(const wisp *w, const wisp__session *s) {
     return (uint16_t)((s->peer.slot.id & ((1u << w->peers.pool.index_bits) - 1)) + 1);
@@ -25382,61 +25404,85 @@ static uint16_t wisp__session_player(const wisp *w, const wisp__session *s) {
 
 #ifndef WISP_NO_STATE
 
-/* --- rows that are kept --- */
+/* --- rows that are kept: a queue --- */
+
+static inline wisp__kept_row *wisp__kept_at(const wisp__kept_rows *k, int i) {
+    return &k->rows[(k->first + i) & (k->room - 1)];
+}
+
+static inline wisp__kept_row *wisp__kept_last(const wisp__kept_rows *k) {
+    return k->count ? wisp__kept_at(k, k->count - 1) : NULL;
+}
 
 /* NULL: there is none of this sequence. */
 static wisp__kept_row *wisp__kept_find(const wisp__kept_rows *k, uint16_t sequence) {
-    wisp__kept_row *at = k->room ? &k->rows[sequence & (k->room - 1)] : NULL;
-    return at && at->used && at->sequence == sequence ? at : NULL;
+    int back = k->count ? (int16_t)(wisp__kept_last(k)->sequence - sequence) : -1;
+    if (back < 0) return NULL;
+    for (int i = wisp__max_int(k->count - 1 - back, 0); i < k->count; i++) {
+        wisp__kept_row *at = wisp__kept_at(k, i);
+        if (at->sequence == sequence) return at->used ? at : NULL;
+    }
+    return NULL;
 }
 
-static void wisp__kept_count(wisp *w, const wisp__kept_rows *k, const wisp__kept_row *at, int n) {
-    if (k->told && at->row) w->objects.kept_bytes += (int64_t)n * at->row->memory;
+/* Lets the oldest go. */
+static void wisp__kept_pop(wisp *w, wisp__kept_rows *k) {
+    wisp__encoded_release(w, wisp__kept_at(k, 0)->row);
+    k->first++;
+    k->count--;
 }
 
-static void wisp__kept_drop(wisp *w, const wisp__kept_rows *k, wisp__kept_row *at) {
-    wisp__kept_count(w, k, at, -1);
+/* It was lost. */
+static void wisp__kept_drop(wisp *w, wisp__kept_row *at) {
     wisp__encoded_release(w, at->row);
-    memset(at, 0, sizeof *at);
+    at->row = NULL;
+    at->used = false;
 }
 
 /* Lets go of those before a sequence. */
 static void wisp__kept_forget(wisp *w, wisp__kept_rows *k, uint16_t before) {
-    for (int i = 0; i < k->room; i++)
-        if (k->rows[i].used && (int16_t)(k->rows[i].sequence - before) < 0)
-            wisp__kept_drop(w, k, &k->rows[i]);
+    while (k->count && (int16_t)(wisp__kept_at(k, 0)->sequence - before) < 0) wisp__kept_pop(w, k);
 }
 
 static void wisp__kept_free(wisp *w, wisp__kept_rows *k) {
-    for (int i = 0; i < k->room; i++) wisp__kept_drop(w, k, &k->rows[i]);
+    while (k->count) wisp__kept_pop(w, k);
     wisp__chunk_give(&w->chunks, k->rows, k->room * sizeof *k->rows);
-    k->room = 0;
+    k->room = k->first = 0;
 }
 
-/* Keeps one more, with a reference of its own; the oldest of 64 gives way. false: no memory. */
-static bool wisp__kept_add(wisp *w, wisp__kept_rows *k, const wisp__kept_row *row) {
-    wisp__kept_rows grown = { NULL, 0, k->told };
-    wisp__kept_row *at = k->room ? &k->rows[row->sequence & (k->room - 1)] : NULL;
-    if ((!at || at->used) && k->room < WISP__OBJECT_BACK) {
-        size_t bytes = sizeof *at << (k->room ? wisp__width(k->room) : 1);     /* at most 1 KiB */
-        grown.rows = (wisp__kept_row *)wisp__chunk_take(&w->chunks, bytes);
-        if (!grown.rows) return false;
-        grown.room = (uint8_t)(bytes / sizeof *at);
-        memset(grown.rows, 0, bytes);
-        for (int i = 0; i < k->room; i++)
-            if (k->rows[i].used) wisp__kept_add(w, &grown, &k->rows[i]);
-        wisp__kept_free(w, k);
-        *k = grown;
-        return wisp__kept_add(w, k, row);
+/* Makes room for twice as many. false: no memory. */
+static bool wisp__kept_grow(wisp *w, wisp__kept_rows *k) {
+    int width = k->room ? wisp__width(k->room) : 1;
+    wisp__kept_row *rows = (wisp__kept_row *)wisp__chunk_take(&w->chunks, sizeof *rows << width);
+    if (!rows) return false;
+    for (int i = 0; i < k->count; i++) rows[i] = *wisp__kept_at(k, i);
+    wisp__chunk_give(&w->chunks, k->rows, k->room * sizeof *rows);
+    k->rows = rows;
+    k->room = (uint8_t)(1 << width);
+    k->first = 0;
+    return true;
+}
+
+/* Keeps one more, with a reference of its own; the oldest of `most` gives way. false: no memory. */
+static bool wisp__kept_add(wisp *w, wisp__kept_rows *k, const wisp__kept_row *row, int most) {
+    int i;
+    if (k->count == most) wisp__kept_pop(w, k);
+    if (k->count == k->room && !wisp__kept_grow(w, k)) return false;
+    for (i = k->count++; i; i--) {
+        wisp__kept_row *before = wisp__kept_at(k, i - 1);
+        if ((int16_t)(row->sequence - before->sequence) > 0) break;
+        *wisp__kept_at(k, i) = *before;
     }
-    wisp__kept_drop(w, k, at);
-    *at = *row;
-    wisp__kept_count(w, k, at, 1);
+    *wisp__kept_at(k, i) = *row;
     if (row->row) row->row->references++;
     return true;
 }
 
 /* --- tables --- */
+
+static wisp__object *wisp__object_at(const wisp *w, int index) {
+    return index < w->objects.room ? w->objects.places[index].object : NULL;
+}
 
 /* An index of ours with its next generation, as an id: the longest free one, unless so few are free
    that packets about the object before may still be on their way. */
@@ -25468,10 +25514,6 @@ static void wisp__place_free(wisp__objects *all, int index) {
     else all->free_first = (uint32_t)index + 1;
     all->free_last = (uint32_t)index + 1;
     all->free_count++;
-}
-
-static wisp__object *wisp__object_at(const wisp *w, int index) {
-    return index < w->objects.room ? w->objects.places[index].object : NULL;
 }
 
 /* NULL: stale. */
@@ -25521,12 +25563,111 @@ static wisp_remote_stats *wisp__class_stats(wisp *w, const wisp__class *c) {
     return &w->registry.remotes[c->remote]->stats;
 }
 
+/* --- the past: rows by tick ---
+
+   The queue of an object ends with its newest row, or is empty when no row before it is kept. The
+   row of a tick is the newest one that is not younger. The rows of the last 128 ticks are kept; of
+   a class that nobody asks for its past, only while all of them take less than 1 MiB. On an end
+   that was told of the object, deltas need the rows from the floor on. */
+
+enum { WISP__PAST_TICKS = 128, WISP__PAST_TRIAL = 1 << 20, WISP__PAST_TURNS = 16 };
+
+static int wisp__past_cost(const wisp__encoded *row) {
+    return row->memory + 2 * (int)sizeof(wisp__kept_row);
+}
+
+static void wisp__past_pop(wisp *w, wisp__object *o) {
+    w->objects.kept_bytes -= wisp__past_cost(wisp__kept_at(&o->kept, 0)->row);
+    wisp__kept_pop(w, &o->kept);
+}
+
+static void wisp__past_forget(wisp *w, wisp__object *o) {
+    while (o->kept.count) wisp__past_pop(w, o);
+}
+
+/* May the oldest row go? */
+static bool wisp__past_spare(const wisp__object *o) {
+    const wisp__kept_rows *k = &o->kept;
+    return k->count > 1 &&
+           (!o->from || (int16_t)(wisp__kept_at(k, 0)->sequence - k->floor) < 0);
+}
+
+/* Makes room within the limit: the objects lose their oldest rows in turn. false: there is none. */
+static bool wisp__past_room(wisp *w, wisp__object *o, int bytes) {
+    wisp__objects *all = &w->objects;
+    int64_t most = w->base.limits.object_bytes - bytes;
+    if (o->of->past == WISP__PAST_TRIED && all->kept_bytes > WISP__PAST_TRIAL - bytes)
+        o->of->past = WISP__PAST_OFF;
+    for (int turn = 0; all->kept_bytes > most && turn < WISP__PAST_TURNS; turn++) {
+        wisp__object *other = wisp__object_at(w, all->past_turn);
+        if (++all->past_turn >= all->room) all->past_turn = 0;
+        if (other && wisp__past_spare(other)) wisp__past_pop(w, other);
+    }
+    while (all->kept_bytes > most && wisp__past_spare(o)) wisp__past_pop(w, o);
+    return all->kept_bytes <= most;
+}
+
+/* Keeps a row of an object, and lets go of those that are too old. false: there is no room. */
+static bool wisp__past_add(wisp *w, wisp__object *o, const wisp__kept_row *row) {
+    wisp__kept_rows *k = &o->kept;
+    int bytes = wisp__past_cost(row->row);
+    if (k->count == WISP__PAST_TICKS) wisp__past_pop(w, o);
+    if (!wisp__past_room(w, o, bytes)) {
+        wisp__past_forget(w, o);
+        if (!o->from) return false;
+    }
+    if (!wisp__kept_add(w, k, row, WISP__PAST_TICKS)) return false;
+    w->objects.kept_bytes += bytes;
+    while (wisp__past_spare(o) &&
+           (o->of->past == WISP__PAST_OFF ||
+            wisp__distance(wisp__kept_at(k, 1)->tick, wisp__kept_last(k)->tick) <=
+                1 - WISP__PAST_TICKS))
+        wisp__past_pop(w, o);
+    return true;
+}
+
+/* Keeps the row of this tick of an object of ours. false: there is no room. */
+static bool wisp__past_step(wisp *w, wisp__object *o, wisp__encoded *row) {
+    wisp__kept_row was = { o->row, (uint32_t)o->tick, 0, 0, 1, true, false, false, false };
+    wisp__kept_row is = { row, (uint32_t)w->clock.tick, 1, 0, 1, true, false, o->teleports, false };
+    wisp__kept_row *last = wisp__kept_last(&o->kept);
+    if (o->of->past == WISP__PAST_OFF) return false;
+    if (is.tick == was.tick) {                         /* a second time in this tick */
+        if (!last) return true;
+        w->objects.kept_bytes += wisp__past_cost(row) - wisp__past_cost(last->row);
+        wisp__encoded_release(w, last->row);
+        last->row = row;
+        last->jumps |= o->teleports;
+        row->references++;
+        return true;
+    }
+    if (!last && !wisp__past_add(w, o, &was)) return false;
+    if (last) is.sequence = (uint16_t)(last->sequence + 1);
+    return wisp__past_add(w, o, &is);
+}
+
+/* Puts the row of this tick in the place of the newest, over its reference. An object that has held
+   still for a while, or is teleported, begins to move with it. */
+static void wisp__object_step(wisp *w, wisp__object *o, wisp__encoded *row) {
+    double still = (double)(w->clock.tick - o->tick);
+    if (o->teleports || still >= wisp__max(w->clock.rate / 4, 4)) {
+        o->since = (uint32_t)w->clock.tick;
+        o->jumps = o->teleports;
+    }
+    if (!wisp__past_step(w, o, row)) wisp__past_forget(w, o);
+    o->teleports = false;
+    wisp__encoded_release(w, o->row);
+    o->row = row;
+    o->tick = w->clock.tick;
+}
+
 static void wisp__object_free(wisp *w, wisp__object *o) {
     wisp__class *c = o->of;
     if (o->previous) o->previous->next = o->next;
     else c->first = o->next;
     if (o->next) o->next->previous = o->previous;
     else c->last = o->previous;
+    wisp__past_forget(w, o);
     wisp__kept_free(w, &o->kept);
     wisp__encoded_release(w, o->row);
     wisp__encoded_release(w, o->wire);
@@ -25775,9 +25916,12 @@ bool wisp_decides(const wisp *w, wisp_object handle) {
  *   record    follows:1 [no: index:16] kind
  *     kind    row 0 · described 10, description, row · gone 11, generation:16
  *     description   generation:16 length(number of the class) owner:16
- *     row     age:1 [older than the packet's tick: ticks:7] sequence:8 back:6, then a record
+ *     row     age:1 [1: ticks:7 [0: jumped:1 moves:7 ticks:7]] sequence:8 back:6, then a record
  *             (back 0), or the delta of the row `back` sequences before; where a schema has more
  *             than numbers, small(bytes) before the delta and zeros after it
+ *     ticks   by which the row is older than the packet's tick. moves: the ticks before its own for
+ *             which the object moves, after a pause or (jumped) a teleport; told until a row since
+ *             then is acked
  *   follows: the index is one more than that of the record before
  *   LACKS     length(index): the peer has no object of this index, or not the row that a delta
  *             needs: it wants a description and a whole row. 65,535: of all
@@ -25957,6 +26101,7 @@ static void wisp__sent_arrived(wisp *w, wisp__session *s, wisp__note *n, wisp__k
     wisp__encoded_release(w, n->base);
     n->base = sent.row;
     n->base_sequence = sent.sequence;
+    n->base_tick = sent.tick;
     if (sent.described == n->description) n->described = true;
 }
 
@@ -25988,7 +26133,7 @@ static void wisp__object_outcome(wisp *w, wisp__session *s, uint32_t number, boo
         wisp__sent_arrived(w, s, n, *sent);
         return;
     }
-    wisp__kept_drop(w, &n->flight, sent);
+    wisp__kept_drop(w, sent);
     if (wisp__note_wants(n)) wisp__note_due(w, s, n);
 }
 
@@ -26051,6 +26196,7 @@ static const wisp__encoded *wisp__object_wire(wisp *w, wisp__object *o, wisp__en
 static void wisp__object_put_row(wisp *w, const wisp__note *n, wisp__writer *to) {
     wisp__object *o = n->object;
     int64_t age = w->clock.tick - o->tick;
+    uint32_t moves = (uint32_t)o->tick - o->since;
     unsigned back = (uint16_t)(n->sequence - n->base_sequence);
     const wisp__encoded *wire = wisp__object_wire(w, o, back <= WISP__OBJECT_BACK ? n->base : NULL);
     bool sized = !wisp__class_program(w, o->of)->fixed;
@@ -26058,8 +26204,10 @@ static void wisp__object_put_row(wisp *w, const wisp__note *n, wisp__writer *to)
         to->full = true;
         return;
     }
-    wisp__put(to, age != 0, 1);
-    if (age) wisp__put(to, (uint64_t)wisp__least(age, WISP__OBJECT_AGE), 7);
+    age = wisp__least(age, WISP__OBJECT_AGE);
+    if (n->described && moves <= WISP__OBJECT_AGE && wisp__distance(n->base_tick, o->since) < 0)
+        wisp__put(to, 1 | (uint64_t)o->jumps << 8 | (uint64_t)moves << 9 | (uint64_t)age << 16, 23);
+    else wisp__put(to, (uint64_t)(age != 0) | (uint64_t)age << 1, age ? 8 : 1);
     wisp__put(to, n->sequence & 255, 8);
     wisp__put(to, wire->values ? back : 0, 6);
     if (wire->values && sized) wisp__put_small(to, (uint64_t)(wire->bits + 7) / 8);
@@ -26091,8 +26239,10 @@ static bool wisp__object_sent(wisp *w, wisp__session *s, wisp__note *n) {
     sent.used = true;
     sent.gone = n->object->dead;
     sent.row = sent.gone ? NULL : n->object->row;
+    sent.tick = (uint32_t)n->object->tick;
     sent.described = n->described ? 0 : n->description;
-    if (!w->base.reliable && !wisp__kept_add(w, &n->flight, &sent)) return false;
+    if (!w->base.reliable && !wisp__kept_add(w, &n->flight, &sent, WISP__OBJECT_BACK + 1))
+        return false;
     n->sequence++;
     n->sent = wisp__milliseconds(w->base.time);
     n->due = false;
@@ -26312,11 +26462,9 @@ static void wisp__object_commit(wisp *w, wisp__object *o) {
         wisp__encoded_release(w, row);
         return;
     }
-    wisp__encoded_release(w, o->row);
     wisp__encoded_release(w, o->wire);
     o->wire = NULL;
-    o->row = row;
-    o->tick = w->clock.tick;
+    wisp__object_step(w, o, row);
     for (wisp__note *n = o->notes; n; n = n->next) {
         wisp__session *s = wisp__session_at(w, n->session);
         if (s && wisp__audience_of(w, s)) wisp__note_due(w, s, n);
@@ -26422,6 +26570,7 @@ wisp_object wisp_spawn(wisp *w, wisp_class of, wisp_player owner, const void *st
         return wisp__object_handle(NULL);
     }
     o->tick = w->clock.tick;
+    o->since = (uint32_t)o->tick;
     o->spawned = true;
     c->count++;
     w->objects.count++;
@@ -27117,7 +27266,8 @@ static wisp__encoded *wisp__object_get_row(wisp__reading *r, wisp__object *o,
     u.shape = &shape;
     *back = (int)wisp__get(&r->from, 6);
     if (*back) {
-        base = o ? wisp__kept_find(&o->kept, (uint16_t)(sequence - *back)) : NULL;
+        base = o && (int16_t)(sequence - *back - o->kept.floor) >= 0
+                   ? wisp__kept_find(&o->kept, (uint16_t)(sequence - *back)) : NULL;
         return wisp__object_get_delta(r, &u, program, base ? base->row : NULL);
     }
     if (program == &wisp__any) return wisp__object_get_value(r, &u, o);
@@ -27128,29 +27278,69 @@ static wisp__encoded *wisp__object_get_row(wisp__reading *r, wisp__object *o,
 /* Takes a row that is newer than those before, over its reference. */
 static void wisp__object_newer(wisp__reading *r, wisp__object *o, wisp__kept_row *got, int back) {
     wisp *w = r->w;
+    wisp__kept_rows *k = &o->kept;
     bool same = o->row && wisp__encoded_same(o->row, got->row);
-    if ((int16_t)(got->sequence - o->sequence) > 0 || !o->row) o->sequence = got->sequence;
-    if (back) wisp__kept_forget(w, &o->kept, (uint16_t)(got->sequence - back));
-    if (w->objects.kept_bytes > w->base.limits.object_bytes)
-        wisp__kept_forget(w, &o->kept, got->sequence);
-    o->kept.told = true;
-    if (!wisp__kept_add(w, &o->kept, got))
+    bool anew = !k->count || (int16_t)(got->sequence - wisp__kept_last(k)->sequence) <= 0;
+    for (int i = 0; anew && i < k->count; i++)
+        wisp__kept_at(k, i)->sequence = (uint16_t)(got->sequence - (k->count - i));
+    if (anew || back) k->floor = (uint16_t)(got->sequence - (anew ? 0 : back));
+    o->sequence = got->sequence;
+    if (!wisp__past_add(w, o, got)) {
+        wisp__past_forget(w, o);
         wisp__object_lacks(w, r->s, (int)(o->id & WISP__OBJECT_INDEX));
+    }
     if (!same) wisp__object_news(w, o, o->row ? WISP__OBJECT_CHANGED : WISP__OBJECT_SPAWNED);
     wisp__encoded_release(w, same ? got->row : o->row);
     if (!same) o->row = got->row;
+}
+
+/* Takes the row that was read, which is of a tick. `owner`: NULL: it came without a
+   description. */
+static void wisp__object_got(wisp__reading *r, wisp__object *o, wisp__kept_row *got, int64_t tick,
+                             int back, const uint16_t *owner) {
+    wisp *w = r->w;
+    bool older = (int16_t)(got->sequence - o->sequence) < 0, anew = owner && !back;
+    if (o->row && (tick < o->tick || (tick == o->tick && older && !anew))) {
+        bool serves = got->row && older && o->of->past != WISP__PAST_OFF &&
+                      (int16_t)(got->sequence - o->kept.floor) >= 0;
+        if (serves && !wisp__kept_find(&o->kept, got->sequence)) wisp__past_add(w, o, got);
+        wisp__encoded_release(w, got->row);
+        return;
+    }
+    if (!got->row) {
+        wisp__object_lacks(w, r->s, (int)(o->id & WISP__OBJECT_INDEX));
+        return;
+    }
+    if (owner && *owner != o->owner && (int16_t)(got->sequence - o->sequence) > 0) {
+        o->owner = *owner;
+        wisp__object_news(w, o, WISP__OBJECT_CHANGED);
+    }
+    if (anew) got->jumps = true;
+    else if (o->tick > tick - got->span) got->jumps = false;   /* a row since the jump was here */
+    o->tick = tick;
+    o->since = (uint32_t)r->tick;
+    wisp__object_newer(r, o, got, back);
 }
 
 /* Reads the row of an object, which may be NULL. `owner`: NULL: not told. */
 static bool wisp__on_object_row(wisp__reading *r, wisp__object *o, const wisp__program *program,
                                 const uint16_t *owner) {
     wisp *w = r->w;
-    int64_t age = wisp__get(&r->from, 1) ? (int64_t)wisp__get(&r->from, 7) : 0;
-    int64_t tick = r->tick - age;
-    uint8_t low = (uint8_t)wisp__get(&r->from, 8);
-    wisp__kept_row got = { NULL, 0, 0, true, false };
-    int64_t at = r->from.at;
+    wisp__kept_row got;
+    bool aged = wisp__get(&r->from, 1) != 0;
+    int64_t age = aged ? (int64_t)wisp__get(&r->from, 7) : 0, at;
+    uint8_t low;
     int back;
+    memset(&got, 0, sizeof got);
+    got.used = true;
+    if (aged && !age) {
+        got.jumps = wisp__get(&r->from, 1) != 0;
+        got.span = (uint8_t)(wisp__get(&r->from, 7) + 1);
+        age = (int64_t)wisp__get(&r->from, 7);
+    }
+    got.tick = (uint32_t)(r->tick - age);
+    low = (uint8_t)wisp__get(&r->from, 8);
+    at = r->from.at;
     if (o) got.sequence = (uint16_t)(o->sequence + (int8_t)(low - (uint8_t)o->sequence));
     got.row = wisp__object_get_row(r, o, program, got.sequence, &back);
     if (r->from.failed) {
@@ -27161,18 +27351,8 @@ static bool wisp__on_object_row(wisp__reading *r, wisp__object *o, const wisp__p
     }
     if (o) wisp__class_stats(w, o->of)->messages_received++;
     if (o) wisp__class_stats(w, o->of)->bits_received += (uint64_t)(r->from.at - at);
-    if (!o || (o->row && tick < o->tick)) {            /* stale, or of an object before */
-        wisp__encoded_release(w, got.row);
-    } else if (!got.row) {
-        wisp__object_lacks(w, r->s, (int)(o->id & WISP__OBJECT_INDEX));
-    } else {
-        if (owner && *owner != o->owner && (int16_t)(got.sequence - o->sequence) > 0) {
-            o->owner = *owner;
-            wisp__object_news(w, o, WISP__OBJECT_CHANGED);
-        }
-        o->tick = tick;
-        wisp__object_newer(r, o, &got, back);
-    }
+    if (o) wisp__object_got(r, o, &got, r->tick - age, back, owner);
+    else wisp__encoded_release(w, got.row);
     return true;
 }
 
@@ -27339,6 +27519,7 @@ static void wisp__objects_free(wisp *w) {
 }
 
 WISP__UNUSED static void wisp__objects_check(const wisp *w) {
+    int64_t past = 0;
     int count = 0;
     for (int i = 0; i < w->objects.class_count; i++) {
         int live = 0;
@@ -27347,9 +27528,13 @@ WISP__UNUSED static void wisp__objects_check(const wisp *w) {
             count += o->from || !o->dead;
             WISP_ASSERT(o->dead || wisp__object_at(w, (int)(o->id & WISP__OBJECT_INDEX)) == o);
             WISP_ASSERT(!o->from || !o->notes);
+            for (int k = 0; k < o->kept.count; k++)
+                past += wisp__past_cost(wisp__kept_at(&o->kept, k)->row);
+            WISP_ASSERT(!o->kept.count || wisp__kept_last(&o->kept)->tick == (uint32_t)o->tick);
         }
         WISP_ASSERT(live == w->objects.classes[i]->count);
     }
+    WISP_ASSERT(past == w->objects.kept_bytes);
     WISP_ASSERT(count == w->objects.count);
     WISP_ASSERT(w->objects.kept_bytes >= 0);
 }
@@ -27385,8 +27570,6 @@ static double wisp__came_at(const wisp__base *base) {
 }
 
 static bool wisp__tick_rate_valid(double rate) { return wisp__is_within(rate, 0.1, 1000); }
-
-static int64_t wisp__ticks_of(double ticks) { return (int64_t)wisp__clamp(ticks, -1e14, 1e14); }
 
 /* The server's ticks, as far as is known. */
 static double wisp__server_ticks(const wisp__clock *c, double time) {
