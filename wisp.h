@@ -21536,7 +21536,7 @@ static wisp__remote *wisp__remote_found(wisp *w, wisp_target target) {
     if (!remote || strcmp(remote->name, target.name) != 0) {
         if (wisp__name_check(target.name, &length)) return NULL;
         remote = wisp__registry_find(r, target.name, length);
-        if (!remote || remote->index < WISP__RESERVED) return NULL;
+        if (!remote || remote->index < WISP__RESERVED || remote->of_class) return NULL;
         *recent = (uint16_t)(remote->index + 1);
     }
     wisp__remote_claim(r, remote);
@@ -27393,8 +27393,10 @@ static bool wisp__on_object(wisp__reading *r, int *index) {
 /* Runs a handler of a class. `before`: the struct before, or NULL. */
 static void wisp__object_tell(wisp *w, wisp__object *o, unsigned what, const void *before) {
     const wisp_class_desc *desc = &o->of->desc;
+    wisp__remote *remote = w->registry.remotes[o->of->remote];
     wisp_event event;
-    wisp__event_begin(w, &event, wisp_server(), w->registry.remotes[o->of->remote]);
+    wisp__event_begin(w, &event, wisp_server(), remote);
+    event.name = remote->name + strlen(wisp__name_kind(remote->name));
     event.object = wisp__object_handle(o);
     event.state = wisp__object_image(o);
     event.before = before;
@@ -27405,6 +27407,9 @@ static void wisp__object_tell(wisp *w, wisp__object *o, unsigned what, const voi
     else if (what == WISP__OBJECT_CHANGED && desc->changed) wisp__handle(w, desc->changed, &event);
     else if (what == WISP__OBJECT_DESPAWNED && desc->despawned)
         wisp__handle(w, desc->despawned, &event);
+    event.message = what == WISP__OBJECT_SPAWNED   ? WISP_OBJECT_SPAWNED
+                    : what == WISP__OBJECT_CHANGED ? WISP_OBJECT_CHANGED : WISP_OBJECT_DESPAWNED;
+    if (!o->hidden) wisp__events_run(w, remote, &event);
     w->events.running--;
     wisp__events_sweep(w);
 }

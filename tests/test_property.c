@@ -90,6 +90,15 @@ static void define(wisp *w, const char *name, int authority, wisp_value initial)
     CHECK_EQ_INT(wisp_property(w, name, &desc), WISP_OK);
 }
 
+/* Was an end told of an error with this text? */
+static bool heard(const world *w, const wisp *end, const char *text) {
+    for (int i = 0; i < world_count(w, end, WISP_ERROR); i++)
+        if (strcmp(world_nth(w, end, WISP_ERROR, i)->text, text) == 0) return true;
+    for (int i = 0; i < world_count(w, end, WISP_ERROR); i++)
+        printf("heard: %s\n", world_nth(w, end, WISP_ERROR, i)->text);
+    return false;
+}
+
 TEST(a_value_that_a_server_sets_is_seen_by_all) {
     static shared t;
     notes here = { "", 0 }, there = { "", 0 };
@@ -134,8 +143,525 @@ TEST(a_value_that_a_server_sets_is_seen_by_all) {
     world_close(&t.w);
 }
 
+/* A struct is quantised at once, may be given as a map, and is refused as a whole. */
+TEST(a_property_may_be_a_struct_of_a_schema) {
+    static shared t;
+    wisp_property_desc desc;
+    gauge g;
+    notes there = { "", 0 };
+    wisp_pair some[3];
+    wisp_value map;
+    wisp *a;
+    shared_open(&t);
+    memset(&desc, 0, sizeof desc);
+    memset(&g, 0, sizeof g);
+    g.hp = 99.6f;
+    g.most = 100;
+    strcpy(g.name, "Ada");
+    desc.schema = &gauge_schema;
+    desc.initial = wisp_struct(&gauge_schema, &g);
+    CHECK_EQ_INT(wisp_property(t.server, "gauge", &desc), WISP_OK);
+    CHECK_EQ_STR(seen(t.server, "gauge"), "{\"hp\":99.5,\"most\":100,\"name\":\"Ada\"}");
+    a = shared_join(&t);
+    desc.initial = wisp_nil();
+    CHECK_EQ_INT(wisp_property(a, "gauge", &desc), WISP_OK);
+    CHECK(wisp_watch(a, "gauge", note, &there).id != 0);
+    world_run(&t.w, 0.5);
+    taken(&there);
+    CHECK_EQ_STR(seen(a, "gauge"), "{\"hp\":99.5,\"most\":100,\"name\":\"Ada\"}");
+    CHECK_EQ_INT(put_in(t.server, "gauge", "hp", wisp_number(12.2)), WISP_OK);
+    some[0].key = "most";
+    some[0].value = wisp_int(7);
+    some[1].key = "hp";
+    some[1].value = wisp_int(3);
+    some[2].key = "name";
+    some[2].value = wisp_string("Bob");
+    map = wisp_map(some, 3);
+    world_run(&t.w, 0.3);
+    CHECK_EQ_INT(put(t.server, "gauge", map), WISP_OK);
+    some[0].value = wisp_int(1001);
+    CHECK_EQ_INT(put(t.server, "gauge", map), WISP_E_INVALID);
+    CHECK_EQ_STR(wisp_why_text(t.server), "property 'gauge': most: 1001 is not in 0 .. 1000");
+    CHECK_EQ_INT(put(t.server, "gauge", wisp_int(4)), WISP_E_INVALID);
+    CHECK_EQ_INT(put_in(t.server, "gauge", "nane", wisp_string("x")), WISP_E_NAME);
+    CHECK_EQ_STR(wisp_why_text(t.server), "property 'gauge', path 'nane': there is no such field: "
+                                          "did you mean name?");
+    world_run(&t.w, 0.3);
+    CHECK_EQ_STR(taken(&there), "gauge={\"hp\":12,\"most\":100,\"name\":\"Ada\"}<{\"hp\":99.5,"
+                 "\"most\":100,\"name\":\"Ada\"} gauge={\"hp\":3,\"most\":7,\"name\":\"Bob\"}<{"
+                 "\"hp\":12,\"most\":100,\"name\":\"Ada\"} ");
+    ((gauge *)wisp_object_edit(t.server, wisp_property_object(t.server, "gauge")))->hp = 8;
+    world_run(&t.w, 0.3);                                  /* it is an object like any */
+    CHECK_EQ_STR(seen(a, "gauge"), "{\"hp\":8,\"most\":7,\"name\":\"Bob\"}");
+    CHECK_EQ_STR(seen(t.server, "gauge"), "{\"hp\":8,\"most\":7,\"name\":\"Bob\"}");
+    CHECK(wisp_view(a, wisp_property_object(a, "gauge"), WISP_CONFIRMED, &g) && g.most == 7);
+    world_close(&t.w);
+}
+
+TEST(a_part_is_set_by_its_path) {
+    static shared t;
+    static const struct { const char *path; wisp_result code; const char *text; } wrong[] = {
+        { "", WISP_E_ARGUMENT, "the value is NULL, or the path is empty" },
+        { "a..c", WISP_E_ARGUMENT, "property 'table', path 'a.': a part of it is empty" },
+        { "a.", WISP_E_ARGUMENT, "property 'table', path 'a.': a part of it is empty" },
+        { "swords.0", WISP_E_NAME, "property 'table', path 'swords': there is no such key: did you "
+                                   "mean sword?" },
+        { "sword.4", WISP_E_EXPIRED, "property 'table', path 'sword.4': the array has 3 elements" },
+        { "sword.3.x", WISP_E_EXPIRED, "property 'table', path 'sword.3': the array has 3 "
+                                       "elements" },
+        { "sword.99999999999999999999", WISP_E_EXPIRED, NULL },
+        { "sword.first", WISP_E_TYPE, "property 'table', path 'sword.first': an array has indices, "
+                                      "from 0" },
+        { "a.b.c", WISP_E_TYPE, "property 'table', path 'a.b.c': what it is to be in has no "
+                                "parts" } };
+    const wisp_value list[3] = { wisp_int(1), wisp_int(2), wisp_int(3) };
+    wisp_pair inner[1], pairs[2];
+    const wisp_value *kept;
+    wisp *w;
+    shared_open(&t);
+    w = t.server;
+    inner[0].key = "b";
+    inner[0].value = wisp_bool(true);
+    pairs[0].key = "sword";
+    pairs[0].value = wisp_array(list, 3);
+    pairs[1].key = "a";
+    pairs[1].value = wisp_map(inner, 1);
+    define(w, "table", 0, wisp_map(pairs, 2));
+    kept = wisp_get(w, "table");
+    CHECK_EQ_INT(put_in(w, "table", "sword.1", wisp_string("two")), WISP_OK);
+    CHECK_EQ_STR(seen(w, "table"), "{\"a\":{\"b\":true},\"sword\":[1,\"two\",3]}");
+    CHECK_EQ_INT(wisp_count_of(wisp_element_of(kept, 1)), 3);          /* until the next update */
+    CHECK_EQ_INT(wisp_int_of(wisp_element_of(wisp_element_of(kept, 1), 1)), 2);
+    CHECK_EQ_INT(put_in(w, "table", "sword.3", wisp_int(4)), WISP_OK);
+    CHECK_EQ_INT(put_in(w, "table", "a.new", wisp_int(5)), WISP_OK);
+    CHECK_EQ_STR(seen(w, "table"), "{\"a\":{\"b\":true,\"new\":5},\"sword\":[1,\"two\",3,4]}");
+    CHECK_EQ_INT(put_in(w, "table", "a.b", wisp_nil()), WISP_OK);
+    CHECK_EQ_INT(put_in(w, "table", "a.b", wisp_nil()), WISP_E_NAME);
+    CHECK_EQ_INT(put_in(w, "table", "sword", wisp_array(list, 3)), WISP_OK);
+    CHECK_EQ_INT(put_in(w, "table", "a.b", wisp_int(1)), WISP_OK);
+    for (int i = 0; i < TEST_COUNT(wrong); i++) {
+        CHECK_EQ_INT(put_in(w, "table", wrong[i].path, wisp_int(1)), wrong[i].code);
+        if (wrong[i].text) CHECK_EQ_STR(wisp_why_text(w), wrong[i].text);
+    }
+    CHECK_EQ_STR(seen(w, "table"), "{\"a\":{\"b\":1,\"new\":5},\"sword\":[1,2,3]}");
+    CHECK_EQ_INT(put_in(w, "tables", "a", wisp_int(1)), WISP_E_NO_REMOTE);
+    CHECK_EQ_STR(wisp_why_text(w), "there is no property 'tables' here: did you mean table?");
+    CHECK(wisp_get(w, "tables") == NULL && wisp_why(w) == WISP_E_NO_REMOTE);
+    define(w, "empty", 0, wisp_nil());
+    CHECK_EQ_INT(put_in(w, "empty", "a", wisp_int(1)), WISP_E_ARGUMENT);
+    world_close(&t.w);
+}
+
+TEST(wrong_definitions_are_told_apart) {
+    static shared t;
+    static char name[200];
+    wisp_property_desc desc;
+    shared_open(&t);
+    memset(&desc, 0, sizeof desc);
+    CHECK_EQ_INT(wisp_property(t.server, NULL, &desc), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_property(t.server, "x", NULL), WISP_E_ARGUMENT);
+    CHECK_EQ_INT(wisp_property(t.server, "", &desc), WISP_E_NAME);
+    CHECK_EQ_INT(wisp_property(t.server, "a|b", &desc), WISP_E_NAME);
+    memset(name, 'n', sizeof name - 1);
+    CHECK_EQ_INT(wisp_property(t.server, name, &desc), WISP_E_NAME);
+    CHECK_EQ_INT(put(t.server, name, wisp_int(1)), WISP_E_NO_REMOTE);
+    name[119] = 0;
+    CHECK_EQ_INT(wisp_property(t.server, name, &desc), WISP_OK);
+    CHECK_EQ_INT(put(t.server, name, wisp_int(1)), WISP_OK);
+    CHECK_EQ_INT(wisp_property(t.server, name, &desc), WISP_E_NAME);
+    desc.authority = 3;
+    CHECK_EQ_INT(wisp_property(t.server, "x", &desc), WISP_E_ARGUMENT);
+    desc.authority = 0;
+    desc.rate = -1;
+    CHECK_EQ_INT(wisp_property(t.server, "x", &desc), WISP_E_ARGUMENT);
+    desc.rate = 0;
+    desc.initial = wisp_bytes(name, -3);
+    CHECK(wisp_property(t.server, "x", &desc) < 0);
+    CHECK_EQ_INT(put(t.server, "x", wisp_bytes(memset(name, 0, 200), 150)), WISP_OK);
+    CHECK_EQ_INT(wisp_fire_values(t.server, "property x", wisp_to_all(), NULL, 0), WISP_E_NAME);
+    CHECK(wisp_watch(t.server, "a(b", note, NULL).id == 0);
+    CHECK_EQ_INT(wisp_why(t.server), WISP_E_PATTERN);
+    CHECK(wisp_watch(t.server, "a", NULL, NULL).id == 0);
+    CHECK(wisp_watch(t.server, NULL, note, NULL).id == 0);
+    CHECK_EQ_INT(wisp_why(t.server), WISP_E_ARGUMENT);
+    world_close(&t.w);
+}
+
+TEST(one_watcher_for_many_names) {
+    static shared t;
+    notes many = { "", 0 }, dot = { "", 0 }, all = { "", 0 };
+    wisp_connection c;
+    wisp *w;
+    shared_open(&t);
+    w = t.server;
+    define(w, "PlayerHP", 0, wisp_int(5));
+    define(w, "Gold", 0, wisp_int(1));
+    CHECK(wisp_connect_match(w, ".*", note, &all).id != 0);           /* of remotes: none of these */
+    c = wisp_watch(w, "Player(HP|MaxHP)", note, &many);
+    CHECK(wisp_watch(w, "a.b", note, &dot).id != 0);                  /* a name */
+    CHECK_EQ_STR(taken(&many), "PlayerHP=5<null ");
+    define(w, "PlayerMaxHP", 0, wisp_int(9));                         /* defined later */
+    define(w, "axb", 0, wisp_int(1));
+    define(w, "a.b", 0, wisp_int(2));
+    CHECK_EQ_INT(put(w, "Gold", wisp_int(2)), WISP_OK);
+    world_step(&t.w);
+    CHECK_EQ_STR(taken(&many), "PlayerMaxHP=9<null ");
+    CHECK_EQ_STR(taken(&dot), "a.b=2<null ");
+    CHECK_EQ_INT(put(w, "PlayerHP", wisp_int(6)), WISP_OK);
+    CHECK_EQ_INT(put(w, "PlayerHP", wisp_int(7)), WISP_OK);
+    CHECK_EQ_INT(put(w, "PlayerMaxHP", wisp_int(8)), WISP_OK);
+    CHECK_EQ_INT(put(w, "PlayerMaxHP", wisp_int(9)), WISP_OK);        /* as it was shown */
+    world_step(&t.w);
+    CHECK_EQ_STR(taken(&many), "PlayerHP=7<5 ");
+    wisp_disconnect(w, c);
+    CHECK_EQ_INT(put(w, "PlayerHP", wisp_int(1)), WISP_OK);
+    world_step(&t.w);
+    CHECK_EQ_STR(taken(&many), "");
+    CHECK_EQ_INT(all.count, 0);
+    world_close(&t.w);
+}
+
+/* Each sets what the other watches. */
+static void count_on(wisp_event *event) {
+    int64_t n = wisp_arg_int(event, 0);
+    ++*(int *)event->user;
+    CHECK_EQ_INT(put(event->w, *event->name == 'p' ? "q" : "p", wisp_int(n + 1)), WISP_OK);
+}
+
+TEST(a_watcher_may_set_what_it_watches) {
+    static shared t;
+    int runs = 0;
+    shared_open(&t);
+    define(t.server, "p", 0, wisp_int(0));
+    define(t.server, "q", 0, wisp_int(0));
+    CHECK(wisp_watch(t.server, "p", count_on, &runs).id != 0);
+    CHECK(wisp_watch(t.server, "q", count_on, &runs).id != 0);
+    for (int i = 0; i < 10; i++) world_step(&t.w);
+    CHECK(runs > 10 && runs < 60);
+    world_close(&t.w);
+}
+
+static wisp_result shown_class(wisp_event *event) { return (void)event, WISP_OK; }
+
+static void note_object(wisp_event *event) {
+    notes *n = (notes *)event->user;
+    const gauge *g = (const gauge *)event->state;
+    static const char *const what[] = { "spawned", "changed", "despawned" };
+    size_t used = strlen(n->text);
+    snprintf(n->text + used, sizeof n->text - used, "%s %s %g ", event->name,
+             what[event->message - WISP_OBJECT_SPAWNED], (double)g->hp);
+}
+
+TEST(a_watcher_of_objects_sees_those_of_every_class_that_matches) {
+    static shared t;
+    notes n = { "", 0 };
+    wisp_class_desc desc;
+    wisp_class of;
+    wisp_player nobody = { 0 };
+    wisp_object o;
+    gauge g;
+    wisp *a;
+    memset(&desc, 0, sizeof desc);
+    memset(&g, 0, sizeof g);
+    desc.schema = &gauge_schema;
+    desc.spawned = shown_class;
+    shared_open(&t);
+    define(t.server, "red", 0, wisp_int(0));
+    of = wisp_define(t.server, "red", &desc);
+    wisp_define(t.server, "blue", &desc);
+    a = shared_join(&t);
+    define(a, "red", 0, wisp_nil());
+    wisp_define(a, "red", &desc);
+    CHECK(wisp_watch_objects(a, "r.d", note_object, &n).id != 0);
+    wisp_define(a, "blue", &desc);
+    world_run(&t.w, 0.2);
+    g.hp = 1;
+    o = wisp_spawn(t.server, of, nobody, &g);              /* its ticks came with the property */
+    CHECK(o.id != 0);
+    world_run(&t.w, 0.3);
+    ((gauge *)wisp_object_edit(t.server, o))->hp = 2;
+    world_run(&t.w, 0.3);
+    CHECK_EQ_INT(wisp_despawn(t.server, o), WISP_OK);
+    world_run(&t.w, 0.3);
+    CHECK_EQ_STR(taken(&n), "red spawned 1 red changed 2 red despawned 2 ");
+    world_close(&t.w);
+}
+
+/* What one end alone has, or has otherwise, is told. */
+TEST(ends_that_differ_are_told) {
+    static shared t;
+    wisp_property_desc desc;
+    wisp *a;
+    shared_open(&t);
+    memset(&desc, 0, sizeof desc);
+    define(t.server, "health", 0, wisp_int(1));
+    define(t.server, "form", 0, wisp_int(1));
+    define(t.server, "after", 0, wisp_int(5));
+    a = shared_join(&t);
+    world_watch(&t.w, a, WISP_ERROR);
+    world_watch(&t.w, t.server, WISP_ERROR);
+    define(a, "heelth", 0, wisp_nil());
+    desc.schema = &gauge_schema;
+    CHECK_EQ_INT(wisp_property(a, "form", &desc), WISP_OK);
+    world_run(&t.w, 0.5);
+    CHECK(heard(&t.w, a, "property health: not defined here: see wisp_define, wisp_property: "
+                               "did you mean property heelth?"));
+    CHECK(heard(&t.w, t.server, "property health: the other end does not know this name: did "
+                                      "you mean property heelth?"));
+    CHECK(heard(&t.w, a, "property form: one end has a schema for it and the other has none"));
+    CHECK_EQ_STR(seen(a, "form"), "?");
+    define(a, "after", 0, wisp_nil());                     /* its value came before: it is there */
+    world_run(&t.w, 0.3);
+    CHECK_EQ_STR(seen(a, "after"), "5");
+    CHECK_EQ_INT(put(t.server, "form", wisp_int(2)), WISP_OK);
+    CHECK_EQ_INT(put(t.server, "after", wisp_int(6)), WISP_OK);
+    world_run(&t.w, 0.3);
+    CHECK_EQ_STR(seen(a, "after"), "6");
+    CHECK_EQ_STR(seen(a, "form"), "?");
+    world_close(&t.w);
+}
+
+static uint64_t random_of(uint64_t *seed) {
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 7;
+    *seed ^= *seed << 17;
+    return *seed;
+}
+
+/* A table of so many parts. */
+static wisp_value table_of(int parts, uint64_t seed) {
+    static wisp_pair pairs[200];
+    static wisp_value fields[200][3];
+    static char keys[200][8];
+    for (int i = 0; i < parts; i++) {
+        snprintf(keys[i], sizeof keys[i], "k%d", i);
+        fields[i][0] = wisp_int((int64_t)(random_of(&seed) % 1000));
+        fields[i][1] = wisp_bool(random_of(&seed) & 1);
+        fields[i][2] = wisp_string(random_of(&seed) & 1 ? "sword" : "bow");
+        pairs[i].key = keys[i];
+        pairs[i].value = wisp_array(fields[i], 3);
+    }
+    return wisp_map(pairs, parts);
+}
+
+static const char *const places[] = { "k0.0", "k1.2", "k3", "k4.1", "new", "k2.0" };
+
+/* Changes some properties at random. */
+static void shared_play(wisp *w, uint64_t *seed) {
+    uint64_t r = random_of(seed);
+    wisp_value some = wisp_int((int64_t)(r >> 40));
+    if (r % 5 == 0) CHECK_EQ_INT(put(w, "number", r & 64 ? some : wisp_string("text")), WISP_OK);
+    if (r % 7 == 0) put_in(w, "table", places[(r >> 9) % 6], r & 256 ? some : wisp_nil());
+    if (r % 31 == 0) CHECK_EQ_INT(put(w, "table", table_of((int)(r >> 12 & 15), r)), WISP_OK);
+    some = wisp_int((int64_t)(r >> 60));
+    if (r % 11 == 0) CHECK_EQ_INT(put_in(w, "gauge", "most", some), WISP_OK);
+    if (r % 13 == 0)
+        CHECK_EQ_INT(put_in(w, "gauge", "name", wisp_string(r & 64 ? "a" : "bcd")), WISP_OK);
+}
+
+static void define_all(wisp *w) {
+    static const gauge none;
+    wisp_property_desc desc;
+    memset(&desc, 0, sizeof desc);
+    desc.schema = &gauge_schema;
+    desc.initial = wisp_struct(&gauge_schema, &none);
+    CHECK_EQ_INT(wisp_property(w, "gauge", &desc), WISP_OK);
+    define(w, "number", 0, wisp_int(1));
+    define(w, "table", 0, table_of(6, 3));
+}
+
+static bool shared_agree(wisp *a, wisp *b) {
+    return strcmp(seen(a, "gauge"), seen(b, "gauge")) == 0 &&
+           strcmp(seen(a, "number"), seen(b, "number")) == 0 &&
+           strcmp(seen(a, "table"), seen(b, "table")) == 0 && strcmp(seen(a, "table"), "?") != 0;
+}
+
+/* Each change that a watcher sees goes on from the one before. */
+static void watch_chain(wisp_event *event) {
+    char *last = (char *)event->user, old[600];
+    put_value(old, sizeof old, &event->args[1]);
+    CHECK_EQ_STR(old, last);
+    put_value(last, 600, &event->args[0]);
+}
+
+TEST(all_ends_agree_on_properties_after_a_quiet_second) {
+    for (uint64_t seed = 1; seed <= 6; seed++) {
+        static shared t;
+        static char last[3][600];
+        uint64_t random = seed;
+        memset(&t, 0, sizeof t);
+        world_open(&t.w);
+        t.w.desc.tick_rate = 40;
+        t.w.bad = true;
+        t.w.net.loss = seed == 1 ? 0 : 0.3;
+        t.w.net.latency = seed % 3 == 0 ? 0.3 : (double)(seed % 3) * 0.02;
+        t.w.net.jitter = 0.03;
+        t.w.net.duplicate = 0.1;
+        t.w.net.reorder = 0.1;
+        t.w.net.seed = seed;
+        t.server = world_add(&t.w);
+        t.w.desc.tick_rate = 0;
+        define_all(t.server);
+        for (int i = 0; i < 2; i++) define_all(shared_join(&t));
+        world_watch(&t.w, t.server, WISP_ERROR);
+        world_watch(&t.w, t.ends[0], WISP_ERROR);
+        for (int i = 0; i < 3; i++) strcpy(last[i], "null");
+        CHECK(wisp_watch(t.ends[0], "table", watch_chain, last[0]).id != 0);
+        CHECK(wisp_watch(t.server, "table", watch_chain, last[1]).id != 0);
+        for (int step = 0; step < 700; step++) {
+            if (step == 300) define_all(shared_join(&t));
+            if (step == 400) wisp_leave(t.ends[1], wisp_server(), "enough");
+            if (step < 600) shared_play(t.server, &random);
+            world_step(&t.w);
+        }
+        for (int i = 0; i < 600 && !(shared_agree(t.server, t.ends[0]) &&
+                                     shared_agree(t.server, t.ends[2])); i++)
+            world_step(&t.w);
+        CHECK(shared_agree(t.server, t.ends[0]) && shared_agree(t.server, t.ends[2]));
+        CHECK_EQ_STR(last[0], seen(t.server, "table"));
+        CHECK_EQ_STR(last[1], seen(t.server, "table"));
+        if (seed == 1) CHECK(wisp_get(t.ends[1], "number") != NULL);       /* as it was then */
+        CHECK_EQ_INT(put(t.ends[1], "number", wisp_int(3)), WISP_OK);
+        CHECK_EQ_INT(world_count(&t.w, NULL, WISP_ERROR), 0);
+        world_close(&t.w);
+    }
+}
+
+/* Of a large table the changes are sent, and what does not change costs nothing. */
+TEST(a_large_table_goes_as_what_changes) {
+    static shared t;
+    wisp *a;
+    uint64_t whole, parts, quiet;
+    memset(&t, 0, sizeof t);
+    world_open(&t.w);
+    t.w.desc.tick_rate = 50;
+    t.server = world_add(&t.w);
+    t.w.desc.tick_rate = 0;
+    define(t.server, "table", 0, wisp_nil());
+    a = shared_join(&t);
+    define(a, "table", 0, wisp_nil());
+    world_run(&t.w, 3);
+    quiet = world_peer_stats(t.server, world_peer(t.server, 0)).bytes_sent;
+    world_run(&t.w, 1);
+    quiet = world_peer_stats(t.server, world_peer(t.server, 0)).bytes_sent - quiet;
+    whole = world_peer_stats(t.server, world_peer(t.server, 0)).bytes_sent;
+    CHECK_EQ_INT(put(t.server, "table", table_of(80, 5)), WISP_OK);
+    world_run(&t.w, 1);
+    whole = world_peer_stats(t.server, world_peer(t.server, 0)).bytes_sent - whole - quiet;
+    parts = world_peer_stats(t.server, world_peer(t.server, 0)).bytes_sent;
+    for (int i = 0; i < 10; i++) {
+        CHECK_EQ_INT(put_in(t.server, "table", "k41.0", wisp_int(i)), WISP_OK);
+        world_run(&t.w, 0.1);
+    }
+    parts = world_peer_stats(t.server, world_peer(t.server, 0)).bytes_sent - parts - quiet;
+    CHECK_EQ_STR(seen(a, "table"), seen(t.server, "table"));
+    printf("    a table of 80 entries: %d bytes, a change of one number %d (packet and all)\n",
+           (int)whole, (int)parts / 10);
+    CHECK(whole > 600 && parts / 10 < 60);
+    CHECK_EQ_INT(put(t.server, "table", table_of(200, 5)), WISP_E_TOO_BIG);
+    CHECK(strstr(wisp_why_text(t.server), "property 'table'") != NULL);
+    world_close(&t.w);
+}
+
+/* Bits that nobody has written about properties: they end the session, or do nothing. */
+TEST(hostile_properties) {
+    static shared t;
+    uint64_t random = 9;
+    wisp *a;
+    shared_open(&t);
+    define_all(t.server);
+    a = shared_join(&t);
+    define_all(a);
+    world_run(&t.w, 0.5);
+    for (int i = 0; i < 20000; i++) {
+        uint8_t bytes[96 + WISP__SLACK];
+        wisp__writer to = wisp__writer_on(bytes, 96);
+        wisp__reading r;
+        for (int k = 0; k < 96; k += 8) {
+            uint64_t word = random_of(&random) & (i % 3 ? UINT64_MAX : random_of(&random));
+            memcpy(bytes + k, &word, 8);
+        }
+        wisp__put(&to, random_of(&random) >> 31, 33);
+        wisp__put(&to, 1, 2);
+        wisp__put(&to, random_of(&random) & 3, 16);
+        wisp__put(&to, i % 4 == 1, i % 4 == 1 ? 2 : 1);
+        if (i % 4 == 1) wisp__put(&to, random_of(&random) & 7, 16);
+        if (i % 4 == 1) wisp__put_length(&to, random_of(&random) & 3);
+        memset(&r, 0, sizeof r);
+        r.w = a;
+        r.s = wisp__session_of(a, wisp_server());
+        r.from = wisp__reader_on(bytes, 96);
+        if (!wisp__credit_begin(r.w, r.s, 1200)) {
+            world_run(&t.w, 0.2);
+            continue;
+        }
+        a->updating = true;
+        wisp__on_tick(&r);
+        wisp__on_objects(&r);
+        wisp__credit_end(r.w, r.s);
+        a->updating = false;
+        if (i % 500 == 0) {
+            CHECK_EQ_INT(put_in(t.server, "table", "k0.0", wisp_int(i)), WISP_OK);
+            world_step(&t.w);
+            wisp_get(a, "table");
+        }
+    }
+    world_run(&t.w, 0.5);
+    world_close(&t.w);
+}
+
+static void watch_none(wisp_event *event) { (void)event; }
+
+/* Any one allocation fails, on either end: what it was for is refused, or done later, or the
+   session ends. */
+TEST(any_one_allocation_of_properties_may_fail) {
+    int done = 0;
+    for (int fail = 1; fail < 200 && !done; fail++) {
+        static shared t;
+        ledger memory = ledger_none();
+        memset(&t, 0, sizeof t);
+        world_open(&t.w);
+        t.w.unchecked = true;
+        t.w.desc.memory = ledger_memory(&memory);
+        t.w.desc.tick_rate = 50;
+        t.server = world_add(&t.w);
+        t.w.desc.tick_rate = 0;
+        define_all(t.server);
+        define_all(shared_join(&t));
+        world_run(&t.w, 0.1);
+        memory.fail_at = memory.asked + fail;
+        wisp_watch(t.ends[0], ".*", watch_none, NULL);
+        for (int i = 0; i < 40; i++) {
+            if (i < 20) put(t.server, "number", wisp_int(i));
+            if (i < 20) put_in(t.server, "table", "new", wisp_int(i));
+            world_step(&t.w);
+        }
+        done = memory.asked < memory.fail_at;
+        memory.fail_at = 0;
+        CHECK_EQ_INT(put(t.server, "number", wisp_int(77)), WISP_OK);
+        CHECK_EQ_INT(put_in(t.server, "table", "new", wisp_int(78)), WISP_OK);
+        world_run(&t.w, 1);
+        if (wisp_peers(t.server, NULL, 0) && !CHECK(shared_agree(t.server, t.ends[0])))
+            printf("  allocation %d\n", fail);
+        world_close(&t.w);
+        CHECK_EQ_INT(memory.out, 0);
+    }
+    CHECK(done);
+}
+
 static const test_case tests[] = {
-    CASE(a_value_that_a_server_sets_is_seen_by_all)
+    CASE(a_value_that_a_server_sets_is_seen_by_all),
+    CASE(a_property_may_be_a_struct_of_a_schema),
+    CASE(a_part_is_set_by_its_path),
+    CASE(wrong_definitions_are_told_apart),
+    CASE(one_watcher_for_many_names),
+    CASE(a_watcher_may_set_what_it_watches),
+    CASE(a_watcher_of_objects_sees_those_of_every_class_that_matches),
+    CASE(ends_that_differ_are_told),
+    CASE(all_ends_agree_on_properties_after_a_quiet_second),
+    CASE(a_large_table_goes_as_what_changes),
+    CASE(hostile_properties),
+    CASE(any_one_allocation_of_properties_may_fail)
 };
 
 int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }
