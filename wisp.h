@@ -4923,6 +4923,8 @@ typedef struct wisp__object {
     bool hidden : 1;           /* the handler has refused it */
     bool teleports : 1;        /* ours: with its next row */
     bool jumps : 1;            /* ours: it has, in the tick `since` */
+    bool made : 1;             /* its newest row was made here, and not told */
+    bool predicted : 1;        /* its struct was edited here, where this end does not decide */
 } wisp__object;
 
 typedef struct wisp__object_place {
@@ -25701,6 +25703,65 @@ static void *wisp__object_image(const wisp__object *o) {
     return (void *)(uintptr_t)(o + 1);
 }
 
+/* Is it of the player that this end is? An object of no player is the server's. */
+static bool wisp__object_mine(const wisp *w, const wisp__object *o) {
+    return o->owner == wisp_me(w).id && (o->owner || !o->from);
+}
+
+/* Does this end say what the state of an object is? */
+static bool wisp__object_decides(const wisp *w, const wisp__object *o) {
+    bool owners = o->of->desc.authority == WISP_AUTHORITY_OWNER && o->owner;
+    return o->from ? owners && wisp__object_mine(w, o) : !owners;
+}
+
+static void wisp__schema_clear(const wisp_schema *schema, void *image) {
+    uint8_t *at = (uint8_t *)image;
+    for (int i = 0; i < schema->count; i++) {
+        const wisp_field *f = &schema->fields[i];
+        memset(at + f->offset, 0, (size_t)f->bytes);
+        if (f->count_bytes) memset(at + f->count_offset, 0, (size_t)f->count_bytes);
+    }
+}
+
+/* Makes the struct of a row in the form of `described` (NULL: in ours). `out` holds a struct
+   before, whose members outside the schema stay if the forms are the same; after a failure it holds
+   anything. */
+static wisp_result wisp__object_struct(wisp *w, const wisp__class *c, wisp__unpacker *u,
+                                       wisp__described *described, const wisp__encoded *stored,
+                                       void *out) {
+    const wisp__program *program = wisp__class_program(w, c);
+    wisp__row row = wisp__encoded_as_row(stored);
+    wisp__encoding theirs;
+    wisp__decoded d;
+    wisp_result result;
+    w->registry.text[0] = 0;
+    if (!described || described->program == program) {
+        wisp__schema_clear(c->desc.schema, out);
+        return wisp__row_store(u, program, row, out);
+    }
+    memset(&d, 0, sizeof d);
+    memset(&theirs, 0, sizeof theirs);
+    theirs.described = described;
+    result = wisp__decode_record(u, described->program, &row, &d);
+    if (!result)
+        result = wisp__conform_foreign(&w->content, w->registry.remotes[c->remote], &theirs, &d,
+                                       &d.image);
+    if (!result) memcpy(out, d.image, (size_t)c->desc.schema->bytes);
+    return result;
+}
+
+/* The same of the newest row of an object, outside the reading of packets. false: no memory. */
+static bool wisp__object_struct_of(wisp *w, const wisp__object *o, void *out) {
+    wisp__credit paid = wisp__credit_lend(w, WISP__EARN_SAVED, WISP__PACKET_MEMORY);
+    wisp__unpacker u = wisp__codec_unpacker(&w->content, &w->content.scratch, NULL,
+                                            w->base.limits.message_values);
+    wisp_result result = wisp__object_struct(w, o->of, &u, o->made ? NULL : o->described, o->row,
+                                             out);
+    wisp__credit_back(w, &paid);
+    wisp__arena_reset(&w->content.scratch);
+    return result == WISP_OK;
+}
+
 /* --- classes --- */
 
 /* The member of a desc that is out of range, or NULL. */
@@ -25895,12 +25956,12 @@ wisp_peer wisp_peer_of(const wisp *w, wisp_player player) {
 
 bool wisp_is_mine(const wisp *w, wisp_object handle) {
     const wisp__object *o = wisp__object_get(w, handle);
-    return o && o->owner == wisp_me(w).id && (o->owner || !o->from);
+    return o && wisp__object_mine(w, o);
 }
 
 bool wisp_decides(const wisp *w, wisp_object handle) {
     const wisp__object *o = wisp__object_get(w, handle);
-    return o && !o->from;
+    return o && wisp__object_decides(w, o);
 }
 
 #endif
@@ -26443,9 +26504,8 @@ static wisp_result wisp__object_row(wisp *w, wisp__object *o, wisp__encoded **ro
     if (!result && !*row) result = WISP_E_MEMORY;
     if (*row) (*row)->bits = made.bits;
     if (*row) result = wisp__row_store(&u, program, made, wisp__object_image(o));
-    else if (o->row) wisp__row_store(&u, program, wisp__encoded_as_row(o->row),
-                                     wisp__object_image(o));
     wisp__arena_reset(&c->scratch);
+    if (!*row && o->row) wisp__object_struct_of(w, o, wisp__object_image(o));
     return result;
 }
 
@@ -26456,15 +26516,18 @@ static void wisp__object_commit(wisp *w, wisp__object *o) {
     o->edited = false;
     if (why) {
         wisp__object_refuse(w, o, wisp__class_program(w, o->of), why);
+        o->predicted = false;
         return;
     }
-    if (o->row && wisp__encoded_same(o->row, row)) {
+    if (o->from) o->predicted = true;
+    if (o->from || (o->row && wisp__encoded_same(o->row, row))) {
         wisp__encoded_release(w, row);
         return;
     }
     wisp__encoded_release(w, o->wire);
     o->wire = NULL;
     wisp__object_step(w, o, row);
+    o->made = true;
     for (wisp__note *n = o->notes; n; n = n->next) {
         wisp__session *s = wisp__session_at(w, n->session);
         if (s && wisp__audience_of(w, s)) wisp__note_due(w, s, n);
@@ -26571,7 +26634,7 @@ wisp_object wisp_spawn(wisp *w, wisp_class of, wisp_player owner, const void *st
     }
     o->tick = w->clock.tick;
     o->since = (uint32_t)o->tick;
-    o->spawned = true;
+    o->spawned = o->made = true;
     c->count++;
     w->objects.count++;
     wisp__object_show(w, o);
@@ -26594,9 +26657,14 @@ static void wisp__object_touch(wisp *w, wisp__object *o) {
 }
 
 void *wisp_object_edit(wisp *w, wisp_object handle) {
-    wisp_result why;
-    wisp__object *o = wisp__object_own(w, handle, &why);
-    if (!o) return NULL;
+    wisp__object *o = wisp__object_get(w, handle);
+    if (!o && w) wisp__explain(w, WISP_E_STALE, "object %lu is not there any more",
+                               (unsigned long)handle.id);
+    else if (o && o->from && (!wisp__object_mine(w, o) || !o->spawned || o->hidden))
+        wisp__explain(w, WISP_E_UNSUPPORTED, "object %lu is of player %d: its owner and the server "
+                      "edit it", (unsigned long)handle.id, o->owner);
+    else if (o) w->why = WISP_OK;
+    if (!o || w->why) return NULL;
     wisp__object_touch(w, o);
     return wisp__object_image(o);
 }
@@ -27276,7 +27344,8 @@ static wisp__encoded *wisp__object_get_row(wisp__reading *r, wisp__object *o,
 }
 
 /* Takes a row that is newer than those before, over its reference. */
-static void wisp__object_newer(wisp__reading *r, wisp__object *o, wisp__kept_row *got, int back) {
+static void wisp__object_newer(wisp__reading *r, wisp__object *o, wisp__kept_row *got, int back,
+                               bool later) {
     wisp *w = r->w;
     wisp__kept_rows *k = &o->kept;
     bool same = o->row && wisp__encoded_same(o->row, got->row);
@@ -27289,7 +27358,8 @@ static void wisp__object_newer(wisp__reading *r, wisp__object *o, wisp__kept_row
         wisp__past_forget(w, o);
         wisp__object_lacks(w, r->s, (int)(o->id & WISP__OBJECT_INDEX));
     }
-    if (!same) wisp__object_news(w, o, o->row ? WISP__OBJECT_CHANGED : WISP__OBJECT_SPAWNED);
+    if (!same || (o->predicted && later))
+        wisp__object_news(w, o, o->row ? WISP__OBJECT_CHANGED : WISP__OBJECT_SPAWNED);
     wisp__encoded_release(w, same ? got->row : o->row);
     if (!same) o->row = got->row;
 }
@@ -27299,7 +27369,7 @@ static void wisp__object_newer(wisp__reading *r, wisp__object *o, wisp__kept_row
 static void wisp__object_got(wisp__reading *r, wisp__object *o, wisp__kept_row *got, int64_t tick,
                              int back, const uint16_t *owner) {
     wisp *w = r->w;
-    bool older = (int16_t)(got->sequence - o->sequence) < 0, anew = owner && !back;
+    bool older = (int16_t)(got->sequence - o->sequence) < 0, anew = owner && !back, later;
     if (o->row && (tick < o->tick || (tick == o->tick && older && !anew))) {
         bool serves = got->row && older && o->of->past != WISP__PAST_OFF &&
                       (int16_t)(got->sequence - o->kept.floor) >= 0;
@@ -27317,9 +27387,10 @@ static void wisp__object_got(wisp__reading *r, wisp__object *o, wisp__kept_row *
     }
     if (anew) got->jumps = true;
     else if (o->tick > tick - got->span) got->jumps = false;   /* a row since the jump was here */
+    later = tick > o->tick;
     o->tick = tick;
     o->since = (uint32_t)r->tick;
-    wisp__object_newer(r, o, got, back);
+    wisp__object_newer(r, o, got, back, later);
 }
 
 /* Reads the row of an object, which may be NULL. `owner`: NULL: not told. */
@@ -27420,28 +27491,26 @@ static bool wisp__object_take(wisp *w, wisp__object *o, void **before) {
     wisp__remote *remote = w->registry.remotes[o->of->remote];
     wisp__reader none = wisp__reader_on(NULL, 0);
     wisp__unpacker u = wisp__codec_received(c, &none);
-    wisp__row row = wisp__encoded_as_row(o->row);
-    wisp__encoding theirs;
-    wisp__decoded d;
-    wisp_result result;
+    size_t bytes = (size_t)o->of->bytes;
+    wisp_result result = WISP_E_MEMORY;
+    uint8_t *both;
     if (!o->described) return true;        /* it has no struct */
-    memset(&d, 0, sizeof d);
-    memset(&theirs, 0, sizeof theirs);
     wisp__codec_turn(c);
     u.shape = &none;
-    *before = wisp__codec_take(c, (size_t)o->of->bytes);
-    w->registry.text[0] = 0;
-    result = *before ? wisp__decode_record(&u, o->described->program, &row, &d) : WISP_E_MEMORY;
-    theirs.described = o->described;
-    if (!result && d.program != remote->schema->program)
-        result = wisp__conform_foreign(c, remote, &theirs, &d, &d.image);
+    both = (uint8_t *)wisp__codec_take(c, 2 * bytes);
+    if (both) {
+        memcpy(both, wisp__object_image(o), bytes);
+        memcpy(both + bytes, both, bytes);
+        result = wisp__object_struct(w, o->of, &u, o->described, o->row, both + bytes);
+    }
     if (result) {
         wisp__error(w, NULL, remote, result, w->registry.text[0] ? w->registry.text
                                                                  : wisp_result_text(result));
         return false;
     }
-    memcpy(*before, wisp__object_image(o), (size_t)o->of->bytes);
-    memcpy(wisp__object_image(o), d.image, (size_t)o->of->bytes);
+    memcpy(wisp__object_image(o), both + bytes, bytes);
+    *before = both;
+    o->predicted = false;
     return true;
 }
 
@@ -27510,7 +27579,8 @@ bool wisp_view(wisp *w, wisp_object handle, int moment, void *out) {
     if (!o || !out || !o->spawned || o->hidden || moment < WISP_NOW || moment > WISP_CONFIRMED)
         return false;
     memcpy(out, wisp__object_image(o), (size_t)o->of->desc.schema->bytes);
-    return true;
+    return moment == WISP_NOW || !(o->predicted || o->edited) || !o->from ||
+           wisp__object_struct_of(w, o, out);
 }
 
 static void wisp__objects_free(wisp *w) {

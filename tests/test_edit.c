@@ -83,6 +83,52 @@ TEST(what_is_outside_the_schema_is_taken_back) {
     world_close(&t.w);
 }
 
+/* An owner's edit of an object that the server decides about is a prediction: it stands here alone,
+   until the server's next state of that object. */
+TEST(an_owners_edit_is_a_prediction) {
+    static orbs t;
+    wisp_object o;
+    orb now, confirmed, *edit;
+    orbs_open(&t);
+    orbs_server(&t);
+    orbs_join(&t);
+    orbs_join(&t);
+    world_watch(&t.w, t.ends[0], WISP_ERROR);
+    o = orbs_spawn(&t, 1, "walker");
+    world_run(&t.w, 0.3);
+    CHECK(wisp_object_edit(t.ends[0], o) == NULL);
+    CHECK_EQ_INT(wisp_why(t.ends[0]), WISP_E_UNSUPPORTED);
+    CHECK(strstr(wisp_why_text(t.ends[0]), "is of player 0") != NULL);
+    CHECK_EQ_INT(wisp_give(t.server, o, wisp_me(t.ends[0])), WISP_OK);
+    world_run(&t.w, 0.3);
+    CHECK(wisp_object_edit(t.ends[1], o) == NULL);
+    CHECK(!wisp_decides(t.ends[0], o) && wisp_is_mine(t.ends[0], o));
+    edit = (orb *)wisp_object_edit(t.ends[0], o);
+    if (!CHECK(edit != NULL)) return;
+    edit->x = 2.123f;
+    edit->local = 9;
+    CHECK(wisp_view(t.ends[0], o, WISP_NOW, &now) && now.x > 2.1f);
+    CHECK(wisp_view(t.ends[0], o, WISP_CONFIRMED, &confirmed) && confirmed.x < 1.1f);
+    world_run(&t.w, 0.3);
+    CHECK(wisp_view(t.ends[0], o, WISP_NOW, &now) && now.x > 2.1199f && now.x < 2.1201f);
+    CHECK(wisp_view(t.ends[0], o, WISP_CONFIRMED, &confirmed) && confirmed.x < 1.1f);
+    CHECK_EQ_STR(confirmed.name, "walker");
+    CHECK(wisp_view(t.server, o, WISP_NOW, &now) && now.x < 1.1f);
+    ((orb *)wisp_object_edit(t.ends[0], o))->health = 1001;         /* outside: taken back */
+    world_run(&t.w, 0.1);
+    CHECK_EQ_INT(world_results(&t.w, t.ends[0], WISP_ERROR, WISP_E_INVALID), 1);
+    CHECK(wisp_view(t.ends[0], o, WISP_NOW, &now) && now.x < 1.1f && now.health == 100);
+    ((orb *)wisp_object_edit(t.ends[0], o))->x = 3;
+    world_run(&t.w, 0.1);
+    ((orb *)wisp_object_edit(t.server, o))->x = 4;
+    world_run(&t.w, 0.1);
+    CHECK(wisp_view(t.ends[0], o, WISP_NOW, &now) && now.x > 3.99f && now.local == 9);
+    CHECK(t.logs[0].before.x > 2.99f && t.logs[0].before.x < 3.01f);
+    CHECK(orbs_agree(&t, 0) && orbs_agree(&t, 1));
+    CHECK_EQ_INT(wisp_despawn(t.ends[0], o), WISP_E_UNSUPPORTED);
+    world_close(&t.w);
+}
+
 TEST(wrong_calls_are_told_apart) {
     static orbs t;
     wisp_class_desc desc;
@@ -177,6 +223,7 @@ TEST(a_row_fits_a_packet) {
 static const test_case tests[] = {
     CASE(owners_and_players),
     CASE(what_is_outside_the_schema_is_taken_back),
+    CASE(an_owners_edit_is_a_prediction),
     CASE(wrong_calls_are_told_apart),
     CASE(a_row_fits_a_packet)
 };
