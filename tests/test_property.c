@@ -296,7 +296,7 @@ TEST(one_watcher_for_many_names) {
     w = t.server;
     define(w, "PlayerHP", 0, wisp_int(5));
     define(w, "Gold", 0, wisp_int(1));
-    CHECK(wisp_connect_match(w, ".*", note, &all).id != 0);           /* of remotes: none of these */
+    CHECK(wisp_connect_match(w, ".*", note, &all).id != 0);           /* of remotes alone */
     c = wisp_watch(w, "Player(HP|MaxHP)", note, &many);
     CHECK(wisp_watch(w, "a.b", note, &dot).id != 0);                  /* a name */
     CHECK_EQ_STR(taken(&many), "PlayerHP=5<null ");

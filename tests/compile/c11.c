@@ -122,10 +122,38 @@ static bool handles(pair *p) {
         && seen.bad + answered.bad == 0;
 }
 
+#ifndef WISP_NO_STATE
+static void on_set(wisp_event *event) {
+    tally *seen = event->user;
+    if (wisp_arg_int(event, 0) == 8 && event->count == 2) seen->good++;
+}
+
+/* Values of properties: at the server, and as the client sees them. */
+static bool properties(pair *p) {
+    static tally seen;
+    wisp_property_desc desc = { .initial = wisp_array(NULL, 0) };
+    wisp_vec2 v = { 1, 2 };
+    wisp_object o = { 7 };
+    wisp_property(p->server, "list", &desc);
+    desc.initial = wisp_nil();
+    wisp_property(p->server, "it", &desc);
+    wisp_property(p->client, "it", &desc);
+    wisp_watch(p->client, "^i", on_set, &seen);
+    return !wisp_set(p->server, "it", "text") && !wisp_set(p->server, "it", 1.5f) &&
+           !wisp_set(p->server, "it", v) && !wisp_set(p->server, "it", true) &&
+           !wisp_set_in(p->server, "list", "0", o) && !wisp_set_in(p->server, "list", "1", 2ul) &&
+           wisp_count_of(wisp_get(p->server, "list")) == 2 && !wisp_set(p->server, "it", 8) &&
+           pair_wait(p, &seen.good, 1);
+}
+#endif
+
 int main(void) {
     static pair p;
     wisp_desc desc = { 0 };
     bool good = pair_open(&p, &desc) && integers(&p) && others(&p) && handles(&p);
+#ifndef WISP_NO_STATE
+    good = good && properties(&p);
+#endif
     pair_close(&p);
     return pair_verdict("c11", good);
 }

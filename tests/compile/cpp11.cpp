@@ -170,6 +170,28 @@ bool owned(pair *p) {
     return good && ends == 8 && answered.bad == 1;
 }
 
+#ifndef WISP_NO_STATE
+bool properties(pair *p) {
+    const words name = { "hp", 2 };
+    wisp_property_desc desc = wisp_property_desc();
+    tally seen = { 0, 0 };
+    int ends = 0;
+    wisp_class_desc of = wisp_class_desc();
+    wisp_property(p->server, "hp", &desc);
+    bool good = !wisp_watch(p->server, "(", owner(&seen, &ends)).id && ends == 1;
+    wisp_connection on = wisp_watch(p->server, name, [&seen](wisp_event *event) {
+        add(&seen, wisp_arg_int(event, 0) == 5);
+    });
+    wisp_off(p->server, wisp_watch_objects(p->server, ".*", owner(&seen, &ends)));
+    good = good && ends == 2 && !wisp_set(p->server, name, 5);
+    good = pair_wait(p, &seen.good, 1) && good && seen.bad == 0;
+    wisp_off(p->server, on);
+    good = good && !wisp_set(p->server, "hp", name) && !wisp_set(p->server, "hp", "text");
+    good = wisp_set_in(p->server, name, name, 1.5) == WISP_E_TYPE && good;
+    return good && !wisp_define(p->server, "none", &of).id;
+}
+#endif
+
 } // namespace
 
 int main() {
@@ -179,6 +201,9 @@ int main() {
     bool good = wraps(1) && wraps("text") && !wraps(&p) && !wraps(desc);
     good = good && switches(true) && !switches(WISP_SEQUENCED) && !switches(1);
     good = good && pair_open(&p, &desc) && numbers(&p) && others(&p) && none(&p) && call(&p);
+#ifndef WISP_NO_STATE
+    good = good && properties(&p);
+#endif
     good = good && strings(&p) && owned(&p);    // which closes the pair
     return pair_verdict("cpp11", good);
 }

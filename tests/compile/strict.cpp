@@ -89,6 +89,13 @@ void own(wisp *w, wisp_peer peer, int *count) {
     wisp_on(w, name, counter(count));
     wisp_once(w, "hello", [count](wisp_event *event) { *count = event->count; });
     wisp_on_invoke(w, "ask", on_ask);
+#ifndef WISP_NO_STATE
+    wisp_watch(w, name, counter(count));
+    wisp_watch(w, "hp|mp", on_call, NULL);
+    wisp_watch_objects(w, ".*", [count](wisp_event *event) { *count = event->message; });
+    wisp_set(w, name, 5);
+    wisp_set_in(w, "hp", "a.b", name);
+#endif
     wisp_on_invoke(w, "sum", [w](wisp_event *event) { wisp_reply(event, wisp_peers(w, NULL, 0)); });
     wisp_invoke(w, "sum", peer, [count](wisp_event *) { ++*count; }, 1, name);
 #if __cplusplus >= 201703L
