@@ -1790,8 +1790,9 @@ WISP_API void wisp_disconnect(wisp *w, wisp_connection connection);
 /* A handler that owns its state, as lambdas of C++ do (see the end of this
    half). The state is moved into memory of desc.memory, which fn finds in
    event->user. It ends once: when its connection has ended or is replaced, its
-   reply was handled, or the endpoint is destroyed, and its handler does not
-   run. If the call fails, a state that was moved has ended. */
+   reply or the last answer to its question was handled, or the endpoint is
+   destroyed, and its handler does not run. If the call fails, a state that was
+   moved has ended. */
 typedef struct wisp_state {
     wisp_handler fn;
     void        *from;       /* moved by wisp_connect_state and its kin */
@@ -1804,6 +1805,11 @@ WISP_API wisp_connection wisp_connect_state(wisp *w, wisp_target remote,
                                             bool once);
 WISP_API wisp_result wisp_on_invoke_state(wisp *w, wisp_target remote,
                                           const wisp_state *state);
+WISP_API wisp_connection wisp_connect_match_state(wisp *w,
+                                                  const char *pattern,
+                                                  const wisp_state *state);
+WISP_API wisp_result wisp_query_state(wisp *w, const wisp_addr *to,
+                                      const wisp_state *state);
 /* To one peer. */
 WISP_API wisp_call wisp_invoke_state(wisp *w, wisp_target remote, wisp_peer to,
                                      const wisp_state *on_reply,
@@ -2834,8 +2840,13 @@ WISP_API void wisp_stats_total(const wisp *w, wisp_total_stats *out);
  * see wisp_state), and takes no user pointer then:
  *
  *   wisp_on(w, remote, [&game](wisp_event *event) { game.hit(event); });
- *   wisp_once, wisp_on_invoke, wisp_watch, wisp_watch_objects (the same)
- *   wisp_invoke(w, remote, to, lambda that captures, ...);
+ *   wisp_on_tick(w, lambda); wisp_query(w, address, lambda);
+ *   wisp_once, wisp_on_invoke, wisp_connect_match, wisp_watch,
+ *   wisp_watch_objects (as wisp_on)
+ *   wisp_invoke(w, remote, to, lambda, ...);
+ *
+ * wisp_invoke takes an integer after a lambda without captures, as after any
+ * function, for the user pointer, and does not compile: give NULL before it.
  * ------------------------------------------------------------------------ */
 
 /* Wrap a value by its type; structs are copied whole, so that no register
@@ -2919,8 +2930,22 @@ template <typename F> struct wisp__owns {
     static long plain(...);
     template <typename C> static char object(int C::*);
     template <typename C> static long object(...);
-    static const bool value = sizeof(object<F>(0)) == 1 && sizeof(plain(make())) != 1;
+    static const bool is_object = sizeof(object<F>(0)) == 1;
+    static const bool value = is_object && sizeof(plain(make())) != 1;
 };
+/* Is the first of some arguments neither an integer (as NULL is) nor a pointer to data that may
+   change? Or are there none? */
+template <typename... V> struct wisp__is_value { static const bool value = true; };
+template <typename V, typename... Rest> struct wisp__is_value<V, Rest...> {
+    static V &make();
+    static char user(void *);
+    static long user(...);
+    template <typename T> static char whole(decltype(*static_cast<T *>(NULL) % 1) *);
+    template <typename T> static long whole(...);
+    static const bool value = sizeof(user(make())) != 1 && sizeof(whole<V>(NULL)) != 1;
+};
+/* What wisp_invoke has no place for. */
+struct wisp__user_pointer_comes_first { template <typename T> wisp__user_pointer_comes_first(T); };
 
 /* A remote by whatever wisp__target takes. */
 struct wisp__name {
@@ -2965,8 +2990,12 @@ inline wisp_call wisp_invoke(wisp *w, wisp__name remote, wisp_peer to, wisp_hand
     return wisp_invoke_target(w, remote.target, wisp_to_peer(to), &desc, list + 1,
                               static_cast<int>(sizeof...(V)));
 }
+template <typename... V>
+wisp_call wisp_invoke(wisp *, wisp__name, wisp_peer, wisp_handler, wisp__user_pointer_comes_first,
+                      V...) = delete;
 template <typename F, typename... V>
-inline typename wisp__when<wisp__owns<F>::value, wisp_call>::type
+inline typename wisp__when<wisp__owns<F>::value || (wisp__owns<F>::is_object &&
+                                                    wisp__is_value<V...>::value), wisp_call>::type
 wisp_invoke(wisp *w, wisp__name remote, wisp_peer to, F on_reply, V... v) {
     const wisp_value list[] = { wisp_nil(), wisp__value(v)... };
     const wisp_state state = wisp__lambda<F>::of(on_reply);
@@ -3027,6 +3056,18 @@ inline wisp_connection wisp_watch_objects(wisp *w, wisp__name pattern, F handler
     return wisp_watch_objects_state(w, pattern.target.name, &state);
 }
 #endif
+template <typename F> inline wisp_connection wisp_on_tick(wisp *w, F handler) {
+    return wisp_on(w, WISP_TICK, static_cast<F &&>(handler));
+}
+template <typename F>
+inline wisp_connection wisp_connect_match(wisp *w, const char *pattern, F handler) {
+    const wisp_state state = wisp__lambda<F>::of(handler);
+    return wisp_connect_match_state(w, pattern, &state);
+}
+template <typename F> inline wisp_result wisp_query(wisp *w, const wisp_addr *to, F handler) {
+    const wisp_state state = wisp__lambda<F>::of(handler);
+    return wisp_query_state(w, to, &state);
+}
 inline wisp_result wisp_await_event(wisp *w, wisp__name remote, wisp_handler fn, void *user,
                                     wisp_clock clock, void *clock_user, double timeout) {
     return wisp_await_event_target(w, remote.target, fn, user, clock, clock_user, timeout);
@@ -4408,6 +4449,13 @@ typedef struct wisp__remote {
     char name[WISP__NAME_BYTES + 1];
 } wisp__remote;
 
+/* The name that was probably meant by one that a peer does not know. */
+enum { WISP__GUESS_BYTES = 72 };
+typedef struct wisp__guess {
+    uint16_t remote;                /* index */
+    char text[WISP__GUESS_BYTES];   /* ": did you mean" and the name, cut to fit a notice; or "" */
+} wisp__guess;
+
 typedef struct wisp__registry {
     wisp__base *base;
     wisp__remote **remotes;
@@ -4425,6 +4473,8 @@ typedef struct wisp__registry {
     uint32_t changes;  /* of settings that say what peers may send */
     wisp__meters *meters;  /* NULL while the profiler is off */
     char text[160];  /* the last error of a schema or a value */
+    wisp__guess guesses[4];  /* of the last names that a peer did not know */
+    uint32_t guessed;
     uint32_t priorities;  /* changes of priorities of remotes */
     uint32_t epoch;  /* grows with every update and change of settings (wisp__run) */
     void (*added)(void *owner, wisp__remote *remote);    /* called for every new name, .. */
@@ -5117,7 +5167,7 @@ struct wisp {
     double now;  /* the caller's time, at this update */
     bool updating, started, destroyed, link_broken;
     /* of the first times given to wisp_update (host): whether they are no seconds */
-    struct { uint16_t seen; uint8_t back, uneven; bool fraction, grows, large; } times;
+    struct { uint16_t seen; uint8_t back, uneven, leaps, calm; bool fraction, grows, large; } times;
     wisp_result why;           /* for wisp_why */
     wisp_result join_failure;  /* of our last join */
     wisp_result no_baseline;   /* why the last baseline could not be opened */
@@ -5160,12 +5210,12 @@ const char *wisp_result_text(wisp_result code) {
         "no entropy", "server is full", "endpoint takes no joins", "join was denied",
         "another application", "another version of the application", "another wire version",
         "link is reliable on one side only", "closed", "timeout",
-        "the same address joined anew", "cancelled", "no such remote over there",
+        "the same address joined anew", "cancelled", "no remote of that name",
         "no handler", "over the rate limit", "call has expired", "handler failed",
         "link is busy", "link is broken", "malformed packet", "peer broke the protocol",
-        "schema makes no sense", "value is outside its schema", "schema is newer over there",
-        "migration failed", "bytes are not of this format", "compressed bytes make no sense",
-        "delta whose baseline is not held",
+        "schema is invalid, or not that of the other end", "value is outside its schema",
+        "schema is newer over there", "migration failed", "bytes are not of this format",
+        "compressed bytes make no sense", "delta whose baseline is not held",
         "pattern makes no sense", "over a budget of bytes", "too many packets, messages or errors",
         "a middleware took it away", "the peer is being drained", "it has waited for too long",
         "another end decides it"
@@ -5474,15 +5524,23 @@ static wisp_result wisp__throttle_code(const wisp__throttle_kind *kind) {
     return kind->code ? (wisp_result)kind->code : (wisp_result)WISP_E_FLOOD;
 }
 
-/* Logs how many lines of each kind were left out, as soon as one may pass again. */
+/* Logs how many lines of each kind were left out, as soon as one may pass again. What differs
+   between lines of a kind (the conversions of their format) becomes "...". */
 static void wisp__log_left_out(wisp__base *base) {
     uint32_t left_out;
     wisp__throttle_kind *kind;
     while ((kind = wisp__throttle_due(&base->throttle, base->time, &left_out, &base->left_out))) {
         char text[256];
-        const char *format = (const char *)(uintptr_t)kind->key;
-        snprintf(text, sizeof text, "%lu lines were left out: %s", (unsigned long)left_out,
-                 format ? format : "of many kinds");
+        const char *format = (const char *)(uintptr_t)kind->key, *from = format;
+        size_t at = (size_t)snprintf(text, sizeof text, "%lu lines were left out: %s",
+                                     (unsigned long)left_out, format ? "" : "of many kinds");
+        for (; from && *from && at < sizeof text - 3; from++) {
+            bool conversion = *from == '%';
+            if (conversion) from += 1 + strspn(from + 1, "0123456789.*l");
+            memset(text + at, conversion ? '.' : *from, conversion ? 3 : 1);
+            at += conversion ? 3 : 1;
+        }
+        text[wisp__min_int((int)at, (int)sizeof text - 1)] = 0;
         wisp__log_line(base, kind->level, wisp__throttle_code(kind), text);
     }
 }
@@ -5839,7 +5897,7 @@ static void wisp__enter_call(wisp__visit *here, const wisp *reader, const char *
         return;
     }
     here->w = w;
-    here->outer = w->visit;
+    here->outer = w->thread ? w->visit : NULL;  /* two that came at once leave no list behind */
     here->call = w->call;
     w->thread = thread;
     w->visit = here;
@@ -8247,9 +8305,14 @@ static bool wisp__fit_integer(wisp__fitting *f, const wisp_type *type, wisp__sto
     value = n.negative ? 0 - n.magnitude : n.magnitude;
     if (type->kind == WISP_TYPE_RANGE &&
         ((int64_t)value < type->least || (int64_t)value > type->most ||
-         (!is_signed && value > (uint64_t)INT64_MAX)))
-        return wisp__blame(f, "%s%.0f is not in %.0f .. %.0f", n.negative ? "-" : "",
-                           (double)n.magnitude, (double)type->least, (double)type->most);
+         (!is_signed && value > (uint64_t)INT64_MAX))) {
+        char twin[32] = "";    /* a negative number in a signed member: its range takes it so */
+        if (value > most >> 1)
+            snprintf(twin, sizeof twin, ", or -%.0f,", (double)(most - value) + 1);
+        return wisp__blame(f, "%s%.0f%s is not in %.0f .. %.0f", n.negative ? "-" : "",
+                           (double)n.magnitude, is_signed ? "" : twin, (double)type->least,
+                           (double)type->most);
+    }
     if (to.at) wisp__store_int(to.at, to.bytes, value);
     return true;
 }
@@ -10407,24 +10470,28 @@ static int wisp__pack_into(wisp__base *base, const wisp_value *values, int count
     return bits < 0 ? (int)bits : (int)((bits + 7) / 8);
 }
 
-static wisp_result wisp__pack_refused(const wisp *w, wisp_result result) {
+/* Says why the values of a message for this name cannot be packed. */
+static wisp_result wisp__pack_refused(const wisp *w, const char *name, wisp_result result) {
     const wisp_limits *limits = &w->base.limits;
     switch (result) {
     case WISP_OK: return WISP_OK;
     case WISP_E_MEMORY: return wisp__no_more_memory(w);
     case WISP_E_TOO_BIG:
-        return wisp__explain(w, result, "over the %d bytes of desc.limits.message_bytes",
+        return wisp__explain(w, result, "%.48s: over the %d bytes of desc.limits.message_bytes: "
+                             "send it in parts, or raise that on both ends", name,
                              limits->message_bytes);
     case WISP_E_DEPTH:
-        return wisp__explain(w, result, "values nested deeper than the %d of desc.limits.nesting",
-                             limits->nesting);
+        return wisp__explain(w, result, "%.48s: values nested deeper than the %d of "
+                             "desc.limits.nesting", name, limits->nesting);
     case WISP_E_LIMIT:
-        return wisp__explain(w, result, "more than desc.limits.message_values (%d), or a map over "
-                             "map_pairs (%d)", limits->message_values, limits->map_pairs);
+        return wisp__explain(w, result, "%.48s: more than desc.limits.message_values (%d), or a "
+                             "map over map_pairs (%d)", name, limits->message_values,
+                             limits->map_pairs);
     case WISP_E_TYPE:
-        return wisp__explain(w, result, "a value of no kind, a NULL text or a key that is there "
-                             "twice");
-    default: return wisp__explain(w, result, "the values: %s", wisp_result_text(result));
+        return wisp__explain(w, result, "%.48s: a value of no kind, a NULL text or a key that is "
+                             "there twice", name);
+    default:
+        return wisp__explain(w, result, "%.48s: the values: %s", name, wisp_result_text(result));
     }
 }
 
@@ -21571,6 +21638,7 @@ wisp_result wisp_use_config(wisp *w, const wisp_config *c, const char *name) {
     if (result == WISP_OK) return WISP_OK;
     *to = before;
     wisp__registry_settle(r, remote);
+    if (result == WISP_E_MEMORY) return wisp__no_more_memory(w);
     return wisp__explain(w, result, "the settings of '%.64s' stay as they were: %s",
                          name ? name : "all remotes", wisp_result_text(result));
 }
@@ -23333,6 +23401,7 @@ static void wisp__errors_left_out(wisp *w, wisp__throttle *throttle) {
 static wisp__connection *wisp__connection_add(wisp *w, wisp_handler fn, void *user,
                                               wisp_result *why) {
     wisp__connection *c = (wisp__connection *)wisp__pool_add(&w->base, &w->events.pool, why);
+    if (!c) wisp__no_room(w, *why, w->base.limits.connections, "limits.connections");
     if (!c) return NULL;
     c->fn = fn;
     c->user = user;
@@ -23411,7 +23480,7 @@ static wisp__connection *wisp__state_add(wisp *w, const wisp_state *state, wisp_
     if (!c) return NULL;
     c->user = wisp__alloc(&w->base, state->bytes);
     if (!c->user) {
-        *why = WISP_E_MEMORY;
+        *why = wisp__no_more_memory(w);
         wisp__pool_remove(&w->events.pool, c);
         return NULL;
     }
@@ -23419,6 +23488,16 @@ static wisp__connection *wisp__state_add(wisp *w, const wisp_state *state, wisp_
     c->end = state->end;
     c->bytes = state->bytes;
     return c;
+}
+
+/* Handles a reply or an answer to a question by a connection that no list has. It ends then, unless
+   more answers follow: all but the last have an address. */
+static void wisp__on_owned(wisp_event *event) {
+    wisp__connection *owner = (wisp__connection *)event->user;
+    bool more = event->from != NULL;
+    event->user = owner->user;
+    wisp__handle(event->w, owner->fn, event);
+    if (!more) wisp__connection_end(event->w, owner);
 }
 
 /* Ends a connection that no list has; NULL: nothing. Leaves w->why as it is. */
@@ -23448,9 +23527,7 @@ static wisp_result wisp__events_match(wisp *w, wisp__connection *many, wisp__rem
         !wisp_pattern_matches(many->pattern, remote->name + strlen(many->of)))
         return WISP_OK;
     part = wisp__connection_add(w, many->fn, many->user, &why);
-    if (!part) {
-        return wisp__no_room(w, why, w->base.limits.connections, "limits.connections");
-    }
+    if (!part) return why;
     part->parts = many->parts;
     many->parts = part;
     wisp__events_connect(remote, part);
@@ -23690,13 +23767,12 @@ static wisp__connection *wisp__handler_add(wisp *w, wisp_handler fn, void *user)
 static wisp_connection wisp__connect(wisp *w, wisp_target target, wisp__connection *c, bool once) {
     wisp_connection handle = { 0 };
     wisp__remote *remote = c ? wisp__remote_of(w, target, &w->why) : NULL;
-    if (!c && w->why < WISP_E_UNSUPPORTED)
-        wisp__no_room(w, w->why, w->base.limits.connections, "limits.connections");
     if (!remote) {
         wisp__connection_drop(w, c);
         return handle;
     }
     c->once = once;
+    w->clock.wanted |= remote->index == WISP__ON_TICK;
     wisp__events_connect(remote, c);
     handle.id = c->slot.id;
     return handle;
@@ -23723,8 +23799,6 @@ static wisp__connection *wisp__connect_pattern(wisp *w, const char *of, const ch
                                                wisp__connection *many) {
     wisp__connection **last;
     wisp_pattern compiled;
-    if (!many && w->why < WISP_E_UNSUPPORTED)
-        wisp__no_room(w, w->why, w->base.limits.connections, "limits.connections");
     if (!many) return NULL;
     w->why = pattern ? wisp__pattern_compile(w, &compiled, pattern) : wisp__no_function(w);
     if (!w->why) many->pattern = (wisp_pattern *)wisp__alloc(&w->base, sizeof *many->pattern);
@@ -23755,6 +23829,14 @@ wisp_connection wisp_connect_match(wisp *w, const char *pattern, wisp_handler fn
     if (!w) return none;
     return wisp__connection_handle(wisp__connect_pattern(w, "", pattern,
                                                          wisp__handler_add(w, fn, user)));
+}
+
+wisp_connection wisp_connect_match_state(wisp *w, const char *pattern, const wisp_state *state) {
+    WISP__ENTER(w);
+    wisp_connection none = { 0 };
+    if (!w) return none;
+    return wisp__connection_handle(wisp__connect_pattern(w, "", pattern,
+                                                         wisp__state_add(w, state, &w->why)));
 }
 
 void wisp_disconnect(wisp *w, wisp_connection connection) {
@@ -24204,7 +24286,7 @@ wisp_result wisp_change(wisp_event *event, const wisp_value *values, int count) 
         return wisp__explain(w, WISP_E_ARGUMENT, "wisp_change works inside of a middleware only");
     result = wisp__pack(&w->content.packer, values, count);
     if (result == WISP_OK) result = wisp__values_copy(w, NULL, &changed, &changed_count);
-    if (result) return wisp__pack_refused(w, result);
+    if (result) return wisp__pack_refused(w, event->name, result);
     event->args = changed;
     event->count = changed_count;
     event->passage->changed = true;
@@ -24806,7 +24888,7 @@ typedef struct wisp__nearest {
     const char *name;
     int length;
     int edits;                 /* of the nearest so far; more is too far */
-    char found[72];            /* ": did you mean" and the name, cut to fit a notice */
+    char found[WISP__GUESS_BYTES];
     wisp__credit *credit;
 } wisp__nearest;
 
@@ -24875,6 +24957,27 @@ static void wisp__on_stranger(wisp *w, wisp__session *s, int number, const char 
                      n.found);
 }
 
+/* Where the guess for a name is kept, of those for the last few: "" or ": did you mean ...". */
+static char *wisp__guess_at(wisp__registry *r, const wisp__remote *remote) {
+    wisp__guess *g = NULL;
+    for (int i = 0; i < WISP__LENGTH(r->guesses); i++)
+        if (r->guesses[i].remote == remote->index) g = &r->guesses[i];
+    if (!g) {
+        g = &r->guesses[r->guessed++ % WISP__LENGTH(r->guesses)];
+        g->remote = (uint16_t)remote->index;
+        g->text[0] = 0;
+    }
+    return g->text;
+}
+
+/* Explains why nothing more goes to a peer under a name. */
+static wisp_result wisp__not_for_it(wisp *w, const wisp__session *s, const wisp__remote *remote) {
+    bool there = s->peer_remotes[remote->main->index].there;
+    return wisp__explain(w, WISP_E_NO_REMOTE, "%.48s: the other end does not %s%s", remote->name,
+                         there ? "accept its encoding" : "know this name",
+                         there ? "" : wisp__guess_at(&w->registry, remote->main));
+}
+
 /* Reports the names that a peer does not know although messages were sent for them, each with the
    name that it has announced and that is most like it. */
 static void wisp__report_unknown(wisp *w, wisp__session *s) {
@@ -24894,6 +24997,8 @@ static void wisp__report_unknown(wisp *w, wisp__session *s) {
                 wisp__nearest_try_remote(&n, w->registry.remotes[s->theirs[k].remote - 1]);
         for (uint8_t *entry = NULL; (entry = wisp__stranger_after(s, entry)) != NULL;)
             wisp__nearest_try(&n, (const char *)entry + WISP__STRANGER_HEAD, entry[3]);
+        wisp__text_clean(wisp__guess_at(&w->registry, remote), sizeof n.found, n.found,
+                         strlen(n.found));
         error = wisp__error_of(w, wisp__peer_handle(s), wisp__remote_handle(remote),
                                WISP_E_NO_REMOTE);
         wisp__notice_add(w, &error, "%.48s: the other end does not know this name%s", remote->name,
@@ -27802,9 +27907,6 @@ static void wisp__ticks_run(wisp *w) {
 
 wisp_connection wisp_on_tick(wisp *w, wisp_handler fn, void *user) {
     WISP__ENTER(w);
-    wisp_connection none = { 0 };
-    if (!w) return none;
-    w->clock.wanted = true;
     return wisp_connect_target(w, wisp_by_name(WISP_TICK), fn, user, false);
 }
 
@@ -30313,6 +30415,16 @@ wisp_result wisp_query(wisp *w, const wisp_addr *to, wisp_handler fn, void *user
     return WISP_OK;
 }
 
+wisp_result wisp_query_state(wisp *w, const wisp_addr *to, const wisp_state *state) {
+    WISP__ENTER(w);
+    wisp_result why = WISP_E_ARGUMENT;
+    wisp__connection *owner = w ? wisp__state_add(w, state, &why) : NULL;
+    if (!owner) return why;
+    why = wisp_query(w, to, wisp__on_owned, owner);
+    if (why) wisp__connection_drop(w, owner);
+    return why;
+}
+
 wisp_result wisp_set_info(wisp *w, const void *info, int bytes) {
     WISP__ENTER(w);
     uint8_t *copy = NULL;
@@ -30399,9 +30511,6 @@ static WISP__APART wisp_result wisp__unsent(const wisp *w, const wisp__remote *r
         return wisp__explain(w, result, "%.48s: the queue of desc.limits.queue_messages (%d) or "
                              "queue_bytes (%d) is full%s", remote->name, limits->queue_messages,
                              limits->queue_bytes, w->started ? "" : ": call wisp_update");
-    case WISP_E_NO_REMOTE:
-        return wisp__explain(w, result, "%.48s: the other end does not know this name, or not its "
-                             "encoding", remote->name);
     case WISP_E_BUDGET:
     case WISP_E_DRAINING:
     case WISP_E_CLOSED:
@@ -30423,7 +30532,7 @@ static wisp_result wisp__give(wisp *w, wisp__session *s, wisp__message *m) {
     if (s->peer_remotes[m->encoding].known == WISP__UNKNOWN && m->type != WISP__REPLY &&
         s->peer_remotes[m->encoding].tried) {  /* the peer gets one, so that both ends report it */
         wisp__drop(w, s, remote, WISP__DROPPED_UNKNOWN_THERE, WISP_OK);
-        return WISP_E_NO_REMOTE;
+        return wisp__not_for_it(w, s, remote);
     }
     if (m->delivery != WISP_RELIABLE && wisp__queue_freshen(w, s, m)) wisp__too_old(w, s, remote);
     if (m->state && !w->registry.remotes[m->encoding]->encoding.delta)     /* notes its place */
@@ -30640,7 +30749,7 @@ static WISP__INLINE wisp_result wisp__encode_outbound(wisp *w, const wisp__outbo
         w->content.packer.plain = wisp__profiled_bytes(w, out->values, out->count);
         return WISP_OK;
     }
-    if (result != WISP_E_INVALID) return wisp__pack_refused(w, result);
+    if (result != WISP_E_INVALID) return wisp__pack_refused(w, out->remote->name, result);
     wisp__log(&w->base, WISP_LOG_WARNING, result, "'%s': %s", out->remote->name, w->registry.text);
     return result;
 }
@@ -30991,7 +31100,7 @@ static wisp_result wisp__hold_message(wisp *w, const wisp__remote *remote, const
     wisp_result result;
     if (to.mode == WISP__TO_PEER && !s) return wisp__no_session(w, to.peer);
     result = wisp__pack(&w->content.packer, event->args, event->count);
-    if (result) return wisp__pack_refused(w, result);
+    if (result) return wisp__pack_refused(w, remote->name, result);
     if (!inbound && own->count >= limits->held_messages) wisp__held_prune(w, own);
     if (own->count >= limits->held_messages)
         return wisp__no_room(w, WISP_E_LIMIT, limits->held_messages, "limits.held_messages");
@@ -31058,7 +31167,8 @@ static wisp_result wisp__fire_through(wisp *w, wisp__outbound *out) {
 /* The message of an answer. NULL with the reason. */
 static wisp__message *wisp__answer_make(wisp *w, const wisp__answer *a, wisp_result *why) {
     wisp__message *m = NULL;
-    *why = wisp__pack_refused(w, wisp__pack(&w->content.packer, a->values, a->count));
+    *why = wisp__pack_refused(w, a->remote->name,
+                              wisp__pack(&w->content.packer, a->values, a->count));
     w->content.packer.plain = *why ? 0 : wisp__profiled_bytes(w, a->values, a->count);
     if (*why == WISP_OK) m = wisp__compose(w, a->remote, WISP__REPLY, why);
     if (!m) return NULL;
@@ -32967,7 +33077,7 @@ static inline wisp_result wisp__outbound_check(wisp *w, wisp__outbound *out, wis
     out->remote = wisp__remote_found(w, target);
     if (!out->remote) {
         result = wisp__pack(&w->content.packer, out->values, out->count);
-        if (result) return wisp__pack_refused(w, result);
+        if (result) return wisp__pack_refused(w, target.name ? target.name : "", result);
         out->remote = wisp__remote_to_send(w, target, &result);
         if (result) return result;
     }
@@ -33142,17 +33252,9 @@ wisp_call wisp_invoke_values(wisp *w, const char *remote, wisp_to to, const wisp
     return wisp_invoke_target(w, wisp_by_name(remote), to, desc, values, count);
 }
 
-/* Handles a reply with a state, which ends then. */
-static void wisp__on_state_reply(wisp_event *event) {
-    wisp__connection *owner = (wisp__connection *)event->user;
-    event->user = owner->user;
-    wisp__handle(event->w, owner->fn, event);
-    wisp__connection_end(event->w, owner);
-}
-
 wisp_call wisp_invoke_state(wisp *w, wisp_target target, wisp_peer to, const wisp_state *on_reply,
                             const wisp_value *values, int count) {
-    wisp_call_desc desc = { wisp__on_state_reply, NULL, 0, 0, NULL };
+    wisp_call_desc desc = { wisp__on_owned, NULL, 0, 0, NULL };
     wisp_call handle = { 0 };
     wisp__connection *owner = w ? wisp__state_add(w, on_reply, &w->why) : NULL;
     if (!owner) return handle;
@@ -35304,7 +35406,7 @@ static wisp_result wisp__desc_validate(const wisp_desc *desc) {
     if (!wisp__is_within(desc->timeout, 0, 1e9) || !wisp__is_within(desc->join_timeout, 0, 1e9))
         wrong = "desc.timeout or join_timeout is not in 0 .. 1e9";
     if (!wisp__tick_rate_valid(desc->tick_rate) && !wisp__is_within(desc->tick_rate, 0, 0))
-        wrong = "desc.tick_rate is out of range";
+        wrong = "desc.tick_rate is not 0, and not in 0.1 .. 1000";
     if (!desc->memory.alloc != !desc->memory.free) wrong = "desc.memory needs both alloc and free";
     if ((int)desc->joins < WISP_JOINS_AUTO || desc->joins > WISP_JOINS_CLOSED ||
         (int)desc->congestion < WISP_CONGESTION_MODEL ||
@@ -35474,18 +35576,23 @@ wisp *wisp_create(const wisp_desc *desc, wisp_result *why) {
     if (*result) return NULL;
     full = *desc;
     wisp__desc_defaults(&full);
-    *result = WISP_E_MEMORY;
-    if (!wisp__allocator_defaults(&full.memory)) return NULL;
     memset(&base, 0, sizeof base);
     base.memory = full.memory;
-    w = (wisp *)wisp__alloc(&base, sizeof *w);
-    if (!w) return NULL;
-    w->base.stats = base.stats;
-    wisp__wire(w, &full);
-    *result = wisp__seed(&full, &w->peers, &w->policy, &w->registry.schemas);
-    if (*result == WISP_OK) *result = wisp__start(w, full.info, full.info_bytes);
-    if (*result == WISP_OK) return w;
-    wisp__release(w);
+    w = wisp__allocator_defaults(&base.memory) ? (wisp *)wisp__alloc(&base, sizeof *w) : NULL;
+    *result = WISP_E_MEMORY;
+    if (w) {
+        w->base.stats = base.stats;
+        full.memory = base.memory;
+        wisp__wire(w, &full);
+        *result = wisp__seed(&full, &w->peers, &w->policy, &w->registry.schemas);
+        if (*result == WISP_OK) *result = wisp__start(w, full.info, full.info_bytes);
+        if (*result == WISP_OK) return w;
+        wisp__release(w);
+    }
+    if (full.log)
+        full.log(full.user, WISP_LOG_ERROR, *result, *result == WISP_E_ENTROPY
+                 ? "no endpoint: no random numbers: set desc.entropy, or desc.seed in tests"
+                 : "no endpoint: desc.memory gave no memory");
     return NULL;
 }
 
@@ -35520,16 +35627,31 @@ void wisp_destroy(wisp *w) {
 
 /* --- update --- */
 
+/* Tells of an update that comes too late. Many of them, nearly all in a row, are told as what their
+   time seems to be, and no more until 64 updates in a row have been in time: such a clock is no
+   measure for the throttle of the log. */
+static const char *wisp__judge_leap(wisp *w, double step) {
+    enum { LEAPS = 8, CALM = 64 };
+    if (step > w->base.timeout / 2) {
+        w->times.calm = 0;
+        if (w->times.leaps == LEAPS) return NULL;
+        if (++w->times.leaps == LEAPS) return "milliseconds";
+        wisp__log(&w->base, WISP_LOG_WARNING, WISP_E_ARGUMENT, "%g s since the last wisp_update, "
+                  "more than half of desc.timeout (%g s): a handler or the program blocks, or the "
+                  "time is in milliseconds", step, w->base.timeout);
+    } else if (w->times.calm < CALM && ++w->times.calm == CALM) {
+        w->times.leaps = 0;
+    }
+    return NULL;
+}
+
 /* Looks whether the first times given to wisp_update are no seconds: milliseconds are whole numbers
    in uneven steps, and steps instead of times are small and go back or stand still. */
 static void wisp__judge_time(wisp *w, double now, double step) {
     bool whole = wisp__is_within(now, -1e15, 1e15) && !(now < (double)(int64_t)now) &&
                  !(now > (double)(int64_t)now);
-    const char *wrong = NULL;
-    if (step > w->base.timeout / 2)
-        wisp__log(&w->base, WISP_LOG_WARNING, WISP_E_ARGUMENT, "%g s since the last wisp_update, "
-                  "more than half of desc.timeout (%g s): a handler or the program blocks, or the "
-                  "time is in milliseconds", step, w->base.timeout);
+    const char *wrong = wisp__judge_leap(w, step);
+    if (wrong) w->times.seen = 0;
     if (w->times.seen >= 600) return;
     w->times.seen++;
     if (step < 0) w->times.back++;

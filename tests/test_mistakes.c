@@ -5,6 +5,7 @@
 #include "../wisp.h"
 #include "support/test_runner.h"
 #include "support/simulated_endpoints.h"
+#include "support/watched_memory_and_link.h"
 
 /* --- a pair whose log lines are kept --- */
 
@@ -81,6 +82,10 @@ static void mistake_told(const mistaken *m, int side, wisp_result code, const ch
 /* --- a name that the other end does not have --- */
 
 static void mistake_unknown_there(mistaken *m) {
+    CHECK_EQ_INT(world_fire(m->t.client, "player_stat", m->t.to_server, 1), WISP_E_NO_REMOTE);
+    CHECK_EQ_STR(wisp_why_text(m->t.client), "player_stat: the other end does not know this name: "
+                 "did you mean player_state?");      /* again, and logged again */
+    CHECK_EQ_STR(m->logs[1].lines[--m->logs[1].count], wisp_why_text(m->t.client));
     mistake_told(m, 0, WISP_E_NO_REMOTE, "player_stat: a message for a name that is not known "
                  "here: did you mean player_state?");
     mistake_told(m, 1, WISP_E_NO_REMOTE, "player_stat: the other end does not know this name: did "
@@ -171,6 +176,31 @@ TEST(another_application_or_version_is_told_on_both_sides_with_both) {
                     "it is test there, chess here");
     mistake_refused("test", 7, "a join was refused: its version is 7, that here is 0",
                     "its version is 0 there, 7 here");
+}
+
+/* What either side sends looks as if another wisp had sent it. */
+static int mistake_tap(world *w, int n, wisp_packet *packet) {
+    (void)w;
+    (void)n;
+    if (!(*(uint8_t *)packet->data & WISP__FLAG_SESSION))
+        ((uint8_t *)packet->data)[5] = WISP_WIRE_VERSION + 1;
+    return 1;
+}
+
+TEST(another_wire_version_is_told_on_both_sides_with_both) {
+    mistaken *m = mistake_pair();
+    wisp_addr addr = world_addr(&m->t.w, m->t.server);
+    m->t.w.tap = mistake_tap;
+    wisp_join(m->t.client, &addr, NULL, 0);
+    world_run(&m->t.w, 1);
+    CHECK_EQ_STR(m->logs[0].lines[0],
+                 "a join was refused: the other end speaks wire version 3, this one 2");
+    CHECK_EQ_STR(m->logs[1].lines[0],
+                 "the join failed: the other end speaks wire version 3, this one 2");
+    CHECK_EQ_STR(world_last(&m->t.w, m->t.client, WISP_LEFT)->text,
+                 "the other end speaks wire version 3, this one 2");
+    CHECK_EQ_INT(world_last(&m->t.w, m->t.client, WISP_LEFT)->result, WISP_E_WIRE_VERSION);
+    mistake_close(m);
 }
 
 TEST(an_end_that_never_updates_is_asked_about) {
@@ -276,6 +306,10 @@ TEST(calls_say_what_is_too_large_missing_or_out_of_range) {
     mistake_says(m, wisp_fire_values(w, "blob", wisp_to_peer(m->t.to_server), &large, 1),
                  WISP_E_TOO_BIG,
                  "blob: 69994 bytes, an unreliable message takes 65536: send it reliably");
+    large = wisp_bytes(mistake_large, 2 << 20);     /* refused before it is read */
+    mistake_says(m, wisp_fire_values(w, "chat", wisp_to_peer(m->t.to_server), &large, 1),
+                 WISP_E_TOO_BIG, "chat: over the 1048576 bytes of desc.limits.message_bytes: send "
+                 "it in parts, or raise that on both ends");
     mistake_says(m, wisp_use_compression(w, WISP_COMPRESSION_LZ4, NULL), WISP_E_UNSUPPORTED,
                  "LZ4 is not plugged in: include wisp_compress.h and call wisp_use_lz4");
     mistake_says(m, wisp_set_batch_priority(w, "blob", 1000), WISP_E_ARGUMENT,
@@ -284,7 +318,8 @@ TEST(calls_say_what_is_too_large_missing_or_out_of_range) {
     mistake_says(m, wisp_use_config(w, &config, NULL), WISP_E_ARGUMENT,
                  "config.call_timeout is -1, which is not in 0 .. 1e+09");
     mistake_says(m, world_fire(w, "wisp:left", m->t.to_server, 1), WISP_E_NAME,
-                 "'wisp:left': names that begin with wisp: are wisp's own");
+                 "'wisp:left': names that begin with wisp:, \"class \" or \"property \" are wisp's "
+                 "own");
     mistake_close(m);
 }
 
@@ -303,6 +338,7 @@ static int mistake_times(double (*clock)(int frame), int frames, const char *tex
 
 static double mistake_fast_ticks(int frame) { return 5000 + frame * 3 / 2; }
 static double mistake_frame_ticks(int frame) { return frame * 50 / 3; }
+static double mistake_frames(int frame) { return 1000 + frame * 16.6 + frame % 2 * 16.8; }
 static double mistake_delta(int frame) { return 0.016 + (frame % 3) * 0.001; }
 static double mistake_same_delta(int frame) { return frame >= 0 ? 1 / 60.0 : 0; }
 
@@ -312,6 +348,10 @@ TEST(milliseconds_and_steps_given_as_the_time_are_told) {
     CHECK_EQ_INT(mistake_times(mistake_fast_ticks, 700, "wisp_update takes the time in seconds: "
                                "5094 seems to be milliseconds"), 1);
     CHECK(mistake_times(mistake_frame_ticks, 2, blocks) == 1);
+    CHECK_EQ_INT(mistake_times(mistake_frame_ticks, 2000, "wisp_update takes the time in seconds: "
+                               "133 seems to be milliseconds"), 8);
+    CHECK_EQ_INT(mistake_times(mistake_frames, 2000, "wisp_update takes the time in seconds: "
+                               "1265.8 seems to be milliseconds"), 8);
     CHECK_EQ_INT(mistake_times(mistake_delta, 700, "wisp_update takes the time in seconds: 0.016 "
                                "seems to be the step since the last update"), 1);
     CHECK_EQ_INT(mistake_times(mistake_same_delta, 700, "wisp_update takes the time in seconds: "
@@ -341,6 +381,9 @@ TEST(a_handler_that_blocks_is_told_and_equal_lines_are_throttled) {
     CHECK(strstr(m->logs[0].lines[0], "6.01 s since the last wisp_update") != NULL);
     for (int i = 0; i < 1000; i++) world_fire(m->t.client, "wisp:x", m->t.to_server, 1);
     CHECK_EQ_INT(m->logs[1].count, 1 + WISP__THROTTLE_BURST);
+    world_run(&m->t.w, 1);
+    CHECK_EQ_STR(m->logs[1].lines[m->logs[1].count - 1], "992 lines were left out: '...': names "
+                 "that begin with wisp:, \"class \" or \"property \" are wisp's own");
     mistake_close(m);
 }
 
@@ -488,8 +531,118 @@ TEST(edits_between_names_are_counted) {
     }
 }
 
+/* --- no memory --- */
+
+static wisp_result wrong_hook(wisp_event *event) { return event ? WISP_PASS : WISP_DROP; }
+static bool mistake_no_entropy(void *user, void *out, int size) { return !user && !out && !size; }
+
+static void mistake_silent(wisp_event *event) { (void)event; }
+static void mistake_moved(void *to, void *from) { memcpy(to, from, 1); }
+static void mistake_ended(void *state) { (void)state; }
+static char mistake_byte;
+static const wisp_state mistake_state = { mistake_silent, &mistake_byte, 1, mistake_moved,
+                                          mistake_ended };
+static const wisp_middleware mistake_middleware = { "m", NULL, wrong_hook, NULL, NULL, NULL };
+static const wisp_addr *mistake_there(mistaken *m) {
+    return wisp_peer_addr(m->t.client, m->t.to_server);
+}
+
+WRONG(connect_full, WHY(wisp_connect_target(w, wisp_by_name("a"), mistake_silent, NULL, false)))
+WRONG(state_full, WHY(wisp_connect_state(w, wisp_by_name("b"), &mistake_state, false)))
+WRONG(match_full, WHY(wisp_connect_match(w, "^a", mistake_silent, NULL)))
+WRONG(match_state_full, WHY(wisp_connect_match_state(w, "^a", &mistake_state)))
+WRONG(on_invoke_full, wisp_on_invoke_state(w, wisp_by_name("c"), &mistake_state))
+WRONG(invoke_full, WHY(wisp_invoke_values(w, "d", wisp_to_peer(m->t.to_server), NULL, NULL, 0)))
+WRONG(invoke_state_full, WHY(wisp_invoke_state(w, wisp_by_name("e"), m->t.to_server,
+                                               &mistake_state, NULL, 0)))
+WRONG(query_full, wisp_query(w, mistake_there(m), mistake_silent, NULL))
+WRONG(query_state_full, wisp_query_state(w, mistake_there(m), &mistake_state))
+WRONG(group_full, WHY(wisp_group_named(w, "red")))
+WRONG(use_full, wisp_use(w, &mistake_middleware))
+WRONG(config_full, wisp_set_unreliable(w, "f", true))
+WRONG(schema_full, use_schema(w, "body", &mistake_schemas[0]))
+WRONG(info_full, wisp_set_info(w, "here", 4))
+static wisp_result mistake_fire(wisp *w, wisp_peer to) {
+    wisp_value value = wisp_bytes(mistake_large, sizeof mistake_large);
+    return wisp_fire_values(w, "g", wisp_to_peer(to), &value, 1);
+}
+WRONG(fire_full, mistake_fire(w, m->t.to_server))
+
+static const mistake_call mistake_full[] = {
+    ROW(connect_full), ROW(state_full), ROW(match_full), ROW(match_state_full),
+    ROW(on_invoke_full), ROW(invoke_full), ROW(invoke_state_full), ROW(query_full),
+    ROW(query_state_full), ROW(group_full), ROW(use_full), ROW(config_full), ROW(schema_full),
+    ROW(info_full), ROW(fire_full),
+};
+
+/* Makes a call in a new world, with memory for so many pieces; returns its result. */
+static wisp_result mistake_short(const mistake_call *call, int pieces) {
+    mistaken *m = (mistaken *)calloc(1, sizeof *m);
+    ledger memory = ledger_none();
+    wisp_result code;
+    world_open(&m->t.w);
+    m->t.w.desc.memory = ledger_memory(&memory);
+    m->t.server = mistake_end(m, 0);
+    m->t.client = mistake_end(m, 1);
+    m->t.to_server = world_join(&m->t.w, m->t.client, m->t.server);
+    memory.fail_at = memory.asked + pieces + 1;
+    memory.fail_on = true;
+    code = call->fails(m);
+    if (code == WISP_E_MEMORY) {
+        const char *text = wisp_why_text(m->t.client);
+        bool same = strstr(text, "desc.memory gave no more memory: ") == text;
+        CHECK_EQ_INT(wisp_why(m->t.client), code);
+        if (!CHECK(same && mistake_lines(&m->logs[1], text) == 1))
+            printf("  %s: '%s'\n", call->name, text);
+    }
+    memory.fail_at = 0;
+    mistake_close(m);
+    CHECK_EQ_INT((int)memory.out, 0);
+    return code;
+}
+
+TEST(every_call_that_gets_no_memory_says_so) {
+    for (int i = 0; i < TEST_COUNT(mistake_full); i++) {
+        int pieces = 0;
+        while (pieces < 32 && mistake_short(&mistake_full[i], pieces) == WISP_E_MEMORY) pieces++;
+        if (!CHECK(pieces > 0 && pieces < 32)) printf("  %s: %d\n", mistake_full[i].name, pieces);
+    }
+}
+
+TEST(an_endpoint_that_gets_no_memory_or_randomness_is_logged) {
+    mistake_log log;
+    wisp_pipe pipe;
+    wisp_desc desc;
+    wisp_result why = WISP_E_MEMORY;
+    ledger memory = ledger_none();
+    memset(&desc, 0, sizeof desc);
+    memset(&pipe, 0, sizeof pipe);
+    desc.link = wisp_loopback(&pipe, 0);
+    desc.log = mistake_line;
+    desc.user = &log;
+    desc.seed = 1;
+    desc.memory = ledger_memory(&memory);
+    memory.fail_on = true;
+    for (memory.fail_at = 1; why; memory.fail_at++) {
+        log.count = memory.asked = 0;
+        wisp_destroy(wisp_create(&desc, &why));
+        if (why) CHECK_EQ_INT(mistake_lines(&log, "no endpoint: desc.memory gave no memory"), 1);
+    }
+    CHECK(memory.fail_at > 5);
+    desc.seed = 0;
+    desc.entropy = mistake_no_entropy;
+    memory.fail_at = 0;
+    CHECK(wisp_create(&desc, &why) == NULL && why == WISP_E_ENTROPY);
+    wisp_pipe_free(&pipe);
+    CHECK_EQ_STR(log.lines[log.count - 1],
+                 "no endpoint: no random numbers: set desc.entropy, or desc.seed in tests");
+}
+
 static const test_case tests[] = {
     CASE(another_application_or_version_is_told_on_both_sides_with_both),
+    CASE(another_wire_version_is_told_on_both_sides_with_both),
+    CASE(every_call_that_gets_no_memory_says_so),
+    CASE(an_endpoint_that_gets_no_memory_or_randomness_is_logged),
     CASE(an_end_that_never_updates_is_asked_about),
     CASE(a_schema_that_differs_is_told_on_both_sides_with_the_field),
     CASE(schemas_that_are_equal_or_of_other_versions_are_no_mistake),

@@ -199,6 +199,9 @@ TEST(the_text_names_the_place_and_the_reason) {
     s.items[1].id = 2000;
     type_says(&s, "items[1].id: 2000 is not in 0 .. 1000");
     s = some_stats();
+    s.items[1].id = (uint16_t)-3;         /* if the member was signed */
+    type_says(&s, "items[1].id: 65533, or -3, is not in 0 .. 1000");
+    s = some_stats();
     s.pair[0].id = 1001;
     type_says(&s, "pair[0].id: 1001 is not in 0 .. 1000");
     s = some_stats();

@@ -28,6 +28,11 @@ template <typename T>
 auto switches(T v) -> decltype(wisp_set_unreliable(nullptr, "", v), true) { return true; }
 bool switches(...) { return false; }
 
+// Of a handler that captures nothing, an integer may be the user pointer or a value.
+template <typename T> auto invokes(T v)
+    -> decltype(wisp_invoke(nullptr, "", server, wisp_handler(), v), true) { return true; }
+bool invokes(...) { return false; }
+
 tally *of(wisp_event *event) { return static_cast<tally *>(event->user); }
 
 void add(tally *seen, bool good) { ++(good ? seen->good : seen->bad); }
@@ -100,6 +105,12 @@ bool none(pair *p) {
     return pair_wait(p, &seen.good, 4) && seen.good == 4 && seen.bad == 0;
 }
 
+int empties;
+int &empty(wisp_event *event) {
+    static int others;
+    return event->result == WISP_OK && event->count == 0 ? empties : others;
+}
+
 bool call(pair *p) {
     tally answered = { 0, 0 };
     wisp_on_invoke(p->server, "sum", [](wisp_event *event) {
@@ -110,7 +121,10 @@ bool call(pair *p) {
         count(event, wisp_arg_int(event, 0) == 42);
     }, &answered, 40, 2u);
     wisp_invoke(p->client, wisp_remote_named(p->client, "none"), server, on_none, &answered);
-    return pair_wait(p, &answered.good, 2) && answered.bad == 0;
+    wisp_invoke(p->client, "none", server, [](wisp_event *event) { ++empty(event); });
+    wisp_invoke(p->client, "none", server, [](wisp_event *event) { ++empty(event); }, "text");
+    wisp_invoke(p->client, "none", server, [](wisp_event *event) { ++empty(event); }, NULL, 1);
+    return pair_wait(p, &answered.good, 2) && answered.bad == 0 && pair_wait(p, &empties, 3);
 }
 
 // A handler that owns its state: it moves, does not copy, and counts its ends.
@@ -145,6 +159,26 @@ bool strings(pair *p) {
     bool good = pair_wait(p, &seen.good, 2) && seen.bad == 0 && ends == 0;
     wisp_off(p->client, on);
     return good && ends == 1;
+}
+
+// Handlers of patterns, ticks and questions.
+bool owned_too(pair *p) {
+    tally seen = { 0, 0 }, asked = { 0, 0 }, ticks = { 0, 0 };
+    int ends = 0;
+    const wisp_addr at = *wisp_peer_addr(p->client, server);
+    bool good = !wisp_connect_match(p->server, "(", owner(&seen, &ends)).id;
+    const wisp_connection every = wisp_connect_match(p->server, "^own", owner(&seen, &ends));
+    const wisp_connection tick = wisp_on_tick(p->client, owner(&ticks, &ends));
+    wisp_fire(p->client, "own one", server, "text");
+    wisp_fire(p->client, "own two", server, "text");
+    good = pair_wait(p, &seen.good, 2) && good && ends == 1;
+    wisp_off(p->server, every);
+    good = good && ends == 2 && ticks.bad > 0;      // no arguments
+    wisp_off(p->client, tick);
+    wisp_set_info(p->server, "text", 4);
+    good = good && wisp_query(p->client, nullptr, owner(&asked, &ends)) && ends == 4;
+    wisp_query(p->client, &at, owner(&asked, &ends));
+    return pair_wait(p, &asked.bad, 2) && good && ends == 5 && seen.bad == 0;
 }
 
 bool owned(pair *p) {
@@ -198,12 +232,14 @@ int main() {
     static pair p;
     wisp_desc desc = wisp_desc();
     desc.app = "cpp11";
+    desc.tick_rate = 60;
     bool good = wraps(1) && wraps("text") && !wraps(&p) && !wraps(desc);
+    good = good && invokes(&p) && invokes(nullptr) && !invokes(50) && !invokes("text");
     good = good && switches(true) && !switches(WISP_SEQUENCED) && !switches(1);
     good = good && pair_open(&p, &desc) && numbers(&p) && others(&p) && none(&p) && call(&p);
 #ifndef WISP_NO_STATE
     good = good && properties(&p);
 #endif
-    good = good && strings(&p) && owned(&p);    // which closes the pair
+    good = good && strings(&p) && owned_too(&p) && owned(&p);    // which closes the pair
     return pair_verdict("cpp11", good);
 }

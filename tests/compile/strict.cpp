@@ -98,6 +98,11 @@ void own(wisp *w, wisp_peer peer, int *count) {
 #endif
     wisp_on_invoke(w, "sum", [w](wisp_event *event) { wisp_reply(event, wisp_peers(w, NULL, 0)); });
     wisp_invoke(w, "sum", peer, [count](wisp_event *) { ++*count; }, 1, name);
+    wisp_invoke(w, "sum", peer, [](wisp_event *) {}, name);
+    wisp_invoke(w, "sum", peer, [](wisp_event *) {}, NULL, 1);
+    wisp_on_tick(w, [count](wisp_event *) { ++*count; });
+    wisp_connect_match(w, "^h", [count](wisp_event *) { ++*count; });
+    wisp_query(w, wisp_peer_addr(w, peer), [count](wisp_event *) { ++*count; });
 #if __cplusplus >= 201703L
     wisp_fire(w, name, peer, std::string_view(name));
 #endif
