@@ -2070,10 +2070,11 @@ WISP_API wisp_class  wisp_define(wisp *w, const char *name,
                                  const wisp_class_desc *desc);
 /* A new object, with a copy of the struct `state`. Its number is the same on
    all ends. Id 0 on failure (wisp_why): WISP_E_ARGUMENT, WISP_E_INVALID (the
-   struct is outside its schema; an error event says why), WISP_E_TOO_BIG (it
-   takes more than link.mtu - 68 bytes of a packet), WISP_E_UNSUPPORTED
-   (no desc.tick_rate, or this end sees the objects of a server), WISP_E_LIMIT
-   (limits.objects), WISP_E_MEMORY. */
+   struct is outside its schema; an error event says why), WISP_E_TOO_BIG (its
+   state takes over 64 KiB on the wire), WISP_E_UNSUPPORTED (no desc.tick_rate,
+   or this end sees the objects of a server), WISP_E_LIMIT (limits.objects),
+   WISP_E_MEMORY. A state that no packet has room for goes in parts, all of them
+   or none, so that it is late where many packets are lost. */
 WISP_API wisp_object wisp_spawn(wisp *w, wisp_class of, wisp_player owner,
                                 const void *state);
 /* WISP_E_STALE; WISP_E_UNSUPPORTED: it is not of this end. */
@@ -2148,9 +2149,9 @@ WISP_API wisp_result wisp_property(wisp *w, const char *name,
 /* Sets a property. Equal values are nothing new. An end that has not joined a
    server sets for itself, and for those who join it later. Errors, which leave
    the value as it is and which wisp_why_text explains: WISP_E_NO_REMOTE (not
-   defined here), WISP_E_AUTHORITY (another end sets it), WISP_E_TOO_BIG (it
-   takes more than link.mtu - 68 bytes of a packet), those of a value that
-   cannot be sent or is outside the schema (WISP_E_INVALID), WISP_E_MEMORY. */
+   defined here), WISP_E_AUTHORITY (another end sets it), WISP_E_TOO_BIG (over
+   64 KiB on the wire), those of a value that cannot be sent or is outside the
+   schema (WISP_E_INVALID), WISP_E_MEMORY. */
 WISP_API wisp_result wisp_set_value(wisp *w, const char *name,
                                     const wisp_value *value);
 /* Sets one part of its value, at a path of keys, field names and indices from 0
@@ -4544,7 +4545,8 @@ enum { WISP__SETS_OUT = 256, WISP__SETS_IN = 8, WISP__LOOSE_BYTES = (64 << 10) +
    `open`: the set is a value whose end is not known yet; left: parts of it not acked, and one while
    it is being sent. The sets that arrive take at most 2 * SET_BYTES. */
 typedef struct wisp__parts {
-    struct { uint32_t value; uint16_t set, left; bool open; } out[WISP__SETS_OUT];
+    /* value: place of the baseline, or index of the `object`, and the sequence */
+    struct { uint32_t value; uint16_t set, left; bool open, object; } out[WISP__SETS_OUT];
     wisp__message *whole;    /* the set being sent; NULL: none */
     int at;                  /* bytes sent */
     uint32_t served;         /* as of a channel */
@@ -4893,7 +4895,8 @@ typedef struct wisp__clock_frame {
 
 /* --- object --- */
 
-enum { WISP__CLASS_BYTES = 1 << 16 };
+/* Bytes: of a struct in memory, and of a row on the wire. */
+enum { WISP__CLASS_BYTES = 1 << 16, WISP__ROW_BYTES = 64 << 10 };
 
 /* A property: the one object of a class of its own, and its value also without that object. */
 typedef struct wisp__property {
@@ -25498,8 +25501,7 @@ static void wisp__announce_news(wisp *w) {
  *   (replica).
  * ======================================================================== */
 
-/* HEAD: bytes of a packet that are left to what is around the row of an object. */
-enum { WISP__OBJECT_HEAD = 68, WISP__OBJECT_AGE = 127, WISP__OBJECT_BACK = 63,
+enum { WISP__OBJECT_AGE = 127, WISP__OBJECT_BACK = 63,
        WISP__OBJECT_INDEX = 0xffff, WISP__OBJECT_ALL = 0xffff, WISP__PLACES_REST = 256 };
 
 static int64_t wisp__ticks_of(double ticks) { return (int64_t)wisp__clamp(ticks, -1e14, 1e14); }
@@ -26078,7 +26080,8 @@ bool wisp_decides(const wisp *w, wisp_object handle) {
  *   has acked.
  * Not here: which goes next of objects and messages (packet_writer).
  *
- *   OBJECT    records, each after a bit 1; then 0. It ends its packet.
+ *   OBJECT    records, each after a bit 1; then 0. It ends its packet. A record that no packet has
+ *             room for goes in PARTs, alone behind a TICK.
  *   record    follows:1 [no: index:16] kind
  *     kind    row 0 · described 10, description, row · gone 11, generation:16
  *     description   generation:16 length(number of the class) owner:16
@@ -26603,8 +26606,7 @@ static wisp_result wisp__object_row(wisp *w, wisp__object *o, wisp__encoded **ro
     if (*row) (*row)->references++;
     if (*row) return WISP_OK;
     result = wisp__row_load(&u, program, wisp__object_image(o), &made);
-    if (!result && made.bits > 8 * (int64_t)(c->base->mtu - WISP__OBJECT_HEAD))
-        result = WISP_E_TOO_BIG;
+    if (!result && made.bits > 8 * (int64_t)WISP__ROW_BYTES) result = WISP_E_TOO_BIG;
     if (!result) *row = wisp__encoded_row(w, &made);
     if (!result && !*row) result = WISP_E_MEMORY;
     if (*row) (*row)->bits = made.bits;
@@ -26879,9 +26881,9 @@ static wisp__encoded *wisp__property_row(wisp *w, const wisp__property *p,
     if (!w->why && !made) w->why = WISP_E_MEMORY;
     c->row = NULL;
     wisp__arena_reset(&c->scratch);
-    if (made && made->bits > 8 * (int64_t)(w->base.mtu - WISP__OBJECT_HEAD)) {
-        snprintf(w->registry.text, sizeof w->registry.text, "%ld bytes, a packet has room for %d",
-                 (long)(made->bits / 8), w->base.mtu - WISP__OBJECT_HEAD);
+    if (made && made->bits > 8 * (int64_t)WISP__ROW_BYTES) {
+        snprintf(w->registry.text, sizeof w->registry.text, "%ld bytes, %d are possible",
+                 (long)(made->bits / 8), (int)WISP__ROW_BYTES);
         w->why = WISP_E_TOO_BIG;
     }
     if (!w->why) return made;
@@ -28431,32 +28433,33 @@ static inline wisp__fit wisp__fill_reliable(wisp__packet_writer *f, wisp__messag
 }
 
 /* The value of a set is known to have come, or not. */
-static void wisp__set_ended(wisp__session *s, uint16_t set, bool arrived) {
+static void wisp__set_ended(wisp *w, wisp__session *s, uint16_t set, bool arrived) {
     uint32_t value;
     if (!s->parts) return;
     value = s->parts->out[set % WISP__SETS_OUT].value;
     if (s->parts->out[set % WISP__SETS_OUT].set != set || !s->parts->out[set % WISP__SETS_OUT].open)
         return;
     s->parts->out[set % WISP__SETS_OUT].open = false;
-    wisp__baseline_outcome(&s->baselines_out, (int)(value >> 16), value & 0xffff, arrived);
+    if (s->parts->out[set % WISP__SETS_OUT].object) wisp__object_outcome(w, s, value, arrived);
+    else wisp__baseline_outcome(&s->baselines_out, (int)(value >> 16), value & 0xffff, arrived);
 }
 
 /* The packet of a part was acked or lost. */
-static void wisp__part_ended(wisp__session *s, uint16_t set, bool arrived) {
-    if (!arrived) wisp__set_ended(s, set, false);
+static void wisp__part_ended(wisp *w, wisp__session *s, uint16_t set, bool arrived) {
+    if (!arrived) wisp__set_ended(w, s, set, false);
     else if (s->parts->out[set % WISP__SETS_OUT].set == set)
         s->parts->out[set % WISP__SETS_OUT].left--;
 }
 
 /* The peer has put a set together. It has given up older ones of which it has had all parts. */
-static void wisp__set_assembled(wisp__session *s, uint16_t set) {
+static void wisp__set_assembled(wisp *w, wisp__session *s, uint16_t set) {
     wisp__parts *p = s->parts;
     if (!p || p->out[set % WISP__SETS_OUT].set != set || !p->out[set % WISP__SETS_OUT].open) return;
-    wisp__set_ended(s, set, true);
+    wisp__set_ended(w, s, set, true);
     for (int i = 0; i < WISP__SETS_OUT; i++)
         if (p->out[i].open && !p->out[i].left && (uint16_t)(set - p->out[i].set) < 1 << 15 &&
             (uint16_t)(set - p->out[i].set) >= WISP__SETS_IN)
-            wisp__set_ended(s, p->out[i].set, false);
+            wisp__set_ended(w, s, p->out[i].set, false);
 }
 
 /* Puts the next part of the message that is being sent so. */
@@ -28483,7 +28486,23 @@ static wisp__fit wisp__fill_part(wisp__packet_writer *f) {
     return WISP__FITS;
 }
 
-/* Begins to send a message in parts, which fills this packet and others. */
+/* Begins to send what stands in p->whole, which fills this packet and others. `open`: it is to be
+   known whether `value` has come. */
+static void wisp__set_begin(wisp__packet_writer *f, uint32_t value, bool open, bool object) {
+    wisp__parts *p = f->s->parts;
+    int i = ++p->set % WISP__SETS_OUT;
+    wisp__fill_forget(f);
+    p->at = 0;
+    p->served = p->whole->time;
+    wisp__set_ended(f->w, f->s, p->out[i].set, false);     /* it is too long ago */
+    p->out[i].set = p->set;
+    p->out[i].left = p->out[i].open = open;
+    p->out[i].object = object;
+    p->out[i].value = value;
+    f->streams |= 1u << WISP__PARTS;
+}
+
+/* Begins to send a message in parts. */
 static wisp__fit wisp__fill_cut(wisp__packet_writer *f, const wisp__message *m) {
     wisp *w = f->w;
     wisp__session *s = f->s;
@@ -28492,22 +28511,14 @@ static wisp__fit wisp__fill_cut(wisp__packet_writer *f, const wisp__message *m) 
     bool bound = wisp__is_bound(s, m);
     wisp__fit fit = p && p->whole ? WISP__WAITS
                     : bound ? WISP__FITS : wisp__fill_introduce(f, m, wisp__message_size(m));
-    int i;
     if (fit != WISP__FITS) return fit;
     if (!p) p = s->parts = (wisp__parts *)wisp__alloc(&w->base, sizeof *p);
     if (p) p->whole = wisp__message_whole(w, m, bound, s->call_floor);
     if (!p || !p->whole) return WISP__WAITS;
-    wisp__fill_forget(f);
-    p->at = 0;
-    p->served = m->time;
-    i = ++p->set % WISP__SETS_OUT;
-    wisp__set_ended(s, p->out[i].set, false);              /* it is too long ago */
-    p->out[i].set = p->set;
-    p->out[i].open = extra && extra->baseline >= 0;
-    p->out[i].left = p->out[i].open;
-    if (p->out[i].open)
-        p->out[i].value = (uint32_t)extra->baseline << 16 | (extra->number & 0xffff);
-    f->streams |= 1u << WISP__PARTS;
+    if (extra && extra->baseline >= 0)
+        wisp__set_begin(f, (uint32_t)extra->baseline << 16 | (extra->number & 0xffff), true, false);
+    else
+        wisp__set_begin(f, 0, false, false);
     return WISP__FITS;
 }
 
@@ -28715,6 +28726,41 @@ static inline wisp__fit wisp__fill_queued(wisp__packet_writer *f, int index) {
 
 enum { WISP__STATE_HEAD = 8 + 33 + 8 + 1 };     /* bits of TICK, and of OBJECT around its records */
 
+/* Begins to send the record of the most urgent object in parts, as no packet has room for it. While
+   another set is being sent it waits, and others do not. */
+static wisp__fit wisp__object_cut(wisp__packet_writer *f, wisp__note *n) {
+    wisp *w = f->w;
+    wisp__parts *p = f->s->parts;
+    int bytes = (int)(n->object->row->bits / 8) + 64;
+    uint32_t value = (uint32_t)n->index << 16 | n->sequence;
+    wisp__message like;
+    wisp__writer to;
+    memset(&like, 0, sizeof like);
+    like.remote = like.encoding = (uint16_t)n->object->of->remote;
+    like.time = n->since;
+    if (!p) p = f->s->parts = (wisp__parts *)wisp__alloc(&w->base, sizeof *p);
+    if (p && !p->whole && (p->whole = wisp__message_like(w, &like, bytes)) != NULL) {
+        to = wisp__writer_on(wisp__message_bytes(p->whole), bytes);
+        wisp__frame_put_tick(&to, (uint32_t)w->clock.tick, false);
+        wisp__frame_put(&to, WISP__FRAME_OBJECT);
+        wisp__object_put(w, n, false, &to);
+        wisp__put(&to, 0, 1);
+        wisp__put_align(&to);
+        wisp__message_measure(p->whole, 0, to.at, 1);
+        if (!to.full && wisp__object_sent(w, f->s, n)) {
+            wisp__set_begin(f, value, !w->base.reliable, true);
+            wisp__class_stats(w, n->object->of)->messages_sent++;
+            wisp__objects_pop(wisp__audience_of(w, f->s));
+            return WISP__FITS;
+        }
+        wisp__message_release(&w->chunks, p->whole);
+        p->whole = NULL;
+    }
+    f->s->peer.flow.mtu.wanted = true;
+    wisp__objects_pass(wisp__audience_of(w, f->s));
+    return WISP__FITS;
+}
+
 /* Puts the record of the most urgent object; the packet has room for so much less. */
 static wisp__fit wisp__fill_object(wisp__packet_writer *f) {
     wisp__audience *a = wisp__audience_of(f->w, f->s);
@@ -28740,10 +28786,7 @@ static wisp__fit wisp__fill_object(wisp__packet_writer *f) {
         bool alone = f->state.full && !f->eliciting;
         f->state.at = at;
         f->state.full = false;
-        if (!alone) return WISP__FULL;
-        f->s->peer.flow.mtu.wanted = true;     /* it waits for larger packets, others do not */
-        wisp__objects_pass(a);
-        return WISP__FITS;
+        return alone ? wisp__object_cut(f, n) : WISP__FULL;
     }
     stats->messages_sent++;
     stats->bits_sent += (uint64_t)(f->state.at - at);
@@ -29105,7 +29148,7 @@ static void wisp__on_outcome(void *owner, const wisp__ref *ref, bool arrived) {
         } else if (ref->kind == WISP__FRAME_OBJECT) {
             wisp__object_outcome(w, s, number, arrived);
         } else if (ref->kind == WISP__FRAME_PART) {
-            wisp__part_ended(s, (uint16_t)number, arrived);
+            wisp__part_ended(w, s, (uint16_t)number, arrived);
         } else if (ref->kind == WISP__FRAME_ANNOUNCE) {
             if (s->peer_remotes[number].known != WISP__ANNOUNCED) continue;
             if (arrived) s->peer_remotes[number].known = WISP__ACKED;
@@ -32516,18 +32559,26 @@ static void wisp__read_set(wisp__reading *r, const uint8_t *bytes, int size, uin
     wisp__reader outer = r->w->record;
     wisp__credit paid = wisp__credit_whole(r->w, size, 0);
     int kind;
+    bool object;
     whole.from = r->w->record = wisp__reader_on(bytes, size);
-    if (wisp__frame_get(&whole.from) == WISP__FRAME_SECTION) wisp__on_section(&whole);
     kind = wisp__frame_get(&whole.from);
-    if (whole.section.delivery == WISP_RELIABLE ||
-        (kind != WISP__FRAME_EVENT && kind != WISP__FRAME_SIZED && kind != WISP__FRAME_INVOKE))
+    object = kind == WISP__FRAME_TICK;
+    if (object) wisp__on_tick(&whole);
+    else if (kind == WISP__FRAME_SECTION) wisp__on_section(&whole);
+    kind = wisp__frame_get(&whole.from);
+    if (object && kind == WISP__FRAME_OBJECT)
+        wisp__on_objects(&whole);
+    else if (object || whole.section.delivery == WISP_RELIABLE ||
+             (kind != WISP__FRAME_EVENT && kind != WISP__FRAME_SIZED &&
+              kind != WISP__FRAME_INVOKE))
         wisp__break(&whole, "parts of no message");
-    else wisp__on_message(&whole, kind);
+    else
+        wisp__on_message(&whole, kind);
     if (whole.broken) wisp__break_with(r, whole.code, whole.broken);
     r->messages = whole.messages;
     r->w->record = outer;
     wisp__credit_back(r->w, &paid);
-    if (wisp__goes_on(r) && whole.previous.delta && !whole.previous.in_order)
+    if (wisp__goes_on(r) && (object || (whole.previous.delta && !whole.previous.in_order)))
         wisp__control_add(r->w, r->s, WISP__FRAME_ASSEMBLED, set);
 }
 
@@ -32549,6 +32600,7 @@ static void wisp__on_part(wisp__reading *r) {
     wisp__pay(&r->w->content.credit, part.bytes / 32);
     i = wisp__set_place(r, &part);
     p = r->s->parts;
+    if (i < 0 && r->s == r->w->objects.server) r->s->lacks_all = true;     /* it may be an object */
     if (i < 0 || p->in[i].total != part.total) return;
     whole = p->in[i].bytes + part.at;
     after = wisp__load64(whole + part.bytes);              /* whole words are written */
@@ -32564,7 +32616,7 @@ static void wisp__on_part(wisp__reading *r) {
 
 static void wisp__on_assembled(wisp__reading *r) {
     int set = wisp__frame_get_number(&r->from);
-    if (!r->from.failed && set <= UINT16_MAX) wisp__set_assembled(r->s, (uint16_t)set);
+    if (!r->from.failed && set <= UINT16_MAX) wisp__set_assembled(r->w, r->s, (uint16_t)set);
 }
 
 static WISP__APART void wisp__on_frame(wisp__reading *r, int kind) {
