@@ -23761,19 +23761,22 @@ static wisp_result wisp__no_function(const wisp *w) {
 
 /* --- connect --- */
 
+/* A connection of no remote yet, with a handler or a state. NULL: there is none, for the reason in
+   w->why. */
 static wisp__connection *wisp__handler_add(wisp *w, wisp_handler fn, void *user) {
-    if (!fn) wisp__no_function(w);
-    return fn ? wisp__connection_add(w, fn, user, &w->why) : NULL;
+    if (w && !fn) wisp__no_function(w);
+    return w && fn ? wisp__connection_add(w, fn, user, &w->why) : NULL;
 }
 
-/* Connects a connection of no remote; NULL: there is none, for the reason in w->why. */
+static wisp__connection *wisp__owner_add(wisp *w, const wisp_state *state) {
+    return w ? wisp__state_add(w, state, &w->why) : NULL;
+}
+
 static wisp_connection wisp__connect(wisp *w, wisp_target target, wisp__connection *c, bool once) {
     wisp_connection handle = { 0 };
     wisp__remote *remote = c ? wisp__remote_of(w, target, &w->why) : NULL;
-    if (!remote) {
-        wisp__connection_drop(w, c);
-        return handle;
-    }
+    if (c && !remote) wisp__connection_drop(w, c);
+    if (!remote) return handle;
     c->once = once;
     w->clock.wanted |= remote->index == WISP__ON_TICK;
     wisp__events_connect(remote, c);
@@ -23784,31 +23787,28 @@ static wisp_connection wisp__connect(wisp *w, wisp_target target, wisp__connecti
 wisp_connection wisp_connect_target(wisp *w, wisp_target target, wisp_handler fn, void *user,
                                     bool once) {
     WISP__ENTER(w);
-    wisp_connection none = { 0 };
-    if (!w) return none;
     return wisp__connect(w, target, wisp__handler_add(w, fn, user), once);
 }
 
 wisp_connection wisp_connect_state(wisp *w, wisp_target target, const wisp_state *state,
                                    bool once) {
     WISP__ENTER(w);
-    wisp_connection none = { 0 };
-    return w ? wisp__connect(w, target, wisp__state_add(w, state, &w->why), once) : none;
+    return wisp__connect(w, target, wisp__owner_add(w, state), once);
 }
 
-/* Connects a connection of no remote to all names of a kind that match a pattern. NULL: there is
-   none, for the reason in w->why. */
-static wisp__connection *wisp__connect_pattern(wisp *w, const char *of, const char *pattern,
-                                               wisp__connection *many) {
+/* Connects it to all names of a kind that match a pattern. */
+static wisp_connection wisp__connect_pattern(wisp *w, const char *of, const char *pattern,
+                                             wisp__connection *many) {
+    wisp_connection handle = { 0 };
     wisp__connection **last;
     wisp_pattern compiled;
-    if (!many) return NULL;
+    if (!many) return handle;
     w->why = pattern ? wisp__pattern_compile(w, &compiled, pattern) : wisp__no_function(w);
     if (!w->why) many->pattern = (wisp_pattern *)wisp__alloc(&w->base, sizeof *many->pattern);
     if (!w->why && !many->pattern) wisp__no_more_memory(w);
     if (!many->pattern) {
         wisp__connection_drop(w, many);
-        return NULL;
+        return handle;
     }
     *many->pattern = compiled;
     many->of = of;
@@ -23816,30 +23816,19 @@ static wisp__connection *wisp__connect_pattern(wisp *w, const char *of, const ch
     *last = many;
     for (int i = 0; i < w->registry.count && w->why == WISP_OK; i++)
         w->why = wisp__events_match(w, many, w->registry.remotes[i]);
-    if (w->why == WISP_OK) return many;
-    wisp__events_disconnect(w, many);
-    return NULL;
-}
-
-static wisp_connection wisp__connection_handle(const wisp__connection *c) {
-    wisp_connection handle = { c ? c->slot.id : 0 };
+    if (w->why) wisp__events_disconnect(w, many);
+    else handle.id = many->slot.id;
     return handle;
 }
 
 wisp_connection wisp_connect_match(wisp *w, const char *pattern, wisp_handler fn, void *user) {
     WISP__ENTER(w);
-    wisp_connection none = { 0 };
-    if (!w) return none;
-    return wisp__connection_handle(wisp__connect_pattern(w, "", pattern,
-                                                         wisp__handler_add(w, fn, user)));
+    return wisp__connect_pattern(w, "", pattern, wisp__handler_add(w, fn, user));
 }
 
 wisp_connection wisp_connect_match_state(wisp *w, const char *pattern, const wisp_state *state) {
     WISP__ENTER(w);
-    wisp_connection none = { 0 };
-    if (!w) return none;
-    return wisp__connection_handle(wisp__connect_pattern(w, "", pattern,
-                                                         wisp__state_add(w, state, &w->why)));
+    return wisp__connect_pattern(w, "", pattern, wisp__owner_add(w, state));
 }
 
 void wisp_disconnect(wisp *w, wisp_connection connection) {
@@ -25951,8 +25940,8 @@ static wisp__remote *wisp__class_remote(wisp *w, const char *kind, const char *n
     wisp_config config;
     char full[WISP__NAME_BYTES + 1];
     memset(&config, 0, sizeof config);
-    config.encode.mode = desc->schema ? WISP_ENCODE_SCHEMA : WISP_ENCODE_BASIC;
-    config.encode.schema = desc->schema;
+    if (desc->schema != &wisp__any_schema) config.encode.schema = desc->schema;
+    config.encode.mode = config.encode.schema ? WISP_ENCODE_SCHEMA : WISP_ENCODE_BASIC;
     config.encode.migrations = desc->migrations;
     config.encode.migration_count = desc->migration_count;
     snprintf(full, sizeof full, "%s%s", kind, name);
@@ -25974,9 +25963,8 @@ static wisp__class *wisp__class_new(wisp *w, const char *kind, const char *name,
     if (!c) wisp__no_more_memory(w);
     if (!c) return NULL;
     c->desc = *desc;
-    if (!desc->schema) c->desc.schema = &wisp__any_schema;
     c->remote = remote->index;
-    c->bytes = (c->desc.schema->bytes + 15) & ~15;
+    c->bytes = (desc->schema->bytes + 15) & ~15;
     c->priority = wisp__default_int(desc->priority, WISP_PRIORITY(500)) - 1;
     c->rate = desc->rate;
     c->number = ++w->objects.class_count;
@@ -27187,45 +27175,36 @@ static wisp_connection wisp__watch(wisp *w, const char *name, wisp__connection *
         pattern[at] = 0;
         name = pattern;
     }
-    c = wisp__connect_pattern(w, "property ", name, c);
-    handle = wisp__connection_handle(c);
-    if (c) wisp__watch_begin(w, c);
-    wisp__events_sweep(w);
+    handle = wisp__connect_pattern(w, "property ", name, c);
+    if (handle.id) wisp__watch_begin(w, c);
+    if (handle.id) wisp__events_sweep(w);
     return handle;
 }
 
 wisp_connection wisp_watch(wisp *w, const char *name, wisp_handler fn, void *user) {
     WISP__ENTER(w);
-    wisp_connection none = { 0 };
-    return w ? wisp__watch(w, name, wisp__handler_add(w, fn, user)) : none;
+    return wisp__watch(w, name, wisp__handler_add(w, fn, user));
 }
 
 wisp_connection wisp_watch_state(wisp *w, const char *name, const wisp_state *state) {
     WISP__ENTER(w);
-    wisp_connection none = { 0 };
-    return w ? wisp__watch(w, name, wisp__state_add(w, state, &w->why)) : none;
+    return wisp__watch(w, name, wisp__owner_add(w, state));
 }
 
 wisp_connection wisp_watch_objects(wisp *w, const char *pattern, wisp_handler fn, void *user) {
     WISP__ENTER(w);
-    wisp_connection none = { 0 };
-    if (!w) return none;
-    return wisp__connection_handle(wisp__connect_pattern(w, "class ", pattern,
-                                                         wisp__handler_add(w, fn, user)));
+    return wisp__connect_pattern(w, "class ", pattern, wisp__handler_add(w, fn, user));
 }
 
 wisp_connection wisp_watch_objects_state(wisp *w, const char *pattern, const wisp_state *state) {
     WISP__ENTER(w);
-    wisp_connection none = { 0 };
-    if (!w) return none;
-    return wisp__connection_handle(wisp__connect_pattern(w, "class ", pattern,
-                                                         wisp__state_add(w, state, &w->why)));
+    return wisp__connect_pattern(w, "class ", pattern, wisp__owner_add(w, state));
 }
 
 /* --- defining --- */
 
-static wisp_result wisp__property_check(wisp *w, const char *name, const wisp_property_desc *desc) {
-    wisp_class_desc of;
+static wisp_result wisp__property_check(wisp *w, const char *name, const wisp_property_desc *desc,
+                                        wisp_class_desc *of) {
     if (!name || !desc)
         return wisp__explain(w, WISP_E_ARGUMENT, "a property needs a name and a desc");
     if (!*name || strlen(name) > WISP__NAME_BYTES - 9 || name[strcspn(name, "^$*+?()[]{}|\\")])
@@ -27233,46 +27212,36 @@ static wisp_result wisp__property_check(wisp *w, const char *name, const wisp_pr
                              "of ^$*+?()[]{}|\\", name, WISP__NAME_BYTES - 9);
     if (!wisp__is_choice(desc->authority, WISP_AUTHORITY_ANYONE))
         return wisp__explain(w, WISP_E_ARGUMENT, "property '%.60s': authority out of range", name);
-    memset(&of, 0, sizeof of);
-    of.schema = desc->schema ? desc->schema : &wisp__any_schema;
-    of.priority = desc->priority;
-    of.rate = desc->rate;
-    return wisp__class_check(w, name, &of);
+    memset(of, 0, sizeof *of);
+    of->schema = desc->schema ? desc->schema : &wisp__any_schema;
+    of->migrations = desc->migrations;
+    of->migration_count = desc->migration_count;
+    of->priority = desc->priority;
+    of->rate = desc->rate;
+    return wisp__class_check(w, name, of);
 }
 
-/* NULL with w->why. */
-static wisp__property *wisp__property_new(wisp *w, const char *name,
-                                          const wisp_property_desc *desc) {
-    wisp__property *p = (wisp__property *)wisp__alloc(&w->base, sizeof *p);
+wisp_result wisp_property(wisp *w, const char *name, const wisp_property_desc *desc) {
+    WISP__ENTER(w);
     wisp_class_desc of;
+    wisp__property *p;
     wisp__class *c = NULL;
-    memset(&of, 0, sizeof of);
-    of.schema = desc->schema;
-    of.migrations = desc->migrations;
-    of.migration_count = desc->migration_count;
-    of.priority = desc->priority;
-    of.rate = desc->rate;
+    if (!w) return WISP_E_ARGUMENT;
+    w->why = wisp__property_check(w, name, desc, &of);
+    if (w->why) return w->why;
     of.authority = desc->authority;
+    p = (wisp__property *)wisp__alloc(&w->base, sizeof *p);
     if (p) c = wisp__class_new(w, "property ", name, &of);
     else wisp__no_more_memory(w);
     if (!c) {
         wisp__free(&w->base, p, sizeof *p);
-        return NULL;
+        return w->why;
     }
     p->desc = *desc;
     p->desc.initial = wisp_nil();
     p->of.id = (uint32_t)c->number;
     c->property = p;
-    return p;
-}
-
-wisp_result wisp_property(wisp *w, const char *name, const wisp_property_desc *desc) {
-    WISP__ENTER(w);
-    wisp__property *p;
-    if (!w) return WISP_E_ARGUMENT;
-    w->why = wisp__property_check(w, name, desc);
-    p = w->why ? NULL : wisp__property_new(w, name, desc);
-    if (!p || desc->initial.kind == WISP_NIL || wisp__follows(w)) return w->why;
+    if (desc->initial.kind == WISP_NIL || wisp__follows(w)) return WISP_OK;
     return wisp__property_put(w, p, wisp__property_row(w, p, &desc->initial));
 }
 
