@@ -133,8 +133,10 @@
          is gone); wisp_leave, wisp_fire and wisp_disconnect act at once.
        - An endpoint belongs to one thread at a time. Endpoints share nothing.
          Builds without NDEBUG log a call that another thread makes while one
-         runs, with the names of both; examples/server_thread.c has a way that
-         works.
+         runs, with the names of both (not in C by MSVC or tcc, not with
+         WISP_NO_OS, not on a Linux without <asm/errno.h>). Compiled as C++,
+         such a build needs C++'s runtime, in a C program too.
+         examples/server_thread.c has a way that works.
        - A NULL endpoint, event or other required pointer gives WISP_E_ARGUMENT,
          false, 0 or a handle of id 0.
        - Bytes from the wire are checked, counted and dropped; they never cause
@@ -24964,10 +24966,11 @@ static char *wisp__guess_at(wisp__registry *r, const wisp__remote *remote) {
 
 /* Explains why nothing more goes to a peer under a name. */
 static wisp_result wisp__not_for_it(wisp *w, const wisp__session *s, const wisp__remote *remote) {
-    bool there = s->peer_remotes[remote->main->index].there;
-    return wisp__explain(w, WISP_E_NO_REMOTE, "%.48s: the other end does not %s%s", remote->name,
-                         there ? "accept its encoding" : "know this name",
-                         there ? "" : wisp__guess_at(&w->registry, remote->main));
+    if (s->peer_remotes[remote->main->index].there)
+        return wisp__explain(w, WISP_E_NO_REMOTE, "%.48s: the other end does not accept its "
+                             "encoding", remote->name);
+    return wisp__explain(w, WISP_E_NO_REMOTE, "%.48s: the other end does not know this name%s",
+                         remote->name, wisp__guess_at(&w->registry, remote->main));
 }
 
 /* Reports the names that a peer does not know although messages were sent for them, each with the

@@ -51,7 +51,7 @@ static void forward(void *user, const wisp_report *report) {
     forwarder *f = user;
     char line[LINE_BYTES];
     wisp_pair pairs[8];
-    wisp_value value = wisp_map(pairs, 8);
+    wisp_value value;
     int size;
     for (int i = 0; i < 8; i++) pairs[i].key = keys[i];
     pairs[0].value = wisp_number(report->time);
@@ -62,6 +62,7 @@ static void forward(void *user, const wisp_report *report) {
     pairs[5].value = wisp_string(report->remote);
     pairs[6].value = wisp_string(report->head);
     pairs[7].value = wisp_string(report->backtrace);
+    value = wisp_map(pairs, 8);
     size = wisp_encode(wisp_json(), NULL, &value, line, LINE_BYTES - 1);
     if (size > 0) line[size++] = '\n';
     if (size > 0 && write(f->pipe, line, (size_t)size) == size) f->sent++;

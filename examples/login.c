@@ -70,6 +70,7 @@ static void on_welcome(wisp_event *event) {
 
 static void on_refused(wisp_event *event) {
     attempt *t = event->user;
+    if (t->over) return;                         /* the end of a session that was let in */
     printf("%-8s refused: %s (%d)\n", t->token, event->text, event->result);
     t->over = true;
     t->good = t->expected == event->result;
