@@ -3724,6 +3724,13 @@ typedef struct wisp__op {
 
 typedef char wisp__op_fills_its_place[sizeof(wisp__op) % 8 == 0 ? 1 : -1];
 
+enum { WISP__AUDIENCE_OWNER = WISP_FLAG_OWNER_ONLY | WISP_FLAG_SKIP_OWNER,
+       WISP__AUDIENCE_FLAGS = WISP__AUDIENCE_OWNER | WISP_FLAG_AT_SPAWN,
+       /* of rows: with all fields; what all but an object's owner get each time, or its owner;
+          more than these: what they get once */
+       WISP__FORM_ALL = 0, WISP__FORM_OTHERS, WISP__FORM_OWNER, WISP__FORM_ONCE = 2,
+       WISP__FORMS = 5 };
+
 typedef struct wisp__program {
     const wisp_schema *schema;  /* with offsets */
     const wisp_schema *source;  /* the schema that was compiled */
@@ -3734,6 +3741,8 @@ typedef struct wisp__program {
     bool tables;  /* it has arrays with numbers */
     bool keyed;
     int32_t flat;  /* the most words of its row, where it has numbers and blobs only; else 0 */
+    unsigned audience;  /* flags of its fields that say who gets them, and when */
+    const struct wisp__program *forms[WISP__FORMS];  /* see wisp__compile_forms */
 } wisp__program;
 
 /* --- descriptor --- */
@@ -3853,7 +3862,7 @@ typedef struct wisp__delta {
 typedef struct wisp__encoded {
     int references, chunk_bytes;
     int memory;    /* that limits count for it */
-    int values;    /* that its reader counts */
+    int values;    /* that its reader counts; of an object's row its form, and 1 */
     int64_t bits;  /* of a row: those of its record, 0 where a delta made it */
     uint64_t bytes[1];  /* aligned for models; slack after them */
 } wisp__encoded;
@@ -4921,6 +4930,7 @@ typedef struct wisp__class {
     int number;  /* as in wisp_class */
     int remote;  /* index of the one that stands for it: its name, schema and number */
     int bytes;   /* of its struct, in memory */
+    int forms;   /* of rows that audiences are shown; 0: all are shown the same */
     int priority;
     double rate;
     uint8_t past;  /* are rows of the past kept? WISP__PAST_.. */
@@ -4953,7 +4963,18 @@ typedef struct wisp__kept_rows {
 
 enum { WISP__OBJECT_SPAWNED = 1, WISP__OBJECT_CHANGED = 2, WISP__OBJECT_DESPAWNED = 4 };
 
-/* An object, and behind it its struct. */
+typedef struct wisp__packed { wisp__encoded *bits, *base; } wisp__packed;
+
+/* The newest row that an audience of an object is shown, where they differ. */
+typedef struct wisp__shown {
+    wisp__encoded *row;
+    int64_t tick;              /* these as in wisp__object */
+    uint32_t since;
+    bool jumps;
+    wisp__packed wire;
+} wisp__shown;
+
+/* An object, and behind it its struct, and then what its audiences are shown. */
 typedef struct wisp__object {
     uint32_t id;     /* generation:16 index:16 */
     uint16_t owner;
@@ -4961,7 +4982,8 @@ typedef struct wisp__object {
     struct wisp__object *previous, *next;  /* of its class */
     struct wisp__object *next_edited, *next_news;
     wisp__encoded *row;        /* the newest */
-    wisp__encoded *wire, *wire_base;  /* its bits for peers with this base; NULL: not made */
+    wisp__encoded *once;       /* told: of the fields that went once; or NULL */
+    wisp__packed wire;           /* its bits for peers with this base; NULL: not made */
     int64_t tick;              /* of it */
     void *user;
     struct wisp__note *notes;  /* what peers know of it */
@@ -8892,6 +8914,7 @@ typedef struct wisp__checking {
     wisp__fitting f;
     int depth, nodes;
     int image;  /* bytes of all structs so far */
+    int flags;  /* of all fields so far */
     size_t bytes;  /* most memory that compiling takes */
 } wisp__checking;
 
@@ -9036,6 +9059,7 @@ static bool wisp__check_flags(wisp__checking *c, const wisp_field *field) {
     static const int apart[] = { WISP_FLAG_OWNER_ONLY | WISP_FLAG_SKIP_OWNER,
                                  WISP_FLAG_STEPPED | WISP_FLAG_ANGLE };
     int kind = field->type.kind;
+    c->flags |= field->flags;
     if (field->flags & ~255) return wisp__blame(&c->f, "has flags that do not exist");
     for (int i = 0; i < 2; i++)
         if ((field->flags & apart[i]) == apart[i])
@@ -9181,7 +9205,7 @@ static wisp_result wisp__schema_check(const wisp_schema *schema, char *text, int
         wisp__blamed(&c.f);
         return WISP_E_SCHEMA;
     }
-    if (bytes) *bytes = c.bytes;
+    if (bytes) *bytes = c.flags & WISP__AUDIENCE_FLAGS ? c.bytes * WISP__FORMS : c.bytes;
     return WISP_OK;
 }
 
@@ -9249,6 +9273,8 @@ typedef struct wisp__compiling {
     int count;
     bool fixed;
     uint32_t of_field;  /* of the operations that are emitted */
+    int inside;         /* of arrays and unions */
+    uint32_t leave, only;  /* flags of fields that are left out; that others are left out without */
     wisp__op spare;  /* stands in for an operation that has no memory */
 } wisp__compiling;
 
@@ -9356,6 +9382,13 @@ static void wisp__emit_blob(wisp__compiling *c, const wisp__spot *at) {
 
 static void wisp__emit_type(wisp__compiling *c, wisp__spot at);
 
+/* Of an array or union: all of it. */
+static void wisp__emit_inside(wisp__compiling *c, wisp__spot at) {
+    c->inside++;
+    wisp__emit_type(c, at);
+    c->inside--;
+}
+
 static void wisp__emit_array(wisp__compiling *c, const wisp__spot *at) {
     wisp__op *op = wisp__emit_counted(c, WISP__OP_ARRAY, at, at->type->max);
     wisp__spot element = wisp__inner_spot(at, 0);
@@ -9364,7 +9397,7 @@ static void wisp__emit_array(wisp__compiling *c, const wisp__spot *at) {
     if (at->bytes < 0) op->flags |= WISP__OP_ELSEWHERE;
     if (wisp__is_counted_out(at)) op->flags |= WISP__OP_FIXED;
     c->fixed = true;
-    wisp__emit_type(c, element);
+    wisp__emit_inside(c, element);
     op->end = c->count;
     if (c->fixed) op->flags |= WISP__OP_PLAIN;
     c->fixed = fixed;
@@ -9380,10 +9413,16 @@ static void wisp__emit_union(wisp__compiling *c, const wisp__spot *at) {
         wisp__spot inner = wisp__inner_spot(at, i), head = inner;
         head.offset = at->offset;
         option = wisp__emit(c, WISP__OP_OPTION, &head, 0);
-        wisp__emit_type(c, inner);
+        wisp__emit_inside(c, inner);
         option->end = c->count;
     }
     op->end = c->count;
+}
+
+/* Is the field that is emitted no part of this form? Structs are, but not all that is in them. */
+static bool wisp__emit_leaves(const wisp__compiling *c, const wisp_field *field) {
+    return !c->inside && field->type.kind != WISP_TYPE_STRUCT &&
+           (c->of_field & c->leave || c->only & ~c->of_field);
 }
 
 static void wisp__emit_struct(wisp__compiling *c, const wisp_schema *schema, int offset) {
@@ -9394,6 +9433,7 @@ static void wisp__emit_struct(wisp__compiling *c, const wisp_schema *schema, int
         wisp__op *around = NULL;
         int first = c->count;
         c->of_field = outer | (uint32_t)field->flags;
+        if (wisp__emit_leaves(c, field)) continue;
         if (field->flags & (WISP_FLAG_MAYBE | WISP_FLAG_OPTIONAL)) {
             around = wisp__emit(c, field->flags & WISP_FLAG_MAYBE ? WISP__OP_MAYBE
                                                                   : WISP__OP_OPTIONAL, &at, 0);
@@ -9596,28 +9636,57 @@ static void wisp__lay_rows(wisp__bump *memory, wisp__op *ops, wisp__program *pro
     if (program->body) program->flat = wisp__flat_words(program);
 }
 
-/* Compiles a schema that was checked. NULL: the memory is too small. */
-static const wisp__program *wisp__compile(wisp__bump *memory, const wisp_schema *schema) {
+/* The program of the fields that have all flags of `only` and none of `leave`. */
+static wisp__program *wisp__compile_fields(wisp__bump *memory, const wisp_schema *source,
+                                           const wisp_schema *schema, int only, int leave) {
     wisp__program *program = (wisp__program *)wisp__bump_take(memory, sizeof *program);
     wisp__compiling c;
-    if (!program) return NULL;
+    if (!program || !schema) return NULL;
     memset(&c, 0, sizeof c);
     c.memory = memory;
     c.fixed = true;
+    c.only = (uint32_t)only;
+    c.leave = (uint32_t)leave;
     memset(program, 0, sizeof *program);
-    program->source = program->schema = schema;
-    if (schema->shape != WISP_SHAPE_STRUCT) program->schema = wisp__lay_schema(memory, schema);
-    if (!program->schema) return NULL;
-    wisp__emit_struct(&c, program->schema, 0);
+    program->source = source;
+    program->schema = schema;
+    wisp__emit_struct(&c, schema, 0);
     if (memory->failed) return NULL;
     wisp__find_runs(c.ops, c.count);
     program->ops = c.ops;
     program->count = c.count;
     program->fixed = c.fixed;
     wisp__lay_rows(memory, c.ops, program);
+    for (int i = 0; i < c.count; i++)
+        program->audience |= c.ops[i].of_field & WISP__AUDIENCE_FLAGS;
     for (int i = 0; i < schema->count; i++)
         program->keyed = program->keyed || (schema->fields[i].flags & WISP_FLAG_KEY) != 0;
     return memory->failed ? NULL : program;
+}
+
+/* The programs of the rows of objects. Without such flags there is but one. */
+static bool wisp__compile_forms(wisp__bump *memory, wisp__program *program) {
+    program->forms[WISP__FORM_ALL] = program;
+    for (int form = WISP__FORM_OTHERS; form < WISP__FORMS && program->audience; form++) {
+        int to = form > WISP__FORM_ONCE ? form - WISP__FORM_ONCE : form;
+        int leave = to == WISP__FORM_OWNER ? WISP_FLAG_SKIP_OWNER : WISP_FLAG_OWNER_ONLY;
+        const wisp__program **made = &program->forms[form];
+        if (to == WISP__FORM_OWNER && !(program->audience & WISP__AUDIENCE_OWNER)) continue;
+        if (form == to) leave |= WISP_FLAG_AT_SPAWN;
+        else if (!(program->audience & WISP_FLAG_AT_SPAWN)) continue;
+        *made = wisp__compile_fields(memory, program->source, program->schema,
+                                     form == to ? 0 : WISP_FLAG_AT_SPAWN, leave);
+        if (!*made) return false;
+    }
+    return true;
+}
+
+/* Compiles a schema that was checked. NULL: the memory is too small. */
+static const wisp__program *wisp__compile(wisp__bump *memory, const wisp_schema *schema) {
+    const wisp_schema *laid = schema->shape == WISP_SHAPE_STRUCT ? schema
+                                                                 : wisp__lay_schema(memory, schema);
+    wisp__program *program = wisp__compile_fields(memory, schema, laid, 0, 0);
+    return program && wisp__compile_forms(memory, program) ? program : NULL;
 }
 
 wisp_result wisp_schema_check(const wisp_schema *schema, char *text, int text_bytes) {
@@ -11962,6 +12031,7 @@ static void wisp__walk_blob(wisp__walk *w, const wisp__op *op) {
         if (!to) return;
         if (w->from == WISP__BITS) wisp__get_bytes(w->u->data, to, count);
         else if (count) memcpy(to, from, (size_t)count);
+        if (w->to == WISP__IMAGE && op->code == WISP__OP_TEXT) to[count] = 0;
         if (w->to == WISP__IMAGE && op->code == WISP__OP_TEXT && count &&
             memchr(to, 0, (size_t)count))
             wisp__unpack_invalid(w->u);
@@ -12283,6 +12353,7 @@ static void wisp__flat_store(wisp__unpacker *u, const wisp__program *program, co
             if (op->count_bytes)
                 wisp__store_int(image + op->count_offset, op->count_bytes, slot[1]);
             memcpy(to, slot + WISP__SLOT_HEAD, slot[1]);
+            if (op->code == WISP__OP_TEXT) to[slot[1]] = 0;
             fits &= op->code != WISP__OP_TEXT || !slot[1] || !memchr(to, 0, slot[1]);
             op++;
         }
@@ -20496,6 +20567,7 @@ static wisp__described *wisp__described_of(wisp__schemas *all, const wisp_schema
                                            char *text, int text_bytes, wisp_result *why) {
     uint8_t descriptor[WISP__DESCRIPTOR_BYTES + WISP__SLACK];
     wisp__plan plan = { schema, descriptor, 0, true, 0 };
+    wisp__described *made;
     for (wisp__described *d = all->first; d; d = d->next) {
         if (d->program->source != schema) continue;
         d->references++;
@@ -20507,7 +20579,12 @@ static wisp__described *wisp__described_of(wisp__schemas *all, const wisp_schema
     plan.bits = wisp__describe(schema, descriptor, (int)sizeof descriptor);
     if (plan.bits < 0) *why = WISP_E_SCHEMA;
     if (*why) return NULL;
-    return wisp__described_keep(all, wisp__described_make(all, &plan, why), false);
+    made = wisp__described_make(all, &plan, why);
+    if (made && made->program->audience) {
+        wisp__free(all->base, made, made->bytes);      /* again, in just the room that it takes */
+        made = wisp__described_make(all, &plan, why);
+    }
+    return wisp__described_keep(all, made, false);
 }
 
 static wisp__described *wisp__described_find(const wisp__schemas *all,
@@ -25642,7 +25719,8 @@ static wisp__class *wisp__class_at(const wisp *w, const wisp__remote *remote) {
 static const wisp_schema wisp__any_schema = { "value", 1, 0, NULL, 0, WISP_SHAPE_STRUCT, NULL };
 static const wisp__body wisp__any_body = { 0, 0, NULL, NULL };
 static const wisp__program wisp__any = { &wisp__any_schema, &wisp__any_schema, NULL,
-                                         &wisp__any_body, 0, false, false, false, 0 };
+                                         &wisp__any_body, 0, false, false, false, 0, 0,
+                                         { &wisp__any, NULL, NULL, NULL, NULL } };
 
 /* How the rows of a class are sent. */
 static const wisp__encoding *wisp__class_encoding(const wisp *w, const wisp__class *c) {
@@ -25747,11 +25825,14 @@ static bool wisp__past_step(wisp *w, wisp__object *o, wisp__encoded *row) {
     return wisp__past_add(w, o, &is);
 }
 
-/* Puts the row of this tick in the place of the newest, over its reference. An object that has held
-   still for a while, or is teleported, begins to move with it. */
+/* Does an object that changes begin to move? It has held still for a while, or is teleported. */
+static bool wisp__object_begins(const wisp *w, const wisp__object *o, int64_t tick) {
+    return o->teleports || (double)(w->clock.tick - tick) >= wisp__max(w->clock.rate / 4, 4);
+}
+
+/* Puts the row of this tick in the place of the newest, over its reference. */
 static void wisp__object_step(wisp *w, wisp__object *o, wisp__encoded *row) {
-    double still = (double)(w->clock.tick - o->tick);
-    if (o->teleports || still >= wisp__max(w->clock.rate / 4, 4)) {
+    if (wisp__object_begins(w, o, o->tick)) {
         o->since = (uint32_t)w->clock.tick;
         o->jumps = o->teleports;
     }
@@ -25760,6 +25841,26 @@ static void wisp__object_step(wisp *w, wisp__object *o, wisp__encoded *row) {
     wisp__encoded_release(w, o->row);
     o->row = row;
     o->tick = w->clock.tick;
+}
+
+static size_t wisp__object_bytes(const wisp__class *c) {
+    return sizeof(wisp__object) + (size_t)c->bytes + (size_t)c->forms * sizeof(wisp__shown);
+}
+
+static void *wisp__object_image(const wisp__object *o) {
+    return (void *)(uintptr_t)(o + 1);
+}
+
+/* What an audience is shown, where o->of->forms says that there are several. */
+static wisp__shown *wisp__object_shown(const wisp__object *o, int form) {
+    return (wisp__shown *)(void *)((uint8_t *)wisp__object_image(o) + o->of->bytes) + form -
+           WISP__FORM_OTHERS;
+}
+
+static void wisp__wire_drop(wisp *w, wisp__packed *wire) {
+    wisp__encoded_release(w, wire->bits);
+    wisp__encoded_release(w, wire->base);
+    wire->bits = wire->base = NULL;
 }
 
 static void wisp__object_free(wisp *w, wisp__object *o) {
@@ -25771,17 +25872,21 @@ static void wisp__object_free(wisp *w, wisp__object *o) {
     wisp__past_forget(w, o);
     wisp__kept_free(w, &o->kept);
     wisp__encoded_release(w, o->row);
-    wisp__encoded_release(w, o->wire);
-    wisp__encoded_release(w, o->wire_base);
+    wisp__encoded_release(w, o->once);
+    wisp__wire_drop(w, &o->wire);
+    for (int form = 1; form <= c->forms; form++) {
+        wisp__wire_drop(w, &wisp__object_shown(o, form)->wire);
+        wisp__encoded_release(w, wisp__object_shown(o, form)->row);
+    }
     if (wisp__object_at(w, (int)(o->id & WISP__OBJECT_INDEX)) == o)
         w->objects.places[o->id & WISP__OBJECT_INDEX].object = NULL;
     w->objects.count -= o->from;
-    wisp__chunk_give(&w->chunks, o, sizeof *o + (size_t)c->bytes);
+    wisp__chunk_give(&w->chunks, o, wisp__object_bytes(c));
 }
 
 /* An object at an index, whose struct is zero. NULL: no memory. */
 static wisp__object *wisp__object_new(wisp *w, wisp__class *c, uint32_t id) {
-    size_t bytes = sizeof(wisp__object) + (size_t)c->bytes;
+    size_t bytes = wisp__object_bytes(c);
     wisp__object *o;
     if (wisp__grow(&w->base, WISP__ARRAY(w->objects.places, w->objects.room),
                    (int)(id & WISP__OBJECT_INDEX) + 1, WISP__OBJECT_INDEX + 1))
@@ -25798,10 +25903,6 @@ static wisp__object *wisp__object_new(wisp *w, wisp__class *c, uint32_t id) {
     return o;
 }
 
-static void *wisp__object_image(const wisp__object *o) {
-    return (void *)(uintptr_t)(o + 1);
-}
-
 /* Is it of the player that this end is? An object of no player is the server's. */
 static bool wisp__object_mine(const wisp *w, const wisp__object *o) {
     return o->owner == wisp_me(w).id && (o->owner || !o->from);
@@ -25813,39 +25914,69 @@ static bool wisp__object_decides(const wisp *w, const wisp__object *o) {
     return o->from ? owners && wisp__object_mine(w, o) : !owners;
 }
 
-static void wisp__schema_clear(const wisp_schema *schema, void *image) {
-    uint8_t *at = (uint8_t *)image;
+/* Makes the fields of a struct those of another, or zero (NULL), but for those with a flag. */
+static void wisp__fields_copy(const wisp_schema *schema, int but, const void *from, void *to) {
+    const uint8_t *there = (const uint8_t *)from;
+    uint8_t *here = (uint8_t *)to;
     for (int i = 0; i < schema->count; i++) {
         const wisp_field *f = &schema->fields[i];
-        memset(at + f->offset, 0, (size_t)f->bytes);
-        if (f->count_bytes) memset(at + f->count_offset, 0, (size_t)f->count_bytes);
+        int at[2] = { f->offset, f->count_offset }, bytes[2] = { f->bytes, f->count_bytes };
+        if (f->flags & but) continue;
+        if (but && f->type.kind == WISP_TYPE_STRUCT) {
+            wisp__fields_copy((const wisp_schema *)f->type.of, but, from ? there + at[0] : NULL,
+                              here + at[0]);
+            continue;
+        }
+        for (int k = 0; k < 2; k++)
+            if (from) memcpy(here + at[k], there + at[k], (size_t)bytes[k]);
+            else memset(here + at[k], 0, (size_t)bytes[k]);
     }
 }
 
+static int wisp__row_form(const wisp__program *program, const wisp__encoded *row) {
+    return program->audience ? row->values - 1 : WISP__FORM_ALL;
+}
+
+/* Stores a row, and what went once, in a struct of the program. */
+static wisp_result wisp__rows_store(wisp__unpacker *u, const wisp__program *program,
+                                    const wisp__encoded *row, const wisp__encoded *once,
+                                    void *image) {
+    int form = wisp__row_form(program, row);
+    wisp_result result = wisp__row_store(u, program->forms[form], wisp__encoded_as_row(row), image);
+    if (result || !once || form == WISP__FORM_ALL) return result;
+    return wisp__row_store(u, program->forms[once->values - 1], wisp__encoded_as_row(once), image);
+}
+
 /* Makes the struct of a row in the form of `described` (NULL: in ours). `out` holds a struct
-   before, whose members outside the schema stay if the forms are the same; after a failure it holds
-   anything. */
-static wisp_result wisp__object_struct(wisp *w, const wisp__class *c, wisp__unpacker *u,
-                                       wisp__described *described, const wisp__encoded *stored,
+   before, whose members outside the schema stay, and those that the row's audience is not sent;
+   after a failure it holds anything. */
+static wisp_result wisp__object_struct(wisp *w, const wisp__object *o, wisp__unpacker *u,
+                                       wisp__described *described, const wisp__encoded *row,
                                        void *out) {
-    const wisp__program *program = wisp__class_program(w, c);
-    wisp__row row = wisp__encoded_as_row(stored);
+    static const int unsent[] = { 0, WISP_FLAG_OWNER_ONLY, WISP_FLAG_SKIP_OWNER };
+    const wisp_schema *schema = o->of->desc.schema;
+    const wisp__program *program = described ? described->program : wisp__class_program(w, o->of);
+    int but = unsent[wisp__row_form(program, row)];
     wisp__encoding theirs;
     wisp__decoded d;
     wisp_result result;
     w->registry.text[0] = 0;
-    if (!described || described->program == program) {
-        wisp__schema_clear(c->desc.schema, out);
-        return wisp__row_store(u, program, row, out);
+    if (program == wisp__class_program(w, o->of)) {
+        wisp__fields_copy(schema, but, NULL, out);
+        return wisp__rows_store(u, program, row, o->once, out);
     }
     memset(&d, 0, sizeof d);
     memset(&theirs, 0, sizeof theirs);
     theirs.described = described;
-    result = wisp__decode_record(u, described->program, &row, &d);
+    d.program = program;
+    d.image = wisp__unpack_take(u, (size_t)program->schema->bytes);
+    if (!d.image) return WISP_E_MEMORY;
+    memset(d.image, 0, (size_t)program->schema->bytes);
+    result = wisp__rows_store(u, program, row, o->once, d.image);
     if (!result)
-        result = wisp__conform_foreign(&w->content, w->registry.remotes[c->remote], &theirs, &d,
-                                       &d.image);
-    if (!result) memcpy(out, d.image, (size_t)c->desc.schema->bytes);
+        result = wisp__conform_foreign(&w->content, w->registry.remotes[o->of->remote], &theirs,
+                                       &d, &d.image);
+    if (!result) wisp__fields_copy(schema, but, d.image, out);
     return result;
 }
 
@@ -25854,7 +25985,7 @@ static bool wisp__object_struct_of(wisp *w, const wisp__object *o, void *out) {
     wisp__credit paid = wisp__credit_lend(w, WISP__EARN_SAVED, WISP__PACKET_MEMORY);
     wisp__unpacker u = wisp__codec_unpacker(&w->content, &w->content.scratch, NULL,
                                             w->base.limits.message_values);
-    wisp_result result = wisp__object_struct(w, o->of, &u, o->made ? NULL : o->described, o->row,
+    wisp_result result = wisp__object_struct(w, o, &u, o->made ? NULL : o->described, o->row,
                                              out);
     wisp__credit_back(w, &paid);
     wisp__arena_reset(&w->content.scratch);
@@ -25893,32 +26024,35 @@ static wisp_result wisp__class_check(wisp *w, const char *name, const wisp_class
     return WISP_OK;
 }
 
-static bool wisp__schema_copies(const wisp_schema *schema);
+static const char *wisp__schema_unfit(const wisp_schema *schema, bool inside);
 
-/* Is all that a type stores in its own bytes? */
-static bool wisp__type_copies(const wisp_type *type) {
+/* Why objects cannot have values of a type, or NULL. `inside`: of an array or union. */
+static const char *wisp__type_unfit(const wisp_type *type, bool inside) {
     const wisp_type *inner = (const wisp_type *)type->of;
-    switch (type->kind) {
-    case WISP_TYPE_ANY: case WISP_TYPE_EXACT: return false;
-    case WISP_TYPE_ARRAY: return wisp__type_copies(inner);
-    case WISP_TYPE_STRUCT: return wisp__schema_copies((const wisp_schema *)type->of);
-    case WISP_TYPE_UNION:
-        for (int i = 0; i < type->max; i++)
-            if (!wisp__type_copies(&inner[i])) return false;
-        return true;
-    default: return true;
-    }
+    const char *why = NULL;
+    if (type->kind == WISP_TYPE_ANY || type->kind == WISP_TYPE_EXACT)
+        return "a value of any type points to memory that does not stay";
+    if (type->kind == WISP_TYPE_STRUCT)
+        return wisp__schema_unfit((const wisp_schema *)type->of, inside);
+    for (int i = 0; i < wisp__inner_count(type) && !why; i++)
+        why = wisp__type_unfit(&inner[i], true);
+    return why;
 }
 
-static bool wisp__schema_copies(const wisp_schema *schema) {
-    for (int i = 0; i < schema->count; i++)
-        if (!wisp__type_copies(&schema->fields[i].type)) return false;
-    return schema->shape == WISP_SHAPE_STRUCT;
+static const char *wisp__schema_unfit(const wisp_schema *schema, bool inside) {
+    const char *why = schema->shape == WISP_SHAPE_STRUCT ? NULL : "a map in it is no C struct";
+    for (int i = 0; i < schema->count && !why; i++) {
+        if (inside && schema->fields[i].flags & WISP__AUDIENCE_FLAGS)
+            why = "a field in an array or union goes to all, each time, and so has no flag of that";
+        else why = wisp__type_unfit(&schema->fields[i].type, inside);
+    }
+    return why;
 }
 
 /* The remote that stands for a class, made for it. NULL with w->why. */
 static wisp__remote *wisp__class_register(wisp *w, const char *full, const wisp_config *config) {
     wisp__remote *remote = wisp__registry_find(&w->registry, full, (int)strlen(full));
+    const char *unfit = NULL;
     if (wisp__class_at(w, remote)) {
         wisp__explain(w, WISP_E_NAME, "'%s' is defined already", full);
         return NULL;
@@ -25926,9 +26060,8 @@ static wisp__remote *wisp__class_register(wisp *w, const char *full, const wisp_
     if (remote) remote->of_class = 0;                  /* it was not defined after all */
     w->why = wisp_use_config(w, NULL, full);
     if (!w->why) w->why = wisp_use_config(w, config, full);
-    if (!w->why && config->encode.schema && !wisp__schema_copies(config->encode.schema))
-        wisp__explain(w, WISP_E_SCHEMA, "'%s': a value of any type points to memory that does "
-                      "not stay", full);
+    if (!w->why && config->encode.schema) unfit = wisp__schema_unfit(config->encode.schema, false);
+    if (unfit) wisp__explain(w, WISP_E_SCHEMA, "'%s': %s", full, unfit);
     remote = w->why ? NULL : wisp__registry_add(&w->registry, full, &w->why);
     if (!remote) return NULL;
     remote->of_class = -1;
@@ -25968,6 +26101,8 @@ static wisp__class *wisp__class_new(wisp *w, const char *kind, const char *name,
     c->desc = *desc;
     c->remote = remote->index;
     c->bytes = (desc->schema->bytes + 15) & ~15;
+    if (remote->schema && remote->schema->program->audience)
+        c->forms = remote->schema->program->forms[WISP__FORM_OWNER] ? 2 : 1;
     c->priority = wisp__default_int(desc->priority, WISP_PRIORITY(500)) - 1;
     c->rate = desc->rate;
     c->number = ++w->objects.class_count;
@@ -26067,8 +26202,9 @@ bool wisp_decides(const wisp *w, wisp_object handle) {
 /* ===========================================================================
  * MARK: >>audience
  * What: what each peer knows of the objects of this end, and what it is to be sent.
- * Invariants: all peers share the row of an object. A delta is made only from a row that the peer
- *   has acked.
+ * Invariants: all peers of an audience share a row: the owner, or all others, where fields have
+ *   flags of that, else all. A delta is made only from a row of the audience that the peer has
+ *   acked.
  * Not here: which goes next of objects and messages (packet_writer).
  *
  *   OBJECT    records, each after a bit 1; then 0. It ends its packet. A record that no packet has
@@ -26076,9 +26212,12 @@ bool wisp_decides(const wisp *w, wisp_object handle) {
  *   record    follows:1 [no: index:16] kind
  *     kind    row 0 · described 10, description, row · gone 11, generation:16
  *     description   generation:16 length(number of the class) owner:16
- *     row     age:1 [1: ticks:7 [0: jumped:1 moves:7 ticks:7]] sequence:8 back:6, then a record
- *             (back 0), or the delta of the row `back` sequences before; where a schema has more
- *             than numbers, small(bytes) before the delta and zeros after it
+ *     row     age:1 [1: ticks:7 [0: jumped:1 moves:7 ticks:7]] sequence:8 [owner:1] back:6
+ *             [first:1], then a record (back 0), or the delta of the row `back` sequences before,
+ *             of what the audience gets each time; where that is more than numbers, small(bytes)
+ *             before the delta and zeros after it. owner: it is for the owner; where fields are
+ *             for the owner, or for all others. first: zeros up to a byte of the record, and the
+ *             record of what goes at the spawn; where fields do, and back is 0
  *     ticks   by which the row is older than the packet's tick. moves: the ticks before its own for
  *             which the object moves, after a pause or (jumped) a teleport; told until a row since
  *             then is acked
@@ -26250,6 +26389,41 @@ static void wisp__objects_left(wisp *w, wisp__session *s) {
 
 /* --- rows --- */
 
+/* The form of the rows that a peer gets of an object. */
+static inline int wisp__note_form(const wisp__note *n) {
+    int forms = n->object->of->forms;
+    return forms == 2 && n->session + 1 == n->object->owner ? WISP__FORM_OWNER
+           : forms ? WISP__FORM_OTHERS : WISP__FORM_ALL;
+}
+
+/* The newest row that a peer is to have. */
+static inline const wisp__encoded *wisp__note_row(const wisp__note *n) {
+    int form = wisp__note_form(n);
+    return form ? wisp__object_shown(n->object, form)->row : n->object->row;
+}
+
+static int64_t wisp__note_tick(const wisp__note *n) {
+    int form = wisp__note_form(n);
+    return form ? wisp__object_shown(n->object, form)->tick : n->object->tick;
+}
+
+/* The row of a form, made of one with all fields. NULL: no memory. */
+static wisp__encoded *wisp__form_row(wisp *w, const wisp__class *c, const wisp__encoded *all,
+                                     int form) {
+    const wisp__program *program = wisp__class_program(w, c);
+    wisp__unpacker u = wisp__codec_unpacker(&w->content, &w->content.scratch, NULL, 1 << 26);
+    wisp__supply supply = wisp__supply_of_arena(&w->base, &w->content.scratch, NULL);
+    wisp__row made = { NULL, 0, 0, 0 };
+    wisp__encoded *row = NULL;
+    void *image = wisp__supply_take(&supply, (size_t)c->bytes);
+    if (image) memset(image, 0, (size_t)c->bytes);
+    if (image && !wisp__row_store(&u, program, wisp__encoded_as_row(all), image) &&
+        !wisp__row_load(&u, program->forms[form], image, &made))
+        row = wisp__encoded_row(w, &made);
+    wisp__arena_reset(&w->content.scratch);
+    return row;
+}
+
 /* The peer has what was sent under a sequence. */
 static void wisp__sent_arrived(wisp *w, wisp__session *s, wisp__note *n, wisp__kept_row sent) {
     if (sent.gone) {
@@ -26270,7 +26444,7 @@ static bool wisp__note_flies(const wisp__note *n) {
     const wisp__kept_row *last = wisp__kept_find(&n->flight, (uint16_t)(n->sequence - 1));
     if (!last) return false;
     if (n->object->dead) return last->gone;
-    return last->row == n->object->row && (n->described || last->described == n->description);
+    return last->row == wisp__note_row(n) && (n->described || last->described == n->description);
 }
 
 /* Has an object gone of which the peer was never told? */
@@ -26280,7 +26454,7 @@ static bool wisp__note_unseen(const wisp__note *n) {
 
 /* Does the peer have to be told of an object? */
 static bool wisp__note_wants(const wisp__note *n) {
-    if (!n->object->dead && n->described && n->base == n->object->row) return false;
+    if (!n->object->dead && n->described && n->base == wisp__note_row(n)) return false;
     return !wisp__note_flies(n);
 }
 
@@ -26310,66 +26484,92 @@ static bool wisp__object_pack_value(wisp *w, const wisp__object *o, const wisp__
     return delta.bits > 0;
 }
 
-/* Puts the newest row as a delta from a base, if that is shorter, else whole. */
-static bool wisp__object_pack(wisp *w, const wisp__object *o, const wisp__encoded *base,
-                              wisp__writer *to) {
+/* Puts the newest row of a form as a delta from a base, if that is shorter, else whole; then what
+   goes once, where there is no base. */
+static bool wisp__object_pack(wisp *w, const wisp__object *o, int form, const wisp__encoded *base,
+                              const wisp__encoded *once, wisp__writer *to) {
+    const wisp__encoded *row = form ? wisp__object_shown(o, form)->row : o->row;
+    const wisp__program *const *forms = wisp__class_program(w, o->of)->forms;
     wisp__unpacker u = wisp__codec_unpacker(&w->content, &w->content.scratch, NULL, 1 << 26);
-    const wisp__program *program = wisp__class_program(w, o->of);
     wisp__bases from;
-    if (program == &wisp__any) return wisp__object_pack_value(w, o, base, to);
+    if (forms[form] == &wisp__any) return wisp__object_pack_value(w, o, base, to);
     memset(&from, 0, sizeof from);
     from.base = base;
-    if (base && wisp__row_delta_put(&u, program, &from, o->row, to) >= 0 && to->at < o->row->bits)
+    if (base && wisp__row_delta_put(&u, forms[form], &from, row, to) >= 0 && to->at < row->bits)
         return true;
     to->at = 0;
     to->full = false;
-    wisp__row_write(&w->base, program, wisp__encoded_as_row(o->row), to);
+    wisp__row_write(&w->base, forms[form], wisp__encoded_as_row(row), to);
+    if (!once) return false;
+    wisp__put_align(to);
+    wisp__row_write(&w->base, forms[form + WISP__FORM_ONCE], wisp__encoded_as_row(once), to);
     return false;
 }
 
-/* The bits of the newest row for peers with this base (NULL: none), which they share. Its `values`
-   are 1 if it is a delta. NULL: no memory. */
-static const wisp__encoded *wisp__object_wire(wisp *w, wisp__object *o, wisp__encoded *base) {
+/* The bits of the newest row of an audience for peers with this base (NULL: none), which they
+   share. Their `values` are 1 if it is a delta. NULL: no memory. */
+static const wisp__encoded *wisp__object_wire(wisp *w, wisp__object *o, int form,
+                                              wisp__encoded *base) {
     wisp__supply supply = wisp__supply_of_arena(&w->base, &w->content.scratch, NULL);
-    size_t room = (size_t)(o->row->bits / 8) + 2 * WISP__SLACK;
-    uint8_t *bytes;
+    wisp__packed *wire = form ? &wisp__object_shown(o, form)->wire : &o->wire;
+    const wisp__encoded *row = form ? wisp__object_shown(o, form)->row : o->row;
+    size_t room = (size_t)(row->bits / 8) + 3 * WISP__SLACK;
+    wisp__encoded *once = NULL;
+    uint8_t *bytes = NULL;
+    bool first = form && !base && wisp__class_program(w, o->of)->forms[form + WISP__FORM_ONCE];
     wisp__writer to;
     bool delta;
-    if (o->wire && o->wire_base == base) return o->wire;
-    bytes = (uint8_t *)wisp__supply_take(&supply, room + WISP__SLACK);
-    wisp__encoded_release(w, o->wire);
-    wisp__encoded_release(w, o->wire_base);
-    o->wire = o->wire_base = NULL;
-    if (!bytes) return NULL;
-    to = wisp__writer_on(bytes, (int)room);
-    delta = wisp__object_pack(w, o, base, &to);
-    wisp__put(&to, 0, 7);
-    o->wire = wisp__encoded_make(w, bytes, to.at - 7);
+    if (wire->bits && wire->base == base) return wire->bits;
+    wisp__wire_drop(w, wire);
+    if (first) once = wisp__form_row(w, o->of, o->row, form + WISP__FORM_ONCE);
+    if (once) room += (size_t)(once->bits / 8);
+    if (once || !first) bytes = (uint8_t *)wisp__supply_take(&supply, room + WISP__SLACK);
+    if (bytes) {
+        to = wisp__writer_on(bytes, (int)room);
+        delta = wisp__object_pack(w, o, form, base, once, &to);
+        wisp__put(&to, 0, 7);
+        wire->bits = wisp__encoded_make(w, bytes, to.at - 7);
+        if (wire->bits) wire->bits->values = delta;
+    }
+    wisp__encoded_release(w, once);
     wisp__arena_reset(&w->content.scratch);
-    if (!o->wire) return NULL;
-    o->wire->values = delta;
-    o->wire_base = base;
+    if (!wire->bits) return NULL;
+    wire->base = base;
     if (base) base->references++;
-    return o->wire;
+    return wire->bits;
+}
+
+/* By how much the row is older than the packet, and for how long the object moves. */
+static void wisp__object_put_age(const wisp *w, const wisp__note *n, wisp__writer *to) {
+    const wisp__object *o = n->object;
+    int form = wisp__note_form(n);
+    const wisp__shown *shown = form ? wisp__object_shown(o, form) : NULL;
+    uint32_t since = shown ? shown->since : o->since;
+    int64_t tick = shown ? shown->tick : o->tick;
+    uint32_t moves = (uint32_t)tick - since;
+    uint64_t age = (uint64_t)wisp__least(w->clock.tick - tick, WISP__OBJECT_AGE);
+    uint64_t jumps = shown ? shown->jumps : o->jumps;
+    if (n->described && moves <= WISP__OBJECT_AGE && wisp__distance(n->base_tick, since) < 0)
+        wisp__put(to, 1 | jumps << 8 | (uint64_t)moves << 9 | age << 16, 23);
+    else wisp__put(to, (uint64_t)(age != 0) | age << 1, age ? 8 : 1);
 }
 
 static void wisp__object_put_row(wisp *w, const wisp__note *n, wisp__writer *to) {
-    wisp__object *o = n->object;
-    int64_t age = w->clock.tick - o->tick;
-    uint32_t moves = (uint32_t)o->tick - o->since;
+    const wisp__program *program = wisp__class_program(w, n->object->of);
+    int form = wisp__note_form(n);
     unsigned back = (uint16_t)(n->sequence - n->base_sequence);
-    const wisp__encoded *wire = wisp__object_wire(w, o, back <= WISP__OBJECT_BACK ? n->base : NULL);
-    bool sized = !wisp__class_program(w, o->of)->fixed;
+    wisp__encoded *base = back <= WISP__OBJECT_BACK ? n->base : NULL;
+    const wisp__encoded *wire = wisp__object_wire(w, n->object, form, base);
+    bool sized = !program->forms[form]->fixed;
     if (!wire) {
         to->full = true;
         return;
     }
-    age = wisp__least(age, WISP__OBJECT_AGE);
-    if (n->described && moves <= WISP__OBJECT_AGE && wisp__distance(n->base_tick, o->since) < 0)
-        wisp__put(to, 1 | (uint64_t)o->jumps << 8 | (uint64_t)moves << 9 | (uint64_t)age << 16, 23);
-    else wisp__put(to, (uint64_t)(age != 0) | (uint64_t)age << 1, age ? 8 : 1);
+    wisp__object_put_age(w, n, to);
     wisp__put(to, n->sequence & 255, 8);
+    if (program->audience & WISP__AUDIENCE_OWNER) wisp__put(to, form == WISP__FORM_OWNER, 1);
     wisp__put(to, wire->values ? back : 0, 6);
+    if (program->audience & WISP_FLAG_AT_SPAWN && !wire->values) wisp__put(to, !base, 1);
     if (wire->values && sized) wisp__put_small(to, (uint64_t)(wire->bits + 7) / 8);
     wisp__put_bits(to, (const uint8_t *)wire->bytes, wire->bits);
     if (wire->values && sized) wisp__put(to, 0, (int)(-wire->bits & 7));
@@ -26398,8 +26598,8 @@ static bool wisp__object_sent(wisp *w, wisp__session *s, wisp__note *n) {
     sent.sequence = n->sequence;
     sent.used = true;
     sent.gone = n->object->dead;
-    sent.row = sent.gone ? NULL : n->object->row;
-    sent.tick = (uint32_t)n->object->tick;
+    sent.row = sent.gone ? NULL : (wisp__encoded *)(uintptr_t)wisp__note_row(n);
+    sent.tick = (uint32_t)wisp__note_tick(n);
     sent.described = n->described ? 0 : n->description;
     if (!w->base.reliable && !wisp__kept_add(w, &n->flight, &sent, WISP__OBJECT_BACK + 1))
         return false;
@@ -26561,6 +26761,7 @@ static void wisp__object_refuse(wisp *w, wisp__object *o, const wisp__program *p
     snprintf(text, sizeof text, "object %lu: %s", (unsigned long)o->id,
              w->registry.text[0] ? w->registry.text : wisp_result_text(why));
     wisp__error(w, NULL, w->registry.remotes[o->of->remote], why, text);
+    if (o->row) wisp__object_struct_of(w, o, wisp__object_image(o));
 }
 
 /* A property has another value, over its reference; NULL: there was no memory for it. */
@@ -26603,32 +26804,56 @@ static wisp_result wisp__object_row(wisp *w, wisp__object *o, wisp__encoded **ro
     if (*row) (*row)->bits = made.bits;
     if (*row) result = wisp__row_store(&u, program, made, wisp__object_image(o));
     wisp__arena_reset(&c->scratch);
-    if (!*row && o->row) wisp__object_struct_of(w, o, wisp__object_image(o));
     return result;
+}
+
+/* The audiences of an object are shown theirs of a row with all fields, where they differ. false:
+   no memory, and nothing has changed. */
+static bool wisp__object_renew(wisp *w, wisp__object *o, const wisp__encoded *row) {
+    wisp__encoded *made[2] = { NULL, NULL };
+    for (int i = 0; i < o->of->forms; i++) {
+        made[i] = wisp__form_row(w, o->of, row, WISP__FORM_OTHERS + i);
+        if (made[i]) continue;
+        wisp__encoded_release(w, made[0]);
+        return false;
+    }
+    wisp__wire_drop(w, &o->wire);
+    for (int i = 0; i < o->of->forms; i++) {
+        wisp__shown *shown = wisp__object_shown(o, WISP__FORM_OTHERS + i);
+        bool same = shown->row && wisp__encoded_same(shown->row, made[i]);
+        wisp__wire_drop(w, &shown->wire);
+        wisp__encoded_release(w, same ? made[i] : shown->row);
+        if (same) continue;
+        if (!shown->row || wisp__object_begins(w, o, shown->tick)) {
+            shown->since = (uint32_t)w->clock.tick;
+            shown->jumps = o->teleports;
+        }
+        shown->row = made[i];
+        shown->tick = w->clock.tick;
+    }
+    return true;
 }
 
 /* Commits an edit: everybody who knows the object is to get the new row, if it differs. */
 static void wisp__object_commit(wisp *w, wisp__object *o) {
     wisp__encoded *row;
     wisp_result why = wisp__object_row(w, o, &row);
+    bool same = !why && (o->from || (o->row && wisp__encoded_same(o->row, row)));
     o->edited = false;
+    if (!why && !same && !wisp__object_renew(w, o, row)) why = WISP_E_MEMORY;
+    if (why || same) wisp__encoded_release(w, row);
     if (why) {
         wisp__object_refuse(w, o, wisp__class_program(w, o->of), why);
         o->predicted = false;
         return;
     }
     if (o->from) o->predicted = true;
-    if (o->from || (o->row && wisp__encoded_same(o->row, row))) {
-        wisp__encoded_release(w, row);
-        return;
-    }
-    wisp__encoded_release(w, o->wire);
-    o->wire = NULL;
+    if (same) return;
     wisp__object_step(w, o, row);
     o->made = true;
     for (wisp__note *n = o->notes; n; n = n->next) {
         wisp__session *s = wisp__session_at(w, n->session);
-        if (s && wisp__audience_of(w, s)) wisp__note_due(w, s, n);
+        if (s && wisp__audience_of(w, s) && wisp__note_wants(n)) wisp__note_due(w, s, n);
     }
     row->references++;
     if (o->of->property) wisp__property_take(w, o->of->property, row);
@@ -26724,6 +26949,7 @@ wisp_object wisp_spawn(wisp *w, wisp_class of, wisp_player owner, const void *st
     o->owner = owner.id;
     memcpy(wisp__object_image(o), state, (size_t)c->desc.schema->bytes);
     w->why = wisp__object_row(w, o, &o->row);
+    if (!w->why && !wisp__object_renew(w, o, o->row)) w->why = WISP_E_MEMORY;
     if (w->why) {
         wisp__object_refuse(w, o, wisp__class_program(w, c), w->why);
         wisp__place_free(&w->objects, (int)(id & WISP__OBJECT_INDEX));
@@ -26770,13 +26996,20 @@ void *wisp_object_edit(wisp *w, wisp_object handle) {
 wisp_result wisp_give(wisp *w, wisp_object handle, wisp_player owner) {
     wisp_result why;
     wisp__object *o = wisp__object_own(w, handle, &why);
+    uint16_t before;
     if (!o || o->owner == owner.id) return why;
+    before = o->owner;
     o->owner = owner.id;
+    for (int form = 1; form <= o->of->forms; form++)
+        wisp__object_shown(o, form)->tick = w->clock.tick;
     for (wisp__note *n = o->notes; n; n = n->next) {
         wisp__session *s = wisp__session_at(w, n->session);
+        bool other = n->session + 1 == before || n->session + 1 == owner.id;
         n->described = false;
         n->description++;
-        if (s && wisp__audience_of(w, s)) wisp__note_due(w, s, n);
+        if (!s || !wisp__audience_of(w, s)) continue;
+        if (other && o->of->forms == 2) wisp__note_again(w, s, n);     /* it gets another form */
+        else wisp__note_due(w, s, n);
     }
     return WISP_OK;
 }
@@ -27379,8 +27612,7 @@ static wisp__encoded *wisp__object_get_delta(wisp__reading *r, wisp__unpacker *u
 }
 
 /* Reads the row of a property without a schema, which is one value. */
-static wisp__encoded *wisp__object_get_value(wisp__reading *r, wisp__unpacker *u,
-                                             const wisp__object *o) {
+static wisp__encoded *wisp__object_get_value(wisp__reading *r, wisp__unpacker *u) {
     int64_t start = r->from.at, bits;
     wisp__decoded out;
     uint8_t *bytes;
@@ -27391,35 +27623,65 @@ static wisp__encoded *wisp__object_get_value(wisp__reading *r, wisp__unpacker *u
         return NULL;
     }
     bits = r->from.at - start;
-    bytes = o ? (uint8_t *)wisp__codec_take(&r->w->content, (size_t)(bits / 8) + 2 * WISP__SLACK)
-              : NULL;
+    bytes = (uint8_t *)wisp__codec_take(&r->w->content, (size_t)(bits / 8) + 2 * WISP__SLACK);
     if (!bytes) return NULL;
     r->from.at = start;
     wisp__get_bits(&r->from, bytes, bits);
     return wisp__encoded_make(r->w, bytes, bits);
 }
 
-/* Reads the row of an object. NULL: there is no memory, it makes no sense, or its base is missing.
-   Without an object it is only passed. */
-static wisp__encoded *wisp__object_get_row(wisp__reading *r, wisp__object *o,
-                                           const wisp__program *program, uint16_t sequence,
-                                           int *back) {
+/* Reads a record. NULL: there is no memory, or it makes no sense. */
+static wisp__encoded *wisp__object_get_record(wisp__reading *r, const wisp__program *program,
+                                              int form) {
     wisp *w = r->w;
     wisp__unpacker u = wisp__codec_received(&w->content, &r->from);
     wisp__reader shape = wisp__reader_on(NULL, 0);
     wisp__row row = { NULL, 0, 0, 0 };
-    const wisp__kept_row *base;
+    wisp__encoded *made;
     wisp__codec_turn(&w->content);
     u.shape = &shape;
+    if (program == &wisp__any) return wisp__object_get_value(r, &u);
+    if (wisp__row_read(&u, program->forms[form], &row) && u.result != WISP_E_MEMORY)
+        r->from.failed = true;
+    made = u.result || r->from.failed ? NULL : wisp__encoded_row(w, &row);
+    if (made) made->values = form + 1;
+    return made;
+}
+
+/* Reads the row of an object of this sequence. NULL: there is no memory, it makes no sense, or its
+   base is missing. Without an object it is only passed. `once`: gets what goes at the spawn, if it
+   is there. */
+static wisp__encoded *wisp__object_get_row(wisp__reading *r, const wisp__object *o,
+                                           const wisp__program *program, uint16_t sequence,
+                                           int *back, wisp__encoded **once) {
+    bool owner = program->audience & WISP__AUDIENCE_OWNER && wisp__get(&r->from, 1);
+    int form = owner ? WISP__FORM_OWNER : program->audience ? WISP__FORM_OTHERS : WISP__FORM_ALL;
+    wisp__encoded *row;
+    int64_t start;
+    *once = NULL;
     *back = (int)wisp__get(&r->from, 6);
     if (*back) {
-        base = o && (int16_t)(sequence - *back - o->kept.floor) >= 0
-                   ? wisp__kept_find(&o->kept, (uint16_t)(sequence - *back)) : NULL;
-        return wisp__object_get_delta(r, &u, program, base ? base->row : NULL);
+        wisp__unpacker u = wisp__codec_received(&r->w->content, &r->from);
+        const wisp__kept_row *base = o && (int16_t)(sequence - *back - o->kept.floor) >= 0
+                                         ? wisp__kept_find(&o->kept, (uint16_t)(sequence - *back))
+                                         : NULL;
+        bool alike = base && base->row && base->row->values == form + 1;
+        wisp__reader shape = wisp__reader_on(NULL, 0);
+        wisp__codec_turn(&r->w->content);
+        u.shape = &shape;
+        row = wisp__object_get_delta(r, &u, program->forms[form], alike ? base->row : NULL);
+        if (row) row->values = form + 1;
+        return row;
     }
-    if (program == &wisp__any) return wisp__object_get_value(r, &u, o);
-    if (wisp__row_read(&u, program, &row) && u.result != WISP_E_MEMORY) r->from.failed = true;
-    return o && !u.result && !r->from.failed ? wisp__encoded_row(w, &row) : NULL;
+    owner = program->audience & WISP_FLAG_AT_SPAWN && wisp__get(&r->from, 1);
+    start = r->from.at;
+    row = wisp__object_get_record(r, program, form);
+    if (!owner || r->from.failed) return row;
+    wisp__skip(&r->from, (start - r->from.at) & 7);
+    *once = wisp__object_get_record(r, program, form + WISP__FORM_ONCE);
+    if (*once) return row;
+    wisp__encoded_release(r->w, row);
+    return NULL;
 }
 
 /* Takes a row that is newer than those before, over its reference. */
@@ -27427,7 +27689,8 @@ static void wisp__object_newer(wisp__reading *r, wisp__object *o, wisp__kept_row
                                bool later) {
     wisp *w = r->w;
     wisp__kept_rows *k = &o->kept;
-    bool same = o->row && wisp__encoded_same(o->row, got->row);
+    bool same = o->row && o->row->values == got->row->values &&
+                wisp__encoded_same(o->row, got->row);
     bool anew = !k->count || (int16_t)(got->sequence - wisp__kept_last(k)->sequence) <= 0;
     for (int i = 0; anew && i < k->count; i++)
         wisp__kept_at(k, i)->sequence = (uint16_t)(got->sequence - (k->count - i));
@@ -27476,6 +27739,7 @@ static void wisp__object_got(wisp__reading *r, wisp__object *o, wisp__kept_row *
 static bool wisp__on_object_row(wisp__reading *r, wisp__object *o, const wisp__program *program,
                                 const uint16_t *owner) {
     wisp *w = r->w;
+    wisp__encoded *once;
     wisp__kept_row got;
     bool aged = wisp__get(&r->from, 1) != 0;
     int64_t age = aged ? (int64_t)wisp__get(&r->from, 7) : 0, at;
@@ -27492,7 +27756,7 @@ static bool wisp__on_object_row(wisp__reading *r, wisp__object *o, const wisp__p
     low = (uint8_t)wisp__get(&r->from, 8);
     at = r->from.at;
     if (o) got.sequence = (uint16_t)(o->sequence + (int8_t)(low - (uint8_t)o->sequence));
-    got.row = wisp__object_get_row(r, o, program, got.sequence, &back);
+    got.row = wisp__object_get_row(r, o, program, got.sequence, &back, &once);
     if (r->from.failed) {
         if (w->content.credit.over) wisp__break_unpaid(r);
         else wisp__break(r, "a malformed row of an object");
@@ -27501,6 +27765,14 @@ static bool wisp__on_object_row(wisp__reading *r, wisp__object *o, const wisp__p
     }
     if (o) wisp__class_stats(w, o->of)->messages_received++;
     if (o) wisp__class_stats(w, o->of)->bits_received += (uint64_t)(r->from.at - at);
+    if (o && once && got.row && (!o->row || (int16_t)(got.sequence - o->sequence) > 0)) {
+        if (!o->once || !wisp__encoded_same(o->once, once))
+            wisp__object_news(w, o, o->row ? WISP__OBJECT_CHANGED : WISP__OBJECT_SPAWNED);
+        wisp__encoded_release(w, o->once);
+        o->once = once;
+    } else {
+        wisp__encoded_release(w, once);
+    }
     if (o) wisp__object_got(r, o, &got, r->tick - age, back, owner);
     else wisp__encoded_release(w, got.row);
     return true;
@@ -27580,7 +27852,7 @@ static bool wisp__object_take(wisp *w, wisp__object *o, void **before) {
     if (both) {
         memcpy(both, wisp__object_image(o), bytes);
         memcpy(both + bytes, both, bytes);
-        result = wisp__object_struct(w, o->of, &u, o->described, o->row, both + bytes);
+        result = wisp__object_struct(w, o, &u, o->described, o->row, both + bytes);
     }
     if (result) {
         wisp__error(w, NULL, remote, result, w->registry.text[0] ? w->registry.text

@@ -215,6 +215,329 @@ TEST(settings_of_all_remotes_are_not_those_of_classes) {
     }
 }
 
+/* --- fields that do not go to everybody --- */
+
+typedef struct soldier_gear { int32_t ammo; float aim; } soldier_gear;
+typedef struct soldier {
+    float        x;
+    soldier_gear gear;                 /* ammo: of the owner; aim: of all but the owner */
+    char         secret[24];           /* of the owner */
+    uint8_t      bag[8];               /* of the owner */
+    int          bag_count;
+    char         name[12];             /* at the spawn */
+    int32_t      badge;                /* at the spawn, of the owner */
+} soldier;
+
+static const wisp_field soldier_gear_fields[] = {
+    WISP_FLAG_FIELD(soldier_gear, ammo, WISP_T_INT32, WISP_FLAG_OWNER_ONLY),
+    WISP_FLAG_FIELD(soldier_gear, aim, WISP_T_FLOAT, WISP_FLAG_SKIP_OWNER | WISP_FLAG_ANGLE)
+};
+static const wisp_schema soldier_gear_schema = WISP_SCHEMA(soldier_gear, 1, soldier_gear_fields);
+static const wisp_type soldier_item = WISP_T_UINT8;
+static const wisp_field soldier_fields[] = {
+    WISP_FIELD(soldier, x, WISP_T_QUANTIZED(-100, 100, 0.01)),
+    WISP_FIELD(soldier, gear, WISP_T_STRUCT(&soldier_gear_schema)),
+    WISP_FLAG_FIELD(soldier, secret, WISP_T_STRING(23), WISP_FLAG_OWNER_ONLY),
+    WISP_COUNTED_FLAG_FIELD(soldier, bag, bag_count, WISP_T_ARRAY(&soldier_item, 8),
+                            WISP_FLAG_OWNER_ONLY),
+    WISP_FLAG_FIELD(soldier, name, WISP_T_STRING(11), WISP_FLAG_AT_SPAWN),
+    WISP_FLAG_FIELD(soldier, badge, WISP_T_INT32, WISP_FLAG_AT_SPAWN | WISP_FLAG_OWNER_ONLY)
+};
+/* The other version has no flags: it shows whatever comes. */
+static const wisp_field soldier_bare_gear_fields[] = {
+    WISP_FIELD(soldier_gear, ammo, WISP_T_INT32), WISP_FIELD(soldier_gear, aim, WISP_T_FLOAT)
+};
+static const wisp_schema soldier_bare_gear_schema =
+    WISP_SCHEMA(soldier_gear, 1, soldier_bare_gear_fields);
+static const wisp_field soldier_bare_fields[] = {
+    WISP_FIELD(soldier, x, WISP_T_QUANTIZED(-100, 100, 0.01)),
+    WISP_FIELD(soldier, gear, WISP_T_STRUCT(&soldier_bare_gear_schema)),
+    WISP_FIELD(soldier, secret, WISP_T_STRING(23)),
+    WISP_COUNTED_FIELD(soldier, bag, bag_count, WISP_T_ARRAY(&soldier_item, 8)),
+    WISP_FIELD(soldier, name, WISP_T_STRING(11)), WISP_FIELD(soldier, badge, WISP_T_INT32)
+};
+static const wisp_schema soldier_schemas[] = {
+    WISP_SCHEMA(soldier, 1, soldier_fields), WISP_SCHEMA(soldier, 2, soldier_bare_fields)
+};
+
+enum { SOLDIERS = 6, SOLDIER_VALUES = 8192 };
+
+/* Each value of a field is used once; `known`: by bit of a player, who may get it. */
+typedef struct soldiers {
+    orbs        t;
+    int         news[THING_ENDS];      /* handlers that have run */
+    int         next, turn;
+    uint8_t     known[SOLDIER_VALUES];
+    wisp_object all[SOLDIERS];
+    uint64_t    hash;                  /* see soldiers_tap */
+    uint32_t    turns[4][4];
+    soldier     lately[SOLDIERS][4];   /* of which the newest row may be */
+} soldiers;
+
+static void soldiers_changed(wisp_event *event) { ++*(int *)event->user; }
+
+static wisp_result soldier_step(wisp_edit *data, void *user) {
+    return (void)data, (void)user, WISP_OK;
+}
+
+static wisp_class soldiers_define(wisp *end, int version, int *news) {
+    static const wisp_migration steps[] = { { 1, soldier_step, NULL } };
+    wisp_class_desc desc;
+    memset(&desc, 0, sizeof desc);
+    desc.schema = &soldier_schemas[version - 1];
+    desc.migrations = version > 1 ? steps : NULL;
+    desc.migration_count = version - 1;
+    desc.changed = soldiers_changed;
+    desc.user = news;
+    return wisp_define(end, "soldier", &desc);
+}
+
+/* `same`: so many of three ends have the server's version. */
+static void soldiers_open(soldiers *s, int same, int seed) {
+    memset(s, 0, sizeof *s);
+    orbs_open(&s->t);
+    s->t.random = (uint64_t)seed * 77;
+    s->t.w.bad = seed > 1;
+    s->t.w.net.loss = 0.2;
+    s->t.w.net.latency = seed % 3 ? 0 : 0.1;
+    s->t.w.net.jitter = 0.03;
+    s->t.w.net.duplicate = s->t.w.net.reorder = 0.1;
+    s->t.w.net.seed = (uint64_t)seed;
+    s->t.server = world_add(&s->t.w);
+    s->t.of_server = soldiers_define(s->t.server, 1, NULL);
+    CHECK(s->t.of_server.id != 0);
+    s->t.w.desc.tick_rate = 0;
+    for (int i = 0; i < 3; i++) {
+        wisp_addr addr = wisp_loopback_addr(0);
+        wisp *end = s->t.ends[i] = world_add(&s->t.w);
+        s->t.of[i] = soldiers_define(end, i < same ? 1 : 2, &s->news[i]);
+        CHECK(wisp_join(end, &addr, NULL, 0).id != 0);
+    }
+    s->t.count = 3;
+}
+
+static void soldiers_close(soldiers *s) { world_close(&s->t.w); }
+
+static wisp_player soldiers_player(int id) {
+    wisp_player player;
+    player.id = (uint16_t)id;
+    return player;
+}
+
+/* A new value of fields that only the owner gets, or all others. */
+static int soldiers_value(soldiers *s, int owner, bool others) {
+    int value = ++s->next;
+    s->known[value] = (uint8_t)(others ? ~(1 << owner) : 1 << owner);
+    return value;
+}
+
+static int soldier_bagged(const soldier *one) {
+    int value = 0;
+    if (one->bag_count >= 4) memcpy(&value, one->bag, sizeof value);
+    return value;
+}
+
+static void soldiers_fill(soldiers *s, soldier *one, int owner) {
+    int bagged;
+    one->gear.ammo = soldiers_value(s, owner, false);
+    snprintf(one->secret, sizeof one->secret, "%d", soldiers_value(s, owner, false));
+    one->badge = soldiers_value(s, owner, false);
+    one->gear.aim = (float)soldiers_value(s, owner, true);
+    bagged = soldiers_value(s, owner, false);
+    memcpy(one->bag, &bagged, sizeof bagged);
+    one->bag_count = 4 + bagged % 4;
+}
+
+static wisp_object soldiers_spawn(soldiers *s, int owner) {
+    soldier one;
+    memset(&one, 0, sizeof one);
+    soldiers_fill(s, &one, owner);
+    strcpy(one.name, "private");
+    return wisp_spawn(s->t.server, s->t.of_server, soldiers_player(owner), &one);
+}
+
+static void soldiers_play(soldiers *s) {
+    for (int i = 0; i < SOLDIERS; i++) {
+        uint64_t r = orbs_next(&s->t);
+        int owner = wisp_owner_of(s->t.server, s->all[i]).id;
+        soldier *one = (soldier *)wisp_object_edit(s->t.server, s->all[i]);
+        if (!one) {
+            s->all[i] = soldiers_spawn(s, (int)(r >> 8 & 3));
+            for (int k = 0; k < 4; k++)
+                wisp_view(s->t.server, s->all[i], WISP_NOW, &s->lately[i][k]);
+            continue;
+        }
+        if (r % 4 == 0) one->x += 0.25f;
+        if (r % 8 < 3) soldiers_fill(s, one, owner);
+        if (r % 64 == 1) strcpy(one->name, "corporal");
+        if (r % 32 == 2) {                                  /* what is there is the new owner's */
+            wisp_player to = soldiers_player((int)(r >> 8 & 3));
+            for (int k = 0; k < 4; k++) {
+                const soldier *was = &s->lately[i][k];
+                s->known[was->gear.ammo] |= (uint8_t)(1 << to.id);
+                s->known[atoi(was->secret)] |= (uint8_t)(1 << to.id);
+                s->known[soldier_bagged(was)] |= (uint8_t)(1 << to.id);
+                s->known[was->badge] |= (uint8_t)(1 << to.id);
+                s->known[(int)was->gear.aim] |= (uint8_t)~(1 << to.id);
+            }
+            CHECK_EQ_INT(wisp_give(s->t.server, s->all[i], to), WISP_OK);
+            soldiers_fill(s, one, to.id);
+        }
+        s->lately[i][s->turn % 4] = *one;
+        if (r % 256 == 3) CHECK_EQ_INT(wisp_despawn(s->t.server, s->all[i]), WISP_OK);
+    }
+    s->turn++;
+}
+
+/* Has an end got a value that was never for it? */
+static bool soldiers_leak(const soldiers *s, int end) {
+    wisp *w = s->t.ends[end];
+    int me = 1 << wisp_me(w).id;
+    for (wisp_object o = wisp_first(w, s->t.of[end]); o.id; o = wisp_next(w, o)) {
+        soldier seen;
+        int values[5];
+        if (!wisp_view(w, o, WISP_CONFIRMED, &seen)) continue;
+        values[0] = seen.gear.ammo;
+        values[1] = atoi(seen.secret);
+        values[2] = seen.badge;
+        values[3] = (int)seen.gear.aim;
+        values[4] = soldier_bagged(&seen);
+        for (int i = 0; i < 5; i++)
+            if (values[i] && !(s->known[values[i]] & me)) return true;
+    }
+    return false;
+}
+
+/* Has an end just what is for it? */
+static bool soldiers_agree(const soldiers *s, int end) {
+    wisp *w = s->t.ends[end];
+    int here = 0, there = 0;
+    for (wisp_object o = wisp_first(w, s->t.of[end]); o.id; o = wisp_next(w, o)) here++;
+    for (int i = 0; i < SOLDIERS; i++) {
+        soldier a, b;
+        bool mine = wisp_owner_of(s->t.server, s->all[i]).id == wisp_me(w).id;
+        if (!wisp_view(s->t.server, s->all[i], WISP_NOW, &a)) continue;
+        there++;
+        if (!wisp_view(w, s->all[i], WISP_CONFIRMED, &b) || memcmp(&a.x, &b.x, sizeof a.x) != 0 ||
+            (strcmp(b.name, "private") != 0 && strcmp(b.name, "corporal") != 0))
+            return false;
+        if (mine && (a.gear.ammo != b.gear.ammo || strcmp(a.secret, b.secret) != 0 ||
+                     a.bag_count != b.bag_count || memcmp(a.bag, b.bag, (size_t)a.bag_count) != 0))
+            return false;
+        if (!mine && (int)a.gear.aim != (int)b.gear.aim) return false;
+    }
+    return here == there;
+}
+
+/* A field for the owner, or for all but the owner, reaches nobody else, whatever is lost and
+   whoever is given it; all get what is for them, and none of it twice. */
+TEST(fields_reach_only_those_they_are_for) {
+    for (int seed = 1; seed <= 24; seed++) {
+        static soldiers s;
+        bool all = false;
+        soldiers_open(&s, seed % 2 ? 3 : 1, seed);
+        for (int i = 0; i < 2000 && wisp_peers(s.t.server, NULL, 0) < 3; i++) world_step(&s.t.w);
+        s.t.w.unchecked = true;
+        for (int step = 0; step < 250; step++) {
+            uint64_t r = orbs_next(&s.t);
+            if (step < 200 && s.next < SOLDIER_VALUES - 100) soldiers_play(&s);
+            if (step % 50 == 20) {                          /* the rows of one end are lost */
+                wisp *end = s.t.ends[r % 3];
+                for (wisp__object *o = end->objects.classes[0]->first; o; o = o->next)
+                    wisp__past_forget(end, o);
+            }
+            world_step(&s.t.w);
+            for (int i = 0; i < 3; i++)
+                if (!CHECK(!soldiers_leak(&s, i))) printf("  seed %d end %d\n", seed, i);
+        }
+        for (int i = 0; i < 400 && !all; i++) {
+            world_step(&s.t.w);
+            all = soldiers_agree(&s, 0) && soldiers_agree(&s, 1) && soldiers_agree(&s, 2);
+        }
+        if (!CHECK(all)) printf("  seed %d\n", seed);
+        soldiers_close(&s);
+    }
+}
+
+/* Loses a fifth of what goes to each end, and makes a hash of what the server sends to the third.
+ */
+static int soldiers_tap(world *w, int n, wisp_packet *packet) {
+    soldiers *s = (soldiers *)w->user;
+    int to = n ? 0 : packet->addr.bytes[1] & 3;
+    uint32_t *turn = &s->turns[n][to];
+    if (to == 3)
+        for (int i = 0; i < packet->size; i++)
+            s->hash = (s->hash ^ ((const uint8_t *)packet->data)[i]) * UINT64_C(1099511628211);
+    *turn = *turn * 1664525 + 1013904223;
+    return *turn >> 16 & 255 ? (*turn >> 24) % 5 > 0 : 2;
+}
+
+/* What the third end is sent, while the second owns an object. `what`: of the fields for the owner
+   nothing changes, or all, or a field for all but it changes too. */
+static uint64_t soldiers_datagrams(int what) {
+    static soldiers s;
+    soldiers_open(&s, 3, 1);
+    s.t.w.tap = soldiers_tap;
+    s.t.w.user = &s;
+    world_run(&s.t.w, 1);
+    s.all[0] = soldiers_spawn(&s, wisp_me(s.t.ends[1]).id);
+    s.all[1] = soldiers_spawn(&s, 0);
+    for (int step = 0; step < 200; step++) {
+        soldier *one = (soldier *)wisp_object_edit(s.t.server, s.all[0]);
+        if (step % 4 == 0) one->x += 0.125f;
+        if (what == 1 && step % 3 == 0) {
+            float aim = one->gear.aim;
+            soldiers_fill(&s, one, wisp_me(s.t.ends[1]).id);
+            one->gear.aim = aim;
+        }
+        if (what == 2 && step == 100)
+            one->gear.aim = (float)soldiers_value(&s, wisp_me(s.t.ends[1]).id, true);
+        world_step(&s.t.w);
+    }
+    CHECK(!soldiers_leak(&s, 2));
+    soldiers_close(&s);
+    return s.hash;
+}
+
+/* Nobody else can tell that a field for the owner has changed, not even by a length or a time. */
+TEST(a_change_of_a_field_for_the_owner_shows_in_no_other_datagram) {
+    uint64_t none = soldiers_datagrams(0);
+    CHECK(none == soldiers_datagrams(1));
+    CHECK(none != soldiers_datagrams(2));
+}
+
+/* What goes at the spawn does not go when it changes, and goes as it is then to who comes later,
+   and to who has lost the object. */
+TEST(fields_at_the_spawn_go_with_the_first_row_alone) {
+    static soldiers s;
+    wisp__object *told;
+    soldier seen;
+    wisp_object o;
+    soldiers_open(&s, 2, 1);                          /* the third has another version */
+    world_run(&s.t.w, 0.3);
+    o = soldiers_spawn(&s, wisp_me(s.t.ends[1]).id);
+    world_run(&s.t.w, 0.3);
+    for (int round = 0; round < 4; round++) {
+        soldier *one = (soldier *)wisp_object_edit(s.t.server, o);
+        strcpy(one->name, "general");
+        one->badge = 7;
+        if (round % 2) one->x += 1;
+        memset(s.news, 0, sizeof s.news);
+        world_run(&s.t.w, 0.3);
+        for (int i = 0; i < 3; i++) {
+            CHECK(wisp_view(s.t.ends[i], o, WISP_CONFIRMED, &seen));
+            CHECK_EQ_STR(seen.name, round < 3 ? "private" : i ? "private" : "general");
+            CHECK_EQ_INT(s.news[i], round % 2);
+            CHECK_EQ_INT(seen.badge == 0, i != 1);
+            CHECK(seen.badge != 7);
+        }
+        told = wisp__object_get(s.t.ends[0], o);         /* its rows are of no use for a delta */
+        for (int i = 0; i < told->kept.count && round == 2; i++)
+            wisp__kept_at(&told->kept, i)->row->values = 1 + WISP__FORM_OWNER;
+    }
+    soldiers_close(&s);
+}
+
 static const test_case tests[] = {
     CASE(nothing_is_sent_of_what_stays),
     CASE(a_peer_that_lacks_a_row_gets_a_whole_one),
@@ -223,7 +546,10 @@ static const test_case tests[] = {
     CASE(an_end_without_the_class_is_sent_nothing),
     CASE(any_one_allocation_of_objects_may_fail),
     CASE(objects_over_a_reliable_link),
-    CASE(settings_of_all_remotes_are_not_those_of_classes)
+    CASE(settings_of_all_remotes_are_not_those_of_classes),
+    CASE(fields_reach_only_those_they_are_for),
+    CASE(a_change_of_a_field_for_the_owner_shows_in_no_other_datagram),
+    CASE(fields_at_the_spawn_go_with_the_first_row_alone)
 };
 
 int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }
