@@ -47,12 +47,15 @@ KINDS := asan m32 fast s390x mingw $(SMOKE)
 
 # Programs of their own: they set switches of wisp.h, or are linked with more. The others of a kind
 # are one program, their unit.
-ALONE := $(addprefix test_, plain wrap wrap16 play raise plugins compat)
+ALONE := $(addprefix test_, plain wrap wrap16 play raise plugins compat sealed)
 
-# What needs LZ4, libdeflate and zstd, which are there only for this machine itself.
+# What needs LZ4, libdeflate, zstd, libsodium and OpenSSL, which are there only for this machine
+# itself.
 COMPRESS := -llz4 -ldeflate -lzstd
 LIBS_test_plugins  := $(COMPRESS)
 LIBS_fuzz_plugins  := $(COMPRESS)
+LIBS_test_sealed   := -lsodium -lcrypto
+LIBS_21_sealed     := -lsodium
 LIBS_07_compress   := $(COMPRESS)
 LIBS_11_overlay    := -lpng
 LIBS_server_thread := -pthread
@@ -115,7 +118,7 @@ build/%: examples/%.c build/wisp.o $(HEADERS)
 # --- test: every step leaves a log, and tools/summary adds the logs up --------------------------
 
 # Programs of tests/compile/left_out.h: one room left out, and all that can be.
-LEFT_OUT := no_json no_msgpack no_protobuf no_engine_types no_overlay no_state slim
+LEFT_OUT := no_json no_msgpack no_protobuf no_engine_types no_overlay no_state no_sealed slim
 
 LOGS_ASAN := build/units/asan.log $(TESTS_asan:%=build/tests/asan/%.log)
 # The longest steps begin first, so that the end does not wait for one of them alone.

@@ -62,6 +62,7 @@
        >>value_delta    deltas of values without a schema
        >>compress       compressors, and the choice between them
        >>seal           SipHash, the join cookie, the tag of packets
+       >>noise          sealed sessions: their handshake and their keys
        >>mtu            the largest datagram that the path to a peer carries
        >>congestion     how much is in flight to a peer, and how fast it goes out
        >>packet         head, acks, round trip, loss
@@ -189,8 +190,9 @@
        WISP_PLAIN_CHUNKS     allocates each message by itself instead of reusing
                              chunks, so that memory checkers see each one
        WISP_NO_JSON, WISP_NO_MSGPACK, WISP_NO_PROTOBUF, WISP_NO_ENGINE_TYPES,
-       WISP_NO_OVERLAY, WISP_NO_STATE
-                             leaves out that room (STATE: objects; ticks stay):
+       WISP_NO_OVERLAY, WISP_NO_STATE, WISP_NO_SEALED
+                             leaves out that room (STATE: objects; ticks stay;
+                             SEALED: desc.cipher is WISP_E_UNSUPPORTED then):
                              calls of its functions do not compile or link.
                              What a peer sends in a codec that is left out is
                              refused as if it were unknown
@@ -322,6 +324,7 @@ enum {
     WISP_E_DRAINING       = -44, /* wisp_drain: the peer gets nothing new */
     WISP_E_TOO_OLD        = -45, /* not sent within config.max_age */
     WISP_E_AUTHORITY      = -46, /* another end decides it */
+    WISP_E_SEALED         = -47, /* a join has to be sealed, or cannot be */
 
     WISP_E_USER           = -1000 /* yours: this code and those below, down to
                                      -32768 */
@@ -407,6 +410,9 @@ typedef struct wisp_limits {
                                WISP_SMOOTH), and those that deltas of newer ones
                                may need; 64 MiB. Above it the oldest go, and new
                                ones come whole */
+    /* a sealed session changes its keys after so many packets (2^20, at least
+       16) or seconds (120) */
+    int rekey_packets, rekey_seconds;
 } wisp_limits;
 
 /* ===========================================================================
@@ -1282,6 +1288,53 @@ WISP_API wisp_result wisp_add_compressor(wisp *w,
 typedef bool (*wisp_entropy)(void *user, void *out, int size);
 
 /* ===========================================================================
+ * MARK: >>noise
+ * Sealed sessions, encrypted and authenticated by a cipher that is plugged in:
+ * examples/wisp_sodium.h, over libsodium, or examples/wisp_openssl.h. The
+ * handshake is Noise_NK_25519_ChaChaPoly_BLAKE2b: a joiner knows the server's
+ * public key beforehand. examples/sealed.md: what is promised.
+ * ======================================================================== */
+
+enum { WISP_KEY_BYTES = 32, WISP_HASH_BYTES = 64, WISP_SEAL_BYTES = 16 };
+
+/* What a function of a cipher is given. */
+typedef struct wisp_box {
+    const uint8_t *key;         /* WISP_KEY_BYTES */
+    uint64_t number;            /* the nonce: 4 zero bytes, then these 8, the
+                                   lowest first */
+    const void *beside;         /* authenticated, but not encrypted */
+    int         beside_bytes;
+    const void *from;
+    void       *to;
+    int         bytes;          /* of `from`, and of `to` */
+    uint8_t    *tag;            /* WISP_SEAL_BYTES; open reads it */
+} wisp_box;
+
+/* All functions are needed, and none may call wisp. false: not possible. */
+typedef struct wisp_cipher {
+    /* A random key pair of X25519 (RFC 7748). */
+    bool (*keypair)(void *user, uint8_t *secret, uint8_t *public_key);
+    /* X25519; false also if the result is zero. */
+    bool (*agree)(void *user, uint8_t *shared, const uint8_t *secret,
+                  const uint8_t *public_key);
+    /* BLAKE2b (RFC 7693) of `beside` and then `from`; WISP_HASH_BYTES go to
+       `to`, which may be one of them. */
+    bool (*hash)(void *user, const wisp_box *box);
+    /* HKDF of Noise (revision 34, 4.3) with BLAKE2b: `key` is the chaining key
+       of WISP_HASH_BYTES, `from` the input; `to` gets two outputs of as many */
+    bool (*derive)(void *user, const wisp_box *box);
+    /* ChaCha20-Poly1305 (RFC 8439). `to` may be `from`. */
+    bool (*seal)(void *user, const wisp_box *box);
+    /* The reverse, from one place to another. false: the tag is wrong, which
+       is compared in constant time. */
+    bool (*open)(void *user, const wisp_box *box);
+    bool (*random)(void *user, void *out, int bytes);    /* for keys */
+    /* Overwrites a secret in a way that no compiler leaves out. */
+    void (*wipe)(void *user, void *secret, int bytes);
+    void  *user;
+} wisp_cipher;
+
+/* ===========================================================================
  * MARK: >>peer
  * ======================================================================== */
 
@@ -1326,6 +1379,17 @@ typedef struct wisp_link {
    on failure: wisp_why. */
 WISP_API wisp_peer   wisp_join(wisp *w, const wisp_addr *to,
                                const void *ticket, int ticket_size);
+#ifndef WISP_NO_SEALED
+/* Joins by a sealed session (needs desc.cipher): none but the owner of the key
+   can read the ticket (at most mtu - 192 bytes), or answer. If only a refusal
+   without a seal comes within desc.join_timeout, WISP_LEFT has WISP_E_SEALED. A
+   join of the other end that crosses this one gets no answer. */
+WISP_API wisp_peer   wisp_join_sealed(wisp *w, const wisp_addr *to,
+                                      const void *server_key,
+                                      const void *ticket, int ticket_size);
+#endif
+/* Is the session sealed? Also in handlers of WISP_JOINED and WISP_LEFT. */
+WISP_API bool        wisp_is_sealed(const wisp *w, wisp_peer peer);
 /* Ends a session; on a server this is a kick. Queued messages are sent once, as
    far as the congestion window permits; the other end receives the reason (at
    most 95 bytes of it). The handle is stale at once. */
@@ -1366,6 +1430,7 @@ typedef struct wisp_join_info {
     /* how often that host has tried lately, this try included (see
        wisp_budget.joins and .host); counts up to wisp_budget.join_burst */
     int         joins_of_host;
+    bool        sealed;         /* see wisp_join_sealed */
 } wisp_join_info;
 
 /* The join that is being judged; NULL outside `accept`. */
@@ -2442,6 +2507,10 @@ typedef struct wisp_total_stats {
                                      of ours */
     uint64_t queries_answered;    /* questions of wisp_query */
     uint64_t queries_ignored;     /* no info, another app, or too many */
+    uint64_t joins_sealed;        /* of `joins` */
+    uint64_t seals_broken;        /* joins and answers that do not open:
+                                     changed, or for another key */
+    uint64_t plain_refused;       /* the same that lack the seal they need */
 } wisp_total_stats;
 
 /* ===========================================================================
@@ -2754,6 +2823,13 @@ typedef struct wisp_desc {
     int         info_bytes;     /* up to 512, and to link.mtu - 20 */
     double      tick_rate;      /* ticks per second, 0.1..1000; 0 = none, or
                                    the server's once joined (wisp_on_tick) */
+    const wisp_cipher *cipher;  /* for sealed sessions; NULL: none. Copied, as
+                                   are the keys, of WISP_KEY_BYTES each */
+    const void *secret_key;     /* of an end that takes sealed joins, or NULL */
+    const void *reset_secret;   /* kept over restarts: peers of sealed sessions
+                                   from before are told that these are gone.
+                                   NULL: they time out */
+    bool        require_sealed; /* WISP_E_SEALED for all other joins */
 } wisp_desc;
 
 /* NULL on failure, with the reason in `why` (may be NULL). The strings of the
@@ -3962,10 +4038,55 @@ typedef struct wisp__mtu {
     uint8_t lost[WISP__MTU_CLASSES];  /* losses in a row, with smaller packets acked between */
 } wisp__mtu;
 
+/* --- noise --- */
+
+/* A handshake: what both ends have mixed in so far. */
+typedef struct wisp__noise {
+    const wisp_cipher *cipher;
+    uint8_t chain[WISP_HASH_BYTES], hash[WISP_HASH_BYTES], key[WISP_KEY_BYTES];
+    uint8_t own[WISP_KEY_BYTES];     /* our ephemeral secret */
+    uint8_t theirs[WISP_KEY_BYTES];  /* their public key: the server's, then ephemeral ones */
+} wisp__noise;
+
+/* Bytes of a message beside its content; of the content of the first one at least, and of the
+   second at most. */
+enum { WISP__NOISE_REST = WISP_KEY_BYTES + WISP_SEAL_BYTES, WISP__ASK_LEAST = 64,
+       WISP__ANSWER_MOST = 112 };
+
+/* A sealed join until it is complete. */
+typedef struct wisp__sealed_join {
+    wisp__noise noise;
+    int bytes;  /* of the content of the answer, which is sent again as it is */
+    uint8_t answer[WISP__ANSWER_MOST + WISP__NOISE_REST];
+} wisp__sealed_join;
+
+/* What seals the packets of a session. Their numbers are the nonces. These only grow, also when the
+   key changes, so no key meets one twice. */
+typedef struct wisp__keys {
+    const wisp_cipher *cipher;
+    wisp__sealed_join join;   /* wiped when the join is complete */
+    uint8_t out[WISP_KEY_BYTES];
+    uint8_t before[WISP_KEY_BYTES], in[WISP_KEY_BYTES], next[WISP_KEY_BYTES];
+    uint8_t reset[WISP_KEY_BYTES];  /* of a GOODBYE without a session */
+    uint64_t out_first, in_first;   /* the least number sealed by `out`, and opened by `in` */
+    double out_time, in_time;       /* when these came into use */
+    bool out_phase, in_phase;       /* which of two in turn: a flag of each packet */
+    bool has_before, resets;
+} wisp__keys;
+
+/* What an endpoint with a cipher has. */
+typedef struct wisp__sealer {
+    wisp_cipher cipher;
+    bool serves, resets, required;
+    uint8_t secret[WISP_KEY_BYTES], public_key[WISP_KEY_BYTES];
+    uint8_t reset_secret[WISP_KEY_BYTES];
+    uint8_t *opened;  /* a packet, behind this */
+} wisp__sealer;
+
 /* --- packet --- */
 
 enum { WISP__FLAG_SESSION = 128, WISP__FLAG_ACKS = 1, WISP__FLAG_COMPRESSED = 4,
-       WISP__FLAGS_UNUSED = 0x7a };
+       WISP__FLAG_SEALED = 64, WISP__FLAG_PHASE = 32, WISP__FLAGS_UNUSED = 0x7a };
 
 #define WISP__SEEN_WORDS     16        /* 1024 packet numbers are remembered */
 
@@ -4184,7 +4305,7 @@ typedef enum wisp__turn { WISP__NOW, WISP__EARLY, WISP__AGAIN, WISP__BEYOND } wi
 /* --- peer --- */
 
 enum { WISP__REQUEST = 1, WISP__CHALLENGE, WISP__RESPONSE, WISP__ACCEPT, WISP__DENY,
-       WISP__GOODBYE, WISP__QUERY, WISP__INFO };
+       WISP__GOODBYE, WISP__QUERY, WISP__INFO, WISP__SEALED_RESPONSE, WISP__SEALED_ANSWER };
 
 enum { WISP__HANDSHAKE_HEAD = 14, WISP__HANDSHAKE_LEAST = 64, WISP__REASON_BYTES = 96,
        WISP__LEAVES = 5 };     /* packets that say goodbye, at most */
@@ -4230,6 +4351,7 @@ typedef struct wisp__peer {
     uint8_t bucket;       /* of the cookie */
     bool ending;          /* on a reliable link: what is left goes out, then the goodbye */
     bool draining;        /* wisp_drain was called: it ends at `drain_until` at the latest */
+    uint8_t channel_end;  /* no channel from here on */
     bool expects;  /* packets that want an ack came often, and no ping has asked since why no more
                       do */
     wisp_addr addr;
@@ -4241,7 +4363,6 @@ typedef struct wisp__peer {
     wisp__timer timer;
     double started;    /* when the join began; later when it ended */
     double received_at, sent_at, drain_until;
-    int tries, ticket_size;
     uint64_t client_nonce, server_nonce;
     float gap;     /* seconds between packets that want an ack, smoothed */
     wisp_result result;  /* why it ended */
@@ -4251,14 +4372,15 @@ typedef struct wisp__peer {
     wisp__seal seal;
     wisp__flow flow;
     wisp__channel *channels[WISP__CHANNELS];
-    int channel_end;  /* no channel from here on */
     int window_bytes, window_used;  /* of the other end; what we have in it */
     uint32_t window_items;  /* per channel, what both ends can do */
+    uint16_t tries, ticket_size;
     uint64_t sent_in_order, received_in_order;  /* packets, on a reliable link */
     wisp__stuck *stuck_first, *stuck_last;
     wisp_peer_stats stats;
     void *user;
     char *reason;        /* WISP__REASON_BYTES; NULL: none */
+    wisp__keys *keys;    /* NULL: not sealed */
 } wisp__peer;
 
 typedef struct wisp__post {
@@ -5187,6 +5309,7 @@ struct wisp {
     wisp__hooks hooks;
     wisp__pool groups;
     wisp__pool queries;
+    wisp__sealer *sealer;  /* NULL: no cipher */
     uint8_t *info;  /* the answer to questions; NULL: none is given */
     int info_bytes;
     wisp_result (*accept)(wisp *w, const wisp_addr *from, const void *ticket, int ticket_size,
@@ -5245,7 +5368,7 @@ const char *wisp_result_text(wisp_result code) {
         "compressed bytes make no sense", "delta whose baseline is not held",
         "pattern makes no sense", "over a budget of bytes", "too many packets, messages or errors",
         "a middleware took it away", "the peer is being drained", "it has waited for too long",
-        "another end decides it"
+        "another end decides it", "a seal is missing"
     };
     if (code == WISP_PENDING) return "pending";
     if (code <= WISP_E_USER) return "application error";
@@ -5866,7 +5989,9 @@ static void wisp__limits_defaults(wisp_limits *l, int max_peers) {
         WISP__LIMIT(matched_names, 64, WISP__LIMIT_MOST),
         WISP__LIMIT(schema_bytes_all, 16 << 20, WISP__LIMIT_MOST),
         WISP__LIMIT(objects, 65535, 65535),
-        WISP__LIMIT(object_bytes, 64 << 20, WISP__LIMIT_MOST)
+        WISP__LIMIT(object_bytes, 64 << 20, WISP__LIMIT_MOST),
+        { offsetof(wisp_limits, rekey_packets), 1 << 20, 16, WISP__LIMIT_MOST, false },
+        WISP__LIMIT(rekey_seconds, 120, 1 << 20)
     };
     for (int i = 0; i < WISP__LENGTH(limits); i++) {
         const wisp__limit *limit = &limits[i];
@@ -18546,6 +18671,270 @@ static bool wisp__system_entropy(void *user, void *out, int size) {
 #endif
 
 /* ===========================================================================
+ * MARK: >>noise
+ * What: sealed sessions: the handshake Noise_NK_25519_ChaChaPoly_BLAKE2b (Noise, revision
+ *   34), and the keys of packets.
+ * Invariants: no key seals two packets of one number; a join costs the end that is joined
+ *   two agreements and one key pair; all secrets are wiped when they have done their work.
+ * Not here: the packets of the handshake (join), the place of a tag (packet).
+ *
+ *   message   an ephemeral key:256, sealed content, seal:128. In both messages the writer makes
+ *             the key, agrees it with the key that it knows of the other end, and seals by that
+ * ======================================================================== */
+
+#ifdef WISP_NO_SEALED
+#define WISP__SEALS          false
+#else
+#define WISP__SEALS          true
+#endif
+
+#define WISP__REKEY_OVERLAP  10.0   /* seconds for which the key before is kept at most */
+
+static void wisp__wipe(const wisp_cipher *c, void *secret, size_t size) {
+    c->wipe(c->user, secret, (int)size);
+}
+
+static wisp__place wisp__text(const void *at, int count) {
+    wisp__place text = { at, count };
+    return text;
+}
+
+/* A text that is sealed or opened in its place. */
+static wisp_box wisp__sealed_box(const uint8_t *key, wisp__place beside, uint8_t *at, int count) {
+    wisp_box box = { key, 0, beside.at, beside.count, at, at, count, at + count };
+    return box;
+}
+
+static bool wisp__blake(const wisp_cipher *c, uint8_t *out, wisp__place a, wisp__place b) {
+    wisp_box box = { NULL, 0, a.at, a.count, b.at, out, b.count, NULL };
+    return c->hash(c->user, &box);
+}
+
+/* Takes as long wherever they differ. */
+static bool wisp__same_secret(const uint8_t *a, const uint8_t *b, int bytes) {
+    volatile uint8_t different = 0;
+    for (int i = 0; i < bytes; i++) different = (uint8_t)(different | (a[i] ^ b[i]));
+    return different == 0;
+}
+
+/* HKDF of Noise: `input` goes into the chain, whose next value stands first in `made`. */
+static bool wisp__derive(const wisp_cipher *c, const uint8_t *chain, wisp__place input,
+                         uint8_t *made) {
+    wisp_box box = { chain, 0, NULL, 0, input.at, made, input.count, NULL };
+    return c->derive(c->user, &box);
+}
+
+static bool wisp__noise_hash(wisp__noise *n, const void *bytes, int size) {
+    return wisp__blake(n->cipher, n->hash, wisp__text(n->hash, WISP_HASH_BYTES),
+                       wisp__text(bytes, size));
+}
+
+/* Both ends begin with the same prologue and with the server's public key. */
+static bool wisp__noise_begin(wisp__noise *n, const wisp_cipher *cipher, const void *server_key,
+                              wisp__place prologue) {
+    memset(n, 0, sizeof *n);
+    n->cipher = cipher;
+    memcpy(n->hash, "Noise_NK_25519_ChaChaPoly_BLAKE2b", 33);
+    memcpy(n->chain, n->hash, sizeof n->chain);
+    memcpy(n->theirs, server_key, sizeof n->theirs);
+    return wisp__noise_hash(n, prologue.at, prologue.count) &&
+           wisp__noise_hash(n, server_key, WISP_KEY_BYTES);
+}
+
+/* An agreement goes into the chain and makes the next key. */
+static bool wisp__noise_agree(wisp__noise *n, const uint8_t *secret) {
+    const wisp_cipher *c = n->cipher;
+    struct { uint8_t shared[WISP_KEY_BYTES], chain[WISP_HASH_BYTES], key[WISP_HASH_BYTES]; } s;
+    bool done = c->agree(c->user, s.shared, secret, n->theirs) &&
+                wisp__derive(c, n->chain, wisp__text(s.shared, WISP_KEY_BYTES), s.chain);
+    if (done) memcpy(n->chain, s.chain, sizeof n->chain);
+    if (done) memcpy(n->key, s.key, sizeof n->key);
+    wisp__wipe(c, &s, sizeof s);
+    return done;
+}
+
+/* Writes a message whose content stands in its place. */
+static bool wisp__noise_write(wisp__noise *n, uint8_t *message, int content) {
+    const wisp_cipher *c = n->cipher;
+    uint8_t *at = message + WISP_KEY_BYTES;
+    wisp_box box = wisp__sealed_box(n->key, wisp__text(n->hash, WISP_HASH_BYTES), at, content);
+    return c->keypair(c->user, n->own, message) && wisp__noise_hash(n, message, WISP_KEY_BYTES) &&
+           wisp__noise_agree(n, n->own) && c->seal(c->user, &box) &&
+           wisp__noise_hash(n, at, content + WISP_SEAL_BYTES);
+}
+
+/* Reads a message into `content`. false: it is not from whom it should be, or was changed; then `n`
+   is of no use any more. */
+static bool wisp__noise_read(wisp__noise *n, const uint8_t *secret, wisp__place message,
+                             uint8_t *content) {
+    const wisp_cipher *c = n->cipher;
+    uint8_t *at = (uint8_t *)(uintptr_t)message.at + WISP_KEY_BYTES;
+    wisp_box box = wisp__sealed_box(n->key, wisp__text(n->hash, WISP_HASH_BYTES), at,
+                                    message.count - WISP__NOISE_REST);
+    box.to = content;
+    if (box.bytes < 0) return false;
+    memcpy(n->theirs, message.at, WISP_KEY_BYTES);
+    return wisp__noise_hash(n, message.at, WISP_KEY_BYTES) && wisp__noise_agree(n, secret) &&
+           c->open(c->user, &box) && wisp__noise_hash(n, at, message.count - WISP_KEY_BYTES);
+}
+
+/* --- keys of packets --- */
+
+/* The key after a key: REKEY of Noise. */
+static bool wisp__key_after(const wisp_cipher *c, const uint8_t *key, uint8_t *next) {
+    uint8_t made[WISP_KEY_BYTES + WISP_SEAL_BYTES] = { 0 };
+    wisp_box box = wisp__sealed_box(key, wisp__text(NULL, 0), made, WISP_KEY_BYTES);
+    bool done;
+    box.number = UINT64_MAX;
+    done = c->seal(c->user, &box);
+    if (done) memcpy(next, made, WISP_KEY_BYTES);
+    wisp__wipe(c, made, sizeof made);
+    return done;
+}
+
+/* Split of Noise: the keys of both directions. */
+static bool wisp__keys_split(wisp__keys *k, const wisp__noise *n, bool joiner, double now) {
+    struct { uint8_t there[WISP_HASH_BYTES], back[WISP_HASH_BYTES]; } s;
+    bool done = wisp__derive(k->cipher, n->chain, wisp__text(NULL, 0), s.there);
+    memcpy(k->out, joiner ? s.there : s.back, sizeof k->out);
+    memcpy(k->in, joiner ? s.back : s.there, sizeof k->in);
+    k->out_first = WISP_FIRST_NUMBER;
+    k->in_first = UINT64_MAX;
+    k->out_time = k->in_time = now;
+    wisp__wipe(k->cipher, &s, sizeof s);
+    return done && wisp__key_after(k->cipher, k->in, k->next);
+}
+
+/* Takes the next key for sending, if it is time and the peer has used the current one. `acked`: the
+   largest number that it has acked. */
+static void wisp__keys_turn(const wisp__base *base, wisp__keys *k, uint64_t number,
+                            uint64_t acked) {
+    bool due = number - k->out_first >= (uint64_t)base->limits.rekey_packets ||
+               base->time - k->out_time >= base->limits.rekey_seconds;
+    if (!due || acked < k->out_first || number == k->out_first) return;
+    if (!wisp__key_after(k->cipher, k->out, k->out)) return;
+    k->out_phase = !k->out_phase;
+    k->out_first = number;
+    k->out_time = base->time;
+}
+
+/* Seals a packet. One that cannot be sealed goes out as zeros, which nobody takes. */
+static void wisp__keys_seal(const wisp__keys *k, uint8_t *packet, wisp_box *box) {
+    packet[0] = (uint8_t)((packet[0] & ~WISP__FLAG_PHASE) | WISP__FLAG_SEALED |
+                          (k->out_phase ? WISP__FLAG_PHASE : 0));
+    box->key = k->out;
+    if (k->cipher->seal(k->cipher->user, box)) return;
+    memset(box->to, 0, (size_t)box->bytes);
+    memset(box->tag, 0, WISP_SEAL_BYTES);
+}
+
+/* A packet of the next key came. The key before it opens those that are still on their way. */
+static void wisp__keys_follow(wisp__keys *k, uint64_t number, double now) {
+    memcpy(k->before, k->in, sizeof k->before);
+    memcpy(k->in, k->next, sizeof k->in);
+    wisp__key_after(k->cipher, k->in, k->next);
+    k->in_phase = !k->in_phase;
+    k->has_before = true;
+    k->in_first = number;
+    k->in_time = now;
+}
+
+/* Opens the body of a packet. false: it is not the peer's, or was changed. */
+static bool wisp__keys_open(wisp__keys *k, double now, const uint8_t *packet, wisp_box *box) {
+    uint64_t number = box->number;
+    bool turned = ((packet[0] & WISP__FLAG_PHASE) != 0) != k->in_phase;
+    bool older = turned && number < k->in_first;
+    if (!(packet[0] & WISP__FLAG_SEALED) || (older && !k->has_before)) return false;
+    box->key = older ? k->before : turned ? k->next : k->in;
+    if (!k->cipher->open(k->cipher->user, box)) return false;
+    if (turned && !older) wisp__keys_follow(k, number, now);
+    else if (!turned && number < k->in_first) k->in_first = number;
+    if (k->has_before && now > k->in_time + WISP__REKEY_OVERLAP) {
+        wisp__wipe(k->cipher, k->before, sizeof k->before);
+        k->has_before = false;
+    }
+    return true;
+}
+
+static void wisp__keys_free(wisp__base *base, wisp__keys *k) {
+    if (!k) return;
+    wisp__wipe(k->cipher, &k->join, sizeof *k - offsetof(wisp__keys, join));
+    wisp__free(base, k, sizeof *k);
+}
+
+/* --- GOODBYE without a session (RFC 9000 10.3). When a session begins, the joined end gives the
+       other a key, which it can make again from its secret. The key never is on the wire in the
+       clear: a GOODBYE has its hash with the tag that it quotes, which serves for no other --- */
+
+static bool wisp__reset_key(const wisp__sealer *sealer, uint16_t connection,
+                            const wisp_addr *addr, uint8_t *key) {
+    uint8_t text[8 + sizeof *addr] = "reset", hash[WISP_HASH_BYTES];
+    bool done;
+    wisp__store_part(text + 6, connection, 2);
+    memcpy(text + 8, addr, sizeof *addr);
+    done = wisp__blake(&sealer->cipher, hash, wisp__text(sealer->reset_secret, WISP_KEY_BYTES),
+                       wisp__text(text, (int)sizeof text));
+    memcpy(key, hash, WISP_KEY_BYTES);
+    return done;
+}
+
+/* What a GOODBYE has in the place of a tag that begins so. */
+static bool wisp__reset_tag(const wisp_cipher *c, const uint8_t *key, const uint8_t *quoted,
+                            uint8_t *tag) {
+    uint8_t hash[WISP_HASH_BYTES];
+    bool done = wisp__blake(c, hash, wisp__text(key, WISP_KEY_BYTES), wisp__text(quoted, 8));
+    memcpy(tag, hash, WISP_SEAL_BYTES);
+    return done;
+}
+
+/* --- what an endpoint with a cipher has --- */
+
+static void wisp__sealer_free(wisp__base *base, wisp__sealer *sealer) {
+    wisp_cipher cipher;
+    size_t bytes = sizeof *sealer + (size_t)base->mtu + WISP__SLACK;
+    if (!sealer) return;
+    cipher = sealer->cipher;
+    wisp__wipe(&cipher, sealer, bytes);
+    wisp__free(base, sealer, bytes);
+}
+
+static bool wisp__key_given(uint8_t *to, const void *key) {
+    if (key) memcpy(to, key, WISP_KEY_BYTES);
+    return key != NULL;
+}
+
+/* X25519 of a secret key and the base point (RFC 7748 4.1). */
+static bool wisp__key_public(const wisp_cipher *c, const uint8_t *secret, uint8_t *made) {
+    static const uint8_t base_point[WISP_KEY_BYTES] = { 9 };
+    return c->agree(c->user, made, secret, base_point);
+}
+
+/* On failure *made is there too, unless there is no memory. */
+static wisp_result wisp__sealer_make(wisp__base *base, const wisp_desc *desc,
+                                     wisp__sealer **made) {
+    wisp__sealer *s;
+    if (!desc->cipher) return WISP_OK;
+    if (!WISP__SEALS) return WISP_E_UNSUPPORTED;
+    s = *made = (wisp__sealer *)wisp__alloc(base, sizeof *s + (size_t)base->mtu + WISP__SLACK);
+    if (!s) return WISP_E_MEMORY;
+    s->opened = (uint8_t *)(s + 1);
+    s->cipher = *desc->cipher;
+    s->required = desc->require_sealed;
+    s->resets = wisp__key_given(s->reset_secret, desc->reset_secret) && !base->reliable;
+    s->serves = wisp__key_given(s->secret, desc->secret_key);
+    return !s->serves || wisp__key_public(&s->cipher, s->secret, s->public_key) ? WISP_OK
+                                                                                : WISP_E_ARGUMENT;
+}
+
+/* Does a desc lack the cipher that it needs, or a part of it? */
+static bool wisp__sealer_wrong(const wisp_desc *desc) {
+    const wisp_cipher *c = desc->cipher;
+    if (!c) return desc->secret_key || desc->reset_secret || desc->require_sealed;
+    return !c->keypair || !c->agree || !c->hash || !c->derive || !c->seal || !c->open ||
+           !c->random || !c->wipe;
+}
+
+/* ===========================================================================
  * MARK: >>mtu
  * What: the largest datagram that the path to a peer carries, after RFC 8899: found
  *   too large by packets that vanish, and raised by probes.
@@ -18978,6 +19367,8 @@ static void wisp__congestion_flushed(wisp__flow *flow) {
  *   connection  the connection number that the receiver chose in the handshake
  *   tag       covers the whole packet: the full packet number, the direction,
  *             flags, connection, and all bytes after the tag
+ *   sealed    bit 6 of the flags; bit 5: which of two keys in turn. The tag has
+ *             128 bits, and the body is encrypted
  *   number    the low bits; the receiver refuses numbers over 8,192 ahead
  *   acks      largest:16 delay:8 (half milliseconds) small(ranges - 1) length(first - 1)
  *             then per range length(gap - 1) length(packets - 1), downwards
@@ -18987,6 +19378,7 @@ static void wisp__congestion_flushed(wisp__flow *flow) {
 #define WISP__TAG_BYTES      8
 #define WISP__PACKET_HEAD    13        /* flags, connection, tag, number */
 #define WISP__RELIABLE_HEAD  9         /* flags, tag */
+#define WISP__SEALED_MORE    (WISP_SEAL_BYTES - WISP__TAG_BYTES)
 #define WISP__LEAP           8192      /* packet numbers that may be missing in a row */
 #define WISP__LEAP_RESERVE   64        /* of those, kept for probes and goodbyes */
 #define WISP__SKIP_LEAST     128       /* packets between two skipped numbers, at least */
@@ -18996,27 +19388,59 @@ static void wisp__congestion_flushed(wisp__flow *flow) {
 
 typedef void (*wisp__ref_ended)(void *owner, const wisp__ref *ref, bool arrived);
 
-static int wisp__packet_head(const wisp__base *base) {
-    return base->reliable ? WISP__RELIABLE_HEAD : WISP__PACKET_HEAD;
+static int wisp__packet_head(const wisp__base *base, bool sealed) {
+    return (base->reliable ? WISP__RELIABLE_HEAD : WISP__PACKET_HEAD) +
+           (sealed ? WISP__SEALED_MORE : 0);
+}
+
+static bool wisp__has_keys(const wisp__peer *peer) { return WISP__SEALS && peer->keys; }
+
+static int wisp__head_of(const wisp__base *base, const wisp__peer *peer) {
+    return wisp__packet_head(base, wisp__has_keys(peer));
+}
+
+/* Where the tag begins. */
+static int wisp__tag_at(const wisp__base *base) { return base->reliable ? 1 : 3; }
+
+/* The low bits of the number, at the end of the head. */
+static uint64_t wisp__packet_low(const uint8_t *packet, int head) {
+    return wisp__load_part(packet + head - 2, 2);
 }
 
 /* The right tag of a packet. Packet numbers stay below 2^40. */
 static uint64_t wisp__packet_tag(const wisp__base *base, const wisp__seal *seal, int direction,
                                  uint64_t number, const uint8_t *packet, int size) {
-    int covered = (base->reliable ? 1 : 3) + WISP__TAG_BYTES;
+    int covered = wisp__tag_at(base) + WISP__TAG_BYTES;
     uint64_t connection = base->reliable ? 0 : wisp__load_part(packet + 1, 2);
     return wisp__seal_tag(seal, direction, number ^ connection << 40 ^ (uint64_t)packet[0] << 56,
                           packet + covered, size - covered);
 }
 
+static wisp_box wisp__packet_box(const wisp__base *base, uint64_t number, uint8_t *packet,
+                                 int size) {
+    int head = wisp__packet_head(base, true), tag_at = wisp__tag_at(base);
+    wisp_box box = wisp__sealed_box(NULL, wisp__text(packet, tag_at), packet + head, size - head);
+    box.number = number;
+    box.tag = packet + tag_at;
+    return box;
+}
+
 static void wisp__packet_close(const wisp__base *base, const wisp__peer *peer, uint64_t number,
                                uint8_t *packet, int size) {
+    int head = wisp__head_of(base, peer), tag_at = wisp__tag_at(base);
     if (!base->reliable) {
         wisp__store_part(packet + 1, peer->connection, 2);
-        wisp__store_part(packet + WISP__PACKET_HEAD - 2, number & 0xffff, 2);
+        wisp__store_part(packet + head - 2, number & 0xffff, 2);
     }
-    wisp__store64(packet + (base->reliable ? 1 : 3),
-                  wisp__packet_tag(base, &peer->seal, !peer->joiner, number, packet, size));
+    if (wisp__has_keys(peer)) {
+        wisp_box box = wisp__packet_box(base, number, packet, size);
+        uint64_t acked = base->reliable ? UINT64_MAX : peer->flow.largest_acked;
+        wisp__keys_turn(base, peer->keys, number, acked);
+        wisp__keys_seal(peer->keys, packet, &box);
+    } else {
+        wisp__store64(packet + tag_at,
+                      wisp__packet_tag(base, &peer->seal, !peer->joiner, number, packet, size));
+    }
 }
 
 static void wisp__flow_init(wisp__base *base, wisp__flow *flow, double now) {
@@ -19141,14 +19565,14 @@ static wisp__sent *wisp__flow_find(const wisp__flow *flow, uint64_t number) {
     return sent->number == (uint32_t)number && sent->bytes ? sent : NULL;
 }
 
-/* Was a packet with this head sent lately, and has nothing of the session come in since? */
-static bool wisp__flow_is_unheard(const wisp__flow *flow, const uint8_t *head, double heard_at) {
-    uint64_t number = wisp__widen(flow->next - 1, wisp__load_part(head + 11, 2), 16);
+/* The first bytes of the tag of a packet that was sent lately, if nothing of the session has come
+   in since; else NULL. */
+static const uint8_t *wisp__flow_unheard(const wisp__flow *flow, uint64_t low, double heard_at) {
+    uint64_t number = wisp__widen(flow->next - 1, low, 16);
     const wisp__sent *sent;
-    if (!flow->sent_room || number >= flow->next) return false;
+    if (!flow->sent_room || number >= flow->next) return NULL;
     sent = &flow->sent[number & (uint64_t)(flow->sent_room - 1)];
-    return sent->number == (uint32_t)number && memcmp(sent->tag, head + 3, sizeof sent->tag) == 0 &&
-           sent->time >= heard_at;
+    return sent->number == (uint32_t)number && sent->time >= heard_at ? sent->tag : NULL;
 }
 
 static bool wisp__flow_reserve(wisp__base *base, wisp__flow *flow) {
@@ -20060,7 +20484,8 @@ static int wisp__peer_abandon(wisp *w, wisp__peer *peer) {
 static inline wisp__channel *wisp__peer_channel(wisp__base *base, wisp__peer *peer, int channel) {
     if (peer->channels[channel]) return peer->channels[channel];
     peer->channels[channel] = wisp__channel_make(base);
-    if (peer->channels[channel]) peer->channel_end = wisp__max_int(peer->channel_end, channel + 1);
+    if (peer->channels[channel])
+        peer->channel_end = (uint8_t)wisp__max_int(peer->channel_end, channel + 1);
     return peer->channels[channel];
 }
 
@@ -29172,7 +29597,7 @@ static void wisp__packet_begin(wisp__packet_writer *f, wisp *w, wisp__session *s
     f->w = w;
     f->s = s;
     f->packet = wisp__post_buffer(w);
-    f->head = wisp__packet_head(&w->base);
+    f->head = wisp__head_of(&w->base, &s->peer);
     f->packet[0] = WISP__FLAG_SESSION;
     f->to = wisp__writer_on(f->packet + f->head, flow->mtu.size - f->head);
     f->to.end -= WISP__REPEAT_BITS;
@@ -29583,6 +30008,7 @@ static void wisp__drop(wisp *w, wisp__session *s, wisp__remote *remote, wisp__dr
 /* Frees what goodbyes need. */
 static void wisp__session_empty(wisp *w, wisp__session *s) {
     wisp__flow_free(&w->base, &s->peer.flow);
+    wisp__keys_free(&w->base, s->peer.keys);
     wisp__free(&w->base, s->spending, sizeof *s->spending);
     wisp__free(&w->base, s->peer.reason, WISP__REASON_BYTES);
 }
@@ -29622,6 +30048,8 @@ static void wisp__joined(wisp *w, wisp__session *s) {
         wisp__flow_sample(&w->base, &s->peer.flow, w->base.time, w->base.time - s->peer.sent_at, 0);
     s->peer.state = WISP__JOINED;
     s->peer.reported = true;
+    if (s->peer.keys)
+        wisp__wipe(s->peer.keys->cipher, &s->peer.keys->join, sizeof s->peer.keys->join);
     w->joins_done += s->peer.asked;
     s->peer.started = s->peer.received_at = s->peer.sent_at = w->base.time;
     s->unannounced = WISP__RESERVED;
@@ -29631,6 +30059,7 @@ static void wisp__joined(wisp *w, wisp__session *s) {
     wisp__peers_mark(w, &s->peer);
     wisp__peer_timer(w, &s->peer);
     w->base.stats.joins++;
+    w->base.stats.joins_sealed += s->peer.keys != NULL;
     wisp__report_reads(w, s);
     wisp__properties_joined(w, s);
     wisp__report_session(w, s, WISP__ON_JOINED, WISP_OK, "");
@@ -29737,8 +30166,12 @@ void wisp_leave(wisp *w, wisp_peer peer, const char *reason) {
  * again, though as repeats; then its answer moves the session back, and nothing ends that probe.
  * ======================================================================== */
 
+enum { WISP__PATH_TRIES = 6 };
+
 /* The packet of a challenge or a response. */
-enum { WISP__PATH_BYTES = WISP__PACKET_HEAD + 10, WISP__PATH_TRIES = 6 };
+static int wisp__path_bytes(const wisp *w, const wisp__peer *peer) {
+    return wisp__head_of(&w->base, peer) + 10;
+}
 
 static bool wisp__addr_equal(const wisp_addr *a, const wisp_addr *b) {
     return memcmp(a, b, sizeof *a) == 0;
@@ -29760,17 +30193,18 @@ static void wisp__path_send(wisp *w, wisp__session *s, const wisp_addr *to, wisp
                             uint64_t data) {
     wisp__peer *peer = &s->peer;
     uint8_t *packet = wisp__post_buffer(w);
-    wisp__writer out = wisp__writer_on(packet + WISP__PACKET_HEAD, WISP__PATH_BYTES);
+    int head = wisp__head_of(&w->base, peer), bytes = wisp__path_bytes(w, peer);
+    wisp__writer out = wisp__writer_on(packet + head, bytes);
     if (!wisp__flow_may_number(&peer->flow)) return;
     packet[0] = WISP__FLAG_SESSION;
     wisp__frame_put_path(&out, kind, data);
     wisp__put_align(&out);
-    wisp__packet_close(&w->base, peer, peer->flow.next++, packet, WISP__PATH_BYTES);
+    wisp__packet_close(&w->base, peer, peer->flow.next++, packet, bytes);
     wisp__flow_skip(&peer->flow, &w->peers.secret);
     peer->stats.packets_sent++;
-    peer->stats.bytes_sent += WISP__PATH_BYTES;
-    wisp__policy_sent(w, s, WISP__PATH_BYTES);
-    wisp__post_add(w, to, NULL, packet, WISP__PATH_BYTES);
+    peer->stats.bytes_sent += (uint64_t)bytes;
+    wisp__policy_sent(w, s, bytes);
+    wisp__post_add(w, to, NULL, packet, bytes);
 }
 
 /* No other address is probed for a round trip: packets may go on to come from two. */
@@ -29792,8 +30226,8 @@ static void wisp__path_challenge(wisp *w, wisp__session *s) {
     if (path->tries++ == WISP__PATH_TRIES) {
         if (path->number == UINT64_MAX) path->contested = false;
         wisp__path_rest(w, &s->peer);
-    } else if (path->allowed >= WISP__PATH_BYTES) {
-        path->allowed -= WISP__PATH_BYTES;
+    } else if (path->allowed >= wisp__path_bytes(w, &s->peer)) {
+        path->allowed -= wisp__path_bytes(w, &s->peer);
         wisp__path_send(w, s, &path->addr, WISP__FRAME_PATH_CHALLENGE,
                         wisp__path_data(w, &s->peer, &path->addr));
     }
@@ -29813,7 +30247,7 @@ static void wisp__path_probe(wisp *w, wisp__session *s, const wisp_addr *addr, u
 /* Challenges the address before the moves, which is proven, in the hope that packets come. */
 static void wisp__path_probe_home(wisp *w, wisp__session *s) {
     wisp_addr home = s->peer.path->home;
-    wisp__path_probe(w, s, &home, UINT64_MAX, WISP__PATH_BYTES * WISP__PATH_TRIES);
+    wisp__path_probe(w, s, &home, UINT64_MAX, wisp__path_bytes(w, &s->peer) * WISP__PATH_TRIES);
 }
 
 /* Begins to probe an address that a packet came from. Two challenges go out, as one may be lost,
@@ -29835,7 +30269,8 @@ static void wisp__path_try(wisp *w, wisp__session *s, const wisp_addr *addr, uin
    lost. */
 static void wisp__path_heard_again(wisp *w, wisp__session *s, uint64_t number, int bytes) {
     wisp__path *path = s->peer.path;
-    bool first = path->number == UINT64_MAX, owed = path->allowed < WISP__PATH_BYTES;
+    bool first = path->number == UINT64_MAX;
+    bool owed = path->allowed < wisp__path_bytes(w, &s->peer);
     path->allowed = wisp__min_int(path->allowed + 3 * bytes, 1 << 20);
     path->next = wisp__min(path->next, w->base.time + wisp__max(s->peer.flow.rtt, 0.02));
     if (first) {
@@ -29935,9 +30370,10 @@ static void wisp__on_path_response(wisp__reading *r) {
  * MARK: >>join
  * What: the handshake, and who is let in. REQUEST -> CHALLENGE -> RESPONSE ->
  *   ACCEPT or DENY; each packet is drawn where it is written and read.
- * Invariants: nothing is stored for an address before its cookie came back;
- *   no answer is larger than the packet that it answers; one address has at
- *   most one session and one that waits to replace it.
+ * Invariants: nothing is stored for an address, and no key agreed, before its cookie
+ *   came back; no answer is larger than the packet that it answers; one address has at
+ *   most one session and one that waits to replace it; a sealed join believes no
+ *   ACCEPT or DENY that is not sealed.
  * ======================================================================== */
 
 #define WISP__BUCKET_SECONDS 15.0   /* a cookie is valid for one to two of these: longer than a
@@ -30035,24 +30471,34 @@ static bool wisp__take_abilities(const wisp *w, wisp__peer *peer, uint8_t flags,
        connection  which the packets to the sender of this carry in their head
        app, text   length:8, then the bytes;  ticket  length:16, then the bytes --- */
 
-static void wisp__send_response(wisp *w, wisp__peer *peer) {
-    wisp__writer to = wisp__handshake_begin(w, WISP__RESPONSE, peer->client_nonce);
+static void wisp__put_response(const wisp *w, const wisp__peer *peer, wisp__place ticket,
+                               wisp__writer *to) {
     int length = (int)strlen(w->peers.app);
+    wisp__put(to, wisp__connection_of(peer), 16);
+    wisp__put_abilities(w, to);
+    wisp__put(to, w->peers.app_version, 32);
+    wisp__put(to, (uint64_t)length, 8);
+    wisp__put_bytes(to, w->peers.app, length);
+    wisp__put(to, (uint64_t)ticket.count, 16);
+    wisp__put_bytes(to, (const uint8_t *)ticket.at, ticket.count);
+}
+
+/* The ticket of a sealed join is the whole message, see SEALED RESPONSE. */
+static void wisp__send_response(wisp *w, wisp__peer *peer) {
+    int type = peer->keys ? WISP__SEALED_RESPONSE : WISP__RESPONSE;
+    wisp__writer to = wisp__handshake_begin(w, type, peer->client_nonce);
+    wisp__place ticket = { peer->ticket, peer->ticket_size };
     wisp__put(&to, peer->bucket, 8);
     wisp__put(&to, peer->cookie, 64);
-    wisp__put(&to, wisp__connection_of(peer), 16);
-    wisp__put_abilities(w, &to);
-    wisp__put(&to, w->peers.app_version, 32);
-    wisp__put(&to, (uint64_t)length, 8);
-    wisp__put_bytes(&to, w->peers.app, length);
-    wisp__put(&to, (uint64_t)peer->ticket_size, 16);
-    wisp__put_bytes(&to, peer->ticket, peer->ticket_size);
+    if (peer->keys) wisp__put_bytes(&to, (const uint8_t *)ticket.at, ticket.count);
+    else wisp__put_response(w, peer, ticket, &to);
     wisp__handshake_send(w, &to, &peer->addr);
 }
 
 typedef struct wisp__response {
     uint64_t nonce, cookie;
     int size;  /* of the whole packet */
+    wisp__sealed_join *join;   /* NULL: not sealed */
     uint8_t bucket, flags;
     uint16_t connection;
     uint32_t window, app_version;
@@ -30061,9 +30507,13 @@ typedef struct wisp__response {
     const void *ticket;
 } wisp__response;
 
-static bool wisp__read_response(wisp__reader *from, wisp__response *r) {
+static bool wisp__read_cookie(wisp__reader *from, wisp__response *r) {
     r->bucket = (uint8_t)wisp__get(from, 8);
     r->cookie = wisp__get(from, 64);
+    return !from->failed;
+}
+
+static bool wisp__read_response(wisp__reader *from, wisp__response *r) {
     r->connection = (uint16_t)wisp__get(from, 16);
     r->flags = (uint8_t)wisp__get(from, 8);
     r->window = (uint32_t)wisp__get(from, 32);
@@ -30079,22 +30529,39 @@ static bool wisp__read_response(wisp__reader *from, wisp__response *r) {
 
 /* --- ACCEPT 4: server nonce:64 connection:16 abilities --- */
 
+static void wisp__sealed_send(wisp *w, const wisp_addr *addr, uint64_t nonce,
+                              const wisp__sealed_join *join) {
+    wisp__writer to = wisp__handshake_begin(w, WISP__SEALED_ANSWER, nonce);
+    wisp__put_bytes(&to, join->answer, join->bytes + WISP__NOISE_REST);
+    wisp__handshake_send(w, &to, addr);
+}
+
 static void wisp__send_accept(wisp *w, wisp__peer *peer) {
-    wisp__writer to = wisp__handshake_begin(w, WISP__ACCEPT, peer->client_nonce);
+    wisp__writer to;
+    if (peer->keys) {
+        wisp__sealed_send(w, &peer->addr, peer->client_nonce, &peer->keys->join);
+        return;
+    }
+    to = wisp__handshake_begin(w, WISP__ACCEPT, peer->client_nonce);
     wisp__put(&to, peer->server_nonce, 64);
     wisp__put(&to, wisp__connection_of(peer), 16);
     wisp__put_abilities(w, &to);
     wisp__handshake_send(w, &to, &peer->addr);
 }
 
-static void wisp__on_accept(wisp *w, wisp__peer *peer, wisp__reader *from) {
-    uint64_t nonce = wisp__get(from, 64);
+/* Connection and abilities of the other end; false: they are cut. */
+static bool wisp__take_acceptance(const wisp *w, wisp__peer *peer, wisp__reader *from) {
     uint16_t connection = (uint16_t)wisp__get(from, 16);
     uint8_t flags = (uint8_t)wisp__get(from, 8);
     wisp__take_abilities(w, peer, flags, (uint32_t)wisp__get(from, 32));
-    if (from->failed) return;
-    peer->server_nonce = nonce;
     peer->connection = connection;
+    return !from->failed;
+}
+
+static void wisp__on_accept(wisp *w, wisp__peer *peer, wisp__reader *from) {
+    uint64_t nonce = wisp__get(from, 64);
+    if (!wisp__take_acceptance(w, peer, from)) return;
+    peer->server_nonce = nonce;
     wisp__peer_session(peer);
     wisp__confirm(w, (wisp__session *)peer);
 }
@@ -30105,20 +30572,25 @@ static void wisp__on_accept(wisp *w, wisp__peer *peer, wisp__reader *from) {
 static wisp_result wisp__join_code(wisp_result code) {
     bool about_joins = code <= WISP_E_SERVER_FULL && code >= WISP_E_LINK_KIND;
     bool theirs = code <= WISP_E_USER && code >= INT16_MIN;
-    return theirs || about_joins || code == WISP_E_FLOOD ? code : WISP_E_DENIED;
+    about_joins = about_joins || code == WISP_E_FLOOD || code == WISP_E_SEALED;
+    return theirs || about_joins ? code : WISP_E_DENIED;
+}
+
+/* `most`: bytes that the text may have. */
+static void wisp__put_denial(wisp__writer *to, wisp_result code, const char *text, int most) {
+    char clean[WISP__REASON_BYTES];
+    size_t length = wisp__text_clean(clean, (size_t)wisp__min_int(most + 1, WISP__REASON_BYTES),
+                                     text ? text : "", text ? strlen(text) : 0);
+    wisp__put(to, (uint16_t)wisp__join_code(code), 16);
+    wisp__put(to, length, 8);
+    wisp__put_bytes(to, clean, (int)length);
 }
 
 /* `asked`: size of the packet that this answers, which the answer does not exceed. */
 static void wisp__deny(wisp *w, const wisp_addr *addr, uint64_t nonce,
                        wisp_result code, const char *text, int asked) {
     wisp__writer to = wisp__handshake_begin(w, WISP__DENY, nonce);
-    int most = asked - WISP__HANDSHAKE_HEAD - 2 - 1 - 4;
-    char clean[WISP__REASON_BYTES];
-    size_t length = wisp__text_clean(clean, (size_t)wisp__min_int(most + 1, WISP__REASON_BYTES),
-                                     text ? text : "", text ? strlen(text) : 0);
-    wisp__put(&to, (uint16_t)wisp__join_code(code), 16);
-    wisp__put(&to, length, 8);
-    wisp__put_bytes(&to, clean, (int)length);
+    wisp__put_denial(&to, code, text, asked - WISP__HANDSHAKE_HEAD - 2 - 1 - 4);
     wisp__handshake_send(w, &to, addr);
     w->base.stats.joins_denied++;
 }
@@ -30145,35 +30617,55 @@ static void wisp__on_denial(wisp *w, wisp__session *s, wisp__reader *from) {
 /* --- GOODBYE 6: connection:16 tag:64 number:16, on a reliable link the tag alone. It answers a
        packet of a session that this end does not have, and is the head of that packet: so it is
        shorter, and its tag proves that the packet arrived. It has neither the head nor the check of
-       the other handshake packets, and is never answered --- */
+       the other handshake packets, and is never answered. To a sealed packet, its tag is one that
+       takes desc.reset_secret to make (noise) --- */
+
+/* Is this the answer to a packet whose tag begins so? */
+static bool wisp__is_reset(const wisp__keys *keys, const uint8_t *bytes, const uint8_t *quoted) {
+    uint8_t tag[WISP_SEAL_BYTES];
+    return keys->resets && wisp__reset_tag(keys->cipher, keys->reset, quoted, tag) &&
+           wisp__same_secret(tag, bytes + 3, WISP_SEAL_BYTES);
+}
 
 static void wisp__say_goodbye(wisp *w, const wisp_packet *packet) {
-    int head = wisp__packet_head(&w->base);
-    uint8_t *bytes;
-    if (packet->size <= head ||
+    bool sealed = (*(const uint8_t *)packet->data & WISP__FLAG_SEALED) != 0;
+    const wisp__sealer *sealer = WISP__SEALS ? w->sealer : NULL;
+    int head = wisp__packet_head(&w->base, sealed);
+    uint8_t *bytes, key[WISP_KEY_BYTES];
+    if (packet->size <= head || (sealed && !(sealer && sealer->resets)) ||
         !wisp__policy_answer(&w->policy, wisp__host_of(w, &packet->addr), w->base.time))
         return;
     bytes = wisp__post_buffer(w);
     memcpy(bytes, packet->data, (size_t)head);
     bytes[0] = WISP__GOODBYE;
+    if (sealed && !(wisp__reset_key(sealer, (uint16_t)wisp__load_part(bytes + 1, 2),
+                                    &packet->addr, key) &&
+                    wisp__reset_tag(&sealer->cipher, key, bytes + 3, bytes + 3)))
+        return;
     wisp__post_add(w, &packet->addr, NULL, bytes, head);
     w->base.stats.goodbyes_sent++;
 }
 
 /* Does a GOODBYE quote a packet of this session? A reliable link lets no stranger in between. */
-static bool wisp__is_goodbye_to(const wisp *w, const wisp__peer *peer, const uint8_t *bytes) {
-    if (w->base.reliable) return peer->state == WISP__JOINED;
+static bool wisp__is_goodbye_to(const wisp *w, const wisp__peer *peer, const wisp_packet *packet) {
+    const uint8_t *bytes = (const uint8_t *)packet->data, *tag = NULL;
+    int head = wisp__head_of(&w->base, peer);
+    uint8_t last[8];
+    if (packet->size != head) return false;
+    if (w->base.reliable) return peer->state == WISP__JOINED && !peer->keys;
     if (wisp__load_part(bytes + 1, 2) != peer->connection) return false;
-    if (peer->state == WISP__LEAVING) return wisp__load64(bytes + 3) == peer->cookie;
-    return peer->state == WISP__JOINED &&
-           wisp__flow_is_unheard(&peer->flow, bytes, peer->received_at);
+    wisp__store64(last, peer->cookie);
+    if (peer->state == WISP__LEAVING) tag = last;
+    else if (peer->state == WISP__JOINED)
+        tag = wisp__flow_unheard(&peer->flow, wisp__packet_low(bytes, head), peer->received_at);
+    if (!tag) return false;
+    return peer->keys ? wisp__is_reset(peer->keys, bytes, tag) : memcmp(tag, bytes + 3, 8) == 0;
 }
 
 static void wisp__on_goodbye(wisp *w, const wisp_packet *packet) {
     wisp__peer *peer = NULL;
-    if (packet->size == wisp__packet_head(&w->base))
-        while ((peer = wisp__peers_find(w, &packet->addr, peer)) != NULL)
-            if (wisp__is_goodbye_to(w, peer, (const uint8_t *)packet->data)) break;
+    while ((peer = wisp__peers_find(w, &packet->addr, peer)) != NULL)
+        if (wisp__is_goodbye_to(w, peer, packet)) break;
     if (!peer) {
         w->base.stats.goodbyes_ignored++;
     } else if (peer->state == WISP__LEAVING) {       /* ours has arrived: no more repeats */
@@ -30183,6 +30675,119 @@ static void wisp__on_goodbye(wisp *w, const wisp_packet *packet) {
         wisp__end(w, (wisp__session *)peer, WISP_E_CLOSED,
                   "the other end has no such session any more", false);
     }
+}
+
+/* --- SEALED RESPONSE 9: bucket:8 cookie:64 message (noise). The content is that of RESPONSE from
+       `connection` on, with zeros up to 64 bytes; the head of the packet is the prologue. Later
+       responses may have another cookie, but the same message: its key seals no other.
+       SEALED ANSWER 10: message. The content is code:16, then for 0 connection:16 abilities
+       resets:8 reset key:256, else length:8 text; with zeros up to the size of the content of the
+       response, at most 112 bytes --- */
+
+static wisp__place wisp__rest_of(const wisp__reader *from) {
+    return wisp__text(from->bytes + from->at / 8, from->size - (int)(from->at / 8));
+}
+
+/* Opens a response. false: it does not open, which is counted. */
+static bool wisp__sealed_open(wisp *w, wisp__reader *from, wisp__response *r) {
+    const wisp__sealer *sealer = w->sealer;
+    wisp__place message = wisp__rest_of(from);
+    int content = message.count - WISP__NOISE_REST;
+    r->join->bytes = wisp__min_int(content, WISP__ANSWER_MOST);
+    if (content >= WISP__ASK_LEAST &&
+        wisp__noise_begin(&r->join->noise, &sealer->cipher, sealer->public_key,
+                          wisp__text(from->bytes, WISP__HANDSHAKE_HEAD)) &&
+        wisp__noise_read(&r->join->noise, sealer->secret, message, sealer->opened)) {
+        *from = wisp__reader_on(sealer->opened, content);
+        if (wisp__read_response(from, r)) return true;
+    }
+    w->base.stats.seals_broken++;
+    return false;
+}
+
+static wisp__writer wisp__answer_begin(wisp__sealed_join *join) {
+    memset(join->answer, 0, sizeof join->answer);
+    return wisp__writer_on(join->answer + WISP_KEY_BYTES, join->bytes);
+}
+
+/* Makes the answer that lets a join in, and the keys of the session. */
+static bool wisp__sealed_accept(wisp *w, wisp__peer *peer) {
+    wisp__keys *k = peer->keys;
+    wisp__sealed_join *join = &k->join;
+    wisp__writer to = wisp__answer_begin(join);
+    uint16_t connection = wisp__connection_of(peer);
+    wisp__put(&to, 0, 16);
+    wisp__put(&to, connection, 16);
+    wisp__put_abilities(w, &to);
+    wisp__put(&to, w->sealer->resets &&
+                       wisp__reset_key(w->sealer, connection, &peer->addr, k->reset), 8);
+    wisp__put_bytes(&to, k->reset, WISP_KEY_BYTES);
+    return wisp__noise_write(&join->noise, join->answer, join->bytes) &&
+           wisp__keys_split(k, &join->noise, false, w->base.time);
+}
+
+/* Denies a join, by a sealed answer if it is sealed. */
+static void wisp__deny_join(wisp *w, const wisp_addr *addr, const wisp__response *r,
+                            wisp_result code, const char *text) {
+    wisp__writer to;
+    if (!r->join) {
+        wisp__deny(w, addr, r->nonce, code, text, r->size);
+        return;
+    }
+    to = wisp__answer_begin(r->join);
+    wisp__put_denial(&to, code, text, r->join->bytes - 3);
+    if (wisp__noise_write(&r->join->noise, r->join->answer, r->join->bytes))
+        wisp__sealed_send(w, addr, r->nonce, r->join);
+    w->base.stats.joins_denied++;
+}
+
+/* Keys that do not seal yet, and all of the handshake so far (NULL: nothing). false: no memory. */
+static bool wisp__keep_keys(wisp *w, wisp__peer *peer, const wisp__sealed_join *join) {
+    peer->keys = (wisp__keys *)wisp__alloc(&w->base, sizeof *peer->keys);
+    if (!peer->keys) return false;
+    peer->keys->cipher = &w->sealer->cipher;
+    if (join) peer->keys->join = *join;
+    return true;
+}
+
+/* Makes the message that the responses of a join have in place of the ticket. */
+static wisp_result wisp__sealed_ask(wisp *w, wisp__peer *peer, const void *server_key,
+                                    wisp__place ticket) {
+    wisp__writer head = wisp__handshake_begin(w, WISP__SEALED_RESPONSE, peer->client_nonce), to;
+    uint8_t *message = (uint8_t *)peer->ticket;
+    int content = peer->ticket_size - WISP__NOISE_REST;
+    if (!wisp__keep_keys(w, peer, NULL)) return WISP_E_MEMORY;
+    to = wisp__writer_on(message + WISP_KEY_BYTES, content);
+    wisp__put_response(w, peer, ticket, &to);
+    return wisp__noise_begin(&peer->keys->join.noise, peer->keys->cipher, server_key,
+                             wisp__text(head.bytes, WISP__HANDSHAKE_HEAD)) &&
+           wisp__noise_write(&peer->keys->join.noise, message, content)
+               ? WISP_OK : WISP_E_ARGUMENT;
+}
+
+static void wisp__on_sealed_answer(wisp *w, wisp__peer *peer, wisp__reader *from) {
+    wisp__place message = wisp__rest_of(from);
+    wisp__keys *k = peer->keys;
+    wisp__reader content;
+    wisp__noise n = k->join.noise;         /* a forged answer leaves it as it is */
+    if (!wisp__noise_read(&n, n.own, message, w->sealer->opened)) {
+        w->base.stats.seals_broken++;
+        wisp__wipe(k->cipher, &n, sizeof n);
+        return;
+    }
+    content = wisp__reader_on(w->sealer->opened, message.count - WISP__NOISE_REST);
+    if (wisp__get(&content, 16) == 0) {
+        bool good = wisp__take_acceptance(w, peer, &content);
+        k->resets = wisp__get(&content, 8) != 0;
+        wisp__get_bits(&content, k->reset, WISP_KEY_BYTES * 8);
+        peer->server_nonce = wisp__random(&w->peers.secret);
+        if (good && !content.failed && wisp__keys_split(k, &n, true, w->base.time))
+            wisp__confirm(w, (wisp__session *)peer);
+    } else {
+        content.at = 0;
+        wisp__on_denial(w, (wisp__session *)peer, &content);
+    }
+    wisp__wipe(&w->sealer->cipher, &n, sizeof n);
 }
 
 /* --- the joining end --- */
@@ -30247,6 +30852,7 @@ static wisp_result wisp__ask_accept(wisp *w, const wisp_addr *addr, const wisp__
     w->joining.user = s->peer.user;
     w->joining.text = NULL;
     w->joining.joins_of_host = wisp__policy_knocks(&w->policy, wisp__host_of(w, addr));
+    w->joining.sealed = r->join != NULL;
     w->judging = true;
     if (w->accept) verdict = (w->accept)(w, addr, r->ticket, r->ticket_size, w->base.user);
     w->judging = false;
@@ -30279,7 +30885,11 @@ static void wisp__half_open(wisp *w, wisp__session *s) {
     s->peer.tries = 1;
     s->peer.sent_at = w->base.time;
     s->peer.server_nonce = wisp__random(&w->peers.secret);
-    wisp__peer_session(&s->peer);
+    if (!s->peer.keys) wisp__peer_session(&s->peer);
+    else if (!wisp__sealed_accept(w, &s->peer)) {
+        wisp__end(w, s, WISP_E_SEALED, "the cipher failed", false);
+        return;
+    }
     wisp__peer_wait(w, &s->peer, w->base.join_timeout);
     wisp__send_accept(w, &s->peer);
 }
@@ -30328,7 +30938,7 @@ static void wisp__refuse_join(wisp *w, const wisp_addr *addr, const wisp__respon
     snprintf(here, sizeof here, "%lu", (unsigned long)w->peers.app_version);
     if (!text && verdict == WISP_E_APP) text = w->peers.app;        /* the other end tells both */
     if (!text && verdict == WISP_E_APP_VERSION) text = here;
-    wisp__deny(w, addr, r->nonce, verdict, text, r->size);
+    wisp__deny_join(w, addr, r, verdict, text);
 }
 
 /* The session begins with its first packet, or, while pending, when wisp_admit says so. */
@@ -30354,7 +30964,7 @@ static bool wisp__keep_ticket(wisp *w, wisp__peer *peer, const wisp__response *r
     wisp__free(&w->base, peer->ticket, (size_t)peer->ticket_size);
     if (ticket) memcpy(ticket, r->ticket, (size_t)r->ticket_size);
     peer->ticket = ticket;
-    peer->ticket_size = r->ticket_size;
+    peer->ticket_size = (uint16_t)r->ticket_size;
     return true;
 }
 
@@ -30373,7 +30983,9 @@ static void wisp__try_join(wisp *w, const wisp_addr *addr, const wisp__response 
     if (w->destroyed) return;
     s = (wisp__session *)wisp__pool_get(&w->peers.pool, id);
     if (!s || s != was || s->peer.state > WISP__JUDGED) return;     /* left meanwhile */
-    if (verdict >= 0 && !wisp__keep_ticket(w, &s->peer, r)) verdict = WISP_E_MEMORY;
+    if (verdict >= 0 && ((r->join && !wisp__keep_keys(w, &s->peer, r->join)) ||
+                         !wisp__keep_ticket(w, &s->peer, r)))
+        verdict = WISP_E_MEMORY;
     if (verdict >= 0) {
         wisp__let_in(w, s, r, verdict == WISP_PENDING);
         return;
@@ -30396,20 +31008,39 @@ static void wisp__repeat_accept(wisp *w, wisp__peer *peer) {
 /* Of two joins that cross each other the one with the smaller nonce wins. true: ours does, or both
    are the same, because we join ourselves. */
 static bool wisp__gives_way(wisp *w, wisp__peer *ours, const wisp__response *r) {
+    if (ours->keys) w->base.stats.joins_ignored++;         /* nobody else can answer that */
+    if (ours->keys || r->join) return ours->keys != NULL;
     if (!ours->joiner || ours->client_nonce > r->nonce) return false;
     if (ours->client_nonce < r->nonce) ours->crossed = r->nonce;
     else wisp__deny(w, &ours->addr, r->nonce, WISP_E_REFUSED, "an endpoint joins itself", r->size);
     return true;
 }
 
+/* Has the address a sealed session that seems to live? It is asked, and the join waits: it may be
+   a stranger's. */
+static bool wisp__sealed_lives(wisp *w, const wisp_addr *addr) {
+    wisp__peer *peer = NULL;
+    while ((peer = wisp__peers_find(w, addr, peer)) != NULL) {
+        if (!peer->keys || peer->state != WISP__JOINED || wisp__is_quiet(w, peer)) continue;
+        ((wisp__session *)peer)->ping = true;
+        wisp__peers_mark(w, peer);
+        w->base.stats.joins_ignored++;
+        return true;
+    }
+    return false;
+}
+
 static void wisp__on_response(wisp *w, const wisp_packet *packet, uint64_t nonce,
-                              wisp__reader *from) {
+                              wisp__reader *from, bool sealed) {
     const wisp_addr *addr = &packet->addr;
+    const wisp__sealer *sealer = WISP__SEALS ? w->sealer : NULL;
+    wisp__sealed_join join;
     wisp__response r;
     wisp__peer *same, *ours, *waiting;
     r.nonce = nonce;
     r.size = packet->size;
-    if (!wisp__read_response(from, &r)) {
+    r.join = sealed ? &join : NULL;
+    if (!wisp__read_cookie(from, &r) || (!sealed && !wisp__read_response(from, &r))) {
         w->base.stats.handshakes_bad++;
         return;
     }
@@ -30423,14 +31054,22 @@ static void wisp__on_response(wisp *w, const wisp_packet *packet, uint64_t nonce
         return;
     }
     if (ours && wisp__gives_way(w, ours, &r)) return;
-    if (wisp__door_is_shut(w, addr, nonce, packet->size)) return;
+    if (wisp__door_is_shut(w, addr, nonce, packet->size) || wisp__sealed_lives(w, addr)) return;
     if (!wisp__policy_knock(&w->policy, wisp__host_of(w, addr), w->base.time)) {
         w->base.stats.joins_flooded++;
         wisp__deny(w, addr, nonce, WISP_E_FLOOD, NULL, packet->size);
         return;
     }
-    if (waiting) wisp__end(w, (wisp__session *)waiting, WISP_E_REPLACED, "joined anew", false);
-    wisp__try_join(w, addr, &r, ours);
+    if (sealed ? !sealer || !sealer->serves : sealer && sealer->required) {
+        w->base.stats.plain_refused += !sealed;
+        wisp__deny(w, addr, nonce, WISP_E_SEALED, NULL, r.size);
+        return;
+    }
+    if (!sealed || wisp__sealed_open(w, from, &r)) {
+        if (waiting) wisp__end(w, (wisp__session *)waiting, WISP_E_REPLACED, "joined anew", false);
+        wisp__try_join(w, addr, &r, ours);
+    }
+    if (sealed) wisp__wipe(&sealer->cipher, &join, sizeof join);
 }
 
 /* A handshake packet of another wire version: both ends learn that they differ. */
@@ -30443,6 +31082,8 @@ static void wisp__on_other_version(wisp *w, const wisp_packet *packet, int type,
     if (type == WISP__REQUEST && packet->size >= WISP__HANDSHAKE_LEAST) {
         wisp__log(&w->base, WISP_LOG_WARNING, WISP_E_WIRE_VERSION, "a join was refused: %s", text);
         wisp__deny(w, &packet->addr, nonce, WISP_E_WIRE_VERSION, NULL, packet->size);
+    } else if (type == WISP__DENY && asking && asking->keys) {
+        asking->result = WISP_E_SEALED;
     } else if (type == WISP__DENY && asking) {
         wisp__end(w, (wisp__session *)asking, WISP_E_WIRE_VERSION, text, false);
     }
@@ -30480,12 +31121,16 @@ static void wisp__on_join_packet(wisp *w, const wisp_packet *packet, int type, u
     if (type == WISP__REQUEST && full) {
         if (!wisp__door_is_shut(w, &packet->addr, nonce, packet->size))
             wisp__challenge(w, &packet->addr, nonce);
-    } else if (type == WISP__RESPONSE && full) {
-        wisp__on_response(w, packet, nonce, from);
+    } else if ((type == WISP__RESPONSE || type == WISP__SEALED_RESPONSE) && full) {
+        wisp__on_response(w, packet, nonce, from, type != WISP__RESPONSE);
     } else if (!asking) {
         w->base.stats.packets_foreign++;
     } else if (type == WISP__CHALLENGE) {
         wisp__on_challenge(w, asking, from);
+    } else if (wisp__has_keys(asking)) {
+        if (type == WISP__SEALED_ANSWER) wisp__on_sealed_answer(w, asking, from);
+        else w->base.stats.plain_refused++;
+        if (type == WISP__DENY) asking->result = WISP_E_SEALED;   /* if it fails: nothing better */
     } else if (type == WISP__ACCEPT) {
         wisp__on_accept(w, asking, from);
     } else if (type == WISP__DENY) {
@@ -30506,39 +31151,78 @@ static wisp__session *wisp__join_of_theirs(wisp *w, const wisp_addr *addr) {
     return (wisp__session *)found;
 }
 
-wisp_peer wisp_join(wisp *w, const wisp_addr *to, const void *ticket, int ticket_size) {
-    WISP__ENTER(w);
+/* Bytes of the message of a sealed response. */
+static int wisp__response_bytes(const wisp *w, int ticket) {
+    int content = 2 + 5 + 4 + 1 + (int)strlen(w->peers.app) + 2 + ticket;
+    return wisp__max_int(content, WISP__ASK_LEAST) + WISP__NOISE_REST;
+}
+
+static wisp_peer wisp__join(wisp *w, const wisp_addr *to, const void *server_key,
+                            wisp__place ticket) {
     wisp_peer none = { 0 };
+    int most = w->base.mtu - (server_key ? 192 : 128);
+    bool required = WISP__SEALS && w->sealer && w->sealer->required;
     wisp__session *s;
-    if (!w) return none;
     w->why = WISP_OK;
     if (w->destroyed) wisp__is_ending(w);
-    else if (!to || ticket_size < 0 || (ticket_size && !ticket))
+    else if (!to || ticket.count < 0 || (ticket.count && !ticket.at))
         wisp__explain(w, WISP_E_ARGUMENT, "no address, or a ticket of %d bytes that is NULL",
-                      ticket_size);
-    else if (ticket_size > w->base.mtu - 128)
-        wisp__explain(w, WISP_E_TOO_BIG, "a ticket of %d bytes: it may have link.mtu - 128 = %d",
-                      ticket_size, w->base.mtu - 128);
+                      ticket.count);
+    else if (ticket.count > most)
+        wisp__explain(w, WISP_E_TOO_BIG, "a ticket of %d bytes: it may have %d", ticket.count,
+                      most);
+    else if (!server_key && required)
+        wisp__explain(w, WISP_E_SEALED, "desc.require_sealed: call wisp_join_sealed");
     if (w->why) return none;
-    s = wisp__join_of_theirs(w, to);
+    s = server_key ? NULL : wisp__join_of_theirs(w, to);
     if (s) return wisp__peer_handle(s);
     s = wisp__add_session(w, to, &w->why);
     if (!s) wisp__no_room(w, w->why, 2 * w->peers.max_peers, "max_peers");
     if (!s) return none;
     s->peer.joiner = s->peer.asked = true;
     s->peer.client_nonce = wisp__random(&w->peers.secret);
-    if (ticket_size) s->peer.ticket = wisp__alloc(&w->base, (size_t)ticket_size);
-    if (ticket_size && !s->peer.ticket) {
-        wisp__no_more_memory(w);
+    s->peer.ticket_size = (uint16_t)(server_key ? wisp__response_bytes(w, ticket.count)
+                                                : ticket.count);
+    if (s->peer.ticket_size)
+        s->peer.ticket = wisp__alloc(&w->base, (size_t)s->peer.ticket_size);
+    if (s->peer.ticket_size && !s->peer.ticket) w->why = WISP_E_MEMORY;
+    else if (server_key) w->why = wisp__sealed_ask(w, &s->peer, server_key, ticket);
+    else if (ticket.count) memcpy(s->peer.ticket, ticket.at, (size_t)ticket.count);
+    if (w->why) {
+        if (w->why == WISP_E_MEMORY) wisp__no_more_memory(w);
+        else wisp__explain(w, w->why, "the cipher takes no such key of a server");
+        if (s->peer.ticket) wisp__free(&w->base, s->peer.ticket, (size_t)s->peer.ticket_size);
         wisp__remove_session(w, s);
         return none;
     }
-    if (ticket_size) memcpy(s->peer.ticket, ticket, (size_t)ticket_size);
-    s->peer.ticket_size = ticket_size;
     w->peers.has_joined = true;
     wisp__handshake_retry(w, &s->peer);
     wisp__post_send(w);
     return wisp__peer_handle(s);
+}
+
+wisp_peer wisp_join(wisp *w, const wisp_addr *to, const void *ticket, int ticket_size) {
+    WISP__ENTER(w);
+    wisp_peer none = { 0 };
+    return w ? wisp__join(w, to, NULL, wisp__text(ticket, ticket_size)) : none;
+}
+
+#ifndef WISP_NO_SEALED
+wisp_peer wisp_join_sealed(wisp *w, const wisp_addr *to, const void *server_key,
+                           const void *ticket, int ticket_size) {
+    WISP__ENTER(w);
+    wisp_peer none = { 0 };
+    if (w && w->sealer && server_key)
+        return wisp__join(w, to, server_key, wisp__text(ticket, ticket_size));
+    wisp__explain(w, WISP_E_ARGUMENT, "no key of the server, or no desc.cipher");
+    return none;
+}
+#endif
+
+bool wisp_is_sealed(const wisp *w, wisp_peer peer) {
+    WISP__ENTER(w);
+    const wisp__session *s = wisp__session_or_left(w, peer);
+    return s && s->peer.keys;
 }
 
 wisp_result wisp_admit_with(wisp *w, const wisp_addr *from, wisp_result verdict,
@@ -30553,7 +31237,11 @@ wisp_result wisp_admit_with(wisp *w, const wisp_addr *from, wisp_result verdict,
         if (verdict == WISP_OK) {
             wisp__half_open(w, (wisp__session *)peer);
         } else {
-            wisp__deny(w, from, peer->client_nonce, verdict, text, WISP__HANDSHAKE_LEAST);
+            wisp__response r;
+            r.nonce = peer->client_nonce;
+            r.size = WISP__HANDSHAKE_LEAST;
+            r.join = peer->keys ? &peer->keys->join : NULL;
+            wisp__deny_join(w, from, &r, verdict, text);
             wisp__end(w, (wisp__session *)peer, verdict, "denied", false);
         }
         wisp__post_send(w);
@@ -33058,7 +33746,8 @@ static void wisp__catch_up_all(wisp *w) {
    the packet numbers. */
 static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet, uint64_t number) {
     const uint8_t *bytes = (const uint8_t *)packet->data;
-    int head = wisp__packet_head(&w->base);
+    int head = wisp__head_of(&w->base, &s->peer);
+    uint8_t seal = s->peer.keys ? WISP__FLAG_SEALED | WISP__FLAG_PHASE : 0;
     bool acks = (bytes[0] & WISP__FLAG_ACKS) != 0;
     wisp__reader from = wisp__reader_on(bytes + head, packet->size - head);
     wisp__reading r;
@@ -33080,7 +33769,7 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
     r.number = number;
     r.source = &packet->addr;
     w->record = r.from;
-    if (bytes[0] & WISP__FLAGS_UNUSED) wisp__break(&r, "flags of no meaning");
+    if (bytes[0] & WISP__FLAGS_UNUSED & ~seal) wisp__break(&r, "flags of no meaning");
     else if (bytes[0] & WISP__FLAG_COMPRESSED) wisp__read_compressed(&r);
     if (r.broken || acks || !wisp__frame_is_end(r.from)) {
         wisp__take_packet(&r, acks);
@@ -33092,15 +33781,23 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
 
 /* --- datagrams --- */
 
-/* Is the tag of a packet right, and what is its number? */
-static bool wisp__is_tagged(const wisp *w, const wisp__peer *peer, const wisp_packet *packet,
-                            uint64_t *number) {
-    const uint8_t *bytes = (const uint8_t *)packet->data;
-    uint64_t low = wisp__load_part(bytes + wisp__packet_head(&w->base) - 2, 2);
+/* Is the tag of a packet right, and what is its number? A sealed one is opened, and gets other
+   data. */
+static bool wisp__is_tagged(wisp *w, wisp__peer *peer, wisp_packet *packet, uint64_t *number) {
+    uint8_t *bytes = (uint8_t *)packet->data;
+    int head = wisp__head_of(&w->base, peer), tag_at = wisp__tag_at(&w->base);
+    wisp_box box;
+    if (packet->size < head) return false;
     if (w->base.reliable) *number = peer->received_in_order + 1;
-    else *number = wisp__flow_number(&peer->flow, low);
-    return wisp__packet_tag(&w->base, &peer->seal, peer->joiner, *number, bytes, packet->size) ==
-           wisp__load64(bytes + (w->base.reliable ? 1 : 3));
+    else *number = wisp__flow_number(&peer->flow, wisp__packet_low(bytes, head));
+    if (!wisp__has_keys(peer))
+        return wisp__packet_tag(&w->base, &peer->seal, peer->joiner, *number, bytes,
+                                packet->size) == wisp__load64(bytes + tag_at);
+    packet->data = w->sealer->opened;
+    memcpy(packet->data, bytes, (size_t)head);
+    box = wisp__packet_box(&w->base, *number, bytes, packet->size);
+    box.to = w->sealer->opened + head;
+    return wisp__keys_open(peer->keys, w->base.time, bytes, &box);
 }
 
 /* The sessions that a packet may belong to, one after the other: the one of its connection number;
@@ -33113,13 +33810,14 @@ static wisp__peer *wisp__packet_peer(const wisp *w, const wisp_packet *packet,
 }
 
 static void wisp__on_session_packet(wisp *w, const wisp_packet *packet) {
-    bool known = false, found = false, enough = packet->size >= wisp__packet_head(&w->base);
+    bool known = false, found = false, enough = packet->size >= wisp__packet_head(&w->base, false);
     wisp__peer *peer = NULL;
     while (enough && (peer = wisp__packet_peer(w, packet, peer)) != NULL) {
         uint64_t number;
+        wisp_packet opened = *packet;
         bool alive = peer->state == WISP__JOINED || peer->state == WISP__HALF_OPENED;
-        if (alive && wisp__is_tagged(w, peer, packet, &number)) {
-            wisp__on_packet(w, (wisp__session *)peer, packet, number);
+        if (alive && wisp__is_tagged(w, peer, &opened, &number)) {
+            wisp__on_packet(w, (wisp__session *)peer, &opened, number);
             wisp__path_heard(w, (wisp__session *)peer, packet, number);
             return;
         }
@@ -33201,6 +33899,9 @@ static void wisp__on_silence(wisp *w, wisp__session *s) {
 
 /* Why a join failed. A challenge came, so the path works for small packets. */
 static const char *wisp__no_answer(const wisp *w, const wisp__peer *peer) {
+    if (peer->keys && peer->cookie)
+        return peer->result ? "no sealed answer, only a refusal without a seal"
+                            : "no sealed answer: is the server's key right?";
     int size = WISP__HANDSHAKE_HEAD + 32 + (int)strlen(w->peers.app) + peer->ticket_size;
     return peer->cookie && size > WISP__MTU_LEAST
                ? "no answer to the ticket: the path may drop so large a packet, try a smaller one"
@@ -33217,7 +33918,8 @@ static void wisp__on_peer_timer(wisp *w, wisp__session *s) {
     case WISP__REQUESTING:
     case WISP__RESPONDING:
         if (w->base.time >= peer->started + w->base.join_timeout)
-            wisp__end(w, s, WISP_E_TIMEOUT, wisp__no_answer(w, peer), false);
+            wisp__end(w, s, peer->result ? peer->result : WISP_E_TIMEOUT,
+                      wisp__no_answer(w, peer), false);
         else wisp__handshake_retry(w, peer);
         break;
     case WISP__JUDGED:
@@ -33267,7 +33969,7 @@ static void wisp__take_back_stuck(wisp *w, wisp__session *s) {
     if (w->base.reliable || peer->state != WISP__JOINED) return;
     while (peer->stuck_first && peer->stuck_first->time + WISP__STUCK < w->base.time) {
         const uint8_t *packet = (const uint8_t *)(peer->stuck_first + 1);
-        uint64_t low = wisp__load_part(packet + WISP__PACKET_HEAD - 2, 2);
+        uint64_t low = wisp__packet_low(packet, wisp__head_of(&w->base, peer));
         wisp__sent *sent = wisp__flow_find(flow, wisp__widen(flow->next - 1, low, 16));
         wisp__unstick(w, peer);
         if (!sent) continue;
@@ -34239,6 +34941,7 @@ static size_t wisp__session_memory(const wisp_limits *limits, const wisp__sessio
              s->request_room * (int)sizeof *s->requests;
     if (s->spending) bytes += (int)sizeof *s->spending;
     if (s->meter) bytes += (int)sizeof *s->meter;
+    if (s->peer.keys) bytes += (int)sizeof *s->peer.keys;
     for (int c = 0; c < WISP__CHANNELS; c++)
         if (s->peer.channels[c])
             bytes += (int)sizeof *s->peer.channels[c] + s->peer.channels[c]->in.whole_room;
@@ -34839,7 +35542,7 @@ int wisp_snapshot_json(const wisp_snapshot *snapshot, char *out, int capacity) {
 
 typedef struct wisp__peer_report {
     char state[9];
-    bool joined_by_us, reliable_link;
+    bool joined_by_us, reliable_link, sealed;
     uint32_t id;
     double timeout, join_timeout;
     int window_bytes, window_items;
@@ -34873,6 +35576,7 @@ static const wisp_field wisp__peer_report_fields[] = {
     WISP_FIELD(wisp__peer_report, state, WISP_T_STRING(8)),
     WISP_FIELD(wisp__peer_report, joined_by_us, WISP_T_BOOL),
     WISP_FIELD(wisp__peer_report, reliable_link, WISP_T_BOOL),
+    WISP_FIELD(wisp__peer_report, sealed, WISP_T_BOOL),
     WISP_FIELD(wisp__peer_report, timeout, WISP_T_NUMBER),
     WISP_FIELD(wisp__peer_report, join_timeout, WISP_T_NUMBER),
     WISP_FIELD(wisp__peer_report, window_bytes, WISP_T_INTEGER),
@@ -34896,6 +35600,7 @@ int wisp_peer_json(const wisp *w, wisp_peer peer, char *out, int capacity) {
     r.id = s->peer.slot.id;
     r.joined_by_us = s->peer.asked;
     r.reliable_link = w->base.reliable;
+    r.sealed = s->peer.keys != NULL;
     r.timeout = w->base.timeout;
     r.join_timeout = w->base.join_timeout;
     r.window_bytes = s->peer.window_bytes;
@@ -35708,6 +36413,7 @@ static wisp_result wisp__desc_validate(const wisp_desc *desc) {
         (int)desc->congestion < WISP_CONGESTION_MODEL ||
         desc->congestion > WISP_CONGESTION_RFC9002)
         wrong = "desc.joins or congestion is none of its constants";
+    if (wisp__sealer_wrong(desc)) wrong = "desc.cipher is missing, or lacks a function";
     if (!wrong && desc->app && strlen(desc->app) > 64) {
         wrong = "desc.app has more than 64 bytes";
         code = WISP_E_TOO_BIG;
@@ -35726,7 +36432,10 @@ static wisp_result wisp__seed(const wisp_desc *desc, wisp__peers *peers, wisp__p
 #endif
     if (desc->seed)
         for (int i = 0; i < 4; i++) keys[i] = wisp__mix(desc->seed + (uint64_t)i);
-    else if (!entropy || !entropy(desc->user, keys, (int)sizeof keys)) return WISP_E_ENTROPY;
+    else if (entropy ? !entropy(desc->user, keys, (int)sizeof keys)
+                     : !desc->cipher || !desc->cipher->random(desc->cipher->user, keys,
+                                                              (int)sizeof keys))
+        return WISP_E_ENTROPY;
     peers->secret.key[0] = keys[0];
     peers->secret.key[1] = keys[1];
     peers->cookie_key[0] = keys[2];
@@ -35858,6 +36567,7 @@ static void wisp__release(wisp *w) {
     wisp__array_free(&w->base, WISP__ARRAY(w->peers.table, w->peers.table_room));
     wisp__free(&w->base, w->incoming, wisp__buffer_bytes(w, WISP__RECEIVED + 1));
     wisp__free(&w->base, w->peers.post.buffers, wisp__buffer_bytes(w, WISP__POST_PACKETS + 1));
+    wisp__sealer_free(&w->base, w->sealer);
     base = w->base;
     wisp__free(&base, w, sizeof *w);
     WISP_ASSERT(base.stats.memory == 0);
@@ -35881,6 +36591,7 @@ wisp *wisp_create(const wisp_desc *desc, wisp_result *why) {
         full.memory = base.memory;
         wisp__wire(w, &full);
         *result = wisp__seed(&full, &w->peers, &w->policy, &w->registry.schemas);
+        if (*result == WISP_OK) *result = wisp__sealer_make(&w->base, &full, &w->sealer);
         if (*result == WISP_OK) *result = wisp__start(w, full.info, full.info_bytes);
         if (*result == WISP_OK) return w;
         wisp__release(w);
@@ -35888,7 +36599,8 @@ wisp *wisp_create(const wisp_desc *desc, wisp_result *why) {
     if (full.log)
         full.log(full.user, WISP_LOG_ERROR, *result, *result == WISP_E_ENTROPY
                  ? "no endpoint: no random numbers: set desc.entropy, or desc.seed in tests"
-                 : "no endpoint: desc.memory gave no memory");
+                 : *result == WISP_E_MEMORY ? "no endpoint: desc.memory gave no memory"
+                                            : "no endpoint: desc.cipher does not work");
     return NULL;
 }
 

@@ -593,7 +593,8 @@ TEST(accept_learns_how_often_a_host_has_tried) {
 TEST(only_codes_of_the_application_and_of_joins_reach_the_joiner) {
     for (int code = -32768; code < 0; code++) {
         bool kept = code <= WISP_E_USER || code == WISP_E_FLOOD ||
-                    (code <= WISP_E_SERVER_FULL && code >= WISP_E_LINK_KIND);
+                    (code <= WISP_E_SERVER_FULL && code >= WISP_E_LINK_KIND) ||
+                    code == WISP_E_SEALED;
         CHECK_EQ_INT(wisp__join_code((wisp_result)code), kept ? code : WISP_E_DENIED);
     }
 }

@@ -119,6 +119,25 @@ static bool without_objects(void (*wrong)(void)) {
 }
 #endif
 
+#ifdef WISP_NO_SEALED
+/* A cipher is refused, and plain sessions are as they were. */
+static bool without_seals(void) {
+    static const wisp_cipher cipher = { 0 };
+    static const char key[WISP_KEY_BYTES];
+    wisp_cipher full = cipher;
+    wisp_pipe pipe = { 0 };
+    wisp_desc desc = { 0 };
+    wisp_result why = WISP_OK;
+    desc.link = wisp_loopback(&pipe, 0);
+    desc.cipher = &cipher;
+    if (wisp_create(&desc, &why) || why != WISP_E_ARGUMENT) return false;
+    memset(&full, 1, sizeof full);                 /* functions that nobody calls */
+    desc.cipher = &full;
+    desc.secret_key = key;
+    return !wisp_create(&desc, &why) && why == WISP_E_UNSUPPORTED;
+}
+#endif
+
 static bool rooms(void) {
     wisp_snapshot *snapshot = calloc(1, sizeof *snapshot);
     char text[8];
@@ -148,6 +167,9 @@ static bool rooms(void) {
 #endif
 #ifdef WISP_NO_STATE
     good = good && without_objects(with_state_insist) && without_objects(with_state_ask);
+#endif
+#ifdef WISP_NO_SEALED
+    good = good && without_seals();
 #endif
     free(snapshot);
     return good && is_unknown("another") && is_there(wisp_bitpack());

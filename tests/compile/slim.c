@@ -5,4 +5,5 @@
 #define WISP_NO_ENGINE_TYPES
 #define WISP_NO_OVERLAY
 #define WISP_NO_STATE
+#define WISP_NO_SEALED
 #include "left_out.h"

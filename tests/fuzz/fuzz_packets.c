@@ -265,7 +265,7 @@ static void hand_in_tagged(world *f, wisp__session *s, uint8_t flags, int body) 
     uint64_t number;
     wisp__peer other;
     if (!s) return;
-    head = wisp__packet_head(&f->w->base);
+    head = wisp__packet_head(&f->w->base, false);
     memmove(f->packet + head, f->packet + WISP__PACKET_HEAD, (size_t)body);
     f->packet[0] = (uint8_t)(WISP__FLAG_SESSION | flags);
     number = s->peer.flow.top ? s->peer.flow.top + 1 : WISP_FIRST_NUMBER;

@@ -7,7 +7,7 @@
 
 /* --- a tap that keeps, counts, loses and doubles what it sees --- */
 
-enum { SESSION = 0, KINDS = 9, ALL = -1 };
+enum { SESSION = 0, KINDS = 11, ALL = -1 };
 
 typedef struct spy {
     int      seen[2];                 /* datagrams, by side */
@@ -37,7 +37,8 @@ static inline int spy_tap(world *w, int n, wisp_packet *packet) {
     int kind = spy_kind(packet), side = n & 1, at = s->seen[side]++;
     spy_keep(s, kind, packet);
     if (kind != SESSION) {
-        bool answer = kind == WISP__CHALLENGE || kind == WISP__ACCEPT || kind == WISP__DENY;
+        bool answer = kind == WISP__CHALLENGE || kind == WISP__ACCEPT ||
+                      kind == WISP__DENY || kind == WISP__SEALED_ANSWER;
         s->larger += answer && packet->size > s->asked[!side];
         s->asked[side] = packet->size;
     }

@@ -41,7 +41,9 @@ static inline wisp__session *hostile_mine(hostile *h) {
 enum { HOSTILE_HEAD = WISP__PACKET_HEAD };
 
 /* Where the body of a session packet begins. */
-static inline int hostile_body_at(const hostile *h) { return wisp__packet_head(&h->server->base); }
+static inline int hostile_body_at(const hostile *h) {
+    return wisp__packet_head(&h->server->base, false);
+}
 
 /* The low bits of a session packet's number. */
 static inline uint64_t hostile_low(const uint8_t *bytes) {

@@ -1,0 +1,3 @@
+/* no_sealed.c - WISP_NO_SEALED alone */
+#define WISP_NO_SEALED
+#include "left_out.h"
