@@ -87,6 +87,8 @@
        >>property       named values with an authority, and their watchers
        >>replica        the objects that a server has told of
        >>tick           steps of equal length, numbered alike on all ends of a server
+       >>input          inputs of players by tick, as rows, and their record in packets
+       >>rollback       games that all ends run from the inputs of all players
        >>packet_writer  packets filled and sent
        >>session        how sessions begin and end
        >>path           addresses: how a session moves from one to another
@@ -2296,6 +2298,97 @@ typedef struct wisp_times_of {
 } wisp_times_of;
 /* All 0 while there are no ticks. */
 WISP_API void        wisp_times(const wisp *w, wisp_times_of *out);
+
+/* ===========================================================================
+ * MARK: >>rollback
+ * Play between peers without a server: each end runs the same game from the
+ * inputs of all players, guesses those that have not come yet, and where a
+ * guess was wrong goes back and runs the ticks since again. Every player has a
+ * session with every other: see examples/rollback.md.
+ * ======================================================================== */
+
+#define WISP_DESYNC  "wisp:desync"  /* peer, tick, args: the hashes here, there.
+                                       The states before that tick differ though
+                                       all inputs are known; once for each peer.
+                                       No peer: sync_test got two states */
+#define WISP_STALLED "wisp:stalled" /* peer, args[0]: the player that
+                                       wisp_rollback_step begins to wait for */
+#define WISP_RESUMED "wisp:resumed"
+
+/* All ends must agree on players and their order, input, first_tick and
+   hash_every; the rest is each end's own. */
+typedef struct wisp_rollback_desc {
+    int players;                /* 1 .. 8 */
+    int delay;                  /* ticks from an input to its use, 0 .. 30 */
+    int window;                 /* ticks that run without inputs of others, 1 ..
+                                   30; 0 = 8; < 0: none (lockstep) */
+    const wisp_schema *input;   /* of a C struct of at most 256 bytes, 64 on the
+                                   wire; zeros must be valid. Members outside
+                                   the schema come as 0 */
+    int state_bytes;            /* that `save` writes, all of them */
+    /* Runs a tick. inputs[player] is such a struct; NULL: it has left. */
+    void (*step)(void *user, const void *const *inputs, int64_t tick);
+    void (*save)(void *user, void *out);        /* the game, between ticks */
+    void (*load)(void *user, const void *state);
+    bool  sync_test;            /* runs each tick twice and compares */
+    void *user;
+    int64_t first_tick;
+    int   save_every;           /* sparse saving: every n-th tick, so that going
+                                   back runs up to n - 1 ticks more; 0 = 1 */
+    int   hash_every;           /* ticks between hashes, which are compared: a
+                                   multiple of save_every; 0 = about 10; < 0:
+                                   none */
+    double timeout;             /* seconds to wait for a player, which then has
+                                   left; 0 = desc.timeout */
+    bool  spectate;             /* this end only watches */
+    /* Makes of `out`, a copy of the `last` input that is known, what a player
+       may do in a tick. NULL: the last one is repeated. */
+    void (*predict)(void *user, int player, int64_t tick, const void *last,
+                    void *out);
+    uint64_t (*hash)(void *user, const void *state);    /* NULL: of all bytes */
+    /* A desync: the state before the tick, as it was saved. */
+    void (*dump)(void *user, int64_t tick, const void *state);
+} wisp_rollback_desc;
+
+typedef struct wisp_rollback_stats {
+    int64_t  tick;              /* that runs next */
+    int64_t  confirmed;         /* ticks before it ran with all inputs known */
+    uint64_t rollbacks, ran_again;      /* ran_again: ticks */
+    uint64_t stalls;            /* WISP_STALLED */
+    uint64_t waits;             /* calls left out, for others to catch up */
+    uint64_t changed;           /* inputs sent again that differ, or of another
+                                   player: the first ones hold */
+    uint64_t hashed;            /* hashes that were equal */
+    double   ahead;             /* ticks, of the slowest player */
+    unsigned present;           /* a bit for each player that has not left */
+} wisp_rollback_stats;
+
+#ifndef WISP_NO_STATE
+/* players: the same order on all ends; id 0 is this end. If all have id 0, all
+   play here, and my_input is an array. At most 32 spectators get what is
+   confirmed; to an end with desc.spectate id 0 is a player without a session.
+   When a player leaves, the first one that is left decides on its last input,
+   and all go on alike; who does not reach that one is out. WISP_E_ARGUMENT,
+   WISP_E_SCHEMA, WISP_E_INVALID, WISP_E_STALE, WISP_E_BUSY (one runs),
+   WISP_E_MEMORY. */
+WISP_API wisp_result wisp_rollback_begin(wisp *w,
+                                         const wisp_rollback_desc *desc,
+                                         const wisp_peer *players,
+                                         const wisp_peer *spectators,
+                                         int spectator_count);
+/* For each tick that is due, between updates or in a handler: corrects what was
+   guessed wrong, then runs a tick. my_input (spectators: NULL) is used after
+   the delay. Sends with the next wisp_update or wisp_flush_batches. Returns the
+   ticks that ran; 0: it waits, and has not taken my_input. < 0: no tick began:
+   WISP_E_ARGUMENT (none runs), WISP_E_BUSY (in step, save or load),
+   WISP_E_INVALID, WISP_E_TYPE or WISP_E_TOO_BIG (my_input), WISP_E_MEMORY; or
+   it is over: WISP_E_CLOSED (the others went on without this end, or a
+   spectator is too late or alone), WISP_E_SCHEMA (the ends do not agree). */
+WISP_API int  wisp_rollback_step(wisp *w, const void *my_input);
+/* The others go on without this end. Sessions stay. */
+WISP_API void wisp_rollback_end(wisp *w);
+WISP_API void wisp_stats_rollback(const wisp *w, wisp_rollback_stats *out);
+#endif
 
 /* ===========================================================================
  * MARK: >>query
@@ -4551,7 +4644,7 @@ typedef struct wisp__policy {
 
 /* --- remote --- */
 
-enum { WISP__NAME_BYTES = 128, WISP__RESERVED = 6, WISP__CODECS = 12 };
+enum { WISP__NAME_BYTES = 128, WISP__RESERVED = 7, WISP__CODECS = 12 };
 
 typedef struct wisp__remote {
     int index;
@@ -4707,8 +4800,10 @@ typedef struct wisp__session {
     bool asks_clock : 1, answers_clock : 1;  /* in this update */
     bool classes_bound : 1;  /* by the peer: their objects are to be shown to it */
     bool lacks_all : 1;  /* it is to be asked for the states of all its objects */
+    bool inputs_due : 1;  /* the next packet has the record INPUT (rollback) */
     bool untold : 1;  /* the peer does not know a name, which is still to be reported */
     uint8_t clock_id;  /* of its question about our ticks (tick) */
+    uint8_t input_theirs;  /* the number of the game that it plays; 0: none (rollback) */
     uint8_t notices_left;  /* WISP_JOINED and WISP_LEFT that may still come (session) */
     uint16_t refused;  /* remotes with an encoding of the peer that we refuse */
     uint16_t lent;  /* lent remotes that its numbers stand for */
@@ -4824,6 +4919,7 @@ typedef struct wisp__connection {
     struct wisp__connection *next;
     int remote;
     bool once, dead;
+    uint8_t kind;                    /* WISP__ON_DESYNC ..; 0: of other names */
     wisp_handler fn;
     void *user;
     wisp_pattern *pattern;           /* of a connection by pattern; else NULL */
@@ -4865,7 +4961,10 @@ typedef struct wisp__events {
 } wisp__events;
 
 enum { WISP__ON_JOINED, WISP__ON_LEFT, WISP__ON_ERROR, WISP__ON_BUDGET, WISP__ON_MOVED,
-       WISP__ON_TICK };
+       WISP__ON_TICK, WISP__ON_ROLLBACK };
+
+/* The events of rollback share a remote, so that they take less of each peer. */
+enum { WISP__ON_DESYNC = 1, WISP__ON_STALLED, WISP__ON_RESUMED };
 
 enum { WISP__TO_PEER, WISP__TO_ALL, WISP__TO_GROUP, WISP__TO_LIST, WISP__TO_EXCEPT };
 
@@ -5284,7 +5383,7 @@ typedef struct wisp__reading {
     wisp_result code;    /* that it ends with */
     const wisp_addr *source;  /* of the packet */
     bool challenged;          /* the packet has had one challenge, which was answered */
-    bool has_tick;
+    bool has_tick, has_input;
     int64_t tick;             /* the sender's, if it has told */
     wisp__inbound previous;   /* if there is one */
 } wisp__reading;
@@ -5293,6 +5392,65 @@ typedef struct wisp__reading {
 
 /* Datagrams that one call of link.recv may return. */
 enum { WISP__RECEIVED = 32 };
+
+/* --- input --- */
+
+/* RING: ticks whose inputs are kept, KEPT: also without spectators; SENT: in a packet at most. */
+enum { WISP__PLAYERS = 8, WISP__INPUT_RING = 1024, WISP__INPUT_KEPT = 128, WISP__INPUT_SENT = 64,
+       WISP__INPUT_BYTES = 64, WISP__INPUT_STRUCT = 256 };
+
+typedef struct wisp__inputs {
+    wisp__described *described;
+    int players, bytes, room;                   /* bytes: of a struct; room: ticks kept */
+    wisp__encoded *none;                        /* the row of zeros, before the first tick */
+    int64_t first, next[WISP__PLAYERS];         /* next: the first tick without a row */
+    wisp__encoded *rows[WISP__PLAYERS][WISP__INPUT_RING];
+    uint64_t image[WISP__PLAYERS][WISP__INPUT_STRUCT / 8];  /* structs that are shown */
+} wisp__inputs;
+
+/* --- rollback --- */
+
+enum { WISP__ROLLBACK_MOST = 30, WISP__SPECTATORS = 32, WISP__USED = 64, WISP__HASHES = 8,
+       WISP__INPUT_BODY = 1100 };
+
+typedef struct wisp__tick_hash { int64_t tick; uint64_t hash; } wisp__tick_hash;
+
+/* Another end; the first is this one itself, which counts as lost. */
+typedef struct wisp__rollback_link {
+    wisp_peer peer;
+    int player;                     /* WISP__PLAYERS: a spectator */
+    int theirs;                     /* the number of its game, once it has told ours; or 0 */
+    bool lost, desynced, news;      /* news: WISP_DESYNC is due */
+    unsigned gone;                  /* players that it does not listen to */
+    int64_t acked[WISP__PLAYERS];   /* the first tick whose input it has not */
+    uint64_t newest;                /* packet */
+    int ahead;                      /* ticks that we were, when that came */
+    double lead;                    /* the same of both ends, smoothed */
+    double grown;                   /* time when its inputs last went on */
+    wisp__tick_hash hash, differs[2];   /* hash: the newest that it has told */
+} wisp__rollback_link;
+
+typedef struct wisp__rollback {
+    wisp_rollback_desc desc;
+    wisp_rollback_stats stats;
+    wisp__inputs in;
+    wisp__rollback_link links[WISP__PLAYERS + WISP__SPECTATORS + 1];
+    int link_count, me, number;      /* me: WISP__PLAYERS for a spectator; number: 1 .. 15 */
+    wisp_result over;
+    bool local, running, ended, stalled, stall_news, stall_told;
+    unsigned gone, decided;          /* players; decided: their inputs end before `ends` */
+    int64_t ends[WISP__PLAYERS];
+    double gone_time, stall_time, send_time;
+    int64_t tick, good, wrong;       /* next; all before are right; the first that is not */
+    int64_t waited, next_hash, hashed_at;        /* ticks */
+    int window, save_every, slots;
+    uint8_t *states;                 /* slots, two of sync_test, those of `hashes` */
+    size_t state_bytes;              /* of each */
+    wisp__encoded *used[WISP__PLAYERS][WISP__USED];      /* by tick */
+    wisp__tick_hash hashes[WISP__HASHES];
+    wisp__seal seal;                 /* hashes states; its key is no secret */
+    uint8_t body[WISP__INPUT_BODY + 2 * WISP__SLACK];
+} wisp__rollback;
 
 struct wisp {
     wisp__base base;
@@ -5306,6 +5464,8 @@ struct wisp {
     wisp__policy policy;
     wisp__clock clock;
     wisp__objects objects;
+    struct wisp__rollback *rollback;  /* NULL: nothing is played */
+    int rollback_number;              /* of the last game, 1 .. 15 */
     wisp__hooks hooks;
     wisp__pool groups;
     wisp__pool queries;
@@ -24277,8 +24437,13 @@ static wisp__connection *wisp__owner_add(wisp *w, const wisp_state *state) {
 }
 
 static wisp_connection wisp__connect(wisp *w, wisp_target target, wisp__connection *c, bool once) {
+    static const char *const kinds[] = { "", WISP_DESYNC, WISP_STALLED, WISP_RESUMED };
     wisp_connection handle = { 0 };
-    wisp__remote *remote = c ? wisp__remote_of(w, target, &w->why) : NULL;
+    wisp__remote *remote;
+    for (uint8_t i = 1; c && target.name && i < WISP__LENGTH(kinds); i++)
+        if (strcmp(target.name, kinds[i]) == 0) c->kind = i;
+    if (c && c->kind) target.name = "wisp:rollback";
+    remote = c ? wisp__remote_of(w, target, &w->why) : NULL;
     if (c && !remote) wisp__connection_drop(w, c);
     if (!remote) return handle;
     c->once = once;
@@ -25058,12 +25223,11 @@ void wisp_cancel(wisp *w, wisp_call handle) {
  *   body   acks?, frames, then END or fewer than 8 zero bits
  *   kind   1 ALIKE · 01 EVENT · 001 REPEAT · 0001 SIZED · 0000 kind:4
  *   kind:4 END 0, SECTION 1, FRAGMENT 2, INVOKE 3, REPLY 4, ANNOUNCE 5, BOUND 6, UNKNOWN 7,
- *          PING 8, LEAVE 9, RESYNC 10, TICK 11, OBJECT 12, ASSEMBLED 14, MORE 15 followed by
- *          kind:4 of its own:
+ *          PING 8, LEAVE 9, RESYNC 10, TICK 11, OBJECT 12, INPUT 13, ASSEMBLED 14, MORE 15
+ *          followed by kind:4 of its own:
  *          PATH_CHALLENGE 0, PATH_RESPONSE 1, CLOCK 3, READS 4, PART 5, LIMITED 6,
  *          LACKS 7.
- *          Reserved: INPUT 13; after MORE:
- *          FULL 2 (a name and a key, in place of RESYNC of a whole name)
+ *          Reserved, after MORE: FULL 2 (a name and a key, in place of RESYNC of a whole name)
  * ======================================================================== */
 
 enum { WISP__ANNOUNCEMENT = 100 };     /* type of a message: an announcement of any size */
@@ -28600,6 +28764,983 @@ void wisp_times(const wisp *w, wisp_times_of *out) {
 }
 
 /* ===========================================================================
+ * MARK: >>input
+ * What: inputs of players as rows by tick, and how runs of them stand in a packet.
+ * Invariants: a player's inputs are known without a gap up to `next`, and never change.
+ * Not here: whose inputs are sent to whom, and what they do (rollback).
+ *
+ *   INPUT     own:4 echo:4 length(bytes) body, zeros up to whole bytes. `own`: the number of the
+ *             sender's game; 0: it plays none with the receiver, and there is no body. `echo`: the
+ *             number that it has heard of the receiver; only where that is right the body counts.
+ *             Once in a packet.
+ *   body      agreed:16 tick:16 ahead:8
+ *             for each player but the sender: near(first tick whose input it has not)
+ *             gone:1 [players that it does not listen to:8 decided:8, for each: near(end)]
+ *             hash:1 [near(tick) hash:64]
+ *             runs, each after a bit 1: player:3 near(first tick) rows; then 0
+ *   agreed    a hash of what both ends must agree on, and of the sender's place
+ *   ahead     ticks that the sender was ahead of the receiver, signed
+ *   near      small(zigzag(tick - it))
+ *   rows      each after a bit 1: same:1 [no: delta to the row of the tick before]; then 0
+ * ======================================================================== */
+
+#ifndef WISP_NO_STATE
+
+static void wisp__put_near(wisp__writer *to, int64_t tick, int64_t it) {
+    wisp__put_small(to, wisp__zigzag(tick - it));
+}
+
+static int64_t wisp__get_near(wisp__reader *from, int64_t tick) {
+    return tick - wisp__unzigzag((uint64_t)wisp__get_small(from));
+}
+
+/* NULL: it is not there yet, or not any more. */
+static wisp__encoded *wisp__input_at(const wisp__inputs *in, int player, int64_t tick) {
+    if (tick == in->first - 1) return in->none;
+    if (tick >= in->next[player] || tick < in->next[player] - in->room) return NULL;
+    return tick < 0 ? NULL : in->rows[player][tick & (in->room - 1)];
+}
+
+static void wisp__row_replace(wisp *w, wisp__encoded **place, wisp__encoded *row) {
+    if (row) row->references++;
+    wisp__encoded_release(w, *place);
+    *place = row;
+}
+
+static void wisp__input_push(wisp *w, wisp__inputs *in, int player, wisp__encoded *row) {
+    int at = (int)(in->next[player]++ & (in->room - 1));
+    wisp__row_replace(w, &in->rows[player][at], row);
+}
+
+static wisp__unpacker wisp__input_unpacker(wisp *w) {
+    return wisp__codec_unpacker(&w->content, &w->content.scratch, NULL, 1 << 16);
+}
+
+/* A row of equal bytes is the same row. Takes `row` and gives one, with a reference. */
+static wisp__encoded *wisp__row_shared(wisp *w, wisp__encoded *row, wisp__encoded *before) {
+    if (row && before && wisp__encoded_same(row, before)) wisp__row_replace(w, &row, before);
+    return row;
+}
+
+static wisp__encoded *wisp__input_row(wisp *w, const wisp__inputs *in, const void *image,
+                                      wisp__encoded *before, wisp_result *why) {
+    wisp__unpacker u = wisp__input_unpacker(w);
+    wisp__row made = { NULL, 0, 0, 0 };
+    wisp__encoded *row = NULL;
+    *why = wisp__row_load(&u, in->described->program, image, &made);
+    if (!*why && made.bits > 8 * WISP__INPUT_BYTES) *why = WISP_E_TOO_BIG;
+    if (!*why && !(row = wisp__encoded_row(w, &made))) *why = WISP_E_MEMORY;
+    wisp__arena_reset(&w->content.scratch);
+    return wisp__row_shared(w, row, before);
+}
+
+/* Its struct, until the next one of the player is shown. */
+static const void *wisp__input_show(wisp *w, wisp__inputs *in, int player,
+                                    const wisp__encoded *row) {
+    wisp__unpacker u = wisp__input_unpacker(w);
+    memset(in->image[player], 0, (size_t)in->bytes);
+    wisp__row_store(&u, in->described->program, wisp__encoded_as_row(row), in->image[player]);
+    wisp__arena_reset(&w->content.scratch);
+    return in->image[player];
+}
+
+/* Puts the rows of a player from a tick on, as many as fit. */
+static void wisp__input_put(wisp *w, const wisp__inputs *in, int player, int64_t tick,
+                            int64_t until, wisp__writer *to) {
+    wisp__encoded *row;
+    until = wisp__least(until, tick + WISP__INPUT_SENT);
+    for (to->end--; tick < until; tick++) {
+        int64_t at = to->at;
+        wisp__unpacker u = wisp__input_unpacker(w);
+        wisp__bases base;
+        bool same, good = true;
+        memset(&base, 0, sizeof base);
+        base.base = wisp__input_at(in, player, tick - 1);
+        row = wisp__input_at(in, player, tick);
+        same = row == base.base;
+        wisp__put(to, 1 | (uint64_t)same << 1, 2);
+        if (!same)
+            good = wisp__row_delta_put(&u, in->described->program, &base, row, to) >= 0;
+        wisp__arena_reset(&w->content.scratch);
+        if (good && !to->full) continue;
+        to->at = at;
+        to->full = false;
+        break;
+    }
+    to->end++;
+    wisp__put(to, 0, 1);
+}
+
+/* Reads a row, with a reference. NULL: malformed (`from` has failed), dear, or no memory. */
+static wisp__encoded *wisp__input_get(wisp *w, const wisp__inputs *in, wisp__encoded *before,
+                                      wisp__reader *from) {
+    wisp__reader none = wisp__reader_on(NULL, 0);
+    wisp__unpacker u = wisp__codec_received(&w->content, from);
+    wisp__encoded *row = NULL;
+    wisp__bases base;
+    memset(&base, 0, sizeof base);
+    base.base = before;
+    wisp__codec_turn(&w->content);
+    u.shape = &none;
+    if (!wisp__pay(&w->content.credit, WISP__PRICE_RECORD)) return NULL;
+    if (wisp__get(from, 1)) wisp__row_replace(w, &row, before);
+    else row = wisp__row_delta_get(w, &u, in->described->program, &base, from);
+    if (!row && u.result != WISP_E_MEMORY) from->failed = true;
+    return wisp__row_shared(w, row, before);
+}
+
+static void wisp__inputs_free(wisp *w, wisp__inputs *in) {
+    for (int p = 0; p < WISP__PLAYERS; p++)
+        for (int i = 0; i < WISP__INPUT_RING; i++) wisp__encoded_release(w, in->rows[p][i]);
+    wisp__encoded_release(w, in->none);
+    wisp__described_release(&w->registry.schemas, in->described);
+}
+
+/* wisp__inputs_free is to follow also when it fails. */
+static wisp_result wisp__inputs_make(wisp *w, wisp__inputs *in, const wisp_schema *schema) {
+    char text[200] = "it holds pointers";
+    wisp_result why = WISP_E_SCHEMA;
+    for (int p = 0; p < in->players; p++) in->next[p] = in->first;
+    in->bytes = schema->bytes;
+    if (wisp__schema_copies(schema))
+        in->described = wisp__described_of(&w->registry.schemas, schema, text, 200, &why);
+    if (!in->described) return wisp__explain(w, why, "the schema of the inputs: %s", text);
+    in->none = wisp__input_row(w, in, in->image[0], NULL, &why);
+    return in->none ? WISP_OK : wisp__explain(w, why, "an input of zeros: %s",
+                                              wisp_result_text(why));
+}
+
+#endif
+
+/* ===========================================================================
+ * MARK: >>rollback
+ * What: a game that all ends run from the inputs of all players: which tick may run, what was
+ *   guessed wrong, who has left and with which input, whether all have the same states.
+ * Invariants: the ticks before `good` have run with true inputs, and need no state any more;
+ *   tick - good <= window. A player's inputs are taken from that player; those of one that has
+ *   gone from the decider alone, or, if this end is that, from all.
+ * Not here: rows (input).
+ *
+ * The decider is the first player that an end still reaches. Whom it does not reach has gone: the
+ * others stop to listen to that player, and then say so and how many of its inputs they have. When
+ * all have, and the decider has as many as the one with the most, the inputs of that player end
+ * there. If the decider goes as well, the next one begins anew: no end has gone on for good without
+ * inputs that another one had.
+ * ======================================================================== */
+
+#ifndef WISP_NO_STATE
+
+enum { WISP__HASH_TICKS = 3, WISP__WAIT_TICKS = 8 };    /* hashes go so long; pauses of waits */
+
+/* --- who is there --- */
+
+static bool wisp__is_among(unsigned players, int player) { return players >> player & 1; }
+
+/* The first player that is not among some. */
+static int wisp__rollback_first(const wisp__rollback *rb, unsigned players) {
+    int p = 0;
+    while (p < rb->in.players - 1 && wisp__is_among(players, p)) p++;
+    return p;
+}
+
+static wisp__rollback_link *wisp__rollback_link_of(const wisp *w, const wisp__session *s) {
+    wisp__rollback *rb = w->rollback;
+    for (int i = 1; rb && i < rb->link_count; i++)
+        if (rb->links[i].peer.id == s->peer.slot.id) return &rb->links[i];
+    return NULL;
+}
+
+/* Another player that this end listens to? */
+static bool wisp__is_present(const wisp__rollback *rb, const wisp__rollback_link *link) {
+    return !link->lost && link->player < WISP__PLAYERS && !wisp__is_among(rb->gone, link->player);
+}
+
+/* Does one of two ends send inputs of a third player to the other, which does not hear that one? */
+static bool wisp__rollback_relays(const wisp__rollback *rb, const wisp__rollback_link *link,
+                                  unsigned gone, int player) {
+    int decider = wisp__rollback_first(rb, rb->gone);
+    return wisp__is_among(gone, player) && (decider == rb->me || decider == link->player);
+}
+
+/* A spectator takes all from the first end that it hears. */
+static bool wisp__is_source(const wisp__rollback *rb, const wisp__rollback_link *link) {
+    const wisp__rollback_link *first = &rb->links[1];
+    while (first < link && (first->lost || !first->theirs)) first++;
+    return rb->desc.spectate && first == link;
+}
+
+static bool wisp__is_decider(const wisp__rollback *rb, const wisp__rollback_link *link) {
+    return rb->desc.spectate ? wisp__is_source(rb, link)
+                             : link->player == wisp__rollback_first(rb, rb->gone);
+}
+
+static void wisp__rollback_lose(wisp *w, wisp__rollback_link *link) {
+    wisp__rollback *rb = w->rollback;
+    if (link->lost) return;
+    link->lost = true;
+    if (link->player == WISP__PLAYERS || rb->desc.spectate) return;
+    rb->gone |= 1u << link->player;
+    rb->gone_time = w->base.time;
+}
+
+/* A session has ended. */
+static void wisp__rollback_left(wisp *w, const wisp__session *s) {
+    wisp__rollback_link *link = wisp__rollback_link_of(w, s);
+    if (link) wisp__rollback_lose(w, link);
+}
+
+static wisp_result wisp__rollback_over(wisp *w, wisp_result why) {
+    w->rollback->over = why;
+    return wisp__explain(w, why, "rollback is over: %s", why == WISP_E_SCHEMA
+                         ? "the ends do not agree on players, their order, input or first_tick"
+                         : "this end was left behind");
+}
+
+/* --- ticks --- */
+
+/* The first tick for which an input is missing, and whose. */
+static int64_t wisp__rollback_known(const wisp__rollback *rb, int *player) {
+    int64_t least = INT64_MAX, end = rb->in.first;
+    for (int p = 0; p < rb->in.players; p++) {
+        int64_t next = rb->in.next[p];
+        if (wisp__is_among(rb->decided, p) && next >= rb->ends[p]) {
+            if (next > end) end = next;
+        } else if (next < least) {
+            least = next;
+            if (player) *player = p;
+        }
+    }
+    return least < INT64_MAX ? least : end;
+}
+
+static void wisp__rollback_wrong(wisp__rollback *rb, int64_t tick) {
+    if (tick < rb->tick) rb->wrong = wisp__least(rb->wrong, tick);
+}
+
+/* The inputs of a player end before a tick. */
+static void wisp__rollback_decide(wisp *w, int player, int64_t end) {
+    wisp__rollback *rb = w->rollback;
+    int64_t before = wisp__is_among(rb->decided, player) ? rb->ends[player] : INT64_MAX;
+    if (before == end || rb->over) return;
+    if (end < rb->in.next[player] || before < rb->good || player == rb->me) {
+        wisp__rollback_over(w, WISP_E_CLOSED);     /* it is too late to follow */
+        return;
+    }
+    rb->decided |= 1u << player;
+    if (!rb->desc.spectate) rb->gone |= 1u << player;
+    rb->ends[player] = end;
+    wisp__rollback_wrong(rb, wisp__least(before, end));
+}
+
+/* The decider: have all said what they have of those that have gone? */
+static void wisp__rollback_judge(wisp *w) {
+    wisp__rollback *rb = w->rollback;
+    bool late = w->base.time - rb->gone_time > rb->desc.timeout;
+    int64_t most[WISP__PLAYERS];
+    memcpy(most, rb->in.next, sizeof most);
+    for (int i = 1; i < rb->link_count; i++) {
+        wisp__rollback_link *link = &rb->links[i];
+        if (!wisp__is_present(rb, link)) continue;
+        if (rb->gone & ~link->gone) {
+            if (late) wisp__rollback_lose(w, link);
+            return;
+        }
+        for (int p = 0; p < rb->in.players && !late; p++)
+            if (link->acked[p] > most[p]) most[p] = link->acked[p];
+    }
+    for (int p = 0; p < rb->in.players; p++)
+        if (wisp__is_among(rb->gone, p) && most[p] == rb->in.next[p])
+            wisp__rollback_decide(w, p, most[p]);
+}
+
+/* Comes to an end about those that have gone, or let this end wait for too long. */
+static void wisp__rollback_agree(wisp *w) {
+    wisp__rollback *rb = w->rollback;
+    double since = w->base.time - rb->desc.timeout;
+    int decider = wisp__rollback_first(rb, rb->gone), missing = -1, left = 0;
+    int64_t known = wisp__rollback_known(rb, &missing);
+    for (int i = 1; i < rb->link_count; i++) {
+        wisp__rollback_link *link = &rb->links[i];
+        left += !link->lost;
+        if (rb->desc.spectate || link->player != missing || !link->theirs || !rb->stalled) continue;
+        if (rb->stall_time < since && link->grown < since &&
+            (decider == rb->me || decider == missing))
+            wisp__rollback_lose(w, link);
+    }
+    if (rb->desc.spectate && !left && known <= rb->tick) wisp__rollback_over(w, WISP_E_CLOSED);
+    if (rb->gone && wisp__rollback_first(rb, rb->gone) == rb->me) wisp__rollback_judge(w);
+}
+
+/* --- states --- */
+
+static uint8_t *wisp__rollback_slot(const wisp__rollback *rb, int64_t index) {
+    return rb->states + (size_t)index * rb->state_bytes;
+}
+
+static uint8_t *wisp__rollback_state(const wisp__rollback *rb, int64_t tick) {
+    return wisp__rollback_slot(rb, (tick - rb->in.first) / rb->save_every % rb->slots);
+}
+
+/* Where the hash of a tick stands; of hashes[i] the state is in slot slots + 2 + i. */
+static int wisp__hash_place(const wisp__rollback *rb, int64_t tick) {
+    return (int)((tick - rb->in.first) / rb->desc.hash_every % WISP__HASHES);
+}
+
+static uint64_t wisp__rollback_hash(const wisp__rollback *rb, const uint8_t *state) {
+    return rb->desc.hash ? rb->desc.hash(rb->desc.user, state)
+                         : wisp__seal_tag(&rb->seal, 0, 0, state, rb->desc.state_bytes);
+}
+
+static void wisp__rollback_differs(wisp__rollback_link *link, wisp__tick_hash ours,
+                                   uint64_t theirs) {
+    link->desynced = link->news = true;
+    link->differs[0] = ours;
+    link->differs[1].hash = theirs;
+}
+
+/* Compares the newest hash of an end with ours, if that is there. */
+static void wisp__rollback_compare(wisp__rollback *rb, wisp__rollback_link *link) {
+    int at = link->hash.tick < 0 ? 0 : wisp__hash_place(rb, link->hash.tick);
+    if (link->hash.tick < 0 || rb->hashes[at].tick != link->hash.tick) return;
+    link->hash.tick = -1;
+    rb->stats.hashed += rb->hashes[at].hash == link->hash.hash;
+    if (rb->hashes[at].hash == link->hash.hash || link->desynced) return;
+    wisp__rollback_differs(link, rb->hashes[at], link->hash.hash);
+    if (rb->desc.dump)
+        rb->desc.dump(rb->desc.user, rb->hashes[at].tick,
+                      wisp__rollback_slot(rb, rb->slots + 2 + at));
+}
+
+/* Takes in what is known now, and hashes it. */
+static void wisp__rollback_settle(wisp__rollback *rb) {
+    rb->good = wisp__least(wisp__rollback_known(rb, NULL), rb->tick);
+    while (rb->next_hash <= rb->good && rb->next_hash < rb->tick) {
+        int at = wisp__hash_place(rb, rb->next_hash);
+        const uint8_t *state = wisp__rollback_state(rb, rb->next_hash);
+        rb->hashes[at].tick = rb->next_hash;
+        rb->hashes[at].hash = wisp__rollback_hash(rb, state);
+        rb->hashed_at = rb->tick;
+        if (rb->desc.dump)
+            memcpy(wisp__rollback_slot(rb, rb->slots + 2 + at), state, rb->state_bytes);
+        for (int i = 1; i < rb->link_count; i++) wisp__rollback_compare(rb, &rb->links[i]);
+        rb->next_hash += rb->desc.hash_every;
+    }
+}
+
+/* --- running --- */
+
+/* What a player is thought to do in a tick, with a reference. */
+static wisp__encoded *wisp__rollback_guess(wisp *w, int player, int64_t tick) {
+    wisp__rollback *rb = w->rollback;
+    wisp__encoded *last = wisp__input_at(&rb->in, player, rb->in.next[player] - 1), *row = NULL;
+    if (rb->desc.predict) {
+        const void *image = wisp__input_show(w, &rb->in, player, last);
+        uint64_t guess[WISP__INPUT_STRUCT / 8];
+        wisp_result why;
+        memcpy(guess, image, sizeof guess);
+        rb->desc.predict(rb->desc.user, player, tick, image, guess);
+        row = wisp__input_row(w, &rb->in, guess, last, &why);
+    }
+    if (!row) wisp__row_replace(w, &row, last);
+    return row;
+}
+
+static void wisp__rollback_run(wisp *w, int64_t tick, bool save) {
+    wisp__rollback *rb = w->rollback;
+    const void *inputs[WISP__PLAYERS];
+    if (save && rb->save_every && (tick - rb->in.first) % rb->save_every == 0)
+        rb->desc.save(rb->desc.user, wisp__rollback_state(rb, tick));
+    for (int p = 0; p < rb->in.players; p++) {
+        bool ended = wisp__is_among(rb->decided, p) && tick >= rb->ends[p];
+        wisp__encoded *row = ended ? NULL : wisp__input_at(&rb->in, p, tick);
+        wisp__encoded *guess = row || ended ? NULL : wisp__rollback_guess(w, p, tick);
+        if (guess) row = guess;
+        wisp__row_replace(w, &rb->used[p][tick & (WISP__USED - 1)], row);
+        wisp__encoded_release(w, guess);
+        inputs[p] = row ? wisp__input_show(w, &rb->in, p, row) : NULL;
+    }
+    rb->desc.step(rb->desc.user, inputs, tick);
+}
+
+/* Goes back to the first tick that was guessed wrong; returns the ticks that ran again. */
+static int wisp__rollback_correct(wisp *w) {
+    wisp__rollback *rb = w->rollback;
+    int64_t from = rb->wrong;
+    rb->wrong = INT64_MAX;
+    if (from >= rb->tick) return 0;
+    from -= (from - rb->in.first) % rb->save_every;
+    rb->desc.load(rb->desc.user, wisp__rollback_state(rb, from));
+    for (int64_t tick = from; tick < rb->tick; tick++) wisp__rollback_run(w, tick, tick > from);
+    rb->stats.rollbacks++;
+    rb->stats.ran_again += (uint64_t)(rb->tick - from);
+    return (int)(rb->tick - from);
+}
+
+/* Runs a tick that has run once more, from the same state. */
+static void wisp__rollback_twice(wisp *w, int64_t tick) {
+    wisp__rollback *rb = w->rollback;
+    uint8_t *once = wisp__rollback_slot(rb, rb->slots), *twice = once + rb->state_bytes;
+    wisp__tick_hash first = { tick + 1, 0 };
+    uint64_t second;
+    rb->desc.save(rb->desc.user, once);
+    rb->desc.load(rb->desc.user, wisp__rollback_state(rb, tick));
+    wisp__rollback_run(w, tick, false);
+    rb->desc.save(rb->desc.user, twice);
+    first.hash = wisp__rollback_hash(rb, once);
+    second = wisp__rollback_hash(rb, twice);
+    if (first.hash == second) return;
+    wisp__rollback_differs(&rb->links[0], first, second);
+    if (rb->desc.dump) rb->desc.dump(rb->desc.user, tick + 1, once);
+    if (rb->desc.dump) rb->desc.dump(rb->desc.user, tick + 1, twice);
+}
+
+/* Takes the inputs of the players that are here, unless it has those of this tick. */
+static wisp_result wisp__rollback_give(wisp *w, const void *my_input) {
+    wisp__rollback *rb = w->rollback;
+    wisp__encoded *rows[WISP__PLAYERS];
+    int first = rb->local ? 0 : rb->me, count = rb->local ? rb->in.players : 1, made = 0;
+    wisp_result why = my_input ? WISP_OK : WISP_E_ARGUMENT;
+    if (rb->in.next[first] > rb->tick + rb->desc.delay) return WISP_OK;
+    for (; !why && made < count; made += !why)
+        rows[made] = wisp__input_row(w, &rb->in, (const uint8_t *)my_input + made * rb->in.bytes,
+                                     wisp__input_at(&rb->in, first + made,
+                                                    rb->in.next[first + made] - 1), &why);
+    for (int i = 0; i < made; i++) {
+        if (!why) wisp__input_push(w, &rb->in, first + i, rows[i]);
+        wisp__encoded_release(w, rows[i]);
+    }
+    return why ? wisp__explain(w, why, "the input of player %d: %s", first + made,
+                               wisp_result_text(why)) : WISP_OK;
+}
+
+static int wisp__rollback_stall(wisp *w) {
+    wisp__rollback *rb = w->rollback;
+    if (rb->stalled) return 0;
+    rb->stalled = rb->stall_news = true;
+    rb->stall_time = w->base.time;
+    rb->stats.stalls++;
+    return 0;
+}
+
+/* May the next tick run: are the inputs there, up to the window, and have the others ours? */
+static bool wisp__rollback_may(const wisp__rollback *rb) {
+    if (rb->tick - wisp__rollback_known(rb, NULL) >= (rb->window ? rb->window : 0)) return false;
+    for (int i = 1; i < rb->link_count; i++)
+        if (wisp__is_present(rb, &rb->links[i]) &&
+            rb->in.next[rb->me] - rb->links[i].acked[rb->me] >= WISP__INPUT_SENT)
+            return false;
+    return true;
+}
+
+/* Is this end so far ahead that it leaves out a call? */
+static bool wisp__rollback_waits(wisp__rollback *rb) {
+    rb->stats.ahead = 0;
+    for (int i = 1; i < rb->link_count; i++)
+        if (wisp__is_present(rb, &rb->links[i]))
+            rb->stats.ahead = wisp__max(rb->stats.ahead, rb->links[i].lead);
+    if (!rb->window || rb->stats.ahead < 1 || rb->tick - rb->waited < WISP__WAIT_TICKS)
+        return false;
+    for (int i = 1; i < rb->link_count; i++) rb->links[i].lead -= 1;
+    rb->waited = rb->tick;
+    rb->stats.waits++;
+    return true;
+}
+
+/* A spectator: what is known runs, faster when there is much. */
+static int wisp__rollback_watch(wisp *w) {
+    wisp__rollback *rb = w->rollback;
+    int64_t there = wisp__rollback_known(rb, NULL) - rb->tick;
+    int count = (int)(there > 6 ? wisp__least(1 + there / 8, 8) : there > 0);
+    for (int i = 0; i < count; i++) {
+        wisp__rollback_run(w, rb->tick++, true);
+        wisp__rollback_settle(rb);
+    }
+    if (!count) return wisp__rollback_stall(w);
+    rb->stalled = false;
+    return count;
+}
+
+/* Every end that is there gets a packet. */
+static void wisp__rollback_send(wisp *w) {
+    wisp__rollback *rb = w->rollback;
+    rb->send_time = w->base.time + 0.05;
+    for (int i = 1; i < rb->link_count; i++) {
+        wisp__session *s = rb->links[i].lost ? NULL : wisp__session_of(w, rb->links[i].peer);
+        if (!s || s->peer.state != WISP__JOINED) continue;
+        s->inputs_due = true;
+        wisp__peers_mark(w, &s->peer);
+    }
+}
+
+static int wisp__rollback_turn(wisp *w, const void *my_input) {
+    wisp__rollback *rb = w->rollback;
+    wisp_result why = WISP_OK;
+    int again;
+    wisp__rollback_agree(w);
+    if (rb->over) return rb->over;
+    again = wisp__rollback_correct(w);
+    wisp__rollback_settle(rb);
+    wisp__rollback_send(w);
+    if (rb->desc.spectate) return wisp__rollback_watch(w);
+    if (!rb->window) why = wisp__rollback_give(w, my_input);
+    if (!why && !wisp__rollback_may(rb)) return wisp__rollback_stall(w);
+    if (!why && wisp__rollback_waits(rb)) return 0;
+    if (!why) why = wisp__rollback_give(w, my_input);
+    if (why) return why;
+    rb->stalled = false;
+    wisp__rollback_run(w, rb->tick, true);
+    if (rb->desc.sync_test) wisp__rollback_twice(w, rb->tick);
+    rb->tick++;
+    return again + 1 + rb->desc.sync_test;
+}
+
+/* --- packets --- */
+
+/* What all ends must agree on, and which player an end is. */
+static uint16_t wisp__rollback_agreed(const wisp__rollback *rb, int player) {
+    static const uint64_t key[2] = { 1, 2 };
+    const wisp__described *d = rb->in.described;
+    uint8_t of[32];
+    wisp__store64(of, wisp__siphash(key, d->descriptor, (d->bits + 7) / 8));
+    wisp__store64(of + 8, (uint64_t)rb->in.first);
+    wisp__store64(of + 16, (uint64_t)rb->desc.hash_every);
+    wisp__store64(of + 24, (uint64_t)(rb->in.players << 8 | player));
+    return (uint16_t)wisp__siphash(key, of, (int)sizeof of);
+}
+
+static void wisp__rollback_put_head(const wisp__rollback *rb, const wisp__rollback_link *link,
+                                    wisp__writer *to) {
+    unsigned gone = rb->desc.spectate ? 0 : rb->gone;
+    int64_t last = rb->next_hash - rb->desc.hash_every;
+    bool hash = rb->next_hash > rb->in.first && rb->tick < rb->hashed_at + WISP__HASH_TICKS;
+    wisp__put(to, wisp__rollback_agreed(rb, rb->me) | (uint64_t)(uint16_t)rb->tick << 16 |
+                      (uint64_t)(uint8_t)link->ahead << 32, 40);
+    for (int p = 0; p < rb->in.players; p++)
+        if (p != rb->me) wisp__put_near(to, rb->tick, rb->in.next[p]);
+    wisp__put(to, gone || rb->decided, 1);
+    if (gone || rb->decided) wisp__put(to, gone | rb->decided << 8, 16);
+    for (int p = 0; p < rb->in.players; p++)
+        if (wisp__is_among(rb->decided, p)) wisp__put_near(to, rb->tick, rb->ends[p]);
+    wisp__put(to, hash, 1);
+    if (!hash) return;
+    wisp__put_near(to, rb->tick, last);
+    wisp__put(to, rb->hashes[wisp__hash_place(rb, last)].hash, 64);
+}
+
+/* Up to which tick an end gets inputs of a player from this end. */
+static int64_t wisp__rollback_until(const wisp__rollback *rb, const wisp__rollback_link *link,
+                                    int player) {
+    if (!link->theirs || rb->desc.spectate) return 0;
+    if (link->player == WISP__PLAYERS)
+        return wisp__least(rb->in.next[player], wisp__rollback_known(rb, NULL));
+    return wisp__is_present(rb, link) &&
+           (player == rb->me || wisp__rollback_relays(rb, link, link->gone, player))
+               ? rb->in.next[player] : 0;
+}
+
+/* Writes the record INPUT for a session. false: no room for it in this packet. */
+static bool wisp__rollback_put(wisp *w, wisp__session *s, wisp__writer *to) {
+    wisp__rollback *rb = w->rollback;
+    wisp__rollback_link *link = wisp__rollback_link_of(w, s);
+    int room = wisp__min_int((int)((to->end - to->at) / 8) - 5, WISP__INPUT_BODY);
+    wisp__writer body = wisp__writer_on(rb ? rb->body : NULL, room);
+    if (room < 130) return false;
+    for (int p = 0; link && link->player == WISP__PLAYERS && p < rb->in.players; p++)
+        if (link->acked[p] <= rb->in.next[p] - rb->in.room) wisp__rollback_lose(w, link);
+    if (link && !link->lost && !rb->over) {
+        wisp__rollback_put_head(rb, link, &body);
+        body.end -= 16;
+        for (int p = 0; p < rb->in.players; p++) {
+            int64_t until = wisp__rollback_until(rb, link, p);
+            if (link->acked[p] >= until || body.at + 72 > body.end) continue;
+            wisp__put(&body, 1 | (uint64_t)p << 1, 4);
+            wisp__put_near(&body, rb->tick, link->acked[p]);
+            wisp__input_put(w, &rb->in, p, link->acked[p], until, &body);
+        }
+        body.end += 16;
+        wisp__put(&body, 0, 1);
+        wisp__put_align(&body);
+    }
+    wisp__frame_put(to, WISP__FRAME_INPUT);
+    wisp__put(to, body.at ? (uint64_t)rb->number : 0, 4);
+    wisp__put(to, s->input_theirs, 4);
+    wisp__put_length(to, (uint64_t)body.at / 8);
+    wisp__put_bits(to, body.bytes, body.at);
+    return true;
+}
+
+/* --- what others say --- */
+
+/* Takes the input of a tick, if it is wanted. */
+static void wisp__rollback_take(wisp__reading *r, wisp__rollback_link *link, int player,
+                                int64_t tick, wisp__encoded *row) {
+    wisp__rollback *rb = r->w->rollback;
+    const wisp__encoded *ours = wisp__input_at(&rb->in, player, tick);
+    if (tick < rb->in.next[player] && ours && !wisp__encoded_same(ours, row)) {
+        rb->stats.changed++;
+        wisp__error(r->w, r->s, NULL, WISP_E_PROTOCOL,
+                    "rollback: an input differs from the one that was sent before, which holds");
+    }
+    if (tick != rb->in.next[player] || tick >= rb->tick + WISP__INPUT_SENT ||
+        (wisp__is_among(rb->decided, player) && tick >= rb->ends[player]))
+        return;
+    wisp__input_push(r->w, &rb->in, player, row);
+    link->grown = r->w->base.time;
+    if (tick >= rb->tick) return;
+    ours = rb->used[player][tick & (WISP__USED - 1)];
+    if (!ours || !wisp__encoded_same(ours, row)) wisp__rollback_wrong(rb, tick);
+}
+
+/* Reads the run of a player. false: the rest of the record cannot be read. */
+static bool wisp__rollback_read_run(wisp__reading *r, wisp__rollback_link *link, int64_t tick,
+                                    wisp__reader *from) {
+    wisp__rollback *rb = r->w->rollback;
+    int player = (int)wisp__get(from, 3), count = 0;
+    wisp__encoded *before = NULL, *row;
+    bool trusted = rb->desc.spectate ? wisp__is_source(rb, link) : wisp__is_present(rb, link);
+    if (trusted && !rb->desc.spectate && player != link->player)
+        trusted = player != rb->me && wisp__rollback_relays(rb, link, rb->gone, player);
+    tick = wisp__get_near(from, tick);
+    if (from->failed || player >= rb->in.players || tick > rb->in.next[player]) return false;
+    if (!trusted) {
+        if (rb->desc.spectate || !wisp__is_present(rb, link)) return false;
+        if (player != rb->me && wisp__is_among(rb->gone, player)) return false;
+        rb->stats.changed++;
+        wisp__error(r->w, r->s, NULL, WISP_E_PROTOCOL, "rollback: inputs of another player");
+        return false;
+    }
+    row = wisp__input_at(&rb->in, player, tick - 1);
+    if (!row) return false;
+    wisp__row_replace(r->w, &before, row);
+    for (; wisp__get(from, 1); tick++) {
+        row = ++count > WISP__INPUT_SENT ? NULL : wisp__input_get(r->w, &rb->in, before, from);
+        wisp__encoded_release(r->w, before);
+        before = row;
+        if (!row) from->failed |= count > WISP__INPUT_SENT;
+        if (!row) return false;
+        wisp__rollback_take(r, link, player, tick, row);
+    }
+    wisp__encoded_release(r->w, before);
+    return !from->failed;
+}
+
+/* Whom an end does not listen to, and what it has decided, near its tick. */
+static void wisp__rollback_read_gone(wisp *w, wisp__rollback_link *link, int64_t tick,
+                                     wisp__reader *from) {
+    wisp__rollback *rb = w->rollback;
+    unsigned gone = (unsigned)wisp__get(from, 8), decided = (unsigned)wisp__get(from, 8);
+    bool decider = wisp__is_decider(rb, link), player = wisp__is_present(rb, link);
+    link->gone |= gone & ((1u << rb->in.players) - 1);
+    if (player && wisp__is_among(link->gone, rb->me)) {
+        int first = wisp__rollback_first(rb, link->gone);
+        if (decider || (first < rb->me && wisp__is_among(rb->gone, first)))
+            wisp__rollback_over(w, WISP_E_CLOSED);
+        else if (first > rb->me) wisp__rollback_lose(w, link);
+    }
+    if (decider && (link->gone & ~rb->gone)) rb->gone_time = w->base.time;
+    if (decider) rb->gone |= link->gone;
+    for (int p = 0; p < rb->in.players; p++) {
+        int64_t end = wisp__is_among(decided, p) ? wisp__get_near(from, tick) : 0;
+        if (!decider || !wisp__is_among(decided, p) || from->failed) continue;
+        wisp__rollback_decide(w, p, end < rb->in.first ? rb->in.first : end);
+    }
+}
+
+static void wisp__rollback_read(wisp__reading *r, wisp__rollback_link *link, wisp__reader *from) {
+    wisp__rollback *rb = r->w->rollback;
+    bool newest = r->number > link->newest;
+    int64_t off = (int16_t)(uint16_t)((uint64_t)rb->tick - wisp__get(from, 16));
+    int64_t tick = rb->tick - off;
+    int ahead = (int8_t)(uint8_t)wisp__get(from, 8);
+    for (int p = 0; p < rb->in.players; p++) {
+        int64_t most = p == rb->me ? rb->in.next[p] : rb->tick + WISP__INPUT_RING;
+        int64_t acked = p == link->player ? 0 : wisp__get_near(from, tick);
+        if (!from->failed && acked > link->acked[p]) link->acked[p] = wisp__least(acked, most);
+    }
+    if (wisp__get(from, 1)) wisp__rollback_read_gone(r->w, link, tick, from);
+    if (wisp__get(from, 1)) {
+        int64_t at = wisp__get_near(from, tick);
+        link->hash.hash = wisp__get(from, 64);
+        link->hash.tick = at < rb->in.first || from->failed ? -1 : at;
+        if (link->player == WISP__PLAYERS || wisp__is_present(rb, link))
+            wisp__rollback_compare(rb, link);
+    }
+    while (!from->failed && !rb->over && wisp__get(from, 1) &&
+           wisp__rollback_read_run(r, link, tick, from))
+        continue;
+    if (r->w->content.credit.over) wisp__break_unpaid(r);
+    else if (from->failed) wisp__break(r, "malformed inputs");
+    if (!newest) return;
+    link->newest = r->number;
+    link->ahead = (int)wisp__clamp((double)off, -127, 127);
+    link->lead += ((link->ahead - ahead) / 2.0 - link->lead) / 16;
+}
+
+static void wisp__on_input(wisp__reading *r) {
+    wisp *w = r->w;
+    wisp__rollback *rb = w->rollback;
+    wisp__rollback_link *link = wisp__rollback_link_of(w, r->s);
+    int own = (int)wisp__get(&r->from, 4), echo = (int)wisp__get(&r->from, 4);
+    int bytes = wisp__get_length(&r->from);
+    wisp__reader body = r->from;
+    wisp__skip(&r->from, (int64_t)bytes * 8);
+    body.end = r->from.at;
+    if (r->from.failed || r->has_input) {
+        wisp__break(r, "inputs twice, or cut short");
+        return;
+    }
+    r->has_input = true;
+    r->s->input_theirs = (uint8_t)own;
+    if (!link || link->lost || rb->over) {             /* nothing is played with that end */
+        r->s->inputs_due |= own != 0;
+        if (own) wisp__peers_mark(w, &r->s->peer);
+    } else if (own && (link->theirs ? link->theirs == own : !echo || echo == rb->number)) {
+        if (wisp__get(&body, 16) != wisp__rollback_agreed(rb, link->player)) {
+            if (link->player == WISP__PLAYERS) link->lost = true;
+            else wisp__rollback_over(w, WISP_E_SCHEMA);
+        } else if (echo == rb->number) {
+            if (!link->theirs) link->grown = w->base.time;
+            link->theirs = own;
+            wisp__rollback_read(r, link, &body);
+        }
+    } else if (echo == rb->number && link->theirs) {
+        wisp__rollback_lose(w, link);                  /* it has ended, or begun another game */
+    }
+}
+
+/* --- in wisp_update --- */
+
+static void wisp__rollback_event(wisp *w, int kind, const wisp__rollback_link *link, int player) {
+    static const char *const names[] = { "", WISP_DESYNC, WISP_STALLED, WISP_RESUMED };
+    wisp__remote *remote = w->registry.remotes[WISP__ON_ROLLBACK];
+    bool desync = kind == WISP__ON_DESYNC;
+    wisp_value args[2];
+    wisp_event event;
+    wisp__event_begin(w, &event, link->peer, remote);
+    args[0] = desync ? wisp_uint(link->differs[0].hash) : wisp_int(player);
+    args[1] = wisp_uint(link->differs[1].hash);
+    event.name = names[kind];
+    event.tick = desync ? link->differs[0].tick : 0;
+    event.args = args;
+    event.count = 1 + desync;
+    w->events.running++;
+    for (wisp__connection *c = remote->first; c; c = c->next) {
+        if (c->dead || c->kind != kind) continue;
+        event.user = c->user;
+        if (c->once) wisp__events_disconnect(w, c);
+        wisp__handle(w, c->fn, &event);
+    }
+    w->events.running--;
+    wisp__events_sweep(w);
+}
+
+/* Raises the events, and sends at least 20 times a second. A handler may end the game. */
+static void wisp__rollback_update(wisp *w) {
+    wisp__rollback *rb = w->rollback;
+    int missing = 0, at = 0;
+    if (!rb) return;
+    if (w->base.time >= rb->send_time) wisp__rollback_send(w);
+    wisp__rollback_known(rb, &missing);
+    for (int i = 0; i < rb->link_count; i++)
+        if (rb->links[i].player == missing) at = i;
+    if (rb->stall_news && !rb->stall_told) {
+        rb->stall_told = true;
+        wisp__rollback_event(w, WISP__ON_STALLED, &rb->links[at], missing);
+    }
+    if (w->rollback == rb && rb->stall_told && !rb->stalled) {
+        rb->stall_told = false;
+        wisp__rollback_event(w, WISP__ON_RESUMED, &rb->links[at], missing);
+    }
+    if (w->rollback == rb) rb->stall_news = false;
+    for (int i = 0; w->rollback == rb && i < rb->link_count; i++) {
+        bool news = rb->links[i].news;
+        rb->links[i].news = false;
+        if (news) wisp__rollback_event(w, WISP__ON_DESYNC, &rb->links[i], 0);
+    }
+}
+
+static int wisp__rollback_slots(const wisp__rollback *rb) {
+    return rb->slots + 2 + (rb->desc.dump ? WISP__HASHES : 0);
+}
+
+static void wisp__rollback_free(wisp *w) {
+    wisp__rollback *rb = w->rollback;
+    if (!rb) return;
+    w->rollback = NULL;
+    for (int p = 0; p < WISP__PLAYERS; p++)
+        for (int i = 0; i < WISP__USED; i++) wisp__encoded_release(w, rb->used[p][i]);
+    wisp__inputs_free(w, &rb->in);
+    wisp__free(&w->base, rb->states, (size_t)wisp__rollback_slots(rb) * rb->state_bytes);
+    wisp__free(&w->base, rb, sizeof *rb);
+}
+
+WISP__UNUSED static void wisp__rollback_check(const wisp *w) {
+    const wisp__rollback *rb = w->rollback;
+    if (!rb || rb->over) return;
+    WISP_ASSERT(rb->good <= rb->tick && rb->tick - rb->good <= rb->window + 1);
+    WISP_ASSERT(rb->wrong >= rb->good);
+    for (int p = 0; p < rb->in.players; p++)
+        WISP_ASSERT(!wisp__is_among(rb->decided, p) || rb->ends[p] >= rb->in.next[p]);
+}
+
+/* --- public --- */
+
+static wisp_result wisp__rollback_check_desc(wisp *w, const wisp_rollback_desc *d, int here) {
+    int every = wisp__default_int(d->save_every, 1);
+    const char *wrong = NULL;
+    if (d->spectate ? here == d->players : here != 1 && here != d->players)
+        wrong = "players: one has id 0, which is this end, or all have; a spectator needs one";
+    if (d->delay < 0 || wisp__max_int(d->delay, d->window) > WISP__ROLLBACK_MOST)
+        wrong = "delay or window is not in 0 .. 30";
+    if (!d->input || d->input->shape != WISP_SHAPE_STRUCT || d->input->bytes > WISP__INPUT_STRUCT)
+        wrong = "input is no schema of a C struct of at most 256 bytes";
+    if (!d->step || !d->save || !d->load || d->state_bytes < 1 || d->state_bytes > 1 << 26)
+        wrong = "step, save or load is NULL, or state_bytes is not in 1 .. 2^26";
+    if (d->first_tick < 0 || every < 1 || every > WISP__ROLLBACK_MOST || d->hash_every > 1000 ||
+        (d->hash_every > 0 && d->hash_every % every) || !wisp__is_within(d->timeout, 0, 1e9))
+        wrong = "first_tick, save_every, hash_every or timeout is out of range";
+    return wrong ? wisp__explain(w, WISP_E_ARGUMENT, "rollback: %s", wrong) : WISP_OK;
+}
+
+static void wisp__rollback_defaults(const wisp *w, wisp__rollback *rb,
+                                    const wisp_rollback_desc *d) {
+    int every = wisp__default_int(d->save_every, 1);
+    rb->desc = *d;
+    if (!(d->timeout > 0)) rb->desc.timeout = w->base.timeout;
+    if (!d->hash_every) rb->desc.hash_every = (9 + every) / every * every;
+    rb->window = d->spectate || d->window < 0 ? 0 : wisp__default_int(d->window, 8);
+    rb->save_every = d->sync_test ? 1 : rb->window ? every : wisp__max_int(rb->desc.hash_every, 0);
+    rb->slots = rb->save_every ? rb->window / rb->save_every + 2 : 2;
+    rb->state_bytes = ((size_t)d->state_bytes + 15) & ~(size_t)15;
+    rb->tick = rb->good = rb->waited = rb->in.first = rb->next_hash = d->first_tick;
+    if (d->hash_every < 0) {
+        rb->desc.hash_every = 1;
+        rb->next_hash = INT64_MAX;
+    }
+    rb->hashed_at = -WISP__HASH_TICKS;
+    rb->wrong = INT64_MAX;
+    rb->in.players = d->players;
+    rb->me = WISP__PLAYERS;
+    for (int i = 0; i < WISP__HASHES; i++) rb->hashes[i].tick = -1;
+}
+
+static wisp_result wisp__rollback_link_to(wisp *w, wisp_peer peer, int player) {
+    wisp__rollback *rb = w->rollback;
+    const wisp__session *s = wisp__session_of(w, peer);
+    wisp__rollback_link *link = &rb->links[rb->link_count];
+    if (!peer.id && player < WISP__PLAYERS) {
+        rb->local = rb->me < WISP__PLAYERS;
+        if (!rb->desc.spectate) rb->me = player;
+        return WISP_OK;
+    }
+    if (!s || wisp__rollback_link_of(w, s))
+        return wisp__explain(w, s ? WISP_E_ARGUMENT : WISP_E_STALE,
+                             s ? "rollback: a peer is there twice" : "rollback: no such session");
+    link->peer = wisp__peer_handle(s);
+    link->player = player;
+    link->hash.tick = -1;
+    for (int p = 0; p < rb->in.players; p++) link->acked[p] = rb->in.first;
+    rb->link_count++;
+    return WISP_OK;
+}
+
+static wisp_result wisp__rollback_make(wisp *w, const wisp_rollback_desc *desc,
+                                       const wisp_peer *players, const wisp_peer *spectators,
+                                       int spectator_count) {
+    wisp__rollback *rb = (wisp__rollback *)wisp__alloc(&w->base, sizeof *rb);
+    static const uint64_t key[2] = { 1, 2 };
+    wisp_result why;
+    if (!rb) return wisp__no_more_memory(w);
+    w->rollback = rb;
+    wisp__rollback_defaults(w, rb, desc);
+    rb->in.room = spectator_count ? WISP__INPUT_RING : WISP__INPUT_KEPT;
+    wisp__seal_init(&rb->seal, key);
+    rb->number = w->rollback_number = w->rollback_number % 15 + 1;
+    rb->states = (uint8_t *)wisp__alloc_items(&w->base, wisp__rollback_slots(rb), rb->state_bytes);
+    why = rb->states ? wisp__inputs_make(w, &rb->in, desc->input) : wisp__no_more_memory(w);
+    rb->links[0].lost = true;
+    rb->link_count = 1;
+    for (int i = 0; !why && i < desc->players; i++) why = wisp__rollback_link_to(w, players[i], i);
+    for (int i = 0; !why && i < spectator_count; i++)
+        why = wisp__rollback_link_to(w, spectators[i], WISP__PLAYERS);
+    rb->links[0].player = rb->me;
+    for (int p = 0; !why && p < desc->players; p++)
+        for (int i = 0; (p == rb->me || rb->local) && i < desc->delay; i++)
+            wisp__input_push(w, &rb->in, p, rb->in.none);      /* nothing, until the first comes */
+    return why;
+}
+
+wisp_result wisp_rollback_begin(wisp *w, const wisp_rollback_desc *desc, const wisp_peer *players,
+                                const wisp_peer *spectators, int spectator_count) {
+    WISP__ENTER(w);
+    wisp_result why;
+    int here = 0;
+    if (!w) return WISP_E_ARGUMENT;
+    if (!desc || !players || desc->players < 1 || desc->players > WISP__PLAYERS ||
+        spectator_count < 0 || spectator_count > WISP__SPECTATORS ||
+        (spectator_count && (!spectators || desc->spectate)))
+        return wisp__explain(w, WISP_E_ARGUMENT, "rollback takes a desc, 1 to 8 players and up to "
+                             "32 spectators, which have none");
+    for (int i = 0; i < desc->players; i++) here += !players[i].id;
+    why = wisp__rollback_check_desc(w, desc, here);
+    if (why) return why;
+    if (w->rollback) return wisp__explain(w, WISP_E_BUSY, "one runs already: wisp_rollback_end");
+    why = wisp__rollback_make(w, desc, players, spectators, spectator_count);
+    if (why) wisp__rollback_free(w);
+    return why;
+}
+
+int wisp_rollback_step(wisp *w, const void *my_input) {
+    WISP__ENTER(w);
+    wisp__rollback *rb = w ? w->rollback : NULL;
+    bool updating = w && w->updating;
+    int ran;
+    if (!rb) return wisp__explain(w, WISP_E_ARGUMENT, "no rollback runs: wisp_rollback_begin");
+    if (rb->running) return wisp__explain(w, WISP_E_BUSY, "wisp_rollback_step in itself");
+    if (rb->over) return wisp__rollback_over(w, rb->over);
+    rb->running = w->updating = true;      /* step, save and load may not update or destroy */
+    ran = wisp__rollback_turn(w, my_input);
+    rb->running = false;
+    w->updating = updating;
+    if (rb->ended) wisp_rollback_end(w);
+    return ran;
+}
+
+void wisp_rollback_end(wisp *w) {
+    WISP__ENTER(w);
+    if (!w || !w->rollback) return;
+    w->rollback->ended = true;
+    if (w->rollback->running) return;
+    wisp__rollback_send(w);                /* that nothing is played */
+    wisp__rollback_free(w);
+}
+
+void wisp_stats_rollback(const wisp *w, wisp_rollback_stats *out) {
+    WISP__ENTER(w);
+    const wisp__rollback *rb = w ? w->rollback : NULL;
+    if (!out) return;
+    memset(out, 0, sizeof *out);
+    if (!rb) return;
+    *out = rb->stats;
+    out->tick = rb->tick;
+    out->confirmed = rb->good;
+    out->present = ((1u << rb->in.players) - 1) & ~(rb->gone | rb->decided);
+}
+
+#else
+
+static inline void wisp__rollback_left(wisp *w, const wisp__session *s) { (void)w, (void)s; }
+static inline void wisp__rollback_update(wisp *w) { (void)w; }
+static inline void wisp__rollback_free(wisp *w) { (void)w; }
+static inline void wisp__rollback_check(const wisp *w) { (void)w; }
+static inline bool wisp__rollback_put(wisp *w, wisp__session *s, wisp__writer *to) {
+    return (void)w, (void)s, (void)to, true;
+}
+static void wisp__on_input(wisp__reading *r) { wisp__break(r, "a record of no kind"); }
+
+#endif
+
+/* ===========================================================================
  * MARK: >>packet_writer
  * What: packets filled and sent: control frames, lost messages, then messages by
  *   priority.
@@ -28898,6 +30039,11 @@ static wisp__fit wisp__fill_controls(wisp__packet_writer *f) {
         if (!wisp__fill_done(f, at)) return WISP__FULL;
         if (clock.answer) s->answers_clock = false;
         else s->asks_clock = false;
+    }
+    if (s->inputs_due) {
+        int64_t at = f->to.at;
+        if (!wisp__rollback_put(f->w, s, &f->to) || !wisp__fill_done(f, at)) return WISP__FULL;
+        s->inputs_due = false;
     }
     if (s->ping) {
         int64_t at = f->to.at;
@@ -29741,7 +30887,8 @@ static void wisp__send_leave(wisp *w, wisp__session *s) {
 static bool wisp__wants_to_send(const wisp *w, const wisp__session *s) {
     const wisp__audience *a = wisp__audience_of(w, s);
     if (s->queued || s->control_count || s->ping || s->unannounced < w->registry.count) return true;
-    if (s->asks_clock || s->answers_clock || s->lacks_all || wisp__limited_due(w, s)) return true;
+    if (s->asks_clock || s->answers_clock || s->inputs_due || s->lacks_all) return true;
+    if (wisp__limited_due(w, s)) return true;
     if (a && a->ready) return true;
     if (s->parts && s->parts->whole) return true;
     for (int c = 0; c < s->peer.channel_end; c++) {
@@ -29861,6 +31008,7 @@ static void wisp__session_free(wisp *w, wisp__session *s) {
     wisp__parts_free(w, s->parts);
     s->parts = NULL;
     wisp__objects_left(w, s);
+    wisp__rollback_left(w, s);
     s->control_count = 0;
 }
 
@@ -33575,6 +34723,7 @@ static WISP__APART void wisp__on_frame(wisp__reading *r, int kind) {
     case WISP__FRAME_CLOCK: wisp__on_clock(r); break;
     case WISP__FRAME_TICK: wisp__on_tick(r); break;
     case WISP__FRAME_OBJECT: wisp__on_objects(r); break;
+    case WISP__FRAME_INPUT: wisp__on_input(r); break;
     case WISP__FRAME_LACKS: wisp__on_lacks(r); break;
     case WISP__FRAME_PING: break;
     case WISP__FRAME_LEAVE: wisp__on_leave(r); break;
@@ -36528,7 +37677,7 @@ static void wisp__wire(wisp *w, const wisp_desc *desc) {
 
 static wisp_result wisp__start(wisp *w, const void *info, int info_bytes) {
     static const char *const reserved[] = { WISP_JOINED, WISP_LEFT, WISP_ERROR, WISP_BUDGET,
-                                            WISP_MOVED, WISP_TICK };
+                                            WISP_MOVED, WISP_TICK, "wisp:rollback" };
     wisp_result why = WISP_OK;
     w->peers.table_room = wisp__power_of_two(2 * w->peers.max_peers);
     w->peers.table = (uint32_t *)wisp__alloc_items(&w->base, w->peers.table_room, 4);
@@ -36557,6 +37706,7 @@ static void wisp__release(wisp *w) {
     wisp__groups_free(w);
     wisp__properties_free(w);
     wisp__objects_free(w);
+    wisp__rollback_free(w);
     wisp__hooks_free(w);
     wisp__events_free(w);
     wisp__registry_free(&w->registry);
@@ -36743,6 +37893,7 @@ wisp_result wisp_update(wisp *w, double now) {
     wisp__properties_run(w);
     wisp__ticks_run(w);
     wisp__properties_run(w);
+    wisp__rollback_update(w);
     wisp__flush_dirty(w);
     if (w->objects.dead) wisp__objects_bury(w);
     w->before_update = w->order;
