@@ -1854,7 +1854,8 @@ WISP_API wisp_connection wisp_connect_target(wisp *w, wisp_target remote,
                                              wisp_handler fn, void *user,
                                              bool once);
 WISP_API void wisp_disconnect(wisp *w, wisp_connection connection);
-#define wisp_off wisp_disconnect
+#define wisp_off     wisp_disconnect
+#define wisp_connect wisp_on    /* see the end of the public half */
 
 /* A handler that owns its state, as lambdas of C++ do (see the end of this
    half). The state is moved into memory of desc.memory, which fn finds in
@@ -3087,11 +3088,11 @@ template <typename F> struct wisp__lambda {
         new (room) F(static_cast<F &&>(*static_cast<F *>(from)));
     }
     static void end(void *state) { static_cast<F *>(state)->~F(); }
-    static wisp_state of(F &f) {
-        const wisp_state state = { run, &f, sizeof(F), move, end };
-        return state;
-    }
+    const wisp_state state;
+    explicit wisp__lambda(F &f) : state{ run, &f, sizeof(F), move, end } {}
+    operator const wisp_state *() const { return &state; }
 };
+template <typename F> inline wisp__lambda<F> wisp__own(F &f) { return wisp__lambda<F>(f); }
 
 /* wisp_call, for an object of class F that is no plain handler. */
 template <bool, typename T> struct wisp__when {};
@@ -3170,17 +3171,13 @@ inline typename wisp__when<wisp__owns<F>::value || (wisp__owns<F>::is_object &&
                                                     wisp__is_value<V...>::value), wisp_call>::type
 wisp_invoke(wisp *w, wisp__name remote, wisp_peer to, F on_reply, V... v) {
     const wisp_value list[] = { wisp_nil(), wisp__value(v)... };
-    const wisp_state state = wisp__lambda<F>::of(on_reply);
-    return wisp_invoke_state(w, remote.target, to, &state, list + 1,
+    return wisp_invoke_state(w, remote.target, to, wisp__own(on_reply), list + 1,
                              static_cast<int>(sizeof...(V)));
 }
 template <typename... V>
 inline wisp_result wisp_reply(wisp_event *event, V... v) {
     const wisp_value list[] = { wisp_nil(), wisp__value(v)... };
     return wisp_reply_values(event, list + 1, static_cast<int>(sizeof...(V)));
-}
-inline wisp_connection wisp_connect(wisp *w, wisp__name remote, wisp_handler fn, void *user) {
-    return wisp_connect_target(w, remote.target, fn, user, false);
 }
 inline wisp_connection wisp_on(wisp *w, wisp__name remote, wisp_handler fn, void *user) {
     return wisp_connect_target(w, remote.target, fn, user, false);
@@ -3193,18 +3190,15 @@ inline wisp_result wisp_on_invoke(wisp *w, wisp__name remote, wisp_handler fn, v
 }
 template <typename F>
 inline wisp_connection wisp_on(wisp *w, wisp__name remote, F handler) {
-    const wisp_state state = wisp__lambda<F>::of(handler);
-    return wisp_connect_state(w, remote.target, &state, false);
+    return wisp_connect_state(w, remote.target, wisp__own(handler), false);
 }
 template <typename F>
 inline wisp_connection wisp_once(wisp *w, wisp__name remote, F handler) {
-    const wisp_state state = wisp__lambda<F>::of(handler);
-    return wisp_connect_state(w, remote.target, &state, true);
+    return wisp_connect_state(w, remote.target, wisp__own(handler), true);
 }
 template <typename F>
 inline wisp_result wisp_on_invoke(wisp *w, wisp__name remote, F handler) {
-    const wisp_state state = wisp__lambda<F>::of(handler);
-    return wisp_on_invoke_state(w, remote.target, &state);
+    return wisp_on_invoke_state(w, remote.target, wisp__own(handler));
 }
 #ifndef WISP_NO_STATE
 template <typename V>
@@ -3219,13 +3213,11 @@ inline wisp_result wisp_set_in(wisp *w, wisp__name name, wisp__name path, V v) {
 }
 template <typename F>
 inline wisp_connection wisp_watch(wisp *w, wisp__name name_or_pattern, F handler) {
-    const wisp_state state = wisp__lambda<F>::of(handler);
-    return wisp_watch_state(w, name_or_pattern.target.name, &state);
+    return wisp_watch_state(w, name_or_pattern.target.name, wisp__own(handler));
 }
 template <typename F>
 inline wisp_connection wisp_watch_objects(wisp *w, wisp__name pattern, F handler) {
-    const wisp_state state = wisp__lambda<F>::of(handler);
-    return wisp_watch_objects_state(w, pattern.target.name, &state);
+    return wisp_watch_objects_state(w, pattern.target.name, wisp__own(handler));
 }
 #endif
 template <typename F> inline wisp_connection wisp_on_tick(wisp *w, F handler) {
@@ -3233,12 +3225,10 @@ template <typename F> inline wisp_connection wisp_on_tick(wisp *w, F handler) {
 }
 template <typename F>
 inline wisp_connection wisp_connect_match(wisp *w, const char *pattern, F handler) {
-    const wisp_state state = wisp__lambda<F>::of(handler);
-    return wisp_connect_match_state(w, pattern, &state);
+    return wisp_connect_match_state(w, pattern, wisp__own(handler));
 }
 template <typename F> inline wisp_result wisp_query(wisp *w, const wisp_addr *to, F handler) {
-    const wisp_state state = wisp__lambda<F>::of(handler);
-    return wisp_query_state(w, to, &state);
+    return wisp_query_state(w, to, wisp__own(handler));
 }
 inline wisp_result wisp_await_event(wisp *w, wisp__name remote, wisp_handler fn, void *user,
                                     wisp_clock clock, void *clock_user, double timeout) {
@@ -3312,8 +3302,6 @@ static inline wisp_value wisp__from_bits(double v) { return wisp_int((int64_t)v)
     (on_reply), WISP__FIRST(__VA_ARGS__), WISP__VALUES(__VA_ARGS__))
 #define wisp_reply(...) \
     wisp_reply_values(WISP__FIRST(__VA_ARGS__), WISP__VALUES(__VA_ARGS__))
-#define wisp_connect(w, remote, fn, user) \
-    wisp_connect_target((w), WISP__TARGET(remote), (fn), (user), false)
 #define wisp_on(w, remote, fn, user) \
     wisp_connect_target((w), WISP__TARGET(remote), (fn), (user), false)
 #define wisp_once(w, remote, fn, user) \
@@ -24134,20 +24122,22 @@ static inline void wisp__events_sweep(wisp *w) {
     if (!w->events.running && w->events.dead) wisp__events_bury(w);
 }
 
-/* A connection of no remote yet, which owns a state; NULL with the reason. */
-static wisp__connection *wisp__state_add(wisp *w, const wisp_state *state, wisp_result *why) {
+/* A connection of no remote yet, which owns a state. NULL: there is none, for the reason in
+   w->why. */
+static wisp__connection *wisp__owner_add(wisp *w, const wisp_state *state) {
     wisp__connection *c;
-    *why = WISP_OK;
+    if (!w) return NULL;
+    w->why = WISP_OK;
     if (!state || !state->fn || !state->move || !state->end || !state->bytes)
-        *why = wisp__explain(w, WISP_E_ARGUMENT, "a handler's state needs fn, move, end and bytes");
+        wisp__explain(w, WISP_E_ARGUMENT, "a handler's state needs fn, move, end and bytes");
     else if (w->events.closed)
-        *why = wisp__is_ending(w);
-    if (*why) return NULL;
-    c = wisp__connection_add(w, state->fn, NULL, why);
+        wisp__is_ending(w);
+    if (w->why) return NULL;
+    c = wisp__connection_add(w, state->fn, NULL, &w->why);
     if (!c) return NULL;
     c->user = wisp__alloc(&w->base, state->bytes);
     if (!c->user) {
-        *why = wisp__no_more_memory(w);
+        wisp__no_more_memory(w);
         wisp__pool_remove(&w->events.pool, c);
         return NULL;
     }
@@ -24425,15 +24415,10 @@ static wisp_result wisp__no_function(const wisp *w) {
 
 /* --- connect --- */
 
-/* A connection of no remote yet, with a handler or a state. NULL: there is none, for the reason in
-   w->why. */
+/* The same, with a handler. */
 static wisp__connection *wisp__handler_add(wisp *w, wisp_handler fn, void *user) {
     if (w && !fn) wisp__no_function(w);
     return w && fn ? wisp__connection_add(w, fn, user, &w->why) : NULL;
-}
-
-static wisp__connection *wisp__owner_add(wisp *w, const wisp_state *state) {
-    return w ? wisp__state_add(w, state, &w->why) : NULL;
 }
 
 static wisp_connection wisp__connect(wisp *w, wisp_target target, wisp__connection *c, bool once) {
@@ -25156,8 +25141,8 @@ wisp_result wisp_on_invoke_state(wisp *w, wisp_target target, const wisp_state *
     wisp__connection *owner;
     if (!w) return WISP_E_ARGUMENT;
     if (!remote) return why;
-    owner = wisp__state_add(w, state, &why);
-    if (!owner) return why;
+    owner = wisp__owner_add(w, state);
+    if (!owner) return w->why;
     wisp__answer_with(w, remote, owner->fn, owner->user, owner);
     return WISP_OK;
 }
@@ -32540,8 +32525,8 @@ wisp_result wisp_query(wisp *w, const wisp_addr *to, wisp_handler fn, void *user
 
 wisp_result wisp_query_state(wisp *w, const wisp_addr *to, const wisp_state *state) {
     WISP__ENTER(w);
-    wisp_result why = WISP_E_ARGUMENT;
-    wisp__connection *owner = w ? wisp__state_add(w, state, &why) : NULL;
+    wisp__connection *owner = wisp__owner_add(w, state);
+    wisp_result why = wisp_why(w);
     if (!owner) return why;
     why = wisp_query(w, to, wisp__on_owned, owner);
     if (why) wisp__connection_drop(w, owner);
@@ -35403,7 +35388,7 @@ wisp_call wisp_invoke_state(wisp *w, wisp_target target, wisp_peer to, const wis
                             const wisp_value *values, int count) {
     wisp_call_desc desc = { wisp__on_owned, NULL, 0, 0, NULL };
     wisp_call handle = { 0 };
-    wisp__connection *owner = w ? wisp__state_add(w, on_reply, &w->why) : NULL;
+    wisp__connection *owner = wisp__owner_add(w, on_reply);
     if (!owner) return handle;
     desc.user = owner;
     handle = wisp_invoke_target(w, target, wisp_to_peer(to), &desc, values, count);
