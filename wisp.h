@@ -28883,13 +28883,14 @@ static void wisp__inputs_free(wisp *w, wisp__inputs *in) {
 
 /* wisp__inputs_free is to follow also when it fails. */
 static wisp_result wisp__inputs_make(wisp *w, wisp__inputs *in, const wisp_schema *schema) {
-    char text[200] = "it holds pointers";
+    const char *unfit = wisp__schema_unfit(schema, false);
+    char text[200] = "";
     wisp_result why = WISP_E_SCHEMA;
     for (int p = 0; p < in->players; p++) in->next[p] = in->first;
     in->bytes = schema->bytes;
-    if (wisp__schema_copies(schema))
-        in->described = wisp__described_of(&w->registry.schemas, schema, text, 200, &why);
-    if (!in->described) return wisp__explain(w, why, "the schema of the inputs: %s", text);
+    if (!unfit) in->described = wisp__described_of(&w->registry.schemas, schema, text, 200, &why);
+    if (!in->described)
+        return wisp__explain(w, why, "the schema of the inputs: %s", unfit ? unfit : text);
     in->none = wisp__input_row(w, in, in->image[0], NULL, &why);
     return in->none ? WISP_OK : wisp__explain(w, why, "an input of zeros: %s",
                                               wisp_result_text(why));
