@@ -83,6 +83,7 @@
        >>names          announcements and their answers: numbers for names
        >>object         classes, and the objects of them
        >>audience       what each peer knows of the objects of this end
+       >>interest       which peers see which objects
        >>edit           how objects come, change and go
        >>property       named values with an authority, and their watchers
        >>replica        the objects that a server has told of
@@ -1793,6 +1794,9 @@ typedef struct wisp_to {
     const wisp_peer *list;
     int              count;
     wisp_group       group;
+    wisp_object      object;
+    wisp_vec3        position;
+    double           radius;
 } wisp_to;
 WISP_API wisp_to wisp_to_peer(wisp_peer peer);
 WISP_API wisp_to wisp_to_all(void);                /* every joined peer */
@@ -2112,8 +2116,10 @@ typedef struct wisp_class_desc {
     bool   adaptive;            /* has no effect yet */
     double extrapolate;         /* seconds that a view goes on without a newer
                                    state, at most; 0 = none */
-    /* On the server: 0 hides an object from a peer, more is its weight; NULL =
-       1 for all. */
+    /* On the server, asked of what a peer would see, each tick: 0 hides the
+       object, more is its weight, 0.001..1,000: it gains urgency so much faster
+       while it waits. NULL = 1 for all. What is hidden is asked again within a
+       quarter of a second. It may not change interest. */
     double (*interest)(wisp *w, wisp_peer peer, wisp_object object, void *user);
     /* On the server, of what an owner asks for: ->state (may be changed),
        ->before (NULL: a spawn), ->object (id 0: a spawn), ->peer and ->player.
@@ -2176,6 +2182,70 @@ WISP_API wisp_peer   wisp_peer_of(const wisp *w, wisp_player player);
 WISP_API bool        wisp_is_mine(const wisp *w, wisp_object object);
 /* Does this end say what the object's state is? */
 WISP_API bool        wisp_decides(const wisp *w, wisp_object object);
+#endif
+
+/* ===========================================================================
+ * MARK: >>interest
+ * Which peers see which objects of a server. It is settled at the end of each
+ * tick, for each peer and object by the first rule that says something:
+ *   1. wisp_hide: not seen.
+ *   2. wisp_show: seen.
+ *   3. desc.interest of its class answers 0: not seen.
+ *   4. The peer has neither a focus nor a group: all is seen.
+ *   5. A tag of the object is shown to the peer (wisp_show_tag): seen.
+ *   6. The object has a position: seen within the peer's focus alone.
+ *   7. Seen, unless a tag of it is shown to others.
+ * What is not seen is not sent. When a peer no longer sees an object its copy
+ * is despawned there, or (desc.on_leave WISP_FREEZE) stays as it is: see
+ * wisp_is_frozen. Who joins gets what it sees in the order of urgency, of equal
+ * urgency the nearest first.
+ * ======================================================================== */
+
+#ifndef WISP_NO_STATE
+/* For desc.position: the object is where this wisp_vec3 of its struct says. */
+#define WISP_POSITION(S, member) (WISP__AS(int, offsetof(S, member)) + 1)
+
+/* Where an object is, in units of yours; the three axes are alike, and one that
+   is not needed stays 0. WISP_E_STALE; WISP_E_UNSUPPORTED: it is not of this
+   end, or its class has a desc.position; WISP_E_INVALID: no finite numbers;
+   WISP_E_MEMORY; WISP_E_BUSY: inside desc.interest. */
+WISP_API wisp_result wisp_place(wisp *w, wisp_object object,
+                                wisp_vec3 position);
+/* The focus of a peer that has joined this end: it sees objects that come
+   within `enter` of the position, until they are beyond `leave` (at least
+   `enter`; 0 = 1.1 times that). `enter` 0 takes the focus away. Errors as of
+   wisp_place, and WISP_E_ARGUMENT: radii that are not 0..1e12, or in the wrong
+   order. */
+WISP_API wisp_result wisp_focus(wisp *w, wisp_peer peer, wisp_vec3 position,
+                                double enter, double leave);
+/* For each set of peers (one, a group, all) the last call holds; between sets
+   that a peer is in, wisp_hide is stronger, and it acts at once. All and groups
+   include those who come later; a list (also `except`) stands for each of its
+   peers now. wisp_unset takes a set's call back, and that of wisp_to_all all.
+   Errors as of wisp_place, and those of the set; WISP_E_UNSUPPORTED:
+   wisp_to_viewers and wisp_to_near. */
+WISP_API wisp_result wisp_show(wisp *w, wisp_object object, wisp_to to);
+WISP_API wisp_result wisp_hide(wisp *w, wisp_object object, wisp_to to);
+WISP_API wisp_result wisp_unset(wisp *w, wisp_object object, wisp_to to);
+
+/* Tags are sets of objects, by names of 1..31 bytes; an object has at most 8,
+   which its viewers see too. WISP_E_NAME; WISP_E_LIMIT: 8, or 1,024 in all; and
+   as wisp_place. WISP_OK also when nothing changes. */
+WISP_API wisp_result wisp_tag(wisp *w, wisp_object object, const char *tag);
+WISP_API wisp_result wisp_untag(wisp *w, wisp_object object, const char *tag);
+WISP_API bool        wisp_has_tag(const wisp *w, wisp_object object,
+                                  const char *tag);
+/* Shows the objects of a tag to peers, as a rule: wisp_to_group(g), for example
+   the team that may see them. wisp_unshow_tag takes it back. Errors as of
+   wisp_show and wisp_tag. */
+WISP_API wisp_result wisp_show_tag(wisp *w, const char *tag, wisp_to to);
+WISP_API wisp_result wisp_unshow_tag(wisp *w, const char *tag, wisp_to to);
+/* On an end that sees it: has the server frozen this copy? */
+WISP_API bool        wisp_is_frozen(const wisp *w, wisp_object object);
+/* For messages: the peers that see an object; those whose focus is not farther
+   from a position. */
+WISP_API wisp_to     wisp_to_viewers(wisp_object object);
+WISP_API wisp_to     wisp_to_near(wisp_vec3 position, double radius);
 #endif
 
 /* ===========================================================================
@@ -4722,7 +4792,6 @@ typedef struct wisp__peer_remote {
     bool listed : 1;  /* in the list of its line, not in the heap */
     bool refused : 1;  /* we refuse the peer's, as long as the settings stay */
     bool tried : 1;  /* a message was sent before the peer has bound the number */
-    bool shown : 1;  /* of a class: the peer is shown its objects */
     uint16_t refused_number;           /* of the peer's, for the encoding refused last */
     uint32_t announced_in;             /* packet that carries the announcement, its low bits */
     uint64_t newest;  /* packet of the last sequenced message */
@@ -4790,6 +4859,7 @@ typedef struct wisp__session {
     bool lacks_all : 1;  /* it is to be asked for the states of all its objects */
     bool inputs_due : 1;  /* the next packet has the record INPUT (rollback) */
     bool untold : 1;  /* the peer does not know a name, which is still to be reported */
+    bool regrouped : 1;  /* it has another group, or a focus: all objects are to be looked at */
     uint8_t clock_id;  /* of its question about our ticks (tick) */
     uint8_t input_theirs;  /* the number of the game that it plays; 0: none (rollback) */
     uint8_t notices_left;  /* WISP_JOINED and WISP_LEFT that may still come (session) */
@@ -4954,7 +5024,8 @@ enum { WISP__ON_JOINED, WISP__ON_LEFT, WISP__ON_ERROR, WISP__ON_BUDGET, WISP__ON
 /* The events of rollback share a remote, so that they take less of each peer. */
 enum { WISP__ON_DESYNC = 1, WISP__ON_STALLED, WISP__ON_RESUMED };
 
-enum { WISP__TO_PEER, WISP__TO_ALL, WISP__TO_GROUP, WISP__TO_LIST, WISP__TO_EXCEPT };
+enum { WISP__TO_PEER, WISP__TO_ALL, WISP__TO_GROUP, WISP__TO_VIEWERS, WISP__TO_NEAR, WISP__TO_LIST,
+       WISP__TO_EXCEPT };
 
 /* --- hook --- */
 
@@ -5160,6 +5231,7 @@ typedef struct wisp__kept_row {
     bool gone : 1;
     bool jumps : 1;            /* it did not come about gradually */
     bool rests : 1;            /* on its way: it is of an earlier tick than its packet */
+    bool frozen : 1;           /* with gone: the peer's copy stays as it is */
 } wisp__kept_row;
 
 /* A queue of them, by sequence and by tick. */
@@ -5171,6 +5243,41 @@ typedef struct wisp__kept_rows {
 } wisp__kept_rows;
 
 enum { WISP__OBJECT_SPAWNED = 1, WISP__OBJECT_CHANGED = 2, WISP__OBJECT_DESPAWNED = 4 };
+
+/* Whom objects are shown to or hidden from: sets of peers, each with its last word. */
+typedef struct wisp__rule {
+    uint32_t id;               /* of a peer or a group */
+    uint8_t mode;              /* WISP__TO_PEER, _ALL or _GROUP */
+    bool hides;
+} wisp__rule;
+
+typedef struct wisp__rules {
+    wisp__rule *items;
+    int room, count;
+} wisp__rules;
+
+enum { WISP__TAGS = 1024, WISP__TAG_NAME = 31, WISP__OBJECT_TAGS = 8 };
+
+typedef struct wisp__tag {
+    uint32_t hash;
+    int uses;                  /* objects that have it */
+    wisp__rules rules;         /* whom its objects are shown to */
+    char name[WISP__TAG_NAME + 1];
+} wisp__tag;
+
+/* What few objects have: a place, tags, and rules of who sees them. */
+typedef struct wisp__presence {
+    struct wisp__object *object;
+    struct wisp__zone *zone;   /* of the zones; NULL: of none */
+    struct wisp__presence *next, *previous;    /* of the zone */
+    struct wisp__presence *next_moved;
+    wisp__rules rules;
+    wisp_vec3 at;
+    uint16_t tags[WISP__OBJECT_TAGS];
+    uint8_t tag_count;
+    bool placed : 1;           /* it has a position */
+    bool moved : 1;            /* in the list of those whose place is new */
+} wisp__presence;
 
 typedef struct wisp__packed { wisp__encoded *bits, *base; } wisp__packed;
 
@@ -5189,7 +5296,8 @@ typedef struct wisp__object {
     uint16_t owner;
     wisp__class *of;
     struct wisp__object *previous, *next;  /* of its class */
-    struct wisp__object *next_edited, *next_news;
+    struct wisp__object *next_edited, *next_news, *next_look;
+    wisp__presence *presence;  /* NULL: it has none */
     wisp__encoded *row;        /* the newest */
     wisp__encoded *once;       /* told: of the fields that went once; or NULL */
     wisp__packed wire;           /* its bits for peers with this base; NULL: not made */
@@ -5211,6 +5319,8 @@ typedef struct wisp__object {
     bool jumps : 1;            /* ours: it has, in the tick `since` */
     bool made : 1;             /* its newest row was made here, and not told */
     bool predicted : 1;        /* its struct was edited here, where this end does not decide */
+    bool look : 1;             /* in the list of those whose viewers are to be found */
+    bool frozen : 1;           /* told: it stays as it is until the server tells more */
 } wisp__object;
 
 typedef struct wisp__object_place {
@@ -5219,6 +5329,7 @@ typedef struct wisp__object_place {
     uint16_t generation;       /* of the last one; told: of the last that has gone */
     bool gone;                 /* told: one has */
     uint32_t next_free;        /* index + 1 */
+    int64_t tick;              /* told: of the packet in which it last came, froze or went */
 } wisp__object_place;
 
 /* What a peer knows of an object. */
@@ -5235,10 +5346,15 @@ typedef struct wisp__note {
     uint32_t base_tick;        /* the tick of the base: the low bits */
     bool due : 1;              /* it is on the list */
     bool described : 1;        /* the peer has the description */
+    bool away : 1;             /* the object has left the peer's interest, .. */
+    bool parted : 1;           /* .. the peer was sent that, .. */
+    bool frozen : 1;           /* .. and has it: its copy is frozen */
+    bool again : 1;            /* it is of interest again, once the peer has despawned it */
+    float weight;
 } wisp__note;
 
 typedef struct wisp__due {
-    uint64_t key;              /* urgency:32 index:16 */
+    uint64_t key;              /* urgency:32 distance:16 index:16 */
     wisp__note *note;
 } wisp__due;
 
@@ -5249,7 +5365,51 @@ typedef struct wisp__audience {
     wisp__due *due;            /* the first `ready` are a heap */
     int due_room, due_count, ready;
     uint16_t first_sequence;   /* of the next note */
+    struct wisp__focus *focus; /* NULL: none */
+    bool ended;                /* the session has, while interest was settled */
 } wisp__audience;
+
+/* --- interest --- */
+
+/* A cube of space that some object is in, or some focus may see into. */
+typedef struct wisp__zone {
+    struct wisp__zone *next;   /* of its bucket */
+    int32_t at[3];
+    wisp__presence *first;
+    struct wisp__lookout *watches;
+} wisp__zone;
+
+enum { WISP__WATCHES = 27, WISP__POWERS = 64, WISP__POWER_LEAST = -20 };
+
+typedef struct wisp__lookout {
+    struct wisp__lookout *next, *previous;       /* of the zone */
+    wisp__zone *zone;
+    struct wisp__focus *focus;
+} wisp__lookout;
+
+/* Where a peer looks from, and how far. */
+typedef struct wisp__focus {
+    struct wisp__focus *next;  /* of all */
+    wisp__session *session;
+    wisp_vec3 at;
+    double enter, leave;       /* squares of the radii */
+    double radius;             /* the larger one */
+    int power;                 /* of its radius */
+    int watch_count;
+    bool moved, wide;          /* wide: it watches all zones, and stands in none */
+    int32_t low[3], high[3];   /* zones that it watches */
+    wisp__lookout watches[WISP__WATCHES];
+} wisp__focus;
+
+typedef struct wisp__zones {
+    wisp__zone **buckets;
+    int room, count;
+    double side;               /* of a zone, a power of two; 0: there is no focus */
+    wisp__focus *foci;
+    int focus_count;
+    int powers[WISP__POWERS];  /* foci by the power of two that their radius is below */
+    bool changed;              /* powers have, or something was not linked for want of memory */
+} wisp__zones;
 
 typedef struct wisp__objects {
     wisp__class **classes;
@@ -5264,6 +5424,12 @@ typedef struct wisp__objects {
     int64_t kept_bytes;        /* memory of the rows in the queues of objects */
     int past_turn;             /* index of the next object that may lose a row of the past */
     wisp__object *edited, *news, *news_last;
+    wisp__object *looks;       /* whose viewers are to be found */
+    wisp__presence *moved;
+    wisp__tag *tags;
+    int tag_room, tag_count;
+    wisp__zones zones;
+    bool settling;             /* interest is being settled: nothing of it is freed */
     wisp__session *server;     /* whose objects are here; NULL: nobody's */
     bool lost;                 /* it has gone, and they have not yet */
     bool served;               /* there was such a server before */
@@ -23334,6 +23500,7 @@ static void wisp__member_remove(wisp *w, wisp__member **place) {
     group->members[member->at] = last;
     last->at = member->at;
     *place = member->next;
+    member->session->regrouped = true;
     wisp__chunk_give(&w->chunks, member, sizeof *member);
 }
 
@@ -23411,6 +23578,7 @@ wisp_result wisp_group_add(wisp *w, wisp_group group, wisp_peer peer) {
     member->group = found;
     member->at = found->count;
     found->members[found->count++] = *place = member;
+    s->regrouped = true;
     return WISP_OK;
 }
 
@@ -24319,7 +24487,7 @@ wisp_target wisp_by_handle(wisp_remote remote) {
 }
 
 static wisp_to wisp__to(int mode, const wisp_peer *list, int count) {
-    wisp_to to = { mode, { 0 }, list, count, { 0 } };
+    wisp_to to = { mode, { 0 }, list, count, { 0 }, { 0 }, { 0, 0, 0 }, 0 };
     return to;
 }
 
@@ -24344,6 +24512,21 @@ wisp_to wisp_to_group(wisp_group group) {
     to.group = group;
     return to;
 }
+
+#ifndef WISP_NO_STATE
+wisp_to wisp_to_viewers(wisp_object object) {
+    wisp_to to = wisp__to(WISP__TO_VIEWERS, NULL, 0);
+    to.object = object;
+    return to;
+}
+
+wisp_to wisp_to_near(wisp_vec3 position, double radius) {
+    wisp_to to = wisp__to(WISP__TO_NEAR, NULL, 0);
+    to.position = position;
+    to.radius = radius;
+    return to;
+}
+#endif
 
 wisp_peer wisp_server(void) {
     wisp_peer peer = { UINT32_MAX };
@@ -26381,8 +26564,9 @@ static bool wisp__past_add(wisp *w, wisp__object *o, const wisp__kept_row *row) 
 
 /* Keeps the row of this tick of an object of ours. false: there is no room. */
 static bool wisp__past_step(wisp *w, wisp__object *o, wisp__encoded *row) {
-    wisp__kept_row was = { o->row, (uint32_t)o->tick, 0, 0, 1, true, false, false, false };
-    wisp__kept_row is = { row, (uint32_t)w->clock.tick, 1, 0, 1, true, false, o->teleports, false };
+    wisp__kept_row was = { o->row, (uint32_t)o->tick, 0, 0, 1, true, false, false, false, false };
+    wisp__kept_row is = { row, (uint32_t)w->clock.tick, 1, 0, 1, true, false, o->teleports, false,
+                          false };
     wisp__kept_row *last = wisp__kept_last(&o->kept);
     if (o->of->past == WISP__PAST_OFF) return false;
     if (is.tick == was.tick) {                         /* a second time in this tick */
@@ -26711,6 +26895,18 @@ wisp_result wisp_set_object_user(wisp *w, wisp_object handle, void *user) {
     return WISP_OK;
 }
 
+/* An object of this end that the caller may change; NULL with the reason. */
+static wisp__object *wisp__object_own(wisp *w, wisp_object handle, wisp_result *why) {
+    wisp__object *o = wisp__object_get(w, handle);
+    *why = WISP_OK;
+    if (!w) *why = WISP_E_ARGUMENT;
+    else if (!o) *why = wisp__explain(w, WISP_E_STALE, "object %lu is not there any more",
+                                      (unsigned long)handle.id);
+    else if (o->from) *why = wisp__explain(w, WISP_E_UNSUPPORTED, "object %lu is of the server, "
+                                           "which alone changes it", (unsigned long)handle.id);
+    return *why ? NULL : o;
+}
+
 static wisp_object wisp__object_from(const wisp__object *o) {
     while (o && (o->dead || o->hidden || !o->spawned)) o = o->next;
     return wisp__object_handle(o);
@@ -26784,8 +26980,9 @@ bool wisp_decides(const wisp *w, wisp_object handle) {
  *   OBJECT    records, each after a bit 1; then 0. It ends its packet. A record that no packet has
  *             room for goes in PARTs, alone behind a TICK.
  *   record    follows:1 [no: index:16] kind
- *     kind    row 0 · described 10, description, row · gone 11, generation:16
- *     description   generation:16 length(number of the class) owner:16
+ *     kind    row 0 · described 10, description, row · gone 11, frozen:1 generation:16
+ *     description   generation:16 length(number of the class) owner:16 tags
+ *     tags    each: 1, bytes:5 its name; then 0
  *     row     age:1 [1: ticks:7 [0: jumped:1 moves:7 ticks:7]] sequence:8 [owner:1] back:6
  *             [first:1], then a record (back 0), or the delta of the row `back` sequences before,
  *             of what the audience gets each time; where that is more than numbers, small(bytes)
@@ -26838,6 +27035,19 @@ static bool wisp__notes_grow(wisp *w, wisp__audience *a) {
     return true;
 }
 
+static double wisp__apart(wisp_vec3 a, wisp_vec3 b) {
+    double x = (double)a.x - (double)b.x, y = (double)a.y - (double)b.y;
+    double z = (double)a.z - (double)b.z;
+    return x * x + y * y + z * z;                          /* the square */
+}
+
+/* How far an object is from what a peer looks at: 0, or nothing to measure, .. 65,535. */
+static uint64_t wisp__farness(const wisp__audience *a, const wisp__object *o) {
+    const wisp__presence *p = o->presence;
+    if (!a->focus || !p || !p->placed) return 0;
+    return (uint64_t)wisp__min(wisp__apart(a->focus->at, p->at) / a->focus->leave * 65535, 65535);
+}
+
 /* The object is due to be sent to the peer. */
 static void wisp__note_due(wisp *w, wisp__session *s, wisp__note *n) {
     wisp__audience *a = wisp__audience_of(w, s);
@@ -26849,8 +27059,14 @@ static void wisp__note_due(wisp *w, wisp__session *s, wisp__note *n) {
     n->due = true;
     n->since = wisp__milliseconds(w->base.time);
     a->due[a->due_count].note = n;
-    a->due[a->due_count++].key = 0;
+    a->due[a->due_count++].key = wisp__farness(a, n->object) << 16 | n->index;
     wisp__peers_mark(w, &s->peer);
+}
+
+/* Its rows get numbers that no row before it had. */
+static void wisp__note_number(wisp__audience *a, wisp__note *n) {
+    n->sequence = a->first_sequence;
+    a->first_sequence = (uint16_t)(a->first_sequence + WISP__OBJECT_BACK);
 }
 
 /* A peer is to know an object. */
@@ -26864,10 +27080,10 @@ static void wisp__note_add(wisp *w, wisp__session *s, wisp__object *o) {
     }
     memset(n, 0, sizeof *n);
     n->object = o;
+    n->weight = 1;
     n->index = (uint16_t)o->id;
     n->session = (uint16_t)(s->peer.slot.id & ((1u << w->peers.pool.index_bits) - 1));
-    n->sequence = a->first_sequence;
-    a->first_sequence = (uint16_t)(a->first_sequence + WISP__OBJECT_BACK);
+    wisp__note_number(a, n);
     n->next = o->notes;
     if (n->next) n->next->previous = n;
     o->notes = n;
@@ -26901,64 +27117,55 @@ static void wisp__note_remove(wisp *w, wisp__session *s, wisp__note *n) {
     }
 }
 
-/* Objects are shown to peers that have joined this endpoint. false: not to this one. */
-static bool wisp__audience_open(wisp *w, wisp__session *s) {
-    int at = wisp__session_player(w, s) - 1;
-    if (wisp__audience_of(w, s)) return true;
-    if (s->peer.asked || s->peer.state != WISP__JOINED ||
-        wisp__grow(&w->base, WISP__ARRAY(w->objects.audiences, w->objects.audience_room), at + 1,
-                   WISP__OBJECT_INDEX))
-        return false;
-    w->objects.audiences[at] = (wisp__audience *)wisp__alloc(&w->base, sizeof(wisp__audience));
-    return w->objects.audiences[at] != NULL;
-}
-
 /* Does a peer take objects of a class? */
 static bool wisp__class_bound(const wisp *w, const wisp__session *s, const wisp__class *c) {
     int entry = w->registry.remotes[c->remote]->newest;
     return entry < s->peer_remote_room && s->peer_remotes[entry].known == WISP__BOUND;
 }
 
-static void wisp__object_show(wisp *w, wisp__object *o) {
-    for (wisp__peer *peer = w->peers.first; peer; peer = peer->next) {
-        wisp__session *s = (wisp__session *)peer;
-        if (wisp__class_bound(w, s, o->of) && wisp__audience_open(w, s) &&
-            !wisp__note_of(w, s, (uint16_t)o->id))
-            wisp__note_add(w, s, o);
+/* Those who see an object are found when the tick ends. */
+static void wisp__look_later(wisp *w, wisp__object *o) {
+    if (o->look) return;
+    o->look = true;
+    o->next_look = w->objects.looks;
+    w->objects.looks = o;
+}
+
+/* Everybody who knows an object is to be told its tags. */
+static void wisp__object_redescribe(wisp *w, wisp__object *o) {
+    for (wisp__note *n = o->notes; n; n = n->next) {
+        wisp__session *s = wisp__session_at(w, n->session);
+        n->described = false;
+        n->description++;
+        if (s && wisp__audience_of(w, s)) wisp__note_due(w, s, n);
     }
 }
 
-/* A peer has bound a class: it is to know all objects of it that are there. `again`: also of those
-   that it had bound before. */
-static void wisp__objects_bound(wisp *w, wisp__session *s, bool again) {
-    s->classes_bound = false;
-    for (int i = 0; i < w->objects.class_count; i++) {
-        const wisp__class *c = w->objects.classes[i];
-        wisp__peer_remote *p;
-        if (!c->count || !wisp__class_bound(w, s, c) || !wisp__audience_open(w, s)) continue;
-        p = &s->peer_remotes[w->registry.remotes[c->remote]->newest];
-        if (p->shown && !again) continue;
-        p->shown = true;
-        for (wisp__object *o = c->first; o; o = o->next)
-            if (!o->dead && !o->from && !wisp__note_of(w, s, (uint16_t)o->id))
-                wisp__note_add(w, s, o);
-    }
+/* The peer has despawned an object that is of interest again: when the tick ends it is as if it had
+   never been there. */
+static void wisp__note_anew(wisp *w, wisp__audience *a, wisp__note *n) {
+    wisp__kept_forget(w, &n->flight, n->sequence);
+    wisp__encoded_release(w, n->base);
+    wisp__note_number(a, n);
+    n->base = NULL;
+    n->sent = 0;
+    n->described = n->parted = false;
+    wisp__look_later(w, n->object);
 }
 
-/* A session ends: what it was told is forgotten, and what it has told goes with the next update. */
-static void wisp__objects_left(wisp *w, wisp__session *s) {
-    wisp__audience *a = wisp__audience_of(w, s);
-    if (w->objects.server == s) {
-        w->objects.server = NULL;
-        w->objects.lost = true;
+/* Objects are shown to peers that have joined this endpoint. false: not to this one. */
+static bool wisp__audience_open(wisp *w, wisp__session *s) {
+    int at = wisp__session_player(w, s) - 1;
+    if (wisp__audience_of(w, s)) return true;
+    if (s->peer.asked || s->peer.state != WISP__JOINED) return false;
+    if (wisp__grow(&w->base, WISP__ARRAY(w->objects.audiences, w->objects.audience_room), at + 1,
+                   WISP__OBJECT_INDEX)) {
+        w->objects.starved = true;
+        return false;
     }
-    if (!a) return;
-    for (int i = 0; i < a->room; i++)
-        if (a->notes[i]) wisp__note_free(w, a->notes[i]);
-    wisp__free(&w->base, a->notes, (size_t)a->room * sizeof *a->notes);
-    wisp__array_free(&w->base, WISP__ARRAY(a->due, a->due_room));
-    wisp__free(&w->base, a, sizeof *a);
-    w->objects.audiences[wisp__session_player(w, s) - 1] = NULL;
+    w->objects.audiences[at] = (wisp__audience *)wisp__alloc(&w->base, sizeof(wisp__audience));
+    if (!w->objects.audiences[at]) w->objects.starved = true;
+    return w->objects.audiences[at] != NULL;
 }
 
 /* --- rows --- */
@@ -27000,8 +27207,14 @@ static wisp__encoded *wisp__form_row(wisp *w, const wisp__class *c, const wisp__
 
 /* The peer has what was sent under a sequence. */
 static void wisp__sent_arrived(wisp *w, wisp__session *s, wisp__note *n, wisp__kept_row sent) {
+    if (sent.frozen) {
+        n->frozen = n->away;
+        wisp__kept_forget(w, &n->flight, (uint16_t)(sent.sequence + 1));
+        return;
+    }
     if (sent.gone) {
-        wisp__note_remove(w, s, n);
+        if (n->again && !n->object->dead) wisp__note_anew(w, wisp__audience_of(w, s), n);
+        else wisp__note_remove(w, s, n);
         return;
     }
     if (sent.row) sent.row->references++;
@@ -27013,22 +27226,31 @@ static void wisp__sent_arrived(wisp *w, wisp__session *s, wisp__note *n, wisp__k
     if (sent.described == n->description) n->described = true;
 }
 
+/* Is the peer to be told that it sees nothing more of the object? Its copy ends, or is frozen. */
+static bool wisp__note_ends(const wisp__note *n) { return n->object->dead || n->away; }
+
+static bool wisp__note_freezes(const wisp__note *n) {
+    return n->away && !n->object->dead && n->object->of->desc.on_leave == WISP_FREEZE;
+}
+
 /* Was the newest state of the object sent, and may still arrive? */
 static bool wisp__note_flies(const wisp__note *n) {
     const wisp__kept_row *last = wisp__kept_find(&n->flight, (uint16_t)(n->sequence - 1));
     if (!last) return false;
-    if (n->object->dead) return last->gone;
+    if (wisp__note_ends(n)) return last->gone && last->frozen == wisp__note_freezes(n);
     return last->row == wisp__note_row(n) && (n->described || last->described == n->description);
 }
 
 /* Has an object gone of which the peer was never told? */
 static bool wisp__note_unseen(const wisp__note *n) {
-    return n->object->dead && !n->sent && !n->flight.room && !n->base;
+    return wisp__note_ends(n) && !n->again && !n->sent && !n->flight.room && !n->base;
 }
 
 /* Does the peer have to be told of an object? */
 static bool wisp__note_wants(const wisp__note *n) {
-    if (!n->object->dead && n->described && n->base == wisp__note_row(n)) return false;
+    if (wisp__note_ends(n) ? n->frozen && wisp__note_freezes(n)
+                           : n->described && n->base == wisp__note_row(n))
+        return false;
     return !wisp__note_flies(n);
 }
 
@@ -27149,18 +27371,31 @@ static void wisp__object_put_row(wisp *w, const wisp__note *n, wisp__writer *to)
     if (wire->values && sized) wisp__put(to, 0, (int)(-wire->bits & 7));
 }
 
+static void wisp__object_put_tags(const wisp *w, const wisp__object *o, wisp__writer *to) {
+    for (int i = 0; o->presence && i < o->presence->tag_count; i++) {
+        const char *name = w->objects.tags[o->presence->tags[i]].name;
+        int64_t length = (int64_t)strlen(name);
+        wisp__put(to, 1 | (uint64_t)length << 1, 6);
+        wisp__put_bits(to, (const uint8_t *)name, 8 * length);
+    }
+    wisp__put(to, 0, 1);
+}
+
 /* Writes the record of an object. `follows`: see above. */
 static void wisp__object_put(wisp *w, const wisp__note *n, bool follows, wisp__writer *to) {
     const wisp__object *o = n->object;
+    bool ends = wisp__note_ends(n);
     wisp__put(to, 1 | (uint64_t)follows << 1, 2);
     if (!follows) wisp__put(to, n->index, 16);
-    wisp__put(to, o->dead ? 3 : !n->described, o->dead || !n->described ? 2 : 1);
-    if (o->dead || !n->described) wisp__put(to, o->id >> 16, 16);
-    if (o->dead) return;
+    wisp__put(to, ends ? 3 : !n->described, ends || !n->described ? 2 : 1);
+    if (ends) wisp__put(to, wisp__note_freezes(n), 1);
+    if (ends || !n->described) wisp__put(to, o->id >> 16, 16);
+    if (ends) return;
     if (!n->described) {
         const wisp__remote *main = w->registry.remotes[o->of->remote];
         wisp__put_length(to, (uint64_t)(main->newest - WISP__RESERVED));
         wisp__put(to, o->owner, 16);
+        wisp__object_put_tags(w, o, to);
     }
     wisp__object_put_row(w, n, to);
 }
@@ -27171,7 +27406,8 @@ static bool wisp__object_sent(wisp *w, wisp__session *s, wisp__note *n) {
     memset(&sent, 0, sizeof sent);
     sent.sequence = n->sequence;
     sent.used = true;
-    sent.gone = n->object->dead;
+    sent.gone = wisp__note_ends(n);
+    sent.frozen = wisp__note_freezes(n);
     sent.row = sent.gone ? NULL : (wisp__encoded *)(uintptr_t)wisp__note_row(n);
     sent.tick = (uint32_t)wisp__note_tick(n);
     sent.described = n->described ? 0 : n->description;
@@ -27180,6 +27416,7 @@ static bool wisp__object_sent(wisp *w, wisp__session *s, wisp__note *n) {
     n->sequence++;
     n->sent = wisp__milliseconds(w->base.time);
     n->due = false;
+    n->parted = n->away;
     if (w->base.reliable) wisp__sent_arrived(w, s, n, sent);
     return true;
 }
@@ -27222,11 +27459,11 @@ static bool wisp__note_may(const wisp *w, const wisp__session *s, const wisp__no
     double hold = c->rate > 0 ? 1000 / c->rate : 0;
     if (!n->object->row && !n->object->dead) return false;
     if (!n->base && n->sent) hold = wisp__max(hold, s->peer.flow.rtt * 1250);
-    return !n->sent || n->object->dead || (double)(now - n->sent) >= hold;
+    return !n->sent || wisp__note_ends(n) || (double)(now - n->sent) >= hold;
 }
 
 static bool wisp__due_before(const wisp__due *a, const wisp__due *b) {
-    int32_t later = wisp__distance((uint32_t)(a->key >> 16), (uint32_t)(b->key >> 16));
+    int32_t later = wisp__distance((uint32_t)(a->key >> 32), (uint32_t)(b->key >> 32));
     return later ? later < 0 : a->key < b->key;
 }
 
@@ -27254,23 +27491,29 @@ static uint32_t wisp__class_waits(const wisp *w, const wisp__class *c, int *olde
     return count;
 }
 
-/* Puts those that may go now in front, as a heap by urgency; of equals the lower index first. Lets
-   go of those that need not go any more. */
+/* The urgency of an object, in the unit of messages. What waits gains: by its weight. */
+static uint32_t wisp__note_urgency(const wisp *w, const wisp__note *n) {
+    uint32_t time = n->since, priority = (uint32_t)n->object->of->priority;
+    if (n->weight != 1) {
+        uint32_t from = wisp__milliseconds(w->base.time) + WISP__LEVEL_MS;
+        double gained = (double)(from - time) * (double)n->weight;
+        time = from - (uint32_t)wisp__min(gained, 1e9);
+    }
+    return time + priority * WISP__LEVEL_MS;
+}
+
+/* Puts those that may go now in front, as a heap by urgency; of equals the nearest first, and then
+   the lower index. Lets go of those that need not go any more. */
 static void wisp__objects_order(wisp *w, wisp__session *s) {
     wisp__audience *a = wisp__audience_of(w, s);
     if (s->lacks_all && !s->control_count) {
         s->lacks_all = false;
         wisp__object_lacks(w, s, WISP__OBJECT_ALL);
     }
-    if (s->classes_bound) {
-        wisp__objects_bound(w, s, false);
-        a = wisp__audience_of(w, s);
-    }
     if (!a) return;
     a->ready = 0;
-    for (int i = 0; i < a->due_count; i++) {
+    for (int i = 0; i < a->due_count && !w->objects.settling; i++) {
         wisp__due due = a->due[i];
-        const wisp__class *c = due.note->object->of;
         if (wisp__note_unseen(due.note)) {
             due.note->due = false;
             a->due[i--] = a->due[--a->due_count];
@@ -27278,8 +27521,7 @@ static void wisp__objects_order(wisp *w, wisp__session *s) {
             continue;
         }
         if (!wisp__note_may(w, s, due.note)) continue;
-        due.key = (uint64_t)(due.note->since + (uint32_t)c->priority * WISP__LEVEL_MS) << 16 |
-                  due.note->index;
+        due.key = (uint64_t)wisp__note_urgency(w, due.note) << 32 | (uint32_t)due.key;
         a->due[i] = a->due[a->ready];
         a->due[a->ready++] = due;
     }
@@ -27308,12 +27550,853 @@ static void wisp__objects_pop(wisp__audience *a) {
 static inline wisp__audience *wisp__audience_of(const wisp *w, const wisp__session *s) {
     return (void)w, (void)s, (wisp__audience *)NULL;
 }
-static inline void wisp__objects_left(wisp *w, wisp__session *s) { (void)w, (void)s; }
 static inline void wisp__objects_order(wisp *w, wisp__session *s) { (void)w, (void)s; }
 static inline void wisp__object_outcome(wisp *w, wisp__session *s, uint32_t number, bool arrived) {
     (void)w, (void)s, (void)number, (void)arrived;
 }
 static void wisp__on_lacks(wisp__reading *r) { wisp__break(r, "a record of no kind"); }
+
+#endif
+
+/* ===========================================================================
+ * MARK: >>interest
+ * What: which peers see which objects: places in a zones, foci, tags, and rules of who sees what.
+ * Invariants: a pair of a peer and an object is looked at when one of them has moved or changed,
+ *   and its note is made or set away; nothing else makes or hides one. While that runs no note,
+ *   focus or place is freed.
+ * Not here: what is sent of what is seen (audience).
+ *
+ * The zones of the zones are as large as the radius of nearly all foci, so that a focus watches at
+ * most 27; the few with larger ones watch all. Distances are compared where a zone is watched.
+ * ======================================================================== */
+
+#ifndef WISP_NO_STATE
+
+/* --- rules --- */
+
+typedef enum wisp__verb { WISP__SHOWS, WISP__HIDES, WISP__CLEARS } wisp__verb;
+
+static bool wisp__rule_stale(const wisp *w, const wisp__rule *rule) {
+    if (rule->mode == WISP__TO_ALL) return false;
+    return !wisp__pool_get(rule->mode == WISP__TO_PEER ? &w->peers.pool : &w->groups, rule->id);
+}
+
+static wisp_result wisp__rules_reserve(wisp *w, wisp__rules *r, int more) {
+    for (int i = r->count; r->count + more > r->room && i-- > 0;)
+        if (wisp__rule_stale(w, &r->items[i])) r->items[i] = r->items[--r->count];
+    return wisp__grow(&w->base, WISP__ARRAY(r->items, r->room), r->count + more, 1 << 16)
+               ? wisp__no_more_memory(w) : WISP_OK;
+}
+
+/* There is room for it. */
+static void wisp__rule_set(wisp__rules *r, int mode, uint32_t id, wisp__verb verb) {
+    int i = 0;
+    while (i < r->count && (r->items[i].mode != mode || r->items[i].id != id)) i++;
+    if (verb == WISP__CLEARS) {
+        if (i < r->count) r->items[i] = r->items[--r->count];
+        return;
+    }
+    if (i == r->count) r->count++;
+    r->items[i].id = id;
+    r->items[i].mode = (uint8_t)mode;
+    r->items[i].hides = verb == WISP__HIDES;
+}
+
+static wisp_result wisp__rules_set_list(wisp *w, wisp__rules *r, const wisp_to *to,
+                                        wisp__verb verb) {
+    wisp_result result;
+    if (to->count < 0 || (to->count && !to->list)) return wisp__is_no_list(w, to->count);
+    for (int i = 0; i < to->count; i++)
+        if (!wisp__session_of(w, to->list[i])) return wisp__no_session(w, to->list[i]);
+    result = wisp__rules_reserve(w, r, w->peers.joined + to->count);
+    if (result) return result;
+    w->mark++;
+    for (int i = 0; i < to->count; i++) {
+        wisp__session *s = wisp__session_of(w, to->list[i]);
+        s->mark = w->mark;
+        if (to->mode == WISP__TO_LIST) wisp__rule_set(r, WISP__TO_PEER, s->peer.slot.id, verb);
+    }
+    for (wisp__peer *peer = w->peers.first; peer && to->mode == WISP__TO_EXCEPT; peer = peer->next)
+        if (((wisp__session *)peer)->mark != w->mark)
+            wisp__rule_set(r, WISP__TO_PEER, peer->slot.id, verb);
+    return WISP_OK;
+}
+
+static wisp_result wisp__rules_set(wisp *w, wisp__rules *r, const wisp_to *to, wisp__verb verb) {
+    const wisp__session *s = to->mode == WISP__TO_PEER ? wisp__session_of(w, to->peer) : NULL;
+    wisp_result result;
+    if (to->mode == WISP__TO_LIST || to->mode == WISP__TO_EXCEPT)
+        return wisp__rules_set_list(w, r, to, verb);
+    if (to->mode == WISP__TO_VIEWERS || to->mode == WISP__TO_NEAR)
+        return wisp__explain(w, WISP_E_UNSUPPORTED, "viewers and peers nearby are no fixed set");
+    if (to->mode == WISP__TO_PEER && !s) return wisp__no_session(w, to->peer);
+    if (to->mode == WISP__TO_GROUP && !wisp__group_of(w, to->group))
+        return wisp__no_group(w, to->group);
+    if (to->mode == WISP__TO_ALL && verb == WISP__CLEARS) r->count = 0;
+    result = wisp__rules_reserve(w, r, 1);
+    if (!result)
+        wisp__rule_set(r, to->mode, s ? s->peer.slot.id
+                                      : to->mode == WISP__TO_GROUP ? to->group.id : 0, verb);
+    return result;
+}
+
+/* What rules say of a peer: 1: it is shown, 2: hidden; 3: both. */
+static unsigned wisp__rules_of(const wisp *w, const wisp__rules *r, wisp__session *s) {
+    unsigned said = 0;
+    for (int i = 0; i < r->count; i++) {
+        const wisp__rule *rule = &r->items[i];
+        const wisp__group *group = rule->mode == WISP__TO_GROUP
+                                       ? (wisp__group *)wisp__pool_get(&w->groups, rule->id) : NULL;
+        if (rule->mode == WISP__TO_ALL || (group && *wisp__member_place(s, group)) ||
+            (rule->mode == WISP__TO_PEER && rule->id == s->peer.slot.id))
+            said |= rule->hides ? 2 : 1;
+    }
+    return said;
+}
+
+/* --- tags --- */
+
+/* -1: there is none of that name. */
+static int wisp__tag_find(const wisp *w, const char *name) {
+    uint32_t hash = (uint32_t)wisp__hash_bytes(name, (int)strlen(name));
+    for (int i = 0; i < w->objects.tag_count; i++) {
+        const wisp__tag *tag = &w->objects.tags[i];
+        if (tag->hash == hash && strcmp(tag->name, name) == 0) return i;
+    }
+    return -1;
+}
+
+/* Finds a tag, or makes it in the place of one that is not used. -1: no memory, or too many. */
+static int wisp__tag_named(wisp *w, const char *name) {
+    wisp__objects *all = &w->objects;
+    int at = wisp__tag_find(w, name);
+    if (at >= 0) return at;
+    for (at = 0; at < all->tag_count; at++)
+        if (!all->tags[at].uses && !all->tags[at].rules.count) break;
+    if (at == all->tag_count) {
+        if (wisp__grow(&w->base, WISP__ARRAY(all->tags, all->tag_room), at + 1, WISP__TAGS))
+            return -1;
+        all->tag_count++;
+    }
+    all->tags[at].hash = (uint32_t)wisp__hash_bytes(name, (int)strlen(name));
+    strcpy(all->tags[at].name, name);
+    return at;
+}
+
+static wisp_result wisp__tag_wrong(const wisp *w, const char *name) {
+    size_t length = name ? strlen(name) : 0;
+    if (length >= 1 && length <= WISP__TAG_NAME) return WISP_OK;
+    return wisp__explain(w, WISP_E_NAME, "a tag has a name of 1 to %d bytes", WISP__TAG_NAME);
+}
+
+static wisp_result wisp__tags_full(const wisp *w) {
+    if (w->objects.tag_count < WISP__TAGS) return wisp__no_more_memory(w);
+    return wisp__explain(w, WISP_E_LIMIT, "there are %d tags already", WISP__TAGS);
+}
+
+static bool wisp__object_has_tag(const wisp__object *o, int tag) {
+    for (int i = 0; o->presence && i < o->presence->tag_count; i++)
+        if (o->presence->tags[i] == tag) return true;
+    return false;
+}
+
+static void wisp__tags_drop(wisp *w, wisp__presence *p) {
+    for (int i = 0; i < p->tag_count; i++) w->objects.tags[p->tags[i]].uses--;
+    p->tag_count = 0;
+}
+
+/* --- places --- */
+
+static wisp__presence *wisp__presence_of(wisp *w, wisp__object *o) {
+    if (!o->presence) {
+        o->presence = (wisp__presence *)wisp__chunk_take(&w->chunks, sizeof *o->presence);
+        if (!o->presence) return NULL;
+        memset(o->presence, 0, sizeof *o->presence);
+        o->presence->object = o;
+    }
+    return o->presence;
+}
+
+static bool wisp__is_place(wisp_vec3 at) {
+    return wisp__is_finite((double)at.x) && wisp__is_finite((double)at.y) &&
+           wisp__is_finite((double)at.z);
+}
+
+static void wisp__presence_move(wisp *w, wisp__presence *p, wisp_vec3 at) {
+    if (p->placed && memcmp(&p->at, &at, sizeof at) == 0) return;
+    if (!p->placed) wisp__look_later(w, p->object);
+    p->placed = true;
+    p->at = at;
+    if (p->moved) return;
+    p->moved = true;
+    p->next_moved = w->objects.moved;
+    w->objects.moved = p;
+}
+
+/* An object whose class has a position is where its struct says. It has its presence. */
+static void wisp__object_place_itself(wisp *w, wisp__object *o) {
+    wisp_vec3 at;
+    if (!o->of->desc.position || !o->presence) return;
+    memcpy(&at, (const char *)wisp__object_image(o) + o->of->desc.position - 1, sizeof at);
+    if (wisp__is_place(at)) wisp__presence_move(w, o->presence, at);
+    else wisp__error(w, NULL, w->registry.remotes[o->of->remote], WISP_E_INVALID,
+                     "the position of an object is no number: it stays where it was");
+}
+
+/* --- the zones --- */
+
+static int32_t wisp__zones_line(const wisp__zones *g, double at) {
+    double lines = wisp__clamp(at / g->side, -1e9, 1e9);
+    int32_t line = (int32_t)lines;
+    return line - ((double)line > lines);
+}
+
+static wisp__zone **wisp__zones_place(const wisp__zones *g, const int32_t at[3]) {
+    uint64_t key = (uint64_t)(uint32_t)at[0] | (uint64_t)(uint32_t)at[1] << 32;
+    wisp__zone **place;
+    key = wisp__mix(key ^ (uint64_t)(uint32_t)at[2] * UINT64_C(0x9e3779b97f4a7c15));
+    place = &g->buckets[key & (uint64_t)(g->room - 1)];
+    while (*place && memcmp((*place)->at, at, sizeof (*place)->at) != 0) place = &(*place)->next;
+    return place;
+}
+
+/* Makes the table larger before one more zone. false: no memory. */
+static bool wisp__zones_grow(wisp *w, wisp__zones *g) {
+    wisp__zone **old = g->buckets;
+    int room = g->room;
+    if (g->count < room) return true;
+    g->buckets = (wisp__zone **)wisp__alloc_items(&w->base, room ? 2 * room : 64, sizeof *old);
+    if (!g->buckets) {
+        g->buckets = old;
+        return false;
+    }
+    g->room = room ? 2 * room : 64;
+    for (int i = 0; i < room; i++)
+        for (wisp__zone *zone = old[i], *next; zone; zone = next) {
+            wisp__zone **place = wisp__zones_place(g, zone->at);
+            next = zone->next;
+            zone->next = NULL;
+            *place = zone;
+        }
+    wisp__free(&w->base, old, (size_t)room * sizeof *old);
+    return true;
+}
+
+/* A zone, made if it is not there. NULL: no memory; the next tick links all anew. */
+static wisp__zone *wisp__zone_at(wisp *w, const int32_t at[3]) {
+    wisp__zones *g = &w->objects.zones;
+    wisp__zone **place, *zone;
+    bool grown = wisp__zones_grow(w, g);
+    place = g->room ? wisp__zones_place(g, at) : NULL;
+    if (place && *place) return *place;
+    zone = grown ? (wisp__zone *)wisp__chunk_take(&w->chunks, sizeof *zone) : NULL;
+    if (!zone) {
+        g->changed = true;
+        g->side = -1;
+        return NULL;
+    }
+    memset(zone, 0, sizeof *zone);
+    memcpy(zone->at, at, sizeof zone->at);
+    *place = zone;
+    g->count++;
+    return zone;
+}
+
+/* Frees a zone that nothing is in and nobody watches. */
+static void wisp__zone_left(wisp *w, wisp__zone *zone) {
+    wisp__zone **place;
+    if (zone->first || zone->watches) return;
+    place = wisp__zones_place(&w->objects.zones, zone->at);
+    *place = zone->next;
+    w->objects.zones.count--;
+    wisp__chunk_give(&w->chunks, zone, sizeof *zone);
+}
+
+static void wisp__presence_unlink(wisp *w, wisp__presence *p) {
+    wisp__zone *zone = p->zone;
+    if (!zone) return;
+    if (p->next) p->next->previous = p->previous;
+    *(p->previous ? &p->previous->next : &zone->first) = p->next;
+    p->zone = NULL;
+    wisp__zone_left(w, zone);
+}
+
+/* Puts an object into the zone where it is. */
+static void wisp__presence_link(wisp *w, wisp__presence *p) {
+    const wisp__zones *g = &w->objects.zones;
+    wisp__zone *zone;
+    int32_t at[3];
+    if (!p->placed || g->side <= 0) return;
+    at[0] = wisp__zones_line(g, (double)p->at.x);
+    at[1] = wisp__zones_line(g, (double)p->at.y);
+    at[2] = wisp__zones_line(g, (double)p->at.z);
+    if (p->zone && memcmp(p->zone->at, at, sizeof at) == 0) return;
+    wisp__presence_unlink(w, p);
+    zone = wisp__zone_at(w, at);
+    if (!zone) return;
+    p->zone = zone;
+    p->previous = NULL;
+    p->next = zone->first;
+    if (p->next) p->next->previous = p;
+    zone->first = p;
+}
+
+/* Frees an object with its place, tags and rules. */
+static void wisp__object_drop(wisp *w, wisp__object *o) {
+    if (o->presence) {
+        wisp__presence_unlink(w, o->presence);
+        wisp__tags_drop(w, o->presence);
+        wisp__array_free(&w->base, WISP__ARRAY(o->presence->rules.items, o->presence->rules.room));
+        wisp__chunk_give(&w->chunks, o->presence, sizeof *o->presence);
+    }
+    wisp__object_free(w, o);
+}
+
+/* --- foci --- */
+
+static void wisp__focus_unwatch(wisp *w, wisp__focus *f) {
+    while (f->watch_count) {
+        wisp__lookout *watch = &f->watches[--f->watch_count];
+        if (watch->next) watch->next->previous = watch->previous;
+        *(watch->previous ? &watch->previous->next : &watch->zone->watches) = watch->next;
+        wisp__zone_left(w, watch->zone);
+    }
+}
+
+static void wisp__focus_watch_zone(wisp *w, wisp__focus *f, const int32_t at[3]) {
+    wisp__zone *zone = f->watch_count < WISP__WATCHES ? wisp__zone_at(w, at) : NULL;
+    wisp__lookout *watch;
+    if (!zone) return;
+    watch = &f->watches[f->watch_count++];
+    watch->zone = zone;
+    watch->focus = f;
+    watch->previous = NULL;
+    watch->next = zone->watches;
+    if (watch->next) watch->next->previous = watch;
+    zone->watches = watch;
+}
+
+/* The list of foci, the wide ones first. */
+static void wisp__focus_list(wisp__zones *g, wisp__focus *f) {
+    wisp__focus **place = &g->foci;
+    while (*place && (*place)->wide && !f->wide) place = &(*place)->next;
+    f->next = *place;
+    *place = f;
+}
+
+static void wisp__focus_unlist(wisp__zones *g, const wisp__focus *f) {
+    wisp__focus **place = &g->foci;
+    while (*place != f) place = &(*place)->next;
+    *place = f->next;
+}
+
+/* Watches the zones that a focus may see into, where these have changed. */
+static void wisp__focus_watch(wisp *w, wisp__focus *f) {
+    wisp__zones *g = &w->objects.zones;
+    const double at[3] = { (double)f->at.x, (double)f->at.y, (double)f->at.z };
+    bool wide = f->radius > g->side;
+    int32_t low[3], high[3], zone[3];
+    if (wide != f->wide) {
+        wisp__focus_unwatch(w, f);
+        wisp__focus_unlist(g, f);
+        f->wide = wide;
+        wisp__focus_list(g, f);
+    }
+    if (wide) return;
+    for (int i = 0; i < 3; i++) {
+        low[i] = wisp__zones_line(g, at[i] - f->radius);
+        high[i] = (int32_t)wisp__least(wisp__zones_line(g, at[i] + f->radius), low[i] + 2);
+    }
+    if (f->watch_count && memcmp(f->low, low, sizeof low) == 0 &&
+        memcmp(f->high, high, sizeof high) == 0)
+        return;
+    wisp__focus_unwatch(w, f);
+    memcpy(f->low, low, sizeof low);
+    memcpy(f->high, high, sizeof high);
+    for (zone[0] = low[0]; zone[0] <= high[0]; zone[0]++)
+        for (zone[1] = low[1]; zone[1] <= high[1]; zone[1]++)
+            for (zone[2] = low[2]; zone[2] <= high[2]; zone[2]++)
+                wisp__focus_watch_zone(w, f, zone);
+}
+
+/* Gives a focus its radii, or (0) takes them; the powers follow. */
+static void wisp__focus_reach(wisp *w, wisp__focus *f, double enter, double leave) {
+    wisp__zones *g = &w->objects.zones;
+    double side = 1.0 / (1 << -WISP__POWER_LEAST);
+    if (f->radius > 0) g->powers[f->power]--;
+    f->enter = enter * enter;
+    f->leave = leave * leave;
+    f->radius = leave;
+    for (f->power = 0; side < leave && f->power < WISP__POWERS - 1; f->power++) side *= 2;
+    if (leave > 0) g->powers[f->power]++;
+    g->changed = true;
+}
+
+static void wisp__focus_free(wisp *w, wisp__audience *a) {
+    wisp__focus *f = a->focus;
+    if (!f) return;
+    wisp__focus_unlist(&w->objects.zones, f);
+    w->objects.zones.focus_count--;
+    wisp__focus_reach(w, f, 0, 0);
+    wisp__focus_unwatch(w, f);
+    f->session->regrouped = true;
+    wisp__free(&w->base, f, sizeof *f);
+    a->focus = NULL;
+}
+
+/* The side of zones that nine of ten foci do not reach over. */
+static double wisp__zones_side(const wisp__zones *g) {
+    double side = 1.0 / (1 << -WISP__POWER_LEAST);
+    int count = 0;
+    for (int i = 0; g->focus_count && i < WISP__POWERS; i++, side *= 2) {
+        count += g->powers[i];
+        if (10 * count >= 9 * g->focus_count) return side;
+    }
+    return 0;
+}
+
+/* The radii of foci have changed, or something has found no memory: links all anew where needed. */
+static void wisp__zones_change(wisp *w) {
+    wisp__zones *g = &w->objects.zones;
+    double side = wisp__zones_side(g);
+    bool failed = g->side < 0;
+    g->changed = false;
+    if (side == g->side) return;
+    for (int step = 0; step < 2; step++) {
+        for (int i = 0; i < w->objects.class_count; i++)
+            for (wisp__object *o = w->objects.classes[i]->first; o; o = o->next)
+                if (o->presence && step) wisp__presence_link(w, o->presence);
+                else if (o->presence) wisp__presence_unlink(w, o->presence);
+        for (int i = 0; i < w->objects.audience_room; i++) {
+            wisp__audience *a = w->objects.audiences[i];
+            if (a && a->focus && failed) a->focus->session->regrouped = true;
+            if (a && a->focus && step) wisp__focus_watch(w, a->focus);
+            else if (a && a->focus) wisp__focus_unwatch(w, a->focus);
+        }
+        if (!step) g->side = side;
+    }
+}
+
+/* --- looking --- */
+
+/* Do the zones and the groups let an object through? `seen`: the peer sees it. */
+static bool wisp__reaches(const wisp *w, wisp__session *s, const wisp__presence *p, bool seen) {
+    const wisp__focus *f = wisp__audience_of(w, s)->focus;
+    bool given = false;
+    if (!p || (!f && !s->groups)) return true;
+    for (int i = 0; i < p->tag_count; i++) {
+        const wisp__rules *rules = &w->objects.tags[p->tags[i]].rules;
+        if (wisp__rules_of(w, rules, s)) return true;
+        given |= rules->count > 0;
+    }
+    if (!p->placed) return !given;
+    return f && wisp__apart(f->at, p->at) <= (seen ? f->leave : f->enter);
+}
+
+/* The weight of an object to a peer; 0: the peer does not see it. */
+static double wisp__sees(wisp *w, wisp__session *s, wisp__object *o, bool seen) {
+    const wisp__presence *p = o->presence;
+    const wisp_class_desc *desc = &o->of->desc;
+    unsigned said = p ? wisp__rules_of(w, &p->rules, s) : 0;
+    double weight;
+    if (said & 2 || (!said && !wisp__reaches(w, s, p, seen))) return 0;
+    if (!desc->interest) return 1;
+    weight = desc->interest(w, wisp__peer_handle(s), wisp__object_handle(o), desc->user);
+    if (weight > 0) return wisp__clamp(weight, 1e-3, 1e3);
+    return said ? 1 : 0;
+}
+
+/* A peer sees an object again. One that the peer may have despawned comes back when it has. */
+static void wisp__note_back(wisp *w, wisp__session *s, wisp__note *n) {
+    n->again = n->parted && n->object->of->desc.on_leave == WISP_DESPAWN;
+    if (n->again) return;
+    if (n->parted) {
+        n->described = n->parted = n->frozen = false;
+        n->description++;
+    }
+    n->away = false;
+    wisp__note_due(w, s, n);
+}
+
+/* Is an object of interest to a peer, as far as it was looked at? */
+static bool wisp__note_sees(const wisp__note *n) { return n && (!n->away || n->again); }
+
+/* Does a peer see an object? */
+static void wisp__look(wisp *w, wisp__session *s, wisp__object *o) {
+    const wisp__audience *a;
+    wisp__note *n;
+    double weight;
+    if (o->dead || o->from || !wisp__class_bound(w, s, o->of) || !wisp__audience_open(w, s)) return;
+    a = wisp__audience_of(w, s);
+    if (a->ended) return;
+    n = wisp__note_of(w, s, (uint16_t)o->id);
+    weight = wisp__sees(w, s, o, wisp__note_sees(n));
+    if (o->dead || a->ended) return;       /* the callback has despawned it, or left the peer */
+    if (!n && weight > 0) {
+        wisp__note_add(w, s, o);
+        n = wisp__note_of(w, s, (uint16_t)o->id);
+    }
+    if (!n) return;
+    if (weight > 0) {
+        n->weight = (float)weight;
+        if (n->away) wisp__note_back(w, s, n);
+    } else {
+        if (!wisp__note_sees(n)) return;
+        n->again = false;
+        n->away = true;
+        wisp__note_due(w, s, n);
+    }
+}
+
+/* All peers at an object. */
+static void wisp__look_at(wisp *w, wisp__object *o) {
+    for (wisp__peer *peer = w->peers.first; peer; peer = peer->next)
+        wisp__look(w, (wisp__session *)peer, o);
+}
+
+/* Does an object come into a focus? */
+static void wisp__focus_meets(wisp *w, const wisp__focus *f, const wisp__presence *p) {
+    if (wisp__apart(f->at, p->at) <= f->enter &&
+        !wisp__note_sees(wisp__note_of(w, f->session, (uint16_t)p->object->id)))
+        wisp__look(w, f->session, p->object);
+}
+
+/* A focus has moved: what it has lost, and what it finds. */
+static void wisp__focus_scan(wisp *w, const wisp__focus *f, const wisp__audience *a) {
+    const wisp__zones *g = &w->objects.zones;
+    for (int i = 0; i < a->room; i++) {
+        const wisp__note *n = a->notes[i];
+        const wisp__presence *p = wisp__note_sees(n) ? n->object->presence : NULL;
+        if (p && p->placed && wisp__apart(f->at, p->at) > f->leave)
+            wisp__look(w, f->session, n->object);
+    }
+    for (int i = 0; i < f->watch_count; i++)
+        for (const wisp__presence *p = f->watches[i].zone->first; p; p = p->next)
+            wisp__focus_meets(w, f, p);
+    for (int i = 0; f->wide && i < g->room; i++)
+        for (const wisp__zone *zone = g->buckets[i]; zone; zone = zone->next)
+            for (const wisp__presence *p = zone->first; p; p = p->next)
+                wisp__focus_meets(w, f, p);
+}
+
+/* An object has moved: who loses it, and whose focus it comes into. */
+static void wisp__presence_scan(wisp *w, const wisp__presence *p) {
+    for (const wisp__note *n = p->object->notes; n; n = n->next) {
+        wisp__session *s = wisp__session_at(w, n->session);
+        const wisp__audience *a = s ? wisp__audience_of(w, s) : NULL;
+        const wisp__focus *f = a ? a->focus : NULL;
+        if (f && !f->moved && wisp__note_sees(n) && wisp__apart(f->at, p->at) > f->leave)
+            wisp__look(w, s, p->object);
+    }
+    for (const wisp__lookout *watch = p->zone ? p->zone->watches : NULL; watch; watch = watch->next)
+        if (!watch->focus->moved) wisp__focus_meets(w, watch->focus, p);
+    for (const wisp__focus *f = w->objects.zones.foci; f && f->wide; f = f->next)
+        if (!f->moved) wisp__focus_meets(w, f, p);
+}
+
+/* A peer that has bound a class, or has another group, looks at all objects; else where its focus
+   has moved. */
+static void wisp__audience_settle(wisp *w, wisp__session *s) {
+    const wisp__audience *a = wisp__audience_of(w, s);
+    wisp__focus *f = a ? a->focus : NULL;
+    bool all = s->regrouped || s->classes_bound;
+    s->regrouped = s->classes_bound = false;
+    if (f && f->moved) wisp__focus_watch(w, f);
+    if (f && f->moved && !all) wisp__focus_scan(w, f, a);
+    if (!all) return;
+    for (int i = 0; i < w->objects.class_count; i++)
+        for (wisp__object *o = w->objects.classes[i]->first; o; o = o->next) wisp__look(w, s, o);
+}
+
+/* Asks a class's callback anew: of all that are seen, and within a quarter of a second of all. */
+static void wisp__class_ask(wisp *w, const wisp__class *c) {
+    int64_t turns = (int64_t)wisp__max(w->clock.rate / 4, 1);
+    if (!c->desc.interest) return;
+    for (wisp__object *o = c->first; o; o = o->next) {
+        for (const wisp__note *n = o->notes; n; n = n->next) {
+            wisp__session *s = wisp__note_sees(n) ? wisp__session_at(w, n->session) : NULL;
+            if (s) wisp__look(w, s, o);
+        }
+        if ((w->clock.tick + (int64_t)(o->id & WISP__OBJECT_INDEX)) % turns == 0)
+            wisp__look_at(w, o);
+    }
+}
+
+static void wisp__audience_free(wisp *w, int place) {
+    wisp__audience *a = w->objects.audiences[place];
+    for (int i = 0; i < a->room; i++)
+        if (a->notes[i]) wisp__note_free(w, a->notes[i]);
+    wisp__focus_free(w, a);
+    wisp__free(&w->base, a->notes, (size_t)a->room * sizeof *a->notes);
+    wisp__array_free(&w->base, WISP__ARRAY(a->due, a->due_room));
+    wisp__free(&w->base, a, sizeof *a);
+    w->objects.audiences[place] = NULL;
+}
+
+/* A session ends: what it was told is forgotten, and what it has told goes with the next update. */
+static void wisp__objects_left(wisp *w, wisp__session *s) {
+    wisp__audience *a = wisp__audience_of(w, s);
+    if (w->objects.server == s) {
+        w->objects.server = NULL;
+        w->objects.lost = true;
+    }
+    if (a && w->objects.settling) a->ended = true;
+    else if (a) wisp__audience_free(w, wisp__session_player(w, s) - 1);
+}
+
+/* At the end of a tick, when all rows are made: finds who sees what from now on. */
+static void wisp__interest_settle(wisp *w) {
+    wisp__objects *all = &w->objects;
+    wisp__object *looks = all->looks;
+    wisp__presence *moved = all->moved;
+    all->looks = NULL;
+    all->moved = NULL;
+    all->settling = true;
+    if (all->zones.changed) wisp__zones_change(w);
+    for (wisp__presence *p = moved; p; p = p->next_moved) wisp__presence_link(w, p);
+    for (wisp__peer *peer = w->peers.first; peer; peer = peer->next)
+        wisp__audience_settle(w, (wisp__session *)peer);
+    for (int i = 0; i < all->class_count; i++) wisp__class_ask(w, all->classes[i]);
+    for (wisp__object *o = looks, *next; o; o = next) {
+        next = o->next_look;
+        o->look = false;
+        wisp__look_at(w, o);
+    }
+    for (wisp__presence *p = moved; p; p = p->next_moved) {
+        p->moved = false;
+        wisp__presence_scan(w, p);
+    }
+    for (wisp__focus *f = all->zones.foci; f; f = f->next) f->moved = false;
+    all->settling = false;
+    for (int i = 0; i < all->audience_room; i++)
+        if (all->audiences[i] && all->audiences[i]->ended) wisp__audience_free(w, i);
+}
+
+/* --- for messages --- */
+
+/* Why nobody can be meant by a message to viewers or to peers nearby. */
+static wisp_result wisp__interest_aim(const wisp *w, const wisp_to *to) {
+    if (to->mode == WISP__TO_VIEWERS && !wisp__object_get(w, to->object))
+        return wisp__explain(w, WISP_E_STALE, "object %lu is not there any more",
+                             (unsigned long)to->object.id);
+    if (to->mode != WISP__TO_NEAR || (wisp__is_place(to->position) && to->radius >= 0))
+        return WISP_OK;
+    return wisp__explain(w, WISP_E_ARGUMENT, "a position or a radius that is no number");
+}
+
+/* Is a peer meant? */
+static bool wisp__interest_hits(const wisp *w, const wisp_to *to, const wisp__session *s) {
+    const wisp__audience *a = wisp__audience_of(w, s);
+    const wisp__note *n;
+    if (!a || to->mode == WISP__TO_NEAR)
+        return a && a->focus &&
+               wisp__apart(a->focus->at, to->position) <= to->radius * to->radius;
+    n = wisp__note_of(w, s, (int)(to->object.id & WISP__OBJECT_INDEX));
+    return n && !n->away;
+}
+
+/* --- the calls --- */
+
+static wisp_result wisp__interest_busy(const wisp *w) {
+    if (!w->objects.settling) return WISP_OK;
+    return wisp__explain(w, WISP_E_BUSY, "a class's interest callback only answers");
+}
+
+/* The object of a call that changes who sees it, with its presence; NULL with the reason. */
+static wisp__presence *wisp__presence_own(wisp *w, wisp_object handle, wisp_result *why) {
+    wisp__object *o = wisp__object_own(w, handle, why);
+    wisp__presence *p = NULL;
+    if (o) *why = wisp__interest_busy(w);
+    if (o && !*why) p = wisp__presence_of(w, o);
+    if (!p && !*why) *why = wisp__no_more_memory(w);
+    return p;
+}
+
+static wisp_result wisp__object_rule(wisp *w, wisp_object handle, wisp_to to, wisp__verb verb) {
+    wisp_result why;
+    wisp__presence *p = wisp__presence_own(w, handle, &why);
+    if (p) why = wisp__rules_set(w, &p->rules, &to, verb);
+    if (why) return why;
+    wisp__look_later(w, p->object);
+    for (const wisp__note *n = p->object->notes; n && verb == WISP__HIDES; n = n->next) {
+        wisp__session *s = wisp__session_at(w, n->session);
+        if (s && wisp__rules_of(w, &p->rules, s) & 2) wisp__look(w, s, p->object);
+    }
+    return WISP_OK;
+}
+
+wisp_result wisp_show(wisp *w, wisp_object object, wisp_to to) {
+    return wisp__object_rule(w, object, to, WISP__SHOWS);
+}
+
+wisp_result wisp_hide(wisp *w, wisp_object object, wisp_to to) {
+    return wisp__object_rule(w, object, to, WISP__HIDES);
+}
+
+wisp_result wisp_unset(wisp *w, wisp_object object, wisp_to to) {
+    return wisp__object_rule(w, object, to, WISP__CLEARS);
+}
+
+wisp_result wisp_place(wisp *w, wisp_object object, wisp_vec3 position) {
+    wisp_result why;
+    wisp__presence *p = wisp__presence_own(w, object, &why);
+    if (!p) return why;
+    if (p->object->of->desc.position)
+        return wisp__explain(w, WISP_E_UNSUPPORTED, "object %lu is where a member of its struct "
+                             "says (desc.position)", (unsigned long)object.id);
+    if (!wisp__is_place(position))
+        return wisp__explain(w, WISP_E_INVALID, "a position that is no number");
+    wisp__presence_move(w, p, position);
+    return WISP_OK;
+}
+
+static wisp_result wisp__focus_wrong(const wisp *w, wisp_vec3 at, double enter, double leave) {
+    if (w->objects.settling) return wisp__interest_busy(w);
+    if (!wisp__is_place(at))
+        return wisp__explain(w, WISP_E_INVALID, "a position that is no number");
+    if (!wisp__is_within(enter, 0, 1e12) || !wisp__is_within(leave, 0, 1e12))
+        return wisp__explain(w, WISP_E_ARGUMENT, "radii of %g and %g", enter, leave);
+    if (!enter || !leave || leave >= enter) return WISP_OK;
+    return wisp__explain(w, WISP_E_ARGUMENT, "it leaves at %g, before it enters at %g", leave,
+                         enter);
+}
+
+wisp_result wisp_focus(wisp *w, wisp_peer peer, wisp_vec3 position, double enter, double leave) {
+    WISP__ENTER(w);
+    wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
+    wisp_result result = w ? wisp__focus_wrong(w, position, enter, leave) : WISP_E_ARGUMENT;
+    wisp__audience *a;
+    wisp__focus *f;
+    if (result) return result;
+    if (!s) return wisp__no_session(w, peer);
+    if (wisp__joined_by_us(s) || s->peer.state != WISP__JOINED)
+        return wisp__explain(w, WISP_E_UNSUPPORTED, "a peer that has not joined this end sees none "
+                             "of its objects");
+    a = wisp__audience_open(w, s) ? wisp__audience_of(w, s) : NULL;
+    if (a && !enter) wisp__focus_free(w, a);
+    if (a && !enter) return WISP_OK;
+    f = !a ? NULL : a->focus ? a->focus : (wisp__focus *)wisp__alloc(&w->base, sizeof *f);
+    if (!f) return wisp__no_more_memory(w);
+    if (!a->focus) {
+        a->focus = f;
+        s->regrouped = true;
+        f->session = s;
+        f->wide = true;
+        wisp__focus_list(&w->objects.zones, f);
+        w->objects.zones.focus_count++;
+    }
+    f->at = position;
+    f->moved = true;
+    if (!leave) leave = 1.1 * enter;
+    if (f->enter != enter * enter || f->radius != leave) wisp__focus_reach(w, f, enter, leave);
+    return WISP_OK;
+}
+
+wisp_result wisp_tag(wisp *w, wisp_object object, const char *tag) {
+    wisp_result why;
+    wisp__presence *p = wisp__presence_own(w, object, &why);
+    int at;
+    if (p) why = wisp__tag_wrong(w, tag);
+    if (why) return why;
+    at = wisp__tag_find(w, tag);
+    if (at >= 0 && wisp__object_has_tag(p->object, at)) return WISP_OK;
+    if (p->tag_count == WISP__OBJECT_TAGS)
+        return wisp__explain(w, WISP_E_LIMIT, "the object has %d tags already", WISP__OBJECT_TAGS);
+    at = wisp__tag_named(w, tag);
+    if (at < 0) return wisp__tags_full(w);
+    p->tags[p->tag_count++] = (uint16_t)at;
+    w->objects.tags[at].uses++;
+    wisp__object_redescribe(w, p->object);
+    wisp__look_later(w, p->object);
+    return WISP_OK;
+}
+
+wisp_result wisp_untag(wisp *w, wisp_object object, const char *tag) {
+    wisp_result why;
+    wisp__presence *p = wisp__presence_own(w, object, &why);
+    int at = 0, found;
+    if (p) why = wisp__tag_wrong(w, tag);
+    if (why) return why;
+    found = wisp__tag_find(w, tag);
+    while (at < p->tag_count && p->tags[at] != found) at++;
+    if (at == p->tag_count) return WISP_OK;
+    p->tags[at] = p->tags[--p->tag_count];
+    w->objects.tags[found].uses--;
+    wisp__object_redescribe(w, p->object);
+    wisp__look_later(w, p->object);
+    return WISP_OK;
+}
+
+bool wisp_has_tag(const wisp *w, wisp_object object, const char *tag) {
+    const wisp__object *o = wisp__object_get(w, object);
+    int at = o && tag ? wisp__tag_find(w, tag) : -1;
+    return at >= 0 && wisp__object_has_tag(o, at);
+}
+
+static wisp_result wisp__tag_rule(wisp *w, const char *tag, wisp_to to, wisp__verb verb) {
+    wisp_result result = w ? wisp__tag_wrong(w, tag) : WISP_E_ARGUMENT;
+    int at;
+    if (result) return result;
+    result = wisp__interest_busy(w);
+    if (result) return result;
+    at = wisp__tag_named(w, tag);
+    if (at < 0) return wisp__tags_full(w);
+    result = wisp__rules_set(w, &w->objects.tags[at].rules, &to, verb);
+    for (int i = 0; !result && i < w->objects.class_count; i++)
+        for (wisp__object *o = w->objects.classes[i]->first; o; o = o->next)
+            if (wisp__object_has_tag(o, at)) wisp__look_later(w, o);
+    return result;
+}
+
+wisp_result wisp_show_tag(wisp *w, const char *tag, wisp_to to) {
+    WISP__ENTER(w);
+    return wisp__tag_rule(w, tag, to, WISP__SHOWS);
+}
+
+wisp_result wisp_unshow_tag(wisp *w, const char *tag, wisp_to to) {
+    WISP__ENTER(w);
+    return wisp__tag_rule(w, tag, to, WISP__CLEARS);
+}
+
+static void wisp__interest_free(wisp *w) {
+    wisp__objects *all = &w->objects;
+    wisp__free(&w->base, all->zones.buckets, (size_t)all->zones.room * sizeof *all->zones.buckets);
+    for (int i = 0; i < all->tag_count; i++)
+        wisp__array_free(&w->base, WISP__ARRAY(all->tags[i].rules.items, all->tags[i].rules.room));
+    wisp__array_free(&w->base, WISP__ARRAY(all->tags, all->tag_room));
+}
+
+WISP__UNUSED static void wisp__interest_check(const wisp *w) {
+    const wisp__zones *g = &w->objects.zones;
+    int foci = 0, zones = 0;
+    for (const wisp__focus *f = g->foci; f; f = f->next) {
+        foci++;
+        WISP_ASSERT(wisp__audience_of(w, f->session)->focus == f);
+        WISP_ASSERT(!f->next || f->wide || !f->next->wide);
+    }
+    WISP_ASSERT(foci == g->focus_count);
+    for (int i = 0; i < g->room; i++)
+        for (const wisp__zone *zone = g->buckets[i]; zone; zone = zone->next) {
+            zones++;
+            WISP_ASSERT(zone->first || zone->watches);
+            for (const wisp__presence *p = zone->first; p; p = p->next)
+                WISP_ASSERT(p->zone == zone && (!p->next || p->next->previous == p));
+            for (const wisp__lookout *watch = zone->watches; watch; watch = watch->next)
+                WISP_ASSERT(watch->zone == zone &&
+                            (!watch->next || watch->next->previous == watch));
+        }
+    WISP_ASSERT(zones == g->count);
+}
+
+#else
+
+static inline void wisp__objects_left(wisp *w, wisp__session *s) { (void)w, (void)s; }
+static inline wisp_result wisp__interest_aim(const wisp *w, const wisp_to *to) {
+    return (void)w, (void)to, WISP_OK;
+}
+static inline bool wisp__interest_hits(const wisp *w, const wisp_to *to, const wisp__session *s) {
+    return (void)w, (void)to, (void)s, false;
+}
 
 #endif
 
@@ -27421,6 +28504,7 @@ static void wisp__object_commit(wisp *w, wisp__object *o) {
         o->predicted = false;
         return;
     }
+    wisp__object_place_itself(w, o);
     if (o->from) o->predicted = true;
     if (same) return;
     wisp__object_step(w, o, row);
@@ -27437,10 +28521,11 @@ static void wisp__object_commit(wisp *w, wisp__object *o) {
 /* Notes what there was no memory for. */
 static void wisp__objects_again(wisp *w) {
     w->objects.starved = false;
+    w->objects.zones.changed = true;
     for (wisp__peer *peer = w->peers.first; peer; peer = peer->next) {
         wisp__session *s = (wisp__session *)peer;
         const wisp__audience *a = wisp__audience_of(w, s);
-        wisp__objects_bound(w, s, true);
+        s->classes_bound = true;
         for (int i = 0; a && i < a->room; i++)
             if (a->notes[i] && wisp__note_wants(a->notes[i])) wisp__note_due(w, s, a->notes[i]);
     }
@@ -27455,6 +28540,7 @@ static void wisp__objects_commit(wisp *w) {
         if (o->dead) o->edited = false;
         else wisp__object_commit(w, o);
     }
+    wisp__interest_settle(w);
 }
 
 static void wisp__object_die(wisp *w, wisp__object *o) {
@@ -27474,9 +28560,11 @@ static void wisp__objects_bury(wisp *w) {
     for (int i = 0; i < w->objects.class_count; i++)
         for (wisp__object *o = w->objects.classes[i]->first, *next; o; o = next) {
             next = o->next;
-            if (!o->dead || o->notes || o->edited) continue;
+            if (!o->dead || o->notes) continue;
+            w->objects.dead |= o->edited || o->look || (o->presence && o->presence->moved);
+            if (o->edited || o->look || (o->presence && o->presence->moved)) continue;
             if (!o->from) wisp__place_free(&w->objects, (int)(o->id & WISP__OBJECT_INDEX));
-            wisp__object_free(w, o);
+            wisp__object_drop(w, o);
         }
 }
 
@@ -27493,18 +28581,6 @@ static wisp_result wisp__spawn_check(wisp *w, const wisp__class *c, const void *
     return wisp__no_room(w, WISP_E_LIMIT, w->base.limits.objects, "limits.objects");
 }
 
-/* An object of this end that the caller may change; NULL with the reason. */
-static wisp__object *wisp__object_own(wisp *w, wisp_object handle, wisp_result *why) {
-    wisp__object *o = wisp__object_get(w, handle);
-    *why = WISP_OK;
-    if (!w) *why = WISP_E_ARGUMENT;
-    else if (!o) *why = wisp__explain(w, WISP_E_STALE, "object %lu is not there any more",
-                                      (unsigned long)handle.id);
-    else if (o->from) *why = wisp__explain(w, WISP_E_UNSUPPORTED, "object %lu is of the server, "
-                                           "which alone changes it", (unsigned long)handle.id);
-    return *why ? NULL : o;
-}
-
 wisp_object wisp_spawn(wisp *w, wisp_class of, wisp_player owner, const void *state) {
     wisp__class *c = wisp__class_of(w, of);
     wisp__object *o = NULL;
@@ -27514,6 +28590,10 @@ wisp_object wisp_spawn(wisp *w, wisp_class of, wisp_player owner, const void *st
     if (w->why) return wisp__object_handle(NULL);
     w->why = wisp__place_take(w, &id);
     if (!w->why) o = wisp__object_new(w, c, id);
+    if (o && c->desc.position && !wisp__presence_of(w, o)) {
+        wisp__object_drop(w, o);
+        o = NULL;
+    }
     if (!w->why && !o) {
         wisp__place_free(&w->objects, (int)(id & WISP__OBJECT_INDEX));
         w->why = WISP_E_MEMORY;
@@ -27527,7 +28607,7 @@ wisp_object wisp_spawn(wisp *w, wisp_class of, wisp_player owner, const void *st
     if (w->why) {
         wisp__object_refuse(w, o, wisp__class_program(w, c), w->why);
         wisp__place_free(&w->objects, (int)(id & WISP__OBJECT_INDEX));
-        wisp__object_free(w, o);
+        wisp__object_drop(w, o);
         return wisp__object_handle(NULL);
     }
     o->tick = w->clock.tick;
@@ -27535,7 +28615,8 @@ wisp_object wisp_spawn(wisp *w, wisp_class of, wisp_player owner, const void *st
     o->spawned = o->made = true;
     c->count++;
     w->objects.count++;
-    wisp__object_show(w, o);
+    wisp__object_place_itself(w, o);
+    wisp__look_later(w, o);
     return wisp__object_handle(o);
 }
 
@@ -28118,8 +29199,11 @@ static wisp__object *wisp__object_told(wisp__reading *r, wisp__class *c, uint32_
     wisp__object_place *place = wisp__told_place(w, (int)(id & WISP__OBJECT_INDEX));
     wisp__object *o = place ? place->object : NULL;
     bool full;
-    if (!place || (place->gone && id >> 16 <= place->generation)) return NULL;
-    if (o && o->id == id) return o->from && o->of == c ? o : NULL;      /* a class is for ever */
+    if (!place) wisp__object_lacks(w, r->s, (int)(id & WISP__OBJECT_INDEX));
+    if (!place || (place->gone && (id >> 16 < place->generation ||
+                                   (id >> 16 == place->generation && r->tick <= place->tick))))
+        return NULL;
+    if (o && o->id == id && !o->dead) return o->from && o->of == c ? o : NULL;  /* it keeps it */
     if (o && (!o->from || id < o->id)) return NULL;
     if (o && !o->dead) wisp__object_end(w, o);
     place->program = wisp__encoding_program(e);        /* its rows are passed, if it is not taken */
@@ -28134,8 +29218,38 @@ static wisp__object *wisp__object_told(wisp__reading *r, wisp__class *c, uint32_
     w->objects.count++;
     o->described = e ? e->described : NULL;
     o->from = true;
+    place->tick = r->tick;
     c->count++;
     return o;
+}
+
+/* Reads the names of an object's tags. Returns how many there are; -1: they are malformed. */
+static int wisp__object_get_tags(wisp__reading *r, char tags[][WISP__TAG_NAME + 1]) {
+    int count = 0;
+    while (wisp__get(&r->from, 1) && !r->from.failed) {
+        int length = (int)wisp__get(&r->from, 5);
+        if (count == WISP__OBJECT_TAGS || !length) r->from.failed = true;
+        for (int i = 0; i < length && !r->from.failed; i++)
+            tags[count][i] = (char)wisp__get(&r->from, 8);
+        if (!r->from.failed) tags[count++][length] = 0;
+    }
+    if (!wisp__pay_each(&r->w->content.credit, count * WISP__TAGS / 8, WISP__PRICE_STEP))
+        r->from.failed = true;
+    return r->from.failed ? -1 : count;
+}
+
+/* Gives an object the tags that the server tells, as far as there is memory. */
+static void wisp__object_retag(wisp *w, wisp__object *o, char tags[][WISP__TAG_NAME + 1],
+                               int count) {
+    wisp__presence *p = count || o->presence ? wisp__presence_of(w, o) : NULL;
+    if (!p) return;
+    wisp__tags_drop(w, p);
+    for (int i = 0; i < count; i++) {
+        int at = wisp__tag_named(w, tags[i]);
+        if (at < 0 || wisp__object_has_tag(o, at)) continue;
+        w->objects.tags[at].uses++;
+        p->tags[p->tag_count++] = (uint16_t)at;
+    }
 }
 
 /* Reads a description. NULL: the object is not taken; *program: of its row, NULL: not known. */
@@ -28146,9 +29260,12 @@ static wisp__object *wisp__object_described(wisp__reading *r, int index,
     int number = wisp__get_length(&r->from);
     wisp__class *c = wisp__class_at(w, wisp__theirs(&w->registry, r->s, number));
     wisp__encoding *e = c ? r->s->theirs[number].encoding : NULL;
+    char tags[WISP__OBJECT_TAGS][WISP__TAG_NAME + 1];
     wisp__object *o;
+    int count;
     *program = NULL;
     *owner = (uint16_t)wisp__get(&r->from, 16);
+    count = wisp__object_get_tags(r, tags);
     if (!c || (e && (e->kind == WISP__CODED || e->delta || e->compressed)))
         wisp__break(r, "an object of a class that was not bound here");
     if (r->from.failed) return NULL;
@@ -28162,6 +29279,7 @@ static wisp__object *wisp__object_described(wisp__reading *r, int index,
     }
     o = wisp__object_told(r, c, id, e);
     if (o && !o->row) o->owner = *owner;
+    if (o) wisp__object_retag(w, o, tags, count);
     return o;
 }
 
@@ -28282,6 +29400,15 @@ static void wisp__object_newer(wisp__reading *r, wisp__object *o, wisp__kept_row
 
 /* Takes the row that was read, which is of a tick. `owner`: NULL: it came without a
    description. */
+/* Has the server gone on with a frozen object? */
+static bool wisp__object_thaws(const wisp__reading *r, wisp__object *o) {
+    wisp__object_place *place = &r->w->objects.places[o->id & WISP__OBJECT_INDEX];
+    if (!o->frozen || r->tick <= place->tick) return false;
+    o->frozen = false;
+    place->tick = r->tick;
+    return true;
+}
+
 static void wisp__object_got(wisp__reading *r, wisp__object *o, wisp__kept_row *got, int64_t tick,
                              int back, const uint16_t *owner) {
     wisp *w = r->w;
@@ -28301,7 +29428,7 @@ static void wisp__object_got(wisp__reading *r, wisp__object *o, wisp__kept_row *
         o->owner = *owner;
         wisp__object_news(w, o, WISP__OBJECT_CHANGED);
     }
-    if (anew) got->jumps = true;
+    if (anew || wisp__object_thaws(r, o)) got->jumps = true;
     else if (o->tick > tick - got->span) got->jumps = false;   /* a row since the jump was here */
     later = tick > o->tick;
     o->tick = tick;
@@ -28339,6 +29466,8 @@ static bool wisp__on_object_row(wisp__reading *r, wisp__object *o, const wisp__p
     }
     if (o) wisp__class_stats(w, o->of)->messages_received++;
     if (o) wisp__class_stats(w, o->of)->bits_received += (uint64_t)(r->from.at - at);
+    if (o && !o->frozen && r->tick < w->objects.places[o->id & WISP__OBJECT_INDEX].tick)
+        o = NULL;                                      /* of the time before it came back */
     if (o && once && got.row && (!o->row || (int16_t)(got.sequence - o->sequence) > 0)) {
         if (!o->once || !wisp__encoded_same(o->once, once))
             wisp__object_news(w, o, o->row ? WISP__OBJECT_CHANGED : WISP__OBJECT_SPAWNED);
@@ -28349,6 +29478,27 @@ static bool wisp__on_object_row(wisp__reading *r, wisp__object *o, const wisp__p
     }
     if (o) wisp__object_got(r, o, &got, r->tick - age, back, owner);
     else wisp__encoded_release(w, got.row);
+    return true;
+}
+
+/* Reads that an object is gone or frozen. What a later packet has told of it stands. */
+static bool wisp__on_object_gone(wisp__reading *r, int index, wisp__object *o) {
+    bool frozen = wisp__get(&r->from, 1) != 0;
+    uint16_t generation = (uint16_t)wisp__get(&r->from, 16);
+    wisp__object_place *place = r->from.failed ? NULL : wisp__told_place(r->w, index);
+    bool same = o && o->id >> 16 == generation;
+    if (!place || (same && r->tick < place->tick)) return !r->from.failed;
+    if (frozen) {
+        if (same) o->frozen = true;
+        if (same) place->tick = r->tick;
+        return true;
+    }
+    if (!place->gone || generation >= place->generation) {
+        place->generation = generation;
+        place->tick = r->tick;
+    }
+    place->gone = true;
+    if (same) wisp__object_end(r->w, o);
     return true;
 }
 
@@ -28373,15 +29523,7 @@ static bool wisp__on_object(wisp__reading *r, int *index) {
         wisp__objects_unread(r);
         return false;
     }
-    if (wisp__get(&r->from, 1)) {
-        uint16_t generation = (uint16_t)wisp__get(&r->from, 16);
-        wisp__object_place *place = r->from.failed ? NULL : wisp__told_place(r->w, *index);
-        if (place && (!place->gone || generation > place->generation))
-            place->generation = generation;
-        if (place) place->gone = true;
-        if (place && o && o->id >> 16 == generation) wisp__object_end(r->w, o);
-        return !r->from.failed;
-    }
+    if (wisp__get(&r->from, 1)) return wisp__on_object_gone(r, *index, o);
     o = wisp__object_described(r, *index, &program, &owner);
     return program && wisp__on_object_row(r, o, program, &owner);
 }
@@ -28508,11 +29650,17 @@ bool wisp_view(wisp *w, wisp_object handle, int moment, void *out) {
            wisp__object_struct_of(w, o, out);
 }
 
+bool wisp_is_frozen(const wisp *w, wisp_object handle) {
+    const wisp__object *o = wisp__object_get(w, handle);
+    return o && o->frozen;
+}
+
 static void wisp__objects_free(wisp *w) {
     for (int i = 0; i < w->objects.class_count; i++) {
-        while (w->objects.classes[i]->first) wisp__object_free(w, w->objects.classes[i]->first);
+        while (w->objects.classes[i]->first) wisp__object_drop(w, w->objects.classes[i]->first);
         wisp__free(&w->base, w->objects.classes[i], sizeof *w->objects.classes[i]);
     }
+    wisp__interest_free(w);
     wisp__array_free(&w->base, WISP__ARRAY(w->objects.places, w->objects.room));
     wisp__array_free(&w->base, WISP__ARRAY(w->objects.classes, w->objects.class_room));
     wisp__array_free(&w->base, WISP__ARRAY(w->objects.audiences, w->objects.audience_room));
@@ -28521,6 +29669,7 @@ static void wisp__objects_free(wisp *w) {
 WISP__UNUSED static void wisp__objects_check(const wisp *w) {
     int64_t past = 0;
     int count = 0;
+    wisp__interest_check(w);
     for (int i = 0; i < w->objects.class_count; i++) {
         int live = 0;
         for (const wisp__object *o = w->objects.classes[i]->first; o; o = o->next) {
@@ -30532,7 +31681,7 @@ enum { WISP__STATE_HEAD = 8 + 33 + 8 + 1 };     /* bits of TICK, and of OBJECT a
 static wisp__fit wisp__object_cut(wisp__packet_writer *f, wisp__note *n) {
     wisp *w = f->w;
     wisp__parts *p = f->s->parts;
-    int bytes = (int)(n->object->row->bits / 8) + 64;
+    int bytes = (int)(n->object->row->bits / 8) + 64 + WISP__OBJECT_TAGS * (WISP__TAG_NAME + 1);
     uint32_t value = (uint32_t)n->index << 16 | n->sequence;
     wisp__message like;
     wisp__writer to;
@@ -30621,7 +31770,7 @@ static inline void wisp__fill_objects_end(wisp__packet_writer *f) { (void)f; }
 static bool wisp__object_first(const wisp__packet_writer *f, bool others, uint32_t urgency) {
     const wisp__audience *a = wisp__audience_of(f->w, f->s);
     return a && a->ready &&
-           (!others || wisp__distance((uint32_t)(a->due[0].key >> 16), urgency) <= 0);
+           (!others || wisp__distance((uint32_t)(a->due[0].key >> 32), urgency) <= 0);
 }
 
 /* --- the order: what is most urgent goes next --- */
@@ -32873,6 +34022,7 @@ typedef struct wisp__targets {
     uint64_t           mark;
     int                at;
     bool               reliable;           /* not to peers that drain */
+    bool               few;                /* to viewers, or to peers nearby */
 } wisp__targets;
 
 static wisp_result wisp__targets_begin(wisp *w, wisp__targets *t, const wisp_to *to,
@@ -32887,7 +34037,9 @@ static wisp_result wisp__targets_begin(wisp *w, wisp__targets *t, const wisp_to 
         wisp__session *s = wisp__session_of(w, to->list[i]);
         if (s) s->mark = t->mark;
     }
-    return to->mode == WISP__TO_GROUP && !t->group ? wisp__no_group(w, to->group) : WISP_OK;
+    if (to->mode == WISP__TO_GROUP && !t->group) return wisp__no_group(w, to->group);
+    t->few = to->mode == WISP__TO_VIEWERS || to->mode == WISP__TO_NEAR;
+    return t->few ? wisp__interest_aim(w, to) : WISP_OK;
 }
 
 static bool wisp__targets_next(wisp *w, wisp__targets *t) {
@@ -32907,7 +34059,9 @@ static bool wisp__targets_next(wisp *w, wisp__targets *t) {
         wisp__session *s = t->group ? t->group->members[t->at++]->session
                                     : (wisp__session *)t->peer;
         if (!t->group) t->peer = t->peer->next;
-        if (s->mark != t->mark && !(t->reliable && s->peer.draining)) t->session = s;
+        if (s->mark != t->mark && !(t->reliable && s->peer.draining) &&
+            (!t->few || wisp__interest_hits(w, t->to, s)))
+            t->session = s;
     }
     return t->session != NULL;
 }
