@@ -9,7 +9,8 @@
 #   cover      which lines of wisp.h the tests run, room by room
 #   bench      the figures, beside other libraries' in the same run
 #   gauntlet   bad networks: wisp with both congestion controllers, and ENet (two minutes)
-#   tools      builds wisp_top, wisp_relay and wisp_train, and trains a dictionary; needs zstd
+#   tools      builds wisp_top, wisp_relay, wisp_key (with libsodium) and wisp_train, and trains a
+#              dictionary; needs zstd
 #   renew      takes wisp.h as the header of before, in tests/data; only in a commit that means to
 #              change behaviour
 #   check      the structure of the source, the instructions of a message, warnings in C and C++
@@ -123,7 +124,8 @@ LEFT_OUT := no_json no_msgpack no_protobuf no_engine_types no_overlay no_state n
 LOGS_ASAN := build/units/asan.log $(TESTS_asan:%=build/tests/asan/%.log)
 # The longest steps begin first, so that the end does not wait for one of them alone.
 LOGS_TEST := $(addprefix build/, units/asan.log tests/asan/test_compat.log units/fast.log \
-        units/s390x.log tests/asan/test_play.log tools/gcc/wisp_top.log tools/gcc/wisp_relay.log) \
+        units/s390x.log tests/asan/test_play.log tools/gcc/wisp_top.log tools/gcc/wisp_relay.log \
+        tools/gcc/wisp_key.log) \
     $(KINDS:%=build/units/%.log) \
     $(foreach kind, $(KINDS), $(TESTS_$(kind):%=build/tests/$(kind)/%.log)) \
     $(foreach kind, gcc clang m32 s390x mingw, \
@@ -339,7 +341,7 @@ build/gauntlet: tools/gauntlet.c $(HEADERS) | build/missing
 # --- tools ---------------------------------------------------------------------------------------
 
 # They need a C compiler, and wisp_train zstd, which is the one thing that this installs.
-tools: build/wisp_top build/wisp_relay build/wisp_train
+tools: build/wisp_top build/wisp_relay build/wisp_key build/wisp_train
 	@tools/smoke build/wisp_train
 
 build/wisp_train: tools/wisp_train.c $(HEADERS) | build/zstd
@@ -354,6 +356,14 @@ build/tools/%/wisp_train.log: tools/wisp_train.c tools/smoke $(HEADERS) | build/
 
 build/wisp_top build/wisp_relay: build/%: tools/%.c $(HEADERS) | build
 	$(CC) -std=c99 -O1 -I. $< -o $@ -lm
+
+KEY_LIBS := -lsodium
+
+build/wisp_key: tools/wisp_key.c $(HEADERS) | build
+	$(CC) -std=c99 -O1 -I. $< -o $@ $(KEY_LIBS) || echo "$@ is left out: it needs $(KEY_LIBS)"
+
+build/tools/%/wisp_key.log: tools/wisp_key.c tools/smoke_key $(HEADERS) | build/missing
+	@tools/step $@ "$(CC_$(KIND)) -std=c99 -I. $< -o $(EXE) $(KEY_LIBS)" "tools/smoke_key $(EXE)"
 
 # Looks into the arena's server, and into a chat that offers nothing to see.
 build/tools/%/wisp_top.log: tools/wisp_top.c tools/smoke_top examples/arena.c examples/02_chat.c \

@@ -15,6 +15,9 @@
    ./arena 7777 9000, the server has the first, and the clients join the second: tools/wisp_relay
    may stand between them.
 
+   ./arena --sealed plays the same game by sealed sessions, if it was built for that:
+              cc -I.. -DARENA_SEALED arena.c -o arena -lsodium
+
    CONTENTS   the rules, the shared state, the network, the server, its table, its picture, its
               last act, the client, the launcher
    The launcher runs this program again for every other part:
@@ -30,6 +33,41 @@
 
 #define WISP_IMPLEMENTATION
 #include "wisp.h"
+
+/* ===========================================================================
+ * Keys, for --sealed: the launcher makes them, and its children have them in their environment
+ * ======================================================================== */
+
+#ifdef ARENA_SEALED
+#include "wisp_sodium.h"
+
+static const wisp_cipher *cipher_of(const char *name, uint8_t key[WISP_KEY_BYTES]) {
+    const char *text = getenv(name);
+    bool given = text && sodium_init() >= 0 &&
+                 sodium_hex2bin(key, WISP_KEY_BYTES, text, strlen(text), NULL, NULL, NULL) == 0;
+    return given ? wisp_sodium() : NULL;
+}
+
+static bool make_keys(void) {
+    const wisp_cipher *cipher = wisp_sodium();
+    uint8_t secret[WISP_KEY_BYTES], key[WISP_KEY_BYTES];
+    char text[2 * WISP_KEY_BYTES + 1];
+    if (!cipher || !cipher->keypair(cipher->user, secret, key)) return false;
+    setenv("ARENA_SECRET", sodium_bin2hex(text, sizeof text, secret, sizeof secret), 1);
+    setenv("ARENA_KEY", sodium_bin2hex(text, sizeof text, key, sizeof key), 1);
+    return true;
+}
+#else
+static const wisp_cipher *cipher_of(const char *name, uint8_t key[WISP_KEY_BYTES]) {
+    (void)name, (void)key;
+    return NULL;
+}
+
+static bool make_keys(void) {
+    fprintf(stderr, "built without ARENA_SEALED\n");
+    return false;
+}
+#endif
 
 /* ===========================================================================
  * The rules, known to both sides
@@ -190,6 +228,7 @@ typedef wisp_result (*judge)(wisp *, const wisp_addr *, const void *, int, void 
 static bool net_open(net *n, int local_port, judge accept, uint64_t seed, void *user) {
     wisp_desc desc = { 0 };
     wisp_config moves = { .delivery = WISP_SEQUENCED, .batch_priority = WISP_PRIORITY(900) };
+    uint8_t secret_key[WISP_KEY_BYTES];
     n->start = udp_seconds();
     if (!udp_open(&n->socket, "127.0.0.1", local_port)) return false;
     n->sim.loss = LOSS;
@@ -203,6 +242,8 @@ static bool net_open(net *n, int local_port, judge accept, uint64_t seed, void *
     desc.refuse_joins = !accept;
     desc.timeout = 5;
     desc.user = user;
+    desc.cipher = cipher_of("ARENA_SECRET", secret_key);
+    if (desc.cipher && accept) desc.secret_key = secret_key;
     n->w = wisp_create(&desc, NULL);
     return n->w && wisp_use_config(n->w, &moves, "move") == WISP_OK &&
            wisp_use_config(n->w, &moves, "moved") == WISP_OK;
@@ -329,8 +370,8 @@ static wisp_result accept_player(wisp *w, const wisp_addr *from, const void *tic
                                  void *user) {
     server *s = user;
     int i = size > 0 ? player_named(ticket, size) : -1;
-    (void)w;
     if (size == ONLOOKER_SIZE && memcmp(ticket, ONLOOKER, ONLOOKER_SIZE) == 0) return WISP_OK;
+    if (getenv("ARENA_KEY") && !wisp_joining(w)->sealed) return E_STRANGER;
     if (i < 0) return E_STRANGER;
     if (s->over) return E_OVER;
     s->players[i].addr = *from;
@@ -976,6 +1017,7 @@ static bool client_open(client *c, int server_port, const char *role, int local_
     wisp_addr address;
     int index = player_named(c->name, (int)strlen(c->name));
     uint64_t seed = (uint64_t)(index + 1 + (local_port ? PLAYERS : 0));
+    uint8_t key[WISP_KEY_BYTES];
     if (index < 0 || !udp_resolve("127.0.0.1", server_port, &address)) return false;
     c->leaves = strcmp(role, "leave") == 0;
     c->crashes = strcmp(role, "crash") == 0;
@@ -984,6 +1026,8 @@ static bool client_open(client *c, int server_port, const char *role, int local_
     if (!net_open(&c->net, local_port, NULL, seed, c)) return false;
     connect_client(c);
     report_port(&c->net);
+    if (cipher_of("ARENA_KEY", key))
+        return wisp_join_sealed(c->net.w, &address, key, c->name, (int)strlen(c->name)).id != 0;
     return wisp_join(c->net.w, &address, c->name, (int)strlen(c->name)).id != 0;
 }
 
@@ -1151,7 +1195,8 @@ int main(int argc, char **argv) {
     }
     if (argc == 3) port_of_server = argv[1];
     if (argc == 3) port_to_join = argv[2];
+    if (argc == 2 && strcmp(argv[1], "--sealed") == 0 && make_keys()) return launch(argv[0]);
     if (argc == 1 || argc == 3) return launch(argv[0]);
-    fprintf(stderr, "usage: arena [SERVER_PORT PORT_TO_JOIN]\n");
+    fprintf(stderr, "usage: arena [--sealed | SERVER_PORT PORT_TO_JOIN]\n");
     return 2;
 }
