@@ -277,10 +277,11 @@ build/warn/%/strict.log: tests/compile/strict.cpp wisp.h | build/missing
 
 STRICT_g++ := -Wuseless-cast
 
-# The implementation after other headers' macros.
+# The implementation after other headers' macros, and in the newest C++.
 build/warn/%/macros.log: tests/compile/macros.cpp wisp.h | build/missing
 	@tools/step $@ "for others in QT LWIP MACOS WISP_NO_STATE; do \
-	    $* -std=c++11 -D\$$others -Wall -Wno-unused-function -Werror -fsyntax-only $< || exit 1; \
+	    $* -std=c++2b -D\$$others -Wall -Wextra -Wno-unused-function -Werror -fsyntax-only $< || \
+	    exit 1; \
 	    done"
 
 # All tests as C++, which count as one each.

@@ -5588,7 +5588,7 @@ typedef struct wisp__rollback {
     wisp_rollback_desc desc;
     wisp_rollback_stats stats;
     wisp__inputs in;
-    wisp__rollback_link links[WISP__PLAYERS + WISP__SPECTATORS + 1];
+    wisp__rollback_link links[(int)WISP__PLAYERS + (int)WISP__SPECTATORS + 1];
     int link_count, me, number;      /* me: WISP__PLAYERS for a spectator; number: 1 .. 15 */
     wisp_result over;
     bool local, running, ended, stalled, stall_news, stall_told;
@@ -5597,8 +5597,8 @@ typedef struct wisp__rollback {
     double gone_time, stall_time, send_time;
     int64_t tick, good, wrong;       /* next; all before are right; the first that is not */
     int64_t waited, next_hash, hashed_at;        /* ticks */
-    int window, save_every, slots;
-    uint8_t *states;                 /* slots, two of sync_test, those of `hashes` */
+    int window, save_every, places;
+    uint8_t *states;                 /* places, two of sync_test, those of `hashes` */
     size_t state_bytes;              /* of each */
     wisp__encoded *used[WISP__PLAYERS][WISP__USED];      /* by tick */
     wisp__tick_hash hashes[WISP__HASHES];
@@ -30213,10 +30213,10 @@ static uint8_t *wisp__rollback_slot(const wisp__rollback *rb, int64_t index) {
 }
 
 static uint8_t *wisp__rollback_state(const wisp__rollback *rb, int64_t tick) {
-    return wisp__rollback_slot(rb, (tick - rb->in.first) / rb->save_every % rb->slots);
+    return wisp__rollback_slot(rb, (tick - rb->in.first) / rb->save_every % rb->places);
 }
 
-/* Where the hash of a tick stands; of hashes[i] the state is in slot slots + 2 + i. */
+/* Where the hash of a tick stands; of hashes[i] the state is in place places + 2 + i. */
 static int wisp__hash_place(const wisp__rollback *rb, int64_t tick) {
     return (int)((tick - rb->in.first) / rb->desc.hash_every % WISP__HASHES);
 }
@@ -30243,7 +30243,7 @@ static void wisp__rollback_compare(wisp__rollback *rb, wisp__rollback_link *link
     wisp__rollback_differs(link, rb->hashes[at], link->hash.hash);
     if (rb->desc.dump)
         rb->desc.dump(rb->desc.user, rb->hashes[at].tick,
-                      wisp__rollback_slot(rb, rb->slots + 2 + at));
+                      wisp__rollback_slot(rb, rb->places + 2 + at));
 }
 
 /* Takes in what is known now, and hashes it. */
@@ -30256,7 +30256,7 @@ static void wisp__rollback_settle(wisp__rollback *rb) {
         rb->hashes[at].hash = wisp__rollback_hash(rb, state);
         rb->hashed_at = rb->tick;
         if (rb->desc.dump)
-            memcpy(wisp__rollback_slot(rb, rb->slots + 2 + at), state, rb->state_bytes);
+            memcpy(wisp__rollback_slot(rb, rb->places + 2 + at), state, rb->state_bytes);
         for (int i = 1; i < rb->link_count; i++) wisp__rollback_compare(rb, &rb->links[i]);
         rb->next_hash += rb->desc.hash_every;
     }
@@ -30314,7 +30314,7 @@ static int wisp__rollback_correct(wisp *w) {
 /* Runs a tick that has run once more, from the same state. */
 static void wisp__rollback_twice(wisp *w, int64_t tick) {
     wisp__rollback *rb = w->rollback;
-    uint8_t *once = wisp__rollback_slot(rb, rb->slots), *twice = once + rb->state_bytes;
+    uint8_t *once = wisp__rollback_slot(rb, rb->places), *twice = once + rb->state_bytes;
     wisp__tick_hash first = { tick + 1, 0 };
     uint64_t second;
     rb->desc.save(rb->desc.user, once);
@@ -30695,7 +30695,7 @@ static void wisp__rollback_update(wisp *w) {
 }
 
 static int wisp__rollback_slots(const wisp__rollback *rb) {
-    return rb->slots + 2 + (rb->desc.dump ? WISP__HASHES : 0);
+    return rb->places + 2 + (rb->desc.dump ? WISP__HASHES : 0);
 }
 
 static void wisp__rollback_free(wisp *w) {
@@ -30745,7 +30745,7 @@ static void wisp__rollback_defaults(const wisp *w, wisp__rollback *rb,
     if (!d->hash_every) rb->desc.hash_every = (9 + every) / every * every;
     rb->window = d->spectate || d->window < 0 ? 0 : wisp__default_int(d->window, 8);
     rb->save_every = d->sync_test ? 1 : rb->window ? every : wisp__max_int(rb->desc.hash_every, 0);
-    rb->slots = rb->save_every ? rb->window / rb->save_every + 2 : 2;
+    rb->places = rb->save_every ? rb->window / rb->save_every + 2 : 2;
     rb->state_bytes = ((size_t)d->state_bytes + 15) & ~(size_t)15;
     rb->tick = rb->good = rb->waited = rb->in.first = rb->next_hash = d->first_tick;
     if (d->hash_every < 0) {
