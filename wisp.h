@@ -260,7 +260,8 @@ typedef struct wisp wisp;                                   /* an endpoint */
 typedef int wisp_result;
 enum {
     WISP_OK               = 0,
-    WISP_PENDING          = 1,   /* returned by `accept`: wisp_admit answers
+    WISP_PENDING          = 1,   /* returned by `spawned`: wisp_ready answers
+                                    later; or by `accept`: wisp_admit answers
                                     later */
 
     /* wrong arguments */
@@ -2127,8 +2128,11 @@ typedef struct wisp_class_desc {
     wisp_result (*judge)(wisp_event *event);
     /* Handlers on the ends that see the objects. They run when all objects of a
        packet have their new state: event->object, ->state (the struct), ->tick
-       (of the state), ->before (the struct before) and ->user. A negative
-       result of `spawned` hides the object here. */
+       (of the state), ->before (the struct before) and ->user. The result of
+       `spawned` is WISP_OK; WISP_PENDING: this end has to load something first,
+       and until wisp_ready the object stays as it came, is sent no news, and
+       runs no handler but `despawned`; or a negative code: it is hidden here,
+       and is sent no more. */
     wisp_result (*spawned)(wisp_event *event);
     wisp_handler changed;       /* also when the owner has changed */
     wisp_handler despawned;     /* the server has despawned it, or has gone */
@@ -2180,6 +2184,10 @@ WISP_API wisp_player wisp_me(const wisp *w);
 WISP_API wisp_player wisp_player_of(const wisp *w, wisp_peer peer);
 WISP_API wisp_peer   wisp_peer_of(const wisp *w, wisp_player player);
 WISP_API bool        wisp_is_mine(const wisp *w, wisp_object object);
+/* What the object needs is there (see `spawned`): its newest state is sent, and
+   `changed` runs if it differs. WISP_OK also if it did not wait. WISP_E_STALE;
+   WISP_E_REFUSED: `spawned` has refused it. */
+WISP_API wisp_result wisp_ready(wisp *w, wisp_object object);
 /* Does this end say what the object's state is? */
 WISP_API bool        wisp_decides(const wisp *w, wisp_object object);
 #endif
@@ -4857,6 +4865,7 @@ typedef struct wisp__session {
     bool asks_clock : 1, answers_clock : 1;  /* in this update */
     bool classes_bound : 1;  /* by the peer: their objects are to be shown to it */
     bool lacks_all : 1;  /* it is to be asked for the states of all its objects */
+    bool answers_all : 1;  /* it is to be told of all assets of which it was not */
     bool inputs_due : 1;  /* the next packet has the record INPUT (rollback) */
     bool untold : 1;  /* the peer does not know a name, which is still to be reported */
     bool regrouped : 1;  /* it has another group, or a focus: all objects are to be looked at */
@@ -5133,7 +5142,7 @@ typedef enum wisp__frame {
     WISP__FRAME_PING, WISP__FRAME_LEAVE, WISP__FRAME_RESYNC, WISP__FRAME_TICK, WISP__FRAME_OBJECT,
     WISP__FRAME_INPUT, WISP__FRAME_ASSEMBLED, WISP__FRAME_MORE, WISP__FRAME_PATH_CHALLENGE,
     WISP__FRAME_PATH_RESPONSE, WISP__FRAME_FULL, WISP__FRAME_CLOCK, WISP__FRAME_READS,
-    WISP__FRAME_PART, WISP__FRAME_LIMITED, WISP__FRAME_LACKS,
+    WISP__FRAME_PART, WISP__FRAME_LIMITED, WISP__FRAME_LACKS, WISP__FRAME_ASSETS,
     WISP__FRAME_ALIKE = 32, WISP__FRAME_EVENT, WISP__FRAME_REPEAT, WISP__FRAME_SIZED,
     WISP__FRAME_VALUE, WISP__FRAME_NOTHING  /* these two are never on the wire */
 } wisp__frame;
@@ -5210,6 +5219,7 @@ typedef struct wisp__class {
     int number;  /* as in wisp_class */
     int remote;  /* index of the one that stands for it: its name, schema and number */
     int bytes;   /* of its struct, in memory */
+    bool waits;  /* `spawned` has not always said yes */
     int forms;   /* of rows that audiences are shown; 0: all are shown the same */
     int priority;
     double rate;
@@ -5241,6 +5251,9 @@ typedef struct wisp__kept_rows {
     uint8_t first, count;
     uint16_t floor;            /* told: the sequence of the oldest that deltas may be made from */
 } wisp__kept_rows;
+
+/* What an end that was told of an object has said of it. What it says later is larger. */
+enum { WISP__ASSETS_NONE, WISP__ASSETS_WAIT, WISP__ASSETS_REFUSED, WISP__ASSETS_READY };
 
 enum { WISP__OBJECT_SPAWNED = 1, WISP__OBJECT_CHANGED = 2, WISP__OBJECT_DESPAWNED = 4 };
 
@@ -5315,6 +5328,10 @@ typedef struct wisp__object {
     bool edited : 1;           /* in the list of edits */
     bool spawned : 1, ended : 1;  /* its handlers have run */
     bool hidden : 1;           /* the handler has refused it */
+    bool missed : 1;           /* told: there is news that waits for wisp_ready */
+    bool answered : 1;         /* told: what is said of its assets is on its way */
+    bool returns : 1;          /* told: it was here before */
+    uint8_t assets;            /* told: WISP__ASSETS_.. */
     bool teleports : 1;        /* ours: with its next row */
     bool jumps : 1;            /* ours: it has, in the tick `since` */
     bool made : 1;             /* its newest row was made here, and not told */
@@ -5346,6 +5363,7 @@ typedef struct wisp__note {
     uint32_t base_tick;        /* the tick of the base: the low bits */
     bool due : 1;              /* it is on the list */
     bool described : 1;        /* the peer has the description */
+    uint8_t assets;            /* what the peer has said: WISP__ASSETS_.. */
     bool away : 1;             /* the object has left the peer's interest, .. */
     bool parted : 1;           /* .. the peer was sent that, .. */
     bool frozen : 1;           /* .. and has it: its copy is frozen */
@@ -25553,6 +25571,21 @@ static void wisp__frame_put_number(wisp__writer *to, wisp__frame kind, int numbe
 
 static int wisp__frame_get_number(wisp__reader *from) { return wisp__get_length(from); }
 
+/* ASSETS   length(index) generation:16 said:2
+   Whether the end that was told of this object waits for what it needs (1), refuses the object (2),
+   or has what it needs (3). A smaller number after a larger one is old. */
+static void wisp__frame_put_assets(wisp__writer *to, uint32_t id, int said) {
+    wisp__frame_put_number(to, WISP__FRAME_ASSETS, (int)(id & 0xffff));
+    wisp__put(to, id >> 16 | (uint64_t)said << 16, 18);
+}
+
+static uint32_t wisp__frame_get_assets(wisp__reader *from, int *said) {
+    uint32_t index = (uint32_t)wisp__get_length(from);
+    uint32_t generation = (uint32_t)wisp__get(from, 16);
+    *said = (int)wisp__get(from, 2);
+    return index > 0xffff ? 0 : generation << 16 | index;
+}
+
 /* LIMITED   length(number) small(count - 1)
    So many messages of the name with this number at their sender came over the rate limit, and were
    dropped. Sent at most once a second, for at most 8 names. */
@@ -27048,10 +27081,15 @@ static uint64_t wisp__farness(const wisp__audience *a, const wisp__object *o) {
     return (uint64_t)wisp__min(wisp__apart(a->focus->at, p->at) / a->focus->leave * 65535, 65535);
 }
 
+/* Is a peer sent nothing of an object but its end? */
+static inline bool wisp__note_waits(const wisp__note *n) {
+    return n->assets && n->assets != WISP__ASSETS_READY && !n->object->dead && !n->away;
+}
+
 /* The object is due to be sent to the peer. */
 static void wisp__note_due(wisp *w, wisp__session *s, wisp__note *n) {
     wisp__audience *a = wisp__audience_of(w, s);
-    if (n->due) return;
+    if (n->due || wisp__note_waits(n)) return;
     if (wisp__grow(&w->base, WISP__ARRAY(a->due, a->due_room), a->due_count + 1, 1 << 20)) {
         w->objects.starved = true;
         return;
@@ -27150,6 +27188,7 @@ static void wisp__note_anew(wisp *w, wisp__audience *a, wisp__note *n) {
     n->base = NULL;
     n->sent = 0;
     n->described = n->parted = false;
+    n->assets = WISP__ASSETS_NONE;
     wisp__look_later(w, n->object);
 }
 
@@ -27450,6 +27489,50 @@ static void wisp__on_lacks(wisp__reading *r) {
         if (a->notes[i]) wisp__note_again(r->w, r->s, a->notes[i]);
 }
 
+/* --- assets --- */
+
+/* A peer has said of an object whether it has what that needs. */
+static void wisp__on_assets(wisp__reading *r) {
+    int said;
+    uint32_t id = wisp__frame_get_assets(&r->from, &said);
+    wisp__note *n = r->from.failed ? NULL : wisp__note_of(r->w, r->s, (int)(id & 0xffff));
+    if (!r->from.failed && !said) wisp__break(r, "assets that are not said to be anything");
+    if (!n || n->object->id != id || said <= n->assets) return;
+    n->assets = (uint8_t)said;
+    if (said == WISP__ASSETS_READY) wisp__note_again(r->w, r->s, n);
+}
+
+/* The server of an object is to be told of its assets. */
+static void wisp__object_answer(wisp *w, wisp__object *o) {
+    wisp__session *s = w->objects.server;
+    if (!s || !o->from || !o->assets) return;
+    o->answered = wisp__control_add(w, s, WISP__FRAME_ASSETS, (int)(o->id & 0xffff));
+    s->answers_all |= !o->answered;
+    wisp__peers_mark(w, &s->peer);
+}
+
+/* The same of all of which there was no room to tell. */
+static void wisp__objects_answer(wisp *w, wisp__session *s) {
+    s->answers_all = false;
+    for (int i = 0; i < w->objects.room && !s->answers_all && w->objects.server == s; i++) {
+        wisp__object *o = w->objects.places[i].object;
+        if (o && o->assets && !o->answered) wisp__object_answer(w, o);
+    }
+}
+
+/* Puts what is to be said of the object at an index. false: nothing, as it has gone. */
+static bool wisp__assets_put(const wisp *w, int index, wisp__writer *to) {
+    const wisp__object *o = wisp__object_at(w, index);
+    if (!o || !o->from || !o->assets) return false;
+    wisp__frame_put_assets(to, o->id, o->assets);
+    return true;
+}
+
+static void wisp__assets_lost(wisp *w, int index) {
+    wisp__object *o = wisp__object_at(w, index);
+    if (o) wisp__object_answer(w, o);
+}
+
 /* --- the order --- */
 
 /* May an object go to a peer now? What is not described yet waits for its answer. */
@@ -27506,6 +27589,7 @@ static uint32_t wisp__note_urgency(const wisp *w, const wisp__note *n) {
    the lower index. Lets go of those that need not go any more. */
 static void wisp__objects_order(wisp *w, wisp__session *s) {
     wisp__audience *a = wisp__audience_of(w, s);
+    if (s->answers_all && !s->control_count) wisp__objects_answer(w, s);
     if (s->lacks_all && !s->control_count) {
         s->lacks_all = false;
         wisp__object_lacks(w, s, WISP__OBJECT_ALL);
@@ -27514,10 +27598,10 @@ static void wisp__objects_order(wisp *w, wisp__session *s) {
     a->ready = 0;
     for (int i = 0; i < a->due_count && !w->objects.settling; i++) {
         wisp__due due = a->due[i];
-        if (wisp__note_unseen(due.note)) {
+        if (wisp__note_unseen(due.note) || wisp__note_waits(due.note)) {
             due.note->due = false;
             a->due[i--] = a->due[--a->due_count];
-            wisp__note_remove(w, s, due.note);
+            if (!wisp__note_waits(due.note)) wisp__note_remove(w, s, due.note);
             continue;
         }
         if (!wisp__note_may(w, s, due.note)) continue;
@@ -27555,6 +27639,11 @@ static inline void wisp__object_outcome(wisp *w, wisp__session *s, uint32_t numb
     (void)w, (void)s, (void)number, (void)arrived;
 }
 static void wisp__on_lacks(wisp__reading *r) { wisp__break(r, "a record of no kind"); }
+static void wisp__on_assets(wisp__reading *r) { wisp__break(r, "a record of no kind"); }
+static inline bool wisp__assets_put(const wisp *w, int index, wisp__writer *to) {
+    return (void)w, (void)index, (void)to, false;
+}
+static inline void wisp__assets_lost(wisp *w, int index) { (void)w, (void)index; }
 
 #endif
 
@@ -29218,6 +29307,7 @@ static wisp__object *wisp__object_told(wisp__reading *r, wisp__class *c, uint32_
     w->objects.count++;
     o->described = e ? e->described : NULL;
     o->from = true;
+    o->returns = place->gone && place->generation == id >> 16;
     place->tick = r->tick;
     c->count++;
     return o;
@@ -29392,7 +29482,7 @@ static void wisp__object_newer(wisp__reading *r, wisp__object *o, wisp__kept_row
         wisp__past_forget(w, o);
         wisp__object_lacks(w, r->s, (int)(o->id & WISP__OBJECT_INDEX));
     }
-    if (!same || (o->predicted && later))
+    if (!same || (o->predicted && later) || (o->missed && o->assets == WISP__ASSETS_READY))
         wisp__object_news(w, o, o->row ? WISP__OBJECT_CHANGED : WISP__OBJECT_SPAWNED);
     wisp__encoded_release(w, same ? got->row : o->row);
     if (!same) o->row = got->row;
@@ -29528,6 +29618,31 @@ static bool wisp__on_object(wisp__reading *r, int *index) {
     return program && wisp__on_object_row(r, o, program, &owner);
 }
 
+/* The handler has spawned an object with this result. */
+static void wisp__object_judged(wisp *w, wisp__object *o, wisp_result result) {
+    bool ready = o->assets != WISP__ASSETS_NONE;       /* wisp_ready was called meanwhile */
+    o->hidden = result < 0;
+    if (o->hidden) o->assets = WISP__ASSETS_REFUSED;
+    else if (result == WISP_PENDING && !ready) o->assets = WISP__ASSETS_WAIT;
+    else if (o->returns && o->of->waits) o->assets = WISP__ASSETS_READY;   /* what was said before
+                                                                              may come later */
+    else return;
+    o->of->waits = true;
+    wisp__object_answer(w, o);
+}
+
+wisp_result wisp_ready(wisp *w, wisp_object handle) {
+    wisp__object *o = wisp__object_get(w, handle);
+    if (!o) return wisp__explain(w, w ? WISP_E_STALE : WISP_E_ARGUMENT,
+                                 "object %lu is not there any more", (unsigned long)handle.id);
+    if (o->hidden) return wisp__explain(w, WISP_E_REFUSED, "object %lu was refused when it was "
+                                        "spawned", (unsigned long)handle.id);
+    if (!o->from || o->assets == WISP__ASSETS_READY) return WISP_OK;
+    if (o->assets) o->assets = WISP__ASSETS_READY, wisp__object_answer(w, o);
+    else o->assets = WISP__ASSETS_READY;               /* `spawned` has yet to answer */
+    return WISP_OK;
+}
+
 /* Runs a handler of a class. `before`: the struct before, or NULL. */
 static void wisp__object_tell(wisp *w, wisp__object *o, unsigned what, const void *before) {
     const wisp_class_desc *desc = &o->of->desc;
@@ -29541,7 +29656,8 @@ static void wisp__object_tell(wisp *w, wisp__object *o, unsigned what, const voi
     event.tick = o->tick;
     event.user = desc->user;
     w->events.running++;
-    if (what == WISP__OBJECT_SPAWNED && desc->spawned) o->hidden = desc->spawned(&event) < 0;
+    if (what == WISP__OBJECT_SPAWNED && desc->spawned)
+        wisp__object_judged(w, o, desc->spawned(&event));
     else if (what == WISP__OBJECT_CHANGED && desc->changed) wisp__handle(w, desc->changed, &event);
     else if (what == WISP__OBJECT_DESPAWNED && desc->despawned)
         wisp__handle(w, desc->despawned, &event);
@@ -29590,6 +29706,8 @@ static void wisp__objects_tell(wisp *w) {
         bool taken;
         w->objects.news = o->next_news;
         o->news = 0;
+        o->missed = o->assets == WISP__ASSETS_WAIT;
+        if (o->missed && !o->dead) continue;
         taken = (!o->dead || !o->spawned) && o->row && wisp__object_take(w, o, &before);
         if (o->of->property && (taken || o->dead)) wisp__property_told(w, o);
         if (o->hidden || o->of->property) continue;
@@ -31120,7 +31238,9 @@ static bool wisp__fill_control(wisp__packet_writer *f, wisp__control *control) {
     for (; control->count; control->number++, control->count--) {
         int64_t at = f->to.at;
         if (!wisp__fill_may(f)) return false;
-        wisp__frame_put_number(&f->to, (wisp__frame)control->kind, control->number);
+        if (control->kind != WISP__FRAME_ASSETS)
+            wisp__frame_put_number(&f->to, (wisp__frame)control->kind, control->number);
+        else if (!wisp__assets_put(f->w, control->number, &f->to)) continue;
         if (!wisp__fill_done(f, at)) return false;
         wisp__fill_carry(f, wisp__ref_of((wisp__frame)control->kind, 0, control->number));
     }
@@ -32023,7 +32143,7 @@ static bool wisp__wants_to_send(const wisp *w, const wisp__session *s) {
     const wisp__audience *a = wisp__audience_of(w, s);
     if (s->queued || s->control_count || s->ping || s->unannounced < w->registry.count) return true;
     if (s->asks_clock || s->answers_clock || s->inputs_due || s->lacks_all) return true;
-    if (wisp__limited_due(w, s)) return true;
+    if (s->answers_all || wisp__limited_due(w, s)) return true;
     if (a && a->ready) return true;
     if (s->parts && s->parts->whole) return true;
     for (int c = 0; c < s->peer.channel_end; c++) {
@@ -32106,6 +32226,8 @@ static void wisp__on_outcome(void *owner, const wisp__ref *ref, bool arrived) {
             else wisp__announce_again(s, (int)number);
         } else if (ref->kind == WISP__FRAME_LIMITED) {
             if (!arrived) wisp__limited_note(w, s, number >> 16, number & 0xffff);
+        } else if (ref->kind == WISP__FRAME_ASSETS) {
+            if (!arrived) wisp__assets_lost(w, (int)number);
         } else if (!arrived && !wisp__control_add(w, s, ref->kind, (int)number)) {
             s->lacks_all |= ref->kind == WISP__FRAME_LACKS;
         }
@@ -35865,6 +35987,7 @@ static WISP__APART void wisp__on_frame(wisp__reading *r, int kind) {
     case WISP__FRAME_OBJECT: wisp__on_objects(r); break;
     case WISP__FRAME_INPUT: wisp__on_input(r); break;
     case WISP__FRAME_LACKS: wisp__on_lacks(r); break;
+    case WISP__FRAME_ASSETS: wisp__on_assets(r); break;
     case WISP__FRAME_PING: break;
     case WISP__FRAME_LEAVE: wisp__on_leave(r); break;
     default: wisp__break(r, "a record of no kind"); break;

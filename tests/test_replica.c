@@ -226,13 +226,176 @@ TEST(an_object_keeps_its_class) {
     world_close(&t.w);
 }
 
+/* --- assets --- */
+
+static void assets_edit(orbs *t, float y) {
+    for (wisp_object o = wisp_first(t->server, t->of_server); o.id; o = wisp_next(t->server, o))
+        ((orb *)wisp_object_edit(t->server, o))->y = y;
+}
+
+static uint64_t assets_rows(orbs *t, int end) {
+    return world_remote_stats(t->ends[end], "class orb").messages_received;
+}
+
+static uint64_t assets_ready(orbs *t, int end, wisp_result expected) {
+    uint64_t ids = 0;
+    for (wisp_object o = wisp_first(t->server, t->of_server); o.id; o = wisp_next(t->server, o)) {
+        CHECK_EQ_INT(wisp_ready(t->ends[end], o), expected);
+        ids++;
+    }
+    return ids;
+}
+
+/* An object that waits for what it needs stays as it came, and nothing more of it is sent; then its
+   newest state comes whole, whatever is lost. */
+TEST(an_object_that_waits_is_sent_no_news_until_it_is_ready) {
+    for (int seed = 0; seed < 8; seed++) {
+        static orbs t;
+        uint64_t rows;
+        orb seen;
+        orbs_open(&t);
+        t.w.bad = seed > 0;
+        t.w.net.loss = 0.3;
+        t.w.net.latency = seed % 2 ? 0.1 : 0;
+        t.w.net.reorder = t.w.net.duplicate = 0.2;
+        t.w.net.seed = (uint64_t)seed;
+        orbs_server(&t);
+        orbs_join(&t);
+        orbs_join(&t);
+        t.logs[0].refuse = WISP_PENDING;
+        for (int i = 0; i < 2000 && wisp_peers(t.server, NULL, 0) < 2; i++) world_step(&t.w);
+        for (int i = 0; i < 20; i++) orbs_spawn(&t, (float)i, "waits");
+        for (int i = 0; i < 2000 && !(orbs_agree(&t, 0) && orbs_agree(&t, 1)); i++)
+            world_step(&t.w);
+        world_run(&t.w, 1);
+        CHECK(t.logs[0].spawned == 20 && t.logs[0].changed == 0);
+        rows = assets_rows(&t, 0);
+        for (int i = 1; i <= 20; i++) {
+            assets_edit(&t, (float)i);
+            world_run(&t.w, 0.05);
+        }
+        CHECK(assets_rows(&t, 0) == rows && t.logs[0].changed == 0);
+        CHECK(t.logs[1].changed > 0);
+        CHECK(wisp_view(t.ends[0], t.logs[0].last, WISP_CONFIRMED, &seen) && seen.y < 0.5f);
+        CHECK_EQ_INT(assets_ready(&t, 0, WISP_OK), 20);
+        for (int i = 0; i < 400 && !orbs_agree(&t, 0); i++) world_step(&t.w);
+        CHECK(orbs_agree(&t, 0));
+        if (!seed) CHECK_EQ_INT(assets_rows(&t, 0), rows + 20);
+        CHECK_EQ_INT(t.logs[0].changed, 20);
+        assets_edit(&t, 50);
+        for (int i = 0; i < 400 && !orbs_agree(&t, 0); i++) world_step(&t.w);
+        CHECK(orbs_agree(&t, 0));
+        CHECK_EQ_INT(t.logs[0].changed, 40);
+        CHECK_EQ_INT(assets_ready(&t, 0, WISP_OK), 20);      /* once more means nothing */
+        world_close(&t.w);
+    }
+}
+
+/* What `spawned` refuses is not here, and is sent no more but its end; other ends see it. */
+TEST(an_object_that_is_refused_is_sent_no_more) {
+    static orbs t;
+    uint64_t rows;
+    orbs_open(&t);
+    orbs_server(&t);
+    orbs_join(&t);
+    orbs_join(&t);
+    t.logs[0].refuse = WISP_E_USER;
+    world_run(&t.w, 0.3);
+    for (int i = 0; i < 20; i++) orbs_spawn(&t, (float)i, "no");
+    world_run(&t.w, 0.5);
+    rows = assets_rows(&t, 0);
+    for (int i = 1; i <= 10; i++) {
+        assets_edit(&t, (float)i);
+        world_run(&t.w, 0.05);
+    }
+    CHECK_EQ_INT(assets_rows(&t, 0), rows);
+    CHECK(wisp_first(t.ends[0], t.of[0]).id == 0 && t.logs[0].spawned == 20);
+    CHECK(orbs_agree(&t, 1));
+    CHECK_EQ_INT(assets_ready(&t, 0, WISP_E_REFUSED), 20);
+    for (wisp_object o = wisp_first(t.server, t.of_server); o.id; o = wisp_next(t.server, o))
+        CHECK_EQ_INT(wisp_despawn(t.server, o), WISP_OK);
+    world_run(&t.w, 0.5);
+    CHECK(t.ends[0]->objects.count == 0 && t.server->objects.classes[0]->first == NULL);
+    CHECK(t.logs[0].despawned == 0 && t.logs[1].despawned == 20);
+    CHECK_EQ_INT(wisp_ready(t.ends[0], t.logs[0].last), WISP_E_STALE);
+    world_close(&t.w);
+}
+
+/* What waits may go meanwhile, and so may its server; its index is another object's then. */
+TEST(an_object_goes_while_it_waits) {
+    for (int how = 0; how < 3; how++) {
+        static orbs t;
+        wisp_object one, other;
+        orb seen;
+        orbs_open(&t);
+        orbs_server(&t);
+        orbs_join(&t);
+        t.logs[0].refuse = WISP_PENDING;
+        world_run(&t.w, 0.3);
+        one = orbs_spawn(&t, 1, "short");
+        other = orbs_spawn(&t, 2, "long");
+        world_run(&t.w, 0.3);
+        if (how == 0) CHECK_EQ_INT(wisp_despawn(t.server, one), WISP_OK);
+        if (how == 1) wisp_leave(t.ends[0], wisp_server(), "enough");
+        if (how == 2) {                        /* an answer about another object of its index */
+            wisp__object *told = wisp__object_get(t.ends[0], other);
+            told->id += 1 << 16;
+            told->assets = WISP__ASSETS_REFUSED;
+            wisp__object_answer(t.ends[0], told);
+            world_step(&t.w);
+            told->id = other.id;
+            told->assets = WISP__ASSETS_WAIT;
+            ((orb *)wisp_object_edit(t.server, other))->y = 3;
+            CHECK_EQ_INT(wisp_ready(t.ends[0], other), WISP_OK);
+        }
+        world_run(&t.w, 0.3);
+        CHECK_EQ_INT(t.logs[0].despawned, how == 0 ? 1 : how == 1 ? 2 : 0);
+        if (how < 2) CHECK_EQ_INT(wisp_ready(t.ends[0], one), WISP_E_STALE);
+        if (how == 2) CHECK(wisp_view(t.ends[0], other, WISP_CONFIRMED, &seen) && seen.y > 2);
+        world_close(&t.w);
+    }
+}
+
+/* Far more answers than there is room to give at once: all are given. */
+TEST(many_objects_wait_at_once) {
+    static orbs t;
+    orbs_open(&t);
+    t.w.desc.limits.remotes = 24;
+    t.w.bad = true;
+    t.w.net.loss = 0.1;
+    t.w.net.seed = 3;
+    orbs_server(&t);
+    orbs_join(&t);
+    t.logs[0].refuse = WISP_PENDING;
+    world_run(&t.w, 1);
+    for (int i = 0; i < 300; i++) {
+        orbs_spawn(&t, 0, "gap");
+        orbs_spawn(&t, 0, "crowd");
+        CHECK_EQ_INT(wisp_despawn(t.server, orbs_spawn(&t, 0, "gap")), WISP_OK);
+    }
+    for (int i = 0; i < 400 && !orbs_agree(&t, 0); i++) world_step(&t.w);
+    world_run(&t.w, 1);
+    assets_edit(&t, 5);
+    world_run(&t.w, 0.3);
+    CHECK_EQ_INT(t.logs[0].changed, 0);
+    CHECK_EQ_INT(assets_ready(&t, 0, WISP_OK), 600);
+    for (int i = 0; i < 600 && !orbs_agree(&t, 0); i++) world_step(&t.w);
+    CHECK(orbs_agree(&t, 0));
+    CHECK_EQ_INT(t.logs[0].changed, 600);
+    world_close(&t.w);
+}
+
 static const test_case tests[] = {
     CASE(all_ends_agree_after_a_quiet_second),
     CASE(an_end_sees_the_objects_of_the_first_server_that_it_has),
     CASE(versions_of_a_class_migrate),
     CASE(hostile_objects),
     CASE(nothing_is_spawned_while_objects_of_a_server_go),
-    CASE(an_object_keeps_its_class)
+    CASE(an_object_keeps_its_class),
+    CASE(an_object_that_waits_is_sent_no_news_until_it_is_ready),
+    CASE(an_object_that_is_refused_is_sent_no_more),
+    CASE(an_object_goes_while_it_waits),
+    CASE(many_objects_wait_at_once)
 };
 
 int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }
