@@ -22324,7 +22324,6 @@ static wisp_result wisp__batches_settle(wisp__registry *r) {
     return result;
 }
 
-/* Applies the settings in force to one remote, or to all of them (NULL). */
 static bool wisp__encoding_keyed(const wisp__encoding *e) {
     return e->kind == WISP__RECORD && e->described->program->keyed;
 }
@@ -22336,6 +22335,7 @@ static bool wisp__remote_is_state(const wisp__registry *r, const wisp__remote *r
     return remote->now.delivery != WISP_RELIABLE && (e->delta || wisp__encoding_keyed(e));
 }
 
+/* Applies the settings in force to one remote, or to all of them (NULL). */
 static wisp_result wisp__registry_settle(wisp__registry *r, const wisp__remote *only) {
     wisp_result result = only ? WISP_OK : wisp__batches_settle(r);
     int count = r->count;
@@ -22365,8 +22365,7 @@ static inline wisp__peer_remote *wisp__peer_remote_of(wisp *w, wisp__session *s,
     return &s->peer_remotes[index];
 }
 
-/* Queues a control frame. One without room is queued when a message asks for it again. */
-/* false: no room. */
+/* Queues a control frame. false: no room; it is queued when a message asks for it again. */
 static bool wisp__control_add(wisp *w, wisp__session *s, int kind, int number) {
     wisp__control *c = NULL;
     if (s->control_count) c = &s->controls[s->control_count - 1];

@@ -100,6 +100,7 @@ void own(wisp *w, wisp_peer peer, int *count) {
     wisp_invoke(w, "sum", peer, [count](wisp_event *) { ++*count; }, 1, name);
     wisp_invoke(w, "sum", peer, [](wisp_event *) {}, name);
     wisp_invoke(w, "sum", peer, [](wisp_event *) {}, NULL, 1);
+    wisp_connect(w, name, counter(count));
     wisp_on_tick(w, [count](wisp_event *) { ++*count; });
     wisp_connect_match(w, "^h", [count](wisp_event *) { ++*count; });
     wisp_query(w, wisp_peer_addr(w, peer), [count](wisp_event *) { ++*count; });
