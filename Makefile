@@ -1,10 +1,12 @@
 # wisp - what can be made; everything that is built goes to build/
 #
 #   demo       builds the arena with a C compiler, nothing else, and plays it (ten seconds)
+#   play       a fight against a bot, by rollback, over a bad network (30 seconds; NET=satellite)
 #   examples   builds the small examples
 #   picture    draws examples/overlay.png, which README shows
 #   test       all tests on all compilers, 32 bit, big-endian, ARM, Windows; installs what it needs
 #   asan       only the tests, under the address and undefined sanitizers
+#   rollback   the random networks of tests/test_rollback.c for SEEDS=n seeds; 2000
 #   fuzz       one minute of libFuzzer; MINUTES=n: so many for each target
 #   cover      which lines of wisp.h the tests run, room by room
 #   bench      the figures, beside other libraries' in the same run
@@ -18,7 +20,7 @@
 
 MAKEFLAGS += -j2
 .DEFAULT_GOAL := help
-.PHONY: help demo examples picture test asan fuzz cover bench gauntlet tools \
+.PHONY: help demo play examples picture test asan rollback fuzz cover bench gauntlet tools \
     renew check clean
 
 TESTS    := $(notdir $(basename $(wildcard tests/test_*.c)))
@@ -39,7 +41,7 @@ TESTS_s390x := $(addprefix test_, base pool stats meter bits text value pack sea
             profile structs)
 TESTS_m32   := $(TESTS_s390x) $(addprefix test_, queue frame names packet_writer session receive \
             arrival flush host peer channel wrap wrap16 soak compat oom encoding message_codec \
-            message_delta record_delta row value_delta baseline compress limits)
+            message_delta record_delta row value_delta baseline compress limits input rollback)
 TESTS_fast  := $(addprefix test_, base value type pack scalar tile record codec engine decimal \
             json msgpack protobuf policy)
 SMOKE := tcc musl musl-static arm
@@ -102,6 +104,14 @@ demo: | build
 	@echo "A small game over UDP: it is compiled now, some seconds, and then plays for ten."
 	@$(CC) -std=c99 -I. examples/arena.c -o build/arena -lm
 	@build/arena
+
+# Two programs on this machine, with wisp_relay between them.
+NET := mobile
+
+play: build/20_rollback build/wisp_relay
+	@build/wisp_relay --seconds 32 9100 127.0.0.1:9101 "$(NET)" </dev/null >build/relay.txt & \
+	build/20_rollback host 9101 --bot --seconds 30 </dev/null >build/bot.txt & \
+	build/20_rollback join 127.0.0.1:9100 --seconds 30 $(ARGS)
 
 examples: $(EXAMPLES:%=build/%)
 
@@ -288,6 +298,12 @@ build/warn/%/macros.log: tests/compile/macros.cpp wisp.h | build/missing
 build/warn/g++/tests.log: $(TESTS:%=tests/%.c) $(HEADERS) tools/unit | build/missing
 	@tools/step $@ "$(call UNIT,$(TESTS),$(CC_g++) -x c++) $(ALONE:%=tests/%.c) -fsyntax-only && \
 	    echo $(words $(TESTS)) passed, 0 failed"
+
+SEEDS := 2000
+
+rollback: tests/test_rollback.c $(HEADERS) | build
+	$(CC) -std=c99 -O1 -w $< -o build/test_rollback -lm
+	ROLLBACK_SEEDS=$(SEEDS) build/test_rollback any_network
 
 # --- fuzz, cover, bench -------------------------------------------------------------------------
 

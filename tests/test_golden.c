@@ -470,8 +470,63 @@ TEST(paths_and_parts) {
     CHECK_EQ_STR(text, "28:f056b001");
 }
 
+typedef struct golden_input { uint16_t keys; int8_t x; } golden_input;
+
+static const wisp_field golden_input_fields[] = {
+    WISP_FIELD(golden_input, keys, WISP_T_UINT), WISP_FIELD(golden_input, x, WISP_T_INTEGER),
+};
+static const wisp_schema golden_input_schema = WISP_SCHEMA(golden_input, 1, golden_input_fields);
+
+static void golden_step(void *user, const void *const *inputs, int64_t tick) {
+    (void)user, (void)inputs, (void)tick;
+}
+static void golden_save(void *user, void *out) { (void)user, memset(out, 7, 8); }
+static void golden_load(void *user, const void *state) { (void)user, (void)state; }
+
+/* INPUT: of an end that has heard the other one, with a hash, and inputs of which two are alike. */
+TEST(inputs) {
+    static uint8_t bytes[300];
+    char text[TEXT];
+    wisp__writer to = wisp__writer_on(bytes, 280);
+    world_two t;
+    wisp *ends[2];
+    wisp_rollback_desc d;
+    memset(&t, 0, sizeof t);
+    world_open(&t.w);
+    for (int i = 0; i < 2; i++) ends[i] = world_add(&t.w);
+    world_join(&t.w, ends[1], ends[0]);
+    memset(&d, 0, sizeof d);
+    d.players = 2;
+    d.first_tick = 70000;
+    d.hash_every = 2;
+    d.input = &golden_input_schema;
+    d.state_bytes = 8;
+    d.step = golden_step;
+    d.save = golden_save;
+    d.load = golden_load;
+    for (int i = 0; i < 2; i++) {
+        wisp_peer players[2] = { { 0 }, { 0 } };
+        players[!i] = world_peer(ends[i], 0);
+        CHECK_EQ_INT(wisp_rollback_begin(ends[i], &d, players, NULL, 0), WISP_OK);
+    }
+    world_run(&t.w, 0.2);
+    for (int n = 0; n < 4; n++) {
+        golden_input in = { (uint16_t)(n > 1 ? 300 : 5), (int8_t)-n };
+        if (n == 1) in.x = 0;
+        wisp_rollback_step(ends[0], &in);
+        if (n < 3) wisp_rollback_step(ends[1], &in);
+        if (n < 3) world_run(&t.w, 0.03);
+    }
+    memset(bytes, 0, sizeof bytes);
+    CHECK(wisp__rollback_put(ends[0], wisp__session_of(ends[0], world_peer(ends[0], 0)), &to));
+    to_text(text, bytes, to.at);
+    CHECK_EQ_STR(text, "160:d01111b3297411002221b904d519bb9ca2865400");
+    world_close(&t.w);
+}
+
 static const test_case tests[] = {
     CASE(datagrams),
+    CASE(inputs),
     CASE(goodbye),
     CASE(query_and_info),
     CASE(paths_and_parts),
