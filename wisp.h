@@ -4081,7 +4081,8 @@ typedef struct wisp__delta {
     const uint32_t *base;      /* a row */
     size_t base_words;
     const uint32_t *copy;      /* the new row where it begins as a copy of the base */
-    const uint32_t *older[2];  /* for arrays: the base's base, and that one's; or NULL */
+    const uint32_t *older[2];  /* the base's base, and that one's; or NULL */
+    int behind, ahead;         /* as in wisp__bases */
     wisp__row row;             /* the new one */
     uint8_t *models;       /* of the range coder, which adapts them; NULL: not used */
     wisp__writer *to;      /* the delta, while it is made */
@@ -4105,7 +4106,9 @@ typedef struct wisp__encoded {
 /* What the delta to a row is made from. */
 typedef struct wisp__bases {
     const wisp__encoded *base;
-    const wisp__encoded *older[2];  /* for arrays: the base's base, and that one's; or NULL */
+    const wisp__encoded *older[2];  /* the base's base, and that one's; or NULL */
+    int behind, ahead;              /* of a row that moves: times from the first of these to the
+                                       base, and from that to the row; 0: of one that does not */
     bool adaptive;                  /* arrays go through the range coder, .. */
     const wisp__encoded *models;    /* .. by its models after the base; NULL: by new ones */
     uint8_t *adapted;     /* the models after the new row, in memory of the unpacker; NULL: none */
@@ -5232,15 +5235,15 @@ typedef struct wisp__class {
 /* A row that came, was, or is on its way. */
 typedef struct wisp__kept_row {
     wisp__encoded *row;        /* NULL: it says that the object is gone */
-    uint32_t tick;             /* that it is of: the low bits */
-    uint16_t sequence;
+    uint32_t tick;             /* that it is of, which names it: the low bits */
+    uint16_t sequence;         /* of ours and those on their way; told: 0 */
     uint8_t described;         /* on its way: the description that went with it */
+    uint8_t back;              /* on its way: the peer has had the one so many before; 0: none */
     uint8_t span;              /* the ticks before its own in which it came about from the row
                                   before; 0: all since that one */
     bool used : 1;             /* it was not lost */
     bool gone : 1;
     bool jumps : 1;            /* it did not come about gradually */
-    bool rests : 1;            /* on its way: it is of an earlier tick than its packet */
     bool frozen : 1;           /* with gone: the peer's copy stays as it is */
 } wisp__kept_row;
 
@@ -5249,7 +5252,7 @@ typedef struct wisp__kept_rows {
     wisp__kept_row *rows;
     uint8_t room;              /* a power of two, at most 128; 0: none */
     uint8_t first, count;
-    uint16_t floor;            /* told: the sequence of the oldest that deltas may be made from */
+    uint32_t floor;            /* told: the tick of the oldest that deltas may be made from */
 } wisp__kept_rows;
 
 /* What an end that was told of an object has said of it. What it says later is larger. */
@@ -5292,7 +5295,8 @@ typedef struct wisp__presence {
     bool moved : 1;            /* in the list of those whose place is new */
 } wisp__presence;
 
-typedef struct wisp__packed { wisp__encoded *bits, *base; } wisp__packed;
+/* The bits of a row for peers that have these two before it, so long ago; or NULL. */
+typedef struct wisp__packed { wisp__encoded *bits, *base, *older; int behind, ahead; } wisp__packed;
 
 /* The newest row that an audience of an object is shown, where they differ. */
 typedef struct wisp__shown {
@@ -5313,7 +5317,7 @@ typedef struct wisp__object {
     wisp__presence *presence;  /* NULL: it has none */
     wisp__encoded *row;        /* the newest */
     wisp__encoded *once;       /* told: of the fields that went once; or NULL */
-    wisp__packed wire;           /* its bits for peers with this base; NULL: not made */
+    wisp__packed wire;
     int64_t tick;              /* of it */
     void *user;
     struct wisp__note *notes;  /* what peers know of it */
@@ -5321,7 +5325,7 @@ typedef struct wisp__object {
     wisp__kept_rows kept;      /* those of the last ticks */
     uint32_t since;            /* ours: the tick in which it began to move as it does; told: the
                                   newest for which its row is known to hold */
-    uint16_t sequence;         /* told: of the newest row */
+    uint16_t description;      /* how often its owner or tags have changed, or were told again */
     uint8_t news;              /* handlers that are to run */
     bool from : 1;             /* it is a server's */
     bool dead : 1;
@@ -5359,8 +5363,7 @@ typedef struct wisp__note {
     uint16_t sequence, base_sequence;  /* sequence: of the next row */
     uint16_t index;            /* of the object */
     uint16_t session;          /* place in the pool */
-    uint8_t description;       /* how often it was changed */
-    uint32_t base_tick;        /* the tick of the base: the low bits */
+    uint8_t back;              /* of the last row, see wisp__kept_row */
     bool due : 1;              /* it is on the list */
     bool described : 1;        /* the peer has the description */
     uint8_t assets;            /* what the peer has said: WISP__ASSETS_.. */
@@ -16572,13 +16575,18 @@ const wisp_codec *wisp_protobuf(void) {
  *             these cells }            up to the last cell; from the second span
  *                                      on the first count is less 1 too
  *   cell    mask, then a value for each column that differs
+ *           goes on:1 scale:3 which    instead, where the table is one cell and an older
+ *                                      row is known. which: 1 the columns with order of
+ *                                      at least 5 bits; 01 column, these but for it; or
+ *                                      it too; 00 mask
  *           no mask at all             a table of one column and more than one row
  *           mask of zeros, symbols     only where the table is one cell
  *   mask    r zeros, 1                 a recent mask, the one of rank r
  *           one zero for each rank     another: one bit a column, or with more
  *                                      than 16 columns eights: 0, or 1 and 8 bits
  *   value   of 1 bit                   nothing: it can only be the other one
- *           kind 0                     number: the delta less its prediction, see wisp__trend
+ *           kind 0                     number: the delta less its prediction, see wisp__trend;
+ *                                      of a cell that goes on, see wisp__moving_on
  *           kind 1, up to 8 bits       the symbol
  *           kind 1, more               0 symbol, or 1 and what an exclusive or leaves:
  *                                      zeros below (f bits), width less 1 (f bits; f
@@ -16591,12 +16599,14 @@ const wisp_codec *wisp_protobuf(void) {
 #define WISP__CELL   64     /* columns; a mask is a word */
 #define WISP__ONES    4     /* of a number, before lengths grow by doubling */
 #define WISP__RANKS   8
+#define WISP__WIDE_COLUMN  5
 #define WISP__FIRST_WIDTH(bits)  (2 + (bits) / 8)   /* expected of a column's first number */
 
 typedef struct wisp__table {
     const wisp__column *columns;
     int                 column_count, rows;
     const uint32_t     *older;      /* the base of the base, as large; or NULL */
+    int                 behind, ahead;  /* times from it to the base, and from that on */
 } wisp__table;
 
 /* The mean width of recent numbers in 256ths of a bit, which gives the order of the next one. It
@@ -16633,6 +16643,8 @@ typedef struct wisp__table_coder {
     wisp__writer   *to;             /* NULL: the delta is read */
     wisp__reader   *from;           /* never fails while the delta is written */
     bool            follows;        /* a row of zeros has the row above as its base */
+    bool            goes_on;        /* a table of one row: it moves as from older to base */
+    int             scale;          /* the same: how wide its numbers are, 2 as expected */
     wisp__trend     trends[WISP__CELL];
     uint64_t        begun;          /* trends that are set */
     wisp__ranks     ranks;
@@ -16756,14 +16768,26 @@ static uint32_t wisp__as_predicted(uint32_t off, uint32_t predicted, int how, in
     return (wisp__unfold(off, bits) + predicted) & wisp__symbol_mask(bits);
 }
 
+/* Where a number is expected that goes on as it came, less the base. */
+static uint32_t wisp__moving_on(const wisp__table_coder *c, int bits, uint32_t base,
+                                uint32_t older) {
+    const wisp__table *t = &c->table;
+    int64_t moved = wisp__signed((base - older) & wisp__symbol_mask(bits), bits);
+    if (!c->goes_on) return 0;
+    if (t->behind != t->ahead) moved = moved * t->ahead / t->behind;
+    return (uint32_t)(uint64_t)moved & wisp__symbol_mask(bits);
+}
+
 /* In a table of one row, where there is nothing to learn from: as the first of a column is. */
-static uint32_t wisp__plain_alone(wisp__table_coder *c, int bits, uint32_t base, uint32_t delta) {
-    uint32_t mask = wisp__symbol_mask(bits);
-    int order = wisp__min_int(WISP__FIRST_WIDTH(bits), bits - 1);
-    uint32_t number = wisp__off_by(delta, 0, WISP__STAYS, bits);
-    number = wisp__plain_number(c, number, order, mask - 1);
-    if (!c->to) delta = wisp__as_predicted(number, 0, WISP__STAYS, bits);
-    if (delta == 0) c->from->failed = true;
+static uint32_t wisp__plain_alone(wisp__table_coder *c, int bits, uint32_t base, uint32_t delta,
+                                  uint32_t predicted) {
+    uint32_t mask = wisp__symbol_mask(bits), number;
+    int order = (int)wisp__between(WISP__FIRST_WIDTH(bits) - 2 + c->scale, 0, bits - 1);
+    int how = c->goes_on ? WISP__GOES_ON : WISP__STAYS;
+    number = wisp__off_by(delta, predicted, how, bits);
+    number = wisp__plain_number(c, number, order, c->goes_on ? mask : mask - 1);
+    if (!c->to) delta = wisp__as_predicted(number, predicted, how, bits);
+    if (delta == 0 && c->base) c->from->failed = true;
     return c->from->failed ? base : (base + delta) & mask;
 }
 
@@ -16776,7 +16800,8 @@ static uint32_t wisp__plain_ordered(wisp__table_coder *c, int i, int bits, uint3
     uint32_t mask = wisp__symbol_mask(bits), delta = (now - base) & mask, number;
     uint32_t predicted[WISP__PREDICTIONS] = { 0, 0, 0 };
     int64_t pull, most;
-    if (c->table.rows == 1) return wisp__plain_alone(c, bits, base, delta);
+    if (c->table.rows == 1)
+        return wisp__plain_alone(c, bits, base, delta, wisp__moving_on(c, bits, base, older));
     trend = wisp__trend_of(c, i);
     most = INT64_C(512) << wisp__max_int(trend->levels[0].width / 256, 0);
     predicted[WISP__DRIFTS] = (uint32_t)(uint64_t)(trend->drift / 256) & mask;
@@ -16888,7 +16913,8 @@ static void wisp__table_open(wisp__table_coder *c, const wisp__table *table, con
     c->out = NULL;
     c->to = NULL;
     c->from = NULL;
-    c->follows = false;
+    c->follows = c->goes_on = false;
+    c->scale = 2;
     c->ranks.count = 0;
     c->equal.seen = c->differ.seen = c->differ.width = 0;
     c->equal.width = wisp__width((uint64_t)c->cells) / 2 * 256;
@@ -16972,12 +16998,70 @@ static void wisp__plain_values(wisp__table_coder *c, const wisp__symbols *s, uin
 
 static const uint32_t wisp__no_symbols[WISP__CELL] = { 0 };
 
+/* By how much the numbers of a row are wider than those of first rows, in all; their count. */
+static int wisp__moving_excess(const wisp__table_coder *c, const wisp__symbols *s, uint64_t mask,
+                               int *count) {
+    int excess = 0;
+    for (*count = 0; mask; mask &= mask - 1) {
+        int i = wisp__width(mask & (0 - mask)) - 1, bits = s->column[i].bits;
+        uint32_t off = s->now[i] - s->base[i] -
+                       wisp__moving_on(c, bits, s->base[i], s->older[i]);
+        excess += wisp__width(wisp__fold(off & wisp__symbol_mask(bits), bits)) -
+                  WISP__FIRST_WIDTH(bits);
+        ++*count;
+    }
+    return excess;
+}
+
+/* The columns with order of at least so many bits. */
+static uint64_t wisp__ordered_columns(const wisp__table *table, int least) {
+    uint64_t mask = 0;
+    for (int i = 0; i < table->column_count; i++)
+        mask |= (uint64_t)(table->columns[i].bits >= least && !table->columns[i].kind) << i;
+    return mask;
+}
+
+/* A mask that is likely to be `like`, or to differ from it in one column. */
+static uint64_t wisp__plain_mask_like(wisp__table_coder *c, uint64_t mask, uint64_t like) {
+    int count = c->table.column_count, width = wisp__width((uint64_t)count - 1);
+    uint64_t other = mask ^ like, column;
+    if (wisp__plain_bits(c, !other, 1)) return like;
+    if (!wisp__plain_bits(c, !(other & (other - 1)), 1))
+        return wisp__plain_fresh_mask(c, mask, count);
+    column = wisp__plain_bits(c, (uint64_t)wisp__width(other) - 1, width);
+    if (column >= (uint64_t)count) c->from->failed = true;
+    return c->from->failed ? 0 : like ^ UINT64_C(1) << column;
+}
+
+/* The mask of a table of one cell and, where an older row is known, how the row has moved. */
+static uint64_t wisp__plain_only_mask(wisp__table_coder *c, const wisp__symbols *s,
+                                      uint64_t mask) {
+    uint64_t ordered, wide;
+    int stays, excess, count;
+    if (!c->table.older) return wisp__plain_fresh_mask(c, mask, c->table.column_count);
+    ordered = wisp__ordered_columns(&c->table, 2);
+    wide = wisp__ordered_columns(&c->table, WISP__WIDE_COLUMN);
+    if (c->to) {
+        stays = wisp__moving_excess(c, s, mask & ordered, &count);
+        c->goes_on = true;
+        excess = wisp__moving_excess(c, s, mask & ordered, &count);
+        c->goes_on = excess < stays;
+        if (!c->goes_on) excess = stays;
+        c->scale = count ? (int)wisp__between((excess + 64 * count) / count - 62, 0, 7) : 2;
+    }
+    c->goes_on = wisp__plain_bits(c, c->goes_on, 1);
+    c->scale = (int)wisp__plain_bits(c, (uint64_t)c->scale, 3);
+    return wisp__plain_mask_like(c, mask, wide);
+}
+
 /* Reads a table of one cell, which is its base so far; false: the mask is 0. */
 static bool wisp__plain_only(wisp__table_coder *c) {
     const uint32_t *base = c->base ? c->base : wisp__no_symbols;
     wisp__symbols symbols = { c->table.columns, base, base, base, c->out };
     int count = c->table.column_count;
-    uint64_t mask = wisp__plain_fresh_mask(c, 0, count);
+    uint64_t mask;
+    if (c->base && c->table.older) symbols.older = c->table.older;
+    mask = wisp__plain_only_mask(c, &symbols, 0);
     if (count < WISP__CELL && mask >> count) c->from->failed = true;
     wisp__plain_values(c, &symbols, mask);
     return mask != 0;
@@ -17011,7 +17095,7 @@ static int64_t wisp__table_bits(const wisp__table *table) {
 
 /* The most that a delta of the table takes, in bits. */
 static int64_t wisp__delta_bits_count(const wisp__table *table) {
-    return 1 + 16 + wisp__table_bits(table);
+    return 1 + 6 + 16 + wisp__table_bits(table);
 }
 
 static void wisp__plain_symbols(wisp__table_coder *c) {
@@ -17086,9 +17170,9 @@ static void wisp__delta_bits_write(wisp__writer *to, const wisp__table *table,
     c.to = to;
     c.from = &none;
     if (c.cells == 1) {
-        wisp__symbols s = { table->columns, base, now, base, NULL };
+        wisp__symbols s = { table->columns, base, now, table->older ? table->older : base, NULL };
         uint64_t mask = wisp__cell_mask(base, now, table->column_count);
-        wisp__plain_fresh_mask(&c, mask, table->column_count);
+        wisp__plain_only_mask(&c, &s, mask);
         wisp__plain_values(&c, &s, mask);
     } else {
         c.follows = wisp__follow_gain(&c) > 0;
@@ -17099,8 +17183,9 @@ static void wisp__delta_bits_write(wisp__writer *to, const wisp__table *table,
                       to->at - start.at <= wisp__delta_bits_count(table)))
         return;
     *to = start;
-    if (c.cells == 1) wisp__put(to, 1, 1), wisp__plain_fresh_mask(&c, 0, table->column_count);
-    else wisp__put(to, 7, 3);
+    wisp__put(to, c.cells == 1 ? 1 : 7, c.cells == 1 ? 1 : 3);
+    if (c.cells == 1 && table->older) wisp__put(to, 0, 6);
+    if (c.cells == 1) wisp__plain_fresh_mask(&c, 0, table->column_count);
     wisp__plain_symbols(&c);
 }
 
@@ -17837,7 +17922,7 @@ static bool wisp__delta_coded(wisp__delta *d, const wisp__table *table, const wi
    itself, which may go through the range coder; or -1. */
 static void wisp__delta_table(wisp__delta *d, const wisp__body *body, const wisp__grids *grids,
                               size_t grid, int rows, int array) {
-    wisp__table table = { body->table, body->columns, rows, NULL };
+    wisp__table table = { body->table, body->columns, rows, NULL, 0, 0 };
     const uint32_t *base = wisp__grid_cells(d, body, &grids->held[0], rows);
     uint32_t *now = d->row.words + grid;
     if (array >= 0 && !d->failed) {
@@ -17845,6 +17930,9 @@ static void wisp__delta_table(wisp__delta *d, const wisp__body *body, const wisp
         if (wisp__delta_coded(d, &table, grids, now, array)) return;
     }
     if (d->failed || !body->columns) return;
+    if (array < 0 && rows == 1 && d->ahead) table.older = grids->held[1].words;
+    table.behind = d->behind;
+    table.ahead = d->ahead;
     if (!d->delta.there) wisp__delta_bits_write(d->to, &table, base, now);
     else if (!wisp__delta_bits_read(&d->delta.from, &table, now == d->copy ? now : base, now))
         d->failed = true;
@@ -17988,11 +18076,12 @@ static bool wisp__record_delta_code(wisp__delta *d) {
     return !d->failed && !(d->to && d->to->full) && !d->delta.from.failed;
 }
 
-/* Moves past a delta without its baseline, where the program is nothing but numbers. */
-static bool wisp__record_delta_pass(wisp__unpacker *u, const wisp__program *program,
+/* Moves past a delta without its baseline, where the program is nothing but numbers. `older`: it
+   was made with the base's base in hand. */
+static bool wisp__record_delta_pass(wisp__unpacker *u, const wisp__program *program, bool older,
                                     wisp__reader *from) {
     const wisp__body *body = program->body;
-    wisp__table table = { body->table, body->columns, 1, NULL };
+    wisp__table table = { body->table, body->columns, 1, older ? wisp__no_symbols : NULL, 0, 0 };
     if (body->columns > WISP__DELTA_SYMBOLS ||
         !wisp__pay_each(u->credit, body->columns, WISP__PRICE_SYMBOL))
         return false;
@@ -18097,6 +18186,8 @@ static void wisp__row_delta_on(wisp__delta *d, wisp__unpacker *u, const wisp__pr
     d->base = wisp__encoded_words(from->base);
     d->base_words = wisp__encoded_size(from->base) / sizeof *d->base;
     for (int i = 0; i < 2; i++) d->older[i] = wisp__encoded_words(from->older[i]);
+    d->behind = from->behind;
+    d->ahead = from->ahead;
     from->adapted = NULL;
     if (from->adaptive) wisp__models_begin(d, from);
 }
@@ -23315,7 +23406,7 @@ static wisp_result wisp__delta_extent(wisp__message_codec *c, const wisp__encodi
     if (h->whole && e->kind == WISP__RECORD) result = wisp__record_pass(&u, e->described->program);
     else if (h->whole) result = wisp__decode_payload(&u, e, &out);
     else if (h->end >= 0) wisp__skip(data, h->end - data->at);
-    else if (!wisp__record_delta_pass(&u, e->described->program, data)) data->failed = true;
+    else if (!wisp__record_delta_pass(&u, e->described->program, false, data)) data->failed = true;
     if (data->failed && result != WISP_E_MEMORY) result = WISP_E_BAD_PACKET;
     if (result == WISP_E_INVALID) result = WISP_OK;
     return wisp__credit_result(&c->credit, result);
@@ -26359,7 +26450,8 @@ static void wisp__announce_news(wisp *w) {
  *   (replica).
  * ======================================================================== */
 
-enum { WISP__OBJECT_AGE = 127, WISP__OBJECT_BACK = 63,
+/* AGE: ticks; an older row counts as of now. */
+enum { WISP__OBJECT_AGE = 1 << 30, WISP__OBJECT_BACK = 63, WISP__OBJECT_MOVES = 127,
        WISP__OBJECT_INDEX = 0xffff, WISP__OBJECT_ALL = 0xffff, WISP__PLACES_REST = 256 };
 
 static int64_t wisp__ticks_of(double ticks) { return (int64_t)wisp__clamp(ticks, -1e14, 1e14); }
@@ -26379,6 +26471,13 @@ static inline wisp__kept_row *wisp__kept_at(const wisp__kept_rows *k, int i) {
 
 static inline wisp__kept_row *wisp__kept_last(const wisp__kept_rows *k) {
     return k->count ? wisp__kept_at(k, k->count - 1) : NULL;
+}
+
+/* NULL: there is none of this tick. */
+static wisp__kept_row *wisp__kept_of_tick(const wisp__kept_rows *k, uint32_t tick) {
+    for (int i = k->count; i-- > 0;)
+        if (wisp__kept_at(k, i)->tick == tick) return wisp__kept_at(k, i);
+    return NULL;
 }
 
 /* NULL: there is none of this sequence. */
@@ -26437,7 +26536,8 @@ static bool wisp__kept_add(wisp *w, wisp__kept_rows *k, const wisp__kept_row *ro
     if (k->count == k->room && !wisp__kept_grow(w, k)) return false;
     for (i = k->count++; i; i--) {
         wisp__kept_row *before = wisp__kept_at(k, i - 1);
-        if ((int16_t)(row->sequence - before->sequence) > 0) break;
+        int16_t later = (int16_t)(row->sequence - before->sequence);
+        if (later > 0 || (!later && wisp__distance(row->tick, before->tick) > 0)) break;
         *wisp__kept_at(k, i) = *before;
     }
     *wisp__kept_at(k, i) = *row;
@@ -26557,7 +26657,7 @@ static void wisp__past_forget(wisp *w, wisp__object *o) {
 static bool wisp__past_spare(const wisp__object *o) {
     const wisp__kept_rows *k = &o->kept;
     return k->count > 1 &&
-           (!o->from || (int16_t)(wisp__kept_at(k, 0)->sequence - k->floor) < 0);
+           (!o->from || wisp__distance(wisp__kept_at(k, 0)->tick, k->floor) < 0);
 }
 
 /* Makes room within the limit: the objects lose their oldest rows in turn. false: there is none. */
@@ -26596,8 +26696,8 @@ static bool wisp__past_add(wisp *w, wisp__object *o, const wisp__kept_row *row) 
 
 /* Keeps the row of this tick of an object of ours. false: there is no room. */
 static bool wisp__past_step(wisp *w, wisp__object *o, wisp__encoded *row) {
-    wisp__kept_row was = { o->row, (uint32_t)o->tick, 0, 0, 1, true, false, false, false, false };
-    wisp__kept_row is = { row, (uint32_t)w->clock.tick, 1, 0, 1, true, false, o->teleports, false,
+    wisp__kept_row was = { o->row, (uint32_t)o->tick, 0, 0, 0, 1, true, false, false, false };
+    wisp__kept_row is = { row, (uint32_t)w->clock.tick, 1, 0, 0, 1, true, false, o->teleports,
                           false };
     wisp__kept_row *last = wisp__kept_last(&o->kept);
     if (o->of->past == WISP__PAST_OFF) return false;
@@ -26650,7 +26750,8 @@ static wisp__shown *wisp__object_shown(const wisp__object *o, int form) {
 static void wisp__wire_drop(wisp *w, wisp__packed *wire) {
     wisp__encoded_release(w, wire->bits);
     wisp__encoded_release(w, wire->base);
-    wire->bits = wire->base = NULL;
+    wisp__encoded_release(w, wire->older);
+    wire->bits = wire->base = wire->older = NULL;
 }
 
 static void wisp__object_free(wisp *w, wisp__object *o) {
@@ -27009,25 +27110,44 @@ bool wisp_decides(const wisp *w, wisp_object handle) {
  *   acked.
  * Not here: which goes next of objects and messages (packet_writer).
  *
- *   OBJECT    records, each after a bit 1; then 0. It ends its packet. A record that no packet has
- *             room for goes in PARTs, alone behind a TICK.
- *   record    follows:1 [no: index:16] kind
- *     kind    row 0 · described 10, description, row · gone 11, frozen:1 generation:16
- *     description   generation:16 length(number of the class) owner:16 tags
+ *   OBJECT    length(records), the records. It ends its packet. A record that no packet has room
+ *             for goes in PARTs, alone behind a TICK.
+ *   record    place, what
+ *     place   number (delta_bits) of order as those before: the index less that of the record
+ *             before and 1, modulo 65,536
+ *     what    a row that is as old, and made from the same ticks, as that of the record before 1,
+ *             or of the last before that which differs from it 01; 000 as follows; 0010
+ *             description, as follows; 0011 gone, frozen:1 generation:16
+ *     description   generation:16 length(number of the class) owner:16 changes:16 tags
  *     tags    each: 1, bytes:5 its name; then 0
- *     row     age:1 [1: ticks:7 [0: jumped:1 moves:7 ticks:7]] sequence:8 [owner:1] back:6
- *             [first:1], then a record (back 0), or the delta of the row `back` sequences before,
- *             of what the audience gets each time; where that is more than numbers, small(bytes)
- *             before the delta and zeros after it. owner: it is for the owner; where fields are
- *             for the owner, or for all others. first: zeros up to a byte of the record, and the
- *             record of what goes at the spawn; where fields do, and back is 0
- *     ticks   by which the row is older than the packet's tick. moves: the ticks before its own for
- *             which the object moves, after a pause or (jumped) a teleport; told until a row since
- *             then is acked
- *   follows: the index is one more than that of the record before
+ *     as follows    age: ticks that the row is older than the packet; back: from it to its base; 0:
+ *             it is whole; else older: from its base to an older row that helps, 0: none. Each is a
+ *             number of order 3. Then moves:1 [jumped:1 ticks:7]
+ *     moves   it has begun to move so many ticks before its own, after a pause or (jumped) a
+ *             teleport; told until a row since then is acked
+ *     row     [owner:1] [first:1], then a record, or the delta from its base, of what the audience
+ *             gets each time; where that is more than numbers, small(bytes) before the delta and
+ *             zeros after it. owner: it is for the owner; where fields are for the owner, or for
+ *             all others. first: zeros up to a byte of the record, and the record of what goes at
+ *             the spawn; where fields do, and the row is whole
  *   LACKS     length(index): the peer has no object of this index, or not the row that a delta
  *             needs: it wants a description and a whole row. 65,535: of all
  * ======================================================================== */
+
+/* Which row it is, and what it is made from. */
+typedef struct wisp__row_times {
+    uint32_t age, back, older;
+    uint8_t span;  /* as in wisp__kept_row */
+    bool jumps;
+} wisp__row_times;
+
+/* What the records of a packet so far make likely of the next one, on both ends. */
+typedef struct wisp__records {
+    int count;
+    uint32_t index;
+    wisp__level gap;
+    wisp__row_times recent[2];
+} wisp__records;
 
 #ifndef WISP_NO_STATE
 
@@ -27035,6 +27155,59 @@ bool wisp_decides(const wisp *w, wisp_object handle) {
 static inline wisp__audience *wisp__audience_of(const wisp *w, const wisp__session *s) {
     int at = wisp__session_player(w, s) - 1;
     return at < w->objects.audience_room ? w->objects.audiences[at] : NULL;
+}
+
+/* --- what stands around the rows of a packet --- */
+
+static wisp__records wisp__records_begin(void) {
+    wisp__records all;
+    memset(&all, 0, sizeof all);
+    all.index = WISP__OBJECT_INDEX;
+    return all;
+}
+
+static bool wisp__times_equal(const wisp__row_times *a, const wisp__row_times *b) {
+    return a->age == b->age && a->back == b->back && a->older == b->older && a->span == b->span &&
+           a->jumps == b->jumps;
+}
+
+static void wisp__times_use(wisp__records *all, wisp__row_times t) {
+    if (wisp__times_equal(&t, &all->recent[0])) return;
+    all->recent[1] = all->recent[0];
+    all->recent[0] = t;
+}
+
+static void wisp__times_put(wisp__writer *to, wisp__row_times t) {
+    wisp__put_rice(to, t.age, 3);
+    wisp__put_rice(to, t.back, 3);
+    if (t.back) wisp__put_rice(to, t.older, 3);
+    wisp__put(to, t.span != 0, 1);
+    if (t.span) wisp__put(to, t.jumps | (t.span - 1u) << 1, 8);
+}
+
+static wisp__row_times wisp__times_get(wisp__reader *from) {
+    wisp__row_times t = { 0, 0, 0, 0, false };
+    t.age = wisp__get_rice(from, 3, 2 * (uint32_t)WISP__OBJECT_AGE);
+    t.back = wisp__get_rice(from, 3, 2 * (uint32_t)WISP__OBJECT_AGE);
+    if (t.back) t.older = wisp__get_rice(from, 3, 2 * (uint32_t)WISP__OBJECT_AGE);
+    if (!wisp__get(from, 1)) return t;
+    t.jumps = wisp__get(from, 1) != 0;
+    t.span = (uint8_t)(wisp__get(from, 7) + 1);
+    return t;
+}
+
+static void wisp__place_put(wisp__records *all, uint16_t index, wisp__writer *to) {
+    uint32_t gap = (index - all->index - 1) & WISP__OBJECT_INDEX;
+    wisp__put_rice(to, gap, wisp__level_order(&all->gap, 16));
+    wisp__level_add(&all->gap, gap);
+    all->index = index;
+}
+
+static int wisp__place_get(wisp__records *all, wisp__reader *from) {
+    uint32_t gap = wisp__get_rice(from, wisp__level_order(&all->gap, 16), WISP__OBJECT_INDEX);
+    wisp__level_add(&all->gap, gap);
+    all->index = (all->index + 1 + gap) & WISP__OBJECT_INDEX;
+    return (int)all->index;
 }
 
 /* --- what a peer knows: notes --- */
@@ -27170,10 +27343,10 @@ static void wisp__look_later(wisp *w, wisp__object *o) {
 
 /* Everybody who knows an object is to be told its tags. */
 static void wisp__object_redescribe(wisp *w, wisp__object *o) {
+    o->description++;
     for (wisp__note *n = o->notes; n; n = n->next) {
         wisp__session *s = wisp__session_at(w, n->session);
         n->described = false;
-        n->description++;
         if (s && wisp__audience_of(w, s)) wisp__note_due(w, s, n);
     }
 }
@@ -27243,7 +27416,8 @@ static wisp__encoded *wisp__form_row(wisp *w, const wisp__class *c, const wisp__
     return row;
 }
 
-/* The peer has what was sent under a sequence. */
+/* The peer has what was sent under a sequence. Of use are the rows from that on which it had when
+   that was sent: how the object has moved since tells how it goes on. */
 static void wisp__sent_arrived(wisp *w, wisp__session *s, wisp__note *n, wisp__kept_row sent) {
     if (sent.frozen) {
         n->frozen = n->away;
@@ -27255,13 +27429,12 @@ static void wisp__sent_arrived(wisp *w, wisp__session *s, wisp__note *n, wisp__k
         else wisp__note_remove(w, s, n);
         return;
     }
+    wisp__kept_forget(w, &n->flight, (uint16_t)(sent.sequence - sent.back));
     if (sent.row) sent.row->references++;
-    wisp__kept_forget(w, &n->flight, (uint16_t)(sent.sequence + 1));
     wisp__encoded_release(w, n->base);
     n->base = sent.row;
     n->base_sequence = sent.sequence;
-    n->base_tick = sent.tick;
-    if (sent.described == n->description) n->described = true;
+    if (sent.described == (uint8_t)n->object->description) n->described = true;
 }
 
 /* Is the peer to be told that it sees nothing more of the object? Its copy ends, or is frozen. */
@@ -27274,9 +27447,10 @@ static bool wisp__note_freezes(const wisp__note *n) {
 /* Was the newest state of the object sent, and may still arrive? */
 static bool wisp__note_flies(const wisp__note *n) {
     const wisp__kept_row *last = wisp__kept_find(&n->flight, (uint16_t)(n->sequence - 1));
-    if (!last) return false;
+    if (!last || (n->base && n->base_sequence == last->sequence)) return false;
     if (wisp__note_ends(n)) return last->gone && last->frozen == wisp__note_freezes(n);
-    return last->row == wisp__note_row(n) && (n->described || last->described == n->description);
+    return last->row == wisp__note_row(n) &&
+           (n->described || last->described == (uint8_t)n->object->description);
 }
 
 /* Has an object gone of which the peer was never told? */
@@ -27296,7 +27470,7 @@ static bool wisp__note_wants(const wisp__note *n) {
 static void wisp__object_outcome(wisp *w, wisp__session *s, uint32_t number, bool arrived) {
     wisp__note *n = wisp__note_of(w, s, (int)(number >> 16));
     wisp__kept_row *sent = n ? wisp__kept_find(&n->flight, (uint16_t)number) : NULL;
-    if (!sent) return;
+    if (!sent || (n->base && (int16_t)(sent->sequence - n->base_sequence) <= 0)) return;
     if (arrived) {
         wisp__sent_arrived(w, s, n, *sent);
         return;
@@ -27318,18 +27492,16 @@ static bool wisp__object_pack_value(wisp *w, const wisp__object *o, const wisp__
     return delta.bits > 0;
 }
 
-/* Puts the newest row of a form as a delta from a base, if that is shorter, else whole; then what
-   goes once, where there is no base. */
-static bool wisp__object_pack(wisp *w, const wisp__object *o, int form, const wisp__encoded *base,
+/* Puts the newest row of a form as a delta, if that is shorter, else whole; then what goes once,
+   where there is no base. */
+static bool wisp__object_pack(wisp *w, const wisp__object *o, int form, wisp__bases *from,
                               const wisp__encoded *once, wisp__writer *to) {
     const wisp__encoded *row = form ? wisp__object_shown(o, form)->row : o->row;
     const wisp__program *const *forms = wisp__class_program(w, o->of)->forms;
     wisp__unpacker u = wisp__codec_unpacker(&w->content, &w->content.scratch, NULL, 1 << 26);
-    wisp__bases from;
-    if (forms[form] == &wisp__any) return wisp__object_pack_value(w, o, base, to);
-    memset(&from, 0, sizeof from);
-    from.base = base;
-    if (base && wisp__row_delta_put(&u, forms[form], &from, row, to) >= 0 && to->at < row->bits)
+    if (forms[form] == &wisp__any) return wisp__object_pack_value(w, o, from->base, to);
+    if (from->base && wisp__row_delta_put(&u, forms[form], from, row, to) >= 0 &&
+        to->at < row->bits)
         return true;
     to->at = 0;
     to->full = false;
@@ -27340,27 +27512,36 @@ static bool wisp__object_pack(wisp *w, const wisp__object *o, int form, const wi
     return false;
 }
 
-/* The bits of the newest row of an audience for peers with this base (NULL: none), which they
-   share. Their `values` are 1 if it is a delta. NULL: no memory. */
+static wisp__encoded *wisp__encoded_shared(const wisp__encoded *e) {
+    wisp__encoded *shared = (wisp__encoded *)(uintptr_t)e;
+    if (shared) shared->references++;
+    return shared;
+}
+
+/* The bits of the newest row of an audience for peers that have these rows, which they share. Their
+   `values` are 1 if it is a delta. NULL: no memory. */
 static const wisp__encoded *wisp__object_wire(wisp *w, wisp__object *o, int form,
-                                              wisp__encoded *base) {
+                                              wisp__bases *from) {
     wisp__supply supply = wisp__supply_of_arena(&w->base, &w->content.scratch, NULL);
     wisp__packed *wire = form ? &wisp__object_shown(o, form)->wire : &o->wire;
     const wisp__encoded *row = form ? wisp__object_shown(o, form)->row : o->row;
     size_t room = (size_t)(row->bits / 8) + 3 * WISP__SLACK;
     wisp__encoded *once = NULL;
     uint8_t *bytes = NULL;
-    bool first = form && !base && wisp__class_program(w, o->of)->forms[form + WISP__FORM_ONCE];
+    bool first = form && !from->base &&
+                 wisp__class_program(w, o->of)->forms[form + WISP__FORM_ONCE];
     wisp__writer to;
     bool delta;
-    if (wire->bits && wire->base == base) return wire->bits;
+    if (wire->bits && wire->base == from->base && wire->older == from->older[0] &&
+        wire->behind == from->behind && wire->ahead == from->ahead)
+        return wire->bits;
     wisp__wire_drop(w, wire);
     if (first) once = wisp__form_row(w, o->of, o->row, form + WISP__FORM_ONCE);
     if (once) room += (size_t)(once->bits / 8);
     if (once || !first) bytes = (uint8_t *)wisp__supply_take(&supply, room + WISP__SLACK);
     if (bytes) {
         to = wisp__writer_on(bytes, (int)room);
-        delta = wisp__object_pack(w, o, form, base, once, &to);
+        delta = wisp__object_pack(w, o, form, from, once, &to);
         wisp__put(&to, 0, 7);
         wire->bits = wisp__encoded_make(w, bytes, to.at - 7);
         if (wire->bits) wire->bits->values = delta;
@@ -27368,45 +27549,41 @@ static const wisp__encoded *wisp__object_wire(wisp *w, wisp__object *o, int form
     wisp__encoded_release(w, once);
     wisp__arena_reset(&w->content.scratch);
     if (!wire->bits) return NULL;
-    wire->base = base;
-    if (base) base->references++;
+    wire->base = wisp__encoded_shared(from->base);
+    wire->older = wisp__encoded_shared(from->older[0]);
+    wire->behind = from->behind;
+    wire->ahead = from->ahead;
     return wire->bits;
 }
 
-/* By how much the row is older than the packet, and for how long the object moves. */
-static void wisp__object_put_age(const wisp *w, const wisp__note *n, wisp__writer *to) {
+/* The rows that the next one can be made from, and their times. */
+static wisp__row_times wisp__note_bases(const wisp *w, const wisp__note *n, wisp__bases *from) {
     const wisp__object *o = n->object;
     int form = wisp__note_form(n);
     const wisp__shown *shown = form ? wisp__object_shown(o, form) : NULL;
-    uint32_t since = shown ? shown->since : o->since;
-    int64_t tick = shown ? shown->tick : o->tick;
-    uint32_t moves = (uint32_t)tick - since;
-    uint64_t age = (uint64_t)wisp__least(w->clock.tick - tick, WISP__OBJECT_AGE);
-    uint64_t jumps = shown ? shown->jumps : o->jumps;
-    if (n->described && moves <= WISP__OBJECT_AGE && wisp__distance(n->base_tick, since) < 0)
-        wisp__put(to, 1 | jumps << 8 | (uint64_t)moves << 9 | age << 16, 23);
-    else wisp__put(to, (uint64_t)(age != 0) | age << 1, age ? 8 : 1);
-}
-
-static void wisp__object_put_row(wisp *w, const wisp__note *n, wisp__writer *to) {
-    const wisp__program *program = wisp__class_program(w, n->object->of);
-    int form = wisp__note_form(n);
-    unsigned back = (uint16_t)(n->sequence - n->base_sequence);
-    wisp__encoded *base = back <= WISP__OBJECT_BACK ? n->base : NULL;
-    const wisp__encoded *wire = wisp__object_wire(w, n->object, form, base);
-    bool sized = !program->forms[form]->fixed;
-    if (!wire) {
-        to->full = true;
-        return;
+    int64_t tick = wisp__note_tick(n);
+    uint32_t since = shown ? shown->since : o->since, moves = (uint32_t)tick - since;
+    uint16_t ago = (uint16_t)(n->sequence - n->base_sequence);
+    const wisp__kept_row *base = NULL, *older = NULL;
+    wisp__row_times t = { (uint32_t)(w->clock.tick - tick), 0, 0, 0, false };
+    memset(from, 0, sizeof *from);
+    if (n->base && ago <= WISP__OBJECT_BACK) base = wisp__kept_find(&n->flight, n->base_sequence);
+    if (base && base->back && ago + base->back <= WISP__OBJECT_BACK)
+        older = wisp__kept_find(&n->flight, (uint16_t)(n->base_sequence - base->back));
+    if (base) t.back = (uint32_t)tick - base->tick;
+    if (older) t.older = base->tick - older->tick;
+    if (!t.back || t.back > WISP__OBJECT_AGE) t.back = t.older = 0;
+    if (t.older > WISP__OBJECT_AGE || wisp__class_program(w, o->of) == &wisp__any) t.older = 0;
+    if (t.back) from->base = base->row;
+    if (t.older) from->older[0] = older->row;
+    from->behind = (int)t.older;
+    from->ahead = (int)t.back;
+    if (n->described && moves <= WISP__OBJECT_MOVES &&
+        !(base && wisp__distance(base->tick, since) >= 0)) {
+        t.span = (uint8_t)(moves + 1);
+        t.jumps = shown ? shown->jumps : o->jumps;
     }
-    wisp__object_put_age(w, n, to);
-    wisp__put(to, n->sequence & 255, 8);
-    if (program->audience & WISP__AUDIENCE_OWNER) wisp__put(to, form == WISP__FORM_OWNER, 1);
-    wisp__put(to, wire->values ? back : 0, 6);
-    if (program->audience & WISP_FLAG_AT_SPAWN && !wire->values) wisp__put(to, !base, 1);
-    if (wire->values && sized) wisp__put_small(to, (uint64_t)(wire->bits + 7) / 8);
-    wisp__put_bits(to, (const uint8_t *)wire->bytes, wire->bits);
-    if (wire->values && sized) wisp__put(to, 0, (int)(-wire->bits & 7));
+    return t;
 }
 
 static void wisp__object_put_tags(const wisp *w, const wisp__object *o, wisp__writer *to) {
@@ -27419,23 +27596,70 @@ static void wisp__object_put_tags(const wisp *w, const wisp__object *o, wisp__wr
     wisp__put(to, 0, 1);
 }
 
-/* Writes the record of an object. `follows`: see above. */
-static void wisp__object_put(wisp *w, const wisp__note *n, bool follows, wisp__writer *to) {
+/* Puts what stands before a row. */
+static void wisp__object_put_what(const wisp *w, const wisp__note *n, const wisp__records *all,
+                                  wisp__row_times t, wisp__writer *to) {
     const wisp__object *o = n->object;
-    bool ends = wisp__note_ends(n);
-    wisp__put(to, 1 | (uint64_t)follows << 1, 2);
-    if (!follows) wisp__put(to, n->index, 16);
-    wisp__put(to, ends ? 3 : !n->described, ends || !n->described ? 2 : 1);
-    if (ends) wisp__put(to, wisp__note_freezes(n), 1);
-    if (ends || !n->described) wisp__put(to, o->id >> 16, 16);
-    if (ends) return;
-    if (!n->described) {
-        const wisp__remote *main = w->registry.remotes[o->of->remote];
-        wisp__put_length(to, (uint64_t)(main->newest - WISP__RESERVED));
-        wisp__put(to, o->owner, 16);
-        wisp__object_put_tags(w, o, to);
+    if (n->described && wisp__times_equal(&t, &all->recent[0])) {
+        wisp__put(to, 1, 1);
+    } else if (n->described && wisp__times_equal(&t, &all->recent[1])) {
+        wisp__put(to, 2, 2);
+    } else {
+        wisp__put(to, n->described ? 0 : 4, n->described ? 3 : 4);
+        if (!n->described) {
+            wisp__put(to, o->id >> 16, 16);
+            wisp__put_length(to, (uint64_t)(w->registry.remotes[o->of->remote]->newest -
+                                            WISP__RESERVED));
+            wisp__put(to, o->owner | (uint64_t)o->description << 16, 32);
+            wisp__object_put_tags(w, o, to);
+        }
+        wisp__times_put(to, t);
     }
-    wisp__object_put_row(w, n, to);
+}
+
+/* A row that is too old for its age to be told counts as of this tick. */
+static void wisp__note_redate(wisp *w, const wisp__note *n) {
+    int form = wisp__note_form(n);
+    if (w->clock.tick - wisp__note_tick(n) <= WISP__OBJECT_AGE) return;
+    if (!form) wisp__past_forget(w, n->object);
+    *(form ? &wisp__object_shown(n->object, form)->tick : &n->object->tick) = w->clock.tick;
+}
+
+static void wisp__object_put_row(wisp *w, wisp__note *n, wisp__records *all, wisp__writer *to) {
+    const wisp__program *program = wisp__class_program(w, n->object->of);
+    int form = wisp__note_form(n);
+    bool sized = !program->forms[form]->fixed, whole;
+    wisp__bases from;
+    wisp__row_times t;
+    const wisp__encoded *wire;
+    wisp__note_redate(w, n);
+    t = wisp__note_bases(w, n, &from);
+    wire = wisp__object_wire(w, n->object, form, &from);
+    if (!wire) {
+        to->full = true;
+        return;
+    }
+    n->back = t.back ? (uint8_t)(n->sequence - n->base_sequence) : 0;
+    whole = !wire->values;
+    if (whole) t.back = t.older = 0;
+    wisp__object_put_what(w, n, all, t, to);
+    wisp__times_use(all, t);
+    if (program->audience & WISP__AUDIENCE_OWNER) wisp__put(to, form == WISP__FORM_OWNER, 1);
+    if (program->audience & WISP_FLAG_AT_SPAWN && whole) wisp__put(to, !from.base, 1);
+    if (wire->values && sized) wisp__put_small(to, (uint64_t)(wire->bits + 7) / 8);
+    wisp__put_bits(to, (const uint8_t *)wire->bytes, wire->bits);
+    if (wire->values && sized) wisp__put(to, 0, (int)(-wire->bits & 7));
+}
+/* Writes the record of an object. */
+static void wisp__object_put(wisp *w, wisp__note *n, wisp__records *all, wisp__writer *to) {
+    all->count++;
+    wisp__place_put(all, n->index, to);
+    if (!wisp__note_ends(n)) {
+        wisp__object_put_row(w, n, all, to);
+    } else {
+        wisp__put(to, 12 | (uint64_t)wisp__note_freezes(n) << 4, 5);
+        wisp__put(to, n->object->id >> 16, 16);
+    }
 }
 
 /* A record was put into a packet. false: no memory to note it, so it must not go. */
@@ -27448,9 +27672,9 @@ static bool wisp__object_sent(wisp *w, wisp__session *s, wisp__note *n) {
     sent.frozen = wisp__note_freezes(n);
     sent.row = sent.gone ? NULL : (wisp__encoded *)(uintptr_t)wisp__note_row(n);
     sent.tick = (uint32_t)wisp__note_tick(n);
-    sent.described = n->described ? 0 : n->description;
-    if (!w->base.reliable && !wisp__kept_add(w, &n->flight, &sent, WISP__OBJECT_BACK + 1))
-        return false;
+    sent.back = n->back;
+    sent.described = (uint8_t)(n->described ? 0 : n->object->description);
+    if (!wisp__kept_add(w, &n->flight, &sent, WISP__OBJECT_BACK + 1)) return false;
     n->sequence++;
     n->sent = wisp__milliseconds(w->base.time);
     n->due = false;
@@ -28100,7 +28324,7 @@ static void wisp__note_back(wisp *w, wisp__session *s, wisp__note *n) {
     if (n->again) return;
     if (n->parted) {
         n->described = n->parted = n->frozen = false;
-        n->description++;
+        n->object->description++;
     }
     n->away = false;
     wisp__note_due(w, s, n);
@@ -28619,15 +28843,33 @@ static void wisp__objects_again(wisp *w) {
     }
 }
 
+/* Has a row of this tick gone out? The next one is of the next tick then, which names it. */
+static bool wisp__object_went(const wisp *w, const wisp__object *o) {
+    bool went = o->tick == w->clock.tick && o->wire.bits;
+    for (int form = 1; form <= o->of->forms; form++) {
+        const wisp__shown *shown = wisp__object_shown(o, form);
+        went |= shown->tick == w->clock.tick && shown->wire.bits;
+    }
+    return went;
+}
+
 /* At the end of a tick. */
 static void wisp__objects_commit(wisp *w) {
+    wisp__object *later = NULL;
     if (w->objects.starved) wisp__objects_again(w);
     while (w->objects.edited) {
         wisp__object *o = w->objects.edited;
         w->objects.edited = o->next_edited;
-        if (o->dead) o->edited = false;
-        else wisp__object_commit(w, o);
+        if (o->dead) {
+            o->edited = false;
+        } else if (wisp__object_went(w, o)) {
+            o->next_edited = later;
+            later = o;
+        } else {
+            wisp__object_commit(w, o);
+        }
     }
+    w->objects.edited = later;
     wisp__interest_settle(w);
 }
 
@@ -28745,11 +28987,11 @@ wisp_result wisp_give(wisp *w, wisp_object handle, wisp_player owner) {
     o->owner = owner.id;
     for (int form = 1; form <= o->of->forms; form++)
         wisp__object_shown(o, form)->tick = w->clock.tick;
+    o->description++;
     for (wisp__note *n = o->notes; n; n = n->next) {
         wisp__session *s = wisp__session_at(w, n->session);
         bool other = n->session + 1 == before || n->session + 1 == owner.id;
         n->described = false;
-        n->description++;
         if (!s || !wisp__audience_of(w, s)) continue;
         if (other && o->of->forms == 2) wisp__note_again(w, s, n);     /* it gets another form */
         else wisp__note_due(w, s, n);
@@ -29343,17 +29585,18 @@ static void wisp__object_retag(wisp *w, wisp__object *o, char tags[][WISP__TAG_N
 
 /* Reads a description. NULL: the object is not taken; *program: of its row, NULL: not known. */
 static wisp__object *wisp__object_described(wisp__reading *r, int index,
-                                            const wisp__program **program, uint16_t *owner) {
+                                            const wisp__program **program) {
     wisp *w = r->w;
     uint32_t id = (uint32_t)wisp__get(&r->from, 16) << 16 | (uint32_t)index;
     int number = wisp__get_length(&r->from);
     wisp__class *c = wisp__class_at(w, wisp__theirs(&w->registry, r->s, number));
     wisp__encoding *e = c ? r->s->theirs[number].encoding : NULL;
+    uint16_t owner = (uint16_t)wisp__get(&r->from, 16);
+    uint16_t changes = (uint16_t)wisp__get(&r->from, 16);
     char tags[WISP__OBJECT_TAGS][WISP__TAG_NAME + 1];
     wisp__object *o;
     int count;
     *program = NULL;
-    *owner = (uint16_t)wisp__get(&r->from, 16);
     count = wisp__object_get_tags(r, tags);
     if (!c || (e && (e->kind == WISP__CODED || e->delta || e->compressed)))
         wisp__break(r, "an object of a class that was not bound here");
@@ -29367,25 +29610,45 @@ static wisp__object *wisp__object_described(wisp__reading *r, int index,
         return NULL;
     }
     o = wisp__object_told(r, c, id, e);
-    if (o && !o->row) o->owner = *owner;
-    if (o) wisp__object_retag(w, o, tags, count);
+    if (o && (!o->row || (int16_t)(changes - o->description) > 0)) {
+        if (o->row && o->owner != owner) wisp__object_news(w, o, WISP__OBJECT_CHANGED);
+        o->owner = owner;
+        o->description = changes;
+        wisp__object_retag(w, o, tags, count);
+    }
     return o;
+}
+
+/* The rows that a delta was made from, which is after the head that says so. false: one is not
+   here. */
+static bool wisp__object_bases(const wisp__object *o, uint32_t tick, wisp__row_times t, int form,
+                               wisp__bases *from) {
+    const wisp__kept_row *base = o ? wisp__kept_of_tick(&o->kept, tick - t.back) : NULL;
+    const wisp__kept_row *older =
+        base && t.older ? wisp__kept_of_tick(&o->kept, base->tick - t.older) : NULL;
+    memset(from, 0, sizeof *from);
+    if (!base || base->row->values != form + 1) return false;
+    if (t.older && (!older || older->row->values != form + 1)) return false;
+    from->base = base->row;
+    from->older[0] = older ? older->row : NULL;
+    from->behind = (int)t.older;
+    from->ahead = (int)t.back;
+    return true;
 }
 
 /* Reads the delta of a row, or without a base passes it. */
 static wisp__encoded *wisp__object_get_delta(wisp__reading *r, wisp__unpacker *u,
-                                             const wisp__program *program,
-                                             const wisp__encoded *base) {
+                                             const wisp__program *program, bool older,
+                                             wisp__bases *from) {
     int64_t bytes = program->fixed ? -1 : wisp__get_small(&r->from);
     wisp__reader after = r->from;
     wisp__encoded *row = NULL;
-    wisp__bases from;
-    memset(&from, 0, sizeof from);
-    from.base = base;
-    if (base && program == &wisp__any) row = wisp__values_remake(r->w, u, base, &r->from);
-    else if (base) row = wisp__row_delta_get(r->w, u, program, &from, &r->from);
-    else if (bytes < 0 && !wisp__record_delta_pass(u, program, &r->from)) r->from.failed = true;
-    if (base && !row && u->result != WISP_E_MEMORY) r->from.failed = true;
+    if (from->base && program == &wisp__any)
+        row = wisp__values_remake(r->w, u, from->base, &r->from);
+    else if (from->base) row = wisp__row_delta_get(r->w, u, program, from, &r->from);
+    else if (bytes < 0 && !wisp__record_delta_pass(u, program, older, &r->from))
+        r->from.failed = true;
+    if (from->base && !row && u->result != WISP_E_MEMORY) r->from.failed = true;
     if (bytes < 0 || r->from.failed) return row;
     wisp__skip(&after, bytes * 8);
     r->from = after;
@@ -29429,28 +29692,24 @@ static wisp__encoded *wisp__object_get_record(wisp__reading *r, const wisp__prog
     return made;
 }
 
-/* Reads the row of an object of this sequence. NULL: there is no memory, it makes no sense, or its
-   base is missing. Without an object it is only passed. `once`: gets what goes at the spawn, if it
-   is there. */
+/* Reads the row of an object. NULL: there is no memory, it makes no sense, or its base is missing.
+   Without an object it is only passed. `once`: gets what goes at the spawn, if it is there. */
 static wisp__encoded *wisp__object_get_row(wisp__reading *r, const wisp__object *o,
-                                           const wisp__program *program, uint16_t sequence,
-                                           int *back, wisp__encoded **once) {
+                                           const wisp__program *program, wisp__row_times t,
+                                           wisp__encoded **once) {
     bool owner = program->audience & WISP__AUDIENCE_OWNER && wisp__get(&r->from, 1);
     int form = owner ? WISP__FORM_OWNER : program->audience ? WISP__FORM_OTHERS : WISP__FORM_ALL;
     wisp__encoded *row;
     int64_t start;
     *once = NULL;
-    *back = (int)wisp__get(&r->from, 6);
-    if (*back) {
+    if (t.back) {
         wisp__unpacker u = wisp__codec_received(&r->w->content, &r->from);
-        const wisp__kept_row *base = o && (int16_t)(sequence - *back - o->kept.floor) >= 0
-                                         ? wisp__kept_find(&o->kept, (uint16_t)(sequence - *back))
-                                         : NULL;
-        bool alike = base && base->row && base->row->values == form + 1;
         wisp__reader shape = wisp__reader_on(NULL, 0);
+        wisp__bases from;
         wisp__codec_turn(&r->w->content);
         u.shape = &shape;
-        row = wisp__object_get_delta(r, &u, program->forms[form], alike ? base->row : NULL);
+        if (!wisp__object_bases(o, (uint32_t)r->tick - t.age, t, form, &from)) from.base = NULL;
+        row = wisp__object_get_delta(r, &u, program->forms[form], t.older != 0, &from);
         if (row) row->values = form + 1;
         return row;
     }
@@ -29465,19 +29724,18 @@ static wisp__encoded *wisp__object_get_row(wisp__reading *r, const wisp__object 
     return NULL;
 }
 
-/* Takes a row that is newer than those before, over its reference. */
-static void wisp__object_newer(wisp__reading *r, wisp__object *o, wisp__kept_row *got, int back,
-                               bool later) {
+/* Takes a row that is as new as the one before or newer, over its reference. */
+static void wisp__object_newer(wisp__reading *r, wisp__object *o, const wisp__kept_row *got,
+                               wisp__row_times t, bool later) {
     wisp *w = r->w;
     wisp__kept_rows *k = &o->kept;
     bool same = o->row && o->row->values == got->row->values &&
                 wisp__encoded_same(o->row, got->row);
-    bool anew = !k->count || (int16_t)(got->sequence - wisp__kept_last(k)->sequence) <= 0;
-    for (int i = 0; anew && i < k->count; i++)
-        wisp__kept_at(k, i)->sequence = (uint16_t)(got->sequence - (k->count - i));
-    if (anew || back) k->floor = (uint16_t)(got->sequence - (anew ? 0 : back));
-    o->sequence = got->sequence;
-    if (!wisp__past_add(w, o, got)) {
+    if (later && k->count && wisp__distance(got->tick, wisp__kept_last(k)->tick) <= 0)
+        wisp__past_forget(w, o);                       /* the server's ticks have leapt */
+    if (!k->count || t.back) k->floor = got->tick - t.back - t.older;
+    if (k->count && !later && !same) wisp__past_forget(w, o);  /* another audience's of its tick */
+    if (!wisp__kept_of_tick(k, got->tick) && !wisp__past_add(w, o, got)) {
         wisp__past_forget(w, o);
         wisp__object_lacks(w, r->s, (int)(o->id & WISP__OBJECT_INDEX));
     }
@@ -29487,8 +29745,6 @@ static void wisp__object_newer(wisp__reading *r, wisp__object *o, wisp__kept_row
     if (!same) o->row = got->row;
 }
 
-/* Takes the row that was read, which is of a tick. `owner`: NULL: it came without a
-   description. */
 /* Has the server gone on with a frozen object? */
 static bool wisp__object_thaws(const wisp__reading *r, wisp__object *o) {
     wisp__object_place *place = &r->w->objects.places[o->id & WISP__OBJECT_INDEX];
@@ -29498,14 +29754,18 @@ static bool wisp__object_thaws(const wisp__reading *r, wisp__object *o) {
     return true;
 }
 
+/* Takes the row that was read, which is of a tick. `anew`: a whole one, with a description. */
 static void wisp__object_got(wisp__reading *r, wisp__object *o, wisp__kept_row *got, int64_t tick,
-                             int back, const uint16_t *owner) {
+                             wisp__row_times t, bool anew) {
     wisp *w = r->w;
-    bool older = (int16_t)(got->sequence - o->sequence) < 0, anew = owner && !back, later;
-    if (o->row && (tick < o->tick || (tick == o->tick && older && !anew))) {
-        bool serves = got->row && older && o->of->past != WISP__PAST_OFF &&
-                      (int16_t)(got->sequence - o->kept.floor) >= 0;
-        if (serves && !wisp__kept_find(&o->kept, got->sequence)) wisp__past_add(w, o, got);
+    bool later = tick > o->tick, thaws;
+    if (o->row && !later && !((anew || o->frozen) && tick == o->tick)) {
+        bool serves = got->row && tick < o->tick && o->of->past != WISP__PAST_OFF &&
+                      wisp__distance(got->tick, o->kept.floor) >= 0 &&
+                      wisp__distance(got->tick, (uint32_t)o->tick) < 0;
+        if (serves && !wisp__kept_of_tick(&o->kept, got->tick)) wisp__past_add(w, o, got);
+        if (tick == o->tick && wisp__distance((uint32_t)r->tick, o->since) > 0)
+            o->since = (uint32_t)r->tick;
         wisp__encoded_release(w, got->row);
         return;
     }
@@ -29513,40 +29773,27 @@ static void wisp__object_got(wisp__reading *r, wisp__object *o, wisp__kept_row *
         wisp__object_lacks(w, r->s, (int)(o->id & WISP__OBJECT_INDEX));
         return;
     }
-    if (owner && *owner != o->owner && (int16_t)(got->sequence - o->sequence) > 0) {
-        o->owner = *owner;
-        wisp__object_news(w, o, WISP__OBJECT_CHANGED);
-    }
-    if (anew || wisp__object_thaws(r, o)) got->jumps = true;
+    thaws = wisp__object_thaws(r, o);
+    if (anew || thaws) got->jumps = true;
     else if (o->tick > tick - got->span) got->jumps = false;   /* a row since the jump was here */
-    later = tick > o->tick;
     o->tick = tick;
     o->since = (uint32_t)r->tick;
-    wisp__object_newer(r, o, got, back, later);
+    wisp__object_newer(r, o, got, t, later);
 }
 
-/* Reads the row of an object, which may be NULL. `owner`: NULL: not told. */
+/* Reads the row of an object, which may be NULL. */
 static bool wisp__on_object_row(wisp__reading *r, wisp__object *o, const wisp__program *program,
-                                const uint16_t *owner) {
+                                wisp__row_times t, bool anew) {
     wisp *w = r->w;
-    wisp__encoded *once;
+    wisp__encoded *once = NULL;
+    int64_t at = r->from.at;
     wisp__kept_row got;
-    bool aged = wisp__get(&r->from, 1) != 0;
-    int64_t age = aged ? (int64_t)wisp__get(&r->from, 7) : 0, at;
-    uint8_t low;
-    int back;
     memset(&got, 0, sizeof got);
     got.used = true;
-    if (aged && !age) {
-        got.jumps = wisp__get(&r->from, 1) != 0;
-        got.span = (uint8_t)(wisp__get(&r->from, 7) + 1);
-        age = (int64_t)wisp__get(&r->from, 7);
-    }
-    got.tick = (uint32_t)(r->tick - age);
-    low = (uint8_t)wisp__get(&r->from, 8);
-    at = r->from.at;
-    if (o) got.sequence = (uint16_t)(o->sequence + (int8_t)(low - (uint8_t)o->sequence));
-    got.row = wisp__object_get_row(r, o, program, got.sequence, &back, &once);
+    got.jumps = t.jumps;
+    got.span = t.span;
+    got.tick = (uint32_t)r->tick - t.age;
+    got.row = r->from.failed ? NULL : wisp__object_get_row(r, o, program, t, &once);
     if (r->from.failed) {
         if (w->content.credit.over) wisp__break_unpaid(r);
         else wisp__break(r, "a malformed row of an object");
@@ -29557,7 +29804,7 @@ static bool wisp__on_object_row(wisp__reading *r, wisp__object *o, const wisp__p
     if (o) wisp__class_stats(w, o->of)->bits_received += (uint64_t)(r->from.at - at);
     if (o && !o->frozen && r->tick < w->objects.places[o->id & WISP__OBJECT_INDEX].tick)
         o = NULL;                                      /* of the time before it came back */
-    if (o && once && got.row && (!o->row || (int16_t)(got.sequence - o->sequence) > 0)) {
+    if (o && once && got.row && (!o->row || r->tick - t.age >= o->tick)) {
         if (!o->once || !wisp__encoded_same(o->once, once))
             wisp__object_news(w, o, o->row ? WISP__OBJECT_CHANGED : WISP__OBJECT_SPAWNED);
         wisp__encoded_release(w, o->once);
@@ -29565,7 +29812,7 @@ static bool wisp__on_object_row(wisp__reading *r, wisp__object *o, const wisp__p
     } else {
         wisp__encoded_release(w, once);
     }
-    if (o) wisp__object_got(r, o, &got, r->tick - age, back, owner);
+    if (o) wisp__object_got(r, o, &got, r->tick - t.age, t, anew);
     else wisp__encoded_release(w, got.row);
     return true;
 }
@@ -29591,30 +29838,37 @@ static bool wisp__on_object_gone(wisp__reading *r, int index, wisp__object *o) {
     return true;
 }
 
-static bool wisp__on_object(wisp__reading *r, int *index) {
+static bool wisp__on_object(wisp__reading *r, wisp__records *all) {
     const wisp__program *program;
+    wisp__row_times t;
     wisp__object *o;
-    uint16_t owner;
+    bool described = false;
+    int index;
     if (!wisp__pay(&r->w->content.credit, WISP__PRICE_RECORD)) {
         wisp__break_unpaid(r);
         return false;
     }
-    *index = wisp__get(&r->from, 1) ? *index + 1 : (int)wisp__get(&r->from, 16);
-    if (*index > WISP__OBJECT_INDEX) {
-        wisp__break(r, "an object of no index");
-        return false;
-    }
-    o = wisp__object_at(r->w, *index);
+    index = wisp__place_get(all, &r->from);
+    o = wisp__object_at(r->w, index);
     if (o && (!o->from || o->dead)) o = NULL;
-    program = *index < r->w->objects.room ? r->w->objects.places[*index].program : NULL;
-    if (!wisp__get(&r->from, 1)) {
-        if (program) return wisp__on_object_row(r, o, program, NULL);
-        wisp__objects_unread(r);
-        return false;
+    program = index < r->w->objects.room ? r->w->objects.places[index].program : NULL;
+    if (wisp__get(&r->from, 1)) {
+        t = all->recent[0];
+    } else if (wisp__get(&r->from, 1)) {
+        t = all->recent[1];
+    } else {
+        if (wisp__get(&r->from, 1)) {
+            if (wisp__get(&r->from, 1)) return wisp__on_object_gone(r, index, o);
+            described = true;
+            o = wisp__object_described(r, index, &program);
+            if (!program) return false;
+        }
+        t = wisp__times_get(&r->from);
     }
-    if (wisp__get(&r->from, 1)) return wisp__on_object_gone(r, *index, o);
-    o = wisp__object_described(r, *index, &program, &owner);
-    return program && wisp__on_object_row(r, o, program, &owner);
+    wisp__times_use(all, t);
+    if (program) return wisp__on_object_row(r, o, program, t, described && !t.back);
+    wisp__objects_unread(r);
+    return false;
 }
 
 /* The handler has spawned an object with this result. */
@@ -29725,7 +29979,7 @@ static void wisp__objects_tell(wisp *w) {
 
 /* Reads the objects of a packet, with which it ends. */
 static void wisp__on_objects(wisp__reading *r) {
-    int index = -1;
+    wisp__records all = wisp__records_begin();
     if (!r->has_tick || !wisp__joined_by_us(r->s)) {
         wisp__break(r, "objects of no tick, or of an end that has joined this one");
         return;
@@ -29736,10 +29990,9 @@ static void wisp__on_objects(wisp__reading *r) {
             wisp__object_lacks(r->w, r->s, WISP__OBJECT_ALL);
         r->w->objects.served = true;
     }
+    all.count = wisp__get_length(&r->from);
     if (r->w->objects.server != r->s) r->from.at = r->from.end;
-    while (r->w->objects.server == r->s && wisp__get(&r->from, 1) && !r->from.failed &&
-           wisp__on_object(r, &index))
-        continue;
+    while (r->w->objects.server == r->s && all.count-- > 0 && wisp__on_object(r, &all)) continue;
     r->has_previous = false;
     wisp__objects_tell(r->w);
     wisp__properties_run(r->w);
@@ -29877,7 +30130,7 @@ static wisp__clock_frame wisp__clock_frame_of(wisp *w, wisp__session *s) {
         return f;
     }
     f.held = (uint32_t)(held * 1e6);
-    f.ticks = (uint64_t)wisp__ticks_of(c->at * 65536);
+    f.ticks = (uint64_t)(int64_t)(wisp__clamp(c->at, -1e14, 1e14) * 65536);
     f.rate = wisp__double_bits(c->rate);
     return f;
 }
@@ -31023,7 +31276,7 @@ typedef struct wisp__packet_writer {
     uint32_t blocked;  /* lines of the queue that must wait */
     uint32_t streams;  /* channels with lost or large messages; WISP__PARTS */
     wisp__writer state;  /* records of objects, which end the packet; no bytes: there are none */
-    int object;          /* index of the last one */
+    wisp__records records;
     int probe;         /* bytes of a probe of a packet size; 0: the packet is none */
     bool eliciting, acks;
 } wisp__packet_writer;
@@ -31793,7 +32046,7 @@ static inline wisp__fit wisp__fill_queued(wisp__packet_writer *f, int index) {
 
 #ifndef WISP_NO_STATE
 
-enum { WISP__STATE_HEAD = 8 + 33 + 8 + 1 };     /* bits of TICK, and of OBJECT around its records */
+enum { WISP__STATE_HEAD = 8 + 33 + 8 + 16 };    /* bits of TICK, and of OBJECT before its records */
 
 /* Begins to send the record of the most urgent object in parts, as no packet has room for it. While
    another set is being sent it waits, and others do not. */
@@ -31802,6 +32055,7 @@ static wisp__fit wisp__object_cut(wisp__packet_writer *f, wisp__note *n) {
     wisp__parts *p = f->s->parts;
     int bytes = (int)(n->object->row->bits / 8) + 64 + WISP__OBJECT_TAGS * (WISP__TAG_NAME + 1);
     uint32_t value = (uint32_t)n->index << 16 | n->sequence;
+    wisp__records all = wisp__records_begin();
     wisp__message like;
     wisp__writer to;
     memset(&like, 0, sizeof like);
@@ -31812,8 +32066,8 @@ static wisp__fit wisp__object_cut(wisp__packet_writer *f, wisp__note *n) {
         to = wisp__writer_on(wisp__message_bytes(p->whole), bytes);
         wisp__frame_put_tick(&to, (uint32_t)w->clock.tick, false);
         wisp__frame_put(&to, WISP__FRAME_OBJECT);
-        wisp__object_put(w, n, false, &to);
-        wisp__put(&to, 0, 1);
+        wisp__put_length(&to, 1);
+        wisp__object_put(w, n, &all, &to);
         wisp__put_align(&to);
         wisp__message_measure(p->whole, 0, to.at, 1);
         if (!to.full && wisp__object_sent(w, f->s, n)) {
@@ -31835,6 +32089,7 @@ static wisp__fit wisp__fill_object(wisp__packet_writer *f) {
     wisp__audience *a = wisp__audience_of(f->w, f->s);
     wisp__note *n = a->due[0].note;
     wisp_remote_stats *stats = wisp__class_stats(f->w, n->object->of);
+    wisp__records before = f->records;
     int64_t at = f->state.at, head = at ? 0 : WISP__STATE_HEAD;
     wisp__ref ref = wisp__ref_of(WISP__FRAME_OBJECT, 0, (uint32_t)n->index << 16 | n->sequence);
     if (!wisp__note_wants(n)) {
@@ -31847,21 +32102,21 @@ static wisp__fit wisp__fill_object(wisp__packet_writer *f) {
         f->state = wisp__writer_on(f->w->peers.post.buffers +
                                        wisp__buffer_bytes(f->w, WISP__POST_PACKETS),
                                    f->w->base.mtu - WISP__SLACK);
-        f->object = -2;
+        f->records = before = wisp__records_begin();
     }
     f->state.end = wisp__least(at + f->to.end - f->to.at - head, f->state.end);
-    if (f->state.end > at) wisp__object_put(f->w, n, n->index == f->object + 1, &f->state);
+    if (f->state.end > at) wisp__object_put(f->w, n, &f->records, &f->state);
     if (f->state.full || f->state.end <= at || !wisp__object_sent(f->w, f->s, n)) {
         bool alone = f->state.full && !f->eliciting;
         f->state.at = at;
         f->state.full = false;
+        f->records = before;
         return alone ? wisp__object_cut(f, n) : WISP__FULL;
     }
     stats->messages_sent++;
     stats->bits_sent += (uint64_t)(f->state.at - at);
     f->to.end -= f->state.at - at + head;
     f->eliciting = true;
-    f->object = (int)(ref.number >> 16);       /* the note may be gone */
     wisp__fill_carry(f, ref);
     wisp__objects_pop(a);
     return WISP__FITS;
@@ -31874,8 +32129,8 @@ static void wisp__fill_objects_end(wisp__packet_writer *f) {
     wisp__frame_put_tick(&f->to, (uint32_t)f->w->clock.tick,
                          !wisp__audience_of(f->w, f->s)->due_count);
     wisp__frame_put(&f->to, WISP__FRAME_OBJECT);
+    wisp__put_length(&f->to, (uint64_t)f->records.count);
     wisp__put_bits(&f->to, f->state.bytes, f->state.at);
-    wisp__put(&f->to, 0, 1);
 }
 
 #else

@@ -36,7 +36,7 @@ TEST(a_peer_that_lacks_a_row_gets_a_whole_one) {
     world_run(&t.w, 0.5);
     CHECK(orbs_agree(&t, 0));
     for (wisp__object *o = t.ends[0]->objects.classes[0]->first; o; o = o->next)
-        o->kept.floor = (uint16_t)(o->sequence + 1);
+        o->kept.floor = (uint32_t)o->tick + 1;
     for (wisp_object o = wisp_first(t.server, t.of_server); o.id; o = wisp_next(t.server, o))
         ((orb *)wisp_object_edit(t.server, o))->y = 7;
     world_run(&t.w, 0.5);
@@ -57,7 +57,7 @@ TEST(more_rows_are_lacked_than_can_be_asked_for) {
     world_run(&t.w, 0.5);
     CHECK(orbs_agree(&t, 0));
     for (wisp__object *o = t.ends[0]->objects.classes[0]->first; o; o = o->next)
-        o->kept.floor = (uint16_t)(o->sequence + 1);
+        o->kept.floor = (uint32_t)o->tick + 1;
     for (wisp_object o = wisp_first(t.server, t.of_server); o.id; o = wisp_next(t.server, o))
         if (n++ % 2) ((orb *)wisp_object_edit(t.server, o))->y = 7;
     world_run(&t.w, 0.5);

@@ -321,7 +321,58 @@ TEST(a_delta_with_a_bit_turned_does_no_harm) {
     }
 }
 
+/* The bits from `base` to `now`, read back; `t` may know an older row. */
+static int64_t moved_bits(const wisp__table *t, const uint32_t *base, const uint32_t *now) {
+    uint8_t bytes[256];
+    uint32_t out[WISP__CELL];
+    wisp__writer to = wisp__writer_on(bytes, 240);
+    wisp__reader from;
+    memset(bytes, 0, sizeof bytes);
+    wisp__delta_bits_write(&to, t, base, now);
+    CHECK(!to.full && to.at <= wisp__delta_bits_count(t));
+    from = wisp__reader_on(bytes, 240);
+    CHECK(wisp__delta_bits_read(&from, t, base, out));
+    CHECK_EQ_INT(from.at, to.at);
+    CHECK(memcmp(out, now, (size_t)t->column_count * sizeof *now) == 0);
+    from = wisp__reader_on(bytes, 240);
+    CHECK(wisp__delta_bits_read(&from, t, NULL, NULL));    /* its length needs no rows */
+    CHECK_EQ_INT(from.at, to.at);
+    return to.at;
+}
+
+/* A row whose base's base is known: what goes on as it came is short, and every row is right. */
+TEST(a_row_that_goes_on_moving_is_short) {
+    static const wisp__column columns[] = { { 18, 0 }, { 18, 0 }, { 14, 0 }, { 9, 0 }, { 2, 1 },
+                                            { 1, 1 }, { 32, 0 }, { 4, 0 } };
+    wisp__table plain = { columns, 8, 1, NULL, 0, 0 }, moving = plain;
+    uint32_t older[8] = { 1000, 70000, 200, 17, 1, 0, 4000000000u, 3 }, base[8], now[8];
+    uint64_t random = 5;
+    memcpy(base, older, sizeof base);
+    memcpy(now, older, sizeof now);
+    moving.older = older;
+    moving.behind = 6;
+    moving.ahead = 9;
+    for (int i = 0; i < 4; i++) base[i] += 12u * (unsigned)(i + 1);
+    for (int i = 0; i < 4; i++) now[i] = base[i] + 18u * (unsigned)(i + 1) + (unsigned)(i & 1);
+    base[6] += 600;                        /* around the end of 32 bits, and on */
+    now[6] = base[6] + 900;
+    CHECK(moved_bits(&moving, base, now) + 20 < moved_bits(&plain, base, now));
+    for (int k = 0; k < 5000; k++) {
+        for (int i = 0; i < 8; i++) {
+            uint32_t mask = wisp__symbol_mask(columns[i].bits);
+            int wide = (int)(test_random(&random) % 33);
+            older[i] = (uint32_t)test_random(&random) & mask;
+            base[i] = (older[i] + (uint32_t)(test_random(&random) >> 1 >> (63 - wide))) & mask;
+            now[i] = test_random(&random) & 1 ? base[i] : (uint32_t)test_random(&random) & mask;
+        }
+        moving.behind = 1 + (int)(test_random(&random) % 100);
+        moving.ahead = k % 50 ? 1 + (int)(test_random(&random) % 100) : INT32_MAX;
+        moved_bits(&moving, base, now);
+    }
+}
+
 static const test_case tests[] = {
+    CASE(a_row_that_goes_on_moving_is_short),
     CASE(every_width_and_kind_with_every_delta_near_and_far),
     CASE(small_widths_go_from_every_symbol_to_every_symbol),
     CASE(random_tables_are_read_as_written),

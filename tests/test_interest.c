@@ -585,9 +585,9 @@ TEST(weight_scales_urgency) {
     static buoys t;
     buoys_open(&t);
     t.w.bad = true;
-    t.w.net.rate = 16000;
+    t.w.net.rate = 6000;
     t.w.net.latency = 0.03;
-    t.w.net.queue_bytes = 4000;
+    t.w.net.queue_bytes = 2000;
     t.desc.interest = buoy_weight;
     memset(weight_seen, 0, sizeof weight_seen);
     buoys_server(&t);

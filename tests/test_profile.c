@@ -61,7 +61,7 @@ TEST(a_class_has_its_records_and_objects) {
     world_run(&t.w, 0.3);
     for (int i = 0; i < 20; i++) orbs_spawn(&t, (float)i, "orb");
     out = snapshot_of(t.server, "orb")->remotes[0];
-    CHECK(out.is_class && out.queued == 20 && out.out.messages == 0);
+    CHECK(out.is_class && out.out.messages == 0);
     CHECK_EQ_INT(out.priority, 500);
     world_run(&t.w, 0.5);
     out = snapshot_of(t.server, "orb")->remotes[0];
@@ -70,6 +70,14 @@ TEST(a_class_has_its_records_and_objects) {
     CHECK(out.objects == 20 && in.objects == 20 && out.queued == 0);
     CHECK(out.out.messages == 20 && in.in.messages == 20);
     CHECK(in.in.bytes > 20 * 8 && out.out.bytes > in.in.bytes);
+    t.server->objects.classes[0]->rate = 1;            /* a second from one to the next */
+    for (wisp_object o = wisp_first(t.server, t.of_server); o.id; o = wisp_next(t.server, o))
+        ((orb *)wisp_object_edit(t.server, o))->x += 0.5f;
+    world_run(&t.w, 0.2);
+    out = snapshot_of(t.server, "orb")->remotes[0];
+    CHECK(out.queued == 20 && out.queued_seconds > 0.1f);
+    world_run(&t.w, 1);
+    CHECK_EQ_INT(snapshot_of(t.server, "orb")->remotes[0].queued, 0);
     wisp_despawn(t.server, wisp_first(t.server, t.of_server));
     world_run(&t.w, 0.5);
     CHECK_EQ_INT(snapshot_of(t.ends[0], "orb")->remotes[0].objects, 19);

@@ -274,7 +274,7 @@ TEST(what_is_nothing_but_numbers_can_be_passed_without_its_base) {
             move_to(&record_delta_sent, i + 2);
             from = wisp__reader_on(record_delta_sent.bytes, DELTA_BYTES);
             from.at = record_delta_sent.start;
-            CHECK(wisp__record_delta_pass(&u, r->program, &from));
+            CHECK(wisp__record_delta_pass(&u, r->program, false, &from));
             CHECK_EQ_INT(from.at - record_delta_sent.start, record_delta_sent.bits);
         }
         rig_close(r);

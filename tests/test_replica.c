@@ -148,9 +148,10 @@ TEST(hostile_objects) {
         }
         wisp__put(&to, orbs_next(&t) >> 31, 33);
         if (i % 2) {
-            wisp__put(&to, 1, 2);                      /* one more, by its index */
-            wisp__put(&to, orbs_next(&t) & 15, 16);
-            wisp__put(&to, i % 4 == 1, i % 4 == 1 ? 2 : 1);
+            wisp__records all = wisp__records_begin();
+            wisp__put_length(&to, 1 + (orbs_next(&t) & 7));
+            wisp__place_put(&all, (uint16_t)(orbs_next(&t) & 15), &to);
+            wisp__put(&to, i % 4 == 1 ? 4 : i % 8 == 3, i % 4 == 1 ? 4 : 3);
             if (i % 4 == 1) wisp__put(&to, orbs_next(&t) & 7, 16);
             if (i % 4 == 1) wisp__put_length(&to, 0);
         }

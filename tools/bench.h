@@ -193,6 +193,7 @@ typedef struct pair {
     udp_socket     sockets[SIDES];
     wisp_simulator simulators[SIDES];
     bool           over_udp, simulated;
+    double         tick_rate;                 /* of the server; 0: none */
 } pair;
 
 static inline void on_error(wisp_event *event) {
@@ -201,7 +202,7 @@ static inline void on_error(wisp_event *event) {
 
 /* An endpoint that knows, beside what the caller will name, as many remotes as a small game. */
 static inline wisp *open_endpoint(wisp_link link, int side, int max_peers,
-                                  const wisp_limits *limits, uint64_t seed) {
+                                  const wisp_limits *limits, uint64_t seed, double tick_rate) {
     wisp_desc desc;
     wisp_result why = WISP_OK;
     wisp *w;
@@ -213,6 +214,7 @@ static inline wisp *open_endpoint(wisp_link link, int side, int max_peers,
     desc.max_peers = max_peers;
     desc.refuse_joins = side == CLIENT;
     desc.seed = seed;
+    desc.tick_rate = tick_rate;
     if (limits) desc.limits = *limits;
     w = wisp_create(&desc, &why);
     if (!w) {
@@ -285,7 +287,8 @@ static inline bool pair_open(pair *p, const wisp_limits *limits, uint64_t seed) 
     for (side = SERVER; side < SIDES; side++) p->sockets[side].handle = UDP__NO_HANDLE;
     for (side = SERVER; side < SIDES; side++) {
         uint64_t own_seed = seed ? seed * SIDES + (uint64_t)side : 0;
-        p->ends[side] = open_endpoint(pair_link(p, side), side, 4, limits, own_seed);
+        p->ends[side] = open_endpoint(pair_link(p, side), side, 4, limits, own_seed,
+                                      side == SERVER ? p->tick_rate : 0);
     }
     if (p->ends[SERVER] && p->ends[CLIENT] && pair_join(p)) return true;
     complain("a client could not join");

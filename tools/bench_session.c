@@ -133,7 +133,7 @@ static crowd *crowd_open(int members) {
         link.recv = crowd_recv;
         link.user = &c->sides[side];
         link.mtu = CROWD_DATAGRAM_BYTES;
-        c->ends[side] = open_endpoint(link, side, CROWD_MAX, NULL, 0);
+        c->ends[side] = open_endpoint(link, side, CROWD_MAX, NULL, 0, 0);
     }
     if (c->ends[SERVER] && c->ends[CLIENT] && crowd_join(c, members)) return c;
     complain("%d clients could not join", members);
@@ -326,7 +326,7 @@ static void record_create_memory(void) {
     double begin;
     memset(&pipe, 0, sizeof pipe);
     begin = cpu_seconds();
-    w = open_endpoint(wisp_loopback(&pipe, 0), SERVER, 0, NULL, 0);
+    w = open_endpoint(wisp_loopback(&pipe, 0), SERVER, 0, NULL, 0, 0);
     record("memory", "create_time", "us", 0, (cpu_seconds() - begin) * 1e6);
     if (w) record("memory", "create", "B", 262144, (double)memory_of(w));
     if (w) wisp_destroy(w);

@@ -2,7 +2,7 @@
 
    The input is a script. The two ends are ordinary ones; between their own packets the script sends
    others in the name of either, well tagged: TICK with OBJECT records, LACKS and CLOCK, made by
-   construction from what the receiver has (indices, generations, classes, sequences, rows and
+   construction from what the receiver has (indices, generations, classes, ticks, rows and
    deltas of rows that it holds), then bent. One class has numbers only, one has texts, arrays and
    an optional field. The program behind them plays, and its handlers leave, spawn, despawn and
    define. What is promised is watched: all checks hold, handlers see only what fits the schema,
@@ -214,74 +214,104 @@ static wisp__encoded *take_row(world *f, wisp *w, wisp__class *c, int of) {
     return row;
 }
 
-/* A whole row, or the delta of a base that the receiver has. */
-static void put_row(world *f, wisp__writer *to, int of, const wisp__object *theirs) {
+/* The times of a row: of bases that the receiver has, mostly. */
+static wisp__row_times take_times(world *f, const wisp__object *theirs, uint32_t tick) {
+    int how = take(&f->in);
+    wisp__row_times t = { how & 32 ? (uint32_t)take(&f->in) : 0, 0, 0, 0, false };
+    const wisp__kept_rows *k = theirs ? &theirs->kept : NULL;
+    if (k && k->count && how & 64) {
+        int at = take_below(&f->in, k->count), older = take_below(&f->in, at + 1);
+        t.back = tick - t.age - wisp__kept_at(k, at)->tick;
+        if (how & 8) t.older = wisp__kept_at(k, at)->tick - wisp__kept_at(k, older)->tick;
+    }
+    if (how > 250) t.back = (uint32_t)take16(&f->in);
+    if (how & 128 && how & 1) t.span = (uint8_t)(1 + take_below(&f->in, 128));
+    t.jumps = t.span & 1;
+    return t;
+}
+
+/* A whole row, or the delta of rows that the receiver has. */
+static void put_row(world *f, wisp__writer *to, int of, const wisp__object *theirs,
+                    wisp__row_times t, uint32_t tick) {
     wisp *w = f->ends[0];
     wisp__class *c = wisp__class_of(w, f->of[0][of]);
-    uint8_t bytes[2048], how = take(&f->in);
-    int back = how & 64 ? 1 + (how & 7) : 0;
-    uint16_t sequence = (uint16_t)(theirs ? theirs->sequence + (how >> 3 & 3) : how);
-    const wisp__kept_row *base = theirs && back
-                                     ? wisp__kept_find(&theirs->kept, (uint16_t)(sequence - back))
-                                     : NULL;
+    uint8_t bytes[2048];
     wisp__writer row = wisp__writer_on(bytes, 1024);
     wisp__object made;
+    wisp__bases from;
     bool delta;
     memset(&made, 0, sizeof made);
     memset(bytes, 0, sizeof bytes);
     made.of = c;
     made.row = take_row(f, w, c, of);
     if (!made.row) return;
-    delta = wisp__object_pack(w, &made, base ? base->row : NULL, &row);
+    if (!t.back || !wisp__object_bases(theirs, tick - t.age, t, 0, &from))
+        memset(&from, 0, sizeof from);
+    delta = wisp__object_pack(w, &made, 0, &from, NULL, &row);
     wisp__encoded_release(w, made.row);
     wisp__arena_reset(&w->content.scratch);
-    wisp__put(to, how >> 5 & 1, 1);
-    if (how >> 5 & 1) wisp__put(to, take(&f->in) & 127, 7);
-    wisp__put(to, sequence & 255, 8);
-    wisp__put(to, delta || how > 250 ? (uint64_t)back : 0, 6);
     if (delta && of) wisp__put_small(to, (uint64_t)(row.at + 7) / 8);
     wisp__put_bits(to, bytes, row.at);
     if (delta && of) wisp__put(to, 0, (int)(-row.at & 7));
 }
 
-static void put_object(world *f, wisp__writer *to, int *index) {
+static void put_object(world *f, wisp__writer *to, wisp__records *all, uint32_t tick) {
     wisp *w = f->ends[1];
     int kind = take_below(&f->in, 8), at = take(&f->in), of = at >> 5 & 1;
-    bool follows = (at & 192) == 192;
-    const wisp__object *theirs;
-    unsigned generation;
-    *index = follows ? *index + 1 : at == 31 ? 65535 : at == 30 ? 300 : at & 15;
-    theirs = wisp__object_at(w, *index);
-    generation = (theirs ? theirs->id >> 16 : 1) + (unsigned)(kind == 7 ? take(&f->in) & 3 : 0);
+    int index = (at & 192) == 192 ? (int)all->index + 1 : at == 31 ? 65535
+                                                        : at == 30 ? 300 : at & 15;
+    const wisp__object *theirs = wisp__object_at(w, index & 0xffff);
+    unsigned generation = (theirs ? theirs->id >> 16 : 1) +
+                          (unsigned)(kind == 7 ? take(&f->in) & 3 : 0);
+    wisp__row_times t = take_times(f, theirs, tick);
     if (theirs && (take(&f->in) & 7)) of = theirs->of == wisp__class_of(w, f->of[1][1]);
-    wisp__put(to, 1 | (uint64_t)follows << 1, 2);
-    if (!follows) wisp__put(to, (uint64_t)*index, 16);
-    wisp__put(to, kind < 3 ? 0 : kind == 3 ? 3 : 1, kind < 3 ? 1 : 2);
-    if (kind >= 3) wisp__put(to, generation & 0xffff, 16);
-    if (kind == 3) return;
-    if (kind > 3) {
-        wisp__class *c = wisp__class_of(f->ends[0], f->of[0][of]);
-        int number = f->ends[0]->registry.remotes[c->remote]->newest - WISP__RESERVED;
-        if (take(&f->in) > 250) number = take(&f->in);
-        wisp__put_length(to, (uint64_t)number);
-        wisp__put(to, take(&f->in) & 3, 16);
+    all->count++;
+    wisp__place_put(all, (uint16_t)index, to);
+    if (kind < 2) {
+        t = all->recent[kind];
+        wisp__put(to, kind ? 2 : 1, kind + 1);
+    } else {
+        wisp__put(to, kind == 2 ? 0 : kind == 3 ? 12 : 4, kind == 2 ? 3 : 4);
+        if (kind == 3) wisp__put(to, (uint64_t)take(&f->in) & 1, 1);        /* frozen */
+        if (kind >= 3) wisp__put(to, generation & 0xffff, 16);
+        if (kind == 3) return;
+        if (kind > 3) {
+            wisp__class *c = wisp__class_of(f->ends[0], f->of[0][of]);
+            int number = f->ends[0]->registry.remotes[c->remote]->newest - WISP__RESERVED;
+            if (take(&f->in) > 250) number = take(&f->in);
+            wisp__put_length(to, (uint64_t)number);
+            wisp__put(to, (uint64_t)take(&f->in) & 3, 16);
+            wisp__put(to, (uint64_t)take(&f->in) & 3, 16);
+            wisp__put(to, 0, 1);                           /* no tags */
+        }
+        wisp__times_put(to, t);
     }
-    put_row(f, to, of, theirs);
+    wisp__times_use(all, t);
+    put_row(f, to, of, theirs, t, tick);
 }
 
 static void put_objects(world *f, wisp__writer *to) {
-    int count = 1 + take_below(&f->in, RECORDS), index = -1, how = take(&f->in);
+    int count = 1 + take_below(&f->in, RECORDS), how = take(&f->in);
     uint32_t leap = how > 240 ? (uint32_t)take(&f->in) << 24 : 0;
     uint32_t tick = (uint32_t)f->ends[0]->clock.tick + leap -
                     (how > 200 ? (uint32_t)(how & 31) : 0);
+    uint8_t bytes[4096];
+    wisp__writer records = wisp__writer_on(bytes, (int)sizeof bytes - 16);
+    wisp__records all = wisp__records_begin();
+    memset(bytes, 0, sizeof bytes);
     if (how != 13) wisp__frame_put_tick(to, tick, how & 1);
     wisp__frame_put(to, WISP__FRAME_OBJECT);
-    for (int i = 0; i < count; i++) {
-        wisp__writer before = *to;
-        put_object(f, to, &index);
-        if (to->full) *to = before;
+    records.end = wisp__least(records.end, to->end - to->at - 64);
+    for (int i = 0; i < count && records.end > 0; i++) {
+        wisp__writer before = records;
+        wisp__records so_far = all;
+        put_object(f, &records, &all, tick);
+        if (!records.full) continue;
+        records = before;
+        all = so_far;
     }
-    wisp__put(to, 0, 1);
+    wisp__put_length(to, (uint64_t)all.count + (how == 14));
+    if (records.at) wisp__put_bits(to, bytes, records.at);
 }
 
 static void put_clock(world *f, wisp__writer *to, int end) {
