@@ -25314,12 +25314,11 @@ static wisp__request *wisp__request_take(wisp *w, wisp__session *s, uint32_t id,
 /* A slot for a call of ours, or for a deferred one of the peer; NULL with the reason. */
 static wisp__pending *wisp__call_add(wisp *w, bool deferred, wisp_result *why) {
     int *count = deferred ? &w->calls.deferred : &w->calls.ours;
-    wisp__pending *call;
+    wisp__pending *call = NULL;
     *why = WISP_E_LIMIT;
-    if (*count >= w->base.limits.calls) return NULL;
-    *why = wisp__timers_reserve(&w->base, &w->peers.timers);
-    if (*why) return NULL;
-    call = (wisp__pending *)wisp__pool_add(&w->base, &w->calls.pool, why);
+    if (*count < w->base.limits.calls) *why = wisp__timers_reserve(&w->base, &w->peers.timers);
+    if (!*why) call = (wisp__pending *)wisp__pool_add(&w->base, &w->calls.pool, why);
+    if (!call) wisp__no_room(w, *why, w->base.limits.calls, "limits.calls");
     if (!call) return NULL;
     call->timer.kind = WISP__TIMER_CALL;
     call->began = -1;
@@ -25461,7 +25460,6 @@ wisp_call wisp_defer(wisp_event *event) {
     if (event && event->w) event->w->why = why;
     if (!s) return handle;
     call = wisp__call_add(event->w, true, &event->w->why);
-    if (!call) wisp__no_room(event->w, event->w->why, event->w->base.limits.calls, "limits.calls");
     if (!call) return handle;
     call->id = event->request->id;
     call->remote = event->request->remote;
@@ -36819,9 +36817,8 @@ static int wisp__invoked_peers(wisp *w, const wisp__outbound *out, wisp_peer **p
 /* Slots for a call to several and its parts, all or none. */
 static wisp__pending *wisp__whole_add(wisp *w, const wisp__outbound *out, int parts) {
     wisp__pending *whole = NULL, *part = NULL;
-    w->why = WISP_E_LIMIT;
     if (parts < w->base.limits.calls - w->calls.ours) whole = wisp__call_add(w, false, &w->why);
-    if (!whole) wisp__no_room(w, w->why, w->base.limits.calls, "limits.calls");
+    else wisp__no_room(w, WISP_E_LIMIT, w->base.limits.calls, "limits.calls");
     if (!whole) return NULL;
     whole->gathers = true;
     whole->left = parts;
@@ -36841,7 +36838,6 @@ static wisp__pending *wisp__whole_add(wisp *w, const wisp__outbound *out, int pa
         wisp__call_remove(w, part);
     }
     wisp__call_remove(w, whole);
-    wisp__no_room(w, w->why, w->base.limits.calls, "limits.calls");
     return NULL;
 }
 
@@ -36899,7 +36895,6 @@ wisp_call wisp_invoke_target(wisp *w, wisp_target target, wisp_to to, const wisp
     if (w->why) return handle;
     if (!out.session) return wisp__invoke_many(w, &out);
     call = wisp__call_add(w, false, &w->why);
-    if (!call) wisp__no_room(w, w->why, w->base.limits.calls, "limits.calls");
     if (!call) return handle;
     handle.id = call->slot.id;
     w->why = wisp__call_send(w, call, &out);
