@@ -41,7 +41,8 @@ TESTS_s390x := $(addprefix test_, base pool stats meter bits text value pack sea
             profile structs)
 TESTS_m32   := $(TESTS_s390x) $(addprefix test_, queue frame names packet_writer session receive \
             arrival flush host peer channel wrap wrap16 soak compat oom encoding message_codec \
-            message_delta record_delta row value_delta baseline compress limits input rollback)
+            message_delta record_delta row value_delta baseline compress limits noise input \
+            rollback)
 TESTS_fast  := $(addprefix test_, base value type pack scalar tile record codec engine decimal \
             json msgpack protobuf policy)
 SMOKE := tcc musl musl-static arm
@@ -336,6 +337,7 @@ LIBS_bench_traffic    := -lenet
 LIBS_bench_records    := $(PLAYERS) -lprotobuf-c -lprotobuf-nanopb -lmsgpackc
 LIBS_bench_remotes    := -llz4
 LIBS_bench_cubes      := -lzstd
+LIBS_bench_sealed     := -lsodium
 
 build/bench_records build/warn/clang/tools/bench_records.log: | $(PLAYERS)
 

@@ -248,6 +248,7 @@ static void open_world(world *f, int options) {
     wisp_desc desc;
     wisp_addr there = wisp_loopback_addr(0);
     f->h.pipe.reliable = (options & 1) != 0;
+    hostile_sealed = (options & 192) == 192;
     hostile_desc(&desc, 1);
     desc.link = wisp_loopback(&f->h.pipe, 0);
     desc.max_peers = 8;

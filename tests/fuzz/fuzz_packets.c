@@ -10,6 +10,7 @@
 #define WISP_STATIC
 #include "../../wisp.h"
 #include "../support/fuzz_script.h"
+#include "../support/fake_cipher.h"
 
 enum { ADDRESSES = 3, PACKET_MAX = 2048, MTU = 600, DEFERRED = 4, OPERATIONS = 600, RECORDS = 40 };
 enum { MEMORY_MOST = 2 << 20 };
@@ -28,6 +29,8 @@ typedef struct world {
     script    in;
     account    memory;
     wisp     *w;
+    fake_cipher cipher;                   /* its keys are known to who sends */
+    uint8_t   secret[WISP_KEY_BYTES], key[WISP_KEY_BYTES];
     double    now;
     caller    callers[ADDRESSES];
     int       from;                       /* the address that sends */
@@ -224,15 +227,13 @@ static void hand_in_handshake(world *f, wisp__writer *to, uint64_t nonce) {
 /* A handshake packet in the right form, up to its body. */
 static void any_handshake(world *f) {
     uint64_t nonce = take(&f->in) & 3;
-    wisp__writer to = handshake(f, take(&f->in) % 7, nonce);
+    wisp__writer to = handshake(f, take(&f->in) % 11, nonce);
     for (int left = take_below(&f->in, 100); left > 0; left--) wisp__put(&to, take(&f->in), 8);
     hand_in_handshake(f, &to, nonce);
 }
 
-static void put_response(world *f, wisp__writer *to, const caller *c) {
+static void put_response(world *f, wisp__writer *to) {
     int ticket = take_below(&f->in, 4);
-    wisp__put(to, c->bucket, 8);
-    wisp__put(to, c->cookie, 64);
     wisp__put(to, take(&f->in), 16);                             /* their connection number */
     wisp__put(to, f->w->base.reliable, 1);
     wisp__put(to, take(&f->in) & 15, 7);                        /* log2 of their window_items */
@@ -244,17 +245,39 @@ static void put_response(world *f, wisp__writer *to, const caller *c) {
     for (int i = 0; i < ticket; i++) wisp__put(to, take(&f->in), 8);
 }
 
+/* The response of a sealed join; now and then a byte of its content or of its seal is another. */
+static void put_sealed_response(world *f, wisp__writer *to) {
+    uint8_t message[256];
+    wisp__writer content = wisp__writer_on(message + WISP_KEY_BYTES, WISP__ASK_LEAST);
+    wisp__noise n;
+    int bent = take(&f->in), at = take(&f->in) % (WISP__ASK_LEAST + WISP__NOISE_REST);
+    memset(message, 0, sizeof message);
+    put_response(f, &content);
+    if (bent < 32) message[WISP_KEY_BYTES + at % WISP__ASK_LEAST] ^= (uint8_t)(bent + 1);
+    if (!wisp__noise_begin(&n, &f->cipher.cipher, f->key,
+                           wisp__text(f->packet, WISP__HANDSHAKE_HEAD)) ||
+        !wisp__noise_write(&n, message, WISP__ASK_LEAST))
+        return;
+    if (bent > 240) message[at] ^= (uint8_t)bent;
+    wisp__put_bytes(to, message, WISP__ASK_LEAST + WISP__NOISE_REST);
+}
+
 /* A whole join: request, the challenge's cookie back, and a first packet. */
 static void join(world *f) {
     caller *c = &f->callers[f->from];
     wisp__writer to;
+    bool sealed;
     c->nonce = take(&f->in);
     c->challenged = false;
     to = handshake(f, WISP__REQUEST, c->nonce);
     hand_in_handshake(f, &to, c->nonce);
     if (!c->challenged) return;
-    to = handshake(f, WISP__RESPONSE, c->nonce);
-    put_response(f, &to, c);
+    sealed = f->cipher.cipher.user && take(&f->in) & 1;
+    to = handshake(f, sealed ? WISP__SEALED_RESPONSE : WISP__RESPONSE, c->nonce);
+    wisp__put(&to, c->bucket, 8);
+    wisp__put(&to, c->cookie, 64);
+    if (sealed) put_sealed_response(f, &to);
+    else put_response(f, &to);
     hand_in_handshake(f, &to, c->nonce);
 }
 
@@ -264,8 +287,10 @@ static void hand_in_tagged(world *f, wisp__session *s, uint8_t flags, int body) 
     int head, skip = take_below(&f->in, 16);
     uint64_t number;
     wisp__peer other;
+    wisp__keys keys;
     if (!s) return;
-    head = wisp__packet_head(&f->w->base, false);
+    head = wisp__head_of(&f->w->base, &s->peer);
+    if (head + body > PACKET_MAX) body = PACKET_MAX - head;
     memmove(f->packet + head, f->packet + WISP__PACKET_HEAD, (size_t)body);
     f->packet[0] = (uint8_t)(WISP__FLAG_SESSION | flags);
     number = s->peer.flow.top ? s->peer.flow.top + 1 : WISP_FIRST_NUMBER;
@@ -276,6 +301,15 @@ static void hand_in_tagged(world *f, wisp__session *s, uint8_t flags, int body) 
     other = s->peer;                                            /* as its other end has it */
     other.joiner = !s->peer.joiner;
     other.connection = wisp__connection_of(&s->peer);
+    if (other.keys) {                                           /* now and then the next key */
+        bool turns = skip == 7;
+        keys = *s->peer.keys;
+        memcpy(keys.out, turns ? keys.next : keys.in, sizeof keys.out);
+        keys.out_phase = keys.in_phase != turns;
+        keys.out_first = number;
+        keys.out_time = f->w->base.time;
+        other.keys = &keys;
+    }
     wisp__packet_close(&f->w->base, &other, number, f->packet, head + body);
     hand_in(f, head + body);
 }
@@ -507,6 +541,13 @@ static bool open_server(world *f) {
     desc.accept = judge;
     desc.memory = memory_allocator(&f->memory);
     desc.seed = 1;
+    if (options & 2) {
+        desc.cipher = fake_open(&f->cipher, 1);
+        desc.cipher->keypair(&f->cipher, f->secret, f->key);
+        desc.secret_key = f->secret;
+        desc.reset_secret = options & 4 ? f->key : NULL;
+        desc.limits.rekey_packets = 16;
+    }
     lower_limits(&desc.limits);
     f->w = wisp_create(&desc, NULL);
     if (!f->w) return false;

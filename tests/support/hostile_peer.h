@@ -5,9 +5,16 @@
    with the header's own writers. What it hears is noted, so that it can ack. Included after
    fuzz_script.h.
 
-   All that depends on the head of a packet stands in the first part. */
+   With `hostile_sealed` the sessions are sealed, by a cipher that only pretends; the peer has the
+   keys. All that depends on the head of a packet stands in the first part. */
 #ifndef HOSTILE_PEER_H
 #define HOSTILE_PEER_H
+
+#include "fake_cipher.h"
+
+static bool        hostile_sealed;
+static fake_cipher hostile_cipher;
+static uint8_t     hostile_secret[WISP_KEY_BYTES], hostile_key[WISP_KEY_BYTES];
 
 enum { HOSTILE_MTU = 1200, HOSTILE_WHOLE = 20000, HOSTILE_SIDES = 64 };
 
@@ -42,12 +49,12 @@ enum { HOSTILE_HEAD = WISP__PACKET_HEAD };
 
 /* Where the body of a session packet begins. */
 static inline int hostile_body_at(const hostile *h) {
-    return wisp__packet_head(&h->server->base, false);
+    return wisp__packet_head(&h->server->base, hostile_sealed);
 }
 
 /* The low bits of a session packet's number. */
 static inline uint64_t hostile_low(const uint8_t *bytes) {
-    return wisp__load_part(bytes + WISP__PACKET_HEAD - 2, 2);
+    return wisp__packet_low(bytes, WISP__PACKET_HEAD + (hostile_sealed ? WISP__SEALED_MORE : 0));
 }
 
 /* The number of a session packet of the server; 0 on a reliable link. */
@@ -71,7 +78,10 @@ static inline void hostile_tag(hostile *h, uint8_t *bytes, int size, uint64_t nu
 
 /* Where a packet begins whose body begins at h->packet + HOSTILE_HEAD; its flags are put there. */
 static inline uint8_t *hostile_put_head(hostile *h, int flags) {
-    uint8_t *bytes = h->packet + HOSTILE_HEAD - hostile_body_at(h);
+    int at = hostile_body_at(h), from = at < HOSTILE_HEAD ? at : HOSTILE_HEAD;
+    uint8_t *bytes = h->packet + HOSTILE_HEAD - from;
+    if (at > HOSTILE_HEAD)
+        memmove(h->packet + at, h->packet + HOSTILE_HEAD, HOSTILE_MTU - HOSTILE_HEAD);
     bytes[0] = (uint8_t)(WISP__FLAG_SESSION | flags);
     return bytes;
 }
@@ -115,7 +125,8 @@ static inline bool hostile_send(hostile *h, int flags, int skip) {
     s->peer.flow.next += (uint64_t)skip;
     number = h->server->base.reliable ? ++h->ordered : s->peer.flow.next++;
     bytes = hostile_put_head(h, flags);
-    size = (int)(h->packet + HOSTILE_HEAD - bytes) + body;
+    size = hostile_body_at(h) + body;
+    if (size > HOSTILE_MTU) size = HOSTILE_MTU;                 /* a seal is longer than a tag */
     hostile_tag(h, bytes, size, number);
     hostile_hand_over(h, bytes, size);
     return true;
@@ -134,6 +145,18 @@ static inline bool hostile_send_runs(hostile *h) {
     return hostile_send(h, WISP__FLAG_COMPRESSED, 0);
 }
 
+/* Takes the seal off a packet of the client's own. */
+static inline bool hostile_unseal(hostile *h, uint8_t *bytes, int size, uint64_t number) {
+    uint8_t opened[HOSTILE_MTU];
+    wisp_box box = wisp__packet_box(&h->client->base, number, bytes, size);
+    int at = hostile_body_at(h);
+    box.key = hostile_mine(h)->peer.keys->out;
+    box.to = opened;
+    if (!fake_open_box(&hostile_cipher, &box)) return false;
+    memcpy(bytes + at, opened, (size_t)(size - at));
+    return true;
+}
+
 static inline int hostile_link_send(void *user, wisp_packet *packets, int count) {
     hostile *h = (hostile *)user;
     for (int i = 0; i < count; i++) {
@@ -144,9 +167,14 @@ static inline int hostile_link_send(void *user, wisp_packet *packets, int count)
         memcpy(copy, packets[i].data, (size_t)size);
         if (copy[0] & WISP__FLAG_SESSION) {
             if (h->dumb) continue;
+            uint64_t number = s ? hostile_own_number(h, copy) : 0;
             at = hostile_body_at(h);
+            if (s && hostile_sealed &&
+                !hostile_unseal(h, copy, size, h->server->base.reliable ? s->peer.sent_in_order
+                                                                        : number))
+                continue;
             if (s && h->twist && !h->twist(h->user, copy + at, size - at)) continue;
-            if (s) hostile_tag(h, copy, size, hostile_own_number(h, copy));
+            if (s) hostile_tag(h, copy, size, number);
         }
         hostile_hand_over(h, copy, size);
     }
@@ -205,6 +233,10 @@ static inline void hostile_desc(wisp_desc *desc, uint64_t seed) {
     memset(desc, 0, sizeof *desc);
     desc->app = "fuzz";
     desc->seed = seed;
+    if (!hostile_sealed) return;
+    desc->cipher = fake_open(&hostile_cipher, 1);
+    desc->cipher->keypair(&hostile_cipher, hostile_secret, hostile_key);
+    desc->secret_key = hostile_secret;
 }
 
 static inline void hostile_gone(hostile *h) {
@@ -234,7 +266,8 @@ static inline bool hostile_join(hostile *h) {
     h->deaf = h->dumb = false;
     h->client = wisp_create(&desc, NULL);
     MUST(h->client);
-    h->to_server = wisp_join(h->client, &there, NULL, 0);
+    h->to_server = hostile_sealed ? wisp_join_sealed(h->client, &there, hostile_key, NULL, 0)
+                                  : wisp_join(h->client, &there, NULL, 0);
     for (int i = 0; i < 12; i++) {
         wisp__session *s;
         h->now += 0.01;
