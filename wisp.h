@@ -4870,10 +4870,10 @@ typedef struct wisp__session {
     bool lacks_all : 1;  /* it is to be asked for the states of all its objects */
     bool answers_all : 1;  /* it is to be told of all assets of which it was not */
     bool inputs_due : 1;  /* the next packet has the record INPUT (rollback) */
+    unsigned input_theirs : 4;  /* the number of the game that it plays; 0: none */
     bool untold : 1;  /* the peer does not know a name, which is still to be reported */
     bool regrouped : 1;  /* it has another group, or a focus: all objects are to be looked at */
     uint8_t clock_id;  /* of its question about our ticks (tick) */
-    uint8_t input_theirs;  /* the number of the game that it plays; 0: none (rollback) */
     uint8_t notices_left;  /* WISP_JOINED and WISP_LEFT that may still come (session) */
     uint16_t refused;  /* remotes with an encoding of the peer that we refuse */
     uint16_t lent;  /* lent remotes that its numbers stand for */
@@ -30993,7 +30993,7 @@ static void wisp__on_input(wisp__reading *r) {
         return;
     }
     r->has_input = true;
-    r->s->input_theirs = (uint8_t)own;
+    r->s->input_theirs = (unsigned)own & 15;
     if (!link || link->lost || rb->over) {             /* nothing is played with that end */
         r->s->inputs_due |= own != 0;
         if (own) wisp__peers_mark(w, &r->s->peer);
