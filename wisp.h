@@ -2394,8 +2394,8 @@ WISP_API void        wisp_times(const wisp *w, wisp_times_of *out);
                                        wisp_rollback_step begins to wait for */
 #define WISP_RESUMED "wisp:resumed"
 
-/* All ends must agree on players and their order, input, first_tick and
-   hash_every; the rest is each end's own. */
+/* All ends must agree on players and their order, input and first_tick; the
+   rest is each end's own. */
 typedef struct wisp_rollback_desc {
     int players;                /* 1 .. 8 */
     int delay;                  /* ticks from an input to its use, 0 .. 30 */
@@ -2407,14 +2407,16 @@ typedef struct wisp_rollback_desc {
     int state_bytes;            /* that `save` writes, all of them */
     /* Runs a tick. inputs[player] is such a struct; NULL: it has left. */
     void (*step)(void *user, const void *const *inputs, int64_t tick);
-    void (*save)(void *user, void *out);        /* the game, between ticks */
+    /* The game between two ticks. Where nothing goes back (lockstep, a
+       spectator) both may be NULL: then there are no hashes either. */
+    void (*save)(void *user, void *out);
     void (*load)(void *user, const void *state);
     bool  sync_test;            /* runs each tick twice and compares */
     void *user;
     int64_t first_tick;
     int   save_every;           /* sparse saving: every n-th tick, so that going
                                    back runs up to n - 1 ticks more; 0 = 1 */
-    int   hash_every;           /* ticks between hashes, which are compared: a
+    int   hash_every;           /* ticks between hashes, the same on all ends: a
                                    multiple of save_every; 0 = about 10; < 0:
                                    none */
     double timeout;             /* seconds to wait for a player, which then has
@@ -30803,11 +30805,10 @@ static int wisp__rollback_turn(wisp *w, const void *my_input) {
 static uint16_t wisp__rollback_agreed(const wisp__rollback *rb, int player) {
     static const uint64_t key[2] = { 1, 2 };
     const wisp__described *d = rb->in.described;
-    uint8_t of[32];
+    uint8_t of[24];
     wisp__store64(of, wisp__siphash(key, d->descriptor, (d->bits + 7) / 8));
     wisp__store64(of + 8, (uint64_t)rb->in.first);
-    wisp__store64(of + 16, (uint64_t)rb->desc.hash_every);
-    wisp__store64(of + 24, (uint64_t)(rb->in.players << 8 | player));
+    wisp__store64(of + 16, (uint64_t)(rb->in.players << 8 | player));
     return (uint16_t)wisp__siphash(key, of, (int)sizeof of);
 }
 
@@ -31090,6 +31091,7 @@ WISP__UNUSED static void wisp__rollback_check(const wisp *w) {
 
 static wisp_result wisp__rollback_check_desc(wisp *w, const wisp_rollback_desc *d, int here) {
     int every = wisp__default_int(d->save_every, 1);
+    bool back = d->sync_test || (!d->spectate && d->window >= 0);
     const char *wrong = NULL;
     if (d->spectate ? here == d->players : here != 1 && here != d->players)
         wrong = "players: one has id 0, which is this end, or all have; a spectator needs one";
@@ -31097,7 +31099,8 @@ static wisp_result wisp__rollback_check_desc(wisp *w, const wisp_rollback_desc *
         wrong = "delay or window is not in 0 .. 30";
     if (!d->input || d->input->shape != WISP_SHAPE_STRUCT || d->input->bytes > WISP__INPUT_STRUCT)
         wrong = "input is no schema of a C struct of at most 256 bytes";
-    if (!d->step || !d->save || !d->load || d->state_bytes < 1 || d->state_bytes > 1 << 26)
+    if (!d->step || (back && (!d->save || !d->load || !d->state_bytes)) || d->state_bytes < 0 ||
+        d->state_bytes > 1 << 26)
         wrong = "step, save or load is NULL, or state_bytes is not in 1 .. 2^26";
     if (d->first_tick < 0 || every < 1 || every > WISP__ROLLBACK_MOST || d->hash_every > 1000 ||
         (d->hash_every > 0 && d->hash_every % every) || !wisp__is_within(d->timeout, 0, 1e9))
@@ -31112,11 +31115,12 @@ static void wisp__rollback_defaults(const wisp *w, wisp__rollback *rb,
     if (!(d->timeout > 0)) rb->desc.timeout = w->base.timeout;
     if (!d->hash_every) rb->desc.hash_every = (9 + every) / every * every;
     rb->window = d->spectate || d->window < 0 ? 0 : wisp__default_int(d->window, 8);
-    rb->save_every = d->sync_test ? 1 : rb->window ? every : wisp__max_int(rb->desc.hash_every, 0);
+    if (!d->save || d->hash_every < 0) rb->desc.hash_every = 0;
+    rb->save_every = d->sync_test ? 1 : rb->window ? every : rb->desc.hash_every;
     rb->places = rb->save_every ? rb->window / rb->save_every + 2 : 2;
-    rb->state_bytes = ((size_t)d->state_bytes + 15) & ~(size_t)15;
+    rb->state_bytes = ((size_t)d->state_bytes + 16) & ~(size_t)15;
     rb->tick = rb->good = rb->waited = rb->in.first = rb->next_hash = d->first_tick;
-    if (d->hash_every < 0) {
+    if (!rb->desc.hash_every) {
         rb->desc.hash_every = 1;
         rb->next_hash = INT64_MAX;
     }

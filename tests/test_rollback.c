@@ -1,12 +1,13 @@
 /* test_rollback.c - games between peers: all run the same inputs, whatever the network does
 
-   The test of many seeds plays ROLLBACK_SEEDS of them (environment; 12): `make rollback`. */
+   The test of many seeds plays ROLLBACK_SEEDS of them (environment; 24): `make rollback`. */
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
 #include "../wisp.h"
 #include <stdlib.h>
 #include "support/test_runner.h"
 #include "support/bottleneck.h"
+#include "support/watched_memory_and_link.h"
 #include "support/rollback_party.h"
 
 /* --- all go on alike --- */
@@ -73,14 +74,14 @@ static void rollback_seed(uint64_t seed) {
 
 TEST(any_network_leaves_all_with_the_same_inputs) {
     const char *given = getenv("ROLLBACK_SEEDS");
-    int seeds = given ? atoi(given) : 12;
+    int seeds = given ? atoi(given) : 24;
     for (int seed = 1; seed <= seeds; seed++) rollback_seed((uint64_t)seed);
 }
 
 TEST(every_window_and_delay_plays) {
     static party t;
-    for (int window = -1; window <= 16; window += window < 2 ? 1 : 7) {
-        for (int delay = 0; delay <= 8; delay += 4) {
+    for (int window = -1; window <= 16; window++) {
+        for (int delay = 0; delay <= 8; delay += 2) {
             party_open(&t, 2, (uint64_t)(window * 16 + delay + 17));
             for (int i = 0; i < 2; i++) {
                 t.ends[i].desc.window = window;
@@ -526,6 +527,26 @@ TEST(a_desc_that_makes_no_sense_is_refused) {
     party_close(&t);
 }
 
+TEST(lockstep_and_spectators_need_not_save) {
+    static party t;
+    party_open_with(&t, 2, 3, 46, NULL);
+    for (int i = 0; i < 3; i++) {
+        t.ends[i].desc.window = -1;
+        t.ends[i].desc.delay = 4;
+        if (i == 0) continue;
+        t.ends[i].desc.save = NULL;
+        t.ends[i].desc.load = NULL;
+        t.ends[i].desc.state_bytes = 0;
+    }
+    party_join(&t);
+    party_begin(&t);
+    party_run(&t, 3);
+    party_same(&t);
+    CHECK(party_confirmed(&t) > 40);
+    CHECK_EQ_INT(party_stats(&t, 0).hashed, 0);
+    party_close(&t);
+}
+
 TEST(ends_that_play_different_games_say_so) {
     static party t;
     party_open(&t, 2, 42);
@@ -677,6 +698,60 @@ TEST(what_makes_no_sense_ends_the_session) {
     }
 }
 
+TEST(a_link_that_loses_nothing_plays_too) {
+    static party t;
+    wisp_desc desc;
+    memset(&desc, 0, sizeof desc);
+    desc.link.reliable = true;
+    party_open_with(&t, 3, 4, 44, &desc);
+    party_join(&t);
+    party_begin(&t);
+    party_run(&t, 2);
+    bn_destroy(&t.net, t.at[1]);
+    t.ends[1].playing = false;
+    party_run(&t, 2);
+    party_same(&t);
+    CHECK(party_confirmed(&t) > 200);
+    party_close(&t);
+}
+
+TEST(without_memory_nothing_has_begun_and_a_tick_comes_later) {
+    static party t;
+    ledger memory = ledger_none();
+    wisp_desc desc;
+    wisp_result why = WISP_E_MEMORY;
+    int64_t before;
+    int failed = 0;
+    memset(&desc, 0, sizeof desc);
+    desc.memory = ledger_memory(&memory);
+    party_open_with(&t, 2, 2, 45, &desc);
+    party_join(&t);
+    for (int n = 1; n < 20 && why; n++) {
+        memory.fail_at = memory.asked + n;
+        before = (int64_t)t.ends[0].w->base.stats.memory;
+        why = wisp_rollback_begin(t.ends[0].w, &t.ends[0].desc, t.peers[0], NULL, 0);
+        if (why) CHECK_EQ_INT(why, WISP_E_MEMORY);
+        if (why) CHECK(t.ends[0].w->rollback == NULL);
+        if (why) CHECK((int64_t)t.ends[0].w->base.stats.memory <= before + 70000);    /* chunks */
+        failed += why != WISP_OK;
+    }
+    CHECK(failed >= 2);
+    CHECK_EQ_INT(why, WISP_OK);
+    wisp_rollback_end(t.ends[0].w);
+    memory.fail_at = 0;
+    party_begin(&t);
+    for (int i = 0; i < 30; i++) {
+        memory.fail_at = memory.asked + 1 + i % 3;
+        party_run(&t, 0.1);
+    }
+    memory.fail_at = 0;
+    party_run(&t, 1);
+    party_same(&t);
+    CHECK(party_confirmed(&t) > 60);
+    party_close(&t);
+    CHECK_EQ_INT(memory.out, 0);
+}
+
 /* --- figures --- */
 
 TEST(a_packet_of_inputs_is_small_and_takes_no_memory) {
@@ -723,11 +798,14 @@ static const test_case tests[] = {
     CASE(a_spectator_sees_the_same_and_catches_up),
     CASE(a_spectator_that_is_too_late_is_let_go),
     CASE(a_desc_that_makes_no_sense_is_refused),
+    CASE(lockstep_and_spectators_need_not_save),
     CASE(ends_that_play_different_games_say_so),
     CASE(a_step_may_end_the_game_and_not_begin_a_step),
     CASE(a_player_that_lies_changes_nothing_for_the_others),
     CASE(the_first_player_alone_says_who_is_out),
     CASE(what_makes_no_sense_ends_the_session),
+    CASE(a_link_that_loses_nothing_plays_too),
+    CASE(without_memory_nothing_has_begun_and_a_tick_comes_later),
     CASE(a_packet_of_inputs_is_small_and_takes_no_memory),
 };
 
