@@ -2120,7 +2120,7 @@ typedef struct wisp_class_desc {
     /* On the server, asked of what a peer would see, each tick: 0 hides the
        object, more is its weight, 0.001..1,000: it gains urgency so much faster
        while it waits. NULL = 1 for all. What is hidden is asked again within a
-       quarter of a second. It may not change interest. */
+       quarter of a second. It may not change interest, or spawn. */
     double (*interest)(wisp *w, wisp_peer peer, wisp_object object, void *user);
     /* On the server, of what an owner asks for: ->state (may be changed),
        ->before (NULL: a spawn), ->object (id 0: a spawn), ->peer and ->player.
@@ -5285,16 +5285,16 @@ typedef struct wisp__tag {
 
 /* What few objects have: a place, tags, and rules of who sees them. */
 typedef struct wisp__presence {
+    wisp_vec3 at;
+    uint32_t moved;            /* how often interest had been settled when it moved last */
+    struct wisp__presence *next, *previous;    /* of its zone */
+    struct wisp__zone *zone;   /* NULL: it is in none */
     struct wisp__object *object;
-    struct wisp__zone *zone;   /* of the zones; NULL: of none */
-    struct wisp__presence *next, *previous;    /* of the zone */
     struct wisp__presence *next_moved;
     wisp__rules rules;
-    wisp_vec3 at;
     uint16_t tags[WISP__OBJECT_TAGS];
     uint8_t tag_count;
-    bool placed : 1;           /* it has a position */
-    bool moved : 1;            /* in the list of those whose place is new */
+    bool placed;               /* it has a position */
 } wisp__presence;
 
 /* The bits of a row for peers that have these two before it, so long ago; or NULL. */
@@ -5453,6 +5453,7 @@ typedef struct wisp__objects {
     int tag_room, tag_count;
     wisp__zones zones;
     bool settling;             /* interest is being settled: nothing of it is freed */
+    uint32_t settled;          /* how often it was */
     wisp__session *server;     /* whose objects are here; NULL: nobody's */
     bool lost;                 /* it has gone, and they have not yet */
     bool served;               /* there was such a server before */
@@ -28034,27 +28035,6 @@ static bool wisp__is_place(wisp_vec3 at) {
            wisp__is_finite((double)at.z);
 }
 
-static void wisp__presence_move(wisp *w, wisp__presence *p, wisp_vec3 at) {
-    if (p->placed && memcmp(&p->at, &at, sizeof at) == 0) return;
-    if (!p->placed) wisp__look_later(w, p->object);
-    p->placed = true;
-    p->at = at;
-    if (p->moved) return;
-    p->moved = true;
-    p->next_moved = w->objects.moved;
-    w->objects.moved = p;
-}
-
-/* An object whose class has a position is where its struct says. It has its presence. */
-static void wisp__object_place_itself(wisp *w, wisp__object *o) {
-    wisp_vec3 at;
-    if (!o->of->desc.position || !o->presence) return;
-    memcpy(&at, (const char *)wisp__object_image(o) + o->of->desc.position - 1, sizeof at);
-    if (wisp__is_place(at)) wisp__presence_move(w, o->presence, at);
-    else wisp__error(w, NULL, w->registry.remotes[o->of->remote], WISP_E_INVALID,
-                     "the position of an object is no number: it stays where it was");
-}
-
 /* --- the zones --- */
 
 static int32_t wisp__zones_line(const wisp__zones *g, double at) {
@@ -28151,6 +28131,28 @@ static void wisp__presence_link(wisp *w, wisp__presence *p) {
     p->next = zone->first;
     if (p->next) p->next->previous = p;
     zone->first = p;
+}
+
+static void wisp__presence_move(wisp *w, wisp__presence *p, wisp_vec3 at) {
+    if (p->placed && memcmp(&p->at, &at, sizeof at) == 0) return;
+    if (!p->placed) wisp__look_later(w, p->object);
+    p->placed = true;
+    p->at = at;
+    wisp__presence_link(w, p);
+    if (p->moved == w->objects.settled + 1) return;
+    p->moved = w->objects.settled + 1;
+    p->next_moved = w->objects.moved;
+    w->objects.moved = p;
+}
+
+/* An object whose class has a position is where its struct says. It has its presence. */
+static void wisp__object_place_itself(wisp *w, wisp__object *o) {
+    wisp_vec3 at;
+    if (!o->of->desc.position || !o->presence) return;
+    memcpy(&at, (const char *)wisp__object_image(o) + o->of->desc.position - 1, sizeof at);
+    if (wisp__is_place(at)) wisp__presence_move(w, o->presence, at);
+    else wisp__error(w, NULL, w->registry.remotes[o->of->remote], WISP_E_INVALID,
+                     "the position of an object is no number: it stays where it was");
 }
 
 /* Frees an object with its place, tags and rules. */
@@ -28287,6 +28289,11 @@ static void wisp__zones_change(wisp *w) {
         }
         if (!step) g->side = side;
     }
+}
+
+static wisp_result wisp__interest_busy(const wisp *w) {
+    if (!w->objects.settling) return WISP_OK;
+    return wisp__explain(w, WISP_E_BUSY, "a class's interest callback only answers");
 }
 
 /* --- looking --- */
@@ -28460,12 +28467,13 @@ static void wisp__objects_left(wisp *w, wisp__session *s) {
 static void wisp__interest_settle(wisp *w) {
     wisp__objects *all = &w->objects;
     wisp__object *looks = all->looks;
-    wisp__presence *moved = all->moved;
+    const wisp__presence *moved = all->moved;
+    bool still = false;        /* is a focus where it was? */
     all->looks = NULL;
     all->moved = NULL;
+    all->settled++;
     all->settling = true;
     if (all->zones.changed) wisp__zones_change(w);
-    for (wisp__presence *p = moved; p; p = p->next_moved) wisp__presence_link(w, p);
     for (wisp__peer *peer = w->peers.first; peer; peer = peer->next)
         wisp__audience_settle(w, (wisp__session *)peer);
     for (int i = 0; i < all->class_count; i++) wisp__class_ask(w, all->classes[i]);
@@ -28474,10 +28482,8 @@ static void wisp__interest_settle(wisp *w) {
         o->look = false;
         wisp__look_at(w, o);
     }
-    for (wisp__presence *p = moved; p; p = p->next_moved) {
-        p->moved = false;
-        wisp__presence_scan(w, p);
-    }
+    for (const wisp__focus *f = all->zones.foci; f; f = f->next) still |= !f->moved;
+    for (const wisp__presence *p = moved; p && still; p = p->next_moved) wisp__presence_scan(w, p);
     for (wisp__focus *f = all->zones.foci; f; f = f->next) f->moved = false;
     all->settling = false;
     for (int i = 0; i < all->audience_room; i++)
@@ -28508,11 +28514,6 @@ static bool wisp__interest_hits(const wisp *w, const wisp_to *to, const wisp__se
 }
 
 /* --- the calls --- */
-
-static wisp_result wisp__interest_busy(const wisp *w) {
-    if (!w->objects.settling) return WISP_OK;
-    return wisp__explain(w, WISP_E_BUSY, "a class's interest callback only answers");
-}
 
 /* The object of a call that changes who sees it, with its presence; NULL with the reason. */
 static wisp__presence *wisp__presence_own(wisp *w, wisp_object handle, wisp_result *why) {
@@ -28889,10 +28890,13 @@ static void wisp__objects_bury(wisp *w) {
     w->objects.dead = false;
     for (int i = 0; i < w->objects.class_count; i++)
         for (wisp__object *o = w->objects.classes[i]->first, *next; o; o = next) {
+            bool listed;
             next = o->next;
             if (!o->dead || o->notes) continue;
-            w->objects.dead |= o->edited || o->look || (o->presence && o->presence->moved);
-            if (o->edited || o->look || (o->presence && o->presence->moved)) continue;
+            listed = o->edited || o->look ||
+                     (o->presence && o->presence->moved == w->objects.settled + 1);
+            w->objects.dead |= listed;
+            if (listed) continue;
             if (!o->from) wisp__place_free(&w->objects, (int)(o->id & WISP__OBJECT_INDEX));
             wisp__object_drop(w, o);
         }
@@ -28902,6 +28906,7 @@ static wisp_result wisp__spawn_check(wisp *w, const wisp__class *c, const void *
     if (!c || !state)
         return wisp__explain(w, WISP_E_ARGUMENT, "an object needs a class (wisp_define) and a "
                              "struct of it");
+    if (w->objects.settling) return wisp__interest_busy(w);
     if (w->clock.rate <= 0)
         return wisp__explain(w, WISP_E_UNSUPPORTED, "objects need ticks: set desc.tick_rate");
     if (w->objects.server || w->objects.lost)

@@ -1,0 +1,186 @@
+/* bench_state.c - what state costs: objects, and who sees them
+
+   Build    cc -std=c99 -O2 -DNDEBUG -I. tools/bench_state.c -o build/bench_state -lm
+   Run      build/bench_state [quick] [interest]
+
+   interest  10,000 objects that all walk over a plane, 20 ticks a second, and 100 clients whose
+             foci walk too and see about 100 objects each. .server is the server's time in parts of
+             a core, from the edits to the packets, of which .alone is the same without clients:
+             edits, rows and places. .objects is what a client sees, and .bytes what it is sent. */
+#include "bench.h"
+
+enum { WALKERS = 10000, WATCHERS = 100, PLANE = 1000, RATE = 20 };
+enum { WARM_TICKS = 40, TICKS = 100, JOIN_TICKS = 100 };
+
+static const double reach = 56.4;             /* metres: a hundredth of the plane */
+
+typedef struct walker { wisp_vec3 at; float heading; } walker;
+
+static const wisp_field walker_fields[] = {
+    WISP_FIELD(walker, at, WISP_T_VEC3_CLAMPED(-PLANE / 2, PLANE / 2, 0.01)),
+    WISP_FIELD(walker, heading, WISP_T_CLAMPED(0, 6.3, 0.01))
+};
+static const wisp_schema walker_schema = WISP_SCHEMA(walker, 1, walker_fields);
+
+typedef struct scene {
+    wisp_pipe   pipe;
+    tap         taps[WATCHERS + 1];
+    wisp       *server, *clients[WATCHERS];
+    wisp_class  of;
+    wisp_object all[WALKERS];
+    wisp_vec3   foci[WATCHERS], steps[WALKERS];
+    wisp_peer   peers[WATCHERS];
+    int         joined;
+    uint64_t    random;
+    double      now, spent;                   /* seconds; spent: of CPU by the server */
+    long        updates;                      /* that clients were told */
+} scene;
+
+static scene s;
+
+static float anywhere(float most) {
+    return ((float)(next_random(&s.random) >> 40) / (float)(1 << 24) * 2 - 1) * most;
+}
+
+/* Keeps to the plane: who comes to its edge goes on at the other side. */
+static void walk(wisp_vec3 *at, const wisp_vec3 *step) {
+    float *axes[2], by[2];
+    axes[0] = &at->x, axes[1] = &at->y;
+    by[0] = step->x, by[1] = step->y;
+    for (int i = 0; i < 2; i++) {
+        *axes[i] += by[i];
+        if (*axes[i] > PLANE / 2) *axes[i] -= PLANE;
+        if (*axes[i] < -PLANE / 2) *axes[i] += PLANE;
+    }
+}
+
+static void on_tick(wisp_event *event) {
+    for (int i = 0; i < WALKERS; i++) {
+        walker *it = (walker *)wisp_object_edit(event->w, s.all[i]);
+        walk(&it->at, &s.steps[i]);
+    }
+    for (int i = 0; i < s.joined; i++) {
+        walk(&s.foci[i], &s.steps[i]);
+        wisp_focus(event->w, s.peers[i], s.foci[i], reach, 0);
+    }
+}
+
+static void on_joined(wisp_event *event) {
+    s.foci[s.joined].x = anywhere(PLANE / 2);
+    s.foci[s.joined].y = anywhere(PLANE / 2);
+    wisp_focus(event->w, event->peer, s.foci[s.joined], reach, 0);
+    s.peers[s.joined++] = event->peer;
+}
+
+static void on_change(wisp_event *event) { (void)event, s.updates++; }
+
+static wisp *scene_add(int side) {
+    wisp_class_desc of;
+    wisp_desc desc;
+    wisp *w;
+    wisp_class made;
+    memset(&of, 0, sizeof of);
+    memset(&desc, 0, sizeof desc);
+    desc.link = tap_link(&s.taps[side], wisp_loopback(&s.pipe, side));
+    desc.tick_rate = side ? 0 : RATE;
+    desc.max_peers = WATCHERS;
+    desc.seed = (uint64_t)side + 1;
+    desc.limits.objects = WALKERS;
+    of.schema = &walker_schema;
+    of.position = WISP_POSITION(walker, at);
+    of.changed = side ? on_change : NULL;
+    w = wisp_create(&desc, NULL);
+    made = wisp_define(w, "walker", &of);
+    if (!side) s.of = made;
+    wisp_connect(w, WISP_ERROR, on_error, NULL);
+    return w;
+}
+
+static void scene_tick(void) {
+    double began;
+    s.now += 1.0 / RATE;
+    began = cpu_seconds();
+    wisp_update(s.server, s.now);
+    s.spent += cpu_seconds() - began;
+    for (int i = 0; i < WATCHERS && s.clients[i]; i++) wisp_update(s.clients[i], s.now);
+}
+
+static void scene_ticks(int count) {
+    s.spent = 0;
+    for (int i = 0; i < count; i++) scene_tick();
+}
+
+static void scene_open(void) {
+    wisp_player nobody = { 0 };
+    walker made;
+    memset(&s, 0, sizeof s);
+    memset(&made, 0, sizeof made);
+    s.random = 7;
+    s.server = scene_add(0);
+    for (int i = 0; i < WALKERS; i++) {
+        made.at.x = anywhere(PLANE / 2), made.at.y = anywhere(PLANE / 2);
+        s.steps[i].x = anywhere(0.15f), s.steps[i].y = anywhere(0.15f);
+        s.all[i] = wisp_spawn(s.server, s.of, nobody, &made);
+        if (!s.all[i].id) complain("spawn: %s", wisp_why_text(s.server));
+    }
+    wisp_on(s.server, WISP_TICK, on_tick, NULL);
+    wisp_on(s.server, WISP_JOINED, on_joined, NULL);
+}
+
+static void scene_join(void) {
+    wisp_addr server = wisp_loopback_addr(0);
+    for (int i = 0; i < WATCHERS; i++) {
+        s.clients[i] = scene_add(i + 1);
+        wisp_join(s.clients[i], &server, NULL, 0);
+        scene_tick();
+    }
+    for (int i = 0; i < JOIN_TICKS && s.joined < WATCHERS; i++) scene_tick();
+    if (s.joined < WATCHERS) complain("%d of %d clients have joined", s.joined, WATCHERS);
+}
+
+static int scene_seen(void) {
+    int seen = 0;
+    for (int i = 0; i < WATCHERS; i++) {
+        wisp_class of = { 1 };
+        for (wisp_object o = wisp_first(s.clients[i], of); o.id; o = wisp_next(s.clients[i], o))
+            seen++;
+    }
+    return seen;
+}
+
+static void scene_close(void) {
+    for (int i = 0; i < WATCHERS; i++)
+        if (s.clients[i]) wisp_destroy(s.clients[i]);
+    wisp_destroy(s.server);
+    wisp_pipe_free(&s.pipe);
+}
+
+static void run_interest(bool quick) {
+    int ticks = quick ? TICKS / 10 : TICKS, rounds = quick ? 3 : 5;
+    double part = 100.0 * RATE / ticks;       /* of seconds that so many ticks took */
+    scene_open();
+    scene_ticks(WARM_TICKS);
+    for (int i = 0; i < rounds; i++) {
+        scene_ticks(ticks);
+        record("interest", "alone", "% core", 0, s.spent * part);
+    }
+    scene_join();
+    scene_ticks(WARM_TICKS);
+    for (int i = 0; i < rounds; i++) {
+        uint64_t before = s.taps[0].bytes;
+        s.updates = 0;
+        scene_ticks(ticks);
+        record("interest", "server", "% core", 12, s.spent * part);
+        record("interest", "bytes", "kB/s", 0,
+               (double)(s.taps[0].bytes - before) / WATCHERS * RATE / ticks / 1000);
+        record("interest", "objects", "seen", 0, (double)scene_seen() / WATCHERS);
+        record("interest", "updates", "told/tick", 0, (double)s.updates / WATCHERS / ticks);
+    }
+    scene_close();
+}
+
+static const section sections[] = { { "interest", run_interest } };
+
+int main(int count, char **words) {
+    return bench_main("bench_state", count, words, sections, 1);
+}
