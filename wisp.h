@@ -87,6 +87,7 @@
        >>edit           how objects come, change and go
        >>property       named values with an authority, and their watchers
        >>replica        the objects that a server has told of
+       >>view           objects as they are, were, and are drawn
        >>tick           steps of equal length, numbered alike on all ends of a server
        >>input          inputs of players by tick, as rows, and their record in packets
        >>rollback       games that all ends run from the inputs of all players
@@ -2139,8 +2140,6 @@ typedef struct wisp_class_desc {
     void  *user;
 } wisp_class_desc;
 
-enum { WISP_NOW, WISP_CONFIRMED };   /* moments of wisp_view */
-
 #ifndef WISP_NO_STATE
 /* Defines a class under a name, on both ends; versions and migrations are as
    for remotes. Id 0 on failure (wisp_why): WISP_E_ARGUMENT, WISP_E_NAME (there
@@ -2164,9 +2163,6 @@ WISP_API wisp_result wisp_despawn(wisp *w, wisp_object object);
    struct outside its schema is taken back, with an error event. NULL: stale, or
    not of this end. */
 WISP_API void       *wisp_object_edit(wisp *w, wisp_object object);
-/* Copies the struct of an object. false: stale, or hidden here. */
-WISP_API bool        wisp_view(wisp *w, wisp_object object, int moment,
-                               void *out);
 /* A pointer of yours for each object; NULL at first and when stale. */
 WISP_API void       *wisp_object_user(const wisp *w, wisp_object object);
 WISP_API wisp_result wisp_set_object_user(wisp *w, wisp_object object,
@@ -2341,6 +2337,44 @@ WISP_API wisp_connection wisp_watch_objects_state(wisp *w, const char *pattern,
 #endif
 
 /* ===========================================================================
+ * MARK: >>view
+ * Objects as they are, were, and are drawn.
+ * ======================================================================== */
+
+/* Moments of wisp_view: the newest state, with edits of this end; the newest
+   that the server has told; and what is drawn: a little in the past, but moving
+   evenly. There numbers, vectors and colours go straight from one state to the
+   next, angles (WISP_FLAG_ANGLE) and rotations the short way, and all else in
+   steps: bool, enum, object, text, bytes, unions, counted arrays, and fields
+   with WISP_FLAG_STEPPED. How far in the past depends on how late packets come
+   (see wisp_times_of) and on how often the class is sent: 2.15 of its intervals
+   and twice the jitter. An object that does not change holds still until the
+   tick before it moves again. Without a newer state it holds still, or goes on
+   for class.extrapolate seconds. On an end that decides it is the newest. */
+enum { WISP_NOW, WISP_CONFIRMED, WISP_SMOOTH };
+
+#ifndef WISP_NO_STATE
+/* Copies the struct of an object as it is at a moment. Members that are no
+   fields are as here now. false: stale, hidden here, or (WISP_SMOOTH) it was
+   not there yet. */
+WISP_API bool        wisp_view(wisp *w, wisp_object object, int moment,
+                               void *out);
+/* Copies the struct of an object as it was at a tick of the last 128, or
+   between two: on a server to judge by what a player has seen. It is there for
+   every object from the tick on in which it was spawned; of a class that this
+   is called for (or WISP_SMOOTH) as far as limits.object_bytes allows, of
+   others while all their states take less than 1 MiB. On an end that sees
+   objects: from the states that have come. false: stale, hidden, not there yet,
+   in the future, or not kept. */
+WISP_API bool        wisp_past(wisp *w, wisp_object object, double tick,
+                               void *out);
+/* The next state of an object of this end is not on the way from the one
+   before: SMOOTH and wisp_past step to it. WISP_E_STALE, WISP_E_UNSUPPORTED: it
+   is not of this end. */
+WISP_API wisp_result wisp_teleport(wisp *w, wisp_object object);
+#endif
+
+/* ===========================================================================
  * MARK: >>tick
  * Steps of equal length, for what moves: a handler runs once for each, and both
  * ends number them alike.
@@ -2366,10 +2400,12 @@ WISP_API int64_t     wisp_tick(const wisp *w);
    tick: half a round trip, the jitter and a tick. */
 typedef struct wisp_times_of {
     double now;
-    double confirmed;           /* the newest tick that the server may have
-                                   told of */
-    double smooth;              /* of what is drawn: as far behind `confirmed`
-                                   as packets are late */
+    double confirmed;           /* the newest tick of which all that has changed
+                                   is here; while nothing is told that of
+                                   `smooth`, and before the first object the
+                                   newest that may have been told */
+    double smooth;              /* that WISP_SMOOTH draws: of the class that is
+                                   drawn and sent most often */
     double lead;                /* seconds: of `now` to the server's ticks */
     double offset;              /* seconds: the server's ticks to this end's
                                    time */
@@ -5168,7 +5204,12 @@ typedef struct wisp__message_frame {
 
 /* --- tick --- */
 
-enum { WISP__CLOCK_ASKS = 16, WISP__CLOCK_SAMPLES = 24 };
+enum { WISP__CLOCK_ASKS = 16, WISP__CLOCK_SAMPLES = 48, WISP__HEARD = 32 };
+
+/* Intervals by which a class is drawn behind; how much faster or slower than time it may go. */
+#define WISP__SMOOTH_BEHIND 2.15
+#define WISP__SMOOTH_FASTER 0.02
+#define WISP__SMOOTH_SLOWER 0.04
 
 typedef struct wisp__clock {
     double rate;         /* ticks per second; 0: there are none */
@@ -5177,16 +5218,23 @@ typedef struct wisp__clock {
     int64_t told;        /* the newest that the server of the objects here has told of; 0: none */
     double next_ask;     /* time of the next question */
     double asked[WISP__CLOCK_ASKS];  /* times of the last ones, by id; 0: it is answered */
-    double origins[WISP__CLOCK_SAMPLES];  /* of the last answers */
+    float origins[WISP__CLOCK_SAMPLES];  /* of the last answers, from the first one */
     float rtts[WISP__CLOCK_SAMPLES];
-    double origin;       /* the server's ticks at time 0, as the answers tell */
+    double first;        /* the origin that the first answer tells */
+    double origin;       /* the server's ticks at time 0, as all of them tell */
     float rtt, jitter;   /* seconds */
     wisp_peer server;    /* that is followed or asked; or 0 */
+    double smooth;       /* the server's ticks that have just come: see the room of ticks */
+    double late, jitter_late;  /* ticks by which they are behind the server's; differ in it */
+    double spacing;      /* ticks from one packet with a newer tick to the next */
+    int64_t confirmed;   /* the newest tick of which all is here */
     uint16_t count;      /* of answers */
     uint16_t player;     /* that this end is at the server */
     uint8_t ask;         /* id of the last question */
     bool wanted : 1;     /* ticks are used here: servers are asked for theirs */
     bool following : 1;  /* the server has answered */
+    bool smooths : 1;    /* the smooth time is known */
+    uint8_t heard;       /* packets that `late` was measured with, up to WISP__HEARD */
 } wisp__clock;
 
 /* The question or answer of a CLOCK frame. */
@@ -5228,6 +5276,7 @@ typedef struct wisp__class {
     int forms;   /* of rows that audiences are shown; 0: all are shown the same */
     int priority;
     double rate;
+    double behind; /* ticks by which it is drawn behind the smooth time of the clock */
     uint8_t past;  /* are rows of the past kept? WISP__PAST_.. */
     int count;   /* of live objects */
     struct wisp__object *first, *last;  /* in the order of their coming, also dead ones */
@@ -5246,7 +5295,9 @@ typedef struct wisp__kept_row {
     bool used : 1;             /* it was not lost */
     bool gone : 1;
     bool jumps : 1;            /* it did not come about gradually */
+    bool rests : 1;            /* on its way: it is of an earlier tick than its packet */
     bool frozen : 1;           /* with gone: the peer's copy stays as it is */
+    bool made : 1;             /* it is in our form, not in that of `described` */
 } wisp__kept_row;
 
 /* A queue of them, by sequence and by tick. */
@@ -5374,6 +5425,8 @@ typedef struct wisp__note {
     bool frozen : 1;           /* .. and has it: its copy is frozen */
     bool again : 1;            /* it is of interest again, once the peer has despawned it */
     float weight;
+    bool open : 1;             /* and the newest row: no */
+    bool rested : 1;           /* the base went with a later tick than its own */
 } wisp__note;
 
 typedef struct wisp__due {
@@ -5384,7 +5437,7 @@ typedef struct wisp__due {
 /* What a peer that has joined this end knows of its objects. */
 typedef struct wisp__audience {
     wisp__note **notes;        /* by hash of the index (open addressing) */
-    int room, count;
+    int room, count, open;     /* open: of those notes */
     wisp__due *due;            /* the first `ready` are a heap */
     int due_room, due_count, ready;
     uint16_t first_sequence;   /* of the next note */
@@ -5562,6 +5615,7 @@ typedef struct wisp__reading {
     const wisp_addr *source;  /* of the packet */
     bool challenged;          /* the packet has had one challenge, which was answered */
     bool has_tick, has_input;
+    bool complete;            /* no newer state than what is here and in it */
     int64_t tick;             /* the sender's, if it has told */
     wisp__inbound previous;   /* if there is one */
 } wisp__reading;
@@ -25646,8 +25700,8 @@ static void wisp__frame_put_repeat(wisp__writer *to, int count) {
 static int wisp__frame_get_repeat(wisp__reader *from) { return wisp__get_small(from) + 1; }
 
 /* TICK   tick:32 complete:1
-   The sender's tick that the objects of the packet are of; complete: it has no newer state than
-   what it has sent. */
+   The sender's tick that the objects of the packet are of; complete: all objects that are not in
+   the packet are as the receiver is known to have them. */
 static void wisp__frame_put_tick(wisp__writer *to, uint32_t tick, bool complete) {
     wisp__frame_put(to, WISP__FRAME_TICK);
     wisp__put(to, tick | (uint64_t)complete << 32, 33);
@@ -26455,7 +26509,7 @@ static void wisp__announce_news(wisp *w) {
 enum { WISP__OBJECT_AGE = 1 << 30, WISP__OBJECT_BACK = 63, WISP__OBJECT_MOVES = 127,
        WISP__OBJECT_INDEX = 0xffff, WISP__OBJECT_ALL = 0xffff, WISP__PLACES_REST = 256 };
 
-static int64_t wisp__ticks_of(double ticks) { return (int64_t)wisp__clamp(ticks, -1e14, 1e14); }
+static int64_t wisp__ticks_of(double ticks) { return (int64_t)wisp__clamp(ticks, -4e18, 4e18); }
 
 /* The number of a peer as a player. */
 static uint16_t wisp__session_player(const wisp *w, const wisp__session *s) {
@@ -26697,22 +26751,31 @@ static bool wisp__past_add(wisp *w, wisp__object *o, const wisp__kept_row *row) 
 
 /* Keeps the row of this tick of an object of ours. false: there is no room. */
 static bool wisp__past_step(wisp *w, wisp__object *o, wisp__encoded *row) {
-    wisp__kept_row was = { o->row, (uint32_t)o->tick, 0, 0, 0, 1, true, false, false, false };
-    wisp__kept_row is = { row, (uint32_t)w->clock.tick, 1, 0, 0, 1, true, false, o->teleports,
-                          false };
-    wisp__kept_row *last = wisp__kept_last(&o->kept);
+    wisp__kept_row was, is, *last = wisp__kept_last(&o->kept);
+    memset(&was, 0, sizeof was);
+    was.row = o->row;
+    was.tick = (uint32_t)o->tick;
+    was.span = 1;
+    was.used = true;
+    was.made = o->made;
+    is = was;
+    is.row = row;
+    is.tick = (uint32_t)w->clock.tick;
+    is.sequence = (uint16_t)(last ? last->sequence + 1 : 1);
+    is.made = true;
+    is.jumps = o->teleports;
     if (o->of->past == WISP__PAST_OFF) return false;
     if (is.tick == was.tick) {                         /* a second time in this tick */
         if (!last) return true;
         w->objects.kept_bytes += wisp__past_cost(row) - wisp__past_cost(last->row);
         wisp__encoded_release(w, last->row);
         last->row = row;
+        last->made = true;
         last->jumps |= o->teleports;
         row->references++;
         return true;
     }
     if (!last && !wisp__past_add(w, o, &was)) return false;
-    if (last) is.sequence = (uint16_t)(last->sequence + 1);
     return wisp__past_add(w, o, &is);
 }
 
@@ -26872,13 +26935,15 @@ static wisp_result wisp__object_struct(wisp *w, const wisp__object *o, wisp__unp
     return result;
 }
 
-/* The same of the newest row of an object, outside the reading of packets. false: no memory. */
-static bool wisp__object_struct_of(wisp *w, const wisp__object *o, void *out) {
+/* The same of a row of an object, outside the reading of packets. `made`: it was made here. false:
+   no memory. */
+static bool wisp__object_struct_of(wisp *w, const wisp__object *o, const wisp__encoded *row,
+                                   bool made, void *out) {
     wisp__credit paid = wisp__credit_lend(w, WISP__EARN_SAVED, WISP__PACKET_MEMORY);
     wisp__unpacker u = wisp__codec_unpacker(&w->content, &w->content.scratch, NULL,
                                             w->base.limits.message_values);
-    wisp_result result = wisp__object_struct(w, o, &u, o->made ? NULL : o->described, o->row,
-                                             out);
+    wisp_result result =
+        wisp__object_struct(w, o, &u, made ? NULL : o->described, row, out);
     wisp__credit_back(w, &paid);
     wisp__arena_reset(&w->content.scratch);
     return result == WISP_OK;
@@ -27262,6 +27327,8 @@ static inline bool wisp__note_waits(const wisp__note *n) {
 /* The object is due to be sent to the peer. */
 static void wisp__note_due(wisp *w, wisp__session *s, wisp__note *n) {
     wisp__audience *a = wisp__audience_of(w, s);
+    a->open += !n->open;
+    n->open = true;
     if (n->due || wisp__note_waits(n)) return;
     if (wisp__grow(&w->base, WISP__ARRAY(a->due, a->due_room), a->due_count + 1, 1 << 20)) {
         w->objects.starved = true;
@@ -27320,6 +27387,7 @@ static void wisp__note_remove(wisp *w, wisp__session *s, wisp__note *n) {
         if (a->due[i].note == n) a->due[i] = a->due[--a->due_count];
     a->notes[at] = NULL;
     a->count--;
+    a->open -= n->open;
     wisp__note_free(w, n);
     for (at = (at + 1) & (a->room - 1); a->notes[at]; at = (at + 1) & (a->room - 1)) {
         wisp__note *moved = a->notes[at];
@@ -27417,11 +27485,21 @@ static wisp__encoded *wisp__form_row(wisp *w, const wisp__class *c, const wisp__
     return row;
 }
 
+/* Is the peer to be told that it sees nothing more of the object? Its copy ends, or is frozen. */
+static bool wisp__note_ends(const wisp__note *n) { return n->object->dead || n->away; }
+
+/* The peer has the newest of an object. */
+static void wisp__note_close(wisp__audience *a, wisp__note *n) {
+    a->open -= n->open;
+    n->open = false;
+}
+
 /* The peer has what was sent under a sequence. Of use are the rows from that on which it had when
    that was sent: how the object has moved since tells how it goes on. */
 static void wisp__sent_arrived(wisp *w, wisp__session *s, wisp__note *n, wisp__kept_row sent) {
     if (sent.frozen) {
         n->frozen = n->away;
+        if (n->frozen) wisp__note_close(wisp__audience_of(w, s), n);
         wisp__kept_forget(w, &n->flight, (uint16_t)(sent.sequence + 1));
         return;
     }
@@ -27435,11 +27513,11 @@ static void wisp__sent_arrived(wisp *w, wisp__session *s, wisp__note *n, wisp__k
     wisp__encoded_release(w, n->base);
     n->base = sent.row;
     n->base_sequence = sent.sequence;
+    n->rested = sent.rests;
     if (sent.described == (uint8_t)n->object->description) n->described = true;
+    if (n->described && n->base == wisp__note_row(n) && !wisp__note_ends(n))
+        wisp__note_close(wisp__audience_of(w, s), n);
 }
-
-/* Is the peer to be told that it sees nothing more of the object? Its copy ends, or is frozen. */
-static bool wisp__note_ends(const wisp__note *n) { return n->object->dead || n->away; }
 
 static bool wisp__note_freezes(const wisp__note *n) {
     return n->away && !n->object->dead && n->object->of->desc.on_leave == WISP_FREEZE;
@@ -27459,10 +27537,12 @@ static bool wisp__note_unseen(const wisp__note *n) {
     return wisp__note_ends(n) && !n->again && !n->sent && !n->flight.room && !n->base;
 }
 
-/* Does the peer have to be told of an object? */
+/* Does the peer have to be told of an object? Of a class that goes on by itself also that it has
+   come to rest, once. */
 static bool wisp__note_wants(const wisp__note *n) {
     if (wisp__note_ends(n) ? n->frozen && wisp__note_freezes(n)
-                           : n->described && n->base == wisp__note_row(n))
+                           : n->described && n->base == wisp__note_row(n) &&
+                                 (n->rested || !(n->object->of->desc.extrapolate > 0)))
         return false;
     return !wisp__note_flies(n);
 }
@@ -27471,13 +27551,11 @@ static bool wisp__note_wants(const wisp__note *n) {
 static void wisp__object_outcome(wisp *w, wisp__session *s, uint32_t number, bool arrived) {
     wisp__note *n = wisp__note_of(w, s, (int)(number >> 16));
     wisp__kept_row *sent = n ? wisp__kept_find(&n->flight, (uint16_t)number) : NULL;
+    bool gone = sent && arrived && sent->gone;
     if (!sent || (n->base && (int16_t)(sent->sequence - n->base_sequence) <= 0)) return;
-    if (arrived) {
-        wisp__sent_arrived(w, s, n, *sent);
-        return;
-    }
-    wisp__kept_drop(w, sent);
-    if (wisp__note_wants(n)) wisp__note_due(w, s, n);
+    if (arrived) wisp__sent_arrived(w, s, n, *sent);
+    else wisp__kept_drop(w, sent);
+    if (!gone && wisp__note_wants(n)) wisp__note_due(w, s, n);
 }
 
 /* The same as wisp__object_pack, of a value without a schema. */
@@ -27673,6 +27751,7 @@ static bool wisp__object_sent(wisp *w, wisp__session *s, wisp__note *n) {
     sent.frozen = wisp__note_freezes(n);
     sent.row = sent.gone ? NULL : (wisp__encoded *)(uintptr_t)wisp__note_row(n);
     sent.tick = (uint32_t)wisp__note_tick(n);
+    sent.rests = wisp__note_tick(n) < w->clock.tick;
     sent.back = n->back;
     sent.described = (uint8_t)(n->described ? 0 : n->object->description);
     if (!wisp__kept_add(w, &n->flight, &sent, WISP__OBJECT_BACK + 1)) return false;
@@ -28731,7 +28810,7 @@ static void wisp__object_refuse(wisp *w, wisp__object *o, const wisp__program *p
     snprintf(text, sizeof text, "object %lu: %s", (unsigned long)o->id,
              w->registry.text[0] ? w->registry.text : wisp_result_text(why));
     wisp__error(w, NULL, w->registry.remotes[o->of->remote], why, text);
-    if (o->row) wisp__object_struct_of(w, o, wisp__object_image(o));
+    if (o->row) wisp__object_struct_of(w, o, o->row, o->made, wisp__object_image(o));
 }
 
 /* A property has another value, over its reference; NULL: there was no memory for it. */
@@ -29545,6 +29624,7 @@ static wisp__object *wisp__object_told(wisp__reading *r, wisp__class *c, uint32_
     full = w->objects.count >= w->base.limits.objects;
     o = full ? NULL : wisp__object_new(w, c, id);
     if (!o) {
+        r->complete = false;
         wisp__error(w, r->s, w->registry.remotes[c->remote], full ? WISP_E_LIMIT : WISP_E_MEMORY,
                     full ? "more objects than limits.objects" : "no memory for an object");
         if (!full) wisp__object_lacks(w, r->s, (int)(id & WISP__OBJECT_INDEX));
@@ -29775,6 +29855,7 @@ static void wisp__object_got(wisp__reading *r, wisp__object *o, wisp__kept_row *
         return;
     }
     if (!got->row) {
+        r->complete = false;
         wisp__object_lacks(w, r->s, (int)(o->id & WISP__OBJECT_INDEX));
         return;
     }
@@ -29985,6 +30066,7 @@ static void wisp__objects_tell(wisp *w) {
 /* Reads the objects of a packet, with which it ends. */
 static void wisp__on_objects(wisp__reading *r) {
     wisp__records all = wisp__records_begin();
+    bool good = true;
     if (!r->has_tick || !wisp__joined_by_us(r->s)) {
         wisp__break(r, "objects of no tick, or of an end that has joined this one");
         return;
@@ -29997,8 +30079,11 @@ static void wisp__on_objects(wisp__reading *r) {
     }
     all.count = wisp__get_length(&r->from);
     if (r->w->objects.server != r->s) r->from.at = r->from.end;
-    while (r->w->objects.server == r->s && all.count-- > 0 && wisp__on_object(r, &all)) continue;
+    while (good && r->w->objects.server == r->s && all.count-- > 0) good = wisp__on_object(r, &all);
     r->has_previous = false;
+    if (good && r->complete && r->w->objects.server == r->s && !r->from.failed &&
+        r->tick > r->w->clock.confirmed)
+        r->w->clock.confirmed = r->tick;
     wisp__objects_tell(r->w);
     wisp__properties_run(r->w);
 }
@@ -30014,15 +30099,6 @@ static void wisp__objects_lose(wisp *w) {
     for (int i = 0; i < w->objects.room; i++)
         memset(&w->objects.places[i], 0, sizeof *w->objects.places);
     wisp__objects_tell(w);
-}
-
-bool wisp_view(wisp *w, wisp_object handle, int moment, void *out) {
-    const wisp__object *o = wisp__object_get(w, handle);
-    if (!o || !out || !o->spawned || o->hidden || moment < WISP_NOW || moment > WISP_CONFIRMED)
-        return false;
-    memcpy(out, wisp__object_image(o), (size_t)o->of->desc.schema->bytes);
-    return moment == WISP_NOW || !(o->predicted || o->edited) || !o->from ||
-           wisp__object_struct_of(w, o, out);
 }
 
 bool wisp_is_frozen(const wisp *w, wisp_object handle) {
@@ -30073,6 +30149,286 @@ static void wisp__on_objects(wisp__reading *r) { wisp__break(r, "a record of no 
 #endif
 
 /* ===========================================================================
+ * MARK: >>view
+ * What: objects as they are, were, and are drawn: copies of their structs, between two rows where
+ *   need be.
+ * Invariants: a view changes nothing, so it may be taken any number of times. At the tick of a row
+ *   a view is that row.
+ * Not here: which rows are kept (object), how the time that is drawn passes (tick).
+ * ======================================================================== */
+
+#ifndef WISP_NO_STATE
+
+/* --- between two structs --- */
+
+/* by: 0 is `a`, 1 is `b`; more goes on as from `a` to `b`. */
+typedef struct wisp__blend {
+    const wisp__op *ops;
+    const uint8_t *a, *b;
+    uint8_t *out;
+    double by;
+} wisp__blend;
+
+static double wisp__blend_load(const uint8_t *at, int bytes) {
+    return wisp__bits_double(wisp__load_number_bits(at, bytes));
+}
+
+static void wisp__blend_store(uint8_t *at, int bytes, double v) {
+    float narrow = (float)v;
+    if (bytes == 4) memcpy(at, &narrow, 4);
+    else memcpy(at, &v, 8);
+}
+
+/* An angle between two, the short way; in the range of a turn from -pi or from 0, if both are. */
+static double wisp__blend_angle(double a, double b, double by) {
+    const double turn = 6.283185307179586;
+    double far = b - a, v, turns, low;
+    if (!wisp__is_within(far, -1e9, 1e9)) return b;
+    turns = far / turn;
+    far -= turn * (double)(int64_t)(turns + (turns < 0 ? -0.5 : 0.5));
+    v = a + far * by;
+    low = wisp__min(a, b) < 0 ? -turn / 2 : 0;
+    if (wisp__min(a, b) < low || wisp__max(a, b) > low + turn) return v;
+    return v < low ? v + turn : v > low + turn ? v - turn : v;
+}
+
+static void wisp__blend_number(const wisp__blend *x, const wisp__op *op, size_t at) {
+    int bytes = op->bytes;
+    double a = wisp__blend_load(x->a + at, bytes), b = wisp__blend_load(x->b + at, bytes);
+    double v = a + (b - a) * x->by;
+    if (op->of_field & WISP_FLAG_ANGLE) v = wisp__blend_angle(a, b, x->by);
+    if (op->code == WISP__OP_QUANTIZED) v = wisp__clamp(v, op->low, op->high);
+    wisp__blend_store(x->out + at, bytes, v);
+}
+
+/* Whole numbers, where near ones mean near things; they do not go on. */
+static void wisp__blend_int(const wisp__blend *x, const wisp__op *op, size_t at) {
+    bool is_signed = (op->flags & WISP__OP_SIGNED) != 0;
+    int64_t a = wisp__load_int(x->a + at, op->bytes, is_signed);
+    int64_t b = wisp__load_int(x->b + at, op->bytes, is_signed);
+    double far = ((double)b - (double)a) * x->by;
+    if (op->flags & WISP__OP_PLAIN || x->by > 1 || !wisp__is_within(far, -1e15, 1e15)) return;
+    a += (int64_t)(far + (far < 0 ? -0.5 : 0.5));
+    wisp__store_int(x->out + at, op->bytes, (uint64_t)a);
+}
+
+static void wisp__blend_color(const wisp__blend *x, const wisp__op *op, size_t at) {
+    for (size_t i = at; i < at + 4 && op->bytes == 4; i++)
+        x->out[i] = (uint8_t)wisp__clamp(x->a[i] + (x->b[i] - x->a[i]) * x->by + 0.5, 0, 255);
+    for (size_t i = at; i < at + 16 && op->bytes != 4; i += 4) {
+        double a = wisp__blend_load(x->a + i, 4), b = wisp__blend_load(x->b + i, 4);
+        wisp__blend_store(x->out + i, 4, wisp__clamp(a + (b - a) * x->by, 0, 1));
+    }
+}
+
+/* A rotation, at even speed the short way: the arc is halved until it is as good as straight. */
+static void wisp__blend_rotation(const wisp__blend *x, size_t at) {
+    double a[4], b[4], middle[4], dot = 0, by = x->by, size = 0;
+    for (size_t i = 0; i < 4; i++) {
+        a[i] = wisp__blend_load(x->a + at + 4 * i, 4);
+        b[i] = wisp__blend_load(x->b + at + 4 * i, 4);
+        dot += a[i] * b[i];
+    }
+    for (int i = 0; i < 4 && dot < 0; i++) b[i] = -b[i];
+    if (dot < 0) dot = -dot;
+    for (; by > 1; by--)
+        for (int i = 0; i < 4; i++) {
+            double next = 2 * dot * b[i] - a[i];
+            a[i] = b[i];
+            b[i] = next;
+        }
+    for (int halves = 0; halves <= 6; halves++) {
+        double part = halves < 6 ? 0.5 : by;
+        size = 0;
+        for (int i = 0; i < 4; i++) {
+            middle[i] = a[i] + (b[i] - a[i]) * part;
+            size += middle[i] * middle[i];
+        }
+        if (size < 1e-9) return;                       /* it is no rotation */
+        size = wisp__root(size);
+        for (int i = 0; i < 4; i++) middle[i] /= size;
+        if (halves == 6) break;
+        memcpy(by < 0.5 ? b : a, middle, sizeof a);
+        by = by < 0.5 ? 2 * by : 2 * by - 1;
+    }
+    for (size_t i = 0; i < 4; i++) wisp__blend_store(x->out + at + 4 * i, 4, middle[i]);
+}
+
+static void wisp__blend_floats(const wisp__blend *x, const wisp__op *op, size_t at) {
+    int plain = op->type->kind == WISP_TYPE_QUAT ? 0
+                : op->type->kind == WISP_TYPE_TRANSFORM ? 3 : op->max;
+    for (int i = 0; i < plain; i++) wisp__blend_number(x, op, at + 4 * (size_t)i);
+    if (plain != op->max) wisp__blend_rotation(x, at + 4 * (size_t)plain);
+}
+
+/* Operations of a struct, or of an element of an array that always has all of them. */
+static void wisp__blend_ops(const wisp__blend *x, int from, int to, size_t base) {
+    for (int i = from; i < to; i++) {
+        const wisp__op *op = &x->ops[i];
+        size_t at = base + (size_t)op->offset;
+        bool stepped = (op->of_field & WISP_FLAG_STEPPED) != 0;
+        switch (stepped && op->code != WISP__OP_ARRAY ? WISP__OP_LITERAL : (int)op->code) {
+        case WISP__OP_INT:
+        case WISP__OP_LONG: wisp__blend_int(x, op, at); break;
+        case WISP__OP_DOUBLE:
+        case WISP__OP_NUMBER:
+        case WISP__OP_QUANTIZED: wisp__blend_number(x, op, at); break;
+        case WISP__OP_FLOATS: wisp__blend_floats(x, op, at); break;
+        case WISP__OP_QUAT: wisp__blend_rotation(x, at); break;
+        case WISP__OP_COLOR: wisp__blend_color(x, op, at); break;
+        case WISP__OP_ARRAY:
+            for (int k = 0; k < op->max && !stepped && !op->count_bytes; k++)
+                wisp__blend_ops(x, i + 1, op->end, at + (size_t)k * (size_t)op->each);
+            i = op->end - 1;
+            break;
+        case WISP__OP_UNION: i = op->end - 1; break;
+        default: break;
+        }
+    }
+}
+
+/* --- between two rows --- */
+
+/* Two rows of an object, and how far it is from the first to the second. */
+typedef struct wisp__moment { wisp__kept_row from, to; double by; } wisp__moment;
+
+/* The ticks from the newest row of an object to one that is kept. */
+static double wisp__kept_ticks(const wisp__object *o, int i) {
+    return (double)wisp__distance(wisp__kept_at(&o->kept, i)->tick, (uint32_t)o->tick);
+}
+
+/* How far a moment is between the i-th row and the next. */
+static double wisp__moment_part(const wisp__object *o, int i, double at) {
+    const wisp__kept_row *next = wisp__kept_at(&o->kept, i + 1);
+    double from = wisp__kept_ticks(o, i), to = wisp__kept_ticks(o, i + 1);
+    if (next->span) from = wisp__max(from, to - next->span);
+    return next->jumps || from >= to ? 0 : wisp__clamp((at - from) / (to - from), 0, 64);
+}
+
+/* The rows at a tick. `beyond`: ticks after the newest row that it may go on for. false: nothing is
+   known of then. */
+static bool wisp__moment_find(const wisp__object *o, double tick, double beyond,
+                              wisp__moment *out) {
+    double at = tick - (double)o->tick;
+    int i = o->kept.count - 1;
+    memset(out, 0, sizeof *out);
+    out->from.row = o->row;
+    out->from.made = o->made;
+    if (at >= 0 && beyond <= 0) return true;
+    while (i >= 0 && wisp__kept_ticks(o, i) > wisp__min(at, -0.5)) i--;
+    if (i < 0) return at >= 0;
+    out->by = i + 1 < o->kept.count ? wisp__moment_part(o, i, wisp__min(at, beyond)) : 0;
+    if (out->by > 0) out->to = *wisp__kept_at(&o->kept, i + 1);
+    if (out->by > 0 || at < 0) out->from = *wisp__kept_at(&o->kept, i);
+    return true;
+}
+
+/* Fills a struct from two rows. No memory of the codec stays in use. */
+static bool wisp__moment_view(wisp *w, const wisp__object *o, const wisp__moment *x, void *out) {
+    wisp__mark mark = wisp__codec_mark(&w->content);
+    wisp__supply supply = wisp__supply_of_arena(&w->base, &w->content.arena, NULL);
+    const wisp__program *program = wisp__class_program(w, o->of);
+    size_t bytes = (size_t)o->of->desc.schema->bytes;
+    bool ahead = x->by > 1, good;
+    void *other = x->by > 0 ? wisp__supply_take(&supply, bytes) : out;
+    memcpy(out, wisp__object_image(o), bytes);
+    if (other && other != out) memcpy(other, out, bytes);
+    good = other && wisp__object_struct_of(w, o, x->from.row, x->from.made, ahead ? other : out);
+    if (good && x->by > 0) {
+        wisp__blend blend = { program->ops, NULL, NULL, (uint8_t *)out, x->by };
+        blend.a = (uint8_t *)(ahead ? other : out);
+        blend.b = (uint8_t *)(ahead ? out : other);
+        good = wisp__object_struct_of(w, o, x->to.row, x->to.made, ahead ? out : other);
+        if (good) wisp__blend_ops(&blend, 0, program->count, 0);
+    }
+    wisp__codec_rewind(&w->content, &mark);
+    return good;
+}
+
+/* An object that a caller may see. */
+static const wisp__object *wisp__object_seen(const wisp *w, wisp_object handle) {
+    const wisp__object *o = wisp__object_get(w, handle);
+    return o && o->spawned && !o->hidden && o->of->desc.schema ? o : NULL;
+}
+
+bool wisp_view(wisp *w, wisp_object handle, int moment, void *out) {
+    const wisp__object *o = wisp__object_seen(w, handle);
+    wisp__moment x;
+    double beyond;
+    if (!o || !out || moment < WISP_NOW || moment > WISP_SMOOTH) return false;
+    if (moment == WISP_SMOOTH && !wisp_decides(w, handle) && w->clock.smooths) {
+        o->of->past = WISP__PAST_WANTED;
+        beyond = wisp__distance(o->since, (uint32_t)o->tick) > 0 || w->clock.confirmed > o->tick
+                     ? 0 : o->of->desc.extrapolate * w->clock.rate;
+        return wisp__moment_find(o, w->clock.smooth - o->of->behind, beyond, &x) &&
+               wisp__moment_view(w, o, &x, out);
+    }
+    memcpy(out, wisp__object_image(o), (size_t)o->of->desc.schema->bytes);
+    return moment != WISP_CONFIRMED || !(o->predicted || o->edited) || !o->from ||
+           wisp__object_struct_of(w, o, o->row, o->made, out);
+}
+
+bool wisp_past(wisp *w, wisp_object handle, double tick, void *out) {
+    const wisp__object *o = wisp__object_seen(w, handle);
+    double newest = o ? (double)(o->from ? w->clock.told : w->clock.tick) : 0;
+    wisp__moment x;
+    if (!o || !out || !wisp__is_within(tick, newest + 1 - WISP__PAST_TICKS, newest)) return false;
+    o->of->past = WISP__PAST_WANTED;
+    return wisp__moment_find(o, tick, 0, &x) && wisp__moment_view(w, o, &x, out);
+}
+
+wisp_result wisp_teleport(wisp *w, wisp_object handle) {
+    wisp_result why;
+    wisp__object *o = wisp__object_own(w, handle, &why);
+    if (o) o->teleports = true;
+    return why;
+}
+
+/* Each class is drawn so far behind the smooth time that the next state is mostly there: 2.15 of
+   its intervals, so that one that is lost may be missing. The distance changes by a part of the
+   time that has passed, so that what is drawn never goes back. */
+static void wisp__views_advance(wisp *w, double passed) {
+    const wisp__clock *c = &w->clock;
+    for (int i = 0; i < w->objects.class_count; i++) {
+        wisp__class *of = w->objects.classes[i];
+        double interval = wisp__max(of->rate > 0 ? c->rate / of->rate : 1, c->spacing);
+        double off = WISP__SMOOTH_BEHIND * interval - of->behind;
+        if (of->behind <= 0) of->behind += off;
+        else of->behind += wisp__clamp(off, -WISP__SMOOTH_FASTER * passed,
+                                       WISP__SMOOTH_SLOWER * passed);
+    }
+}
+
+/* Ticks by which what is drawn is behind the smooth time, at least. */
+static double wisp__views_behind(const wisp *w) {
+    double behind = 0;
+    for (int i = 0; i < w->objects.class_count; i++) {
+        const wisp__class *of = w->objects.classes[i];
+        if (of->past == WISP__PAST_WANTED && of->count && (behind <= 0 || of->behind < behind))
+            behind = of->behind;
+    }
+    return behind > 0 ? behind : WISP__SMOOTH_BEHIND;
+}
+
+/* An end that has begun to follow a server knows the upper bits of the ticks that were told. */
+static void wisp__views_follow(wisp *w, int64_t expected) {
+    w->clock.told = w->clock.confirmed = 0;
+    for (int i = 0; i < w->objects.class_count; i++)
+        for (wisp__object *o = w->objects.classes[i]->first; o; o = o->next)
+            if (o->from)
+                o->tick = wisp__least(expected + wisp__distance((uint32_t)o->tick,
+                                                                (uint32_t)expected), expected);
+}
+
+#else
+
+static inline void wisp__views_advance(wisp *w, double passed) { (void)w, (void)passed; }
+static inline void wisp__views_follow(wisp *w, int64_t expected) { (void)w, (void)expected; }
+static inline double wisp__views_behind(const wisp *w) { return (void)w, WISP__SMOOTH_BEHIND; }
+
+#endif
+
+/* ===========================================================================
  * MARK: >>tick
  * What: ticks, and the clock of the server that they follow.
  * Invariants: ticks run inside wisp_update alone, each once, in order. A server's numbers are its
@@ -30082,8 +30438,9 @@ static void wisp__on_objects(wisp__reading *r) { wisp__break(r, "a record of no 
  *
  * The four times of a question and its answer give the offset of the two clocks and the round trip
  * (RFC 5905 8). A packet is read in the update after it came, so it came half an update before, on
- * average. Of the last 24 answers the half with the shorter round trips counts. No answer is wrong
- * by more than half of its round trip: one that contradicts the others is the first of new ones.
+ * average. Of the last 48 answers three quarters count, those with the shorter round trips. None is
+ * wrong by more than half of its round trip: one that contradicts the others is the first of new
+ * ones.
  * ======================================================================== */
 
 enum { WISP__CLOCK_OFF = 10 };            /* ticks: more is a jump */
@@ -30102,7 +30459,7 @@ static double wisp__server_ticks(const wisp__clock *c, double time) {
 
 /* --- questions and answers --- */
 
-/* Asks the server that is followed, some 20 times a second at first and then twice, in pauses that
+/* Asks the server that is followed, some 50 times a second at first and then twice, in pauses that
    differ, so that questions do not always meet the same phase of its updates. */
 static void wisp__clock_ask(wisp *w) {
     wisp__clock *c = &w->clock;
@@ -30111,13 +30468,14 @@ static void wisp__clock_ask(wisp *w) {
     double pause;
     if (!wisp_peer_equal(server, c->server)) {
         c->server = server;
-        c->following = false;
-        c->count = 0;
+        c->following = c->smooths = false;
+        c->count = c->heard = 0;
+        c->spacing = 1;
         c->next_ask = w->base.time;
         memset(c->asked, 0, sizeof c->asked);
     }
     if (!server.id || w->base.time < c->next_ask) return;
-    pause = wisp__max(c->count < WISP__CLOCK_SAMPLES ? 0.03 : 0.3, s->peer.flow.rtt / 8);
+    pause = wisp__max(c->count < WISP__CLOCK_SAMPLES ? 0.012 : 0.3, s->peer.flow.rtt / 16);
     c->next_ask = w->base.time + pause * (1 + (c->ask * 5 % 8) / 7.0);
     s->asks_clock = true;
     wisp__peers_mark(w, &s->peer);
@@ -30140,7 +30498,7 @@ static wisp__clock_frame wisp__clock_frame_of(wisp *w, wisp__session *s) {
     return f;
 }
 
-/* Takes the half of the answers with the shorter round trips. */
+/* Takes the three quarters of the answers that have the shorter round trips. */
 static void wisp__clock_estimate(wisp__clock *c) {
     int n = wisp__min_int(c->count, WISP__CLOCK_SAMPLES), used = 0;
     double origin = 0;
@@ -30151,12 +30509,12 @@ static void wisp__clock_estimate(wisp__clock *c) {
         for (int k = 0; k < n; k++)
             shorter += c->rtts[k] < c->rtts[i] || (c->rtts[k] <= c->rtts[i] && k < i);
         jitter += (c->rtts[i] > mean ? c->rtts[i] - mean : mean - c->rtts[i]) / (float)n;
-        if (2 * shorter >= n) continue;
-        origin += c->origins[i];
+        if (4 * shorter >= 3 * n) continue;
+        origin += (double)c->origins[i];
         rtt += c->rtts[i];
         used++;
     }
-    c->origin = origin / used;
+    c->origin = c->first + origin / used;
     c->rtt = rtt / (float)used;
     c->jitter = jitter;
 }
@@ -30174,8 +30532,10 @@ static void wisp__clock_answered(wisp *w, const wisp__clock_frame *f, double rat
         c->count = 0;                  /* both cannot be right: the server's ticks have jumped */
     c->rate = rate;
     c->player = f->player;
+    if (!c->following) wisp__views_follow(w, (int64_t)f->ticks >> 16);
     c->following = true;
-    c->origins[c->count % WISP__CLOCK_SAMPLES] = origin;
+    if (!c->count) c->first = origin;
+    c->origins[c->count % WISP__CLOCK_SAMPLES] = (float)(origin - c->first);
     c->rtts[c->count % WISP__CLOCK_SAMPLES] = (float)rtt;
     if (++c->count == 2 * WISP__CLOCK_SAMPLES) c->count = WISP__CLOCK_SAMPLES;
     wisp__clock_estimate(c);
@@ -30197,19 +30557,62 @@ static void wisp__on_clock(wisp__reading *r) {
     }
 }
 
-/* The server's tick of this packet. */
+/* A packet with a newer tick than those before tells how late the server's ticks come, and how many
+   go by from one to the next, on average: those that its updates run at once, and those that get
+   lost. More than a quarter of a second is a pause. */
+static void wisp__clock_heard(wisp *w, int64_t tick, int64_t before) {
+    wisp__clock *c = &w->clock;
+    double off = wisp__server_ticks(c, wisp__came_at(&w->base)) - (double)tick - c->late, part;
+    c->heard = (uint8_t)wisp__min_int(c->heard + 1, WISP__HEARD);
+    part = 1.0 / c->heard;
+    if (c->heard == 1) c->jitter_late = (double)c->jitter * c->rate;
+    else c->jitter_late += ((off < 0 ? -off : off) - c->jitter_late) * part;
+    c->late += off * part;
+    if (!before || (double)(tick - before) > wisp__max(c->rate / 4, 4)) return;
+    c->spacing += ((double)(tick - before) - c->spacing) * part;
+}
+
+/* The server's tick of this packet. One that is far ahead of its clock, as this end knows it,
+   cannot be right. */
 static void wisp__on_tick(wisp__reading *r) {
     wisp__clock *c = &r->w->clock;
     uint32_t low = (uint32_t)wisp__get(&r->from, 32);
     int64_t expected = c->following ? wisp__ticks_of(wisp__server_ticks(c, r->w->base.time))
-                                    : c->told ? c->told : low;
+                                    : c->told ? c->told : low, told = c->told;
     r->tick = expected + wisp__distance(low, (uint32_t)expected);
-    if (r->s == r->w->objects.server && r->tick > c->told) c->told = r->tick;
-    wisp__get(&r->from, 1);
+    r->complete = wisp__get(&r->from, 1) != 0;
     r->has_tick = true;
+    if (c->following && (double)(r->tick - expected) > c->rate + WISP__CLOCK_OFF) {
+        r->tick = expected;
+        r->complete = false;
+        c->next_ask = 0;
+    }
+    if (r->s != r->w->objects.server || r->tick <= told) return;
+    c->told = r->tick;
+    if (c->following && r->s->peer.slot.id == c->server.id) wisp__clock_heard(r->w, c->told, told);
 }
 
 /* --- ticks --- */
+
+/* Moves the smooth time on. It is as far behind the server's ticks as those come late, and twice as
+   far as they differ in it; then classes are drawn 2.15 of their intervals later. Mirror buffers 2
+   intervals and the deviation of delivery times (SnapshotInterpolation.DynamicAdjustment),
+   lightyear 1.7 intervals and its margin of jitter (InterpolationConfig); speeds of +2% and -4% are
+   those of Mirror's SnapshotInterpolationSettings. It never goes back: what it is ahead by it
+   waits. */
+static void wisp__smooth_advance(wisp *w, double step) {
+    wisp__clock *c = &w->clock;
+    double target = wisp__server_ticks(c, w->base.time) - c->late - 2 * c->jitter_late;
+    double off = target - c->smooth - step, passed = 0;
+    if (!c->heard) return;
+    if (!c->smooths || off > WISP__CLOCK_OFF) passed = c->smooths ? target - c->smooth : step;
+    else if (off > -WISP__CLOCK_OFF)
+        passed = step * (1 + wisp__clamp(2 * off / c->rate, -WISP__SMOOTH_SLOWER,
+                                         WISP__SMOOTH_FASTER));
+    c->smooth = c->smooths ? c->smooth + passed : target;
+    c->smooths = true;
+    wisp__views_advance(w, passed);
+}
 
 /* Moves the ticks on by the time of an update. */
 static void wisp__clock_advance(wisp *w) {
@@ -30219,6 +30622,7 @@ static void wisp__clock_advance(wisp *w) {
         c->at += step;
         return;
     }
+    wisp__smooth_advance(w, step);
     off = wisp__server_ticks(c, w->base.time) + c->rate * (double)(c->rtt / 2 + c->jitter) + 1 -
           c->at;
     if (wisp__is_within(off - step, -WISP__CLOCK_OFF, WISP__CLOCK_OFF)) {
@@ -30269,7 +30673,9 @@ void wisp_times(const wisp *w, wisp_times_of *out) {
     out->jitter = (double)c->jitter;
     out->lead = (c->at - wisp__server_ticks(c, w->base.time)) / c->rate;
     out->confirmed = wisp__server_ticks(c, w->base.time - (double)c->rtt / 2);
-    out->smooth = out->confirmed - c->rate * 2 * out->jitter;
+    out->smooth = (c->smooths ? c->smooth : out->confirmed - c->rate * 2 * out->jitter) -
+                  wisp__views_behind(w);
+    if (c->smooths) out->confirmed = wisp__max((double)c->confirmed, out->smooth);
 }
 
 /* ===========================================================================
@@ -31284,6 +31690,7 @@ typedef struct wisp__packet_writer {
     uint32_t streams;  /* channels with lost or large messages; WISP__PARTS */
     wisp__writer state;  /* records of objects, which end the packet; no bytes: there are none */
     wisp__records records;
+    int open;            /* of those with an open note */
     int probe;         /* bytes of a probe of a packet size; 0: the packet is none */
     bool eliciting, acks;
 } wisp__packet_writer;
@@ -32110,6 +32517,7 @@ static wisp__fit wisp__fill_object(wisp__packet_writer *f) {
                                        wisp__buffer_bytes(f->w, WISP__POST_PACKETS),
                                    f->w->base.mtu - WISP__SLACK);
         f->records = before = wisp__records_begin();
+        f->open = 0;
     }
     f->state.end = wisp__least(at + f->to.end - f->to.at - head, f->state.end);
     if (f->state.end > at) wisp__object_put(f->w, n, &f->records, &f->state);
@@ -32124,6 +32532,7 @@ static wisp__fit wisp__fill_object(wisp__packet_writer *f) {
     stats->bits_sent += (uint64_t)(f->state.at - at);
     f->to.end -= f->state.at - at + head;
     f->eliciting = true;
+    f->open += !f->w->base.reliable && n->open;
     wisp__fill_carry(f, ref);
     wisp__objects_pop(a);
     return WISP__FITS;
@@ -32134,7 +32543,7 @@ static void wisp__fill_objects_end(wisp__packet_writer *f) {
     if (!f->state.bytes || !f->state.at) return;
     f->to.end += f->state.at + WISP__STATE_HEAD;
     wisp__frame_put_tick(&f->to, (uint32_t)f->w->clock.tick,
-                         !wisp__audience_of(f->w, f->s)->due_count);
+                         wisp__audience_of(f->w, f->s)->open == f->open);
     wisp__frame_put(&f->to, WISP__FRAME_OBJECT);
     wisp__put_length(&f->to, (uint64_t)f->records.count);
     wisp__put_bits(&f->to, f->state.bytes, f->state.at);
