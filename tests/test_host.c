@@ -1443,6 +1443,21 @@ static void host_on_destroying(wisp_event *event) { wisp_destroy(event->w); }
 
 static double ten_milliseconds(void *user) { return *(double *)user += 0.01; }
 
+/* Both threads saw nobody inside. */
+TEST(calls_that_begin_at_the_very_same_time_leave_no_list_behind) {
+    two_threads two;
+    wisp__visit here, there;
+    two_threads_open(&two);
+    wisp__enter_call(&here, two.t.server, "here");
+    two.t.server->thread = NULL;
+    wisp__enter_call(&there, two.t.server, "there");
+    wisp__leave_call(&here);
+    wisp__leave_call(&there);
+    CHECK(two.t.server->visit == NULL && two.t.server->thread == NULL);
+    here.w = there.w = NULL;
+    world_close(&two.t.w);
+}
+
 TEST(a_call_whose_endpoint_goes_meanwhile_leaves_nothing_behind) {
     two_threads two;
     two_threads_open(&two);
@@ -1511,6 +1526,7 @@ static const test_case tests[] = {
 #ifdef WISP__WATCHED
     CASE(a_call_of_another_thread_is_logged_with_the_one_that_runs),
     CASE(threads_that_take_turns_are_not_logged),
+    CASE(calls_that_begin_at_the_very_same_time_leave_no_list_behind),
     CASE(a_call_whose_endpoint_goes_meanwhile_leaves_nothing_behind),
 #endif
 };
