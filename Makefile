@@ -147,6 +147,7 @@ LOGS_TEST := $(addprefix build/, units/asan.log tests/asan/test_compat.log units
     $(LEFT_OUT:%=build/compile/gcc/%.log) \
     $(foreach name, wisp $(EXAMPLES) arena, build/examples/asan/$(name).log) \
     build/examples/tsan/wisp.log build/examples/tsan/server_thread.log \
+    build/fuzz/unit/asan.log build/fuzz/unit/m32.log \
     $(FUZZERS:%=build/fuzz/asan/%.log) $(FUZZERS_M32:%=build/fuzz/m32/%.log) \
     build/fuzz/gcc/fuzz_bomb.log build/tools/gcc/wisp_train.log \
     build/readme/gcc/snippets.log
@@ -210,7 +211,19 @@ FUZZ_m32      := $(CC_asan) -m32 -Wno-double-promotion
 FUZZ_gcc      := $(CC_gcc) -O1
 FUZZ_ARGS_gcc := -cpu
 
-build/fuzz/%.log: tests/fuzz/$$(*F).c tests/fuzz/driver.c $(HEADERS) | build/missing
+# One program of all targets of a kind, but for those that stand alone.
+FUZZ_ALONE := fuzz_plugins
+FUZZ_UNIT  := $(filter-out $(FUZZ_ALONE), $(FUZZERS))
+
+build/fuzz/unit/%.log: $(wildcard tests/fuzz/*.c) $(HEADERS) tools/fuzz_unit | build/missing
+	@tools/step $@ "rm -f $(EXE); tools/fuzz_unit $(FUZZ_UNIT) >$(@:.log=.c) && \
+	    $(FUZZ_$*) -Wno-shadow -std=c99 -I. $(@:.log=.c) tests/fuzz/driver.c -o $(EXE) -lm"
+
+build/fuzz/%.log: build/fuzz/unit/$$(*D).log
+	@tools/step $@ "" "build/fuzz/unit/$(KIND).exe $(*F)"
+
+$(FUZZ_ALONE:%=build/fuzz/asan/%.log) build/fuzz/gcc/fuzz_bomb.log: build/fuzz/%.log: \
+        tests/fuzz/$$(*F).c tests/fuzz/driver.c $(HEADERS) | build/missing
 	@tools/step $@ "$(FUZZ_$(KIND)) -std=c99 $< tests/fuzz/driver.c $(OUTPUT)" \
 	    "$(RUN) $(FUZZ_ARGS_$(KIND))"
 

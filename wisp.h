@@ -28648,7 +28648,7 @@ static wisp_result wisp__focus_wrong(const wisp *w, wisp_vec3 at, double enter, 
         return wisp__explain(w, WISP_E_INVALID, "a position that is no number");
     if (!wisp__is_within(enter, 0, 1e12) || !wisp__is_within(leave, 0, 1e12))
         return wisp__explain(w, WISP_E_ARGUMENT, "radii of %g and %g", enter, leave);
-    if (!enter || !leave || leave >= enter) return WISP_OK;
+    if (enter <= 0 || leave <= 0 || leave >= enter) return WISP_OK;
     return wisp__explain(w, WISP_E_ARGUMENT, "it leaves at %g, before it enters at %g", leave,
                          enter);
 }
@@ -28665,8 +28665,8 @@ wisp_result wisp_focus(wisp *w, wisp_peer peer, wisp_vec3 position, double enter
         return wisp__explain(w, WISP_E_UNSUPPORTED, "a peer that has not joined this end sees none "
                              "of its objects");
     a = wisp__audience_open(w, s) ? wisp__audience_of(w, s) : NULL;
-    if (a && !enter) wisp__focus_free(w, a);
-    if (a && !enter) return WISP_OK;
+    if (a && enter <= 0) wisp__focus_free(w, a);
+    if (a && enter <= 0) return WISP_OK;
     f = !a ? NULL : a->focus ? a->focus : (wisp__focus *)wisp__alloc(&w->base, sizeof *f);
     if (!f) return wisp__no_more_memory(w);
     if (!a->focus) {
@@ -28679,7 +28679,7 @@ wisp_result wisp_focus(wisp *w, wisp_peer peer, wisp_vec3 position, double enter
     }
     f->at = position;
     f->moved = true;
-    if (!leave) leave = 1.1 * enter;
+    if (leave <= 0) leave = 1.1 * enter;
     if (f->enter != enter * enter || f->radius != leave) wisp__focus_reach(w, f, enter, leave);
     return WISP_OK;
 }

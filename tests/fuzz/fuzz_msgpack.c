@@ -28,11 +28,11 @@ static room_for memory_of(int size) {
     return made;
 }
 
-static int decode(const uint8_t *bytes, int size, wisp_value *out, room_for room) {
+static int decode_bytes(const uint8_t *bytes, int size, wisp_value *out, room_for room) {
     return wisp_msgpack()->decode(wisp_msgpack(), NULL, bytes, size, out, room.memory, room.size);
 }
 
-static int encode(const wisp_value *value, uint8_t *out, int capacity) {
+static int encode_value(const wisp_value *value, uint8_t *out, int capacity) {
     return wisp_msgpack()->encode(wisp_msgpack(), NULL, value, out, capacity);
 }
 
@@ -66,17 +66,17 @@ static uint64_t look(const wisp_value *value) {
 
 static void write_and_read(const wisp_value *value, int used) {
     static uint8_t bytes[INPUT_MOST + 1], again[INPUT_MOST + 1];
-    int size = encode(value, bytes, INPUT_MOST), more;
+    int size = encode_value(value, bytes, INPUT_MOST), more;
     room_for room;
     wisp_value copy;
     MUST(size > 0 && size <= used);
     room = memory_of(size * PER_BYTE + 8);
-    MUST(decode(bytes, size, &copy, room) == size);
+    MUST(decode_bytes(bytes, size, &copy, room) == size);
     MUST(look(&copy) == look(value));
-    more = encode(&copy, again, INPUT_MOST);
+    more = encode_value(&copy, again, INPUT_MOST);
     MUST(more == size && memcmp(bytes, again, (size_t)size) == 0);
     for (int capacity = size - 1; capacity >= 0; capacity -= 1 + size / 16)
-        MUST(encode(value, again, capacity) == WISP_E_TOO_BIG);
+        MUST(encode_value(value, again, capacity) == WISP_E_TOO_BIG);
     free(room.memory);
 }
 
@@ -94,7 +94,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     enough = data[0] & 1 ? promised * (data[0] >> 1) / 256 : promised;
     room = memory_of(enough);
     value = wisp_nil();
-    used = decode(data + 1, (int)size - 1, &value, room);
+    used = decode_bytes(data + 1, (int)size - 1, &value, room);
     MUST(used != 0 && used < (int)size);
     if (used > 0) {
         MUST(depth_of(&value) <= 256);

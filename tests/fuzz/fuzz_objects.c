@@ -44,7 +44,7 @@ static const wisp_field bag_fields[] = {
 };
 static const wisp_schema bag_schema = WISP_SCHEMA(bag, 1, bag_fields);
 
-typedef union state { dot d; bag b; } state;
+typedef union thing { dot d; bag b; } thing;
 
 typedef struct world {
     script     in;
@@ -67,7 +67,7 @@ static void take_text(script *s, char *text, int most) {
     text[size] = 0;
 }
 
-static void take_state(script *s, int of, state *to) {
+static void take_state(script *s, int of, thing *to) {
     memset(to, 0, sizeof *to);
     if (of == 0) {
         to->d.x = (float)(int8_t)take(s) * 0.5f;
@@ -106,7 +106,7 @@ static void play(world *f, wisp *w);
 
 static void look_at_object(const wisp_event *event) {
     world *f = (world *)event->user;
-    int of = strcmp(event->name, "class dot") != 0;
+    int of = strcmp(event->name, "dot") != 0;
     look_at_state(event->state, of);
     if (event->before) look_at_state(event->before, of);
     if (!f->quiet && take(&f->in) > 200) play(f, event->w);
@@ -146,7 +146,7 @@ static void play(world *f, wisp *w) {
     wisp_object o = some_object(f, w);
     int end = w == f->ends[1], what = take_below(&f->in, 16), of = take_below(&f->in, CLASSES);
     wisp_player owner = { (uint16_t)(take(&f->in) & 3) };
-    state made;
+    thing made;
     void *edit = NULL;
     take_state(&f->in, of, &made);
     if (what < 5) wisp_spawn(w, f->of[end][of], owner, &made);
@@ -204,7 +204,7 @@ static wisp__session *session_of(world *f, int end) {
 
 /* A row of a random state, as the end has it. */
 static wisp__encoded *take_row(world *f, wisp *w, wisp__class *c, int of) {
-    struct { wisp__object o; state image; } made;
+    struct { wisp__object o; thing image; } made;
     wisp__encoded *row = NULL;
     memset(&made, 0, sizeof made);
     take_state(&f->in, of, &made.image);

@@ -74,12 +74,12 @@ static const wisp_schema *schema_of(int choice) {
     }
 }
 
-static int decode(const wisp_schema *schema, const void *bytes, int size, wisp_value *out,
+static int decode_bytes(const wisp_schema *schema, const void *bytes, int size, wisp_value *out,
                   void *block, int block_size) {
     return wisp_protobuf()->decode(wisp_protobuf(), schema, bytes, size, out, block, block_size);
 }
 
-static int encode(const wisp_schema *schema, const wisp_value *value, void *out) {
+static int encode_value(const wisp_schema *schema, const wisp_value *value, void *out) {
     return wisp_protobuf()->encode(wisp_protobuf(), schema, value, out, ROOM);
 }
 
@@ -91,13 +91,13 @@ static void check_again(const wisp_schema *schema, const wisp_value *value) {
     static uint8_t first[ROOM], second[ROOM];
     static uint64_t block[MEMORY / 8];
     wisp_value again;
-    int size = encode(schema, value, first);
+    int size = encode_value(schema, value, first);
     if (is_told(size)) return;
     MUST(size >= 0);
-    MUST(decode(schema, first, size, &again, block, MEMORY) == size);
+    MUST(decode_bytes(schema, first, size, &again, block, MEMORY) == size);
     MUST(wisp_equal(&again, value));
     MUST(wisp_hash(&again) == wisp_hash(value));
-    MUST(encode(schema, &again, second) == size);
+    MUST(encode_value(schema, &again, second) == size);
     MUST(memcmp(first, second, (size_t)size) == 0);
 }
 
@@ -116,7 +116,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (room & 1) room = MEMORY / 4;
     block = malloc((size_t)room + 1);
     MUST(block);
-    result = decode(schema, data + in.at, (int)(size - in.at), &value, block, room);
+    result = decode_bytes(schema, data + in.at, (int)(size - in.at), &value, block, room);
     if (result >= 0) MUST(result == (int)(size - in.at));
     else MUST(strcmp(value.as.string, "untouched") == 0);
     MUST(result >= 0 || result == WISP_E_SYNTAX || result == WISP_E_MEMORY ||

@@ -195,7 +195,7 @@ static void check_passing(bench *b, wisp__side delta, int64_t used) {
     wisp__unpacker *u = bench_unpacker(b);
     wisp__reader from = delta.from;
     if (!b->program->fixed) return;
-    MUST(wisp__record_delta_pass(u, b->program, &from));
+    MUST(wisp__record_delta_pass(u, b->program, false, &from));
     MUST(from.at - delta.start == used);
 }
 
