@@ -24378,8 +24378,9 @@ static void wisp__errors_left_out(wisp *w, wisp__throttle *throttle) {
         wisp_remote remote = { (uint32_t)kind->key };
         wisp__notice notice = wisp__notice_of(WISP__ON_ERROR, peer, remote,
                                               wisp__throttle_code(kind));
-        snprintf(notice.text, sizeof notice.text, "%lu errors were left out: %s",
-                 (unsigned long)left_out,
+        const wisp__remote *about = wisp__remote_at(&w->registry, remote.id);
+        snprintf(notice.text, sizeof notice.text, "%.48s%s%lu errors were left out: %s",
+                 about ? about->name : "", about ? ": " : "", (unsigned long)left_out,
                  kind->code ? wisp_result_text(kind->code) : "of many kinds");
         wisp__notice_put(w, &notice);
     }

@@ -1179,7 +1179,7 @@ TEST(equal_errors_are_told_eight_at_once_and_one_a_second_with_their_number) {
     wisp_update(a.end, 2.1);
     CHECK_EQ_INT(world_count(&a.w, a.end, WISP_ERROR), 9);
     CHECK_EQ_STR(world_last(&a.w, a.end, WISP_ERROR)->text,
-                 "2992 errors were left out: application error");
+                 "asked: 2992 errors were left out: application error");
     CHECK_EQ_INT(world_last(&a.w, a.end, WISP_ERROR)->result, WISP_E_USER);
     CHECK_EQ_INT(world_last(&a.w, a.end, WISP_ERROR)->remote.id, a.event.remote.id);
     for (int i = 0; i < 10; i++) {
