@@ -133,7 +133,7 @@ TEST(an_end_that_joins_takes_over_its_servers_ticks) {
     for (int pace = 0; pace < 5; pace++) {
         int slower = paces[pace][0] < paces[pace][1] ? paces[pace][0] : paces[pace][1];
         double worst = 0;
-        for (uint64_t seed = 1; seed <= (pace < 2 ? 60 : 10); seed++) {
+        for (uint64_t seed = 1; seed <= (pace < 2 ? 25 : 10); seed++) {
             tick_net t;
             tick_log log;
             tick_open(&t, 0.04, 0.02, 0.05, paces[pace], seed);
