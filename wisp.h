@@ -1621,6 +1621,13 @@ typedef struct wisp_config {
        of earlier updates are also dropped (`replaced`) once one of a later
        update waits */
     double          max_age;
+    /* WISP_ON, on both ends: a message of this name that a server sends waits
+       at its receiver, by itself, until the states of objects that the server
+       had when it was sent are there, and the objects that it names (a
+       wisp_object among its values): so that no event outruns what it is
+       about. At most a second; beyond limits.held_messages and held_bytes it
+       does not wait. Messages of one name keep their order */
+    int             after_state;
 } wisp_config;
 
 /* The schema of a name: a short form of wisp_use_config. */
@@ -1670,6 +1677,7 @@ WISP_API wisp_result wisp_set_unreliable_int(wisp *w, const char *remote,
 WISP_API wisp_result wisp_set_channel(wisp *w, const char *remote,
                                       int channel);          /* 0..15 */
 WISP_API wisp_result wisp_set_replace(wisp *w, const char *remote, bool on);
+WISP_API wisp_result wisp_set_after_state(wisp *w, const char *remote, bool on);
 WISP_API wisp_result wisp_set_batch_mode(wisp *w, const char *remote,
                                          wisp_batch_mode mode);
 WISP_API wisp_result wisp_set_batch_priority(wisp *w, const char *remote,
@@ -4775,6 +4783,7 @@ typedef struct wisp__remote {
     uint32_t inbound, outbound;  /* bits of the hooks that messages pass (hook) */
     double told_old;             /* until when no error says that messages were too old */
     uint16_t life;  /* how many names have had it before */
+    uint32_t state_turn;  /* a message of it waits for states (inbound) */
     bool state;  /* of each key only the newest value waits */
     bool lent;  /* to a name that peers announced and nobody here has used */
     int of_class;  /* number of the class that it stands for, and so inherits nothing; 0: none; < 0:
@@ -4910,7 +4919,9 @@ typedef struct wisp__session {
     bool inputs_due : 1;  /* the next packet has the record INPUT (rollback) */
     unsigned input_theirs : 4;  /* the number of the game that it plays; 0: none */
     bool untold : 1;  /* the peer does not know a name, which is still to be reported */
+    bool state_due : 1;  /* the next packet has the record STATE .. */
     bool regrouped : 1;  /* it has another group, or a focus: all objects are to be looked at */
+    uint32_t state_until;  /* .. and those until then (milliseconds), where there is room */
     uint8_t clock_id;  /* of its question about our ticks (tick) */
     uint8_t notices_left;  /* WISP_JOINED and WISP_LEFT that may still come (session) */
     uint16_t refused;  /* remotes with an encoding of the peer that we refuse */
@@ -5100,7 +5111,13 @@ typedef struct wisp__passage {
     wisp_result verdict;        /* that it was released with, when it was held */
     const wisp_to *to;          /* outbound; its peer is a handle of ours, or none */
     const wisp_call_desc *how;  /* of a call on its way out */
+    uint8_t state;              /* WISP__STATE_.. */
+    uint32_t tick, lacks;       /* that it waits for; an object that it names; 0: not known */
+    double until;
 } wisp__passage;
+
+/* What a message that came waits for: the record STATE after it; the states that this tells of. */
+enum { WISP__STATE_NONE, WISP__STATE_TOLD, WISP__STATE_THERE };
 
 /* The lists that a held message is in: of its peer; and of all that are held or, after its release,
    released. Each is in the order of holding or release. */
@@ -5130,6 +5147,8 @@ typedef struct wisp__hooks {
     wisp__held_list held;         /* all that are not released */
     wisp__held_list released[2];  /* on their way out, and in */
     uint64_t releases;
+    int states;  /* messages that wait for states */
+    uint32_t state_turn;
 } wisp__hooks;
 
 /* --- call --- */
@@ -5184,6 +5203,7 @@ typedef enum wisp__frame {
     WISP__FRAME_INPUT, WISP__FRAME_ASSEMBLED, WISP__FRAME_MORE, WISP__FRAME_PATH_CHALLENGE,
     WISP__FRAME_PATH_RESPONSE, WISP__FRAME_FULL, WISP__FRAME_CLOCK, WISP__FRAME_READS,
     WISP__FRAME_PART, WISP__FRAME_LIMITED, WISP__FRAME_LACKS, WISP__FRAME_ASSETS,
+    WISP__FRAME_STATE,
     WISP__FRAME_ALIKE = 32, WISP__FRAME_EVENT, WISP__FRAME_REPEAT, WISP__FRAME_SIZED,
     WISP__FRAME_VALUE, WISP__FRAME_NOTHING  /* these two are never on the wire */
 } wisp__frame;
@@ -5512,6 +5532,10 @@ typedef struct wisp__objects {
     bool served;               /* there was such a server before */
     bool starved;              /* something was not noted for want of memory: the next tick does */
     bool dead;                 /* some are to be freed */
+    bool stated, states;       /* `all_of` is known; what the last STATE told is not there yet */
+    uint32_t all_of;           /* low bits of the newest tick of which all states are there */
+    uint32_t state_tick;       /* the last STATE: its tick, and the packets that it takes */
+    uint64_t state_from, state_to;
     wisp__property *told, *told_last;  /* whose watchers are to run */
     uint32_t updates;
     wisp__arena views;         /* values for wisp_get, until the update ends */
@@ -22127,7 +22151,7 @@ static void wisp__config_merge(wisp_config *to, const wisp_config *from) {
         WISP__SETTING(encode.foreign), WISP__SETTING(delivery), WISP__SETTING(channel),
         WISP__SETTING(batching), WISP__SETTING(max_batch_size), WISP__SETTING(batch_priority),
         WISP__SETTING(rate_burst), WISP__SETTING(delta_sync), WISP__SETTING(call_tries),
-        WISP__SETTING(replace) };
+        WISP__SETTING(replace), WISP__SETTING(after_state) };
 #undef WISP__SETTING
     static const char zeros[sizeof(void *)] = { 0 };
     if (from->batching == WISP_BATCH_UNRELIABLE) to->delivery = WISP_UNRELIABLE;
@@ -22149,7 +22173,7 @@ static void wisp__config_resolve(wisp__registry *r, wisp__remote *remote) {
     static const wisp_config builtin = {
         { 0, NULL, 0, NULL, NULL, 0, 0, NULL, 0, WISP_OFF }, WISP_RELIABLE, WISP_CHANNEL(0),
         WISP_BATCH_RELIABLE, 256, WISP_PRIORITY(500), 0, 0, WISP_OFF, 10, 1,
-        0, 0.5
+        0, 0.5, WISP_OFF
     };
     wisp_config *now = &remote->now;
     int priority = now->batch_priority;
@@ -22396,7 +22420,8 @@ static bool wisp__config_valid(const wisp *w, const wisp_config *c) {
         WISP__BETWEEN(batch_priority, false, 0, 1000),
         WISP__BETWEEN(delta_sync, false, 0, WISP_OFF),
         WISP__BETWEEN(replace, false, 0, WISP_OFF), WISP__BETWEEN(max_batch_size, false, 0, 2e9),
-        WISP__BETWEEN(rate_burst, false, 0, 2e9), WISP__BETWEEN(call_tries, false, 0, 2e9),
+        WISP__BETWEEN(after_state, false, 0, WISP_OFF), WISP__BETWEEN(rate_burst, false, 0, 2e9),
+        WISP__BETWEEN(call_tries, false, 0, 2e9),
         WISP__BETWEEN(max_age, true, -1e9, 1e6), WISP__BETWEEN(rate_limit, true, -1e9, 1e9),
         WISP__BETWEEN(call_timeout, true, 0, 1e9),
         WISP__BETWEEN(encode.mode, false, 0, WISP_ENCODE_DELTA),
@@ -22666,6 +22691,10 @@ wisp_result wisp_set_channel(wisp *w, const char *remote, int channel) {
     if (channel < 0 || channel >= WISP__CHANNELS)
         return wisp__explain(w, WISP_E_ARGUMENT, "channel %d is not in 0 .. 15", channel);
     return wisp__config_set(w, remote, offsetof(wisp_config, channel), WISP_CHANNEL(channel));
+}
+
+wisp_result wisp_set_after_state(wisp *w, const char *remote, bool on) {
+    return wisp__config_set(w, remote, offsetof(wisp_config, after_state), on ? WISP_ON : WISP_OFF);
 }
 
 wisp_result wisp_set_replace(wisp *w, const char *remote, bool on) {
@@ -25185,12 +25214,14 @@ static inline int wisp__hooks_ready(const wisp *w, bool any) {
 static void wisp__held_release(wisp *w, wisp__held *held, wisp_result verdict) {
     wisp__held_cut(&w->hooks.held, held, WISP__OF_ALL);
     wisp__held_push(&w->hooks.released[held->passage.inbound], held, WISP__OF_ALL);
+    w->hooks.states -= held->passage.state != WISP__STATE_NONE;
     held->ready = true;
     held->turn = ++w->hooks.releases;
     held->passage.verdict = verdict;
 }
 
 static void wisp__hooks_unlink(wisp *w, wisp__held *held) {
+    w->hooks.states -= held->passage.state && !held->ready;
     wisp__held_cut(held->ready ? &w->hooks.released[held->passage.inbound] : &w->hooks.held, held,
                    WISP__OF_ALL);
     wisp__held_cut(held->own, held, WISP__OF_PEER);
@@ -25203,7 +25234,7 @@ static int wisp__hooks_release(wisp *w, uint32_t serial, wisp__held_list *own,
     wisp__held *held = own ? own->first : w->hooks.held.first, *next;
     for (; held; held = next) {
         next = held->next[of];
-        if (held->ready || held->passage.after != serial) continue;
+        if (held->ready || held->passage.state || held->passage.after != serial) continue;
         wisp__held_release(w, held, verdict);
         count++;
     }
@@ -25716,6 +25747,16 @@ static void wisp__frame_put_number(wisp__writer *to, wisp__frame kind, int numbe
 }
 
 static int wisp__frame_get_number(wisp__reader *from) { return wisp__get_length(from); }
+
+/* STATE   tick:32 behind:8 packets:8
+   After messages with config.after_state, which wait for the states of that tick. Those of so many
+   ticks before are in this packet and so many packets before it, if all have come. 255 behind: it
+   is not known. */
+static void wisp__frame_put_state(wisp__writer *to, uint32_t tick, unsigned behind,
+                                  unsigned packets) {
+    wisp__frame_put(to, WISP__FRAME_STATE);
+    wisp__put(to, tick | (uint64_t)behind << 32 | (uint64_t)packets << 40, 48);
+}
 
 /* ASSETS   length(index) generation:16 said:2
    Whether the end that was told of this object waits for what it needs (1), refuses the object (2),
@@ -31890,6 +31931,9 @@ static wisp__fit wisp__fill_item(wisp__packet_writer *f, const wisp__item *item,
     fit = item->offset < 0 ? wisp__fill_message(f, item, sequence)
                            : wisp__fill_fragment(f, item, sequence);
     if (fit == WISP__FITS && ref.kind != WISP__FRAME_NOTHING) wisp__fill_carry(f, ref);
+    if (fit == WISP__FITS && !f->s->peer.asked &&
+        f->w->registry.remotes[item->message->remote]->now.after_state == WISP_ON)
+        f->s->state_due = true;
     return fit;
 }
 
@@ -32539,8 +32583,39 @@ static wisp__fit wisp__fill_object(wisp__packet_writer *f) {
     return WISP__FITS;
 }
 
+/* By how many ticks the states are behind that a peer has been sent, up to 255. */
+static unsigned wisp__states_behind(const wisp *w, const wisp__audience *a) {
+    uint32_t now = wisp__milliseconds(w->base.time);
+    int32_t longest = -1;
+    for (int i = 0; a && i < a->due_count; i++) {
+        const wisp__note *n = a->due[i].note;
+        int32_t waits = wisp__distance(now, n->since);
+        if (n->sent && wisp__distance(now, n->sent) > waits) waits = wisp__distance(now, n->sent);
+        if (waits > longest) longest = waits;
+    }
+    if (longest < 0) return w->objects.edited != NULL;
+    return (unsigned)wisp__min(longest * w->clock.rate / 1000 + 2, 255);
+}
+
+/* Tells of which tick the states are in packets up to this one. */
+static void wisp__fill_states(wisp__packet_writer *f) {
+    wisp__session *s = f->s;
+    uint64_t packets = f->w->base.reliable ? 0 : s->peer.flow.next - s->peer.flow.oldest;
+    uint32_t now = wisp__milliseconds(f->w->base.time);
+    uint32_t tick = (uint32_t)f->w->clock.tick + (f->w->objects.edited != NULL);   /* of edits */
+    unsigned behind;
+    if (s->state_until && wisp__distance(now, s->state_until) >= 0) s->state_until = 0;
+    if ((!s->state_due && !s->state_until) || f->to.end - f->to.at < 60) return;
+    behind = packets > 255 ? 255 : wisp__states_behind(f->w, wisp__audience_of(f->w, s));
+    wisp__frame_put_state(&f->to, tick, behind, (unsigned)packets & 255);
+    f->eliciting = f->eliciting || s->state_due;
+    if (s->state_due) s->state_until = (now + 1000) | 1;
+    s->state_due = false;
+}
+
 /* Ends the packet with its objects. */
 static void wisp__fill_objects_end(wisp__packet_writer *f) {
+    wisp__fill_states(f);
     if (!f->state.bytes || !f->state.at) return;
     f->to.end += f->state.at + WISP__STATE_HEAD;
     wisp__frame_put_tick(&f->to, (uint32_t)f->w->clock.tick,
@@ -32553,7 +32628,7 @@ static void wisp__fill_objects_end(wisp__packet_writer *f) {
 #else
 
 static inline wisp__fit wisp__fill_object(wisp__packet_writer *f) { return (void)f, WISP__FULL; }
-static inline void wisp__fill_objects_end(wisp__packet_writer *f) { (void)f; }
+static inline void wisp__fill_objects_end(wisp__packet_writer *f) { f->s->state_due = false; }
 
 #endif
 
@@ -32814,7 +32889,7 @@ static bool wisp__wants_to_send(const wisp *w, const wisp__session *s) {
     const wisp__audience *a = wisp__audience_of(w, s);
     if (s->queued || s->control_count || s->ping || s->unannounced < w->registry.count) return true;
     if (s->asks_clock || s->answers_clock || s->inputs_due || s->lacks_all) return true;
-    if (s->answers_all || wisp__limited_due(w, s)) return true;
+    if (s->answers_all || s->state_due || wisp__limited_due(w, s)) return true;
     if (a && a->ready) return true;
     if (s->parts && s->parts->whole) return true;
     for (int c = 0; c < s->peer.channel_end; c++) {
@@ -35176,7 +35251,9 @@ static wisp_result wisp__hold_message(wisp *w, const wisp__remote *remote, const
     held->own = own;
     wisp__held_push(&w->hooks.held, held, WISP__OF_ALL);
     wisp__held_push(own, held, WISP__OF_PEER);
-    if (!wisp__hook_lives(w, p->after)) wisp__held_release(w, held, WISP_PASS);   /* removed */
+    w->hooks.states += p->state != WISP__STATE_NONE;
+    if (!p->state && !wisp__hook_lives(w, p->after))
+        wisp__held_release(w, held, WISP_PASS);        /* it was removed */
     return WISP_OK;
 }
 
@@ -35529,6 +35606,16 @@ static void wisp__keep_out(wisp *w, const wisp__inbound *in, wisp_result verdict
     if (request) wisp__answer_code(w, in, verdict, NULL);
 }
 
+/* Is a message to wait for states of objects? */
+static bool wisp__after_state(const wisp *w, const wisp__inbound *in, const wisp__passage *p) {
+#ifdef WISP_NO_STATE
+    return (void)w, (void)in, (void)p, false;
+#else
+    return in->remote->now.after_state == WISP_ON && !p->state && wisp__joined_by_us(in->session) &&
+           (!w->objects.server || w->objects.server == in->session);
+#endif
+}
+
 /* Takes a message through what is left of its chain to its handlers. */
 static WISP__INLINE void wisp__pass_in(wisp *w, wisp__inbound *in, wisp_event *event,
                                        wisp__passage *p) {
@@ -35540,13 +35627,23 @@ static WISP__INLINE void wisp__pass_in(wisp *w, wisp__inbound *in, wisp_event *e
         wisp__keep_out(w, in, WISP_E_DEPTH, "");
         return;
     }
-    if (verdict == WISP_PASS) verdict = wisp__hooks_run(w, in->remote, event, p, true);
+    if (verdict == WISP_PASS && !p->state)
+        verdict = wisp__hooks_run(w, in->remote, event, p, true);
     if (verdict == WISP_PASS && p->changed && peer->state == WISP__JOINED) {
         verdict = wisp__conform_again(w, in->remote, event);
         unfit = w->registry.text;
     }
     if (peer->state == WISP__JOINED && !w->destroyed) {
-        if (verdict == WISP_HOLD) {
+        bool waits = verdict == WISP_PASS && wisp__after_state(w, in, p);
+        if (waits) {
+            p->state = WISP__STATE_TOLD;
+            p->until = w->base.time + 1;
+            event->peer = wisp__peer_handle(in->session);
+            waits = wisp__hold_message(w, in->remote, event, p) == WISP_OK;
+        }
+        if (waits) {
+            if (in->request) in->request->state = WISP__REQUEST_RUNS;
+        } else if (verdict == WISP_HOLD) {
             if (in->request) in->request->state = WISP__REQUEST_RUNS;
             event->peer = wisp__peer_handle(in->session);      /* a hook may have written there */
             verdict = wisp__hold_message(w, in->remote, event, p);
@@ -35575,7 +35672,8 @@ static WISP__INLINE void wisp__on_admitted(wisp *w, wisp__inbound *in, int kind)
     wisp_event event;
     wisp__message_event(w, in, &event);
     event.message = kind;
-    if (in->remote->inbound) wisp__through_chain(w, in, &event);
+    if (in->remote->inbound || in->remote->now.after_state == WISP_ON)
+        wisp__through_chain(w, in, &event);
     else if (in->request) wisp__run_answer(w, in, &event);
     else wisp__run_event(w, in, &event);
 }
@@ -35861,6 +35959,101 @@ static WISP__INLINE bool wisp__admit_event(wisp *w, const wisp__inbound *in) {
     return false;
 }
 
+/* --- messages that wait for states --- */
+
+#ifndef WISP_NO_STATE
+
+/* Is an object here, or has it been? */
+static bool wisp__object_came(const wisp *w, uint32_t id) {
+    int index = (int)(id & WISP__OBJECT_INDEX);
+    const wisp__object *o = wisp__object_at(w, index);
+    if (o && o->id == id) return o->spawned;
+    return index < w->objects.room && w->objects.places[index].gone &&
+           id >> 16 <= w->objects.places[index].generation;
+}
+
+/* An object that a value names and that has not come; 0: none. */
+static uint32_t wisp__object_lacking(const wisp *w, const wisp_value *value) {
+    wisp_value scratch;
+    uint32_t id = 0;
+    if (value->kind == WISP_OBJECT) id = wisp__object_of(value).id;
+    if (id && wisp__object_came(w, id)) id = 0;
+    for (int i = 0; (wisp__is_map(value) || wisp__is_array(value)) && i < value->count && !id; i++)
+        id = wisp__object_lacking(w, wisp__child(value, i, NULL, &scratch));
+    return id;
+}
+
+/* Is all there that a message waits for? */
+static bool wisp__state_is_there(wisp *w, wisp__held *held) {
+    wisp__passage *p = &held->passage;
+    const wisp_value *values;
+    int count = 0;
+    if (p->state == WISP__STATE_TOLD || !w->objects.stated ||
+        wisp__distance(w->objects.all_of, p->tick) < 0 ||
+        (p->lacks && !wisp__object_came(w, p->lacks)))
+        return false;
+    p->lacks = 0;
+    if (wisp__values_copy(w, held->message, &values, &count)) return true;
+    for (int i = 0; i < count && !p->lacks; i++) p->lacks = wisp__object_lacking(w, &values[i]);
+    return !p->lacks;
+}
+
+/* Releases the messages that have waited long enough. Those of one name keep their order. */
+static void wisp__states_check(wisp *w) {
+    uint32_t turn = ++w->hooks.state_turn;
+    if (!w->hooks.states || !wisp__hooks_enter(w)) return;
+    for (wisp__held *held = w->hooks.held.first, *next; held; held = next) {
+        wisp__remote *remote = w->registry.remotes[held->message->remote];
+        next = held->next[WISP__OF_ALL];
+        if (!held->passage.state || remote->state_turn == turn) continue;
+        if (w->base.time < held->passage.until && !wisp__state_is_there(w, held))
+            remote->state_turn = turn;
+        else wisp__held_release(w, held, WISP_PASS);
+    }
+    wisp__hooks_leave(w);
+}
+
+static void wisp__on_state(wisp__reading *r) {
+    wisp__objects *all = &r->w->objects;
+    uint32_t tick = (uint32_t)wisp__get(&r->from, 32);
+    uint32_t behind = (uint32_t)wisp__get(&r->from, 8);
+    uint64_t packets = wisp__get(&r->from, 8);
+    if (!wisp__joined_by_us(r->s)) wisp__break(r, "states of an end that has joined this one");
+    if (r->from.failed) return;
+    for (wisp__held *held = r->s->held_messages.first; held; held = held->next[WISP__OF_PEER]) {
+        if (held->passage.state != WISP__STATE_TOLD) continue;
+        held->passage.state = WISP__STATE_THERE;
+        held->passage.tick = tick;
+    }
+    all->states = behind < 255 && packets < r->number;
+    all->state_tick = tick - behind;
+    all->state_from = r->number - packets;
+    all->state_to = r->number;
+}
+
+/* A packet was read. */
+static void wisp__states_read(wisp *w, wisp__session *s) {
+    wisp__objects *all = &w->objects;
+    bool there = all->states && wisp__joined_by_us(s);
+    for (uint64_t n = all->state_from; there && n < all->state_to && !w->base.reliable; n++)
+        there = wisp__flow_seen(&s->peer.flow, n);
+    if (there) {
+        if (!all->stated || wisp__distance(all->state_tick, all->all_of) > 0)
+            all->all_of = all->state_tick;
+        all->stated = true;
+        all->states = false;
+    }
+    wisp__states_check(w);
+}
+
+#else
+
+static inline void wisp__states_check(wisp *w) { (void)w; }
+static inline void wisp__states_read(wisp *w, wisp__session *s) { (void)w, (void)s; }
+static void wisp__on_state(wisp__reading *r) { wisp__break(r, "a record of no kind"); }
+
+#endif
+
 /* --- held messages go on --- */
 
 static void wisp__resume_in(wisp *w, wisp__held *held, const wisp_value *values, int count) {
@@ -35952,6 +36145,7 @@ static void wisp__dispatch(wisp *w) {
         wisp__run_reply(w, call, &event);
         if (end) break;
     }
+    wisp__states_check(w);
     wisp__resume_held(w, true);
     if (w->events.notice_count) wisp__events_notices(w);
 }
@@ -36659,6 +36853,7 @@ static WISP__APART void wisp__on_frame(wisp__reading *r, int kind) {
     case WISP__FRAME_INPUT: wisp__on_input(r); break;
     case WISP__FRAME_LACKS: wisp__on_lacks(r); break;
     case WISP__FRAME_ASSETS: wisp__on_assets(r); break;
+    case WISP__FRAME_STATE: wisp__on_state(r); break;
     case WISP__FRAME_PING: break;
     case WISP__FRAME_LEAVE: wisp__on_leave(r); break;
     default: wisp__break(r, "a record of no kind"); break;
@@ -36696,6 +36891,7 @@ static void wisp__read_body(wisp__reading *r, bool acks) {
     while (wisp__goes_on(r) && wisp__read_frame(r)) {
     }
     if (r->from.failed && !r->broken) wisp__break(r, "a record longer than its packet");
+    if (w->hooks.states && wisp__goes_on(r)) wisp__states_read(w, r->s);
 }
 
 /* --- packets --- */

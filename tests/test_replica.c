@@ -386,6 +386,122 @@ TEST(many_objects_wait_at_once) {
     world_close(&t.w);
 }
 
+/* --- messages after states --- */
+
+typedef struct state_log {
+    int    came, outran, unknown, last, disorder;
+    double latest;                     /* seconds */
+} state_log;
+
+/* hit(object, y, number, time): y is the object's when it was fired. */
+static void state_hit(wisp_event *event) {
+    state_log *log = (state_log *)event->user;
+    wisp_object o = wisp_arg_object(event, 0);
+    orb seen;
+    int number = (int)wisp_arg_int(event, 2);
+    double took = event->w->base.time - wisp_arg_number(event, 3);
+    log->came++;
+    if (!wisp_view(event->w, o, WISP_CONFIRMED, &seen)) log->unknown++;
+    else if (seen.y < (float)wisp_arg_number(event, 1) - 0.01f && took < 0.98) log->outran++;
+    log->disorder += number < log->last;
+    log->last = number;
+    if (took > log->latest) log->latest = took;
+}
+
+static void state_open(orbs *t, state_log *log, int seed, bool after) {
+    memset(log, 0, sizeof *log);
+    orbs_open(t);
+    t->w.bad = true;
+    t->w.net.loss = seed ? 0.2 : 0;
+    t->w.net.latency = seed % 2 ? 0.05 : 0.01;
+    t->w.net.jitter = t->w.net.reorder = seed ? 0.05 : 0;
+    t->w.net.seed = (uint64_t)seed + 1;
+    orbs_server(t);
+    orbs_join(t);
+    CHECK_EQ_INT(wisp_set_after_state(t->server, "hit", after), WISP_OK);
+    CHECK_EQ_INT(wisp_set_after_state(t->ends[0], "hit", after), WISP_OK);
+    wisp_on(t->ends[0], "hit", state_hit, log);
+    for (int i = 0; i < 2000 && !wisp_me(t->ends[0]).id; i++) world_step(&t->w);
+}
+
+static void state_fire(orbs *t, wisp_object o, float y, int number) {
+    wisp_value values[4];
+    values[0] = wisp_reference(o);
+    values[1] = wisp_number(y);
+    values[2] = wisp_int(number);
+    values[3] = wisp_number(t->server->base.time);
+    CHECK_EQ_INT(wisp_fire_values(t->server, "hit", wisp_to_all(), values, 4), WISP_OK);
+}
+
+/* Of a new object or a change; without the setting some come too early. */
+static void state_run(int seed, bool after, state_log *log) {
+    static orbs t;
+    state_open(&t, log, seed, after);
+    for (int i = 0; i < 150; i++) {
+        wisp_object o = wisp_first(t.server, t.of_server);
+        float y = (float)i * 0.5f;
+        if (i % 5 == 0) {
+            o = orbs_spawn(&t, 0, "new");
+            y = 0;
+        } else if (o.id) {
+            ((orb *)wisp_object_edit(t.server, o))->y = y;
+        }
+        state_fire(&t, o, y, i);
+        for (int k = 0; k < 3; k++) world_step(&t.w);
+    }
+    world_run(&t.w, 3);
+    CHECK_EQ_INT(log->came, 150);
+    CHECK_EQ_INT(log->disorder, 0);
+    CHECK_EQ_INT(t.ends[0]->hooks.states, 0);
+    world_close(&t.w);
+}
+
+TEST(no_event_outruns_the_state_that_it_is_about) {
+    int early = 0;
+    for (int seed = 0; seed < 8; seed++) {
+        state_log log;
+        state_run(seed, false, &log);
+        early += log.outran + log.unknown;
+        state_run(seed, true, &log);
+        if (!CHECK(log.outran + log.unknown == 0)) printf("  seed %d: %d, %d\n", seed, log.outran,
+                                                          log.unknown);
+        if (seed == 0) CHECK(log.latest < 0.1);
+    }
+    CHECK(early > 0);
+}
+
+/* An object that never comes is waited for no longer than a second, and other names do not wait. */
+TEST(a_message_waits_for_a_second_at_most) {
+    static orbs t;
+    state_log log, other;
+    wisp_object gone, never;
+    state_open(&t, &log, 0, true);
+    memset(&other, 0, sizeof other);
+    wisp_on(t.ends[0], "say", state_hit, &other);
+    gone = orbs_spawn(&t, 0, "gone");
+    world_run(&t.w, 0.2);
+    CHECK_EQ_INT(wisp_despawn(t.server, gone), WISP_OK);
+    world_run(&t.w, 0.2);
+    state_fire(&t, gone, 0, 1);
+    world_run(&t.w, 0.2);
+    CHECK_EQ_INT(log.came, 1);                               /* it has been here */
+    never.id = 77 << 16 | 900;
+    state_fire(&t, never, 0, 2);
+    state_fire(&t, gone, 0, 3);                              /* behind the one before */
+    wisp_fire_all(t.server, "say", wisp_int(1));
+    world_run(&t.w, 0.8);
+    CHECK(log.came == 1 && other.came == 1);
+    world_run(&t.w, 0.4);
+    CHECK(log.came == 3 && log.disorder == 0);
+    state_fire(&t, never, 0, 4);
+    world_run(&t.w, 0.2);
+    CHECK_EQ_INT(t.ends[0]->hooks.states, 1);
+    wisp_leave(t.ends[0], wisp_server(), "enough");          /* what waits goes with the session */
+    world_run(&t.w, 2);
+    CHECK(log.came == 3 && t.ends[0]->hooks.states == 0);
+    world_close(&t.w);
+}
+
 static const test_case tests[] = {
     CASE(all_ends_agree_after_a_quiet_second),
     CASE(an_end_sees_the_objects_of_the_first_server_that_it_has),
@@ -396,7 +512,9 @@ static const test_case tests[] = {
     CASE(an_object_that_waits_is_sent_no_news_until_it_is_ready),
     CASE(an_object_that_is_refused_is_sent_no_more),
     CASE(an_object_goes_while_it_waits),
-    CASE(many_objects_wait_at_once)
+    CASE(many_objects_wait_at_once),
+    CASE(no_event_outruns_the_state_that_it_is_about),
+    CASE(a_message_waits_for_a_second_at_most)
 };
 
 int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }
