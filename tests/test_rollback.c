@@ -677,8 +677,8 @@ TEST(the_first_player_alone_says_who_is_out) {
 TEST(what_makes_no_sense_ends_the_session) {
     static party t;
     for (int what = 0; what < 3; what++) {
-        uint8_t body[200];
-        wisp__writer to = wisp__writer_on(body, 180);
+        uint8_t body[1000];
+        wisp__writer to = wisp__writer_on(body, 900);
         party_head head;
         memset(body, 0xff, sizeof body);
         party_open(&t, 2, 63);
@@ -688,12 +688,12 @@ TEST(what_makes_no_sense_ends_the_session) {
         head = party_head_of(&t, 1);
         party_put_head(&t, 1, &head, &to);
         if (what == 1) wisp__put(&to, 0, 1);
-        if (what == 2) party_put_run(&t, 1, 1, t.ends[0].w->rollback->in.next[1] - 1, 2,
-                                     head.tick, &to);
+        if (what == 2) party_put_run(&t, 1, 1, t.ends[0].w->rollback->in.next[1],
+                                     WISP__INPUT_SENT + 1, head.tick, &to);
         party_forge(&t, 1, 0, body, (int)(to.at + 7) / 8 - (what ? 0 : 3), what == 1 ? 2 : 1);
         party_run(&t, 0.2);
         CHECK_EQ_INT(wisp_peers(t.ends[0].w, NULL, 0), 0);
-        CHECK(t.ends[0].w->base.stats.packets_malformed > 0);
+        if (!CHECK(t.ends[0].w->base.stats.packets_malformed > 0)) printf("  case %d\n", what);
         party_close(&t);
     }
 }
