@@ -2336,8 +2336,9 @@ WISP_API wisp_connection wisp_watch(wisp *w, const char *name_or_pattern,
 WISP_API wisp_connection wisp_watch_state(wisp *w, const char *name_or_pattern,
                                           const wisp_state *state);
 /* Runs a handler where and when those of a class run (wisp_class_desc), after
-   them, for every class whose name a pattern matches: event->message is
-   WISP_OBJECT_SPAWNED, _CHANGED or _DESPAWNED, ->name the name of the class. */
+   them, for the objects of every class, or with a tag, whose name a pattern
+   matches: event->message is WISP_OBJECT_SPAWNED, _CHANGED or _DESPAWNED,
+   ->name the name of the class. */
 WISP_API wisp_connection wisp_watch_objects(wisp *w, const char *pattern,
                                             wisp_handler fn, void *user);
 WISP_API wisp_connection wisp_watch_objects_state(wisp *w, const char *pattern,
@@ -30024,6 +30025,19 @@ wisp_result wisp_ready(wisp *w, wisp_object handle) {
     return WISP_OK;
 }
 
+/* Runs the watchers whose pattern matches a tag of the object, and not its class. */
+static void wisp__object_tell_tags(wisp *w, const wisp__object *o, wisp_event *event) {
+    for (wisp__connection *c = w->events.matches; c; c = c->next) {
+        bool wanted = false;
+        if (c->dead || strcmp(c->of, "class ") != 0 || wisp_pattern_matches(c->pattern, event->name))
+            continue;
+        for (int i = 0; o->presence && i < o->presence->tag_count; i++)
+            wanted |= wisp_pattern_matches(c->pattern, w->objects.tags[o->presence->tags[i]].name);
+        event->user = c->user;
+        if (wanted) wisp__handle(w, c->fn, event);
+    }
+}
+
 /* Runs a handler of a class. `before`: the struct before, or NULL. */
 static void wisp__object_tell(wisp *w, wisp__object *o, unsigned what, const void *before) {
     const wisp_class_desc *desc = &o->of->desc;
@@ -30045,6 +30059,7 @@ static void wisp__object_tell(wisp *w, wisp__object *o, unsigned what, const voi
     event.message = what == WISP__OBJECT_SPAWNED   ? WISP_OBJECT_SPAWNED
                     : what == WISP__OBJECT_CHANGED ? WISP_OBJECT_CHANGED : WISP_OBJECT_DESPAWNED;
     if (!o->hidden) wisp__events_run(w, remote, &event);
+    if (!o->hidden && o->presence) wisp__object_tell_tags(w, o, &event);
     w->events.running--;
     wisp__events_sweep(w);
 }
@@ -36807,7 +36822,7 @@ static void wisp__on_part(wisp__reading *r) {
     wisp__pay(&r->w->content.credit, part.bytes / 32);
     i = wisp__set_place(r, &part);
     p = r->s->parts;
-    if (i < 0 && r->s == r->w->objects.server) r->s->lacks_all = true;     /* it may be an object */
+    if (i < 0) r->s->lacks_all = true;         /* it may be a state */
     if (i < 0 || p->in[i].total != part.total) return;
     whole = p->in[i].bytes + part.at;
     after = wisp__load64(whole + part.bytes);              /* whole words are written */

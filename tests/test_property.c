@@ -356,7 +356,7 @@ TEST(a_watcher_of_objects_sees_those_of_every_class_that_matches) {
     static shared t;
     notes n = { "", 0 };
     wisp_class_desc desc;
-    wisp_class of;
+    wisp_class of, blue;
     wisp_player nobody = { 0 };
     wisp_object o;
     gauge g;
@@ -368,7 +368,7 @@ TEST(a_watcher_of_objects_sees_those_of_every_class_that_matches) {
     shared_open(&t);
     define(t.server, "red", 0, wisp_int(0));
     of = wisp_define(t.server, "red", &desc);
-    wisp_define(t.server, "blue", &desc);
+    blue = wisp_define(t.server, "blue", &desc);
     a = shared_join(&t);
     define(a, "red", 0, wisp_nil());
     wisp_define(a, "red", &desc);
@@ -384,6 +384,17 @@ TEST(a_watcher_of_objects_sees_those_of_every_class_that_matches) {
     CHECK_EQ_INT(wisp_despawn(t.server, o), WISP_OK);
     world_run(&t.w, 0.3);
     CHECK_EQ_STR(taken(&n), "red spawned 1 red changed 2 red despawned 2 ");
+    o = wisp_spawn(t.server, blue, nobody, &g);            /* by its tag */
+    CHECK_EQ_INT(wisp_tag(t.server, o, "rod"), WISP_OK);
+    world_run(&t.w, 0.3);
+    ((gauge *)wisp_object_edit(t.server, o))->hp = 3;
+    world_run(&t.w, 0.3);
+    CHECK_EQ_INT(wisp_untag(t.server, o, "rod"), WISP_OK);
+    world_run(&t.w, 0.3);
+    CHECK_EQ_STR(taken(&n), "blue spawned 1 blue changed 3 ");
+    ((gauge *)wisp_object_edit(t.server, o))->hp = 4;
+    world_run(&t.w, 0.3);
+    CHECK_EQ_STR(taken(&n), "");
     world_close(&t.w);
 }
 
