@@ -30029,7 +30029,8 @@ wisp_result wisp_ready(wisp *w, wisp_object handle) {
 static void wisp__object_tell_tags(wisp *w, const wisp__object *o, wisp_event *event) {
     for (wisp__connection *c = w->events.matches; c; c = c->next) {
         bool wanted = false;
-        if (c->dead || strcmp(c->of, "class ") != 0 || wisp_pattern_matches(c->pattern, event->name))
+        if (c->dead || strcmp(c->of, "class ") != 0 ||
+            wisp_pattern_matches(c->pattern, event->name))
             continue;
         for (int i = 0; o->presence && i < o->presence->tag_count; i++)
             wanted |= wisp_pattern_matches(c->pattern, w->objects.tags[o->presence->tags[i]].name);
