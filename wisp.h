@@ -27370,9 +27370,10 @@ static inline bool wisp__note_waits(const wisp__note *n) {
 /* The object is due to be sent to the peer. */
 static void wisp__note_due(wisp *w, wisp__session *s, wisp__note *n) {
     wisp__audience *a = wisp__audience_of(w, s);
+    if (wisp__note_waits(n)) return;
     a->open += !n->open;
     n->open = true;
-    if (n->due || wisp__note_waits(n)) return;
+    if (n->due) return;
     if (wisp__grow(&w->base, WISP__ARRAY(a->due, a->due_room), a->due_count + 1, 1 << 20)) {
         w->objects.starved = true;
         return;
@@ -27845,6 +27846,7 @@ static void wisp__on_assets(wisp__reading *r) {
     if (!r->from.failed && !said) wisp__break(r, "assets that are not said to be anything");
     if (!n || n->object->id != id || said <= n->assets) return;
     n->assets = (uint8_t)said;
+    if (wisp__note_waits(n)) wisp__note_close(wisp__audience_of(r->w, r->s), n);
     if (said == WISP__ASSETS_READY) wisp__note_again(r->w, r->s, n);
 }
 

@@ -277,6 +277,9 @@ TEST(an_object_that_waits_is_sent_no_news_until_it_is_ready) {
         }
         CHECK(assets_rows(&t, 0) == rows && t.logs[0].changed == 0);
         CHECK(t.logs[1].changed > 0);
+        world_run(&t.w, 1);
+        for (int i = 0; i < 2; i++)                          /* nothing is behind for that */
+            CHECK_EQ_INT(t.server->objects.audiences[i]->open, 0);
         CHECK(wisp_view(t.ends[0], t.logs[0].last, WISP_CONFIRMED, &seen) && seen.y < 0.5f);
         CHECK_EQ_INT(assets_ready(&t, 0, WISP_OK), 20);
         for (int i = 0; i < 400 && !orbs_agree(&t, 0); i++) world_step(&t.w);
