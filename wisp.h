@@ -30195,6 +30195,12 @@ WISP__UNUSED static void wisp__objects_check(const wisp *w) {
         WISP_ASSERT(live == w->objects.classes[i]->count);
     }
     WISP_ASSERT(past == w->objects.kept_bytes);
+    for (int i = 0; i < w->objects.audience_room; i++) {
+        const wisp__audience *a = w->objects.audiences[i];
+        int open = 0;
+        for (int k = 0; a && k < a->room; k++) open += a->notes[k] && a->notes[k]->open;
+        WISP_ASSERT(!a || open == a->open);
+    }
     WISP_ASSERT(count == w->objects.count);
     WISP_ASSERT(w->objects.kept_bytes >= 0);
 }
