@@ -2675,6 +2675,8 @@ typedef struct wisp_peer_stats {
     uint64_t too_old, replaced;   /* not sent: see config.max_age and replace */
     uint64_t incomplete;          /* unreliable values of more than a packet of
                                      which only a part came */
+    uint64_t edits_refused;       /* edits and spawns of objects that it asked
+                                     for: not its own, or `judge` said no */
 } wisp_peer_stats;
 
 typedef struct wisp_remote_stats {
@@ -4851,7 +4853,8 @@ typedef struct wisp__peer_remote {
     bool listed : 1;  /* in the list of its line, not in the heap */
     bool refused : 1;  /* we refuse the peer's, as long as the settings stay */
     bool tried : 1;  /* a message was sent before the peer has bound the number */
-    uint16_t refused_number;           /* of the peer's, for the encoding refused last */
+    uint16_t refused_number;           /* of the peer's, for the encoding refused last; of a class
+                                          the one that is bound */
     uint32_t announced_in;             /* packet that carries the announcement, its low bits */
     uint64_t newest;  /* packet of the last sequenced message */
     struct wisp__queue *queue;         /* NULL: no message waits (queue) */
@@ -5204,7 +5207,7 @@ typedef enum wisp__frame {
     WISP__FRAME_INPUT, WISP__FRAME_ASSEMBLED, WISP__FRAME_MORE, WISP__FRAME_PATH_CHALLENGE,
     WISP__FRAME_PATH_RESPONSE, WISP__FRAME_FULL, WISP__FRAME_CLOCK, WISP__FRAME_READS,
     WISP__FRAME_PART, WISP__FRAME_LIMITED, WISP__FRAME_LACKS, WISP__FRAME_ASSETS,
-    WISP__FRAME_STATE,
+    WISP__FRAME_STATE, WISP__FRAME_REFUSED,
     WISP__FRAME_ALIKE = 32, WISP__FRAME_EVENT, WISP__FRAME_REPEAT, WISP__FRAME_SIZED,
     WISP__FRAME_VALUE, WISP__FRAME_NOTHING  /* these two are never on the wire */
 } wisp__frame;
@@ -5381,6 +5384,16 @@ typedef struct wisp__shown {
     wisp__packed wire;
 } wisp__shown;
 
+/* What the owner of an object tells of it: at the server, and at the owner the tick. */
+typedef struct wisp__owned {
+    wisp__kept_rows rows;      /* by the owner's ticks */
+    int64_t tick;              /* of the newest row that the owner has made */
+    bool heard : 1;            /* the owner knows the turn of the object */
+    bool asks : 1;             /* the newest is still to be judged */
+    bool asked : 1;            /* the struct is the newest, until the tick is committed .. */
+    bool touched : 1;          /* .. but changed by `judge` or the server */
+} wisp__owned;
+
 /* An object, and behind it its struct, and then what its audiences are shown. */
 typedef struct wisp__object {
     uint32_t id;     /* generation:16 index:16 */
@@ -5396,11 +5409,13 @@ typedef struct wisp__object {
     void *user;
     struct wisp__note *notes;  /* what peers know of it */
     wisp__described *described;    /* told: of its rows */
+    wisp__owned *owned;        /* NULL: no owner has told of it */
     wisp__kept_rows kept;      /* those of the last ticks */
     uint32_t since;            /* ours: the tick in which it began to move as it does; told: the
                                   newest for which its row is known to hold */
     uint16_t description;      /* how often its owner or tags have changed, or were told again */
     uint8_t news;              /* handlers that are to run */
+    uint8_t turn;              /* how often the server has overruled the owner, or changed it */
     bool from : 1;             /* it is a server's */
     bool dead : 1;
     bool edited : 1;           /* in the list of edits */
@@ -5413,6 +5428,8 @@ typedef struct wisp__object {
     bool teleports : 1;        /* ours: with its next row */
     bool jumps : 1;            /* ours: it has, in the tick `since` */
     bool made : 1;             /* its newest row was made here, and not told */
+    bool orphan : 1;           /* its owner has left */
+    bool overruled : 1;        /* it was edited here, and the server tells another state */
     bool predicted : 1;        /* its struct was edited here, where this end does not decide */
     bool look : 1;             /* in the list of those whose viewers are to be found */
     bool frozen : 1;           /* told: it stays as it is until the server tells more */
@@ -5421,6 +5438,7 @@ typedef struct wisp__object {
 typedef struct wisp__object_place {
     wisp__object *object;
     const wisp__program *program;  /* told: of the rows of the object that is or was here */
+    wisp__class *of;           /* ours: of that object */
     uint16_t generation;       /* of the last one; told: of the last that has gone */
     bool gone;                 /* told: one has */
     uint32_t next_free;        /* index + 1 */
@@ -5440,6 +5458,8 @@ typedef struct wisp__note {
     uint8_t back;              /* of the last row, see wisp__kept_row */
     bool due : 1;              /* it is on the list */
     bool described : 1;        /* the peer has the description */
+    bool mute : 1;             /* the peer itself has told the newest row */
+    bool owns : 1;             /* it is between the object's owner and its server */
     uint8_t assets;            /* what the peer has said: WISP__ASSETS_.. */
     bool away : 1;             /* the object has left the peer's interest, .. */
     bool parted : 1;           /* .. the peer was sent that, .. */
@@ -5455,7 +5475,10 @@ typedef struct wisp__due {
     wisp__note *note;
 } wisp__due;
 
-/* What a peer that has joined this end knows of its objects. */
+enum { WISP__REFUSALS = 64 };
+
+/* What a peer knows of the objects of this end: one that has joined it, or the server of which this
+   end owns objects. */
 typedef struct wisp__audience {
     wisp__note **notes;        /* by hash of the index (open addressing) */
     int room, count, open;     /* open: of those notes */
@@ -5464,6 +5487,8 @@ typedef struct wisp__audience {
     uint16_t first_sequence;   /* of the next note */
     struct wisp__focus *focus; /* NULL: none */
     bool ended;                /* the session has, while interest was settled */
+    uint32_t refusals[WISP__REFUSALS];  /* that it is to be told of (REFUSED) */
+    int refusal_count;
 } wisp__audience;
 
 /* --- interest --- */
@@ -5530,6 +5555,7 @@ typedef struct wisp__objects {
     uint32_t settled;          /* how often it was */
     wisp__session *server;     /* whose objects are here; NULL: nobody's */
     bool lost;                 /* it has gone, and they have not yet */
+    bool orphans;              /* owners of ours have left */
     bool served;               /* there was such a server before */
     bool starved;              /* something was not noted for want of memory: the next tick does */
     bool dead;                 /* some are to be freed */
@@ -25590,7 +25616,7 @@ void wisp_cancel(wisp *w, wisp_call handle) {
  *          PING 8, LEAVE 9, RESYNC 10, TICK 11, OBJECT 12, INPUT 13, ASSEMBLED 14, MORE 15
  *          followed by kind:4 of its own:
  *          PATH_CHALLENGE 0, PATH_RESPONSE 1, CLOCK 3, READS 4, PART 5, LIMITED 6,
- *          LACKS 7.
+ *          LACKS 7, REFUSED 8.
  *          Reserved, after MORE: FULL 2 (a name and a key, in place of RESYNC of a whole name)
  * ======================================================================== */
 
@@ -25783,6 +25809,14 @@ static void wisp__frame_put_limited(wisp__writer *to, int number, uint32_t count
 }
 
 static int wisp__frame_get_limited(wisp__reader *from) { return wisp__get_small(from) + 1; }
+
+/* REFUSED   code:15 number:16 spawn:1
+   An edit of the object with this index (spawn: the spawn with this number) was refused; the code
+   is -1 - code. */
+static void wisp__frame_put_refused(wisp__writer *to, uint32_t refusal) {
+    wisp__frame_put(to, WISP__FRAME_REFUSED);
+    wisp__put(to, refusal, 32);
+}
 
 /* PATH_CHALLENGE, PATH_RESPONSE   data:64
    The response has the data of the challenge, and goes to the address that it came from. */
@@ -26357,6 +26391,7 @@ static void wisp__bind_number(wisp__reading *r, wisp__remote *remote, int number
     if (bytes && e->described->references == 1) s->schema_fresh += bytes;
     if (remote->lent) s->lent++;
     remote->announced++;
+    if (remote->of_class) s->peer_remotes[remote->index].refused_number = (uint16_t)number;
     s->theirs[number].remote = (uint16_t)(remote->index + 1);
     s->theirs[number].encoding = e;
     if (e) wisp__report_schemas(r->w, s, remote, e->described);
@@ -26555,8 +26590,20 @@ enum { WISP__OBJECT_AGE = 1 << 30, WISP__OBJECT_BACK = 63, WISP__OBJECT_MOVES = 
 static int64_t wisp__ticks_of(double ticks) { return (int64_t)wisp__clamp(ticks, -4e18, 4e18); }
 
 /* The number of a peer as a player. */
+static int wisp__session_place(const wisp *w, const wisp__session *s) {
+    return (int)(s->peer.slot.id & ((1u << w->peers.pool.index_bits) - 1));
+}
+
+/* The one that comes next to its place has the same number (wisp__owner_left). */
 static uint16_t wisp__session_player(const wisp *w, const wisp__session *s) {
-    return (uint16_t)((s->peer.slot.id & ((1u << w->peers.pool.index_bits) - 1)) + 1);
+    return (uint16_t)(wisp__session_place(w, s) + 1);
+}
+
+/* NULL: nobody is this player of ours. */
+static wisp__session *wisp__player_session(const wisp *w, int player) {
+    wisp__session *s = player && player <= w->peers.pool.made ? wisp__session_at(w, player - 1)
+                                                              : NULL;
+    return s && !s->peer.asked && s->peer.state == WISP__JOINED ? s : NULL;
 }
 
 #ifndef WISP_NO_STATE
@@ -26840,6 +26887,45 @@ static void wisp__object_step(wisp *w, wisp__object *o, wisp__encoded *row) {
     o->tick = w->clock.tick;
 }
 
+/* How a peer writes the rows of a class, which it has announced; NULL: as plain values. */
+static wisp__encoding *wisp__peer_encoding(const wisp__session *s, const wisp__class *c) {
+    int number = c->remote < s->peer_remote_room ? s->peer_remotes[c->remote].refused_number
+                                                 : s->their_room;
+    return number < s->their_room && s->theirs[number].remote == c->remote + 1
+               ? s->theirs[number].encoding : NULL;
+}
+
+/* --- rows that owners tell --- */
+
+/* Lets go of those before a tick. */
+static void wisp__owned_forget(wisp *w, wisp__owned *t, uint32_t before) {
+    while (t->rows.count && wisp__distance(wisp__kept_at(&t->rows, 0)->tick, before) < 0) {
+        w->objects.kept_bytes -= wisp__past_cost(wisp__kept_at(&t->rows, 0)->row);
+        wisp__kept_pop(w, &t->rows);
+    }
+}
+
+static void wisp__owned_empty(wisp *w, wisp__owned *t) {
+    if (t->rows.count) wisp__owned_forget(w, t, wisp__kept_last(&t->rows)->tick + 1);
+}
+
+static void wisp__owned_clear(wisp *w, wisp__object *o) {
+    wisp__owned *t = o->owned;
+    if (!t) return;
+    wisp__owned_empty(w, t);
+    wisp__kept_free(w, &t->rows);
+    wisp__chunk_give(&w->chunks, t, sizeof *t);
+    o->owned = NULL;
+}
+
+static wisp__owned *wisp__owned_make(wisp *w, wisp__object *o) {
+    if (!o->owned) {
+        o->owned = (wisp__owned *)wisp__chunk_take(&w->chunks, sizeof *o->owned);
+        if (o->owned) memset(o->owned, 0, sizeof *o->owned);
+    }
+    return o->owned;
+}
+
 static size_t wisp__object_bytes(const wisp__class *c) {
     return sizeof(wisp__object) + (size_t)c->bytes + (size_t)c->forms * sizeof(wisp__shown);
 }
@@ -26869,6 +26955,7 @@ static void wisp__object_free(wisp *w, wisp__object *o) {
     else c->last = o->previous;
     wisp__past_forget(w, o);
     wisp__kept_free(w, &o->kept);
+    wisp__owned_clear(w, o);
     wisp__encoded_release(w, o->row);
     wisp__encoded_release(w, o->once);
     wisp__wire_drop(w, &o->wire);
@@ -27192,11 +27279,7 @@ wisp_player wisp_player_of(const wisp *w, wisp_peer peer) {
 }
 
 wisp_peer wisp_peer_of(const wisp *w, wisp_player player) {
-    wisp_peer none = { 0 };
-    const wisp__session *s = w && player.id && player.id <= w->peers.pool.made
-                                 ? wisp__session_at(w, player.id - 1) : NULL;
-    return s && s->peer.state == WISP__JOINED && !wisp__joined_by_us(s) ? wisp__peer_handle(s)
-                                                                        : none;
+    return wisp__peer_handle(w ? wisp__player_session(w, player.id) : NULL);
 }
 
 bool wisp_is_mine(const wisp *w, wisp_object handle) {
@@ -27227,7 +27310,9 @@ bool wisp_decides(const wisp *w, wisp_object handle) {
  *     what    a row that is as old, and made from the same ticks, as that of the record before 1,
  *             or of the last before that which differs from it 01; 000 as follows; 0010
  *             description, as follows; 0011 gone, frozen:1 generation:16
- *     description   generation:16 length(number of the class) owner:16 changes:16 tags
+ *     description   generation:16 length(number of the class) owner:16 changes:16 turn:8 tags
+ *             turn: how often the server has overruled the owner of the object, or changed it. Of
+ *             what an owner sends, only what has the newest turn counts
  *     tags    each: 1, bytes:5 its name; then 0
  *     as follows    age: ticks that the row is older than the packet; back: from it to its base; 0:
  *             it is whole; else older: from its base to an older row that helps, 0: none. Each is a
@@ -27241,6 +27326,8 @@ bool wisp_decides(const wisp *w, wisp_object handle) {
  *             the spawn; where fields do, and the row is whole
  *   LACKS     length(index): the peer has no object of this index, or not the row that a delta
  *             needs: it wants a description and a whole row. 65,535: of all
+ *   An owner that decides sends the same records to its server. REFUSED (frame) says that the
+ *   server has not taken a row.
  * ======================================================================== */
 
 /* Which row it is, and what it is made from. */
@@ -27262,7 +27349,7 @@ typedef struct wisp__records {
 
 /* What a peer was shown; NULL: nothing. */
 static inline wisp__audience *wisp__audience_of(const wisp *w, const wisp__session *s) {
-    int at = wisp__session_player(w, s) - 1;
+    int at = wisp__session_place(w, s);
     return at < w->objects.audience_room ? w->objects.audiences[at] : NULL;
 }
 
@@ -27404,7 +27491,8 @@ static void wisp__note_add(wisp *w, wisp__session *s, wisp__object *o) {
     n->object = o;
     n->weight = 1;
     n->index = (uint16_t)o->id;
-    n->session = (uint16_t)(s->peer.slot.id & ((1u << w->peers.pool.index_bits) - 1));
+    n->session = (uint16_t)wisp__session_place(w, s);
+    n->owns = o->from || wisp__session_player(w, s) == o->owner;
     wisp__note_number(a, n);
     n->next = o->notes;
     if (n->next) n->next->previous = n;
@@ -27479,9 +27567,9 @@ static void wisp__note_anew(wisp *w, wisp__audience *a, wisp__note *n) {
 
 /* Objects are shown to peers that have joined this endpoint. false: not to this one. */
 static bool wisp__audience_open(wisp *w, wisp__session *s) {
-    int at = wisp__session_player(w, s) - 1;
+    int at = wisp__session_place(w, s);
     if (wisp__audience_of(w, s)) return true;
-    if (s->peer.asked || s->peer.state != WISP__JOINED) return false;
+    if ((s->peer.asked && s != w->objects.server) || s->peer.state != WISP__JOINED) return false;
     if (wisp__grow(&w->base, WISP__ARRAY(w->objects.audiences, w->objects.audience_room), at + 1,
                    WISP__OBJECT_INDEX)) {
         w->objects.starved = true;
@@ -27497,7 +27585,7 @@ static bool wisp__audience_open(wisp *w, wisp__session *s) {
 /* The form of the rows that a peer gets of an object. */
 static inline int wisp__note_form(const wisp__note *n) {
     int forms = n->object->of->forms;
-    return forms == 2 && n->session + 1 == n->object->owner ? WISP__FORM_OWNER
+    return forms == 2 && n->owns ? WISP__FORM_OWNER
            : forms ? WISP__FORM_OTHERS : WISP__FORM_ALL;
 }
 
@@ -27509,6 +27597,7 @@ static inline const wisp__encoded *wisp__note_row(const wisp__note *n) {
 
 static int64_t wisp__note_tick(const wisp__note *n) {
     int form = wisp__note_form(n);
+    if (n->object->from) return n->object->owned ? n->object->owned->tick : 0;
     return form ? wisp__object_shown(n->object, form)->tick : n->object->tick;
 }
 
@@ -27578,15 +27667,19 @@ static bool wisp__note_flies(const wisp__note *n) {
 
 /* Has an object gone of which the peer was never told? */
 static bool wisp__note_unseen(const wisp__note *n) {
-    return wisp__note_ends(n) && !n->again && !n->sent && !n->flight.room && !n->base;
+    return wisp__note_ends(n) && !n->object->from && !n->again && !n->sent && !n->flight.room &&
+           !n->base;
 }
 
 /* Does the peer have to be told of an object? Of a class that goes on by itself also that it has
    come to rest, once. */
 static bool wisp__note_wants(const wisp__note *n) {
-    if (wisp__note_ends(n) ? n->frozen && wisp__note_freezes(n)
-                           : n->described && n->base == wisp__note_row(n) &&
-                                 (n->rested || !(n->object->of->desc.extrapolate > 0)))
+    const wisp__object *o = n->object;
+    if (wisp__note_ends(n)
+            ? n->frozen && wisp__note_freezes(n)
+            : !o->made || (n->described && (n->mute || (n->base == wisp__note_row(n) &&
+                                                        (n->rested || o->from ||
+                                                         !(o->of->desc.extrapolate > 0))))))
         return false;
     return !wisp__note_flies(n);
 }
@@ -27701,7 +27794,7 @@ static wisp__row_times wisp__note_bases(const wisp *w, const wisp__note *n, wisp
     if (t.older) from->older[0] = older->row;
     from->behind = (int)t.older;
     from->ahead = (int)t.back;
-    if (n->described && moves <= WISP__OBJECT_MOVES &&
+    if (!o->from && n->described && moves <= WISP__OBJECT_MOVES &&
         !(base && wisp__distance(base->tick, since) >= 0)) {
         t.span = (uint8_t)(moves + 1);
         t.jumps = shown ? shown->jumps : o->jumps;
@@ -27733,7 +27826,7 @@ static void wisp__object_put_what(const wisp *w, const wisp__note *n, const wisp
             wisp__put(to, o->id >> 16, 16);
             wisp__put_length(to, (uint64_t)(w->registry.remotes[o->of->remote]->newest -
                                             WISP__RESERVED));
-            wisp__put(to, o->owner | (uint64_t)o->description << 16, 32);
+            wisp__put(to, o->owner | (uint64_t)o->description << 16 | (uint64_t)o->turn << 32, 40);
             wisp__object_put_tags(w, o, to);
         }
         wisp__times_put(to, t);
@@ -27744,6 +27837,10 @@ static void wisp__object_put_what(const wisp *w, const wisp__note *n, const wisp
 static void wisp__note_redate(wisp *w, const wisp__note *n) {
     int form = wisp__note_form(n);
     if (w->clock.tick - wisp__note_tick(n) <= WISP__OBJECT_AGE) return;
+    if (n->object->from) {
+        n->object->owned->tick = w->clock.tick;
+        return;
+    }
     if (!form) wisp__past_forget(w, n->object);
     *(form ? &wisp__object_shown(n->object, form)->tick : &n->object->tick) = w->clock.tick;
 }
@@ -27812,8 +27909,20 @@ static void wisp__note_again(wisp *w, wisp__session *s, wisp__note *n) {
     wisp__kept_forget(w, &n->flight, n->sequence);
     wisp__encoded_release(w, n->base);
     n->base = NULL;
-    n->described = false;
+    n->described = n->mute = false;
     wisp__note_due(w, s, n);
+}
+
+/* A peer is to be told that something of it was refused. Once that many wait, more of edits are not
+   told; of spawns there are never more. */
+static void wisp__refusal_add(wisp *w, wisp__session *s, uint32_t refusal) {
+    wisp__audience *a = wisp__audience_open(w, s) ? wisp__audience_of(w, s) : NULL;
+    int most = refusal >> 31 ? WISP__REFUSALS : WISP__REFUSALS / 2;
+    for (int i = 0; a && i < a->refusal_count; i++)
+        if (a->refusals[i] == refusal) return;
+    if (!a || a->refusal_count >= most) return;
+    a->refusals[a->refusal_count++] = refusal;
+    wisp__peers_mark(w, &s->peer);
 }
 
 /* Asks for a whole row; if too many are asked for already, then for all when there is room. */
@@ -27834,6 +27943,11 @@ static void wisp__on_lacks(wisp__reading *r) {
     }
     for (int i = 0; i < a->room; i++)
         if (a->notes[i]) wisp__note_again(r->w, r->s, a->notes[i]);
+}
+
+static inline bool wisp__refusals_wait(const wisp *w, const wisp__session *s) {
+    const wisp__audience *a = wisp__audience_of(w, s);
+    return a && a->refusal_count;
 }
 
 /* --- assets --- */
@@ -27888,7 +28002,7 @@ static bool wisp__note_may(const wisp *w, const wisp__session *s, const wisp__no
     const wisp__class *c = n->object->of;
     uint32_t now = wisp__milliseconds(w->base.time);
     double hold = c->rate > 0 ? 1000 / c->rate : 0;
-    if (!n->object->row && !n->object->dead) return false;
+    if ((!n->object->row && !n->object->dead) || !wisp__class_bound(w, s, c)) return false;
     if (!n->base && n->sent) hold = wisp__max(hold, s->peer.flow.rtt * 1250);
     return !n->sent || wisp__note_ends(n) || (double)(now - n->sent) >= hold;
 }
@@ -27982,9 +28096,15 @@ static void wisp__objects_pop(wisp__audience *a) {
 static inline wisp__audience *wisp__audience_of(const wisp *w, const wisp__session *s) {
     return (void)w, (void)s, (wisp__audience *)NULL;
 }
+static inline void wisp__refusal_add(wisp *w, wisp__session *s, uint32_t refusal) {
+    (void)w, (void)s, (void)refusal;
+}
 static inline void wisp__objects_order(wisp *w, wisp__session *s) { (void)w, (void)s; }
 static inline void wisp__object_outcome(wisp *w, wisp__session *s, uint32_t number, bool arrived) {
     (void)w, (void)s, (void)number, (void)arrived;
+}
+static inline bool wisp__refusals_wait(const wisp *w, const wisp__session *s) {
+    return (void)w, (void)s, false;
 }
 static void wisp__on_lacks(wisp__reading *r) { wisp__break(r, "a record of no kind"); }
 static void wisp__on_assets(wisp__reading *r) { wisp__break(r, "a record of no kind"); }
@@ -28576,15 +28696,28 @@ static void wisp__audience_free(wisp *w, int place) {
     w->objects.audiences[place] = NULL;
 }
 
+/* What an owner that leaves has told of its objects is forgotten. They go when its WISP_LEFT has
+   been handled, or before a newcomer gets its number. */
+static void wisp__owner_left(wisp *w, const wisp__session *s) {
+    int player = wisp__session_player(w, s);
+    for (int i = 0; !s->peer.asked && i < w->objects.class_count; i++)
+        for (wisp__object *o = w->objects.classes[i]->first; o; o = o->next) {
+            if (o->from || o->dead || o->owner != player) continue;
+            wisp__owned_clear(w, o);
+            o->orphan = w->objects.orphans = true;
+        }
+}
+
 /* A session ends: what it was told is forgotten, and what it has told goes with the next update. */
 static void wisp__objects_left(wisp *w, wisp__session *s) {
     wisp__audience *a = wisp__audience_of(w, s);
+    wisp__owner_left(w, s);
     if (w->objects.server == s) {
         w->objects.server = NULL;
         w->objects.lost = true;
     }
     if (a && w->objects.settling) a->ended = true;
-    else if (a) wisp__audience_free(w, wisp__session_player(w, s) - 1);
+    else if (a) wisp__audience_free(w, wisp__session_place(w, s));
 }
 
 /* At the end of a tick, when all rows are made: finds who sees what from now on. */
@@ -28896,6 +29029,7 @@ static wisp_result wisp__object_row(wisp *w, wisp__object *o, wisp__encoded **ro
     if (!result) *row = wisp__encoded_row(w, &made);
     if (!result && !*row) result = WISP_E_MEMORY;
     if (*row) (*row)->bits = made.bits;
+    if (*row) (*row)->values = WISP__FORM_ALL + 1;
     if (*row) result = wisp__row_store(&u, program, made, wisp__object_image(o));
     wisp__arena_reset(&c->scratch);
     return result;
@@ -28928,31 +29062,109 @@ static bool wisp__object_renew(wisp *w, wisp__object *o, const wisp__encoded *ro
     return true;
 }
 
-/* Commits an edit: everybody who knows the object is to get the new row, if it differs. */
-static void wisp__object_commit(wisp *w, wisp__object *o) {
-    wisp__encoded *row;
-    wisp_result why = wisp__object_row(w, o, &row);
-    bool same = !why && (o->from || (o->row && wisp__encoded_same(o->row, row)));
-    o->edited = false;
-    if (!why && !same && !wisp__object_renew(w, o, row)) why = WISP_E_MEMORY;
-    if (why || same) wisp__encoded_release(w, row);
-    if (why) {
-        wisp__object_refuse(w, o, wisp__class_program(w, o->of), why);
-        o->predicted = false;
-        return;
-    }
-    wisp__object_place_itself(w, o);
-    if (o->from) o->predicted = true;
-    if (same) return;
-    wisp__object_step(w, o, row);
-    o->made = true;
+/* What a peer knows of an object, by a player's number. NULL: nothing. */
+static wisp__note *wisp__note_of_player(const wisp *w, const wisp__object *o, int player) {
+    const wisp__session *s = wisp__player_session(w, player);
+    return s ? wisp__note_of(w, s, (int)(o->id & WISP__OBJECT_INDEX)) : NULL;
+}
+
+static void wisp__object_due(wisp *w, const wisp__object *o) {
     for (wisp__note *n = o->notes; n; n = n->next) {
         wisp__session *s = wisp__session_at(w, n->session);
         if (s && wisp__audience_of(w, s) && wisp__note_wants(n)) wisp__note_due(w, s, n);
     }
+}
+
+/* The owner of an object is to take the state here; what it sends before counts no more. */
+static void wisp__object_correct(wisp *w, wisp__object *o) {
+    wisp__note *n = wisp__note_of_player(w, o, o->owner);
+    o->turn++;
+    o->description++;
+    if (o->owned) o->owned->heard = o->owned->asks = o->owned->asked = false;
+    if (!n) return;
+    n->mute = n->described = false;
+    wisp__note_due(w, wisp__session_at(w, n->session), n);
+}
+
+/* The server is to get what this end has made of an object that it owns. */
+static void wisp__object_up(wisp *w, wisp__object *o) {
+    if (o->notes || !o->made || o->dead || !o->from) return;
+    if (wisp__audience_open(w, w->objects.server)) wisp__note_add(w, w->objects.server, o);
+    else w->objects.starved = true;
+}
+
+/* The form of the rows that the owner of an object gets and tells. */
+static int wisp__owner_form(const wisp__program *program) {
+    return program->audience & WISP__AUDIENCE_OWNER ? WISP__FORM_OWNER
+           : program->audience ? WISP__FORM_OTHERS : WISP__FORM_ALL;
+}
+
+/* The newest row as its owner is to have it. */
+static const wisp__encoded *wisp__owner_row(const wisp *w, const wisp__object *o) {
+    int form = o->of->forms ? wisp__owner_form(wisp__class_program(w, o->of)) : WISP__FORM_ALL;
+    return form ? wisp__object_shown(o, form)->row : o->row;
+}
+
+/* Is the newest row what the owner itself has told? */
+static bool wisp__owner_told(const wisp *w, const wisp__object *o) {
+    const wisp__owned *t = o->owned;
+    const wisp__kept_row *last = t && t->asked ? wisp__kept_last(&t->rows) : NULL;
+    const wisp__session *s = wisp__player_session(w, o->owner);
+    const wisp__encoding *e = s ? wisp__peer_encoding(s, o->of) : NULL;
+    if (!last || !e) return false;
+    return wisp__encoding_program(e) == wisp__class_program(w, o->of)
+               ? wisp__encoded_same(last->row, wisp__owner_row(w, o)) : !t->touched;
+}
+
+/* The object has another row, over its reference. */
+static void wisp__object_replace(wisp *w, wisp__object *o, wisp__encoded *row) {
+    if (o->from) {
+        wisp__encoded_release(w, o->row);
+        o->row = row;                      /* `tick` stays that of the newest row that was told */
+        o->owned->tick = w->clock.tick;
+    } else {
+        wisp__object_step(w, o, row);
+    }
+    o->made = true;
+    wisp__object_up(w, o);
     row->references++;
     if (o->of->property) wisp__property_take(w, o->of->property, row);
-    else row->references--;
+    else wisp__encoded_release(w, row);
+}
+
+/* The owner of an object is to know its newest row, which may be its own. */
+static void wisp__owner_commit(wisp *w, wisp__object *o, bool changed) {
+    bool asked = o->owned && o->owned->asked, told = wisp__owner_told(w, o);
+    wisp__note *n = told ? wisp__note_of_player(w, o, o->owner) : NULL;
+    if (n) n->mute = true;
+    if (!told && (changed || asked)) wisp__object_correct(w, o);
+    if (o->owned) o->owned->asked = false;
+}
+
+/* Commits an edit: everybody who knows the object is to get the new row, if it differs. */
+static void wisp__object_commit(wisp *w, wisp__object *o) {
+    wisp__encoded *row;
+    const wisp__encoded *before = o->row ? wisp__owner_row(w, o) : NULL;
+    wisp_result why = wisp__object_row(w, o, &row);
+    bool decides = wisp__object_decides(w, o), guess = o->from && !decides;
+    bool same = !why && (guess || (o->row && o->made && wisp__encoded_same(o->row, row)));
+    o->edited = false;
+    if (!why && !same && ((o->from && !wisp__owned_make(w, o)) || !wisp__object_renew(w, o, row)))
+        why = WISP_E_MEMORY;
+    if (why || same) wisp__encoded_release(w, row);
+    if (why) {
+        wisp__object_refuse(w, o, wisp__class_program(w, o->of), why);
+        o->predicted = false;
+        if (o->owned && o->owned->asked) wisp__object_correct(w, o);
+        return;
+    }
+    wisp__object_place_itself(w, o);
+    if (guess) o->predicted = wisp__object_mine(w, o);
+    if (guess && !o->predicted)                        /* it was given on */
+        wisp__object_struct_of(w, o, o->row, o->made, wisp__object_image(o));
+    if (!same) wisp__object_replace(w, o, row);
+    if (!o->from && !decides) wisp__owner_commit(w, o, before != wisp__owner_row(w, o));
+    if (!same) wisp__object_due(w, o);
 }
 
 /* Notes what there was no memory for. */
@@ -28963,6 +29175,9 @@ static void wisp__objects_again(wisp *w) {
         wisp__session *s = (wisp__session *)peer;
         const wisp__audience *a = wisp__audience_of(w, s);
         s->classes_bound = true;
+        for (int i = 0; s == w->objects.server && i < w->objects.class_count; i++)
+            for (wisp__object *o = w->objects.classes[i]->first; o; o = o->next)
+                wisp__object_up(w, o);
         for (int i = 0; a && i < a->room; i++)
             if (a->notes[i] && wisp__note_wants(a->notes[i])) wisp__note_due(w, s, a->notes[i]);
     }
@@ -29003,10 +29218,38 @@ static void wisp__object_die(wisp *w, wisp__object *o) {
     o->of->count--;
     w->objects.count -= !o->from;
     w->objects.dead = true;
+    wisp__object_due(w, o);
+}
+
+/* Another player owns an object; what the owner before has on its way does not count any more. */
+static void wisp__object_give(wisp *w, wisp__object *o, uint16_t owner) {
+    o->owner = owner;
+    o->orphan = false;
+    o->turn++;
+    o->description++;
+    wisp__owned_clear(w, o);
+    for (int form = 1; form <= o->of->forms; form++)
+        wisp__object_shown(o, form)->tick = w->clock.tick;
     for (wisp__note *n = o->notes; n; n = n->next) {
         wisp__session *s = wisp__session_at(w, n->session);
-        if (s && wisp__audience_of(w, s)) wisp__note_due(w, s, n);
+        bool owns = s && wisp__session_player(w, s) == owner, other = owns != n->owns;
+        n->described = n->mute = false;
+        n->owns = owns;
+        if (other && o->of->forms == 2 && s && wisp__audience_of(w, s))
+            wisp__note_again(w, s, n);                                 /* it gets another form */
     }
+    wisp__object_due(w, o);
+}
+
+/* The objects of owners that have left, after WISP_LEFT. */
+static void wisp__objects_orphaned(wisp *w) {
+    w->objects.orphans = false;
+    for (int i = 0; i < w->objects.class_count; i++)
+        for (wisp__object *o = w->objects.classes[i]->first; o; o = o->next) {
+            if (!o->orphan || o->dead) continue;
+            if (o->of->desc.owner_gone == WISP_TO_SERVER) wisp__object_give(w, o, 0);
+            else wisp__object_die(w, o);
+        }
 }
 
 /* Frees what is dead and known to be. Not while handlers run. */
@@ -29060,6 +29303,7 @@ wisp_object wisp_spawn(wisp *w, wisp_class of, wisp_player owner, const void *st
     if (w->why) wisp__no_more_memory(w);
     if (w->why) return wisp__object_handle(NULL);
     o->owner = owner.id;
+    w->objects.places[id & WISP__OBJECT_INDEX].of = c;
     memcpy(wisp__object_image(o), state, (size_t)c->desc.schema->bytes);
     w->why = wisp__object_row(w, o, &o->row);
     if (!w->why && !wisp__object_renew(w, o, o->row)) w->why = WISP_E_MEMORY;
@@ -29104,27 +29348,15 @@ void *wisp_object_edit(wisp *w, wisp_object handle) {
     else if (o) w->why = WISP_OK;
     if (!o || w->why) return NULL;
     wisp__object_touch(w, o);
+    if (o->owned) o->owned->touched = true;
     return wisp__object_image(o);
 }
 
 wisp_result wisp_give(wisp *w, wisp_object handle, wisp_player owner) {
     wisp_result why;
     wisp__object *o = wisp__object_own(w, handle, &why);
-    uint16_t before;
     if (!o || o->owner == owner.id) return why;
-    before = o->owner;
-    o->owner = owner.id;
-    for (int form = 1; form <= o->of->forms; form++)
-        wisp__object_shown(o, form)->tick = w->clock.tick;
-    o->description++;
-    for (wisp__note *n = o->notes; n; n = n->next) {
-        wisp__session *s = wisp__session_at(w, n->session);
-        bool other = n->session + 1 == before || n->session + 1 == owner.id;
-        n->described = false;
-        if (!s || !wisp__audience_of(w, s)) continue;
-        if (other && o->of->forms == 2) wisp__note_again(w, s, n);     /* it gets another form */
-        else wisp__note_due(w, s, n);
-    }
+    wisp__object_give(w, o, owner.id);
     return WISP_OK;
 }
 
@@ -29132,6 +29364,7 @@ wisp_result wisp_give(wisp *w, wisp_object handle, wisp_player owner) {
 
 static inline void wisp__objects_commit(wisp *w) { (void)w; }
 static inline void wisp__objects_bury(wisp *w) { (void)w; }
+static inline void wisp__objects_orphaned(wisp *w) { (void)w; }
 
 #endif
 
@@ -29622,6 +29855,81 @@ static inline void wisp__properties_free(wisp *w) { (void)w; }
 
 #ifndef WISP_NO_STATE
 
+/* Reads the names of an object's tags. Returns how many there are; -1: they are malformed. */
+static int wisp__object_get_tags(wisp__reading *r, char tags[][WISP__TAG_NAME + 1]) {
+    int count = 0;
+    while (wisp__get(&r->from, 1) && !r->from.failed) {
+        int length = (int)wisp__get(&r->from, 5);
+        if (count == WISP__OBJECT_TAGS || !length) r->from.failed = true;
+        for (int i = 0; i < length && !r->from.failed; i++)
+            tags[count][i] = (char)wisp__get(&r->from, 8);
+        if (!r->from.failed) tags[count++][length] = 0;
+    }
+    if (!wisp__pay_each(&r->w->content.credit, count * WISP__TAGS / 8, WISP__PRICE_STEP))
+        r->from.failed = true;
+    return r->from.failed ? -1 : count;
+}
+
+/* What stands before the row of an object. */
+typedef struct wisp__object_head {
+    int index;
+    bool described, gone, frozen;
+    uint16_t generation;           /* of these */
+    uint16_t owner, changes;       /* and what follows: of a description */
+    uint8_t turn;
+    wisp__class *of;
+    wisp__encoding *encoding;
+    const wisp__program *program;  /* of the row */
+    wisp__row_times times;
+    int tag_count;
+    char tags[WISP__OBJECT_TAGS][WISP__TAG_NAME + 1];
+} wisp__object_head;
+
+static void wisp__object_get_description(wisp__reading *r, wisp__object_head *h) {
+    int number;
+    wisp__encoding *e;
+    h->generation = (uint16_t)wisp__get(&r->from, 16);
+    number = wisp__get_length(&r->from);
+    h->of = wisp__class_at(r->w, wisp__theirs(&r->w->registry, r->s, number));
+    h->encoding = e = h->of ? r->s->theirs[number].encoding : NULL;
+    h->owner = (uint16_t)wisp__get(&r->from, 16);
+    h->changes = (uint16_t)wisp__get(&r->from, 16);
+    h->turn = (uint8_t)wisp__get(&r->from, 8);
+    h->tag_count = wisp__object_get_tags(r, h->tags);
+    if (!h->of || (e && (e->kind == WISP__CODED || e->delta || e->compressed)))
+        wisp__break(r, "an object of a class that was not bound here");
+    h->program = wisp__encoding_program(e);
+}
+
+/* Reads it. false: it cannot be read. */
+static bool wisp__object_get_head(wisp__reading *r, wisp__object_head *h, wisp__records *all) {
+    memset(h, 0, offsetof(wisp__object_head, tags));
+    if (!wisp__pay(&r->w->content.credit, WISP__PRICE_RECORD)) {
+        wisp__break_unpaid(r);
+        return false;
+    }
+    h->index = wisp__place_get(all, &r->from);
+    if (wisp__get(&r->from, 1)) {
+        h->times = all->recent[0];
+    } else if (wisp__get(&r->from, 1)) {
+        h->times = all->recent[1];
+    } else {
+        h->described = wisp__get(&r->from, 1) != 0;
+        h->gone = h->described && wisp__get(&r->from, 1);
+        h->described = h->described && !h->gone;
+        if (h->gone) {
+            h->frozen = wisp__get(&r->from, 1) != 0;
+            h->generation = (uint16_t)wisp__get(&r->from, 16);
+            return !r->from.failed;
+        }
+        if (h->described) wisp__object_get_description(r, h);
+        if (r->from.failed) return false;
+        h->times = wisp__times_get(&r->from);
+    }
+    wisp__times_use(all, h->times);
+    return !r->from.failed;
+}
+
 /* Its handlers are to run when the packet has been read. */
 static void wisp__object_news(wisp *w, wisp__object *o, unsigned news) {
     if (!o->news) {
@@ -29684,21 +29992,6 @@ static wisp__object *wisp__object_told(wisp__reading *r, wisp__class *c, uint32_
     return o;
 }
 
-/* Reads the names of an object's tags. Returns how many there are; -1: they are malformed. */
-static int wisp__object_get_tags(wisp__reading *r, char tags[][WISP__TAG_NAME + 1]) {
-    int count = 0;
-    while (wisp__get(&r->from, 1) && !r->from.failed) {
-        int length = (int)wisp__get(&r->from, 5);
-        if (count == WISP__OBJECT_TAGS || !length) r->from.failed = true;
-        for (int i = 0; i < length && !r->from.failed; i++)
-            tags[count][i] = (char)wisp__get(&r->from, 8);
-        if (!r->from.failed) tags[count++][length] = 0;
-    }
-    if (!wisp__pay_each(&r->w->content.credit, count * WISP__TAGS / 8, WISP__PRICE_STEP))
-        r->from.failed = true;
-    return r->from.failed ? -1 : count;
-}
-
 /* Gives an object the tags that the server tells, as far as there is memory. */
 static void wisp__object_retag(wisp *w, wisp__object *o, char tags[][WISP__TAG_NAME + 1],
                                int count) {
@@ -29713,49 +30006,55 @@ static void wisp__object_retag(wisp *w, wisp__object *o, char tags[][WISP__TAG_N
     }
 }
 
-/* Reads a description. NULL: the object is not taken; *program: of its row, NULL: not known. */
-static wisp__object *wisp__object_described(wisp__reading *r, int index,
-                                            const wisp__program **program) {
+/* The server tells another state of an object that is edited here, or another owner. */
+static void wisp__object_overruled(wisp *w, wisp__object *o) {
+    wisp__note *n = o->notes;
+    o->overruled = o->overruled || o->made || o->predicted;
+    o->made = false;
+    if (!n) return;
+    if (!wisp__object_decides(w, o)) {
+        wisp__note_remove(w, w->objects.server, n);
+        return;
+    }
+    wisp__kept_forget(w, &n->flight, n->sequence);
+    wisp__encoded_release(w, n->base);
+    n->base = NULL;
+    n->described = false;
+}
+
+/* Takes the description of an object. NULL: it is not taken; h->program: of its row. */
+static wisp__object *wisp__object_described(wisp__reading *r, wisp__object_head *h) {
     wisp *w = r->w;
-    uint32_t id = (uint32_t)wisp__get(&r->from, 16) << 16 | (uint32_t)index;
-    int number = wisp__get_length(&r->from);
-    wisp__class *c = wisp__class_at(w, wisp__theirs(&w->registry, r->s, number));
-    wisp__encoding *e = c ? r->s->theirs[number].encoding : NULL;
-    uint16_t owner = (uint16_t)wisp__get(&r->from, 16);
-    uint16_t changes = (uint16_t)wisp__get(&r->from, 16);
-    char tags[WISP__OBJECT_TAGS][WISP__TAG_NAME + 1];
     wisp__object *o;
-    int count;
-    *program = NULL;
-    count = wisp__object_get_tags(r, tags);
-    if (!c || (e && (e->kind == WISP__CODED || e->delta || e->compressed)))
-        wisp__break(r, "an object of a class that was not bound here");
-    if (r->from.failed) return NULL;
-    *program = wisp__encoding_program(e);
-    if ((*program == &wisp__any) != (wisp__class_program(w, c) == &wisp__any)) {
-        wisp__object_place *place = wisp__told_place(w, index);
-        if (place && !place->object) place->program = *program;        /* its rows are passed */
-        wisp__error(w, r->s, w->registry.remotes[c->remote], WISP_E_SCHEMA,
+    if ((h->program == &wisp__any) != (wisp__class_program(w, h->of) == &wisp__any)) {
+        wisp__object_place *place = wisp__told_place(w, h->index);
+        if (place && !place->object) place->program = h->program;      /* its rows are passed */
+        wisp__error(w, r->s, w->registry.remotes[h->of->remote], WISP_E_SCHEMA,
                     "one end has a schema for it and the other has none");
         return NULL;
     }
-    o = wisp__object_told(r, c, id, e);
-    if (o && (!o->row || (int16_t)(changes - o->description) > 0)) {
-        if (o->row && o->owner != owner) wisp__object_news(w, o, WISP__OBJECT_CHANGED);
-        o->owner = owner;
-        o->description = changes;
-        wisp__object_retag(w, o, tags, count);
+    o = wisp__object_told(r, h->of, (uint32_t)h->generation << 16 | (uint32_t)h->index,
+                          h->encoding);
+    if (o && !o->dead && (!o->row || (int16_t)(h->changes - o->description) > 0)) {
+        bool overruled = o->row && (o->owner != h->owner || o->turn != h->turn);
+        if (o->row && o->owner != h->owner) wisp__object_news(w, o, WISP__OBJECT_CHANGED);
+        o->owner = h->owner;
+        o->description = h->changes;
+        o->turn = h->turn;
+        wisp__object_retag(w, o, h->tags, h->tag_count);
+        if (overruled) wisp__object_overruled(w, o);
     }
     return o;
 }
 
 /* The rows that a delta was made from, which is after the head that says so. false: one is not
    here. */
-static bool wisp__object_bases(const wisp__object *o, uint32_t tick, wisp__row_times t, int form,
+static bool wisp__object_bases(const wisp__kept_rows *rows, uint32_t tick, wisp__row_times t,
+                               int form,
                                wisp__bases *from) {
-    const wisp__kept_row *base = o ? wisp__kept_of_tick(&o->kept, tick - t.back) : NULL;
+    const wisp__kept_row *base = rows ? wisp__kept_of_tick(rows, tick - t.back) : NULL;
     const wisp__kept_row *older =
-        base && t.older ? wisp__kept_of_tick(&o->kept, base->tick - t.older) : NULL;
+        base && t.older ? wisp__kept_of_tick(rows, base->tick - t.older) : NULL;
     memset(from, 0, sizeof *from);
     if (!base || base->row->values != form + 1) return false;
     if (t.older && (!older || older->row->values != form + 1)) return false;
@@ -29822,9 +30121,10 @@ static wisp__encoded *wisp__object_get_record(wisp__reading *r, const wisp__prog
     return made;
 }
 
-/* Reads the row of an object. NULL: there is no memory, it makes no sense, or its base is missing.
-   Without an object it is only passed. `once`: gets what goes at the spawn, if it is there. */
-static wisp__encoded *wisp__object_get_row(wisp__reading *r, const wisp__object *o,
+/* Reads the row of an object. NULL: there is no memory, it makes no sense, or its base is missing
+   among `rows`; without these it is only passed. `once`: gets what goes at the spawn, if it is
+   there. */
+static wisp__encoded *wisp__object_get_row(wisp__reading *r, const wisp__kept_rows *rows,
                                            const wisp__program *program, wisp__row_times t,
                                            wisp__encoded **once) {
     bool owner = program->audience & WISP__AUDIENCE_OWNER && wisp__get(&r->from, 1);
@@ -29838,7 +30138,7 @@ static wisp__encoded *wisp__object_get_row(wisp__reading *r, const wisp__object 
         wisp__bases from;
         wisp__codec_turn(&r->w->content);
         u.shape = &shape;
-        if (!wisp__object_bases(o, (uint32_t)r->tick - t.age, t, form, &from)) from.base = NULL;
+        if (!wisp__object_bases(rows, (uint32_t)r->tick - t.age, t, form, &from)) from.base = NULL;
         row = wisp__object_get_delta(r, &u, program->forms[form], t.older != 0, &from);
         if (row) row->values = form + 1;
         return row;
@@ -29869,8 +30169,10 @@ static void wisp__object_newer(wisp__reading *r, wisp__object *o, const wisp__ke
         wisp__past_forget(w, o);
         wisp__object_lacks(w, r->s, (int)(o->id & WISP__OBJECT_INDEX));
     }
-    if (!same || (o->predicted && later) || (o->missed && o->assets == WISP__ASSETS_READY))
+    if (!same || (o->predicted && later) || o->overruled ||
+        (o->missed && o->assets == WISP__ASSETS_READY))
         wisp__object_news(w, o, o->row ? WISP__OBJECT_CHANGED : WISP__OBJECT_SPAWNED);
+    o->overruled = false;
     wisp__encoded_release(w, same ? got->row : o->row);
     if (!same) o->row = got->row;
 }
@@ -29889,7 +30191,15 @@ static void wisp__object_got(wisp__reading *r, wisp__object *o, wisp__kept_row *
                              wisp__row_times t, bool anew) {
     wisp *w = r->w;
     bool later = tick > o->tick, thaws;
-    if (o->row && !later && !((anew || o->frozen) && tick == o->tick)) {
+    if (o->made) {                 /* it stands; later rows may be made from this one */
+        if (got->row && later && wisp__past_add(w, o, got)) {
+            o->tick = tick;
+            o->since = (uint32_t)r->tick;
+        }
+        wisp__encoded_release(w, got->row);
+        return;
+    }
+    if (o->row && !later && !((anew || o->frozen || o->overruled) && tick == o->tick)) {
         bool serves = got->row && tick < o->tick && o->of->past != WISP__PAST_OFF &&
                       wisp__distance(got->tick, o->kept.floor) >= 0 &&
                       wisp__distance(got->tick, (uint32_t)o->tick) < 0;
@@ -29912,11 +30222,68 @@ static void wisp__object_got(wisp__reading *r, wisp__object *o, wisp__kept_row *
     wisp__object_newer(r, o, got, t, later);
 }
 
+/* --- what an owner tells --- */
+
+/* Counts what a peer may not do to an object, and tells it. */
+static void wisp__edit_refused(wisp *w, wisp__session *s, uint32_t number, wisp_result code) {
+    s->peer.stats.edits_refused++;
+    wisp__refusal_add(w, s, (uint32_t)(-1 - code) | number << 15);
+}
+
+/* The object that a record of a peer is about, if the peer may change it now; else NULL, and what
+   it may never change is refused. */
+static wisp__object *wisp__object_of_owner(wisp__reading *r, const wisp__object_head *h) {
+    wisp *w = r->w;
+    wisp__object *o = wisp__object_at(w, h->index);
+    wisp_result why = WISP_OK;
+    bool numbered = h->described || h->gone;
+    bool late = h->index < w->objects.made &&              /* it has gone, and the peer knows */
+                (!o || o->dead || (numbered && h->generation < o->id >> 16));
+    if (late) return NULL;
+    if (!o || !wisp__note_of(w, r->s, h->index) || (numbered && h->generation != o->id >> 16) ||
+        (h->described && o->of != h->of))
+        why = WISP_E_STALE;                                /* also of what is hidden from it */
+    else if (o->of->desc.authority != WISP_AUTHORITY_OWNER ||
+             o->owner != wisp__session_player(w, r->s))
+        why = WISP_E_AUTHORITY;
+    if (!why) return o;
+    if (wisp__pay(&w->content.credit, WISP__PRICE_ERROR))
+        wisp__edit_refused(w, r->s, (uint32_t)h->index, why);
+    else wisp__break_unpaid(r);
+    return NULL;
+}
+
+/* Keeps the row that an owner has told, over its reference, until the packet is read. */
+static void wisp__owned_got(wisp__reading *r, wisp__object *o, wisp__kept_row *got,
+                            wisp__row_times times) {
+    wisp *w = r->w;
+    wisp__owned *t = o->owned;
+    const wisp__kept_row *last = wisp__kept_last(&t->rows);
+    bool kept = false;
+    if (got->row && !(last && wisp__distance(got->tick, last->tick) <= 0)) {
+        if (times.back) wisp__owned_forget(w, t, got->tick - times.back - times.older);
+        if (t->rows.count > WISP__OBJECT_BACK)
+            wisp__owned_forget(w, t, wisp__kept_at(&t->rows, 0)->tick + 1);
+        if (w->objects.kept_bytes > w->base.limits.object_bytes)
+            wisp__owned_forget(w, t, got->tick);
+        kept = wisp__kept_add(w, &t->rows, got, WISP__OBJECT_BACK + 1);
+    }
+    if (kept) {
+        w->objects.kept_bytes += wisp__past_cost(got->row);
+        t->heard = t->asks = true;
+        wisp__object_news(w, o, WISP__OBJECT_CHANGED);
+    } else if (!got->row || !last) {
+        wisp__object_lacks(w, r->s, (int)(o->id & WISP__OBJECT_INDEX));
+    }
+    wisp__encoded_release(w, got->row);
+}
+
 /* Reads the row of an object, which may be NULL. */
 static bool wisp__on_object_row(wisp__reading *r, wisp__object *o, const wisp__program *program,
                                 wisp__row_times t, bool anew) {
     wisp *w = r->w;
     wisp__encoded *once = NULL;
+    wisp__owned *owned = o && !o->from ? o->owned : NULL;
     int64_t at = r->from.at;
     wisp__kept_row got;
     memset(&got, 0, sizeof got);
@@ -29924,7 +30291,12 @@ static bool wisp__on_object_row(wisp__reading *r, wisp__object *o, const wisp__p
     got.jumps = t.jumps;
     got.span = t.span;
     got.tick = (uint32_t)r->tick - t.age;
-    got.row = r->from.failed ? NULL : wisp__object_get_row(r, o, program, t, &once);
+    got.row = r->from.failed ? NULL : wisp__object_get_row(
+                                           r, owned ? &owned->rows : o ? &o->kept : NULL, program,
+                                           t, &once);
+    if (owned && got.row && program->audience &&
+        got.row->values != wisp__owner_form(program) + 1)
+        wisp__break(r, "a row of an object for another audience");
     if (r->from.failed) {
         if (w->content.credit.over) wisp__break_unpaid(r);
         else wisp__break(r, "a malformed row of an object");
@@ -29933,9 +30305,9 @@ static bool wisp__on_object_row(wisp__reading *r, wisp__object *o, const wisp__p
     }
     if (o) wisp__class_stats(w, o->of)->messages_received++;
     if (o) wisp__class_stats(w, o->of)->bits_received += (uint64_t)(r->from.at - at);
-    if (o && !o->frozen && r->tick < w->objects.places[o->id & WISP__OBJECT_INDEX].tick)
+    if (o && !owned && !o->frozen && r->tick < w->objects.places[o->id & WISP__OBJECT_INDEX].tick)
         o = NULL;                                      /* of the time before it came back */
-    if (o && once && got.row && (!o->row || r->tick - t.age >= o->tick)) {
+    if (o && !owned && once && got.row && (!o->row || r->tick - t.age >= o->tick)) {
         if (!o->once || !wisp__encoded_same(o->once, once))
             wisp__object_news(w, o, o->row ? WISP__OBJECT_CHANGED : WISP__OBJECT_SPAWNED);
         wisp__encoded_release(w, o->once);
@@ -29943,25 +30315,24 @@ static bool wisp__on_object_row(wisp__reading *r, wisp__object *o, const wisp__p
     } else {
         wisp__encoded_release(w, once);
     }
-    if (o) wisp__object_got(r, o, &got, r->tick - t.age, t, anew);
+    if (owned) wisp__owned_got(r, o, &got, t);
+    else if (o) wisp__object_got(r, o, &got, r->tick - t.age, t, anew);
     else wisp__encoded_release(w, got.row);
     return true;
 }
 
 /* Reads that an object is gone or frozen. What a later packet has told of it stands. */
-static bool wisp__on_object_gone(wisp__reading *r, int index, wisp__object *o) {
-    bool frozen = wisp__get(&r->from, 1) != 0;
-    uint16_t generation = (uint16_t)wisp__get(&r->from, 16);
-    wisp__object_place *place = r->from.failed ? NULL : wisp__told_place(r->w, index);
-    bool same = o && o->id >> 16 == generation;
-    if (!place || (same && r->tick < place->tick)) return !r->from.failed;
-    if (frozen) {
+static bool wisp__on_object_gone(wisp__reading *r, const wisp__object_head *h, wisp__object *o) {
+    wisp__object_place *place = wisp__told_place(r->w, h->index);
+    bool same = o && o->id >> 16 == h->generation;
+    if (!place || (same && r->tick < place->tick)) return true;
+    if (h->frozen) {
         if (same) o->frozen = true;
         if (same) place->tick = r->tick;
         return true;
     }
-    if (!place->gone || generation >= place->generation) {
-        place->generation = generation;
+    if (!place->gone || h->generation >= place->generation) {
+        place->generation = h->generation;
         place->tick = r->tick;
     }
     place->gone = true;
@@ -29969,37 +30340,51 @@ static bool wisp__on_object_gone(wisp__reading *r, int index, wisp__object *o) {
     return true;
 }
 
-static bool wisp__on_object(wisp__reading *r, wisp__records *all) {
+/* Reads a record of a server. */
+static bool wisp__on_object(wisp__reading *r, wisp__object_head *h,
+                            wisp__records *all) {
     const wisp__program *program;
-    wisp__row_times t;
     wisp__object *o;
-    bool described = false;
-    int index;
-    if (!wisp__pay(&r->w->content.credit, WISP__PRICE_RECORD)) {
-        wisp__break_unpaid(r);
-        return false;
-    }
-    index = wisp__place_get(all, &r->from);
-    o = wisp__object_at(r->w, index);
+    if (!wisp__object_get_head(r, h, all)) return false;
+    o = wisp__object_at(r->w, h->index);
     if (o && (!o->from || o->dead)) o = NULL;
-    program = index < r->w->objects.room ? r->w->objects.places[index].program : NULL;
-    if (wisp__get(&r->from, 1)) {
-        t = all->recent[0];
-    } else if (wisp__get(&r->from, 1)) {
-        t = all->recent[1];
-    } else {
-        if (wisp__get(&r->from, 1)) {
-            if (wisp__get(&r->from, 1)) return wisp__on_object_gone(r, index, o);
-            described = true;
-            o = wisp__object_described(r, index, &program);
-            if (!program) return false;
-        }
-        t = wisp__times_get(&r->from);
+    program = h->index < r->w->objects.room ? r->w->objects.places[h->index].program : NULL;
+    if (h->gone) return wisp__on_object_gone(r, h, o);
+    if (h->described) {
+        o = wisp__object_described(r, h);
+        return h->program && wisp__on_object_row(
+                                 r, o && o->dead ? NULL : o, h->program, h->times,
+                                 !h->times.back);
     }
-    wisp__times_use(all, t);
-    if (program) return wisp__on_object_row(r, o, program, t, described && !t.back);
+    if (program) return wisp__on_object_row(r, o, program, h->times, false);
     wisp__objects_unread(r);
     return false;
+}
+
+/* Reads a record of a peer that has joined, about an object of ours that it owns. */
+static bool wisp__on_owners_object(wisp__reading *r, wisp__object_head *h, wisp__records *all) {
+    wisp *w = r->w;
+    wisp__class *c;
+    wisp__object *o;
+    if (!wisp__object_get_head(r, h, all)) return false;
+    c = h->index < w->objects.made ? w->objects.places[h->index].of : NULL;
+    o = wisp__object_of_owner(r, h);
+    if (h->gone) {
+        if (o) wisp__object_end(w, o);
+        return !r->from.failed;
+    }
+    if (!h->described && c) h->program = wisp__encoding_program(wisp__peer_encoding(r->s, c));
+    if (!h->program) {
+        wisp__objects_unread(r);
+        return false;
+    }
+    if (o && h->described && h->turn == o->turn && wisp__owned_make(w, o) && !o->owned->heard)
+        wisp__owned_empty(w, o->owned);
+    else if (o && !h->described && !(o->owned && o->owned->heard)) o = NULL;
+    if (o && (!o->owned || (h->described && h->turn != o->turn) ||
+              (h->program == &wisp__any) != (wisp__class_program(w, o->of) == &wisp__any)))
+        o = NULL;
+    return wisp__on_object_row(r, o, h->program, h->times, false);
 }
 
 /* The handler has spawned an object with this result. */
@@ -30046,12 +30431,14 @@ static void wisp__object_tell(wisp *w, wisp__object *o, unsigned what, const voi
     const wisp_class_desc *desc = &o->of->desc;
     wisp__remote *remote = w->registry.remotes[o->of->remote];
     wisp_event event;
-    wisp__event_begin(w, &event, wisp_server(), remote);
+    wisp_player owner = { o->owner };
+    wisp__event_begin(w, &event, o->from ? wisp_server() : wisp_peer_of(w, owner), remote);
     event.name = remote->name + strlen(wisp__name_kind(remote->name));
     event.object = wisp__object_handle(o);
     event.state = wisp__object_image(o);
     event.before = before;
-    event.tick = o->tick;
+    event.tick = o->from ? o->tick : w->clock.tick;
+    event.player.id = o->owner;
     event.user = desc->user;
     w->events.running++;
     if (what == WISP__OBJECT_SPAWNED && desc->spawned)
@@ -30096,6 +30483,66 @@ static bool wisp__object_take(wisp *w, wisp__object *o, void **before) {
     return true;
 }
 
+/* Asks `judge` about a state. `state`: as asked, may be changed. */
+static wisp_result wisp__object_ask(wisp *w, wisp__object *o, wisp__session *s, void *state,
+                                    const void *before) {
+    const wisp_class_desc *desc = &o->of->desc;
+    wisp_event event;
+    wisp_result result;
+    if (!desc->judge) return WISP_OK;
+    wisp__event_begin(w, &event, wisp__peer_handle(s), w->registry.remotes[o->of->remote]);
+    event.name += strlen(wisp__name_kind(event.name));
+    if (before) event.object = wisp__object_handle(o);
+    event.state = state;
+    event.before = before;
+    event.player.id = o->owner;
+    event.tick = w->clock.tick;
+    event.user = desc->user;
+    w->events.running++;
+    result = desc->judge(&event);
+    w->events.running--;
+    wisp__events_sweep(w);
+    return result < 0 ? result : WISP_OK;
+}
+
+/* Judges the newest row that the owner of an object has told. The next commit makes it ours. */
+static void wisp__object_judge(wisp *w, wisp__object *o) {
+    wisp__owned *t = o->owned;
+    wisp__session *s = wisp__player_session(w, o->owner);
+    wisp__encoding *e = s ? wisp__peer_encoding(s, o->of) : NULL;
+    wisp__reader none = wisp__reader_on(NULL, 0);
+    wisp__unpacker u = wisp__codec_received(&w->content, &none);
+    size_t bytes = (size_t)o->of->bytes;
+    wisp_result result = WISP_E_MEMORY;
+    uint8_t *states;
+    uint8_t turn = o->turn;
+    if (o->dead || !t || !t->asks || !s || !e) return;
+    t->asks = false;
+    wisp__codec_turn(&w->content);
+    u.shape = &none;
+    states = (uint8_t *)wisp__codec_take(&w->content, 3 * bytes);  /* before, asked, answered */
+    if (states) {
+        memcpy(states, wisp__object_image(o), bytes);
+        memcpy(states + bytes, states, bytes);
+        result = wisp__object_struct(w, o, &u, e->described, wisp__kept_last(&t->rows)->row,
+                                     states + bytes);
+        memcpy(states + 2 * bytes, states + bytes, bytes);
+    }
+    if (!result) result = wisp__object_ask(w, o, s, states + 2 * bytes, states);
+    if (w->destroyed || o->dead || o->turn != turn || o->owned != t) return;
+    if (result) {
+        if (wisp__player_session(w, o->owner) == s)
+            wisp__edit_refused(w, s, o->id & WISP__OBJECT_INDEX, result);
+        wisp__object_correct(w, o);
+        return;
+    }
+    memcpy(wisp__object_image(o), states + 2 * bytes, bytes);
+    wisp__object_touch(w, o);
+    t->asked = true;
+    t->touched = memcmp(states + bytes, states + 2 * bytes, bytes) != 0;
+    wisp__object_tell(w, o, WISP__OBJECT_CHANGED, states);
+}
+
 /* Runs the handlers of all objects that a packet has changed. */
 static void wisp__objects_tell(wisp *w) {
     while (w->objects.news && !w->destroyed) {
@@ -30105,9 +30552,10 @@ static void wisp__objects_tell(wisp *w) {
         bool taken;
         w->objects.news = o->next_news;
         o->news = 0;
+        if (!o->from) wisp__object_judge(w, o);
         o->missed = o->assets == WISP__ASSETS_WAIT;
         if (o->missed && !o->dead) continue;
-        taken = (!o->dead || !o->spawned) && o->row && wisp__object_take(w, o, &before);
+        taken = o->from && (!o->dead || !o->spawned) && o->row && wisp__object_take(w, o, &before);
         if (o->of->property && (taken || o->dead)) wisp__property_told(w, o);
         if (o->hidden || o->of->property) continue;
         if (!o->spawned && taken) {
@@ -30123,29 +30571,52 @@ static void wisp__objects_tell(wisp *w) {
     }
 }
 
+/* The server of an end that has joined it is the one whose objects are here. */
+static bool wisp__objects_follow(wisp *w, wisp__session *s) {
+    if (!w->objects.server && !w->objects.lost && !w->objects.made) {
+        w->objects.server = s;             /* what it has told before was not taken */
+        if (w->objects.served) wisp__object_lacks(w, s, WISP__OBJECT_ALL);
+        w->objects.served = true;
+    }
+    return w->objects.server == s;
+}
+
 /* Reads the objects of a packet, with which it ends. */
 static void wisp__on_objects(wisp__reading *r) {
     wisp__records all = wisp__records_begin();
+    wisp__object_head h;
     bool good = true;
-    if (!r->has_tick || !wisp__joined_by_us(r->s)) {
-        wisp__break(r, "objects of no tick, or of an end that has joined this one");
-        return;
-    }
-    if (!r->w->objects.server && !r->w->objects.lost && !r->w->objects.made) {
-        r->w->objects.server = r->s;       /* what it has told before was not taken */
-        if (r->w->objects.served)
-            wisp__object_lacks(r->w, r->s, WISP__OBJECT_ALL);
-        r->w->objects.served = true;
-    }
+    bool server = wisp__joined_by_us(r->s);
+    if (!r->has_tick) wisp__break(r, "objects of no tick");
     all.count = wisp__get_length(&r->from);
-    if (r->w->objects.server != r->s) r->from.at = r->from.end;
-    while (good && r->w->objects.server == r->s && all.count-- > 0) good = wisp__on_object(r, &all);
+    if (server && !wisp__objects_follow(r->w, r->s)) {
+        r->from.at = r->from.end;
+        all.count = 0;
+    }
+    while (good && !r->from.failed && all.count-- > 0)
+        good = server ? wisp__on_object(r, &h, &all) : wisp__on_owners_object(r, &h, &all);
     r->has_previous = false;
     if (good && r->complete && r->w->objects.server == r->s && !r->from.failed &&
         r->tick > r->w->clock.confirmed)
         r->w->clock.confirmed = r->tick;
     wisp__objects_tell(r->w);
     wisp__properties_run(r->w);
+}
+
+/* A server has not taken an edit. */
+static void wisp__on_refused(wisp__reading *r) {
+    uint32_t refusal = (uint32_t)wisp__get(&r->from, 32);
+    wisp_result code = wisp__code_received(-1 - (int)(refusal & 0x7fff), false);
+    const wisp__object *o = wisp__object_at(r->w, (int)(refusal >> 15 & WISP__OBJECT_INDEX));
+    char text[96];
+    if (r->from.failed) return;
+    if (!wisp__joined_by_us(r->s) || !wisp__pay(&r->w->content.credit, WISP__PRICE_ERROR)) {
+        wisp__break_unpaid(r);
+        return;
+    }
+    snprintf(text, sizeof text, "the server has refused an edit of object %lu: %s",
+             (unsigned long)(o ? o->id : 0), wisp_result_text(code));
+    wisp__error(r->w, r->s, o ? r->w->registry.remotes[o->of->remote] : NULL, code, text);
 }
 
 /* A server has gone: so have its objects. */
@@ -30187,9 +30658,11 @@ WISP__UNUSED static void wisp__objects_check(const wisp *w) {
             live += !o->dead;
             count += o->from || !o->dead;
             WISP_ASSERT(o->dead || wisp__object_at(w, (int)(o->id & WISP__OBJECT_INDEX)) == o);
-            WISP_ASSERT(!o->from || !o->notes);
+            WISP_ASSERT(!o->from || !o->notes || o->of->desc.authority == WISP_AUTHORITY_OWNER);
             for (int k = 0; k < o->kept.count; k++)
                 past += wisp__past_cost(wisp__kept_at(&o->kept, k)->row);
+            for (int k = 0; o->owned && k < o->owned->rows.count; k++)
+                past += wisp__past_cost(wisp__kept_at(&o->owned->rows, k)->row);
             WISP_ASSERT(!o->kept.count || wisp__kept_last(&o->kept)->tick == (uint32_t)o->tick);
         }
         WISP_ASSERT(live == w->objects.classes[i]->count);
@@ -30202,7 +30675,6 @@ WISP__UNUSED static void wisp__objects_check(const wisp *w) {
         WISP_ASSERT(!a || open == a->open);
     }
     WISP_ASSERT(count == w->objects.count);
-    WISP_ASSERT(w->objects.kept_bytes >= 0);
 }
 
 #else
@@ -30211,6 +30683,7 @@ static inline void wisp__objects_lose(wisp *w) { (void)w; }
 static inline void wisp__objects_free(wisp *w) { (void)w; }
 static inline void wisp__objects_check(const wisp *w) { (void)w; }
 static void wisp__on_objects(wisp__reading *r) { wisp__break(r, "a record of no kind"); }
+static void wisp__on_refused(wisp__reading *r) { wisp__break(r, "a record of no kind"); }
 
 #endif
 
@@ -32002,6 +32475,19 @@ static bool wisp__fill_limited(wisp__packet_writer *f) {
     return true;
 }
 
+static bool wisp__fill_refusals(wisp__packet_writer *f) {
+    wisp__audience *a = wisp__audience_of(f->w, f->s);
+    for (; a->refusal_count; a->refusal_count--) {
+        uint32_t refusal = a->refusals[a->refusal_count - 1];
+        int64_t at = f->to.at;
+        if (!wisp__fill_may(f)) return false;
+        wisp__frame_put_refused(&f->to, refusal);
+        if (!wisp__fill_done(f, at)) return false;
+        wisp__fill_carry(f, wisp__ref_of(WISP__FRAME_REFUSED, 0, refusal));
+    }
+    return true;
+}
+
 static wisp__fit wisp__fill_controls(wisp__packet_writer *f) {
     wisp__session *s = f->s;
     const wisp__registry *registry = &f->w->registry;
@@ -32022,6 +32508,7 @@ static wisp__fit wisp__fill_controls(wisp__packet_writer *f) {
             return WISP__FULL;
     }
     if (wisp__limited_due(f->w, s) && !wisp__fill_limited(f)) return WISP__FULL;
+    if (wisp__refusals_wait(f->w, s) && !wisp__fill_refusals(f)) return WISP__FULL;
     while (s->asks_clock || s->answers_clock) {
         wisp__clock_frame clock = wisp__clock_frame_of(f->w, s);
         int64_t at = f->to.at;
@@ -32914,7 +33401,7 @@ static bool wisp__wants_to_send(const wisp *w, const wisp__session *s) {
     if (s->queued || s->control_count || s->ping || s->unannounced < w->registry.count) return true;
     if (s->asks_clock || s->answers_clock || s->inputs_due || s->lacks_all) return true;
     if (s->answers_all || s->state_due || wisp__limited_due(w, s)) return true;
-    if (a && a->ready) return true;
+    if ((a && a->ready) || wisp__refusals_wait(w, s)) return true;
     if (s->parts && s->parts->whole) return true;
     for (int c = 0; c < s->peer.channel_end; c++) {
         const wisp__channel *channel = s->peer.channels[c];
@@ -32998,6 +33485,8 @@ static void wisp__on_outcome(void *owner, const wisp__ref *ref, bool arrived) {
             if (!arrived) wisp__limited_note(w, s, number >> 16, number & 0xffff);
         } else if (ref->kind == WISP__FRAME_ASSETS) {
             if (!arrived) wisp__assets_lost(w, (int)number);
+        } else if (ref->kind == WISP__FRAME_REFUSED) {
+            if (!arrived) wisp__refusal_add(w, s, number);
         } else if (!arrived && !wisp__control_add(w, s, ref->kind, (int)number)) {
             s->lacks_all |= ref->kind == WISP__FRAME_LACKS;
         }
@@ -33221,6 +33710,7 @@ static void wisp__linger(wisp *w, wisp__session *s) {
 static void wisp__joined(wisp *w, wisp__session *s) {
     if (s->peer.tries == 1)                /* the handshake gives the first round trip time */
         wisp__flow_sample(&w->base, &s->peer.flow, w->base.time, w->base.time - s->peer.sent_at, 0);
+    if (w->objects.orphans) wisp__objects_orphaned(w);
     s->peer.state = WISP__JOINED;
     s->peer.reported = true;
     if (s->peer.keys)
@@ -36878,6 +37368,7 @@ static WISP__APART void wisp__on_frame(wisp__reading *r, int kind) {
     case WISP__FRAME_LACKS: wisp__on_lacks(r); break;
     case WISP__FRAME_ASSETS: wisp__on_assets(r); break;
     case WISP__FRAME_STATE: wisp__on_state(r); break;
+    case WISP__FRAME_REFUSED: wisp__on_refused(r); break;
     case WISP__FRAME_PING: break;
     case WISP__FRAME_LEAVE: wisp__on_leave(r); break;
     default: wisp__break(r, "a record of no kind"); break;
@@ -38867,6 +39358,7 @@ static const wisp_field wisp__peer_stats_fields[] = {
     WISP__PEER_UINT(packets_refused), WISP__PEER_UINT(flooded), WISP__PEER_INT(mtu),
     WISP__PEER_NUMBER(delivery_rate), WISP__PEER_NUMBER(pacing_rate),
     WISP__PEER_UINT(too_old), WISP__PEER_UINT(replaced), WISP__PEER_UINT(incomplete),
+    WISP__PEER_UINT(edits_refused),
 };
 static const wisp_schema wisp__peer_stats_schema =
     WISP_SCHEMA(wisp_peer_stats, 1, wisp__peer_stats_fields);
@@ -40041,6 +40533,7 @@ wisp_result wisp_update(wisp *w, double now) {
     wisp__run_timers(w);
     if (w->base.left_out) wisp__report_left_out(w);
     wisp__dispatch(w);
+    if (w->objects.orphans) wisp__objects_orphaned(w);
     wisp__properties_run(w);
     wisp__ticks_run(w);
     wisp__properties_run(w);

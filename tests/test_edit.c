@@ -129,6 +129,107 @@ TEST(an_owners_edit_is_a_prediction) {
     world_close(&t.w);
 }
 
+/* Answers what an owner asks for: health over 500 is refused, a name is always "judged". */
+static struct { int asked, spawns; wisp_player player; orb before; } judge_log;
+
+static wisp_result orb_judge(wisp_event *event) {
+    orb *asked = (orb *)event->state;
+    judge_log.asked++;
+    judge_log.spawns += event->before == NULL;
+    judge_log.player = event->player;
+    if (event->before) judge_log.before = *(const orb *)event->before;
+    if (asked->health > 500) return WISP_E_USER - 7;
+    if (asked->name[0]) strcpy(asked->name, "judged");
+    return WISP_OK;
+}
+
+/* A server, two ends, and an object that the first end owns. */
+static wisp_object owned_open(orbs *t, bool judged) {
+    wisp_object o;
+    orbs_open(t);
+    memset(&judge_log, 0, sizeof judge_log);
+    orbs_desc.authority = WISP_AUTHORITY_OWNER;
+    orbs_desc.judge = judged ? orb_judge : NULL;
+    orbs_server(t);
+    orbs_join(t);
+    orbs_join(t);
+    world_watch(&t->w, t->ends[0], WISP_ERROR);
+    o = orbs_spawn(t, 1, "");
+    world_run(&t->w, 0.3);
+    CHECK_EQ_INT(wisp_give(t->server, o, wisp_me(t->ends[0])), WISP_OK);
+    world_run(&t->w, 0.3);
+    CHECK(orbs_agree(t, 0) && orbs_agree(t, 1));
+    return o;
+}
+
+static orb owned_view(wisp *w, wisp_object o) {
+    orb view;
+    memset(&view, 0, sizeof view);
+    CHECK(wisp_view(w, o, WISP_NOW, &view));
+    return view;
+}
+
+/* An owner decides: its edits reach the server, and from there all others, but not itself again. */
+TEST(an_owner_decides) {
+    static orbs t;
+    wisp_object o = owned_open(&t, false);
+    int told = t.logs[0].changed;
+    wisp__object *at = wisp__object_get(t.server, o);
+    CHECK(wisp_decides(t.ends[0], o) && !wisp_decides(t.server, o) && !wisp_decides(t.ends[1], o));
+    for (int i = 0; i < 50; i++) {
+        orb *edit = (orb *)wisp_object_edit(t.ends[0], o);
+        edit->x += 0.25f;
+        world_step(&t.w);
+        world_step(&t.w);
+    }
+    world_run(&t.w, 0.2);
+    CHECK(owned_view(t.server, o).x > 13.4f && owned_view(t.server, o).x < 13.6f);
+    CHECK(orbs_agree(&t, 0) && orbs_agree(&t, 1));
+    CHECK_EQ_INT(t.logs[0].changed, told);
+    CHECK(t.logs[1].changed > 40);
+    CHECK(at->owned && at->owned->rows.count < 20);
+    CHECK_EQ_INT(world_count(&t.w, NULL, WISP_ERROR), 0);
+    world_close(&t.w);
+}
+
+/* `judge` refuses or changes; the owner takes the state of the server, and goes on from there. */
+TEST(a_judge_passes_changes_or_refuses) {
+    static orbs t;
+    wisp_object o = owned_open(&t, true);
+    int told = t.logs[0].changed;
+    ((orb *)wisp_object_edit(t.ends[0], o))->x = 5;
+    world_run(&t.w, 0.2);
+    CHECK(owned_view(t.server, o).x > 4.9f);
+    CHECK_EQ_INT(judge_log.asked, 1);
+    CHECK_EQ_INT(judge_log.player.id, wisp_me(t.ends[0]).id);
+    CHECK(judge_log.before.x < 1.1f);
+    CHECK_EQ_INT(t.logs[0].changed, told);
+    strcpy(((orb *)wisp_object_edit(t.ends[0], o))->name, "asked");
+    world_run(&t.w, 0.2);
+    CHECK_EQ_STR(owned_view(t.server, o).name, "judged");
+    CHECK_EQ_STR(owned_view(t.ends[0], o).name, "judged");
+    CHECK_EQ_INT(t.logs[0].changed, told + 1);
+    CHECK_EQ_INT(world_count(&t.w, NULL, WISP_ERROR), 0);
+    ((orb *)wisp_object_edit(t.ends[0], o))->health = 600;
+    world_run(&t.w, 0.2);
+    CHECK_EQ_INT(t.logs[0].before.health, 600);
+    CHECK_EQ_INT(owned_view(t.ends[0], o).health, 100);
+    CHECK_EQ_INT(owned_view(t.server, o).health, 100);
+    CHECK_EQ_INT(world_count(&t.w, t.ends[0], WISP_ERROR), 1);
+    CHECK_EQ_INT(world_last(&t.w, t.ends[0], WISP_ERROR)->result, WISP_E_USER - 7);
+    CHECK(strstr(world_last(&t.w, t.ends[0], WISP_ERROR)->text, "refused an edit of object") !=
+          NULL);
+    CHECK_EQ_INT((int)world_peer_stats(t.server, world_peer(t.server, 0)).edits_refused, 1);
+    ((orb *)wisp_object_edit(t.ends[0], o))->health = 400;
+    world_run(&t.w, 0.2);
+    CHECK_EQ_INT(owned_view(t.server, o).health, 400);
+    ((orb *)wisp_object_edit(t.server, o))->health = 300;           /* the server overrules */
+    world_run(&t.w, 0.2);
+    CHECK_EQ_INT(owned_view(t.ends[0], o).health, 300);
+    CHECK(orbs_agree(&t, 0) && orbs_agree(&t, 1));
+    world_close(&t.w);
+}
+
 TEST(wrong_calls_are_told_apart) {
     static orbs t;
     wisp_class_desc desc;
@@ -222,6 +323,8 @@ static const test_case tests[] = {
     CASE(owners_and_players),
     CASE(what_is_outside_the_schema_is_taken_back),
     CASE(an_owners_edit_is_a_prediction),
+    CASE(an_owner_decides),
+    CASE(a_judge_passes_changes_or_refuses),
     CASE(wrong_calls_are_told_apart),
     CASE(a_row_may_be_larger_than_a_packet)
 };

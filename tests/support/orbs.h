@@ -58,14 +58,16 @@ typedef struct orbs {
     world      w;
     wisp      *server, *ends[THING_ENDS];
     wisp_class of_server, of[THING_ENDS];
-    orb_log  logs[THING_ENDS];
+    orb_log  logs[THING_ENDS], told;    /* told: of the server, by owners */
     int        count;
     uint64_t   random;
 } orbs;
 
+/* What classes are defined with from now on; orbs_open clears it. */
+static wisp_class_desc orbs_desc;
+
 static wisp_class orbs_define(wisp *w, orb_log *log) {
-    wisp_class_desc desc;
-    memset(&desc, 0, sizeof desc);
+    wisp_class_desc desc = orbs_desc;
     desc.schema = &orb_schema;
     desc.spawned = orb_spawned;
     desc.changed = orb_changed;
@@ -76,6 +78,7 @@ static wisp_class orbs_define(wisp *w, orb_log *log) {
 
 static void orbs_open(orbs *t) {
     memset(t, 0, sizeof *t);
+    memset(&orbs_desc, 0, sizeof orbs_desc);
     world_open(&t->w);
     t->w.desc.tick_rate = 50;
     t->random = 7;
@@ -83,7 +86,7 @@ static void orbs_open(orbs *t) {
 
 static void orbs_server(orbs *t) {
     t->server = world_add(&t->w);
-    t->of_server = orbs_define(t->server, NULL);
+    t->of_server = orbs_define(t->server, &t->told);
     CHECK(t->of_server.id != 0);
     t->w.desc.tick_rate = 0;
 }
