@@ -4551,20 +4551,20 @@ typedef struct wisp__path {
 typedef struct wisp__peer {
     wisp__slot slot;
     wisp__state state;
-    bool joiner;          /* this end asked */
-    bool dirty;           /* has something to send: on the list */
-    bool reported;        /* WISP_JOINED was raised, so WISP_LEFT will be */
-    bool asked;           /* by wisp_join here, whichever nonce won */
-    bool placed;          /* holds the place of its address among the strangers */
+    bool joiner : 1;      /* this end asked */
+    bool dirty : 1;       /* has something to send: on the list */
+    bool reported : 1;    /* WISP_JOINED was raised, so WISP_LEFT will be */
+    bool asked : 1;       /* by wisp_join here, whichever nonce won */
+    bool placed : 1;      /* holds the place of its address among the strangers */
+    bool ending : 1;      /* on a reliable link: what is left goes out, then the goodbye */
+    bool draining : 1;    /* wisp_drain was called: it ends at `drain_until` at the latest */
+    bool expects : 1;  /* packets that want an ack came often, and no ping has asked since why no
+                          more do */
     uint8_t methods;      /* of compression, that the other end has */
     uint16_t connection;  /* the other end's number of this session */
     uint8_t reads, read;  /* of whole packets: that it reads; that it knows we read */
     uint8_t bucket;       /* of the cookie */
-    bool ending;          /* on a reliable link: what is left goes out, then the goodbye */
-    bool draining;        /* wisp_drain was called: it ends at `drain_until` at the latest */
     uint8_t channel_end;  /* no channel from here on */
-    bool expects;  /* packets that want an ack came often, and no ping has asked since why no more
-                      do */
     wisp_addr addr;
     uint32_t next_of_address;  /* chain in the table: index + 1 */
     uint32_t moves;            /* to other addresses */
