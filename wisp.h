@@ -30362,7 +30362,8 @@ static bool wisp__on_object(wisp__reading *r, wisp__object_head *h,
 }
 
 /* Reads a record of a peer that has joined, about an object of ours that it owns. */
-static bool wisp__on_owners_object(wisp__reading *r, wisp__object_head *h, wisp__records *all) {
+static bool wisp__on_owners_object(wisp__reading *r, wisp__object_head *h,
+                                   wisp__records *all) {
     wisp *w = r->w;
     wisp__class *c;
     wisp__object *o;
