@@ -128,6 +128,7 @@ static void define(world *f, int end, int of, const char *name) {
     desc.spawned = on_spawned;
     desc.changed = desc.despawned = on_changed;
     desc.rate = of ? 20 : 0;
+    desc.on_leave = of ? WISP_FREEZE : WISP_DESPAWN;
     desc.user = f;
     made = wisp_define(f->ends[end], name, &desc);
     if (!f->of[end][of].id) f->of[end][of] = made;
@@ -141,10 +142,32 @@ static wisp_object some_object(world *f, wisp *w) {
     return o;
 }
 
+/* The program of an end changes who sees what. */
+static void play_interest(world *f, wisp *w, wisp_object o) {
+    static const char *const tags[] = { "a", "b", "ab", "long tag of an object, 30 bytes" };
+    const char *tag = tags[take(&f->in) & 3];
+    wisp_vec3 at = { (float)(int8_t)take(&f->in), (float)(int8_t)take(&f->in), 0 };
+    wisp_peer peer = { 0 };
+    wisp_to to = take(&f->in) & 1 ? wisp_to_all() : wisp_to_group(wisp_group_named(w, "group"));
+    wisp_peers(w, &peer, 1);
+    switch (take_below(&f->in, 10)) {
+    case 0: wisp_hide(w, o, to); break;
+    case 1: wisp_show(w, o, to); break;
+    case 2: wisp_unset(w, o, to); break;
+    case 3: wisp_tag(w, o, tag); break;
+    case 4: wisp_untag(w, o, tag); break;
+    case 5: wisp_show_tag(w, tag, to); break;
+    case 6: wisp_place(w, o, at); break;
+    case 7: wisp_focus(w, peer, at, take(&f->in), 0); break;
+    case 8: wisp_group_add(w, wisp_group_named(w, "group"), peer); break;
+    default: wisp_group_remove(w, wisp_group_named(w, "group"), peer); break;
+    }
+}
+
 /* The program of an end does something. */
 static void play(world *f, wisp *w) {
     wisp_object o = some_object(f, w);
-    int end = w == f->ends[1], what = take_below(&f->in, 16), of = take_below(&f->in, CLASSES);
+    int end = w == f->ends[1], what = take_below(&f->in, 18), of = take_below(&f->in, CLASSES);
     wisp_player owner = { (uint16_t)(take(&f->in) & 3) };
     thing made;
     void *edit = NULL;
@@ -157,6 +180,7 @@ static void play(world *f, wisp *w) {
     else if (what == 13) wisp_set_object_user(w, o, f);
     else if (what == 14 && end && take(&f->in) > 200) wisp_leave(w, wisp_server(), "enough");
     else if (what == 15 && take(&f->in) > 250) define(f, end, 1, "later");
+    else if (what > 15) play_interest(f, w, o);
     if (edit) memcpy(edit, &made, of ? sizeof made.b : sizeof made.d);
 }
 
@@ -282,7 +306,12 @@ static void put_object(world *f, wisp__writer *to, wisp__records *all, uint32_t 
             wisp__put_length(to, (uint64_t)number);
             wisp__put(to, (uint64_t)take(&f->in) & 3, 16);
             wisp__put(to, (uint64_t)take(&f->in) & 3, 16);
-            wisp__put(to, 0, 1);                           /* no tags */
+            for (int tags = take_below(&f->in, 12) - 3; tags > 0; tags--) {
+                int bytes = take_below(&f->in, 5);
+                wisp__put(to, 1 | (uint64_t)bytes << 1, 6);
+                while (bytes-- > 0) wisp__put(to, 'a' + (uint64_t)(take(&f->in) & 3), 8);
+            }
+            wisp__put(to, 0, 1);
         }
         wisp__times_put(to, t);
     }
