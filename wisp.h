@@ -4821,7 +4821,7 @@ typedef struct wisp__registry {
     char text[160];  /* the last error of a schema or a value */
     wisp__guess guesses[4];  /* of the last names that a peer did not know */
     uint32_t guessed;
-    uint32_t priorities;  /* changes of priorities of remotes */
+    uint16_t priorities;  /* changes of priorities of remotes */
     uint32_t epoch;  /* grows with every update and change of settings (wisp__run) */
     void (*added)(void *owner, wisp__remote *remote);    /* called for every new name, .. */
     void (*claimed)(void *owner, wisp__remote *remote);  /* .. and a lent one that is used */
@@ -4925,16 +4925,18 @@ typedef struct wisp__session {
     bool untold : 1;  /* the peer does not know a name, which is still to be reported */
     bool state_due : 1;  /* the next packet has the record STATE .. */
     bool regrouped : 1;  /* it has another group, or a focus: all objects are to be looked at */
-    uint32_t state_until;  /* .. and those until then (milliseconds), where there is room */
     uint8_t clock_id;  /* of its question about our ticks (tick) */
     uint8_t notices_left;  /* WISP_JOINED and WISP_LEFT that may still come (session) */
+    uint32_t state_until;  /* .. and those until then (milliseconds), where there is room */
+    uint16_t behind;  /* channels where a message whose turn came is unpaid */
     uint16_t refused;  /* remotes with an encoding of the peer that we refuse */
     uint16_t lent;  /* lent remotes that its numbers stand for */
     uint16_t lines[WISP__LINES];  /* the remotes with messages queued (queue): index + 1 */
+    uint16_t priorities;          /* of the registry, when the heaps were built */
     uint32_t waiting;             /* lines that are not empty */
-    uint32_t priorities;          /* of the registry, when the heaps were built */
     int queued, queued_bytes;
     uint32_t next_call;   /* ids (call) */
+    int held_bytes;  /* received out of order */
     struct wisp__pending *calls_first, *calls_last;
     struct wisp__request *requests;  /* answers kept, by id (call) */
     int request_room;
@@ -4943,8 +4945,6 @@ typedef struct wisp__session {
     int schema_bytes;  /* of the schemas that it has described */
     wisp__baselines baselines_out, baselines_in;  /* sent and received */
     struct wisp__pending *deferred;  /* calls of the peer that are answered later */
-    int held_bytes;  /* received out of order */
-    uint32_t behind;  /* channels where a message whose turn came is unpaid */
     int credit;  /* work that is paid for (credit), at credit_time */
     int reader;  /* our credit at the peer, as far as it is known here, at reader_time */
     double credit_time, reader_time;
@@ -37085,7 +37085,7 @@ static bool wisp__may_complete(const wisp__reading *r) {
 }
 
 static void wisp__fall_behind(wisp__reading *r) {
-    r->s->behind |= 1u << r->section.channel;
+    r->s->behind = (uint16_t)(r->s->behind | 1u << r->section.channel);
     r->w->behind = true;
 }
 
@@ -37096,7 +37096,7 @@ static void wisp__was_blocked(const wisp__reading *r, const wisp__channel_in *in
 
 static void wisp__arrive_early(wisp__reading *r, wisp__channel *c) {
     wisp__session *s = r->s;
-    s->behind &= ~(1u << r->section.channel);
+    s->behind = (uint16_t)(s->behind & ~(1u << r->section.channel));
     wisp__was_blocked(r, &c->in);
     while (wisp__goes_on(r) && wisp__channel_holds_next(&c->in)) {
         wisp__buffered *b;
