@@ -5,30 +5,30 @@
 #include <stdlib.h>
 #include "support/test_runner.h"
 #include "support/bottleneck.h"
-#include "support/rollback_party.h"
+#include "support/rollback_band.h"
 
 /* Two rings of one schema: what one end has, and what another one makes of its packets. */
-typedef struct input_pair { party t; wisp *w; wisp__inputs here, there; } input_pair;
+typedef struct input_pair { band t; wisp *w; wisp__inputs here, there; } input_pair;
 
 static void input_open(input_pair *p) {
     memset(p, 0, sizeof *p);
-    party_open(&p->t, 1, 1);
+    band_open(&p->t, 1, 1);
     p->w = p->t.ends[0].w;
     p->here.players = p->there.players = 2;
     p->here.first = p->there.first = 5;
     p->here.room = p->there.room = WISP__INPUT_KEPT;
-    CHECK_EQ_INT(wisp__inputs_make(p->w, &p->here, &party_schema), WISP_OK);
-    CHECK_EQ_INT(wisp__inputs_make(p->w, &p->there, &party_schema), WISP_OK);
+    CHECK_EQ_INT(wisp__inputs_make(p->w, &p->here, &band_schema), WISP_OK);
+    CHECK_EQ_INT(wisp__inputs_make(p->w, &p->there, &band_schema), WISP_OK);
 }
 
 static void input_close(input_pair *p) {
     wisp__inputs_free(p->w, &p->here);
     wisp__inputs_free(p->w, &p->there);
-    party_close(&p->t);
+    band_close(&p->t);
 }
 
 static void input_add(input_pair *p, int player, int buttons, int x) {
-    party_input in;
+    band_input in;
     wisp_result why;
     wisp__encoded *before, *row;
     memset(&in, 0, sizeof in);

@@ -8,19 +8,19 @@
 #include "support/test_runner.h"
 #include "support/bottleneck.h"
 #include "support/watched_memory_and_link.h"
-#include "support/rollback_party.h"
+#include "support/rollback_band.h"
 
 /* --- all go on alike --- */
 
 TEST(two_play_the_same_game) {
-    static party t;
-    party_open(&t, 2, 1);
-    party_join(&t);
-    party_begin(&t);
-    party_run(&t, 5);
-    party_same(&t);
+    static band t;
+    band_open(&t, 2, 1);
+    band_join(&t);
+    band_begin(&t);
+    band_run(&t, 5);
+    band_same(&t);
     for (int i = 0; i < 2; i++) {
-        wisp_rollback_stats s = party_stats(&t, i);
+        wisp_rollback_stats s = band_stats(&t, i);
         CHECK(s.confirmed > 285 && s.tick - s.confirmed < 8);
         CHECK(s.hashed > 50 && s.rollbacks > 10 && s.ran_again > s.rollbacks);
         CHECK(s.stalls == 1);                         /* until the other has begun */
@@ -29,19 +29,19 @@ TEST(two_play_the_same_game) {
         CHECK_EQ_INT(t.ends[i].stalled, 1);
         CHECK_EQ_INT(t.ends[i].resumed, 1);
     }
-    party_close(&t);
+    band_close(&t);
 }
 
 /* A random network and game. */
 static void rollback_seed(uint64_t seed) {
-    static party t;
+    static band t;
     static const int sizes[] = { 2, 2, 3, 8 };
     int players = sizes[seed % 4], watchers = seed % 3 == 0;
     double long_enough = players == 8 ? 2.5 : 4;
     bool good;
-    party_open_with(&t, players, players + watchers, seed, NULL);
+    band_open_with(&t, players, players + watchers, seed, NULL);
     for (int i = 0; i < t.count; i++) {
-        uint64_t r = party_mix(seed * 16 + (uint64_t)i + 7);
+        uint64_t r = band_mix(seed * 16 + (uint64_t)i + 7);
         bn_way *way = t.net.ways[i];
         way->delay = 0.005 + 0.001 * (double)(r % 80);
         way->jitter = 0.001 * (double)(r >> 8 & 31);
@@ -56,20 +56,20 @@ static void rollback_seed(uint64_t seed) {
         t.ends[i].every = 1 + (int)(r >> 48 & 15);
         if (r >> 52 & 1) t.net.ends[t.at[i]]->period *= 1 + 0.02 * (double)(r >> 53 & 7);
     }
-    party_join(&t);
-    party_begin(&t);
-    party_run(&t, long_enough);
+    band_join(&t);
+    band_begin(&t);
+    band_run(&t, long_enough);
     if (players > 2 && seed % 5 == 0) {
         t.ends[1].gone = true;
         if (seed % 2) bn_destroy(&t.net, t.at[1]);
         else wisp_rollback_end(t.ends[1].w);
         t.ends[1].playing = false;
     }
-    party_run(&t, 1);
-    good = party_same(&t);
-    good = CHECK(party_confirmed(&t) > 20) && good;
+    band_run(&t, 1);
+    good = band_same(&t);
+    good = CHECK(band_confirmed(&t) > 20) && good;
     if (!good) printf("  seed %d, %d players\n", (int)seed, players);
-    party_close(&t);
+    band_close(&t);
 }
 
 TEST(any_network_leaves_all_with_the_same_inputs) {
@@ -79,175 +79,175 @@ TEST(any_network_leaves_all_with_the_same_inputs) {
 }
 
 TEST(every_window_and_delay_plays) {
-    static party t;
+    static band t;
     for (int window = -1; window <= 16; window++) {
         for (int delay = 0; delay <= 8; delay += 2) {
-            party_open(&t, 2, (uint64_t)(window * 16 + delay + 17));
+            band_open(&t, 2, (uint64_t)(window * 16 + delay + 17));
             for (int i = 0; i < 2; i++) {
                 t.ends[i].desc.window = window;
                 t.ends[i].desc.delay = delay;
                 t.net.ways[i]->loss = 0.05;
             }
-            party_join(&t);
-            party_begin(&t);
-            party_run(&t, 3);
-            party_same(&t);
+            band_join(&t);
+            band_begin(&t);
+            band_run(&t, 3);
+            band_same(&t);
             for (int i = 0; i < 2; i++) {
                 int most = window < 0 ? 0 : window ? window : 8;
                 CHECK(t.ends[i].most_again <= most);
                 if (window < 0) CHECK_EQ_INT(t.ends[i].loads, 0);
-                if (!CHECK(party_stats(&t, i).confirmed > (delay + most >= 4 ? 100 : 25)))
+                if (!CHECK(band_stats(&t, i).confirmed > (delay + most >= 4 ? 100 : 25)))
                     printf("  window %d delay %d: tick %d\n", window, delay,
-                           (int)party_stats(&t, i).confirmed);
+                           (int)band_stats(&t, i).confirmed);
             }
-            party_close(&t);
+            band_close(&t);
         }
     }
 }
 
 TEST(ticks_wrap_on_the_wire) {
     static const int64_t firsts[] = { 65536 - 60, ((int64_t)1 << 32) - 60, (int64_t)1 << 40 };
-    static party t;
+    static band t;
     for (int k = 0; k < 3; k++) {
-        party_open_with(&t, 2, 3, 5, NULL);
+        band_open_with(&t, 2, 3, 5, NULL);
         for (int i = 0; i < 3; i++) t.ends[i].desc.first_tick = firsts[k];
-        party_join(&t);
-        party_begin(&t);
-        party_run(&t, 3);
-        party_same(&t);
-        CHECK(party_confirmed(&t) > firsts[k] + 100);
-        party_close(&t);
+        band_join(&t);
+        band_begin(&t);
+        band_run(&t, 3);
+        band_same(&t);
+        CHECK(band_confirmed(&t) > firsts[k] + 100);
+        band_close(&t);
     }
 }
 
 TEST(who_is_ahead_waits_a_call_now_and_then) {
-    static party t;
+    static band t;
     wisp_rollback_stats a, b;
-    party_open(&t, 2, 3);
+    band_open(&t, 2, 3);
     t.ends[0].desc.window = t.ends[1].desc.window = 16;
     t.net.ends[t.at[1]]->period = 1 / 57.0;             /* a slow host */
-    party_join(&t);
-    party_begin(&t);
-    party_run(&t, 20);
-    party_same(&t);
-    a = party_stats(&t, 0);
-    b = party_stats(&t, 1);
+    band_join(&t);
+    band_begin(&t);
+    band_run(&t, 20);
+    band_same(&t);
+    a = band_stats(&t, 0);
+    b = band_stats(&t, 1);
     CHECK(a.waits > 40 && a.waits < 75);                /* 3 a second */
     CHECK(b.waits <= 2);
     CHECK(a.stalls <= 1 && b.stalls <= 1);
     CHECK(a.tick - b.tick <= 3 && b.tick - a.tick <= 3);
-    party_close(&t);
+    band_close(&t);
 }
 
 TEST(a_host_that_freezes_for_two_seconds_goes_on) {
-    static party t;
+    static band t;
     int64_t before;
-    party_open(&t, 3, 4);
-    party_join(&t);
-    party_begin(&t);
-    party_run(&t, 2);
-    before = party_stats(&t, 0).tick;
-    party_freeze(&t, 2, true);
-    party_run(&t, 2);
-    CHECK(party_stats(&t, 0).tick < before + 16);
+    band_open(&t, 3, 4);
+    band_join(&t);
+    band_begin(&t);
+    band_run(&t, 2);
+    before = band_stats(&t, 0).tick;
+    band_freeze(&t, 2, true);
+    band_run(&t, 2);
+    CHECK(band_stats(&t, 0).tick < before + 16);
     CHECK_EQ_INT(t.ends[0].result, 0);
     CHECK_EQ_INT(t.ends[0].stalled - t.ends[0].resumed, 1);
-    party_freeze(&t, 2, false);
-    party_run(&t, 2);
-    CHECK(party_stats(&t, 0).tick > before + 100);
+    band_freeze(&t, 2, false);
+    band_run(&t, 2);
+    CHECK(band_stats(&t, 0).tick > before + 100);
     CHECK_EQ_INT(t.ends[0].stalled, t.ends[0].resumed);
-    CHECK_EQ_INT(party_stats(&t, 0).present, 7);
-    party_same(&t);
-    party_close(&t);
+    CHECK_EQ_INT(band_stats(&t, 0).present, 7);
+    band_same(&t);
+    band_close(&t);
 }
 
 /* --- saving, guessing, comparing --- */
 
 TEST(sparse_saving_saves_less_and_goes_back_further) {
-    static party t;
+    static band t;
     int saves[2];
     for (int sparse = 0; sparse < 2; sparse++) {
-        party_open(&t, 2, 9);
+        band_open(&t, 2, 9);
         for (int i = 0; i < 2; i++) t.ends[i].desc.save_every = sparse ? 4 : 0;
-        party_join(&t);
-        party_begin(&t);
-        party_run(&t, 4);
-        party_same(&t);
-        CHECK(party_stats(&t, 0).hashed > (sparse ? 15 : 20));
+        band_join(&t);
+        band_begin(&t);
+        band_run(&t, 4);
+        band_same(&t);
+        CHECK(band_stats(&t, 0).hashed > (sparse ? 15 : 20));
         saves[sparse] = t.ends[0].saves;
-        party_close(&t);
+        band_close(&t);
     }
     CHECK(saves[1] * 3 < saves[0]);
 }
 
 static void rollback_predict(void *user, int player, int64_t tick, const void *last, void *out) {
-    party_end *e = (party_end *)user;
-    party_input *in = (party_input *)out;
+    band_end *e = (band_end *)user;
+    band_input *in = (band_input *)out;
     CHECK(memcmp(last, out, sizeof *in) == 0);
     CHECK(player == 1 - e->index && tick >= 0);
     in->y = 0;                     /* the next is like the last, but for that */
 }
 
 TEST(a_game_may_guess_better) {
-    static party t;
+    static band t;
     uint64_t again[2];
     for (int own = 0; own < 2; own++) {
-        party_open(&t, 2, 10);
+        band_open(&t, 2, 10);
         for (int i = 0; i < 2; i++) {
             if (own) t.ends[i].desc.predict = rollback_predict;
             t.ends[i].every = 1;
         }
-        party_join(&t);
-        party_begin(&t);
-        party_run(&t, 2);
-        party_same(&t);
-        again[own] = party_stats(&t, 0).ran_again;
-        party_close(&t);
+        band_join(&t);
+        band_begin(&t);
+        band_run(&t, 2);
+        band_same(&t);
+        again[own] = band_stats(&t, 0).ran_again;
+        band_close(&t);
     }
     CHECK(again[0] > 0 && again[1] > 0);
 }
 
 TEST(a_state_that_differs_is_told_with_its_tick) {
-    static party t;
-    party_open(&t, 2, 11);
-    party_join(&t);
-    party_begin(&t);
-    party_run(&t, 2);
+    static band t;
+    band_open(&t, 2, 11);
+    band_join(&t);
+    band_begin(&t);
+    band_run(&t, 2);
     CHECK_EQ_INT(t.ends[0].desyncs + t.ends[1].desyncs, 0);
     t.ends[0].unsteady = true;
     t.ends[0].unsaved = 1000;
-    party_run(&t, 2);
+    band_run(&t, 2);
     for (int i = 0; i < 2; i++) {
         CHECK_EQ_INT(t.ends[i].desyncs, 1);
         CHECK_EQ_INT(t.ends[i].desync_tick, t.ends[0].desync_tick);
         CHECK_EQ_INT(t.ends[i].dumps, 1);
     }
     CHECK(t.ends[0].desync_tick > 100 && t.ends[0].desync_tick < 140);
-    party_close(&t);
+    band_close(&t);
 }
 
 TEST(a_sync_test_finds_state_that_is_not_saved) {
-    static party t;
+    static band t;
     for (int bad = 0; bad < 2; bad++) {
-        party_open(&t, 2, 12);
+        band_open(&t, 2, 12);
         for (int i = 0; i < 2; i++) t.ends[i].desc.sync_test = true;
         t.ends[1].unsteady = bad;
-        party_join(&t);
-        party_begin(&t);
-        party_run(&t, 1);
+        band_join(&t);
+        band_begin(&t);
+        band_run(&t, 1);
         CHECK_EQ_INT(t.ends[1].desyncs > 0, bad);
-        if (!bad) party_same(&t);
+        if (!bad) band_same(&t);
         CHECK_EQ_INT(t.ends[1].dumps >= 2, bad);
-        party_close(&t);
+        band_close(&t);
     }
 }
 
 /* All players here: no peer is needed. */
 TEST(a_game_on_one_machine_takes_all_inputs_at_once) {
-    static party t;
-    party_input inputs[4];
+    static band t;
+    band_input inputs[4];
     wisp_peer players[4];
-    party_open(&t, 4, 13);
+    band_open(&t, 4, 13);
     memset(players, 0, sizeof players);
     t.ends[0].desc.sync_test = true;
     t.ends[0].desc.delay = 2;
@@ -256,12 +256,12 @@ TEST(a_game_on_one_machine_takes_all_inputs_at_once) {
         for (int p = 0; p < 4; p++) inputs[p].x = (int8_t)(p + 1), inputs[p].buttons = 0;
         for (int p = 0; p < 4; p++) inputs[p].y = (int8_t)i;
         CHECK_EQ_INT(wisp_rollback_step(t.ends[0].w, inputs), 2);
-        party_run(&t, 0.02);
+        band_run(&t, 0.02);
     }
     for (int p = 0; p < 4; p++) CHECK_EQ_INT(t.ends[0].state.x[p], 98 * (p + 1));
     CHECK_EQ_INT(t.ends[0].desyncs, 0);
-    CHECK_EQ_INT(party_stats(&t, 0).confirmed, 99);
-    party_close(&t);
+    CHECK_EQ_INT(band_stats(&t, 0).confirmed, 99);
+    band_close(&t);
 }
 
 /* --- who leaves --- */
@@ -269,28 +269,28 @@ TEST(a_game_on_one_machine_takes_all_inputs_at_once) {
 /* One of three leaves, at any moment of the window; its last inputs have come to some and not to
    others. */
 TEST(a_leave_at_any_tick_ends_with_the_same_inputs) {
-    static party t;
+    static band t;
     for (int who = 0; who < 3; who++) {
         for (int at = 0; at < 10; at++) {
             int others[2] = { who == 0, who == 2 ? 1 : 2 };
-            party_open(&t, 3, (uint64_t)(who * 10 + at + 1));
+            band_open(&t, 3, (uint64_t)(who * 10 + at + 1));
             for (int i = 0; i < 3; i++) t.ends[i].every = 1;
             for (int i = 0; i < 3; i++) t.net.ways[i]->jitter = 0.04;
             t.net.ways[who]->loss = 0.3;
-            party_join(&t);
-            party_begin(&t);
-            party_run(&t, 1 + at / 60.0);
+            band_join(&t);
+            band_begin(&t);
+            band_run(&t, 1 + at / 60.0);
             t.ends[who].gone = true;
             if (at % 3 == 0) bn_destroy(&t.net, t.at[who]);
             else if (at % 3 == 1) wisp_rollback_end(t.ends[who].w);
             else for (int k = 0; k < 2; k++)
                 wisp_leave(t.ends[who].w, t.peers[who][others[k]], NULL);
             t.ends[who].playing = false;
-            party_run(&t, 3);
-            if (!party_same(&t)) printf("  player %d at %d\n", who, at);
+            band_run(&t, 3);
+            if (!band_same(&t)) printf("  player %d at %d\n", who, at);
             for (int k = 0; k < 2; k++) {
-                const party_end *e = &t.ends[others[k]];
-                wisp_rollback_stats s = party_stats(&t, others[k]);
+                const band_end *e = &t.ends[others[k]];
+                wisp_rollback_stats s = band_stats(&t, others[k]);
                 if (!CHECK(s.confirmed > 180))
                     printf("  player %d at %d: end %d is at %d\n", who, at, others[k],
                            (int)s.confirmed);
@@ -298,7 +298,7 @@ TEST(a_leave_at_any_tick_ends_with_the_same_inputs) {
                 CHECK_EQ_INT(e->holes[170], 1 << who);
                 CHECK_EQ_INT(e->holes[40], 0);
             }
-            party_close(&t);
+            band_close(&t);
         }
     }
 }
@@ -306,29 +306,29 @@ TEST(a_leave_at_any_tick_ends_with_the_same_inputs) {
 /* The decider, and two more, at once and without a word. */
 TEST(three_of_eight_that_vanish_are_missed_by_nobody) {
     static const int who[3] = { 0, 1, 5 };
-    static party t;
+    static band t;
     wisp_desc desc;
     for (int seed = 1; seed <= 2; seed++) {
         memset(&desc, 0, sizeof desc);
         desc.timeout = 2;
-        party_open_with(&t, 8, 8, (uint64_t)seed, &desc);
+        band_open_with(&t, 8, 8, (uint64_t)seed, &desc);
         for (int i = 0; i < 8; i++) t.net.ways[i]->loss = 0.1;
-        party_join(&t);
-        party_begin(&t);
-        party_run(&t, 1);
+        band_join(&t);
+        band_begin(&t);
+        band_run(&t, 1);
         for (int k = 0; k < 3; k++) {
-            party_freeze(&t, who[k], true);
+            band_freeze(&t, who[k], true);
             t.ends[who[k]].gone = true;
-            party_run(&t, 0.03 * (seed - 1));
+            band_run(&t, 0.03 * (seed - 1));
         }
-        party_run(&t, 6);
-        party_same(&t);
+        band_run(&t, 6);
+        band_same(&t);
         for (int i = 2; i < 8; i++) {
             if (i == 5) continue;
-            CHECK_EQ_INT(party_stats(&t, i).present, 0xff & ~0x23);
-            CHECK(party_stats(&t, i).confirmed > 150);
+            CHECK_EQ_INT(band_stats(&t, i).present, 0xff & ~0x23);
+            CHECK(band_stats(&t, i).confirmed > 150);
         }
-        party_close(&t);
+        band_close(&t);
     }
 }
 
@@ -341,159 +341,159 @@ static bool rollback_drop(bn_net *net, void *user, int from, const void *data, i
 }
 
 /* Ends the session of two ends, as if their path had broken. */
-static void rollback_part(party *t, int a, int b) {
+static void rollback_part(band *t, int a, int b) {
     wisp_leave(t->ends[a].w, t->peers[a][b], "no path");
     t->net.ways[0]->drop = rollback_drop;
 }
 
 TEST(inputs_go_round_a_path_that_is_broken) {
-    static party t;
-    party_open(&t, 3, 21);
+    static band t;
+    band_open(&t, 3, 21);
     for (int i = 0; i < 3; i++) t.ends[i].every = 2;
-    party_join(&t);
-    party_begin(&t);
-    party_run(&t, 1);
+    band_join(&t);
+    band_begin(&t);
+    band_run(&t, 1);
     rollback_part(&t, 1, 2);                  /* player 0 still reaches both */
-    party_run(&t, 3);
-    party_same(&t);
+    band_run(&t, 3);
+    band_same(&t);
     for (int i = 0; i < 3; i++) {
-        CHECK(party_stats(&t, i).confirmed > 200);
+        CHECK(band_stats(&t, i).confirmed > 200);
         CHECK_EQ_INT(t.ends[i].holes[150], 0);
     }
-    party_close(&t);
+    band_close(&t);
 }
 
 TEST(who_does_not_reach_the_decider_is_out) {
-    static party t;
-    party_open(&t, 3, 22);
-    party_join(&t);
-    party_begin(&t);
-    party_run(&t, 1);
+    static band t;
+    band_open(&t, 3, 22);
+    band_join(&t);
+    band_begin(&t);
+    band_run(&t, 1);
     rollback_part(&t, 0, 2);                  /* player 1 still reaches both */
     t.ends[2].gone = true;
-    party_run(&t, 3);
-    party_same(&t);
+    band_run(&t, 3);
+    band_same(&t);
     CHECK_EQ_INT(t.ends[2].result, WISP_E_CLOSED);
     CHECK(strstr(wisp_why_text(t.ends[2].w), "left behind") != NULL);
     for (int i = 0; i < 2; i++) {
-        CHECK(party_stats(&t, i).confirmed > 200);
+        CHECK(band_stats(&t, i).confirmed > 200);
         CHECK_EQ_INT(t.ends[i].holes[150], 4);
     }
-    party_close(&t);
+    band_close(&t);
 }
 
 /* A player whose session lives but who plays no more. */
 TEST(who_stops_playing_is_waited_for_until_the_timeout) {
-    static party t;
-    party_open(&t, 3, 23);
+    static band t;
+    band_open(&t, 3, 23);
     for (int i = 0; i < 3; i++) t.ends[i].desc.timeout = 1.5;
-    party_join(&t);
-    party_begin(&t);
-    party_run(&t, 1);
+    band_join(&t);
+    band_begin(&t);
+    band_run(&t, 1);
     t.ends[1].playing = false;
     t.ends[1].gone = true;
-    party_run(&t, 1);
+    band_run(&t, 1);
     CHECK_EQ_INT(t.ends[0].result, 0);
-    party_run(&t, 2);
-    party_same(&t);
-    CHECK(party_stats(&t, 0).confirmed > 90);
-    CHECK_EQ_INT(party_stats(&t, 0).present, 5);
+    band_run(&t, 2);
+    band_same(&t);
+    CHECK(band_stats(&t, 0).confirmed > 90);
+    CHECK_EQ_INT(band_stats(&t, 0).present, 5);
     t.ends[1].playing = true;
-    party_run(&t, 0.5);
+    band_run(&t, 0.5);
     CHECK_EQ_INT(t.ends[1].result, WISP_E_CLOSED);
-    party_close(&t);
+    band_close(&t);
 }
 
 TEST(another_game_follows_on_the_same_sessions) {
-    static party t;
-    party_open(&t, 2, 24);
+    static band t;
+    band_open(&t, 2, 24);
     t.net.ways[0]->jitter = t.net.ways[1]->jitter = 0.05;
-    party_join(&t);
+    band_join(&t);
     for (int game = 0; game < 20; game++) {
         for (int i = 0; i < 2; i++) {
             t.ends[i].input.buttons = (uint16_t)game;
             memset(t.ends[i].ran, 0, sizeof t.ends[i].ran);
-            party_begin_one(&t, i);
-            party_run(&t, 0.02 * (game % 4));
+            band_begin_one(&t, i);
+            band_run(&t, 0.02 * (game % 4));
         }
-        party_run(&t, 1);
-        party_same(&t);
-        CHECK(party_stats(&t, 0).confirmed > 30);
+        band_run(&t, 1);
+        band_same(&t);
+        CHECK(band_stats(&t, 0).confirmed > 30);
         for (int i = 0; i < 2; i++) {
             wisp_rollback_end(t.ends[i].w);
             t.ends[i].playing = false;
-            CHECK_EQ_INT(party_stats(&t, i).tick, 0);
+            CHECK_EQ_INT(band_stats(&t, i).tick, 0);
             CHECK_EQ_INT(wisp_rollback_step(t.ends[i].w, &t.ends[i].input), WISP_E_ARGUMENT);
         }
     }
-    party_close(&t);
+    band_close(&t);
 }
 
 /* --- spectators --- */
 
 TEST(a_spectator_sees_the_same_and_catches_up) {
-    static party t;
+    static band t;
     wisp_rollback_stats s;
-    party_open_with(&t, 2, 4, 31, NULL);
+    band_open_with(&t, 2, 4, 31, NULL);
     for (int i = 0; i < 4; i++) t.net.ways[i]->loss = 0.05;
-    party_join(&t);
-    party_begin(&t);
-    party_run(&t, 2);
-    party_same(&t);
-    party_freeze(&t, 2, true);                /* one is away for five seconds, the other is slow */
+    band_join(&t);
+    band_begin(&t);
+    band_run(&t, 2);
+    band_same(&t);
+    band_freeze(&t, 2, true);                /* one is away for five seconds, the other is slow */
     t.net.ends[t.at[3]]->period = 1 / 20.0;
-    party_run(&t, 5);
-    CHECK(party_stats(&t, 0).confirmed > 390);        /* nobody waits for it */
-    party_freeze(&t, 2, false);
-    party_run(&t, 5);
-    party_same(&t);
+    band_run(&t, 5);
+    CHECK(band_stats(&t, 0).confirmed > 390);        /* nobody waits for it */
+    band_freeze(&t, 2, false);
+    band_run(&t, 5);
+    band_same(&t);
     for (int i = 2; i < 4; i++) {
-        s = party_stats(&t, i);
-        if (!CHECK(s.tick > party_stats(&t, 0).confirmed - 60))
+        s = band_stats(&t, i);
+        if (!CHECK(s.tick > band_stats(&t, 0).confirmed - 60))
             printf("  end %d is at %d\n", i, (int)s.tick);
         CHECK(s.rollbacks == 0 && s.hashed > 20);
     }
     bn_destroy(&t.net, t.at[0]);              /* its source leaves: it takes the other one */
     t.ends[0].playing = false;
-    party_run(&t, 2);
-    party_same(&t);
-    CHECK(party_stats(&t, 2).tick > 700);
+    band_run(&t, 2);
+    band_same(&t);
+    CHECK(band_stats(&t, 2).tick > 700);
     CHECK_EQ_INT(t.ends[2].holes[700 % PARTY_TICKS], 0);
     bn_destroy(&t.net, t.at[1]);
     t.ends[1].playing = false;
-    party_run(&t, 1);
+    band_run(&t, 1);
     CHECK_EQ_INT(t.ends[2].result, WISP_E_CLOSED);
-    party_close(&t);
+    band_close(&t);
 }
 
 TEST(a_spectator_that_is_too_late_is_let_go) {
-    static party t;
+    static band t;
     wisp_desc desc;
     memset(&desc, 0, sizeof desc);
     desc.timeout = 60;
-    party_open_with(&t, 2, 3, 32, &desc);
-    party_join(&t);
-    party_begin(&t);
-    party_run(&t, 1);
-    party_freeze(&t, 2, true);
-    party_run(&t, 20);
-    party_freeze(&t, 2, false);
-    party_run(&t, 2);
+    band_open_with(&t, 2, 3, 32, &desc);
+    band_join(&t);
+    band_begin(&t);
+    band_run(&t, 1);
+    band_freeze(&t, 2, true);
+    band_run(&t, 20);
+    band_freeze(&t, 2, false);
+    band_run(&t, 2);
     CHECK_EQ_INT(t.ends[2].result, WISP_E_CLOSED);
-    CHECK(party_stats(&t, 0).confirmed > 1300);
+    CHECK(band_stats(&t, 0).confirmed > 1300);
     t.ends[2].gone = true;
-    party_same(&t);
-    party_close(&t);
+    band_same(&t);
+    band_close(&t);
 }
 
 /* --- errors --- */
 
 TEST(a_desc_that_makes_no_sense_is_refused) {
-    static party t;
+    static band t;
     wisp_rollback_desc d;
     wisp_peer two[2], none[2], stale[2];
-    party_open(&t, 2, 41);
-    party_join(&t);
+    band_open(&t, 2, 41);
+    band_join(&t);
     two[0].id = none[0].id = none[1].id = 0;
     two[1] = t.peers[0][1];
     stale[0].id = 0;
@@ -524,12 +524,12 @@ TEST(a_desc_that_makes_no_sense_is_refused) {
     CHECK_EQ_INT(wisp_rollback_step(t.ends[0].w, NULL), WISP_E_ARGUMENT);
     wisp_rollback_end(t.ends[0].w);
     wisp_rollback_end(NULL);
-    party_close(&t);
+    band_close(&t);
 }
 
 TEST(lockstep_and_spectators_need_not_save) {
-    static party t;
-    party_open_with(&t, 2, 3, 46, NULL);
+    static band t;
+    band_open_with(&t, 2, 3, 46, NULL);
     for (int i = 0; i < 3; i++) {
         t.ends[i].desc.window = -1;
         t.ends[i].desc.delay = 4;
@@ -538,27 +538,27 @@ TEST(lockstep_and_spectators_need_not_save) {
         t.ends[i].desc.load = NULL;
         t.ends[i].desc.state_bytes = 0;
     }
-    party_join(&t);
-    party_begin(&t);
-    party_run(&t, 3);
-    party_same(&t);
-    CHECK(party_confirmed(&t) > 40);
-    CHECK_EQ_INT(party_stats(&t, 0).hashed, 0);
-    party_close(&t);
+    band_join(&t);
+    band_begin(&t);
+    band_run(&t, 3);
+    band_same(&t);
+    CHECK(band_confirmed(&t) > 40);
+    CHECK_EQ_INT(band_stats(&t, 0).hashed, 0);
+    band_close(&t);
 }
 
 TEST(ends_that_play_different_games_say_so) {
-    static party t;
-    party_open(&t, 2, 42);
+    static band t;
+    band_open(&t, 2, 42);
     t.ends[1].desc.first_tick = 5;
-    party_join(&t);
-    party_begin(&t);
-    party_run(&t, 0.5);
+    band_join(&t);
+    band_begin(&t);
+    band_run(&t, 0.5);
     for (int i = 0; i < 2; i++) CHECK_EQ_INT(t.ends[i].result, WISP_E_SCHEMA);
-    party_close(&t);
+    band_close(&t);
 }
 
-typedef struct rollback_nested { wisp *w; party_end *e; int results[3]; } rollback_nested;
+typedef struct rollback_nested { wisp *w; band_end *e; int results[3]; } rollback_nested;
 
 static void rollback_nesting(void *user, const void *const *inputs, int64_t tick) {
     rollback_nested *n = (rollback_nested *)user;
@@ -573,11 +573,11 @@ static void rollback_no_save(void *user, void *out) { (void)user, (void)out; }
 static void rollback_no_load(void *user, const void *state) { (void)user, (void)state; }
 
 TEST(a_step_may_end_the_game_and_not_begin_a_step) {
-    static party t;
+    static band t;
     rollback_nested n;
     wisp_rollback_desc d;
     wisp_peer here = { 0 };
-    party_open(&t, 1, 43);
+    band_open(&t, 1, 43);
     memset(&n, 0, sizeof n);
     n.w = t.ends[0].w;
     n.e = &t.ends[0];
@@ -592,7 +592,7 @@ TEST(a_step_may_end_the_game_and_not_begin_a_step) {
     CHECK_EQ_INT(n.results[0], WISP_E_BUSY);
     CHECK_EQ_INT(n.results[1], WISP_E_BUSY);
     CHECK_EQ_INT(wisp_rollback_step(n.w, &n.e->input), WISP_E_ARGUMENT);
-    party_close(&t);
+    band_close(&t);
 }
 
 /* --- hostile ends --- */
@@ -602,10 +602,10 @@ enum { ROLLBACK_OWN, ROLLBACK_OF_US, ROLLBACK_OF_THIRD, ROLLBACK_FUTURE, ROLLBAC
        ROLLBACK_AHEAD, ROLLBACK_LIES };
 
 /* Ten times a second end 2, of three, says something to end 1 that is not so. */
-static void rollback_lie(party *t, int lie) {
+static void rollback_lie(band *t, int lie) {
     uint8_t body[1200];
     wisp__writer to = wisp__writer_on(body, 1000);
-    party_head head = party_head_of(t, 2);
+    band_head head = band_head_of(t, 2);
     int player = lie == ROLLBACK_OF_US ? 1 : lie == ROLLBACK_OF_THIRD ? 0 : 2;
     int64_t next = t->ends[1].w->rollback->in.next[player], tick = next;
     int count = lie == ROLLBACK_FLOOD ? 64 : 4, times = lie == ROLLBACK_FLOOD ? 300 : 1;
@@ -618,105 +618,105 @@ static void rollback_lie(party *t, int lie) {
     if (lie == ROLLBACK_HASH) head.hash = true, head.hash_tick = next + 5000;
     if (lie == ROLLBACK_AHEAD) head.ahead = 127, head.tick += 30000;
     if (lie == ROLLBACK_ACKS) head.acked[0] = head.acked[1] = 1 << 20;
-    party_put_head(t, 2, &head, &to);
-    if (lie < ROLLBACK_ACKS) party_put_run(t, 2, player, tick, count, head.tick, &to);
+    band_put_head(t, 2, &head, &to);
+    if (lie < ROLLBACK_ACKS) band_put_run(t, 2, player, tick, count, head.tick, &to);
     wisp__put(&to, 0, 1);
-    while (times-- > 0) party_forge(t, 2, 1, body, (int)((to.at + 7) / 8), 1);
+    while (times-- > 0) band_forge(t, 2, 1, body, (int)((to.at + 7) / 8), 1);
 }
 
 TEST(a_player_that_lies_changes_nothing_for_the_others) {
-    static party t;
+    static band t;
     for (int lie = 0; lie < ROLLBACK_LIES; lie++) {
-        party_open(&t, 3, (uint64_t)lie + 61);
+        band_open(&t, 3, (uint64_t)lie + 61);
         for (int i = 0; i < 3; i++) t.ends[i].desc.timeout = 1;
-        party_join(&t);
-        party_begin(&t);
-        party_run(&t, 1);
+        band_join(&t);
+        band_begin(&t);
+        band_run(&t, 1);
         for (int i = 0; i < 10; i++) {
             rollback_lie(&t, lie);
-            party_run(&t, 0.1);
+            band_run(&t, 0.1);
             for (int p = 0; p < 3; p++)
                 CHECK(t.ends[1].w->rollback->in.next[p] <= t.ends[1].w->rollback->tick + 64);
         }
-        party_run(&t, 3);
+        band_run(&t, 3);
         t.ends[2].gone = true;
         /* Inputs that only end 1 has got are a difference, which is told. */
-        if (lie == ROLLBACK_FLOOD) CHECK(t.ends[1].desyncs > 0 || party_stats(&t, 1).changed > 0);
-        else if (!party_same(&t)) printf("  lie %d\n", lie);
-        if (!CHECK(party_stats(&t, 1).tick > 200)) printf("  lie %d\n", lie);
-        CHECK((party_stats(&t, 1).present & 3) == 3);
-        if (lie <= ROLLBACK_OF_THIRD) CHECK(party_stats(&t, 1).changed >= 10);
-        party_close(&t);
+        if (lie == ROLLBACK_FLOOD) CHECK(t.ends[1].desyncs > 0 || band_stats(&t, 1).changed > 0);
+        else if (!band_same(&t)) printf("  lie %d\n", lie);
+        if (!CHECK(band_stats(&t, 1).tick > 200)) printf("  lie %d\n", lie);
+        CHECK((band_stats(&t, 1).present & 3) == 3);
+        if (lie <= ROLLBACK_OF_THIRD) CHECK(band_stats(&t, 1).changed >= 10);
+        band_close(&t);
     }
 }
 
 /* Whom the first player dismisses is out; what another one says about that counts for nothing. */
 TEST(the_first_player_alone_says_who_is_out) {
-    static party t;
-    party_open(&t, 3, 62);
-    party_join(&t);
-    party_begin(&t);
-    party_run(&t, 1);
+    static band t;
+    band_open(&t, 3, 62);
+    band_join(&t);
+    band_begin(&t);
+    band_run(&t, 1);
     {
         uint8_t body[200];
         wisp__writer to = wisp__writer_on(body, 180);
-        party_head head = party_head_of(&t, 2);
+        band_head head = band_head_of(&t, 2);
         memset(body, 0, sizeof body);
         head.gone = 2;
-        party_put_head(&t, 2, &head, &to);
+        band_put_head(&t, 2, &head, &to);
         wisp__put(&to, 0, 1);
-        party_forge(&t, 2, 1, body, (int)((to.at + 7) / 8), 1);
+        band_forge(&t, 2, 1, body, (int)((to.at + 7) / 8), 1);
     }
-    party_run(&t, 2);
-    party_same(&t);
-    for (int i = 0; i < 3; i++) CHECK(party_stats(&t, i).confirmed > 150);
-    for (int i = 0; i < 3; i++) CHECK_EQ_INT(party_stats(&t, i).present, 7);
-    party_close(&t);
+    band_run(&t, 2);
+    band_same(&t);
+    for (int i = 0; i < 3; i++) CHECK(band_stats(&t, i).confirmed > 150);
+    for (int i = 0; i < 3; i++) CHECK_EQ_INT(band_stats(&t, i).present, 7);
+    band_close(&t);
 }
 
 TEST(what_makes_no_sense_ends_the_session) {
-    static party t;
+    static band t;
     for (int what = 0; what < 3; what++) {
         uint8_t body[1000];
         wisp__writer to = wisp__writer_on(body, 900);
-        party_head head;
+        band_head head;
         memset(body, 0xff, sizeof body);
-        party_open(&t, 2, 63);
-        party_join(&t);
-        party_begin(&t);
-        party_run(&t, 1);
-        head = party_head_of(&t, 1);
-        party_put_head(&t, 1, &head, &to);
+        band_open(&t, 2, 63);
+        band_join(&t);
+        band_begin(&t);
+        band_run(&t, 1);
+        head = band_head_of(&t, 1);
+        band_put_head(&t, 1, &head, &to);
         if (what == 1) wisp__put(&to, 0, 1);
-        if (what == 2) party_put_run(&t, 1, 1, t.ends[0].w->rollback->in.next[1],
+        if (what == 2) band_put_run(&t, 1, 1, t.ends[0].w->rollback->in.next[1],
                                      WISP__INPUT_SENT + 1, head.tick, &to);
-        party_forge(&t, 1, 0, body, (int)(to.at + 7) / 8 - (what ? 0 : 3), what == 1 ? 2 : 1);
-        party_run(&t, 0.2);
+        band_forge(&t, 1, 0, body, (int)(to.at + 7) / 8 - (what ? 0 : 3), what == 1 ? 2 : 1);
+        band_run(&t, 0.2);
         CHECK_EQ_INT(wisp_peers(t.ends[0].w, NULL, 0), 0);
         if (!CHECK(t.ends[0].w->base.stats.packets_malformed > 0)) printf("  case %d\n", what);
-        party_close(&t);
+        band_close(&t);
     }
 }
 
 TEST(a_link_that_loses_nothing_plays_too) {
-    static party t;
+    static band t;
     wisp_desc desc;
     memset(&desc, 0, sizeof desc);
     desc.link.reliable = true;
-    party_open_with(&t, 3, 4, 44, &desc);
-    party_join(&t);
-    party_begin(&t);
-    party_run(&t, 2);
+    band_open_with(&t, 3, 4, 44, &desc);
+    band_join(&t);
+    band_begin(&t);
+    band_run(&t, 2);
     bn_destroy(&t.net, t.at[1]);
     t.ends[1].playing = false;
-    party_run(&t, 2);
-    party_same(&t);
-    CHECK(party_confirmed(&t) > 200);
-    party_close(&t);
+    band_run(&t, 2);
+    band_same(&t);
+    CHECK(band_confirmed(&t) > 200);
+    band_close(&t);
 }
 
 TEST(without_memory_nothing_has_begun_and_a_tick_comes_later) {
-    static party t;
+    static band t;
     ledger memory = ledger_none();
     wisp_desc desc;
     wisp_result why = WISP_E_MEMORY;
@@ -724,8 +724,8 @@ TEST(without_memory_nothing_has_begun_and_a_tick_comes_later) {
     int failed = 0;
     memset(&desc, 0, sizeof desc);
     desc.memory = ledger_memory(&memory);
-    party_open_with(&t, 2, 2, 45, &desc);
-    party_join(&t);
+    band_open_with(&t, 2, 2, 45, &desc);
+    band_join(&t);
     for (int n = 1; n < 20 && why; n++) {
         memory.fail_at = memory.asked + n;
         before = (int64_t)t.ends[0].w->base.stats.memory;
@@ -739,42 +739,42 @@ TEST(without_memory_nothing_has_begun_and_a_tick_comes_later) {
     CHECK_EQ_INT(why, WISP_OK);
     wisp_rollback_end(t.ends[0].w);
     memory.fail_at = 0;
-    party_begin(&t);
+    band_begin(&t);
     for (int i = 0; i < 30; i++) {
         memory.fail_at = memory.asked + 1 + i % 3;
-        party_run(&t, 0.1);
+        band_run(&t, 0.1);
     }
     memory.fail_at = 0;
-    party_run(&t, 1);
-    party_same(&t);
-    CHECK(party_confirmed(&t) > 60);
-    party_close(&t);
+    band_run(&t, 1);
+    band_same(&t);
+    CHECK(band_confirmed(&t) > 60);
+    band_close(&t);
     CHECK_EQ_INT(memory.out, 0);
 }
 
 /* --- figures --- */
 
 TEST(a_packet_of_inputs_is_small_and_takes_no_memory) {
-    static party t;
+    static band t;
     uint64_t allocations, packets, bytes;
-    party_open(&t, 2, 51);
+    band_open(&t, 2, 51);
     t.net.ways[0]->delay = t.net.ways[1]->delay = 0.05;
     t.ends[0].every = t.ends[1].every = 10;
-    party_join(&t);
-    party_begin(&t);
-    party_run(&t, 3);
+    band_join(&t);
+    band_begin(&t);
+    band_run(&t, 3);
     allocations = t.ends[0].w->base.stats.allocations;
     packets = t.net.ends[t.at[0]]->packets_sent;
     bytes = t.net.ends[t.at[0]]->bytes_sent;
-    party_run(&t, 20);
+    band_run(&t, 20);
     CHECK_EQ_INT(t.ends[0].w->base.stats.allocations, allocations);
     packets = t.net.ends[t.at[0]]->packets_sent - packets;
     bytes = t.net.ends[t.at[0]]->bytes_sent - bytes;
     CHECK(packets >= 1190 && packets <= 1260);
     if (!CHECK(bytes <= 45 * packets))
         printf("  %.1f bytes in a packet\n", (double)bytes / (double)packets);
-    party_same(&t);
-    party_close(&t);
+    band_same(&t);
+    band_close(&t);
 }
 
 static const test_case tests[] = {

@@ -11,11 +11,11 @@
 #include "../support/test_runner.h"
 #include "../support/fuzz_script.h"
 #include "../support/bottleneck.h"
-#include "../support/rollback_party.h"
+#include "../support/rollback_band.h"
 
 enum { OPERATIONS = 200, ENDS = 3, MEMORY_MOST = 4 << 20 };
 
-typedef struct world { script in; party t; account memory; } world;
+typedef struct world { script in; band t; account memory; } world;
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -31,10 +31,10 @@ static void forge(world *f) {
     int from = take_below(&f->in, ENDS), other = take_below(&f->in, ENDS), how = take(&f->in);
     int bent = take(&f->in), runs = take_below(&f->in, 4), bytes;
     const wisp *w = f->t.ends[from].w, *at = f->t.ends[other].w;
-    party_head head;
+    band_head head;
     if (from == other || !w || !at || !w->rollback || !at->rollback) return;
     memset(body, 0, sizeof body);
-    head = party_head_of(&f->t, from);
+    head = band_head_of(&f->t, from);
     for (int p = 0; p < 8; p++) {
         if (how & 1) head.acked[p] = take_near(&f->in, head.acked[p]);
         if (how & 2) head.ends[p] = take_near(&f->in, head.ends[p]);
@@ -46,26 +46,26 @@ static void forge(world *f) {
     head.hash = (how & 32) != 0;
     head.hash_tick = take_near(&f->in, head.tick) / 10 * 10;
     if (how > 250) head.agreed = 1;
-    party_put_head(&f->t, from, &head, &to);
+    band_put_head(&f->t, from, &head, &to);
     for (int i = 0; i < runs; i++) {
         int player = take(&f->in) & 1;
         int64_t tick = take_near(&f->in, at->rollback->in.next[player]);
-        party_put_run(&f->t, from, player, tick < 0 ? 0 : tick, take(&f->in) & 31, head.tick, &to);
+        band_put_run(&f->t, from, player, tick < 0 ? 0 : tick, take(&f->in) & 31, head.tick, &to);
     }
     wisp__put(&to, 0, 1);
     bytes = (int)((to.at + 7) / 8);
     for (; bent > 230; bent--)
         body[take16(&f->in) % bytes] ^= (uint8_t)(1 << (take(&f->in) & 7));
-    party_forge(&f->t, from, other, body, bytes, bent == 77 ? 2 : 1);
+    band_forge(&f->t, from, other, body, bytes, bent == 77 ? 2 : 1);
 }
 
 static void play(world *f) {
     int end = take_below(&f->in, ENDS), what = take(&f->in);
-    party_end *e = &f->t.ends[end];
+    band_end *e = &f->t.ends[end];
     if (!e->w) return;
     if (what < 120) {
         int steps = 1 + what % 4;
-        while (steps-- > 0 && e->playing) party_tick(&f->t.net, f->t.at[end]);
+        while (steps-- > 0 && e->playing) band_tick(&f->t.net, f->t.at[end]);
     } else if (what < 140) {
         wisp_rollback_end(e->w);
         e->playing = false;
@@ -76,7 +76,7 @@ static void play(world *f) {
         if (e->w->rollback || !wisp__session_of(e->w, f->t.peers[end][!end])) return;
         for (int k = 0; k < ENDS; k++)
             if (k != end && !wisp__session_of(e->w, f->t.peers[end][k])) return;
-        party_begin_one(&f->t, end);
+        band_begin_one(&f->t, end);
     } else if (what > 252) {
         wisp_leave(e->w, f->t.peers[end][(end + 1) % ENDS], "enough");
     }
@@ -86,7 +86,7 @@ static void act(world *f) {
     int what = take(&f->in);
     if (what < 100) forge(f);
     else if (what < 150) play(f);
-    else party_run(&f->t, what > 253 ? 1.5 : what > 240 ? 0.2 : 0.017);
+    else band_run(&f->t, what > 253 ? 1.5 : what > 240 ? 0.2 : 0.017);
     for (int i = 0; i < ENDS; i++) {
         const wisp__rollback *rb = f->t.ends[i].w->rollback;
         wisp__rollback_check(f->t.ends[i].w);
@@ -103,13 +103,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     f.in.data = data;
     f.in.size = size;
     desc.memory = memory_allocator(&f.memory);
-    party_open_with(&f.t, 2, ENDS, 1, &desc);
-    party_join(&f.t);
+    band_open_with(&f.t, 2, ENDS, 1, &desc);
+    band_join(&f.t);
     for (int i = 0; i < ENDS; i++) f.t.ends[i].desc.timeout = 1;
-    party_begin(&f.t);
-    party_run(&f.t, 0.2);
+    band_begin(&f.t);
+    band_run(&f.t, 0.2);
     for (int i = 0; i < OPERATIONS && !script_ended(&f.in); i++) act(&f);
-    party_close(&f.t);
+    band_close(&f.t);
     MUST(f.memory.held == 0);
     MUST(test_now()->failures == 0);
     return 0;

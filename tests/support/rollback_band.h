@@ -1,43 +1,43 @@
-/* rollback_party.h - ends that play a game by wisp_rollback on a simulated network
+/* rollback_band.h - ends that play a game by wisp_rollback on a simulated network
 
-       party t;
-       party_open(&t, 3, 7);                    players, seed
+       band t;
+       band_open(&t, 3, 7);                    players, seed
        t.net.ways[0]->loss = 0.1;               of what end 0 sends
-       t.ends[1].desc.delay = 2;                before party_begin
-       party_join(&t);
-       party_begin(&t);
-       party_run(&t, 5);                        seconds
-       party_same(&t);                          checks that all have run the same inputs
-       party_close(&t);
+       t.ends[1].desc.delay = 2;                before band_begin
+       band_join(&t);
+       band_begin(&t);
+       band_run(&t, 5);                        seconds
+       band_same(&t);                          checks that all have run the same inputs
+       band_close(&t);
 
    Included after the implementation of wisp.h, test_runner.h and bottleneck.h. Each end is updated
    `hz` times a second, each time after a step of the game. Ends after the players are spectators.
    An end whose `away` is set is not updated. */
-#ifndef ROLLBACK_PARTY_H
-#define ROLLBACK_PARTY_H
+#ifndef ROLLBACK_BAND_H
+#define ROLLBACK_BAND_H
 
 enum { PARTY_ENDS = 10, PARTY_TICKS = 8192 };
 
-typedef struct party_input { uint16_t buttons; int8_t x, y; } party_input;
+typedef struct band_input { uint16_t buttons; int8_t x, y; } band_input;
 
-static const wisp_field party_fields[] = {
-    WISP_FIELD(party_input, buttons, WISP_T_UINT),
-    WISP_FIELD(party_input, x, WISP_T_INTEGER),
-    WISP_FIELD(party_input, y, WISP_T_INTEGER),
+static const wisp_field band_fields[] = {
+    WISP_FIELD(band_input, buttons, WISP_T_UINT),
+    WISP_FIELD(band_input, x, WISP_T_INTEGER),
+    WISP_FIELD(band_input, y, WISP_T_INTEGER),
 };
-static const wisp_schema party_schema = WISP_SCHEMA(party_input, 1, party_fields);
+static const wisp_schema band_schema = WISP_SCHEMA(band_input, 1, band_fields);
 
-typedef struct party_state { int64_t tick; uint64_t sum; int64_t x[8]; } party_state;
+typedef struct band_state { int64_t tick; uint64_t sum; int64_t x[8]; } band_state;
 
-typedef struct party party;
+typedef struct band band;
 
-typedef struct party_end {
-    party       *t;
+typedef struct band_end {
+    band       *t;
     int          index, every;        /* every: ticks between changes of its input */
     wisp        *w;
     wisp_rollback_desc desc;
-    party_state  state;
-    party_input  input;
+    band_state  state;
+    band_input  input;
     uint64_t     random;
     uint64_t     ran[PARTY_TICKS];    /* of the inputs of each tick, as it ran last */
     int          holes[PARTY_TICKS];  /* players without an input */
@@ -45,37 +45,37 @@ typedef struct party_end {
     int          steps, loads, saves, result, desyncs, stalled, resumed, dumps, most_again;
     int64_t      desync_tick;
     bool         playing, away, gone, unsteady;
-} party_end;
+} band_end;
 
-struct party {
+struct band {
     bn_net    net;
     int       players, count;
     int       at[PARTY_ENDS];
-    party_end ends[PARTY_ENDS];
+    band_end ends[PARTY_ENDS];
     wisp_peer peers[PARTY_ENDS][PARTY_ENDS];
 };
 
-static inline uint64_t party_mix(uint64_t z) {
+static inline uint64_t band_mix(uint64_t z) {
     z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
     z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
     return z ^ (z >> 31);
 }
 
-static inline void party_step(void *user, const void *const *inputs, int64_t tick) {
-    party_end *e = (party_end *)user;
-    party_state *s = &e->state;
+static inline void band_step(void *user, const void *const *inputs, int64_t tick) {
+    band_end *e = (band_end *)user;
+    band_state *s = &e->state;
     uint64_t all = (uint64_t)tick;
     int holes = 0;
     CHECK_EQ_INT(s->tick, tick);
     for (int p = 0; p < e->desc.players; p++) {
-        const party_input *in = (const party_input *)inputs[p];
+        const band_input *in = (const band_input *)inputs[p];
         uint64_t value = in ? in->buttons | (uint64_t)(uint8_t)in->x << 16 |
                                   (uint64_t)(uint8_t)in->y << 24 : UINT64_C(1) << 40;
-        all = party_mix(all * 31 + value);
+        all = band_mix(all * 31 + value);
         holes |= !in << p;
         if (in) s->x[p] += in->x;
     }
-    s->sum = party_mix(s->sum + all);
+    s->sum = band_mix(s->sum + all);
     if (e->unsteady) s->sum += (uint64_t)e->unsaved++;
     s->tick++;
     e->ran[tick % PARTY_TICKS] = all;
@@ -83,25 +83,25 @@ static inline void party_step(void *user, const void *const *inputs, int64_t tic
     e->steps++;
 }
 
-static inline void party_save(void *user, void *out) {
-    party_end *e = (party_end *)user;
+static inline void band_save(void *user, void *out) {
+    band_end *e = (band_end *)user;
     e->saves++;
     memcpy(out, &e->state, sizeof e->state);
 }
 
-static inline void party_load(void *user, const void *state) {
-    party_end *e = (party_end *)user;
+static inline void band_load(void *user, const void *state) {
+    band_end *e = (band_end *)user;
     e->loads++;
     memcpy(&e->state, state, sizeof e->state);
 }
 
-static inline void party_dump(void *user, int64_t tick, const void *state) {
-    party_end *e = (party_end *)user;
-    e->dumps += state != NULL && ((const party_state *)state)->tick == tick;
+static inline void band_dump(void *user, int64_t tick, const void *state) {
+    band_end *e = (band_end *)user;
+    e->dumps += state != NULL && ((const band_state *)state)->tick == tick;
 }
 
-static inline void party_on(wisp_event *event) {
-    party_end *e = (party_end *)event->user;
+static inline void band_on(wisp_event *event) {
+    band_end *e = (band_end *)event->user;
     if (strcmp(event->name, WISP_STALLED) == 0) e->stalled++;
     else if (strcmp(event->name, WISP_RESUMED) == 0) e->resumed++;
     else {
@@ -112,13 +112,13 @@ static inline void party_on(wisp_event *event) {
 }
 
 /* Before each update: a step. */
-static inline void party_tick(bn_net *net, int end) {
-    party *t = (party *)net->user;
-    party_end *e = &t->ends[end];
+static inline void band_tick(bn_net *net, int end) {
+    band *t = (band *)net->user;
+    band_end *e = &t->ends[end];
     wisp_rollback_stats before, after;
     if (!e->playing) return;
     if (bn_random(net) % (uint64_t)e->every == 0) {
-        uint64_t r = party_mix(e->random++ * 8 + (uint64_t)end);
+        uint64_t r = band_mix(e->random++ * 8 + (uint64_t)end);
         e->input.buttons = (uint16_t)r;
         e->input.x = (int8_t)(r >> 16);
         e->input.y = (int8_t)((r >> 24) % 3);
@@ -132,16 +132,16 @@ static inline void party_tick(bn_net *net, int end) {
     wisp__rollback_check(e->w);
 }
 
-static inline void party_open_with(party *t, int players, int count, uint64_t seed,
+static inline void band_open_with(band *t, int players, int count, uint64_t seed,
                                    const wisp_desc *given) {
     memset(t, 0, sizeof *t);
     bn_open(&t->net, seed);
     t->players = players;
     t->count = count;
     t->net.user = t;
-    t->net.tick = party_tick;
+    t->net.tick = band_tick;
     for (int i = 0; i < count; i++) {
-        party_end *e = &t->ends[i];
+        band_end *e = &t->ends[i];
         bn_way *way = bn_way_add(&t->net);
         wisp_desc desc;
         memset(&desc, 0, sizeof desc);
@@ -155,26 +155,26 @@ static inline void party_open_with(party *t, int players, int count, uint64_t se
         e->w = bn_wisp(&t->net, t->at[i]);
         e->random = seed * 100 + (uint64_t)i;
         e->desc.players = players;
-        e->desc.input = &party_schema;
+        e->desc.input = &band_schema;
         e->desc.state_bytes = (int)sizeof e->state;
-        e->desc.step = party_step;
-        e->desc.save = party_save;
-        e->desc.load = party_load;
-        e->desc.dump = party_dump;
+        e->desc.step = band_step;
+        e->desc.save = band_save;
+        e->desc.load = band_load;
+        e->desc.dump = band_dump;
         e->desc.user = e;
         e->desc.spectate = i >= players;
-        wisp_connect_target(e->w, wisp_by_name(WISP_STALLED), party_on, e, false);
-        wisp_connect_target(e->w, wisp_by_name(WISP_RESUMED), party_on, e, false);
-        wisp_connect_target(e->w, wisp_by_name(WISP_DESYNC), party_on, e, false);
+        wisp_connect_target(e->w, wisp_by_name(WISP_STALLED), band_on, e, false);
+        wisp_connect_target(e->w, wisp_by_name(WISP_RESUMED), band_on, e, false);
+        wisp_connect_target(e->w, wisp_by_name(WISP_DESYNC), band_on, e, false);
     }
 }
 
-static inline void party_open(party *t, int players, uint64_t seed) {
-    party_open_with(t, players, players, seed, NULL);
+static inline void band_open(band *t, int players, uint64_t seed) {
+    band_open_with(t, players, players, seed, NULL);
 }
 
 /* The handle that end `i` has for end `k`, which has joined it or was joined. */
-static inline void party_peer(party *t, int i, int k) {
+static inline void band_peer(band *t, int i, int k) {
     wisp_addr want = bn_addr(&t->net, t->at[k]);
     wisp_peer peers[PARTY_ENDS];
     int count = wisp_peers(t->ends[i].w, peers, PARTY_ENDS);
@@ -185,7 +185,7 @@ static inline void party_peer(party *t, int i, int k) {
 }
 
 /* A session between all. */
-static inline void party_join(party *t) {
+static inline void band_join(band *t) {
     for (int i = 0; i < t->count; i++)
         for (int k = 0; k < i; k++) {
             wisp_addr addr = bn_addr(&t->net, t->at[k]);
@@ -199,11 +199,11 @@ static inline void party_join(party *t) {
     }
     for (int i = 0; i < t->count; i++)
         for (int k = 0; k < t->count; k++)
-            if (i != k) party_peer(t, i, k);
+            if (i != k) band_peer(t, i, k);
 }
 
-static inline wisp_result party_begin_one(party *t, int i) {
-    party_end *e = &t->ends[i];
+static inline wisp_result band_begin_one(band *t, int i) {
+    band_end *e = &t->ends[i];
     wisp_result why = wisp_rollback_begin(e->w, &e->desc, t->peers[i], &t->peers[i][t->players],
                                           i < t->players ? t->count - t->players : 0);
     CHECK_EQ_INT(why, WISP_OK);
@@ -213,35 +213,35 @@ static inline wisp_result party_begin_one(party *t, int i) {
     return why;
 }
 
-static inline void party_begin(party *t) {
-    for (int i = 0; i < t->count; i++) party_begin_one(t, i);
+static inline void band_begin(band *t) {
+    for (int i = 0; i < t->count; i++) band_begin_one(t, i);
 }
 
-static inline void party_run(party *t, double seconds) { bn_run(&t->net, seconds); }
+static inline void band_run(band *t, double seconds) { bn_run(&t->net, seconds); }
 
-static inline wisp_rollback_stats party_stats(const party *t, int i) {
+static inline wisp_rollback_stats band_stats(const band *t, int i) {
     wisp_rollback_stats stats;
     wisp_stats_rollback(t->ends[i].w, &stats);
     return stats;
 }
 
 /* An end stops to be updated, without a word. */
-static inline void party_freeze(party *t, int i, bool frozen) {
+static inline void band_freeze(band *t, int i, bool frozen) {
     t->net.ends[t->at[i]]->asleep = frozen;
 }
 
 /* The first tick that is not confirmed at all ends that play. */
-static inline int64_t party_confirmed(const party *t) {
+static inline int64_t band_confirmed(const band *t) {
     int64_t least = INT64_MAX;
     for (int i = 0; i < t->count; i++)
-        if (t->ends[i].playing && !t->ends[i].gone && party_stats(t, i).confirmed < least)
-            least = party_stats(t, i).confirmed;
+        if (t->ends[i].playing && !t->ends[i].gone && band_stats(t, i).confirmed < least)
+            least = band_stats(t, i).confirmed;
     return least;
 }
 
 /* All that play have run the same inputs in all ticks that are confirmed. */
-static inline bool party_same(const party *t) {
-    int64_t end = party_confirmed(t), begin = t->ends[0].desc.first_tick, wrong = 0;
+static inline bool band_same(const band *t) {
+    int64_t end = band_confirmed(t), begin = t->ends[0].desc.first_tick, wrong = 0;
     int first = -1;
     if (end - begin > PARTY_TICKS) begin = end - PARTY_TICKS;
     for (int i = 0; i < t->count; i++) {
@@ -257,24 +257,24 @@ static inline bool party_same(const party *t) {
 /* --- records that an end did not write ------------------------------------------------------- */
 
 /* What the head of a record says; `agreed` 0: what is right. */
-typedef struct party_head {
+typedef struct band_head {
     int64_t  tick, acked[8], ends[8], hash_tick;
     int      ahead;
     unsigned agreed, gone, decided;
     bool     hash;
-} party_head;
+} band_head;
 
 /* A head as the end would write it now. */
-static inline party_head party_head_of(const party *t, int from) {
+static inline band_head band_head_of(const band *t, int from) {
     const wisp__rollback *rb = t->ends[from].w->rollback;
-    party_head head;
+    band_head head;
     memset(&head, 0, sizeof head);
     head.tick = rb->tick;
     for (int p = 0; p < 8; p++) head.acked[p] = head.ends[p] = rb->in.next[p];
     return head;
 }
 
-static inline void party_put_head(const party *t, int from, const party_head *head,
+static inline void band_put_head(const band *t, int from, const band_head *head,
                                   wisp__writer *to) {
     const wisp__rollback *rb = t->ends[from].w->rollback;
     unsigned agreed = head->agreed ? head->agreed : wisp__rollback_agreed(rb, rb->me);
@@ -293,7 +293,7 @@ static inline void party_put_head(const party *t, int from, const party_head *he
 }
 
 /* A run of made-up inputs, each different from the one before; their base is what the end has. */
-static inline void party_put_run(const party *t, int from, int player, int64_t tick, int count,
+static inline void band_put_run(const band *t, int from, int player, int64_t tick, int count,
                                  int64_t near_tick, wisp__writer *to) {
     wisp *w = t->ends[from].w;
     wisp__inputs made = w->rollback->in;
@@ -303,7 +303,7 @@ static inline void party_put_run(const party *t, int from, int player, int64_t t
     if (!before) before = made.none;
     before->references++;
     for (int i = 0; i < count; i++) {
-        party_input in;
+        band_input in;
         wisp__unpacker u = wisp__input_unpacker(w);
         wisp__bases base;
         wisp_result why;
@@ -323,7 +323,7 @@ static inline void party_put_run(const party *t, int from, int player, int64_t t
 }
 
 /* Sends a packet with a record of this body, `times` times in the packet. */
-static inline void party_forge(party *t, int from, int to, const uint8_t *body, int bytes,
+static inline void band_forge(band *t, int from, int to, const uint8_t *body, int bytes,
                                int times) {
     uint8_t packet[1200 + 2 * WISP__SLACK];
     wisp *w = t->ends[from].w;
@@ -349,6 +349,6 @@ static inline void party_forge(party *t, int from, int to, const uint8_t *body, 
     bn_send(t->net.ends[t->at[from]], &datagram, 1);
 }
 
-static inline void party_close(party *t) { bn_close(&t->net); }
+static inline void band_close(band *t) { bn_close(&t->net); }
 
 #endif
