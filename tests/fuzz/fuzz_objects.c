@@ -307,6 +307,7 @@ static void put_object(world *f, wisp__writer *to, wisp__records *all, uint32_t 
             wisp__put_length(to, (uint64_t)number);
             wisp__put(to, (uint64_t)take(&f->in) & 3, 16);
             wisp__put(to, (uint64_t)take(&f->in) & 3, 16);
+            wisp__put(to, (uint64_t)take(&f->in) & 1, 8);  /* turn */
             for (int tags = take_below(&f->in, 12) - 3; tags > 0; tags--) {
                 int bytes = take_below(&f->in, 5);
                 wisp__put(to, 1 | (uint64_t)bytes << 1, 6);
