@@ -2272,15 +2272,22 @@ typedef struct wisp_property_desc {
        NULL: one value of any kind, of which the differences are sent, down to
        the elements of tables in tables. */
     const wisp_schema *schema;
-    int         authority;      /* who sets it: WISP_AUTHORITY_SERVER (0),
-                                   _OWNER (one player), _ANYONE */
-    wisp_player owner;          /* of _OWNER; wisp_give gives it on */
-    wisp_value  initial;        /* at the server; nil: none */
+    /* Who sets it, equal on both ends: WISP_AUTHORITY_SERVER (0); _OWNER, the
+       server and one player; _ANYONE: of several the last that the server has
+       heard. Who sets it sees that value at once, until the server tells of
+       another. */
+    int         authority;
+    wisp_player owner;          /* of _OWNER, at the server; wisp_give gives it
+                                   to another, and wisp_owner_of tells */
+    wisp_value  initial;        /* at the server; nil: none. What clients set
+                                   begins with nil, or a struct of zeros */
     int         priority;       /* as of a class */
     double      rate;
     /* On the server, of what a client sets: args[0] is the value asked for,
-       args[1] the present one; ->peer and ->player. A negative code refuses.
-       NULL: all that is in the schema passes. */
+       args[1] the present one; ->peer and ->player. A negative code refuses,
+       which that client gets as an error event; wisp_set of the same property
+       puts another value in its place. NULL: all that is in the schema
+       passes. */
     wisp_result (*judge)(wisp_event *event);
     void       *user;           /* of `judge` */
     const wisp_migration *migrations;
@@ -5285,6 +5292,7 @@ typedef struct wisp__property {
     const wisp_value *view;    /* of `row`, for wisp_get; NULL: not made .. */
     uint32_t viewed;           /* .. in this update */
     bool news;                 /* it is in the list of those whose watchers are to run */
+    bool claimed;              /* _ANYONE: set here, and not overruled since */
     struct wisp__property *next_news;
 } wisp__property;
 
@@ -26995,7 +27003,8 @@ static bool wisp__object_mine(const wisp *w, const wisp__object *o) {
 
 /* Does this end say what the state of an object is? */
 static bool wisp__object_decides(const wisp *w, const wisp__object *o) {
-    bool owners = o->of->desc.authority == WISP_AUTHORITY_OWNER && o->owner;
+    bool owners = o->of->desc.authority && o->owner;
+    if (o->from && o->of->property && o->of->property->claimed) return true;
     return o->from ? owners && wisp__object_mine(w, o) : !owners;
 }
 
@@ -29075,9 +29084,33 @@ static void wisp__object_due(wisp *w, const wisp__object *o) {
     }
 }
 
+/* Another player owns an object; what the owner before has on its way does not count any more. */
+static void wisp__object_give(wisp *w, wisp__object *o, uint16_t owner) {
+    o->owner = owner;
+    o->orphan = false;
+    o->turn++;
+    o->description++;
+    wisp__owned_clear(w, o);
+    for (int form = 1; form <= o->of->forms; form++)
+        wisp__object_shown(o, form)->tick = w->clock.tick;
+    for (wisp__note *n = o->notes; n; n = n->next) {
+        wisp__session *s = wisp__session_at(w, n->session);
+        bool owns = s && wisp__session_player(w, s) == owner, other = owns != n->owns;
+        n->described = n->mute = false;
+        n->owns = owns;
+        if (other && o->of->forms == 2 && s && wisp__audience_of(w, s))
+            wisp__note_again(w, s, n);                                 /* it gets another form */
+    }
+    wisp__object_due(w, o);
+}
+
 /* The owner of an object is to take the state here; what it sends before counts no more. */
 static void wisp__object_correct(wisp *w, wisp__object *o) {
     wisp__note *n = wisp__note_of_player(w, o, o->owner);
+    if (o->of->desc.authority == WISP_AUTHORITY_ANYONE) {
+        wisp__object_give(w, o, 0);        /* the server has set it last */
+        return;
+    }
     o->turn++;
     o->description++;
     if (o->owned) o->owned->heard = o->owned->asks = o->owned->asked = false;
@@ -29088,7 +29121,7 @@ static void wisp__object_correct(wisp *w, wisp__object *o) {
 
 /* The server is to get what this end has made of an object that it owns. */
 static void wisp__object_up(wisp *w, wisp__object *o) {
-    if (o->notes || !o->made || o->dead || !o->from) return;
+    if (o->notes || !o->made || o->dead || !o->from || !w->objects.server) return;
     if (wisp__audience_open(w, w->objects.server)) wisp__note_add(w, w->objects.server, o);
     else w->objects.starved = true;
 }
@@ -29111,7 +29144,7 @@ static bool wisp__owner_told(const wisp *w, const wisp__object *o) {
     const wisp__kept_row *last = t && t->asked ? wisp__kept_last(&t->rows) : NULL;
     const wisp__session *s = wisp__player_session(w, o->owner);
     const wisp__encoding *e = s ? wisp__peer_encoding(s, o->of) : NULL;
-    if (!last || !e) return false;
+    if (!last || !s) return false;
     return wisp__encoding_program(e) == wisp__class_program(w, o->of)
                ? wisp__encoded_same(last->row, wisp__owner_row(w, o)) : !t->touched;
 }
@@ -29218,26 +29251,6 @@ static void wisp__object_die(wisp *w, wisp__object *o) {
     o->of->count--;
     w->objects.count -= !o->from;
     w->objects.dead = true;
-    wisp__object_due(w, o);
-}
-
-/* Another player owns an object; what the owner before has on its way does not count any more. */
-static void wisp__object_give(wisp *w, wisp__object *o, uint16_t owner) {
-    o->owner = owner;
-    o->orphan = false;
-    o->turn++;
-    o->description++;
-    wisp__owned_clear(w, o);
-    for (int form = 1; form <= o->of->forms; form++)
-        wisp__object_shown(o, form)->tick = w->clock.tick;
-    for (wisp__note *n = o->notes; n; n = n->next) {
-        wisp__session *s = wisp__session_at(w, n->session);
-        bool owns = s && wisp__session_player(w, s) == owner, other = owns != n->owns;
-        n->described = n->mute = false;
-        n->owns = owns;
-        if (other && o->of->forms == 2 && s && wisp__audience_of(w, s))
-            wisp__note_again(w, s, n);                                 /* it gets another form */
-    }
     wisp__object_due(w, o);
 }
 
@@ -29472,11 +29485,28 @@ static bool wisp__follows(const wisp *w) {
     return w->objects.server || w->objects.lost || wisp__session_of(w, wisp_server());
 }
 
+/* What clients set has a value from the beginning. */
+static void wisp__property_begin(wisp *w, wisp__property *p) {
+    wisp_value value = wisp_nil();
+    void *zeros = NULL;
+    if (p->desc.schema) {
+        zeros = wisp__arena_take(&w->base, &w->objects.views, (size_t)p->desc.schema->bytes);
+        if (zeros) memset(zeros, 0, (size_t)p->desc.schema->bytes);
+        value = wisp_struct(p->desc.schema, zeros);
+    }
+    if (zeros || !p->desc.schema)
+        wisp__property_take(w, p, wisp__property_row(w, p, &value));
+    if (!p->row)
+        wisp__error(w, NULL, wisp__property_remote(w, p), w->why, "it needs an initial value");
+}
+
 /* Spawns the object of a property that has a value, at an end that decides. */
 static void wisp__property_spawn(wisp *w, wisp__property *p) {
     const wisp_value *value;
     const void *state = p;                 /* without a schema it has no bytes */
-    if (!p->row || wisp__object_get(w, p->object) || wisp__follows(w)) return;
+    if (wisp__object_get(w, p->object) || wisp__follows(w)) return;
+    if (!p->row && p->desc.authority) wisp__property_begin(w, p);
+    if (!p->row) return;
     wisp__arena_reset(&w->content.scratch);
     value = wisp__property_value(w, p, p->row, &w->objects.views);
     if (value && p->desc.schema) state = wisp__struct_as(value, p->desc.schema);
@@ -29502,45 +29532,72 @@ static bool wisp__seen(const wisp *w) {
     return false;
 }
 
+/* The struct of an object becomes that of its property's row, and is committed. */
+static void wisp__property_edit(wisp *w, const wisp__property *p, wisp__object *o) {
+    wisp__unpacker u = wisp__codec_unpacker(&w->content, &w->content.scratch, NULL, 1 << 26);
+    if (p->desc.schema)
+        wisp__row_store(&u, wisp__class_program(w, o->of), wisp__encoded_as_row(p->row),
+                        wisp__object_image(o));
+    wisp__arena_reset(&w->content.scratch);
+    wisp__object_touch(w, o);
+}
+
+/* The row of an object's struct, which is in another form than its own row; else that. NULL: an
+   error was raised. */
+static wisp__encoded *wisp__property_row_of(wisp *w, const wisp__property *p, wisp__encoded *row,
+                                            const void *image) {
+    wisp_value value = wisp_nil();
+    if (!p->desc.schema) {
+        row->references++;
+        return row;
+    }
+    value = wisp_struct(p->desc.schema, image);
+    row = wisp__property_row(w, p, &value);
+    if (!row) wisp__error(w, NULL, wisp__property_remote(w, p), w->why, "a value was not taken");
+    return row;
+}
+
 /* A server has told of the object of a property, or that it is gone. */
 static void wisp__property_told(wisp *w, wisp__object *o) {
     wisp__property *p = o->of->property;
-    wisp__encoded *row = o->row;
+    bool waits = p->claimed && (o->edited || !o->spawned);     /* a value of ours goes next */
     o->spawned = true;
     o->ended = o->dead;
+    p->claimed = waits && !o->dead;
     if (!o->dead) p->object = wisp__object_handle(o);
     else if (p->object.id == o->id) p->object.id = 0;
-    if (o->dead || !row) return;
-    if (!o->described) {
-        row->references++;
-    } else {
-        wisp_value value = wisp_struct(p->desc.schema, wisp__object_image(o));
-        row = wisp__property_row(w, p, &value);
-        if (!row)
-            wisp__error(w, NULL, wisp__property_remote(w, p), w->why, "a value was not taken");
-    }
-    wisp__property_take(w, p, row);
+    if (p->claimed) wisp__property_edit(w, p, o);
+    else if (!o->dead && o->row)
+        wisp__property_take(w, p, wisp__property_row_of(w, p, o->row, wisp__object_image(o)));
 }
 
 /* --- setting --- */
 
 static wisp_result wisp__property_may(wisp *w, const wisp__property *p) {
-    if (!wisp__follows(w)) return WISP_OK;
-    return wisp__explain(w, WISP_E_AUTHORITY, "property '%.48s' is set by the server alone",
-                         wisp__property_name(w, p));
+    const wisp__object *o = wisp__object_get(w, p->object);
+    const char *who = "the server alone";
+    if (!wisp__follows(w) || p->desc.authority == WISP_AUTHORITY_ANYONE) return WISP_OK;
+    if (p->desc.authority == WISP_AUTHORITY_OWNER) {
+        if (o && wisp__object_decides(w, o)) return WISP_OK;
+        who = o ? "another player" : "its owner, whom the server has not told yet";
+    }
+    return wisp__explain(w, WISP_E_AUTHORITY, "property '%.48s' is set by %s",
+                         wisp__property_name(w, p), who);
 }
 
 /* Takes over the reference. */
 static wisp_result wisp__property_put(wisp *w, wisp__property *p, wisp__encoded *row) {
     wisp__object *o = wisp__object_get(w, p->object);
-    wisp__unpacker u = wisp__codec_unpacker(&w->content, &w->content.scratch, NULL, 1 << 26);
-    if (!row) return w->why;
-    if (o && p->desc.schema)
-        wisp__row_store(&u, wisp__class_program(w, o->of), wisp__encoded_as_row(row),
-                        wisp__object_image(o));
-    wisp__arena_reset(&w->content.scratch);
+    if (!row || (p->row && wisp__encoded_same(p->row, row))) {
+        wisp__encoded_release(w, row);
+        return row ? WISP_OK : w->why;
+    }
+    p->claimed = p->desc.authority == WISP_AUTHORITY_ANYONE && wisp__follows(w);
+    if (o && !o->from && o->owner && p->desc.authority == WISP_AUTHORITY_ANYONE)
+        wisp__object_give(w, o, 0);
     wisp__property_take(w, p, row);
-    if (o) wisp__object_touch(w, o);
+    if (o && o->owned) o->owned->touched = true;
+    if (o) wisp__property_edit(w, p, o);
     else if (wisp__seen(w)) wisp__property_spawn(w, p);
     return WISP_OK;
 }
@@ -29687,14 +29744,17 @@ wisp_object wisp_property_object(wisp *w, const char *name) {
 
 /* The event of a change; `before` may be NULL. The values are in memory of an arena. false: there
    is not enough. */
-static bool wisp__property_event(wisp *w, const wisp__property *p, const wisp__encoded *before,
-                                 wisp_event *event, wisp_value *args, wisp__arena *arena) {
+static bool wisp__property_event(wisp *w, const wisp__property *p, const wisp__encoded *row,
+                                 const wisp__encoded *before, wisp_event *event, wisp_value *args) {
     const wisp__object *o = wisp__object_get(w, p->object);
-    const wisp_value *now = wisp__property_value(w, p, p->shown, arena), *old = NULL;
+    wisp__arena *arena = w->events.running ? &w->objects.views : &w->content.arena;
+    const wisp_value *now, *old = NULL;
     wisp_peer peer = { 0 };
+    if (!w->events.running) wisp__codec_turn(&w->content);
+    now = wisp__property_value(w, p, row, arena);
     if (before) old = wisp__property_value(w, p, before, arena);
     if (!now || (before && !old)) {
-        wisp__error(w, NULL, wisp__property_remote(w, p), WISP_E_MEMORY, "watchers were not run");
+        wisp__error(w, NULL, wisp__property_remote(w, p), WISP_E_MEMORY, "handlers were not run");
         return false;
     }
     args[0] = *now;
@@ -29703,10 +29763,44 @@ static bool wisp__property_event(wisp *w, const wisp__property *p, const wisp__e
     wisp__event_begin(w, event, peer, wisp__property_remote(w, p));
     event->name = wisp__property_name(w, p);
     event->object = wisp__object_handle(o);
-    event->tick = o ? o->tick : w->clock.tick;
+    event->tick = o && o->from ? o->tick : w->clock.tick;
+    event->player.id = o ? o->owner : 0;
     event->args = args;
     event->count = 2;
     return true;
+}
+
+/* Judges what a player asks for, over the reference to its row, and takes it. `judge` may have set
+   the property itself, to something else. */
+static wisp_result wisp__property_judge(wisp *w, wisp__object *o, wisp_peer peer,
+                                        wisp__encoded *asked) {
+    wisp__property *p = o->of->property;
+    wisp__encoded *before = p->row;
+    wisp_result result = WISP_OK;
+    wisp_event event;
+    wisp_value args[2];
+    uint8_t turn = o->turn;
+    before->references++;
+    if (wisp__encoded_same(before, asked)) {
+        result = WISP_OK;                  /* it tells again what was taken before */
+    } else if (p->desc.judge && !wisp__property_event(w, p, asked, before, &event, args)) {
+        result = WISP_E_MEMORY;
+    } else if (p->desc.judge) {
+        event.peer = peer;
+        event.user = p->desc.user;
+        w->events.running++;
+        result = p->desc.judge(&event);
+        w->events.running--;
+        wisp__events_sweep(w);
+    }
+    if (result >= 0 && p->row == before && o->turn == turn && !w->destroyed) {
+        wisp__property_take(w, p, asked);
+        wisp__property_edit(w, p, o);
+    } else {
+        wisp__encoded_release(w, asked);
+    }
+    wisp__encoded_release(w, before);
+    return result < 0 ? result : WISP_OK;
 }
 
 /* Runs the watchers of those properties that have changed; of those that change meanwhile the next
@@ -29723,8 +29817,7 @@ static void wisp__properties_run(wisp *w) {
         if (before && wisp__encoded_same(before, p->row)) continue;
         p->shown = p->row;
         p->shown->references++;
-        wisp__codec_turn(&w->content);
-        if (wisp__property_event(w, p, before, &event, args, &w->content.arena))
+        if (wisp__property_event(w, p, p->shown, before, &event, args))
             wisp__events_run(w, wisp__property_remote(w, p), &event);
         wisp__encoded_release(w, before);
     }
@@ -29738,7 +29831,7 @@ static void wisp__watch_begin(wisp *w, wisp__connection *c) {
         wisp_event event;
         wisp_value args[2];
         if (!p || !p->shown || !wisp_pattern_matches(c->pattern, wisp__property_name(w, p)) ||
-            !wisp__property_event(w, p, NULL, &event, args, &w->objects.views))
+            !wisp__property_event(w, p, p->shown, NULL, &event, args))
             continue;
         event.user = c->user;
         wisp__handle(w, c->fn, &event);
@@ -29801,6 +29894,7 @@ static wisp_result wisp__property_check(wisp *w, const char *name, const wisp_pr
     of->migration_count = desc->migration_count;
     of->priority = desc->priority;
     of->rate = desc->rate;
+    of->owner_gone = WISP_TO_SERVER;
     return wisp__class_check(w, name, of);
 }
 
@@ -30012,7 +30106,8 @@ static void wisp__object_overruled(wisp *w, wisp__object *o) {
     o->overruled = o->overruled || o->made || o->predicted;
     o->made = false;
     if (!n) return;
-    if (!wisp__object_decides(w, o)) {
+    /* of _ANYONE the note stays: its sequences go on */
+    if (!wisp__object_decides(w, o) && o->of->desc.authority != WISP_AUTHORITY_ANYONE) {
         wisp__note_remove(w, w->objects.server, n);
         return;
     }
@@ -30020,6 +30115,21 @@ static void wisp__object_overruled(wisp *w, wisp__object *o) {
     wisp__encoded_release(w, n->base);
     n->base = NULL;
     n->described = false;
+}
+
+/* The same, unless the server tells that this end itself has set a property of anyone: it goes on
+   from its own value. */
+static void wisp__object_turned(wisp *w, wisp__object *o) {
+    wisp__property *p = o->of->property;
+    bool keeps = p && p->claimed && o->owner == wisp_me(w).id;
+    bool made = o->made;
+    if (p) p->claimed = keeps;
+    wisp__object_overruled(w, o);
+    if (!keeps || !made) return;
+    o->made = true;
+    o->overruled = false;
+    wisp__object_up(w, o);
+    wisp__object_due(w, o);
 }
 
 /* Takes the description of an object. NULL: it is not taken; h->program: of its row. */
@@ -30042,7 +30152,7 @@ static wisp__object *wisp__object_described(wisp__reading *r, wisp__object_head 
         o->description = h->changes;
         o->turn = h->turn;
         wisp__object_retag(w, o, h->tags, h->tag_count);
-        if (overruled) wisp__object_overruled(w, o);
+        if (overruled) wisp__object_turned(w, o);
     }
     return o;
 }
@@ -30243,9 +30353,12 @@ static wisp__object *wisp__object_of_owner(wisp__reading *r, const wisp__object_
     if (!o || !wisp__note_of(w, r->s, h->index) || (numbered && h->generation != o->id >> 16) ||
         (h->described && o->of != h->of))
         why = WISP_E_STALE;                                /* also of what is hidden from it */
-    else if (o->of->desc.authority != WISP_AUTHORITY_OWNER ||
-             o->owner != wisp__session_player(w, r->s))
+    else if (o->of->desc.authority == WISP_AUTHORITY_SERVER ||
+             (o->of->desc.authority == WISP_AUTHORITY_OWNER &&
+              o->owner != wisp__session_player(w, r->s)) || (h->gone && o->of->property))
         why = WISP_E_AUTHORITY;
+    else if (o->owner != wisp__session_player(w, r->s))
+        wisp__object_give(w, o, wisp__session_player(w, r->s));     /* _ANYONE: who sets it last */
     if (!why) return o;
     if (wisp__pay(&w->content.credit, WISP__PRICE_ERROR))
         wisp__edit_refused(w, r->s, (uint32_t)h->index, why);
@@ -30367,6 +30480,7 @@ static bool wisp__on_owners_object(wisp__reading *r, wisp__object_head *h,
     wisp *w = r->w;
     wisp__class *c;
     wisp__object *o;
+    bool turn;
     if (!wisp__object_get_head(r, h, all)) return false;
     c = h->index < w->objects.made ? w->objects.places[h->index].of : NULL;
     o = wisp__object_of_owner(r, h);
@@ -30379,10 +30493,12 @@ static bool wisp__on_owners_object(wisp__reading *r, wisp__object_head *h,
         wisp__objects_unread(r);
         return false;
     }
-    if (o && h->described && h->turn == o->turn && wisp__owned_make(w, o) && !o->owned->heard)
+    turn = o && h->described &&
+           (h->turn == o->turn || o->of->desc.authority == WISP_AUTHORITY_ANYONE);
+    if (turn && wisp__owned_make(w, o) && !o->owned->heard)
         wisp__owned_empty(w, o->owned);
     else if (o && !h->described && !(o->owned && o->owned->heard)) o = NULL;
-    if (o && (!o->owned || (h->described && h->turn != o->turn) ||
+    if (o && (!o->owned || (h->described && !turn) ||
               (h->program == &wisp__any) != (wisp__class_program(w, o->of) == &wisp__any)))
         o = NULL;
     return wisp__on_object_row(r, o, h->program, h->times, false);
@@ -30506,6 +30622,14 @@ static wisp_result wisp__object_ask(wisp *w, wisp__object *o, wisp__session *s, 
     return result < 0 ? result : WISP_OK;
 }
 
+/* The same about a property, of which it becomes the value. */
+static wisp_result wisp__property_ask(wisp *w, wisp__object *o, wisp__session *s,
+                                      const void *state) {
+    wisp__encoded *asked = wisp__property_row_of(w, o->of->property,
+                                                 wisp__kept_last(&o->owned->rows)->row, state);
+    return asked ? wisp__property_judge(w, o, wisp__peer_handle(s), asked) : WISP_E_MEMORY;
+}
+
 /* Judges the newest row that the owner of an object has told. The next commit makes it ours. */
 static void wisp__object_judge(wisp *w, wisp__object *o) {
     wisp__owned *t = o->owned;
@@ -30517,7 +30641,7 @@ static void wisp__object_judge(wisp *w, wisp__object *o) {
     wisp_result result = WISP_E_MEMORY;
     uint8_t *states;
     uint8_t turn = o->turn;
-    if (o->dead || !t || !t->asks || !s || !e) return;
+    if (o->dead || !t || !t->asks || !s) return;
     t->asks = false;
     wisp__codec_turn(&w->content);
     u.shape = &none;
@@ -30525,11 +30649,14 @@ static void wisp__object_judge(wisp *w, wisp__object *o) {
     if (states) {
         memcpy(states, wisp__object_image(o), bytes);
         memcpy(states + bytes, states, bytes);
-        result = wisp__object_struct(w, o, &u, e->described, wisp__kept_last(&t->rows)->row,
-                                     states + bytes);
+        result = wisp__object_struct(w, o, &u, e ? e->described : NULL,
+                                     wisp__kept_last(&t->rows)->row, states + bytes);
         memcpy(states + 2 * bytes, states + bytes, bytes);
     }
-    if (!result) result = wisp__object_ask(w, o, s, states + 2 * bytes, states);
+    if (!result && o->of->property)
+        result = wisp__property_ask(w, o, s, states + bytes);
+    else if (!result)
+        result = wisp__object_ask(w, o, s, states + 2 * bytes, states);
     if (w->destroyed || o->dead || o->turn != turn || o->owned != t) return;
     if (result) {
         if (wisp__player_session(w, o->owner) == s)
@@ -30537,9 +30664,10 @@ static void wisp__object_judge(wisp *w, wisp__object *o) {
         wisp__object_correct(w, o);
         return;
     }
+    t->asked = true;
+    if (o->of->property) return;
     memcpy(wisp__object_image(o), states + 2 * bytes, bytes);
     wisp__object_touch(w, o);
-    t->asked = true;
     t->touched = memcmp(states + bytes, states + 2 * bytes, bytes) != 0;
     wisp__object_tell(w, o, WISP__OBJECT_CHANGED, states);
 }
@@ -30659,7 +30787,7 @@ WISP__UNUSED static void wisp__objects_check(const wisp *w) {
             live += !o->dead;
             count += o->from || !o->dead;
             WISP_ASSERT(o->dead || wisp__object_at(w, (int)(o->id & WISP__OBJECT_INDEX)) == o);
-            WISP_ASSERT(!o->from || !o->notes || o->of->desc.authority == WISP_AUTHORITY_OWNER);
+            WISP_ASSERT(!o->from || !o->notes || o->of->desc.authority);
             for (int k = 0; k < o->kept.count; k++)
                 past += wisp__past_cost(wisp__kept_at(&o->kept, k)->row);
             for (int k = 0; o->owned && k < o->owned->rows.count; k++)

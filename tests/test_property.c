@@ -709,6 +709,225 @@ TEST(any_one_allocation_of_properties_may_fail) {
     CHECK(done);
 }
 
+/* Refuses what is less than 0, and makes 100 of what is more. */
+static wisp_result judge_number(wisp_event *event) {
+    notes *n = (notes *)event->user;
+    int64_t asked = wisp_arg_int(event, 0);
+    size_t used = strlen(n->text);
+    snprintf(n->text + used, sizeof n->text - used, "%s %d?%d ", event->name, (int)asked,
+             (int)wisp_arg_int(event, 1));
+    CHECK(event->peer.id == wisp_peer_of(event->w, event->player).id && event->peer.id != 0);
+    if (asked > 100) CHECK_EQ_INT(put(event->w, event->name, wisp_int(100)), WISP_OK);
+    return asked < 0 ? WISP_E_USER - 3 : WISP_OK;
+}
+
+TEST(an_owner_sets_and_the_server_judges) {
+    static shared t;
+    notes judged = { "", 0 }, server = { "", 0 }, other = { "", 0 };
+    wisp_property_desc desc;
+    wisp *a, *b;
+    shared_open(&t);
+    memset(&desc, 0, sizeof desc);
+    desc.authority = WISP_AUTHORITY_OWNER;
+    desc.initial = wisp_int(1);
+    desc.judge = judge_number;
+    desc.user = &judged;
+    CHECK_EQ_INT(wisp_property(t.server, "mark", &desc), WISP_OK);
+    a = shared_join(&t);
+    b = shared_join(&t);
+    define(a, "mark", WISP_AUTHORITY_OWNER, wisp_nil());
+    define(b, "mark", WISP_AUTHORITY_OWNER, wisp_nil());
+    CHECK_EQ_INT(put(a, "mark", wisp_int(2)), WISP_E_AUTHORITY);
+    CHECK_EQ_STR(wisp_why_text(a), "property 'mark' is set by its owner, whom the server has not "
+                                   "told yet");
+    world_watch(&t.w, a, WISP_ERROR);
+    world_run(&t.w, 1);
+    CHECK_EQ_INT(put(a, "mark", wisp_int(2)), WISP_E_AUTHORITY);
+    CHECK_EQ_INT(wisp_give(t.server, wisp_property_object(t.server, "mark"), wisp_me(a)), WISP_OK);
+    wisp_watch(t.server, "mark", note, &server);
+    wisp_watch(b, "mark", note, &other);
+    world_run(&t.w, 0.5);
+    CHECK_EQ_INT(put(b, "mark", wisp_int(2)), WISP_E_AUTHORITY);
+    CHECK_EQ_STR(wisp_why_text(b), "property 'mark' is set by another player");
+    taken(&server);
+    taken(&other);
+    CHECK_EQ_INT(put(a, "mark", wisp_int(5)), WISP_OK);
+    CHECK_EQ_STR(seen(a, "mark"), "5");                    /* its own, at once */
+    CHECK_EQ_STR(seen(t.server, "mark"), "1");
+    world_run(&t.w, 0.5);
+    CHECK_EQ_STR(taken(&judged), "mark 5?1 ");
+    CHECK_EQ_STR(taken(&server), "mark=5<1 ");
+    CHECK_EQ_STR(taken(&other), "mark=5<1 ");
+    CHECK_EQ_INT(put(a, "mark", wisp_int(-2)), WISP_OK);   /* refused, and told */
+    world_run(&t.w, 0.5);
+    CHECK_EQ_STR(seen(a, "mark"), "5");
+    CHECK(heard(&t.w, a, "property mark: the server has refused an edit of object 65536: "
+                         "application error"));
+    CHECK_EQ_INT(put(a, "mark", wisp_int(777)), WISP_OK);  /* changed */
+    world_run(&t.w, 0.5);
+    CHECK_EQ_STR(seen(a, "mark"), "100");
+    CHECK_EQ_STR(taken(&server), "mark=100<5 ");
+    CHECK_EQ_INT(put(t.server, "mark", wisp_int(8)), WISP_OK);         /* the server may, too */
+    world_run(&t.w, 0.5);
+    CHECK_EQ_STR(seen(a, "mark"), "8");
+    CHECK_EQ_INT(put(a, "mark", wisp_int(9)), WISP_OK);
+    world_run(&t.w, 0.5);
+    CHECK_EQ_STR(seen(b, "mark"), "9");
+    wisp_leave(a, wisp_server(), "enough");                /* its value stays */
+    world_run(&t.w, 0.5);
+    CHECK_EQ_STR(seen(b, "mark"), "9");
+    CHECK_EQ_INT(put(t.server, "mark", wisp_int(10)), WISP_OK);
+    world_run(&t.w, 0.5);
+    CHECK_EQ_STR(seen(b, "mark"), "10");
+    world_close(&t.w);
+}
+
+/* The last that the server heard stays, whoever set it, for structs and for tables. */
+TEST(whoever_sets_a_property_of_anyone_all_agree) {
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        static shared t;
+        static const char *const names[] = { "any", "form" };
+        wisp_property_desc desc;
+        uint64_t random = seed;
+        int won[3] = { 0, 0, 0 };
+        memset(&t, 0, sizeof t);
+        world_open(&t.w);
+        t.w.desc.tick_rate = 40;
+        t.w.bad = true;
+        t.w.net.loss = seed % 4 == 0 ? 0 : 0.25;
+        t.w.net.latency = (double)(seed % 3) * 0.05;
+        t.w.net.jitter = 0.02;
+        t.w.net.duplicate = 0.1;
+        t.w.net.reorder = 0.1;
+        t.w.net.seed = seed;
+        t.server = world_add(&t.w);
+        t.w.desc.tick_rate = 0;
+        memset(&desc, 0, sizeof desc);
+        desc.authority = WISP_AUTHORITY_ANYONE;
+        for (int e = 0; e < 3; e++) {
+            wisp *w = e ? shared_join(&t) : t.server;
+            desc.schema = NULL;
+            CHECK_EQ_INT(wisp_property(w, "any", &desc), WISP_OK);
+            desc.schema = &gauge_schema;
+            CHECK_EQ_INT(wisp_property(w, "form", &desc), WISP_OK);
+        }
+        for (int i = 0; i < 800; i++) {
+            uint64_t r = random_of(&random);
+            wisp *w = r % 5 == 0 ? t.server : t.ends[r & 1];
+            if (r % 9 == 0 && i < 600) {
+                CHECK_EQ_INT(put(w, "any", table_of((int)(r >> 20 & 3), r)), WISP_OK);
+                if (wisp_get(w, "form"))
+                    CHECK_EQ_INT(put_in(w, "form", "most", wisp_int((int64_t)(r >> 30 & 511))),
+                                 WISP_OK);
+            }
+            world_step(&t.w);
+        }
+        world_run(&t.w, 3);
+        for (int i = 0; i < 2; i++)
+            for (int k = 0; k < 2; k++)
+                if (!CHECK_EQ_STR(seen(t.ends[i], names[k]), seen(t.server, names[k])))
+                    printf("  seed %d end %d\n", (int)seed, i);
+        for (int i = 0; i < 3; i++) {                      /* each can set when it is quiet */
+            wisp *w = i ? t.ends[i - 1] : t.server;
+            CHECK_EQ_INT(put(w, "any", wisp_int(1000 + i)), WISP_OK);
+            world_run(&t.w, 5);
+            for (int k = 0; k < 3; k++)
+                won[i] += wisp_int_of(wisp_get(k ? t.ends[k - 1] : t.server, "any")) == 1000 + i;
+        }
+        CHECK_EQ_INT(won[0], 3);
+        CHECK_EQ_INT(won[1], 3);
+        CHECK_EQ_INT(won[2], 3);
+        world_close(&t.w);
+    }
+}
+
+/* An end that sets before the server has told of the property is heard, too; a judge of _ANYONE
+   overrules as that of an owner. */
+TEST(a_property_of_anyone_is_judged) {
+    static shared t;
+    notes judged = { "", 0 };
+    wisp_property_desc desc;
+    wisp *a, *b;
+    shared_open(&t);
+    memset(&desc, 0, sizeof desc);
+    desc.authority = WISP_AUTHORITY_ANYONE;
+    desc.initial = wisp_int(1);
+    desc.judge = judge_number;
+    desc.user = &judged;
+    CHECK_EQ_INT(wisp_property(t.server, "mark", &desc), WISP_OK);
+    a = shared_join(&t);
+    b = shared_join(&t);
+    define(a, "mark", WISP_AUTHORITY_ANYONE, wisp_nil());
+    define(b, "mark", WISP_AUTHORITY_ANYONE, wisp_nil());
+    CHECK_EQ_INT(put(a, "mark", wisp_int(2)), WISP_OK);
+    world_run(&t.w, 1);
+    CHECK_EQ_STR(seen(b, "mark"), "2");
+    CHECK_EQ_STR(seen(t.server, "mark"), "2");
+    CHECK_EQ_INT(put(b, "mark", wisp_int(-1)), WISP_OK);
+    CHECK_EQ_STR(seen(b, "mark"), "-1");
+    world_run(&t.w, 1);
+    CHECK_EQ_STR(seen(b, "mark"), "2");
+    CHECK_EQ_INT(put(b, "mark", wisp_int(300)), WISP_OK);
+    world_run(&t.w, 1);
+    CHECK_EQ_STR(seen(a, "mark"), "100");
+    CHECK_EQ_STR(seen(b, "mark"), "100");
+    CHECK_EQ_STR(taken(&judged), "mark 2?1 mark -1?2 mark 300?2 ");
+    world_close(&t.w);
+}
+
+typedef struct newer_gauge { float hp; uint16_t most, least; char name[12]; } newer_gauge;
+
+static const wisp_field newer_gauge_fields[] = {
+    WISP_FIELD(newer_gauge, hp, WISP_T_QUANTIZED(0, 1000, 0.5)),
+    WISP_FIELD(newer_gauge, most, WISP_T_RANGE(0, 1000)),
+    WISP_FIELD(newer_gauge, least, WISP_T_RANGE(0, 1000)),
+    WISP_FIELD(newer_gauge, name, WISP_T_STRING(11))
+};
+static const wisp_schema newer_gauge_schema = WISP_SCHEMA(newer_gauge, 2, newer_gauge_fields);
+
+static wisp_result newer_gauge_of(wisp_edit *edit, void *user) {
+    (void)user;
+    return wisp_edit_set(edit, "least", wisp_int(7));
+}
+
+/* A link that loses nothing; large values; and a client with a newer version of a schema. */
+TEST(properties_over_a_reliable_link) {
+    static shared t;
+    static const wisp_migration steps[] = { { 1, newer_gauge_of, NULL } };
+    static uint8_t bytes[9000];
+    wisp_property_desc desc;
+    static const gauge none;
+    uint64_t random = 3;
+    wisp *a;
+    memset(&t, 0, sizeof t);
+    world_open(&t.w);
+    t.w.pipe.reliable = true;
+    t.server = world_add(&t.w);
+    for (int i = 0; i < 9000; i++) bytes[i] = (uint8_t)random_of(&random);
+    define(t.server, "big", WISP_AUTHORITY_ANYONE, wisp_bytes(bytes, 9000));
+    memset(&desc, 0, sizeof desc);
+    desc.schema = &gauge_schema;
+    desc.initial = wisp_struct(&gauge_schema, &none);
+    CHECK_EQ_INT(wisp_property(t.server, "gauge", &desc), WISP_OK);
+    a = shared_join(&t);
+    define(a, "big", WISP_AUTHORITY_ANYONE, wisp_nil());
+    memset(&desc, 0, sizeof desc);
+    desc.schema = &newer_gauge_schema;
+    desc.migrations = steps;
+    desc.migration_count = 1;
+    CHECK_EQ_INT(wisp_property(a, "gauge", &desc), WISP_OK);
+    world_run(&t.w, 1);
+    CHECK(wisp_get(a, "big") && wisp_equal(wisp_get(a, "big"), wisp_get(t.server, "big")));
+    CHECK_EQ_INT(put_in(t.server, "gauge", "name", wisp_string("Eve")), WISP_OK);
+    bytes[5]++;
+    CHECK_EQ_INT(put(a, "big", wisp_bytes(bytes, 9000)), WISP_OK);
+    world_run(&t.w, 1);
+    CHECK(wisp_equal(wisp_get(a, "big"), wisp_get(t.server, "big")));
+    CHECK(((const uint8_t *)wisp_string_of(wisp_get(t.server, "big"), NULL))[5] == bytes[5]);
+    CHECK_EQ_STR(seen(a, "gauge"), "{\"hp\":0,\"most\":0,\"least\":7,\"name\":\"Eve\"}");
+    world_close(&t.w);
+}
+
 static const test_case tests[] = {
     CASE(a_value_that_a_server_sets_is_seen_by_all),
     CASE(a_property_may_be_a_struct_of_a_schema),
@@ -721,6 +940,10 @@ static const test_case tests[] = {
     CASE(all_ends_agree_on_properties_after_a_quiet_second),
     CASE(a_large_table_goes_as_what_changes),
     CASE(a_value_may_be_larger_than_a_packet),
+    CASE(an_owner_sets_and_the_server_judges),
+    CASE(whoever_sets_a_property_of_anyone_all_agree),
+    CASE(a_property_of_anyone_is_judged),
+    CASE(properties_over_a_reliable_link),
     CASE(hostile_properties),
     CASE(any_one_allocation_of_properties_may_fail)
 };

@@ -164,10 +164,42 @@ static void play_interest(world *f, wisp *w, wisp_object o) {
     }
 }
 
+static void look_at_property(wisp_event *event) {
+    const wisp_value *now = &event->args[0];
+    if (event->name[0] == 'd') look_at_state(wisp_arg_struct(event, 0, &dot_schema), 0);
+    MUST(event->count == 2 && wisp_equal(now, now));
+    if (!((world *)event->user)->quiet && take(&((world *)event->user)->in) > 200)
+        play((world *)event->user, event->w);
+}
+
+/* Properties that either end sets: of any value, and of a schema. */
+static void define_properties(world *f, wisp *w) {
+    wisp_property_desc desc;
+    memset(&desc, 0, sizeof desc);
+    desc.authority = WISP_AUTHORITY_ANYONE;
+    wisp_property(w, "any", &desc);
+    desc.schema = &dot_schema;
+    wisp_property(w, "dot", &desc);
+    wisp_watch(w, ".", look_at_property, f);
+}
+
+static void set_property(world *f, wisp *w) {
+    wisp_pair pairs[3] = { { "a", wisp_int(take(&f->in)) }, { "b", wisp_string("text") },
+                           { "c", wisp_bool(take(&f->in) & 1) } };
+    wisp_value value = wisp_map(pairs, take_below(&f->in, 4));
+    thing made;
+    int how = take_below(&f->in, 4);
+    take_state(&f->in, 0, &made);
+    if (how == 3) value = wisp_struct(&dot_schema, &made.d);
+    if (how == 2) wisp_set_value_in(w, "any", take(&f->in) & 1 ? "a" : "c.0", &pairs[1].value);
+    else wisp_set_value(w, how == 3 ? "dot" : "any", &value);
+    wisp_get(w, "any");
+}
+
 /* The program of an end does something. */
 static void play(world *f, wisp *w) {
     wisp_object o = some_object(f, w);
-    int end = w == f->ends[1], what = take_below(&f->in, 18), of = take_below(&f->in, CLASSES);
+    int end = w == f->ends[1], what = take_below(&f->in, 20), of = take_below(&f->in, CLASSES);
     wisp_player owner = { (uint16_t)(take(&f->in) & 3) };
     thing made;
     void *edit = NULL;
@@ -180,7 +212,8 @@ static void play(world *f, wisp *w) {
     else if (what == 13) wisp_set_object_user(w, o, f);
     else if (what == 14 && end && take(&f->in) > 200) wisp_leave(w, wisp_server(), "enough");
     else if (what == 15 && take(&f->in) > 250) define(f, end, 1, "later");
-    else if (what > 15) play_interest(f, w, o);
+    else if (what > 15 && what < 18) play_interest(f, w, o);
+    else if (what > 17) set_property(f, w);
     if (edit) memcpy(edit, &made, of ? sizeof made.b : sizeof made.d);
 }
 
@@ -200,6 +233,7 @@ static void open_ends(world *f) {
         MUST(f->ends[i]);
         define(f, i, 0, "dot");
         define(f, i, 1, "bag");
+        define_properties(f, f->ends[i]);
     }
 }
 
