@@ -217,83 +217,83 @@ TEST(settings_of_all_remotes_are_not_those_of_classes) {
 
 /* --- fields that do not go to everybody --- */
 
-typedef struct soldier_gear { int32_t ammo; float aim; } soldier_gear;
-typedef struct soldier {
+typedef struct trooper_gear { int32_t ammo; float aim; } trooper_gear;
+typedef struct trooper {
     float        x;
-    soldier_gear gear;                 /* ammo: of the owner; aim: of all but the owner */
+    trooper_gear gear;                 /* ammo: of the owner; aim: of all but the owner */
     char         secret[24];           /* of the owner */
     uint8_t      bag[8];               /* of the owner */
     int          bag_count;
     char         name[12];             /* at the spawn */
     int32_t      badge;                /* at the spawn, of the owner */
-} soldier;
+} trooper;
 
-static const wisp_field soldier_gear_fields[] = {
-    WISP_FLAG_FIELD(soldier_gear, ammo, WISP_T_INT32, WISP_FLAG_OWNER_ONLY),
-    WISP_FLAG_FIELD(soldier_gear, aim, WISP_T_FLOAT, WISP_FLAG_SKIP_OWNER | WISP_FLAG_ANGLE)
+static const wisp_field trooper_gear_fields[] = {
+    WISP_FLAG_FIELD(trooper_gear, ammo, WISP_T_INT32, WISP_FLAG_OWNER_ONLY),
+    WISP_FLAG_FIELD(trooper_gear, aim, WISP_T_FLOAT, WISP_FLAG_SKIP_OWNER | WISP_FLAG_ANGLE)
 };
-static const wisp_schema soldier_gear_schema = WISP_SCHEMA(soldier_gear, 1, soldier_gear_fields);
-static const wisp_type soldier_item = WISP_T_UINT8;
-static const wisp_field soldier_fields[] = {
-    WISP_FIELD(soldier, x, WISP_T_QUANTIZED(-100, 100, 0.01)),
-    WISP_FIELD(soldier, gear, WISP_T_STRUCT(&soldier_gear_schema)),
-    WISP_FLAG_FIELD(soldier, secret, WISP_T_STRING(23), WISP_FLAG_OWNER_ONLY),
-    WISP_COUNTED_FLAG_FIELD(soldier, bag, bag_count, WISP_T_ARRAY(&soldier_item, 8),
+static const wisp_schema trooper_gear_schema = WISP_SCHEMA(trooper_gear, 1, trooper_gear_fields);
+static const wisp_type trooper_item = WISP_T_UINT8;
+static const wisp_field trooper_fields[] = {
+    WISP_FIELD(trooper, x, WISP_T_QUANTIZED(-100, 100, 0.01)),
+    WISP_FIELD(trooper, gear, WISP_T_STRUCT(&trooper_gear_schema)),
+    WISP_FLAG_FIELD(trooper, secret, WISP_T_STRING(23), WISP_FLAG_OWNER_ONLY),
+    WISP_COUNTED_FLAG_FIELD(trooper, bag, bag_count, WISP_T_ARRAY(&trooper_item, 8),
                             WISP_FLAG_OWNER_ONLY),
-    WISP_FLAG_FIELD(soldier, name, WISP_T_STRING(11), WISP_FLAG_AT_SPAWN),
-    WISP_FLAG_FIELD(soldier, badge, WISP_T_INT32, WISP_FLAG_AT_SPAWN | WISP_FLAG_OWNER_ONLY)
+    WISP_FLAG_FIELD(trooper, name, WISP_T_STRING(11), WISP_FLAG_AT_SPAWN),
+    WISP_FLAG_FIELD(trooper, badge, WISP_T_INT32, WISP_FLAG_AT_SPAWN | WISP_FLAG_OWNER_ONLY)
 };
 /* The other version has no flags: it shows whatever comes. */
-static const wisp_field soldier_bare_gear_fields[] = {
-    WISP_FIELD(soldier_gear, ammo, WISP_T_INT32), WISP_FIELD(soldier_gear, aim, WISP_T_FLOAT)
+static const wisp_field trooper_bare_gear_fields[] = {
+    WISP_FIELD(trooper_gear, ammo, WISP_T_INT32), WISP_FIELD(trooper_gear, aim, WISP_T_FLOAT)
 };
-static const wisp_schema soldier_bare_gear_schema =
-    WISP_SCHEMA(soldier_gear, 1, soldier_bare_gear_fields);
-static const wisp_field soldier_bare_fields[] = {
-    WISP_FIELD(soldier, x, WISP_T_QUANTIZED(-100, 100, 0.01)),
-    WISP_FIELD(soldier, gear, WISP_T_STRUCT(&soldier_bare_gear_schema)),
-    WISP_FIELD(soldier, secret, WISP_T_STRING(23)),
-    WISP_COUNTED_FIELD(soldier, bag, bag_count, WISP_T_ARRAY(&soldier_item, 8)),
-    WISP_FIELD(soldier, name, WISP_T_STRING(11)), WISP_FIELD(soldier, badge, WISP_T_INT32)
+static const wisp_schema trooper_bare_gear_schema =
+    WISP_SCHEMA(trooper_gear, 1, trooper_bare_gear_fields);
+static const wisp_field trooper_bare_fields[] = {
+    WISP_FIELD(trooper, x, WISP_T_QUANTIZED(-100, 100, 0.01)),
+    WISP_FIELD(trooper, gear, WISP_T_STRUCT(&trooper_bare_gear_schema)),
+    WISP_FIELD(trooper, secret, WISP_T_STRING(23)),
+    WISP_COUNTED_FIELD(trooper, bag, bag_count, WISP_T_ARRAY(&trooper_item, 8)),
+    WISP_FIELD(trooper, name, WISP_T_STRING(11)), WISP_FIELD(trooper, badge, WISP_T_INT32)
 };
-static const wisp_schema soldier_schemas[] = {
-    WISP_SCHEMA(soldier, 1, soldier_fields), WISP_SCHEMA(soldier, 2, soldier_bare_fields)
+static const wisp_schema trooper_schemas[] = {
+    WISP_SCHEMA(trooper, 1, trooper_fields), WISP_SCHEMA(trooper, 2, trooper_bare_fields)
 };
 
-enum { SOLDIERS = 6, SOLDIER_VALUES = 8192 };
+enum { TROOPERS = 6, TROOPER_VALUES = 8192 };
 
 /* Each value of a field is used once; `known`: by bit of a player, who may get it. */
-typedef struct soldiers {
+typedef struct troopers {
     orbs        t;
     int         news[THING_ENDS];      /* handlers that have run */
     int         next, turn;
-    uint8_t     known[SOLDIER_VALUES];
-    wisp_object all[SOLDIERS];
-    uint64_t    hash;                  /* see soldiers_tap */
+    uint8_t     known[TROOPER_VALUES];
+    wisp_object all[TROOPERS];
+    uint64_t    hash;                  /* see troopers_tap */
     uint32_t    turns[4][4];
-    soldier     lately[SOLDIERS][4];   /* of which the newest row may be */
-} soldiers;
+    trooper     lately[TROOPERS][4];   /* of which the newest row may be */
+} troopers;
 
-static void soldiers_changed(wisp_event *event) { ++*(int *)event->user; }
+static void troopers_changed(wisp_event *event) { ++*(int *)event->user; }
 
-static wisp_result soldier_step(wisp_edit *data, void *user) {
+static wisp_result trooper_step(wisp_edit *data, void *user) {
     return (void)data, (void)user, WISP_OK;
 }
 
-static wisp_class soldiers_define(wisp *end, int version, int *news) {
-    static const wisp_migration steps[] = { { 1, soldier_step, NULL } };
+static wisp_class troopers_define(wisp *end, int version, int *news) {
+    static const wisp_migration steps[] = { { 1, trooper_step, NULL } };
     wisp_class_desc desc;
     memset(&desc, 0, sizeof desc);
-    desc.schema = &soldier_schemas[version - 1];
+    desc.schema = &trooper_schemas[version - 1];
     desc.migrations = version > 1 ? steps : NULL;
     desc.migration_count = version - 1;
-    desc.changed = soldiers_changed;
+    desc.changed = troopers_changed;
     desc.user = news;
     return wisp_define(end, "soldier", &desc);
 }
 
 /* `same`: so many of three ends have the server's version. */
-static void soldiers_open(soldiers *s, int same, int seed) {
+static void troopers_open(troopers *s, int same, int seed) {
     memset(s, 0, sizeof *s);
     orbs_open(&s->t);
     s->t.random = (uint64_t)seed * 77;
@@ -304,84 +304,84 @@ static void soldiers_open(soldiers *s, int same, int seed) {
     s->t.w.net.duplicate = s->t.w.net.reorder = 0.1;
     s->t.w.net.seed = (uint64_t)seed;
     s->t.server = world_add(&s->t.w);
-    s->t.of_server = soldiers_define(s->t.server, 1, NULL);
+    s->t.of_server = troopers_define(s->t.server, 1, NULL);
     CHECK(s->t.of_server.id != 0);
     s->t.w.desc.tick_rate = 0;
     for (int i = 0; i < 3; i++) {
         wisp_addr addr = wisp_loopback_addr(0);
         wisp *end = s->t.ends[i] = world_add(&s->t.w);
-        s->t.of[i] = soldiers_define(end, i < same ? 1 : 2, &s->news[i]);
+        s->t.of[i] = troopers_define(end, i < same ? 1 : 2, &s->news[i]);
         CHECK(wisp_join(end, &addr, NULL, 0).id != 0);
     }
     s->t.count = 3;
 }
 
-static void soldiers_close(soldiers *s) { world_close(&s->t.w); }
+static void troopers_close(troopers *s) { world_close(&s->t.w); }
 
-static wisp_player soldiers_player(int id) {
+static wisp_player troopers_player(int id) {
     wisp_player player;
     player.id = (uint16_t)id;
     return player;
 }
 
 /* A new value of fields that only the owner gets, or all others. */
-static int soldiers_value(soldiers *s, int owner, bool others) {
+static int troopers_value(troopers *s, int owner, bool others) {
     int value = ++s->next;
     s->known[value] = (uint8_t)(others ? ~(1 << owner) : 1 << owner);
     return value;
 }
 
-static int soldier_bagged(const soldier *one) {
+static int trooper_bagged(const trooper *one) {
     int value = 0;
     if (one->bag_count >= 4) memcpy(&value, one->bag, sizeof value);
     return value;
 }
 
-static void soldiers_fill(soldiers *s, soldier *one, int owner) {
+static void troopers_fill(troopers *s, trooper *one, int owner) {
     int bagged;
-    one->gear.ammo = soldiers_value(s, owner, false);
-    snprintf(one->secret, sizeof one->secret, "%d", soldiers_value(s, owner, false));
-    one->badge = soldiers_value(s, owner, false);
-    one->gear.aim = (float)soldiers_value(s, owner, true);
-    bagged = soldiers_value(s, owner, false);
+    one->gear.ammo = troopers_value(s, owner, false);
+    snprintf(one->secret, sizeof one->secret, "%d", troopers_value(s, owner, false));
+    one->badge = troopers_value(s, owner, false);
+    one->gear.aim = (float)troopers_value(s, owner, true);
+    bagged = troopers_value(s, owner, false);
     memcpy(one->bag, &bagged, sizeof bagged);
     one->bag_count = 4 + bagged % 4;
 }
 
-static wisp_object soldiers_spawn(soldiers *s, int owner) {
-    soldier one;
+static wisp_object troopers_spawn(troopers *s, int owner) {
+    trooper one;
     memset(&one, 0, sizeof one);
-    soldiers_fill(s, &one, owner);
+    troopers_fill(s, &one, owner);
     strcpy(one.name, "private");
-    return wisp_spawn(s->t.server, s->t.of_server, soldiers_player(owner), &one);
+    return wisp_spawn(s->t.server, s->t.of_server, troopers_player(owner), &one);
 }
 
-static void soldiers_play(soldiers *s) {
-    for (int i = 0; i < SOLDIERS; i++) {
+static void troopers_play(troopers *s) {
+    for (int i = 0; i < TROOPERS; i++) {
         uint64_t r = orbs_next(&s->t);
         int owner = wisp_owner_of(s->t.server, s->all[i]).id;
-        soldier *one = (soldier *)wisp_object_edit(s->t.server, s->all[i]);
+        trooper *one = (trooper *)wisp_object_edit(s->t.server, s->all[i]);
         if (!one) {
-            s->all[i] = soldiers_spawn(s, (int)(r >> 8 & 3));
+            s->all[i] = troopers_spawn(s, (int)(r >> 8 & 3));
             for (int k = 0; k < 4; k++)
                 wisp_view(s->t.server, s->all[i], WISP_NOW, &s->lately[i][k]);
             continue;
         }
         if (r % 4 == 0) one->x += 0.25f;
-        if (r % 8 < 3) soldiers_fill(s, one, owner);
+        if (r % 8 < 3) troopers_fill(s, one, owner);
         if (r % 64 == 1) strcpy(one->name, "corporal");
         if (r % 32 == 2) {                                  /* what is there is the new owner's */
-            wisp_player to = soldiers_player((int)(r >> 8 & 3));
+            wisp_player to = troopers_player((int)(r >> 8 & 3));
             for (int k = 0; k < 4; k++) {
-                const soldier *was = &s->lately[i][k];
+                const trooper *was = &s->lately[i][k];
                 s->known[was->gear.ammo] |= (uint8_t)(1 << to.id);
                 s->known[atoi(was->secret)] |= (uint8_t)(1 << to.id);
-                s->known[soldier_bagged(was)] |= (uint8_t)(1 << to.id);
+                s->known[trooper_bagged(was)] |= (uint8_t)(1 << to.id);
                 s->known[was->badge] |= (uint8_t)(1 << to.id);
                 s->known[(int)was->gear.aim] |= (uint8_t)~(1 << to.id);
             }
             CHECK_EQ_INT(wisp_give(s->t.server, s->all[i], to), WISP_OK);
-            soldiers_fill(s, one, to.id);
+            troopers_fill(s, one, to.id);
         }
         s->lately[i][s->turn % 4] = *one;
         if (r % 256 == 3) CHECK_EQ_INT(wisp_despawn(s->t.server, s->all[i]), WISP_OK);
@@ -390,18 +390,18 @@ static void soldiers_play(soldiers *s) {
 }
 
 /* Has an end got a value that was never for it? */
-static bool soldiers_leak(const soldiers *s, int end) {
+static bool troopers_leak(const troopers *s, int end) {
     wisp *w = s->t.ends[end];
     int me = 1 << wisp_me(w).id;
     for (wisp_object o = wisp_first(w, s->t.of[end]); o.id; o = wisp_next(w, o)) {
-        soldier seen;
+        trooper seen;
         int values[5];
         if (!wisp_view(w, o, WISP_CONFIRMED, &seen)) continue;
         values[0] = seen.gear.ammo;
         values[1] = atoi(seen.secret);
         values[2] = seen.badge;
         values[3] = (int)seen.gear.aim;
-        values[4] = soldier_bagged(&seen);
+        values[4] = trooper_bagged(&seen);
         for (int i = 0; i < 5; i++)
             if (values[i] && !(s->known[values[i]] & me)) return true;
     }
@@ -409,12 +409,12 @@ static bool soldiers_leak(const soldiers *s, int end) {
 }
 
 /* Has an end just what is for it? */
-static bool soldiers_agree(const soldiers *s, int end) {
+static bool troopers_agree(const troopers *s, int end) {
     wisp *w = s->t.ends[end];
     int here = 0, there = 0;
     for (wisp_object o = wisp_first(w, s->t.of[end]); o.id; o = wisp_next(w, o)) here++;
-    for (int i = 0; i < SOLDIERS; i++) {
-        soldier a, b;
+    for (int i = 0; i < TROOPERS; i++) {
+        trooper a, b;
         bool mine = wisp_owner_of(s->t.server, s->all[i]).id == wisp_me(w).id;
         if (!wisp_view(s->t.server, s->all[i], WISP_NOW, &a)) continue;
         there++;
@@ -433,14 +433,14 @@ static bool soldiers_agree(const soldiers *s, int end) {
    whoever is given it; all get what is for them, and none of it twice. */
 TEST(fields_reach_only_those_they_are_for) {
     for (int seed = 1; seed <= 24; seed++) {
-        static soldiers s;
+        static troopers s;
         bool all = false;
-        soldiers_open(&s, seed % 2 ? 3 : 1, seed);
+        troopers_open(&s, seed % 2 ? 3 : 1, seed);
         for (int i = 0; i < 2000 && wisp_peers(s.t.server, NULL, 0) < 3; i++) world_step(&s.t.w);
         s.t.w.unchecked = true;
         for (int step = 0; step < 250; step++) {
             uint64_t r = orbs_next(&s.t);
-            if (step < 200 && s.next < SOLDIER_VALUES - 100) soldiers_play(&s);
+            if (step < 200 && s.next < TROOPER_VALUES - 100) troopers_play(&s);
             if (step % 50 == 20) {                          /* the rows of one end are lost */
                 wisp *end = s.t.ends[r % 3];
                 for (wisp__object *o = end->objects.classes[0]->first; o; o = o->next)
@@ -448,21 +448,21 @@ TEST(fields_reach_only_those_they_are_for) {
             }
             world_step(&s.t.w);
             for (int i = 0; i < 3; i++)
-                if (!CHECK(!soldiers_leak(&s, i))) printf("  seed %d end %d\n", seed, i);
+                if (!CHECK(!troopers_leak(&s, i))) printf("  seed %d end %d\n", seed, i);
         }
         for (int i = 0; i < 400 && !all; i++) {
             world_step(&s.t.w);
-            all = soldiers_agree(&s, 0) && soldiers_agree(&s, 1) && soldiers_agree(&s, 2);
+            all = troopers_agree(&s, 0) && troopers_agree(&s, 1) && troopers_agree(&s, 2);
         }
         if (!CHECK(all)) printf("  seed %d\n", seed);
-        soldiers_close(&s);
+        troopers_close(&s);
     }
 }
 
 /* Loses a fifth of what goes to each end, and makes a hash of what the server sends to the third.
  */
-static int soldiers_tap(world *w, int n, wisp_packet *packet) {
-    soldiers *s = (soldiers *)w->user;
+static int troopers_tap(world *w, int n, wisp_packet *packet) {
+    troopers *s = (troopers *)w->user;
     int to = n ? 0 : packet->addr.bytes[1] & 3;
     uint32_t *turn = &s->turns[n][to];
     if (to == 3)
@@ -474,51 +474,51 @@ static int soldiers_tap(world *w, int n, wisp_packet *packet) {
 
 /* What the third end is sent, while the second owns an object. `what`: of the fields for the owner
    nothing changes, or all, or a field for all but it changes too. */
-static uint64_t soldiers_datagrams(int what) {
-    static soldiers s;
-    soldiers_open(&s, 3, 1);
-    s.t.w.tap = soldiers_tap;
+static uint64_t troopers_datagrams(int what) {
+    static troopers s;
+    troopers_open(&s, 3, 1);
+    s.t.w.tap = troopers_tap;
     s.t.w.user = &s;
     world_run(&s.t.w, 1);
-    s.all[0] = soldiers_spawn(&s, wisp_me(s.t.ends[1]).id);
-    s.all[1] = soldiers_spawn(&s, 0);
+    s.all[0] = troopers_spawn(&s, wisp_me(s.t.ends[1]).id);
+    s.all[1] = troopers_spawn(&s, 0);
     for (int step = 0; step < 200; step++) {
-        soldier *one = (soldier *)wisp_object_edit(s.t.server, s.all[0]);
+        trooper *one = (trooper *)wisp_object_edit(s.t.server, s.all[0]);
         if (step % 4 == 0) one->x += 0.125f;
         if (what == 1 && step % 3 == 0) {
             float aim = one->gear.aim;
-            soldiers_fill(&s, one, wisp_me(s.t.ends[1]).id);
+            troopers_fill(&s, one, wisp_me(s.t.ends[1]).id);
             one->gear.aim = aim;
         }
         if (what == 2 && step == 100)
-            one->gear.aim = (float)soldiers_value(&s, wisp_me(s.t.ends[1]).id, true);
+            one->gear.aim = (float)troopers_value(&s, wisp_me(s.t.ends[1]).id, true);
         world_step(&s.t.w);
     }
-    CHECK(!soldiers_leak(&s, 2));
-    soldiers_close(&s);
+    CHECK(!troopers_leak(&s, 2));
+    troopers_close(&s);
     return s.hash;
 }
 
 /* Nobody else can tell that a field for the owner has changed, not even by a length or a time. */
 TEST(a_change_of_a_field_for_the_owner_shows_in_no_other_datagram) {
-    uint64_t none = soldiers_datagrams(0);
-    CHECK(none == soldiers_datagrams(1));
-    CHECK(none != soldiers_datagrams(2));
+    uint64_t none = troopers_datagrams(0);
+    CHECK(none == troopers_datagrams(1));
+    CHECK(none != troopers_datagrams(2));
 }
 
 /* What goes at the spawn does not go when it changes, and goes as it is then to who comes later,
    and to who has lost the object. */
 TEST(fields_at_the_spawn_go_with_the_first_row_alone) {
-    static soldiers s;
+    static troopers s;
     wisp__object *told;
-    soldier seen;
+    trooper seen;
     wisp_object o;
-    soldiers_open(&s, 2, 1);                          /* the third has another version */
+    troopers_open(&s, 2, 1);                          /* the third has another version */
     world_run(&s.t.w, 0.3);
-    o = soldiers_spawn(&s, wisp_me(s.t.ends[1]).id);
+    o = troopers_spawn(&s, wisp_me(s.t.ends[1]).id);
     world_run(&s.t.w, 0.3);
     for (int round = 0; round < 4; round++) {
-        soldier *one = (soldier *)wisp_object_edit(s.t.server, o);
+        trooper *one = (trooper *)wisp_object_edit(s.t.server, o);
         strcpy(one->name, "general");
         one->badge = 7;
         if (round % 2) one->x += 1;
@@ -535,7 +535,7 @@ TEST(fields_at_the_spawn_go_with_the_first_row_alone) {
         for (int i = 0; i < told->kept.count && round == 2; i++)
             wisp__kept_at(&told->kept, i)->row->values = 1 + WISP__FORM_OWNER;
     }
-    soldiers_close(&s);
+    troopers_close(&s);
 }
 
 static const test_case tests[] = {

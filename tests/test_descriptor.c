@@ -194,22 +194,20 @@ TEST(rows_flags_numbers_and_versions_travel) {
 
 /* A field without flags about objects has the bits that it always had. */
 TEST(flags_about_objects_take_eight_bits_more_and_travel) {
-    wisp_field field = WISP_KEY_MAP_FIELD("f", WISP_T_INT8);
-    wisp_schema schema = WISP_MAP_SCHEMA("s", 1, NULL);
+    wisp_field field[1] = { WISP_KEY_MAP_FIELD("f", WISP_T_INT8) };
+    wisp_schema schema = WISP_MAP_SCHEMA("s", 1, field);
     uint8_t memory[4096];
     int without;
     bits b;
-    schema.fields = &field;
-    schema.count = 1;
     without = describe(&schema, &b);
     for (int flags = WISP_FLAG_OWNER_ONLY; flags <= 255; flags++) {
         const wisp_schema *learnt;
         wisp_result why;
-        field.flags = flags & ~(WISP_FLAG_OPTIONAL | WISP_FLAG_MAYBE | WISP_FLAG_ANGLE);
-        if ((field.flags & 24) == 24) field.flags &= ~8;
-        CHECK_EQ_INT(describe(&schema, &b), without + (field.flags > 7 ? 8 : 0));
+        field->flags = flags & ~(WISP_FLAG_OPTIONAL | WISP_FLAG_MAYBE | WISP_FLAG_ANGLE);
+        if ((field->flags & 24) == 24) field->flags &= ~8;
+        CHECK_EQ_INT(describe(&schema, &b), without + (field->flags > 7 ? 8 : 0));
         learnt = undescribe(&b, b.count, memory, sizeof memory, &why);
-        if (CHECK(learnt != NULL)) CHECK_EQ_INT(learnt->fields[0].flags, field.flags);
+        if (CHECK(learnt != NULL)) CHECK_EQ_INT(learnt->fields[0].flags, field->flags);
     }
 }
 

@@ -177,7 +177,7 @@ typedef struct buoy_scene {
     wisp_group  group, other;
 } buoy_scene;
 
-static void scene_open(buoy_scene *q) {
+static void buoy_scene_open(buoy_scene *q) {
     wisp_class_desc plain;
     wisp_class rocks;
     wisp_player nobody = { 0 };
@@ -211,7 +211,7 @@ static int scene_seen(buoy_scene *q) {
 TEST(the_first_rule_that_says_something_holds) {
     static buoy_scene q;
     wisp_to one;
-    scene_open(&q);
+    buoy_scene_open(&q);
     one = wisp_to_peer(q.t.peers[0]);
     CHECK_EQ_INT(scene_seen(&q), 7);                               /* all */
     CHECK_EQ_INT(wisp_focus(q.t.server, q.t.peers[0], buoy_at(0, 0), 10, 0), WISP_OK);
@@ -238,7 +238,7 @@ TEST(the_first_rule_that_says_something_holds) {
 /* A tag that is shown to a group: its members see the objects, beside those of their focus. */
 TEST(members_of_a_group_see_the_objects_of_its_tags) {
     static buoy_scene q;
-    scene_open(&q);
+    buoy_scene_open(&q);
     CHECK_EQ_INT(wisp_focus(q.t.server, q.t.peers[0], buoy_at(0, 0), 10, 0), WISP_OK);
     CHECK_EQ_INT(wisp_tag(q.t.server, q.far, "secret"), WISP_OK);
     CHECK_EQ_INT(wisp_tag(q.t.server, q.bare, "secret"), WISP_OK);
@@ -609,10 +609,10 @@ TEST(weight_scales_urgency) {
 
 /* --- the callback --- */
 
-typedef struct meddler { buoys *t; int asked; wisp_result busy[4]; bool leaves; } meddler;
+typedef struct buoy_meddler { buoys *t; int asked; wisp_result busy[4]; bool leaves; } buoy_meddler;
 
-static double meddle(wisp *w, wisp_peer peer, wisp_object o, void *user) {
-    meddler *m = (meddler *)user;
+static double buoy_meddle(wisp *w, wisp_peer peer, wisp_object o, void *user) {
+    buoy_meddler *m = (buoy_meddler *)user;
     m->asked++;
     m->busy[0] = wisp_hide(w, o, wisp_to_all());
     m->busy[1] = wisp_focus(w, peer, buoy_at(0, 0), 5, 0);
@@ -629,11 +629,11 @@ static double meddle(wisp *w, wisp_peer peer, wisp_object o, void *user) {
 /* It may not change interest; what else it does harms nothing. */
 TEST(a_callback_that_meddles) {
     static buoys t;
-    meddler m;
+    buoy_meddler m;
     buoys_open(&t);
     memset(&m, 0, sizeof m);
     m.t = &t;
-    t.desc.interest = meddle;
+    t.desc.interest = buoy_meddle;
     t.desc.user = &m;
     buoys_server(&t);
     for (int i = 0; i < 20; i++) buoys_spawn(&t, i, i);

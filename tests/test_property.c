@@ -6,14 +6,14 @@
 #include "support/simulated_endpoints.h"
 #include "support/watched_memory_and_link.h"
 
-typedef struct gauge { float hp; uint16_t most; char name[12]; } gauge;
+typedef struct dial { float hp; uint16_t most; char name[12]; } dial;
 
-static const wisp_field gauge_fields[] = {
-    WISP_FIELD(gauge, hp, WISP_T_QUANTIZED(0, 1000, 0.5)),
-    WISP_FIELD(gauge, most, WISP_T_RANGE(0, 1000)),
-    WISP_FIELD(gauge, name, WISP_T_STRING(11))
+static const wisp_field dial_fields[] = {
+    WISP_FIELD(dial, hp, WISP_T_QUANTIZED(0, 1000, 0.5)),
+    WISP_FIELD(dial, most, WISP_T_RANGE(0, 1000)),
+    WISP_FIELD(dial, name, WISP_T_STRING(11))
 };
-static const wisp_schema gauge_schema = WISP_SCHEMA(gauge, 1, gauge_fields);
+static const wisp_schema dial_schema = WISP_SCHEMA(dial, 1, dial_fields);
 
 /* What watchers were told, in one text: "name=new<old ". */
 typedef struct notes { char text[2000]; int count; } notes;
@@ -26,7 +26,7 @@ static void put_value(char *out, size_t room, const wisp_value *v) {
     snprintf(out, room, "%.*s", bytes > 0 ? bytes : 0, memory);
 }
 
-static void note(wisp_event *event) {
+static void jot(wisp_event *event) {
     notes *n = (notes *)event->user;
     char now[400], old[400];
     size_t used = strlen(n->text);
@@ -45,7 +45,7 @@ static const char *taken(notes *n) {
     return text;
 }
 
-static const char *seen(wisp *w, const char *name) {
+static const char *text_of(wisp *w, const char *name) {
     static char text[4][600];
     static int turn;
     char *to = text[turn++ & 3];
@@ -74,7 +74,7 @@ static wisp *shared_join(shared *t) {
     return w;
 }
 
-static wisp_result put(wisp *w, const char *name, wisp_value value) {
+static wisp_result assign(wisp *w, const char *name, wisp_value value) {
     return wisp_set_value(w, name, &value);
 }
 
@@ -91,7 +91,7 @@ static void define(wisp *w, const char *name, int authority, wisp_value initial)
 }
 
 /* Was an end told of an error with this text? */
-static bool heard(const world *w, const wisp *end, const char *text) {
+static bool was_told(const world *w, const wisp *end, const char *text) {
     for (int i = 0; i < world_count(w, end, WISP_ERROR); i++)
         if (strcmp(world_nth(w, end, WISP_ERROR, i)->text, text) == 0) return true;
     for (int i = 0; i < world_count(w, end, WISP_ERROR); i++)
@@ -106,37 +106,37 @@ TEST(a_value_that_a_server_sets_is_seen_by_all) {
     shared_open(&t);
     define(t.server, "round", 0, wisp_int(1));
     define(t.server, "later", 0, wisp_nil());
-    CHECK_EQ_STR(seen(t.server, "round"), "1");
-    CHECK_EQ_STR(seen(t.server, "later"), "?");
+    CHECK_EQ_STR(text_of(t.server, "round"), "1");
+    CHECK_EQ_STR(text_of(t.server, "later"), "?");
     a = shared_join(&t);
     define(a, "round", 0, wisp_int(7));
     define(a, "later", 0, wisp_nil());
-    CHECK(wisp_watch(a, "round", note, &there).id != 0);
+    CHECK(wisp_watch(a, "round", jot, &there).id != 0);
     CHECK_EQ_STR(taken(&there), "");                       /* not known yet */
-    CHECK(wisp_watch(t.server, "round", note, &here).id != 0);
+    CHECK(wisp_watch(t.server, "round", jot, &here).id != 0);
     CHECK_EQ_STR(taken(&here), "round=1<null ");
     world_run(&t.w, 0.5);
     CHECK_EQ_STR(taken(&there), "round=1<null ");
-    CHECK_EQ_STR(seen(a, "round"), "1");
-    CHECK_EQ_INT(put(t.server, "round", wisp_int(2)), WISP_OK);
-    CHECK_EQ_STR(seen(t.server, "round"), "2");
+    CHECK_EQ_STR(text_of(a, "round"), "1");
+    CHECK_EQ_INT(assign(t.server, "round", wisp_int(2)), WISP_OK);
+    CHECK_EQ_STR(text_of(t.server, "round"), "2");
     CHECK_EQ_STR(taken(&here), "");
     world_step(&t.w);
     CHECK_EQ_STR(taken(&here), "round=2<1 ");
     world_run(&t.w, 0.5);
     CHECK_EQ_STR(taken(&there), "round=2<1 ");
-    CHECK_EQ_INT(put(t.server, "round", wisp_int(2)), WISP_OK);     /* nothing new */
-    CHECK_EQ_INT(put(t.server, "later", wisp_string("x")), WISP_OK);
+    CHECK_EQ_INT(assign(t.server, "round", wisp_int(2)), WISP_OK);     /* nothing new */
+    CHECK_EQ_INT(assign(t.server, "later", wisp_string("x")), WISP_OK);
     world_run(&t.w, 0.5);
     CHECK_EQ_STR(taken(&there), "");
-    CHECK_EQ_STR(seen(a, "later"), "\"x\"");
-    CHECK_EQ_INT(put(a, "round", wisp_int(3)), WISP_E_AUTHORITY);
+    CHECK_EQ_STR(text_of(a, "later"), "\"x\"");
+    CHECK_EQ_INT(assign(a, "round", wisp_int(3)), WISP_E_AUTHORITY);
     CHECK_EQ_STR(wisp_why_text(a), "property 'round' is set by the server alone");
     b = shared_join(&t);                                   /* late, and it defines later still */
     world_run(&t.w, 0.5);
     define(b, "round", 0, wisp_nil());
     world_run(&t.w, 0.5);
-    CHECK_EQ_STR(seen(b, "round"), "2");
+    CHECK_EQ_STR(text_of(b, "round"), "2");
     CHECK(wisp_property_object(b, "round").id == wisp_property_object(t.server, "round").id);
     CHECK(wisp_property_object(b, "round").id != 0);
     CHECK_EQ_STR(taken(&here), "");
@@ -147,7 +147,7 @@ TEST(a_value_that_a_server_sets_is_seen_by_all) {
 TEST(a_property_may_be_a_struct_of_a_schema) {
     static shared t;
     wisp_property_desc desc;
-    gauge g;
+    dial g;
     notes there = { "", 0 };
     wisp_pair some[3];
     wisp_value map;
@@ -158,17 +158,17 @@ TEST(a_property_may_be_a_struct_of_a_schema) {
     g.hp = 99.6f;
     g.most = 100;
     strcpy(g.name, "Ada");
-    desc.schema = &gauge_schema;
-    desc.initial = wisp_struct(&gauge_schema, &g);
+    desc.schema = &dial_schema;
+    desc.initial = wisp_struct(&dial_schema, &g);
     CHECK_EQ_INT(wisp_property(t.server, "gauge", &desc), WISP_OK);
-    CHECK_EQ_STR(seen(t.server, "gauge"), "{\"hp\":99.5,\"most\":100,\"name\":\"Ada\"}");
+    CHECK_EQ_STR(text_of(t.server, "gauge"), "{\"hp\":99.5,\"most\":100,\"name\":\"Ada\"}");
     a = shared_join(&t);
     desc.initial = wisp_nil();
     CHECK_EQ_INT(wisp_property(a, "gauge", &desc), WISP_OK);
-    CHECK(wisp_watch(a, "gauge", note, &there).id != 0);
+    CHECK(wisp_watch(a, "gauge", jot, &there).id != 0);
     world_run(&t.w, 0.5);
     taken(&there);
-    CHECK_EQ_STR(seen(a, "gauge"), "{\"hp\":99.5,\"most\":100,\"name\":\"Ada\"}");
+    CHECK_EQ_STR(text_of(a, "gauge"), "{\"hp\":99.5,\"most\":100,\"name\":\"Ada\"}");
     CHECK_EQ_INT(put_in(t.server, "gauge", "hp", wisp_number(12.2)), WISP_OK);
     some[0].key = "most";
     some[0].value = wisp_int(7);
@@ -178,11 +178,11 @@ TEST(a_property_may_be_a_struct_of_a_schema) {
     some[2].value = wisp_string("Bob");
     map = wisp_map(some, 3);
     world_run(&t.w, 0.3);
-    CHECK_EQ_INT(put(t.server, "gauge", map), WISP_OK);
+    CHECK_EQ_INT(assign(t.server, "gauge", map), WISP_OK);
     some[0].value = wisp_int(1001);
-    CHECK_EQ_INT(put(t.server, "gauge", map), WISP_E_INVALID);
+    CHECK_EQ_INT(assign(t.server, "gauge", map), WISP_E_INVALID);
     CHECK_EQ_STR(wisp_why_text(t.server), "property 'gauge': most: 1001 is not in 0 .. 1000");
-    CHECK_EQ_INT(put(t.server, "gauge", wisp_int(4)), WISP_E_INVALID);
+    CHECK_EQ_INT(assign(t.server, "gauge", wisp_int(4)), WISP_E_INVALID);
     CHECK_EQ_INT(put_in(t.server, "gauge", "nane", wisp_string("x")), WISP_E_NAME);
     CHECK_EQ_STR(wisp_why_text(t.server), "property 'gauge', path 'nane': there is no such field: "
                                           "did you mean name?");
@@ -190,10 +190,10 @@ TEST(a_property_may_be_a_struct_of_a_schema) {
     CHECK_EQ_STR(taken(&there), "gauge={\"hp\":12,\"most\":100,\"name\":\"Ada\"}<{\"hp\":99.5,"
                  "\"most\":100,\"name\":\"Ada\"} gauge={\"hp\":3,\"most\":7,\"name\":\"Bob\"}<{"
                  "\"hp\":12,\"most\":100,\"name\":\"Ada\"} ");
-    ((gauge *)wisp_object_edit(t.server, wisp_property_object(t.server, "gauge")))->hp = 8;
+    ((dial *)wisp_object_edit(t.server, wisp_property_object(t.server, "gauge")))->hp = 8;
     world_run(&t.w, 0.3);                                  /* it is an object like any */
-    CHECK_EQ_STR(seen(a, "gauge"), "{\"hp\":8,\"most\":7,\"name\":\"Bob\"}");
-    CHECK_EQ_STR(seen(t.server, "gauge"), "{\"hp\":8,\"most\":7,\"name\":\"Bob\"}");
+    CHECK_EQ_STR(text_of(a, "gauge"), "{\"hp\":8,\"most\":7,\"name\":\"Bob\"}");
+    CHECK_EQ_STR(text_of(t.server, "gauge"), "{\"hp\":8,\"most\":7,\"name\":\"Bob\"}");
     CHECK(wisp_view(a, wisp_property_object(a, "gauge"), WISP_CONFIRMED, &g) && g.most == 7);
     world_close(&t.w);
 }
@@ -229,12 +229,12 @@ TEST(a_part_is_set_by_its_path) {
     define(w, "table", 0, wisp_map(pairs, 2));
     kept = wisp_get(w, "table");
     CHECK_EQ_INT(put_in(w, "table", "sword.1", wisp_string("two")), WISP_OK);
-    CHECK_EQ_STR(seen(w, "table"), "{\"a\":{\"b\":true},\"sword\":[1,\"two\",3]}");
+    CHECK_EQ_STR(text_of(w, "table"), "{\"a\":{\"b\":true},\"sword\":[1,\"two\",3]}");
     CHECK_EQ_INT(wisp_count_of(wisp_element_of(kept, 1)), 3);          /* until the next update */
     CHECK_EQ_INT(wisp_int_of(wisp_element_of(wisp_element_of(kept, 1), 1)), 2);
     CHECK_EQ_INT(put_in(w, "table", "sword.3", wisp_int(4)), WISP_OK);
     CHECK_EQ_INT(put_in(w, "table", "a.new", wisp_int(5)), WISP_OK);
-    CHECK_EQ_STR(seen(w, "table"), "{\"a\":{\"b\":true,\"new\":5},\"sword\":[1,\"two\",3,4]}");
+    CHECK_EQ_STR(text_of(w, "table"), "{\"a\":{\"b\":true,\"new\":5},\"sword\":[1,\"two\",3,4]}");
     CHECK_EQ_INT(put_in(w, "table", "a.b", wisp_nil()), WISP_OK);
     CHECK_EQ_INT(put_in(w, "table", "a.b", wisp_nil()), WISP_E_NAME);
     CHECK_EQ_INT(put_in(w, "table", "sword", wisp_array(list, 3)), WISP_OK);
@@ -243,7 +243,7 @@ TEST(a_part_is_set_by_its_path) {
         CHECK_EQ_INT(put_in(w, "table", wrong[i].path, wisp_int(1)), wrong[i].code);
         if (wrong[i].text) CHECK_EQ_STR(wisp_why_text(w), wrong[i].text);
     }
-    CHECK_EQ_STR(seen(w, "table"), "{\"a\":{\"b\":1,\"new\":5},\"sword\":[1,2,3]}");
+    CHECK_EQ_STR(text_of(w, "table"), "{\"a\":{\"b\":1,\"new\":5},\"sword\":[1,2,3]}");
     CHECK_EQ_INT(put_in(w, "tables", "a", wisp_int(1)), WISP_E_NO_REMOTE);
     CHECK_EQ_STR(wisp_why_text(w), "there is no property 'tables' here: did you mean table?");
     CHECK(wisp_get(w, "tables") == NULL && wisp_why(w) == WISP_E_NO_REMOTE);
@@ -264,10 +264,10 @@ TEST(wrong_definitions_are_told_apart) {
     CHECK_EQ_INT(wisp_property(t.server, "a|b", &desc), WISP_E_NAME);
     memset(name, 'n', sizeof name - 1);
     CHECK_EQ_INT(wisp_property(t.server, name, &desc), WISP_E_NAME);
-    CHECK_EQ_INT(put(t.server, name, wisp_int(1)), WISP_E_NO_REMOTE);
+    CHECK_EQ_INT(assign(t.server, name, wisp_int(1)), WISP_E_NO_REMOTE);
     name[119] = 0;
     CHECK_EQ_INT(wisp_property(t.server, name, &desc), WISP_OK);
-    CHECK_EQ_INT(put(t.server, name, wisp_int(1)), WISP_OK);
+    CHECK_EQ_INT(assign(t.server, name, wisp_int(1)), WISP_OK);
     CHECK_EQ_INT(wisp_property(t.server, name, &desc), WISP_E_NAME);
     desc.authority = 3;
     CHECK_EQ_INT(wisp_property(t.server, "x", &desc), WISP_E_ARGUMENT);
@@ -277,12 +277,12 @@ TEST(wrong_definitions_are_told_apart) {
     desc.rate = 0;
     desc.initial = wisp_bytes(name, -3);
     CHECK(wisp_property(t.server, "x", &desc) < 0);
-    CHECK_EQ_INT(put(t.server, "x", wisp_bytes(memset(name, 0, 200), 150)), WISP_OK);
+    CHECK_EQ_INT(assign(t.server, "x", wisp_bytes(memset(name, 0, 200), 150)), WISP_OK);
     CHECK_EQ_INT(wisp_fire_values(t.server, "property x", wisp_to_all(), NULL, 0), WISP_E_NAME);
-    CHECK(wisp_watch(t.server, "a(b", note, NULL).id == 0);
+    CHECK(wisp_watch(t.server, "a(b", jot, NULL).id == 0);
     CHECK_EQ_INT(wisp_why(t.server), WISP_E_PATTERN);
     CHECK(wisp_watch(t.server, "a", NULL, NULL).id == 0);
-    CHECK(wisp_watch(t.server, NULL, note, NULL).id == 0);
+    CHECK(wisp_watch(t.server, NULL, jot, NULL).id == 0);
     CHECK_EQ_INT(wisp_why(t.server), WISP_E_ARGUMENT);
     world_close(&t.w);
 }
@@ -296,25 +296,25 @@ TEST(one_watcher_for_many_names) {
     w = t.server;
     define(w, "PlayerHP", 0, wisp_int(5));
     define(w, "Gold", 0, wisp_int(1));
-    CHECK(wisp_connect_match(w, ".*", note, &all).id != 0);           /* of remotes alone */
-    c = wisp_watch(w, "Player(HP|MaxHP)", note, &many);
-    CHECK(wisp_watch(w, "a.b", note, &dot).id != 0);                  /* a name */
+    CHECK(wisp_connect_match(w, ".*", jot, &all).id != 0);           /* of remotes alone */
+    c = wisp_watch(w, "Player(HP|MaxHP)", jot, &many);
+    CHECK(wisp_watch(w, "a.b", jot, &dot).id != 0);                  /* a name */
     CHECK_EQ_STR(taken(&many), "PlayerHP=5<null ");
     define(w, "PlayerMaxHP", 0, wisp_int(9));                         /* defined later */
     define(w, "axb", 0, wisp_int(1));
     define(w, "a.b", 0, wisp_int(2));
-    CHECK_EQ_INT(put(w, "Gold", wisp_int(2)), WISP_OK);
+    CHECK_EQ_INT(assign(w, "Gold", wisp_int(2)), WISP_OK);
     world_step(&t.w);
     CHECK_EQ_STR(taken(&many), "PlayerMaxHP=9<null ");
     CHECK_EQ_STR(taken(&dot), "a.b=2<null ");
-    CHECK_EQ_INT(put(w, "PlayerHP", wisp_int(6)), WISP_OK);
-    CHECK_EQ_INT(put(w, "PlayerHP", wisp_int(7)), WISP_OK);
-    CHECK_EQ_INT(put(w, "PlayerMaxHP", wisp_int(8)), WISP_OK);
-    CHECK_EQ_INT(put(w, "PlayerMaxHP", wisp_int(9)), WISP_OK);        /* as it was shown */
+    CHECK_EQ_INT(assign(w, "PlayerHP", wisp_int(6)), WISP_OK);
+    CHECK_EQ_INT(assign(w, "PlayerHP", wisp_int(7)), WISP_OK);
+    CHECK_EQ_INT(assign(w, "PlayerMaxHP", wisp_int(8)), WISP_OK);
+    CHECK_EQ_INT(assign(w, "PlayerMaxHP", wisp_int(9)), WISP_OK);        /* as it was shown */
     world_step(&t.w);
     CHECK_EQ_STR(taken(&many), "PlayerHP=7<5 ");
     wisp_disconnect(w, c);
-    CHECK_EQ_INT(put(w, "PlayerHP", wisp_int(1)), WISP_OK);
+    CHECK_EQ_INT(assign(w, "PlayerHP", wisp_int(1)), WISP_OK);
     world_step(&t.w);
     CHECK_EQ_STR(taken(&many), "");
     CHECK_EQ_INT(all.count, 0);
@@ -322,10 +322,10 @@ TEST(one_watcher_for_many_names) {
 }
 
 /* Each sets what the other watches. */
-static void count_on(wisp_event *event) {
+static void add_one(wisp_event *event) {
     int64_t n = wisp_arg_int(event, 0);
     ++*(int *)event->user;
-    CHECK_EQ_INT(put(event->w, *event->name == 'p' ? "q" : "p", wisp_int(n + 1)), WISP_OK);
+    CHECK_EQ_INT(assign(event->w, *event->name == 'p' ? "q" : "p", wisp_int(n + 1)), WISP_OK);
 }
 
 TEST(a_watcher_may_set_what_it_watches) {
@@ -334,8 +334,8 @@ TEST(a_watcher_may_set_what_it_watches) {
     shared_open(&t);
     define(t.server, "p", 0, wisp_int(0));
     define(t.server, "q", 0, wisp_int(0));
-    CHECK(wisp_watch(t.server, "p", count_on, &runs).id != 0);
-    CHECK(wisp_watch(t.server, "q", count_on, &runs).id != 0);
+    CHECK(wisp_watch(t.server, "p", add_one, &runs).id != 0);
+    CHECK(wisp_watch(t.server, "q", add_one, &runs).id != 0);
     for (int i = 0; i < 10; i++) world_step(&t.w);
     CHECK(runs > 10 && runs < 60);
     world_close(&t.w);
@@ -345,7 +345,7 @@ static wisp_result shown_class(wisp_event *event) { return (void)event, WISP_OK;
 
 static void note_object(wisp_event *event) {
     notes *n = (notes *)event->user;
-    const gauge *g = (const gauge *)event->state;
+    const dial *g = (const dial *)event->state;
     static const char *const what[] = { "spawned", "changed", "despawned" };
     size_t used = strlen(n->text);
     snprintf(n->text + used, sizeof n->text - used, "%s %s %g ", event->name,
@@ -359,11 +359,11 @@ TEST(a_watcher_of_objects_sees_those_of_every_class_that_matches) {
     wisp_class of, blue;
     wisp_player nobody = { 0 };
     wisp_object o;
-    gauge g;
+    dial g;
     wisp *a;
     memset(&desc, 0, sizeof desc);
     memset(&g, 0, sizeof g);
-    desc.schema = &gauge_schema;
+    desc.schema = &dial_schema;
     desc.spawned = shown_class;
     shared_open(&t);
     define(t.server, "red", 0, wisp_int(0));
@@ -379,7 +379,7 @@ TEST(a_watcher_of_objects_sees_those_of_every_class_that_matches) {
     o = wisp_spawn(t.server, of, nobody, &g);              /* its ticks came with the property */
     CHECK(o.id != 0);
     world_run(&t.w, 0.3);
-    ((gauge *)wisp_object_edit(t.server, o))->hp = 2;
+    ((dial *)wisp_object_edit(t.server, o))->hp = 2;
     world_run(&t.w, 0.3);
     CHECK_EQ_INT(wisp_despawn(t.server, o), WISP_OK);
     world_run(&t.w, 0.3);
@@ -387,12 +387,12 @@ TEST(a_watcher_of_objects_sees_those_of_every_class_that_matches) {
     o = wisp_spawn(t.server, blue, nobody, &g);            /* by its tag */
     CHECK_EQ_INT(wisp_tag(t.server, o, "rod"), WISP_OK);
     world_run(&t.w, 0.3);
-    ((gauge *)wisp_object_edit(t.server, o))->hp = 3;
+    ((dial *)wisp_object_edit(t.server, o))->hp = 3;
     world_run(&t.w, 0.3);
     CHECK_EQ_INT(wisp_untag(t.server, o, "rod"), WISP_OK);
     world_run(&t.w, 0.3);
     CHECK_EQ_STR(taken(&n), "blue spawned 1 blue changed 3 ");
-    ((gauge *)wisp_object_edit(t.server, o))->hp = 4;
+    ((dial *)wisp_object_edit(t.server, o))->hp = 4;
     world_run(&t.w, 0.3);
     CHECK_EQ_STR(taken(&n), "");
     world_close(&t.w);
@@ -412,23 +412,23 @@ TEST(ends_that_differ_are_told) {
     world_watch(&t.w, a, WISP_ERROR);
     world_watch(&t.w, t.server, WISP_ERROR);
     define(a, "heelth", 0, wisp_nil());
-    desc.schema = &gauge_schema;
+    desc.schema = &dial_schema;
     CHECK_EQ_INT(wisp_property(a, "form", &desc), WISP_OK);
     world_run(&t.w, 0.5);
-    CHECK(heard(&t.w, a, "property health: not defined here: see wisp_define, wisp_property: "
+    CHECK(was_told(&t.w, a, "property health: not defined here: see wisp_define, wisp_property: "
                                "did you mean property heelth?"));
-    CHECK(heard(&t.w, t.server, "property health: the other end does not know this name: did "
+    CHECK(was_told(&t.w, t.server, "property health: the other end does not know this name: did "
                                       "you mean property heelth?"));
-    CHECK(heard(&t.w, a, "property form: one end has a schema for it and the other has none"));
-    CHECK_EQ_STR(seen(a, "form"), "?");
+    CHECK(was_told(&t.w, a, "property form: one end has a schema for it and the other has none"));
+    CHECK_EQ_STR(text_of(a, "form"), "?");
     define(a, "after", 0, wisp_nil());                     /* its value came before: it is there */
     world_run(&t.w, 0.3);
-    CHECK_EQ_STR(seen(a, "after"), "5");
-    CHECK_EQ_INT(put(t.server, "form", wisp_int(2)), WISP_OK);
-    CHECK_EQ_INT(put(t.server, "after", wisp_int(6)), WISP_OK);
+    CHECK_EQ_STR(text_of(a, "after"), "5");
+    CHECK_EQ_INT(assign(t.server, "form", wisp_int(2)), WISP_OK);
+    CHECK_EQ_INT(assign(t.server, "after", wisp_int(6)), WISP_OK);
     world_run(&t.w, 0.3);
-    CHECK_EQ_STR(seen(a, "after"), "6");
-    CHECK_EQ_STR(seen(a, "form"), "?");
+    CHECK_EQ_STR(text_of(a, "after"), "6");
+    CHECK_EQ_STR(text_of(a, "form"), "?");
     world_close(&t.w);
 }
 
@@ -440,7 +440,7 @@ static uint64_t random_of(uint64_t *seed) {
 }
 
 /* A table of so many parts. */
-static wisp_value table_of(int parts, uint64_t seed) {
+static wisp_value table_with(int parts, uint64_t seed) {
     static wisp_pair pairs[200];
     static wisp_value fields[200][3];
     static char keys[200][8];
@@ -461,9 +461,9 @@ static const char *const places[] = { "k0.0", "k1.2", "k3", "k4.1", "new", "k2.0
 static void shared_play(wisp *w, uint64_t *seed) {
     uint64_t r = random_of(seed);
     wisp_value some = wisp_int((int64_t)(r >> 40));
-    if (r % 5 == 0) CHECK_EQ_INT(put(w, "number", r & 64 ? some : wisp_string("text")), WISP_OK);
+    if (r % 5 == 0) CHECK_EQ_INT(assign(w, "number", r & 64 ? some : wisp_string("text")), WISP_OK);
     if (r % 7 == 0) put_in(w, "table", places[(r >> 9) % 6], r & 256 ? some : wisp_nil());
-    if (r % 31 == 0) CHECK_EQ_INT(put(w, "table", table_of((int)(r >> 12 & 15), r)), WISP_OK);
+    if (r % 31 == 0) CHECK_EQ_INT(assign(w, "table", table_with((int)(r >> 12 & 15), r)), WISP_OK);
     some = wisp_int((int64_t)(r >> 60));
     if (r % 11 == 0) CHECK_EQ_INT(put_in(w, "gauge", "most", some), WISP_OK);
     if (r % 13 == 0)
@@ -471,20 +471,21 @@ static void shared_play(wisp *w, uint64_t *seed) {
 }
 
 static void define_all(wisp *w) {
-    static const gauge none;
+    static const dial none = { 0, 0, { 0 } };
     wisp_property_desc desc;
     memset(&desc, 0, sizeof desc);
-    desc.schema = &gauge_schema;
-    desc.initial = wisp_struct(&gauge_schema, &none);
+    desc.schema = &dial_schema;
+    desc.initial = wisp_struct(&dial_schema, &none);
     CHECK_EQ_INT(wisp_property(w, "gauge", &desc), WISP_OK);
     define(w, "number", 0, wisp_int(1));
-    define(w, "table", 0, table_of(6, 3));
+    define(w, "table", 0, table_with(6, 3));
 }
 
 static bool shared_agree(wisp *a, wisp *b) {
-    return strcmp(seen(a, "gauge"), seen(b, "gauge")) == 0 &&
-           strcmp(seen(a, "number"), seen(b, "number")) == 0 &&
-           strcmp(seen(a, "table"), seen(b, "table")) == 0 && strcmp(seen(a, "table"), "?") != 0;
+    return strcmp(text_of(a, "gauge"), text_of(b, "gauge")) == 0 &&
+           strcmp(text_of(a, "number"), text_of(b, "number")) == 0 &&
+           strcmp(text_of(a, "table"), text_of(b, "table")) == 0 &&
+           strcmp(text_of(a, "table"), "?") != 0;
 }
 
 /* Each change that a watcher sees goes on from the one before. */
@@ -529,10 +530,10 @@ TEST(all_ends_agree_on_properties_after_a_quiet_second) {
                                      shared_agree(t.server, t.ends[2])); i++)
             world_step(&t.w);
         CHECK(shared_agree(t.server, t.ends[0]) && shared_agree(t.server, t.ends[2]));
-        CHECK_EQ_STR(last[0], seen(t.server, "table"));
-        CHECK_EQ_STR(last[1], seen(t.server, "table"));
+        CHECK_EQ_STR(last[0], text_of(t.server, "table"));
+        CHECK_EQ_STR(last[1], text_of(t.server, "table"));
         if (seed == 1) CHECK(wisp_get(t.ends[1], "number") != NULL);       /* as it was then */
-        CHECK_EQ_INT(put(t.ends[1], "number", wisp_int(3)), WISP_OK);
+        CHECK_EQ_INT(assign(t.ends[1], "number", wisp_int(3)), WISP_OK);
         CHECK_EQ_INT(world_count(&t.w, NULL, WISP_ERROR), 0);
         world_close(&t.w);
     }
@@ -556,7 +557,7 @@ TEST(a_large_table_goes_as_what_changes) {
     world_run(&t.w, 1);
     quiet = world_peer_stats(t.server, world_peer(t.server, 0)).bytes_sent - quiet;
     whole = world_peer_stats(t.server, world_peer(t.server, 0)).bytes_sent;
-    CHECK_EQ_INT(put(t.server, "table", table_of(80, 5)), WISP_OK);
+    CHECK_EQ_INT(assign(t.server, "table", table_with(80, 5)), WISP_OK);
     world_run(&t.w, 1);
     whole = world_peer_stats(t.server, world_peer(t.server, 0)).bytes_sent - whole - quiet;
     parts = world_peer_stats(t.server, world_peer(t.server, 0)).bytes_sent;
@@ -565,7 +566,7 @@ TEST(a_large_table_goes_as_what_changes) {
         world_run(&t.w, 0.1);
     }
     parts = world_peer_stats(t.server, world_peer(t.server, 0)).bytes_sent - parts - quiet;
-    CHECK_EQ_STR(seen(a, "table"), seen(t.server, "table"));
+    CHECK_EQ_STR(text_of(a, "table"), text_of(t.server, "table"));
     printf("    a table of 80 entries: %d bytes, a change of one number %d (packet and all)\n",
            (int)whole, (int)parts / 10);
     CHECK(whole > 600 && parts / 10 < 60);
@@ -602,7 +603,7 @@ TEST(a_value_may_be_larger_than_a_packet) {
             char place[8];
             snprintf(place, sizeof place, "%d", i % 41);
             if (i % 10 == 0) CHECK_EQ_INT(put_in(t.server, "big", place, wisp_int(i)), WISP_OK);
-            if (i % 3 == 0) CHECK_EQ_INT(put(t.server, "small", wisp_int(i)), WISP_OK);
+            if (i % 3 == 0) CHECK_EQ_INT(assign(t.server, "small", wisp_int(i)), WISP_OK);
             world_step(&t.w);
         }
         late = shared_join(&t);
@@ -616,8 +617,8 @@ TEST(a_value_may_be_larger_than_a_packet) {
         }
         CHECK(wisp_get(a, "big") && wisp_equal(wisp_get(a, "big"), wisp_get(t.server, "big")));
         CHECK(wisp_get(late, "big") && wisp_equal(wisp_get(late, "big"), wisp_get(a, "big")));
-        CHECK_EQ_STR(seen(a, "small"), seen(t.server, "small"));
-        CHECK_EQ_INT(put(t.server, "big", wisp_bytes(bytes, 70000)), WISP_E_TOO_BIG);
+        CHECK_EQ_STR(text_of(a, "small"), text_of(t.server, "small"));
+        CHECK_EQ_INT(assign(t.server, "big", wisp_bytes(bytes, 70000)), WISP_E_TOO_BIG);
         CHECK_EQ_STR(wisp_why_text(t.server), "property 'big': 70004 bytes, 65536 are possible");
         world_close(&t.w);
     }
@@ -692,13 +693,13 @@ TEST(any_one_allocation_of_properties_may_fail) {
         memory.fail_at = memory.asked + fail;
         wisp_watch(t.ends[0], ".*", watch_none, NULL);
         for (int i = 0; i < 40; i++) {
-            if (i < 20) put(t.server, "number", wisp_int(i));
+            if (i < 20) assign(t.server, "number", wisp_int(i));
             if (i < 20) put_in(t.server, "table", "new", wisp_int(i));
             world_step(&t.w);
         }
         done = memory.asked < memory.fail_at;
         memory.fail_at = 0;
-        CHECK_EQ_INT(put(t.server, "number", wisp_int(77)), WISP_OK);
+        CHECK_EQ_INT(assign(t.server, "number", wisp_int(77)), WISP_OK);
         CHECK_EQ_INT(put_in(t.server, "table", "new", wisp_int(78)), WISP_OK);
         world_run(&t.w, 1);
         if (wisp_peers(t.server, NULL, 0) && !CHECK(shared_agree(t.server, t.ends[0])))

@@ -333,7 +333,8 @@ TEST(an_object_keeps_its_class) {
     r.w = t.ends[0];
     r.s = wisp__session_of(t.ends[0], wisp_server());
     other = t.ends[0]->objects.classes[1];
-    CHECK(!wisp__object_told(&r, other, o.id, t.ends[0]->registry.remotes[other->remote]->schema));
+    CHECK(!wisp__object_told(&r, other, o.id,
+                             &t.ends[0]->registry.remotes[other->remote]->encoding));
     CHECK_EQ_INT(wisp_class_of(t.ends[0], o).id, t.of[0].id);
     CHECK(orbs_agree(&t, 0));
     world_close(&t.w);
@@ -542,7 +543,7 @@ static void state_open(orbs *t, state_log *log, int seed, bool after) {
 static void state_fire(orbs *t, wisp_object o, float y, int number) {
     wisp_value values[4];
     values[0] = wisp_reference(o);
-    values[1] = wisp_number(y);
+    values[1] = wisp_number((double)y);
     values[2] = wisp_int(number);
     values[3] = wisp_number(t->server->base.time);
     CHECK_EQ_INT(wisp_fire_values(t->server, "hit", wisp_to_all(), values, 4), WISP_OK);

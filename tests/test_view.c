@@ -275,7 +275,8 @@ static wisp *view_alone(world *w, const wisp_schema *schema, wisp_class *of) {
 }
 
 static void view_change(view_all *b) {
-    b->real = b->fine = b->steps = b->list[2] = b->counted[1] = b->stepped = 10;
+    b->fine = b->steps = b->list[2] = b->counted[1] = b->stepped = 10;
+    b->real = 10;
     b->angle = -3.1f;
     b->wide = 6.2f;
     b->whole = -9;
@@ -384,7 +385,7 @@ TEST(the_past_is_there_for_128_ticks) {
     CHECK(wisp_past(server, resting, now - 100.5, &seen) && view_near((double)seen.x, 5.5, 1e-5));
     CHECK(!wisp_past(server, moving, now - 128, &seen));
     CHECK(!wisp_past(server, moving, now + 1, &seen));
-    CHECK(!wisp_past(server, moving, NAN, &seen) && !wisp_past(server, moving, now, NULL));
+    CHECK(!wisp_past(server, moving, (double)NAN, &seen) && !wisp_past(server, moving, now, NULL));
     CHECK(!wisp_past(NULL, moving, now, &seen));
     CHECK_EQ_INT(wisp_despawn(server, moving), WISP_OK);
     CHECK(!wisp_past(server, moving, now, &seen));
