@@ -30160,8 +30160,7 @@ static wisp__object *wisp__object_described(wisp__reading *r, wisp__object_head 
 /* The rows that a delta was made from, which is after the head that says so. false: one is not
    here. */
 static bool wisp__object_bases(const wisp__kept_rows *rows, uint32_t tick, wisp__row_times t,
-                               int form,
-                               wisp__bases *from) {
+                               int form, wisp__bases *from) {
     const wisp__kept_row *base = rows ? wisp__kept_of_tick(rows, tick - t.back) : NULL;
     const wisp__kept_row *older =
         base && t.older ? wisp__kept_of_tick(rows, base->tick - t.older) : NULL;

@@ -718,7 +718,7 @@ static wisp_result judge_number(wisp_event *event) {
     snprintf(n->text + used, sizeof n->text - used, "%s %d?%d ", event->name, (int)asked,
              (int)wisp_arg_int(event, 1));
     CHECK(event->peer.id == wisp_peer_of(event->w, event->player).id && event->peer.id != 0);
-    if (asked > 100) CHECK_EQ_INT(put(event->w, event->name, wisp_int(100)), WISP_OK);
+    if (asked > 100) CHECK_EQ_INT(assign(event->w, event->name, wisp_int(100)), WISP_OK);
     return asked < 0 ? WISP_E_USER - 3 : WISP_OK;
 }
 
@@ -738,48 +738,48 @@ TEST(an_owner_sets_and_the_server_judges) {
     b = shared_join(&t);
     define(a, "mark", WISP_AUTHORITY_OWNER, wisp_nil());
     define(b, "mark", WISP_AUTHORITY_OWNER, wisp_nil());
-    CHECK_EQ_INT(put(a, "mark", wisp_int(2)), WISP_E_AUTHORITY);
+    CHECK_EQ_INT(assign(a, "mark", wisp_int(2)), WISP_E_AUTHORITY);
     CHECK_EQ_STR(wisp_why_text(a), "property 'mark' is set by its owner, whom the server has not "
                                    "told yet");
     world_watch(&t.w, a, WISP_ERROR);
     world_run(&t.w, 1);
-    CHECK_EQ_INT(put(a, "mark", wisp_int(2)), WISP_E_AUTHORITY);
+    CHECK_EQ_INT(assign(a, "mark", wisp_int(2)), WISP_E_AUTHORITY);
     CHECK_EQ_INT(wisp_give(t.server, wisp_property_object(t.server, "mark"), wisp_me(a)), WISP_OK);
-    wisp_watch(t.server, "mark", note, &server);
-    wisp_watch(b, "mark", note, &other);
+    wisp_watch(t.server, "mark", jot, &server);
+    wisp_watch(b, "mark", jot, &other);
     world_run(&t.w, 0.5);
-    CHECK_EQ_INT(put(b, "mark", wisp_int(2)), WISP_E_AUTHORITY);
+    CHECK_EQ_INT(assign(b, "mark", wisp_int(2)), WISP_E_AUTHORITY);
     CHECK_EQ_STR(wisp_why_text(b), "property 'mark' is set by another player");
     taken(&server);
     taken(&other);
-    CHECK_EQ_INT(put(a, "mark", wisp_int(5)), WISP_OK);
-    CHECK_EQ_STR(seen(a, "mark"), "5");                    /* its own, at once */
-    CHECK_EQ_STR(seen(t.server, "mark"), "1");
+    CHECK_EQ_INT(assign(a, "mark", wisp_int(5)), WISP_OK);
+    CHECK_EQ_STR(text_of(a, "mark"), "5");                    /* its own, at once */
+    CHECK_EQ_STR(text_of(t.server, "mark"), "1");
     world_run(&t.w, 0.5);
     CHECK_EQ_STR(taken(&judged), "mark 5?1 ");
     CHECK_EQ_STR(taken(&server), "mark=5<1 ");
     CHECK_EQ_STR(taken(&other), "mark=5<1 ");
-    CHECK_EQ_INT(put(a, "mark", wisp_int(-2)), WISP_OK);   /* refused, and told */
+    CHECK_EQ_INT(assign(a, "mark", wisp_int(-2)), WISP_OK);   /* refused, and told */
     world_run(&t.w, 0.5);
-    CHECK_EQ_STR(seen(a, "mark"), "5");
-    CHECK(heard(&t.w, a, "property mark: the server has refused an edit of object 65536: "
+    CHECK_EQ_STR(text_of(a, "mark"), "5");
+    CHECK(was_told(&t.w, a, "property mark: the server has refused an edit of object 65536: "
                          "application error"));
-    CHECK_EQ_INT(put(a, "mark", wisp_int(777)), WISP_OK);  /* changed */
+    CHECK_EQ_INT(assign(a, "mark", wisp_int(777)), WISP_OK);  /* changed */
     world_run(&t.w, 0.5);
-    CHECK_EQ_STR(seen(a, "mark"), "100");
+    CHECK_EQ_STR(text_of(a, "mark"), "100");
     CHECK_EQ_STR(taken(&server), "mark=100<5 ");
-    CHECK_EQ_INT(put(t.server, "mark", wisp_int(8)), WISP_OK);         /* the server may, too */
+    CHECK_EQ_INT(assign(t.server, "mark", wisp_int(8)), WISP_OK);         /* the server may, too */
     world_run(&t.w, 0.5);
-    CHECK_EQ_STR(seen(a, "mark"), "8");
-    CHECK_EQ_INT(put(a, "mark", wisp_int(9)), WISP_OK);
+    CHECK_EQ_STR(text_of(a, "mark"), "8");
+    CHECK_EQ_INT(assign(a, "mark", wisp_int(9)), WISP_OK);
     world_run(&t.w, 0.5);
-    CHECK_EQ_STR(seen(b, "mark"), "9");
+    CHECK_EQ_STR(text_of(b, "mark"), "9");
     wisp_leave(a, wisp_server(), "enough");                /* its value stays */
     world_run(&t.w, 0.5);
-    CHECK_EQ_STR(seen(b, "mark"), "9");
-    CHECK_EQ_INT(put(t.server, "mark", wisp_int(10)), WISP_OK);
+    CHECK_EQ_STR(text_of(b, "mark"), "9");
+    CHECK_EQ_INT(assign(t.server, "mark", wisp_int(10)), WISP_OK);
     world_run(&t.w, 0.5);
-    CHECK_EQ_STR(seen(b, "mark"), "10");
+    CHECK_EQ_STR(text_of(b, "mark"), "10");
     world_close(&t.w);
 }
 
@@ -809,14 +809,14 @@ TEST(whoever_sets_a_property_of_anyone_all_agree) {
             wisp *w = e ? shared_join(&t) : t.server;
             desc.schema = NULL;
             CHECK_EQ_INT(wisp_property(w, "any", &desc), WISP_OK);
-            desc.schema = &gauge_schema;
+            desc.schema = &dial_schema;
             CHECK_EQ_INT(wisp_property(w, "form", &desc), WISP_OK);
         }
         for (int i = 0; i < 800; i++) {
             uint64_t r = random_of(&random);
             wisp *w = r % 5 == 0 ? t.server : t.ends[r & 1];
             if (r % 9 == 0 && i < 600) {
-                CHECK_EQ_INT(put(w, "any", table_of((int)(r >> 20 & 3), r)), WISP_OK);
+                CHECK_EQ_INT(assign(w, "any", table_with((int)(r >> 20 & 3), r)), WISP_OK);
                 if (wisp_get(w, "form"))
                     CHECK_EQ_INT(put_in(w, "form", "most", wisp_int((int64_t)(r >> 30 & 511))),
                                  WISP_OK);
@@ -826,11 +826,11 @@ TEST(whoever_sets_a_property_of_anyone_all_agree) {
         world_run(&t.w, 3);
         for (int i = 0; i < 2; i++)
             for (int k = 0; k < 2; k++)
-                if (!CHECK_EQ_STR(seen(t.ends[i], names[k]), seen(t.server, names[k])))
+                if (!CHECK_EQ_STR(text_of(t.ends[i], names[k]), text_of(t.server, names[k])))
                     printf("  seed %d end %d\n", (int)seed, i);
         for (int i = 0; i < 3; i++) {                      /* each can set when it is quiet */
             wisp *w = i ? t.ends[i - 1] : t.server;
-            CHECK_EQ_INT(put(w, "any", wisp_int(1000 + i)), WISP_OK);
+            CHECK_EQ_INT(assign(w, "any", wisp_int(1000 + i)), WISP_OK);
             world_run(&t.w, 5);
             for (int k = 0; k < 3; k++)
                 won[i] += wisp_int_of(wisp_get(k ? t.ends[k - 1] : t.server, "any")) == 1000 + i;
@@ -860,18 +860,18 @@ TEST(a_property_of_anyone_is_judged) {
     b = shared_join(&t);
     define(a, "mark", WISP_AUTHORITY_ANYONE, wisp_nil());
     define(b, "mark", WISP_AUTHORITY_ANYONE, wisp_nil());
-    CHECK_EQ_INT(put(a, "mark", wisp_int(2)), WISP_OK);
+    CHECK_EQ_INT(assign(a, "mark", wisp_int(2)), WISP_OK);
     world_run(&t.w, 1);
-    CHECK_EQ_STR(seen(b, "mark"), "2");
-    CHECK_EQ_STR(seen(t.server, "mark"), "2");
-    CHECK_EQ_INT(put(b, "mark", wisp_int(-1)), WISP_OK);
-    CHECK_EQ_STR(seen(b, "mark"), "-1");
+    CHECK_EQ_STR(text_of(b, "mark"), "2");
+    CHECK_EQ_STR(text_of(t.server, "mark"), "2");
+    CHECK_EQ_INT(assign(b, "mark", wisp_int(-1)), WISP_OK);
+    CHECK_EQ_STR(text_of(b, "mark"), "-1");
     world_run(&t.w, 1);
-    CHECK_EQ_STR(seen(b, "mark"), "2");
-    CHECK_EQ_INT(put(b, "mark", wisp_int(300)), WISP_OK);
+    CHECK_EQ_STR(text_of(b, "mark"), "2");
+    CHECK_EQ_INT(assign(b, "mark", wisp_int(300)), WISP_OK);
     world_run(&t.w, 1);
-    CHECK_EQ_STR(seen(a, "mark"), "100");
-    CHECK_EQ_STR(seen(b, "mark"), "100");
+    CHECK_EQ_STR(text_of(a, "mark"), "100");
+    CHECK_EQ_STR(text_of(b, "mark"), "100");
     CHECK_EQ_STR(taken(&judged), "mark 2?1 mark -1?2 mark 300?2 ");
     world_close(&t.w);
 }
@@ -897,7 +897,7 @@ TEST(properties_over_a_reliable_link) {
     static const wisp_migration steps[] = { { 1, newer_gauge_of, NULL } };
     static uint8_t bytes[9000];
     wisp_property_desc desc;
-    static const gauge none;
+    static const dial none = { 0, 0, { 0 } };
     uint64_t random = 3;
     wisp *a;
     memset(&t, 0, sizeof t);
@@ -907,8 +907,8 @@ TEST(properties_over_a_reliable_link) {
     for (int i = 0; i < 9000; i++) bytes[i] = (uint8_t)random_of(&random);
     define(t.server, "big", WISP_AUTHORITY_ANYONE, wisp_bytes(bytes, 9000));
     memset(&desc, 0, sizeof desc);
-    desc.schema = &gauge_schema;
-    desc.initial = wisp_struct(&gauge_schema, &none);
+    desc.schema = &dial_schema;
+    desc.initial = wisp_struct(&dial_schema, &none);
     CHECK_EQ_INT(wisp_property(t.server, "gauge", &desc), WISP_OK);
     a = shared_join(&t);
     define(a, "big", WISP_AUTHORITY_ANYONE, wisp_nil());
@@ -921,11 +921,11 @@ TEST(properties_over_a_reliable_link) {
     CHECK(wisp_get(a, "big") && wisp_equal(wisp_get(a, "big"), wisp_get(t.server, "big")));
     CHECK_EQ_INT(put_in(t.server, "gauge", "name", wisp_string("Eve")), WISP_OK);
     bytes[5]++;
-    CHECK_EQ_INT(put(a, "big", wisp_bytes(bytes, 9000)), WISP_OK);
+    CHECK_EQ_INT(assign(a, "big", wisp_bytes(bytes, 9000)), WISP_OK);
     world_run(&t.w, 1);
     CHECK(wisp_equal(wisp_get(a, "big"), wisp_get(t.server, "big")));
     CHECK(((const uint8_t *)wisp_string_of(wisp_get(t.server, "big"), NULL))[5] == bytes[5]);
-    CHECK_EQ_STR(seen(a, "gauge"), "{\"hp\":0,\"most\":0,\"least\":7,\"name\":\"Eve\"}");
+    CHECK_EQ_STR(text_of(a, "gauge"), "{\"hp\":0,\"most\":0,\"least\":7,\"name\":\"Eve\"}");
     world_close(&t.w);
 }
 

@@ -304,7 +304,7 @@ static void put_row(world *f, wisp__writer *to, int of, const wisp__object *thei
     made.row = take_row(f, w, c, of);
     if (!made.row) return;
     if (!t.back || !theirs || theirs->of != wisp__class_of(f->ends[1], f->of[1][of]) ||
-        !wisp__object_bases(theirs, tick - t.age, t, 0, &from))
+        !wisp__object_bases(&theirs->kept, tick - t.age, t, 0, &from))
         memset(&from, 0, sizeof from);
     delta = wisp__object_pack(w, &made, 0, &from, NULL, &row);
     wisp__encoded_release(w, made.row);
