@@ -62,6 +62,7 @@
        >>value_delta    deltas of values without a schema
        >>compress       compressors, and the choice between them
        >>seal           SipHash, the join cookie, the tag of packets
+       >>noise          sealed sessions: their handshake and their keys
        >>mtu            the largest datagram that the path to a peer carries
        >>congestion     how much is in flight to a peer, and how fast it goes out
        >>packet         head, acks, round trip, loss
@@ -80,8 +81,16 @@
        >>call           calls that wait for answers, requests that are answered
        >>frame          the frames of a packet: drawn, written and read
        >>names          announcements and their answers: numbers for names
-       >>object         structs of a server that its peers see: classes and objects
+       >>object         classes, and the objects of them
+       >>audience       what each peer knows of the objects of this end
+       >>interest       which peers see which objects
+       >>edit           how objects come, change and go
+       >>property       named values with an authority, and their watchers
+       >>replica        the objects that a server has told of
+       >>view           objects as they are, were, and are drawn
        >>tick           steps of equal length, numbered alike on all ends of a server
+       >>input          inputs of players by tick, as rows, and their record in packets
+       >>rollback       games that all ends run from the inputs of all players
        >>packet_writer  packets filled and sent
        >>session        how sessions begin and end
        >>path           addresses: how a session moves from one to another
@@ -129,8 +138,10 @@
          is gone); wisp_leave, wisp_fire and wisp_disconnect act at once.
        - An endpoint belongs to one thread at a time. Endpoints share nothing.
          Builds without NDEBUG log a call that another thread makes while one
-         runs, with the names of both; examples/server_thread.c has a way that
-         works.
+         runs, with the names of both (not in C by MSVC or tcc, not with
+         WISP_NO_OS, not on a Linux without <asm/errno.h>). Compiled as C++,
+         such a build needs C++'s runtime, in a C program too.
+         examples/server_thread.c has a way that works.
        - A NULL endpoint, event or other required pointer gives WISP_E_ARGUMENT,
          false, 0 or a handle of id 0.
        - Bytes from the wire are checked, counted and dropped; they never cause
@@ -183,8 +194,9 @@
        WISP_PLAIN_CHUNKS     allocates each message by itself instead of reusing
                              chunks, so that memory checkers see each one
        WISP_NO_JSON, WISP_NO_MSGPACK, WISP_NO_PROTOBUF, WISP_NO_ENGINE_TYPES,
-       WISP_NO_OVERLAY, WISP_NO_STATE
-                             leaves out that room (STATE: objects; ticks stay):
+       WISP_NO_OVERLAY, WISP_NO_STATE, WISP_NO_SEALED
+                             leaves out that room (STATE: objects; ticks stay;
+                             SEALED: desc.cipher is WISP_E_UNSUPPORTED then):
                              calls of its functions do not compile or link.
                              What a peer sends in a codec that is left out is
                              refused as if it were unknown
@@ -249,12 +261,14 @@ typedef struct wisp wisp;                                   /* an endpoint */
 typedef int wisp_result;
 enum {
     WISP_OK               = 0,
-    WISP_PENDING          = 1,   /* returned by `accept`: wisp_admit answers
+    WISP_PENDING          = 1,   /* returned by `spawned`: wisp_ready answers
+                                    later; or by `accept`: wisp_admit answers
                                     later */
 
     /* wrong arguments */
     WISP_E_ARGUMENT       = -1,  /* NULL, negative, out of range */
-    WISP_E_NAME           = -2,  /* empty, over 128 bytes, or "wisp:..." */
+    WISP_E_NAME           = -2,  /* empty, over 128 bytes, or "wisp:..." or
+                                    "class ...", which are wisp's own */
     WISP_E_STALE          = -3,  /* the handle's object no longer exists */
     WISP_E_TYPE           = -4,  /* a value has another kind than expected */
     WISP_E_TOO_BIG        = -5,  /* the message, ticket or text is too long */
@@ -314,6 +328,8 @@ enum {
     WISP_E_DROPPED        = -43, /* a middleware dropped it */
     WISP_E_DRAINING       = -44, /* wisp_drain: the peer gets nothing new */
     WISP_E_TOO_OLD        = -45, /* not sent within config.max_age */
+    WISP_E_AUTHORITY      = -46, /* another end decides it */
+    WISP_E_SEALED         = -47, /* a join has to be sealed, or cannot be */
 
     WISP_E_USER           = -1000 /* yours: this code and those below, down to
                                      -32768 */
@@ -394,6 +410,14 @@ typedef struct wisp_limits {
     int schema_bytes_all;
     int objects;            /* objects of this end, and those of its server;
                                65535, which is the most */
+    int object_bytes;       /* memory of the states of objects that are kept:
+                               those of the last 128 ticks (wisp_past,
+                               WISP_SMOOTH), and those that deltas of newer ones
+                               may need; 64 MiB. Above it the oldest go, and new
+                               ones come whole */
+    /* a sealed session changes its keys after so many packets (2^20, at least
+       16) or seconds (120) */
+    int rekey_packets, rekey_seconds;
 } wisp_limits;
 
 /* ===========================================================================
@@ -705,7 +729,14 @@ typedef struct wisp_range { double lo, hi, step; } wisp_range;
       WISP__AS(double, hi), WISP__AS(double, step), WISP__AS(int64_t, least), \
       WISP__AS(int64_t, most) }
 
-enum { WISP_FLAG_KEY = 1, WISP_FLAG_OPTIONAL = 2, WISP_FLAG_MAYBE = 4 };
+/* From OWNER_ONLY on they are about objects; a message carries all fields. */
+enum { WISP_FLAG_KEY = 1, WISP_FLAG_OPTIONAL = 2, WISP_FLAG_MAYBE = 4,
+       WISP_FLAG_OWNER_ONLY = 8,     /* sent to the object's owner alone */
+       WISP_FLAG_SKIP_OWNER = 16,    /* sent to all but its owner */
+       WISP_FLAG_AT_SPAWN = 32,      /* sent with the first state of an object
+                                        that a peer gets; not when it changes */
+       WISP_FLAG_STEPPED = 64,       /* WISP_SMOOTH steps from value to value */
+       WISP_FLAG_ANGLE = 128 };      /* radians: it turns the short way */
 
 typedef struct wisp_field {
     const char *name;                      /* 1..64 bytes */
@@ -736,6 +767,14 @@ typedef struct wisp_field {
    own */
 #define WISP_KEY_FIELD(S, m, T) \
     { #m, T, WISP__AT(S, m), 0, 0, WISP_FLAG_KEY, 0, NULL, 0 }
+/* `flags`: one or more of WISP_FLAG_OWNER_ONLY .. ANGLE. A flag of a struct is
+   one of all its fields. The first three are not for fields of structs that
+   stand in arrays or unions. */
+#define WISP_FLAG_FIELD(S, m, T, flags) \
+    { #m, T, WISP__AT(S, m), 0, 0, WISP__AS(int, flags), 0, NULL, 0 }
+#define WISP_COUNTED_FLAG_FIELD(S, m, count, T, flags) \
+    { #m, T, WISP__AT(S, m), WISP__AT(S, count), WISP__AS(int, flags), 0, \
+      NULL, 0 }
 /* takes one bit when it equals its default (a number, bool or text) */
 #define WISP_OPTIONAL_FIELD(S, m, T, number) \
     { #m, T, WISP__AT(S, m), 0, 0, WISP_FLAG_OPTIONAL, \
@@ -1254,6 +1293,53 @@ WISP_API wisp_result wisp_add_compressor(wisp *w,
 typedef bool (*wisp_entropy)(void *user, void *out, int size);
 
 /* ===========================================================================
+ * MARK: >>noise
+ * Sealed sessions, encrypted and authenticated by a cipher that is plugged in:
+ * examples/wisp_sodium.h, over libsodium, or examples/wisp_openssl.h. The
+ * handshake is Noise_NK_25519_ChaChaPoly_BLAKE2b: a joiner knows the server's
+ * public key beforehand. examples/sealed.md: what is promised.
+ * ======================================================================== */
+
+enum { WISP_KEY_BYTES = 32, WISP_HASH_BYTES = 64, WISP_SEAL_BYTES = 16 };
+
+/* What a function of a cipher is given. */
+typedef struct wisp_box {
+    const uint8_t *key;         /* WISP_KEY_BYTES */
+    uint64_t number;            /* the nonce: 4 zero bytes, then these 8, the
+                                   lowest first */
+    const void *beside;         /* authenticated, but not encrypted */
+    int         beside_bytes;
+    const void *from;
+    void       *to;
+    int         bytes;          /* of `from`, and of `to` */
+    uint8_t    *tag;            /* WISP_SEAL_BYTES; open reads it */
+} wisp_box;
+
+/* All functions are needed, and none may call wisp. false: not possible. */
+typedef struct wisp_cipher {
+    /* A random key pair of X25519 (RFC 7748). */
+    bool (*keypair)(void *user, uint8_t *secret, uint8_t *public_key);
+    /* X25519; false also if the result is zero. */
+    bool (*agree)(void *user, uint8_t *shared, const uint8_t *secret,
+                  const uint8_t *public_key);
+    /* BLAKE2b (RFC 7693) of `beside` and then `from`; WISP_HASH_BYTES go to
+       `to`, which may be one of them. */
+    bool (*hash)(void *user, const wisp_box *box);
+    /* HKDF of Noise (revision 34, 4.3) with BLAKE2b: `key` is the chaining key
+       of WISP_HASH_BYTES, `from` the input; `to` gets two outputs of as many */
+    bool (*derive)(void *user, const wisp_box *box);
+    /* ChaCha20-Poly1305 (RFC 8439). `to` may be `from`. */
+    bool (*seal)(void *user, const wisp_box *box);
+    /* The reverse, from one place to another. false: the tag is wrong, which
+       is compared in constant time. */
+    bool (*open)(void *user, const wisp_box *box);
+    bool (*random)(void *user, void *out, int bytes);    /* for keys */
+    /* Overwrites a secret in a way that no compiler leaves out. */
+    void (*wipe)(void *user, void *secret, int bytes);
+    void  *user;
+} wisp_cipher;
+
+/* ===========================================================================
  * MARK: >>peer
  * ======================================================================== */
 
@@ -1298,6 +1384,17 @@ typedef struct wisp_link {
    on failure: wisp_why. */
 WISP_API wisp_peer   wisp_join(wisp *w, const wisp_addr *to,
                                const void *ticket, int ticket_size);
+#ifndef WISP_NO_SEALED
+/* Joins by a sealed session (needs desc.cipher): none but the owner of the key
+   can read the ticket (at most mtu - 192 bytes), or answer. If only a refusal
+   without a seal comes within desc.join_timeout, WISP_LEFT has WISP_E_SEALED. A
+   join of the other end that crosses this one gets no answer. */
+WISP_API wisp_peer   wisp_join_sealed(wisp *w, const wisp_addr *to,
+                                      const void *server_key,
+                                      const void *ticket, int ticket_size);
+#endif
+/* Is the session sealed? Also in handlers of WISP_JOINED and WISP_LEFT. */
+WISP_API bool        wisp_is_sealed(const wisp *w, wisp_peer peer);
 /* Ends a session; on a server this is a kick. Queued messages are sent once, as
    far as the congestion window permits; the other end receives the reason (at
    most 95 bytes of it). The handle is stale at once. */
@@ -1338,6 +1435,7 @@ typedef struct wisp_join_info {
     /* how often that host has tried lately, this try included (see
        wisp_budget.joins and .host); counts up to wisp_budget.join_burst */
     int         joins_of_host;
+    bool        sealed;         /* see wisp_join_sealed */
 } wisp_join_info;
 
 /* The join that is being judged; NULL outside `accept`. */
@@ -1523,6 +1621,13 @@ typedef struct wisp_config {
        of earlier updates are also dropped (`replaced`) once one of a later
        update waits */
     double          max_age;
+    /* WISP_ON, on both ends: a message of this name that a server sends waits
+       at its receiver, by itself, until the states of objects that the server
+       had when it was sent are there, and the objects that it names (a
+       wisp_object among its values): so that no event outruns what it is
+       about. At most a second; beyond limits.held_messages and held_bytes it
+       does not wait. Messages of one name keep their order */
+    int             after_state;
 } wisp_config;
 
 /* The schema of a name: a short form of wisp_use_config. */
@@ -1572,6 +1677,7 @@ WISP_API wisp_result wisp_set_unreliable_int(wisp *w, const char *remote,
 WISP_API wisp_result wisp_set_channel(wisp *w, const char *remote,
                                       int channel);          /* 0..15 */
 WISP_API wisp_result wisp_set_replace(wisp *w, const char *remote, bool on);
+WISP_API wisp_result wisp_set_after_state(wisp *w, const char *remote, bool on);
 WISP_API wisp_result wisp_set_batch_mode(wisp *w, const char *remote,
                                          wisp_batch_mode mode);
 WISP_API wisp_result wisp_set_batch_priority(wisp *w, const char *remote,
@@ -1657,6 +1763,10 @@ WISP_API wisp_result wisp_group_end(wisp *w, wisp_group group);
                                       (RFC 9000 9) and is its wisp_peer_addr
                                       from now on. The session goes on */
 
+/* Who an object is of: a number that a server gives to each peer that has
+   joined it, the same on all its ends; 0 = the server. */
+typedef struct wisp_player { uint16_t id; } wisp_player;
+
 typedef struct wisp_event {
     wisp             *w;
     wisp_peer         peer;
@@ -1677,8 +1787,10 @@ typedef struct wisp_event {
     const wisp_addr  *from;       /* of an answer to wisp_query, else NULL */
     int64_t           tick;       /* of WISP_TICK or an object, else 0 */
     double            step;       /* of WISP_TICK: seconds between ticks */
-    wisp_object       object;     /* of a class's handler, with its structs */
-    const void       *state, *before;
+    wisp_object       object;     /* of a class's handler, with its structs; */
+    void             *state;      /* only `judge` may change this one */
+    const void       *before;
+    wisp_player       player;     /* of `judge`: who asks */
 } wisp_event;
 
 enum { WISP_MESSAGE_EVENT, WISP_MESSAGE_INVOKE, WISP_MESSAGE_REPLY };
@@ -1692,6 +1804,9 @@ typedef struct wisp_to {
     const wisp_peer *list;
     int              count;
     wisp_group       group;
+    wisp_object      object;
+    wisp_vec3        position;
+    double           radius;
 } wisp_to;
 WISP_API wisp_to wisp_to_peer(wisp_peer peer);
 WISP_API wisp_to wisp_to_all(void);                /* every joined peer */
@@ -1753,13 +1868,15 @@ WISP_API wisp_connection wisp_connect_target(wisp *w, wisp_target remote,
                                              wisp_handler fn, void *user,
                                              bool once);
 WISP_API void wisp_disconnect(wisp *w, wisp_connection connection);
-#define wisp_off wisp_disconnect
+#define wisp_off     wisp_disconnect
+#define wisp_connect wisp_on    /* see the end of the public half */
 
 /* A handler that owns its state, as lambdas of C++ do (see the end of this
    half). The state is moved into memory of desc.memory, which fn finds in
    event->user. It ends once: when its connection has ended or is replaced, its
-   reply was handled, or the endpoint is destroyed, and its handler does not
-   run. If the call fails, a state that was moved has ended. */
+   reply or the last answer to its question was handled, or the endpoint is
+   destroyed, and its handler does not run. If the call fails, a state that was
+   moved has ended. */
 typedef struct wisp_state {
     wisp_handler fn;
     void        *from;       /* moved by wisp_connect_state and its kin */
@@ -1772,6 +1889,11 @@ WISP_API wisp_connection wisp_connect_state(wisp *w, wisp_target remote,
                                             bool once);
 WISP_API wisp_result wisp_on_invoke_state(wisp *w, wisp_target remote,
                                           const wisp_state *state);
+WISP_API wisp_connection wisp_connect_match_state(wisp *w,
+                                                  const char *pattern,
+                                                  const wisp_state *state);
+WISP_API wisp_result wisp_query_state(wisp *w, const wisp_addr *to,
+                                      const wisp_state *state);
 /* To one peer. */
 WISP_API wisp_call wisp_invoke_state(wisp *w, wisp_target remote, wisp_peer to,
                                      const wisp_state *on_reply,
@@ -1974,44 +2096,72 @@ WISP_API void        wisp_cancel(wisp *w, wisp_call call);
  * ======================================================================== */
 
 typedef struct wisp_class  { uint32_t id; } wisp_class;
-/* Who an object is of: a number that a server gives to each peer that has
-   joined it, the same on all its ends; 0 = the server. */
-typedef struct wisp_player { uint16_t id; } wisp_player;
+
+/* Who says what an object's state is: the server, or its owner (player 0 is the
+   server). What becomes of an object when it leaves a peer's interest
+   (DESPAWN, FREEZE), or when its owner leaves (DESPAWN, TO_SERVER). */
+enum { WISP_AUTHORITY_SERVER, WISP_AUTHORITY_OWNER,
+       WISP_AUTHORITY_ANYONE };                        /* of properties only */
+enum { WISP_PREDICT_NONE, WISP_PREDICT_OWNED, WISP_PREDICT_ALL };
+enum { WISP_DESPAWN, WISP_FREEZE, WISP_TO_SERVER };
 
 typedef struct wisp_class_desc {
     const wisp_schema    *schema;      /* of a C struct, at most 64 KiB, without
                                           ANY and EXACT */
     const wisp_migration *migrations;  /* from older versions of it */
     int    migration_count;
+    int    authority;           /* WISP_AUTHORITY_SERVER (0), _OWNER; equal on
+                                   both ends */
     int    priority;            /* WISP_PRIORITY(n); 0 = 500: the urgency of its
                                    objects, in one order with messages */
     double rate;                /* sends of an object per second at most; 0 =
                                    each tick */
+    int    predict;             /* WISP_PREDICT_...; has no effect yet */
+    int    position;            /* offset + 1 of a wisp_vec3 in the struct that
+                                   places the object; 0 = none */
+    int    on_leave;            /* WISP_DESPAWN (0), WISP_FREEZE: when it leaves
+                                   a peer's interest */
+    int    owner_gone;          /* WISP_DESPAWN (0), WISP_TO_SERVER: when its
+                                   owner leaves */
+    bool   adaptive;            /* has no effect yet */
+    double extrapolate;         /* seconds that a view goes on without a newer
+                                   state, at most; 0 = none */
+    /* On the server, asked of what a peer would see, each tick: 0 hides the
+       object, more is its weight, 0.001..1,000: it gains urgency so much faster
+       while it waits. NULL = 1 for all. What is hidden is asked again within a
+       quarter of a second. It may not change interest, or spawn. */
+    double (*interest)(wisp *w, wisp_peer peer, wisp_object object, void *user);
+    /* On the server, of what an owner asks for: ->state (may be changed),
+       ->before (NULL: a spawn), ->object (id 0: a spawn), ->peer and ->player.
+       A negative code refuses. NULL: all that is in the schema passes. */
+    wisp_result (*judge)(wisp_event *event);
     /* Handlers on the ends that see the objects. They run when all objects of a
        packet have their new state: event->object, ->state (the struct), ->tick
-       (of the state), ->before (the struct before) and ->user. A negative
-       result of `spawned` hides the object here. */
+       (of the state), ->before (the struct before) and ->user. The result of
+       `spawned` is WISP_OK; WISP_PENDING: this end has to load something first,
+       and until wisp_ready the object stays as it came, is sent no news, and
+       runs no handler but `despawned`; or a negative code: it is hidden here,
+       and is sent no more. */
     wisp_result (*spawned)(wisp_event *event);
     wisp_handler changed;       /* also when the owner has changed */
     wisp_handler despawned;     /* the server has despawned it, or has gone */
     void  *user;
 } wisp_class_desc;
 
-enum { WISP_NOW, WISP_CONFIRMED };   /* moments of wisp_view */
-
 #ifndef WISP_NO_STATE
 /* Defines a class under a name, on both ends; versions and migrations are as
    for remotes. Id 0 on failure (wisp_why): WISP_E_ARGUMENT, WISP_E_NAME (there
-   is one of that name), WISP_E_SCHEMA, WISP_E_LIMIT (256 classes),
+   is one of that name), WISP_E_SCHEMA, WISP_E_LIMIT (limits.remotes),
    WISP_E_MEMORY. */
 WISP_API wisp_class  wisp_define(wisp *w, const char *name,
                                  const wisp_class_desc *desc);
 /* A new object, with a copy of the struct `state`. Its number is the same on
    all ends. Id 0 on failure (wisp_why): WISP_E_ARGUMENT, WISP_E_INVALID (the
-   struct is outside its schema; an error event says why), WISP_E_TOO_BIG (it
-   takes more than link.mtu - 68 bytes of a packet), WISP_E_UNSUPPORTED
-   (no desc.tick_rate, or this end sees the objects of a server), WISP_E_LIMIT
-   (limits.objects), WISP_E_MEMORY. */
+   struct is outside its schema; an error event says why), WISP_E_TOO_BIG (its
+   state takes over 64 KiB on the wire), WISP_E_UNSUPPORTED (no desc.tick_rate,
+   or this end sees the objects of a server), WISP_E_LIMIT (limits.objects),
+   WISP_E_MEMORY. A state that no packet has room for goes in parts, all of them
+   or none, so that it is late where many packets are lost. */
 WISP_API wisp_object wisp_spawn(wisp *w, wisp_class of, wisp_player owner,
                                 const void *state);
 /* WISP_E_STALE; WISP_E_UNSUPPORTED: it is not of this end. */
@@ -2021,9 +2171,6 @@ WISP_API wisp_result wisp_despawn(wisp *w, wisp_object object);
    struct outside its schema is taken back, with an error event. NULL: stale, or
    not of this end. */
 WISP_API void       *wisp_object_edit(wisp *w, wisp_object object);
-/* Copies the struct of an object. false: stale, or hidden here. */
-WISP_API bool        wisp_view(wisp *w, wisp_object object, int moment,
-                               void *out);
 /* A pointer of yours for each object; NULL at first and when stale. */
 WISP_API void       *wisp_object_user(const wisp *w, wisp_object object);
 WISP_API wisp_result wisp_set_object_user(wisp *w, wisp_object object,
@@ -2041,8 +2188,206 @@ WISP_API wisp_player wisp_me(const wisp *w);
 WISP_API wisp_player wisp_player_of(const wisp *w, wisp_peer peer);
 WISP_API wisp_peer   wisp_peer_of(const wisp *w, wisp_player player);
 WISP_API bool        wisp_is_mine(const wisp *w, wisp_object object);
+/* What the object needs is there (see `spawned`): its newest state is sent, and
+   `changed` runs if it differs. WISP_OK also if it did not wait. WISP_E_STALE;
+   WISP_E_REFUSED: `spawned` has refused it. */
+WISP_API wisp_result wisp_ready(wisp *w, wisp_object object);
 /* Does this end say what the object's state is? */
 WISP_API bool        wisp_decides(const wisp *w, wisp_object object);
+#endif
+
+/* ===========================================================================
+ * MARK: >>interest
+ * Which peers see which objects of a server. It is settled at the end of each
+ * tick, for each peer and object by the first rule that says something:
+ *   1. wisp_hide: not seen.
+ *   2. wisp_show: seen.
+ *   3. desc.interest of its class answers 0: not seen.
+ *   4. The peer has neither a focus nor a group: all is seen.
+ *   5. A tag of the object is shown to the peer (wisp_show_tag): seen.
+ *   6. The object has a position: seen within the peer's focus alone.
+ *   7. Seen, unless a tag of it is shown to others.
+ * What is not seen is not sent. When a peer no longer sees an object its copy
+ * is despawned there, or (desc.on_leave WISP_FREEZE) stays as it is: see
+ * wisp_is_frozen. Who joins gets what it sees in the order of urgency, of equal
+ * urgency the nearest first.
+ * ======================================================================== */
+
+#ifndef WISP_NO_STATE
+/* For desc.position: the object is where this wisp_vec3 of its struct says. */
+#define WISP_POSITION(S, member) (WISP__AS(int, offsetof(S, member)) + 1)
+
+/* Where an object is, in units of yours; the three axes are alike, and one that
+   is not needed stays 0. WISP_E_STALE; WISP_E_UNSUPPORTED: it is not of this
+   end, or its class has a desc.position; WISP_E_INVALID: no finite numbers;
+   WISP_E_MEMORY; WISP_E_BUSY: inside desc.interest. */
+WISP_API wisp_result wisp_place(wisp *w, wisp_object object,
+                                wisp_vec3 position);
+/* The focus of a peer that has joined this end: it sees objects that come
+   within `enter` of the position, until they are beyond `leave` (at least
+   `enter`; 0 = 1.1 times that). `enter` 0 takes the focus away. Errors as of
+   wisp_place, and WISP_E_ARGUMENT: radii that are not 0..1e12, or in the wrong
+   order. */
+WISP_API wisp_result wisp_focus(wisp *w, wisp_peer peer, wisp_vec3 position,
+                                double enter, double leave);
+/* For each set of peers (one, a group, all) the last call holds; between sets
+   that a peer is in, wisp_hide is stronger, and it acts at once. All and groups
+   include those who come later; a list (also `except`) stands for each of its
+   peers now. wisp_unset takes a set's call back, and that of wisp_to_all all.
+   Errors as of wisp_place, and those of the set; WISP_E_UNSUPPORTED:
+   wisp_to_viewers and wisp_to_near. */
+WISP_API wisp_result wisp_show(wisp *w, wisp_object object, wisp_to to);
+WISP_API wisp_result wisp_hide(wisp *w, wisp_object object, wisp_to to);
+WISP_API wisp_result wisp_unset(wisp *w, wisp_object object, wisp_to to);
+
+/* Tags are sets of objects, by names of 1..31 bytes; an object has at most 8,
+   which its viewers see too. WISP_E_NAME; WISP_E_LIMIT: 8, or 1,024 in all; and
+   as wisp_place. WISP_OK also when nothing changes. */
+WISP_API wisp_result wisp_tag(wisp *w, wisp_object object, const char *tag);
+WISP_API wisp_result wisp_untag(wisp *w, wisp_object object, const char *tag);
+WISP_API bool        wisp_has_tag(const wisp *w, wisp_object object,
+                                  const char *tag);
+/* Shows the objects of a tag to peers, as a rule: wisp_to_group(g), for example
+   the team that may see them. wisp_unshow_tag takes it back. Errors as of
+   wisp_show and wisp_tag. */
+WISP_API wisp_result wisp_show_tag(wisp *w, const char *tag, wisp_to to);
+WISP_API wisp_result wisp_unshow_tag(wisp *w, const char *tag, wisp_to to);
+/* On an end that sees it: has the server frozen this copy? */
+WISP_API bool        wisp_is_frozen(const wisp *w, wisp_object object);
+/* For messages: the peers that see an object; those whose focus is not farther
+   from a position. */
+WISP_API wisp_to     wisp_to_viewers(wisp_object object);
+WISP_API wisp_to     wisp_to_near(wisp_vec3 position, double radius);
+#endif
+
+/* ===========================================================================
+ * MARK: >>property
+ * Properties: named values that a server and all who have joined it share. A
+ * property is an object with a name that nobody has to spawn: it has the same
+ * order, deltas and repeats, and a peer that joins late gets all of them.
+ * ======================================================================== */
+
+typedef struct wisp_property_desc {
+    /* Of a C struct, as of a class, the same on both ends (versions migrate);
+       NULL: one value of any kind, of which the differences are sent, down to
+       the elements of tables in tables. */
+    const wisp_schema *schema;
+    /* Who sets it, equal on both ends: WISP_AUTHORITY_SERVER (0); _OWNER, the
+       server and one player; _ANYONE: of several the last that the server has
+       heard. Who sets it sees that value at once, until the server tells of
+       another. */
+    int         authority;
+    wisp_player owner;          /* of _OWNER, at the server; wisp_give gives it
+                                   to another, and wisp_owner_of tells */
+    wisp_value  initial;        /* at the server; nil: none. What clients set
+                                   begins with nil, or a struct of zeros */
+    int         priority;       /* as of a class */
+    double      rate;
+    /* On the server, of what a client sets: args[0] is the value asked for,
+       args[1] the present one; ->peer and ->player. A negative code refuses,
+       which that client gets as an error event; wisp_set of the same property
+       puts another value in its place. NULL: all that is in the schema
+       passes. */
+    wisp_result (*judge)(wisp_event *event);
+    void       *user;           /* of `judge` */
+    const wisp_migration *migrations;
+    int         migration_count;
+} wisp_property_desc;
+
+/* What a handler of wisp_watch_objects is told, in event->message. */
+enum { WISP_OBJECT_SPAWNED = 16, WISP_OBJECT_CHANGED, WISP_OBJECT_DESPAWNED };
+
+#ifndef WISP_NO_STATE
+/* Defines a property, on all ends; before a value comes or after it. Its name
+   has at most 119 bytes, none of them one of ^ $ * + ? ( ) [ ] { } | \.
+   WISP_E_ARGUMENT, WISP_E_NAME (also: there is one of that name),
+   WISP_E_SCHEMA, WISP_E_LIMIT (limits.remotes), WISP_E_MEMORY; of `initial`
+   those of wisp_set. */
+WISP_API wisp_result wisp_property(wisp *w, const char *name,
+                                   const wisp_property_desc *desc);
+/* Sets a property. Equal values are nothing new. An end that has not joined a
+   server sets for itself, and for those who join it later. Errors, which leave
+   the value as it is and which wisp_why_text explains: WISP_E_NO_REMOTE (not
+   defined here), WISP_E_AUTHORITY (another end sets it), WISP_E_TOO_BIG (over
+   64 KiB on the wire), those of a value that cannot be sent or is outside the
+   schema (WISP_E_INVALID), WISP_E_MEMORY. */
+WISP_API wisp_result wisp_set_value(wisp *w, const char *name,
+                                    const wisp_value *value);
+/* Sets one part of its value, at a path of keys, field names and indices from 0
+   with dots between them: "slots.2.count". Nil takes a pair out of a map; a new
+   key, and the index after the last, add a part. WISP_E_ARGUMENT (a malformed
+   path, or no value yet), WISP_E_NAME (no such field, or key on the way),
+   WISP_E_TYPE (the path goes through a value without parts, or an array without
+   an index), WISP_E_EXPIRED (an index past the end), and those of
+   wisp_set_value. */
+WISP_API wisp_result wisp_set_value_in(wisp *w, const char *name,
+                                       const char *path,
+                                       const wisp_value *value);
+/* Its value, until the next wisp_update. NULL: not known yet, or (wisp_why) not
+   defined here, or no memory. */
+WISP_API const wisp_value *wisp_get(const wisp *w, const char *name);
+/* Its object, for wisp_give, wisp_owner_of and interest; id 0: it has none yet,
+   for want of a value or of the server's. Without a schema it has no struct. */
+WISP_API wisp_object wisp_property_object(wisp *w, const char *name);
+/* Runs a handler with the value there is, at once, and then with each change:
+   args[0] is the new value, args[1] the one before or nil. ->name is that of
+   the property. A text with any of the signs above is a pattern
+   (wisp_connect_match), also for properties that are defined later; any other
+   is a name. Changes that come by a packet are told when all of its objects
+   are read, and sets of this end in the next wisp_update, or when the ticks of
+   this one have run; several of one property in between are one change. So a
+   handler may set what it watches. Ends with wisp_disconnect. Id 0: see
+   wisp_connect_match. */
+WISP_API wisp_connection wisp_watch(wisp *w, const char *name_or_pattern,
+                                    wisp_handler fn, void *user);
+WISP_API wisp_connection wisp_watch_state(wisp *w, const char *name_or_pattern,
+                                          const wisp_state *state);
+/* Runs a handler where and when those of a class run (wisp_class_desc), after
+   them, for the objects of every class, or with a tag, whose name a pattern
+   matches: event->message is WISP_OBJECT_SPAWNED, _CHANGED or _DESPAWNED,
+   ->name the name of the class. */
+WISP_API wisp_connection wisp_watch_objects(wisp *w, const char *pattern,
+                                            wisp_handler fn, void *user);
+WISP_API wisp_connection wisp_watch_objects_state(wisp *w, const char *pattern,
+                                                  const wisp_state *state);
+#endif
+
+/* ===========================================================================
+ * MARK: >>view
+ * Objects as they are, were, and are drawn.
+ * ======================================================================== */
+
+/* Moments of wisp_view: the newest state, with edits of this end; the newest
+   that the server has told; and what is drawn: a little in the past, but moving
+   evenly. There numbers, vectors and colours go straight from one state to the
+   next, angles (WISP_FLAG_ANGLE) and rotations the short way, and all else in
+   steps: bool, enum, object, text, bytes, unions, counted arrays, and fields
+   with WISP_FLAG_STEPPED. How far in the past depends on how late packets come
+   (see wisp_times_of) and on how often the class is sent: 2.15 of its intervals
+   and twice the jitter. An object that does not change holds still until the
+   tick before it moves again. Without a newer state it holds still, or goes on
+   for class.extrapolate seconds. On an end that decides it is the newest. */
+enum { WISP_NOW, WISP_CONFIRMED, WISP_SMOOTH };
+
+#ifndef WISP_NO_STATE
+/* Copies the struct of an object as it is at a moment. Members that are no
+   fields are as here now. false: stale, hidden here, or (WISP_SMOOTH) it was
+   not there yet. */
+WISP_API bool        wisp_view(wisp *w, wisp_object object, int moment,
+                               void *out);
+/* Copies the struct of an object as it was at a tick of the last 128, or
+   between two: on a server to judge by what a player has seen. It is there for
+   every object from the tick on in which it was spawned; of a class that this
+   is called for (or WISP_SMOOTH) as far as limits.object_bytes allows, of
+   others while all their states take less than 1 MiB. On an end that sees
+   objects: from the states that have come. false: stale, hidden, not there yet,
+   in the future, or not kept. */
+WISP_API bool        wisp_past(wisp *w, wisp_object object, double tick,
+                               void *out);
+/* The next state of an object of this end is not on the way from the one
+   before: SMOOTH and wisp_past step to it. WISP_E_STALE, WISP_E_UNSUPPORTED: it
+   is not of this end. */
+WISP_API wisp_result wisp_teleport(wisp *w, wisp_object object);
 #endif
 
 /* ===========================================================================
@@ -2071,10 +2416,12 @@ WISP_API int64_t     wisp_tick(const wisp *w);
    tick: half a round trip, the jitter and a tick. */
 typedef struct wisp_times_of {
     double now;
-    double confirmed;           /* the newest tick that the server may have
-                                   told of */
-    double smooth;              /* of what is drawn: as far behind `confirmed`
-                                   as packets are late */
+    double confirmed;           /* the newest tick of which all that has changed
+                                   is here; while nothing is told that of
+                                   `smooth`, and before the first object the
+                                   newest that may have been told */
+    double smooth;              /* that WISP_SMOOTH draws: of the class that is
+                                   drawn and sent most often */
     double lead;                /* seconds: of `now` to the server's ticks */
     double offset;              /* seconds: the server's ticks to this end's
                                    time */
@@ -2082,6 +2429,99 @@ typedef struct wisp_times_of {
 } wisp_times_of;
 /* All 0 while there are no ticks. */
 WISP_API void        wisp_times(const wisp *w, wisp_times_of *out);
+
+/* ===========================================================================
+ * MARK: >>rollback
+ * Play between peers without a server: each end runs the same game from the
+ * inputs of all players, guesses those that have not come yet, and where a
+ * guess was wrong goes back and runs the ticks since again. Every player has a
+ * session with every other: see examples/rollback.md.
+ * ======================================================================== */
+
+#define WISP_DESYNC  "wisp:desync"  /* peer, tick, args: the hashes here, there.
+                                       The states before that tick differ though
+                                       all inputs are known; once for each peer.
+                                       No peer: sync_test got two states */
+#define WISP_STALLED "wisp:stalled" /* peer, args[0]: the player that
+                                       wisp_rollback_step begins to wait for */
+#define WISP_RESUMED "wisp:resumed"
+
+/* All ends must agree on players and their order, input and first_tick; the
+   rest is each end's own. */
+typedef struct wisp_rollback_desc {
+    int players;                /* 1 .. 8 */
+    int delay;                  /* ticks from an input to its use, 0 .. 30 */
+    int window;                 /* ticks that run without inputs of others, 1 ..
+                                   30; 0 = 8; < 0: none (lockstep) */
+    const wisp_schema *input;   /* of a C struct of at most 256 bytes, 64 on the
+                                   wire; zeros must be valid. Members outside
+                                   the schema come as 0 */
+    int state_bytes;            /* that `save` writes, all of them */
+    /* Runs a tick. inputs[player] is such a struct; NULL: it has left. */
+    void (*step)(void *user, const void *const *inputs, int64_t tick);
+    /* The game between two ticks. Where nothing goes back (lockstep, a
+       spectator) both may be NULL: then there are no hashes either. */
+    void (*save)(void *user, void *out);
+    void (*load)(void *user, const void *state);
+    bool  sync_test;            /* runs each tick twice and compares */
+    void *user;
+    int64_t first_tick;
+    int   save_every;           /* sparse saving: every n-th tick, so that going
+                                   back runs up to n - 1 ticks more; 0 = 1 */
+    int   hash_every;           /* ticks between hashes, the same on all ends: a
+                                   multiple of save_every; 0 = about 10; < 0:
+                                   none */
+    double timeout;             /* seconds to wait for a player, which then has
+                                   left; 0 = desc.timeout */
+    bool  spectate;             /* this end only watches */
+    /* Makes of `out`, a copy of the `last` input that is known, what a player
+       may do in a tick. NULL: the last one is repeated. */
+    void (*predict)(void *user, int player, int64_t tick, const void *last,
+                    void *out);
+    uint64_t (*hash)(void *user, const void *state);    /* NULL: of all bytes */
+    /* A desync: the state before the tick, as it was saved. */
+    void (*dump)(void *user, int64_t tick, const void *state);
+} wisp_rollback_desc;
+
+typedef struct wisp_rollback_stats {
+    int64_t  tick;              /* that runs next */
+    int64_t  confirmed;         /* ticks before it ran with all inputs known */
+    uint64_t rollbacks, ran_again;      /* ran_again: ticks */
+    uint64_t stalls;            /* WISP_STALLED */
+    uint64_t waits;             /* calls left out, for others to catch up */
+    uint64_t changed;           /* inputs sent again that differ, or of another
+                                   player: the first ones hold */
+    uint64_t hashed;            /* hashes that were equal */
+    double   ahead;             /* ticks, of the slowest player */
+    unsigned present;           /* a bit for each player that has not left */
+} wisp_rollback_stats;
+
+#ifndef WISP_NO_STATE
+/* players: the same order on all ends; id 0 is this end. If all have id 0, all
+   play here, and my_input is an array. At most 32 spectators get what is
+   confirmed; to an end with desc.spectate id 0 is a player without a session.
+   When a player leaves, the first one that is left decides on its last input,
+   and all go on alike; who does not reach that one is out. WISP_E_ARGUMENT,
+   WISP_E_SCHEMA, WISP_E_INVALID, WISP_E_STALE, WISP_E_BUSY (one runs),
+   WISP_E_MEMORY. */
+WISP_API wisp_result wisp_rollback_begin(wisp *w,
+                                         const wisp_rollback_desc *desc,
+                                         const wisp_peer *players,
+                                         const wisp_peer *spectators,
+                                         int spectator_count);
+/* For each tick that is due, between updates or in a handler: corrects what was
+   guessed wrong, then runs a tick. my_input (spectators: NULL) is used after
+   the delay. Sends with the next wisp_update or wisp_flush_batches. Returns the
+   ticks that ran; 0: it waits, and has not taken my_input. < 0: no tick began:
+   WISP_E_ARGUMENT (none runs), WISP_E_BUSY (in step, save or load),
+   WISP_E_INVALID, WISP_E_TYPE or WISP_E_TOO_BIG (my_input), WISP_E_MEMORY; or
+   it is over: WISP_E_CLOSED (the others went on without this end, or a
+   spectator is too late or alone), WISP_E_SCHEMA (the ends do not agree). */
+WISP_API int  wisp_rollback_step(wisp *w, const void *my_input);
+/* The others go on without this end. Sessions stay. */
+WISP_API void wisp_rollback_end(wisp *w);
+WISP_API void wisp_stats_rollback(const wisp *w, wisp_rollback_stats *out);
+#endif
 
 /* ===========================================================================
  * MARK: >>query
@@ -2242,6 +2682,8 @@ typedef struct wisp_peer_stats {
     uint64_t too_old, replaced;   /* not sent: see config.max_age and replace */
     uint64_t incomplete;          /* unreliable values of more than a packet of
                                      which only a part came */
+    uint64_t edits_refused;       /* edits and spawns of objects that it asked
+                                     for: not its own, or `judge` said no */
 } wisp_peer_stats;
 
 typedef struct wisp_remote_stats {
@@ -2293,6 +2735,10 @@ typedef struct wisp_total_stats {
                                      of ours */
     uint64_t queries_answered;    /* questions of wisp_query */
     uint64_t queries_ignored;     /* no info, another app, or too many */
+    uint64_t joins_sealed;        /* of `joins` */
+    uint64_t seals_broken;        /* joins and answers that do not open:
+                                     changed, or for another key */
+    uint64_t plain_refused;       /* the same that lack the seal they need */
 } wisp_total_stats;
 
 /* ===========================================================================
@@ -2372,6 +2818,9 @@ typedef struct wisp_remote_profile {
     uint32_t     drops[WISP_DROPS];
     uint32_t     queued;           /* messages waiting for any peer */
     float        queued_seconds;   /* age of the oldest */
+    bool         is_class;         /* "class NAME": its messages are the records
+                                      of its objects */
+    uint32_t     objects, priority;/* of a class: how many are here; 0..999 */
 } wisp_remote_profile;
 
 typedef struct wisp_peer_profile {
@@ -2498,6 +2947,8 @@ WISP_API int wisp_peer_json(const wisp *w, wisp_peer peer, char *out,
 enum {
     WISP_PAGE_OVERVIEW,     /* two minutes as graphs, totals, top remotes */
     WISP_PAGE_REMOTES,      /* bytes, packing, calls, drops */
+    WISP_PAGE_OBJECTS,      /* per class: how many, records, bytes, what waits
+                               and what makes it urgent */
     WISP_PAGE_PEERS,        /* round trips, loss, rates, windows, queues */
     WISP_PAGE_ERRORS,       /* the last ones */
     WISP_PAGES
@@ -2600,6 +3051,13 @@ typedef struct wisp_desc {
     int         info_bytes;     /* up to 512, and to link.mtu - 20 */
     double      tick_rate;      /* ticks per second, 0.1..1000; 0 = none, or
                                    the server's once joined (wisp_on_tick) */
+    const wisp_cipher *cipher;  /* for sealed sessions; NULL: none. Copied, as
+                                   are the keys, of WISP_KEY_BYTES each */
+    const void *secret_key;     /* of an end that takes sealed joins, or NULL */
+    const void *reset_secret;   /* kept over restarts: peers of sealed sessions
+                                   from before are told that these are gone.
+                                   NULL: they time out */
+    bool        require_sealed; /* WISP_E_SEALED for all other joins */
 } wisp_desc;
 
 /* NULL on failure, with the reason in `why` (may be NULL). The strings of the
@@ -2680,14 +3138,22 @@ WISP_API void wisp_stats_total(const wisp *w, wisp_total_stats *out);
  *   wisp_result wisp_await_event(wisp *w, remote, wisp_handler fn, void *user,
  *                                wisp_clock clock, void *clock_user,
  *                                double timeout);
+ *   wisp_result wisp_set        (wisp *w, const char *name, value);
+ *   wisp_result wisp_set_in     (wisp *w, const char *name, const char *path,
+ *                                value);
  *
  * In C++ names and values may be std::string, values also std::string_view. A
  * handler may be a lambda with all that it captures (moved into desc.memory,
  * see wisp_state), and takes no user pointer then:
  *
  *   wisp_on(w, remote, [&game](wisp_event *event) { game.hit(event); });
- *   wisp_once, wisp_on_invoke (the same)
- *   wisp_invoke(w, remote, to, lambda that captures, ...);
+ *   wisp_on_tick(w, lambda); wisp_query(w, address, lambda);
+ *   wisp_once, wisp_on_invoke, wisp_connect_match, wisp_watch,
+ *   wisp_watch_objects (as wisp_on)
+ *   wisp_invoke(w, remote, to, lambda, ...);
+ *
+ * wisp_invoke takes an integer after a lambda without captures, as after any
+ * function, for the user pointer, and does not compile: give NULL before it.
  * ------------------------------------------------------------------------ */
 
 /* Wrap a value by its type; structs are copied whole, so that no register
@@ -2756,11 +3222,11 @@ template <typename F> struct wisp__lambda {
         new (room) F(static_cast<F &&>(*static_cast<F *>(from)));
     }
     static void end(void *state) { static_cast<F *>(state)->~F(); }
-    static wisp_state of(F &f) {
-        const wisp_state state = { run, &f, sizeof(F), move, end };
-        return state;
-    }
+    const wisp_state state;
+    explicit wisp__lambda(F &f) : state{ run, &f, sizeof(F), move, end } {}
+    operator const wisp_state *() const { return &state; }
 };
+template <typename F> inline wisp__lambda<F> wisp__own(F &f) { return wisp__lambda<F>(f); }
 
 /* wisp_call, for an object of class F that is no plain handler. */
 template <bool, typename T> struct wisp__when {};
@@ -2771,8 +3237,22 @@ template <typename F> struct wisp__owns {
     static long plain(...);
     template <typename C> static char object(int C::*);
     template <typename C> static long object(...);
-    static const bool value = sizeof(object<F>(0)) == 1 && sizeof(plain(make())) != 1;
+    static const bool is_object = sizeof(object<F>(0)) == 1;
+    static const bool value = is_object && sizeof(plain(make())) != 1;
 };
+/* Is the first of some arguments neither an integer (as NULL is) nor a pointer to data that may
+   change? Or are there none? */
+template <typename... V> struct wisp__is_value { static const bool value = true; };
+template <typename V, typename... Rest> struct wisp__is_value<V, Rest...> {
+    static V &make();
+    static char user(void *);
+    static long user(...);
+    template <typename T> static char whole(decltype(*static_cast<T *>(NULL) % 1) *);
+    template <typename T> static long whole(...);
+    static const bool value = sizeof(user(make())) != 1 && sizeof(whole<V>(NULL)) != 1;
+};
+/* What wisp_invoke has no place for. */
+struct wisp__user_pointer_comes_first { template <typename T> wisp__user_pointer_comes_first(T); };
 
 /* A remote by whatever wisp__target takes. */
 struct wisp__name {
@@ -2817,21 +3297,21 @@ inline wisp_call wisp_invoke(wisp *w, wisp__name remote, wisp_peer to, wisp_hand
     return wisp_invoke_target(w, remote.target, wisp_to_peer(to), &desc, list + 1,
                               static_cast<int>(sizeof...(V)));
 }
+template <typename... V>
+wisp_call wisp_invoke(wisp *, wisp__name, wisp_peer, wisp_handler, wisp__user_pointer_comes_first,
+                      V...) = delete;
 template <typename F, typename... V>
-inline typename wisp__when<wisp__owns<F>::value, wisp_call>::type
+inline typename wisp__when<wisp__owns<F>::value || (wisp__owns<F>::is_object &&
+                                                    wisp__is_value<V...>::value), wisp_call>::type
 wisp_invoke(wisp *w, wisp__name remote, wisp_peer to, F on_reply, V... v) {
     const wisp_value list[] = { wisp_nil(), wisp__value(v)... };
-    const wisp_state state = wisp__lambda<F>::of(on_reply);
-    return wisp_invoke_state(w, remote.target, to, &state, list + 1,
+    return wisp_invoke_state(w, remote.target, to, wisp__own(on_reply), list + 1,
                              static_cast<int>(sizeof...(V)));
 }
 template <typename... V>
 inline wisp_result wisp_reply(wisp_event *event, V... v) {
     const wisp_value list[] = { wisp_nil(), wisp__value(v)... };
     return wisp_reply_values(event, list + 1, static_cast<int>(sizeof...(V)));
-}
-inline wisp_connection wisp_connect(wisp *w, wisp__name remote, wisp_handler fn, void *user) {
-    return wisp_connect_target(w, remote.target, fn, user, false);
 }
 inline wisp_connection wisp_on(wisp *w, wisp__name remote, wisp_handler fn, void *user) {
     return wisp_connect_target(w, remote.target, fn, user, false);
@@ -2844,18 +3324,45 @@ inline wisp_result wisp_on_invoke(wisp *w, wisp__name remote, wisp_handler fn, v
 }
 template <typename F>
 inline wisp_connection wisp_on(wisp *w, wisp__name remote, F handler) {
-    const wisp_state state = wisp__lambda<F>::of(handler);
-    return wisp_connect_state(w, remote.target, &state, false);
+    return wisp_connect_state(w, remote.target, wisp__own(handler), false);
 }
 template <typename F>
 inline wisp_connection wisp_once(wisp *w, wisp__name remote, F handler) {
-    const wisp_state state = wisp__lambda<F>::of(handler);
-    return wisp_connect_state(w, remote.target, &state, true);
+    return wisp_connect_state(w, remote.target, wisp__own(handler), true);
 }
 template <typename F>
 inline wisp_result wisp_on_invoke(wisp *w, wisp__name remote, F handler) {
-    const wisp_state state = wisp__lambda<F>::of(handler);
-    return wisp_on_invoke_state(w, remote.target, &state);
+    return wisp_on_invoke_state(w, remote.target, wisp__own(handler));
+}
+#ifndef WISP_NO_STATE
+template <typename V>
+inline wisp_result wisp_set(wisp *w, wisp__name name, V v) {
+    const wisp_value value = wisp__value(v);
+    return wisp_set_value(w, name.target.name, &value);
+}
+template <typename V>
+inline wisp_result wisp_set_in(wisp *w, wisp__name name, wisp__name path, V v) {
+    const wisp_value value = wisp__value(v);
+    return wisp_set_value_in(w, name.target.name, path.target.name, &value);
+}
+template <typename F>
+inline wisp_connection wisp_watch(wisp *w, wisp__name name_or_pattern, F handler) {
+    return wisp_watch_state(w, name_or_pattern.target.name, wisp__own(handler));
+}
+template <typename F>
+inline wisp_connection wisp_watch_objects(wisp *w, wisp__name pattern, F handler) {
+    return wisp_watch_objects_state(w, pattern.target.name, wisp__own(handler));
+}
+#endif
+template <typename F> inline wisp_connection wisp_on_tick(wisp *w, F handler) {
+    return wisp_on(w, WISP_TICK, static_cast<F &&>(handler));
+}
+template <typename F>
+inline wisp_connection wisp_connect_match(wisp *w, const char *pattern, F handler) {
+    return wisp_connect_match_state(w, pattern, wisp__own(handler));
+}
+template <typename F> inline wisp_result wisp_query(wisp *w, const wisp_addr *to, F handler) {
+    return wisp_query_state(w, to, wisp__own(handler));
 }
 inline wisp_result wisp_await_event(wisp *w, wisp__name remote, wisp_handler fn, void *user,
                                     wisp_clock clock, void *clock_user, double timeout) {
@@ -2929,14 +3436,16 @@ static inline wisp_value wisp__from_bits(double v) { return wisp_int((int64_t)v)
     (on_reply), WISP__FIRST(__VA_ARGS__), WISP__VALUES(__VA_ARGS__))
 #define wisp_reply(...) \
     wisp_reply_values(WISP__FIRST(__VA_ARGS__), WISP__VALUES(__VA_ARGS__))
-#define wisp_connect(w, remote, fn, user) \
-    wisp_connect_target((w), WISP__TARGET(remote), (fn), (user), false)
 #define wisp_on(w, remote, fn, user) \
     wisp_connect_target((w), WISP__TARGET(remote), (fn), (user), false)
 #define wisp_once(w, remote, fn, user) \
     wisp_connect_target((w), WISP__TARGET(remote), (fn), (user), true)
 #define wisp_on_invoke(w, remote, fn, user) \
     wisp_on_invoke_target((w), WISP__TARGET(remote), (fn), (user))
+#define wisp_set(w, name, value) \
+    wisp_set_value((w), (name), (const wisp_value[1]){ WISP__VALUE(value) })
+#define wisp_set_in(w, name, path, value) \
+    wisp_set_value_in((w), (name), (path), (const wisp_value[1]){ WISP__VALUE(value) })
 #define wisp_await_event(w, remote, fn, user, clock, clock_user, timeout) \
     wisp_await_event_target((w), WISP__TARGET(remote), (fn), (user), (clock), (clock_user), \
                             (timeout))
@@ -3501,12 +4010,17 @@ typedef struct wisp__op {
     const wisp_type *type;
     const wisp_field *field;  /* of the OPTIONAL */
     const wisp__body *body;   /* of an array, option, OPTIONAL or MAYBE */
-#if UINTPTR_MAX == UINT32_MAX && !defined(__arm__)
-    uint32_t fill;  /* operations are contiguous, memory is aligned to 8 */
-#endif
+    uint32_t of_field;  /* WISP_FLAG_.. of its field, and of those around it */
 } wisp__op;
 
 typedef char wisp__op_fills_its_place[sizeof(wisp__op) % 8 == 0 ? 1 : -1];
+
+enum { WISP__AUDIENCE_OWNER = WISP_FLAG_OWNER_ONLY | WISP_FLAG_SKIP_OWNER,
+       WISP__AUDIENCE_FLAGS = WISP__AUDIENCE_OWNER | WISP_FLAG_AT_SPAWN,
+       /* of rows: with all fields; what all but an object's owner get each time, or its owner;
+          more than these: what they get once */
+       WISP__FORM_ALL = 0, WISP__FORM_OTHERS, WISP__FORM_OWNER, WISP__FORM_ONCE = 2,
+       WISP__FORMS = 5 };
 
 typedef struct wisp__program {
     const wisp_schema *schema;  /* with offsets */
@@ -3518,6 +4032,8 @@ typedef struct wisp__program {
     bool tables;  /* it has arrays with numbers */
     bool keyed;
     int32_t flat;  /* the most words of its row, where it has numbers and blobs only; else 0 */
+    unsigned audience;  /* flags of its fields that say who gets them, and when */
+    const struct wisp__program *forms[WISP__FORMS];  /* see wisp__compile_forms */
 } wisp__program;
 
 /* --- descriptor --- */
@@ -3621,7 +4137,8 @@ typedef struct wisp__delta {
     const uint32_t *base;      /* a row */
     size_t base_words;
     const uint32_t *copy;      /* the new row where it begins as a copy of the base */
-    const uint32_t *older[2];  /* for arrays: the base's base, and that one's; or NULL */
+    const uint32_t *older[2];  /* the base's base, and that one's; or NULL */
+    int behind, ahead;         /* as in wisp__bases */
     wisp__row row;             /* the new one */
     uint8_t *models;       /* of the range coder, which adapts them; NULL: not used */
     wisp__writer *to;      /* the delta, while it is made */
@@ -3637,7 +4154,7 @@ typedef struct wisp__delta {
 typedef struct wisp__encoded {
     int references, chunk_bytes;
     int memory;    /* that limits count for it */
-    int values;    /* that its reader counts */
+    int values;    /* that its reader counts; of an object's row its form, and 1 */
     int64_t bits;  /* of a row: those of its record, 0 where a delta made it */
     uint64_t bytes[1];  /* aligned for models; slack after them */
 } wisp__encoded;
@@ -3645,7 +4162,9 @@ typedef struct wisp__encoded {
 /* What the delta to a row is made from. */
 typedef struct wisp__bases {
     const wisp__encoded *base;
-    const wisp__encoded *older[2];  /* for arrays: the base's base, and that one's; or NULL */
+    const wisp__encoded *older[2];  /* the base's base, and that one's; or NULL */
+    int behind, ahead;              /* of a row that moves: times from the first of these to the
+                                       base, and from that to the row; 0: of one that does not */
     bool adaptive;                  /* arrays go through the range coder, .. */
     const wisp__encoded *models;    /* .. by its models after the base; NULL: by new ones */
     uint8_t *adapted;     /* the models after the new row, in memory of the unpacker; NULL: none */
@@ -3737,10 +4256,55 @@ typedef struct wisp__mtu {
     uint8_t lost[WISP__MTU_CLASSES];  /* losses in a row, with smaller packets acked between */
 } wisp__mtu;
 
+/* --- noise --- */
+
+/* A handshake: what both ends have mixed in so far. */
+typedef struct wisp__noise {
+    const wisp_cipher *cipher;
+    uint8_t chain[WISP_HASH_BYTES], hash[WISP_HASH_BYTES], key[WISP_KEY_BYTES];
+    uint8_t own[WISP_KEY_BYTES];     /* our ephemeral secret */
+    uint8_t theirs[WISP_KEY_BYTES];  /* their public key: the server's, then ephemeral ones */
+} wisp__noise;
+
+/* Bytes of a message beside its content; of the content of the first one at least, and of the
+   second at most. */
+enum { WISP__NOISE_REST = WISP_KEY_BYTES + WISP_SEAL_BYTES, WISP__ASK_LEAST = 64,
+       WISP__ANSWER_MOST = 112 };
+
+/* A sealed join until it is complete. */
+typedef struct wisp__sealed_join {
+    wisp__noise noise;
+    int bytes;  /* of the content of the answer, which is sent again as it is */
+    uint8_t answer[WISP__ANSWER_MOST + WISP__NOISE_REST];
+} wisp__sealed_join;
+
+/* What seals the packets of a session. Their numbers are the nonces. These only grow, also when the
+   key changes, so no key meets one twice. */
+typedef struct wisp__keys {
+    const wisp_cipher *cipher;
+    wisp__sealed_join join;   /* wiped when the join is complete */
+    uint8_t out[WISP_KEY_BYTES];
+    uint8_t before[WISP_KEY_BYTES], in[WISP_KEY_BYTES], next[WISP_KEY_BYTES];
+    uint8_t reset[WISP_KEY_BYTES];  /* of a GOODBYE without a session */
+    uint64_t out_first, in_first;   /* the least number sealed by `out`, and opened by `in` */
+    double out_time, in_time;       /* when these came into use */
+    bool out_phase, in_phase;       /* which of two in turn: a flag of each packet */
+    bool has_before, resets;
+} wisp__keys;
+
+/* What an endpoint with a cipher has. */
+typedef struct wisp__sealer {
+    wisp_cipher cipher;
+    bool serves, resets, required;
+    uint8_t secret[WISP_KEY_BYTES], public_key[WISP_KEY_BYTES];
+    uint8_t reset_secret[WISP_KEY_BYTES];
+    uint8_t *opened;  /* a packet, behind this */
+} wisp__sealer;
+
 /* --- packet --- */
 
 enum { WISP__FLAG_SESSION = 128, WISP__FLAG_ACKS = 1, WISP__FLAG_COMPRESSED = 4,
-       WISP__FLAGS_UNUSED = 0x7a };
+       WISP__FLAG_SEALED = 64, WISP__FLAG_PHASE = 32, WISP__FLAGS_UNUSED = 0x7a };
 
 #define WISP__SEEN_WORDS     16        /* 1024 packet numbers are remembered */
 
@@ -3959,7 +4523,7 @@ typedef enum wisp__turn { WISP__NOW, WISP__EARLY, WISP__AGAIN, WISP__BEYOND } wi
 /* --- peer --- */
 
 enum { WISP__REQUEST = 1, WISP__CHALLENGE, WISP__RESPONSE, WISP__ACCEPT, WISP__DENY,
-       WISP__GOODBYE, WISP__QUERY, WISP__INFO };
+       WISP__GOODBYE, WISP__QUERY, WISP__INFO, WISP__SEALED_RESPONSE, WISP__SEALED_ANSWER };
 
 enum { WISP__HANDSHAKE_HEAD = 14, WISP__HANDSHAKE_LEAST = 64, WISP__REASON_BYTES = 96,
        WISP__LEAVES = 5 };     /* packets that say goodbye, at most */
@@ -3994,19 +4558,20 @@ typedef struct wisp__path {
 typedef struct wisp__peer {
     wisp__slot slot;
     wisp__state state;
-    bool joiner;          /* this end asked */
-    bool dirty;           /* has something to send: on the list */
-    bool reported;        /* WISP_JOINED was raised, so WISP_LEFT will be */
-    bool asked;           /* by wisp_join here, whichever nonce won */
-    bool placed;          /* holds the place of its address among the strangers */
+    bool joiner : 1;      /* this end asked */
+    bool dirty : 1;       /* has something to send: on the list */
+    bool reported : 1;    /* WISP_JOINED was raised, so WISP_LEFT will be */
+    bool asked : 1;       /* by wisp_join here, whichever nonce won */
+    bool placed : 1;      /* holds the place of its address among the strangers */
+    bool ending : 1;      /* on a reliable link: what is left goes out, then the goodbye */
+    bool draining : 1;    /* wisp_drain was called: it ends at `drain_until` at the latest */
+    bool expects : 1;  /* packets that want an ack came often, and no ping has asked since why no
+                          more do */
     uint8_t methods;      /* of compression, that the other end has */
     uint16_t connection;  /* the other end's number of this session */
     uint8_t reads, read;  /* of whole packets: that it reads; that it knows we read */
     uint8_t bucket;       /* of the cookie */
-    bool ending;          /* on a reliable link: what is left goes out, then the goodbye */
-    bool draining;        /* wisp_drain was called: it ends at `drain_until` at the latest */
-    bool expects;  /* packets that want an ack came often, and no ping has asked since why no more
-                      do */
+    uint8_t channel_end;  /* no channel from here on */
     wisp_addr addr;
     uint32_t next_of_address;  /* chain in the table: index + 1 */
     uint32_t moves;            /* to other addresses */
@@ -4016,7 +4581,6 @@ typedef struct wisp__peer {
     wisp__timer timer;
     double started;    /* when the join began; later when it ended */
     double received_at, sent_at, drain_until;
-    int tries, ticket_size;
     uint64_t client_nonce, server_nonce;
     float gap;     /* seconds between packets that want an ack, smoothed */
     wisp_result result;  /* why it ended */
@@ -4026,14 +4590,15 @@ typedef struct wisp__peer {
     wisp__seal seal;
     wisp__flow flow;
     wisp__channel *channels[WISP__CHANNELS];
-    int channel_end;  /* no channel from here on */
     int window_bytes, window_used;  /* of the other end; what we have in it */
     uint32_t window_items;  /* per channel, what both ends can do */
+    uint16_t tries, ticket_size;
     uint64_t sent_in_order, received_in_order;  /* packets, on a reliable link */
     wisp__stuck *stuck_first, *stuck_last;
     wisp_peer_stats stats;
     void *user;
     char *reason;        /* WISP__REASON_BYTES; NULL: none */
+    wisp__keys *keys;    /* NULL: not sealed */
 } wisp__peer;
 
 typedef struct wisp__post {
@@ -4204,7 +4769,7 @@ typedef struct wisp__policy {
 
 /* --- remote --- */
 
-enum { WISP__NAME_BYTES = 128, WISP__RESERVED = 6, WISP__CODECS = 12 };
+enum { WISP__NAME_BYTES = 128, WISP__RESERVED = 7, WISP__CODECS = 12 };
 
 typedef struct wisp__remote {
     int index;
@@ -4228,12 +4793,21 @@ typedef struct wisp__remote {
     uint32_t inbound, outbound;  /* bits of the hooks that messages pass (hook) */
     double told_old;             /* until when no error says that messages were too old */
     uint16_t life;  /* how many names have had it before */
+    uint32_t state_turn;  /* a message of it waits for states (inbound) */
     bool state;  /* of each key only the newest value waits */
     bool lent;  /* to a name that peers announced and nobody here has used */
-    bool of_class;  /* it stands for a class: it inherits nothing */
+    int of_class;  /* number of the class that it stands for, and so inherits nothing; 0: none; < 0:
+                      one that is being made */
     int announced;  /* numbers of peers that stand for it */
     char name[WISP__NAME_BYTES + 1];
 } wisp__remote;
+
+/* The name that was probably meant by one that a peer does not know. */
+enum { WISP__GUESS_BYTES = 72 };
+typedef struct wisp__guess {
+    uint16_t remote;                /* index */
+    char text[WISP__GUESS_BYTES];   /* ": did you mean" and the name, cut to fit a notice; or "" */
+} wisp__guess;
 
 typedef struct wisp__registry {
     wisp__base *base;
@@ -4252,11 +4826,14 @@ typedef struct wisp__registry {
     uint32_t changes;  /* of settings that say what peers may send */
     wisp__meters *meters;  /* NULL while the profiler is off */
     char text[160];  /* the last error of a schema or a value */
-    uint32_t priorities;  /* changes of priorities of remotes */
+    wisp__guess guesses[4];  /* of the last names that a peer did not know */
+    uint32_t guessed;
+    uint16_t priorities;  /* changes of priorities of remotes */
     uint32_t epoch;  /* grows with every update and change of settings (wisp__run) */
     void (*added)(void *owner, wisp__remote *remote);    /* called for every new name, .. */
     void (*claimed)(void *owner, wisp__remote *remote);  /* .. and a lent one that is used */
     int lent;  /* lent remotes */
+    bool defining;  /* a class is being defined: its name is reserved for it */
     void *owner;
 } wisp__registry;
 
@@ -4283,7 +4860,8 @@ typedef struct wisp__peer_remote {
     bool listed : 1;  /* in the list of its line, not in the heap */
     bool refused : 1;  /* we refuse the peer's, as long as the settings stay */
     bool tried : 1;  /* a message was sent before the peer has bound the number */
-    uint16_t refused_number;           /* of the peer's, for the encoding refused last */
+    uint16_t refused_number;           /* of the peer's, for the encoding refused last; of a class
+                                          the one that is bound */
     uint32_t announced_in;             /* packet that carries the announcement, its low bits */
     uint64_t newest;  /* packet of the last sequenced message */
     struct wisp__queue *queue;         /* NULL: no message waits (queue) */
@@ -4319,7 +4897,8 @@ enum { WISP__SETS_OUT = 256, WISP__SETS_IN = 8, WISP__LOOSE_BYTES = (64 << 10) +
    `open`: the set is a value whose end is not known yet; left: parts of it not acked, and one while
    it is being sent. The sets that arrive take at most 2 * SET_BYTES. */
 typedef struct wisp__parts {
-    struct { uint32_t value; uint16_t set, left; bool open; } out[WISP__SETS_OUT];
+    /* value: place of the baseline, or index of the `object`, and the sequence */
+    struct { uint32_t value; uint16_t set, left; bool open, object; } out[WISP__SETS_OUT];
     wisp__message *whole;    /* the set being sent; NULL: none */
     int at;                  /* bytes sent */
     uint32_t served;         /* as of a channel */
@@ -4345,16 +4924,26 @@ typedef struct wisp__session {
     bool controls_dropped : 1;  /* some had no room: they are asked for again */
     bool ping : 1;
     bool asks_clock : 1, answers_clock : 1;  /* in this update */
+    bool classes_bound : 1;  /* by the peer: their objects are to be shown to it */
+    bool lacks_all : 1;  /* it is to be asked for the states of all its objects */
+    bool answers_all : 1;  /* it is to be told of all assets of which it was not */
+    bool inputs_due : 1;  /* the next packet has the record INPUT (rollback) */
+    unsigned input_theirs : 4;  /* the number of the game that it plays; 0: none */
     bool untold : 1;  /* the peer does not know a name, which is still to be reported */
+    bool state_due : 1;  /* the next packet has the record STATE .. */
+    bool regrouped : 1;  /* it has another group, or a focus: all objects are to be looked at */
     uint8_t clock_id;  /* of its question about our ticks (tick) */
     uint8_t notices_left;  /* WISP_JOINED and WISP_LEFT that may still come (session) */
+    uint32_t state_until;  /* .. and those until then (milliseconds), where there is room */
+    uint16_t behind;  /* channels where a message whose turn came is unpaid */
     uint16_t refused;  /* remotes with an encoding of the peer that we refuse */
     uint16_t lent;  /* lent remotes that its numbers stand for */
     uint16_t lines[WISP__LINES];  /* the remotes with messages queued (queue): index + 1 */
+    uint16_t priorities;          /* of the registry, when the heaps were built */
     uint32_t waiting;             /* lines that are not empty */
-    uint32_t priorities;          /* of the registry, when the heaps were built */
     int queued, queued_bytes;
     uint32_t next_call;   /* ids (call) */
+    int held_bytes;  /* received out of order */
     struct wisp__pending *calls_first, *calls_last;
     struct wisp__request *requests;  /* answers kept, by id (call) */
     int request_room;
@@ -4363,8 +4952,6 @@ typedef struct wisp__session {
     int schema_bytes;  /* of the schemas that it has described */
     wisp__baselines baselines_out, baselines_in;  /* sent and received */
     struct wisp__pending *deferred;  /* calls of the peer that are answered later */
-    int held_bytes;  /* received out of order */
-    uint32_t behind;  /* channels where a message whose turn came is unpaid */
     int credit;  /* work that is paid for (credit), at credit_time */
     int reader;  /* our credit at the peer, as far as it is known here, at reader_time */
     double credit_time, reader_time;
@@ -4462,9 +5049,12 @@ typedef struct wisp__connection {
     struct wisp__connection *next;
     int remote;
     bool once, dead;
+    uint8_t kind;                    /* WISP__ON_DESYNC ..; 0: of other names */
     wisp_handler fn;
     void *user;
     wisp_pattern *pattern;           /* of a connection by pattern; else NULL */
+    const char *of;                  /* of the same: what names begin with that it is for, "" of
+                                        remotes (wisp__name_kind) */
     struct wisp__connection *parts;  /* of a pattern: those it has made; or the next of them */
     void (*end)(void *state);        /* of the state that `user` is, which it owns; or NULL */
     size_t bytes;                    /* of the state */
@@ -4501,9 +5091,13 @@ typedef struct wisp__events {
 } wisp__events;
 
 enum { WISP__ON_JOINED, WISP__ON_LEFT, WISP__ON_ERROR, WISP__ON_BUDGET, WISP__ON_MOVED,
-       WISP__ON_TICK };
+       WISP__ON_TICK, WISP__ON_ROLLBACK };
 
-enum { WISP__TO_PEER, WISP__TO_ALL, WISP__TO_GROUP, WISP__TO_LIST, WISP__TO_EXCEPT };
+/* The events of rollback share a remote, so that they take less of each peer. */
+enum { WISP__ON_DESYNC = 1, WISP__ON_STALLED, WISP__ON_RESUMED };
+
+enum { WISP__TO_PEER, WISP__TO_ALL, WISP__TO_GROUP, WISP__TO_VIEWERS, WISP__TO_NEAR, WISP__TO_LIST,
+       WISP__TO_EXCEPT };
 
 /* --- hook --- */
 
@@ -4528,7 +5122,13 @@ typedef struct wisp__passage {
     wisp_result verdict;        /* that it was released with, when it was held */
     const wisp_to *to;          /* outbound; its peer is a handle of ours, or none */
     const wisp_call_desc *how;  /* of a call on its way out */
+    uint8_t state;              /* WISP__STATE_.. */
+    uint32_t tick, lacks;       /* that it waits for; an object that it names; 0: not known */
+    double until;
 } wisp__passage;
+
+/* What a message that came waits for: the record STATE after it; the states that this tells of. */
+enum { WISP__STATE_NONE, WISP__STATE_TOLD, WISP__STATE_THERE };
 
 /* The lists that a held message is in: of its peer; and of all that are held or, after its release,
    released. Each is in the order of holding or release. */
@@ -4558,6 +5158,8 @@ typedef struct wisp__hooks {
     wisp__held_list held;         /* all that are not released */
     wisp__held_list released[2];  /* on their way out, and in */
     uint64_t releases;
+    int states;  /* messages that wait for states */
+    uint32_t state_turn;
 } wisp__hooks;
 
 /* --- call --- */
@@ -4611,7 +5213,8 @@ typedef enum wisp__frame {
     WISP__FRAME_PING, WISP__FRAME_LEAVE, WISP__FRAME_RESYNC, WISP__FRAME_TICK, WISP__FRAME_OBJECT,
     WISP__FRAME_INPUT, WISP__FRAME_ASSEMBLED, WISP__FRAME_MORE, WISP__FRAME_PATH_CHALLENGE,
     WISP__FRAME_PATH_RESPONSE, WISP__FRAME_FULL, WISP__FRAME_CLOCK, WISP__FRAME_READS,
-    WISP__FRAME_PART, WISP__FRAME_LIMITED, WISP__FRAME_LACKS,
+    WISP__FRAME_PART, WISP__FRAME_LIMITED, WISP__FRAME_LACKS, WISP__FRAME_ASSETS,
+    WISP__FRAME_STATE, WISP__FRAME_REFUSED,
     WISP__FRAME_ALIKE = 32, WISP__FRAME_EVENT, WISP__FRAME_REPEAT, WISP__FRAME_SIZED,
     WISP__FRAME_VALUE, WISP__FRAME_NOTHING  /* these two are never on the wire */
 } wisp__frame;
@@ -4632,24 +5235,37 @@ typedef struct wisp__message_frame {
 
 /* --- tick --- */
 
-enum { WISP__CLOCK_ASKS = 16, WISP__CLOCK_SAMPLES = 24 };
+enum { WISP__CLOCK_ASKS = 16, WISP__CLOCK_SAMPLES = 48, WISP__HEARD = 32 };
+
+/* Intervals by which a class is drawn behind; how much faster or slower than time it may go. */
+#define WISP__SMOOTH_BEHIND 2.15
+#define WISP__SMOOTH_FASTER 0.02
+#define WISP__SMOOTH_SLOWER 0.04
 
 typedef struct wisp__clock {
     double rate;         /* ticks per second; 0: there are none */
     double at;           /* ticks that have passed, with fraction */
     int64_t tick;        /* the last that has begun */
+    int64_t told;        /* the newest that the server of the objects here has told of; 0: none */
     double next_ask;     /* time of the next question */
     double asked[WISP__CLOCK_ASKS];  /* times of the last ones, by id; 0: it is answered */
-    double origins[WISP__CLOCK_SAMPLES];  /* of the last answers */
+    float origins[WISP__CLOCK_SAMPLES];  /* of the last answers, from the first one */
     float rtts[WISP__CLOCK_SAMPLES];
-    double origin;       /* the server's ticks at time 0, as the answers tell */
+    double first;        /* the origin that the first answer tells */
+    double origin;       /* the server's ticks at time 0, as all of them tell */
     float rtt, jitter;   /* seconds */
     wisp_peer server;    /* that is followed or asked; or 0 */
+    double smooth;       /* the server's ticks that have just come: see the room of ticks */
+    double late, jitter_late;  /* ticks by which they are behind the server's; differ in it */
+    double spacing;      /* ticks from one packet with a newer tick to the next */
+    int64_t confirmed;   /* the newest tick of which all is here */
     uint16_t count;      /* of answers */
     uint16_t player;     /* that this end is at the server */
     uint8_t ask;         /* id of the last question */
     bool wanted : 1;     /* ticks are used here: servers are asked for theirs */
     bool following : 1;  /* the server has answered */
+    bool smooths : 1;    /* the smooth time is known */
+    uint8_t heard;       /* packets that `late` was measured with, up to WISP__HEARD */
 } wisp__clock;
 
 /* The question or answer of a CLOCK frame. */
@@ -4663,62 +5279,178 @@ typedef struct wisp__clock_frame {
 
 /* --- object --- */
 
-enum { WISP__CLASSES = 256, WISP__CLASS_BYTES = 1 << 16 };
+/* Bytes: of a struct in memory, and of a row on the wire. */
+enum { WISP__CLASS_BYTES = 1 << 16, WISP__ROW_BYTES = 64 << 10 };
+
+/* A property: the one object of a class of its own, and its value also without that object. */
+typedef struct wisp__property {
+    wisp_property_desc desc;
+    wisp_class of;
+    wisp_object object;        /* id 0: none yet */
+    wisp__encoded *row;        /* its value; NULL: not known yet */
+    wisp__encoded *shown;      /* the value that its watchers have seen last */
+    const wisp_value *view;    /* of `row`, for wisp_get; NULL: not made .. */
+    uint32_t viewed;           /* .. in this update */
+    bool news;                 /* it is in the list of those whose watchers are to run */
+    bool claimed;              /* _ANYONE: set here, and not overruled since */
+    struct wisp__property *next_news;
+} wisp__property;
+
+/* TRIED: nobody has asked for the past yet. OFF: and it has become too large. */
+enum { WISP__PAST_TRIED, WISP__PAST_OFF, WISP__PAST_WANTED };
 
 typedef struct wisp__class {
     wisp_class_desc desc;
+    int number;  /* as in wisp_class */
     int remote;  /* index of the one that stands for it: its name, schema and number */
     int bytes;   /* of its struct, in memory */
+    bool waits;  /* `spawned` has not always said yes */
+    int forms;   /* of rows that audiences are shown; 0: all are shown the same */
     int priority;
     double rate;
+    double behind; /* ticks by which it is drawn behind the smooth time of the clock */
+    uint8_t past;  /* are rows of the past kept? WISP__PAST_.. */
     int count;   /* of live objects */
     struct wisp__object *first, *last;  /* in the order of their coming, also dead ones */
+    wisp__property *property;  /* that it is made for; or NULL */
 } wisp__class;
 
-/* A row that came or is on its way, in a ring by sequence. */
+/* A row that came, was, or is on its way. */
 typedef struct wisp__kept_row {
     wisp__encoded *row;        /* NULL: it says that the object is gone */
-    uint16_t sequence;
+    uint32_t tick;             /* that it is of, which names it: the low bits */
+    uint16_t sequence;         /* of ours and those on their way; told: 0 */
     uint8_t described;         /* on its way: the description that went with it */
-    bool used : 1, gone : 1;
+    uint8_t back;              /* on its way: the peer has had the one so many before; 0: none */
+    uint8_t span;              /* the ticks before its own in which it came about from the row
+                                  before; 0: all since that one */
+    bool used : 1;             /* it was not lost */
+    bool gone : 1;
+    bool jumps : 1;            /* it did not come about gradually */
+    bool rests : 1;            /* on its way: it is of an earlier tick than its packet */
+    bool frozen : 1;           /* with gone: the peer's copy stays as it is */
+    bool made : 1;             /* it is in our form, not in that of `described` */
 } wisp__kept_row;
 
+/* A queue of them, by sequence and by tick. */
 typedef struct wisp__kept_rows {
     wisp__kept_row *rows;
-    uint8_t room;              /* a power of two, at most 64; 0: none */
+    uint8_t room;              /* a power of two, at most 128; 0: none */
+    uint8_t first, count;
+    uint32_t floor;            /* told: the tick of the oldest that deltas may be made from */
 } wisp__kept_rows;
+
+/* What an end that was told of an object has said of it. What it says later is larger. */
+enum { WISP__ASSETS_NONE, WISP__ASSETS_WAIT, WISP__ASSETS_REFUSED, WISP__ASSETS_READY };
 
 enum { WISP__OBJECT_SPAWNED = 1, WISP__OBJECT_CHANGED = 2, WISP__OBJECT_DESPAWNED = 4 };
 
-/* An object, and behind it its struct. */
+/* Whom objects are shown to or hidden from: sets of peers, each with its last word. */
+typedef struct wisp__rule {
+    uint32_t id;               /* of a peer or a group */
+    uint8_t mode;              /* WISP__TO_PEER, _ALL or _GROUP */
+    bool hides;
+} wisp__rule;
+
+typedef struct wisp__rules {
+    wisp__rule *items;
+    int room, count;
+} wisp__rules;
+
+enum { WISP__TAGS = 1024, WISP__TAG_NAME = 31, WISP__OBJECT_TAGS = 8 };
+
+typedef struct wisp__tag {
+    uint32_t hash;
+    int uses;                  /* objects that have it */
+    wisp__rules rules;         /* whom its objects are shown to */
+    char name[WISP__TAG_NAME + 1];
+} wisp__tag;
+
+/* What few objects have: a place, tags, and rules of who sees them. */
+typedef struct wisp__presence {
+    wisp_vec3 at;
+    uint32_t moved;            /* how often interest had been settled when it moved last */
+    struct wisp__presence *next, *previous;    /* of its zone */
+    struct wisp__zone *zone;   /* NULL: it is in none */
+    struct wisp__object *object;
+    struct wisp__presence *next_moved;
+    wisp__rules rules;
+    uint16_t tags[WISP__OBJECT_TAGS];
+    uint8_t tag_count;
+    bool placed;               /* it has a position */
+} wisp__presence;
+
+/* The bits of a row for peers that have these two before it, so long ago; or NULL. */
+typedef struct wisp__packed { wisp__encoded *bits, *base, *older; int behind, ahead; } wisp__packed;
+
+/* The newest row that an audience of an object is shown, where they differ. */
+typedef struct wisp__shown {
+    wisp__encoded *row;
+    int64_t tick;              /* these as in wisp__object */
+    uint32_t since;
+    bool jumps;
+    wisp__packed wire;
+} wisp__shown;
+
+/* What the owner of an object tells of it: at the server, and at the owner the tick. */
+typedef struct wisp__owned {
+    wisp__kept_rows rows;      /* by the owner's ticks */
+    int64_t tick;              /* of the newest row that the owner has made */
+    bool heard : 1;            /* the owner knows the turn of the object */
+    bool asks : 1;             /* the newest is still to be judged */
+    bool asked : 1;            /* the struct is the newest, until the tick is committed .. */
+    bool touched : 1;          /* .. but changed by `judge` or the server */
+} wisp__owned;
+
+/* An object, and behind it its struct, and then what its audiences are shown. */
 typedef struct wisp__object {
     uint32_t id;     /* generation:16 index:16 */
     uint16_t owner;
     wisp__class *of;
     struct wisp__object *previous, *next;  /* of its class */
-    struct wisp__object *next_edited, *next_news;
+    struct wisp__object *next_edited, *next_news, *next_look;
+    wisp__presence *presence;  /* NULL: it has none */
     wisp__encoded *row;        /* the newest */
-    wisp__encoded *wire, *wire_base;  /* its bits for peers with this base; NULL: not made */
+    wisp__encoded *once;       /* told: of the fields that went once; or NULL */
+    wisp__packed wire;
     int64_t tick;              /* of it */
     void *user;
     struct wisp__note *notes;  /* what peers know of it */
     wisp__described *described;    /* told: of its rows */
-    wisp__kept_rows kept;      /* told: those that deltas may be made from */
-    uint16_t sequence;         /* told: of the newest row */
+    wisp__owned *owned;        /* NULL: no owner has told of it */
+    wisp__kept_rows kept;      /* those of the last ticks */
+    uint32_t since;            /* ours: the tick in which it began to move as it does; told: the
+                                  newest for which its row is known to hold */
+    uint16_t description;      /* how often its owner or tags have changed, or were told again */
     uint8_t news;              /* handlers that are to run */
+    uint8_t turn;              /* how often the server has overruled the owner, or changed it */
     bool from : 1;             /* it is a server's */
     bool dead : 1;
     bool edited : 1;           /* in the list of edits */
     bool spawned : 1, ended : 1;  /* its handlers have run */
     bool hidden : 1;           /* the handler has refused it */
+    bool missed : 1;           /* told: there is news that waits for wisp_ready */
+    bool answered : 1;         /* told: what is said of its assets is on its way */
+    bool returns : 1;          /* told: it was here before */
+    uint8_t assets;            /* told: WISP__ASSETS_.. */
+    bool teleports : 1;        /* ours: with its next row */
+    bool jumps : 1;            /* ours: it has, in the tick `since` */
+    bool made : 1;             /* its newest row was made here, and not told */
+    bool orphan : 1;           /* its owner has left */
+    bool overruled : 1;        /* it was edited here, and the server tells another state */
+    bool predicted : 1;        /* its struct was edited here, where this end does not decide */
+    bool look : 1;             /* in the list of those whose viewers are to be found */
+    bool frozen : 1;           /* told: it stays as it is until the server tells more */
 } wisp__object;
 
 typedef struct wisp__object_place {
     wisp__object *object;
     const wisp__program *program;  /* told: of the rows of the object that is or was here */
+    wisp__class *of;           /* ours: of that object */
     uint16_t generation;       /* of the last one; told: of the last that has gone */
     bool gone;                 /* told: one has */
     uint32_t next_free;        /* index + 1 */
+    int64_t tick;              /* told: of the packet in which it last came, froze or went */
 } wisp__object_place;
 
 /* What a peer knows of an object. */
@@ -4731,24 +5463,83 @@ typedef struct wisp__note {
     uint16_t sequence, base_sequence;  /* sequence: of the next row */
     uint16_t index;            /* of the object */
     uint16_t session;          /* place in the pool */
-    uint8_t description;       /* how often it was changed */
+    uint8_t back;              /* of the last row, see wisp__kept_row */
     bool due : 1;              /* it is on the list */
     bool described : 1;        /* the peer has the description */
+    bool mute : 1;             /* the peer itself has told the newest row */
+    bool owns : 1;             /* it is between the object's owner and its server */
+    uint8_t assets;            /* what the peer has said: WISP__ASSETS_.. */
+    bool away : 1;             /* the object has left the peer's interest, .. */
+    bool parted : 1;           /* .. the peer was sent that, .. */
+    bool frozen : 1;           /* .. and has it: its copy is frozen */
+    bool again : 1;            /* it is of interest again, once the peer has despawned it */
+    float weight;
+    bool open : 1;             /* and the newest row: no */
+    bool rested : 1;           /* the base went with a later tick than its own */
 } wisp__note;
 
 typedef struct wisp__due {
-    uint64_t key;              /* urgency:32 index:16 */
+    uint64_t key;              /* urgency:32 distance:16 index:16 */
     wisp__note *note;
 } wisp__due;
 
-/* What a peer that has joined this end knows of its objects. */
+enum { WISP__REFUSALS = 64 };
+
+/* What a peer knows of the objects of this end: one that has joined it, or the server of which this
+   end owns objects. */
 typedef struct wisp__audience {
     wisp__note **notes;        /* by hash of the index (open addressing) */
-    int room, count;
+    int room, count, open;     /* open: of those notes */
     wisp__due *due;            /* the first `ready` are a heap */
     int due_room, due_count, ready;
     uint16_t first_sequence;   /* of the next note */
+    struct wisp__focus *focus; /* NULL: none */
+    bool ended;                /* the session has, while interest was settled */
+    uint32_t refusals[WISP__REFUSALS];  /* that it is to be told of (REFUSED) */
+    int refusal_count;
 } wisp__audience;
+
+/* --- interest --- */
+
+/* A cube of space that some object is in, or some focus may see into. */
+typedef struct wisp__zone {
+    struct wisp__zone *next;   /* of its bucket */
+    int32_t at[3];
+    wisp__presence *first;
+    struct wisp__lookout *watches;
+} wisp__zone;
+
+enum { WISP__WATCHES = 27, WISP__POWERS = 64, WISP__POWER_LEAST = -20 };
+
+typedef struct wisp__lookout {
+    struct wisp__lookout *next, *previous;       /* of the zone */
+    wisp__zone *zone;
+    struct wisp__focus *focus;
+} wisp__lookout;
+
+/* Where a peer looks from, and how far. */
+typedef struct wisp__focus {
+    struct wisp__focus *next;  /* of all */
+    wisp__session *session;
+    wisp_vec3 at;
+    double enter, leave;       /* squares of the radii */
+    double radius;             /* the larger one */
+    int power;                 /* of its radius */
+    int watch_count;
+    bool moved, wide;          /* wide: it watches all zones, and stands in none */
+    int32_t low[3], high[3];   /* zones that it watches */
+    wisp__lookout watches[WISP__WATCHES];
+} wisp__focus;
+
+typedef struct wisp__zones {
+    wisp__zone **buckets;
+    int room, count;
+    double side;               /* of a zone, a power of two; 0: there is no focus */
+    wisp__focus *foci;
+    int focus_count;
+    int powers[WISP__POWERS];  /* foci by the power of two that their radius is below */
+    bool changed;              /* powers have, or something was not linked for want of memory */
+} wisp__zones;
 
 typedef struct wisp__objects {
     wisp__class **classes;
@@ -4760,12 +5551,29 @@ typedef struct wisp__objects {
     int count;                 /* of our live ones, or of all that a server has told of */
     uint32_t free_first, free_last;  /* index + 1; first in, first out */
     int free_count;
+    int64_t kept_bytes;        /* memory of the rows in the queues of objects */
+    int past_turn;             /* index of the next object that may lose a row of the past */
     wisp__object *edited, *news, *news_last;
+    wisp__object *looks;       /* whose viewers are to be found */
+    wisp__presence *moved;
+    wisp__tag *tags;
+    int tag_room, tag_count;
+    wisp__zones zones;
+    bool settling;             /* interest is being settled: nothing of it is freed */
+    uint32_t settled;          /* how often it was */
     wisp__session *server;     /* whose objects are here; NULL: nobody's */
     bool lost;                 /* it has gone, and they have not yet */
+    bool orphans;              /* owners of ours have left */
     bool served;               /* there was such a server before */
     bool starved;              /* something was not noted for want of memory: the next tick does */
     bool dead;                 /* some are to be freed */
+    bool stated, states;       /* `all_of` is known; what the last STATE told is not there yet */
+    uint32_t all_of;           /* low bits of the newest tick of which all states are there */
+    uint32_t state_tick;       /* the last STATE: its tick, and the packets that it takes */
+    uint64_t state_from, state_to;
+    wisp__property *told, *told_last;  /* whose watchers are to run */
+    uint32_t updates;
+    wisp__arena views;         /* values for wisp_get, until the update ends */
 } wisp__objects;
 
 /* --- packet_writer --- */
@@ -4865,7 +5673,8 @@ typedef struct wisp__reading {
     wisp_result code;    /* that it ends with */
     const wisp_addr *source;  /* of the packet */
     bool challenged;          /* the packet has had one challenge, which was answered */
-    bool has_tick;
+    bool has_tick, has_input;
+    bool complete;            /* no newer state than what is here and in it */
     int64_t tick;             /* the sender's, if it has told */
     wisp__inbound previous;   /* if there is one */
 } wisp__reading;
@@ -4874,6 +5683,65 @@ typedef struct wisp__reading {
 
 /* Datagrams that one call of link.recv may return. */
 enum { WISP__RECEIVED = 32 };
+
+/* --- input --- */
+
+/* RING: ticks whose inputs are kept, KEPT: also without spectators; SENT: in a packet at most. */
+enum { WISP__PLAYERS = 8, WISP__INPUT_RING = 1024, WISP__INPUT_KEPT = 128, WISP__INPUT_SENT = 64,
+       WISP__INPUT_BYTES = 64, WISP__INPUT_STRUCT = 256 };
+
+typedef struct wisp__inputs {
+    wisp__described *described;
+    int players, bytes, room;                   /* bytes: of a struct; room: ticks kept */
+    wisp__encoded *none;                        /* the row of zeros, before the first tick */
+    int64_t first, next[WISP__PLAYERS];         /* next: the first tick without a row */
+    wisp__encoded *rows[WISP__PLAYERS][WISP__INPUT_RING];
+    uint64_t image[WISP__PLAYERS][WISP__INPUT_STRUCT / 8];  /* structs that are shown */
+} wisp__inputs;
+
+/* --- rollback --- */
+
+enum { WISP__ROLLBACK_MOST = 30, WISP__SPECTATORS = 32, WISP__USED = 64, WISP__HASHES = 8,
+       WISP__INPUT_BODY = 1100 };
+
+typedef struct wisp__tick_hash { int64_t tick; uint64_t hash; } wisp__tick_hash;
+
+/* Another end; the first is this one itself, which counts as lost. */
+typedef struct wisp__rollback_link {
+    wisp_peer peer;
+    int player;                     /* WISP__PLAYERS: a spectator */
+    int theirs;                     /* the number of its game, once it has told ours; or 0 */
+    bool lost, desynced, news;      /* news: WISP_DESYNC is due */
+    unsigned gone;                  /* players that it does not listen to */
+    int64_t acked[WISP__PLAYERS];   /* the first tick whose input it has not */
+    uint64_t newest;                /* packet */
+    int ahead;                      /* ticks that we were, when that came */
+    double lead;                    /* the same of both ends, smoothed */
+    double grown;                   /* time when its inputs last went on */
+    wisp__tick_hash hash, differs[2];   /* hash: the newest that it has told */
+} wisp__rollback_link;
+
+typedef struct wisp__rollback {
+    wisp_rollback_desc desc;
+    wisp_rollback_stats stats;
+    wisp__inputs in;
+    wisp__rollback_link links[(int)WISP__PLAYERS + (int)WISP__SPECTATORS + 1];
+    int link_count, me, number;      /* me: WISP__PLAYERS for a spectator; number: 1 .. 15 */
+    wisp_result over;
+    bool local, running, ended, stalled, stall_news, stall_told;
+    unsigned gone, decided;          /* players; decided: their inputs end before `ends` */
+    int64_t ends[WISP__PLAYERS];
+    double gone_time, stall_time, send_time;
+    int64_t tick, good, wrong;       /* next; all before are right; the first that is not */
+    int64_t waited, next_hash, hashed_at;        /* ticks */
+    int window, save_every, places;
+    uint8_t *states;                 /* places, two of sync_test, those of `hashes` */
+    size_t state_bytes;              /* of each */
+    wisp__encoded *used[WISP__PLAYERS][WISP__USED];      /* by tick */
+    wisp__tick_hash hashes[WISP__HASHES];
+    wisp__seal seal;                 /* hashes states; its key is no secret */
+    uint8_t body[WISP__INPUT_BODY + 2 * WISP__SLACK];
+} wisp__rollback;
 
 struct wisp {
     wisp__base base;
@@ -4887,9 +5755,12 @@ struct wisp {
     wisp__policy policy;
     wisp__clock clock;
     wisp__objects objects;
+    struct wisp__rollback *rollback;  /* NULL: nothing is played */
+    int rollback_number;              /* of the last game, 1 .. 15 */
     wisp__hooks hooks;
     wisp__pool groups;
     wisp__pool queries;
+    wisp__sealer *sealer;  /* NULL: no cipher */
     uint8_t *info;  /* the answer to questions; NULL: none is given */
     int info_bytes;
     wisp_result (*accept)(wisp *w, const wisp_addr *from, const void *ticket, int ticket_size,
@@ -4897,7 +5768,7 @@ struct wisp {
     double now;  /* the caller's time, at this update */
     bool updating, started, destroyed, link_broken;
     /* of the first times given to wisp_update (host): whether they are no seconds */
-    struct { uint16_t seen; uint8_t back, uneven; bool fraction, grows, large; } times;
+    struct { uint16_t seen; uint8_t back, uneven, leaps, calm; bool fraction, grows, large; } times;
     wisp_result why;           /* for wisp_why */
     wisp_result join_failure;  /* of our last join */
     wisp_result no_baseline;   /* why the last baseline could not be opened */
@@ -4940,14 +5811,15 @@ const char *wisp_result_text(wisp_result code) {
         "no entropy", "server is full", "endpoint takes no joins", "join was denied",
         "another application", "another version of the application", "another wire version",
         "link is reliable on one side only", "closed", "timeout",
-        "the same address joined anew", "cancelled", "no such remote over there",
+        "the same address joined anew", "cancelled", "no remote of that name",
         "no handler", "over the rate limit", "call has expired", "handler failed",
         "link is busy", "link is broken", "malformed packet", "peer broke the protocol",
-        "schema makes no sense", "value is outside its schema", "schema is newer over there",
-        "migration failed", "bytes are not of this format", "compressed bytes make no sense",
-        "delta whose baseline is not held",
+        "schema is invalid, or not that of the other end", "value is outside its schema",
+        "schema is newer over there", "migration failed", "bytes are not of this format",
+        "compressed bytes make no sense", "delta whose baseline is not held",
         "pattern makes no sense", "over a budget of bytes", "too many packets, messages or errors",
-        "a middleware took it away", "the peer is being drained", "it has waited for too long"
+        "a middleware took it away", "the peer is being drained", "it has waited for too long",
+        "another end decides it", "a seal is missing"
     };
     if (code == WISP_PENDING) return "pending";
     if (code <= WISP_E_USER) return "application error";
@@ -5253,15 +6125,23 @@ static wisp_result wisp__throttle_code(const wisp__throttle_kind *kind) {
     return kind->code ? (wisp_result)kind->code : (wisp_result)WISP_E_FLOOD;
 }
 
-/* Logs how many lines of each kind were left out, as soon as one may pass again. */
+/* Logs how many lines of each kind were left out, as soon as one may pass again. What differs
+   between lines of a kind (the conversions of their format) becomes "...". */
 static void wisp__log_left_out(wisp__base *base) {
     uint32_t left_out;
     wisp__throttle_kind *kind;
     while ((kind = wisp__throttle_due(&base->throttle, base->time, &left_out, &base->left_out))) {
         char text[256];
-        const char *format = (const char *)(uintptr_t)kind->key;
-        snprintf(text, sizeof text, "%lu lines were left out: %s", (unsigned long)left_out,
-                 format ? format : "of many kinds");
+        const char *format = (const char *)(uintptr_t)kind->key, *from = format;
+        size_t at = (size_t)snprintf(text, sizeof text, "%lu lines were left out: %s",
+                                     (unsigned long)left_out, format ? "" : "of many kinds");
+        for (; from && *from && at < sizeof text - 3; from++) {
+            bool conversion = *from == '%';
+            if (conversion) from += 1 + strspn(from + 1, "0123456789.*l");
+            memset(text + at, conversion ? '.' : *from, conversion ? 3 : 1);
+            at += conversion ? 3 : 1;
+        }
+        text[wisp__min_int((int)at, (int)sizeof text - 1)] = 0;
         wisp__log_line(base, kind->level, wisp__throttle_code(kind), text);
     }
 }
@@ -5559,7 +6439,10 @@ static void wisp__limits_defaults(wisp_limits *l, int max_peers) {
         WISP__LIMIT(held_bytes, 1 << 20, WISP__LIMIT_MOST), WISP__LIMIT(groups, 1024, 1 << 16),
         WISP__LIMIT(matched_names, 64, WISP__LIMIT_MOST),
         WISP__LIMIT(schema_bytes_all, 16 << 20, WISP__LIMIT_MOST),
-        WISP__LIMIT(objects, 65535, 65535)
+        WISP__LIMIT(objects, 65535, 65535),
+        WISP__LIMIT(object_bytes, 64 << 20, WISP__LIMIT_MOST),
+        { offsetof(wisp_limits, rekey_packets), 1 << 20, 16, WISP__LIMIT_MOST, false },
+        WISP__LIMIT(rekey_seconds, 120, 1 << 20)
     };
     for (int i = 0; i < WISP__LENGTH(limits); i++) {
         const wisp__limit *limit = &limits[i];
@@ -5617,7 +6500,7 @@ static void wisp__enter_call(wisp__visit *here, const wisp *reader, const char *
         return;
     }
     here->w = w;
-    here->outer = w->visit;
+    here->outer = w->thread ? w->visit : NULL;  /* two that came at once leave no list behind */
     here->call = w->call;
     w->thread = thread;
     w->visit = here;
@@ -8025,9 +8908,14 @@ static bool wisp__fit_integer(wisp__fitting *f, const wisp_type *type, wisp__sto
     value = n.negative ? 0 - n.magnitude : n.magnitude;
     if (type->kind == WISP_TYPE_RANGE &&
         ((int64_t)value < type->least || (int64_t)value > type->most ||
-         (!is_signed && value > (uint64_t)INT64_MAX)))
-        return wisp__blame(f, "%s%.0f is not in %.0f .. %.0f", n.negative ? "-" : "",
-                           (double)n.magnitude, (double)type->least, (double)type->most);
+         (!is_signed && value > (uint64_t)INT64_MAX))) {
+        char twin[32] = "";    /* a negative number in a signed member: its range takes it so */
+        if (value > most >> 1)
+            snprintf(twin, sizeof twin, ", or -%.0f,", (double)(most - value) + 1);
+        return wisp__blame(f, "%s%.0f%s is not in %.0f .. %.0f", n.negative ? "-" : "",
+                           (double)n.magnitude, is_signed ? "" : twin, (double)type->least,
+                           (double)type->most);
+    }
     if (to.at) wisp__store_int(to.at, to.bytes, value);
     return true;
 }
@@ -8602,6 +9490,7 @@ typedef struct wisp__checking {
     wisp__fitting f;
     int depth, nodes;
     int image;  /* bytes of all structs so far */
+    int flags;  /* of all fields so far */
     size_t bytes;  /* most memory that compiling takes */
 } wisp__checking;
 
@@ -8731,7 +9620,8 @@ static bool wisp__check_members(wisp__checking *c, const wisp_schema *schema,
         return wisp__blame(&c->f, "a member is never missing");
     if (!c_struct && field->count_bytes) return wisp__blame(&c->f, "no member counts it");
     if (!field->count_bytes) return true;
-    if (!wisp__has_width(WISP__WIDTH_ANY, field->count_bytes) || field->flags)
+    if (!wisp__has_width(WISP__WIDTH_ANY, field->count_bytes) ||
+        field->flags & (WISP_FLAG_KEY | WISP_FLAG_OPTIONAL))
         return wisp__blame(&c->f, "what counts it is no integer");
     if (wisp__overlap(field->offset, field->bytes, field->count_offset, field->count_bytes))
         return wisp__blame(&c->f, "what counts it is inside of it");
@@ -8741,12 +9631,28 @@ static bool wisp__check_members(wisp__checking *c, const wisp_schema *schema,
     return true;
 }
 
+static bool wisp__check_flags(wisp__checking *c, const wisp_field *field) {
+    static const int apart[] = { WISP_FLAG_OWNER_ONLY | WISP_FLAG_SKIP_OWNER,
+                                 WISP_FLAG_STEPPED | WISP_FLAG_ANGLE };
+    int kind = field->type.kind;
+    c->flags |= field->flags;
+    if (field->flags & ~255) return wisp__blame(&c->f, "has flags that do not exist");
+    for (int i = 0; i < 2; i++)
+        if ((field->flags & apart[i]) == apart[i])
+            return wisp__blame(&c->f, i ? "is STEPPED and an ANGLE" : "goes to nobody: it is "
+                               "OWNER_ONLY and SKIP_OWNER");
+    return !(field->flags & WISP_FLAG_ANGLE) ||
+           (kind >= WISP_TYPE_NUMBER && kind <= WISP_TYPE_QUANTIZED) ||
+           (kind >= WISP_TYPE_VEC2 && kind <= WISP_TYPE_VEC4) ||
+           wisp__blame(&c->f, "is no number, and so no ANGLE");
+}
+
 static bool wisp__check_field(wisp__checking *c, const wisp_schema *schema, int i) {
     const wisp_field *field = &schema->fields[i];
     wisp__spot at = wisp__spot_of_field(field, 0);
     int number = wisp__field_number(schema, i);
     if (!wisp__check_name(field->name)) return wisp__blame(&c->f, "its name is not 1..64 bytes");
-    if (!wisp__check_members(c, schema, field)) return false;
+    if (!wisp__check_flags(c, field) || !wisp__check_members(c, schema, field)) return false;
     if (number < 1 || number > (1 << 29) - 1 || (number >= 19000 && number <= 19999))
         return wisp__blame(&c->f, "%d is no number of Protobuf", number);
     if (at.bytes > 0 && field->type.bytes > 0 && field->type.bytes != at.bytes)
@@ -8875,7 +9781,7 @@ static wisp_result wisp__schema_check(const wisp_schema *schema, char *text, int
         wisp__blamed(&c.f);
         return WISP_E_SCHEMA;
     }
-    if (bytes) *bytes = c.bytes;
+    if (bytes) *bytes = c.flags & WISP__AUDIENCE_FLAGS ? c.bytes * WISP__FORMS : c.bytes;
     return WISP_OK;
 }
 
@@ -8942,6 +9848,9 @@ typedef struct wisp__compiling {
     wisp__op *ops;  /* contiguous: nothing else takes memory meanwhile */
     int count;
     bool fixed;
+    uint32_t of_field;  /* of the operations that are emitted */
+    int inside;         /* of arrays and unions */
+    uint32_t leave, only;  /* flags of fields that are left out; that others are left out without */
     wisp__op spare;  /* stands in for an operation that has no memory */
 } wisp__compiling;
 
@@ -8972,6 +9881,7 @@ static wisp__op *wisp__emit(wisp__compiling *c, wisp__code code, const wisp__spo
     op->max = at->type->max;
     op->low = at->type->lo;
     op->high = at->type->hi;
+    op->of_field = c->of_field;
     c->fixed = c->fixed && wisp__cells_by_code[code][0] == WISP__CELL_PLAIN;
     return op;
 }
@@ -9048,6 +9958,13 @@ static void wisp__emit_blob(wisp__compiling *c, const wisp__spot *at) {
 
 static void wisp__emit_type(wisp__compiling *c, wisp__spot at);
 
+/* Of an array or union: all of it. */
+static void wisp__emit_inside(wisp__compiling *c, wisp__spot at) {
+    c->inside++;
+    wisp__emit_type(c, at);
+    c->inside--;
+}
+
 static void wisp__emit_array(wisp__compiling *c, const wisp__spot *at) {
     wisp__op *op = wisp__emit_counted(c, WISP__OP_ARRAY, at, at->type->max);
     wisp__spot element = wisp__inner_spot(at, 0);
@@ -9056,7 +9973,7 @@ static void wisp__emit_array(wisp__compiling *c, const wisp__spot *at) {
     if (at->bytes < 0) op->flags |= WISP__OP_ELSEWHERE;
     if (wisp__is_counted_out(at)) op->flags |= WISP__OP_FIXED;
     c->fixed = true;
-    wisp__emit_type(c, element);
+    wisp__emit_inside(c, element);
     op->end = c->count;
     if (c->fixed) op->flags |= WISP__OP_PLAIN;
     c->fixed = fixed;
@@ -9072,18 +9989,27 @@ static void wisp__emit_union(wisp__compiling *c, const wisp__spot *at) {
         wisp__spot inner = wisp__inner_spot(at, i), head = inner;
         head.offset = at->offset;
         option = wisp__emit(c, WISP__OP_OPTION, &head, 0);
-        wisp__emit_type(c, inner);
+        wisp__emit_inside(c, inner);
         option->end = c->count;
     }
     op->end = c->count;
 }
 
+/* Is the field that is emitted no part of this form? Structs are, but not all that is in them. */
+static bool wisp__emit_leaves(const wisp__compiling *c, const wisp_field *field) {
+    return !c->inside && field->type.kind != WISP_TYPE_STRUCT &&
+           (c->of_field & c->leave || c->only & ~c->of_field);
+}
+
 static void wisp__emit_struct(wisp__compiling *c, const wisp_schema *schema, int offset) {
+    uint32_t outer = c->of_field;
     for (int i = 0; i < schema->count; i++) {
         const wisp_field *field = &schema->fields[i];
         wisp__spot at = wisp__spot_of_field(field, offset);
         wisp__op *around = NULL;
         int first = c->count;
+        c->of_field = outer | (uint32_t)field->flags;
+        if (wisp__emit_leaves(c, field)) continue;
         if (field->flags & (WISP_FLAG_MAYBE | WISP_FLAG_OPTIONAL)) {
             around = wisp__emit(c, field->flags & WISP_FLAG_MAYBE ? WISP__OP_MAYBE
                                                                   : WISP__OP_OPTIONAL, &at, 0);
@@ -9095,6 +10021,7 @@ static void wisp__emit_struct(wisp__compiling *c, const wisp_schema *schema, int
         for (int k = first; field->flags & WISP_FLAG_KEY && k < c->count; k++)
             c->ops[k].flags |= WISP__OP_KEY;
     }
+    c->of_field = outer;
 }
 
 static void wisp__emit_type(wisp__compiling *c, wisp__spot at) {
@@ -9285,28 +10212,57 @@ static void wisp__lay_rows(wisp__bump *memory, wisp__op *ops, wisp__program *pro
     if (program->body) program->flat = wisp__flat_words(program);
 }
 
-/* Compiles a schema that was checked. NULL: the memory is too small. */
-static const wisp__program *wisp__compile(wisp__bump *memory, const wisp_schema *schema) {
+/* The program of the fields that have all flags of `only` and none of `leave`. */
+static wisp__program *wisp__compile_fields(wisp__bump *memory, const wisp_schema *source,
+                                           const wisp_schema *schema, int only, int leave) {
     wisp__program *program = (wisp__program *)wisp__bump_take(memory, sizeof *program);
     wisp__compiling c;
-    if (!program) return NULL;
+    if (!program || !schema) return NULL;
     memset(&c, 0, sizeof c);
     c.memory = memory;
     c.fixed = true;
+    c.only = (uint32_t)only;
+    c.leave = (uint32_t)leave;
     memset(program, 0, sizeof *program);
-    program->source = program->schema = schema;
-    if (schema->shape != WISP_SHAPE_STRUCT) program->schema = wisp__lay_schema(memory, schema);
-    if (!program->schema) return NULL;
-    wisp__emit_struct(&c, program->schema, 0);
+    program->source = source;
+    program->schema = schema;
+    wisp__emit_struct(&c, schema, 0);
     if (memory->failed) return NULL;
     wisp__find_runs(c.ops, c.count);
     program->ops = c.ops;
     program->count = c.count;
     program->fixed = c.fixed;
     wisp__lay_rows(memory, c.ops, program);
+    for (int i = 0; i < c.count; i++)
+        program->audience |= c.ops[i].of_field & WISP__AUDIENCE_FLAGS;
     for (int i = 0; i < schema->count; i++)
         program->keyed = program->keyed || (schema->fields[i].flags & WISP_FLAG_KEY) != 0;
     return memory->failed ? NULL : program;
+}
+
+/* The programs of the rows of objects. Without such flags there is but one. */
+static bool wisp__compile_forms(wisp__bump *memory, wisp__program *program) {
+    program->forms[WISP__FORM_ALL] = program;
+    for (int form = WISP__FORM_OTHERS; form < WISP__FORMS && program->audience; form++) {
+        int to = form > WISP__FORM_ONCE ? form - WISP__FORM_ONCE : form;
+        int leave = to == WISP__FORM_OWNER ? WISP_FLAG_SKIP_OWNER : WISP_FLAG_OWNER_ONLY;
+        const wisp__program **made = &program->forms[form];
+        if (to == WISP__FORM_OWNER && !(program->audience & WISP__AUDIENCE_OWNER)) continue;
+        if (form == to) leave |= WISP_FLAG_AT_SPAWN;
+        else if (!(program->audience & WISP_FLAG_AT_SPAWN)) continue;
+        *made = wisp__compile_fields(memory, program->source, program->schema,
+                                     form == to ? 0 : WISP_FLAG_AT_SPAWN, leave);
+        if (!*made) return false;
+    }
+    return true;
+}
+
+/* Compiles a schema that was checked. NULL: the memory is too small. */
+static const wisp__program *wisp__compile(wisp__bump *memory, const wisp_schema *schema) {
+    const wisp_schema *laid = schema->shape == WISP_SHAPE_STRUCT ? schema
+                                                                 : wisp__lay_schema(memory, schema);
+    wisp__program *program = wisp__compile_fields(memory, schema, laid, 0, 0);
+    return program && wisp__compile_forms(memory, program) ? program : NULL;
 }
 
 wisp_result wisp_schema_check(const wisp_schema *schema, char *text, int text_bytes) {
@@ -9337,7 +10293,7 @@ const wisp_schema *wisp_schema_compile(const wisp_schema *schema, void *memory, 
  *   Offsets do not travel: what is read is a schema of maps, or of lists.
  *
  *   descriptor  version:8 list:1 name, length(count), fields
- *   field       name flags:3 numbered:1 [length] [default: text:1, name | 64] type
+ *   field       name flags:3 [6: flags:8] numbered:1 [length] [default: text:1, name | 64] type
  *   name        length bytes
  *   type        kind:5, then by kind
  *     exact 5 · literal text:1, name | 64 · integer uint log2(bytes):2 Protobuf:2
@@ -9348,7 +10304,8 @@ const wisp_schema *wisp_schema_compile(const wisp_schema *schema, void *memory, 
  *     array length fixed:1 type
  * ======================================================================== */
 
-enum { WISP__KIND_ENUM_OPEN = 24 };  /* an enum that keeps numbers without a name */
+enum { WISP__KIND_ENUM_OPEN = 24,  /* an enum that keeps numbers without a name */
+       WISP__FLAGS_MORE = 6 };     /* flags that no field has together: more of them follow */
 
 static void wisp__put_text(wisp__writer *to, const char *text) {
     size_t length = strlen(text);
@@ -9466,8 +10423,12 @@ static bool wisp__carry_type(wisp__describing *d, const wisp__spot *at);
 
 static bool wisp__carry_field(wisp__describing *d, wisp_field *field) {
     wisp__spot at = wisp__spot_of_field(field, 0);
+    uint64_t flags = (uint64_t)field->flags;
     field->name = wisp__carry_text(d, field->name, 64);
-    field->flags = (int)wisp__carry(d, (uint64_t)field->flags & 7, 3);
+    if (!d->from && flags > 7) flags = WISP__FLAGS_MORE;
+    flags = wisp__carry(d, flags, 3);
+    if (flags == WISP__FLAGS_MORE) flags = wisp__carry(d, (uint64_t)field->flags & 255, 8);
+    field->flags = (int)flags;
     if (wisp__carry(d, field->number != 0, 1)) field->number = wisp__carry_length(d, field->number);
     if (!field->name) return false;
     if (field->flags & WISP_FLAG_OPTIONAL) {
@@ -10159,24 +11120,28 @@ static int wisp__pack_into(wisp__base *base, const wisp_value *values, int count
     return bits < 0 ? (int)bits : (int)((bits + 7) / 8);
 }
 
-static wisp_result wisp__pack_refused(const wisp *w, wisp_result result) {
+/* Says why the values of a message for this name cannot be packed. */
+static wisp_result wisp__pack_refused(const wisp *w, const char *name, wisp_result result) {
     const wisp_limits *limits = &w->base.limits;
     switch (result) {
     case WISP_OK: return WISP_OK;
     case WISP_E_MEMORY: return wisp__no_more_memory(w);
     case WISP_E_TOO_BIG:
-        return wisp__explain(w, result, "over the %d bytes of desc.limits.message_bytes",
+        return wisp__explain(w, result, "%.48s: over the %d bytes of desc.limits.message_bytes: "
+                             "send it in parts, or raise that on both ends", name,
                              limits->message_bytes);
     case WISP_E_DEPTH:
-        return wisp__explain(w, result, "values nested deeper than the %d of desc.limits.nesting",
-                             limits->nesting);
+        return wisp__explain(w, result, "%.48s: values nested deeper than the %d of "
+                             "desc.limits.nesting", name, limits->nesting);
     case WISP_E_LIMIT:
-        return wisp__explain(w, result, "more than desc.limits.message_values (%d), or a map over "
-                             "map_pairs (%d)", limits->message_values, limits->map_pairs);
+        return wisp__explain(w, result, "%.48s: more than desc.limits.message_values (%d), or a "
+                             "map over map_pairs (%d)", name, limits->message_values,
+                             limits->map_pairs);
     case WISP_E_TYPE:
-        return wisp__explain(w, result, "a value of no kind, a NULL text or a key that is there "
-                             "twice");
-    default: return wisp__explain(w, result, "the values: %s", wisp_result_text(result));
+        return wisp__explain(w, result, "%.48s: a value of no kind, a NULL text or a key that is "
+                             "there twice", name);
+    default:
+        return wisp__explain(w, result, "%.48s: the values: %s", name, wisp_result_text(result));
     }
 }
 
@@ -11642,6 +12607,7 @@ static void wisp__walk_blob(wisp__walk *w, const wisp__op *op) {
         if (!to) return;
         if (w->from == WISP__BITS) wisp__get_bytes(w->u->data, to, count);
         else if (count) memcpy(to, from, (size_t)count);
+        if (w->to == WISP__IMAGE && op->code == WISP__OP_TEXT) to[count] = 0;
         if (w->to == WISP__IMAGE && op->code == WISP__OP_TEXT && count &&
             memchr(to, 0, (size_t)count))
             wisp__unpack_invalid(w->u);
@@ -11963,6 +12929,7 @@ static void wisp__flat_store(wisp__unpacker *u, const wisp__program *program, co
             if (op->count_bytes)
                 wisp__store_int(image + op->count_offset, op->count_bytes, slot[1]);
             memcpy(to, slot + WISP__SLOT_HEAD, slot[1]);
+            if (op->code == WISP__OP_TEXT) to[slot[1]] = 0;
             fits &= op->code != WISP__OP_TEXT || !slot[1] || !memchr(to, 0, slot[1]);
             op++;
         }
@@ -15724,13 +16691,18 @@ const wisp_codec *wisp_protobuf(void) {
  *             these cells }            up to the last cell; from the second span
  *                                      on the first count is less 1 too
  *   cell    mask, then a value for each column that differs
+ *           goes on:1 scale:3 which    instead, where the table is one cell and an older
+ *                                      row is known. which: 1 the columns with order of
+ *                                      at least 5 bits; 01 column, these but for it; or
+ *                                      it too; 00 mask
  *           no mask at all             a table of one column and more than one row
  *           mask of zeros, symbols     only where the table is one cell
  *   mask    r zeros, 1                 a recent mask, the one of rank r
  *           one zero for each rank     another: one bit a column, or with more
  *                                      than 16 columns eights: 0, or 1 and 8 bits
  *   value   of 1 bit                   nothing: it can only be the other one
- *           kind 0                     number: the delta less its prediction, see wisp__trend
+ *           kind 0                     number: the delta less its prediction, see wisp__trend;
+ *                                      of a cell that goes on, see wisp__moving_on
  *           kind 1, up to 8 bits       the symbol
  *           kind 1, more               0 symbol, or 1 and what an exclusive or leaves:
  *                                      zeros below (f bits), width less 1 (f bits; f
@@ -15743,12 +16715,14 @@ const wisp_codec *wisp_protobuf(void) {
 #define WISP__CELL   64     /* columns; a mask is a word */
 #define WISP__ONES    4     /* of a number, before lengths grow by doubling */
 #define WISP__RANKS   8
+#define WISP__WIDE_COLUMN  5
 #define WISP__FIRST_WIDTH(bits)  (2 + (bits) / 8)   /* expected of a column's first number */
 
 typedef struct wisp__table {
     const wisp__column *columns;
     int                 column_count, rows;
     const uint32_t     *older;      /* the base of the base, as large; or NULL */
+    int                 behind, ahead;  /* times from it to the base, and from that on */
 } wisp__table;
 
 /* The mean width of recent numbers in 256ths of a bit, which gives the order of the next one. It
@@ -15785,6 +16759,8 @@ typedef struct wisp__table_coder {
     wisp__writer   *to;             /* NULL: the delta is read */
     wisp__reader   *from;           /* never fails while the delta is written */
     bool            follows;        /* a row of zeros has the row above as its base */
+    bool            goes_on;        /* a table of one row: it moves as from older to base */
+    int             scale;          /* the same: how wide its numbers are, 2 as expected */
     wisp__trend     trends[WISP__CELL];
     uint64_t        begun;          /* trends that are set */
     wisp__ranks     ranks;
@@ -15908,14 +16884,26 @@ static uint32_t wisp__as_predicted(uint32_t off, uint32_t predicted, int how, in
     return (wisp__unfold(off, bits) + predicted) & wisp__symbol_mask(bits);
 }
 
+/* Where a number is expected that goes on as it came, less the base. */
+static uint32_t wisp__moving_on(const wisp__table_coder *c, int bits, uint32_t base,
+                                uint32_t older) {
+    const wisp__table *t = &c->table;
+    int64_t moved = wisp__signed((base - older) & wisp__symbol_mask(bits), bits);
+    if (!c->goes_on) return 0;
+    if (t->behind != t->ahead) moved = moved * t->ahead / t->behind;
+    return (uint32_t)(uint64_t)moved & wisp__symbol_mask(bits);
+}
+
 /* In a table of one row, where there is nothing to learn from: as the first of a column is. */
-static uint32_t wisp__plain_alone(wisp__table_coder *c, int bits, uint32_t base, uint32_t delta) {
-    uint32_t mask = wisp__symbol_mask(bits);
-    int order = wisp__min_int(WISP__FIRST_WIDTH(bits), bits - 1);
-    uint32_t number = wisp__off_by(delta, 0, WISP__STAYS, bits);
-    number = wisp__plain_number(c, number, order, mask - 1);
-    if (!c->to) delta = wisp__as_predicted(number, 0, WISP__STAYS, bits);
-    if (delta == 0) c->from->failed = true;
+static uint32_t wisp__plain_alone(wisp__table_coder *c, int bits, uint32_t base, uint32_t delta,
+                                  uint32_t predicted) {
+    uint32_t mask = wisp__symbol_mask(bits), number;
+    int order = (int)wisp__between(WISP__FIRST_WIDTH(bits) - 2 + c->scale, 0, bits - 1);
+    int how = c->goes_on ? WISP__GOES_ON : WISP__STAYS;
+    number = wisp__off_by(delta, predicted, how, bits);
+    number = wisp__plain_number(c, number, order, c->goes_on ? mask : mask - 1);
+    if (!c->to) delta = wisp__as_predicted(number, predicted, how, bits);
+    if (delta == 0 && c->base) c->from->failed = true;
     return c->from->failed ? base : (base + delta) & mask;
 }
 
@@ -15928,7 +16916,8 @@ static uint32_t wisp__plain_ordered(wisp__table_coder *c, int i, int bits, uint3
     uint32_t mask = wisp__symbol_mask(bits), delta = (now - base) & mask, number;
     uint32_t predicted[WISP__PREDICTIONS] = { 0, 0, 0 };
     int64_t pull, most;
-    if (c->table.rows == 1) return wisp__plain_alone(c, bits, base, delta);
+    if (c->table.rows == 1)
+        return wisp__plain_alone(c, bits, base, delta, wisp__moving_on(c, bits, base, older));
     trend = wisp__trend_of(c, i);
     most = INT64_C(512) << wisp__max_int(trend->levels[0].width / 256, 0);
     predicted[WISP__DRIFTS] = (uint32_t)(uint64_t)(trend->drift / 256) & mask;
@@ -16040,7 +17029,8 @@ static void wisp__table_open(wisp__table_coder *c, const wisp__table *table, con
     c->out = NULL;
     c->to = NULL;
     c->from = NULL;
-    c->follows = false;
+    c->follows = c->goes_on = false;
+    c->scale = 2;
     c->ranks.count = 0;
     c->equal.seen = c->differ.seen = c->differ.width = 0;
     c->equal.width = wisp__width((uint64_t)c->cells) / 2 * 256;
@@ -16124,12 +17114,70 @@ static void wisp__plain_values(wisp__table_coder *c, const wisp__symbols *s, uin
 
 static const uint32_t wisp__no_symbols[WISP__CELL] = { 0 };
 
+/* By how much the numbers of a row are wider than those of first rows, in all; their count. */
+static int wisp__moving_excess(const wisp__table_coder *c, const wisp__symbols *s, uint64_t mask,
+                               int *count) {
+    int excess = 0;
+    for (*count = 0; mask; mask &= mask - 1) {
+        int i = wisp__width(mask & (0 - mask)) - 1, bits = s->column[i].bits;
+        uint32_t off = s->now[i] - s->base[i] -
+                       wisp__moving_on(c, bits, s->base[i], s->older[i]);
+        excess += wisp__width(wisp__fold(off & wisp__symbol_mask(bits), bits)) -
+                  WISP__FIRST_WIDTH(bits);
+        ++*count;
+    }
+    return excess;
+}
+
+/* The columns with order of at least so many bits. */
+static uint64_t wisp__ordered_columns(const wisp__table *table, int least) {
+    uint64_t mask = 0;
+    for (int i = 0; i < table->column_count; i++)
+        mask |= (uint64_t)(table->columns[i].bits >= least && !table->columns[i].kind) << i;
+    return mask;
+}
+
+/* A mask that is likely to be `like`, or to differ from it in one column. */
+static uint64_t wisp__plain_mask_like(wisp__table_coder *c, uint64_t mask, uint64_t like) {
+    int count = c->table.column_count, width = wisp__width((uint64_t)count - 1);
+    uint64_t other = mask ^ like, column;
+    if (wisp__plain_bits(c, !other, 1)) return like;
+    if (!wisp__plain_bits(c, !(other & (other - 1)), 1))
+        return wisp__plain_fresh_mask(c, mask, count);
+    column = wisp__plain_bits(c, (uint64_t)wisp__width(other) - 1, width);
+    if (column >= (uint64_t)count) c->from->failed = true;
+    return c->from->failed ? 0 : like ^ UINT64_C(1) << column;
+}
+
+/* The mask of a table of one cell and, where an older row is known, how the row has moved. */
+static uint64_t wisp__plain_only_mask(wisp__table_coder *c, const wisp__symbols *s,
+                                      uint64_t mask) {
+    uint64_t ordered, wide;
+    int stays, excess, count;
+    if (!c->table.older) return wisp__plain_fresh_mask(c, mask, c->table.column_count);
+    ordered = wisp__ordered_columns(&c->table, 2);
+    wide = wisp__ordered_columns(&c->table, WISP__WIDE_COLUMN);
+    if (c->to) {
+        stays = wisp__moving_excess(c, s, mask & ordered, &count);
+        c->goes_on = true;
+        excess = wisp__moving_excess(c, s, mask & ordered, &count);
+        c->goes_on = excess < stays;
+        if (!c->goes_on) excess = stays;
+        c->scale = count ? (int)wisp__between((excess + 64 * count) / count - 62, 0, 7) : 2;
+    }
+    c->goes_on = wisp__plain_bits(c, c->goes_on, 1);
+    c->scale = (int)wisp__plain_bits(c, (uint64_t)c->scale, 3);
+    return wisp__plain_mask_like(c, mask, wide);
+}
+
 /* Reads a table of one cell, which is its base so far; false: the mask is 0. */
 static bool wisp__plain_only(wisp__table_coder *c) {
     const uint32_t *base = c->base ? c->base : wisp__no_symbols;
     wisp__symbols symbols = { c->table.columns, base, base, base, c->out };
     int count = c->table.column_count;
-    uint64_t mask = wisp__plain_fresh_mask(c, 0, count);
+    uint64_t mask;
+    if (c->base && c->table.older) symbols.older = c->table.older;
+    mask = wisp__plain_only_mask(c, &symbols, 0);
     if (count < WISP__CELL && mask >> count) c->from->failed = true;
     wisp__plain_values(c, &symbols, mask);
     return mask != 0;
@@ -16163,7 +17211,7 @@ static int64_t wisp__table_bits(const wisp__table *table) {
 
 /* The most that a delta of the table takes, in bits. */
 static int64_t wisp__delta_bits_count(const wisp__table *table) {
-    return 1 + 16 + wisp__table_bits(table);
+    return 1 + 6 + 16 + wisp__table_bits(table);
 }
 
 static void wisp__plain_symbols(wisp__table_coder *c) {
@@ -16238,9 +17286,9 @@ static void wisp__delta_bits_write(wisp__writer *to, const wisp__table *table,
     c.to = to;
     c.from = &none;
     if (c.cells == 1) {
-        wisp__symbols s = { table->columns, base, now, base, NULL };
+        wisp__symbols s = { table->columns, base, now, table->older ? table->older : base, NULL };
         uint64_t mask = wisp__cell_mask(base, now, table->column_count);
-        wisp__plain_fresh_mask(&c, mask, table->column_count);
+        wisp__plain_only_mask(&c, &s, mask);
         wisp__plain_values(&c, &s, mask);
     } else {
         c.follows = wisp__follow_gain(&c) > 0;
@@ -16251,8 +17299,9 @@ static void wisp__delta_bits_write(wisp__writer *to, const wisp__table *table,
                       to->at - start.at <= wisp__delta_bits_count(table)))
         return;
     *to = start;
-    if (c.cells == 1) wisp__put(to, 1, 1), wisp__plain_fresh_mask(&c, 0, table->column_count);
-    else wisp__put(to, 7, 3);
+    wisp__put(to, c.cells == 1 ? 1 : 7, c.cells == 1 ? 1 : 3);
+    if (c.cells == 1 && table->older) wisp__put(to, 0, 6);
+    if (c.cells == 1) wisp__plain_fresh_mask(&c, 0, table->column_count);
     wisp__plain_symbols(&c);
 }
 
@@ -16989,7 +18038,7 @@ static bool wisp__delta_coded(wisp__delta *d, const wisp__table *table, const wi
    itself, which may go through the range coder; or -1. */
 static void wisp__delta_table(wisp__delta *d, const wisp__body *body, const wisp__grids *grids,
                               size_t grid, int rows, int array) {
-    wisp__table table = { body->table, body->columns, rows, NULL };
+    wisp__table table = { body->table, body->columns, rows, NULL, 0, 0 };
     const uint32_t *base = wisp__grid_cells(d, body, &grids->held[0], rows);
     uint32_t *now = d->row.words + grid;
     if (array >= 0 && !d->failed) {
@@ -16997,6 +18046,9 @@ static void wisp__delta_table(wisp__delta *d, const wisp__body *body, const wisp
         if (wisp__delta_coded(d, &table, grids, now, array)) return;
     }
     if (d->failed || !body->columns) return;
+    if (array < 0 && rows == 1 && d->ahead) table.older = grids->held[1].words;
+    table.behind = d->behind;
+    table.ahead = d->ahead;
     if (!d->delta.there) wisp__delta_bits_write(d->to, &table, base, now);
     else if (!wisp__delta_bits_read(&d->delta.from, &table, now == d->copy ? now : base, now))
         d->failed = true;
@@ -17140,11 +18192,12 @@ static bool wisp__record_delta_code(wisp__delta *d) {
     return !d->failed && !(d->to && d->to->full) && !d->delta.from.failed;
 }
 
-/* Moves past a delta without its baseline, where the program is nothing but numbers. */
-static bool wisp__record_delta_pass(wisp__unpacker *u, const wisp__program *program,
+/* Moves past a delta without its baseline, where the program is nothing but numbers. `older`: it
+   was made with the base's base in hand. */
+static bool wisp__record_delta_pass(wisp__unpacker *u, const wisp__program *program, bool older,
                                     wisp__reader *from) {
     const wisp__body *body = program->body;
-    wisp__table table = { body->table, body->columns, 1, NULL };
+    wisp__table table = { body->table, body->columns, 1, older ? wisp__no_symbols : NULL, 0, 0 };
     if (body->columns > WISP__DELTA_SYMBOLS ||
         !wisp__pay_each(u->credit, body->columns, WISP__PRICE_SYMBOL))
         return false;
@@ -17249,6 +18302,8 @@ static void wisp__row_delta_on(wisp__delta *d, wisp__unpacker *u, const wisp__pr
     d->base = wisp__encoded_words(from->base);
     d->base_words = wisp__encoded_size(from->base) / sizeof *d->base;
     for (int i = 0; i < 2; i++) d->older[i] = wisp__encoded_words(from->older[i]);
+    d->behind = from->behind;
+    d->ahead = from->ahead;
     from->adapted = NULL;
     if (from->adaptive) wisp__models_begin(d, from);
 }
@@ -18155,6 +19210,270 @@ static bool wisp__system_entropy(void *user, void *out, int size) {
 #endif
 
 /* ===========================================================================
+ * MARK: >>noise
+ * What: sealed sessions: the handshake Noise_NK_25519_ChaChaPoly_BLAKE2b (Noise, revision
+ *   34), and the keys of packets.
+ * Invariants: no key seals two packets of one number; a join costs the end that is joined
+ *   two agreements and one key pair; all secrets are wiped when they have done their work.
+ * Not here: the packets of the handshake (join), the place of a tag (packet).
+ *
+ *   message   an ephemeral key:256, sealed content, seal:128. In both messages the writer makes
+ *             the key, agrees it with the key that it knows of the other end, and seals by that
+ * ======================================================================== */
+
+#ifdef WISP_NO_SEALED
+#define WISP__SEALS          false
+#else
+#define WISP__SEALS          true
+#endif
+
+#define WISP__REKEY_OVERLAP  10.0   /* seconds for which the key before is kept at most */
+
+static void wisp__wipe(const wisp_cipher *c, void *secret, size_t size) {
+    c->wipe(c->user, secret, (int)size);
+}
+
+static wisp__place wisp__text(const void *at, int count) {
+    wisp__place text = { at, count };
+    return text;
+}
+
+/* A text that is sealed or opened in its place. */
+static wisp_box wisp__sealed_box(const uint8_t *key, wisp__place beside, uint8_t *at, int count) {
+    wisp_box box = { key, 0, beside.at, beside.count, at, at, count, at + count };
+    return box;
+}
+
+static bool wisp__blake(const wisp_cipher *c, uint8_t *out, wisp__place a, wisp__place b) {
+    wisp_box box = { NULL, 0, a.at, a.count, b.at, out, b.count, NULL };
+    return c->hash(c->user, &box);
+}
+
+/* Takes as long wherever they differ. */
+static bool wisp__same_secret(const uint8_t *a, const uint8_t *b, int bytes) {
+    volatile uint8_t different = 0;
+    for (int i = 0; i < bytes; i++) different = (uint8_t)(different | (a[i] ^ b[i]));
+    return different == 0;
+}
+
+/* HKDF of Noise: `input` goes into the chain, whose next value stands first in `made`. */
+static bool wisp__derive(const wisp_cipher *c, const uint8_t *chain, wisp__place input,
+                         uint8_t *made) {
+    wisp_box box = { chain, 0, NULL, 0, input.at, made, input.count, NULL };
+    return c->derive(c->user, &box);
+}
+
+static bool wisp__noise_hash(wisp__noise *n, const void *bytes, int size) {
+    return wisp__blake(n->cipher, n->hash, wisp__text(n->hash, WISP_HASH_BYTES),
+                       wisp__text(bytes, size));
+}
+
+/* Both ends begin with the same prologue and with the server's public key. */
+static bool wisp__noise_begin(wisp__noise *n, const wisp_cipher *cipher, const void *server_key,
+                              wisp__place prologue) {
+    memset(n, 0, sizeof *n);
+    n->cipher = cipher;
+    memcpy(n->hash, "Noise_NK_25519_ChaChaPoly_BLAKE2b", 33);
+    memcpy(n->chain, n->hash, sizeof n->chain);
+    memcpy(n->theirs, server_key, sizeof n->theirs);
+    return wisp__noise_hash(n, prologue.at, prologue.count) &&
+           wisp__noise_hash(n, server_key, WISP_KEY_BYTES);
+}
+
+/* An agreement goes into the chain and makes the next key. */
+static bool wisp__noise_agree(wisp__noise *n, const uint8_t *secret) {
+    const wisp_cipher *c = n->cipher;
+    struct { uint8_t shared[WISP_KEY_BYTES], chain[WISP_HASH_BYTES], key[WISP_HASH_BYTES]; } s;
+    bool done = c->agree(c->user, s.shared, secret, n->theirs) &&
+                wisp__derive(c, n->chain, wisp__text(s.shared, WISP_KEY_BYTES), s.chain);
+    if (done) memcpy(n->chain, s.chain, sizeof n->chain);
+    if (done) memcpy(n->key, s.key, sizeof n->key);
+    wisp__wipe(c, &s, sizeof s);
+    return done;
+}
+
+/* Writes a message whose content stands in its place. */
+static bool wisp__noise_write(wisp__noise *n, uint8_t *message, int content) {
+    const wisp_cipher *c = n->cipher;
+    uint8_t *at = message + WISP_KEY_BYTES;
+    wisp_box box = wisp__sealed_box(n->key, wisp__text(n->hash, WISP_HASH_BYTES), at, content);
+    return c->keypair(c->user, n->own, message) && wisp__noise_hash(n, message, WISP_KEY_BYTES) &&
+           wisp__noise_agree(n, n->own) && c->seal(c->user, &box) &&
+           wisp__noise_hash(n, at, content + WISP_SEAL_BYTES);
+}
+
+/* Reads a message into `content`. false: it is not from whom it should be, or was changed; then `n`
+   is of no use any more. */
+static bool wisp__noise_read(wisp__noise *n, const uint8_t *secret, wisp__place message,
+                             uint8_t *content) {
+    const wisp_cipher *c = n->cipher;
+    uint8_t *at = (uint8_t *)(uintptr_t)message.at + WISP_KEY_BYTES;
+    wisp_box box = wisp__sealed_box(n->key, wisp__text(n->hash, WISP_HASH_BYTES), at,
+                                    message.count - WISP__NOISE_REST);
+    box.to = content;
+    if (box.bytes < 0) return false;
+    memcpy(n->theirs, message.at, WISP_KEY_BYTES);
+    return wisp__noise_hash(n, message.at, WISP_KEY_BYTES) && wisp__noise_agree(n, secret) &&
+           c->open(c->user, &box) && wisp__noise_hash(n, at, message.count - WISP_KEY_BYTES);
+}
+
+/* --- keys of packets --- */
+
+/* The key after a key: REKEY of Noise. */
+static bool wisp__key_after(const wisp_cipher *c, const uint8_t *key, uint8_t *next) {
+    uint8_t made[WISP_KEY_BYTES + WISP_SEAL_BYTES] = { 0 };
+    wisp_box box = wisp__sealed_box(key, wisp__text(NULL, 0), made, WISP_KEY_BYTES);
+    bool done;
+    box.number = UINT64_MAX;
+    done = c->seal(c->user, &box);
+    if (done) memcpy(next, made, WISP_KEY_BYTES);
+    wisp__wipe(c, made, sizeof made);
+    return done;
+}
+
+/* Split of Noise: the keys of both directions. */
+static bool wisp__keys_split(wisp__keys *k, const wisp__noise *n, bool joiner, double now) {
+    struct { uint8_t there[WISP_HASH_BYTES], back[WISP_HASH_BYTES]; } s;
+    bool done = wisp__derive(k->cipher, n->chain, wisp__text(NULL, 0), s.there);
+    memcpy(k->out, joiner ? s.there : s.back, sizeof k->out);
+    memcpy(k->in, joiner ? s.back : s.there, sizeof k->in);
+    k->out_first = WISP_FIRST_NUMBER;
+    k->in_first = UINT64_MAX;
+    k->out_time = k->in_time = now;
+    wisp__wipe(k->cipher, &s, sizeof s);
+    return done && wisp__key_after(k->cipher, k->in, k->next);
+}
+
+/* Takes the next key for sending, if it is time and the peer has used the current one. `acked`: the
+   largest number that it has acked. */
+static void wisp__keys_turn(const wisp__base *base, wisp__keys *k, uint64_t number,
+                            uint64_t acked) {
+    bool due = number - k->out_first >= (uint64_t)base->limits.rekey_packets ||
+               base->time - k->out_time >= base->limits.rekey_seconds;
+    if (!due || acked < k->out_first || number == k->out_first) return;
+    if (!wisp__key_after(k->cipher, k->out, k->out)) return;
+    k->out_phase = !k->out_phase;
+    k->out_first = number;
+    k->out_time = base->time;
+}
+
+/* Seals a packet. One that cannot be sealed goes out as zeros, which nobody takes. */
+static void wisp__keys_seal(const wisp__keys *k, uint8_t *packet, wisp_box *box) {
+    packet[0] = (uint8_t)((packet[0] & ~WISP__FLAG_PHASE) | WISP__FLAG_SEALED |
+                          (k->out_phase ? WISP__FLAG_PHASE : 0));
+    box->key = k->out;
+    if (k->cipher->seal(k->cipher->user, box)) return;
+    memset(box->to, 0, (size_t)box->bytes);
+    memset(box->tag, 0, WISP_SEAL_BYTES);
+}
+
+/* A packet of the next key came. The key before it opens those that are still on their way. */
+static void wisp__keys_follow(wisp__keys *k, uint64_t number, double now) {
+    memcpy(k->before, k->in, sizeof k->before);
+    memcpy(k->in, k->next, sizeof k->in);
+    wisp__key_after(k->cipher, k->in, k->next);
+    k->in_phase = !k->in_phase;
+    k->has_before = true;
+    k->in_first = number;
+    k->in_time = now;
+}
+
+/* Opens the body of a packet. false: it is not the peer's, or was changed. */
+static bool wisp__keys_open(wisp__keys *k, double now, const uint8_t *packet, wisp_box *box) {
+    uint64_t number = box->number;
+    bool turned = ((packet[0] & WISP__FLAG_PHASE) != 0) != k->in_phase;
+    bool older = turned && number < k->in_first;
+    if (!(packet[0] & WISP__FLAG_SEALED) || (older && !k->has_before)) return false;
+    box->key = older ? k->before : turned ? k->next : k->in;
+    if (!k->cipher->open(k->cipher->user, box)) return false;
+    if (turned && !older) wisp__keys_follow(k, number, now);
+    else if (!turned && number < k->in_first) k->in_first = number;
+    if (k->has_before && now > k->in_time + WISP__REKEY_OVERLAP) {
+        wisp__wipe(k->cipher, k->before, sizeof k->before);
+        k->has_before = false;
+    }
+    return true;
+}
+
+static void wisp__keys_free(wisp__base *base, wisp__keys *k) {
+    if (!k) return;
+    wisp__wipe(k->cipher, &k->join, sizeof *k - offsetof(wisp__keys, join));
+    wisp__free(base, k, sizeof *k);
+}
+
+/* --- GOODBYE without a session (RFC 9000 10.3). When a session begins, the joined end gives the
+       other a key, which it can make again from its secret. The key never is on the wire in the
+       clear: a GOODBYE has its hash with the tag that it quotes, which serves for no other --- */
+
+static bool wisp__reset_key(const wisp__sealer *sealer, uint16_t connection,
+                            const wisp_addr *addr, uint8_t *key) {
+    uint8_t text[8 + sizeof *addr] = "reset", hash[WISP_HASH_BYTES];
+    bool done;
+    wisp__store_part(text + 6, connection, 2);
+    memcpy(text + 8, addr, sizeof *addr);
+    done = wisp__blake(&sealer->cipher, hash, wisp__text(sealer->reset_secret, WISP_KEY_BYTES),
+                       wisp__text(text, (int)sizeof text));
+    memcpy(key, hash, WISP_KEY_BYTES);
+    return done;
+}
+
+/* What a GOODBYE has in the place of a tag that begins so. */
+static bool wisp__reset_tag(const wisp_cipher *c, const uint8_t *key, const uint8_t *quoted,
+                            uint8_t *tag) {
+    uint8_t hash[WISP_HASH_BYTES];
+    bool done = wisp__blake(c, hash, wisp__text(key, WISP_KEY_BYTES), wisp__text(quoted, 8));
+    memcpy(tag, hash, WISP_SEAL_BYTES);
+    return done;
+}
+
+/* --- what an endpoint with a cipher has --- */
+
+static void wisp__sealer_free(wisp__base *base, wisp__sealer *sealer) {
+    wisp_cipher cipher;
+    size_t bytes = sizeof *sealer + (size_t)base->mtu + WISP__SLACK;
+    if (!sealer) return;
+    cipher = sealer->cipher;
+    wisp__wipe(&cipher, sealer, bytes);
+    wisp__free(base, sealer, bytes);
+}
+
+static bool wisp__key_given(uint8_t *to, const void *key) {
+    if (key) memcpy(to, key, WISP_KEY_BYTES);
+    return key != NULL;
+}
+
+/* X25519 of a secret key and the base point (RFC 7748 4.1). */
+static bool wisp__key_public(const wisp_cipher *c, const uint8_t *secret, uint8_t *made) {
+    static const uint8_t base_point[WISP_KEY_BYTES] = { 9 };
+    return c->agree(c->user, made, secret, base_point);
+}
+
+/* On failure *made is there too, unless there is no memory. */
+static wisp_result wisp__sealer_make(wisp__base *base, const wisp_desc *desc,
+                                     wisp__sealer **made) {
+    wisp__sealer *s;
+    if (!desc->cipher) return WISP_OK;
+    if (!WISP__SEALS) return WISP_E_UNSUPPORTED;
+    s = *made = (wisp__sealer *)wisp__alloc(base, sizeof *s + (size_t)base->mtu + WISP__SLACK);
+    if (!s) return WISP_E_MEMORY;
+    s->opened = (uint8_t *)(s + 1);
+    s->cipher = *desc->cipher;
+    s->required = desc->require_sealed;
+    s->resets = wisp__key_given(s->reset_secret, desc->reset_secret) && !base->reliable;
+    s->serves = wisp__key_given(s->secret, desc->secret_key);
+    return !s->serves || wisp__key_public(&s->cipher, s->secret, s->public_key) ? WISP_OK
+                                                                                : WISP_E_ARGUMENT;
+}
+
+/* Does a desc lack the cipher that it needs, or a part of it? */
+static bool wisp__sealer_wrong(const wisp_desc *desc) {
+    const wisp_cipher *c = desc->cipher;
+    if (!c) return desc->secret_key || desc->reset_secret || desc->require_sealed;
+    return !c->keypair || !c->agree || !c->hash || !c->derive || !c->seal || !c->open ||
+           !c->random || !c->wipe;
+}
+
+/* ===========================================================================
  * MARK: >>mtu
  * What: the largest datagram that the path to a peer carries, after RFC 8899: found
  *   too large by packets that vanish, and raised by probes.
@@ -18587,6 +19906,8 @@ static void wisp__congestion_flushed(wisp__flow *flow) {
  *   connection  the connection number that the receiver chose in the handshake
  *   tag       covers the whole packet: the full packet number, the direction,
  *             flags, connection, and all bytes after the tag
+ *   sealed    bit 6 of the flags; bit 5: which of two keys in turn. The tag has
+ *             128 bits, and the body is encrypted
  *   number    the low bits; the receiver refuses numbers over 8,192 ahead
  *   acks      largest:16 delay:8 (half milliseconds) small(ranges - 1) length(first - 1)
  *             then per range length(gap - 1) length(packets - 1), downwards
@@ -18596,6 +19917,7 @@ static void wisp__congestion_flushed(wisp__flow *flow) {
 #define WISP__TAG_BYTES      8
 #define WISP__PACKET_HEAD    13        /* flags, connection, tag, number */
 #define WISP__RELIABLE_HEAD  9         /* flags, tag */
+#define WISP__SEALED_MORE    (WISP_SEAL_BYTES - WISP__TAG_BYTES)
 #define WISP__LEAP           8192      /* packet numbers that may be missing in a row */
 #define WISP__LEAP_RESERVE   64        /* of those, kept for probes and goodbyes */
 #define WISP__SKIP_LEAST     128       /* packets between two skipped numbers, at least */
@@ -18605,27 +19927,59 @@ static void wisp__congestion_flushed(wisp__flow *flow) {
 
 typedef void (*wisp__ref_ended)(void *owner, const wisp__ref *ref, bool arrived);
 
-static int wisp__packet_head(const wisp__base *base) {
-    return base->reliable ? WISP__RELIABLE_HEAD : WISP__PACKET_HEAD;
+static int wisp__packet_head(const wisp__base *base, bool sealed) {
+    return (base->reliable ? WISP__RELIABLE_HEAD : WISP__PACKET_HEAD) +
+           (sealed ? WISP__SEALED_MORE : 0);
+}
+
+static bool wisp__has_keys(const wisp__peer *peer) { return WISP__SEALS && peer->keys; }
+
+static int wisp__head_of(const wisp__base *base, const wisp__peer *peer) {
+    return wisp__packet_head(base, wisp__has_keys(peer));
+}
+
+/* Where the tag begins. */
+static int wisp__tag_at(const wisp__base *base) { return base->reliable ? 1 : 3; }
+
+/* The low bits of the number, at the end of the head. */
+static uint64_t wisp__packet_low(const uint8_t *packet, int head) {
+    return wisp__load_part(packet + head - 2, 2);
 }
 
 /* The right tag of a packet. Packet numbers stay below 2^40. */
 static uint64_t wisp__packet_tag(const wisp__base *base, const wisp__seal *seal, int direction,
                                  uint64_t number, const uint8_t *packet, int size) {
-    int covered = (base->reliable ? 1 : 3) + WISP__TAG_BYTES;
+    int covered = wisp__tag_at(base) + WISP__TAG_BYTES;
     uint64_t connection = base->reliable ? 0 : wisp__load_part(packet + 1, 2);
     return wisp__seal_tag(seal, direction, number ^ connection << 40 ^ (uint64_t)packet[0] << 56,
                           packet + covered, size - covered);
 }
 
+static wisp_box wisp__packet_box(const wisp__base *base, uint64_t number, uint8_t *packet,
+                                 int size) {
+    int head = wisp__packet_head(base, true), tag_at = wisp__tag_at(base);
+    wisp_box box = wisp__sealed_box(NULL, wisp__text(packet, tag_at), packet + head, size - head);
+    box.number = number;
+    box.tag = packet + tag_at;
+    return box;
+}
+
 static void wisp__packet_close(const wisp__base *base, const wisp__peer *peer, uint64_t number,
                                uint8_t *packet, int size) {
+    int head = wisp__head_of(base, peer), tag_at = wisp__tag_at(base);
     if (!base->reliable) {
         wisp__store_part(packet + 1, peer->connection, 2);
-        wisp__store_part(packet + WISP__PACKET_HEAD - 2, number & 0xffff, 2);
+        wisp__store_part(packet + head - 2, number & 0xffff, 2);
     }
-    wisp__store64(packet + (base->reliable ? 1 : 3),
-                  wisp__packet_tag(base, &peer->seal, !peer->joiner, number, packet, size));
+    if (wisp__has_keys(peer)) {
+        wisp_box box = wisp__packet_box(base, number, packet, size);
+        uint64_t acked = base->reliable ? UINT64_MAX : peer->flow.largest_acked;
+        wisp__keys_turn(base, peer->keys, number, acked);
+        wisp__keys_seal(peer->keys, packet, &box);
+    } else {
+        wisp__store64(packet + tag_at,
+                      wisp__packet_tag(base, &peer->seal, !peer->joiner, number, packet, size));
+    }
 }
 
 static void wisp__flow_init(wisp__base *base, wisp__flow *flow, double now) {
@@ -18750,14 +20104,14 @@ static wisp__sent *wisp__flow_find(const wisp__flow *flow, uint64_t number) {
     return sent->number == (uint32_t)number && sent->bytes ? sent : NULL;
 }
 
-/* Was a packet with this head sent lately, and has nothing of the session come in since? */
-static bool wisp__flow_is_unheard(const wisp__flow *flow, const uint8_t *head, double heard_at) {
-    uint64_t number = wisp__widen(flow->next - 1, wisp__load_part(head + 11, 2), 16);
+/* The first bytes of the tag of a packet that was sent lately, if nothing of the session has come
+   in since; else NULL. */
+static const uint8_t *wisp__flow_unheard(const wisp__flow *flow, uint64_t low, double heard_at) {
+    uint64_t number = wisp__widen(flow->next - 1, low, 16);
     const wisp__sent *sent;
-    if (!flow->sent_room || number >= flow->next) return false;
+    if (!flow->sent_room || number >= flow->next) return NULL;
     sent = &flow->sent[number & (uint64_t)(flow->sent_room - 1)];
-    return sent->number == (uint32_t)number && memcmp(sent->tag, head + 3, sizeof sent->tag) == 0 &&
-           sent->time >= heard_at;
+    return sent->number == (uint32_t)number && sent->time >= heard_at ? sent->tag : NULL;
 }
 
 static bool wisp__flow_reserve(wisp__base *base, wisp__flow *flow) {
@@ -19669,7 +21023,8 @@ static int wisp__peer_abandon(wisp *w, wisp__peer *peer) {
 static inline wisp__channel *wisp__peer_channel(wisp__base *base, wisp__peer *peer, int channel) {
     if (peer->channels[channel]) return peer->channels[channel];
     peer->channels[channel] = wisp__channel_make(base);
-    if (peer->channels[channel]) peer->channel_end = wisp__max_int(peer->channel_end, channel + 1);
+    if (peer->channels[channel])
+        peer->channel_end = (uint8_t)wisp__max_int(peer->channel_end, channel + 1);
     return peer->channels[channel];
 }
 
@@ -20176,6 +21531,7 @@ static wisp__described *wisp__described_of(wisp__schemas *all, const wisp_schema
                                            char *text, int text_bytes, wisp_result *why) {
     uint8_t descriptor[WISP__DESCRIPTOR_BYTES + WISP__SLACK];
     wisp__plan plan = { schema, descriptor, 0, true, 0 };
+    wisp__described *made;
     for (wisp__described *d = all->first; d; d = d->next) {
         if (d->program->source != schema) continue;
         d->references++;
@@ -20187,7 +21543,12 @@ static wisp__described *wisp__described_of(wisp__schemas *all, const wisp_schema
     plan.bits = wisp__describe(schema, descriptor, (int)sizeof descriptor);
     if (plan.bits < 0) *why = WISP_E_SCHEMA;
     if (*why) return NULL;
-    return wisp__described_keep(all, wisp__described_make(all, &plan, why), false);
+    made = wisp__described_make(all, &plan, why);
+    if (made && made->program->audience) {
+        wisp__free(all->base, made, made->bytes);      /* again, in just the room that it takes */
+        made = wisp__described_make(all, &plan, why);
+    }
+    return wisp__described_keep(all, made, false);
 }
 
 static wisp__described *wisp__described_find(const wisp__schemas *all,
@@ -20825,7 +22186,7 @@ static void wisp__config_merge(wisp_config *to, const wisp_config *from) {
         WISP__SETTING(encode.foreign), WISP__SETTING(delivery), WISP__SETTING(channel),
         WISP__SETTING(batching), WISP__SETTING(max_batch_size), WISP__SETTING(batch_priority),
         WISP__SETTING(rate_burst), WISP__SETTING(delta_sync), WISP__SETTING(call_tries),
-        WISP__SETTING(replace) };
+        WISP__SETTING(replace), WISP__SETTING(after_state) };
 #undef WISP__SETTING
     static const char zeros[sizeof(void *)] = { 0 };
     if (from->batching == WISP_BATCH_UNRELIABLE) to->delivery = WISP_UNRELIABLE;
@@ -20847,7 +22208,7 @@ static void wisp__config_resolve(wisp__registry *r, wisp__remote *remote) {
     static const wisp_config builtin = {
         { 0, NULL, 0, NULL, NULL, 0, 0, NULL, 0, WISP_OFF }, WISP_RELIABLE, WISP_CHANNEL(0),
         WISP_BATCH_RELIABLE, 256, WISP_PRIORITY(500), 0, 0, WISP_OFF, 10, 1,
-        0, 0.5
+        0, 0.5, WISP_OFF
     };
     wisp_config *now = &remote->now;
     int priority = now->batch_priority;
@@ -21041,8 +22402,19 @@ static wisp_result wisp__name_wrong(const wisp *w, const char *name, int *length
 }
 
 static wisp_result wisp__name_taken(const wisp *w, const char *name) {
-    return wisp__explain(w, WISP_E_NAME, "'%.64s': names that begin with wisp: are wisp's own",
-                         name);
+    return wisp__explain(w, WISP_E_NAME, "'%.64s': names that begin with wisp:, \"class \" or "
+                         "\"property \" are wisp's own", name);
+}
+
+/* What a name begins with that stands for a class or a property; of others "". */
+static const char *wisp__name_kind(const char *name) {
+    if (strncmp(name, "class ", 6) == 0) return "class ";
+    return strncmp(name, "property ", 9) == 0 ? "property " : "";
+}
+
+/* Names that no application registers: those of wisp, and those that stand for something else. */
+static bool wisp__name_reserved(const char *name) {
+    return strncmp(name, "wisp:", 5) == 0 || *wisp__name_kind(name);
 }
 
 /* Finds or registers a name. */
@@ -21052,11 +22424,11 @@ static wisp__remote *wisp__registry_add(wisp__registry *r, const char *name, wis
     *why = wisp__name_wrong((const wisp *)r->owner, name, &length);
     if (*why) return NULL;
     remote = wisp__registry_find(r, name, length);
-    if (remote) {
+    if (remote && (!remote->of_class || r->defining)) {
         wisp__remote_claim(r, remote);
         return remote;
     }
-    if (r->count >= WISP__RESERVED && strncmp(name, "wisp:", 5) == 0) {
+    if (r->count >= WISP__RESERVED && wisp__name_reserved(name) && !r->defining) {
         *why = wisp__name_taken((const wisp *)r->owner, name);
         return NULL;
     }
@@ -21083,7 +22455,8 @@ static bool wisp__config_valid(const wisp *w, const wisp_config *c) {
         WISP__BETWEEN(batch_priority, false, 0, 1000),
         WISP__BETWEEN(delta_sync, false, 0, WISP_OFF),
         WISP__BETWEEN(replace, false, 0, WISP_OFF), WISP__BETWEEN(max_batch_size, false, 0, 2e9),
-        WISP__BETWEEN(rate_burst, false, 0, 2e9), WISP__BETWEEN(call_tries, false, 0, 2e9),
+        WISP__BETWEEN(after_state, false, 0, WISP_OFF), WISP__BETWEEN(rate_burst, false, 0, 2e9),
+        WISP__BETWEEN(call_tries, false, 0, 2e9),
         WISP__BETWEEN(max_age, true, -1e9, 1e6), WISP__BETWEEN(rate_limit, true, -1e9, 1e9),
         WISP__BETWEEN(call_timeout, true, 0, 1e9),
         WISP__BETWEEN(encode.mode, false, 0, WISP_ENCODE_DELTA),
@@ -21159,7 +22532,6 @@ static wisp_result wisp__batches_settle(wisp__registry *r) {
     return result;
 }
 
-/* Applies the settings in force to one remote, or to all of them (NULL). */
 static bool wisp__encoding_keyed(const wisp__encoding *e) {
     return e->kind == WISP__RECORD && e->described->program->keyed;
 }
@@ -21171,6 +22543,7 @@ static bool wisp__remote_is_state(const wisp__registry *r, const wisp__remote *r
     return remote->now.delivery != WISP_RELIABLE && (e->delta || wisp__encoding_keyed(e));
 }
 
+/* Applies the settings in force to one remote, or to all of them (NULL). */
 static wisp_result wisp__registry_settle(wisp__registry *r, const wisp__remote *only) {
     wisp_result result = only ? WISP_OK : wisp__batches_settle(r);
     int count = r->count;
@@ -21200,23 +22573,24 @@ static inline wisp__peer_remote *wisp__peer_remote_of(wisp *w, wisp__session *s,
     return &s->peer_remotes[index];
 }
 
-/* Queues a control frame. One without room is queued when a message asks for it again. */
-static void wisp__control_add(wisp *w, wisp__session *s, int kind, int number) {
+/* Queues a control frame. false: no room; it is queued when a message asks for it again. */
+static bool wisp__control_add(wisp *w, wisp__session *s, int kind, int number) {
     wisp__control *c = NULL;
     if (s->control_count) c = &s->controls[s->control_count - 1];
     if (c && c->kind == kind && c->number + c->count == number && c->count < 60000) {
         c->count++;
-        return;
+        return true;
     }
     if (wisp__grow(&w->base, WISP__ARRAY(s->controls, s->control_room),
                    s->control_count + 1, 2 * w->base.limits.remotes)) {
         s->controls_dropped = true;
-        return;
+        return false;
     }
     c = s->controls + s->control_count++;
     c->kind = (uint8_t)kind;
     c->number = (uint16_t)number;
     c->count = 1;
+    return true;
 }
 
 /* Bytes of the peer's limit that a schema takes: none if described before, or if it is ours. */
@@ -21277,7 +22651,7 @@ static wisp__remote *wisp__remote_found(wisp *w, wisp_target target) {
     if (!remote || strcmp(remote->name, target.name) != 0) {
         if (wisp__name_check(target.name, &length)) return NULL;
         remote = wisp__registry_find(r, target.name, length);
-        if (!remote || remote->index < WISP__RESERVED) return NULL;
+        if (!remote || remote->index < WISP__RESERVED || remote->of_class) return NULL;
         *recent = (uint16_t)(remote->index + 1);
     }
     wisp__remote_claim(r, remote);
@@ -21310,6 +22684,7 @@ wisp_result wisp_use_config(wisp *w, const wisp_config *c, const char *name) {
     if (result == WISP_OK) return WISP_OK;
     *to = before;
     wisp__registry_settle(r, remote);
+    if (result == WISP_E_MEMORY) return wisp__no_more_memory(w);
     return wisp__explain(w, result, "the settings of '%.64s' stay as they were: %s",
                          name ? name : "all remotes", wisp_result_text(result));
 }
@@ -21351,6 +22726,10 @@ wisp_result wisp_set_channel(wisp *w, const char *remote, int channel) {
     if (channel < 0 || channel >= WISP__CHANNELS)
         return wisp__explain(w, WISP_E_ARGUMENT, "channel %d is not in 0 .. 15", channel);
     return wisp__config_set(w, remote, offsetof(wisp_config, channel), WISP_CHANNEL(channel));
+}
+
+wisp_result wisp_set_after_state(wisp *w, const char *remote, bool on) {
+    return wisp__config_set(w, remote, offsetof(wisp_config, after_state), on ? WISP_ON : WISP_OFF);
 }
 
 wisp_result wisp_set_replace(wisp *w, const char *remote, bool on) {
@@ -22148,7 +23527,7 @@ static wisp_result wisp__delta_extent(wisp__message_codec *c, const wisp__encodi
     if (h->whole && e->kind == WISP__RECORD) result = wisp__record_pass(&u, e->described->program);
     else if (h->whole) result = wisp__decode_payload(&u, e, &out);
     else if (h->end >= 0) wisp__skip(data, h->end - data->at);
-    else if (!wisp__record_delta_pass(&u, e->described->program, data)) data->failed = true;
+    else if (!wisp__record_delta_pass(&u, e->described->program, false, data)) data->failed = true;
     if (data->failed && result != WISP_E_MEMORY) result = WISP_E_BAD_PACKET;
     if (result == WISP_E_INVALID) result = WISP_OK;
     return wisp__credit_result(&c->credit, result);
@@ -22350,6 +23729,7 @@ static void wisp__member_remove(wisp *w, wisp__member **place) {
     group->members[member->at] = last;
     last->at = member->at;
     *place = member->next;
+    member->session->regrouped = true;
     wisp__chunk_give(&w->chunks, member, sizeof *member);
 }
 
@@ -22427,6 +23807,7 @@ wisp_result wisp_group_add(wisp *w, wisp_group group, wisp_peer peer) {
     member->group = found;
     member->at = found->count;
     found->members[found->count++] = *place = member;
+    s->regrouped = true;
     return WISP_OK;
 }
 
@@ -23061,8 +24442,9 @@ static void wisp__errors_left_out(wisp *w, wisp__throttle *throttle) {
         wisp_remote remote = { (uint32_t)kind->key };
         wisp__notice notice = wisp__notice_of(WISP__ON_ERROR, peer, remote,
                                               wisp__throttle_code(kind));
-        snprintf(notice.text, sizeof notice.text, "%lu errors were left out: %s",
-                 (unsigned long)left_out,
+        const wisp__remote *about = wisp__remote_at(&w->registry, remote.id);
+        snprintf(notice.text, sizeof notice.text, "%.48s%s%lu errors were left out: %s",
+                 about ? about->name : "", about ? ": " : "", (unsigned long)left_out,
                  kind->code ? wisp_result_text(kind->code) : "of many kinds");
         wisp__notice_put(w, &notice);
     }
@@ -23072,6 +24454,7 @@ static void wisp__errors_left_out(wisp *w, wisp__throttle *throttle) {
 static wisp__connection *wisp__connection_add(wisp *w, wisp_handler fn, void *user,
                                               wisp_result *why) {
     wisp__connection *c = (wisp__connection *)wisp__pool_add(&w->base, &w->events.pool, why);
+    if (!c) wisp__no_room(w, *why, w->base.limits.connections, "limits.connections");
     if (!c) return NULL;
     c->fn = fn;
     c->user = user;
@@ -23137,20 +24520,22 @@ static inline void wisp__events_sweep(wisp *w) {
     if (!w->events.running && w->events.dead) wisp__events_bury(w);
 }
 
-/* A connection of no remote yet, which owns a state; NULL with the reason. */
-static wisp__connection *wisp__state_add(wisp *w, const wisp_state *state, wisp_result *why) {
+/* A connection of no remote yet, which owns a state. NULL: there is none, for the reason in
+   w->why. */
+static wisp__connection *wisp__owner_add(wisp *w, const wisp_state *state) {
     wisp__connection *c;
-    *why = WISP_OK;
+    if (!w) return NULL;
+    w->why = WISP_OK;
     if (!state || !state->fn || !state->move || !state->end || !state->bytes)
-        *why = wisp__explain(w, WISP_E_ARGUMENT, "a handler's state needs fn, move, end and bytes");
+        wisp__explain(w, WISP_E_ARGUMENT, "a handler's state needs fn, move, end and bytes");
     else if (w->events.closed)
-        *why = wisp__is_ending(w);
-    if (*why) return NULL;
-    c = wisp__connection_add(w, state->fn, NULL, why);
+        wisp__is_ending(w);
+    if (w->why) return NULL;
+    c = wisp__connection_add(w, state->fn, NULL, &w->why);
     if (!c) return NULL;
     c->user = wisp__alloc(&w->base, state->bytes);
     if (!c->user) {
-        *why = WISP_E_MEMORY;
+        wisp__no_more_memory(w);
         wisp__pool_remove(&w->events.pool, c);
         return NULL;
     }
@@ -23158,6 +24543,16 @@ static wisp__connection *wisp__state_add(wisp *w, const wisp_state *state, wisp_
     c->end = state->end;
     c->bytes = state->bytes;
     return c;
+}
+
+/* Handles a reply or an answer to a question by a connection that no list has. It ends then, unless
+   more answers follow: all but the last have an address. */
+static void wisp__on_owned(wisp_event *event) {
+    wisp__connection *owner = (wisp__connection *)event->user;
+    bool more = event->from != NULL;
+    event->user = owner->user;
+    wisp__handle(event->w, owner->fn, event);
+    if (!more) wisp__connection_end(event->w, owner);
 }
 
 /* Ends a connection that no list has; NULL: nothing. Leaves w->why as it is. */
@@ -23183,12 +24578,11 @@ static wisp_result wisp__events_match(wisp *w, wisp__connection *many, wisp__rem
     wisp__connection *part;
     wisp_result why;
     if (many->dead || remote->main != remote || remote->index < WISP__RESERVED ||
-        !wisp_pattern_matches(many->pattern, remote->name))
+        strcmp(many->of, wisp__name_kind(remote->name)) != 0 ||
+        !wisp_pattern_matches(many->pattern, remote->name + strlen(many->of)))
         return WISP_OK;
     part = wisp__connection_add(w, many->fn, many->user, &why);
-    if (!part) {
-        return wisp__no_room(w, why, w->base.limits.connections, "limits.connections");
-    }
+    if (!part) return why;
     part->parts = many->parts;
     many->parts = part;
     wisp__events_connect(remote, part);
@@ -23221,7 +24615,7 @@ static bool wisp__events_wanted(const wisp *w, const char *name, wisp__credit *c
     int length = (int)strlen(name);
     for (const wisp__connection *many = w->events.matches; many; many = many->next) {
         if (!wisp__pay_each(credit, length, WISP__PRICE_MATCH)) return false;
-        if (!many->dead && wisp_pattern_matches(many->pattern, name)) return true;
+        if (!many->dead && !*many->of && wisp_pattern_matches(many->pattern, name)) return true;
     }
     return false;
 }
@@ -23267,7 +24661,9 @@ static WISP__INLINE void wisp__event_begin(wisp *w, wisp_event *event, wisp_peer
     event->tick = 0;
     event->step = 0;
     event->object.id = 0;
-    event->state = event->before = NULL;
+    event->state = NULL;
+    event->before = NULL;
+    event->player.id = 0;
 }
 
 /* Dispatches all notices, and those that their handlers add, up to the limit. */
@@ -23321,7 +24717,7 @@ wisp_target wisp_by_handle(wisp_remote remote) {
 }
 
 static wisp_to wisp__to(int mode, const wisp_peer *list, int count) {
-    wisp_to to = { mode, { 0 }, list, count, { 0 } };
+    wisp_to to = { mode, { 0 }, list, count, { 0 }, { 0 }, { 0, 0, 0 }, 0 };
     return to;
 }
 
@@ -23346,6 +24742,21 @@ wisp_to wisp_to_group(wisp_group group) {
     to.group = group;
     return to;
 }
+
+#ifndef WISP_NO_STATE
+wisp_to wisp_to_viewers(wisp_object object) {
+    wisp_to to = wisp__to(WISP__TO_VIEWERS, NULL, 0);
+    to.object = object;
+    return to;
+}
+
+wisp_to wisp_to_near(wisp_vec3 position, double radius) {
+    wisp_to to = wisp__to(WISP__TO_NEAR, NULL, 0);
+    to.position = position;
+    to.radius = radius;
+    return to;
+}
+#endif
 
 wisp_peer wisp_server(void) {
     wisp_peer peer = { UINT32_MAX };
@@ -23417,17 +24828,24 @@ static wisp_result wisp__no_function(const wisp *w) {
 
 /* --- connect --- */
 
-/* Connects a connection of no remote; NULL: there is none, for the reason in w->why. */
+/* The same, with a handler. */
+static wisp__connection *wisp__handler_add(wisp *w, wisp_handler fn, void *user) {
+    if (w && !fn) wisp__no_function(w);
+    return w && fn ? wisp__connection_add(w, fn, user, &w->why) : NULL;
+}
+
 static wisp_connection wisp__connect(wisp *w, wisp_target target, wisp__connection *c, bool once) {
+    static const char *const kinds[] = { "", WISP_DESYNC, WISP_STALLED, WISP_RESUMED };
     wisp_connection handle = { 0 };
-    wisp__remote *remote = c ? wisp__remote_of(w, target, &w->why) : NULL;
-    if (!c && w->why < WISP_E_UNSUPPORTED)
-        wisp__no_room(w, w->why, w->base.limits.connections, "limits.connections");
-    if (!remote) {
-        wisp__connection_drop(w, c);
-        return handle;
-    }
+    wisp__remote *remote;
+    for (uint8_t i = 1; c && target.name && i < WISP__LENGTH(kinds); i++)
+        if (strcmp(target.name, kinds[i]) == 0) c->kind = i;
+    if (c && c->kind) target.name = "wisp:rollback";
+    remote = c ? wisp__remote_of(w, target, &w->why) : NULL;
+    if (c && !remote) wisp__connection_drop(w, c);
+    if (!remote) return handle;
     c->once = once;
+    w->clock.wanted |= remote->index == WISP__ON_TICK;
     wisp__events_connect(remote, c);
     handle.id = c->slot.id;
     return handle;
@@ -23436,46 +24854,48 @@ static wisp_connection wisp__connect(wisp *w, wisp_target target, wisp__connecti
 wisp_connection wisp_connect_target(wisp *w, wisp_target target, wisp_handler fn, void *user,
                                     bool once) {
     WISP__ENTER(w);
-    wisp_connection none = { 0 };
-    if (!w) return none;
-    if (!fn) wisp__no_function(w);
-    return wisp__connect(w, target, fn ? wisp__connection_add(w, fn, user, &w->why) : NULL, once);
+    return wisp__connect(w, target, wisp__handler_add(w, fn, user), once);
 }
 
 wisp_connection wisp_connect_state(wisp *w, wisp_target target, const wisp_state *state,
                                    bool once) {
     WISP__ENTER(w);
-    wisp_connection none = { 0 };
-    return w ? wisp__connect(w, target, wisp__state_add(w, state, &w->why), once) : none;
+    return wisp__connect(w, target, wisp__owner_add(w, state), once);
+}
+
+/* Connects it to all names of a kind that match a pattern. */
+static wisp_connection wisp__connect_pattern(wisp *w, const char *of, const char *pattern,
+                                             wisp__connection *many) {
+    wisp_connection handle = { 0 };
+    wisp__connection **last;
+    wisp_pattern compiled;
+    if (!many) return handle;
+    w->why = pattern ? wisp__pattern_compile(w, &compiled, pattern) : wisp__no_function(w);
+    if (!w->why) many->pattern = (wisp_pattern *)wisp__alloc(&w->base, sizeof *many->pattern);
+    if (!w->why && !many->pattern) wisp__no_more_memory(w);
+    if (!many->pattern) {
+        wisp__connection_drop(w, many);
+        return handle;
+    }
+    *many->pattern = compiled;
+    many->of = of;
+    for (last = &w->events.matches; *last;) last = &(*last)->next;
+    *last = many;
+    for (int i = 0; i < w->registry.count && w->why == WISP_OK; i++)
+        w->why = wisp__events_match(w, many, w->registry.remotes[i]);
+    if (w->why) wisp__events_disconnect(w, many);
+    else handle.id = many->slot.id;
+    return handle;
 }
 
 wisp_connection wisp_connect_match(wisp *w, const char *pattern, wisp_handler fn, void *user) {
     WISP__ENTER(w);
-    wisp_connection handle = { 0 };
-    wisp__connection *many, **last;
-    wisp_pattern compiled;
-    if (!w) return handle;
-    w->why = fn && pattern ? wisp__pattern_compile(w, &compiled, pattern) : wisp__no_function(w);
-    if (w->why) return handle;
-    many = wisp__connection_add(w, fn, user, &w->why);
-    if (!many) wisp__no_room(w, w->why, w->base.limits.connections, "limits.connections");
-    if (!many) return handle;
-    many->pattern = (wisp_pattern *)wisp__alloc(&w->base, sizeof *many->pattern);
-    if (!many->pattern) {
-        wisp__no_more_memory(w);
-        wisp__pool_remove(&w->events.pool, many);
-        return handle;
-    }
-    *many->pattern = compiled;
-    for (last = &w->events.matches; *last;) last = &(*last)->next;
-    *last = many;
-    handle.id = many->slot.id;
-    for (int i = 0; i < w->registry.count && w->why == WISP_OK; i++)
-        w->why = wisp__events_match(w, many, w->registry.remotes[i]);
-    if (w->why == WISP_OK) return handle;
-    wisp__events_disconnect(w, many);
-    handle.id = 0;
-    return handle;
+    return wisp__connect_pattern(w, "", pattern, wisp__handler_add(w, fn, user));
+}
+
+wisp_connection wisp_connect_match_state(wisp *w, const char *pattern, const wisp_state *state) {
+    WISP__ENTER(w);
+    return wisp__connect_pattern(w, "", pattern, wisp__owner_add(w, state));
 }
 
 void wisp_disconnect(wisp *w, wisp_connection connection) {
@@ -23829,12 +25249,14 @@ static inline int wisp__hooks_ready(const wisp *w, bool any) {
 static void wisp__held_release(wisp *w, wisp__held *held, wisp_result verdict) {
     wisp__held_cut(&w->hooks.held, held, WISP__OF_ALL);
     wisp__held_push(&w->hooks.released[held->passage.inbound], held, WISP__OF_ALL);
+    w->hooks.states -= held->passage.state != WISP__STATE_NONE;
     held->ready = true;
     held->turn = ++w->hooks.releases;
     held->passage.verdict = verdict;
 }
 
 static void wisp__hooks_unlink(wisp *w, wisp__held *held) {
+    w->hooks.states -= held->passage.state && !held->ready;
     wisp__held_cut(held->ready ? &w->hooks.released[held->passage.inbound] : &w->hooks.held, held,
                    WISP__OF_ALL);
     wisp__held_cut(held->own, held, WISP__OF_PEER);
@@ -23847,7 +25269,7 @@ static int wisp__hooks_release(wisp *w, uint32_t serial, wisp__held_list *own,
     wisp__held *held = own ? own->first : w->hooks.held.first, *next;
     for (; held; held = next) {
         next = held->next[of];
-        if (held->ready || held->passage.after != serial) continue;
+        if (held->ready || held->passage.state || held->passage.after != serial) continue;
         wisp__held_release(w, held, verdict);
         count++;
     }
@@ -23925,7 +25347,7 @@ wisp_result wisp_change(wisp_event *event, const wisp_value *values, int count) 
         return wisp__explain(w, WISP_E_ARGUMENT, "wisp_change works inside of a middleware only");
     result = wisp__pack(&w->content.packer, values, count);
     if (result == WISP_OK) result = wisp__values_copy(w, NULL, &changed, &changed_count);
-    if (result) return wisp__pack_refused(w, result);
+    if (result) return wisp__pack_refused(w, event->name, result);
     event->args = changed;
     event->count = changed_count;
     event->passage->changed = true;
@@ -24016,12 +25438,11 @@ static wisp__request *wisp__request_take(wisp *w, wisp__session *s, uint32_t id,
 /* A slot for a call of ours, or for a deferred one of the peer; NULL with the reason. */
 static wisp__pending *wisp__call_add(wisp *w, bool deferred, wisp_result *why) {
     int *count = deferred ? &w->calls.deferred : &w->calls.ours;
-    wisp__pending *call;
+    wisp__pending *call = NULL;
     *why = WISP_E_LIMIT;
-    if (*count >= w->base.limits.calls) return NULL;
-    *why = wisp__timers_reserve(&w->base, &w->peers.timers);
-    if (*why) return NULL;
-    call = (wisp__pending *)wisp__pool_add(&w->base, &w->calls.pool, why);
+    if (*count < w->base.limits.calls) *why = wisp__timers_reserve(&w->base, &w->peers.timers);
+    if (!*why) call = (wisp__pending *)wisp__pool_add(&w->base, &w->calls.pool, why);
+    if (!call) wisp__no_room(w, *why, w->base.limits.calls, "limits.calls");
     if (!call) return NULL;
     call->timer.kind = WISP__TIMER_CALL;
     call->began = -1;
@@ -24134,8 +25555,8 @@ wisp_result wisp_on_invoke_state(wisp *w, wisp_target target, const wisp_state *
     wisp__connection *owner;
     if (!w) return WISP_E_ARGUMENT;
     if (!remote) return why;
-    owner = wisp__state_add(w, state, &why);
-    if (!owner) return why;
+    owner = wisp__owner_add(w, state);
+    if (!owner) return w->why;
     wisp__answer_with(w, remote, owner->fn, owner->user, owner);
     return WISP_OK;
 }
@@ -24163,7 +25584,6 @@ wisp_call wisp_defer(wisp_event *event) {
     if (event && event->w) event->w->why = why;
     if (!s) return handle;
     call = wisp__call_add(event->w, true, &event->w->why);
-    if (!call) wisp__no_room(event->w, event->w->why, event->w->base.limits.calls, "limits.calls");
     if (!call) return handle;
     call->id = event->request->id;
     call->remote = event->request->remote;
@@ -24201,12 +25621,11 @@ void wisp_cancel(wisp *w, wisp_call handle) {
  *   body   acks?, frames, then END or fewer than 8 zero bits
  *   kind   1 ALIKE · 01 EVENT · 001 REPEAT · 0001 SIZED · 0000 kind:4
  *   kind:4 END 0, SECTION 1, FRAGMENT 2, INVOKE 3, REPLY 4, ANNOUNCE 5, BOUND 6, UNKNOWN 7,
- *          PING 8, LEAVE 9, RESYNC 10, TICK 11, OBJECT 12, ASSEMBLED 14, MORE 15 followed by
- *          kind:4 of its own:
+ *          PING 8, LEAVE 9, RESYNC 10, TICK 11, OBJECT 12, INPUT 13, ASSEMBLED 14, MORE 15
+ *          followed by kind:4 of its own:
  *          PATH_CHALLENGE 0, PATH_RESPONSE 1, CLOCK 3, READS 4, PART 5, LIMITED 6,
- *          LACKS 7.
- *          Reserved: INPUT 13; after MORE:
- *          FULL 2 (a name and a key, in place of RESYNC of a whole name)
+ *          LACKS 7, REFUSED 8.
+ *          Reserved, after MORE: FULL 2 (a name and a key, in place of RESYNC of a whole name)
  * ======================================================================== */
 
 enum { WISP__ANNOUNCEMENT = 100 };     /* type of a message: an announcement of any size */
@@ -24348,8 +25767,8 @@ static void wisp__frame_put_repeat(wisp__writer *to, int count) {
 static int wisp__frame_get_repeat(wisp__reader *from) { return wisp__get_small(from) + 1; }
 
 /* TICK   tick:32 complete:1
-   The sender's tick that the objects of the packet are of; complete: it has no newer state than
-   what it has sent. */
+   The sender's tick that the objects of the packet are of; complete: all objects that are not in
+   the packet are as the receiver is known to have them. */
 static void wisp__frame_put_tick(wisp__writer *to, uint32_t tick, bool complete) {
     wisp__frame_put(to, WISP__FRAME_TICK);
     wisp__put(to, tick | (uint64_t)complete << 32, 33);
@@ -24364,6 +25783,31 @@ static void wisp__frame_put_number(wisp__writer *to, wisp__frame kind, int numbe
 
 static int wisp__frame_get_number(wisp__reader *from) { return wisp__get_length(from); }
 
+/* STATE   tick:32 behind:8 packets:8
+   After messages with config.after_state, which wait for the states of that tick. Those of so many
+   ticks before are in this packet and so many packets before it, if all have come. 255 behind: it
+   is not known. */
+static void wisp__frame_put_state(wisp__writer *to, uint32_t tick, unsigned behind,
+                                  unsigned packets) {
+    wisp__frame_put(to, WISP__FRAME_STATE);
+    wisp__put(to, tick | (uint64_t)behind << 32 | (uint64_t)packets << 40, 48);
+}
+
+/* ASSETS   length(index) generation:16 said:2
+   Whether the end that was told of this object waits for what it needs (1), refuses the object (2),
+   or has what it needs (3). A smaller number after a larger one is old. */
+static void wisp__frame_put_assets(wisp__writer *to, uint32_t id, int said) {
+    wisp__frame_put_number(to, WISP__FRAME_ASSETS, (int)(id & 0xffff));
+    wisp__put(to, id >> 16 | (uint64_t)said << 16, 18);
+}
+
+static uint32_t wisp__frame_get_assets(wisp__reader *from, int *said) {
+    uint32_t index = (uint32_t)wisp__get_length(from);
+    uint32_t generation = (uint32_t)wisp__get(from, 16);
+    *said = (int)wisp__get(from, 2);
+    return index > 0xffff ? 0 : generation << 16 | index;
+}
+
 /* LIMITED   length(number) small(count - 1)
    So many messages of the name with this number at their sender came over the rate limit, and were
    dropped. Sent at most once a second, for at most 8 names. */
@@ -24373,6 +25817,14 @@ static void wisp__frame_put_limited(wisp__writer *to, int number, uint32_t count
 }
 
 static int wisp__frame_get_limited(wisp__reader *from) { return wisp__get_small(from) + 1; }
+
+/* REFUSED   code:15 number:16 spawn:1
+   An edit of the object with this index (spawn: the spawn with this number) was refused; the code
+   is -1 - code. */
+static void wisp__frame_put_refused(wisp__writer *to, uint32_t refusal) {
+    wisp__frame_put(to, WISP__FRAME_REFUSED);
+    wisp__put(to, refusal, 32);
+}
 
 /* PATH_CHALLENGE, PATH_RESPONSE   data:64
    The response has the data of the challenge, and goes to the address that it came from. */
@@ -24527,7 +25979,7 @@ typedef struct wisp__nearest {
     const char *name;
     int length;
     int edits;                 /* of the nearest so far; more is too far */
-    char found[72];            /* ": did you mean" and the name, cut to fit a notice */
+    char found[WISP__GUESS_BYTES];
     wisp__credit *credit;
 } wisp__nearest;
 
@@ -24578,8 +26030,7 @@ static void wisp__nearest_try_remote(wisp__nearest *n, const wisp__remote *remot
 
 /* A message came for a number whose name is not registered here. That is reported once for each
    name, with the name here that is most like it. */
-static void wisp__on_stranger(wisp *w, wisp__session *s, int number) {
-    static const char text[] = "a message for a name that is not known here";
+static void wisp__on_stranger(wisp *w, wisp__session *s, int number, const char *text) {
     uint8_t *entry = wisp__stranger_find(w, s, number);
     wisp__nearest n;
     wisp__notice error = wisp__error_of(w, wisp__peer_handle(s), wisp__remote_handle(NULL),
@@ -24597,6 +26048,28 @@ static void wisp__on_stranger(wisp *w, wisp__session *s, int number) {
                      n.found);
 }
 
+/* Where the guess for a name is kept, of those for the last few: "" or ": did you mean ...". */
+static char *wisp__guess_at(wisp__registry *r, const wisp__remote *remote) {
+    wisp__guess *g = NULL;
+    for (int i = 0; i < WISP__LENGTH(r->guesses); i++)
+        if (r->guesses[i].remote == remote->index) g = &r->guesses[i];
+    if (!g) {
+        g = &r->guesses[r->guessed++ % WISP__LENGTH(r->guesses)];
+        g->remote = (uint16_t)remote->index;
+        g->text[0] = 0;
+    }
+    return g->text;
+}
+
+/* Explains why nothing more goes to a peer under a name. */
+static wisp_result wisp__not_for_it(wisp *w, const wisp__session *s, const wisp__remote *remote) {
+    if (s->peer_remotes[remote->main->index].there)
+        return wisp__explain(w, WISP_E_NO_REMOTE, "%.48s: the other end does not accept its "
+                             "encoding", remote->name);
+    return wisp__explain(w, WISP_E_NO_REMOTE, "%.48s: the other end does not know this name%s",
+                         remote->name, wisp__guess_at(&w->registry, remote->main));
+}
+
 /* Reports the names that a peer does not know although messages were sent for them, each with the
    name that it has announced and that is most like it. */
 static void wisp__report_unknown(wisp *w, wisp__session *s) {
@@ -24606,7 +26079,7 @@ static void wisp__report_unknown(wisp *w, wisp__session *s) {
         wisp__remote *remote = w->registry.remotes[i]->main;
         wisp__nearest n;
         wisp__notice error;
-        if (p->known != WISP__UNKNOWN || !p->tried || p->warned ||
+        if (p->known != WISP__UNKNOWN || !(p->tried || remote->of_class) || p->warned ||
             s->peer_remotes[remote->index].there)
             continue;
         p->warned = true;
@@ -24616,6 +26089,8 @@ static void wisp__report_unknown(wisp *w, wisp__session *s) {
                 wisp__nearest_try_remote(&n, w->registry.remotes[s->theirs[k].remote - 1]);
         for (uint8_t *entry = NULL; (entry = wisp__stranger_after(s, entry)) != NULL;)
             wisp__nearest_try(&n, (const char *)entry + WISP__STRANGER_HEAD, entry[3]);
+        wisp__text_clean(wisp__guess_at(&w->registry, remote), sizeof n.found, n.found,
+                         strlen(n.found));
         error = wisp__error_of(w, wisp__peer_handle(s), wisp__remote_handle(remote),
                                WISP_E_NO_REMOTE);
         wisp__notice_add(w, &error, "%.48s: the other end does not know this name%s", remote->name,
@@ -24869,10 +26344,10 @@ static wisp__remote *wisp__announced_remote(wisp *w, const wisp__session *s,
                                             const wisp__announcement *a) {
     wisp__remote *remote = wisp__registry_find(&w->registry, a->name, a->length);
     bool full = s->lent >= w->base.limits.matched_names;
+    if (*wisp__name_kind(a->name) && !(remote && remote->of_class)) return NULL;
     if (remote)
         return remote->lent && full && !wisp__theirs(&w->registry, s, a->number) ? NULL : remote;
-    if (full || !w->events.matches || strncmp(a->name, "wisp:", 5) == 0 ||
-        strncmp(a->name, "class ", 6) == 0 ||              /* it has objects, and no messages */
+    if (full || !w->events.matches || wisp__name_reserved(a->name) ||
         !wisp__text_is_clean(a->name, (size_t)a->length) ||
         !wisp__events_wanted(w, a->name, &w->content.credit))
         return NULL;
@@ -24904,6 +26379,7 @@ static void wisp__report_schemas(wisp *w, wisp__session *s, wisp__remote *remote
         if (!a && !b) return;                                   /* they differ deeper inside */
         if (a && b && strcmp(a->name, b->name) == 0) {
             if (wisp__types_differ(&a->type, &b->type)) name = a->name;
+            else if (a->flags != b->flags) name = a->name, what = "has other flags there";
             continue;
         }
         what = a ? "is not there, or elsewhere" : "is there alone";
@@ -24923,6 +26399,7 @@ static void wisp__bind_number(wisp__reading *r, wisp__remote *remote, int number
     if (bytes && e->described->references == 1) s->schema_fresh += bytes;
     if (remote->lent) s->lent++;
     remote->announced++;
+    if (remote->of_class) s->peer_remotes[remote->index].refused_number = (uint16_t)number;
     s->theirs[number].remote = (uint16_t)(remote->index + 1);
     s->theirs[number].encoding = e;
     if (e) wisp__report_schemas(r->w, s, remote, e->described);
@@ -24964,6 +26441,8 @@ static bool wisp__on_announcement(wisp__reading *r) {
     }
     if (why) wisp__refuse_encoding(w, s, remote, a.number, why);
     if (!remote) wisp__stranger_note(w, s, &a);
+    if (!remote && *wisp__name_kind(a.name))
+        wisp__on_stranger(w, s, a.number, "not defined here: see wisp_define, wisp_property");
     w->base.stats.names_unknown++;
     wisp__control_add(w, s, WISP__FRAME_UNKNOWN, a.number);
     return !why || why == WISP_E_UNSUPPORTED;
@@ -24999,7 +26478,7 @@ static void wisp__on_number_unknown(wisp__reading *r, wisp__remote *entry) {
     wisp__session *s = r->s;
     if (!wisp__pay_reset(r)) return;
     s->peer_remotes[entry->index].known = WISP__UNKNOWN;
-    s->untold |= s->peer_remotes[entry->index].tried;
+    s->untold |= s->peer_remotes[entry->index].tried || entry->main->of_class;
     w->registry.epoch++;
     if (s->peer_remotes[entry->main->index].there) wisp__on_encoding_refused(w, s, entry);
     wisp__baselines_reset(w, &s->baselines_out, entry->index, false);
@@ -25024,6 +26503,8 @@ static void wisp__on_answer(wisp__reading *r, bool bound) {
     wisp__peer_remote *p = entry ? wisp__peer_remote_of(r->w, s, entry->index) : NULL;
     if (!p || p->known == WISP__UNANNOUNCED) return;
     if (bound) {
+        s->classes_bound |= p->known != WISP__BOUND && entry->main->of_class;
+        if (s->classes_bound) wisp__peers_mark(r->w, &s->peer);
         p->known = WISP__BOUND;
         p->warned = false;
     } else if (p->known != WISP__BOUND && p->named) {
@@ -25102,91 +26583,126 @@ static void wisp__announce_news(wisp *w) {
 
 /* ===========================================================================
  * MARK: >>object
- * What: classes and objects: a server's objects and their rows, what each peer knows of them, and
- *   the objects that a server has told of here.
- * Invariants: a row is made once, at the end of the tick in which its object was edited, and all
- *   peers share it. A delta is made only from a row that the peer has acked. An object's memory
- *   lives until no peer has a note of it and the update ends.
- * Not here: which object goes next (packet_writer decides between it and messages).
- *
- *   OBJECT    records, each after a bit 1; then 0. It ends its packet.
- *   record    follows:1 [no: index:16] kind
- *     kind    row 0 · described 10, description, row · gone 11, generation:16
- *     description   generation:16 length(number of the class) owner:16
- *     row     age:1 [older than the packet's tick: ticks:7] sequence:8 back:6, then a record
- *             (back 0), or the delta of the row `back` sequences before; where a schema has more
- *             than numbers, small(bytes) before the delta and zeros after it
- *   follows: the index is one more than that of the record before
- *   LACKS     length(index): the peer has no object of this index, or not the row that a delta
- *             needs: it wants a description and a whole row. 65,535: of all
+ * What: classes, and the objects of them: their numbers, structs, rows and players.
+ * Invariants: an index rests before it is used again, and no number comes again. An object's
+ *   memory lives until no peer has a
+ *   note of it and the update ends.
+ * Not here: what is sent of them (audience), how they change (edit), what a server tells
+ *   (replica).
  * ======================================================================== */
 
-/* HEAD: bytes of a packet that are left to what is around the row of an object. */
-enum { WISP__OBJECT_HEAD = 68, WISP__OBJECT_AGE = 127, WISP__OBJECT_BACK = 63,
+/* AGE: ticks; an older row counts as of now. */
+enum { WISP__OBJECT_AGE = 1 << 30, WISP__OBJECT_BACK = 63, WISP__OBJECT_MOVES = 127,
        WISP__OBJECT_INDEX = 0xffff, WISP__OBJECT_ALL = 0xffff, WISP__PLACES_REST = 256 };
 
+static int64_t wisp__ticks_of(double ticks) { return (int64_t)wisp__clamp(ticks, -4e18, 4e18); }
+
 /* The number of a peer as a player. */
+static int wisp__session_place(const wisp *w, const wisp__session *s) {
+    return (int)(s->peer.slot.id & ((1u << w->peers.pool.index_bits) - 1));
+}
+
+/* The one that comes next to its place has the same number (wisp__owner_left). */
 static uint16_t wisp__session_player(const wisp *w, const wisp__session *s) {
-    return (uint16_t)((s->peer.slot.id & ((1u << w->peers.pool.index_bits) - 1)) + 1);
+    return (uint16_t)(wisp__session_place(w, s) + 1);
+}
+
+/* NULL: nobody is this player of ours. */
+static wisp__session *wisp__player_session(const wisp *w, int player) {
+    wisp__session *s = player && player <= w->peers.pool.made ? wisp__session_at(w, player - 1)
+                                                              : NULL;
+    return s && !s->peer.asked && s->peer.state == WISP__JOINED ? s : NULL;
 }
 
 #ifndef WISP_NO_STATE
 
-/* What a peer was shown; NULL: nothing. */
-static inline wisp__audience *wisp__audience_of(const wisp *w, const wisp__session *s) {
-    int at = wisp__session_player(w, s) - 1;
-    return at < w->objects.audience_room ? w->objects.audiences[at] : NULL;
+/* --- rows that are kept: a queue --- */
+
+static inline wisp__kept_row *wisp__kept_at(const wisp__kept_rows *k, int i) {
+    return &k->rows[(k->first + i) & (k->room - 1)];
 }
 
-/* --- rows that are kept --- */
+static inline wisp__kept_row *wisp__kept_last(const wisp__kept_rows *k) {
+    return k->count ? wisp__kept_at(k, k->count - 1) : NULL;
+}
+
+/* NULL: there is none of this tick. */
+static wisp__kept_row *wisp__kept_of_tick(const wisp__kept_rows *k, uint32_t tick) {
+    for (int i = k->count; i-- > 0;)
+        if (wisp__kept_at(k, i)->tick == tick) return wisp__kept_at(k, i);
+    return NULL;
+}
 
 /* NULL: there is none of this sequence. */
 static wisp__kept_row *wisp__kept_find(const wisp__kept_rows *k, uint16_t sequence) {
-    wisp__kept_row *at = k->room ? &k->rows[sequence & (k->room - 1)] : NULL;
-    return at && at->used && at->sequence == sequence ? at : NULL;
+    int back = k->count ? (int16_t)(wisp__kept_last(k)->sequence - sequence) : -1;
+    if (back < 0) return NULL;
+    for (int i = wisp__max_int(k->count - 1 - back, 0); i < k->count; i++) {
+        wisp__kept_row *at = wisp__kept_at(k, i);
+        if (at->sequence == sequence) return at->used ? at : NULL;
+    }
+    return NULL;
 }
 
+/* Lets the oldest go. */
+static void wisp__kept_pop(wisp *w, wisp__kept_rows *k) {
+    wisp__encoded_release(w, wisp__kept_at(k, 0)->row);
+    k->first++;
+    k->count--;
+}
+
+/* It was lost. */
 static void wisp__kept_drop(wisp *w, wisp__kept_row *at) {
     wisp__encoded_release(w, at->row);
-    memset(at, 0, sizeof *at);
+    at->row = NULL;
+    at->used = false;
 }
 
 /* Lets go of those before a sequence. */
 static void wisp__kept_forget(wisp *w, wisp__kept_rows *k, uint16_t before) {
-    for (int i = 0; i < k->room; i++)
-        if (k->rows[i].used && (int16_t)(k->rows[i].sequence - before) < 0)
-            wisp__kept_drop(w, &k->rows[i]);
+    while (k->count && (int16_t)(wisp__kept_at(k, 0)->sequence - before) < 0) wisp__kept_pop(w, k);
 }
 
 static void wisp__kept_free(wisp *w, wisp__kept_rows *k) {
-    for (int i = 0; i < k->room; i++) wisp__encoded_release(w, k->rows[i].row);
+    while (k->count) wisp__kept_pop(w, k);
     wisp__chunk_give(&w->chunks, k->rows, k->room * sizeof *k->rows);
-    k->room = 0;
+    k->room = k->first = 0;
 }
 
-/* Keeps one more, with a reference of its own; the oldest of 64 gives way. false: no memory. */
-static bool wisp__kept_add(wisp *w, wisp__kept_rows *k, const wisp__kept_row *row) {
-    wisp__kept_rows grown = { NULL, 0 };
-    wisp__kept_row *at = k->room ? &k->rows[row->sequence & (k->room - 1)] : NULL;
-    if ((!at || at->used) && k->room < WISP__OBJECT_BACK) {
-        size_t bytes = sizeof *at << (k->room ? wisp__width(k->room) : 1);     /* at most 1 KiB */
-        grown.rows = (wisp__kept_row *)wisp__chunk_take(&w->chunks, bytes);
-        if (!grown.rows) return false;
-        grown.room = (uint8_t)(bytes / sizeof *at);
-        memset(grown.rows, 0, bytes);
-        for (int i = 0; i < k->room; i++)
-            if (k->rows[i].used) wisp__kept_add(w, &grown, &k->rows[i]);
-        wisp__kept_free(w, k);
-        *k = grown;
-        return wisp__kept_add(w, k, row);
+/* Makes room for twice as many. false: no memory. */
+static bool wisp__kept_grow(wisp *w, wisp__kept_rows *k) {
+    int width = k->room ? wisp__width(k->room) : 1;
+    wisp__kept_row *rows = (wisp__kept_row *)wisp__chunk_take(&w->chunks, sizeof *rows << width);
+    if (!rows) return false;
+    for (int i = 0; i < k->count; i++) rows[i] = *wisp__kept_at(k, i);
+    wisp__chunk_give(&w->chunks, k->rows, k->room * sizeof *rows);
+    k->rows = rows;
+    k->room = (uint8_t)(1 << width);
+    k->first = 0;
+    return true;
+}
+
+/* Keeps one more, with a reference of its own; the oldest of `most` gives way. false: no memory. */
+static bool wisp__kept_add(wisp *w, wisp__kept_rows *k, const wisp__kept_row *row, int most) {
+    int i;
+    if (k->count == most) wisp__kept_pop(w, k);
+    if (k->count == k->room && !wisp__kept_grow(w, k)) return false;
+    for (i = k->count++; i; i--) {
+        wisp__kept_row *before = wisp__kept_at(k, i - 1);
+        int16_t later = (int16_t)(row->sequence - before->sequence);
+        if (later > 0 || (!later && wisp__distance(row->tick, before->tick) > 0)) break;
+        *wisp__kept_at(k, i) = *before;
     }
-    wisp__encoded_release(w, at->row);
-    *at = *row;
+    *wisp__kept_at(k, i) = *row;
     if (row->row) row->row->references++;
     return true;
 }
 
 /* --- tables --- */
+
+static wisp__object *wisp__object_at(const wisp *w, int index) {
+    return index < w->objects.room ? w->objects.places[index].object : NULL;
+}
 
 /* An index of ours with its next generation, as an id: the longest free one, unless so few are free
    that packets about the object before may still be on their way. */
@@ -25207,20 +26723,17 @@ static wisp_result wisp__place_take(wisp *w, uint32_t *id) {
         if (!all->free_first) all->free_last = 0;
     }
     *id = (uint32_t)++all->places[index].generation << 16 | (uint32_t)index;
-    if (!*id) *id = (uint32_t)++all->places[index].generation << 16;       /* 0 is no object */
     return WISP_OK;
 }
 
+/* After its last generation an index is used no more, so that no number ever comes back. */
 static void wisp__place_free(wisp__objects *all, int index) {
+    if (all->places[index].generation == UINT16_MAX) return;
     all->places[index].next_free = 0;
     if (all->free_last) all->places[all->free_last - 1].next_free = (uint32_t)index + 1;
     else all->free_first = (uint32_t)index + 1;
     all->free_last = (uint32_t)index + 1;
     all->free_count++;
-}
-
-static wisp__object *wisp__object_at(const wisp *w, int index) {
-    return index < w->objects.room ? w->objects.places[index].object : NULL;
 }
 
 /* NULL: stale. */
@@ -25241,15 +26754,205 @@ static wisp__class *wisp__class_of(const wisp *w, wisp_class handle) {
 
 /* The class of a remote, or NULL. */
 static wisp__class *wisp__class_at(const wisp *w, const wisp__remote *remote) {
-    for (int i = 0; remote && i < w->objects.class_count; i++)
-        if (w->objects.classes[i]->remote == remote->index) return w->objects.classes[i];
-    return NULL;
+    return remote && remote->of_class > 0 ? w->objects.classes[remote->of_class - 1] : NULL;
+}
+
+/* Of a property without a schema: a row is its one value, packed, and the struct has no bytes. */
+static const wisp_schema wisp__any_schema = { "value", 1, 0, NULL, 0, WISP_SHAPE_STRUCT, NULL };
+static const wisp__body wisp__any_body = { 0, 0, NULL, NULL };
+static const wisp__program wisp__any = { &wisp__any_schema, &wisp__any_schema, NULL,
+                                         &wisp__any_body, 0, false, false, false, 0, 0,
+                                         { &wisp__any, NULL, NULL, NULL, NULL } };
+
+/* How the rows of a class are sent. */
+static const wisp__encoding *wisp__class_encoding(const wisp *w, const wisp__class *c) {
+    const wisp__remote *main = w->registry.remotes[c->remote];
+    return &w->registry.remotes[main->newest]->encoding;
+}
+
+static const wisp__program *wisp__encoding_program(const wisp__encoding *e) {
+    return e && e->described ? e->described->program : &wisp__any;
 }
 
 /* The program of our rows of a class. */
 static const wisp__program *wisp__class_program(const wisp *w, const wisp__class *c) {
-    const wisp__remote *main = w->registry.remotes[c->remote];
-    return w->registry.remotes[main->newest]->encoding.described->program;
+    return wisp__encoding_program(wisp__class_encoding(w, c));
+}
+
+/* Records of objects count as the messages of their class. */
+static wisp_remote_stats *wisp__class_stats(wisp *w, const wisp__class *c) {
+    return &w->registry.remotes[c->remote]->stats;
+}
+
+/* --- the past: rows by tick ---
+
+   The queue of an object ends with its newest row, or is empty when no row before it is kept. The
+   row of a tick is the newest one that is not younger. The rows of the last 128 ticks are kept; of
+   a class that nobody asks for its past, only while all of them take less than 1 MiB. On an end
+   that was told of the object, deltas need the rows from the floor on. */
+
+enum { WISP__PAST_TICKS = 128, WISP__PAST_TRIAL = 1 << 20, WISP__PAST_TURNS = 16 };
+
+static int wisp__past_cost(const wisp__encoded *row) {
+    return row->memory + 2 * (int)sizeof(wisp__kept_row);
+}
+
+static void wisp__past_pop(wisp *w, wisp__object *o) {
+    w->objects.kept_bytes -= wisp__past_cost(wisp__kept_at(&o->kept, 0)->row);
+    wisp__kept_pop(w, &o->kept);
+}
+
+static void wisp__past_forget(wisp *w, wisp__object *o) {
+    while (o->kept.count) wisp__past_pop(w, o);
+}
+
+/* May the oldest row go? */
+static bool wisp__past_spare(const wisp__object *o) {
+    const wisp__kept_rows *k = &o->kept;
+    return k->count > 1 &&
+           (!o->from || wisp__distance(wisp__kept_at(k, 0)->tick, k->floor) < 0);
+}
+
+/* Makes room within the limit: the objects lose their oldest rows in turn. false: there is none. */
+static bool wisp__past_room(wisp *w, wisp__object *o, int bytes) {
+    wisp__objects *all = &w->objects;
+    int64_t most = w->base.limits.object_bytes - bytes;
+    if (o->of->past == WISP__PAST_TRIED && all->kept_bytes > WISP__PAST_TRIAL - bytes)
+        o->of->past = WISP__PAST_OFF;
+    for (int turn = 0; all->kept_bytes > most && turn < WISP__PAST_TURNS; turn++) {
+        wisp__object *other = wisp__object_at(w, all->past_turn);
+        if (++all->past_turn >= all->room) all->past_turn = 0;
+        if (other && wisp__past_spare(other)) wisp__past_pop(w, other);
+    }
+    while (all->kept_bytes > most && wisp__past_spare(o)) wisp__past_pop(w, o);
+    return all->kept_bytes <= most;
+}
+
+/* Keeps a row of an object, and lets go of those that are too old. false: there is no room. */
+static bool wisp__past_add(wisp *w, wisp__object *o, const wisp__kept_row *row) {
+    wisp__kept_rows *k = &o->kept;
+    int bytes = wisp__past_cost(row->row);
+    if (k->count == WISP__PAST_TICKS) wisp__past_pop(w, o);
+    if (!wisp__past_room(w, o, bytes)) {
+        wisp__past_forget(w, o);
+        if (!o->from) return false;
+    }
+    if (!wisp__kept_add(w, k, row, WISP__PAST_TICKS)) return false;
+    w->objects.kept_bytes += bytes;
+    while (wisp__past_spare(o) &&
+           (o->of->past == WISP__PAST_OFF ||
+            wisp__distance(wisp__kept_at(k, 1)->tick, wisp__kept_last(k)->tick) <=
+                1 - WISP__PAST_TICKS))
+        wisp__past_pop(w, o);
+    return true;
+}
+
+/* Keeps the row of this tick of an object of ours. false: there is no room. */
+static bool wisp__past_step(wisp *w, wisp__object *o, wisp__encoded *row) {
+    wisp__kept_row was, is, *last = wisp__kept_last(&o->kept);
+    memset(&was, 0, sizeof was);
+    was.row = o->row;
+    was.tick = (uint32_t)o->tick;
+    was.span = 1;
+    was.used = true;
+    was.made = o->made;
+    is = was;
+    is.row = row;
+    is.tick = (uint32_t)w->clock.tick;
+    is.sequence = (uint16_t)(last ? last->sequence + 1 : 1);
+    is.made = true;
+    is.jumps = o->teleports;
+    if (o->of->past == WISP__PAST_OFF) return false;
+    if (is.tick == was.tick) {                         /* a second time in this tick */
+        if (!last) return true;
+        w->objects.kept_bytes += wisp__past_cost(row) - wisp__past_cost(last->row);
+        wisp__encoded_release(w, last->row);
+        last->row = row;
+        last->made = true;
+        last->jumps |= o->teleports;
+        row->references++;
+        return true;
+    }
+    if (!last && !wisp__past_add(w, o, &was)) return false;
+    return wisp__past_add(w, o, &is);
+}
+
+/* Does an object that changes begin to move? It has held still for a while, or is teleported. */
+static bool wisp__object_begins(const wisp *w, const wisp__object *o, int64_t tick) {
+    return o->teleports || (double)(w->clock.tick - tick) >= wisp__max(w->clock.rate / 4, 4);
+}
+
+/* Puts the row of this tick in the place of the newest, over its reference. */
+static void wisp__object_step(wisp *w, wisp__object *o, wisp__encoded *row) {
+    if (wisp__object_begins(w, o, o->tick)) {
+        o->since = (uint32_t)w->clock.tick;
+        o->jumps = o->teleports;
+    }
+    if (!wisp__past_step(w, o, row)) wisp__past_forget(w, o);
+    o->teleports = false;
+    wisp__encoded_release(w, o->row);
+    o->row = row;
+    o->tick = w->clock.tick;
+}
+
+/* How a peer writes the rows of a class, which it has announced; NULL: as plain values. */
+static wisp__encoding *wisp__peer_encoding(const wisp__session *s, const wisp__class *c) {
+    int number = c->remote < s->peer_remote_room ? s->peer_remotes[c->remote].refused_number
+                                                 : s->their_room;
+    return number < s->their_room && s->theirs[number].remote == c->remote + 1
+               ? s->theirs[number].encoding : NULL;
+}
+
+/* --- rows that owners tell --- */
+
+/* Lets go of those before a tick. */
+static void wisp__owned_forget(wisp *w, wisp__owned *t, uint32_t before) {
+    while (t->rows.count && wisp__distance(wisp__kept_at(&t->rows, 0)->tick, before) < 0) {
+        w->objects.kept_bytes -= wisp__past_cost(wisp__kept_at(&t->rows, 0)->row);
+        wisp__kept_pop(w, &t->rows);
+    }
+}
+
+static void wisp__owned_empty(wisp *w, wisp__owned *t) {
+    if (t->rows.count) wisp__owned_forget(w, t, wisp__kept_last(&t->rows)->tick + 1);
+}
+
+static void wisp__owned_clear(wisp *w, wisp__object *o) {
+    wisp__owned *t = o->owned;
+    if (!t) return;
+    wisp__owned_empty(w, t);
+    wisp__kept_free(w, &t->rows);
+    wisp__chunk_give(&w->chunks, t, sizeof *t);
+    o->owned = NULL;
+}
+
+static wisp__owned *wisp__owned_make(wisp *w, wisp__object *o) {
+    if (!o->owned) {
+        o->owned = (wisp__owned *)wisp__chunk_take(&w->chunks, sizeof *o->owned);
+        if (o->owned) memset(o->owned, 0, sizeof *o->owned);
+    }
+    return o->owned;
+}
+
+static size_t wisp__object_bytes(const wisp__class *c) {
+    return sizeof(wisp__object) + (size_t)c->bytes + (size_t)c->forms * sizeof(wisp__shown);
+}
+
+static void *wisp__object_image(const wisp__object *o) {
+    return (void *)(uintptr_t)(o + 1);
+}
+
+/* What an audience is shown, where o->of->forms says that there are several. */
+static wisp__shown *wisp__object_shown(const wisp__object *o, int form) {
+    return (wisp__shown *)(void *)((uint8_t *)wisp__object_image(o) + o->of->bytes) + form -
+           WISP__FORM_OTHERS;
+}
+
+static void wisp__wire_drop(wisp *w, wisp__packed *wire) {
+    wisp__encoded_release(w, wire->bits);
+    wisp__encoded_release(w, wire->base);
+    wisp__encoded_release(w, wire->older);
+    wire->bits = wire->base = wire->older = NULL;
 }
 
 static void wisp__object_free(wisp *w, wisp__object *o) {
@@ -25258,19 +26961,25 @@ static void wisp__object_free(wisp *w, wisp__object *o) {
     else c->first = o->next;
     if (o->next) o->next->previous = o->previous;
     else c->last = o->previous;
+    wisp__past_forget(w, o);
     wisp__kept_free(w, &o->kept);
+    wisp__owned_clear(w, o);
     wisp__encoded_release(w, o->row);
-    wisp__encoded_release(w, o->wire);
-    wisp__encoded_release(w, o->wire_base);
+    wisp__encoded_release(w, o->once);
+    wisp__wire_drop(w, &o->wire);
+    for (int form = 1; form <= c->forms; form++) {
+        wisp__wire_drop(w, &wisp__object_shown(o, form)->wire);
+        wisp__encoded_release(w, wisp__object_shown(o, form)->row);
+    }
     if (wisp__object_at(w, (int)(o->id & WISP__OBJECT_INDEX)) == o)
         w->objects.places[o->id & WISP__OBJECT_INDEX].object = NULL;
     w->objects.count -= o->from;
-    wisp__chunk_give(&w->chunks, o, sizeof *o + (size_t)c->bytes);
+    wisp__chunk_give(&w->chunks, o, wisp__object_bytes(c));
 }
 
 /* An object at an index, whose struct is zero. NULL: no memory. */
 static wisp__object *wisp__object_new(wisp *w, wisp__class *c, uint32_t id) {
-    size_t bytes = sizeof(wisp__object) + (size_t)c->bytes;
+    size_t bytes = wisp__object_bytes(c);
     wisp__object *o;
     if (wisp__grow(&w->base, WISP__ARRAY(w->objects.places, w->objects.room),
                    (int)(id & WISP__OBJECT_INDEX) + 1, WISP__OBJECT_INDEX + 1))
@@ -25287,8 +26996,423 @@ static wisp__object *wisp__object_new(wisp *w, wisp__class *c, uint32_t id) {
     return o;
 }
 
-static void *wisp__object_image(const wisp__object *o) {
-    return (void *)(uintptr_t)(o + 1);
+/* Is it of the player that this end is? An object of no player is the server's. */
+static bool wisp__object_mine(const wisp *w, const wisp__object *o) {
+    return o->owner == wisp_me(w).id && (o->owner || !o->from);
+}
+
+/* Does this end say what the state of an object is? */
+static bool wisp__object_decides(const wisp *w, const wisp__object *o) {
+    bool owners = o->of->desc.authority && o->owner;
+    if (o->from && o->of->property && o->of->property->claimed) return true;
+    return o->from ? owners && wisp__object_mine(w, o) : !owners;
+}
+
+/* Makes the fields of a struct those of another, or zero (NULL), but for those with a flag. */
+static void wisp__fields_copy(const wisp_schema *schema, int but, const void *from, void *to) {
+    const uint8_t *there = (const uint8_t *)from;
+    uint8_t *here = (uint8_t *)to;
+    for (int i = 0; i < schema->count; i++) {
+        const wisp_field *f = &schema->fields[i];
+        int at[2] = { f->offset, f->count_offset }, bytes[2] = { f->bytes, f->count_bytes };
+        if (f->flags & but) continue;
+        if (but && f->type.kind == WISP_TYPE_STRUCT) {
+            wisp__fields_copy((const wisp_schema *)f->type.of, but, from ? there + at[0] : NULL,
+                              here + at[0]);
+            continue;
+        }
+        for (int k = 0; k < 2; k++)
+            if (from) memcpy(here + at[k], there + at[k], (size_t)bytes[k]);
+            else memset(here + at[k], 0, (size_t)bytes[k]);
+    }
+}
+
+static int wisp__row_form(const wisp__program *program, const wisp__encoded *row) {
+    return program->audience ? row->values - 1 : WISP__FORM_ALL;
+}
+
+/* Stores a row, and what went once, in a struct of the program. */
+static wisp_result wisp__rows_store(wisp__unpacker *u, const wisp__program *program,
+                                    const wisp__encoded *row, const wisp__encoded *once,
+                                    void *image) {
+    int form = wisp__row_form(program, row);
+    wisp_result result = wisp__row_store(u, program->forms[form], wisp__encoded_as_row(row), image);
+    if (result || !once || form == WISP__FORM_ALL) return result;
+    return wisp__row_store(u, program->forms[once->values - 1], wisp__encoded_as_row(once), image);
+}
+
+/* Makes the struct of a row in the form of `described` (NULL: in ours). `out` holds a struct
+   before, whose members outside the schema stay, and those that the row's audience is not sent;
+   after a failure it holds anything. */
+static wisp_result wisp__object_struct(wisp *w, const wisp__object *o, wisp__unpacker *u,
+                                       wisp__described *described, const wisp__encoded *row,
+                                       void *out) {
+    static const int unsent[] = { 0, WISP_FLAG_OWNER_ONLY, WISP_FLAG_SKIP_OWNER };
+    const wisp_schema *schema = o->of->desc.schema;
+    const wisp__program *program = described ? described->program : wisp__class_program(w, o->of);
+    int but = unsent[wisp__row_form(program, row)];
+    wisp__encoding theirs;
+    wisp__decoded d;
+    wisp_result result;
+    w->registry.text[0] = 0;
+    if (program == wisp__class_program(w, o->of)) {
+        wisp__fields_copy(schema, but, NULL, out);
+        return wisp__rows_store(u, program, row, o->once, out);
+    }
+    memset(&d, 0, sizeof d);
+    memset(&theirs, 0, sizeof theirs);
+    theirs.described = described;
+    d.program = program;
+    d.image = wisp__unpack_take(u, (size_t)program->schema->bytes);
+    if (!d.image) return WISP_E_MEMORY;
+    memset(d.image, 0, (size_t)program->schema->bytes);
+    result = wisp__rows_store(u, program, row, o->once, d.image);
+    if (!result)
+        result = wisp__conform_foreign(&w->content, w->registry.remotes[o->of->remote], &theirs,
+                                       &d, &d.image);
+    if (!result) wisp__fields_copy(schema, but, d.image, out);
+    return result;
+}
+
+/* The same of a row of an object, outside the reading of packets. `made`: it was made here. false:
+   no memory. */
+static bool wisp__object_struct_of(wisp *w, const wisp__object *o, const wisp__encoded *row,
+                                   bool made, void *out) {
+    wisp__credit paid = wisp__credit_lend(w, WISP__EARN_SAVED, WISP__PACKET_MEMORY);
+    wisp__unpacker u = wisp__codec_unpacker(&w->content, &w->content.scratch, NULL,
+                                            w->base.limits.message_values);
+    wisp_result result =
+        wisp__object_struct(w, o, &u, made ? NULL : o->described, row, out);
+    wisp__credit_back(w, &paid);
+    wisp__arena_reset(&w->content.scratch);
+    return result == WISP_OK;
+}
+
+/* --- classes --- */
+
+/* The member of a desc that is out of range, or NULL. */
+static const char *wisp__class_setting(const wisp_class_desc *desc) {
+    int last = desc->schema->bytes - (int)sizeof(wisp_vec3) + 1;
+    bool on_leave = desc->on_leave == WISP_DESPAWN || desc->on_leave == WISP_FREEZE;
+    bool gone = desc->owner_gone == WISP_DESPAWN || desc->owner_gone == WISP_TO_SERVER;
+    if (!wisp__is_choice(desc->authority, WISP_AUTHORITY_OWNER)) return "authority";
+    if (!wisp__is_choice(desc->priority, 1000)) return "priority";
+    if (!wisp__is_within(desc->rate, 0, 1e9)) return "rate";
+    if (!wisp__is_choice(desc->predict, WISP_PREDICT_ALL)) return "predict";
+    if (desc->position && !wisp__is_choice(desc->position - 1, last - 1)) return "position";
+    if (!on_leave) return "on_leave";
+    if (!gone) return "owner_gone";
+    return wisp__is_within(desc->extrapolate, 0, 1e9) ? NULL : "extrapolate";
+}
+
+static wisp_result wisp__class_check(wisp *w, const char *name, const wisp_class_desc *desc) {
+    const char *wrong;
+    if (!name || !desc || !desc->schema)
+        return wisp__explain(w, WISP_E_ARGUMENT, "a class needs a name and a desc with a schema");
+    wrong = wisp__class_setting(desc);
+    if (wrong) return wisp__explain(w, WISP_E_ARGUMENT, "class '%s': %s out of range", name, wrong);
+    if (desc->schema->shape != WISP_SHAPE_STRUCT || desc->schema->bytes > WISP__CLASS_BYTES)
+        return wisp__explain(w, WISP_E_SCHEMA, "class '%s': its schema is not of a C struct of at "
+                             "most %d bytes", name, WISP__CLASS_BYTES);
+    if (strlen(name) > WISP__NAME_BYTES - 6)
+        return wisp__explain(w, WISP_E_NAME, "a class has a name of at most %d bytes",
+                             WISP__NAME_BYTES - 6);
+    return WISP_OK;
+}
+
+static const char *wisp__schema_unfit(const wisp_schema *schema, bool inside);
+
+/* Why objects cannot have values of a type, or NULL. `inside`: of an array or union. */
+static const char *wisp__type_unfit(const wisp_type *type, bool inside) {
+    const wisp_type *inner = (const wisp_type *)type->of;
+    const char *why = NULL;
+    if (type->kind == WISP_TYPE_ANY || type->kind == WISP_TYPE_EXACT)
+        return "a value of any type points to memory that does not stay";
+    if (type->kind == WISP_TYPE_STRUCT)
+        return wisp__schema_unfit((const wisp_schema *)type->of, inside);
+    for (int i = 0; i < wisp__inner_count(type) && !why; i++)
+        why = wisp__type_unfit(&inner[i], true);
+    return why;
+}
+
+static const char *wisp__schema_unfit(const wisp_schema *schema, bool inside) {
+    const char *why = schema->shape == WISP_SHAPE_STRUCT ? NULL : "a map in it is no C struct";
+    for (int i = 0; i < schema->count && !why; i++) {
+        if (inside && schema->fields[i].flags & WISP__AUDIENCE_FLAGS)
+            why = "a field in an array or union goes to all, each time, and so has no flag of that";
+        else why = wisp__type_unfit(&schema->fields[i].type, inside);
+    }
+    return why;
+}
+
+/* The remote that stands for a class, made for it. NULL with w->why. */
+static wisp__remote *wisp__class_register(wisp *w, const char *full, const wisp_config *config) {
+    wisp__remote *remote = wisp__registry_find(&w->registry, full, (int)strlen(full));
+    const char *unfit = NULL;
+    if (wisp__class_at(w, remote)) {
+        wisp__explain(w, WISP_E_NAME, "'%s' is defined already", full);
+        return NULL;
+    }
+    if (remote) remote->of_class = 0;                  /* it was not defined after all */
+    w->why = wisp_use_config(w, NULL, full);
+    if (!w->why) w->why = wisp_use_config(w, config, full);
+    if (!w->why && config->encode.schema) unfit = wisp__schema_unfit(config->encode.schema, false);
+    if (unfit) wisp__explain(w, WISP_E_SCHEMA, "'%s': %s", full, unfit);
+    remote = w->why ? NULL : wisp__registry_add(&w->registry, full, &w->why);
+    if (!remote) return NULL;
+    remote->of_class = -1;
+    w->why = wisp__registry_settle(&w->registry, remote);
+    if (w->why) remote->of_class = 0;
+    return w->why ? NULL : remote;
+}
+
+static wisp__remote *wisp__class_remote(wisp *w, const char *kind, const char *name,
+                                        const wisp_class_desc *desc) {
+    wisp__remote *remote;
+    wisp_config config;
+    char full[WISP__NAME_BYTES + 1];
+    memset(&config, 0, sizeof config);
+    if (desc->schema != &wisp__any_schema) config.encode.schema = desc->schema;
+    config.encode.mode = config.encode.schema ? WISP_ENCODE_SCHEMA : WISP_ENCODE_BASIC;
+    config.encode.migrations = desc->migrations;
+    config.encode.migration_count = desc->migration_count;
+    snprintf(full, sizeof full, "%s%s", kind, name);
+    w->registry.defining = true;
+    remote = wisp__class_register(w, full, &config);
+    w->registry.defining = false;
+    return remote;
+}
+
+/* A class whose desc was checked. NULL with w->why. */
+static wisp__class *wisp__class_new(wisp *w, const char *kind, const char *name,
+                                    const wisp_class_desc *desc) {
+    wisp__remote *remote = wisp__class_remote(w, kind, name, desc);
+    wisp__class *c = NULL;
+    if (!remote) return NULL;
+    w->why = wisp__grow(&w->base, WISP__ARRAY(w->objects.classes, w->objects.class_room),
+                        w->objects.class_count + 1, w->base.limits.remotes);
+    if (!w->why) c = (wisp__class *)wisp__alloc(&w->base, sizeof *c);
+    if (!c) wisp__no_more_memory(w);
+    if (!c) return NULL;
+    c->desc = *desc;
+    c->remote = remote->index;
+    c->bytes = (desc->schema->bytes + 15) & ~15;
+    if (remote->schema && remote->schema->program->audience)
+        c->forms = remote->schema->program->forms[WISP__FORM_OWNER] ? 2 : 1;
+    c->priority = wisp__default_int(desc->priority, WISP_PRIORITY(500)) - 1;
+    c->rate = desc->rate;
+    c->number = ++w->objects.class_count;
+    w->clock.wanted = true;
+    w->objects.classes[c->number - 1] = c;
+    remote->of_class = c->number;
+    return c;
+}
+
+wisp_class wisp_define(wisp *w, const char *name, const wisp_class_desc *desc) {
+    wisp_class handle = { 0 };
+    wisp__class *c = NULL;
+    if (!w) return handle;
+    w->why = wisp__class_check(w, name, desc);
+    if (!w->why) c = wisp__class_new(w, "class ", name, desc);
+    if (c) handle.id = (uint32_t)c->number;
+    return handle;
+}
+
+/* --- handles --- */
+
+void *wisp_object_user(const wisp *w, wisp_object handle) {
+    const wisp__object *o = wisp__object_get(w, handle);
+    return o ? o->user : NULL;
+}
+
+wisp_result wisp_set_object_user(wisp *w, wisp_object handle, void *user) {
+    wisp__object *o = wisp__object_get(w, handle);
+    if (!o) return wisp__explain(w, w ? WISP_E_STALE : WISP_E_ARGUMENT,
+                                 "object %lu is not there any more", (unsigned long)handle.id);
+    o->user = user;
+    return WISP_OK;
+}
+
+/* An object of this end that the caller may change; NULL with the reason. */
+static wisp__object *wisp__object_own(wisp *w, wisp_object handle, wisp_result *why) {
+    wisp__object *o = wisp__object_get(w, handle);
+    *why = WISP_OK;
+    if (!w) *why = WISP_E_ARGUMENT;
+    else if (!o) *why = wisp__explain(w, WISP_E_STALE, "object %lu is not there any more",
+                                      (unsigned long)handle.id);
+    else if (o->from) *why = wisp__explain(w, WISP_E_UNSUPPORTED, "object %lu is of the server, "
+                                           "which alone changes it", (unsigned long)handle.id);
+    return *why ? NULL : o;
+}
+
+static wisp_object wisp__object_from(const wisp__object *o) {
+    while (o && (o->dead || o->hidden || !o->spawned)) o = o->next;
+    return wisp__object_handle(o);
+}
+
+wisp_object wisp_first(const wisp *w, wisp_class of) {
+    const wisp__class *c = wisp__class_of(w, of);
+    return wisp__object_from(c ? c->first : NULL);
+}
+
+wisp_object wisp_next(const wisp *w, wisp_object handle) {
+    const wisp__object *o = w ? wisp__object_at(w, (int)(handle.id & WISP__OBJECT_INDEX)) : NULL;
+    return wisp__object_from(o && o->id == handle.id ? o->next : NULL);
+}
+
+wisp_class wisp_class_of(const wisp *w, wisp_object handle) {
+    const wisp__object *o = wisp__object_get(w, handle);
+    wisp_class of = { 0 };
+    if (o) of.id = (uint32_t)o->of->number;
+    return of;
+}
+
+wisp_player wisp_owner_of(const wisp *w, wisp_object handle) {
+    const wisp__object *o = wisp__object_get(w, handle);
+    wisp_player owner = { 0 };
+    if (o) owner.id = o->owner;
+    return owner;
+}
+
+wisp_player wisp_me(const wisp *w) {
+    wisp_player me = { 0 };
+    if (w && w->clock.following) me.id = w->clock.player;
+    return me;
+}
+
+wisp_player wisp_player_of(const wisp *w, wisp_peer peer) {
+    const wisp__session *s = w ? wisp__session_or_left(w, peer) : NULL;
+    wisp_player player = { 0 };
+    if (s && !wisp__joined_by_us(s)) player.id = wisp__session_player(w, s);
+    return player;
+}
+
+wisp_peer wisp_peer_of(const wisp *w, wisp_player player) {
+    return wisp__peer_handle(w ? wisp__player_session(w, player.id) : NULL);
+}
+
+bool wisp_is_mine(const wisp *w, wisp_object handle) {
+    const wisp__object *o = wisp__object_get(w, handle);
+    return o && wisp__object_mine(w, o);
+}
+
+bool wisp_decides(const wisp *w, wisp_object handle) {
+    const wisp__object *o = wisp__object_get(w, handle);
+    return o && wisp__object_decides(w, o);
+}
+
+#endif
+
+/* ===========================================================================
+ * MARK: >>audience
+ * What: what each peer knows of the objects of this end, and what it is to be sent.
+ * Invariants: all peers of an audience share a row: the owner, or all others, where fields have
+ *   flags of that, else all. A delta is made only from a row of the audience that the peer has
+ *   acked.
+ * Not here: which goes next of objects and messages (packet_writer).
+ *
+ *   OBJECT    length(records), the records. It ends its packet. A record that no packet has room
+ *             for goes in PARTs, alone behind a TICK.
+ *   record    place, what
+ *     place   number (delta_bits) of order as those before: the index less that of the record
+ *             before and 1, modulo 65,536
+ *     what    a row that is as old, and made from the same ticks, as that of the record before 1,
+ *             or of the last before that which differs from it 01; 000 as follows; 0010
+ *             description, as follows; 0011 gone, frozen:1 generation:16
+ *     description   generation:16 length(number of the class) owner:16 changes:16 turn:8 tags
+ *             turn: how often the server has overruled the owner of the object, or changed it. Of
+ *             what an owner sends, only what has the newest turn counts
+ *     tags    each: 1, bytes:5 its name; then 0
+ *     as follows    age: ticks that the row is older than the packet; back: from it to its base; 0:
+ *             it is whole; else older: from its base to an older row that helps, 0: none. Each is a
+ *             number of order 3. Then moves:1 [jumped:1 ticks:7]
+ *     moves   it has begun to move so many ticks before its own, after a pause or (jumped) a
+ *             teleport; told until a row since then is acked
+ *     row     [owner:1] [first:1], then a record, or the delta from its base, of what the audience
+ *             gets each time; where that is more than numbers, small(bytes) before the delta and
+ *             zeros after it. owner: it is for the owner; where fields are for the owner, or for
+ *             all others. first: zeros up to a byte of the record, and the record of what goes at
+ *             the spawn; where fields do, and the row is whole
+ *   LACKS     length(index): the peer has no object of this index, or not the row that a delta
+ *             needs: it wants a description and a whole row. 65,535: of all
+ *   An owner that decides sends the same records to its server. REFUSED (frame) says that the
+ *   server has not taken a row.
+ * ======================================================================== */
+
+/* Which row it is, and what it is made from. */
+typedef struct wisp__row_times {
+    uint32_t age, back, older;
+    uint8_t span;  /* as in wisp__kept_row */
+    bool jumps;
+} wisp__row_times;
+
+/* What the records of a packet so far make likely of the next one, on both ends. */
+typedef struct wisp__records {
+    int count;
+    uint32_t index;
+    wisp__level gap;
+    wisp__row_times recent[2];
+} wisp__records;
+
+#ifndef WISP_NO_STATE
+
+/* What a peer was shown; NULL: nothing. */
+static inline wisp__audience *wisp__audience_of(const wisp *w, const wisp__session *s) {
+    int at = wisp__session_place(w, s);
+    return at < w->objects.audience_room ? w->objects.audiences[at] : NULL;
+}
+
+/* --- what stands around the rows of a packet --- */
+
+static wisp__records wisp__records_begin(void) {
+    wisp__records all;
+    memset(&all, 0, sizeof all);
+    all.index = WISP__OBJECT_INDEX;
+    return all;
+}
+
+static bool wisp__times_equal(const wisp__row_times *a, const wisp__row_times *b) {
+    return a->age == b->age && a->back == b->back && a->older == b->older && a->span == b->span &&
+           a->jumps == b->jumps;
+}
+
+static void wisp__times_use(wisp__records *all, wisp__row_times t) {
+    if (wisp__times_equal(&t, &all->recent[0])) return;
+    all->recent[1] = all->recent[0];
+    all->recent[0] = t;
+}
+
+static void wisp__times_put(wisp__writer *to, wisp__row_times t) {
+    wisp__put_rice(to, t.age, 3);
+    wisp__put_rice(to, t.back, 3);
+    if (t.back) wisp__put_rice(to, t.older, 3);
+    wisp__put(to, t.span != 0, 1);
+    if (t.span) wisp__put(to, t.jumps | (t.span - 1u) << 1, 8);
+}
+
+static wisp__row_times wisp__times_get(wisp__reader *from) {
+    wisp__row_times t = { 0, 0, 0, 0, false };
+    t.age = wisp__get_rice(from, 3, 2 * (uint32_t)WISP__OBJECT_AGE);
+    t.back = wisp__get_rice(from, 3, 2 * (uint32_t)WISP__OBJECT_AGE);
+    if (t.back) t.older = wisp__get_rice(from, 3, 2 * (uint32_t)WISP__OBJECT_AGE);
+    if (!wisp__get(from, 1)) return t;
+    t.jumps = wisp__get(from, 1) != 0;
+    t.span = (uint8_t)(wisp__get(from, 7) + 1);
+    return t;
+}
+
+static void wisp__place_put(wisp__records *all, uint16_t index, wisp__writer *to) {
+    uint32_t gap = (index - all->index - 1) & WISP__OBJECT_INDEX;
+    wisp__put_rice(to, gap, wisp__level_order(&all->gap, 16));
+    wisp__level_add(&all->gap, gap);
+    all->index = index;
+}
+
+static int wisp__place_get(wisp__records *all, wisp__reader *from) {
+    uint32_t gap = wisp__get_rice(from, wisp__level_order(&all->gap, 16), WISP__OBJECT_INDEX);
+    wisp__level_add(&all->gap, gap);
+    all->index = (all->index + 1 + gap) & WISP__OBJECT_INDEX;
+    return (int)all->index;
 }
 
 /* --- what a peer knows: notes --- */
@@ -25321,9 +27445,30 @@ static bool wisp__notes_grow(wisp *w, wisp__audience *a) {
     return true;
 }
 
+static double wisp__apart(wisp_vec3 a, wisp_vec3 b) {
+    double x = (double)a.x - (double)b.x, y = (double)a.y - (double)b.y;
+    double z = (double)a.z - (double)b.z;
+    return x * x + y * y + z * z;                          /* the square */
+}
+
+/* How far an object is from what a peer looks at: 0, or nothing to measure, .. 65,535. */
+static uint64_t wisp__farness(const wisp__audience *a, const wisp__object *o) {
+    const wisp__presence *p = o->presence;
+    if (!a->focus || !p || !p->placed) return 0;
+    return (uint64_t)wisp__min(wisp__apart(a->focus->at, p->at) / a->focus->leave * 65535, 65535);
+}
+
+/* Is a peer sent nothing of an object but its end? */
+static inline bool wisp__note_waits(const wisp__note *n) {
+    return n->assets && n->assets != WISP__ASSETS_READY && !n->object->dead && !n->away;
+}
+
 /* The object is due to be sent to the peer. */
 static void wisp__note_due(wisp *w, wisp__session *s, wisp__note *n) {
     wisp__audience *a = wisp__audience_of(w, s);
+    if (wisp__note_waits(n)) return;
+    a->open += !n->open;
+    n->open = true;
     if (n->due) return;
     if (wisp__grow(&w->base, WISP__ARRAY(a->due, a->due_room), a->due_count + 1, 1 << 20)) {
         w->objects.starved = true;
@@ -25332,8 +27477,14 @@ static void wisp__note_due(wisp *w, wisp__session *s, wisp__note *n) {
     n->due = true;
     n->since = wisp__milliseconds(w->base.time);
     a->due[a->due_count].note = n;
-    a->due[a->due_count++].key = 0;
+    a->due[a->due_count++].key = wisp__farness(a, n->object) << 16 | n->index;
     wisp__peers_mark(w, &s->peer);
+}
+
+/* Its rows get numbers that no row before it had. */
+static void wisp__note_number(wisp__audience *a, wisp__note *n) {
+    n->sequence = a->first_sequence;
+    a->first_sequence = (uint16_t)(a->first_sequence + WISP__OBJECT_BACK);
 }
 
 /* A peer is to know an object. */
@@ -25347,10 +27498,11 @@ static void wisp__note_add(wisp *w, wisp__session *s, wisp__object *o) {
     }
     memset(n, 0, sizeof *n);
     n->object = o;
+    n->weight = 1;
     n->index = (uint16_t)o->id;
-    n->session = (uint16_t)(s->peer.slot.id & ((1u << w->peers.pool.index_bits) - 1));
-    n->sequence = a->first_sequence;
-    a->first_sequence = (uint16_t)(a->first_sequence + WISP__OBJECT_BACK);
+    n->session = (uint16_t)wisp__session_place(w, s);
+    n->owns = o->from || wisp__session_player(w, s) == o->owner;
+    wisp__note_number(a, n);
     n->next = o->notes;
     if (n->next) n->next->previous = n;
     o->notes = n;
@@ -25376,6 +27528,7 @@ static void wisp__note_remove(wisp *w, wisp__session *s, wisp__note *n) {
         if (a->due[i].note == n) a->due[i] = a->due[--a->due_count];
     a->notes[at] = NULL;
     a->count--;
+    a->open -= n->open;
     wisp__note_free(w, n);
     for (at = (at + 1) & (a->room - 1); a->notes[at]; at = (at + 1) & (a->room - 1)) {
         wisp__note *moved = a->notes[at];
@@ -25384,83 +27537,159 @@ static void wisp__note_remove(wisp *w, wisp__session *s, wisp__note *n) {
     }
 }
 
+/* Does a peer take objects of a class? */
+static bool wisp__class_bound(const wisp *w, const wisp__session *s, const wisp__class *c) {
+    int entry = w->registry.remotes[c->remote]->newest;
+    return entry < s->peer_remote_room && s->peer_remotes[entry].known == WISP__BOUND;
+}
+
+/* Those who see an object are found when the tick ends. */
+static void wisp__look_later(wisp *w, wisp__object *o) {
+    if (o->look) return;
+    o->look = true;
+    o->next_look = w->objects.looks;
+    w->objects.looks = o;
+}
+
+/* Everybody who knows an object is to be told its tags. */
+static void wisp__object_redescribe(wisp *w, wisp__object *o) {
+    o->description++;
+    for (wisp__note *n = o->notes; n; n = n->next) {
+        wisp__session *s = wisp__session_at(w, n->session);
+        n->described = false;
+        if (s && wisp__audience_of(w, s)) wisp__note_due(w, s, n);
+    }
+}
+
+/* The peer has despawned an object that is of interest again: when the tick ends it is as if it had
+   never been there. */
+static void wisp__note_anew(wisp *w, wisp__audience *a, wisp__note *n) {
+    wisp__kept_forget(w, &n->flight, n->sequence);
+    wisp__encoded_release(w, n->base);
+    wisp__note_number(a, n);
+    n->base = NULL;
+    n->sent = 0;
+    n->described = n->parted = false;
+    n->assets = WISP__ASSETS_NONE;
+    wisp__look_later(w, n->object);
+}
+
 /* Objects are shown to peers that have joined this endpoint. false: not to this one. */
 static bool wisp__audience_open(wisp *w, wisp__session *s) {
-    int at = wisp__session_player(w, s) - 1;
+    int at = wisp__session_place(w, s);
     if (wisp__audience_of(w, s)) return true;
-    if (s->peer.asked || s->peer.state != WISP__JOINED ||
-        wisp__grow(&w->base, WISP__ARRAY(w->objects.audiences, w->objects.audience_room), at + 1,
-                   WISP__OBJECT_INDEX))
+    if ((s->peer.asked && s != w->objects.server) || s->peer.state != WISP__JOINED) return false;
+    if (wisp__grow(&w->base, WISP__ARRAY(w->objects.audiences, w->objects.audience_room), at + 1,
+                   WISP__OBJECT_INDEX)) {
+        w->objects.starved = true;
         return false;
+    }
     w->objects.audiences[at] = (wisp__audience *)wisp__alloc(&w->base, sizeof(wisp__audience));
+    if (!w->objects.audiences[at]) w->objects.starved = true;
     return w->objects.audiences[at] != NULL;
-}
-
-static void wisp__object_show(wisp *w, wisp__object *o) {
-    for (wisp__peer *peer = w->peers.first; peer; peer = peer->next) {
-        wisp__session *s = (wisp__session *)peer;
-        if (wisp__audience_open(w, s) && !wisp__note_of(w, s, (uint16_t)o->id))
-            wisp__note_add(w, s, o);
-    }
-}
-
-/* A peer that has joined is to know all objects that are there. */
-static void wisp__objects_joined(wisp *w, wisp__session *s) {
-    if (!w->objects.count || !wisp__audience_open(w, s)) return;
-    for (int i = 0; i < w->objects.class_count; i++)
-        for (wisp__object *o = w->objects.classes[i]->first; o; o = o->next)
-            if (!o->dead && !o->from && !wisp__note_of(w, s, (uint16_t)o->id))
-                wisp__note_add(w, s, o);
-}
-
-/* A session ends: what it was told is forgotten, and what it has told goes with the next update. */
-static void wisp__objects_left(wisp *w, wisp__session *s) {
-    wisp__audience *a = wisp__audience_of(w, s);
-    if (w->objects.server == s) {
-        w->objects.server = NULL;
-        w->objects.lost = true;
-    }
-    if (!a) return;
-    for (int i = 0; i < a->room; i++)
-        if (a->notes[i]) wisp__note_free(w, a->notes[i]);
-    wisp__free(&w->base, a->notes, (size_t)a->room * sizeof *a->notes);
-    wisp__array_free(&w->base, WISP__ARRAY(a->due, a->due_room));
-    wisp__free(&w->base, a, sizeof *a);
-    w->objects.audiences[wisp__session_player(w, s) - 1] = NULL;
 }
 
 /* --- rows --- */
 
-/* The peer has what was sent under a sequence. */
+/* The form of the rows that a peer gets of an object. */
+static inline int wisp__note_form(const wisp__note *n) {
+    int forms = n->object->of->forms;
+    return forms == 2 && n->owns ? WISP__FORM_OWNER
+           : forms ? WISP__FORM_OTHERS : WISP__FORM_ALL;
+}
+
+/* The newest row that a peer is to have. */
+static inline const wisp__encoded *wisp__note_row(const wisp__note *n) {
+    int form = wisp__note_form(n);
+    return form ? wisp__object_shown(n->object, form)->row : n->object->row;
+}
+
+static int64_t wisp__note_tick(const wisp__note *n) {
+    int form = wisp__note_form(n);
+    if (n->object->from) return n->object->owned ? n->object->owned->tick : 0;
+    return form ? wisp__object_shown(n->object, form)->tick : n->object->tick;
+}
+
+/* The row of a form, made of one with all fields. NULL: no memory. */
+static wisp__encoded *wisp__form_row(wisp *w, const wisp__class *c, const wisp__encoded *all,
+                                     int form) {
+    const wisp__program *program = wisp__class_program(w, c);
+    wisp__unpacker u = wisp__codec_unpacker(&w->content, &w->content.scratch, NULL, 1 << 26);
+    wisp__supply supply = wisp__supply_of_arena(&w->base, &w->content.scratch, NULL);
+    wisp__row made = { NULL, 0, 0, 0 };
+    wisp__encoded *row = NULL;
+    void *image = wisp__supply_take(&supply, (size_t)c->bytes);
+    if (image) memset(image, 0, (size_t)c->bytes);
+    if (image && !wisp__row_store(&u, program, wisp__encoded_as_row(all), image) &&
+        !wisp__row_load(&u, program->forms[form], image, &made))
+        row = wisp__encoded_row(w, &made);
+    wisp__arena_reset(&w->content.scratch);
+    return row;
+}
+
+/* Is the peer to be told that it sees nothing more of the object? Its copy ends, or is frozen. */
+static bool wisp__note_ends(const wisp__note *n) { return n->object->dead || n->away; }
+
+/* The peer has the newest of an object. */
+static void wisp__note_close(wisp__audience *a, wisp__note *n) {
+    a->open -= n->open;
+    n->open = false;
+}
+
+/* The peer has what was sent under a sequence. Of use are the rows from that on which it had when
+   that was sent: how the object has moved since tells how it goes on. */
 static void wisp__sent_arrived(wisp *w, wisp__session *s, wisp__note *n, wisp__kept_row sent) {
-    if (sent.gone) {
-        wisp__note_remove(w, s, n);
+    if (sent.frozen) {
+        n->frozen = n->away;
+        if (n->frozen) wisp__note_close(wisp__audience_of(w, s), n);
+        wisp__kept_forget(w, &n->flight, (uint16_t)(sent.sequence + 1));
         return;
     }
+    if (sent.gone) {
+        if (n->again && !n->object->dead) wisp__note_anew(w, wisp__audience_of(w, s), n);
+        else wisp__note_remove(w, s, n);
+        return;
+    }
+    wisp__kept_forget(w, &n->flight, (uint16_t)(sent.sequence - sent.back));
     if (sent.row) sent.row->references++;
-    wisp__kept_forget(w, &n->flight, (uint16_t)(sent.sequence + 1));
     wisp__encoded_release(w, n->base);
     n->base = sent.row;
     n->base_sequence = sent.sequence;
-    if (sent.described == n->description) n->described = true;
+    n->rested = sent.rests;
+    if (sent.described == (uint8_t)n->object->description) n->described = true;
+    if (n->described && n->base == wisp__note_row(n) && !wisp__note_ends(n))
+        wisp__note_close(wisp__audience_of(w, s), n);
+}
+
+static bool wisp__note_freezes(const wisp__note *n) {
+    return n->away && !n->object->dead && n->object->of->desc.on_leave == WISP_FREEZE;
 }
 
 /* Was the newest state of the object sent, and may still arrive? */
 static bool wisp__note_flies(const wisp__note *n) {
     const wisp__kept_row *last = wisp__kept_find(&n->flight, (uint16_t)(n->sequence - 1));
-    if (!last) return false;
-    if (n->object->dead) return last->gone;
-    return last->row == n->object->row && (n->described || last->described == n->description);
+    if (!last || (n->base && n->base_sequence == last->sequence)) return false;
+    if (wisp__note_ends(n)) return last->gone && last->frozen == wisp__note_freezes(n);
+    return last->row == wisp__note_row(n) &&
+           (n->described || last->described == (uint8_t)n->object->description);
 }
 
 /* Has an object gone of which the peer was never told? */
 static bool wisp__note_unseen(const wisp__note *n) {
-    return n->object->dead && !n->sent && !n->flight.room && !n->base;
+    return wisp__note_ends(n) && !n->object->from && !n->again && !n->sent && !n->flight.room &&
+           !n->base;
 }
 
-/* Does the peer have to be told of an object? */
+/* Does the peer have to be told of an object? Of a class that goes on by itself also that it has
+   come to rest, once. */
 static bool wisp__note_wants(const wisp__note *n) {
-    if (!n->object->dead && n->described && n->base == n->object->row) return false;
+    const wisp__object *o = n->object;
+    if (wisp__note_ends(n)
+            ? n->frozen && wisp__note_freezes(n)
+            : !o->made || (n->described && (n->mute || (n->base == wisp__note_row(n) &&
+                                                        (n->rested || o->from ||
+                                                         !(o->of->desc.extrapolate > 0))))))
+        return false;
     return !wisp__note_flies(n);
 }
 
@@ -25468,90 +27697,198 @@ static bool wisp__note_wants(const wisp__note *n) {
 static void wisp__object_outcome(wisp *w, wisp__session *s, uint32_t number, bool arrived) {
     wisp__note *n = wisp__note_of(w, s, (int)(number >> 16));
     wisp__kept_row *sent = n ? wisp__kept_find(&n->flight, (uint16_t)number) : NULL;
-    if (!sent) return;
-    if (arrived) {
-        wisp__sent_arrived(w, s, n, *sent);
-        return;
-    }
-    wisp__kept_drop(w, sent);
-    if (wisp__note_wants(n)) wisp__note_due(w, s, n);
+    bool gone = sent && arrived && sent->gone;
+    if (!sent || (n->base && (int16_t)(sent->sequence - n->base_sequence) <= 0)) return;
+    if (arrived) wisp__sent_arrived(w, s, n, *sent);
+    else wisp__kept_drop(w, sent);
+    if (!gone && wisp__note_wants(n)) wisp__note_due(w, s, n);
 }
 
-/* Puts the newest row as a delta from a base, if that is shorter, else whole. */
-static bool wisp__object_pack(wisp *w, const wisp__object *o, const wisp__encoded *base,
-                              wisp__writer *to) {
+/* The same as wisp__object_pack, of a value without a schema. */
+static bool wisp__object_pack_value(wisp *w, const wisp__object *o, const wisp__encoded *base,
+                                    wisp__writer *to) {
+    wisp__message_delta delta;
+    memset(&delta, 0, sizeof delta);
+    delta.from.base = base;
+    if (base)
+        wisp__message_delta_make(&w->content, wisp__class_encoding(w, o->of), o->row, &delta);
+    if (delta.bits) wisp__put_bits(to, delta.bytes, delta.bits);
+    else wisp__put_bits(to, (const uint8_t *)o->row->bytes, o->row->bits);
+    return delta.bits > 0;
+}
+
+/* Puts the newest row of a form as a delta, if that is shorter, else whole; then what goes once,
+   where there is no base. */
+static bool wisp__object_pack(wisp *w, const wisp__object *o, int form, wisp__bases *from,
+                              const wisp__encoded *once, wisp__writer *to) {
+    const wisp__encoded *row = form ? wisp__object_shown(o, form)->row : o->row;
+    const wisp__program *const *forms = wisp__class_program(w, o->of)->forms;
     wisp__unpacker u = wisp__codec_unpacker(&w->content, &w->content.scratch, NULL, 1 << 26);
-    const wisp__program *program = wisp__class_program(w, o->of);
-    wisp__bases from;
-    memset(&from, 0, sizeof from);
-    from.base = base;
-    if (base && wisp__row_delta_put(&u, program, &from, o->row, to) >= 0 && to->at < o->row->bits)
+    if (forms[form] == &wisp__any) return wisp__object_pack_value(w, o, from->base, to);
+    if (from->base && wisp__row_delta_put(&u, forms[form], from, row, to) >= 0 &&
+        to->at < row->bits)
         return true;
     to->at = 0;
     to->full = false;
-    wisp__row_write(&w->base, program, wisp__encoded_as_row(o->row), to);
+    wisp__row_write(&w->base, forms[form], wisp__encoded_as_row(row), to);
+    if (!once) return false;
+    wisp__put_align(to);
+    wisp__row_write(&w->base, forms[form + WISP__FORM_ONCE], wisp__encoded_as_row(once), to);
     return false;
 }
 
-/* The bits of the newest row for peers with this base (NULL: none), which they share. Its `values`
-   are 1 if it is a delta. NULL: no memory. */
-static const wisp__encoded *wisp__object_wire(wisp *w, wisp__object *o, wisp__encoded *base) {
-    wisp__supply supply = wisp__supply_of_arena(&w->base, &w->content.scratch, NULL);
-    size_t room = (size_t)(o->row->bits / 8) + 2 * WISP__SLACK;
-    uint8_t *bytes;
-    wisp__writer to;
-    bool delta;
-    if (o->wire && o->wire_base == base) return o->wire;
-    bytes = (uint8_t *)wisp__supply_take(&supply, room + WISP__SLACK);
-    wisp__encoded_release(w, o->wire);
-    wisp__encoded_release(w, o->wire_base);
-    o->wire = o->wire_base = NULL;
-    if (!bytes) return NULL;
-    to = wisp__writer_on(bytes, (int)room);
-    delta = wisp__object_pack(w, o, base, &to);
-    wisp__put(&to, 0, 7);
-    o->wire = wisp__encoded_make(w, bytes, to.at - 7);
-    wisp__arena_reset(&w->content.scratch);
-    if (!o->wire) return NULL;
-    o->wire->values = delta;
-    o->wire_base = base;
-    if (base) base->references++;
-    return o->wire;
+static wisp__encoded *wisp__encoded_shared(const wisp__encoded *e) {
+    wisp__encoded *shared = (wisp__encoded *)(uintptr_t)e;
+    if (shared) shared->references++;
+    return shared;
 }
 
-static void wisp__object_put_row(wisp *w, const wisp__note *n, wisp__writer *to) {
-    wisp__object *o = n->object;
-    int64_t age = w->clock.tick - o->tick;
-    unsigned back = (uint16_t)(n->sequence - n->base_sequence);
-    const wisp__encoded *wire = wisp__object_wire(w, o, back <= WISP__OBJECT_BACK ? n->base : NULL);
-    bool sized = !wisp__class_program(w, o->of)->fixed;
+/* The bits of the newest row of an audience for peers that have these rows, which they share. Their
+   `values` are 1 if it is a delta. NULL: no memory. */
+static const wisp__encoded *wisp__object_wire(wisp *w, wisp__object *o, int form,
+                                              wisp__bases *from) {
+    wisp__supply supply = wisp__supply_of_arena(&w->base, &w->content.scratch, NULL);
+    wisp__packed *wire = form ? &wisp__object_shown(o, form)->wire : &o->wire;
+    const wisp__encoded *row = form ? wisp__object_shown(o, form)->row : o->row;
+    size_t room = (size_t)(row->bits / 8) + 3 * WISP__SLACK;
+    wisp__encoded *once = NULL;
+    uint8_t *bytes = NULL;
+    bool first = form && !from->base &&
+                 wisp__class_program(w, o->of)->forms[form + WISP__FORM_ONCE];
+    wisp__writer to;
+    bool delta;
+    if (wire->bits && wire->base == from->base && wire->older == from->older[0] &&
+        wire->behind == from->behind && wire->ahead == from->ahead)
+        return wire->bits;
+    wisp__wire_drop(w, wire);
+    if (first) once = wisp__form_row(w, o->of, o->row, form + WISP__FORM_ONCE);
+    if (once) room += (size_t)(once->bits / 8);
+    if (once || !first) bytes = (uint8_t *)wisp__supply_take(&supply, room + WISP__SLACK);
+    if (bytes) {
+        to = wisp__writer_on(bytes, (int)room);
+        delta = wisp__object_pack(w, o, form, from, once, &to);
+        wisp__put(&to, 0, 7);
+        wire->bits = wisp__encoded_make(w, bytes, to.at - 7);
+        if (wire->bits) wire->bits->values = delta;
+    }
+    wisp__encoded_release(w, once);
+    wisp__arena_reset(&w->content.scratch);
+    if (!wire->bits) return NULL;
+    wire->base = wisp__encoded_shared(from->base);
+    wire->older = wisp__encoded_shared(from->older[0]);
+    wire->behind = from->behind;
+    wire->ahead = from->ahead;
+    return wire->bits;
+}
+
+/* The rows that the next one can be made from, and their times. */
+static wisp__row_times wisp__note_bases(const wisp *w, const wisp__note *n, wisp__bases *from) {
+    const wisp__object *o = n->object;
+    int form = wisp__note_form(n);
+    const wisp__shown *shown = form ? wisp__object_shown(o, form) : NULL;
+    int64_t tick = wisp__note_tick(n);
+    uint32_t since = shown ? shown->since : o->since, moves = (uint32_t)tick - since;
+    uint16_t ago = (uint16_t)(n->sequence - n->base_sequence);
+    const wisp__kept_row *base = NULL, *older = NULL;
+    wisp__row_times t = { (uint32_t)(w->clock.tick - tick), 0, 0, 0, false };
+    memset(from, 0, sizeof *from);
+    if (n->base && ago <= WISP__OBJECT_BACK) base = wisp__kept_find(&n->flight, n->base_sequence);
+    if (base && base->back && ago + base->back <= WISP__OBJECT_BACK)
+        older = wisp__kept_find(&n->flight, (uint16_t)(n->base_sequence - base->back));
+    if (base) t.back = (uint32_t)tick - base->tick;
+    if (older) t.older = base->tick - older->tick;
+    if (!t.back || t.back > WISP__OBJECT_AGE) t.back = t.older = 0;
+    if (t.older > WISP__OBJECT_AGE || wisp__class_program(w, o->of) == &wisp__any) t.older = 0;
+    if (t.back) from->base = base->row;
+    if (t.older) from->older[0] = older->row;
+    from->behind = (int)t.older;
+    from->ahead = (int)t.back;
+    if (!o->from && n->described && moves <= WISP__OBJECT_MOVES &&
+        !(base && wisp__distance(base->tick, since) >= 0)) {
+        t.span = (uint8_t)(moves + 1);
+        t.jumps = shown ? shown->jumps : o->jumps;
+    }
+    return t;
+}
+
+static void wisp__object_put_tags(const wisp *w, const wisp__object *o, wisp__writer *to) {
+    for (int i = 0; o->presence && i < o->presence->tag_count; i++) {
+        const char *name = w->objects.tags[o->presence->tags[i]].name;
+        int64_t length = (int64_t)strlen(name);
+        wisp__put(to, 1 | (uint64_t)length << 1, 6);
+        wisp__put_bits(to, (const uint8_t *)name, 8 * length);
+    }
+    wisp__put(to, 0, 1);
+}
+
+/* Puts what stands before a row. */
+static void wisp__object_put_what(const wisp *w, const wisp__note *n, const wisp__records *all,
+                                  wisp__row_times t, wisp__writer *to) {
+    const wisp__object *o = n->object;
+    if (n->described && wisp__times_equal(&t, &all->recent[0])) {
+        wisp__put(to, 1, 1);
+    } else if (n->described && wisp__times_equal(&t, &all->recent[1])) {
+        wisp__put(to, 2, 2);
+    } else {
+        wisp__put(to, n->described ? 0 : 4, n->described ? 3 : 4);
+        if (!n->described) {
+            wisp__put(to, o->id >> 16, 16);
+            wisp__put_length(to, (uint64_t)(w->registry.remotes[o->of->remote]->newest -
+                                            WISP__RESERVED));
+            wisp__put(to, o->owner | (uint64_t)o->description << 16 | (uint64_t)o->turn << 32, 40);
+            wisp__object_put_tags(w, o, to);
+        }
+        wisp__times_put(to, t);
+    }
+}
+
+/* A row that is too old for its age to be told counts as of this tick. */
+static void wisp__note_redate(wisp *w, const wisp__note *n) {
+    int form = wisp__note_form(n);
+    if (w->clock.tick - wisp__note_tick(n) <= WISP__OBJECT_AGE) return;
+    if (n->object->from) {
+        n->object->owned->tick = w->clock.tick;
+        return;
+    }
+    if (!form) wisp__past_forget(w, n->object);
+    *(form ? &wisp__object_shown(n->object, form)->tick : &n->object->tick) = w->clock.tick;
+}
+
+static void wisp__object_put_row(wisp *w, wisp__note *n, wisp__records *all, wisp__writer *to) {
+    const wisp__program *program = wisp__class_program(w, n->object->of);
+    int form = wisp__note_form(n);
+    bool sized = !program->forms[form]->fixed, whole;
+    wisp__bases from;
+    wisp__row_times t;
+    const wisp__encoded *wire;
+    wisp__note_redate(w, n);
+    t = wisp__note_bases(w, n, &from);
+    wire = wisp__object_wire(w, n->object, form, &from);
     if (!wire) {
         to->full = true;
         return;
     }
-    wisp__put(to, age != 0, 1);
-    if (age) wisp__put(to, (uint64_t)wisp__least(age, WISP__OBJECT_AGE), 7);
-    wisp__put(to, n->sequence & 255, 8);
-    wisp__put(to, wire->values ? back : 0, 6);
+    n->back = t.back ? (uint8_t)(n->sequence - n->base_sequence) : 0;
+    whole = !wire->values;
+    if (whole) t.back = t.older = 0;
+    wisp__object_put_what(w, n, all, t, to);
+    wisp__times_use(all, t);
+    if (program->audience & WISP__AUDIENCE_OWNER) wisp__put(to, form == WISP__FORM_OWNER, 1);
+    if (program->audience & WISP_FLAG_AT_SPAWN && whole) wisp__put(to, !from.base, 1);
     if (wire->values && sized) wisp__put_small(to, (uint64_t)(wire->bits + 7) / 8);
     wisp__put_bits(to, (const uint8_t *)wire->bytes, wire->bits);
     if (wire->values && sized) wisp__put(to, 0, (int)(-wire->bits & 7));
 }
-
-/* Writes the record of an object. `follows`: see above. */
-static void wisp__object_put(wisp *w, const wisp__note *n, bool follows, wisp__writer *to) {
-    const wisp__object *o = n->object;
-    wisp__put(to, 1 | (uint64_t)follows << 1, 2);
-    if (!follows) wisp__put(to, n->index, 16);
-    wisp__put(to, o->dead ? 3 : !n->described, o->dead || !n->described ? 2 : 1);
-    if (o->dead || !n->described) wisp__put(to, o->id >> 16, 16);
-    if (o->dead) return;
-    if (!n->described) {
-        const wisp__remote *main = w->registry.remotes[o->of->remote];
-        wisp__put_length(to, (uint64_t)(main->newest - WISP__RESERVED));
-        wisp__put(to, o->owner, 16);
+/* Writes the record of an object. */
+static void wisp__object_put(wisp *w, wisp__note *n, wisp__records *all, wisp__writer *to) {
+    all->count++;
+    wisp__place_put(all, n->index, to);
+    if (!wisp__note_ends(n)) {
+        wisp__object_put_row(w, n, all, to);
+    } else {
+        wisp__put(to, 12 | (uint64_t)wisp__note_freezes(n) << 4, 5);
+        wisp__put(to, n->object->id >> 16, 16);
     }
-    wisp__object_put_row(w, n, to);
 }
 
 /* A record was put into a packet. false: no memory to note it, so it must not go. */
@@ -25560,15 +27897,111 @@ static bool wisp__object_sent(wisp *w, wisp__session *s, wisp__note *n) {
     memset(&sent, 0, sizeof sent);
     sent.sequence = n->sequence;
     sent.used = true;
-    sent.gone = n->object->dead;
-    sent.row = sent.gone ? NULL : n->object->row;
-    sent.described = n->described ? 0 : n->description;
-    if (!w->base.reliable && !wisp__kept_add(w, &n->flight, &sent)) return false;
+    sent.gone = wisp__note_ends(n);
+    sent.frozen = wisp__note_freezes(n);
+    sent.row = sent.gone ? NULL : (wisp__encoded *)(uintptr_t)wisp__note_row(n);
+    sent.tick = (uint32_t)wisp__note_tick(n);
+    sent.rests = wisp__note_tick(n) < w->clock.tick;
+    sent.back = n->back;
+    sent.described = (uint8_t)(n->described ? 0 : n->object->description);
+    if (!wisp__kept_add(w, &n->flight, &sent, WISP__OBJECT_BACK + 1)) return false;
     n->sequence++;
     n->sent = wisp__milliseconds(w->base.time);
     n->due = false;
+    n->parted = n->away;
     if (w->base.reliable) wisp__sent_arrived(w, s, n, sent);
     return true;
+}
+
+/* A peer has lost an object, or the row that its deltas were made from. */
+static void wisp__note_again(wisp *w, wisp__session *s, wisp__note *n) {
+    wisp__kept_forget(w, &n->flight, n->sequence);
+    wisp__encoded_release(w, n->base);
+    n->base = NULL;
+    n->described = n->mute = false;
+    wisp__note_due(w, s, n);
+}
+
+/* A peer is to be told that something of it was refused. Once that many wait, more of edits are not
+   told; of spawns there are never more. */
+static void wisp__refusal_add(wisp *w, wisp__session *s, uint32_t refusal) {
+    wisp__audience *a = wisp__audience_open(w, s) ? wisp__audience_of(w, s) : NULL;
+    int most = refusal >> 31 ? WISP__REFUSALS : WISP__REFUSALS / 2;
+    for (int i = 0; a && i < a->refusal_count; i++)
+        if (a->refusals[i] == refusal) return;
+    if (!a || a->refusal_count >= most) return;
+    a->refusals[a->refusal_count++] = refusal;
+    wisp__peers_mark(w, &s->peer);
+}
+
+/* Asks for a whole row; if too many are asked for already, then for all when there is room. */
+static void wisp__object_lacks(wisp *w, wisp__session *s, int index) {
+    if (!wisp__control_add(w, s, WISP__FRAME_LACKS, index)) s->lacks_all = true;
+}
+
+static void wisp__on_lacks(wisp__reading *r) {
+    int index = wisp__frame_get_number(&r->from);
+    wisp__audience *a = wisp__audience_of(r->w, r->s);
+    wisp__note *n = a && index < WISP__OBJECT_ALL ? wisp__note_of(r->w, r->s, index) : NULL;
+    if (r->from.failed || !a) return;
+    if (n) wisp__note_again(r->w, r->s, n);
+    if (index != WISP__OBJECT_ALL) return;
+    if (!wisp__pay_each(&r->w->content.credit, a->room / 2, WISP__PRICE_STEP)) {
+        wisp__break_unpaid(r);
+        return;
+    }
+    for (int i = 0; i < a->room; i++)
+        if (a->notes[i]) wisp__note_again(r->w, r->s, a->notes[i]);
+}
+
+static inline bool wisp__refusals_wait(const wisp *w, const wisp__session *s) {
+    const wisp__audience *a = wisp__audience_of(w, s);
+    return a && a->refusal_count;
+}
+
+/* --- assets --- */
+
+/* A peer has said of an object whether it has what that needs. */
+static void wisp__on_assets(wisp__reading *r) {
+    int said;
+    uint32_t id = wisp__frame_get_assets(&r->from, &said);
+    wisp__note *n = r->from.failed ? NULL : wisp__note_of(r->w, r->s, (int)(id & 0xffff));
+    if (!r->from.failed && !said) wisp__break(r, "assets that are not said to be anything");
+    if (!n || n->object->id != id || said <= n->assets) return;
+    n->assets = (uint8_t)said;
+    if (wisp__note_waits(n)) wisp__note_close(wisp__audience_of(r->w, r->s), n);
+    if (said == WISP__ASSETS_READY) wisp__note_again(r->w, r->s, n);
+}
+
+/* The server of an object is to be told of its assets. */
+static void wisp__object_answer(wisp *w, wisp__object *o) {
+    wisp__session *s = w->objects.server;
+    if (!s || !o->from || !o->assets) return;
+    o->answered = wisp__control_add(w, s, WISP__FRAME_ASSETS, (int)(o->id & 0xffff));
+    s->answers_all |= !o->answered;
+    wisp__peers_mark(w, &s->peer);
+}
+
+/* The same of all of which there was no room to tell. */
+static void wisp__objects_answer(wisp *w, wisp__session *s) {
+    s->answers_all = false;
+    for (int i = 0; i < w->objects.room && !s->answers_all && w->objects.server == s; i++) {
+        wisp__object *o = w->objects.places[i].object;
+        if (o && o->assets && !o->answered) wisp__object_answer(w, o);
+    }
+}
+
+/* Puts what is to be said of the object at an index. false: nothing, as it has gone. */
+static bool wisp__assets_put(const wisp *w, int index, wisp__writer *to) {
+    const wisp__object *o = wisp__object_at(w, index);
+    if (!o || !o->from || !o->assets) return false;
+    wisp__frame_put_assets(to, o->id, o->assets);
+    return true;
+}
+
+static void wisp__assets_lost(wisp *w, int index) {
+    wisp__object *o = wisp__object_at(w, index);
+    if (o) wisp__object_answer(w, o);
 }
 
 /* --- the order --- */
@@ -25576,18 +28009,15 @@ static bool wisp__object_sent(wisp *w, wisp__session *s, wisp__note *n) {
 /* May an object go to a peer now? What is not described yet waits for its answer. */
 static bool wisp__note_may(const wisp *w, const wisp__session *s, const wisp__note *n) {
     const wisp__class *c = n->object->of;
-    const wisp__remote *main = w->registry.remotes[c->remote];
     uint32_t now = wisp__milliseconds(w->base.time);
     double hold = c->rate > 0 ? 1000 / c->rate : 0;
-    if (main->newest >= s->peer_remote_room || !(n->object->row || n->object->dead) ||
-        s->peer_remotes[main->newest].known != WISP__BOUND)
-        return false;
+    if ((!n->object->row && !n->object->dead) || !wisp__class_bound(w, s, c)) return false;
     if (!n->base && n->sent) hold = wisp__max(hold, s->peer.flow.rtt * 1250);
-    return !n->sent || n->object->dead || (double)(now - n->sent) >= hold;
+    return !n->sent || wisp__note_ends(n) || (double)(now - n->sent) >= hold;
 }
 
 static bool wisp__due_before(const wisp__due *a, const wisp__due *b) {
-    int32_t later = wisp__distance((uint32_t)(a->key >> 16), (uint32_t)(b->key >> 16));
+    int32_t later = wisp__distance((uint32_t)(a->key >> 32), (uint32_t)(b->key >> 32));
     return later ? later < 0 : a->key < b->key;
 }
 
@@ -25601,24 +28031,52 @@ static void wisp__due_sink(wisp__due *heap, int count, int at) {
     heap[at] = moved;
 }
 
-/* Puts those that may go now in front, as a heap by urgency; of equals the lower index first. Lets
-   go of those that need not go any more. */
+/* How many records of a class wait for any peer. *oldest: milliseconds. */
+static uint32_t wisp__class_waits(const wisp *w, const wisp__class *c, int *oldest) {
+    uint32_t count = 0, now = wisp__milliseconds(w->base.time);
+    for (int p = 0; p < w->objects.audience_room; p++) {
+        const wisp__audience *a = w->objects.audiences[p];
+        for (int i = 0; a && i < a->due_count; i++) {
+            if (a->due[i].note->object->of != c) continue;
+            *oldest = wisp__max_int(*oldest, (int)(now - a->due[i].note->since));
+            count++;
+        }
+    }
+    return count;
+}
+
+/* The urgency of an object, in the unit of messages. What waits gains: by its weight. */
+static uint32_t wisp__note_urgency(const wisp *w, const wisp__note *n) {
+    uint32_t time = n->since, priority = (uint32_t)n->object->of->priority;
+    if (n->weight != 1) {
+        uint32_t from = wisp__milliseconds(w->base.time) + WISP__LEVEL_MS;
+        double gained = (double)(from - time) * (double)n->weight;
+        time = from - (uint32_t)wisp__min(gained, 1e9);
+    }
+    return time + priority * WISP__LEVEL_MS;
+}
+
+/* Puts those that may go now in front, as a heap by urgency; of equals the nearest first, and then
+   the lower index. Lets go of those that need not go any more. */
 static void wisp__objects_order(wisp *w, wisp__session *s) {
     wisp__audience *a = wisp__audience_of(w, s);
+    if (s->answers_all && !s->control_count) wisp__objects_answer(w, s);
+    if (s->lacks_all && !s->control_count) {
+        s->lacks_all = false;
+        wisp__object_lacks(w, s, WISP__OBJECT_ALL);
+    }
     if (!a) return;
     a->ready = 0;
-    for (int i = 0; i < a->due_count; i++) {
+    for (int i = 0; i < a->due_count && !w->objects.settling; i++) {
         wisp__due due = a->due[i];
-        const wisp__class *c = due.note->object->of;
-        if (wisp__note_unseen(due.note)) {
+        if (wisp__note_unseen(due.note) || wisp__note_waits(due.note)) {
             due.note->due = false;
             a->due[i--] = a->due[--a->due_count];
-            wisp__note_remove(w, s, due.note);
+            if (!wisp__note_waits(due.note)) wisp__note_remove(w, s, due.note);
             continue;
         }
         if (!wisp__note_may(w, s, due.note)) continue;
-        due.key = (uint64_t)(due.note->since + (uint32_t)c->priority * WISP__LEVEL_MS) << 16 |
-                  due.note->index;
+        due.key = (uint64_t)wisp__note_urgency(w, due.note) << 32 | (uint32_t)due.key;
         a->due[i] = a->due[a->ready];
         a->due[a->ready++] = due;
     }
@@ -25640,7 +28098,894 @@ static void wisp__objects_pop(wisp__audience *a) {
     if (a->ready) wisp__due_sink(a->due, a->ready, 0);
 }
 
-/* --- edits --- */
+#else
+
+/* Without objects nobody is shown one. What is called with the audience of a peer or an object in
+   hand is never called. */
+static inline wisp__audience *wisp__audience_of(const wisp *w, const wisp__session *s) {
+    return (void)w, (void)s, (wisp__audience *)NULL;
+}
+static inline void wisp__refusal_add(wisp *w, wisp__session *s, uint32_t refusal) {
+    (void)w, (void)s, (void)refusal;
+}
+static inline void wisp__objects_order(wisp *w, wisp__session *s) { (void)w, (void)s; }
+static inline void wisp__object_outcome(wisp *w, wisp__session *s, uint32_t number, bool arrived) {
+    (void)w, (void)s, (void)number, (void)arrived;
+}
+static inline bool wisp__refusals_wait(const wisp *w, const wisp__session *s) {
+    return (void)w, (void)s, false;
+}
+static void wisp__on_lacks(wisp__reading *r) { wisp__break(r, "a record of no kind"); }
+static void wisp__on_assets(wisp__reading *r) { wisp__break(r, "a record of no kind"); }
+static inline bool wisp__assets_put(const wisp *w, int index, wisp__writer *to) {
+    return (void)w, (void)index, (void)to, false;
+}
+static inline void wisp__assets_lost(wisp *w, int index) { (void)w, (void)index; }
+
+#endif
+
+/* ===========================================================================
+ * MARK: >>interest
+ * What: which peers see which objects: places in a zones, foci, tags, and rules of who sees what.
+ * Invariants: a pair of a peer and an object is looked at when one of them has moved or changed,
+ *   and its note is made or set away; nothing else makes or hides one. While that runs no note,
+ *   focus or place is freed.
+ * Not here: what is sent of what is seen (audience).
+ *
+ * The zones of the zones are as large as the radius of nearly all foci, so that a focus watches at
+ * most 27; the few with larger ones watch all. Distances are compared where a zone is watched.
+ * ======================================================================== */
+
+#ifndef WISP_NO_STATE
+
+/* --- rules --- */
+
+typedef enum wisp__verb { WISP__SHOWS, WISP__HIDES, WISP__CLEARS } wisp__verb;
+
+static bool wisp__rule_stale(const wisp *w, const wisp__rule *rule) {
+    if (rule->mode == WISP__TO_ALL) return false;
+    return !wisp__pool_get(rule->mode == WISP__TO_PEER ? &w->peers.pool : &w->groups, rule->id);
+}
+
+static wisp_result wisp__rules_reserve(wisp *w, wisp__rules *r, int more) {
+    for (int i = r->count; r->count + more > r->room && i-- > 0;)
+        if (wisp__rule_stale(w, &r->items[i])) r->items[i] = r->items[--r->count];
+    return wisp__grow(&w->base, WISP__ARRAY(r->items, r->room), r->count + more, 1 << 16)
+               ? wisp__no_more_memory(w) : WISP_OK;
+}
+
+/* There is room for it. */
+static void wisp__rule_set(wisp__rules *r, int mode, uint32_t id, wisp__verb verb) {
+    int i = 0;
+    while (i < r->count && (r->items[i].mode != mode || r->items[i].id != id)) i++;
+    if (verb == WISP__CLEARS) {
+        if (i < r->count) r->items[i] = r->items[--r->count];
+        return;
+    }
+    if (i == r->count) r->count++;
+    r->items[i].id = id;
+    r->items[i].mode = (uint8_t)mode;
+    r->items[i].hides = verb == WISP__HIDES;
+}
+
+static wisp_result wisp__rules_set_list(wisp *w, wisp__rules *r, const wisp_to *to,
+                                        wisp__verb verb) {
+    wisp_result result;
+    if (to->count < 0 || (to->count && !to->list)) return wisp__is_no_list(w, to->count);
+    for (int i = 0; i < to->count; i++)
+        if (!wisp__session_of(w, to->list[i])) return wisp__no_session(w, to->list[i]);
+    result = wisp__rules_reserve(w, r, w->peers.joined + to->count);
+    if (result) return result;
+    w->mark++;
+    for (int i = 0; i < to->count; i++) {
+        wisp__session *s = wisp__session_of(w, to->list[i]);
+        s->mark = w->mark;
+        if (to->mode == WISP__TO_LIST) wisp__rule_set(r, WISP__TO_PEER, s->peer.slot.id, verb);
+    }
+    for (wisp__peer *peer = w->peers.first; peer && to->mode == WISP__TO_EXCEPT; peer = peer->next)
+        if (((wisp__session *)peer)->mark != w->mark)
+            wisp__rule_set(r, WISP__TO_PEER, peer->slot.id, verb);
+    return WISP_OK;
+}
+
+static wisp_result wisp__rules_set(wisp *w, wisp__rules *r, const wisp_to *to, wisp__verb verb) {
+    const wisp__session *s = to->mode == WISP__TO_PEER ? wisp__session_of(w, to->peer) : NULL;
+    wisp_result result;
+    if (to->mode == WISP__TO_LIST || to->mode == WISP__TO_EXCEPT)
+        return wisp__rules_set_list(w, r, to, verb);
+    if (to->mode == WISP__TO_VIEWERS || to->mode == WISP__TO_NEAR)
+        return wisp__explain(w, WISP_E_UNSUPPORTED, "viewers and peers nearby are no fixed set");
+    if (to->mode == WISP__TO_PEER && !s) return wisp__no_session(w, to->peer);
+    if (to->mode == WISP__TO_GROUP && !wisp__group_of(w, to->group))
+        return wisp__no_group(w, to->group);
+    if (to->mode == WISP__TO_ALL && verb == WISP__CLEARS) r->count = 0;
+    result = wisp__rules_reserve(w, r, 1);
+    if (!result)
+        wisp__rule_set(r, to->mode, s ? s->peer.slot.id
+                                      : to->mode == WISP__TO_GROUP ? to->group.id : 0, verb);
+    return result;
+}
+
+/* What rules say of a peer: 1: it is shown, 2: hidden; 3: both. */
+static unsigned wisp__rules_of(const wisp *w, const wisp__rules *r, wisp__session *s) {
+    unsigned said = 0;
+    for (int i = 0; i < r->count; i++) {
+        const wisp__rule *rule = &r->items[i];
+        const wisp__group *group = rule->mode == WISP__TO_GROUP
+                                       ? (wisp__group *)wisp__pool_get(&w->groups, rule->id) : NULL;
+        if (rule->mode == WISP__TO_ALL || (group && *wisp__member_place(s, group)) ||
+            (rule->mode == WISP__TO_PEER && rule->id == s->peer.slot.id))
+            said |= rule->hides ? 2 : 1;
+    }
+    return said;
+}
+
+/* --- tags --- */
+
+/* -1: there is none of that name. */
+static int wisp__tag_find(const wisp *w, const char *name) {
+    uint32_t hash = (uint32_t)wisp__hash_bytes(name, (int)strlen(name));
+    for (int i = 0; i < w->objects.tag_count; i++) {
+        const wisp__tag *tag = &w->objects.tags[i];
+        if (tag->hash == hash && strcmp(tag->name, name) == 0) return i;
+    }
+    return -1;
+}
+
+/* Finds a tag, or makes it in the place of one that is not used. -1: no memory, or too many. */
+static int wisp__tag_named(wisp *w, const char *name) {
+    wisp__objects *all = &w->objects;
+    int at = wisp__tag_find(w, name);
+    if (at >= 0) return at;
+    for (at = 0; at < all->tag_count; at++)
+        if (!all->tags[at].uses && !all->tags[at].rules.count) break;
+    if (at == all->tag_count) {
+        if (wisp__grow(&w->base, WISP__ARRAY(all->tags, all->tag_room), at + 1, WISP__TAGS))
+            return -1;
+        all->tag_count++;
+    }
+    all->tags[at].hash = (uint32_t)wisp__hash_bytes(name, (int)strlen(name));
+    strcpy(all->tags[at].name, name);
+    return at;
+}
+
+static wisp_result wisp__tag_wrong(const wisp *w, const char *name) {
+    size_t length = name ? strlen(name) : 0;
+    if (length >= 1 && length <= WISP__TAG_NAME) return WISP_OK;
+    return wisp__explain(w, WISP_E_NAME, "a tag has a name of 1 to %d bytes", WISP__TAG_NAME);
+}
+
+static wisp_result wisp__tags_full(const wisp *w) {
+    if (w->objects.tag_count < WISP__TAGS) return wisp__no_more_memory(w);
+    return wisp__explain(w, WISP_E_LIMIT, "there are %d tags already", WISP__TAGS);
+}
+
+static bool wisp__object_has_tag(const wisp__object *o, int tag) {
+    for (int i = 0; o->presence && i < o->presence->tag_count; i++)
+        if (o->presence->tags[i] == tag) return true;
+    return false;
+}
+
+static void wisp__tags_drop(wisp *w, wisp__presence *p) {
+    for (int i = 0; i < p->tag_count; i++) w->objects.tags[p->tags[i]].uses--;
+    p->tag_count = 0;
+}
+
+/* --- places --- */
+
+static wisp__presence *wisp__presence_of(wisp *w, wisp__object *o) {
+    if (!o->presence) {
+        o->presence = (wisp__presence *)wisp__chunk_take(&w->chunks, sizeof *o->presence);
+        if (!o->presence) return NULL;
+        memset(o->presence, 0, sizeof *o->presence);
+        o->presence->object = o;
+    }
+    return o->presence;
+}
+
+static bool wisp__is_place(wisp_vec3 at) {
+    return wisp__is_finite((double)at.x) && wisp__is_finite((double)at.y) &&
+           wisp__is_finite((double)at.z);
+}
+
+/* --- the zones --- */
+
+static int32_t wisp__zones_line(const wisp__zones *g, double at) {
+    double lines = wisp__clamp(at / g->side, -1e9, 1e9);
+    int32_t line = (int32_t)lines;
+    return line - ((double)line > lines);
+}
+
+static wisp__zone **wisp__zones_place(const wisp__zones *g, const int32_t at[3]) {
+    uint64_t key = (uint64_t)(uint32_t)at[0] | (uint64_t)(uint32_t)at[1] << 32;
+    wisp__zone **place;
+    key = wisp__mix(key ^ (uint64_t)(uint32_t)at[2] * UINT64_C(0x9e3779b97f4a7c15));
+    place = &g->buckets[key & (uint64_t)(g->room - 1)];
+    while (*place && memcmp((*place)->at, at, sizeof (*place)->at) != 0) place = &(*place)->next;
+    return place;
+}
+
+/* Makes the table larger before one more zone. false: no memory. */
+static bool wisp__zones_grow(wisp *w, wisp__zones *g) {
+    wisp__zone **old = g->buckets;
+    int room = g->room;
+    if (g->count < room) return true;
+    g->buckets = (wisp__zone **)wisp__alloc_items(&w->base, room ? 2 * room : 64, sizeof *old);
+    if (!g->buckets) {
+        g->buckets = old;
+        return false;
+    }
+    g->room = room ? 2 * room : 64;
+    for (int i = 0; i < room; i++)
+        for (wisp__zone *zone = old[i], *next; zone; zone = next) {
+            wisp__zone **place = wisp__zones_place(g, zone->at);
+            next = zone->next;
+            zone->next = NULL;
+            *place = zone;
+        }
+    wisp__free(&w->base, old, (size_t)room * sizeof *old);
+    return true;
+}
+
+/* A zone, made if it is not there. NULL: no memory; the next tick links all anew. */
+static wisp__zone *wisp__zone_at(wisp *w, const int32_t at[3]) {
+    wisp__zones *g = &w->objects.zones;
+    wisp__zone **place, *zone;
+    bool grown = wisp__zones_grow(w, g);
+    place = g->room ? wisp__zones_place(g, at) : NULL;
+    if (place && *place) return *place;
+    zone = grown ? (wisp__zone *)wisp__chunk_take(&w->chunks, sizeof *zone) : NULL;
+    if (!zone) {
+        g->changed = true;
+        g->side = -1;
+        return NULL;
+    }
+    memset(zone, 0, sizeof *zone);
+    memcpy(zone->at, at, sizeof zone->at);
+    *place = zone;
+    g->count++;
+    return zone;
+}
+
+/* Frees a zone that nothing is in and nobody watches. */
+static void wisp__zone_left(wisp *w, wisp__zone *zone) {
+    wisp__zone **place;
+    if (zone->first || zone->watches) return;
+    place = wisp__zones_place(&w->objects.zones, zone->at);
+    *place = zone->next;
+    w->objects.zones.count--;
+    wisp__chunk_give(&w->chunks, zone, sizeof *zone);
+}
+
+static void wisp__presence_unlink(wisp *w, wisp__presence *p) {
+    wisp__zone *zone = p->zone;
+    if (!zone) return;
+    if (p->next) p->next->previous = p->previous;
+    *(p->previous ? &p->previous->next : &zone->first) = p->next;
+    p->zone = NULL;
+    wisp__zone_left(w, zone);
+}
+
+/* Puts an object into the zone where it is. */
+static void wisp__presence_link(wisp *w, wisp__presence *p) {
+    const wisp__zones *g = &w->objects.zones;
+    wisp__zone *zone;
+    int32_t at[3];
+    if (!p->placed || g->side <= 0) return;
+    at[0] = wisp__zones_line(g, (double)p->at.x);
+    at[1] = wisp__zones_line(g, (double)p->at.y);
+    at[2] = wisp__zones_line(g, (double)p->at.z);
+    if (p->zone && memcmp(p->zone->at, at, sizeof at) == 0) return;
+    wisp__presence_unlink(w, p);
+    zone = wisp__zone_at(w, at);
+    if (!zone) return;
+    p->zone = zone;
+    p->previous = NULL;
+    p->next = zone->first;
+    if (p->next) p->next->previous = p;
+    zone->first = p;
+}
+
+static void wisp__presence_move(wisp *w, wisp__presence *p, wisp_vec3 at) {
+    if (p->placed && memcmp(&p->at, &at, sizeof at) == 0) return;
+    if (!p->placed) wisp__look_later(w, p->object);
+    p->placed = true;
+    p->at = at;
+    wisp__presence_link(w, p);
+    if (p->moved == w->objects.settled + 1) return;
+    p->moved = w->objects.settled + 1;
+    p->next_moved = w->objects.moved;
+    w->objects.moved = p;
+}
+
+/* An object whose class has a position is where its struct says. It has its presence. */
+static void wisp__object_place_itself(wisp *w, wisp__object *o) {
+    wisp_vec3 at;
+    if (!o->of->desc.position || !o->presence) return;
+    memcpy(&at, (const char *)wisp__object_image(o) + o->of->desc.position - 1, sizeof at);
+    if (wisp__is_place(at)) wisp__presence_move(w, o->presence, at);
+    else wisp__error(w, NULL, w->registry.remotes[o->of->remote], WISP_E_INVALID,
+                     "the position of an object is no number: it stays where it was");
+}
+
+/* Frees an object with its place, tags and rules. */
+static void wisp__object_drop(wisp *w, wisp__object *o) {
+    if (o->presence) {
+        wisp__presence_unlink(w, o->presence);
+        wisp__tags_drop(w, o->presence);
+        wisp__array_free(&w->base, WISP__ARRAY(o->presence->rules.items, o->presence->rules.room));
+        wisp__chunk_give(&w->chunks, o->presence, sizeof *o->presence);
+    }
+    wisp__object_free(w, o);
+}
+
+/* --- foci --- */
+
+static void wisp__focus_unwatch(wisp *w, wisp__focus *f) {
+    while (f->watch_count) {
+        wisp__lookout *watch = &f->watches[--f->watch_count];
+        if (watch->next) watch->next->previous = watch->previous;
+        *(watch->previous ? &watch->previous->next : &watch->zone->watches) = watch->next;
+        wisp__zone_left(w, watch->zone);
+    }
+}
+
+static void wisp__focus_watch_zone(wisp *w, wisp__focus *f, const int32_t at[3]) {
+    wisp__zone *zone = f->watch_count < WISP__WATCHES ? wisp__zone_at(w, at) : NULL;
+    wisp__lookout *watch;
+    if (!zone) return;
+    watch = &f->watches[f->watch_count++];
+    watch->zone = zone;
+    watch->focus = f;
+    watch->previous = NULL;
+    watch->next = zone->watches;
+    if (watch->next) watch->next->previous = watch;
+    zone->watches = watch;
+}
+
+/* The list of foci, the wide ones first. */
+static void wisp__focus_list(wisp__zones *g, wisp__focus *f) {
+    wisp__focus **place = &g->foci;
+    while (*place && (*place)->wide && !f->wide) place = &(*place)->next;
+    f->next = *place;
+    *place = f;
+}
+
+static void wisp__focus_unlist(wisp__zones *g, const wisp__focus *f) {
+    wisp__focus **place = &g->foci;
+    while (*place != f) place = &(*place)->next;
+    *place = f->next;
+}
+
+/* Watches the zones that a focus may see into, where these have changed. */
+static void wisp__focus_watch(wisp *w, wisp__focus *f) {
+    wisp__zones *g = &w->objects.zones;
+    const double at[3] = { (double)f->at.x, (double)f->at.y, (double)f->at.z };
+    bool wide = f->radius > g->side;
+    int32_t low[3], high[3], zone[3];
+    if (wide != f->wide) {
+        wisp__focus_unwatch(w, f);
+        wisp__focus_unlist(g, f);
+        f->wide = wide;
+        wisp__focus_list(g, f);
+    }
+    if (wide) return;
+    for (int i = 0; i < 3; i++) {
+        low[i] = wisp__zones_line(g, at[i] - f->radius);
+        high[i] = (int32_t)wisp__least(wisp__zones_line(g, at[i] + f->radius), low[i] + 2);
+    }
+    if (f->watch_count && memcmp(f->low, low, sizeof low) == 0 &&
+        memcmp(f->high, high, sizeof high) == 0)
+        return;
+    wisp__focus_unwatch(w, f);
+    memcpy(f->low, low, sizeof low);
+    memcpy(f->high, high, sizeof high);
+    for (zone[0] = low[0]; zone[0] <= high[0]; zone[0]++)
+        for (zone[1] = low[1]; zone[1] <= high[1]; zone[1]++)
+            for (zone[2] = low[2]; zone[2] <= high[2]; zone[2]++)
+                wisp__focus_watch_zone(w, f, zone);
+}
+
+/* Gives a focus its radii, or (0) takes them; the powers follow. */
+static void wisp__focus_reach(wisp *w, wisp__focus *f, double enter, double leave) {
+    wisp__zones *g = &w->objects.zones;
+    double side = 1.0 / (1 << -WISP__POWER_LEAST);
+    if (f->radius > 0) g->powers[f->power]--;
+    f->enter = enter * enter;
+    f->leave = leave * leave;
+    f->radius = leave;
+    for (f->power = 0; side < leave && f->power < WISP__POWERS - 1; f->power++) side *= 2;
+    if (leave > 0) g->powers[f->power]++;
+    g->changed = true;
+}
+
+static void wisp__focus_free(wisp *w, wisp__audience *a) {
+    wisp__focus *f = a->focus;
+    if (!f) return;
+    wisp__focus_unlist(&w->objects.zones, f);
+    w->objects.zones.focus_count--;
+    wisp__focus_reach(w, f, 0, 0);
+    wisp__focus_unwatch(w, f);
+    f->session->regrouped = true;
+    wisp__free(&w->base, f, sizeof *f);
+    a->focus = NULL;
+}
+
+/* The side of zones that nine of ten foci do not reach over. */
+static double wisp__zones_side(const wisp__zones *g) {
+    double side = 1.0 / (1 << -WISP__POWER_LEAST);
+    int count = 0;
+    for (int i = 0; g->focus_count && i < WISP__POWERS; i++, side *= 2) {
+        count += g->powers[i];
+        if (10 * count >= 9 * g->focus_count) return side;
+    }
+    return 0;
+}
+
+/* The radii of foci have changed, or something has found no memory: links all anew where needed. */
+static void wisp__zones_change(wisp *w) {
+    wisp__zones *g = &w->objects.zones;
+    double side = wisp__zones_side(g);
+    bool failed = g->side < 0;
+    g->changed = false;
+    if (side == g->side) return;
+    for (int step = 0; step < 2; step++) {
+        for (int i = 0; i < w->objects.class_count; i++)
+            for (wisp__object *o = w->objects.classes[i]->first; o; o = o->next)
+                if (o->presence && step) wisp__presence_link(w, o->presence);
+                else if (o->presence) wisp__presence_unlink(w, o->presence);
+        for (int i = 0; i < w->objects.audience_room; i++) {
+            wisp__audience *a = w->objects.audiences[i];
+            if (a && a->focus && failed) a->focus->session->regrouped = true;
+            if (a && a->focus && step) wisp__focus_watch(w, a->focus);
+            else if (a && a->focus) wisp__focus_unwatch(w, a->focus);
+        }
+        if (!step) g->side = side;
+    }
+}
+
+static wisp_result wisp__interest_busy(const wisp *w) {
+    if (!w->objects.settling) return WISP_OK;
+    return wisp__explain(w, WISP_E_BUSY, "a class's interest callback only answers");
+}
+
+/* --- looking --- */
+
+/* Do the zones and the groups let an object through? `seen`: the peer sees it. */
+static bool wisp__reaches(const wisp *w, wisp__session *s, const wisp__presence *p, bool seen) {
+    const wisp__focus *f = wisp__audience_of(w, s)->focus;
+    bool given = false;
+    if (!p || (!f && !s->groups)) return true;
+    for (int i = 0; i < p->tag_count; i++) {
+        const wisp__rules *rules = &w->objects.tags[p->tags[i]].rules;
+        if (wisp__rules_of(w, rules, s)) return true;
+        given |= rules->count > 0;
+    }
+    if (!p->placed) return !given;
+    return f && wisp__apart(f->at, p->at) <= (seen ? f->leave : f->enter);
+}
+
+/* The weight of an object to a peer; 0: the peer does not see it. */
+static double wisp__sees(wisp *w, wisp__session *s, wisp__object *o, bool seen) {
+    const wisp__presence *p = o->presence;
+    const wisp_class_desc *desc = &o->of->desc;
+    unsigned said = p ? wisp__rules_of(w, &p->rules, s) : 0;
+    double weight;
+    if (said & 2 || (!said && !wisp__reaches(w, s, p, seen))) return 0;
+    if (!desc->interest) return 1;
+    weight = desc->interest(w, wisp__peer_handle(s), wisp__object_handle(o), desc->user);
+    if (weight > 0) return wisp__clamp(weight, 1e-3, 1e3);
+    return said ? 1 : 0;
+}
+
+/* A peer sees an object again. One that the peer may have despawned comes back when it has. */
+static void wisp__note_back(wisp *w, wisp__session *s, wisp__note *n) {
+    n->again = n->parted && n->object->of->desc.on_leave == WISP_DESPAWN;
+    if (n->again) return;
+    if (n->parted) {
+        n->described = n->parted = n->frozen = false;
+        n->object->description++;
+    }
+    n->away = false;
+    wisp__note_due(w, s, n);
+}
+
+/* Is an object of interest to a peer, as far as it was looked at? */
+static bool wisp__note_sees(const wisp__note *n) { return n && (!n->away || n->again); }
+
+/* Does a peer see an object? */
+static void wisp__look(wisp *w, wisp__session *s, wisp__object *o) {
+    const wisp__audience *a;
+    wisp__note *n;
+    double weight;
+    if (o->dead || o->from || !wisp__class_bound(w, s, o->of) || !wisp__audience_open(w, s)) return;
+    a = wisp__audience_of(w, s);
+    if (a->ended) return;
+    n = wisp__note_of(w, s, (uint16_t)o->id);
+    weight = wisp__sees(w, s, o, wisp__note_sees(n));
+    if (o->dead || a->ended) return;       /* the callback has despawned it, or left the peer */
+    if (!n && weight > 0) {
+        wisp__note_add(w, s, o);
+        n = wisp__note_of(w, s, (uint16_t)o->id);
+    }
+    if (!n) return;
+    if (weight > 0) {
+        n->weight = (float)weight;
+        if (n->away) wisp__note_back(w, s, n);
+    } else {
+        if (!wisp__note_sees(n)) return;
+        n->again = false;
+        n->away = true;
+        wisp__note_due(w, s, n);
+    }
+}
+
+/* All peers at an object. */
+static void wisp__look_at(wisp *w, wisp__object *o) {
+    for (wisp__peer *peer = w->peers.first; peer; peer = peer->next)
+        wisp__look(w, (wisp__session *)peer, o);
+}
+
+/* Does an object come into a focus? */
+static void wisp__focus_meets(wisp *w, const wisp__focus *f, const wisp__presence *p) {
+    if (wisp__apart(f->at, p->at) <= f->enter &&
+        !wisp__note_sees(wisp__note_of(w, f->session, (uint16_t)p->object->id)))
+        wisp__look(w, f->session, p->object);
+}
+
+/* A focus has moved: what it has lost, and what it finds. */
+static void wisp__focus_scan(wisp *w, const wisp__focus *f, const wisp__audience *a) {
+    const wisp__zones *g = &w->objects.zones;
+    for (int i = 0; i < a->room; i++) {
+        const wisp__note *n = a->notes[i];
+        const wisp__presence *p = wisp__note_sees(n) ? n->object->presence : NULL;
+        if (p && p->placed && wisp__apart(f->at, p->at) > f->leave)
+            wisp__look(w, f->session, n->object);
+    }
+    for (int i = 0; i < f->watch_count; i++)
+        for (const wisp__presence *p = f->watches[i].zone->first; p; p = p->next)
+            wisp__focus_meets(w, f, p);
+    for (int i = 0; f->wide && i < g->room; i++)
+        for (const wisp__zone *zone = g->buckets[i]; zone; zone = zone->next)
+            for (const wisp__presence *p = zone->first; p; p = p->next)
+                wisp__focus_meets(w, f, p);
+}
+
+/* An object has moved: who loses it, and whose focus it comes into. */
+static void wisp__presence_scan(wisp *w, const wisp__presence *p) {
+    for (const wisp__note *n = p->object->notes; n; n = n->next) {
+        wisp__session *s = wisp__session_at(w, n->session);
+        const wisp__audience *a = s ? wisp__audience_of(w, s) : NULL;
+        const wisp__focus *f = a ? a->focus : NULL;
+        if (f && !f->moved && wisp__note_sees(n) && wisp__apart(f->at, p->at) > f->leave)
+            wisp__look(w, s, p->object);
+    }
+    for (const wisp__lookout *watch = p->zone ? p->zone->watches : NULL; watch; watch = watch->next)
+        if (!watch->focus->moved) wisp__focus_meets(w, watch->focus, p);
+    for (const wisp__focus *f = w->objects.zones.foci; f && f->wide; f = f->next)
+        if (!f->moved) wisp__focus_meets(w, f, p);
+}
+
+/* A peer that has bound a class, or has another group, looks at all objects; else where its focus
+   has moved. */
+static void wisp__audience_settle(wisp *w, wisp__session *s) {
+    const wisp__audience *a = wisp__audience_of(w, s);
+    wisp__focus *f = a ? a->focus : NULL;
+    bool all = s->regrouped || s->classes_bound;
+    s->regrouped = s->classes_bound = false;
+    if (f && f->moved) wisp__focus_watch(w, f);
+    if (f && f->moved && !all) wisp__focus_scan(w, f, a);
+    if (!all) return;
+    for (int i = 0; i < w->objects.class_count; i++)
+        for (wisp__object *o = w->objects.classes[i]->first; o; o = o->next) wisp__look(w, s, o);
+}
+
+/* Asks a class's callback anew: of all that are seen, and within a quarter of a second of all. */
+static void wisp__class_ask(wisp *w, const wisp__class *c) {
+    int64_t turns = (int64_t)wisp__max(w->clock.rate / 4, 1);
+    if (!c->desc.interest) return;
+    for (wisp__object *o = c->first; o; o = o->next) {
+        for (const wisp__note *n = o->notes; n; n = n->next) {
+            wisp__session *s = wisp__note_sees(n) ? wisp__session_at(w, n->session) : NULL;
+            if (s) wisp__look(w, s, o);
+        }
+        if ((w->clock.tick + (int64_t)(o->id & WISP__OBJECT_INDEX)) % turns == 0)
+            wisp__look_at(w, o);
+    }
+}
+
+static void wisp__audience_free(wisp *w, int place) {
+    wisp__audience *a = w->objects.audiences[place];
+    for (int i = 0; i < a->room; i++)
+        if (a->notes[i]) wisp__note_free(w, a->notes[i]);
+    wisp__focus_free(w, a);
+    wisp__free(&w->base, a->notes, (size_t)a->room * sizeof *a->notes);
+    wisp__array_free(&w->base, WISP__ARRAY(a->due, a->due_room));
+    wisp__free(&w->base, a, sizeof *a);
+    w->objects.audiences[place] = NULL;
+}
+
+/* What an owner that leaves has told of its objects is forgotten. They go when its WISP_LEFT has
+   been handled, or before a newcomer gets its number. */
+static void wisp__owner_left(wisp *w, const wisp__session *s) {
+    int player = wisp__session_player(w, s);
+    for (int i = 0; !s->peer.asked && i < w->objects.class_count; i++)
+        for (wisp__object *o = w->objects.classes[i]->first; o; o = o->next) {
+            if (o->from || o->dead || o->owner != player) continue;
+            wisp__owned_clear(w, o);
+            o->orphan = w->objects.orphans = true;
+        }
+}
+
+/* A session ends: what it was told is forgotten, and what it has told goes with the next update. */
+static void wisp__objects_left(wisp *w, wisp__session *s) {
+    wisp__audience *a = wisp__audience_of(w, s);
+    wisp__owner_left(w, s);
+    if (w->objects.server == s) {
+        w->objects.server = NULL;
+        w->objects.lost = true;
+    }
+    if (a && w->objects.settling) a->ended = true;
+    else if (a) wisp__audience_free(w, wisp__session_place(w, s));
+}
+
+/* At the end of a tick, when all rows are made: finds who sees what from now on. */
+static void wisp__interest_settle(wisp *w) {
+    wisp__objects *all = &w->objects;
+    wisp__object *looks = all->looks;
+    const wisp__presence *moved = all->moved;
+    bool still = false;        /* is a focus where it was? */
+    all->looks = NULL;
+    all->moved = NULL;
+    all->settled++;
+    all->settling = true;
+    if (all->zones.changed) wisp__zones_change(w);
+    for (wisp__peer *peer = w->peers.first; peer; peer = peer->next)
+        wisp__audience_settle(w, (wisp__session *)peer);
+    for (int i = 0; i < all->class_count; i++) wisp__class_ask(w, all->classes[i]);
+    for (wisp__object *o = looks, *next; o; o = next) {
+        next = o->next_look;
+        o->look = false;
+        wisp__look_at(w, o);
+    }
+    for (const wisp__focus *f = all->zones.foci; f; f = f->next) still |= !f->moved;
+    for (const wisp__presence *p = moved; p && still; p = p->next_moved) wisp__presence_scan(w, p);
+    for (wisp__focus *f = all->zones.foci; f; f = f->next) f->moved = false;
+    all->settling = false;
+    for (int i = 0; i < all->audience_room; i++)
+        if (all->audiences[i] && all->audiences[i]->ended) wisp__audience_free(w, i);
+}
+
+/* --- for messages --- */
+
+/* Why nobody can be meant by a message to viewers or to peers nearby. */
+static wisp_result wisp__interest_aim(const wisp *w, const wisp_to *to) {
+    if (to->mode == WISP__TO_VIEWERS && !wisp__object_get(w, to->object))
+        return wisp__explain(w, WISP_E_STALE, "object %lu is not there any more",
+                             (unsigned long)to->object.id);
+    if (to->mode != WISP__TO_NEAR || (wisp__is_place(to->position) && to->radius >= 0))
+        return WISP_OK;
+    return wisp__explain(w, WISP_E_ARGUMENT, "a position or a radius that is no number");
+}
+
+/* Is a peer meant? */
+static bool wisp__interest_hits(const wisp *w, const wisp_to *to, const wisp__session *s) {
+    const wisp__audience *a = wisp__audience_of(w, s);
+    const wisp__note *n;
+    if (!a || to->mode == WISP__TO_NEAR)
+        return a && a->focus &&
+               wisp__apart(a->focus->at, to->position) <= to->radius * to->radius;
+    n = wisp__note_of(w, s, (int)(to->object.id & WISP__OBJECT_INDEX));
+    return n && !n->away;
+}
+
+/* --- the calls --- */
+
+/* The object of a call that changes who sees it, with its presence; NULL with the reason. */
+static wisp__presence *wisp__presence_own(wisp *w, wisp_object handle, wisp_result *why) {
+    wisp__object *o = wisp__object_own(w, handle, why);
+    wisp__presence *p = NULL;
+    if (o) *why = wisp__interest_busy(w);
+    if (o && !*why) p = wisp__presence_of(w, o);
+    if (!p && !*why) *why = wisp__no_more_memory(w);
+    return p;
+}
+
+static wisp_result wisp__object_rule(wisp *w, wisp_object handle, wisp_to to, wisp__verb verb) {
+    wisp_result why;
+    wisp__presence *p = wisp__presence_own(w, handle, &why);
+    if (p) why = wisp__rules_set(w, &p->rules, &to, verb);
+    if (why) return why;
+    wisp__look_later(w, p->object);
+    for (const wisp__note *n = p->object->notes; n && verb == WISP__HIDES; n = n->next) {
+        wisp__session *s = wisp__session_at(w, n->session);
+        if (s && wisp__rules_of(w, &p->rules, s) & 2) wisp__look(w, s, p->object);
+    }
+    return WISP_OK;
+}
+
+wisp_result wisp_show(wisp *w, wisp_object object, wisp_to to) {
+    return wisp__object_rule(w, object, to, WISP__SHOWS);
+}
+
+wisp_result wisp_hide(wisp *w, wisp_object object, wisp_to to) {
+    return wisp__object_rule(w, object, to, WISP__HIDES);
+}
+
+wisp_result wisp_unset(wisp *w, wisp_object object, wisp_to to) {
+    return wisp__object_rule(w, object, to, WISP__CLEARS);
+}
+
+wisp_result wisp_place(wisp *w, wisp_object object, wisp_vec3 position) {
+    wisp_result why;
+    wisp__presence *p = wisp__presence_own(w, object, &why);
+    if (!p) return why;
+    if (p->object->of->desc.position)
+        return wisp__explain(w, WISP_E_UNSUPPORTED, "object %lu is where a member of its struct "
+                             "says (desc.position)", (unsigned long)object.id);
+    if (!wisp__is_place(position))
+        return wisp__explain(w, WISP_E_INVALID, "a position that is no number");
+    wisp__presence_move(w, p, position);
+    return WISP_OK;
+}
+
+static wisp_result wisp__focus_wrong(const wisp *w, wisp_vec3 at, double enter, double leave) {
+    if (w->objects.settling) return wisp__interest_busy(w);
+    if (!wisp__is_place(at))
+        return wisp__explain(w, WISP_E_INVALID, "a position that is no number");
+    if (!wisp__is_within(enter, 0, 1e12) || !wisp__is_within(leave, 0, 1e12))
+        return wisp__explain(w, WISP_E_ARGUMENT, "radii of %g and %g", enter, leave);
+    if (enter <= 0 || leave <= 0 || leave >= enter) return WISP_OK;
+    return wisp__explain(w, WISP_E_ARGUMENT, "it leaves at %g, before it enters at %g", leave,
+                         enter);
+}
+
+wisp_result wisp_focus(wisp *w, wisp_peer peer, wisp_vec3 position, double enter, double leave) {
+    WISP__ENTER(w);
+    wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
+    wisp_result result = w ? wisp__focus_wrong(w, position, enter, leave) : WISP_E_ARGUMENT;
+    wisp__audience *a;
+    wisp__focus *f;
+    if (result) return result;
+    if (!s) return wisp__no_session(w, peer);
+    if (wisp__joined_by_us(s) || s->peer.state != WISP__JOINED)
+        return wisp__explain(w, WISP_E_UNSUPPORTED, "a peer that has not joined this end sees none "
+                             "of its objects");
+    a = wisp__audience_open(w, s) ? wisp__audience_of(w, s) : NULL;
+    if (a && enter <= 0) wisp__focus_free(w, a);
+    if (a && enter <= 0) return WISP_OK;
+    f = !a ? NULL : a->focus ? a->focus : (wisp__focus *)wisp__alloc(&w->base, sizeof *f);
+    if (!f) return wisp__no_more_memory(w);
+    if (!a->focus) {
+        a->focus = f;
+        s->regrouped = true;
+        f->session = s;
+        f->wide = true;
+        wisp__focus_list(&w->objects.zones, f);
+        w->objects.zones.focus_count++;
+    }
+    f->at = position;
+    f->moved = true;
+    if (leave <= 0) leave = 1.1 * enter;
+    if (f->enter != enter * enter || f->radius != leave) wisp__focus_reach(w, f, enter, leave);
+    return WISP_OK;
+}
+
+wisp_result wisp_tag(wisp *w, wisp_object object, const char *tag) {
+    wisp_result why;
+    wisp__presence *p = wisp__presence_own(w, object, &why);
+    int at;
+    if (p) why = wisp__tag_wrong(w, tag);
+    if (why) return why;
+    at = wisp__tag_find(w, tag);
+    if (at >= 0 && wisp__object_has_tag(p->object, at)) return WISP_OK;
+    if (p->tag_count == WISP__OBJECT_TAGS)
+        return wisp__explain(w, WISP_E_LIMIT, "the object has %d tags already", WISP__OBJECT_TAGS);
+    at = wisp__tag_named(w, tag);
+    if (at < 0) return wisp__tags_full(w);
+    p->tags[p->tag_count++] = (uint16_t)at;
+    w->objects.tags[at].uses++;
+    wisp__object_redescribe(w, p->object);
+    wisp__look_later(w, p->object);
+    return WISP_OK;
+}
+
+wisp_result wisp_untag(wisp *w, wisp_object object, const char *tag) {
+    wisp_result why;
+    wisp__presence *p = wisp__presence_own(w, object, &why);
+    int at = 0, found;
+    if (p) why = wisp__tag_wrong(w, tag);
+    if (why) return why;
+    found = wisp__tag_find(w, tag);
+    while (at < p->tag_count && p->tags[at] != found) at++;
+    if (at == p->tag_count) return WISP_OK;
+    p->tags[at] = p->tags[--p->tag_count];
+    w->objects.tags[found].uses--;
+    wisp__object_redescribe(w, p->object);
+    wisp__look_later(w, p->object);
+    return WISP_OK;
+}
+
+bool wisp_has_tag(const wisp *w, wisp_object object, const char *tag) {
+    const wisp__object *o = wisp__object_get(w, object);
+    int at = o && tag ? wisp__tag_find(w, tag) : -1;
+    return at >= 0 && wisp__object_has_tag(o, at);
+}
+
+static wisp_result wisp__tag_rule(wisp *w, const char *tag, wisp_to to, wisp__verb verb) {
+    wisp_result result = w ? wisp__tag_wrong(w, tag) : WISP_E_ARGUMENT;
+    int at;
+    if (result) return result;
+    result = wisp__interest_busy(w);
+    if (result) return result;
+    at = wisp__tag_named(w, tag);
+    if (at < 0) return wisp__tags_full(w);
+    result = wisp__rules_set(w, &w->objects.tags[at].rules, &to, verb);
+    for (int i = 0; !result && i < w->objects.class_count; i++)
+        for (wisp__object *o = w->objects.classes[i]->first; o; o = o->next)
+            if (wisp__object_has_tag(o, at)) wisp__look_later(w, o);
+    return result;
+}
+
+wisp_result wisp_show_tag(wisp *w, const char *tag, wisp_to to) {
+    WISP__ENTER(w);
+    return wisp__tag_rule(w, tag, to, WISP__SHOWS);
+}
+
+wisp_result wisp_unshow_tag(wisp *w, const char *tag, wisp_to to) {
+    WISP__ENTER(w);
+    return wisp__tag_rule(w, tag, to, WISP__CLEARS);
+}
+
+static void wisp__interest_free(wisp *w) {
+    wisp__objects *all = &w->objects;
+    wisp__free(&w->base, all->zones.buckets, (size_t)all->zones.room * sizeof *all->zones.buckets);
+    for (int i = 0; i < all->tag_count; i++)
+        wisp__array_free(&w->base, WISP__ARRAY(all->tags[i].rules.items, all->tags[i].rules.room));
+    wisp__array_free(&w->base, WISP__ARRAY(all->tags, all->tag_room));
+}
+
+WISP__UNUSED static void wisp__interest_check(const wisp *w) {
+    const wisp__zones *g = &w->objects.zones;
+    int foci = 0, zones = 0;
+    for (const wisp__focus *f = g->foci; f; f = f->next) {
+        foci++;
+        WISP_ASSERT(wisp__audience_of(w, f->session)->focus == f);
+        WISP_ASSERT(!f->next || f->wide || !f->next->wide);
+    }
+    WISP_ASSERT(foci == g->focus_count);
+    for (int i = 0; i < g->room; i++)
+        for (const wisp__zone *zone = g->buckets[i]; zone; zone = zone->next) {
+            zones++;
+            WISP_ASSERT(zone->first || zone->watches);
+            for (const wisp__presence *p = zone->first; p; p = p->next)
+                WISP_ASSERT(p->zone == zone && (!p->next || p->next->previous == p));
+            for (const wisp__lookout *watch = zone->watches; watch; watch = watch->next)
+                WISP_ASSERT(watch->zone == zone &&
+                            (!watch->next || watch->next->previous == watch));
+        }
+    WISP_ASSERT(zones == g->count);
+}
+
+#else
+
+static inline void wisp__objects_left(wisp *w, wisp__session *s) { (void)w, (void)s; }
+static inline wisp_result wisp__interest_aim(const wisp *w, const wisp_to *to) {
+    return (void)w, (void)to, WISP_OK;
+}
+static inline bool wisp__interest_hits(const wisp *w, const wisp_to *to, const wisp__session *s) {
+    return (void)w, (void)to, (void)s, false;
+}
+
+#endif
+
+/* ===========================================================================
+ * MARK: >>edit
+ * What: how the objects of this end come, change and go.
+ * Invariants: a row is made once, at the end of the tick in which its object was edited.
+ * ======================================================================== */
+
+#ifndef WISP_NO_STATE
 
 /* Says why a struct is outside its schema, and takes it back. */
 static void wisp__object_refuse(wisp *w, wisp__object *o, const wisp__program *program,
@@ -25652,6 +28997,30 @@ static void wisp__object_refuse(wisp *w, wisp__object *o, const wisp__program *p
     snprintf(text, sizeof text, "object %lu: %s", (unsigned long)o->id,
              w->registry.text[0] ? w->registry.text : wisp_result_text(why));
     wisp__error(w, NULL, w->registry.remotes[o->of->remote], why, text);
+    if (o->row) wisp__object_struct_of(w, o, o->row, o->made, wisp__object_image(o));
+}
+
+/* A property has another value, over its reference; NULL: there was no memory for it. */
+static void wisp__property_take(wisp *w, wisp__property *p, wisp__encoded *row) {
+    const wisp__class *c = wisp__class_of(w, p->of);
+    if (!row || (p->row && wisp__encoded_same(p->row, row))) {
+        wisp__encoded_release(w, row);
+        return;
+    }
+    wisp__encoded_release(w, p->row);
+    p->row = row;
+    p->view = NULL;
+    if (p->news) return;
+    if (!w->registry.remotes[c->remote]->first) {      /* nobody watches */
+        wisp__encoded_release(w, p->shown);
+        p->shown = row;
+        row->references++;
+        return;
+    }
+    *(w->objects.told ? &w->objects.told_last->next_news : &w->objects.told) = p;
+    w->objects.told_last = p;
+    p->next_news = NULL;
+    p->news = true;
 }
 
 /* Makes the row of an object's struct, and the struct that of the row. */
@@ -25660,65 +29029,221 @@ static wisp_result wisp__object_row(wisp *w, wisp__object *o, wisp__encoded **ro
     const wisp__program *program = wisp__class_program(w, o->of);
     wisp__unpacker u = wisp__codec_unpacker(c, &c->scratch, NULL, c->base->limits.message_values);
     wisp__row made = { NULL, 0, 0, 0 };
-    wisp_result result = wisp__row_load(&u, program, wisp__object_image(o), &made);
-    *row = NULL;
-    if (!result && made.bits > 8 * (int64_t)(c->base->mtu - WISP__OBJECT_HEAD))
-        result = WISP_E_TOO_BIG;
+    wisp_result result;
+    *row = program == &wisp__any ? o->of->property->row : NULL;
+    if (*row) (*row)->references++;
+    if (*row) return WISP_OK;
+    result = wisp__row_load(&u, program, wisp__object_image(o), &made);
+    if (!result && made.bits > 8 * (int64_t)WISP__ROW_BYTES) result = WISP_E_TOO_BIG;
     if (!result) *row = wisp__encoded_row(w, &made);
     if (!result && !*row) result = WISP_E_MEMORY;
     if (*row) (*row)->bits = made.bits;
+    if (*row) (*row)->values = WISP__FORM_ALL + 1;
     if (*row) result = wisp__row_store(&u, program, made, wisp__object_image(o));
-    else if (o->row) wisp__row_store(&u, program, wisp__encoded_as_row(o->row),
-                                     wisp__object_image(o));
     wisp__arena_reset(&c->scratch);
     return result;
+}
+
+/* The audiences of an object are shown theirs of a row with all fields, where they differ. false:
+   no memory, and nothing has changed. */
+static bool wisp__object_renew(wisp *w, wisp__object *o, const wisp__encoded *row) {
+    wisp__encoded *made[2] = { NULL, NULL };
+    for (int i = 0; i < o->of->forms; i++) {
+        made[i] = wisp__form_row(w, o->of, row, WISP__FORM_OTHERS + i);
+        if (made[i]) continue;
+        wisp__encoded_release(w, made[0]);
+        return false;
+    }
+    wisp__wire_drop(w, &o->wire);
+    for (int i = 0; i < o->of->forms; i++) {
+        wisp__shown *shown = wisp__object_shown(o, WISP__FORM_OTHERS + i);
+        bool same = shown->row && wisp__encoded_same(shown->row, made[i]);
+        wisp__wire_drop(w, &shown->wire);
+        wisp__encoded_release(w, same ? made[i] : shown->row);
+        if (same) continue;
+        if (!shown->row || wisp__object_begins(w, o, shown->tick)) {
+            shown->since = (uint32_t)w->clock.tick;
+            shown->jumps = o->teleports;
+        }
+        shown->row = made[i];
+        shown->tick = w->clock.tick;
+    }
+    return true;
+}
+
+/* What a peer knows of an object, by a player's number. NULL: nothing. */
+static wisp__note *wisp__note_of_player(const wisp *w, const wisp__object *o, int player) {
+    const wisp__session *s = wisp__player_session(w, player);
+    return s ? wisp__note_of(w, s, (int)(o->id & WISP__OBJECT_INDEX)) : NULL;
+}
+
+static void wisp__object_due(wisp *w, const wisp__object *o) {
+    for (wisp__note *n = o->notes; n; n = n->next) {
+        wisp__session *s = wisp__session_at(w, n->session);
+        if (s && wisp__audience_of(w, s) && wisp__note_wants(n)) wisp__note_due(w, s, n);
+    }
+}
+
+/* Another player owns an object; what the owner before has on its way does not count any more. */
+static void wisp__object_give(wisp *w, wisp__object *o, uint16_t owner) {
+    o->owner = owner;
+    o->orphan = false;
+    o->turn++;
+    o->description++;
+    wisp__owned_clear(w, o);
+    for (int form = 1; form <= o->of->forms; form++)
+        wisp__object_shown(o, form)->tick = w->clock.tick;
+    for (wisp__note *n = o->notes; n; n = n->next) {
+        wisp__session *s = wisp__session_at(w, n->session);
+        bool owns = s && wisp__session_player(w, s) == owner, other = owns != n->owns;
+        n->described = n->mute = false;
+        n->owns = owns;
+        if (other && o->of->forms == 2 && s && wisp__audience_of(w, s))
+            wisp__note_again(w, s, n);                                 /* it gets another form */
+    }
+    wisp__object_due(w, o);
+}
+
+/* The owner of an object is to take the state here; what it sends before counts no more. */
+static void wisp__object_correct(wisp *w, wisp__object *o) {
+    wisp__note *n = wisp__note_of_player(w, o, o->owner);
+    if (o->of->desc.authority == WISP_AUTHORITY_ANYONE) {
+        wisp__object_give(w, o, 0);        /* the server has set it last */
+        return;
+    }
+    o->turn++;
+    o->description++;
+    if (o->owned) o->owned->heard = o->owned->asks = o->owned->asked = false;
+    if (!n) return;
+    n->mute = n->described = false;
+    wisp__note_due(w, wisp__session_at(w, n->session), n);
+}
+
+/* The server is to get what this end has made of an object that it owns. */
+static void wisp__object_up(wisp *w, wisp__object *o) {
+    if (o->notes || !o->made || o->dead || !o->from || !w->objects.server) return;
+    if (wisp__audience_open(w, w->objects.server)) wisp__note_add(w, w->objects.server, o);
+    else w->objects.starved = true;
+}
+
+/* The form of the rows that the owner of an object gets and tells. */
+static int wisp__owner_form(const wisp__program *program) {
+    return program->audience & WISP__AUDIENCE_OWNER ? WISP__FORM_OWNER
+           : program->audience ? WISP__FORM_OTHERS : WISP__FORM_ALL;
+}
+
+/* The newest row as its owner is to have it. */
+static const wisp__encoded *wisp__owner_row(const wisp *w, const wisp__object *o) {
+    int form = o->of->forms ? wisp__owner_form(wisp__class_program(w, o->of)) : WISP__FORM_ALL;
+    return form ? wisp__object_shown(o, form)->row : o->row;
+}
+
+/* Is the newest row what the owner itself has told? */
+static bool wisp__owner_told(const wisp *w, const wisp__object *o) {
+    const wisp__owned *t = o->owned;
+    const wisp__kept_row *last = t && t->asked ? wisp__kept_last(&t->rows) : NULL;
+    const wisp__session *s = wisp__player_session(w, o->owner);
+    const wisp__encoding *e = s ? wisp__peer_encoding(s, o->of) : NULL;
+    if (!last || !s) return false;
+    return wisp__encoding_program(e) == wisp__class_program(w, o->of)
+               ? wisp__encoded_same(last->row, wisp__owner_row(w, o)) : !t->touched;
+}
+
+/* The object has another row, over its reference. */
+static void wisp__object_replace(wisp *w, wisp__object *o, wisp__encoded *row) {
+    if (o->from) {
+        wisp__encoded_release(w, o->row);
+        o->row = row;                      /* `tick` stays that of the newest row that was told */
+        o->owned->tick = w->clock.tick;
+    } else {
+        wisp__object_step(w, o, row);
+    }
+    o->made = true;
+    wisp__object_up(w, o);
+    row->references++;
+    if (o->of->property) wisp__property_take(w, o->of->property, row);
+    else wisp__encoded_release(w, row);
+}
+
+/* The owner of an object is to know its newest row, which may be its own. */
+static void wisp__owner_commit(wisp *w, wisp__object *o, bool changed) {
+    bool asked = o->owned && o->owned->asked, told = wisp__owner_told(w, o);
+    wisp__note *n = told ? wisp__note_of_player(w, o, o->owner) : NULL;
+    if (n) n->mute = true;
+    if (!told && (changed || asked)) wisp__object_correct(w, o);
+    if (o->owned) o->owned->asked = false;
 }
 
 /* Commits an edit: everybody who knows the object is to get the new row, if it differs. */
 static void wisp__object_commit(wisp *w, wisp__object *o) {
     wisp__encoded *row;
+    const wisp__encoded *before = o->row ? wisp__owner_row(w, o) : NULL;
     wisp_result why = wisp__object_row(w, o, &row);
+    bool decides = wisp__object_decides(w, o), guess = o->from && !decides;
+    bool same = !why && (guess || (o->row && o->made && wisp__encoded_same(o->row, row)));
     o->edited = false;
+    if (!why && !same && ((o->from && !wisp__owned_make(w, o)) || !wisp__object_renew(w, o, row)))
+        why = WISP_E_MEMORY;
+    if (why || same) wisp__encoded_release(w, row);
     if (why) {
         wisp__object_refuse(w, o, wisp__class_program(w, o->of), why);
+        o->predicted = false;
+        if (o->owned && o->owned->asked) wisp__object_correct(w, o);
         return;
     }
-    if (o->row && wisp__encoded_same(o->row, row)) {
-        wisp__encoded_release(w, row);
-        return;
-    }
-    wisp__encoded_release(w, o->row);
-    wisp__encoded_release(w, o->wire);
-    o->wire = NULL;
-    o->row = row;
-    o->tick = w->clock.tick;
-    for (wisp__note *n = o->notes; n; n = n->next) {
-        wisp__session *s = wisp__session_at(w, n->session);
-        if (s && wisp__audience_of(w, s)) wisp__note_due(w, s, n);
-    }
+    wisp__object_place_itself(w, o);
+    if (guess) o->predicted = wisp__object_mine(w, o);
+    if (guess && !o->predicted)                        /* it was given on */
+        wisp__object_struct_of(w, o, o->row, o->made, wisp__object_image(o));
+    if (!same) wisp__object_replace(w, o, row);
+    if (!o->from && !decides) wisp__owner_commit(w, o, before != wisp__owner_row(w, o));
+    if (!same) wisp__object_due(w, o);
 }
 
 /* Notes what there was no memory for. */
 static void wisp__objects_again(wisp *w) {
     w->objects.starved = false;
+    w->objects.zones.changed = true;
     for (wisp__peer *peer = w->peers.first; peer; peer = peer->next) {
         wisp__session *s = (wisp__session *)peer;
         const wisp__audience *a = wisp__audience_of(w, s);
-        wisp__objects_joined(w, s);
+        s->classes_bound = true;
+        for (int i = 0; s == w->objects.server && i < w->objects.class_count; i++)
+            for (wisp__object *o = w->objects.classes[i]->first; o; o = o->next)
+                wisp__object_up(w, o);
         for (int i = 0; a && i < a->room; i++)
             if (a->notes[i] && wisp__note_wants(a->notes[i])) wisp__note_due(w, s, a->notes[i]);
     }
 }
 
+/* Has a row of this tick gone out? The next one is of the next tick then, which names it. */
+static bool wisp__object_went(const wisp *w, const wisp__object *o) {
+    bool went = o->tick == w->clock.tick && o->wire.bits;
+    for (int form = 1; form <= o->of->forms; form++) {
+        const wisp__shown *shown = wisp__object_shown(o, form);
+        went |= shown->tick == w->clock.tick && shown->wire.bits;
+    }
+    return went;
+}
+
 /* At the end of a tick. */
 static void wisp__objects_commit(wisp *w) {
+    wisp__object *later = NULL;
     if (w->objects.starved) wisp__objects_again(w);
     while (w->objects.edited) {
         wisp__object *o = w->objects.edited;
         w->objects.edited = o->next_edited;
-        if (o->dead) o->edited = false;
-        else wisp__object_commit(w, o);
+        if (o->dead) {
+            o->edited = false;
+        } else if (wisp__object_went(w, o)) {
+            o->next_edited = later;
+            later = o;
+        } else {
+            wisp__object_commit(w, o);
+        }
     }
+    w->objects.edited = later;
+    wisp__interest_settle(w);
 }
 
 static void wisp__object_die(wisp *w, wisp__object *o) {
@@ -25726,10 +29251,18 @@ static void wisp__object_die(wisp *w, wisp__object *o) {
     o->of->count--;
     w->objects.count -= !o->from;
     w->objects.dead = true;
-    for (wisp__note *n = o->notes; n; n = n->next) {
-        wisp__session *s = wisp__session_at(w, n->session);
-        if (s && wisp__audience_of(w, s)) wisp__note_due(w, s, n);
-    }
+    wisp__object_due(w, o);
+}
+
+/* The objects of owners that have left, after WISP_LEFT. */
+static void wisp__objects_orphaned(wisp *w) {
+    w->objects.orphans = false;
+    for (int i = 0; i < w->objects.class_count; i++)
+        for (wisp__object *o = w->objects.classes[i]->first; o; o = o->next) {
+            if (!o->orphan || o->dead) continue;
+            if (o->of->desc.owner_gone == WISP_TO_SERVER) wisp__object_give(w, o, 0);
+            else wisp__object_die(w, o);
+        }
 }
 
 /* Frees what is dead and known to be. Not while handlers run. */
@@ -25737,14 +29270,759 @@ static void wisp__objects_bury(wisp *w) {
     w->objects.dead = false;
     for (int i = 0; i < w->objects.class_count; i++)
         for (wisp__object *o = w->objects.classes[i]->first, *next; o; o = next) {
+            bool listed;
             next = o->next;
-            if (!o->dead || o->notes || o->edited) continue;
+            if (!o->dead || o->notes) continue;
+            listed = o->edited || o->look ||
+                     (o->presence && o->presence->moved == w->objects.settled + 1);
+            w->objects.dead |= listed;
+            if (listed) continue;
             if (!o->from) wisp__place_free(&w->objects, (int)(o->id & WISP__OBJECT_INDEX));
-            wisp__object_free(w, o);
+            wisp__object_drop(w, o);
         }
 }
 
-/* --- told by a server --- */
+static wisp_result wisp__spawn_check(wisp *w, const wisp__class *c, const void *state) {
+    if (!c || !state)
+        return wisp__explain(w, WISP_E_ARGUMENT, "an object needs a class (wisp_define) and a "
+                             "struct of it");
+    if (w->objects.settling) return wisp__interest_busy(w);
+    if (w->clock.rate <= 0)
+        return wisp__explain(w, WISP_E_UNSUPPORTED, "objects need ticks: set desc.tick_rate");
+    if (w->objects.server || w->objects.lost)
+        return wisp__explain(w, WISP_E_UNSUPPORTED, "this end sees the objects of a server, which "
+                             "alone spawns them");
+    if (w->objects.count < w->base.limits.objects) return WISP_OK;
+    return wisp__no_room(w, WISP_E_LIMIT, w->base.limits.objects, "limits.objects");
+}
+
+wisp_object wisp_spawn(wisp *w, wisp_class of, wisp_player owner, const void *state) {
+    wisp__class *c = wisp__class_of(w, of);
+    wisp__object *o = NULL;
+    uint32_t id = 0;
+    if (!w) return wisp__object_handle(NULL);
+    w->why = wisp__spawn_check(w, c, state);
+    if (w->why) return wisp__object_handle(NULL);
+    w->why = wisp__place_take(w, &id);
+    if (!w->why) o = wisp__object_new(w, c, id);
+    if (o && c->desc.position && !wisp__presence_of(w, o)) {
+        wisp__object_drop(w, o);
+        o = NULL;
+    }
+    if (!w->why && !o) {
+        wisp__place_free(&w->objects, (int)(id & WISP__OBJECT_INDEX));
+        w->why = WISP_E_MEMORY;
+    }
+    if (w->why) wisp__no_more_memory(w);
+    if (w->why) return wisp__object_handle(NULL);
+    o->owner = owner.id;
+    w->objects.places[id & WISP__OBJECT_INDEX].of = c;
+    memcpy(wisp__object_image(o), state, (size_t)c->desc.schema->bytes);
+    w->why = wisp__object_row(w, o, &o->row);
+    if (!w->why && !wisp__object_renew(w, o, o->row)) w->why = WISP_E_MEMORY;
+    if (w->why) {
+        wisp__object_refuse(w, o, wisp__class_program(w, c), w->why);
+        wisp__place_free(&w->objects, (int)(id & WISP__OBJECT_INDEX));
+        wisp__object_drop(w, o);
+        return wisp__object_handle(NULL);
+    }
+    o->tick = w->clock.tick;
+    o->since = (uint32_t)o->tick;
+    o->spawned = o->made = true;
+    c->count++;
+    w->objects.count++;
+    wisp__object_place_itself(w, o);
+    wisp__look_later(w, o);
+    return wisp__object_handle(o);
+}
+
+wisp_result wisp_despawn(wisp *w, wisp_object handle) {
+    wisp_result why;
+    wisp__object *o = wisp__object_own(w, handle, &why);
+    if (o) wisp__object_die(w, o);
+    return why;
+}
+
+/* The object is committed at the end of the tick. */
+static void wisp__object_touch(wisp *w, wisp__object *o) {
+    if (o->edited) return;
+    o->edited = true;
+    o->next_edited = w->objects.edited;
+    w->objects.edited = o;
+}
+
+void *wisp_object_edit(wisp *w, wisp_object handle) {
+    wisp__object *o = wisp__object_get(w, handle);
+    if (!o && w) wisp__explain(w, WISP_E_STALE, "object %lu is not there any more",
+                               (unsigned long)handle.id);
+    else if (o && o->from && (!wisp__object_mine(w, o) || !o->spawned || o->hidden))
+        wisp__explain(w, WISP_E_UNSUPPORTED, "object %lu is of player %d: its owner and the server "
+                      "edit it", (unsigned long)handle.id, o->owner);
+    else if (o) w->why = WISP_OK;
+    if (!o || w->why) return NULL;
+    wisp__object_touch(w, o);
+    if (o->owned) o->owned->touched = true;
+    return wisp__object_image(o);
+}
+
+wisp_result wisp_give(wisp *w, wisp_object handle, wisp_player owner) {
+    wisp_result why;
+    wisp__object *o = wisp__object_own(w, handle, &why);
+    if (!o || o->owner == owner.id) return why;
+    wisp__object_give(w, o, owner.id);
+    return WISP_OK;
+}
+
+#else
+
+static inline void wisp__objects_commit(wisp *w) { (void)w; }
+static inline void wisp__objects_bury(wisp *w) { (void)w; }
+static inline void wisp__objects_orphaned(wisp *w) { (void)w; }
+
+#endif
+
+/* ===========================================================================
+ * MARK: >>property
+ * What: named values: each is the one object of a class of its own, whose row is its value.
+ * Invariants: a property has its object only when an end sees it. Its watchers see each value
+ *   that is there when they run, once.
+ * Not here: how its rows go and come (audience, replica), how watchers are connected (event).
+ * ======================================================================== */
+
+#ifndef WISP_NO_STATE
+
+enum { WISP__PROPERTY_TICKS = 30 };    /* a second, of a server that was given no rate */
+
+static wisp__remote *wisp__property_remote(const wisp *w, const wisp__property *p) {
+    return w->registry.remotes[wisp__class_of(w, p->of)->remote];
+}
+
+static const char *wisp__property_name(const wisp *w, const wisp__property *p) {
+    return wisp__property_remote(w, p)->name + 9;
+}
+
+/* NULL: none of this name is defined here, which w->why says. */
+static wisp__property *wisp__property_find(const wisp *w, const char *name) {
+    char full[WISP__NAME_BYTES + 1];
+    int length = name ? snprintf(full, sizeof full, "property %s", name) : 0;
+    const wisp__class *c = NULL;
+    wisp__nearest n;
+    if (!w) return NULL;
+    if (length > 9 && length <= WISP__NAME_BYTES)
+        c = wisp__class_at(w, wisp__registry_find(&w->registry, full, length));
+    if (c) return c->property;
+    n = wisp__nearest_to((wisp *)(uintptr_t)w, name ? name : "", wisp__max_int(length - 9, 0));
+    n.credit = NULL;
+    for (int i = 0; i < w->objects.class_count && length <= WISP__NAME_BYTES; i++) {
+        const char *other = w->registry.remotes[w->objects.classes[i]->remote]->name + 9;
+        if (w->objects.classes[i]->property) wisp__nearest_try(&n, other, (int)strlen(other));
+    }
+    wisp__explain(w, WISP_E_NO_REMOTE, "there is no property '%.48s' here%s", name ? name : "",
+                  n.found);
+    return NULL;
+}
+
+/* --- values --- */
+
+/* The value of a row, in memory of an arena. NULL: there is no memory. */
+static const wisp_value *wisp__property_value(wisp *w, const wisp__property *p,
+                                              const wisp__encoded *row, wisp__arena *arena) {
+    wisp__supply supply = wisp__supply_of_arena(&w->base, arena, NULL);
+    wisp__unpacker u = wisp__codec_unpacker(&w->content, arena, NULL, 1 << 26);
+    const wisp__class *c = wisp__class_of(w, p->of);
+    const wisp__program *program = wisp__class_program(w, c);
+    wisp_value *value = (wisp_value *)wisp__supply_take(&supply, sizeof *value);
+    void *image;
+    int count = 0;
+    u.credit = NULL;
+    if (program == &wisp__any) {
+        const wisp_value *values = wisp__delta_values(&u, row, &count);
+        return value && values && !wisp__copy(&supply, values, value, WISP__COPY_TEXTS) ? value
+                                                                                        : NULL;
+    }
+    image = wisp__supply_take(&supply, (size_t)c->bytes);
+    if (!value || !image) return NULL;
+    memset(image, 0, (size_t)c->bytes);
+    if (wisp__row_store(&u, program, wisp__encoded_as_row(row), image) ||
+        wisp__image_value(program->schema, image, &supply, value))
+        return NULL;
+    return value;
+}
+
+/* The row of a value. NULL with w->why. */
+static wisp__encoded *wisp__property_row(wisp *w, const wisp__property *p,
+                                         const wisp_value *value) {
+    wisp__message_codec *c = &w->content;
+    const wisp__program *program = wisp__class_program(w, wisp__class_of(w, p->of));
+    wisp__row row = { NULL, 0, 0, 0 };
+    wisp__encoded *made = NULL;
+    char text[160];
+    w->registry.text[0] = 0;
+    c->row = &row;
+    w->why = program == &wisp__any ? wisp__encode_sorted(c, value, 1)
+                                   : wisp__encode_record(c, program, value, 1);
+    if (!w->why) made = wisp__encoded_fired(w);
+    if (!w->why && !made) w->why = WISP_E_MEMORY;
+    c->row = NULL;
+    wisp__arena_reset(&c->scratch);
+    if (made && made->bits > 8 * (int64_t)WISP__ROW_BYTES) {
+        snprintf(w->registry.text, sizeof w->registry.text, "%ld bytes, %d are possible",
+                 (long)(made->bits / 8), (int)WISP__ROW_BYTES);
+        w->why = WISP_E_TOO_BIG;
+    }
+    if (!w->why) return made;
+    wisp__encoded_release(w, made);
+    memcpy(text, w->registry.text, sizeof text);
+    wisp__explain(w, w->why, "property '%.48s': %.100s", wisp__property_name(w, p),
+                  text[0] ? text : wisp_result_text(w->why));
+    return NULL;
+}
+
+/* --- its object --- */
+
+/* Is this end one of a server, which it has joined or joins? */
+static bool wisp__follows(const wisp *w) {
+    return w->objects.server || w->objects.lost || wisp__session_of(w, wisp_server());
+}
+
+/* What clients set has a value from the beginning. */
+static void wisp__property_begin(wisp *w, wisp__property *p) {
+    wisp_value value = wisp_nil();
+    void *zeros = NULL;
+    if (p->desc.schema) {
+        zeros = wisp__arena_take(&w->base, &w->objects.views, (size_t)p->desc.schema->bytes);
+        if (zeros) memset(zeros, 0, (size_t)p->desc.schema->bytes);
+        value = wisp_struct(p->desc.schema, zeros);
+    }
+    if (zeros || !p->desc.schema)
+        wisp__property_take(w, p, wisp__property_row(w, p, &value));
+    if (!p->row)
+        wisp__error(w, NULL, wisp__property_remote(w, p), w->why, "it needs an initial value");
+}
+
+/* Spawns the object of a property that has a value, at an end that decides. */
+static void wisp__property_spawn(wisp *w, wisp__property *p) {
+    const wisp_value *value;
+    const void *state = p;                 /* without a schema it has no bytes */
+    if (wisp__object_get(w, p->object) || wisp__follows(w)) return;
+    if (!p->row && p->desc.authority) wisp__property_begin(w, p);
+    if (!p->row) return;
+    wisp__arena_reset(&w->content.scratch);
+    value = wisp__property_value(w, p, p->row, &w->objects.views);
+    if (value && p->desc.schema) state = wisp__struct_as(value, p->desc.schema);
+    if (w->clock.rate <= 0) w->clock.rate = WISP__PROPERTY_TICKS;
+    p->object = value && state ? wisp_spawn(w, p->of, p->desc.owner, state)
+                               : wisp__object_handle(NULL);
+    if (!p->object.id)
+        wisp__error(w, NULL, wisp__property_remote(w, p), value ? w->why : WISP_E_MEMORY,
+                    "nobody else sees it: it has no object");
+}
+
+/* A peer has joined this end: what has no object yet gets one. */
+static void wisp__properties_joined(wisp *w, const wisp__session *s) {
+    for (int i = 0; !s->peer.asked && i < w->objects.class_count; i++)
+        if (w->objects.classes[i]->property)
+            wisp__property_spawn(w, w->objects.classes[i]->property);
+}
+
+/* Is there a peer that sees objects of this end? */
+static bool wisp__seen(const wisp *w) {
+    for (const wisp__peer *peer = w->peers.first; peer; peer = peer->next)
+        if (!peer->asked && peer->state == WISP__JOINED) return true;
+    return false;
+}
+
+/* The struct of an object becomes that of its property's row, and is committed. */
+static void wisp__property_edit(wisp *w, const wisp__property *p, wisp__object *o) {
+    wisp__unpacker u = wisp__codec_unpacker(&w->content, &w->content.scratch, NULL, 1 << 26);
+    if (p->desc.schema)
+        wisp__row_store(&u, wisp__class_program(w, o->of), wisp__encoded_as_row(p->row),
+                        wisp__object_image(o));
+    wisp__arena_reset(&w->content.scratch);
+    wisp__object_touch(w, o);
+}
+
+/* The row of an object's struct, which is in another form than its own row; else that. NULL: an
+   error was raised. */
+static wisp__encoded *wisp__property_row_of(wisp *w, const wisp__property *p, wisp__encoded *row,
+                                            const void *image) {
+    wisp_value value = wisp_nil();
+    if (!p->desc.schema) {
+        row->references++;
+        return row;
+    }
+    value = wisp_struct(p->desc.schema, image);
+    row = wisp__property_row(w, p, &value);
+    if (!row) wisp__error(w, NULL, wisp__property_remote(w, p), w->why, "a value was not taken");
+    return row;
+}
+
+/* A server has told of the object of a property, or that it is gone. */
+static void wisp__property_told(wisp *w, wisp__object *o) {
+    wisp__property *p = o->of->property;
+    bool waits = p->claimed && (o->edited || !o->spawned);     /* a value of ours goes next */
+    o->spawned = true;
+    o->ended = o->dead;
+    p->claimed = waits && !o->dead;
+    if (!o->dead) p->object = wisp__object_handle(o);
+    else if (p->object.id == o->id) p->object.id = 0;
+    if (p->claimed) wisp__property_edit(w, p, o);
+    else if (!o->dead && o->row)
+        wisp__property_take(w, p, wisp__property_row_of(w, p, o->row, wisp__object_image(o)));
+}
+
+/* --- setting --- */
+
+static wisp_result wisp__property_may(wisp *w, const wisp__property *p) {
+    const wisp__object *o = wisp__object_get(w, p->object);
+    const char *who = "the server alone";
+    if (!wisp__follows(w) || p->desc.authority == WISP_AUTHORITY_ANYONE) return WISP_OK;
+    if (p->desc.authority == WISP_AUTHORITY_OWNER) {
+        if (o && wisp__object_decides(w, o)) return WISP_OK;
+        who = o ? "another player" : "its owner, whom the server has not told yet";
+    }
+    return wisp__explain(w, WISP_E_AUTHORITY, "property '%.48s' is set by %s",
+                         wisp__property_name(w, p), who);
+}
+
+/* Takes over the reference. */
+static wisp_result wisp__property_put(wisp *w, wisp__property *p, wisp__encoded *row) {
+    wisp__object *o = wisp__object_get(w, p->object);
+    if (!row || (p->row && wisp__encoded_same(p->row, row))) {
+        wisp__encoded_release(w, row);
+        return row ? WISP_OK : w->why;
+    }
+    p->claimed = p->desc.authority == WISP_AUTHORITY_ANYONE && wisp__follows(w);
+    if (o && !o->from && o->owner && p->desc.authority == WISP_AUTHORITY_ANYONE)
+        wisp__object_give(w, o, 0);
+    wisp__property_take(w, p, row);
+    if (o && o->owned) o->owned->touched = true;
+    if (o) wisp__property_edit(w, p, o);
+    else if (wisp__seen(w)) wisp__property_spawn(w, p);
+    return WISP_OK;
+}
+
+wisp_result wisp_set_value(wisp *w, const char *name, const wisp_value *value) {
+    WISP__ENTER(w);
+    wisp__property *p = wisp__property_find(w, name);
+    wisp_result why = WISP_OK;
+    if (!p) return w ? w->why : WISP_E_ARGUMENT;
+    if (!value) return wisp__explain(w, WISP_E_ARGUMENT, "the value is NULL");
+    why = wisp__property_may(w, p);
+    return why ? why : wisp__property_put(w, p, wisp__property_row(w, p, value));
+}
+
+/* --- setting a part --- */
+
+/* A path through a value, of which a part is to be another. */
+typedef struct wisp__inside {
+    wisp *w;
+    wisp__supply *supply;
+    const char *name, *text;   /* of the property; the whole path */
+    const wisp_value *value;
+} wisp__inside;
+
+static wisp_result wisp__part_wrong(const wisp__inside *path, const char *at, wisp_result code,
+                                    const char *text) {
+    int length = (int)strcspn(at, "."), before = (int)(at - path->text);
+    return wisp__explain(path->w, code, "property '%.40s', path '%.*s': %s", path->name,
+                         wisp__min_int(before + length, 60), path->text, text);
+}
+
+/* The place of a part of a map, struct or array; its count: a new one. < 0: an error. */
+static int wisp__part_place(const wisp__inside *path, const wisp_value *in, const char *at,
+                            int length) {
+    bool last = !at[length];
+    wisp__nearest n = wisp__nearest_to(path->w, at, length);
+    char text[120];
+    int index = 0;
+    if (wisp__is_array(in)) {
+        for (int i = 0; i < length && index <= in->count; i++)
+            if (at[i] < '0' || at[i] > '9')
+                return wisp__part_wrong(path, at, WISP_E_TYPE, "an array has indices, from 0");
+            else index = index * 10 + at[i] - '0';
+        if (index < in->count + last) return index;
+        snprintf(text, sizeof text, "the array has %d elements", in->count);
+        return wisp__part_wrong(path, at, WISP_E_EXPIRED, text);
+    }
+    n.credit = NULL;
+    for (int i = 0; i < in->count; i++) {
+        const char *key = wisp__key_at(in, i);
+        if (!key) continue;
+        if ((int)strlen(key) == length && memcmp(key, at, (size_t)length) == 0) return i;
+        wisp__nearest_try(&n, key, (int)strlen(key));
+    }
+    if (last && in->kind == WISP_MAP && path->value->kind != WISP_NIL) return in->count;
+    snprintf(text, sizeof text, "there is no such %s%s", in->kind == WISP_MAP ? "key" : "field",
+             n.found);
+    return wisp__part_wrong(path, at, WISP_E_NAME, text);
+}
+
+/* Makes a value like `in` but for the part where the rest of a path leads. */
+static wisp_result wisp__part_set(const wisp__inside *path, const wisp_value *in, const char *at,
+                                  wisp_value *out) {
+    int length = (int)strcspn(at, "."), place, count = 0;
+    bool map = wisp__is_map(in), last = !at[length];
+    wisp_pair *pairs;
+    wisp_value *items, scratch;
+    wisp_result why = WISP_OK;
+    if (!length) return wisp__part_wrong(path, at, WISP_E_ARGUMENT, "a part of it is empty");
+    if (!map && !wisp__is_array(in))
+        return wisp__part_wrong(path, at, WISP_E_TYPE, "what it is to be in has no parts");
+    place = wisp__part_place(path, in, at, length);
+    if (place < 0) return place;
+    pairs = (wisp_pair *)wisp__supply_items(path->supply, in->count + 1, sizeof *pairs);
+    items = (wisp_value *)(void *)pairs;
+    for (int i = 0; pairs && i <= in->count && !why; i++) {
+        const char *key = NULL;
+        wisp_value *to = map ? &pairs[count].value : &items[count];
+        const wisp_value *child = i < in->count ? wisp__child(in, i, &key, &scratch) : NULL;
+        if (i != place && (!child || (map && wisp__is_missing(in, i)))) continue;
+        if (i == place && last && map && path->value->kind == WISP_NIL) continue;
+        if (map && !key) key = wisp__supply_text(path->supply, at, (size_t)length);
+        if (map) pairs[count].key = key;
+        if (map && !key) why = wisp__no_more_memory(path->w);
+        else if (i == place && last) *to = *path->value;
+        else if (i == place) why = wisp__part_set(path, child, at + length + 1, to);
+        else why = wisp__copy(path->supply, child, to, WISP__COPY_LISTS);
+        count++;
+    }
+    if (!pairs) return wisp__no_more_memory(path->w);
+    *out = map ? wisp_map(pairs, count) : wisp_array(items, count);
+    return why;
+}
+
+wisp_result wisp_set_value_in(wisp *w, const char *name, const char *path,
+                              const wisp_value *value) {
+    WISP__ENTER(w);
+    wisp__property *p = wisp__property_find(w, name);
+    wisp__arena *arena = w ? &w->objects.views : NULL;
+    wisp__supply supply;
+    wisp__arena_block *block;
+    wisp__inside set = { w, &supply, name, path, value };
+    const wisp_value *now;
+    wisp_value changed;
+    size_t used;
+    wisp_result why;
+    if (!p) return w ? w->why : WISP_E_ARGUMENT;
+    if (!path || !*path || !value)
+        return wisp__explain(w, WISP_E_ARGUMENT, "the value is NULL, or the path is empty");
+    why = wisp__property_may(w, p);
+    if (why) return why;
+    if (!p->row)
+        return wisp__explain(w, WISP_E_ARGUMENT, "property '%.48s' has no value yet", name);
+    block = arena->current;
+    used = block ? block->used : 0;
+    supply = wisp__supply_of_arena(&w->base, arena, NULL);
+    now = wisp__property_value(w, p, p->row, arena);
+    why = now ? wisp__part_set(&set, now, path, &changed) : wisp__no_more_memory(w);
+    if (!why) why = wisp__property_put(w, p, wisp__property_row(w, p, &changed));
+    arena->current = block ? block : arena->first;
+    if (arena->current) arena->current->used = used;
+    return why;
+}
+
+/* --- reading and watching --- */
+
+const wisp_value *wisp_get(const wisp *endpoint, const char *name) {
+    wisp *w = (wisp *)(uintptr_t)endpoint;
+    wisp__property *p = wisp__property_find(w, name);
+    if (!p || !p->row) return NULL;
+    if (!p->view || p->viewed != w->objects.updates)
+        p->view = wisp__property_value(w, p, p->row, &w->objects.views);
+    p->viewed = w->objects.updates;
+    if (!p->view) wisp__no_more_memory(w);
+    return p->view;
+}
+
+wisp_object wisp_property_object(wisp *w, const char *name) {
+    WISP__ENTER(w);
+    wisp__property *p = wisp__property_find(w, name);
+    if (p) wisp__property_spawn(w, p);
+    return wisp__object_handle(p ? wisp__object_get(w, p->object) : NULL);
+}
+
+/* The event of a change; `before` may be NULL. The values are in memory of an arena. false: there
+   is not enough. */
+static bool wisp__property_event(wisp *w, const wisp__property *p, const wisp__encoded *row,
+                                 const wisp__encoded *before, wisp_event *event, wisp_value *args) {
+    const wisp__object *o = wisp__object_get(w, p->object);
+    wisp__arena *arena = w->events.running ? &w->objects.views : &w->content.arena;
+    const wisp_value *now, *old = NULL;
+    wisp_peer peer = { 0 };
+    if (!w->events.running) wisp__codec_turn(&w->content);
+    now = wisp__property_value(w, p, row, arena);
+    if (before) old = wisp__property_value(w, p, before, arena);
+    if (!now || (before && !old)) {
+        wisp__error(w, NULL, wisp__property_remote(w, p), WISP_E_MEMORY, "handlers were not run");
+        return false;
+    }
+    args[0] = *now;
+    args[1] = old ? *old : wisp_nil();
+    if (o && o->from) peer = wisp_server();
+    wisp__event_begin(w, event, peer, wisp__property_remote(w, p));
+    event->name = wisp__property_name(w, p);
+    event->object = wisp__object_handle(o);
+    event->tick = o && o->from ? o->tick : w->clock.tick;
+    event->player.id = o ? o->owner : 0;
+    event->args = args;
+    event->count = 2;
+    return true;
+}
+
+/* Judges what a player asks for, over the reference to its row, and takes it. `judge` may have set
+   the property itself, to something else. */
+static wisp_result wisp__property_judge(wisp *w, wisp__object *o, wisp_peer peer,
+                                        wisp__encoded *asked) {
+    wisp__property *p = o->of->property;
+    wisp__encoded *before = p->row;
+    wisp_result result = WISP_OK;
+    wisp_event event;
+    wisp_value args[2];
+    uint8_t turn = o->turn;
+    before->references++;
+    if (wisp__encoded_same(before, asked)) {
+        result = WISP_OK;                  /* it tells again what was taken before */
+    } else if (p->desc.judge && !wisp__property_event(w, p, asked, before, &event, args)) {
+        result = WISP_E_MEMORY;
+    } else if (p->desc.judge) {
+        event.peer = peer;
+        event.user = p->desc.user;
+        w->events.running++;
+        result = p->desc.judge(&event);
+        w->events.running--;
+        wisp__events_sweep(w);
+    }
+    if (result >= 0 && p->row == before && o->turn == turn && !w->destroyed) {
+        wisp__property_take(w, p, asked);
+        wisp__property_edit(w, p, o);
+    } else {
+        wisp__encoded_release(w, asked);
+    }
+    wisp__encoded_release(w, before);
+    return result < 0 ? result : WISP_OK;
+}
+
+/* Runs the watchers of those properties that have changed; of those that change meanwhile the next
+   time. Not while another handler runs. */
+static void wisp__properties_run(wisp *w) {
+    wisp__property *p = w->objects.told, *next;
+    w->objects.told = NULL;
+    for (; p && !w->destroyed; p = next) {
+        wisp__encoded *before = p->shown;
+        wisp_event event;
+        wisp_value args[2];
+        next = p->next_news;
+        p->news = false;
+        if (before && wisp__encoded_same(before, p->row)) continue;
+        p->shown = p->row;
+        p->shown->references++;
+        if (wisp__property_event(w, p, p->shown, before, &event, args))
+            wisp__events_run(w, wisp__property_remote(w, p), &event);
+        wisp__encoded_release(w, before);
+    }
+}
+
+/* Shows a new watcher the values that are there. */
+static void wisp__watch_begin(wisp *w, wisp__connection *c) {
+    w->events.running++;
+    for (int i = 0; i < w->objects.class_count && !c->dead; i++) {
+        const wisp__property *p = w->objects.classes[i]->property;
+        wisp_event event;
+        wisp_value args[2];
+        if (!p || !p->shown || !wisp_pattern_matches(c->pattern, wisp__property_name(w, p)) ||
+            !wisp__property_event(w, p, p->shown, NULL, &event, args))
+            continue;
+        event.user = c->user;
+        wisp__handle(w, c->fn, &event);
+    }
+    w->events.running--;
+}
+
+/* Connects a watcher, which is not connected yet. */
+static wisp_connection wisp__watch(wisp *w, const char *name, wisp__connection *c) {
+    char pattern[2 * WISP__NAME_BYTES + 3] = "^";
+    int at = 1;
+    wisp_connection handle;
+    if (name && !name[strcspn(name, "^$*+?()[]{}|\\")] && strlen(name) <= WISP__NAME_BYTES) {
+        for (const char *from = name; *from; pattern[at++] = *from++)
+            if (*from == '.') pattern[at++] = '\\';
+        pattern[at++] = '$';
+        pattern[at] = 0;
+        name = pattern;
+    }
+    handle = wisp__connect_pattern(w, "property ", name, c);
+    if (handle.id) wisp__watch_begin(w, c);
+    if (handle.id) wisp__events_sweep(w);
+    return handle;
+}
+
+wisp_connection wisp_watch(wisp *w, const char *name, wisp_handler fn, void *user) {
+    WISP__ENTER(w);
+    return wisp__watch(w, name, wisp__handler_add(w, fn, user));
+}
+
+wisp_connection wisp_watch_state(wisp *w, const char *name, const wisp_state *state) {
+    WISP__ENTER(w);
+    return wisp__watch(w, name, wisp__owner_add(w, state));
+}
+
+wisp_connection wisp_watch_objects(wisp *w, const char *pattern, wisp_handler fn, void *user) {
+    WISP__ENTER(w);
+    return wisp__connect_pattern(w, "class ", pattern, wisp__handler_add(w, fn, user));
+}
+
+wisp_connection wisp_watch_objects_state(wisp *w, const char *pattern, const wisp_state *state) {
+    WISP__ENTER(w);
+    return wisp__connect_pattern(w, "class ", pattern, wisp__owner_add(w, state));
+}
+
+/* --- defining --- */
+
+static wisp_result wisp__property_check(wisp *w, const char *name, const wisp_property_desc *desc,
+                                        wisp_class_desc *of) {
+    if (!name || !desc)
+        return wisp__explain(w, WISP_E_ARGUMENT, "a property needs a name and a desc");
+    if (!*name || strlen(name) > WISP__NAME_BYTES - 9 || name[strcspn(name, "^$*+?()[]{}|\\")])
+        return wisp__explain(w, WISP_E_NAME, "property '%.60s': a name has 1 to %d bytes and none "
+                             "of ^$*+?()[]{}|\\", name, WISP__NAME_BYTES - 9);
+    if (!wisp__is_choice(desc->authority, WISP_AUTHORITY_ANYONE))
+        return wisp__explain(w, WISP_E_ARGUMENT, "property '%.60s': authority out of range", name);
+    memset(of, 0, sizeof *of);
+    of->schema = desc->schema ? desc->schema : &wisp__any_schema;
+    of->migrations = desc->migrations;
+    of->migration_count = desc->migration_count;
+    of->priority = desc->priority;
+    of->rate = desc->rate;
+    of->owner_gone = WISP_TO_SERVER;
+    return wisp__class_check(w, name, of);
+}
+
+wisp_result wisp_property(wisp *w, const char *name, const wisp_property_desc *desc) {
+    WISP__ENTER(w);
+    wisp_class_desc of;
+    wisp__property *p;
+    wisp__class *c = NULL;
+    if (!w) return WISP_E_ARGUMENT;
+    w->why = wisp__property_check(w, name, desc, &of);
+    if (w->why) return w->why;
+    of.authority = desc->authority;
+    p = (wisp__property *)wisp__alloc(&w->base, sizeof *p);
+    if (p) c = wisp__class_new(w, "property ", name, &of);
+    else wisp__no_more_memory(w);
+    if (!c) {
+        wisp__free(&w->base, p, sizeof *p);
+        return w->why;
+    }
+    p->desc = *desc;
+    p->desc.initial = wisp_nil();
+    p->of.id = (uint32_t)c->number;
+    c->property = p;
+    if (desc->initial.kind == WISP_NIL || wisp__follows(w)) return WISP_OK;
+    return wisp__property_put(w, p, wisp__property_row(w, p, &desc->initial));
+}
+
+static void wisp__properties_free(wisp *w) {
+    for (int i = 0; i < w->objects.class_count; i++) {
+        wisp__property *p = w->objects.classes[i]->property;
+        if (p) wisp__encoded_release(w, p->row);
+        if (p) wisp__encoded_release(w, p->shown);
+        wisp__free(&w->base, p, sizeof *p);
+    }
+    wisp__arena_free(&w->base, &w->objects.views);
+}
+
+#else
+
+static inline void wisp__properties_joined(wisp *w, const wisp__session *s) { (void)w, (void)s; }
+static inline void wisp__properties_run(wisp *w) { (void)w; }
+static inline void wisp__properties_free(wisp *w) { (void)w; }
+
+#endif
+
+/* ===========================================================================
+ * MARK: >>replica
+ * What: the objects that a server has told of: read, and shown to the handlers of their class.
+ * Invariants: handlers run when all objects of a packet have their new rows.
+ * Not here: how the records stand in a packet (audience).
+ * ======================================================================== */
+
+#ifndef WISP_NO_STATE
+
+/* Reads the names of an object's tags. Returns how many there are; -1: they are malformed. */
+static int wisp__object_get_tags(wisp__reading *r, char tags[][WISP__TAG_NAME + 1]) {
+    int count = 0;
+    while (wisp__get(&r->from, 1) && !r->from.failed) {
+        int length = (int)wisp__get(&r->from, 5);
+        if (count == WISP__OBJECT_TAGS || !length) r->from.failed = true;
+        for (int i = 0; i < length && !r->from.failed; i++)
+            tags[count][i] = (char)wisp__get(&r->from, 8);
+        if (!r->from.failed) tags[count++][length] = 0;
+    }
+    if (!wisp__pay_each(&r->w->content.credit, count * WISP__TAGS / 8, WISP__PRICE_STEP))
+        r->from.failed = true;
+    return r->from.failed ? -1 : count;
+}
+
+/* What stands before the row of an object. */
+typedef struct wisp__object_head {
+    int index;
+    bool described, gone, frozen;
+    uint16_t generation;           /* of these */
+    uint16_t owner, changes;       /* and what follows: of a description */
+    uint8_t turn;
+    wisp__class *of;
+    wisp__encoding *encoding;
+    const wisp__program *program;  /* of the row */
+    wisp__row_times times;
+    int tag_count;
+    char tags[WISP__OBJECT_TAGS][WISP__TAG_NAME + 1];
+} wisp__object_head;
+
+static void wisp__object_get_description(wisp__reading *r, wisp__object_head *h) {
+    int number;
+    wisp__encoding *e;
+    h->generation = (uint16_t)wisp__get(&r->from, 16);
+    number = wisp__get_length(&r->from);
+    h->of = wisp__class_at(r->w, wisp__theirs(&r->w->registry, r->s, number));
+    h->encoding = e = h->of ? r->s->theirs[number].encoding : NULL;
+    h->owner = (uint16_t)wisp__get(&r->from, 16);
+    h->changes = (uint16_t)wisp__get(&r->from, 16);
+    h->turn = (uint8_t)wisp__get(&r->from, 8);
+    h->tag_count = wisp__object_get_tags(r, h->tags);
+    if (!h->of || (e && (e->kind == WISP__CODED || e->delta || e->compressed)))
+        wisp__break(r, "an object of a class that was not bound here");
+    h->program = wisp__encoding_program(e);
+}
+
+/* Reads it. false: it cannot be read. */
+static bool wisp__object_get_head(wisp__reading *r, wisp__object_head *h, wisp__records *all) {
+    memset(h, 0, offsetof(wisp__object_head, tags));
+    if (!wisp__pay(&r->w->content.credit, WISP__PRICE_RECORD)) {
+        wisp__break_unpaid(r);
+        return false;
+    }
+    h->index = wisp__place_get(all, &r->from);
+    if (wisp__get(&r->from, 1)) {
+        h->times = all->recent[0];
+    } else if (wisp__get(&r->from, 1)) {
+        h->times = all->recent[1];
+    } else {
+        h->described = wisp__get(&r->from, 1) != 0;
+        h->gone = h->described && wisp__get(&r->from, 1);
+        h->described = h->described && !h->gone;
+        if (h->gone) {
+            h->frozen = wisp__get(&r->from, 1) != 0;
+            h->generation = (uint16_t)wisp__get(&r->from, 16);
+            return !r->from.failed;
+        }
+        if (h->described) wisp__object_get_description(r, h);
+        if (r->from.failed) return false;
+        h->times = wisp__times_get(&r->from);
+    }
+    wisp__times_use(all, h->times);
+    return !r->from.failed;
+}
 
 /* Its handlers are to run when the packet has been read. */
 static void wisp__object_news(wisp *w, wisp__object *o, unsigned news) {
@@ -25761,10 +30039,9 @@ static void wisp__object_end(wisp *w, wisp__object *o) {
     wisp__object_news(w, o, WISP__OBJECT_DESPAWNED);
 }
 
-/* Nothing more of the packet's objects can be read; the server is asked for the one at an index. */
-static void wisp__object_lacks(wisp__reading *r, int index) {
-    if (r->from.failed) return;
-    if (index >= 0) wisp__control_add(r->w, r->s, WISP__FRAME_LACKS, index);
+/* Nothing more of the packet's objects can be read: their sender is asked for all. */
+static void wisp__objects_unread(wisp__reading *r) {
+    if (!r->from.failed) wisp__object_lacks(r->w, r->s, WISP__OBJECT_ALL);
     r->from.at = r->from.end;
 }
 
@@ -25778,189 +30055,517 @@ static wisp__object_place *wisp__told_place(wisp *w, int index) {
 
 /* The object of a number, made if it is new. NULL: it has gone before, or there is no memory. */
 static wisp__object *wisp__object_told(wisp__reading *r, wisp__class *c, uint32_t id,
-                                       wisp__described *described) {
+                                       const wisp__encoding *e) {
     wisp *w = r->w;
     wisp__object_place *place = wisp__told_place(w, (int)(id & WISP__OBJECT_INDEX));
     wisp__object *o = place ? place->object : NULL;
     bool full;
-    if (!place || (place->gone && (int16_t)((id >> 16) - place->generation) <= 0)) return NULL;
-    if (o && o->id == id) return o->from && o->of == c ? o : NULL;      /* a class is for ever */
-    if (o && (!o->from || (int16_t)((id >> 16) - (o->id >> 16)) < 0)) return NULL;
+    if (!place) wisp__object_lacks(w, r->s, (int)(id & WISP__OBJECT_INDEX));
+    if (!place || (place->gone && (id >> 16 < place->generation ||
+                                   (id >> 16 == place->generation && r->tick <= place->tick))))
+        return NULL;
+    if (o && o->id == id && !o->dead) return o->from && o->of == c ? o : NULL;  /* it keeps it */
+    if (o && (!o->from || id < o->id)) return NULL;
     if (o && !o->dead) wisp__object_end(w, o);
-    place->program = described->program;       /* its rows are passed, if it is not taken */
+    place->program = wisp__encoding_program(e);        /* its rows are passed, if it is not taken */
     full = w->objects.count >= w->base.limits.objects;
     o = full ? NULL : wisp__object_new(w, c, id);
     if (!o) {
+        r->complete = false;
         wisp__error(w, r->s, w->registry.remotes[c->remote], full ? WISP_E_LIMIT : WISP_E_MEMORY,
                     full ? "more objects than limits.objects" : "no memory for an object");
-        if (!full) wisp__control_add(w, r->s, WISP__FRAME_LACKS, (int)(id & WISP__OBJECT_INDEX));
+        if (!full) wisp__object_lacks(w, r->s, (int)(id & WISP__OBJECT_INDEX));
         return NULL;
     }
     w->objects.count++;
-    o->described = described;
+    o->described = e ? e->described : NULL;
     o->from = true;
+    o->returns = place->gone && place->generation == id >> 16;
+    place->tick = r->tick;
     c->count++;
     return o;
 }
 
-/* Reads a description. NULL: the object is not taken; *program: of its row, NULL: not known. */
-static wisp__object *wisp__object_described(wisp__reading *r, int index,
-                                            const wisp__program **program, uint16_t *owner) {
+/* Gives an object the tags that the server tells, as far as there is memory. */
+static void wisp__object_retag(wisp *w, wisp__object *o, char tags[][WISP__TAG_NAME + 1],
+                               int count) {
+    wisp__presence *p = count || o->presence ? wisp__presence_of(w, o) : NULL;
+    if (!p) return;
+    wisp__tags_drop(w, p);
+    for (int i = 0; i < count; i++) {
+        int at = wisp__tag_named(w, tags[i]);
+        if (at < 0 || wisp__object_has_tag(o, at)) continue;
+        w->objects.tags[at].uses++;
+        p->tags[p->tag_count++] = (uint16_t)at;
+    }
+}
+
+/* The server tells another state of an object that is edited here, or another owner. */
+static void wisp__object_overruled(wisp *w, wisp__object *o) {
+    wisp__note *n = o->notes;
+    o->overruled = o->overruled || o->made || o->predicted;
+    o->made = false;
+    if (!n) return;
+    /* of _ANYONE the note stays: its sequences go on */
+    if (!wisp__object_decides(w, o) && o->of->desc.authority != WISP_AUTHORITY_ANYONE) {
+        wisp__note_remove(w, w->objects.server, n);
+        return;
+    }
+    wisp__kept_forget(w, &n->flight, n->sequence);
+    wisp__encoded_release(w, n->base);
+    n->base = NULL;
+    n->described = false;
+}
+
+/* The same, unless the server tells that this end itself has set a property of anyone: it goes on
+   from its own value. */
+static void wisp__object_turned(wisp *w, wisp__object *o) {
+    wisp__property *p = o->of->property;
+    bool keeps = p && p->claimed && o->owner == wisp_me(w).id;
+    bool made = o->made;
+    if (p) p->claimed = keeps;
+    wisp__object_overruled(w, o);
+    if (!keeps || !made) return;
+    o->made = true;
+    o->overruled = false;
+    wisp__object_up(w, o);
+    wisp__object_due(w, o);
+}
+
+/* Takes the description of an object. NULL: it is not taken; h->program: of its row. */
+static wisp__object *wisp__object_described(wisp__reading *r, wisp__object_head *h) {
     wisp *w = r->w;
-    uint32_t id = (uint32_t)wisp__get(&r->from, 16) << 16 | (uint32_t)index;
-    int number = wisp__get_length(&r->from);
-    wisp__class *c = wisp__class_at(w, wisp__theirs(&w->registry, r->s, number));
-    wisp__encoding *e = c ? r->s->theirs[number].encoding : NULL;
     wisp__object *o;
-    *program = NULL;
-    *owner = (uint16_t)wisp__get(&r->from, 16);
-    if (r->from.failed) return NULL;
-    if (!e || e->kind != WISP__RECORD || e->delta || e->compressed) {
-        wisp__error(w, r->s, NULL, WISP_E_NO_REMOTE, "an object of a class that is not known here");
+    if ((h->program == &wisp__any) != (wisp__class_program(w, h->of) == &wisp__any)) {
+        wisp__object_place *place = wisp__told_place(w, h->index);
+        if (place && !place->object) place->program = h->program;      /* its rows are passed */
+        wisp__error(w, r->s, w->registry.remotes[h->of->remote], WISP_E_SCHEMA,
+                    "one end has a schema for it and the other has none");
         return NULL;
     }
-    *program = e->described->program;
-    o = wisp__object_told(r, c, id, e->described);
-    if (o && !o->row) o->owner = *owner;
+    o = wisp__object_told(r, h->of, (uint32_t)h->generation << 16 | (uint32_t)h->index,
+                          h->encoding);
+    if (o && !o->dead && (!o->row || (int16_t)(h->changes - o->description) > 0)) {
+        bool overruled = o->row && (o->owner != h->owner || o->turn != h->turn);
+        if (o->row && o->owner != h->owner) wisp__object_news(w, o, WISP__OBJECT_CHANGED);
+        o->owner = h->owner;
+        o->description = h->changes;
+        o->turn = h->turn;
+        wisp__object_retag(w, o, h->tags, h->tag_count);
+        if (overruled) wisp__object_turned(w, o);
+    }
     return o;
+}
+
+/* The rows that a delta was made from, which is after the head that says so. false: one is not
+   here. */
+static bool wisp__object_bases(const wisp__kept_rows *rows, uint32_t tick, wisp__row_times t,
+                               int form, wisp__bases *from) {
+    const wisp__kept_row *base = rows ? wisp__kept_of_tick(rows, tick - t.back) : NULL;
+    const wisp__kept_row *older =
+        base && t.older ? wisp__kept_of_tick(rows, base->tick - t.older) : NULL;
+    memset(from, 0, sizeof *from);
+    if (!base || base->row->values != form + 1) return false;
+    if (t.older && (!older || older->row->values != form + 1)) return false;
+    from->base = base->row;
+    from->older[0] = older ? older->row : NULL;
+    from->behind = (int)t.older;
+    from->ahead = (int)t.back;
+    return true;
 }
 
 /* Reads the delta of a row, or without a base passes it. */
 static wisp__encoded *wisp__object_get_delta(wisp__reading *r, wisp__unpacker *u,
-                                             const wisp__program *program,
-                                             const wisp__encoded *base) {
+                                             const wisp__program *program, bool older,
+                                             wisp__bases *from) {
     int64_t bytes = program->fixed ? -1 : wisp__get_small(&r->from);
     wisp__reader after = r->from;
     wisp__encoded *row = NULL;
-    wisp__bases from;
-    memset(&from, 0, sizeof from);
-    from.base = base;
-    if (base) row = wisp__row_delta_get(r->w, u, program, &from, &r->from);
-    else if (bytes < 0 && !wisp__record_delta_pass(u, program, &r->from)) r->from.failed = true;
-    if (base && !row && u->result != WISP_E_MEMORY) r->from.failed = true;
+    if (from->base && program == &wisp__any)
+        row = wisp__values_remake(r->w, u, from->base, &r->from);
+    else if (from->base) row = wisp__row_delta_get(r->w, u, program, from, &r->from);
+    else if (bytes < 0 && !wisp__record_delta_pass(u, program, older, &r->from))
+        r->from.failed = true;
+    if (from->base && !row && u->result != WISP_E_MEMORY) r->from.failed = true;
     if (bytes < 0 || r->from.failed) return row;
     wisp__skip(&after, bytes * 8);
     r->from = after;
     return row;
 }
 
-/* Reads the row of an object. NULL: there is no memory, it makes no sense, or its base is missing.
-   Without an object it is only passed. */
-static wisp__encoded *wisp__object_get_row(wisp__reading *r, wisp__object *o,
-                                           const wisp__program *program, uint16_t sequence,
-                                           int *back) {
+/* Reads the row of a property without a schema, which is one value. */
+static wisp__encoded *wisp__object_get_value(wisp__reading *r, wisp__unpacker *u) {
+    int64_t start = r->from.at, bits;
+    wisp__decoded out;
+    uint8_t *bytes;
+    memset(&out, 0, sizeof out);
+    u->data = &r->from;
+    if (wisp__decode_values(u, &out) || out.count != 1) {
+        r->from.failed = r->from.failed || u->result != WISP_E_MEMORY;
+        return NULL;
+    }
+    bits = r->from.at - start;
+    bytes = (uint8_t *)wisp__codec_take(&r->w->content, (size_t)(bits / 8) + 2 * WISP__SLACK);
+    if (!bytes) return NULL;
+    r->from.at = start;
+    wisp__get_bits(&r->from, bytes, bits);
+    return wisp__encoded_make(r->w, bytes, bits);
+}
+
+/* Reads a record. NULL: there is no memory, or it makes no sense. */
+static wisp__encoded *wisp__object_get_record(wisp__reading *r, const wisp__program *program,
+                                              int form) {
     wisp *w = r->w;
     wisp__unpacker u = wisp__codec_received(&w->content, &r->from);
     wisp__reader shape = wisp__reader_on(NULL, 0);
     wisp__row row = { NULL, 0, 0, 0 };
-    const wisp__kept_row *base;
+    wisp__encoded *made;
     wisp__codec_turn(&w->content);
     u.shape = &shape;
-    *back = (int)wisp__get(&r->from, 6);
-    if (*back) {
-        base = o ? wisp__kept_find(&o->kept, (uint16_t)(sequence - *back)) : NULL;
-        return wisp__object_get_delta(r, &u, program, base ? base->row : NULL);
-    }
-    if (wisp__row_read(&u, program, &row) && u.result != WISP_E_MEMORY) r->from.failed = true;
-    return o && !u.result && !r->from.failed ? wisp__encoded_row(w, &row) : NULL;
+    if (program == &wisp__any) return wisp__object_get_value(r, &u);
+    if (wisp__row_read(&u, program->forms[form], &row) && u.result != WISP_E_MEMORY)
+        r->from.failed = true;
+    made = u.result || r->from.failed ? NULL : wisp__encoded_row(w, &row);
+    if (made) made->values = form + 1;
+    return made;
 }
 
-/* Takes a row that is newer than those before, over its reference. */
-static void wisp__object_newer(wisp__reading *r, wisp__object *o, wisp__kept_row *got, int back) {
+/* Reads the row of an object. NULL: there is no memory, it makes no sense, or its base is missing
+   among `rows`; without these it is only passed. `once`: gets what goes at the spawn, if it is
+   there. */
+static wisp__encoded *wisp__object_get_row(wisp__reading *r, const wisp__kept_rows *rows,
+                                           const wisp__program *program, wisp__row_times t,
+                                           wisp__encoded **once) {
+    bool owner = program->audience & WISP__AUDIENCE_OWNER && wisp__get(&r->from, 1);
+    int form = owner ? WISP__FORM_OWNER : program->audience ? WISP__FORM_OTHERS : WISP__FORM_ALL;
+    wisp__encoded *row;
+    int64_t start;
+    *once = NULL;
+    if (t.back) {
+        wisp__unpacker u = wisp__codec_received(&r->w->content, &r->from);
+        wisp__reader shape = wisp__reader_on(NULL, 0);
+        wisp__bases from;
+        wisp__codec_turn(&r->w->content);
+        u.shape = &shape;
+        if (!wisp__object_bases(rows, (uint32_t)r->tick - t.age, t, form, &from)) from.base = NULL;
+        row = wisp__object_get_delta(r, &u, program->forms[form], t.older != 0, &from);
+        if (row) row->values = form + 1;
+        return row;
+    }
+    owner = program->audience & WISP_FLAG_AT_SPAWN && wisp__get(&r->from, 1);
+    start = r->from.at;
+    row = wisp__object_get_record(r, program, form);
+    if (!owner || r->from.failed) return row;
+    wisp__skip(&r->from, (start - r->from.at) & 7);
+    *once = wisp__object_get_record(r, program, form + WISP__FORM_ONCE);
+    if (*once) return row;
+    wisp__encoded_release(r->w, row);
+    return NULL;
+}
+
+/* Takes a row that is as new as the one before or newer, over its reference. */
+static void wisp__object_newer(wisp__reading *r, wisp__object *o, const wisp__kept_row *got,
+                               wisp__row_times t, bool later) {
     wisp *w = r->w;
-    bool same = o->row && wisp__encoded_same(o->row, got->row);
-    if ((int16_t)(got->sequence - o->sequence) > 0 || !o->row) o->sequence = got->sequence;
-    if (back) wisp__kept_forget(w, &o->kept, (uint16_t)(got->sequence - back));
-    if (!wisp__kept_add(w, &o->kept, got))
-        wisp__control_add(w, r->s, WISP__FRAME_LACKS, (int)(o->id & WISP__OBJECT_INDEX));
-    if (!same) wisp__object_news(w, o, o->row ? WISP__OBJECT_CHANGED : WISP__OBJECT_SPAWNED);
+    wisp__kept_rows *k = &o->kept;
+    bool same = o->row && o->row->values == got->row->values &&
+                wisp__encoded_same(o->row, got->row);
+    if (later && k->count && wisp__distance(got->tick, wisp__kept_last(k)->tick) <= 0)
+        wisp__past_forget(w, o);                       /* the server's ticks have leapt */
+    if (!k->count || t.back) k->floor = got->tick - t.back - t.older;
+    if (k->count && !later && !same) wisp__past_forget(w, o);  /* another audience's of its tick */
+    if (!wisp__kept_of_tick(k, got->tick) && !wisp__past_add(w, o, got)) {
+        wisp__past_forget(w, o);
+        wisp__object_lacks(w, r->s, (int)(o->id & WISP__OBJECT_INDEX));
+    }
+    if (!same || (o->predicted && later) || o->overruled ||
+        (o->missed && o->assets == WISP__ASSETS_READY))
+        wisp__object_news(w, o, o->row ? WISP__OBJECT_CHANGED : WISP__OBJECT_SPAWNED);
+    o->overruled = false;
     wisp__encoded_release(w, same ? got->row : o->row);
     if (!same) o->row = got->row;
 }
 
-/* Reads the row of an object, which may be NULL. `owner`: NULL: not told. */
-static bool wisp__on_object_row(wisp__reading *r, wisp__object *o, const wisp__program *program,
-                                const uint16_t *owner) {
+/* Has the server gone on with a frozen object? */
+static bool wisp__object_thaws(const wisp__reading *r, wisp__object *o) {
+    wisp__object_place *place = &r->w->objects.places[o->id & WISP__OBJECT_INDEX];
+    if (!o->frozen || r->tick <= place->tick) return false;
+    o->frozen = false;
+    place->tick = r->tick;
+    return true;
+}
+
+/* Takes the row that was read, which is of a tick. `anew`: a whole one, with a description. */
+static void wisp__object_got(wisp__reading *r, wisp__object *o, wisp__kept_row *got, int64_t tick,
+                             wisp__row_times t, bool anew) {
     wisp *w = r->w;
-    int64_t age = wisp__get(&r->from, 1) ? (int64_t)wisp__get(&r->from, 7) : 0;
-    int64_t tick = r->tick - age;
-    uint8_t low = (uint8_t)wisp__get(&r->from, 8);
-    wisp__kept_row got = { NULL, 0, 0, true, false };
-    int back;
-    if (o) got.sequence = (uint16_t)(o->sequence + (int8_t)(low - (uint8_t)o->sequence));
-    got.row = wisp__object_get_row(r, o, program, got.sequence, &back);
+    bool later = tick > o->tick, thaws;
+    if (o->made) {                 /* it stands; later rows may be made from this one */
+        if (got->row && later && wisp__past_add(w, o, got)) {
+            o->tick = tick;
+            o->since = (uint32_t)r->tick;
+        }
+        wisp__encoded_release(w, got->row);
+        return;
+    }
+    if (o->row && !later && !((anew || o->frozen || o->overruled) && tick == o->tick)) {
+        bool serves = got->row && tick < o->tick && o->of->past != WISP__PAST_OFF &&
+                      wisp__distance(got->tick, o->kept.floor) >= 0 &&
+                      wisp__distance(got->tick, (uint32_t)o->tick) < 0;
+        if (serves && !wisp__kept_of_tick(&o->kept, got->tick)) wisp__past_add(w, o, got);
+        if (tick == o->tick && wisp__distance((uint32_t)r->tick, o->since) > 0)
+            o->since = (uint32_t)r->tick;
+        wisp__encoded_release(w, got->row);
+        return;
+    }
+    if (!got->row) {
+        r->complete = false;
+        wisp__object_lacks(w, r->s, (int)(o->id & WISP__OBJECT_INDEX));
+        return;
+    }
+    thaws = wisp__object_thaws(r, o);
+    if (anew || thaws) got->jumps = true;
+    else if (o->tick > tick - got->span) got->jumps = false;   /* a row since the jump was here */
+    o->tick = tick;
+    o->since = (uint32_t)r->tick;
+    wisp__object_newer(r, o, got, t, later);
+}
+
+/* --- what an owner tells --- */
+
+/* Counts what a peer may not do to an object, and tells it. */
+static void wisp__edit_refused(wisp *w, wisp__session *s, uint32_t number, wisp_result code) {
+    s->peer.stats.edits_refused++;
+    wisp__refusal_add(w, s, (uint32_t)(-1 - code) | number << 15);
+}
+
+/* The object that a record of a peer is about, if the peer may change it now; else NULL, and what
+   it may never change is refused. */
+static wisp__object *wisp__object_of_owner(wisp__reading *r, const wisp__object_head *h) {
+    wisp *w = r->w;
+    wisp__object *o = wisp__object_at(w, h->index);
+    wisp_result why = WISP_OK;
+    bool numbered = h->described || h->gone;
+    bool late = h->index < w->objects.made &&              /* it has gone, and the peer knows */
+                (!o || o->dead || (numbered && h->generation < o->id >> 16));
+    if (late) return NULL;
+    if (!o || !wisp__note_of(w, r->s, h->index) || (numbered && h->generation != o->id >> 16) ||
+        (h->described && o->of != h->of))
+        why = WISP_E_STALE;                                /* also of what is hidden from it */
+    else if (o->of->desc.authority == WISP_AUTHORITY_SERVER ||
+             (o->of->desc.authority == WISP_AUTHORITY_OWNER &&
+              o->owner != wisp__session_player(w, r->s)) || (h->gone && o->of->property))
+        why = WISP_E_AUTHORITY;
+    else if (o->owner != wisp__session_player(w, r->s))
+        wisp__object_give(w, o, wisp__session_player(w, r->s));     /* _ANYONE: who sets it last */
+    if (!why) return o;
+    if (wisp__pay(&w->content.credit, WISP__PRICE_ERROR))
+        wisp__edit_refused(w, r->s, (uint32_t)h->index, why);
+    else wisp__break_unpaid(r);
+    return NULL;
+}
+
+/* Keeps the row that an owner has told, over its reference, until the packet is read. */
+static void wisp__owned_got(wisp__reading *r, wisp__object *o, wisp__kept_row *got,
+                            wisp__row_times times) {
+    wisp *w = r->w;
+    wisp__owned *t = o->owned;
+    const wisp__kept_row *last = wisp__kept_last(&t->rows);
+    bool kept = false;
+    if (got->row && !(last && wisp__distance(got->tick, last->tick) <= 0)) {
+        if (times.back) wisp__owned_forget(w, t, got->tick - times.back - times.older);
+        if (t->rows.count > WISP__OBJECT_BACK)
+            wisp__owned_forget(w, t, wisp__kept_at(&t->rows, 0)->tick + 1);
+        if (w->objects.kept_bytes > w->base.limits.object_bytes)
+            wisp__owned_forget(w, t, got->tick);
+        kept = wisp__kept_add(w, &t->rows, got, WISP__OBJECT_BACK + 1);
+    }
+    if (kept) {
+        w->objects.kept_bytes += wisp__past_cost(got->row);
+        t->heard = t->asks = true;
+        wisp__object_news(w, o, WISP__OBJECT_CHANGED);
+    } else if (!got->row || !last) {
+        wisp__object_lacks(w, r->s, (int)(o->id & WISP__OBJECT_INDEX));
+    }
+    wisp__encoded_release(w, got->row);
+}
+
+/* Reads the row of an object, which may be NULL. */
+static bool wisp__on_object_row(wisp__reading *r, wisp__object *o, const wisp__program *program,
+                                wisp__row_times t, bool anew) {
+    wisp *w = r->w;
+    wisp__encoded *once = NULL;
+    wisp__owned *owned = o && !o->from ? o->owned : NULL;
+    int64_t at = r->from.at;
+    wisp__kept_row got;
+    memset(&got, 0, sizeof got);
+    got.used = true;
+    got.jumps = t.jumps;
+    got.span = t.span;
+    got.tick = (uint32_t)r->tick - t.age;
+    got.row = r->from.failed ? NULL : wisp__object_get_row(
+                                           r, owned ? &owned->rows : o ? &o->kept : NULL, program,
+                                           t, &once);
+    if (owned && got.row && program->audience &&
+        got.row->values != wisp__owner_form(program) + 1)
+        wisp__break(r, "a row of an object for another audience");
     if (r->from.failed) {
         if (w->content.credit.over) wisp__break_unpaid(r);
         else wisp__break(r, "a malformed row of an object");
         wisp__encoded_release(w, got.row);
         return false;
     }
-    if (!o || (o->row && tick < o->tick)) {            /* stale, or of an object before */
-        wisp__encoded_release(w, got.row);
-    } else if (!got.row) {
-        wisp__control_add(w, r->s, WISP__FRAME_LACKS, (int)(o->id & WISP__OBJECT_INDEX));
+    if (o) wisp__class_stats(w, o->of)->messages_received++;
+    if (o) wisp__class_stats(w, o->of)->bits_received += (uint64_t)(r->from.at - at);
+    if (o && !owned && !o->frozen && r->tick < w->objects.places[o->id & WISP__OBJECT_INDEX].tick)
+        o = NULL;                                      /* of the time before it came back */
+    if (o && !owned && once && got.row && (!o->row || r->tick - t.age >= o->tick)) {
+        if (!o->once || !wisp__encoded_same(o->once, once))
+            wisp__object_news(w, o, o->row ? WISP__OBJECT_CHANGED : WISP__OBJECT_SPAWNED);
+        wisp__encoded_release(w, o->once);
+        o->once = once;
     } else {
-        if (owner && *owner != o->owner && (int16_t)(got.sequence - o->sequence) > 0) {
-            o->owner = *owner;
-            wisp__object_news(w, o, WISP__OBJECT_CHANGED);
-        }
-        o->tick = tick;
-        wisp__object_newer(r, o, &got, back);
+        wisp__encoded_release(w, once);
     }
+    if (owned) wisp__owned_got(r, o, &got, t);
+    else if (o) wisp__object_got(r, o, &got, r->tick - t.age, t, anew);
+    else wisp__encoded_release(w, got.row);
     return true;
 }
 
-static bool wisp__on_object(wisp__reading *r, int *index) {
+/* Reads that an object is gone or frozen. What a later packet has told of it stands. */
+static bool wisp__on_object_gone(wisp__reading *r, const wisp__object_head *h, wisp__object *o) {
+    wisp__object_place *place = wisp__told_place(r->w, h->index);
+    bool same = o && o->id >> 16 == h->generation;
+    if (!place || (same && r->tick < place->tick)) return true;
+    if (h->frozen) {
+        if (same) o->frozen = true;
+        if (same) place->tick = r->tick;
+        return true;
+    }
+    if (!place->gone || h->generation >= place->generation) {
+        place->generation = h->generation;
+        place->tick = r->tick;
+    }
+    place->gone = true;
+    if (same) wisp__object_end(r->w, o);
+    return true;
+}
+
+/* Reads a record of a server. */
+static bool wisp__on_object(wisp__reading *r, wisp__object_head *h,
+                            wisp__records *all) {
     const wisp__program *program;
     wisp__object *o;
-    uint16_t owner;
-    if (!wisp__pay(&r->w->content.credit, WISP__PRICE_RECORD)) {
-        wisp__break_unpaid(r);
-        return false;
-    }
-    *index = wisp__get(&r->from, 1) ? *index + 1 : (int)wisp__get(&r->from, 16);
-    if (*index > WISP__OBJECT_INDEX) {
-        wisp__break(r, "an object of no index");
-        return false;
-    }
-    o = wisp__object_at(r->w, *index);
+    if (!wisp__object_get_head(r, h, all)) return false;
+    o = wisp__object_at(r->w, h->index);
     if (o && (!o->from || o->dead)) o = NULL;
-    program = *index < r->w->objects.room ? r->w->objects.places[*index].program : NULL;
-    if (!wisp__get(&r->from, 1)) {
-        if (program) return wisp__on_object_row(r, o, program, NULL);
-        wisp__object_lacks(r, *index);
-        return false;
+    program = h->index < r->w->objects.room ? r->w->objects.places[h->index].program : NULL;
+    if (h->gone) return wisp__on_object_gone(r, h, o);
+    if (h->described) {
+        o = wisp__object_described(r, h);
+        return h->program && wisp__on_object_row(
+                                 r, o && o->dead ? NULL : o, h->program, h->times,
+                                 !h->times.back);
     }
-    if (wisp__get(&r->from, 1)) {
-        uint16_t generation = (uint16_t)wisp__get(&r->from, 16);
-        wisp__object_place *place = r->from.failed ? NULL : wisp__told_place(r->w, *index);
-        if (place && (!place->gone || (int16_t)(generation - place->generation) > 0))
-            place->generation = generation;
-        if (place) place->gone = true;
-        if (place && o && o->id >> 16 == generation) wisp__object_end(r->w, o);
+    if (program) return wisp__on_object_row(r, o, program, h->times, false);
+    wisp__objects_unread(r);
+    return false;
+}
+
+/* Reads a record of a peer that has joined, about an object of ours that it owns. */
+static bool wisp__on_owners_object(wisp__reading *r, wisp__object_head *h,
+                                   wisp__records *all) {
+    wisp *w = r->w;
+    wisp__class *c;
+    wisp__object *o;
+    bool turn;
+    if (!wisp__object_get_head(r, h, all)) return false;
+    c = h->index < w->objects.made ? w->objects.places[h->index].of : NULL;
+    o = wisp__object_of_owner(r, h);
+    if (h->gone) {
+        if (o) wisp__object_end(w, o);
         return !r->from.failed;
     }
-    o = wisp__object_described(r, *index, &program, &owner);
-    if (program) return wisp__on_object_row(r, o, program, &owner);
-    wisp__object_lacks(r, -1);
-    return false;
+    if (!h->described && c) h->program = wisp__encoding_program(wisp__peer_encoding(r->s, c));
+    if (!h->program) {
+        wisp__objects_unread(r);
+        return false;
+    }
+    turn = o && h->described &&
+           (h->turn == o->turn || o->of->desc.authority == WISP_AUTHORITY_ANYONE);
+    if (turn && wisp__owned_make(w, o) && !o->owned->heard)
+        wisp__owned_empty(w, o->owned);
+    else if (o && !h->described && !(o->owned && o->owned->heard)) o = NULL;
+    if (o && (!o->owned || (h->described && !turn) ||
+              (h->program == &wisp__any) != (wisp__class_program(w, o->of) == &wisp__any)))
+        o = NULL;
+    return wisp__on_object_row(r, o, h->program, h->times, false);
+}
+
+/* The handler has spawned an object with this result. */
+static void wisp__object_judged(wisp *w, wisp__object *o, wisp_result result) {
+    bool ready = o->assets != WISP__ASSETS_NONE;       /* wisp_ready was called meanwhile */
+    o->hidden = result < 0;
+    if (o->hidden) o->assets = WISP__ASSETS_REFUSED;
+    else if (result == WISP_PENDING && !ready) o->assets = WISP__ASSETS_WAIT;
+    else if (o->returns && o->of->waits) o->assets = WISP__ASSETS_READY;   /* what was said before
+                                                                              may come later */
+    else return;
+    o->of->waits = true;
+    wisp__object_answer(w, o);
+}
+
+wisp_result wisp_ready(wisp *w, wisp_object handle) {
+    wisp__object *o = wisp__object_get(w, handle);
+    if (!o) return wisp__explain(w, w ? WISP_E_STALE : WISP_E_ARGUMENT,
+                                 "object %lu is not there any more", (unsigned long)handle.id);
+    if (o->hidden) return wisp__explain(w, WISP_E_REFUSED, "object %lu was refused when it was "
+                                        "spawned", (unsigned long)handle.id);
+    if (!o->from || o->assets == WISP__ASSETS_READY) return WISP_OK;
+    if (o->assets) o->assets = WISP__ASSETS_READY, wisp__object_answer(w, o);
+    else o->assets = WISP__ASSETS_READY;               /* `spawned` has yet to answer */
+    return WISP_OK;
+}
+
+/* Runs the watchers whose pattern matches a tag of the object, and not its class. */
+static void wisp__object_tell_tags(wisp *w, const wisp__object *o, wisp_event *event) {
+    for (wisp__connection *c = w->events.matches; c; c = c->next) {
+        bool wanted = false;
+        if (c->dead || strcmp(c->of, "class ") != 0 ||
+            wisp_pattern_matches(c->pattern, event->name))
+            continue;
+        for (int i = 0; o->presence && i < o->presence->tag_count; i++)
+            wanted |= wisp_pattern_matches(c->pattern, w->objects.tags[o->presence->tags[i]].name);
+        event->user = c->user;
+        if (wanted) wisp__handle(w, c->fn, event);
+    }
 }
 
 /* Runs a handler of a class. `before`: the struct before, or NULL. */
 static void wisp__object_tell(wisp *w, wisp__object *o, unsigned what, const void *before) {
     const wisp_class_desc *desc = &o->of->desc;
+    wisp__remote *remote = w->registry.remotes[o->of->remote];
     wisp_event event;
-    wisp__event_begin(w, &event, wisp_server(), w->registry.remotes[o->of->remote]);
+    wisp_player owner = { o->owner };
+    wisp__event_begin(w, &event, o->from ? wisp_server() : wisp_peer_of(w, owner), remote);
+    event.name = remote->name + strlen(wisp__name_kind(remote->name));
     event.object = wisp__object_handle(o);
     event.state = wisp__object_image(o);
     event.before = before;
-    event.tick = o->tick;
+    event.tick = o->from ? o->tick : w->clock.tick;
+    event.player.id = o->owner;
     event.user = desc->user;
     w->events.running++;
-    if (what == WISP__OBJECT_SPAWNED && desc->spawned) o->hidden = desc->spawned(&event) < 0;
+    if (what == WISP__OBJECT_SPAWNED && desc->spawned)
+        wisp__object_judged(w, o, desc->spawned(&event));
     else if (what == WISP__OBJECT_CHANGED && desc->changed) wisp__handle(w, desc->changed, &event);
     else if (what == WISP__OBJECT_DESPAWNED && desc->despawned)
         wisp__handle(w, desc->despawned, &event);
+    event.message = what == WISP__OBJECT_SPAWNED   ? WISP_OBJECT_SPAWNED
+                    : what == WISP__OBJECT_CHANGED ? WISP_OBJECT_CHANGED : WISP_OBJECT_DESPAWNED;
+    if (!o->hidden) wisp__events_run(w, remote, &event);
+    if (!o->hidden && o->presence) wisp__object_tell_tags(w, o, &event);
     w->events.running--;
     wisp__events_sweep(w);
 }
@@ -25971,28 +30576,99 @@ static bool wisp__object_take(wisp *w, wisp__object *o, void **before) {
     wisp__remote *remote = w->registry.remotes[o->of->remote];
     wisp__reader none = wisp__reader_on(NULL, 0);
     wisp__unpacker u = wisp__codec_received(c, &none);
-    wisp__row row = wisp__encoded_as_row(o->row);
-    wisp__encoding theirs;
-    wisp__decoded d;
-    wisp_result result;
-    memset(&d, 0, sizeof d);
-    memset(&theirs, 0, sizeof theirs);
+    size_t bytes = (size_t)o->of->bytes;
+    wisp_result result = WISP_E_MEMORY;
+    uint8_t *both;
+    if (!o->described) return true;        /* it has no struct */
     wisp__codec_turn(c);
     u.shape = &none;
-    *before = wisp__codec_take(c, (size_t)o->of->bytes);
-    w->registry.text[0] = 0;
-    result = *before ? wisp__decode_record(&u, o->described->program, &row, &d) : WISP_E_MEMORY;
-    theirs.described = o->described;
-    if (!result && d.program != remote->schema->program)
-        result = wisp__conform_foreign(c, remote, &theirs, &d, &d.image);
+    both = (uint8_t *)wisp__codec_take(c, 2 * bytes);
+    if (both) {
+        memcpy(both, wisp__object_image(o), bytes);
+        memcpy(both + bytes, both, bytes);
+        result = wisp__object_struct(w, o, &u, o->described, o->row, both + bytes);
+    }
     if (result) {
         wisp__error(w, NULL, remote, result, w->registry.text[0] ? w->registry.text
                                                                  : wisp_result_text(result));
         return false;
     }
-    memcpy(*before, wisp__object_image(o), (size_t)o->of->bytes);
-    memcpy(wisp__object_image(o), d.image, (size_t)o->of->bytes);
+    memcpy(wisp__object_image(o), both + bytes, bytes);
+    *before = both;
+    o->predicted = false;
     return true;
+}
+
+/* Asks `judge` about a state. `state`: as asked, may be changed. */
+static wisp_result wisp__object_ask(wisp *w, wisp__object *o, wisp__session *s, void *state,
+                                    const void *before) {
+    const wisp_class_desc *desc = &o->of->desc;
+    wisp_event event;
+    wisp_result result;
+    if (!desc->judge) return WISP_OK;
+    wisp__event_begin(w, &event, wisp__peer_handle(s), w->registry.remotes[o->of->remote]);
+    event.name += strlen(wisp__name_kind(event.name));
+    if (before) event.object = wisp__object_handle(o);
+    event.state = state;
+    event.before = before;
+    event.player.id = o->owner;
+    event.tick = w->clock.tick;
+    event.user = desc->user;
+    w->events.running++;
+    result = desc->judge(&event);
+    w->events.running--;
+    wisp__events_sweep(w);
+    return result < 0 ? result : WISP_OK;
+}
+
+/* The same about a property, of which it becomes the value. */
+static wisp_result wisp__property_ask(wisp *w, wisp__object *o, wisp__session *s,
+                                      const void *state) {
+    wisp__encoded *asked = wisp__property_row_of(w, o->of->property,
+                                                 wisp__kept_last(&o->owned->rows)->row, state);
+    return asked ? wisp__property_judge(w, o, wisp__peer_handle(s), asked) : WISP_E_MEMORY;
+}
+
+/* Judges the newest row that the owner of an object has told. The next commit makes it ours. */
+static void wisp__object_judge(wisp *w, wisp__object *o) {
+    wisp__owned *t = o->owned;
+    wisp__session *s = wisp__player_session(w, o->owner);
+    wisp__encoding *e = s ? wisp__peer_encoding(s, o->of) : NULL;
+    wisp__reader none = wisp__reader_on(NULL, 0);
+    wisp__unpacker u = wisp__codec_received(&w->content, &none);
+    size_t bytes = (size_t)o->of->bytes;
+    wisp_result result = WISP_E_MEMORY;
+    uint8_t *states;
+    uint8_t turn = o->turn;
+    if (o->dead || !t || !t->asks || !s) return;
+    t->asks = false;
+    wisp__codec_turn(&w->content);
+    u.shape = &none;
+    states = (uint8_t *)wisp__codec_take(&w->content, 3 * bytes);  /* before, asked, answered */
+    if (states) {
+        memcpy(states, wisp__object_image(o), bytes);
+        memcpy(states + bytes, states, bytes);
+        result = wisp__object_struct(w, o, &u, e ? e->described : NULL,
+                                     wisp__kept_last(&t->rows)->row, states + bytes);
+        memcpy(states + 2 * bytes, states + bytes, bytes);
+    }
+    if (!result && o->of->property)
+        result = wisp__property_ask(w, o, s, states + bytes);
+    else if (!result)
+        result = wisp__object_ask(w, o, s, states + 2 * bytes, states);
+    if (w->destroyed || o->dead || o->turn != turn || o->owned != t) return;
+    if (result) {
+        if (wisp__player_session(w, o->owner) == s)
+            wisp__edit_refused(w, s, o->id & WISP__OBJECT_INDEX, result);
+        wisp__object_correct(w, o);
+        return;
+    }
+    t->asked = true;
+    if (o->of->property) return;
+    memcpy(wisp__object_image(o), states + 2 * bytes, bytes);
+    wisp__object_touch(w, o);
+    t->touched = memcmp(states + bytes, states + 2 * bytes, bytes) != 0;
+    wisp__object_tell(w, o, WISP__OBJECT_CHANGED, states);
 }
 
 /* Runs the handlers of all objects that a packet has changed. */
@@ -26004,8 +30680,12 @@ static void wisp__objects_tell(wisp *w) {
         bool taken;
         w->objects.news = o->next_news;
         o->news = 0;
-        taken = (!o->dead || !o->spawned) && o->row && wisp__object_take(w, o, &before);
-        if (o->hidden) continue;
+        if (!o->from) wisp__object_judge(w, o);
+        o->missed = o->assets == WISP__ASSETS_WAIT;
+        if (o->missed && !o->dead) continue;
+        taken = o->from && (!o->dead || !o->spawned) && o->row && wisp__object_take(w, o, &before);
+        if (o->of->property && (taken || o->dead)) wisp__property_told(w, o);
+        if (o->hidden || o->of->property) continue;
         if (!o->spawned && taken) {
             o->spawned = true;
             wisp__object_tell(w, o, WISP__OBJECT_SPAWNED, NULL);
@@ -26019,54 +30699,58 @@ static void wisp__objects_tell(wisp *w) {
     }
 }
 
+/* The server of an end that has joined it is the one whose objects are here. */
+static bool wisp__objects_follow(wisp *w, wisp__session *s) {
+    if (!w->objects.server && !w->objects.lost && !w->objects.made) {
+        w->objects.server = s;             /* what it has told before was not taken */
+        if (w->objects.served) wisp__object_lacks(w, s, WISP__OBJECT_ALL);
+        w->objects.served = true;
+    }
+    return w->objects.server == s;
+}
+
 /* Reads the objects of a packet, with which it ends. */
 static void wisp__on_objects(wisp__reading *r) {
-    int index = -1;
-    if (!r->has_tick || !wisp__joined_by_us(r->s)) {
-        wisp__break(r, "objects of no tick, or of an end that has joined this one");
-        return;
+    wisp__records all = wisp__records_begin();
+    wisp__object_head h;
+    bool good = true;
+    bool server = wisp__joined_by_us(r->s);
+    if (!r->has_tick) wisp__break(r, "objects of no tick");
+    all.count = wisp__get_length(&r->from);
+    if (server && !wisp__objects_follow(r->w, r->s)) {
+        r->from.at = r->from.end;
+        all.count = 0;
     }
-    if (!r->w->objects.server && !r->w->objects.lost && !r->w->objects.made) {
-        r->w->objects.server = r->s;       /* what it has told before was not taken */
-        if (r->w->objects.served)
-            wisp__control_add(r->w, r->s, WISP__FRAME_LACKS, WISP__OBJECT_ALL);
-        r->w->objects.served = true;
-    }
-    if (r->w->objects.server != r->s) wisp__object_lacks(r, -1);
-    while (r->w->objects.server == r->s && wisp__get(&r->from, 1) && !r->from.failed &&
-           wisp__on_object(r, &index))
-        continue;
+    while (good && !r->from.failed && all.count-- > 0)
+        good = server ? wisp__on_object(r, &h, &all) : wisp__on_owners_object(r, &h, &all);
     r->has_previous = false;
+    if (good && r->complete && r->w->objects.server == r->s && !r->from.failed &&
+        r->tick > r->w->clock.confirmed)
+        r->w->clock.confirmed = r->tick;
     wisp__objects_tell(r->w);
+    wisp__properties_run(r->w);
 }
 
-/* A peer has lost an object, or the row that its deltas were made from. */
-static void wisp__note_again(wisp *w, wisp__session *s, wisp__note *n) {
-    wisp__kept_forget(w, &n->flight, n->sequence);
-    wisp__encoded_release(w, n->base);
-    n->base = NULL;
-    n->described = false;
-    wisp__note_due(w, s, n);
-}
-
-static void wisp__on_lacks(wisp__reading *r) {
-    int index = wisp__frame_get_number(&r->from);
-    wisp__audience *a = wisp__audience_of(r->w, r->s);
-    wisp__note *n = a && index < WISP__OBJECT_ALL ? wisp__note_of(r->w, r->s, index) : NULL;
-    if (r->from.failed || !a) return;
-    if (n) wisp__note_again(r->w, r->s, n);
-    if (index != WISP__OBJECT_ALL) return;
-    if (!wisp__pay_each(&r->w->content.credit, a->room, WISP__PRICE_STEP)) {
+/* A server has not taken an edit. */
+static void wisp__on_refused(wisp__reading *r) {
+    uint32_t refusal = (uint32_t)wisp__get(&r->from, 32);
+    wisp_result code = wisp__code_received(-1 - (int)(refusal & 0x7fff), false);
+    const wisp__object *o = wisp__object_at(r->w, (int)(refusal >> 15 & WISP__OBJECT_INDEX));
+    char text[96];
+    if (r->from.failed) return;
+    if (!wisp__joined_by_us(r->s) || !wisp__pay(&r->w->content.credit, WISP__PRICE_ERROR)) {
         wisp__break_unpaid(r);
         return;
     }
-    for (int i = 0; i < a->room; i++)
-        if (a->notes[i]) wisp__note_again(r->w, r->s, a->notes[i]);
+    snprintf(text, sizeof text, "the server has refused an edit of object %lu: %s",
+             (unsigned long)(o ? o->id : 0), wisp_result_text(code));
+    wisp__error(r->w, r->s, o ? r->w->registry.remotes[o->of->remote] : NULL, code, text);
 }
 
 /* A server has gone: so have its objects. */
 static void wisp__objects_lose(wisp *w) {
     w->objects.lost = false;
+    w->clock.told = 0;
     for (int i = 0; i < w->objects.class_count; i++)
         for (wisp__object *o = w->objects.classes[i]->first; o; o = o->next)
             if (o->from && !o->dead && o->spawned) wisp__object_end(w, o);
@@ -26076,316 +30760,338 @@ static void wisp__objects_lose(wisp *w) {
     wisp__objects_tell(w);
 }
 
-/* --- public --- */
-
-static wisp_result wisp__class_check(wisp *w, const char *name, const wisp_class_desc *desc) {
-    if (!name || !desc || !desc->schema)
-        return wisp__explain(w, WISP_E_ARGUMENT, "a class needs a name and a desc with a schema");
-    if (!(desc->rate >= 0))
-        return wisp__explain(w, WISP_E_ARGUMENT, "class '%s': a rate of %g", name, desc->rate);
-    if (desc->schema->shape != WISP_SHAPE_STRUCT || desc->schema->bytes > WISP__CLASS_BYTES)
-        return wisp__explain(w, WISP_E_SCHEMA, "class '%s': its schema is not of a C struct of at "
-                             "most %d bytes", name, WISP__CLASS_BYTES);
-    if (strlen(name) > WISP__NAME_BYTES - 6)
-        return wisp__explain(w, WISP_E_NAME, "a class has a name of at most %d bytes",
-                             WISP__NAME_BYTES - 6);
-    if (w->objects.class_count < WISP__CLASSES) return WISP_OK;
-    return wisp__explain(w, WISP_E_LIMIT, "there are %d classes already", WISP__CLASSES);
-}
-
-static bool wisp__schema_copies(const wisp_schema *schema);
-
-/* Is all that a type stores in its own bytes? */
-static bool wisp__type_copies(const wisp_type *type) {
-    const wisp_type *inner = (const wisp_type *)type->of;
-    switch (type->kind) {
-    case WISP_TYPE_ANY: case WISP_TYPE_EXACT: return false;
-    case WISP_TYPE_ARRAY: return wisp__type_copies(inner);
-    case WISP_TYPE_STRUCT: return wisp__schema_copies((const wisp_schema *)type->of);
-    case WISP_TYPE_UNION:
-        for (int i = 0; i < type->max; i++)
-            if (!wisp__type_copies(&inner[i])) return false;
-        return true;
-    default: return true;
-    }
-}
-
-static bool wisp__schema_copies(const wisp_schema *schema) {
-    for (int i = 0; i < schema->count; i++)
-        if (!wisp__type_copies(&schema->fields[i].type)) return false;
-    return schema->shape == WISP_SHAPE_STRUCT;
-}
-
-/* The remote that stands for a class of that name, made for it. NULL with w->why. */
-static wisp__remote *wisp__class_remote(wisp *w, const char *name, const wisp_class_desc *desc) {
-    wisp__remote *remote;
-    wisp_config config;
-    char full[WISP__NAME_BYTES + 1];
-    memset(&config, 0, sizeof config);
-    config.encode.mode = WISP_ENCODE_SCHEMA;
-    config.encode.schema = desc->schema;
-    config.encode.migrations = desc->migrations;
-    config.encode.migration_count = desc->migration_count;
-    snprintf(full, sizeof full, "class %s", name);
-    remote = wisp__registry_find(&w->registry, full, (int)strlen(full));
-    if (wisp__class_at(w, remote)) {
-        wisp__explain(w, WISP_E_NAME, "class '%s' is defined already", name);
-        return NULL;
-    }
-    w->why = wisp_use_config(w, NULL, full);
-    if (!w->why) w->why = wisp_use_config(w, &config, full);
-    if (!w->why && !wisp__schema_copies(desc->schema))
-        wisp__explain(w, WISP_E_SCHEMA, "class '%s': a value of any type points to memory that "
-                      "does not stay", name);
-    remote = w->why ? NULL : wisp__registry_add(&w->registry, full, &w->why);
-    if (!remote) return NULL;
-    remote->of_class = true;
-    w->why = wisp__registry_settle(&w->registry, remote);
-    remote->of_class = !w->why;
-    return w->why ? NULL : remote;
-}
-
-wisp_class wisp_define(wisp *w, const char *name, const wisp_class_desc *desc) {
-    wisp_class none = { 0 }, handle;
-    wisp__remote *remote;
-    wisp__class *c;
-    if (!w) return none;
-    w->why = wisp__class_check(w, name, desc);
-    remote = w->why ? NULL : wisp__class_remote(w, name, desc);
-    if (!remote) return none;
-    w->why = wisp__grow(&w->base, WISP__ARRAY(w->objects.classes, w->objects.class_room),
-                        w->objects.class_count + 1, WISP__CLASSES);
-    c = w->why ? NULL : (wisp__class *)wisp__alloc(&w->base, sizeof *c);
-    if (!c) wisp__no_more_memory(w);
-    if (!c) return none;
-    c->desc = *desc;
-    c->remote = remote->index;
-    c->bytes = (desc->schema->bytes + 15) & ~15;
-    c->priority = wisp__default_int(desc->priority, WISP_PRIORITY(500)) - 1;
-    c->rate = desc->rate;
-    w->clock.wanted = true;
-    w->objects.classes[w->objects.class_count++] = c;
-    handle.id = (uint32_t)w->objects.class_count;
-    return handle;
-}
-
-static wisp_result wisp__spawn_check(wisp *w, const wisp__class *c, const void *state) {
-    if (!c || !state)
-        return wisp__explain(w, WISP_E_ARGUMENT, "an object needs a class (wisp_define) and a "
-                             "struct of it");
-    if (w->clock.rate <= 0)
-        return wisp__explain(w, WISP_E_UNSUPPORTED, "objects need ticks: set desc.tick_rate");
-    if (w->objects.server || w->objects.lost)
-        return wisp__explain(w, WISP_E_UNSUPPORTED, "this end sees the objects of a server, which "
-                             "alone spawns them");
-    if (w->objects.count < w->base.limits.objects) return WISP_OK;
-    return wisp__no_room(w, WISP_E_LIMIT, w->base.limits.objects, "limits.objects");
-}
-
-/* An object of this end that the caller may change; NULL with the reason. */
-static wisp__object *wisp__object_own(wisp *w, wisp_object handle, wisp_result *why) {
-    wisp__object *o = wisp__object_get(w, handle);
-    *why = WISP_OK;
-    if (!w) *why = WISP_E_ARGUMENT;
-    else if (!o) *why = wisp__explain(w, WISP_E_STALE, "object %lu is not there any more",
-                                      (unsigned long)handle.id);
-    else if (o->from) *why = wisp__explain(w, WISP_E_UNSUPPORTED, "object %lu is of the server, "
-                                           "which alone changes it", (unsigned long)handle.id);
-    return *why ? NULL : o;
-}
-
-wisp_object wisp_spawn(wisp *w, wisp_class of, wisp_player owner, const void *state) {
-    wisp__class *c = wisp__class_of(w, of);
-    wisp__object *o = NULL;
-    uint32_t id = 0;
-    if (!w) return wisp__object_handle(NULL);
-    w->why = wisp__spawn_check(w, c, state);
-    if (w->why) return wisp__object_handle(NULL);
-    w->why = wisp__place_take(w, &id);
-    if (!w->why) o = wisp__object_new(w, c, id);
-    if (!w->why && !o) {
-        wisp__place_free(&w->objects, (int)(id & WISP__OBJECT_INDEX));
-        w->why = WISP_E_MEMORY;
-    }
-    if (w->why) wisp__no_more_memory(w);
-    if (w->why) return wisp__object_handle(NULL);
-    o->owner = owner.id;
-    memcpy(wisp__object_image(o), state, (size_t)c->desc.schema->bytes);
-    w->why = wisp__object_row(w, o, &o->row);
-    if (w->why) {
-        wisp__object_refuse(w, o, wisp__class_program(w, c), w->why);
-        wisp__place_free(&w->objects, (int)(id & WISP__OBJECT_INDEX));
-        wisp__object_free(w, o);
-        return wisp__object_handle(NULL);
-    }
-    o->tick = w->clock.tick;
-    o->spawned = true;
-    c->count++;
-    w->objects.count++;
-    wisp__object_show(w, o);
-    return wisp__object_handle(o);
-}
-
-wisp_result wisp_despawn(wisp *w, wisp_object handle) {
-    wisp_result why;
-    wisp__object *o = wisp__object_own(w, handle, &why);
-    if (o) wisp__object_die(w, o);
-    return why;
-}
-
-void *wisp_object_edit(wisp *w, wisp_object handle) {
-    wisp_result why;
-    wisp__object *o = wisp__object_own(w, handle, &why);
-    if (!o) return NULL;
-    if (!o->edited) {
-        o->edited = true;
-        o->next_edited = w->objects.edited;
-        w->objects.edited = o;
-    }
-    return wisp__object_image(o);
-}
-
-bool wisp_view(wisp *w, wisp_object handle, int moment, void *out) {
+bool wisp_is_frozen(const wisp *w, wisp_object handle) {
     const wisp__object *o = wisp__object_get(w, handle);
-    if (!o || !out || !o->spawned || o->hidden || moment < WISP_NOW || moment > WISP_CONFIRMED)
-        return false;
-    memcpy(out, wisp__object_image(o), (size_t)o->of->desc.schema->bytes);
-    return true;
-}
-
-void *wisp_object_user(const wisp *w, wisp_object handle) {
-    const wisp__object *o = wisp__object_get(w, handle);
-    return o ? o->user : NULL;
-}
-
-wisp_result wisp_set_object_user(wisp *w, wisp_object handle, void *user) {
-    wisp__object *o = wisp__object_get(w, handle);
-    if (!o) return wisp__explain(w, w ? WISP_E_STALE : WISP_E_ARGUMENT,
-                                 "object %lu is not there any more", (unsigned long)handle.id);
-    o->user = user;
-    return WISP_OK;
-}
-
-static wisp_object wisp__object_from(const wisp__object *o) {
-    while (o && (o->dead || o->hidden || !o->spawned)) o = o->next;
-    return wisp__object_handle(o);
-}
-
-wisp_object wisp_first(const wisp *w, wisp_class of) {
-    const wisp__class *c = wisp__class_of(w, of);
-    return wisp__object_from(c ? c->first : NULL);
-}
-
-wisp_object wisp_next(const wisp *w, wisp_object handle) {
-    const wisp__object *o = w ? wisp__object_at(w, (int)(handle.id & WISP__OBJECT_INDEX)) : NULL;
-    return wisp__object_from(o && o->id == handle.id ? o->next : NULL);
-}
-
-wisp_class wisp_class_of(const wisp *w, wisp_object handle) {
-    const wisp__object *o = wisp__object_get(w, handle);
-    wisp_class of = { 0 };
-    for (int i = 0; o && i < w->objects.class_count; i++)
-        if (w->objects.classes[i] == o->of) of.id = (uint32_t)i + 1;
-    return of;
-}
-
-wisp_player wisp_owner_of(const wisp *w, wisp_object handle) {
-    const wisp__object *o = wisp__object_get(w, handle);
-    wisp_player owner = { 0 };
-    if (o) owner.id = o->owner;
-    return owner;
-}
-
-wisp_result wisp_give(wisp *w, wisp_object handle, wisp_player owner) {
-    wisp_result why;
-    wisp__object *o = wisp__object_own(w, handle, &why);
-    if (!o || o->owner == owner.id) return why;
-    o->owner = owner.id;
-    for (wisp__note *n = o->notes; n; n = n->next) {
-        wisp__session *s = wisp__session_at(w, n->session);
-        n->described = false;
-        n->description++;
-        if (s && wisp__audience_of(w, s)) wisp__note_due(w, s, n);
-    }
-    return WISP_OK;
-}
-
-wisp_player wisp_me(const wisp *w) {
-    wisp_player me = { 0 };
-    if (w && w->clock.following) me.id = w->clock.player;
-    return me;
-}
-
-wisp_player wisp_player_of(const wisp *w, wisp_peer peer) {
-    const wisp__session *s = w ? wisp__session_or_left(w, peer) : NULL;
-    wisp_player player = { 0 };
-    if (s && !wisp__joined_by_us(s)) player.id = wisp__session_player(w, s);
-    return player;
-}
-
-wisp_peer wisp_peer_of(const wisp *w, wisp_player player) {
-    wisp_peer none = { 0 };
-    const wisp__session *s = w && player.id && player.id <= w->peers.pool.made
-                                 ? wisp__session_at(w, player.id - 1) : NULL;
-    return s && s->peer.state == WISP__JOINED && !wisp__joined_by_us(s) ? wisp__peer_handle(s)
-                                                                        : none;
-}
-
-bool wisp_is_mine(const wisp *w, wisp_object handle) {
-    const wisp__object *o = wisp__object_get(w, handle);
-    return o && o->owner == wisp_me(w).id && (o->owner || !o->from);
-}
-
-bool wisp_decides(const wisp *w, wisp_object handle) {
-    const wisp__object *o = wisp__object_get(w, handle);
-    return o && !o->from;
+    return o && o->frozen;
 }
 
 static void wisp__objects_free(wisp *w) {
     for (int i = 0; i < w->objects.class_count; i++) {
-        while (w->objects.classes[i]->first) wisp__object_free(w, w->objects.classes[i]->first);
+        while (w->objects.classes[i]->first) wisp__object_drop(w, w->objects.classes[i]->first);
         wisp__free(&w->base, w->objects.classes[i], sizeof *w->objects.classes[i]);
     }
+    wisp__interest_free(w);
     wisp__array_free(&w->base, WISP__ARRAY(w->objects.places, w->objects.room));
     wisp__array_free(&w->base, WISP__ARRAY(w->objects.classes, w->objects.class_room));
     wisp__array_free(&w->base, WISP__ARRAY(w->objects.audiences, w->objects.audience_room));
 }
 
 WISP__UNUSED static void wisp__objects_check(const wisp *w) {
+    int64_t past = 0;
     int count = 0;
+    wisp__interest_check(w);
     for (int i = 0; i < w->objects.class_count; i++) {
         int live = 0;
         for (const wisp__object *o = w->objects.classes[i]->first; o; o = o->next) {
             live += !o->dead;
             count += o->from || !o->dead;
             WISP_ASSERT(o->dead || wisp__object_at(w, (int)(o->id & WISP__OBJECT_INDEX)) == o);
-            WISP_ASSERT(!o->from || !o->notes);
+            WISP_ASSERT(!o->from || !o->notes || o->of->desc.authority);
+            for (int k = 0; k < o->kept.count; k++)
+                past += wisp__past_cost(wisp__kept_at(&o->kept, k)->row);
+            for (int k = 0; o->owned && k < o->owned->rows.count; k++)
+                past += wisp__past_cost(wisp__kept_at(&o->owned->rows, k)->row);
+            WISP_ASSERT(!o->kept.count || wisp__kept_last(&o->kept)->tick == (uint32_t)o->tick);
         }
         WISP_ASSERT(live == w->objects.classes[i]->count);
+    }
+    WISP_ASSERT(past == w->objects.kept_bytes);
+    for (int i = 0; i < w->objects.audience_room; i++) {
+        const wisp__audience *a = w->objects.audiences[i];
+        int open = 0;
+        for (int k = 0; a && k < a->room; k++) open += a->notes[k] && a->notes[k]->open;
+        WISP_ASSERT(!a || open == a->open);
     }
     WISP_ASSERT(count == w->objects.count);
 }
 
 #else
 
-/* Without objects nobody is shown one, and a record of one is of no kind. What is called with the
-   audience of a peer or an object in hand is never called. */
-static inline wisp__audience *wisp__audience_of(const wisp *w, const wisp__session *s) {
-    return (void)w, (void)s, (wisp__audience *)NULL;
-}
-static inline void wisp__objects_joined(wisp *w, wisp__session *s) { (void)w, (void)s; }
-static inline void wisp__objects_left(wisp *w, wisp__session *s) { (void)w, (void)s; }
-static inline void wisp__objects_order(wisp *w, wisp__session *s) { (void)w, (void)s; }
-static inline void wisp__object_outcome(wisp *w, wisp__session *s, uint32_t number, bool arrived) {
-    (void)w, (void)s, (void)number, (void)arrived;
-}
-static inline void wisp__objects_commit(wisp *w) { (void)w; }
-static inline void wisp__objects_bury(wisp *w) { (void)w; }
 static inline void wisp__objects_lose(wisp *w) { (void)w; }
 static inline void wisp__objects_free(wisp *w) { (void)w; }
 static inline void wisp__objects_check(const wisp *w) { (void)w; }
 static void wisp__on_objects(wisp__reading *r) { wisp__break(r, "a record of no kind"); }
-static void wisp__on_lacks(wisp__reading *r) { wisp__break(r, "a record of no kind"); }
+static void wisp__on_refused(wisp__reading *r) { wisp__break(r, "a record of no kind"); }
+
+#endif
+
+/* ===========================================================================
+ * MARK: >>view
+ * What: objects as they are, were, and are drawn: copies of their structs, between two rows where
+ *   need be.
+ * Invariants: a view changes nothing, so it may be taken any number of times. At the tick of a row
+ *   a view is that row.
+ * Not here: which rows are kept (object), how the time that is drawn passes (tick).
+ * ======================================================================== */
+
+#ifndef WISP_NO_STATE
+
+/* --- between two structs --- */
+
+/* by: 0 is `a`, 1 is `b`; more goes on as from `a` to `b`. */
+typedef struct wisp__blend {
+    const wisp__op *ops;
+    const uint8_t *a, *b;
+    uint8_t *out;
+    double by;
+} wisp__blend;
+
+static double wisp__blend_load(const uint8_t *at, int bytes) {
+    return wisp__bits_double(wisp__load_number_bits(at, bytes));
+}
+
+static void wisp__blend_store(uint8_t *at, int bytes, double v) {
+    float narrow = (float)v;
+    if (bytes == 4) memcpy(at, &narrow, 4);
+    else memcpy(at, &v, 8);
+}
+
+/* An angle between two, the short way; in the range of a turn from -pi or from 0, if both are. */
+static double wisp__blend_angle(double a, double b, double by) {
+    const double turn = 6.283185307179586;
+    double far = b - a, v, turns, low;
+    if (!wisp__is_within(far, -1e9, 1e9)) return b;
+    turns = far / turn;
+    far -= turn * (double)(int64_t)(turns + (turns < 0 ? -0.5 : 0.5));
+    v = a + far * by;
+    low = wisp__min(a, b) < 0 ? -turn / 2 : 0;
+    if (wisp__min(a, b) < low || wisp__max(a, b) > low + turn) return v;
+    return v < low ? v + turn : v > low + turn ? v - turn : v;
+}
+
+static void wisp__blend_number(const wisp__blend *x, const wisp__op *op, size_t at) {
+    int bytes = op->bytes;
+    double a = wisp__blend_load(x->a + at, bytes), b = wisp__blend_load(x->b + at, bytes);
+    double v = a + (b - a) * x->by;
+    if (op->of_field & WISP_FLAG_ANGLE) v = wisp__blend_angle(a, b, x->by);
+    if (op->code == WISP__OP_QUANTIZED) v = wisp__clamp(v, op->low, op->high);
+    wisp__blend_store(x->out + at, bytes, v);
+}
+
+/* Whole numbers, where near ones mean near things; they do not go on. */
+static void wisp__blend_int(const wisp__blend *x, const wisp__op *op, size_t at) {
+    bool is_signed = (op->flags & WISP__OP_SIGNED) != 0;
+    int64_t a = wisp__load_int(x->a + at, op->bytes, is_signed);
+    int64_t b = wisp__load_int(x->b + at, op->bytes, is_signed);
+    double far = ((double)b - (double)a) * x->by;
+    if (op->flags & WISP__OP_PLAIN || x->by > 1 || !wisp__is_within(far, -1e15, 1e15)) return;
+    a += (int64_t)(far + (far < 0 ? -0.5 : 0.5));
+    wisp__store_int(x->out + at, op->bytes, (uint64_t)a);
+}
+
+static void wisp__blend_color(const wisp__blend *x, const wisp__op *op, size_t at) {
+    for (size_t i = at; i < at + 4 && op->bytes == 4; i++)
+        x->out[i] = (uint8_t)wisp__clamp(x->a[i] + (x->b[i] - x->a[i]) * x->by + 0.5, 0, 255);
+    for (size_t i = at; i < at + 16 && op->bytes != 4; i += 4) {
+        double a = wisp__blend_load(x->a + i, 4), b = wisp__blend_load(x->b + i, 4);
+        wisp__blend_store(x->out + i, 4, wisp__clamp(a + (b - a) * x->by, 0, 1));
+    }
+}
+
+/* A rotation, at even speed the short way: the arc is halved until it is as good as straight. */
+static void wisp__blend_rotation(const wisp__blend *x, size_t at) {
+    double a[4], b[4], middle[4], dot = 0, by = x->by, size = 0;
+    for (size_t i = 0; i < 4; i++) {
+        a[i] = wisp__blend_load(x->a + at + 4 * i, 4);
+        b[i] = wisp__blend_load(x->b + at + 4 * i, 4);
+        dot += a[i] * b[i];
+    }
+    for (int i = 0; i < 4 && dot < 0; i++) b[i] = -b[i];
+    if (dot < 0) dot = -dot;
+    for (; by > 1; by--)
+        for (int i = 0; i < 4; i++) {
+            double next = 2 * dot * b[i] - a[i];
+            a[i] = b[i];
+            b[i] = next;
+        }
+    for (int halves = 0; halves <= 6; halves++) {
+        double part = halves < 6 ? 0.5 : by;
+        size = 0;
+        for (int i = 0; i < 4; i++) {
+            middle[i] = a[i] + (b[i] - a[i]) * part;
+            size += middle[i] * middle[i];
+        }
+        if (size < 1e-9) return;                       /* it is no rotation */
+        size = wisp__root(size);
+        for (int i = 0; i < 4; i++) middle[i] /= size;
+        if (halves == 6) break;
+        memcpy(by < 0.5 ? b : a, middle, sizeof a);
+        by = by < 0.5 ? 2 * by : 2 * by - 1;
+    }
+    for (size_t i = 0; i < 4; i++) wisp__blend_store(x->out + at + 4 * i, 4, middle[i]);
+}
+
+static void wisp__blend_floats(const wisp__blend *x, const wisp__op *op, size_t at) {
+    int plain = op->type->kind == WISP_TYPE_QUAT ? 0
+                : op->type->kind == WISP_TYPE_TRANSFORM ? 3 : op->max;
+    for (int i = 0; i < plain; i++) wisp__blend_number(x, op, at + 4 * (size_t)i);
+    if (plain != op->max) wisp__blend_rotation(x, at + 4 * (size_t)plain);
+}
+
+/* Operations of a struct, or of an element of an array that always has all of them. */
+static void wisp__blend_ops(const wisp__blend *x, int from, int to, size_t base) {
+    for (int i = from; i < to; i++) {
+        const wisp__op *op = &x->ops[i];
+        size_t at = base + (size_t)op->offset;
+        bool stepped = (op->of_field & WISP_FLAG_STEPPED) != 0;
+        switch (stepped && op->code != WISP__OP_ARRAY ? WISP__OP_LITERAL : (int)op->code) {
+        case WISP__OP_INT:
+        case WISP__OP_LONG: wisp__blend_int(x, op, at); break;
+        case WISP__OP_DOUBLE:
+        case WISP__OP_NUMBER:
+        case WISP__OP_QUANTIZED: wisp__blend_number(x, op, at); break;
+        case WISP__OP_FLOATS: wisp__blend_floats(x, op, at); break;
+        case WISP__OP_QUAT: wisp__blend_rotation(x, at); break;
+        case WISP__OP_COLOR: wisp__blend_color(x, op, at); break;
+        case WISP__OP_ARRAY:
+            for (int k = 0; k < op->max && !stepped && !op->count_bytes; k++)
+                wisp__blend_ops(x, i + 1, op->end, at + (size_t)k * (size_t)op->each);
+            i = op->end - 1;
+            break;
+        case WISP__OP_UNION: i = op->end - 1; break;
+        default: break;
+        }
+    }
+}
+
+/* --- between two rows --- */
+
+/* Two rows of an object, and how far it is from the first to the second. */
+typedef struct wisp__moment { wisp__kept_row from, to; double by; } wisp__moment;
+
+/* The ticks from the newest row of an object to one that is kept. */
+static double wisp__kept_ticks(const wisp__object *o, int i) {
+    return (double)wisp__distance(wisp__kept_at(&o->kept, i)->tick, (uint32_t)o->tick);
+}
+
+/* How far a moment is between the i-th row and the next. */
+static double wisp__moment_part(const wisp__object *o, int i, double at) {
+    const wisp__kept_row *next = wisp__kept_at(&o->kept, i + 1);
+    double from = wisp__kept_ticks(o, i), to = wisp__kept_ticks(o, i + 1);
+    if (next->span) from = wisp__max(from, to - next->span);
+    return next->jumps || from >= to ? 0 : wisp__clamp((at - from) / (to - from), 0, 64);
+}
+
+/* The rows at a tick. `beyond`: ticks after the newest row that it may go on for. false: nothing is
+   known of then. */
+static bool wisp__moment_find(const wisp__object *o, double tick, double beyond,
+                              wisp__moment *out) {
+    double at = tick - (double)o->tick;
+    int i = o->kept.count - 1;
+    memset(out, 0, sizeof *out);
+    out->from.row = o->row;
+    out->from.made = o->made;
+    if (at >= 0 && beyond <= 0) return true;
+    while (i >= 0 && wisp__kept_ticks(o, i) > wisp__min(at, -0.5)) i--;
+    if (i < 0) return at >= 0;
+    out->by = i + 1 < o->kept.count ? wisp__moment_part(o, i, wisp__min(at, beyond)) : 0;
+    if (out->by > 0) out->to = *wisp__kept_at(&o->kept, i + 1);
+    if (out->by > 0 || at < 0) out->from = *wisp__kept_at(&o->kept, i);
+    return true;
+}
+
+/* Fills a struct from two rows. No memory of the codec stays in use. */
+static bool wisp__moment_view(wisp *w, const wisp__object *o, const wisp__moment *x, void *out) {
+    wisp__mark mark = wisp__codec_mark(&w->content);
+    wisp__supply supply = wisp__supply_of_arena(&w->base, &w->content.arena, NULL);
+    const wisp__program *program = wisp__class_program(w, o->of);
+    size_t bytes = (size_t)o->of->desc.schema->bytes;
+    bool ahead = x->by > 1, good;
+    void *other = x->by > 0 ? wisp__supply_take(&supply, bytes) : out;
+    memcpy(out, wisp__object_image(o), bytes);
+    if (other && other != out) memcpy(other, out, bytes);
+    good = other && wisp__object_struct_of(w, o, x->from.row, x->from.made, ahead ? other : out);
+    if (good && x->by > 0) {
+        wisp__blend blend = { program->ops, NULL, NULL, (uint8_t *)out, x->by };
+        blend.a = (uint8_t *)(ahead ? other : out);
+        blend.b = (uint8_t *)(ahead ? out : other);
+        good = wisp__object_struct_of(w, o, x->to.row, x->to.made, ahead ? out : other);
+        if (good) wisp__blend_ops(&blend, 0, program->count, 0);
+    }
+    wisp__codec_rewind(&w->content, &mark);
+    return good;
+}
+
+/* An object that a caller may see. */
+static const wisp__object *wisp__object_seen(const wisp *w, wisp_object handle) {
+    const wisp__object *o = wisp__object_get(w, handle);
+    return o && o->spawned && !o->hidden && o->of->desc.schema ? o : NULL;
+}
+
+bool wisp_view(wisp *w, wisp_object handle, int moment, void *out) {
+    const wisp__object *o = wisp__object_seen(w, handle);
+    wisp__moment x;
+    double beyond;
+    if (!o || !out || moment < WISP_NOW || moment > WISP_SMOOTH) return false;
+    if (moment == WISP_SMOOTH && !wisp_decides(w, handle) && w->clock.smooths) {
+        o->of->past = WISP__PAST_WANTED;
+        beyond = wisp__distance(o->since, (uint32_t)o->tick) > 0 || w->clock.confirmed > o->tick
+                     ? 0 : o->of->desc.extrapolate * w->clock.rate;
+        return wisp__moment_find(o, w->clock.smooth - o->of->behind, beyond, &x) &&
+               wisp__moment_view(w, o, &x, out);
+    }
+    memcpy(out, wisp__object_image(o), (size_t)o->of->desc.schema->bytes);
+    return moment != WISP_CONFIRMED || !(o->predicted || o->edited) || !o->from ||
+           wisp__object_struct_of(w, o, o->row, o->made, out);
+}
+
+bool wisp_past(wisp *w, wisp_object handle, double tick, void *out) {
+    const wisp__object *o = wisp__object_seen(w, handle);
+    double newest = o ? (double)(o->from ? w->clock.told : w->clock.tick) : 0;
+    wisp__moment x;
+    if (!o || !out || !wisp__is_within(tick, newest + 1 - WISP__PAST_TICKS, newest)) return false;
+    o->of->past = WISP__PAST_WANTED;
+    return wisp__moment_find(o, tick, 0, &x) && wisp__moment_view(w, o, &x, out);
+}
+
+wisp_result wisp_teleport(wisp *w, wisp_object handle) {
+    wisp_result why;
+    wisp__object *o = wisp__object_own(w, handle, &why);
+    if (o) o->teleports = true;
+    return why;
+}
+
+/* Each class is drawn so far behind the smooth time that the next state is mostly there: 2.15 of
+   its intervals, so that one that is lost may be missing. The distance changes by a part of the
+   time that has passed, so that what is drawn never goes back. */
+static void wisp__views_advance(wisp *w, double passed) {
+    const wisp__clock *c = &w->clock;
+    for (int i = 0; i < w->objects.class_count; i++) {
+        wisp__class *of = w->objects.classes[i];
+        double interval = wisp__max(of->rate > 0 ? c->rate / of->rate : 1, c->spacing);
+        double off = WISP__SMOOTH_BEHIND * interval - of->behind;
+        if (of->behind <= 0) of->behind += off;
+        else of->behind += wisp__clamp(off, -WISP__SMOOTH_FASTER * passed,
+                                       WISP__SMOOTH_SLOWER * passed);
+    }
+}
+
+/* Ticks by which what is drawn is behind the smooth time, at least. */
+static double wisp__views_behind(const wisp *w) {
+    double behind = 0;
+    for (int i = 0; i < w->objects.class_count; i++) {
+        const wisp__class *of = w->objects.classes[i];
+        if (of->past == WISP__PAST_WANTED && of->count && (behind <= 0 || of->behind < behind))
+            behind = of->behind;
+    }
+    return behind > 0 ? behind : WISP__SMOOTH_BEHIND;
+}
+
+/* An end that has begun to follow a server knows the upper bits of the ticks that were told. */
+static void wisp__views_follow(wisp *w, int64_t expected) {
+    w->clock.told = w->clock.confirmed = 0;
+    for (int i = 0; i < w->objects.class_count; i++)
+        for (wisp__object *o = w->objects.classes[i]->first; o; o = o->next)
+            if (o->from)
+                o->tick = wisp__least(expected + wisp__distance((uint32_t)o->tick,
+                                                                (uint32_t)expected), expected);
+}
+
+#else
+
+static inline void wisp__views_advance(wisp *w, double passed) { (void)w, (void)passed; }
+static inline void wisp__views_follow(wisp *w, int64_t expected) { (void)w, (void)expected; }
+static inline double wisp__views_behind(const wisp *w) { return (void)w, WISP__SMOOTH_BEHIND; }
 
 #endif
 
@@ -26399,8 +31105,9 @@ static void wisp__on_lacks(wisp__reading *r) { wisp__break(r, "a record of no ki
  *
  * The four times of a question and its answer give the offset of the two clocks and the round trip
  * (RFC 5905 8). A packet is read in the update after it came, so it came half an update before, on
- * average. Of the last 24 answers the half with the shorter round trips counts. No answer is wrong
- * by more than half of its round trip: one that contradicts the others is the first of new ones.
+ * average. Of the last 48 answers three quarters count, those with the shorter round trips. None is
+ * wrong by more than half of its round trip: one that contradicts the others is the first of new
+ * ones.
  * ======================================================================== */
 
 enum { WISP__CLOCK_OFF = 10 };            /* ticks: more is a jump */
@@ -26412,8 +31119,6 @@ static double wisp__came_at(const wisp__base *base) {
 
 static bool wisp__tick_rate_valid(double rate) { return wisp__is_within(rate, 0.1, 1000); }
 
-static int64_t wisp__ticks_of(double ticks) { return (int64_t)wisp__clamp(ticks, -1e14, 1e14); }
-
 /* The server's ticks, as far as is known. */
 static double wisp__server_ticks(const wisp__clock *c, double time) {
     return c->origin + c->rate * time;
@@ -26421,7 +31126,7 @@ static double wisp__server_ticks(const wisp__clock *c, double time) {
 
 /* --- questions and answers --- */
 
-/* Asks the server that is followed, some 20 times a second at first and then twice, in pauses that
+/* Asks the server that is followed, some 50 times a second at first and then twice, in pauses that
    differ, so that questions do not always meet the same phase of its updates. */
 static void wisp__clock_ask(wisp *w) {
     wisp__clock *c = &w->clock;
@@ -26430,13 +31135,14 @@ static void wisp__clock_ask(wisp *w) {
     double pause;
     if (!wisp_peer_equal(server, c->server)) {
         c->server = server;
-        c->following = false;
-        c->count = 0;
+        c->following = c->smooths = false;
+        c->count = c->heard = 0;
+        c->spacing = 1;
         c->next_ask = w->base.time;
         memset(c->asked, 0, sizeof c->asked);
     }
     if (!server.id || w->base.time < c->next_ask) return;
-    pause = wisp__max(c->count < WISP__CLOCK_SAMPLES ? 0.03 : 0.3, s->peer.flow.rtt / 8);
+    pause = wisp__max(c->count < WISP__CLOCK_SAMPLES ? 0.012 : 0.3, s->peer.flow.rtt / 16);
     c->next_ask = w->base.time + pause * (1 + (c->ask * 5 % 8) / 7.0);
     s->asks_clock = true;
     wisp__peers_mark(w, &s->peer);
@@ -26454,12 +31160,12 @@ static wisp__clock_frame wisp__clock_frame_of(wisp *w, wisp__session *s) {
         return f;
     }
     f.held = (uint32_t)(held * 1e6);
-    f.ticks = (uint64_t)wisp__ticks_of(c->at * 65536);
+    f.ticks = (uint64_t)(int64_t)(wisp__clamp(c->at, -1e14, 1e14) * 65536);
     f.rate = wisp__double_bits(c->rate);
     return f;
 }
 
-/* Takes the half of the answers with the shorter round trips. */
+/* Takes the three quarters of the answers that have the shorter round trips. */
 static void wisp__clock_estimate(wisp__clock *c) {
     int n = wisp__min_int(c->count, WISP__CLOCK_SAMPLES), used = 0;
     double origin = 0;
@@ -26470,12 +31176,12 @@ static void wisp__clock_estimate(wisp__clock *c) {
         for (int k = 0; k < n; k++)
             shorter += c->rtts[k] < c->rtts[i] || (c->rtts[k] <= c->rtts[i] && k < i);
         jitter += (c->rtts[i] > mean ? c->rtts[i] - mean : mean - c->rtts[i]) / (float)n;
-        if (2 * shorter >= n) continue;
-        origin += c->origins[i];
+        if (4 * shorter >= 3 * n) continue;
+        origin += (double)c->origins[i];
         rtt += c->rtts[i];
         used++;
     }
-    c->origin = origin / used;
+    c->origin = c->first + origin / used;
     c->rtt = rtt / (float)used;
     c->jitter = jitter;
 }
@@ -26493,8 +31199,10 @@ static void wisp__clock_answered(wisp *w, const wisp__clock_frame *f, double rat
         c->count = 0;                  /* both cannot be right: the server's ticks have jumped */
     c->rate = rate;
     c->player = f->player;
+    if (!c->following) wisp__views_follow(w, (int64_t)f->ticks >> 16);
     c->following = true;
-    c->origins[c->count % WISP__CLOCK_SAMPLES] = origin;
+    if (!c->count) c->first = origin;
+    c->origins[c->count % WISP__CLOCK_SAMPLES] = (float)(origin - c->first);
     c->rtts[c->count % WISP__CLOCK_SAMPLES] = (float)rtt;
     if (++c->count == 2 * WISP__CLOCK_SAMPLES) c->count = WISP__CLOCK_SAMPLES;
     wisp__clock_estimate(c);
@@ -26516,17 +31224,62 @@ static void wisp__on_clock(wisp__reading *r) {
     }
 }
 
-/* The server's tick of this packet. */
+/* A packet with a newer tick than those before tells how late the server's ticks come, and how many
+   go by from one to the next, on average: those that its updates run at once, and those that get
+   lost. More than a quarter of a second is a pause. */
+static void wisp__clock_heard(wisp *w, int64_t tick, int64_t before) {
+    wisp__clock *c = &w->clock;
+    double off = wisp__server_ticks(c, wisp__came_at(&w->base)) - (double)tick - c->late, part;
+    c->heard = (uint8_t)wisp__min_int(c->heard + 1, WISP__HEARD);
+    part = 1.0 / c->heard;
+    if (c->heard == 1) c->jitter_late = (double)c->jitter * c->rate;
+    else c->jitter_late += ((off < 0 ? -off : off) - c->jitter_late) * part;
+    c->late += off * part;
+    if (!before || (double)(tick - before) > wisp__max(c->rate / 4, 4)) return;
+    c->spacing += ((double)(tick - before) - c->spacing) * part;
+}
+
+/* The server's tick of this packet. One that is far ahead of its clock, as this end knows it,
+   cannot be right. */
 static void wisp__on_tick(wisp__reading *r) {
-    int64_t expected = r->w->clock.following
-                           ? wisp__ticks_of(wisp__server_ticks(&r->w->clock, r->w->base.time)) : 0;
-    uint64_t low = wisp__get(&r->from, 32);
-    r->tick = expected + wisp__distance((uint32_t)low, (uint32_t)expected);
-    wisp__get(&r->from, 1);
+    wisp__clock *c = &r->w->clock;
+    uint32_t low = (uint32_t)wisp__get(&r->from, 32);
+    int64_t expected = c->following ? wisp__ticks_of(wisp__server_ticks(c, r->w->base.time))
+                                    : c->told ? c->told : low, told = c->told;
+    r->tick = expected + wisp__distance(low, (uint32_t)expected);
+    r->complete = wisp__get(&r->from, 1) != 0;
     r->has_tick = true;
+    if (c->following && (double)(r->tick - expected) > c->rate + WISP__CLOCK_OFF) {
+        r->tick = expected;
+        r->complete = false;
+        c->next_ask = 0;
+    }
+    if (r->s != r->w->objects.server || r->tick <= told) return;
+    c->told = r->tick;
+    if (c->following && r->s->peer.slot.id == c->server.id) wisp__clock_heard(r->w, c->told, told);
 }
 
 /* --- ticks --- */
+
+/* Moves the smooth time on. It is as far behind the server's ticks as those come late, and twice as
+   far as they differ in it; then classes are drawn 2.15 of their intervals later. Mirror buffers 2
+   intervals and the deviation of delivery times (SnapshotInterpolation.DynamicAdjustment),
+   lightyear 1.7 intervals and its margin of jitter (InterpolationConfig); speeds of +2% and -4% are
+   those of Mirror's SnapshotInterpolationSettings. It never goes back: what it is ahead by it
+   waits. */
+static void wisp__smooth_advance(wisp *w, double step) {
+    wisp__clock *c = &w->clock;
+    double target = wisp__server_ticks(c, w->base.time) - c->late - 2 * c->jitter_late;
+    double off = target - c->smooth - step, passed = 0;
+    if (!c->heard) return;
+    if (!c->smooths || off > WISP__CLOCK_OFF) passed = c->smooths ? target - c->smooth : step;
+    else if (off > -WISP__CLOCK_OFF)
+        passed = step * (1 + wisp__clamp(2 * off / c->rate, -WISP__SMOOTH_SLOWER,
+                                         WISP__SMOOTH_FASTER));
+    c->smooth = c->smooths ? c->smooth + passed : target;
+    c->smooths = true;
+    wisp__views_advance(w, passed);
+}
 
 /* Moves the ticks on by the time of an update. */
 static void wisp__clock_advance(wisp *w) {
@@ -26536,6 +31289,7 @@ static void wisp__clock_advance(wisp *w) {
         c->at += step;
         return;
     }
+    wisp__smooth_advance(w, step);
     off = wisp__server_ticks(c, w->base.time) + c->rate * (double)(c->rtt / 2 + c->jitter) + 1 -
           c->at;
     if (wisp__is_within(off - step, -WISP__CLOCK_OFF, WISP__CLOCK_OFF)) {
@@ -26568,9 +31322,6 @@ static void wisp__ticks_run(wisp *w) {
 
 wisp_connection wisp_on_tick(wisp *w, wisp_handler fn, void *user) {
     WISP__ENTER(w);
-    wisp_connection none = { 0 };
-    if (!w) return none;
-    w->clock.wanted = true;
     return wisp_connect_target(w, wisp_by_name(WISP_TICK), fn, user, false);
 }
 
@@ -26589,8 +31340,990 @@ void wisp_times(const wisp *w, wisp_times_of *out) {
     out->jitter = (double)c->jitter;
     out->lead = (c->at - wisp__server_ticks(c, w->base.time)) / c->rate;
     out->confirmed = wisp__server_ticks(c, w->base.time - (double)c->rtt / 2);
-    out->smooth = out->confirmed - c->rate * 2 * out->jitter;
+    out->smooth = (c->smooths ? c->smooth : out->confirmed - c->rate * 2 * out->jitter) -
+                  wisp__views_behind(w);
+    if (c->smooths) out->confirmed = wisp__max((double)c->confirmed, out->smooth);
 }
+
+/* ===========================================================================
+ * MARK: >>input
+ * What: inputs of players as rows by tick, and how runs of them stand in a packet.
+ * Invariants: a player's inputs are known without a gap up to `next`, and never change.
+ * Not here: whose inputs are sent to whom, and what they do (rollback).
+ *
+ *   INPUT     own:4 echo:4 length(bytes) body, zeros up to whole bytes. `own`: the number of the
+ *             sender's game; 0: it plays none with the receiver, and there is no body. `echo`: the
+ *             number that it has heard of the receiver; only where that is right the body counts.
+ *             Once in a packet.
+ *   body      agreed:16 tick:16 ahead:8
+ *             for each player but the sender: near(first tick whose input it has not)
+ *             gone:1 [players that it does not listen to:8 decided:8, for each: near(end)]
+ *             hash:1 [near(tick) hash:64]
+ *             runs, each after a bit 1: player:3 near(first tick) rows; then 0
+ *   agreed    a hash of what both ends must agree on, and of the sender's place
+ *   ahead     ticks that the sender was ahead of the receiver, signed
+ *   near      small(zigzag(tick - it))
+ *   rows      each after a bit 1: same:1 [no: delta to the row of the tick before]; then 0
+ * ======================================================================== */
+
+#ifndef WISP_NO_STATE
+
+static void wisp__put_near(wisp__writer *to, int64_t tick, int64_t it) {
+    wisp__put_small(to, wisp__zigzag(tick - it));
+}
+
+static int64_t wisp__get_near(wisp__reader *from, int64_t tick) {
+    return tick - wisp__unzigzag((uint64_t)wisp__get_small(from));
+}
+
+/* NULL: it is not there yet, or not any more. */
+static wisp__encoded *wisp__input_at(const wisp__inputs *in, int player, int64_t tick) {
+    if (tick == in->first - 1) return in->none;
+    if (tick >= in->next[player] || tick < in->next[player] - in->room) return NULL;
+    return tick < 0 ? NULL : in->rows[player][tick & (in->room - 1)];
+}
+
+static void wisp__row_replace(wisp *w, wisp__encoded **place, wisp__encoded *row) {
+    if (row) row->references++;
+    wisp__encoded_release(w, *place);
+    *place = row;
+}
+
+static void wisp__input_push(wisp *w, wisp__inputs *in, int player, wisp__encoded *row) {
+    int at = (int)(in->next[player]++ & (in->room - 1));
+    wisp__row_replace(w, &in->rows[player][at], row);
+}
+
+static wisp__unpacker wisp__input_unpacker(wisp *w) {
+    return wisp__codec_unpacker(&w->content, &w->content.scratch, NULL, 1 << 16);
+}
+
+/* A row of equal bytes is the same row. Takes `row` and gives one, with a reference. */
+static wisp__encoded *wisp__row_shared(wisp *w, wisp__encoded *row, wisp__encoded *before) {
+    if (row && before && wisp__encoded_same(row, before)) wisp__row_replace(w, &row, before);
+    return row;
+}
+
+static wisp__encoded *wisp__input_row(wisp *w, const wisp__inputs *in, const void *image,
+                                      wisp__encoded *before, wisp_result *why) {
+    wisp__unpacker u = wisp__input_unpacker(w);
+    wisp__row made = { NULL, 0, 0, 0 };
+    wisp__encoded *row = NULL;
+    *why = wisp__row_load(&u, in->described->program, image, &made);
+    if (!*why && made.bits > 8 * WISP__INPUT_BYTES) *why = WISP_E_TOO_BIG;
+    if (!*why && !(row = wisp__encoded_row(w, &made))) *why = WISP_E_MEMORY;
+    wisp__arena_reset(&w->content.scratch);
+    return wisp__row_shared(w, row, before);
+}
+
+/* Its struct, until the next one of the player is shown. */
+static const void *wisp__input_show(wisp *w, wisp__inputs *in, int player,
+                                    const wisp__encoded *row) {
+    wisp__unpacker u = wisp__input_unpacker(w);
+    memset(in->image[player], 0, (size_t)in->bytes);
+    wisp__row_store(&u, in->described->program, wisp__encoded_as_row(row), in->image[player]);
+    wisp__arena_reset(&w->content.scratch);
+    return in->image[player];
+}
+
+/* Puts the rows of a player from a tick on, as many as fit. */
+static void wisp__input_put(wisp *w, const wisp__inputs *in, int player, int64_t tick,
+                            int64_t until, wisp__writer *to) {
+    wisp__encoded *row;
+    until = wisp__least(until, tick + WISP__INPUT_SENT);
+    for (to->end--; tick < until; tick++) {
+        int64_t at = to->at;
+        wisp__unpacker u = wisp__input_unpacker(w);
+        wisp__bases base;
+        bool same, good = true;
+        memset(&base, 0, sizeof base);
+        base.base = wisp__input_at(in, player, tick - 1);
+        row = wisp__input_at(in, player, tick);
+        same = row == base.base;
+        wisp__put(to, 1 | (uint64_t)same << 1, 2);
+        if (!same)
+            good = wisp__row_delta_put(&u, in->described->program, &base, row, to) >= 0;
+        wisp__arena_reset(&w->content.scratch);
+        if (good && !to->full) continue;
+        to->at = at;
+        to->full = false;
+        break;
+    }
+    to->end++;
+    wisp__put(to, 0, 1);
+}
+
+/* Reads a row, with a reference. NULL: malformed (`from` has failed), dear, or no memory. */
+static wisp__encoded *wisp__input_get(wisp *w, const wisp__inputs *in, wisp__encoded *before,
+                                      wisp__reader *from) {
+    wisp__reader none = wisp__reader_on(NULL, 0);
+    wisp__unpacker u = wisp__codec_received(&w->content, from);
+    wisp__encoded *row = NULL;
+    wisp__bases base;
+    memset(&base, 0, sizeof base);
+    base.base = before;
+    wisp__codec_turn(&w->content);
+    u.shape = &none;
+    if (!wisp__pay(&w->content.credit, WISP__PRICE_RECORD)) return NULL;
+    if (wisp__get(from, 1)) wisp__row_replace(w, &row, before);
+    else row = wisp__row_delta_get(w, &u, in->described->program, &base, from);
+    if (!row && u.result != WISP_E_MEMORY) from->failed = true;
+    return wisp__row_shared(w, row, before);
+}
+
+static void wisp__inputs_free(wisp *w, wisp__inputs *in) {
+    for (int p = 0; p < WISP__PLAYERS; p++)
+        for (int i = 0; i < WISP__INPUT_RING; i++) wisp__encoded_release(w, in->rows[p][i]);
+    wisp__encoded_release(w, in->none);
+    wisp__described_release(&w->registry.schemas, in->described);
+}
+
+/* wisp__inputs_free is to follow also when it fails. */
+static wisp_result wisp__inputs_make(wisp *w, wisp__inputs *in, const wisp_schema *schema) {
+    const char *unfit = wisp__schema_unfit(schema, false);
+    char text[200] = "";
+    wisp_result why = WISP_E_SCHEMA;
+    for (int p = 0; p < in->players; p++) in->next[p] = in->first;
+    in->bytes = schema->bytes;
+    if (!unfit) in->described = wisp__described_of(&w->registry.schemas, schema, text, 200, &why);
+    if (!in->described)
+        return wisp__explain(w, why, "the schema of the inputs: %s", unfit ? unfit : text);
+    in->none = wisp__input_row(w, in, in->image[0], NULL, &why);
+    return in->none ? WISP_OK : wisp__explain(w, why, "an input of zeros: %s",
+                                              wisp_result_text(why));
+}
+
+#endif
+
+/* ===========================================================================
+ * MARK: >>rollback
+ * What: a game that all ends run from the inputs of all players: which tick may run, what was
+ *   guessed wrong, who has left and with which input, whether all have the same states.
+ * Invariants: the ticks before `good` have run with true inputs, and need no state any more;
+ *   tick - good <= window. A player's inputs are taken from that player; those of one that has
+ *   gone from the decider alone, or, if this end is that, from all.
+ * Not here: rows (input).
+ *
+ * The decider is the first player that an end still reaches. Whom it does not reach has gone: the
+ * others stop to listen to that player, and then say so and how many of its inputs they have. When
+ * all have, and the decider has as many as the one with the most, the inputs of that player end
+ * there. If the decider goes as well, the next one begins anew: no end has gone on for good without
+ * inputs that another one had.
+ * ======================================================================== */
+
+#ifndef WISP_NO_STATE
+
+enum { WISP__HASH_TICKS = 3, WISP__WAIT_TICKS = 8 };    /* hashes go so long; pauses of waits */
+
+/* --- who is there --- */
+
+static bool wisp__is_among(unsigned players, int player) { return players >> player & 1; }
+
+/* The first player that is not among some. */
+static int wisp__rollback_first(const wisp__rollback *rb, unsigned players) {
+    int p = 0;
+    while (p < rb->in.players - 1 && wisp__is_among(players, p)) p++;
+    return p;
+}
+
+static wisp__rollback_link *wisp__rollback_link_of(const wisp *w, const wisp__session *s) {
+    wisp__rollback *rb = w->rollback;
+    for (int i = 1; rb && i < rb->link_count; i++)
+        if (rb->links[i].peer.id == s->peer.slot.id) return &rb->links[i];
+    return NULL;
+}
+
+/* Another player that this end listens to? */
+static bool wisp__is_present(const wisp__rollback *rb, const wisp__rollback_link *link) {
+    return !link->lost && link->player < WISP__PLAYERS && !wisp__is_among(rb->gone, link->player);
+}
+
+/* Does one of two ends send inputs of a third player to the other, which does not hear that one? */
+static bool wisp__rollback_relays(const wisp__rollback *rb, const wisp__rollback_link *link,
+                                  unsigned gone, int player) {
+    int decider = wisp__rollback_first(rb, rb->gone);
+    return wisp__is_among(gone, player) && (decider == rb->me || decider == link->player);
+}
+
+/* A spectator takes all from the first end that it hears. */
+static bool wisp__is_source(const wisp__rollback *rb, const wisp__rollback_link *link) {
+    const wisp__rollback_link *first = &rb->links[1];
+    while (first < link && (first->lost || !first->theirs)) first++;
+    return rb->desc.spectate && first == link;
+}
+
+static bool wisp__is_decider(const wisp__rollback *rb, const wisp__rollback_link *link) {
+    return rb->desc.spectate ? wisp__is_source(rb, link)
+                             : link->player == wisp__rollback_first(rb, rb->gone);
+}
+
+static void wisp__rollback_lose(wisp *w, wisp__rollback_link *link) {
+    wisp__rollback *rb = w->rollback;
+    if (link->lost) return;
+    link->lost = true;
+    if (link->player == WISP__PLAYERS || rb->desc.spectate) return;
+    rb->gone |= 1u << link->player;
+    rb->gone_time = w->base.time;
+}
+
+/* A session has ended. */
+static void wisp__rollback_left(wisp *w, const wisp__session *s) {
+    wisp__rollback_link *link = wisp__rollback_link_of(w, s);
+    if (link) wisp__rollback_lose(w, link);
+}
+
+static wisp_result wisp__rollback_over(wisp *w, wisp_result why) {
+    w->rollback->over = why;
+    return wisp__explain(w, why, "rollback is over: %s", why == WISP_E_SCHEMA
+                         ? "the ends do not agree on players, their order, input or first_tick"
+                         : "this end was left behind");
+}
+
+/* --- ticks --- */
+
+/* The first tick for which an input is missing, and whose. */
+static int64_t wisp__rollback_known(const wisp__rollback *rb, int *player) {
+    int64_t least = INT64_MAX, end = rb->in.first;
+    for (int p = 0; p < rb->in.players; p++) {
+        int64_t next = rb->in.next[p];
+        if (wisp__is_among(rb->decided, p) && next >= rb->ends[p]) {
+            if (next > end) end = next;
+        } else if (next < least) {
+            least = next;
+            if (player) *player = p;
+        }
+    }
+    return least < INT64_MAX ? least : end;
+}
+
+static void wisp__rollback_wrong(wisp__rollback *rb, int64_t tick) {
+    if (tick < rb->tick) rb->wrong = wisp__least(rb->wrong, tick);
+}
+
+/* The inputs of a player end before a tick. */
+static void wisp__rollback_decide(wisp *w, int player, int64_t end) {
+    wisp__rollback *rb = w->rollback;
+    int64_t before = wisp__is_among(rb->decided, player) ? rb->ends[player] : INT64_MAX;
+    if (before == end || rb->over) return;
+    if (end < rb->in.next[player] || before < rb->good || player == rb->me) {
+        wisp__rollback_over(w, WISP_E_CLOSED);     /* it is too late to follow */
+        return;
+    }
+    rb->decided |= 1u << player;
+    if (!rb->desc.spectate) rb->gone |= 1u << player;
+    rb->ends[player] = end;
+    wisp__rollback_wrong(rb, wisp__least(before, end));
+}
+
+/* The decider: have all said what they have of those that have gone? */
+static void wisp__rollback_judge(wisp *w) {
+    wisp__rollback *rb = w->rollback;
+    bool late = w->base.time - rb->gone_time > rb->desc.timeout;
+    int64_t most[WISP__PLAYERS];
+    memcpy(most, rb->in.next, sizeof most);
+    for (int i = 1; i < rb->link_count; i++) {
+        wisp__rollback_link *link = &rb->links[i];
+        if (!wisp__is_present(rb, link)) continue;
+        if (rb->gone & ~link->gone) {
+            if (late) wisp__rollback_lose(w, link);
+            return;
+        }
+        for (int p = 0; p < rb->in.players && !late; p++)
+            if (link->acked[p] > most[p]) most[p] = link->acked[p];
+    }
+    for (int p = 0; p < rb->in.players; p++)
+        if (wisp__is_among(rb->gone, p) && most[p] == rb->in.next[p])
+            wisp__rollback_decide(w, p, most[p]);
+}
+
+/* Comes to an end about those that have gone, or let this end wait for too long. */
+static void wisp__rollback_agree(wisp *w) {
+    wisp__rollback *rb = w->rollback;
+    double since = w->base.time - rb->desc.timeout;
+    int decider = wisp__rollback_first(rb, rb->gone), missing = -1, left = 0;
+    int64_t known = wisp__rollback_known(rb, &missing);
+    for (int i = 1; i < rb->link_count; i++) {
+        wisp__rollback_link *link = &rb->links[i];
+        left += !link->lost;
+        if (rb->desc.spectate || link->player != missing || !link->theirs || !rb->stalled) continue;
+        if (rb->stall_time < since && link->grown < since &&
+            (decider == rb->me || decider == missing))
+            wisp__rollback_lose(w, link);
+    }
+    if (rb->desc.spectate && !left && known <= rb->tick) wisp__rollback_over(w, WISP_E_CLOSED);
+    if (rb->gone && wisp__rollback_first(rb, rb->gone) == rb->me) wisp__rollback_judge(w);
+}
+
+/* --- states --- */
+
+static uint8_t *wisp__rollback_slot(const wisp__rollback *rb, int64_t index) {
+    return rb->states + (size_t)index * rb->state_bytes;
+}
+
+static uint8_t *wisp__rollback_state(const wisp__rollback *rb, int64_t tick) {
+    return wisp__rollback_slot(rb, (tick - rb->in.first) / rb->save_every % rb->places);
+}
+
+/* Where the hash of a tick stands; of hashes[i] the state is in place places + 2 + i. */
+static int wisp__hash_place(const wisp__rollback *rb, int64_t tick) {
+    return (int)((tick - rb->in.first) / rb->desc.hash_every % WISP__HASHES);
+}
+
+static uint64_t wisp__rollback_hash(const wisp__rollback *rb, const uint8_t *state) {
+    return rb->desc.hash ? rb->desc.hash(rb->desc.user, state)
+                         : wisp__seal_tag(&rb->seal, 0, 0, state, rb->desc.state_bytes);
+}
+
+static void wisp__rollback_differs(wisp__rollback_link *link, wisp__tick_hash ours,
+                                   uint64_t theirs) {
+    link->desynced = link->news = true;
+    link->differs[0] = ours;
+    link->differs[1].hash = theirs;
+}
+
+/* Compares the newest hash of an end with ours, if that is there. */
+static void wisp__rollback_compare(wisp__rollback *rb, wisp__rollback_link *link) {
+    int at = link->hash.tick < 0 ? 0 : wisp__hash_place(rb, link->hash.tick);
+    if (link->hash.tick < 0 || rb->hashes[at].tick != link->hash.tick) return;
+    link->hash.tick = -1;
+    rb->stats.hashed += rb->hashes[at].hash == link->hash.hash;
+    if (rb->hashes[at].hash == link->hash.hash || link->desynced) return;
+    wisp__rollback_differs(link, rb->hashes[at], link->hash.hash);
+    if (rb->desc.dump)
+        rb->desc.dump(rb->desc.user, rb->hashes[at].tick,
+                      wisp__rollback_slot(rb, rb->places + 2 + at));
+}
+
+/* Takes in what is known now, and hashes it. */
+static void wisp__rollback_settle(wisp__rollback *rb) {
+    rb->good = wisp__least(wisp__rollback_known(rb, NULL), rb->tick);
+    while (rb->next_hash <= rb->good && rb->next_hash < rb->tick) {
+        int at = wisp__hash_place(rb, rb->next_hash);
+        const uint8_t *state = wisp__rollback_state(rb, rb->next_hash);
+        rb->hashes[at].tick = rb->next_hash;
+        rb->hashes[at].hash = wisp__rollback_hash(rb, state);
+        rb->hashed_at = rb->tick;
+        if (rb->desc.dump)
+            memcpy(wisp__rollback_slot(rb, rb->places + 2 + at), state, rb->state_bytes);
+        for (int i = 1; i < rb->link_count; i++) wisp__rollback_compare(rb, &rb->links[i]);
+        rb->next_hash += rb->desc.hash_every;
+    }
+}
+
+/* --- running --- */
+
+/* What a player is thought to do in a tick, with a reference. */
+static wisp__encoded *wisp__rollback_guess(wisp *w, int player, int64_t tick) {
+    wisp__rollback *rb = w->rollback;
+    wisp__encoded *last = wisp__input_at(&rb->in, player, rb->in.next[player] - 1), *row = NULL;
+    if (rb->desc.predict) {
+        const void *image = wisp__input_show(w, &rb->in, player, last);
+        uint64_t guess[WISP__INPUT_STRUCT / 8];
+        wisp_result why;
+        memcpy(guess, image, sizeof guess);
+        rb->desc.predict(rb->desc.user, player, tick, image, guess);
+        row = wisp__input_row(w, &rb->in, guess, last, &why);
+    }
+    if (!row) wisp__row_replace(w, &row, last);
+    return row;
+}
+
+static void wisp__rollback_run(wisp *w, int64_t tick, bool save) {
+    wisp__rollback *rb = w->rollback;
+    const void *inputs[WISP__PLAYERS];
+    if (save && rb->save_every && (tick - rb->in.first) % rb->save_every == 0)
+        rb->desc.save(rb->desc.user, wisp__rollback_state(rb, tick));
+    for (int p = 0; p < rb->in.players; p++) {
+        bool ended = wisp__is_among(rb->decided, p) && tick >= rb->ends[p];
+        wisp__encoded *row = ended ? NULL : wisp__input_at(&rb->in, p, tick);
+        wisp__encoded *guess = row || ended ? NULL : wisp__rollback_guess(w, p, tick);
+        if (guess) row = guess;
+        wisp__row_replace(w, &rb->used[p][tick & (WISP__USED - 1)], row);
+        wisp__encoded_release(w, guess);
+        inputs[p] = row ? wisp__input_show(w, &rb->in, p, row) : NULL;
+    }
+    rb->desc.step(rb->desc.user, inputs, tick);
+}
+
+/* Goes back to the first tick that was guessed wrong; returns the ticks that ran again. */
+static int wisp__rollback_correct(wisp *w) {
+    wisp__rollback *rb = w->rollback;
+    int64_t from = rb->wrong;
+    rb->wrong = INT64_MAX;
+    if (from >= rb->tick) return 0;
+    from -= (from - rb->in.first) % rb->save_every;
+    rb->desc.load(rb->desc.user, wisp__rollback_state(rb, from));
+    for (int64_t tick = from; tick < rb->tick; tick++) wisp__rollback_run(w, tick, tick > from);
+    rb->stats.rollbacks++;
+    rb->stats.ran_again += (uint64_t)(rb->tick - from);
+    return (int)(rb->tick - from);
+}
+
+/* Runs a tick that has run once more, from the same state. */
+static void wisp__rollback_twice(wisp *w, int64_t tick) {
+    wisp__rollback *rb = w->rollback;
+    uint8_t *once = wisp__rollback_slot(rb, rb->places), *twice = once + rb->state_bytes;
+    wisp__tick_hash first = { tick + 1, 0 };
+    uint64_t second;
+    rb->desc.save(rb->desc.user, once);
+    rb->desc.load(rb->desc.user, wisp__rollback_state(rb, tick));
+    wisp__rollback_run(w, tick, false);
+    rb->desc.save(rb->desc.user, twice);
+    first.hash = wisp__rollback_hash(rb, once);
+    second = wisp__rollback_hash(rb, twice);
+    if (first.hash == second) return;
+    wisp__rollback_differs(&rb->links[0], first, second);
+    if (rb->desc.dump) rb->desc.dump(rb->desc.user, tick + 1, once);
+    if (rb->desc.dump) rb->desc.dump(rb->desc.user, tick + 1, twice);
+}
+
+/* Takes the inputs of the players that are here, unless it has those of this tick. */
+static wisp_result wisp__rollback_give(wisp *w, const void *my_input) {
+    wisp__rollback *rb = w->rollback;
+    wisp__encoded *rows[WISP__PLAYERS];
+    int first = rb->local ? 0 : rb->me, count = rb->local ? rb->in.players : 1, made = 0;
+    wisp_result why = my_input ? WISP_OK : WISP_E_ARGUMENT;
+    if (rb->in.next[first] > rb->tick + rb->desc.delay) return WISP_OK;
+    for (; !why && made < count; made += !why)
+        rows[made] = wisp__input_row(w, &rb->in, (const uint8_t *)my_input + made * rb->in.bytes,
+                                     wisp__input_at(&rb->in, first + made,
+                                                    rb->in.next[first + made] - 1), &why);
+    for (int i = 0; i < made; i++) {
+        if (!why) wisp__input_push(w, &rb->in, first + i, rows[i]);
+        wisp__encoded_release(w, rows[i]);
+    }
+    return why ? wisp__explain(w, why, "the input of player %d: %s", first + made,
+                               wisp_result_text(why)) : WISP_OK;
+}
+
+static int wisp__rollback_stall(wisp *w) {
+    wisp__rollback *rb = w->rollback;
+    if (rb->stalled) return 0;
+    rb->stalled = rb->stall_news = true;
+    rb->stall_time = w->base.time;
+    rb->stats.stalls++;
+    return 0;
+}
+
+/* May the next tick run: are the inputs there, up to the window, and have the others ours? */
+static bool wisp__rollback_may(const wisp__rollback *rb) {
+    if (rb->tick - wisp__rollback_known(rb, NULL) >= (rb->window ? rb->window : 0)) return false;
+    for (int i = 1; i < rb->link_count; i++)
+        if (wisp__is_present(rb, &rb->links[i]) &&
+            rb->in.next[rb->me] - rb->links[i].acked[rb->me] >= WISP__INPUT_SENT)
+            return false;
+    return true;
+}
+
+/* Is this end so far ahead that it leaves out a call? */
+static bool wisp__rollback_waits(wisp__rollback *rb) {
+    rb->stats.ahead = 0;
+    for (int i = 1; i < rb->link_count; i++)
+        if (wisp__is_present(rb, &rb->links[i]))
+            rb->stats.ahead = wisp__max(rb->stats.ahead, rb->links[i].lead);
+    if (!rb->window || rb->stats.ahead < 1 || rb->tick - rb->waited < WISP__WAIT_TICKS)
+        return false;
+    for (int i = 1; i < rb->link_count; i++) rb->links[i].lead -= 1;
+    rb->waited = rb->tick;
+    rb->stats.waits++;
+    return true;
+}
+
+/* A spectator: what is known runs, faster when there is much. */
+static int wisp__rollback_watch(wisp *w) {
+    wisp__rollback *rb = w->rollback;
+    int64_t there = wisp__rollback_known(rb, NULL) - rb->tick;
+    int count = (int)(there > 6 ? wisp__least(1 + there / 8, 8) : there > 0);
+    for (int i = 0; i < count; i++) {
+        wisp__rollback_run(w, rb->tick++, true);
+        wisp__rollback_settle(rb);
+    }
+    if (!count) return wisp__rollback_stall(w);
+    rb->stalled = false;
+    return count;
+}
+
+/* Every end that is there gets a packet. */
+static void wisp__rollback_send(wisp *w) {
+    wisp__rollback *rb = w->rollback;
+    rb->send_time = w->base.time + 0.05;
+    for (int i = 1; i < rb->link_count; i++) {
+        wisp__session *s = rb->links[i].lost ? NULL : wisp__session_of(w, rb->links[i].peer);
+        if (!s || s->peer.state != WISP__JOINED) continue;
+        s->inputs_due = true;
+        wisp__peers_mark(w, &s->peer);
+    }
+}
+
+static int wisp__rollback_turn(wisp *w, const void *my_input) {
+    wisp__rollback *rb = w->rollback;
+    wisp_result why = WISP_OK;
+    int again;
+    wisp__rollback_agree(w);
+    if (rb->over) return rb->over;
+    again = wisp__rollback_correct(w);
+    wisp__rollback_settle(rb);
+    wisp__rollback_send(w);
+    if (rb->desc.spectate) return wisp__rollback_watch(w);
+    if (!rb->window) why = wisp__rollback_give(w, my_input);
+    if (!why && !wisp__rollback_may(rb)) return wisp__rollback_stall(w);
+    if (!why && wisp__rollback_waits(rb)) return 0;
+    if (!why) why = wisp__rollback_give(w, my_input);
+    if (why) return why;
+    rb->stalled = false;
+    wisp__rollback_run(w, rb->tick, true);
+    if (rb->desc.sync_test) wisp__rollback_twice(w, rb->tick);
+    rb->tick++;
+    return again + 1 + rb->desc.sync_test;
+}
+
+/* --- packets --- */
+
+/* What all ends must agree on, and which player an end is. */
+static uint16_t wisp__rollback_agreed(const wisp__rollback *rb, int player) {
+    static const uint64_t key[2] = { 1, 2 };
+    const wisp__described *d = rb->in.described;
+    uint8_t of[24];
+    wisp__store64(of, wisp__siphash(key, d->descriptor, (d->bits + 7) / 8));
+    wisp__store64(of + 8, (uint64_t)rb->in.first);
+    wisp__store64(of + 16, (uint64_t)(rb->in.players << 8 | player));
+    return (uint16_t)wisp__siphash(key, of, (int)sizeof of);
+}
+
+static void wisp__rollback_put_head(const wisp__rollback *rb, const wisp__rollback_link *link,
+                                    wisp__writer *to) {
+    unsigned gone = rb->desc.spectate ? 0 : rb->gone;
+    int64_t last = rb->next_hash - rb->desc.hash_every;
+    bool hash = rb->next_hash > rb->in.first && rb->tick < rb->hashed_at + WISP__HASH_TICKS;
+    wisp__put(to, wisp__rollback_agreed(rb, rb->me) | (uint64_t)(uint16_t)rb->tick << 16 |
+                      (uint64_t)(uint8_t)link->ahead << 32, 40);
+    for (int p = 0; p < rb->in.players; p++)
+        if (p != rb->me) wisp__put_near(to, rb->tick, rb->in.next[p]);
+    wisp__put(to, gone || rb->decided, 1);
+    if (gone || rb->decided) wisp__put(to, gone | rb->decided << 8, 16);
+    for (int p = 0; p < rb->in.players; p++)
+        if (wisp__is_among(rb->decided, p)) wisp__put_near(to, rb->tick, rb->ends[p]);
+    wisp__put(to, hash, 1);
+    if (!hash) return;
+    wisp__put_near(to, rb->tick, last);
+    wisp__put(to, rb->hashes[wisp__hash_place(rb, last)].hash, 64);
+}
+
+/* Up to which tick an end gets inputs of a player from this end. */
+static int64_t wisp__rollback_until(const wisp__rollback *rb, const wisp__rollback_link *link,
+                                    int player) {
+    if (!link->theirs || rb->desc.spectate) return 0;
+    if (link->player == WISP__PLAYERS)
+        return wisp__least(rb->in.next[player], wisp__rollback_known(rb, NULL));
+    return wisp__is_present(rb, link) &&
+           (player == rb->me || wisp__rollback_relays(rb, link, link->gone, player))
+               ? rb->in.next[player] : 0;
+}
+
+/* Writes the record INPUT for a session. false: no room for it in this packet. */
+static bool wisp__rollback_put(wisp *w, wisp__session *s, wisp__writer *to) {
+    wisp__rollback *rb = w->rollback;
+    wisp__rollback_link *link = wisp__rollback_link_of(w, s);
+    int room = wisp__min_int((int)((to->end - to->at) / 8) - 5, WISP__INPUT_BODY);
+    wisp__writer body = wisp__writer_on(rb ? rb->body : NULL, room);
+    if (room < 130) return false;
+    for (int p = 0; link && link->player == WISP__PLAYERS && p < rb->in.players; p++)
+        if (link->acked[p] <= rb->in.next[p] - rb->in.room) wisp__rollback_lose(w, link);
+    if (link && !link->lost && !rb->over) {
+        wisp__rollback_put_head(rb, link, &body);
+        body.end -= 16;
+        for (int p = 0; p < rb->in.players; p++) {
+            int64_t until = wisp__rollback_until(rb, link, p);
+            if (link->acked[p] >= until || body.at + 72 > body.end) continue;
+            wisp__put(&body, 1 | (uint64_t)p << 1, 4);
+            wisp__put_near(&body, rb->tick, link->acked[p]);
+            wisp__input_put(w, &rb->in, p, link->acked[p], until, &body);
+        }
+        body.end += 16;
+        wisp__put(&body, 0, 1);
+        wisp__put_align(&body);
+    }
+    wisp__frame_put(to, WISP__FRAME_INPUT);
+    wisp__put(to, body.at ? (uint64_t)rb->number : 0, 4);
+    wisp__put(to, s->input_theirs, 4);
+    wisp__put_length(to, (uint64_t)body.at / 8);
+    wisp__put_bits(to, body.bytes, body.at);
+    return true;
+}
+
+/* --- what others say --- */
+
+/* Takes the input of a tick, if it is wanted. */
+static void wisp__rollback_take(wisp__reading *r, wisp__rollback_link *link, int player,
+                                int64_t tick, wisp__encoded *row) {
+    wisp__rollback *rb = r->w->rollback;
+    const wisp__encoded *ours = wisp__input_at(&rb->in, player, tick);
+    if (tick < rb->in.next[player] && ours && !wisp__encoded_same(ours, row)) {
+        rb->stats.changed++;
+        wisp__error(r->w, r->s, NULL, WISP_E_PROTOCOL,
+                    "rollback: an input differs from the one that was sent before, which holds");
+    }
+    if (tick != rb->in.next[player] || tick >= rb->tick + WISP__INPUT_SENT ||
+        (wisp__is_among(rb->decided, player) && tick >= rb->ends[player]))
+        return;
+    wisp__input_push(r->w, &rb->in, player, row);
+    link->grown = r->w->base.time;
+    if (tick >= rb->tick) return;
+    ours = rb->used[player][tick & (WISP__USED - 1)];
+    if (!ours || !wisp__encoded_same(ours, row)) wisp__rollback_wrong(rb, tick);
+}
+
+/* Reads the run of a player. false: the rest of the record cannot be read. */
+static bool wisp__rollback_read_run(wisp__reading *r, wisp__rollback_link *link, int64_t tick,
+                                    wisp__reader *from) {
+    wisp__rollback *rb = r->w->rollback;
+    int player = (int)wisp__get(from, 3), count = 0;
+    wisp__encoded *before = NULL, *row;
+    bool trusted = rb->desc.spectate ? wisp__is_source(rb, link) : wisp__is_present(rb, link);
+    if (trusted && !rb->desc.spectate && player != link->player)
+        trusted = player != rb->me && wisp__rollback_relays(rb, link, rb->gone, player);
+    tick = wisp__get_near(from, tick);
+    if (from->failed || player >= rb->in.players || tick > rb->in.next[player]) return false;
+    if (!trusted) {
+        if (rb->desc.spectate || !wisp__is_present(rb, link)) return false;
+        if (player != rb->me && wisp__is_among(rb->gone, player)) return false;
+        rb->stats.changed++;
+        wisp__error(r->w, r->s, NULL, WISP_E_PROTOCOL, "rollback: inputs of another player");
+        return false;
+    }
+    row = wisp__input_at(&rb->in, player, tick - 1);
+    if (!row) return false;
+    wisp__row_replace(r->w, &before, row);
+    for (; wisp__get(from, 1); tick++) {
+        row = ++count > WISP__INPUT_SENT ? NULL : wisp__input_get(r->w, &rb->in, before, from);
+        wisp__encoded_release(r->w, before);
+        before = row;
+        if (!row) from->failed |= count > WISP__INPUT_SENT;
+        if (!row) return false;
+        wisp__rollback_take(r, link, player, tick, row);
+    }
+    wisp__encoded_release(r->w, before);
+    return !from->failed;
+}
+
+/* Whom an end does not listen to, and what it has decided, near its tick. */
+static void wisp__rollback_read_gone(wisp *w, wisp__rollback_link *link, int64_t tick,
+                                     wisp__reader *from) {
+    wisp__rollback *rb = w->rollback;
+    unsigned gone = (unsigned)wisp__get(from, 8), decided = (unsigned)wisp__get(from, 8);
+    bool decider = wisp__is_decider(rb, link), player = wisp__is_present(rb, link);
+    link->gone |= gone & ((1u << rb->in.players) - 1);
+    if (player && wisp__is_among(link->gone, rb->me)) {
+        int first = wisp__rollback_first(rb, link->gone);
+        if (decider || (first < rb->me && wisp__is_among(rb->gone, first)))
+            wisp__rollback_over(w, WISP_E_CLOSED);
+        else if (first > rb->me) wisp__rollback_lose(w, link);
+    }
+    if (decider && (link->gone & ~rb->gone)) rb->gone_time = w->base.time;
+    if (decider) rb->gone |= link->gone;
+    for (int p = 0; p < rb->in.players; p++) {
+        int64_t end = wisp__is_among(decided, p) ? wisp__get_near(from, tick) : 0;
+        if (!decider || !wisp__is_among(decided, p) || from->failed) continue;
+        wisp__rollback_decide(w, p, end < rb->in.first ? rb->in.first : end);
+    }
+}
+
+static void wisp__rollback_read(wisp__reading *r, wisp__rollback_link *link, wisp__reader *from) {
+    wisp__rollback *rb = r->w->rollback;
+    bool newest = r->number > link->newest;
+    int64_t off = (int16_t)(uint16_t)((uint64_t)rb->tick - wisp__get(from, 16));
+    int64_t tick = rb->tick - off;
+    int ahead = (int8_t)(uint8_t)wisp__get(from, 8);
+    for (int p = 0; p < rb->in.players; p++) {
+        int64_t most = p == rb->me ? rb->in.next[p] : rb->tick + WISP__INPUT_RING;
+        int64_t acked = p == link->player ? 0 : wisp__get_near(from, tick);
+        if (!from->failed && acked > link->acked[p]) link->acked[p] = wisp__least(acked, most);
+    }
+    if (wisp__get(from, 1)) wisp__rollback_read_gone(r->w, link, tick, from);
+    if (wisp__get(from, 1)) {
+        int64_t at = wisp__get_near(from, tick);
+        link->hash.hash = wisp__get(from, 64);
+        link->hash.tick = at < rb->in.first || from->failed ? -1 : at;
+        if (link->player == WISP__PLAYERS || wisp__is_present(rb, link))
+            wisp__rollback_compare(rb, link);
+    }
+    while (!from->failed && !rb->over && wisp__get(from, 1) &&
+           wisp__rollback_read_run(r, link, tick, from))
+        continue;
+    if (r->w->content.credit.over) wisp__break_unpaid(r);
+    else if (from->failed) wisp__break(r, "malformed inputs");
+    if (!newest) return;
+    link->newest = r->number;
+    link->ahead = (int)wisp__clamp((double)off, -127, 127);
+    link->lead += ((link->ahead - ahead) / 2.0 - link->lead) / 16;
+}
+
+static void wisp__on_input(wisp__reading *r) {
+    wisp *w = r->w;
+    wisp__rollback *rb = w->rollback;
+    wisp__rollback_link *link = wisp__rollback_link_of(w, r->s);
+    int own = (int)wisp__get(&r->from, 4), echo = (int)wisp__get(&r->from, 4);
+    int bytes = wisp__get_length(&r->from);
+    wisp__reader body = r->from;
+    wisp__skip(&r->from, (int64_t)bytes * 8);
+    body.end = r->from.at;
+    if (r->from.failed || r->has_input) {
+        wisp__break(r, "inputs twice, or cut short");
+        return;
+    }
+    r->has_input = true;
+    r->s->input_theirs = (unsigned)own & 15;
+    if (!link || link->lost || rb->over) {             /* nothing is played with that end */
+        r->s->inputs_due |= own != 0;
+        if (own) wisp__peers_mark(w, &r->s->peer);
+    } else if (own && (link->theirs ? link->theirs == own : !echo || echo == rb->number)) {
+        if (wisp__get(&body, 16) != wisp__rollback_agreed(rb, link->player)) {
+            if (link->player == WISP__PLAYERS) link->lost = true;
+            else wisp__rollback_over(w, WISP_E_SCHEMA);
+        } else if (echo == rb->number) {
+            if (!link->theirs) link->grown = w->base.time;
+            link->theirs = own;
+            wisp__rollback_read(r, link, &body);
+        }
+    } else if (echo == rb->number && link->theirs) {
+        wisp__rollback_lose(w, link);                  /* it has ended, or begun another game */
+    }
+}
+
+/* --- in wisp_update --- */
+
+static void wisp__rollback_event(wisp *w, int kind, const wisp__rollback_link *link, int player) {
+    static const char *const names[] = { "", WISP_DESYNC, WISP_STALLED, WISP_RESUMED };
+    wisp__remote *remote = w->registry.remotes[WISP__ON_ROLLBACK];
+    bool desync = kind == WISP__ON_DESYNC;
+    wisp_value args[2];
+    wisp_event event;
+    wisp__event_begin(w, &event, link->peer, remote);
+    args[0] = desync ? wisp_uint(link->differs[0].hash) : wisp_int(player);
+    args[1] = wisp_uint(link->differs[1].hash);
+    event.name = names[kind];
+    event.tick = desync ? link->differs[0].tick : 0;
+    event.args = args;
+    event.count = 1 + desync;
+    w->events.running++;
+    for (wisp__connection *c = remote->first; c; c = c->next) {
+        if (c->dead || c->kind != kind) continue;
+        event.user = c->user;
+        if (c->once) wisp__events_disconnect(w, c);
+        wisp__handle(w, c->fn, &event);
+    }
+    w->events.running--;
+    wisp__events_sweep(w);
+}
+
+/* Raises the events, and sends at least 20 times a second. A handler may end the game. */
+static void wisp__rollback_update(wisp *w) {
+    wisp__rollback *rb = w->rollback;
+    int missing = 0, at = 0;
+    if (!rb) return;
+    if (w->base.time >= rb->send_time) wisp__rollback_send(w);
+    wisp__rollback_known(rb, &missing);
+    for (int i = 0; i < rb->link_count; i++)
+        if (rb->links[i].player == missing) at = i;
+    if (rb->stall_news && !rb->stall_told) {
+        rb->stall_told = true;
+        wisp__rollback_event(w, WISP__ON_STALLED, &rb->links[at], missing);
+    }
+    if (w->rollback == rb && rb->stall_told && !rb->stalled) {
+        rb->stall_told = false;
+        wisp__rollback_event(w, WISP__ON_RESUMED, &rb->links[at], missing);
+    }
+    if (w->rollback == rb) rb->stall_news = false;
+    for (int i = 0; w->rollback == rb && i < rb->link_count; i++) {
+        bool news = rb->links[i].news;
+        rb->links[i].news = false;
+        if (news) wisp__rollback_event(w, WISP__ON_DESYNC, &rb->links[i], 0);
+    }
+}
+
+static int wisp__rollback_slots(const wisp__rollback *rb) {
+    return rb->places + 2 + (rb->desc.dump ? WISP__HASHES : 0);
+}
+
+static void wisp__rollback_free(wisp *w) {
+    wisp__rollback *rb = w->rollback;
+    if (!rb) return;
+    w->rollback = NULL;
+    for (int p = 0; p < WISP__PLAYERS; p++)
+        for (int i = 0; i < WISP__USED; i++) wisp__encoded_release(w, rb->used[p][i]);
+    wisp__inputs_free(w, &rb->in);
+    wisp__free(&w->base, rb->states, (size_t)wisp__rollback_slots(rb) * rb->state_bytes);
+    wisp__free(&w->base, rb, sizeof *rb);
+}
+
+WISP__UNUSED static void wisp__rollback_check(const wisp *w) {
+    const wisp__rollback *rb = w->rollback;
+    if (!rb || rb->over) return;
+    WISP_ASSERT(rb->good <= rb->tick && rb->tick - rb->good <= rb->window + 1);
+    WISP_ASSERT(rb->wrong >= rb->good);
+    for (int p = 0; p < rb->in.players; p++)
+        WISP_ASSERT(!wisp__is_among(rb->decided, p) || rb->ends[p] >= rb->in.next[p]);
+}
+
+/* --- public --- */
+
+static wisp_result wisp__rollback_check_desc(wisp *w, const wisp_rollback_desc *d, int here) {
+    int every = wisp__default_int(d->save_every, 1);
+    bool back = d->sync_test || (!d->spectate && d->window >= 0);
+    const char *wrong = NULL;
+    if (d->spectate ? here == d->players : here != 1 && here != d->players)
+        wrong = "players: one has id 0, which is this end, or all have; a spectator needs one";
+    if (d->delay < 0 || wisp__max_int(d->delay, d->window) > WISP__ROLLBACK_MOST)
+        wrong = "delay or window is not in 0 .. 30";
+    if (!d->input || d->input->shape != WISP_SHAPE_STRUCT || d->input->bytes > WISP__INPUT_STRUCT)
+        wrong = "input is no schema of a C struct of at most 256 bytes";
+    if (!d->step || (back && (!d->save || !d->load || !d->state_bytes)) || d->state_bytes < 0 ||
+        d->state_bytes > 1 << 26)
+        wrong = "step, save or load is NULL, or state_bytes is not in 1 .. 2^26";
+    if (d->first_tick < 0 || every < 1 || every > WISP__ROLLBACK_MOST || d->hash_every > 1000 ||
+        (d->hash_every > 0 && d->hash_every % every) || !wisp__is_within(d->timeout, 0, 1e9))
+        wrong = "first_tick, save_every, hash_every or timeout is out of range";
+    return wrong ? wisp__explain(w, WISP_E_ARGUMENT, "rollback: %s", wrong) : WISP_OK;
+}
+
+static void wisp__rollback_defaults(const wisp *w, wisp__rollback *rb,
+                                    const wisp_rollback_desc *d) {
+    int every = wisp__default_int(d->save_every, 1);
+    rb->desc = *d;
+    if (!(d->timeout > 0)) rb->desc.timeout = w->base.timeout;
+    if (!d->hash_every) rb->desc.hash_every = (9 + every) / every * every;
+    rb->window = d->spectate || d->window < 0 ? 0 : wisp__default_int(d->window, 8);
+    if (!d->save || d->hash_every < 0) rb->desc.hash_every = 0;
+    rb->save_every = d->sync_test ? 1 : rb->window ? every : rb->desc.hash_every;
+    rb->places = rb->save_every ? rb->window / rb->save_every + 2 : 2;
+    rb->state_bytes = ((size_t)d->state_bytes + 16) & ~(size_t)15;
+    rb->tick = rb->good = rb->waited = rb->in.first = rb->next_hash = d->first_tick;
+    if (!rb->desc.hash_every) {
+        rb->desc.hash_every = 1;
+        rb->next_hash = INT64_MAX;
+    }
+    rb->hashed_at = -WISP__HASH_TICKS;
+    rb->wrong = INT64_MAX;
+    rb->in.players = d->players;
+    rb->me = WISP__PLAYERS;
+    for (int i = 0; i < WISP__HASHES; i++) rb->hashes[i].tick = -1;
+}
+
+static wisp_result wisp__rollback_link_to(wisp *w, wisp_peer peer, int player) {
+    wisp__rollback *rb = w->rollback;
+    const wisp__session *s = wisp__session_of(w, peer);
+    wisp__rollback_link *link = &rb->links[rb->link_count];
+    if (!peer.id && player < WISP__PLAYERS) {
+        rb->local = rb->me < WISP__PLAYERS;
+        if (!rb->desc.spectate) rb->me = player;
+        return WISP_OK;
+    }
+    if (!s || wisp__rollback_link_of(w, s))
+        return wisp__explain(w, s ? WISP_E_ARGUMENT : WISP_E_STALE,
+                             s ? "rollback: a peer is there twice" : "rollback: no such session");
+    link->peer = wisp__peer_handle(s);
+    link->player = player;
+    link->hash.tick = -1;
+    for (int p = 0; p < rb->in.players; p++) link->acked[p] = rb->in.first;
+    rb->link_count++;
+    return WISP_OK;
+}
+
+static wisp_result wisp__rollback_make(wisp *w, const wisp_rollback_desc *desc,
+                                       const wisp_peer *players, const wisp_peer *spectators,
+                                       int spectator_count) {
+    wisp__rollback *rb = (wisp__rollback *)wisp__alloc(&w->base, sizeof *rb);
+    static const uint64_t key[2] = { 1, 2 };
+    wisp_result why;
+    if (!rb) return wisp__no_more_memory(w);
+    w->rollback = rb;
+    wisp__rollback_defaults(w, rb, desc);
+    rb->in.room = spectator_count ? WISP__INPUT_RING : WISP__INPUT_KEPT;
+    wisp__seal_init(&rb->seal, key);
+    rb->number = w->rollback_number = w->rollback_number % 15 + 1;
+    rb->states = (uint8_t *)wisp__alloc_items(&w->base, wisp__rollback_slots(rb), rb->state_bytes);
+    why = rb->states ? wisp__inputs_make(w, &rb->in, desc->input) : wisp__no_more_memory(w);
+    rb->links[0].lost = true;
+    rb->link_count = 1;
+    for (int i = 0; !why && i < desc->players; i++) why = wisp__rollback_link_to(w, players[i], i);
+    for (int i = 0; !why && i < spectator_count; i++)
+        why = wisp__rollback_link_to(w, spectators[i], WISP__PLAYERS);
+    rb->links[0].player = rb->me;
+    for (int p = 0; !why && p < desc->players; p++)
+        for (int i = 0; (p == rb->me || rb->local) && i < desc->delay; i++)
+            wisp__input_push(w, &rb->in, p, rb->in.none);      /* nothing, until the first comes */
+    return why;
+}
+
+wisp_result wisp_rollback_begin(wisp *w, const wisp_rollback_desc *desc, const wisp_peer *players,
+                                const wisp_peer *spectators, int spectator_count) {
+    WISP__ENTER(w);
+    wisp_result why;
+    int here = 0;
+    if (!w) return WISP_E_ARGUMENT;
+    if (!desc || !players || desc->players < 1 || desc->players > WISP__PLAYERS ||
+        spectator_count < 0 || spectator_count > WISP__SPECTATORS ||
+        (spectator_count && (!spectators || desc->spectate)))
+        return wisp__explain(w, WISP_E_ARGUMENT, "rollback takes a desc, 1 to 8 players and up to "
+                             "32 spectators, which have none");
+    for (int i = 0; i < desc->players; i++) here += !players[i].id;
+    why = wisp__rollback_check_desc(w, desc, here);
+    if (why) return why;
+    if (w->rollback) return wisp__explain(w, WISP_E_BUSY, "one runs already: wisp_rollback_end");
+    why = wisp__rollback_make(w, desc, players, spectators, spectator_count);
+    if (why) wisp__rollback_free(w);
+    return why;
+}
+
+int wisp_rollback_step(wisp *w, const void *my_input) {
+    WISP__ENTER(w);
+    wisp__rollback *rb = w ? w->rollback : NULL;
+    bool updating = w && w->updating;
+    int ran;
+    if (!rb) return wisp__explain(w, WISP_E_ARGUMENT, "no rollback runs: wisp_rollback_begin");
+    if (rb->running) return wisp__explain(w, WISP_E_BUSY, "wisp_rollback_step in itself");
+    if (rb->over) return wisp__rollback_over(w, rb->over);
+    rb->running = w->updating = true;      /* step, save and load may not update or destroy */
+    ran = wisp__rollback_turn(w, my_input);
+    rb->running = false;
+    w->updating = updating;
+    if (rb->ended) wisp_rollback_end(w);
+    return ran;
+}
+
+void wisp_rollback_end(wisp *w) {
+    WISP__ENTER(w);
+    if (!w || !w->rollback) return;
+    w->rollback->ended = true;
+    if (w->rollback->running) return;
+    wisp__rollback_send(w);                /* that nothing is played */
+    wisp__rollback_free(w);
+}
+
+void wisp_stats_rollback(const wisp *w, wisp_rollback_stats *out) {
+    WISP__ENTER(w);
+    const wisp__rollback *rb = w ? w->rollback : NULL;
+    if (!out) return;
+    memset(out, 0, sizeof *out);
+    if (!rb) return;
+    *out = rb->stats;
+    out->tick = rb->tick;
+    out->confirmed = rb->good;
+    out->present = ((1u << rb->in.players) - 1) & ~(rb->gone | rb->decided);
+}
+
+#else
+
+static inline void wisp__rollback_left(wisp *w, const wisp__session *s) { (void)w, (void)s; }
+static inline void wisp__rollback_update(wisp *w) { (void)w; }
+static inline void wisp__rollback_free(wisp *w) { (void)w; }
+static inline void wisp__rollback_check(const wisp *w) { (void)w; }
+static inline bool wisp__rollback_put(wisp *w, wisp__session *s, wisp__writer *to) {
+    return (void)w, (void)s, (void)to, true;
+}
+static void wisp__on_input(wisp__reading *r) { wisp__break(r, "a record of no kind"); }
+
+#endif
 
 /* ===========================================================================
  * MARK: >>packet_writer
@@ -26623,7 +32356,8 @@ typedef struct wisp__packet_writer {
     uint32_t blocked;  /* lines of the queue that must wait */
     uint32_t streams;  /* channels with lost or large messages; WISP__PARTS */
     wisp__writer state;  /* records of objects, which end the packet; no bytes: there are none */
-    int object;          /* index of the last one */
+    wisp__records records;
+    int open;            /* of those with an open note */
     int probe;         /* bytes of a probe of a packet size; 0: the packet is none */
     bool eliciting, acks;
 } wisp__packet_writer;
@@ -26822,6 +32556,9 @@ static wisp__fit wisp__fill_item(wisp__packet_writer *f, const wisp__item *item,
     fit = item->offset < 0 ? wisp__fill_message(f, item, sequence)
                            : wisp__fill_fragment(f, item, sequence);
     if (fit == WISP__FITS && ref.kind != WISP__FRAME_NOTHING) wisp__fill_carry(f, ref);
+    if (fit == WISP__FITS && !f->s->peer.asked &&
+        f->w->registry.remotes[item->message->remote]->now.after_state == WISP_ON)
+        f->s->state_due = true;
     return fit;
 }
 
@@ -26837,7 +32574,9 @@ static bool wisp__fill_control(wisp__packet_writer *f, wisp__control *control) {
     for (; control->count; control->number++, control->count--) {
         int64_t at = f->to.at;
         if (!wisp__fill_may(f)) return false;
-        wisp__frame_put_number(&f->to, (wisp__frame)control->kind, control->number);
+        if (control->kind != WISP__FRAME_ASSETS)
+            wisp__frame_put_number(&f->to, (wisp__frame)control->kind, control->number);
+        else if (!wisp__assets_put(f->w, control->number, &f->to)) continue;
         if (!wisp__fill_done(f, at)) return false;
         wisp__fill_carry(f, wisp__ref_of((wisp__frame)control->kind, 0, control->number));
     }
@@ -26864,6 +32603,19 @@ static bool wisp__fill_limited(wisp__packet_writer *f) {
     return true;
 }
 
+static bool wisp__fill_refusals(wisp__packet_writer *f) {
+    wisp__audience *a = wisp__audience_of(f->w, f->s);
+    for (; a->refusal_count; a->refusal_count--) {
+        uint32_t refusal = a->refusals[a->refusal_count - 1];
+        int64_t at = f->to.at;
+        if (!wisp__fill_may(f)) return false;
+        wisp__frame_put_refused(&f->to, refusal);
+        if (!wisp__fill_done(f, at)) return false;
+        wisp__fill_carry(f, wisp__ref_of(WISP__FRAME_REFUSED, 0, refusal));
+    }
+    return true;
+}
+
 static wisp__fit wisp__fill_controls(wisp__packet_writer *f) {
     wisp__session *s = f->s;
     const wisp__registry *registry = &f->w->registry;
@@ -26884,6 +32636,7 @@ static wisp__fit wisp__fill_controls(wisp__packet_writer *f) {
             return WISP__FULL;
     }
     if (wisp__limited_due(f->w, s) && !wisp__fill_limited(f)) return WISP__FULL;
+    if (wisp__refusals_wait(f->w, s) && !wisp__fill_refusals(f)) return WISP__FULL;
     while (s->asks_clock || s->answers_clock) {
         wisp__clock_frame clock = wisp__clock_frame_of(f->w, s);
         int64_t at = f->to.at;
@@ -26891,6 +32644,11 @@ static wisp__fit wisp__fill_controls(wisp__packet_writer *f) {
         if (!wisp__fill_done(f, at)) return WISP__FULL;
         if (clock.answer) s->answers_clock = false;
         else s->asks_clock = false;
+    }
+    if (s->inputs_due) {
+        int64_t at = f->to.at;
+        if (!wisp__rollback_put(f->w, s, &f->to) || !wisp__fill_done(f, at)) return WISP__FULL;
+        s->inputs_due = false;
     }
     if (s->ping) {
         int64_t at = f->to.at;
@@ -27095,32 +32853,33 @@ static inline wisp__fit wisp__fill_reliable(wisp__packet_writer *f, wisp__messag
 }
 
 /* The value of a set is known to have come, or not. */
-static void wisp__set_ended(wisp__session *s, uint16_t set, bool arrived) {
+static void wisp__set_ended(wisp *w, wisp__session *s, uint16_t set, bool arrived) {
     uint32_t value;
     if (!s->parts) return;
     value = s->parts->out[set % WISP__SETS_OUT].value;
     if (s->parts->out[set % WISP__SETS_OUT].set != set || !s->parts->out[set % WISP__SETS_OUT].open)
         return;
     s->parts->out[set % WISP__SETS_OUT].open = false;
-    wisp__baseline_outcome(&s->baselines_out, (int)(value >> 16), value & 0xffff, arrived);
+    if (s->parts->out[set % WISP__SETS_OUT].object) wisp__object_outcome(w, s, value, arrived);
+    else wisp__baseline_outcome(&s->baselines_out, (int)(value >> 16), value & 0xffff, arrived);
 }
 
 /* The packet of a part was acked or lost. */
-static void wisp__part_ended(wisp__session *s, uint16_t set, bool arrived) {
-    if (!arrived) wisp__set_ended(s, set, false);
+static void wisp__part_ended(wisp *w, wisp__session *s, uint16_t set, bool arrived) {
+    if (!arrived) wisp__set_ended(w, s, set, false);
     else if (s->parts->out[set % WISP__SETS_OUT].set == set)
         s->parts->out[set % WISP__SETS_OUT].left--;
 }
 
 /* The peer has put a set together. It has given up older ones of which it has had all parts. */
-static void wisp__set_assembled(wisp__session *s, uint16_t set) {
+static void wisp__set_assembled(wisp *w, wisp__session *s, uint16_t set) {
     wisp__parts *p = s->parts;
     if (!p || p->out[set % WISP__SETS_OUT].set != set || !p->out[set % WISP__SETS_OUT].open) return;
-    wisp__set_ended(s, set, true);
+    wisp__set_ended(w, s, set, true);
     for (int i = 0; i < WISP__SETS_OUT; i++)
         if (p->out[i].open && !p->out[i].left && (uint16_t)(set - p->out[i].set) < 1 << 15 &&
             (uint16_t)(set - p->out[i].set) >= WISP__SETS_IN)
-            wisp__set_ended(s, p->out[i].set, false);
+            wisp__set_ended(w, s, p->out[i].set, false);
 }
 
 /* Puts the next part of the message that is being sent so. */
@@ -27147,7 +32906,23 @@ static wisp__fit wisp__fill_part(wisp__packet_writer *f) {
     return WISP__FITS;
 }
 
-/* Begins to send a message in parts, which fills this packet and others. */
+/* Begins to send what stands in p->whole, which fills this packet and others. `open`: it is to be
+   known whether `value` has come. */
+static void wisp__set_begin(wisp__packet_writer *f, uint32_t value, bool open, bool object) {
+    wisp__parts *p = f->s->parts;
+    int i = ++p->set % WISP__SETS_OUT;
+    wisp__fill_forget(f);
+    p->at = 0;
+    p->served = p->whole->time;
+    wisp__set_ended(f->w, f->s, p->out[i].set, false);     /* it is too long ago */
+    p->out[i].set = p->set;
+    p->out[i].left = p->out[i].open = open;
+    p->out[i].object = object;
+    p->out[i].value = value;
+    f->streams |= 1u << WISP__PARTS;
+}
+
+/* Begins to send a message in parts. */
 static wisp__fit wisp__fill_cut(wisp__packet_writer *f, const wisp__message *m) {
     wisp *w = f->w;
     wisp__session *s = f->s;
@@ -27156,22 +32931,14 @@ static wisp__fit wisp__fill_cut(wisp__packet_writer *f, const wisp__message *m) 
     bool bound = wisp__is_bound(s, m);
     wisp__fit fit = p && p->whole ? WISP__WAITS
                     : bound ? WISP__FITS : wisp__fill_introduce(f, m, wisp__message_size(m));
-    int i;
     if (fit != WISP__FITS) return fit;
     if (!p) p = s->parts = (wisp__parts *)wisp__alloc(&w->base, sizeof *p);
     if (p) p->whole = wisp__message_whole(w, m, bound, s->call_floor);
     if (!p || !p->whole) return WISP__WAITS;
-    wisp__fill_forget(f);
-    p->at = 0;
-    p->served = m->time;
-    i = ++p->set % WISP__SETS_OUT;
-    wisp__set_ended(s, p->out[i].set, false);              /* it is too long ago */
-    p->out[i].set = p->set;
-    p->out[i].open = extra && extra->baseline >= 0;
-    p->out[i].left = p->out[i].open;
-    if (p->out[i].open)
-        p->out[i].value = (uint32_t)extra->baseline << 16 | (extra->number & 0xffff);
-    f->streams |= 1u << WISP__PARTS;
+    if (extra && extra->baseline >= 0)
+        wisp__set_begin(f, (uint32_t)extra->baseline << 16 | (extra->number & 0xffff), true, false);
+    else
+        wisp__set_begin(f, 0, false, false);
     return WISP__FITS;
 }
 
@@ -27377,12 +33144,50 @@ static inline wisp__fit wisp__fill_queued(wisp__packet_writer *f, int index) {
 
 #ifndef WISP_NO_STATE
 
-enum { WISP__STATE_HEAD = 8 + 33 + 8 + 1 };     /* bits of TICK, and of OBJECT around its records */
+enum { WISP__STATE_HEAD = 8 + 33 + 8 + 16 };    /* bits of TICK, and of OBJECT before its records */
+
+/* Begins to send the record of the most urgent object in parts, as no packet has room for it. While
+   another set is being sent it waits, and others do not. */
+static wisp__fit wisp__object_cut(wisp__packet_writer *f, wisp__note *n) {
+    wisp *w = f->w;
+    wisp__parts *p = f->s->parts;
+    int bytes = (int)(n->object->row->bits / 8) + 64 + WISP__OBJECT_TAGS * (WISP__TAG_NAME + 1);
+    uint32_t value = (uint32_t)n->index << 16 | n->sequence;
+    wisp__records all = wisp__records_begin();
+    wisp__message like;
+    wisp__writer to;
+    memset(&like, 0, sizeof like);
+    like.remote = like.encoding = (uint16_t)n->object->of->remote;
+    like.time = n->since;
+    if (!p) p = f->s->parts = (wisp__parts *)wisp__alloc(&w->base, sizeof *p);
+    if (p && !p->whole && (p->whole = wisp__message_like(w, &like, bytes)) != NULL) {
+        to = wisp__writer_on(wisp__message_bytes(p->whole), bytes);
+        wisp__frame_put_tick(&to, (uint32_t)w->clock.tick, false);
+        wisp__frame_put(&to, WISP__FRAME_OBJECT);
+        wisp__put_length(&to, 1);
+        wisp__object_put(w, n, &all, &to);
+        wisp__put_align(&to);
+        wisp__message_measure(p->whole, 0, to.at, 1);
+        if (!to.full && wisp__object_sent(w, f->s, n)) {
+            wisp__set_begin(f, value, !w->base.reliable, true);
+            wisp__class_stats(w, n->object->of)->messages_sent++;
+            wisp__objects_pop(wisp__audience_of(w, f->s));
+            return WISP__FITS;
+        }
+        wisp__message_release(&w->chunks, p->whole);
+        p->whole = NULL;
+    }
+    f->s->peer.flow.mtu.wanted = true;
+    wisp__objects_pass(wisp__audience_of(w, f->s));
+    return WISP__FITS;
+}
 
 /* Puts the record of the most urgent object; the packet has room for so much less. */
 static wisp__fit wisp__fill_object(wisp__packet_writer *f) {
     wisp__audience *a = wisp__audience_of(f->w, f->s);
     wisp__note *n = a->due[0].note;
+    wisp_remote_stats *stats = wisp__class_stats(f->w, n->object->of);
+    wisp__records before = f->records;
     int64_t at = f->state.at, head = at ? 0 : WISP__STATE_HEAD;
     wisp__ref ref = wisp__ref_of(WISP__FRAME_OBJECT, 0, (uint32_t)n->index << 16 | n->sequence);
     if (!wisp__note_wants(n)) {
@@ -27395,42 +33200,74 @@ static wisp__fit wisp__fill_object(wisp__packet_writer *f) {
         f->state = wisp__writer_on(f->w->peers.post.buffers +
                                        wisp__buffer_bytes(f->w, WISP__POST_PACKETS),
                                    f->w->base.mtu - WISP__SLACK);
-        f->object = -2;
+        f->records = before = wisp__records_begin();
+        f->open = 0;
     }
     f->state.end = wisp__least(at + f->to.end - f->to.at - head, f->state.end);
-    if (f->state.end > at) wisp__object_put(f->w, n, n->index == f->object + 1, &f->state);
+    if (f->state.end > at) wisp__object_put(f->w, n, &f->records, &f->state);
     if (f->state.full || f->state.end <= at || !wisp__object_sent(f->w, f->s, n)) {
         bool alone = f->state.full && !f->eliciting;
         f->state.at = at;
         f->state.full = false;
-        if (!alone) return WISP__FULL;
-        f->s->peer.flow.mtu.wanted = true;     /* it waits for larger packets, others do not */
-        wisp__objects_pass(a);
-        return WISP__FITS;
+        f->records = before;
+        return alone ? wisp__object_cut(f, n) : WISP__FULL;
     }
+    stats->messages_sent++;
+    stats->bits_sent += (uint64_t)(f->state.at - at);
     f->to.end -= f->state.at - at + head;
     f->eliciting = true;
-    f->object = (int)(ref.number >> 16);       /* the note may be gone */
+    f->open += !f->w->base.reliable && n->open;
     wisp__fill_carry(f, ref);
     wisp__objects_pop(a);
     return WISP__FITS;
 }
 
+/* By how many ticks the states are behind that a peer has been sent, up to 255. */
+static unsigned wisp__states_behind(const wisp *w, const wisp__audience *a) {
+    uint32_t now = wisp__milliseconds(w->base.time);
+    int32_t longest = -1;
+    for (int i = 0; a && i < a->due_count; i++) {
+        const wisp__note *n = a->due[i].note;
+        int32_t waits = wisp__distance(now, n->since);
+        if (n->sent && wisp__distance(now, n->sent) > waits) waits = wisp__distance(now, n->sent);
+        if (waits > longest) longest = waits;
+    }
+    if (longest < 0) return w->objects.edited != NULL;
+    return (unsigned)wisp__min(longest * w->clock.rate / 1000 + 2, 255);
+}
+
+/* Tells of which tick the states are in packets up to this one. */
+static void wisp__fill_states(wisp__packet_writer *f) {
+    wisp__session *s = f->s;
+    uint64_t packets = f->w->base.reliable ? 0 : s->peer.flow.next - s->peer.flow.oldest;
+    uint32_t now = wisp__milliseconds(f->w->base.time);
+    uint32_t tick = (uint32_t)f->w->clock.tick + (f->w->objects.edited != NULL);   /* of edits */
+    unsigned behind;
+    if (s->state_until && wisp__distance(now, s->state_until) >= 0) s->state_until = 0;
+    if ((!s->state_due && !s->state_until) || f->to.end - f->to.at < 60) return;
+    behind = packets > 255 ? 255 : wisp__states_behind(f->w, wisp__audience_of(f->w, s));
+    wisp__frame_put_state(&f->to, tick, behind, (unsigned)packets & 255);
+    f->eliciting = f->eliciting || s->state_due;
+    if (s->state_due) s->state_until = (now + 1000) | 1;
+    s->state_due = false;
+}
+
 /* Ends the packet with its objects. */
 static void wisp__fill_objects_end(wisp__packet_writer *f) {
+    wisp__fill_states(f);
     if (!f->state.bytes || !f->state.at) return;
     f->to.end += f->state.at + WISP__STATE_HEAD;
     wisp__frame_put_tick(&f->to, (uint32_t)f->w->clock.tick,
-                         !wisp__audience_of(f->w, f->s)->due_count);
+                         wisp__audience_of(f->w, f->s)->open == f->open);
     wisp__frame_put(&f->to, WISP__FRAME_OBJECT);
+    wisp__put_length(&f->to, (uint64_t)f->records.count);
     wisp__put_bits(&f->to, f->state.bytes, f->state.at);
-    wisp__put(&f->to, 0, 1);
 }
 
 #else
 
 static inline wisp__fit wisp__fill_object(wisp__packet_writer *f) { return (void)f, WISP__FULL; }
-static inline void wisp__fill_objects_end(wisp__packet_writer *f) { (void)f; }
+static inline void wisp__fill_objects_end(wisp__packet_writer *f) { f->s->state_due = false; }
 
 #endif
 
@@ -27438,7 +33275,7 @@ static inline void wisp__fill_objects_end(wisp__packet_writer *f) { (void)f; }
 static bool wisp__object_first(const wisp__packet_writer *f, bool others, uint32_t urgency) {
     const wisp__audience *a = wisp__audience_of(f->w, f->s);
     return a && a->ready &&
-           (!others || wisp__distance((uint32_t)(a->due[0].key >> 16), urgency) <= 0);
+           (!others || wisp__distance((uint32_t)(a->due[0].key >> 32), urgency) <= 0);
 }
 
 /* --- the order: what is most urgent goes next --- */
@@ -27546,7 +33383,7 @@ static void wisp__packet_begin(wisp__packet_writer *f, wisp *w, wisp__session *s
     f->w = w;
     f->s = s;
     f->packet = wisp__post_buffer(w);
-    f->head = wisp__packet_head(&w->base);
+    f->head = wisp__head_of(&w->base, &s->peer);
     f->packet[0] = WISP__FLAG_SESSION;
     f->to = wisp__writer_on(f->packet + f->head, flow->mtu.size - f->head);
     f->to.end -= WISP__REPEAT_BITS;
@@ -27690,8 +33527,9 @@ static void wisp__send_leave(wisp *w, wisp__session *s) {
 static bool wisp__wants_to_send(const wisp *w, const wisp__session *s) {
     const wisp__audience *a = wisp__audience_of(w, s);
     if (s->queued || s->control_count || s->ping || s->unannounced < w->registry.count) return true;
-    if (s->asks_clock || s->answers_clock || wisp__limited_due(w, s)) return true;
-    if (a && a->ready) return true;
+    if (s->asks_clock || s->answers_clock || s->inputs_due || s->lacks_all) return true;
+    if (s->answers_all || s->state_due || wisp__limited_due(w, s)) return true;
+    if ((a && a->ready) || wisp__refusals_wait(w, s)) return true;
     if (s->parts && s->parts->whole) return true;
     for (int c = 0; c < s->peer.channel_end; c++) {
         const wisp__channel *channel = s->peer.channels[c];
@@ -27766,15 +33604,19 @@ static void wisp__on_outcome(void *owner, const wisp__ref *ref, bool arrived) {
         } else if (ref->kind == WISP__FRAME_OBJECT) {
             wisp__object_outcome(w, s, number, arrived);
         } else if (ref->kind == WISP__FRAME_PART) {
-            wisp__part_ended(s, (uint16_t)number, arrived);
+            wisp__part_ended(w, s, (uint16_t)number, arrived);
         } else if (ref->kind == WISP__FRAME_ANNOUNCE) {
             if (s->peer_remotes[number].known != WISP__ANNOUNCED) continue;
             if (arrived) s->peer_remotes[number].known = WISP__ACKED;
             else wisp__announce_again(s, (int)number);
         } else if (ref->kind == WISP__FRAME_LIMITED) {
             if (!arrived) wisp__limited_note(w, s, number >> 16, number & 0xffff);
-        } else if (!arrived) {
-            wisp__control_add(w, s, ref->kind, (int)number);
+        } else if (ref->kind == WISP__FRAME_ASSETS) {
+            if (!arrived) wisp__assets_lost(w, (int)number);
+        } else if (ref->kind == WISP__FRAME_REFUSED) {
+            if (!arrived) wisp__refusal_add(w, s, number);
+        } else if (!arrived && !wisp__control_add(w, s, ref->kind, (int)number)) {
+            s->lacks_all |= ref->kind == WISP__FRAME_LACKS;
         }
     }
     if (!arrived) wisp__peers_mark(w, peer);
@@ -27810,6 +33652,7 @@ static void wisp__session_free(wisp *w, wisp__session *s) {
     wisp__parts_free(w, s->parts);
     s->parts = NULL;
     wisp__objects_left(w, s);
+    wisp__rollback_left(w, s);
     s->control_count = 0;
 }
 
@@ -27957,6 +33800,7 @@ static void wisp__drop(wisp *w, wisp__session *s, wisp__remote *remote, wisp__dr
 /* Frees what goodbyes need. */
 static void wisp__session_empty(wisp *w, wisp__session *s) {
     wisp__flow_free(&w->base, &s->peer.flow);
+    wisp__keys_free(&w->base, s->peer.keys);
     wisp__free(&w->base, s->spending, sizeof *s->spending);
     wisp__free(&w->base, s->peer.reason, WISP__REASON_BYTES);
 }
@@ -27994,8 +33838,11 @@ static void wisp__linger(wisp *w, wisp__session *s) {
 static void wisp__joined(wisp *w, wisp__session *s) {
     if (s->peer.tries == 1)                /* the handshake gives the first round trip time */
         wisp__flow_sample(&w->base, &s->peer.flow, w->base.time, w->base.time - s->peer.sent_at, 0);
+    if (w->objects.orphans) wisp__objects_orphaned(w);
     s->peer.state = WISP__JOINED;
     s->peer.reported = true;
+    if (s->peer.keys)
+        wisp__wipe(s->peer.keys->cipher, &s->peer.keys->join, sizeof s->peer.keys->join);
     w->joins_done += s->peer.asked;
     s->peer.started = s->peer.received_at = s->peer.sent_at = w->base.time;
     s->unannounced = WISP__RESERVED;
@@ -28005,8 +33852,9 @@ static void wisp__joined(wisp *w, wisp__session *s) {
     wisp__peers_mark(w, &s->peer);
     wisp__peer_timer(w, &s->peer);
     w->base.stats.joins++;
+    w->base.stats.joins_sealed += s->peer.keys != NULL;
     wisp__report_reads(w, s);
-    wisp__objects_joined(w, s);
+    wisp__properties_joined(w, s);
     wisp__report_session(w, s, WISP__ON_JOINED, WISP_OK, "");
 }
 
@@ -28111,8 +33959,12 @@ void wisp_leave(wisp *w, wisp_peer peer, const char *reason) {
  * again, though as repeats; then its answer moves the session back, and nothing ends that probe.
  * ======================================================================== */
 
+enum { WISP__PATH_TRIES = 6 };
+
 /* The packet of a challenge or a response. */
-enum { WISP__PATH_BYTES = WISP__PACKET_HEAD + 10, WISP__PATH_TRIES = 6 };
+static int wisp__path_bytes(const wisp *w, const wisp__peer *peer) {
+    return wisp__head_of(&w->base, peer) + 10;
+}
 
 static bool wisp__addr_equal(const wisp_addr *a, const wisp_addr *b) {
     return memcmp(a, b, sizeof *a) == 0;
@@ -28134,17 +33986,18 @@ static void wisp__path_send(wisp *w, wisp__session *s, const wisp_addr *to, wisp
                             uint64_t data) {
     wisp__peer *peer = &s->peer;
     uint8_t *packet = wisp__post_buffer(w);
-    wisp__writer out = wisp__writer_on(packet + WISP__PACKET_HEAD, WISP__PATH_BYTES);
+    int head = wisp__head_of(&w->base, peer), bytes = wisp__path_bytes(w, peer);
+    wisp__writer out = wisp__writer_on(packet + head, bytes);
     if (!wisp__flow_may_number(&peer->flow)) return;
     packet[0] = WISP__FLAG_SESSION;
     wisp__frame_put_path(&out, kind, data);
     wisp__put_align(&out);
-    wisp__packet_close(&w->base, peer, peer->flow.next++, packet, WISP__PATH_BYTES);
+    wisp__packet_close(&w->base, peer, peer->flow.next++, packet, bytes);
     wisp__flow_skip(&peer->flow, &w->peers.secret);
     peer->stats.packets_sent++;
-    peer->stats.bytes_sent += WISP__PATH_BYTES;
-    wisp__policy_sent(w, s, WISP__PATH_BYTES);
-    wisp__post_add(w, to, NULL, packet, WISP__PATH_BYTES);
+    peer->stats.bytes_sent += (uint64_t)bytes;
+    wisp__policy_sent(w, s, bytes);
+    wisp__post_add(w, to, NULL, packet, bytes);
 }
 
 /* No other address is probed for a round trip: packets may go on to come from two. */
@@ -28166,8 +34019,8 @@ static void wisp__path_challenge(wisp *w, wisp__session *s) {
     if (path->tries++ == WISP__PATH_TRIES) {
         if (path->number == UINT64_MAX) path->contested = false;
         wisp__path_rest(w, &s->peer);
-    } else if (path->allowed >= WISP__PATH_BYTES) {
-        path->allowed -= WISP__PATH_BYTES;
+    } else if (path->allowed >= wisp__path_bytes(w, &s->peer)) {
+        path->allowed -= wisp__path_bytes(w, &s->peer);
         wisp__path_send(w, s, &path->addr, WISP__FRAME_PATH_CHALLENGE,
                         wisp__path_data(w, &s->peer, &path->addr));
     }
@@ -28187,7 +34040,7 @@ static void wisp__path_probe(wisp *w, wisp__session *s, const wisp_addr *addr, u
 /* Challenges the address before the moves, which is proven, in the hope that packets come. */
 static void wisp__path_probe_home(wisp *w, wisp__session *s) {
     wisp_addr home = s->peer.path->home;
-    wisp__path_probe(w, s, &home, UINT64_MAX, WISP__PATH_BYTES * WISP__PATH_TRIES);
+    wisp__path_probe(w, s, &home, UINT64_MAX, wisp__path_bytes(w, &s->peer) * WISP__PATH_TRIES);
 }
 
 /* Begins to probe an address that a packet came from. Two challenges go out, as one may be lost,
@@ -28209,7 +34062,8 @@ static void wisp__path_try(wisp *w, wisp__session *s, const wisp_addr *addr, uin
    lost. */
 static void wisp__path_heard_again(wisp *w, wisp__session *s, uint64_t number, int bytes) {
     wisp__path *path = s->peer.path;
-    bool first = path->number == UINT64_MAX, owed = path->allowed < WISP__PATH_BYTES;
+    bool first = path->number == UINT64_MAX;
+    bool owed = path->allowed < wisp__path_bytes(w, &s->peer);
     path->allowed = wisp__min_int(path->allowed + 3 * bytes, 1 << 20);
     path->next = wisp__min(path->next, w->base.time + wisp__max(s->peer.flow.rtt, 0.02));
     if (first) {
@@ -28309,9 +34163,10 @@ static void wisp__on_path_response(wisp__reading *r) {
  * MARK: >>join
  * What: the handshake, and who is let in. REQUEST -> CHALLENGE -> RESPONSE ->
  *   ACCEPT or DENY; each packet is drawn where it is written and read.
- * Invariants: nothing is stored for an address before its cookie came back;
- *   no answer is larger than the packet that it answers; one address has at
- *   most one session and one that waits to replace it.
+ * Invariants: nothing is stored for an address, and no key agreed, before its cookie
+ *   came back; no answer is larger than the packet that it answers; one address has at
+ *   most one session and one that waits to replace it; a sealed join believes no
+ *   ACCEPT or DENY that is not sealed.
  * ======================================================================== */
 
 #define WISP__BUCKET_SECONDS 15.0   /* a cookie is valid for one to two of these: longer than a
@@ -28409,24 +34264,34 @@ static bool wisp__take_abilities(const wisp *w, wisp__peer *peer, uint8_t flags,
        connection  which the packets to the sender of this carry in their head
        app, text   length:8, then the bytes;  ticket  length:16, then the bytes --- */
 
-static void wisp__send_response(wisp *w, wisp__peer *peer) {
-    wisp__writer to = wisp__handshake_begin(w, WISP__RESPONSE, peer->client_nonce);
+static void wisp__put_response(const wisp *w, const wisp__peer *peer, wisp__place ticket,
+                               wisp__writer *to) {
     int length = (int)strlen(w->peers.app);
+    wisp__put(to, wisp__connection_of(peer), 16);
+    wisp__put_abilities(w, to);
+    wisp__put(to, w->peers.app_version, 32);
+    wisp__put(to, (uint64_t)length, 8);
+    wisp__put_bytes(to, w->peers.app, length);
+    wisp__put(to, (uint64_t)ticket.count, 16);
+    wisp__put_bytes(to, (const uint8_t *)ticket.at, ticket.count);
+}
+
+/* The ticket of a sealed join is the whole message, see SEALED RESPONSE. */
+static void wisp__send_response(wisp *w, wisp__peer *peer) {
+    int type = peer->keys ? WISP__SEALED_RESPONSE : WISP__RESPONSE;
+    wisp__writer to = wisp__handshake_begin(w, type, peer->client_nonce);
+    wisp__place ticket = { peer->ticket, peer->ticket_size };
     wisp__put(&to, peer->bucket, 8);
     wisp__put(&to, peer->cookie, 64);
-    wisp__put(&to, wisp__connection_of(peer), 16);
-    wisp__put_abilities(w, &to);
-    wisp__put(&to, w->peers.app_version, 32);
-    wisp__put(&to, (uint64_t)length, 8);
-    wisp__put_bytes(&to, w->peers.app, length);
-    wisp__put(&to, (uint64_t)peer->ticket_size, 16);
-    wisp__put_bytes(&to, peer->ticket, peer->ticket_size);
+    if (peer->keys) wisp__put_bytes(&to, (const uint8_t *)ticket.at, ticket.count);
+    else wisp__put_response(w, peer, ticket, &to);
     wisp__handshake_send(w, &to, &peer->addr);
 }
 
 typedef struct wisp__response {
     uint64_t nonce, cookie;
     int size;  /* of the whole packet */
+    wisp__sealed_join *join;   /* NULL: not sealed */
     uint8_t bucket, flags;
     uint16_t connection;
     uint32_t window, app_version;
@@ -28435,9 +34300,13 @@ typedef struct wisp__response {
     const void *ticket;
 } wisp__response;
 
-static bool wisp__read_response(wisp__reader *from, wisp__response *r) {
+static bool wisp__read_cookie(wisp__reader *from, wisp__response *r) {
     r->bucket = (uint8_t)wisp__get(from, 8);
     r->cookie = wisp__get(from, 64);
+    return !from->failed;
+}
+
+static bool wisp__read_response(wisp__reader *from, wisp__response *r) {
     r->connection = (uint16_t)wisp__get(from, 16);
     r->flags = (uint8_t)wisp__get(from, 8);
     r->window = (uint32_t)wisp__get(from, 32);
@@ -28453,22 +34322,39 @@ static bool wisp__read_response(wisp__reader *from, wisp__response *r) {
 
 /* --- ACCEPT 4: server nonce:64 connection:16 abilities --- */
 
+static void wisp__sealed_send(wisp *w, const wisp_addr *addr, uint64_t nonce,
+                              const wisp__sealed_join *join) {
+    wisp__writer to = wisp__handshake_begin(w, WISP__SEALED_ANSWER, nonce);
+    wisp__put_bytes(&to, join->answer, join->bytes + WISP__NOISE_REST);
+    wisp__handshake_send(w, &to, addr);
+}
+
 static void wisp__send_accept(wisp *w, wisp__peer *peer) {
-    wisp__writer to = wisp__handshake_begin(w, WISP__ACCEPT, peer->client_nonce);
+    wisp__writer to;
+    if (peer->keys) {
+        wisp__sealed_send(w, &peer->addr, peer->client_nonce, &peer->keys->join);
+        return;
+    }
+    to = wisp__handshake_begin(w, WISP__ACCEPT, peer->client_nonce);
     wisp__put(&to, peer->server_nonce, 64);
     wisp__put(&to, wisp__connection_of(peer), 16);
     wisp__put_abilities(w, &to);
     wisp__handshake_send(w, &to, &peer->addr);
 }
 
-static void wisp__on_accept(wisp *w, wisp__peer *peer, wisp__reader *from) {
-    uint64_t nonce = wisp__get(from, 64);
+/* Connection and abilities of the other end; false: they are cut. */
+static bool wisp__take_acceptance(const wisp *w, wisp__peer *peer, wisp__reader *from) {
     uint16_t connection = (uint16_t)wisp__get(from, 16);
     uint8_t flags = (uint8_t)wisp__get(from, 8);
     wisp__take_abilities(w, peer, flags, (uint32_t)wisp__get(from, 32));
-    if (from->failed) return;
-    peer->server_nonce = nonce;
     peer->connection = connection;
+    return !from->failed;
+}
+
+static void wisp__on_accept(wisp *w, wisp__peer *peer, wisp__reader *from) {
+    uint64_t nonce = wisp__get(from, 64);
+    if (!wisp__take_acceptance(w, peer, from)) return;
+    peer->server_nonce = nonce;
     wisp__peer_session(peer);
     wisp__confirm(w, (wisp__session *)peer);
 }
@@ -28479,20 +34365,25 @@ static void wisp__on_accept(wisp *w, wisp__peer *peer, wisp__reader *from) {
 static wisp_result wisp__join_code(wisp_result code) {
     bool about_joins = code <= WISP_E_SERVER_FULL && code >= WISP_E_LINK_KIND;
     bool theirs = code <= WISP_E_USER && code >= INT16_MIN;
-    return theirs || about_joins || code == WISP_E_FLOOD ? code : WISP_E_DENIED;
+    about_joins = about_joins || code == WISP_E_FLOOD || code == WISP_E_SEALED;
+    return theirs || about_joins ? code : WISP_E_DENIED;
+}
+
+/* `most`: bytes that the text may have. */
+static void wisp__put_denial(wisp__writer *to, wisp_result code, const char *text, int most) {
+    char clean[WISP__REASON_BYTES];
+    size_t length = wisp__text_clean(clean, (size_t)wisp__min_int(most + 1, WISP__REASON_BYTES),
+                                     text ? text : "", text ? strlen(text) : 0);
+    wisp__put(to, (uint16_t)wisp__join_code(code), 16);
+    wisp__put(to, length, 8);
+    wisp__put_bytes(to, clean, (int)length);
 }
 
 /* `asked`: size of the packet that this answers, which the answer does not exceed. */
 static void wisp__deny(wisp *w, const wisp_addr *addr, uint64_t nonce,
                        wisp_result code, const char *text, int asked) {
     wisp__writer to = wisp__handshake_begin(w, WISP__DENY, nonce);
-    int most = asked - WISP__HANDSHAKE_HEAD - 2 - 1 - 4;
-    char clean[WISP__REASON_BYTES];
-    size_t length = wisp__text_clean(clean, (size_t)wisp__min_int(most + 1, WISP__REASON_BYTES),
-                                     text ? text : "", text ? strlen(text) : 0);
-    wisp__put(&to, (uint16_t)wisp__join_code(code), 16);
-    wisp__put(&to, length, 8);
-    wisp__put_bytes(&to, clean, (int)length);
+    wisp__put_denial(&to, code, text, asked - WISP__HANDSHAKE_HEAD - 2 - 1 - 4);
     wisp__handshake_send(w, &to, addr);
     w->base.stats.joins_denied++;
 }
@@ -28519,35 +34410,55 @@ static void wisp__on_denial(wisp *w, wisp__session *s, wisp__reader *from) {
 /* --- GOODBYE 6: connection:16 tag:64 number:16, on a reliable link the tag alone. It answers a
        packet of a session that this end does not have, and is the head of that packet: so it is
        shorter, and its tag proves that the packet arrived. It has neither the head nor the check of
-       the other handshake packets, and is never answered --- */
+       the other handshake packets, and is never answered. To a sealed packet, its tag is one that
+       takes desc.reset_secret to make (noise) --- */
+
+/* Is this the answer to a packet whose tag begins so? */
+static bool wisp__is_reset(const wisp__keys *keys, const uint8_t *bytes, const uint8_t *quoted) {
+    uint8_t tag[WISP_SEAL_BYTES];
+    return keys->resets && wisp__reset_tag(keys->cipher, keys->reset, quoted, tag) &&
+           wisp__same_secret(tag, bytes + 3, WISP_SEAL_BYTES);
+}
 
 static void wisp__say_goodbye(wisp *w, const wisp_packet *packet) {
-    int head = wisp__packet_head(&w->base);
-    uint8_t *bytes;
-    if (packet->size <= head ||
+    bool sealed = (*(const uint8_t *)packet->data & WISP__FLAG_SEALED) != 0;
+    const wisp__sealer *sealer = WISP__SEALS ? w->sealer : NULL;
+    int head = wisp__packet_head(&w->base, sealed);
+    uint8_t *bytes, key[WISP_KEY_BYTES];
+    if (packet->size <= head || (sealed && !(sealer && sealer->resets)) ||
         !wisp__policy_answer(&w->policy, wisp__host_of(w, &packet->addr), w->base.time))
         return;
     bytes = wisp__post_buffer(w);
     memcpy(bytes, packet->data, (size_t)head);
     bytes[0] = WISP__GOODBYE;
+    if (sealed && !(wisp__reset_key(sealer, (uint16_t)wisp__load_part(bytes + 1, 2),
+                                    &packet->addr, key) &&
+                    wisp__reset_tag(&sealer->cipher, key, bytes + 3, bytes + 3)))
+        return;
     wisp__post_add(w, &packet->addr, NULL, bytes, head);
     w->base.stats.goodbyes_sent++;
 }
 
 /* Does a GOODBYE quote a packet of this session? A reliable link lets no stranger in between. */
-static bool wisp__is_goodbye_to(const wisp *w, const wisp__peer *peer, const uint8_t *bytes) {
-    if (w->base.reliable) return peer->state == WISP__JOINED;
+static bool wisp__is_goodbye_to(const wisp *w, const wisp__peer *peer, const wisp_packet *packet) {
+    const uint8_t *bytes = (const uint8_t *)packet->data, *tag = NULL;
+    int head = wisp__head_of(&w->base, peer);
+    uint8_t last[8];
+    if (packet->size != head) return false;
+    if (w->base.reliable) return peer->state == WISP__JOINED && !peer->keys;
     if (wisp__load_part(bytes + 1, 2) != peer->connection) return false;
-    if (peer->state == WISP__LEAVING) return wisp__load64(bytes + 3) == peer->cookie;
-    return peer->state == WISP__JOINED &&
-           wisp__flow_is_unheard(&peer->flow, bytes, peer->received_at);
+    wisp__store64(last, peer->cookie);
+    if (peer->state == WISP__LEAVING) tag = last;
+    else if (peer->state == WISP__JOINED)
+        tag = wisp__flow_unheard(&peer->flow, wisp__packet_low(bytes, head), peer->received_at);
+    if (!tag) return false;
+    return peer->keys ? wisp__is_reset(peer->keys, bytes, tag) : memcmp(tag, bytes + 3, 8) == 0;
 }
 
 static void wisp__on_goodbye(wisp *w, const wisp_packet *packet) {
     wisp__peer *peer = NULL;
-    if (packet->size == wisp__packet_head(&w->base))
-        while ((peer = wisp__peers_find(w, &packet->addr, peer)) != NULL)
-            if (wisp__is_goodbye_to(w, peer, (const uint8_t *)packet->data)) break;
+    while ((peer = wisp__peers_find(w, &packet->addr, peer)) != NULL)
+        if (wisp__is_goodbye_to(w, peer, packet)) break;
     if (!peer) {
         w->base.stats.goodbyes_ignored++;
     } else if (peer->state == WISP__LEAVING) {       /* ours has arrived: no more repeats */
@@ -28557,6 +34468,119 @@ static void wisp__on_goodbye(wisp *w, const wisp_packet *packet) {
         wisp__end(w, (wisp__session *)peer, WISP_E_CLOSED,
                   "the other end has no such session any more", false);
     }
+}
+
+/* --- SEALED RESPONSE 9: bucket:8 cookie:64 message (noise). The content is that of RESPONSE from
+       `connection` on, with zeros up to 64 bytes; the head of the packet is the prologue. Later
+       responses may have another cookie, but the same message: its key seals no other.
+       SEALED ANSWER 10: message. The content is code:16, then for 0 connection:16 abilities
+       resets:8 reset key:256, else length:8 text; with zeros up to the size of the content of the
+       response, at most 112 bytes --- */
+
+static wisp__place wisp__rest_of(const wisp__reader *from) {
+    return wisp__text(from->bytes + from->at / 8, from->size - (int)(from->at / 8));
+}
+
+/* Opens a response. false: it does not open, which is counted. */
+static bool wisp__sealed_open(wisp *w, wisp__reader *from, wisp__response *r) {
+    const wisp__sealer *sealer = w->sealer;
+    wisp__place message = wisp__rest_of(from);
+    int content = message.count - WISP__NOISE_REST;
+    r->join->bytes = wisp__min_int(content, WISP__ANSWER_MOST);
+    if (content >= WISP__ASK_LEAST &&
+        wisp__noise_begin(&r->join->noise, &sealer->cipher, sealer->public_key,
+                          wisp__text(from->bytes, WISP__HANDSHAKE_HEAD)) &&
+        wisp__noise_read(&r->join->noise, sealer->secret, message, sealer->opened)) {
+        *from = wisp__reader_on(sealer->opened, content);
+        if (wisp__read_response(from, r)) return true;
+    }
+    w->base.stats.seals_broken++;
+    return false;
+}
+
+static wisp__writer wisp__answer_begin(wisp__sealed_join *join) {
+    memset(join->answer, 0, sizeof join->answer);
+    return wisp__writer_on(join->answer + WISP_KEY_BYTES, join->bytes);
+}
+
+/* Makes the answer that lets a join in, and the keys of the session. */
+static bool wisp__sealed_accept(wisp *w, wisp__peer *peer) {
+    wisp__keys *k = peer->keys;
+    wisp__sealed_join *join = &k->join;
+    wisp__writer to = wisp__answer_begin(join);
+    uint16_t connection = wisp__connection_of(peer);
+    wisp__put(&to, 0, 16);
+    wisp__put(&to, connection, 16);
+    wisp__put_abilities(w, &to);
+    wisp__put(&to, w->sealer->resets &&
+                       wisp__reset_key(w->sealer, connection, &peer->addr, k->reset), 8);
+    wisp__put_bytes(&to, k->reset, WISP_KEY_BYTES);
+    return wisp__noise_write(&join->noise, join->answer, join->bytes) &&
+           wisp__keys_split(k, &join->noise, false, w->base.time);
+}
+
+/* Denies a join, by a sealed answer if it is sealed. */
+static void wisp__deny_join(wisp *w, const wisp_addr *addr, const wisp__response *r,
+                            wisp_result code, const char *text) {
+    wisp__writer to;
+    if (!r->join) {
+        wisp__deny(w, addr, r->nonce, code, text, r->size);
+        return;
+    }
+    to = wisp__answer_begin(r->join);
+    wisp__put_denial(&to, code, text, r->join->bytes - 3);
+    if (wisp__noise_write(&r->join->noise, r->join->answer, r->join->bytes))
+        wisp__sealed_send(w, addr, r->nonce, r->join);
+    w->base.stats.joins_denied++;
+}
+
+/* Keys that do not seal yet, and all of the handshake so far (NULL: nothing). false: no memory. */
+static bool wisp__keep_keys(wisp *w, wisp__peer *peer, const wisp__sealed_join *join) {
+    peer->keys = (wisp__keys *)wisp__alloc(&w->base, sizeof *peer->keys);
+    if (!peer->keys) return false;
+    peer->keys->cipher = &w->sealer->cipher;
+    if (join) peer->keys->join = *join;
+    return true;
+}
+
+/* Makes the message that the responses of a join have in place of the ticket. */
+static wisp_result wisp__sealed_ask(wisp *w, wisp__peer *peer, const void *server_key,
+                                    wisp__place ticket) {
+    wisp__writer head = wisp__handshake_begin(w, WISP__SEALED_RESPONSE, peer->client_nonce), to;
+    uint8_t *message = (uint8_t *)peer->ticket;
+    int content = peer->ticket_size - WISP__NOISE_REST;
+    if (!wisp__keep_keys(w, peer, NULL)) return WISP_E_MEMORY;
+    to = wisp__writer_on(message + WISP_KEY_BYTES, content);
+    wisp__put_response(w, peer, ticket, &to);
+    return wisp__noise_begin(&peer->keys->join.noise, peer->keys->cipher, server_key,
+                             wisp__text(head.bytes, WISP__HANDSHAKE_HEAD)) &&
+           wisp__noise_write(&peer->keys->join.noise, message, content)
+               ? WISP_OK : WISP_E_ARGUMENT;
+}
+
+static void wisp__on_sealed_answer(wisp *w, wisp__peer *peer, wisp__reader *from) {
+    wisp__place message = wisp__rest_of(from);
+    wisp__keys *k = peer->keys;
+    wisp__reader content;
+    wisp__noise n = k->join.noise;         /* a forged answer leaves it as it is */
+    if (!wisp__noise_read(&n, n.own, message, w->sealer->opened)) {
+        w->base.stats.seals_broken++;
+        wisp__wipe(k->cipher, &n, sizeof n);
+        return;
+    }
+    content = wisp__reader_on(w->sealer->opened, message.count - WISP__NOISE_REST);
+    if (wisp__get(&content, 16) == 0) {
+        bool good = wisp__take_acceptance(w, peer, &content);
+        k->resets = wisp__get(&content, 8) != 0;
+        wisp__get_bits(&content, k->reset, WISP_KEY_BYTES * 8);
+        peer->server_nonce = wisp__random(&w->peers.secret);
+        if (good && !content.failed && wisp__keys_split(k, &n, true, w->base.time))
+            wisp__confirm(w, (wisp__session *)peer);
+    } else {
+        content.at = 0;
+        wisp__on_denial(w, (wisp__session *)peer, &content);
+    }
+    wisp__wipe(&w->sealer->cipher, &n, sizeof n);
 }
 
 /* --- the joining end --- */
@@ -28621,6 +34645,7 @@ static wisp_result wisp__ask_accept(wisp *w, const wisp_addr *addr, const wisp__
     w->joining.user = s->peer.user;
     w->joining.text = NULL;
     w->joining.joins_of_host = wisp__policy_knocks(&w->policy, wisp__host_of(w, addr));
+    w->joining.sealed = r->join != NULL;
     w->judging = true;
     if (w->accept) verdict = (w->accept)(w, addr, r->ticket, r->ticket_size, w->base.user);
     w->judging = false;
@@ -28653,7 +34678,11 @@ static void wisp__half_open(wisp *w, wisp__session *s) {
     s->peer.tries = 1;
     s->peer.sent_at = w->base.time;
     s->peer.server_nonce = wisp__random(&w->peers.secret);
-    wisp__peer_session(&s->peer);
+    if (!s->peer.keys) wisp__peer_session(&s->peer);
+    else if (!wisp__sealed_accept(w, &s->peer)) {
+        wisp__end(w, s, WISP_E_SEALED, "the cipher failed", false);
+        return;
+    }
     wisp__peer_wait(w, &s->peer, w->base.join_timeout);
     wisp__send_accept(w, &s->peer);
 }
@@ -28702,7 +34731,7 @@ static void wisp__refuse_join(wisp *w, const wisp_addr *addr, const wisp__respon
     snprintf(here, sizeof here, "%lu", (unsigned long)w->peers.app_version);
     if (!text && verdict == WISP_E_APP) text = w->peers.app;        /* the other end tells both */
     if (!text && verdict == WISP_E_APP_VERSION) text = here;
-    wisp__deny(w, addr, r->nonce, verdict, text, r->size);
+    wisp__deny_join(w, addr, r, verdict, text);
 }
 
 /* The session begins with its first packet, or, while pending, when wisp_admit says so. */
@@ -28728,7 +34757,7 @@ static bool wisp__keep_ticket(wisp *w, wisp__peer *peer, const wisp__response *r
     wisp__free(&w->base, peer->ticket, (size_t)peer->ticket_size);
     if (ticket) memcpy(ticket, r->ticket, (size_t)r->ticket_size);
     peer->ticket = ticket;
-    peer->ticket_size = r->ticket_size;
+    peer->ticket_size = (uint16_t)r->ticket_size;
     return true;
 }
 
@@ -28747,7 +34776,9 @@ static void wisp__try_join(wisp *w, const wisp_addr *addr, const wisp__response 
     if (w->destroyed) return;
     s = (wisp__session *)wisp__pool_get(&w->peers.pool, id);
     if (!s || s != was || s->peer.state > WISP__JUDGED) return;     /* left meanwhile */
-    if (verdict >= 0 && !wisp__keep_ticket(w, &s->peer, r)) verdict = WISP_E_MEMORY;
+    if (verdict >= 0 && ((r->join && !wisp__keep_keys(w, &s->peer, r->join)) ||
+                         !wisp__keep_ticket(w, &s->peer, r)))
+        verdict = WISP_E_MEMORY;
     if (verdict >= 0) {
         wisp__let_in(w, s, r, verdict == WISP_PENDING);
         return;
@@ -28770,20 +34801,39 @@ static void wisp__repeat_accept(wisp *w, wisp__peer *peer) {
 /* Of two joins that cross each other the one with the smaller nonce wins. true: ours does, or both
    are the same, because we join ourselves. */
 static bool wisp__gives_way(wisp *w, wisp__peer *ours, const wisp__response *r) {
+    if (ours->keys) w->base.stats.joins_ignored++;         /* nobody else can answer that */
+    if (ours->keys || r->join) return ours->keys != NULL;
     if (!ours->joiner || ours->client_nonce > r->nonce) return false;
     if (ours->client_nonce < r->nonce) ours->crossed = r->nonce;
     else wisp__deny(w, &ours->addr, r->nonce, WISP_E_REFUSED, "an endpoint joins itself", r->size);
     return true;
 }
 
+/* Has the address a sealed session that seems to live? It is asked, and the join waits: it may be
+   a stranger's. */
+static bool wisp__sealed_lives(wisp *w, const wisp_addr *addr) {
+    wisp__peer *peer = NULL;
+    while ((peer = wisp__peers_find(w, addr, peer)) != NULL) {
+        if (!peer->keys || peer->state != WISP__JOINED || wisp__is_quiet(w, peer)) continue;
+        ((wisp__session *)peer)->ping = true;
+        wisp__peers_mark(w, peer);
+        w->base.stats.joins_ignored++;
+        return true;
+    }
+    return false;
+}
+
 static void wisp__on_response(wisp *w, const wisp_packet *packet, uint64_t nonce,
-                              wisp__reader *from) {
+                              wisp__reader *from, bool sealed) {
     const wisp_addr *addr = &packet->addr;
+    const wisp__sealer *sealer = WISP__SEALS ? w->sealer : NULL;
+    wisp__sealed_join join;
     wisp__response r;
     wisp__peer *same, *ours, *waiting;
     r.nonce = nonce;
     r.size = packet->size;
-    if (!wisp__read_response(from, &r)) {
+    r.join = sealed ? &join : NULL;
+    if (!wisp__read_cookie(from, &r) || (!sealed && !wisp__read_response(from, &r))) {
         w->base.stats.handshakes_bad++;
         return;
     }
@@ -28797,14 +34847,22 @@ static void wisp__on_response(wisp *w, const wisp_packet *packet, uint64_t nonce
         return;
     }
     if (ours && wisp__gives_way(w, ours, &r)) return;
-    if (wisp__door_is_shut(w, addr, nonce, packet->size)) return;
+    if (wisp__door_is_shut(w, addr, nonce, packet->size) || wisp__sealed_lives(w, addr)) return;
     if (!wisp__policy_knock(&w->policy, wisp__host_of(w, addr), w->base.time)) {
         w->base.stats.joins_flooded++;
         wisp__deny(w, addr, nonce, WISP_E_FLOOD, NULL, packet->size);
         return;
     }
-    if (waiting) wisp__end(w, (wisp__session *)waiting, WISP_E_REPLACED, "joined anew", false);
-    wisp__try_join(w, addr, &r, ours);
+    if (sealed ? !sealer || !sealer->serves : sealer && sealer->required) {
+        w->base.stats.plain_refused += !sealed;
+        wisp__deny(w, addr, nonce, WISP_E_SEALED, NULL, r.size);
+        return;
+    }
+    if (!sealed || wisp__sealed_open(w, from, &r)) {
+        if (waiting) wisp__end(w, (wisp__session *)waiting, WISP_E_REPLACED, "joined anew", false);
+        wisp__try_join(w, addr, &r, ours);
+    }
+    if (sealed) wisp__wipe(&sealer->cipher, &join, sizeof join);
 }
 
 /* A handshake packet of another wire version: both ends learn that they differ. */
@@ -28817,6 +34875,8 @@ static void wisp__on_other_version(wisp *w, const wisp_packet *packet, int type,
     if (type == WISP__REQUEST && packet->size >= WISP__HANDSHAKE_LEAST) {
         wisp__log(&w->base, WISP_LOG_WARNING, WISP_E_WIRE_VERSION, "a join was refused: %s", text);
         wisp__deny(w, &packet->addr, nonce, WISP_E_WIRE_VERSION, NULL, packet->size);
+    } else if (type == WISP__DENY && asking && asking->keys) {
+        asking->result = WISP_E_SEALED;
     } else if (type == WISP__DENY && asking) {
         wisp__end(w, (wisp__session *)asking, WISP_E_WIRE_VERSION, text, false);
     }
@@ -28854,12 +34914,16 @@ static void wisp__on_join_packet(wisp *w, const wisp_packet *packet, int type, u
     if (type == WISP__REQUEST && full) {
         if (!wisp__door_is_shut(w, &packet->addr, nonce, packet->size))
             wisp__challenge(w, &packet->addr, nonce);
-    } else if (type == WISP__RESPONSE && full) {
-        wisp__on_response(w, packet, nonce, from);
+    } else if ((type == WISP__RESPONSE || type == WISP__SEALED_RESPONSE) && full) {
+        wisp__on_response(w, packet, nonce, from, type != WISP__RESPONSE);
     } else if (!asking) {
         w->base.stats.packets_foreign++;
     } else if (type == WISP__CHALLENGE) {
         wisp__on_challenge(w, asking, from);
+    } else if (wisp__has_keys(asking)) {
+        if (type == WISP__SEALED_ANSWER) wisp__on_sealed_answer(w, asking, from);
+        else w->base.stats.plain_refused++;
+        if (type == WISP__DENY) asking->result = WISP_E_SEALED;   /* if it fails: nothing better */
     } else if (type == WISP__ACCEPT) {
         wisp__on_accept(w, asking, from);
     } else if (type == WISP__DENY) {
@@ -28880,39 +34944,78 @@ static wisp__session *wisp__join_of_theirs(wisp *w, const wisp_addr *addr) {
     return (wisp__session *)found;
 }
 
-wisp_peer wisp_join(wisp *w, const wisp_addr *to, const void *ticket, int ticket_size) {
-    WISP__ENTER(w);
+/* Bytes of the message of a sealed response. */
+static int wisp__response_bytes(const wisp *w, int ticket) {
+    int content = 2 + 5 + 4 + 1 + (int)strlen(w->peers.app) + 2 + ticket;
+    return wisp__max_int(content, WISP__ASK_LEAST) + WISP__NOISE_REST;
+}
+
+static wisp_peer wisp__join(wisp *w, const wisp_addr *to, const void *server_key,
+                            wisp__place ticket) {
     wisp_peer none = { 0 };
+    int most = w->base.mtu - (server_key ? 192 : 128);
+    bool required = WISP__SEALS && w->sealer && w->sealer->required;
     wisp__session *s;
-    if (!w) return none;
     w->why = WISP_OK;
     if (w->destroyed) wisp__is_ending(w);
-    else if (!to || ticket_size < 0 || (ticket_size && !ticket))
+    else if (!to || ticket.count < 0 || (ticket.count && !ticket.at))
         wisp__explain(w, WISP_E_ARGUMENT, "no address, or a ticket of %d bytes that is NULL",
-                      ticket_size);
-    else if (ticket_size > w->base.mtu - 128)
-        wisp__explain(w, WISP_E_TOO_BIG, "a ticket of %d bytes: it may have link.mtu - 128 = %d",
-                      ticket_size, w->base.mtu - 128);
+                      ticket.count);
+    else if (ticket.count > most)
+        wisp__explain(w, WISP_E_TOO_BIG, "a ticket of %d bytes: it may have %d", ticket.count,
+                      most);
+    else if (!server_key && required)
+        wisp__explain(w, WISP_E_SEALED, "desc.require_sealed: call wisp_join_sealed");
     if (w->why) return none;
-    s = wisp__join_of_theirs(w, to);
+    s = server_key ? NULL : wisp__join_of_theirs(w, to);
     if (s) return wisp__peer_handle(s);
     s = wisp__add_session(w, to, &w->why);
     if (!s) wisp__no_room(w, w->why, 2 * w->peers.max_peers, "max_peers");
     if (!s) return none;
     s->peer.joiner = s->peer.asked = true;
     s->peer.client_nonce = wisp__random(&w->peers.secret);
-    if (ticket_size) s->peer.ticket = wisp__alloc(&w->base, (size_t)ticket_size);
-    if (ticket_size && !s->peer.ticket) {
-        wisp__no_more_memory(w);
+    s->peer.ticket_size = (uint16_t)(server_key ? wisp__response_bytes(w, ticket.count)
+                                                : ticket.count);
+    if (s->peer.ticket_size)
+        s->peer.ticket = wisp__alloc(&w->base, (size_t)s->peer.ticket_size);
+    if (s->peer.ticket_size && !s->peer.ticket) w->why = WISP_E_MEMORY;
+    else if (server_key) w->why = wisp__sealed_ask(w, &s->peer, server_key, ticket);
+    else if (ticket.count) memcpy(s->peer.ticket, ticket.at, (size_t)ticket.count);
+    if (w->why) {
+        if (w->why == WISP_E_MEMORY) wisp__no_more_memory(w);
+        else wisp__explain(w, w->why, "the cipher takes no such key of a server");
+        if (s->peer.ticket) wisp__free(&w->base, s->peer.ticket, (size_t)s->peer.ticket_size);
         wisp__remove_session(w, s);
         return none;
     }
-    if (ticket_size) memcpy(s->peer.ticket, ticket, (size_t)ticket_size);
-    s->peer.ticket_size = ticket_size;
     w->peers.has_joined = true;
     wisp__handshake_retry(w, &s->peer);
     wisp__post_send(w);
     return wisp__peer_handle(s);
+}
+
+wisp_peer wisp_join(wisp *w, const wisp_addr *to, const void *ticket, int ticket_size) {
+    WISP__ENTER(w);
+    wisp_peer none = { 0 };
+    return w ? wisp__join(w, to, NULL, wisp__text(ticket, ticket_size)) : none;
+}
+
+#ifndef WISP_NO_SEALED
+wisp_peer wisp_join_sealed(wisp *w, const wisp_addr *to, const void *server_key,
+                           const void *ticket, int ticket_size) {
+    WISP__ENTER(w);
+    wisp_peer none = { 0 };
+    if (w && w->sealer && server_key)
+        return wisp__join(w, to, server_key, wisp__text(ticket, ticket_size));
+    wisp__explain(w, WISP_E_ARGUMENT, "no key of the server, or no desc.cipher");
+    return none;
+}
+#endif
+
+bool wisp_is_sealed(const wisp *w, wisp_peer peer) {
+    WISP__ENTER(w);
+    const wisp__session *s = wisp__session_or_left(w, peer);
+    return s && s->peer.keys;
 }
 
 wisp_result wisp_admit_with(wisp *w, const wisp_addr *from, wisp_result verdict,
@@ -28927,7 +35030,11 @@ wisp_result wisp_admit_with(wisp *w, const wisp_addr *from, wisp_result verdict,
         if (verdict == WISP_OK) {
             wisp__half_open(w, (wisp__session *)peer);
         } else {
-            wisp__deny(w, from, peer->client_nonce, verdict, text, WISP__HANDSHAKE_LEAST);
+            wisp__response r;
+            r.nonce = peer->client_nonce;
+            r.size = WISP__HANDSHAKE_LEAST;
+            r.join = peer->keys ? &peer->keys->join : NULL;
+            wisp__deny_join(w, from, &r, verdict, text);
             wisp__end(w, (wisp__session *)peer, verdict, "denied", false);
         }
         wisp__post_send(w);
@@ -29076,6 +35183,16 @@ wisp_result wisp_query(wisp *w, const wisp_addr *to, wisp_handler fn, void *user
     return WISP_OK;
 }
 
+wisp_result wisp_query_state(wisp *w, const wisp_addr *to, const wisp_state *state) {
+    WISP__ENTER(w);
+    wisp__connection *owner = wisp__owner_add(w, state);
+    wisp_result why = wisp_why(w);
+    if (!owner) return why;
+    why = wisp_query(w, to, wisp__on_owned, owner);
+    if (why) wisp__connection_drop(w, owner);
+    return why;
+}
+
 wisp_result wisp_set_info(wisp *w, const void *info, int bytes) {
     WISP__ENTER(w);
     uint8_t *copy = NULL;
@@ -29162,9 +35279,6 @@ static WISP__APART wisp_result wisp__unsent(const wisp *w, const wisp__remote *r
         return wisp__explain(w, result, "%.48s: the queue of desc.limits.queue_messages (%d) or "
                              "queue_bytes (%d) is full%s", remote->name, limits->queue_messages,
                              limits->queue_bytes, w->started ? "" : ": call wisp_update");
-    case WISP_E_NO_REMOTE:
-        return wisp__explain(w, result, "%.48s: the other end does not know this name, or not its "
-                             "encoding", remote->name);
     case WISP_E_BUDGET:
     case WISP_E_DRAINING:
     case WISP_E_CLOSED:
@@ -29186,7 +35300,7 @@ static wisp_result wisp__give(wisp *w, wisp__session *s, wisp__message *m) {
     if (s->peer_remotes[m->encoding].known == WISP__UNKNOWN && m->type != WISP__REPLY &&
         s->peer_remotes[m->encoding].tried) {  /* the peer gets one, so that both ends report it */
         wisp__drop(w, s, remote, WISP__DROPPED_UNKNOWN_THERE, WISP_OK);
-        return WISP_E_NO_REMOTE;
+        return wisp__not_for_it(w, s, remote);
     }
     if (m->delivery != WISP_RELIABLE && wisp__queue_freshen(w, s, m)) wisp__too_old(w, s, remote);
     if (m->state && !w->registry.remotes[m->encoding]->encoding.delta)     /* notes its place */
@@ -29403,7 +35517,7 @@ static WISP__INLINE wisp_result wisp__encode_outbound(wisp *w, const wisp__outbo
         w->content.packer.plain = wisp__profiled_bytes(w, out->values, out->count);
         return WISP_OK;
     }
-    if (result != WISP_E_INVALID) return wisp__pack_refused(w, result);
+    if (result != WISP_E_INVALID) return wisp__pack_refused(w, out->remote->name, result);
     wisp__log(&w->base, WISP_LOG_WARNING, result, "'%s': %s", out->remote->name, w->registry.text);
     return result;
 }
@@ -29418,6 +35532,7 @@ typedef struct wisp__targets {
     uint64_t           mark;
     int                at;
     bool               reliable;           /* not to peers that drain */
+    bool               few;                /* to viewers, or to peers nearby */
 } wisp__targets;
 
 static wisp_result wisp__targets_begin(wisp *w, wisp__targets *t, const wisp_to *to,
@@ -29432,7 +35547,9 @@ static wisp_result wisp__targets_begin(wisp *w, wisp__targets *t, const wisp_to 
         wisp__session *s = wisp__session_of(w, to->list[i]);
         if (s) s->mark = t->mark;
     }
-    return to->mode == WISP__TO_GROUP && !t->group ? wisp__no_group(w, to->group) : WISP_OK;
+    if (to->mode == WISP__TO_GROUP && !t->group) return wisp__no_group(w, to->group);
+    t->few = to->mode == WISP__TO_VIEWERS || to->mode == WISP__TO_NEAR;
+    return t->few ? wisp__interest_aim(w, to) : WISP_OK;
 }
 
 static bool wisp__targets_next(wisp *w, wisp__targets *t) {
@@ -29452,7 +35569,9 @@ static bool wisp__targets_next(wisp *w, wisp__targets *t) {
         wisp__session *s = t->group ? t->group->members[t->at++]->session
                                     : (wisp__session *)t->peer;
         if (!t->group) t->peer = t->peer->next;
-        if (s->mark != t->mark && !(t->reliable && s->peer.draining)) t->session = s;
+        if (s->mark != t->mark && !(t->reliable && s->peer.draining) &&
+            (!t->few || wisp__interest_hits(w, t->to, s)))
+            t->session = s;
     }
     return t->session != NULL;
 }
@@ -29754,7 +35873,7 @@ static wisp_result wisp__hold_message(wisp *w, const wisp__remote *remote, const
     wisp_result result;
     if (to.mode == WISP__TO_PEER && !s) return wisp__no_session(w, to.peer);
     result = wisp__pack(&w->content.packer, event->args, event->count);
-    if (result) return wisp__pack_refused(w, result);
+    if (result) return wisp__pack_refused(w, remote->name, result);
     if (!inbound && own->count >= limits->held_messages) wisp__held_prune(w, own);
     if (own->count >= limits->held_messages)
         return wisp__no_room(w, WISP_E_LIMIT, limits->held_messages, "limits.held_messages");
@@ -29774,7 +35893,9 @@ static wisp_result wisp__hold_message(wisp *w, const wisp__remote *remote, const
     held->own = own;
     wisp__held_push(&w->hooks.held, held, WISP__OF_ALL);
     wisp__held_push(own, held, WISP__OF_PEER);
-    if (!wisp__hook_lives(w, p->after)) wisp__held_release(w, held, WISP_PASS);   /* removed */
+    w->hooks.states += p->state != WISP__STATE_NONE;
+    if (!p->state && !wisp__hook_lives(w, p->after))
+        wisp__held_release(w, held, WISP_PASS);        /* it was removed */
     return WISP_OK;
 }
 
@@ -29821,7 +35942,8 @@ static wisp_result wisp__fire_through(wisp *w, wisp__outbound *out) {
 /* The message of an answer. NULL with the reason. */
 static wisp__message *wisp__answer_make(wisp *w, const wisp__answer *a, wisp_result *why) {
     wisp__message *m = NULL;
-    *why = wisp__pack_refused(w, wisp__pack(&w->content.packer, a->values, a->count));
+    *why = wisp__pack_refused(w, a->remote->name,
+                              wisp__pack(&w->content.packer, a->values, a->count));
     w->content.packer.plain = *why ? 0 : wisp__profiled_bytes(w, a->values, a->count);
     if (*why == WISP_OK) m = wisp__compose(w, a->remote, WISP__REPLY, why);
     if (!m) return NULL;
@@ -30126,6 +36248,16 @@ static void wisp__keep_out(wisp *w, const wisp__inbound *in, wisp_result verdict
     if (request) wisp__answer_code(w, in, verdict, NULL);
 }
 
+/* Is a message to wait for states of objects? */
+static bool wisp__after_state(const wisp *w, const wisp__inbound *in, const wisp__passage *p) {
+#ifdef WISP_NO_STATE
+    return (void)w, (void)in, (void)p, false;
+#else
+    return in->remote->now.after_state == WISP_ON && !p->state && wisp__joined_by_us(in->session) &&
+           (!w->objects.server || w->objects.server == in->session);
+#endif
+}
+
 /* Takes a message through what is left of its chain to its handlers. */
 static WISP__INLINE void wisp__pass_in(wisp *w, wisp__inbound *in, wisp_event *event,
                                        wisp__passage *p) {
@@ -30137,13 +36269,23 @@ static WISP__INLINE void wisp__pass_in(wisp *w, wisp__inbound *in, wisp_event *e
         wisp__keep_out(w, in, WISP_E_DEPTH, "");
         return;
     }
-    if (verdict == WISP_PASS) verdict = wisp__hooks_run(w, in->remote, event, p, true);
+    if (verdict == WISP_PASS && !p->state)
+        verdict = wisp__hooks_run(w, in->remote, event, p, true);
     if (verdict == WISP_PASS && p->changed && peer->state == WISP__JOINED) {
         verdict = wisp__conform_again(w, in->remote, event);
         unfit = w->registry.text;
     }
     if (peer->state == WISP__JOINED && !w->destroyed) {
-        if (verdict == WISP_HOLD) {
+        bool waits = verdict == WISP_PASS && wisp__after_state(w, in, p);
+        if (waits) {
+            p->state = WISP__STATE_TOLD;
+            p->until = w->base.time + 1;
+            event->peer = wisp__peer_handle(in->session);
+            waits = wisp__hold_message(w, in->remote, event, p) == WISP_OK;
+        }
+        if (waits) {
+            if (in->request) in->request->state = WISP__REQUEST_RUNS;
+        } else if (verdict == WISP_HOLD) {
             if (in->request) in->request->state = WISP__REQUEST_RUNS;
             event->peer = wisp__peer_handle(in->session);      /* a hook may have written there */
             verdict = wisp__hold_message(w, in->remote, event, p);
@@ -30172,7 +36314,8 @@ static WISP__INLINE void wisp__on_admitted(wisp *w, wisp__inbound *in, int kind)
     wisp_event event;
     wisp__message_event(w, in, &event);
     event.message = kind;
-    if (in->remote->inbound) wisp__through_chain(w, in, &event);
+    if (in->remote->inbound || in->remote->now.after_state == WISP_ON)
+        wisp__through_chain(w, in, &event);
     else if (in->request) wisp__run_answer(w, in, &event);
     else wisp__run_event(w, in, &event);
 }
@@ -30458,6 +36601,101 @@ static WISP__INLINE bool wisp__admit_event(wisp *w, const wisp__inbound *in) {
     return false;
 }
 
+/* --- messages that wait for states --- */
+
+#ifndef WISP_NO_STATE
+
+/* Is an object here, or has it been? */
+static bool wisp__object_came(const wisp *w, uint32_t id) {
+    int index = (int)(id & WISP__OBJECT_INDEX);
+    const wisp__object *o = wisp__object_at(w, index);
+    if (o && o->id == id) return o->spawned;
+    return index < w->objects.room && w->objects.places[index].gone &&
+           id >> 16 <= w->objects.places[index].generation;
+}
+
+/* An object that a value names and that has not come; 0: none. */
+static uint32_t wisp__object_lacking(const wisp *w, const wisp_value *value) {
+    wisp_value scratch;
+    uint32_t id = 0;
+    if (value->kind == WISP_OBJECT) id = wisp__object_of(value).id;
+    if (id && wisp__object_came(w, id)) id = 0;
+    for (int i = 0; (wisp__is_map(value) || wisp__is_array(value)) && i < value->count && !id; i++)
+        id = wisp__object_lacking(w, wisp__child(value, i, NULL, &scratch));
+    return id;
+}
+
+/* Is all there that a message waits for? */
+static bool wisp__state_is_there(wisp *w, wisp__held *held) {
+    wisp__passage *p = &held->passage;
+    const wisp_value *values;
+    int count = 0;
+    if (p->state == WISP__STATE_TOLD || !w->objects.stated ||
+        wisp__distance(w->objects.all_of, p->tick) < 0 ||
+        (p->lacks && !wisp__object_came(w, p->lacks)))
+        return false;
+    p->lacks = 0;
+    if (wisp__values_copy(w, held->message, &values, &count)) return true;
+    for (int i = 0; i < count && !p->lacks; i++) p->lacks = wisp__object_lacking(w, &values[i]);
+    return !p->lacks;
+}
+
+/* Releases the messages that have waited long enough. Those of one name keep their order. */
+static void wisp__states_check(wisp *w) {
+    uint32_t turn = ++w->hooks.state_turn;
+    if (!w->hooks.states || !wisp__hooks_enter(w)) return;
+    for (wisp__held *held = w->hooks.held.first, *next; held; held = next) {
+        wisp__remote *remote = w->registry.remotes[held->message->remote];
+        next = held->next[WISP__OF_ALL];
+        if (!held->passage.state || remote->state_turn == turn) continue;
+        if (w->base.time < held->passage.until && !wisp__state_is_there(w, held))
+            remote->state_turn = turn;
+        else wisp__held_release(w, held, WISP_PASS);
+    }
+    wisp__hooks_leave(w);
+}
+
+static void wisp__on_state(wisp__reading *r) {
+    wisp__objects *all = &r->w->objects;
+    uint32_t tick = (uint32_t)wisp__get(&r->from, 32);
+    uint32_t behind = (uint32_t)wisp__get(&r->from, 8);
+    uint64_t packets = wisp__get(&r->from, 8);
+    if (!wisp__joined_by_us(r->s)) wisp__break(r, "states of an end that has joined this one");
+    if (r->from.failed) return;
+    for (wisp__held *held = r->s->held_messages.first; held; held = held->next[WISP__OF_PEER]) {
+        if (held->passage.state != WISP__STATE_TOLD) continue;
+        held->passage.state = WISP__STATE_THERE;
+        held->passage.tick = tick;
+    }
+    all->states = behind < 255 && packets < r->number;
+    all->state_tick = tick - behind;
+    all->state_from = r->number - packets;
+    all->state_to = r->number;
+}
+
+/* A packet was read. */
+static void wisp__states_read(wisp *w, wisp__session *s) {
+    wisp__objects *all = &w->objects;
+    bool there = all->states && wisp__joined_by_us(s);
+    for (uint64_t n = all->state_from; there && n < all->state_to && !w->base.reliable; n++)
+        there = wisp__flow_seen(&s->peer.flow, n);
+    if (there) {
+        if (!all->stated || wisp__distance(all->state_tick, all->all_of) > 0)
+            all->all_of = all->state_tick;
+        all->stated = true;
+        all->states = false;
+    }
+    wisp__states_check(w);
+}
+
+#else
+
+static inline void wisp__states_check(wisp *w) { (void)w; }
+static inline void wisp__states_read(wisp *w, wisp__session *s) { (void)w, (void)s; }
+static void wisp__on_state(wisp__reading *r) { wisp__break(r, "a record of no kind"); }
+
+#endif
+
 /* --- held messages go on --- */
 
 static void wisp__resume_in(wisp *w, wisp__held *held, const wisp_value *values, int count) {
@@ -30549,6 +36787,7 @@ static void wisp__dispatch(wisp *w) {
         wisp__run_reply(w, call, &event);
         if (end) break;
     }
+    wisp__states_check(w);
     wisp__resume_held(w, true);
     if (w->events.notice_count) wisp__events_notices(w);
 }
@@ -30818,7 +37057,9 @@ static void wisp__read_message(wisp__reading *r, int kind, wisp__inbound *in) {
                               f.number);
             r->answered = true;
         }
-        if (!in->remote && !r->from.failed) wisp__on_stranger(r->w, s, f.number);
+        if (!in->remote && !r->from.failed) wisp__on_stranger(r->w, s, f.number,
+                                                            "a message for a name that is not "
+                                                            "known here");
         wisp__read_sized(r, in, f.bits);
     }
 }
@@ -30971,7 +37212,7 @@ static bool wisp__may_complete(const wisp__reading *r) {
 }
 
 static void wisp__fall_behind(wisp__reading *r) {
-    r->s->behind |= 1u << r->section.channel;
+    r->s->behind = (uint16_t)(r->s->behind | 1u << r->section.channel);
     r->w->behind = true;
 }
 
@@ -30982,7 +37223,7 @@ static void wisp__was_blocked(const wisp__reading *r, const wisp__channel_in *in
 
 static void wisp__arrive_early(wisp__reading *r, wisp__channel *c) {
     wisp__session *s = r->s;
-    s->behind &= ~(1u << r->section.channel);
+    s->behind = (uint16_t)(s->behind & ~(1u << r->section.channel));
     wisp__was_blocked(r, &c->in);
     while (wisp__goes_on(r) && wisp__channel_holds_next(&c->in)) {
         wisp__buffered *b;
@@ -31167,18 +37408,26 @@ static void wisp__read_set(wisp__reading *r, const uint8_t *bytes, int size, uin
     wisp__reader outer = r->w->record;
     wisp__credit paid = wisp__credit_whole(r->w, size, 0);
     int kind;
+    bool object;
     whole.from = r->w->record = wisp__reader_on(bytes, size);
-    if (wisp__frame_get(&whole.from) == WISP__FRAME_SECTION) wisp__on_section(&whole);
     kind = wisp__frame_get(&whole.from);
-    if (whole.section.delivery == WISP_RELIABLE ||
-        (kind != WISP__FRAME_EVENT && kind != WISP__FRAME_SIZED && kind != WISP__FRAME_INVOKE))
+    object = kind == WISP__FRAME_TICK;
+    if (object) wisp__on_tick(&whole);
+    else if (kind == WISP__FRAME_SECTION) wisp__on_section(&whole);
+    kind = wisp__frame_get(&whole.from);
+    if (object && kind == WISP__FRAME_OBJECT)
+        wisp__on_objects(&whole);
+    else if (object || whole.section.delivery == WISP_RELIABLE ||
+             (kind != WISP__FRAME_EVENT && kind != WISP__FRAME_SIZED &&
+              kind != WISP__FRAME_INVOKE))
         wisp__break(&whole, "parts of no message");
-    else wisp__on_message(&whole, kind);
+    else
+        wisp__on_message(&whole, kind);
     if (whole.broken) wisp__break_with(r, whole.code, whole.broken);
     r->messages = whole.messages;
     r->w->record = outer;
     wisp__credit_back(r->w, &paid);
-    if (wisp__goes_on(r) && whole.previous.delta && !whole.previous.in_order)
+    if (wisp__goes_on(r) && (object || (whole.previous.delta && !whole.previous.in_order)))
         wisp__control_add(r->w, r->s, WISP__FRAME_ASSEMBLED, set);
 }
 
@@ -31200,6 +37449,7 @@ static void wisp__on_part(wisp__reading *r) {
     wisp__pay(&r->w->content.credit, part.bytes / 32);
     i = wisp__set_place(r, &part);
     p = r->s->parts;
+    if (i < 0) r->s->lacks_all = true;         /* it may be a state */
     if (i < 0 || p->in[i].total != part.total) return;
     whole = p->in[i].bytes + part.at;
     after = wisp__load64(whole + part.bytes);              /* whole words are written */
@@ -31215,7 +37465,7 @@ static void wisp__on_part(wisp__reading *r) {
 
 static void wisp__on_assembled(wisp__reading *r) {
     int set = wisp__frame_get_number(&r->from);
-    if (!r->from.failed && set <= UINT16_MAX) wisp__set_assembled(r->s, (uint16_t)set);
+    if (!r->from.failed && set <= UINT16_MAX) wisp__set_assembled(r->w, r->s, (uint16_t)set);
 }
 
 static WISP__APART void wisp__on_frame(wisp__reading *r, int kind) {
@@ -31242,7 +37492,11 @@ static WISP__APART void wisp__on_frame(wisp__reading *r, int kind) {
     case WISP__FRAME_CLOCK: wisp__on_clock(r); break;
     case WISP__FRAME_TICK: wisp__on_tick(r); break;
     case WISP__FRAME_OBJECT: wisp__on_objects(r); break;
+    case WISP__FRAME_INPUT: wisp__on_input(r); break;
     case WISP__FRAME_LACKS: wisp__on_lacks(r); break;
+    case WISP__FRAME_ASSETS: wisp__on_assets(r); break;
+    case WISP__FRAME_STATE: wisp__on_state(r); break;
+    case WISP__FRAME_REFUSED: wisp__on_refused(r); break;
     case WISP__FRAME_PING: break;
     case WISP__FRAME_LEAVE: wisp__on_leave(r); break;
     default: wisp__break(r, "a record of no kind"); break;
@@ -31280,6 +37534,7 @@ static void wisp__read_body(wisp__reading *r, bool acks) {
     while (wisp__goes_on(r) && wisp__read_frame(r)) {
     }
     if (r->from.failed && !r->broken) wisp__break(r, "a record longer than its packet");
+    if (w->hooks.states && wisp__goes_on(r)) wisp__states_read(w, r->s);
 }
 
 /* --- packets --- */
@@ -31413,7 +37668,8 @@ static void wisp__catch_up_all(wisp *w) {
    the packet numbers. */
 static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet, uint64_t number) {
     const uint8_t *bytes = (const uint8_t *)packet->data;
-    int head = wisp__packet_head(&w->base);
+    int head = wisp__head_of(&w->base, &s->peer);
+    uint8_t seal = s->peer.keys ? WISP__FLAG_SEALED | WISP__FLAG_PHASE : 0;
     bool acks = (bytes[0] & WISP__FLAG_ACKS) != 0;
     wisp__reader from = wisp__reader_on(bytes + head, packet->size - head);
     wisp__reading r;
@@ -31435,7 +37691,7 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
     r.number = number;
     r.source = &packet->addr;
     w->record = r.from;
-    if (bytes[0] & WISP__FLAGS_UNUSED) wisp__break(&r, "flags of no meaning");
+    if (bytes[0] & WISP__FLAGS_UNUSED & ~seal) wisp__break(&r, "flags of no meaning");
     else if (bytes[0] & WISP__FLAG_COMPRESSED) wisp__read_compressed(&r);
     if (r.broken || acks || !wisp__frame_is_end(r.from)) {
         wisp__take_packet(&r, acks);
@@ -31447,15 +37703,23 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
 
 /* --- datagrams --- */
 
-/* Is the tag of a packet right, and what is its number? */
-static bool wisp__is_tagged(const wisp *w, const wisp__peer *peer, const wisp_packet *packet,
-                            uint64_t *number) {
-    const uint8_t *bytes = (const uint8_t *)packet->data;
-    uint64_t low = wisp__load_part(bytes + wisp__packet_head(&w->base) - 2, 2);
+/* Is the tag of a packet right, and what is its number? A sealed one is opened, and gets other
+   data. */
+static bool wisp__is_tagged(wisp *w, wisp__peer *peer, wisp_packet *packet, uint64_t *number) {
+    uint8_t *bytes = (uint8_t *)packet->data;
+    int head = wisp__head_of(&w->base, peer), tag_at = wisp__tag_at(&w->base);
+    wisp_box box;
+    if (packet->size < head) return false;
     if (w->base.reliable) *number = peer->received_in_order + 1;
-    else *number = wisp__flow_number(&peer->flow, low);
-    return wisp__packet_tag(&w->base, &peer->seal, peer->joiner, *number, bytes, packet->size) ==
-           wisp__load64(bytes + (w->base.reliable ? 1 : 3));
+    else *number = wisp__flow_number(&peer->flow, wisp__packet_low(bytes, head));
+    if (!wisp__has_keys(peer))
+        return wisp__packet_tag(&w->base, &peer->seal, peer->joiner, *number, bytes,
+                                packet->size) == wisp__load64(bytes + tag_at);
+    packet->data = w->sealer->opened;
+    memcpy(packet->data, bytes, (size_t)head);
+    box = wisp__packet_box(&w->base, *number, bytes, packet->size);
+    box.to = w->sealer->opened + head;
+    return wisp__keys_open(peer->keys, w->base.time, bytes, &box);
 }
 
 /* The sessions that a packet may belong to, one after the other: the one of its connection number;
@@ -31468,13 +37732,14 @@ static wisp__peer *wisp__packet_peer(const wisp *w, const wisp_packet *packet,
 }
 
 static void wisp__on_session_packet(wisp *w, const wisp_packet *packet) {
-    bool known = false, found = false, enough = packet->size >= wisp__packet_head(&w->base);
+    bool known = false, found = false, enough = packet->size >= wisp__packet_head(&w->base, false);
     wisp__peer *peer = NULL;
     while (enough && (peer = wisp__packet_peer(w, packet, peer)) != NULL) {
         uint64_t number;
+        wisp_packet opened = *packet;
         bool alive = peer->state == WISP__JOINED || peer->state == WISP__HALF_OPENED;
-        if (alive && wisp__is_tagged(w, peer, packet, &number)) {
-            wisp__on_packet(w, (wisp__session *)peer, packet, number);
+        if (alive && wisp__is_tagged(w, peer, &opened, &number)) {
+            wisp__on_packet(w, (wisp__session *)peer, &opened, number);
             wisp__path_heard(w, (wisp__session *)peer, packet, number);
             return;
         }
@@ -31556,6 +37821,9 @@ static void wisp__on_silence(wisp *w, wisp__session *s) {
 
 /* Why a join failed. A challenge came, so the path works for small packets. */
 static const char *wisp__no_answer(const wisp *w, const wisp__peer *peer) {
+    if (peer->keys && peer->cookie)
+        return peer->result ? "no sealed answer, only a refusal without a seal"
+                            : "no sealed answer: is the server's key right?";
     int size = WISP__HANDSHAKE_HEAD + 32 + (int)strlen(w->peers.app) + peer->ticket_size;
     return peer->cookie && size > WISP__MTU_LEAST
                ? "no answer to the ticket: the path may drop so large a packet, try a smaller one"
@@ -31572,7 +37840,8 @@ static void wisp__on_peer_timer(wisp *w, wisp__session *s) {
     case WISP__REQUESTING:
     case WISP__RESPONDING:
         if (w->base.time >= peer->started + w->base.join_timeout)
-            wisp__end(w, s, WISP_E_TIMEOUT, wisp__no_answer(w, peer), false);
+            wisp__end(w, s, peer->result ? peer->result : WISP_E_TIMEOUT,
+                      wisp__no_answer(w, peer), false);
         else wisp__handshake_retry(w, peer);
         break;
     case WISP__JUDGED:
@@ -31622,7 +37891,7 @@ static void wisp__take_back_stuck(wisp *w, wisp__session *s) {
     if (w->base.reliable || peer->state != WISP__JOINED) return;
     while (peer->stuck_first && peer->stuck_first->time + WISP__STUCK < w->base.time) {
         const uint8_t *packet = (const uint8_t *)(peer->stuck_first + 1);
-        uint64_t low = wisp__load_part(packet + WISP__PACKET_HEAD - 2, 2);
+        uint64_t low = wisp__packet_low(packet, wisp__head_of(&w->base, peer));
         wisp__sent *sent = wisp__flow_find(flow, wisp__widen(flow->next - 1, low, 16));
         wisp__unstick(w, peer);
         if (!sent) continue;
@@ -31728,7 +37997,7 @@ static inline wisp_result wisp__outbound_check(wisp *w, wisp__outbound *out, wis
     out->remote = wisp__remote_found(w, target);
     if (!out->remote) {
         result = wisp__pack(&w->content.packer, out->values, out->count);
-        if (result) return wisp__pack_refused(w, result);
+        if (result) return wisp__pack_refused(w, target.name ? target.name : "", result);
         out->remote = wisp__remote_to_send(w, target, &result);
         if (result) return result;
     }
@@ -31806,9 +38075,8 @@ static int wisp__invoked_peers(wisp *w, const wisp__outbound *out, wisp_peer **p
 /* Slots for a call to several and its parts, all or none. */
 static wisp__pending *wisp__whole_add(wisp *w, const wisp__outbound *out, int parts) {
     wisp__pending *whole = NULL, *part = NULL;
-    w->why = WISP_E_LIMIT;
     if (parts < w->base.limits.calls - w->calls.ours) whole = wisp__call_add(w, false, &w->why);
-    if (!whole) wisp__no_room(w, w->why, w->base.limits.calls, "limits.calls");
+    else wisp__no_room(w, WISP_E_LIMIT, w->base.limits.calls, "limits.calls");
     if (!whole) return NULL;
     whole->gathers = true;
     whole->left = parts;
@@ -31828,7 +38096,6 @@ static wisp__pending *wisp__whole_add(wisp *w, const wisp__outbound *out, int pa
         wisp__call_remove(w, part);
     }
     wisp__call_remove(w, whole);
-    wisp__no_room(w, w->why, w->base.limits.calls, "limits.calls");
     return NULL;
 }
 
@@ -31886,7 +38153,6 @@ wisp_call wisp_invoke_target(wisp *w, wisp_target target, wisp_to to, const wisp
     if (w->why) return handle;
     if (!out.session) return wisp__invoke_many(w, &out);
     call = wisp__call_add(w, false, &w->why);
-    if (!call) wisp__no_room(w, w->why, w->base.limits.calls, "limits.calls");
     if (!call) return handle;
     handle.id = call->slot.id;
     w->why = wisp__call_send(w, call, &out);
@@ -31903,19 +38169,11 @@ wisp_call wisp_invoke_values(wisp *w, const char *remote, wisp_to to, const wisp
     return wisp_invoke_target(w, wisp_by_name(remote), to, desc, values, count);
 }
 
-/* Handles a reply with a state, which ends then. */
-static void wisp__on_state_reply(wisp_event *event) {
-    wisp__connection *owner = (wisp__connection *)event->user;
-    event->user = owner->user;
-    wisp__handle(event->w, owner->fn, event);
-    wisp__connection_end(event->w, owner);
-}
-
 wisp_call wisp_invoke_state(wisp *w, wisp_target target, wisp_peer to, const wisp_state *on_reply,
                             const wisp_value *values, int count) {
-    wisp_call_desc desc = { wisp__on_state_reply, NULL, 0, 0, NULL };
+    wisp_call_desc desc = { wisp__on_owned, NULL, 0, 0, NULL };
     wisp_call handle = { 0 };
-    wisp__connection *owner = w ? wisp__state_add(w, on_reply, &w->why) : NULL;
+    wisp__connection *owner = wisp__owner_add(w, on_reply);
     if (!owner) return handle;
     desc.user = owner;
     handle = wisp_invoke_target(w, target, wisp_to_peer(to), &desc, values, count);
@@ -32602,6 +38860,7 @@ static size_t wisp__session_memory(const wisp_limits *limits, const wisp__sessio
              s->request_room * (int)sizeof *s->requests;
     if (s->spending) bytes += (int)sizeof *s->spending;
     if (s->meter) bytes += (int)sizeof *s->meter;
+    if (s->peer.keys) bytes += (int)sizeof *s->peer.keys;
     for (int c = 0; c < WISP__CHANNELS; c++)
         if (s->peer.channels[c])
             bytes += (int)sizeof *s->peer.channels[c] + s->peer.channels[c]->in.whole_room;
@@ -32706,9 +38965,11 @@ static const wisp_field wisp__remote_profile_fields[] = {
     WISP__TALK_FIELDS(remote_profile), WISP__TIMING(remote_profile, handlers),
     WISP__DROP_FIELD(remote_profile), WISP__UINT(remote_profile, queued),
     WISP__NUMBER(remote_profile, queued_seconds),
+    WISP_FIELD(wisp_remote_profile, is_class, WISP_T_BOOL), WISP__UINT(remote_profile, objects),
+    WISP__UINT(remote_profile, priority),
 };
 static const wisp_schema wisp__remote_profile_schema =
-    WISP_SCHEMA(wisp_remote_profile, 1, wisp__remote_profile_fields);
+    WISP_SCHEMA(wisp_remote_profile, 2, wisp__remote_profile_fields);
 static const wisp_type wisp__remote_profile_type = WISP_T_STRUCT(&wisp__remote_profile_schema);
 
 static const wisp_field wisp__peer_profile_fields[] = {
@@ -32772,7 +39033,7 @@ static const wisp_field wisp__snapshot_fields[] = {
                WISP_T_ARRAY(&wisp__drop_note_type, WISP_SNAPSHOT_DROPS)),
 };
 static const wisp_schema wisp__snapshot_schema =
-    WISP_SCHEMA(wisp_snapshot, 3, wisp__snapshot_fields);
+    WISP_SCHEMA(wisp_snapshot, 4, wisp__snapshot_fields);
 
 /* --- on, off, and each second --- */
 
@@ -32913,6 +39174,23 @@ wisp_result wisp_use_profiler(wisp *w, const wisp_profiler *profiler) {
 
 /* --- profiles of remotes and peers --- */
 
+/* What only a class has. */
+static void wisp__profile_class(const wisp *w, const wisp__remote *remote,
+                                wisp_remote_profile *out) {
+#ifndef WISP_NO_STATE
+    const wisp__class *c = wisp__class_at(w, remote);
+    int waits = 0;
+    if (!c) return;
+    out->is_class = true;
+    out->objects = (uint32_t)c->count;
+    out->priority = (uint32_t)c->priority;
+    out->queued = wisp__class_waits(w, c, &waits);
+    out->queued_seconds = (float)waits / 1000;
+#else
+    (void)w, (void)remote, (void)out;
+#endif
+}
+
 static void wisp__profile_remote(const wisp *w, const wisp__remote *remote,
                                  wisp_remote_profile *out) {
     const wisp__remote_meter *meter = remote->meter;
@@ -32935,6 +39213,7 @@ static void wisp__profile_remote(const wisp *w, const wisp__remote *remote,
         waited = wisp__max(waited, wisp__queue_waited(w, &s->peer_remotes[remote->index]));
     }
     out->queued_seconds = (float)waited;
+    wisp__profile_class(w, remote, out);
 }
 
 static void wisp__profile_peer(const wisp *w, const wisp__session *s, wisp_peer_profile *out) {
@@ -33182,7 +39461,7 @@ int wisp_snapshot_json(const wisp_snapshot *snapshot, char *out, int capacity) {
 
 typedef struct wisp__peer_report {
     char state[9];
-    bool joined_by_us, reliable_link;
+    bool joined_by_us, reliable_link, sealed;
     uint32_t id;
     double timeout, join_timeout;
     int window_bytes, window_items;
@@ -33207,6 +39486,7 @@ static const wisp_field wisp__peer_stats_fields[] = {
     WISP__PEER_UINT(packets_refused), WISP__PEER_UINT(flooded), WISP__PEER_INT(mtu),
     WISP__PEER_NUMBER(delivery_rate), WISP__PEER_NUMBER(pacing_rate),
     WISP__PEER_UINT(too_old), WISP__PEER_UINT(replaced), WISP__PEER_UINT(incomplete),
+    WISP__PEER_UINT(edits_refused),
 };
 static const wisp_schema wisp__peer_stats_schema =
     WISP_SCHEMA(wisp_peer_stats, 1, wisp__peer_stats_fields);
@@ -33216,6 +39496,7 @@ static const wisp_field wisp__peer_report_fields[] = {
     WISP_FIELD(wisp__peer_report, state, WISP_T_STRING(8)),
     WISP_FIELD(wisp__peer_report, joined_by_us, WISP_T_BOOL),
     WISP_FIELD(wisp__peer_report, reliable_link, WISP_T_BOOL),
+    WISP_FIELD(wisp__peer_report, sealed, WISP_T_BOOL),
     WISP_FIELD(wisp__peer_report, timeout, WISP_T_NUMBER),
     WISP_FIELD(wisp__peer_report, join_timeout, WISP_T_NUMBER),
     WISP_FIELD(wisp__peer_report, window_bytes, WISP_T_INTEGER),
@@ -33239,6 +39520,7 @@ int wisp_peer_json(const wisp *w, wisp_peer peer, char *out, int capacity) {
     r.id = s->peer.slot.id;
     r.joined_by_us = s->peer.asked;
     r.reliable_link = w->base.reliable;
+    r.sealed = s->peer.keys != NULL;
     r.timeout = w->base.timeout;
     r.join_timeout = w->base.join_timeout;
     r.window_bytes = s->peer.window_bytes;
@@ -33543,9 +39825,13 @@ static int wisp__overlay_errors(const wisp__panel *panel) {
     return wisp__overlay_count(panel->snapshot->error_count, WISP_SNAPSHOT_ERRORS);
 }
 
-/* A table of the snapshot's remotes or peers. */
+typedef enum wisp__sheet_of {
+    WISP__SHEET_REMOTES, WISP__SHEET_CLASSES, WISP__SHEET_PEERS
+} wisp__sheet_of;
+
+/* A table of the snapshot's remotes, those of them that are classes, or peers. */
 typedef struct wisp__sheet {
-    bool peers;
+    wisp__sheet_of of;
     const char *title, *empty;  /* empty: the text of a table without rows */
     size_t name, out, each;     /* offsets of its name and traffic in a row; bytes of a row */
     int least_name;             /* cells */
@@ -33556,11 +39842,13 @@ typedef struct wisp__sheet {
 /* The next row, from the i-th on, that the filter lets pass; NULL: there is none. */
 static const void *wisp__sheet_next(const wisp__panel *panel, const wisp__sheet *sheet, int *i) {
     const wisp_snapshot *s = panel->snapshot;
-    const void *rows = sheet->peers ? (const void *)s->peers : (const void *)s->remotes;
-    int count = sheet->peers ? wisp__overlay_count(s->peer_count, WISP_SNAPSHOT_PEERS)
-                             : wisp__overlay_count(s->remote_count, WISP_SNAPSHOT_REMOTES);
+    bool peers = sheet->of == WISP__SHEET_PEERS;
+    const void *rows = peers ? (const void *)s->peers : (const void *)s->remotes;
+    int count = peers ? wisp__overlay_count(s->peer_count, WISP_SNAPSHOT_PEERS)
+                      : wisp__overlay_count(s->remote_count, WISP_SNAPSHOT_REMOTES);
     while (*i < count) {
         const uint8_t *row = (const uint8_t *)rows + sheet->each * (size_t)(*i)++;
+        if (sheet->of == WISP__SHEET_CLASSES && !s->remotes[*i - 1].is_class) continue;
         if (wisp__overlay_sees(panel, (const char *)row + sheet->name)) return row;
     }
     return NULL;
@@ -33726,7 +40014,8 @@ static void wisp__page_empty(const wisp__panel *panel, const char *text) {
 /* Name, clock and filter at the left, the names of the pages at the right; only that of the open
    page if room is scarce. */
 static void wisp__overlay_head(wisp__panel *panel, int page) {
-    static const char *const names[WISP_PAGES] = { "overview", "remotes", "peers", "errors" };
+    static const char *const names[WISP_PAGES] = { "overview", "remotes", "objects", "peers",
+                                                   "errors" };
     const char *app = *panel->snapshot->app ? panel->snapshot->app : "wisp";
     int up = (int)wisp__clamp(panel->snapshot->seconds, 0, 3.5e6);
     char clock[WISP__FIGURE];
@@ -33849,6 +40138,19 @@ static const wisp__sheet_column wisp__remote_columns[] = {
     WISP__R("drops", 6, 12, LOSS, DROPS, drops)
 };
 
+static const wisp__sheet_column wisp__object_columns[] = {
+    WISP__R("here", 7, 0, TITLE, COUNT32, objects),
+    WISP__R("out/s", 6, 1, SENT, RATE, out.bytes_per_second),
+    WISP__R("in/s", 6, 2, GOT, RATE, in.bytes_per_second),
+    WISP__R("rec out/s", 10, 5, SENT, RATE, out.messages_per_second),
+    WISP__R("rec in/s", 9, 6, GOT, RATE, in.messages_per_second),
+    WISP__SUM("records", 8, 7, TEXT, COUNT, out.messages, in.messages),
+    WISP__SUM("bytes", 7, 8, TEXT, COUNT, out.bytes, in.bytes),
+    WISP__R("waiting", 8, 3, TEXT, COUNT32, queued),
+    WISP__R("oldest", 8, 4, TEXT, TIME, queued_seconds),
+    WISP__R("priority", 9, 9, TEXT, SIZE, priority)
+};
+
 static const wisp__sheet_column wisp__peer_columns[] = {
     WISP__P("rtt", 7, 0, RTT, TIME, rtt), WISP__P("least", 7, 1, RTT, TIME, rtt_min),
     WISP__P("jitter", 7, 10, TEXT, TIME, jitter), WISP__P("loss", 6, 2, LOSS, SHARE, loss),
@@ -33867,15 +40169,19 @@ static const wisp__sheet_column wisp__busy_columns[] = {
     WISP__BUSY("sent", 0, SENT, out), WISP__BUSY("got", 1, GOT, in)
 };
 
-#define WISP__REMOTE_SHEET(title, columns) \
-    { false, title, "nothing was sent or came yet", offsetof(wisp_remote_profile, name), \
+#define WISP__REMOTE_SHEET(of, title, empty, columns) \
+    { WISP__SHEET_##of, title, empty, offsetof(wisp_remote_profile, name), \
       offsetof(wisp_remote_profile, out), sizeof(wisp_remote_profile), 18, columns, \
       WISP__LENGTH(columns) }
 
-static const wisp__sheet wisp__remote_sheet = WISP__REMOTE_SHEET("remote", wisp__remote_columns);
-static const wisp__sheet wisp__busy_sheet = WISP__REMOTE_SHEET("most bytes", wisp__busy_columns);
+static const wisp__sheet wisp__remote_sheet =
+    WISP__REMOTE_SHEET(REMOTES, "remote", "nothing was sent or came yet", wisp__remote_columns);
+static const wisp__sheet wisp__object_sheet =
+    WISP__REMOTE_SHEET(CLASSES, "class", "no class is defined", wisp__object_columns);
+static const wisp__sheet wisp__busy_sheet =
+    WISP__REMOTE_SHEET(REMOTES, "most bytes", "nothing was sent or came yet", wisp__busy_columns);
 static const wisp__sheet wisp__peer_sheet = {
-    true, "peer", "nobody is here", offsetof(wisp_peer_profile, address),
+    WISP__SHEET_PEERS, "peer", "nobody is here", offsetof(wisp_peer_profile, address),
     offsetof(wisp_peer_profile, out), sizeof(wisp_peer_profile), 22, wisp__peer_columns,
     WISP__LENGTH(wisp__peer_columns)
 };
@@ -33896,7 +40202,8 @@ static void wisp__sheet_draw(wisp__panel *panel, const wisp__sheet *sheet, int e
         wisp__box box = wisp__panel_box(panel, panel->margin, fit.name - 1, 1);
         char number[WISP__FIGURE];
         const char *name = (const char *)row + sheet->name;
-        if (sheet->peers) name = wisp__peer_name(panel, *(const uint32_t *)row, number);
+        if (sheet->of == WISP__SHEET_PEERS)
+            name = wisp__peer_name(panel, *(const uint32_t *)row, number);
         if (panel->row % 2) wisp__panel_fill(panel, 0, panel->columns, 1, WISP__INK_STRIPE);
         box.height--;
         box.width = wisp__panel_part(box.width, wisp__sheet_weight(sheet, row) / most);
@@ -33965,6 +40272,7 @@ void wisp_overlay_draw(const wisp_snapshot *snapshot, const wisp_canvas *canvas)
     if (page == WISP_PAGE_OVERVIEW) wisp__page_overview(&panel);
     if (page == WISP_PAGE_REMOTES) wisp__sheet_draw(&panel, &wisp__remote_sheet, panel.rows - 1);
     if (page == WISP_PAGE_REMOTES) wisp__page_drops(&panel);
+    if (page == WISP_PAGE_OBJECTS) wisp__sheet_draw(&panel, &wisp__object_sheet, panel.rows);
     if (page == WISP_PAGE_PEERS) wisp__sheet_draw(&panel, &wisp__peer_sheet, panel.rows);
     if (page == WISP_PAGE_ERRORS) wisp__page_errors(&panel);
 }
@@ -34019,12 +40327,13 @@ static wisp_result wisp__desc_validate(const wisp_desc *desc) {
     if (!wisp__is_within(desc->timeout, 0, 1e9) || !wisp__is_within(desc->join_timeout, 0, 1e9))
         wrong = "desc.timeout or join_timeout is not in 0 .. 1e9";
     if (!wisp__tick_rate_valid(desc->tick_rate) && !wisp__is_within(desc->tick_rate, 0, 0))
-        wrong = "desc.tick_rate is out of range";
+        wrong = "desc.tick_rate is not 0, and not in 0.1 .. 1000";
     if (!desc->memory.alloc != !desc->memory.free) wrong = "desc.memory needs both alloc and free";
     if ((int)desc->joins < WISP_JOINS_AUTO || desc->joins > WISP_JOINS_CLOSED ||
         (int)desc->congestion < WISP_CONGESTION_MODEL ||
         desc->congestion > WISP_CONGESTION_RFC9002)
         wrong = "desc.joins or congestion is none of its constants";
+    if (wisp__sealer_wrong(desc)) wrong = "desc.cipher is missing, or lacks a function";
     if (!wrong && desc->app && strlen(desc->app) > 64) {
         wrong = "desc.app has more than 64 bytes";
         code = WISP_E_TOO_BIG;
@@ -34043,7 +40352,10 @@ static wisp_result wisp__seed(const wisp_desc *desc, wisp__peers *peers, wisp__p
 #endif
     if (desc->seed)
         for (int i = 0; i < 4; i++) keys[i] = wisp__mix(desc->seed + (uint64_t)i);
-    else if (!entropy || !entropy(desc->user, keys, (int)sizeof keys)) return WISP_E_ENTROPY;
+    else if (entropy ? !entropy(desc->user, keys, (int)sizeof keys)
+                     : !desc->cipher || !desc->cipher->random(desc->cipher->user, keys,
+                                                              (int)sizeof keys))
+        return WISP_E_ENTROPY;
     peers->secret.key[0] = keys[0];
     peers->secret.key[1] = keys[1];
     peers->cookie_key[0] = keys[2];
@@ -34136,7 +40448,7 @@ static void wisp__wire(wisp *w, const wisp_desc *desc) {
 
 static wisp_result wisp__start(wisp *w, const void *info, int info_bytes) {
     static const char *const reserved[] = { WISP_JOINED, WISP_LEFT, WISP_ERROR, WISP_BUDGET,
-                                            WISP_MOVED, WISP_TICK };
+                                            WISP_MOVED, WISP_TICK, "wisp:rollback" };
     wisp_result why = WISP_OK;
     w->peers.table_room = wisp__power_of_two(2 * w->peers.max_peers);
     w->peers.table = (uint32_t *)wisp__alloc_items(&w->base, w->peers.table_room, 4);
@@ -34163,7 +40475,9 @@ static void wisp__release(wisp *w) {
     wisp__free(&w->base, w->info, (size_t)w->info_bytes + 1);
     wisp__held_leave(w, NULL);
     wisp__groups_free(w);
+    wisp__properties_free(w);
     wisp__objects_free(w);
+    wisp__rollback_free(w);
     wisp__hooks_free(w);
     wisp__events_free(w);
     wisp__registry_free(&w->registry);
@@ -34174,6 +40488,7 @@ static void wisp__release(wisp *w) {
     wisp__array_free(&w->base, WISP__ARRAY(w->peers.table, w->peers.table_room));
     wisp__free(&w->base, w->incoming, wisp__buffer_bytes(w, WISP__RECEIVED + 1));
     wisp__free(&w->base, w->peers.post.buffers, wisp__buffer_bytes(w, WISP__POST_PACKETS + 1));
+    wisp__sealer_free(&w->base, w->sealer);
     base = w->base;
     wisp__free(&base, w, sizeof *w);
     WISP_ASSERT(base.stats.memory == 0);
@@ -34188,18 +40503,25 @@ wisp *wisp_create(const wisp_desc *desc, wisp_result *why) {
     if (*result) return NULL;
     full = *desc;
     wisp__desc_defaults(&full);
-    *result = WISP_E_MEMORY;
-    if (!wisp__allocator_defaults(&full.memory)) return NULL;
     memset(&base, 0, sizeof base);
     base.memory = full.memory;
-    w = (wisp *)wisp__alloc(&base, sizeof *w);
-    if (!w) return NULL;
-    w->base.stats = base.stats;
-    wisp__wire(w, &full);
-    *result = wisp__seed(&full, &w->peers, &w->policy, &w->registry.schemas);
-    if (*result == WISP_OK) *result = wisp__start(w, full.info, full.info_bytes);
-    if (*result == WISP_OK) return w;
-    wisp__release(w);
+    w = wisp__allocator_defaults(&base.memory) ? (wisp *)wisp__alloc(&base, sizeof *w) : NULL;
+    *result = WISP_E_MEMORY;
+    if (w) {
+        w->base.stats = base.stats;
+        full.memory = base.memory;
+        wisp__wire(w, &full);
+        *result = wisp__seed(&full, &w->peers, &w->policy, &w->registry.schemas);
+        if (*result == WISP_OK) *result = wisp__sealer_make(&w->base, &full, &w->sealer);
+        if (*result == WISP_OK) *result = wisp__start(w, full.info, full.info_bytes);
+        if (*result == WISP_OK) return w;
+        wisp__release(w);
+    }
+    if (full.log)
+        full.log(full.user, WISP_LOG_ERROR, *result, *result == WISP_E_ENTROPY
+                 ? "no endpoint: no random numbers: set desc.entropy, or desc.seed in tests"
+                 : *result == WISP_E_MEMORY ? "no endpoint: desc.memory gave no memory"
+                                            : "no endpoint: desc.cipher does not work");
     return NULL;
 }
 
@@ -34234,16 +40556,31 @@ void wisp_destroy(wisp *w) {
 
 /* --- update --- */
 
+/* Tells of an update that comes too late. Many of them, nearly all in a row, are told as what their
+   time seems to be, and no more until 64 updates in a row have been in time: such a clock is no
+   measure for the throttle of the log. */
+static const char *wisp__judge_leap(wisp *w, double step) {
+    enum { LEAPS = 8, CALM = 64 };
+    if (step > w->base.timeout / 2) {
+        w->times.calm = 0;
+        if (w->times.leaps == LEAPS) return NULL;
+        if (++w->times.leaps == LEAPS) return "milliseconds";
+        wisp__log(&w->base, WISP_LOG_WARNING, WISP_E_ARGUMENT, "%g s since the last wisp_update, "
+                  "more than half of desc.timeout (%g s): a handler or the program blocks, or the "
+                  "time is in milliseconds", step, w->base.timeout);
+    } else if (w->times.calm < CALM && ++w->times.calm == CALM) {
+        w->times.leaps = 0;
+    }
+    return NULL;
+}
+
 /* Looks whether the first times given to wisp_update are no seconds: milliseconds are whole numbers
    in uneven steps, and steps instead of times are small and go back or stand still. */
 static void wisp__judge_time(wisp *w, double now, double step) {
     bool whole = wisp__is_within(now, -1e15, 1e15) && !(now < (double)(int64_t)now) &&
                  !(now > (double)(int64_t)now);
-    const char *wrong = NULL;
-    if (step > w->base.timeout / 2)
-        wisp__log(&w->base, WISP_LOG_WARNING, WISP_E_ARGUMENT, "%g s since the last wisp_update, "
-                  "more than half of desc.timeout (%g s): a handler or the program blocks, or the "
-                  "time is in milliseconds", step, w->base.timeout);
+    const char *wrong = wisp__judge_leap(w, step);
+    if (wrong) w->times.seen = 0;
     if (w->times.seen >= 600) return;
     w->times.seen++;
     if (step < 0) w->times.back++;
@@ -34316,12 +40653,19 @@ wisp_result wisp_update(wisp *w, double now) {
     w->updating = true;
     wisp__advance(w, now);
     w->registry.epoch++;
+    w->objects.updates++;
+    wisp__arena_trim(&w->base, &w->objects.views);
+    wisp__arena_reset(&w->objects.views);
     if (w->objects.lost) wisp__objects_lose(w);
     broken = !wisp__receive(w);
     wisp__run_timers(w);
     if (w->base.left_out) wisp__report_left_out(w);
     wisp__dispatch(w);
+    if (w->objects.orphans) wisp__objects_orphaned(w);
+    wisp__properties_run(w);
     wisp__ticks_run(w);
+    wisp__properties_run(w);
+    wisp__rollback_update(w);
     wisp__flush_dirty(w);
     if (w->objects.dead) wisp__objects_bury(w);
     w->before_update = w->order;
