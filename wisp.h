@@ -2131,9 +2131,9 @@ typedef struct wisp_class_desc {
        while it waits. NULL = 1 for all. What is hidden is asked again within a
        quarter of a second. It may not change interest, or spawn. */
     double (*interest)(wisp *w, wisp_peer peer, wisp_object object, void *user);
-    /* On the server, of what an owner asks for: ->state (may be changed),
-       ->before (NULL: a spawn), ->object (id 0: a spawn), ->peer and ->player.
-       A negative code refuses. NULL: all that is in the schema passes. */
+    /* On the server, of what an owner's edit asks for: ->state (may be changed),
+       ->before, ->object, ->peer and ->player. A negative code refuses, and its
+       owner gets the server's state. NULL: all that is in the schema passes. */
     wisp_result (*judge)(wisp_event *event);
     /* Handlers on the ends that see the objects. They run when all objects of a
        packet have their new state: event->object, ->state (the struct), ->tick
