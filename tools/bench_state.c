@@ -1,13 +1,19 @@
 /* bench_state.c - what state costs: objects, and who sees them
 
    Build    cc -std=c99 -O2 -DNDEBUG -I. tools/bench_state.c -o build/bench_state -lm
-   Run      build/bench_state [quick] [interest]
+   Run      build/bench_state [quick] [interest] [owners]
 
    interest  10,000 objects that all walk over a plane, 20 ticks a second, and 100 clients whose
              foci walk too and see about 100 objects each. .server is the server's time in parts of
              a core, from the edits to the packets, of which .alone is the same without clients:
-             edits, rows and places. .objects is what a client sees, and .bytes what it is sent. */
+             edits, rows and places. .objects is what a client sees, and .bytes what it is sent.
+   owners    30 clients, each of which owns one object that walks at 3 m/s to random points within
+             20 m and turns towards them at up to 90 degrees a second (steps of 1 mm and 0.2
+             degrees), 60 ticks a second; all see all. .all is all datagrams of all ends with 28
+             bytes of UDP and IP each */
 #include "bench.h"
+
+#include <math.h>
 
 enum { WALKERS = 10000, WATCHERS = 100, PLANE = 1000, RATE = 20 };
 enum { WARM_TICKS = 40, TICKS = 100, JOIN_TICKS = 100 };
@@ -179,8 +185,135 @@ static void run_interest(bool quick) {
     scene_close();
 }
 
-static const section sections[] = { { "interest", run_interest } };
+/* --- owners --- */
+
+enum { OWNERS = 30, OWNERS_RATE = 60, OWNERS_PIPES = OWNERS + 1 };
+
+typedef struct pawn { wisp_vec3 at; float heading; } pawn;
+
+static const wisp_field pawn_fields[] = {
+    WISP_FIELD(pawn, at, WISP_T_VEC3_CLAMPED(-32, 32, 0.001)),
+    WISP_FIELD(pawn, heading, WISP_T_CLAMPED(-180, 180, 0.2))
+};
+static const wisp_schema pawn_schema = WISP_SCHEMA(pawn, 1, pawn_fields);
+
+typedef struct owner {
+    wisp     *w;
+    wisp_vec3 aim;
+    long      told;                           /* changes of the objects of others */
+} owner;
+
+static struct {
+    wisp_pipe  pipe;
+    tap        taps[OWNERS_PIPES];
+    wisp      *server;
+    owner      all[OWNERS];
+    wisp_class of;
+    double     now;
+} o30;
+
+/* Turns towards where it goes, and goes there; there it thinks of another place. */
+static void pawn_walk(pawn *it, wisp_vec3 *aim, float step) {
+    float dx = aim->x - it->at.x, dz = aim->z - it->at.z;
+    float away = (float)sqrt((double)(dx * dx + dz * dz));
+    float turn;
+    if (away < 3 * step) {
+        aim->x = anywhere(20), aim->z = anywhere(20);
+        return;
+    }
+    turn = (float)atan2((double)dz, (double)dx) * 57.29578f - it->heading;
+    if (turn > 180) turn -= 360;
+    if (turn < -180) turn += 360;
+    it->heading += turn > 90 * step ? 90 * step : turn < -90 * step ? -90 * step : turn;
+    if (it->heading > 180) it->heading -= 360;
+    if (it->heading < -180) it->heading += 360;
+    it->at.x += dx / away * 3 * step;
+    it->at.z += dz / away * 3 * step;
+}
+
+static void on_owner_tick(wisp_event *event) {
+    owner *own = (owner *)event->user;
+    for (wisp_object o = wisp_first(event->w, o30.of); o.id; o = wisp_next(event->w, o)) {
+        pawn *it = wisp_is_mine(event->w, o) ? (pawn *)wisp_object_edit(event->w, o) : NULL;
+        if (it) pawn_walk(it, &own->aim, (float)event->step);
+    }
+}
+
+static void on_pawn(wisp_event *event) { ((owner *)event->user)->told++; }
+
+/* Each that joins gets an object. */
+static void on_owner_joined(wisp_event *event) {
+    pawn made;
+    memset(&made, 0, sizeof made);
+    if (!wisp_spawn(event->w, o30.of, wisp_player_of(event->w, event->peer), &made).id)
+        complain("spawn: %s", wisp_why_text(event->w));
+}
+
+static wisp *owners_add(int side) {
+    wisp_class_desc of;
+    wisp_desc desc;
+    wisp *w;
+    memset(&of, 0, sizeof of);
+    memset(&desc, 0, sizeof desc);
+    desc.link = tap_link(&o30.taps[side], wisp_loopback(&o30.pipe, side));
+    desc.tick_rate = side ? 0 : OWNERS_RATE;
+    desc.max_peers = OWNERS;
+    desc.seed = (uint64_t)side + 1;
+    of.schema = &pawn_schema;
+    of.authority = WISP_AUTHORITY_OWNER;
+    of.changed = side ? on_pawn : NULL;
+    of.user = side ? &o30.all[side - 1] : NULL;
+    w = wisp_create(&desc, NULL);
+    o30.of = wisp_define(w, "pawn", &of);
+    wisp_connect(w, WISP_ERROR, on_error, NULL);
+    if (side) wisp_on_tick(w, on_owner_tick, &o30.all[side - 1]);
+    return w;
+}
+
+static void owners_run(double seconds) {
+    for (int i = 0; i < seconds * OWNERS_RATE; i++) {
+        o30.now += 1.0 / OWNERS_RATE;
+        wisp_update(o30.server, o30.now);
+        for (int k = 0; k < OWNERS && o30.all[k].w; k++) wisp_update(o30.all[k].w, o30.now);
+    }
+}
+
+static double owners_bytes(void) {
+    double all = 0;
+    for (int i = 0; i < OWNERS_PIPES; i++)
+        all += (double)o30.taps[i].bytes + 28 * (double)o30.taps[i].datagrams;
+    return all;
+}
+
+static void run_owners(bool quick) {
+    wisp_addr server = wisp_loopback_addr(0);
+    double seconds = quick ? 2 : 10, before;
+    long told = 0;
+    memset(&o30, 0, sizeof o30);
+    s.random = 11;
+    o30.server = owners_add(0);
+    wisp_on(o30.server, WISP_JOINED, on_owner_joined, NULL);
+    for (int i = 0; i < OWNERS; i++) {
+        o30.all[i].w = owners_add(i + 1);
+        wisp_join(o30.all[i].w, &server, NULL, 0);
+        owners_run(0.1);
+    }
+    owners_run(2);
+    for (int i = 0; i < OWNERS; i++) o30.all[i].told = 0;
+    before = owners_bytes();
+    owners_run(seconds);
+    record("owners", "all", "MB/s", 0.48, (owners_bytes() - before) / seconds / 1e6);
+    for (int i = 0; i < OWNERS; i++) told += o30.all[i].told;
+    record("owners", "told", "per tick", 0, (double)told / OWNERS / seconds / OWNERS_RATE);
+    if ((double)told < 0.8 * OWNERS * (OWNERS - 1) * seconds * OWNERS_RATE)
+        complain("owners: only %ld changes were told", told);
+    for (int i = 0; i < OWNERS; i++) wisp_destroy(o30.all[i].w);
+    wisp_destroy(o30.server);
+    wisp_pipe_free(&o30.pipe);
+}
+
+static const section sections[] = { { "interest", run_interest }, { "owners", run_owners } };
 
 int main(int count, char **words) {
-    return bench_main("bench_state", count, words, sections, 1);
+    return bench_main("bench_state", count, words, sections, 2);
 }
