@@ -31,7 +31,7 @@ typedef struct orb_log {
     orb state, before;
 } orb_log;
 
-static wisp_result orb_spawned(wisp_event *event) {
+static inline wisp_result orb_spawned(wisp_event *event) {
     orb_log *log = (orb_log *)event->user;
     log->spawned++;
     log->last = event->object;
@@ -40,7 +40,7 @@ static wisp_result orb_spawned(wisp_event *event) {
     return log->refuse;
 }
 
-static void orb_changed(wisp_event *event) {
+static inline void orb_changed(wisp_event *event) {
     orb_log *log = (orb_log *)event->user;
     log->changed++;
     log->last = event->object;
@@ -48,7 +48,7 @@ static void orb_changed(wisp_event *event) {
     log->state = *(const orb *)event->state;
 }
 
-static void orb_despawned(wisp_event *event) {
+static inline void orb_despawned(wisp_event *event) {
     orb_log *log = (orb_log *)event->user;
     log->despawned++;
     log->last = event->object;
@@ -66,7 +66,7 @@ typedef struct orbs {
 /* What classes are defined with from now on; orbs_open clears it. */
 static wisp_class_desc orbs_desc;
 
-static wisp_class orbs_define(wisp *w, orb_log *log) {
+static inline wisp_class orbs_define(wisp *w, orb_log *log) {
     wisp_class_desc desc = orbs_desc;
     desc.schema = &orb_schema;
     desc.spawned = orb_spawned;
@@ -76,7 +76,7 @@ static wisp_class orbs_define(wisp *w, orb_log *log) {
     return wisp_define(w, "orb", &desc);
 }
 
-static void orbs_open(orbs *t) {
+static inline void orbs_open(orbs *t) {
     memset(t, 0, sizeof *t);
     memset(&orbs_desc, 0, sizeof orbs_desc);
     world_open(&t->w);
@@ -84,14 +84,14 @@ static void orbs_open(orbs *t) {
     t->random = 7;
 }
 
-static void orbs_server(orbs *t) {
+static inline void orbs_server(orbs *t) {
     t->server = world_add(&t->w);
     t->of_server = orbs_define(t->server, &t->told);
     CHECK(t->of_server.id != 0);
     t->w.desc.tick_rate = 0;
 }
 
-static int orbs_join(orbs *t) {
+static inline int orbs_join(orbs *t) {
     wisp_addr addr = wisp_loopback_addr(0);
     int i = t->count++;
     t->ends[i] = world_add(&t->w);
@@ -100,7 +100,7 @@ static int orbs_join(orbs *t) {
     return i;
 }
 
-static wisp_object orbs_spawn(orbs *t, float x, const char *name) {
+static inline wisp_object orbs_spawn(orbs *t, float x, const char *name) {
     wisp_player nobody = { 0 };
     orb made;
     memset(&made, 0, sizeof made);
@@ -110,13 +110,13 @@ static wisp_object orbs_spawn(orbs *t, float x, const char *name) {
     return wisp_spawn(t->server, t->of_server, nobody, &made);
 }
 
-static bool orb_equal(const orb *a, const orb *b) {
+static inline bool orb_equal(const orb *a, const orb *b) {
     return memcmp(&a->x, &b->x, 3 * sizeof a->x) == 0 && a->health == b->health &&
            strcmp(a->name, b->name) == 0;
 }
 
 /* Does an end see just the objects of the server, as they are there? */
-static bool orbs_agree(orbs *t, int end) {
+static inline bool orbs_agree(orbs *t, int end) {
     int here = 0, there = 0;
     for (wisp_object o = wisp_first(t->server, t->of_server); o.id; o = wisp_next(t->server, o)) {
         orb a, b;
@@ -131,7 +131,7 @@ static bool orbs_agree(orbs *t, int end) {
     return here == there;
 }
 
-static uint64_t orbs_next(orbs *t) {
+static inline uint64_t orbs_next(orbs *t) {
     t->random ^= t->random << 13;
     t->random ^= t->random >> 7;
     t->random ^= t->random << 17;
@@ -139,7 +139,7 @@ static uint64_t orbs_next(orbs *t) {
 }
 
 /* Moves some objects, and spawns and despawns a few. */
-static void orbs_play(orbs *t) {
+static inline void orbs_play(orbs *t) {
     int live = 0;
     for (wisp_object o = wisp_first(t->server, t->of_server); o.id; o = wisp_next(t->server, o)) {
         uint64_t r = orbs_next(t);
@@ -162,7 +162,7 @@ static void orbs_play(orbs *t) {
     if (live < 60 && orbs_next(t) % 4 == 0) orbs_spawn(t, 0, "new");
 }
 
-static void orbs_left(wisp_event *event) {
+static inline void orbs_left(wisp_event *event) {
     *(wisp_player *)event->user = wisp_player_of(event->w, event->peer);
 }
 
