@@ -2818,8 +2818,8 @@ typedef struct wisp_remote_profile {
     uint32_t     drops[WISP_DROPS];
     uint32_t     queued;           /* messages waiting for any peer */
     float        queued_seconds;   /* age of the oldest */
-    bool         is_class;         /* "class NAME": its messages are the records
-                                      of its objects */
+    uint32_t     is_class;         /* 1: it is "class NAME", and its messages are
+                                      the records of its objects; else 0 */
     uint32_t     objects, priority;/* of a class: how many are here; 0..999 */
 } wisp_remote_profile;
 
@@ -30849,11 +30849,11 @@ static void wisp__blend_store(uint8_t *at, int bytes, double v) {
 /* An angle between two, the short way; in the range of a turn from -pi or from 0, if both are. */
 static double wisp__blend_angle(double a, double b, double by) {
     const double turn = 6.283185307179586;
-    double far = b - a, v, turns, low;
-    if (!wisp__is_within(far, -1e9, 1e9)) return b;
-    turns = far / turn;
-    far -= turn * (double)(int64_t)(turns + (turns < 0 ? -0.5 : 0.5));
-    v = a + far * by;
+    double apart = b - a, v, turns, low;
+    if (!wisp__is_within(apart, -1e9, 1e9)) return b;
+    turns = apart / turn;
+    apart -= turn * (double)(int64_t)(turns + (turns < 0 ? -0.5 : 0.5));
+    v = a + apart * by;
     low = wisp__min(a, b) < 0 ? -turn / 2 : 0;
     if (wisp__min(a, b) < low || wisp__max(a, b) > low + turn) return v;
     return v < low ? v + turn : v > low + turn ? v - turn : v;
@@ -30873,9 +30873,9 @@ static void wisp__blend_int(const wisp__blend *x, const wisp__op *op, size_t at)
     bool is_signed = (op->flags & WISP__OP_SIGNED) != 0;
     int64_t a = wisp__load_int(x->a + at, op->bytes, is_signed);
     int64_t b = wisp__load_int(x->b + at, op->bytes, is_signed);
-    double far = ((double)b - (double)a) * x->by;
-    if (op->flags & WISP__OP_PLAIN || x->by > 1 || !wisp__is_within(far, -1e15, 1e15)) return;
-    a += (int64_t)(far + (far < 0 ? -0.5 : 0.5));
+    double moved = ((double)b - (double)a) * x->by;
+    if (op->flags & WISP__OP_PLAIN || x->by > 1 || !wisp__is_within(moved, -1e15, 1e15)) return;
+    a += (int64_t)(moved + (moved < 0 ? -0.5 : 0.5));
     wisp__store_int(x->out + at, op->bytes, (uint64_t)a);
 }
 
@@ -31039,7 +31039,7 @@ bool wisp_past(wisp *w, wisp_object handle, double tick, void *out) {
     const wisp__object *o = wisp__object_seen(w, handle);
     double newest = o ? (double)(o->from ? w->clock.told : w->clock.tick) : 0;
     wisp__moment x;
-    if (!o || !out || !wisp__is_within(tick, newest + 1 - WISP__PAST_TICKS, newest)) return false;
+    if (!o || !out || !wisp__is_within(tick, newest + (double)(1 - WISP__PAST_TICKS), newest)) return false;
     o->of->past = WISP__PAST_WANTED;
     return wisp__moment_find(o, tick, 0, &x) && wisp__moment_view(w, o, &x, out);
 }
@@ -31249,7 +31249,7 @@ static void wisp__on_tick(wisp__reading *r) {
     r->tick = expected + wisp__distance(low, (uint32_t)expected);
     r->complete = wisp__get(&r->from, 1) != 0;
     r->has_tick = true;
-    if (c->following && (double)(r->tick - expected) > c->rate + WISP__CLOCK_OFF) {
+    if (c->following && (double)(r->tick - expected) > c->rate + (double)WISP__CLOCK_OFF) {
         r->tick = expected;
         r->complete = false;
         c->next_ask = 0;
@@ -31272,7 +31272,7 @@ static void wisp__smooth_advance(wisp *w, double step) {
     double target = wisp__server_ticks(c, w->base.time) - c->late - 2 * c->jitter_late;
     double off = target - c->smooth - step, passed = 0;
     if (!c->heard) return;
-    if (!c->smooths || off > WISP__CLOCK_OFF) passed = c->smooths ? target - c->smooth : step;
+    if (!c->smooths || off > (double)WISP__CLOCK_OFF) passed = c->smooths ? target - c->smooth : step;
     else if (off > -WISP__CLOCK_OFF)
         passed = step * (1 + wisp__clamp(2 * off / c->rate, -WISP__SMOOTH_SLOWER,
                                          WISP__SMOOTH_FASTER));
@@ -38965,7 +38965,7 @@ static const wisp_field wisp__remote_profile_fields[] = {
     WISP__TALK_FIELDS(remote_profile), WISP__TIMING(remote_profile, handlers),
     WISP__DROP_FIELD(remote_profile), WISP__UINT(remote_profile, queued),
     WISP__NUMBER(remote_profile, queued_seconds),
-    WISP_FIELD(wisp_remote_profile, is_class, WISP_T_BOOL), WISP__UINT(remote_profile, objects),
+    WISP__UINT(remote_profile, is_class), WISP__UINT(remote_profile, objects),
     WISP__UINT(remote_profile, priority),
 };
 static const wisp_schema wisp__remote_profile_schema =
@@ -39181,7 +39181,7 @@ static void wisp__profile_class(const wisp *w, const wisp__remote *remote,
     const wisp__class *c = wisp__class_at(w, remote);
     int waits = 0;
     if (!c) return;
-    out->is_class = true;
+    out->is_class = 1;
     out->objects = (uint32_t)c->count;
     out->priority = (uint32_t)c->priority;
     out->queued = wisp__class_waits(w, c, &waits);

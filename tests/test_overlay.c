@@ -329,7 +329,7 @@ TEST(the_page_of_objects_is_of_classes_alone) {
     const easel *e = easel_draw(s, &canvas);
     CHECK(find_text(e, "no class is defined") >= 0 && find_text(e, "chat") < 0);
     strcpy(s->remotes[1].name, "class orb");
-    s->remotes[1].is_class = true;
+    s->remotes[1].is_class = 1;
     s->remotes[1].objects = 901;
     s->remotes[1].queued = 17;
     s->remotes[1].priority = 640;

@@ -927,7 +927,7 @@ static void snapshot_fill(wisp_snapshot *s) {
         LONG_TIMING(r->latency);
         LONG_TIMING(r->handlers);
         r->queued_seconds = longest;
-        r->is_class = false;
+        r->is_class = 0;
     }
     for (int i = 0; i < WISP_SNAPSHOT_PEERS; i++) {
         wisp_peer_profile *p = &s->peers[i];
