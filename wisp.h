@@ -2131,7 +2131,7 @@ typedef struct wisp_class_desc {
        while it waits. NULL = 1 for all. What is hidden is asked again within a
        quarter of a second. It may not change interest, or spawn. */
     double (*interest)(wisp *w, wisp_peer peer, wisp_object object, void *user);
-    /* On the server, of what an owner's edit asks for: ->state (may be changed),
+    /* On the server, of what an owner's edit asks for: ->state (it may change),
        ->before, ->object, ->peer and ->player. A negative code refuses, and its
        owner gets the server's state. NULL: all that is in the schema passes. */
     wisp_result (*judge)(wisp_event *event);
@@ -2818,8 +2818,8 @@ typedef struct wisp_remote_profile {
     uint32_t     drops[WISP_DROPS];
     uint32_t     queued;           /* messages waiting for any peer */
     float        queued_seconds;   /* age of the oldest */
-    uint32_t     is_class;         /* 1: it is "class NAME", and its messages are
-                                      the records of its objects; else 0 */
+    uint32_t     is_class;         /* 1: "class NAME": its messages are the
+                                      records of its objects; else 0 */
     uint32_t     objects, priority;/* of a class: how many are here; 0..999 */
 } wisp_remote_profile;
 
@@ -31039,7 +31039,8 @@ bool wisp_past(wisp *w, wisp_object handle, double tick, void *out) {
     const wisp__object *o = wisp__object_seen(w, handle);
     double newest = o ? (double)(o->from ? w->clock.told : w->clock.tick) : 0;
     wisp__moment x;
-    if (!o || !out || !wisp__is_within(tick, newest + (double)(1 - WISP__PAST_TICKS), newest)) return false;
+    if (!o || !out || !wisp__is_within(tick, newest + (double)(1 - WISP__PAST_TICKS), newest))
+        return false;
     o->of->past = WISP__PAST_WANTED;
     return wisp__moment_find(o, tick, 0, &x) && wisp__moment_view(w, o, &x, out);
 }
@@ -31272,7 +31273,8 @@ static void wisp__smooth_advance(wisp *w, double step) {
     double target = wisp__server_ticks(c, w->base.time) - c->late - 2 * c->jitter_late;
     double off = target - c->smooth - step, passed = 0;
     if (!c->heard) return;
-    if (!c->smooths || off > (double)WISP__CLOCK_OFF) passed = c->smooths ? target - c->smooth : step;
+    if (!c->smooths || off > (double)WISP__CLOCK_OFF)
+        passed = c->smooths ? target - c->smooth : step;
     else if (off > -WISP__CLOCK_OFF)
         passed = step * (1 + wisp__clamp(2 * off / c->rate, -WISP__SMOOTH_SLOWER,
                                          WISP__SMOOTH_FASTER));

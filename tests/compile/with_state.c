@@ -45,7 +45,7 @@ int with_state_indices(void) { return server->objects.made - server->objects.fre
 void with_state_insist(void) {
     int number = server->registry.remotes[server->objects.classes[0]->remote]->newest;
     for (wisp__session *s = NULL; (s = wisp__session_after(server, s)) != NULL;)
-        s->peer_remotes[number].known = WISP__BOUND;
+        s->peer_remotes[number].known = WISP__BOUND, s->classes_bound = true;
 }
 
 void with_state_ask(void) {
