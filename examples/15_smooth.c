@@ -65,7 +65,7 @@ static bool open_end(end *e, double tick_rate) {
     if (!udp_open(&e->socket, "127.0.0.1", 0)) return false;
     e->net = (wisp_simulator){ .latency = 0.04, .jitter = 0.02, .loss = 0.02, .seed = 7 };
     desc.link = udp_link(&e->socket);
-    if (!tick_rate) desc.link = wisp_simulate(&e->net, desc.link);
+    if (tick_rate <= 0) desc.link = wisp_simulate(&e->net, desc.link);
     e->w = wisp_create(&desc, NULL);
     e->carts = wisp_define(e->w, "cart", &of);
     return e->carts.id != 0;
