@@ -24907,21 +24907,33 @@ void wisp_disconnect(wisp *w, wisp_connection connection) {
 
 /* --- arguments --- */
 
-static void wisp__arg_wrong(wisp_event *event, int i) {
+static const char *const wisp__kind_texts[] = {
+    "nil", "a bool", "an int", "an uint", "a float", "a number", "a string", "bytes", "a vec2",
+    "a vec3", "a vec4", "a quat", "a transform", "a color", "an array", "a map", "an object",
+    "a struct"
+};
+
+/* `wanted`: what a getter asked for. */
+static void wisp__arg_wrong(wisp_event *event, int i, const char *wanted) {
     wisp *w = event ? event->w : NULL;
+    const wisp_value *value = wisp_arg_value(event, i);
     wisp__notice error;
     if (!w) return;
     w->base.stats.arguments_wrong++;
     error = wisp__error_of(w, event->peer, event->remote, WISP_E_TYPE);
-    wisp__notice_add(w, &error, "%s: argument %d is %s", event->name, i,
-                     wisp_arg_value(event, i) ? "of another kind" : "missing");
+    if (value)
+        wisp__notice_add(w, &error, "%s: argument %d is %s, not %s", event->name, i,
+                         wisp__kind_texts[value->kind], wanted);
+    else
+        wisp__notice_add(w, &error, "%s: there are %d arguments, and no argument %d (%s)",
+                         event->name, event->count, i, wanted);
 }
 
 /* The argument if it is of this kind; else it is reported, and NULL. */
 static const wisp_value *wisp__arg(wisp_event *event, int i, wisp_kind kind) {
     const wisp_value *value = wisp_arg_value(event, i);
     if (value && value->kind == kind) return value;
-    wisp__arg_wrong(event, i);
+    wisp__arg_wrong(event, i, wisp__kind_texts[kind]);
     return NULL;
 }
 
@@ -24934,7 +24946,8 @@ static uint64_t wisp__arg_whole(wisp_event *event, int i, uint64_t least, uint64
     const wisp_value *value = wisp_arg_value(event, i);
     uint64_t whole = 0;
     if (value && value->kind == WISP_BOOL) return wisp__bool_of(value);
-    if (!value || !wisp__whole_of(value, least, most, &whole)) wisp__arg_wrong(event, i);
+    if (!value || !wisp__whole_of(value, least, most, &whole))
+        wisp__arg_wrong(event, i, "a whole number in range");
     return whole;
 }
 
@@ -24956,7 +24969,7 @@ double wisp_arg_number(wisp_event *event, int i) {
     if (value && wisp__value_double(value, &bits) && wisp__numeric_of(value, &n) &&
         wisp__is_exact(n.magnitude))
         return wisp__bits_double(bits);
-    wisp__arg_wrong(event, i);
+    wisp__arg_wrong(event, i, "a number that a double holds");
     return 0;
 }
 
@@ -24973,7 +24986,7 @@ float wisp_arg_float(wisp_event *event, int i) {
     wisp__value_float(value, &bits);
     if (!wisp__bits_finite(whole) || wisp__bits_finite(wisp__bits_widen(bits)))
         return wisp__bits_float(bits);
-    wisp__arg_wrong(event, i);
+    wisp__arg_wrong(event, i, "a number that a float holds");
     return 0;
 }
 
@@ -25056,7 +25069,7 @@ const void *wisp_arg_struct(wisp_event *event, int i, const wisp_schema *schema)
     if (value && wisp__is_map(value)) image = wisp__supply_take(&supply, (size_t)schema->bytes);
     if (image) memset(image, 0, (size_t)schema->bytes);
     if (image && wisp__fit_schema(&f, schema, value, image) == WISP_OK) return image;
-    wisp__arg_wrong(event, i);
+    wisp__arg_wrong(event, i, "a struct of that schema");
     return NULL;
 }
 
@@ -25067,7 +25080,7 @@ const wisp_value *wisp_arg_array(wisp_event *event, int i) {
 const wisp_value *wisp_arg_map(wisp_event *event, int i) {
     const wisp_value *value = wisp_arg_value(event, i);
     if (value && wisp__is_map(value)) return value;
-    wisp__arg_wrong(event, i);
+    wisp__arg_wrong(event, i, "a map");
     return NULL;
 }
 

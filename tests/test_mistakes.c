@@ -240,6 +240,23 @@ static const wisp_schema mistake_schemas[] = {
     WISP_SCHEMA(mistake_body, 2, mistake_fewer),
 };
 
+static void mistake_wants_an_int(wisp_event *event) { wisp_arg_int(event, *(int *)event->user); }
+
+/* A getter that asks for another kind, or beyond the last argument, is told with both. */
+TEST(an_argument_of_another_kind_is_told_with_both) {
+    static const char *const texts[] = {
+        "chat: argument 0 is a string, not a whole number in range",
+        "chat: there are 1 arguments, and no argument 1 (a whole number in range)" };
+    for (int i = 0; i < 2; i++) {
+        mistaken *m = mistake_joined();
+        wisp_on(m->t.server, "chat", mistake_wants_an_int, &i);
+        wisp_fire(m->t.client, "chat", m->t.to_server, wisp_string("five"));
+        world_run(&m->t.w, 0.2);
+        mistake_told(m, 0, WISP_E_TYPE, texts[i]);
+        mistake_close(m);
+    }
+}
+
 TEST(a_schema_that_differs_is_told_on_both_sides_with_the_field) {
     static const char *const texts[][2] = {
         { "body: field mp is of another type there: the schemas of version 1 differ",
@@ -644,6 +661,7 @@ static const test_case tests[] = {
     CASE(every_call_that_gets_no_memory_says_so),
     CASE(an_endpoint_that_gets_no_memory_or_randomness_is_logged),
     CASE(an_end_that_never_updates_is_asked_about),
+    CASE(an_argument_of_another_kind_is_told_with_both),
     CASE(a_schema_that_differs_is_told_on_both_sides_with_the_field),
     CASE(schemas_that_are_equal_or_of_other_versions_are_no_mistake),
     CASE(a_call_without_a_handler_is_told_on_both_sides),
