@@ -2131,9 +2131,9 @@ typedef struct wisp_class_desc {
        while it waits. NULL = 1 for all. What is hidden is asked again within a
        quarter of a second. It may not change interest, or spawn. */
     double (*interest)(wisp *w, wisp_peer peer, wisp_object object, void *user);
-    /* On the server, of what an owner asks for: ->state (may be changed),
-       ->before (NULL: a spawn), ->object (id 0: a spawn), ->peer and ->player.
-       A negative code refuses. NULL: all that is in the schema passes. */
+    /* On the server, of what an owner's edit asks for: ->state (it may change),
+       ->before, ->object, ->peer and ->player. A negative code refuses, and its
+       owner gets the server's state. NULL: all that is in the schema passes. */
     wisp_result (*judge)(wisp_event *event);
     /* Handlers on the ends that see the objects. They run when all objects of a
        packet have their new state: event->object, ->state (the struct), ->tick
@@ -2818,8 +2818,8 @@ typedef struct wisp_remote_profile {
     uint32_t     drops[WISP_DROPS];
     uint32_t     queued;           /* messages waiting for any peer */
     float        queued_seconds;   /* age of the oldest */
-    bool         is_class;         /* "class NAME": its messages are the records
-                                      of its objects */
+    uint32_t     is_class;         /* 1: "class NAME": its messages are the
+                                      records of its objects; else 0 */
     uint32_t     objects, priority;/* of a class: how many are here; 0..999 */
 } wisp_remote_profile;
 
@@ -24907,21 +24907,33 @@ void wisp_disconnect(wisp *w, wisp_connection connection) {
 
 /* --- arguments --- */
 
-static void wisp__arg_wrong(wisp_event *event, int i) {
+static const char *const wisp__kind_texts[] = {
+    "nil", "a bool", "an int", "an uint", "a float", "a number", "a string", "bytes", "a vec2",
+    "a vec3", "a vec4", "a quat", "a transform", "a color", "an array", "a map", "an object",
+    "a struct"
+};
+
+/* `wanted`: what a getter asked for. */
+static void wisp__arg_wrong(wisp_event *event, int i, const char *wanted) {
     wisp *w = event ? event->w : NULL;
+    const wisp_value *value = wisp_arg_value(event, i);
     wisp__notice error;
     if (!w) return;
     w->base.stats.arguments_wrong++;
     error = wisp__error_of(w, event->peer, event->remote, WISP_E_TYPE);
-    wisp__notice_add(w, &error, "%s: argument %d is %s", event->name, i,
-                     wisp_arg_value(event, i) ? "of another kind" : "missing");
+    if (value)
+        wisp__notice_add(w, &error, "%s: argument %d is %s, not %s", event->name, i,
+                         wisp__kind_texts[value->kind], wanted);
+    else
+        wisp__notice_add(w, &error, "%s: there are %d arguments, and no argument %d (%s)",
+                         event->name, event->count, i, wanted);
 }
 
 /* The argument if it is of this kind; else it is reported, and NULL. */
 static const wisp_value *wisp__arg(wisp_event *event, int i, wisp_kind kind) {
     const wisp_value *value = wisp_arg_value(event, i);
     if (value && value->kind == kind) return value;
-    wisp__arg_wrong(event, i);
+    wisp__arg_wrong(event, i, wisp__kind_texts[kind]);
     return NULL;
 }
 
@@ -24934,7 +24946,8 @@ static uint64_t wisp__arg_whole(wisp_event *event, int i, uint64_t least, uint64
     const wisp_value *value = wisp_arg_value(event, i);
     uint64_t whole = 0;
     if (value && value->kind == WISP_BOOL) return wisp__bool_of(value);
-    if (!value || !wisp__whole_of(value, least, most, &whole)) wisp__arg_wrong(event, i);
+    if (!value || !wisp__whole_of(value, least, most, &whole))
+        wisp__arg_wrong(event, i, "a whole number in range");
     return whole;
 }
 
@@ -24956,7 +24969,7 @@ double wisp_arg_number(wisp_event *event, int i) {
     if (value && wisp__value_double(value, &bits) && wisp__numeric_of(value, &n) &&
         wisp__is_exact(n.magnitude))
         return wisp__bits_double(bits);
-    wisp__arg_wrong(event, i);
+    wisp__arg_wrong(event, i, "a number that a double holds");
     return 0;
 }
 
@@ -24973,7 +24986,7 @@ float wisp_arg_float(wisp_event *event, int i) {
     wisp__value_float(value, &bits);
     if (!wisp__bits_finite(whole) || wisp__bits_finite(wisp__bits_widen(bits)))
         return wisp__bits_float(bits);
-    wisp__arg_wrong(event, i);
+    wisp__arg_wrong(event, i, "a number that a float holds");
     return 0;
 }
 
@@ -25056,7 +25069,7 @@ const void *wisp_arg_struct(wisp_event *event, int i, const wisp_schema *schema)
     if (value && wisp__is_map(value)) image = wisp__supply_take(&supply, (size_t)schema->bytes);
     if (image) memset(image, 0, (size_t)schema->bytes);
     if (image && wisp__fit_schema(&f, schema, value, image) == WISP_OK) return image;
-    wisp__arg_wrong(event, i);
+    wisp__arg_wrong(event, i, "a struct of that schema");
     return NULL;
 }
 
@@ -25067,7 +25080,7 @@ const wisp_value *wisp_arg_array(wisp_event *event, int i) {
 const wisp_value *wisp_arg_map(wisp_event *event, int i) {
     const wisp_value *value = wisp_arg_value(event, i);
     if (value && wisp__is_map(value)) return value;
-    wisp__arg_wrong(event, i);
+    wisp__arg_wrong(event, i, "a map");
     return NULL;
 }
 
@@ -30849,11 +30862,11 @@ static void wisp__blend_store(uint8_t *at, int bytes, double v) {
 /* An angle between two, the short way; in the range of a turn from -pi or from 0, if both are. */
 static double wisp__blend_angle(double a, double b, double by) {
     const double turn = 6.283185307179586;
-    double far = b - a, v, turns, low;
-    if (!wisp__is_within(far, -1e9, 1e9)) return b;
-    turns = far / turn;
-    far -= turn * (double)(int64_t)(turns + (turns < 0 ? -0.5 : 0.5));
-    v = a + far * by;
+    double apart = b - a, v, turns, low;
+    if (!wisp__is_within(apart, -1e9, 1e9)) return b;
+    turns = apart / turn;
+    apart -= turn * (double)(int64_t)(turns + (turns < 0 ? -0.5 : 0.5));
+    v = a + apart * by;
     low = wisp__min(a, b) < 0 ? -turn / 2 : 0;
     if (wisp__min(a, b) < low || wisp__max(a, b) > low + turn) return v;
     return v < low ? v + turn : v > low + turn ? v - turn : v;
@@ -30873,9 +30886,9 @@ static void wisp__blend_int(const wisp__blend *x, const wisp__op *op, size_t at)
     bool is_signed = (op->flags & WISP__OP_SIGNED) != 0;
     int64_t a = wisp__load_int(x->a + at, op->bytes, is_signed);
     int64_t b = wisp__load_int(x->b + at, op->bytes, is_signed);
-    double far = ((double)b - (double)a) * x->by;
-    if (op->flags & WISP__OP_PLAIN || x->by > 1 || !wisp__is_within(far, -1e15, 1e15)) return;
-    a += (int64_t)(far + (far < 0 ? -0.5 : 0.5));
+    double moved = ((double)b - (double)a) * x->by;
+    if (op->flags & WISP__OP_PLAIN || x->by > 1 || !wisp__is_within(moved, -1e15, 1e15)) return;
+    a += (int64_t)(moved + (moved < 0 ? -0.5 : 0.5));
     wisp__store_int(x->out + at, op->bytes, (uint64_t)a);
 }
 
@@ -31039,7 +31052,8 @@ bool wisp_past(wisp *w, wisp_object handle, double tick, void *out) {
     const wisp__object *o = wisp__object_seen(w, handle);
     double newest = o ? (double)(o->from ? w->clock.told : w->clock.tick) : 0;
     wisp__moment x;
-    if (!o || !out || !wisp__is_within(tick, newest + 1 - WISP__PAST_TICKS, newest)) return false;
+    if (!o || !out || !wisp__is_within(tick, newest + (double)(1 - WISP__PAST_TICKS), newest))
+        return false;
     o->of->past = WISP__PAST_WANTED;
     return wisp__moment_find(o, tick, 0, &x) && wisp__moment_view(w, o, &x, out);
 }
@@ -31249,7 +31263,7 @@ static void wisp__on_tick(wisp__reading *r) {
     r->tick = expected + wisp__distance(low, (uint32_t)expected);
     r->complete = wisp__get(&r->from, 1) != 0;
     r->has_tick = true;
-    if (c->following && (double)(r->tick - expected) > c->rate + WISP__CLOCK_OFF) {
+    if (c->following && (double)(r->tick - expected) > c->rate + (double)WISP__CLOCK_OFF) {
         r->tick = expected;
         r->complete = false;
         c->next_ask = 0;
@@ -31272,7 +31286,8 @@ static void wisp__smooth_advance(wisp *w, double step) {
     double target = wisp__server_ticks(c, w->base.time) - c->late - 2 * c->jitter_late;
     double off = target - c->smooth - step, passed = 0;
     if (!c->heard) return;
-    if (!c->smooths || off > WISP__CLOCK_OFF) passed = c->smooths ? target - c->smooth : step;
+    if (!c->smooths || off > (double)WISP__CLOCK_OFF)
+        passed = c->smooths ? target - c->smooth : step;
     else if (off > -WISP__CLOCK_OFF)
         passed = step * (1 + wisp__clamp(2 * off / c->rate, -WISP__SMOOTH_SLOWER,
                                          WISP__SMOOTH_FASTER));
@@ -38965,7 +38980,7 @@ static const wisp_field wisp__remote_profile_fields[] = {
     WISP__TALK_FIELDS(remote_profile), WISP__TIMING(remote_profile, handlers),
     WISP__DROP_FIELD(remote_profile), WISP__UINT(remote_profile, queued),
     WISP__NUMBER(remote_profile, queued_seconds),
-    WISP_FIELD(wisp_remote_profile, is_class, WISP_T_BOOL), WISP__UINT(remote_profile, objects),
+    WISP__UINT(remote_profile, is_class), WISP__UINT(remote_profile, objects),
     WISP__UINT(remote_profile, priority),
 };
 static const wisp_schema wisp__remote_profile_schema =
@@ -39181,7 +39196,7 @@ static void wisp__profile_class(const wisp *w, const wisp__remote *remote,
     const wisp__class *c = wisp__class_at(w, remote);
     int waits = 0;
     if (!c) return;
-    out->is_class = true;
+    out->is_class = 1;
     out->objects = (uint32_t)c->count;
     out->priority = (uint32_t)c->priority;
     out->queued = wisp__class_waits(w, c, &waits);
