@@ -1,8 +1,9 @@
 /* 21_sealed.c - a sealed session: nobody in between can read or change it (needs libsodium)
 
-       cc 21_sealed.c -lsodium && ./a.out             a server and a client, and what is on the wire
-       ./a.out server 7777                            prints its public key
-       ./a.out client 7777 KEY                        in another terminal, or on another machine
+   Build    cc -I.. 21_sealed.c -o sealed -lsodium     (Windows: add -lws2_32)
+   Run      ./sealed                    a server and a client, and what is on the wire
+            ./sealed server 7777        prints its public key
+            ./sealed client 7777 KEY    in another terminal, or on another machine
 
    The client knows the server's public key before it joins, as it knows its address. Its ticket,
    and all that follows, is encrypted so that only the owner of that key can read it; whoever
