@@ -5834,7 +5834,8 @@ static wisp_result wisp__code_received(int code, bool leaves) {
     static const int8_t replies[] = {
         WISP_OK, WISP_E_TYPE, WISP_E_TOO_BIG, WISP_E_DEPTH, WISP_E_UNSUPPORTED, WISP_E_LIMIT,
         WISP_E_NO_REMOTE, WISP_E_NO_HANDLER, WISP_E_RATE, WISP_E_EXPIRED, WISP_E_HANDLER,
-        WISP_E_INVALID, WISP_E_VERSION, WISP_E_MIGRATION, WISP_E_SYNTAX, WISP_E_DROPPED
+        WISP_E_INVALID, WISP_E_VERSION, WISP_E_MIGRATION, WISP_E_SYNTAX, WISP_E_DROPPED,
+        WISP_E_AUTHORITY
     };
     static const int8_t goodbyes[] = { WISP_OK, WISP_E_LIMIT, WISP_E_TIMEOUT, WISP_E_PROTOCOL,
                                        WISP_E_FLOOD };
@@ -30747,7 +30748,8 @@ static void wisp__on_objects(wisp__reading *r) {
 /* A server has not taken an edit. */
 static void wisp__on_refused(wisp__reading *r) {
     uint32_t refusal = (uint32_t)wisp__get(&r->from, 32);
-    wisp_result code = wisp__code_received(-1 - (int)(refusal & 0x7fff), false);
+    int told = -1 - (int)(refusal & 0x7fff);
+    wisp_result code = told == WISP_E_STALE ? told : wisp__code_received(told, false);
     const wisp__object *o = wisp__object_at(r->w, (int)(refusal >> 15 & WISP__OBJECT_INDEX));
     char text[96];
     if (r->from.failed) return;

@@ -399,7 +399,7 @@ TEST(codes_of_the_other_end_are_its_own_or_of_a_short_list) {
         replies += !own && reply == code;
         goodbyes += !own && goodbye == code;
     }
-    CHECK_EQ_INT(replies, 16);
+    CHECK_EQ_INT(replies, 17);
     CHECK_EQ_INT(goodbyes, 6);
     CHECK_EQ_INT(wisp__code_received(WISP_E_TIMEOUT, false), WISP_E_HANDLER);
     CHECK_EQ_INT(wisp__code_received(WISP_E_CLOSED, false), WISP_E_HANDLER);

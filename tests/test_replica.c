@@ -618,7 +618,53 @@ TEST(a_message_waits_for_a_second_at_most) {
     world_close(&t.w);
 }
 
+/* --- a peer that edits what it may not --- */
+
+static void thief_told(wisp_event *event) { *(int *)event->user = event->result; }
+
+/* It is refused, told, and counted; the server's objects stay, and others are told nothing. */
+TEST(edits_of_what_is_not_ones_own_are_refused_told_and_counted) {
+    static orbs t;
+    wisp_object own, others;
+    wisp_peer_stats stats;
+    wisp_peer peers[2];
+    orb seen;
+    int told = 0;
+    orbs_open(&t);
+    orbs_server(&t);
+    orbs_join(&t);
+    orbs_join(&t);
+    t.server->objects.classes[0]->desc.authority = WISP_AUTHORITY_OWNER;
+    for (int i = 0; i < 2; i++)
+        t.ends[i]->objects.classes[0]->desc.authority = WISP_AUTHORITY_OWNER;
+    world_run(&t.w, 0.5);
+    wisp_on(t.ends[1], WISP_ERROR, thief_told, &told);
+    own = orbs_spawn(&t, 1, "server's");
+    others = orbs_spawn(&t, 2, "other's");
+    CHECK_EQ_INT(wisp_give(t.server, others, wisp_me(t.ends[0])), WISP_OK);
+    world_run(&t.w, 0.5);
+    for (int i = 0; i < 40; i++) {
+        wisp__object *a = wisp__object_get(t.ends[1], own);
+        wisp__object *b = wisp__object_get(t.ends[1], others);
+        a->owner = b->owner = wisp_me(t.ends[1]).id;       /* so it says */
+        ((orb *)wisp_object_edit(t.ends[1], own))->x = 50;
+        ((orb *)wisp_object_edit(t.ends[1], others))->x = (float)i;
+        world_run(&t.w, 0.05);
+    }
+    CHECK_EQ_INT(told, WISP_E_AUTHORITY);
+    CHECK(wisp_view(t.server, own, WISP_NOW, &seen) && (int)seen.x == 1);
+    CHECK(wisp_view(t.server, others, WISP_NOW, &seen) && (int)seen.x == 2);
+    CHECK(wisp_view(t.ends[0], others, WISP_CONFIRMED, &seen) && (int)seen.x == 2);
+    CHECK_EQ_INT(wisp_peers(t.server, peers, 2), 2);
+    wisp_stats_peer(t.server, peers[0], &stats);
+    CHECK_EQ_INT(stats.edits_refused, 0);
+    wisp_stats_peer(t.server, peers[1], &stats);
+    CHECK(stats.edits_refused > 0);
+    world_close(&t.w);
+}
+
 static const test_case tests[] = {
+    CASE(edits_of_what_is_not_ones_own_are_refused_told_and_counted),
     CASE(all_ends_agree_after_a_quiet_second),
     CASE(owners_edit_and_all_agree),
     CASE(an_end_sees_the_objects_of_the_first_server_that_it_has),
