@@ -26599,8 +26599,7 @@ static void wisp__announce_news(wisp *w) {
  * MARK: >>object
  * What: classes, and the objects of them: their numbers, structs, rows and players.
  * Invariants: an index rests before it is used again, and no number comes again. An object's
- *   memory lives until no peer has a
- *   note of it and the update ends.
+ *   memory lives until no peer has a note of it and the update ends.
  * Not here: what is sent of them (audience), how they change (edit), what a server tells
  *   (replica).
  * ======================================================================== */

@@ -722,22 +722,27 @@ static wisp_result judge_number(wisp_event *event) {
     return asked < 0 ? WISP_E_USER - 3 : WISP_OK;
 }
 
+/* A server that judges "mark", and two ends that have it. */
+static void shared_mark(shared *t, int authority, notes *judged, wisp **a, wisp **b) {
+    wisp_property_desc desc;
+    shared_open(t);
+    memset(&desc, 0, sizeof desc);
+    desc.authority = authority;
+    desc.initial = wisp_int(1);
+    desc.judge = judge_number;
+    desc.user = judged;
+    CHECK_EQ_INT(wisp_property(t->server, "mark", &desc), WISP_OK);
+    *a = shared_join(t);
+    *b = shared_join(t);
+    define(*a, "mark", authority, wisp_nil());
+    define(*b, "mark", authority, wisp_nil());
+}
+
 TEST(an_owner_sets_and_the_server_judges) {
     static shared t;
     notes judged = { "", 0 }, server = { "", 0 }, other = { "", 0 };
-    wisp_property_desc desc;
     wisp *a, *b;
-    shared_open(&t);
-    memset(&desc, 0, sizeof desc);
-    desc.authority = WISP_AUTHORITY_OWNER;
-    desc.initial = wisp_int(1);
-    desc.judge = judge_number;
-    desc.user = &judged;
-    CHECK_EQ_INT(wisp_property(t.server, "mark", &desc), WISP_OK);
-    a = shared_join(&t);
-    b = shared_join(&t);
-    define(a, "mark", WISP_AUTHORITY_OWNER, wisp_nil());
-    define(b, "mark", WISP_AUTHORITY_OWNER, wisp_nil());
+    shared_mark(&t, WISP_AUTHORITY_OWNER, &judged, &a, &b);
     CHECK_EQ_INT(assign(a, "mark", wisp_int(2)), WISP_E_AUTHORITY);
     CHECK_EQ_STR(wisp_why_text(a), "property 'mark' is set by its owner, whom the server has not "
                                    "told yet");
@@ -847,19 +852,8 @@ TEST(whoever_sets_a_property_of_anyone_all_agree) {
 TEST(a_property_of_anyone_is_judged) {
     static shared t;
     notes judged = { "", 0 };
-    wisp_property_desc desc;
     wisp *a, *b;
-    shared_open(&t);
-    memset(&desc, 0, sizeof desc);
-    desc.authority = WISP_AUTHORITY_ANYONE;
-    desc.initial = wisp_int(1);
-    desc.judge = judge_number;
-    desc.user = &judged;
-    CHECK_EQ_INT(wisp_property(t.server, "mark", &desc), WISP_OK);
-    a = shared_join(&t);
-    b = shared_join(&t);
-    define(a, "mark", WISP_AUTHORITY_ANYONE, wisp_nil());
-    define(b, "mark", WISP_AUTHORITY_ANYONE, wisp_nil());
+    shared_mark(&t, WISP_AUTHORITY_ANYONE, &judged, &a, &b);
     CHECK_EQ_INT(assign(a, "mark", wisp_int(2)), WISP_OK);
     world_run(&t.w, 1);
     CHECK_EQ_STR(text_of(b, "mark"), "2");
