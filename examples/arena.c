@@ -1,11 +1,10 @@
 /* arena.c - a small game between real processes: one server, four clients, a bad network
 
-   Players walk about a field (30 position updates per second, sequenced), pick up coins and chat
-   (reliable), and buy things (calls). Everybody sends through a simulated network that loses 3% and
-   delays 40 ms. In the ten seconds it takes, one client joins late, one leaves in good order, one
-   crashes and comes back from the same port. The server shows a table once a second; on a terminal
-   it draws the field beside it as well. At the end all sides compare what they hold of the shared
-   state.
+   Players and the items that they pick up are objects (arena.h), what they say is a property, and
+   they buy things by calls. Everybody sends through a simulated network that loses 3% and delays
+   40 ms. In the ten seconds it takes, one client joins late, one leaves in good order, one crashes
+   and comes back from the same port. The server shows a table once a second; on a terminal it draws
+   the field beside it as well. At the end all sides compare what they hold of the shared state.
 
    Build    cc -I.. arena.c -o arena                             (POSIX)
    Run      ./arena          exits 0 only if all sides agree, each purchase was settled exactly
@@ -18,12 +17,12 @@
    ./arena --sealed plays the same game by sealed sessions, if it was built for that:
               cc -I.. -DARENA_SEALED arena.c -o arena -lsodium
 
-   CONTENTS   the rules, the shared state, the network, the server, its table, its picture, its
-              last act, the client, the launcher
+   CONTENTS   the rules, the shared state, the server, its table, its picture, its last act, the
+              client, the launcher
    The launcher runs this program again for every other part:
               arena server LOCAL_PORT           arena client SERVER_PORT NAME ROLE LOCAL_PORT
 */
-#include "udp.h"        /* first: it asks the system headers for more than C99 offers */
+#include "arena.h"      /* first: its udp.h asks the system headers for more than C99 offers */
 
 #include <signal.h>
 #include <stdarg.h>
@@ -73,8 +72,7 @@ static bool make_keys(void) {
  * The rules, known to both sides
  * ======================================================================== */
 
-enum { PLAYERS = 4, ITEMS = 48, WARES = 3, LOG_LINES = 64, LINE_SIZE = 48, PURCHASES = 64 };
-enum { FIELD_WIDTH = 60, FIELD_HEIGHT = 40 };
+enum { LOG_LINES = 64, LINE_SIZE = 48, PURCHASES = 64 };
 enum { E_POOR = WISP_E_USER - 1, E_OVER = WISP_E_USER - 2, E_MISCOUNT = WISP_E_USER - 3,
        E_STRANGER = WISP_E_USER - 4 };
 enum { CRASHED = 42, REPORT_FD = 3 };
@@ -101,172 +99,55 @@ static int player_named(const char *name, int size) {
     return -1;
 }
 
-static int item_coins(int item) { return 2 + item % 4; }
-
-static wisp_vec2 item_place(int item) {
-    wisp_vec2 place;
-    place.x = (float)((item * 37 + 11) % FIELD_WIDTH);
-    place.y = (float)((item * 23 + 5) % FIELD_HEIGHT);
-    return place;
-}
-
 /* ===========================================================================
- * The shared state. The server decides a change, both sides apply it with the same function; each
- * change has a version, so that a gap would be noticed.
+ * The shared state: avatars, items, and what has been said: a property, an array of lines
  * ======================================================================== */
 
-typedef struct chat_line { int player; char text[LINE_SIZE]; } chat_line;
-
-typedef struct state {
-    int       version;
-    int       owner[ITEMS];               /* a player, or -1 */
-    int       coins[PLAYERS];
-    int       stock[PLAYERS][WARES];      /* what a player has bought */
-    int       lines;
-    chat_line log[LOG_LINES];
-} state;
-
-static void state_init(state *s) {
-    memset(s, 0, sizeof *s);
-    for (int i = 0; i < ITEMS; i++) s->owner[i] = -1;
-}
-
-static bool state_pick(state *s, int player, int item) {
-    if (item < 0 || item >= ITEMS || player < 0 || player >= PLAYERS) return false;
-    if (s->owner[item] >= 0) return false;
-    s->owner[item] = player;
-    s->coins[player] += item_coins(item);
-    s->version++;
-    return true;
-}
-
-static bool state_buy(state *s, int player, int ware) {
-    if (ware < 0 || ware >= WARES || player < 0 || player >= PLAYERS) return false;
-    if (s->coins[player] < prices[ware]) return false;
-    s->coins[player] -= prices[ware];
-    s->stock[player][ware]++;
-    s->version++;
-    return true;
-}
-
-static bool state_say(state *s, int player, const char *text) {
-    if (s->lines == LOG_LINES || player < 0 || player >= PLAYERS) return false;
-    s->log[s->lines].player = player;
-    snprintf(s->log[s->lines].text, LINE_SIZE, "%s", text);
-    s->lines++;
-    s->version++;
-    return true;
-}
-
-/* The state as one value: what "sync" sends and what the sides compare the hash of. */
-typedef struct picture {
-    wisp_value owner[ITEMS], coins[PLAYERS], stock[PLAYERS * WARES], log[2 * LOG_LINES];
-    wisp_pair  pairs[5];
-} picture;
-
-static wisp_value state_value(const state *s, picture *p) {
-    for (int i = 0; i < ITEMS; i++) p->owner[i] = wisp_int(s->owner[i]);
-    for (int i = 0; i < PLAYERS; i++) p->coins[i] = wisp_int(s->coins[i]);
-    for (int i = 0; i < PLAYERS * WARES; i++) {
-        p->stock[i] = wisp_int(s->stock[i / WARES][i % WARES]);
+/* The sum does not depend on the order in which the objects came. */
+static uint64_t objects_hash(const arena *a, wisp_class of, const wisp_schema *schema, void *room) {
+    uint64_t sum = 0;
+    wisp_object o = wisp_first(a->w, of);
+    for (; wisp_view(a->w, o, WISP_CONFIRMED, room); o = wisp_next(a->w, o)) {
+        wisp_value value = wisp_struct(schema, room);
+        sum += wisp_hash(&value);
     }
-    for (int i = 0; i < s->lines; i++) {
-        p->log[2 * i] = wisp_int(s->log[i].player);
-        p->log[2 * i + 1] = wisp_string(s->log[i].text);
-    }
-    p->pairs[0] = (wisp_pair){ "version", wisp_int(s->version) };
-    p->pairs[1] = (wisp_pair){ "owner", wisp_array(p->owner, ITEMS) };
-    p->pairs[2] = (wisp_pair){ "coins", wisp_array(p->coins, PLAYERS) };
-    p->pairs[3] = (wisp_pair){ "stock", wisp_array(p->stock, PLAYERS * WARES) };
-    p->pairs[4] = (wisp_pair){ "log", wisp_array(p->log, 2 * s->lines) };
-    return wisp_map(p->pairs, 5);
+    return sum;
 }
 
-static uint64_t state_hash(const state *s) {
-    picture p;
-    wisp_value value = state_value(s, &p);
-    return wisp_hash(&value);
+static uint64_t state_hash(const arena *a) {
+    avatar one;
+    item other;
+    return objects_hash(a, a->avatars, &avatar_schema, &one) +
+           objects_hash(a, a->items, &item_schema, &other) + wisp_hash(wisp_get(a->w, "log"));
 }
 
-static int int_of(const wisp_value *value) {
-    if (wisp_kind_of(value) == WISP_UINT) return (int)value->as.uinteger;
-    return wisp_kind_of(value) == WISP_INT ? (int)value->as.integer : 0;
-}
-
-static bool state_load(state *s, const wisp_value *map) {
-    const wisp_value *owner = wisp_field_of(map, "owner"), *coins = wisp_field_of(map, "coins");
-    const wisp_value *stock = wisp_field_of(map, "stock"), *log = wisp_field_of(map, "log");
-    state_init(s);
-    if (wisp_count_of(owner) != ITEMS || wisp_count_of(coins) != PLAYERS) return false;
-    if (wisp_count_of(stock) != PLAYERS * WARES) return false;
-    for (int i = 0; i < ITEMS; i++) s->owner[i] = int_of(wisp_element_of(owner, i));
-    for (int i = 0; i < PLAYERS; i++) s->coins[i] = int_of(wisp_element_of(coins, i));
-    for (int i = 0; i < PLAYERS * WARES; i++) {
-        s->stock[i / WARES][i % WARES] = int_of(wisp_element_of(stock, i));
-    }
-    for (int i = 0; i + 1 < wisp_count_of(log); i += 2) {
-        const char *text = wisp_string_of(wisp_element_of(log, i + 1), NULL);
-        if (!text || !state_say(s, int_of(wisp_element_of(log, i)), text)) return false;
-    }
-    s->version = int_of(wisp_field_of(map, "version"));
-    return true;
-}
-
-/* ===========================================================================
- * The network: an endpoint whose outgoing side is bad
- * ======================================================================== */
-
-typedef struct net {
-    udp_socket     socket;
-    wisp_simulator sim;
-    wisp          *w;
-    double         start;                 /* of this process */
-} net;
+static int moves_seen;                    /* by this process */
+static void on_changed(wisp_event *event) { moves_seen += event->before != NULL; }
 
 typedef wisp_result (*judge)(wisp *, const wisp_addr *, const void *, int, void *);
 
-static bool net_open(net *n, int local_port, judge accept, uint64_t seed, void *user) {
-    wisp_desc desc = { 0 };
-    wisp_config moves = { .delivery = WISP_SEQUENCED, .batch_priority = WISP_PRIORITY(900) };
+/* An endpoint whose outgoing side is bad; without `accept` a client's. */
+static bool net_open(arena *a, int local_port, judge accept, uint64_t seed, void *user) {
+    wisp_property_desc log = { .schema = NULL };
+    wisp_class_desc avatars = { .owner_gone = WISP_TO_SERVER, .changed = on_changed };
+    wisp_desc desc = { .accept = accept, .refuse_joins = !accept, .timeout = 5, .user = user };
     uint8_t secret_key[WISP_KEY_BYTES];
-    n->start = udp_seconds();
-    if (!udp_open(&n->socket, "127.0.0.1", local_port)) return false;
-    n->sim.loss = LOSS;
-    n->sim.latency = LATENCY;
-    n->sim.seed = seed;
-    desc.link = wisp_simulate(&n->sim, udp_link(&n->socket));
-    desc.app = "arena";
-    desc.app_version = 1;
+    a->net.loss = LOSS;
+    a->net.latency = LATENCY;
+    a->net.seed = seed;
     desc.max_peers = PLAYERS * 4;         /* some come twice, and onlookers */
-    desc.accept = accept;
-    desc.refuse_joins = !accept;
-    desc.timeout = 5;
-    desc.user = user;
+    desc.tick_rate = accept ? TICK_RATE : 0;
     desc.cipher = cipher_of("ARENA_SECRET", secret_key);
     if (desc.cipher && accept) desc.secret_key = secret_key;
-    n->w = wisp_create(&desc, NULL);
-    return n->w && wisp_use_config(n->w, &moves, "move") == WISP_OK &&
-           wisp_use_config(n->w, &moves, "moved") == WISP_OK;
-}
-
-/* Returns the seconds since the start. */
-static double net_step(net *n) {
-    udp_wait(&n->socket, 0.004);
-    n->sim.now = udp_seconds();
-    wisp_update(n->w, n->sim.now);
-    return n->sim.now - n->start;
-}
-
-static void net_close(net *n) {
-    wisp_destroy(n->w);
-    wisp_simulator_free(&n->sim);
-    udp_close(&n->socket);
+    if (accept) log.initial = wisp_array(NULL, 0);
+    return arena_open(a, "127.0.0.1", local_port, &desc, &avatars) &&
+           wisp_property(a->w, "log", &log) == WISP_OK;
 }
 
 /* The launcher listens for the port that this process has got. */
-static void report_port(const net *n) {
+static void report_port(const arena *a) {
     char line[16];
-    int size = snprintf(line, sizeof line, "%d\n", udp_port(&n->socket));
+    int size = snprintf(line, sizeof line, "%d\n", udp_port(&a->socket));
     if (write(REPORT_FD, line, (size_t)size) != size) exit(1);
     close(REPORT_FD);
 }
@@ -284,8 +165,8 @@ typedef struct player {
     struct server  *server;
     wisp_addr       addr;
     wisp_peer       peer;
-    bool            joined, synced;
-    wisp_vec2       place;                /* where it said that it is */
+    bool            joined;
+    wisp_object     avatar;               /* stays when the player has gone */
     wisp_peer_stats before;               /* a second ago, for its rates */
     rates           rates;
     int             last_purchase;        /* of this session, as all below */
@@ -297,9 +178,9 @@ typedef struct player {
 } player;
 
 typedef struct server {
-    net    net;
-    state  state;
+    arena  arena;
     player players[PLAYERS];
+    double start;
     bool   over;
     int    errors;                        /* of the game: any is a failure */
     bool   checked_out;
@@ -341,27 +222,6 @@ static int index_of(const player *p) { return (int)(p - p->server->players); }
 
 static const char *name_of(const player *p) { return names[index_of(p)]; }
 
-/* Those who hold the state, without one of them. */
-static int audience(const server *s, const player *without, wisp_peer *out) {
-    int count = 0;
-    for (int i = 0; i < PLAYERS; i++) {
-        const player *p = &s->players[i];
-        if (p->joined && p->synced && p != without) out[count++] = p->peer;
-    }
-    return count;
-}
-
-/* Tells all a change: the version it leads to, the player, and what. */
-static void broadcast(server *s, const char *remote, const player *p, wisp_value what) {
-    wisp_peer to[PLAYERS];
-    int count = audience(s, NULL, to);
-    wisp_result result = wisp_fire_list(s->net.w, remote, to, count, wisp_int(s->state.version),
-                                        wisp_int(index_of(p)), what);
-    if (result == WISP_OK || result == WISP_E_STALE) return;
-    s->errors++;
-    news(s, "%s could not be sent: %s", remote, wisp_result_text(result));
-}
-
 /* ---- who comes and goes -------------------------------------------------- */
 
 /* The ticket is the name; it is known to be that player's from the address it came from. Who only
@@ -374,39 +234,39 @@ static wisp_result accept_player(wisp *w, const wisp_addr *from, const void *tic
     if (getenv("ARENA_KEY") && !wisp_joining(w)->sealed) return E_STRANGER;
     if (i < 0) return E_STRANGER;
     if (s->over) return E_OVER;
+    wisp_joining(w)->user = &s->players[i];
     s->players[i].addr = *from;
     return WISP_OK;
 }
 
 static void on_joined(wisp_event *event) {
     server *s = event->user;
-    const wisp_addr *addr = wisp_peer_addr(event->w, event->peer);
-    for (int i = 0; addr && i < PLAYERS; i++) {
-        player *p = &s->players[i];
-        if (memcmp(&p->addr, addr, sizeof *addr) != 0) continue;
-        p->peer = event->peer;
-        p->joined = true;
-        p->synced = p->agrees = p->asked = false;
-        p->last_purchase = p->bought = p->refused = 0;
-        p->joins++;
-        memset(&p->before, 0, sizeof p->before);
-        wisp_set_peer_user(event->w, event->peer, p);
-        news(s, "%s joins%s", names[i], p->joins > 1 ? " again" : "");
-    }
+    player *p = player_of(event);
+    wisp_player owner = wisp_player_of(event->w, event->peer);
+    avatar fresh = { .number = p ? (uint8_t)index_of(p) : 0 };
+    if (!p) return;
+    fresh.place = (wisp_vec2){ 10 + 12.0f * fresh.number, 20 };
+    if (p->joins++) wisp_give(event->w, p->avatar, owner);
+    else p->avatar = wisp_spawn(event->w, s->arena.avatars, owner, &fresh);
+    p->peer = event->peer;
+    p->joined = true;
+    p->agrees = p->asked = false;
+    p->last_purchase = p->bought = p->refused = 0;
+    memset(&p->before, 0, sizeof p->before);
+    news(s, "%s joins%s", name_of(p), p->joins > 1 ? " again" : "");
 }
 
 static void on_left(wisp_event *event) {
-    server *s = event->user;
-    for (int i = 0; i < PLAYERS; i++) {
-        player *p = &s->players[i];
-        if (!p->joined || !wisp_peer_equal(p->peer, event->peer)) continue;
-        p->joined = p->synced = false;
-        p->ended = event->result;
-        p->departures++;
-        news(s, "%s is gone: %s%s%s", names[i],
-             event->result == WISP_OK ? "goodbye" : wisp_result_text(event->result),
-             *event->text ? ", " : "", event->text);
-    }
+    player *p = player_of(event);
+    input nothing = { .fire = false };
+    if (!p || !p->joined || !wisp_peer_equal(p->peer, event->peer)) return;
+    ((avatar *)wisp_object_edit(event->w, p->avatar))->in = nothing;
+    p->joined = false;
+    p->ended = event->result;
+    p->departures++;
+    news(event->user, "%s is gone: %s%s%s", name_of(p),
+         event->result == WISP_OK ? "goodbye" : wisp_result_text(event->result),
+         *event->text ? ", " : "", event->text);
 }
 
 static void on_error(wisp_event *event) {
@@ -415,59 +275,47 @@ static void on_error(wisp_event *event) {
 
 /* ---- what the players do --------------------------------------------------- */
 
-static void on_sync(wisp_event *event) {
-    player *p = player_of(event);
-    picture picture_of_it;
-    if (!p) return;
-    wisp_reply(event, state_value(&p->server->state, &picture_of_it));
-    p->synced = true;
-}
-
-static void on_move(wisp_event *event) {
-    player *p = player_of(event);
-    wisp_peer to[PLAYERS];
-    int count;
-    wisp_vec2 place = wisp_arg_vec2(event, 0);
-    if (!p) return;
-    p->place = place;
-    count = audience(p->server, p, to);
-    wisp_fire_list(event->w, "moved", to, count, wisp_int(index_of(p)),
-                   wisp_vec2v(place.x, place.y));
+static void on_tick(wisp_event *event) {
+    server *s = event->user;
+    wisp_object o = wisp_first(event->w, s->arena.avatars);
+    for (; !s->over && o.id; o = wisp_next(event->w, o)) {
+        avatar *it = wisp_object_edit(event->w, o);
+        avatar_walk(it, event->step);
+        avatar_take_items(&s->arena, it);
+    }
 }
 
 static void on_chat(wisp_event *event) {
     player *p = player_of(event);
-    const char *text = wisp_arg_string(event, 0);
-    if (!p || p->server->over || !state_say(&p->server->state, index_of(p), text)) return;
-    broadcast(p->server, "said", p, wisp_string(text));
-}
-
-static void on_pickup(wisp_event *event) {
-    player *p = player_of(event);
-    int item = (int)wisp_arg_int(event, 0);
-    if (!p || p->server->over || !state_pick(&p->server->state, index_of(p), item)) return;
-    broadcast(p->server, "picked", p, wisp_int(item));
+    char path[16], line[LINE_SIZE + 16];
+    int lines = wisp_count_of(wisp_get(event->w, "log"));
+    if (!p || p->server->over || lines == LOG_LINES) return;
+    snprintf(path, sizeof path, "%d", lines);
+    snprintf(line, sizeof line, "%s says: %.*s", name_of(p), LINE_SIZE, wisp_arg_string(event, 0));
+    wisp_set_in(event->w, "log", path, wisp_string(line));
 }
 
 /* Each purchase of a session has the next number: one that ran twice or not at all would show. */
 static void on_buy(wisp_event *event) {
     player *p = player_of(event);
     int number = (int)wisp_arg_int(event, 0), ware = (int)wisp_arg_int(event, 1);
-    if (!p) return;
+    avatar *it = p ? wisp_object_edit(event->w, p->avatar) : NULL;
+    if (!it) return;
     if (number != p->last_purchase + 1) {
         p->server->errors++;
         news(p->server, "purchase %d of %s comes after %d", number, name_of(p), p->last_purchase);
     }
     p->last_purchase = number;
-    if (p->server->over || !state_buy(&p->server->state, index_of(p), ware)) {
+    if (p->server->over || ware < 0 || ware >= WARES || it->coins < prices[ware]) {
         p->refused++;
         if (p->server->over) wisp_refuse(event, E_OVER, "the shop is closed");
         else wisp_refuse(event, E_POOR, "too few coins");
         return;
     }
     p->bought++;
-    broadcast(p->server, "bought", p, wisp_int(ware));
-    wisp_reply(event, wisp_int(p->server->state.coins[index_of(p)]));
+    it->coins = (uint16_t)(it->coins - prices[ware]);
+    it->stock[ware]++;
+    wisp_reply(event, wisp_int(it->coins));
 }
 
 /* Who leaves in good order compares its receipts before. */
@@ -507,9 +355,9 @@ static void on_onlooker(wisp_event *event) {
 
 static bool invite_onlookers(server *s) {
     wisp_profiler profiler = { profiler_clock, profiler_name, s };
-    news(s, "look in with: build/wisp_top -a arena -v 1 127.0.0.1 %d", udp_port(&s->net.socket));
-    return wisp_use_profiler(s->net.w, &profiler) == WISP_OK &&
-           wisp_on_invoke(s->net.w, ONLOOKER, on_onlooker, NULL) == WISP_OK;
+    news(s, "look in with: build/wisp_top -a arena -v 1 127.0.0.1 %d", udp_port(&s->arena.socket));
+    return wisp_use_profiler(s->arena.w, &profiler) == WISP_OK &&
+           wisp_on_invoke(s->arena.w, ONLOOKER, on_onlooker, NULL) == WISP_OK;
 }
 
 /* ===========================================================================
@@ -529,21 +377,19 @@ static void rates_take(const wisp *w, player *p, double seconds) {
     *before = now;
 }
 
-static int items_taken(const server *s) {
-    int taken = 0;
-    for (int i = 0; i < ITEMS; i++) taken += s->state.owner[i] >= 0;
-    return taken;
-}
-
-static int wares_sold(const server *s) {
+static int wares_sold(server *s) {
     int sold = 0;
-    for (int i = 0; i < PLAYERS * WARES; i++) sold += s->state.stock[i / WARES][i % WARES];
+    avatar it;
+    wisp_object o = wisp_first(s->arena.w, s->arena.avatars);
+    for (; wisp_view(s->arena.w, o, WISP_NOW, &it); o = wisp_next(s->arena.w, o))
+        for (int i = 0; i < WARES; i++) sold += it.stock[i];
     return sold;
 }
 
 static void table_write(server *s, page *out) {
     page_add(out, "%5.1f s  %d of %d items taken, %d wares sold, %d lines of chat\n", s->now,
-             items_taken(s), ITEMS, wares_sold(s), s->state.lines);
+             ITEMS - items_left(&s->arena), ITEMS, wares_sold(s),
+             wisp_count_of(wisp_get(s->arena.w, "log")));
     page_add(out, "  %-5s %8s %7s %17s %19s\n", "peer", "RTT ms", "loss %", "messages/s out  in",
              "bytes/s out      in");
     for (int i = 0; i < PLAYERS; i++) {
@@ -583,13 +429,16 @@ static void picture_put(char cells[PICTURE_HEIGHT][PICTURE_WIDTH], wisp_vec2 pla
 
 /* A player is its number, an item that nobody has taken is an o. */
 static void picture_cells(const server *s, char cells[PICTURE_HEIGHT][PICTURE_WIDTH]) {
+    item thing;
+    avatar it;
+    wisp *w = s->arena.w;
+    wisp_object o = wisp_first(w, s->arena.items);
     memset(cells, ' ', PICTURE_HEIGHT * PICTURE_WIDTH);
-    for (int i = 0; i < ITEMS; i++) {
-        if (s->state.owner[i] < 0) picture_put(cells, item_place(i), 'o');
-    }
-    for (int i = 0; i < PLAYERS; i++) {
-        if (s->players[i].joined) picture_put(cells, s->players[i].place, (char)('0' + i));
-    }
+    for (; wisp_view(w, o, WISP_NOW, &thing); o = wisp_next(w, o))
+        picture_put(cells, thing.place, 'o');
+    for (int i = 0; i < PLAYERS; i++)
+        if (s->players[i].joined && wisp_view(w, s->players[i].avatar, WISP_NOW, &it))
+            picture_put(cells, it.place, (char)('0' + i));
 }
 
 static void picture_player(page *out, int i) {
@@ -597,12 +446,13 @@ static void picture_player(page *out, int i) {
 }
 
 /* Line `y` at the right of the field: the table, then what was said last. */
-static void picture_side(const server *s, page *out, int y) {
+static void picture_side(server *s, page *out, int y) {
     const player *p = &s->players[y - 3 >= 0 && y - 3 < PLAYERS ? y - 3 : 0];
     const rates *r = &p->rates;
-    int line = s->state.lines - (PICTURE_HEIGHT + 2 - y);
-    if (y == 0) page_add(out, "%4.1f s  %d of %d items taken, %d sold", s->now, items_taken(s),
-                         ITEMS, wares_sold(s));
+    const wisp_value *log = wisp_get(s->arena.w, "log");
+    int line = wisp_count_of(log) - (PICTURE_HEIGHT + 2 - y);
+    if (y == 0) page_add(out, "%4.1f s  %d of %d items taken, %d sold", s->now,
+                         ITEMS - items_left(&s->arena), ITEMS, wares_sold(s));
     else if (y == 1) page_add(out, "         RTT loss  messages/s        kB/s");
     else if (y == 2) page_add(out, "          ms    %%   out   in    out    in");
     else if (y < 3 + PLAYERS) {
@@ -612,12 +462,13 @@ static void picture_side(const server *s, page *out, int y) {
                       r->loss, r->messages_out, r->messages_in, r->bytes_out / 1000,
                       r->bytes_in / 1000);
     } else if (y > 4 + PLAYERS && line >= 0) {
-        picture_player(out, s->state.log[line].player);
-        page_add(out, " says: %.30s", s->state.log[line].text);
+        const char *text = wisp_string_of(wisp_element_of(log, line), NULL);
+        picture_player(out, player_named(text, (int)strcspn(text, " ")));
+        page_add(out, "%.38s", strchr(text, ' '));
     }
 }
 
-static void picture_write(const server *s, page *out) {
+static void picture_write(server *s, page *out) {
     char cells[PICTURE_HEIGHT][PICTURE_WIDTH];
     picture_cells(s, cells);
     for (int y = 0; y < PICTURE_HEIGHT + 2; y++) {
@@ -639,7 +490,7 @@ static void table_show(server *s) {
     if (s->now - s->last_second >= 1 || (s->over && !s->draws)) {
         for (int i = 0; i < PLAYERS; i++) {
             if (s->players[i].joined) {
-                rates_take(s->net.w, &s->players[i], s->now - s->last_second);
+                rates_take(s->arena.w, &s->players[i], s->now - s->last_second);
             }
         }
         s->last_second = s->now;
@@ -654,7 +505,7 @@ static void table_show(server *s) {
 }
 
 static double server_step(server *s) {
-    s->now = net_step(&s->net);
+    s->now = arena_update(&s->arena, 0.004) - s->start;
     if (s->now - s->last_table >= (s->draws ? 0.1 : 1)) table_show(s);
     return s->now;
 }
@@ -672,35 +523,32 @@ static int count_joined(const server *s, bool agreeing_only) {
     return count;
 }
 
-/* The answer: version, hash, purchases made, settled, granted, refused; positions seen. */
+/* The answer: hash, purchases made, settled, granted, refused; changes of avatars seen. */
 static void on_state_hash(wisp_event *event) {
     player *p = event->user;
-    const state *mine = &p->server->state;
     int made, settled, bought, refused;
     p->asked = false;
     if (event->result != WISP_OK) {
         snprintf(p->verdict, sizeof p->verdict, "%s", wisp_result_text(event->result));
         return;
     }
-    made = (int)wisp_arg_int(event, 2);
-    settled = (int)wisp_arg_int(event, 3);
-    bought = (int)wisp_arg_int(event, 4);
-    refused = (int)wisp_arg_int(event, 5);
-    p->agrees = wisp_arg_int(event, 0) == mine->version &&
-                wisp_arg_uint(event, 1) == state_hash(mine) && made == settled &&
+    made = (int)wisp_arg_int(event, 1);
+    settled = (int)wisp_arg_int(event, 2);
+    bought = (int)wisp_arg_int(event, 3);
+    refused = (int)wisp_arg_int(event, 4);
+    p->agrees = wisp_arg_uint(event, 0) == state_hash(&p->server->arena) && made == settled &&
                 bought == p->bought && refused == p->refused && made == p->last_purchase;
     snprintf(p->verdict, sizeof p->verdict,
-             "version %d, hash %016llx; purchases: %d made, %d granted, %d refused; "
-             "%d positions seen", (int)wisp_arg_int(event, 0),
-             (unsigned long long)wisp_arg_uint(event, 1), made, bought, refused,
-             (int)wisp_arg_int(event, 6));
+             "hash %016llx; purchases: %d made, %d granted, %d refused; %d moves seen",
+             (unsigned long long)wisp_arg_uint(event, 0), made, bought, refused,
+             (int)wisp_arg_int(event, 5));
 }
 
 static void ask_all(server *s) {
     for (int i = 0; i < PLAYERS; i++) {
         player *p = &s->players[i];
         if (!p->joined || p->agrees || p->asked) continue;
-        p->asked = wisp_invoke(s->net.w, "state_hash", p->peer, on_state_hash, p).id != 0;
+        p->asked = wisp_invoke(s->arena.w, "state_hash", p->peer, on_state_hash, p).id != 0;
     }
 }
 
@@ -715,7 +563,7 @@ static bool as_scripted(const server *s) {
 /* Onlookers would not know what to do with it. */
 static void tell_players(server *s, const char *remote, wisp_value value) {
     for (int i = 0; i < PLAYERS; i++) {
-        if (s->players[i].joined) wisp_fire(s->net.w, remote, s->players[i].peer, value);
+        if (s->players[i].joined) wisp_fire(s->arena.w, remote, s->players[i].peer, value);
     }
 }
 
@@ -735,8 +583,7 @@ static bool compare(server *s) {
     tell_players(s, "verdict", wisp_bool(good));
     table_show(s);
     s->live = false;                      /* what follows stays below the table */
-    printf("  server: version %d, hash %016llx\n", s->state.version,
-           (unsigned long long)state_hash(&s->state));
+    printf("  server: hash %016llx\n", (unsigned long long)state_hash(&s->arena));
     for (int i = 0; i < PLAYERS; i++) {
         const player *p = &s->players[i];
         if (p->joined) printf("  %-6s: %s: %s\n", names[i], p->agrees ? "agrees" : "DIFFERS",
@@ -746,14 +593,12 @@ static bool compare(server *s) {
 }
 
 static void connect_server(server *s) {
-    wisp *w = s->net.w;
+    wisp *w = s->arena.w;
     wisp_on(w, WISP_JOINED, on_joined, s);
     wisp_on(w, WISP_LEFT, on_left, s);
     wisp_on(w, WISP_ERROR, on_error, s);
-    wisp_on(w, "move", on_move, s);
+    wisp_on_tick(w, on_tick, s);
     wisp_on(w, "chat", on_chat, s);
-    wisp_on(w, "pickup", on_pickup, s);
-    wisp_on_invoke(w, "sync", on_sync, s);
     wisp_on_invoke(w, "buy", on_buy, s);
     wisp_on_invoke(w, "checkout", on_checkout, s);
 }
@@ -764,17 +609,19 @@ static int run_server(int local_port) {
     double end;
     s.live = isatty(STDOUT_FILENO) != 0;
     s.draws = s.live && picture_fits();
-    state_init(&s.state);
+    s.start = udp_seconds();
     for (int i = 0; i < PLAYERS; i++) s.players[i].server = &s;
-    if (!net_open(&s.net, local_port, accept_player, 1000, &s)) return 1;
+    if (!net_open(&s.arena, local_port, accept_player, 1000, &s)) return 1;
+    items_spawn(&s.arena);
     connect_server(&s);
     if (!invite_onlookers(&s)) return 1;
-    report_port(&s.net);
+    report_port(&s.arena);
     while (s.now < PLAY_SECONDS) server_step(&s);
     good = compare(&s);
     end = s.now + BYE_SECONDS;
-    while (count_joined(&s, false) > 0 && s.now < end) s.now = net_step(&s.net);
-    net_close(&s.net);
+    while (count_joined(&s, false) > 0 && s.now < end)
+        s.now = arena_update(&s.arena, 0.004) - s.start;
+    arena_close(&s.arena);
     return good ? 0 : 1;
 }
 
@@ -782,8 +629,6 @@ static int run_server(int local_port) {
  * The client
  * ======================================================================== */
 
-#define STEP_SECONDS   (1.0 / 30)
-#define STEP_LENGTH    0.3f
 #define CRASH_AT       4.0
 #define LAST_BUY_AT    5.2                /* of the one who leaves */
 #define LEAVE_AT       6.0
@@ -792,16 +637,12 @@ static int run_server(int local_port) {
 typedef struct purchase { struct client *client; int answers; } purchase;
 
 typedef struct client {
-    net         net;
-    state       state;
+    arena       arena;
     const char *name;
     bool        leaves, crashes;          /* the role */
-    bool        joined, synced, syncing;
     bool        stopped, checking_out, done, good;
-    int         newest;                   /* version heard of */
-    int         positions, lines, errors;
-    wisp_vec2   place;
-    double      now, next_step, next_pickup, next_chat, next_buy;
+    int         lines, errors;
+    double      start, now, next_chat, next_buy;
     purchase    purchases[PURCHASES];
     int         made, settled, bought, refused;
 } client;
@@ -812,67 +653,11 @@ static void complain(client *c, const char *what, const char *why) {
 }
 
 static void must_fire(client *c, const char *remote, wisp_value value) {
-    wisp_result result = wisp_fire(c->net.w, remote, WISP_SERVER, value);
+    wisp_result result = wisp_fire(c->arena.w, remote, WISP_SERVER, value);
     if (result != WISP_OK) complain(c, remote, wisp_result_text(result));
 }
 
-/* ---- the shared state arrives ---------------------------------------------- */
-
-static void on_state(wisp_event *event) {
-    client *c = event->user;
-    c->syncing = false;
-    if (event->result != WISP_OK) complain(c, "sync", wisp_result_text(event->result));
-    else if (!state_load(&c->state, wisp_arg_map(event, 0))) complain(c, "sync", "not a state");
-    else c->synced = true;
-}
-
-/* Whole at first, and again should a version be missing. */
-static void keep_synced(client *c) {
-    if (!c->joined || c->syncing || (c->synced && c->state.version >= c->newest)) return;
-    c->syncing = wisp_invoke(c->net.w, "sync", WISP_SERVER, on_state, c).id != 0;
-}
-
-static bool is_next(client *c, wisp_event *event) {
-    int version = (int)wisp_arg_int(event, 0);
-    if (version > c->newest) c->newest = version;
-    return c->synced && version == c->state.version + 1;
-}
-
-static void on_said(wisp_event *event) {
-    client *c = event->user;
-    int who = (int)wisp_arg_int(event, 1);
-    if (!is_next(c, event)) return;
-    if (!state_say(&c->state, who, wisp_arg_string(event, 2))) complain(c, "said", "no room");
-}
-
-static void on_picked(wisp_event *event) {
-    client *c = event->user;
-    int who = (int)wisp_arg_int(event, 1), item = (int)wisp_arg_int(event, 2);
-    if (!is_next(c, event)) return;
-    if (!state_pick(&c->state, who, item)) complain(c, "picked", "it was taken already");
-}
-
-static void on_bought(wisp_event *event) {
-    client *c = event->user;
-    int who = (int)wisp_arg_int(event, 1), ware = (int)wisp_arg_int(event, 2);
-    if (!is_next(c, event)) return;
-    if (!state_buy(&c->state, who, ware)) complain(c, "bought", "without the coins for it");
-}
-
-static void on_moved(wisp_event *event) {
-    client *c = event->user;
-    wisp_vec2 place = wisp_arg_vec2(event, 1);
-    if (place.x >= 0 && place.x <= FIELD_WIDTH && place.y >= 0 && place.y <= FIELD_HEIGHT) {
-        c->positions++;
-    }
-}
-
 /* ---- how the session goes ---------------------------------------------------- */
-
-static void on_welcome(wisp_event *event) {
-    client *c = event->user;
-    c->joined = true;
-}
 
 static void on_ended(wisp_event *event) {
     client *c = event->user;
@@ -891,15 +676,14 @@ static void on_stop(wisp_event *event) {
 
 static void answer_state_hash(wisp_event *event) {
     client *c = event->user;
-    wisp_reply(event, wisp_int(c->state.version), wisp_uint(state_hash(&c->state)),
-               wisp_int(c->made), wisp_int(c->settled), wisp_int(c->bought),
-               wisp_int(c->refused), wisp_int(c->positions));
+    wisp_reply(event, wisp_uint(state_hash(&c->arena)), wisp_int(c->made), wisp_int(c->settled),
+               wisp_int(c->bought), wisp_int(c->refused), wisp_int(moves_seen));
 }
 
 static void leave(client *c, bool good, const char *reason) {
     c->done = true;
     c->good = good;
-    wisp_leave(c->net.w, WISP_SERVER, reason);
+    wisp_leave(c->arena.w, WISP_SERVER, reason);
 }
 
 static void on_verdict(wisp_event *event) {
@@ -914,36 +698,12 @@ static void on_checked_out(wisp_event *event) {
 
 /* ---- what a player does -------------------------------------------------------- */
 
-static int nearest_item(const client *c) {
-    int best = -1;
-    float best_distance = 0;
-    for (int i = 0; i < ITEMS; i++) {
-        wisp_vec2 at = item_place(i);
-        float x = at.x - c->place.x, y = at.y - c->place.y, distance = x * x + y * y;
-        if (c->state.owner[i] >= 0 || (best >= 0 && distance >= best_distance)) continue;
-        best = i;
-        best_distance = distance;
-    }
-    return best;
-}
-
-static float toward(float from, float to) {
-    if (to > from + STEP_LENGTH) return from + STEP_LENGTH;
-    return to < from - STEP_LENGTH ? from - STEP_LENGTH : to;
-}
-
-static void walk(client *c) {
-    int item = nearest_item(c);
-    wisp_vec2 goal = { FIELD_WIDTH / 2, FIELD_HEIGHT / 2 };
-    if (item >= 0) goal = item_place(item);
-    c->place.x = toward(c->place.x, goal.x);
-    c->place.y = toward(c->place.y, goal.y);
-    must_fire(c, "move", wisp_vec2v(c->place.x, c->place.y));
-    if (item < 0 || c->now < c->next_pickup) return;
-    if (c->place.x == goal.x && c->place.y == goal.y) {      /* toward() ends exactly there */
-        must_fire(c, "pickup", wisp_int(item));
-        c->next_pickup = c->now + 0.5;
-    }
+/* Of each tick. */
+static void steer(wisp_event *event) {
+    client *c = event->user;
+    input in = { .fire = false };
+    if (!c->stopped && !c->done && bot(&c->arena, &in))
+        must_fire(c, "steer", wisp_struct(&input_schema, &in));
 }
 
 static void say_something(client *c) {
@@ -971,18 +731,13 @@ static void buy(client *c) {
     if (c->made == PURCHASES || (c->leaves && c->now > LAST_BUY_AT)) return;
     p->client = c;
     c->made++;
-    if (!wisp_invoke(c->net.w, "buy", WISP_SERVER, on_receipt, p, wisp_int(c->made),
+    if (!wisp_invoke(c->arena.w, "buy", WISP_SERVER, on_receipt, p, wisp_int(c->made),
                      wisp_int(ware)).id) {
-        complain(c, "buy", wisp_result_text(wisp_why(c->net.w)));
+        complain(c, "buy", wisp_result_text(wisp_why(c->arena.w)));
     }
 }
 
 static void play(client *c) {
-    if (c->now >= c->next_step) {
-        c->next_step += STEP_SECONDS;
-        if (c->next_step < c->now) c->next_step = c->now;
-        walk(c);
-    }
     if (c->now >= c->next_chat) {
         c->next_chat = c->now + 1.3;
         say_something(c);
@@ -994,20 +749,16 @@ static void play(client *c) {
     if (c->crashes && c->now >= CRASH_AT) _exit(CRASHED);
     if (c->leaves && c->now >= LEAVE_AT && c->made == c->settled && !c->checking_out) {
         c->checking_out = true;
-        wisp_invoke(c->net.w, "checkout", WISP_SERVER, on_checked_out, c, wisp_int(c->bought),
+        wisp_invoke(c->arena.w, "checkout", WISP_SERVER, on_checked_out, c, wisp_int(c->bought),
                     wisp_int(c->refused));
     }
 }
 
 static void connect_client(client *c) {
-    wisp *w = c->net.w;
-    wisp_on(w, WISP_JOINED, on_welcome, c);
+    wisp *w = c->arena.w;
     wisp_on(w, WISP_LEFT, on_ended, c);
     wisp_on(w, WISP_ERROR, on_trouble, c);
-    wisp_on(w, "said", on_said, c);
-    wisp_on(w, "picked", on_picked, c);
-    wisp_on(w, "bought", on_bought, c);
-    wisp_on(w, "moved", on_moved, c);
+    wisp_on_tick(w, steer, c);
     wisp_on(w, "stop", on_stop, c);
     wisp_on(w, "verdict", on_verdict, c);
     wisp_on_invoke(w, "state_hash", answer_state_hash, c);
@@ -1021,14 +772,13 @@ static bool client_open(client *c, int server_port, const char *role, int local_
     if (index < 0 || !udp_resolve("127.0.0.1", server_port, &address)) return false;
     c->leaves = strcmp(role, "leave") == 0;
     c->crashes = strcmp(role, "crash") == 0;
-    c->place = item_place(index * 11);
-    state_init(&c->state);
-    if (!net_open(&c->net, local_port, NULL, seed, c)) return false;
+    c->start = udp_seconds();
+    if (!net_open(&c->arena, local_port, NULL, seed, c)) return false;
     connect_client(c);
-    report_port(&c->net);
+    report_port(&c->arena);
     if (cipher_of("ARENA_KEY", key))
-        return wisp_join_sealed(c->net.w, &address, key, c->name, (int)strlen(c->name)).id != 0;
-    return wisp_join(c->net.w, &address, c->name, (int)strlen(c->name)).id != 0;
+        return wisp_join_sealed(c->arena.w, &address, key, c->name, (int)strlen(c->name)).id != 0;
+    return wisp_join(c->arena.w, &address, c->name, (int)strlen(c->name)).id != 0;
 }
 
 static int run_client(int server_port, const char *name, const char *role, int local_port) {
@@ -1040,13 +790,12 @@ static int run_client(int server_port, const char *name, const char *role, int l
         return 1;
     }
     while (!c.done && c.now < CLIENT_SECONDS) {
-        c.now = net_step(&c.net);
-        keep_synced(&c);
-        if (c.synced && !c.stopped && !c.done) play(&c);
+        c.now = arena_update(&c.arena, 0.004) - c.start;
+        if (wisp_me(c.arena.w).id && !c.stopped && !c.done) play(&c);
     }
     if (!c.done) complain(&c, "no verdict", "too late");
-    for (end = c.now + FAREWELL; c.now < end;) c.now = net_step(&c.net);
-    net_close(&c.net);
+    for (end = c.now + FAREWELL; c.now < end;) c.now = arena_update(&c.arena, 0.004) - c.start;
+    arena_close(&c.arena);
     return c.good && c.errors == 0 && c.made == c.settled ? 0 : 1;
 }
 
@@ -1076,13 +825,14 @@ static part parts[PARTS] = {
 
 static const char what_is_going_on[] =
     "A server and four clients, each a process of its own, play over UDP on this machine. Their\n"
-    "network is simulated: every packet takes 40 ms, and 3% are lost. Moves are sequenced events,\n"
-    "coins (o) and chat reliable events, purchases are calls. Dee joins after 3 s; cy crashes\n"
+    "network is simulated: every packet takes 40 ms, and 3% are lost. Players and items (o) are\n"
+    "objects, chat is a property, purchases are calls. Dee joins after 3 s; cy crashes\n"
     "after 4 s and comes back; bob leaves after 6 s; after 9 s all compare what they hold.\n\n";
 
 static const char what_next[] =
     "\nNext: README.md, \"Two programs\", is a server and a client of your own in 20 lines each.\n"
-    "      examples/ has one idea a file; this game is examples/arena.c.\n"
+    "      examples/ has one idea a file; this game is examples/arena.c, and with a window\n"
+    "      examples/arena_sdl.c (needs SDL2).\n"
     "      make tools: wisp_top looks into a running game, wisp_relay makes its network worse.\n";
 
 /* The server's port, "0" for any; and the port that the clients join, NULL for the server's. */

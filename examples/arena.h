@@ -1,0 +1,174 @@
+/* arena.h - the game that arena.c and arena_sdl.c play
+
+   Players walk about a field, and take the items that they touch. Both are objects of the server,
+   which alone moves and spawns them, once a tick. A player says each tick where it wants to go (the
+   remote "steer"), and draws what it sees. */
+#ifndef WISP_ARENA_H
+#define WISP_ARENA_H
+
+#include "udp.h"
+
+enum { PLAYERS = 4, ITEMS = 48, WARES = 3, TICK_RATE = 30 };
+enum { FIELD_WIDTH = 60, FIELD_HEIGHT = 40, PACE = 9 };      /* metres, metres a second */
+
+/* What a player wants in a tick. */
+typedef struct input {
+    wisp_vec2 go;                         /* 1 is full speed */
+    float     aim;                        /* radians */
+    bool      fire;
+} input;
+
+static const wisp_field input_fields[] = {
+    WISP_FIELD(input, go, WISP_T_VEC2_CLAMPED(-1, 1, 0.05)),
+    WISP_FLAG_FIELD(input, aim, WISP_T_CLAMPED(-3.2, 3.2, 0.01), WISP_FLAG_ANGLE),
+    WISP_FIELD(input, fire, WISP_T_BOOL),
+};
+static const wisp_schema input_schema = WISP_SCHEMA(input, 1, input_fields);
+
+typedef struct avatar {
+    wisp_vec2 place;
+    float     aim;
+    uint8_t   number;                     /* of the player, 0 to PLAYERS - 1 */
+    uint16_t  coins;
+    uint16_t  stock[WARES];               /* what it has bought */
+    uint8_t   shots, wounds;              /* counters, which wrap around */
+    uint8_t   reload;                     /* ticks until it may fire again */
+    input     in;                         /* no field: stays at the server */
+} avatar;
+
+static const wisp_type count_type = WISP_T_RANGE(0, 999);
+static const wisp_field avatar_fields[] = {
+    WISP_FIELD(avatar, place, WISP_T_VEC2_CLAMPED(0, FIELD_WIDTH, 0.01)),
+    WISP_FLAG_FIELD(avatar, aim, WISP_T_CLAMPED(-3.2, 3.2, 0.01), WISP_FLAG_ANGLE),
+    WISP_FLAG_FIELD(avatar, number, WISP_T_RANGE(0, PLAYERS - 1), WISP_FLAG_AT_SPAWN),
+    WISP_FLAG_FIELD(avatar, coins, WISP_T_RANGE(0, 999), WISP_FLAG_STEPPED),
+    WISP_FIELD(avatar, stock, WISP_T_ARRAY(&count_type, WARES)),
+    WISP_FLAG_FIELD(avatar, shots, WISP_T_UINT, WISP_FLAG_STEPPED),
+    WISP_FLAG_FIELD(avatar, wounds, WISP_T_UINT, WISP_FLAG_STEPPED),
+    WISP_FLAG_FIELD(avatar, reload, WISP_T_UINT, WISP_FLAG_STEPPED),
+};
+static const wisp_schema avatar_schema = WISP_SCHEMA(avatar, 1, avatar_fields);
+
+typedef struct item { wisp_vec2 place; uint8_t worth; } item;
+
+static const wisp_field item_fields[] = {
+    WISP_FIELD(item, place, WISP_T_VEC2_CLAMPED(0, FIELD_WIDTH, 0.01)),
+    WISP_FIELD(item, worth, WISP_T_RANGE(0, 9)),
+};
+static const wisp_schema item_schema = WISP_SCHEMA(item, 1, item_fields);
+
+/* An end of the game: its sockets, its bad network, its objects. */
+typedef struct arena {
+    udp_socket     socket;
+    wisp_simulator net;
+    wisp          *w;
+    wisp_class     avatars, items;
+} arena;
+
+/* The avatar of a player; id 0: there is none. */
+static inline wisp_object avatar_of(const arena *a, wisp_player player) {
+    wisp_object o = wisp_first(a->w, a->avatars);
+    while (o.id && wisp_owner_of(a->w, o).id != player.id) o = wisp_next(a->w, o);
+    return o;
+}
+
+/* At the server: what a player wants from now on. */
+static inline void on_steer(wisp_event *event) {
+    arena *a = event->user;
+    wisp_object o = avatar_of(a, wisp_player_of(event->w, event->peer));
+    avatar *it = wisp_object_edit(event->w, o);
+    const input *in = wisp_arg_struct(event, 0, &input_schema);
+    if (it && in) it->in = *in;
+}
+
+/* `desc` and `avatars` have what is special about this end; `port` 0 is any. */
+static inline bool arena_open(arena *a, const char *host, int port, wisp_desc *desc,
+                              wisp_class_desc *avatars) {
+    wisp_class_desc items = { .schema = &item_schema };
+    if (!udp_open(&a->socket, host, port)) return false;
+    desc->link = wisp_simulate(&a->net, udp_link(&a->socket));
+    desc->app = "arena";
+    desc->app_version = 1;
+    a->w = wisp_create(desc, NULL);
+    avatars->schema = &avatar_schema;
+    a->avatars = wisp_define(a->w, "avatar", avatars);
+    a->items = wisp_define(a->w, "item", &items);
+    if (desc->tick_rate > 0) wisp_on(a->w, "steer", on_steer, a);
+    return a->avatars.id && a->items.id &&
+           wisp_set_delivery(a->w, "steer", WISP_SEQUENCED) == WISP_OK;
+}
+
+/* Waits for a packet, at most so many seconds, and returns the time. */
+static inline double arena_update(arena *a, double wait) {
+    udp_wait(&a->socket, wait);
+    a->net.now = udp_seconds();
+    wisp_update(a->w, a->net.now);
+    return a->net.now;
+}
+
+static inline void arena_close(arena *a) {
+    wisp_destroy(a->w);
+    wisp_simulator_free(&a->net);
+    udp_close(&a->socket);
+}
+
+/* ---- what the server does ---------------------------------------------------- */
+
+static inline void items_spawn(arena *a) {
+    wisp_player nobody = { 0 };
+    for (int i = 0; i < ITEMS; i++) {
+        item it = { { (float)((i * 37 + 11) % FIELD_WIDTH), (float)((i * 23 + 5) % FIELD_HEIGHT) },
+                    (uint8_t)(2 + i % 4) };
+        wisp_spawn(a->w, a->items, nobody, &it);
+    }
+}
+
+static inline int items_left(const arena *a) {
+    int count = 0;
+    for (wisp_object o = wisp_first(a->w, a->items); o.id; o = wisp_next(a->w, o)) count++;
+    return count;
+}
+
+static inline void avatar_walk(avatar *it, double seconds) {
+    float way = (float)(PACE * seconds), lowest = FIELD_HEIGHT;
+    it->place.x += it->in.go.x * way;
+    it->place.y += it->in.go.y * way;
+    if (it->place.y > lowest) it->place.y = lowest;          /* other edges: its schema clamps */
+    it->aim = it->in.aim;
+}
+
+static inline void avatar_take_items(const arena *a, avatar *by) {
+    item it;
+    wisp_object o = wisp_first(a->w, a->items);
+    for (; wisp_view(a->w, o, WISP_NOW, &it); o = wisp_next(a->w, o)) {
+        float x = it.place.x - by->place.x, y = it.place.y - by->place.y;
+        if (x * x + y * y > 0.5f) continue;
+        by->coins = (uint16_t)(by->coins + it.worth);
+        wisp_despawn(a->w, o);
+    }
+}
+
+/* ---- a player that plays by itself: to the nearest item ---------------------- */
+
+static inline float bot_axis(float way) { return way > 0.3f ? 1 : way < -0.3f ? -1 : way / 0.3f; }
+
+/* false: it has no avatar yet. */
+static inline bool bot(const arena *a, input *out) {
+    item it;
+    avatar me;
+    float best = 0;
+    wisp_object mine = avatar_of(a, wisp_me(a->w)), o = wisp_first(a->w, a->items);
+    wisp_vec2 goal = { FIELD_WIDTH / 2, FIELD_HEIGHT / 2 };
+    if (!wisp_is_mine(a->w, mine) || !wisp_view(a->w, mine, WISP_NOW, &me)) return false;
+    for (; wisp_view(a->w, o, WISP_NOW, &it); o = wisp_next(a->w, o)) {
+        float x = it.place.x - me.place.x, y = it.place.y - me.place.y, far = x * x + y * y;
+        if (best > 0 && far >= best) continue;
+        best = far;
+        goal = it.place;
+    }
+    out->go.x = bot_axis(goal.x - me.place.x);
+    out->go.y = bot_axis(goal.y - me.place.y);
+    return true;
+}
+
+#endif /* WISP_ARENA_H */
