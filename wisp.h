@@ -5686,23 +5686,31 @@ enum { WISP__RECEIVED = 32 };
 
 /* --- input --- */
 
-/* RING: ticks whose inputs are kept, KEPT: also without spectators; SENT: in a packet at most. */
-enum { WISP__PLAYERS = 8, WISP__INPUT_RING = 1024, WISP__INPUT_KEPT = 128, WISP__INPUT_SENT = 64,
+/* KEPT: ticks whose inputs are kept, RING: with spectators; SENT: in a packet at most. */
+enum { WISP__INPUT_RING = 1024, WISP__INPUT_KEPT = 128, WISP__INPUT_SENT = 64,
        WISP__INPUT_BYTES = 64, WISP__INPUT_STRUCT = 256 };
 
-typedef struct wisp__inputs {
+/* The form of inputs, which are structs of one schema. */
+typedef struct wisp__input_form {
     wisp__described *described;
-    int players, bytes, room;                   /* bytes: of a struct; room: ticks kept */
-    wisp__encoded *none;                        /* the row of zeros, before the first tick */
-    int64_t first, next[WISP__PLAYERS];         /* next: the first tick without a row */
-    wisp__encoded *rows[WISP__PLAYERS][WISP__INPUT_RING];
-    uint64_t image[WISP__PLAYERS][WISP__INPUT_STRUCT / 8];  /* structs that are shown */
-} wisp__inputs;
+    int bytes;                 /* of a struct */
+    wisp__encoded *none;       /* the row of zeros: before the first tick */
+} wisp__input_form;
+
+/* The inputs of one player. Behind it: its rows, and the struct that is shown. */
+typedef struct wisp__line {
+    int64_t first, next;       /* ticks: of the first input; after the newest */
+    int room;                  /* ticks kept, a power of two */
+    size_t bytes;              /* of memory */
+    void *image;               /* the struct .. */
+    wisp__encoded *shown;      /* .. of this row; NULL: of none */
+    wisp__encoded **rows;      /* by tick; NULL: there is none */
+} wisp__line;
 
 /* --- rollback --- */
 
-enum { WISP__ROLLBACK_MOST = 30, WISP__SPECTATORS = 32, WISP__USED = 64, WISP__HASHES = 8,
-       WISP__INPUT_BODY = 1100 };
+enum { WISP__PLAYERS = 8, WISP__ROLLBACK_MOST = 30, WISP__SPECTATORS = 32, WISP__USED = 64,
+       WISP__HASHES = 8, WISP__INPUT_BODY = 1100 };
 
 typedef struct wisp__tick_hash { int64_t tick; uint64_t hash; } wisp__tick_hash;
 
@@ -5724,7 +5732,8 @@ typedef struct wisp__rollback_link {
 typedef struct wisp__rollback {
     wisp_rollback_desc desc;
     wisp_rollback_stats stats;
-    wisp__inputs in;
+    wisp__input_form in;
+    wisp__line *lines[WISP__PLAYERS];
     wisp__rollback_link links[(int)WISP__PLAYERS + (int)WISP__SPECTATORS + 1];
     int link_count, me, number;      /* me: WISP__PLAYERS for a spectator; number: 1 .. 15 */
     wisp_result over;
@@ -31363,8 +31372,9 @@ void wisp_times(const wisp *w, wisp_times_of *out) {
 
 /* ===========================================================================
  * MARK: >>input
- * What: inputs of players as rows by tick, and how runs of them stand in a packet.
- * Invariants: a player's inputs are known without a gap up to `next`, and never change.
+ * What: lines of inputs, a player's rows by tick, and how runs of them stand in a packet.
+ * Invariants: an input never changes. A line ends before `next`, and keeps what is less than
+ *   `room` ticks older.
  * Not here: whose inputs are sent to whom, and what they do (rollback).
  *
  *   INPUT     own:4 echo:4 length(bytes) body, zeros up to whole bytes. `own`: the number of the
@@ -31379,7 +31389,7 @@ void wisp_times(const wisp *w, wisp_times_of *out) {
  *   agreed    a hash of what both ends must agree on, and of the sender's place
  *   ahead     ticks that the sender was ahead of the receiver, signed
  *   near      small(zigzag(tick - it))
- *   rows      each after a bit 1: same:1 [no: delta to the row of the tick before]; then 0
+ *   rows      each: that of the tick before 0, or a delta from it 10; then 11
  * ======================================================================== */
 
 #ifndef WISP_NO_STATE
@@ -31393,10 +31403,15 @@ static int64_t wisp__get_near(wisp__reader *from, int64_t tick) {
 }
 
 /* NULL: it is not there yet, or not any more. */
-static wisp__encoded *wisp__input_at(const wisp__inputs *in, int player, int64_t tick) {
-    if (tick == in->first - 1) return in->none;
-    if (tick >= in->next[player] || tick < in->next[player] - in->room) return NULL;
-    return tick < 0 ? NULL : in->rows[player][tick & (in->room - 1)];
+static wisp__encoded *wisp__input_at(const wisp__line *l, int64_t tick) {
+    if (tick < l->first || tick >= l->next || tick < l->next - l->room) return NULL;
+    return l->rows[tick & (l->room - 1)];
+}
+
+/* What the input of a tick is told from: the row before it, before the first that of zeros. */
+static wisp__encoded *wisp__input_before(const wisp__input_form *form, const wisp__line *l,
+                                         int64_t tick) {
+    return tick == l->first ? form->none : wisp__input_at(l, tick - 1);
 }
 
 static void wisp__row_replace(wisp *w, wisp__encoded **place, wisp__encoded *row) {
@@ -31405,9 +31420,12 @@ static void wisp__row_replace(wisp *w, wisp__encoded **place, wisp__encoded *row
     *place = row;
 }
 
-static void wisp__input_push(wisp *w, wisp__inputs *in, int player, wisp__encoded *row) {
-    int at = (int)(in->next[player]++ & (in->room - 1));
-    wisp__row_replace(w, &in->rows[player][at], row);
+/* Takes the input of a tick that has none. Ticks that are left out have none. */
+static void wisp__input_push(wisp *w, wisp__line *l, int64_t tick, wisp__encoded *row) {
+    for (int i = 0; l->next < tick && i < l->room; i++)
+        wisp__row_replace(w, &l->rows[l->next++ & (l->room - 1)], NULL);
+    if (tick >= l->next) l->next = tick + 1;
+    wisp__row_replace(w, &l->rows[tick & (l->room - 1)], row);
 }
 
 static wisp__unpacker wisp__input_unpacker(wisp *w) {
@@ -31420,58 +31438,68 @@ static wisp__encoded *wisp__row_shared(wisp *w, wisp__encoded *row, wisp__encode
     return row;
 }
 
-static wisp__encoded *wisp__input_row(wisp *w, const wisp__inputs *in, const void *image,
+static wisp__encoded *wisp__input_row(wisp *w, const wisp__input_form *form, const void *image,
                                       wisp__encoded *before, wisp_result *why) {
     wisp__unpacker u = wisp__input_unpacker(w);
     wisp__row made = { NULL, 0, 0, 0 };
     wisp__encoded *row = NULL;
-    *why = wisp__row_load(&u, in->described->program, image, &made);
+    *why = wisp__row_load(&u, form->described->program, image, &made);
     if (!*why && made.bits > 8 * WISP__INPUT_BYTES) *why = WISP_E_TOO_BIG;
     if (!*why && !(row = wisp__encoded_row(w, &made))) *why = WISP_E_MEMORY;
     wisp__arena_reset(&w->content.scratch);
     return wisp__row_shared(w, row, before);
 }
 
-/* Its struct, until the next one of the player is shown. */
-static const void *wisp__input_show(wisp *w, wisp__inputs *in, int player,
-                                    const wisp__encoded *row) {
+/* Its struct, until another one of the line is shown. */
+static const void *wisp__input_show(wisp *w, const wisp__input_form *form, wisp__line *l,
+                                    wisp__encoded *row) {
     wisp__unpacker u = wisp__input_unpacker(w);
-    memset(in->image[player], 0, (size_t)in->bytes);
-    wisp__row_store(&u, in->described->program, wisp__encoded_as_row(row), in->image[player]);
+    if (l->shown == row) return l->image;
+    wisp__row_replace(w, &l->shown, row);
+    memset(l->image, 0, (size_t)form->bytes);
+    wisp__row_store(&u, form->described->program, wisp__encoded_as_row(row), l->image);
     wisp__arena_reset(&w->content.scratch);
-    return in->image[player];
+    return l->image;
 }
 
-/* Puts the rows of a player from a tick on, as many as fit. */
-static void wisp__input_put(wisp *w, const wisp__inputs *in, int player, int64_t tick,
-                            int64_t until, wisp__writer *to) {
-    wisp__encoded *row;
+/* Puts one row behind another. false: it has no room, and is not put. */
+static bool wisp__input_put_row(wisp *w, const wisp__input_form *form, wisp__encoded *before,
+                                const wisp__encoded *row, wisp__writer *to) {
+    int64_t at = to->at;
+    wisp__unpacker u = wisp__input_unpacker(w);
+    wisp__bases base;
+    bool good = true;
+    memset(&base, 0, sizeof base);
+    base.base = before;
+    wisp__put(to, row != before, row != before ? 2 : 1);
+    if (row != before)
+        good = wisp__row_delta_put(&u, form->described->program, &base, row, to) >= 0;
+    wisp__arena_reset(&w->content.scratch);
+    if (good && !to->full) return true;
+    to->at = at;
+    to->full = false;
+    return false;
+}
+
+/* Puts the rows of a line from a tick on, as many as fit. */
+static void wisp__input_put(wisp *w, const wisp__input_form *form, const wisp__line *l,
+                            int64_t tick, int64_t until, wisp__writer *to) {
+    wisp__encoded *before = wisp__input_before(form, l, tick), *row;
     until = wisp__least(until, tick + WISP__INPUT_SENT);
-    for (to->end--; tick < until; tick++) {
-        int64_t at = to->at;
-        wisp__unpacker u = wisp__input_unpacker(w);
-        wisp__bases base;
-        bool same, good = true;
-        memset(&base, 0, sizeof base);
-        base.base = wisp__input_at(in, player, tick - 1);
-        row = wisp__input_at(in, player, tick);
-        same = row == base.base;
-        wisp__put(to, 1 | (uint64_t)same << 1, 2);
-        if (!same)
-            good = wisp__row_delta_put(&u, in->described->program, &base, row, to) >= 0;
-        wisp__arena_reset(&w->content.scratch);
-        if (good && !to->full) continue;
-        to->at = at;
-        to->full = false;
-        break;
+    to->end -= 2;
+    for (; tick < until; tick++, before = row) {
+        row = wisp__input_at(l, tick);
+        if (!wisp__input_put_row(w, form, before, row, to)) break;
     }
-    to->end++;
-    wisp__put(to, 0, 1);
+    to->end += 2;
+    wisp__put(to, 3, 2);
 }
 
-/* Reads a row, with a reference. NULL: malformed (`from` has failed), dear, or no memory. */
-static wisp__encoded *wisp__input_get(wisp *w, const wisp__inputs *in, wisp__encoded *before,
-                                      wisp__reader *from) {
+/* Reads a row, with a reference. NULL: there are no more (`more`), malformed (`from` has failed),
+   dear, or no memory. */
+static wisp__encoded *wisp__input_get(wisp *w, const wisp__input_form *form,
+                                      wisp__encoded *before, wisp__reader *from, bool *more) {
+    bool differs = wisp__get(from, 1) != 0;
     wisp__reader none = wisp__reader_on(NULL, 0);
     wisp__unpacker u = wisp__codec_received(&w->content, from);
     wisp__encoded *row = NULL;
@@ -31480,33 +31508,55 @@ static wisp__encoded *wisp__input_get(wisp *w, const wisp__inputs *in, wisp__enc
     base.base = before;
     wisp__codec_turn(&w->content);
     u.shape = &none;
-    if (!wisp__pay(&w->content.credit, WISP__PRICE_RECORD)) return NULL;
-    if (wisp__get(from, 1)) wisp__row_replace(w, &row, before);
-    else row = wisp__row_delta_get(w, &u, in->described->program, &base, from);
+    *more = !differs || !wisp__get(from, 1);
+    if (!*more || !wisp__pay(&w->content.credit, WISP__PRICE_RECORD)) return NULL;
+    if (!differs) wisp__row_replace(w, &row, before);
+    else row = wisp__row_delta_get(w, &u, form->described->program, &base, from);
     if (!row && u.result != WISP_E_MEMORY) from->failed = true;
     return wisp__row_shared(w, row, before);
 }
 
-static void wisp__inputs_free(wisp *w, wisp__inputs *in) {
-    for (int p = 0; p < WISP__PLAYERS; p++)
-        for (int i = 0; i < WISP__INPUT_RING; i++) wisp__encoded_release(w, in->rows[p][i]);
-    wisp__encoded_release(w, in->none);
-    wisp__described_release(&w->registry.schemas, in->described);
+static void wisp__line_free(wisp *w, wisp__line *l) {
+    if (!l) return;
+    for (int i = 0; i < l->room; i++) wisp__encoded_release(w, l->rows[i]);
+    wisp__encoded_release(w, l->shown);
+    wisp__chunk_give(&w->chunks, l, l->bytes);
 }
 
-/* wisp__inputs_free is to follow also when it fails. */
-static wisp_result wisp__inputs_make(wisp *w, wisp__inputs *in, const wisp_schema *schema) {
+/* NULL: no memory. */
+static wisp__line *wisp__line_make(wisp *w, const wisp__input_form *form, int64_t first, int room) {
+    size_t rows = (size_t)room * sizeof(wisp__encoded *);
+    size_t bytes = sizeof(wisp__line) + rows + (size_t)((form->bytes + 15) & ~15);
+    wisp__line *l = (wisp__line *)wisp__chunk_take(&w->chunks, bytes);
+    if (!l) return NULL;
+    memset(l, 0, bytes);
+    l->bytes = bytes;
+    l->first = l->next = first;
+    l->room = room;
+    l->image = l + 1;
+    l->rows = (wisp__encoded **)(void *)((uint8_t *)(l + 1) + ((form->bytes + 15) & ~15));
+    return l;
+}
+
+static void wisp__input_form_free(wisp *w, wisp__input_form *form) {
+    wisp__encoded_release(w, form->none);
+    wisp__described_release(&w->registry.schemas, form->described);
+}
+
+/* wisp__input_form_free is to follow also when it fails. */
+static wisp_result wisp__input_form_make(wisp *w, wisp__input_form *form,
+                                         const wisp_schema *schema) {
+    static const uint64_t zeros[WISP__INPUT_STRUCT / 8] = { 0 };
     const char *unfit = wisp__schema_unfit(schema, false);
     char text[200] = "";
     wisp_result why = WISP_E_SCHEMA;
-    for (int p = 0; p < in->players; p++) in->next[p] = in->first;
-    in->bytes = schema->bytes;
-    if (!unfit) in->described = wisp__described_of(&w->registry.schemas, schema, text, 200, &why);
-    if (!in->described)
+    form->bytes = schema->bytes;
+    if (!unfit) form->described = wisp__described_of(&w->registry.schemas, schema, text, 200, &why);
+    if (!form->described)
         return wisp__explain(w, why, "the schema of the inputs: %s", unfit ? unfit : text);
-    in->none = wisp__input_row(w, in, in->image[0], NULL, &why);
-    return in->none ? WISP_OK : wisp__explain(w, why, "an input of zeros: %s",
-                                              wisp_result_text(why));
+    form->none = wisp__input_row(w, form, zeros, NULL, &why);
+    return form->none ? WISP_OK : wisp__explain(w, why, "an input of zeros: %s",
+                                                wisp_result_text(why));
 }
 
 #endif
@@ -31538,7 +31588,7 @@ static bool wisp__is_among(unsigned players, int player) { return players >> pla
 /* The first player that is not among some. */
 static int wisp__rollback_first(const wisp__rollback *rb, unsigned players) {
     int p = 0;
-    while (p < rb->in.players - 1 && wisp__is_among(players, p)) p++;
+    while (p < rb->desc.players - 1 && wisp__is_among(players, p)) p++;
     return p;
 }
 
@@ -31599,9 +31649,9 @@ static wisp_result wisp__rollback_over(wisp *w, wisp_result why) {
 
 /* The first tick for which an input is missing, and whose. */
 static int64_t wisp__rollback_known(const wisp__rollback *rb, int *player) {
-    int64_t least = INT64_MAX, end = rb->in.first;
-    for (int p = 0; p < rb->in.players; p++) {
-        int64_t next = rb->in.next[p];
+    int64_t least = INT64_MAX, end = rb->desc.first_tick;
+    for (int p = 0; p < rb->desc.players; p++) {
+        int64_t next = rb->lines[p]->next;
         if (wisp__is_among(rb->decided, p) && next >= rb->ends[p]) {
             if (next > end) end = next;
         } else if (next < least) {
@@ -31621,7 +31671,7 @@ static void wisp__rollback_decide(wisp *w, int player, int64_t end) {
     wisp__rollback *rb = w->rollback;
     int64_t before = wisp__is_among(rb->decided, player) ? rb->ends[player] : INT64_MAX;
     if (before == end || rb->over) return;
-    if (end < rb->in.next[player] || before < rb->good || player == rb->me) {
+    if (end < rb->lines[player]->next || before < rb->good || player == rb->me) {
         wisp__rollback_over(w, WISP_E_CLOSED);     /* it is too late to follow */
         return;
     }
@@ -31636,7 +31686,7 @@ static void wisp__rollback_judge(wisp *w) {
     wisp__rollback *rb = w->rollback;
     bool late = w->base.time - rb->gone_time > rb->desc.timeout;
     int64_t most[WISP__PLAYERS];
-    memcpy(most, rb->in.next, sizeof most);
+    for (int p = 0; p < rb->desc.players; p++) most[p] = rb->lines[p]->next;
     for (int i = 1; i < rb->link_count; i++) {
         wisp__rollback_link *link = &rb->links[i];
         if (!wisp__is_present(rb, link)) continue;
@@ -31644,11 +31694,11 @@ static void wisp__rollback_judge(wisp *w) {
             if (late) wisp__rollback_lose(w, link);
             return;
         }
-        for (int p = 0; p < rb->in.players && !late; p++)
+        for (int p = 0; p < rb->desc.players && !late; p++)
             if (link->acked[p] > most[p]) most[p] = link->acked[p];
     }
-    for (int p = 0; p < rb->in.players; p++)
-        if (wisp__is_among(rb->gone, p) && most[p] == rb->in.next[p])
+    for (int p = 0; p < rb->desc.players; p++)
+        if (wisp__is_among(rb->gone, p) && most[p] == rb->lines[p]->next)
             wisp__rollback_decide(w, p, most[p]);
 }
 
@@ -31677,12 +31727,12 @@ static uint8_t *wisp__rollback_slot(const wisp__rollback *rb, int64_t index) {
 }
 
 static uint8_t *wisp__rollback_state(const wisp__rollback *rb, int64_t tick) {
-    return wisp__rollback_slot(rb, (tick - rb->in.first) / rb->save_every % rb->places);
+    return wisp__rollback_slot(rb, (tick - rb->desc.first_tick) / rb->save_every % rb->places);
 }
 
 /* Where the hash of a tick stands; of hashes[i] the state is in place places + 2 + i. */
 static int wisp__hash_place(const wisp__rollback *rb, int64_t tick) {
-    return (int)((tick - rb->in.first) / rb->desc.hash_every % WISP__HASHES);
+    return (int)((tick - rb->desc.first_tick) / rb->desc.hash_every % WISP__HASHES);
 }
 
 static uint64_t wisp__rollback_hash(const wisp__rollback *rb, const uint8_t *state) {
@@ -31731,9 +31781,10 @@ static void wisp__rollback_settle(wisp__rollback *rb) {
 /* What a player is thought to do in a tick, with a reference. */
 static wisp__encoded *wisp__rollback_guess(wisp *w, int player, int64_t tick) {
     wisp__rollback *rb = w->rollback;
-    wisp__encoded *last = wisp__input_at(&rb->in, player, rb->in.next[player] - 1), *row = NULL;
+    wisp__line *l = rb->lines[player];
+    wisp__encoded *last = wisp__input_before(&rb->in, l, l->next), *row = NULL;
     if (rb->desc.predict) {
-        const void *image = wisp__input_show(w, &rb->in, player, last);
+        const void *image = wisp__input_show(w, &rb->in, l, last);
         uint64_t guess[WISP__INPUT_STRUCT / 8];
         wisp_result why;
         memcpy(guess, image, sizeof guess);
@@ -31747,16 +31798,16 @@ static wisp__encoded *wisp__rollback_guess(wisp *w, int player, int64_t tick) {
 static void wisp__rollback_run(wisp *w, int64_t tick, bool save) {
     wisp__rollback *rb = w->rollback;
     const void *inputs[WISP__PLAYERS];
-    if (save && rb->save_every && (tick - rb->in.first) % rb->save_every == 0)
+    if (save && rb->save_every && (tick - rb->desc.first_tick) % rb->save_every == 0)
         rb->desc.save(rb->desc.user, wisp__rollback_state(rb, tick));
-    for (int p = 0; p < rb->in.players; p++) {
+    for (int p = 0; p < rb->desc.players; p++) {
         bool ended = wisp__is_among(rb->decided, p) && tick >= rb->ends[p];
-        wisp__encoded *row = ended ? NULL : wisp__input_at(&rb->in, p, tick);
+        wisp__encoded *row = ended ? NULL : wisp__input_at(rb->lines[p], tick);
         wisp__encoded *guess = row || ended ? NULL : wisp__rollback_guess(w, p, tick);
         if (guess) row = guess;
         wisp__row_replace(w, &rb->used[p][tick & (WISP__USED - 1)], row);
         wisp__encoded_release(w, guess);
-        inputs[p] = row ? wisp__input_show(w, &rb->in, p, row) : NULL;
+        inputs[p] = row ? wisp__input_show(w, &rb->in, rb->lines[p], row) : NULL;
     }
     rb->desc.step(rb->desc.user, inputs, tick);
 }
@@ -31767,7 +31818,7 @@ static int wisp__rollback_correct(wisp *w) {
     int64_t from = rb->wrong;
     rb->wrong = INT64_MAX;
     if (from >= rb->tick) return 0;
-    from -= (from - rb->in.first) % rb->save_every;
+    from -= (from - rb->desc.first_tick) % rb->save_every;
     rb->desc.load(rb->desc.user, wisp__rollback_state(rb, from));
     for (int64_t tick = from; tick < rb->tick; tick++) wisp__rollback_run(w, tick, tick > from);
     rb->stats.rollbacks++;
@@ -31797,15 +31848,17 @@ static void wisp__rollback_twice(wisp *w, int64_t tick) {
 static wisp_result wisp__rollback_give(wisp *w, const void *my_input) {
     wisp__rollback *rb = w->rollback;
     wisp__encoded *rows[WISP__PLAYERS];
-    int first = rb->local ? 0 : rb->me, count = rb->local ? rb->in.players : 1, made = 0;
+    int first = rb->local ? 0 : rb->me, count = rb->local ? rb->desc.players : 1, made = 0;
     wisp_result why = my_input ? WISP_OK : WISP_E_ARGUMENT;
-    if (rb->in.next[first] > rb->tick + rb->desc.delay) return WISP_OK;
-    for (; !why && made < count; made += !why)
+    if (rb->lines[first]->next > rb->tick + rb->desc.delay) return WISP_OK;
+    for (; !why && made < count; made += !why) {
+        const wisp__line *l = rb->lines[first + made];
         rows[made] = wisp__input_row(w, &rb->in, (const uint8_t *)my_input + made * rb->in.bytes,
-                                     wisp__input_at(&rb->in, first + made,
-                                                    rb->in.next[first + made] - 1), &why);
+                                     wisp__input_before(&rb->in, l, l->next), &why);
+    }
     for (int i = 0; i < made; i++) {
-        if (!why) wisp__input_push(w, &rb->in, first + i, rows[i]);
+        wisp__line *l = rb->lines[first + i];
+        if (!why) wisp__input_push(w, l, l->next, rows[i]);
         wisp__encoded_release(w, rows[i]);
     }
     return why ? wisp__explain(w, why, "the input of player %d: %s", first + made,
@@ -31826,7 +31879,7 @@ static bool wisp__rollback_may(const wisp__rollback *rb) {
     if (rb->tick - wisp__rollback_known(rb, NULL) >= (rb->window ? rb->window : 0)) return false;
     for (int i = 1; i < rb->link_count; i++)
         if (wisp__is_present(rb, &rb->links[i]) &&
-            rb->in.next[rb->me] - rb->links[i].acked[rb->me] >= WISP__INPUT_SENT)
+            rb->lines[rb->me]->next - rb->links[i].acked[rb->me] >= WISP__INPUT_SENT)
             return false;
     return true;
 }
@@ -31901,8 +31954,8 @@ static uint16_t wisp__rollback_agreed(const wisp__rollback *rb, int player) {
     const wisp__described *d = rb->in.described;
     uint8_t of[24];
     wisp__store64(of, wisp__siphash(key, d->descriptor, (d->bits + 7) / 8));
-    wisp__store64(of + 8, (uint64_t)rb->in.first);
-    wisp__store64(of + 16, (uint64_t)(rb->in.players << 8 | player));
+    wisp__store64(of + 8, (uint64_t)rb->desc.first_tick);
+    wisp__store64(of + 16, (uint64_t)(rb->desc.players << 8 | player));
     return (uint16_t)wisp__siphash(key, of, (int)sizeof of);
 }
 
@@ -31910,14 +31963,14 @@ static void wisp__rollback_put_head(const wisp__rollback *rb, const wisp__rollba
                                     wisp__writer *to) {
     unsigned gone = rb->desc.spectate ? 0 : rb->gone;
     int64_t last = rb->next_hash - rb->desc.hash_every;
-    bool hash = rb->next_hash > rb->in.first && rb->tick < rb->hashed_at + WISP__HASH_TICKS;
+    bool hash = rb->next_hash > rb->desc.first_tick && rb->tick < rb->hashed_at + WISP__HASH_TICKS;
     wisp__put(to, wisp__rollback_agreed(rb, rb->me) | (uint64_t)(uint16_t)rb->tick << 16 |
                       (uint64_t)(uint8_t)link->ahead << 32, 40);
-    for (int p = 0; p < rb->in.players; p++)
-        if (p != rb->me) wisp__put_near(to, rb->tick, rb->in.next[p]);
+    for (int p = 0; p < rb->desc.players; p++)
+        if (p != rb->me) wisp__put_near(to, rb->tick, rb->lines[p]->next);
     wisp__put(to, gone || rb->decided, 1);
     if (gone || rb->decided) wisp__put(to, gone | rb->decided << 8, 16);
-    for (int p = 0; p < rb->in.players; p++)
+    for (int p = 0; p < rb->desc.players; p++)
         if (wisp__is_among(rb->decided, p)) wisp__put_near(to, rb->tick, rb->ends[p]);
     wisp__put(to, hash, 1);
     if (!hash) return;
@@ -31930,10 +31983,10 @@ static int64_t wisp__rollback_until(const wisp__rollback *rb, const wisp__rollba
                                     int player) {
     if (!link->theirs || rb->desc.spectate) return 0;
     if (link->player == WISP__PLAYERS)
-        return wisp__least(rb->in.next[player], wisp__rollback_known(rb, NULL));
+        return wisp__least(rb->lines[player]->next, wisp__rollback_known(rb, NULL));
     return wisp__is_present(rb, link) &&
            (player == rb->me || wisp__rollback_relays(rb, link, link->gone, player))
-               ? rb->in.next[player] : 0;
+               ? rb->lines[player]->next : 0;
 }
 
 /* Writes the record INPUT for a session. false: no room for it in this packet. */
@@ -31943,17 +31996,17 @@ static bool wisp__rollback_put(wisp *w, wisp__session *s, wisp__writer *to) {
     int room = wisp__min_int((int)((to->end - to->at) / 8) - 5, WISP__INPUT_BODY);
     wisp__writer body = wisp__writer_on(rb ? rb->body : NULL, room);
     if (room < 130) return false;
-    for (int p = 0; link && link->player == WISP__PLAYERS && p < rb->in.players; p++)
-        if (link->acked[p] <= rb->in.next[p] - rb->in.room) wisp__rollback_lose(w, link);
+    for (int p = 0; link && link->player == WISP__PLAYERS && p < rb->desc.players; p++)
+        if (link->acked[p] <= rb->lines[p]->next - rb->lines[p]->room) wisp__rollback_lose(w, link);
     if (link && !link->lost && !rb->over) {
         wisp__rollback_put_head(rb, link, &body);
         body.end -= 16;
-        for (int p = 0; p < rb->in.players; p++) {
+        for (int p = 0; p < rb->desc.players; p++) {
             int64_t until = wisp__rollback_until(rb, link, p);
             if (link->acked[p] >= until || body.at + 72 > body.end) continue;
             wisp__put(&body, 1 | (uint64_t)p << 1, 4);
             wisp__put_near(&body, rb->tick, link->acked[p]);
-            wisp__input_put(w, &rb->in, p, link->acked[p], until, &body);
+            wisp__input_put(w, &rb->in, rb->lines[p], link->acked[p], until, &body);
         }
         body.end += 16;
         wisp__put(&body, 0, 1);
@@ -31973,16 +32026,16 @@ static bool wisp__rollback_put(wisp *w, wisp__session *s, wisp__writer *to) {
 static void wisp__rollback_take(wisp__reading *r, wisp__rollback_link *link, int player,
                                 int64_t tick, wisp__encoded *row) {
     wisp__rollback *rb = r->w->rollback;
-    const wisp__encoded *ours = wisp__input_at(&rb->in, player, tick);
-    if (tick < rb->in.next[player] && ours && !wisp__encoded_same(ours, row)) {
+    const wisp__encoded *ours = wisp__input_at(rb->lines[player], tick);
+    if (tick < rb->lines[player]->next && ours && !wisp__encoded_same(ours, row)) {
         rb->stats.changed++;
         wisp__error(r->w, r->s, NULL, WISP_E_PROTOCOL,
                     "rollback: an input differs from the one that was sent before, which holds");
     }
-    if (tick != rb->in.next[player] || tick >= rb->tick + WISP__INPUT_SENT ||
+    if (tick != rb->lines[player]->next || tick >= rb->tick + WISP__INPUT_SENT ||
         (wisp__is_among(rb->decided, player) && tick >= rb->ends[player]))
         return;
-    wisp__input_push(r->w, &rb->in, player, row);
+    wisp__input_push(r->w, rb->lines[player], tick, row);
     link->grown = r->w->base.time;
     if (tick >= rb->tick) return;
     ours = rb->used[player][tick & (WISP__USED - 1)];
@@ -31995,11 +32048,11 @@ static bool wisp__rollback_read_run(wisp__reading *r, wisp__rollback_link *link,
     wisp__rollback *rb = r->w->rollback;
     int player = (int)wisp__get(from, 3), count = 0;
     wisp__encoded *before = NULL, *row;
-    bool trusted = rb->desc.spectate ? wisp__is_source(rb, link) : wisp__is_present(rb, link);
+    bool more, trusted = rb->desc.spectate ? wisp__is_source(rb, link) : wisp__is_present(rb, link);
     if (trusted && !rb->desc.spectate && player != link->player)
         trusted = player != rb->me && wisp__rollback_relays(rb, link, rb->gone, player);
     tick = wisp__get_near(from, tick);
-    if (from->failed || player >= rb->in.players || tick > rb->in.next[player]) return false;
+    if (from->failed || player >= rb->desc.players || tick > rb->lines[player]->next) return false;
     if (!trusted) {
         if (rb->desc.spectate || !wisp__is_present(rb, link)) return false;
         if (player != rb->me && wisp__is_among(rb->gone, player)) return false;
@@ -32007,19 +32060,18 @@ static bool wisp__rollback_read_run(wisp__reading *r, wisp__rollback_link *link,
         wisp__error(r->w, r->s, NULL, WISP_E_PROTOCOL, "rollback: inputs of another player");
         return false;
     }
-    row = wisp__input_at(&rb->in, player, tick - 1);
+    row = wisp__input_before(&rb->in, rb->lines[player], tick);
     if (!row) return false;
     wisp__row_replace(r->w, &before, row);
-    for (; wisp__get(from, 1); tick++) {
-        row = ++count > WISP__INPUT_SENT ? NULL : wisp__input_get(r->w, &rb->in, before, from);
+    for (; (row = wisp__input_get(r->w, &rb->in, before, from, &more)) != NULL; tick++) {
         wisp__encoded_release(r->w, before);
         before = row;
-        if (!row) from->failed |= count > WISP__INPUT_SENT;
-        if (!row) return false;
+        from->failed |= ++count > WISP__INPUT_SENT;
+        if (from->failed) break;
         wisp__rollback_take(r, link, player, tick, row);
     }
     wisp__encoded_release(r->w, before);
-    return !from->failed;
+    return !more && !from->failed;
 }
 
 /* Whom an end does not listen to, and what it has decided, near its tick. */
@@ -32028,7 +32080,7 @@ static void wisp__rollback_read_gone(wisp *w, wisp__rollback_link *link, int64_t
     wisp__rollback *rb = w->rollback;
     unsigned gone = (unsigned)wisp__get(from, 8), decided = (unsigned)wisp__get(from, 8);
     bool decider = wisp__is_decider(rb, link), player = wisp__is_present(rb, link);
-    link->gone |= gone & ((1u << rb->in.players) - 1);
+    link->gone |= gone & ((1u << rb->desc.players) - 1);
     if (player && wisp__is_among(link->gone, rb->me)) {
         int first = wisp__rollback_first(rb, link->gone);
         if (decider || (first < rb->me && wisp__is_among(rb->gone, first)))
@@ -32037,10 +32089,10 @@ static void wisp__rollback_read_gone(wisp *w, wisp__rollback_link *link, int64_t
     }
     if (decider && (link->gone & ~rb->gone)) rb->gone_time = w->base.time;
     if (decider) rb->gone |= link->gone;
-    for (int p = 0; p < rb->in.players; p++) {
+    for (int p = 0; p < rb->desc.players; p++) {
         int64_t end = wisp__is_among(decided, p) ? wisp__get_near(from, tick) : 0;
         if (!decider || !wisp__is_among(decided, p) || from->failed) continue;
-        wisp__rollback_decide(w, p, end < rb->in.first ? rb->in.first : end);
+        wisp__rollback_decide(w, p, end < rb->desc.first_tick ? rb->desc.first_tick : end);
     }
 }
 
@@ -32050,8 +32102,8 @@ static void wisp__rollback_read(wisp__reading *r, wisp__rollback_link *link, wis
     int64_t off = (int16_t)(uint16_t)((uint64_t)rb->tick - wisp__get(from, 16));
     int64_t tick = rb->tick - off;
     int ahead = (int8_t)(uint8_t)wisp__get(from, 8);
-    for (int p = 0; p < rb->in.players; p++) {
-        int64_t most = p == rb->me ? rb->in.next[p] : rb->tick + WISP__INPUT_RING;
+    for (int p = 0; p < rb->desc.players; p++) {
+        int64_t most = p == rb->me ? rb->lines[p]->next : rb->tick + WISP__INPUT_RING;
         int64_t acked = p == link->player ? 0 : wisp__get_near(from, tick);
         if (!from->failed && acked > link->acked[p]) link->acked[p] = wisp__least(acked, most);
     }
@@ -32059,7 +32111,7 @@ static void wisp__rollback_read(wisp__reading *r, wisp__rollback_link *link, wis
     if (wisp__get(from, 1)) {
         int64_t at = wisp__get_near(from, tick);
         link->hash.hash = wisp__get(from, 64);
-        link->hash.tick = at < rb->in.first || from->failed ? -1 : at;
+        link->hash.tick = at < rb->desc.first_tick || from->failed ? -1 : at;
         if (link->player == WISP__PLAYERS || wisp__is_present(rb, link))
             wisp__rollback_compare(rb, link);
     }
@@ -32167,7 +32219,8 @@ static void wisp__rollback_free(wisp *w) {
     w->rollback = NULL;
     for (int p = 0; p < WISP__PLAYERS; p++)
         for (int i = 0; i < WISP__USED; i++) wisp__encoded_release(w, rb->used[p][i]);
-    wisp__inputs_free(w, &rb->in);
+    for (int p = 0; p < WISP__PLAYERS; p++) wisp__line_free(w, rb->lines[p]);
+    wisp__input_form_free(w, &rb->in);
     wisp__free(&w->base, rb->states, (size_t)wisp__rollback_slots(rb) * rb->state_bytes);
     wisp__free(&w->base, rb, sizeof *rb);
 }
@@ -32177,8 +32230,8 @@ WISP__UNUSED static void wisp__rollback_check(const wisp *w) {
     if (!rb || rb->over) return;
     WISP_ASSERT(rb->good <= rb->tick && rb->tick - rb->good <= rb->window + 1);
     WISP_ASSERT(rb->wrong >= rb->good);
-    for (int p = 0; p < rb->in.players; p++)
-        WISP_ASSERT(!wisp__is_among(rb->decided, p) || rb->ends[p] >= rb->in.next[p]);
+    for (int p = 0; p < rb->desc.players; p++)
+        WISP_ASSERT(!wisp__is_among(rb->decided, p) || rb->ends[p] >= rb->lines[p]->next);
 }
 
 /* --- public --- */
@@ -32213,14 +32266,14 @@ static void wisp__rollback_defaults(const wisp *w, wisp__rollback *rb,
     rb->save_every = d->sync_test ? 1 : rb->window ? every : rb->desc.hash_every;
     rb->places = rb->save_every ? rb->window / rb->save_every + 2 : 2;
     rb->state_bytes = ((size_t)d->state_bytes + 16) & ~(size_t)15;
-    rb->tick = rb->good = rb->waited = rb->in.first = rb->next_hash = d->first_tick;
+    rb->tick = rb->good = rb->waited = rb->desc.first_tick = rb->next_hash = d->first_tick;
     if (!rb->desc.hash_every) {
         rb->desc.hash_every = 1;
         rb->next_hash = INT64_MAX;
     }
     rb->hashed_at = -WISP__HASH_TICKS;
     rb->wrong = INT64_MAX;
-    rb->in.players = d->players;
+    rb->desc.players = d->players;
     rb->me = WISP__PLAYERS;
     for (int i = 0; i < WISP__HASHES; i++) rb->hashes[i].tick = -1;
 }
@@ -32240,7 +32293,7 @@ static wisp_result wisp__rollback_link_to(wisp *w, wisp_peer peer, int player) {
     link->peer = wisp__peer_handle(s);
     link->player = player;
     link->hash.tick = -1;
-    for (int p = 0; p < rb->in.players; p++) link->acked[p] = rb->in.first;
+    for (int p = 0; p < rb->desc.players; p++) link->acked[p] = rb->desc.first_tick;
     rb->link_count++;
     return WISP_OK;
 }
@@ -32254,11 +32307,15 @@ static wisp_result wisp__rollback_make(wisp *w, const wisp_rollback_desc *desc,
     if (!rb) return wisp__no_more_memory(w);
     w->rollback = rb;
     wisp__rollback_defaults(w, rb, desc);
-    rb->in.room = spectator_count ? WISP__INPUT_RING : WISP__INPUT_KEPT;
     wisp__seal_init(&rb->seal, key);
     rb->number = w->rollback_number = w->rollback_number % 15 + 1;
     rb->states = (uint8_t *)wisp__alloc_items(&w->base, wisp__rollback_slots(rb), rb->state_bytes);
-    why = rb->states ? wisp__inputs_make(w, &rb->in, desc->input) : wisp__no_more_memory(w);
+    why = rb->states ? wisp__input_form_make(w, &rb->in, desc->input) : wisp__no_more_memory(w);
+    for (int p = 0; !why && p < desc->players; p++) {
+        rb->lines[p] = wisp__line_make(w, &rb->in, desc->first_tick,
+                                       spectator_count ? WISP__INPUT_RING : WISP__INPUT_KEPT);
+        if (!rb->lines[p]) why = wisp__no_more_memory(w);
+    }
     rb->links[0].lost = true;
     rb->link_count = 1;
     for (int i = 0; !why && i < desc->players; i++) why = wisp__rollback_link_to(w, players[i], i);
@@ -32267,7 +32324,7 @@ static wisp_result wisp__rollback_make(wisp *w, const wisp_rollback_desc *desc,
     rb->links[0].player = rb->me;
     for (int p = 0; !why && p < desc->players; p++)
         for (int i = 0; (p == rb->me || rb->local) && i < desc->delay; i++)
-            wisp__input_push(w, &rb->in, p, rb->in.none);      /* nothing, until the first comes */
+            wisp__input_push(w, rb->lines[p], rb->lines[p]->next, rb->in.none);
     return why;
 }
 
@@ -32325,7 +32382,7 @@ void wisp_stats_rollback(const wisp *w, wisp_rollback_stats *out) {
     *out = rb->stats;
     out->tick = rb->tick;
     out->confirmed = rb->good;
-    out->present = ((1u << rb->in.players) - 1) & ~(rb->gone | rb->decided);
+    out->present = ((1u << rb->desc.players) - 1) & ~(rb->gone | rb->decided);
 }
 
 #else

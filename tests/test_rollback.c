@@ -607,7 +607,7 @@ static void rollback_lie(band *t, int lie) {
     wisp__writer to = wisp__writer_on(body, 1000);
     band_head head = band_head_of(t, 2);
     int player = lie == ROLLBACK_OF_US ? 1 : lie == ROLLBACK_OF_THIRD ? 0 : 2;
-    int64_t next = t->ends[1].w->rollback->in.next[player], tick = next;
+    int64_t next = t->ends[1].w->rollback->lines[player]->next, tick = next;
     int count = lie == ROLLBACK_FLOOD ? 64 : 4, times = lie == ROLLBACK_FLOOD ? 300 : 1;
     memset(body, 0, sizeof body);
     if (lie == ROLLBACK_OWN) tick = next - 8;
@@ -636,7 +636,7 @@ TEST(a_player_that_lies_changes_nothing_for_the_others) {
             rollback_lie(&t, lie);
             band_run(&t, 0.1);
             for (int p = 0; p < 3; p++)
-                CHECK(t.ends[1].w->rollback->in.next[p] <= t.ends[1].w->rollback->tick + 64);
+                CHECK(t.ends[1].w->rollback->lines[p]->next <= t.ends[1].w->rollback->tick + 64);
         }
         band_run(&t, 3);
         t.ends[2].gone = true;
@@ -688,7 +688,7 @@ TEST(what_makes_no_sense_ends_the_session) {
         head = band_head_of(&t, 1);
         band_put_head(&t, 1, &head, &to);
         if (what == 1) wisp__put(&to, 0, 1);
-        if (what == 2) band_put_run(&t, 1, 1, t.ends[0].w->rollback->in.next[1],
+        if (what == 2) band_put_run(&t, 1, 1, t.ends[0].w->rollback->lines[1]->next,
                                      WISP__INPUT_SENT + 1, head.tick, &to);
         band_forge(&t, 1, 0, body, (int)(to.at + 7) / 8 - (what ? 0 : 3), what == 1 ? 2 : 1);
         band_run(&t, 0.2);

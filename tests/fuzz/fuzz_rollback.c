@@ -49,7 +49,7 @@ static void forge(world *f) {
     band_put_head(&f->t, from, &head, &to);
     for (int i = 0; i < runs; i++) {
         int player = take(&f->in) & 1;
-        int64_t tick = take_near(&f->in, at->rollback->in.next[player]);
+        int64_t tick = take_near(&f->in, at->rollback->lines[player]->next);
         band_put_run(&f->t, from, player, tick < 0 ? 0 : tick, take(&f->in) & 31, head.tick, &to);
     }
     wisp__put(&to, 0, 1);
@@ -90,7 +90,7 @@ static void act(world *f) {
     for (int i = 0; i < ENDS; i++) {
         const wisp__rollback *rb = f->t.ends[i].w->rollback;
         wisp__rollback_check(f->t.ends[i].w);
-        for (int p = 0; rb && p < 2; p++) MUST(rb->in.next[p] <= rb->tick + 64);
+        for (int p = 0; rb && p < 2; p++) MUST(rb->lines[p]->next <= rb->tick + 64);
     }
     MUST(f->memory.held < MEMORY_MOST);
 }

@@ -270,7 +270,8 @@ static inline band_head band_head_of(const band *t, int from) {
     band_head head;
     memset(&head, 0, sizeof head);
     head.tick = rb->tick;
-    for (int p = 0; p < 8; p++) head.acked[p] = head.ends[p] = rb->in.next[p];
+    for (int p = 0; p < rb->desc.players; p++)
+        head.acked[p] = head.ends[p] = rb->lines[p]->next;
     return head;
 }
 
@@ -280,11 +281,11 @@ static inline void band_put_head(const band *t, int from, const band_head *head,
     unsigned agreed = head->agreed ? head->agreed : wisp__rollback_agreed(rb, rb->me);
     wisp__put(to, (agreed & 0xffff) | (uint64_t)(uint16_t)head->tick << 16, 32);
     wisp__put(to, (uint8_t)(int8_t)head->ahead, 8);
-    for (int p = 0; p < rb->in.players; p++)
+    for (int p = 0; p < rb->desc.players; p++)
         if (p != rb->me) wisp__put_near(to, head->tick, head->acked[p]);
     wisp__put(to, head->gone || head->decided, 1);
     if (head->gone || head->decided) wisp__put(to, head->gone | head->decided << 8, 16);
-    for (int p = 0; p < rb->in.players; p++)
+    for (int p = 0; p < rb->desc.players; p++)
         if (head->decided >> p & 1) wisp__put_near(to, head->tick, head->ends[p]);
     wisp__put(to, head->hash, 1);
     if (!head->hash) return;
@@ -296,30 +297,25 @@ static inline void band_put_head(const band *t, int from, const band_head *head,
 static inline void band_put_run(const band *t, int from, int player, int64_t tick, int count,
                                  int64_t near_tick, wisp__writer *to) {
     wisp *w = t->ends[from].w;
-    wisp__inputs made = w->rollback->in;
-    wisp__encoded *before = wisp__input_at(&made, player, tick - 1), *row = NULL;
+    const wisp__input_form *form = &w->rollback->in;
+    const wisp__line *l = player < w->rollback->desc.players ? w->rollback->lines[player] : NULL;
+    wisp__encoded *before = l ? wisp__input_before(form, l, tick) : NULL, *row = NULL;
     wisp__put(to, 1 | (uint64_t)player << 1, 4);
     wisp__put_near(to, near_tick, tick);
-    if (!before) before = made.none;
+    if (!before) before = form->none;
     before->references++;
     for (int i = 0; i < count; i++) {
         band_input in;
-        wisp__unpacker u = wisp__input_unpacker(w);
-        wisp__bases base;
         wisp_result why;
-        memset(&base, 0, sizeof base);
         memset(&in, 0, sizeof in);
         in.buttons = (uint16_t)(40000 + i);
-        row = wisp__input_row(w, &made, &in, NULL, &why);
-        base.base = before;
-        wisp__put(to, 1, 2);
-        wisp__row_delta_put(&u, made.described->program, &base, row, to);
-        wisp__arena_reset(&w->content.scratch);
+        row = wisp__input_row(w, form, &in, NULL, &why);
+        wisp__input_put_row(w, form, before, row, to);
         wisp__encoded_release(w, before);
         before = row;
     }
     wisp__encoded_release(w, before);
-    wisp__put(to, 0, 1);
+    wisp__put(to, 3, 2);
 }
 
 /* Sends a packet with a record of this body, `times` times in the packet. */
