@@ -84,6 +84,7 @@
        >>object         classes, and the objects of them
        >>audience       what each peer knows of the objects of this end
        >>interest       which peers see which objects
+       >>journal        what was changed in a scope, to be put back
        >>edit           how objects come, change and go
        >>property       named values with an authority, and their watchers
        >>replica        the objects that a server has told of
@@ -415,6 +416,9 @@ typedef struct wisp_limits {
                                WISP_SMOOTH), and those that deltas of newer ones
                                may need; 64 MiB. Above it the oldest go, and new
                                ones come whole */
+    /* memory of changes that may be put back: of predicted ticks, transactions
+       and optimistic calls; 16 MiB. Above it edits fail with WISP_E_MEMORY */
+    int journal_bytes;
     /* a sealed session changes its keys after so many packets (2^20, at least
        16) or seconds (120) */
     int rekey_packets, rekey_seconds;
@@ -5421,11 +5425,13 @@ typedef struct wisp__object {
     wisp__kept_rows kept;      /* those of the last ticks */
     uint32_t since;            /* ours: the tick in which it began to move as it does; told: the
                                   newest for which its row is known to hold */
+    uint32_t noted;            /* number of the last scope that it was noted in */
     uint16_t description;      /* how often its owner or tags have changed, or were told again */
     uint8_t news;              /* handlers that are to run */
     uint8_t turn;              /* how often the server has overruled the owner, or changed it */
     bool from : 1;             /* it is a server's */
     bool dead : 1;
+    bool held : 1;             /* with dead: until the scope ends in which it was despawned */
     bool edited : 1;           /* in the list of edits */
     bool spawned : 1, ended : 1;  /* its handlers have run */
     bool hidden : 1;           /* the handler has refused it */
@@ -5540,6 +5546,42 @@ typedef struct wisp__zones {
     int powers[WISP__POWERS];  /* foci by the power of two that their radius is below */
     bool changed;              /* powers have, or something was not linked for want of memory */
 } wisp__zones;
+
+/* --- journal --- */
+
+enum { WISP__SCOPE_TICK, WISP__SCOPE_CALL, WISP__SCOPE_TRANSACTION };
+enum { WISP__CHANGE_EDIT, WISP__CHANGE_SPAWN, WISP__CHANGE_DESPAWN, WISP__CHANGE_GIVE,
+       WISP__CHANGE_PROPERTY, WISP__CHANGE_CALL };
+
+/* Something that was changed in a scope. */
+typedef struct wisp__change {
+    struct wisp__change *before;
+    wisp__encoded *row;        /* of the object or property before */
+    void (*fn)(void *user);    /* of wisp_undo */
+    void *user;                /* its own; of a property the property */
+    uint32_t object;           /* id */
+    uint16_t owner;            /* before */
+    uint8_t kind;              /* WISP__CHANGE_.. */
+    bool claimed;              /* of a property, before */
+} wisp__change;
+
+typedef struct wisp__scope {
+    struct wisp__scope *older, *newer;
+    struct wisp__scope *outer;     /* open: the one that is noted in after it */
+    wisp__change *last;
+    int kind;                  /* WISP__SCOPE_.. */
+    uint32_t number;           /* objects that have it are noted */
+    int64_t tick;
+    void (*again)(wisp *w, struct wisp__scope *s);     /* runs it again after a rewind */
+    void *user;                /* of it */
+} wisp__scope;
+
+typedef struct wisp__journal {
+    wisp__scope *oldest, *newest, *open;
+    int64_t bytes;             /* of all entries */
+    int count;                 /* of scopes */
+    uint32_t number;           /* of the last scope */
+} wisp__journal;
 
 typedef struct wisp__objects {
     wisp__class **classes;
@@ -5764,6 +5806,7 @@ struct wisp {
     wisp__policy policy;
     wisp__clock clock;
     wisp__objects objects;
+    wisp__journal journal;
     struct wisp__rollback *rollback;  /* NULL: nothing is played */
     int rollback_number;              /* of the last game, 1 .. 15 */
     wisp__hooks hooks;
@@ -6451,6 +6494,7 @@ static void wisp__limits_defaults(wisp_limits *l, int max_peers) {
         WISP__LIMIT(schema_bytes_all, 16 << 20, WISP__LIMIT_MOST),
         WISP__LIMIT(objects, 65535, 65535),
         WISP__LIMIT(object_bytes, 64 << 20, WISP__LIMIT_MOST),
+        WISP__LIMIT(journal_bytes, 16 << 20, WISP__LIMIT_MOST),
         { offsetof(wisp_limits, rekey_packets), 1 << 20, 16, WISP__LIMIT_MOST, false },
         WISP__LIMIT(rekey_seconds, 120, 1 << 20)
     };
@@ -27650,7 +27694,9 @@ static wisp__encoded *wisp__form_row(wisp *w, const wisp__class *c, const wisp__
 }
 
 /* Is the peer to be told that it sees nothing more of the object? Its copy ends, or is frozen. */
-static bool wisp__note_ends(const wisp__note *n) { return n->object->dead || n->away; }
+static bool wisp__note_ends(const wisp__note *n) {
+    return (n->object->dead && !n->object->held) || n->away;
+}
 
 /* The peer has the newest of an object. */
 static void wisp__note_close(wisp__audience *a, wisp__note *n) {
@@ -29002,25 +29048,19 @@ static inline bool wisp__interest_hits(const wisp *w, const wisp_to *to, const w
 #endif
 
 /* ===========================================================================
- * MARK: >>edit
- * What: how the objects of this end come, change and go.
- * Invariants: a row is made once, at the end of the tick in which its object was edited.
+ * MARK: >>journal
+ * What: what is changed in a scope (a tick that is predicted, a call whose answer is not here yet,
+ *   a transaction), so that it can be put back: the rows before, what was spawned and despawned,
+ *   functions of the application.
+ * Invariants: an object is noted once in a scope, before the scope's first edit of it. What is
+ *   despawned in a scope is dead, but kept until the scope ends. The line of scopes goes from the
+ *   oldest to the newest, which is put back first. Its memory is bounded (limits.journal_bytes).
+ * Not here: which scopes there are (predict, operation), how an edit becomes a row (edit).
  * ======================================================================== */
 
 #ifndef WISP_NO_STATE
 
-/* Says why a struct is outside its schema, and takes it back. */
-static void wisp__object_refuse(wisp *w, wisp__object *o, const wisp__program *program,
-                                wisp_result why) {
-    wisp_value value = wisp_struct(program->source, wisp__object_image(o));
-    char text[200];
-    w->registry.text[0] = 0;
-    if (why == WISP_E_INVALID) wisp__subject_check(&w->content, program, &value);
-    snprintf(text, sizeof text, "object %lu: %s", (unsigned long)o->id,
-             w->registry.text[0] ? w->registry.text : wisp_result_text(why));
-    wisp__error(w, NULL, w->registry.remotes[o->of->remote], why, text);
-    if (o->row) wisp__object_struct_of(w, o, o->row, o->made, wisp__object_image(o));
-}
+/* --- changes of objects --- */
 
 /* A property has another value, over its reference; NULL: there was no memory for it. */
 static void wisp__property_take(wisp *w, wisp__property *p, wisp__encoded *row) {
@@ -29066,6 +29106,303 @@ static wisp_result wisp__object_row(wisp *w, wisp__object *o, wisp__encoded **ro
     return result;
 }
 
+static void wisp__object_due(wisp *w, const wisp__object *o) {
+    for (wisp__note *n = o->notes; n; n = n->next) {
+        wisp__session *s = wisp__session_at(w, n->session);
+        if (s && wisp__audience_of(w, s) && wisp__note_wants(n)) wisp__note_due(w, s, n);
+    }
+}
+
+/* Another player owns an object; what the owner before has on its way does not count any more. */
+static void wisp__object_give(wisp *w, wisp__object *o, uint16_t owner) {
+    o->owner = owner;
+    o->orphan = false;
+    o->turn++;
+    o->description++;
+    wisp__owned_clear(w, o);
+    for (int form = 1; form <= o->of->forms; form++)
+        wisp__object_shown(o, form)->tick = w->clock.tick;
+    for (wisp__note *n = o->notes; n; n = n->next) {
+        wisp__session *s = wisp__session_at(w, n->session);
+        bool owns = s && wisp__session_player(w, s) == owner, other = owns != n->owns;
+        n->described = n->mute = false;
+        n->owns = owns;
+        if (other && o->of->forms == 2 && s && wisp__audience_of(w, s))
+            wisp__note_again(w, s, n);                                 /* it gets another form */
+    }
+    wisp__object_due(w, o);
+}
+
+/* Those who know it are told that it is gone. */
+static void wisp__object_die(wisp *w, wisp__object *o) {
+    o->dead = true;
+    o->held = false;
+    o->of->count--;
+    w->objects.count -= !o->from;
+    w->objects.dead = true;
+    wisp__object_due(w, o);
+}
+
+/* The object is committed at the end of the tick. */
+static void wisp__object_touch(wisp *w, wisp__object *o) {
+    if (o->edited) return;
+    o->edited = true;
+    o->next_edited = w->objects.edited;
+    w->objects.edited = o;
+}
+
+/* The struct of an object becomes that of its property's row, and is committed. */
+static void wisp__property_edit(wisp *w, const wisp__property *p, wisp__object *o) {
+    wisp__unpacker u = wisp__codec_unpacker(&w->content, &w->content.scratch, NULL, 1 << 26);
+    if (p->desc.schema)
+        wisp__row_store(&u, wisp__class_program(w, o->of), wisp__encoded_as_row(p->row),
+                        wisp__object_image(o));
+    wisp__arena_reset(&w->content.scratch);
+    wisp__object_touch(w, o);
+}
+
+/* --- entries --- */
+
+static int wisp__change_bytes(const wisp__change *e) {
+    return wisp__chunk_memory(sizeof *e) + (e->row ? e->row->memory : 0);
+}
+
+/* A new entry of the open scope, over the reference of `row`. NULL: no memory, or w->why. */
+static wisp__change *wisp__journal_add(wisp *w, int kind, wisp__encoded *row) {
+    wisp__journal *j = &w->journal;
+    wisp__change *e = NULL, like;
+    memset(&like, 0, sizeof like);
+    like.kind = (uint8_t)kind;
+    like.row = row;
+    like.before = j->open->last;
+    if (j->bytes + wisp__change_bytes(&like) <= w->base.limits.journal_bytes)
+        e = (wisp__change *)wisp__chunk_take(&w->chunks, sizeof *e);
+    if (!e) {
+        wisp__encoded_release(w, row);
+        w->why = wisp__explain(w, WISP_E_MEMORY, "no memory to put a change back (see "
+                               "limits.journal_bytes)");
+        return NULL;
+    }
+    *e = like;
+    j->bytes += wisp__change_bytes(e);
+    j->open->last = e;
+    return e;
+}
+
+/* The row of an object's struct as it is now, with all fields and a reference. */
+static wisp_result wisp__object_now(wisp *w, wisp__object *o, wisp__encoded **row) {
+    bool full = !o->from || o->made ||
+                (!o->of->forms && o->described &&
+                 o->described->program == wisp__class_program(w, o->of));
+    wisp_result why = WISP_OK;
+    if (full && !o->edited && !o->predicted) why = WISP_E_INVALID;
+    else why = wisp__object_row(w, o, row);
+    if (why != WISP_E_INVALID || !full) return why;
+    *row = o->row;                         /* also where an edit is to be taken back */
+    o->row->references++;
+    return WISP_OK;
+}
+
+/* Notes that an object is about to be edited, given away or despawned, or was spawned, in the scope
+   that is open. false: no memory, so it must not be. */
+static bool wisp__journal_note_object(wisp *w, wisp__object *o, int kind) {
+    wisp__journal *j = &w->journal;
+    wisp__encoded *row = NULL;
+    wisp__change *e;
+    if (!j->open || (kind == WISP__CHANGE_EDIT && o->noted == j->open->number)) return true;
+    if (kind == WISP__CHANGE_EDIT && wisp__object_now(w, o, &row)) {
+        wisp__encoded_release(w, row);
+        w->why = wisp__no_more_memory(w);
+        return false;
+    }
+    e = wisp__journal_add(w, kind, row);
+    if (!e) return false;
+    e->object = o->id;
+    e->owner = o->owner;
+    if (kind == WISP__CHANGE_EDIT || kind == WISP__CHANGE_SPAWN) o->noted = j->open->number;
+    return true;
+}
+
+/* The same of a property that is about to have another value. */
+static bool wisp__journal_note_property(wisp *w, wisp__property *p) {
+    wisp__change *e;
+    if (!w->journal.open) return true;
+    if (p->row) p->row->references++;
+    e = wisp__journal_add(w, WISP__CHANGE_PROPERTY, p->row);
+    if (e) e->user = p;
+    if (e) e->claimed = p->claimed;
+    return e != NULL;
+}
+
+/* Notes a function that takes back what was done outside. */
+static bool wisp__journal_note_undo(wisp *w, void (*fn)(void *user), void *user) {
+    wisp__change *e = w->journal.open ? wisp__journal_add(w, WISP__CHANGE_CALL, NULL) : NULL;
+    if (e) e->fn = fn;
+    if (e) e->user = user;
+    return e != NULL;
+}
+
+/* Despawns an object, for good when the open scope holds. false: no memory. */
+static bool wisp__object_part(wisp *w, wisp__object *o) {
+    if (!wisp__journal_note_object(w, o, WISP__CHANGE_DESPAWN)) return false;
+    if (!w->journal.open) {
+        wisp__object_die(w, o);
+        return true;
+    }
+    o->dead = o->held = true;
+    o->of->count--;
+    w->objects.count -= !o->from;
+    return true;
+}
+
+static void wisp__change_put_property(wisp *w, const wisp__change *e) {
+    wisp__property *p = (wisp__property *)e->user;
+    wisp__object *o = wisp__object_get(w, p->object);
+    if (e->row) e->row->references++;
+    if (e->row) wisp__property_take(w, p, e->row);
+    p->claimed = e->claimed;
+    if (o && p->row) wisp__property_edit(w, p, o);
+}
+
+/* Puts back what an entry is about. */
+static void wisp__change_put_back(wisp *w, const wisp__change *e) {
+    wisp__object *o = wisp__object_at(w, (int)(e->object & WISP__OBJECT_INDEX));
+    if (e->kind == WISP__CHANGE_CALL) {
+        e->fn(e->user);
+        return;
+    }
+    if (e->kind == WISP__CHANGE_PROPERTY) {
+        wisp__change_put_property(w, e);
+        return;
+    }
+    if (!o || o->id != e->object || o->dead != (e->kind == WISP__CHANGE_DESPAWN)) return;
+    if (e->kind == WISP__CHANGE_DESPAWN) {
+        o->dead = o->held = false;
+        o->of->count++;
+        w->objects.count += !o->from;
+    } else if (e->kind == WISP__CHANGE_SPAWN) {
+        wisp__object_die(w, o);
+    } else if (e->kind == WISP__CHANGE_GIVE) {
+        wisp__object_give(w, o, e->owner);
+    } else {
+        wisp__object_struct_of(w, o, e->row, true, wisp__object_image(o));
+        wisp__object_touch(w, o);
+    }
+}
+
+/* --- scopes --- */
+
+/* Opens a scope, the newest: changes are noted in it until it is closed. NULL: no memory. */
+static wisp__scope *wisp__scope_open(wisp *w, int kind, int64_t tick) {
+    wisp__journal *j = &w->journal;
+    wisp__scope *s = (wisp__scope *)wisp__chunk_take(&w->chunks, sizeof *s);
+    if (!s) return NULL;
+    memset(s, 0, sizeof *s);
+    s->kind = kind;
+    s->tick = tick;
+    if (!++j->number) j->number = 1;
+    s->number = j->number;
+    s->outer = j->open;
+    s->older = j->newest;
+    *(j->newest ? &j->newest->newer : &j->oldest) = s;
+    j->newest = j->open = s;
+    j->count++;
+    return s;
+}
+
+/* No more is noted in it; the one that was open before goes on. */
+static void wisp__scope_close(wisp *w, wisp__scope *s) {
+    wisp__scope **at = &w->journal.open;
+    while (*at && *at != s) at = &(*at)->outer;
+    if (*at) *at = s->outer;
+    s->outer = NULL;
+}
+
+/* Lets go of its entries, from the newest on. */
+static void wisp__scope_clear(wisp *w, wisp__scope *s, bool back) {
+    wisp__scope *open = w->journal.open;
+    w->journal.open = NULL;
+    while (s->last) {
+        wisp__change *e = s->last;
+        wisp__object *o = wisp__object_at(w, (int)(e->object & WISP__OBJECT_INDEX));
+        s->last = e->before;
+        if (back) wisp__change_put_back(w, e);
+        else if (e->kind == WISP__CHANGE_DESPAWN && o && o->id == e->object && o->held) {
+            o->of->count++;
+            w->objects.count += !o->from;
+            wisp__object_die(w, o);
+        }
+        w->journal.bytes -= wisp__change_bytes(e);
+        wisp__encoded_release(w, e->row);
+        wisp__chunk_give(&w->chunks, e, sizeof *e);
+    }
+    w->journal.open = open;
+}
+
+static void wisp__scope_end(wisp *w, wisp__scope *s, bool back) {
+    wisp__journal *j = &w->journal;
+    wisp__scope_close(w, s);
+    wisp__scope_clear(w, s, back);
+    *(s->older ? &s->older->newer : &j->oldest) = s->newer;
+    *(s->newer ? &s->newer->older : &j->newest) = s->older;
+    j->count--;
+    wisp__chunk_give(&w->chunks, s, sizeof *s);
+}
+
+/* Puts back what was changed in a scope, the newest, and ends it. */
+static void wisp__scope_undo(wisp *w, wisp__scope *s) { wisp__scope_end(w, s, true); }
+
+/* Ends a scope; what was changed in it holds. */
+static void wisp__scope_keep(wisp *w, wisp__scope *s) { wisp__scope_end(w, s, false); }
+
+/* Puts back what was changed in a scope, which stays in the line to run again. */
+WISP__UNUSED static void wisp__scope_rewind(wisp *w, wisp__scope *s) {
+    wisp__scope_close(w, s);
+    wisp__scope_clear(w, s, true);
+    if (!++w->journal.number) w->journal.number = 1;
+    s->number = w->journal.number;
+}
+
+static void wisp__journal_free(wisp *w) {
+    while (w->journal.newest) wisp__scope_keep(w, w->journal.newest);
+}
+
+WISP__UNUSED static void wisp__journal_check(const wisp *w) {
+    const wisp__journal *j = &w->journal;
+    int64_t bytes = 0;
+    int count = 0;
+    for (const wisp__scope *s = j->newest; s; s = s->older) {
+        count++;
+        WISP_ASSERT((s->newer ? s->newer->older : j->newest) == s);
+        for (const wisp__change *e = s->last; e; e = e->before) bytes += wisp__change_bytes(e);
+    }
+    WISP_ASSERT(count == j->count);
+    WISP_ASSERT(bytes == j->bytes);
+}
+
+#endif
+
+/* ===========================================================================
+ * MARK: >>edit
+ * What: how the objects of this end come, change and go.
+ * Invariants: a row is made once, at the end of the tick in which its object was edited.
+ * ======================================================================== */
+
+#ifndef WISP_NO_STATE
+
+/* Says why a struct is outside its schema, and takes it back. */
+static void wisp__object_refuse(wisp *w, wisp__object *o, const wisp__program *program,
+                                wisp_result why) {
+    wisp_value value = wisp_struct(program->source, wisp__object_image(o));
+    char text[200];
+    w->registry.text[0] = 0;
+    if (why == WISP_E_INVALID) wisp__subject_check(&w->content, program, &value);
+    snprintf(text, sizeof text, "object %lu: %s", (unsigned long)o->id,
+             w->registry.text[0] ? w->registry.text : wisp_result_text(why));
+    wisp__error(w, NULL, w->registry.remotes[o->of->remote], why, text);
+    if (o->row) wisp__object_struct_of(w, o, o->row, o->made, wisp__object_image(o));
+}
+
 /* The audiences of an object are shown theirs of a row with all fields, where they differ. false:
    no memory, and nothing has changed. */
 static bool wisp__object_renew(wisp *w, wisp__object *o, const wisp__encoded *row) {
@@ -29097,33 +29434,6 @@ static bool wisp__object_renew(wisp *w, wisp__object *o, const wisp__encoded *ro
 static wisp__note *wisp__note_of_player(const wisp *w, const wisp__object *o, int player) {
     const wisp__session *s = wisp__player_session(w, player);
     return s ? wisp__note_of(w, s, (int)(o->id & WISP__OBJECT_INDEX)) : NULL;
-}
-
-static void wisp__object_due(wisp *w, const wisp__object *o) {
-    for (wisp__note *n = o->notes; n; n = n->next) {
-        wisp__session *s = wisp__session_at(w, n->session);
-        if (s && wisp__audience_of(w, s) && wisp__note_wants(n)) wisp__note_due(w, s, n);
-    }
-}
-
-/* Another player owns an object; what the owner before has on its way does not count any more. */
-static void wisp__object_give(wisp *w, wisp__object *o, uint16_t owner) {
-    o->owner = owner;
-    o->orphan = false;
-    o->turn++;
-    o->description++;
-    wisp__owned_clear(w, o);
-    for (int form = 1; form <= o->of->forms; form++)
-        wisp__object_shown(o, form)->tick = w->clock.tick;
-    for (wisp__note *n = o->notes; n; n = n->next) {
-        wisp__session *s = wisp__session_at(w, n->session);
-        bool owns = s && wisp__session_player(w, s) == owner, other = owns != n->owns;
-        n->described = n->mute = false;
-        n->owns = owns;
-        if (other && o->of->forms == 2 && s && wisp__audience_of(w, s))
-            wisp__note_again(w, s, n);                                 /* it gets another form */
-    }
-    wisp__object_due(w, o);
 }
 
 /* The owner of an object is to take the state here; what it sends before counts no more. */
@@ -29268,14 +29578,6 @@ static void wisp__objects_commit(wisp *w) {
     wisp__interest_settle(w);
 }
 
-static void wisp__object_die(wisp *w, wisp__object *o) {
-    o->dead = true;
-    o->of->count--;
-    w->objects.count -= !o->from;
-    w->objects.dead = true;
-    wisp__object_due(w, o);
-}
-
 /* The objects of owners that have left, after WISP_LEFT. */
 static void wisp__objects_orphaned(wisp *w) {
     w->objects.orphans = false;
@@ -29295,7 +29597,7 @@ static void wisp__objects_bury(wisp *w) {
             bool listed;
             next = o->next;
             if (!o->dead || o->notes) continue;
-            listed = o->edited || o->look ||
+            listed = o->edited || o->look || o->held ||
                      (o->presence && o->presence->moved == w->objects.settled + 1);
             w->objects.dead |= listed;
             if (listed) continue;
@@ -29353,6 +29655,10 @@ wisp_object wisp_spawn(wisp *w, wisp_class of, wisp_player owner, const void *st
     o->spawned = o->made = true;
     c->count++;
     w->objects.count++;
+    if (!wisp__journal_note_object(w, o, WISP__CHANGE_SPAWN)) {
+        wisp__object_die(w, o);
+        return wisp__object_handle(NULL);
+    }
     wisp__object_place_itself(w, o);
     wisp__look_later(w, o);
     return wisp__object_handle(o);
@@ -29361,16 +29667,7 @@ wisp_object wisp_spawn(wisp *w, wisp_class of, wisp_player owner, const void *st
 wisp_result wisp_despawn(wisp *w, wisp_object handle) {
     wisp_result why;
     wisp__object *o = wisp__object_own(w, handle, &why);
-    if (o) wisp__object_die(w, o);
-    return why;
-}
-
-/* The object is committed at the end of the tick. */
-static void wisp__object_touch(wisp *w, wisp__object *o) {
-    if (o->edited) return;
-    o->edited = true;
-    o->next_edited = w->objects.edited;
-    w->objects.edited = o;
+    return !o || wisp__object_part(w, o) ? why : w->why;
 }
 
 void *wisp_object_edit(wisp *w, wisp_object handle) {
@@ -29381,7 +29678,7 @@ void *wisp_object_edit(wisp *w, wisp_object handle) {
         wisp__explain(w, WISP_E_UNSUPPORTED, "object %lu is of player %d: its owner and the server "
                       "edit it", (unsigned long)handle.id, o->owner);
     else if (o) w->why = WISP_OK;
-    if (!o || w->why) return NULL;
+    if (!o || w->why || !wisp__journal_note_object(w, o, WISP__CHANGE_EDIT)) return NULL;
     wisp__object_touch(w, o);
     if (o->owned) o->owned->touched = true;
     return wisp__object_image(o);
@@ -29391,6 +29688,7 @@ wisp_result wisp_give(wisp *w, wisp_object handle, wisp_player owner) {
     wisp_result why;
     wisp__object *o = wisp__object_own(w, handle, &why);
     if (!o || o->owner == owner.id) return why;
+    if (!wisp__journal_note_object(w, o, WISP__CHANGE_GIVE)) return w->why;
     wisp__object_give(w, o, owner.id);
     return WISP_OK;
 }
@@ -29554,16 +29852,6 @@ static bool wisp__seen(const wisp *w) {
     return false;
 }
 
-/* The struct of an object becomes that of its property's row, and is committed. */
-static void wisp__property_edit(wisp *w, const wisp__property *p, wisp__object *o) {
-    wisp__unpacker u = wisp__codec_unpacker(&w->content, &w->content.scratch, NULL, 1 << 26);
-    if (p->desc.schema)
-        wisp__row_store(&u, wisp__class_program(w, o->of), wisp__encoded_as_row(p->row),
-                        wisp__object_image(o));
-    wisp__arena_reset(&w->content.scratch);
-    wisp__object_touch(w, o);
-}
-
 /* The row of an object's struct, which is in another form than its own row; else that. NULL: an
    error was raised. */
 static wisp__encoded *wisp__property_row_of(wisp *w, const wisp__property *p, wisp__encoded *row,
@@ -29610,13 +29898,18 @@ static wisp_result wisp__property_may(wisp *w, const wisp__property *p) {
 /* Takes over the reference. */
 static wisp_result wisp__property_put(wisp *w, wisp__property *p, wisp__encoded *row) {
     wisp__object *o = wisp__object_get(w, p->object);
+    bool gives = o && !o->from && o->owner && p->desc.authority == WISP_AUTHORITY_ANYONE;
     if (!row || (p->row && wisp__encoded_same(p->row, row))) {
         wisp__encoded_release(w, row);
         return row ? WISP_OK : w->why;
     }
+    if (!wisp__journal_note_property(w, p) ||
+        (gives && !wisp__journal_note_object(w, o, WISP__CHANGE_GIVE))) {
+        wisp__encoded_release(w, row);
+        return w->why;
+    }
     p->claimed = p->desc.authority == WISP_AUTHORITY_ANYONE && wisp__follows(w);
-    if (o && !o->from && o->owner && p->desc.authority == WISP_AUTHORITY_ANYONE)
-        wisp__object_give(w, o, 0);
+    if (gives) wisp__object_give(w, o, 0);
     wisp__property_take(w, p, row);
     if (o && o->owned) o->owned->touched = true;
     if (o) wisp__property_edit(w, p, o);
@@ -30789,6 +31082,7 @@ bool wisp_is_frozen(const wisp *w, wisp_object handle) {
 }
 
 static void wisp__objects_free(wisp *w) {
+    wisp__journal_free(w);
     for (int i = 0; i < w->objects.class_count; i++) {
         while (w->objects.classes[i]->first) wisp__object_drop(w, w->objects.classes[i]->first);
         wisp__free(&w->base, w->objects.classes[i], sizeof *w->objects.classes[i]);
@@ -30803,6 +31097,7 @@ WISP__UNUSED static void wisp__objects_check(const wisp *w) {
     int64_t past = 0;
     int count = 0;
     wisp__interest_check(w);
+    wisp__journal_check(w);
     for (int i = 0; i < w->objects.class_count; i++) {
         int live = 0;
         for (const wisp__object *o = w->objects.classes[i]->first; o; o = o->next) {
