@@ -3,7 +3,8 @@
 #   demo       builds the arena with a C compiler, nothing else, and plays it (ten seconds)
 #   play       a fight against a bot, by rollback, over a bad network (30 seconds; NET=satellite)
 #   examples   builds the small examples
-#   picture    draws examples/overlay.png, which README shows
+#   picture    draws examples/overlay.png and, in windows that nobody sees (SDL2, Xvfb),
+#              examples/arena.png, which README and its pages show
 #   test       all tests on all compilers, 32 bit, big-endian, ARM, Windows; installs what it needs
 #   asan       only the tests, under the address and undefined sanitizers
 #   rollback   the random networks of tests/test_rollback.c for SEEDS=n seeds; 2000
@@ -25,7 +26,7 @@ MAKEFLAGS += -j2
 
 TESTS    := $(notdir $(basename $(wildcard tests/test_*.c)))
 FUZZERS  := $(notdir $(basename $(wildcard tests/fuzz/fuzz_*.c)))
-EXAMPLES := $(filter-out arena, $(notdir $(basename $(wildcard examples/*.c))))
+EXAMPLES := $(filter-out arena arena_sdl, $(notdir $(basename $(wildcard examples/*.c))))
 HEADERS  := $(wildcard wisp*.h tests/support/*.h tests/data/*.h tests/compile/*.h examples/*.h \
             tools/*.h) examples/rendezvous.c
 
@@ -62,6 +63,7 @@ LIBS_test_sealed   := -lsodium -lcrypto
 LIBS_21_sealed     := -lsodium
 LIBS_07_compress   := $(COMPRESS)
 LIBS_11_overlay    := -lpng
+LIBS_arena_sdl     := -lSDL2
 LIBS_server_thread := -pthread
 LIBS_test_compat   := tests/compat_before.c
 
@@ -114,10 +116,15 @@ play: build/20_rollback build/wisp_relay
 	build/20_rollback host 9101 --bot --seconds 30 </dev/null >build/bot.txt & \
 	build/20_rollback join 127.0.0.1:9100 --seconds 30 $(ARGS)
 
-examples: $(EXAMPLES:%=build/%)
+examples: $(EXAMPLES:%=build/%) build/arena_sdl
 
-picture: build/11_overlay
+picture: build/11_overlay build/arena_sdl build/picture
 	build/11_overlay examples/overlay.png
+	tools/window build
+	cp build/arena.png examples/
+
+build/picture: tools/picture.c | build
+	$(CC) -std=c99 -O1 $< -o $@ -lpng
 
 # With one wisp.h compiled for all; what needs a library that is not there is left out.
 build/wisp.o: wisp.h | build
@@ -136,7 +143,7 @@ LOGS_ASAN := build/units/asan.log $(TESTS_asan:%=build/tests/asan/%.log)
 # The longest steps begin first, so that the end does not wait for one of them alone.
 LOGS_TEST := $(addprefix build/, units/asan.log tests/asan/test_compat.log units/fast.log \
         units/s390x.log tests/asan/test_play.log tools/gcc/wisp_top.log tools/gcc/wisp_relay.log \
-        tools/gcc/wisp_key.log) \
+        tools/gcc/wisp_key.log window/gcc/arena_sdl.log) \
     $(KINDS:%=build/units/%.log) \
     $(foreach kind, $(KINDS), $(TESTS_$(kind):%=build/tests/$(kind)/%.log)) \
     $(foreach kind, gcc clang m32 s390x mingw, \
@@ -403,6 +410,12 @@ build/tools/%/wisp_top.log: tools/wisp_top.c tools/smoke_top examples/arena.c ex
 	@tools/step $@ "for program in tools/wisp_top examples/arena examples/02_chat; do \
 	    $(CC_$(KIND)) -O0 -std=c99 -I. $(LINKED) \$$program.c -o $(@D)/\$${program#*/} -lm || \
 	    exit 1; done" "tools/smoke_top $(@D)"
+
+# Three windows of the arena, photographed; skipped without SDL2 or Xvfb.
+build/window/%/arena_sdl.log: examples/arena_sdl.c tools/picture.c tools/window \
+        build/examples/$$*/wisp.log $(HEADERS) | build/missing
+	@tools/step $@ "$(CC_$(KIND)) -O0 -std=c99 -I. $(LINKED) $< -o $(@D)/arena_sdl -lSDL2 -lm && \
+	    $(CC_$(KIND)) -O1 -std=c99 tools/picture.c -o $(@D)/picture -lpng" "tools/window $(@D)"
 
 # Stands between a chat's server and its client.
 build/tools/%/wisp_relay.log: tools/wisp_relay.c tools/smoke_relay examples/02_chat.c \

@@ -16,12 +16,14 @@ typedef struct input {
     wisp_vec2 go;                         /* 1 is full speed */
     float     aim;                        /* radians */
     bool      fire;
+    double    seen;                       /* the tick that it was drawn, see wisp_times_of.smooth */
 } input;
 
 static const wisp_field input_fields[] = {
     WISP_FIELD(input, go, WISP_T_VEC2_CLAMPED(-1, 1, 0.05)),
     WISP_FLAG_FIELD(input, aim, WISP_T_CLAMPED(-3.2, 3.2, 0.01), WISP_FLAG_ANGLE),
     WISP_FIELD(input, fire, WISP_T_BOOL),
+    WISP_FIELD(input, seen, WISP_T_DOUBLE),
 };
 static const wisp_schema input_schema = WISP_SCHEMA(input, 1, input_fields);
 
@@ -148,7 +150,7 @@ static inline void avatar_take_items(const arena *a, avatar *by) {
     }
 }
 
-/* ---- a player that plays by itself: to the nearest item ---------------------- */
+/* ---- a player that plays by itself: to near items, each player to others ------ */
 
 static inline float bot_axis(float way) { return way > 0.3f ? 1 : way < -0.3f ? -1 : way / 0.3f; }
 
@@ -161,7 +163,8 @@ static inline bool bot(const arena *a, input *out) {
     wisp_vec2 goal = { FIELD_WIDTH / 2, FIELD_HEIGHT / 2 };
     if (!wisp_is_mine(a->w, mine) || !wisp_view(a->w, mine, WISP_NOW, &me)) return false;
     for (; wisp_view(a->w, o, WISP_NOW, &it); o = wisp_next(a->w, o)) {
-        float x = it.place.x - me.place.x, y = it.place.y - me.place.y, far = x * x + y * y;
+        float x = it.place.x - me.place.x, y = it.place.y - me.place.y;
+        float far = (x * x + y * y) * (float)(1 + ((int)it.place.x + me.number) % PLAYERS);
         if (best > 0 && far >= best) continue;
         best = far;
         goal = it.place;
