@@ -142,7 +142,8 @@ static void fill_rect(void *user, float x, float y, float width, float height, u
 
 static void write_text(void *user, float x, float y, uint32_t rgba, const char *text) {
     game *g = user;
-    SDL_Rect from = { 0, 0, FONT_WIDTH, FONT_HEIGHT }, to = { (int)x, (int)y, FONT_WIDTH, FONT_HEIGHT };
+    SDL_Rect from = { 0, 0, FONT_WIDTH, FONT_HEIGHT };
+    SDL_Rect to = { (int)x, (int)y, FONT_WIDTH, FONT_HEIGHT };
     SDL_SetTextureColorMod(g->font, (Uint8)(rgba >> 24), (Uint8)(rgba >> 16), (Uint8)(rgba >> 8));
     SDL_SetTextureAlphaMod(g->font, (Uint8)rgba);
     for (; *text; text++, to.x += FONT_WIDTH) {
@@ -267,9 +268,10 @@ static void draw(game *g) {
 }
 
 static bool photograph(game *g, const char *file) {
-    SDL_Surface *s = SDL_CreateRGBSurfaceWithFormat(0, WIDTH, HEIGHT, 24, SDL_PIXELFORMAT_BGR24);
+    Uint32 format = SDL_PIXELFORMAT_BGR24;
+    SDL_Surface *s = SDL_CreateRGBSurfaceWithFormat(0, WIDTH, HEIGHT, 24, format);
     draw(g);
-    return s && SDL_RenderReadPixels(g->to, NULL, SDL_PIXELFORMAT_BGR24, s->pixels, s->pitch) == 0 &&
+    return s && SDL_RenderReadPixels(g->to, NULL, format, s->pixels, s->pitch) == 0 &&
            SDL_SaveBMP(s, file) == 0;
 }
 
