@@ -8,8 +8,7 @@
    Run      ./arena_sdl                             serves on port 7777, and plays
             ./arena_sdl join [HOST [PORT]]          up to three times, in other terminals
             options: --net "mobile loss=5"          the network: see wisp_simulator_set
-                     --bot                          plays by itself
-                     --overlay                      with the panel
+                     --keys o3b                     begins with these
                      --after N                      ends N seconds after it has joined
                      --shot FILE.bmp                the last picture
                      --port N                       serves on this one; 0: on any
@@ -388,9 +387,9 @@ int main(int argc, char **argv) {
     }
     for (; i < argc; i++) {
         bool more = i + 1 < argc;
-        if (strcmp(argv[i], "--bot") == 0) g.bot = true;
-        else if (strcmp(argv[i], "--overlay") == 0) g.page = 0;
-        else if (more && strcmp(argv[i], "--net") == 0) set_net(&g, argv[++i]);
+        if (more && strcmp(argv[i], "--net") == 0) set_net(&g, argv[++i]);
+        else if (more && strcmp(argv[i], "--keys") == 0)
+            for (const char *key = argv[++i]; *key; key++) on_key(&g, *key);
         else if (more && strcmp(argv[i], "--shot") == 0) shot = argv[++i];
         else if (more && strcmp(argv[i], "--after") == 0) after = atof(argv[++i]);
         else if (more && strcmp(argv[i], "--port") == 0) port = atoi(argv[++i]);
