@@ -411,6 +411,8 @@ typedef struct wisp_limits {
     int schema_bytes_all;
     int objects;            /* objects of this end, and those of its server;
                                65535, which is the most */
+    int peer_objects;       /* objects that a peer has spawned here, and owns at
+                               a time; 1024 */
     int object_bytes;       /* memory of the states of objects that are kept:
                                those of the last 128 ticks (wisp_past,
                                WISP_SMOOTH), and those that deltas of newer ones
@@ -2137,7 +2139,8 @@ typedef struct wisp_class_desc {
     double (*interest)(wisp *w, wisp_peer peer, wisp_object object, void *user);
     /* On the server, of what an owner's edit asks for: ->state (it may change),
        ->before, ->object, ->peer and ->player. A negative code refuses, and its
-       owner gets the server's state. NULL: all that is in the schema passes. */
+       owner gets the server's state. Of a spawn: ->before is NULL and
+       ->object.id 0. NULL: all that is in the schema passes. */
     wisp_result (*judge)(wisp_event *event);
     /* Handlers on the ends that see the objects. They run when all objects of a
        packet have their new state: event->object, ->state (the struct), ->tick
@@ -2148,7 +2151,8 @@ typedef struct wisp_class_desc {
        and is sent no more. */
     wisp_result (*spawned)(wisp_event *event);
     wisp_handler changed;       /* also when the owner has changed */
-    wisp_handler despawned;     /* the server has despawned it, or has gone */
+    wisp_handler despawned;     /* the server has despawned it, or has gone;
+                                   ->result: it has refused this spawn */
     void  *user;
 } wisp_class_desc;
 
@@ -2165,10 +2169,20 @@ WISP_API wisp_class  wisp_define(wisp *w, const char *name,
    state takes over 64 KiB on the wire), WISP_E_UNSUPPORTED (no desc.tick_rate,
    or this end sees the objects of a server), WISP_E_LIMIT (limits.objects),
    WISP_E_MEMORY. A state that no packet has room for goes in parts, all of them
-   or none, so that it is late where many packets are lost. */
+   or none, so that it is late where many packets are lost.
+   An end that has joined a server spawns for itself (owner: wisp_me), of a
+   class whose owners decide; or, as a prediction, of one with desc.predict, in
+   a tick handler that spawns the same at the server. The object is there at
+   once: to edit, view, despawn, with a pointer of yours. Its handle goes on to
+   name it when the server has told the number, which handlers, wisp_first and
+   wisp_next then give. `spawned` runs when the server has taken it. Refused, or
+   predicted in vain: `despawned` with a result, and the former also as an error
+   event. Also: WISP_E_AUTHORITY (another owner); WISP_E_AGAIN (the server has
+   not told yet who this end is, or too many spawns wait for its answer). */
 WISP_API wisp_object wisp_spawn(wisp *w, wisp_class of, wisp_player owner,
                                 const void *state);
-/* WISP_E_STALE; WISP_E_UNSUPPORTED: it is not of this end. */
+/* WISP_E_STALE; WISP_E_UNSUPPORTED: it is not of this end, and its owner does
+   not decide. */
 WISP_API wisp_result wisp_despawn(wisp *w, wisp_object object);
 /* The struct of an object of this end, to be changed until the tick ends. Then
    its numbers become what the wire carries, and it is sent where it differs. A
@@ -5269,6 +5283,7 @@ typedef struct wisp__clock {
     bool wanted : 1;     /* ticks are used here: servers are asked for theirs */
     bool following : 1;  /* the server has answered */
     bool smooths : 1;    /* the smooth time is known */
+    bool tickless : 1;   /* the server that is asked has answered that it has no ticks */
     uint8_t heard;       /* packets that `late` was measured with, up to WISP__HEARD */
 } wisp__clock;
 
@@ -5408,11 +5423,13 @@ typedef struct wisp__owned {
 
 /* An object, and behind it its struct, and then what its audiences are shown. */
 typedef struct wisp__object {
-    uint32_t id;     /* generation:16 index:16 */
+    uint32_t id;     /* generation:16 index:16; while it has none yet: alias:16 ones:16 */
     uint16_t owner;
+    uint16_t ordinal;          /* of its spawn, see `claimed` */
     wisp__class *of;
     struct wisp__object *previous, *next;  /* of its class */
-    struct wisp__object *next_edited, *next_news, *next_look;
+    struct wisp__object *next_edited, *next_news;
+    struct wisp__object *next_look;        /* told: of those that are claimed */
     wisp__presence *presence;  /* NULL: it has none */
     wisp__encoded *row;        /* the newest */
     wisp__encoded *once;       /* told: of the fields that went once; or NULL */
@@ -5426,6 +5443,9 @@ typedef struct wisp__object {
     uint32_t since;            /* ours: the tick in which it began to move as it does; told: the
                                   newest for which its row is known to hold */
     uint32_t noted;            /* number of the last scope that it was noted in */
+    uint32_t spawn_tick;       /* in which its owner has spawned it, if `claimed` */
+    uint16_t alias;            /* told: of the handle that this end has given it; 0: none */
+    int16_t refused;           /* told: why the server did not take its spawn */
     uint16_t description;      /* how often its owner or tags have changed, or were told again */
     uint8_t news;              /* handlers that are to run */
     uint8_t turn;              /* how often the server has overruled the owner, or changed it */
@@ -5447,6 +5467,9 @@ typedef struct wisp__object {
     bool predicted : 1;        /* its struct was edited here, where this end does not decide */
     bool look : 1;             /* in the list of those whose viewers are to be found */
     bool frozen : 1;           /* told: it stays as it is until the server tells more */
+    bool claimed : 1;          /* told: spawned here, and the server has not told its number. Ours:
+                                  its owner may not know yet that its spawn is this object */
+    bool asked : 1;            /* ours: its owner has spawned it, and has owned it since */
 } wisp__object;
 
 typedef struct wisp__object_place {
@@ -5467,7 +5490,7 @@ typedef struct wisp__note {
     wisp__kept_rows flight;
     uint32_t since, sent;      /* milliseconds: when it became due; when it was sent, 0: never */
     uint16_t sequence, base_sequence;  /* sequence: of the next row */
-    uint16_t index;            /* of the object */
+    uint16_t index;            /* of the object; provisional: the ordinal of its spawn */
     uint16_t session;          /* place in the pool */
     uint8_t back;              /* of the last row, see wisp__kept_row */
     bool due : 1;              /* it is on the list */
@@ -5482,6 +5505,7 @@ typedef struct wisp__note {
     float weight;
     bool open : 1;             /* and the newest row: no */
     bool rested : 1;           /* the base went with a later tick than its own */
+    bool provisional : 1;      /* the server has not told the number of the object */
 } wisp__note;
 
 typedef struct wisp__due {
@@ -5489,7 +5513,14 @@ typedef struct wisp__due {
     wisp__note *note;
 } wisp__due;
 
-enum { WISP__REFUSALS = 64 };
+/* Spawns that wait for the server: that an owner asks for; all. */
+enum { WISP__REFUSALS = 96, WISP__SPAWNS = 64, WISP__CLAIMS = 1024 };
+
+/* The last spawns that a peer has asked for: their ordinals (0: none), and what became of them. */
+typedef struct wisp__spawns {
+    uint16_t ordinals[WISP__SPAWNS];       /* each at its remainder */
+    wisp_object objects[WISP__SPAWNS];     /* id 0: refused */
+} wisp__spawns;
 
 /* What a peer knows of the objects of this end: one that has joined it, or the server of which this
    end owns objects. */
@@ -5503,6 +5534,10 @@ typedef struct wisp__audience {
     bool ended;                /* the session has, while interest was settled */
     uint32_t refusals[WISP__REFUSALS];  /* that it is to be told of (REFUSED) */
     int refusal_count;
+    wisp__spawns *spawns;      /* NULL: it has asked for none */
+    int spawned;               /* objects that are `asked` by it */
+    uint32_t spawn_tick;       /* the last in which something was spawned that it may predict .. */
+    uint16_t spawn_ordinal;    /* .. and how much */
 } wisp__audience;
 
 /* --- interest --- */
@@ -5597,6 +5632,12 @@ typedef struct wisp__objects {
     int past_turn;             /* index of the next object that may lose a row of the past */
     wisp__object *edited, *news, *news_last;
     wisp__object *looks;       /* whose viewers are to be found */
+    wisp__object *claims;      /* spawned here, without a number yet; the newest first */
+    wisp__object **aliases;    /* by the low bits of their aliases */
+    int alias_room, alias_count;
+    uint16_t alias, ordinal;   /* the last ones; ordinal: of spawns that owners ask for .. */
+    uint16_t spawn_ordinal;    /* .. and of predicted ones in this tick */
+    bool ticking;              /* a tick handler runs */
     wisp__presence *moved;
     wisp__tag *tags;
     int tag_room, tag_count;
@@ -6492,7 +6533,7 @@ static void wisp__limits_defaults(wisp_limits *l, int max_peers) {
         WISP__LIMIT(held_bytes, 1 << 20, WISP__LIMIT_MOST), WISP__LIMIT(groups, 1024, 1 << 16),
         WISP__LIMIT(matched_names, 64, WISP__LIMIT_MOST),
         WISP__LIMIT(schema_bytes_all, 16 << 20, WISP__LIMIT_MOST),
-        WISP__LIMIT(objects, 65535, 65535),
+        WISP__LIMIT(objects, 65535, 65535), WISP__LIMIT(peer_objects, 1024, 65535),
         WISP__LIMIT(object_bytes, 64 << 20, WISP__LIMIT_MOST),
         WISP__LIMIT(journal_bytes, 16 << 20, WISP__LIMIT_MOST),
         { offsetof(wisp_limits, rekey_packets), 1 << 20, 16, WISP__LIMIT_MOST, false },
@@ -25886,8 +25927,8 @@ static void wisp__frame_put_limited(wisp__writer *to, int number, uint32_t count
 static int wisp__frame_get_limited(wisp__reader *from) { return wisp__get_small(from) + 1; }
 
 /* REFUSED   code:15 number:16 spawn:1
-   An edit of the object with this index (spawn: the spawn with this number) was refused; the code
-   is -1 - code. */
+   An edit of the object with this index (spawn: the spawn with this ordinal) was refused; the code
+   is -1 - code. WISP_E_STALE of a spawn: its object was there and has gone. */
 static void wisp__frame_put_refused(wisp__writer *to, uint32_t refusal) {
     wisp__frame_put(to, WISP__FRAME_REFUSED);
     wisp__put(to, refusal, 32);
@@ -26802,10 +26843,49 @@ static void wisp__place_free(wisp__objects *all, int index) {
     all->free_count++;
 }
 
+/* --- handles that this end gives out before the server has told a number ---
+
+   Such a handle, an alias, names its object as long as that lives, also when it has its number.
+   It has an index that no number has. Aliases come again after 65,535 others. */
+
+/* The object of a handle, which may be dead. NULL: it has been freed. */
+static wisp__object *wisp__object_named(const wisp *w, uint32_t id) {
+    const wisp__objects *all = &w->objects;
+    int index = (int)(id & WISP__OBJECT_INDEX), alias = (int)(id >> 16);
+    wisp__object *o = wisp__object_at(w, index);
+    if (o) return o->id == id ? o : NULL;
+    if (index == WISP__OBJECT_INDEX && all->alias_room)
+        o = all->aliases[alias & (all->alias_room - 1)];
+    return o && o->alias == alias ? o : NULL;
+}
+
+/* Gives an object its alias as its id. false: no memory, or too many have one. */
+static bool wisp__alias_give(wisp *w, wisp__object *o) {
+    wisp__objects *all = &w->objects;
+    int room = all->alias_room, larger = room ? 2 * room : 16;
+    if (2 * (all->alias_count + 1) > room) {
+        wisp__object **aliases =
+            larger > WISP__OBJECT_INDEX ? NULL : (wisp__object **)wisp__alloc_items(
+                                                     &w->base, larger, sizeof *aliases);
+        if (!aliases) return false;
+        for (int i = 0; i < room; i++)
+            if (all->aliases[i]) aliases[all->aliases[i]->alias & (larger - 1)] = all->aliases[i];
+        wisp__free(&w->base, all->aliases, (size_t)room * sizeof *aliases);
+        all->aliases = aliases;
+        all->alias_room = larger;
+    }
+    while (!++all->alias || all->aliases[all->alias & (all->alias_room - 1)]) {}
+    all->aliases[all->alias & (all->alias_room - 1)] = o;
+    all->alias_count++;
+    o->alias = all->alias;
+    o->id = (uint32_t)all->alias << 16 | WISP__OBJECT_INDEX;
+    return true;
+}
+
 /* NULL: stale. */
 static wisp__object *wisp__object_get(const wisp *w, wisp_object handle) {
-    wisp__object *o = w ? wisp__object_at(w, (int)(handle.id & WISP__OBJECT_INDEX)) : NULL;
-    return o && o->id == handle.id && !o->dead ? o : NULL;
+    wisp__object *o = w ? wisp__object_named(w, handle.id) : NULL;
+    return o && !o->dead ? o : NULL;
 }
 
 static wisp_object wisp__object_handle(const wisp__object *o) {
@@ -27021,8 +27101,42 @@ static void wisp__wire_drop(wisp *w, wisp__packed *wire) {
     wire->bits = wire->base = wire->older = NULL;
 }
 
+/* --- spawns of an end that the server has to confirm ---
+
+   An object that this end has spawned (an owner, or as a prediction) is claimed until the server
+   tells of it. Its spawn is told by class, owner, tick and ordinal, which the server's description
+   repeats: of what an owner asks for, the ordinal counts its spawns; of what a tick handler spawns
+   on both ends for the same player, those of that tick. For who runs ticks again: take the objects
+   of w->objects.claims that were spawned in them, and are no owner's, away with wisp__object_die,
+   and set w->objects.spawn_ordinal to 0 before each tick. */
+
+/* Does the object wait for the server to confirm its spawn? */
+static inline bool wisp__object_waits(const wisp__object *o) { return o->from && o->claimed; }
+
+/* NULL: no spawn of this end like that waits. */
+static wisp__object *wisp__claim_find(const wisp *w, const wisp__class *c, uint32_t tick,
+                                      uint16_t ordinal) {
+    wisp__object *o = w->objects.claims;
+    while (o && (o->of != c || o->spawn_tick != tick || o->ordinal != ordinal)) o = o->next_look;
+    return o;
+}
+
+/* It waits no more. */
+static void wisp__claim_end(wisp *w, wisp__object *o) {
+    wisp__object **place = &w->objects.claims;
+    if (!wisp__object_waits(o)) return;
+    while (*place != o) place = &(*place)->next_look;
+    *place = o->next_look;
+    o->claimed = false;
+}
+
 static void wisp__object_free(wisp *w, wisp__object *o) {
     wisp__class *c = o->of;
+    wisp__claim_end(w, o);
+    if (o->alias) {
+        w->objects.aliases[o->alias & (w->objects.alias_room - 1)] = NULL;
+        w->objects.alias_count--;
+    }
     if (o->previous) o->previous->next = o->next;
     else c->first = o->next;
     if (o->next) o->next->previous = o->previous;
@@ -27043,7 +27157,7 @@ static void wisp__object_free(wisp *w, wisp__object *o) {
     wisp__chunk_give(&w->chunks, o, wisp__object_bytes(c));
 }
 
-/* An object at an index, whose struct is zero. NULL: no memory. */
+/* An object at an index, whose struct is zero; id 0: with an alias. NULL: no memory. */
 static wisp__object *wisp__object_new(wisp *w, wisp__class *c, uint32_t id) {
     size_t bytes = wisp__object_bytes(c);
     wisp__object *o;
@@ -27053,12 +27167,17 @@ static wisp__object *wisp__object_new(wisp *w, wisp__class *c, uint32_t id) {
     o = (wisp__object *)wisp__chunk_take(&w->chunks, bytes);
     if (!o) return NULL;
     memset(o, 0, bytes);
-    o->id = id;
+    if (id) {
+        o->id = id;
+        w->objects.places[id & WISP__OBJECT_INDEX].object = o;
+    } else if (!wisp__alias_give(w, o)) {
+        wisp__chunk_give(&w->chunks, o, bytes);
+        return NULL;
+    }
     o->of = c;
     o->previous = c->last;
     *(c->last ? &c->last->next : &c->first) = o;
     c->last = o;
-    w->objects.places[id & WISP__OBJECT_INDEX].object = o;
     return o;
 }
 
@@ -27322,8 +27441,8 @@ wisp_object wisp_first(const wisp *w, wisp_class of) {
 }
 
 wisp_object wisp_next(const wisp *w, wisp_object handle) {
-    const wisp__object *o = w ? wisp__object_at(w, (int)(handle.id & WISP__OBJECT_INDEX)) : NULL;
-    return wisp__object_from(o && o->id == handle.id ? o->next : NULL);
+    const wisp__object *o = w ? wisp__object_named(w, handle.id) : NULL;
+    return wisp__object_from(o ? o->next : NULL);
 }
 
 wisp_class wisp_class_of(const wisp *w, wisp_object handle) {
@@ -27385,9 +27504,14 @@ bool wisp_decides(const wisp *w, wisp_object handle) {
  *     what    a row that is as old, and made from the same ticks, as that of the record before 1,
  *             or of the last before that which differs from it 01; 000 as follows; 0010
  *             description, as follows; 0011 gone, frozen:1 generation:16
- *     description   generation:16 length(number of the class) owner:16 changes:16 turn:8 tags
+ *     description   generation:16 length(number of the class) owner:16 changes:16 turn:8
+ *             claimed:1 [tick:32 ordinal:16] tags
  *             turn: how often the server has overruled the owner of the object, or changed it. Of
  *             what an owner sends, only what has the newest turn counts
+ *             generation 0: the server has not told the number of the object, and the index is the
+ *             ordinal of the spawn that its owner asks for
+ *             claimed: the object is the spawn of this tick and ordinal of the end that it is sent
+ *             to or comes from
  *     tags    each: 1, bytes:5 its name; then 0
  *     as follows    age: ticks that the row is older than the packet; back: from it to its base; 0:
  *             it is whole; else older: from its base to an older row that helps, 0: none. Each is a
@@ -27483,9 +27607,15 @@ static int wisp__place_get(wisp__records *all, wisp__reader *from) {
 
 /* --- what a peer knows: notes --- */
 
-static wisp__note **wisp__note_place(const wisp__audience *a, int index) {
-    int at = (int)wisp__mix((uint64_t)index) & (a->room - 1);
-    while (a->notes[at] && a->notes[at]->index != index) at = (at + 1) & (a->room - 1);
+enum { WISP__PROVISIONAL = 1 << 16 };  /* with the ordinal, in place of an index */
+
+static inline int wisp__note_key(const wisp__note *n) {
+    return n->index | (n->provisional ? WISP__PROVISIONAL : 0);
+}
+
+static wisp__note **wisp__note_place(const wisp__audience *a, int key) {
+    int at = (int)wisp__mix((uint64_t)key) & (a->room - 1);
+    while (a->notes[at] && wisp__note_key(a->notes[at]) != key) at = (at + 1) & (a->room - 1);
     return &a->notes[at];
 }
 
@@ -27506,7 +27636,7 @@ static bool wisp__notes_grow(wisp *w, wisp__audience *a) {
     }
     a->room = room ? 2 * room : 16;
     for (int i = 0; i < room; i++)
-        if (old[i]) *wisp__note_place(a, old[i]->index) = old[i];
+        if (old[i]) *wisp__note_place(a, wisp__note_key(old[i])) = old[i];
     wisp__free(&w->base, old, (size_t)room * sizeof *old);
     return true;
 }
@@ -27565,14 +27695,15 @@ static void wisp__note_add(wisp *w, wisp__session *s, wisp__object *o) {
     memset(n, 0, sizeof *n);
     n->object = o;
     n->weight = 1;
-    n->index = (uint16_t)o->id;
+    n->provisional = wisp__object_waits(o);
+    n->index = n->provisional ? o->ordinal : (uint16_t)o->id;
     n->session = (uint16_t)wisp__session_place(w, s);
     n->owns = o->from || wisp__session_player(w, s) == o->owner;
     wisp__note_number(a, n);
     n->next = o->notes;
     if (n->next) n->next->previous = n;
     o->notes = n;
-    *wisp__note_place(a, n->index) = n;
+    *wisp__note_place(a, wisp__note_key(n)) = n;
     a->count++;
     wisp__note_due(w, s, n);
 }
@@ -27589,7 +27720,7 @@ static void wisp__note_free(wisp *w, wisp__note *n) {
 /* The peer knows that the object is gone. Later notes of the probe sequence move up. */
 static void wisp__note_remove(wisp *w, wisp__session *s, wisp__note *n) {
     wisp__audience *a = wisp__audience_of(w, s);
-    int at = (int)(wisp__note_place(a, n->index) - a->notes);
+    int at = (int)(wisp__note_place(a, wisp__note_key(n)) - a->notes);
     for (int i = 0; n->due && i < a->due_count; i++)
         if (a->due[i].note == n) a->due[i] = a->due[--a->due_count];
     a->notes[at] = NULL;
@@ -27599,7 +27730,7 @@ static void wisp__note_remove(wisp *w, wisp__session *s, wisp__note *n) {
     for (at = (at + 1) & (a->room - 1); a->notes[at]; at = (at + 1) & (a->room - 1)) {
         wisp__note *moved = a->notes[at];
         a->notes[at] = NULL;
-        *wisp__note_place(a, moved->index) = moved;
+        *wisp__note_place(a, wisp__note_key(moved)) = moved;
     }
 }
 
@@ -27704,6 +27835,14 @@ static void wisp__note_close(wisp__audience *a, wisp__note *n) {
     n->open = false;
 }
 
+/* What the server has told before of an object that its owner despawns does not count. */
+static void wisp__object_leaves(wisp *w, const wisp__object *o) {
+    wisp__object_place *place = w->objects.places + (o->id & WISP__OBJECT_INDEX);
+    place->gone = true;
+    place->generation = (uint16_t)(o->id >> 16);
+    if (w->clock.told > place->tick) place->tick = w->clock.told;
+}
+
 /* The peer has what was sent under a sequence. Of use are the rows from that on which it had when
    that was sent: how the object has moved since tells how it goes on. */
 static void wisp__sent_arrived(wisp *w, wisp__session *s, wisp__note *n, wisp__kept_row sent) {
@@ -27714,6 +27853,7 @@ static void wisp__sent_arrived(wisp *w, wisp__session *s, wisp__note *n, wisp__k
         return;
     }
     if (sent.gone) {
+        if (n->object->from && !n->provisional) wisp__object_leaves(w, n->object);
         if (n->again && !n->object->dead) wisp__note_anew(w, wisp__audience_of(w, s), n);
         else wisp__note_remove(w, s, n);
         return;
@@ -27724,7 +27864,11 @@ static void wisp__sent_arrived(wisp *w, wisp__session *s, wisp__note *n, wisp__k
     n->base = sent.row;
     n->base_sequence = sent.sequence;
     n->rested = sent.rests;
-    if (sent.described == (uint8_t)n->object->description) n->described = true;
+    if (sent.described == (uint8_t)n->object->description && !n->provisional) n->described = true;
+    if (n->described && n->owns && n->object->claimed) {
+        n->object->claimed = false;                    /* its owner knows it; is it to see it? */
+        wisp__look_later(w, n->object);
+    }
     if (n->described && n->base == wisp__note_row(n) && !wisp__note_ends(n))
         wisp__note_close(wisp__audience_of(w, s), n);
 }
@@ -27744,8 +27888,8 @@ static bool wisp__note_flies(const wisp__note *n) {
 
 /* Has an object gone of which the peer was never told? */
 static bool wisp__note_unseen(const wisp__note *n) {
-    return wisp__note_ends(n) && !n->object->from && !n->again && !n->sent && !n->flight.room &&
-           !n->base;
+    return wisp__note_ends(n) && (!n->object->from || n->provisional) && !n->again && !n->sent &&
+           !n->flight.room && !n->base;
 }
 
 /* Does the peer have to be told of an object? Of a class that goes on by itself also that it has
@@ -27754,9 +27898,10 @@ static bool wisp__note_wants(const wisp__note *n) {
     const wisp__object *o = n->object;
     if (wisp__note_ends(n)
             ? n->frozen && wisp__note_freezes(n)
-            : !o->made || (n->described && (n->mute || (n->base == wisp__note_row(n) &&
-                                                        (n->rested || o->from ||
-                                                         !(o->of->desc.extrapolate > 0))))))
+            : !o->made || ((n->described || n->provisional) &&
+                           (n->mute || (n->base == wisp__note_row(n) &&
+                                        (n->rested || o->from ||
+                                         !(o->of->desc.extrapolate > 0))))))
         return false;
     return !wisp__note_flies(n);
 }
@@ -27765,7 +27910,10 @@ static bool wisp__note_wants(const wisp__note *n) {
 static void wisp__object_outcome(wisp *w, wisp__session *s, uint32_t number, bool arrived) {
     wisp__note *n = wisp__note_of(w, s, (int)(number >> 16));
     wisp__kept_row *sent = n ? wisp__kept_find(&n->flight, (uint16_t)number) : NULL;
-    bool gone = sent && arrived && sent->gone;
+    bool gone;
+    if (!sent) n = wisp__note_of(w, s, (int)(number >> 16) | WISP__PROVISIONAL);
+    if (!sent && n) sent = wisp__kept_find(&n->flight, (uint16_t)number);
+    gone = sent && arrived && sent->gone;
     if (!sent || (n->base && (int16_t)(sent->sequence - n->base_sequence) <= 0)) return;
     if (arrived) wisp__sent_arrived(w, s, n, *sent);
     else wisp__kept_drop(w, sent);
@@ -27900,10 +28048,13 @@ static void wisp__object_put_what(const wisp *w, const wisp__note *n, const wisp
     } else {
         wisp__put(to, n->described ? 0 : 4, n->described ? 3 : 4);
         if (!n->described) {
-            wisp__put(to, o->id >> 16, 16);
+            wisp__put(to, n->provisional ? 0 : o->id >> 16, 16);
             wisp__put_length(to, (uint64_t)(w->registry.remotes[o->of->remote]->newest -
                                             WISP__RESERVED));
             wisp__put(to, o->owner | (uint64_t)o->description << 16 | (uint64_t)o->turn << 32, 40);
+            wisp__put(to, n->owns && o->claimed, 1);
+            if (n->owns && o->claimed)
+                wisp__put(to, o->spawn_tick | (uint64_t)o->ordinal << 32, 48);
             wisp__object_put_tags(w, o, to);
         }
         wisp__times_put(to, t);
@@ -27955,7 +28106,7 @@ static void wisp__object_put(wisp *w, wisp__note *n, wisp__records *all, wisp__w
         wisp__object_put_row(w, n, all, to);
     } else {
         wisp__put(to, 12 | (uint64_t)wisp__note_freezes(n) << 4, 5);
-        wisp__put(to, n->object->id >> 16, 16);
+        wisp__put(to, n->provisional ? 0 : n->object->id >> 16, 16);
     }
 }
 
@@ -27994,7 +28145,7 @@ static void wisp__note_again(wisp *w, wisp__session *s, wisp__note *n) {
    told; of spawns there are never more. */
 static void wisp__refusal_add(wisp *w, wisp__session *s, uint32_t refusal) {
     wisp__audience *a = wisp__audience_open(w, s) ? wisp__audience_of(w, s) : NULL;
-    int most = refusal >> 31 ? WISP__REFUSALS : WISP__REFUSALS / 2;
+    int most = refusal >> 31 ? WISP__REFUSALS : WISP__REFUSALS - WISP__SPAWNS;
     for (int i = 0; a && i < a->refusal_count; i++)
         if (a->refusals[i] == refusal) return;
     if (!a || a->refusal_count >= most) return;
@@ -28005,6 +28156,16 @@ static void wisp__refusal_add(wisp *w, wisp__session *s, uint32_t refusal) {
 /* Asks for a whole row; if too many are asked for already, then for all when there is room. */
 static void wisp__object_lacks(wisp *w, wisp__session *s, int index) {
     if (!wisp__control_add(w, s, WISP__FRAME_LACKS, index)) s->lacks_all = true;
+}
+
+/* The server of an end that has joined it is the one whose objects are here. */
+static bool wisp__objects_follow(wisp *w, wisp__session *s) {
+    if (!w->objects.server && !w->objects.lost && !w->objects.made) {
+        w->objects.server = s;             /* what it has told before was not taken */
+        if (w->objects.served) wisp__object_lacks(w, s, WISP__OBJECT_ALL);
+        w->objects.served = true;
+    }
+    return w->objects.server == s;
 }
 
 static void wisp__on_lacks(wisp__reading *r) {
@@ -28671,6 +28832,8 @@ static void wisp__look(wisp *w, wisp__session *s, wisp__object *o) {
     if (a->ended) return;
     n = wisp__note_of(w, s, (uint16_t)o->id);
     weight = wisp__sees(w, s, o, wisp__note_sees(n));
+    if (o->claimed && weight <= 0 && wisp__session_player(w, s) == o->owner)
+        weight = 1;                        /* it has to learn that its spawn was taken */
     if (o->dead || a->ended) return;       /* the callback has despawned it, or left the peer */
     if (!n && weight > 0) {
         wisp__note_add(w, s, o);
@@ -28767,6 +28930,7 @@ static void wisp__audience_free(wisp *w, int place) {
     for (int i = 0; i < a->room; i++)
         if (a->notes[i]) wisp__note_free(w, a->notes[i]);
     wisp__focus_free(w, a);
+    wisp__free(&w->base, a->spawns, sizeof *a->spawns);
     wisp__free(&w->base, a->notes, (size_t)a->room * sizeof *a->notes);
     wisp__array_free(&w->base, WISP__ARRAY(a->due, a->due_room));
     wisp__free(&w->base, a, sizeof *a);
@@ -29113,8 +29277,20 @@ static void wisp__object_due(wisp *w, const wisp__object *o) {
     }
 }
 
+/* It is no more an object that its owner has spawned. One that the owner does not know yet has gone
+   for it. */
+static void wisp__spawn_parts(wisp *w, wisp__object *o) {
+    wisp__session *s = o->from ? NULL : wisp__player_session(w, o->owner);
+    if (s && o->asked) wisp__audience_of(w, s)->spawned--;
+    if (s && o->asked && o->claimed)
+        wisp__refusal_add(w, s, UINT32_C(1) << 31 | (uint32_t)o->ordinal << 15 |
+                                    (uint32_t)(-1 - WISP_E_STALE));
+    if (!o->from) o->asked = o->claimed = false;
+}
+
 /* Another player owns an object; what the owner before has on its way does not count any more. */
 static void wisp__object_give(wisp *w, wisp__object *o, uint16_t owner) {
+    wisp__spawn_parts(w, o);
     o->owner = owner;
     o->orphan = false;
     o->turn++;
@@ -29135,6 +29311,8 @@ static void wisp__object_give(wisp *w, wisp__object *o, uint16_t owner) {
 
 /* Those who know it are told that it is gone. */
 static void wisp__object_die(wisp *w, wisp__object *o) {
+    wisp__spawn_parts(w, o);
+    if (!o->of->desc.authority) wisp__claim_end(w, o);
     o->dead = true;
     o->held = false;
     o->of->count--;
@@ -29266,7 +29444,7 @@ static void wisp__change_put_property(wisp *w, const wisp__change *e) {
 
 /* Puts back what an entry is about. */
 static void wisp__change_put_back(wisp *w, const wisp__change *e) {
-    wisp__object *o = wisp__object_at(w, (int)(e->object & WISP__OBJECT_INDEX));
+    wisp__object *o = wisp__object_named(w, e->object);
     if (e->kind == WISP__CHANGE_CALL) {
         e->fn(e->user);
         return;
@@ -29275,7 +29453,7 @@ static void wisp__change_put_back(wisp *w, const wisp__change *e) {
         wisp__change_put_property(w, e);
         return;
     }
-    if (!o || o->id != e->object || o->dead != (e->kind == WISP__CHANGE_DESPAWN)) return;
+    if (!o || o->dead != (e->kind == WISP__CHANGE_DESPAWN)) return;
     if (e->kind == WISP__CHANGE_DESPAWN) {
         o->dead = o->held = false;
         o->of->count++;
@@ -29324,10 +29502,10 @@ static void wisp__scope_clear(wisp *w, wisp__scope *s, bool back) {
     w->journal.open = NULL;
     while (s->last) {
         wisp__change *e = s->last;
-        wisp__object *o = wisp__object_at(w, (int)(e->object & WISP__OBJECT_INDEX));
+        wisp__object *o = wisp__object_named(w, e->object);
         s->last = e->before;
         if (back) wisp__change_put_back(w, e);
-        else if (e->kind == WISP__CHANGE_DESPAWN && o && o->id == e->object && o->held) {
+        else if (e->kind == WISP__CHANGE_DESPAWN && o && o->held) {
             o->of->count++;
             w->objects.count += !o->from;
             wisp__object_die(w, o);
@@ -29453,7 +29631,9 @@ static void wisp__object_correct(wisp *w, wisp__object *o) {
 
 /* The server is to get what this end has made of an object that it owns. */
 static void wisp__object_up(wisp *w, wisp__object *o) {
-    if (o->notes || !o->made || o->dead || !o->from || !w->objects.server) return;
+    if (o->notes || !o->made || o->dead || !o->from || !w->objects.server ||
+        o->of->desc.authority == WISP_AUTHORITY_SERVER)
+        return;
     if (wisp__audience_open(w, w->objects.server)) wisp__note_add(w, w->objects.server, o);
     else w->objects.starved = true;
 }
@@ -29525,7 +29705,7 @@ static void wisp__object_commit(wisp *w, wisp__object *o) {
     }
     wisp__object_place_itself(w, o);
     if (guess) o->predicted = wisp__object_mine(w, o);
-    if (guess && !o->predicted)                        /* it was given on */
+    if (guess && !o->predicted && o->row)              /* it was given on */
         wisp__object_struct_of(w, o, o->row, o->made, wisp__object_image(o));
     if (!same) wisp__object_replace(w, o, row);
     if (!o->from && !decides) wisp__owner_commit(w, o, before != wisp__owner_row(w, o));
@@ -29584,8 +29764,8 @@ static void wisp__objects_orphaned(wisp *w) {
     for (int i = 0; i < w->objects.class_count; i++)
         for (wisp__object *o = w->objects.classes[i]->first; o; o = o->next) {
             if (!o->orphan || o->dead) continue;
-            if (o->of->desc.owner_gone == WISP_TO_SERVER) wisp__object_give(w, o, 0);
-            else wisp__object_die(w, o);
+            if (o->of->desc.owner_gone != WISP_TO_SERVER || !o->spawned) wisp__object_die(w, o);
+            else wisp__object_give(w, o, 0);
         }
 }
 
@@ -29613,61 +29793,155 @@ static wisp_result wisp__spawn_check(wisp *w, const wisp__class *c, const void *
     if (w->objects.settling) return wisp__interest_busy(w);
     if (w->clock.rate <= 0)
         return wisp__explain(w, WISP_E_UNSUPPORTED, "objects need ticks: set desc.tick_rate");
-    if (w->objects.server || w->objects.lost)
-        return wisp__explain(w, WISP_E_UNSUPPORTED, "this end sees the objects of a server, which "
-                             "alone spawns them");
     if (w->objects.count < w->base.limits.objects) return WISP_OK;
     return wisp__no_room(w, WISP_E_LIMIT, w->base.limits.objects, "limits.objects");
+}
+
+/* Does a server that this end has joined confirm what it spawns of a class? */
+static bool wisp__spawn_asks(const wisp *w, const wisp__class *c) {
+    const wisp__session *s = w->objects.made ? NULL : wisp__session_of(w, wisp_server());
+    return w->objects.server || w->objects.lost ||
+           (s && s->peer.state == WISP__JOINED && !w->clock.tickless &&
+            (c->desc.authority || c->desc.predict));
+}
+
+/* May an end spawn an object at its server? */
+static wisp_result wisp__spawn_may(wisp *w, const wisp__class *c, int owner) {
+    bool owners = c->desc.authority == WISP_AUTHORITY_OWNER, full = false;
+    int waits = 0;
+    if (c->property || (!owners && !c->desc.predict))
+        return wisp__explain(w, WISP_E_UNSUPPORTED, "this end sees the objects of a server, which "
+                             "alone spawns them");
+    if (!owners && !w->objects.ticking)
+        return wisp__explain(w, WISP_E_UNSUPPORTED, "a predicted spawn is made in a tick handler, "
+                             "as the server makes it");
+    if (w->objects.lost || !wisp_me(w).id)
+        return wisp__explain(w, WISP_E_AGAIN, "the server has not told yet who this end is");
+    if (owner != wisp_me(w).id)
+        return wisp__explain(w, WISP_E_AUTHORITY, "this end is player %d, and does not spawn for "
+                             "player %d", wisp_me(w).id, owner);
+    if (!wisp__objects_follow(w, wisp__session_of(w, wisp_server())))
+        return wisp__explain(w, WISP_E_UNSUPPORTED, "this end has objects of another server");
+    for (const wisp__object *o = w->objects.claims; o; o = o->next_look) {
+        uint16_t ago = (uint16_t)(w->objects.ordinal + 1 - o->ordinal);
+        full |= ++waits >= WISP__CLAIMS || (owners && o->of->desc.authority && ago >= WISP__SPAWNS);
+    }
+    if (!full) return WISP_OK;
+    return wisp__explain(w, WISP_E_AGAIN, "too many spawns wait for the answer of the server");
+}
+
+/* This end has spawned an object: it waits for the server. */
+static void wisp__claim_begin(wisp *w, wisp__object *o) {
+    wisp__objects *all = &w->objects;
+    o->claimed = true;
+    o->spawn_tick = (uint32_t)w->clock.tick;
+    if (o->of->desc.authority)
+        all->ordinal = (uint16_t)(all->ordinal % (WISP__OBJECT_INDEX - 1) + 1);    /* no index */
+    o->ordinal = o->of->desc.authority ? all->ordinal : all->spawn_ordinal++;
+    o->next_look = all->claims;
+    all->claims = o;
+}
+
+/* A tick handler of a server spawns what its owner may have predicted. */
+static void wisp__claim_predicted(wisp *w, wisp__object *o) {
+    wisp__session *s = o->of->desc.predict && w->objects.ticking
+                           ? wisp__player_session(w, o->owner) : NULL;
+    wisp__audience *a = s && wisp__audience_open(w, s) ? wisp__audience_of(w, s) : NULL;
+    uint32_t tick = (uint32_t)w->clock.tick;
+    if (!a) return;
+    if (a->spawn_tick != tick) a->spawn_ordinal = 0;
+    a->spawn_tick = o->spawn_tick = tick;
+    o->ordinal = a->spawn_ordinal++;
+    o->claimed = true;
+}
+
+/* An object without a state: ours, or one that waits for the server (`asks`). NULL with w->why. */
+static wisp__object *wisp__object_begin(wisp *w, wisp__class *c, uint16_t owner, bool asks) {
+    wisp__object *o = NULL;
+    uint32_t id = 0;
+    w->why = asks ? WISP_OK : wisp__place_take(w, &id);
+    if (!w->why) o = wisp__object_new(w, c, id);
+    if (o && (asks ? !wisp__owned_make(w, o)
+                   : c->desc.position && !wisp__presence_of(w, o))) {
+        o->from = asks;
+        w->objects.count += asks;                      /* which that takes off */
+        wisp__object_drop(w, o);
+        o = NULL;
+    }
+    if (!w->why && !o) {
+        if (id) wisp__place_free(&w->objects, (int)(id & WISP__OBJECT_INDEX));
+        w->why = WISP_E_MEMORY;
+    }
+    if (w->why) wisp__no_more_memory(w);
+    if (w->why) return NULL;
+    o->owner = owner;
+    o->from = asks;
+    c->count++;
+    w->objects.count++;
+    if (asks) wisp__claim_begin(w, o);
+    else w->objects.places[id & WISP__OBJECT_INDEX].of = c;
+    return o;
+}
+
+/* Makes the first row of an object of its struct. */
+static wisp_result wisp__object_appear(wisp *w, wisp__object *o) {
+    wisp_result why = wisp__object_row(w, o, &o->row);
+    if (!why && !wisp__object_renew(w, o, o->row)) why = WISP_E_MEMORY;
+    if (why) {
+        wisp__encoded_release(w, o->row);
+        o->row = NULL;
+        wisp__object_refuse(w, o, wisp__class_program(w, o->of), why);
+        return why;
+    }
+    o->spawned = o->made = true;
+    if (o->from) {
+        o->owned->tick = w->clock.tick;
+        wisp__object_up(w, o);
+        return WISP_OK;
+    }
+    o->tick = w->clock.tick;
+    o->since = (uint32_t)o->tick;
+    wisp__object_place_itself(w, o);
+    wisp__look_later(w, o);
+    return WISP_OK;
 }
 
 wisp_object wisp_spawn(wisp *w, wisp_class of, wisp_player owner, const void *state) {
     wisp__class *c = wisp__class_of(w, of);
     wisp__object *o = NULL;
-    uint32_t id = 0;
+    bool asks;
     if (!w) return wisp__object_handle(NULL);
     w->why = wisp__spawn_check(w, c, state);
-    if (w->why) return wisp__object_handle(NULL);
-    w->why = wisp__place_take(w, &id);
-    if (!w->why) o = wisp__object_new(w, c, id);
-    if (o && c->desc.position && !wisp__presence_of(w, o)) {
-        wisp__object_drop(w, o);
-        o = NULL;
-    }
-    if (!w->why && !o) {
-        wisp__place_free(&w->objects, (int)(id & WISP__OBJECT_INDEX));
-        w->why = WISP_E_MEMORY;
-    }
-    if (w->why) wisp__no_more_memory(w);
-    if (w->why) return wisp__object_handle(NULL);
-    o->owner = owner.id;
-    w->objects.places[id & WISP__OBJECT_INDEX].of = c;
+    asks = !w->why && wisp__spawn_asks(w, c);
+    if (asks) w->why = wisp__spawn_may(w, c, owner.id);
+    if (!w->why) o = wisp__object_begin(w, c, owner.id, asks);
+    if (!o) return wisp__object_handle(NULL);
     memcpy(wisp__object_image(o), state, (size_t)c->desc.schema->bytes);
-    w->why = wisp__object_row(w, o, &o->row);
-    if (!w->why && !wisp__object_renew(w, o, o->row)) w->why = WISP_E_MEMORY;
-    if (w->why) {
-        wisp__object_refuse(w, o, wisp__class_program(w, c), w->why);
-        wisp__place_free(&w->objects, (int)(id & WISP__OBJECT_INDEX));
-        wisp__object_drop(w, o);
-        return wisp__object_handle(NULL);
-    }
-    o->tick = w->clock.tick;
-    o->since = (uint32_t)o->tick;
-    o->spawned = o->made = true;
-    c->count++;
-    w->objects.count++;
-    if (!wisp__journal_note_object(w, o, WISP__CHANGE_SPAWN)) {
-        wisp__object_die(w, o);
-        return wisp__object_handle(NULL);
-    }
-    wisp__object_place_itself(w, o);
-    wisp__look_later(w, o);
-    return wisp__object_handle(o);
+    w->why = wisp__object_appear(w, o);
+    if (!w->why && !wisp__journal_note_object(w, o, WISP__CHANGE_SPAWN)) w->why = WISP_E_MEMORY;
+    if (w->why) wisp__object_die(w, o);
+    else if (!asks) wisp__claim_predicted(w, o);
+    return wisp__object_handle(w->why ? NULL : o);
+}
+
+/* The server of an object that its owner despawns is to know that. */
+static wisp_result wisp__object_parts_up(wisp *w, wisp__object *o) {
+    if (!o->notes && wisp__audience_open(w, w->objects.server))
+        wisp__note_add(w, w->objects.server, o);
+    return o->notes ? WISP_OK : wisp__no_more_memory(w);
 }
 
 wisp_result wisp_despawn(wisp *w, wisp_object handle) {
     wisp_result why;
-    wisp__object *o = wisp__object_own(w, handle, &why);
-    return !o || wisp__object_part(w, o) ? why : w->why;
+    wisp__object *o = wisp__object_get(w, handle);
+    bool owners = o && o->from && o->spawned && o->of->desc.authority == WISP_AUTHORITY_OWNER &&
+                  !o->of->property && w->objects.server && wisp__object_decides(w, o);
+    if (!owners && !(o && wisp__object_waits(o))) {
+        o = wisp__object_own(w, handle, &why);
+        if (!o) return why;
+    }
+    why = owners ? wisp__object_parts_up(w, o) : WISP_OK;
+    return why || wisp__object_part(w, o) ? why : w->why;
 }
 
 void *wisp_object_edit(wisp *w, wisp_object handle) {
@@ -30286,6 +30560,9 @@ typedef struct wisp__object_head {
     uint16_t generation;           /* of these */
     uint16_t owner, changes;       /* and what follows: of a description */
     uint8_t turn;
+    bool claimed;
+    uint32_t spawn_tick;
+    uint16_t ordinal;
     wisp__class *of;
     wisp__encoding *encoding;
     const wisp__program *program;  /* of the row */
@@ -30304,6 +30581,9 @@ static void wisp__object_get_description(wisp__reading *r, wisp__object_head *h)
     h->owner = (uint16_t)wisp__get(&r->from, 16);
     h->changes = (uint16_t)wisp__get(&r->from, 16);
     h->turn = (uint8_t)wisp__get(&r->from, 8);
+    h->claimed = wisp__get(&r->from, 1) != 0;
+    if (h->claimed) h->spawn_tick = (uint32_t)wisp__get(&r->from, 32);
+    if (h->claimed) h->ordinal = (uint16_t)wisp__get(&r->from, 16);
     h->tag_count = wisp__object_get_tags(r, h->tags);
     if (!h->of || (e && (e->kind == WISP__CODED || e->delta || e->compressed)))
         wisp__break(r, "an object of a class that was not bound here");
@@ -30318,6 +30598,7 @@ static bool wisp__object_get_head(wisp__reading *r, wisp__object_head *h, wisp__
         return false;
     }
     h->index = wisp__place_get(all, &r->from);
+    if (h->index == WISP__OBJECT_ALL) wisp__break(r, "an object with a number that none has");
     if (wisp__get(&r->from, 1)) {
         h->times = all->recent[0];
     } else if (wisp__get(&r->from, 1)) {
@@ -30368,10 +30649,34 @@ static wisp__object_place *wisp__told_place(wisp *w, int index) {
     return &w->objects.places[index];
 }
 
-/* The object of a number, made if it is new. NULL: it has gone before, or there is no memory. */
-static wisp__object *wisp__object_told(wisp__reading *r, wisp__class *c, uint32_t id,
-                                       const wisp__encoding *e) {
+/* The server tells of a spawn of this end: the object here gets the number. false: there is no such
+   spawn. */
+static bool wisp__claim_tell(wisp__reading *r, const wisp__object_head *h,
+                             wisp__object_place *place, uint32_t id) {
     wisp *w = r->w;
+    wisp__object *o = wisp__claim_find(w, h->of, h->spawn_tick, h->ordinal);
+    if (!wisp__pay_each(&w->content.credit, WISP__SPAWNS, WISP__PRICE_STEP) || !o) return false;
+    if (o->notes) wisp__note_remove(w, r->s, o->notes);
+    o->id = id;
+    o->described = h->encoding ? h->encoding->described : NULL;
+    place->object = o;
+    place->tick = r->tick;
+    if (!o->of->desc.authority) o->made = false;
+    if (o->dead && o->of->desc.authority) {            /* it goes there too */
+        wisp__claim_end(w, o);
+        wisp__note_add(w, r->s, o);
+    } else {
+        wisp__object_news(w, o, WISP__OBJECT_SPAWNED);
+    }
+    return true;
+}
+
+/* The object of a number, made if it is new. NULL: it has gone before, or there is no memory. */
+static wisp__object *wisp__object_told(wisp__reading *r, const wisp__object_head *h) {
+    wisp *w = r->w;
+    wisp__class *c = h->of;
+    const wisp__encoding *e = h->encoding;
+    uint32_t id = (uint32_t)h->generation << 16 | (uint32_t)h->index;
     wisp__object_place *place = wisp__told_place(w, (int)(id & WISP__OBJECT_INDEX));
     wisp__object *o = place ? place->object : NULL;
     bool full;
@@ -30381,8 +30686,12 @@ static wisp__object *wisp__object_told(wisp__reading *r, wisp__class *c, uint32_
         return NULL;
     if (o && o->id == id && !o->dead) return o->from && o->of == c ? o : NULL;  /* it keeps it */
     if (o && (!o->from || id < o->id)) return NULL;
+    if (o && o->dead && o->notes && h->owner == wisp_me(w).id) return NULL;    /* despawned here */
     if (o && !o->dead) wisp__object_end(w, o);
+    if (o && o->notes) wisp__note_remove(w, r->s, o->notes);
     place->program = wisp__encoding_program(e);        /* its rows are passed, if it is not taken */
+    if (h->claimed && h->owner == wisp_me(w).id && wisp__claim_tell(r, h, place, id))
+        return place->object;
     full = w->objects.count >= w->base.limits.objects;
     o = full ? NULL : wisp__object_new(w, c, id);
     if (!o) {
@@ -30451,6 +30760,7 @@ static void wisp__object_turned(wisp *w, wisp__object *o) {
 static wisp__object *wisp__object_described(wisp__reading *r, wisp__object_head *h) {
     wisp *w = r->w;
     wisp__object *o;
+    bool adopted;
     if ((h->program == &wisp__any) != (wisp__class_program(w, h->of) == &wisp__any)) {
         wisp__object_place *place = wisp__told_place(w, h->index);
         if (place && !place->object) place->program = h->program;      /* its rows are passed */
@@ -30458,9 +30768,10 @@ static wisp__object *wisp__object_described(wisp__reading *r, wisp__object_head 
                     "one end has a schema for it and the other has none");
         return NULL;
     }
-    o = wisp__object_told(r, h->of, (uint32_t)h->generation << 16 | (uint32_t)h->index,
-                          h->encoding);
-    if (o && !o->dead && (!o->row || (int16_t)(h->changes - o->description) > 0)) {
+    o = wisp__object_told(r, h);
+    adopted = o && o->claimed;
+    if (o) wisp__claim_end(w, o);
+    if (o && !o->dead && (!o->row || adopted || (int16_t)(h->changes - o->description) > 0)) {
         bool overruled = o->row && (o->owner != h->owner || o->turn != h->turn);
         if (o->row && o->owner != h->owner) wisp__object_news(w, o, WISP__OBJECT_CHANGED);
         o->owner = h->owner;
@@ -30468,6 +30779,11 @@ static wisp__object *wisp__object_described(wisp__reading *r, wisp__object_head 
         o->turn = h->turn;
         wisp__object_retag(w, o, h->tags, h->tag_count);
         if (overruled) wisp__object_turned(w, o);
+        else wisp__object_up(w, o);
+    }
+    if (adopted && !o->made) {                         /* the server's state takes its place */
+        wisp__encoded_release(w, o->row);
+        o->row = NULL;
     }
     return o;
 }
@@ -30788,6 +31104,71 @@ static bool wisp__on_object(wisp__reading *r, wisp__object_head *h,
     return false;
 }
 
+static void wisp__spawn_refused(wisp *w, wisp__session *s, uint16_t ordinal, wisp_result code) {
+    wisp__edit_refused(w, s, WISP__PROVISIONAL | (uint32_t)ordinal, code);
+}
+
+/* The object of a spawn that a peer asks for, for the first time. NULL: it may not. */
+static wisp__object *wisp__spawn_asked(wisp__reading *r, wisp__audience *a,
+                                       const wisp__object_head *h) {
+    wisp *w = r->w;
+    const wisp_limits *most = &w->base.limits;
+    wisp__object *o = NULL;
+    wisp_result why = WISP_OK;
+    if (!wisp__pay_memory(&w->content.credit, wisp__object_bytes(h->of)))
+        wisp__break_unpaid(r);
+    else if (h->of->desc.authority != WISP_AUTHORITY_OWNER || h->of->property ||
+             h->owner != wisp__session_player(w, r->s) || !h->claimed)
+        why = WISP_E_AUTHORITY;
+    else if (w->clock.rate <= 0 || a->spawned >= most->peer_objects ||
+             w->objects.count >= most->objects)
+        why = WISP_E_LIMIT;
+    else o = wisp__object_begin(w, h->of, h->owner, false);
+    if (!why && !o) why = w->why;
+    if (why) wisp__spawn_refused(w, r->s, (uint16_t)h->index, why);
+    if (!o || r->from.failed) return NULL;
+    o->claimed = o->asked = true;
+    o->spawn_tick = h->spawn_tick;
+    o->ordinal = (uint16_t)h->index;
+    a->spawned++;
+    return o;
+}
+
+/* Reads a record of an object that a peer has spawned, or despawned, while it does not know the
+   number. The index is the ordinal. */
+static bool wisp__on_spawn(wisp__reading *r, wisp__object_head *h) {
+    wisp *w = r->w;
+    wisp__audience *a = wisp__audience_open(w, r->s) ? wisp__audience_of(w, r->s) : NULL;
+    uint16_t ordinal = (uint16_t)h->index, *last;
+    wisp__object *o = NULL, *made;
+    wisp_object *known;
+    bool later, good;
+    if (a && !a->spawns) a->spawns = (wisp__spawns *)wisp__alloc(&w->base, sizeof *a->spawns);
+    if (!a || !a->spawns) {
+        wisp__objects_unread(r);
+        return false;
+    }
+    last = &a->spawns->ordinals[ordinal % WISP__SPAWNS];
+    known = &a->spawns->objects[ordinal % WISP__SPAWNS];
+    later = !*last || (int16_t)(ordinal - *last) > 0;
+    if (later && !h->gone) o = wisp__spawn_asked(r, a, h);
+    else if (*last == ordinal) o = wisp__object_get(w, *known);
+    made = later ? o : NULL;
+    if (later) *known = wisp__object_handle(o);
+    if (later) *last = ordinal;
+    if (o && h->gone && o->asked) wisp__object_end(w, o);
+    if (o && (!o->asked || !wisp__owned_make(w, o) || h->of != o->of || h->turn != o->turn))
+        o = NULL;
+    good = h->gone || (h->program && wisp__on_object_row(r, o, h->program, h->times, false));
+    if (made && !(made->owned && made->owned->rows.count)) {           /* it has to come again */
+        *last = (uint16_t)(ordinal - 1);
+        made->claimed = false;
+        wisp__object_die(w, made);
+        if (!r->from.failed) wisp__object_lacks(w, r->s, WISP__OBJECT_ALL);
+    }
+    return good && !r->from.failed;
+}
+
 /* Reads a record of a peer that has joined, about an object of ours that it owns. */
 static bool wisp__on_owners_object(wisp__reading *r, wisp__object_head *h,
                                    wisp__records *all) {
@@ -30796,6 +31177,7 @@ static bool wisp__on_owners_object(wisp__reading *r, wisp__object_head *h,
     wisp__object *o;
     bool turn;
     if (!wisp__object_get_head(r, h, all)) return false;
+    if ((h->described || h->gone) && !h->generation) return wisp__on_spawn(r, h);
     c = h->index < w->objects.made ? w->objects.places[h->index].of : NULL;
     o = wisp__object_of_owner(r, h);
     if (h->gone) {
@@ -30821,6 +31203,7 @@ static bool wisp__on_owners_object(wisp__reading *r, wisp__object_head *h,
 /* The handler has spawned an object with this result. */
 static void wisp__object_judged(wisp *w, wisp__object *o, wisp_result result) {
     bool ready = o->assets != WISP__ASSETS_NONE;       /* wisp_ready was called meanwhile */
+    if (!o->from) return;
     o->hidden = result < 0;
     if (o->hidden) o->assets = WISP__ASSETS_REFUSED;
     else if (result == WISP_PENDING && !ready) o->assets = WISP__ASSETS_WAIT;
@@ -30868,6 +31251,7 @@ static void wisp__object_tell(wisp *w, wisp__object *o, unsigned what, const voi
     event.object = wisp__object_handle(o);
     event.state = wisp__object_image(o);
     event.before = before;
+    event.result = o->refused;
     event.tick = o->from ? o->tick : w->clock.tick;
     event.player.id = o->owner;
     event.user = desc->user;
@@ -30955,6 +31339,7 @@ static void wisp__object_judge(wisp *w, wisp__object *o) {
     wisp_result result = WISP_E_MEMORY;
     uint8_t *states;
     uint8_t turn = o->turn;
+    bool spawns = !o->spawned;
     if (o->dead || !t || !t->asks || !s) return;
     t->asks = false;
     wisp__codec_turn(&w->content);
@@ -30970,8 +31355,19 @@ static void wisp__object_judge(wisp *w, wisp__object *o) {
     if (!result && o->of->property)
         result = wisp__property_ask(w, o, s, states + bytes);
     else if (!result)
-        result = wisp__object_ask(w, o, s, states + 2 * bytes, states);
+        result = wisp__object_ask(w, o, s, states + 2 * bytes, spawns ? NULL : states);
     if (w->destroyed || o->dead || o->turn != turn || o->owned != t) return;
+    if (!result) {
+        memcpy(wisp__object_image(o), states + 2 * bytes, bytes);
+        if (spawns) result = wisp__object_appear(w, o);
+    }
+    if (result && spawns) {
+        o->claimed = false;
+        if (wisp__player_session(w, o->owner) == s)
+            wisp__spawn_refused(w, s, o->ordinal, result);
+        wisp__object_die(w, o);
+        return;
+    }
     if (result) {
         if (wisp__player_session(w, o->owner) == s)
             wisp__edit_refused(w, s, o->id & WISP__OBJECT_INDEX, result);
@@ -30980,10 +31376,15 @@ static void wisp__object_judge(wisp *w, wisp__object *o) {
     }
     t->asked = true;
     if (o->of->property) return;
-    memcpy(wisp__object_image(o), states + 2 * bytes, bytes);
-    wisp__object_touch(w, o);
     t->touched = memcmp(states + bytes, states + 2 * bytes, bytes) != 0;
-    wisp__object_tell(w, o, WISP__OBJECT_CHANGED, states);
+    if (spawns) {
+        if (!wisp__owner_told(w, o)) wisp__object_correct(w, o);
+        t->asked = false;
+    } else {
+        wisp__object_touch(w, o);
+    }
+    wisp__object_tell(w, o, spawns ? WISP__OBJECT_SPAWNED : WISP__OBJECT_CHANGED,
+                      spawns ? NULL : states);
 }
 
 /* Runs the handlers of all objects that a packet has changed. */
@@ -30998,10 +31399,11 @@ static void wisp__objects_tell(wisp *w) {
         if (!o->from) wisp__object_judge(w, o);
         o->missed = o->assets == WISP__ASSETS_WAIT;
         if (o->missed && !o->dead) continue;
-        taken = o->from && (!o->dead || !o->spawned) && o->row && wisp__object_take(w, o, &before);
+        taken = o->from && (!o->dead || !o->spawned) && o->row &&
+                (o->made || wisp__object_take(w, o, &before));
         if (o->of->property && (taken || o->dead)) wisp__property_told(w, o);
         if (o->hidden || o->of->property) continue;
-        if (!o->spawned && taken) {
+        if (taken && (!o->spawned || news & WISP__OBJECT_SPAWNED)) {
             o->spawned = true;
             wisp__object_tell(w, o, WISP__OBJECT_SPAWNED, NULL);
         } else if (taken && news & WISP__OBJECT_CHANGED) {
@@ -31014,14 +31416,23 @@ static void wisp__objects_tell(wisp *w) {
     }
 }
 
-/* The server of an end that has joined it is the one whose objects are here. */
-static bool wisp__objects_follow(wisp *w, wisp__session *s) {
-    if (!w->objects.server && !w->objects.lost && !w->objects.made) {
-        w->objects.server = s;             /* what it has told before was not taken */
-        if (w->objects.served) wisp__object_lacks(w, s, WISP__OBJECT_ALL);
-        w->objects.served = true;
+/* The server has not taken a spawn. */
+static void wisp__claim_refuse(wisp *w, wisp__object *o, wisp_result why) {
+    if (o->notes) wisp__note_remove(w, w->objects.server, o->notes);
+    wisp__claim_end(w, o);
+    o->refused = (int16_t)why;
+    if (!o->dead) wisp__object_end(w, o);
+}
+
+/* All that the server has spawned up to a tick has been told: what was predicted of that and is not
+   among it was wrong. */
+static void wisp__claims_confirmed(wisp *w) {
+    for (wisp__object *o = w->objects.claims, *next; o; o = next) {
+        next = o->next_look;
+        if (!o->of->desc.authority &&
+            wisp__distance(o->spawn_tick, (uint32_t)w->clock.confirmed) <= 0)
+            wisp__claim_refuse(w, o, WISP_E_STALE);
     }
-    return w->objects.server == s;
 }
 
 /* Reads the objects of a packet, with which it ends. */
@@ -31040,26 +31451,36 @@ static void wisp__on_objects(wisp__reading *r) {
         good = server ? wisp__on_object(r, &h, &all) : wisp__on_owners_object(r, &h, &all);
     r->has_previous = false;
     if (good && r->complete && r->w->objects.server == r->s && !r->from.failed &&
-        r->tick > r->w->clock.confirmed)
+        r->tick > r->w->clock.confirmed) {
         r->w->clock.confirmed = r->tick;
+        wisp__claims_confirmed(r->w);
+    }
     wisp__objects_tell(r->w);
     wisp__properties_run(r->w);
 }
 
-/* A server has not taken an edit. */
+/* A server has not taken an edit or a spawn. */
 static void wisp__on_refused(wisp__reading *r) {
     uint32_t refusal = (uint32_t)wisp__get(&r->from, 32);
     int told = -1 - (int)(refusal & 0x7fff);
     wisp_result code = told == WISP_E_STALE ? told : wisp__code_received(told, false);
-    const wisp__object *o = wisp__object_at(r->w, (int)(refusal >> 15 & WISP__OBJECT_INDEX));
+    wisp__object *o = wisp__object_at(r->w, (int)(refusal >> 15 & WISP__OBJECT_INDEX));
+    bool spawn = refusal >> 31;
     char text[96];
     if (r->from.failed) return;
     if (!wisp__joined_by_us(r->s) || !wisp__pay(&r->w->content.credit, WISP__PRICE_ERROR)) {
         wisp__break_unpaid(r);
         return;
     }
-    snprintf(text, sizeof text, "the server has refused an edit of object %lu: %s",
-             (unsigned long)(o ? o->id : 0), wisp_result_text(code));
+    if (spawn) {
+        for (o = r->w->objects.claims; o; o = o->next_look)
+            if (o->of->desc.authority && o->ordinal == (refusal >> 15 & WISP__OBJECT_INDEX)) break;
+        if (o) wisp__claim_refuse(r->w, o, code);
+        if (!o || code == WISP_E_STALE) return;        /* it was answered before */
+    }
+    snprintf(text, sizeof text, "the server has refused %s object %lu: %s",
+             spawn ? "to spawn" : "an edit of", (unsigned long)(o ? o->id : 0),
+             wisp_result_text(code));
     wisp__error(r->w, r->s, o ? r->w->registry.remotes[o->of->remote] : NULL, code, text);
 }
 
@@ -31088,6 +31509,8 @@ static void wisp__objects_free(wisp *w) {
         wisp__free(&w->base, w->objects.classes[i], sizeof *w->objects.classes[i]);
     }
     wisp__interest_free(w);
+    wisp__free(&w->base, w->objects.aliases,
+               (size_t)w->objects.alias_room * sizeof *w->objects.aliases);
     wisp__array_free(&w->base, WISP__ARRAY(w->objects.places, w->objects.room));
     wisp__array_free(&w->base, WISP__ARRAY(w->objects.classes, w->objects.class_room));
     wisp__array_free(&w->base, WISP__ARRAY(w->objects.audiences, w->objects.audience_room));
@@ -31095,7 +31518,7 @@ static void wisp__objects_free(wisp *w) {
 
 WISP__UNUSED static void wisp__objects_check(const wisp *w) {
     int64_t past = 0;
-    int count = 0;
+    int count = 0, named = 0;
     wisp__interest_check(w);
     wisp__journal_check(w);
     for (int i = 0; i < w->objects.class_count; i++) {
@@ -31103,7 +31526,8 @@ WISP__UNUSED static void wisp__objects_check(const wisp *w) {
         for (const wisp__object *o = w->objects.classes[i]->first; o; o = o->next) {
             live += !o->dead;
             count += o->from || !o->dead;
-            WISP_ASSERT(o->dead || wisp__object_at(w, (int)(o->id & WISP__OBJECT_INDEX)) == o);
+            WISP_ASSERT(o->dead || wisp__object_named(w, o->id) == o);
+            named += o->alias != 0;
             WISP_ASSERT(!o->from || !o->notes || o->of->desc.authority);
             for (int k = 0; k < o->kept.count; k++)
                 past += wisp__past_cost(wisp__kept_at(&o->kept, k)->row);
@@ -31113,6 +31537,9 @@ WISP__UNUSED static void wisp__objects_check(const wisp *w) {
         }
         WISP_ASSERT(live == w->objects.classes[i]->count);
     }
+    WISP_ASSERT(named == w->objects.alias_count);
+    for (const wisp__object *o = w->objects.claims; o; o = o->next_look)
+        WISP_ASSERT(wisp__object_waits(o) && o->alias);
     WISP_ASSERT(past == w->objects.kept_bytes);
     for (int i = 0; i < w->objects.audience_room; i++) {
         const wisp__audience *a = w->objects.audiences[i];
@@ -31128,6 +31555,7 @@ WISP__UNUSED static void wisp__objects_check(const wisp *w) {
 static inline void wisp__objects_lose(wisp *w) { (void)w; }
 static inline void wisp__objects_free(wisp *w) { (void)w; }
 static inline void wisp__objects_check(const wisp *w) { (void)w; }
+static inline void wisp__objects_tell(wisp *w) { (void)w; }
 static void wisp__on_objects(wisp__reading *r) { wisp__break(r, "a record of no kind"); }
 static void wisp__on_refused(wisp__reading *r) { wisp__break(r, "a record of no kind"); }
 
@@ -31333,7 +31761,7 @@ static bool wisp__moment_view(wisp *w, const wisp__object *o, const wisp__moment
 /* An object that a caller may see. */
 static const wisp__object *wisp__object_seen(const wisp *w, wisp_object handle) {
     const wisp__object *o = wisp__object_get(w, handle);
-    return o && o->spawned && !o->hidden && o->of->desc.schema ? o : NULL;
+    return o && o->spawned && !o->hidden && o->row && o->of->desc.schema ? o : NULL;
 }
 
 bool wisp_view(wisp *w, wisp_object handle, int moment, void *out) {
@@ -31341,7 +31769,9 @@ bool wisp_view(wisp *w, wisp_object handle, int moment, void *out) {
     wisp__moment x;
     double beyond;
     if (!o || !out || moment < WISP_NOW || moment > WISP_SMOOTH) return false;
-    if (moment == WISP_SMOOTH && !wisp_decides(w, handle) && w->clock.smooths) {
+    if (wisp__object_waits(o) && moment == WISP_CONFIRMED) return false;
+    if (moment == WISP_SMOOTH && !wisp_decides(w, handle) && w->clock.smooths &&
+        !wisp__object_waits(o)) {
         o->of->past = WISP__PAST_WANTED;
         beyond = wisp__distance(o->since, (uint32_t)o->tick) > 0 || w->clock.confirmed > o->tick
                      ? 0 : o->of->desc.extrapolate * w->clock.rate;
@@ -31454,7 +31884,7 @@ static void wisp__clock_ask(wisp *w) {
     double pause;
     if (!wisp_peer_equal(server, c->server)) {
         c->server = server;
-        c->following = c->smooths = false;
+        c->following = c->smooths = c->tickless = false;
         c->count = c->heard = 0;
         c->spacing = 1;
         c->next_ask = w->base.time;
@@ -31538,6 +31968,7 @@ static void wisp__on_clock(wisp__reading *r) {
     } else if (f.rate && !wisp__tick_rate_valid(rate)) {
         wisp__break(r, "a rate of ticks out of range");
     } else if (r->s->peer.slot.id == w->clock.server.id) {
+        w->clock.tickless = !f.rate;
         if (f.rate) wisp__clock_answered(w, &f, rate);
         else w->clock.next_ask = w->base.time + 2;
     }
@@ -31635,7 +32066,10 @@ static void wisp__ticks_run(wisp *w) {
         wisp__event_begin(w, &event, none, remote);
         event.tick = c->tick;
         event.step = 1 / c->rate;
+        w->objects.spawn_ordinal = 0;
+        w->objects.ticking = true;
         wisp__events_run(w, remote, &event);
+        w->objects.ticking = false;
         wisp__objects_commit(w);
     }
 }
@@ -41029,6 +41463,7 @@ wisp_result wisp_update(wisp *w, double now) {
     wisp__run_timers(w);
     if (w->base.left_out) wisp__report_left_out(w);
     wisp__dispatch(w);
+    if (w->objects.news) wisp__objects_tell(w);        /* of spawns that were refused */
     if (w->objects.orphans) wisp__objects_orphaned(w);
     wisp__properties_run(w);
     wisp__ticks_run(w);

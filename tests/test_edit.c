@@ -230,6 +230,264 @@ TEST(a_judge_passes_changes_or_refuses) {
     world_close(&t.w);
 }
 
+/* An end spawns an object of its own at its server. */
+static wisp_object owner_spawns(orbs *t, int end, float x, const char *name) {
+    orb made;
+    memset(&made, 0, sizeof made);
+    made.x = x;
+    made.health = 100;
+    made.local = 3;
+    strcpy(made.name, name);
+    return wisp_spawn(t->ends[end], t->of[end], wisp_me(t->ends[end]), &made);
+}
+
+/* What an owner spawns is there at once, and its handle goes on to name it. */
+TEST(an_owner_spawns) {
+    static orbs t;
+    wisp_object first = owned_open(&t, false), o, known;
+    int told = t.logs[0].spawned, on_server = t.told.spawned;
+    orb seen;
+    o = owner_spawns(&t, 0, 5, "shot");
+    if (!CHECK(o.id != 0)) return;
+    CHECK(wisp_view(t.ends[0], o, WISP_NOW, &seen) && seen.x > 4.9f && seen.local == 3);
+    CHECK(wisp_view(t.ends[0], o, WISP_SMOOTH, &seen));
+    CHECK(!wisp_view(t.ends[0], o, WISP_CONFIRMED, &seen));
+    CHECK(wisp_is_mine(t.ends[0], o) && wisp_decides(t.ends[0], o));
+    CHECK_EQ_INT(wisp_class_of(t.ends[0], o).id, t.of[0].id);
+    CHECK_EQ_INT(wisp_set_object_user(t.ends[0], o, &t), WISP_OK);
+    CHECK_EQ_INT(wisp_next(t.ends[0], first).id, o.id);
+    CHECK_EQ_INT(t.logs[0].spawned, told);
+    for (int i = 0; i < 20; i++) {
+        orb *edit = (orb *)wisp_object_edit(t.ends[0], o);
+        if (CHECK(edit != NULL)) edit->x += 0.5f;
+        world_step(&t.w);
+        world_step(&t.w);
+    }
+    world_run(&t.w, 0.3);
+    CHECK(owned_view(t.ends[0], o).x > 14.9f && owned_view(t.ends[0], o).local == 3);
+    CHECK_EQ_INT(t.logs[0].spawned, told + 1);
+    CHECK_EQ_INT(t.told.spawned, on_server + 1);
+    known = t.logs[0].last;                            /* the number, the same on all ends */
+    CHECK(known.id != o.id && known.id == t.told.last.id);
+    CHECK(wisp_object_user(t.ends[0], o) == &t && wisp_object_user(t.ends[0], known) == &t);
+    CHECK_EQ_INT(wisp_next(t.ends[0], first).id, known.id);
+    CHECK(owned_view(t.server, known).x > 14.9f);
+    CHECK_EQ_INT(wisp_owner_of(t.server, known).id, wisp_me(t.ends[0]).id);
+    CHECK(orbs_agree(&t, 0) && orbs_agree(&t, 1));
+    ((orb *)wisp_object_edit(t.ends[0], o))->health = 7;       /* by either handle */
+    world_run(&t.w, 0.2);
+    ((orb *)wisp_object_edit(t.ends[0], known))->y = 8;
+    world_run(&t.w, 0.2);
+    CHECK(owned_view(t.server, known).health == 7 && owned_view(t.server, known).y > 7.9f);
+    ((orb *)wisp_object_edit(t.server, known))->health = 9;
+    world_run(&t.w, 0.2);
+    CHECK_EQ_INT(owned_view(t.ends[0], o).health, 9);
+    CHECK_EQ_INT(wisp_despawn(t.ends[1], known), WISP_E_UNSUPPORTED);
+    CHECK_EQ_INT(wisp_despawn(t.ends[0], o), WISP_OK);
+    CHECK_EQ_INT(wisp_despawn(t.ends[0], o), WISP_E_STALE);
+    CHECK_EQ_INT(wisp_despawn(t.ends[0], known), WISP_E_STALE);
+    world_run(&t.w, 0.3);
+    CHECK(wisp_class_of(t.server, known).id == 0 && wisp_class_of(t.ends[0], o).id == 0);
+    CHECK(orbs_agree(&t, 0) && orbs_agree(&t, 1));
+    CHECK_EQ_INT(t.told.despawned, 1);
+    CHECK_EQ_INT(wisp_despawn(t.ends[0], first), WISP_OK);     /* also what the server spawned */
+    world_run(&t.w, 0.3);
+    CHECK(wisp_first(t.server, t.of_server).id == 0 && orbs_agree(&t, 0) && orbs_agree(&t, 1));
+    CHECK_EQ_INT(t.logs[0].spawned, told + 1);
+    CHECK_EQ_INT(world_count(&t.w, NULL, WISP_ERROR), 0);
+    CHECK(t.ends[0]->objects.alias_count == 0 && t.ends[0]->objects.claims == NULL);
+    world_close(&t.w);
+}
+
+static wisp_result orb_gone_why;
+static void orb_gone(wisp_event *event) {
+    orb_gone_why = event->result;
+    orb_despawned(event);
+}
+
+/* `judge` refuses or changes a spawn; limits and wrong calls are told. */
+TEST(a_spawn_is_judged_and_bounded) {
+    static orbs t;
+    wisp_player other;
+    wisp_object o;
+    orb made;
+    int told, most = 0;
+    owned_open(&t, true);
+    told = t.logs[0].despawned;
+    t.ends[0]->objects.classes[0]->desc.despawned = orb_gone;
+    o = owner_spawns(&t, 0, 5, "shot");
+    world_run(&t.w, 0.3);
+    CHECK_EQ_INT(judge_log.spawns, 1);
+    CHECK_EQ_STR(owned_view(t.ends[0], o).name, "judged");
+    CHECK_EQ_STR(owned_view(t.server, t.logs[0].last).name, "judged");
+    CHECK(orbs_agree(&t, 0) && orbs_agree(&t, 1));
+    memset(&made, 0, sizeof made);
+    made.health = 501;
+    o = wisp_spawn(t.ends[0], t.of[0], wisp_me(t.ends[0]), &made);
+    CHECK(o.id != 0);
+    world_run(&t.w, 0.3);
+    CHECK_EQ_INT(t.logs[0].despawned, told + 1);
+    CHECK(t.logs[0].last.id == o.id && wisp_class_of(t.ends[0], o).id == 0);
+    CHECK_EQ_INT(orb_gone_why, WISP_E_USER - 7);
+    CHECK_EQ_INT(world_last(&t.w, t.ends[0], WISP_ERROR)->result, WISP_E_USER - 7);
+    CHECK(strstr(world_last(&t.w, t.ends[0], WISP_ERROR)->text, "refused to spawn object") != NULL);
+    CHECK_EQ_INT((int)world_peer_stats(t.server, world_peer(t.server, 0)).edits_refused, 1);
+    CHECK_EQ_INT(t.server->objects.count, 2);
+    other.id = (uint16_t)(wisp_me(t.ends[0]).id + 1);
+    CHECK(wisp_spawn(t.ends[0], t.of[0], other, &made).id == 0);
+    CHECK_EQ_INT(wisp_why(t.ends[0]), WISP_E_AUTHORITY);
+    made.health = 1001;
+    CHECK(wisp_spawn(t.ends[0], t.of[0], wisp_me(t.ends[0]), &made).id == 0);
+    CHECK_EQ_INT(wisp_why(t.ends[0]), WISP_E_INVALID);
+    o = owner_spawns(&t, 0, 6, "");                    /* gone before it is told of */
+    CHECK_EQ_INT(wisp_despawn(t.ends[0], o), WISP_OK);
+    o = owner_spawns(&t, 0, 7, "");                    /* gone before it is answered */
+    world_step(&t.w);
+    world_step(&t.w);
+    CHECK_EQ_INT(wisp_despawn(t.ends[0], o), WISP_OK);
+    world_run(&t.w, 0.3);
+    CHECK(t.server->objects.count == 2 && orbs_agree(&t, 0) && orbs_agree(&t, 1));
+    while (most < 100 && owner_spawns(&t, 0, 1, "").id) most++;
+    CHECK(most >= WISP__SPAWNS - 2 && most <= WISP__SPAWNS);
+    CHECK_EQ_INT(wisp_why(t.ends[0]), WISP_E_AGAIN);
+    t.server->base.limits.peer_objects = 40;
+    world_run(&t.w, 0.5);
+    CHECK_EQ_INT(t.server->objects.count, 41);         /* and one that the server has spawned */
+    CHECK(t.ends[0]->objects.claims == NULL && orbs_agree(&t, 0) && orbs_agree(&t, 1));
+    CHECK_EQ_INT(t.logs[0].despawned, told + 1 + most - 39);
+    CHECK_EQ_INT(orb_gone_why, WISP_E_LIMIT);
+    wisp_leave(t.ends[0], wisp_server(), "enough");
+    world_run(&t.w, 0.3);
+    CHECK(t.server->objects.count == 0 && t.ends[0]->objects.alias_count == 0);
+    world_close(&t.w);
+}
+
+/* An owner spawns out of its own sight: it is told so, as of all that leaves its interest. */
+TEST(a_spawn_out_of_sight_leaves) {
+    static orbs t;
+    wisp_vec3 far = { 50, 0, 0 };
+    wisp_object o;
+    owned_open(&t, false);
+    t.server->objects.classes[0]->desc.position = 1;
+    CHECK_EQ_INT(wisp_focus(t.server, world_peer(t.server, 0), far, 10, 0), WISP_OK);
+    world_run(&t.w, 0.2);
+    o = owner_spawns(&t, 0, 5, "far");
+    world_run(&t.w, 0.3);
+    CHECK(wisp_class_of(t.ends[0], o).id == 0 && t.ends[0]->objects.claims == NULL);
+    CHECK_EQ_INT(t.logs[0].despawned, 1);
+    CHECK_EQ_INT(t.server->objects.count, 2);
+    CHECK(orbs_agree(&t, 1));
+    world_close(&t.w);
+}
+
+/* What a tick handler spawns on both ends is one object; what it spawns here alone goes. */
+static struct { wisp_class of; int spawns; wisp_object last; bool both; } volley;
+
+static void volley_tick(wisp_event *event) {
+    const orbs *t = (const orbs *)event->user;
+    bool server = event->w == t->server;
+    orb made;
+    memset(&made, 0, sizeof made);
+    if (event->tick % 20 || (server && !volley.both)) return;
+    for (int i = 0; i < 3; i++) {
+        wisp_object o;
+        made.x = (float)(event->tick % 50) + (float)i;
+        o = wisp_spawn(event->w, server ? t->of_server : t->of[0], wisp_me(t->ends[0]), &made);
+        if (!server) volley.last = o;
+        if (!server) volley.spawns += o.id != 0;
+    }
+}
+
+TEST(predicted_spawns_are_confirmed_or_taken_back) {
+    static orbs t;
+    int spawned;
+    orbs_open(&t);
+    memset(&volley, 0, sizeof volley);
+    volley.both = true;
+    orbs_desc.predict = WISP_PREDICT_OWNED;
+    orbs_server(&t);
+    orbs_join(&t);
+    world_run(&t.w, 1);
+    orbs_spawn(&t, 1, "other");
+    CHECK(owner_spawns(&t, 0, 1, "").id == 0);         /* not in a tick handler */
+    CHECK_EQ_INT(wisp_why(t.ends[0]), WISP_E_UNSUPPORTED);
+    wisp_on_tick(t.server, volley_tick, &t);
+    wisp_on_tick(t.ends[0], volley_tick, &t);
+    world_run(&t.w, 2);
+    CHECK(volley.spawns >= 9);
+    CHECK(wisp_class_of(t.ends[0], volley.last).id != 0);
+    volley.spawns = 0;
+    spawned = t.logs[0].spawned;
+    CHECK(spawned >= 9 && t.logs[0].despawned == 0);
+    volley.both = false;
+    world_run(&t.w, 1);
+    CHECK(volley.spawns >= 3);
+    volley.both = true;
+    for (int i = 0; i < 60 && volley.spawns % 1000 < 900; i++) {
+        orb *edit = (orb *)wisp_object_edit(t.server, wisp_first(t.server, t.of_server));
+        edit->y += 0.1f;
+        if (i == 0) volley.spawns = 0;
+        world_step(&t.w);
+    }
+    world_run(&t.w, 0.3);
+    CHECK(t.logs[0].despawned >= 3);
+    world_destroy(&t.w, t.server);
+    world_run(&t.w, 15);
+    CHECK(t.ends[0]->objects.claims == NULL);
+    world_close(&t.w);
+}
+
+/* Owners spawn and despawn over a bad link: each spawn is one object, or refused, and all agree. */
+TEST(spawns_over_a_bad_link) {
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        static orbs t;
+        int good = 0;
+        orbs_open(&t);
+        memset(&judge_log, 0, sizeof judge_log);
+        orbs_desc.authority = WISP_AUTHORITY_OWNER;
+        orbs_desc.judge = seed % 2 ? orb_judge : NULL;
+        t.w.bad = true;
+        t.w.net.loss = seed == 1 ? 0 : 0.3;
+        t.w.net.latency = seed % 3 == 0 ? 0.3 : 0.02;
+        t.w.net.jitter = 0.03;
+        t.w.net.duplicate = 0.1;
+        t.w.net.reorder = 0.1;
+        t.w.net.seed = t.random = seed;
+        orbs_server(&t);
+        for (int i = 0; i < 2; i++) orbs_join(&t);
+        world_run(&t.w, 3);
+        for (int step = 0; step < 500; step++) {
+            int end = (int)(orbs_next(&t) & 1);
+            wisp_object o = wisp_first(t.ends[end], t.of[end]);
+            uint64_t r = orbs_next(&t);
+            if (step < 400 && r % 8 == 0) owner_spawns(&t, end, (float)(r >> 8 & 63), "");
+            for (; o.id && step < 400; o = wisp_next(t.ends[end], o)) {
+                uint64_t what = orbs_next(&t);
+                orb *edit = what % 4 || !wisp_is_mine(t.ends[end], o)
+                                ? NULL : (orb *)wisp_object_edit(t.ends[end], o);
+                if (edit) edit->y = (float)(what >> 8 & 63);
+                if (edit && what >> 20 & 1) edit->health = (uint16_t)(what >> 30 & 511);
+                if (edit && what % 64 == 0) wisp_despawn(t.ends[end], o);
+            }
+            o = wisp_first(t.server, t.of_server);
+            if (o.id && r >> 40 & 1 && r % 67 == 0) wisp_give(t.server, o, wisp_me(t.ends[1]));
+            if (o.id && r >> 41 & 1 && r % 71 == 0) wisp_despawn(t.server, o);
+            if (wisp_class_of(t.server, o).id && r % 31 == 0)
+                ((orb *)wisp_object_edit(t.server, o))->z = (float)(r >> 9 & 63);
+            world_step(&t.w);
+        }
+        for (int i = 0; i < 800 && good < 50; i++) {
+            good = orbs_agree(&t, 0) && orbs_agree(&t, 1) && !t.ends[0]->objects.claims &&
+                   !t.ends[1]->objects.claims ? good + 1 : 0;
+            world_step(&t.w);
+        }
+        if (!CHECK(good >= 50)) printf("  seed %d\n", (int)seed);
+        CHECK(t.told.spawned > 20);
+        CHECK_EQ_INT(t.told.wrong + t.logs[0].wrong, 0);
+        world_close(&t.w);
+    }
+}
+
 TEST(wrong_calls_are_told_apart) {
     static orbs t;
     wisp_class_desc desc;
@@ -325,6 +583,11 @@ static const test_case tests[] = {
     CASE(an_owners_edit_is_a_prediction),
     CASE(an_owner_decides),
     CASE(a_judge_passes_changes_or_refuses),
+    CASE(an_owner_spawns),
+    CASE(a_spawn_is_judged_and_bounded),
+    CASE(a_spawn_out_of_sight_leaves),
+    CASE(predicted_spawns_are_confirmed_or_taken_back),
+    CASE(spawns_over_a_bad_link),
     CASE(wrong_calls_are_told_apart),
     CASE(a_row_may_be_larger_than_a_packet)
 };

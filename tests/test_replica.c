@@ -319,6 +319,7 @@ TEST(an_object_keeps_its_class) {
     wisp_class_desc desc;
     wisp_object o;
     wisp__class *other;
+    wisp__object_head h;
     wisp__reading r;
     orbs_open(&t);
     orbs_server(&t);
@@ -333,8 +334,12 @@ TEST(an_object_keeps_its_class) {
     r.w = t.ends[0];
     r.s = wisp__session_of(t.ends[0], wisp_server());
     other = t.ends[0]->objects.classes[1];
-    CHECK(!wisp__object_told(&r, other, o.id,
-                             &t.ends[0]->registry.remotes[other->remote]->encoding));
+    memset(&h, 0, sizeof h);
+    h.of = other;
+    h.encoding = &t.ends[0]->registry.remotes[other->remote]->encoding;
+    h.generation = (uint16_t)(o.id >> 16);
+    h.index = (int)(o.id & 0xffff);
+    CHECK(!wisp__object_told(&r, &h));
     CHECK_EQ_INT(wisp_class_of(t.ends[0], o).id, t.of[0].id);
     CHECK(orbs_agree(&t, 0));
     world_close(&t.w);
