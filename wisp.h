@@ -89,8 +89,8 @@
        >>property       named values with an authority, and their watchers
        >>replica        the objects that a server has told of
        >>view           objects as they are, were, and are drawn
+       >>input          inputs of players by tick: sampled, sent to the server, used there
        >>tick           steps of equal length, numbered alike on all ends of a server
-       >>input          inputs of players by tick, as rows, and their record in packets
        >>rollback       games that all ends run from the inputs of all players
        >>packet_writer  packets filled and sent
        >>session        how sessions begin and end
@@ -2409,6 +2409,40 @@ WISP_API wisp_result wisp_teleport(wisp *w, wisp_object object);
 #endif
 
 /* ===========================================================================
+ * MARK: >>input
+ * What players do, tick by tick: a client samples its input for each tick, and
+ * in the server's tick of that number it is there. The same tick handler runs
+ * on both ends.
+ * ======================================================================== */
+
+/* How an input is known: of this tick, or the last one before it. */
+enum { WISP_INPUT_FRESH = 1, WISP_INPUT_REPEATED };
+
+#ifndef WISP_NO_STATE
+/* On both ends: inputs are structs of this schema, at most 256 bytes, 64 on the
+   wire; zeros must be valid. The ends must agree on it: where they differ each
+   has an error event with the field, and no inputs go. WISP_E_ARGUMENT,
+   WISP_E_SCHEMA, WISP_E_INVALID (zeros), WISP_E_TOO_BIG, WISP_E_BUSY (there is
+   another schema already), WISP_E_LIMIT, WISP_E_MEMORY. */
+WISP_API wisp_result wisp_use_input(wisp *w, const wisp_schema *schema);
+/* Fills the input of this end (it is zeros before) once for each tick that is
+   due, before the handlers of the tick. It goes to the server in every packet
+   until that has it. On a server it is the input of player 0. What is outside
+   the schema is an error event, and no input. Id 0 on failure: wisp_why. */
+WISP_API wisp_connection wisp_on_input(wisp *w,
+                                       void (*sample)(wisp *w, void *input,
+                                                      void *user), void *user);
+/* The input of a player for the tick that runs, until the handler returns. *how
+   (which may be NULL): WISP_INPUT_FRESH; WISP_INPUT_REPEATED: it has not come
+   in time, and this is the last one before; 0 and NULL: there is none. A server
+   uses the first that it gets for a tick, one for each tick and player, and
+   none that comes after its tick or 64 ticks before it. */
+WISP_API const void *wisp_input_of(wisp *w, wisp_player player, int *how);
+/* The same of the object's owner. */
+WISP_API const void *wisp_input_for(wisp *w, wisp_object object, int *how);
+#endif
+
+/* ===========================================================================
  * MARK: >>tick
  * Steps of equal length, for what moves: a handler runs once for each, and both
  * ends number them alike.
@@ -2431,7 +2465,8 @@ WISP_API int64_t     wisp_tick(const wisp *w);
 
 /* Ticks with fractions; equal on a server. On an end that follows a server
    `now` is so far ahead of it that what is sent now arrives in time for that
-   tick: half a round trip, the jitter and a tick. */
+   tick: half a round trip, four times the jitter and a tick; and more or less
+   as the server finds the inputs of this end too late or too early. */
 typedef struct wisp_times_of {
     double now;
     double confirmed;           /* the newest tick of which all that has changed
@@ -4946,6 +4981,7 @@ typedef struct wisp__session {
     bool lacks_all : 1;  /* it is to be asked for the states of all its objects */
     bool answers_all : 1;  /* it is to be told of all assets of which it was not */
     bool inputs_due : 1;  /* the next packet has the record INPUT (rollback) */
+    bool inputs_new : 1;  /* the next packet has the record INPUTS */
     unsigned input_theirs : 4;  /* the number of the game that it plays; 0: none */
     bool untold : 1;  /* the peer does not know a name, which is still to be reported */
     bool state_due : 1;  /* the next packet has the record STATE .. */
@@ -5067,7 +5103,7 @@ typedef struct wisp__connection {
     struct wisp__connection *next;
     int remote;
     bool once, dead;
-    uint8_t kind;                    /* WISP__ON_DESYNC ..; 0: of other names */
+    uint8_t kind;                    /* WISP__ON_DESYNC .. _SAMPLE; 0: of other names */
     wisp_handler fn;
     void *user;
     wisp_pattern *pattern;           /* of a connection by pattern; else NULL */
@@ -5111,8 +5147,9 @@ typedef struct wisp__events {
 enum { WISP__ON_JOINED, WISP__ON_LEFT, WISP__ON_ERROR, WISP__ON_BUDGET, WISP__ON_MOVED,
        WISP__ON_TICK, WISP__ON_ROLLBACK };
 
-/* The events of rollback share a remote, so that they take less of each peer. */
-enum { WISP__ON_DESYNC = 1, WISP__ON_STALLED, WISP__ON_RESUMED };
+/* The events of rollback, and the sampling of inputs, share a remote: they take less of each peer.
+ */
+enum { WISP__ON_DESYNC = 1, WISP__ON_STALLED, WISP__ON_RESUMED, WISP__ON_SAMPLE };
 
 enum { WISP__TO_PEER, WISP__TO_ALL, WISP__TO_GROUP, WISP__TO_VIEWERS, WISP__TO_NEAR, WISP__TO_LIST,
        WISP__TO_EXCEPT };
@@ -5232,7 +5269,7 @@ typedef enum wisp__frame {
     WISP__FRAME_INPUT, WISP__FRAME_ASSEMBLED, WISP__FRAME_MORE, WISP__FRAME_PATH_CHALLENGE,
     WISP__FRAME_PATH_RESPONSE, WISP__FRAME_FULL, WISP__FRAME_CLOCK, WISP__FRAME_READS,
     WISP__FRAME_PART, WISP__FRAME_LIMITED, WISP__FRAME_LACKS, WISP__FRAME_ASSETS,
-    WISP__FRAME_STATE, WISP__FRAME_REFUSED,
+    WISP__FRAME_STATE, WISP__FRAME_REFUSED, WISP__FRAME_INPUTS,
     WISP__FRAME_ALIKE = 32, WISP__FRAME_EVENT, WISP__FRAME_REPEAT, WISP__FRAME_SIZED,
     WISP__FRAME_VALUE, WISP__FRAME_NOTHING  /* these two are never on the wire */
 } wisp__frame;
@@ -5272,6 +5309,8 @@ typedef struct wisp__clock {
     double first;        /* the origin that the first answer tells */
     double origin;       /* the server's ticks at time 0, as all of them tell */
     float rtt, jitter;   /* seconds */
+    double more;         /* ticks by which this end leads further, as its inputs come too late */
+    double more_time;    /* when that was told */
     wisp_peer server;    /* that is followed or asked; or 0 */
     double smooth;       /* the server's ticks that have just come: see the room of ticks */
     double late, jitter_late;  /* ticks by which they are behind the server's; differ in it */
@@ -5294,6 +5333,7 @@ typedef struct wisp__clock_frame {
     uint16_t player;
     uint32_t held;
     uint64_t ticks, rate;
+    int wants;                 /* 1/256 ticks */
 } wisp__clock_frame;
 
 /* --- object --- */
@@ -5756,7 +5796,7 @@ typedef struct wisp__reading {
     wisp_result code;    /* that it ends with */
     const wisp_addr *source;  /* of the packet */
     bool challenged;          /* the packet has had one challenge, which was answered */
-    bool has_tick, has_input;
+    bool has_tick, has_input, has_inputs;
     bool complete;            /* no newer state than what is here and in it */
     int64_t tick;             /* the sender's, if it has told */
     wisp__inbound previous;   /* if there is one */
@@ -5769,9 +5809,11 @@ enum { WISP__RECEIVED = 32 };
 
 /* --- input --- */
 
-/* KEPT: ticks whose inputs are kept, RING: with spectators; SENT: in a packet at most. */
+/* KEPT: ticks whose inputs are kept, RING: with spectators of rollback; SENT: in a packet at most,
+   and ahead of the server's tick. BODY: bytes of a record at most. */
 enum { WISP__INPUT_RING = 1024, WISP__INPUT_KEPT = 128, WISP__INPUT_SENT = 64,
-       WISP__INPUT_BYTES = 64, WISP__INPUT_STRUCT = 256 };
+       WISP__INPUT_BYTES = 64, WISP__INPUT_STRUCT = 256, WISP__INPUT_BODY = 1100,
+       WISP__INPUT_BEHIND = (1 << 14) - 1 };
 
 /* The form of inputs, which are structs of one schema. */
 typedef struct wisp__input_form {
@@ -5788,12 +5830,36 @@ typedef struct wisp__line {
     void *image;               /* the struct .. */
     wisp__encoded *shown;      /* .. of this row; NULL: of none */
     wisp__encoded **rows;      /* by tick; NULL: there is none */
+    int16_t *behind;           /* by tick: how far behind it the player saw, in 1/32 ticks */
+    uint64_t fresh, late, early;   /* inputs that came in time, too late, too early */
+    float margin, spread;      /* ticks by which they come early, and differ in it */
+    uint8_t heard;             /* packets that these were measured with, up to 32 */
 } wisp__line;
+
+/* A run of a line that is put or read. */
+typedef struct wisp__input_run {
+    const wisp__input_form *form;
+    wisp__encoded *before;     /* the row before; when read: with a reference */
+    int behind;                /* as it was before */
+    bool seen;                 /* that goes with it */
+} wisp__input_run;
+
+/* The inputs of players: of those that have joined, or of the server's that this end follows. */
+typedef struct wisp__inputs {
+    wisp__input_form form;
+    int remote;                /* index of the one that stands for it: its schema and number */
+    wisp__line **lines;        /* by player; NULL: none of it has come */
+    int room;
+    wisp_peer server;          /* that is followed; or 0 */
+    int64_t acked;             /* the newest of ours that the server has; 0: none */
+    uint64_t sample[WISP__INPUT_STRUCT / 8];
+    uint8_t body[WISP__INPUT_BODY + 2 * WISP__SLACK];
+} wisp__inputs;
 
 /* --- rollback --- */
 
 enum { WISP__PLAYERS = 8, WISP__ROLLBACK_MOST = 30, WISP__SPECTATORS = 32, WISP__USED = 64,
-       WISP__HASHES = 8, WISP__INPUT_BODY = 1100 };
+       WISP__HASHES = 8 };
 
 typedef struct wisp__tick_hash { int64_t tick; uint64_t hash; } wisp__tick_hash;
 
@@ -5848,6 +5914,7 @@ struct wisp {
     wisp__clock clock;
     wisp__objects objects;
     wisp__journal journal;
+    struct wisp__inputs *inputs;      /* NULL: there are none */
     struct wisp__rollback *rollback;  /* NULL: nothing is played */
     int rollback_number;              /* of the last game, 1 .. 15 */
     wisp__hooks hooks;
@@ -25732,7 +25799,7 @@ void wisp_cancel(wisp *w, wisp_call handle) {
  *          PING 8, LEAVE 9, RESYNC 10, TICK 11, OBJECT 12, INPUT 13, ASSEMBLED 14, MORE 15
  *          followed by kind:4 of its own:
  *          PATH_CHALLENGE 0, PATH_RESPONSE 1, CLOCK 3, READS 4, PART 5, LIMITED 6,
- *          LACKS 7, REFUSED 8.
+ *          LACKS 7, ASSETS 8, STATE 9, REFUSED 10, INPUTS 11.
  *          Reserved, after MORE: FULL 2 (a name and a key, in place of RESYNC of a whole name)
  * ======================================================================== */
 
@@ -25943,11 +26010,11 @@ static void wisp__frame_put_path(wisp__writer *to, wisp__frame kind, uint64_t da
 
 static uint64_t wisp__frame_get_path(wisp__reader *from) { return wisp__get(from, 64); }
 
-/* CLOCK   answer:1 id:8 [answer: player:16 held:16 ticks:64 rate:64]
+/* CLOCK   answer:1 id:8 [answer: player:16 held:16 ticks:64 rate:64 wants:16]
    A question is answered with its id; the number of the player that asks; the microseconds since
-   it has come, as far as is known; the
-   ticks of the answering end when the answer leaves, times 65,536; and their rate, as the bits of a
-   double, 0 if it has none. */
+   it has come, as far as is known; the ticks of the answering end when the answer leaves, times
+   65,536; their rate, as the bits of a double, 0 if it has none; and by how much earlier the inputs
+   of the asking end should come, in 1/256 ticks, signed. */
 static void wisp__frame_put_clock(wisp__writer *to, const wisp__clock_frame *f) {
     wisp__frame_put(to, WISP__FRAME_CLOCK);
     wisp__put(to, f->answer | (uint64_t)f->id << 1, 9);
@@ -25956,10 +26023,11 @@ static void wisp__frame_put_clock(wisp__writer *to, const wisp__clock_frame *f) 
     wisp__put(to, f->held, 16);
     wisp__put(to, f->ticks, 64);
     wisp__put(to, f->rate, 64);
+    wisp__put(to, (uint16_t)f->wants, 16);
 }
 
 static wisp__clock_frame wisp__frame_get_clock(wisp__reader *from) {
-    wisp__clock_frame f = { false, 0, 0, 0, 0, 0 };
+    wisp__clock_frame f = { false, 0, 0, 0, 0, 0, 0 };
     f.answer = wisp__get(from, 1) != 0;
     f.id = (uint8_t)wisp__get(from, 8);
     if (!f.answer) return f;
@@ -25967,6 +26035,7 @@ static wisp__clock_frame wisp__frame_get_clock(wisp__reader *from) {
     f.held = (uint32_t)wisp__get(from, 16);
     f.ticks = wisp__get(from, 64);
     f.rate = wisp__get(from, 64);
+    f.wants = (int16_t)(uint16_t)wisp__get(from, 16);
     return f;
 }
 
@@ -26470,21 +26539,24 @@ static bool wisp__types_differ(const wisp_type *a, const wisp_type *b) {
            wisp__order(a->step) != wisp__order(b->step);
 }
 
-/* Reports the first field in which two schemas of one version differ. The other end does the same
-   when it gets ours. */
+/* Reports the first field in which two schemas of one version differ; those of inputs are equal.
+   The other end does the same when it gets ours. */
 static void wisp__report_schemas(wisp *w, wisp__session *s, wisp__remote *remote,
                                  const wisp__described *theirs) {
     const wisp_schema *here = remote->schema ? remote->schema->program->schema : NULL;
     const wisp_schema *there = theirs ? theirs->program->schema : NULL;
     const char *name = NULL, *what = "is of another type there";
     char text[140];
-    if (!here || !there || here->version != there->version || remote->schema == theirs ||
+    bool input = remote->of_class < 0;
+    if (!here || !there || remote->schema == theirs ||
+        (here->version != there->version && !input) ||
         !wisp__pay_each(&w->content.credit, here->count + there->count, WISP__PRICE_COMPARE))
         return;
     for (int i = 0; i < here->count + there->count && !name; i++) {
         const wisp_field *a = i < here->count ? &here->fields[i] : NULL;
         const wisp_field *b = i < there->count ? &there->fields[i] : NULL;
-        if (!a && !b) return;                                   /* they differ deeper inside */
+        if (!a && !b && input) name = "", what = "in it, or the version, differs";
+        if (!a && !b) break;                                    /* they differ deeper inside */
         if (a && b && strcmp(a->name, b->name) == 0) {
             if (wisp__types_differ(&a->type, &b->type)) name = a->name;
             else if (a->flags != b->flags) name = a->name, what = "has other flags there";
@@ -26550,7 +26622,8 @@ static bool wisp__on_announcement(wisp__reading *r) {
     if (why) wisp__refuse_encoding(w, s, remote, a.number, why);
     if (!remote) wisp__stranger_note(w, s, &a);
     if (!remote && *wisp__name_kind(a.name))
-        wisp__on_stranger(w, s, a.number, "not defined here: see wisp_define, wisp_property");
+        wisp__on_stranger(w, s, a.number, "not defined here: see wisp_define, wisp_property, "
+                          "wisp_use_input");
     w->base.stats.names_unknown++;
     wisp__control_add(w, s, WISP__FRAME_UNKNOWN, a.number);
     return !why || why == WISP_E_UNSUPPORTED;
@@ -26623,14 +26696,16 @@ static void wisp__on_answer(wisp__reading *r, bool bound) {
     }
 }
 
-/* The peer has lost a baseline, or takes an encoding that it has refused. */
-static void wisp__on_resync(wisp__reading *r) {
+/* The peer has lost a baseline, or takes an encoding that it has refused. Returns the index of the
+   remote; -1: there is none. */
+static int wisp__on_resync(wisp__reading *r) {
     wisp__remote *entry = wisp__answered_remote(r);
     wisp__peer_remote *p;
-    if (!entry) return;
+    if (!entry) return -1;
     p = wisp__peer_remote_of(r->w, r->s, entry->index);
     if (p && p->known != WISP__BOUND) wisp__announce_refused(r->w, r->s, entry->main);
     if (wisp__pay_reset(r)) wisp__baselines_reset(r->w, &r->s->baselines_out, entry->index, true);
+    return entry->index;
 }
 
 /* The peer has dropped messages of ours. */
@@ -31845,11 +31920,600 @@ static inline double wisp__views_behind(const wisp *w) { return (void)w, WISP__S
 #endif
 
 /* ===========================================================================
+ * MARK: >>input
+ * What: lines of inputs, a player's rows by tick, and how runs of them stand in a packet.
+ * Invariants: an input never changes. A line ends before `next`, and keeps what is less than
+ *   `room` ticks older.
+ *   A server keeps the first input that comes of a player for a tick.
+ * Not here: games without a server (rollback).
+ *
+ *   INPUT     own:4 echo:4 length(bytes) body, zeros up to whole bytes. `own`: the number of the
+ *             sender's game; 0: it plays none with the receiver, and there is no body. `echo`: the
+ *             number that it has heard of the receiver; only where that is right the body counts.
+ *             Once in a packet.
+ *   body      agreed:16 tick:16 ahead:8
+ *             for each player but the sender: near(first tick whose input it has not)
+ *             gone:1 [players that it does not listen to:8 decided:8, for each: near(end)]
+ *             hash:1 [near(tick) hash:64]
+ *             runs, each after a bit 1: player:3 near(first tick) rows; then 0
+ *   agreed    a hash of what both ends must agree on, and of the sender's place
+ *   ahead     ticks that the sender was ahead of the receiver, signed
+ *   near      small(zigzag(tick - it))
+ *   rows      each: that of the tick before 0, or a delta from it 10; then 11. Of what a client
+ *             sends also how far behind the tick it saw, in 1/32 ticks: as before with 0, and 10 is
+ *             followed by differs:1 [yes: delta, and moved:1] [moved, or it does not differ:
+ *             small(zigzag(behind - before))]
+ *   INPUTS    length(bits) first:16 small(back) behind:14 rows
+ *             From a client: its inputs from a tick on. back: ticks from the first to the one that
+ *             it is told from; 0: from zeros. Whoever has not got that one asks for RESYNC of the
+ *             schema's number. Once in a packet.
+ * ======================================================================== */
+
+#ifndef WISP_NO_STATE
+
+static void wisp__put_near(wisp__writer *to, int64_t tick, int64_t it) {
+    wisp__put_small(to, wisp__zigzag(tick - it));
+}
+
+static int64_t wisp__get_near(wisp__reader *from, int64_t tick) {
+    return tick - wisp__unzigzag((uint64_t)wisp__get_small(from));
+}
+
+/* NULL: it is not there yet, or not any more. */
+static wisp__encoded *wisp__input_at(const wisp__line *l, int64_t tick) {
+    if (tick < l->first || tick >= l->next || tick < l->next - l->room) return NULL;
+    return l->rows[tick & (l->room - 1)];
+}
+
+/* What the input of a tick is told from: the row before it, before the first that of zeros. */
+static wisp__encoded *wisp__input_before(const wisp__input_form *form, const wisp__line *l,
+                                         int64_t tick) {
+    return tick == l->first ? form->none : wisp__input_at(l, tick - 1);
+}
+
+static void wisp__row_replace(wisp *w, wisp__encoded **place, wisp__encoded *row) {
+    if (row) row->references++;
+    wisp__encoded_release(w, *place);
+    *place = row;
+}
+
+/* Takes the input of a tick that has none. Ticks that are left out have none. */
+static void wisp__input_push(wisp *w, wisp__line *l, int64_t tick, wisp__encoded *row) {
+    for (int i = 0; l->next < tick && i < l->room; i++)
+        wisp__row_replace(w, &l->rows[l->next++ & (l->room - 1)], NULL);
+    if (tick >= l->next) l->next = tick + 1;
+    if (tick < l->first) l->first = tick;
+    wisp__row_replace(w, &l->rows[tick & (l->room - 1)], row);
+}
+
+static wisp__unpacker wisp__input_unpacker(wisp *w) {
+    return wisp__codec_unpacker(&w->content, &w->content.scratch, NULL, 1 << 16);
+}
+
+/* A row of equal bytes is the same row. Takes `row` and gives one, with a reference. */
+static wisp__encoded *wisp__row_shared(wisp *w, wisp__encoded *row, wisp__encoded *before) {
+    if (row && before && wisp__encoded_same(row, before)) wisp__row_replace(w, &row, before);
+    return row;
+}
+
+static wisp__encoded *wisp__input_row(wisp *w, const wisp__input_form *form, const void *image,
+                                      wisp__encoded *before, wisp_result *why) {
+    wisp__unpacker u = wisp__input_unpacker(w);
+    wisp__row made = { NULL, 0, 0, 0 };
+    wisp__encoded *row = NULL;
+    *why = wisp__row_load(&u, form->described->program, image, &made);
+    if (!*why && made.bits > 8 * WISP__INPUT_BYTES) *why = WISP_E_TOO_BIG;
+    if (!*why && !(row = wisp__encoded_row(w, &made))) *why = WISP_E_MEMORY;
+    wisp__arena_reset(&w->content.scratch);
+    return wisp__row_shared(w, row, before);
+}
+
+/* Its struct, until another one of the line is shown. */
+static const void *wisp__input_show(wisp *w, const wisp__input_form *form, wisp__line *l,
+                                    wisp__encoded *row) {
+    wisp__unpacker u = wisp__input_unpacker(w);
+    if (l->shown == row) return l->image;
+    wisp__row_replace(w, &l->shown, row);
+    memset(l->image, 0, (size_t)form->bytes);
+    wisp__row_store(&u, form->described->program, wisp__encoded_as_row(row), l->image);
+    wisp__arena_reset(&w->content.scratch);
+    return l->image;
+}
+
+/* Puts one more row of a run. false: it has no room, and is not put. */
+static bool wisp__input_put_row(wisp *w, wisp__input_run *run, wisp__encoded *row, int behind,
+                                wisp__writer *to) {
+    int64_t at = to->at;
+    wisp__unpacker u = wisp__input_unpacker(w);
+    wisp__bases base;
+    bool differs = row != run->before, moved = run->seen && behind != run->behind, good = true;
+    memset(&base, 0, sizeof base);
+    base.base = run->before;
+    wisp__put(to, differs || moved, differs || moved ? 2 : 1);
+    if (run->seen && (differs || moved)) wisp__put(to, differs, 1);
+    if (differs)
+        good = wisp__row_delta_put(&u, run->form->described->program, &base, row, to) >= 0;
+    if (run->seen && differs) wisp__put(to, moved, 1);
+    if (moved) wisp__put_small(to, wisp__zigzag(behind - run->behind));
+    wisp__arena_reset(&w->content.scratch);
+    run->before = row;
+    run->behind = behind;
+    if (good && !to->full) return true;
+    to->at = at;
+    to->full = false;
+    return false;
+}
+
+/* Puts the rows of a line from a tick on, as many as fit. Returns the tick after the last one. */
+static int64_t wisp__input_put(wisp *w, wisp__input_run *run, const wisp__line *l, int64_t tick,
+                               int64_t until, wisp__writer *to) {
+    until = wisp__least(until, tick + WISP__INPUT_SENT);
+    to->end -= 2;
+    for (; tick < until; tick++)
+        if (!wisp__input_put_row(w, run, wisp__input_at(l, tick),
+                                 l->behind[tick & (l->room - 1)], to))
+            break;
+    to->end += 2;
+    wisp__put(to, 3, 2);
+    return tick;
+}
+
+/* Reads a row, which becomes run->before. NULL: there are no more (`more`), malformed (`from` has
+   failed), dear, or no memory. */
+static wisp__encoded *wisp__input_get(wisp *w, wisp__input_run *run, wisp__reader *from,
+                                      bool *more) {
+    bool coded = wisp__get(from, 1) != 0, differs = coded;
+    wisp__reader none = wisp__reader_on(NULL, 0);
+    wisp__unpacker u = wisp__codec_received(&w->content, from);
+    wisp__encoded *row = NULL;
+    wisp__bases base;
+    memset(&base, 0, sizeof base);
+    base.base = run->before;
+    wisp__codec_turn(&w->content);
+    u.shape = &none;
+    *more = !coded || !wisp__get(from, 1);
+    if (!*more || !wisp__pay(&w->content.credit, WISP__PRICE_RECORD)) return NULL;
+    if (coded && run->seen) differs = wisp__get(from, 1) != 0;
+    if (!differs) wisp__row_replace(w, &row, run->before);
+    else row = wisp__row_delta_get(w, &u, run->form->described->program, &base, from);
+    if (!row && u.result != WISP_E_MEMORY) from->failed = true;
+    if (row && coded && run->seen && (!differs || wisp__get(from, 1))) {
+        int64_t behind = run->behind + wisp__unzigzag((uint64_t)wisp__get_small(from));
+        run->behind = (int)wisp__least(behind < 0 ? 0 : behind, WISP__INPUT_BEHIND);
+    }
+    row = wisp__row_shared(w, row, run->before);
+    wisp__encoded_release(w, run->before);
+    return run->before = row;
+}
+
+static void wisp__line_free(wisp *w, wisp__line *l) {
+    if (!l) return;
+    for (int i = 0; i < l->room; i++) wisp__encoded_release(w, l->rows[i]);
+    wisp__encoded_release(w, l->shown);
+    wisp__chunk_give(&w->chunks, l, l->bytes);
+}
+
+/* NULL: no memory. */
+static wisp__line *wisp__line_make(wisp *w, const wisp__input_form *form, int64_t first, int room) {
+    size_t rows = (size_t)room * sizeof(wisp__encoded *);
+    size_t struct_bytes = (size_t)((form->bytes + 15) & ~15);
+    size_t bytes = sizeof(wisp__line) + struct_bytes + rows + (size_t)room * sizeof(int16_t);
+    wisp__line *l = (wisp__line *)wisp__chunk_take(&w->chunks, bytes);
+    if (!l) return NULL;
+    memset(l, 0, bytes);
+    l->bytes = bytes;
+    l->first = l->next = first;
+    l->room = room;
+    l->image = l + 1;
+    l->rows = (wisp__encoded **)(void *)((uint8_t *)(l + 1) + struct_bytes);
+    l->behind = (int16_t *)(void *)(l->rows + room);
+    return l;
+}
+
+static void wisp__input_form_free(wisp *w, wisp__input_form *form) {
+    wisp__encoded_release(w, form->none);
+    wisp__described_release(&w->registry.schemas, form->described);
+}
+
+/* wisp__input_form_free is to follow also when it fails. */
+static wisp_result wisp__input_form_make(wisp *w, wisp__input_form *form,
+                                         const wisp_schema *schema) {
+    static const uint64_t zeros[WISP__INPUT_STRUCT / 8] = { 0 };
+    const char *unfit = wisp__schema_unfit(schema, false);
+    char text[200] = "";
+    wisp_result why = WISP_E_SCHEMA;
+    form->bytes = schema->bytes;
+    if (!unfit) form->described = wisp__described_of(&w->registry.schemas, schema, text, 200, &why);
+    if (!form->described)
+        return wisp__explain(w, why, "the schema of the inputs: %s", unfit ? unfit : text);
+    form->none = wisp__input_row(w, form, zeros, NULL, &why);
+    return form->none ? WISP_OK : wisp__explain(w, why, "an input of zeros: %s",
+                                                wisp_result_text(why));
+}
+
+/* --- of players of a server --- */
+
+/* The line of a player; NULL: there is none, or (`make`) no memory. */
+static wisp__line *wisp__inputs_line(wisp *w, int player, int64_t tick, bool make) {
+    wisp__inputs *in = w->inputs;
+    if (in && player < in->room && in->lines[player]) return in->lines[player];
+    if (!make || wisp__grow(&w->base, WISP__ARRAY(in->lines, in->room), player + 1, 1 << 16))
+        return NULL;
+    return in->lines[player] = wisp__line_make(w, &in->form, tick, WISP__INPUT_KEPT);
+}
+
+static void wisp__inputs_forget(wisp *w, int player) {
+    wisp__inputs *in = w->inputs;
+    if (!in || player >= in->room) return;
+    wisp__line_free(w, in->lines[player]);
+    in->lines[player] = NULL;
+}
+
+/* An end that follows another server, or none any more, knows no inputs. */
+static void wisp__inputs_follow(wisp *w) {
+    wisp_peer server = { w->clock.following ? w->clock.server.id : 0 };
+    if (!w->inputs || wisp_peer_equal(w->inputs->server, server)) return;
+    w->inputs->server = server;
+    w->inputs->acked = 0;
+    for (int i = 0; i < w->inputs->room; i++) wisp__inputs_forget(w, i);
+}
+
+/* A session has ended. */
+static void wisp__inputs_left(wisp *w, const wisp__session *s) {
+    if (!s->peer.asked) wisp__inputs_forget(w, wisp__session_player(w, s));
+}
+
+static void wisp__inputs_free(wisp *w) {
+    wisp__inputs *in = w->inputs;
+    if (!in) return;
+    for (int i = 0; i < in->room; i++) wisp__inputs_forget(w, i);
+    wisp__array_free(&w->base, WISP__ARRAY(in->lines, in->room));
+    wisp__input_form_free(w, &in->form);
+    w->inputs = NULL;
+    wisp__free(&w->base, in, sizeof *in);
+}
+
+/* Does a peer take and send inputs of our schema? */
+static bool wisp__inputs_bound(const wisp *w, const wisp__session *s) {
+    int index = w->inputs ? w->inputs->remote : s->peer_remote_room, number;
+    if (index >= s->peer_remote_room || s->peer_remotes[index].known != WISP__BOUND) return false;
+    number = s->peer_remotes[index].refused_number;
+    return number < s->their_room && s->theirs[number].remote == index + 1 &&
+           s->theirs[number].encoding &&
+           s->theirs[number].encoding->described == w->inputs->form.described;
+}
+
+/* --- ours --- */
+
+typedef struct wisp__sampler {
+    void (*sample)(wisp *w, void *input, void *user);
+    void *user;
+} wisp__sampler;
+
+static void wisp__sampler_move(void *to, void *from) { memcpy(to, from, sizeof(wisp__sampler)); }
+
+static void wisp__sampler_end(void *state) { (void)state; }
+
+static void wisp__sampler_run(wisp_event *event) {
+    const wisp__sampler *sampler = (const wisp__sampler *)event->user;
+    sampler->sample(event->w, event->state, sampler->user);
+}
+
+/* Runs the handlers of one kind of a remote that several kinds share. false: there is none. */
+static bool wisp__events_of_kind(wisp *w, wisp__remote *remote, int kind, wisp_event *event) {
+    bool any = false;
+    w->events.running++;
+    for (wisp__connection *c = remote->first; c; c = c->next) {
+        if (c->dead || c->kind != kind) continue;
+        any = true;
+        event->user = c->user;
+        if (c->once) wisp__events_disconnect(w, c);
+        wisp__handle(w, c->fn, event);
+    }
+    w->events.running--;
+    wisp__events_sweep(w);
+    return any;
+}
+
+/* How far behind a tick is what is drawn now, in 1/32 ticks; if it has gone on about as the ticks
+   have, as far as at the input before. */
+static int wisp__inputs_behind(const wisp *w, const wisp__line *l, int64_t tick) {
+    const wisp__clock *c = &w->clock;
+    double seen = c->smooths ? c->smooth - wisp__views_behind(w) : (double)tick;
+    double behind = wisp__clamp(32 * ((double)tick - seen), 0, WISP__INPUT_BEHIND);
+    int before = wisp__input_at(l, tick - 1) ? l->behind[(tick - 1) & (l->room - 1)] : -2;
+    return wisp__is_within(behind - before, -1, 1) ? before : (int)(behind + 0.5);
+}
+
+/* Makes a row of what was sampled. NULL: it is none, which is reported. */
+static wisp__encoded *wisp__inputs_made(wisp *w, wisp__encoded *before) {
+    wisp__inputs *in = w->inputs;
+    wisp_result why;
+    wisp__encoded *row = wisp__input_row(w, &in->form, in->sample, before, &why);
+    if (row) return row;
+    w->registry.text[0] = 0;
+    if (why == WISP_E_INVALID) {
+        wisp_value value = wisp_struct(in->form.described->program->source, in->sample);
+        wisp__subject_check(&w->content, in->form.described->program, &value);
+    }
+    wisp__error(w, NULL, w->registry.remotes[in->remote], why,
+                w->registry.text[0] ? w->registry.text : wisp_result_text(why));
+    return NULL;
+}
+
+/* Samples the input of this end for the tick that begins, unless it has one: ticks that come again,
+   as the clock has been put back, have that. */
+static void wisp__inputs_sample(wisp *w) {
+    wisp__inputs *in = w->inputs;
+    wisp__remote *remote = w->registry.remotes[WISP__ON_ROLLBACK];
+    wisp__session *s = w->clock.following ? wisp__session_of(w, w->clock.server) : NULL;
+    int64_t tick = w->clock.tick;
+    wisp_peer none = { 0 };
+    wisp_event event;
+    wisp__line *l;
+    wisp__encoded *row;
+    if (!in || !remote->first) return;
+    wisp__inputs_follow(w);
+    l = wisp__inputs_line(w, wisp_me(w).id, tick, false);
+    if (l && tick < l->next - l->room) wisp__inputs_forget(w, wisp_me(w).id);
+    else if (l && wisp__input_at(l, tick)) return;
+    memset(in->sample, 0, sizeof in->sample);
+    wisp__event_begin(w, &event, none, remote);
+    event.state = in->sample;
+    if (!wisp__events_of_kind(w, remote, WISP__ON_SAMPLE, &event)) return;
+    l = wisp__inputs_line(w, wisp_me(w).id, tick, true);
+    row = l ? wisp__inputs_made(w, wisp__input_at(l, tick - 1)) : NULL;
+    if (!row) return;
+    wisp__input_push(w, l, tick, row);
+    wisp__encoded_release(w, row);
+    if (!s) return;
+    l->behind[tick & (l->room - 1)] = (int16_t)wisp__inputs_behind(w, l, tick);
+    s->inputs_new = true;
+    wisp__peers_mark(w, &s->peer);
+}
+
+/* The server has what came up to a tick, of which these are the low bits. */
+static void wisp__inputs_outcome(wisp *w, const wisp__session *s, uint32_t low, bool arrived) {
+    wisp__inputs *in = w->inputs;
+    const wisp__line *l = in ? wisp__inputs_line(w, wisp_me(w).id, 0, false) : NULL;
+    int64_t tick = l ? l->next + wisp__distance(low, (uint32_t)l->next) : 0;
+    if (arrived && tick > in->acked && s->peer.slot.id == in->server.id) in->acked = tick;
+}
+
+/* Puts our newest inputs, those that are not acked and follow each other, as the body of a record.
+   Where not all have room, the newer ones. Returns the newest; 0: there is nothing to put. */
+static int64_t wisp__inputs_put_own(wisp *w, wisp__writer *to) {
+    wisp__inputs *in = w->inputs;
+    const wisp__line *l = wisp__inputs_line(w, wisp_me(w).id, 0, false);
+    int64_t newest = l ? l->next - 1 : 0, first = newest;
+    if (!l) return 0;
+    while (first > in->acked + 1 && first > newest + 1 - WISP__INPUT_SENT &&
+           wisp__input_at(l, first - 1))
+        first--;
+    for (;; first = newest - (newest - first) / 2) {
+        wisp__input_run run = { &in->form, NULL, 0, true };
+        wisp__writer body = *to;
+        int64_t back = first - in->acked;
+        if (in->acked > 0 && back > 0 && newest - in->acked < WISP__INPUT_SENT)
+            run.before = wisp__input_at(l, in->acked);
+        run.behind = l->behind[first & (l->room - 1)];
+        wisp__put(&body, (uint16_t)first, 16);
+        wisp__put_small(&body, run.before ? (uint64_t)back : 0);
+        wisp__put(&body, (uint64_t)run.behind, 14);
+        if (!run.before) run.before = in->form.none;
+        if (wisp__input_put(w, &run, l, first, newest + 1, &body) <= newest && first < newest)
+            continue;
+        *to = body;
+        return newest;
+    }
+}
+
+/* Writes the record INPUTS for a session. Returns what is to be noted with it; 0: nothing is to be
+   written; < 0: it has no room in this packet. */
+static int64_t wisp__inputs_put(wisp *w, wisp__session *s, wisp__writer *to) {
+    int room = wisp__min_int((int)((to->end - to->at) / 8) - 5, WISP__INPUT_BODY);
+    wisp__writer body;
+    int64_t newest;
+    if (!wisp__inputs_bound(w, s) || s->peer.slot.id != w->inputs->server.id) return 0;
+    if (room < WISP__INPUT_BYTES + 16) return -1;
+    body = wisp__writer_on(w->inputs->body, room);
+    newest = wisp__inputs_put_own(w, &body);
+    if (newest <= 0) return 0;
+    wisp__frame_put(to, WISP__FRAME_INPUTS);
+    wisp__put_length(to, (uint64_t)body.at);
+    wisp__put_bits(to, body.bytes, body.at);
+    if (w->base.reliable) w->inputs->acked = newest;
+    return newest;
+}
+
+/* --- of a peer --- */
+
+/* Takes the input of a tick, unless there is one or it is of no use. true: it is new. */
+static bool wisp__inputs_take(wisp *w, wisp__line *l, int64_t tick, const wisp__input_run *run) {
+    int64_t now = w->clock.tick;
+    if (tick > now + WISP__INPUT_SENT) {
+        l->early++;
+        return false;
+    }
+    if (wisp__input_at(l, tick)) return false;
+    *(tick > now ? &l->fresh : &l->late) += 1;
+    if (tick < 1 || tick < l->next - l->room) return false;
+    wisp__input_push(w, l, tick, run->before);
+    l->behind[tick & (l->room - 1)] = (int16_t)run->behind;
+    return true;
+}
+
+/* The oldest new input of a packet tells how early inputs come. */
+static void wisp__inputs_heard(const wisp *w, wisp__line *l, int64_t tick) {
+    const wisp__clock *c = &w->clock;
+    double at = c->at + c->rate * wisp__min(w->base.step, 0.1) / 2;
+    float off = (float)wisp__clamp((double)tick - at, -16, WISP__INPUT_SENT) - l->margin, part;
+    l->heard = (uint8_t)wisp__min_int(l->heard + 1, 32);
+    part = 1 / (float)l->heard;
+    if (l->heard > 1) l->spread += ((off < 0 ? -off : off) - l->spread) * part;
+    l->margin += off * part;
+}
+
+/* A peer tells its inputs. Of what is told from an input that is not here nothing can be read. */
+static void wisp__inputs_read(wisp__reading *r, wisp__reader *from) {
+    wisp *w = r->w;
+    int64_t now = w->clock.tick, first, oldest = -1, tick;
+    int count = 0, back;
+    bool more = true;
+    wisp__input_run run = { &w->inputs->form, NULL, 0, true };
+    wisp__encoded *base = w->inputs->form.none;
+    wisp__line *l;
+    first = tick = now + (int16_t)(uint16_t)(wisp__get(from, 16) - (uint64_t)now);
+    back = wisp__get_small(from);
+    run.behind = (int)wisp__get(from, 14);
+    l = wisp__inputs_line(w, wisp__session_player(w, r->s), first, true);
+    if (l && back) base = wisp__input_at(l, first - back);
+    if (!l || !base) {
+        wisp__control_add(w, r->s, WISP__FRAME_RESYNC,
+                          r->s->peer_remotes[w->inputs->remote].refused_number);
+        return;
+    }
+    wisp__row_replace(w, &run.before, base);
+    for (; wisp__input_get(w, &run, from, &more); tick++) {
+        from->failed |= ++count > WISP__INPUT_SENT;
+        if (from->failed) break;
+        if (wisp__inputs_take(w, l, tick, &run) && oldest < 0) oldest = tick;
+    }
+    wisp__encoded_release(w, run.before);
+    if (w->content.credit.over) wisp__break_unpaid(r);
+    else if (from->failed) wisp__break(r, "malformed inputs");
+    else if (oldest >= 0) wisp__inputs_heard(w, l, oldest);
+}
+
+/* By how much earlier the inputs of a peer should come, in 1/256 ticks: a tick and four times as
+   much as they differ in it. */
+static int wisp__inputs_want(wisp *w, const wisp__session *s) {
+    const wisp__line *l = s->peer.asked ? NULL : wisp__inputs_line(w, wisp__session_player(w, s), 0,
+                                                                  false);
+    double wanted = l && l->heard >= 8 ? 1 + 4 * (double)l->spread - (double)l->margin : 0;
+    return (int)(256 * wisp__clamp(wanted, -100, 100));
+}
+
+static void wisp__on_inputs(wisp__reading *r) {
+    int64_t bits = wisp__get_length(&r->from);
+    wisp__reader body = r->from;
+    wisp__skip(&r->from, bits);
+    body.end = r->from.at;
+    if (r->from.failed || r->has_inputs) {
+        wisp__break(r, "inputs twice, or cut short");
+        return;
+    }
+    r->has_inputs = true;
+    if (!wisp__inputs_bound(r->w, r->s) || r->s->peer.asked || r->w->clock.following) return;
+    wisp__inputs_read(r, &body);
+}
+
+/* The peer asks for inputs that are told from zeros. */
+static void wisp__inputs_whole(wisp *w, const wisp__session *s, int index) {
+    if (w->inputs && index == w->inputs->remote && s->peer.slot.id == w->inputs->server.id)
+        w->inputs->acked = 0;
+}
+
+/* --- public --- */
+
+/* The newest tick with an input that is not after `tick`; -1: none. */
+static int64_t wisp__input_last(const wisp__line *l, int64_t tick) {
+    int64_t oldest = l->next - l->room;
+    if (oldest < l->first) oldest = l->first;
+    tick = wisp__least(tick, l->next - 1);
+    while (tick >= oldest && !wisp__input_at(l, tick)) tick--;
+    return tick >= oldest ? tick : -1;
+}
+
+wisp_result wisp_use_input(wisp *w, const wisp_schema *schema) {
+    WISP__ENTER(w);
+    wisp_class_desc desc;
+    wisp__remote *remote = NULL;
+    wisp_result why;
+    if (!w || !schema) return wisp__explain(w, WISP_E_ARGUMENT, "inputs need a schema");
+    if (schema->shape != WISP_SHAPE_STRUCT || schema->bytes > WISP__INPUT_STRUCT)
+        return wisp__explain(w, WISP_E_SCHEMA, "inputs need a schema of a C struct of at most %d "
+                             "bytes", WISP__INPUT_STRUCT);
+    if (w->inputs)
+        return w->inputs->form.described->program->source == schema
+                   ? WISP_OK : wisp__explain(w, WISP_E_BUSY, "inputs have another schema already");
+    w->inputs = (wisp__inputs *)wisp__alloc(&w->base, sizeof *w->inputs);
+    if (!w->inputs) return wisp__no_more_memory(w);
+    memset(&desc, 0, sizeof desc);
+    desc.schema = schema;
+    why = wisp__input_form_make(w, &w->inputs->form, schema);
+    if (!why) remote = wisp__class_remote(w, "class ", "wisp:input", &desc);
+    if (!why && !remote) why = w->why;
+    if (remote) w->inputs->remote = remote->index;
+    else wisp__inputs_free(w);
+    w->clock.wanted |= remote != NULL;
+    return why;
+}
+
+wisp_connection wisp_on_input(wisp *w, void (*sample)(wisp *w, void *input, void *user),
+                              void *user) {
+    WISP__ENTER(w);
+    wisp__sampler sampler = { sample, user };
+    wisp_state state = { wisp__sampler_run, &sampler, sizeof sampler, wisp__sampler_move,
+                         wisp__sampler_end };
+    wisp__connection *c = NULL;
+    wisp_connection handle = { 0 };
+    if (!sample) wisp__no_function(w);
+    else c = wisp__owner_add(w, &state);
+    if (!c) return handle;
+    c->kind = WISP__ON_SAMPLE;
+    wisp__events_connect(w->registry.remotes[WISP__ON_ROLLBACK], c);
+    handle.id = c->slot.id;
+    return handle;
+}
+
+const void *wisp_input_of(wisp *w, wisp_player player, int *how) {
+    WISP__ENTER(w);
+    wisp__line *l;
+    int64_t tick = -1;
+    if (w && w->inputs) wisp__inputs_follow(w);
+    l = w ? wisp__inputs_line(w, player.id, 0, false) : NULL;
+    if (l) tick = wisp__input_last(l, w->clock.tick);
+    if (how) *how = tick < 0 ? 0 : tick == w->clock.tick ? WISP_INPUT_FRESH : WISP_INPUT_REPEATED;
+    return tick < 0 ? NULL : wisp__input_show(w, &w->inputs->form, l, wisp__input_at(l, tick));
+}
+
+const void *wisp_input_for(wisp *w, wisp_object object, int *how) {
+    const wisp__object *o = wisp__object_get(w, object);
+    if (o) return wisp_input_of(w, wisp_owner_of(w, object), how);
+    if (how) *how = 0;
+    return NULL;
+}
+
+#else
+
+static inline void wisp__inputs_sample(wisp *w) { (void)w; }
+static inline int wisp__inputs_want(wisp *w, const wisp__session *s) {
+    return (void)w, (void)s, 0;
+}
+static inline void wisp__inputs_left(wisp *w, const wisp__session *s) { (void)w, (void)s; }
+static inline void wisp__inputs_free(wisp *w) { (void)w; }
+static inline void wisp__inputs_outcome(wisp *w, const wisp__session *s, uint32_t low,
+                                        bool arrived) {
+    (void)w, (void)s, (void)low, (void)arrived;
+}
+static inline int64_t wisp__inputs_put(wisp *w, wisp__session *s, wisp__writer *to) {
+    return (void)w, (void)s, (void)to, 0;
+}
+static inline void wisp__inputs_whole(wisp *w, const wisp__session *s, int index) {
+    (void)w, (void)s, (void)index;
+}
+static void wisp__on_inputs(wisp__reading *r) { wisp__break(r, "a record of no kind"); }
+
+#endif
+
+/* ===========================================================================
  * MARK: >>tick
  * What: ticks, and the clock of the server that they follow.
  * Invariants: ticks run inside wisp_update alone, each once, in order. A server's numbers are its
- *   time; those of an end that follows it lead them by half a round trip, the jitter and a tick,
- *   at a speed that differs from the rate by at most a tenth, or jump.
+ *   time; those of an end that follows it lead them by half a round trip, four times the jitter and
+ *   a tick, or as the server asks for, at a speed that differs from the rate by at most a tenth, or
+ *   jump.
  * Not here: how a question and its answer stand in a packet (frame).
  *
  * The four times of a question and its answer give the offset of the two clocks and the round trip
@@ -31885,6 +32549,7 @@ static void wisp__clock_ask(wisp *w) {
     if (!wisp_peer_equal(server, c->server)) {
         c->server = server;
         c->following = c->smooths = c->tickless = false;
+        c->more = 0;
         c->count = c->heard = 0;
         c->spacing = 1;
         c->next_ask = w->base.time;
@@ -31901,8 +32566,9 @@ static void wisp__clock_ask(wisp *w) {
    has read its question does not go: its times would be wrong. */
 static wisp__clock_frame wisp__clock_frame_of(wisp *w, wisp__session *s) {
     wisp__clock *c = &w->clock;
-    wisp__clock_frame f = { !s->asks_clock, s->clock_id, wisp__session_player(w, s), 0, 0, 0 };
+    wisp__clock_frame f = { !s->asks_clock, s->clock_id, wisp__session_player(w, s), 0, 0, 0, 0 };
     double held = w->base.time - wisp__came_at(&w->base);
+    f.wants = wisp__inputs_want(w, s);
     if (s->asks_clock) {
         f.id = ++c->ask;
         c->asked[f.id % WISP__CLOCK_ASKS] = w->base.time;
@@ -31935,6 +32601,14 @@ static void wisp__clock_estimate(wisp__clock *c) {
     c->jitter = jitter;
 }
 
+/* The server asks for inputs that come earlier by some ticks: half of that is done within 2 s, up to
+   a quarter of a second. The lead is never less than half a round trip, the jitter and a tick. */
+static void wisp__clock_wanted(wisp__clock *c, double ticks, double now) {
+    double part = wisp__min(now - c->more_time, 0.5) / 3;
+    c->more = wisp__clamp(c->more + ticks * part, -3 * (double)c->jitter * c->rate, c->rate / 4);
+    c->more_time = now;
+}
+
 static void wisp__clock_answered(wisp *w, const wisp__clock_frame *f, double rate) {
     wisp__clock *c = &w->clock;
     double *asked = &c->asked[f->id % WISP__CLOCK_ASKS], came = wisp__came_at(&w->base);
@@ -31955,6 +32629,7 @@ static void wisp__clock_answered(wisp *w, const wisp__clock_frame *f, double rat
     c->rtts[c->count % WISP__CLOCK_SAMPLES] = (float)rtt;
     if (++c->count == 2 * WISP__CLOCK_SAMPLES) c->count = WISP__CLOCK_SAMPLES;
     wisp__clock_estimate(c);
+    wisp__clock_wanted(c, f->wants / 256.0, w->base.time);
 }
 
 static void wisp__on_clock(wisp__reading *r) {
@@ -32041,8 +32716,8 @@ static void wisp__clock_advance(wisp *w) {
         return;
     }
     wisp__smooth_advance(w, step);
-    off = wisp__server_ticks(c, w->base.time) + c->rate * (double)(c->rtt / 2 + c->jitter) + 1 -
-          c->at;
+    off = wisp__server_ticks(c, w->base.time) + 1 + c->more - c->at +
+          c->rate * (double)(c->rtt / 2 + 4 * c->jitter);
     if (wisp__is_within(off - step, -WISP__CLOCK_OFF, WISP__CLOCK_OFF)) {
         c->at += step * (1 + wisp__clamp(2 * (off - step) / c->rate, -0.1, 0.1));
     } else {
@@ -32063,6 +32738,7 @@ static void wisp__ticks_run(wisp *w) {
         wisp_peer none = { 0 };
         wisp_event event;
         c->tick++;
+        wisp__inputs_sample(w);
         wisp__event_begin(w, &event, none, remote);
         event.tick = c->tick;
         event.step = 1 / c->rate;
@@ -32098,197 +32774,6 @@ void wisp_times(const wisp *w, wisp_times_of *out) {
                   wisp__views_behind(w);
     if (c->smooths) out->confirmed = wisp__max((double)c->confirmed, out->smooth);
 }
-
-/* ===========================================================================
- * MARK: >>input
- * What: lines of inputs, a player's rows by tick, and how runs of them stand in a packet.
- * Invariants: an input never changes. A line ends before `next`, and keeps what is less than
- *   `room` ticks older.
- * Not here: whose inputs are sent to whom, and what they do (rollback).
- *
- *   INPUT     own:4 echo:4 length(bytes) body, zeros up to whole bytes. `own`: the number of the
- *             sender's game; 0: it plays none with the receiver, and there is no body. `echo`: the
- *             number that it has heard of the receiver; only where that is right the body counts.
- *             Once in a packet.
- *   body      agreed:16 tick:16 ahead:8
- *             for each player but the sender: near(first tick whose input it has not)
- *             gone:1 [players that it does not listen to:8 decided:8, for each: near(end)]
- *             hash:1 [near(tick) hash:64]
- *             runs, each after a bit 1: player:3 near(first tick) rows; then 0
- *   agreed    a hash of what both ends must agree on, and of the sender's place
- *   ahead     ticks that the sender was ahead of the receiver, signed
- *   near      small(zigzag(tick - it))
- *   rows      each: that of the tick before 0, or a delta from it 10; then 11
- * ======================================================================== */
-
-#ifndef WISP_NO_STATE
-
-static void wisp__put_near(wisp__writer *to, int64_t tick, int64_t it) {
-    wisp__put_small(to, wisp__zigzag(tick - it));
-}
-
-static int64_t wisp__get_near(wisp__reader *from, int64_t tick) {
-    return tick - wisp__unzigzag((uint64_t)wisp__get_small(from));
-}
-
-/* NULL: it is not there yet, or not any more. */
-static wisp__encoded *wisp__input_at(const wisp__line *l, int64_t tick) {
-    if (tick < l->first || tick >= l->next || tick < l->next - l->room) return NULL;
-    return l->rows[tick & (l->room - 1)];
-}
-
-/* What the input of a tick is told from: the row before it, before the first that of zeros. */
-static wisp__encoded *wisp__input_before(const wisp__input_form *form, const wisp__line *l,
-                                         int64_t tick) {
-    return tick == l->first ? form->none : wisp__input_at(l, tick - 1);
-}
-
-static void wisp__row_replace(wisp *w, wisp__encoded **place, wisp__encoded *row) {
-    if (row) row->references++;
-    wisp__encoded_release(w, *place);
-    *place = row;
-}
-
-/* Takes the input of a tick that has none. Ticks that are left out have none. */
-static void wisp__input_push(wisp *w, wisp__line *l, int64_t tick, wisp__encoded *row) {
-    for (int i = 0; l->next < tick && i < l->room; i++)
-        wisp__row_replace(w, &l->rows[l->next++ & (l->room - 1)], NULL);
-    if (tick >= l->next) l->next = tick + 1;
-    wisp__row_replace(w, &l->rows[tick & (l->room - 1)], row);
-}
-
-static wisp__unpacker wisp__input_unpacker(wisp *w) {
-    return wisp__codec_unpacker(&w->content, &w->content.scratch, NULL, 1 << 16);
-}
-
-/* A row of equal bytes is the same row. Takes `row` and gives one, with a reference. */
-static wisp__encoded *wisp__row_shared(wisp *w, wisp__encoded *row, wisp__encoded *before) {
-    if (row && before && wisp__encoded_same(row, before)) wisp__row_replace(w, &row, before);
-    return row;
-}
-
-static wisp__encoded *wisp__input_row(wisp *w, const wisp__input_form *form, const void *image,
-                                      wisp__encoded *before, wisp_result *why) {
-    wisp__unpacker u = wisp__input_unpacker(w);
-    wisp__row made = { NULL, 0, 0, 0 };
-    wisp__encoded *row = NULL;
-    *why = wisp__row_load(&u, form->described->program, image, &made);
-    if (!*why && made.bits > 8 * WISP__INPUT_BYTES) *why = WISP_E_TOO_BIG;
-    if (!*why && !(row = wisp__encoded_row(w, &made))) *why = WISP_E_MEMORY;
-    wisp__arena_reset(&w->content.scratch);
-    return wisp__row_shared(w, row, before);
-}
-
-/* Its struct, until another one of the line is shown. */
-static const void *wisp__input_show(wisp *w, const wisp__input_form *form, wisp__line *l,
-                                    wisp__encoded *row) {
-    wisp__unpacker u = wisp__input_unpacker(w);
-    if (l->shown == row) return l->image;
-    wisp__row_replace(w, &l->shown, row);
-    memset(l->image, 0, (size_t)form->bytes);
-    wisp__row_store(&u, form->described->program, wisp__encoded_as_row(row), l->image);
-    wisp__arena_reset(&w->content.scratch);
-    return l->image;
-}
-
-/* Puts one row behind another. false: it has no room, and is not put. */
-static bool wisp__input_put_row(wisp *w, const wisp__input_form *form, wisp__encoded *before,
-                                const wisp__encoded *row, wisp__writer *to) {
-    int64_t at = to->at;
-    wisp__unpacker u = wisp__input_unpacker(w);
-    wisp__bases base;
-    bool good = true;
-    memset(&base, 0, sizeof base);
-    base.base = before;
-    wisp__put(to, row != before, row != before ? 2 : 1);
-    if (row != before)
-        good = wisp__row_delta_put(&u, form->described->program, &base, row, to) >= 0;
-    wisp__arena_reset(&w->content.scratch);
-    if (good && !to->full) return true;
-    to->at = at;
-    to->full = false;
-    return false;
-}
-
-/* Puts the rows of a line from a tick on, as many as fit. */
-static void wisp__input_put(wisp *w, const wisp__input_form *form, const wisp__line *l,
-                            int64_t tick, int64_t until, wisp__writer *to) {
-    wisp__encoded *before = wisp__input_before(form, l, tick), *row;
-    until = wisp__least(until, tick + WISP__INPUT_SENT);
-    to->end -= 2;
-    for (; tick < until; tick++, before = row) {
-        row = wisp__input_at(l, tick);
-        if (!wisp__input_put_row(w, form, before, row, to)) break;
-    }
-    to->end += 2;
-    wisp__put(to, 3, 2);
-}
-
-/* Reads a row, with a reference. NULL: there are no more (`more`), malformed (`from` has failed),
-   dear, or no memory. */
-static wisp__encoded *wisp__input_get(wisp *w, const wisp__input_form *form,
-                                      wisp__encoded *before, wisp__reader *from, bool *more) {
-    bool differs = wisp__get(from, 1) != 0;
-    wisp__reader none = wisp__reader_on(NULL, 0);
-    wisp__unpacker u = wisp__codec_received(&w->content, from);
-    wisp__encoded *row = NULL;
-    wisp__bases base;
-    memset(&base, 0, sizeof base);
-    base.base = before;
-    wisp__codec_turn(&w->content);
-    u.shape = &none;
-    *more = !differs || !wisp__get(from, 1);
-    if (!*more || !wisp__pay(&w->content.credit, WISP__PRICE_RECORD)) return NULL;
-    if (!differs) wisp__row_replace(w, &row, before);
-    else row = wisp__row_delta_get(w, &u, form->described->program, &base, from);
-    if (!row && u.result != WISP_E_MEMORY) from->failed = true;
-    return wisp__row_shared(w, row, before);
-}
-
-static void wisp__line_free(wisp *w, wisp__line *l) {
-    if (!l) return;
-    for (int i = 0; i < l->room; i++) wisp__encoded_release(w, l->rows[i]);
-    wisp__encoded_release(w, l->shown);
-    wisp__chunk_give(&w->chunks, l, l->bytes);
-}
-
-/* NULL: no memory. */
-static wisp__line *wisp__line_make(wisp *w, const wisp__input_form *form, int64_t first, int room) {
-    size_t rows = (size_t)room * sizeof(wisp__encoded *);
-    size_t bytes = sizeof(wisp__line) + rows + (size_t)((form->bytes + 15) & ~15);
-    wisp__line *l = (wisp__line *)wisp__chunk_take(&w->chunks, bytes);
-    if (!l) return NULL;
-    memset(l, 0, bytes);
-    l->bytes = bytes;
-    l->first = l->next = first;
-    l->room = room;
-    l->image = l + 1;
-    l->rows = (wisp__encoded **)(void *)((uint8_t *)(l + 1) + ((form->bytes + 15) & ~15));
-    return l;
-}
-
-static void wisp__input_form_free(wisp *w, wisp__input_form *form) {
-    wisp__encoded_release(w, form->none);
-    wisp__described_release(&w->registry.schemas, form->described);
-}
-
-/* wisp__input_form_free is to follow also when it fails. */
-static wisp_result wisp__input_form_make(wisp *w, wisp__input_form *form,
-                                         const wisp_schema *schema) {
-    static const uint64_t zeros[WISP__INPUT_STRUCT / 8] = { 0 };
-    const char *unfit = wisp__schema_unfit(schema, false);
-    char text[200] = "";
-    wisp_result why = WISP_E_SCHEMA;
-    form->bytes = schema->bytes;
-    if (!unfit) form->described = wisp__described_of(&w->registry.schemas, schema, text, 200, &why);
-    if (!form->described)
-        return wisp__explain(w, why, "the schema of the inputs: %s", unfit ? unfit : text);
-    form->none = wisp__input_row(w, form, zeros, NULL, &why);
-    return form->none ? WISP_OK : wisp__explain(w, why, "an input of zeros: %s",
-                                                wisp_result_text(why));
-}
-
-#endif
 
 /* ===========================================================================
  * MARK: >>rollback
@@ -32731,11 +33216,13 @@ static bool wisp__rollback_put(wisp *w, wisp__session *s, wisp__writer *to) {
         wisp__rollback_put_head(rb, link, &body);
         body.end -= 16;
         for (int p = 0; p < rb->desc.players; p++) {
+            wisp__input_run run = { &rb->in, NULL, 0, false };
             int64_t until = wisp__rollback_until(rb, link, p);
             if (link->acked[p] >= until || body.at + 72 > body.end) continue;
             wisp__put(&body, 1 | (uint64_t)p << 1, 4);
             wisp__put_near(&body, rb->tick, link->acked[p]);
-            wisp__input_put(w, &rb->in, rb->lines[p], link->acked[p], until, &body);
+            run.before = wisp__input_before(&rb->in, rb->lines[p], link->acked[p]);
+            wisp__input_put(w, &run, rb->lines[p], link->acked[p], until, &body);
         }
         body.end += 16;
         wisp__put(&body, 0, 1);
@@ -32776,7 +33263,8 @@ static bool wisp__rollback_read_run(wisp__reading *r, wisp__rollback_link *link,
                                     wisp__reader *from) {
     wisp__rollback *rb = r->w->rollback;
     int player = (int)wisp__get(from, 3), count = 0;
-    wisp__encoded *before = NULL, *row;
+    wisp__input_run run = { &rb->in, NULL, 0, false };
+    wisp__encoded *row;
     bool more, trusted = rb->desc.spectate ? wisp__is_source(rb, link) : wisp__is_present(rb, link);
     if (trusted && !rb->desc.spectate && player != link->player)
         trusted = player != rb->me && wisp__rollback_relays(rb, link, rb->gone, player);
@@ -32791,15 +33279,13 @@ static bool wisp__rollback_read_run(wisp__reading *r, wisp__rollback_link *link,
     }
     row = wisp__input_before(&rb->in, rb->lines[player], tick);
     if (!row) return false;
-    wisp__row_replace(r->w, &before, row);
-    for (; (row = wisp__input_get(r->w, &rb->in, before, from, &more)) != NULL; tick++) {
-        wisp__encoded_release(r->w, before);
-        before = row;
+    wisp__row_replace(r->w, &run.before, row);
+    for (; (row = wisp__input_get(r->w, &run, from, &more)) != NULL; tick++) {
         from->failed |= ++count > WISP__INPUT_SENT;
         if (from->failed) break;
         wisp__rollback_take(r, link, player, tick, row);
     }
-    wisp__encoded_release(r->w, before);
+    wisp__encoded_release(r->w, run.before);
     return !more && !from->failed;
 }
 
@@ -32902,15 +33388,7 @@ static void wisp__rollback_event(wisp *w, int kind, const wisp__rollback_link *l
     event.tick = desync ? link->differs[0].tick : 0;
     event.args = args;
     event.count = 1 + desync;
-    w->events.running++;
-    for (wisp__connection *c = remote->first; c; c = c->next) {
-        if (c->dead || c->kind != kind) continue;
-        event.user = c->user;
-        if (c->once) wisp__events_disconnect(w, c);
-        wisp__handle(w, c->fn, &event);
-    }
-    w->events.running--;
-    wisp__events_sweep(w);
+    wisp__events_of_kind(w, remote, kind, &event);
 }
 
 /* Raises the events, and sends at least 20 times a second. A handler may end the game. */
@@ -33418,6 +33896,16 @@ static bool wisp__fill_refusals(wisp__packet_writer *f) {
     return true;
 }
 
+static bool wisp__fill_inputs(wisp__packet_writer *f) {
+    int64_t at = f->to.at, note;
+    if (!wisp__fill_may(f)) return false;
+    note = wisp__inputs_put(f->w, f->s, &f->to);
+    if (note < 0 || (note && !wisp__fill_done(f, at))) return false;
+    f->s->inputs_new = false;
+    if (note) wisp__fill_carry(f, wisp__ref_of(WISP__FRAME_INPUTS, 0, (uint32_t)note));
+    return true;
+}
+
 static wisp__fit wisp__fill_controls(wisp__packet_writer *f) {
     wisp__session *s = f->s;
     const wisp__registry *registry = &f->w->registry;
@@ -33452,6 +33940,7 @@ static wisp__fit wisp__fill_controls(wisp__packet_writer *f) {
         if (!wisp__rollback_put(f->w, s, &f->to) || !wisp__fill_done(f, at)) return WISP__FULL;
         s->inputs_due = false;
     }
+    if (s->inputs_new && !wisp__fill_inputs(f)) return WISP__FULL;
     if (s->ping) {
         int64_t at = f->to.at;
         wisp__frame_put(&f->to, WISP__FRAME_PING);
@@ -34329,7 +34818,8 @@ static void wisp__send_leave(wisp *w, wisp__session *s) {
 static bool wisp__wants_to_send(const wisp *w, const wisp__session *s) {
     const wisp__audience *a = wisp__audience_of(w, s);
     if (s->queued || s->control_count || s->ping || s->unannounced < w->registry.count) return true;
-    if (s->asks_clock || s->answers_clock || s->inputs_due || s->lacks_all) return true;
+    if (s->asks_clock || s->answers_clock || s->inputs_due || s->inputs_new) return true;
+    if (s->lacks_all) return true;
     if (s->answers_all || s->state_due || wisp__limited_due(w, s)) return true;
     if ((a && a->ready) || wisp__refusals_wait(w, s)) return true;
     if (s->parts && s->parts->whole) return true;
@@ -34405,6 +34895,8 @@ static void wisp__on_outcome(void *owner, const wisp__ref *ref, bool arrived) {
                                    arrived);
         } else if (ref->kind == WISP__FRAME_OBJECT) {
             wisp__object_outcome(w, s, number, arrived);
+        } else if (ref->kind == WISP__FRAME_INPUTS) {
+            wisp__inputs_outcome(w, s, number, arrived);
         } else if (ref->kind == WISP__FRAME_PART) {
             wisp__part_ended(w, s, (uint16_t)number, arrived);
         } else if (ref->kind == WISP__FRAME_ANNOUNCE) {
@@ -34454,6 +34946,7 @@ static void wisp__session_free(wisp *w, wisp__session *s) {
     wisp__parts_free(w, s->parts);
     s->parts = NULL;
     wisp__objects_left(w, s);
+    wisp__inputs_left(w, s);
     wisp__rollback_left(w, s);
     s->control_count = 0;
 }
@@ -38284,7 +38777,7 @@ static WISP__APART void wisp__on_frame(wisp__reading *r, int kind) {
         break;
     case WISP__FRAME_BOUND: wisp__on_answer(r, true); break;
     case WISP__FRAME_UNKNOWN: wisp__on_answer(r, false); break;
-    case WISP__FRAME_RESYNC: wisp__on_resync(r); break;
+    case WISP__FRAME_RESYNC: wisp__inputs_whole(r->w, r->s, wisp__on_resync(r)); break;
     case WISP__FRAME_READS: wisp__on_reads(r); break;
     case WISP__FRAME_LIMITED: wisp__on_limited(r); break;
     case WISP__FRAME_PART: wisp__on_part(r); break;
@@ -38295,6 +38788,7 @@ static WISP__APART void wisp__on_frame(wisp__reading *r, int kind) {
     case WISP__FRAME_TICK: wisp__on_tick(r); break;
     case WISP__FRAME_OBJECT: wisp__on_objects(r); break;
     case WISP__FRAME_INPUT: wisp__on_input(r); break;
+    case WISP__FRAME_INPUTS: wisp__on_inputs(r); break;
     case WISP__FRAME_LACKS: wisp__on_lacks(r); break;
     case WISP__FRAME_ASSETS: wisp__on_assets(r); break;
     case WISP__FRAME_STATE: wisp__on_state(r); break;
@@ -41279,6 +41773,7 @@ static void wisp__release(wisp *w) {
     wisp__groups_free(w);
     wisp__properties_free(w);
     wisp__objects_free(w);
+    wisp__inputs_free(w);
     wisp__rollback_free(w);
     wisp__hooks_free(w);
     wisp__events_free(w);

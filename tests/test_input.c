@@ -54,25 +54,25 @@ static int input_pass(input_pair *p, int player, int64_t from, int bytes, int64_
     uint8_t packet[400];
     wisp__writer to = wisp__writer_on(packet, bytes);
     wisp__reader back;
-    wisp__encoded *before = NULL, *row;
+    wisp__input_run run = { &p->form, NULL, 0, false };
+    wisp__encoded *row;
     bool more;
     int count = 0;
     memset(packet, 0, sizeof packet);
-    wisp__input_put(p->w, &p->form, p->here[player], from, p->here[player]->next, &to);
+    run.before = wisp__input_before(&p->form, p->here[player], from);
+    wisp__input_put(p->w, &run, p->here[player], from, p->here[player]->next, &to);
     CHECK(!to.full);
     *bits = to.at;
     back = wisp__reader_on(packet, (int)(to.at + 7) / 8);
     p->w->content.credit.work = 1 << 20;
     p->w->content.credit.room = 1 << 20;
-    wisp__row_replace(p->w, &before, wisp__input_before(&p->form, p->there[player], from));
-    while ((row = wisp__input_get(p->w, &p->form, before, &back, &more)) != NULL) {
-        wisp__encoded_release(p->w, before);
-        before = row;
+    run.before = NULL;
+    wisp__row_replace(p->w, &run.before, wisp__input_before(&p->form, p->there[player], from));
+    while ((row = wisp__input_get(p->w, &run, &back, &more)) != NULL)
         if (from + count++ == p->there[player]->next)
             wisp__input_push(p->w, p->there[player], from + count - 1, row);
-    }
     CHECK(!back.failed && !more);
-    wisp__encoded_release(p->w, before);
+    wisp__encoded_release(p->w, run.before);
     return count;
 }
 
@@ -171,12 +171,200 @@ TEST(a_number_near_another_takes_few_bits) {
     }
 }
 
+/* --- players of a server --- */
+
+enum { STEER_ENDS = 4, STEER_TICKS = 8192 };
+
+typedef struct steer steer;
+
+typedef struct steer_end {
+    steer  *t;
+    wisp   *w;
+    int     at, sampled, every;                /* every: ticks between changes */
+    uint16_t buttons;
+    int64_t last;                              /* tick that was sampled last */
+    uint16_t gave[STEER_TICKS];                /* by tick */
+    uint16_t got[STEER_ENDS][STEER_TICKS];     /* of the player of each end */
+    uint8_t how[STEER_ENDS][STEER_TICKS];
+    int     errors;
+    char    text[160];
+} steer_end;
+
+/* End 0 is the server. */
+struct steer {
+    bn_net    net;
+    int       count;
+    double    hz[STEER_ENDS];                  /* updates */
+    steer_end ends[STEER_ENDS];
+};
+
+static void steer_sample(wisp *w, void *input, void *user) {
+    steer_end *e = (steer_end *)user;
+    band_input *in = (band_input *)input;
+    CHECK_EQ_INT(in->buttons | in->x | in->y, 0);
+    e->sampled++;
+    CHECK(wisp_tick(w) > e->last);
+    e->last = wisp_tick(w);
+    if (e->every && e->last % e->every == 0) e->buttons = (uint16_t)bn_random(&e->t->net);
+    in->buttons = e->buttons;
+    in->x = (int8_t)(e->buttons % 50);
+    e->gave[e->last % STEER_TICKS] = e->buttons;
+}
+
+static wisp_player steer_player(const steer *t, int end) {
+    return wisp_me(t->ends[end].w);
+}
+
+static void steer_tick(wisp_event *event) {
+    steer_end *e = (steer_end *)event->user;
+    for (int i = 0; i < e->t->count; i++) {
+        int how = 9, at = (int)(event->tick % STEER_TICKS);
+        const band_input *in = (const band_input *)wisp_input_of(event->w, steer_player(e->t, i),
+                                                                 &how);
+        if (!e->t->ends[i].w || (i && !steer_player(e->t, i).id)) continue;
+        e->how[i][at] = (uint8_t)how;
+        e->got[i][at] = in ? in->buttons : 0;
+        if (in) CHECK_EQ_INT(in->x, in->buttons % 50);
+        CHECK((in != NULL) == (how != 0));
+    }
+}
+
+static void steer_error(wisp_event *event) {
+    steer_end *e = (steer_end *)event->user;
+    e->errors++;
+    snprintf(e->text, sizeof e->text, "%s", event->text);
+}
+
+static void steer_open(steer *t, int clients, uint64_t seed, double delay) {
+    memset(t, 0, sizeof *t);
+    bn_open(&t->net, seed);
+    t->net.user = t;
+    t->count = clients + 1;
+    for (int i = 0; i < t->count; i++) {
+        bn_way *way = bn_way_add(&t->net);
+        way->delay = i ? delay / 2 : 0;
+        t->hz[i] = 60;
+        t->ends[i].t = t;
+        t->ends[i].every = 7;
+    }
+}
+
+/* Jitter of each direction, up or down by half of it, and loss. */
+static void steer_bad(steer *t, double jitter, double loss) {
+    for (int i = 1; i < t->count; i++) {
+        t->net.ways[i]->jitter = jitter / 2;
+        t->net.ways[i]->loss = loss / 2;
+    }
+}
+
+static void steer_begin(steer *t, const wisp_schema *server, const wisp_schema *client) {
+    wisp_addr addr;
+    for (int i = 0; i < t->count; i++) {
+        steer_end *e = &t->ends[i];
+        wisp_desc desc;
+        memset(&desc, 0, sizeof desc);
+        desc.tick_rate = i ? 0 : 60;
+        e->at = bn_add(&t->net, &desc, t->hz[i], t->net.ways[i], i ? t->net.ways[i] : NULL);
+        e->w = bn_wisp(&t->net, e->at);
+        wisp_connect_target(e->w, wisp_by_name(WISP_ERROR), steer_error, e, false);
+        CHECK_EQ_INT(wisp_use_input(e->w, i ? client : server), WISP_OK);
+        if (i) CHECK(wisp_on_input(e->w, steer_sample, e).id != 0);
+        wisp_on_tick(e->w, steer_tick, e);
+    }
+    addr = bn_addr(&t->net, t->ends[0].at);
+    for (int i = 1; i < t->count; i++)
+        CHECK(wisp_join(t->ends[i].w, &addr, NULL, 0).id != 0);
+}
+
+/* Of the ticks from one on, how many inputs of an end the server has had fresh, in percent. Those
+   were the ones that the end has sampled. */
+static double steer_fresh(steer *t, int end, int64_t from) {
+    const steer_end *server = &t->ends[0];
+    int fresh = 0, ticks = 0;
+    for (int64_t tick = from; tick <= wisp_tick(server->w); tick++, ticks++) {
+        int at = (int)(tick % STEER_TICKS);
+        if (server->how[end][at] == WISP_INPUT_FRESH) fresh++;
+        else continue;
+        CHECK_EQ_INT(server->got[end][at], t->ends[end].gave[at]);
+    }
+    return ticks ? 100.0 * fresh / ticks : 0;
+}
+
+TEST(the_server_has_the_inputs_of_clients_by_tick) {
+    static const double delays[] = { 0, 0.03, 0.1, 0.3, 0.6 };
+    static steer t;
+    for (int i = 0; i < 5; i++) {
+        int64_t from;
+        double fresh;
+        steer_open(&t, 2, (uint64_t)i + 1, delays[i]);
+        if (i > 0) steer_bad(&t, 0.02, 0.02);
+        steer_begin(&t, &band_schema, &band_schema);
+        bn_run(&t.net, 6);
+        from = wisp_tick(t.ends[0].w);
+        bn_run(&t.net, 10);
+        for (int end = 1; end < 3; end++) {
+            fresh = steer_fresh(&t, end, from);
+            if (!CHECK(fresh >= 99)) printf("  delay %g: %g%%\n", delays[i], fresh);
+            CHECK(t.ends[end].sampled > 800 && t.ends[end].errors == 0);
+        }
+        bn_close(&t.net);
+    }
+}
+
+TEST(each_end_has_its_own_input_in_its_ticks) {
+    static steer t;
+    int64_t tick;
+    steer_open(&t, 1, 1, 0.1);
+    steer_begin(&t, &band_schema, &band_schema);
+    CHECK(wisp_on_input(t.ends[0].w, steer_sample, &t.ends[0]).id != 0);
+    bn_run(&t.net, 5);
+    for (int end = 0; end < 2; end++) {
+        steer_end *e = &t.ends[end];
+        tick = wisp_tick(e->w);
+        for (int64_t at = tick - 100; at <= tick; at++) {
+            CHECK_EQ_INT(e->how[end][at], WISP_INPUT_FRESH);
+            CHECK_EQ_INT(e->got[end][at], e->gave[at]);
+        }
+    }
+    bn_close(&t.net);
+}
+
+typedef struct steer_other { uint16_t buttons; int8_t x; int16_t y; } steer_other;
+static const wisp_field steer_other_fields[] = {
+    WISP_FIELD(steer_other, buttons, WISP_T_UINT),
+    WISP_FIELD(steer_other, x, WISP_T_INTEGER),
+    WISP_FIELD(steer_other, y, WISP_T_RANGE(-5, 500)),
+};
+static const wisp_schema steer_other_schema = WISP_SCHEMA(steer_other, 1, steer_other_fields);
+static const wisp_schema steer_later_schema = WISP_SCHEMA(band_input, 2, band_fields);
+
+TEST(schemas_that_differ_are_told_on_both_sides) {
+    static steer t;
+    const wisp_schema *theirs[] = { &steer_other_schema, &steer_later_schema };
+    for (int i = 0; i < 2; i++) {
+        steer_open(&t, 1, 1, 0.05);
+        steer_begin(&t, &band_schema, theirs[i]);
+        bn_run(&t.net, 2);
+        for (int end = 0; end < 2; end++) {
+            CHECK_EQ_INT(t.ends[end].errors, 1);
+            CHECK(strstr(t.ends[end].text, i ? "version" : "field y") != NULL);
+        }
+        CHECK_EQ_INT(t.ends[0].how[1][wisp_tick(t.ends[0].w)], 0);
+        CHECK(t.ends[1].sampled > 50);
+        CHECK_EQ_INT(wisp_peers(t.ends[0].w, NULL, 0), 1);
+        bn_close(&t.net);
+    }
+}
+
 static const test_case tests[] = {
     CASE(inputs_pass_as_differences_to_the_tick_before),
     CASE(a_run_takes_as_many_as_fit_and_64_at_most),
     CASE(equal_inputs_are_one_row_and_the_ring_lets_go),
     CASE(an_input_is_small_and_zeros_are_one),
     CASE(a_number_near_another_takes_few_bits),
+    CASE(the_server_has_the_inputs_of_clients_by_tick),
+    CASE(each_end_has_its_own_input_in_its_ticks),
+    CASE(schemas_that_differ_are_told_on_both_sides),
 };
 
 int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }

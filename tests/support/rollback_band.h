@@ -299,22 +299,23 @@ static inline void band_put_run(const band *t, int from, int player, int64_t tic
     wisp *w = t->ends[from].w;
     const wisp__input_form *form = &w->rollback->in;
     const wisp__line *l = player < w->rollback->desc.players ? w->rollback->lines[player] : NULL;
-    wisp__encoded *before = l ? wisp__input_before(form, l, tick) : NULL, *row = NULL;
+    wisp__encoded *before = l ? wisp__input_before(form, l, tick) : NULL, *row, *last = NULL;
+    wisp__input_run run = { form, NULL, 0, false };
     wisp__put(to, 1 | (uint64_t)player << 1, 4);
     wisp__put_near(to, near_tick, tick);
     if (!before) before = form->none;
-    before->references++;
+    run.before = before;
     for (int i = 0; i < count; i++) {
         band_input in;
         wisp_result why;
         memset(&in, 0, sizeof in);
         in.buttons = (uint16_t)(40000 + i);
         row = wisp__input_row(w, form, &in, NULL, &why);
-        wisp__input_put_row(w, form, before, row, to);
-        wisp__encoded_release(w, before);
-        before = row;
+        wisp__input_put_row(w, &run, row, 0, to);
+        wisp__encoded_release(w, last);
+        last = row;
     }
-    wisp__encoded_release(w, before);
+    wisp__encoded_release(w, last);
     wisp__put(to, 3, 2);
 }
 
