@@ -6,14 +6,15 @@
 #   picture    draws examples/overlay.png and, in windows that nobody sees (SDL2, Xvfb),
 #              examples/arena.png, which README and its pages show
 #   test       all tests on all compilers, 32 bit, big-endian, ARM, Windows; installs what it needs
+#   test-tools the long tests of the tools, one after the other (five minutes at most)
 #   asan       only the tests, under the address and undefined sanitizers
 #   rollback   the random networks of tests/test_rollback.c for SEEDS=n seeds; 2000
 #   fuzz       one minute of libFuzzer; MINUTES=n: so many for each target
 #   cover      which lines of wisp.h the tests run, room by room
 #   bench      the figures, beside other libraries' in the same run
 #   gauntlet   bad networks: wisp with both congestion controllers, and ENet (two minutes)
-#   tools      builds wisp_top, wisp_relay, wisp_key (with libsodium) and wisp_train, and trains a
-#              dictionary; needs zstd
+#   tools      builds wisp_top, wisp_relay, wisp_load, wisp_key (with libsodium), wisp_train, and
+#              trains a dictionary; needs zstd
 #   renew      takes wisp.h as the header of before, in tests/data; only in a commit that means to
 #              change behaviour
 #   check      the structure of the source, the instructions of a message, warnings in C and C++
@@ -21,8 +22,8 @@
 
 MAKEFLAGS += -j2
 .DEFAULT_GOAL := help
-.PHONY: help demo play examples picture test asan rollback fuzz cover bench gauntlet tools \
-    renew check clean
+.PHONY: help demo play examples picture test test-tools asan rollback fuzz cover bench gauntlet \
+    tools renew check clean
 
 TESTS    := $(notdir $(basename $(wildcard tests/test_*.c)))
 FUZZERS  := $(notdir $(basename $(wildcard tests/fuzz/fuzz_*.c)))
@@ -164,6 +165,16 @@ test: $(LOGS_TEST)
 
 asan: $(LOGS_ASAN)
 	@tools/summary $^
+
+# One after the other.
+LOGS_TOOLS := build/load/smoke.log
+
+test-tools: $(LOGS_TOOLS)
+	@tools/summary $^
+
+build/load/smoke.log: build/wisp_load build/02_chat tools/smoke_load $(wildcard tools/load/*.txt)
+	@mkdir -p $(@D)
+	@tools/step $@ "cp build/wisp_load build/02_chat $(@D)" "tools/smoke_load $(@D)"
 
 # Installs the compilers and emulators, and notes which kinds of build there cannot be here.
 build/missing: tools/install | build
@@ -380,7 +391,7 @@ build/gauntlet: tools/gauntlet.c $(HEADERS) | build/missing
 # --- tools ---------------------------------------------------------------------------------------
 
 # They need a C compiler, and wisp_train zstd, which is the one thing that this installs.
-tools: build/wisp_top build/wisp_relay build/wisp_key build/wisp_train
+tools: build/wisp_top build/wisp_relay build/wisp_load build/wisp_key build/wisp_train
 	@tools/smoke build/wisp_train
 
 build/wisp_train: tools/wisp_train.c $(HEADERS) | build/zstd
@@ -392,6 +403,9 @@ build/zstd: tools/install | build
 # Trains a dictionary from the lines of wisp.h, each a payload.
 build/tools/%/wisp_train.log: tools/wisp_train.c tools/smoke $(HEADERS) | build/missing
 	@tools/step $@ "$(CC_$(KIND)) -std=c99 -I. $< -o $(EXE) -lzstd -lm" "tools/smoke $(EXE)"
+
+build/wisp_load: tools/wisp_load.c $(HEADERS) | build
+	$(CC) -std=c99 -O2 -I. $< -o $@ -lm
 
 build/wisp_top build/wisp_relay: build/%: tools/%.c $(HEADERS) | build
 	$(CC) -std=c99 -O1 -I. $< -o $@ -lm

@@ -1706,6 +1706,19 @@ WISP_API wisp_result wisp_set_rate_limit(wisp *w, double seconds,
 WISP_API wisp_remote wisp_remote_named(wisp *w, const char *name);
 WISP_API const char *wisp_remote_name(const wisp *w, wisp_remote remote);
 
+/* A name that a peer has announced, and the encoding of its messages: what
+   wisp_config.encode is set to for sending the same, but for a dictionary. The
+   schema (NULL: none) lives as long as the session. */
+typedef struct wisp_announced {
+    wisp_remote   remote;
+    wisp_encoding encode;
+} wisp_announced;
+/* What a peer has announced: all of its names that are registered here or
+   match a pattern of wisp_connect_match, some packets after the join. Returns
+   how many there are, which may be more than `capacity`. */
+WISP_API int wisp_announced_names(const wisp *w, wisp_peer peer,
+                                  wisp_announced *out, int capacity);
+
 /* A remote by name or by handle; the macros below make it. */
 typedef struct wisp_target {
     const char *name;
@@ -23004,6 +23017,35 @@ wisp_remote wisp_remote_named(wisp *w, const char *name) {
 const char *wisp_remote_name(const wisp *w, wisp_remote remote) {
     const wisp__remote *found = w ? wisp__remote_at(&w->registry, remote.id) : NULL;
     return found ? found->name : NULL;
+}
+
+/* NULL: plain. */
+static wisp_encoding wisp__encoding_public(const wisp__encoding *e) {
+    wisp_encoding out;
+    memset(&out, 0, sizeof out);
+    out.mode = WISP_ENCODE_BASIC;
+    if (!e) return out;
+    out.mode = e->delta ? WISP_ENCODE_DELTA : e->kind == WISP__RECORD ? WISP_ENCODE_SCHEMA
+                                                                      : WISP_ENCODE_BASIC;
+    out.codec = e->codec;
+    if (e->compressed) out.compression = WISP_COMPRESSION_AUTO;
+    if (e->described) out.schema = e->described->program->source;
+    if (e->adaptive) out.adaptive = WISP_ON;
+    return out;
+}
+
+int wisp_announced_names(const wisp *w, wisp_peer peer, wisp_announced *out, int capacity) {
+    const wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
+    int count = 0;
+    for (int i = 0; s && i < s->their_room; i++) {
+        if (!s->theirs[i].remote) continue;
+        if (out && count < capacity) {
+            out[count].remote = wisp__remote_handle(wisp__theirs(&w->registry, s, i));
+            out[count].encode = wisp__encoding_public(s->theirs[i].encoding);
+        }
+        count++;
+    }
+    return count;
 }
 
 /* ===========================================================================

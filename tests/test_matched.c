@@ -565,7 +565,50 @@ TEST(a_message_is_matched_against_no_pattern) {
     world_close(&t.w);
 }
 
+/* --- what was announced --- */
+
+static const wisp_type matched_number = WISP_T_NUMBER;
+static const wisp_field matched_fields[] = {
+    WISP_MAP_FIELD("hp", WISP_T_RANGE(0, 100)),
+    WISP_MAP_FIELD("list", WISP_T_ARRAY(&matched_number, 4)),
+};
+static const wisp_schema matched_schema = WISP_MAP_SCHEMA("stats", 3, matched_fields);
+
+static const wisp_announced *announced_as(const wisp *w, const wisp_announced *all, int count,
+                                          const char *name) {
+    for (int i = 0; i < count; i++)
+        if (strcmp(wisp_remote_name(w, all[i].remote), name) == 0) return &all[i];
+    return NULL;
+}
+
+TEST(what_a_peer_has_announced_can_be_listed_with_its_schemas) {
+    wisp_announced all[8];
+    const wisp_announced *stats, *plain;
+    const wisp_peer nobody = { 0 };
+    world_two t;
+    world_two_open(&t);
+    wisp_use_delta(t.server, &matched_schema, "stats");
+    wisp_remote_named(t.server, "plain");
+    wisp_remote_named(t.server, "unseen");
+    CHECK(wisp_connect_match(t.client, "^(stats|plain)$", world_on, &t.w).id != 0);
+    world_run(&t.w, 0.2);
+    CHECK_EQ_INT(wisp_announced_names(t.client, t.to_server, NULL, 0), 2);
+    CHECK_EQ_INT(wisp_announced_names(t.client, t.to_server, all, 8), 2);
+    stats = announced_as(t.client, all, 2, "stats");
+    plain = announced_as(t.client, all, 2, "plain");
+    CHECK(stats && plain);
+    CHECK(stats->encode.schema && stats->encode.schema->version == 3);
+    CHECK_EQ_INT(stats->encode.mode, WISP_ENCODE_DELTA);
+    CHECK_EQ_INT(stats->encode.schema->count, 2);
+    CHECK_EQ_INT((int)stats->encode.schema->fields[0].type.most, 100);
+    CHECK(!plain->encode.schema && plain->encode.mode == WISP_ENCODE_BASIC);
+    CHECK_EQ_INT(wisp_announced_names(t.client, nobody, all, 8), 0);
+    CHECK_EQ_INT(wisp_announced_names(NULL, t.to_server, all, 8), 0);
+    world_close(&t.w);
+}
+
 static const test_case tests[] = {
+    CASE(what_a_peer_has_announced_can_be_listed_with_its_schemas),
     CASE(names_registered_before_and_after_are_connected),
     CASE(names_that_only_a_peer_announces_are_connected),
     CASE(reserved_names_are_in_no_pattern),
