@@ -1,10 +1,11 @@
 /* arena.c - a small game between real processes: one server, four clients, a bad network
 
-   Players and the items that they pick up are objects (arena.h), what they say is a property, and
-   they buy things by calls. Everybody sends through a simulated network that loses 3% and delays
-   40 ms. In the ten seconds it takes, one client joins late, one leaves in good order, one crashes
-   and comes back from the same port. The server shows a table once a second; on a terminal it draws
-   the field beside it as well. At the end all sides compare what they hold of the shared state.
+   Players and the items that they pick up are objects, moved by inputs (arena.h). What they say is
+   a property, and they buy things by calls. Everybody sends through a simulated network that loses
+   3% and delays 40 ms. In the ten seconds it takes, one client joins late, one leaves in good
+   order, one crashes and comes back from the same port. The server shows a table once a second; on
+   a terminal it draws the field beside it as well. At the end all sides compare what they hold of
+   the shared state.
 
    Build    cc -I.. arena.c -o arena                             (POSIX)
    Run      ./arena          exits 0 only if all sides agree, each purchase was settled exactly
@@ -258,9 +259,7 @@ static void on_joined(wisp_event *event) {
 
 static void on_left(wisp_event *event) {
     player *p = player_of(event);
-    input nothing = { .fire = false };
     if (!p || !p->joined || !wisp_peer_equal(p->peer, event->peer)) return;
-    ((avatar *)wisp_object_edit(event->w, p->avatar))->in = nothing;
     p->joined = false;
     p->ended = event->result;
     p->departures++;
@@ -274,16 +273,6 @@ static void on_error(wisp_event *event) {
 }
 
 /* ---- what the players do --------------------------------------------------- */
-
-static void on_tick(wisp_event *event) {
-    server *s = event->user;
-    wisp_object o = wisp_first(event->w, s->arena.avatars);
-    for (; !s->over && o.id; o = wisp_next(event->w, o)) {
-        avatar *it = wisp_object_edit(event->w, o);
-        avatar_walk(it, event->step);
-        avatar_take_items(&s->arena, it);
-    }
-}
 
 static void on_chat(wisp_event *event) {
     player *p = player_of(event);
@@ -570,7 +559,7 @@ static void tell_players(server *s, const char *remote, wisp_value value) {
 static bool compare(server *s) {
     double end = s->now + DRAIN_SECONDS;
     bool good;
-    s->over = true;
+    s->over = s->arena.over = true;
     tell_players(s, "stop", wisp_nil());
     news(s, "the game is over");
     while (s->now < end) server_step(s);
@@ -597,7 +586,6 @@ static void connect_server(server *s) {
     wisp_on(w, WISP_JOINED, on_joined, s);
     wisp_on(w, WISP_LEFT, on_left, s);
     wisp_on(w, WISP_ERROR, on_error, s);
-    wisp_on_tick(w, on_tick, s);
     wisp_on(w, "chat", on_chat, s);
     wisp_on_invoke(w, "buy", on_buy, s);
     wisp_on_invoke(w, "checkout", on_checkout, s);
@@ -698,12 +686,11 @@ static void on_checked_out(wisp_event *event) {
 
 /* ---- what a player does -------------------------------------------------------- */
 
-/* Of each tick. */
-static void steer(wisp_event *event) {
-    client *c = event->user;
-    input in = { .fire = false };
-    if (!c->stopped && !c->done && bot(&c->arena, &in))
-        must_fire(c, "steer", wisp_struct(&input_schema, &in));
+/* For each tick. */
+static void sample(wisp *w, void *input_of_it, void *user) {
+    client *c = user;
+    (void)w;
+    if (!c->stopped && !c->done) bot(&c->arena, input_of_it);
 }
 
 static void say_something(client *c) {
@@ -758,7 +745,7 @@ static void connect_client(client *c) {
     wisp *w = c->arena.w;
     wisp_on(w, WISP_LEFT, on_ended, c);
     wisp_on(w, WISP_ERROR, on_trouble, c);
-    wisp_on_tick(w, steer, c);
+    wisp_on_input(w, sample, c);
     wisp_on(w, "stop", on_stop, c);
     wisp_on(w, "verdict", on_verdict, c);
     wisp_on_invoke(w, "state_hash", answer_state_hash, c);

@@ -1,8 +1,8 @@
 /* arena.h - the game that arena.c and arena_sdl.c play
 
-   Players walk about a field, and take the items that they touch. Both are objects of the server,
-   which alone moves and spawns them, once a tick. A player says each tick where it wants to go (the
-   remote "steer"), and draws what it sees. */
+   Players walk about a field, take the items that they touch, and shoot. Players and items are
+   objects of the server. A player gives an input for each tick; by it the same tick handler moves
+   its avatar on both ends: at the server for good, at the player's own as a prediction. */
 #ifndef WISP_ARENA_H
 #define WISP_ARENA_H
 
@@ -10,6 +10,7 @@
 
 enum { PLAYERS = 4, ITEMS = 48, WARES = 3, TICK_RATE = 30 };
 enum { FIELD_WIDTH = 60, FIELD_HEIGHT = 40, PACE = 9 };      /* metres, metres a second */
+enum { RELOAD = 20, RANGE = 25 };                            /* ticks, metres */
 
 /* What a player wants in a tick. */
 typedef struct input {
@@ -35,7 +36,6 @@ typedef struct avatar {
     uint16_t  stock[WARES];               /* what it has bought */
     uint8_t   shots, wounds;              /* counters, which wrap around */
     uint8_t   reload;                     /* ticks until it may fire again */
-    input     in;                         /* no field: stays at the server */
 } avatar;
 
 static const wisp_type count_type = WISP_T_RANGE(0, 999);
@@ -65,6 +65,8 @@ typedef struct arena {
     wisp_simulator net;
     wisp          *w;
     wisp_class     avatars, items;
+    void         (*shoot)(struct arena *a, wisp_object by, avatar *it);      /* at the server */
+    bool           over;                  /* nobody moves any more */
 } arena;
 
 /* The avatar of a player; id 0: there is none. */
@@ -72,46 +74,6 @@ static inline wisp_object avatar_of(const arena *a, wisp_player player) {
     wisp_object o = wisp_first(a->w, a->avatars);
     while (o.id && wisp_owner_of(a->w, o).id != player.id) o = wisp_next(a->w, o);
     return o;
-}
-
-/* At the server: what a player wants from now on. */
-static inline void on_steer(wisp_event *event) {
-    arena *a = event->user;
-    wisp_object o = avatar_of(a, wisp_player_of(event->w, event->peer));
-    avatar *it = wisp_object_edit(event->w, o);
-    const input *in = wisp_arg_struct(event, 0, &input_schema);
-    if (it && in) it->in = *in;
-}
-
-/* `desc` and `avatars` have what is special about this end; `port` 0 is any. */
-static inline bool arena_open(arena *a, const char *host, int port, wisp_desc *desc,
-                              wisp_class_desc *avatars) {
-    wisp_class_desc items = { .schema = &item_schema };
-    if (!udp_open(&a->socket, host, port)) return false;
-    desc->link = wisp_simulate(&a->net, udp_link(&a->socket));
-    desc->app = "arena";
-    desc->app_version = 1;
-    a->w = wisp_create(desc, NULL);
-    avatars->schema = &avatar_schema;
-    a->avatars = wisp_define(a->w, "avatar", avatars);
-    a->items = wisp_define(a->w, "item", &items);
-    if (desc->tick_rate > 0) wisp_on(a->w, "steer", on_steer, a);
-    return a->avatars.id && a->items.id &&
-           wisp_set_delivery(a->w, "steer", WISP_SEQUENCED) == WISP_OK;
-}
-
-/* Waits for a packet, at most so many seconds, and returns the time. */
-static inline double arena_update(arena *a, double wait) {
-    udp_wait(&a->socket, wait);
-    a->net.now = udp_seconds();
-    wisp_update(a->w, a->net.now);
-    return a->net.now;
-}
-
-static inline void arena_close(arena *a) {
-    wisp_destroy(a->w);
-    wisp_simulator_free(&a->net);
-    udp_close(&a->socket);
 }
 
 /* ---- what the server does ---------------------------------------------------- */
@@ -131,14 +93,6 @@ static inline int items_left(const arena *a) {
     return count;
 }
 
-static inline void avatar_walk(avatar *it, double seconds) {
-    float way = (float)(PACE * seconds), lowest = FIELD_HEIGHT;
-    it->place.x += it->in.go.x * way;
-    it->place.y += it->in.go.y * way;
-    if (it->place.y > lowest) it->place.y = lowest;          /* other edges: its schema clamps */
-    it->aim = it->in.aim;
-}
-
 static inline void avatar_take_items(const arena *a, avatar *by) {
     item it;
     wisp_object o = wisp_first(a->w, a->items);
@@ -148,6 +102,66 @@ static inline void avatar_take_items(const arena *a, avatar *by) {
         by->coins = (uint16_t)(by->coins + it.worth);
         wisp_despawn(a->w, o);
     }
+}
+
+/* ---- a tick, the same on both ends --------------------------------------------- */
+
+static inline void avatar_walk(avatar *it, const input *in, double seconds) {
+    float way = (float)(PACE * seconds), lowest = FIELD_HEIGHT;
+    it->place.x += in->go.x * way;
+    it->place.y += in->go.y * way;
+    if (it->place.y > lowest) it->place.y = lowest;          /* other edges: its schema clamps */
+    it->aim = in->aim;
+}
+
+static inline void on_arena_tick(wisp_event *event) {
+    arena *a = event->user;
+    wisp_object o = wisp_first(event->w, a->avatars);
+    for (; !a->over && o.id; o = wisp_next(event->w, o)) {
+        const input *in = wisp_input_for(event->w, o, NULL);
+        avatar *it = in ? wisp_object_edit(event->w, o) : NULL;
+        if (!it) continue;                                   /* none is known, or not ours */
+        avatar_walk(it, in, event->step);
+        if (wisp_decides(event->w, o)) avatar_take_items(a, it);
+        if (it->reload > 0) it->reload--;
+        else if (in->fire) {
+            it->reload = RELOAD;
+            it->shots++;
+            if (a->shoot && wisp_decides(event->w, o)) a->shoot(a, o, it);
+        }
+    }
+}
+
+/* ---- an end ------------------------------------------------------------------- */
+
+/* `desc` and `avatars` have what is special about this end; `port` 0 is any. */
+static inline bool arena_open(arena *a, const char *host, int port, wisp_desc *desc,
+                              wisp_class_desc *avatars) {
+    wisp_class_desc items = { .schema = &item_schema };
+    if (!udp_open(&a->socket, host, port)) return false;
+    desc->link = wisp_simulate(&a->net, udp_link(&a->socket));
+    desc->app = "arena";
+    desc->app_version = 1;
+    a->w = wisp_create(desc, NULL);
+    avatars->schema = &avatar_schema;
+    a->avatars = wisp_define(a->w, "avatar", avatars);
+    a->items = wisp_define(a->w, "item", &items);
+    wisp_on_tick(a->w, on_arena_tick, a);
+    return a->avatars.id && a->items.id && wisp_use_input(a->w, &input_schema) == WISP_OK;
+}
+
+/* Waits for a packet, at most so many seconds, and returns the time. */
+static inline double arena_update(arena *a, double wait) {
+    udp_wait(&a->socket, wait);
+    a->net.now = udp_seconds();
+    wisp_update(a->w, a->net.now);
+    return a->net.now;
+}
+
+static inline void arena_close(arena *a) {
+    wisp_destroy(a->w);
+    wisp_simulator_free(&a->net);
+    udp_close(&a->socket);
 }
 
 /* ---- a player that plays by itself: to near items, each player to others ------ */

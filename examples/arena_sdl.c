@@ -26,7 +26,6 @@
 
 enum { SCALE = 12, EDGE = 24, WIDTH = FIELD_WIDTH * SCALE + 2 * EDGE };      /* pixels */
 enum { HEIGHT = FIELD_HEIGHT * SCALE + 2 * EDGE, BODY = SCALE - 2 };
-enum { RELOAD = 20, RANGE = 25 };                                  /* ticks, metres */
 
 static const uint32_t colors[PLAYERS] = { 0xe05a5aff, 0x4f9de0ff, 0x63c174ff, 0xc77de0ff };
 static const uint32_t ghosts[PLAYERS] = { 0xffb3a8ff, 0xa8d8ffff, 0xb8f0c0ff, 0xecc4ffff };
@@ -73,10 +72,11 @@ static float hits(const avatar *from, wisp_vec2 there) {
 }
 
 /* Takes a coin from the nearest whom the shot hits, where the shooter saw it. */
-static void shoot(game *g, wisp_object by, avatar *me) {
-    wisp *w = g->a.w;
-    wisp_object o = wisp_first(w, g->a.avatars), victim = { 0 };
-    double seen = me->in.seen > 0 ? me->in.seen : (double)(wisp_tick(w) - 1);
+static void shoot(arena *a, wisp_object by, avatar *me) {
+    wisp *w = a->w;
+    wisp_object o = wisp_first(w, a->avatars), victim = { 0 };
+    const input *in = wisp_input_for(w, by, NULL);
+    double seen = in && in->seen > 0 ? in->seen : (double)(wisp_tick(w) - 1);
     float nearest = RANGE;
     avatar was, *it;
     for (; o.id; o = wisp_next(w, o)) {
@@ -95,30 +95,17 @@ static void shoot(game *g, wisp_object by, avatar *me) {
 
 static void on_server_tick(wisp_event *event) {
     game *g = event->user;
-    wisp_object o = wisp_first(event->w, g->a.avatars);
-    for (; o.id; o = wisp_next(event->w, o)) {
-        avatar *it = wisp_object_edit(event->w, o);
-        if (wisp_is_mine(event->w, o)) it->in = g->in;
-        avatar_walk(it, event->step);
-        avatar_take_items(&g->a, it);
-        if (it->reload > 0) it->reload--;
-        else if (it->in.fire) {
-            it->reload = RELOAD;
-            it->shots++;
-            shoot(g, o, it);
-        }
-    }
     if (items_left(&g->a) == 0) items_spawn(&g->a);
 }
 
 /* ---- a client ---------------------------------------------------------------- */
 
-static void on_client_tick(wisp_event *event) {
-    game *g = event->user;
+static void sample(wisp *w, void *input_of_it, void *user) {
     wisp_times_of times;
-    wisp_times(event->w, &times);
-    g->in.seen = times.smooth;
-    wisp_fire(event->w, "steer", WISP_SERVER, wisp_struct(&input_schema, &g->in));
+    input *out = input_of_it;
+    *out = ((game *)user)->in;
+    wisp_times(w, &times);
+    if (wisp_me(w).id) out->seen = times.smooth;
 }
 
 static void on_left(wisp_event *event) {
@@ -350,13 +337,14 @@ static bool open_end(game *g, int port) {
     if (g->serves) desc.tick_rate = TICK_RATE;
     if (!arena_open(&g->a, NULL, port, &desc, &avatars)) return false;
     wisp_use_profiler(g->a.w, &profiler);
-    wisp_on_tick(g->a.w, g->serves ? on_server_tick : on_client_tick, g);
+    wisp_on_input(g->a.w, sample, g);
     if (!g->serves) {
         wisp_on(g->a.w, WISP_LEFT, on_left, g);
         return wisp_join(g->a.w, &g->server, NULL, 0).id != 0;
     }
     wisp_on(g->a.w, WISP_JOINED, on_joined, g);
-    items_spawn(&g->a);
+    wisp_on_tick(g->a.w, on_server_tick, g);
+    g->a.shoot = shoot;
     spawn(g, me);
     printf("join with: arena_sdl join 127.0.0.1 %d\n", udp_port(&g->a.socket));
     return fflush(stdout) == 0;
