@@ -1007,7 +1007,8 @@ WISP_API const wisp_codec *wisp_msgpack(void);
      array                     repeated, packed where it can be; in an array or
                                a union: message { repeated .. = 1; }
      union                     message { oneof }, numbered 1.. as its options;
-                               written as the first option that fits
+                               written as the first option that holds it as
+                               it is, else as the first that fits
      any, exact                google.protobuf.Value
 
    Fields that are 0, false or empty are not written, optional ones when they
@@ -6207,7 +6208,6 @@ static void wisp__throttle_note(char *text, size_t room, uint32_t left_out) {
     memcpy(text + length, more, need + 1);
 }
 
-/* Logs a line, unthrottled. */
 static void wisp__log_line(const wisp__base *base, int level, wisp_result code, const char *text) {
     if (base->log) base->log(base->user, level, code, text);
 }
@@ -7740,7 +7740,6 @@ static int wisp__text_write(uint8_t *to, int32_t code) {
     return size;
 }
 
-/* Writes 4 characters for each 3 bytes or fewer. */
 static void wisp__text_to_base64(const uint8_t *from, size_t size, uint8_t *to) {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for (size_t i = 0; i < size; i += 3, to += 4) {
@@ -7834,7 +7833,6 @@ wisp_value wisp_bytes(const void *bytes, int size_bytes) {
     return wisp__value_from(WISP_BYTES, size_bytes, &bytes, sizeof bytes);
 }
 
-/* A value of a vector kind from its floats. */
 static wisp_value wisp__value_of_parts(wisp_kind kind, const float *const *parts, int count) {
     wisp_value v = wisp__value_of(kind, 0);
     for (int i = 0; i < count; i++) memcpy((uint8_t *)&v.as + 4 * i, parts[i], 4);
@@ -8025,7 +8023,6 @@ static void wisp__store_int(void *at, int bytes, uint64_t v) {
     }
 }
 
-/* The bits of a number in storage, as a double. */
 static uint64_t wisp__load_number_bits(const void *at, int bytes) {
     return bytes == 4 ? wisp__bits_widen(wisp__load_float_bits(at)) : wisp__load_double_bits(at);
 }
@@ -8322,7 +8319,6 @@ static void wisp__numeric_of_bits(uint64_t bits, wisp__numeric *out) {
     out->magnitude = power < 0 ? digits >> -power : digits << power;
 }
 
-/* The bits of a float or a number, as a double. */
 static uint64_t wisp__wide_bits_of(const wisp_value *v) {
     uint64_t bits = wisp__bits_of(v);
     return v->kind == WISP_FLOAT ? wisp__bits_widen((uint32_t)bits) : bits;
@@ -8571,7 +8567,6 @@ static void wisp__keys_sort(wisp__key *keys, int count) {
     }
 }
 
-/* The sorted keys of a map or struct. */
 static void wisp__keys_of(const wisp_value *map, wisp__key *keys) {
     for (int i = 0; i < map->count; i++) {
         const char *text = wisp__key_at(map, i);
@@ -8723,7 +8718,6 @@ static wisp__fields *wisp__fields_of(const wisp_value *v) {
     return v->kind == WISP_STRUCT ? (wisp__fields *)v->as.structure.view : NULL;
 }
 
-/* A struct whose fields can be asked for. */
 static wisp_value wisp__struct_with(wisp_value value, wisp__fields *fields) {
     value.as.structure.view = fields;
     return value;
@@ -8997,7 +8991,6 @@ static bool wisp__match_takes(const wisp_pattern *p, int i, uint8_t byte) {
     }
 }
 
-/* The states that a byte leads to. */
 static void wisp__match_step(const wisp_pattern *p, const wisp__states *from, uint8_t byte,
                              wisp__states *to) {
     wisp__states_clear(to);
@@ -9220,7 +9213,6 @@ static bool wisp__fit_string(wisp__fitting *f, const wisp_type *type, wisp__stor
     return wisp__fit_place(to, wisp__text_of(v), v->count);
 }
 
-/* Bytes or elements. */
 static bool wisp__fit_count(wisp__fitting *f, const wisp_type *type, wisp__storage to, int count) {
     const char *what = type->kind == WISP_TYPE_BYTES ? "bytes" : "elements";
     if (count > type->max) return wisp__blame(f, "%d %s are over %d", count, what, type->max);
@@ -9629,7 +9621,6 @@ static wisp__spot wisp__spot_of(const wisp_type *type, int bytes, int offset) {
     return spot;
 }
 
-/* A field of a struct that begins at `offset`. */
 static wisp__spot wisp__spot_of_field(const wisp_field *field, int offset) {
     wisp__spot spot = wisp__spot_of(&field->type, field->offset >= 0 ? field->bytes : 0,
                                     offset + field->offset);
@@ -9838,7 +9829,6 @@ static bool wisp__check_field(wisp__checking *c, const wisp_schema *schema, int 
     return wisp__check_type(c, &at) && wisp__check_fallback(c, field, at.bytes);
 }
 
-/* Fills the sorted keys of a schema's fields: their names, or their numbers. */
 static void wisp__field_keys(const wisp_schema *schema, wisp__key *keys, bool by_number) {
     for (int i = 0; i < schema->count; i++)
         keys[i] = by_number ? wisp__key_of(NULL, (uint32_t)wisp__field_number(schema, i), i)
@@ -10102,7 +10092,6 @@ static void wisp__emit_quantized(wisp__compiling *c, const wisp__spot *at, wisp_
     if (at->type->least) op->flags |= WISP__OP_CLAMPS;
 }
 
-/* Emits floats, or a number that is not quantized. */
 static void wisp__emit_numbers(wisp__compiling *c, const wisp__spot *at, int floats) {
     wisp__code code = floats ? WISP__OP_FLOATS : at->type->max ? WISP__OP_NUMBER : WISP__OP_DOUBLE;
     wisp__op *op = wisp__emit(c, code, at, floats ? 4 : at->bytes);
@@ -10133,7 +10122,6 @@ static void wisp__emit_blob(wisp__compiling *c, const wisp__spot *at) {
 
 static void wisp__emit_type(wisp__compiling *c, wisp__spot at);
 
-/* Of an array or union: all of it. */
 static void wisp__emit_inside(wisp__compiling *c, wisp__spot at) {
     c->inside++;
     wisp__emit_type(c, at);
@@ -10240,7 +10228,6 @@ static wisp__quick wisp__quick_of(const wisp__op *op) {
     }
 }
 
-/* Most bits of an operation of a run. */
 static int wisp__quick_bits(const wisp__op *op) {
     if (op->quick == WISP__QUICK_TEXT) return op->bits + 7 + 8 * op->max;
     return (op->cells >> 4) * op->cell_bits;
@@ -10275,7 +10262,6 @@ static void wisp__find_column(wisp__op *op, bool followed) {
     op->column_bits = (uint16_t)bits;
 }
 
-/* Finds what an operation is in a table of deltas. */
 static void wisp__count_cells(wisp__op *op) {
     const uint8_t *row = wisp__cells_by_code[op->code];
     int kind = row[1], symbols = row[2], bits = row[3];
@@ -10374,7 +10360,6 @@ static int32_t wisp__flat_words(const wisp__program *program) {
     return words <= WISP__FLAT_WORDS ? (int32_t)words : 0;
 }
 
-/* Finds what operations are in rows. */
 static void wisp__lay_rows(wisp__bump *memory, wisp__op *ops, wisp__program *program) {
     program->body = wisp__body_make(memory, ops, 0, program->count, true);
     for (int i = 0; i < program->count; i++) {
@@ -11242,7 +11227,6 @@ static WISP__INLINE void wisp__pack_values(wisp__packer *p, const wisp_value *va
     for (int i = 0; i < count; i++) wisp__pack_value(p, &values[i], true);
 }
 
-/* Empties a buffer and makes room for `bits`. */
 static inline bool wisp__packer_begin(wisp__packer *p, wisp__writer *writer, int *room,
                                       int64_t bits) {
     writer->at = 0;
@@ -11468,7 +11452,6 @@ static void wisp__get_floats(wisp__reader *data, wisp_value *out) {
     wisp__set_floats(out, parts);
 }
 
-/* The bits of a double. */
 static uint64_t wisp__get_number(wisp__reader *data) {
     uint64_t low;
     switch (wisp__get(data, 2)) {
@@ -12345,7 +12328,6 @@ static int wisp__tile_put_join(uint8_t **writer, const wisp__tile_writer *t, con
     return i;
 }
 
-/* The same for rows without a text. */
 static int wisp__tile_put_list(uint8_t **writer, const wisp__tile_writer *t) {
     int bytes = t->bit / 8;
     const uint8_t *slot = t->packed[0];
@@ -12732,7 +12714,6 @@ static int wisp__walk_items(wisp__walk *w, const wisp__op *op, const uint8_t **i
     return wisp__walk_count(w, op, own, (op->flags & WISP__OP_FIXED) != 0);
 }
 
-/* `count` bytes from any bit to just as many. */
 static void wisp__get_bytes(wisp__reader *from, uint8_t *to, int count) {
     if ((int64_t)count * 8 > from->end - from->at) from->failed = true;
     if (from->failed) return;
@@ -12826,7 +12807,6 @@ static int wisp__any_pack(wisp__walk *w, const wisp__op *op, const uint8_t **at)
     return bytes;
 }
 
-/* Unpacks the `bytes` bytes where `from` stands. */
 static void wisp__any_unpack(wisp__walk *w, const wisp__op *op, wisp__reader from, int bytes) {
     wisp__unpacker inner = *w->u;
     wisp__reader shape = from, data;
@@ -12960,7 +12940,6 @@ static void wisp__walk_union(wisp__walk *w, int at) {
     wisp__walk_leave(w, &outer);
 }
 
-/* Stores the default of an optional field. */
 static void wisp__read_fallback(wisp__unpacker *u, const wisp__op *op, void *at) {
     wisp__supply supply = wisp__supply_of(u);
     wisp__fitting f = wisp__fitting_on(NULL, 0, &supply);
@@ -13010,7 +12989,6 @@ static void wisp__walk_choice(wisp__walk *w, int at) {
 
 /* --- operations `at` up to `end` --- */
 
-/* Of a run of so many operations. */
 static inline int wisp__run_price(int count) {
     return WISP__PRICE_FIELD + count * WISP__PRICE_CELL;
 }
@@ -13213,7 +13191,6 @@ static wisp_result wisp__row_read(wisp__unpacker *u, const wisp__program *progra
     return wisp__walk_all(&w, program);
 }
 
-/* Writes the record of a row. false: it does not fit. */
 static bool wisp__row_write(wisp__base *base, const wisp__program *program, wisp__row row,
                             wisp__writer *to) {
     wisp__unpacker u = wisp__unpacker_alone(base);
@@ -13232,7 +13209,6 @@ static wisp_result wisp__row_load(wisp__unpacker *u, const wisp__program *progra
     return wisp__walk_all(&w, program);
 }
 
-/* The image of a row, like wisp__record_read. */
 static wisp_result wisp__row_store(wisp__unpacker *u, const wisp__program *program, wisp__row row,
                                    void *image) {
     wisp__walk w = wisp__walk_on(u, WISP__ROW, WISP__IMAGE);
@@ -13254,7 +13230,6 @@ static void *wisp__no_alloc(void *user, size_t size) {
     return NULL;
 }
 
-/* A base that has nothing but the default limits of a message. */
 static void wisp__base_alone(wisp__base *base) {
     memset(base, 0, sizeof *base);
     base->memory.alloc = wisp__no_alloc;
@@ -13264,7 +13239,6 @@ static void wisp__base_alone(wisp__base *base) {
     base->limits.nesting = WISP__NESTING;
 }
 
-/* An arena of one block in the memory of a bump, all that is left of it. */
 static wisp__arena wisp__arena_in(wisp__bump *memory) {
     wisp__arena arena = { NULL, NULL, 0 };
     wisp__arena_block *block;
@@ -13369,7 +13343,6 @@ static wisp_result wisp__image_alone(wisp__alone *a, const wisp_schema *schema, 
 
 /* --- the bit-packed codec --- */
 
-/* Replaces a value by one whose numbers are in their ranges. */
 static wisp_result wisp__value_moved(const wisp__program *program, wisp__supply *supply,
                                      wisp_value *value) {
     wisp_result why;
@@ -13857,7 +13830,6 @@ typedef struct wisp__decimal_text {
     bool fits;  /* whole, and `digits` has all of them in spite of `more` */
 } wisp__decimal_text;
 
-/* Adds digits to a number, modulo 2^64; returns where they end. */
 static const uint8_t *wisp__decimal_read_digits(const uint8_t *at, const uint8_t *end,
                                                 uint64_t *number) {
     for (; at < end && *at >= '0' && *at <= '9'; at++)
@@ -14150,7 +14122,6 @@ static int wisp__decimal_digit_count(uint64_t number) {
     return count;
 }
 
-/* The last `count` digits. */
 static void wisp__decimal_write_digits(uint8_t *to, uint64_t number, int count) {
     for (; count > 0; number /= 10) to[--count] = (uint8_t)('0' + number % 10);
 }
@@ -14420,7 +14391,6 @@ static bool wisp__codec_value(wisp__encoder *e, const wisp__codec_member *m, wis
     return e->result == WISP_OK;
 }
 
-/* The bytes written forwards, or the failure. */
 static int wisp__emitted(const wisp__encoder *e) {
     return e->result ? e->result : (int)(e->at - e->begin);
 }
@@ -14498,14 +14468,12 @@ static bool wisp__build_member(wisp__builder *b, const wisp__codec_member *m, in
     return true;
 }
 
-/* The image of a struct in zeros; NULL: the builder has failed. */
 static void *wisp__build_image(wisp__builder *b, const wisp_schema *schema) {
     void *image = wisp__build_items(b, schema->bytes, 1);
     if (image) memset(image, 0, (size_t)schema->bytes);
     return image;
 }
 
-/* Stores the count of a field's elements. */
 static void wisp__build_counted(const wisp_field *field, uint8_t *data, int count) {
     if (field->count_bytes)
         wisp__store_int(data + field->count_offset, field->count_bytes, (uint64_t)count);
@@ -14565,15 +14533,8 @@ static void wisp__build_list(wisp__builder *b, uint8_t *top, bool is_map, wisp_v
  * What: JSON text (RFC 8259) to values and back, in every locale alike.
  * Invariants: what is written is read back as the same value, numbers to the
  *   bit. size_bytes * sizeof(wisp_value) + 16 are enough memory for any text.
- * Not here: schemas (codec); the text of numbers (decimal).
- *
- *   nil null · bool true, false · int, uint, object's id: their digits
- *   float, number    the fewest digits that are read back as the same bits
- *   string           in quotes; \" \\ \b \f \n \r \t, other controls \u00xx
- *   bytes            string of base64 (RFC 4648, section 4, with padding)
- *   vec2..4, quat, color  array of 2..4 numbers
- *   transform        {"position":[x,y,z],"rotation":[x,y,z,w]}
- *   array, map, struct    array, object; a NUL in a key is C0 80 in memory
+ * Not here: schemas (codec); the text of numbers (decimal); which value is what text
+ *   (wisp_json).
  * ======================================================================== */
 #ifndef WISP_NO_JSON
 
@@ -14627,7 +14588,6 @@ static inline uint64_t wisp__json_special(uint64_t word) {
     return marks & each * 0x80;
 }
 
-/* The place of the first mark, 0..7. */
 static inline int wisp__json_first(uint64_t marks) {
     const uint64_t each = UINT64_C(0x0101010101010101);
     return (int)((((marks & (0 - marks)) - 1) & each) * each >> 56) - 1;
@@ -14772,7 +14732,6 @@ static void wisp__json_read_number(wisp__builder *b, wisp_value *out) {
     }
 }
 
-/* Four digits of base 16, or -1. */
 static int32_t wisp__json_hex4(const uint8_t *at) {
     int32_t sum = 0;
     for (int i = 0; i < 4; i++) {
@@ -14899,7 +14858,6 @@ static void wisp__json_read_list(wisp__builder *b, bool is_map, wisp_value *out)
     wisp__build_list(b, top, is_map, out);
 }
 
-/* A value and the blanks in front of it; false: failed. */
 static bool wisp__json_read_value(wisp__builder *b, wisp_value *out) {
     int size = 0, c = wisp__json_peek(b);
     const char *text;
@@ -14962,8 +14920,6 @@ const wisp_codec *wisp_json(void) {
  *   timestamp  ext -1 of  4: seconds:32
  *                         8: nanoseconds:30, seconds:34
  *                        12: nanoseconds:32, seconds:64 with sign
- *   vec2..4, quat, transform, color   ext 1..6 of 8 12 16 16 28 16: floats:32
- *   object                            ext 7 of 4: id:32
  *
  * Every number is big-endian.
  * ======================================================================== */
@@ -15099,7 +15055,6 @@ static void wisp__msgpack_put_time(wisp__encoder *e, uint64_t seconds, uint64_t 
     else if (to) wisp__msgpack_store(to, nanoseconds << 34 | seconds, size);
 }
 
-/* Child i of a map if its key is `name`, else NULL. */
 static const wisp_value *wisp__msgpack_named(const wisp_value *map, int i, const char *name,
                                              wisp_value *scratch) {
     const char *key;
@@ -15107,7 +15062,6 @@ static const wisp_value *wisp__msgpack_named(const wisp_value *map, int i, const
     return key && strcmp(key, name) == 0 ? child : NULL;
 }
 
-/* Is it an int or uint from -least to `most`? */
 static bool wisp__msgpack_in_range(const wisp_value *value, uint64_t least, uint64_t most,
                                    uint64_t *out) {
     return value->kind < WISP_FLOAT && wisp__whole_of(value, least, most, out);
@@ -15307,7 +15261,6 @@ static int wisp__msgpack_get_head(wisp__builder *b, uint64_t *number) {
     return kinds[code & 31];
 }
 
-/* false: no kind has this type and size. */
 static bool wisp__msgpack_get_kind(wisp_value *out, uint8_t type, const uint8_t *data,
                                    uint64_t size) {
     wisp_kind kind = (wisp_kind)(WISP_VEC2 + type - 1);
@@ -15436,7 +15389,6 @@ static void wisp__msgpack_get_value(wisp__builder *b, wisp_value *out) {
 
 static bool wisp__msgpack_get_fields(wisp__builder *b, const wisp_schema *schema, uint8_t *data);
 
-/* A number, text or vector. */
 static bool wisp__msgpack_get_plain(wisp__builder *b, const wisp__codec_member *m) {
     wisp__plain p = { WISP_NIL, 0, 0, NULL };
     wisp_kind vector = wisp__plain_vector(m->type);
@@ -15667,7 +15619,6 @@ static bool wisp__proto_may_nest(wisp__encoder *e, int more) {
 
 static void wisp__proto_put_any(wisp__encoder *e, const wisp_value *value);
 
-/* A number, or the id of an object. */
 static void wisp__proto_put_number(wisp__encoder *e, const wisp_value *value) {
     wisp__numeric number;
     uint64_t bits = wisp__double_bits((double)wisp__object_of(value).id);
@@ -15718,7 +15669,6 @@ static void wisp__proto_put_vector(wisp__encoder *e, const wisp_value *value) {
     wisp__proto_put_any_list(e, &list);
 }
 
-/* Writes a Value, without its head. */
 static void wisp__proto_put_any(wisp__encoder *e, const wisp_value *value) {
     if (!wisp__proto_may_nest(e, 0) || !wisp__proto_is_sound(e, value)) return;
     switch ((int)value->kind) {
@@ -15826,143 +15776,147 @@ static void wisp__proto_skip(wisp__builder *b, uint32_t tag) {
     } while (open && !b->result);
 }
 
-/* The number of items that there is room for stands ahead of them. */
-static size_t wisp__proto_room_of(const void *items) {
-    size_t room = 0;
-    if (items) memcpy(&room, (const uint8_t *)items - 8, sizeof room);
-    return room;
+/* A field as it came: its bits, or (wire 2) its bytes; and the next one of the same number. */
+typedef struct wisp__proto_part {
+    struct wisp__proto_part *next;
+    const uint8_t *at, *end;  /* NULL: it has bits */
+    uint64_t bits;
+} wisp__proto_part;
+
+/* Messages that come twice are merged: a message is read when all its parts are there. */
+typedef struct wisp__proto_parts {
+    wisp__proto_part *first, *last;
+    int count;
+} wisp__proto_parts;
+
+/* Adds a field after its tag to the parts, until b->high is put back. */
+static void wisp__proto_keep(wisp__builder *b, wisp__proto_parts *parts, uint32_t tag) {
+    wisp__proto_part *part = (wisp__proto_part *)wisp__build_item(b, sizeof *part);
+    if (!part) return;
+    memset(part, 0, sizeof *part);
+    if ((tag & 7) == WISP__PROTO_SIZED) {
+        part->at = wisp__build_take(b, wisp__proto_get_varint(b));
+        part->end = b->at;
+    } else {
+        part->bits = wisp__proto_get_bits(b, tag & 7);
+    }
+    if (parts->count++) parts->last->next = part;
+    else parts->first = part;
+    parts->last = part;
 }
 
-/* Items with room for `more` than `count`; NULL: the builder has failed. The room doubles, so that
-   the cost of a list in pieces is in proportion to its size; the last block grows in place. */
-static void *wisp__proto_grow(wisp__builder *b, const void *items, int count, size_t more,
-                              size_t size) {
-    size_t used = (size_t)count, room = wisp__proto_room_of(items), bytes;
-    const uint8_t *end = items ? (const uint8_t *)items + room * size : NULL;
-    uint8_t *block;
-    if (b->result) return NULL;
-    if (items && more <= room - used) return (void *)items;
-    room = used + (more > used ? more : used);
-    if (!wisp__size_of((int64_t)room, size, &bytes)) {
-        wisp__build_fail(b, WISP_E_MEMORY);
-        return NULL;
-    }
-    if (items && end == b->low) b->low = (uint8_t *)items - 8;
-    block = (uint8_t *)wisp__build_items(b, 8 + (int64_t)bytes, 1);
-    if (!block) return NULL;
-    memcpy(block, &room, sizeof room);
-    if (used && block + 8 != items) memcpy(block + 8, items, used * size);
-    return block + 8;
+static void wisp__proto_enter(wisp__builder *b, const wisp__proto_part *part) {
+    b->at = part->at;
+    b->end = part->end;
 }
 
-/* The same for an item whose field has this tag, and for all of this tag that follow at once. */
-static void *wisp__proto_grow_by_run(wisp__builder *b, const void *items, int count, uint32_t tag,
-                                     size_t size) {
-    wisp__builder ahead = *b;
-    size_t more = 0;
-    uint32_t next = tag;
-    if (wisp__proto_room_of(items) != (size_t)count)
-        return wisp__proto_grow(b, items, count, 1, size);
-    for (; next == tag; more++) {
-        wisp__proto_skip(&ahead, tag);
-        next = wisp__proto_next(&ahead);
+/* The tag of the next field, of what is left to read and then of the parts; 0: that was all, or the
+   builder has failed. */
+static uint32_t wisp__proto_next_of(wisp__builder *b, const wisp__proto_part **parts) {
+    uint32_t tag;
+    while (!(tag = wisp__proto_next(b)) && *parts && !b->result) {
+        wisp__proto_enter(b, *parts);
+        *parts = (*parts)->next;
     }
-    return wisp__proto_grow(b, items, count, more, size);
+    return tag;
+}
+
+/* The fields 1 of a message, of one of two wires. */
+static wisp__proto_parts wisp__proto_gather(wisp__builder *b, const wisp__proto_part *parts,
+                                            unsigned wire, unsigned other) {
+    wisp__proto_parts kept = { NULL, NULL, 0 };
+    for (uint32_t tag; (tag = wisp__proto_next_of(b, &parts)) != 0;) {
+        if (tag == (1 << 3 | wire) || tag == (1 << 3 | other)) wisp__proto_keep(b, &kept, tag);
+        else wisp__proto_skip(b, tag);
+    }
+    return kept;
 }
 
 /* --- reading google.protobuf.Value --- */
 
-static void wisp__proto_get_any(wisp__builder *b, wisp_value *out);
+static void wisp__proto_read_any(wisp__builder *b, const wisp__proto_part *parts, wisp_value *out);
 
-/* A message that is a Value, merged into *out. */
-static void wisp__proto_get_value(wisp__builder *b, wisp_value *out) {
-    const uint8_t *outer = wisp__proto_open(b);
-    wisp__proto_get_any(b, out);
-    wisp__proto_close(b, outer);
-}
-
-static void wisp__proto_get_pair(wisp__builder *b, wisp_pair *pair) {
-    const uint8_t *outer = wisp__proto_open(b);
-    pair->key = "";
-    pair->value = wisp_nil();
-    for (uint32_t tag; (tag = wisp__proto_next(b)) != 0;) {
-        if (tag == (1 << 3 | WISP__PROTO_SIZED)) {
-            wisp_value key = wisp_string("");
+static void wisp__proto_read_pair(wisp__builder *b, const wisp__proto_part *part, wisp_pair *pair) {
+    wisp__proto_parts value = { NULL, NULL, 0 };
+    wisp_value key = wisp_string("");
+    for (uint32_t tag; (tag = wisp__proto_next_of(b, &part)) != 0;) {
+        if (tag == (1 << 3 | WISP__PROTO_SIZED))
             wisp__build_string(b, wisp__proto_get_varint(b), &key);
-            pair->key = wisp__text_of(&key);
-            if (memchr(pair->key, 0, (size_t)key.count)) wisp__build_fail(b, WISP_E_TYPE);
-        } else if (tag == (2 << 3 | WISP__PROTO_SIZED)) {
-            wisp__proto_get_value(b, &pair->value);
-        } else {
-            wisp__proto_skip(b, tag);
-        }
+        else if (tag == (2 << 3 | WISP__PROTO_SIZED)) wisp__proto_keep(b, &value, tag);
+        else wisp__proto_skip(b, tag);
     }
-    wisp__proto_close(b, outer);
+    pair->key = wisp__text_of(&key);
+    pair->value = wisp_nil();
+    if (memchr(pair->key, 0, (size_t)key.count)) wisp__build_fail(b, WISP_E_TYPE);
+    if (!value.count) return;
+    wisp__build_reach(b, ++b->depth);
+    wisp__proto_read_any(b, value.first, &pair->value);
+    b->depth--;
 }
 
-/* A list or a map, merged into *out. */
-static void wisp__proto_get_any_list(wisp__builder *b, wisp_value *out, bool map) {
-    size_t size = map ? sizeof(wisp_pair) : sizeof(wisp_value);
-    const uint8_t *outer = wisp__proto_open(b);
-    wisp_kind kind = map ? WISP_MAP : WISP_ARRAY;
-    if (out->kind != kind) *out = wisp__value_of(kind, 0);
-    for (uint32_t tag; (tag = wisp__proto_next(b)) != 0;) {
-        const void *held = map ? (const void *)wisp__pairs_of(out) : wisp__elements_of(out);
-        uint8_t *items, *item;
-        if (tag != (1 << 3 | WISP__PROTO_SIZED)) {
+/* Of pairs with equal keys one remains: at the place of the first, with the value of the last. */
+static void wisp__proto_read_any_list(wisp__builder *b, const wisp__proto_part *parts, bool map,
+                                      wisp_value *out) {
+    size_t each = map ? sizeof(wisp_pair) : sizeof(wisp_value);
+    wisp__proto_parts kept = wisp__proto_gather(b, parts, WISP__PROTO_SIZED, WISP__PROTO_SIZED);
+    void *items = wisp__build_items(b, kept.count, each), *keys;
+    wisp_value *values = (wisp_value *)items;
+    wisp_pair *pairs = (wisp_pair *)items;
+    uint8_t *end;
+    wisp__build_reach(b, ++b->depth + (kept.count > 0));
+    for (int i = 0; i < kept.count && !b->result; i++, kept.first = kept.first->next) {
+        wisp__proto_part one = *kept.first;
+        one.next = NULL;
+        b->depth++;
+        if (map) wisp__proto_read_pair(b, &one, &pairs[i]);
+        else wisp__proto_read_any(b, &one, &values[i]);
+        b->depth--;
+    }
+    end = b->low;
+    keys = map ? wisp__build_items(b, kept.count, sizeof(wisp__key)) : NULL;
+    if (keys) kept.count = wisp__pairs_distinct(pairs, kept.count, (wisp__key *)keys, false);
+    b->low = end;
+    *out = map ? wisp_map(pairs, kept.count) : wisp_array(values, kept.count);
+    b->depth--;
+}
+
+/* A Value of one kind, from the parts of its number. */
+static void wisp__proto_read_kind(wisp__builder *b, uint32_t number, const wisp__proto_part *parts,
+                                  wisp_value *out) {
+    *out = wisp_nil();
+    if (number > 4) wisp__proto_read_any_list(b, parts, number == 5, out);
+    else for (; parts && !b->result; parts = parts->next) {
+        wisp__proto_enter(b, parts);
+        if (number == 2) *out = wisp__value_of_bits(false, parts->bits);
+        if (number == 3) wisp__build_string(b, (uint64_t)(parts->end - parts->at), out);
+        if (number == 4) *out = wisp_bool(parts->bits != 0);
+    }
+}
+
+/* Reads a Value that has what is left to read, and the parts. Of several kinds the last counts; the
+   others are read too, as they may be malformed. */
+static void wisp__proto_read_any(wisp__builder *b, const wisp__proto_part *parts, wisp_value *out) {
+    static const uint8_t wires[] = { 255, WISP__PROTO_VARINT, WISP__PROTO_8, WISP__PROTO_SIZED,
+                                     WISP__PROTO_VARINT, WISP__PROTO_SIZED, WISP__PROTO_SIZED };
+    wisp__proto_parts kept = { NULL, NULL, 0 };
+    uint8_t *top = b->high;
+    uint32_t set = 0;
+    for (uint32_t tag; (tag = wisp__proto_next_of(b, &parts)) != 0;) {
+        const uint8_t *at = b->at, *end = b->end;
+        if (tag >> 3 > 6 || (tag & 7) != wires[tag >> 3]) {
             wisp__proto_skip(b, tag);
             continue;
         }
-        items = (uint8_t *)wisp__proto_grow_by_run(b, held, out->count, tag, size);
-        if (!items) break;
-        item = items + (size_t)out->count * size;
-        if (map) {
-            *out = wisp_map((wisp_pair *)(void *)items, out->count);
-            wisp__proto_get_pair(b, (wisp_pair *)(void *)item);
-        } else {
-            *out = wisp_array((wisp_value *)(void *)items, out->count);
-            *(wisp_value *)(void *)item = wisp_nil();
-            wisp__proto_get_value(b, (wisp_value *)(void *)item);
-        }
-        out->count++;
+        b->at = end;
+        if (tag >> 3 != set && set) wisp__proto_read_kind(b, set, kept.first, out);
+        if (tag >> 3 != set) kept.count = 0;
+        b->at = at;
+        b->end = end;
+        set = tag >> 3;
+        wisp__proto_keep(b, &kept, tag);
     }
-    wisp__proto_close(b, outer);
-}
-
-static void wisp__proto_get_any(wisp__builder *b, wisp_value *out) {
-    for (uint32_t tag; (tag = wisp__proto_next(b)) != 0;) {
-        switch (tag) {
-        case 1 << 3 | WISP__PROTO_VARINT:
-            wisp__proto_get_varint(b);
-            *out = wisp_nil();
-            break;
-        case 2 << 3 | WISP__PROTO_8:
-            *out = wisp__value_of_bits(false, wisp__proto_get_bits(b, WISP__PROTO_8));
-            break;
-        case 3 << 3 | WISP__PROTO_SIZED:
-            wisp__build_string(b, wisp__proto_get_varint(b), out);
-            break;
-        case 4 << 3 | WISP__PROTO_VARINT: *out = wisp_bool(wisp__proto_get_varint(b) != 0); break;
-        case 5 << 3 | WISP__PROTO_SIZED:
-        case 6 << 3 | WISP__PROTO_SIZED: wisp__proto_get_any_list(b, out, tag >> 3 == 5); break;
-        default: wisp__proto_skip(b, tag); break;
-        }
-    }
-}
-
-/* When all of a value is read: leaves one pair of each key, at the place of the first, with the
-   value of the last. */
-static void wisp__proto_finish_any(wisp__builder *b, wisp_value *value) {
-    if (value->kind == WISP_MAP && value->count > 1) {
-        uint8_t *before = b->low;
-        wisp__key *keys = (wisp__key *)wisp__build_items(b, value->count, sizeof *keys);
-        wisp_pair *pairs = (wisp_pair *)wisp__pairs_of(value);
-        if (keys) value->count = wisp__pairs_distinct(pairs, value->count, keys, false);
-        b->low = before;
-    }
-    if (value->kind != WISP_MAP && value->kind != WISP_ARRAY) return;
-    for (int i = 0; i < value->count && !b->result; i++)
-        wisp__proto_finish_any(b, (wisp_value *)wisp_element_of(value, i));
+    wisp__proto_read_kind(b, set, set ? kept.first : NULL, out);
+    b->high = top;
 }
 
 #endif
@@ -16099,7 +16053,6 @@ static wisp_value wisp__proto_zero(const wisp__proto_type *t) {
     return wisp__value_of(wisp__type_vector(t->type), 0);
 }
 
-/* The default of an optional field. */
 static wisp_value wisp__proto_fallback(const wisp_field *field, const wisp__proto_type *t) {
     const char *text = field->fallback_text;
     wisp_value value = text ? wisp_string(text) : wisp_number(field->fallback);
@@ -16130,44 +16083,7 @@ static void wisp__proto_put_floats(wisp__encoder *e, const float *floats, int co
     }
 }
 
-/* --- the option of a union that a value is --- */
-
-/* Looks into lists `levels` deep: what is deeper cannot change the choice. */
-static bool wisp__proto_fits(const wisp_type *type, const wisp_value *value, int levels);
-
-static bool wisp__proto_fits_scalar(const wisp__proto_type *t, const wisp_value *value) {
-    const wisp_type *type = t->type;
-    wisp_range range = wisp__component(type, 0);
-    wisp__fitting f = wisp__fitting_on(NULL, 0, NULL);
-    wisp__numeric numeric;
-    uint64_t bits = 0, number = 0;
-    if (!wisp__proto_bits(t, value, &bits)) return false;
-    if (!wisp__numeric_of(value, &numeric)) return true;
-    wisp__value_double(value, &number);
-    switch (type->kind) {
-    case WISP_TYPE_ENUM:
-        return wisp__enum_is_open(type) ||
-               (!numeric.negative && numeric.magnitude < (uint64_t)type->max);
-    case WISP_TYPE_RANGE:
-        return (type->least < 0 || bits <= INT64_MAX) && (int64_t)bits >= type->least &&
-               (int64_t)bits <= type->most;
-    case WISP_TYPE_LITERAL: return wisp__in_bounds(number, &type->lo, &type->lo, 8);
-    case WISP_TYPE_NUMBER_RANGE:
-    case WISP_TYPE_QUANTIZED: return wisp__fit_steps(&f, type, &range, 8, &number);
-    case WISP_TYPE_NUMBER: return wisp__is_exact(numeric.magnitude);
-    default: return true;
-    }
-}
-
-static bool wisp__proto_fits_list(const wisp_type *type, const wisp_value *value, int levels) {
-    if (!wisp__is_array(value) || value->count > type->max) return false;
-    for (int i = 0; levels > 0 && i < value->count; i++) {
-        wisp_value scratch;
-        const wisp_value *child = wisp__child(value, i, NULL, &scratch);
-        if (!wisp__proto_fits((const wisp_type *)type->of, child, levels - 1)) return false;
-    }
-    return true;
-}
+/* --- writing with a schema --- */
 
 /* The value of a schema's i-th field in a map or a row; NULL: it is not there. A nil means the
    same, but not in a map for a field of any kind. */
@@ -16184,48 +16100,13 @@ static const wisp_value *wisp__proto_child(const wisp_schema *schema, const wisp
     return wisp__is_missing(value, i) ? NULL : child;
 }
 
-/* Has it all fields, and no others but nil? */
-static bool wisp__proto_fits_struct(const wisp_schema *schema, const wisp_value *value,
-                                    int levels) {
-    wisp_value scratch;
-    int found = 0;
-    if (!wisp__has_shape(schema, value)) return false;
-    for (int i = 0; i < schema->count; i++) {
-        const wisp_field *field = &schema->fields[i];
-        const wisp_value *child = wisp__proto_child(schema, value, i, &scratch);
-        found += child && child->kind != WISP_NIL;
-        if (!child && !(field->flags & (WISP_FLAG_MAYBE | WISP_FLAG_OPTIONAL))) return false;
-        if (child && levels > 0 && !wisp__proto_fits(&field->type, child, levels - 1)) return false;
-    }
-    for (int i = 0; i < value->count; i++)
-        found -= wisp__child(value, i, NULL, &scratch)->kind != WISP_NIL;
-    return found == 0;
+/* The option of a union that a value is; -1: none. */
+static int wisp__proto_option(const wisp_type *type, const wisp_value *value) {
+    wisp__fitting f = wisp__fitting_on(NULL, 0, NULL);
+    int index = -1;
+    wisp__storage to = { NULL, wisp__type_bytes(type, 0), &index };
+    return wisp__fit_union(&f, type, to, value) ? index : -1;
 }
-
-static bool wisp__proto_fits(const wisp_type *type, const wisp_value *value, int levels) {
-    wisp__proto_type t = wisp__proto_type_of(type, 0);
-    if (wisp__proto_is_scalar(&t)) return wisp__proto_fits_scalar(&t, value);
-    switch (type->kind) {
-    case WISP_TYPE_ANY: return true;
-    case WISP_TYPE_EXACT:
-        if (type->max == WISP_MAP) return wisp__is_map(value);
-        if (type->max == WISP_ARRAY) return wisp__is_array(value);
-        return (int)value->kind == type->max;
-    case WISP_TYPE_LITERAL: return wisp__string_is(value, (const char *)type->of);
-    case WISP_TYPE_STRING: return value->kind == WISP_STRING && value->count <= type->max;
-    case WISP_TYPE_BYTES: return value->kind == WISP_BYTES && value->count <= type->max;
-    case WISP_TYPE_ARRAY: return wisp__proto_fits_list(type, value, levels);
-    case WISP_TYPE_STRUCT:
-        return wisp__proto_fits_struct((const wisp_schema *)type->of, value, levels);
-    case WISP_TYPE_UNION:
-        for (int i = 0; i < type->max; i++)
-            if (wisp__proto_fits((const wisp_type *)type->of + i, value, levels)) return true;
-        return false;
-    default: return value->kind == wisp__type_vector(type);
-    }
-}
-
-/* --- writing with a schema --- */
 
 static void wisp__proto_put_element(wisp__encoder *e, const wisp__proto_type *t,
                                     const wisp_value *value, uint32_t number);
@@ -16361,13 +16242,11 @@ static void wisp__proto_put_stored(wisp__encoder *e, const wisp_field *field,
 
 static void wisp__proto_put_union(wisp__encoder *e, const wisp_type *type,
                                   const wisp_value *value) {
-    const wisp_type *options = (const wisp_type *)type->of;
-    int i = 0;
+    int i = wisp__proto_option(type, value);
     wisp__proto_type option;
-    while (i < type->max && !wisp__proto_fits(&options[i], value, 2)) i++;
-    if (i == type->max) wisp__emit_refuse(e, WISP_E_INVALID);
+    if (i < 0) wisp__emit_refuse(e, WISP_E_INVALID);
     if (e->result) return;
-    option = wisp__proto_type_of(&options[i], 0);
+    option = wisp__proto_type_of((const wisp_type *)type->of + i, 0);
     wisp__proto_put_element(e, &option, value, (uint32_t)i + 1);
 }
 
@@ -16434,46 +16313,9 @@ static void wisp__proto_get_floats(wisp__builder *b, void *floats, int count) {
     }
 }
 
-static void wisp__proto_get_element(wisp__builder *b, const wisp__proto_type *t, wisp_value *out);
-
-/* Is this a wire of the type? Else the field is skipped as unknown. */
 static bool wisp__proto_takes(const wisp__proto_type *t, uint32_t tag) {
     return (tag & 7) == t->wire ||
            (t->form == WISP__PROTO_LIST && (tag & 7) == wisp__proto_element_type(t).wire);
-}
-
-/* The number of values of a packed list. */
-static size_t wisp__proto_packed(const wisp__builder *b, unsigned wire) {
-    size_t left = (size_t)(b->end - b->at), count = 0;
-    if (wire != WISP__PROTO_VARINT) return left / (wire == WISP__PROTO_4 ? 4 : 8);
-    for (size_t i = 0; i < left; i++) count += b->at[i] < 128;
-    return count;
-}
-
-/* Reads one element of a repeated field, or packed scalars. */
-static void wisp__proto_get_list(wisp__builder *b, const wisp__proto_type *t, uint32_t tag,
-                                 wisp_value *out) {
-    wisp__proto_type element = wisp__proto_element_type(t);
-    bool packed = (tag & 7) != element.wire;
-    const uint8_t *outer = packed ? wisp__proto_narrow(b) : b->end;
-    const void *held;
-    wisp_value *items;
-    if (out->kind != WISP_ARRAY) *out = wisp_array(NULL, 0);
-    held = wisp__elements_of(out);
-    if (packed)
-        items = (wisp_value *)wisp__proto_grow(b, held, out->count,
-                                               wisp__proto_packed(b, element.wire), sizeof *items);
-    else items = (wisp_value *)wisp__proto_grow_by_run(b, held, out->count, tag, sizeof *items);
-    if (items) *out = wisp_array(items, out->count);
-    if (items && !packed) {
-        items[out->count] = wisp_nil();
-        wisp__proto_get_element(b, &element, &items[out->count++]);
-    }
-    while (items && packed && wisp__proto_more(b)) {
-        uint64_t bits = wisp__proto_get_bits(b, element.wire);
-        if (!b->result) items[out->count++] = wisp__proto_scalar(&element, bits);
-    }
-    b->end = outer;
 }
 
 /* The order of a schema's fields by number, found once. */
@@ -16518,168 +16360,162 @@ static int wisp__proto_find(wisp__builder *b, const wisp_schema *schema, int num
     return -1;
 }
 
-/* The pairs of a message, one for each field: those in *out, or new ones. One without a key has not
-   come yet. NULL: the builder has failed. */
-static wisp_pair *wisp__proto_pairs(wisp__builder *b, const wisp_schema *schema, wisp_value *out) {
-    wisp_pair *pairs;
-    if (out->kind == WISP_MAP) return (wisp_pair *)wisp__pairs_of(out);
-    pairs = (wisp_pair *)wisp__build_items(b, schema->count, sizeof *pairs);
-    if (!pairs) return NULL;
-    memset(pairs, 0, (size_t)schema->count * sizeof *pairs);  /* kind 0 is nil */
-    *out = wisp_map(pairs, schema->count);
-    return pairs;
-}
+static void wisp__proto_read_message(wisp__builder *b, const wisp__proto_type *t,
+                                     const wisp__proto_part *parts, wisp_value *out);
 
-static void wisp__proto_get_struct(wisp__builder *b, const wisp_schema *schema, wisp_value *out) {
-    wisp_pair *pairs = wisp__proto_pairs(b, schema, out);
-    int guess = 0;
-    for (uint32_t tag; (tag = wisp__proto_next(b)) != 0;) {
-        int i = wisp__proto_find(b, schema, (int)(tag >> 3), guess);
-        wisp__proto_type t = wisp__proto_field_type(&schema->fields[wisp__max_int(i, 0)]);
-        if (i < 0 || !wisp__proto_takes(&t, tag)) {
-            wisp__proto_skip(b, tag);
-            continue;
-        }
-        guess = i;
-        pairs[i].key = schema->fields[i].name;
-        if (t.form == WISP__PROTO_LIST) wisp__proto_get_list(b, &t, tag, &pairs[i].value);
-        else wisp__proto_get_element(b, &t, &pairs[i].value);
+/* A value that is no field of its own with a list. What is no message has its last part. */
+static void wisp__proto_read_element(wisp__builder *b, const wisp__proto_type *t,
+                                     const wisp__proto_part *parts, wisp_value *out) {
+    *out = wisp__proto_zero(t);
+    if (t->form >= WISP__PROTO_MESSAGE) wisp__proto_read_message(b, t, parts, out);
+    else for (; parts && !b->result; parts = parts->next) {
+        uint64_t size = (uint64_t)(parts->end - parts->at);
+        wisp__proto_enter(b, parts);
+        if (wisp__proto_is_scalar(t)) *out = wisp__proto_scalar(t, parts->bits);
+        else if (t->form == WISP__PROTO_STRING) wisp__build_string(b, size, out);
+        else wisp__build_bytes(b, size, out);
     }
 }
 
-/* Until it is finished a union is an array of one value, whose count is the option's index + 1. */
-static void wisp__proto_get_union(wisp__builder *b, const wisp_type *type, wisp_value *out) {
-    for (uint32_t tag; (tag = wisp__proto_next(b)) != 0;) {
-        uint32_t number = tag >> 3;
-        bool known = number >= 1 && number <= (uint32_t)type->max;
-        wisp__proto_type option =
-            wisp__proto_type_of((const wisp_type *)type->of + (known ? number - 1 : 0), 0);
-        wisp_value *held = (wisp_value *)wisp__elements_of(out);
-        if (!known || (tag & 7) != option.wire) {
-            wisp__proto_skip(b, tag);
-            continue;
-        }
-        if (!held) held = (wisp_value *)wisp__build_items(b, 1, sizeof *held);
-        if (!held) return;
-        if (out->kind != WISP_ARRAY || out->count != (int)number) *held = wisp_nil();
-        *out = wisp_array(held, (int)number);
-        wisp__proto_get_element(b, &option, held);
-    }
-}
-
-static void wisp__proto_get_message(wisp__builder *b, const wisp__proto_type *t, wisp_value *out) {
-    wisp_kind kind;
-    float floats[7];
-    switch (t->type->kind) {
-    case WISP_TYPE_STRUCT: wisp__proto_get_struct(b, (const wisp_schema *)t->type->of, out); return;
-    case WISP_TYPE_UNION: wisp__proto_get_union(b, t->type, out); return;
-    case WISP_TYPE_ANY:
-    case WISP_TYPE_EXACT: wisp__proto_get_any(b, out); return;
-    case WISP_TYPE_ARRAY:
-        for (uint32_t tag; (tag = wisp__proto_next(b)) != 0;) {
-            if (tag >> 3 != 1 || !wisp__proto_takes(t, tag)) wisp__proto_skip(b, tag);
-            else wisp__proto_get_list(b, t, tag, out);
-        }
-        return;
-    default: break;
-    }
-    kind = wisp__type_vector(t->type);
-    if (out->kind != kind) *out = wisp__value_of(kind, 0);
-    wisp__value_floats(out, floats);
-    wisp__proto_get_floats(b, floats, wisp__kind_floats(kind));
-    *out = wisp__view_floats(kind, floats);
-}
-
-/* Reads a value after its tag: a message is merged into *out, anything else replaces it. */
-static void wisp__proto_get_element(wisp__builder *b, const wisp__proto_type *t, wisp_value *out) {
-    if (wisp__proto_is_scalar(t)) {
-        *out = wisp__proto_scalar(t, wisp__proto_get_bits(b, t->wire));
-    } else if (t->form == WISP__PROTO_STRING) {
-        wisp__build_string(b, wisp__proto_get_varint(b), out);
-    } else if (t->form == WISP__PROTO_BYTES) {
-        wisp__build_bytes(b, wisp__proto_get_varint(b), out);
-    } else {
-        const uint8_t *outer = wisp__proto_open(b);
-        wisp__proto_get_message(b, t, out);
-        wisp__proto_close(b, outer);
-    }
-}
-
-/* --- from the open tree to the value --- */
-
-static void wisp__proto_finish(wisp__builder *b, const wisp__proto_type *t, wisp_value *value);
-
-/* Fields that have not come get their default, or go if they may be missing. */
-static void wisp__proto_finish_struct(wisp__builder *b, const wisp_schema *schema,
-                                      wisp_value *value) {
-    wisp_pair *pairs = wisp__proto_pairs(b, schema, value);
-    bool row = schema->shape == WISP_SHAPE_LIST;
-    int kept = 0;
-    for (int i = 0; i < schema->count && !b->result; i++) {
-        const wisp_field *field = &schema->fields[i];
-        wisp__proto_type t = wisp__proto_field_type(field);
-        wisp_pair pair = pairs[i];
-        bool maybe = (field->flags & WISP_FLAG_MAYBE) != 0, missing = !pair.key && maybe;
-        if (missing && !row) continue;
-        if (!pair.key && field->flags & WISP_FLAG_OPTIONAL)
-            pair.value = wisp__proto_fallback(field, &t);
-        if (!missing && (pair.key || pair.value.kind == WISP_NIL))
-            wisp__proto_finish(b, &t, &pair.value);
-        /* A union that came without any option. */
-        if (!row && maybe && field->type.kind != WISP_TYPE_ANY && pair.value.kind == WISP_NIL)
-            continue;
-        pair.key = field->name;
-        /* A value is smaller than a pair, so a row never overtakes the pairs it comes from. */
-        if (row) memcpy((wisp_value *)(void *)pairs + kept++, &pair.value, sizeof pair.value);
-        else pairs[kept++] = pair;
-    }
-    if (b->result) return;
-    if (row) *value = wisp_array((const wisp_value *)(const void *)pairs, kept);
-    else *value = wisp_map(pairs, kept);
+/* Values of a part of a list: packed scalars, or one. */
+static size_t wisp__proto_packed(const wisp__proto_part *part, unsigned wire) {
+    size_t left = (size_t)(part->end - part->at), count = 0;
+    if (wire == WISP__PROTO_SIZED || !part->at) return 1;
+    if (wire != WISP__PROTO_VARINT) return left / (wire == WISP__PROTO_4 ? 4 : 8);
+    for (size_t i = 0; i < left; i++) count += part->at[i] < 128;
+    return count;
 }
 
 /* A union without an option is as if it had not come, unless nil is one of its options. */
-static void wisp__proto_finish_list(wisp__builder *b, const wisp__proto_type *element,
-                                    wisp_value *list) {
-    wisp_value *items = (wisp_value *)wisp__elements_of(list), nil = wisp_nil();
+static void wisp__proto_read_list(wisp__builder *b, const wisp__proto_type *t,
+                                  const wisp__proto_part *parts, wisp_value *out) {
+    wisp__proto_type element = wisp__proto_element_type(t);
+    wisp_value *items, nil = wisp_nil();
+    size_t count = 0;
     int kept = 0;
-    for (int i = 0; i < list->count && !b->result; i++) {
-        wisp__proto_finish(b, element, &items[i]);
-        if (items[i].kind == WISP_NIL && element->type->kind == WISP_TYPE_UNION &&
-            !wisp__proto_fits(element->type, &nil, 0))
+    for (const wisp__proto_part *p = parts; p; p = p->next)
+        count += wisp__proto_packed(p, element.wire);
+    items = (wisp_value *)wisp__build_items(b, (int64_t)count, sizeof *items);
+    for (; parts && !b->result; parts = parts->next) {
+        wisp__proto_part one = *parts;
+        one.next = NULL;
+        if (element.wire == WISP__PROTO_SIZED || !one.at) {
+            wisp__proto_read_element(b, &element, &one, &items[kept++]);
+            if (items[kept - 1].kind == WISP_NIL && element.type->kind == WISP_TYPE_UNION &&
+                wisp__proto_option(element.type, &nil) < 0)
+                kept--;
             continue;
-        items[kept++] = items[i];
+        }
+        wisp__proto_enter(b, &one);
+        while (wisp__proto_more(b)) {
+            uint64_t bits = wisp__proto_get_bits(b, element.wire);
+            if (!b->result) items[kept++] = wisp__proto_scalar(&element, bits);
+        }
     }
-    if (!b->result) list->count = kept;
+    *out = wisp_array(items, kept);
 }
 
-/* Two steps are at most one message. The depth stops types that contain themselves. */
-static void wisp__proto_finish(wisp__builder *b, const wisp__proto_type *t, wisp_value *value) {
-    const wisp_type *inner = (const wisp_type *)t->type->of;
-    wisp__proto_type element;
-    if (++b->depth > 2 * WISP__PROTO_NESTING + 2) wisp__build_fail(b, WISP_E_DEPTH);
+/* A field that has not come has its default. false: it is left out, as it may be missing. */
+static bool wisp__proto_read_field(wisp__builder *b, const wisp_field *field,
+                                   const wisp__proto_part *parts, wisp_value *out) {
+    wisp__proto_type t = wisp__proto_field_type(field);
+    bool maybe = (field->flags & WISP_FLAG_MAYBE) != 0;
+    *out = wisp_nil();
+    if (!parts && maybe) return false;
+    if (!parts && field->flags & WISP_FLAG_OPTIONAL) *out = wisp__proto_fallback(field, &t);
+    if (out->kind != WISP_NIL) return true;
+    if (t.form == WISP__PROTO_LIST) wisp__proto_read_list(b, &t, parts, out);
+    else wisp__proto_read_element(b, &t, parts, out);
+    /* A union that came without any option. */
+    return !maybe || out->kind != WISP_NIL || field->type.kind == WISP_TYPE_ANY;
+}
+
+static void wisp__proto_read_struct(wisp__builder *b, const wisp_schema *schema,
+                                    const wisp__proto_part *parts, wisp_value *out) {
+    bool row = schema->shape == WISP_SHAPE_LIST;
+    size_t each = row ? sizeof(wisp_value) : sizeof(wisp_pair);
+    size_t bytes = (size_t)schema->count * sizeof(wisp__proto_parts);
+    wisp__proto_parts *fields = (wisp__proto_parts *)wisp__build_item(b, bytes);
+    void *items = wisp__build_items(b, schema->count, each);
+    wisp_value *values = (wisp_value *)items;
+    wisp_pair *pairs = (wisp_pair *)items;
+    int guess = 0, kept = 0;
+    if (!items) return;
+    memset(fields, 0, bytes);
+    for (uint32_t tag; (tag = wisp__proto_next_of(b, &parts)) != 0;) {
+        int i = wisp__proto_find(b, schema, (int)(tag >> 3), guess);
+        wisp__proto_type t = wisp__proto_field_type(&schema->fields[wisp__max_int(i, 0)]);
+        if (i < 0 || !wisp__proto_takes(&t, tag)) wisp__proto_skip(b, tag);
+        else wisp__proto_keep(b, &fields[guess = i], tag);
+    }
+    for (int i = 0; i < schema->count && !b->result; i++) {
+        const wisp_field *field = &schema->fields[i];
+        wisp_value *value = row ? &values[kept] : &pairs[kept].value;
+        bool there = wisp__proto_read_field(b, field, fields[i].first, value);
+        if (!row) pairs[kept].key = field->name;
+        kept += there || row;
+    }
+    *out = row ? wisp_array(values, kept) : wisp_map(pairs, kept);
+}
+
+/* An option that comes after another one replaces it. */
+static void wisp__proto_read_union(wisp__builder *b, const wisp_type *type,
+                                   const wisp__proto_part *parts, wisp_value *out) {
+    wisp__proto_parts kept = { NULL, NULL, 0 };
+    wisp__proto_type option = wisp__proto_type_of(type, 0);
+    uint32_t set = 0;
+    for (uint32_t tag; (tag = wisp__proto_next_of(b, &parts)) != 0;) {
+        uint32_t number = tag >> 3;
+        bool known = number >= 1 && number <= (uint32_t)type->max;
+        const uint8_t *at = b->at, *end = b->end;
+        wisp__proto_type next =
+            wisp__proto_type_of((const wisp_type *)type->of + (known ? number - 1 : 0), 0);
+        if (!known || (tag & 7) != next.wire) {
+            wisp__proto_skip(b, tag);
+            continue;
+        }
+        b->at = end;
+        if (number != set && set) wisp__proto_read_element(b, &option, kept.first, out);
+        if (number != set) kept.count = 0;
+        b->at = at;
+        b->end = end;
+        set = number;
+        option = next;
+        wisp__proto_keep(b, &kept, tag);
+    }
+    if (set) wisp__proto_read_element(b, &option, kept.first, out);
+}
+
+/* Without parts a message of defaults, for which a depth stops types that contain themselves. */
+static void wisp__proto_read_message(wisp__builder *b, const wisp__proto_type *t,
+                                     const wisp__proto_part *parts, wisp_value *out) {
+    wisp_kind kind = wisp__type_vector(t->type);
+    wisp__proto_parts kept;
+    float floats[7] = { 0, 0, 0, 0, 0, 0, 0 };
+    uint8_t *top = b->high;
+    if (++b->depth > (parts ? WISP__PROTO_NESTING : 2 * WISP__PROTO_NESTING))
+        wisp__build_fail(b, WISP_E_DEPTH);
     if (b->result) return;
     switch (t->type->kind) {
-    case WISP_TYPE_ANY:
-    case WISP_TYPE_EXACT: wisp__proto_finish_any(b, value); break;
     case WISP_TYPE_STRUCT:
-        wisp__proto_finish_struct(b, (const wisp_schema *)t->type->of, value);
+        wisp__proto_read_struct(b, (const wisp_schema *)t->type->of, parts, out);
         break;
-    case WISP_TYPE_UNION:
-        if (value->kind != WISP_ARRAY) break;
-        element = wisp__proto_type_of(inner + (value->count - 1), 0);
-        *value = *wisp__elements_of(value);
-        wisp__proto_finish(b, &element, value);
-        break;
+    case WISP_TYPE_UNION: wisp__proto_read_union(b, t->type, parts, out); break;
+    case WISP_TYPE_ANY:
+    case WISP_TYPE_EXACT: wisp__proto_read_any(b, parts, out); break;
     case WISP_TYPE_ARRAY:
-        if (value->kind != WISP_ARRAY) *value = wisp_array(NULL, 0);
-        element = wisp__proto_element_type(t);
-        if (element.form >= WISP__PROTO_MESSAGE) wisp__proto_finish_list(b, &element, value);
+        kept = wisp__proto_gather(b, parts, t->wire, wisp__proto_element_type(t).wire);
+        wisp__proto_read_list(b, t, kept.first, out);
         break;
     default:
-        if (value->kind == WISP_NIL) *value = wisp__proto_zero(t);
+        for (; parts; parts = parts->next) {
+            wisp__proto_enter(b, parts);
+            wisp__proto_get_floats(b, floats, wisp__kind_floats(kind));
+        }
+        *out = wisp__view_floats(kind, floats);
         break;
     }
+    b->high = top;
     b->depth--;
 }
 
@@ -16688,7 +16524,6 @@ static void wisp__proto_finish(wisp__builder *b, const wisp__proto_type *t, wisp
 
 static bool wisp__proto_get_fields(wisp__builder *b, const wisp_schema *schema, uint8_t *data);
 
-/* Text or bytes; nil for another type. */
 static wisp_value wisp__proto_get_blob(wisp__builder *b, const wisp_type *type, wisp__plain *p) {
     bool bytes = type->kind == WISP_TYPE_BYTES;
     uint64_t size = wisp__proto_get_varint(b);
@@ -16827,13 +16662,8 @@ static int wisp__proto_decode(const wisp_codec *codec, const wisp_schema *schema
     memset(orders, 0, sizeof orders);
     b.orders = orders;
     b.most = WISP__PROTO_NESTING;
-    if (schema) {
-        wisp__proto_get_struct(&b, schema, &value);
-        wisp__proto_finish_struct(&b, schema, &value);
-    } else {
-        wisp__proto_get_any(&b, &value);
-        wisp__proto_finish_any(&b, &value);
-    }
+    if (schema) wisp__proto_read_struct(&b, schema, NULL, &value);
+    else wisp__proto_read_any(&b, NULL, &value);
     if (b.result) return b.result;
     *out = value;
     return size;
@@ -17274,7 +17104,6 @@ typedef struct wisp__symbols {
     uint32_t           *out;
 } wisp__symbols;
 
-/* The values in the columns of the mask. */
 static void wisp__plain_values(wisp__table_coder *c, const wisp__symbols *s, uint64_t mask) {
     for (; mask && !c->from->failed; mask &= mask - 1) {
         int i = wisp__width(mask & (0 - mask)) - 1, bits = s->column[i].bits;
@@ -17304,7 +17133,6 @@ static int wisp__moving_excess(const wisp__table_coder *c, const wisp__symbols *
     return excess;
 }
 
-/* The columns with order of at least so many bits. */
 static uint64_t wisp__ordered_columns(const wisp__table *table, int least) {
     uint64_t mask = 0;
     for (int i = 0; i < table->column_count; i++)
@@ -18073,7 +17901,6 @@ typedef struct wisp__grid { const uint32_t *words; int rows; } wisp__grid;
 /* The same grid in the baseline, the base of that, and the base of that, if they are known. */
 typedef struct wisp__grids { wisp__grid held[3]; } wisp__grids;
 
-/* A slot of a row of the grid; NULL: it is missing. */
 static const uint32_t *wisp__grid_slot(const wisp__grid *grid, const wisp__body *body, int row,
                                        int slot) {
     const uint32_t *places = grid->words + (size_t)grid->rows * (size_t)body->columns;
@@ -18249,7 +18076,6 @@ static int wisp__delta_count(wisp__delta *d, const wisp__op *op, int had,
 static void wisp__delta_slots(wisp__delta *d, const wisp__body *body, const wisp__grids *grids,
                               size_t grid, int rows);
 
-/* The array in the i-th slot of a row of the grids. */
 static void wisp__delta_array(wisp__delta *d, const wisp__body *body, const wisp__grids *outer,
                               int row, int i, const wisp__place_in_row *at) {
     int array = body->slot[i].op, rows;
@@ -18437,7 +18263,6 @@ static size_t wisp__encoded_size(const wisp__encoded *e) {
     return (size_t)e->chunk_bytes - sizeof(wisp__encoded) - WISP__SLACK;
 }
 
-/* A stored row, which is only read. */
 static wisp__row wisp__encoded_as_row(const wisp__encoded *e) {
     wisp__row row = { (uint32_t *)(uintptr_t)e->bytes, 0, 0, 0 };
     row.count = row.room = wisp__encoded_size(e) / sizeof *row.words;
@@ -18552,7 +18377,6 @@ static bool wisp__same_keys(const wisp_value *a, const wisp_value *b) {
     return i == a->count && i == b->count;
 }
 
-/* An integer of either kind, as a word to subtract. */
 static uint64_t wisp__word_of(const wisp_value *value) {
     return value->kind == WISP_INT ? (uint64_t)wisp__int_of(value) : wisp__uint_of(value);
 }
@@ -19810,7 +19634,6 @@ static int wisp__model_bandwidth(const wisp__flow *flow) {
     return wisp__max_int(flow->control.model.bandwidth, flow->control.model.before);
 }
 
-/* Bytes that fill the path without a queue. */
 static double wisp__model_product(const wisp__flow *flow) {
     return wisp__model_bandwidth(flow) * (flow->has_rtt ? flow->rtt_min : flow->rtt);
 }
@@ -21878,7 +21701,6 @@ static double wisp__bucket_fill(wisp__bucket *b, double rate, double burst, cons
     return since * rate;
 }
 
-/* Takes one token; false: there is none. */
 static bool wisp__bucket_take(wisp__bucket *b, double rate, double burst, const wisp__stall *t,
                               double now) {
     double more = wisp__bucket_fill(b, rate, burst, t, now);
@@ -22054,7 +21876,6 @@ static void wisp__purse_spend(wisp *w, const wisp__purse *p, int bytes) {
     wisp__policy_warn(&w->policy.warnings, p->way, all, p->all->level, p->all_rate * p->burst);
 }
 
-/* May a packet go to this peer? */
 static bool wisp__policy_may_send(wisp *w, wisp__session *s) {
     wisp__purse p;
     if (!wisp__purse_open(w, s, false, &p)) return true;
@@ -22077,7 +21898,6 @@ static double wisp__policy_waiting(wisp *w, wisp__session *s) {
     return wisp__max(wisp__purse_left(&p), 0) + wisp__max(rate * p.burst, 4.0 * w->base.mtu);
 }
 
-/* May one more packet (or `message`) be received from this peer? */
 static inline bool wisp__policy_count(wisp *w, wisp__session *s, bool message) {
     const wisp_budget *b = &w->policy.budget;
     double rate = message ? b->messages : b->packets;
@@ -22126,7 +21946,6 @@ static bool wisp__policy_forgive(wisp__policy *policy, uint64_t host, double now
     return wisp__tally_take(policy, &policy->errors, host, b->error_burst);
 }
 
-/* Counts an attempt to join; false: the host has made too many. */
 static bool wisp__policy_knock(wisp__policy *policy, uint64_t host, double now) {
     const wisp_budget *b = &policy->budget;
     wisp__tally_shrink(&policy->knocks, b->joins < 0 ? WISP__JOIN_RATE : b->joins, now);
@@ -23356,7 +23175,6 @@ static wisp_result wisp__decode_values(wisp__unpacker *u, wisp__decoded *out) {
     return u->data->failed ? WISP_E_BAD_PACKET : wisp__unpack(u, &out->values, &out->count);
 }
 
-/* Reads the record where u->data stands, or a row. */
 static wisp_result wisp__decode_record(wisp__unpacker *u, const wisp__program *program,
                                        const wisp__row *row, wisp__decoded *out) {
     size_t bytes = (size_t)program->schema->bytes;
@@ -23774,7 +23592,6 @@ static const wisp_value *wisp__delta_values(wisp__unpacker *u, const wisp__encod
     return out.values ? out.values : (const wisp_value *)e->bytes;
 }
 
-/* The delta between values without a schema; false: it cannot be made. */
 static bool wisp__values_make(wisp__unpacker *u, const wisp__encoded *base,
                               const wisp__encoded *value, wisp__writer *to) {
     wisp__delta d;
@@ -23893,7 +23710,6 @@ static wisp__encoded *wisp__received_whole(wisp *w, const wisp__encoding *e, wis
     return wisp__encoded_make(w, bytes, bits);
 }
 
-/* Reads a stored value for handlers. */
 static wisp_result wisp__stored_decode(wisp__message_codec *c, const wisp__encoding *e,
                                        const wisp__encoded *value, wisp__decoded *out) {
     wisp__reader data = wisp__reader_on(value->bytes, (int)((value->bits + 7) / 8)), shape = data;
@@ -23919,7 +23735,6 @@ static wisp__group *wisp__group_at(const wisp *w, int index) {
     return (wisp__group *)wisp__pool_live(&w->groups, index);
 }
 
-/* The link in a session's list where its membership is, or would be. */
 static wisp__member **wisp__member_place(wisp__session *s, const wisp__group *group) {
     wisp__member **place = &s->groups;
     while (*place && (*place)->group != group) place = &(*place)->next;
@@ -35840,7 +35655,6 @@ static wisp__writer wisp__answer_begin(wisp__sealed_join *join) {
     return wisp__writer_on(join->answer + WISP_KEY_BYTES, join->bytes);
 }
 
-/* Makes the answer that lets a join in, and the keys of the session. */
 static bool wisp__sealed_accept(wisp *w, wisp__peer *peer) {
     wisp__keys *k = peer->keys;
     wisp__sealed_join *join = &k->join;
@@ -36281,7 +36095,6 @@ static wisp__session *wisp__join_of_theirs(wisp *w, const wisp_addr *addr) {
     return (wisp__session *)found;
 }
 
-/* Bytes of the message of a sealed response. */
 static int wisp__response_bytes(const wisp *w, int ticket) {
     int content = 2 + 5 + 4 + 1 + (int)strlen(w->peers.app) + 2 + ticket;
     return wisp__max_int(content, WISP__ASK_LEAST) + WISP__NOISE_REST;
@@ -39905,7 +39718,6 @@ static bool wisp__way_loses(wisp_network_way *way, const wisp_network *net) {
     return way->in_burst;
 }
 
-/* Puts a copy of the packet into the queue. */
 static void wisp__course_add(wisp__course *c, const wisp_packet *packet, wisp__transit like) {
     wisp_network_way *way = c->way;
     const wisp_allocator *memory = &c->sim->memory;
@@ -39988,13 +39800,11 @@ static void wisp__course_take(wisp__course *c, const wisp_packet *packet) {
     }
 }
 
-/* The next packet that is due, or NULL. */
 static wisp__transit *wisp__course_due(wisp__course *c) {
     wisp__course_advance(c);
     return c->way->transit && c->way->transit->due <= c->now ? c->way->transit : NULL;
 }
 
-/* Takes the next packet out. */
 static void wisp__course_pop(wisp__course *c) {
     wisp__transit *item = c->way->transit;
     c->way->transit = wisp__transit_join(item->left, item->right);
@@ -40179,13 +39989,11 @@ wisp_result wisp_simulator_set(wisp_simulator *sim, const char *text) {
  * What: reads the counters, which are plain fields of the public structs.
  * ======================================================================== */
 
-/* Lost packets as a share of those acked or lost. */
 static double wisp__stats_loss(const wisp_peer_stats *stats) {
     uint64_t ended = stats->packets_lost + stats->packets_acked;
     return ended ? (double)stats->packets_lost / (double)ended : 0;
 }
 
-/* Memory of a session, with what it shares with others. */
 static size_t wisp__session_memory(const wisp_limits *limits, const wisp__session *s) {
     const wisp__flow *flow = &s->peer.flow;
     int64_t bytes = (int64_t)sizeof *s + s->peer.ticket_size + s->queued_bytes + s->held_bytes +
@@ -40390,7 +40198,6 @@ static void wisp__profiler_off(wisp *w) {
     w->registry.epoch++;
 }
 
-/* Number of messages of a remote that wait for any peer. */
 static int wisp__waiting_of(const wisp *w, int index) {
     int count = 0;
     for (const wisp__session *s = NULL; (s = wisp__session_after(w, s)) != NULL;)
@@ -40512,7 +40319,6 @@ wisp_result wisp_use_profiler(wisp *w, const wisp_profiler *profiler) {
 
 /* --- profiles of remotes and peers --- */
 
-/* What only a class has. */
 static void wisp__profile_class(const wisp *w, const wisp__remote *remote,
                                 wisp_remote_profile *out) {
 #ifndef WISP_NO_STATE
@@ -40771,7 +40577,6 @@ wisp_result wisp_profile_peer(const wisp *w, wisp_peer peer, wisp_peer_profile *
 
 const wisp_schema *wisp_snapshot_schema(void) { return &wisp__snapshot_schema; }
 
-/* A struct as JSON with a NUL at the end. */
 static int wisp__struct_json(const wisp_schema *schema, const void *from, char *out,
                              int capacity) {
     int bytes = WISP_E_UNSUPPORTED;
@@ -41012,7 +40817,6 @@ static void wisp__panel_text(const wisp__panel *panel, int column, int room, int
                    (float)wisp__panel_y(panel, panel->row), wisp__inks[ink], cut);
 }
 
-/* The same, aligned to the right. */
 static void wisp__panel_right(const wisp__panel *panel, int column, int room, int ink,
                               const char *text) {
     int skip = wisp__max_int(room - wisp__glyphs(text), 0);
@@ -41192,7 +40996,6 @@ static const void *wisp__sheet_next(const wisp__panel *panel, const wisp__sheet 
     return NULL;
 }
 
-/* Bytes that a row shows for the last second, both ways. */
 static double wisp__sheet_weight(const wisp__sheet *sheet, const void *row) {
     const void *at = (const uint8_t *)row + sheet->out;
     const wisp_traffic *out = (const wisp_traffic *)at;
@@ -41400,7 +41203,6 @@ static void wisp__overview_totals(wisp__panel *panel) {
     }
 }
 
-/* Four, two or one beside each other, and only the first of them if room is scarce. */
 static void wisp__overview_graphs(wisp__panel *panel) {
     int beside = panel->columns >= 150 ? 4 : panel->columns >= 60 ? 2 : 1;
     int graphs = WISP__LENGTH(wisp__graphs), lines, rows, row = panel->row;
@@ -41568,7 +41370,6 @@ static void wisp__page_drops(wisp__panel *panel) {
     if (!any) wisp__panel_add(panel, WISP__INK_DIM, "none");
 }
 
-/* A large canvas has room for the peers below. */
 static void wisp__page_overview(wisp__panel *panel) {
     bool has_error = wisp__overlay_errors(panel) > 0 && panel->rows > 20;
     int end = panel->rows - has_error;
