@@ -103,6 +103,7 @@
        >>receive        datagrams, packets and their frames
        >>flush          timers that are due, peers that are sent to
        >>fire           the calls that begin a message: fire, invoke, reply
+       >>operation      transactions and optimistic calls
        >>links          loopback and simulated networks, for tests and demos
        >>stats          the counters of peers, remotes and the endpoint
        >>profile        the profiler's snapshot, as a struct and over a remote
@@ -2622,6 +2623,54 @@ WISP_API wisp_result wisp_set_info(wisp *w, const void *info, int bytes);
 WISP_API wisp_result wisp_flush_batches(wisp *w);
 
 /* ===========================================================================
+ * MARK: >>operation
+ * Transactions: what is sent to a peer between wisp_begin and wisp_commit is
+ * done there as a whole or not at all.
+ * ======================================================================== */
+
+#ifndef WISP_NO_STATE
+/* Begins a transaction: until its end the parts of it, counted from 0, are what
+   this end fires to `peer` alone, what it invokes there, and the properties of
+   that server that it sets; also inside of handlers, and of names that are
+   unreliable otherwise. Nothing is sent before wisp_commit, and all takes
+   limits.message_bytes at most. WISP_E_BUSY: one is open, or one of a peer
+   runs; WISP_E_STALE, WISP_E_ARGUMENT. */
+WISP_API wisp_result wisp_begin(wisp *w, wisp_peer peer);
+
+/* Sends it reliably, as one call. Over there its parts run one after another in
+   one wisp_update; each sees what those before have done, and what handlers
+   fire and invoke waits until all have passed. The first that is refused undoes
+   the others in reverse: properties, objects, and what wisp_undo was told of;
+   nobody ever sees anything of it. A part is refused by wisp_refuse and
+   wisp_fail, also in handlers of events; by a schema, a middleware, a `judge`;
+   if nothing handles it; and by a rate limit, whose tokens are taken for all
+   parts at once. wisp_defer is WISP_E_UNSUPPORTED there.
+       Each on_reply of its invokes gets its answer, in their order, or if one
+   was refused the reason (that one) or WISP_E_CANCELLED. Then on_done runs,
+   once: WISP_OK; or code, text and args[0], the index of the part that was
+   refused; or without it WISP_E_TIMEOUT (whether it holds is not known),
+   WISP_E_CLOSED, WISP_E_CANCELLED (wisp_cancel), WISP_E_NO_HANDLER (the other
+   end has WISP_NO_STATE).
+       Id 0, with wisp_why: it is over as by wisp_abort, and on_done does not
+   run. WISP_E_ARGUMENT: none is open; WISP_E_CANCELLED: it has no parts;
+   WISP_E_CLOSED: the peer has left; WISP_E_RATE: more parts than rate_burst of
+   their name; why a part was not taken, which its call has returned; and those
+   of wisp_invoke_target. */
+WISP_API wisp_call wisp_commit(wisp *w, wisp_handler on_done, void *user);
+
+/* Forgets it; its invokes end with WISP_E_CANCELLED. WISP_E_ARGUMENT: none is
+   open. */
+WISP_API wisp_result wisp_abort(wisp *w);
+
+/* Inside a handler that may be undone: how to take back what it has done
+   outside of wisp. Runs in reverse order with what is undone, or never; it does
+   nothing where nothing can be undone. WISP_E_ARGUMENT, WISP_E_MEMORY
+   (limits.journal_bytes): it will not run. */
+WISP_API wisp_result wisp_undo(wisp_event *event, void (*fn)(void *user),
+                               void *user);
+#endif
+
+/* ===========================================================================
  * MARK: >>links
  * ======================================================================== */
 
@@ -4853,15 +4902,17 @@ typedef struct wisp__remote {
     struct wisp__remote *next_encoding;  /* entries of the same name, from the main one on */
     int newest;  /* index of the entry whose encoding is sent now */
     bool used;  /* peers may know the encoding: it must not change */
+    bool state;  /* of each key only the newest value waits */
+    uint16_t life;  /* how many names have had it before */
     wisp__encoding encoding;
     wisp__described *schema;  /* that received values must fit; or NULL */
     wisp__compress_stream compress;
     uint32_t dictionary;         /* of the settings: its id; 0: none */
     uint32_t inbound, outbound;  /* bits of the hooks that messages pass (hook) */
     double told_old;             /* until when no error says that messages were too old */
-    uint16_t life;  /* how many names have had it before */
     uint32_t state_turn;  /* a message of it waits for states (inbound) */
-    bool state;  /* of each key only the newest value waits */
+    uint32_t bundle;      /* the transaction that has so many `parts` of it (names) */
+    uint16_t parts;
     bool lent;  /* to a name that peers announced and nobody here has used */
     int of_class;  /* number of the class that it stands for, and so inherits nothing; 0: none; < 0:
                       one that is being made */
@@ -5159,10 +5210,10 @@ typedef struct wisp__events {
 } wisp__events;
 
 enum { WISP__ON_JOINED, WISP__ON_LEFT, WISP__ON_ERROR, WISP__ON_BUDGET, WISP__ON_MOVED,
-       WISP__ON_TICK, WISP__ON_ROLLBACK };
+       WISP__ON_TICK, WISP__ON_ROLLBACK, WISP__ON_OPERATION = WISP__ON_ROLLBACK };
 
-/* The events of rollback, and the sampling of inputs, share a remote: they take less of each peer.
- */
+/* The events of rollback, the sampling of inputs, and transactions share a remote: they take less
+   of each peer. */
 enum { WISP__ON_DESYNC = 1, WISP__ON_STALLED, WISP__ON_RESUMED, WISP__ON_SAMPLE };
 
 enum { WISP__TO_PEER, WISP__TO_ALL, WISP__TO_GROUP, WISP__TO_VIEWERS, WISP__TO_NEAR, WISP__TO_LIST,
@@ -5197,7 +5248,8 @@ typedef struct wisp__passage {
 } wisp__passage;
 
 /* What a message that came waits for: the record STATE after it; the states that this tells of. */
-enum { WISP__STATE_NONE, WISP__STATE_TOLD, WISP__STATE_THERE };
+/* OPERATION: its end, of what is sent inside of a transaction. */
+enum { WISP__STATE_NONE, WISP__STATE_TOLD, WISP__STATE_THERE, WISP__STATE_OPERATION };
 
 /* The lists that a held message is in: of its peer; and of all that are held or, after its release,
    released. Each is in the order of holding or release. */
@@ -5265,6 +5317,7 @@ typedef struct wisp__request {          /* a call of a peer */
     int remote;
     uint8_t state;
     bool once;             /* came reliably: it has no repeats and is in no table */
+    bool part;             /* of a transaction: its answer waits for the end of that */
     wisp__message *reply;  /* kept until the call is settled */
 } wisp__request;
 
@@ -5273,6 +5326,47 @@ typedef struct wisp__calls {
     wisp__pending *done_first, *done_last;  /* ended, their handlers not yet run */
     int ours, deferred;  /* in the pool; each up to limits.calls */
 } wisp__calls;
+
+/* --- operation --- */
+
+/* Kinds of parts. A part of this number sets a property. */
+enum { WISP__PART_END, WISP__PART_EVENT, WISP__PART_CALL, WISP__PART_ANNOUNCE,
+       WISP__PART_SET = 0xffff };
+enum { WISP__BUNDLE_KEPT = 4096 };     /* bytes of memory */
+
+/* An invoke of a transaction. */
+typedef struct wisp__part_call { uint32_t handle; int part; } wisp__part_call;
+
+/* The transaction that is gathered for a peer. */
+typedef struct wisp__bundle {
+    wisp__session *session;    /* NULL: none is open, or the peer has left */
+    bool open;
+    uint32_t number;           /* of transactions so far */
+    uint8_t *bytes;
+    int room, parts;
+    int64_t bits, values;      /* values: that its reader reckons with */
+    wisp__part_call *calls;
+    int call_room, call_count;
+    wisp_result failed;        /* why the first part was not taken; or WISP_OK */
+} wisp__bundle;
+
+/* An answer of a part, until the transaction holds. */
+typedef struct wisp__part_answer {
+    struct wisp__part_answer *next;
+    wisp__message *message;
+} wisp__part_answer;
+
+/* The transaction of a peer that runs here. */
+typedef struct wisp__operation {
+    struct wisp__scope *scope;
+    int part;                  /* its index */
+    uint32_t call;             /* id of the next invoke */
+    wisp_result result;        /* why it was refused, for this part; or WISP_OK */
+    int refused;
+    wisp__part_answer *first, **last;
+    int answers, bytes;
+    char text[256];
+} wisp__operation;
 
 /* --- frame --- */
 
@@ -5932,6 +6026,8 @@ struct wisp {
     struct wisp__rollback *rollback;  /* NULL: nothing is played */
     int rollback_number;              /* of the last game, 1 .. 15 */
     wisp__hooks hooks;
+    wisp__bundle bundle;
+    wisp__operation *operation;       /* NULL: no transaction runs */
     wisp__pool groups;
     wisp__pool queries;
     wisp__sealer *sealer;  /* NULL: no cipher */
@@ -24859,7 +24955,7 @@ static wisp_connection wisp__connect(wisp *w, wisp_target target, wisp__connecti
     wisp__remote *remote;
     for (uint8_t i = 1; c && target.name && i < WISP__LENGTH(kinds); i++)
         if (strcmp(target.name, kinds[i]) == 0) c->kind = i;
-    if (c && c->kind) target.name = "wisp:rollback";
+    if (c && c->kind) target.name = "wisp:operation";
     remote = c ? wisp__remote_of(w, target, &w->why) : NULL;
     if (c && !remote) wisp__connection_drop(w, c);
     if (!remote) return handle;
@@ -25539,6 +25635,7 @@ static void wisp__call_end(wisp *w, wisp__pending *call, wisp_result result) {
 
 /* A peer is gone: its calls end, and the answers kept for it are forgotten. */
 static void wisp__calls_leave(wisp *w, wisp__session *s) {
+    if (w->bundle.session == s) w->bundle.session = NULL;
     while (s->calls_first) wisp__call_end(w, s->calls_first, WISP_E_CLOSED);
     while (s->deferred) wisp__deferred_remove(w, s->deferred);
     for (int i = 0; i < s->request_room; i++) wisp__request_forget(w, s, &s->requests[i]);
@@ -25615,7 +25712,10 @@ wisp_call wisp_defer(wisp_event *event) {
     wisp__pending *call;
     if (event && event->w) event->w->why = why;
     if (!s) return handle;
-    call = wisp__call_add(event->w, true, &event->w->why);
+    if (event->request->part)
+        wisp__explain(event->w, WISP_E_UNSUPPORTED, "%.48s: a part of a transaction is answered "
+                      "at once, not deferred", event->name);
+    call = event->request->part ? NULL : wisp__call_add(event->w, true, &event->w->why);
     if (!call) return handle;
     call->id = event->request->id;
     call->remote = event->request->remote;
@@ -25747,8 +25847,13 @@ static wisp__part wisp__frame_get_part(wisp__reader *from) {
    INVOKE   length(number) call:24 small(call - floor) bound:1, bound: shape data, else sized
    REPLY    call:24 ok:1 [not ok: code:16] shape data
    sized    length(bits) shape data
-   number   of the remote at the sender; every call before the floor is settled
+   number   of the remote at the sender; every call before the floor is settled. 0xffff: a
+            transaction, whose one value is the bytes of its parts (names)
    A message of fragments is one of the last three or an announcement, and not bound. */
+static inline uint64_t wisp__wire_number(int remote) {
+    return (uint64_t)(remote < WISP__RESERVED ? WISP__PART_SET : remote - WISP__RESERVED);
+}
+
 static void wisp__frame_put_message(wisp__writer *to, const wisp__message *m,
                                     const wisp__entry *entry, bool bound, uint32_t floor) {
     static const wisp__frame kinds[] = { WISP__FRAME_SIZED, WISP__FRAME_INVOKE, WISP__FRAME_REPLY };
@@ -25757,7 +25862,8 @@ static void wisp__frame_put_message(wisp__writer *to, const wisp__message *m,
     int shape = wisp__message_shape(m);
     wisp__frame_put(to, announces ? WISP__FRAME_ANNOUNCE
                         : m->type == WISP__EVENT && bound ? WISP__FRAME_EVENT : kinds[m->type]);
-    if (m->type <= WISP__INVOKE) wisp__put_length(to, (uint64_t)(m->encoding - WISP__RESERVED));
+    if (m->type <= WISP__INVOKE)
+    if (m->type <= WISP__INVOKE) wisp__put_length(to, wisp__wire_number(m->encoding));
     if (m->type == WISP__INVOKE) {
         wisp__put(to, extra->number & WISP__LOW_24, 24);
         wisp__put_small(to, wisp__distance(extra->number, floor) > 0 ? extra->number - floor : 0);
@@ -26226,6 +26332,82 @@ static int wisp__piece_bytes(const wisp__base *base) {
 static bool wisp__announced_apart(const wisp__base *base, const wisp__remote *entry) {
     int most = wisp__min_int(wisp__piece_bytes(base), (base->mtu - 96) / 2);
     return wisp__announcement_bytes(entry) > most;
+}
+
+/* --- parts of transactions ---
+
+   parts     any number of parts, zeros up to a byte
+   part      kind:2 length(number) length(bits) content, so many bits
+   content   EVENT 1, CALL 2: shape data, as in message_codec, never a delta; the number is that of
+             SIZED. EVENT of 0xffff sets a property: its name, nil or a path, the value.
+             ANNOUNCE 3, of number 0: the frame of that name, without its kind */
+
+static wisp_result wisp__bundle_write(wisp *w, int kind, int number, const wisp__writer *shape,
+                                      const wisp__writer *data) {
+    wisp__bundle *b = &w->bundle;
+    int most = w->base.limits.message_bytes - 64;
+    int64_t bits = data->at + (shape ? shape->at : 0), bytes = (b->bits + bits) / 8 + 16;
+    wisp__writer to;
+    if (bytes > most)
+        return wisp__explain(w, WISP_E_TOO_BIG, "a transaction of %ld bytes: limits.message_bytes "
+                             "is %d", (long)bytes, w->base.limits.message_bytes);
+    if (wisp__grow(&w->base, WISP__ARRAY(b->bytes, b->room), (int)bytes + WISP__SLACK,
+                   most + WISP__SLACK))
+        return wisp__no_more_memory(w);
+    to = wisp__writer_on(b->bytes, b->room - WISP__SLACK);
+    to.at = b->bits;
+    wisp__put(&to, (unsigned)kind, 2);
+    wisp__put_length(&to, (unsigned)number);
+    wisp__put_length(&to, (uint64_t)bits);
+    if (shape) wisp__put_bits(&to, shape->bytes, shape->at);
+    wisp__put_bits(&to, data->bytes, data->at);
+    WISP_ASSERT(!to.full);
+    b->bits = to.at;
+    return WISP_OK;
+}
+
+/* The announcement that a peer may not have yet goes before the first part that needs it. */
+static wisp_result wisp__bundle_announce(wisp *w, wisp__remote *entry) {
+    int room = wisp__announcement_bytes(entry) + 256;
+    uint8_t *bytes = (uint8_t *)wisp__arena_take(&w->base, &w->content.scratch, (size_t)room);
+    wisp__writer to = wisp__writer_on(bytes, room - WISP__SLACK);
+    wisp_result why = WISP_E_MEMORY;
+    if (bytes) wisp__announcement_put(&to, entry);
+    if (bytes) why = wisp__bundle_write(w, WISP__PART_ANNOUNCE, 0, NULL, &to);
+    wisp__arena_reset(&w->content.scratch);
+    return why;
+}
+
+/* Something was not sent to a peer: the transaction that is open for it fails then. */
+static wisp_result wisp__part_failed(wisp *w, const wisp__session *s, wisp_result result) {
+    if (result && s && s == w->bundle.session && !w->bundle.failed) w->bundle.failed = result;
+    return result;
+}
+
+/* Adds the values in the packer to the open transaction, for an entry of the registry. NULL: they
+   set a property. */
+static wisp_result wisp__bundle_put(wisp *w, int kind, wisp__remote *entry) {
+    wisp__bundle *b = &w->bundle;
+    const wisp__packer *p = &w->content.packer;
+    wisp__peer_remote *known = entry ? wisp__peer_remote_of(w, b->session, entry->index) : NULL;
+    bool first = entry && entry->bundle != b->number;
+    int number = entry ? entry->index - WISP__RESERVED : WISP__PART_SET;
+    wisp_result why = WISP_OK;
+    if (entry && !known) return wisp__no_more_memory(w);
+    if (entry && known->known == WISP__UNKNOWN) return wisp__not_for_it(w, b->session, entry->main);
+    if (first && known->known < WISP__ACKED) why = wisp__bundle_announce(w, entry);
+    if (!why) why = wisp__bundle_write(w, kind, number, &p->shape, &p->data);
+    if (why) return why;
+    b->parts++;
+    b->values += p->values + (2 * WISP__PRICE_RECORD + WISP__PRICE_EVENT) / WISP__PRICE_SENT;
+    if (!entry) return WISP_OK;
+    entry->used = true;
+    entry->bundle = b->number;
+    entry->parts = first ? 1 : (uint16_t)wisp__min_int(entry->parts + 1, UINT16_MAX);
+    if (!(entry->main->now.rate_limit > 0) || entry->parts <= entry->main->now.rate_burst)
+        return WISP_OK;
+    return wisp__explain(w, WISP_E_RATE, "%.48s: %d parts of a transaction, its rate_burst is %d",
+                         entry->name, entry->parts, entry->main->now.rate_burst);
 }
 
 /* --- a peer announces --- */
@@ -30123,16 +30305,6 @@ static wisp_result wisp__property_put(wisp *w, wisp__property *p, wisp__encoded 
     return WISP_OK;
 }
 
-wisp_result wisp_set_value(wisp *w, const char *name, const wisp_value *value) {
-    WISP__ENTER(w);
-    wisp__property *p = wisp__property_find(w, name);
-    wisp_result why = WISP_OK;
-    if (!p) return w ? w->why : WISP_E_ARGUMENT;
-    if (!value) return wisp__explain(w, WISP_E_ARGUMENT, "the value is NULL");
-    why = wisp__property_may(w, p);
-    return why ? why : wisp__property_put(w, p, wisp__property_row(w, p, value));
-}
-
 /* --- setting a part --- */
 
 /* A path through a value, of which a part is to be another. */
@@ -30213,34 +30385,58 @@ static wisp_result wisp__part_set(const wisp__inside *path, const wisp_value *in
     return why;
 }
 
+/* The row of the value with another part. NULL with w->why. */
+static wisp__encoded *wisp__property_part(wisp *w, const wisp__property *p, const char *path,
+                                          const wisp_value *value) {
+    wisp__arena *arena = &w->objects.views;
+    wisp__supply supply = wisp__supply_of_arena(&w->base, arena, NULL);
+    wisp__arena_block *block = arena->current;
+    wisp__inside set = { w, &supply, wisp__property_name(w, p), path, value };
+    size_t used = block ? block->used : 0;
+    const wisp_value *now = wisp__property_value(w, p, p->row, arena);
+    wisp_value changed;
+    wisp__encoded *row = NULL;
+    w->why = now ? wisp__part_set(&set, now, path, &changed) : wisp__no_more_memory(w);
+    if (!w->why) row = wisp__property_row(w, p, &changed);
+    arena->current = block ? block : arena->first;
+    if (arena->current) arena->current->used = used;
+    return row;
+}
+
+/* Sets a property, or (path) a part of it, here or in the open transaction. */
+static wisp_result wisp__property_set(wisp *w, const char *name, const char *path,
+                                      const wisp_value *value) {
+    wisp__property *p = wisp__property_find(w, name);
+    bool parts = w && w->bundle.session && !w->operation && w->bundle.session == w->objects.server;
+    wisp__encoded *row = NULL;
+    wisp_value part[3];
+    if (!w) return WISP_E_ARGUMENT;
+    if (p && (!value || (path && !*path)))
+        wisp__explain(w, WISP_E_ARGUMENT, "the value is NULL, or the path is empty");
+    else if (p && !(w->why = wisp__property_may(w, p)) && path && !p->row)
+        wisp__explain(w, WISP_E_ARGUMENT, "property '%.48s' has no value yet", name);
+    else if (p && !w->why)
+        row = path ? wisp__property_part(w, p, path, value) : wisp__property_row(w, p, value);
+    if (!row) return parts ? wisp__part_failed(w, w->bundle.session, w->why) : w->why;
+    if (!parts) return wisp__property_put(w, p, row);
+    part[0] = wisp_string(name);
+    part[1] = path ? wisp_string(path) : wisp_nil();
+    part[2] = *value;
+    w->why = wisp__pack_refused(w, name, wisp__pack(&w->content.packer, part, 3));
+    wisp__encoded_release(w, row);
+    if (!w->why) w->why = wisp__bundle_put(w, WISP__PART_EVENT, NULL);
+    return wisp__part_failed(w, w->bundle.session, w->why);
+}
+
+wisp_result wisp_set_value(wisp *w, const char *name, const wisp_value *value) {
+    WISP__ENTER(w);
+    return wisp__property_set(w, name, NULL, value);
+}
+
 wisp_result wisp_set_value_in(wisp *w, const char *name, const char *path,
                               const wisp_value *value) {
     WISP__ENTER(w);
-    wisp__property *p = wisp__property_find(w, name);
-    wisp__arena *arena = w ? &w->objects.views : NULL;
-    wisp__supply supply;
-    wisp__arena_block *block;
-    wisp__inside set = { w, &supply, name, path, value };
-    const wisp_value *now;
-    wisp_value changed;
-    size_t used;
-    wisp_result why;
-    if (!p) return w ? w->why : WISP_E_ARGUMENT;
-    if (!path || !*path || !value)
-        return wisp__explain(w, WISP_E_ARGUMENT, "the value is NULL, or the path is empty");
-    why = wisp__property_may(w, p);
-    if (why) return why;
-    if (!p->row)
-        return wisp__explain(w, WISP_E_ARGUMENT, "property '%.48s' has no value yet", name);
-    block = arena->current;
-    used = block ? block->used : 0;
-    supply = wisp__supply_of_arena(&w->base, arena, NULL);
-    now = wisp__property_value(w, p, p->row, arena);
-    why = now ? wisp__part_set(&set, now, path, &changed) : wisp__no_more_memory(w);
-    if (!why) why = wisp__property_put(w, p, wisp__property_row(w, p, &changed));
-    arena->current = block ? block : arena->first;
-    if (arena->current) arena->current->used = used;
-    return why;
+    return wisp__property_set(w, name, path ? path : "", value);
 }
 
 /* --- reading and watching --- */
@@ -30314,6 +30510,7 @@ static wisp_result wisp__property_judge(wisp *w, wisp__object *o, wisp_peer peer
         w->events.running--;
         wisp__events_sweep(w);
     }
+    if (result >= 0 && p->row == before && !wisp__journal_note_property(w, p)) result = w->why;
     if (result >= 0 && p->row == before && o->turn == turn && !w->destroyed) {
         wisp__property_take(w, p, asked);
         wisp__property_edit(w, p, o);
@@ -30322,6 +30519,25 @@ static wisp_result wisp__property_judge(wisp *w, wisp__object *o, wisp_peer peer
     }
     wisp__encoded_release(w, before);
     return result < 0 ? result : WISP_OK;
+}
+
+/* A part of a transaction sets a property: its name, nil or a path, and the value. */
+static wisp_result wisp__property_asked(wisp *w, wisp__session *s, const wisp_value *args) {
+    wisp__property *p = wisp__property_find(w, wisp__text_of(&args[0]));
+    const char *path = args[1].kind == WISP_STRING ? wisp__text_of(&args[1]) : NULL;
+    wisp__object *o;
+    wisp__encoded *row;
+    if (!p) return w->why;
+    wisp__property_spawn(w, p);
+    o = wisp__object_get(w, p->object);
+    if (!o || o->from || p->desc.authority == WISP_AUTHORITY_SERVER ||
+        (p->desc.authority == WISP_AUTHORITY_OWNER && o->owner != wisp__session_player(w, s)))
+        return wisp__explain(w, WISP_E_AUTHORITY, "property '%.48s' is set by another end",
+                             wisp__property_name(w, p));
+    if (!wisp__pay(&w->content.credit, 2 * (int64_t)wisp__encoded_size(p->row)))
+        return wisp__explain(w, WISP_E_FLOOD, "more work than its bytes pay for");
+    row = path ? wisp__property_part(w, p, path, &args[2]) : wisp__property_row(w, p, &args[2]);
+    return row ? wisp__property_judge(w, o, wisp__peer_handle(s), row) : w->why;
 }
 
 /* Runs the watchers of those properties that have changed; of those that change meanwhile the next
@@ -36457,7 +36673,7 @@ static wisp_result wisp__give(wisp *w, wisp__session *s, wisp__message *m) {
         wisp__baseline_open(w, &s->baselines_out, m->encoding, w->content.packer.key, true);
     result = wisp__enqueue(w, s, m);
     if (result) return result;
-    if (!m->immediate && s->queued < remote->now.max_batch_size) return WISP_OK;
+    if ((!m->immediate && s->queued < remote->now.max_batch_size) || w->operation) return WISP_OK;
     wisp__flush(w, s, m->immediate ? m->remote : -1);
     wisp__post_send(w);
     return WISP_OK;
@@ -36785,6 +37001,13 @@ static wisp_result wisp__fired_key(wisp *w, const wisp__outbound *out, uint64_t 
     return WISP_OK;
 }
 
+/* Adds a message to the transaction that is open for its peer. */
+static wisp_result wisp__bundle_add(wisp *w, const wisp__outbound *out, int kind) {
+    wisp_result result = wisp__encode_outbound(w, out);
+    if (!result) result = wisp__bundle_put(w, kind, w->registry.remotes[out->remote->newest]);
+    return wisp__part_failed(w, out->session, result);
+}
+
 /* --- runs: messages alike that are fired to a peer one after another are one message --- */
 
 /* Do the values in the packer make a message like `m`, whose data is `before`, of other data? */
@@ -36953,6 +37176,7 @@ static wisp_result wisp__fire(wisp *w, const wisp__outbound *out) {
     wisp__session *s = out->session;
     wisp__message *m, *last = s ? wisp__queued_last(s, out->remote) : NULL;
     wisp_result result;
+    if (s && s == w->bundle.session) return wisp__bundle_add(w, out, WISP__PART_EVENT);
     if (wisp__run_open(w, last) && wisp__message_run(last)->plain && wisp__run_pack(w, out, last))
         return WISP_OK;
     if (out->passage.to->mode == WISP__TO_PEER && !out->session) return WISP_E_STALE;
@@ -37050,17 +37274,20 @@ static wisp_result wisp__hold_message(wisp *w, const wisp__remote *remote, const
 }
 
 /* Takes a message through its chain, and its values as they are then. Returns WISP_PASS, WISP_DROP,
-   WISP_HOLD or why it is refused. wisp__hooks_enter came before. */
+   WISP_HOLD or why it is refused. wisp__hooks_enter came before. While a transaction runs all but
+   answers are held until its end. */
 static wisp_result wisp__pass_out(wisp *w, wisp__outbound *out) {
     wisp__passage *p = &out->passage;
     wisp__remote *remote = out->remote;
     wisp_event event;
+    bool waits = w->operation && p->kind != WISP_MESSAGE_REPLY;
     wisp_result verdict;
     wisp__event_begin(w, &event, p->to->peer, remote);
     event.args = out->values;
     event.count = out->count;
     event.message = p->kind;
-    verdict = wisp__hooks_run(w, remote, &event, p, false);
+    p->state = waits ? WISP__STATE_OPERATION : WISP__STATE_NONE;
+    verdict = waits ? WISP_HOLD : wisp__hooks_run(w, remote, &event, p, false);
     out->values = event.args;
     out->count = event.count;
     out->session = wisp__session_of(w, p->to->peer);
@@ -37102,9 +37329,51 @@ static wisp__message *wisp__answer_make(wisp *w, const wisp__answer *a, wisp_res
     return m;
 }
 
+/* The first refusal of the transaction that runs. */
+static void wisp__operation_refuse(wisp *w, wisp_result code, const char *text) {
+    wisp__operation *t = w->operation;
+    if (t->result) return;
+    t->result = code;
+    t->refused = t->part;
+    snprintf(t->text, sizeof t->text, "%s", text && *text ? text : wisp_result_text(code));
+}
+
+/* The answer of a part: it waits until all parts hold, and goes then in their order, just before
+   that of the transaction. A no refuses them all. */
+static wisp_result wisp__part_answered(wisp *w, const wisp__answer *a, wisp__message *m) {
+    wisp__operation *t = w->operation;
+    wisp__part_answer *one = NULL;
+    int left = w->base.limits.queue_bytes - a->session->queued_bytes - t->bytes;
+    bool full = wisp__message_weight(m) > left ||
+                a->session->queued + t->answers + 1 >= w->base.limits.queue_messages;
+    if (a->code) wisp__operation_refuse(w, a->code, a->count ? wisp__text_of(a->values) : NULL);
+    else if (full) wisp__operation_refuse(w, WISP_E_LIMIT, "the answers of a transaction are more "
+                                          "than limits.queue_bytes or queue_messages");
+    else one = (wisp__part_answer *)wisp__chunk_take(&w->chunks, sizeof *one);
+    if (!one) {
+        if (!t->result) wisp__operation_refuse(w, WISP_E_LIMIT, "no memory for an answer");
+        wisp__message_release(&w->chunks, m);
+        return WISP_OK;
+    }
+    m->remote = m->encoding = WISP__ON_OPERATION;
+    m->delivery = WISP_RELIABLE;
+    m->channel = (uint8_t)(w->registry.remotes[WISP__ON_OPERATION]->now.channel - 1);
+    m->immediate = m->parted = false;
+    a->remote->stats.replies_sent++;
+    t->answers++;
+    t->bytes += wisp__message_weight(m);
+    one->message = m;
+    one->next = NULL;
+    *t->last = one;
+    t->last = &one->next;
+    return WISP_OK;
+}
+
 /* Sends the message of an answer, and keeps it for repeats of the call if there may be any. */
 static wisp_result wisp__answer_give(wisp *w, const wisp__answer *a, wisp__message *m) {
-    wisp_result result = wisp__give(w, a->session, m);
+    wisp_result result;
+    if (a->request && a->request->part) return wisp__part_answered(w, a, m);
+    result = wisp__give(w, a->session, m);
     if (result) wisp__error(w, a->session, a->remote, result, "the answer of a call was not sent");
     else a->remote->stats.replies_sent++;
     if (a->request && !a->request->once) wisp__request_keep(w, a->session, a->request, m);
@@ -37171,14 +37440,26 @@ static void wisp__call_start(wisp *w, wisp__pending *call, const wisp__outbound 
                      wisp__min(call->deadline, w->base.time + next));
 }
 
-/* Queues a call that has its slot. */
-static wisp_result wisp__call_begin(wisp *w, wisp__pending *call, const wisp__outbound *out) {
-    wisp_result result = wisp__encode_outbound(w, out);
+/* Adds a call that has its slot to the open transaction, where only its timeout runs. */
+static wisp_result wisp__bundle_call(wisp *w, wisp__pending *call, const wisp__outbound *out) {
+    wisp__bundle *b = &w->bundle;
+    wisp_result result = wisp__grow(&w->base, WISP__ARRAY(b->calls, b->call_room),
+                                    b->call_count + 1, w->base.limits.calls);
+    if (!result) result = wisp__bundle_add(w, out, WISP__PART_CALL);
+    if (result) return wisp__part_failed(w, out->session, result);
+    b->calls[b->call_count].handle = call->slot.id;
+    b->calls[b->call_count++].part = b->parts - 1;
+    wisp__call_start(w, call, out, NULL);
+    out->remote->stats.invokes_sent++;
+    return WISP_OK;
+}
+
+/* Queues a call that has its slot, of the values in the packer. */
+static wisp_result wisp__call_queue(wisp *w, wisp__pending *call, const wisp__outbound *out) {
+    wisp_result result;
     wisp__remote *remote = out->remote;
     wisp__session *s = out->session;
-    wisp__message *m;
-    if (result) return result;
-    m = wisp__compose(w, remote, WISP__INVOKE, &result);
+    wisp__message *m = wisp__compose(w, remote, WISP__INVOKE, &result);
     if (!m) return result;
     wisp__message_extra_of(m)->number = s->next_call;
     result = wisp__give(w, s, m);
@@ -37191,6 +37472,13 @@ static wisp_result wisp__call_begin(wisp *w, wisp__pending *call, const wisp__ou
     }
     wisp__message_release(&w->chunks, m);
     return result;
+}
+
+static wisp_result wisp__call_begin(wisp *w, wisp__pending *call, const wisp__outbound *out) {
+    wisp_result result;
+    if (out->session == w->bundle.session) return wisp__bundle_call(w, call, out);
+    result = wisp__encode_outbound(w, out);
+    return result ? result : wisp__call_queue(w, call, out);
 }
 
 /* Begins a call that passes the chain; when it is held only its timeout runs. */
@@ -37358,8 +37646,9 @@ static WISP__INLINE void wisp__run_event(wisp *w, const wisp__inbound *in, wisp_
     const wisp__meters *meters = w->registry.meters;
     bool timed = meters && meters->hooks.clock;
     double began = timed ? wisp__meters_clock(meters) : -1;
-    if (!wisp__events_run(w, in->remote, event))
-        wisp__drop(w, in->session, in->remote, WISP__DROPPED_UNHANDLED, WISP_OK);
+    bool handled = wisp__events_run(w, in->remote, event);
+    if (!handled && w->operation) wisp__operation_refuse(w, WISP_E_NO_HANDLER, NULL);
+    if (!handled) wisp__drop(w, in->session, in->remote, WISP__DROPPED_UNHANDLED, WISP_OK);
     else if (timed) wisp__count_handled(w, in->remote, began);
 }
 
@@ -37390,6 +37679,9 @@ static void wisp__keep_out(wisp *w, const wisp__inbound *in, wisp_result verdict
     const char *text = verdict == WISP_E_LIMIT ? "more than may be held: dropped"
                                                : "refused by middleware";
     wisp__drop(w, in->session, in->remote, WISP__DROPPED_FILTERED, WISP_OK);
+    if (w->operation)
+        wisp__operation_refuse(w, verdict == WISP_DROP ? WISP_E_DROPPED : verdict,
+                               unfit[0] ? unfit : text);
     if (verdict == WISP_DROP) {
         if (request && !request->once) wisp__request_forget(w, in->session, request);
         return;
@@ -37403,7 +37695,8 @@ static bool wisp__after_state(const wisp *w, const wisp__inbound *in, const wisp
 #ifdef WISP_NO_STATE
     return (void)w, (void)in, (void)p, false;
 #else
-    return in->remote->now.after_state == WISP_ON && !p->state && wisp__joined_by_us(in->session) &&
+    return in->remote->now.after_state == WISP_ON && !p->state && !w->operation &&
+           wisp__joined_by_us(in->session) &&
            (!w->objects.server || w->objects.server == in->session);
 #endif
 }
@@ -37421,6 +37714,7 @@ static WISP__INLINE void wisp__pass_in(wisp *w, wisp__inbound *in, wisp_event *e
     }
     if (verdict == WISP_PASS && !p->state)
         verdict = wisp__hooks_run(w, in->remote, event, p, true);
+    if (verdict == WISP_HOLD && w->operation) verdict = WISP_E_UNSUPPORTED;
     if (verdict == WISP_PASS && p->changed && peer->state == WISP__JOINED) {
         verdict = wisp__conform_again(w, in->remote, event);
         unfit = w->registry.text;
@@ -37716,6 +38010,10 @@ static void wisp__on_replied(wisp *w, wisp__inbound *in) {
         }
         event.args = NULL;
         event.count = 0;
+        if (in->remote->index == WISP__ON_OPERATION && in->content.count == 3) {
+            event.args = said + 2;         /* the index of the part */
+            event.count = 1;
+        }
     }
     chained = in->remote->inbound && wisp__hooks_enter(w);
     if (chained) goes_on = wisp__pass_reply(w, in, call->slot.id, &event);
@@ -38191,7 +38489,9 @@ static void wisp__read_message(wisp__reading *r, int kind, wisp__inbound *in) {
         return;
     }
     in->remote = wisp__theirs(&r->w->registry, s, f.number);
-    if (in->remote) in->encoding = s->theirs[f.number].encoding;
+    if (f.number == WISP__PART_SET && kind == WISP__FRAME_INVOKE)
+        in->remote = r->w->registry.remotes[WISP__ON_OPERATION];
+    else if (in->remote) in->encoding = s->theirs[f.number].encoding;
     if (kind == WISP__FRAME_INVOKE) {
         in->call = s->request_floor + (uint32_t)wisp__ahead_24(f.call, s->request_floor);
         in->floor = in->call - f.ahead;
@@ -39123,6 +39423,8 @@ static wisp_result wisp__link_result(const wisp *w, bool broken) {
 wisp_result wisp_flush_batches(wisp *w) {
     WISP__ENTER(w);
     if (!w) return WISP_E_ARGUMENT;
+    if (w->operation) return wisp__explain(w, WISP_E_BUSY, "a transaction runs: nothing of it "
+                                           "goes out before its end");
     wisp__flush_dirty(w);
     return wisp__link_result(w, w->peers.post.broken);
 }
@@ -39139,9 +39441,10 @@ wisp_result wisp_flush_batches(wisp *w) {
 static inline wisp_result wisp__outbound_check(wisp *w, wisp__outbound *out, wisp_target target) {
     const wisp_to *to = out->passage.to;
     wisp_result result;
+    out->session = NULL;
     if (to->mode >= WISP__TO_LIST && (to->count < 0 || (to->count && !to->list)))
         return wisp__is_no_list(w, to->count);
-    if (wisp__hooks_ready(w, false)) wisp__resume_out_first(w);
+    if (wisp__hooks_ready(w, false) && !w->operation) wisp__resume_out_first(w);
     out->session = to->mode == WISP__TO_PEER ? wisp__session_of(w, to->peer) : NULL;
     if (to->mode == WISP__TO_PEER && !out->session) return wisp__no_session(w, to->peer);
     if (out->count < 0 || (out->count && !out->values)) return wisp__is_no_list(w, out->count);
@@ -39167,15 +39470,16 @@ wisp_result wisp_fire_target(wisp *w, wisp_target target, wisp_to to, const wisp
     out.count = count;
     out.passage.to = &to;
     result = wisp__outbound_check(w, &out, target);
-    if (result) return result;
-    if (!out.remote->outbound) {
+    if (result) return wisp__part_failed(w, out.session, result);
+    if (!out.remote->outbound && !w->operation) {
         result = wisp__fire(w, &out);
     } else {
         to.peer = wisp__peer_handle(out.session);
         out.passage = wisp__passage_of(WISP_MESSAGE_EVENT, &to, NULL);
         result = wisp__fire_through(w, &out);
     }
-    return result ? wisp__unsent(w, out.remote, result) : WISP_OK;
+    return result ? wisp__part_failed(w, out.session, wisp__unsent(w, out.remote, result))
+                  : WISP_OK;
 }
 
 wisp_result wisp_fire_values(wisp *w, const char *remote, wisp_to to, const wisp_value *values,
@@ -39202,7 +39506,7 @@ wisp_result wisp_send_bytes(wisp *w, wisp_remote remote, wisp_to to, const void 
 static wisp_result wisp__call_send(wisp *w, wisp__pending *call, const wisp__outbound *out) {
     wisp_to to = wisp_to_peer(wisp__peer_handle(out->session));
     wisp__outbound one = *out;
-    if (!out->remote->outbound) return wisp__call_begin(w, call, out);
+    if (!out->remote->outbound && !w->operation) return wisp__call_begin(w, call, out);
     one.passage = wisp__passage_of(WISP_MESSAGE_INVOKE, &to, out->passage.how);
     return wisp__call_through(w, call, &one);
 }
@@ -39301,15 +39605,15 @@ wisp_call wisp_invoke_target(wisp *w, wisp_target target, wisp_to to, const wisp
     out.count = count;
     out.passage = wisp__passage_of(WISP_MESSAGE_INVOKE, &to, how);
     w->why = wisp__outbound_check(w, &out, target);
-    if (w->why) return handle;
-    if (!out.session) return wisp__invoke_many(w, &out);
-    call = wisp__call_add(w, false, &w->why);
+    if (!w->why && !out.session) return wisp__invoke_many(w, &out);
+    call = w->why ? NULL : wisp__call_add(w, false, &w->why);
+    wisp__part_failed(w, out.session, w->why);
     if (!call) return handle;
     handle.id = call->slot.id;
     w->why = wisp__call_send(w, call, &out);
     call = wisp__call_of(w, handle.id);
     if (w->why == WISP_OK) return handle;
-    wisp__unsent(w, out.remote, w->why);
+    wisp__part_failed(w, out.session, wisp__unsent(w, out.remote, w->why));
     if (call) wisp__call_remove(w, call);
     handle.id = 0;
     return handle;
@@ -39342,6 +39646,8 @@ static wisp_result wisp__answer_event(wisp_event *event, wisp_result code, const
     a.session = wisp__answering(event, &result);
     if (!a.session) return result;
     a.request = event->request;
+    if (!code && event->message == WISP_MESSAGE_EVENT)     /* a part of a transaction */
+        return wisp__explain(event->w, WISP_E_ARGUMENT, "%s: an event has no answer", event->name);
     a.remote = event->w->registry.remotes[a.request->remote];
     a.id = a.request->id;
     m = wisp__answer_through(event->w, &a, &result);
@@ -39485,6 +39791,381 @@ wisp_result wisp_answer_refuse(wisp *w, wisp_call call, wisp_result code, const 
     va_end(list);
     return wisp__answer_deferred(w, call, code, no.values, 2);
 }
+
+/* ===========================================================================
+ * MARK: >>operation
+ * What: transactions: their parts gathered here, sent as one call, and run over there.
+ * Invariants: all parts hold, or none has changed anything; nothing that they send goes out
+ *   before. A transaction is one ordinary call of a reserved remote, and has no other state.
+ * Not here: how parts are drawn (names), what a scope takes back (journal).
+ * ======================================================================== */
+
+#ifndef WISP_NO_STATE
+
+/* --- gathered --- */
+
+/* Ends what is open. Its invokes end with a code; WISP_OK: they are sent. */
+static void wisp__bundle_end(wisp *w, wisp_result result) {
+    wisp__bundle *b = &w->bundle;
+    for (int i = 0; result && i < b->call_count; i++) {
+        wisp__pending *call = wisp__call_of(w, b->calls[i].handle);
+        if (call) wisp__call_end(w, call, result);
+    }
+    if (b->room > WISP__BUNDLE_KEPT) wisp__array_free(&w->base, WISP__ARRAY(b->bytes, b->room));
+    b->session = NULL;
+    b->open = false;
+}
+
+static void wisp__bundle_free(wisp *w) {
+    wisp__array_free(&w->base, WISP__ARRAY(w->bundle.bytes, w->bundle.room));
+    wisp__array_free(&w->base, WISP__ARRAY(w->bundle.calls, w->bundle.call_room));
+}
+
+static wisp_result wisp__bundle_missing(const wisp *w) {
+    return wisp__explain(w, WISP_E_ARGUMENT, "no transaction is open: call wisp_begin");
+}
+
+wisp_result wisp_begin(wisp *w, wisp_peer peer) {
+    WISP__ENTER(w);
+    wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
+    if (!w) return WISP_E_ARGUMENT;
+    if (w->bundle.open)
+        return wisp__explain(w, WISP_E_BUSY, "a transaction is open: wisp_commit or wisp_abort "
+                             "ends it");
+    if (w->operation)
+        return wisp__explain(w, WISP_E_BUSY, "a transaction of a peer runs: no other begins inside "
+                             "of it");
+    if (!s) return wisp__no_session(w, peer);
+    w->bundle.session = s;
+    w->bundle.open = true;
+    w->bundle.parts = w->bundle.call_count = 0;
+    w->bundle.bits = w->bundle.values = 0;
+    w->bundle.failed = WISP_OK;
+    w->bundle.number++;
+    return WISP_OK;
+}
+
+wisp_result wisp_abort(wisp *w) {
+    WISP__ENTER(w);
+    if (!w || !w->bundle.open) return wisp__bundle_missing(w);
+    wisp__bundle_end(w, WISP_E_CANCELLED);
+    return WISP_OK;
+}
+
+/* --- sent --- */
+
+/* Who is told of a transaction that was sent. */
+typedef struct wisp__commit {
+    wisp_handler fn;
+    void *user;
+    int count;
+    wisp__part_call calls[1];
+} wisp__commit;
+
+static size_t wisp__commit_bytes(int calls) {
+    return sizeof(wisp__commit) + (size_t)calls * sizeof(wisp__part_call);
+}
+
+/* A transaction is over, with an answer or without. Its invokes were answered before it, or end
+   with it: the one that was refused with the reason. */
+static void wisp__commit_over(wisp_event *event) {
+    wisp *w = event->w;
+    wisp__commit *c = (wisp__commit *)event->user;
+    uint64_t refused = UINT64_MAX;
+    bool known = event->count > 0 && wisp__whole_of(event->args, 0, INT32_MAX, &refused);
+    for (int i = 0; i < c->count; i++) {
+        wisp__pending *call = wisp__call_of(w, c->calls[i].handle);
+        bool its = known && refused == (uint64_t)c->calls[i].part;
+        wisp_event over;
+        if (!call || call->done) continue;
+        call->refused = its;
+        wisp__call_settle(w, call);
+        wisp__ended_event(w, call, its || !known ? event->result : WISP_E_CANCELLED, &over);
+        if (!over.result) over.result = WISP_E_DROPPED;        /* a middleware has its answer */
+        if (its) over.text = event->text;
+        over.message = WISP_MESSAGE_REPLY;
+        wisp__run_reply(w, call, &over);
+    }
+    event->user = c->user;
+    if (c->fn) wisp__handle(w, c->fn, event);
+    wisp__chunk_give(&w->chunks, c, wisp__commit_bytes(c->count));
+}
+
+/* Sends the open transaction as a call that has its slot. */
+static wisp_result wisp__bundle_send(wisp *w, wisp__pending *call, wisp__commit *c) {
+    const wisp__bundle *b = &w->bundle;
+    wisp_value parts = wisp_bytes(b->bytes, (int)((b->bits + 7) / 8));
+    wisp_call_desc how = { wisp__commit_over, c, 0, 0, NULL };
+    wisp_to to = wisp_to_peer(wisp__peer_handle(b->session));
+    wisp__outbound out;
+    wisp_result result;
+    out.remote = w->registry.remotes[WISP__ON_OPERATION];
+    out.session = b->session;
+    out.values = &parts;
+    out.count = 1;
+    out.passage = wisp__passage_of(WISP_MESSAGE_INVOKE, &to, &how);
+    if (out.session->peer.draining) return wisp__unsent(w, out.remote, WISP_E_DRAINING);
+    if (!wisp__peer_remote_of(w, out.session, WISP__ON_OPERATION)) return wisp__no_more_memory(w);
+    out.session->peer_remotes[WISP__ON_OPERATION].known = WISP__BOUND;
+    for (int i = 0; i < c->count; i++) {       /* the other end numbers them in the same way */
+        wisp__pending *part = wisp__call_of(w, c->calls[i].handle);
+        if (part && !part->done) wisp__call_link(out.session, part);
+        else out.session->next_call++;
+    }
+    result = wisp__encode_outbound(w, &out);
+    w->content.packer.values = (int)wisp__least(b->values, INT32_MAX / 64);
+    if (!result) result = wisp__call_queue(w, call, &out);
+    return result ? wisp__unsent(w, out.remote, result) : WISP_OK;
+}
+
+wisp_call wisp_commit(wisp *w, wisp_handler on_done, void *user) {
+    WISP__ENTER(w);
+    wisp_call handle = { 0 };
+    wisp__bundle *b = w ? &w->bundle : NULL;
+    wisp__pending *call = NULL;
+    wisp__commit *c = NULL;
+    size_t bytes = b ? wisp__commit_bytes(b->call_count) : 0;
+    if (!b || !b->open) wisp__bundle_missing(w);
+    if (!b || !b->open) return handle;
+    w->why = b->failed;
+    if (w->operation) wisp__explain(w, WISP_E_BUSY, "a transaction of a peer runs: none is "
+                                    "committed inside of it");
+    else if (!b->session) wisp__explain(w, WISP_E_CLOSED, "the peer of the transaction has left");
+    else if (w->why) wisp__explain(w, w->why, "a part was not taken: %s", wisp_result_text(w->why));
+    else if (!b->parts) wisp__explain(w, WISP_E_CANCELLED, "the transaction has no parts");
+    if (w->why == WISP_OK) call = wisp__call_add(w, false, &w->why);
+    if (call) c = (wisp__commit *)wisp__chunk_take(&w->chunks, bytes);
+    if (call && !c) wisp__no_more_memory(w);
+    if (c) {
+        c->fn = on_done;
+        c->user = user;
+        c->count = b->call_count;
+        if (c->count) memcpy(c->calls, b->calls, (size_t)c->count * sizeof *c->calls);
+        w->why = wisp__bundle_send(w, call, c);
+    }
+    if (w->why == WISP_OK) handle.id = call->slot.id;
+    if (w->why && call) wisp__call_remove(w, call);
+    if (w->why && c) wisp__chunk_give(&w->chunks, c, bytes);
+    wisp__bundle_end(w, w->why ? WISP_E_CANCELLED : WISP_OK);
+    return handle;
+}
+
+/* --- run --- */
+
+typedef struct wisp__part_head { int kind, number, bits; int64_t end; } wisp__part_head;
+
+/* The head of the next part; false: the end. The reader fails if there is neither. */
+static bool wisp__part_next(wisp__reader *from, wisp__part_head *h) {
+    if (wisp__frame_is_end(*from)) {
+        from->failed = from->end - from->at >= 8;
+        return false;
+    }
+    h->kind = (int)wisp__get(from, 2);
+    h->number = wisp__get_length(from);
+    h->bits = wisp__get_length(from);
+    h->end = from->at + h->bits;
+    if (h->kind == WISP__PART_END || h->end > from->end) from->failed = true;
+    return !from->failed;
+}
+
+/* Takes a token of the rate limit for a part, or (`back`) gives it back. */
+static wisp_result wisp__part_token(wisp *w, wisp__session *s, int number, bool back) {
+    const wisp__remote *remote = wisp__theirs(&w->registry, s, number);
+    wisp__peer_remote *p = remote ? wisp__peer_remote_of(w, s, remote->index) : NULL;
+    if (number == WISP__PART_SET) return WISP_OK;
+    if (!remote || remote->of_class) return WISP_E_NO_REMOTE;
+    if (!p) return WISP_E_LIMIT;
+    if (back && remote->now.rate_limit > 0) p->rate.level += 1;
+    if (back || wisp__policy_admit(&remote->now, &p->rate, &s->stall, w->base.time)) return WISP_OK;
+    return WISP_E_RATE;
+}
+
+/* Reads what is announced, and takes the tokens of all parts; of none if there are not enough. */
+static void wisp__parts_admit(wisp__reading *r) {
+    wisp *w = r->w;
+    wisp__operation *t = w->operation;
+    wisp__reader all = r->from;
+    wisp__part_head h;
+    for (t->part = 0; !t->result && !r->broken && wisp__part_next(&r->from, &h);
+         r->from.at = h.end) {
+        wisp_result why = wisp__pay(&w->content.credit, WISP__PRICE_RECORD) &&
+                          wisp__policy_count(w, r->s, true) ? WISP_OK : WISP_E_RATE;
+        if (h.kind == WISP__PART_ANNOUNCE) {
+            if (!wisp__on_announcement(r)) wisp__offend(w, r->s);
+            continue;
+        }
+        if (!why) why = wisp__part_token(w, r->s, h.number, false);
+        if (why) wisp__operation_refuse(w, why, NULL);
+        else t->part++;
+        t->call -= h.kind == WISP__PART_CALL;
+    }
+    if (r->from.failed) wisp__break(r, "a malformed transaction");
+    r->from = all;
+    if (!t->result && !r->broken) return;
+    for (int left = t->part; left > 0 && wisp__part_next(&all, &h); all.at = h.end)
+        if (h.kind != WISP__PART_ANNOUNCE) {
+            wisp__part_token(w, r->s, h.number, true);
+            left--;
+        }
+}
+
+/* Runs a part whose values are read and fit, as if it had come by itself. */
+static void wisp__part_deliver(wisp *w, wisp__inbound *in, bool invoke) {
+    wisp__request *request = in->request;
+    wisp__remote *remote = in->remote;
+    wisp_event event;
+    wisp_result why = WISP_OK;
+    if (remote->index == WISP__ON_OPERATION) {
+        bool sound = !invoke && in->content.count == 3 &&
+                     in->content.values[0].kind == WISP_STRING;
+        w->why = WISP_OK;
+        why = sound ? wisp__property_asked(w, in->session, in->content.values) : WISP_E_TYPE;
+        if (why) wisp__operation_refuse(w, why, sound && w->why == why ? w->registry.text : NULL);
+        return;
+    }
+    wisp__message_event(w, in, &event);
+    event.message = invoke ? WISP_MESSAGE_INVOKE : WISP_MESSAGE_EVENT;
+    event.request = request;
+    if (!invoke) in->request = NULL;
+    if (remote->inbound) wisp__through_chain(w, in, &event);
+    else if (invoke) wisp__run_answer(w, in, &event);
+    else wisp__run_event(w, in, &event);
+}
+
+static void wisp__part_run(wisp__reading *r, const wisp__part_head *h, uint32_t call) {
+    wisp *w = r->w;
+    wisp__request request = wisp__request_once(call);
+    bool invoke = h->kind == WISP__PART_CALL;
+    wisp__inbound in;
+    wisp__inbound_begin(r, &in);
+    in.kind = WISP__FRAME_INVOKE;              /* never a delta */
+    in.remote = wisp__theirs(&w->registry, r->s, h->number);
+    if (in.remote) in.encoding = r->s->theirs[h->number].encoding;
+    else if (h->number == WISP__PART_SET) in.remote = w->registry.remotes[WISP__ON_OPERATION];
+    if (!in.remote) {                          /* a handler has forgotten it */
+        wisp__operation_refuse(w, WISP_E_NO_REMOTE, NULL);
+        return;
+    }
+    request.part = true;
+    request.remote = in.remote->index;
+    in.call = call;
+    in.request = &request;
+    wisp__read_sized(r, &in, h->bits);
+    if (r->broken) return;
+    w->registry.text[0] = 0;
+    wisp__count_received(w, &in, in.remote);
+    in.remote->stats.invokes_received += invoke;
+    if (!in.readable && !wisp__pay(&w->content.credit, WISP__PRICE_EVENT))
+        in.readable = WISP_E_FLOOD;
+    if (!in.readable) wisp__conform_inbound(w, &in);
+    if (in.readable) wisp__on_unreadable(w, &in);
+    else wisp__part_deliver(w, &in, invoke);
+}
+
+/* Lets go of what the handlers of a transaction have sent, or drops it. */
+static void wisp__operation_release(wisp *w, wisp_result verdict) {
+    wisp__held *held = w->hooks.held.last, *before = held, *next;
+    for (; before && before->passage.state == WISP__STATE_OPERATION;
+         before = before->before[WISP__OF_ALL])
+        held = before;
+    for (; held && held->passage.state == WISP__STATE_OPERATION; held = next) {
+        next = held->next[WISP__OF_ALL];
+        wisp__held_release(w, held, verdict);
+    }
+    if (wisp__hooks_ready(w, false)) wisp__resume_out_first(w);
+}
+
+/* All parts have run, or one was refused: answers the call of the transaction. */
+static void wisp__operation_end(wisp_event *event, wisp__reading *r, wisp__operation *t) {
+    wisp *w = event->w;
+    wisp__session *s = r->s;
+    bool holds = !t->result && wisp__goes_on(r);
+    wisp__part_answer *one;
+    wisp_value no[3];
+    if (holds) wisp__scope_keep(w, t->scope);
+    else if (t->scope) wisp__scope_undo(w, t->scope);
+    w->operation = NULL;
+    wisp__operation_release(w, holds ? WISP_PASS : WISP_DROP);
+    while ((one = t->first) != NULL) {
+        t->first = one->next;
+        one->message->order = w->order++;      /* after what handlers have sent */
+        if (holds && s->peer.state == WISP__JOINED) wisp__give(w, s, one->message);
+        wisp__message_release(&w->chunks, one->message);
+        wisp__chunk_give(&w->chunks, one, sizeof *one);
+    }
+    if (r->broken) {
+        wisp__error(w, s, NULL, r->code, r->broken);
+        w->base.stats.packets_malformed++;
+        wisp__end(w, s, r->code, r->broken, true);
+    }
+    if (s->peer.state != WISP__JOINED || holds) return;
+    no[0] = wisp_string(t->text);
+    no[1] = wisp_bool(true);
+    no[2] = wisp_int(t->refused);
+    wisp__answer_event(event, t->result, no, 3);
+}
+
+/* Handles the call of a peer's transaction. It is answered with no values when all parts hold. */
+static void wisp__on_operation(wisp_event *event) {
+    wisp *w = event->w;
+    wisp__session *s = wisp__session_of(w, event->peer);
+    int size = 0;
+    const void *parts = wisp_arg_bytes(event, 0, &size);
+    uint8_t *bytes = (uint8_t *)wisp__chunk_take(&w->chunks, (size_t)size + WISP__SLACK);
+    wisp__operation t;
+    wisp__reading r;
+    wisp__reader from = wisp__reader_on(bytes, size);
+    wisp__part_head h;
+    if (!bytes) {
+        wisp__answer_event(event, WISP_E_LIMIT, NULL, 0);
+        return;
+    }
+    memcpy(bytes, parts, (size_t)size);        /* its parts are read into the memory of these */
+    memset(&t, 0, sizeof t);
+    t.last = &t.first;
+    t.call = event->request->id;               /* its invokes have the ids before it */
+    wisp__reading_begin(&r, w, s, &from);
+    r.section.delivery = WISP_RELIABLE;
+    w->operation = &t;
+    wisp__parts_admit(&r);
+    if (!t.result) t.scope = wisp__scope_open(w, WISP__SCOPE_TRANSACTION, w->clock.tick);
+    if (!t.result && !t.scope) wisp__operation_refuse(w, WISP_E_LIMIT, "no memory for a scope");
+    for (t.part = 0; !t.result && wisp__goes_on(&r) && wisp__part_next(&r.from, &h);
+         r.from.at = h.end) {
+        if (h.kind == WISP__PART_ANNOUNCE) continue;
+        wisp__part_run(&r, &h, t.call);
+        t.call += h.kind == WISP__PART_CALL;
+        t.part++;
+    }
+    wisp__operation_end(event, &r, &t);
+    wisp__chunk_give(&w->chunks, bytes, (size_t)size + WISP__SLACK);
+}
+
+wisp_result wisp_undo(wisp_event *event, void (*fn)(void *user), void *user) {
+    WISP__ENTER(event ? event->w : NULL);
+    if (!event || !event->w || !fn)
+        return wisp__explain(event ? event->w : NULL, WISP_E_ARGUMENT, "the event or fn is NULL");
+    if (!event->w->journal.open) return WISP_OK;
+    return wisp__journal_note_undo(event->w, fn, user) ? WISP_OK : event->w->why;
+}
+
+/* Transactions are answered by wisp itself, and go reliably whatever the common settings say. */
+static void wisp__operation_open(wisp *w) {
+    wisp__remote *remote = w->registry.remotes[WISP__ON_OPERATION];
+    remote->answer = wisp__on_operation;
+    remote->own.delivery = WISP_RELIABLE;
+    remote->own.replace = remote->own.after_state = WISP_OFF;
+    remote->own.batching = WISP_BATCH_RELIABLE;
+    remote->own.rate_limit = -1;
+    wisp__config_resolve(&w->registry, remote);
+}
+
+#else
+
+static inline void wisp__operation_open(wisp *w) { (void)w; }
+static inline void wisp__bundle_free(wisp *w) { (void)w; }
+
+#endif
 
 /* ===========================================================================
  * MARK: >>links
@@ -41587,7 +42268,7 @@ static void wisp__wire(wisp *w, const wisp_desc *desc) {
 
 static wisp_result wisp__start(wisp *w, const void *info, int info_bytes) {
     static const char *const reserved[] = { WISP_JOINED, WISP_LEFT, WISP_ERROR, WISP_BUDGET,
-                                            WISP_MOVED, WISP_TICK, "wisp:rollback" };
+                                            WISP_MOVED, WISP_TICK, "wisp:operation" };
     wisp_result why = WISP_OK;
     w->peers.table_room = wisp__power_of_two(2 * w->peers.max_peers);
     w->peers.table = (uint32_t *)wisp__alloc_items(&w->base, w->peers.table_room, 4);
@@ -41598,6 +42279,7 @@ static wisp_result wisp__start(wisp *w, const void *info, int info_bytes) {
     wisp__make_room(w, WISP__RECEIVED);
     for (int i = 0; i < WISP__RESERVED && why == WISP_OK; i++)
         wisp__registry_add(&w->registry, reserved[i], &why);
+    if (why == WISP_OK) wisp__operation_open(w);
     return why == WISP_OK ? wisp_set_info(w, info, info_bytes) : why;
 }
 
@@ -41618,6 +42300,7 @@ static void wisp__release(wisp *w) {
     wisp__objects_free(w);
     wisp__inputs_free(w);
     wisp__rollback_free(w);
+    wisp__bundle_free(w);
     wisp__hooks_free(w);
     wisp__events_free(w);
     wisp__registry_free(&w->registry);
