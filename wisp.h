@@ -2455,6 +2455,21 @@ WISP_API wisp_connection wisp_on_input(wisp *w,
 WISP_API const void *wisp_input_of(wisp *w, wisp_player player, int *how);
 /* The same of the object's owner. */
 WISP_API const void *wisp_input_for(wisp *w, wisp_object object, int *how);
+/* The tick that WISP_SMOOTH drew for the player at the input that runs: with
+   wisp_past a server judges by what the player saw. It lies within the quarter
+   of a second before the newest tick that the player's end is known to have.
+   Without an input, or of player 0: the tick that runs. */
+WISP_API double      wisp_seen_by(const wisp *w, wisp_player player);
+
+typedef struct wisp_input_stats {
+    uint64_t fresh, repeated;   /* ticks since the first input of the player */
+    uint64_t late, early;       /* inputs that came after their tick, or more
+                                   than 64 before it: not used */
+    double   margin, spread;    /* at a server: ticks by which they come early,
+                                   on average, and by which that differs */
+} wisp_input_stats;
+WISP_API void wisp_stats_input(const wisp *w, wisp_player player,
+                               wisp_input_stats *out);
 #endif
 
 /* ===========================================================================
@@ -32206,13 +32221,18 @@ static wisp_result wisp__input_form_make(wisp *w, wisp__input_form *form,
 
 /* --- of players of a server --- */
 
-/* The line of a player; NULL: there is none, or (`make`) no memory. */
-static wisp__line *wisp__inputs_line(wisp *w, int player, int64_t tick, bool make) {
+/* The line of a player; NULL: nothing of it has come. */
+static wisp__line *wisp__inputs_line(const wisp *w, int player) {
+    return w->inputs && player < w->inputs->room ? w->inputs->lines[player] : NULL;
+}
+
+/* The same, made if need be. NULL: no memory. */
+static wisp__line *wisp__inputs_take_line(wisp *w, int player, int64_t tick) {
     wisp__inputs *in = w->inputs;
-    if (in && player < in->room && in->lines[player]) return in->lines[player];
-    if (!make || wisp__grow(&w->base, WISP__ARRAY(in->lines, in->room), player + 1, 1 << 16))
-        return NULL;
-    return in->lines[player] = wisp__line_make(w, &in->form, tick, WISP__INPUT_KEPT);
+    if (wisp__grow(&w->base, WISP__ARRAY(in->lines, in->room), player + 1, 1 << 16)) return NULL;
+    if (!in->lines[player])
+        in->lines[player] = wisp__line_make(w, &in->form, tick, WISP__INPUT_KEPT);
+    return in->lines[player];
 }
 
 static void wisp__inputs_forget(wisp *w, int player) {
@@ -32327,18 +32347,19 @@ static void wisp__inputs_sample(wisp *w) {
     wisp__encoded *row;
     if (!in || !remote->first) return;
     wisp__inputs_follow(w);
-    l = wisp__inputs_line(w, wisp_me(w).id, tick, false);
+    l = wisp__inputs_line(w, wisp_me(w).id);
     if (l && tick < l->next - l->room) wisp__inputs_forget(w, wisp_me(w).id);
     else if (l && wisp__input_at(l, tick)) return;
     memset(in->sample, 0, sizeof in->sample);
     wisp__event_begin(w, &event, none, remote);
     event.state = in->sample;
     if (!wisp__events_of_kind(w, remote, WISP__ON_SAMPLE, &event)) return;
-    l = wisp__inputs_line(w, wisp_me(w).id, tick, true);
+    l = wisp__inputs_take_line(w, wisp_me(w).id, tick);
     row = l ? wisp__inputs_made(w, wisp__input_at(l, tick - 1)) : NULL;
     if (!row) return;
     wisp__input_push(w, l, tick, row);
     wisp__encoded_release(w, row);
+    l->fresh++;
     if (!s) return;
     l->behind[tick & (l->room - 1)] = (int16_t)wisp__inputs_behind(w, l, tick);
     s->inputs_new = true;
@@ -32348,7 +32369,7 @@ static void wisp__inputs_sample(wisp *w) {
 /* The server has what came up to a tick, of which these are the low bits. */
 static void wisp__inputs_outcome(wisp *w, const wisp__session *s, uint32_t low, bool arrived) {
     wisp__inputs *in = w->inputs;
-    const wisp__line *l = in ? wisp__inputs_line(w, wisp_me(w).id, 0, false) : NULL;
+    const wisp__line *l = wisp__inputs_line(w, wisp_me(w).id);
     int64_t tick = l ? l->next + wisp__distance(low, (uint32_t)l->next) : 0;
     if (arrived && tick > in->acked && s->peer.slot.id == in->server.id) in->acked = tick;
 }
@@ -32357,7 +32378,7 @@ static void wisp__inputs_outcome(wisp *w, const wisp__session *s, uint32_t low, 
    Where not all have room, the newer ones. Returns the newest; 0: there is nothing to put. */
 static int64_t wisp__inputs_put_own(wisp *w, wisp__writer *to) {
     wisp__inputs *in = w->inputs;
-    const wisp__line *l = wisp__inputs_line(w, wisp_me(w).id, 0, false);
+    const wisp__line *l = wisp__inputs_line(w, wisp_me(w).id);
     int64_t newest = l ? l->next - 1 : 0, first = newest;
     if (!l) return 0;
     while (first > in->acked + 1 && first > newest + 1 - WISP__INPUT_SENT &&
@@ -32401,8 +32422,18 @@ static int64_t wisp__inputs_put(wisp *w, wisp__session *s, wisp__writer *to) {
 
 /* --- of a peer --- */
 
+/* How far behind a tick a peer has seen: the newest tick of which it has acked a packet, or up to a
+   quarter of a second before that. */
+static int wisp__inputs_seen(const wisp *w, const wisp__session *s, int64_t tick, int behind) {
+    const wisp__clock *c = &w->clock;
+    double ago = w->base.reliable ? 0 : w->base.time - w->base.step - s->peer.flow.sent_time;
+    double newest = (double)wisp__ticks_of(c->at - c->rate * wisp__max(ago, 0));
+    double seen = wisp__clamp((double)tick - behind / 32.0, newest - c->rate / 4, newest);
+    return (int)wisp__clamp(32 * ((double)tick - seen) + 0.5, 0, INT16_MAX);
+}
+
 /* Takes the input of a tick, unless there is one or it is of no use. true: it is new. */
-static bool wisp__inputs_take(wisp *w, wisp__line *l, int64_t tick, const wisp__input_run *run) {
+static bool wisp__inputs_take(wisp *w, wisp__line *l, int64_t tick, wisp__encoded *row) {
     int64_t now = w->clock.tick;
     if (tick > now + WISP__INPUT_SENT) {
         l->early++;
@@ -32411,8 +32442,7 @@ static bool wisp__inputs_take(wisp *w, wisp__line *l, int64_t tick, const wisp__
     if (wisp__input_at(l, tick)) return false;
     *(tick > now ? &l->fresh : &l->late) += 1;
     if (tick < 1 || tick < l->next - l->room) return false;
-    wisp__input_push(w, l, tick, run->before);
-    l->behind[tick & (l->room - 1)] = (int16_t)run->behind;
+    wisp__input_push(w, l, tick, row);
     return true;
 }
 
@@ -32439,7 +32469,7 @@ static void wisp__inputs_read(wisp__reading *r, wisp__reader *from) {
     first = tick = now + (int16_t)(uint16_t)(wisp__get(from, 16) - (uint64_t)now);
     back = wisp__get_small(from);
     run.behind = (int)wisp__get(from, 14);
-    l = wisp__inputs_line(w, wisp__session_player(w, r->s), first, true);
+    l = wisp__inputs_take_line(w, wisp__session_player(w, r->s), first);
     if (l && back) base = wisp__input_at(l, first - back);
     if (!l || !base) {
         wisp__control_add(w, r->s, WISP__FRAME_RESYNC,
@@ -32450,7 +32480,9 @@ static void wisp__inputs_read(wisp__reading *r, wisp__reader *from) {
     for (; wisp__input_get(w, &run, from, &more); tick++) {
         from->failed |= ++count > WISP__INPUT_SENT;
         if (from->failed) break;
-        if (wisp__inputs_take(w, l, tick, &run) && oldest < 0) oldest = tick;
+        if (!wisp__inputs_take(w, l, tick, run.before)) continue;
+        l->behind[tick & (l->room - 1)] = (int16_t)wisp__inputs_seen(w, r->s, tick, run.behind);
+        if (oldest < 0) oldest = tick;
     }
     wisp__encoded_release(w, run.before);
     if (w->content.credit.over) wisp__break_unpaid(r);
@@ -32460,9 +32492,9 @@ static void wisp__inputs_read(wisp__reading *r, wisp__reader *from) {
 
 /* By how much earlier the inputs of a peer should come, in 1/256 ticks: a tick and four times as
    much as they differ in it. */
-static int wisp__inputs_want(wisp *w, const wisp__session *s) {
-    const wisp__line *l = s->peer.asked ? NULL : wisp__inputs_line(w, wisp__session_player(w, s), 0,
-                                                                  false);
+static int wisp__inputs_want(const wisp *w, const wisp__session *s) {
+    const wisp__line *l = s->peer.asked ? NULL
+                                        : wisp__inputs_line(w, wisp__session_player(w, s));
     double wanted = l && l->heard >= 8 ? 1 + 4 * (double)l->spread - (double)l->margin : 0;
     return (int)(256 * wisp__clamp(wanted, -100, 100));
 }
@@ -32545,10 +32577,36 @@ const void *wisp_input_of(wisp *w, wisp_player player, int *how) {
     wisp__line *l;
     int64_t tick = -1;
     if (w && w->inputs) wisp__inputs_follow(w);
-    l = w ? wisp__inputs_line(w, player.id, 0, false) : NULL;
+    l = w ? wisp__inputs_line(w, player.id) : NULL;
     if (l) tick = wisp__input_last(l, w->clock.tick);
     if (how) *how = tick < 0 ? 0 : tick == w->clock.tick ? WISP_INPUT_FRESH : WISP_INPUT_REPEATED;
     return tick < 0 ? NULL : wisp__input_show(w, &w->inputs->form, l, wisp__input_at(l, tick));
+}
+
+double wisp_seen_by(const wisp *w, wisp_player player) {
+    const wisp__line *l = w ? wisp__inputs_line(w, player.id) : NULL;
+    int64_t tick = l ? wisp__input_last(l, w->clock.tick) : -1;
+    if (tick < 0) return w ? (double)w->clock.tick : 0;
+    return (double)w->clock.tick - l->behind[tick & (l->room - 1)] / 32.0;
+}
+
+void wisp_stats_input(const wisp *w, wisp_player player, wisp_input_stats *out) {
+    WISP__ENTER(w);
+    const wisp__line *l = w ? wisp__inputs_line(w, player.id) : NULL;
+    int64_t ran;
+    if (!out) return;
+    memset(out, 0, sizeof *out);
+    if (!l) return;
+    ran = (int64_t)l->fresh;
+    for (int64_t tick = w->clock.tick + 1; tick < l->next; tick++)
+        ran -= wisp__input_at(l, tick) != NULL;
+    out->fresh = (uint64_t)ran;
+    if (w->clock.tick - l->first + 1 > ran)
+        out->repeated = (uint64_t)(w->clock.tick - l->first + 1 - ran);
+    out->late = l->late;
+    out->early = l->early;
+    out->margin = (double)l->margin;
+    out->spread = (double)l->spread;
 }
 
 const void *wisp_input_for(wisp *w, wisp_object object, int *how) {
@@ -32561,7 +32619,7 @@ const void *wisp_input_for(wisp *w, wisp_object object, int *how) {
 #else
 
 static inline void wisp__inputs_sample(wisp *w) { (void)w; }
-static inline int wisp__inputs_want(wisp *w, const wisp__session *s) {
+static inline int wisp__inputs_want(const wisp *w, const wisp__session *s) {
     return (void)w, (void)s, 0;
 }
 static inline void wisp__inputs_left(wisp *w, const wisp__session *s) { (void)w, (void)s; }
@@ -32674,7 +32732,7 @@ static void wisp__clock_estimate(wisp__clock *c) {
     c->jitter = jitter;
 }
 
-/* The server asks for inputs that come earlier by some ticks: half of that is done within 2 s, up to
+/* The server asks for inputs that come some ticks earlier: half of that is done within 2 s, up to
    a quarter of a second. The lead is never less than half a round trip, the jitter and a tick. */
 static void wisp__clock_wanted(wisp__clock *c, double ticks, double now) {
     double part = wisp__min(now - c->more_time, 0.5) / 3;
@@ -32764,7 +32822,7 @@ static void wisp__on_tick(wisp__reading *r) {
    intervals and the deviation of delivery times (SnapshotInterpolation.DynamicAdjustment),
    lightyear 1.7 intervals and its margin of jitter (InterpolationConfig); speeds of +2% and -4% are
    those of Mirror's SnapshotInterpolationSettings. It never goes back: what it is ahead by it
-   waits. */
+   waits. Until the ticks of an update have run it is what was drawn after the update before. */
 static void wisp__smooth_advance(wisp *w, double step) {
     wisp__clock *c = &w->clock;
     double target = wisp__server_ticks(c, w->base.time) - c->late - 2 * c->jitter_late;
@@ -32788,7 +32846,6 @@ static void wisp__clock_advance(wisp *w) {
         c->at += step;
         return;
     }
-    wisp__smooth_advance(w, step);
     off = wisp__server_ticks(c, w->base.time) + 1 + c->more - c->at +
           c->rate * (double)(c->rtt / 2 + 4 * c->jitter);
     if (wisp__is_within(off - step, -WISP__CLOCK_OFF, WISP__CLOCK_OFF)) {
@@ -32821,6 +32878,7 @@ static void wisp__ticks_run(wisp *w) {
         w->objects.ticking = false;
         wisp__objects_commit(w);
     }
+    if (c->following) wisp__smooth_advance(w, w->base.step * c->rate);
 }
 
 wisp_connection wisp_on_tick(wisp *w, wisp_handler fn, void *user) {

@@ -356,6 +356,143 @@ TEST(schemas_that_differ_are_told_on_both_sides) {
     }
 }
 
+/* --- what a shooter saw --- */
+
+typedef struct duck { float x, y; } duck;
+static const wisp_field duck_fields[] = {
+    WISP_FIELD(duck, x, WISP_T_FLOAT),
+    WISP_FIELD(duck, y, WISP_T_FLOAT),
+};
+static const wisp_schema duck_schema = WISP_SCHEMA(duck, 1, duck_fields);
+
+typedef struct shot { float x, y; uint8_t fire; } shot;
+static const wisp_field shot_fields[] = {
+    WISP_FIELD(shot, x, WISP_T_FLOAT),
+    WISP_FIELD(shot, y, WISP_T_FLOAT),
+    WISP_FIELD(shot, fire, WISP_T_RANGE(0, 1)),
+};
+static const wisp_schema shot_schema = WISP_SCHEMA(shot, 1, shot_fields);
+
+/* A duck flies at the server; the player of the client shoots at where it is drawn. */
+typedef struct hunt {
+    bn_net     net;
+    int        ends[2];
+    wisp      *w[2];
+    wisp_class of[2];
+    wisp_object duck;
+    duck       drawn;
+    bool       sees;
+    int        shots, judged, hits;            /* judged: as where the duck is now */
+    double     worst, least, most;             /* least, most: ticks that were seen behind */
+} hunt;
+
+static void hunt_tick(wisp_event *event) {
+    hunt *h = (hunt *)event->user;
+    double t = (double)event->tick / 60, part = t - (double)(int64_t)t, seen;
+    duck *d = (duck *)wisp_object_edit(h->w[0], h->duck), past;
+    wisp_player shooter = wisp_me(h->w[1]);
+    int how;
+    const shot *in = (const shot *)wisp_input_of(h->w[0], shooter, &how);
+    if (d) {                                   /* some 10 a second, with bends */
+        d->x = (float)(10 * t);
+        d->y = (float)(part < 0.5 ? 3 * part : 3 - 3 * part);
+    }
+    if (!in || how != WISP_INPUT_FRESH || !in->fire) return;
+    seen = wisp_seen_by(h->w[0], shooter);
+    h->shots++;
+    if ((double)event->tick - seen < h->least) h->least = (double)event->tick - seen;
+    if ((double)event->tick - seen > h->most) h->most = (double)event->tick - seen;
+    if (wisp_past(h->w[0], h->duck, seen, &past)) {
+        double x = (double)(past.x - in->x), y = (double)(past.y - in->y);
+        double off = x * x + y * y;
+        h->hits += off < 0.2 * 0.2;
+        if (off > h->worst) h->worst = off;
+    }
+    if (d) h->judged += (d->x - in->x) * (d->x - in->x) < 0.2f * 0.2f;
+}
+
+static void hunt_sample(wisp *w, void *input, void *user) {
+    hunt *h = (hunt *)user;
+    shot *in = (shot *)input;
+    in->x = h->drawn.x;
+    in->y = h->drawn.y;
+    in->fire = h->sees && wisp_tick(w) % 5 == 0;
+}
+
+/* The client draws after each update. */
+static void hunt_ticked(bn_net *net, int end) {
+    hunt *h = (hunt *)net->user;
+    if (end == h->ends[1])
+        h->sees = wisp_view(h->w[1], wisp_first(h->w[1], h->of[1]), WISP_SMOOTH, &h->drawn);
+}
+
+static void hunt_open(hunt *h, uint64_t seed, double delay, double jitter, double hz) {
+    wisp_player nobody = { 0 };
+    wisp_class_desc of;
+    wisp_addr addr;
+    duck born = { 0, 0 };
+    memset(h, 0, sizeof *h);
+    h->least = 1000;
+    bn_open(&h->net, seed);
+    h->net.user = h;
+    h->net.ticked = hunt_ticked;
+    memset(&of, 0, sizeof of);
+    of.schema = &duck_schema;
+    for (int i = 0; i < 2; i++) {
+        bn_way *way = bn_way_add(&h->net);
+        wisp_desc desc;
+        memset(&desc, 0, sizeof desc);
+        desc.tick_rate = i ? 0 : 60;
+        way->delay = delay / 2;
+        way->jitter = jitter;
+        h->ends[i] = bn_add(&h->net, &desc, i ? hz : 60, way, NULL);
+        h->w[i] = bn_wisp(&h->net, h->ends[i]);
+        h->of[i] = wisp_define(h->w[i], "duck", &of);
+        CHECK_EQ_INT(wisp_use_input(h->w[i], &shot_schema), WISP_OK);
+    }
+    wisp_on_tick(h->w[0], hunt_tick, h);
+    CHECK(wisp_on_input(h->w[1], hunt_sample, h).id != 0);
+    h->duck = wisp_spawn(h->w[0], h->of[0], nobody, &born);
+    addr = bn_addr(&h->net, h->ends[0]);
+    CHECK(wisp_join(h->w[1], &addr, NULL, 0).id != 0);
+}
+
+TEST(a_hit_is_judged_as_the_shooter_saw_it) {
+    static const double delays[] = { 0.02, 0.08, 0.15, 0.3 };
+    static hunt h;
+    for (int i = 0; i < 8; i++) {
+        hunt_open(&h, (uint64_t)i + 1, delays[i % 4], i & 1 ? 0.02 : 0, i > 3 ? 144 : 60);
+        bn_run(&h.net, 4);
+        h.shots = h.hits = h.judged = 0;
+        h.worst = 0;
+        bn_run(&h.net, 6);
+        if (!CHECK(h.shots > 60 && h.hits * 100 >= h.shots * 99))
+            printf("  %d: %d of %d, off by %g\n", i, h.hits, h.shots, h.worst);
+        CHECK(h.judged * 10 < h.shots);        /* without it they would miss */
+        bn_close(&h.net);
+    }
+}
+
+/* A client may claim to have seen anything: it counts as within the last quarter of a second before
+   what it has acked. */
+TEST(what_a_client_claims_to_have_seen_is_clamped) {
+    static hunt h;
+    for (int i = 0; i < 2; i++) {
+        hunt_open(&h, 1, 0.1, 0, 60);
+        bn_run(&h.net, 3);
+        h.least = 1000, h.most = -1000;
+        for (int step = 0; step < 60; step++) {
+            h.w[1]->clock.smooth += i ? 9 : -40;
+            bn_run(&h.net, 1.0 / 60);
+        }
+        bn_run(&h.net, 0.2);
+        CHECK(h.least >= 5 && h.most < 6 + 4 + 15 + 3);
+        if (i) CHECK(h.most < 12);
+        else CHECK(h.most > 15);
+        bn_close(&h.net);
+    }
+}
+
 static const test_case tests[] = {
     CASE(inputs_pass_as_differences_to_the_tick_before),
     CASE(a_run_takes_as_many_as_fit_and_64_at_most),
@@ -365,6 +502,8 @@ static const test_case tests[] = {
     CASE(the_server_has_the_inputs_of_clients_by_tick),
     CASE(each_end_has_its_own_input_in_its_ticks),
     CASE(schemas_that_differ_are_told_on_both_sides),
+    CASE(a_hit_is_judged_as_the_shooter_saw_it),
+    CASE(what_a_client_claims_to_have_seen_is_clamped),
 };
 
 int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }
