@@ -17,14 +17,12 @@ typedef struct input {
     wisp_vec2 go;                         /* 1 is full speed */
     float     aim;                        /* radians */
     bool      fire;
-    double    seen;                       /* the tick that it was drawn, see wisp_times_of.smooth */
 } input;
 
 static const wisp_field input_fields[] = {
     WISP_FIELD(input, go, WISP_T_VEC2_CLAMPED(-1, 1, 0.05)),
     WISP_FLAG_FIELD(input, aim, WISP_T_CLAMPED(-3.2, 3.2, 0.01), WISP_FLAG_ANGLE),
     WISP_FIELD(input, fire, WISP_T_BOOL),
-    WISP_FIELD(input, seen, WISP_T_DOUBLE),
 };
 static const wisp_schema input_schema = WISP_SCHEMA(input, 1, input_fields);
 

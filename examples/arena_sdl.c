@@ -2,7 +2,7 @@
 
    Each window simulates a network of its own, as bad as you like. What is solid is WISP_SMOOTH; an
    outline is the newest that the server has told (WISP_CONFIRMED). A shot is judged by what the
-   player saw who fired it: the server looks with wisp_past at where the others were then.
+   player saw who fired it: wisp_seen_by and wisp_past tell the server where the others were then.
 
    Build    cc -I.. arena_sdl.c -o arena_sdl -lSDL2 -lm     (Windows: add -lws2_32)
    Run      ./arena_sdl                             serves on port 7777, and plays
@@ -75,8 +75,7 @@ static float hits(const avatar *from, wisp_vec2 there) {
 static void shoot(arena *a, wisp_object by, avatar *me) {
     wisp *w = a->w;
     wisp_object o = wisp_first(w, a->avatars), victim = { 0 };
-    const input *in = wisp_input_for(w, by, NULL);
-    double seen = in && in->seen > 0 ? in->seen : (double)(wisp_tick(w) - 1);
+    double seen = wisp_seen_by(w, wisp_owner_of(w, by));
     float nearest = RANGE;
     avatar was, *it;
     for (; o.id; o = wisp_next(w, o)) {
@@ -101,11 +100,8 @@ static void on_server_tick(wisp_event *event) {
 /* ---- a client ---------------------------------------------------------------- */
 
 static void sample(wisp *w, void *input_of_it, void *user) {
-    wisp_times_of times;
-    input *out = input_of_it;
-    *out = ((game *)user)->in;
-    wisp_times(w, &times);
-    if (wisp_me(w).id) out->seen = times.smooth;
+    (void)w;
+    *(input *)input_of_it = ((game *)user)->in;
 }
 
 static void on_left(wisp_event *event) {
