@@ -2378,7 +2378,8 @@ WISP_API wisp_connection wisp_watch_state(wisp *w, const char *name_or_pattern,
 /* Runs a handler where and when those of a class run (wisp_class_desc), after
    them, for the objects of every class, or with a tag, whose name a pattern
    matches: event->message is WISP_OBJECT_SPAWNED, _CHANGED or _DESPAWNED,
-   ->name the name of the class. */
+   ->name the name of the class. Of a property with such a tag, which a server
+   has told, it is its name; ->state is NULL without a schema (wisp_get). */
 WISP_API wisp_connection wisp_watch_objects(wisp *w, const char *pattern,
                                             wisp_handler fn, void *user);
 WISP_API wisp_connection wisp_watch_objects_state(wisp *w, const char *pattern,
@@ -5582,6 +5583,7 @@ typedef struct wisp__owned {
     bool asks : 1;             /* the newest is still to be judged */
     bool asked : 1;            /* the struct is the newest, until the tick is committed .. */
     bool touched : 1;          /* .. but changed by `judge` or the server */
+    bool sure : 1;             /* heard, of this turn: nobody else's state may reach the owner */
 } wisp__owned;
 
 /* An object, and behind it its struct, and then what its audiences are shown. */
@@ -26864,9 +26866,14 @@ static inline wisp__kept_row *wisp__kept_last(const wisp__kept_rows *k) {
 
 /* NULL: there is none of this tick. */
 static wisp__kept_row *wisp__kept_of_tick(const wisp__kept_rows *k, uint32_t tick) {
-    for (int i = k->count; i-- > 0;)
-        if (wisp__kept_at(k, i)->tick == tick) return wisp__kept_at(k, i);
-    return NULL;
+    int first = 0, end = k->count;
+    while (first < end) {
+        int middle = (first + end) / 2;
+        if (wisp__distance(wisp__kept_at(k, middle)->tick, tick) < 0) first = middle + 1;
+        else end = middle;
+    }
+    return first < k->count && wisp__kept_at(k, first)->tick == tick ? wisp__kept_at(k, first)
+                                                                     : NULL;
 }
 
 /* NULL: there is none of this sequence. */
@@ -29810,7 +29817,7 @@ static void wisp__object_replace(wisp *w, wisp__object *o, wisp__encoded *row) {
 static void wisp__owner_commit(wisp *w, wisp__object *o, bool changed) {
     bool asked = o->owned && o->owned->asked, told = wisp__owner_told(w, o);
     wisp__note *n = told ? wisp__note_of_player(w, o, o->owner) : NULL;
-    if (n) n->mute = true;
+    if (n) n->mute = o->owned->sure;
     if (!told && (changed || asked)) wisp__object_correct(w, o);
     if (o->owned) o->owned->asked = false;
 }
@@ -31322,6 +31329,7 @@ static bool wisp__on_spawn(wisp__reading *r, wisp__object_head *h) {
     if (o && h->gone && o->asked) wisp__object_end(w, o);
     if (o && (!o->asked || !wisp__owned_make(w, o) || h->of != o->of || h->turn != o->turn))
         o = NULL;
+    if (o) o->owned->sure = true;
     good = h->gone || (h->program && wisp__on_object_row(r, o, h->program, h->times, false));
     if (made && !(made->owned && made->owned->rows.count)) {           /* it has to come again */
         *last = (uint16_t)(ordinal - 1);
@@ -31354,9 +31362,10 @@ static bool wisp__on_owners_object(wisp__reading *r, wisp__object_head *h,
     }
     turn = o && h->described &&
            (h->turn == o->turn || o->of->desc.authority == WISP_AUTHORITY_ANYONE);
-    if (turn && wisp__owned_make(w, o) && !o->owned->heard)
-        wisp__owned_empty(w, o->owned);
-    else if (o && !h->described && !(o->owned && o->owned->heard)) o = NULL;
+    if (turn && wisp__owned_make(w, o)) {
+        if (!o->owned->heard) wisp__owned_empty(w, o->owned);
+        o->owned->sure = h->turn == o->turn;
+    } else if (o && !h->described && !(o->owned && o->owned->heard)) o = NULL;
     if (o && (!o->owned || (h->described && !turn) ||
               (h->program == &wisp__any) != (wisp__class_program(w, o->of) == &wisp__any)))
         o = NULL;
@@ -31389,12 +31398,12 @@ wisp_result wisp_ready(wisp *w, wisp_object handle) {
     return WISP_OK;
 }
 
-/* Runs the watchers whose pattern matches a tag of the object, and not its class. */
+/* Runs the watchers whose pattern matches a tag of the object, and which its class has not run. */
 static void wisp__object_tell_tags(wisp *w, const wisp__object *o, wisp_event *event) {
     for (wisp__connection *c = w->events.matches; c; c = c->next) {
         bool wanted = false;
         if (c->dead || strcmp(c->of, "class ") != 0 ||
-            wisp_pattern_matches(c->pattern, event->name))
+            (!o->of->property && wisp_pattern_matches(c->pattern, event->name)))
             continue;
         for (int i = 0; o->presence && i < o->presence->tag_count; i++)
             wanted |= wisp_pattern_matches(c->pattern, w->objects.tags[o->presence->tags[i]].name);
@@ -31412,7 +31421,7 @@ static void wisp__object_tell(wisp *w, wisp__object *o, unsigned what, const voi
     wisp__event_begin(w, &event, o->from ? wisp_server() : wisp_peer_of(w, owner), remote);
     event.name = remote->name + strlen(wisp__name_kind(remote->name));
     event.object = wisp__object_handle(o);
-    event.state = wisp__object_image(o);
+    if (o->of->bytes) event.state = wisp__object_image(o);
     event.before = before;
     event.result = o->refused;
     event.tick = o->from ? o->tick : w->clock.tick;
@@ -31426,7 +31435,7 @@ static void wisp__object_tell(wisp *w, wisp__object *o, unsigned what, const voi
         wisp__handle(w, desc->despawned, &event);
     event.message = what == WISP__OBJECT_SPAWNED   ? WISP_OBJECT_SPAWNED
                     : what == WISP__OBJECT_CHANGED ? WISP_OBJECT_CHANGED : WISP_OBJECT_DESPAWNED;
-    if (!o->hidden) wisp__events_run(w, remote, &event);
+    if (!o->hidden && !o->of->property) wisp__events_run(w, remote, &event);
     if (!o->hidden && o->presence) wisp__object_tell_tags(w, o, &event);
     w->events.running--;
     wisp__events_sweep(w);
@@ -31556,7 +31565,7 @@ static void wisp__objects_tell(wisp *w) {
         wisp__object *o = w->objects.news;
         unsigned news = o->news;
         void *before = NULL;
-        bool taken;
+        bool taken, spawned, ends;
         w->objects.news = o->next_news;
         o->news = 0;
         if (!o->from) wisp__object_judge(w, o);
@@ -31564,18 +31573,17 @@ static void wisp__objects_tell(wisp *w) {
         if (o->missed && !o->dead) continue;
         taken = o->from && (!o->dead || !o->spawned) && o->row &&
                 (o->made || wisp__object_take(w, o, &before));
+        spawned = o->spawned && !(news & WISP__OBJECT_SPAWNED);
+        ends = o->dead && !o->ended;
         if (o->of->property && (taken || o->dead)) wisp__property_told(w, o);
-        if (o->hidden || o->of->property) continue;
-        if (taken && (!o->spawned || news & WISP__OBJECT_SPAWNED)) {
-            o->spawned = true;
-            wisp__object_tell(w, o, WISP__OBJECT_SPAWNED, NULL);
-        } else if (taken && news & WISP__OBJECT_CHANGED) {
-            wisp__object_tell(w, o, WISP__OBJECT_CHANGED, before);
-        }
-        if (o->dead && o->spawned && !o->ended && !o->hidden) {
-            o->ended = true;
-            wisp__object_tell(w, o, WISP__OBJECT_DESPAWNED, wisp__object_image(o));
-        }
+        o->spawned |= taken;
+        if (o->hidden || !o->spawned) continue;
+        if (taken && (!spawned || news & WISP__OBJECT_CHANGED))
+            wisp__object_tell(w, o, spawned ? WISP__OBJECT_CHANGED : WISP__OBJECT_SPAWNED,
+                              spawned ? before : NULL);
+        if (!ends || o->hidden) continue;
+        o->ended = true;
+        wisp__object_tell(w, o, WISP__OBJECT_DESPAWNED, wisp__object_image(o));
     }
 }
 

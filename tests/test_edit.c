@@ -437,6 +437,58 @@ TEST(predicted_spawns_are_confirmed_or_taken_back) {
     world_close(&t.w);
 }
 
+/* An owner leaves: its objects go, or are the server's, also when the next one has its number. */
+TEST(an_owner_that_leaves_and_its_number) {
+    for (int gone = 0; gone < 2; gone++) {
+        static orbs t;
+        wisp_object given, o;
+        wisp_player was;
+        orb *edit;
+        int end;
+        orbs_open(&t);
+        orbs_desc.authority = WISP_AUTHORITY_OWNER;
+        orbs_desc.owner_gone = gone ? WISP_TO_SERVER : WISP_DESPAWN;
+        t.w.desc.max_peers = 2;
+        orbs_server(&t);
+        orbs_join(&t);
+        orbs_join(&t);
+        given = orbs_spawn(&t, 1, "given");
+        world_run(&t.w, 0.3);
+        was = wisp_me(t.ends[0]);
+        CHECK_EQ_INT(wisp_give(t.server, given, was), WISP_OK);
+        owner_spawns(&t, 0, 2, "made");
+        world_run(&t.w, 0.3);
+        ((orb *)wisp_object_edit(t.ends[0], given))->x = 7;            /* on its way, and so is */
+        owner_spawns(&t, 0, 3, "late");
+        wisp_update(t.ends[0], t.w.now);
+        wisp_leave(t.ends[0], wisp_server(), "enough");
+        end = orbs_join(&t);                           /* refused until the number is free */
+        for (int i = 0; i < 900 && wisp_me(t.ends[end]).id != was.id; i++) {
+            wisp_addr addr = wisp_loopback_addr(0);
+            if (wisp_me(t.ends[end]).id) wisp_leave(t.ends[end], wisp_server(), "another number");
+            if (!wisp__session_of(t.ends[end], wisp_server()))
+                wisp_join(t.ends[end], &addr, NULL, 0);
+            world_step(&t.w);
+        }
+        world_run(&t.w, 0.4);
+        CHECK_EQ_INT(wisp_me(t.ends[end]).id, was.id);
+        for (o = wisp_first(t.server, t.of_server); o.id; o = wisp_next(t.server, o)) {
+            CHECK(gone && wisp_owner_of(t.server, o).id == 0);
+            CHECK(!wisp_is_mine(t.ends[end], o) && wisp_decides(t.server, o));
+            CHECK(wisp_object_edit(t.ends[end], o) == NULL);
+            edit = (orb *)wisp_object_edit(t.server, o);
+            if (CHECK(edit != NULL)) edit->y = 5;
+        }
+        CHECK(gone ? t.server->objects.count >= 2 : t.server->objects.count == 0);
+        o = owner_spawns(&t, end, 4, "new");
+        world_run(&t.w, 0.4);
+        CHECK(wisp_is_mine(t.ends[end], o) && t.ends[end]->objects.claims == NULL);
+        CHECK(orbs_agree(&t, 1) && orbs_agree(&t, end));
+        CHECK_EQ_INT(t.server->objects.audiences[was.id - 1]->spawned, 1);
+        world_close(&t.w);
+    }
+}
+
 /* Owners spawn and despawn over a bad link: each spawn is one object, or refused, and all agree. */
 TEST(spawns_over_a_bad_link) {
     for (uint64_t seed = 1; seed <= 8; seed++) {
@@ -587,6 +639,7 @@ static const test_case tests[] = {
     CASE(a_spawn_is_judged_and_bounded),
     CASE(a_spawn_out_of_sight_leaves),
     CASE(predicted_spawns_are_confirmed_or_taken_back),
+    CASE(an_owner_that_leaves_and_its_number),
     CASE(spawns_over_a_bad_link),
     CASE(wrong_calls_are_told_apart),
     CASE(a_row_may_be_larger_than_a_packet)
