@@ -130,6 +130,18 @@ static void on_unit_gone(wisp_event *event) {
 
 static void on_news(wisp_event *event) { (void)event; }
 
+/* Our own server tells when it fired. */
+static void on_told(wisp_event *event) {
+    client *c = event->user;
+    int size = 0;
+    const void *bytes = wisp_arg_bytes(event, 0, &size);
+    double fired, now = place_now(c->crowd->place);
+    c->f->count[TOLD]++;
+    if (!bytes || size < (int)sizeof fired) return;
+    memcpy(&fired, bytes, sizeof fired);
+    if (now >= fired && now - fired < 1e4) times_add(&c->f->times[TELL_TIME], now - fired);
+}
+
 /* The network of a client is settled by its number, so that the shares are exact. */
 static void client_network(client *c, int number) {
     const scenario *s = c->crowd->s;
@@ -167,6 +179,7 @@ static void client_settings(client *c) {
         const task *t = &k->tasks[i];
         wisp_config config = { .encode = t->encode, .delivery = t->a->delivery };
         if (t->a->kind != OBJECTS && t->a->kind != EDIT) wisp_use_config(c->w, &config, t->name);
+        if (t->a->kind == TELL) wisp_on(c->w, t->name, on_told, c);
     }
     wisp_on(c->w, WISP_JOINED, on_client_joined, c);
     wisp_on(c->w, WISP_LEFT, on_client_left, c);
@@ -326,7 +339,7 @@ static void client_perform(client *c, const task *t, double now) {
     case INVOKE: client_invoke(c, t, now); return;
     case INPUT: client_input(c, t, now); return;
     case EDIT: client_edit(c, now); return;
-    case OBJECTS: return;
+    case OBJECTS: case TELL: return;
     default: break;
     }
     values = task_values(c, t, now, &count);

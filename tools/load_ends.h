@@ -160,7 +160,8 @@ typedef struct server {
     figures         f;                   /* since they were told last */
     wisp_total_stats last;
     double          cpu;                 /* spent (simulated), or spent when told last */
-    double          next_edit;
+    double          next_edit, next_tell[ACTIONS_MOST];      /* when the next is due */
+    wisp_peer       peers[16384];
     wisp_class      units, own;
     wisp_object    *objects;
     int             object_count;
@@ -230,6 +231,7 @@ static void server_actions(server *v) {
         bool reliable = a->delivery == WISP_RELIABLE;
         if (strcmp(a->name, "*") == 0 || a->kind == EDIT || a->kind == OBJECTS) continue;
         wisp_set_delivery(v->w, a->name, a->delivery);
+        if (a->kind == TELL) continue;
         if (a->kind == INVOKE) wisp_on_invoke(v->w, a->name, on_call, v);
         else wisp_on(v->w, a->name, reliable ? on_fired_reliable : on_fired, v);
     }
@@ -273,8 +275,9 @@ static bool server_open(server *v) {
     const scenario *s = v->s;
     wisp_profiler profiler = { server_clock, NULL, v->place };
     wisp_desc desc = { .app = s->app, .app_version = s->app_version, .max_peers = 16384,
-                       .timeout = s->timeout, .tick_rate = s->tick, .user = v };
+                       .timeout = s->timeout, .user = v };
     desc.link = port_link(&v->port);
+    desc.tick_rate = scenario_has_state(s) ? s->tick : 0;
     desc.seed = s->simulated ? s->seed : 0;
     v->random = s->seed;
     v->w = wisp_create(&desc, NULL);
@@ -284,6 +287,25 @@ static bool server_open(server *v) {
     server_actions(v);
     server_classes(v);
     return true;
+}
+
+/* To every client by itself, as states are that differ for each. */
+static void server_tell(server *v, int action_index, double now) {
+    const action *a = &v->s->actions[action_index];
+    wisp_remote remote = wisp_remote_named(v->w, a->name);
+    int count = wisp_peers(v->w, v->peers, 16384);
+    uint8_t bytes[PACKET_BYTES];
+    if (now < v->next_tell[action_index]) return;
+    v->next_tell[action_index] += spread_draw(&a->every, &v->random);
+    if (now > v->next_tell[action_index] + 1) v->next_tell[action_index] = now;
+    for (int i = 0; i < count; i++) {
+        int size = (int)spread_draw(&a->size, &v->random);
+        if (size > PACKET_BYTES) size = PACKET_BYTES;
+        for (int k = 0; k < size; k++) bytes[k] = (uint8_t)(random_next(&v->random) >> 32);
+        if (size < (int)sizeof now) size = (int)sizeof now;
+        memcpy(bytes, &now, sizeof now);
+        wisp_send_bytes(v->w, remote, wisp_to_peer(v->peers[i]), bytes, size);
+    }
 }
 
 /* All objects of the server at once, when it is time. */
@@ -301,9 +323,13 @@ static void server_edit(server *v, const action *a, double now) {
 
 static void server_step(server *v, double now) {
     double begin = cpu_seconds();
-    for (int i = 0; i < v->s->action_count; i++)
-        if (v->s->actions[i].kind == OBJECTS) server_edit(v, &v->s->actions[i], now);
     wisp_update(v->w, now);
+    for (int i = 0; i < v->s->action_count; i++) {
+        const action *a = &v->s->actions[i];
+        if (a->kind == OBJECTS) server_edit(v, a, now);
+        if (a->kind == TELL) server_tell(v, i, now);
+    }
+    wisp_flush_batches(v->w);
     if (v->s->simulated) v->cpu += cpu_seconds() - begin;
 }
 

@@ -9,7 +9,7 @@
 typedef enum counter {
     JOINS_BEGUN, JOINED, JOINS_FAILED, LEAVES, VANISHED, LOST_SESSIONS,
     FIRED, FIRED_RELIABLE, FIRE_REFUSED, CALLS, REPLIES, CALLS_FAILED, EDITS, INPUTS,
-    SEEN_OBJECTS, BYTES_OUT, BYTES_IN, PACKETS_OUT, PACKETS_IN, MESSAGES_IN, RESENT,
+    TOLD, SEEN_OBJECTS, BYTES_OUT, BYTES_IN, PACKETS_OUT, PACKETS_IN, MESSAGES_IN, RESENT,
     ABANDONED, UNSETTLED, BAD_SENT, CLIENT_CPU_US,
     SERVER_RECEIVED, SERVER_RELIABLE, SERVER_MESSAGES_IN, SERVER_MESSAGES_OUT, SERVER_BYTES_IN,
     SERVER_BYTES_OUT, SERVER_CPU_US, SERVER_ERRORS, SERVER_FOREIGN, SERVER_BAD_TAG,
@@ -17,9 +17,7 @@ typedef enum counter {
     CONNECTED, SERVER_MEMORY, SERVER_PEAK, SERVER_RSS, COUNTERS, GAUGES = CONNECTED
 } counter;                               /* from GAUGES on: the newest number counts */
 
-typedef enum timing { CALL_TIME, FIRE_TIME, OBJECT_TIME, JOIN_TIME, TIMINGS } timing;
-
-static const char *const timing_names[TIMINGS] = { "call", "fire", "object", "join" };
+typedef enum timing { CALL_TIME, FIRE_TIME, TELL_TIME, OBJECT_TIME, JOIN_TIME, TIMINGS } timing;
 
 /* Bins are 1/8 of a doubling: within 5%, from a microsecond to an hour. */
 enum { BINS = 256, BINS_DOUBLING = 8 };
@@ -124,6 +122,7 @@ COUNT_METRIC(m_fired, FIRED)
 COUNT_METRIC(m_refused, FIRE_REFUSED)
 COUNT_METRIC(m_calls, CALLS)
 COUNT_METRIC(m_calls_failed, CALLS_FAILED)
+COUNT_METRIC(m_told, TOLD)
 COUNT_METRIC(m_objects, SEEN_OBJECTS)
 COUNT_METRIC(m_resent, RESENT)
 COUNT_METRIC(m_bad, BAD_SENT)
@@ -134,12 +133,14 @@ COUNT_METRIC(m_malformed, SERVER_MALFORMED)
 COUNT_METRIC(m_flooded, SERVER_FLOODED)
 COUNT_METRIC(m_abandoned, ABANDONED)
 RATE_METRIC(m_fired_rate, c[FIRED])
+RATE_METRIC(m_told_rate, c[TOLD])
 RATE_METRIC(m_calls_rate, c[REPLIES])
 RATE_METRIC(m_up, c[BYTES_OUT])
 RATE_METRIC(m_down, c[BYTES_IN])
 RATE_METRIC(m_packets, c[PACKETS_OUT] + c[PACKETS_IN])
 TIME_METRICS(call, CALL_TIME, busy)
 TIME_METRICS(fire, FIRE_TIME, busy)
+TIME_METRICS(tell, TELL_TIME, busy)
 TIME_METRICS(object, OBJECT_TIME, busy)
 TIME_METRICS(join, JOIN_TIME, all)
 
@@ -186,6 +187,7 @@ static const metric metrics[] = {
     { "fired", "messages", m_fired }, { "fired_per_second", "messages/s", m_fired_rate },
     { "refused", "messages", m_refused }, { "abandoned", "messages", m_abandoned },
     { "unaccounted", "messages", unaccounted }, { "resent", "messages", m_resent },
+    { "told", "messages", m_told }, { "told_per_second", "messages/s", m_told_rate },
     { "calls", "calls", m_calls }, { "calls_failed", "calls", m_calls_failed },
     { "replies_per_second", "calls/s", m_calls_rate },
     { "object_states", "states", m_objects },
@@ -193,6 +195,8 @@ static const metric metrics[] = {
     { "call.max", "s", call_max },
     { "fire.p50", "s", fire_p50 }, { "fire.p90", "s", fire_p90 }, { "fire.p99", "s", fire_p99 },
     { "fire.max", "s", fire_max },
+    { "tell.p50", "s", tell_p50 }, { "tell.p90", "s", tell_p90 }, { "tell.p99", "s", tell_p99 },
+    { "tell.max", "s", tell_max },
     { "object.p50", "s", object_p50 }, { "object.p90", "s", object_p90 },
     { "object.p99", "s", object_p99 }, { "object.max", "s", object_max },
     { "join.p50", "s", join_p50 }, { "join.p90", "s", join_p90 }, { "join.p99", "s", join_p99 },

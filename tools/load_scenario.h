@@ -8,6 +8,9 @@
        seconds N                  after the ramp, 0..3600; 10
        processes N                that the clients are spread over, 1..16; 2
        tick RATE                  updates of each client per second, 1..1000; 20
+       server RATE                updates of our own server per second, as a game in ticks has them;
+                                  without it, it updates whenever something comes
+       lazy                       clients look for packets only when they update: for many of them
        seed N                     of all random numbers; 1
        app NAME [VERSION]         as the server has them; "load" 0
        ticket TEXT                with which the clients join
@@ -17,6 +20,7 @@
                                   of wisp_simulator_set ("mobile loss=5"); the others a clean one
        fire NAME OPTIONS          each client fires messages to the server
        invoke NAME OPTIONS        each client calls the server
+       tell NAME OPTIONS          our own server fires to each client
        objects N OPTIONS          the server edits so many objects, which all clients see
        edit OPTIONS               each client edits an object of its own
        input OPTIONS              each client sends inputs, the newest eight in each message
@@ -90,7 +94,7 @@ static double spread_draw(const spread *d, uint64_t *state) {
 enum { TEXT = 128, ACTIONS_MOST = 24, NETWORKS_MOST = 16, BADS_MOST = 16, EXPECTS_MOST = 32,
        PARTS_MOST = 8, WORDS_MOST = 32, LINE_MOST = 512 };
 
-typedef enum action_kind { FIRE, INVOKE, EDIT, INPUT, OBJECTS } action_kind;
+typedef enum action_kind { FIRE, INVOKE, TELL, EDIT, INPUT, OBJECTS } action_kind;
 typedef enum bad_kind { GARBAGE, MANGLE, REPLAY, JOINS, FLOOD, BAD_KINDS } bad_kind;
 
 static const char *const bad_names[BAD_KINDS] = { "garbage", "mangle", "replay", "joins",
@@ -125,9 +129,9 @@ typedef struct scenario {
     char     title[TEXT], app[TEXT], ticket[TEXT];
     uint32_t app_version;
     int      clients, processes;
-    double   ramp, seconds, tick, timeout;
+    double   ramp, seconds, tick, timeout, server_rate;   /* server_rate 0: at once */
     uint64_t seed;
-    bool     simulated, leaves;          /* leaves: churn says goodbye */
+    bool     simulated, lazy, leaves;    /* leaves: churn says goodbye */
     spread   churn;                      /* a 0: none */
     action   actions[ACTIONS_MOST];
     wisp_budget budget;
@@ -277,7 +281,7 @@ static bool read_when(line *l, char *word, spread *every, double *from, double *
 
 static void read_option(line *l, action *a, char *word) {
     char *text;
-    bool message = a->kind == FIRE || a->kind == INVOKE;
+    bool message = a->kind <= TELL;
     if (read_when(l, word, &a->every, &a->from, &a->to)) return;
     if ((text = option_text(word, "size")) != NULL) a->size = read_spread(l, text, 0);
     else if ((text = option_text(word, "share")) != NULL) a->share = read_within(l, text, 0, 1);
@@ -300,10 +304,10 @@ static void read_action(line *l, action_kind kind) {
     }
     *a = (action){ .kind = kind, .every = { CONSTANT, 1, 0 }, .size = { CONSTANT, 32, 0 },
                    .share = 1, .delivery = WISP_RELIABLE };
-    if (kind == FIRE || kind == INVOKE) copy_text(l, a->name, at < l->count ? l->words[at] : "");
+    if (kind <= TELL) copy_text(l, a->name, at < l->count ? l->words[at] : "");
     if (kind == OBJECTS && at < l->count)
         a->objects = (int)read_within(l, l->words[at], 1, 50000);
-    if (kind == FIRE || kind == INVOKE || kind == OBJECTS) at++;
+    if (kind <= TELL || kind == OBJECTS) at++;
     if (at > l->count) line_fail(l, "a name or number is needed", "");
     if (kind == EDIT) strcpy(a->name, "class own");
     if (kind == INPUT) strcpy(a->name, "load input");
@@ -402,6 +406,7 @@ static bool read_setting(line *l) {
     else if (strcmp(name, "seconds") == 0) s->seconds = read_within(l, text, 0, 3600);
     else if (strcmp(name, "processes") == 0) s->processes = (int)read_within(l, text, 1, 16);
     else if (strcmp(name, "tick") == 0) s->tick = read_within(l, text, 1, 1000);
+    else if (strcmp(name, "server") == 0) s->server_rate = read_within(l, text, 1, 1000);
     else if (strcmp(name, "timeout") == 0) s->timeout = read_within(l, text, 0.5, 3600);
     else if (strcmp(name, "seed") == 0) s->seed = (uint64_t)read_within(l, text, 1, 1e15);
     else return false;
@@ -415,9 +420,11 @@ static void read_line(line *l) {
     if (strcmp(name, "title") == 0) copy_rest(l, s->title, 1);
     else if (strcmp(name, "ticket") == 0) copy_rest(l, s->ticket, 1);
     else if (strcmp(name, "simulated") == 0 && l->count == 1) s->simulated = true;
+    else if (strcmp(name, "lazy") == 0 && l->count == 1) s->lazy = true;
     else if (strcmp(name, "network") == 0) read_network(l);
     else if (strcmp(name, "fire") == 0) read_action(l, FIRE);
     else if (strcmp(name, "invoke") == 0) read_action(l, INVOKE);
+    else if (strcmp(name, "tell") == 0) read_action(l, TELL);
     else if (strcmp(name, "objects") == 0) read_action(l, OBJECTS);
     else if (strcmp(name, "edit") == 0) read_action(l, EDIT);
     else if (strcmp(name, "input") == 0) read_action(l, INPUT);
@@ -477,6 +484,13 @@ static bool scenario_read(scenario *s, const char *file, char **extra, int extra
         if (l.count > 0) read_line(&l);
     }
     return !l.failed;
+}
+
+/* Does a scenario have objects, which need ticks? */
+static bool scenario_has_state(const scenario *s) {
+    for (int i = 0; i < s->action_count; i++)
+        if (s->actions[i].kind == EDIT || s->actions[i].kind == OBJECTS) return true;
+    return false;
 }
 
 /* Seconds that the clients are busy, and of all at most. */

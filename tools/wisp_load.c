@@ -129,7 +129,8 @@ static void server_process(load *l, server *v, int to) {
     v->cpu = cpu_seconds();
     while (!interrupted && udp_seconds() < deadline(l)) {
         double now;
-        udp_wait(&v->port.socket, 0.005);
+        if (l->s.server_rate > 0) udp_sleep(1 / l->s.server_rate);
+        else udp_wait(&v->port.socket, 0.005);
         now = udp_seconds();
         server_step(v, now);
         if (now < next) continue;
@@ -146,6 +147,10 @@ static void server_process(load *l, server *v, int to) {
 /* Which of the clients have something to receive, after a wait. */
 static void crowd_wait(crowd *k, struct pollfd *looks, bool *readable, double seconds) {
     int milliseconds = seconds > 0 ? (int)(seconds * 1000) : 0;
+    if (k->s->lazy) {
+        udp_sleep(0.001);
+        return;
+    }
     for (int i = 0; i < k->count; i++) {
         looks[i].fd = k->clients[i].w ? k->clients[i].port.socket.handle : -1;
         looks[i].events = POLLIN;
