@@ -14692,18 +14692,9 @@ static void wisp__json_put_base64(wisp__encoder *e, const wisp_value *value) {
     wisp__text_to_base64((const uint8_t *)wisp__bytes_of(value), size, to + 1);
 }
 
-/* Marks, in its highest bit, the first of 8 bytes that is a quote, backslash, control character
-   or not ASCII, and maybe later ones; 0: none is. */
-static inline uint64_t wisp__json_special(uint64_t word) {
-    const uint64_t each = UINT64_C(0x0101010101010101);
-    uint64_t marks = (word - each * 0x20) | ((word ^ each * '"') - each) |
-                     ((word ^ each * '\\') - each) | word;
-    return marks & each * 0x80;
-}
-
-static inline int wisp__json_first(uint64_t marks) {
-    const uint64_t each = UINT64_C(0x0101010101010101);
-    return (int)((((marks & (0 - marks)) - 1) & each) * each >> 56) - 1;
+/* Does a byte stand for itself in a string? */
+static inline bool wisp__json_plain(int c) {
+    return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
 }
 
 static void wisp__json_put_escape(wisp__encoder *e, int c) {
@@ -14715,29 +14706,12 @@ static void wisp__json_put_escape(wisp__encoder *e, int c) {
     wisp__emit_bytes(e, text, text[1] == 'u' ? 6 : 2);
 }
 
-/* Copies up to a byte that may need an escape or a check, or to the end of the room; returns how
-   far it came. */
-static const uint8_t *wisp__json_put_plain(wisp__encoder *e, const uint8_t *at,
-                                           const uint8_t *end) {
-    while (end - at >= 8 && e->end - e->at >= 8) {
-        uint64_t word = wisp__load64(at), marks = wisp__json_special(word);
-        int size = marks ? wisp__json_first(marks) : 8;
-        wisp__store64(e->at, word);
-        e->at += size;
-        at += size;
-        if (marks) return at;
-    }
-    while (at < end && e->at < e->end && *at >= 0x20 && *at < 0x80 && *at != '"' && *at != '\\')
-        *e->at++ = *at++;
-    return at;
-}
-
 static void wisp__json_put_string(wisp__encoder *e, const void *text, int size, bool is_key) {
     const uint8_t *at = (const uint8_t *)text, *end = at ? at + size : at;
     wisp__emit_byte(e, '"');
     while (e->result == WISP_OK) {
         size_t bytes = 1;
-        at = wisp__json_put_plain(e, at, end);
+        while (at < end && e->at < e->end && wisp__json_plain(*at)) *e->at++ = *at++;
         if (at == end) break;
         if (*at >= 0x80) bytes = wisp__text_character(at, (size_t)(end - at));
         if (bytes == 0 && is_key && end - at >= 2 && at[0] == 0xc0 && at[1] == 0x80) {
@@ -14884,25 +14858,12 @@ static int wisp__json_read_escape(wisp__builder *b, uint8_t *to, bool is_key) {
     return wisp__text_write(to, 0x10000 + (code - 0xd800) * 0x400 + (low - 0xdc00));
 }
 
-/* Copies eight bytes at a time up to one that may need care; returns the end of the copy. */
-static uint8_t *wisp__json_read_plain(wisp__builder *b, uint8_t *to) {
-    while (b->end - b->at >= 8 && b->high - to >= 8) {
-        uint64_t word = wisp__load64(b->at), marks = wisp__json_special(word);
-        int size = marks ? wisp__json_first(marks) : 8;
-        wisp__store64(to, word);
-        b->at += size;
-        to += size;
-        if (marks) break;
-    }
-    return to;
-}
-
 /* Reads a string from its quote on, and puts a NUL behind it; NULL: failed. */
 static const char *wisp__json_read_string(wisp__builder *b, int *size, bool is_key) {
     uint8_t *to = b->low, *start = to;
     for (b->at++;;) {
         int bytes = 1, c;
-        to = wisp__json_read_plain(b, to);
+        while (b->at < b->end && to < b->high && wisp__json_plain(*b->at)) *to++ = *b->at++;
         if (b->at == b->end) break;
         c = *b->at;
         if (b->high - to < 4) {
