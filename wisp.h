@@ -5697,6 +5697,8 @@ typedef struct wisp__audience {
     uint16_t first_sequence;   /* of the next note */
     struct wisp__focus *focus; /* NULL: none */
     bool ended;                /* the session has, while interest was settled */
+    struct wisp__relay *relays;  /* players whose inputs it is sent (input) */
+    int relay_room, relay_count;
     uint32_t refusals[WISP__REFUSALS];  /* that it is to be told of (REFUSED) */
     int refusal_count;
     wisp__spawns *spawns;      /* NULL: it has asked for none */
@@ -5938,7 +5940,7 @@ enum { WISP__RECEIVED = 32 };
    and ahead of the server's tick. BODY: bytes of a record at most. */
 enum { WISP__INPUT_RING = 1024, WISP__INPUT_KEPT = 128, WISP__INPUT_SENT = 64,
        WISP__INPUT_BYTES = 64, WISP__INPUT_STRUCT = 256, WISP__INPUT_BODY = 1100,
-       WISP__INPUT_BEHIND = (1 << 14) - 1 };
+       WISP__INPUT_BEHIND = (1 << 14) - 1, WISP__RELAYS = 32, WISP__RELAYED = 256 };
 
 /* The form of inputs, which are structs of one schema. */
 typedef struct wisp__input_form {
@@ -5959,7 +5961,15 @@ typedef struct wisp__line {
     uint64_t fresh, late, early;   /* inputs that came in time, too late, too early */
     float margin, spread;      /* ticks by which they come early, and differ in it */
     uint8_t heard;             /* packets that these were measured with, up to 32 */
+    bool news;                 /* to be relayed */
 } wisp__line;
+
+/* A player whose inputs are relayed to a peer. */
+typedef struct wisp__relay {
+    int64_t acked;             /* the newest that the peer has; 0: none */
+    uint16_t player;
+    bool due;
+} wisp__relay;
 
 /* A run of a line that is put or read. */
 typedef struct wisp__input_run {
@@ -5977,7 +5987,11 @@ typedef struct wisp__inputs {
     int room;
     wisp_peer server;          /* that is followed; or 0 */
     int64_t acked;             /* the newest of ours that the server has; 0: none */
+    int count;                 /* of lines */
+    bool news;                 /* there are some to be relayed */
     uint64_t sample[WISP__INPUT_STRUCT / 8];
+    int noted;
+    uint32_t notes[WISP__RELAYS];  /* of the last record: a tick's low bits, or player:16 tick:16 */
     uint8_t body[WISP__INPUT_BODY + 2 * WISP__SLACK];
 } wisp__inputs;
 
@@ -29030,6 +29044,7 @@ static void wisp__audience_free(wisp *w, int place) {
     wisp__free(&w->base, a->spawns, sizeof *a->spawns);
     wisp__free(&w->base, a->notes, (size_t)a->room * sizeof *a->notes);
     wisp__array_free(&w->base, WISP__ARRAY(a->due, a->due_room));
+    wisp__array_free(&w->base, WISP__ARRAY(a->relays, a->relay_room));
     wisp__free(&w->base, a, sizeof *a);
     w->objects.audiences[place] = NULL;
 }
@@ -32000,10 +32015,11 @@ static inline double wisp__views_behind(const wisp *w) { return (void)w, WISP__S
  *             sends also how far behind the tick it saw, in 1/32 ticks: as before with 0, and 10 is
  *             followed by differs:1 [yes: delta, and moved:1] [moved, or it does not differ:
  *             small(zigzag(behind - before))]
- *   INPUTS    length(bits) first:16 small(back) behind:14 rows
- *             From a client: its inputs from a tick on. back: ticks from the first to the one that
- *             it is told from; 0: from zeros. Whoever has not got that one asks for RESYNC of the
- *             schema's number. Once in a packet.
+ *   INPUTS    length(bits), from a client behind:14 run, from a server a run of each of some
+ *             players: 1 player:16 run; then 0. Once in a packet.
+ *   run       first:16 small(back) rows: inputs from a tick on. back: ticks from the first to the
+ *             one that it is told from; 0: from zeros. Whoever has not got that one asks for RESYNC
+ *             of the schema's number. Ticks without an input have that before.
  * ======================================================================== */
 
 #ifndef WISP_NO_STATE
@@ -32106,10 +32122,11 @@ static int64_t wisp__input_put(wisp *w, wisp__input_run *run, const wisp__line *
                                int64_t until, wisp__writer *to) {
     until = wisp__least(until, tick + WISP__INPUT_SENT);
     to->end -= 2;
-    for (; tick < until; tick++)
-        if (!wisp__input_put_row(w, run, wisp__input_at(l, tick),
-                                 l->behind[tick & (l->room - 1)], to))
-            break;
+    for (; tick < until; tick++) {
+        wisp__encoded *row = wisp__input_at(l, tick);
+        int behind = row ? l->behind[tick & (l->room - 1)] : run->behind;
+        if (!wisp__input_put_row(w, run, row ? row : run->before, behind, to)) break;
+    }
     to->end += 2;
     wisp__put(to, 3, 2);
     return tick;
@@ -32195,20 +32212,28 @@ static wisp__line *wisp__inputs_line(const wisp *w, int player) {
     return w->inputs && player < w->inputs->room ? w->inputs->lines[player] : NULL;
 }
 
-/* The same, made if need be. NULL: no memory. */
+/* The same, made if need be. NULL: no memory, or a server tells of too many. */
 static wisp__line *wisp__inputs_take_line(wisp *w, int player, int64_t tick) {
     wisp__inputs *in = w->inputs;
     if (wisp__grow(&w->base, WISP__ARRAY(in->lines, in->room), player + 1, 1 << 16)) return NULL;
-    if (!in->lines[player])
-        in->lines[player] = wisp__line_make(w, &in->form, tick, WISP__INPUT_KEPT);
+    if (in->lines[player] || (w->clock.following && in->count >= WISP__RELAYED))
+        return in->lines[player];
+    in->lines[player] = wisp__line_make(w, &in->form, tick, WISP__INPUT_KEPT);
+    in->count += in->lines[player] != NULL;
     return in->lines[player];
 }
 
 static void wisp__inputs_forget(wisp *w, int player) {
     wisp__inputs *in = w->inputs;
-    if (!in || player >= in->room) return;
+    if (!wisp__inputs_line(w, player)) return;
+    in->count--;
     wisp__line_free(w, in->lines[player]);
     in->lines[player] = NULL;
+    for (int i = 0; i < w->objects.audience_room; i++) {
+        wisp__audience *a = w->objects.audiences[i];
+        for (int k = 0; a && k < a->relay_count; k++)
+            if (a->relays[k].player == player) a->relays[k].acked = 0;
+    }
 }
 
 /* An end that follows another server, or none any more, knows no inputs. */
@@ -32329,64 +32354,149 @@ static void wisp__inputs_sample(wisp *w) {
     wisp__input_push(w, l, tick, row);
     wisp__encoded_release(w, row);
     l->fresh++;
+    l->news = in->news = true;
     if (!s) return;
     l->behind[tick & (l->room - 1)] = (int16_t)wisp__inputs_behind(w, l, tick);
     s->inputs_new = true;
     wisp__peers_mark(w, &s->peer);
 }
 
-/* The server has what came up to a tick, of which these are the low bits. */
-static void wisp__inputs_outcome(wisp *w, const wisp__session *s, uint32_t low, bool arrived) {
-    wisp__inputs *in = w->inputs;
-    const wisp__line *l = wisp__inputs_line(w, wisp_me(w).id);
-    int64_t tick = l ? l->next + wisp__distance(low, (uint32_t)l->next) : 0;
-    if (arrived && tick > in->acked && s->peer.slot.id == in->server.id) in->acked = tick;
-}
-
-/* Puts our newest inputs, those that are not acked and follow each other, as the body of a record.
-   Where not all have room, the newer ones. Returns the newest; 0: there is nothing to put. */
-static int64_t wisp__inputs_put_own(wisp *w, wisp__writer *to) {
-    wisp__inputs *in = w->inputs;
-    const wisp__line *l = wisp__inputs_line(w, wisp_me(w).id);
-    int64_t newest = l ? l->next - 1 : 0, first = newest;
-    if (!l) return 0;
-    while (first > in->acked + 1 && first > newest + 1 - WISP__INPUT_SENT &&
-           wisp__input_at(l, first - 1))
-        first--;
+/* Puts the newest inputs of a line that are not acked; where not all have room, the newer ones.
+   false: it has no room. */
+static bool wisp__inputs_put_run(wisp *w, const wisp__line *l, int64_t acked, bool seen,
+                                 wisp__writer *to) {
+    int64_t newest = l->next - 1, first = newest + 1 - WISP__INPUT_SENT;
+    if (first <= acked && acked < newest) first = acked + 1;
+    while (!wisp__input_at(l, first)) first++;
     for (;; first = newest - (newest - first) / 2) {
-        wisp__input_run run = { &in->form, NULL, 0, true };
+        wisp__input_run run = { &w->inputs->form, NULL, 0, seen };
         wisp__writer body = *to;
-        int64_t back = first - in->acked;
-        if (in->acked > 0 && back > 0 && newest - in->acked < WISP__INPUT_SENT)
-            run.before = wisp__input_at(l, in->acked);
+        if (acked > 0 && acked < first && newest - acked < WISP__INPUT_SENT)
+            run.before = wisp__input_at(l, acked);
         run.behind = l->behind[first & (l->room - 1)];
+        if (seen) wisp__put(&body, (uint64_t)run.behind, 14);
         wisp__put(&body, (uint16_t)first, 16);
-        wisp__put_small(&body, run.before ? (uint64_t)back : 0);
-        wisp__put(&body, (uint64_t)run.behind, 14);
-        if (!run.before) run.before = in->form.none;
-        if (wisp__input_put(w, &run, l, first, newest + 1, &body) <= newest && first < newest)
-            continue;
-        *to = body;
-        return newest;
+        wisp__put_small(&body, run.before ? (uint64_t)(first - acked) : 0);
+        if (!run.before) run.before = w->inputs->form.none;
+        if (wisp__input_put(w, &run, l, first, newest + 1, &body) > newest && !body.full) {
+            *to = body;
+            return true;
+        }
+        if (first == newest) return false;
     }
 }
 
-/* Writes the record INPUTS for a session. Returns what is to be noted with it; 0: nothing is to be
-   written; < 0: it has no room in this packet. */
-static int64_t wisp__inputs_put(wisp *w, wisp__session *s, wisp__writer *to) {
+/* Puts what a peer is to have of others, up to half of a packet. */
+static void wisp__inputs_put_relays(wisp *w, wisp__audience *a, wisp__writer *to) {
+    wisp__inputs *in = w->inputs;
+    for (int i = 0; i < a->relay_count && in->noted < WISP__RELAYS; i++) {
+        wisp__relay *relay = &a->relays[i];
+        const wisp__line *l = relay->due ? wisp__inputs_line(w, relay->player) : NULL;
+        wisp__writer before = *to;
+        relay->due = relay->due && l;
+        if (!relay->due) continue;
+        wisp__put(to, 1 | (uint64_t)relay->player << 1, 17);
+        if (!wisp__inputs_put_run(w, l, relay->acked, false, to)) {
+            *to = before;
+            continue;
+        }
+        relay->due = false;
+        if (w->base.reliable) relay->acked = l->next - 1;
+        in->notes[in->noted++] = (uint32_t)relay->player << 16 | (uint16_t)(l->next - 1);
+    }
+    wisp__put(to, 0, 1);
+}
+
+/* Writes the record INPUTS for a session; what is to be noted with it stands in `notes`. false: it
+   has no room in this packet. */
+static bool wisp__inputs_put(wisp *w, wisp__session *s, wisp__writer *to) {
+    wisp__inputs *in = w->inputs;
     int room = wisp__min_int((int)((to->end - to->at) / 8) - 5, WISP__INPUT_BODY);
     wisp__writer body;
-    int64_t newest;
-    if (!wisp__inputs_bound(w, s) || s->peer.slot.id != w->inputs->server.id) return 0;
-    if (room < WISP__INPUT_BYTES + 16) return -1;
-    body = wisp__writer_on(w->inputs->body, room);
-    newest = wisp__inputs_put_own(w, &body);
-    if (newest <= 0) return 0;
+    const wisp__line *l = wisp__inputs_line(w, wisp_me(w).id);
+    wisp__audience *a = wisp__audience_of(w, s);
+    s->inputs_new = false;
+    if (in) in->noted = 0;
+    if (!wisp__inputs_bound(w, s)) return true;
+    s->inputs_new = room < WISP__INPUT_BYTES + 16;
+    if (s->inputs_new) return false;
+    body = wisp__writer_on(in->body, room);
+    if (!s->peer.asked && a) {
+        body = wisp__writer_on(in->body, wisp__min_int(room, WISP__INPUT_BODY / 2));
+        body.end--;
+        wisp__inputs_put_relays(w, a, &body);
+        body.end++;
+    } else if (l && s->peer.slot.id == in->server.id &&
+               wisp__inputs_put_run(w, l, in->acked, true, &body)) {
+        in->notes[in->noted++] = (uint32_t)(l->next - 1);
+        if (w->base.reliable) in->acked = l->next - 1;
+    }
+    if (!in->noted) return true;
+    for (int i = 0; a && i < a->relay_count; i++) s->inputs_new |= a->relays[i].due;
     wisp__frame_put(to, WISP__FRAME_INPUTS);
     wisp__put_length(to, (uint64_t)body.at);
     wisp__put_bits(to, body.bytes, body.at);
-    if (w->base.reliable) w->inputs->acked = newest;
-    return newest;
+    return true;
+}
+
+/* The packet with a record was acked, or lost. */
+static void wisp__inputs_outcome(wisp *w, wisp__session *s, uint32_t note, bool arrived) {
+    const wisp__line *l = wisp__inputs_line(w, s->peer.asked ? wisp_me(w).id : (int)(note >> 16));
+    wisp__audience *a = wisp__audience_of(w, s);
+    int64_t *acked = s->peer.asked && l && s->peer.slot.id == w->inputs->server.id
+                         ? &w->inputs->acked : NULL;
+    for (int i = 0; !s->peer.asked && l && a && i < a->relay_count; i++) {
+        if (a->relays[i].player != note >> 16) continue;
+        acked = &a->relays[i].acked;
+        a->relays[i].due |= !arrived;
+        s->inputs_new |= !arrived;
+    }
+    if (acked && arrived) {
+        int64_t tick = l->next + (int16_t)(uint16_t)(note - (uint64_t)l->next);
+        if (tick > *acked) *acked = tick;
+    }
+}
+
+/* The peer asks for inputs that are told from zeros. */
+static void wisp__inputs_whole(wisp *w, const wisp__session *s, int index) {
+    wisp__audience *a = wisp__audience_of(w, s);
+    if (!w->inputs || index != w->inputs->remote) return;
+    if (s->peer.slot.id == w->inputs->server.id) w->inputs->acked = 0;
+    for (int i = 0; a && i < a->relay_count; i++) a->relays[i].acked = 0;
+}
+
+/* A peer is to have the news of a player. */
+static void wisp__inputs_relay_to(wisp *w, wisp__session *s, int player) {
+    wisp__audience *a = wisp__audience_of(w, s);
+    int i = 0;
+    if (!a || s->peer.asked || wisp__session_player(w, s) == player) return;
+    if (!wisp__inputs_bound(w, s)) return;
+    while (i < a->relay_count && a->relays[i].player != player) i++;
+    if (i == a->relay_count) {
+        if (wisp__grow(&w->base, WISP__ARRAY(a->relays, a->relay_room), i + 1, 1 << 16)) return;
+        a->relays[a->relay_count++].player = (uint16_t)player;
+    }
+    a->relays[i].due = s->inputs_new = true;
+    wisp__peers_mark(w, &s->peer);
+}
+
+/* After the ticks of a server: inputs go to those who predict objects of their players. */
+static void wisp__inputs_relay(wisp *w) {
+    wisp__inputs *in = w->inputs;
+    if (!in || !in->news) return;
+    for (int i = 0; i < w->objects.class_count; i++) {
+        const wisp__class *c = w->objects.classes[i];
+        for (wisp__object *o = c->first; o && c->desc.predict == WISP_PREDICT_ALL; o = o->next) {
+            const wisp__line *l = wisp__inputs_line(w, o->owner);
+            for (wisp__note *n = l && l->news && !o->from ? o->notes : NULL; n; n = n->next) {
+                wisp__session *s = wisp__session_at(w, n->session);
+                if (s && !n->away && !o->dead && n->base) wisp__inputs_relay_to(w, s, o->owner);
+            }
+        }
+    }
+    for (int i = 0; i < in->room; i++)
+        if (in->lines[i]) in->lines[i]->news = false;
+    in->news = false;
 }
 
 /* --- of a peer --- */
@@ -32412,7 +32522,7 @@ static bool wisp__inputs_take(wisp *w, wisp__line *l, int64_t tick, wisp__encode
     *(tick > now ? &l->fresh : &l->late) += 1;
     if (tick < 1 || tick < l->next - l->room) return false;
     wisp__input_push(w, l, tick, row);
-    return true;
+    return l->news = w->inputs->news = true;
 }
 
 /* The oldest new input of a packet tells how early inputs come. */
@@ -32426,37 +32536,40 @@ static void wisp__inputs_heard(const wisp *w, wisp__line *l, int64_t tick) {
     l->margin += off * part;
 }
 
-/* A peer tells its inputs. Of what is told from an input that is not here nothing can be read. */
-static void wisp__inputs_read(wisp__reading *r, wisp__reader *from) {
+/* Reads a run of a player. Of what is told from an input that is not here nothing can be read.
+   false: the rest of the record cannot be read. */
+static bool wisp__inputs_read(wisp__reading *r, int player, wisp__reader *from) {
     wisp *w = r->w;
-    int64_t now = w->clock.tick, first, oldest = -1, tick;
+    wisp__input_run run = { &w->inputs->form, NULL, 0, !r->s->peer.asked };
+    wisp__encoded *base = w->inputs->form.none;
+    int64_t now = w->clock.tick, oldest = -1, tick;
     int count = 0, back;
     bool more = true;
-    wisp__input_run run = { &w->inputs->form, NULL, 0, true };
-    wisp__encoded *base = w->inputs->form.none;
     wisp__line *l;
-    first = tick = now + (int16_t)(uint16_t)(wisp__get(from, 16) - (uint64_t)now);
+    if (run.seen) run.behind = (int)wisp__get(from, 14);
+    tick = now + (int16_t)(uint16_t)(wisp__get(from, 16) - (uint64_t)now);
     back = wisp__get_small(from);
-    run.behind = (int)wisp__get(from, 14);
-    l = wisp__inputs_take_line(w, wisp__session_player(w, r->s), first);
-    if (l && back) base = wisp__input_at(l, first - back);
+    l = from->failed ? NULL : wisp__inputs_take_line(w, player, tick);
+    if (l && back) base = wisp__input_at(l, tick - back);
     if (!l || !base) {
         wisp__control_add(w, r->s, WISP__FRAME_RESYNC,
                           r->s->peer_remotes[w->inputs->remote].refused_number);
-        return;
+        return false;
     }
     wisp__row_replace(w, &run.before, base);
     for (; wisp__input_get(w, &run, from, &more); tick++) {
         from->failed |= ++count > WISP__INPUT_SENT;
         if (from->failed) break;
-        if (!wisp__inputs_take(w, l, tick, run.before)) continue;
-        l->behind[tick & (l->room - 1)] = (int16_t)wisp__inputs_seen(w, r->s, tick, run.behind);
+        if ((r->s->peer.asked && player == wisp_me(w).id) ||
+            !wisp__inputs_take(w, l, tick, run.before))
+            continue;
+        l->behind[tick & (l->room - 1)] =
+            (int16_t)(run.seen ? wisp__inputs_seen(w, r->s, tick, run.behind) : 0);
         if (oldest < 0) oldest = tick;
     }
     wisp__encoded_release(w, run.before);
-    if (w->content.credit.over) wisp__break_unpaid(r);
-    else if (from->failed) wisp__break(r, "malformed inputs");
-    else if (oldest >= 0) wisp__inputs_heard(w, l, oldest);
+    if (oldest >= 0) wisp__inputs_heard(w, l, oldest);
+    return !more && !from->failed;
 }
 
 /* By how much earlier the inputs of a peer should come, in 1/256 ticks: a tick and four times as
@@ -32478,14 +32591,14 @@ static void wisp__on_inputs(wisp__reading *r) {
         return;
     }
     r->has_inputs = true;
-    if (!wisp__inputs_bound(r->w, r->s) || r->s->peer.asked || r->w->clock.following) return;
-    wisp__inputs_read(r, &body);
-}
-
-/* The peer asks for inputs that are told from zeros. */
-static void wisp__inputs_whole(wisp *w, const wisp__session *s, int index) {
-    if (w->inputs && index == w->inputs->remote && s->peer.slot.id == w->inputs->server.id)
-        w->inputs->acked = 0;
+    wisp__inputs_follow(r->w);
+    if (!wisp__inputs_bound(r->w, r->s) || r->s->peer.asked != r->w->clock.following) return;
+    if (!r->s->peer.asked) wisp__inputs_read(r, wisp__session_player(r->w, r->s), &body);
+    else if (r->s->peer.slot.id == r->w->inputs->server.id)
+        while (wisp__get(&body, 1) && wisp__inputs_read(r, (int)wisp__get(&body, 16), &body))
+            continue;
+    if (r->w->content.credit.over) wisp__break_unpaid(r);
+    else if (body.failed) wisp__break(r, "malformed inputs");
 }
 
 /* --- public --- */
@@ -32593,13 +32706,13 @@ static inline int wisp__inputs_want(const wisp *w, const wisp__session *s) {
 }
 static inline void wisp__inputs_left(wisp *w, const wisp__session *s) { (void)w, (void)s; }
 static inline void wisp__inputs_free(wisp *w) { (void)w; }
-static inline void wisp__inputs_outcome(wisp *w, const wisp__session *s, uint32_t low,
-                                        bool arrived) {
-    (void)w, (void)s, (void)low, (void)arrived;
+static inline void wisp__inputs_outcome(wisp *w, wisp__session *s, uint32_t note, bool arrived) {
+    (void)w, (void)s, (void)note, (void)arrived;
 }
-static inline int64_t wisp__inputs_put(wisp *w, wisp__session *s, wisp__writer *to) {
-    return (void)w, (void)s, (void)to, 0;
+static inline bool wisp__inputs_put(wisp *w, wisp__session *s, wisp__writer *to) {
+    return (void)w, (void)s, (void)to, true;
 }
+static inline void wisp__inputs_relay(wisp *w) { (void)w; }
 static inline void wisp__inputs_whole(wisp *w, const wisp__session *s, int index) {
     (void)w, (void)s, (void)index;
 }
@@ -32848,6 +32961,7 @@ static void wisp__ticks_run(wisp *w) {
         wisp__objects_commit(w);
     }
     if (c->following) wisp__smooth_advance(w, w->base.step * c->rate);
+    else wisp__inputs_relay(w);
 }
 
 wisp_connection wisp_on_tick(wisp *w, wisp_handler fn, void *user) {
@@ -33997,12 +34111,13 @@ static bool wisp__fill_refusals(wisp__packet_writer *f) {
 }
 
 static bool wisp__fill_inputs(wisp__packet_writer *f) {
-    int64_t at = f->to.at, note;
-    if (!wisp__fill_may(f)) return false;
-    note = wisp__inputs_put(f->w, f->s, &f->to);
-    if (note < 0 || (note && !wisp__fill_done(f, at))) return false;
-    f->s->inputs_new = false;
-    if (note) wisp__fill_carry(f, wisp__ref_of(WISP__FRAME_INPUTS, 0, (uint32_t)note));
+    wisp *w = f->w;
+    int64_t at = f->to.at;
+    if (!wisp__inputs_put(w, f->s, &f->to)) return false;
+    if (f->to.at == at) return true;
+    f->eliciting = true;
+    for (int i = 0; i < w->inputs->noted && wisp__fill_may(f); i++)
+        wisp__fill_carry(f, wisp__ref_of(WISP__FRAME_INPUTS, 0, w->inputs->notes[i]));
     return true;
 }
 

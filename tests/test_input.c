@@ -219,9 +219,10 @@ static void steer_tick(wisp_event *event) {
     steer_end *e = (steer_end *)event->user;
     for (int i = 0; i < e->t->count; i++) {
         int how = 9, at = (int)(event->tick % STEER_TICKS);
+        if (!e->t->ends[i].w) continue;
         const band_input *in = (const band_input *)wisp_input_of(event->w, steer_player(e->t, i),
                                                                  &how);
-        if (!e->t->ends[i].w || (i && !steer_player(e->t, i).id)) continue;
+        if (i && !steer_player(e->t, i).id) continue;
         e->how[i][at] = (uint8_t)how;
         e->got[i][at] = in ? in->buttons : 0;
         if (in) CHECK_EQ_INT(in->x, in->buttons % 50);
@@ -493,6 +494,70 @@ TEST(what_a_client_claims_to_have_seen_is_clamped) {
     }
 }
 
+/* --- inputs of others --- */
+
+/* Each client owns a duck that all predict; client 3 does not see that of client 1. */
+static wisp_class steer_class(wisp *w, int predict) {
+    wisp_class_desc of;
+    memset(&of, 0, sizeof of);
+    of.schema = &duck_schema;
+    of.predict = predict;
+    return wisp_define(w, "duck", &of);
+}
+
+/* The inputs of end `of` that end `at` was told, which are what the server has had; -1: others. */
+static int steer_told(const steer *t, int at, int of) {
+    const wisp__line *l = wisp__inputs_line(t->ends[at].w, steer_player(t, of).id);
+    const wisp__line *server = wisp__inputs_line(t->ends[0].w, steer_player(t, of).id);
+    int count = 0;
+    if (!l) return 0;
+    CHECK(l->next <= server->next && l->next > server->next - 60);
+    for (int64_t tick = l->next - 40; tick < l->next; tick++) {
+        const wisp__encoded *a = wisp__input_at(l, tick), *b = wisp__input_at(server, tick);
+        if (a && b && !wisp__encoded_same(a, b)) return -1;
+        count += a != NULL;
+    }
+    return count;
+}
+
+TEST(who_predicts_all_gets_the_inputs_of_others) {
+    static steer t;
+    for (int predict = WISP_PREDICT_OWNED; predict <= WISP_PREDICT_ALL; predict++) {
+        wisp_class of = { 0 };
+        wisp_object ducks[STEER_ENDS];
+        duck born = { 1, 1 };
+        steer_open(&t, 3, 5, 0.1);
+        steer_bad(&t, 0.02, 0.06);
+        steer_begin(&t, &band_schema, &band_schema);
+        for (int i = 0; i < 4; i++) {
+            wisp_class c = steer_class(t.ends[i].w, predict);
+            if (!i) of = c;
+        }
+        bn_run(&t.net, 2);
+        for (int i = 1; i < 4; i++)
+            ducks[i] = wisp_spawn(t.ends[0].w, of, steer_player(&t, i), &born);
+        CHECK_EQ_INT(wisp_hide(t.ends[0].w, ducks[1],
+                               wisp_to_peer(wisp_peer_of(t.ends[0].w, steer_player(&t, 3)))),
+                     WISP_OK);
+        bn_run(&t.net, 4);
+        for (int at = 1; at < 4; at++)
+            for (int i = 1; i < 4; i++) {
+                bool seen = predict == WISP_PREDICT_ALL && !(at == 3 && i == 1);
+                if (i != at && !CHECK_EQ_INT(steer_told(&t, at, i), seen ? 40 : 0))
+                    printf("  predict %d: of %d at %d\n", predict, i, at);
+            }
+        if (predict == WISP_PREDICT_ALL) {     /* now it is not known, and the last is taken */
+            steer_end *e = &t.ends[1];
+            int how;
+            CHECK(wisp_input_for(e->w, ducks[2], &how) != NULL && how == WISP_INPUT_REPEATED);
+        }
+        bn_destroy(&t.net, t.ends[2].at);      /* another one gets its number */
+        t.ends[2].w = NULL;
+        bn_run(&t.net, 0.5);
+        bn_close(&t.net);
+    }
+}
+
 static const test_case tests[] = {
     CASE(inputs_pass_as_differences_to_the_tick_before),
     CASE(a_run_takes_as_many_as_fit_and_64_at_most),
@@ -502,6 +567,7 @@ static const test_case tests[] = {
     CASE(the_server_has_the_inputs_of_clients_by_tick),
     CASE(each_end_has_its_own_input_in_its_ticks),
     CASE(schemas_that_differ_are_told_on_both_sides),
+    CASE(who_predicts_all_gets_the_inputs_of_others),
     CASE(a_hit_is_judged_as_the_shooter_saw_it),
     CASE(what_a_client_claims_to_have_seen_is_clamped),
 };
