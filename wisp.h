@@ -90,6 +90,7 @@
        >>replica        the objects that a server has told of
        >>view           objects as they are, were, and are drawn
        >>input          inputs of players by tick: sampled, sent to the server, used there
+       >>predict        ticks that run ahead of the server, and again where they erred
        >>tick           steps of equal length, numbered alike on all ends of a server
        >>rollback       games that all ends run from the inputs of all players
        >>packet_writer  packets filled and sent
@@ -1812,6 +1813,7 @@ typedef struct wisp_event {
     void             *state;      /* only `judge` may change this one */
     const void       *before;
     wisp_player       player;     /* of `judge`: who asks */
+    bool              replay;     /* of WISP_TICK: it runs again */
 } wisp_event;
 
 enum { WISP_MESSAGE_EVENT, WISP_MESSAGE_INVOKE, WISP_MESSAGE_REPLY };
@@ -2137,7 +2139,9 @@ typedef struct wisp_class_desc {
                                    objects, in one order with messages */
     double rate;                /* sends of an object per second at most; 0 =
                                    each tick */
-    int    predict;             /* WISP_PREDICT_...; has no effect yet */
+    int    predict;             /* WISP_PREDICT_...: of which objects ticks run
+                                   ahead on an end: of none, those that it
+                                   owns, all; equal on both ends */
     int    position;            /* offset + 1 of a wisp_vec3 in the struct that
                                    places the object; 0 = none */
     int    on_leave;            /* WISP_DESPAWN (0), WISP_FREEZE: when it leaves
@@ -2201,8 +2205,10 @@ WISP_API wisp_object wisp_spawn(wisp *w, wisp_class of, wisp_player owner,
 WISP_API wisp_result wisp_despawn(wisp *w, wisp_object object);
 /* The struct of an object of this end, to be changed until the tick ends. Then
    its numbers become what the wire carries, and it is sent where it differs. A
-   struct outside its schema is taken back, with an error event. NULL: stale, or
-   not of this end. */
+   struct outside its schema is taken back, with an error event. Of an object
+   that this end predicts (desc.predict) the edit is a prediction: the server's
+   state replaces it where it differs. NULL: stale, not of this end, or (in a
+   tick that runs again) not predicted; no memory (wisp_why). */
 WISP_API void       *wisp_object_edit(wisp *w, wisp_object object);
 /* A pointer of yours for each object; NULL at first and when stale. */
 WISP_API void       *wisp_object_user(const wisp *w, wisp_object object);
@@ -2474,6 +2480,46 @@ WISP_API void wisp_stats_input(const wisp *w, wisp_player player,
 #endif
 
 /* ===========================================================================
+ * MARK: >>predict
+ * Acting before the answer of a server: the ticks of objects run ahead on the
+ * ends that play, with the same handlers, and are corrected by what it tells.
+ * ======================================================================== */
+
+#define WISP_UNDONE "wisp:undone"  /* tick; args[0]: the number of an effect
+                                      that wisp_first_time has let happen in
+                                      it, and that has not come when the tick
+                                      ran again */
+
+enum { WISP_PREDICT_FIELDS = 16 };
+
+/* A field that was predicted wrong. */
+typedef struct wisp_predict_field {
+    const char *of, *field;     /* the names of its class and of itself */
+    uint64_t count;             /* of objects and confirmed ticks */
+    double most;                /* by how much at most; 0: it is no number */
+} wisp_predict_field;
+
+typedef struct wisp_predict_stats {
+    int objects;                /* that are predicted now */
+    uint64_t reconciliations;   /* how often ticks ran again */
+    uint64_t ticks_again;       /* how many in all, .. */
+    int most_again;             /* .. and at once */
+    uint64_t given_up;          /* how often there were more than 64: then all
+                                   is as it was confirmed, and goes on */
+    uint64_t undone;            /* effects: see WISP_UNDONE */
+    int field_count;            /* the first that were wrong */
+    wisp_predict_field fields[WISP_PREDICT_FIELDS];
+} wisp_predict_stats;
+
+#ifndef WISP_NO_STATE
+/* For a sound, a spark or a message of a tick that may run again: true once for
+   each tick and number (of yours), however often the tick runs. false when it
+   comes again. */
+WISP_API bool wisp_first_time(wisp *w, uint32_t effect);
+WISP_API void wisp_stats_predict(const wisp *w, wisp_predict_stats *out);
+#endif
+
+/* ===========================================================================
  * MARK: >>tick
  * Steps of equal length, for what moves: a handler runs once for each, and both
  * ends number them alike.
@@ -2483,7 +2529,11 @@ WISP_API void wisp_stats_input(const wisp *w, wisp_player player,
 
 /* Connects a handler that runs for every tick, inside wisp_update, oldest tick
    first, after the messages that have come. event->tick is its number,
-   event->step the seconds from one tick to the next. The rate is
+   event->step the seconds from one tick to the next. On an end that predicts
+   objects a tick may run again, for these alone (event->replay), with the
+   server's state: what it does beside editing objects is to be asked of
+   wisp_first_time, and an object without that prediction cannot be edited then.
+   The rate is
    desc.tick_rate; an endpoint that has joined another with ticks
    (WISP_SERVER), and has no objects of its own, takes over its rate and its
    numbers: they jump then, and when they are more than 10 off, as after a
@@ -3181,6 +3231,8 @@ typedef struct wisp_desc {
     const void *info;           /* the answer to wisp_query of anybody; copied;
                                    NULL: none is given */
     int         info_bytes;     /* up to 512, and to link.mtu - 20 */
+    double      correction;     /* seconds in which WISP_SMOOTH halves an error
+                                   of prediction; 0 = 0.1 */
     double      tick_rate;      /* ticks per second, 0.1..1000; 0 = none, or
                                    the server's once joined (wisp_on_tick) */
     const wisp_cipher *cipher;  /* for sealed sessions; NULL: none. Copied, as
@@ -5228,9 +5280,9 @@ typedef struct wisp__events {
 enum { WISP__ON_JOINED, WISP__ON_LEFT, WISP__ON_ERROR, WISP__ON_BUDGET, WISP__ON_MOVED,
        WISP__ON_TICK, WISP__ON_ROLLBACK, WISP__ON_OPERATION = WISP__ON_ROLLBACK };
 
-/* The events of rollback, the sampling of inputs, and transactions share a remote: they take less
-   of each peer. */
-enum { WISP__ON_DESYNC = 1, WISP__ON_STALLED, WISP__ON_RESUMED, WISP__ON_SAMPLE };
+/* The events of rollback and prediction, the sampling of inputs, and transactions share a remote:
+   they take less of each peer. */
+enum { WISP__ON_DESYNC = 1, WISP__ON_STALLED, WISP__ON_RESUMED, WISP__ON_UNDONE, WISP__ON_SAMPLE };
 
 enum { WISP__TO_PEER, WISP__TO_ALL, WISP__TO_GROUP, WISP__TO_VIEWERS, WISP__TO_NEAR, WISP__TO_LIST,
        WISP__TO_EXCEPT };
@@ -5414,6 +5466,9 @@ typedef struct wisp__message_frame {
 
 /* --- tick --- */
 
+/* All is here, whatever packets are missing. */
+enum { WISP__TICK_COMPLETE = 256 };
+
 enum { WISP__CLOCK_ASKS = 16, WISP__CLOCK_SAMPLES = 48, WISP__HEARD = 32 };
 
 /* Intervals by which a class is drawn behind; how much faster or slower than time it may go. */
@@ -5440,6 +5495,8 @@ typedef struct wisp__clock {
     double late, jitter_late;  /* ticks by which they are behind the server's; differ in it */
     double spacing;      /* ticks from one packet with a newer tick to the next */
     int64_t confirmed;   /* the newest tick of which all is here */
+    int64_t settled;     /* the same of the objects that are predicted here */
+    float correction;    /* seconds: desc.correction */
     uint16_t count;      /* of answers */
     uint16_t player;     /* that this end is at the server */
     uint8_t ask;         /* id of the last question */
@@ -5586,6 +5643,28 @@ typedef struct wisp__owned {
     bool sure : 1;             /* heard, of this turn: nobody else's state may reach the owner */
 } wisp__owned;
 
+/* What was predicted of an object at the end of a tick, and of the tick before. */
+typedef struct wisp__guessed {
+    wisp__encoded *row, *before;   /* with all fields; NULL: nothing */
+    int64_t tick;
+    bool jumps;                /* it is not on the way from `before` */
+} wisp__guessed;
+
+/* What is predicted of an object, of which a server decides. */
+typedef struct wisp__ahead {
+    struct wisp__ahead *previous, *next;   /* of all */
+    struct wisp__object *object;
+    wisp__guessed now, was;    /* was: before its ticks ran again */
+    wisp__encoded *seen, *right;   /* as it was drawn when an error was found, and as it should
+                                      have been; NULL: there is no error */
+    wisp__encoded *told;       /* the last row that its handlers were told of; or NULL */
+    double erred;              /* time of that error */
+    uint32_t checked;          /* number of the check that it was last compared in */
+    int calls;                 /* changes of it in the scopes of calls */
+    bool leaps;                /* it is teleported with its next row */
+    bool leapt;                /* it was, in the ticks that run again */
+} wisp__ahead;
+
 /* An object, and behind it its struct, and then what its audiences are shown. */
 typedef struct wisp__object {
     uint32_t id;     /* generation:16 index:16; while it has none yet: alias:16 ones:16 */
@@ -5604,6 +5683,7 @@ typedef struct wisp__object {
     struct wisp__note *notes;  /* what peers know of it */
     wisp__described *described;    /* told: of its rows */
     wisp__owned *owned;        /* NULL: no owner has told of it */
+    wisp__ahead *ahead;        /* told: NULL: nothing is predicted of it */
     wisp__kept_rows kept;      /* those of the last ticks */
     uint32_t since;            /* ours: the tick in which it began to move as it does; told: the
                                   newest for which its row is known to hold */
@@ -5671,6 +5751,10 @@ typedef struct wisp__note {
     bool open : 1;             /* and the newest row: no */
     bool rested : 1;           /* the base went with a later tick than its own */
     bool provisional : 1;      /* the server has not told the number of the object */
+    bool foreseen : 1;         /* the peer predicts the object */
+    bool listed : 1;           /* in the list of those whose newest row it is not known to have */
+    bool cut : 1;              /* the newest row goes in parts */
+    uint16_t packet;           /* that it was last in: the low bits */
 } wisp__note;
 
 typedef struct wisp__due {
@@ -5699,6 +5783,11 @@ typedef struct wisp__audience {
     bool ended;                /* the session has, while interest was settled */
     struct wisp__relay *relays;  /* players whose inputs it is sent (input) */
     int relay_room, relay_count;
+    bool blind;                /* there was no memory for the list */
+    int foreseen;              /* notes of objects that the peer predicts, .. */
+    uint16_t *ahead;           /* .. and the indices of those that are open, and some more */
+    int ahead_room, ahead_count;
+    uint32_t ticked;           /* the last tick that the peer was told of */
     uint32_t refusals[WISP__REFUSALS];  /* that it is to be told of (REFUSED) */
     int refusal_count;
     wisp__spawns *spawns;      /* NULL: it has asked for none */
@@ -5778,11 +5867,34 @@ typedef struct wisp__scope {
     void *user;                /* of it */
 } wisp__scope;
 
+enum { WISP__EFFECTS = 4096 };
+
+/* Something that is to be heard or seen once, of a tick. */
+typedef struct wisp__effect {
+    int64_t tick;
+    uint32_t number;
+    bool again;                /* the tick that runs has asked for it too */
+} wisp__effect;
+
+/* What prediction tells of itself, and the effects of ticks that may run again. */
+typedef struct wisp__foresight {
+    wisp_predict_stats stats;
+    wisp__effect *effects;     /* by tick */
+    int effect_room, effect_count;
+} wisp__foresight;
+
 typedef struct wisp__journal {
     wisp__scope *oldest, *newest, *open;
     int64_t bytes;             /* of all entries */
     int count;                 /* of scopes */
     uint32_t number;           /* of the last scope */
+    wisp__ahead *ahead;        /* all objects of which something is predicted */
+    int64_t confirmed;         /* the tick that they were last compared for */
+    uint32_t checks;           /* how often they were */
+    bool predicts;             /* there are classes that are predicted */
+    bool stale;                /* all is to run again, whatever is confirmed */
+    bool again;                /* ticks run again */
+    wisp__foresight *foresight;    /* figures, and effects of ticks; NULL: none yet */
 } wisp__journal;
 
 typedef struct wisp__objects {
@@ -5821,6 +5933,7 @@ typedef struct wisp__objects {
     uint32_t all_of;           /* low bits of the newest tick of which all states are there */
     uint32_t state_tick;       /* the last STATE: its tick, and the packets that it takes */
     uint64_t state_from, state_to;
+    uint64_t unread;           /* number of the last packet of which a state was not taken */
     wisp__property *told, *told_last;  /* whose watchers are to run */
     uint32_t updates;
     wisp__arena views;         /* values for wisp_get, until the update ends */
@@ -5925,6 +6038,7 @@ typedef struct wisp__reading {
     bool challenged;          /* the packet has had one challenge, which was answered */
     bool has_tick, has_input, has_inputs;
     bool complete;            /* no newer state than what is here and in it */
+    bool settled;             /* the same of what is predicted here */
     int64_t tick;             /* the sender's, if it has told */
     wisp__inbound previous;   /* if there is one */
 } wisp__reading;
@@ -24942,7 +25056,8 @@ static wisp__connection *wisp__handler_add(wisp *w, wisp_handler fn, void *user)
 }
 
 static wisp_connection wisp__connect(wisp *w, wisp_target target, wisp__connection *c, bool once) {
-    static const char *const kinds[] = { "", WISP_DESYNC, WISP_STALLED, WISP_RESUMED };
+    static const char *const kinds[] = { "", WISP_DESYNC, WISP_STALLED, WISP_RESUMED,
+                                         WISP_UNDONE };
     wisp_connection handle = { 0 };
     wisp__remote *remote;
     for (uint8_t i = 1; c && target.name && i < WISP__LENGTH(kinds); i++)
@@ -25896,12 +26011,17 @@ static void wisp__frame_put_repeat(wisp__writer *to, int count) {
 
 static int wisp__frame_get_repeat(wisp__reader *from) { return wisp__get_small(from) + 1; }
 
-/* TICK   tick:32 complete:1
+/* TICK   tick:32 complete:1 [no: settled:1 [packets:8]]
    The sender's tick that the objects of the packet are of; complete: all objects that are not in
-   the packet are as the receiver is known to have them. */
-static void wisp__frame_put_tick(wisp__writer *to, uint32_t tick, bool complete) {
+   the packet are as the receiver is known to have them; settled: those that it predicts are, if it
+   has got so many packets before this one. */
+static void wisp__frame_put_tick(wisp__writer *to, uint32_t tick, int packets) {
+    bool complete = packets == WISP__TICK_COMPLETE;
     wisp__frame_put(to, WISP__FRAME_TICK);
     wisp__put(to, tick | (uint64_t)complete << 32, 33);
+    if (complete) return;
+    wisp__put(to, packets >= 0, 1);
+    if (packets >= 0) wisp__put(to, (unsigned)packets, 8);
 }
 
 /* BOUND, UNKNOWN, RESYNC, READS, ASSEMBLED, LACKS   length(number)
@@ -27191,6 +27311,49 @@ static wisp__owned *wisp__owned_make(wisp *w, wisp__object *o) {
     return o->owned;
 }
 
+/* --- what is predicted --- */
+
+static void wisp__guessed_drop(wisp *w, wisp__guessed *g) {
+    wisp__encoded_release(w, g->row);
+    wisp__encoded_release(w, g->before);
+    memset(g, 0, sizeof *g);
+}
+
+static void wisp__ahead_calm(wisp *w, wisp__ahead *a) {
+    wisp__encoded_release(w, a->seen);
+    wisp__encoded_release(w, a->right);
+    a->seen = a->right = NULL;
+}
+
+static void wisp__ahead_drop(wisp *w, wisp__object *o) {
+    wisp__ahead *a = o->ahead;
+    if (!a) return;
+    wisp__guessed_drop(w, &a->now);
+    wisp__guessed_drop(w, &a->was);
+    wisp__ahead_calm(w, a);
+    wisp__encoded_release(w, a->told);
+    if (a->next) a->next->previous = a->previous;
+    *(a->previous ? &a->previous->next : &w->journal.ahead) = a->next;
+    wisp__chunk_give(&w->chunks, a, sizeof *a);
+    o->ahead = NULL;
+}
+
+/* NULL: no memory. */
+static wisp__ahead *wisp__ahead_make(wisp *w, wisp__object *o) {
+    wisp__ahead *a = o->ahead;
+    if (a) return a;
+    a = (wisp__ahead *)wisp__chunk_take(&w->chunks, sizeof *a);
+    if (!a) return NULL;
+    memset(a, 0, sizeof *a);
+    a->object = o;
+    a->told = o->row;
+    o->row->references++;
+    a->next = w->journal.ahead;
+    if (a->next) a->next->previous = a;
+    w->journal.ahead = o->ahead = a;
+    return a;
+}
+
 static size_t wisp__object_bytes(const wisp__class *c) {
     return sizeof(wisp__object) + (size_t)c->bytes + (size_t)c->forms * sizeof(wisp__shown);
 }
@@ -27255,6 +27418,7 @@ static void wisp__object_free(wisp *w, wisp__object *o) {
     wisp__past_forget(w, o);
     wisp__kept_free(w, &o->kept);
     wisp__owned_clear(w, o);
+    wisp__ahead_drop(w, o);
     wisp__encoded_release(w, o->row);
     wisp__encoded_release(w, o->once);
     wisp__wire_drop(w, &o->wire);
@@ -27302,6 +27466,14 @@ static bool wisp__object_decides(const wisp *w, const wisp__object *o) {
     bool owners = o->of->desc.authority && o->owner;
     if (o->from && o->of->property && o->of->property->claimed) return true;
     return o->from ? owners && wisp__object_mine(w, o) : !owners;
+}
+
+/* Does this end run the ticks of an object ahead of its server? */
+static bool wisp__object_predicts(const wisp *w, const wisp__object *o) {
+    int predict = o->of->desc.predict;
+    return predict && o->from && o->spawned && !o->dead && !o->hidden && !o->frozen &&
+           w->clock.following && !wisp__object_decides(w, o) &&
+           (predict == WISP_PREDICT_ALL || wisp__object_mine(w, o));
 }
 
 /* Makes the fields of a struct those of another, or zero (NULL), but for those with a flag. */
@@ -27499,6 +27671,7 @@ static wisp__class *wisp__class_new(wisp *w, const char *kind, const char *name,
     c->rate = desc->rate;
     c->number = ++w->objects.class_count;
     w->clock.wanted = true;
+    w->journal.predicts |= desc->predict != WISP_PREDICT_NONE;
     w->objects.classes[c->number - 1] = c;
     remote->of_class = c->number;
     return c;
@@ -27770,12 +27943,30 @@ static inline bool wisp__note_waits(const wisp__note *n) {
     return n->assets && n->assets != WISP__ASSETS_READY && !n->object->dead && !n->away;
 }
 
+/* Notes whether the peer predicts an object, and has yet to get its newest row. */
+static void wisp__note_foresee(wisp *w, wisp__audience *a, wisp__note *n) {
+    const wisp__object *o = n->object;
+    int predict = o->from || o->of->property ? WISP_PREDICT_NONE : o->of->desc.predict;
+    bool foreseen = predict == WISP_PREDICT_ALL || (predict && n->owns);
+    if (n->owns && o->of->desc.authority) foreseen = false;
+    a->foreseen += foreseen - n->foreseen;
+    n->foreseen = foreseen;
+    if (!foreseen || !n->open || n->listed) return;
+    if (wisp__grow(&w->base, WISP__ARRAY(a->ahead, a->ahead_room), a->ahead_count + 1, 1 << 17)) {
+        a->blind = true;
+        return;
+    }
+    a->ahead[a->ahead_count++] = n->index;
+    n->listed = true;
+}
+
 /* The object is due to be sent to the peer. */
 static void wisp__note_due(wisp *w, wisp__session *s, wisp__note *n) {
     wisp__audience *a = wisp__audience_of(w, s);
     if (wisp__note_waits(n)) return;
     a->open += !n->open;
     n->open = true;
+    wisp__note_foresee(w, a, n);
     if (n->due) return;
     if (wisp__grow(&w->base, WISP__ARRAY(a->due, a->due_room), a->due_count + 1, 1 << 20)) {
         w->objects.starved = true;
@@ -27837,6 +28028,7 @@ static void wisp__note_remove(wisp *w, wisp__session *s, wisp__note *n) {
     a->notes[at] = NULL;
     a->count--;
     a->open -= n->open;
+    a->foreseen -= n->foreseen;
     wisp__note_free(w, n);
     for (at = (at + 1) & (a->room - 1); a->notes[at]; at = (at + 1) & (a->room - 1)) {
         wisp__note *moved = a->notes[at];
@@ -28237,6 +28429,8 @@ static bool wisp__object_sent(wisp *w, wisp__session *s, wisp__note *n) {
     if (!wisp__kept_add(w, &n->flight, &sent, WISP__OBJECT_BACK + 1)) return false;
     n->sequence++;
     n->sent = wisp__milliseconds(w->base.time);
+    n->packet = (uint16_t)s->peer.flow.next;
+    n->cut = false;
     n->due = false;
     n->parted = n->away;
     if (w->base.reliable) wisp__sent_arrived(w, s, n, sent);
@@ -28385,9 +28579,46 @@ static uint32_t wisp__class_waits(const wisp *w, const wisp__class *c, int *olde
     return count;
 }
 
-/* The urgency of an object, in the unit of messages. What waits gains: by its weight. */
+/* Is a peer that predicts objects to be told of this tick, also if nothing of them has changed?
+   While it is heard of all, else four a second. */
+static bool wisp__tick_due(const wisp *w, const wisp__session *s, const wisp__audience *a) {
+    int64_t pause = wisp__ticks_of(w->clock.rate / 4) + 1;
+    return a && a->foreseen && a->ticked != (uint32_t)w->clock.tick &&
+           (w->base.time - s->peer.received_at < 0.25 || w->clock.tick % pause == 0);
+}
+
+/* A tick of this end has passed. */
+static void wisp__audiences_tick(wisp *w) {
+    for (wisp__peer *peer = w->peers.first; peer && w->journal.predicts; peer = peer->next) {
+        const wisp__session *s = (const wisp__session *)peer;
+        if (wisp__tick_due(w, s, wisp__audience_of(w, s))) wisp__peers_mark(w, peer);
+    }
+}
+
+/* How many packets before the one of this number a peer has to get, so that it has the newest rows
+   of all objects that it predicts. -1: not all were sent. */
+static int wisp__ahead_packets(wisp *w, const wisp__session *s, uint64_t number) {
+    wisp__audience *a = wisp__audience_of(w, s);
+    int most = a->blind || !a->foreseen ? -1 : 0;
+    for (int i = 0; i < a->ahead_count; i++) {
+        wisp__note *n = wisp__note_of(w, s, a->ahead[i]);
+        if (n && n->open && n->foreseen) {
+            int before = (uint16_t)(number - n->packet);
+            bool known = most >= 0 && before < 256 && !n->cut && wisp__note_flies(n);
+            most = known ? wisp__max_int(most, before) : -1;
+            continue;
+        }
+        if (n) n->listed = false;
+        a->ahead[i--] = a->ahead[--a->ahead_count];
+    }
+    return most;
+}
+
+/* The urgency of an object, in the unit of messages. What waits gains: by its weight. What the peer
+   predicts goes before all. */
 static uint32_t wisp__note_urgency(const wisp *w, const wisp__note *n) {
     uint32_t time = n->since, priority = (uint32_t)n->object->of->priority;
+    if (n->foreseen) return time - (1u << 29) + priority * WISP__LEVEL_MS;
     if (n->weight != 1) {
         uint32_t from = wisp__milliseconds(w->base.time) + WISP__LEVEL_MS;
         double gained = (double)(from - time) * (double)n->weight;
@@ -28449,6 +28680,10 @@ static inline void wisp__refusal_add(wisp *w, wisp__session *s, uint32_t refusal
     (void)w, (void)s, (void)refusal;
 }
 static inline void wisp__objects_order(wisp *w, wisp__session *s) { (void)w, (void)s; }
+static inline void wisp__audiences_tick(wisp *w) { (void)w; }
+static inline bool wisp__tick_due(const wisp *w, const wisp__session *s, const wisp__audience *a) {
+    return (void)w, (void)s, (void)a, false;
+}
 static inline void wisp__object_outcome(wisp *w, wisp__session *s, uint32_t number, bool arrived) {
     (void)w, (void)s, (void)number, (void)arrived;
 }
@@ -29045,6 +29280,7 @@ static void wisp__audience_free(wisp *w, int place) {
     wisp__free(&w->base, a->notes, (size_t)a->room * sizeof *a->notes);
     wisp__array_free(&w->base, WISP__ARRAY(a->due, a->due_room));
     wisp__array_free(&w->base, WISP__ARRAY(a->relays, a->relay_room));
+    wisp__array_free(&w->base, WISP__ARRAY(a->ahead, a->ahead_room));
     wisp__free(&w->base, a, sizeof *a);
     w->objects.audiences[place] = NULL;
 }
@@ -29361,8 +29597,8 @@ static void wisp__property_take(wisp *w, wisp__property *p, wisp__encoded *row) 
     p->news = true;
 }
 
-/* Makes the row of an object's struct, and the struct that of the row. */
-static wisp_result wisp__object_row(wisp *w, wisp__object *o, wisp__encoded **row) {
+/* Makes the row of a struct of an object, and the struct that of the row. */
+static wisp_result wisp__object_row(wisp *w, wisp__object *o, void *image, wisp__encoded **row) {
     wisp__message_codec *c = &w->content;
     const wisp__program *program = wisp__class_program(w, o->of);
     wisp__unpacker u = wisp__codec_unpacker(c, &c->scratch, NULL, c->base->limits.message_values);
@@ -29371,13 +29607,13 @@ static wisp_result wisp__object_row(wisp *w, wisp__object *o, wisp__encoded **ro
     *row = program == &wisp__any ? o->of->property->row : NULL;
     if (*row) (*row)->references++;
     if (*row) return WISP_OK;
-    result = wisp__row_load(&u, program, wisp__object_image(o), &made);
+    result = wisp__row_load(&u, program, image, &made);
     if (!result && made.bits > 8 * (int64_t)WISP__ROW_BYTES) result = WISP_E_TOO_BIG;
     if (!result) *row = wisp__encoded_row(w, &made);
     if (!result && !*row) result = WISP_E_MEMORY;
     if (*row) (*row)->bits = made.bits;
     if (*row) (*row)->values = WISP__FORM_ALL + 1;
-    if (*row) result = wisp__row_store(&u, program, made, wisp__object_image(o));
+    if (*row) result = wisp__row_store(&u, program, made, image);
     wisp__arena_reset(&c->scratch);
     return result;
 }
@@ -29415,6 +29651,7 @@ static void wisp__object_give(wisp *w, wisp__object *o, uint16_t owner) {
         bool owns = s && wisp__session_player(w, s) == owner, other = owns != n->owns;
         n->described = n->mute = false;
         n->owns = owns;
+        if (s && wisp__audience_of(w, s)) wisp__note_foresee(w, wisp__audience_of(w, s), n);
         if (other && o->of->forms == 2 && s && wisp__audience_of(w, s))
             wisp__note_again(w, s, n);                                 /* it gets another form */
     }
@@ -29479,17 +29716,22 @@ static wisp__change *wisp__journal_add(wisp *w, int kind, wisp__encoded *row) {
     return e;
 }
 
+/* Is a row that was told of an object in our form, with all fields? */
+static bool wisp__object_full(const wisp *w, const wisp__object *o) {
+    return !o->from || o->made || (!o->of->forms && o->described &&
+                                   o->described->program == wisp__class_program(w, o->of));
+}
+
 /* The row of an object's struct as it is now, with all fields and a reference. */
 static wisp_result wisp__object_now(wisp *w, wisp__object *o, wisp__encoded **row) {
-    bool full = !o->from || o->made ||
-                (!o->of->forms && o->described &&
-                 o->described->program == wisp__class_program(w, o->of));
-    wisp_result why = WISP_OK;
-    if (full && !o->edited && !o->predicted) why = WISP_E_INVALID;
-    else why = wisp__object_row(w, o, row);
-    if (why != WISP_E_INVALID || !full) return why;
-    *row = o->row;                         /* also where an edit is to be taken back */
-    o->row->references++;
+    wisp__encoded *known = o->ahead ? o->ahead->now.row : NULL;
+    wisp_result why = WISP_E_INVALID;
+    if (!known && wisp__object_full(w, o) && (!o->predicted || o->edited)) known = o->row;
+    if (!known || o->edited) why = wisp__object_row(w, o, wisp__object_image(o), row);
+    if (why != WISP_E_INVALID || !known) return why;
+    wisp__encoded_release(w, *row);
+    *row = known;                          /* also where an edit is to be taken back */
+    known->references++;
     return WISP_OK;
 }
 
@@ -29498,9 +29740,11 @@ static wisp_result wisp__object_now(wisp *w, wisp__object *o, wisp__encoded **ro
 static bool wisp__journal_note_object(wisp *w, wisp__object *o, int kind) {
     wisp__journal *j = &w->journal;
     wisp__encoded *row = NULL;
+    bool ahead = o->from && !wisp__object_decides(w, o);
     wisp__change *e;
     if (!j->open || (kind == WISP__CHANGE_EDIT && o->noted == j->open->number)) return true;
-    if (kind == WISP__CHANGE_EDIT && wisp__object_now(w, o, &row)) {
+    if (kind == WISP__CHANGE_EDIT &&
+        ((ahead && !wisp__ahead_make(w, o)) || wisp__object_now(w, o, &row))) {
         wisp__encoded_release(w, row);
         w->why = wisp__no_more_memory(w);
         return false;
@@ -29509,6 +29753,7 @@ static bool wisp__journal_note_object(wisp *w, wisp__object *o, int kind) {
     if (!e) return false;
     e->object = o->id;
     e->owner = o->owner;
+    if (ahead && kind == WISP__CHANGE_EDIT && j->open->kind == WISP__SCOPE_CALL) o->ahead->calls++;
     if (kind == WISP__CHANGE_EDIT || kind == WISP__CHANGE_SPAWN) o->noted = j->open->number;
     return true;
 }
@@ -29545,6 +29790,14 @@ static bool wisp__object_part(wisp *w, wisp__object *o) {
     return true;
 }
 
+/* The newest row that is predicted of an object. */
+static void wisp__object_foretell(wisp *w, wisp__object *o, wisp__encoded *row) {
+    row->references++;
+    wisp__guessed_drop(w, &o->ahead->now);
+    o->ahead->now.row = row;
+    o->ahead->now.tick = w->clock.tick;
+}
+
 static void wisp__change_put_property(wisp *w, const wisp__change *e) {
     wisp__property *p = (wisp__property *)e->user;
     wisp__object *o = wisp__object_get(w, p->object);
@@ -29574,9 +29827,12 @@ static void wisp__change_put_back(wisp *w, const wisp__change *e) {
         wisp__object_die(w, o);
     } else if (e->kind == WISP__CHANGE_GIVE) {
         wisp__object_give(w, o, e->owner);
-    } else {
+    } else if (!o->from || wisp__object_decides(w, o)) {
         wisp__object_struct_of(w, o, e->row, true, wisp__object_image(o));
         wisp__object_touch(w, o);
+    } else if (o->ahead && !w->journal.again) {        /* else it is put to what was told */
+        wisp__object_foretell(w, o, e->row);
+        wisp__object_struct_of(w, o, e->row, true, wisp__object_image(o));
     }
 }
 
@@ -29616,6 +29872,9 @@ static void wisp__scope_clear(wisp *w, wisp__scope *s, bool back) {
         wisp__change *e = s->last;
         wisp__object *o = wisp__object_named(w, e->object);
         s->last = e->before;
+        if (s->kind == WISP__SCOPE_CALL && e->kind == WISP__CHANGE_EDIT && o &&
+            o->id == e->object && o->ahead)
+            o->ahead->calls--;
         if (back) wisp__change_put_back(w, e);
         else if (e->kind == WISP__CHANGE_DESPAWN && o && o->held) {
             o->of->count++;
@@ -29646,7 +29905,7 @@ static void wisp__scope_undo(wisp *w, wisp__scope *s) { wisp__scope_end(w, s, tr
 static void wisp__scope_keep(wisp *w, wisp__scope *s) { wisp__scope_end(w, s, false); }
 
 /* Puts back what was changed in a scope, which stays in the line to run again. */
-WISP__UNUSED static void wisp__scope_rewind(wisp *w, wisp__scope *s) {
+static void wisp__scope_rewind(wisp *w, wisp__scope *s) {
     wisp__scope_close(w, s);
     wisp__scope_clear(w, s, true);
     if (!++w->journal.number) w->journal.number = 1;
@@ -29654,6 +29913,10 @@ WISP__UNUSED static void wisp__scope_rewind(wisp *w, wisp__scope *s) {
 }
 
 static void wisp__journal_free(wisp *w) {
+    wisp__foresight *f = w->journal.foresight;
+    if (f) wisp__array_free(&w->base, WISP__ARRAY(f->effects, f->effect_room));
+    wisp__free(&w->base, f, sizeof *f);
+    w->journal.foresight = NULL;
     while (w->journal.newest) wisp__scope_keep(w, w->journal.newest);
 }
 
@@ -29690,7 +29953,9 @@ static void wisp__object_refuse(wisp *w, wisp__object *o, const wisp__program *p
     snprintf(text, sizeof text, "object %lu: %s", (unsigned long)o->id,
              w->registry.text[0] ? w->registry.text : wisp_result_text(why));
     wisp__error(w, NULL, w->registry.remotes[o->of->remote], why, text);
-    if (o->row) wisp__object_struct_of(w, o, o->row, o->made, wisp__object_image(o));
+    if (o->ahead && o->ahead->now.row)
+        wisp__object_struct_of(w, o, o->ahead->now.row, true, wisp__object_image(o));
+    else if (o->row) wisp__object_struct_of(w, o, o->row, o->made, wisp__object_image(o));
 }
 
 /* The audiences of an object are shown theirs of a row with all fields, where they differ. false:
@@ -29798,14 +30063,34 @@ static void wisp__owner_commit(wisp *w, wisp__object *o, bool changed) {
     if (o->owned) o->owned->asked = false;
 }
 
+/* The tick ends with another row of an object that is predicted, over its reference. */
+static void wisp__object_foresee(wisp *w, wisp__object *o, wisp__encoded *row) {
+    wisp__ahead *a = o->ahead;
+    wisp__guessed *g = &a->now;
+    bool first = g->tick != w->clock.tick;
+    wisp__encoded_release(w, first ? g->before : g->row);
+    if (first) g->before = g->row;
+    g->row = row;
+    g->jumps = a->leaps || (!first && g->jumps);
+    g->tick = w->clock.tick;
+    a->leapt |= a->leaps;
+    a->leaps = false;
+    o->predicted = false;
+    wisp__object_place_itself(w, o);
+}
+
 /* Commits an edit: everybody who knows the object is to get the new row, if it differs. */
 static void wisp__object_commit(wisp *w, wisp__object *o) {
     wisp__encoded *row;
     const wisp__encoded *before = o->row ? wisp__owner_row(w, o) : NULL;
-    wisp_result why = wisp__object_row(w, o, &row);
+    wisp_result why = wisp__object_row(w, o, wisp__object_image(o), &row);
     bool decides = wisp__object_decides(w, o), guess = o->from && !decides;
     bool same = !why && (guess || (o->row && o->made && wisp__encoded_same(o->row, row)));
     o->edited = false;
+    if (!why && guess && o->ahead) {
+        wisp__object_foresee(w, o, row);
+        return;
+    }
     if (!why && !same && ((o->from && !wisp__owned_make(w, o)) || !wisp__object_renew(w, o, row)))
         why = WISP_E_MEMORY;
     if (why || same) wisp__encoded_release(w, row);
@@ -29997,7 +30282,7 @@ static wisp__object *wisp__object_begin(wisp *w, wisp__class *c, uint16_t owner,
 
 /* Makes the first row of an object of its struct. */
 static wisp_result wisp__object_appear(wisp *w, wisp__object *o) {
-    wisp_result why = wisp__object_row(w, o, &o->row);
+    wisp_result why = wisp__object_row(w, o, wisp__object_image(o), &o->row);
     if (!why && !wisp__object_renew(w, o, o->row)) why = WISP_E_MEMORY;
     if (why) {
         wisp__encoded_release(w, o->row);
@@ -30056,11 +30341,19 @@ wisp_result wisp_despawn(wisp *w, wisp_object handle) {
     return why || wisp__object_part(w, o) ? why : w->why;
 }
 
+/* May this end edit an object, be it as a prediction? In a call that is optimistic any one. */
+static bool wisp__object_may(const wisp *w, const wisp__object *o) {
+    const wisp__scope *open = w->journal.open;
+    if (!o->from) return true;
+    return o->spawned && !o->hidden && (wisp__object_mine(w, o) || wisp__object_predicts(w, o) ||
+                                        (open && open->kind == WISP__SCOPE_CALL));
+}
+
 void *wisp_object_edit(wisp *w, wisp_object handle) {
     wisp__object *o = wisp__object_get(w, handle);
     if (!o && w) wisp__explain(w, WISP_E_STALE, "object %lu is not there any more",
                                (unsigned long)handle.id);
-    else if (o && o->from && (!wisp__object_mine(w, o) || !o->spawned || o->hidden))
+    else if (o && (!wisp__object_may(w, o) || (w->journal.again && !wisp__object_predicts(w, o))))
         wisp__explain(w, WISP_E_UNSUPPORTED, "object %lu is of player %d: its owner and the server "
                       "edit it", (unsigned long)handle.id, o->owner);
     else if (o) w->why = WISP_OK;
@@ -30781,8 +31074,15 @@ static void wisp__object_end(wisp *w, wisp__object *o) {
     wisp__object_news(w, o, WISP__OBJECT_DESPAWNED);
 }
 
+/* Something in the packet is not taken. */
+static void wisp__reading_lacks(wisp__reading *r) {
+    r->complete = r->settled = false;
+    r->w->objects.unread = r->number;
+}
+
 /* Nothing more of the packet's objects can be read: their sender is asked for all. */
 static void wisp__objects_unread(wisp__reading *r) {
+    wisp__reading_lacks(r);
     if (!r->from.failed) wisp__object_lacks(r->w, r->s, WISP__OBJECT_ALL);
     r->from.at = r->from.end;
 }
@@ -30841,7 +31141,7 @@ static wisp__object *wisp__object_told(wisp__reading *r, const wisp__object_head
     full = w->objects.count >= w->base.limits.objects;
     o = full ? NULL : wisp__object_new(w, c, id);
     if (!o) {
-        r->complete = false;
+        wisp__reading_lacks(r);
         wisp__error(w, r->s, w->registry.remotes[c->remote], full ? WISP_E_LIMIT : WISP_E_MEMORY,
                     full ? "more objects than limits.objects" : "no memory for an object");
         if (!full) wisp__object_lacks(w, r->s, (int)(id & WISP__OBJECT_INDEX));
@@ -31096,7 +31396,7 @@ static void wisp__object_got(wisp__reading *r, wisp__object *o, wisp__kept_row *
         return;
     }
     if (!got->row) {
-        r->complete = false;
+        wisp__reading_lacks(r);
         wisp__object_lacks(w, r->s, (int)(o->id & WISP__OBJECT_INDEX));
         return;
     }
@@ -31388,8 +31688,9 @@ static void wisp__object_tell_tags(wisp *w, const wisp__object *o, wisp_event *e
     }
 }
 
-/* Runs a handler of a class. `before`: the struct before, or NULL. */
-static void wisp__object_tell(wisp *w, wisp__object *o, unsigned what, const void *before) {
+/* Runs a handler of a class. `state`: the struct; `before`: that before, or NULL. */
+static void wisp__object_tell(wisp *w, wisp__object *o, unsigned what, void *state,
+                              const void *before) {
     const wisp_class_desc *desc = &o->of->desc;
     wisp__remote *remote = w->registry.remotes[o->of->remote];
     wisp_event event;
@@ -31397,7 +31698,7 @@ static void wisp__object_tell(wisp *w, wisp__object *o, unsigned what, const voi
     wisp__event_begin(w, &event, o->from ? wisp_server() : wisp_peer_of(w, owner), remote);
     event.name = remote->name + strlen(wisp__name_kind(remote->name));
     event.object = wisp__object_handle(o);
-    if (o->of->bytes) event.state = wisp__object_image(o);
+    if (o->of->bytes) event.state = state;
     event.before = before;
     event.result = o->refused;
     event.tick = o->from ? o->tick : w->clock.tick;
@@ -31417,32 +31718,45 @@ static void wisp__object_tell(wisp *w, wisp__object *o, unsigned what, const voi
     wisp__events_sweep(w);
 }
 
-/* Makes the struct here of the newest row. `before`: gets a copy of the struct before. */
-static bool wisp__object_take(wisp *w, wisp__object *o, void **before) {
+/* Makes the struct here of the newest row. Of a predicted object it stays: both[1] is told, which
+   is else the struct here; both[0]: that before. */
+static bool wisp__object_take(wisp *w, wisp__object *o, void **both) {
     wisp__message_codec *c = &w->content;
     wisp__remote *remote = w->registry.remotes[o->of->remote];
     wisp__reader none = wisp__reader_on(NULL, 0);
     wisp__unpacker u = wisp__codec_received(c, &none);
     size_t bytes = (size_t)o->of->bytes;
     wisp_result result = WISP_E_MEMORY;
-    uint8_t *both;
+    uint8_t *copies;
+    both[1] = wisp__object_image(o);
     if (!o->described) return true;        /* it has no struct */
+    if (o->ahead && !o->ahead->calls && !wisp__object_predicts(w, o)) wisp__ahead_drop(w, o);
     wisp__codec_turn(c);
     u.shape = &none;
-    both = (uint8_t *)wisp__codec_take(c, 2 * bytes);
-    if (both) {
-        memcpy(both, wisp__object_image(o), bytes);
-        memcpy(both + bytes, both, bytes);
-        result = wisp__object_struct(w, o, &u, o->described, o->row, both + bytes);
+    copies = (uint8_t *)wisp__codec_take(c, 2 * bytes);
+    if (copies) {
+        memcpy(copies, both[1], bytes);
+        memcpy(copies + bytes, copies, bytes);
+        result = wisp__object_struct(w, o, &u, o->described, o->row, copies + bytes);
     }
+    if (!result && o->ahead)
+        result = wisp__object_struct(w, o, &u, o->described, o->ahead->told, copies);
     if (result) {
         wisp__error(w, NULL, remote, result, w->registry.text[0] ? w->registry.text
                                                                  : wisp_result_text(result));
         return false;
     }
-    memcpy(wisp__object_image(o), both + bytes, bytes);
-    *before = both;
+    both[0] = copies;
     o->predicted = false;
+    if (!o->ahead) {
+        memcpy(both[1], copies + bytes, bytes);
+        return true;
+    }
+    both[1] = copies + bytes;
+    w->journal.stale |= o->ahead->calls > 0;
+    wisp__encoded_release(w, o->ahead->told);
+    o->ahead->told = o->row;
+    o->row->references++;
     return true;
 }
 
@@ -31532,7 +31846,7 @@ static void wisp__object_judge(wisp *w, wisp__object *o) {
         wisp__object_touch(w, o);
     }
     wisp__object_tell(w, o, spawns ? WISP__OBJECT_SPAWNED : WISP__OBJECT_CHANGED,
-                      spawns ? NULL : states);
+                      wisp__object_image(o), spawns ? NULL : states);
 }
 
 /* Runs the handlers of all objects that a packet has changed. */
@@ -31540,7 +31854,7 @@ static void wisp__objects_tell(wisp *w) {
     while (w->objects.news && !w->destroyed) {
         wisp__object *o = w->objects.news;
         unsigned news = o->news;
-        void *before = NULL;
+        void *both[2] = { NULL, wisp__object_image(o) };
         bool taken, spawned, ends;
         w->objects.news = o->next_news;
         o->news = 0;
@@ -31548,7 +31862,7 @@ static void wisp__objects_tell(wisp *w) {
         o->missed = o->assets == WISP__ASSETS_WAIT;
         if (o->missed && !o->dead) continue;
         taken = o->from && (!o->dead || !o->spawned) && o->row &&
-                (o->made || wisp__object_take(w, o, &before));
+                (o->made || wisp__object_take(w, o, both));
         spawned = o->spawned && !(news & WISP__OBJECT_SPAWNED);
         ends = o->dead && !o->ended;
         if (o->of->property && (taken || o->dead)) wisp__property_told(w, o);
@@ -31556,10 +31870,11 @@ static void wisp__objects_tell(wisp *w) {
         if (o->hidden || !o->spawned) continue;
         if (taken && (!spawned || news & WISP__OBJECT_CHANGED))
             wisp__object_tell(w, o, spawned ? WISP__OBJECT_CHANGED : WISP__OBJECT_SPAWNED,
-                              spawned ? before : NULL);
+                              both[1], spawned ? both[0] : NULL);
         if (!ends || o->hidden) continue;
         o->ended = true;
-        wisp__object_tell(w, o, WISP__OBJECT_DESPAWNED, wisp__object_image(o));
+        wisp__object_tell(w, o, WISP__OBJECT_DESPAWNED, wisp__object_image(o),
+                          wisp__object_image(o));
     }
 }
 
@@ -31577,7 +31892,7 @@ static void wisp__claims_confirmed(wisp *w) {
     for (wisp__object *o = w->objects.claims, *next; o; o = next) {
         next = o->next_look;
         if (!o->of->desc.authority &&
-            wisp__distance(o->spawn_tick, (uint32_t)w->clock.confirmed) <= 0)
+            wisp__distance(o->spawn_tick, (uint32_t)w->clock.settled) <= 0)
             wisp__claim_refuse(w, o, WISP_E_STALE);
     }
 }
@@ -31597,10 +31912,13 @@ static void wisp__on_objects(wisp__reading *r) {
     while (good && !r->from.failed && all.count-- > 0)
         good = server ? wisp__on_object(r, &h, &all) : wisp__on_owners_object(r, &h, &all);
     r->has_previous = false;
-    if (good && r->complete && r->w->objects.server == r->s && !r->from.failed &&
-        r->tick > r->w->clock.confirmed) {
-        r->w->clock.confirmed = r->tick;
-        wisp__claims_confirmed(r->w);
+    if (good && r->w->objects.server == r->s && !r->from.failed) {
+        wisp__clock *c = &r->w->clock;
+        if (r->complete && r->tick > c->confirmed) c->confirmed = r->tick;
+        if (r->settled && r->tick > c->settled) {
+            c->settled = r->tick;
+            wisp__claims_confirmed(r->w);
+        }
     }
     wisp__objects_tell(r->w);
     wisp__properties_run(r->w);
@@ -31727,6 +32045,7 @@ typedef struct wisp__blend {
     const uint8_t *a, *b;
     uint8_t *out;
     double by;
+    bool adds;                 /* the way from `a` to `b` is added to what is there */
 } wisp__blend;
 
 static double wisp__blend_load(const uint8_t *at, int bytes) {
@@ -31757,6 +32076,7 @@ static void wisp__blend_number(const wisp__blend *x, const wisp__op *op, size_t 
     double a = wisp__blend_load(x->a + at, bytes), b = wisp__blend_load(x->b + at, bytes);
     double v = a + (b - a) * x->by;
     if (op->of_field & WISP_FLAG_ANGLE) v = wisp__blend_angle(a, b, x->by);
+    if (x->adds) v += wisp__blend_load(x->out + at, bytes) - a;
     if (op->code == WISP__OP_QUANTIZED) v = wisp__clamp(v, op->low, op->high);
     wisp__blend_store(x->out + at, bytes, v);
 }
@@ -31767,12 +32087,14 @@ static void wisp__blend_int(const wisp__blend *x, const wisp__op *op, size_t at)
     int64_t a = wisp__load_int(x->a + at, op->bytes, is_signed);
     int64_t b = wisp__load_int(x->b + at, op->bytes, is_signed);
     double moved = ((double)b - (double)a) * x->by;
+    if (x->adds) return;
     if (op->flags & WISP__OP_PLAIN || x->by > 1 || !wisp__is_within(moved, -1e15, 1e15)) return;
     a += (int64_t)(moved + (moved < 0 ? -0.5 : 0.5));
     wisp__store_int(x->out + at, op->bytes, (uint64_t)a);
 }
 
 static void wisp__blend_color(const wisp__blend *x, const wisp__op *op, size_t at) {
+    if (x->adds) return;
     for (size_t i = at; i < at + 4 && op->bytes == 4; i++)
         x->out[i] = (uint8_t)wisp__clamp(x->a[i] + (x->b[i] - x->a[i]) * x->by + 0.5, 0, 255);
     for (size_t i = at; i < at + 16 && op->bytes != 4; i += 4) {
@@ -31781,14 +32103,28 @@ static void wisp__blend_color(const wisp__blend *x, const wisp__op *op, size_t a
     }
 }
 
+/* The rotation by `r` (by: -1: back by it) and then by `l`. */
+static void wisp__blend_product(const double *l, const double *r, double by, double *out) {
+    out[0] = l[0] * r[3] + (l[3] * r[0] + l[1] * r[2] - l[2] * r[1]) * by;
+    out[1] = l[1] * r[3] + (l[3] * r[1] + l[2] * r[0] - l[0] * r[2]) * by;
+    out[2] = l[2] * r[3] + (l[3] * r[2] + l[0] * r[1] - l[1] * r[0]) * by;
+    out[3] = l[3] * r[3] - (l[0] * r[0] + l[1] * r[1] + l[2] * r[2]) * by;
+}
+
 /* A rotation, at even speed the short way: the arc is halved until it is as good as straight. */
 static void wisp__blend_rotation(const wisp__blend *x, size_t at) {
-    double a[4], b[4], middle[4], dot = 0, by = x->by, size = 0;
+    double a[4], b[4], middle[4], turn[4], dot = 0, by = x->by, size = 0;
     for (size_t i = 0; i < 4; i++) {
         a[i] = wisp__blend_load(x->a + at + 4 * i, 4);
         b[i] = wisp__blend_load(x->b + at + 4 * i, 4);
-        dot += a[i] * b[i];
+        middle[i] = wisp__blend_load(x->out + at + 4 * i, 4);
     }
+    if (x->adds) {
+        wisp__blend_product(b, a, -1, turn);
+        wisp__blend_product(turn, middle, 1, b);
+        memcpy(a, middle, sizeof a);
+    }
+    for (int i = 0; i < 4; i++) dot += a[i] * b[i];
     for (int i = 0; i < 4 && dot < 0; i++) b[i] = -b[i];
     if (dot < 0) dot = -dot;
     for (; by > 1; by--)
@@ -31883,6 +32219,21 @@ static bool wisp__moment_find(const wisp__object *o, double tick, double beyond,
     return true;
 }
 
+/* Adds a part of what two rows differ by to a struct. */
+static void wisp__view_add(wisp *w, const wisp__object *o, const wisp__moment *x, void *out) {
+    wisp__mark mark = wisp__codec_mark(&w->content);
+    wisp__supply supply = wisp__supply_of_arena(&w->base, &w->content.arena, NULL);
+    const wisp__program *program = wisp__class_program(w, o->of);
+    size_t bytes = (size_t)o->of->desc.schema->bytes;
+    uint8_t *a = (uint8_t *)wisp__supply_take(&supply, 2 * bytes);
+    wisp__blend blend = { program->ops, a, a + bytes, (uint8_t *)out, x->by, true };
+    if (a) memset(a, 0, 2 * bytes);
+    if (a && wisp__object_struct_of(w, o, x->from.row, true, a) &&
+        wisp__object_struct_of(w, o, x->to.row, true, a + bytes))
+        wisp__blend_ops(&blend, 0, program->count, 0);
+    wisp__codec_rewind(&w->content, &mark);
+}
+
 /* Fills a struct from two rows. No memory of the codec stays in use. */
 static bool wisp__moment_view(wisp *w, const wisp__object *o, const wisp__moment *x, void *out) {
     wisp__mark mark = wisp__codec_mark(&w->content);
@@ -31895,7 +32246,7 @@ static bool wisp__moment_view(wisp *w, const wisp__object *o, const wisp__moment
     if (other && other != out) memcpy(other, out, bytes);
     good = other && wisp__object_struct_of(w, o, x->from.row, x->from.made, ahead ? other : out);
     if (good && x->by > 0) {
-        wisp__blend blend = { program->ops, NULL, NULL, (uint8_t *)out, x->by };
+        wisp__blend blend = { program->ops, NULL, NULL, (uint8_t *)out, x->by, false };
         blend.a = (uint8_t *)(ahead ? other : out);
         blend.b = (uint8_t *)(ahead ? out : other);
         good = wisp__object_struct_of(w, o, x->to.row, x->to.made, ahead ? out : other);
@@ -31903,6 +32254,35 @@ static bool wisp__moment_view(wisp *w, const wisp__object *o, const wisp__moment
     }
     wisp__codec_rewind(&w->content, &mark);
     return good;
+}
+
+enum { WISP__ERROR_ENDS = 10 };        /* an error that was halved so often is none */
+
+/* How much is left of the error of a prediction: 2 to the power of -halves. */
+static double wisp__ahead_error(const wisp *w, const wisp__ahead *a) {
+    double halves = (w->base.time - a->erred) / (double)w->clock.correction, left = 1;
+    if (!a->seen || halves >= WISP__ERROR_ENDS) return 0;
+    for (; halves >= 1; halves--) left /= 2;
+    return left * (1 - halves * (0.6931 - halves * (0.2363 - halves * 0.0432)));
+}
+
+/* Draws a predicted object: between its last two ticks, and with what is left of its error. */
+static bool wisp__ahead_view(wisp *w, const wisp__object *o, const wisp__guessed *g, void *out) {
+    const wisp__ahead *a = o->ahead;
+    double left = wisp__ahead_error(w, a);
+    wisp__moment x;
+    memset(&x, 0, sizeof x);
+    x.from.row = x.to.row = g->row;
+    x.from.made = x.to.made = true;
+    x.by = wisp__clamp(w->clock.at - (double)w->clock.tick, 0, 1);
+    if (g->before && g->tick == w->clock.tick && !g->jumps) x.from.row = g->before;
+    else x.by = 0;
+    if (!wisp__moment_view(w, o, &x, out)) return false;
+    x.from.row = a->right;
+    x.to.row = a->seen;
+    x.by = left;
+    if (left > 0) wisp__view_add(w, o, &x, out);
+    return true;
 }
 
 /* An object that a caller may see. */
@@ -31917,6 +32297,8 @@ bool wisp_view(wisp *w, wisp_object handle, int moment, void *out) {
     double beyond;
     if (!o || !out || moment < WISP_NOW || moment > WISP_SMOOTH) return false;
     if (wisp__object_waits(o) && moment == WISP_CONFIRMED) return false;
+    if (moment == WISP_SMOOTH && o->ahead && o->ahead->now.row)
+        return wisp__ahead_view(w, o, &o->ahead->now, out);
     if (moment == WISP_SMOOTH && !wisp_decides(w, handle) && w->clock.smooths &&
         !wisp__object_waits(o)) {
         o->of->past = WISP__PAST_WANTED;
@@ -31926,7 +32308,7 @@ bool wisp_view(wisp *w, wisp_object handle, int moment, void *out) {
                wisp__moment_view(w, o, &x, out);
     }
     memcpy(out, wisp__object_image(o), (size_t)o->of->desc.schema->bytes);
-    return moment != WISP_CONFIRMED || !(o->predicted || o->edited) || !o->from ||
+    return moment != WISP_CONFIRMED || !(o->predicted || o->edited || o->ahead) || !o->from ||
            wisp__object_struct_of(w, o, o->row, o->made, out);
 }
 
@@ -31942,7 +32324,12 @@ bool wisp_past(wisp *w, wisp_object handle, double tick, void *out) {
 
 wisp_result wisp_teleport(wisp *w, wisp_object handle) {
     wisp_result why;
-    wisp__object *o = wisp__object_own(w, handle, &why);
+    wisp__object *ours = wisp__object_get(w, handle), *o;
+    if (ours && wisp__object_predicts(w, ours)) {
+        if (ours->ahead) ours->ahead->leaps = true;
+        return WISP_OK;
+    }
+    o = wisp__object_own(w, handle, &why);
     if (o) o->teleports = true;
     return why;
 }
@@ -31975,7 +32362,7 @@ static double wisp__views_behind(const wisp *w) {
 
 /* An end that has begun to follow a server knows the upper bits of the ticks that were told. */
 static void wisp__views_follow(wisp *w, int64_t expected) {
-    w->clock.told = w->clock.confirmed = 0;
+    w->clock.told = w->clock.confirmed = w->clock.settled = 0;
     for (int i = 0; i < w->objects.class_count; i++)
         for (wisp__object *o = w->objects.classes[i]->first; o; o = o->next)
             if (o->from)
@@ -32721,6 +33108,422 @@ static void wisp__on_inputs(wisp__reading *r) { wisp__break(r, "a record of no k
 #endif
 
 /* ===========================================================================
+ * MARK: >>predict
+ * What: ticks that run ahead of the server, and again when it tells of another state.
+ * Invariants: each tick that runs ahead is a scope of the journal, so the row of an object at the
+ *   end of a tick is the one before its first change in the scopes after it. Ticks run again at
+ *   most once in an update, for predicted objects alone.
+ * Not here: what may be put back (journal), how predicted objects are drawn (view).
+ * ======================================================================== */
+
+/* Runs the handlers of the tick that the clock shows. */
+static void wisp__tick_run(wisp *w, bool replay) {
+    wisp__remote *remote = w->registry.remotes[WISP__ON_TICK];
+    wisp_peer none = { 0 };
+    wisp_event event;
+    wisp__event_begin(w, &event, none, remote);
+    event.tick = w->clock.tick;
+    event.step = 1 / w->clock.rate;
+    event.replay = replay;
+    w->objects.spawn_ordinal = 0;
+    w->objects.ticking = true;
+    wisp__events_run(w, remote, &event);
+    w->objects.ticking = false;
+}
+
+#ifndef WISP_NO_STATE
+
+enum { WISP__AGAIN_MOST = 64, WISP__AHEAD_MOST = 128 };    /* ticks: that run again; scopes kept */
+
+/* --- figures and effects --- */
+
+/* NULL: no memory. */
+static wisp__foresight *wisp__foresight_of(wisp *w) {
+    if (!w->journal.foresight)
+        w->journal.foresight = (wisp__foresight *)wisp__alloc(&w->base, sizeof(wisp__foresight));
+    return w->journal.foresight;
+}
+
+static double wisp__op_apart(const wisp__op *op, const uint8_t *a, const uint8_t *b) {
+    double most = 0;
+    bool number = op->code == WISP__OP_DOUBLE || op->code == WISP__OP_NUMBER ||
+                  op->code == WISP__OP_QUANTIZED;
+    int count = number ? 1 : op->code == WISP__OP_FLOATS ? op->max : 0;
+    for (int i = 0, each = number ? op->bytes : 4; i < count; i++) {
+        double off = wisp__blend_load(a + i * each, each) - wisp__blend_load(b + i * each, each);
+        most = wisp__max(most, off < 0 ? -off : off);
+    }
+    if (op->code == WISP__OP_INT || op->code == WISP__OP_LONG) {
+        bool is_signed = (op->flags & WISP__OP_SIGNED) != 0;
+        double off = (double)wisp__load_int(a, op->bytes, is_signed) -
+                     (double)wisp__load_int(b, op->bytes, is_signed);
+        most = off < 0 ? -off : off;
+    }
+    return most;
+}
+
+/* The figures of a field that was predicted wrong. */
+static void wisp__field_missed(wisp_predict_stats *stats, const char *of, const char *field,
+                               double apart) {
+    wisp_predict_field *at = stats->fields;
+    int i = 0;
+    while (i < stats->field_count && (at[i].of != of || at[i].field != field)) i++;
+    if (i == WISP_PREDICT_FIELDS) return;
+    stats->field_count = wisp__max_int(stats->field_count, i + 1);
+    at[i].of = of;
+    at[i].field = field;
+    at[i].count++;
+    at[i].most = wisp__max(at[i].most, apart);
+}
+
+/* Counts the fields in which two rows of an object differ. */
+static void wisp__foresight_note(wisp *w, const wisp__object *o, const wisp__encoded *guess,
+                                 const wisp__encoded *told) {
+    wisp__mark mark = wisp__codec_mark(&w->content);
+    const wisp__program *program = wisp__class_program(w, o->of);
+    const wisp_schema *schema = o->of->desc.schema;
+    size_t bytes = (size_t)o->of->bytes;
+    uint8_t *a = (uint8_t *)wisp__codec_take(&w->content, 2 * bytes), *b = a + bytes;
+    wisp__foresight *f = wisp__foresight_of(w);
+    bool good = a && f;
+    if (good) memset(a, 0, 2 * bytes);
+    good = good && wisp__object_struct_of(w, o, guess, true, a) &&
+           wisp__object_struct_of(w, o, told, true, b);
+    for (int i = 0; good && i < schema->count; i++) {
+        const wisp_field *field = &schema->fields[i];
+        int at = field->offset, end = at + field->bytes;
+        double apart = 0;
+        if (memcmp(a + at, b + at, (size_t)field->bytes) == 0) continue;
+        for (int k = 0; k < program->count; k++)
+            if (program->ops[k].offset >= at && program->ops[k].offset < end)
+                apart = wisp__max(apart, wisp__op_apart(&program->ops[k],
+                                                        a + program->ops[k].offset,
+                                                        b + program->ops[k].offset));
+        wisp__field_missed(&f->stats, w->registry.remotes[o->of->remote]->name + 6, field->name,
+                           apart);
+    }
+    wisp__codec_rewind(&w->content, &mark);
+}
+
+void wisp_stats_predict(const wisp *w, wisp_predict_stats *out) {
+    if (!out) return;
+    memset(out, 0, sizeof *out);
+    if (!w) return;
+    if (w->journal.foresight) *out = w->journal.foresight->stats;
+    for (const wisp__ahead *a = w->journal.ahead; a; a = a->next) out->objects++;
+}
+
+bool wisp_first_time(wisp *w, uint32_t effect) {
+    wisp__foresight *f = w ? wisp__foresight_of(w) : NULL;
+    const wisp__scope *open = w ? w->journal.open : NULL;
+    int64_t tick = open ? open->tick : w ? w->clock.tick : 0;
+    wisp__effect *e;
+    if (!f) return w && !w->journal.again;
+    if (!w->journal.oldest && f->effect_count && f->effects[0].tick != tick) f->effect_count = 0;
+    for (int i = f->effect_count; i-- > 0;)
+        if (f->effects[i].tick == tick && f->effects[i].number == effect) {
+            f->effects[i].again = true;
+            return false;
+        }
+    if (f->effect_count == WISP__EFFECTS ||
+        wisp__grow(&w->base, WISP__ARRAY(f->effects, f->effect_room), f->effect_count + 1,
+                   WISP__EFFECTS))
+        return !w->journal.again;
+    e = &f->effects[f->effect_count++];
+    e->tick = tick;
+    e->number = effect;
+    e->again = true;
+    return true;
+}
+
+/* A scope has run: the effects of its tick that have not come again are undone. */
+static void wisp__effects_end(wisp *w, const wisp__scope *s) {
+    wisp__foresight *f = w->journal.foresight;
+    for (int i = 0; f && i < f->effect_count; i++) {
+        wisp__effect *e = &f->effects[i];
+        wisp_value number = wisp_uint(e->number);
+        bool undone = e->tick == s->tick && !e->again;
+        wisp_peer none = { 0 };
+        wisp_event event;
+        if (e->tick == s->tick) e->again = false;
+        if (!undone) continue;
+        wisp__event_begin(w, &event, none, w->registry.remotes[WISP__ON_ROLLBACK]);
+        event.name = WISP_UNDONE;
+        event.tick = e->tick;
+        event.args = &number;
+        event.count = 1;
+        *e = f->effects[--f->effect_count];
+        i--;
+        f->stats.undone++;
+        wisp__events_of_kind(w, w->registry.remotes[WISP__ON_ROLLBACK], WISP__ON_UNDONE, &event);
+    }
+}
+
+/* Ticks up to this one do not run again. */
+static void wisp__effects_settle(wisp *w, int64_t tick) {
+    wisp__foresight *f = w->journal.foresight;
+    int kept = 0;
+    for (int i = 0; f && i < f->effect_count; i++)
+        if (f->effects[i].tick > tick) f->effects[kept++] = f->effects[i];
+    if (f) f->effect_count = kept;
+}
+
+/* --- what the server has told --- */
+
+/* The row that was told of an object and holds at a tick; NULL: it is not kept. */
+static wisp__encoded *wisp__told_at(const wisp__object *o, int64_t tick) {
+    const wisp__kept_rows *k = &o->kept;
+    if (o->tick <= tick) return o->row;
+    for (int i = k->count; i-- > 0;)
+        if (wisp__kept_ticks(o, i) <= (double)(tick - o->tick)) return wisp__kept_at(k, i)->row;
+    return NULL;
+}
+
+/* Was an object told to be somewhere else, after one tick and up to another? */
+static bool wisp__told_jumps(const wisp__object *o, int64_t after, int64_t tick) {
+    for (int i = o->kept.count; i-- > 0;) {
+        double at = wisp__kept_ticks(o, i) + (double)o->tick;
+        if (at > (double)after && at <= (double)tick && wisp__kept_at(&o->kept, i)->jumps)
+            return true;
+    }
+    return false;
+}
+
+/* A row that was told, in our form and with all fields, with a reference: what was not sent is as
+   it is here. NULL: no memory. */
+static wisp__encoded *wisp__told_as_ours(wisp *w, wisp__object *o, wisp__encoded *row) {
+    wisp__mark mark = wisp__codec_mark(&w->content);
+    wisp__encoded *made = NULL;
+    void *image = NULL;
+    if (wisp__object_full(w, o) && !o->once) {
+        row->references++;
+        return row;
+    }
+    image = wisp__codec_take(&w->content, (size_t)o->of->bytes);
+    if (image) memcpy(image, wisp__object_image(o), (size_t)o->of->bytes);
+    if (image && wisp__object_struct_of(w, o, row, false, image) &&
+        wisp__object_row(w, o, image, &made)) {
+        wisp__encoded_release(w, made);
+        made = NULL;
+    }
+    wisp__codec_rewind(&w->content, &mark);
+    return made;
+}
+
+/* Nothing is predicted of an object any more: it is as it was told. */
+static void wisp__ahead_end(wisp *w, wisp__object *o) {
+    wisp__ahead_drop(w, o);
+    if (!o->dead) wisp__object_struct_of(w, o, o->row, o->made, wisp__object_image(o));
+}
+
+/* Lets go of what is predicted no more. */
+static void wisp__ahead_sift(wisp *w) {
+    for (wisp__ahead *a = w->journal.ahead, *next; a; a = next) {
+        next = a->next;
+        if (a->seen && wisp__ahead_error(w, a) <= 0) wisp__ahead_calm(w, a);
+        if (!a->calls && !wisp__object_predicts(w, a->object)) wisp__ahead_end(w, a->object);
+    }
+}
+
+/* --- are the predictions right? --- */
+
+/* Was another row predicted than that of a tick that is confirmed? */
+static bool wisp__ahead_differs(wisp *w, wisp__ahead *a, const wisp__encoded *guess,
+                                int64_t tick) {
+    wisp__object *o = a->object;
+    wisp__encoded *told = wisp__told_at(o, tick), *row;
+    bool differs;
+    a->checked = w->journal.checks;
+    if (!told || !guess || !wisp__object_predicts(w, o)) return false;
+    row = wisp__told_as_ours(w, o, told);
+    differs = row && !wisp__encoded_same(row, guess);
+    if (differs) wisp__foresight_note(w, o, guess, row);
+    wisp__encoded_release(w, row);
+    return differs;
+}
+
+/* What was predicted for a tick is what was before the first change after it, or is here now. */
+static bool wisp__predictions_differ(wisp *w, int64_t tick) {
+    wisp__journal *j = &w->journal;
+    bool differ = false;
+    j->checks++;
+    for (wisp__scope *s = j->oldest; s; s = s->newer)
+        for (wisp__change *e = s->last; e; e = e->before) {
+            wisp__object *o = wisp__object_at(w, (int)(e->object & WISP__OBJECT_INDEX));
+            if (e->kind == WISP__CHANGE_EDIT && o && o->id == e->object && o->ahead &&
+                o->ahead->checked != j->checks)
+                differ |= wisp__ahead_differs(w, o->ahead, e->row, tick);
+        }
+    for (wisp__ahead *a = j->ahead; a; a = a->next)
+        if (a->checked != j->checks) differ |= wisp__ahead_differs(w, a, a->now.row, tick);
+    return differ;
+}
+
+/* Ticks that are confirmed are not put back any more. */
+static void wisp__scopes_settle(wisp *w, int64_t tick) {
+    for (wisp__scope *s = w->journal.oldest, *newer; s; s = newer) {
+        newer = s->newer;
+        if (s->kind == WISP__SCOPE_TICK && s->tick <= tick) wisp__scope_keep(w, s);
+    }
+    wisp__effects_settle(w, tick);
+}
+
+/* --- to run again --- */
+
+/* Takes predicted objects out of the list of those that are edited. */
+static wisp__object *wisp__edited_apart(wisp *w) {
+    wisp__object *first = w->objects.edited, **at = &first;
+    while (*at) {
+        wisp__object *o = *at;
+        if (o->ahead) {
+            *at = o->next_edited;
+            o->edited = false;
+        } else {
+            at = &o->next_edited;
+        }
+    }
+    w->objects.edited = NULL;
+    return first;
+}
+
+/* Puts all predicted objects to what is confirmed of a tick. */
+static void wisp__ahead_put(wisp *w, int64_t tick) {
+    for (wisp__ahead *a = w->journal.ahead; a; a = a->next) {
+        wisp__object *o = a->object;
+        wisp__encoded *told = a->calls ? o->row : wisp__told_at(o, tick);
+        wisp__encoded *row = wisp__told_as_ours(w, o, told ? told : o->row);
+        a->was = a->now;
+        memset(&a->now, 0, sizeof a->now);
+        a->leapt = wisp__told_jumps(o, w->journal.confirmed, tick);
+        wisp__object_struct_of(w, o, told ? told : o->row, false, wisp__object_image(o));
+        a->now.row = row;
+        a->now.tick = tick;
+    }
+}
+
+/* The row of a predicted object as it is drawn. NULL: it cannot be. */
+static wisp__encoded *wisp__ahead_drawn(wisp *w, wisp__object *o, const wisp__guessed *g) {
+    wisp__mark mark = wisp__codec_mark(&w->content);
+    void *image = wisp__codec_take(&w->content, (size_t)o->of->bytes);
+    wisp__encoded *row = NULL;
+    if (image && wisp__ahead_view(w, o, g, image) && wisp__object_row(w, o, image, &row)) {
+        wisp__encoded_release(w, row);
+        row = NULL;
+    }
+    wisp__codec_rewind(&w->content, &mark);
+    return row;
+}
+
+/* What is drawn of an object goes over from what it was to what it is now. */
+static void wisp__ahead_ease(wisp *w, wisp__ahead *a) {
+    wisp__guessed *was = &a->was, *now = &a->now;
+    bool same = was->row && now->row && wisp__encoded_same(was->row, now->row);
+    wisp__encoded *seen = NULL;
+    if (same && was->before && now->before) same = wisp__encoded_same(was->before, now->before);
+    if (!same && was->row && now->row && !a->leapt) seen = wisp__ahead_drawn(w, a->object, was);
+    if (!same) wisp__ahead_calm(w, a);
+    if (seen) a->right = wisp__ahead_drawn(w, a->object, now);
+    if (seen && a->right) a->seen = seen;
+    else wisp__encoded_release(w, seen);
+    if (seen) a->erred = w->base.time;
+    wisp__guessed_drop(w, was);
+}
+
+/* Runs all scopes again, from what is confirmed of a tick. Returns how many ticks. */
+static int wisp__scopes_again(wisp *w, int64_t tick) {
+    wisp__journal *j = &w->journal;
+    wisp__scope *last = j->newest;
+    wisp__object *edited = wisp__edited_apart(w), **end = &w->objects.edited;
+    int64_t now = w->clock.tick;
+    int ticks = 0;
+    j->again = true;
+    for (wisp__scope *s = last; s; s = s->older) wisp__scope_rewind(w, s);
+    wisp__ahead_put(w, tick);
+    for (wisp__scope *s = j->oldest; s && !w->destroyed; s = s->newer) {
+        j->open = s;
+        if (s->kind == WISP__SCOPE_TICK) {
+            w->clock.tick = s->tick;
+            wisp__tick_run(w, true);
+            ticks++;
+        } else if (s->again) {
+            s->again(w, s);
+        }
+        wisp__objects_commit(w);
+        wisp__scope_close(w, s);
+        wisp__effects_end(w, s);
+        if (s == last) break;
+    }
+    w->clock.tick = now;
+    for (wisp__ahead *a = j->ahead; a; a = a->next) wisp__ahead_ease(w, a);
+    j->again = false;
+    while (*end) end = &(*end)->next_edited;
+    *end = edited;
+    return ticks;
+}
+
+/* All that is predicted goes, and begins anew from what was told. */
+static void wisp__predictions_reset(wisp *w) {
+    wisp__journal *j = &w->journal;
+    wisp__scopes_settle(w, INT64_MAX);
+    while (j->ahead && j->oldest == NULL) wisp__ahead_end(w, j->ahead->object);
+    for (wisp__ahead *a = j->ahead; a; a = a->next) j->stale |= a->calls > 0;
+}
+
+/* Compares what was predicted with what is confirmed since the last update, and runs the ticks
+   since again where it differs. */
+static void wisp__reconcile(wisp *w) {
+    wisp__journal *j = &w->journal;
+    int64_t tick = wisp__least(w->clock.settled, w->clock.tick);
+    bool again = j->stale, more = tick > j->confirmed;
+    wisp__foresight *f;
+    int ticks;
+    if (!j->oldest && !j->ahead) return;
+    wisp__ahead_sift(w);
+    if (!again && !more) return;
+    if (more) {
+        wisp__scopes_settle(w, tick);
+        again |= wisp__predictions_differ(w, tick);
+    }
+    f = again ? wisp__foresight_of(w) : NULL;
+    if (again && w->clock.tick - tick > WISP__AGAIN_MOST && j->predicts) {
+        if (f) f->stats.given_up++;
+        wisp__predictions_reset(w);
+    } else if (again) {
+        j->stale = false;
+        ticks = wisp__scopes_again(w, tick);
+        if (f) f->stats.reconciliations++;
+        if (f) f->stats.ticks_again += (uint64_t)ticks;
+        if (f && ticks > f->stats.most_again) f->stats.most_again = ticks;
+    }
+    if (more) j->confirmed = tick;
+}
+
+/* A tick that is predicted begins: what it changes can be put back. NULL: none is. */
+static wisp__scope *wisp__prediction_begin(wisp *w) {
+    wisp__journal *j = &w->journal;
+    const wisp__scope *last = j->newest;
+    if (!j->predicts || !w->clock.following || !w->objects.server) return NULL;
+    while (last && last->kind != WISP__SCOPE_TICK) last = last->older;
+    if (last && last->tick != w->clock.tick - 1) wisp__predictions_reset(w);   /* it has leapt */
+    if (j->confirmed >= w->clock.tick) j->confirmed = w->clock.tick - 1;
+    wisp__scopes_settle(w, w->clock.tick - WISP__AHEAD_MOST);
+    return wisp__scope_open(w, WISP__SCOPE_TICK, w->clock.tick);
+}
+
+static void wisp__prediction_end(wisp *w, wisp__scope *s) {
+    if (s) wisp__scope_close(w, s);
+    if (s) wisp__effects_end(w, s);
+}
+
+#else
+
+static inline void wisp__reconcile(wisp *w) { (void)w; }
+static inline wisp__scope *wisp__prediction_begin(wisp *w) { return (void)w, (wisp__scope *)NULL; }
+static inline void wisp__prediction_end(wisp *w, wisp__scope *s) { (void)w, (void)s; }
+
+#endif
+
+/* ===========================================================================
  * MARK: >>tick
  * What: ticks, and the clock of the server that they follow.
  * Invariants: ticks run inside wisp_update alone, each once, in order. A server's numbers are its
@@ -32885,11 +33688,16 @@ static void wisp__on_tick(wisp__reading *r) {
     int64_t expected = c->following ? wisp__ticks_of(wisp__server_ticks(c, r->w->base.time))
                                     : c->told ? c->told : low, told = c->told;
     r->tick = expected + wisp__distance(low, (uint32_t)expected);
-    r->complete = wisp__get(&r->from, 1) != 0;
+    r->complete = r->settled = wisp__get(&r->from, 1) != 0;
     r->has_tick = true;
+    if (!r->complete && wisp__get(&r->from, 1)) {
+        uint64_t first = r->number - wisp__get(&r->from, 8), n = first;
+        while (n < r->number && wisp__flow_seen(&r->s->peer.flow, n)) n++;
+        r->settled = n == r->number && r->w->objects.unread < first;
+    }
     if (c->following && (double)(r->tick - expected) > c->rate + (double)WISP__CLOCK_OFF) {
         r->tick = expected;
-        r->complete = false;
+        r->complete = r->settled = false;
         c->next_ask = 0;
     }
     if (r->s != r->w->objects.server || r->tick <= told) return;
@@ -32940,26 +33748,22 @@ static void wisp__clock_advance(wisp *w) {
 
 static void wisp__ticks_run(wisp *w) {
     wisp__clock *c = &w->clock;
-    wisp__remote *remote = w->registry.remotes[WISP__ON_TICK];
-    int64_t most = wisp__ticks_of(wisp__max(c->rate / 4, 4));
+    int64_t most = wisp__ticks_of(wisp__max(c->rate / 4, 4)), before = c->tick;
     if (c->wanted) wisp__clock_ask(w);
     if (c->rate <= 0) return;
     wisp__clock_advance(w);
     if (wisp__ticks_of(c->at) - c->tick > most) c->tick = wisp__ticks_of(c->at) - most;
+    wisp__reconcile(w);
     while (c->tick < wisp__ticks_of(c->at) && !w->destroyed) {
-        wisp_peer none = { 0 };
-        wisp_event event;
+        wisp__scope *s;
         c->tick++;
         wisp__inputs_sample(w);
-        wisp__event_begin(w, &event, none, remote);
-        event.tick = c->tick;
-        event.step = 1 / c->rate;
-        w->objects.spawn_ordinal = 0;
-        w->objects.ticking = true;
-        wisp__events_run(w, remote, &event);
-        w->objects.ticking = false;
+        s = wisp__prediction_begin(w);
+        wisp__tick_run(w, false);
         wisp__objects_commit(w);
+        wisp__prediction_end(w, s);
     }
+    if (c->tick != before) wisp__audiences_tick(w);
     if (c->following) wisp__smooth_advance(w, w->base.step * c->rate);
     else wisp__inputs_relay(w);
 }
@@ -33854,6 +34658,7 @@ typedef struct wisp__packet_writer {
     int open;            /* of those with an open note */
     int probe;         /* bytes of a probe of a packet size; 0: the packet is none */
     bool eliciting, acks;
+    bool tick;           /* the peer is to be told of the tick */
 } wisp__packet_writer;
 
 enum { WISP__RIDE_BYTES = 64, WISP__RIDE_PACKET = 256 };    /* of messages; of what is before */
@@ -34650,7 +35455,7 @@ static inline wisp__fit wisp__fill_queued(wisp__packet_writer *f, int index) {
 
 #ifndef WISP_NO_STATE
 
-enum { WISP__STATE_HEAD = 8 + 33 + 8 + 16 };    /* bits of TICK, and of OBJECT before its records */
+enum { WISP__STATE_HEAD = 8 + 42 + 8 + 16 };    /* bits of TICK, and of OBJECT before its records */
 
 /* Begins to send the record of the most urgent object in parts, as no packet has room for it. While
    another set is being sent it waits, and others do not. */
@@ -34668,13 +35473,14 @@ static wisp__fit wisp__object_cut(wisp__packet_writer *f, wisp__note *n) {
     if (!p) p = f->s->parts = (wisp__parts *)wisp__alloc(&w->base, sizeof *p);
     if (p && !p->whole && (p->whole = wisp__message_like(w, &like, bytes)) != NULL) {
         to = wisp__writer_on(wisp__message_bytes(p->whole), bytes);
-        wisp__frame_put_tick(&to, (uint32_t)w->clock.tick, false);
+        wisp__frame_put_tick(&to, (uint32_t)w->clock.tick, -1);
         wisp__frame_put(&to, WISP__FRAME_OBJECT);
         wisp__put_length(&to, 1);
         wisp__object_put(w, n, &all, &to);
         wisp__put_align(&to);
         wisp__message_measure(p->whole, 0, to.at, 1);
         if (!to.full && wisp__object_sent(w, f->s, n)) {
+            n->cut = true;
             wisp__set_begin(f, value, !w->base.reliable, true);
             wisp__class_stats(w, n->object->of)->messages_sent++;
             wisp__objects_pop(wisp__audience_of(w, f->s));
@@ -34758,16 +35564,23 @@ static void wisp__fill_states(wisp__packet_writer *f) {
     s->state_due = false;
 }
 
-/* Ends the packet with its objects. */
+/* Ends the packet with its objects, or tells a peer that predicts some that there is no news. */
 static void wisp__fill_objects_end(wisp__packet_writer *f) {
+    wisp *w = f->w;
+    wisp__audience *a = wisp__audience_of(w, f->s);
+    bool objects = f->state.bytes && f->state.at;
+    int packets;
     wisp__fill_states(f);
-    if (!f->state.bytes || !f->state.at) return;
-    f->to.end += f->state.at + WISP__STATE_HEAD;
-    wisp__frame_put_tick(&f->to, (uint32_t)f->w->clock.tick,
-                         wisp__audience_of(f->w, f->s)->open == f->open);
+    if (objects) f->to.end += f->state.at + WISP__STATE_HEAD;
+    else if (!f->tick || f->to.end - f->to.at < WISP__STATE_HEAD) return;
+    packets = wisp__ahead_packets(w, f->s, f->s->peer.flow.next);
+    if (a->open == (objects ? f->open : 0)) packets = WISP__TICK_COMPLETE;
+    if (!objects && packets < 0) return;
+    a->ticked = (uint32_t)w->clock.tick;
+    wisp__frame_put_tick(&f->to, a->ticked, packets);
     wisp__frame_put(&f->to, WISP__FRAME_OBJECT);
-    wisp__put_length(&f->to, (uint64_t)f->records.count);
-    wisp__put_bits(&f->to, f->state.bytes, f->state.at);
+    wisp__put_length(&f->to, (uint64_t)(objects ? f->records.count : 0));
+    if (objects) wisp__put_bits(&f->to, f->state.bytes, f->state.at);
 }
 
 #else
@@ -35032,6 +35845,7 @@ static void wisp__send_leave(wisp *w, wisp__session *s) {
 
 static bool wisp__wants_to_send(const wisp *w, const wisp__session *s) {
     const wisp__audience *a = wisp__audience_of(w, s);
+    if (wisp__tick_due(w, s, a)) return true;
     if (s->queued || s->control_count || s->ping || s->unannounced < w->registry.count) return true;
     if (s->asks_clock || s->answers_clock || s->inputs_due || s->inputs_new) return true;
     if (s->lacks_all) return true;
@@ -35069,7 +35883,8 @@ static bool wisp__flush(wisp *w, wisp__session *s, int only) {
         wisp__fit fit;
         wisp__packet_begin(&f, w, s);
         fit = wisp__fill(&f, only);
-        if (f.eliciting || f.acks) wisp__packet_end(&f);
+        f.tick = fit != WISP__FULL && wisp__tick_due(w, s, wisp__audience_of(w, s));
+        if (f.eliciting || f.acks || f.tick) wisp__packet_end(&f);
         if (f.last) wisp__message_release(&w->chunks, f.last);
         if (fit == WISP__FULL) flow->mtu.wanted = true;
         if (fit != WISP__FULL || !f.eliciting) break;
@@ -42288,6 +43103,7 @@ static wisp_result wisp__desc_validate(const wisp_desc *desc) {
         wrong = "desc.max_peers is not in 0 .. 16384";
     if (!wisp__is_within(desc->timeout, 0, 1e9) || !wisp__is_within(desc->join_timeout, 0, 1e9))
         wrong = "desc.timeout or join_timeout is not in 0 .. 1e9";
+    if (!wisp__is_within(desc->correction, 0, 1e9)) wrong = "desc.correction is not in 0 .. 1e9";
     if (!wisp__tick_rate_valid(desc->tick_rate) && !wisp__is_within(desc->tick_rate, 0, 0))
         wrong = "desc.tick_rate is not 0, and not in 0.1 .. 1000";
     if (!desc->memory.alloc != !desc->memory.free) wrong = "desc.memory needs both alloc and free";
@@ -42381,6 +43197,7 @@ static void wisp__wire(wisp *w, const wisp_desc *desc) {
     w->base.join_timeout = desc->join_timeout;
     w->accept = desc->accept;
     w->clock.rate = desc->tick_rate;
+    w->clock.correction = (float)(desc->correction > 0 ? desc->correction : 0.1);
     w->clock.wanted = desc->tick_rate > 0;
     w->clock.tick = (int64_t)WISP_FIRST_NUMBER - 1;
     w->clock.at = (double)w->clock.tick;
