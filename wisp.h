@@ -13930,7 +13930,7 @@ const wisp_schema *wisp_engine_schema(const char *name) {
 
 /* --- the palette of BrickColor --- */
 
-/* The first number and the length of each run of numbers; the color of each number, 0xrrggbb. */
+/* The first number and the length of each run of numbers; the color of each number, rrggbb. */
 static const uint16_t wisp__palette_runs[][2] = {
     { 1, 3 }, { 5, 2 }, { 9, 1 }, { 11, 2 }, { 18, 1 }, { 21, 9 }, { 36, 10 }, { 47, 4 },
     { 100, 9 }, { 110, 4 }, { 115, 2 }, { 118, 4 }, { 123, 6 }, { 131, 1 }, { 133, 6 }, { 140, 2 },
@@ -13938,42 +13938,33 @@ static const uint16_t wisp__palette_runs[][2] = {
     { 198, 3 }, { 208, 6 }, { 216, 11 }, { 232, 1 }, { 268, 1 }, { 301, 25 }, { 327, 39 },
     { 1001, 32 }
 };
-static const uint32_t wisp__palette[] = {
-    0xf2f3f3, 0xa1a5a2, 0xf9e999, 0xd7c59a, 0xc2dab8, 0xe8bac8, 0x80bbdb, 0xcb8442, 0xcc8e69,
-    0xc4281c, 0xc470a0, 0x0d69ac, 0xf5cd30, 0x624732, 0x1b2a35, 0x6d6e6c, 0x287f47, 0xa1c48c,
-    0xf3cf9b, 0x4b974b, 0xa05f35, 0xc1cade, 0xececec, 0xcd544b, 0xc1dff0, 0x7bb6e8, 0xf7f18d,
-    0xb4d2e4, 0xd9856c, 0x84b68d, 0xf8f184, 0xece8de, 0xeec4b6, 0xda867a, 0x6e99ca, 0xc7c1b7,
-    0x6b327c, 0xe29b40, 0xda8541, 0x008f9c, 0x685c43, 0x435493, 0xbfb7b1, 0x6874ac, 0xe5adc8,
-    0xc7d23c, 0x55a5af, 0xb7d7d5, 0xa4bd47, 0xd9e4a7, 0xe7ac58, 0xd36f4c, 0x923978, 0xeab892,
-    0xa5a5cb, 0xdcbc81, 0xae7a59, 0x9ca3a8, 0xd5733d, 0xd8dd56, 0x74869d, 0x877c90, 0xe09864,
-    0x958a73, 0x203a56, 0x27462d, 0xcfe2f7, 0x7988a1, 0x958ea3, 0x938767, 0x575857, 0x161d32,
-    0xabadac, 0x789082, 0x957977, 0x7b2e2f, 0xfff67b, 0xe1a4c2, 0x756c62, 0x97695b, 0xb48455,
-    0x898788, 0xd7a94b, 0xf9d62e, 0xe8ab2d, 0x694028, 0xcf6024, 0xa3a2a5, 0x4667a4, 0x23478b,
-    0x8e4285, 0x635f62, 0x828a5d, 0xe5e4df, 0xb08e44, 0x709578, 0x79b5b5, 0x9fc3e9, 0x6c81b7,
-    0x904c2a, 0x7c5c46, 0x96709f, 0x6b629b, 0xa7a9ce, 0xcd6298, 0xe4adc8, 0xdc9095, 0xf0d5a0,
-    0xebb87f, 0xfdea8d, 0x7dbbdd, 0x342b75, 0x506d54, 0x5b5d69, 0x0010b0, 0x2c651d, 0x527cae,
-    0x335882, 0x102adc, 0x3d1585, 0x348e40, 0x5b9a4c, 0x9fa1ac, 0x592259, 0x1f801d, 0x9fadc0,
-    0x0989cf, 0x7b007b, 0x7c9c6b, 0x8aab85, 0xb9c4b1, 0xcacbd1, 0xa75e9b, 0x7b2f7b, 0x94be81,
-    0xa8bd99, 0xdfdfde, 0x970000, 0xb1e5a6, 0x98c2db, 0xff98dc, 0xff5959, 0x750000, 0xefb838,
-    0xf8d96d, 0xe7e7ec, 0xc7d4e4, 0xff9494, 0xbe6862, 0x562424, 0xf1e7c7, 0xfef3bb, 0xe0b2d0,
-    0xd490bd, 0x965555, 0x8f4c2a, 0xd3be96, 0xe2dcbc, 0xedeaea, 0xe9dada, 0x883e3e, 0xbc9b5d,
-    0xc7ac78, 0xcabfa3, 0xbbb3b2, 0x6c584b, 0xa0844f, 0x958988, 0xaba89e, 0xaf9483, 0x966766,
-    0x564236, 0x7e683f, 0x69665c, 0x5a4c42, 0x6a3909, 0xf8f8f8, 0xcdcdcd, 0x111111, 0xff0000,
-    0xffb000, 0xb480ff, 0xa34b4b, 0xc1be42, 0xffff00, 0x0000ff, 0x002060, 0x2154b9, 0x04afec,
-    0xaa5500, 0xaa00aa, 0xff66cc, 0xffaf00, 0x12eed4, 0x00ffff, 0x00ff00, 0x3a7d15, 0x7f8e64,
-    0x8c5b9f, 0xafddff, 0xffc9c9, 0xb1a7ff, 0x9ff3e9, 0xccffcc, 0xffffcc, 0xffcc99, 0x6225d1,
-    0xff00bf
-};
+static const char wisp__palette[] =
+    "f2f3f3a1a5a2f9e999d7c59ac2dab8e8bac880bbdbcb8442cc8e69c4281cc470a00d69acf5cd306247321b2a35"
+    "6d6e6c287f47a1c48cf3cf9b4b974ba05f35c1cadeecececcd544bc1dff07bb6e8f7f18db4d2e4d9856c84b68d"
+    "f8f184ece8deeec4b6da867a6e99cac7c1b76b327ce29b40da8541008f9c685c43435493bfb7b16874ace5adc8"
+    "c7d23c55a5afb7d7d5a4bd47d9e4a7e7ac58d36f4c923978eab892a5a5cbdcbc81ae7a599ca3a8d5733dd8dd56"
+    "74869d877c90e09864958a73203a5627462dcfe2f77988a1958ea3938767575857161d32abadac789082957977"
+    "7b2e2ffff67be1a4c2756c6297695bb48455898788d7a94bf9d62ee8ab2d694028cf6024a3a2a54667a423478b"
+    "8e4285635f62828a5de5e4dfb08e4470957879b5b59fc3e96c81b7904c2a7c5c4696709f6b629ba7a9cecd6298"
+    "e4adc8dc9095f0d5a0ebb87ffdea8d7dbbdd342b75506d545b5d690010b02c651d527cae335882102adc3d1585"
+    "348e405b9a4c9fa1ac5922591f801d9fadc00989cf7b007b7c9c6b8aab85b9c4b1cacbd1a75e9b7b2f7b94be81"
+    "a8bd99dfdfde970000b1e5a698c2dbff98dcff5959750000efb838f8d96de7e7ecc7d4e4ff9494be6862562424"
+    "f1e7c7fef3bbe0b2d0d490bd9655558f4c2ad3be96e2dcbcedeaeae9dada883e3ebc9b5dc7ac78cabfa3bbb3b2"
+    "6c584ba0844f958988aba89eaf94839667665642367e683f69665c5a4c426a3909f8f8f8cdcdcd111111ff0000"
+    "ffb000b480ffa34b4bc1be42ffff000000ff0020602154b904afecaa5500aa00aaff66ccffaf0012eed400ffff"
+    "00ff003a7d157f8e648c5b9fafddffffc9c9b1a7ff9ff3e9ccffccffffccffcc996225d1ff00bf";
 
 wisp_color wisp_brick_color_rgb(int number) {
-    uint32_t rgb = 0xa3a2a5;  /* medium stone grey */
-    const uint32_t *run = wisp__palette;
+    const char *run = wisp__palette, *text = "a3a2a5";  /* medium stone grey */
+    uint32_t rgb = 0;
     wisp_color color;
     for (int i = 0; i < WISP__LENGTH(wisp__palette_runs); i++) {
         int first = wisp__palette_runs[i][0], count = wisp__palette_runs[i][1];
-        if (number >= first && number < first + count) rgb = run[number - first];
-        run += count;
+        if (number >= first && number < first + count) text = run + 6 * (number - first);
+        run += 6 * count;
     }
+    for (int i = 0; i < 6; i++)
+        rgb = rgb << 4 | (uint32_t)(text[i] <= '9' ? text[i] - '0' : text[i] - 'a' + 10);
     color.r = wisp__of_byte(rgb >> 16);
     color.g = wisp__of_byte(rgb >> 8 & 255);
     color.b = wisp__of_byte(rgb & 255);
@@ -42411,36 +42402,21 @@ static void wisp__panel_fill(const wisp__panel *panel, int column, int columns, 
     wisp__panel_rect(panel, wisp__panel_box(panel, column, columns, rows), ink);
 }
 
-/* Bytes of the UTF-8 character at `text`; 0: invalid, or a control character. */
-static int wisp__glyph_bytes(const char *text) {
-    const uint8_t *b = (const uint8_t *)text;
-    int bytes = (int)wisp__text_character(b, 4);          /* stops at a NUL */
-    if (bytes == 1) return b[0] >= 0x20 && b[0] != 0x7f;
-    return bytes == 2 && b[0] == 0xc2 && b[1] < 0xa0 ? 0 : bytes;
-}
-
-/* The first characters of a text, with '?' for invalid bytes; the last is '~' if there are more. */
-static void wisp__glyphs_cut(const char *text, int room, char *out) {
-    char *last = out;
-    for (int i = 0; *text && i < room; i++) {
-        int bytes = wisp__glyph_bytes(text), step = wisp__max_int(bytes, 1);
-        last = out;
-        *out = '?';
-        memcpy(out, text, (size_t)bytes);
-        out += step;
-        text += step;
-    }
-    if (*text) {
-        *last = '~';
-        out = last + 1;
-    }
-    *out = 0;
-}
-
+/* Characters of a clean text. */
 static int wisp__glyphs(const char *text) {
     int count = 0;
-    for (; *text; count++) text += wisp__max_int(wisp__glyph_bytes(text), 1);
+    for (; *text; text++) count += (*text & 0xc0) != 0x80;
     return count;
+}
+
+/* The first characters of a text that may be shown; the last is '~' if there are more. */
+static void wisp__glyphs_cut(const char *text, int room, char out[WISP__GLYPHS * 4 + 1]) {
+    char *end = out;
+    wisp__text_clean(out, WISP__GLYPHS * 4 + 1, text, strlen(text));
+    for (int count = 0; *end && (count += (*end & 0xc0) != 0x80) <= room;) end++;
+    if (!*end) return;
+    while ((*--end & 0xc0) == 0x80) continue;
+    memcpy(end, "~", 2);
 }
 
 /* Writes at most `room` cells into the current row. */
