@@ -103,8 +103,8 @@
        >>arrival        messages read, put in order and delivered
        >>receive        datagrams, packets and their frames
        >>flush          timers that are due, peers that are sent to
-       >>fire           the calls that begin a message: fire, invoke, reply
        >>operation      transactions and optimistic calls
+       >>fire           the calls that begin a message: fire, invoke, reply
        >>links          loopback and simulated networks, for tests and demos
        >>stats          the counters of peers, remotes and the endpoint
        >>profile        the profiler's snapshot, as a struct and over a remote
@@ -2046,6 +2046,9 @@ typedef struct wisp_call_desc {
        the number of answers and of failures; result: WISP_OK or the first
        failure. Who refused has answered: on_reply gets its code */
     wisp_handler on_done;
+    /* runs here at once, with the values and `user`, as an optimistic call
+       (below); NULL: none */
+    wisp_handler predict;
 } wisp_call_desc;
 
 /* Calls a remote at one peer, or at several: then on_reply runs once for each
@@ -2059,7 +2062,15 @@ typedef struct wisp_call_desc {
    WISP_E_UNSUPPORTED, WISP_E_INVALID, WISP_E_VERSION, WISP_E_MIGRATION,
    WISP_E_SYNTAX (the call could not be read); any other becomes WISP_E_HANDLER.
    The handler at the other end runs at most once. Id 0 on failure: wisp_why,
-   and on_reply does not run. */
+   and on_reply does not run.
+       With desc.predict the call is optimistic. It goes to one peer as a
+   transaction (wisp_begin) of its own, or as a part of the one that is open.
+   What that handler edits (any object of the server) and sets (any property) is
+   seen here alone, until the server's state takes its place: with a yes when
+   the state of its tick is here, or a second later; with a no, or none in time,
+   at once, and then what wisp_undo was told of runs too. If others were made
+   since, those that wait run again over that state, in order (event->replay).
+   It cannot send (WISP_E_UNSUPPORTED): the handler at the other end does. */
 WISP_API wisp_call   wisp_invoke_target(wisp *w, wisp_target remote,
                                         wisp_to to,
                                         const wisp_call_desc *desc,
@@ -5328,12 +5339,12 @@ typedef struct wisp__held {
     wisp__held_list *own;  /* of its peer, or of messages to several */
     uint64_t turn;  /* its place among the released */
     int bytes;  /* of memory, with its message and list */
+    bool ready;
     wisp__passage passage;
     wisp__message *message;  /* its values, describing themselves */
     wisp_to to;  /* inbound: its peer */
     wisp_peer *list;         /* a copy of to.list, or NULL */
     wisp_call_desc how;
-    bool ready;
 } wisp__held;
 
 typedef struct wisp__hooks {
@@ -5376,6 +5387,20 @@ typedef struct wisp__pending {          /* a call of ours */
     wisp_result first_failure;
 } wisp__pending;
 
+/* An optimistic call, the `user` of its scope. */
+typedef struct wisp__attempt {
+    wisp_handler fn;
+    void *user;
+    wisp_peer peer;
+    int remote;
+    uint32_t call;             /* handle */
+    wisp__message *message;    /* its values, describing themselves */
+    double until;              /* it holds: time when it ends at the latest; 0: no answer yet */
+    uint32_t tick;             /* .. or with the state of this tick, its low bits */
+    bool ran;
+    bool over;                 /* it is to end when scopes have run again */
+} wisp__attempt;
+
 enum { WISP__TIMER_PEER, WISP__TIMER_CALL, WISP__TIMER_QUERY };
 
 enum { WISP__REQUEST_NONE, WISP__REQUEST_RUNS, WISP__REQUEST_DONE };
@@ -5393,6 +5418,7 @@ typedef struct wisp__calls {
     wisp__pool pool;  /* calls of ours, and deferred ones */
     wisp__pending *done_first, *done_last;  /* ended, their handlers not yet run */
     int ours, deferred;  /* in the pool; each up to limits.calls */
+    int attempts;        /* optimistic ones that have not ended */
 } wisp__calls;
 
 /* --- operation --- */
@@ -5427,6 +5453,7 @@ typedef struct wisp__part_answer {
 /* The transaction of a peer that runs here. */
 typedef struct wisp__operation {
     struct wisp__scope *scope;
+    bool local;                /* it is none, but an optimistic call that runs here */
     int part;                  /* its index */
     uint32_t call;             /* id of the next invoke */
     wisp_result result;        /* why it was refused, for this part; or WISP_OK */
@@ -26483,7 +26510,8 @@ static wisp_result wisp__bundle_announce(wisp *w, wisp__remote *entry) {
 
 /* Something was not sent to a peer: the transaction that is open for it fails then. */
 static wisp_result wisp__part_failed(wisp *w, const wisp__session *s, wisp_result result) {
-    if (result && s && s == w->bundle.session && !w->bundle.failed) w->bundle.failed = result;
+    if (result && s && s == w->bundle.session && !w->bundle.failed && !w->operation)
+        w->bundle.failed = result;
     return result;
 }
 
@@ -30344,7 +30372,8 @@ void *wisp_object_edit(wisp *w, wisp_object handle) {
     wisp__object *o = wisp__object_get(w, handle);
     if (!o && w) wisp__explain(w, WISP_E_STALE, "object %lu is not there any more",
                                (unsigned long)handle.id);
-    else if (o && (!wisp__object_may(w, o) || (w->journal.again && !wisp__object_predicts(w, o))))
+    else if (o && (!wisp__object_may(w, o) ||
+                   (w->journal.again && !w->operation && !wisp__object_predicts(w, o))))
         wisp__explain(w, WISP_E_UNSUPPORTED, "object %lu is of player %d: its owner and the server "
                       "edit it", (unsigned long)handle.id, o->owner);
     else if (o) w->why = WISP_OK;
@@ -30537,18 +30566,34 @@ static wisp__encoded *wisp__property_row_of(wisp *w, const wisp__property *p, wi
     return row;
 }
 
+/* The value before the first change in all scopes is another, over its reference. false: there is
+   no such change. */
+static bool wisp__property_below(wisp *w, const wisp__property *p, wisp__encoded *row) {
+    wisp__change *first = NULL;
+    for (wisp__scope *s = w->journal.newest; s; s = s->older)
+        for (wisp__change *e = s->last; e; e = e->before)
+            if (e->kind == WISP__CHANGE_PROPERTY && e->user == p) first = e;
+    if (!first || !row) return false;
+    w->journal.bytes += row->memory - (first->row ? first->row->memory : 0);
+    wisp__encoded_release(w, first->row);
+    first->row = row;
+    return true;
+}
+
 /* A server has told of the object of a property, or that it is gone. */
 static void wisp__property_told(wisp *w, wisp__object *o) {
     wisp__property *p = o->of->property;
     bool waits = p->claimed && (o->edited || !o->spawned);     /* a value of ours goes next */
+    wisp__encoded *row;
     o->spawned = true;
     o->ended = o->dead;
     p->claimed = waits && !o->dead;
     if (!o->dead) p->object = wisp__object_handle(o);
     else if (p->object.id == o->id) p->object.id = 0;
     if (p->claimed) wisp__property_edit(w, p, o);
-    else if (!o->dead && o->row)
-        wisp__property_take(w, p, wisp__property_row_of(w, p, o->row, wisp__object_image(o)));
+    if (p->claimed || o->dead || !o->row) return;
+    row = wisp__property_row_of(w, p, o->row, wisp__object_image(o));
+    if (!wisp__property_below(w, p, row)) wisp__property_take(w, p, row);
 }
 
 /* --- setting --- */
@@ -30557,6 +30602,7 @@ static wisp_result wisp__property_may(wisp *w, const wisp__property *p) {
     const wisp__object *o = wisp__object_get(w, p->object);
     const char *who = "the server alone";
     if (!wisp__follows(w) || p->desc.authority == WISP_AUTHORITY_ANYONE) return WISP_OK;
+    if (w->operation && w->operation->local) return WISP_OK;
     if (p->desc.authority == WISP_AUTHORITY_OWNER) {
         if (o && wisp__object_decides(w, o)) return WISP_OK;
         who = o ? "another player" : "its owner, whom the server has not told yet";
@@ -30568,6 +30614,7 @@ static wisp_result wisp__property_may(wisp *w, const wisp__property *p) {
 /* Takes over the reference. */
 static wisp_result wisp__property_put(wisp *w, wisp__property *p, wisp__encoded *row) {
     wisp__object *o = wisp__object_get(w, p->object);
+    bool local = w->operation && w->operation->local && wisp__follows(w);
     bool gives = o && !o->from && o->owner && p->desc.authority == WISP_AUTHORITY_ANYONE;
     if (!row || (p->row && wisp__encoded_same(p->row, row))) {
         wisp__encoded_release(w, row);
@@ -30577,6 +30624,10 @@ static wisp_result wisp__property_put(wisp *w, wisp__property *p, wisp__encoded 
         (gives && !wisp__journal_note_object(w, o, WISP__CHANGE_GIVE))) {
         wisp__encoded_release(w, row);
         return w->why;
+    }
+    if (local) {                           /* a prediction: the server alone is to set it */
+        wisp__property_take(w, p, row);
+        return WISP_OK;
     }
     p->claimed = p->desc.authority == WISP_AUTHORITY_ANYONE && wisp__follows(w);
     if (gives) wisp__object_give(w, o, 0);
@@ -31744,7 +31795,6 @@ static bool wisp__object_take(wisp *w, wisp__object *o, void **both) {
         return true;
     }
     both[1] = copies + bytes;
-    w->journal.stale |= o->ahead->calls > 0;
     wisp__encoded_release(w, o->ahead->told);
     o->ahead->told = o->row;
     o->row->references++;
@@ -33381,7 +33431,7 @@ static wisp__object *wisp__edited_apart(wisp *w) {
 static void wisp__ahead_put(wisp *w, int64_t tick) {
     for (wisp__ahead *a = w->journal.ahead; a; a = a->next) {
         wisp__object *o = a->object;
-        wisp__encoded *told = a->calls ? o->row : wisp__told_at(o, tick);
+        wisp__encoded *told = wisp__object_predicts(w, o) ? wisp__told_at(o, tick) : o->row;
         wisp__encoded *row = wisp__told_as_ours(w, o, told ? told : o->row);
         a->was = a->now;
         memset(&a->now, 0, sizeof a->now);
@@ -38234,6 +38284,9 @@ static wisp_result wisp__pass_out(wisp *w, wisp__outbound *out) {
     event.args = out->values;
     event.count = out->count;
     event.message = p->kind;
+    if (waits && w->operation->local)
+        return wisp__explain(w, WISP_E_UNSUPPORTED, "%.48s: an optimistic call sends nothing here",
+                             remote->name);
     p->state = waits ? WISP__STATE_OPERATION : WISP__STATE_NONE;
     verdict = waits ? WISP_HOLD : wisp__hooks_run(w, remote, &event, p, false);
     out->values = event.args;
@@ -38444,6 +38497,132 @@ static wisp_result wisp__call_through(wisp *w, wisp__pending *call, wisp__outbou
     wisp__hooks_leave(w);
     return result > 0 ? WISP_OK : result;
 }
+
+/* --- optimistic calls --- */
+
+#ifndef WISP_NO_STATE
+
+/* The scope of an optimistic call; NULL: it is none, or has ended. */
+static wisp__scope *wisp__attempt_of(const wisp *w, uint32_t call) {
+    wisp__scope *s = w->calls.attempts ? w->journal.newest : NULL;
+    while (s && (s->kind != WISP__SCOPE_CALL || ((wisp__attempt *)s->user)->call != call))
+        s = s->older;
+    return s;
+}
+
+/* Runs the handler of an optimistic call in its scope. */
+static void wisp__attempt_run(wisp *w, wisp__scope *s) {
+    wisp__attempt *g = (wisp__attempt *)s->user;
+    wisp__operation local;
+    wisp_event event;
+    if (!wisp__hooks_enter(w)) return;
+    memset(&local, 0, sizeof local);
+    local.local = true;
+    if (w->journal.open != s) s->outer = w->journal.open;
+    w->journal.open = s;
+    wisp__event_begin(w, &event, g->peer, w->registry.remotes[g->remote]);
+    event.message = WISP_MESSAGE_INVOKE;
+    event.user = g->user;
+    event.replay = g->ran;
+    g->ran = true;
+    if (wisp__values_copy(w, g->message, &event.args, &event.count) == WISP_OK) {
+        w->operation = &local;
+        w->events.running++;
+        wisp__handle(w, g->fn, &event);
+        w->events.running--;
+        w->operation = NULL;
+    }
+    wisp__scope_close(w, s);
+    wisp__hooks_leave(w);
+    wisp__events_sweep(w);
+}
+
+/* What may run as an optimistic call, in a scope that is not open yet. NULL with w->why. */
+static wisp__scope *wisp__attempt_make(wisp *w, const wisp__outbound *out) {
+    wisp__scope *s = NULL;
+    wisp__attempt *g = (wisp__attempt *)wisp__chunk_take(&w->chunks, sizeof *g);
+    w->why = wisp__pack_refused(w, out->remote->name,
+                                wisp__pack(&w->content.packer, out->values, out->count));
+    if (g) memset(g, 0, sizeof *g);
+    if (g && !w->why) g->message = wisp__message_make(w, out->remote, WISP__EVENT);
+    if (g && g->message) s = wisp__scope_open(w, WISP__SCOPE_CALL, w->clock.tick);
+    if (s) {
+        wisp__scope_close(w, s);
+        g->fn = out->passage.how->predict;
+        g->user = out->passage.how->user;
+        g->peer = wisp__peer_handle(out->session);
+        g->remote = out->remote->index;
+        s->user = g;
+        s->again = wisp__attempt_run;
+        w->calls.attempts++;
+        return s;
+    }
+    if (!w->why) wisp__no_more_memory(w);
+    if (g && g->message) wisp__message_release(&w->chunks, g->message);
+    if (g) wisp__chunk_give(&w->chunks, g, sizeof *g);
+    return NULL;
+}
+
+/* Ends the scope of an optimistic call, as far as it was not put back yet. */
+static void wisp__attempt_free(wisp *w, wisp__scope *s) {
+    wisp__attempt *g = (wisp__attempt *)s->user;
+    wisp__scope_undo(w, s);
+    wisp__message_release(&w->chunks, g->message);
+    wisp__chunk_give(&w->chunks, g, sizeof *g);
+    w->calls.attempts--;
+}
+
+/* An optimistic call is over: what it has changed is put back to what is confirmed, and over that
+   those that came later run again; with ticks among them when the next ones are due. `holds`: what
+   it has done outside stays. */
+static void wisp__attempt_end(wisp *w, wisp__scope *s, bool holds) {
+    wisp__journal *j = &w->journal;
+    wisp__scope *other = j->newest;
+    for (wisp__change **at = &s->last, *e; holds && (e = *at) != NULL;) {
+        if (e->kind != WISP__CHANGE_CALL) {
+            at = &e->before;
+            continue;
+        }
+        *at = e->before;
+        j->bytes -= wisp__change_bytes(e);
+        wisp__chunk_give(&w->chunks, e, sizeof *e);
+    }
+    j->stale |= s->newer != NULL;
+    while (other && other->kind != WISP__SCOPE_TICK) other = other->older;
+    ((wisp__attempt *)s->user)->over = other != NULL;
+    s->again = NULL;
+    if (other) return;
+    for (other = j->newest; other != s; other = other->older) wisp__scope_rewind(w, other);
+    wisp__attempt_free(w, s);
+    wisp__reconcile(w);
+}
+
+/* The state of its tick is here, or is waited for no longer; or it has ended. */
+static void wisp__attempts_check(wisp *w) {
+    for (wisp__scope *s = w->calls.attempts ? w->journal.oldest : NULL, *newer; s; s = newer) {
+        const wisp__attempt *g = (wisp__attempt *)s->user;
+        newer = s->newer;
+        if (s->kind != WISP__SCOPE_CALL) continue;
+        if (g->over && !w->journal.stale) wisp__attempt_free(w, s);
+        else if (!g->over && g->until > 0 &&
+                 (w->base.time >= g->until ||
+                  wisp__distance((uint32_t)w->clock.confirmed, g->tick) >= 0))
+            wisp__attempt_end(w, s, true);
+    }
+}
+
+static void wisp__attempts_free(wisp *w) {
+    for (wisp__scope *s = w->journal.newest, *older; s; s = older) {
+        older = s->older;
+        if (s->kind == WISP__SCOPE_CALL) wisp__attempt_free(w, s);
+    }
+}
+
+#else
+
+static inline void wisp__attempts_check(wisp *w) { (void)w; }
+
+#endif
 
 /* ===========================================================================
  * MARK: >>inbound
@@ -38866,6 +39045,10 @@ static void wisp__run_ended(wisp *w, wisp__pending *call, wisp_event *event) {
     wisp_result result = event->result;
     if (w->registry.meters && !call->gathers)
         wisp__count_ended(w, call, result == WISP_OK || call->refused);
+#ifndef WISP_NO_STATE
+    if (result && wisp__attempt_of(w, call->slot.id))
+        wisp__attempt_end(w, wisp__attempt_of(w, call->slot.id), false);
+#endif
     wisp__call_remove(w, call);
     w->events.running++;
     event->user = user;
@@ -39184,6 +39367,7 @@ static void wisp__dispatch(wisp *w) {
         if (end) break;
     }
     wisp__states_check(w);
+    wisp__attempts_check(w);
     wisp__resume_held(w, true);
     if (w->events.notice_count) wisp__events_notices(w);
 }
@@ -40378,369 +40562,6 @@ wisp_result wisp_flush_batches(wisp *w) {
 }
 
 /* ===========================================================================
- * MARK: >>fire
- * What: the public calls that begin a message: fire, invoke, reply, answer, fail.
- * Invariants: a call that fails has changed nothing; held messages that were released
- *   go before anything that is fired after it.
- * ======================================================================== */
-
-/* Checks a message that the application sends, and looks up its session and remote. Released
-   messages go first. A new name is registered only if all goes well. */
-static inline wisp_result wisp__outbound_check(wisp *w, wisp__outbound *out, wisp_target target) {
-    const wisp_to *to = out->passage.to;
-    wisp_result result;
-    out->session = NULL;
-    if (to->mode >= WISP__TO_LIST && (to->count < 0 || (to->count && !to->list)))
-        return wisp__is_no_list(w, to->count);
-    if (wisp__hooks_ready(w, false) && !w->operation) wisp__resume_out_first(w);
-    out->session = to->mode == WISP__TO_PEER ? wisp__session_of(w, to->peer) : NULL;
-    if (to->mode == WISP__TO_PEER && !out->session) return wisp__no_session(w, to->peer);
-    if (out->count < 0 || (out->count && !out->values)) return wisp__is_no_list(w, out->count);
-    out->remote = wisp__remote_found(w, target);
-    if (!out->remote) {
-        result = wisp__pack(&w->content.packer, out->values, out->count);
-        if (result) return wisp__pack_refused(w, target.name ? target.name : "", result);
-        out->remote = wisp__remote_to_send(w, target, &result);
-        if (result) return result;
-    }
-    return out->session && out->session->peer.draining &&
-           out->remote->now.delivery == WISP_RELIABLE
-               ? wisp__unsent(w, out->remote, WISP_E_DRAINING) : WISP_OK;
-}
-
-wisp_result wisp_fire_target(wisp *w, wisp_target target, wisp_to to, const wisp_value *values,
-                             int count) {
-    WISP__ENTER(w);
-    wisp__outbound out;
-    wisp_result result;
-    if (!w) return WISP_E_ARGUMENT;
-    out.values = values;
-    out.count = count;
-    out.passage.to = &to;
-    result = wisp__outbound_check(w, &out, target);
-    if (result) return wisp__part_failed(w, out.session, result);
-    if (!out.remote->outbound && !w->operation) {
-        result = wisp__fire(w, &out);
-    } else {
-        to.peer = wisp__peer_handle(out.session);
-        out.passage = wisp__passage_of(WISP_MESSAGE_EVENT, &to, NULL);
-        result = wisp__fire_through(w, &out);
-    }
-    return result ? wisp__part_failed(w, out.session, wisp__unsent(w, out.remote, result))
-                  : WISP_OK;
-}
-
-wisp_result wisp_fire_values(wisp *w, const char *remote, wisp_to to, const wisp_value *values,
-                             int count) {
-    return wisp_fire_target(w, wisp_by_name(remote), to, values, count);
-}
-
-wisp_result wisp_send(wisp *w, wisp_remote remote, wisp_to to, const wisp_value *values,
-                      int count) {
-    if (!remote.id) return wisp__explain(w, w ? WISP_E_STALE : WISP_E_ARGUMENT,
-                                         "a remote of id 0, which is none");
-    return wisp_fire_target(w, wisp_by_handle(remote), to, values, count);
-}
-
-wisp_result wisp_send_bytes(wisp *w, wisp_remote remote, wisp_to to, const void *bytes, int size) {
-    wisp_value value = wisp_bytes(bytes, size);
-    return wisp_send(w, remote, to, &value, 1);
-}
-
-/* --- calls --- */
-
-/* Begins a call that has its slot, through the chain of middleware if there is one. When it fails
-   the slot is still there, unless a hook has cancelled it. */
-static wisp_result wisp__call_send(wisp *w, wisp__pending *call, const wisp__outbound *out) {
-    wisp_to to = wisp_to_peer(wisp__peer_handle(out->session));
-    wisp__outbound one = *out;
-    if (!out->remote->outbound && !w->operation) return wisp__call_begin(w, call, out);
-    one.passage = wisp__passage_of(WISP_MESSAGE_INVOKE, &to, out->passage.how);
-    return wisp__call_through(w, call, &one);
-}
-
-/* The peers that a call to several goes to. Returns how many there are, or a negative code; the
-   caller frees `room` of them. */
-static int wisp__invoked_peers(wisp *w, const wisp__outbound *out, wisp_peer **peers, int *room) {
-    const wisp_to *to = out->passage.to;
-    wisp__targets t;
-    wisp_result result = wisp__targets_begin(w, &t, to, out->remote);
-    int count = 0;
-    if (result) return result;
-    *room = to->mode == WISP__TO_LIST ? to->count : t.group ? t.group->count : w->peers.joined;
-    *peers = (wisp_peer *)wisp__alloc_items(&w->base, *room + 1, sizeof **peers);
-    if (!*peers) return wisp__no_more_memory(w);
-    while (wisp__targets_next(w, &t))
-        if (t.session) (*peers)[count++] = wisp__peer_handle(t.session);
-    return count;
-}
-
-/* Slots for a call to several and its parts, all or none. */
-static wisp__pending *wisp__whole_add(wisp *w, const wisp__outbound *out, int parts) {
-    wisp__pending *whole = NULL, *part = NULL;
-    if (parts < w->base.limits.calls - w->calls.ours) whole = wisp__call_add(w, false, &w->why);
-    else wisp__no_room(w, WISP_E_LIMIT, w->base.limits.calls, "limits.calls");
-    if (!whole) return NULL;
-    whole->gathers = true;
-    whole->left = parts;
-    whole->fn = out->passage.how->on_done;
-    whole->user = out->passage.how->user;
-    whole->remote = out->remote->index;
-    for (int i = 0; i < parts; i++) {
-        part = wisp__call_add(w, false, &w->why);
-        if (!part) break;
-        part->whole = whole;
-        part->next = whole->next;
-        whole->next = part;
-    }
-    if (part || !parts) return whole;
-    while ((part = whole->next) != NULL) {
-        whole->next = part->next;
-        wisp__call_remove(w, part);
-    }
-    wisp__call_remove(w, whole);
-    return NULL;
-}
-
-static wisp_call wisp__invoke_many(wisp *w, wisp__outbound *out) {
-    wisp_call handle = { 0 };
-    wisp_peer *peers = NULL;
-    wisp__pending *whole = NULL;
-    int room = 0, parts = wisp__invoked_peers(w, out, &peers, &room);
-    w->why = parts;
-    if (parts < 0) return handle;
-    if (parts || !w->destroyed) whole = wisp__whole_add(w, out, parts);
-    else wisp__is_ending(w);  /* nobody would run its on_done any more */
-    if (whole) {
-        handle.id = whole->slot.id;
-        w->why = WISP_OK;
-    }
-    for (int i = 0; whole && i < parts; i++) {
-        wisp__pending *part = whole->next;
-        uint32_t id = part->slot.id;
-        wisp_result result = WISP_E_CLOSED;
-        whole->next = part->next;
-        part->next = NULL;
-        part->fn = out->passage.how->on_reply;
-        part->user = out->passage.how->user;
-        part->remote = out->remote->index;
-        part->peer = peers[i];
-        out->session = wisp__session_of(w, peers[i]);
-        if (out->session) result = wisp__call_send(w, part, out);
-        part = wisp__call_of(w, id);
-        if (result && part) wisp__call_end(w, part, result);
-    }
-    if (whole && !parts) wisp__call_end(w, whole, WISP_OK);
-    wisp__free(&w->base, peers, (size_t)(room + 1) * sizeof *peers);
-    return handle;
-}
-
-wisp_call wisp_invoke_target(wisp *w, wisp_target target, wisp_to to, const wisp_call_desc *desc,
-                             const wisp_value *values, int count) {
-    WISP__ENTER(w);
-    static const wisp_call_desc none = { NULL, NULL, 0, 0, NULL };
-    wisp_call handle = { 0 };
-    const wisp_call_desc *how = desc ? desc : &none;
-    wisp__outbound out;
-    wisp__pending *call;
-    if (!w) return handle;
-    if (how->tries < 0 || !wisp__is_within(how->timeout, 0, 1e9)) {
-        wisp__explain(w, WISP_E_ARGUMENT, "%d tries or a timeout of %g s: not below 0, at most 1e9 "
-                      "s", how->tries, how->timeout);
-        return handle;
-    }
-    out.values = values;
-    out.count = count;
-    out.passage = wisp__passage_of(WISP_MESSAGE_INVOKE, &to, how);
-    w->why = wisp__outbound_check(w, &out, target);
-    if (!w->why && !out.session) return wisp__invoke_many(w, &out);
-    call = w->why ? NULL : wisp__call_add(w, false, &w->why);
-    wisp__part_failed(w, out.session, w->why);
-    if (!call) return handle;
-    handle.id = call->slot.id;
-    w->why = wisp__call_send(w, call, &out);
-    call = wisp__call_of(w, handle.id);
-    if (w->why == WISP_OK) return handle;
-    wisp__part_failed(w, out.session, wisp__unsent(w, out.remote, w->why));
-    if (call) wisp__call_remove(w, call);
-    handle.id = 0;
-    return handle;
-}
-
-wisp_call wisp_invoke_values(wisp *w, const char *remote, wisp_to to, const wisp_call_desc *desc,
-                             const wisp_value *values, int count) {
-    return wisp_invoke_target(w, wisp_by_name(remote), to, desc, values, count);
-}
-
-wisp_call wisp_invoke_state(wisp *w, wisp_target target, wisp_peer to, const wisp_state *on_reply,
-                            const wisp_value *values, int count) {
-    wisp_call_desc desc = { wisp__on_owned, NULL, 0, 0, NULL };
-    wisp_call handle = { 0 };
-    wisp__connection *owner = wisp__owner_add(w, on_reply);
-    if (!owner) return handle;
-    desc.user = owner;
-    handle = wisp_invoke_target(w, target, wisp_to_peer(to), &desc, values, count);
-    if (!handle.id) wisp__connection_drop(w, owner);
-    return handle;
-}
-
-/* --- answers --- */
-
-static wisp_result wisp__answer_event(wisp_event *event, wisp_result code, const wisp_value *values,
-                                      int count) {
-    wisp_result result;
-    wisp__answer a = { NULL, NULL, NULL, 0, code, values, count };
-    wisp__message *m;
-    a.session = wisp__answering(event, &result);
-    if (!a.session) return result;
-    a.request = event->request;
-    if (!code && event->message == WISP_MESSAGE_EVENT)     /* a part of a transaction */
-        return wisp__explain(event->w, WISP_E_ARGUMENT, "%s: an event has no answer", event->name);
-    a.remote = event->w->registry.remotes[a.request->remote];
-    a.id = a.request->id;
-    m = wisp__answer_through(event->w, &a, &result);
-    event->result = result;  /* the caller gets it if nothing else follows */
-    if (!m) return wisp__unsent(event->w, a.remote, result);
-    result = wisp__answer_give(event->w, &a, m);
-    event->request = NULL;
-    return result ? wisp__unsent(event->w, a.remote, result) : WISP_OK;
-}
-
-wisp_result wisp_reply_values(wisp_event *event, const wisp_value *values, int count) {
-    WISP__ENTER(event ? event->w : NULL);
-    return wisp__answer_event(event, WISP_OK, values, count);
-}
-
-/* --- answers that are no. Their values are a text and, of a refusal, `true`: the caller counts
-       that as an answer --- */
-
-typedef struct wisp__no { char text[256]; wisp_value values[2]; } wisp__no;
-
-static void wisp__no_say(wisp__no *no, const char *format, va_list list) {
-    no->text[0] = 0;
-    if (format) vsnprintf(no->text, sizeof no->text, format, list);
-    no->values[0] = wisp_string(no->text);
-    no->values[1] = wisp_bool(true);
-}
-
-/* Does a code reach the caller as it is? If it does not, that is explained. */
-static wisp_result wisp__may_refuse(wisp *w, wisp_result code) {
-    if (code < 0 && wisp__code_received(code, false) == code) return WISP_OK;
-    return wisp__explain(w, WISP_E_ARGUMENT, "the code %d does not reach a caller: refuse with %d "
-                         "(WISP_E_USER) or less", code, WISP_E_USER);
-}
-
-wisp_result wisp_refuse(wisp_event *event, wisp_result code, const char *format, ...) {
-    WISP__ENTER(event ? event->w : NULL);
-    wisp__no no;
-    va_list list;
-    wisp *w = event ? event->w : NULL;
-    if (!w || wisp__may_refuse(w, code)) return w ? w->why : WISP_E_ARGUMENT;
-    if (!event->request)
-        return wisp__explain(w, WISP_E_ARGUMENT, "%.70s: wisp_refuse answers a call, and this is "
-                             "none, or is answered or deferred already", event->name);
-    va_start(list, format);
-    wisp__no_say(&no, format, list);
-    va_end(list);
-    return wisp__answer_event(event, code, no.values, 2);
-}
-
-static wisp_result wisp__fail(wisp_event *event, wisp_result code, const char *format,
-                              va_list list) {
-    wisp__no no;
-    wisp__remote *remote;
-    wisp__notice error;
-    if (!event || !event->w || code >= 0 || code < INT16_MIN)
-        return wisp__no_code(event ? event->w : NULL, code);
-    wisp__no_say(&no, format, list);
-    remote = wisp__remote_at(&event->w->registry, event->remote.id);
-    if (remote) remote->stats.failures++;
-    error = wisp__error_of(event->w, event->peer, event->remote, code);
-    wisp__notice_add(event->w, &error, "%s: %s", event->name, no.text);
-    return event->request ? wisp__answer_event(event, code, no.values, 1) : WISP_OK;
-}
-
-wisp_result wisp_fail(wisp_event *event, wisp_result code, const char *format, ...) {
-    WISP__ENTER(event ? event->w : NULL);
-    va_list list;
-    wisp_result result;
-    va_start(list, format);
-    result = wisp__fail(event, code, format, list);
-    va_end(list);
-    return result;
-}
-
-#ifdef WISP_WITH_SETJMP
-void wisp_raise(wisp_event *event, wisp_result code, const char *format, ...) {
-    va_list list;
-    if (code >= 0 || code < INT16_MIN) code = WISP_E_HANDLER;
-    va_start(list, format);
-    wisp__fail(event, code, format, list);
-    va_end(list);
-    if (!event || !event->w || !event->w->events.landing) return;
-    event->result = code;
-    longjmp(*(jmp_buf *)event->w->events.landing, 1);
-}
-#endif
-
-static wisp_result wisp__no_call(const wisp *w, wisp_call call) {
-    return wisp__explain(w, WISP_E_STALE, "call %lu is over, or none of this kind",
-                         (unsigned long)call.id);
-}
-
-static wisp_result wisp__answer_deferred(wisp *w, wisp_call handle, wisp_result code,
-                                         const wisp_value *values, int count) {
-    wisp__pending *call = w ? wisp__call_of(w, handle.id) : NULL;
-    wisp__answer a = { NULL, NULL, NULL, 0, code, values, count };
-    wisp__message *m;
-    wisp_result why;
-    if (!w) return WISP_E_ARGUMENT;
-    if (!call || !call->deferred) return wisp__no_call(w, handle);
-    a.session = call->session;
-    a.remote = w->registry.remotes[call->remote];
-    a.id = call->id;
-    m = wisp__answer_through(w, &a, &why);
-    if (!m) return wisp__unsent(w, a.remote, why);
-    if (!wisp__call_of(w, handle.id)) {  /* a hook has answered it */
-        wisp__message_release(&w->chunks, m);
-        return wisp__no_call(w, handle);
-    }
-    if (a.session->request_room) a.request = wisp__request_at(a.session, a.id);
-    if (a.request && (a.request->id != a.id || !a.request->state)) a.request = NULL;
-    wisp__deferred_remove(w, call);
-    why = wisp__answer_give(w, &a, m);
-    return why ? wisp__unsent(w, a.remote, why) : WISP_OK;
-}
-
-wisp_result wisp_answer(wisp *w, wisp_call call, const wisp_value *values, int count) {
-    WISP__ENTER(w);
-    return wisp__answer_deferred(w, call, WISP_OK, values, count);
-}
-
-wisp_result wisp_answer_fail(wisp *w, wisp_call call, wisp_result code, const char *format, ...) {
-    WISP__ENTER(w);
-    wisp__no no;
-    va_list list;
-    if (code >= 0 || code < INT16_MIN) return wisp__no_code(w, code);
-    va_start(list, format);
-    wisp__no_say(&no, format, list);
-    va_end(list);
-    return wisp__answer_deferred(w, call, code, no.values, 1);
-}
-
-wisp_result wisp_answer_refuse(wisp *w, wisp_call call, wisp_result code, const char *format,
-                               ...) {
-    WISP__ENTER(w);
-    wisp__no no;
-    va_list list;
-    if (!w || wisp__may_refuse(w, code)) return w ? w->why : WISP_E_ARGUMENT;
-    va_start(list, format);
-    wisp__no_say(&no, format, list);
-    va_end(list);
-    return wisp__answer_deferred(w, call, code, no.values, 2);
-}
-
-/* ===========================================================================
  * MARK: >>operation
  * What: transactions: their parts gathered here, sent as one call, and run over there.
  * Invariants: all parts hold, or none has changed anything; nothing that they send goes out
@@ -40765,6 +40586,7 @@ static void wisp__bundle_end(wisp *w, wisp_result result) {
 }
 
 static void wisp__bundle_free(wisp *w) {
+    wisp__attempts_free(w);
     wisp__array_free(&w->base, WISP__ARRAY(w->bundle.bytes, w->bundle.room));
     wisp__array_free(&w->base, WISP__ARRAY(w->bundle.calls, w->bundle.call_room));
 }
@@ -40834,6 +40656,18 @@ static void wisp__commit_over(wisp_event *event) {
         over.message = WISP_MESSAGE_REPLY;
         wisp__run_reply(w, call, &over);
     }
+    for (int i = 0; i < c->count; i++) {
+        wisp__scope *s = wisp__attempt_of(w, c->calls[i].handle);
+        wisp__attempt *g = s ? (wisp__attempt *)s->user : NULL;
+        if (!s || g->over) continue;
+        if (event->result || !event->count) {
+            wisp__attempt_end(w, s, !event->result);
+            continue;
+        }
+        g->until = w->base.time + 1;
+        g->tick = (uint32_t)wisp_arg_uint(event, 0);
+    }
+    if (!event->result) event->count = 0;
     event->user = c->user;
     if (c->fn) wisp__handle(w, c->fn, event);
     wisp__chunk_give(&w->chunks, c, wisp__commit_bytes(c->count));
@@ -40843,7 +40677,7 @@ static void wisp__commit_over(wisp_event *event) {
 static wisp_result wisp__bundle_send(wisp *w, wisp__pending *call, wisp__commit *c) {
     const wisp__bundle *b = &w->bundle;
     wisp_value parts = wisp_bytes(b->bytes, (int)((b->bits + 7) / 8));
-    wisp_call_desc how = { wisp__commit_over, c, 0, 0, NULL };
+    wisp_call_desc how = { wisp__commit_over, c, 0, 0, NULL, NULL };
     wisp_to to = wisp_to_peer(wisp__peer_handle(b->session));
     wisp__outbound out;
     wisp_result result;
@@ -41023,6 +40857,18 @@ static void wisp__operation_release(wisp *w, wisp_result verdict) {
     if (wisp__hooks_ready(w, false)) wisp__resume_out_first(w);
 }
 
+static void wisp__operation_answer(wisp_event *event, wisp__session *s, wisp_result code,
+                                   const wisp_value *values, int count) {
+    wisp *w = event->w;
+    wisp__answer a = { s, w->registry.remotes[WISP__ON_OPERATION], event->request, 0, code, values,
+                       count };
+    wisp__message *m;
+    a.id = event->request->id;
+    m = wisp__answer_make(w, &a, &event->result);
+    if (m) wisp__answer_give(w, &a, m);
+    if (m) event->request = NULL;
+}
+
 /* All parts have run, or one was refused: answers the call of the transaction. */
 static void wisp__operation_end(wisp_event *event, wisp__reading *r, wisp__operation *t) {
     wisp *w = event->w;
@@ -41046,14 +40892,15 @@ static void wisp__operation_end(wisp_event *event, wisp__reading *r, wisp__opera
         w->base.stats.packets_malformed++;
         wisp__end(w, s, r->code, r->broken, true);
     }
-    if (s->peer.state != WISP__JOINED || holds) return;
-    no[0] = wisp_string(t->text);
+    if (s->peer.state != WISP__JOINED) return;
+    no[0] = wisp_uint((uint32_t)(w->clock.tick + 1));      /* the tick that commits what it edits */
+    if (!holds) no[0] = wisp_string(t->text);
     no[1] = wisp_bool(true);
     no[2] = wisp_int(t->refused);
-    wisp__answer_event(event, t->result, no, 3);
+    wisp__operation_answer(event, s, t->result, no, !holds ? 3 : w->clock.rate > 0);
 }
 
-/* Handles the call of a peer's transaction. It is answered with no values when all parts hold. */
+/* Handles the call of a peer's transaction. The answer is the tick of the state with all of it. */
 static void wisp__on_operation(wisp_event *event) {
     wisp *w = event->w;
     wisp__session *s = wisp__session_of(w, event->peer);
@@ -41065,7 +40912,7 @@ static void wisp__on_operation(wisp_event *event) {
     wisp__reader from = wisp__reader_on(bytes, size);
     wisp__part_head h;
     if (!bytes) {
-        wisp__answer_event(event, WISP_E_LIMIT, NULL, 0);
+        wisp__operation_answer(event, s, WISP_E_LIMIT, NULL, 0);
         return;
     }
     memcpy(bytes, parts, (size_t)size);        /* its parts are read into the memory of these */
@@ -41114,6 +40961,410 @@ static inline void wisp__operation_open(wisp *w) { (void)w; }
 static inline void wisp__bundle_free(wisp *w) { (void)w; }
 
 #endif
+
+/* ===========================================================================
+ * MARK: >>fire
+ * What: the public calls that begin a message: fire, invoke, reply, answer, fail.
+ * Invariants: a call that fails has changed nothing; held messages that were released
+ *   go before anything that is fired after it.
+ * ======================================================================== */
+
+/* Checks a message that the application sends, and looks up its session and remote. Released
+   messages go first. A new name is registered only if all goes well. */
+static inline wisp_result wisp__outbound_check(wisp *w, wisp__outbound *out, wisp_target target) {
+    const wisp_to *to = out->passage.to;
+    wisp_result result;
+    out->session = NULL;
+    if (to->mode >= WISP__TO_LIST && (to->count < 0 || (to->count && !to->list)))
+        return wisp__is_no_list(w, to->count);
+    if (wisp__hooks_ready(w, false) && !w->operation) wisp__resume_out_first(w);
+    out->session = to->mode == WISP__TO_PEER ? wisp__session_of(w, to->peer) : NULL;
+    if (to->mode == WISP__TO_PEER && !out->session) return wisp__no_session(w, to->peer);
+    if (out->count < 0 || (out->count && !out->values)) return wisp__is_no_list(w, out->count);
+    out->remote = wisp__remote_found(w, target);
+    if (!out->remote) {
+        result = wisp__pack(&w->content.packer, out->values, out->count);
+        if (result) return wisp__pack_refused(w, target.name ? target.name : "", result);
+        out->remote = wisp__remote_to_send(w, target, &result);
+        if (result) return result;
+    }
+    return out->session && out->session->peer.draining &&
+           out->remote->now.delivery == WISP_RELIABLE
+               ? wisp__unsent(w, out->remote, WISP_E_DRAINING) : WISP_OK;
+}
+
+wisp_result wisp_fire_target(wisp *w, wisp_target target, wisp_to to, const wisp_value *values,
+                             int count) {
+    WISP__ENTER(w);
+    wisp__outbound out;
+    wisp_result result;
+    if (!w) return WISP_E_ARGUMENT;
+    out.values = values;
+    out.count = count;
+    out.passage.to = &to;
+    result = wisp__outbound_check(w, &out, target);
+    if (result) return wisp__part_failed(w, out.session, result);
+    if (!out.remote->outbound && !w->operation) {
+        result = wisp__fire(w, &out);
+    } else {
+        to.peer = wisp__peer_handle(out.session);
+        out.passage = wisp__passage_of(WISP_MESSAGE_EVENT, &to, NULL);
+        result = wisp__fire_through(w, &out);
+    }
+    return result ? wisp__part_failed(w, out.session, wisp__unsent(w, out.remote, result))
+                  : WISP_OK;
+}
+
+wisp_result wisp_fire_values(wisp *w, const char *remote, wisp_to to, const wisp_value *values,
+                             int count) {
+    return wisp_fire_target(w, wisp_by_name(remote), to, values, count);
+}
+
+wisp_result wisp_send(wisp *w, wisp_remote remote, wisp_to to, const wisp_value *values,
+                      int count) {
+    if (!remote.id) return wisp__explain(w, w ? WISP_E_STALE : WISP_E_ARGUMENT,
+                                         "a remote of id 0, which is none");
+    return wisp_fire_target(w, wisp_by_handle(remote), to, values, count);
+}
+
+wisp_result wisp_send_bytes(wisp *w, wisp_remote remote, wisp_to to, const void *bytes, int size) {
+    wisp_value value = wisp_bytes(bytes, size);
+    return wisp_send(w, remote, to, &value, 1);
+}
+
+/* --- calls --- */
+
+/* Begins a call that has its slot, through the chain of middleware if there is one. When it fails
+   the slot is still there, unless a hook has cancelled it. */
+static wisp_result wisp__call_send(wisp *w, wisp__pending *call, const wisp__outbound *out) {
+    wisp_to to = wisp_to_peer(wisp__peer_handle(out->session));
+    wisp__outbound one = *out;
+    if (!out->remote->outbound && !w->operation) return wisp__call_begin(w, call, out);
+    one.passage = wisp__passage_of(WISP_MESSAGE_INVOKE, &to, out->passage.how);
+    return wisp__call_through(w, call, &one);
+}
+
+/* The peers that a call to several goes to. Returns how many there are, or a negative code; the
+   caller frees `room` of them. */
+static int wisp__invoked_peers(wisp *w, const wisp__outbound *out, wisp_peer **peers, int *room) {
+    const wisp_to *to = out->passage.to;
+    wisp__targets t;
+    wisp_result result = wisp__targets_begin(w, &t, to, out->remote);
+    int count = 0;
+    if (result) return result;
+    *room = to->mode == WISP__TO_LIST ? to->count : t.group ? t.group->count : w->peers.joined;
+    *peers = (wisp_peer *)wisp__alloc_items(&w->base, *room + 1, sizeof **peers);
+    if (!*peers) return wisp__no_more_memory(w);
+    while (wisp__targets_next(w, &t))
+        if (t.session) (*peers)[count++] = wisp__peer_handle(t.session);
+    return count;
+}
+
+/* Slots for a call to several and its parts, all or none. */
+static wisp__pending *wisp__whole_add(wisp *w, const wisp__outbound *out, int parts) {
+    wisp__pending *whole = NULL, *part = NULL;
+    if (parts < w->base.limits.calls - w->calls.ours) whole = wisp__call_add(w, false, &w->why);
+    else wisp__no_room(w, WISP_E_LIMIT, w->base.limits.calls, "limits.calls");
+    if (!whole) return NULL;
+    whole->gathers = true;
+    whole->left = parts;
+    whole->fn = out->passage.how->on_done;
+    whole->user = out->passage.how->user;
+    whole->remote = out->remote->index;
+    for (int i = 0; i < parts; i++) {
+        part = wisp__call_add(w, false, &w->why);
+        if (!part) break;
+        part->whole = whole;
+        part->next = whole->next;
+        whole->next = part;
+    }
+    if (part || !parts) return whole;
+    while ((part = whole->next) != NULL) {
+        whole->next = part->next;
+        wisp__call_remove(w, part);
+    }
+    wisp__call_remove(w, whole);
+    return NULL;
+}
+
+static wisp_call wisp__invoke_many(wisp *w, wisp__outbound *out) {
+    wisp_call handle = { 0 };
+    wisp_peer *peers = NULL;
+    wisp__pending *whole = NULL;
+    int room = 0, parts = wisp__invoked_peers(w, out, &peers, &room);
+    w->why = parts;
+    if (parts < 0) return handle;
+    if (parts || !w->destroyed) whole = wisp__whole_add(w, out, parts);
+    else wisp__is_ending(w);  /* nobody would run its on_done any more */
+    if (whole) {
+        handle.id = whole->slot.id;
+        w->why = WISP_OK;
+    }
+    for (int i = 0; whole && i < parts; i++) {
+        wisp__pending *part = whole->next;
+        uint32_t id = part->slot.id;
+        wisp_result result = WISP_E_CLOSED;
+        whole->next = part->next;
+        part->next = NULL;
+        part->fn = out->passage.how->on_reply;
+        part->user = out->passage.how->user;
+        part->remote = out->remote->index;
+        part->peer = peers[i];
+        out->session = wisp__session_of(w, peers[i]);
+        if (out->session) result = wisp__call_send(w, part, out);
+        part = wisp__call_of(w, id);
+        if (result && part) wisp__call_end(w, part, result);
+    }
+    if (whole && !parts) wisp__call_end(w, whole, WISP_OK);
+    wisp__free(&w->base, peers, (size_t)(room + 1) * sizeof *peers);
+    return handle;
+}
+
+/* A call with desc.predict: a transaction of its own, or a part of the one that is open. */
+static wisp_call wisp__invoke_predicted(wisp *w, wisp__outbound *out) {
+    wisp_call handle = { 0 };
+#ifdef WISP_NO_STATE
+    (void)out;
+    wisp__explain(w, WISP_E_UNSUPPORTED, "desc.predict: this is built with WISP_NO_STATE");
+#else
+    wisp__session *to = out->session;
+    bool own = w->bundle.session != to;
+    wisp__scope *s = NULL;
+    wisp__pending *call = NULL;
+    if (!to) wisp__explain(w, WISP_E_ARGUMENT, "desc.predict: such a call goes to one peer");
+    else if (w->operation)
+        wisp__explain(w, WISP_E_UNSUPPORTED, "desc.predict: inside of another, or a transaction");
+    else if (own) wisp_begin(w, wisp__peer_handle(to));
+    if (w->why) return handle;
+    s = wisp__attempt_make(w, out);
+    if (s) call = wisp__call_add(w, false, &w->why);
+    if (call) {
+        ((wisp__attempt *)s->user)->call = handle.id = call->slot.id;
+        w->why = wisp__call_send(w, call, out);
+        call = wisp__call_of(w, handle.id);
+        if (w->why) wisp__unsent(w, out->remote, w->why);
+        if (w->why && call) wisp__call_remove(w, call);
+    }
+    wisp__part_failed(w, to, w->why);
+    if (own) wisp_commit(w, NULL, NULL);       /* fails for the same reason, if there is one */
+    if (w->why == WISP_OK) {
+        wisp__attempt_run(w, s);
+        return handle;
+    }
+    call = wisp__call_of(w, handle.id);
+    if (call) call->fn = NULL;
+    if (call) wisp__call_end(w, call, WISP_E_CANCELLED);
+    if (s) wisp__attempt_free(w, s);
+    handle.id = 0;
+#endif
+    return handle;
+}
+
+wisp_call wisp_invoke_target(wisp *w, wisp_target target, wisp_to to, const wisp_call_desc *desc,
+                             const wisp_value *values, int count) {
+    WISP__ENTER(w);
+    static const wisp_call_desc none = { NULL, NULL, 0, 0, NULL, NULL };
+    wisp_call handle = { 0 };
+    const wisp_call_desc *how = desc ? desc : &none;
+    wisp__outbound out;
+    wisp__pending *call;
+    if (!w) return handle;
+    if (how->tries < 0 || !wisp__is_within(how->timeout, 0, 1e9)) {
+        wisp__explain(w, WISP_E_ARGUMENT, "%d tries or a timeout of %g s: not below 0, at most 1e9 "
+                      "s", how->tries, how->timeout);
+        return handle;
+    }
+    out.values = values;
+    out.count = count;
+    out.passage = wisp__passage_of(WISP_MESSAGE_INVOKE, &to, how);
+    w->why = wisp__outbound_check(w, &out, target);
+    if (!w->why && how->predict) return wisp__invoke_predicted(w, &out);
+    if (!w->why && !out.session) return wisp__invoke_many(w, &out);
+    call = w->why ? NULL : wisp__call_add(w, false, &w->why);
+    wisp__part_failed(w, out.session, w->why);
+    if (!call) return handle;
+    handle.id = call->slot.id;
+    w->why = wisp__call_send(w, call, &out);
+    call = wisp__call_of(w, handle.id);
+    if (w->why == WISP_OK) return handle;
+    wisp__part_failed(w, out.session, wisp__unsent(w, out.remote, w->why));
+    if (call) wisp__call_remove(w, call);
+    handle.id = 0;
+    return handle;
+}
+
+wisp_call wisp_invoke_values(wisp *w, const char *remote, wisp_to to, const wisp_call_desc *desc,
+                             const wisp_value *values, int count) {
+    return wisp_invoke_target(w, wisp_by_name(remote), to, desc, values, count);
+}
+
+wisp_call wisp_invoke_state(wisp *w, wisp_target target, wisp_peer to, const wisp_state *on_reply,
+                            const wisp_value *values, int count) {
+    wisp_call_desc desc = { wisp__on_owned, NULL, 0, 0, NULL, NULL };
+    wisp_call handle = { 0 };
+    wisp__connection *owner = wisp__owner_add(w, on_reply);
+    if (!owner) return handle;
+    desc.user = owner;
+    handle = wisp_invoke_target(w, target, wisp_to_peer(to), &desc, values, count);
+    if (!handle.id) wisp__connection_drop(w, owner);
+    return handle;
+}
+
+/* --- answers --- */
+
+static wisp_result wisp__answer_event(wisp_event *event, wisp_result code, const wisp_value *values,
+                                      int count) {
+    wisp_result result;
+    wisp__answer a = { NULL, NULL, NULL, 0, code, values, count };
+    wisp__message *m;
+    a.session = wisp__answering(event, &result);
+    if (!a.session) return result;
+    a.request = event->request;
+    if (!code && event->message == WISP_MESSAGE_EVENT)     /* a part of a transaction */
+        return wisp__explain(event->w, WISP_E_ARGUMENT, "%s: an event has no answer", event->name);
+    a.remote = event->w->registry.remotes[a.request->remote];
+    a.id = a.request->id;
+    m = wisp__answer_through(event->w, &a, &result);
+    event->result = result;  /* the caller gets it if nothing else follows */
+    if (!m) return wisp__unsent(event->w, a.remote, result);
+    result = wisp__answer_give(event->w, &a, m);
+    event->request = NULL;
+    return result ? wisp__unsent(event->w, a.remote, result) : WISP_OK;
+}
+
+wisp_result wisp_reply_values(wisp_event *event, const wisp_value *values, int count) {
+    WISP__ENTER(event ? event->w : NULL);
+    return wisp__answer_event(event, WISP_OK, values, count);
+}
+
+/* --- answers that are no. Their values are a text and, of a refusal, `true`: the caller counts
+       that as an answer --- */
+
+typedef struct wisp__no { char text[256]; wisp_value values[2]; } wisp__no;
+
+static void wisp__no_say(wisp__no *no, const char *format, va_list list) {
+    no->text[0] = 0;
+    if (format) vsnprintf(no->text, sizeof no->text, format, list);
+    no->values[0] = wisp_string(no->text);
+    no->values[1] = wisp_bool(true);
+}
+
+/* Does a code reach the caller as it is? If it does not, that is explained. */
+static wisp_result wisp__may_refuse(wisp *w, wisp_result code) {
+    if (code < 0 && wisp__code_received(code, false) == code) return WISP_OK;
+    return wisp__explain(w, WISP_E_ARGUMENT, "the code %d does not reach a caller: refuse with %d "
+                         "(WISP_E_USER) or less", code, WISP_E_USER);
+}
+
+wisp_result wisp_refuse(wisp_event *event, wisp_result code, const char *format, ...) {
+    WISP__ENTER(event ? event->w : NULL);
+    wisp__no no;
+    va_list list;
+    wisp *w = event ? event->w : NULL;
+    if (!w || wisp__may_refuse(w, code)) return w ? w->why : WISP_E_ARGUMENT;
+    if (!event->request)
+        return wisp__explain(w, WISP_E_ARGUMENT, "%.70s: wisp_refuse answers a call, and this is "
+                             "none, or is answered or deferred already", event->name);
+    va_start(list, format);
+    wisp__no_say(&no, format, list);
+    va_end(list);
+    return wisp__answer_event(event, code, no.values, 2);
+}
+
+static wisp_result wisp__fail(wisp_event *event, wisp_result code, const char *format,
+                              va_list list) {
+    wisp__no no;
+    wisp__remote *remote;
+    wisp__notice error;
+    if (!event || !event->w || code >= 0 || code < INT16_MIN)
+        return wisp__no_code(event ? event->w : NULL, code);
+    wisp__no_say(&no, format, list);
+    remote = wisp__remote_at(&event->w->registry, event->remote.id);
+    if (remote) remote->stats.failures++;
+    error = wisp__error_of(event->w, event->peer, event->remote, code);
+    wisp__notice_add(event->w, &error, "%s: %s", event->name, no.text);
+    return event->request ? wisp__answer_event(event, code, no.values, 1) : WISP_OK;
+}
+
+wisp_result wisp_fail(wisp_event *event, wisp_result code, const char *format, ...) {
+    WISP__ENTER(event ? event->w : NULL);
+    va_list list;
+    wisp_result result;
+    va_start(list, format);
+    result = wisp__fail(event, code, format, list);
+    va_end(list);
+    return result;
+}
+
+#ifdef WISP_WITH_SETJMP
+void wisp_raise(wisp_event *event, wisp_result code, const char *format, ...) {
+    va_list list;
+    if (code >= 0 || code < INT16_MIN) code = WISP_E_HANDLER;
+    va_start(list, format);
+    wisp__fail(event, code, format, list);
+    va_end(list);
+    if (!event || !event->w || !event->w->events.landing) return;
+    event->result = code;
+    longjmp(*(jmp_buf *)event->w->events.landing, 1);
+}
+#endif
+
+static wisp_result wisp__no_call(const wisp *w, wisp_call call) {
+    return wisp__explain(w, WISP_E_STALE, "call %lu is over, or none of this kind",
+                         (unsigned long)call.id);
+}
+
+static wisp_result wisp__answer_deferred(wisp *w, wisp_call handle, wisp_result code,
+                                         const wisp_value *values, int count) {
+    wisp__pending *call = w ? wisp__call_of(w, handle.id) : NULL;
+    wisp__answer a = { NULL, NULL, NULL, 0, code, values, count };
+    wisp__message *m;
+    wisp_result why;
+    if (!w) return WISP_E_ARGUMENT;
+    if (!call || !call->deferred) return wisp__no_call(w, handle);
+    a.session = call->session;
+    a.remote = w->registry.remotes[call->remote];
+    a.id = call->id;
+    m = wisp__answer_through(w, &a, &why);
+    if (!m) return wisp__unsent(w, a.remote, why);
+    if (!wisp__call_of(w, handle.id)) {  /* a hook has answered it */
+        wisp__message_release(&w->chunks, m);
+        return wisp__no_call(w, handle);
+    }
+    if (a.session->request_room) a.request = wisp__request_at(a.session, a.id);
+    if (a.request && (a.request->id != a.id || !a.request->state)) a.request = NULL;
+    wisp__deferred_remove(w, call);
+    why = wisp__answer_give(w, &a, m);
+    return why ? wisp__unsent(w, a.remote, why) : WISP_OK;
+}
+
+wisp_result wisp_answer(wisp *w, wisp_call call, const wisp_value *values, int count) {
+    WISP__ENTER(w);
+    return wisp__answer_deferred(w, call, WISP_OK, values, count);
+}
+
+wisp_result wisp_answer_fail(wisp *w, wisp_call call, wisp_result code, const char *format, ...) {
+    WISP__ENTER(w);
+    wisp__no no;
+    va_list list;
+    if (code >= 0 || code < INT16_MIN) return wisp__no_code(w, code);
+    va_start(list, format);
+    wisp__no_say(&no, format, list);
+    va_end(list);
+    return wisp__answer_deferred(w, call, code, no.values, 1);
+}
+
+wisp_result wisp_answer_refuse(wisp *w, wisp_call call, wisp_result code, const char *format,
+                               ...) {
+    WISP__ENTER(w);
+    wisp__no no;
+    va_list list;
+    if (!w || wisp__may_refuse(w, code)) return w ? w->why : WISP_E_ARGUMENT;
+    va_start(list, format);
+    wisp__no_say(&no, format, list);
+    va_end(list);
+    return wisp__answer_deferred(w, call, code, no.values, 2);
+}
 
 /* ===========================================================================
  * MARK: >>links
@@ -43230,12 +43481,12 @@ static void wisp__release(wisp *w) {
     wisp__pool_free(&w->base, &w->queries);
     wisp__free(&w->base, w->info, (size_t)w->info_bytes + 1);
     wisp__held_leave(w, NULL);
+    wisp__bundle_free(w);
     wisp__groups_free(w);
     wisp__properties_free(w);
     wisp__objects_free(w);
     wisp__inputs_free(w);
     wisp__rollback_free(w);
-    wisp__bundle_free(w);
     wisp__hooks_free(w);
     wisp__events_free(w);
     wisp__registry_free(&w->registry);

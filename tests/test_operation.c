@@ -16,7 +16,7 @@ typedef struct bank {
     char        notes[2048];
     int         ran, undone, order[BANK_NOTES];
     bool        kicks;
-    wisp_result deferred, flushed, begun;
+    wisp_result deferred, flushed, begun, sent;
 } bank;
 
 static bank *bank_now;
@@ -533,7 +533,7 @@ TEST(names_that_are_new_are_announced_inside) {
 
 /* What a handler calls inside of one goes when it holds, and is dropped when it does not. */
 static void bank_relay(wisp_event *event) {
-    wisp_call_desc desc = { bank_replied, NULL, 0, 0, bank_done };
+    wisp_call_desc desc = { bank_replied, NULL, 0, 0, bank_done, NULL };
     bank_now->ran++;
     CHECK(wisp_invoke_values(event->w, "greet", wisp_to_all(), &desc, NULL, 0).id != 0);
     CHECK(wisp_invoke(event->w, "greet", event->peer, bank_replied, NULL).id != 0);
@@ -677,7 +677,193 @@ TEST(each_allocation_that_fails_leaves_all_or_none) {
     }
 }
 
+/* --- optimistic calls --- */
+
+/* spend(price): the same rules on both ends. The server refuses odd prices. */
+static void bank_spend(wisp_event *event) {
+    wisp *w = event->w;
+    bool server = w == bank_now->t.server;
+    int64_t price = wisp_arg_int(event, 0);
+    const wisp_value *left = wisp_get(w, "stock");
+    orb *account = (orb *)wisp_object_edit(w, bank_now->accounts[0]);
+    if (left) wisp_set(w, "stock", wisp_int(left->as.integer - price));
+    if (account) account->health = (uint16_t)(account->health - price);
+    wisp_undo(event, bank_take_back, (void *)(intptr_t)price);
+    bank_now->ran += server;
+    bank_now->sent = server ? bank_now->sent : wisp_fire(w, "pay", event->peer, wisp_int(1));
+    if (!server) bank_note(event->replay ? "again%d " : "here%d ", (int)price);
+    if (server && price % 2) wisp_refuse(event, BANK_POOR, "%d is odd", (int)price);
+}
+
+static wisp_call spend(bank *b, int price, double timeout) {
+    wisp_value value = wisp_int(price);
+    wisp_call_desc desc = { bank_replied, NULL, timeout, 0, NULL, bank_spend };
+    return wisp_invoke_values(b->t.ends[0], "spend", wisp_to_peer(b->to_server), &desc, &value, 1);
+}
+
+static void bank_spends(bank *b) {
+    wisp_on_invoke(b->t.server, "spend", bank_spend, NULL);
+    world_run(&b->t.w, 0.3);
+    bank_noted();
+}
+
+static int stock(const wisp *w) { return (int)wisp_get(w, "stock")->as.integer; }
+
+static int money(bank *b, int end) {
+    orb state;
+    return wisp_view(b->t.ends[end], b->accounts[0], WISP_NOW, &state) ? state.health : -1;
+}
+
+TEST(an_optimistic_call_is_seen_at_once_and_stays_without_a_jump) {
+    for (uint64_t seed = 0; seed < 6; seed++) {
+        bank b;
+        bank_open(&b);
+        b.t.w.bad = true;
+        b.t.w.net.seed = seed + 1;
+        b.t.w.net.latency = 0.05;
+        b.t.w.net.jitter = 0.02;
+        b.t.w.net.loss = seed % 2 ? 0.1 : 0;
+        bank_start(&b);
+        bank_spends(&b);
+        world_run(&b.t.w, 1);
+        CHECK(spend(&b, 4, 0).id != 0);
+        CHECK_EQ_INT(b.sent, WISP_E_UNSUPPORTED);
+        CHECK_EQ_INT(stock(b.t.ends[0]), 6);
+        CHECK_EQ_INT(stock(b.t.ends[1]), 10);
+        world_step(&b.t.w);
+        world_step(&b.t.w);
+        for (int i = 0; i < 200; i++) {
+            CHECK_EQ_INT(stock(b.t.ends[0]), 6);
+            CHECK_EQ_INT(money(&b, 0), 96);
+            world_step(&b.t.w);
+        }
+        CHECK_EQ_STR(bank_noted(), "here4 spend=0:0 ");
+        CHECK_EQ_INT(b.ran, 1);
+        CHECK_EQ_INT(b.undone, 0);
+        CHECK_EQ_INT(b.t.ends[0]->journal.count, 0);
+        CHECK_EQ_INT(b.t.ends[0]->calls.attempts, 0);
+        bank_agrees(&b);
+        world_close(&b.t.w);
+    }
+}
+
+TEST(of_two_in_flight_the_first_is_refused) {
+    bank b;
+    bank_open(&b);
+    b.t.w.bad = true;
+    b.t.w.net.latency = 0.05;
+    bank_start(&b);
+    bank_spends(&b);
+    world_run(&b.t.w, 1);
+    spend(&b, 5, 0);
+    spend(&b, 2, 0);
+    CHECK_EQ_INT(stock(b.t.ends[0]), 3);
+    world_run(&b.t.w, 0.05);
+    CHECK_EQ_INT(money(&b, 0), 93);
+    for (int i = 0; i < 100; i++) {
+        int now = stock(b.t.ends[0]);
+        CHECK(now == 3 || now == 8);           /* never 10, the old value, nor 5 */
+        CHECK(money(&b, 0) == 93 || money(&b, 0) == 98);
+        world_step(&b.t.w);
+    }
+    CHECK_EQ_STR(bank_noted(), "here5 here2 again2 spend=-1001:0,5 is odd spend=0:0 ");
+    CHECK_EQ_INT(b.ran, 2);
+    CHECK_EQ_INT(b.undone, 3);                 /* the server's, and here both: one ran again */
+    CHECK_EQ_INT(stock(b.t.ends[0]), 8);
+    CHECK_EQ_INT(money(&b, 0), 98);
+    CHECK_EQ_INT(b.t.ends[0]->journal.bytes, 0);
+    bank_agrees(&b);
+    world_close(&b.t.w);
+}
+
+TEST(an_optimistic_call_that_is_not_answered_is_taken_back) {
+    bank b;
+    wisp_call call;
+    bank_open(&b);
+    bank_start(&b);
+    bank_spends(&b);
+    b.t.w.ends[0] = NULL;                      /* the server stands still */
+    spend(&b, 2, 0.3);
+    call = spend(&b, 4, 0);
+    CHECK_EQ_INT(stock(b.t.ends[0]), 4);
+    world_run(&b.t.w, 0.2);
+    wisp_cancel(b.t.ends[0], call);
+    world_run(&b.t.w, 0.05);
+    CHECK_EQ_INT(stock(b.t.ends[0]), 8);
+    world_run(&b.t.w, 0.3);
+    CHECK_EQ_STR(bank_noted(), "here2 here4 spend=-23:0, spend=-21:0, ");
+    CHECK_EQ_INT(stock(b.t.ends[0]), 10);
+    CHECK_EQ_INT(money(&b, 0), 100);
+    CHECK_EQ_INT(b.undone, 2);
+    CHECK_EQ_INT(b.order[0], 4);
+    b.t.w.ends[0] = b.t.server;
+    world_run(&b.t.w, 2);                      /* the server has done both */
+    CHECK_EQ_INT(stock(b.t.ends[0]), 4);
+    bank_agrees(&b);
+    spend(&b, 2, 0);
+    wisp_leave(b.t.ends[0], b.to_server, "bye");
+    world_run(&b.t.w, 0.1);
+    CHECK_EQ_STR(bank_noted(), "here2 spend=-20:0, ");
+    CHECK_EQ_INT(b.t.ends[0]->calls.attempts, 0);
+    world_close(&b.t.w);
+}
+
+TEST(optimistic_calls_are_parts_of_a_transaction) {
+    bank b;
+    bank_open(&b);
+    bank_start(&b);
+    bank_spends(&b);
+    for (int i = 0; i < 2; i++) {
+        wisp_begin(b.t.ends[0], b.to_server);
+        CHECK(spend(&b, 2, 0).id != 0);
+        pay(&b, 1, i ? 900 : 1);
+        CHECK(spend(&b, 2, 0).id != 0);
+        commit(&b);
+        CHECK_EQ_INT(stock(b.t.ends[0]), i ? 2 : 6);
+        world_run(&b.t.w, 1.5);
+        CHECK_EQ_INT(stock(b.t.ends[0]), 6);
+        CHECK_EQ_STR(bank_noted(), i ? "here2 here2 again2 spend=-23:0, spend=-23:0, "
+                                       "done=-1001@1,900 is too much "
+                                     : "here2 here2 paid1 spend=0:0 spend=0:0 done=0 paid1 "
+                                       "again2 ");
+        bank_agrees(&b);
+    }
+    wisp_begin(b.t.ends[0], b.to_server);
+    spend(&b, 2, 0);
+    CHECK_EQ_INT(stock(b.t.ends[0]), 4);
+    wisp_abort(b.t.ends[0]);
+    world_run(&b.t.w, 0.1);
+    CHECK_EQ_INT(stock(b.t.ends[0]), 6);
+    CHECK_EQ_STR(bank_noted(), "here2 spend=-23:0, ");
+    world_close(&b.t.w);
+}
+
+TEST(optimistic_calls_without_memory_leave_nothing) {
+    for (int fail = 1; fail < 40; fail++) {
+        bank b;
+        ledger memory = ledger_none();
+        bank_open(&b);
+        b.t.w.desc.memory = ledger_memory(&memory);
+        bank_start(&b);
+        bank_spends(&b);
+        memory.fail_at = memory.asked + fail;
+        spend(&b, 2, 0);
+        world_run(&b.t.w, 0.3);
+        memory.fail_at = 0;
+        world_run(&b.t.w, 1.5);
+        CHECK_EQ_INT(b.t.ends[0]->calls.attempts, 0);
+        if (world_peer(b.t.ends[0], 0).id) CHECK_EQ_INT(stock(b.t.ends[0]), stock(b.t.server));
+        world_close(&b.t.w);
+        CHECK_EQ_INT(memory.out, 0);
+    }
+}
+
 static const test_case tests[] = {
+    CASE(an_optimistic_call_is_seen_at_once_and_stays_without_a_jump),
+    CASE(of_two_in_flight_the_first_is_refused),
+    CASE(an_optimistic_call_that_is_not_answered_is_taken_back),
+    CASE(optimistic_calls_are_parts_of_a_transaction),
+    CASE(optimistic_calls_without_memory_leave_nothing),
     CASE(each_runs_once_over_networks_that_lose_and_reorder),
     CASE(names_that_are_new_are_announced_inside),
     CASE(calls_of_handlers_wait_for_its_end),
