@@ -5469,10 +5469,10 @@ typedef enum wisp__frame {
     WISP__FRAME_END, WISP__FRAME_SECTION, WISP__FRAME_FRAGMENT, WISP__FRAME_INVOKE,
     WISP__FRAME_REPLY, WISP__FRAME_ANNOUNCE, WISP__FRAME_BOUND, WISP__FRAME_UNKNOWN,
     WISP__FRAME_PING, WISP__FRAME_LEAVE, WISP__FRAME_RESYNC, WISP__FRAME_TICK, WISP__FRAME_OBJECT,
-    WISP__FRAME_INPUT, WISP__FRAME_ASSEMBLED, WISP__FRAME_MORE, WISP__FRAME_PATH_CHALLENGE,
+    WISP__FRAME_INPUTS, WISP__FRAME_ASSEMBLED, WISP__FRAME_MORE, WISP__FRAME_PATH_CHALLENGE,
     WISP__FRAME_PATH_RESPONSE, WISP__FRAME_FULL, WISP__FRAME_CLOCK, WISP__FRAME_READS,
     WISP__FRAME_PART, WISP__FRAME_LIMITED, WISP__FRAME_LACKS, WISP__FRAME_ASSETS,
-    WISP__FRAME_STATE, WISP__FRAME_REFUSED, WISP__FRAME_INPUTS,
+    WISP__FRAME_STATE, WISP__FRAME_REFUSED, WISP__FRAME_INPUT,
     WISP__FRAME_ALIKE = 32, WISP__FRAME_EVENT, WISP__FRAME_REPEAT, WISP__FRAME_SIZED,
     WISP__FRAME_VALUE, WISP__FRAME_NOTHING  /* these two are never on the wire */
 } wisp__frame;
@@ -6081,7 +6081,7 @@ enum { WISP__RECEIVED = 32 };
    and ahead of the server's tick. BODY: bytes of a record at most. */
 enum { WISP__INPUT_RING = 1024, WISP__INPUT_KEPT = 128, WISP__INPUT_SENT = 64,
        WISP__INPUT_BYTES = 64, WISP__INPUT_STRUCT = 256, WISP__INPUT_BODY = 1100,
-       WISP__INPUT_BEHIND = (1 << 14) - 1, WISP__RELAYS = 32, WISP__RELAYED = 256 };
+       WISP__INPUT_BEHIND = (1 << 12) - 1, WISP__RELAYS = 32, WISP__RELAYED = 256 };
 
 /* The form of inputs, which are structs of one schema. */
 typedef struct wisp__input_form {
@@ -6098,7 +6098,7 @@ typedef struct wisp__line {
     void *image;               /* the struct .. */
     wisp__encoded *shown;      /* .. of this row; NULL: of none */
     wisp__encoded **rows;      /* by tick; NULL: there is none */
-    int16_t *behind;           /* by tick: how far behind it the player saw, in 1/32 ticks */
+    int16_t *behind;           /* by tick: how far behind it the player saw, in 1/16 ticks */
     uint64_t fresh, late, early;   /* inputs that came in time, too late, too early */
     float margin, spread;      /* ticks by which they come early, and differ in it */
     uint8_t heard;             /* packets that these were measured with, up to 32 */
@@ -25878,10 +25878,10 @@ void wisp_cancel(wisp *w, wisp_call handle) {
  *   body   acks?, frames, then END or fewer than 8 zero bits
  *   kind   1 ALIKE · 01 EVENT · 001 REPEAT · 0001 SIZED · 0000 kind:4
  *   kind:4 END 0, SECTION 1, FRAGMENT 2, INVOKE 3, REPLY 4, ANNOUNCE 5, BOUND 6, UNKNOWN 7,
- *          PING 8, LEAVE 9, RESYNC 10, TICK 11, OBJECT 12, INPUT 13, ASSEMBLED 14, MORE 15
+ *          PING 8, LEAVE 9, RESYNC 10, TICK 11, OBJECT 12, INPUTS 13, ASSEMBLED 14, MORE 15
  *          followed by kind:4 of its own:
  *          PATH_CHALLENGE 0, PATH_RESPONSE 1, CLOCK 3, READS 4, PART 5, LIMITED 6,
- *          LACKS 7, ASSETS 8, STATE 9, REFUSED 10, INPUTS 11.
+ *          LACKS 7, ASSETS 8, STATE 9, REFUSED 10, INPUT 11.
  *          Reserved, after MORE: FULL 2 (a name and a key, in place of RESYNC of a whole name)
  * ======================================================================== */
 
@@ -32440,14 +32440,14 @@ static inline double wisp__views_behind(const wisp *w) { return (void)w, WISP__S
  *   ahead     ticks that the sender was ahead of the receiver, signed
  *   near      small(zigzag(tick - it))
  *   rows      each: that of the tick before 0, or a delta from it 10; then 11. Of what a client
- *             sends also how far behind the tick it saw, in 1/32 ticks: as before with 0, and 10 is
+ *             sends also how far behind the tick it saw, in 1/16 ticks: as before with 0, and 10 is
  *             followed by differs:1 [yes: delta, and moved:1] [moved, or it does not differ:
  *             small(zigzag(behind - before))]
- *   INPUTS    length(bits), from a client behind:14 run, from a server a run of each of some
- *             players: 1 player:16 run; then 0. Once in a packet.
- *   run       first:16 small(back) rows: inputs from a tick on. back: ticks from the first to the
- *             one that it is told from; 0: from zeros. Whoever has not got that one asks for RESYNC
- *             of the schema's number. Ticks without an input have that before.
+ *   INPUTS    length(bits), from a client behind (groups of 8) run, from a server a run of each of
+ *             some players: 1 player:16 run; then 0. Once in a packet.
+ *   run       first:12 1:1 rows, or first:12 0:1 small(back) rows: inputs from a tick on, told from
+ *             the one of the tick before, or `back` before; 0: from zeros. Whoever has not got that
+ *             one asks for RESYNC of the schema's number. Ticks without an input have that before.
  * ======================================================================== */
 
 #ifndef WISP_NO_STATE
@@ -32730,12 +32730,12 @@ static bool wisp__events_of_kind(wisp *w, wisp__remote *remote, int kind, wisp_e
     return any;
 }
 
-/* How far behind a tick is what is drawn now, in 1/32 ticks; if it has gone on about as the ticks
+/* How far behind a tick is what is drawn now, in 1/16 ticks; if it has gone on about as the ticks
    have, as far as at the input before. */
 static int wisp__inputs_behind(const wisp *w, const wisp__line *l, int64_t tick) {
     const wisp__clock *c = &w->clock;
     double seen = c->smooths ? c->smooth - wisp__views_behind(w) : (double)tick;
-    double behind = wisp__clamp(32 * ((double)tick - seen), 0, WISP__INPUT_BEHIND);
+    double behind = wisp__clamp(16 * ((double)tick - seen), 0, WISP__INPUT_BEHIND);
     int before = wisp__input_at(l, tick - 1) ? l->behind[(tick - 1) & (l->room - 1)] : -2;
     return wisp__is_within(behind - before, -1, 1) ? before : (int)(behind + 0.5);
 }
@@ -32802,9 +32802,11 @@ static bool wisp__inputs_put_run(wisp *w, const wisp__line *l, int64_t acked, bo
         if (acked > 0 && acked < first && newest - acked < WISP__INPUT_SENT)
             run.before = wisp__input_at(l, acked);
         run.behind = l->behind[first & (l->room - 1)];
-        if (seen) wisp__put(&body, (uint64_t)run.behind, 14);
-        wisp__put(&body, (uint16_t)first, 16);
-        wisp__put_small(&body, run.before ? (uint64_t)(first - acked) : 0);
+        if (seen) wisp__put_groups(&body, (uint64_t)run.behind, 8);
+        wisp__put(&body, (uint64_t)first & 0xfff, 12);
+        wisp__put(&body, run.before && first == acked + 1, 1);
+        if (!run.before || first != acked + 1)
+            wisp__put_small(&body, run.before ? (uint64_t)(first - acked) : 0);
         if (!run.before) run.before = w->inputs->form.none;
         if (wisp__input_put(w, &run, l, first, newest + 1, &body) > newest && !body.full) {
             *to = body;
@@ -32935,8 +32937,8 @@ static int wisp__inputs_seen(const wisp *w, const wisp__session *s, int64_t tick
     const wisp__clock *c = &w->clock;
     double ago = w->base.reliable ? 0 : w->base.time - w->base.step - s->peer.flow.sent_time;
     double newest = (double)wisp__ticks_of(c->at - c->rate * wisp__max(ago, 0));
-    double seen = wisp__clamp((double)tick - behind / 32.0, newest - c->rate / 4, newest);
-    return (int)wisp__clamp(32 * ((double)tick - seen) + 0.5, 0, INT16_MAX);
+    double seen = wisp__clamp((double)tick - behind / 16.0, newest - c->rate / 4, newest);
+    return (int)wisp__clamp(16 * ((double)tick - seen) + 0.5, 0, INT16_MAX);
 }
 
 /* Takes the input of a tick, unless there is one or it is of no use. true: it is new. */
@@ -32974,9 +32976,9 @@ static bool wisp__inputs_read(wisp__reading *r, int player, wisp__reader *from) 
     int count = 0, back;
     bool more = true;
     wisp__line *l;
-    if (run.seen) run.behind = (int)wisp__get(from, 14);
-    tick = now + (int16_t)(uint16_t)(wisp__get(from, 16) - (uint64_t)now);
-    back = wisp__get_small(from);
+    if (run.seen) run.behind = wisp__get_groups(from, 8, 16) & WISP__INPUT_BEHIND;
+    tick = now + (int16_t)(uint16_t)((wisp__get(from, 12) - (uint64_t)now) << 4) / 16;
+    back = wisp__get(from, 1) ? 1 : wisp__get_small(from);
     l = from->failed ? NULL : wisp__inputs_take_line(w, player, tick);
     if (l && back) base = wisp__input_at(l, tick - back);
     if (!l || !base) {
@@ -33097,7 +33099,7 @@ double wisp_seen_by(const wisp *w, wisp_player player) {
     const wisp__line *l = w ? wisp__inputs_line(w, player.id) : NULL;
     int64_t tick = l ? wisp__input_last(l, w->clock.tick) : -1;
     if (tick < 0) return w ? (double)w->clock.tick : 0;
-    return (double)w->clock.tick - l->behind[tick & (l->room - 1)] / 32.0;
+    return (double)w->clock.tick - l->behind[tick & (l->room - 1)] / 16.0;
 }
 
 void wisp_stats_input(const wisp *w, wisp_player player, wisp_input_stats *out) {

@@ -520,7 +520,7 @@ TEST(inputs) {
     memset(bytes, 0, sizeof bytes);
     CHECK(wisp__rollback_put(ends[0], wisp__session_of(ends[0], world_peer(ends[0], 0)), &to));
     to_text(text, bytes, to.at);
-    CHECK_EQ_STR(text, "160:d01111d0837411002221b904d519bb9ca2865418");
+    CHECK_EQ_STR(text, "164:f01b11013d4817012012924b509db1cb296a488501");
     world_close(&t.w);
 }
 

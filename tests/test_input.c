@@ -292,13 +292,15 @@ static double steer_fresh(steer *t, int end, int64_t from) {
 }
 
 TEST(the_server_has_the_inputs_of_clients_by_tick) {
-    static const double delays[] = { 0, 0.03, 0.1, 0.3, 0.6 };
+    static const double delays[] = { 0, 0.03, 0.1, 0.3, 0.6, 0.08, 0.08, 0.58 };
     static steer t;
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 8; i++) {
         int64_t from;
         double fresh;
         steer_open(&t, 2, (uint64_t)i + 1, delays[i]);
         if (i > 0) steer_bad(&t, 0.02, 0.02);
+        if (i > 4) steer_bad(&t, 0.04, 0.1);   /* 100 +- 20 ms, 5% of each direction */
+        if (i == 6) t.hz[1] = 30, t.hz[2] = 144, t.hz[0] = 120;
         steer_begin(&t, &band_schema, &band_schema);
         bn_run(&t.net, 6);
         from = wisp_tick(t.ends[0].w);

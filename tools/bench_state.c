@@ -1,7 +1,7 @@
 /* bench_state.c - what state costs: objects, and who sees them
 
    Build    cc -std=c99 -O2 -DNDEBUG -I. tools/bench_state.c -o build/bench_state -lm
-   Run      build/bench_state [quick] [interest] [owners]
+   Run      build/bench_state [quick] [interest] [owners] [inputs]
 
    interest  10,000 objects that all walk over a plane, 20 ticks a second, and 100 clients whose
              foci walk too and see about 100 objects each. .server is the server's time in parts of
@@ -10,7 +10,10 @@
    owners    30 clients, each of which owns one object that walks at 3 m/s to random points within
              20 m and turns towards them at up to 90 degrees a second (steps of 1 mm and 0.2
              degrees), 60 ticks a second; all see all. .all is all datagrams of all ends with 28
-             bytes of UDP and IP each */
+             bytes of UDP and IP each
+   inputs    a client whose inputs of 4 bytes change every tenth tick, 60 a second, and a server
+             with an object that moves, over 100 ms and 5% loss. .packet is what the client sends,
+             with all headers of wisp; .fresh are the ticks of the server that had the input */
 #include "bench.h"
 
 #include <math.h>
@@ -312,8 +315,101 @@ static void run_owners(bool quick) {
     wisp_pipe_free(&o30.pipe);
 }
 
-static const section sections[] = { { "interest", run_interest }, { "owners", run_owners } };
+/* --- inputs --- */
+
+typedef struct pad { uint16_t keys; int8_t x, y; } pad;
+
+static const wisp_field pad_fields[] = {
+    WISP_FIELD(pad, keys, WISP_T_UINT), WISP_FIELD(pad, x, WISP_T_INTEGER),
+    WISP_FIELD(pad, y, WISP_T_INTEGER),
+};
+static const wisp_schema pad_schema = WISP_SCHEMA(pad, 1, pad_fields);
+
+static struct {
+    wisp_pipe      pipe;
+    wisp_simulator nets[2];
+    wisp          *w[2];
+    wisp_object    mover;
+    pad            held;
+} pads;
+
+static void on_sample(wisp *w, void *input, void *user) {
+    (void)user;
+    if (wisp_tick(w) % 10 == 0) {
+        pads.held.keys = (uint16_t)anywhere(32767);
+        pads.held.x = (int8_t)anywhere(127);
+        pads.held.y = (int8_t)anywhere(127);
+    }
+    memcpy(input, &pads.held, sizeof pads.held);
+}
+
+static void on_pads_tick(wisp_event *event) {
+    walker *it = (walker *)wisp_object_edit(event->w, pads.mover);
+    if (it) it->at.x += 0.01f;
+}
+
+static void pads_run(double seconds) {
+    for (int i = 0; i < seconds * 60; i++) {
+        double now = pads.nets[0].now + 1.0 / 60;
+        for (int k = 0; k < 2; k++) {
+            pads.nets[k].now = now;
+            wisp_update(pads.w[k], now);
+        }
+    }
+}
+
+static void run_inputs(bool quick) {
+    wisp_addr server = wisp_loopback_addr(0);
+    wisp_player nobody = { 0 };
+    wisp_input_stats inputs, before;
+    wisp_peer_stats sent, first;
+    walker made;
+    memset(&pads, 0, sizeof pads);
+    memset(&made, 0, sizeof made);
+    s.random = 5;
+    for (int i = 0; i < 2; i++) {
+        wisp_class_desc of;
+        wisp_desc desc;
+        wisp_class class_of;
+        memset(&of, 0, sizeof of);
+        memset(&desc, 0, sizeof desc);
+        of.schema = &walker_schema;
+        desc.tick_rate = i ? 0 : 60;
+        desc.seed = (uint64_t)i + 1;
+        pads.nets[i].latency = 0.05;
+        pads.nets[i].loss = 0.05;
+        pads.nets[i].seed = (uint64_t)i + 3;
+        desc.link = wisp_simulate(&pads.nets[i], wisp_loopback(&pads.pipe, i));
+        pads.w[i] = wisp_create(&desc, NULL);
+        class_of = wisp_define(pads.w[i], "walker", &of);
+        if (wisp_use_input(pads.w[i], &pad_schema))
+            complain("inputs: %s", wisp_why_text(pads.w[i]));
+        if (!i) pads.mover = wisp_spawn(pads.w[0], class_of, nobody, &made);
+    }
+    wisp_on_tick(pads.w[0], on_pads_tick, NULL);
+    wisp_on_input(pads.w[1], on_sample, NULL);
+    wisp_join(pads.w[1], &server, NULL, 0);
+    pads_run(5);
+    wisp_stats_input(pads.w[0], wisp_me(pads.w[1]), &before);
+    wisp_stats_peer(pads.w[1], wisp_server(), &first);
+    pads_run(quick ? 10 : 60);
+    wisp_stats_input(pads.w[0], wisp_me(pads.w[1]), &inputs);
+    wisp_stats_peer(pads.w[1], wisp_server(), &sent);
+    record("inputs", "packet", "B", 30, (double)(sent.bytes_sent - first.bytes_sent) /
+                                            (double)(sent.packets_sent - first.packets_sent));
+    inputs.fresh -= before.fresh;
+    inputs.repeated -= before.repeated;
+    record("inputs", "fresh", "%", 0,
+           100.0 * (double)inputs.fresh / (double)(inputs.fresh + inputs.repeated));
+    for (int i = 0; i < 2; i++) wisp_destroy(pads.w[i]);
+    for (int i = 0; i < 2; i++) wisp_simulator_free(&pads.nets[i]);
+    wisp_pipe_free(&pads.pipe);
+}
+
+static const section sections[] = {
+    { "interest", run_interest }, { "owners", run_owners }, { "inputs", run_inputs }
+};
 
 int main(int count, char **words) {
-    return bench_main("bench_state", count, words, sections, 2);
+    return bench_main("bench_state", count, words, sections, 3);
 }
