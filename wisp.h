@@ -33237,11 +33237,12 @@ static void wisp__foresight_note(wisp *w, const wisp__object *o, const wisp__enc
         int at = field->offset, end = at + field->bytes;
         double apart = 0;
         if (memcmp(a + at, b + at, (size_t)field->bytes) == 0) continue;
-        for (int k = 0; k < program->count; k++)
-            if (program->ops[k].offset >= at && program->ops[k].offset < end)
-                apart = wisp__max(apart, wisp__op_apart(&program->ops[k],
-                                                        a + program->ops[k].offset,
-                                                        b + program->ops[k].offset));
+        for (int k = 0; k < program->count; k++) {
+            const wisp__op *op = &program->ops[k];
+            if (op->offset >= at && op->offset < end)
+                apart = wisp__max(apart, wisp__op_apart(op, a + op->offset, b + op->offset));
+            if (op->code == WISP__OP_ARRAY || op->code == WISP__OP_UNION) k = op->end - 1;
+        }
         wisp__field_missed(&f->stats, w->registry.remotes[o->of->remote]->name + 6, field->name,
                            apart);
     }
