@@ -142,6 +142,7 @@ static inline bool arena_open(arena *a, const char *host, int port, wisp_desc *d
     desc->app_version = 1;
     a->w = wisp_create(desc, NULL);
     avatars->schema = &avatar_schema;
+    avatars->predict = WISP_PREDICT_OWNED;                   /* a player's own avatar runs ahead */
     a->avatars = wisp_define(a->w, "avatar", avatars);
     a->items = wisp_define(a->w, "item", &items);
     wisp_on_tick(a->w, on_arena_tick, a);

@@ -1,8 +1,9 @@
 /* arena_sdl.c - the field of arena.c in windows: one serves and plays, others join
 
-   Each window simulates a network of its own, as bad as you like. What is solid is WISP_SMOOTH; an
-   outline is the newest that the server has told (WISP_CONFIRMED). A shot is judged by what the
-   player saw who fired it: wisp_seen_by and wisp_past tell the server where the others were then.
+   Each window simulates a network of its own, as bad as you like. What is solid is WISP_SMOOTH: the
+   own player runs ahead of the server, unless you turn prediction off, and the others are drawn a
+   little late. An outline is the newest that the server has told (WISP_CONFIRMED). A shot is judged
+   by what its player saw: wisp_seen_by and wisp_past tell the server where the others were then.
 
    Build    cc -I.. arena_sdl.c -o arena_sdl -lSDL2 -lm     (Windows: add -lws2_32)
    Run      ./arena_sdl                             serves on port 7777, and plays
@@ -13,7 +14,7 @@
                      --shot FILE.bmp                the last picture
                      --port N                       serves on this one; 0: on any
    Keys     w a s d, arrows: walk   mouse: aim   click, space: fire   1 to 5: the network
-            o: the overlay, page by page   g: ghosts   b: the bot   Esc: end
+            o: the overlay, page by page   p: prediction   g: ghosts   b: the bot   Esc: end
 */
 #include "arena.h"      /* first: its udp.h asks the system headers for more than C99 offers */
 #include <math.h>
@@ -39,7 +40,8 @@ typedef struct game {
     SDL_Renderer *to;
     SDL_Texture  *font;
     wisp_addr     server;
-    bool          serves, bot, ghosts, over;
+    bool          serves, bot, ghosts, predicts, over;
+    int           fired, hit;            /* at the server */
     int           page;                  /* of the overlay, or -1 */
     double        began;                 /* when it was first on the field */
     const char   *net;
@@ -73,6 +75,7 @@ static float hits(const avatar *from, wisp_vec2 there) {
 
 /* Takes a coin from the nearest whom the shot hits, where the shooter saw it. */
 static void shoot(arena *a, wisp_object by, avatar *me) {
+    game *g = (game *)a;                  /* its first member */
     wisp *w = a->w;
     wisp_object o = wisp_first(w, a->avatars), victim = { 0 };
     double seen = wisp_seen_by(w, wisp_owner_of(w, by));
@@ -84,8 +87,10 @@ static void shoot(arena *a, wisp_object by, avatar *me) {
         nearest = far;
         victim = o;
     }
+    g->fired++;
     it = wisp_object_edit(w, victim);
     if (!it) return;
+    g->hit++;
     it->wounds++;
     if (it->coins == 0) return;
     it->coins--;
@@ -196,6 +201,14 @@ static void draw_news(game *g, wisp_object o, const avatar *it) {
     if (now < m->hurt) draw_ring(g, it, BODY + 6);
 }
 
+/* What is drawn solid. Without prediction also the own avatar is drawn as late as the others. */
+static bool seen(game *g, wisp_object o, avatar *out) {
+    wisp_times_of times;
+    if (g->predicts || !wisp_is_mine(g->a.w, o)) return wisp_view(g->a.w, o, WISP_SMOOTH, out);
+    wisp_times(g->a.w, &times);
+    return wisp_past(g->a.w, o, times.smooth, out);
+}
+
 static void draw_field(game *g) {
     wisp *w = g->a.w;
     SDL_Rect inside = { EDGE, EDGE, FIELD_WIDTH * SCALE, FIELD_HEIGHT * SCALE };
@@ -208,7 +221,7 @@ static void draw_field(game *g) {
         if (wisp_view(w, o, WISP_SMOOTH, &thing))
             fill_rect(g, at_x(thing.place) - 3, at_y(thing.place) - 3, 7, 7, 0xf2c94cff);
     for (o = wisp_first(w, g->a.avatars); o.id; o = wisp_next(w, o)) {
-        if (!wisp_view(w, o, WISP_SMOOTH, &it)) continue;
+        if (!seen(g, o, &it)) continue;
         draw_solid(g, &it, wisp_is_mine(w, o));
         draw_news(g, o, &it);
     }
@@ -227,17 +240,34 @@ static void draw_texts(game *g) {
     if (g->serves) snprintf(text, sizeof text, "serves on port %d, %d joined; network: %s",
                             udp_port(&g->a.socket), wisp_peers(g->a.w, NULL, 0), g->net);
     else if (wisp_me(g->a.w).id)
-        snprintf(text, sizeof text, "player %d; round trip %.0f ms, %.1f%% lost; network: %s",
-                 wisp_me(g->a.w).id, stats.rtt * 1000, stats.loss * 100, g->net);
+        snprintf(text, sizeof text,
+                 "player %d; round trip %.0f ms, %.1f%% lost; prediction: %s; network: %s",
+                 wisp_me(g->a.w).id, stats.rtt * 1000, stats.loss * 100,
+                 g->predicts ? "on" : "off", g->net);
     else snprintf(text, sizeof text, "joins; network: %s", g->net);
     write_text(g, EDGE, 6, 0xd0d8e0ff, text);
     write_text(g, EDGE, HEIGHT - 18, 0x8894a0ff,
-               "wasd: walk  mouse: aim  click: fire  1-5: network  o: overlay  g: ghosts  b: bot"
-               "  Esc: end");
+               "wasd, mouse, click  1-5: network  o: overlay  p: prediction  g: ghosts  b: bot  "
+               "Esc: end");
+}
+
+/* Under the panel. Nobody can foresee who is hit, and who takes the coin first. */
+static void draw_errors(game *g, float y) {
+    char text[256];
+    wisp_predict_stats wrong;
+    int used;
+    wisp_stats_predict(g->a.w, &wrong);
+    used = snprintf(text, sizeof text, " %d ticks ran again. Predicted wrong: ",
+                    (int)wrong.ticks_again);
+    for (int i = 0; i < wrong.field_count && used < 70; i++)
+        used += snprintf(text + used, sizeof text - (size_t)used, "%s %d  ", wrong.fields[i].field,
+                         (int)wrong.fields[i].count);
+    fill_rect(g, 0, y, 640, 18, 0x0e121af0);
+    write_text(g, 0, y + 3, 0xd7dee8ff, text);
 }
 
 static void draw(game *g) {
-    SDL_Rect panel = { (WIDTH - 640) / 2, (HEIGHT - 360) / 2, 640, 360 };
+    SDL_Rect panel = { (WIDTH - 640) / 2, (HEIGHT - 360) / 2, 640, 360 + 18 };
     wisp_canvas canvas = { .rect = fill_rect, .text = write_text, .user = g, .page = g->page };
     set_color(g, 0x101418ff);
     SDL_RenderClear(g->to);
@@ -246,6 +276,7 @@ static void draw(game *g) {
     if (g->page < 0) return;
     SDL_RenderSetViewport(g->to, &panel);
     wisp_overlay(g->a.w, &canvas);
+    draw_errors(g, 360);
     SDL_RenderSetViewport(g->to, NULL);
 }
 
@@ -267,6 +298,7 @@ static void set_net(game *g, const char *text) {
 static void on_key(game *g, SDL_Keycode key) {
     if (key >= SDLK_1 && key <= SDLK_5) set_net(g, nets[key - SDLK_1]);
     if (key == SDLK_o) g->page = g->page + 1 < WISP_PAGES ? g->page + 1 : -1;
+    if (key == SDLK_p) g->predicts = !g->predicts;
     if (key == SDLK_g) g->ghosts = !g->ghosts;
     if (key == SDLK_b) g->bot = !g->bot;
     if (key == SDLK_ESCAPE) g->over = true;
@@ -296,7 +328,7 @@ static void think(game *g) {
     bool click = (SDL_GetMouseState(&x, &y) & SDL_BUTTON_LMASK) != 0;
     wisp_object mine = avatar_of(&g->a, wisp_me(g->a.w));
     avatar me;
-    if (!wisp_is_mine(g->a.w, mine) || !wisp_view(g->a.w, mine, WISP_SMOOTH, &me)) return;
+    if (!wisp_is_mine(g->a.w, mine) || !seen(g, mine, &me)) return;
     if (g->began <= 0) g->began = g->a.net.now;
     if (g->bot) {
         bot(&g->a, &g->in);
@@ -359,7 +391,7 @@ static bool open_window(game *g) {
 }
 
 int main(int argc, char **argv) {
-    static game g = { .serves = true, .ghosts = true, .page = -1, .net = "none" };
+    static game g = { .serves = true, .ghosts = true, .predicts = true, .page = -1, .net = "none" };
     const char *host = "127.0.0.1", *shot = NULL;
     int port = 7777, i = 1;
     double frame = 0, after = 1e9, now;
@@ -389,6 +421,7 @@ int main(int argc, char **argv) {
         look(&g);
     }
     if (shot) good = photograph(&g, shot);
+    if (g.serves) printf("%d shots, %d hit\n", g.fired, g.hit);
     g.over = true;
     arena_close(&g.a);
     SDL_Quit();
