@@ -16011,7 +16011,8 @@ typedef struct wisp__proto_parts {
 
 /* Adds a field after its tag to the parts, until b->high is put back. */
 static void wisp__proto_keep(wisp__builder *b, wisp__proto_parts *parts, uint32_t tag) {
-    wisp__proto_part *part = (wisp__proto_part *)wisp__build_item(b, sizeof *part);
+    wisp__proto_part *part =
+        (wisp__proto_part *)wisp__build_item(b, (sizeof *part + 7) & ~(size_t)7);
     if (!part) return;
     memset(part, 0, sizeof *part);
     if ((tag & 7) == WISP__PROTO_SIZED) {
@@ -16654,7 +16655,7 @@ static void wisp__proto_read_struct(wisp__builder *b, const wisp_schema *schema,
                                     const wisp__proto_part *parts, wisp_value *out) {
     bool row = schema->shape == WISP_SHAPE_LIST;
     size_t each = row ? sizeof(wisp_value) : sizeof(wisp_pair);
-    size_t bytes = (size_t)schema->count * sizeof(wisp__proto_parts);
+    size_t bytes = ((size_t)schema->count * sizeof(wisp__proto_parts) + 7) & ~(size_t)7;
     wisp__proto_parts *fields = (wisp__proto_parts *)wisp__build_item(b, bytes);
     void *items = wisp__build_items(b, schema->count, each);
     wisp_value *values = (wisp_value *)items;

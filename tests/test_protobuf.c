@@ -503,6 +503,16 @@ TEST(a_union_is_written_as_the_first_option_that_fits) {
     CHECK_EQ_INT(encode(proto_of(), schema, &value), WISP_E_INVALID);
 }
 
+TEST(a_union_is_written_as_the_option_that_holds_it_as_it_is) {
+    static const wisp_type options[] = { WISP_T_FLOAT, WISP_T_QUANTIZED(0, 1, 0.25), WISP_T_NUMBER };
+    static const wisp_type type = WISP_T_UNION(options, 3);
+    wisp_pair pair;
+    single s;
+    const wisp_schema *schema = single_of(&s, &type, 0, 0);
+    writes(schema, map_of(&pair, wisp_number(0.5)), "0a05 0d 0000003f");
+    writes(schema, map_of(&pair, wisp_number(0.1)), "0a09 19 9a9999999999b93f");
+}
+
 /* Read by wisp_decode, so that it must fit the schema too. */
 static int elements_of(const wisp_type *type, const char *hex) {
     static uint64_t memory[1 << 14];
@@ -1114,6 +1124,7 @@ static const test_case tests[] = {
     CASE(messages_that_come_twice_are_merged),
     CASE(of_the_options_of_a_union_the_last_wins),
     CASE(a_union_is_written_as_the_first_option_that_fits),
+    CASE(a_union_is_written_as_the_option_that_holds_it_as_it_is),
     CASE(an_empty_element_of_a_list_of_unions_is_left_out),
     CASE(elements_that_are_empty_come_back),
     CASE(numbers_without_a_name_stay_in_open_enums),
