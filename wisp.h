@@ -70,6 +70,7 @@
        >>peer           the table of peers, and datagrams on their way out
        >>baseline       sent and received baselines of deltas, for each peer
        >>encoding       how the messages of a remote stand on the wire
+       >>recorder       tapes: their entries, how they are written and compared
        >>policy         rate limits, budgets, floods, errors and joins
        >>remote         names, their settings, and what each peer knows of them
        >>message_codec  the values of a message to bits and back
@@ -110,6 +111,7 @@
        >>profile        the profiler's snapshot, as a struct and over a remote
        >>overlay        a debug panel, drawn through two callbacks
        >>host           create, update, destroy, await
+       >>tape           begins tapes, and lives them again
 
    THE IDEAS
        endpoint   a wisp *: the whole context. A process may have many.
@@ -197,10 +199,12 @@
        WISP_PLAIN_CHUNKS     allocates each message by itself instead of reusing
                              chunks, so that memory checkers see each one
        WISP_NO_JSON, WISP_NO_MSGPACK, WISP_NO_PROTOBUF, WISP_NO_ENGINE_TYPES,
-       WISP_NO_OVERLAY, WISP_NO_STATE, WISP_NO_SEALED
+       WISP_NO_OVERLAY, WISP_NO_STATE, WISP_NO_SEALED,
+       WISP_NO_TAPE
                              leaves out that room (STATE: objects; ticks stay;
-                             SEALED: desc.cipher is WISP_E_UNSUPPORTED then):
-                             calls of its functions do not compile or link.
+                             SEALED: desc.cipher is WISP_E_UNSUPPORTED then;
+                             TAPE: wisp_record is): calls of its functions do
+                             not compile or link.
                              What a peer sends in a codec that is left out is
                              refused as if it were unknown
                              (WISP_E_UNSUPPORTED); wisp_add_codec may take the
@@ -333,6 +337,7 @@ enum {
     WISP_E_TOO_OLD        = -45, /* not sent within config.max_age */
     WISP_E_AUTHORITY      = -46, /* another end decides it */
     WISP_E_SEALED         = -47, /* a join has to be sealed, or cannot be */
+    WISP_E_DIVERGED       = -48, /* a replay does not do what its tape says */
 
     WISP_E_USER           = -1000 /* yours: this code and those below, down to
                                      -32768 */
@@ -3306,6 +3311,83 @@ WISP_API void wisp_stats_remote(const wisp *w, const char *remote,
                                 wisp_remote_stats *out);
 WISP_API void wisp_stats_total(const wisp *w, wisp_total_stats *out);
 
+/* ===========================================================================
+ * MARK: >>tape
+ * A tape is a recording of one endpoint: all that it was given, so that it can
+ * live the same again, in a debugger and as often as you like.
+ *
+ *     wisp_record(w, &writer);            // right behind wisp_create
+ *     ...                                 // the game as ever
+ *     wisp_record(w, NULL);               // ends it, as wisp_destroy does
+ *
+ *     wisp *w = wisp_replay(&reader, &desc, &why);
+ *     ...                                 // handlers, as behind wisp_create
+ *     while (wisp_update(w, 0) == WISP_OK) {}
+ *
+ * On the tape are the datagrams that came, the times of updates, the calls that
+ * were made outside of handlers with their values, and, to compare, the
+ * handlers that ran and the calls that they made with theirs, the structs of
+ * objects, and hashes of what went out and of the state. A replay runs
+ * your handlers; it sends nothing.
+ *
+ * A TAPE IS A SECRET: it holds the keys of all sessions, and all that was said.
+ *
+ * What a program has to be made of for a replay: what its handlers and other
+ * functions do depends on what wisp gives them alone (not on clocks, rand() or
+ * files: hand such things over by calls).
+ * ======================================================================== */
+
+typedef struct wisp_writer {
+    /* Takes all `size` bytes; negative: it cannot, and the tape ends (the
+       endpoint goes on, and wisp_record(w, NULL) says so). Called at the end of
+       updates, every two seconds or 32 KiB; what was handed over can be read,
+       whatever becomes of the program later. */
+    int (*write)(void *user, const void *bytes, int size);
+    void *user;
+    wisp_compression compression;  /* of the tape, by a compressor that is
+                                      plugged in before wisp_record, and again
+                                      behind wisp_replay; 0: none */
+    bool packets;                  /* also the datagrams that go out: for a
+                                      packet capture (tools/wisp_tape) */
+} wisp_writer;
+
+typedef struct wisp_reader {
+    /* Returns how many of up to `size` bytes it gave; 0: there are no more;
+       negative: it failed, which ends the tape. */
+    int (*read)(void *user, void *out, int size);
+    void *user;
+} wisp_reader;
+
+/* Records from now on; NULL ends the tape. `to` is copied. While a tape runs
+   the times that are given to wisp_update count in steps of 2^-17 s. Errors:
+   WISP_E_BUSY (inside a handler; a tape runs already; w is a replay),
+   WISP_E_UNSUPPORTED (the compressor; joins or updates were before; left out),
+   WISP_E_MEMORY, WISP_E_LINK (the writer has failed: the tape ended there). */
+WISP_API wisp_result wisp_record(wisp *w, const wisp_writer *to);
+
+/* An endpoint that lives a tape. Of the desc it takes the memory, the cipher
+   with its keys, user and functions; all numbers, app and info are the tape's.
+   `from` is copied. Then make the calls again that gave functions, schemas,
+   codecs and compressors, in their order: those before the first wisp_update
+   here before it, later ones after as many updates. Other calls from outside
+   are made by the tape; the program may make them too, at their place.
+
+   Each wisp_update (its time counts for nothing) lives up to the end of the
+   next update of the tape. It returns what that returned, or:
+     WISP_E_DIVERGED   something is not as on the tape, for the first time. An
+                       error event, the log and wisp_why_text tell the time, the
+                       tick, the handler or call, and both values. Later
+                       updates go on, and compare no more
+     WISP_E_CLOSED     the tape has ended, or is torn or damaged there:
+                       wisp_why_text says so, with the bytes that were read
+
+   A handler that destroys the endpoint ends the replay; only wisp_destroy
+   outside of handlers frees it. NULL, and the reason in `why`: WISP_E_SYNTAX
+   (no tape), WISP_E_VERSION (of another version of wisp's tapes, or a machine
+   whose structs look different), WISP_E_MEMORY, or as wisp_create. */
+WISP_API wisp *wisp_replay(const wisp_reader *from, const wisp_desc *desc,
+                           wisp_result *why);
+
 #ifdef __cplusplus
 } /* extern "C" */
 #endif
@@ -4458,6 +4540,7 @@ typedef struct wisp__noise {
     const wisp_cipher *cipher;
     uint8_t chain[WISP_HASH_BYTES], hash[WISP_HASH_BYTES], key[WISP_KEY_BYTES];
     uint8_t own[WISP_KEY_BYTES];     /* our ephemeral secret */
+    bool paired;                     /* it is there, and its public key begins the next message */
     uint8_t theirs[WISP_KEY_BYTES];  /* their public key: the server's, then ephemeral ones */
 } wisp__noise;
 
@@ -6181,6 +6264,71 @@ typedef struct wisp__rollback {
     uint8_t body[WISP__INPUT_BODY + 2 * WISP__SLACK];
 } wisp__rollback;
 
+/* --- recorder --- */
+
+#ifndef WISP_NO_TAPE
+
+/* SECONDS: a block goes out after so many; ADDRS: of senders that are known, by a hash; SPARE:
+   bytes for the numbers of an entry. */
+enum { WISP__TAPE_VERSION = 1, WISP__TAPE_HEAD = 16, WISP__TAPE_BLOCK = 32 << 10,
+       WISP__TAPE_SECONDS = 2, WISP__TAPE_ADDRS = 64, WISP__TAPE_SPARE = 512,
+       WISP__TAPE_INSIDE = 64, WISP__TAPE_ITEMS = 8, WISP__TAPE_TEXT = 4096 };
+
+enum { WISP__TAPE_UPDATE = 1, WISP__TAPE_PACKETS, WISP__TAPE_TAKEN, WISP__TAPE_GIVEN,
+       WISP__TAPE_NOTE, WISP__TAPE_OUT, WISP__TAPE_CHECK };
+
+typedef struct wisp__from { const uint8_t *at, *end; bool failed; } wisp__from;
+
+typedef struct wisp__tape_entry {
+    int kind, size;      /* kind: with WISP__TAPE_INSIDE; size 0: there is none */
+    const uint8_t *at;
+    wisp__from body;
+} wisp__tape_entry;
+
+typedef struct wisp__tape_item {
+    char form;           /* of the argument; 0: there is none */
+    int64_t number;
+    double real;
+    const void *at;      /* bytes, text or values, .. */
+    int count;           /* .. and how many */
+    wisp_to to;
+} wisp__tape_item;
+
+/* A tape that is played. */
+typedef struct wisp__play {
+    wisp_reader from;
+    uint8_t *block, *packed;     /* entries; a block as it stands on the tape */
+    int room, packed_room, at, end;
+    int64_t read;                /* bytes of the tape */
+    bool (*more)(wisp *w);       /* reads the next block */
+    void (*outside)(wisp *w, const wisp__tape_entry *made);
+    wisp_result (*update)(wisp *w);
+    bool over, begun, making, diverged, news;
+    const char *damage;          /* why there is no more; NULL: the tape has ended */
+    char text[400];              /* the divergence */
+} wisp__play;
+
+typedef struct wisp__tape {
+    wisp_writer to;
+    wisp_link link;              /* that of the program */
+    uint8_t *bytes;              /* the block, behind its head; played: entries that were made */
+    int room, at;
+    int begun;                   /* where the entry that is being made begins */
+    int update, after, idle;     /* the last UPDATE: where it begins and ends; as one byte, or -1 */
+    int64_t time, step;          /* of the last update, in 2^-17 s */
+    double due;                  /* when the block goes out */
+    uint64_t sent, checked;      /* hash of all that was sent; the one that was told last */
+    uint32_t sends;              /* calls of link.send */
+    bool broken;
+    wisp_addr addrs[WISP__TAPE_ADDRS];
+    uint64_t *told;              /* by index of a remote: hash of its schema, if that is told */
+    int told_room;
+    wisp__arena arena;           /* what was read of entries */
+    wisp__play *play;            /* NULL: it is recorded */
+} wisp__tape;
+
+#endif
+
 struct wisp {
     wisp__base base;
     wisp__chunks chunks;
@@ -6228,6 +6376,7 @@ struct wisp {
     wisp__reader record;  /* at the begin of the frame being read; size 0: none */
     wisp_packet received[WISP__RECEIVED];  /* datagrams; their bytes are in `incoming` */
     uint8_t *incoming;
+    struct wisp__tape *tape;  /* NULL: nothing is recorded or played */
 #ifdef WISP__WATCHED
     const int *thread;        /* the errno of the thread that is inside; NULL: none is */
     const char *call;         /* the call that it is in */
@@ -6261,7 +6410,7 @@ const char *wisp_result_text(wisp_result code) {
         "compressed bytes make no sense", "delta whose baseline is not held",
         "pattern makes no sense", "over a budget of bytes", "too many packets, messages or errors",
         "a middleware took it away", "the peer is being drained", "it has waited for too long",
-        "another end decides it", "a seal is missing"
+        "another end decides it", "a seal is missing", "not what the tape says"
     };
     if (code == WISP_PENDING) return "pending";
     if (code <= WISP_E_USER) return "application error";
@@ -8226,6 +8375,8 @@ static inline size_t wisp__member_bytes(wisp_kind kind) {
                                      0, 0, sizeof(wisp_object) };
     return kind <= WISP_OBJECT ? bytes[kind] : 0;
 }
+
+static inline const void *wisp__member_of(const wisp_value *v) { return &v->as; }
 
 /* Floats of a vector kind; 0 for other kinds. */
 static inline int wisp__kind_floats(wisp_kind kind) {
@@ -19517,7 +19668,9 @@ static bool wisp__noise_write(wisp__noise *n, uint8_t *message, int content) {
     const wisp_cipher *c = n->cipher;
     uint8_t *at = message + WISP_KEY_BYTES;
     wisp_box box = wisp__sealed_box(n->key, wisp__text(n->hash, WISP_HASH_BYTES), at, content);
-    return c->keypair(c->user, n->own, message) && wisp__noise_hash(n, message, WISP_KEY_BYTES) &&
+    bool paired = n->paired || c->keypair(c->user, n->own, message);
+    n->paired = false;
+    return paired && wisp__noise_hash(n, message, WISP_KEY_BYTES) &&
            wisp__noise_agree(n, n->own) && c->seal(c->user, &box) &&
            wisp__noise_hash(n, at, content + WISP_SEAL_BYTES);
 }
@@ -21835,6 +21988,782 @@ static void wisp__schemas_free(wisp__schemas *all) {
 }
 
 /* ===========================================================================
+ * MARK: >>recorder
+ * What: tapes: their blocks and entries; how they are written, and how a replay makes the same
+ *   entries again and compares them.
+ * Invariants: an entry stands in one block. What it holds depends on the endpoint alone, never on
+ *   addresses of memory.
+ * Not here: who begins and plays a tape (tape).
+ *
+ *   tape    "wisptape" version:32 traits:32 (wisp__tape_traits) keys:64*5, then blocks; all numbers
+ *           are little-endian
+ *   block   stored:32 size:32 method:32 check:32, then `stored` bytes that unpack to `size`
+ *           (compress). The check is over all of it but itself
+ *   entry   1ddddddd         an update in which nothing happened, after the step of the last one
+ *                            + d, which is signed and in 2^-17 s
+ *           0ikkkkkk size body   i: it was made inside of an update
+ *   body    numbers have 7 bits to a byte, low ones first; signed ones are zigzag; raw ones and
+ *           structs are as in memory; texts (with a NUL) and bytes have their size before them
+ *     UPDATE   0, step less that of the last one; or 1, raw time
+ *     PACKETS  what link.recv returned, signed; each: slot, [raw address, which the slot has from
+ *              now on: slot + 64], bytes
+ *     TAKEN    number of the call of link.send, what it returned, signed, the status of each
+ *     GIVEN    raw bytes that a function of the program has given: an input, keys
+ *     NOTE     text "what:form", then arguments by their letters in the form: u number, i signed,
+ *              d raw double, s text, b bytes, a address, 3 raw vector, r a remote: index + 1, or 0
+ *              and its name; t receivers: mode, id, bytes; v values: 2 * count + packed, each kind
+ *              and content (room pack for all, if packed). "name" has its structs in b
+ *     OUT      raw address, bytes: a datagram that went out (wisp_writer.packets)
+ *     CHECK    raw 32: hash of what was sent; every two seconds raw 32: hash of the state
+ * ======================================================================== */
+
+#ifndef WISP_NO_TAPE
+
+/* Notes something, if there is a tape: its form, then int, unsigned, double or const void *; counts
+   stand behind what they count; a remote is two, itself or NULL and its name. */
+#define WISP__TAPED(w, ...) \
+    do { if ((w) && (w)->tape) wisp__tape_note((w), __VA_ARGS__); } while (0)
+
+/* --- entries --- */
+
+/* Room for `bytes` more, and then for some small numbers; false: the tape is broken. */
+static bool wisp__tape_room(wisp *w, int64_t bytes) {
+    wisp__tape *t = w->tape;
+    if (t->at + bytes + WISP__TAPE_SPARE <= t->room) return true;
+    t->broken |= bytes > 1 << 29 || wisp__grow(&w->base, WISP__ARRAY(t->bytes, t->room), t->at +
+                                               (int)bytes + WISP__TAPE_SPARE, 1 << 30);
+    return !t->broken;
+}
+
+static inline void wisp__tape_put(wisp__tape *t, uint64_t number) {
+    for (; number >= 128; number >>= 7) t->bytes[t->at++] = (uint8_t)(number | 128);
+    t->bytes[t->at++] = (uint8_t)number;
+}
+
+static void wisp__tape_sign(wisp__tape *t, int64_t number) {
+    wisp__tape_put(t, (uint64_t)number << 1 ^ (uint64_t)(number >> 63));
+}
+
+static void wisp__tape_word(wisp__tape *t, uint64_t word, int bytes) {
+    wisp__store_part(t->bytes + t->at, word, bytes);
+    t->at += bytes;
+}
+
+static void wisp__tape_raw(wisp *w, const void *from, int64_t bytes) {
+    if (bytes <= 0 || !from || !wisp__tape_room(w, bytes)) return;
+    memcpy(w->tape->bytes + w->tape->at, from, (size_t)bytes);
+    w->tape->at += (int)bytes;
+}
+
+static void wisp__tape_blob(wisp *w, const void *from, int bytes) {
+    if (!from || bytes < 0) bytes = 0;
+    wisp__tape_put(w->tape, (uint64_t)bytes);
+    wisp__tape_raw(w, from, bytes);
+}
+
+static void wisp__tape_text(wisp *w, const char *text) {
+    wisp__tape_blob(w, text, text ? (int)strlen(text) + 1 : 0);
+}
+
+static bool wisp__tape_begin(wisp *w, int kind) {
+    wisp__tape *t = w->tape;
+    if (t->broken || !wisp__tape_room(w, 0)) return false;
+    t->begun = t->at;
+    t->bytes[t->at] = (uint8_t)(kind | (w->updating || w->hooks.depth ? WISP__TAPE_INSIDE : 0));
+    t->at += 2;
+    return true;
+}
+
+static void wisp__tape_flush(wisp *w);
+static void wisp__tape_compare(wisp *w, const wisp__tape_entry *made);
+static wisp__tape_entry wisp__tape_entry_at(const uint8_t *at, const uint8_t *end);
+
+/* Ends an entry: a replay compares it with its tape, and forgets it. */
+static void wisp__tape_end(wisp *w) {
+    wisp__tape *t = w->tape;
+    int bytes = t->at - t->begun - 2, more = 0, begun = t->begun;
+    wisp__tape_entry made;
+    if (!t->broken && wisp__tape_room(w, 0)) {
+        for (int rest = bytes >> 7; rest; rest >>= 7) more++;
+        if (more) memmove(t->bytes + begun + 2 + more, t->bytes + begun + 2, (size_t)bytes);
+        t->at = begun + 1;
+        wisp__tape_put(t, (uint64_t)bytes);
+        t->at += bytes;
+        if (!t->play && t->at > 8 * WISP__TAPE_BLOCK) wisp__tape_flush(w);
+        if (!t->play) return;
+        made = wisp__tape_entry_at(t->bytes + begun, t->bytes + t->at);
+        wisp__tape_compare(w, &made);
+    }
+    t->at = begun;
+}
+
+static void wisp__tape_note(wisp *w, const char *form, ...);
+
+static void wisp__tape_type(wisp *w, const wisp_type *type);
+
+/* name size count; each field: name, offset, bytes, those of its count, type. */
+static void wisp__tape_schema(wisp *w, const wisp_schema *schema) {
+    wisp__tape_text(w, schema->name);
+    wisp__tape_put(w->tape, (uint64_t)schema->bytes);
+    wisp__tape_put(w->tape, (uint64_t)schema->count);
+    for (int i = 0; i < schema->count; i++) {
+        const wisp_field *field = &schema->fields[i];
+        wisp__tape_text(w, field->name);
+        wisp__tape_put(w->tape, (uint64_t)field->offset);
+        wisp__tape_put(w->tape, (uint64_t)field->bytes);
+        wisp__tape_put(w->tape, (uint64_t)field->count_offset);
+        wisp__tape_put(w->tape, (uint64_t)field->count_bytes);
+        wisp__tape_type(w, &field->type);
+    }
+}
+
+/* kind, bytes, max; then the schema, element, options or names. */
+static void wisp__tape_type(wisp *w, const wisp_type *type) {
+    wisp__tape_put(w->tape, (uint64_t)type->kind);
+    wisp__tape_put(w->tape, (uint64_t)wisp__max_int(type->bytes, 0));
+    wisp__tape_put(w->tape, (uint64_t)type->max);
+    if (type->kind == WISP_TYPE_STRUCT) wisp__tape_schema(w, (const wisp_schema *)type->of);
+    for (int i = 0; i < (type->kind == WISP_TYPE_ARRAY ? 1 : type->max); i++) {
+        if (type->kind == WISP_TYPE_ARRAY || type->kind == WISP_TYPE_UNION)
+            wisp__tape_type(w, (const wisp_type *)type->of + i);
+        if (type->kind == WISP_TYPE_ENUM)
+            wisp__tape_text(w, ((const char *const *)type->of)[i]);
+    }
+}
+
+/* Tells of a remote before it is first noted, and again when its schema has changed. Returns its
+   program if structs of it stand on the tape as they are. */
+static const wisp__program *wisp__tape_program(wisp *w, const wisp__remote *remote) {
+    wisp__tape *t = w->tape;
+    const wisp__described *schema = remote->schema;
+    const wisp__program *program = schema ? schema->program : NULL;
+    uint64_t hash = schema ? schema->hash | 1 : 1;
+    if (program && (program->source->shape != WISP_SHAPE_STRUCT || !program->flat)) program = NULL;
+    if (remote->index < t->told_room && t->told[remote->index] == hash) return program;
+    t->broken |= wisp__grow(&w->base, WISP__ARRAY(t->told, t->told_room), remote->index + 1,
+                            1 << 17) != WISP_OK;
+    if (t->broken) return NULL;
+    t->told[remote->index] = hash;
+    WISP__TAPED(w, "name:rb", remote, remote->name, program, program ? -1 : 0);
+    return program;
+}
+
+/* --- values and other arguments --- */
+
+/* Bytes of a value without its kind; -1: it goes packed. */
+static inline int64_t wisp__tape_value_bytes(const wisp_value *v, const wisp__program *program) {
+    const wisp_schema *schema = wisp__schema_of(v);
+    if (wisp__kind_has_bytes(v->kind)) return v->count >= 0 && wisp__bytes_of(v) ? v->count : -1;
+    if (v->kind <= WISP_OBJECT && v->kind != WISP_ARRAY && v->kind != WISP_MAP)
+        return (int64_t)wisp__member_bytes(v->kind);
+    return schema && program && (schema == program->source || schema == program->schema)
+               ? program->source->bytes : -1;
+}
+
+static WISP__APART void wisp__tape_packed(wisp *w, const wisp_value *values, int count) {
+    wisp__measure m;
+    int64_t room;
+    int bytes = 0, at = w->tape->at + 10;              /* behind both numbers */
+    if (count > 0 && values && !wisp__pack_measure(&w->base.limits, values, count, &m)) {
+        room = (m.shape_bits + m.data_bits) / 8 + 4 * WISP__SLACK;
+        if (!wisp__tape_room(w, 10 + room)) return;
+        bytes = wisp__pack_into(&w->base, values, count, w->tape->bytes + at, (int)room);
+    }
+    wisp__tape_put(w->tape, (uint64_t)wisp__max_int(count, 0) << 1 | 1);
+    wisp__tape_put(w->tape, (uint64_t)wisp__max_int(bytes, 0));
+    memmove(w->tape->bytes + w->tape->at, w->tape->bytes + at, (size_t)wisp__max_int(bytes, 0));
+    w->tape->at += wisp__max_int(bytes, 0);
+}
+
+static void wisp__tape_values(wisp *w, const wisp__program *program, const wisp_value *values,
+                              int count) {
+    wisp__tape *t = w->tape;
+    bool plain = count >= 0 && count <= 16 && (values || !count);
+    for (int i = 0; i < count && plain; i++)
+        plain = wisp__tape_value_bytes(&values[i], program) >= 0;
+    if (!plain) {
+        wisp__tape_packed(w, values, count);
+        return;
+    }
+    t->bytes[t->at++] = (uint8_t)(count << 1);
+    for (int i = 0; i < count; i++) {
+        const wisp_value *v = &values[i];
+        t->bytes[t->at++] = (uint8_t)v->kind;
+        if (wisp__kind_has_bytes(v->kind)) wisp__tape_blob(w, wisp__bytes_of(v), v->count);
+        else if (v->kind == WISP_INT) wisp__tape_sign(t, wisp__int_of(v));
+        else wisp__tape_raw(w, v->kind == WISP_STRUCT ? wisp__data_of(v) : wisp__member_of(v),
+                            wisp__tape_value_bytes(v, program));
+    }
+}
+
+static void wisp__tape_to(wisp *w, const wisp_to *to) {
+    uint8_t near_to[20];
+    uint32_t id = to->mode == WISP__TO_PEER ? to->peer.id : to->mode == WISP__TO_GROUP
+                  ? to->group.id : to->mode == WISP__TO_VIEWERS ? to->object.id : 0;
+    wisp__tape_put(w->tape, (uint64_t)to->mode);
+    wisp__tape_put(w->tape, id);
+    if (to->mode < WISP__TO_NEAR) return;
+    memcpy(near_to, &to->position, 12);
+    memcpy(near_to + 12, &to->radius, 8);
+    if (to->mode == WISP__TO_NEAR) wisp__tape_blob(w, near_to, 20);
+    else wisp__tape_blob(w, to->list, to->count < 1 << 20 ? to->count * 4 : 0);
+}
+
+/* The argument for a letter of a form; `program`: of structs among values. */
+static inline void wisp__tape_argument(wisp *w, char letter, va_list *list,
+                                       const wisp__program *program) {
+    wisp__tape *t = w->tape;
+    const void *p;
+    int count;
+    switch (letter) {
+    case 'u': wisp__tape_put(t, va_arg(*list, unsigned)); return;
+    case 'i': wisp__tape_sign(t, va_arg(*list, int)); return;
+    case 'd': wisp__tape_word(t, wisp__double_bits(va_arg(*list, double)), 8); return;
+    default: p = va_arg(*list, const void *); break;
+    }
+    switch (letter) {
+    case 's': wisp__tape_text(w, (const char *)p); break;
+    case 'a': wisp__tape_blob(w, p, (int)sizeof(wisp_addr)); break;
+    case '3': wisp__tape_raw(w, p, sizeof(wisp_vec3)); break;
+    case 't': wisp__tape_to(w, (const wisp_to *)p); break;
+    case 'v': wisp__tape_values(w, program, (const wisp_value *)p, va_arg(*list, int)); break;
+    case 'r':
+        wisp__tape_put(t, p ? (uint64_t)((const wisp__remote *)p)->index + 1 : 0);
+        p = va_arg(*list, const void *);
+        if (p) wisp__tape_text(w, (const char *)p);
+        else t->bytes[t->at++] = 0;
+        break;
+    default:
+        count = va_arg(*list, int);
+        if (count >= 0) wisp__tape_blob(w, p, count);
+        else wisp__tape_schema(w, ((const wisp__program *)p)->source);
+        break;
+    }
+}
+
+static WISP__APART void wisp__tape_note(wisp *w, const char *form, ...) {
+    const wisp__program *program = NULL;
+    const char *letter = strchr(form, ':') + 1;
+    va_list list;
+    if (*letter == 'r') {
+        const wisp__remote *remote;
+        va_start(list, form);
+        remote = (const wisp__remote *)va_arg(list, const void *);
+        if (remote) program = wisp__tape_program(w, remote);
+        va_end(list);
+    }
+    if (!wisp__tape_begin(w, WISP__TAPE_NOTE)) return;
+    wisp__tape_blob(w, form, (int)(letter - form + (int)strlen(letter)) + 1);
+    va_start(list, form);
+    for (; *letter; letter++) wisp__tape_argument(w, *letter, &list, program);
+    va_end(list);
+    wisp__tape_end(w);
+}
+
+/* A handler is about to run. Those of ticks need no note. */
+static void wisp__tape_event(wisp *w, const wisp_event *e) {
+    uint32_t place = e->remote.id & 0xffff;
+    const wisp__remote *remote = place ? w->registry.remotes[place - 1] : NULL;
+    if (e->step > 0) return;
+    WISP__TAPED(w, "handler:ruuiuvs", remote, NULL, e->peer.id, (unsigned)e->message, e->result,
+                e->object.id, e->args, e->count, e->text);
+}
+
+/* An object has another struct. */
+static void wisp__tape_object(wisp *w, const char *form, const wisp__object *o, const void *image) {
+    const wisp__remote *remote = w->registry.remotes[o->of->remote];
+    const wisp_schema *schema = o->of->desc.schema;
+    bool flat = remote->schema && remote->schema->program->flat;
+    WISP__TAPED(w, form, remote, NULL, o->id, (unsigned)o->owner, image, flat ? schema->bytes : 0);
+}
+
+/* --- what else happens --- */
+
+static int wisp__tape_link_recv(void *user, wisp_packet *packets, int count) {
+    wisp *w = (wisp *)user;
+    wisp__tape *t = w->tape;
+    int got = (t->link.recv)(t->link.user, packets, count);
+    if (!got || !wisp__tape_begin(w, WISP__TAPE_PACKETS)) return got;
+    wisp__tape_sign(t, got);
+    for (int i = 0; i < got && i < count; i++) {
+        const wisp_addr *from = &packets[i].addr;
+        uint64_t slot = wisp__mix(wisp__load64(from->bytes) ^ wisp__load64(from->bytes + 8)) %
+                        WISP__TAPE_ADDRS;
+        bool known = !memcmp(&t->addrs[slot], from, sizeof *from);
+        t->addrs[slot] = *from;
+        wisp__tape_put(t, slot | (known ? 0 : WISP__TAPE_ADDRS));
+        if (!known) wisp__tape_raw(w, from, sizeof *from);
+        wisp__tape_blob(w, packets[i].data, packets[i].size);
+        wisp__tape_room(w, 0);
+    }
+    wisp__tape_end(w);
+    return got;
+}
+
+/* A datagram that goes out counts by its begin, which has its tag, its end and its size. */
+static void wisp__tape_sent(wisp *w, const wisp_packet *packet) {
+    wisp__tape *t = w->tape;
+    const uint8_t *bytes = (const uint8_t *)packet->data;
+    int part = wisp__min_int(packet->size, 16);
+    t->sent ^= (uint64_t)packet->size ^ wisp__load64(packet->addr.bytes);
+    t->sent = wisp__hash_bytes(bytes, part) + 3 * wisp__mix(t->sent);
+    t->sent ^= wisp__hash_bytes(bytes + packet->size - part, part);
+    if (!t->to.packets || !wisp__tape_begin(w, WISP__TAPE_OUT)) return;
+    wisp__tape_raw(w, &packet->addr, sizeof packet->addr);
+    wisp__tape_blob(w, bytes, packet->size);
+    wisp__tape_end(w);
+}
+
+static int wisp__tape_link_send(void *user, wisp_packet *packets, int count) {
+    wisp *w = (wisp *)user;
+    wisp__tape *t = w->tape;
+    int looked, taken = 0;
+    for (int i = 0; i < count; i++) wisp__tape_sent(w, &packets[i]);
+    looked = (t->link.send)(t->link.user, packets, count);
+    t->sends++;
+    for (int i = 0; i < looked && i < count; i++) taken += packets[i].status == 0;
+    if (taken == count || !wisp__tape_begin(w, WISP__TAPE_TAKEN)) return looked;
+    wisp__tape_put(t, t->sends);
+    wisp__tape_sign(t, looked);
+    for (int i = 0; i < looked && i < count; i++) wisp__tape_sign(t, packets[i].status);
+    wisp__tape_end(w);
+    return looked;
+}
+
+static void wisp__tape_check(wisp *w, bool all) {
+    wisp__tape *t = w->tape;
+    const wisp_total_stats *stats = &w->base.stats;
+    const uint64_t list[] = {
+        wisp__double_bits(w->base.time), wisp__double_bits(w->clock.at), w->order,
+        (uint64_t)w->peers.joined, (uint64_t)w->registry.count, (uint64_t)w->objects.count,
+        (uint64_t)w->calls.ours, w->peers.secret.counter, stats->messages_sent,
+        stats->messages_received, stats->bytes_sent, stats->bytes_received, stats->errors
+    };
+    if (!wisp__tape_begin(w, WISP__TAPE_CHECK)) return;
+    wisp__tape_word(t, t->sent, 4);
+    if (all) wisp__tape_word(t, wisp__hash_bytes(list, (int)sizeof list), 4);
+    t->checked = t->sent;
+    wisp__tape_end(w);
+}
+
+/* Of a block, whose head is not in the check but for its first 12 bytes. */
+static uint32_t wisp__tape_sum(const uint8_t *block, int stored) {
+    const uint8_t *bytes = block + WISP__TAPE_HEAD;
+    uint64_t lanes[4] = { 1, 2, 3, wisp__hash_bytes(block, 12) };
+    int at = 0;
+    for (; at + 32 <= stored; at += 32)
+        for (int i = 0; i < 4; i++)
+            lanes[i] = (lanes[i] ^ wisp__load64(bytes + at + 8 * i)) *
+                       UINT64_C(0x9e3779b97f4a7c15);
+    return (uint32_t)wisp__mix(wisp__hash_bytes(lanes, (int)sizeof lanes) ^
+                               wisp__hash_bytes(bytes + at, stored - at));
+}
+
+/* Hands the block to the writer, packed if that makes it smaller. */
+static void wisp__tape_flush(wisp *w) {
+    wisp__tape *t = w->tape;
+    int size = t->at - WISP__TAPE_HEAD, stored = 0;
+    wisp__compress_cost cost = w->compress.cost;
+    wisp__block block = { t->bytes + WISP__TAPE_HEAD, size, NULL, size - 1,
+                          wisp__compress_method(t->to.compression), 0 };
+    uint8_t *out = t->bytes;
+    if (size <= 0) return;
+    if (block.method > 0 && size > WISP__COMPRESS_LEAST)
+        out = (uint8_t *)wisp__alloc(&w->base, (size_t)size + WISP__TAPE_HEAD);
+    if (out && out != t->bytes) {
+        block.to = out + WISP__TAPE_HEAD;
+        stored = wisp__compress_try(&w->compress, &block);
+        w->compress.cost = cost;
+    }
+    wisp__store_part(t->bytes, (uint64_t)(stored ? stored : size), 4);
+    wisp__store_part(t->bytes + 4, (uint64_t)size, 4);
+    wisp__store_part(t->bytes + 8, stored ? (uint64_t)block.method : 0, 4);
+    if (stored) memcpy(out, t->bytes, 12);
+    block.to = stored ? out : t->bytes;
+    stored = stored ? stored : size;
+    wisp__store_part(block.to + 12, wisp__tape_sum(block.to, stored), 4);
+    t->broken |= (t->to.write)(t->to.user, block.to, stored + WISP__TAPE_HEAD) < 0;
+    if (out != t->bytes) wisp__free(&w->base, out, (size_t)size + WISP__TAPE_HEAD);
+    t->at = WISP__TAPE_HEAD;
+    t->after = -1;
+}
+
+/* In steps of 2^-17 s. */
+static int64_t wisp__tape_steps(double now) {
+    double steps = now > -1e12 && now < 1e12 ? now * 131072 : 0;
+    return (int64_t)steps - (steps < 0);
+}
+
+/* Begins an update. Returns its time as the tape has it: whole steps, but where that would go back
+   or is too large. */
+static double wisp__tape_time(wisp *w, double now) {
+    wisp__tape *t = w->tape;
+    int64_t time, step, more;
+    double exact;
+    bool raw = !(now > -1e10 && now < 1e10);
+    if (!t || t->play) return now;
+    time = wisp__tape_steps(now);
+    exact = (double)time / 131072;
+    raw |= w->started && exact < w->now && now >= w->now;
+    step = raw ? 0 : time - t->time;
+    more = step - t->step;
+    t->idle = raw || more < -64 || more > 63 ? -1 : (int)more & 127;
+    if (wisp__tape_begin(w, WISP__TAPE_UPDATE)) {
+        wisp__tape_put(t, raw);
+        if (raw) wisp__tape_word(t, wisp__double_bits(now), 8);
+        else wisp__tape_sign(t, more);
+        wisp__tape_end(w);
+    }
+    t->step = step;
+    t->time = time;
+    t->update = t->begun;
+    t->after = t->at;
+    return raw ? now : exact;
+}
+
+/* Ends an update. */
+static void wisp__tape_updated(wisp *w) {
+    wisp__tape *t = w->tape;
+    bool due = t && w->base.time >= t->due;
+    if (!t) return;
+    if (t->sent != t->checked || due) wisp__tape_check(w, due);
+    if (due) t->due = w->base.time + WISP__TAPE_SECONDS;
+    if (t->play) return;
+    if (t->at == t->after && t->idle >= 0) {
+        t->bytes[t->update] = (uint8_t)(128 | t->idle);
+        t->at = t->update + 1;
+    }
+    if (due || t->at > WISP__TAPE_BLOCK) wisp__tape_flush(w);
+}
+
+static wisp__tape_entry wisp__tape_next(wisp *w);
+static bool wisp__tape_is(const wisp__tape_entry *e, int kind);
+
+/* Bytes that the program gives inside of an update: a replay takes those of its tape. */
+static void wisp__tape_given(wisp *w, void *bytes, int count) {
+    wisp__tape_entry e;
+    if (!w->tape) return;
+    if (w->tape->play) {
+        e = wisp__tape_next(w);
+        if (!wisp__tape_is(&e, WISP__TAPE_GIVEN) || e.body.end - e.body.at != count) return;
+        memcpy(bytes, e.body.at, (size_t)count);
+        w->tape->play->at += e.size;
+    } else if (wisp__tape_begin(w, WISP__TAPE_GIVEN)) {
+        wisp__tape_raw(w, bytes, count);
+        wisp__tape_end(w);
+    }
+}
+
+static void wisp__tape_free(wisp *w) {
+    wisp__tape *t = w->tape;
+    if (!t) return;
+    w->peers.post.link = t->link;
+    w->tape = NULL;
+    if (t->play) {
+        wisp__array_free(&w->base, WISP__ARRAY(t->play->block, t->play->room));
+        wisp__array_free(&w->base, WISP__ARRAY(t->play->packed, t->play->packed_room));
+        wisp__free(&w->base, t->play, sizeof *t->play);
+    }
+    wisp__array_free(&w->base, WISP__ARRAY(t->bytes, t->room));
+    wisp__array_free(&w->base, WISP__ARRAY(t->told, t->told_room));
+    wisp__arena_free(&w->base, &t->arena);
+    wisp__free(&w->base, t, sizeof *t);
+}
+
+/* Ends a tape that is recorded; false: it ended before. */
+static bool wisp__tape_close(wisp *w) {
+    bool whole;
+    if (!w->tape->broken) wisp__tape_flush(w);
+    whole = !w->tape->broken;
+    wisp__tape_free(w);
+    return whole;
+}
+
+/* --- reading --- */
+
+static uint64_t wisp__tape_get(wisp__from *from) {
+    uint64_t number = 0;
+    for (int shift = 0; shift < 64 && from->at < from->end; shift += 7) {
+        number |= (uint64_t)(*from->at & 127) << shift;
+        if (!(*from->at++ & 128)) return number;
+    }
+    from->failed = true;
+    return 0;
+}
+
+static int64_t wisp__tape_get_sign(wisp__from *from) {
+    uint64_t number = wisp__tape_get(from);
+    return (int64_t)(number >> 1) ^ -(int64_t)(number & 1);
+}
+
+static const uint8_t *wisp__tape_take(wisp__from *from, uint64_t bytes) {
+    if (bytes > (uint64_t)(from->end - from->at)) from->failed = true;
+    if (from->failed) return NULL;
+    from->at += bytes;
+    return from->at - bytes;
+}
+
+/* The entry at an address; size 0: there is no whole one. */
+static wisp__tape_entry wisp__tape_entry_at(const uint8_t *at, const uint8_t *end) {
+    wisp__tape_entry e = { 0, 0, at, { at, end, false } };
+    const uint8_t *body;
+    uint64_t bytes = 0;
+    if (at >= end) return e;
+    e.kind = *e.body.at++;
+    if (!(e.kind & 128)) bytes = wisp__tape_get(&e.body);
+    body = wisp__tape_take(&e.body, bytes);
+    if (!body) return e;
+    e.size = (int)(e.body.at - at);
+    e.body.end = e.body.at;
+    e.body.at = body;
+    return e;
+}
+
+static bool wisp__tape_is(const wisp__tape_entry *e, int kind) {
+    return e->size && (e->kind & 191) == kind;
+}
+
+/* The next entry of a tape that is played. */
+static wisp__tape_entry wisp__tape_next(wisp *w) {
+    wisp__play *p = w->tape->play;
+    wisp__tape_entry e = wisp__tape_entry_at(p->block + p->at, p->block + p->end);
+    while (!e.size && !p->over && (p->more)(w))
+        e = wisp__tape_entry_at(p->block + p->at, p->block + p->end);
+    return e;
+}
+
+/* A copy of bytes of the tape, where any type may be. */
+static void *wisp__tape_copy(wisp *w, wisp__from *from, uint64_t bytes) {
+    const uint8_t *at = wisp__tape_take(from, bytes);
+    void *copy = NULL;
+    if (at) copy = wisp__arena_take(&w->base, &w->tape->arena, (size_t)bytes + WISP__SLACK);
+    if (copy) memcpy(copy, at, (size_t)bytes);
+    else from->failed = true;
+    return copy;
+}
+
+static wisp_value wisp__tape_get_value(wisp *w, wisp__from *from, const wisp__program *program) {
+    const uint8_t *at = wisp__tape_take(from, 1);
+    wisp_kind kind = at && *at <= WISP_STRUCT ? (wisp_kind)*at : WISP_NIL;
+    int64_t bytes = (int64_t)wisp__member_bytes(kind);
+    if (kind == WISP_INT) return wisp_int(wisp__tape_get_sign(from));
+    if (wisp__kind_has_bytes(kind)) {
+        bytes = (int64_t)(wisp__tape_get(from) & INT32_MAX);
+        at = wisp__tape_take(from, (uint64_t)bytes);
+        return !at ? wisp_nil() : kind == WISP_BYTES ? wisp_bytes(at, (int)bytes)
+                                : wisp_string_n((const char *)at, (int)bytes);
+    }
+    if (kind == WISP_STRUCT && program)
+        return wisp_struct(program->source,
+                           wisp__tape_copy(w, from, (uint64_t)program->source->bytes));
+    if (kind != WISP_NIL && !bytes) from->failed = true;
+    at = wisp__tape_take(from, (uint64_t)bytes);
+    return at ? wisp__value_from(kind, 0, at, (size_t)bytes) : wisp_nil();
+}
+
+static void wisp__tape_get_values(wisp *w, wisp__from *from, const wisp__program *program,
+                                  wisp__tape_item *item) {
+    uint64_t count = wisp__tape_get(from), bytes = count & 1 ? wisp__tape_get(from) : 0;
+    const wisp_value *values = NULL;
+    wisp_value *list;
+    if (bytes) {
+        const uint8_t *at = (const uint8_t *)wisp__tape_copy(w, from, bytes);
+        wisp__reader shape = wisp__reader_on(at, at ? (int)bytes : 0), data = shape;
+        wisp__unpacker u = wisp__unpacker_alone(&w->base);
+        u.arena = &w->tape->arena;
+        u.shape = &shape;
+        u.data = &data;
+        u.values = w->base.limits.message_values;
+        wisp__skip_shape(&data);
+        if (!at || data.failed || wisp__unpack(&u, &values, &item->count)) from->failed = true;
+        item->at = values;
+    } else if (!(count & 1) && count <= 32 && !from->failed) {
+        item->count = (int)count / 2;
+        list = (wisp_value *)wisp__arena_take(&w->base, &w->tape->arena, sizeof(wisp_value[17]));
+        for (int i = 0; i < item->count && list; i++)
+            list[i] = wisp__tape_get_value(w, from, program);
+        item->at = list;
+        if (!list) from->failed = true;
+    }
+}
+
+static void wisp__tape_get_blob(wisp *w, wisp__from *from, wisp__tape_item *item) {
+    item->count = (int)(wisp__tape_get(from) & INT32_MAX);
+    item->at = item->count ? wisp__tape_copy(w, from, (uint64_t)item->count) : NULL;
+}
+
+static void wisp__tape_get_to(wisp *w, wisp__from *from, wisp__tape_item *item) {
+    wisp_to *to = &item->to;
+    to->mode = (int)(wisp__tape_get(from) & 127);
+    to->peer.id = to->group.id = to->object.id = (uint32_t)wisp__tape_get(from);
+    if (to->mode >= WISP__TO_NEAR) wisp__tape_get_blob(w, from, item);
+    to->list = (const wisp_peer *)item->at;
+    to->count = item->count / 4;
+    if (to->mode != WISP__TO_NEAR || !item->at) return;
+    if (item->count < 20) from->failed = true;
+    else memcpy(&to->position, item->at, 12);
+    if (!from->failed) memcpy(&to->radius, (const uint8_t *)item->at + 12, 8);
+}
+
+/* Reads a note: its form, and the arguments. NULL: it is malformed, or none. */
+static const char *wisp__tape_parse(wisp *w, wisp__tape_entry e, wisp__tape_item *items) {
+    const wisp__remote *remote;
+    const wisp__program *program = NULL;
+    const char *form, *letter;
+    const uint8_t *at;
+    memset(items, 0, WISP__TAPE_ITEMS * sizeof *items);
+    if (!wisp__tape_is(&e, WISP__TAPE_NOTE)) return NULL;
+    wisp__tape_get_blob(w, &e.body, items);
+    form = (const char *)items->at;
+    if (!form || form[items->count - 1] || !(letter = strchr(form, ':'))) return NULL;
+    for (wisp__tape_item *i = items; *++letter && !e.body.failed; i++) {
+        if (i == items + WISP__TAPE_ITEMS) return NULL;
+        memset(i, 0, sizeof *i);
+        i->form = *letter;
+        if (strchr("ur", *letter)) i->number = (int64_t)wisp__tape_get(&e.body);
+        else if (*letter == 'i') i->number = wisp__tape_get_sign(&e.body);
+        else if (*letter == 't') wisp__tape_get_to(w, &e.body, i);
+        else if (*letter == 'v') wisp__tape_get_values(w, &e.body, program, i);
+        else if (*letter == '3') i->at = wisp__tape_copy(w, &e.body, sizeof(wisp_vec3));
+        else if (*letter == 'd' && (at = wisp__tape_take(&e.body, 8)) != NULL)
+            i->real = wisp__bits_double(wisp__load64(at));
+        if (strchr("sbar", *letter)) wisp__tape_get_blob(w, &e.body, i);
+        if (strchr("sr", *letter) && i->at && ((const char *)i->at)[i->count - 1]) return NULL;
+        if (*letter != 'r' || i->number < 1 || i->number > w->registry.count) continue;
+        remote = w->registry.remotes[i->number - 1];
+        i->at = remote->name;
+        i->count = 0;
+        if (remote->schema) program = remote->schema->program;
+    }
+    return e.body.failed ? NULL : form;
+}
+
+/* --- comparing --- */
+
+WISP__PRINTF(3, 4)
+static void wisp__tape_print(char *text, int *at, const char *format, ...) {
+    va_list list;
+    int length;
+    va_start(list, format);
+    length = vsnprintf(text + *at, (size_t)(WISP__TAPE_TEXT - *at), format, list);
+    va_end(list);
+    *at = wisp__min_int(*at + wisp__max_int(length, 0), WISP__TAPE_TEXT - 1);
+}
+
+static void wisp__tape_print_value(char *text, int *at, const wisp_value *value) {
+    int room = WISP__TAPE_TEXT - *at - 1, length = -1;
+#ifndef WISP_NO_JSON
+    if (room > 0) length = wisp_encode(wisp_json(), NULL, value, text + *at, room);
+#endif
+    if (length > 0) *at += wisp__min_int(length, room);
+    else wisp__tape_print(text, at, "#%08lx", (unsigned long)wisp_hash(value) & 0xffffffff);
+    text[*at] = 0;
+}
+
+/* A note in words; bytes of structs between their members do not show. */
+static void wisp__tape_say(wisp *w, const wisp__tape_entry *e, char *text) {
+    static const char *const kinds[] = { "nothing", "an update", "packets", "a full link", "keys",
+                                         "?", "a packet", "packets and state" };
+    wisp__tape_item items[WISP__TAPE_ITEMS];
+    const char *form = wisp__tape_parse(w, *e, items);
+    const wisp__remote *remote = NULL;
+    wisp_value value;
+    int at = 0, kind = e->kind & 128 ? 1 : e->kind & 7;
+    wisp__tape_print(text, &at, "%.*s", form ? (int)(strchr(form, ':') - form) : 20,
+                     form ? form : kinds[e->size ? kind : 0]);
+    if (!form && e->size) {
+        value = wisp_bytes(e->at, e->size);
+        wisp__tape_print(text, &at, " #%08lx", (unsigned long)wisp_hash(&value) & 0xffffffff);
+    }
+    for (const wisp__tape_item *i = items; form && i < items + WISP__TAPE_ITEMS && i->form; i++) {
+        const wisp__program *program = remote && remote->schema ? remote->schema->program : NULL;
+        value = program && i->form == 'b' && i->count == program->source->bytes
+                    ? wisp_struct(program->source, i->at) : wisp_bytes(i->at, i->count);
+        if (i->form == 'r' && i->number) remote = w->registry.remotes[i->number - 1];
+        if (strchr("sr", i->form))
+            wisp__tape_print(text, &at, " '%s'", i->at ? (const char *)i->at : "");
+        else if (strchr("ui", i->form)) wisp__tape_print(text, &at, " %lld", (long long)i->number);
+        else if (i->form == 'd') wisp__tape_print(text, &at, " %.17g", i->real);
+        if (i->form == 't' && i->to.mode < WISP__TO_LIST)
+            wisp__tape_print(text, &at, " to %d:%lu", i->to.mode, (unsigned long)i->to.peer.id);
+        for (int k = 0; i->form == 'v' && k < i->count; k++) {
+            wisp__tape_print(text, &at, " ");
+            wisp__tape_print_value(text, &at, (const wisp_value *)i->at + k);
+        }
+        if (i->form == '3') value = wisp_bytes(i->at, 12);
+        if (i->at && strchr("ba3t", i->form)) {
+            wisp__tape_print(text, &at, " ");
+            wisp__tape_print_value(text, &at, &value);
+        }
+    }
+}
+
+/* Do two entries say the same? If they do not, the replay has diverged, which is told once. */
+static bool wisp__tape_same(wisp *w, const wisp__tape_entry *there, const wisp__tape_entry *here,
+                            bool tell) {
+    char a[WISP__TAPE_TEXT], b[WISP__TAPE_TEXT];
+    wisp__play *p = w->tape->play;
+    int same = 0;
+    if (there->size == here->size && !memcmp(there->at, here->at, (size_t)here->size)) return true;
+    wisp__tape_say(w, there, a);
+    wisp__tape_say(w, here, b);
+    if (there->kind == here->kind && wisp__tape_is(here, WISP__TAPE_NOTE) && !strcmp(a, b))
+        return true;
+    if (!tell || p->diverged) return false;
+    p->diverged = p->news = true;
+    while (a[same] && a[same] == b[same]) same++;
+    same = wisp__max_int(0, same - 8);
+    snprintf(p->text, sizeof p->text, "%.6f s, tick %lld: %.48s%s: the tape has '%.60s', here is "
+             "'%.60s'", w->now, (long long)w->clock.tick, here->size ? b : a,
+             same > 48 ? " .." : "", a + same, b + same);
+    return false;
+}
+
+/* Compares an entry that was made here with the next of the tape. */
+static void wisp__tape_compare(wisp *w, const wisp__tape_entry *made) {
+    wisp__play *p = w->tape->play;
+    wisp__tape_entry next;
+    if (p->diverged) return;
+    if (!(made->kind & WISP__TAPE_INSIDE) && wisp__tape_is(made, WISP__TAPE_NOTE)) {
+        (p->outside)(w, made);
+        return;
+    }
+    next = wisp__tape_next(w);
+    if (wisp__tape_same(w, &next, made, true)) p->at += next.size;
+}
+
+/* The endpoint is about to be destroyed. */
+static void wisp__tape_leave(wisp *w) {
+    if (w->tape && w->tape->play) w->tape->play->diverged = true;   /* the tape does not have it */
+    else if (w->tape) wisp__tape_close(w);
+}
+
+static bool wisp__tape_plays(const wisp *w) { return w->tape && w->tape->play; }
+static wisp_result wisp__tape_play(wisp *w) { return (w->tape->play->update)(w); }
+
+#else
+
+#define WISP__TAPED(w, ...) wisp__tape_not((w), __VA_ARGS__)
+
+static inline void wisp__tape_not(const wisp *w, const char *form, ...) { (void)w, (void)form; }
+
+static bool wisp__tape_plays(const wisp *w) { return (void)w, false; }
+static wisp_result wisp__tape_play(wisp *w) { return (void)w, WISP_OK; }
+static void wisp__tape_free(wisp *w) { (void)w; }
+static void wisp__tape_leave(wisp *w) { (void)w; }
+static void wisp__tape_updated(wisp *w) { (void)w; }
+static void wisp__tape_given(wisp *w, void *bytes, int count) {
+    (void)w, (void)bytes, (void)count;
+}
+static double wisp__tape_time(wisp *w, double now) { return (void)w, now; }
+static void wisp__tape_event(wisp *w, const wisp_event *e) { (void)w, (void)e; }
+static void wisp__tape_object(wisp *w, const char *form, const wisp__object *o, const void *image) {
+    (void)w, (void)form, (void)o, (void)image;
+}
+
+#endif
+
+/* ===========================================================================
  * MARK: >>policy
  * What: token buckets: the rate limit of a peer and name; budgets of bytes,
  *   messages and packets of a peer, and of all; tallies: attempts to join and
@@ -22192,6 +23121,8 @@ static bool wisp__policy_answer(wisp__policy *policy, uint64_t host, double now)
 
 wisp_result wisp_use_budget(wisp *w, const wisp_budget *budget) {
     WISP__ENTER(w);
+    if (!budget || !budget->host)
+        WISP__TAPED(w, "budget:b", (const void *)budget, (int)sizeof *budget);
     if (!w || (budget && !wisp__budget_valid(budget)))
         return wisp__explain(w, WISP_E_ARGUMENT, "a rate of the budget is no number, or a burst is "
                              "not in 0.01 .. 60 s");
@@ -22647,6 +23578,7 @@ static wisp__remote *wisp__registry_add(wisp__registry *r, const char *name, wis
         *why = wisp__name_taken((const wisp *)r->owner, name);
         return NULL;
     }
+    if (!r->defining) WISP__TAPED((wisp *)r->owner, "named:s", name);
     *why = wisp__registry_widen(r);
     if (*why == WISP_OK) remote = wisp__registry_entry(r, why);
     if (!remote) {
@@ -22873,8 +23805,19 @@ static wisp__remote *wisp__remote_found(wisp *w, wisp_target target) {
     return remote;
 }
 
+/* Settings for a tape. What points into the program only that can give. */
+static void wisp__config_taped(wisp *w, const wisp_config *c, const char *name) {
+    wisp_config copy;
+    memset(&copy, 0, sizeof copy);
+    if (c) wisp__config_merge(&copy, c);
+    if (copy.encode.codec || copy.encode.schema || copy.encode.migrations || copy.encode.dictionary)
+        return;
+    WISP__TAPED(w, "config:sb", name, (const void *)&copy, c ? (int)sizeof copy : 0);
+}
+
 wisp_result wisp_use_config(wisp *w, const wisp_config *c, const char *name) {
     WISP__ENTER(w);
+    if (w && w->tape) wisp__config_taped(w, c, name);
     wisp_result result = WISP_OK;
     wisp__registry *r = w ? &w->registry : NULL;
     wisp__remote *remote = NULL;
@@ -22905,6 +23848,7 @@ wisp_result wisp_use_config(wisp *w, const wisp_config *c, const char *name) {
 }
 
 wisp_result wisp_use_batching(wisp *w, bool enabled) {
+    WISP__TAPED(w, "batching:u", (unsigned)enabled);
     if (!w) return WISP_E_ARGUMENT;
     w->registry.unbatched = !enabled;
     w->registry.epoch++;
@@ -24008,6 +24952,7 @@ static wisp_result wisp__no_group(const wisp *w, wisp_group group) {
 
 wisp_group wisp_group_named(wisp *w, const char *name) {
     WISP__ENTER(w);
+    WISP__TAPED(w, "group:s", name);
     wisp_group handle = { 0 };
     wisp__group *group = NULL;
     int length = 0;
@@ -24029,6 +24974,7 @@ wisp_group wisp_group_named(wisp *w, const char *name) {
 
 wisp_result wisp_group_add(wisp *w, wisp_group group, wisp_peer peer) {
     WISP__ENTER(w);
+    WISP__TAPED(w, "group add:uu", group.id, peer.id);
     wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
     wisp__group *found = wisp__group_of(w, group);
     wisp__member **place, *member;
@@ -24053,6 +24999,7 @@ wisp_result wisp_group_add(wisp *w, wisp_group group, wisp_peer peer) {
 
 wisp_result wisp_group_remove(wisp *w, wisp_group group, wisp_peer peer) {
     WISP__ENTER(w);
+    WISP__TAPED(w, "group remove:uu", group.id, peer.id);
     wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
     wisp__group *found = wisp__group_of(w, group);
     wisp__member **place;
@@ -24080,6 +25027,7 @@ int wisp_group_peers(const wisp *w, wisp_group group, wisp_peer *out, int capaci
 
 wisp_result wisp_group_end(wisp *w, wisp_group group) {
     WISP__ENTER(w);
+    WISP__TAPED(w, "group end:u", group.id);
     wisp__group *found = wisp__group_of(w, group);
     if (!found) return w ? wisp__no_group(w, group) : WISP_E_ARGUMENT;
     wisp__group_end(w, found);
@@ -24577,7 +25525,7 @@ static wisp_result wisp__notices_reserve(wisp *w, int count) {
 }
 
 /* Runs one handler; wisp_raise ends it. */
-static inline void wisp__handle(wisp *w, wisp_handler fn, wisp_event *event) {
+static inline void wisp__handle_apart(wisp *w, wisp_handler fn, wisp_event *event) {
 #ifdef WISP_WITH_SETJMP
     jmp_buf here;
     void *outer = w->events.landing;
@@ -24596,6 +25544,12 @@ static inline void wisp__handle(wisp *w, wisp_handler fn, wisp_event *event) {
     (void)w;
     fn(event);
 #endif
+}
+
+/* The same for handlers that a tape has. */
+static inline void wisp__handle(wisp *w, wisp_handler fn, wisp_event *event) {
+    if (w->tape) wisp__tape_event(w, event);
+    wisp__handle_apart(w, fn, event);
 }
 
 static void wisp__report(wisp *w, const wisp__notice *error) {
@@ -24791,7 +25745,7 @@ static void wisp__on_owned(wisp_event *event) {
     wisp__connection *owner = (wisp__connection *)event->user;
     bool more = event->from != NULL;
     event->user = owner->user;
-    wisp__handle(event->w, owner->fn, event);
+    wisp__handle_apart(event->w, owner->fn, event);
     if (!more) wisp__connection_end(event->w, owner);
 }
 
@@ -25570,6 +26524,7 @@ wisp_result wisp_unuse(wisp *w, const char *name) {
 
 int wisp_release(wisp *w, const char *name, wisp_peer peer, wisp_result verdict) {
     WISP__ENTER(w);
+    WISP__TAPED(w, "release:sui", name, peer.id, verdict);
     const wisp__hook *hook = w ? wisp__hook_named(w, name) : NULL;
     wisp__session *s = hook && peer.id ? wisp__session_of(w, peer) : NULL;
     if (!hook || (peer.id && !s)) return 0;
@@ -25832,6 +26787,7 @@ static wisp__session *wisp__answering(wisp_event *event, wisp_result *why) {
 }
 
 wisp_call wisp_defer(wisp_event *event) {
+    WISP__TAPED(event ? event->w : NULL, "defer:");
     wisp_call handle = { 0 };
     wisp_result why;
     wisp__session *s = wisp__answering(event, &why);
@@ -25856,6 +26812,7 @@ wisp_call wisp_defer(wisp_event *event) {
 
 void wisp_cancel(wisp *w, wisp_call handle) {
     WISP__ENTER(w);
+    WISP__TAPED(w, "cancel:u", handle.id);
     wisp__pending *call = w ? wisp__call_of(w, handle.id) : NULL;
     if (!call || call->deferred) return;
     if (!call->gathers) {
@@ -29392,6 +30349,7 @@ static wisp__presence *wisp__presence_own(wisp *w, wisp_object handle, wisp_resu
 }
 
 static wisp_result wisp__object_rule(wisp *w, wisp_object handle, wisp_to to, wisp__verb verb) {
+    WISP__TAPED(w, "rule:uut", (unsigned)verb, handle.id, (const void *)&to);
     wisp_result why;
     wisp__presence *p = wisp__presence_own(w, handle, &why);
     if (p) why = wisp__rules_set(w, &p->rules, &to, verb);
@@ -29417,6 +30375,7 @@ wisp_result wisp_unset(wisp *w, wisp_object object, wisp_to to) {
 }
 
 wisp_result wisp_place(wisp *w, wisp_object object, wisp_vec3 position) {
+    WISP__TAPED(w, "place:u3", object.id, (const void *)&position);
     wisp_result why;
     wisp__presence *p = wisp__presence_own(w, object, &why);
     if (!p) return why;
@@ -29442,6 +30401,7 @@ static wisp_result wisp__focus_wrong(const wisp *w, wisp_vec3 at, double enter, 
 
 wisp_result wisp_focus(wisp *w, wisp_peer peer, wisp_vec3 position, double enter, double leave) {
     WISP__ENTER(w);
+    WISP__TAPED(w, "focus:u3dd", peer.id, (const void *)&position, enter, leave);
     wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
     wisp_result result = w ? wisp__focus_wrong(w, position, enter, leave) : WISP_E_ARGUMENT;
     wisp__audience *a;
@@ -29472,6 +30432,7 @@ wisp_result wisp_focus(wisp *w, wisp_peer peer, wisp_vec3 position, double enter
 }
 
 wisp_result wisp_tag(wisp *w, wisp_object object, const char *tag) {
+    WISP__TAPED(w, "tag:us", object.id, tag);
     wisp_result why;
     wisp__presence *p = wisp__presence_own(w, object, &why);
     int at;
@@ -29491,6 +30452,7 @@ wisp_result wisp_tag(wisp *w, wisp_object object, const char *tag) {
 }
 
 wisp_result wisp_untag(wisp *w, wisp_object object, const char *tag) {
+    WISP__TAPED(w, "untag:us", object.id, tag);
     wisp_result why;
     wisp__presence *p = wisp__presence_own(w, object, &why);
     int at = 0, found;
@@ -29513,6 +30475,7 @@ bool wisp_has_tag(const wisp *w, wisp_object object, const char *tag) {
 }
 
 static wisp_result wisp__tag_rule(wisp *w, const char *tag, wisp_to to, wisp__verb verb) {
+    WISP__TAPED(w, "tag rule:ust", (unsigned)verb, tag, (const void *)&to);
     wisp_result result = w ? wisp__tag_wrong(w, tag) : WISP_E_ARGUMENT;
     int at;
     if (result) return result;
@@ -29688,6 +30651,12 @@ static void wisp__object_die(wisp *w, wisp__object *o) {
     w->objects.count -= !o->from;
     w->objects.dead = true;
     wisp__object_due(w, o);
+}
+
+/* What was edited outside of handlers, at the begin of an update. */
+static void wisp__tape_edits(wisp *w) {
+    for (const wisp__object *o = w->objects.edited; o && w->tape; o = o->next_edited)
+        if (!o->dead) wisp__tape_object(w, "edit:ruub", o, wisp__object_image(o));
 }
 
 /* The object is committed at the end of the tick. */
@@ -30125,6 +31094,7 @@ static void wisp__object_commit(wisp *w, wisp__object *o) {
     if (guess && !o->predicted && o->row)              /* it was given on */
         wisp__object_struct_of(w, o, o->row, o->made, wisp__object_image(o));
     if (!same) wisp__object_replace(w, o, row);
+    if (!same && w->tape) wisp__tape_object(w, "state:ruub", o, wisp__object_image(o));
     if (!o->from && !decides) wisp__owner_commit(w, o, before != wisp__owner_row(w, o));
     if (!same) wisp__object_due(w, o);
 }
@@ -30328,6 +31298,8 @@ wisp_object wisp_spawn(wisp *w, wisp_class of, wisp_player owner, const void *st
     wisp__object *o = NULL;
     bool asks;
     if (!w) return wisp__object_handle(NULL);
+    WISP__TAPED(w, "spawn:uub", of.id, (unsigned)owner.id, state,
+                c && c->desc.schema && state ? c->desc.schema->bytes : 0);
     w->why = wisp__spawn_check(w, c, state);
     asks = !w->why && wisp__spawn_asks(w, c);
     if (asks) w->why = wisp__spawn_may(w, c, owner.id);
@@ -30349,6 +31321,7 @@ static wisp_result wisp__object_parts_up(wisp *w, wisp__object *o) {
 }
 
 wisp_result wisp_despawn(wisp *w, wisp_object handle) {
+    WISP__TAPED(w, "despawn:u", handle.id);
     wisp_result why;
     wisp__object *o = wisp__object_get(w, handle);
     bool owners = o && o->from && o->spawned && o->of->desc.authority == WISP_AUTHORITY_OWNER &&
@@ -30385,6 +31358,7 @@ void *wisp_object_edit(wisp *w, wisp_object handle) {
 }
 
 wisp_result wisp_give(wisp *w, wisp_object handle, wisp_player owner) {
+    WISP__TAPED(w, "give:uu", handle.id, (unsigned)owner.id);
     wisp_result why;
     wisp__object *o = wisp__object_own(w, handle, &why);
     if (!o || o->owner == owner.id) return why;
@@ -30398,6 +31372,7 @@ wisp_result wisp_give(wisp *w, wisp_object handle, wisp_player owner) {
 static inline void wisp__objects_commit(wisp *w) { (void)w; }
 static inline void wisp__objects_bury(wisp *w) { (void)w; }
 static inline void wisp__objects_orphaned(wisp *w) { (void)w; }
+static inline void wisp__tape_edits(wisp *w) { (void)w; }
 
 #endif
 
@@ -30740,6 +31715,7 @@ static wisp__encoded *wisp__property_part(wisp *w, const wisp__property *p, cons
 /* Sets a property, or (path) a part of it, here or in the open transaction. */
 static wisp_result wisp__property_set(wisp *w, const char *name, const char *path,
                                       const wisp_value *value) {
+    WISP__TAPED(w, "set:ssv", name, path, (const void *)value, value ? 1 : 0);
     wisp__property *p = wisp__property_find(w, name);
     bool parts = w && w->bundle.session && !w->operation && w->bundle.session == w->objects.server;
     wisp__encoded *row = NULL;
@@ -31706,6 +32682,7 @@ static void wisp__object_judged(wisp *w, wisp__object *o, wisp_result result) {
 }
 
 wisp_result wisp_ready(wisp *w, wisp_object handle) {
+    WISP__TAPED(w, "ready:u", handle.id);
     wisp__object *o = wisp__object_get(w, handle);
     if (!o) return wisp__explain(w, w ? WISP_E_STALE : WISP_E_ARGUMENT,
                                  "object %lu is not there any more", (unsigned long)handle.id);
@@ -31747,6 +32724,10 @@ static void wisp__object_tell(wisp *w, wisp__object *o, unsigned what, void *sta
     event.tick = o->from ? o->tick : w->clock.tick;
     event.player.id = o->owner;
     event.user = desc->user;
+    if (w->tape)
+        wisp__tape_object(w, what == WISP__OBJECT_SPAWNED     ? "spawned:ruub"
+                             : what == WISP__OBJECT_CHANGED ? "changed:ruub" : "despawned:ruub",
+                          o, event.state);
     w->events.running++;
     if (what == WISP__OBJECT_SPAWNED && desc->spawned)
         wisp__object_judged(w, o, desc->spawned(&event));
@@ -32365,6 +33346,7 @@ bool wisp_past(wisp *w, wisp_object handle, double tick, void *out) {
 }
 
 wisp_result wisp_teleport(wisp *w, wisp_object handle) {
+    WISP__TAPED(w, "teleport:u", handle.id);
     wisp_result why;
     wisp__object *ours = wisp__object_get(w, handle), *o;
     if (ours && wisp__object_predicts(w, ours)) {
@@ -32777,6 +33759,7 @@ static void wisp__inputs_sample(wisp *w) {
     wisp__event_begin(w, &event, none, remote);
     event.state = in->sample;
     if (!wisp__events_of_kind(w, remote, WISP__ON_SAMPLE, &event)) return;
+    wisp__tape_given(w, in->sample, in->form.bytes);
     l = wisp__inputs_take_line(w, wisp_me(w).id, tick);
     row = l ? wisp__inputs_made(w, wisp__input_at(l, tick - 1)) : NULL;
     if (!row) return;
@@ -34618,8 +35601,15 @@ wisp_result wisp_rollback_begin(wisp *w, const wisp_rollback_desc *desc, const w
     return why;
 }
 
+static void wisp__rollback_taped(wisp *w, const void *my_input) {
+    const wisp__rollback *rb = w->rollback;
+    int count = !rb || !my_input ? 0 : rb->local ? rb->desc.players : 1;
+    WISP__TAPED(w, "step:b", my_input, count ? count * rb->in.bytes : 0);
+}
+
 int wisp_rollback_step(wisp *w, const void *my_input) {
     WISP__ENTER(w);
+    if (w && w->tape) wisp__rollback_taped(w, my_input);
     wisp__rollback *rb = w ? w->rollback : NULL;
     bool updating = w && w->updating;
     int ran;
@@ -34636,6 +35626,7 @@ int wisp_rollback_step(wisp *w, const void *my_input) {
 
 void wisp_rollback_end(wisp *w) {
     WISP__ENTER(w);
+    WISP__TAPED(w, "rollback end:");
     if (!w || !w->rollback) return;
     w->rollback->ended = true;
     if (w->rollback->running) return;
@@ -36288,6 +37279,7 @@ static void wisp__drain(wisp *w, wisp__session *s) {
 
 wisp_result wisp_drain(wisp *w, wisp_peer peer, const char *reason, double timeout) {
     WISP__ENTER(w);
+    WISP__TAPED(w, "drain:usd", peer.id, reason, timeout);
     wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
     if (!w || !wisp__is_within(timeout, 0, 1e9))
         return wisp__explain(w, WISP_E_ARGUMENT, "a timeout of %g s is not in 0 .. 1e9", timeout);
@@ -36301,6 +37293,7 @@ wisp_result wisp_drain(wisp *w, wisp_peer peer, const char *reason, double timeo
 
 wisp_result wisp_leave_with(wisp *w, wisp_peer peer, wisp_result code, const char *reason) {
     WISP__ENTER(w);
+    WISP__TAPED(w, "leave:uis", peer.id, code, reason);
     wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
     if (!w || code > 0 || code < INT16_MIN) return wisp__no_code(w, code);
     if (!s) return wisp__no_session(w, peer);
@@ -36868,6 +37861,14 @@ static bool wisp__sealed_open(wisp *w, wisp__reader *from, wisp__response *r) {
     return false;
 }
 
+/* A key pair that a tape has too. */
+static void wisp__noise_taped(wisp *w, wisp__noise *n, uint8_t *message) {
+    if (!w->tape) return;
+    n->paired = n->cipher->keypair(n->cipher->user, n->own, message);
+    wisp__tape_given(w, n->own, WISP_KEY_BYTES);
+    wisp__tape_given(w, message, WISP_KEY_BYTES);
+}
+
 static wisp__writer wisp__answer_begin(wisp__sealed_join *join) {
     memset(join->answer, 0, sizeof join->answer);
     return wisp__writer_on(join->answer + WISP_KEY_BYTES, join->bytes);
@@ -36884,6 +37885,7 @@ static bool wisp__sealed_accept(wisp *w, wisp__peer *peer) {
     wisp__put(&to, w->sealer->resets &&
                        wisp__reset_key(w->sealer, connection, &peer->addr, k->reset), 8);
     wisp__put_bytes(&to, k->reset, WISP_KEY_BYTES);
+    wisp__noise_taped(w, &join->noise, join->answer);
     return wisp__noise_write(&join->noise, join->answer, join->bytes) &&
            wisp__keys_split(k, &join->noise, false, w->base.time);
 }
@@ -36898,6 +37900,7 @@ static void wisp__deny_join(wisp *w, const wisp_addr *addr, const wisp__response
     }
     to = wisp__answer_begin(r->join);
     wisp__put_denial(&to, code, text, r->join->bytes - 3);
+    wisp__noise_taped(w, &r->join->noise, r->join->answer);
     if (wisp__noise_write(&r->join->noise, r->join->answer, r->join->bytes))
         wisp__sealed_send(w, addr, r->nonce, r->join);
     w->base.stats.joins_denied++;
@@ -36921,9 +37924,10 @@ static wisp_result wisp__sealed_ask(wisp *w, wisp__peer *peer, const void *serve
     if (!wisp__keep_keys(w, peer, NULL)) return WISP_E_MEMORY;
     to = wisp__writer_on(message + WISP_KEY_BYTES, content);
     wisp__put_response(w, peer, ticket, &to);
-    return wisp__noise_begin(&peer->keys->join.noise, peer->keys->cipher, server_key,
-                             wisp__text(head.bytes, WISP__HANDSHAKE_HEAD)) &&
-           wisp__noise_write(&peer->keys->join.noise, message, content)
+    if (!wisp__noise_begin(&peer->keys->join.noise, peer->keys->cipher, server_key,
+                           wisp__text(head.bytes, WISP__HANDSHAKE_HEAD))) return WISP_E_ARGUMENT;
+    wisp__noise_taped(w, &peer->keys->join.noise, message);
+    return wisp__noise_write(&peer->keys->join.noise, message, content)
                ? WISP_OK : WISP_E_ARGUMENT;
 }
 
@@ -37364,6 +38368,7 @@ static wisp_peer wisp__join(wisp *w, const wisp_addr *to, const void *server_key
 
 wisp_peer wisp_join(wisp *w, const wisp_addr *to, const void *ticket, int ticket_size) {
     WISP__ENTER(w);
+    WISP__TAPED(w, "join:abb", (const void *)to, NULL, 0, ticket, ticket_size);
     wisp_peer none = { 0 };
     return w ? wisp__join(w, to, NULL, wisp__text(ticket, ticket_size)) : none;
 }
@@ -37372,6 +38377,8 @@ wisp_peer wisp_join(wisp *w, const wisp_addr *to, const void *ticket, int ticket
 wisp_peer wisp_join_sealed(wisp *w, const wisp_addr *to, const void *server_key,
                            const void *ticket, int ticket_size) {
     WISP__ENTER(w);
+    WISP__TAPED(w, "join:abb", (const void *)to, server_key, WISP_KEY_BYTES, ticket,
+                ticket_size);
     wisp_peer none = { 0 };
     if (w && w->sealer && server_key)
         return wisp__join(w, to, server_key, wisp__text(ticket, ticket_size));
@@ -37389,6 +38396,7 @@ bool wisp_is_sealed(const wisp *w, wisp_peer peer) {
 wisp_result wisp_admit_with(wisp *w, const wisp_addr *from, wisp_result verdict,
                             const char *text) {
     WISP__ENTER(w);
+    WISP__TAPED(w, "admit:ais", (const void *)from, verdict, text);
     wisp__peer *peer = NULL;
     if (!w || !from || verdict > 0)
         return wisp__explain(w, WISP_E_ARGUMENT, "no address, or a verdict of %d: it is WISP_OK or "
@@ -37563,6 +38571,7 @@ wisp_result wisp_query_state(wisp *w, const wisp_addr *to, const wisp_state *sta
 
 wisp_result wisp_set_info(wisp *w, const void *info, int bytes) {
     WISP__ENTER(w);
+    WISP__TAPED(w, "info:b", info, bytes);
     uint8_t *copy = NULL;
     int most = w ? wisp__min_int(WISP__INFO_BYTES, w->base.mtu - WISP__INFO_REST) : 0;
     if (!w || bytes < 0 || (bytes && !info)) return wisp__is_no_list(w, bytes);
@@ -39059,7 +40068,7 @@ static void wisp__run_ended(wisp *w, wisp__pending *call, wisp_event *event) {
     if (fn) wisp__handle(w, fn, event);
     event->user = also_user;
     event->result = result;             /* wisp_raise writes there */
-    if (also) wisp__handle(w, also, event);
+    if (also) wisp__handle_apart(w, also, event);
     w->events.running--;
     if (fn || also) wisp__count_handled(w, remote, began);
     wisp__events_sweep(w);
@@ -40558,6 +41567,7 @@ static wisp_result wisp__link_result(const wisp *w, bool broken) {
 
 wisp_result wisp_flush_batches(wisp *w) {
     WISP__ENTER(w);
+    WISP__TAPED(w, "flush:");
     if (!w) return WISP_E_ARGUMENT;
     if (w->operation) return wisp__explain(w, WISP_E_BUSY, "a transaction runs: nothing of it "
                                            "goes out before its end");
@@ -40601,6 +41611,7 @@ static wisp_result wisp__bundle_missing(const wisp *w) {
 
 wisp_result wisp_begin(wisp *w, wisp_peer peer) {
     WISP__ENTER(w);
+    WISP__TAPED(w, "begin:u", peer.id);
     wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
     if (!w) return WISP_E_ARGUMENT;
     if (w->bundle.open)
@@ -40621,6 +41632,7 @@ wisp_result wisp_begin(wisp *w, wisp_peer peer) {
 
 wisp_result wisp_abort(wisp *w) {
     WISP__ENTER(w);
+    WISP__TAPED(w, "abort:");
     if (!w || !w->bundle.open) return wisp__bundle_missing(w);
     wisp__bundle_end(w, WISP_E_CANCELLED);
     return WISP_OK;
@@ -40706,6 +41718,7 @@ static wisp_result wisp__bundle_send(wisp *w, wisp__pending *call, wisp__commit 
 
 wisp_call wisp_commit(wisp *w, wisp_handler on_done, void *user) {
     WISP__ENTER(w);
+    WISP__TAPED(w, "commit:u", (unsigned)(on_done != NULL));
     wisp_call handle = { 0 };
     wisp__bundle *b = w ? &w->bundle : NULL;
     wisp__pending *call = NULL;
@@ -40997,6 +42010,19 @@ static inline wisp_result wisp__outbound_check(wisp *w, wisp__outbound *out, wis
                ? wisp__unsent(w, out->remote, WISP_E_DRAINING) : WISP_OK;
 }
 
+/* Notes a message of this end; `how`: of a call. */
+static WISP__APART void wisp__tape_fire(wisp *w, wisp_target target, const wisp_to *to,
+                                        const wisp_call_desc *how, wisp__place values) {
+    const wisp__remote *remote = wisp__remote_found(w, target);
+    const char *name = remote ? NULL : target.name;
+    if (!how)
+        WISP__TAPED(w, "fire:rtv", remote, name, (const void *)to, values.at, values.count);
+    else
+        WISP__TAPED(w, "invoke:rtvdiu", remote, name, (const void *)to, values.at, values.count,
+                    how->timeout, how->tries,
+                    (unsigned)((how->on_reply ? 1 : 0) | (how->on_done ? 2 : 0)));
+}
+
 wisp_result wisp_fire_target(wisp *w, wisp_target target, wisp_to to, const wisp_value *values,
                              int count) {
     WISP__ENTER(w);
@@ -41006,6 +42032,7 @@ wisp_result wisp_fire_target(wisp *w, wisp_target target, wisp_to to, const wisp
     out.values = values;
     out.count = count;
     out.passage.to = &to;
+    if (w->tape) wisp__tape_fire(w, target, &to, NULL, wisp__text(values, count));
     result = wisp__outbound_check(w, &out, target);
     if (result) return wisp__part_failed(w, out.session, result);
     if (!out.remote->outbound && !w->operation) {
@@ -41181,6 +42208,7 @@ wisp_call wisp_invoke_target(wisp *w, wisp_target target, wisp_to to, const wisp
     out.values = values;
     out.count = count;
     out.passage = wisp__passage_of(WISP_MESSAGE_INVOKE, &to, how);
+    if (w->tape) wisp__tape_fire(w, target, &to, how, wisp__text(values, count));
     w->why = wisp__outbound_check(w, &out, target);
     if (!w->why && how->predict) return wisp__invoke_predicted(w, &out);
     if (!w->why && !out.session) return wisp__invoke_many(w, &out);
@@ -41238,6 +42266,7 @@ static wisp_result wisp__answer_event(wisp_event *event, wisp_result code, const
 
 wisp_result wisp_reply_values(wisp_event *event, const wisp_value *values, int count) {
     WISP__ENTER(event ? event->w : NULL);
+    WISP__TAPED(event ? event->w : NULL, "reply:v", (const void *)values, count);
     return wisp__answer_event(event, WISP_OK, values, count);
 }
 
@@ -41272,6 +42301,7 @@ wisp_result wisp_refuse(wisp_event *event, wisp_result code, const char *format,
     va_start(list, format);
     wisp__no_say(&no, format, list);
     va_end(list);
+    WISP__TAPED(w, "no:is", code, no.text);
     return wisp__answer_event(event, code, no.values, 2);
 }
 
@@ -41283,6 +42313,7 @@ static wisp_result wisp__fail(wisp_event *event, wisp_result code, const char *f
     if (!event || !event->w || code >= 0 || code < INT16_MIN)
         return wisp__no_code(event ? event->w : NULL, code);
     wisp__no_say(&no, format, list);
+    WISP__TAPED(event->w, "failed:is", code, no.text);
     remote = wisp__remote_at(&event->w->registry, event->remote.id);
     if (remote) remote->stats.failures++;
     error = wisp__error_of(event->w, event->peer, event->remote, code);
@@ -41344,6 +42375,7 @@ static wisp_result wisp__answer_deferred(wisp *w, wisp_call handle, wisp_result 
 
 wisp_result wisp_answer(wisp *w, wisp_call call, const wisp_value *values, int count) {
     WISP__ENTER(w);
+    WISP__TAPED(w, "answer:uv", call.id, (const void *)values, count);
     return wisp__answer_deferred(w, call, WISP_OK, values, count);
 }
 
@@ -41355,6 +42387,7 @@ wisp_result wisp_answer_fail(wisp *w, wisp_call call, wisp_result code, const ch
     va_start(list, format);
     wisp__no_say(&no, format, list);
     va_end(list);
+    WISP__TAPED(w, "fail:uis", call.id, code, no.text);
     return wisp__answer_deferred(w, call, code, no.values, 1);
 }
 
@@ -41367,6 +42400,7 @@ wisp_result wisp_answer_refuse(wisp *w, wisp_call call, wisp_result code, const 
     va_start(list, format);
     wisp__no_say(&no, format, list);
     va_end(list);
+    WISP__TAPED(w, "refuse:uis", call.id, code, no.text);
     return wisp__answer_deferred(w, call, code, no.values, 2);
 }
 
@@ -43351,15 +44385,19 @@ static wisp_result wisp__desc_validate(const wisp_desc *desc) {
     return wrong ? code : WISP_OK;
 }
 
-/* Makes the keys, from the seed, the caller's entropy or the system's. */
-static wisp_result wisp__seed(const wisp_desc *desc, wisp__peers *peers, wisp__policy *policy,
-                              wisp__schemas *schemas) {
+/* Makes the keys, of those that are given (or NULL), the seed, the caller's entropy or the
+   system's. */
+static wisp_result wisp__seed(const wisp_desc *desc, const uint64_t *given, wisp *w) {
+    wisp__peers *peers = &w->peers;
+    wisp__policy *policy = &w->policy;
+    wisp__schemas *schemas = &w->registry.schemas;
     uint64_t keys[4] = { 0, 0, 0, 0 };
     wisp_entropy entropy = desc->entropy;
 #ifndef WISP_NO_OS
     if (!entropy) entropy = wisp__system_entropy;
 #endif
-    if (desc->seed)
+    if (given) memcpy(keys, given, sizeof keys);
+    else if (desc->seed)
         for (int i = 0; i < 4; i++) keys[i] = wisp__mix(desc->seed + (uint64_t)i);
     else if (entropy ? !entropy(desc->user, keys, (int)sizeof keys)
                      : !desc->cipher || !desc->cipher->random(desc->cipher->user, keys,
@@ -43475,6 +44513,7 @@ static wisp_result wisp__start(wisp *w, const void *info, int info_bytes) {
 
 static void wisp__release(wisp *w) {
     wisp__base base;
+    wisp__tape_free(w);
     wisp__profiler_off(w);
     for (wisp__session *s = NULL; (s = wisp__session_after(w, s)) != NULL;) {
         while (s->peer.stuck_first) wisp__unstick(w, &s->peer);
@@ -43507,7 +44546,7 @@ static void wisp__release(wisp *w) {
     WISP_ASSERT(base.stats.memory == 0);
 }
 
-wisp *wisp_create(const wisp_desc *desc, wisp_result *why) {
+static wisp *wisp__create(const wisp_desc *desc, const uint64_t *keys, wisp_result *why) {
     wisp_desc full;
     wisp_result ignored, *result = why ? why : &ignored;
     wisp__base base;
@@ -43524,7 +44563,7 @@ wisp *wisp_create(const wisp_desc *desc, wisp_result *why) {
         w->base.stats = base.stats;
         full.memory = base.memory;
         wisp__wire(w, &full);
-        *result = wisp__seed(&full, &w->peers, &w->policy, &w->registry.schemas);
+        *result = wisp__seed(&full, keys, w);
         if (*result == WISP_OK) *result = wisp__sealer_make(&w->base, &full, &w->sealer);
         if (*result == WISP_OK) *result = wisp__start(w, full.info, full.info_bytes);
         if (*result == WISP_OK) return w;
@@ -43538,9 +44577,12 @@ wisp *wisp_create(const wisp_desc *desc, wisp_result *why) {
     return NULL;
 }
 
+wisp *wisp_create(const wisp_desc *desc, wisp_result *why) { return wisp__create(desc, NULL, why); }
+
 /* --- destroy --- */
 
 static void wisp__destroy_now(wisp *w) {
+    wisp__tape_leave(w);
     w->destroyed = w->updating = true;
     for (wisp__session *s = NULL; (s = wisp__session_after(w, s)) != NULL;) {
         wisp__end(w, s, WISP_OK, "closed", true);
@@ -43653,16 +44695,9 @@ static wisp_result wisp__is_busy(const wisp *w) {
     return wisp__explain(w, WISP_E_BUSY, "wisp_update and wisp_await cannot run inside a handler");
 }
 
-wisp_result wisp_update(wisp *w, double now) {
-    WISP__ENTER(w);
+static wisp_result wisp__update(wisp *w, double now) {
     bool broken;
-    if (!w || !wisp__is_finite(now))
-        return wisp__explain(w, WISP_E_ARGUMENT, "the time is not a number");
-    if (wisp__is_inside(w)) return wisp__is_busy(w);
-    if (w->destroyed) {
-        wisp__destroy_now(w);
-        return WISP_E_CLOSED;
-    }
+    now = wisp__tape_time(w, now);
     w->updating = true;
     wisp__advance(w, now);
     w->registry.epoch++;
@@ -43691,12 +44726,27 @@ wisp_result wisp_update(wisp *w, double now) {
     if (w->registry.schemas.dead) wisp__schemas_bury(&w->registry.schemas);
     wisp__codec_trim(&w->content);
     wisp__arena_trim(&w->base, &w->hooks.arena);
+    wisp__tape_updated(w);
     w->updating = false;
-    if (w->destroyed) {
+    if (w->destroyed && !wisp__tape_plays(w)) {
         wisp__destroy_now(w);
         return WISP_E_CLOSED;
     }
     return wisp__link_result(w, w->link_broken);
+}
+
+wisp_result wisp_update(wisp *w, double now) {
+    WISP__ENTER(w);
+    if (!w || !wisp__is_finite(now))
+        return wisp__explain(w, WISP_E_ARGUMENT, "the time is not a number");
+    if (wisp__is_inside(w)) return wisp__is_busy(w);
+    if (wisp__tape_plays(w)) return wisp__tape_play(w);
+    if (w->destroyed) {
+        wisp__destroy_now(w);
+        return WISP_E_CLOSED;
+    }
+    if (w->tape) wisp__tape_edits(w);
+    return wisp__update(w, now);
 }
 
 /* --- await --- */
@@ -43770,6 +44820,7 @@ wisp_result wisp_await_event_target(wisp *w, wisp_target remote, wisp_handler fn
     wisp_connection connection;
     wisp_result result = wisp__may_await(w, clock);
     if (result) return result;
+    WISP__TAPED(w, "await:rs", (const void *)wisp__remote_found(w, remote), remote.name, "");
     connection = wisp_connect_target(w, remote, wisp__awaiting_on, &awaiting, true);
     if (!connection.id) return w->why;
     result = wisp__await(w, clock, clock_user, timeout, &awaiting);
@@ -43826,6 +44877,458 @@ WISP__UNUSED static void wisp__host_check(const wisp *w) {
     for (int i = 0; i < w->groups.made; i++)
         if (wisp__group_at(w, i)) wisp__group_check(wisp__group_at(w, i));
 }
+
+/* ===========================================================================
+ * MARK: >>tape
+ * What: begins and ends tapes; endpoints that live a tape again.
+ * Invariants: all that a replay gets from outside is on its tape: it calls neither the program's
+ *   link nor its entropy. What stands on a tape may be anything: it is checked, and takes no more
+ *   memory than it has bytes.
+ * Not here: how entries are written, read and compared (recorder).
+ * ======================================================================== */
+
+#ifndef WISP_NO_TAPE
+
+enum { WISP__TAPE_KEYS_GIVEN = 5, WISP__TAPE_BEGIN = 16 + 8 * WISP__TAPE_KEYS_GIVEN };
+
+/* Sizes and byte order of this machine, which structs on the tape have too. */
+static uint32_t wisp__tape_traits(void) {
+    const uint16_t order = 1;
+    return (uint32_t)(sizeof(void *) | sizeof(long) << 8 | sizeof(wisp_value) << 16 |
+                      (size_t)*(const uint8_t *)&order << 24);
+}
+
+static wisp__tape *wisp__tape_new(wisp *w) {
+    wisp__tape *t = (wisp__tape *)wisp__alloc(&w->base, sizeof *t);
+    if (!t) return NULL;
+    t->at = WISP__TAPE_HEAD;
+    t->link = w->peers.post.link;
+    t->due = w->base.time + WISP__TAPE_SECONDS;
+    w->peers.post.link.user = w;
+    return w->tape = t;
+}
+
+static wisp_result wisp__record_may(const wisp *w, const wisp_writer *to) {
+    int method = to ? wisp__compress_method(to->compression) : 0;
+    if (w->updating || w->hooks.depth || wisp__tape_plays(w) || (w->tape && to))
+        return wisp__explain(w, WISP_E_BUSY, "wisp_record in a handler, of a replay, or while a "
+                             "tape runs already");
+    if (to && !to->write) return wisp__explain(w, WISP_E_ARGUMENT, "the writer has no function");
+    if (method > 0 && !(w->compress.methods >> method & 1))
+        return wisp__explain(w, WISP_E_UNSUPPORTED, "the writer's compressor is not plugged in");
+    if (to && (w->started || w->peers.pool.live))
+        return wisp__explain(w, WISP_E_UNSUPPORTED, "a tape begins before the first join and the "
+                             "first wisp_update");
+    return WISP_OK;
+}
+
+wisp_result wisp_record(wisp *w, const wisp_writer *to) {
+    WISP__ENTER(w);
+    const wisp__peers *peers;
+    uint64_t keys[WISP__TAPE_KEYS_GIVEN];
+    uint8_t begin[WISP__TAPE_BEGIN] = "wisptape";
+    if (!w || wisp__record_may(w, to)) return w ? w->why : WISP_E_ARGUMENT;
+    if (to && !wisp__tape_new(w)) return wisp__no_more_memory(w);
+    if (to) {
+        peers = &w->peers;
+        w->tape->to = *to;
+        w->peers.post.link.send = wisp__tape_link_send;
+        w->peers.post.link.recv = wisp__tape_link_recv;
+        memcpy(keys, peers->secret.key, 16);
+        memcpy(keys + 2, peers->cookie_key, 16);
+        keys[4] = peers->secret.counter;
+        wisp__store_part(begin + 8, WISP__TAPE_VERSION, 4);
+        wisp__store_part(begin + 12, wisp__tape_traits(), 4);
+        for (int i = 0; i < WISP__TAPE_KEYS_GIVEN; i++) wisp__store64(begin + 16 + 8 * i, keys[i]);
+        if ((to->write)(to->user, begin, (int)sizeof begin) >= 0) return WISP_OK;
+        w->tape->broken = true;
+    }
+    if (!w->tape || wisp__tape_close(w)) return WISP_OK;
+    return wisp__explain(w, WISP_E_LINK, "the tape ended early: its writer failed, or there was no "
+                         "memory");
+}
+
+/* --- blocks of a tape that is played --- */
+
+/* Reads up to `bytes` into an array that grows as they come; returns how many. */
+static int wisp__play_read(wisp *w, wisp__array to, int bytes) {
+    wisp__play *p = w->tape->play;
+    int at = 0, got = 1;
+    while (at < bytes && got > 0) {
+        int most = wisp__min_int(bytes - at, 64 << 10);
+        if (wisp__grow(&w->base, to, at + most + WISP__SLACK, 1 << 30)) break;
+        got = (p->from.read)(p->from.user, (uint8_t *)wisp__array_items(to) + at, most);
+        if (got > 0) at += wisp__min_int(got, most);
+    }
+    p->read += at;
+    return at;
+}
+
+/* Reads the next block; false: there is none. */
+static bool wisp__play_more(wisp *w) {
+    wisp__play *p = w->tape->play;
+    wisp__array packed = WISP__ARRAY(p->packed, p->packed_room);
+    int got = wisp__play_read(w, packed, WISP__TAPE_HEAD);
+    uint8_t head[WISP__TAPE_HEAD], *whole;
+    wisp__block block = { NULL, 0, NULL, 0, 0, 0 };
+    p->damage = got && got < WISP__TAPE_HEAD ? "is torn" : NULL;
+    p->over = got < WISP__TAPE_HEAD;
+    if (p->over) return false;
+    memcpy(head, p->packed, sizeof head);
+    block.size = (int)(wisp__load_part(head, 4) & INT32_MAX);
+    block.room = (int)(wisp__load_part(head + 4, 4) & INT32_MAX);
+    block.method = head[8] & 7;
+    p->over = true;
+    p->damage = "is damaged";
+    if (!block.size || block.room / 256 > block.size || block.room > 1 << 29) return false;
+    if (wisp__play_read(w, packed, block.size) < block.size) p->damage = "is torn";
+    else if (wisp__grow(&w->base, WISP__ARRAY(p->block, p->room), wisp__max_int(block.room,
+             block.size) + 2 * WISP__TAPE_HEAD, 1 << 30)) p->damage = "is too large for memory";
+    else p->over = false;
+    if (p->over) return false;
+    whole = p->block;                                  /* head and bytes, for the check */
+    memcpy(whole, head, sizeof head);
+    memcpy(whole + sizeof head, p->packed, (size_t)block.size);
+    p->over = wisp__tape_sum(whole, block.size) != (uint32_t)wisp__load_part(head + 12, 4);
+    if (p->over) return false;
+    block.from = p->packed;
+    block.to = p->block;
+    p->damage = "needs its compressor";
+    p->over = wisp__compress_unpack(&w->compress, &block) != WISP_OK;
+    p->at = 0;
+    p->end = p->over ? 0 : block.room;
+    return !p->over;
+}
+
+/* --- what comes from outside --- */
+
+/* Takes the next entry, if it is of that kind. Behind a divergence the rest of an update counts for
+   nothing. */
+static bool wisp__play_take(wisp *w, int kind, wisp__from *body) {
+    wisp__play *p = w->tape->play;
+    wisp__tape_entry e = wisp__tape_next(w);
+    while (p->diverged && e.size && (e.kind & 192) == WISP__TAPE_INSIDE &&
+           !wisp__tape_is(&e, kind)) {
+        p->at += e.size;
+        e = wisp__tape_next(w);
+    }
+    if (!wisp__tape_is(&e, kind)) return false;
+    p->at += e.size;
+    *body = e.body;
+    return true;
+}
+
+static int wisp__play_recv(void *user, wisp_packet *packets, int count) {
+    wisp *w = (wisp *)user;
+    wisp__from from;
+    int got, i;
+    if (!wisp__play_take(w, WISP__TAPE_PACKETS, &from)) return 0;
+    got = (int)wisp__tape_get_sign(&from);
+    for (i = 0; i < got && i < count; i++) {
+        uint64_t slot = wisp__tape_get(&from), bytes;
+        wisp_addr *addr = &w->tape->addrs[slot % WISP__TAPE_ADDRS];
+        const uint8_t *at = slot & WISP__TAPE_ADDRS ? wisp__tape_take(&from, sizeof *addr) : NULL;
+        if (at) memcpy(addr, at, sizeof *addr);
+        bytes = wisp__tape_get(&from);
+        at = wisp__tape_take(&from, bytes);
+        if (!at || bytes > (uint64_t)w->base.mtu + 1) break;
+        packets[i].addr = *addr;
+        packets[i].size = (int)bytes;
+        memcpy(packets[i].data, at, (size_t)bytes);
+    }
+    return got < 0 ? got : i;
+}
+
+static int wisp__play_send(void *user, wisp_packet *packets, int count) {
+    wisp *w = (wisp *)user;
+    wisp__tape *t = w->tape;
+    wisp__tape_entry e;
+    wisp__from from;
+    int looked;
+    for (int i = 0; i < count; i++) wisp__tape_sent(w, &packets[i]);
+    for (int i = 0; i < count; i++) packets[i].status = 0;
+    t->sends++;
+    e = wisp__tape_next(w);
+    from = e.body;
+    if (!wisp__tape_is(&e, WISP__TAPE_TAKEN) || wisp__tape_get(&from) != t->sends) return count;
+    t->play->at += e.size;
+    looked = (int)wisp__tape_get_sign(&from);
+    for (int i = 0; i < looked && i < count; i++)
+        packets[i].status = (int)wisp__tape_get_sign(&from);
+    return wisp__min_int(looked, count);
+}
+
+/* --- calls from outside --- */
+
+/* In place of handlers for replies that the program would have given. */
+static void wisp__play_nobody(wisp_event *event) { (void)event; }
+
+static void wisp__play_invoke(wisp *w, wisp_target target, const wisp__tape_item *i) {
+    wisp_call_desc how;
+    memset(&how, 0, sizeof how);
+    how.timeout = i[3].real;
+    how.tries = (int)i[4].number;
+    if (i[5].number & 1) how.on_reply = wisp__play_nobody;
+    if (i[5].number & 2) how.on_done = wisp__play_nobody;
+    wisp_invoke_target(w, target, i[1].to, &how, (const wisp_value *)i[2].at, i[2].count);
+}
+
+static void wisp__play_join(wisp *w, const wisp__tape_item *i) {
+    const wisp_addr *to = i[0].count == (int)sizeof *to ? (const wisp_addr *)i[0].at : NULL;
+    if (i[1].count == WISP_KEY_BYTES) wisp_join_sealed(w, to, i[1].at, i[2].at, i[2].count);
+    else wisp_join(w, to, i[2].at, i[2].count);
+}
+
+static void wisp__play_name(wisp *w, int64_t place) {
+    if (place > 0 && place <= w->registry.count)
+        wisp__tape_program(w, w->registry.remotes[place - 1]);
+}
+
+#ifndef WISP_NO_STATE
+static void wisp__play_spawn(wisp *w, const wisp__tape_item *i) {
+    wisp_class of = { (uint32_t)i[0].number };
+    const wisp__class *c = wisp__class_of(w, of);
+    wisp_player owner = { (uint16_t)i[1].number };
+    wisp_spawn(w, of, owner, c && c->desc.schema && c->desc.schema->bytes == i[2].count ? i[2].at
+                                                                                       : NULL);
+}
+
+/* Edits that were made outside of handlers. */
+static void wisp__play_edit(wisp *w, const wisp__tape_item *i) {
+    wisp_object handle = { (uint32_t)i[1].number };
+    wisp__object *o = wisp__object_get(w, handle);
+    if (!o || !o->of->desc.schema || !i[3].at || i[3].count != o->of->desc.schema->bytes) return;
+    wisp_object_edit(w, handle);
+    memcpy(wisp__object_image(o), i[3].at, (size_t)i[3].count);
+}
+#define WISP__STATE_CALLS(X) \
+    X("spawn:uub", wisp__play_spawn(w, i)) X("edit:ruub", wisp__play_edit(w, i)) \
+    X("despawn:u", wisp_despawn(w, o)) X("give:uu", wisp_give(w, o, player)) \
+    X("ready:u", wisp_ready(w, o)) X("teleport:u", wisp_teleport(w, o)) \
+    X("place:u3", wisp_place(w, o, at)) \
+    X("focus:u3dd", wisp_focus(w, peer, at, i[2].real, i[3].real)) \
+    X("rule:uut", wisp__object_rule(w, second, i[2].to, verb)) \
+    X("tag rule:ust", wisp__tag_rule(w, WISP__TEXT_AT(1), i[2].to, verb)) \
+    X("tag:us", wisp_tag(w, o, WISP__TEXT_AT(1))) \
+    X("untag:us", wisp_untag(w, o, WISP__TEXT_AT(1))) \
+    X("set:ssv", wisp__property_set(w, WISP__TEXT_AT(0), WISP__TEXT_AT(1), WISP__LIST_AT(2)))
+#else
+#define WISP__STATE_CALLS(X)
+#endif
+
+#define WISP__CALLS(X) WISP__STATE_CALLS(X) \
+    X("fire:rtv", wisp_fire_target(w, target, i[1].to, WISP__LIST_AT(2), i[2].count)) \
+    X("invoke:rtvdiu", wisp__play_invoke(w, target, i)) \
+    X("answer:uv", wisp_answer(w, call, WISP__LIST_AT(1), i[1].count)) \
+    X("fail:uis", wisp_answer_fail(w, call, code, "%s", WISP__TEXT_AT(2))) \
+    X("refuse:uis", wisp_answer_refuse(w, call, code, "%s", WISP__TEXT_AT(2))) \
+    X("cancel:u", wisp_cancel(w, call)) X("join:abb", wisp__play_join(w, i)) \
+    X("leave:uis", wisp_leave_with(w, peer, code, WISP__TEXT_AT(2))) \
+    X("drain:usd", wisp_drain(w, peer, WISP__TEXT_AT(1), i[2].real)) \
+    X("admit:ais", wisp_admit_with(w, WISP__ADDR_AT(0), code, WISP__TEXT_AT(2))) \
+    X("config:sb", wisp_use_config(w, WISP__STRUCT_AT(1, wisp_config), WISP__TEXT_AT(0))) \
+    X("budget:b", wisp_use_budget(w, WISP__STRUCT_AT(0, wisp_budget))) \
+    X("batching:u", wisp_use_batching(w, i[0].number != 0)) \
+    X("named:s", wisp_remote_named(w, WISP__TEXT_AT(0))) \
+    X("group:s", wisp_group_named(w, WISP__TEXT_AT(0))) \
+    X("group add:uu", wisp_group_add(w, group, to)) \
+    X("group remove:uu", wisp_group_remove(w, group, to)) \
+    X("group end:u", wisp_group_end(w, group)) \
+    X("release:sui", wisp_release(w, WISP__TEXT_AT(0), to, (int)i[2].number)) \
+    X("info:b", wisp_set_info(w, i[0].at, i[0].count)) X("flush:", wisp_flush_batches(w)) \
+    X("begin:u", wisp_begin(w, peer)) X("abort:", wisp_abort(w)) \
+    X("commit:u", wisp_commit(w, id ? wisp__play_nobody : NULL, NULL)) \
+    X("step:b", wisp_rollback_step(w, i[0].at)) X("rollback end:", wisp_rollback_end(w)) \
+    X("name:rb", wisp__play_name(w, i[0].number)) \
+    X("await:rs", wisp_connect_target(w, target, wisp__play_nobody, NULL, true))
+
+/* Makes a call that the tape has; false: it is none. */
+static bool wisp__play_call(wisp *w, const char *form, const wisp__tape_item *i) {
+#define WISP__TEXT_AT(n) ((const char *)i[n].at)
+#define WISP__LIST_AT(n) ((const wisp_value *)i[n].at)
+#define WISP__STRUCT_AT(n, T) (i[n].count == (int)sizeof(T) ? (const T *)i[n].at : NULL)
+#define WISP__ADDR_AT(n) WISP__STRUCT_AT(n, wisp_addr)
+#define WISP__CALL(name, call) if (strcmp(form, name) == 0) return (void)(call), true;
+    uint32_t id = (uint32_t)i[0].number, other = (uint32_t)i[1].number;
+    wisp_peer peer = { id }, to = { other };
+    wisp_call call = { id };
+    wisp_group group = { id };
+    wisp_target target = wisp_by_name(WISP__TEXT_AT(0) ? WISP__TEXT_AT(0) : "");
+    int code = (int)i[1].number;
+#ifndef WISP_NO_STATE
+    wisp_object o = { id }, second = { other };
+    wisp_player player = { (uint16_t)other };
+    wisp__verb verb = (wisp__verb)(id % 3);
+    wisp_vec3 at = { 0, 0, 0 };
+    if (i[1].form == '3') memcpy(&at, i[1].at, sizeof at);
+#endif
+    WISP__CALLS(WISP__CALL)
+    return false;
+#undef WISP__TEXT_AT
+#undef WISP__LIST_AT
+#undef WISP__STRUCT_AT
+#undef WISP__ADDR_AT
+#undef WISP__CALL
+}
+
+static const wisp__tape_entry wisp__tape_nothing = { 0, 0, NULL, { NULL, NULL, false } };
+
+/* Makes the next call of the tape. */
+static void wisp__play_next(wisp *w, const wisp__tape_entry *e) {
+    wisp__play *p = w->tape->play;
+    wisp__tape_item items[WISP__TAPE_ITEMS];
+    const char *form = wisp__tape_parse(w, *e, items);
+    if (e->kind & WISP__TAPE_INSIDE || !form) form = "";
+    p->at += e->size;
+    p->making = true;
+    if (!wisp__play_call(w, form, items)) wisp__tape_same(w, e, &wisp__tape_nothing, true);
+    p->making = false;
+}
+
+static bool wisp__play_is_update(const wisp__tape_entry *e) {
+    return !e->size || e->kind & 128 || wisp__tape_is(e, WISP__TAPE_UPDATE);
+}
+
+/* A call is made outside of updates. When the program makes one that the tape has before the next
+   update, the tape's calls before that one come first. Before the first update it may make others
+   too: those from before the tape. */
+static void wisp__play_outside(wisp *w, const wisp__tape_entry *made) {
+    wisp__play *p = w->tape->play;
+    wisp__tape_entry e = wisp__tape_next(w), next, here;
+    wisp__from from = { made->at, made->at + made->size, false };
+    uint8_t *copy;
+    int left = 0;
+    if (made->body.at[1] == 'n' && made->body.at[5] == ':') return;             /* a name */
+    left = p->making;
+    p->making = false;
+    if (left) return;
+    copy = (uint8_t *)wisp__tape_copy(w, &from, (uint64_t)made->size);
+    if (!copy) return;
+    here = wisp__tape_entry_at(copy, copy + made->size);
+    for (next = e; !wisp__play_is_update(&next) && !wisp__tape_same(w, &next, &here, false);
+         next = wisp__tape_entry_at(next.at + next.size, p->block + p->end)) left++;
+    if (wisp__play_is_update(&next)) {
+        if (p->begun) wisp__tape_same(w, &e, &here, true);
+        return;
+    }
+    for (; left > 0 && !p->diverged; left--) {
+        e = wisp__tape_next(w);
+        wisp__play_next(w, &e);
+    }
+    p->at += wisp__tape_next(w).size;
+}
+
+/* --- updates --- */
+
+/* The time of an update as the tape has it. */
+static double wisp__play_time(wisp *w, wisp__tape_entry e) {
+    wisp__tape *t = w->tape;
+    bool raw = !(e.kind & 128) && wisp__tape_get(&e.body) != 0;
+    const uint8_t *at = raw ? wisp__tape_take(&e.body, 8) : NULL;
+    double now = at ? wisp__bits_double(wisp__load64(at)) : w->now;
+    if (!wisp__is_finite(now)) now = w->now;
+    if (raw) {
+        t->step = 0;
+        t->time = wisp__tape_steps(now);
+        return now;
+    }
+    t->step += (e.kind & 128 ? (e.kind & 63) - (e.kind & 64) : wisp__tape_get_sign(&e.body)) %
+               (INT64_C(1) << 50);
+    t->step %= INT64_C(1) << 50;
+    t->time = (t->time + t->step) % (INT64_C(1) << 52);
+    return (double)t->time / 131072;
+}
+
+/* Tells of a divergence. */
+static wisp_result wisp__play_told(wisp *w) {
+    wisp__play *p = w->tape->play;
+    p->news = false;
+    wisp__log_line(&w->base, WISP_LOG_ERROR, WISP_E_DIVERGED, p->text);
+    wisp__error(w, NULL, NULL, WISP_E_DIVERGED, p->text);
+    snprintf(w->registry.text, sizeof w->registry.text, "%.*s",
+             (int)sizeof w->registry.text - 1, p->text);
+    return w->why = WISP_E_DIVERGED;
+}
+
+/* Lives the tape until the end of its next update. */
+static wisp_result wisp__play_update(wisp *w) {
+    wisp__play *p = w->tape->play;
+    wisp__tape_entry e;
+    wisp_result result;
+    wisp__arena_reset(&w->tape->arena);
+    for (e = wisp__tape_next(w); !wisp__play_is_update(&e); e = wisp__tape_next(w))
+        wisp__play_next(w, &e);
+    p->begun = true;
+    if (w->destroyed || !e.size) {
+        p->end = p->at;
+        p->over = true;
+        if (p->news) return wisp__play_told(w);
+        return wisp__explain(w, WISP_E_CLOSED, "the tape %s after %lld bytes",
+                             p->damage ? p->damage : "ends", (long long)p->read);
+    }
+    p->at += e.size;
+    result = wisp__update(w, wisp__play_time(w, e));
+    for (e = wisp__tape_next(w); (e.kind & 192) == WISP__TAPE_INSIDE && e.size;
+         e = wisp__tape_next(w)) {
+        wisp__tape_same(w, &e, &wisp__tape_nothing, true);
+        p->at += e.size;
+    }
+    return p->news ? wisp__play_told(w) : result;
+}
+
+/* --- replays --- */
+
+static wisp_result wisp__play_begin(const wisp_reader *from, uint64_t *keys) {
+    uint8_t begin[WISP__TAPE_BEGIN];
+    int at = 0, got = 1;
+    for (; at < WISP__TAPE_BEGIN && got > 0; at += got)
+        got = (from->read)(from->user, begin + at, WISP__TAPE_BEGIN - at);
+    if (at < WISP__TAPE_BEGIN || memcmp(begin, "wisptape", 8) != 0) return WISP_E_SYNTAX;
+    for (int i = 0; i < WISP__TAPE_KEYS_GIVEN; i++) keys[i] = wisp__load64(begin + 16 + 8 * i);
+    return wisp__load_part(begin + 8, 4) == WISP__TAPE_VERSION &&
+           wisp__load_part(begin + 12, 4) == wisp__tape_traits() ? WISP_OK : WISP_E_VERSION;
+}
+
+wisp *wisp_replay(const wisp_reader *from, const wisp_desc *desc, wisp_result *why) {
+    wisp_result ignored, *result = why ? why : &ignored;
+    uint64_t keys[WISP__TAPE_KEYS_GIVEN];
+    wisp__play *p;
+    wisp *w;
+    *result = from && from->read ? wisp__play_begin(from, keys) : WISP_E_ARGUMENT;
+    w = *result ? NULL : wisp__create(desc, keys, result);
+    if (!w) return NULL;
+    w->peers.secret.counter = keys[4];
+    p = wisp__tape_new(w) ? (wisp__play *)wisp__alloc(&w->base, sizeof *p) : NULL;
+    if (!p) {
+        *result = WISP_E_MEMORY;
+        wisp__destroy_now(w);
+        return NULL;
+    }
+    w->tape->play = p;
+    p->from = *from;
+    p->read = WISP__TAPE_BEGIN;
+    p->more = wisp__play_more;
+    p->outside = wisp__play_outside;
+    p->update = wisp__play_update;
+    w->peers.post.link.send = wisp__play_send;
+    w->peers.post.link.recv = wisp__play_recv;
+    return w;
+}
+
+#else
+
+wisp_result wisp_record(wisp *w, const wisp_writer *to) {
+    return (void)to, wisp__explain(w, w ? WISP_E_UNSUPPORTED : WISP_E_ARGUMENT,
+                                   "built with WISP_NO_TAPE");
+}
+
+wisp *wisp_replay(const wisp_reader *from, const wisp_desc *desc, wisp_result *why) {
+    (void)from, (void)desc;
+    if (why) *why = WISP_E_UNSUPPORTED;
+    return NULL;
+}
+
+#endif
 
 #if defined(__GNUC__)
 #pragma GCC diagnostic pop

@@ -139,6 +139,30 @@ static bool without_seals(void) {
 }
 #endif
 
+#ifdef WISP_NO_TAPE
+static int take_nothing(void *user, const void *bytes, int size) {
+    (void)user, (void)bytes;
+    return size;
+}
+
+static int give_nothing(void *user, void *out, int size) {
+    (void)user, (void)out, (void)size;
+    return 0;
+}
+
+static bool without_tapes(void) {
+    wisp_writer writer = { take_nothing, NULL, WISP_COMPRESSION_NONE, false };
+    wisp_reader reader = { give_nothing, NULL };
+    static pair empty;
+    pair p = empty;
+    wisp_desc desc = { 0 };
+    wisp_result why = WISP_OK;
+    bool good = pair_open(&p, &desc) && wisp_record(p.server, &writer) == WISP_E_UNSUPPORTED;
+    pair_close(&p);
+    return good && !wisp_replay(&reader, &desc, &why) && why == WISP_E_UNSUPPORTED;
+}
+#endif
+
 static bool rooms(void) {
     wisp_snapshot *snapshot = calloc(1, sizeof *snapshot);
     char text[8];
@@ -171,6 +195,9 @@ static bool rooms(void) {
 #endif
 #ifdef WISP_NO_SEALED
     good = good && without_seals();
+#endif
+#ifdef WISP_NO_TAPE
+    good = good && without_tapes();
 #endif
     free(snapshot);
     return good && is_unknown("another") && is_there(wisp_bitpack());

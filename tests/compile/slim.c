@@ -6,4 +6,5 @@
 #define WISP_NO_OVERLAY
 #define WISP_NO_STATE
 #define WISP_NO_SEALED
+#define WISP_NO_TAPE
 #include "left_out.h"
