@@ -3,8 +3,9 @@
    The input is a script. The two ends are ordinary ones; between their own packets the script sends
    others in the name of either, well tagged: TICK with OBJECT records, LACKS and CLOCK, made by
    construction from what the receiver has (indices, generations, classes, ticks, rows and
-   deltas of rows that it holds), then bent. One class has numbers only, one has texts, arrays and
-   an optional field. The program behind them plays, and its handlers leave, spawn, despawn and
+   deltas of rows that it holds), then bent. One class has numbers only; one has texts, arrays and
+   an optional field, and is of owners that decide: the joined end spawns, edits and despawns its
+   objects, and in its name come forged spawns, edits and ends, also of other owners and turns. The program behind them plays, and its handlers leave, spawn, despawn and
    define. What is promised is watched: all checks hold, handlers see only what fits the schema,
    objects and memory stay within limits, and all memory comes back.
 */
@@ -118,6 +119,14 @@ static wisp_result on_spawned(wisp_event *event) {
                                                                                  : WISP_E_USER;
 }
 
+/* At the server, of what an owner asks for: what is not in the schema does not come. */
+static wisp_result on_judged(wisp_event *event) {
+    world *f = (world *)event->user;
+    look_at_object(event);
+    if (!f->quiet && take(&f->in) > 230) ((bag *)event->state)->gold = 1;
+    return f->quiet || take(&f->in) < 230 ? WISP_OK : WISP_E_USER;
+}
+
 static void on_changed(wisp_event *event) { look_at_object(event); }
 
 static void define(world *f, int end, int of, const char *name) {
@@ -129,6 +138,10 @@ static void define(world *f, int end, int of, const char *name) {
     desc.changed = desc.despawned = on_changed;
     desc.rate = of ? 20 : 0;
     desc.on_leave = of ? WISP_FREEZE : WISP_DESPAWN;
+    desc.authority = of ? WISP_AUTHORITY_OWNER : WISP_AUTHORITY_SERVER;
+    desc.owner_gone = WISP_TO_SERVER;
+    desc.predict = of ? WISP_PREDICT_NONE : WISP_PREDICT_OWNED;
+    desc.judge = on_judged;
     desc.user = f;
     made = wisp_define(f->ends[end], name, &desc);
     if (!f->of[end][of].id) f->of[end][of] = made;
@@ -204,6 +217,7 @@ static void play(world *f, wisp *w) {
     thing made;
     void *edit = NULL;
     take_state(&f->in, of, &made);
+    if (end && take(&f->in) & 3) owner = wisp_me(w);
     if (what < 5) wisp_spawn(w, f->of[end][of], owner, &made);
     else if (what < 10 && wisp_class_of(w, o).id == f->of[end][of].id)
         edit = wisp_object_edit(w, o);
@@ -219,6 +233,17 @@ static void play(world *f, wisp *w) {
 
 /* ---- the ends ---------------------------------------------------------------------- */
 
+/* Both ends spawn for the player, who has predicted it, or one of them does. */
+static void on_tick(wisp_event *event) {
+    world *f = (world *)event->user;
+    int end = event->w == f->ends[1], most = (int)(event->tick % 3);
+    wisp_player owner = { (uint16_t)(wisp_me(f->ends[1]).id) };
+    thing made;
+    if (f->quiet || event->tick % 10 || take(&f->in) > 220) return;
+    take_state(&f->in, 0, &made);
+    for (int i = 0; i < most; i++) wisp_spawn(event->w, f->of[end][0], owner, &made);
+}
+
 static void open_ends(world *f) {
     for (int i = 0; i < 2; i++) {
         wisp_desc desc;
@@ -229,11 +254,13 @@ static void open_ends(world *f) {
         desc.memory = memory_allocator(&f->memory[i]);
         desc.tick_rate = i ? 0 : 50;
         desc.limits.objects = OBJECTS_MOST;
+        desc.limits.peer_objects = OBJECTS_MOST / 4;
         f->ends[i] = wisp_create(&desc, NULL);
         MUST(f->ends[i]);
         define(f, i, 0, "dot");
         define(f, i, 1, "bag");
         define_properties(f, f->ends[i]);
+        wisp_on_tick(f->ends[i], on_tick, f);
     }
 }
 
@@ -273,10 +300,9 @@ static wisp__encoded *take_row(world *f, wisp *w, wisp__class *c, int of) {
 }
 
 /* The times of a row: of bases that the receiver has, mostly. */
-static wisp__row_times take_times(world *f, const wisp__object *theirs, uint32_t tick) {
+static wisp__row_times take_times(world *f, const wisp__kept_rows *k, uint32_t tick) {
     int how = take(&f->in);
     wisp__row_times t = { how & 32 ? (uint32_t)take(&f->in) : 0, 0, 0, 0, false };
-    const wisp__kept_rows *k = theirs ? &theirs->kept : NULL;
     if (k && k->count && how & 64) {
         int at = take_below(&f->in, k->count), older = take_below(&f->in, at + 1);
         t.back = tick - t.age - wisp__kept_at(k, at)->tick;
@@ -289,10 +315,10 @@ static wisp__row_times take_times(world *f, const wisp__object *theirs, uint32_t
 }
 
 /* A whole row, or the delta of rows that the receiver has. */
-static void put_row(world *f, wisp__writer *to, int of, const wisp__object *theirs,
+static void put_row(world *f, wisp__writer *to, int end, int of, const wisp__kept_rows *theirs,
                     wisp__row_times t, uint32_t tick) {
-    wisp *w = f->ends[0];
-    wisp__class *c = wisp__class_of(w, f->of[0][of]);
+    wisp *w = f->ends[end];
+    wisp__class *c = wisp__class_of(w, f->of[end][of]);
     uint8_t bytes[2048];
     wisp__writer row = wisp__writer_on(bytes, 1024);
     wisp__object made;
@@ -303,8 +329,7 @@ static void put_row(world *f, wisp__writer *to, int of, const wisp__object *thei
     made.of = c;
     made.row = take_row(f, w, c, of);
     if (!made.row) return;
-    if (!t.back || !theirs || theirs->of != wisp__class_of(f->ends[1], f->of[1][of]) ||
-        !wisp__object_bases(&theirs->kept, tick - t.age, t, 0, &from))
+    if (!t.back || !wisp__object_bases(theirs, tick - t.age, t, 0, &from))
         memset(&from, 0, sizeof from);
     delta = wisp__object_pack(w, &made, 0, &from, NULL, &row);
     wisp__encoded_release(w, made.row);
@@ -314,16 +339,51 @@ static void put_row(world *f, wisp__writer *to, int of, const wisp__object *thei
     if (delta && of) wisp__put(to, 0, (int)(-row.at & 7));
 }
 
-static void put_object(world *f, wisp__writer *to, wisp__records *all, uint32_t tick) {
-    wisp *w = f->ends[1];
+/* What the receiver of a forged packet has of an object. */
+static const wisp__kept_rows *rows_of(const wisp__object *o, int end) {
+    if (!o) return NULL;
+    return !end ? &o->kept : o->owned ? &o->owned->rows : NULL;
+}
+
+static void put_description(world *f, wisp__writer *to, int end, int of,
+                            const wisp__object *theirs) {
+    wisp__class *c = wisp__class_of(f->ends[end], f->of[end][of]);
+    int number = f->ends[end]->registry.remotes[c->remote]->newest - WISP__RESERVED;
+    bool claimed = (take(&f->in) & 3) == 0 || end;
+    unsigned owner = end && take(&f->in) < 230 ? wisp_me(f->ends[1]).id : take(&f->in) & 3u;
+    if (take(&f->in) > 250) number = take(&f->in);
+    wisp__put_length(to, (uint64_t)number);
+    wisp__put(to, owner, 16);
+    wisp__put(to, (uint64_t)take(&f->in) & 3, 16);
+    wisp__put(to, end && theirs ? theirs->turn : (uint64_t)take(&f->in) & 1, 8);
+    wisp__put(to, claimed, 1);
+    if (claimed) {                                     /* one that waits, mostly */
+        const wisp__object *waits = f->ends[1]->objects.claims;
+        wisp__put(to, waits ? waits->spawn_tick : take(&f->in), 32);
+        wisp__put(to, waits && take(&f->in) < 200 ? waits->ordinal : take(&f->in), 16);
+    }
+    for (int tags = take_below(&f->in, 12) - 3; tags > 0; tags--) {
+        int bytes = take_below(&f->in, 5);
+        wisp__put(to, 1 | (uint64_t)bytes << 1, 6);
+        while (bytes-- > 0) wisp__put(to, 'a' + (uint64_t)(take(&f->in) & 3), 8);
+    }
+    wisp__put(to, 0, 1);
+}
+
+static void put_object(world *f, wisp__writer *to, int end, wisp__records *all, uint32_t tick) {
+    wisp *w = f->ends[!end];
     int kind = take_below(&f->in, 8), at = take(&f->in), of = at >> 5 & 1;
-    int index = (at & 192) == 192 ? (int)all->index + 1 : at == 31 ? 65535
+    int index = (at & 192) == 192 ? (int)all->index + 1 : at == 31 && kind > 6 ? 65535
                                                         : at == 30 ? 300 : at & 15;
     const wisp__object *theirs = wisp__object_at(w, index & 0xffff);
-    unsigned generation = (theirs ? theirs->id >> 16 : 1) +
+    bool unnumbered = end && take(&f->in) > 128;       /* a spawn, or the end of one */
+    unsigned generation = unnumbered ? 0 : (theirs ? theirs->id >> 16 : 1) +
                           (unsigned)(kind == 7 ? take(&f->in) & 3 : 0);
-    wisp__row_times t = take_times(f, theirs, tick);
-    if (theirs && (take(&f->in) & 7)) of = theirs->of == wisp__class_of(w, f->of[1][1]);
+    const wisp__kept_rows *rows = unnumbered ? NULL : rows_of(theirs, end);
+    wisp__row_times t = take_times(f, rows, tick);
+    if (theirs && (take(&f->in) & 7)) of = theirs->of == wisp__class_of(w, f->of[!end][1]);
+    if (end && (take(&f->in) & 7)) of = 1;
+    if (theirs && theirs->of != wisp__class_of(w, f->of[!end][of])) rows = NULL;
     all->count++;
     wisp__place_put(all, (uint16_t)index, to);
     if (kind < 2) {
@@ -334,31 +394,17 @@ static void put_object(world *f, wisp__writer *to, wisp__records *all, uint32_t 
         if (kind == 3) wisp__put(to, (uint64_t)take(&f->in) & 1, 1);        /* frozen */
         if (kind >= 3) wisp__put(to, generation & 0xffff, 16);
         if (kind == 3) return;
-        if (kind > 3) {
-            wisp__class *c = wisp__class_of(f->ends[0], f->of[0][of]);
-            int number = f->ends[0]->registry.remotes[c->remote]->newest - WISP__RESERVED;
-            if (take(&f->in) > 250) number = take(&f->in);
-            wisp__put_length(to, (uint64_t)number);
-            wisp__put(to, (uint64_t)take(&f->in) & 3, 16);
-            wisp__put(to, (uint64_t)take(&f->in) & 3, 16);
-            wisp__put(to, (uint64_t)take(&f->in) & 1, 8);  /* turn */
-            for (int tags = take_below(&f->in, 12) - 3; tags > 0; tags--) {
-                int bytes = take_below(&f->in, 5);
-                wisp__put(to, 1 | (uint64_t)bytes << 1, 6);
-                while (bytes-- > 0) wisp__put(to, 'a' + (uint64_t)(take(&f->in) & 3), 8);
-            }
-            wisp__put(to, 0, 1);
-        }
+        if (kind > 3) put_description(f, to, end, of, unnumbered ? NULL : theirs);
         wisp__times_put(to, t);
     }
     wisp__times_use(all, t);
-    put_row(f, to, of, theirs, t, tick);
+    put_row(f, to, end, of, rows, t, tick);
 }
 
-static void put_objects(world *f, wisp__writer *to) {
+static void put_objects(world *f, wisp__writer *to, int end) {
     int count = 1 + take_below(&f->in, RECORDS), how = take(&f->in);
     uint32_t leap = how > 240 ? (uint32_t)take(&f->in) << 24 : 0;
-    uint32_t tick = (uint32_t)f->ends[0]->clock.tick + leap -
+    uint32_t tick = (uint32_t)f->ends[end]->clock.tick + leap -
                     (how > 200 ? (uint32_t)(how & 31) : 0);
     uint8_t bytes[4096];
     wisp__writer records = wisp__writer_on(bytes, (int)sizeof bytes - 16);
@@ -370,13 +416,21 @@ static void put_objects(world *f, wisp__writer *to) {
     for (int i = 0; i < count && records.end > 0; i++) {
         wisp__writer before = records;
         wisp__records so_far = all;
-        put_object(f, &records, &all, tick);
+        put_object(f, &records, end, &all, tick);
         if (!records.full) continue;
         records = before;
         all = so_far;
     }
     wisp__put_length(to, (uint64_t)all.count + (how == 14));
     if (records.at) wisp__put_bits(to, bytes, records.at);
+}
+
+/* REFUSED, mostly of spawns that wait. */
+static void put_refused(world *f, wisp__writer *to) {
+    const wisp__object *waits = f->ends[1]->objects.claims;
+    uint32_t number = waits ? waits->ordinal : take(&f->in);
+    wisp__frame_put_refused(to, ((uint32_t)take(&f->in) & 1) << 31 | number << 15 |
+                                    (uint32_t)take16(&f->in) % 70);
 }
 
 static void put_clock(world *f, wisp__writer *to, int end) {
@@ -409,7 +463,8 @@ static void forge(world *f, int end) {
     wisp_packet packet;
     if (!s || !session_of(f, !end)) return;
     memset(bytes, 0, sizeof bytes);
-    if (what < (end ? 1 : 6)) put_objects(f, &to);
+    if (what < 5) put_objects(f, &to, end);
+    else if (what == 5 && !end) put_refused(f, &to);
     else if (what < 7) put_lacks(f, &to);
     else put_clock(f, &to, end);
     size = head + (int)((to.at + 7) / 8);
