@@ -424,8 +424,8 @@ TEST(ends_that_differ_are_told) {
     desc.schema = &dial_schema;
     CHECK_EQ_INT(wisp_property(a, "form", &desc), WISP_OK);
     world_run(&t.w, 0.5);
-    CHECK(was_told(&t.w, a, "property health: not defined here: see wisp_define, wisp_property: "
-                               "did you mean property heelth?"));
+    CHECK(was_told(&t.w, a, "property health: not defined here: see wisp_define, wisp_property, "
+                               "wisp_use_input: did you mean property heelth?"));
     CHECK(was_told(&t.w, t.server, "property health: the other end does not know this name: did "
                                       "you mean property heelth?"));
     CHECK(was_told(&t.w, a, "property form: one end has a schema for it and the other has none"));

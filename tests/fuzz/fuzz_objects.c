@@ -5,9 +5,10 @@
    construction from what the receiver has (indices, generations, classes, ticks, rows and
    deltas of rows that it holds), then bent. One class has numbers only; one has texts, arrays and
    an optional field, and is of owners that decide: the joined end spawns, edits and despawns its
-   objects, and in its name come forged spawns, edits and ends, also of other owners and turns. The program behind them plays, and its handlers leave, spawn, despawn and
-   define. What is promised is watched: all checks hold, handlers see only what fits the schema,
-   objects and memory stay within limits, and all memory comes back.
+   objects, and in its name come forged spawns, edits and ends, also of other owners and turns. The
+   program behind them plays, and its handlers leave, spawn, despawn and define. What is promised is
+   watched: all checks hold, handlers see only what fits the schema, objects and memory stay within
+   limits, and all memory comes back.
 */
 #define WISP_IMPLEMENTATION
 #define WISP_STATIC
