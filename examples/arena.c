@@ -225,8 +225,7 @@ static const char *name_of(const player *p) { return names[index_of(p)]; }
 
 /* ---- who comes and goes -------------------------------------------------- */
 
-/* The ticket is the name; it is known to be that player's from the address it came from. Who only
-   looks on may do so at any time. */
+/* The ticket is the name. Who only looks on may do so at any time. */
 static wisp_result accept_player(wisp *w, const wisp_addr *from, const void *ticket, int size,
                                  void *user) {
     server *s = user;

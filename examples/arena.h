@@ -97,7 +97,7 @@ static inline void avatar_take_items(const arena *a, avatar *by) {
     for (; wisp_view(a->w, o, WISP_NOW, &it); o = wisp_next(a->w, o)) {
         float x = it.place.x - by->place.x, y = it.place.y - by->place.y;
         if (x * x + y * y > 0.5f) continue;
-        by->coins = (uint16_t)(by->coins + it.worth);
+        if (by->coins < 990) by->coins = (uint16_t)(by->coins + it.worth);
         wisp_despawn(a->w, o);
     }
 }
