@@ -5806,7 +5806,8 @@ typedef struct wisp__object {
     uint8_t turn;              /* how often the server has overruled the owner, or changed it */
     bool from : 1;             /* it is a server's */
     bool dead : 1;
-    bool held : 1;             /* with dead: until the scope ends in which it was despawned */
+    bool held : 1;             /* with dead: until the scope ends in which it was despawned; else
+                                  hidden, as that is a prediction */
     bool edited : 1;           /* in the list of edits */
     bool spawned : 1, ended : 1;  /* its handlers have run */
     bool hidden : 1;           /* the handler has refused it */
@@ -28323,8 +28324,8 @@ static wisp__ahead *wisp__ahead_make(wisp *w, wisp__object *o) {
     if (!a) return NULL;
     memset(a, 0, sizeof *a);
     a->object = o;
-    a->told = o->row;
-    o->row->references++;
+    a->told = o->made ? NULL : o->row;
+    if (a->told) a->told->references++;
     a->next = w->journal.ahead;
     if (a->next) a->next->previous = a;
     w->journal.ahead = o->ahead = a;
@@ -28357,9 +28358,8 @@ static void wisp__wire_drop(wisp *w, wisp__packed *wire) {
    An object that this end has spawned (an owner, or as a prediction) is claimed until the server
    tells of it. Its spawn is told by class, owner, tick and ordinal, which the server's description
    repeats: of what an owner asks for, the ordinal counts its spawns; of what a tick handler spawns
-   on both ends for the same player, those of that tick. For who runs ticks again: take the objects
-   of w->objects.claims that were spawned in them, and are no owner's, away with wisp__object_die,
-   and set w->objects.spawn_ordinal to 0 before each tick. */
+   on both ends for the same player, those of that tick. When the tick runs again its spawns are the
+   same objects, whether the server has told of them yet or not. */
 
 /* Does the object wait for the server to confirm its spawn? */
 static inline bool wisp__object_waits(const wisp__object *o) { return o->from && o->claimed; }
@@ -28692,7 +28692,7 @@ static wisp__object *wisp__object_own(wisp *w, wisp_object handle, wisp_result *
 }
 
 static wisp_object wisp__object_from(const wisp__object *o) {
-    while (o && (o->dead || o->hidden || !o->spawned)) o = o->next;
+    while (o && (o->dead || o->hidden || o->held || !o->spawned)) o = o->next;
     return wisp__object_handle(o);
 }
 
@@ -30732,8 +30732,8 @@ static bool wisp__journal_note_object(wisp *w, wisp__object *o, int kind) {
     bool ahead = o->from && !wisp__object_decides(w, o);
     wisp__change *e;
     if (!j->open || (kind == WISP__CHANGE_EDIT && o->noted == j->open->number)) return true;
-    if (kind == WISP__CHANGE_EDIT &&
-        ((ahead && !wisp__ahead_make(w, o)) || wisp__object_now(w, o, &row))) {
+    if ((ahead && kind <= WISP__CHANGE_SPAWN && !wisp__ahead_make(w, o)) ||
+        (kind == WISP__CHANGE_EDIT && wisp__object_now(w, o, &row))) {
         wisp__encoded_release(w, row);
         w->why = wisp__no_more_memory(w);
         return false;
@@ -30773,7 +30773,9 @@ static bool wisp__object_part(wisp *w, wisp__object *o) {
         wisp__object_die(w, o);
         return true;
     }
-    o->dead = o->held = true;
+    o->held = true;
+    if (wisp__object_predicts(w, o) && !wisp__object_waits(o)) return true;    /* it hides */
+    o->dead = true;
     o->of->count--;
     w->objects.count -= !o->from;
     return true;
@@ -30796,6 +30798,13 @@ static void wisp__change_put_property(wisp *w, const wisp__change *e) {
     if (o && p->row) wisp__property_edit(w, p, o);
 }
 
+/* What was despawned in a scope is there again. */
+static void wisp__object_unhold(wisp *w, wisp__object *o) {
+    o->of->count += o->dead;
+    w->objects.count += o->dead && !o->from;
+    o->dead = o->held = false;
+}
+
 /* Puts back what an entry is about. */
 static void wisp__change_put_back(wisp *w, const wisp__change *e) {
     wisp__object *o = wisp__object_named(w, e->object);
@@ -30807,11 +30816,11 @@ static void wisp__change_put_back(wisp *w, const wisp__change *e) {
         wisp__change_put_property(w, e);
         return;
     }
-    if (!o || o->dead != (e->kind == WISP__CHANGE_DESPAWN)) return;
+    if (!o || (e->kind == WISP__CHANGE_DESPAWN ? !o->held : o->dead)) return;
     if (e->kind == WISP__CHANGE_DESPAWN) {
-        o->dead = o->held = false;
-        o->of->count++;
-        w->objects.count += !o->from;
+        wisp__object_unhold(w, o);
+    } else if (e->kind == WISP__CHANGE_SPAWN && w->journal.again && !o->of->desc.authority) {
+        o->spawned = false;                            /* until the tick runs again */
     } else if (e->kind == WISP__CHANGE_SPAWN) {
         wisp__object_die(w, o);
     } else if (e->kind == WISP__CHANGE_GIVE) {
@@ -30861,14 +30870,14 @@ static void wisp__scope_clear(wisp *w, wisp__scope *s, bool back) {
         wisp__change *e = s->last;
         wisp__object *o = wisp__object_named(w, e->object);
         s->last = e->before;
-        if (s->kind == WISP__SCOPE_CALL && e->kind == WISP__CHANGE_EDIT && o &&
-            o->id == e->object && o->ahead)
+        if (s->kind == WISP__SCOPE_CALL && e->kind == WISP__CHANGE_EDIT && o && o->ahead)
             o->ahead->calls--;
-        if (back) wisp__change_put_back(w, e);
-        else if (e->kind == WISP__CHANGE_DESPAWN && o && o->held) {
-            o->of->count++;
-            w->objects.count += !o->from;
-            wisp__object_die(w, o);
+        if (back) {
+            wisp__change_put_back(w, e);
+        } else if (e->kind == WISP__CHANGE_DESPAWN && o && o->held) {
+            bool dead = o->dead;                       /* else its server has not despawned it */
+            wisp__object_unhold(w, o);
+            if (dead) wisp__object_die(w, o);
         }
         w->journal.bytes -= wisp__change_bytes(e);
         wisp__encoded_release(w, e->row);
@@ -31293,6 +31302,22 @@ static wisp_result wisp__object_appear(wisp *w, wisp__object *o) {
     return WISP_OK;
 }
 
+/* In a tick that runs again: the object that the same spawn has made before. NULL: it made none. */
+static wisp__object *wisp__spawned_before(wisp *w, wisp__class *c, const void *state) {
+    uint32_t tick = (uint32_t)w->clock.tick;
+    wisp__object *o = c->last;
+    if (c->desc.authority || !w->journal.again) return NULL;
+    while (o && (!o->from || o->dead || !o->alias || o->spawn_tick != tick ||
+                 o->ordinal != w->objects.spawn_ordinal))
+        o = o->previous;
+    if (!o || !wisp__journal_note_object(w, o, WISP__CHANGE_SPAWN)) return NULL;
+    w->objects.spawn_ordinal++;
+    memcpy(wisp__object_image(o), state, (size_t)c->desc.schema->bytes);
+    o->spawned = true;
+    wisp__object_touch(w, o);
+    return wisp__ahead_make(w, o) ? o : NULL;
+}
+
 wisp_object wisp_spawn(wisp *w, wisp_class of, wisp_player owner, const void *state) {
     wisp__class *c = wisp__class_of(w, of);
     wisp__object *o = NULL;
@@ -31300,6 +31325,8 @@ wisp_object wisp_spawn(wisp *w, wisp_class of, wisp_player owner, const void *st
     if (!w) return wisp__object_handle(NULL);
     WISP__TAPED(w, "spawn:uub", of.id, (unsigned)owner.id, state,
                 c && c->desc.schema && state ? c->desc.schema->bytes : 0);
+    if (c && state) o = wisp__spawned_before(w, c, state);
+    if (o) return wisp__object_handle(o);
     w->why = wisp__spawn_check(w, c, state);
     asks = !w->why && wisp__spawn_asks(w, c);
     if (asks) w->why = wisp__spawn_may(w, c, owner.id);
@@ -31308,6 +31335,7 @@ wisp_object wisp_spawn(wisp *w, wisp_class of, wisp_player owner, const void *st
     memcpy(wisp__object_image(o), state, (size_t)c->desc.schema->bytes);
     w->why = wisp__object_appear(w, o);
     if (!w->why && !wisp__journal_note_object(w, o, WISP__CHANGE_SPAWN)) w->why = WISP_E_MEMORY;
+    if (o->ahead) wisp__object_touch(w, o);
     if (w->why) wisp__object_die(w, o);
     else if (!asks) wisp__claim_predicted(w, o);
     return wisp__object_handle(w->why ? NULL : o);
@@ -31324,9 +31352,12 @@ wisp_result wisp_despawn(wisp *w, wisp_object handle) {
     WISP__TAPED(w, "despawn:u", handle.id);
     wisp_result why;
     wisp__object *o = wisp__object_get(w, handle);
+    bool predicted = o && w->journal.open && !o->held && wisp__object_predicts(w, o);
     bool owners = o && o->from && o->spawned && o->of->desc.authority == WISP_AUTHORITY_OWNER &&
                   !o->of->property && w->objects.server && wisp__object_decides(w, o);
-    if (!owners && !(o && wisp__object_waits(o))) {
+    if (o && o->held)
+        return wisp__explain(w, WISP_E_STALE, "object %lu is despawned", (unsigned long)handle.id);
+    if (!owners && !predicted && !(o && wisp__object_waits(o))) {
         o = wisp__object_own(w, handle, &why);
         if (!o) return why;
     }
@@ -31338,8 +31369,9 @@ wisp_result wisp_despawn(wisp *w, wisp_object handle) {
 static bool wisp__object_may(const wisp *w, const wisp__object *o) {
     const wisp__scope *open = w->journal.open;
     if (!o->from) return true;
-    return o->spawned && !o->hidden && (wisp__object_mine(w, o) || wisp__object_predicts(w, o) ||
-                                        (open && open->kind == WISP__SCOPE_CALL));
+    if (!o->spawned || o->hidden || o->held) return false;
+    return wisp__object_mine(w, o) || wisp__object_predicts(w, o) ||
+           (open && open->kind == WISP__SCOPE_CALL);
 }
 
 void *wisp_object_edit(wisp *w, wisp_object handle) {
@@ -32763,7 +32795,7 @@ static bool wisp__object_take(wisp *w, wisp__object *o, void **both) {
         memcpy(copies + bytes, copies, bytes);
         result = wisp__object_struct(w, o, &u, o->described, o->row, copies + bytes);
     }
-    if (!result && o->ahead)
+    if (!result && o->ahead && o->ahead->told)
         result = wisp__object_struct(w, o, &u, o->described, o->ahead->told, copies);
     if (result) {
         wisp__error(w, NULL, remote, result, w->registry.text[0] ? w->registry.text
@@ -33311,7 +33343,7 @@ static bool wisp__ahead_view(wisp *w, const wisp__object *o, const wisp__guessed
 /* An object that a caller may see. */
 static const wisp__object *wisp__object_seen(const wisp *w, wisp_object handle) {
     const wisp__object *o = wisp__object_get(w, handle);
-    return o && o->spawned && !o->hidden && o->row && o->of->desc.schema ? o : NULL;
+    return o && o->spawned && !o->hidden && !o->held && o->row ? o : NULL;
 }
 
 bool wisp_view(wisp *w, wisp_object handle, int moment, void *out) {
@@ -34362,7 +34394,7 @@ static bool wisp__ahead_differs(wisp *w, wisp__ahead *a, const wisp__encoded *gu
     wisp__encoded *told = wisp__told_at(o, tick), *row;
     bool differs;
     a->checked = w->journal.checks;
-    if (!told || !guess || !wisp__object_predicts(w, o)) return false;
+    if (!told || !guess || wisp__object_waits(o) || !wisp__object_predicts(w, o)) return false;
     row = wisp__told_as_ours(w, o, told);
     differs = row && !wisp__encoded_same(row, guess);
     if (differs) wisp__foresight_note(w, o, guess, row);
@@ -34377,9 +34409,8 @@ static bool wisp__predictions_differ(wisp *w, int64_t tick) {
     j->checks++;
     for (wisp__scope *s = j->oldest; s; s = s->newer)
         for (wisp__change *e = s->last; e; e = e->before) {
-            wisp__object *o = wisp__object_at(w, (int)(e->object & WISP__OBJECT_INDEX));
-            if (e->kind == WISP__CHANGE_EDIT && o && o->id == e->object && o->ahead &&
-                o->ahead->checked != j->checks)
+            wisp__object *o = wisp__object_named(w, e->object);
+            if (e->kind == WISP__CHANGE_EDIT && o && o->ahead && o->ahead->checked != j->checks)
                 differ |= wisp__ahead_differs(w, o->ahead, e->row, tick);
         }
     for (wisp__ahead *a = j->ahead; a; a = a->next)
@@ -34414,18 +34445,23 @@ static wisp__object *wisp__edited_apart(wisp *w) {
     return first;
 }
 
+/* Puts a predicted object to a row that was told of it. */
+static void wisp__ahead_set(wisp *w, wisp__ahead *a, wisp__encoded *told, int64_t tick) {
+    wisp__object *o = a->object;
+    a->now.row = wisp__told_as_ours(w, o, told);
+    a->now.tick = tick;
+    wisp__object_struct_of(w, o, told, o->made, wisp__object_image(o));
+}
+
 /* Puts all predicted objects to what is confirmed of a tick. */
 static void wisp__ahead_put(wisp *w, int64_t tick) {
     for (wisp__ahead *a = w->journal.ahead; a; a = a->next) {
         wisp__object *o = a->object;
-        wisp__encoded *told = wisp__object_predicts(w, o) ? wisp__told_at(o, tick) : o->row;
-        wisp__encoded *row = wisp__told_as_ours(w, o, told ? told : o->row);
+        wisp__encoded *told = wisp__object_predicts(w, o) ? wisp__told_at(o, tick) : NULL;
         a->was = a->now;
         memset(&a->now, 0, sizeof a->now);
         a->leapt = wisp__told_jumps(o, w->journal.confirmed, tick);
-        wisp__object_struct_of(w, o, told ? told : o->row, false, wisp__object_image(o));
-        a->now.row = row;
-        a->now.tick = tick;
+        if (o->spawned) wisp__ahead_set(w, a, told ? told : o->row, tick);
     }
 }
 
@@ -34442,11 +34478,20 @@ static wisp__encoded *wisp__ahead_drawn(wisp *w, wisp__object *o, const wisp__gu
     return row;
 }
 
-/* What is drawn of an object goes over from what it was to what it is now. */
+/* What is drawn of an object goes over from what it was to what it is now. What its tick has not
+   spawned again goes, unless the server has told of it. */
 static void wisp__ahead_ease(wisp *w, wisp__ahead *a) {
+    wisp__object *o = a->object;
+    bool absent = !o->spawned && !o->dead;
     wisp__guessed *was = &a->was, *now = &a->now;
     bool same = was->row && now->row && wisp__encoded_same(was->row, now->row);
     wisp__encoded *seen = NULL;
+    o->spawned |= absent;
+    if (absent && wisp__object_waits(o)) {
+        wisp__claim_refuse(w, o, WISP_E_STALE);
+        return;
+    }
+    if (absent) wisp__ahead_set(w, a, o->row, w->clock.tick);
     if (same && was->before && now->before) same = wisp__encoded_same(was->before, now->before);
     if (!same && was->row && now->row && !a->leapt) seen = wisp__ahead_drawn(w, a->object, was);
     if (!same) wisp__ahead_calm(w, a);
@@ -34484,6 +34529,7 @@ static int wisp__scopes_again(wisp *w, int64_t tick) {
     w->clock.tick = now;
     for (wisp__ahead *a = j->ahead; a; a = a->next) wisp__ahead_ease(w, a);
     j->again = false;
+    wisp__objects_tell(w);
     while (*end) end = &(*end)->next_edited;
     *end = edited;
     return ticks;

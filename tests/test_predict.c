@@ -284,10 +284,111 @@ TEST(a_blocked_mover_is_corrected_under_any_budget) {
     }
 }
 
+/* --- spawns and despawns --- */
+
+/* Each 20th tick a cart lets another one go, which lives for 30 ticks, on both ends. `false_shots`:
+   if it moves to the right, which the server may know better. */
+typedef struct cart_shots {
+    int undone, first, spawned, shots;
+    bool false_shots;
+} cart_shots;
+static cart_shots shots;
+
+static void cart_shoot(carts *t, wisp_event *event, wisp_object o, cart *it) {
+    bool server = event->w == t->ends[0].w;
+    if (it->kind == 1 && it->steps >= 30) {
+        CHECK_EQ_INT(wisp_despawn(event->w, o), WISP_OK);
+        CHECK_EQ_INT(wisp_despawn(event->w, o), WISP_E_STALE);
+        return;
+    }
+    if (it->kind || event->tick % 20 || it->steps == 0) return;
+    if (shots.false_shots && it->v < 0) return;
+    {
+        cart made;
+        wisp_object shot;
+        memset(&made, 0, sizeof made);
+        made.x = it->x;
+        made.v = 30;
+        made.kind = 1;
+        shot = wisp_spawn(event->w, wisp_class_of(event->w, o), wisp_owner_of(event->w, o), &made);
+        CHECK(shot.id != 0);
+        if (!server) shots.first += wisp_first_time(event->w, 7);
+        shots.shots += server;
+    }
+}
+
+static void cart_undone(wisp_event *event) {
+    shots.undone++;
+    CHECK_EQ_INT(wisp_arg_int(event, 0), 7);
+    CHECK(strcmp(event->name, WISP_UNDONE) == 0);
+}
+
+static wisp_result cart_spawned(wisp_event *event) {
+    shots.spawned += event->w == (wisp *)event->user;
+    return WISP_OK;
+}
+
+static int carts_there(carts *t, int end) {
+    int count = 0;
+    wisp *w = t->ends[end].w;
+    for (wisp_object o = wisp_first(w, t->ends[end].of); o.id; o = wisp_next(w, o)) count++;
+    return count;
+}
+
+/* What a tick spawns and despawns is there at once, once, and stays the same object; what the
+   server does without goes, and its sound is undone. */
+TEST(spawns_and_despawns_are_predicted) {
+    cart_shots all = { 0, 0, 0, 0, false };
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        static carts t;
+        int most = 0;
+        memset(&shots, 0, sizeof shots);
+        shots.false_shots = seed > 4;
+        carts_open(&t, seed);
+        t.desc.spawned = cart_spawned;
+        carts_end(&t, 0.06, seed % 2 ? 0.03 : 0, seed % 4 == 3 ? 0.05 : 0);
+        carts_end(&t, 0.06, seed % 2 ? 0.03 : 0, seed % 4 == 3 ? 0.05 : 0);
+        CHECK(wisp_on(t.ends[1].w, WISP_UNDONE, cart_undone, NULL).id != 0);
+        bn_run(&t.net, 3);
+        carts_spawn(&t, 1, 0, 3);
+        t.act = cart_shoot;
+        if (seed % 2 || shots.false_shots) t.push = cart_pushes;
+        bn_run(&t.net, 1);
+        memset(&shots, 0, sizeof shots);
+        shots.false_shots = seed > 4;
+        for (int i = 0; i < 400; i++) {
+            bn_run(&t.net, 1.0 / 60);
+            if (carts_there(&t, 1) > most) most = carts_there(&t, 1);
+            wisp__objects_check(t.ends[1].w);
+        }
+        all.first += shots.first;
+        all.shots += shots.shots;
+        all.undone += shots.undone;
+        CHECK(shots.first >= shots.shots + shots.undone - 2);
+        CHECK(shots.first <= shots.shots + shots.undone + 2);
+        CHECK(shots.false_shots || !shots.undone);
+        if (!CHECK(most <= 4)) printf("  seed %d: %d carts\n", (int)seed, most);
+        t.push = NULL;
+        t.act = NULL;
+        for (wisp_object o = wisp_first(t.ends[0].w, t.ends[0].of); o.id;
+             o = wisp_next(t.ends[0].w, o)) {
+            cart *it = (cart *)wisp_object_edit(t.ends[0].w, o);
+            it->kind = 9;
+            t.things[t.objects++] = o;
+        }
+        bn_run(&t.net, 1.5);
+        CHECK_EQ_INT(carts_there(&t, 0), carts_there(&t, 1));
+        CHECK_EQ_INT(carts_wrong(&t, 1), 0);
+        bn_close(&t.net);
+    }
+    CHECK(all.shots > 80 && all.undone > 0);
+}
+
 static const test_case tests[] = {
     CASE(honest_physics_are_never_seen_to_be_wrong),
     CASE(pushes_are_corrected_over_bad_networks),
-    CASE(a_blocked_mover_is_corrected_under_any_budget)
+    CASE(a_blocked_mover_is_corrected_under_any_budget),
+    CASE(spawns_and_despawns_are_predicted)
 };
 
 int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }
