@@ -1,7 +1,7 @@
 /* bench_state.c - what state costs: objects, and who sees them
 
    Build    cc -std=c99 -O2 -DNDEBUG -I. tools/bench_state.c -o build/bench_state -lm
-   Run      build/bench_state [quick] [interest] [owners] [inputs]
+   Run      build/bench_state [quick] [interest] [owners] [inputs] [transactions]
 
    interest  10,000 objects that all walk over a plane, 20 ticks a second, and 100 clients whose
              foci walk too and see about 100 objects each. .server is the server's time in parts of
@@ -13,7 +13,9 @@
              bytes of UDP and IP each
    inputs    a client whose inputs of 4 bytes change every tenth tick, 60 a second, and a server
              with an object that moves, over 100 ms and 5% loss. .packet is what the client sends,
-             with all headers of wisp; .fresh are the ticks of the server that had the input */
+             with all headers of wisp; .fresh are the ticks of the server that had the input
+   transactions  a transaction of 10 calls against 10 calls by themselves, 4 updates each: the
+             bytes of all datagrams, and the time of both ends */
 #include "bench.h"
 
 #include <math.h>
@@ -409,7 +411,56 @@ static void run_inputs(bool quick) {
 static const section sections[] = {
     { "interest", run_interest }, { "owners", run_owners }, { "inputs", run_inputs }
 };
+/* --- transactions --- */
+
+static int calls_answered;
+
+static void on_called(wisp_event *event) {
+    wisp_reply(event, wisp_int(wisp_arg_int(event, 0) + 1));
+}
+
+static void on_called_back(wisp_event *event) { calls_answered += event->result == WISP_OK; }
+
+/* Bytes and seconds of so many rounds of 10 calls. */
+static void run_calls(pair *p, bool whole, int rounds, double figures[2]) {
+    double began = cpu_seconds(), bytes = (double)pair_bytes(p);
+    wisp *client = p->ends[CLIENT];
+    for (int i = 0; i < rounds; i++) {
+        if (whole) wisp_begin(client, WISP_SERVER);
+        for (int k = 0; k < 10; k++)
+            wisp_invoke(client, "call", WISP_SERVER, on_called_back, NULL,
+                        wisp_int(i * 10 + k));
+        if (whole) wisp_commit(client, NULL, NULL);
+        for (int k = 0; k < 4; k++) pair_tick(p);
+    }
+    figures[0] = (double)pair_bytes(p) - bytes;
+    figures[1] = cpu_seconds() - began;
+}
+
+static void run_transactions(bool quick) {
+    int rounds = quick ? 200 : 2000;
+    static pair p;
+    memset(&p, 0, sizeof p);
+    p.step = tick_seconds;
+    if (!pair_open(&p, NULL, 5)) return;
+    wisp_on_invoke(p.ends[SERVER], "call", on_called, NULL);
+    calls_answered = 0;
+    for (int turn = 0; turn < 5; turn++) {
+        double alone[2], whole[2];
+        run_calls(&p, false, rounds, alone);
+        run_calls(&p, true, rounds, whole);
+        if (!turn) continue;                  /* names are announced */
+        record("transactions", "bytes", "x", 1.3, whole[0] / alone[0]);
+        record("transactions", "time", "x", 1.5, whole[1] / alone[1]);
+    }
+    if (calls_answered != 100 * rounds) complain("transactions: %d answers", calls_answered);
+    pair_close(&p);
+}
+
+static const section sections[] = { { "interest", run_interest }, { "owners", run_owners },
+                                    { "inputs", run_inputs },
+                                    { "transactions", run_transactions } };
 
 int main(int count, char **words) {
-    return bench_main("bench_state", count, words, sections, 3);
+    return bench_main("bench_state", count, words, sections, 4);
 }
