@@ -152,7 +152,7 @@ LOGS_TEST := $(addprefix build/, units/asan.log tests/asan/test_compat.log units
         $(addprefix build/compile/$(kind)/, c99.log c11.log embedded.log two_units.log)) \
     $(SMOKE:%=build/compile/%/c99.log) \
     $(foreach kind, g++ clang++ m32++, build/compile/$(kind)/cpp11.log) \
-    build/compile/mixed/c_in_cpp.log build/compile/mixed/cpp_in_c.log \
+    build/compile/mixed/c_in_cpp.log build/compile/mixed/cpp_in_c.log build/compile/s390x/mixed.log \
     $(LEFT_OUT:%=build/compile/gcc/%.log) \
     $(foreach name, wisp $(EXAMPLES) arena, build/examples/asan/$(name).log) \
     build/examples/tsan/wisp.log build/examples/tsan/server_thread.log \
@@ -285,6 +285,13 @@ build/compile/mixed/c_in_cpp.log: $(UNIT_A) $(UNIT_B) $(HEADERS) | build/missing
 build/compile/mixed/cpp_in_c.log: $(UNIT_A) $(UNIT_B) $(HEADERS) | build/missing
 	@tools/step $@ "$(CC_g++) -O0 -DNDEBUG -x c++ -c $(UNIT_A) -o $(EXE).o && \
 	    $(CC_gcc) -O0 -std=c99 $(UNIT_B) $(EXE).o $(OUTPUT)" "$(RUN)"
+
+# A big-endian and a little-endian end in one session with objects, each as the server once.
+ENDS := build/compile/gcc/c99 build/compile/s390x/c99
+build/compile/s390x/mixed.log: $(ENDS:%=%.log) | build/missing
+	@tools/step $@ "" "cd build/compile && rm -f fifo && mkfifo fifo && \
+	    gcc/c99.exe server <fifo | $(RUN_s390x) s390x/c99.exe client >fifo && \
+	    $(RUN_s390x) s390x/c99.exe server <fifo | gcc/c99.exe client >fifo"
 
 # The frozen header and the hashes of its datagrams, which test_compat compares with today's.
 renew: | build

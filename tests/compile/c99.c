@@ -13,6 +13,7 @@
 #undef small
 #undef interface
 #include "pair.h"
+#include "other_end.h"
 
 #if __STDC_VERSION__ != 199901L
 #error "to be compiled as C99"
@@ -89,9 +90,11 @@ static bool call(pair *p) {
         && asked.bad + answered.bad == 0;
 }
 
-int main(void) {
+/* With a word it is one end of a session with another such program. */
+int main(int argc, char **argv) {
     static pair p;
     wisp_desc desc = { 0 };
+    if (argc > 1) return other_end(strcmp(argv[1], "server") == 0);
     bool good = pair_open(&p, &desc) && fire(&p) && once(&p) && call(&p);
     pair_close(&p);
     return pair_verdict("c99", good);

@@ -296,7 +296,7 @@ static wisp__encoded *take_row(world *f, wisp *w, wisp__class *c, int of) {
     take_state(&f->in, of, &made.image);
     made.o.of = c;
     MUST(wisp__object_image(&made.o) == (void *)&made.image);
-    if (wisp__object_row(w, &made.o, &row)) return NULL;
+    if (wisp__object_row(w, &made.o, &made.image, &row)) return NULL;
     return row;
 }
 
