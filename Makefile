@@ -152,7 +152,8 @@ LOGS_TEST := $(addprefix build/, units/asan.log tests/asan/test_compat.log units
         $(addprefix build/compile/$(kind)/, c99.log c11.log embedded.log two_units.log)) \
     $(SMOKE:%=build/compile/%/c99.log) \
     $(foreach kind, g++ clang++ m32++, build/compile/$(kind)/cpp11.log) \
-    build/compile/mixed/c_in_cpp.log build/compile/mixed/cpp_in_c.log build/compile/s390x/mixed.log \
+    build/compile/mixed/c_in_cpp.log build/compile/mixed/cpp_in_c.log \
+    build/compile/s390x/mixed.log \
     $(LEFT_OUT:%=build/compile/gcc/%.log) \
     $(foreach name, wisp $(EXAMPLES) arena, build/examples/asan/$(name).log) \
     build/examples/tsan/wisp.log build/examples/tsan/server_thread.log \
