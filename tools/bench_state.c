@@ -408,9 +408,6 @@ static void run_inputs(bool quick) {
     wisp_pipe_free(&pads.pipe);
 }
 
-static const section sections[] = {
-    { "interest", run_interest }, { "owners", run_owners }, { "inputs", run_inputs }
-};
 /* --- transactions --- */
 
 static int calls_answered;
