@@ -384,11 +384,313 @@ TEST(spawns_and_despawns_are_predicted) {
     CHECK(all.shots > 80 && all.undone > 0);
 }
 
+/* --- with inputs --- */
+
+typedef struct cart_input { int8_t push; uint8_t jump; } cart_input;
+
+static const wisp_field cart_input_fields[] = {
+    WISP_FIELD(cart_input, push, WISP_T_RANGE(-1, 1)),
+    WISP_FIELD(cart_input, jump, WISP_T_RANGE(0, 9))
+};
+static const wisp_schema cart_input_schema = WISP_SCHEMA(cart_input, 1, cart_input_fields);
+
+static void cart_sample(wisp *w, void *input, void *user) {
+    cart_input *in = (cart_input *)input;
+    uint64_t r = wisp__mix((uint64_t)wisp_tick(w) / 9 * 31 + (uint64_t)(uintptr_t)user);
+    in->push = (int8_t)((int)(r % 3) - 1);
+    in->jump = (uint8_t)(r >> 8 & 7);
+}
+
+static void cart_drive(carts *t, wisp_event *event, wisp_object o, cart *it) {
+    const cart_input *in = (const cart_input *)wisp_input_for(event->w, o, NULL);
+    (void)t;
+    if (!in) return;
+    it->v += (float)in->push * 0.5f;
+    if (it->v > 20) it->v = 20;
+    if (it->v < -20) it->v = -20;
+    it->x += (float)in->jump * 0.01f;
+}
+
+static void carts_inputs(carts *t) {
+    for (int i = 0; i < t->count; i++) {
+        CHECK_EQ_INT(wisp_use_input(t->ends[i].w, &cart_input_schema), WISP_OK);
+        if (i) CHECK(wisp_on_input(t->ends[i].w, cart_sample, (void *)(uintptr_t)i).id != 0);
+    }
+    t->act = cart_drive;
+}
+
+/* 80 ms, 5% loss, a minute: what a player sees of itself is wrong at most once, when an input comes
+   too late because the packets after it are lost too. */
+TEST(an_honest_player_sees_hardly_a_wrong_move) {
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        static carts t;
+        wisp_predict_stats before, after;
+        carts_open(&t, seed);
+        carts_end(&t, 0.04, 0, 0.05);
+        carts_end(&t, 0.04, 0, 0.05);
+        carts_inputs(&t);
+        bn_run(&t.net, 6);
+        carts_spawn(&t, 1, 0, 0);
+        bn_run(&t.net, 6);
+        before = carts_stats(&t, 1);
+        bn_run(&t.net, seed == 1 ? 60 : 20);
+        after = carts_stats(&t, 1);
+        CHECK(after.objects == 1 && t.ends[1].ran > 1000);
+        if (!CHECK(after.reconciliations - before.reconciliations <= 1))
+            printf("  seed %d\n", (int)seed);
+        bn_close(&t.net);
+    }
+}
+
+/* With inputs of all, some of them late: what is told is right, and after quiet all is equal. */
+TEST(inputs_of_all_are_predicted) {
+    for (uint64_t seed = 1; seed <= 6; seed++) {
+        static carts t;
+        double delay = (double)(seed % 3) * 0.05;
+        carts_open(&t, seed);
+        t.desc.predict = seed % 2 ? WISP_PREDICT_ALL : WISP_PREDICT_OWNED;
+        for (int i = 0; i < 3; i++) carts_end(&t, delay, 0.02, 0.03 * (double)(seed % 4));
+        carts_inputs(&t);
+        bn_run(&t.net, 4);
+        t.first = wisp_tick(t.ends[0].w);
+        for (int i = 0; i < 4; i++) carts_spawn(&t, 1 + i % 2, (float)i, 1);
+        t.net.ticked = cart_compare;
+        bn_run(&t.net, 8);
+        CHECK(carts_stats(&t, 1).most_again <= 64);
+        t.act = NULL;
+        carts_halt(&t);
+        bn_run(&t.net, 2);
+        if (!CHECK_EQ_INT(carts_wrong(&t, 1) + carts_wrong(&t, 2), 0))
+            printf("  seed %d\n", (int)seed);
+        bn_close(&t.net);
+    }
+}
+
+/* --- edges --- */
+
+/* Ticks whose low bits wrap, and a first tick that is confirmed at once. */
+TEST(ticks_wrap_while_they_run_ahead) {
+    static const int64_t firsts[] = { (INT64_C(1) << 32) - 400, (INT64_C(1) << 31) - 400, 1 };
+    for (int i = 0; i < TEST_COUNT(firsts); i++) {
+        static carts t;
+        carts_open(&t, 5);
+        carts_end(&t, 0.05, 0.02, 0.03);
+        t.ends[0].w->clock.tick = firsts[i];
+        t.ends[0].w->clock.at = (double)firsts[i];
+        carts_end(&t, 0.05, 0.02, 0.03);
+        bn_run(&t.net, 3);
+        carts_spawn(&t, 1, 0, 3);
+        t.push = cart_pushes;
+        t.net.ticked = cart_compare;
+        t.first = wisp_tick(t.ends[0].w);
+        bn_run(&t.net, 8);
+        CHECK(carts_stats(&t, 1).reconciliations > 3);
+        CHECK_EQ_INT(carts_stats(&t, 1).given_up, 0);
+        t.push = NULL;
+        carts_halt(&t);
+        bn_run(&t.net, 1);
+        CHECK_EQ_INT(carts_wrong(&t, 1), 0);
+        bn_close(&t.net);
+    }
+}
+
+/* More ticks than may run again: what is confirmed is there, and it goes on. Below that all run, and
+   the line of scopes is no longer than the ticks that are not confirmed. */
+TEST(what_is_too_far_back_is_given_up) {
+    for (int far = 0; far < 2; far++) {
+        static carts t;
+        wisp_predict_stats stats;
+        carts_open(&t, 3);
+        carts_end(&t, far ? 0.6 : 0.45, 0, 0.02);
+        carts_end(&t, far ? 0.6 : 0.45, 0, 0.02);
+        bn_run(&t.net, 8);
+        carts_spawn(&t, 1, 0, 3);
+        t.push = cart_pushes;
+        bn_run(&t.net, 8);
+        stats = carts_stats(&t, 1);
+        CHECK(far ? stats.given_up > 3 : stats.given_up == 0 && stats.reconciliations > 5);
+        CHECK(far || (stats.most_again > 50 && stats.most_again <= 64));
+        CHECK(t.ends[1].w->journal.count < 90);
+        t.push = NULL;
+        carts_halt(&t);
+        bn_run(&t.net, 4);
+        CHECK_EQ_INT(carts_wrong(&t, 1), 0);
+        bn_close(&t.net);
+    }
+}
+
+/* The server's packets stop, and then tell of several ticks late and at once: a second correction
+   within the ticks of the first. */
+TEST(corrections_overlap) {
+    static carts t;
+    carts_open(&t, 12);
+    carts_end(&t, 0.15, 0.1, 0.2);
+    carts_end(&t, 0.05, 0.05, 0.1);
+    bn_run(&t.net, 4);
+    for (int i = 0; i < 3; i++) carts_spawn(&t, 1, (float)i, 3);
+    t.push = cart_pushes;
+    t.first = wisp_tick(t.ends[0].w);
+    t.net.ticked = cart_compare;
+    for (int i = 0; i < 6; i++) {
+        t.net.ways[0]->loss = i % 2 ? 0.2 : 1;
+        bn_run(&t.net, 0.4);
+    }
+    CHECK(carts_stats(&t, 1).reconciliations > 3);
+    t.push = NULL;
+    carts_halt(&t);
+    bn_run(&t.net, 3);
+    CHECK_EQ_INT(carts_wrong(&t, 1), 0);
+    bn_close(&t.net);
+}
+
+/* Predictions of what is given away, hidden or despawned go; those of others never are. */
+TEST(predictions_end_with_the_right_to_them) {
+    static carts t;
+    wisp_player other;
+    cart seen;
+    carts_open(&t, 4);
+    for (int i = 0; i < 3; i++) carts_end(&t, 0.05, 0.01, 0.02);
+    bn_run(&t.net, 3);
+    for (int i = 0; i < 3; i++) carts_spawn(&t, 1, (float)i, 3);
+    bn_run(&t.net, 1);
+    CHECK_EQ_INT(carts_stats(&t, 1).objects, 3);
+    CHECK_EQ_INT(carts_stats(&t, 2).objects, 0);
+    CHECK(wisp_object_edit(t.ends[2].w, t.things[0]) == NULL);
+    other = wisp_me(t.ends[2].w);
+    CHECK_EQ_INT(wisp_give(t.ends[0].w, t.things[0], other), WISP_OK);
+    CHECK_EQ_INT(wisp_hide(t.ends[0].w, t.things[1], wisp_to_all()), WISP_OK);
+    CHECK_EQ_INT(wisp_despawn(t.ends[0].w, t.things[2]), WISP_OK);
+    bn_run(&t.net, 1);
+    CHECK_EQ_INT(carts_stats(&t, 1).objects, 0);
+    CHECK_EQ_INT(carts_stats(&t, 2).objects, 1);
+    CHECK_EQ_INT(carts_there(&t, 1), 1);
+    t.objects = 1;
+    carts_halt(&t);
+    bn_run(&t.net, 1);
+    CHECK_EQ_INT(carts_wrong(&t, 1) + carts_wrong(&t, 2), 0);
+    CHECK(wisp_view(t.ends[1].w, t.things[0], WISP_SMOOTH, &seen));
+    bn_close(&t.net);
+}
+
+/* --- what is seen --- */
+
+typedef struct cart_sight { double last, leap, least, most; int frames; } cart_sight;
+static cart_sight sight;
+
+static void cart_look(bn_net *net, int end) {
+    carts *t = (carts *)net->user;
+    cart smooth, now;
+    double moved;
+    if (end != 1 || !wisp_view(t->ends[1].w, t->things[0], WISP_SMOOTH, &smooth)) return;
+    CHECK(wisp_view(t->ends[1].w, t->things[0], WISP_NOW, &now));
+    moved = (double)smooth.x - sight.last;
+    if (sight.frames++ && fabs(moved) > sight.leap) sight.leap = fabs(moved);
+    sight.last = (double)smooth.x;
+}
+
+static double cart_shift;
+
+static void cart_shifts(carts *t, int64_t tick) {
+    cart *it = cart_shift != 0 ? (cart *)wisp_object_edit(t->ends[0].w, t->things[0]) : NULL;
+    (void)tick;
+    if (it) it->x += (float)cart_shift;
+    cart_shift = 0;
+}
+
+/* SMOOTH goes from tick to tick, and an error of 2 is eased: it halves in a tenth of a second. A
+   teleport is seen at once. */
+TEST(errors_ease_and_teleports_do_not) {
+    static carts t;
+    wisp_predict_stats stats;
+    carts_open(&t, 6);
+    carts_end(&t, 0.05, 0, 0);
+    t.hz = 240;
+    carts_end(&t, 0.05, 0, 0);
+    bn_run(&t.net, 3);
+    carts_spawn(&t, 1, 0, 6);
+    t.push = cart_shifts;
+    bn_run(&t.net, 1);
+    memset(&sight, 0, sizeof sight);
+    t.net.ticked = cart_look;
+    bn_run(&t.net, 1);
+    CHECK(sight.frames > 200);
+    CHECK(sight.leap < 6.0 / 240 * 2 + 0.02);
+    cart_shift = 2;
+    bn_run(&t.net, 1);
+    CHECK(sight.leap < 6.0 / 240 * 2 + 2 * 0.7 / 24 + 0.02);
+    stats = carts_stats(&t, 1);
+    CHECK(stats.field_count > 0 && strcmp(stats.fields[0].field, "x") == 0);
+    CHECK(strcmp(stats.fields[0].of, "cart") == 0 && fabs(stats.fields[0].most - 2) < 0.02);
+    sight.leap = 0;
+    cart_shift = 5;
+    CHECK_EQ_INT(wisp_teleport(t.ends[0].w, t.things[0]), WISP_OK);
+    bn_run(&t.net, 1);
+    CHECK(sight.leap > 4.8);
+    bn_close(&t.net);
+}
+
+/* --- memory --- */
+
+TEST(steady_prediction_allocates_nothing) {
+    static carts t;
+    uint64_t allocations[2];
+    carts_open(&t, 8);
+    carts_end(&t, 0.05, 0.02, 0.03);
+    carts_end(&t, 0.05, 0.02, 0.03);
+    bn_run(&t.net, 3);
+    for (int i = 0; i < 20; i++) carts_spawn(&t, 1, (float)i, 2);
+    t.push = cart_pushes;
+    bn_run(&t.net, 8);
+    for (int i = 0; i < 2; i++) allocations[i] = t.ends[i].w->base.stats.allocations;
+    bn_run(&t.net, 6);
+    for (int i = 0; i < 2; i++)
+        CHECK_EQ_INT(t.ends[i].w->base.stats.allocations, allocations[i]);
+    CHECK(carts_stats(&t, 1).reconciliations > 50);
+    bn_close(&t.net);
+}
+
+/* Any one allocation of the end that predicts fails: later all is right. */
+TEST(any_one_allocation_of_predictions_may_fail) {
+    bool done = false;
+    for (int fail = 1; fail < 60 && !done; fail++) {
+        static carts t;
+        ledger memory = ledger_none();
+        carts_open(&t, 9);
+        carts_end(&t, 0.03, 0, 0);
+        t.end.memory = ledger_memory(&memory);
+        carts_end(&t, 0.03, 0, 0);
+        bn_run(&t.net, 2);
+        memory.fail_at = memory.asked + fail;
+        for (int i = 0; i < 6; i++) carts_spawn(&t, 1, (float)i, 2);
+        t.push = cart_pushes;
+        bn_run(&t.net, 1.5);
+        done = memory.asked < memory.fail_at;
+        memory.fail_at = 0;
+        t.push = NULL;
+        carts_halt(&t);
+        bn_run(&t.net, 1.5);
+        if (wisp_peers(t.ends[1].w, NULL, 0) && !CHECK_EQ_INT(carts_wrong(&t, 1), 0))
+            printf("  allocation %d\n", fail);
+        bn_close(&t.net);
+        CHECK_EQ_INT(memory.out, 0);
+    }
+    CHECK(done);
+}
+
 static const test_case tests[] = {
     CASE(honest_physics_are_never_seen_to_be_wrong),
     CASE(pushes_are_corrected_over_bad_networks),
     CASE(a_blocked_mover_is_corrected_under_any_budget),
-    CASE(spawns_and_despawns_are_predicted)
+    CASE(spawns_and_despawns_are_predicted),
+    CASE(an_honest_player_sees_hardly_a_wrong_move),
+    CASE(inputs_of_all_are_predicted),
+    CASE(ticks_wrap_while_they_run_ahead),
+    CASE(what_is_too_far_back_is_given_up),
+    CASE(corrections_overlap),
+    CASE(predictions_end_with_the_right_to_them),
+    CASE(errors_ease_and_teleports_do_not),
+    CASE(steady_prediction_allocates_nothing),
+    CASE(any_one_allocation_of_predictions_may_fail)
 };
 
 int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }
