@@ -504,7 +504,8 @@ TEST(a_union_is_written_as_the_first_option_that_fits) {
 }
 
 TEST(a_union_is_written_as_the_option_that_holds_it_as_it_is) {
-    static const wisp_type options[] = { WISP_T_FLOAT, WISP_T_QUANTIZED(0, 1, 0.25), WISP_T_NUMBER };
+    static const wisp_type options[] = { WISP_T_FLOAT, WISP_T_QUANTIZED(0, 1, 0.25),
+                                         WISP_T_NUMBER };
     static const wisp_type type = WISP_T_UNION(options, 3);
     wisp_pair pair;
     single s;
