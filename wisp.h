@@ -6958,20 +6958,6 @@ static uint64_t wisp__hash_bytes(const void *data, int size) {
     return wisp__mix(h);
 }
 
-/* For input that peers choose: without the key nobody can choose collisions. Each word goes through
-   a folded multiplication, as in wyhash (Wang Yi, public domain). */
-static uint64_t wisp__keyed_hash(const uint64_t key[2], const void *data, int size) {
-    const uint8_t *bytes = (const uint8_t *)data;
-    uint64_t h = key[0] ^ (uint64_t)size, high;
-    for (; size >= 8; size -= 8, bytes += 8) {
-        h = wisp__multiply(h ^ wisp__load64(bytes), key[1] | 1, &high);
-        h ^= high;
-    }
-    if (size > 0) h ^= wisp__load_part(bytes, size);
-    h = wisp__multiply(h, key[1] | 1, &high);
-    return wisp__mix(h ^ high);
-}
-
 /* Steps from b to a on a circle of 2^32: negative when a is before b. */
 static int32_t wisp__distance(uint32_t a, uint32_t b) { return (int32_t)(a - b); }
 
@@ -23264,7 +23250,7 @@ static wisp_result wisp__name_check(const char *name, int *length) {
 }
 
 static wisp__remote *wisp__registry_find(const wisp__registry *r, const char *name, int length) {
-    uint64_t hash = wisp__keyed_hash(r->schemas.key, name, length);
+    uint64_t hash = wisp__siphash(r->schemas.key, name, length);
     uint64_t mask = (uint64_t)r->table_room / 2 - 1;
     if (!r->table_room) return NULL;
     for (uint64_t i = hash & mask; r->table[i]; i = (i + 1) & mask) {
@@ -23508,7 +23494,7 @@ static void wisp__registry_name(wisp__registry *r, wisp__remote *remote, const c
                                 int length) {
     wisp_result why;
     memcpy(remote->name, name, (size_t)length);
-    remote->hash = wisp__keyed_hash(r->schemas.key, name, length);
+    remote->hash = wisp__siphash(r->schemas.key, name, length);
     remote->main = remote;
     remote->newest = remote->index;
     remote->meter = wisp__meter_of_remote(r, remote);
