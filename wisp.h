@@ -24089,8 +24089,7 @@ static int64_t wisp__value_bytes(const wisp_value *value) {
 static int64_t wisp__values_bytes(const wisp_value *values, int count) {
     int64_t bytes = 0;
     for (int i = 0; i < count; i++)
-        bytes += wisp__kind_has_bytes(values[i].kind) ? values[i].count
-                                                      : wisp__value_bytes(&values[i]);
+        bytes += wisp__value_bytes(&values[i]);
     return bytes;
 }
 
