@@ -29023,15 +29023,21 @@ static void wisp__object_redescribe(wisp *w, wisp__object *o) {
     }
 }
 
+/* What the peer was sent counts no more. */
+static void wisp__note_forget(wisp *w, wisp__note *n) {
+    wisp__kept_forget(w, &n->flight, n->sequence);
+    wisp__encoded_release(w, n->base);
+    n->base = NULL;
+    n->described = false;
+}
+
 /* The peer has despawned an object that is of interest again: when the tick ends it is as if it had
    never been there. */
 static void wisp__note_anew(wisp *w, wisp__audience *a, wisp__note *n) {
-    wisp__kept_forget(w, &n->flight, n->sequence);
-    wisp__encoded_release(w, n->base);
+    wisp__note_forget(w, n);
     wisp__note_number(a, n);
-    n->base = NULL;
     n->sent = 0;
-    n->described = n->parted = false;
+    n->parted = false;
     n->assets = WISP__ASSETS_NONE;
     wisp__look_later(w, n->object);
 }
@@ -29401,10 +29407,8 @@ static bool wisp__object_sent(wisp *w, wisp__session *s, wisp__note *n) {
 
 /* A peer has lost an object, or the row that its deltas were made from. */
 static void wisp__note_again(wisp *w, wisp__session *s, wisp__note *n) {
-    wisp__kept_forget(w, &n->flight, n->sequence);
-    wisp__encoded_release(w, n->base);
-    n->base = NULL;
-    n->described = n->mute = false;
+    wisp__note_forget(w, n);
+    n->mute = false;
     wisp__note_due(w, s, n);
 }
 
@@ -32217,10 +32221,7 @@ static void wisp__object_overruled(wisp *w, wisp__object *o) {
         wisp__note_remove(w, w->objects.server, n);
         return;
     }
-    wisp__kept_forget(w, &n->flight, n->sequence);
-    wisp__encoded_release(w, n->base);
-    n->base = NULL;
-    n->described = false;
+    wisp__note_forget(w, n);
 }
 
 /* The same, unless the server tells that this end itself has set a property of anyone: it goes on
@@ -32586,10 +32587,6 @@ static bool wisp__on_object(wisp__reading *r, wisp__object_head *h,
     return false;
 }
 
-static void wisp__spawn_refused(wisp *w, wisp__session *s, uint16_t ordinal, wisp_result code) {
-    wisp__edit_refused(w, s, WISP__PROVISIONAL | (uint32_t)ordinal, code);
-}
-
 /* The object of a spawn that a peer asks for, for the first time. NULL: it may not. */
 static wisp__object *wisp__spawn_asked(wisp__reading *r, wisp__audience *a,
                                        const wisp__object_head *h) {
@@ -32607,7 +32604,7 @@ static wisp__object *wisp__spawn_asked(wisp__reading *r, wisp__audience *a,
         why = WISP_E_LIMIT;
     else o = wisp__object_begin(w, h->of, h->owner, false);
     if (!why && !o) why = w->why;
-    if (why) wisp__spawn_refused(w, r->s, (uint16_t)h->index, why);
+    if (why) wisp__edit_refused(w, r->s, WISP__PROVISIONAL | (uint32_t)h->index, why);
     if (!o || r->from.failed) return NULL;
     o->claimed = o->asked = true;
     o->spawn_tick = h->spawn_tick;
@@ -32859,25 +32856,18 @@ static void wisp__object_judge(wisp *w, wisp__object *o) {
     else if (!result)
         result = wisp__object_ask(w, o, s, states + 2 * bytes, spawns ? NULL : states);
     if (w->destroyed || o->dead || o->turn != turn || o->owned != t) return;
-    if (!result) {
-        memcpy(wisp__object_image(o), states + 2 * bytes, bytes);
-        if (spawns) result = wisp__object_appear(w, o);
-    }
-    if (result && spawns) {
-        o->claimed = false;
-        if (wisp__player_session(w, o->owner) == s)
-            wisp__spawn_refused(w, s, o->ordinal, result);
-        wisp__object_die(w, o);
-        return;
-    }
+    t->asked = !result;
+    if (!result && o->of->property) return;
+    if (!result) memcpy(wisp__object_image(o), states + 2 * bytes, bytes);
+    if (!result && spawns) result = wisp__object_appear(w, o);
     if (result) {
         if (wisp__player_session(w, o->owner) == s)
-            wisp__edit_refused(w, s, o->id & WISP__OBJECT_INDEX, result);
-        wisp__object_correct(w, o);
+            wisp__edit_refused(w, s, spawns ? WISP__PROVISIONAL | (uint32_t)o->ordinal
+                                            : o->id & WISP__OBJECT_INDEX, result);
+        if (!spawns) wisp__object_correct(w, o);
+        if (spawns) o->claimed = false, wisp__object_die(w, o);
         return;
     }
-    t->asked = true;
-    if (o->of->property) return;
     t->touched = memcmp(states + bytes, states + 2 * bytes, bytes) != 0;
     if (spawns) {
         if (!wisp__owner_told(w, o)) wisp__object_correct(w, o);

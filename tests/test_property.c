@@ -905,6 +905,37 @@ static wisp_result newer_gauge_of(wisp_edit *edit, void *user) {
 }
 
 /* A link that loses nothing; large values; and a client with a newer version of a schema. */
+/* A judge puts another struct in the place of the one that is asked for. */
+static wisp_result judge_form(wisp_event *event) {
+    if (wisp_number_of(wisp_field_of(&event->args[0], "hp")) > 500)
+        put_in(event->w, "form", "hp", wisp_number(250));
+    return WISP_OK;
+}
+
+TEST(a_judge_puts_another_struct_in_the_place) {
+    static shared t;
+    wisp_property_desc desc;
+    wisp *a;
+    shared_open(&t);
+    memset(&desc, 0, sizeof desc);
+    desc.authority = WISP_AUTHORITY_ANYONE;
+    desc.schema = &dial_schema;
+    desc.judge = judge_form;
+    CHECK_EQ_INT(wisp_property(t.server, "form", &desc), WISP_OK);
+    a = shared_join(&t);
+    CHECK_EQ_INT(wisp_property(a, "form", &desc), WISP_OK);
+    world_run(&t.w, 1);
+    CHECK_EQ_INT(put_in(a, "form", "hp", wisp_number(600)), WISP_OK);
+    world_run(&t.w, 1);
+    CHECK(strstr(text_of(t.server, "form"), "250") != NULL);
+    CHECK_EQ_STR(text_of(a, "form"), text_of(t.server, "form"));
+    CHECK_EQ_INT(put_in(a, "form", "hp", wisp_number(400)), WISP_OK);
+    world_run(&t.w, 1);
+    CHECK(strstr(text_of(t.server, "form"), "400") != NULL);
+    CHECK_EQ_STR(text_of(a, "form"), text_of(t.server, "form"));
+    world_close(&t.w);
+}
+
 TEST(properties_over_a_reliable_link) {
     static shared t;
     static const wisp_migration steps[] = { { 1, newer_gauge_of, NULL } };
@@ -957,6 +988,7 @@ static const test_case tests[] = {
     CASE(an_owner_sets_and_the_server_judges),
     CASE(whoever_sets_a_property_of_anyone_all_agree),
     CASE(a_property_of_anyone_is_judged),
+    CASE(a_judge_puts_another_struct_in_the_place),
     CASE(properties_over_a_reliable_link),
     CASE(hostile_properties),
     CASE(any_one_allocation_of_properties_may_fail)
