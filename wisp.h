@@ -4624,9 +4624,12 @@ typedef struct wisp__model {
     double adopted;         /* when a rate was last adopted: older losses do not count again */
     double gap;             /* smoothed: seconds between acks while the path was full */
     double least;           /* of the round trips since least_time */
-    double least_time;      /* of the last round trip near the least; while probing: its end */
+    double least_time;      /* of the last round trip like the least; while probing: its
+                               end */
     uint8_t phase, passed, stalls;  /* a wisp__phase; slots in it; of them without growth */
     bool tried : 1;    /* the slot before had tried more */
+    bool found : 1;    /* the try before had found that the path has more */
+    bool stands : 1;   /* there was a queue during the whole slot before */
     bool probing : 1;  /* little is in flight, to see the least round trip */
     bool losing : 1;   /* packets are lost, and not for a queue */
     bool filled : 1;   /* more was sent in the slot before than came out of a queue */
@@ -20047,7 +20050,8 @@ static void wisp__model_step(wisp__flow *flow, int rate) {
         m->acked = m->lost = 0;
     }
     m->tried = m->phase == WISP__TRY;
-    if (lost * 2 > ended || (lossy && wisp__model_queued(flow, 0.25))) {
+    m->stands = wisp__model_queued(flow, 0.25);
+    if (lost * 2 > ended || (lossy && m->stands)) {
         wisp__model_adopt(flow, rate);
         return;
     }
@@ -20055,10 +20059,15 @@ static void wisp__model_step(wisp__flow *flow, int rate) {
         wisp__model_start(flow, rate, lossy && wisp__model_queued(flow, 0.1));
         return;
     }
-    if (tried && rate > 1.1 * wisp__model_bandwidth(flow) && !wisp__model_queued(flow, 0.25)) {
-        m->before = rate;                                     /* the path has more */
-        wisp__model_enter(flow, WISP__START);
-        return;
+    if (tried && rate > 1.1 * wisp__model_bandwidth(flow) && !m->stands) {
+        if (m->found) {                    /* twice: it was no pause of another flow */
+            m->before = rate;
+            wisp__model_enter(flow, WISP__START);
+        }
+        m->found = !m->found;
+        if (!m->found) return;
+    } else if (tried) {
+        m->found = false;
     }
     if (m->phase == WISP__DRAIN && ++m->passed < 4) return;     /* or wisp__model_update ends it */
     /* Flows that share a path must not stay in step: how long they cruise varies. */
@@ -20108,14 +20117,15 @@ static void wisp__model_least(wisp__flow *flow, double now) {
     m->least = WISP__NEVER;
 }
 
-/* Window and pace. The window leaves room for what the path holds, for a quarter as much again (or
-   half, where packets are lost or late without a queue: it takes a while to know), for what comes
-   between two acks or two updates, and for two to six packets: these are the same for all flows, so
-   that they come to share alike. */
+/* Window and pace. The window leaves room for what the path holds, for a quarter as much again
+   unless a queue stands there (or half, where packets are lost or late without a queue: it takes a
+   while to know), for what comes between two acks or two updates, and for two to six packets. These
+   packets, and four more in each round trip while it tries more, are the same for all flows, so that
+   they come to share alike. */
 static void wisp__model_update(wisp__base *base, wisp__flow *flow, double now) {
     static const double gains[] = { 2.77, 1.25, 0.75, 1 };
     wisp__model *m = &flow->control.model;
-    double rate = wisp__model_bandwidth(flow), product, window;
+    double rate = wisp__model_bandwidth(flow), product, window, more = 0, gain = 1.25;
     double unit = wisp__congestion_unit(base, flow), least = 4 * unit;
     wisp__model_least(flow, now);
     product = wisp__model_product(flow);
@@ -20123,7 +20133,12 @@ static void wisp__model_update(wisp__base *base, wisp__flow *flow, double now) {
         wisp__model_enter(flow, WISP__CRUISE);
     window = wisp__max(2 * unit, wisp__min(6.0 * base->mtu, 0.04 * rate));
     window += rate * wisp__max(0.01, wisp__max(base->step, m->gap));
-    window += (m->phase == WISP__START ? 2 : m->losing || flow->late > 0 ? 1.5 : 1.25) * product;
+    if (m->phase == WISP__TRY)
+        more = wisp__min(4 * base->mtu / wisp__max(flow->rtt, 0.001), 0.1 * rate);
+    if (m->phase == WISP__START) gain = 2;
+    else if (m->losing || flow->late > 0) gain = 1.5;
+    else if (m->stands && m->phase != WISP__TRY) gain = 1;
+    window += gain * product + more * flow->rtt;
     if (m->phase == WISP__START && !(m->adopted > 0)) least = wisp__initial_window(base);
     if (m->probing) {
         window = product / 2;
@@ -20131,7 +20146,7 @@ static void wisp__model_update(wisp__base *base, wisp__flow *flow, double now) {
     }
     window = wisp__min(wisp__max(window, least), (double)base->limits.window_packets * base->mtu);
     flow->window = (int)window;
-    rate = wisp__max(gains[m->phase] * rate, unit / wisp__max(flow->rtt, 0.001));
+    rate = wisp__max(gains[m->phase] * rate + more, unit / wisp__max(flow->rtt, 0.001));
     flow->pace_rate = (int)wisp__min(rate, WISP__MOST_RATE);
 }
 
@@ -20139,7 +20154,7 @@ static void wisp__model_sampled(wisp__flow *flow, double now, double sample) {
     wisp__model *m = &flow->control.model;
     if (!flow->has_rtt) m->bandwidth = (int)(flow->window / wisp__max(sample, 0.001));
     m->least = wisp__min(m->least, sample);
-    if (sample <= 1.1 * flow->rtt_min + 0.001 && !m->probing) m->least_time = now;
+    if (sample <= flow->rtt_min + 0.002 && !m->probing) m->least_time = now;
 }
 
 /* --- the interface: what room packet tells, and reads in `window` and `pace_tokens` --- */

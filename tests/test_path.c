@@ -336,7 +336,7 @@ static void size_falls(int hole, double latency, double loss, int ends, uint64_t
     if (!(loss > 0)) CHECK(n->now - begin < 60 * round + 1);
     if (!(loss > 0) && n->now - begin >= 60 * round + 1)
         printf("  %g round trips (hole %d)\n", (n->now - begin) / round, hole);
-    for (int i = 0; i < 400; i++) {                /* so that the search goes on */
+    for (int i = 0; i < 450; i++) {                /* so that the search goes on */
         nets_fire_bytes(n, 0, 3000);
         nets_fire_bytes(n, 1, 3000);
         nets_run(n, 0.02);
