@@ -33985,6 +33985,8 @@ static bool wisp__inputs_read(wisp__reading *r, int player, wisp__reader *from) 
     if (run.seen) run.behind = wisp__get_groups(from, 8, 16) & WISP__INPUT_BEHIND;
     tick = now + (int16_t)(uint16_t)((wisp__get(from, 12) - (uint64_t)now) << 4) / 16;
     back = wisp__get(from, 1) ? 1 : wisp__get_small(from);
+    if (!back && !run.seen && player != wisp_me(w).id)
+        wisp__inputs_forget(w, player);                /* another one may have this number now */
     l = from->failed ? NULL : wisp__inputs_take_line(w, player, tick);
     if (l && back) base = wisp__input_at(l, tick - back);
     if (!l || !base) {

@@ -560,6 +560,165 @@ TEST(who_predicts_all_gets_the_inputs_of_others) {
     }
 }
 
+/* --- hostile ends --- */
+
+/* Sends a packet with records INPUTS of these bits, in the name of end 1, to the server. */
+static void steer_forge(steer *t, const uint8_t *body, int64_t bits, int times) {
+    uint8_t packet[1200 + 2 * WISP__SLACK];
+    wisp *w = t->ends[1].w;
+    wisp__session *s = wisp__session_of(w, wisp_server());
+    wisp__writer at = wisp__writer_on(packet + WISP__PACKET_HEAD, 1200 - WISP__PACKET_HEAD);
+    wisp_packet datagram;
+    int size;
+    if (!s) return;
+    memset(packet, 0, sizeof packet);
+    while (times-- > 0) {
+        wisp__frame_put(&at, WISP__FRAME_INPUTS);
+        wisp__put_length(&at, (uint64_t)bits);
+        wisp__put_bits(&at, body, bits);
+    }
+    size = WISP__PACKET_HEAD + (int)((at.at + 7) / 8);
+    packet[0] = WISP__FLAG_SESSION;
+    wisp__packet_close(&w->base, &s->peer, s->peer.flow.next++, packet, size);
+    memset(&datagram, 0, sizeof datagram);
+    datagram.addr = bn_addr(&t->net, t->ends[0].at);
+    datagram.data = packet;
+    datagram.size = size;
+    bn_send(t->net.ends[t->ends[1].at], &datagram, 1);
+}
+
+/* A run of inputs whose buttons are 60,000 and more, told from zeros. */
+static int64_t steer_run(steer *t, uint8_t *body, int64_t first, int count) {
+    wisp *w = t->ends[1].w;
+    wisp__input_run run = { &w->inputs->form, NULL, 0, true };
+    wisp__writer to = wisp__writer_on(body, 1000);
+    wisp__encoded *rows[80];
+    memset(body, 0, 1000 + WISP__SLACK);
+    run.before = w->inputs->form.none;
+    wisp__put_groups(&to, 0, 8);
+    wisp__put(&to, (uint64_t)first & 0xfff, 12);
+    wisp__put(&to, 0, 1);
+    wisp__put_small(&to, 0);
+    for (int i = 0; i < count; i++) {
+        band_input in;
+        wisp_result why;
+        memset(&in, 0, sizeof in);
+        in.buttons = (uint16_t)(60000 + i);
+        in.x = (int8_t)(in.buttons % 50);
+        rows[i] = wisp__input_row(w, &w->inputs->form, &in, NULL, &why);
+        wisp__input_put_row(w, &run, rows[i], 0, &to);
+    }
+    wisp__put(&to, 3, 2);
+    for (int i = 0; i < count; i++) wisp__encoded_release(w, rows[i]);
+    return to.at;
+}
+
+enum { STEER_PAST, STEER_FUTURE, STEER_TWICE, STEER_FLOOD, STEER_LIES };
+
+TEST(a_client_that_lies_gains_nothing) {
+    static steer t;
+    uint8_t body[1000 + 2 * WISP__SLACK];
+    for (int lie = 0; lie < STEER_LIES; lie++) {
+        wisp_input_stats before, after;
+        int64_t from;
+        steer_open(&t, 2, 9, 0.06);
+        steer_begin(&t, &band_schema, &band_schema);
+        bn_run(&t.net, 3);
+        wisp_stats_input(t.ends[0].w, steer_player(&t, 1), &before);
+        from = wisp_tick(t.ends[0].w);
+        for (int i = 0; i < 60; i++) {
+            int64_t now = wisp_tick(t.ends[0].w);
+            int64_t first = lie == STEER_PAST ? now - 200 : lie == STEER_FUTURE ? now + 100
+                            : lie == STEER_TWICE ? now - 9 : now - 60;
+            int count = lie == STEER_FLOOD ? 64 : 9;
+            int64_t bits = steer_run(&t, body, first, count);
+            for (int n = lie == STEER_FLOOD ? 20 : 1; n > 0; n--) steer_forge(&t, body, bits, 1);
+            bn_run(&t.net, 1.0 / 60);
+        }
+        wisp_stats_input(t.ends[0].w, steer_player(&t, 1), &after);
+        if (lie == STEER_PAST) CHECK(after.late >= before.late + 60);
+        if (lie == STEER_FUTURE) CHECK(after.early >= before.early + 60);
+        CHECK(after.fresh + after.repeated <= before.fresh + before.repeated + 70);
+        if (lie < STEER_FLOOD) CHECK(steer_fresh(&t, 1, from) > 98);   /* the first one held */
+        CHECK(steer_fresh(&t, 2, from) > 98);
+        CHECK_EQ_INT(wisp_peers(t.ends[0].w, NULL, 0), 2);
+        CHECK_EQ_INT(t.ends[0].w->inputs->count, 2);
+        bn_close(&t.net);
+    }
+}
+
+TEST(inputs_that_make_no_sense_end_the_session) {
+    static steer t;
+    uint8_t body[1000 + 2 * WISP__SLACK];
+    for (int what = 0; what < 4; what++) {
+        int64_t bits, now;
+        steer_open(&t, 2, 9, 0.06);
+        steer_begin(&t, &band_schema, &band_schema);
+        bn_run(&t.net, 2);
+        now = wisp_tick(t.ends[0].w);
+        bits = steer_run(&t, body, now + 3, what == 1 ? 65 : 5);
+        if (what == 2) bits -= 10;             /* cut short */
+        if (what == 3) memset(body + 4, 0xff, 100), bits = 900;
+        steer_forge(&t, body, bits, what == 0 ? 2 : 1);
+        bn_run(&t.net, 0.3);
+        if (!CHECK_EQ_INT(wisp_peers(t.ends[0].w, NULL, 0), 1)) printf("  case %d\n", what);
+        CHECK_EQ_INT(t.ends[0].w->inputs->count, 1);
+        bn_close(&t.net);
+    }
+}
+
+/* A run that is told from an input that is not there is left, and the client begins anew. */
+TEST(an_input_that_is_not_there_is_asked_for) {
+    static steer t;
+    steer_open(&t, 1, 9, 0.06);
+    steer_begin(&t, &band_schema, &band_schema);
+    bn_run(&t.net, 3);
+    wisp__inputs_forget(t.ends[0].w, steer_player(&t, 1).id);
+    bn_run(&t.net, 1);
+    CHECK(steer_fresh(&t, 1, wisp_tick(t.ends[0].w) - 30) > 99);
+    bn_close(&t.net);
+}
+
+/* After a pause of either end inputs go on. */
+TEST(inputs_go_on_after_a_pause) {
+    static steer t;
+    for (int end = 0; end < 2; end++) {
+        steer_open(&t, 1, 9, 0.06);
+        steer_begin(&t, &band_schema, &band_schema);
+        bn_run(&t.net, 3);
+        t.net.ends[t.ends[end].at]->asleep = true;
+        bn_run(&t.net, 2.5);
+        t.net.ends[t.ends[end].at]->asleep = false;
+        bn_run(&t.net, 4);
+        CHECK(steer_fresh(&t, 1, wisp_tick(t.ends[0].w) - 60) > 98);
+        bn_close(&t.net);
+    }
+}
+
+/* A steady state allocates nothing, and one that has left is forgotten. */
+TEST(lines_come_with_inputs_and_go_with_players) {
+    static steer t;
+    uint64_t allocations;
+    steer_open(&t, 2, 9, 0.06);
+    t.ends[1].every = 1;
+    steer_begin(&t, &band_schema, &band_schema);
+    CHECK_EQ_INT(t.ends[0].w->inputs->count, 0);
+    bn_run(&t.net, 6);
+    CHECK_EQ_INT(t.ends[0].w->inputs->count, 2);
+    allocations = t.ends[0].w->base.stats.allocations + t.ends[1].w->base.stats.allocations;
+    bn_run(&t.net, 6);
+    CHECK_EQ_INT(t.ends[0].w->base.stats.allocations + t.ends[1].w->base.stats.allocations,
+                 allocations);
+    wisp_leave(t.ends[1].w, wisp_server(), "enough");
+    bn_run(&t.net, 1);
+    CHECK_EQ_INT(t.ends[0].w->inputs->count, 1);
+    CHECK_EQ_INT(wisp_use_input(t.ends[0].w, &band_schema), WISP_OK);
+    CHECK_EQ_INT(wisp_use_input(t.ends[0].w, &steer_other_schema), WISP_E_BUSY);
+    CHECK_EQ_INT(wisp_use_input(t.ends[0].w, NULL), WISP_E_ARGUMENT);
+    CHECK_EQ_INT((int)wisp_on_input(t.ends[0].w, NULL, NULL).id, 0);
+    bn_close(&t.net);
+}
+
 static const test_case tests[] = {
     CASE(inputs_pass_as_differences_to_the_tick_before),
     CASE(a_run_takes_as_many_as_fit_and_64_at_most),
@@ -569,6 +728,11 @@ static const test_case tests[] = {
     CASE(the_server_has_the_inputs_of_clients_by_tick),
     CASE(each_end_has_its_own_input_in_its_ticks),
     CASE(schemas_that_differ_are_told_on_both_sides),
+    CASE(a_client_that_lies_gains_nothing),
+    CASE(inputs_that_make_no_sense_end_the_session),
+    CASE(an_input_that_is_not_there_is_asked_for),
+    CASE(inputs_go_on_after_a_pause),
+    CASE(lines_come_with_inputs_and_go_with_players),
     CASE(who_predicts_all_gets_the_inputs_of_others),
     CASE(a_hit_is_judged_as_the_shooter_saw_it),
     CASE(what_a_client_claims_to_have_seen_is_clamped),
