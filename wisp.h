@@ -33531,6 +33531,8 @@ static bool wisp__input_put_row(wisp *w, wisp__input_run *run, wisp__encoded *ro
                                 wisp__writer *to) {
     int64_t at = to->at;
     wisp__unpacker u = wisp__input_unpacker(w);
+    uint8_t bits[4 * WISP__INPUT_BYTES];       /* texts begin at a byte of the delta */
+    wisp__writer delta = wisp__writer_on(bits, (int)sizeof bits - WISP__SLACK);
     wisp__bases base;
     bool differs = row != run->before, moved = run->seen && behind != run->behind, good = true;
     memset(&base, 0, sizeof base);
@@ -33538,7 +33540,8 @@ static bool wisp__input_put_row(wisp *w, wisp__input_run *run, wisp__encoded *ro
     wisp__put(to, differs || moved, differs || moved ? 2 : 1);
     if (run->seen && (differs || moved)) wisp__put(to, differs, 1);
     if (differs)
-        good = wisp__row_delta_put(&u, run->form->described->program, &base, row, to) >= 0;
+        good = wisp__row_delta_put(&u, run->form->described->program, &base, row, &delta) >= 0;
+    wisp__put_bits(to, bits, delta.at);
     if (run->seen && differs) wisp__put(to, moved, 1);
     if (moved) wisp__put_small(to, wisp__zigzag(behind - run->behind));
     wisp__arena_reset(&w->content.scratch);

@@ -48,6 +48,13 @@ static const wisp_schema bag_schema = WISP_SCHEMA(bag, 1, bag_fields);
 
 typedef union thing { dot d; bag b; } thing;
 
+typedef struct pad { uint16_t keys; int8_t x; } pad;
+
+static const wisp_field pad_fields[] = {
+    WISP_FIELD(pad, keys, WISP_T_RANGE(0, 15)), WISP_FIELD(pad, x, WISP_T_INTEGER)
+};
+static const wisp_schema pad_schema = WISP_SCHEMA(pad, 1, pad_fields);
+
 typedef struct world {
     script     in;
     account    memory[2];
@@ -141,7 +148,7 @@ static void define(world *f, int end, int of, const char *name) {
     desc.on_leave = of ? WISP_FREEZE : WISP_DESPAWN;
     desc.authority = of ? WISP_AUTHORITY_OWNER : WISP_AUTHORITY_SERVER;
     desc.owner_gone = WISP_TO_SERVER;
-    desc.predict = of ? WISP_PREDICT_NONE : WISP_PREDICT_OWNED;
+    desc.predict = of ? WISP_PREDICT_NONE : WISP_PREDICT_ALL;
     desc.judge = on_judged;
     desc.user = f;
     made = wisp_define(f->ends[end], name, &desc);
@@ -245,6 +252,22 @@ static void on_tick(wisp_event *event) {
     for (int i = 0; i < most; i++) wisp_spawn(event->w, f->of[end][0], owner, &made);
 }
 
+static void on_sample(wisp *w, void *input, void *user) {
+    (void)user;
+    ((pad *)input)->x = (int8_t)(wisp_tick(w) / 5);
+}
+
+/* What inputs say is within their schema, and nobody has seen the future. */
+static void on_input_tick(wisp_event *event) {
+    for (uint16_t i = 0; i < 6; i++) {
+        wisp_player player = { i };
+        int how;
+        const pad *in = (const pad *)wisp_input_of(event->w, player, &how);
+        MUST((in != NULL) == (how != 0) && (!in || in->keys <= 15));
+        MUST(wisp_seen_by(event->w, player) <= (double)event->tick);
+    }
+}
+
 static void open_ends(world *f) {
     for (int i = 0; i < 2; i++) {
         wisp_desc desc;
@@ -262,6 +285,9 @@ static void open_ends(world *f) {
         define(f, i, 1, "bag");
         define_properties(f, f->ends[i]);
         wisp_on_tick(f->ends[i], on_tick, f);
+        MUST(wisp_use_input(f->ends[i], &pad_schema) == WISP_OK);
+        wisp_on_input(f->ends[i], on_sample, NULL);
+        wisp_on_tick(f->ends[i], on_input_tick, NULL);
     }
 }
 
@@ -274,6 +300,7 @@ static void update(world *f, double step) {
         wisp__host_check(f->ends[i]);
         MUST(f->ends[i]->objects.count <= OBJECTS_MOST);
         MUST(f->memory[i].held < MEMORY_MOST);
+        MUST(f->ends[i]->inputs->count <= (i ? WISP__RELAYED : 8));
     }
 }
 
@@ -455,10 +482,51 @@ static void put_lacks(world *f, wisp__writer *to) {
     }
 }
 
+/* A run of inputs of a player; some are told from what the other end has. */
+static void put_input_run(world *f, wisp__writer *to, int end, int player) {
+    wisp *w = f->ends[end];
+    wisp__input_run run = { &w->inputs->form, NULL, 0, end != 0 };
+    const wisp__line *l = wisp__inputs_line(f->ends[!end], player);
+    int64_t tick = f->ends[!end]->clock.tick + (int8_t)take(&f->in);
+    int count = take(&f->in) & (end ? 127 : 15), back = take(&f->in) & 3, made = 0;
+    wisp__encoded *rows[128];
+    run.before = back && l ? wisp__input_at(l, tick - back) : NULL;
+    if (!run.before) run.before = w->inputs->form.none;
+    if (end) wisp__put_groups(to, (uint64_t)take16(&f->in) >> 4, 8);
+    wisp__put(to, (uint64_t)tick & 0xfff, 12);
+    wisp__put(to, back == 1, 1);
+    if (back != 1) wisp__put_small(to, (uint64_t)back);
+    for (; made < count; made++) {
+        pad in = { (uint16_t)(take(&f->in) & 15), (int8_t)made };
+        wisp_result why;
+        rows[made] = wisp__input_row(w, run.form, &in, run.before, &why);
+        MUST(rows[made]);
+        if (!wisp__input_put_row(w, &run, rows[made], made & 1 ? take(&f->in) : 0, to)) count = 0;
+    }
+    wisp__put(to, 3, 2);
+    while (made-- > 0) wisp__encoded_release(w, rows[made]);
+}
+
+static void put_inputs(world *f, wisp__writer *to, int end) {
+    static uint8_t bytes[PACKET_BYTES + WISP__SLACK];
+    wisp__writer body = wisp__writer_on(bytes, PACKET_BYTES / 2);
+    memset(bytes, 0, sizeof bytes);
+    if (end) put_input_run(f, &body, end, wisp_me(f->ends[1]).id);
+    for (int runs = end ? 0 : take(&f->in) & 3; runs > 0; runs--) {
+        int player = take(&f->in) > 250 ? take16(&f->in) : take(&f->in) & 3;
+        wisp__put(&body, 1 | (uint64_t)player << 1, 17);
+        put_input_run(f, &body, end, player);
+    }
+    if (!end) wisp__put(&body, 0, 1);
+    wisp__frame_put(to, WISP__FRAME_INPUTS);
+    wisp__put_length(to, (uint64_t)body.at);
+    wisp__put_bits(to, body.bytes, body.at);
+}
+
 /* Sends a packet in the name of an end. */
 static void forge(world *f, int end) {
     uint8_t bytes[PACKET_BYTES + WISP__SLACK];
-    int head = WISP__PACKET_HEAD, size, what = take_below(&f->in, 8), bent = take(&f->in);
+    int head = WISP__PACKET_HEAD, size, what = take_below(&f->in, 10), bent = take(&f->in);
     wisp__session *s = session_of(f, end);
     wisp__writer to = wisp__writer_on(bytes + head, PACKET_BYTES - head);
     wisp_packet packet;
@@ -467,7 +535,8 @@ static void forge(world *f, int end) {
     if (what < 5) put_objects(f, &to, end);
     else if (what == 5 && !end) put_refused(f, &to);
     else if (what < 7) put_lacks(f, &to);
-    else put_clock(f, &to, end);
+    else if (what < 8) put_clock(f, &to, end);
+    else put_inputs(f, &to, end);
     size = head + (int)((to.at + 7) / 8);
     for (; bent > 240; bent--)
         bytes[head + take16(&f->in) % (size - head)] ^= (uint8_t)(1 << (take(&f->in) & 7));
