@@ -694,11 +694,41 @@ static void put_repeats(world *f, wisp__writer *to, section *at) {
     for (int i = 0; i <= count; i++) count_place(f, at);
 }
 
+/* A transaction: parts of any kind and form, whose lengths are mostly right. */
+static void put_transaction(world *f, wisp__writer *to, const wisp__session *s) {
+    static uint8_t parts[4096 + 2 * WISP__SLACK];
+    wisp__writer all = wisp__writer_on(parts, 4096);
+    wisp_value value;
+    for (int left = take_below(&f->in, 9); left > 0; left--) {
+        int number = take(&f->in) % (SLOTS + 1), wrong = take(&f->in);
+        wisp__put(&all, take(&f->in) & 3, 2);
+        wisp__put_length(&all, number == SLOTS ? WISP__PART_SET : (uint64_t)number);
+        begin_content(f);
+        if (number < SLOTS) put_content(f, &f->content, &slots[number], true, false);
+        else put_script(f, &f->content, take_below(&f->in, 40));
+        wisp__put_length(&all, (uint64_t)f->content.at + (wrong > 240 ? (uint64_t)wrong : 0));
+        if (f->content.at < all.end - all.at) wisp__put_bits(&all, f->bytes, f->content.at);
+    }
+    value = wisp_bytes(parts, (int)(all.at + 7) / 8);
+    if (wisp__pack(&f->h.client->content.packer, &value, 1)) return;
+    wisp__frame_put(to, WISP__FRAME_INVOKE);
+    wisp__put_length(to, WISP__PART_SET);
+    wisp__put(to, s->request_floor & WISP__LOW_24, 24);
+    wisp__put_small(to, 0);
+    wisp__put(to, 1, 1);
+    put_packed(f, to);
+}
+
 static void put_invoke(world *f, wisp__writer *to, const wisp__session *s, const section *at) {
     int ahead = take(&f->in), number = take(&f->in) % (SLOTS + 1);
     bool bound = number < SLOTS && slots[number].name && number < s->their_room &&
                  s->theirs[number].remote;
     uint32_t call = s->request_floor + (uint32_t)(ahead % 20);
+    if (number == SLOTS) {
+        put_transaction(f, to, s);
+        count_place(f, at);
+        return;
+    }
     wisp__frame_put(to, WISP__FRAME_INVOKE);
     wisp__put_length(to, (uint64_t)number);
     wisp__put(to, (ahead > 240 ? call - 9 : call) & WISP__LOW_24, 24);

@@ -126,7 +126,7 @@ static void fire_numbered(end *e) {
     wisp_value values[3];
     static const char filler[4000] = "";
     int size = take(&e->world->in);
-    if (!peer.id || !s) return;
+    if (!peer.id || !s || e->w->operation) return;     /* of a transaction, it may be dropped */
     values[0] = wisp_uint(peer.id);
     values[1] = wisp_int(s->next);
     values[2] = wisp_bytes(filler, size > 240 ? (size - 240) * 260 : size & 31);
@@ -163,6 +163,11 @@ static void on_answer(wisp_event *event) {
     call->answers++;
 }
 
+static void on_guess(wisp_event *event) {
+    look_at_event(event);
+    MUST(wisp_fire(event->w, "any", event->peer) != WISP_OK);
+}
+
 static void invoke(end *e) {
     static const char *const names[] = { "ask", "loose ask", "nobody answers", "private" };
     world *f = e->world;
@@ -175,6 +180,7 @@ static void invoke(end *e) {
     desc.user = call;
     desc.timeout = take_below(&f->in, 4);
     desc.tries = take_below(&f->in, 6);
+    if (take_below(&f->in, 4) == 0) desc.predict = on_guess;
     if (f->call_count == CALLS) return;
     call->accepted = 1;       /* its answer cannot come before wisp_invoke_values returns */
     e->last_call = wisp_invoke_values(e->w, names[name], wisp_to_peer(some_peer(e)), &desc,
@@ -374,6 +380,18 @@ static void connect_more(end *e) {
     else wisp_remote_named(e->w, take(&e->world->in) & 1 ? "private" : "late");
 }
 
+/* Nothing numbered: it would overtake, or be taken back. */
+static void transact(end *e) {
+    script *in = &e->world->in;
+    if (wisp_begin(e->w, some_peer(e)) != WISP_OK) return;
+    for (int left = take_below(in, 6); left > 0; left--)
+        if (take(in) & 1) fire_any(e);
+        else invoke(e);
+    if (take_below(in, 4)) wisp_commit(e->w, NULL, NULL);
+    else wisp_abort(e->w);
+    MUST(!e->w->bundle.open);
+}
+
 /* What may be done anywhere; inside a handler `peer` is whom it is about. */
 static void do_one(end *e, int code, wisp_peer peer) {
     switch (code) {
@@ -388,6 +406,7 @@ static void do_one(end *e, int code, wisp_peer peer) {
     case 9: wisp_flush_batches(e->w); break;
     case 10: wisp_leave(e->w, peer, "leaving"); break;
     case 11: join(e); break;
+    case 12: transact(e); break;
     default: break;
     }
 }
@@ -395,7 +414,7 @@ static void do_one(end *e, int code, wisp_peer peer) {
 static void operation_inside(end *e, wisp_peer peer) {
     int code = take(&e->world->in);
     if (code < 100) return;
-    if (code < 250) do_one(e, code % 12, peer);
+    if (code < 250) do_one(e, code % 13, peer);
     else if (code < 253) MUST(wisp_update(e->w, e->world->now) == WISP_E_BUSY);
     else {
         wisp_destroy(e->w);
@@ -427,8 +446,8 @@ static void operation(world *f) {
     int code = take(&f->in);
     end *e = &f->ends[code & 1];
     code = code >> 1 & 31;
-    if (code < 11) do_one(e, code, some_peer(e));
-    else if (code < 13) join(e);
+    if (code < 11 || code == 12) do_one(e, code, some_peer(e));
+    else if (code == 11) join(e);
     else if (code < 15) disturb(e);
     else if (code == 15) {
         go(e, take(&f->in) & 1);
