@@ -7995,11 +7995,25 @@ static inline void wisp__skip(wisp__reader *reader, int64_t count) {
     if (!reader->failed) reader->at += count;
 }
 
-/* wisp__get_bits near the end, from bit `at`. */
+/* Whole words from a bit of the first byte; the byte after the last word is read too. */
+static inline void wisp__copy_words(uint8_t *to, const uint8_t *from, int64_t words, int shift) {
+    for (int64_t i = 0; i < words * 8; i += 8)
+        wisp__store64(to + i, wisp__load64(from + i) >> shift |
+                              wisp__load64(from + i + 8) << 1 << (63 - shift));
+}
+
+/* wisp__get_bits near the end, from bit `at`: the last words in parts. */
 static WISP__APART void wisp__copy_slowly(const wisp__reader *reader, int64_t at, uint8_t *to,
                                           int64_t count) {
     int shift = (int)(at & 7);
     bool exact = ((at + count) >> 3) + 8 >= reader->size;       /* zeros follow the last bit */
+    int64_t there = reader->end - at - 64, words = (there < count ? there : count - 1) / 64;
+    if (words > 0) {
+        wisp__copy_words(to, reader->bytes + (at >> 3), words, shift);
+        to += words * 8;
+        at += words * 64;
+        count -= words * 64;
+    }
     for (; count > 0; count -= 64, at += 64, to += 8) {
         uint64_t word = wisp__peek64(reader, at) >> shift;
         if (shift && (at >> 3) + 8 < reader->size)
@@ -8012,18 +8026,10 @@ static WISP__APART void wisp__copy_slowly(const wisp__reader *reader, int64_t at
 static inline void wisp__get_bits(wisp__reader *reader, uint8_t *to, int64_t count) {
     const uint8_t *from = reader->bytes + (reader->at >> 3);
     int64_t at = reader->at;
-    int shift = (int)(at & 7);
-    uint64_t word, next;
     wisp__skip(reader, count);
     if (reader->failed || count == 0) return;
-    if (reader->at + 128 > reader->end) {             /* words beyond the end would be read */
-        wisp__copy_slowly(reader, at, to, count);
-        return;
-    }
-    for (word = wisp__load64(from); count > 0; count -= 64, to += 8, word = next) {
-        next = wisp__load64(from += 8);
-        wisp__store64(to, word >> shift | next << 1 << (63 - shift));
-    }
+    if (reader->at + 128 > reader->end) wisp__copy_slowly(reader, at, to, count);
+    else wisp__copy_words(to, from, (count + 63) / 64, (int)(at & 7));
 }
 
 /* The groups after a first one, which says that another follows. */

@@ -1,13 +1,16 @@
 /* bench_traffic.c - what wisp costs, measured beside ENet and the bare system calls
 
    Build    cc -std=c99 -O2 -DNDEBUG -I. tools/bench_traffic.c -o build/bench_traffic -lenet -lm
-   Run      build/bench_traffic [quick]
+   Run      build/bench_traffic [quick] [traffic] [ceiling]
 
    20 messages of 32 bytes per tick of 1/60 s, server to client, new bytes in each. .size is UDP
    payload both ways per message, .cpu the process's time, both ends together, from the fire by name
    to the checksum in the handler. ENet's 32 bytes begin with the byte its switch dispatches by.
    `raw` moves the datagrams that wisp sent in the same round, tick by tick, with one call to
-   receive and one to send per side. */
+   receive and one to send per side.
+
+   ceiling  datagrams of 1,200 bytes, one message in each: the share of what the bare system calls
+            move in a second of CPU. udp_to_raw is its inverse, at most 1.33 for 75%. */
 #include "bench.h"
 
 #include <enet/enet.h>
@@ -528,7 +531,81 @@ static void run_traffic(bool quick) {
     }
 }
 
+/* ---- the ceiling: datagrams as large as they come ------------------------ */
+
+enum { LARGE_BYTES = 1160, LARGE_PER_TICK = 24, LARGE_TICKS = 3000, LARGE_TICKS_QUICK = 300 };
+
+static void on_large(wisp_event *event) {
+    receiver *r = (receiver *)event->user;
+    int size = 0;
+    const void *bytes = wisp_arg_bytes(event, 0, &size);
+    if (bytes && size == LARGE_BYTES) r->count++;
+    else r->bad++;
+}
+
+static void large_ticks(pair *p, int ticks) {
+    static unsigned char bytes[LARGE_BYTES];
+    wisp_remote remote = wisp_remote_named(p->ends[SERVER], "large");
+    int i, j;
+    for (i = 0; i < ticks; i++) {
+        for (j = 0; j < LARGE_PER_TICK; j++) {
+            bytes[0] = (unsigned char)j;
+            wisp_send_bytes(p->ends[SERVER], remote, wisp_to_peer(p->peer), bytes, LARGE_BYTES);
+        }
+        pair_tick(p);
+    }
+}
+
+/* Datagrams of the measured ticks, and CPU seconds. */
+static double measure_large(bool reliable, int ticks, trace *sizes) {
+    pair p;
+    receiver r;
+    double seconds;
+    memset(&p, 0, sizeof p);
+    memset(&r, 0, sizeof r);
+    p.over_udp = true;
+    p.step = tick_seconds;
+    sizes->count = 0;
+    if (!pair_open(&p, NULL, 0)) return 0;
+    wisp_connect(p.ends[CLIENT], "large", on_large, &r);
+    wisp_set_unreliable(p.ends[SERVER], "large", !reliable);
+    large_ticks(&p, WARM_TICKS);
+    p.taps[SERVER].trace = p.taps[CLIENT].trace = sizes;
+    r.count = 0;
+    seconds = cpu_seconds();
+    large_ticks(&p, ticks);
+    seconds = cpu_seconds() - seconds;
+    if (r.bad || r.count < ticks * LARGE_PER_TICK * 99 / 100)
+        complain("ceiling: %d of %d messages arrived, %d bad", r.count, ticks * LARGE_PER_TICK,
+                 r.bad);
+    pair_close(&p);
+    return seconds;
+}
+
+static void run_ceiling(bool quick) {
+    static const char *const names[2] = { "ceiling.unreliable", "ceiling.reliable" };
+    int ticks = quick ? LARGE_TICKS_QUICK : LARGE_TICKS, rounds = quick ? ROUNDS_QUICK : ROUNDS;
+    trace t = { NULL, 0, 0 };
+    int i, reliable;
+    t.room = ticks * TRACE_ENTRIES_PER_TICK;
+    t.sizes = (uint16_t *)calloc((size_t)t.room, sizeof *t.sizes);
+    if (!t.sizes) t.room = 0;
+    for (i = 0; i < rounds * 2; i++) {
+        contender c = { "ceiling.raw", MEDIUM_RAW, FORM_BYTES, true, 0, 0 };
+        outcome raw = { 0, 0 };
+        double seconds;
+        reliable = i & 1;
+        seconds = measure_large(reliable != 0, ticks, &t);
+        measure_raw(&c, &t, &raw);
+        if (seconds <= 0 || raw.cpu_seconds <= 0) continue;
+        record(names[reliable], "throughput", "MB/s", 0,
+               (double)ticks * LARGE_PER_TICK * LARGE_BYTES / seconds / 1e6);
+        record(names[reliable], "udp_to_raw", "x", 4.0 / 3, seconds / raw.cpu_seconds);
+    }
+    free(t.sizes);
+}
+
 int main(int count, char **words) {
-    static const section sections[] = { { "traffic", run_traffic } };
-    return bench_main("bench_traffic", count, words, sections, 1);
+    static const section sections[] = { { "traffic", run_traffic }, { "ceiling", run_ceiling } };
+    return bench_main("bench_traffic", count, words, sections, 2);
 }
