@@ -39466,6 +39466,27 @@ static wisp__message *wisp__answer_through(wisp *w, wisp__answer *a, wisp_result
     return m;
 }
 
+/* Answers the call that a handler is running for, or refuses its part of a transaction. */
+static wisp_result wisp__answer_event(wisp_event *event, wisp_result code, const wisp_value *values,
+                                      int count) {
+    wisp_result result;
+    wisp__answer a = { NULL, NULL, NULL, 0, code, values, count };
+    wisp__message *m;
+    a.session = wisp__answering(event, &result);
+    if (!a.session) return result;
+    a.request = event->request;
+    if (!code && event->message == WISP_MESSAGE_EVENT)     /* a part of a transaction */
+        return wisp__explain(event->w, WISP_E_ARGUMENT, "%s: an event has no answer", event->name);
+    a.remote = event->w->registry.remotes[a.request->remote];
+    a.id = a.request->id;
+    m = wisp__answer_through(event->w, &a, &result);
+    event->result = result;  /* the caller gets it if nothing else follows */
+    if (!m) return wisp__unsent(event->w, a.remote, result);
+    result = wisp__answer_give(event->w, &a, m);
+    event->request = NULL;
+    return result ? wisp__unsent(event->w, a.remote, result) : WISP_OK;
+}
+
 /* --- calls --- */
 
 /* Repeats follow pauses that double, all of them within the timeout. Each is shorter by chance, so
@@ -41767,12 +41788,15 @@ wisp_call wisp_commit(wisp *w, wisp_handler on_done, void *user) {
     WISP__ENTER(w);
     WISP__TAPED(w, "commit:u", (unsigned)(on_done != NULL));
     wisp_call handle = { 0 };
-    wisp__bundle *b = w ? &w->bundle : NULL;
+    const wisp__bundle *b = w ? &w->bundle : NULL;
     wisp__pending *call = NULL;
     wisp__commit *c = NULL;
-    size_t bytes = b ? wisp__commit_bytes(b->call_count) : 0;
-    if (!b || !b->open) wisp__bundle_missing(w);
-    if (!b || !b->open) return handle;
+    size_t bytes;
+    if (!b || !b->open) {
+        wisp__bundle_missing(w);
+        return handle;
+    }
+    bytes = wisp__commit_bytes(b->call_count);
     w->why = b->failed;
     if (w->operation) wisp__explain(w, WISP_E_BUSY, "a transaction of a peer runs: none is "
                                     "committed inside of it");
@@ -41921,18 +41945,6 @@ static void wisp__operation_release(wisp *w, wisp_result verdict) {
     if (wisp__hooks_ready(w, false)) wisp__resume_out_first(w);
 }
 
-static void wisp__operation_answer(wisp_event *event, wisp__session *s, wisp_result code,
-                                   const wisp_value *values, int count) {
-    wisp *w = event->w;
-    wisp__answer a = { s, w->registry.remotes[WISP__ON_OPERATION], event->request, 0, code, values,
-                       count };
-    wisp__message *m;
-    a.id = event->request->id;
-    m = wisp__answer_make(w, &a, &event->result);
-    if (m) wisp__answer_give(w, &a, m);
-    if (m) event->request = NULL;
-}
-
 /* All parts have run, or one was refused: answers the call of the transaction. */
 static void wisp__operation_end(wisp_event *event, wisp__reading *r, wisp__operation *t) {
     wisp *w = event->w;
@@ -41961,7 +41973,7 @@ static void wisp__operation_end(wisp_event *event, wisp__reading *r, wisp__opera
     if (!holds) no[0] = wisp_string(t->text);
     no[1] = wisp_bool(true);
     no[2] = wisp_int(t->refused);
-    wisp__operation_answer(event, s, t->result, no, !holds ? 3 : w->clock.rate > 0);
+    wisp__answer_event(event, t->result, no, !holds ? 3 : w->clock.rate > 0);
 }
 
 /* Handles the call of a peer's transaction. The answer is the tick of the state with all of it. */
@@ -41976,7 +41988,7 @@ static void wisp__on_operation(wisp_event *event) {
     wisp__reader from = wisp__reader_on(bytes, size);
     wisp__part_head h;
     if (!bytes) {
-        wisp__operation_answer(event, s, WISP_E_LIMIT, NULL, 0);
+        wisp__answer_event(event, WISP_E_LIMIT, NULL, 0);
         return;
     }
     memcpy(bytes, parts, (size_t)size);        /* its parts are read into the memory of these */
@@ -42290,26 +42302,6 @@ wisp_call wisp_invoke_state(wisp *w, wisp_target target, wisp_peer to, const wis
 }
 
 /* --- answers --- */
-
-static wisp_result wisp__answer_event(wisp_event *event, wisp_result code, const wisp_value *values,
-                                      int count) {
-    wisp_result result;
-    wisp__answer a = { NULL, NULL, NULL, 0, code, values, count };
-    wisp__message *m;
-    a.session = wisp__answering(event, &result);
-    if (!a.session) return result;
-    a.request = event->request;
-    if (!code && event->message == WISP_MESSAGE_EVENT)     /* a part of a transaction */
-        return wisp__explain(event->w, WISP_E_ARGUMENT, "%s: an event has no answer", event->name);
-    a.remote = event->w->registry.remotes[a.request->remote];
-    a.id = a.request->id;
-    m = wisp__answer_through(event->w, &a, &result);
-    event->result = result;  /* the caller gets it if nothing else follows */
-    if (!m) return wisp__unsent(event->w, a.remote, result);
-    result = wisp__answer_give(event->w, &a, m);
-    event->request = NULL;
-    return result ? wisp__unsent(event->w, a.remote, result) : WISP_OK;
-}
 
 wisp_result wisp_reply_values(wisp_event *event, const wisp_value *values, int count) {
     WISP__ENTER(event ? event->w : NULL);
