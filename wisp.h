@@ -29430,6 +29430,7 @@ static bool wisp__object_sent(wisp *w, wisp__session *s, wisp__note *n) {
 static void wisp__note_again(wisp *w, wisp__session *s, wisp__note *n) {
     wisp__note_forget(w, n);
     n->mute = false;
+    if (n->owns && n->object->asked) n->object->claimed = true;    /* it may not know its spawn */
     wisp__note_due(w, s, n);
 }
 
@@ -31203,12 +31204,13 @@ static wisp_result wisp__spawn_check(wisp *w, const wisp__class *c, const void *
     return wisp__no_room(w, WISP_E_LIMIT, w->base.limits.objects, "limits.objects");
 }
 
-/* Does a server that this end has joined confirm what it spawns of a class? */
+/* Does a server confirm what this end spawns of a class? One that has had a server waits for it. */
 static bool wisp__spawn_asks(const wisp *w, const wisp__class *c) {
     const wisp__session *s = w->objects.made ? NULL : wisp__session_of(w, wisp_server());
+    bool joined = s && s->peer.state == WISP__JOINED;
     return w->objects.server || w->objects.lost ||
-           (s && s->peer.state == WISP__JOINED && !w->clock.tickless &&
-            (c->desc.authority || c->desc.predict));
+           ((c->desc.authority || c->desc.predict) && !w->objects.made &&
+            (joined ? !w->clock.tickless : w->objects.served));
 }
 
 /* May an end spawn an object at its server? */

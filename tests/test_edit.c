@@ -359,6 +359,8 @@ TEST(a_spawn_is_judged_and_bounded) {
     wisp_leave(t.ends[0], wisp_server(), "enough");
     world_run(&t.w, 0.3);
     CHECK(t.server->objects.count == 0 && t.ends[0]->objects.alias_count == 0);
+    CHECK(owner_spawns(&t, 0, 1, "").id == 0);         /* it does not become a server */
+    CHECK_EQ_INT(wisp_why(t.ends[0]), WISP_E_AGAIN);
     world_close(&t.w);
 }
 
@@ -489,6 +491,53 @@ TEST(an_owner_that_leaves_and_its_number) {
     }
 }
 
+/* Spawns over a reliable link, in parts, and when any one allocation fails, at either end. */
+TEST(spawns_in_parts_and_without_memory) {
+    int done = 0;
+    for (int fail = 0; fail < 400 && !done; fail++) {
+        static orbs t;
+        static long_orb big, seen;
+        ledger memory = ledger_none();
+        wisp_class_desc desc;
+        wisp_class here, there;
+        int spawned = 0, agree = 0;
+        orbs_open(&t);
+        t.w.unchecked = true;
+        t.w.pipe.reliable = fail == 0;
+        t.w.desc.memory = ledger_memory(&memory);
+        orbs_desc.authority = WISP_AUTHORITY_OWNER;
+        orbs_server(&t);
+        orbs_join(&t);
+        memset(&desc, 0, sizeof desc);
+        desc.schema = &long_schema;
+        desc.authority = WISP_AUTHORITY_OWNER;
+        here = wisp_define(t.server, "long", &desc);
+        there = wisp_define(t.ends[0], "long", &desc);
+        world_run(&t.w, 0.3);
+        if (fail) memory.fail_at = memory.asked + fail;
+        memset(big.text, 'a', 1900);
+        for (int i = 0; i < 20; i++) {
+            wisp_object o = owner_spawns(&t, 0, (float)i, "");
+            if (i % 7 == 0) wisp_spawn(t.ends[0], there, wisp_me(t.ends[0]), &big);
+            world_step(&t.w);
+            if (i % 3 == 0) wisp_despawn(t.ends[0], o);
+        }
+        done = fail && memory.asked < memory.fail_at;
+        memory.fail_at = 0;
+        for (int i = 0; i < 400 && agree < 5; i++) {
+            world_step(&t.w);
+            agree = orbs_agree(&t, 0) && !t.ends[0]->objects.claims ? agree + 1 : 0;
+        }
+        for (wisp_object o = wisp_first(t.server, here); o.id; o = wisp_next(t.server, o))
+            spawned += wisp_view(t.ends[0], o, WISP_NOW, &seen) && strlen(seen.text) == 1900;
+        if (wisp_peers(t.server, NULL, 0) && !CHECK(agree && spawned >= (fail ? 1 : 3)))
+            printf("  allocation %d, %d large ones\n", fail, spawned);
+        world_close(&t.w);
+        CHECK_EQ_INT(memory.out, 0);
+    }
+    CHECK(done);
+}
+
 /* Owners spawn and despawn over a bad link: each spawn is one object, or refused, and all agree. */
 TEST(spawns_over_a_bad_link) {
     for (uint64_t seed = 1; seed <= 8; seed++) {
@@ -597,7 +646,6 @@ TEST(wrong_calls_are_told_apart) {
     world_close(&t.w);
 }
 
-/* A row that no packet holds is refused, and one that none holds yet stands in nobody's way. */
 /* A row that no packet has room for goes in parts, and holds up nothing else. */
 TEST(a_row_may_be_larger_than_a_packet) {
     static orbs t;
@@ -640,6 +688,7 @@ static const test_case tests[] = {
     CASE(a_spawn_out_of_sight_leaves),
     CASE(predicted_spawns_are_confirmed_or_taken_back),
     CASE(an_owner_that_leaves_and_its_number),
+    CASE(spawns_in_parts_and_without_memory),
     CASE(spawns_over_a_bad_link),
     CASE(wrong_calls_are_told_apart),
     CASE(a_row_may_be_larger_than_a_packet)
