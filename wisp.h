@@ -30740,7 +30740,7 @@ static wisp_result wisp__object_now(wisp *w, wisp__object *o, wisp__encoded **ro
 static bool wisp__journal_note_object(wisp *w, wisp__object *o, int kind) {
     wisp__journal *j = &w->journal;
     wisp__encoded *row = NULL;
-    bool ahead = o->from && !wisp__object_decides(w, o);
+    bool ahead = o->ahead || (o->from && !wisp__object_decides(w, o));
     wisp__change *e;
     if (!j->open || (kind == WISP__CHANGE_EDIT && o->noted == j->open->number)) return true;
     if ((ahead && kind <= WISP__CHANGE_SPAWN && !wisp__ahead_make(w, o)) ||
@@ -30839,7 +30839,7 @@ static void wisp__change_put_back(wisp *w, const wisp__change *e) {
     } else if (!o->from || wisp__object_decides(w, o)) {
         wisp__object_struct_of(w, o, e->row, true, wisp__object_image(o));
         wisp__object_touch(w, o);
-    } else if (o->ahead && !w->journal.again) {        /* else it is put to what was told */
+    } else if (o->ahead && !w->journal.again) {
         wisp__object_foretell(w, o, e->row);
         wisp__object_struct_of(w, o, e->row, true, wisp__object_image(o));
     }
@@ -30879,11 +30879,12 @@ static void wisp__scope_clear(wisp *w, wisp__scope *s, bool back) {
     w->journal.open = NULL;
     while (s->last) {
         wisp__change *e = s->last;
-        wisp__object *o = wisp__object_named(w, e->object);
+        bool known = e->kind != WISP__CHANGE_EDIT || s->kind == WISP__SCOPE_CALL;
+        wisp__object *o = known ? wisp__object_named(w, e->object) : NULL;
         s->last = e->before;
         if (s->kind == WISP__SCOPE_CALL && e->kind == WISP__CHANGE_EDIT && o && o->ahead)
             o->ahead->calls--;
-        if (back) {
+        if (back && (known || !w->journal.again)) {     /* else it is put to what was told */
             wisp__change_put_back(w, e);
         } else if (e->kind == WISP__CHANGE_DESPAWN && o && o->held) {
             bool dead = o->dead;                       /* else its server has not despawned it */
@@ -31091,12 +31092,12 @@ static void wisp__object_foresee(wisp *w, wisp__object *o, wisp__encoded *row) {
 /* Commits an edit: everybody who knows the object is to get the new row, if it differs. */
 static void wisp__object_commit(wisp *w, wisp__object *o) {
     wisp__encoded *row;
-    const wisp__encoded *before = o->row ? wisp__owner_row(w, o) : NULL;
+    const wisp__encoded *before = o->row && !o->ahead ? wisp__owner_row(w, o) : NULL;
     wisp_result why = wisp__object_row(w, o, wisp__object_image(o), &row);
-    bool decides = wisp__object_decides(w, o), guess = o->from && !decides;
+    bool decides = !o->ahead && wisp__object_decides(w, o), guess = o->from && !decides;
     bool same = !why && (guess || (o->row && o->made && wisp__encoded_same(o->row, row)));
     o->edited = false;
-    if (!why && guess && o->ahead) {
+    if (!why && o->ahead) {
         wisp__object_foresee(w, o, row);
         return;
     }
@@ -31382,7 +31383,7 @@ static bool wisp__object_may(const wisp *w, const wisp__object *o) {
     const wisp__scope *open = w->journal.open;
     if (!o->from) return true;
     if (!o->spawned || o->hidden || o->held) return false;
-    return wisp__object_mine(w, o) || wisp__object_predicts(w, o) ||
+    return o->ahead || wisp__object_mine(w, o) || wisp__object_predicts(w, o) ||
            (open && open->kind == WISP__SCOPE_CALL);
 }
 
@@ -31391,7 +31392,8 @@ void *wisp_object_edit(wisp *w, wisp_object handle) {
     if (!o && w) wisp__explain(w, WISP_E_STALE, "object %lu is not there any more",
                                (unsigned long)handle.id);
     else if (o && (!wisp__object_may(w, o) ||
-                   (w->journal.again && !w->operation && !wisp__object_predicts(w, o))))
+                   (w->journal.again && !w->operation && !o->ahead &&
+                    !wisp__object_predicts(w, o))))
         wisp__explain(w, WISP_E_UNSUPPORTED, "object %lu is of player %d: its owner and the server "
                       "edit it", (unsigned long)handle.id, o->owner);
     else if (o) w->why = WISP_OK;
@@ -34346,8 +34348,8 @@ static wisp__encoded *wisp__told_at(const wisp__object *o, int64_t tick) {
 static bool wisp__told_jumps(const wisp__object *o, int64_t after, int64_t tick) {
     for (int i = o->kept.count; i-- > 0;) {
         double at = wisp__kept_ticks(o, i) + (double)o->tick;
-        if (at > (double)after && at <= (double)tick && wisp__kept_at(&o->kept, i)->jumps)
-            return true;
+        if (at <= (double)after) break;
+        if (at <= (double)tick && wisp__kept_at(&o->kept, i)->jumps) return true;
     }
     return false;
 }

@@ -1,7 +1,8 @@
 /* bench_state.c - what state costs: objects, and who sees them
 
    Build    cc -std=c99 -O2 -DNDEBUG -I. tools/bench_state.c -o build/bench_state -lm
-   Run      build/bench_state [quick] [interest] [owners] [inputs] [transactions]
+   Run      build/bench_state [quick] [interest] [owners] [inputs] [predict]
+                               [transactions]
 
    interest  10,000 objects that all walk over a plane, 20 ticks a second, and 100 clients whose
              foci walk too and see about 100 objects each. .server is the server's time in parts of
@@ -14,6 +15,9 @@
    inputs    a client whose inputs of 4 bytes change every tenth tick, 60 a second, and a server
              with an object that moves, over 100 ms and 5% loss. .packet is what the client sends,
              with all headers of wisp; .fresh are the ticks of the server that had the input
+   predict   64 objects that a client predicts, 60 ticks a second over 100 ms: .again is a
+             reconciliation of 12 ticks, with a handler that edits each of them, by room predict
+             alone; the goal is 1,600 times floor.message.cpu of bench_floor where that is 37 ns
    transactions  a transaction of 10 calls against 10 calls by themselves, 4 updates each: the
              bytes of all datagrams, and the time of both ends */
 #include "bench.h"
@@ -408,6 +412,81 @@ static void run_inputs(bool quick) {
     wisp_pipe_free(&pads.pipe);
 }
 
+/* --- predict --- */
+
+enum { AHEAD = 64, AGAIN = 12 };
+
+typedef struct race { wisp_pipe pipe; wisp_simulator nets[2]; wisp *w[2]; wisp_class of[2]; } race;
+
+static race races;
+
+static void on_race_tick(wisp_event *event) {
+    wisp_class of = races.of[event->w == races.w[1]];
+    for (wisp_object o = wisp_first(event->w, of); o.id; o = wisp_next(event->w, o)) {
+        walker *it = (walker *)wisp_object_edit(event->w, o);
+        if (it) it->at.x += 0.02f;
+    }
+}
+
+static void race_run(double seconds, double *now, double *spent, uint64_t *ticks) {
+    wisp_predict_stats before, after;
+    for (int i = (int)(seconds * 60); i > 0; i--) {
+        *now += tick_seconds;
+        for (int end = 0; end < 2; end++) {
+            races.nets[end].now = *now;
+            wisp_update(races.w[end], *now);
+        }
+        if (!spent) continue;
+        wisp_stats_predict(races.w[1], &before);
+        races.w[1]->journal.stale = true;
+        *spent -= cpu_seconds();
+        wisp__reconcile(races.w[1]);
+        *spent += cpu_seconds();
+        wisp_stats_predict(races.w[1], &after);
+        *ticks += after.ticks_again - before.ticks_again;
+    }
+}
+
+static void run_predict(bool quick) {
+    wisp_addr server = wisp_loopback_addr(0);
+    wisp_class_desc of;
+    walker made;
+    double now = 0;
+    memset(&races, 0, sizeof races);
+    memset(&of, 0, sizeof of);
+    memset(&made, 0, sizeof made);
+    of.schema = &walker_schema;
+    of.predict = WISP_PREDICT_OWNED;
+    for (int i = 0; i < 2; i++) {
+        wisp_desc desc;
+        memset(&desc, 0, sizeof desc);
+        desc.app = "race";
+        desc.tick_rate = i ? 0 : 60;
+        desc.seed = (uint64_t)i + 1;
+        races.nets[i].latency = 0.05;
+        races.nets[i].seed = (uint64_t)i + 3;
+        desc.link = wisp_simulate(&races.nets[i], wisp_loopback(&races.pipe, i));
+        races.w[i] = wisp_create(&desc, NULL);
+        races.of[i] = wisp_define(races.w[i], "walker", &of);
+        wisp_on_tick(races.w[i], on_race_tick, NULL);
+    }
+    wisp_join(races.w[1], &server, NULL, 0);
+    race_run(3, &now, NULL, NULL);
+    for (int i = 0; i < AHEAD; i++)
+        wisp_spawn(races.w[0], races.of[0], wisp_me(races.w[1]), &made);
+    race_run(2, &now, NULL, NULL);
+    for (int turn = 0; turn < 7; turn++) {
+        double spent = 0;
+        uint64_t ticks = 0;
+        race_run(quick ? 1 : 5, &now, &spent, &ticks);
+        if (!ticks) complain("predict: no tick ran again");
+        else record("predict", "again", "us", 1600 * 0.037, spent / (double)ticks * AGAIN * 1e6);
+    }
+    for (int i = 0; i < 2; i++) wisp_destroy(races.w[i]);
+    for (int i = 0; i < 2; i++) wisp_simulator_free(&races.nets[i]);
+    wisp_pipe_free(&races.pipe);
+}
+
 /* --- transactions --- */
 
 static int calls_answered;
@@ -455,9 +534,9 @@ static void run_transactions(bool quick) {
 }
 
 static const section sections[] = { { "interest", run_interest }, { "owners", run_owners },
-                                    { "inputs", run_inputs },
+                                    { "inputs", run_inputs }, { "predict", run_predict },
                                     { "transactions", run_transactions } };
 
 int main(int count, char **words) {
-    return bench_main("bench_state", count, words, sections, 4);
+    return bench_main("bench_state", count, words, sections, 5);
 }
