@@ -6272,10 +6272,12 @@ typedef struct wisp__rollback {
 
 #ifndef WISP_NO_TAPE
 
-/* SECONDS: a block goes out after so many; ADDRS: of senders that are known, by a hash; SPARE:
+#define WISP__TAPE_SECONDS   2.0        /* a block goes out after so many */
+
+/* ADDRS: of senders that are known, by a hash; SPARE:
    bytes for the numbers of an entry. */
 enum { WISP__TAPE_VERSION = 1, WISP__TAPE_HEAD = 16, WISP__TAPE_BLOCK = 32 << 10,
-       WISP__TAPE_SECONDS = 2, WISP__TAPE_ADDRS = 64, WISP__TAPE_SPARE = 512,
+       WISP__TAPE_ADDRS = 64, WISP__TAPE_SPARE = 512,
        WISP__TAPE_INSIDE = 64, WISP__TAPE_ITEMS = 8, WISP__TAPE_TEXT = 4096 };
 
 enum { WISP__TAPE_UPDATE = 1, WISP__TAPE_PACKETS, WISP__TAPE_TAKEN, WISP__TAPE_GIVEN,
@@ -20126,8 +20128,8 @@ static void wisp__model_least(wisp__flow *flow, double now) {
 /* Window and pace. The window leaves room for what the path holds, for a quarter as much again
    unless a queue stands there (or half, where packets are lost or late without a queue: it takes a
    while to know), for what comes between two acks or two updates, and for two to six packets. These
-   packets, and four more in each round trip while it tries more, are the same for all flows, so that
-   they come to share alike. */
+   packets, and four more in each round trip while it tries more, are the same for all flows, so
+   that they come to share alike. */
 static void wisp__model_update(wisp__base *base, wisp__flow *flow, double now) {
     static const double gains[] = { 2.77, 1.25, 0.75, 1 };
     wisp__model *m = &flow->control.model;
@@ -33311,7 +33313,7 @@ static bool wisp__moment_view(wisp *w, const wisp__object *o, const wisp__moment
     return good;
 }
 
-enum { WISP__ERROR_ENDS = 10 };        /* an error that was halved so often is none */
+#define WISP__ERROR_ENDS     10.0       /* an error that was halved so often is none */
 
 /* How much is left of the error of a prediction: 2 to the power of -halves. */
 static double wisp__ahead_error(const wisp *w, const wisp__ahead *a) {
@@ -45145,6 +45147,9 @@ static void wisp__play_edit(wisp *w, const wisp__tape_item *i) {
     memcpy(wisp__object_image(o), i[3].at, (size_t)i[3].count);
 }
 #define WISP__STATE_CALLS(X) \
+    X("begin:u", wisp_begin(w, peer)) X("abort:", wisp_abort(w)) \
+    X("commit:u", wisp_commit(w, id ? wisp__play_nobody : NULL, NULL)) \
+    X("step:b", wisp_rollback_step(w, i[0].at)) X("rollback end:", wisp_rollback_end(w)) \
     X("spawn:uub", wisp__play_spawn(w, i)) X("edit:ruub", wisp__play_edit(w, i)) \
     X("despawn:u", wisp_despawn(w, o)) X("give:uu", wisp_give(w, o, player)) \
     X("ready:u", wisp_ready(w, o)) X("teleport:u", wisp_teleport(w, o)) \
@@ -45179,9 +45184,6 @@ static void wisp__play_edit(wisp *w, const wisp__tape_item *i) {
     X("group end:u", wisp_group_end(w, group)) \
     X("release:sui", wisp_release(w, WISP__TEXT_AT(0), to, (int)i[2].number)) \
     X("info:b", wisp_set_info(w, i[0].at, i[0].count)) X("flush:", wisp_flush_batches(w)) \
-    X("begin:u", wisp_begin(w, peer)) X("abort:", wisp_abort(w)) \
-    X("commit:u", wisp_commit(w, id ? wisp__play_nobody : NULL, NULL)) \
-    X("step:b", wisp_rollback_step(w, i[0].at)) X("rollback end:", wisp_rollback_end(w)) \
     X("name:rb", wisp__play_name(w, i[0].number)) \
     X("await:rs", wisp_connect_target(w, target, wisp__play_nobody, NULL, true))
 

@@ -494,8 +494,8 @@ TEST(ticks_wrap_while_they_run_ahead) {
     }
 }
 
-/* More ticks than may run again: what is confirmed is there, and it goes on. Below that all run, and
-   the line of scopes is no longer than the ticks that are not confirmed. */
+/* More ticks than may run again: what is confirmed is there, and it goes on. Below that all run,
+   and the line of scopes is no longer than the ticks that are not confirmed. */
 TEST(what_is_too_far_back_is_given_up) {
     for (int far = 0; far < 2; far++) {
         static carts t;
