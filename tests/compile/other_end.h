@@ -1,7 +1,8 @@
 /* other_end.h - one end of a session between two programs that take turns, over stdin and stdout
 
-   Of either byte order: in each round a program writes its datagrams and reads those of the other.
-   Both have objects and a property, and each compares what it sees with what the other must have. */
+   Of either byte order: in each round a program writes its datagrams and reads those of the other
+   one. Both have objects and a property, and compare what they see with what the other must have.
+*/
 #ifndef OTHER_END_H
 #define OTHER_END_H
 
@@ -20,7 +21,13 @@ typedef struct other_round {
 
 typedef struct other_link { other_round out, in; } other_link;
 
-typedef struct lamp { float x, y; double far_off; int16_t level; uint64_t serial; char name[9]; } lamp;
+typedef struct lamp {
+    float x, y;
+    double far_off;
+    int16_t level;
+    uint64_t serial;
+    char name[9];
+} lamp;
 
 static const wisp_field lamp_fields[] = {
     WISP_FIELD(lamp, x, WISP_T_QUANTIZED(-100, 100, 0.01)), WISP_FIELD(lamp, y, WISP_T_FLOAT),
