@@ -6190,6 +6190,7 @@ typedef struct wisp__line {
     float margin, spread;      /* ticks by which they come early, and differ in it */
     uint8_t heard;             /* packets that these were measured with, up to 32 */
     bool news;                 /* to be relayed */
+    struct wisp__line *dead;   /* the next that was forgotten */
 } wisp__line;
 
 /* A player whose inputs are relayed to a peer. */
@@ -6216,6 +6217,7 @@ typedef struct wisp__inputs {
     wisp_peer server;          /* that is followed; or 0 */
     int64_t acked;             /* the newest of ours that the server has; 0: none */
     int count;                 /* of lines */
+    wisp__line *dead;
     bool news;                 /* there are some to be relayed */
     uint64_t sample[WISP__INPUT_STRUCT / 8];
     int noted;
@@ -33671,11 +33673,21 @@ static wisp__line *wisp__inputs_take_line(wisp *w, int player, int64_t tick) {
     return in->lines[player];
 }
 
+/* Frees lines that were forgotten, while no handler runs. */
+static void wisp__inputs_bury(wisp *w) {
+    wisp__line *l;
+    while (w->inputs && (l = w->inputs->dead) != NULL) {
+        w->inputs->dead = l->dead;
+        wisp__line_free(w, l);
+    }
+}
+
 static void wisp__inputs_forget(wisp *w, int player) {
     wisp__inputs *in = w->inputs;
     if (!wisp__inputs_line(w, player)) return;
     in->count--;
-    wisp__line_free(w, in->lines[player]);
+    in->lines[player]->dead = in->dead;                /* a handler may look at its struct */
+    in->dead = in->lines[player];
     in->lines[player] = NULL;
     for (int i = 0; i < w->objects.audience_room; i++) {
         wisp__audience *a = w->objects.audiences[i];
@@ -33702,6 +33714,7 @@ static void wisp__inputs_free(wisp *w) {
     wisp__inputs *in = w->inputs;
     if (!in) return;
     for (int i = 0; i < in->room; i++) wisp__inputs_forget(w, i);
+    wisp__inputs_bury(w);
     wisp__array_free(&w->base, WISP__ARRAY(in->lines, in->room));
     wisp__input_form_free(w, &in->form);
     w->inputs = NULL;
@@ -34044,6 +34057,7 @@ static void wisp__on_inputs(wisp__reading *r) {
         return;
     }
     r->has_inputs = true;
+    wisp__inputs_bury(r->w);
     wisp__inputs_follow(r->w);
     if (!wisp__inputs_bound(r->w, r->s) || r->s->peer.asked != r->w->clock.following) return;
     if (!r->s->peer.asked) wisp__inputs_read(r, wisp__session_player(r->w, r->s), &body);
@@ -34166,6 +34180,7 @@ static inline bool wisp__inputs_put(wisp *w, wisp__session *s, wisp__writer *to)
     return (void)w, (void)s, (void)to, true;
 }
 static inline void wisp__inputs_relay(wisp *w) { (void)w; }
+static inline void wisp__inputs_bury(wisp *w) { (void)w; }
 static inline void wisp__inputs_whole(wisp *w, const wisp__session *s, int index) {
     (void)w, (void)s, (void)index;
 }
@@ -34830,6 +34845,7 @@ static void wisp__clock_advance(wisp *w) {
 static void wisp__ticks_run(wisp *w) {
     wisp__clock *c = &w->clock;
     int64_t most = wisp__ticks_of(wisp__max(c->rate / 4, 4)), before = c->tick;
+    wisp__inputs_bury(w);
     if (c->wanted) wisp__clock_ask(w);
     if (c->rate <= 0) return;
     wisp__clock_advance(w);

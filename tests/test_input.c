@@ -361,6 +361,29 @@ TEST(schemas_that_differ_are_told_on_both_sides) {
     }
 }
 
+/* A handler may end the session of a player whose input it looks at. */
+static void steer_expel(wisp_event *event) {
+    steer *t = (steer *)event->user;
+    wisp_player player = steer_player(t, 1);
+    const band_input *in = (const band_input *)wisp_input_of(event->w, player, NULL);
+    uint16_t buttons = in ? in->buttons : 0;
+    if (!in) return;
+    wisp_leave(event->w, wisp_peer_of(event->w, player), "out");
+    CHECK_EQ_INT(in->buttons, buttons);
+    CHECK(wisp_input_of(event->w, player, NULL) == NULL);
+}
+
+TEST(an_input_stays_until_the_handler_returns) {
+    static steer t;
+    steer_open(&t, 1, 3, 0.05);
+    steer_begin(&t, &band_schema, &band_schema);
+    bn_run(&t.net, 2);
+    wisp_on_tick(t.ends[0].w, steer_expel, &t);
+    bn_run(&t.net, 0.05);
+    CHECK_EQ_INT(wisp_peers(t.ends[0].w, NULL, 0), 0);
+    bn_close(&t.net);
+}
+
 /* --- what a shooter saw --- */
 
 typedef struct duck { float x, y; } duck;
@@ -758,6 +781,7 @@ static const test_case tests[] = {
     CASE(each_end_has_its_own_input_in_its_ticks),
     CASE(schemas_that_differ_are_told_on_both_sides),
     CASE(large_inputs_come_over_long_paths),
+    CASE(an_input_stays_until_the_handler_returns),
     CASE(a_client_that_lies_gains_nothing),
     CASE(inputs_that_make_no_sense_end_the_session),
     CASE(an_input_that_is_not_there_is_asked_for),
