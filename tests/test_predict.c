@@ -572,6 +572,38 @@ TEST(predictions_end_with_the_right_to_them) {
     bn_close(&t.net);
 }
 
+/* An end that comes back, also to a server with lower ticks, predicts again. */
+TEST(an_end_that_joins_again_predicts_again) {
+    static carts t;
+    wisp_addr addr;
+    carts_open(&t, 14);
+    carts_end(&t, 0.05, 0.01, 0);
+    carts_end(&t, 0.05, 0.01, 0);
+    bn_run(&t.net, 3);
+    carts_spawn(&t, 1, 0, 3);
+    bn_run(&t.net, 1);
+    CHECK_EQ_INT(carts_stats(&t, 1).objects, 1);
+    wisp_leave(t.ends[1].w, wisp_server(), "back soon");
+    bn_run(&t.net, 1);
+    CHECK_EQ_INT(carts_stats(&t, 1).objects, 0);
+    t.ends[0].w->clock.tick -= 100;
+    t.ends[0].w->clock.at -= 100;
+    addr = bn_addr(&t.net, 0);
+    CHECK(wisp_join(t.ends[1].w, &addr, NULL, 0).id != 0);
+    bn_run(&t.net, 4);
+    t.objects = 0;
+    carts_spawn(&t, 1, 0, 3);
+    t.push = cart_pushes;
+    bn_run(&t.net, 4);
+    CHECK_EQ_INT(carts_stats(&t, 1).objects, 1);
+    CHECK(t.ends[1].w->journal.count < 20 && t.ends[1].again > 3);
+    t.push = NULL;
+    carts_halt(&t);
+    bn_run(&t.net, 1);
+    CHECK_EQ_INT(carts_wrong(&t, 1), 0);
+    bn_close(&t.net);
+}
+
 /* --- what is seen --- */
 
 typedef struct cart_sight { double last, leap, least, most; int frames; } cart_sight;
@@ -688,6 +720,7 @@ static const test_case tests[] = {
     CASE(what_is_too_far_back_is_given_up),
     CASE(corrections_overlap),
     CASE(predictions_end_with_the_right_to_them),
+    CASE(an_end_that_joins_again_predicts_again),
     CASE(errors_ease_and_teleports_do_not),
     CASE(steady_prediction_allocates_nothing),
     CASE(any_one_allocation_of_predictions_may_fail)

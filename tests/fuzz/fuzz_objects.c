@@ -438,7 +438,8 @@ static void put_objects(world *f, wisp__writer *to, int end) {
     wisp__writer records = wisp__writer_on(bytes, (int)sizeof bytes - 16);
     wisp__records all = wisp__records_begin();
     memset(bytes, 0, sizeof bytes);
-    if (how != 13) wisp__frame_put_tick(to, tick, how & 1);
+    if (how != 13)
+        wisp__frame_put_tick(to, tick, how & 1 ? (int)WISP__TICK_COMPLETE : how & 2 ? how : -1);
     wisp__frame_put(to, WISP__FRAME_OBJECT);
     records.end = wisp__least(records.end, to->end - to->at - 64);
     for (int i = 0; i < count && records.end > 0; i++) {
