@@ -524,9 +524,41 @@ TEST(inputs) {
     world_close(&t.w);
 }
 
+/* INPUTS: four inputs of a client from tick 70,001 on, told from the one before them, and then from
+   zeros; the second is as the first. */
+TEST(inputs_of_a_client) {
+    static uint8_t bytes[100];
+    char text[TEXT];
+    world w;
+    wisp *end;
+    wisp__line *l;
+    world_open(&w);
+    end = world_add(&w);
+    CHECK_EQ_INT(wisp_use_input(end, &golden_input_schema), WISP_OK);
+    l = wisp__inputs_take_line(end, 0, 70000);
+    for (int n = 0; n < 5; n++) {
+        golden_input in = { (uint16_t)(n > 2 ? 300 : 5), (int8_t)(n > 3) };
+        wisp_result why;
+        wisp__encoded *row = wisp__input_row(end, &end->inputs->form, &in,
+                                             wisp__input_at(l, 69999 + n), &why);
+        wisp__input_push(end, l, 70000 + n, row);
+        l->behind[(70000 + n) & (l->room - 1)] = (int16_t)(n > 2 ? 163 : 161);
+        wisp__encoded_release(end, row);
+    }
+    for (int whole = 0; whole < 2; whole++) {
+        wisp__writer to = wisp__writer_on(bytes, 80);
+        memset(bytes, 0, sizeof bytes);
+        CHECK(wisp__inputs_put_run(end, l, whole ? 0 : 70000, true, &to));
+        to_text(text, bytes, to.at);
+        CHECK_EQ_STR(text, whole ? "82:a1e0027412ddc316a91503" : "66:a1e222ddc316a91503");
+    }
+    world_close(&w);
+}
+
 static const test_case tests[] = {
     CASE(datagrams),
     CASE(inputs),
+    CASE(inputs_of_a_client),
     CASE(goodbye),
     CASE(query_and_info),
     CASE(paths_and_parts),

@@ -384,6 +384,23 @@ TEST(an_input_stays_until_the_handler_returns) {
     bn_close(&t.net);
 }
 
+static void steer_wrong(wisp *w, void *input, void *user) {
+    (void)w, (void)user;
+    ((steer_other *)input)->y = 501;
+}
+
+TEST(an_input_outside_its_schema_is_none_and_says_why) {
+    static steer t;
+    steer_open(&t, 1, 3, 0.05);
+    steer_begin(&t, &steer_other_schema, &steer_other_schema);
+    for (int i = 0; i < 2; i++) t.ends[i].silent = true;
+    wisp_on_input(t.ends[1].w, steer_wrong, NULL);
+    bn_run(&t.net, 1);
+    CHECK(t.ends[1].errors > 0 && strstr(t.ends[1].text, "y") != NULL);
+    CHECK(wisp_input_of(t.ends[0].w, steer_player(&t, 1), NULL) == NULL);
+    bn_close(&t.net);
+}
+
 /* --- what a shooter saw --- */
 
 typedef struct duck { float x, y; } duck;
@@ -407,7 +424,7 @@ typedef struct hunt {
     int        ends[2];
     wisp      *w[2];
     wisp_class of[2];
-    wisp_object duck;
+    wisp_object bird;
     duck       drawn;
     bool       sees;
     int        shots, judged, hits;            /* judged: as where the duck is now */
@@ -417,7 +434,7 @@ typedef struct hunt {
 static void hunt_tick(wisp_event *event) {
     hunt *h = (hunt *)event->user;
     double t = (double)event->tick / 60, part = t - (double)(int64_t)t, seen;
-    duck *d = (duck *)wisp_object_edit(h->w[0], h->duck), past;
+    duck *d = (duck *)wisp_object_edit(h->w[0], h->bird), past;
     wisp_player shooter = wisp_me(h->w[1]);
     int how;
     const shot *in = (const shot *)wisp_input_of(h->w[0], shooter, &how);
@@ -430,7 +447,7 @@ static void hunt_tick(wisp_event *event) {
     h->shots++;
     if ((double)event->tick - seen < h->least) h->least = (double)event->tick - seen;
     if ((double)event->tick - seen > h->most) h->most = (double)event->tick - seen;
-    if (wisp_past(h->w[0], h->duck, seen, &past)) {
+    if (wisp_past(h->w[0], h->bird, seen, &past)) {
         double x = (double)(past.x - in->x), y = (double)(past.y - in->y);
         double off = x * x + y * y;
         h->hits += off < 0.2 * 0.2;
@@ -480,7 +497,7 @@ static void hunt_open(hunt *h, uint64_t seed, double delay, double jitter, doubl
     }
     wisp_on_tick(h->w[0], hunt_tick, h);
     CHECK(wisp_on_input(h->w[1], hunt_sample, h).id != 0);
-    h->duck = wisp_spawn(h->w[0], h->of[0], nobody, &born);
+    h->bird = wisp_spawn(h->w[0], h->of[0], nobody, &born);
     addr = bn_addr(&h->net, h->ends[0]);
     CHECK(wisp_join(h->w[1], &addr, NULL, 0).id != 0);
 }
@@ -781,6 +798,7 @@ static const test_case tests[] = {
     CASE(each_end_has_its_own_input_in_its_ticks),
     CASE(schemas_that_differ_are_told_on_both_sides),
     CASE(large_inputs_come_over_long_paths),
+    CASE(an_input_outside_its_schema_is_none_and_says_why),
     CASE(an_input_stays_until_the_handler_returns),
     CASE(a_client_that_lies_gains_nothing),
     CASE(inputs_that_make_no_sense_end_the_session),
