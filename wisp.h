@@ -1512,6 +1512,9 @@ typedef struct wisp_budget {
        NULL: each address is a host, so one machine has as many as it has
        ports */
     uint64_t (*host)(void *user, const wisp_addr *from);
+    /* sealed joins of all hosts that are opened, each some 0.15 ms of work; the
+       others get no answer yet, and ask again; 0 = 500; < 0: no limit */
+    double sealed_joins;
 } wisp_budget;
 
 /* Replaces the budget; NULL: the default. WISP_E_ARGUMENT: a rate is not a
@@ -3037,6 +3040,7 @@ typedef struct wisp_peer_profile {
     uint32_t     drops[WISP_DROPS];
     float        rtt_min, delivery_rate;         /* as in wisp_peer_stats */
     uint32_t     mtu;
+    bool         sealed;           /* see wisp_is_sealed */
 } wisp_peer_profile;
 
 /* One second of the endpoint. */
@@ -4560,7 +4564,7 @@ typedef struct wisp__sealed_join {
    key changes, so no key meets one twice. */
 typedef struct wisp__keys {
     const wisp_cipher *cipher;
-    wisp__sealed_join join;   /* wiped when the join is complete */
+    wisp__sealed_join *join;  /* NULL when the join is complete */
     uint8_t out[WISP_KEY_BYTES];
     uint8_t before[WISP_KEY_BYTES], in[WISP_KEY_BYTES], next[WISP_KEY_BYTES];
     uint8_t reset[WISP_KEY_BYTES];  /* of a GOODBYE without a session */
@@ -5042,6 +5046,7 @@ typedef struct wisp__policy {
     wisp__base *base;
     wisp_budget budget;    /* its defaults filled in */
     wisp__bucket out, in;  /* bytes of all */
+    wisp__bucket seals;    /* sealed joins of all */
     wisp__warnings warnings;
     uint64_t key[2];             /* of the tallies */
     wisp__tally knocks, errors;  /* of hosts: attempts to join; errors */
@@ -19768,9 +19773,18 @@ static bool wisp__keys_open(wisp__keys *k, double now, const uint8_t *packet, wi
     return true;
 }
 
+/* What the join needed is of no use any more. */
+static void wisp__keys_settle(wisp__base *base, wisp__keys *k) {
+    if (!k || !k->join) return;
+    wisp__wipe(k->cipher, k->join, sizeof *k->join);
+    wisp__free(base, k->join, sizeof *k->join);
+    k->join = NULL;
+}
+
 static void wisp__keys_free(wisp__base *base, wisp__keys *k) {
     if (!k) return;
-    wisp__wipe(k->cipher, &k->join, sizeof *k - offsetof(wisp__keys, join));
+    wisp__keys_settle(base, k);
+    wisp__wipe(k->cipher, k->out, sizeof *k - offsetof(wisp__keys, out));
     wisp__free(base, k, sizeof *k);
 }
 
@@ -19787,6 +19801,7 @@ static bool wisp__reset_key(const wisp__sealer *sealer, uint16_t connection,
     done = wisp__blake(&sealer->cipher, hash, wisp__text(sealer->reset_secret, WISP_KEY_BYTES),
                        wisp__text(text, (int)sizeof text));
     memcpy(key, hash, WISP_KEY_BYTES);
+    wisp__wipe(&sealer->cipher, hash, sizeof hash);
     return done;
 }
 
@@ -22788,6 +22803,7 @@ static void wisp__tape_object(wisp *w, const char *form, const wisp__object *o, 
  * ======================================================================== */
 
 #define WISP__JOIN_RATE  8.0       /* attempts of a host in a second: the default */
+#define WISP__SEAL_RATE  500.0     /* sealed joins of all hosts in a second: the default */
 #define WISP__TALLY_RATE 1e6       /* a count shrinks by so much a second at most */
 #define WISP__ANSWER_RATE 8.0      /* answers to a host that has proven nothing, in a second, .. */
 #define WISP__ANSWER_BURST 4.0     /* .. and what may come at once, in seconds of that */
@@ -22880,12 +22896,12 @@ static inline bool wisp__policy_admit(const wisp_config *config, wisp__bucket *b
 }
 
 static bool wisp__budget_valid(const wisp_budget *b) {
-    const double rates[] = { b->errors, b->joins, b->out, b->in, b->total_out, b->total_in,
-                             b->messages, b->packets };
+    const double rates[] = { b->errors, b->joins, b->sealed_joins, b->out, b->in, b->total_out,
+                             b->total_in, b->messages, b->packets };
     bool valid = (wisp__is_within(b->burst, 0.01, 60) || wisp__is_within(b->burst, 0, 0)) &&
                  b->error_burst >= 0 && b->join_burst >= 0;
-    for (int i = 0; i < WISP__LENGTH(rates); i++)  /* the first two may be negative */
-        valid = valid && wisp__is_within(rates[i], i < 2 ? -1e15 : 0, 1e15);
+    for (int i = 0; i < WISP__LENGTH(rates); i++)  /* the first three may be negative */
+        valid = valid && wisp__is_within(rates[i], i < 3 ? -1e15 : 0, 1e15);
     return valid;
 }
 
@@ -22933,6 +22949,7 @@ static void wisp__policy_set(wisp__policy *policy, const wisp_budget *budget) {
     if (!(b->burst > 0)) b->burst = 0.5;
     if (!(b->errors > 0 || b->errors < 0)) b->errors = 16;
     if (!(b->joins > 0 || b->joins < 0)) b->joins = WISP__JOIN_RATE;
+    if (!(b->sealed_joins > 0 || b->sealed_joins < 0)) b->sealed_joins = WISP__SEAL_RATE;
     b->error_burst = wisp__default_int(b->error_burst, 1024);
     b->join_burst = wisp__default_int(b->join_burst, 64);
     policy->out.level = wisp__max(policy->out.level, -b->total_out * b->burst);
@@ -23112,6 +23129,13 @@ static bool wisp__policy_knock(wisp__policy *policy, uint64_t host, double now) 
     const wisp_budget *b = &policy->budget;
     wisp__tally_shrink(&policy->knocks, b->joins < 0 ? WISP__JOIN_RATE : b->joins, now);
     return wisp__tally_take(policy, &policy->knocks, host, b->join_burst) || b->joins < 0;
+}
+
+/* May a sealed join be opened? */
+static bool wisp__policy_unseal(wisp__policy *policy, double now) {
+    double rate = policy->budget.sealed_joins;
+    return rate < 0 || wisp__bucket_take(&policy->seals, rate,
+                                         wisp__max(rate * policy->budget.burst, 1), NULL, now);
 }
 
 /* How many of a host's attempts to join are not forgiven yet. */
@@ -37271,8 +37295,7 @@ static void wisp__joined(wisp *w, wisp__session *s) {
     if (w->objects.orphans) wisp__objects_orphaned(w);
     s->peer.state = WISP__JOINED;
     s->peer.reported = true;
-    if (s->peer.keys)
-        wisp__wipe(s->peer.keys->cipher, &s->peer.keys->join, sizeof s->peer.keys->join);
+    wisp__keys_settle(&w->base, s->peer.keys);
     w->joins_done += s->peer.asked;
     s->peer.started = s->peer.received_at = s->peer.sent_at = w->base.time;
     s->unannounced = WISP__RESERVED;
@@ -37764,7 +37787,7 @@ static void wisp__sealed_send(wisp *w, const wisp_addr *addr, uint64_t nonce,
 static void wisp__send_accept(wisp *w, wisp__peer *peer) {
     wisp__writer to;
     if (peer->keys) {
-        wisp__sealed_send(w, &peer->addr, peer->client_nonce, &peer->keys->join);
+        wisp__sealed_send(w, &peer->addr, peer->client_nonce, peer->keys->join);
         return;
     }
     to = wisp__handshake_begin(w, WISP__ACCEPT, peer->client_nonce);
@@ -37867,6 +37890,7 @@ static void wisp__say_goodbye(wisp *w, const wisp_packet *packet) {
                                     &packet->addr, key) &&
                     wisp__reset_tag(&sealer->cipher, key, bytes + 3, bytes + 3)))
         return;
+    if (sealed) wisp__wipe(&sealer->cipher, key, sizeof key);
     wisp__post_add(w, &packet->addr, NULL, bytes, head);
     w->base.stats.goodbyes_sent++;
 }
@@ -37945,7 +37969,7 @@ static wisp__writer wisp__answer_begin(wisp__sealed_join *join) {
 
 static bool wisp__sealed_accept(wisp *w, wisp__peer *peer) {
     wisp__keys *k = peer->keys;
-    wisp__sealed_join *join = &k->join;
+    wisp__sealed_join *join = k->join;
     wisp__writer to = wisp__answer_begin(join);
     uint16_t connection = wisp__connection_of(peer);
     wisp__put(&to, 0, 16);
@@ -37980,8 +38004,9 @@ static bool wisp__keep_keys(wisp *w, wisp__peer *peer, const wisp__sealed_join *
     peer->keys = (wisp__keys *)wisp__alloc(&w->base, sizeof *peer->keys);
     if (!peer->keys) return false;
     peer->keys->cipher = &w->sealer->cipher;
-    if (join) peer->keys->join = *join;
-    return true;
+    peer->keys->join = (wisp__sealed_join *)wisp__alloc(&w->base, sizeof *join);
+    if (join && peer->keys->join) *peer->keys->join = *join;
+    return peer->keys->join != NULL;
 }
 
 /* Makes the message that the responses of a join have in place of the ticket. */
@@ -37993,10 +38018,10 @@ static wisp_result wisp__sealed_ask(wisp *w, wisp__peer *peer, const void *serve
     if (!wisp__keep_keys(w, peer, NULL)) return WISP_E_MEMORY;
     to = wisp__writer_on(message + WISP_KEY_BYTES, content);
     wisp__put_response(w, peer, ticket, &to);
-    if (!wisp__noise_begin(&peer->keys->join.noise, peer->keys->cipher, server_key,
+    if (!wisp__noise_begin(&peer->keys->join->noise, peer->keys->cipher, server_key,
                            wisp__text(head.bytes, WISP__HANDSHAKE_HEAD))) return WISP_E_ARGUMENT;
-    wisp__noise_taped(w, &peer->keys->join.noise, message);
-    return wisp__noise_write(&peer->keys->join.noise, message, content)
+    wisp__noise_taped(w, &peer->keys->join->noise, message);
+    return wisp__noise_write(&peer->keys->join->noise, message, content)
                ? WISP_OK : WISP_E_ARGUMENT;
 }
 
@@ -38004,7 +38029,7 @@ static void wisp__on_sealed_answer(wisp *w, wisp__peer *peer, wisp__reader *from
     wisp__place message = wisp__rest_of(from);
     wisp__keys *k = peer->keys;
     wisp__reader content;
-    wisp__noise n = k->join.noise;         /* a forged answer leaves it as it is */
+    wisp__noise n = k->join->noise;        /* a forged answer leaves it as it is */
     if (!wisp__noise_read(&n, n.own, message, w->sealer->opened)) {
         w->base.stats.seals_broken++;
         wisp__wipe(k->cipher, &n, sizeof n);
@@ -38226,7 +38251,11 @@ static void wisp__try_join(wisp *w, const wisp_addr *addr, const wisp__response 
         return;
     }
     wisp__refuse_join(w, addr, r, verdict, w->joining.text);
-    if (ours) return;
+    if (ours) {                               /* it goes on as it was, without a seal */
+        wisp__keys_free(&w->base, ours->keys);
+        ours->keys = NULL;
+        return;
+    }
     wisp__give_place(w, &s->peer);
     wisp__remove_session(w, s);
 }
@@ -38298,6 +38327,10 @@ static void wisp__on_response(wisp *w, const wisp_packet *packet, uint64_t nonce
     if (sealed ? !sealer || !sealer->serves : sealer && sealer->required) {
         w->base.stats.plain_refused += !sealed;
         wisp__deny(w, addr, nonce, WISP_E_SEALED, NULL, r.size);
+        return;
+    }
+    if (sealed && !wisp__policy_unseal(&w->policy, w->base.time)) {
+        w->base.stats.joins_flooded++;
         return;
     }
     if (!sealed || wisp__sealed_open(w, from, &r)) {
@@ -38478,7 +38511,7 @@ wisp_result wisp_admit_with(wisp *w, const wisp_addr *from, wisp_result verdict,
             wisp__response r;
             r.nonce = peer->client_nonce;
             r.size = WISP__HANDSHAKE_LEAST;
-            r.join = peer->keys ? &peer->keys->join : NULL;
+            r.join = peer->keys ? peer->keys->join : NULL;
             wisp__deny_join(w, from, &r, verdict, text);
             wisp__end(w, (wisp__session *)peer, verdict, "denied", false);
         }
@@ -43107,6 +43140,7 @@ static const wisp_field wisp__peer_profile_fields[] = {
     WISP__UINT(peer_profile, queued_bytes), WISP__NUMBER(peer_profile, queued_seconds),
     WISP__DROP_FIELD(peer_profile), WISP__NUMBER(peer_profile, rtt_min),
     WISP__NUMBER(peer_profile, delivery_rate), WISP__UINT(peer_profile, mtu),
+    WISP_FIELD(wisp_peer_profile, sealed, WISP_T_BOOL),
 };
 static const wisp_schema wisp__peer_profile_schema =
     WISP_SCHEMA(wisp_peer_profile, 2, wisp__peer_profile_fields);
@@ -43365,6 +43399,7 @@ static void wisp__profile_peer(const wisp *w, const wisp__session *s, wisp_peer_
     out->rtt_min = flow->has_rtt ? (float)flow->rtt_min : 0;
     out->delivery_rate = (float)flow->delivery_rate;
     out->mtu = (uint32_t)flow->mtu.size;
+    out->sealed = s->peer.keys != NULL;
     out->loss = (float)meter->loss;
     out->congestion_window = (uint32_t)flow->window;
     out->in_flight = (uint32_t)flow->in_flight;
@@ -43864,10 +43899,11 @@ static void wisp__figure_saved(char *out, uint64_t before, uint64_t after) {
     else wisp__figure_share(out, 1 - (double)after / (double)before);
 }
 
-/* Numbers of 64 and 32 bits, three of floats, a wisp_traffic, and drops. */
+/* Numbers of 64 and 32 bits, three of floats, a wisp_traffic, drops, and "yes" of a bool. */
 typedef enum wisp__figure_kind {
     WISP__FIGURE_COUNT, WISP__FIGURE_COUNT32, WISP__FIGURE_RATE, WISP__FIGURE_TIME,
     WISP__FIGURE_SHARE, WISP__FIGURE_USE, WISP__FIGURE_SAVED, WISP__FIGURE_DROPS,
+    WISP__FIGURE_FLAG,
     WISP__FIGURE_SIZE                     /* in full, up to 99999 */
 } wisp__figure_kind;
 
@@ -43900,6 +43936,7 @@ static double wisp__figure_of(const wisp__sheet_column *column, const void *of, 
             raw += ((const wisp_traffic *)at)->bytes_raw;
             count += ((const wisp_traffic *)at)->bytes;
             break;
+        case WISP__FIGURE_FLAG: count += *(const bool *)at; break;
         case WISP__FIGURE_DROPS:
             for (int i = 0; i < WISP_DROPS; i++) count += ((const uint32_t *)at)[i];
             break;
@@ -43908,6 +43945,7 @@ static double wisp__figure_of(const wisp__sheet_column *column, const void *of, 
     }
     if (column->kind == WISP__FIGURE_SIZE && count && count < 100000)
         snprintf(out, WISP__FIGURE, "%d", (int)count);
+    else if (column->kind == WISP__FIGURE_FLAG) memcpy(out, count ? "yes" : "-", count ? 4 : 2);
     else if (column->kind == WISP__FIGURE_SAVED) wisp__figure_saved(out, raw, count);
     else if (column->kind != WISP__FIGURE_USE)
         wisp__figure_show(out, column->kind, value + (double)count, column->unit);
@@ -44257,16 +44295,17 @@ static const wisp__sheet_column wisp__object_columns[] = {
 
 static const wisp__sheet_column wisp__peer_columns[] = {
     WISP__P("rtt", 7, 0, RTT, TIME, rtt), WISP__P("least", 7, 1, RTT, TIME, rtt_min),
-    WISP__P("jitter", 7, 10, TEXT, TIME, jitter), WISP__P("loss", 6, 2, LOSS, SHARE, loss),
+    WISP__P("jitter", 7, 11, TEXT, TIME, jitter), WISP__P("loss", 6, 2, LOSS, SHARE, loss),
     WISP__P("out/s", 6, 3, SENT, RATE, out.bytes_per_second),
     WISP__P("in/s", 6, 4, GOT, RATE, in.bytes_per_second),
     WISP__P("deliv/s", 8, 5, SENT, RATE, delivery_rate),
     WISP__P("window", 7, 6, TEXT, COUNT32, congestion_window),
-    WISP__P("mtu", 6, 7, TEXT, SIZE, mtu), WISP__P("flight", 7, 12, TEXT, COUNT32, in_flight),
-    WISP__P("queue", 6, 9, TEXT, COUNT32, queued_bytes),
-    WISP__P("oldest", 7, 13, TEXT, TIME, queued_seconds),
-    WISP__P("p99", 7, 14, TEXT, TIME, latency.p99), WISP__P("drops", 6, 11, LOSS, DROPS, drops),
-    WISP__P("budget", 8, 8, TITLE, USE, budget_use)
+    WISP__P("mtu", 6, 7, TEXT, SIZE, mtu), WISP__P("seal", 5, 8, RTT, FLAG, sealed),
+    WISP__P("flight", 7, 13, TEXT, COUNT32, in_flight),
+    WISP__P("queue", 6, 10, TEXT, COUNT32, queued_bytes),
+    WISP__P("oldest", 7, 14, TEXT, TIME, queued_seconds),
+    WISP__P("p99", 7, 15, TEXT, TIME, latency.p99), WISP__P("drops", 6, 12, LOSS, DROPS, drops),
+    WISP__P("budget", 8, 9, TITLE, USE, budget_use)
 };
 
 static const wisp__sheet_column wisp__busy_columns[] = {

@@ -21,6 +21,7 @@ static inline bool wisp_sodium_agree(void *user, uint8_t *shared, const uint8_t 
 
 static inline bool wisp_sodium_hash(void *user, const wisp_box *box) {
     crypto_generichash_blake2b_state state;
+    bool done;
     const unsigned char *beside = (const unsigned char *)box->beside;
     const unsigned char *from = (const unsigned char *)box->from;
     (void)user;
@@ -28,8 +29,10 @@ static inline bool wisp_sodium_hash(void *user, const wisp_box *box) {
     if (box->beside_bytes)
         crypto_generichash_blake2b_update(&state, beside, (unsigned)box->beside_bytes);
     if (box->bytes) crypto_generichash_blake2b_update(&state, from, (unsigned)box->bytes);
-    return crypto_generichash_blake2b_final(&state, (unsigned char *)box->to,
+    done = crypto_generichash_blake2b_final(&state, (unsigned char *)box->to,
                                             WISP_HASH_BYTES) == 0;
+    sodium_memzero(&state, sizeof state);       /* a key may have been in it */
+    return done;
 }
 
 /* HMAC (RFC 2104) over BLAKE2b, whose blocks are twice as long as the key. */

@@ -11,7 +11,11 @@
 
 /* --- what a sealed session is --- */
 
-typedef struct noise_spy { spy s; const char *secret; int told; int sizes[4096], count; } noise_spy;
+typedef struct noise_spy {
+    spy s;
+    const char *secret;
+    int told, sizes[4096], count, memory;
+} noise_spy;
 
 static bool noise_holds(const wisp_packet *packet, const char *text) {
     int length = (int)strlen(text);
@@ -40,6 +44,8 @@ static void noise_watch(sealed_pair *p, noise_spy *s, const char *secret) {
 TEST(nobody_can_read_a_sealed_session) {
     sealed_pair p;
     noise_spy s;
+    wisp_profiler hooks;
+    wisp_peer_profile profile;
     char json[4096];
     wisp_value secret = wisp_string("the-secret-of-this-test");
     sealed_open(&p);
@@ -58,16 +64,22 @@ TEST(nobody_can_read_a_sealed_session) {
     CHECK_EQ_INT(world_total(p.c.t.server).joins_sealed, 1);
     CHECK(wisp_peer_json(p.c.t.server, p.c.t.to_client, json, sizeof json) > 0);
     CHECK(strstr(json, "\"sealed\":true") != NULL);
+    memset(&hooks, 0, sizeof hooks);
+    CHECK_EQ_INT(wisp_use_profiler(p.c.t.server, &hooks), WISP_OK);
+    CHECK_EQ_INT(wisp_profile_peer(p.c.t.server, p.c.t.to_client, &profile), WISP_OK);
+    CHECK(profile.sealed);
     CHECK(sealed_talks(&p, 7));
     sealed_close(&p);
 }
 
-/* The same session, plain and sealed, has the same packets, of which each is 8 bytes longer. */
+/* The same session, plain and sealed, has the same packets, of which each is 8 bytes longer. In
+   memory it keeps its keys, and nothing of the handshake. */
 TEST(a_seal_is_8_bytes_longer_than_a_tag_and_nothing_else_is) {
     static noise_spy s[2];
     for (int sealed = 0; sealed < 2; sealed++) {
         sealed_pair p;
         wisp_addr addr;
+        wisp_peer_stats stats;
         sealed_open(&p);
         noise_watch(&p, &s[sealed], NULL);
         sealed_ends(&p);
@@ -77,11 +89,14 @@ TEST(a_seal_is_8_bytes_longer_than_a_tag_and_nothing_else_is) {
         world_run(&p.c.t.w, 0.5);
         CHECK(sealed_joined(&p) && p.sealed == (sealed == 1));
         CHECK_EQ_INT(wisp_is_sealed(p.c.t.client, p.c.t.to_server), sealed);
+        wisp_stats_peer(p.c.t.server, p.c.t.to_client, &stats);
+        s[sealed].memory = stats.memory;
         CHECK(sealed_talks(&p, 7));
         sealed_close(&p);
     }
     CHECK(s[0].count > 5 && s[0].count == s[1].count);
     for (int i = 0; i < s[0].count; i++) CHECK_EQ_INT(s[1].sizes[i], s[0].sizes[i] + 8);
+    CHECK(s[1].memory > s[0].memory && s[1].memory <= s[0].memory + 256);
 }
 
 TEST(a_reliable_link_can_be_sealed) {
@@ -502,6 +517,49 @@ TEST(someone_in_between_gets_nothing_in_and_breaks_nothing) {
     CHECK(broken > 500 && again > 300);
 }
 
+/* Each from an address that proves itself: only so many cost an agreement, and nobody is let in in
+   the place of an honest one, which comes in when it is calm. */
+TEST(a_flood_of_sealed_joins_costs_no_more_than_its_budget) {
+    sealed_pair p;
+    wisp_budget budget;
+    uint64_t seed = 1;
+    int agreements;
+    sealed_open(&p);
+    sealed_ends(&p);
+    memset(&budget, 0, sizeof budget);
+    budget.sealed_joins = 20;
+    CHECK_EQ_INT(wisp_use_budget(p.c.t.server, &budget), WISP_OK);
+    world_step(&p.c.t.w);
+    agreements = p.there.agreements;
+    for (int i = 0; i < 1000; i++) {
+        uint8_t bytes[160];
+        wisp_addr from = wisp_loopback_addr(10 + i);
+        uint64_t nonce = test_random(&seed), bucket = wisp__bucket_now(p.c.t.server);
+        wisp__writer to = wisp__writer_on(bytes, sizeof bytes);
+        wisp_packet packet;
+        wisp__put(&to, WISP__SEALED_RESPONSE | (uint64_t)WISP__MAGIC << 8, 40);
+        wisp__put(&to, WISP_WIRE_VERSION, 8);
+        wisp__put(&to, nonce, 64);
+        wisp__put(&to, bucket & 255, 8);
+        wisp__put(&to, wisp__cookie(p.c.t.server, &from, nonce, bucket), 64);
+        while (to.at < 150 * 8) wisp__put(&to, test_random(&seed) & 0xff, 8);
+        noise_mend(bytes, 154);
+        memset(&packet, 0, sizeof packet);
+        packet.addr = from;
+        packet.data = bytes;
+        packet.size = 154;
+        wisp__on_datagram(p.c.t.server, &packet);
+    }
+    CHECK_EQ_INT(p.there.agreements - agreements, 10);          /* half a second's */
+    CHECK_EQ_INT(world_total(p.c.t.server).seals_broken, 10);
+    CHECK_EQ_INT(world_total(p.c.t.server).joins_flooded, 990);
+    CHECK_EQ_INT(slots(p.c.t.server), 0);
+    sealed_ask(&p, "ticket");
+    world_run(&p.c.t.w, 2);
+    CHECK(sealed_joined(&p));
+    sealed_close(&p);
+}
+
 /* --- keys that change --- */
 
 /* Numbers as they are after a long time, at both ends. */
@@ -658,9 +716,10 @@ TEST(keys_are_wiped_when_their_session_or_endpoint_ends) {
 /* Each allocation fails once: no crash, nothing leaks, and the join ends one way or the other. */
 TEST(a_sealed_join_without_memory_fails_cleanly) {
     int joined = 0;
-    for (int fail = 0; fail < 40; fail++) {
+    for (int fail = 0; fail < 80; fail++) {
         sealed_pair p;
         low_memory low;
+        wisp_addr client = wisp_loopback_addr(1);
         wisp_addr addr;
         sealed_open(&p);
         p.c.t.w.desc.join_timeout = 2;
@@ -672,7 +731,8 @@ TEST(a_sealed_join_without_memory_fails_cleanly) {
         p.c.t.w.desc.memory.user = &low;
         sealed_ends(&p);
         addr = world_addr(&p.c.t.w, p.c.t.server);
-        low.fail_after = fail;
+        if (fail & 1) wisp_join(p.c.t.server, &client, NULL, 0);    /* which the other crosses */
+        low.fail_after = fail / 2;
         p.c.t.to_server = wisp_join_sealed(p.c.t.client, &addr, p.key, "ticket", 6);
         if (!p.c.t.to_server.id) CHECK_EQ_INT(wisp_why(p.c.t.client), WISP_E_MEMORY);
         world_run(&p.c.t.w, 0.2);
@@ -682,7 +742,7 @@ TEST(a_sealed_join_without_memory_fails_cleanly) {
         sealed_close(&p);
         CHECK_EQ_INT(low.held, 0);
     }
-    CHECK(joined > 10);
+    CHECK(joined > 20);
 }
 
 /* --- what sessions can do goes on --- */
@@ -820,6 +880,7 @@ static const test_case tests[] = {
     CASE(an_answer_without_a_seal_is_not_believed),
     CASE(nobody_joins_in_the_place_of_a_session_that_lives),
     CASE(someone_in_between_gets_nothing_in_and_breaks_nothing),
+    CASE(a_flood_of_sealed_joins_costs_no_more_than_its_budget),
     CASE(no_key_seals_two_packets_of_one_number),
     CASE(keys_change_with_time_and_packets_of_the_key_before_are_still_read),
     CASE(keys_are_wiped_when_their_session_or_endpoint_ends),

@@ -351,7 +351,10 @@ TEST(the_page_of_peers_is_a_table) {
     CHECK(in_line(e, "10.0.0.1:7777", "125k") && in_line(e, "10.0.0.1:7777", "1472"));
     CHECK(in_line(e, "#8", "-"));
     canvas.width = 1280;
+    the_snapshot.peers[0].sealed = true;
     e = easel_draw(&the_snapshot, &canvas);
+    CHECK(in_line(e, "peer", "seal") && in_line(e, "10.0.0.1:7777", "yes"));
+    CHECK(!in_line(e, "#8", "yes"));
     CHECK(in_line(e, "peer", "budget") && in_line(e, "10.0.0.1:7777", "340 us"));
     CHECK(in_line(e, "10.0.0.1:7777", "321") && in_line(e, "10.0.0.1:7777", "84 %"));
 }

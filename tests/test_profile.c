@@ -938,6 +938,7 @@ static void snapshot_fill(wisp_snapshot *s) {
         LONG_TIMING(p->latency);
         p->rtt = p->jitter = p->loss = p->budget_use = p->queued_seconds = longest;
         p->rtt_min = p->delivery_rate = longest;
+        p->sealed = false;
     }
     for (int i = 0; i < WISP_SNAPSHOT_ERRORS; i++) {
         wisp_error_note *e = &s->errors_last[i];
