@@ -22554,8 +22554,10 @@ static bool wisp__tape_is(const wisp__tape_entry *e, int kind) {
 static wisp__tape_entry wisp__tape_next(wisp *w) {
     wisp__play *p = w->tape->play;
     wisp__tape_entry e = wisp__tape_entry_at(p->block + p->at, p->block + p->end);
-    while (!e.size && !p->over && (p->more)(w))
+    while (wisp__tape_is(&e, WISP__TAPE_OUT) || (!e.size && !p->over && (p->more)(w))) {
+        p->at += e.size;
         e = wisp__tape_entry_at(p->block + p->at, p->block + p->end);
+    }
     return e;
 }
 
