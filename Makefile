@@ -13,7 +13,7 @@
 #   cover      which lines of wisp.h the tests run, room by room
 #   bench      the figures, beside other libraries' in the same run
 #   gauntlet   bad networks: wisp with both congestion controllers, and ENet (two minutes)
-#   tools      builds wisp_top, wisp_relay, wisp_load, wisp_key (with libsodium), wisp_train, and
+#   tools      builds wisp_top, wisp_relay, wisp_load, wisp_tape, wisp_key, wisp_train, and
 #              trains a dictionary; needs zstd
 #   renew      takes wisp.h as the header of before, in tests/data; only in a commit that means to
 #              change behaviour
@@ -169,10 +169,17 @@ asan: $(LOGS_ASAN)
 	@tools/summary $^
 
 # One after the other.
-LOGS_TOOLS := build/load/smoke.log
+LOGS_TOOLS := build/load/smoke.log build/tape/smoke.log
 
 test-tools: $(LOGS_TOOLS)
 	@tools/summary $^
+
+# A tape of two hours, and what wisp_tape makes of that of 22_tape; tshark reads a capture, if it is
+# there.
+build/tape/smoke.log: build/wisp_tape build/22_tape tests/test_tape.c tools/smoke_tape $(HEADERS)
+	@mkdir -p $(@D)
+	@tools/step $@ "$(CC) -std=c99 -O2 tests/test_tape.c -o $(@D)/test_tape -lm && \
+	    cp build/wisp_tape build/22_tape $(@D)" "tools/smoke_tape $(@D)"
 
 build/load/smoke.log: build/wisp_load build/02_chat tools/smoke_load $(wildcard tools/load/*.txt)
 	@mkdir -p $(@D)
@@ -400,7 +407,8 @@ build/gauntlet: tools/gauntlet.c $(HEADERS) | build/missing
 # --- tools ---------------------------------------------------------------------------------------
 
 # They need a C compiler, and wisp_train zstd, which is the one thing that this installs.
-tools: build/wisp_top build/wisp_relay build/wisp_load build/wisp_key build/wisp_train
+tools: build/wisp_top build/wisp_relay build/wisp_load build/wisp_tape build/wisp_key \
+        build/wisp_train
 	@tools/smoke build/wisp_train
 
 build/wisp_train: tools/wisp_train.c $(HEADERS) | build/zstd
@@ -413,7 +421,7 @@ build/zstd: tools/install | build
 build/tools/%/wisp_train.log: tools/wisp_train.c tools/smoke $(HEADERS) | build/missing
 	@tools/step $@ "$(CC_$(KIND)) -std=c99 -I. $< -o $(EXE) -lzstd -lm" "tools/smoke $(EXE)"
 
-build/wisp_load: tools/wisp_load.c $(HEADERS) | build
+build/wisp_load build/wisp_tape: build/%: tools/%.c $(HEADERS) | build
 	$(CC) -std=c99 -O2 -I. $< -o $@ -lm
 
 build/wisp_top build/wisp_relay: build/%: tools/%.c $(HEADERS) | build

@@ -22553,12 +22553,12 @@ static bool wisp__tape_is(const wisp__tape_entry *e, int kind) {
 /* The next entry of a tape that is played. */
 static wisp__tape_entry wisp__tape_next(wisp *w) {
     wisp__play *p = w->tape->play;
-    wisp__tape_entry e = wisp__tape_entry_at(p->block + p->at, p->block + p->end);
-    while (wisp__tape_is(&e, WISP__TAPE_OUT) || (!e.size && !p->over && (p->more)(w))) {
-        p->at += e.size;
-        e = wisp__tape_entry_at(p->block + p->at, p->block + p->end);
+    for (;;) {
+        wisp__tape_entry e = { 0, 0, NULL, { NULL, NULL, false } };
+        if (p->at < p->end) e = wisp__tape_entry_at(p->block + p->at, p->block + p->end);
+        if (wisp__tape_is(&e, WISP__TAPE_OUT)) p->at += e.size;
+        else if (e.size || p->over || !(p->more)(w)) return e;
     }
-    return e;
 }
 
 /* A copy of bytes of the tape, where any type may be. */
@@ -22658,7 +22658,8 @@ static const char *wisp__tape_parse(wisp *w, wisp__tape_entry e, wisp__tape_item
             i->real = wisp__bits_double(wisp__load64(at));
         if (strchr("sbar", *letter)) wisp__tape_get_blob(w, &e.body, i);
         if (strchr("sr", *letter) && i->at && ((const char *)i->at)[i->count - 1]) return NULL;
-        if (*letter != 'r' || i->number < 1 || i->number > w->registry.count) continue;
+        if (*letter != 'r' || !i->number) continue;
+        if (i->number < 0 || i->number > w->registry.count) return NULL;
         remote = w->registry.remotes[i->number - 1];
         i->at = remote->name;
         i->count = 0;

@@ -5,7 +5,7 @@
    handler that looks closer, and says when it happened and why.
 
    Build    cc -std=c99 -I. examples/22_tape.c -o build/22_tape -lm
-   Run      build/22_tape [RUNS]                                                        */
+   Run      build/22_tape [RUNS [FILE]]     FILE gets the tape, for tools/wisp_tape     */
 #define WISP_IMPLEMENTATION
 #include "wisp.h"
 
@@ -82,7 +82,7 @@ static int run(tape *t, unsigned seed) {
     wisp_simulator net = { 0 };
     wisp_addr address = wisp_loopback_addr(0);
     wisp_desc desc = desc_of(wisp_loopback(&pipe, 0), 20);
-    wisp_writer writer = { write_tape, t, WISP_COMPRESSION_NONE, false };
+    wisp_writer writer = { write_tape, t, WISP_COMPRESSION_NONE, true };
     market m = { 25, 0, 0, false };
     wisp *server = wisp_create(&desc, NULL), *player;
     unsigned dice = seed;
@@ -134,5 +134,10 @@ int main(int argc, char **argv) {
     int runs = argc > 1 ? atoi(argv[1]) : 1000, i = 0, gold = 0;
     while (i < runs && gold >= 0) gold = run(&t, (unsigned)++i);
     printf("%d runs%s\n", i, gold < 0 ? ": the last one went wrong" : "");
+    if (argc > 2) {
+        FILE *file = fopen(argv[2], "wb");
+        if (!file || fwrite(t.bytes, 1, (size_t)t.size, file) != (size_t)t.size) return 1;
+        fclose(file);
+    }
     return gold < 0 ? play(&t) : 0;
 }

@@ -288,8 +288,13 @@ static inline bool tape_argument(tape_reader *r, char letter, wisp__from *from, 
     }
     if (r->at && letter != 'v') tape_say(r, ",");
     if (letter == 'v') {
-        if (r->at) tape_say(r, ",");
-        return tape_values(r, from, *name);
+        int before = r->at;
+        bool good;
+        if (before) tape_say(r, ",");
+        good = tape_values(r, from, *name);
+        if (r->at == before + 1) r->at = before;           /* there are none */
+        r->args[r->at] = 0;
+        return good;
     }
     if (letter == 'u') tape_say_whole(r, (long long)number);
     else if (letter == 'i') tape_say_whole(r, wisp__tape_get_sign(from));

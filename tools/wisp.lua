@@ -27,7 +27,9 @@ function wisp.dissector(buffer, pinfo, tree)
         pinfo.cols.info = "handshake " .. flags
         return size
     end
-    for _, bit in ipairs({ f.session, f.sealed, f.packed, f.acks }) do sub:add(bit, buffer(0, 1)) end
+    for _, bit in ipairs({ f.session, f.sealed, f.packed, f.acks }) do
+        sub:add(bit, buffer(0, 1))
+    end
     local sealed = flags % 128 >= 64
     local tag = sealed and 16 or 8
     if size < tag + 5 then return size end
