@@ -45182,12 +45182,40 @@ static void wisp__play_join(wisp *w, const wisp__tape_item *i) {
     else wisp_join(w, to, i[2].at, i[2].count);
 }
 
+/* Settings and budgets without pointers, which no tape can have. */
+static void wisp__play_config(wisp *w, const char *name, const wisp_config *c) {
+    wisp_config copy;
+    memset(&copy, 0, sizeof copy);
+    if (c) copy = *c;
+    copy.encode.codec = NULL;
+    copy.encode.schema = NULL;
+    copy.encode.migrations = NULL;
+    copy.encode.migration_count = 0;
+    copy.encode.dictionary = NULL;
+    copy.encode.dictionary_bytes = 0;
+    wisp_use_config(w, c ? &copy : NULL, name);
+}
+
+static void wisp__play_budget(wisp *w, const wisp_budget *budget) {
+    wisp_budget copy;
+    memset(&copy, 0, sizeof copy);
+    if (budget) copy = *budget;
+    copy.host = NULL;
+    wisp_use_budget(w, budget ? &copy : NULL);
+}
+
 static void wisp__play_name(wisp *w, int64_t place) {
     if (place > 0 && place <= w->registry.count)
         wisp__tape_program(w, w->registry.remotes[place - 1]);
 }
 
 #ifndef WISP_NO_STATE
+static void wisp__play_step(wisp *w, const wisp__tape_item *i) {
+    const wisp__rollback *rb = w->rollback;
+    int count = !rb ? 0 : rb->local ? rb->desc.players : 1;
+    if (rb && i[0].count == count * rb->in.bytes) wisp_rollback_step(w, i[0].at);
+}
+
 static void wisp__play_spawn(wisp *w, const wisp__tape_item *i) {
     wisp_class of = { (uint32_t)i[0].number };
     const wisp__class *c = wisp__class_of(w, of);
@@ -45207,7 +45235,7 @@ static void wisp__play_edit(wisp *w, const wisp__tape_item *i) {
 #define WISP__STATE_CALLS(X) \
     X("begin:u", wisp_begin(w, peer)) X("abort:", wisp_abort(w)) \
     X("commit:u", wisp_commit(w, id ? wisp__play_nobody : NULL, NULL)) \
-    X("step:b", wisp_rollback_step(w, i[0].at)) X("rollback end:", wisp_rollback_end(w)) \
+    X("step:b", wisp__play_step(w, i)) X("rollback end:", wisp_rollback_end(w)) \
     X("spawn:uub", wisp__play_spawn(w, i)) X("edit:ruub", wisp__play_edit(w, i)) \
     X("despawn:u", wisp_despawn(w, o)) X("give:uu", wisp_give(w, o, player)) \
     X("ready:u", wisp_ready(w, o)) X("teleport:u", wisp_teleport(w, o)) \
@@ -45232,8 +45260,8 @@ static void wisp__play_edit(wisp *w, const wisp__tape_item *i) {
     X("leave:uis", wisp_leave_with(w, peer, code, WISP__TEXT_AT(2))) \
     X("drain:usd", wisp_drain(w, peer, WISP__TEXT_AT(1), i[2].real)) \
     X("admit:ais", wisp_admit_with(w, WISP__ADDR_AT(0), code, WISP__TEXT_AT(2))) \
-    X("config:sb", wisp_use_config(w, WISP__STRUCT_AT(1, wisp_config), WISP__TEXT_AT(0))) \
-    X("budget:b", wisp_use_budget(w, WISP__STRUCT_AT(0, wisp_budget))) \
+    X("config:sb", wisp__play_config(w, WISP__TEXT_AT(0), WISP__STRUCT_AT(1, wisp_config))) \
+    X("budget:b", wisp__play_budget(w, WISP__STRUCT_AT(0, wisp_budget))) \
     X("batching:u", wisp_use_batching(w, i[0].number != 0)) \
     X("named:s", wisp_remote_named(w, WISP__TEXT_AT(0))) \
     X("group:s", wisp_group_named(w, WISP__TEXT_AT(0))) \
