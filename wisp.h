@@ -40763,6 +40763,10 @@ static void wisp__read_message(wisp__reading *r, int kind, wisp__inbound *in) {
     if (f.number == WISP__PART_SET && kind == WISP__FRAME_INVOKE)
         in->remote = r->w->registry.remotes[WISP__ON_OPERATION];
     else if (in->remote) in->encoding = s->theirs[f.number].encoding;
+    if (in->remote && in->remote->of_class) {
+        wisp__break(r, "a message for a class");
+        return;
+    }
     if (kind == WISP__FRAME_INVOKE) {
         in->call = s->request_floor + (uint32_t)wisp__ahead_24(f.call, s->request_floor);
         in->floor = in->call - f.ahead;

@@ -634,6 +634,36 @@ TEST(a_value_may_be_larger_than_a_packet) {
 }
 
 /* Bits that nobody has written about properties: they end the session, or do nothing. */
+/* Watchers are told of what the server has, never of a message that has the number of a class. */
+TEST(no_message_passes_for_a_property) {
+    for (int invoke = 0; invoke < 2; invoke++) {
+        static shared t;
+        static notes n;
+        wisp_value forged = wisp_string("forged");
+        wisp__remote *remote;
+        wisp *a;
+        shared_open(&t);
+        define(t.server, "motd", WISP_AUTHORITY_SERVER, wisp_string("true"));
+        a = shared_join(&t);
+        define(a, "motd", WISP_AUTHORITY_SERVER, wisp_nil());
+        world_run(&t.w, 0.5);
+        memset(&n, 0, sizeof n);
+        wisp_watch(t.server, "motd", jot, &n);
+        CHECK_EQ_STR(taken(&n), "motd=\"true\"<null ");
+        remote = a->registry.remotes[wisp__registry_find(&a->registry, "property motd", 13)->index];
+        remote->of_class = 0;
+        if (invoke)
+            wisp_invoke_values(a, "property motd", wisp_to_peer(WISP_SERVER), NULL, &forged, 1);
+        else
+            wisp_fire_values(a, "property motd", wisp_to_peer(WISP_SERVER), &forged, 1);
+        remote->of_class = 1;
+        world_run(&t.w, 0.5);
+        CHECK_EQ_STR(taken(&n), "");
+        CHECK_EQ_INT(wisp_peers(t.server, NULL, 0), 0);
+        world_close(&t.w);
+    }
+}
+
 TEST(hostile_properties) {
     static shared t;
     uint64_t random = 9;
@@ -990,6 +1020,7 @@ static const test_case tests[] = {
     CASE(a_property_of_anyone_is_judged),
     CASE(a_judge_puts_another_struct_in_the_place),
     CASE(properties_over_a_reliable_link),
+    CASE(no_message_passes_for_a_property),
     CASE(hostile_properties),
     CASE(any_one_allocation_of_properties_may_fail)
 };
