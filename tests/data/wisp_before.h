@@ -70,6 +70,7 @@
        >>peer           the table of peers, and datagrams on their way out
        >>baseline       sent and received baselines of deltas, for each peer
        >>encoding       how the messages of a remote stand on the wire
+       >>recorder       tapes: their entries, how they are written and compared
        >>policy         rate limits, budgets, floods, errors and joins
        >>remote         names, their settings, and what each peer knows of them
        >>message_codec  the values of a message to bits and back
@@ -84,12 +85,14 @@
        >>object         classes, and the objects of them
        >>audience       what each peer knows of the objects of this end
        >>interest       which peers see which objects
+       >>journal        what was changed in a scope, to be put back
        >>edit           how objects come, change and go
        >>property       named values with an authority, and their watchers
        >>replica        the objects that a server has told of
        >>view           objects as they are, were, and are drawn
+       >>input          inputs of players by tick: sampled, sent to the server, used there
+       >>predict        ticks that run ahead of the server, and again where they erred
        >>tick           steps of equal length, numbered alike on all ends of a server
-       >>input          inputs of players by tick, as rows, and their record in packets
        >>rollback       games that all ends run from the inputs of all players
        >>packet_writer  packets filled and sent
        >>session        how sessions begin and end
@@ -101,12 +104,14 @@
        >>arrival        messages read, put in order and delivered
        >>receive        datagrams, packets and their frames
        >>flush          timers that are due, peers that are sent to
+       >>operation      transactions and optimistic calls
        >>fire           the calls that begin a message: fire, invoke, reply
        >>links          loopback and simulated networks, for tests and demos
        >>stats          the counters of peers, remotes and the endpoint
        >>profile        the profiler's snapshot, as a struct and over a remote
        >>overlay        a debug panel, drawn through two callbacks
        >>host           create, update, destroy, await
+       >>tape           begins tapes, and lives them again
 
    THE IDEAS
        endpoint   a wisp *: the whole context. A process may have many.
@@ -194,10 +199,12 @@
        WISP_PLAIN_CHUNKS     allocates each message by itself instead of reusing
                              chunks, so that memory checkers see each one
        WISP_NO_JSON, WISP_NO_MSGPACK, WISP_NO_PROTOBUF, WISP_NO_ENGINE_TYPES,
-       WISP_NO_OVERLAY, WISP_NO_STATE, WISP_NO_SEALED
+       WISP_NO_OVERLAY, WISP_NO_STATE, WISP_NO_SEALED,
+       WISP_NO_TAPE
                              leaves out that room (STATE: objects; ticks stay;
-                             SEALED: desc.cipher is WISP_E_UNSUPPORTED then):
-                             calls of its functions do not compile or link.
+                             SEALED: desc.cipher is WISP_E_UNSUPPORTED then;
+                             TAPE: wisp_record is): calls of its functions do
+                             not compile or link.
                              What a peer sends in a codec that is left out is
                              refused as if it were unknown
                              (WISP_E_UNSUPPORTED); wisp_add_codec may take the
@@ -330,6 +337,7 @@ enum {
     WISP_E_TOO_OLD        = -45, /* not sent within config.max_age */
     WISP_E_AUTHORITY      = -46, /* another end decides it */
     WISP_E_SEALED         = -47, /* a join has to be sealed, or cannot be */
+    WISP_E_DIVERGED       = -48, /* a replay does not do what its tape says */
 
     WISP_E_USER           = -1000 /* yours: this code and those below, down to
                                      -32768 */
@@ -410,11 +418,16 @@ typedef struct wisp_limits {
     int schema_bytes_all;
     int objects;            /* objects of this end, and those of its server;
                                65535, which is the most */
+    int peer_objects;       /* objects that a peer has spawned here, and owns at
+                               a time; 1024 */
     int object_bytes;       /* memory of the states of objects that are kept:
                                those of the last 128 ticks (wisp_past,
                                WISP_SMOOTH), and those that deltas of newer ones
                                may need; 64 MiB. Above it the oldest go, and new
                                ones come whole */
+    /* memory of changes that may be put back: of predicted ticks, transactions
+       and optimistic calls; 16 MiB. Above it edits fail with WISP_E_MEMORY */
+    int journal_bytes;
     /* a sealed session changes its keys after so many packets (2^20, at least
        16) or seconds (120) */
     int rekey_packets, rekey_seconds;
@@ -1001,7 +1014,8 @@ WISP_API const wisp_codec *wisp_msgpack(void);
      array                     repeated, packed where it can be; in an array or
                                a union: message { repeated .. = 1; }
      union                     message { oneof }, numbered 1.. as its options;
-                               written as the first option that fits
+                               written as the first option that holds it as
+                               it is, else as the first that fits
      any, exact                google.protobuf.Value
 
    Fields that are 0, false or empty are not written, optional ones when they
@@ -1498,6 +1512,9 @@ typedef struct wisp_budget {
        NULL: each address is a host, so one machine has as many as it has
        ports */
     uint64_t (*host)(void *user, const wisp_addr *from);
+    /* sealed joins of all hosts that are opened, each some 0.15 ms of work; the
+       others get no answer yet, and ask again; 0 = 500; < 0: no limit */
+    double sealed_joins;
 } wisp_budget;
 
 /* Replaces the budget; NULL: the default. WISP_E_ARGUMENT: a rate is not a
@@ -1700,6 +1717,19 @@ WISP_API wisp_result wisp_set_rate_limit(wisp *w, double seconds,
 WISP_API wisp_remote wisp_remote_named(wisp *w, const char *name);
 WISP_API const char *wisp_remote_name(const wisp *w, wisp_remote remote);
 
+/* A name that a peer has announced, and the encoding of its messages: what
+   wisp_config.encode is set to for sending the same, but for a dictionary. The
+   schema (NULL: none) lives as long as the session. */
+typedef struct wisp_announced {
+    wisp_remote   remote;
+    wisp_encoding encode;
+} wisp_announced;
+/* What a peer has announced: all of its names that are registered here or
+   match a pattern of wisp_connect_match, some packets after the join. Returns
+   how many there are, which may be more than `capacity`. */
+WISP_API int wisp_announced_names(const wisp *w, wisp_peer peer,
+                                  wisp_announced *out, int capacity);
+
 /* A remote by name or by handle; the macros below make it. */
 typedef struct wisp_target {
     const char *name;
@@ -1791,6 +1821,7 @@ typedef struct wisp_event {
     void             *state;      /* only `judge` may change this one */
     const void       *before;
     wisp_player       player;     /* of `judge`: who asks */
+    bool              replay;     /* of WISP_TICK: it runs again */
 } wisp_event;
 
 enum { WISP_MESSAGE_EVENT, WISP_MESSAGE_INVOKE, WISP_MESSAGE_REPLY };
@@ -2023,6 +2054,9 @@ typedef struct wisp_call_desc {
        the number of answers and of failures; result: WISP_OK or the first
        failure. Who refused has answered: on_reply gets its code */
     wisp_handler on_done;
+    /* runs here at once, with the values and `user`, as an optimistic call
+       (below); NULL: none */
+    wisp_handler predict;
 } wisp_call_desc;
 
 /* Calls a remote at one peer, or at several: then on_reply runs once for each
@@ -2036,7 +2070,15 @@ typedef struct wisp_call_desc {
    WISP_E_UNSUPPORTED, WISP_E_INVALID, WISP_E_VERSION, WISP_E_MIGRATION,
    WISP_E_SYNTAX (the call could not be read); any other becomes WISP_E_HANDLER.
    The handler at the other end runs at most once. Id 0 on failure: wisp_why,
-   and on_reply does not run. */
+   and on_reply does not run.
+       With desc.predict the call is optimistic. It goes to one peer as a
+   transaction (wisp_begin) of its own, or as a part of the one that is open.
+   What that handler edits (any object of the server) and sets (any property) is
+   seen here alone, until the server's state takes its place: with a yes when
+   the state of its tick is here, or a second later; with a no, or none in time,
+   at once, and then what wisp_undo was told of runs too. If others were made
+   since, those that wait run again over that state, in order (event->replay).
+   It cannot send (WISP_E_UNSUPPORTED): the handler at the other end does. */
 WISP_API wisp_call   wisp_invoke_target(wisp *w, wisp_target remote,
                                         wisp_to to,
                                         const wisp_call_desc *desc,
@@ -2116,7 +2158,9 @@ typedef struct wisp_class_desc {
                                    objects, in one order with messages */
     double rate;                /* sends of an object per second at most; 0 =
                                    each tick */
-    int    predict;             /* WISP_PREDICT_...; has no effect yet */
+    int    predict;             /* WISP_PREDICT_...: of which objects ticks run
+                                   ahead on an end: of none, those that it
+                                   owns, all; equal on both ends */
     int    position;            /* offset + 1 of a wisp_vec3 in the struct that
                                    places the object; 0 = none */
     int    on_leave;            /* WISP_DESPAWN (0), WISP_FREEZE: when it leaves
@@ -2133,7 +2177,8 @@ typedef struct wisp_class_desc {
     double (*interest)(wisp *w, wisp_peer peer, wisp_object object, void *user);
     /* On the server, of what an owner's edit asks for: ->state (it may change),
        ->before, ->object, ->peer and ->player. A negative code refuses, and its
-       owner gets the server's state. NULL: all that is in the schema passes. */
+       owner gets the server's state. Of a spawn: ->before is NULL and
+       ->object.id 0. NULL: all that is in the schema passes. */
     wisp_result (*judge)(wisp_event *event);
     /* Handlers on the ends that see the objects. They run when all objects of a
        packet have their new state: event->object, ->state (the struct), ->tick
@@ -2144,7 +2189,8 @@ typedef struct wisp_class_desc {
        and is sent no more. */
     wisp_result (*spawned)(wisp_event *event);
     wisp_handler changed;       /* also when the owner has changed */
-    wisp_handler despawned;     /* the server has despawned it, or has gone */
+    wisp_handler despawned;     /* the server has despawned it, or has gone;
+                                   ->result: it has refused this spawn */
     void  *user;
 } wisp_class_desc;
 
@@ -2161,15 +2207,27 @@ WISP_API wisp_class  wisp_define(wisp *w, const char *name,
    state takes over 64 KiB on the wire), WISP_E_UNSUPPORTED (no desc.tick_rate,
    or this end sees the objects of a server), WISP_E_LIMIT (limits.objects),
    WISP_E_MEMORY. A state that no packet has room for goes in parts, all of them
-   or none, so that it is late where many packets are lost. */
+   or none, so that it is late where many packets are lost.
+   An end that has joined a server spawns for itself (owner: wisp_me), of a
+   class whose owners decide; or, as a prediction, of one with desc.predict, in
+   a tick handler that spawns the same at the server. The object is there at
+   once: to edit, view, despawn, with a pointer of yours. Its handle goes on to
+   name it when the server has told the number, which handlers, wisp_first and
+   wisp_next then give. `spawned` runs when the server has taken it. Refused, or
+   predicted in vain: `despawned` with a result, and the former also as an error
+   event. Also: WISP_E_AUTHORITY (another owner); WISP_E_AGAIN (the server has
+   not told yet who this end is, or too many spawns wait for its answer). */
 WISP_API wisp_object wisp_spawn(wisp *w, wisp_class of, wisp_player owner,
                                 const void *state);
-/* WISP_E_STALE; WISP_E_UNSUPPORTED: it is not of this end. */
+/* WISP_E_STALE; WISP_E_UNSUPPORTED: it is not of this end, and its owner does
+   not decide. */
 WISP_API wisp_result wisp_despawn(wisp *w, wisp_object object);
 /* The struct of an object of this end, to be changed until the tick ends. Then
    its numbers become what the wire carries, and it is sent where it differs. A
-   struct outside its schema is taken back, with an error event. NULL: stale, or
-   not of this end. */
+   struct outside its schema is taken back, with an error event. Of an object
+   that this end predicts (desc.predict) the edit is a prediction: the server's
+   state replaces it where it differs. NULL: stale, not of this end, or (in a
+   tick that runs again) not predicted; no memory (wisp_why). */
 WISP_API void       *wisp_object_edit(wisp *w, wisp_object object);
 /* A pointer of yours for each object; NULL at first and when stale. */
 WISP_API void       *wisp_object_user(const wisp *w, wisp_object object);
@@ -2345,7 +2403,8 @@ WISP_API wisp_connection wisp_watch_state(wisp *w, const char *name_or_pattern,
 /* Runs a handler where and when those of a class run (wisp_class_desc), after
    them, for the objects of every class, or with a tag, whose name a pattern
    matches: event->message is WISP_OBJECT_SPAWNED, _CHANGED or _DESPAWNED,
-   ->name the name of the class. */
+   ->name the name of the class. Of a property with such a tag, which a server
+   has told, it is its name; ->state is NULL without a schema (wisp_get). */
 WISP_API wisp_connection wisp_watch_objects(wisp *w, const char *pattern,
                                             wisp_handler fn, void *user);
 WISP_API wisp_connection wisp_watch_objects_state(wisp *w, const char *pattern,
@@ -2391,6 +2450,95 @@ WISP_API wisp_result wisp_teleport(wisp *w, wisp_object object);
 #endif
 
 /* ===========================================================================
+ * MARK: >>input
+ * What players do, tick by tick: a client samples its input for each tick, and
+ * in the server's tick of that number it is there. The same tick handler runs
+ * on both ends.
+ * ======================================================================== */
+
+/* How an input is known: of this tick, or the last one before it. */
+enum { WISP_INPUT_FRESH = 1, WISP_INPUT_REPEATED };
+
+#ifndef WISP_NO_STATE
+/* On both ends: inputs are structs of this schema, at most 256 bytes, 64 on the
+   wire; zeros must be valid. The ends must agree on it: where they differ each
+   has an error event with the field, and no inputs go. WISP_E_ARGUMENT,
+   WISP_E_SCHEMA, WISP_E_INVALID (zeros), WISP_E_TOO_BIG, WISP_E_BUSY (there is
+   another schema already), WISP_E_LIMIT, WISP_E_MEMORY. */
+WISP_API wisp_result wisp_use_input(wisp *w, const wisp_schema *schema);
+/* Fills the input of this end (it is zeros before) once for each tick that is
+   due, before the handlers of the tick. It goes to the server in every packet
+   until that has it. On a server it is the input of player 0. What is outside
+   the schema is an error event, and no input. Id 0 on failure: wisp_why. */
+WISP_API wisp_connection wisp_on_input(wisp *w,
+                                       void (*sample)(wisp *w, void *input,
+                                                      void *user), void *user);
+/* The input of a player for the tick that runs, until the handler returns. *how
+   (which may be NULL): WISP_INPUT_FRESH; WISP_INPUT_REPEATED: it has not come
+   in time, and this is the last one before; 0 and NULL: there is none. A server
+   uses the first that it gets for a tick, one for each tick and player, and
+   none that comes after its tick or 64 ticks before it. */
+WISP_API const void *wisp_input_of(wisp *w, wisp_player player, int *how);
+/* The same of the object's owner. */
+WISP_API const void *wisp_input_for(wisp *w, wisp_object object, int *how);
+/* The tick that WISP_SMOOTH drew for the player at the input that runs: with
+   wisp_past a server judges by what the player saw. It lies within the quarter
+   of a second before the newest tick that the player's end is known to have.
+   Without an input, or of player 0: the tick that runs. */
+WISP_API double      wisp_seen_by(const wisp *w, wisp_player player);
+
+typedef struct wisp_input_stats {
+    uint64_t fresh, repeated;   /* ticks since the first input of the player */
+    uint64_t late, early;       /* inputs that came after their tick, or more
+                                   than 64 before it: not used */
+    double   margin, spread;    /* at a server: ticks by which they come early,
+                                   on average, and by which that differs */
+} wisp_input_stats;
+WISP_API void wisp_stats_input(const wisp *w, wisp_player player,
+                               wisp_input_stats *out);
+#endif
+
+/* ===========================================================================
+ * MARK: >>predict
+ * Acting before the answer of a server: the ticks of objects run ahead on the
+ * ends that play, with the same handlers, and are corrected by what it tells.
+ * ======================================================================== */
+
+#define WISP_UNDONE "wisp:undone"  /* tick; args[0]: the number of an effect
+                                      that wisp_first_time has let happen in
+                                      it, and that has not come when the tick
+                                      ran again */
+
+enum { WISP_PREDICT_FIELDS = 16 };
+
+/* A field that was predicted wrong. */
+typedef struct wisp_predict_field {
+    const char *of, *field;     /* the names of its class and of itself */
+    uint64_t count;             /* of objects and confirmed ticks */
+    double most;                /* by how much at most; 0: it is no number */
+} wisp_predict_field;
+
+typedef struct wisp_predict_stats {
+    int objects;                /* that are predicted now */
+    uint64_t reconciliations;   /* how often ticks ran again */
+    uint64_t ticks_again;       /* how many in all, .. */
+    int most_again;             /* .. and at once */
+    uint64_t given_up;          /* how often there were more than 64: then all
+                                   is as it was confirmed, and goes on */
+    uint64_t undone;            /* effects: see WISP_UNDONE */
+    int field_count;            /* the first that were wrong */
+    wisp_predict_field fields[WISP_PREDICT_FIELDS];
+} wisp_predict_stats;
+
+#ifndef WISP_NO_STATE
+/* For a sound, a spark or a message of a tick that may run again: true once for
+   each tick and number (of yours), however often the tick runs. false when it
+   comes again. */
+WISP_API bool wisp_first_time(wisp *w, uint32_t effect);
+WISP_API void wisp_stats_predict(const wisp *w, wisp_predict_stats *out);
+#endif
+
+/* ===========================================================================
  * MARK: >>tick
  * Steps of equal length, for what moves: a handler runs once for each, and both
  * ends number them alike.
@@ -2400,7 +2548,11 @@ WISP_API wisp_result wisp_teleport(wisp *w, wisp_object object);
 
 /* Connects a handler that runs for every tick, inside wisp_update, oldest tick
    first, after the messages that have come. event->tick is its number,
-   event->step the seconds from one tick to the next. The rate is
+   event->step the seconds from one tick to the next. On an end that predicts
+   objects a tick may run again, for these alone (event->replay), with the
+   server's state: what it does beside editing objects is to be asked of
+   wisp_first_time, and an object without that prediction cannot be edited then.
+   The rate is
    desc.tick_rate; an endpoint that has joined another with ticks
    (WISP_SERVER), and has no objects of its own, takes over its rate and its
    numbers: they jump then, and when they are more than 10 off, as after a
@@ -2413,7 +2565,8 @@ WISP_API int64_t     wisp_tick(const wisp *w);
 
 /* Ticks with fractions; equal on a server. On an end that follows a server
    `now` is so far ahead of it that what is sent now arrives in time for that
-   tick: half a round trip, the jitter and a tick. */
+   tick: half a round trip, four times the jitter and a tick; and more or less
+   as the server finds the inputs of this end too late or too early. */
 typedef struct wisp_times_of {
     double now;
     double confirmed;           /* the newest tick of which all that has changed
@@ -2553,6 +2706,54 @@ WISP_API wisp_result wisp_set_info(wisp *w, const void *info, int bytes);
 
 /* Sends queued messages, as far as congestion control and pacing permit. */
 WISP_API wisp_result wisp_flush_batches(wisp *w);
+
+/* ===========================================================================
+ * MARK: >>operation
+ * Transactions: what is sent to a peer between wisp_begin and wisp_commit is
+ * done there as a whole or not at all.
+ * ======================================================================== */
+
+#ifndef WISP_NO_STATE
+/* Begins a transaction: until its end the parts of it, counted from 0, are what
+   this end fires to `peer` alone, what it invokes there, and the properties of
+   that server that it sets; also inside of handlers, and of names that are
+   unreliable otherwise. Nothing is sent before wisp_commit, and all takes
+   limits.message_bytes at most. WISP_E_BUSY: one is open, or one of a peer
+   runs; WISP_E_STALE, WISP_E_ARGUMENT. */
+WISP_API wisp_result wisp_begin(wisp *w, wisp_peer peer);
+
+/* Sends it reliably, as one call. Over there its parts run one after another in
+   one wisp_update; each sees what those before have done, and what handlers
+   fire and invoke waits until all have passed. The first that is refused undoes
+   the others in reverse: properties, objects, and what wisp_undo was told of;
+   nobody ever sees anything of it. A part is refused by wisp_refuse and
+   wisp_fail, also in handlers of events; by a schema, a middleware, a `judge`;
+   if nothing handles it; and by a rate limit, whose tokens are taken for all
+   parts at once. wisp_defer is WISP_E_UNSUPPORTED there.
+       Each on_reply of its invokes gets its answer, in their order, or if one
+   was refused the reason (that one) or WISP_E_CANCELLED. Then on_done runs,
+   once: WISP_OK; or code, text and args[0], the index of the part that was
+   refused; or without it WISP_E_TIMEOUT (whether it holds is not known),
+   WISP_E_CLOSED, WISP_E_CANCELLED (wisp_cancel), WISP_E_NO_HANDLER (the other
+   end has WISP_NO_STATE).
+       Id 0, with wisp_why: it is over as by wisp_abort, and on_done does not
+   run. WISP_E_ARGUMENT: none is open; WISP_E_CANCELLED: it has no parts;
+   WISP_E_CLOSED: the peer has left; WISP_E_RATE: more parts than rate_burst of
+   their name; why a part was not taken, which its call has returned; and those
+   of wisp_invoke_target. */
+WISP_API wisp_call wisp_commit(wisp *w, wisp_handler on_done, void *user);
+
+/* Forgets it; its invokes end with WISP_E_CANCELLED. WISP_E_ARGUMENT: none is
+   open. */
+WISP_API wisp_result wisp_abort(wisp *w);
+
+/* Inside a handler that may be undone: how to take back what it has done
+   outside of wisp. Runs in reverse order with what is undone, or never; it does
+   nothing where nothing can be undone. WISP_E_ARGUMENT, WISP_E_MEMORY
+   (limits.journal_bytes): it will not run. */
+WISP_API wisp_result wisp_undo(wisp_event *event, void (*fn)(void *user),
+                               void *user);
+#endif
 
 /* ===========================================================================
  * MARK: >>links
@@ -2839,6 +3040,7 @@ typedef struct wisp_peer_profile {
     uint32_t     drops[WISP_DROPS];
     float        rtt_min, delivery_rate;         /* as in wisp_peer_stats */
     uint32_t     mtu;
+    bool         sealed;           /* see wisp_is_sealed */
 } wisp_peer_profile;
 
 /* One second of the endpoint. */
@@ -3049,6 +3251,8 @@ typedef struct wisp_desc {
     const void *info;           /* the answer to wisp_query of anybody; copied;
                                    NULL: none is given */
     int         info_bytes;     /* up to 512, and to link.mtu - 20 */
+    double      correction;     /* seconds in which WISP_SMOOTH halves an error
+                                   of prediction; 0 = 0.1 */
     double      tick_rate;      /* ticks per second, 0.1..1000; 0 = none, or
                                    the server's once joined (wisp_on_tick) */
     const wisp_cipher *cipher;  /* for sealed sessions; NULL: none. Copied, as
@@ -3110,6 +3314,83 @@ WISP_API void wisp_stats_peer(const wisp *w, wisp_peer peer,
 WISP_API void wisp_stats_remote(const wisp *w, const char *remote,
                                 wisp_remote_stats *out);
 WISP_API void wisp_stats_total(const wisp *w, wisp_total_stats *out);
+
+/* ===========================================================================
+ * MARK: >>tape
+ * A tape is a recording of one endpoint: all that it was given, so that it can
+ * live the same again, in a debugger and as often as you like.
+ *
+ *     wisp_record(w, &writer);            // right behind wisp_create
+ *     ...                                 // the game as ever
+ *     wisp_record(w, NULL);               // ends it, as wisp_destroy does
+ *
+ *     wisp *w = wisp_replay(&reader, &desc, &why);
+ *     ...                                 // handlers, as behind wisp_create
+ *     while (wisp_update(w, 0) == WISP_OK) {}
+ *
+ * On the tape are the datagrams that came, the times of updates, the calls that
+ * were made outside of handlers with their values, and, to compare, the
+ * handlers that ran and the calls that they made with theirs, the structs of
+ * objects, and hashes of what went out and of the state. A replay runs
+ * your handlers; it sends nothing.
+ *
+ * A TAPE IS A SECRET: it holds the keys of all sessions, and all that was said.
+ *
+ * What a program has to be made of for a replay: what its handlers and other
+ * functions do depends on what wisp gives them alone (not on clocks, rand() or
+ * files: hand such things over by calls).
+ * ======================================================================== */
+
+typedef struct wisp_writer {
+    /* Takes all `size` bytes; negative: it cannot, and the tape ends (the
+       endpoint goes on, and wisp_record(w, NULL) says so). Called at the end of
+       updates, every two seconds or 32 KiB; what was handed over can be read,
+       whatever becomes of the program later. */
+    int (*write)(void *user, const void *bytes, int size);
+    void *user;
+    wisp_compression compression;  /* of the tape, by a compressor that is
+                                      plugged in before wisp_record, and again
+                                      behind wisp_replay; 0: none */
+    bool packets;                  /* also the datagrams that go out: for a
+                                      packet capture (tools/wisp_tape) */
+} wisp_writer;
+
+typedef struct wisp_reader {
+    /* Returns how many of up to `size` bytes it gave; 0: there are no more;
+       negative: it failed, which ends the tape. */
+    int (*read)(void *user, void *out, int size);
+    void *user;
+} wisp_reader;
+
+/* Records from now on; NULL ends the tape. `to` is copied. While a tape runs
+   the times that are given to wisp_update count in steps of 2^-17 s. Errors:
+   WISP_E_BUSY (inside a handler; a tape runs already; w is a replay),
+   WISP_E_UNSUPPORTED (the compressor; joins or updates were before; left out),
+   WISP_E_MEMORY, WISP_E_LINK (the writer has failed: the tape ended there). */
+WISP_API wisp_result wisp_record(wisp *w, const wisp_writer *to);
+
+/* An endpoint that lives a tape. Of the desc it takes the memory, the cipher
+   with its keys, user and functions; all numbers, app and info are the tape's.
+   `from` is copied. Then make the calls again that gave functions, schemas,
+   codecs and compressors, in their order: those before the first wisp_update
+   here before it, later ones after as many updates. Other calls from outside
+   are made by the tape; the program may make them too, at their place.
+
+   Each wisp_update (its time counts for nothing) lives up to the end of the
+   next update of the tape. It returns what that returned, or:
+     WISP_E_DIVERGED   something is not as on the tape, for the first time. An
+                       error event, the log and wisp_why_text tell the time, the
+                       tick, the handler or call, and both values. Later
+                       updates go on, and compare no more
+     WISP_E_CLOSED     the tape has ended, or is torn or damaged there:
+                       wisp_why_text says so, with the bytes that were read
+
+   A handler that destroys the endpoint ends the replay; only wisp_destroy
+   outside of handlers frees it. NULL, and the reason in `why`: WISP_E_SYNTAX
+   (no tape), WISP_E_VERSION (of another version of wisp's tapes, or a machine
+   whose structs look different), WISP_E_MEMORY, or as wisp_create. */
+WISP_API wisp *wisp_replay(const wisp_reader *from, const wisp_desc *desc,
+                           wisp_result *why);
 
 #ifdef __cplusplus
 } /* extern "C" */
@@ -4263,6 +4544,7 @@ typedef struct wisp__noise {
     const wisp_cipher *cipher;
     uint8_t chain[WISP_HASH_BYTES], hash[WISP_HASH_BYTES], key[WISP_KEY_BYTES];
     uint8_t own[WISP_KEY_BYTES];     /* our ephemeral secret */
+    bool paired;                     /* it is there, and its public key begins the next message */
     uint8_t theirs[WISP_KEY_BYTES];  /* their public key: the server's, then ephemeral ones */
 } wisp__noise;
 
@@ -4282,7 +4564,7 @@ typedef struct wisp__sealed_join {
    key changes, so no key meets one twice. */
 typedef struct wisp__keys {
     const wisp_cipher *cipher;
-    wisp__sealed_join join;   /* wiped when the join is complete */
+    wisp__sealed_join *join;  /* NULL when the join is complete */
     uint8_t out[WISP_KEY_BYTES];
     uint8_t before[WISP_KEY_BYTES], in[WISP_KEY_BYTES], next[WISP_KEY_BYTES];
     uint8_t reset[WISP_KEY_BYTES];  /* of a GOODBYE without a session */
@@ -4346,9 +4628,12 @@ typedef struct wisp__model {
     double adopted;         /* when a rate was last adopted: older losses do not count again */
     double gap;             /* smoothed: seconds between acks while the path was full */
     double least;           /* of the round trips since least_time */
-    double least_time;      /* of the last round trip near the least; while probing: its end */
+    double least_time;      /* of the last round trip like the least; while probing: its
+                               end */
     uint8_t phase, passed, stalls;  /* a wisp__phase; slots in it; of them without growth */
     bool tried : 1;    /* the slot before had tried more */
+    bool found : 1;    /* the try before had found that the path has more */
+    bool stands : 1;   /* there was a queue during the whole slot before */
     bool probing : 1;  /* little is in flight, to see the least round trip */
     bool losing : 1;   /* packets are lost, and not for a queue */
     bool filled : 1;   /* more was sent in the slot before than came out of a queue */
@@ -4761,6 +5046,7 @@ typedef struct wisp__policy {
     wisp__base *base;
     wisp_budget budget;    /* its defaults filled in */
     wisp__bucket out, in;  /* bytes of all */
+    wisp__bucket seals;    /* sealed joins of all */
     wisp__warnings warnings;
     uint64_t key[2];             /* of the tallies */
     wisp__tally knocks, errors;  /* of hosts: attempts to join; errors */
@@ -4786,15 +5072,17 @@ typedef struct wisp__remote {
     struct wisp__remote *next_encoding;  /* entries of the same name, from the main one on */
     int newest;  /* index of the entry whose encoding is sent now */
     bool used;  /* peers may know the encoding: it must not change */
+    bool state;  /* of each key only the newest value waits */
+    uint16_t life;  /* how many names have had it before */
     wisp__encoding encoding;
     wisp__described *schema;  /* that received values must fit; or NULL */
     wisp__compress_stream compress;
     uint32_t dictionary;         /* of the settings: its id; 0: none */
     uint32_t inbound, outbound;  /* bits of the hooks that messages pass (hook) */
     double told_old;             /* until when no error says that messages were too old */
-    uint16_t life;  /* how many names have had it before */
     uint32_t state_turn;  /* a message of it waits for states (inbound) */
-    bool state;  /* of each key only the newest value waits */
+    uint32_t bundle;      /* the transaction that has so many `parts` of it (names) */
+    uint16_t parts;
     bool lent;  /* to a name that peers announced and nobody here has used */
     int of_class;  /* number of the class that it stands for, and so inherits nothing; 0: none; < 0:
                       one that is being made */
@@ -4928,6 +5216,7 @@ typedef struct wisp__session {
     bool lacks_all : 1;  /* it is to be asked for the states of all its objects */
     bool answers_all : 1;  /* it is to be told of all assets of which it was not */
     bool inputs_due : 1;  /* the next packet has the record INPUT (rollback) */
+    bool inputs_new : 1;  /* the next packet has the record INPUTS */
     unsigned input_theirs : 4;  /* the number of the game that it plays; 0: none */
     bool untold : 1;  /* the peer does not know a name, which is still to be reported */
     bool state_due : 1;  /* the next packet has the record STATE .. */
@@ -5049,7 +5338,7 @@ typedef struct wisp__connection {
     struct wisp__connection *next;
     int remote;
     bool once, dead;
-    uint8_t kind;                    /* WISP__ON_DESYNC ..; 0: of other names */
+    uint8_t kind;                    /* WISP__ON_DESYNC .. _SAMPLE; 0: of other names */
     wisp_handler fn;
     void *user;
     wisp_pattern *pattern;           /* of a connection by pattern; else NULL */
@@ -5091,10 +5380,11 @@ typedef struct wisp__events {
 } wisp__events;
 
 enum { WISP__ON_JOINED, WISP__ON_LEFT, WISP__ON_ERROR, WISP__ON_BUDGET, WISP__ON_MOVED,
-       WISP__ON_TICK, WISP__ON_ROLLBACK };
+       WISP__ON_TICK, WISP__ON_ROLLBACK, WISP__ON_OPERATION = WISP__ON_ROLLBACK };
 
-/* The events of rollback share a remote, so that they take less of each peer. */
-enum { WISP__ON_DESYNC = 1, WISP__ON_STALLED, WISP__ON_RESUMED };
+/* The events of rollback and prediction, the sampling of inputs, and transactions share a remote:
+   they take less of each peer. */
+enum { WISP__ON_DESYNC = 1, WISP__ON_STALLED, WISP__ON_RESUMED, WISP__ON_UNDONE, WISP__ON_SAMPLE };
 
 enum { WISP__TO_PEER, WISP__TO_ALL, WISP__TO_GROUP, WISP__TO_VIEWERS, WISP__TO_NEAR, WISP__TO_LIST,
        WISP__TO_EXCEPT };
@@ -5128,7 +5418,8 @@ typedef struct wisp__passage {
 } wisp__passage;
 
 /* What a message that came waits for: the record STATE after it; the states that this tells of. */
-enum { WISP__STATE_NONE, WISP__STATE_TOLD, WISP__STATE_THERE };
+/* OPERATION: its end, of what is sent inside of a transaction. */
+enum { WISP__STATE_NONE, WISP__STATE_TOLD, WISP__STATE_THERE, WISP__STATE_OPERATION };
 
 /* The lists that a held message is in: of its peer; and of all that are held or, after its release,
    released. Each is in the order of holding or release. */
@@ -5139,12 +5430,12 @@ typedef struct wisp__held {
     wisp__held_list *own;  /* of its peer, or of messages to several */
     uint64_t turn;  /* its place among the released */
     int bytes;  /* of memory, with its message and list */
+    bool ready;
     wisp__passage passage;
     wisp__message *message;  /* its values, describing themselves */
     wisp_to to;  /* inbound: its peer */
     wisp_peer *list;         /* a copy of to.list, or NULL */
     wisp_call_desc how;
-    bool ready;
 } wisp__held;
 
 typedef struct wisp__hooks {
@@ -5187,6 +5478,20 @@ typedef struct wisp__pending {          /* a call of ours */
     wisp_result first_failure;
 } wisp__pending;
 
+/* An optimistic call, the `user` of its scope. */
+typedef struct wisp__attempt {
+    wisp_handler fn;
+    void *user;
+    wisp_peer peer;
+    int remote;
+    uint32_t call;             /* handle */
+    wisp__message *message;    /* its values, describing themselves */
+    double until;              /* it holds: time when it ends at the latest; 0: no answer yet */
+    uint32_t tick;             /* .. or with the state of this tick, its low bits */
+    bool ran;
+    bool over;                 /* it is to end when scopes have run again */
+} wisp__attempt;
+
 enum { WISP__TIMER_PEER, WISP__TIMER_CALL, WISP__TIMER_QUERY };
 
 enum { WISP__REQUEST_NONE, WISP__REQUEST_RUNS, WISP__REQUEST_DONE };
@@ -5196,6 +5501,7 @@ typedef struct wisp__request {          /* a call of a peer */
     int remote;
     uint8_t state;
     bool once;             /* came reliably: it has no repeats and is in no table */
+    bool part;             /* of a transaction: its answer waits for the end of that */
     wisp__message *reply;  /* kept until the call is settled */
 } wisp__request;
 
@@ -5203,7 +5509,50 @@ typedef struct wisp__calls {
     wisp__pool pool;  /* calls of ours, and deferred ones */
     wisp__pending *done_first, *done_last;  /* ended, their handlers not yet run */
     int ours, deferred;  /* in the pool; each up to limits.calls */
+    int attempts;        /* optimistic ones that have not ended */
 } wisp__calls;
+
+/* --- operation --- */
+
+/* Kinds of parts. A part of this number sets a property. */
+enum { WISP__PART_END, WISP__PART_EVENT, WISP__PART_CALL, WISP__PART_ANNOUNCE,
+       WISP__PART_SET = 0xffff };
+enum { WISP__BUNDLE_KEPT = 4096 };     /* bytes of memory */
+
+/* An invoke of a transaction. */
+typedef struct wisp__part_call { uint32_t handle; int part; } wisp__part_call;
+
+/* The transaction that is gathered for a peer. */
+typedef struct wisp__bundle {
+    wisp__session *session;    /* NULL: none is open, or the peer has left */
+    bool open;
+    uint32_t number;           /* of transactions so far */
+    uint8_t *bytes;
+    int room, parts;
+    int64_t bits, values;      /* values: that its reader reckons with */
+    wisp__part_call *calls;
+    int call_room, call_count;
+    wisp_result failed;        /* why the first part was not taken; or WISP_OK */
+} wisp__bundle;
+
+/* An answer of a part, until the transaction holds. */
+typedef struct wisp__part_answer {
+    struct wisp__part_answer *next;
+    wisp__message *message;
+} wisp__part_answer;
+
+/* The transaction of a peer that runs here. */
+typedef struct wisp__operation {
+    struct wisp__scope *scope;
+    bool local;                /* it is none, but an optimistic call that runs here */
+    int part;                  /* its index */
+    uint32_t call;             /* id of the next invoke */
+    wisp_result result;        /* why it was refused, for this part; or WISP_OK */
+    int refused;
+    wisp__part_answer *first, **last;
+    int answers, bytes;
+    char text[256];
+} wisp__operation;
 
 /* --- frame --- */
 
@@ -5211,10 +5560,10 @@ typedef enum wisp__frame {
     WISP__FRAME_END, WISP__FRAME_SECTION, WISP__FRAME_FRAGMENT, WISP__FRAME_INVOKE,
     WISP__FRAME_REPLY, WISP__FRAME_ANNOUNCE, WISP__FRAME_BOUND, WISP__FRAME_UNKNOWN,
     WISP__FRAME_PING, WISP__FRAME_LEAVE, WISP__FRAME_RESYNC, WISP__FRAME_TICK, WISP__FRAME_OBJECT,
-    WISP__FRAME_INPUT, WISP__FRAME_ASSEMBLED, WISP__FRAME_MORE, WISP__FRAME_PATH_CHALLENGE,
+    WISP__FRAME_INPUTS, WISP__FRAME_ASSEMBLED, WISP__FRAME_MORE, WISP__FRAME_PATH_CHALLENGE,
     WISP__FRAME_PATH_RESPONSE, WISP__FRAME_FULL, WISP__FRAME_CLOCK, WISP__FRAME_READS,
     WISP__FRAME_PART, WISP__FRAME_LIMITED, WISP__FRAME_LACKS, WISP__FRAME_ASSETS,
-    WISP__FRAME_STATE, WISP__FRAME_REFUSED,
+    WISP__FRAME_STATE, WISP__FRAME_REFUSED, WISP__FRAME_INPUT,
     WISP__FRAME_ALIKE = 32, WISP__FRAME_EVENT, WISP__FRAME_REPEAT, WISP__FRAME_SIZED,
     WISP__FRAME_VALUE, WISP__FRAME_NOTHING  /* these two are never on the wire */
 } wisp__frame;
@@ -5235,6 +5584,9 @@ typedef struct wisp__message_frame {
 
 /* --- tick --- */
 
+/* All is here, whatever packets are missing. */
+enum { WISP__TICK_COMPLETE = 256 };
+
 enum { WISP__CLOCK_ASKS = 16, WISP__CLOCK_SAMPLES = 48, WISP__HEARD = 32 };
 
 /* Intervals by which a class is drawn behind; how much faster or slower than time it may go. */
@@ -5254,17 +5606,22 @@ typedef struct wisp__clock {
     double first;        /* the origin that the first answer tells */
     double origin;       /* the server's ticks at time 0, as all of them tell */
     float rtt, jitter;   /* seconds */
+    double more;         /* ticks by which this end leads further, as its inputs come too late */
+    double more_time;    /* when that was told */
     wisp_peer server;    /* that is followed or asked; or 0 */
     double smooth;       /* the server's ticks that have just come: see the room of ticks */
     double late, jitter_late;  /* ticks by which they are behind the server's; differ in it */
     double spacing;      /* ticks from one packet with a newer tick to the next */
     int64_t confirmed;   /* the newest tick of which all is here */
+    int64_t settled;     /* the same of the objects that are predicted here */
+    float correction;    /* seconds: desc.correction */
     uint16_t count;      /* of answers */
     uint16_t player;     /* that this end is at the server */
     uint8_t ask;         /* id of the last question */
     bool wanted : 1;     /* ticks are used here: servers are asked for theirs */
     bool following : 1;  /* the server has answered */
     bool smooths : 1;    /* the smooth time is known */
+    bool tickless : 1;   /* the server that is asked has answered that it has no ticks */
     uint8_t heard;       /* packets that `late` was measured with, up to WISP__HEARD */
 } wisp__clock;
 
@@ -5275,6 +5632,7 @@ typedef struct wisp__clock_frame {
     uint16_t player;
     uint32_t held;
     uint64_t ticks, rate;
+    int wants;                 /* 1/256 ticks */
 } wisp__clock_frame;
 
 /* --- object --- */
@@ -5400,15 +5758,40 @@ typedef struct wisp__owned {
     bool asks : 1;             /* the newest is still to be judged */
     bool asked : 1;            /* the struct is the newest, until the tick is committed .. */
     bool touched : 1;          /* .. but changed by `judge` or the server */
+    bool sure : 1;             /* heard, of this turn: nobody else's state may reach the owner */
 } wisp__owned;
+
+/* What was predicted of an object at the end of a tick, and of the tick before. */
+typedef struct wisp__guessed {
+    wisp__encoded *row, *before;   /* with all fields; NULL: nothing */
+    int64_t tick;
+    bool jumps;                /* it is not on the way from `before` */
+} wisp__guessed;
+
+/* What is predicted of an object, of which a server decides. */
+typedef struct wisp__ahead {
+    struct wisp__ahead *previous, *next;   /* of all */
+    struct wisp__object *object;
+    wisp__guessed now, was;    /* was: before its ticks ran again */
+    wisp__encoded *seen, *right;   /* as it was drawn when an error was found, and as it should
+                                      have been; NULL: there is no error */
+    wisp__encoded *told;       /* the last row that its handlers were told of; or NULL */
+    double erred;              /* time of that error */
+    uint32_t checked;          /* number of the check that it was last compared in */
+    int calls;                 /* changes of it in the scopes of calls */
+    bool leaps;                /* it is teleported with its next row */
+    bool leapt;                /* it was, in the ticks that run again */
+} wisp__ahead;
 
 /* An object, and behind it its struct, and then what its audiences are shown. */
 typedef struct wisp__object {
-    uint32_t id;     /* generation:16 index:16 */
+    uint32_t id;     /* generation:16 index:16; while it has none yet: alias:16 ones:16 */
     uint16_t owner;
+    uint16_t ordinal;          /* of its spawn, see `claimed` */
     wisp__class *of;
     struct wisp__object *previous, *next;  /* of its class */
-    struct wisp__object *next_edited, *next_news, *next_look;
+    struct wisp__object *next_edited, *next_news;
+    struct wisp__object *next_look;        /* told: of those that are claimed */
     wisp__presence *presence;  /* NULL: it has none */
     wisp__encoded *row;        /* the newest */
     wisp__encoded *once;       /* told: of the fields that went once; or NULL */
@@ -5418,14 +5801,21 @@ typedef struct wisp__object {
     struct wisp__note *notes;  /* what peers know of it */
     wisp__described *described;    /* told: of its rows */
     wisp__owned *owned;        /* NULL: no owner has told of it */
+    wisp__ahead *ahead;        /* told: NULL: nothing is predicted of it */
     wisp__kept_rows kept;      /* those of the last ticks */
     uint32_t since;            /* ours: the tick in which it began to move as it does; told: the
                                   newest for which its row is known to hold */
+    uint32_t noted;            /* number of the last scope that it was noted in */
+    uint32_t spawn_tick;       /* in which its owner has spawned it, if `claimed` */
+    uint16_t alias;            /* told: of the handle that this end has given it; 0: none */
+    int16_t refused;           /* told: why the server did not take its spawn */
     uint16_t description;      /* how often its owner or tags have changed, or were told again */
     uint8_t news;              /* handlers that are to run */
     uint8_t turn;              /* how often the server has overruled the owner, or changed it */
     bool from : 1;             /* it is a server's */
     bool dead : 1;
+    bool held : 1;             /* with dead: until the scope ends in which it was despawned; else
+                                  hidden, as that is a prediction */
     bool edited : 1;           /* in the list of edits */
     bool spawned : 1, ended : 1;  /* its handlers have run */
     bool hidden : 1;           /* the handler has refused it */
@@ -5441,6 +5831,9 @@ typedef struct wisp__object {
     bool predicted : 1;        /* its struct was edited here, where this end does not decide */
     bool look : 1;             /* in the list of those whose viewers are to be found */
     bool frozen : 1;           /* told: it stays as it is until the server tells more */
+    bool claimed : 1;          /* told: spawned here, and the server has not told its number. Ours:
+                                  its owner may not know yet that its spawn is this object */
+    bool asked : 1;            /* ours: its owner has spawned it, and has owned it since */
 } wisp__object;
 
 typedef struct wisp__object_place {
@@ -5461,7 +5854,7 @@ typedef struct wisp__note {
     wisp__kept_rows flight;
     uint32_t since, sent;      /* milliseconds: when it became due; when it was sent, 0: never */
     uint16_t sequence, base_sequence;  /* sequence: of the next row */
-    uint16_t index;            /* of the object */
+    uint16_t index;            /* of the object; provisional: the ordinal of its spawn */
     uint16_t session;          /* place in the pool */
     uint8_t back;              /* of the last row, see wisp__kept_row */
     bool due : 1;              /* it is on the list */
@@ -5476,6 +5869,11 @@ typedef struct wisp__note {
     float weight;
     bool open : 1;             /* and the newest row: no */
     bool rested : 1;           /* the base went with a later tick than its own */
+    bool provisional : 1;      /* the server has not told the number of the object */
+    bool foreseen : 1;         /* the peer predicts the object */
+    bool listed : 1;           /* in the list of those whose newest row it is not known to have */
+    bool cut : 1;              /* the newest row goes in parts */
+    uint16_t packet;           /* that it was last in: the low bits */
 } wisp__note;
 
 typedef struct wisp__due {
@@ -5483,7 +5881,14 @@ typedef struct wisp__due {
     wisp__note *note;
 } wisp__due;
 
-enum { WISP__REFUSALS = 64 };
+/* Spawns that wait for the server: that an owner asks for; all. */
+enum { WISP__REFUSALS = 96, WISP__SPAWNS = 64, WISP__CLAIMS = 1024 };
+
+/* The last spawns that a peer has asked for: their ordinals (0: none), and what became of them. */
+typedef struct wisp__spawns {
+    uint16_t ordinals[WISP__SPAWNS];       /* each at its remainder */
+    wisp_object objects[WISP__SPAWNS];     /* id 0: refused */
+} wisp__spawns;
 
 /* What a peer knows of the objects of this end: one that has joined it, or the server of which this
    end owns objects. */
@@ -5495,8 +5900,19 @@ typedef struct wisp__audience {
     uint16_t first_sequence;   /* of the next note */
     struct wisp__focus *focus; /* NULL: none */
     bool ended;                /* the session has, while interest was settled */
+    struct wisp__relay *relays;  /* players whose inputs it is sent (input) */
+    int relay_room, relay_count;
+    bool blind;                /* there was no memory for the list */
+    int foreseen;              /* notes of objects that the peer predicts, .. */
+    uint16_t *ahead;           /* .. and the indices of those that are open, and some more */
+    int ahead_room, ahead_count;
+    uint32_t ticked;           /* the last tick that the peer was told of */
     uint32_t refusals[WISP__REFUSALS];  /* that it is to be told of (REFUSED) */
     int refusal_count;
+    wisp__spawns *spawns;      /* NULL: it has asked for none */
+    int spawned;               /* objects that are `asked` by it */
+    uint32_t spawn_tick;       /* the last in which something was spawned that it may predict .. */
+    uint16_t spawn_ordinal;    /* .. and how much */
 } wisp__audience;
 
 /* --- interest --- */
@@ -5541,6 +5957,65 @@ typedef struct wisp__zones {
     bool changed;              /* powers have, or something was not linked for want of memory */
 } wisp__zones;
 
+/* --- journal --- */
+
+enum { WISP__SCOPE_TICK, WISP__SCOPE_CALL, WISP__SCOPE_TRANSACTION };
+enum { WISP__CHANGE_EDIT, WISP__CHANGE_SPAWN, WISP__CHANGE_DESPAWN, WISP__CHANGE_GIVE,
+       WISP__CHANGE_PROPERTY, WISP__CHANGE_CALL };
+
+/* Something that was changed in a scope. */
+typedef struct wisp__change {
+    struct wisp__change *before;
+    wisp__encoded *row;        /* of the object or property before */
+    void (*fn)(void *user);    /* of wisp_undo */
+    void *user;                /* its own; of a property the property */
+    uint32_t object;           /* id */
+    uint16_t owner;            /* before */
+    uint8_t kind;              /* WISP__CHANGE_.. */
+    bool claimed;              /* of a property, before */
+} wisp__change;
+
+typedef struct wisp__scope {
+    struct wisp__scope *older, *newer;
+    struct wisp__scope *outer;     /* open: the one that is noted in after it */
+    wisp__change *last;
+    int kind;                  /* WISP__SCOPE_.. */
+    uint32_t number;           /* objects that have it are noted */
+    int64_t tick;
+    void (*again)(wisp *w, struct wisp__scope *s);     /* runs it again after a rewind */
+    void *user;                /* of it */
+} wisp__scope;
+
+enum { WISP__EFFECTS = 4096 };
+
+/* Something that is to be heard or seen once, of a tick. */
+typedef struct wisp__effect {
+    int64_t tick;
+    uint32_t number;
+    bool again;                /* the tick that runs has asked for it too */
+} wisp__effect;
+
+/* What prediction tells of itself, and the effects of ticks that may run again. */
+typedef struct wisp__foresight {
+    wisp_predict_stats stats;
+    wisp__effect *effects;     /* by tick */
+    int effect_room, effect_count;
+} wisp__foresight;
+
+typedef struct wisp__journal {
+    wisp__scope *oldest, *newest, *open;
+    int64_t bytes;             /* of all entries */
+    int count;                 /* of scopes */
+    uint32_t number;           /* of the last scope */
+    wisp__ahead *ahead;        /* all objects of which something is predicted */
+    int64_t confirmed;         /* the tick that they were last compared for */
+    uint32_t checks;           /* how often they were */
+    bool predicts;             /* there are classes that are predicted */
+    bool stale;                /* all is to run again, whatever is confirmed */
+    bool again;                /* ticks run again */
+    wisp__foresight *foresight;    /* figures, and effects of ticks; NULL: none yet */
+} wisp__journal;
+
 typedef struct wisp__objects {
     wisp__class **classes;
     int class_room, class_count;
@@ -5555,6 +6030,12 @@ typedef struct wisp__objects {
     int past_turn;             /* index of the next object that may lose a row of the past */
     wisp__object *edited, *news, *news_last;
     wisp__object *looks;       /* whose viewers are to be found */
+    wisp__object *claims;      /* spawned here, without a number yet; the newest first */
+    wisp__object **aliases;    /* by the low bits of their aliases */
+    int alias_room, alias_count;
+    uint16_t alias, ordinal;   /* the last ones; ordinal: of spawns that owners ask for .. */
+    uint16_t spawn_ordinal;    /* .. and of predicted ones in this tick */
+    bool ticking;              /* a tick handler runs */
     wisp__presence *moved;
     wisp__tag *tags;
     int tag_room, tag_count;
@@ -5571,6 +6052,7 @@ typedef struct wisp__objects {
     uint32_t all_of;           /* low bits of the newest tick of which all states are there */
     uint32_t state_tick;       /* the last STATE: its tick, and the packets that it takes */
     uint64_t state_from, state_to;
+    uint64_t unread;           /* number of the last packet of which a state was not taken */
     wisp__property *told, *told_last;  /* whose watchers are to run */
     uint32_t updates;
     wisp__arena views;         /* values for wisp_get, until the update ends */
@@ -5673,8 +6155,9 @@ typedef struct wisp__reading {
     wisp_result code;    /* that it ends with */
     const wisp_addr *source;  /* of the packet */
     bool challenged;          /* the packet has had one challenge, which was answered */
-    bool has_tick, has_input;
+    bool has_tick, has_input, has_inputs;
     bool complete;            /* no newer state than what is here and in it */
+    bool settled;             /* the same of what is predicted here */
     int64_t tick;             /* the sender's, if it has told */
     wisp__inbound previous;   /* if there is one */
 } wisp__reading;
@@ -5686,23 +6169,71 @@ enum { WISP__RECEIVED = 32 };
 
 /* --- input --- */
 
-/* RING: ticks whose inputs are kept, KEPT: also without spectators; SENT: in a packet at most. */
-enum { WISP__PLAYERS = 8, WISP__INPUT_RING = 1024, WISP__INPUT_KEPT = 128, WISP__INPUT_SENT = 64,
-       WISP__INPUT_BYTES = 64, WISP__INPUT_STRUCT = 256 };
+/* KEPT: ticks whose inputs are kept, RING: with spectators of rollback; SENT: in a packet at most,
+   and ahead of the server's tick. BODY: bytes of a record at most. */
+enum { WISP__INPUT_RING = 1024, WISP__INPUT_KEPT = 128, WISP__INPUT_SENT = 64,
+       WISP__INPUT_BYTES = 64, WISP__INPUT_STRUCT = 256, WISP__INPUT_BODY = 1100,
+       WISP__INPUT_BEHIND = (1 << 12) - 1, WISP__RELAYS = 32, WISP__RELAYED = 256 };
 
-typedef struct wisp__inputs {
+/* The form of inputs, which are structs of one schema. */
+typedef struct wisp__input_form {
     wisp__described *described;
-    int players, bytes, room;                   /* bytes: of a struct; room: ticks kept */
-    wisp__encoded *none;                        /* the row of zeros, before the first tick */
-    int64_t first, next[WISP__PLAYERS];         /* next: the first tick without a row */
-    wisp__encoded *rows[WISP__PLAYERS][WISP__INPUT_RING];
-    uint64_t image[WISP__PLAYERS][WISP__INPUT_STRUCT / 8];  /* structs that are shown */
+    int bytes;                 /* of a struct */
+    wisp__encoded *none;       /* the row of zeros: before the first tick */
+} wisp__input_form;
+
+/* The inputs of one player. Behind it: its rows, and the struct that is shown. */
+typedef struct wisp__line {
+    int64_t first, next;       /* ticks: of the first input; after the newest */
+    int room;                  /* ticks kept, a power of two */
+    size_t bytes;              /* of memory */
+    void *image;               /* the struct .. */
+    wisp__encoded *shown;      /* .. of this row; NULL: of none */
+    wisp__encoded **rows;      /* by tick; NULL: there is none */
+    int16_t *behind;           /* by tick: how far behind it the player saw, in 1/16 ticks */
+    uint64_t fresh, late, early;   /* inputs that came in time, too late, too early */
+    float margin, spread;      /* ticks by which they come early, and differ in it */
+    uint8_t heard;             /* packets that these were measured with, up to 32 */
+    bool news;                 /* to be relayed */
+    struct wisp__line *dead;   /* the next that was forgotten */
+} wisp__line;
+
+/* A player whose inputs are relayed to a peer. */
+typedef struct wisp__relay {
+    int64_t acked;             /* the newest that the peer has; 0: none */
+    uint16_t player;
+    bool due;
+} wisp__relay;
+
+/* A run of a line that is put or read. */
+typedef struct wisp__input_run {
+    const wisp__input_form *form;
+    wisp__encoded *before;     /* the row before; when read: with a reference */
+    int behind;                /* as it was before */
+    bool seen;                 /* that goes with it */
+} wisp__input_run;
+
+/* The inputs of players: of those that have joined, or of the server's that this end follows. */
+typedef struct wisp__inputs {
+    wisp__input_form form;
+    int remote;                /* index of the one that stands for it: its schema and number */
+    wisp__line **lines;        /* by player; NULL: none of it has come */
+    int room;
+    wisp_peer server;          /* that is followed; or 0 */
+    int64_t acked;             /* the newest of ours that the server has; 0: none */
+    int count;                 /* of lines */
+    wisp__line *dead;
+    bool news;                 /* there are some to be relayed */
+    uint64_t sample[WISP__INPUT_STRUCT / 8];
+    int noted;
+    uint32_t notes[WISP__RELAYS];  /* of the last record: a tick's low bits, or player:16 tick:16 */
+    uint8_t body[WISP__INPUT_BODY + 2 * WISP__SLACK];
 } wisp__inputs;
 
 /* --- rollback --- */
 
-enum { WISP__ROLLBACK_MOST = 30, WISP__SPECTATORS = 32, WISP__USED = 64, WISP__HASHES = 8,
-       WISP__INPUT_BODY = 1100 };
+enum { WISP__PLAYERS = 8, WISP__ROLLBACK_MOST = 30, WISP__SPECTATORS = 32, WISP__USED = 64,
+       WISP__HASHES = 8 };
 
 typedef struct wisp__tick_hash { int64_t tick; uint64_t hash; } wisp__tick_hash;
 
@@ -5724,7 +6255,8 @@ typedef struct wisp__rollback_link {
 typedef struct wisp__rollback {
     wisp_rollback_desc desc;
     wisp_rollback_stats stats;
-    wisp__inputs in;
+    wisp__input_form in;
+    wisp__line *lines[WISP__PLAYERS];
     wisp__rollback_link links[(int)WISP__PLAYERS + (int)WISP__SPECTATORS + 1];
     int link_count, me, number;      /* me: WISP__PLAYERS for a spectator; number: 1 .. 15 */
     wisp_result over;
@@ -5743,6 +6275,73 @@ typedef struct wisp__rollback {
     uint8_t body[WISP__INPUT_BODY + 2 * WISP__SLACK];
 } wisp__rollback;
 
+/* --- recorder --- */
+
+#ifndef WISP_NO_TAPE
+
+#define WISP__TAPE_SECONDS   2.0        /* a block goes out after so many */
+
+/* ADDRS: of senders that are known, by a hash; SPARE:
+   bytes for the numbers of an entry. */
+enum { WISP__TAPE_VERSION = 1, WISP__TAPE_HEAD = 16, WISP__TAPE_BLOCK = 32 << 10,
+       WISP__TAPE_ADDRS = 64, WISP__TAPE_SPARE = 512,
+       WISP__TAPE_INSIDE = 64, WISP__TAPE_ITEMS = 8, WISP__TAPE_TEXT = 4096 };
+
+enum { WISP__TAPE_UPDATE = 1, WISP__TAPE_PACKETS, WISP__TAPE_TAKEN, WISP__TAPE_GIVEN,
+       WISP__TAPE_NOTE, WISP__TAPE_OUT, WISP__TAPE_CHECK };
+
+typedef struct wisp__from { const uint8_t *at, *end; bool failed; } wisp__from;
+
+typedef struct wisp__tape_entry {
+    int kind, size;      /* kind: with WISP__TAPE_INSIDE; size 0: there is none */
+    const uint8_t *at;
+    wisp__from body;
+} wisp__tape_entry;
+
+typedef struct wisp__tape_item {
+    char form;           /* of the argument; 0: there is none */
+    int64_t number;
+    double real;
+    const void *at;      /* bytes, text or values, .. */
+    int count;           /* .. and how many */
+    wisp_to to;
+} wisp__tape_item;
+
+/* A tape that is played. */
+typedef struct wisp__play {
+    wisp_reader from;
+    uint8_t *block, *packed;     /* entries; a block as it stands on the tape */
+    int room, packed_room, at, end;
+    int64_t read;                /* bytes of the tape */
+    bool (*more)(wisp *w);       /* reads the next block */
+    void (*outside)(wisp *w, const wisp__tape_entry *made);
+    wisp_result (*update)(wisp *w);
+    bool over, begun, making, diverged, news;
+    const char *damage;          /* why there is no more; NULL: the tape has ended */
+    char text[400];              /* the divergence */
+} wisp__play;
+
+typedef struct wisp__tape {
+    wisp_writer to;
+    wisp_link link;              /* that of the program */
+    uint8_t *bytes;              /* the block, behind its head; played: entries that were made */
+    int room, at;
+    int begun;                   /* where the entry that is being made begins */
+    int update, after, idle;     /* the last UPDATE: where it begins and ends; as one byte, or -1 */
+    int64_t time, step;          /* of the last update, in 2^-17 s */
+    double due;                  /* when the block goes out */
+    uint64_t sent, checked;      /* hash of all that was sent; the one that was told last */
+    uint32_t sends;              /* calls of link.send */
+    bool broken;
+    wisp_addr addrs[WISP__TAPE_ADDRS];
+    uint64_t *told;              /* by index of a remote: hash of its schema, if that is told */
+    int told_room;
+    wisp__arena arena;           /* what was read of entries */
+    wisp__play *play;            /* NULL: it is recorded */
+} wisp__tape;
+
+#endif
+
 struct wisp {
     wisp__base base;
     wisp__chunks chunks;
@@ -5755,9 +6354,13 @@ struct wisp {
     wisp__policy policy;
     wisp__clock clock;
     wisp__objects objects;
+    wisp__journal journal;
+    struct wisp__inputs *inputs;      /* NULL: there are none */
     struct wisp__rollback *rollback;  /* NULL: nothing is played */
     int rollback_number;              /* of the last game, 1 .. 15 */
     wisp__hooks hooks;
+    wisp__bundle bundle;
+    wisp__operation *operation;       /* NULL: no transaction runs */
     wisp__pool groups;
     wisp__pool queries;
     wisp__sealer *sealer;  /* NULL: no cipher */
@@ -5786,6 +6389,7 @@ struct wisp {
     wisp__reader record;  /* at the begin of the frame being read; size 0: none */
     wisp_packet received[WISP__RECEIVED];  /* datagrams; their bytes are in `incoming` */
     uint8_t *incoming;
+    struct wisp__tape *tape;  /* NULL: nothing is recorded or played */
 #ifdef WISP__WATCHED
     const int *thread;        /* the errno of the thread that is inside; NULL: none is */
     const char *call;         /* the call that it is in */
@@ -5819,7 +6423,7 @@ const char *wisp_result_text(wisp_result code) {
         "compressed bytes make no sense", "delta whose baseline is not held",
         "pattern makes no sense", "over a budget of bytes", "too many packets, messages or errors",
         "a middleware took it away", "the peer is being drained", "it has waited for too long",
-        "another end decides it", "a seal is missing"
+        "another end decides it", "a seal is missing", "not what the tape says"
     };
     if (code == WISP_PENDING) return "pending";
     if (code <= WISP_E_USER) return "application error";
@@ -5834,7 +6438,8 @@ static wisp_result wisp__code_received(int code, bool leaves) {
     static const int8_t replies[] = {
         WISP_OK, WISP_E_TYPE, WISP_E_TOO_BIG, WISP_E_DEPTH, WISP_E_UNSUPPORTED, WISP_E_LIMIT,
         WISP_E_NO_REMOTE, WISP_E_NO_HANDLER, WISP_E_RATE, WISP_E_EXPIRED, WISP_E_HANDLER,
-        WISP_E_INVALID, WISP_E_VERSION, WISP_E_MIGRATION, WISP_E_SYNTAX, WISP_E_DROPPED
+        WISP_E_INVALID, WISP_E_VERSION, WISP_E_MIGRATION, WISP_E_SYNTAX, WISP_E_DROPPED,
+        WISP_E_AUTHORITY
     };
     static const int8_t goodbyes[] = { WISP_OK, WISP_E_LIMIT, WISP_E_TIMEOUT, WISP_E_PROTOCOL,
                                        WISP_E_FLOOD };
@@ -6033,7 +6638,6 @@ static void wisp__throttle_note(char *text, size_t room, uint32_t left_out) {
     memcpy(text + length, more, need + 1);
 }
 
-/* Logs a line, unthrottled. */
 static void wisp__log_line(const wisp__base *base, int level, wisp_result code, const char *text) {
     if (base->log) base->log(base->user, level, code, text);
 }
@@ -6366,20 +6970,6 @@ static uint64_t wisp__hash_bytes(const void *data, int size) {
     return wisp__mix(h);
 }
 
-/* For input that peers choose: without the key nobody can choose collisions. Each word goes through
-   a folded multiplication, as in wyhash (Wang Yi, public domain). */
-static uint64_t wisp__keyed_hash(const uint64_t key[2], const void *data, int size) {
-    const uint8_t *bytes = (const uint8_t *)data;
-    uint64_t h = key[0] ^ (uint64_t)size, high;
-    for (; size >= 8; size -= 8, bytes += 8) {
-        h = wisp__multiply(h ^ wisp__load64(bytes), key[1] | 1, &high);
-        h ^= high;
-    }
-    if (size > 0) h ^= wisp__load_part(bytes, size);
-    h = wisp__multiply(h, key[1] | 1, &high);
-    return wisp__mix(h ^ high);
-}
-
 /* Steps from b to a on a circle of 2^32: negative when a is before b. */
 static int32_t wisp__distance(uint32_t a, uint32_t b) { return (int32_t)(a - b); }
 
@@ -6439,8 +7029,9 @@ static void wisp__limits_defaults(wisp_limits *l, int max_peers) {
         WISP__LIMIT(held_bytes, 1 << 20, WISP__LIMIT_MOST), WISP__LIMIT(groups, 1024, 1 << 16),
         WISP__LIMIT(matched_names, 64, WISP__LIMIT_MOST),
         WISP__LIMIT(schema_bytes_all, 16 << 20, WISP__LIMIT_MOST),
-        WISP__LIMIT(objects, 65535, 65535),
+        WISP__LIMIT(objects, 65535, 65535), WISP__LIMIT(peer_objects, 1024, 65535),
         WISP__LIMIT(object_bytes, 64 << 20, WISP__LIMIT_MOST),
+        WISP__LIMIT(journal_bytes, 16 << 20, WISP__LIMIT_MOST),
         { offsetof(wisp_limits, rekey_packets), 1 << 20, 16, WISP__LIMIT_MOST, false },
         WISP__LIMIT(rekey_seconds, 120, 1 << 20)
     };
@@ -7413,11 +8004,25 @@ static inline void wisp__skip(wisp__reader *reader, int64_t count) {
     if (!reader->failed) reader->at += count;
 }
 
-/* wisp__get_bits near the end, from bit `at`. */
+/* Whole words from a bit of the first byte; the byte after the last word is read too. */
+static inline void wisp__copy_words(uint8_t *to, const uint8_t *from, int64_t words, int shift) {
+    for (int64_t i = 0; i < words * 8; i += 8)
+        wisp__store64(to + i, wisp__load64(from + i) >> shift |
+                              wisp__load64(from + i + 8) << 1 << (63 - shift));
+}
+
+/* wisp__get_bits near the end, from bit `at`: the last words in parts. */
 static WISP__APART void wisp__copy_slowly(const wisp__reader *reader, int64_t at, uint8_t *to,
                                           int64_t count) {
     int shift = (int)(at & 7);
     bool exact = ((at + count) >> 3) + 8 >= reader->size;       /* zeros follow the last bit */
+    int64_t there = reader->end - at - 64, words = (there < count ? there : count - 1) / 64;
+    if (words > 0) {
+        wisp__copy_words(to, reader->bytes + (at >> 3), words, shift);
+        to += words * 8;
+        at += words * 64;
+        count -= words * 64;
+    }
     for (; count > 0; count -= 64, at += 64, to += 8) {
         uint64_t word = wisp__peek64(reader, at) >> shift;
         if (shift && (at >> 3) + 8 < reader->size)
@@ -7430,18 +8035,10 @@ static WISP__APART void wisp__copy_slowly(const wisp__reader *reader, int64_t at
 static inline void wisp__get_bits(wisp__reader *reader, uint8_t *to, int64_t count) {
     const uint8_t *from = reader->bytes + (reader->at >> 3);
     int64_t at = reader->at;
-    int shift = (int)(at & 7);
-    uint64_t word, next;
     wisp__skip(reader, count);
     if (reader->failed || count == 0) return;
-    if (reader->at + 128 > reader->end) {             /* words beyond the end would be read */
-        wisp__copy_slowly(reader, at, to, count);
-        return;
-    }
-    for (word = wisp__load64(from); count > 0; count -= 64, to += 8, word = next) {
-        next = wisp__load64(from += 8);
-        wisp__store64(to, word >> shift | next << 1 << (63 - shift));
-    }
+    if (reader->at + 128 > reader->end) wisp__copy_slowly(reader, at, to, count);
+    else wisp__copy_words(to, from, (count + 63) / 64, (int)(at & 7));
 }
 
 /* The groups after a first one, which says that another follows. */
@@ -7565,7 +8162,6 @@ static int wisp__text_write(uint8_t *to, int32_t code) {
     return size;
 }
 
-/* Writes 4 characters for each 3 bytes or fewer. */
 static void wisp__text_to_base64(const uint8_t *from, size_t size, uint8_t *to) {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for (size_t i = 0; i < size; i += 3, to += 4) {
@@ -7659,7 +8255,6 @@ wisp_value wisp_bytes(const void *bytes, int size_bytes) {
     return wisp__value_from(WISP_BYTES, size_bytes, &bytes, sizeof bytes);
 }
 
-/* A value of a vector kind from its floats. */
 static wisp_value wisp__value_of_parts(wisp_kind kind, const float *const *parts, int count) {
     wisp_value v = wisp__value_of(kind, 0);
     for (int i = 0; i < count; i++) memcpy((uint8_t *)&v.as + 4 * i, parts[i], 4);
@@ -7786,6 +8381,8 @@ static inline size_t wisp__member_bytes(wisp_kind kind) {
     return kind <= WISP_OBJECT ? bytes[kind] : 0;
 }
 
+static inline const void *wisp__member_of(const wisp_value *v) { return &v->as; }
+
 /* Floats of a vector kind; 0 for other kinds. */
 static inline int wisp__kind_floats(wisp_kind kind) {
     return kind >= WISP_VEC2 && kind <= WISP_COLOR ? (int)wisp__member_bytes(kind) / 4 : 0;
@@ -7850,7 +8447,6 @@ static void wisp__store_int(void *at, int bytes, uint64_t v) {
     }
 }
 
-/* The bits of a number in storage, as a double. */
 static uint64_t wisp__load_number_bits(const void *at, int bytes) {
     return bytes == 4 ? wisp__bits_widen(wisp__load_float_bits(at)) : wisp__load_double_bits(at);
 }
@@ -8147,7 +8743,6 @@ static void wisp__numeric_of_bits(uint64_t bits, wisp__numeric *out) {
     out->magnitude = power < 0 ? digits >> -power : digits << power;
 }
 
-/* The bits of a float or a number, as a double. */
 static uint64_t wisp__wide_bits_of(const wisp_value *v) {
     uint64_t bits = wisp__bits_of(v);
     return v->kind == WISP_FLOAT ? wisp__bits_widen((uint32_t)bits) : bits;
@@ -8396,7 +8991,6 @@ static void wisp__keys_sort(wisp__key *keys, int count) {
     }
 }
 
-/* The sorted keys of a map or struct. */
 static void wisp__keys_of(const wisp_value *map, wisp__key *keys) {
     for (int i = 0; i < map->count; i++) {
         const char *text = wisp__key_at(map, i);
@@ -8548,7 +9142,6 @@ static wisp__fields *wisp__fields_of(const wisp_value *v) {
     return v->kind == WISP_STRUCT ? (wisp__fields *)v->as.structure.view : NULL;
 }
 
-/* A struct whose fields can be asked for. */
 static wisp_value wisp__struct_with(wisp_value value, wisp__fields *fields) {
     value.as.structure.view = fields;
     return value;
@@ -8822,7 +9415,6 @@ static bool wisp__match_takes(const wisp_pattern *p, int i, uint8_t byte) {
     }
 }
 
-/* The states that a byte leads to. */
 static void wisp__match_step(const wisp_pattern *p, const wisp__states *from, uint8_t byte,
                              wisp__states *to) {
     wisp__states_clear(to);
@@ -9045,7 +9637,6 @@ static bool wisp__fit_string(wisp__fitting *f, const wisp_type *type, wisp__stor
     return wisp__fit_place(to, wisp__text_of(v), v->count);
 }
 
-/* Bytes or elements. */
 static bool wisp__fit_count(wisp__fitting *f, const wisp_type *type, wisp__storage to, int count) {
     const char *what = type->kind == WISP_TYPE_BYTES ? "bytes" : "elements";
     if (count > type->max) return wisp__blame(f, "%d %s are over %d", count, what, type->max);
@@ -9454,7 +10045,6 @@ static wisp__spot wisp__spot_of(const wisp_type *type, int bytes, int offset) {
     return spot;
 }
 
-/* A field of a struct that begins at `offset`. */
 static wisp__spot wisp__spot_of_field(const wisp_field *field, int offset) {
     wisp__spot spot = wisp__spot_of(&field->type, field->offset >= 0 ? field->bytes : 0,
                                     offset + field->offset);
@@ -9663,7 +10253,6 @@ static bool wisp__check_field(wisp__checking *c, const wisp_schema *schema, int 
     return wisp__check_type(c, &at) && wisp__check_fallback(c, field, at.bytes);
 }
 
-/* Fills the sorted keys of a schema's fields: their names, or their numbers. */
 static void wisp__field_keys(const wisp_schema *schema, wisp__key *keys, bool by_number) {
     for (int i = 0; i < schema->count; i++)
         keys[i] = by_number ? wisp__key_of(NULL, (uint32_t)wisp__field_number(schema, i), i)
@@ -9927,7 +10516,6 @@ static void wisp__emit_quantized(wisp__compiling *c, const wisp__spot *at, wisp_
     if (at->type->least) op->flags |= WISP__OP_CLAMPS;
 }
 
-/* Emits floats, or a number that is not quantized. */
 static void wisp__emit_numbers(wisp__compiling *c, const wisp__spot *at, int floats) {
     wisp__code code = floats ? WISP__OP_FLOATS : at->type->max ? WISP__OP_NUMBER : WISP__OP_DOUBLE;
     wisp__op *op = wisp__emit(c, code, at, floats ? 4 : at->bytes);
@@ -9958,7 +10546,6 @@ static void wisp__emit_blob(wisp__compiling *c, const wisp__spot *at) {
 
 static void wisp__emit_type(wisp__compiling *c, wisp__spot at);
 
-/* Of an array or union: all of it. */
 static void wisp__emit_inside(wisp__compiling *c, wisp__spot at) {
     c->inside++;
     wisp__emit_type(c, at);
@@ -10065,7 +10652,6 @@ static wisp__quick wisp__quick_of(const wisp__op *op) {
     }
 }
 
-/* Most bits of an operation of a run. */
 static int wisp__quick_bits(const wisp__op *op) {
     if (op->quick == WISP__QUICK_TEXT) return op->bits + 7 + 8 * op->max;
     return (op->cells >> 4) * op->cell_bits;
@@ -10100,7 +10686,6 @@ static void wisp__find_column(wisp__op *op, bool followed) {
     op->column_bits = (uint16_t)bits;
 }
 
-/* Finds what an operation is in a table of deltas. */
 static void wisp__count_cells(wisp__op *op) {
     const uint8_t *row = wisp__cells_by_code[op->code];
     int kind = row[1], symbols = row[2], bits = row[3];
@@ -10199,7 +10784,6 @@ static int32_t wisp__flat_words(const wisp__program *program) {
     return words <= WISP__FLAT_WORDS ? (int32_t)words : 0;
 }
 
-/* Finds what operations are in rows. */
 static void wisp__lay_rows(wisp__bump *memory, wisp__op *ops, wisp__program *program) {
     program->body = wisp__body_make(memory, ops, 0, program->count, true);
     for (int i = 0; i < program->count; i++) {
@@ -11067,7 +11651,6 @@ static WISP__INLINE void wisp__pack_values(wisp__packer *p, const wisp_value *va
     for (int i = 0; i < count; i++) wisp__pack_value(p, &values[i], true);
 }
 
-/* Empties a buffer and makes room for `bits`. */
 static inline bool wisp__packer_begin(wisp__packer *p, wisp__writer *writer, int *room,
                                       int64_t bits) {
     writer->at = 0;
@@ -11293,7 +11876,6 @@ static void wisp__get_floats(wisp__reader *data, wisp_value *out) {
     wisp__set_floats(out, parts);
 }
 
-/* The bits of a double. */
 static uint64_t wisp__get_number(wisp__reader *data) {
     uint64_t low;
     switch (wisp__get(data, 2)) {
@@ -12170,7 +12752,6 @@ static int wisp__tile_put_join(uint8_t **writer, const wisp__tile_writer *t, con
     return i;
 }
 
-/* The same for rows without a text. */
 static int wisp__tile_put_list(uint8_t **writer, const wisp__tile_writer *t) {
     int bytes = t->bit / 8;
     const uint8_t *slot = t->packed[0];
@@ -12557,7 +13138,6 @@ static int wisp__walk_items(wisp__walk *w, const wisp__op *op, const uint8_t **i
     return wisp__walk_count(w, op, own, (op->flags & WISP__OP_FIXED) != 0);
 }
 
-/* `count` bytes from any bit to just as many. */
 static void wisp__get_bytes(wisp__reader *from, uint8_t *to, int count) {
     if ((int64_t)count * 8 > from->end - from->at) from->failed = true;
     if (from->failed) return;
@@ -12651,7 +13231,6 @@ static int wisp__any_pack(wisp__walk *w, const wisp__op *op, const uint8_t **at)
     return bytes;
 }
 
-/* Unpacks the `bytes` bytes where `from` stands. */
 static void wisp__any_unpack(wisp__walk *w, const wisp__op *op, wisp__reader from, int bytes) {
     wisp__unpacker inner = *w->u;
     wisp__reader shape = from, data;
@@ -12785,7 +13364,6 @@ static void wisp__walk_union(wisp__walk *w, int at) {
     wisp__walk_leave(w, &outer);
 }
 
-/* Stores the default of an optional field. */
 static void wisp__read_fallback(wisp__unpacker *u, const wisp__op *op, void *at) {
     wisp__supply supply = wisp__supply_of(u);
     wisp__fitting f = wisp__fitting_on(NULL, 0, &supply);
@@ -12835,7 +13413,6 @@ static void wisp__walk_choice(wisp__walk *w, int at) {
 
 /* --- operations `at` up to `end` --- */
 
-/* Of a run of so many operations. */
 static inline int wisp__run_price(int count) {
     return WISP__PRICE_FIELD + count * WISP__PRICE_CELL;
 }
@@ -13038,7 +13615,6 @@ static wisp_result wisp__row_read(wisp__unpacker *u, const wisp__program *progra
     return wisp__walk_all(&w, program);
 }
 
-/* Writes the record of a row. false: it does not fit. */
 static bool wisp__row_write(wisp__base *base, const wisp__program *program, wisp__row row,
                             wisp__writer *to) {
     wisp__unpacker u = wisp__unpacker_alone(base);
@@ -13057,7 +13633,6 @@ static wisp_result wisp__row_load(wisp__unpacker *u, const wisp__program *progra
     return wisp__walk_all(&w, program);
 }
 
-/* The image of a row, like wisp__record_read. */
 static wisp_result wisp__row_store(wisp__unpacker *u, const wisp__program *program, wisp__row row,
                                    void *image) {
     wisp__walk w = wisp__walk_on(u, WISP__ROW, WISP__IMAGE);
@@ -13079,7 +13654,6 @@ static void *wisp__no_alloc(void *user, size_t size) {
     return NULL;
 }
 
-/* A base that has nothing but the default limits of a message. */
 static void wisp__base_alone(wisp__base *base) {
     memset(base, 0, sizeof *base);
     base->memory.alloc = wisp__no_alloc;
@@ -13089,7 +13663,6 @@ static void wisp__base_alone(wisp__base *base) {
     base->limits.nesting = WISP__NESTING;
 }
 
-/* An arena of one block in the memory of a bump, all that is left of it. */
 static wisp__arena wisp__arena_in(wisp__bump *memory) {
     wisp__arena arena = { NULL, NULL, 0 };
     wisp__arena_block *block;
@@ -13194,7 +13767,6 @@ static wisp_result wisp__image_alone(wisp__alone *a, const wisp_schema *schema, 
 
 /* --- the bit-packed codec --- */
 
-/* Replaces a value by one whose numbers are in their ranges. */
 static wisp_result wisp__value_moved(const wisp__program *program, wisp__supply *supply,
                                      wisp_value *value) {
     wisp_result why;
@@ -13541,7 +14113,7 @@ const wisp_schema *wisp_engine_schema(const char *name) {
 
 /* --- the palette of BrickColor --- */
 
-/* The first number and the length of each run of numbers; the color of each number, 0xrrggbb. */
+/* The first number and the length of each run of numbers; the color of each number, rrggbb. */
 static const uint16_t wisp__palette_runs[][2] = {
     { 1, 3 }, { 5, 2 }, { 9, 1 }, { 11, 2 }, { 18, 1 }, { 21, 9 }, { 36, 10 }, { 47, 4 },
     { 100, 9 }, { 110, 4 }, { 115, 2 }, { 118, 4 }, { 123, 6 }, { 131, 1 }, { 133, 6 }, { 140, 2 },
@@ -13549,42 +14121,33 @@ static const uint16_t wisp__palette_runs[][2] = {
     { 198, 3 }, { 208, 6 }, { 216, 11 }, { 232, 1 }, { 268, 1 }, { 301, 25 }, { 327, 39 },
     { 1001, 32 }
 };
-static const uint32_t wisp__palette[] = {
-    0xf2f3f3, 0xa1a5a2, 0xf9e999, 0xd7c59a, 0xc2dab8, 0xe8bac8, 0x80bbdb, 0xcb8442, 0xcc8e69,
-    0xc4281c, 0xc470a0, 0x0d69ac, 0xf5cd30, 0x624732, 0x1b2a35, 0x6d6e6c, 0x287f47, 0xa1c48c,
-    0xf3cf9b, 0x4b974b, 0xa05f35, 0xc1cade, 0xececec, 0xcd544b, 0xc1dff0, 0x7bb6e8, 0xf7f18d,
-    0xb4d2e4, 0xd9856c, 0x84b68d, 0xf8f184, 0xece8de, 0xeec4b6, 0xda867a, 0x6e99ca, 0xc7c1b7,
-    0x6b327c, 0xe29b40, 0xda8541, 0x008f9c, 0x685c43, 0x435493, 0xbfb7b1, 0x6874ac, 0xe5adc8,
-    0xc7d23c, 0x55a5af, 0xb7d7d5, 0xa4bd47, 0xd9e4a7, 0xe7ac58, 0xd36f4c, 0x923978, 0xeab892,
-    0xa5a5cb, 0xdcbc81, 0xae7a59, 0x9ca3a8, 0xd5733d, 0xd8dd56, 0x74869d, 0x877c90, 0xe09864,
-    0x958a73, 0x203a56, 0x27462d, 0xcfe2f7, 0x7988a1, 0x958ea3, 0x938767, 0x575857, 0x161d32,
-    0xabadac, 0x789082, 0x957977, 0x7b2e2f, 0xfff67b, 0xe1a4c2, 0x756c62, 0x97695b, 0xb48455,
-    0x898788, 0xd7a94b, 0xf9d62e, 0xe8ab2d, 0x694028, 0xcf6024, 0xa3a2a5, 0x4667a4, 0x23478b,
-    0x8e4285, 0x635f62, 0x828a5d, 0xe5e4df, 0xb08e44, 0x709578, 0x79b5b5, 0x9fc3e9, 0x6c81b7,
-    0x904c2a, 0x7c5c46, 0x96709f, 0x6b629b, 0xa7a9ce, 0xcd6298, 0xe4adc8, 0xdc9095, 0xf0d5a0,
-    0xebb87f, 0xfdea8d, 0x7dbbdd, 0x342b75, 0x506d54, 0x5b5d69, 0x0010b0, 0x2c651d, 0x527cae,
-    0x335882, 0x102adc, 0x3d1585, 0x348e40, 0x5b9a4c, 0x9fa1ac, 0x592259, 0x1f801d, 0x9fadc0,
-    0x0989cf, 0x7b007b, 0x7c9c6b, 0x8aab85, 0xb9c4b1, 0xcacbd1, 0xa75e9b, 0x7b2f7b, 0x94be81,
-    0xa8bd99, 0xdfdfde, 0x970000, 0xb1e5a6, 0x98c2db, 0xff98dc, 0xff5959, 0x750000, 0xefb838,
-    0xf8d96d, 0xe7e7ec, 0xc7d4e4, 0xff9494, 0xbe6862, 0x562424, 0xf1e7c7, 0xfef3bb, 0xe0b2d0,
-    0xd490bd, 0x965555, 0x8f4c2a, 0xd3be96, 0xe2dcbc, 0xedeaea, 0xe9dada, 0x883e3e, 0xbc9b5d,
-    0xc7ac78, 0xcabfa3, 0xbbb3b2, 0x6c584b, 0xa0844f, 0x958988, 0xaba89e, 0xaf9483, 0x966766,
-    0x564236, 0x7e683f, 0x69665c, 0x5a4c42, 0x6a3909, 0xf8f8f8, 0xcdcdcd, 0x111111, 0xff0000,
-    0xffb000, 0xb480ff, 0xa34b4b, 0xc1be42, 0xffff00, 0x0000ff, 0x002060, 0x2154b9, 0x04afec,
-    0xaa5500, 0xaa00aa, 0xff66cc, 0xffaf00, 0x12eed4, 0x00ffff, 0x00ff00, 0x3a7d15, 0x7f8e64,
-    0x8c5b9f, 0xafddff, 0xffc9c9, 0xb1a7ff, 0x9ff3e9, 0xccffcc, 0xffffcc, 0xffcc99, 0x6225d1,
-    0xff00bf
-};
+static const char wisp__palette[] =
+    "f2f3f3a1a5a2f9e999d7c59ac2dab8e8bac880bbdbcb8442cc8e69c4281cc470a00d69acf5cd306247321b2a35"
+    "6d6e6c287f47a1c48cf3cf9b4b974ba05f35c1cadeecececcd544bc1dff07bb6e8f7f18db4d2e4d9856c84b68d"
+    "f8f184ece8deeec4b6da867a6e99cac7c1b76b327ce29b40da8541008f9c685c43435493bfb7b16874ace5adc8"
+    "c7d23c55a5afb7d7d5a4bd47d9e4a7e7ac58d36f4c923978eab892a5a5cbdcbc81ae7a599ca3a8d5733dd8dd56"
+    "74869d877c90e09864958a73203a5627462dcfe2f77988a1958ea3938767575857161d32abadac789082957977"
+    "7b2e2ffff67be1a4c2756c6297695bb48455898788d7a94bf9d62ee8ab2d694028cf6024a3a2a54667a423478b"
+    "8e4285635f62828a5de5e4dfb08e4470957879b5b59fc3e96c81b7904c2a7c5c4696709f6b629ba7a9cecd6298"
+    "e4adc8dc9095f0d5a0ebb87ffdea8d7dbbdd342b75506d545b5d690010b02c651d527cae335882102adc3d1585"
+    "348e405b9a4c9fa1ac5922591f801d9fadc00989cf7b007b7c9c6b8aab85b9c4b1cacbd1a75e9b7b2f7b94be81"
+    "a8bd99dfdfde970000b1e5a698c2dbff98dcff5959750000efb838f8d96de7e7ecc7d4e4ff9494be6862562424"
+    "f1e7c7fef3bbe0b2d0d490bd9655558f4c2ad3be96e2dcbcedeaeae9dada883e3ebc9b5dc7ac78cabfa3bbb3b2"
+    "6c584ba0844f958988aba89eaf94839667665642367e683f69665c5a4c426a3909f8f8f8cdcdcd111111ff0000"
+    "ffb000b480ffa34b4bc1be42ffff000000ff0020602154b904afecaa5500aa00aaff66ccffaf0012eed400ffff"
+    "00ff003a7d157f8e648c5b9fafddffffc9c9b1a7ff9ff3e9ccffccffffccffcc996225d1ff00bf";
 
 wisp_color wisp_brick_color_rgb(int number) {
-    uint32_t rgb = 0xa3a2a5;  /* medium stone grey */
-    const uint32_t *run = wisp__palette;
+    const char *run = wisp__palette, *text = "a3a2a5";  /* medium stone grey */
+    uint32_t rgb = 0;
     wisp_color color;
     for (int i = 0; i < WISP__LENGTH(wisp__palette_runs); i++) {
         int first = wisp__palette_runs[i][0], count = wisp__palette_runs[i][1];
-        if (number >= first && number < first + count) rgb = run[number - first];
-        run += count;
+        if (number >= first && number < first + count) text = run + 6 * (number - first);
+        run += 6 * count;
     }
+    for (int i = 0; i < 6; i++)
+        rgb = rgb << 4 | (uint32_t)(text[i] <= '9' ? text[i] - '0' : text[i] - 'a' + 10);
     color.r = wisp__of_byte(rgb >> 16);
     color.g = wisp__of_byte(rgb >> 8 & 255);
     color.b = wisp__of_byte(rgb & 255);
@@ -13682,7 +14245,6 @@ typedef struct wisp__decimal_text {
     bool fits;  /* whole, and `digits` has all of them in spite of `more` */
 } wisp__decimal_text;
 
-/* Adds digits to a number, modulo 2^64; returns where they end. */
 static const uint8_t *wisp__decimal_read_digits(const uint8_t *at, const uint8_t *end,
                                                 uint64_t *number) {
     for (; at < end && *at >= '0' && *at <= '9'; at++)
@@ -13975,7 +14537,6 @@ static int wisp__decimal_digit_count(uint64_t number) {
     return count;
 }
 
-/* The last `count` digits. */
 static void wisp__decimal_write_digits(uint8_t *to, uint64_t number, int count) {
     for (; count > 0; number /= 10) to[--count] = (uint8_t)('0' + number % 10);
 }
@@ -14245,7 +14806,6 @@ static bool wisp__codec_value(wisp__encoder *e, const wisp__codec_member *m, wis
     return e->result == WISP_OK;
 }
 
-/* The bytes written forwards, or the failure. */
 static int wisp__emitted(const wisp__encoder *e) {
     return e->result ? e->result : (int)(e->at - e->begin);
 }
@@ -14323,14 +14883,12 @@ static bool wisp__build_member(wisp__builder *b, const wisp__codec_member *m, in
     return true;
 }
 
-/* The image of a struct in zeros; NULL: the builder has failed. */
 static void *wisp__build_image(wisp__builder *b, const wisp_schema *schema) {
     void *image = wisp__build_items(b, schema->bytes, 1);
     if (image) memset(image, 0, (size_t)schema->bytes);
     return image;
 }
 
-/* Stores the count of a field's elements. */
 static void wisp__build_counted(const wisp_field *field, uint8_t *data, int count) {
     if (field->count_bytes)
         wisp__store_int(data + field->count_offset, field->count_bytes, (uint64_t)count);
@@ -14390,15 +14948,8 @@ static void wisp__build_list(wisp__builder *b, uint8_t *top, bool is_map, wisp_v
  * What: JSON text (RFC 8259) to values and back, in every locale alike.
  * Invariants: what is written is read back as the same value, numbers to the
  *   bit. size_bytes * sizeof(wisp_value) + 16 are enough memory for any text.
- * Not here: schemas (codec); the text of numbers (decimal).
- *
- *   nil null · bool true, false · int, uint, object's id: their digits
- *   float, number    the fewest digits that are read back as the same bits
- *   string           in quotes; \" \\ \b \f \n \r \t, other controls \u00xx
- *   bytes            string of base64 (RFC 4648, section 4, with padding)
- *   vec2..4, quat, color  array of 2..4 numbers
- *   transform        {"position":[x,y,z],"rotation":[x,y,z,w]}
- *   array, map, struct    array, object; a NUL in a key is C0 80 in memory
+ * Not here: schemas (codec); the text of numbers (decimal); which value is what text
+ *   (wisp_json).
  * ======================================================================== */
 #ifndef WISP_NO_JSON
 
@@ -14443,19 +14994,9 @@ static void wisp__json_put_base64(wisp__encoder *e, const wisp_value *value) {
     wisp__text_to_base64((const uint8_t *)wisp__bytes_of(value), size, to + 1);
 }
 
-/* Marks, in its highest bit, the first of 8 bytes that is a quote, backslash, control character
-   or not ASCII, and maybe later ones; 0: none is. */
-static inline uint64_t wisp__json_special(uint64_t word) {
-    const uint64_t each = UINT64_C(0x0101010101010101);
-    uint64_t marks = (word - each * 0x20) | ((word ^ each * '"') - each) |
-                     ((word ^ each * '\\') - each) | word;
-    return marks & each * 0x80;
-}
-
-/* The place of the first mark, 0..7. */
-static inline int wisp__json_first(uint64_t marks) {
-    const uint64_t each = UINT64_C(0x0101010101010101);
-    return (int)((((marks & (0 - marks)) - 1) & each) * each >> 56) - 1;
+/* Does a byte stand for itself in a string? */
+static inline bool wisp__json_plain(int c) {
+    return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
 }
 
 static void wisp__json_put_escape(wisp__encoder *e, int c) {
@@ -14467,29 +15008,12 @@ static void wisp__json_put_escape(wisp__encoder *e, int c) {
     wisp__emit_bytes(e, text, text[1] == 'u' ? 6 : 2);
 }
 
-/* Copies up to a byte that may need an escape or a check, or to the end of the room; returns how
-   far it came. */
-static const uint8_t *wisp__json_put_plain(wisp__encoder *e, const uint8_t *at,
-                                           const uint8_t *end) {
-    while (end - at >= 8 && e->end - e->at >= 8) {
-        uint64_t word = wisp__load64(at), marks = wisp__json_special(word);
-        int size = marks ? wisp__json_first(marks) : 8;
-        wisp__store64(e->at, word);
-        e->at += size;
-        at += size;
-        if (marks) return at;
-    }
-    while (at < end && e->at < e->end && *at >= 0x20 && *at < 0x80 && *at != '"' && *at != '\\')
-        *e->at++ = *at++;
-    return at;
-}
-
 static void wisp__json_put_string(wisp__encoder *e, const void *text, int size, bool is_key) {
     const uint8_t *at = (const uint8_t *)text, *end = at ? at + size : at;
     wisp__emit_byte(e, '"');
     while (e->result == WISP_OK) {
         size_t bytes = 1;
-        at = wisp__json_put_plain(e, at, end);
+        while (at < end && e->at < e->end && wisp__json_plain(*at)) *e->at++ = *at++;
         if (at == end) break;
         if (*at >= 0x80) bytes = wisp__text_character(at, (size_t)(end - at));
         if (bytes == 0 && is_key && end - at >= 2 && at[0] == 0xc0 && at[1] == 0x80) {
@@ -14597,7 +15121,6 @@ static void wisp__json_read_number(wisp__builder *b, wisp_value *out) {
     }
 }
 
-/* Four digits of base 16, or -1. */
 static int32_t wisp__json_hex4(const uint8_t *at) {
     int32_t sum = 0;
     for (int i = 0; i < 4; i++) {
@@ -14637,25 +15160,12 @@ static int wisp__json_read_escape(wisp__builder *b, uint8_t *to, bool is_key) {
     return wisp__text_write(to, 0x10000 + (code - 0xd800) * 0x400 + (low - 0xdc00));
 }
 
-/* Copies eight bytes at a time up to one that may need care; returns the end of the copy. */
-static uint8_t *wisp__json_read_plain(wisp__builder *b, uint8_t *to) {
-    while (b->end - b->at >= 8 && b->high - to >= 8) {
-        uint64_t word = wisp__load64(b->at), marks = wisp__json_special(word);
-        int size = marks ? wisp__json_first(marks) : 8;
-        wisp__store64(to, word);
-        b->at += size;
-        to += size;
-        if (marks) break;
-    }
-    return to;
-}
-
 /* Reads a string from its quote on, and puts a NUL behind it; NULL: failed. */
 static const char *wisp__json_read_string(wisp__builder *b, int *size, bool is_key) {
     uint8_t *to = b->low, *start = to;
     for (b->at++;;) {
         int bytes = 1, c;
-        to = wisp__json_read_plain(b, to);
+        while (b->at < b->end && to < b->high && wisp__json_plain(*b->at)) *to++ = *b->at++;
         if (b->at == b->end) break;
         c = *b->at;
         if (b->high - to < 4) {
@@ -14724,7 +15234,6 @@ static void wisp__json_read_list(wisp__builder *b, bool is_map, wisp_value *out)
     wisp__build_list(b, top, is_map, out);
 }
 
-/* A value and the blanks in front of it; false: failed. */
 static bool wisp__json_read_value(wisp__builder *b, wisp_value *out) {
     int size = 0, c = wisp__json_peek(b);
     const char *text;
@@ -14787,8 +15296,6 @@ const wisp_codec *wisp_json(void) {
  *   timestamp  ext -1 of  4: seconds:32
  *                         8: nanoseconds:30, seconds:34
  *                        12: nanoseconds:32, seconds:64 with sign
- *   vec2..4, quat, transform, color   ext 1..6 of 8 12 16 16 28 16: floats:32
- *   object                            ext 7 of 4: id:32
  *
  * Every number is big-endian.
  * ======================================================================== */
@@ -14924,7 +15431,6 @@ static void wisp__msgpack_put_time(wisp__encoder *e, uint64_t seconds, uint64_t 
     else if (to) wisp__msgpack_store(to, nanoseconds << 34 | seconds, size);
 }
 
-/* Child i of a map if its key is `name`, else NULL. */
 static const wisp_value *wisp__msgpack_named(const wisp_value *map, int i, const char *name,
                                              wisp_value *scratch) {
     const char *key;
@@ -14932,7 +15438,6 @@ static const wisp_value *wisp__msgpack_named(const wisp_value *map, int i, const
     return key && strcmp(key, name) == 0 ? child : NULL;
 }
 
-/* Is it an int or uint from -least to `most`? */
 static bool wisp__msgpack_in_range(const wisp_value *value, uint64_t least, uint64_t most,
                                    uint64_t *out) {
     return value->kind < WISP_FLOAT && wisp__whole_of(value, least, most, out);
@@ -15132,7 +15637,6 @@ static int wisp__msgpack_get_head(wisp__builder *b, uint64_t *number) {
     return kinds[code & 31];
 }
 
-/* false: no kind has this type and size. */
 static bool wisp__msgpack_get_kind(wisp_value *out, uint8_t type, const uint8_t *data,
                                    uint64_t size) {
     wisp_kind kind = (wisp_kind)(WISP_VEC2 + type - 1);
@@ -15261,7 +15765,6 @@ static void wisp__msgpack_get_value(wisp__builder *b, wisp_value *out) {
 
 static bool wisp__msgpack_get_fields(wisp__builder *b, const wisp_schema *schema, uint8_t *data);
 
-/* A number, text or vector. */
 static bool wisp__msgpack_get_plain(wisp__builder *b, const wisp__codec_member *m) {
     wisp__plain p = { WISP_NIL, 0, 0, NULL };
     wisp_kind vector = wisp__plain_vector(m->type);
@@ -15492,7 +15995,6 @@ static bool wisp__proto_may_nest(wisp__encoder *e, int more) {
 
 static void wisp__proto_put_any(wisp__encoder *e, const wisp_value *value);
 
-/* A number, or the id of an object. */
 static void wisp__proto_put_number(wisp__encoder *e, const wisp_value *value) {
     wisp__numeric number;
     uint64_t bits = wisp__double_bits((double)wisp__object_of(value).id);
@@ -15543,7 +16045,6 @@ static void wisp__proto_put_vector(wisp__encoder *e, const wisp_value *value) {
     wisp__proto_put_any_list(e, &list);
 }
 
-/* Writes a Value, without its head. */
 static void wisp__proto_put_any(wisp__encoder *e, const wisp_value *value) {
     if (!wisp__proto_may_nest(e, 0) || !wisp__proto_is_sound(e, value)) return;
     switch ((int)value->kind) {
@@ -15651,143 +16152,148 @@ static void wisp__proto_skip(wisp__builder *b, uint32_t tag) {
     } while (open && !b->result);
 }
 
-/* The number of items that there is room for stands ahead of them. */
-static size_t wisp__proto_room_of(const void *items) {
-    size_t room = 0;
-    if (items) memcpy(&room, (const uint8_t *)items - 8, sizeof room);
-    return room;
+/* A field as it came: its bits, or (wire 2) its bytes; and the next one of the same number. */
+typedef struct wisp__proto_part {
+    struct wisp__proto_part *next;
+    const uint8_t *at, *end;  /* NULL: it has bits */
+    uint64_t bits;
+} wisp__proto_part;
+
+/* Messages that come twice are merged: a message is read when all its parts are there. */
+typedef struct wisp__proto_parts {
+    wisp__proto_part *first, *last;
+    int count;
+} wisp__proto_parts;
+
+/* Adds a field after its tag to the parts, until b->high is put back. */
+static void wisp__proto_keep(wisp__builder *b, wisp__proto_parts *parts, uint32_t tag) {
+    wisp__proto_part *part =
+        (wisp__proto_part *)wisp__build_item(b, (sizeof *part + 7) & ~(size_t)7);
+    if (!part) return;
+    memset(part, 0, sizeof *part);
+    if ((tag & 7) == WISP__PROTO_SIZED) {
+        part->at = wisp__build_take(b, wisp__proto_get_varint(b));
+        part->end = b->at;
+    } else {
+        part->bits = wisp__proto_get_bits(b, tag & 7);
+    }
+    if (parts->count++) parts->last->next = part;
+    else parts->first = part;
+    parts->last = part;
 }
 
-/* Items with room for `more` than `count`; NULL: the builder has failed. The room doubles, so that
-   the cost of a list in pieces is in proportion to its size; the last block grows in place. */
-static void *wisp__proto_grow(wisp__builder *b, const void *items, int count, size_t more,
-                              size_t size) {
-    size_t used = (size_t)count, room = wisp__proto_room_of(items), bytes;
-    const uint8_t *end = items ? (const uint8_t *)items + room * size : NULL;
-    uint8_t *block;
-    if (b->result) return NULL;
-    if (items && more <= room - used) return (void *)items;
-    room = used + (more > used ? more : used);
-    if (!wisp__size_of((int64_t)room, size, &bytes)) {
-        wisp__build_fail(b, WISP_E_MEMORY);
-        return NULL;
-    }
-    if (items && end == b->low) b->low = (uint8_t *)items - 8;
-    block = (uint8_t *)wisp__build_items(b, 8 + (int64_t)bytes, 1);
-    if (!block) return NULL;
-    memcpy(block, &room, sizeof room);
-    if (used && block + 8 != items) memcpy(block + 8, items, used * size);
-    return block + 8;
+static void wisp__proto_enter(wisp__builder *b, const wisp__proto_part *part) {
+    b->at = part->at;
+    b->end = part->end;
 }
 
-/* The same for an item whose field has this tag, and for all of this tag that follow at once. */
-static void *wisp__proto_grow_by_run(wisp__builder *b, const void *items, int count, uint32_t tag,
-                                     size_t size) {
-    wisp__builder ahead = *b;
-    size_t more = 0;
-    uint32_t next = tag;
-    if (wisp__proto_room_of(items) != (size_t)count)
-        return wisp__proto_grow(b, items, count, 1, size);
-    for (; next == tag; more++) {
-        wisp__proto_skip(&ahead, tag);
-        next = wisp__proto_next(&ahead);
+/* The tag of the next field, of what is left to read and then of the parts; 0: that was all, or the
+   builder has failed. */
+static uint32_t wisp__proto_next_of(wisp__builder *b, const wisp__proto_part **parts) {
+    uint32_t tag;
+    while (!(tag = wisp__proto_next(b)) && *parts && !b->result) {
+        wisp__proto_enter(b, *parts);
+        *parts = (*parts)->next;
     }
-    return wisp__proto_grow(b, items, count, more, size);
+    return tag;
+}
+
+/* The fields 1 of a message, of one of two wires. */
+static wisp__proto_parts wisp__proto_gather(wisp__builder *b, const wisp__proto_part *parts,
+                                            unsigned wire, unsigned other) {
+    wisp__proto_parts kept = { NULL, NULL, 0 };
+    for (uint32_t tag; (tag = wisp__proto_next_of(b, &parts)) != 0;) {
+        if (tag == (1 << 3 | wire) || tag == (1 << 3 | other)) wisp__proto_keep(b, &kept, tag);
+        else wisp__proto_skip(b, tag);
+    }
+    return kept;
 }
 
 /* --- reading google.protobuf.Value --- */
 
-static void wisp__proto_get_any(wisp__builder *b, wisp_value *out);
+static void wisp__proto_read_any(wisp__builder *b, const wisp__proto_part *parts, wisp_value *out);
 
-/* A message that is a Value, merged into *out. */
-static void wisp__proto_get_value(wisp__builder *b, wisp_value *out) {
-    const uint8_t *outer = wisp__proto_open(b);
-    wisp__proto_get_any(b, out);
-    wisp__proto_close(b, outer);
-}
-
-static void wisp__proto_get_pair(wisp__builder *b, wisp_pair *pair) {
-    const uint8_t *outer = wisp__proto_open(b);
-    pair->key = "";
-    pair->value = wisp_nil();
-    for (uint32_t tag; (tag = wisp__proto_next(b)) != 0;) {
-        if (tag == (1 << 3 | WISP__PROTO_SIZED)) {
-            wisp_value key = wisp_string("");
+static void wisp__proto_read_pair(wisp__builder *b, const wisp__proto_part *part, wisp_pair *pair) {
+    wisp__proto_parts value = { NULL, NULL, 0 };
+    wisp_value key = wisp_string("");
+    for (uint32_t tag; (tag = wisp__proto_next_of(b, &part)) != 0;) {
+        if (tag == (1 << 3 | WISP__PROTO_SIZED))
             wisp__build_string(b, wisp__proto_get_varint(b), &key);
-            pair->key = wisp__text_of(&key);
-            if (memchr(pair->key, 0, (size_t)key.count)) wisp__build_fail(b, WISP_E_TYPE);
-        } else if (tag == (2 << 3 | WISP__PROTO_SIZED)) {
-            wisp__proto_get_value(b, &pair->value);
-        } else {
-            wisp__proto_skip(b, tag);
-        }
+        else if (tag == (2 << 3 | WISP__PROTO_SIZED)) wisp__proto_keep(b, &value, tag);
+        else wisp__proto_skip(b, tag);
     }
-    wisp__proto_close(b, outer);
+    pair->key = wisp__text_of(&key);
+    pair->value = wisp_nil();
+    if (memchr(pair->key, 0, (size_t)key.count)) wisp__build_fail(b, WISP_E_TYPE);
+    if (!value.count) return;
+    wisp__build_reach(b, ++b->depth);
+    wisp__proto_read_any(b, value.first, &pair->value);
+    b->depth--;
 }
 
-/* A list or a map, merged into *out. */
-static void wisp__proto_get_any_list(wisp__builder *b, wisp_value *out, bool map) {
-    size_t size = map ? sizeof(wisp_pair) : sizeof(wisp_value);
-    const uint8_t *outer = wisp__proto_open(b);
-    wisp_kind kind = map ? WISP_MAP : WISP_ARRAY;
-    if (out->kind != kind) *out = wisp__value_of(kind, 0);
-    for (uint32_t tag; (tag = wisp__proto_next(b)) != 0;) {
-        const void *held = map ? (const void *)wisp__pairs_of(out) : wisp__elements_of(out);
-        uint8_t *items, *item;
-        if (tag != (1 << 3 | WISP__PROTO_SIZED)) {
+/* Of pairs with equal keys one remains: at the place of the first, with the value of the last. */
+static void wisp__proto_read_any_list(wisp__builder *b, const wisp__proto_part *parts, bool map,
+                                      wisp_value *out) {
+    size_t each = map ? sizeof(wisp_pair) : sizeof(wisp_value);
+    wisp__proto_parts kept = wisp__proto_gather(b, parts, WISP__PROTO_SIZED, WISP__PROTO_SIZED);
+    void *items = wisp__build_items(b, kept.count, each), *keys;
+    wisp_value *values = (wisp_value *)items;
+    wisp_pair *pairs = (wisp_pair *)items;
+    uint8_t *end;
+    wisp__build_reach(b, ++b->depth + (kept.count > 0));
+    for (int i = 0; i < kept.count && !b->result; i++, kept.first = kept.first->next) {
+        wisp__proto_part one = *kept.first;
+        one.next = NULL;
+        b->depth++;
+        if (map) wisp__proto_read_pair(b, &one, &pairs[i]);
+        else wisp__proto_read_any(b, &one, &values[i]);
+        b->depth--;
+    }
+    end = b->low;
+    keys = map ? wisp__build_items(b, kept.count, sizeof(wisp__key)) : NULL;
+    if (keys) kept.count = wisp__pairs_distinct(pairs, kept.count, (wisp__key *)keys, false);
+    b->low = end;
+    *out = map ? wisp_map(pairs, kept.count) : wisp_array(values, kept.count);
+    b->depth--;
+}
+
+/* A Value of one kind, from the parts of its number. */
+static void wisp__proto_read_kind(wisp__builder *b, uint32_t number, const wisp__proto_part *parts,
+                                  wisp_value *out) {
+    *out = wisp_nil();
+    if (number > 4) wisp__proto_read_any_list(b, parts, number == 5, out);
+    else for (; parts && !b->result; parts = parts->next) {
+        wisp__proto_enter(b, parts);
+        if (number == 2) *out = wisp__value_of_bits(false, parts->bits);
+        if (number == 3) wisp__build_string(b, (uint64_t)(parts->end - parts->at), out);
+        if (number == 4) *out = wisp_bool(parts->bits != 0);
+    }
+}
+
+/* Reads a Value that has what is left to read, and the parts. Of several kinds the last counts; the
+   others are read too, as they may be malformed. */
+static void wisp__proto_read_any(wisp__builder *b, const wisp__proto_part *parts, wisp_value *out) {
+    static const uint8_t wires[] = { 255, WISP__PROTO_VARINT, WISP__PROTO_8, WISP__PROTO_SIZED,
+                                     WISP__PROTO_VARINT, WISP__PROTO_SIZED, WISP__PROTO_SIZED };
+    wisp__proto_parts kept = { NULL, NULL, 0 };
+    uint8_t *top = b->high;
+    uint32_t set = 0;
+    for (uint32_t tag; (tag = wisp__proto_next_of(b, &parts)) != 0;) {
+        const uint8_t *at = b->at, *end = b->end;
+        if (tag >> 3 > 6 || (tag & 7) != wires[tag >> 3]) {
             wisp__proto_skip(b, tag);
             continue;
         }
-        items = (uint8_t *)wisp__proto_grow_by_run(b, held, out->count, tag, size);
-        if (!items) break;
-        item = items + (size_t)out->count * size;
-        if (map) {
-            *out = wisp_map((wisp_pair *)(void *)items, out->count);
-            wisp__proto_get_pair(b, (wisp_pair *)(void *)item);
-        } else {
-            *out = wisp_array((wisp_value *)(void *)items, out->count);
-            *(wisp_value *)(void *)item = wisp_nil();
-            wisp__proto_get_value(b, (wisp_value *)(void *)item);
-        }
-        out->count++;
+        b->at = end;
+        if (tag >> 3 != set && set) wisp__proto_read_kind(b, set, kept.first, out);
+        if (tag >> 3 != set) kept.count = 0;
+        b->at = at;
+        b->end = end;
+        set = tag >> 3;
+        wisp__proto_keep(b, &kept, tag);
     }
-    wisp__proto_close(b, outer);
-}
-
-static void wisp__proto_get_any(wisp__builder *b, wisp_value *out) {
-    for (uint32_t tag; (tag = wisp__proto_next(b)) != 0;) {
-        switch (tag) {
-        case 1 << 3 | WISP__PROTO_VARINT:
-            wisp__proto_get_varint(b);
-            *out = wisp_nil();
-            break;
-        case 2 << 3 | WISP__PROTO_8:
-            *out = wisp__value_of_bits(false, wisp__proto_get_bits(b, WISP__PROTO_8));
-            break;
-        case 3 << 3 | WISP__PROTO_SIZED:
-            wisp__build_string(b, wisp__proto_get_varint(b), out);
-            break;
-        case 4 << 3 | WISP__PROTO_VARINT: *out = wisp_bool(wisp__proto_get_varint(b) != 0); break;
-        case 5 << 3 | WISP__PROTO_SIZED:
-        case 6 << 3 | WISP__PROTO_SIZED: wisp__proto_get_any_list(b, out, tag >> 3 == 5); break;
-        default: wisp__proto_skip(b, tag); break;
-        }
-    }
-}
-
-/* When all of a value is read: leaves one pair of each key, at the place of the first, with the
-   value of the last. */
-static void wisp__proto_finish_any(wisp__builder *b, wisp_value *value) {
-    if (value->kind == WISP_MAP && value->count > 1) {
-        uint8_t *before = b->low;
-        wisp__key *keys = (wisp__key *)wisp__build_items(b, value->count, sizeof *keys);
-        wisp_pair *pairs = (wisp_pair *)wisp__pairs_of(value);
-        if (keys) value->count = wisp__pairs_distinct(pairs, value->count, keys, false);
-        b->low = before;
-    }
-    if (value->kind != WISP_MAP && value->kind != WISP_ARRAY) return;
-    for (int i = 0; i < value->count && !b->result; i++)
-        wisp__proto_finish_any(b, (wisp_value *)wisp_element_of(value, i));
+    wisp__proto_read_kind(b, set, set ? kept.first : NULL, out);
+    b->high = top;
 }
 
 #endif
@@ -15924,7 +16430,6 @@ static wisp_value wisp__proto_zero(const wisp__proto_type *t) {
     return wisp__value_of(wisp__type_vector(t->type), 0);
 }
 
-/* The default of an optional field. */
 static wisp_value wisp__proto_fallback(const wisp_field *field, const wisp__proto_type *t) {
     const char *text = field->fallback_text;
     wisp_value value = text ? wisp_string(text) : wisp_number(field->fallback);
@@ -15955,44 +16460,7 @@ static void wisp__proto_put_floats(wisp__encoder *e, const float *floats, int co
     }
 }
 
-/* --- the option of a union that a value is --- */
-
-/* Looks into lists `levels` deep: what is deeper cannot change the choice. */
-static bool wisp__proto_fits(const wisp_type *type, const wisp_value *value, int levels);
-
-static bool wisp__proto_fits_scalar(const wisp__proto_type *t, const wisp_value *value) {
-    const wisp_type *type = t->type;
-    wisp_range range = wisp__component(type, 0);
-    wisp__fitting f = wisp__fitting_on(NULL, 0, NULL);
-    wisp__numeric numeric;
-    uint64_t bits = 0, number = 0;
-    if (!wisp__proto_bits(t, value, &bits)) return false;
-    if (!wisp__numeric_of(value, &numeric)) return true;
-    wisp__value_double(value, &number);
-    switch (type->kind) {
-    case WISP_TYPE_ENUM:
-        return wisp__enum_is_open(type) ||
-               (!numeric.negative && numeric.magnitude < (uint64_t)type->max);
-    case WISP_TYPE_RANGE:
-        return (type->least < 0 || bits <= INT64_MAX) && (int64_t)bits >= type->least &&
-               (int64_t)bits <= type->most;
-    case WISP_TYPE_LITERAL: return wisp__in_bounds(number, &type->lo, &type->lo, 8);
-    case WISP_TYPE_NUMBER_RANGE:
-    case WISP_TYPE_QUANTIZED: return wisp__fit_steps(&f, type, &range, 8, &number);
-    case WISP_TYPE_NUMBER: return wisp__is_exact(numeric.magnitude);
-    default: return true;
-    }
-}
-
-static bool wisp__proto_fits_list(const wisp_type *type, const wisp_value *value, int levels) {
-    if (!wisp__is_array(value) || value->count > type->max) return false;
-    for (int i = 0; levels > 0 && i < value->count; i++) {
-        wisp_value scratch;
-        const wisp_value *child = wisp__child(value, i, NULL, &scratch);
-        if (!wisp__proto_fits((const wisp_type *)type->of, child, levels - 1)) return false;
-    }
-    return true;
-}
+/* --- writing with a schema --- */
 
 /* The value of a schema's i-th field in a map or a row; NULL: it is not there. A nil means the
    same, but not in a map for a field of any kind. */
@@ -16009,48 +16477,13 @@ static const wisp_value *wisp__proto_child(const wisp_schema *schema, const wisp
     return wisp__is_missing(value, i) ? NULL : child;
 }
 
-/* Has it all fields, and no others but nil? */
-static bool wisp__proto_fits_struct(const wisp_schema *schema, const wisp_value *value,
-                                    int levels) {
-    wisp_value scratch;
-    int found = 0;
-    if (!wisp__has_shape(schema, value)) return false;
-    for (int i = 0; i < schema->count; i++) {
-        const wisp_field *field = &schema->fields[i];
-        const wisp_value *child = wisp__proto_child(schema, value, i, &scratch);
-        found += child && child->kind != WISP_NIL;
-        if (!child && !(field->flags & (WISP_FLAG_MAYBE | WISP_FLAG_OPTIONAL))) return false;
-        if (child && levels > 0 && !wisp__proto_fits(&field->type, child, levels - 1)) return false;
-    }
-    for (int i = 0; i < value->count; i++)
-        found -= wisp__child(value, i, NULL, &scratch)->kind != WISP_NIL;
-    return found == 0;
+/* The option of a union that a value is; -1: none. */
+static int wisp__proto_option(const wisp_type *type, const wisp_value *value) {
+    wisp__fitting f = wisp__fitting_on(NULL, 0, NULL);
+    int index = -1;
+    wisp__storage to = { NULL, wisp__type_bytes(type, 0), &index };
+    return wisp__fit_union(&f, type, to, value) ? index : -1;
 }
-
-static bool wisp__proto_fits(const wisp_type *type, const wisp_value *value, int levels) {
-    wisp__proto_type t = wisp__proto_type_of(type, 0);
-    if (wisp__proto_is_scalar(&t)) return wisp__proto_fits_scalar(&t, value);
-    switch (type->kind) {
-    case WISP_TYPE_ANY: return true;
-    case WISP_TYPE_EXACT:
-        if (type->max == WISP_MAP) return wisp__is_map(value);
-        if (type->max == WISP_ARRAY) return wisp__is_array(value);
-        return (int)value->kind == type->max;
-    case WISP_TYPE_LITERAL: return wisp__string_is(value, (const char *)type->of);
-    case WISP_TYPE_STRING: return value->kind == WISP_STRING && value->count <= type->max;
-    case WISP_TYPE_BYTES: return value->kind == WISP_BYTES && value->count <= type->max;
-    case WISP_TYPE_ARRAY: return wisp__proto_fits_list(type, value, levels);
-    case WISP_TYPE_STRUCT:
-        return wisp__proto_fits_struct((const wisp_schema *)type->of, value, levels);
-    case WISP_TYPE_UNION:
-        for (int i = 0; i < type->max; i++)
-            if (wisp__proto_fits((const wisp_type *)type->of + i, value, levels)) return true;
-        return false;
-    default: return value->kind == wisp__type_vector(type);
-    }
-}
-
-/* --- writing with a schema --- */
 
 static void wisp__proto_put_element(wisp__encoder *e, const wisp__proto_type *t,
                                     const wisp_value *value, uint32_t number);
@@ -16186,13 +16619,11 @@ static void wisp__proto_put_stored(wisp__encoder *e, const wisp_field *field,
 
 static void wisp__proto_put_union(wisp__encoder *e, const wisp_type *type,
                                   const wisp_value *value) {
-    const wisp_type *options = (const wisp_type *)type->of;
-    int i = 0;
+    int i = wisp__proto_option(type, value);
     wisp__proto_type option;
-    while (i < type->max && !wisp__proto_fits(&options[i], value, 2)) i++;
-    if (i == type->max) wisp__emit_refuse(e, WISP_E_INVALID);
+    if (i < 0) wisp__emit_refuse(e, WISP_E_INVALID);
     if (e->result) return;
-    option = wisp__proto_type_of(&options[i], 0);
+    option = wisp__proto_type_of((const wisp_type *)type->of + i, 0);
     wisp__proto_put_element(e, &option, value, (uint32_t)i + 1);
 }
 
@@ -16259,46 +16690,9 @@ static void wisp__proto_get_floats(wisp__builder *b, void *floats, int count) {
     }
 }
 
-static void wisp__proto_get_element(wisp__builder *b, const wisp__proto_type *t, wisp_value *out);
-
-/* Is this a wire of the type? Else the field is skipped as unknown. */
 static bool wisp__proto_takes(const wisp__proto_type *t, uint32_t tag) {
     return (tag & 7) == t->wire ||
            (t->form == WISP__PROTO_LIST && (tag & 7) == wisp__proto_element_type(t).wire);
-}
-
-/* The number of values of a packed list. */
-static size_t wisp__proto_packed(const wisp__builder *b, unsigned wire) {
-    size_t left = (size_t)(b->end - b->at), count = 0;
-    if (wire != WISP__PROTO_VARINT) return left / (wire == WISP__PROTO_4 ? 4 : 8);
-    for (size_t i = 0; i < left; i++) count += b->at[i] < 128;
-    return count;
-}
-
-/* Reads one element of a repeated field, or packed scalars. */
-static void wisp__proto_get_list(wisp__builder *b, const wisp__proto_type *t, uint32_t tag,
-                                 wisp_value *out) {
-    wisp__proto_type element = wisp__proto_element_type(t);
-    bool packed = (tag & 7) != element.wire;
-    const uint8_t *outer = packed ? wisp__proto_narrow(b) : b->end;
-    const void *held;
-    wisp_value *items;
-    if (out->kind != WISP_ARRAY) *out = wisp_array(NULL, 0);
-    held = wisp__elements_of(out);
-    if (packed)
-        items = (wisp_value *)wisp__proto_grow(b, held, out->count,
-                                               wisp__proto_packed(b, element.wire), sizeof *items);
-    else items = (wisp_value *)wisp__proto_grow_by_run(b, held, out->count, tag, sizeof *items);
-    if (items) *out = wisp_array(items, out->count);
-    if (items && !packed) {
-        items[out->count] = wisp_nil();
-        wisp__proto_get_element(b, &element, &items[out->count++]);
-    }
-    while (items && packed && wisp__proto_more(b)) {
-        uint64_t bits = wisp__proto_get_bits(b, element.wire);
-        if (!b->result) items[out->count++] = wisp__proto_scalar(&element, bits);
-    }
-    b->end = outer;
 }
 
 /* The order of a schema's fields by number, found once. */
@@ -16343,168 +16737,162 @@ static int wisp__proto_find(wisp__builder *b, const wisp_schema *schema, int num
     return -1;
 }
 
-/* The pairs of a message, one for each field: those in *out, or new ones. One without a key has not
-   come yet. NULL: the builder has failed. */
-static wisp_pair *wisp__proto_pairs(wisp__builder *b, const wisp_schema *schema, wisp_value *out) {
-    wisp_pair *pairs;
-    if (out->kind == WISP_MAP) return (wisp_pair *)wisp__pairs_of(out);
-    pairs = (wisp_pair *)wisp__build_items(b, schema->count, sizeof *pairs);
-    if (!pairs) return NULL;
-    memset(pairs, 0, (size_t)schema->count * sizeof *pairs);  /* kind 0 is nil */
-    *out = wisp_map(pairs, schema->count);
-    return pairs;
-}
+static void wisp__proto_read_message(wisp__builder *b, const wisp__proto_type *t,
+                                     const wisp__proto_part *parts, wisp_value *out);
 
-static void wisp__proto_get_struct(wisp__builder *b, const wisp_schema *schema, wisp_value *out) {
-    wisp_pair *pairs = wisp__proto_pairs(b, schema, out);
-    int guess = 0;
-    for (uint32_t tag; (tag = wisp__proto_next(b)) != 0;) {
-        int i = wisp__proto_find(b, schema, (int)(tag >> 3), guess);
-        wisp__proto_type t = wisp__proto_field_type(&schema->fields[wisp__max_int(i, 0)]);
-        if (i < 0 || !wisp__proto_takes(&t, tag)) {
-            wisp__proto_skip(b, tag);
-            continue;
-        }
-        guess = i;
-        pairs[i].key = schema->fields[i].name;
-        if (t.form == WISP__PROTO_LIST) wisp__proto_get_list(b, &t, tag, &pairs[i].value);
-        else wisp__proto_get_element(b, &t, &pairs[i].value);
+/* A value that is no field of its own with a list. What is no message has its last part. */
+static void wisp__proto_read_element(wisp__builder *b, const wisp__proto_type *t,
+                                     const wisp__proto_part *parts, wisp_value *out) {
+    *out = wisp__proto_zero(t);
+    if (t->form >= WISP__PROTO_MESSAGE) wisp__proto_read_message(b, t, parts, out);
+    else for (; parts && !b->result; parts = parts->next) {
+        uint64_t size = (uint64_t)(parts->end - parts->at);
+        wisp__proto_enter(b, parts);
+        if (wisp__proto_is_scalar(t)) *out = wisp__proto_scalar(t, parts->bits);
+        else if (t->form == WISP__PROTO_STRING) wisp__build_string(b, size, out);
+        else wisp__build_bytes(b, size, out);
     }
 }
 
-/* Until it is finished a union is an array of one value, whose count is the option's index + 1. */
-static void wisp__proto_get_union(wisp__builder *b, const wisp_type *type, wisp_value *out) {
-    for (uint32_t tag; (tag = wisp__proto_next(b)) != 0;) {
-        uint32_t number = tag >> 3;
-        bool known = number >= 1 && number <= (uint32_t)type->max;
-        wisp__proto_type option =
-            wisp__proto_type_of((const wisp_type *)type->of + (known ? number - 1 : 0), 0);
-        wisp_value *held = (wisp_value *)wisp__elements_of(out);
-        if (!known || (tag & 7) != option.wire) {
-            wisp__proto_skip(b, tag);
-            continue;
-        }
-        if (!held) held = (wisp_value *)wisp__build_items(b, 1, sizeof *held);
-        if (!held) return;
-        if (out->kind != WISP_ARRAY || out->count != (int)number) *held = wisp_nil();
-        *out = wisp_array(held, (int)number);
-        wisp__proto_get_element(b, &option, held);
-    }
-}
-
-static void wisp__proto_get_message(wisp__builder *b, const wisp__proto_type *t, wisp_value *out) {
-    wisp_kind kind;
-    float floats[7];
-    switch (t->type->kind) {
-    case WISP_TYPE_STRUCT: wisp__proto_get_struct(b, (const wisp_schema *)t->type->of, out); return;
-    case WISP_TYPE_UNION: wisp__proto_get_union(b, t->type, out); return;
-    case WISP_TYPE_ANY:
-    case WISP_TYPE_EXACT: wisp__proto_get_any(b, out); return;
-    case WISP_TYPE_ARRAY:
-        for (uint32_t tag; (tag = wisp__proto_next(b)) != 0;) {
-            if (tag >> 3 != 1 || !wisp__proto_takes(t, tag)) wisp__proto_skip(b, tag);
-            else wisp__proto_get_list(b, t, tag, out);
-        }
-        return;
-    default: break;
-    }
-    kind = wisp__type_vector(t->type);
-    if (out->kind != kind) *out = wisp__value_of(kind, 0);
-    wisp__value_floats(out, floats);
-    wisp__proto_get_floats(b, floats, wisp__kind_floats(kind));
-    *out = wisp__view_floats(kind, floats);
-}
-
-/* Reads a value after its tag: a message is merged into *out, anything else replaces it. */
-static void wisp__proto_get_element(wisp__builder *b, const wisp__proto_type *t, wisp_value *out) {
-    if (wisp__proto_is_scalar(t)) {
-        *out = wisp__proto_scalar(t, wisp__proto_get_bits(b, t->wire));
-    } else if (t->form == WISP__PROTO_STRING) {
-        wisp__build_string(b, wisp__proto_get_varint(b), out);
-    } else if (t->form == WISP__PROTO_BYTES) {
-        wisp__build_bytes(b, wisp__proto_get_varint(b), out);
-    } else {
-        const uint8_t *outer = wisp__proto_open(b);
-        wisp__proto_get_message(b, t, out);
-        wisp__proto_close(b, outer);
-    }
-}
-
-/* --- from the open tree to the value --- */
-
-static void wisp__proto_finish(wisp__builder *b, const wisp__proto_type *t, wisp_value *value);
-
-/* Fields that have not come get their default, or go if they may be missing. */
-static void wisp__proto_finish_struct(wisp__builder *b, const wisp_schema *schema,
-                                      wisp_value *value) {
-    wisp_pair *pairs = wisp__proto_pairs(b, schema, value);
-    bool row = schema->shape == WISP_SHAPE_LIST;
-    int kept = 0;
-    for (int i = 0; i < schema->count && !b->result; i++) {
-        const wisp_field *field = &schema->fields[i];
-        wisp__proto_type t = wisp__proto_field_type(field);
-        wisp_pair pair = pairs[i];
-        bool maybe = (field->flags & WISP_FLAG_MAYBE) != 0, missing = !pair.key && maybe;
-        if (missing && !row) continue;
-        if (!pair.key && field->flags & WISP_FLAG_OPTIONAL)
-            pair.value = wisp__proto_fallback(field, &t);
-        if (!missing && (pair.key || pair.value.kind == WISP_NIL))
-            wisp__proto_finish(b, &t, &pair.value);
-        /* A union that came without any option. */
-        if (!row && maybe && field->type.kind != WISP_TYPE_ANY && pair.value.kind == WISP_NIL)
-            continue;
-        pair.key = field->name;
-        /* A value is smaller than a pair, so a row never overtakes the pairs it comes from. */
-        if (row) memcpy((wisp_value *)(void *)pairs + kept++, &pair.value, sizeof pair.value);
-        else pairs[kept++] = pair;
-    }
-    if (b->result) return;
-    if (row) *value = wisp_array((const wisp_value *)(const void *)pairs, kept);
-    else *value = wisp_map(pairs, kept);
+/* Values of a part of a list: packed scalars, or one. */
+static size_t wisp__proto_packed(const wisp__proto_part *part, unsigned wire) {
+    size_t left = (size_t)(part->end - part->at), count = 0;
+    if (wire == WISP__PROTO_SIZED || !part->at) return 1;
+    if (wire != WISP__PROTO_VARINT) return left / (wire == WISP__PROTO_4 ? 4 : 8);
+    for (size_t i = 0; i < left; i++) count += part->at[i] < 128;
+    return count;
 }
 
 /* A union without an option is as if it had not come, unless nil is one of its options. */
-static void wisp__proto_finish_list(wisp__builder *b, const wisp__proto_type *element,
-                                    wisp_value *list) {
-    wisp_value *items = (wisp_value *)wisp__elements_of(list), nil = wisp_nil();
+static void wisp__proto_read_list(wisp__builder *b, const wisp__proto_type *t,
+                                  const wisp__proto_part *parts, wisp_value *out) {
+    wisp__proto_type element = wisp__proto_element_type(t);
+    wisp_value *items, nil = wisp_nil();
+    size_t count = 0;
     int kept = 0;
-    for (int i = 0; i < list->count && !b->result; i++) {
-        wisp__proto_finish(b, element, &items[i]);
-        if (items[i].kind == WISP_NIL && element->type->kind == WISP_TYPE_UNION &&
-            !wisp__proto_fits(element->type, &nil, 0))
+    for (const wisp__proto_part *p = parts; p; p = p->next)
+        count += wisp__proto_packed(p, element.wire);
+    items = (wisp_value *)wisp__build_items(b, (int64_t)count, sizeof *items);
+    for (; parts && !b->result; parts = parts->next) {
+        wisp__proto_part one = *parts;
+        one.next = NULL;
+        if (element.wire == WISP__PROTO_SIZED || !one.at) {
+            wisp__proto_read_element(b, &element, &one, &items[kept++]);
+            if (items[kept - 1].kind == WISP_NIL && element.type->kind == WISP_TYPE_UNION &&
+                wisp__proto_option(element.type, &nil) < 0)
+                kept--;
             continue;
-        items[kept++] = items[i];
+        }
+        wisp__proto_enter(b, &one);
+        while (wisp__proto_more(b)) {
+            uint64_t bits = wisp__proto_get_bits(b, element.wire);
+            if (!b->result) items[kept++] = wisp__proto_scalar(&element, bits);
+        }
     }
-    if (!b->result) list->count = kept;
+    *out = wisp_array(items, kept);
 }
 
-/* Two steps are at most one message. The depth stops types that contain themselves. */
-static void wisp__proto_finish(wisp__builder *b, const wisp__proto_type *t, wisp_value *value) {
-    const wisp_type *inner = (const wisp_type *)t->type->of;
-    wisp__proto_type element;
-    if (++b->depth > 2 * WISP__PROTO_NESTING + 2) wisp__build_fail(b, WISP_E_DEPTH);
+/* A field that has not come has its default. false: it is left out, as it may be missing. */
+static bool wisp__proto_read_field(wisp__builder *b, const wisp_field *field,
+                                   const wisp__proto_part *parts, wisp_value *out) {
+    wisp__proto_type t = wisp__proto_field_type(field);
+    bool maybe = (field->flags & WISP_FLAG_MAYBE) != 0;
+    *out = wisp_nil();
+    if (!parts && maybe) return false;
+    if (!parts && field->flags & WISP_FLAG_OPTIONAL) *out = wisp__proto_fallback(field, &t);
+    if (out->kind != WISP_NIL) return true;
+    if (t.form == WISP__PROTO_LIST) wisp__proto_read_list(b, &t, parts, out);
+    else wisp__proto_read_element(b, &t, parts, out);
+    /* A union that came without any option. */
+    return !maybe || out->kind != WISP_NIL || field->type.kind == WISP_TYPE_ANY;
+}
+
+static void wisp__proto_read_struct(wisp__builder *b, const wisp_schema *schema,
+                                    const wisp__proto_part *parts, wisp_value *out) {
+    bool row = schema->shape == WISP_SHAPE_LIST;
+    size_t each = row ? sizeof(wisp_value) : sizeof(wisp_pair);
+    size_t bytes = ((size_t)schema->count * sizeof(wisp__proto_parts) + 7) & ~(size_t)7;
+    wisp__proto_parts *fields = (wisp__proto_parts *)wisp__build_item(b, bytes);
+    void *items = wisp__build_items(b, schema->count, each);
+    wisp_value *values = (wisp_value *)items;
+    wisp_pair *pairs = (wisp_pair *)items;
+    int guess = 0, kept = 0;
+    if (!items) return;
+    memset(fields, 0, bytes);
+    for (uint32_t tag; (tag = wisp__proto_next_of(b, &parts)) != 0;) {
+        int i = wisp__proto_find(b, schema, (int)(tag >> 3), guess);
+        wisp__proto_type t = wisp__proto_field_type(&schema->fields[wisp__max_int(i, 0)]);
+        if (i < 0 || !wisp__proto_takes(&t, tag)) wisp__proto_skip(b, tag);
+        else wisp__proto_keep(b, &fields[guess = i], tag);
+    }
+    for (int i = 0; i < schema->count && !b->result; i++) {
+        const wisp_field *field = &schema->fields[i];
+        wisp_value *value = row ? &values[kept] : &pairs[kept].value;
+        bool there = wisp__proto_read_field(b, field, fields[i].first, value);
+        if (!row) pairs[kept].key = field->name;
+        kept += there || row;
+    }
+    *out = row ? wisp_array(values, kept) : wisp_map(pairs, kept);
+}
+
+/* An option that comes after another one replaces it. */
+static void wisp__proto_read_union(wisp__builder *b, const wisp_type *type,
+                                   const wisp__proto_part *parts, wisp_value *out) {
+    wisp__proto_parts kept = { NULL, NULL, 0 };
+    wisp__proto_type option = wisp__proto_type_of(type, 0);
+    uint32_t set = 0;
+    for (uint32_t tag; (tag = wisp__proto_next_of(b, &parts)) != 0;) {
+        uint32_t number = tag >> 3;
+        bool known = number >= 1 && number <= (uint32_t)type->max;
+        const uint8_t *at = b->at, *end = b->end;
+        wisp__proto_type next =
+            wisp__proto_type_of((const wisp_type *)type->of + (known ? number - 1 : 0), 0);
+        if (!known || (tag & 7) != next.wire) {
+            wisp__proto_skip(b, tag);
+            continue;
+        }
+        b->at = end;
+        if (number != set && set) wisp__proto_read_element(b, &option, kept.first, out);
+        if (number != set) kept.count = 0;
+        b->at = at;
+        b->end = end;
+        set = number;
+        option = next;
+        wisp__proto_keep(b, &kept, tag);
+    }
+    if (set) wisp__proto_read_element(b, &option, kept.first, out);
+}
+
+/* Without parts a message of defaults, for which a depth stops types that contain themselves. */
+static void wisp__proto_read_message(wisp__builder *b, const wisp__proto_type *t,
+                                     const wisp__proto_part *parts, wisp_value *out) {
+    wisp_kind kind = wisp__type_vector(t->type);
+    wisp__proto_parts kept;
+    float floats[7] = { 0, 0, 0, 0, 0, 0, 0 };
+    uint8_t *top = b->high;
+    if (++b->depth > (parts ? WISP__PROTO_NESTING : 2 * WISP__PROTO_NESTING))
+        wisp__build_fail(b, WISP_E_DEPTH);
     if (b->result) return;
     switch (t->type->kind) {
-    case WISP_TYPE_ANY:
-    case WISP_TYPE_EXACT: wisp__proto_finish_any(b, value); break;
     case WISP_TYPE_STRUCT:
-        wisp__proto_finish_struct(b, (const wisp_schema *)t->type->of, value);
+        wisp__proto_read_struct(b, (const wisp_schema *)t->type->of, parts, out);
         break;
-    case WISP_TYPE_UNION:
-        if (value->kind != WISP_ARRAY) break;
-        element = wisp__proto_type_of(inner + (value->count - 1), 0);
-        *value = *wisp__elements_of(value);
-        wisp__proto_finish(b, &element, value);
-        break;
+    case WISP_TYPE_UNION: wisp__proto_read_union(b, t->type, parts, out); break;
+    case WISP_TYPE_ANY:
+    case WISP_TYPE_EXACT: wisp__proto_read_any(b, parts, out); break;
     case WISP_TYPE_ARRAY:
-        if (value->kind != WISP_ARRAY) *value = wisp_array(NULL, 0);
-        element = wisp__proto_element_type(t);
-        if (element.form >= WISP__PROTO_MESSAGE) wisp__proto_finish_list(b, &element, value);
+        kept = wisp__proto_gather(b, parts, t->wire, wisp__proto_element_type(t).wire);
+        wisp__proto_read_list(b, t, kept.first, out);
         break;
     default:
-        if (value->kind == WISP_NIL) *value = wisp__proto_zero(t);
+        for (; parts; parts = parts->next) {
+            wisp__proto_enter(b, parts);
+            wisp__proto_get_floats(b, floats, wisp__kind_floats(kind));
+        }
+        *out = wisp__view_floats(kind, floats);
         break;
     }
+    b->high = top;
     b->depth--;
 }
 
@@ -16513,7 +16901,6 @@ static void wisp__proto_finish(wisp__builder *b, const wisp__proto_type *t, wisp
 
 static bool wisp__proto_get_fields(wisp__builder *b, const wisp_schema *schema, uint8_t *data);
 
-/* Text or bytes; nil for another type. */
 static wisp_value wisp__proto_get_blob(wisp__builder *b, const wisp_type *type, wisp__plain *p) {
     bool bytes = type->kind == WISP_TYPE_BYTES;
     uint64_t size = wisp__proto_get_varint(b);
@@ -16652,13 +17039,8 @@ static int wisp__proto_decode(const wisp_codec *codec, const wisp_schema *schema
     memset(orders, 0, sizeof orders);
     b.orders = orders;
     b.most = WISP__PROTO_NESTING;
-    if (schema) {
-        wisp__proto_get_struct(&b, schema, &value);
-        wisp__proto_finish_struct(&b, schema, &value);
-    } else {
-        wisp__proto_get_any(&b, &value);
-        wisp__proto_finish_any(&b, &value);
-    }
+    if (schema) wisp__proto_read_struct(&b, schema, NULL, &value);
+    else wisp__proto_read_any(&b, NULL, &value);
     if (b.result) return b.result;
     *out = value;
     return size;
@@ -17099,7 +17481,6 @@ typedef struct wisp__symbols {
     uint32_t           *out;
 } wisp__symbols;
 
-/* The values in the columns of the mask. */
 static void wisp__plain_values(wisp__table_coder *c, const wisp__symbols *s, uint64_t mask) {
     for (; mask && !c->from->failed; mask &= mask - 1) {
         int i = wisp__width(mask & (0 - mask)) - 1, bits = s->column[i].bits;
@@ -17129,7 +17510,6 @@ static int wisp__moving_excess(const wisp__table_coder *c, const wisp__symbols *
     return excess;
 }
 
-/* The columns with order of at least so many bits. */
 static uint64_t wisp__ordered_columns(const wisp__table *table, int least) {
     uint64_t mask = 0;
     for (int i = 0; i < table->column_count; i++)
@@ -17898,7 +18278,6 @@ typedef struct wisp__grid { const uint32_t *words; int rows; } wisp__grid;
 /* The same grid in the baseline, the base of that, and the base of that, if they are known. */
 typedef struct wisp__grids { wisp__grid held[3]; } wisp__grids;
 
-/* A slot of a row of the grid; NULL: it is missing. */
 static const uint32_t *wisp__grid_slot(const wisp__grid *grid, const wisp__body *body, int row,
                                        int slot) {
     const uint32_t *places = grid->words + (size_t)grid->rows * (size_t)body->columns;
@@ -18074,7 +18453,6 @@ static int wisp__delta_count(wisp__delta *d, const wisp__op *op, int had,
 static void wisp__delta_slots(wisp__delta *d, const wisp__body *body, const wisp__grids *grids,
                               size_t grid, int rows);
 
-/* The array in the i-th slot of a row of the grids. */
 static void wisp__delta_array(wisp__delta *d, const wisp__body *body, const wisp__grids *outer,
                               int row, int i, const wisp__place_in_row *at) {
     int array = body->slot[i].op, rows;
@@ -18262,7 +18640,6 @@ static size_t wisp__encoded_size(const wisp__encoded *e) {
     return (size_t)e->chunk_bytes - sizeof(wisp__encoded) - WISP__SLACK;
 }
 
-/* A stored row, which is only read. */
 static wisp__row wisp__encoded_as_row(const wisp__encoded *e) {
     wisp__row row = { (uint32_t *)(uintptr_t)e->bytes, 0, 0, 0 };
     row.count = row.room = wisp__encoded_size(e) / sizeof *row.words;
@@ -18377,7 +18754,6 @@ static bool wisp__same_keys(const wisp_value *a, const wisp_value *b) {
     return i == a->count && i == b->count;
 }
 
-/* An integer of either kind, as a word to subtract. */
 static uint64_t wisp__word_of(const wisp_value *value) {
     return value->kind == WISP_INT ? (uint64_t)wisp__int_of(value) : wisp__uint_of(value);
 }
@@ -19297,7 +19673,9 @@ static bool wisp__noise_write(wisp__noise *n, uint8_t *message, int content) {
     const wisp_cipher *c = n->cipher;
     uint8_t *at = message + WISP_KEY_BYTES;
     wisp_box box = wisp__sealed_box(n->key, wisp__text(n->hash, WISP_HASH_BYTES), at, content);
-    return c->keypair(c->user, n->own, message) && wisp__noise_hash(n, message, WISP_KEY_BYTES) &&
+    bool paired = n->paired || c->keypair(c->user, n->own, message);
+    n->paired = false;
+    return paired && wisp__noise_hash(n, message, WISP_KEY_BYTES) &&
            wisp__noise_agree(n, n->own) && c->seal(c->user, &box) &&
            wisp__noise_hash(n, at, content + WISP_SEAL_BYTES);
 }
@@ -19395,9 +19773,18 @@ static bool wisp__keys_open(wisp__keys *k, double now, const uint8_t *packet, wi
     return true;
 }
 
+/* What the join needed is of no use any more. */
+static void wisp__keys_settle(wisp__base *base, wisp__keys *k) {
+    if (!k || !k->join) return;
+    wisp__wipe(k->cipher, k->join, sizeof *k->join);
+    wisp__free(base, k->join, sizeof *k->join);
+    k->join = NULL;
+}
+
 static void wisp__keys_free(wisp__base *base, wisp__keys *k) {
     if (!k) return;
-    wisp__wipe(k->cipher, &k->join, sizeof *k - offsetof(wisp__keys, join));
+    wisp__keys_settle(base, k);
+    wisp__wipe(k->cipher, k->out, sizeof *k - offsetof(wisp__keys, out));
     wisp__free(base, k, sizeof *k);
 }
 
@@ -19414,6 +19801,7 @@ static bool wisp__reset_key(const wisp__sealer *sealer, uint16_t connection,
     done = wisp__blake(&sealer->cipher, hash, wisp__text(sealer->reset_secret, WISP_KEY_BYTES),
                        wisp__text(text, (int)sizeof text));
     memcpy(key, hash, WISP_KEY_BYTES);
+    wisp__wipe(&sealer->cipher, hash, sizeof hash);
     return done;
 }
 
@@ -19635,7 +20023,6 @@ static int wisp__model_bandwidth(const wisp__flow *flow) {
     return wisp__max_int(flow->control.model.bandwidth, flow->control.model.before);
 }
 
-/* Bytes that fill the path without a queue. */
 static double wisp__model_product(const wisp__flow *flow) {
     return wisp__model_bandwidth(flow) * (flow->has_rtt ? flow->rtt_min : flow->rtt);
 }
@@ -19688,7 +20075,8 @@ static void wisp__model_step(wisp__flow *flow, int rate) {
         m->acked = m->lost = 0;
     }
     m->tried = m->phase == WISP__TRY;
-    if (lost * 2 > ended || (lossy && wisp__model_queued(flow, 0.25))) {
+    m->stands = wisp__model_queued(flow, 0.25);
+    if (lost * 2 > ended || (lossy && m->stands)) {
         wisp__model_adopt(flow, rate);
         return;
     }
@@ -19696,10 +20084,15 @@ static void wisp__model_step(wisp__flow *flow, int rate) {
         wisp__model_start(flow, rate, lossy && wisp__model_queued(flow, 0.1));
         return;
     }
-    if (tried && rate > 1.1 * wisp__model_bandwidth(flow) && !wisp__model_queued(flow, 0.25)) {
-        m->before = rate;                                     /* the path has more */
-        wisp__model_enter(flow, WISP__START);
-        return;
+    if (tried && rate > 1.1 * wisp__model_bandwidth(flow) && !m->stands) {
+        if (m->found) {                    /* twice: it was no pause of another flow */
+            m->before = rate;
+            wisp__model_enter(flow, WISP__START);
+        }
+        m->found = !m->found;
+        if (!m->found) return;
+    } else if (tried) {
+        m->found = false;
     }
     if (m->phase == WISP__DRAIN && ++m->passed < 4) return;     /* or wisp__model_update ends it */
     /* Flows that share a path must not stay in step: how long they cruise varies. */
@@ -19749,14 +20142,15 @@ static void wisp__model_least(wisp__flow *flow, double now) {
     m->least = WISP__NEVER;
 }
 
-/* Window and pace. The window leaves room for what the path holds, for a quarter as much again (or
-   half, where packets are lost or late without a queue: it takes a while to know), for what comes
-   between two acks or two updates, and for two to six packets: these are the same for all flows, so
+/* Window and pace. The window leaves room for what the path holds, for a quarter as much again
+   unless a queue stands there (or half, where packets are lost or late without a queue: it takes a
+   while to know), for what comes between two acks or two updates, and for two to six packets. These
+   packets, and four more in each round trip while it tries more, are the same for all flows, so
    that they come to share alike. */
 static void wisp__model_update(wisp__base *base, wisp__flow *flow, double now) {
     static const double gains[] = { 2.77, 1.25, 0.75, 1 };
     wisp__model *m = &flow->control.model;
-    double rate = wisp__model_bandwidth(flow), product, window;
+    double rate = wisp__model_bandwidth(flow), product, window, more = 0, gain = 1.25;
     double unit = wisp__congestion_unit(base, flow), least = 4 * unit;
     wisp__model_least(flow, now);
     product = wisp__model_product(flow);
@@ -19764,7 +20158,12 @@ static void wisp__model_update(wisp__base *base, wisp__flow *flow, double now) {
         wisp__model_enter(flow, WISP__CRUISE);
     window = wisp__max(2 * unit, wisp__min(6.0 * base->mtu, 0.04 * rate));
     window += rate * wisp__max(0.01, wisp__max(base->step, m->gap));
-    window += (m->phase == WISP__START ? 2 : m->losing || flow->late > 0 ? 1.5 : 1.25) * product;
+    if (m->phase == WISP__TRY)
+        more = wisp__min(4 * base->mtu / wisp__max(flow->rtt, 0.001), 0.1 * rate);
+    if (m->phase == WISP__START) gain = 2;
+    else if (m->losing || flow->late > 0) gain = 1.5;
+    else if (m->stands && m->phase != WISP__TRY) gain = 1;
+    window += gain * product + more * flow->rtt;
     if (m->phase == WISP__START && !(m->adopted > 0)) least = wisp__initial_window(base);
     if (m->probing) {
         window = product / 2;
@@ -19772,7 +20171,7 @@ static void wisp__model_update(wisp__base *base, wisp__flow *flow, double now) {
     }
     window = wisp__min(wisp__max(window, least), (double)base->limits.window_packets * base->mtu);
     flow->window = (int)window;
-    rate = wisp__max(gains[m->phase] * rate, unit / wisp__max(flow->rtt, 0.001));
+    rate = wisp__max(gains[m->phase] * rate + more, unit / wisp__max(flow->rtt, 0.001));
     flow->pace_rate = (int)wisp__min(rate, WISP__MOST_RATE);
 }
 
@@ -19780,7 +20179,7 @@ static void wisp__model_sampled(wisp__flow *flow, double now, double sample) {
     wisp__model *m = &flow->control.model;
     if (!flow->has_rtt) m->bandwidth = (int)(flow->window / wisp__max(sample, 0.001));
     m->least = wisp__min(m->least, sample);
-    if (sample <= 1.1 * flow->rtt_min + 0.001 && !m->probing) m->least_time = now;
+    if (sample <= flow->rtt_min + 0.002 && !m->probing) m->least_time = now;
 }
 
 /* --- the interface: what room packet tells, and reads in `window` and `pace_tokens` --- */
@@ -21616,6 +22015,785 @@ static void wisp__schemas_free(wisp__schemas *all) {
 }
 
 /* ===========================================================================
+ * MARK: >>recorder
+ * What: tapes: their blocks and entries; how they are written, and how a replay makes the same
+ *   entries again and compares them.
+ * Invariants: an entry stands in one block. What it holds depends on the endpoint alone, never on
+ *   addresses of memory.
+ * Not here: who begins and plays a tape (tape).
+ *
+ *   tape    "wisptape" version:32 traits:32 (wisp__tape_traits) keys:64*5, then blocks; all numbers
+ *           are little-endian
+ *   block   stored:32 size:32 method:32 check:32, then `stored` bytes that unpack to `size`
+ *           (compress). The check is over all of it but itself
+ *   entry   1ddddddd         an update in which nothing happened, after the step of the last one
+ *                            + d, which is signed and in 2^-17 s
+ *           0ikkkkkk size body   i: it was made inside of an update
+ *   body    numbers have 7 bits to a byte, low ones first; signed ones are zigzag; raw ones and
+ *           structs are as in memory; texts (with a NUL) and bytes have their size before them
+ *     UPDATE   0, step less that of the last one; or 1, raw time
+ *     PACKETS  what link.recv returned, signed; each: slot, [raw address, which the slot has from
+ *              now on: slot + 64], bytes
+ *     TAKEN    number of the call of link.send, what it returned, signed, the status of each
+ *     GIVEN    raw bytes that a function of the program has given: an input, keys
+ *     NOTE     text "what:form", then arguments by their letters in the form: u number, i signed,
+ *              d raw double, s text, b bytes, a address, 3 raw vector, r a remote: index + 1, or 0
+ *              and its name; t receivers: mode, id, bytes; v values: 2 * count + packed, each kind
+ *              and content (room pack for all, if packed). "name" has its structs in b
+ *     OUT      raw address, bytes: a datagram that went out (wisp_writer.packets)
+ *     CHECK    raw 32: hash of what was sent; every two seconds raw 32: hash of the state
+ * ======================================================================== */
+
+#ifndef WISP_NO_TAPE
+
+/* Notes something, if there is a tape: its form, then int, unsigned, double or const void *; counts
+   stand behind what they count; a remote is two, itself or NULL and its name. */
+#define WISP__TAPED(w, ...) \
+    do { if ((w) && (w)->tape) wisp__tape_note((w), __VA_ARGS__); } while (0)
+
+/* --- entries --- */
+
+/* Room for `bytes` more, and then for some small numbers; false: the tape is broken. */
+static bool wisp__tape_room(wisp *w, int64_t bytes) {
+    wisp__tape *t = w->tape;
+    if (t->at + bytes + WISP__TAPE_SPARE <= t->room) return true;
+    t->broken |= bytes > 1 << 29 || wisp__grow(&w->base, WISP__ARRAY(t->bytes, t->room), t->at +
+                                               (int)bytes + WISP__TAPE_SPARE, 1 << 30);
+    return !t->broken;
+}
+
+static inline void wisp__tape_put(wisp__tape *t, uint64_t number) {
+    for (; number >= 128; number >>= 7) t->bytes[t->at++] = (uint8_t)(number | 128);
+    t->bytes[t->at++] = (uint8_t)number;
+}
+
+static void wisp__tape_sign(wisp__tape *t, int64_t number) {
+    wisp__tape_put(t, (uint64_t)number << 1 ^ (uint64_t)(number >> 63));
+}
+
+static void wisp__tape_word(wisp__tape *t, uint64_t word, int bytes) {
+    wisp__store_part(t->bytes + t->at, word, bytes);
+    t->at += bytes;
+}
+
+static void wisp__tape_raw(wisp *w, const void *from, int64_t bytes) {
+    if (bytes <= 0 || !from || !wisp__tape_room(w, bytes)) return;
+    memcpy(w->tape->bytes + w->tape->at, from, (size_t)bytes);
+    w->tape->at += (int)bytes;
+}
+
+static void wisp__tape_blob(wisp *w, const void *from, int bytes) {
+    if (!from || bytes < 0) bytes = 0;
+    wisp__tape_put(w->tape, (uint64_t)bytes);
+    wisp__tape_raw(w, from, bytes);
+}
+
+static void wisp__tape_text(wisp *w, const char *text) {
+    wisp__tape_blob(w, text, text ? (int)strlen(text) + 1 : 0);
+}
+
+static bool wisp__tape_begin(wisp *w, int kind) {
+    wisp__tape *t = w->tape;
+    if (t->broken || !wisp__tape_room(w, 0)) return false;
+    t->begun = t->at;
+    t->bytes[t->at] = (uint8_t)(kind | (w->updating || w->hooks.depth ? WISP__TAPE_INSIDE : 0));
+    t->at += 2;
+    return true;
+}
+
+static void wisp__tape_flush(wisp *w);
+static void wisp__tape_compare(wisp *w, const wisp__tape_entry *made);
+static wisp__tape_entry wisp__tape_entry_at(const uint8_t *at, const uint8_t *end);
+
+/* Ends an entry: a replay compares it with its tape, and forgets it. */
+static void wisp__tape_end(wisp *w) {
+    wisp__tape *t = w->tape;
+    int bytes = t->at - t->begun - 2, more = 0, begun = t->begun;
+    wisp__tape_entry made;
+    if (!t->broken && wisp__tape_room(w, 0)) {
+        for (int rest = bytes >> 7; rest; rest >>= 7) more++;
+        if (more) memmove(t->bytes + begun + 2 + more, t->bytes + begun + 2, (size_t)bytes);
+        t->at = begun + 1;
+        wisp__tape_put(t, (uint64_t)bytes);
+        t->at += bytes;
+        if (!t->play && t->at > 8 * WISP__TAPE_BLOCK) wisp__tape_flush(w);
+        if (!t->play) return;
+        made = wisp__tape_entry_at(t->bytes + begun, t->bytes + t->at);
+        wisp__tape_compare(w, &made);
+    }
+    t->at = begun;
+}
+
+static void wisp__tape_note(wisp *w, const char *form, ...);
+
+static void wisp__tape_type(wisp *w, const wisp_type *type);
+
+/* name size count; each field: name, offset, bytes, those of its count, type. */
+static void wisp__tape_schema(wisp *w, const wisp_schema *schema) {
+    wisp__tape_text(w, schema->name);
+    wisp__tape_put(w->tape, (uint64_t)schema->bytes);
+    wisp__tape_put(w->tape, (uint64_t)schema->count);
+    for (int i = 0; i < schema->count; i++) {
+        const wisp_field *field = &schema->fields[i];
+        wisp__tape_text(w, field->name);
+        wisp__tape_put(w->tape, (uint64_t)field->offset);
+        wisp__tape_put(w->tape, (uint64_t)field->bytes);
+        wisp__tape_put(w->tape, (uint64_t)field->count_offset);
+        wisp__tape_put(w->tape, (uint64_t)field->count_bytes);
+        wisp__tape_type(w, &field->type);
+    }
+}
+
+/* kind, bytes, max; then the schema, element, options or names. */
+static void wisp__tape_type(wisp *w, const wisp_type *type) {
+    wisp__tape_put(w->tape, (uint64_t)type->kind);
+    wisp__tape_put(w->tape, (uint64_t)wisp__max_int(type->bytes, 0));
+    wisp__tape_put(w->tape, (uint64_t)type->max);
+    if (type->kind == WISP_TYPE_STRUCT) wisp__tape_schema(w, (const wisp_schema *)type->of);
+    for (int i = 0; i < (type->kind == WISP_TYPE_ARRAY ? 1 : type->max); i++) {
+        if (type->kind == WISP_TYPE_ARRAY || type->kind == WISP_TYPE_UNION)
+            wisp__tape_type(w, (const wisp_type *)type->of + i);
+        if (type->kind == WISP_TYPE_ENUM)
+            wisp__tape_text(w, ((const char *const *)type->of)[i]);
+    }
+}
+
+/* Tells of a remote before it is first noted, and again when its schema has changed. Returns its
+   program if structs of it stand on the tape as they are. */
+static const wisp__program *wisp__tape_program(wisp *w, const wisp__remote *remote) {
+    wisp__tape *t = w->tape;
+    const wisp__described *schema = remote->schema;
+    const wisp__program *program = schema ? schema->program : NULL;
+    uint64_t hash = schema ? schema->hash | 1 : 1;
+    if (program && (program->source->shape != WISP_SHAPE_STRUCT || !program->flat)) program = NULL;
+    if (remote->index < t->told_room && t->told[remote->index] == hash) return program;
+    t->broken |= wisp__grow(&w->base, WISP__ARRAY(t->told, t->told_room), remote->index + 1,
+                            1 << 17) != WISP_OK;
+    if (t->broken) return NULL;
+    t->told[remote->index] = hash;
+    WISP__TAPED(w, "name:rb", remote, remote->name, program, program ? -1 : 0);
+    return program;
+}
+
+/* --- values and other arguments --- */
+
+/* Bytes of a value without its kind; -1: it goes packed. */
+static inline int64_t wisp__tape_value_bytes(const wisp_value *v, const wisp__program *program) {
+    const wisp_schema *schema = wisp__schema_of(v);
+    if (wisp__kind_has_bytes(v->kind)) return v->count >= 0 && wisp__bytes_of(v) ? v->count : -1;
+    if (v->kind <= WISP_OBJECT && v->kind != WISP_ARRAY && v->kind != WISP_MAP)
+        return (int64_t)wisp__member_bytes(v->kind);
+    return schema && program && (schema == program->source || schema == program->schema)
+               ? program->source->bytes : -1;
+}
+
+static WISP__APART void wisp__tape_packed(wisp *w, const wisp_value *values, int count) {
+    wisp__measure m;
+    int64_t room;
+    int bytes = 0, at = w->tape->at + 10;              /* behind both numbers */
+    if (count > 0 && values && !wisp__pack_measure(&w->base.limits, values, count, &m)) {
+        room = (m.shape_bits + m.data_bits) / 8 + 4 * WISP__SLACK;
+        if (!wisp__tape_room(w, 10 + room)) return;
+        bytes = wisp__pack_into(&w->base, values, count, w->tape->bytes + at, (int)room);
+    }
+    wisp__tape_put(w->tape, (uint64_t)wisp__max_int(count, 0) << 1 | 1);
+    wisp__tape_put(w->tape, (uint64_t)wisp__max_int(bytes, 0));
+    memmove(w->tape->bytes + w->tape->at, w->tape->bytes + at, (size_t)wisp__max_int(bytes, 0));
+    w->tape->at += wisp__max_int(bytes, 0);
+}
+
+static void wisp__tape_values(wisp *w, const wisp__program *program, const wisp_value *values,
+                              int count) {
+    wisp__tape *t = w->tape;
+    bool plain = count >= 0 && count <= 16 && (values || !count);
+    for (int i = 0; i < count && plain; i++)
+        plain = wisp__tape_value_bytes(&values[i], program) >= 0;
+    if (!plain) {
+        wisp__tape_packed(w, values, count);
+        return;
+    }
+    t->bytes[t->at++] = (uint8_t)(count << 1);
+    for (int i = 0; i < count; i++) {
+        const wisp_value *v = &values[i];
+        t->bytes[t->at++] = (uint8_t)v->kind;
+        if (wisp__kind_has_bytes(v->kind)) wisp__tape_blob(w, wisp__bytes_of(v), v->count);
+        else if (v->kind == WISP_INT) wisp__tape_sign(t, wisp__int_of(v));
+        else wisp__tape_raw(w, v->kind == WISP_STRUCT ? wisp__data_of(v) : wisp__member_of(v),
+                            wisp__tape_value_bytes(v, program));
+    }
+}
+
+static void wisp__tape_to(wisp *w, const wisp_to *to) {
+    uint8_t near_to[20];
+    uint32_t id = to->mode == WISP__TO_PEER ? to->peer.id : to->mode == WISP__TO_GROUP
+                  ? to->group.id : to->mode == WISP__TO_VIEWERS ? to->object.id : 0;
+    wisp__tape_put(w->tape, (uint64_t)to->mode);
+    wisp__tape_put(w->tape, id);
+    if (to->mode < WISP__TO_NEAR) return;
+    memcpy(near_to, &to->position, 12);
+    memcpy(near_to + 12, &to->radius, 8);
+    if (to->mode == WISP__TO_NEAR) wisp__tape_blob(w, near_to, 20);
+    else wisp__tape_blob(w, to->list, to->count < 1 << 20 ? to->count * 4 : 0);
+}
+
+/* The argument for a letter of a form; `program`: of structs among values. */
+static inline void wisp__tape_argument(wisp *w, char letter, va_list *list,
+                                       const wisp__program *program) {
+    wisp__tape *t = w->tape;
+    const void *p;
+    int count;
+    switch (letter) {
+    case 'u': wisp__tape_put(t, va_arg(*list, unsigned)); return;
+    case 'i': wisp__tape_sign(t, va_arg(*list, int)); return;
+    case 'd': wisp__tape_word(t, wisp__double_bits(va_arg(*list, double)), 8); return;
+    default: p = va_arg(*list, const void *); break;
+    }
+    switch (letter) {
+    case 's': wisp__tape_text(w, (const char *)p); break;
+    case 'a': wisp__tape_blob(w, p, (int)sizeof(wisp_addr)); break;
+    case '3': wisp__tape_raw(w, p, sizeof(wisp_vec3)); break;
+    case 't': wisp__tape_to(w, (const wisp_to *)p); break;
+    case 'v': wisp__tape_values(w, program, (const wisp_value *)p, va_arg(*list, int)); break;
+    case 'r':
+        wisp__tape_put(t, p ? (uint64_t)((const wisp__remote *)p)->index + 1 : 0);
+        p = va_arg(*list, const void *);
+        if (p) wisp__tape_text(w, (const char *)p);
+        else t->bytes[t->at++] = 0;
+        break;
+    default:
+        count = va_arg(*list, int);
+        if (count >= 0) wisp__tape_blob(w, p, count);
+        else wisp__tape_schema(w, ((const wisp__program *)p)->source);
+        break;
+    }
+}
+
+static WISP__APART void wisp__tape_note(wisp *w, const char *form, ...) {
+    const wisp__program *program = NULL;
+    const char *letter = strchr(form, ':') + 1;
+    va_list list;
+    if (*letter == 'r') {
+        const wisp__remote *remote;
+        va_start(list, form);
+        remote = (const wisp__remote *)va_arg(list, const void *);
+        if (remote) program = wisp__tape_program(w, remote);
+        va_end(list);
+    }
+    if (!wisp__tape_begin(w, WISP__TAPE_NOTE)) return;
+    wisp__tape_blob(w, form, (int)(letter - form + (int)strlen(letter)) + 1);
+    va_start(list, form);
+    for (; *letter; letter++) wisp__tape_argument(w, *letter, &list, program);
+    va_end(list);
+    wisp__tape_end(w);
+}
+
+/* A handler is about to run. Those of ticks need no note. */
+static void wisp__tape_event(wisp *w, const wisp_event *e) {
+    uint32_t place = e->remote.id & 0xffff;
+    const wisp__remote *remote = place ? w->registry.remotes[place - 1] : NULL;
+    if (e->step > 0) return;
+    WISP__TAPED(w, "handler:ruuiuvs", remote, NULL, e->peer.id, (unsigned)e->message, e->result,
+                e->object.id, e->args, e->count, e->text);
+}
+
+/* An object has another struct. */
+static void wisp__tape_object(wisp *w, const char *form, const wisp__object *o, const void *image) {
+    const wisp__remote *remote = w->registry.remotes[o->of->remote];
+    const wisp_schema *schema = o->of->desc.schema;
+    bool flat = remote->schema && remote->schema->program->flat;
+    WISP__TAPED(w, form, remote, NULL, o->id, (unsigned)o->owner, image, flat ? schema->bytes : 0);
+}
+
+/* --- what else happens --- */
+
+static int wisp__tape_link_recv(void *user, wisp_packet *packets, int count) {
+    wisp *w = (wisp *)user;
+    wisp__tape *t = w->tape;
+    int got = (t->link.recv)(t->link.user, packets, count);
+    if (!got || !wisp__tape_begin(w, WISP__TAPE_PACKETS)) return got;
+    wisp__tape_sign(t, got);
+    for (int i = 0; i < got && i < count; i++) {
+        const wisp_addr *from = &packets[i].addr;
+        uint64_t slot = wisp__mix(wisp__load64(from->bytes) ^ wisp__load64(from->bytes + 8)) %
+                        WISP__TAPE_ADDRS;
+        bool known = !memcmp(&t->addrs[slot], from, sizeof *from);
+        t->addrs[slot] = *from;
+        wisp__tape_put(t, slot | (known ? 0 : WISP__TAPE_ADDRS));
+        if (!known) wisp__tape_raw(w, from, sizeof *from);
+        wisp__tape_blob(w, packets[i].data, packets[i].size);
+        wisp__tape_room(w, 0);
+    }
+    wisp__tape_end(w);
+    return got;
+}
+
+/* A datagram that goes out counts by its begin, which has its tag, its end and its size. */
+static void wisp__tape_sent(wisp *w, const wisp_packet *packet) {
+    wisp__tape *t = w->tape;
+    const uint8_t *bytes = (const uint8_t *)packet->data;
+    int part = wisp__min_int(packet->size, 16);
+    t->sent ^= (uint64_t)packet->size ^ wisp__load64(packet->addr.bytes);
+    t->sent = wisp__hash_bytes(bytes, part) + 3 * wisp__mix(t->sent);
+    t->sent ^= wisp__hash_bytes(bytes + packet->size - part, part);
+    if (!t->to.packets || !wisp__tape_begin(w, WISP__TAPE_OUT)) return;
+    wisp__tape_raw(w, &packet->addr, sizeof packet->addr);
+    wisp__tape_blob(w, bytes, packet->size);
+    wisp__tape_end(w);
+}
+
+static int wisp__tape_link_send(void *user, wisp_packet *packets, int count) {
+    wisp *w = (wisp *)user;
+    wisp__tape *t = w->tape;
+    int looked, taken = 0;
+    for (int i = 0; i < count; i++) wisp__tape_sent(w, &packets[i]);
+    looked = (t->link.send)(t->link.user, packets, count);
+    t->sends++;
+    for (int i = 0; i < looked && i < count; i++) taken += packets[i].status == 0;
+    if (taken == count || !wisp__tape_begin(w, WISP__TAPE_TAKEN)) return looked;
+    wisp__tape_put(t, t->sends);
+    wisp__tape_sign(t, looked);
+    for (int i = 0; i < looked && i < count; i++) wisp__tape_sign(t, packets[i].status);
+    wisp__tape_end(w);
+    return looked;
+}
+
+static void wisp__tape_check(wisp *w, bool all) {
+    wisp__tape *t = w->tape;
+    const wisp_total_stats *stats = &w->base.stats;
+    const uint64_t list[] = {
+        wisp__double_bits(w->base.time), wisp__double_bits(w->clock.at), w->order,
+        (uint64_t)w->peers.joined, (uint64_t)w->registry.count, (uint64_t)w->objects.count,
+        (uint64_t)w->calls.ours, w->peers.secret.counter, stats->messages_sent,
+        stats->messages_received, stats->bytes_sent, stats->bytes_received, stats->errors
+    };
+    if (!wisp__tape_begin(w, WISP__TAPE_CHECK)) return;
+    wisp__tape_word(t, t->sent, 4);
+    if (all) wisp__tape_word(t, wisp__hash_bytes(list, (int)sizeof list), 4);
+    t->checked = t->sent;
+    wisp__tape_end(w);
+}
+
+/* Of a block, whose head is not in the check but for its first 12 bytes. */
+static uint32_t wisp__tape_sum(const uint8_t *block, int stored) {
+    const uint8_t *bytes = block + WISP__TAPE_HEAD;
+    uint64_t lanes[4] = { 1, 2, 3, wisp__hash_bytes(block, 12) };
+    int at = 0;
+    for (; at + 32 <= stored; at += 32)
+        for (int i = 0; i < 4; i++)
+            lanes[i] = (lanes[i] ^ wisp__load64(bytes + at + 8 * i)) *
+                       UINT64_C(0x9e3779b97f4a7c15);
+    return (uint32_t)wisp__mix(wisp__hash_bytes(lanes, (int)sizeof lanes) ^
+                               wisp__hash_bytes(bytes + at, stored - at));
+}
+
+/* Hands the block to the writer, packed if that makes it smaller. */
+static void wisp__tape_flush(wisp *w) {
+    wisp__tape *t = w->tape;
+    int size = t->at - WISP__TAPE_HEAD, stored = 0;
+    wisp__compress_cost cost = w->compress.cost;
+    wisp__block block = { t->bytes + WISP__TAPE_HEAD, size, NULL, size - 1,
+                          wisp__compress_method(t->to.compression), 0 };
+    uint8_t *out = t->bytes;
+    if (size <= 0) return;
+    if (block.method > 0 && size > WISP__COMPRESS_LEAST)
+        out = (uint8_t *)wisp__alloc(&w->base, (size_t)size + WISP__TAPE_HEAD);
+    if (out && out != t->bytes) {
+        block.to = out + WISP__TAPE_HEAD;
+        stored = wisp__compress_try(&w->compress, &block);
+        w->compress.cost = cost;
+    }
+    wisp__store_part(t->bytes, (uint64_t)(stored ? stored : size), 4);
+    wisp__store_part(t->bytes + 4, (uint64_t)size, 4);
+    wisp__store_part(t->bytes + 8, stored ? (uint64_t)block.method : 0, 4);
+    if (stored) memcpy(out, t->bytes, 12);
+    block.to = stored ? out : t->bytes;
+    stored = stored ? stored : size;
+    wisp__store_part(block.to + 12, wisp__tape_sum(block.to, stored), 4);
+    t->broken |= (t->to.write)(t->to.user, block.to, stored + WISP__TAPE_HEAD) < 0;
+    if (out != t->bytes) wisp__free(&w->base, out, (size_t)size + WISP__TAPE_HEAD);
+    t->at = WISP__TAPE_HEAD;
+    t->after = -1;
+}
+
+/* In steps of 2^-17 s. */
+static int64_t wisp__tape_steps(double now) {
+    double steps = now > -1e12 && now < 1e12 ? now * 131072 : 0;
+    return (int64_t)steps - (steps < 0);
+}
+
+/* Begins an update. Returns its time as the tape has it: whole steps, but where that would go back
+   or is too large. */
+static double wisp__tape_time(wisp *w, double now) {
+    wisp__tape *t = w->tape;
+    int64_t time, step, more;
+    double exact;
+    bool raw = !(now > -1e10 && now < 1e10);
+    if (!t || t->play) return now;
+    time = wisp__tape_steps(now);
+    exact = (double)time / 131072;
+    raw |= w->started && exact < w->now && now >= w->now;
+    step = raw ? 0 : time - t->time;
+    more = step - t->step;
+    t->idle = raw || more < -64 || more > 63 ? -1 : (int)more & 127;
+    if (wisp__tape_begin(w, WISP__TAPE_UPDATE)) {
+        wisp__tape_put(t, raw);
+        if (raw) wisp__tape_word(t, wisp__double_bits(now), 8);
+        else wisp__tape_sign(t, more);
+        wisp__tape_end(w);
+    }
+    t->step = step;
+    t->time = time;
+    t->update = t->begun;
+    t->after = t->at;
+    return raw ? now : exact;
+}
+
+/* Ends an update. */
+static void wisp__tape_updated(wisp *w) {
+    wisp__tape *t = w->tape;
+    bool due = t && w->base.time >= t->due;
+    if (!t) return;
+    if (t->sent != t->checked || due) wisp__tape_check(w, due);
+    if (due) t->due = w->base.time + WISP__TAPE_SECONDS;
+    if (t->play) return;
+    if (t->at == t->after && t->idle >= 0) {
+        t->bytes[t->update] = (uint8_t)(128 | t->idle);
+        t->at = t->update + 1;
+    }
+    if (due || t->at > WISP__TAPE_BLOCK) wisp__tape_flush(w);
+}
+
+static wisp__tape_entry wisp__tape_next(wisp *w);
+static bool wisp__tape_is(const wisp__tape_entry *e, int kind);
+
+/* Bytes that the program gives inside of an update: a replay takes those of its tape. */
+static void wisp__tape_given(wisp *w, void *bytes, int count) {
+    wisp__tape_entry e;
+    if (!w->tape) return;
+    if (w->tape->play) {
+        e = wisp__tape_next(w);
+        if (!wisp__tape_is(&e, WISP__TAPE_GIVEN) || e.body.end - e.body.at != count) return;
+        memcpy(bytes, e.body.at, (size_t)count);
+        w->tape->play->at += e.size;
+    } else if (wisp__tape_begin(w, WISP__TAPE_GIVEN)) {
+        wisp__tape_raw(w, bytes, count);
+        wisp__tape_end(w);
+    }
+}
+
+static void wisp__tape_free(wisp *w) {
+    wisp__tape *t = w->tape;
+    if (!t) return;
+    w->peers.post.link = t->link;
+    w->tape = NULL;
+    if (t->play) {
+        wisp__array_free(&w->base, WISP__ARRAY(t->play->block, t->play->room));
+        wisp__array_free(&w->base, WISP__ARRAY(t->play->packed, t->play->packed_room));
+        wisp__free(&w->base, t->play, sizeof *t->play);
+    }
+    wisp__array_free(&w->base, WISP__ARRAY(t->bytes, t->room));
+    wisp__array_free(&w->base, WISP__ARRAY(t->told, t->told_room));
+    wisp__arena_free(&w->base, &t->arena);
+    wisp__free(&w->base, t, sizeof *t);
+}
+
+/* Ends a tape that is recorded; false: it ended before. */
+static bool wisp__tape_close(wisp *w) {
+    bool whole;
+    if (!w->tape->broken) wisp__tape_flush(w);
+    whole = !w->tape->broken;
+    wisp__tape_free(w);
+    return whole;
+}
+
+/* --- reading --- */
+
+static uint64_t wisp__tape_get(wisp__from *from) {
+    uint64_t number = 0;
+    for (int shift = 0; shift < 64 && from->at < from->end; shift += 7) {
+        number |= (uint64_t)(*from->at & 127) << shift;
+        if (!(*from->at++ & 128)) return number;
+    }
+    from->failed = true;
+    return 0;
+}
+
+static int64_t wisp__tape_get_sign(wisp__from *from) {
+    uint64_t number = wisp__tape_get(from);
+    return (int64_t)(number >> 1) ^ -(int64_t)(number & 1);
+}
+
+static const uint8_t *wisp__tape_take(wisp__from *from, uint64_t bytes) {
+    if (bytes > (uint64_t)(from->end - from->at)) from->failed = true;
+    if (from->failed) return NULL;
+    from->at += bytes;
+    return from->at - bytes;
+}
+
+/* The entry at an address; size 0: there is no whole one. */
+static wisp__tape_entry wisp__tape_entry_at(const uint8_t *at, const uint8_t *end) {
+    wisp__tape_entry e = { 0, 0, at, { at, end, false } };
+    const uint8_t *body;
+    uint64_t bytes = 0;
+    if (at >= end) return e;
+    e.kind = *e.body.at++;
+    if (!(e.kind & 128)) bytes = wisp__tape_get(&e.body);
+    body = wisp__tape_take(&e.body, bytes);
+    if (!body) return e;
+    e.size = (int)(e.body.at - at);
+    e.body.end = e.body.at;
+    e.body.at = body;
+    return e;
+}
+
+static bool wisp__tape_is(const wisp__tape_entry *e, int kind) {
+    return e->size && (e->kind & 191) == kind;
+}
+
+/* The next entry of a tape that is played. */
+static wisp__tape_entry wisp__tape_next(wisp *w) {
+    wisp__play *p = w->tape->play;
+    for (;;) {
+        wisp__tape_entry e = { 0, 0, NULL, { NULL, NULL, false } };
+        if (p->at < p->end) e = wisp__tape_entry_at(p->block + p->at, p->block + p->end);
+        if (wisp__tape_is(&e, WISP__TAPE_OUT)) p->at += e.size;
+        else if (e.size || p->over || !(p->more)(w)) return e;
+    }
+}
+
+/* A copy of bytes of the tape, where any type may be. */
+static void *wisp__tape_copy(wisp *w, wisp__from *from, uint64_t bytes) {
+    const uint8_t *at = wisp__tape_take(from, bytes);
+    void *copy = NULL;
+    if (at) copy = wisp__arena_take(&w->base, &w->tape->arena, (size_t)bytes + WISP__SLACK);
+    if (copy) memcpy(copy, at, (size_t)bytes);
+    else from->failed = true;
+    return copy;
+}
+
+static wisp_value wisp__tape_get_value(wisp *w, wisp__from *from, const wisp__program *program) {
+    const uint8_t *at = wisp__tape_take(from, 1);
+    wisp_kind kind = at && *at <= WISP_STRUCT ? (wisp_kind)*at : WISP_NIL;
+    int64_t bytes = (int64_t)wisp__member_bytes(kind);
+    if (kind == WISP_INT) return wisp_int(wisp__tape_get_sign(from));
+    if (wisp__kind_has_bytes(kind)) {
+        bytes = (int64_t)(wisp__tape_get(from) & INT32_MAX);
+        at = wisp__tape_take(from, (uint64_t)bytes);
+        return !at ? wisp_nil() : kind == WISP_BYTES ? wisp_bytes(at, (int)bytes)
+                                : wisp_string_n((const char *)at, (int)bytes);
+    }
+    if (kind == WISP_STRUCT && program)
+        return wisp_struct(program->source,
+                           wisp__tape_copy(w, from, (uint64_t)program->source->bytes));
+    if (kind != WISP_NIL && !bytes) from->failed = true;
+    at = wisp__tape_take(from, (uint64_t)bytes);
+    return at ? wisp__value_from(kind, 0, at, (size_t)bytes) : wisp_nil();
+}
+
+static void wisp__tape_get_values(wisp *w, wisp__from *from, const wisp__program *program,
+                                  wisp__tape_item *item) {
+    uint64_t count = wisp__tape_get(from), bytes = count & 1 ? wisp__tape_get(from) : 0;
+    const wisp_value *values = NULL;
+    wisp_value *list;
+    if (bytes) {
+        const uint8_t *at = (const uint8_t *)wisp__tape_copy(w, from, bytes);
+        wisp__reader shape = wisp__reader_on(at, at ? (int)bytes : 0), data = shape;
+        wisp__unpacker u = wisp__unpacker_alone(&w->base);
+        u.arena = &w->tape->arena;
+        u.shape = &shape;
+        u.data = &data;
+        u.values = w->base.limits.message_values;
+        wisp__skip_shape(&data);
+        if (!at || data.failed || wisp__unpack(&u, &values, &item->count)) from->failed = true;
+        item->at = values;
+    } else if (!(count & 1) && count <= 32 && !from->failed) {
+        item->count = (int)count / 2;
+        list = (wisp_value *)wisp__arena_take(&w->base, &w->tape->arena, sizeof(wisp_value[17]));
+        for (int i = 0; i < item->count && list; i++)
+            list[i] = wisp__tape_get_value(w, from, program);
+        item->at = list;
+        if (!list) from->failed = true;
+    }
+}
+
+static void wisp__tape_get_blob(wisp *w, wisp__from *from, wisp__tape_item *item) {
+    item->count = (int)(wisp__tape_get(from) & INT32_MAX);
+    item->at = item->count ? wisp__tape_copy(w, from, (uint64_t)item->count) : NULL;
+}
+
+static void wisp__tape_get_to(wisp *w, wisp__from *from, wisp__tape_item *item) {
+    wisp_to *to = &item->to;
+    to->mode = (int)(wisp__tape_get(from) & 127);
+    to->peer.id = to->group.id = to->object.id = (uint32_t)wisp__tape_get(from);
+    if (to->mode >= WISP__TO_NEAR) wisp__tape_get_blob(w, from, item);
+    to->list = (const wisp_peer *)item->at;
+    to->count = item->count / 4;
+    if (to->mode != WISP__TO_NEAR || !item->at) return;
+    if (item->count < 20) from->failed = true;
+    else memcpy(&to->position, item->at, 12);
+    if (!from->failed) memcpy(&to->radius, (const uint8_t *)item->at + 12, 8);
+}
+
+/* Reads a note: its form, and the arguments. NULL: it is malformed, or none. */
+static const char *wisp__tape_parse(wisp *w, wisp__tape_entry e, wisp__tape_item *items) {
+    const wisp__remote *remote;
+    const wisp__program *program = NULL;
+    const char *form, *letter;
+    const uint8_t *at;
+    memset(items, 0, WISP__TAPE_ITEMS * sizeof *items);
+    if (!wisp__tape_is(&e, WISP__TAPE_NOTE)) return NULL;
+    wisp__tape_get_blob(w, &e.body, items);
+    form = (const char *)items->at;
+    if (!form || form[items->count - 1] || !(letter = strchr(form, ':'))) return NULL;
+    for (wisp__tape_item *i = items; *++letter && !e.body.failed; i++) {
+        if (i == items + WISP__TAPE_ITEMS) return NULL;
+        memset(i, 0, sizeof *i);
+        i->form = *letter;
+        if (strchr("ur", *letter)) i->number = (int64_t)wisp__tape_get(&e.body);
+        else if (*letter == 'i') i->number = wisp__tape_get_sign(&e.body);
+        else if (*letter == 't') wisp__tape_get_to(w, &e.body, i);
+        else if (*letter == 'v') wisp__tape_get_values(w, &e.body, program, i);
+        else if (*letter == '3') i->at = wisp__tape_copy(w, &e.body, sizeof(wisp_vec3));
+        else if (*letter == 'd' && (at = wisp__tape_take(&e.body, 8)) != NULL)
+            i->real = wisp__bits_double(wisp__load64(at));
+        if (strchr("sbar", *letter)) wisp__tape_get_blob(w, &e.body, i);
+        if (strchr("sr", *letter) && i->at && ((const char *)i->at)[i->count - 1]) return NULL;
+        if (*letter != 'r' || !i->number) continue;
+        if (i->number < 0 || i->number > w->registry.count) return NULL;
+        remote = w->registry.remotes[i->number - 1];
+        i->at = remote->name;
+        i->count = 0;
+        if (remote->schema) program = remote->schema->program;
+    }
+    return e.body.failed ? NULL : form;
+}
+
+/* --- comparing --- */
+
+WISP__PRINTF(3, 4)
+static void wisp__tape_print(char *text, int *at, const char *format, ...) {
+    va_list list;
+    int length;
+    va_start(list, format);
+    length = vsnprintf(text + *at, (size_t)(WISP__TAPE_TEXT - *at), format, list);
+    va_end(list);
+    *at = wisp__min_int(*at + wisp__max_int(length, 0), WISP__TAPE_TEXT - 1);
+}
+
+static void wisp__tape_print_value(char *text, int *at, const wisp_value *value) {
+    int room = WISP__TAPE_TEXT - *at - 1, length = -1;
+#ifndef WISP_NO_JSON
+    if (room > 0) length = wisp_encode(wisp_json(), NULL, value, text + *at, room);
+#endif
+    if (length > 0) *at += wisp__min_int(length, room);
+    else wisp__tape_print(text, at, "#%08lx", (unsigned long)wisp_hash(value) & 0xffffffff);
+    text[*at] = 0;
+}
+
+/* A note in words; bytes of structs between their members do not show. */
+static void wisp__tape_say(wisp *w, const wisp__tape_entry *e, char *text) {
+    static const char *const kinds[] = { "nothing", "an update", "packets", "a full link", "keys",
+                                         "?", "a packet", "packets and state" };
+    wisp__tape_item items[WISP__TAPE_ITEMS];
+    const char *form = wisp__tape_parse(w, *e, items);
+    const wisp__remote *remote = NULL;
+    wisp_value value;
+    int at = 0, kind = e->kind & 128 ? 1 : e->kind & 7;
+    wisp__tape_print(text, &at, "%.*s", form ? (int)(strchr(form, ':') - form) : 20,
+                     form ? form : kinds[e->size ? kind : 0]);
+    if (!form && e->size) {
+        value = wisp_bytes(e->at, e->size);
+        wisp__tape_print(text, &at, " #%08lx", (unsigned long)wisp_hash(&value) & 0xffffffff);
+    }
+    for (const wisp__tape_item *i = items; form && i < items + WISP__TAPE_ITEMS && i->form; i++) {
+        const wisp__program *program = remote && remote->schema ? remote->schema->program : NULL;
+        value = program && i->form == 'b' && i->count == program->source->bytes
+                    ? wisp_struct(program->source, i->at) : wisp_bytes(i->at, i->count);
+        if (i->form == 'r' && i->number) remote = w->registry.remotes[i->number - 1];
+        if (strchr("sr", i->form))
+            wisp__tape_print(text, &at, " '%s'", i->at ? (const char *)i->at : "");
+        else if (strchr("ui", i->form)) wisp__tape_print(text, &at, " %lld", (long long)i->number);
+        else if (i->form == 'd') wisp__tape_print(text, &at, " %.17g", i->real);
+        if (i->form == 't' && i->to.mode < WISP__TO_LIST)
+            wisp__tape_print(text, &at, " to %d:%lu", i->to.mode, (unsigned long)i->to.peer.id);
+        for (int k = 0; i->form == 'v' && k < i->count; k++) {
+            wisp__tape_print(text, &at, " ");
+            wisp__tape_print_value(text, &at, (const wisp_value *)i->at + k);
+        }
+        if (i->form == '3') value = wisp_bytes(i->at, 12);
+        if (i->at && strchr("ba3t", i->form)) {
+            wisp__tape_print(text, &at, " ");
+            wisp__tape_print_value(text, &at, &value);
+        }
+    }
+}
+
+/* Do two entries say the same? If they do not, the replay has diverged, which is told once. */
+static bool wisp__tape_same(wisp *w, const wisp__tape_entry *there, const wisp__tape_entry *here,
+                            bool tell) {
+    char a[WISP__TAPE_TEXT], b[WISP__TAPE_TEXT];
+    wisp__play *p = w->tape->play;
+    int same = 0;
+    if (there->size == here->size && !memcmp(there->at, here->at, (size_t)here->size)) return true;
+    wisp__tape_say(w, there, a);
+    wisp__tape_say(w, here, b);
+    if (there->kind == here->kind && wisp__tape_is(here, WISP__TAPE_NOTE) && !strcmp(a, b))
+        return true;
+    if (!tell || p->diverged) return false;
+    p->diverged = p->news = true;
+    while (a[same] && a[same] == b[same]) same++;
+    same = wisp__max_int(0, same - 8);
+    snprintf(p->text, sizeof p->text, "%.6f s, tick %lld: %.48s%s: the tape has '%.60s', here is "
+             "'%.60s'", w->now, (long long)w->clock.tick, here->size ? b : a,
+             same > 48 ? " .." : "", a + same, b + same);
+    return false;
+}
+
+/* Compares an entry that was made here with the next of the tape. */
+static void wisp__tape_compare(wisp *w, const wisp__tape_entry *made) {
+    wisp__play *p = w->tape->play;
+    wisp__tape_entry next;
+    if (p->diverged) return;
+    if (!(made->kind & WISP__TAPE_INSIDE) && wisp__tape_is(made, WISP__TAPE_NOTE)) {
+        (p->outside)(w, made);
+        return;
+    }
+    next = wisp__tape_next(w);
+    if (wisp__tape_same(w, &next, made, true)) p->at += next.size;
+}
+
+/* The endpoint is about to be destroyed. */
+static void wisp__tape_leave(wisp *w) {
+    if (w->tape && w->tape->play) w->tape->play->diverged = true;   /* the tape does not have it */
+    else if (w->tape) wisp__tape_close(w);
+}
+
+static bool wisp__tape_plays(const wisp *w) { return w->tape && w->tape->play; }
+static wisp_result wisp__tape_play(wisp *w) { return (w->tape->play->update)(w); }
+
+#else
+
+#define WISP__TAPED(w, ...) wisp__tape_not((w), __VA_ARGS__)
+
+static inline void wisp__tape_not(const wisp *w, const char *form, ...) { (void)w, (void)form; }
+
+static bool wisp__tape_plays(const wisp *w) { return (void)w, false; }
+static wisp_result wisp__tape_play(wisp *w) { return (void)w, WISP_OK; }
+static void wisp__tape_free(wisp *w) { (void)w; }
+static void wisp__tape_leave(wisp *w) { (void)w; }
+static void wisp__tape_updated(wisp *w) { (void)w; }
+static void wisp__tape_given(wisp *w, void *bytes, int count) {
+    (void)w, (void)bytes, (void)count;
+}
+static double wisp__tape_time(wisp *w, double now) { return (void)w, now; }
+static void wisp__tape_event(wisp *w, const wisp_event *e) { (void)w, (void)e; }
+static void wisp__tape_object(wisp *w, const char *form, const wisp__object *o, const void *image) {
+    (void)w, (void)form, (void)o, (void)image;
+}
+
+#endif
+
+/* ===========================================================================
  * MARK: >>policy
  * What: token buckets: the rate limit of a peer and name; budgets of bytes,
  *   messages and packets of a peer, and of all; tallies: attempts to join and
@@ -21628,6 +22806,7 @@ static void wisp__schemas_free(wisp__schemas *all) {
  * ======================================================================== */
 
 #define WISP__JOIN_RATE  8.0       /* attempts of a host in a second: the default */
+#define WISP__SEAL_RATE  500.0     /* sealed joins of all hosts in a second: the default */
 #define WISP__TALLY_RATE 1e6       /* a count shrinks by so much a second at most */
 #define WISP__ANSWER_RATE 8.0      /* answers to a host that has proven nothing, in a second, .. */
 #define WISP__ANSWER_BURST 4.0     /* .. and what may come at once, in seconds of that */
@@ -21703,7 +22882,6 @@ static double wisp__bucket_fill(wisp__bucket *b, double rate, double burst, cons
     return since * rate;
 }
 
-/* Takes one token; false: there is none. */
 static bool wisp__bucket_take(wisp__bucket *b, double rate, double burst, const wisp__stall *t,
                               double now) {
     double more = wisp__bucket_fill(b, rate, burst, t, now);
@@ -21721,12 +22899,12 @@ static inline bool wisp__policy_admit(const wisp_config *config, wisp__bucket *b
 }
 
 static bool wisp__budget_valid(const wisp_budget *b) {
-    const double rates[] = { b->errors, b->joins, b->out, b->in, b->total_out, b->total_in,
-                             b->messages, b->packets };
+    const double rates[] = { b->errors, b->joins, b->sealed_joins, b->out, b->in, b->total_out,
+                             b->total_in, b->messages, b->packets };
     bool valid = (wisp__is_within(b->burst, 0.01, 60) || wisp__is_within(b->burst, 0, 0)) &&
                  b->error_burst >= 0 && b->join_burst >= 0;
-    for (int i = 0; i < WISP__LENGTH(rates); i++)  /* the first two may be negative */
-        valid = valid && wisp__is_within(rates[i], i < 2 ? -1e15 : 0, 1e15);
+    for (int i = 0; i < WISP__LENGTH(rates); i++)  /* the first three may be negative */
+        valid = valid && wisp__is_within(rates[i], i < 3 ? -1e15 : 0, 1e15);
     return valid;
 }
 
@@ -21774,6 +22952,7 @@ static void wisp__policy_set(wisp__policy *policy, const wisp_budget *budget) {
     if (!(b->burst > 0)) b->burst = 0.5;
     if (!(b->errors > 0 || b->errors < 0)) b->errors = 16;
     if (!(b->joins > 0 || b->joins < 0)) b->joins = WISP__JOIN_RATE;
+    if (!(b->sealed_joins > 0 || b->sealed_joins < 0)) b->sealed_joins = WISP__SEAL_RATE;
     b->error_burst = wisp__default_int(b->error_burst, 1024);
     b->join_burst = wisp__default_int(b->join_burst, 64);
     policy->out.level = wisp__max(policy->out.level, -b->total_out * b->burst);
@@ -21879,7 +23058,6 @@ static void wisp__purse_spend(wisp *w, const wisp__purse *p, int bytes) {
     wisp__policy_warn(&w->policy.warnings, p->way, all, p->all->level, p->all_rate * p->burst);
 }
 
-/* May a packet go to this peer? */
 static bool wisp__policy_may_send(wisp *w, wisp__session *s) {
     wisp__purse p;
     if (!wisp__purse_open(w, s, false, &p)) return true;
@@ -21902,7 +23080,6 @@ static double wisp__policy_waiting(wisp *w, wisp__session *s) {
     return wisp__max(wisp__purse_left(&p), 0) + wisp__max(rate * p.burst, 4.0 * w->base.mtu);
 }
 
-/* May one more packet (or `message`) be received from this peer? */
 static inline bool wisp__policy_count(wisp *w, wisp__session *s, bool message) {
     const wisp_budget *b = &w->policy.budget;
     double rate = message ? b->messages : b->packets;
@@ -21951,11 +23128,17 @@ static bool wisp__policy_forgive(wisp__policy *policy, uint64_t host, double now
     return wisp__tally_take(policy, &policy->errors, host, b->error_burst);
 }
 
-/* Counts an attempt to join; false: the host has made too many. */
 static bool wisp__policy_knock(wisp__policy *policy, uint64_t host, double now) {
     const wisp_budget *b = &policy->budget;
     wisp__tally_shrink(&policy->knocks, b->joins < 0 ? WISP__JOIN_RATE : b->joins, now);
     return wisp__tally_take(policy, &policy->knocks, host, b->join_burst) || b->joins < 0;
+}
+
+/* May a sealed join be opened? */
+static bool wisp__policy_unseal(wisp__policy *policy, double now) {
+    double rate = policy->budget.sealed_joins;
+    return rate < 0 || wisp__bucket_take(&policy->seals, rate,
+                                         wisp__max(rate * policy->budget.burst, 1), NULL, now);
 }
 
 /* How many of a host's attempts to join are not forgiven yet. */
@@ -21977,6 +23160,8 @@ static bool wisp__policy_answer(wisp__policy *policy, uint64_t host, double now)
 
 wisp_result wisp_use_budget(wisp *w, const wisp_budget *budget) {
     WISP__ENTER(w);
+    if (!budget || !budget->host)
+        WISP__TAPED(w, "budget:b", (const void *)budget, (int)sizeof *budget);
     if (!w || (budget && !wisp__budget_valid(budget)))
         return wisp__explain(w, WISP_E_ARGUMENT, "a rate of the budget is no number, or a burst is "
                              "not in 0.01 .. 60 s");
@@ -22117,7 +23302,7 @@ static wisp_result wisp__name_check(const char *name, int *length) {
 }
 
 static wisp__remote *wisp__registry_find(const wisp__registry *r, const char *name, int length) {
-    uint64_t hash = wisp__keyed_hash(r->schemas.key, name, length);
+    uint64_t hash = wisp__siphash(r->schemas.key, name, length);
     uint64_t mask = (uint64_t)r->table_room / 2 - 1;
     if (!r->table_room) return NULL;
     for (uint64_t i = hash & mask; r->table[i]; i = (i + 1) & mask) {
@@ -22361,7 +23546,7 @@ static void wisp__registry_name(wisp__registry *r, wisp__remote *remote, const c
                                 int length) {
     wisp_result why;
     memcpy(remote->name, name, (size_t)length);
-    remote->hash = wisp__keyed_hash(r->schemas.key, name, length);
+    remote->hash = wisp__siphash(r->schemas.key, name, length);
     remote->main = remote;
     remote->newest = remote->index;
     remote->meter = wisp__meter_of_remote(r, remote);
@@ -22432,6 +23617,7 @@ static wisp__remote *wisp__registry_add(wisp__registry *r, const char *name, wis
         *why = wisp__name_taken((const wisp *)r->owner, name);
         return NULL;
     }
+    if (!r->defining) WISP__TAPED((wisp *)r->owner, "named:s", name);
     *why = wisp__registry_widen(r);
     if (*why == WISP_OK) remote = wisp__registry_entry(r, why);
     if (!remote) {
@@ -22658,8 +23844,19 @@ static wisp__remote *wisp__remote_found(wisp *w, wisp_target target) {
     return remote;
 }
 
+/* Settings for a tape. What points into the program only that can give. */
+static void wisp__config_taped(wisp *w, const wisp_config *c, const char *name) {
+    wisp_config copy;
+    memset(&copy, 0, sizeof copy);
+    if (c) wisp__config_merge(&copy, c);
+    if (copy.encode.codec || copy.encode.schema || copy.encode.migrations || copy.encode.dictionary)
+        return;
+    WISP__TAPED(w, "config:sb", name, (const void *)&copy, c ? (int)sizeof copy : 0);
+}
+
 wisp_result wisp_use_config(wisp *w, const wisp_config *c, const char *name) {
     WISP__ENTER(w);
+    if (w && w->tape) wisp__config_taped(w, c, name);
     wisp_result result = WISP_OK;
     wisp__registry *r = w ? &w->registry : NULL;
     wisp__remote *remote = NULL;
@@ -22690,6 +23887,7 @@ wisp_result wisp_use_config(wisp *w, const wisp_config *c, const char *name) {
 }
 
 wisp_result wisp_use_batching(wisp *w, bool enabled) {
+    WISP__TAPED(w, "batching:u", (unsigned)enabled);
     if (!w) return WISP_E_ARGUMENT;
     w->registry.unbatched = !enabled;
     w->registry.epoch++;
@@ -22844,6 +24042,35 @@ const char *wisp_remote_name(const wisp *w, wisp_remote remote) {
     return found ? found->name : NULL;
 }
 
+/* NULL: plain. */
+static wisp_encoding wisp__encoding_public(const wisp__encoding *e) {
+    wisp_encoding out;
+    memset(&out, 0, sizeof out);
+    out.mode = WISP_ENCODE_BASIC;
+    if (!e) return out;
+    out.mode = e->delta ? WISP_ENCODE_DELTA : e->kind == WISP__RECORD ? WISP_ENCODE_SCHEMA
+                                                                      : WISP_ENCODE_BASIC;
+    out.codec = e->codec;
+    if (e->compressed) out.compression = WISP_COMPRESSION_AUTO;
+    if (e->described) out.schema = e->described->program->source;
+    if (e->adaptive) out.adaptive = WISP_ON;
+    return out;
+}
+
+int wisp_announced_names(const wisp *w, wisp_peer peer, wisp_announced *out, int capacity) {
+    const wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
+    int count = 0;
+    for (int i = 0; s && i < s->their_room; i++) {
+        if (!s->theirs[i].remote) continue;
+        if (out && count < capacity) {
+            out[count].remote = wisp__remote_handle(wisp__theirs(&w->registry, s, i));
+            out[count].encode = wisp__encoding_public(s->theirs[i].encoding);
+        }
+        count++;
+    }
+    return count;
+}
+
 /* ===========================================================================
  * MARK: >>message_codec
  * What: the values of a message to bits and back, by the encoding of its remote;
@@ -22914,8 +24141,7 @@ static int64_t wisp__value_bytes(const wisp_value *value) {
 static int64_t wisp__values_bytes(const wisp_value *values, int count) {
     int64_t bytes = 0;
     for (int i = 0; i < count; i++)
-        bytes += wisp__kind_has_bytes(values[i].kind) ? values[i].count
-                                                      : wisp__value_bytes(&values[i]);
+        bytes += wisp__value_bytes(&values[i]);
     return bytes;
 }
 
@@ -23152,7 +24378,6 @@ static wisp_result wisp__decode_values(wisp__unpacker *u, wisp__decoded *out) {
     return u->data->failed ? WISP_E_BAD_PACKET : wisp__unpack(u, &out->values, &out->count);
 }
 
-/* Reads the record where u->data stands, or a row. */
 static wisp_result wisp__decode_record(wisp__unpacker *u, const wisp__program *program,
                                        const wisp__row *row, wisp__decoded *out) {
     size_t bytes = (size_t)program->schema->bytes;
@@ -23570,7 +24795,6 @@ static const wisp_value *wisp__delta_values(wisp__unpacker *u, const wisp__encod
     return out.values ? out.values : (const wisp_value *)e->bytes;
 }
 
-/* The delta between values without a schema; false: it cannot be made. */
 static bool wisp__values_make(wisp__unpacker *u, const wisp__encoded *base,
                               const wisp__encoded *value, wisp__writer *to) {
     wisp__delta d;
@@ -23689,7 +24913,6 @@ static wisp__encoded *wisp__received_whole(wisp *w, const wisp__encoding *e, wis
     return wisp__encoded_make(w, bytes, bits);
 }
 
-/* Reads a stored value for handlers. */
 static wisp_result wisp__stored_decode(wisp__message_codec *c, const wisp__encoding *e,
                                        const wisp__encoded *value, wisp__decoded *out) {
     wisp__reader data = wisp__reader_on(value->bytes, (int)((value->bits + 7) / 8)), shape = data;
@@ -23715,7 +24938,6 @@ static wisp__group *wisp__group_at(const wisp *w, int index) {
     return (wisp__group *)wisp__pool_live(&w->groups, index);
 }
 
-/* The link in a session's list where its membership is, or would be. */
 static wisp__member **wisp__member_place(wisp__session *s, const wisp__group *group) {
     wisp__member **place = &s->groups;
     while (*place && (*place)->group != group) place = &(*place)->next;
@@ -23768,6 +24990,7 @@ static wisp_result wisp__no_group(const wisp *w, wisp_group group) {
 
 wisp_group wisp_group_named(wisp *w, const char *name) {
     WISP__ENTER(w);
+    WISP__TAPED(w, "group:s", name);
     wisp_group handle = { 0 };
     wisp__group *group = NULL;
     int length = 0;
@@ -23789,6 +25012,7 @@ wisp_group wisp_group_named(wisp *w, const char *name) {
 
 wisp_result wisp_group_add(wisp *w, wisp_group group, wisp_peer peer) {
     WISP__ENTER(w);
+    WISP__TAPED(w, "group add:uu", group.id, peer.id);
     wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
     wisp__group *found = wisp__group_of(w, group);
     wisp__member **place, *member;
@@ -23813,6 +25037,7 @@ wisp_result wisp_group_add(wisp *w, wisp_group group, wisp_peer peer) {
 
 wisp_result wisp_group_remove(wisp *w, wisp_group group, wisp_peer peer) {
     WISP__ENTER(w);
+    WISP__TAPED(w, "group remove:uu", group.id, peer.id);
     wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
     wisp__group *found = wisp__group_of(w, group);
     wisp__member **place;
@@ -23840,6 +25065,7 @@ int wisp_group_peers(const wisp *w, wisp_group group, wisp_peer *out, int capaci
 
 wisp_result wisp_group_end(wisp *w, wisp_group group) {
     WISP__ENTER(w);
+    WISP__TAPED(w, "group end:u", group.id);
     wisp__group *found = wisp__group_of(w, group);
     if (!found) return w ? wisp__no_group(w, group) : WISP_E_ARGUMENT;
     wisp__group_end(w, found);
@@ -24337,7 +25563,7 @@ static wisp_result wisp__notices_reserve(wisp *w, int count) {
 }
 
 /* Runs one handler; wisp_raise ends it. */
-static inline void wisp__handle(wisp *w, wisp_handler fn, wisp_event *event) {
+static inline void wisp__handle_apart(wisp *w, wisp_handler fn, wisp_event *event) {
 #ifdef WISP_WITH_SETJMP
     jmp_buf here;
     void *outer = w->events.landing;
@@ -24356,6 +25582,12 @@ static inline void wisp__handle(wisp *w, wisp_handler fn, wisp_event *event) {
     (void)w;
     fn(event);
 #endif
+}
+
+/* The same for handlers that a tape has. */
+static inline void wisp__handle(wisp *w, wisp_handler fn, wisp_event *event) {
+    if (w->tape) wisp__tape_event(w, event);
+    wisp__handle_apart(w, fn, event);
 }
 
 static void wisp__report(wisp *w, const wisp__notice *error) {
@@ -24551,7 +25783,7 @@ static void wisp__on_owned(wisp_event *event) {
     wisp__connection *owner = (wisp__connection *)event->user;
     bool more = event->from != NULL;
     event->user = owner->user;
-    wisp__handle(event->w, owner->fn, event);
+    wisp__handle_apart(event->w, owner->fn, event);
     if (!more) wisp__connection_end(event->w, owner);
 }
 
@@ -24835,12 +26067,13 @@ static wisp__connection *wisp__handler_add(wisp *w, wisp_handler fn, void *user)
 }
 
 static wisp_connection wisp__connect(wisp *w, wisp_target target, wisp__connection *c, bool once) {
-    static const char *const kinds[] = { "", WISP_DESYNC, WISP_STALLED, WISP_RESUMED };
+    static const char *const kinds[] = { "", WISP_DESYNC, WISP_STALLED, WISP_RESUMED,
+                                         WISP_UNDONE };
     wisp_connection handle = { 0 };
     wisp__remote *remote;
     for (uint8_t i = 1; c && target.name && i < WISP__LENGTH(kinds); i++)
         if (strcmp(target.name, kinds[i]) == 0) c->kind = i;
-    if (c && c->kind) target.name = "wisp:rollback";
+    if (c && c->kind) target.name = "wisp:operation";
     remote = c ? wisp__remote_of(w, target, &w->why) : NULL;
     if (c && !remote) wisp__connection_drop(w, c);
     if (!remote) return handle;
@@ -25329,6 +26562,7 @@ wisp_result wisp_unuse(wisp *w, const char *name) {
 
 int wisp_release(wisp *w, const char *name, wisp_peer peer, wisp_result verdict) {
     WISP__ENTER(w);
+    WISP__TAPED(w, "release:sui", name, peer.id, verdict);
     const wisp__hook *hook = w ? wisp__hook_named(w, name) : NULL;
     wisp__session *s = hook && peer.id ? wisp__session_of(w, peer) : NULL;
     if (!hook || (peer.id && !s)) return 0;
@@ -25520,6 +26754,7 @@ static void wisp__call_end(wisp *w, wisp__pending *call, wisp_result result) {
 
 /* A peer is gone: its calls end, and the answers kept for it are forgotten. */
 static void wisp__calls_leave(wisp *w, wisp__session *s) {
+    if (w->bundle.session == s) w->bundle.session = NULL;
     while (s->calls_first) wisp__call_end(w, s->calls_first, WISP_E_CLOSED);
     while (s->deferred) wisp__deferred_remove(w, s->deferred);
     for (int i = 0; i < s->request_room; i++) wisp__request_forget(w, s, &s->requests[i]);
@@ -25590,13 +26825,17 @@ static wisp__session *wisp__answering(wisp_event *event, wisp_result *why) {
 }
 
 wisp_call wisp_defer(wisp_event *event) {
+    WISP__TAPED(event ? event->w : NULL, "defer:");
     wisp_call handle = { 0 };
     wisp_result why;
     wisp__session *s = wisp__answering(event, &why);
     wisp__pending *call;
     if (event && event->w) event->w->why = why;
     if (!s) return handle;
-    call = wisp__call_add(event->w, true, &event->w->why);
+    if (event->request->part)
+        wisp__explain(event->w, WISP_E_UNSUPPORTED, "%.48s: a part of a transaction is answered "
+                      "at once, not deferred", event->name);
+    call = event->request->part ? NULL : wisp__call_add(event->w, true, &event->w->why);
     if (!call) return handle;
     call->id = event->request->id;
     call->remote = event->request->remote;
@@ -25611,6 +26850,7 @@ wisp_call wisp_defer(wisp_event *event) {
 
 void wisp_cancel(wisp *w, wisp_call handle) {
     WISP__ENTER(w);
+    WISP__TAPED(w, "cancel:u", handle.id);
     wisp__pending *call = w ? wisp__call_of(w, handle.id) : NULL;
     if (!call || call->deferred) return;
     if (!call->gathers) {
@@ -25634,10 +26874,10 @@ void wisp_cancel(wisp *w, wisp_call handle) {
  *   body   acks?, frames, then END or fewer than 8 zero bits
  *   kind   1 ALIKE · 01 EVENT · 001 REPEAT · 0001 SIZED · 0000 kind:4
  *   kind:4 END 0, SECTION 1, FRAGMENT 2, INVOKE 3, REPLY 4, ANNOUNCE 5, BOUND 6, UNKNOWN 7,
- *          PING 8, LEAVE 9, RESYNC 10, TICK 11, OBJECT 12, INPUT 13, ASSEMBLED 14, MORE 15
+ *          PING 8, LEAVE 9, RESYNC 10, TICK 11, OBJECT 12, INPUTS 13, ASSEMBLED 14, MORE 15
  *          followed by kind:4 of its own:
  *          PATH_CHALLENGE 0, PATH_RESPONSE 1, CLOCK 3, READS 4, PART 5, LIMITED 6,
- *          LACKS 7, REFUSED 8.
+ *          LACKS 7, ASSETS 8, STATE 9, REFUSED 10, INPUT 11.
  *          Reserved, after MORE: FULL 2 (a name and a key, in place of RESYNC of a whole name)
  * ======================================================================== */
 
@@ -25728,8 +26968,13 @@ static wisp__part wisp__frame_get_part(wisp__reader *from) {
    INVOKE   length(number) call:24 small(call - floor) bound:1, bound: shape data, else sized
    REPLY    call:24 ok:1 [not ok: code:16] shape data
    sized    length(bits) shape data
-   number   of the remote at the sender; every call before the floor is settled
+   number   of the remote at the sender; every call before the floor is settled. 0xffff: a
+            transaction, whose one value is the bytes of its parts (names)
    A message of fragments is one of the last three or an announcement, and not bound. */
+static inline uint64_t wisp__wire_number(int remote) {
+    return (uint64_t)(remote < WISP__RESERVED ? WISP__PART_SET : remote - WISP__RESERVED);
+}
+
 static void wisp__frame_put_message(wisp__writer *to, const wisp__message *m,
                                     const wisp__entry *entry, bool bound, uint32_t floor) {
     static const wisp__frame kinds[] = { WISP__FRAME_SIZED, WISP__FRAME_INVOKE, WISP__FRAME_REPLY };
@@ -25738,7 +26983,8 @@ static void wisp__frame_put_message(wisp__writer *to, const wisp__message *m,
     int shape = wisp__message_shape(m);
     wisp__frame_put(to, announces ? WISP__FRAME_ANNOUNCE
                         : m->type == WISP__EVENT && bound ? WISP__FRAME_EVENT : kinds[m->type]);
-    if (m->type <= WISP__INVOKE) wisp__put_length(to, (uint64_t)(m->encoding - WISP__RESERVED));
+    if (m->type <= WISP__INVOKE)
+    if (m->type <= WISP__INVOKE) wisp__put_length(to, wisp__wire_number(m->encoding));
     if (m->type == WISP__INVOKE) {
         wisp__put(to, extra->number & WISP__LOW_24, 24);
         wisp__put_small(to, wisp__distance(extra->number, floor) > 0 ? extra->number - floor : 0);
@@ -25779,12 +27025,17 @@ static void wisp__frame_put_repeat(wisp__writer *to, int count) {
 
 static int wisp__frame_get_repeat(wisp__reader *from) { return wisp__get_small(from) + 1; }
 
-/* TICK   tick:32 complete:1
+/* TICK   tick:32 complete:1 [no: settled:1 [packets:8]]
    The sender's tick that the objects of the packet are of; complete: all objects that are not in
-   the packet are as the receiver is known to have them. */
-static void wisp__frame_put_tick(wisp__writer *to, uint32_t tick, bool complete) {
+   the packet are as the receiver is known to have them; settled: those that it predicts are, if it
+   has got so many packets before this one. */
+static void wisp__frame_put_tick(wisp__writer *to, uint32_t tick, int packets) {
+    bool complete = packets == WISP__TICK_COMPLETE;
     wisp__frame_put(to, WISP__FRAME_TICK);
     wisp__put(to, tick | (uint64_t)complete << 32, 33);
+    if (complete) return;
+    wisp__put(to, packets >= 0, 1);
+    if (packets >= 0) wisp__put(to, (unsigned)packets, 8);
 }
 
 /* BOUND, UNKNOWN, RESYNC, READS, ASSEMBLED, LACKS   length(number)
@@ -25832,8 +27083,8 @@ static void wisp__frame_put_limited(wisp__writer *to, int number, uint32_t count
 static int wisp__frame_get_limited(wisp__reader *from) { return wisp__get_small(from) + 1; }
 
 /* REFUSED   code:15 number:16 spawn:1
-   An edit of the object with this index (spawn: the spawn with this number) was refused; the code
-   is -1 - code. */
+   An edit of the object with this index (spawn: the spawn with this ordinal) was refused; the code
+   is -1 - code. WISP_E_STALE of a spawn: its object was there and has gone. */
 static void wisp__frame_put_refused(wisp__writer *to, uint32_t refusal) {
     wisp__frame_put(to, WISP__FRAME_REFUSED);
     wisp__put(to, refusal, 32);
@@ -25848,11 +27099,11 @@ static void wisp__frame_put_path(wisp__writer *to, wisp__frame kind, uint64_t da
 
 static uint64_t wisp__frame_get_path(wisp__reader *from) { return wisp__get(from, 64); }
 
-/* CLOCK   answer:1 id:8 [answer: player:16 held:16 ticks:64 rate:64]
+/* CLOCK   answer:1 id:8 [answer: player:16 held:16 ticks:64 rate:64 wants:16]
    A question is answered with its id; the number of the player that asks; the microseconds since
-   it has come, as far as is known; the
-   ticks of the answering end when the answer leaves, times 65,536; and their rate, as the bits of a
-   double, 0 if it has none. */
+   it has come, as far as is known; the ticks of the answering end when the answer leaves, times
+   65,536; their rate, as the bits of a double, 0 if it has none; and by how much earlier the inputs
+   of the asking end should come, in 1/256 ticks, signed. */
 static void wisp__frame_put_clock(wisp__writer *to, const wisp__clock_frame *f) {
     wisp__frame_put(to, WISP__FRAME_CLOCK);
     wisp__put(to, f->answer | (uint64_t)f->id << 1, 9);
@@ -25861,10 +27112,11 @@ static void wisp__frame_put_clock(wisp__writer *to, const wisp__clock_frame *f) 
     wisp__put(to, f->held, 16);
     wisp__put(to, f->ticks, 64);
     wisp__put(to, f->rate, 64);
+    wisp__put(to, (uint16_t)f->wants, 16);
 }
 
 static wisp__clock_frame wisp__frame_get_clock(wisp__reader *from) {
-    wisp__clock_frame f = { false, 0, 0, 0, 0, 0 };
+    wisp__clock_frame f = { false, 0, 0, 0, 0, 0, 0 };
     f.answer = wisp__get(from, 1) != 0;
     f.id = (uint8_t)wisp__get(from, 8);
     if (!f.answer) return f;
@@ -25872,6 +27124,7 @@ static wisp__clock_frame wisp__frame_get_clock(wisp__reader *from) {
     f.held = (uint32_t)wisp__get(from, 16);
     f.ticks = wisp__get(from, 64);
     f.rate = wisp__get(from, 64);
+    f.wants = (int16_t)(uint16_t)wisp__get(from, 16);
     return f;
 }
 
@@ -26207,6 +27460,83 @@ static bool wisp__announced_apart(const wisp__base *base, const wisp__remote *en
     return wisp__announcement_bytes(entry) > most;
 }
 
+/* --- parts of transactions ---
+
+   parts     any number of parts, zeros up to a byte
+   part      kind:2 length(number) length(bits) content, so many bits
+   content   EVENT 1, CALL 2: shape data, as in message_codec, never a delta; the number is that of
+             SIZED. EVENT of 0xffff sets a property: its name, nil or a path, the value.
+             ANNOUNCE 3, of number 0: the frame of that name, without its kind */
+
+static wisp_result wisp__bundle_write(wisp *w, int kind, int number, const wisp__writer *shape,
+                                      const wisp__writer *data) {
+    wisp__bundle *b = &w->bundle;
+    int most = w->base.limits.message_bytes - 64;
+    int64_t bits = data->at + (shape ? shape->at : 0), bytes = (b->bits + bits) / 8 + 16;
+    wisp__writer to;
+    if (bytes > most)
+        return wisp__explain(w, WISP_E_TOO_BIG, "a transaction of %ld bytes: limits.message_bytes "
+                             "is %d", (long)bytes, w->base.limits.message_bytes);
+    if (wisp__grow(&w->base, WISP__ARRAY(b->bytes, b->room), (int)bytes + WISP__SLACK,
+                   most + WISP__SLACK))
+        return wisp__no_more_memory(w);
+    to = wisp__writer_on(b->bytes, b->room - WISP__SLACK);
+    to.at = b->bits;
+    wisp__put(&to, (unsigned)kind, 2);
+    wisp__put_length(&to, (unsigned)number);
+    wisp__put_length(&to, (uint64_t)bits);
+    if (shape) wisp__put_bits(&to, shape->bytes, shape->at);
+    wisp__put_bits(&to, data->bytes, data->at);
+    WISP_ASSERT(!to.full);
+    b->bits = to.at;
+    return WISP_OK;
+}
+
+/* The announcement that a peer may not have yet goes before the first part that needs it. */
+static wisp_result wisp__bundle_announce(wisp *w, wisp__remote *entry) {
+    int room = wisp__announcement_bytes(entry) + 256;
+    uint8_t *bytes = (uint8_t *)wisp__arena_take(&w->base, &w->content.scratch, (size_t)room);
+    wisp__writer to = wisp__writer_on(bytes, room - WISP__SLACK);
+    wisp_result why = WISP_E_MEMORY;
+    if (bytes) wisp__announcement_put(&to, entry);
+    if (bytes) why = wisp__bundle_write(w, WISP__PART_ANNOUNCE, 0, NULL, &to);
+    wisp__arena_reset(&w->content.scratch);
+    return why;
+}
+
+/* Something was not sent to a peer: the transaction that is open for it fails then. */
+static wisp_result wisp__part_failed(wisp *w, const wisp__session *s, wisp_result result) {
+    if (result && s && s == w->bundle.session && !w->bundle.failed && !w->operation)
+        w->bundle.failed = result;
+    return result;
+}
+
+/* Adds the values in the packer to the open transaction, for an entry of the registry. NULL: they
+   set a property. */
+static wisp_result wisp__bundle_put(wisp *w, int kind, wisp__remote *entry) {
+    wisp__bundle *b = &w->bundle;
+    const wisp__packer *p = &w->content.packer;
+    wisp__peer_remote *known = entry ? wisp__peer_remote_of(w, b->session, entry->index) : NULL;
+    bool first = entry && entry->bundle != b->number;
+    int number = entry ? entry->index - WISP__RESERVED : WISP__PART_SET;
+    wisp_result why = WISP_OK;
+    if (entry && !known) return wisp__no_more_memory(w);
+    if (entry && known->known == WISP__UNKNOWN) return wisp__not_for_it(w, b->session, entry->main);
+    if (first && known->known < WISP__ACKED) why = wisp__bundle_announce(w, entry);
+    if (!why) why = wisp__bundle_write(w, kind, number, &p->shape, &p->data);
+    if (why) return why;
+    b->parts++;
+    b->values += p->values + (2 * WISP__PRICE_RECORD + WISP__PRICE_EVENT) / WISP__PRICE_SENT;
+    if (!entry) return WISP_OK;
+    entry->used = true;
+    entry->bundle = b->number;
+    entry->parts = first ? 1 : (uint16_t)wisp__min_int(entry->parts + 1, UINT16_MAX);
+    if (!(entry->main->now.rate_limit > 0) || entry->parts <= entry->main->now.rate_burst)
+        return WISP_OK;
+    return wisp__explain(w, WISP_E_RATE, "%.48s: %d parts of a transaction, its rate_burst is %d",
+                         entry->name, entry->parts, entry->main->now.rate_burst);
+}
+
 /* --- a peer announces --- */
 
 static void wisp__announce_again(wisp__session *s, int index) {
@@ -26375,21 +27705,24 @@ static bool wisp__types_differ(const wisp_type *a, const wisp_type *b) {
            wisp__order(a->step) != wisp__order(b->step);
 }
 
-/* Reports the first field in which two schemas of one version differ. The other end does the same
-   when it gets ours. */
+/* Reports the first field in which two schemas of one version differ; those of inputs are equal.
+   The other end does the same when it gets ours. */
 static void wisp__report_schemas(wisp *w, wisp__session *s, wisp__remote *remote,
                                  const wisp__described *theirs) {
     const wisp_schema *here = remote->schema ? remote->schema->program->schema : NULL;
     const wisp_schema *there = theirs ? theirs->program->schema : NULL;
     const char *name = NULL, *what = "is of another type there";
     char text[140];
-    if (!here || !there || here->version != there->version || remote->schema == theirs ||
+    bool input = remote->of_class < 0;
+    if (!here || !there || remote->schema == theirs ||
+        (here->version != there->version && !input) ||
         !wisp__pay_each(&w->content.credit, here->count + there->count, WISP__PRICE_COMPARE))
         return;
     for (int i = 0; i < here->count + there->count && !name; i++) {
         const wisp_field *a = i < here->count ? &here->fields[i] : NULL;
         const wisp_field *b = i < there->count ? &there->fields[i] : NULL;
-        if (!a && !b) return;                                   /* they differ deeper inside */
+        if (!a && !b && input) name = "", what = "in it, or the version, differs";
+        if (!a && !b) break;                                    /* they differ deeper inside */
         if (a && b && strcmp(a->name, b->name) == 0) {
             if (wisp__types_differ(&a->type, &b->type)) name = a->name;
             else if (a->flags != b->flags) name = a->name, what = "has other flags there";
@@ -26455,7 +27788,8 @@ static bool wisp__on_announcement(wisp__reading *r) {
     if (why) wisp__refuse_encoding(w, s, remote, a.number, why);
     if (!remote) wisp__stranger_note(w, s, &a);
     if (!remote && *wisp__name_kind(a.name))
-        wisp__on_stranger(w, s, a.number, "not defined here: see wisp_define, wisp_property");
+        wisp__on_stranger(w, s, a.number, "not defined here: see wisp_define, wisp_property, "
+                          "wisp_use_input");
     w->base.stats.names_unknown++;
     wisp__control_add(w, s, WISP__FRAME_UNKNOWN, a.number);
     return !why || why == WISP_E_UNSUPPORTED;
@@ -26528,14 +27862,16 @@ static void wisp__on_answer(wisp__reading *r, bool bound) {
     }
 }
 
-/* The peer has lost a baseline, or takes an encoding that it has refused. */
-static void wisp__on_resync(wisp__reading *r) {
+/* The peer has lost a baseline, or takes an encoding that it has refused. Returns the index of the
+   remote; -1: there is none. */
+static int wisp__on_resync(wisp__reading *r) {
     wisp__remote *entry = wisp__answered_remote(r);
     wisp__peer_remote *p;
-    if (!entry) return;
+    if (!entry) return -1;
     p = wisp__peer_remote_of(r->w, r->s, entry->index);
     if (p && p->known != WISP__BOUND) wisp__announce_refused(r->w, r->s, entry->main);
     if (wisp__pay_reset(r)) wisp__baselines_reset(r->w, &r->s->baselines_out, entry->index, true);
+    return entry->index;
 }
 
 /* The peer has dropped messages of ours. */
@@ -26598,8 +27934,7 @@ static void wisp__announce_news(wisp *w) {
  * MARK: >>object
  * What: classes, and the objects of them: their numbers, structs, rows and players.
  * Invariants: an index rests before it is used again, and no number comes again. An object's
- *   memory lives until no peer has a
- *   note of it and the update ends.
+ *   memory lives until no peer has a note of it and the update ends.
  * Not here: what is sent of them (audience), how they change (edit), what a server tells
  *   (replica).
  * ======================================================================== */
@@ -26641,9 +27976,14 @@ static inline wisp__kept_row *wisp__kept_last(const wisp__kept_rows *k) {
 
 /* NULL: there is none of this tick. */
 static wisp__kept_row *wisp__kept_of_tick(const wisp__kept_rows *k, uint32_t tick) {
-    for (int i = k->count; i-- > 0;)
-        if (wisp__kept_at(k, i)->tick == tick) return wisp__kept_at(k, i);
-    return NULL;
+    int first = 0, end = k->count;
+    while (first < end) {
+        int middle = (first + end) / 2;
+        if (wisp__distance(wisp__kept_at(k, middle)->tick, tick) < 0) first = middle + 1;
+        else end = middle;
+    }
+    return first < k->count && wisp__kept_at(k, first)->tick == tick ? wisp__kept_at(k, first)
+                                                                     : NULL;
 }
 
 /* NULL: there is none of this sequence. */
@@ -26749,10 +28089,49 @@ static void wisp__place_free(wisp__objects *all, int index) {
     all->free_count++;
 }
 
+/* --- handles that this end gives out before the server has told a number ---
+
+   Such a handle, an alias, names its object as long as that lives, also when it has its number.
+   It has an index that no number has. Aliases come again after 65,535 others. */
+
+/* The object of a handle, which may be dead. NULL: it has been freed. */
+static wisp__object *wisp__object_named(const wisp *w, uint32_t id) {
+    const wisp__objects *all = &w->objects;
+    int index = (int)(id & WISP__OBJECT_INDEX), alias = (int)(id >> 16);
+    wisp__object *o = wisp__object_at(w, index);
+    if (o) return o->id == id ? o : NULL;
+    if (index == WISP__OBJECT_INDEX && all->alias_room)
+        o = all->aliases[alias & (all->alias_room - 1)];
+    return o && o->alias == alias ? o : NULL;
+}
+
+/* Gives an object its alias as its id. false: no memory, or too many have one. */
+static bool wisp__alias_give(wisp *w, wisp__object *o) {
+    wisp__objects *all = &w->objects;
+    int room = all->alias_room, larger = room ? 2 * room : 16;
+    if (2 * (all->alias_count + 1) > room) {
+        wisp__object **aliases =
+            larger > WISP__OBJECT_INDEX ? NULL : (wisp__object **)wisp__alloc_items(
+                                                     &w->base, larger, sizeof *aliases);
+        if (!aliases) return false;
+        for (int i = 0; i < room; i++)
+            if (all->aliases[i]) aliases[all->aliases[i]->alias & (larger - 1)] = all->aliases[i];
+        wisp__free(&w->base, all->aliases, (size_t)room * sizeof *aliases);
+        all->aliases = aliases;
+        all->alias_room = larger;
+    }
+    while (!++all->alias || all->aliases[all->alias & (all->alias_room - 1)]) {}
+    all->aliases[all->alias & (all->alias_room - 1)] = o;
+    all->alias_count++;
+    o->alias = all->alias;
+    o->id = (uint32_t)all->alias << 16 | WISP__OBJECT_INDEX;
+    return true;
+}
+
 /* NULL: stale. */
 static wisp__object *wisp__object_get(const wisp *w, wisp_object handle) {
-    wisp__object *o = w ? wisp__object_at(w, (int)(handle.id & WISP__OBJECT_INDEX)) : NULL;
-    return o && o->id == handle.id && !o->dead ? o : NULL;
+    wisp__object *o = w ? wisp__object_named(w, handle.id) : NULL;
+    return o && !o->dead ? o : NULL;
 }
 
 static wisp_object wisp__object_handle(const wisp__object *o) {
@@ -26947,6 +28326,49 @@ static wisp__owned *wisp__owned_make(wisp *w, wisp__object *o) {
     return o->owned;
 }
 
+/* --- what is predicted --- */
+
+static void wisp__guessed_drop(wisp *w, wisp__guessed *g) {
+    wisp__encoded_release(w, g->row);
+    wisp__encoded_release(w, g->before);
+    memset(g, 0, sizeof *g);
+}
+
+static void wisp__ahead_calm(wisp *w, wisp__ahead *a) {
+    wisp__encoded_release(w, a->seen);
+    wisp__encoded_release(w, a->right);
+    a->seen = a->right = NULL;
+}
+
+static void wisp__ahead_drop(wisp *w, wisp__object *o) {
+    wisp__ahead *a = o->ahead;
+    if (!a) return;
+    wisp__guessed_drop(w, &a->now);
+    wisp__guessed_drop(w, &a->was);
+    wisp__ahead_calm(w, a);
+    wisp__encoded_release(w, a->told);
+    if (a->next) a->next->previous = a->previous;
+    *(a->previous ? &a->previous->next : &w->journal.ahead) = a->next;
+    wisp__chunk_give(&w->chunks, a, sizeof *a);
+    o->ahead = NULL;
+}
+
+/* NULL: no memory. */
+static wisp__ahead *wisp__ahead_make(wisp *w, wisp__object *o) {
+    wisp__ahead *a = o->ahead;
+    if (a) return a;
+    a = (wisp__ahead *)wisp__chunk_take(&w->chunks, sizeof *a);
+    if (!a) return NULL;
+    memset(a, 0, sizeof *a);
+    a->object = o;
+    a->told = o->made ? NULL : o->row;
+    if (a->told) a->told->references++;
+    a->next = w->journal.ahead;
+    if (a->next) a->next->previous = a;
+    w->journal.ahead = o->ahead = a;
+    return a;
+}
+
 static size_t wisp__object_bytes(const wisp__class *c) {
     return sizeof(wisp__object) + (size_t)c->bytes + (size_t)c->forms * sizeof(wisp__shown);
 }
@@ -26968,8 +28390,41 @@ static void wisp__wire_drop(wisp *w, wisp__packed *wire) {
     wire->bits = wire->base = wire->older = NULL;
 }
 
+/* --- spawns of an end that the server has to confirm ---
+
+   An object that this end has spawned (an owner, or as a prediction) is claimed until the server
+   tells of it. Its spawn is told by class, owner, tick and ordinal, which the server's description
+   repeats: of what an owner asks for, the ordinal counts its spawns; of what a tick handler spawns
+   on both ends for the same player, those of that tick. When the tick runs again its spawns are the
+   same objects, whether the server has told of them yet or not. */
+
+/* Does the object wait for the server to confirm its spawn? */
+static inline bool wisp__object_waits(const wisp__object *o) { return o->from && o->claimed; }
+
+/* NULL: no spawn of this end like that waits. */
+static wisp__object *wisp__claim_find(const wisp *w, const wisp__class *c, uint32_t tick,
+                                      uint16_t ordinal) {
+    wisp__object *o = w->objects.claims;
+    while (o && (o->of != c || o->spawn_tick != tick || o->ordinal != ordinal)) o = o->next_look;
+    return o;
+}
+
+/* It waits no more. */
+static void wisp__claim_end(wisp *w, wisp__object *o) {
+    wisp__object **place = &w->objects.claims;
+    if (!wisp__object_waits(o)) return;
+    while (*place != o) place = &(*place)->next_look;
+    *place = o->next_look;
+    o->claimed = false;
+}
+
 static void wisp__object_free(wisp *w, wisp__object *o) {
     wisp__class *c = o->of;
+    wisp__claim_end(w, o);
+    if (o->alias) {
+        w->objects.aliases[o->alias & (w->objects.alias_room - 1)] = NULL;
+        w->objects.alias_count--;
+    }
     if (o->previous) o->previous->next = o->next;
     else c->first = o->next;
     if (o->next) o->next->previous = o->previous;
@@ -26977,6 +28432,7 @@ static void wisp__object_free(wisp *w, wisp__object *o) {
     wisp__past_forget(w, o);
     wisp__kept_free(w, &o->kept);
     wisp__owned_clear(w, o);
+    wisp__ahead_drop(w, o);
     wisp__encoded_release(w, o->row);
     wisp__encoded_release(w, o->once);
     wisp__wire_drop(w, &o->wire);
@@ -26990,7 +28446,7 @@ static void wisp__object_free(wisp *w, wisp__object *o) {
     wisp__chunk_give(&w->chunks, o, wisp__object_bytes(c));
 }
 
-/* An object at an index, whose struct is zero. NULL: no memory. */
+/* An object at an index, whose struct is zero; id 0: with an alias. NULL: no memory. */
 static wisp__object *wisp__object_new(wisp *w, wisp__class *c, uint32_t id) {
     size_t bytes = wisp__object_bytes(c);
     wisp__object *o;
@@ -27000,12 +28456,17 @@ static wisp__object *wisp__object_new(wisp *w, wisp__class *c, uint32_t id) {
     o = (wisp__object *)wisp__chunk_take(&w->chunks, bytes);
     if (!o) return NULL;
     memset(o, 0, bytes);
-    o->id = id;
+    if (id) {
+        o->id = id;
+        w->objects.places[id & WISP__OBJECT_INDEX].object = o;
+    } else if (!wisp__alias_give(w, o)) {
+        wisp__chunk_give(&w->chunks, o, bytes);
+        return NULL;
+    }
     o->of = c;
     o->previous = c->last;
     *(c->last ? &c->last->next : &c->first) = o;
     c->last = o;
-    w->objects.places[id & WISP__OBJECT_INDEX].object = o;
     return o;
 }
 
@@ -27019,6 +28480,14 @@ static bool wisp__object_decides(const wisp *w, const wisp__object *o) {
     bool owners = o->of->desc.authority && o->owner;
     if (o->from && o->of->property && o->of->property->claimed) return true;
     return o->from ? owners && wisp__object_mine(w, o) : !owners;
+}
+
+/* Does this end run the ticks of an object ahead of its server? */
+static bool wisp__object_predicts(const wisp *w, const wisp__object *o) {
+    int predict = o->of->desc.predict;
+    return predict && o->from && o->spawned && !o->dead && !o->hidden && !o->frozen &&
+           w->clock.following && !wisp__object_decides(w, o) &&
+           (predict == WISP_PREDICT_ALL || wisp__object_mine(w, o));
 }
 
 /* Makes the fields of a struct those of another, or zero (NULL), but for those with a flag. */
@@ -27216,6 +28685,7 @@ static wisp__class *wisp__class_new(wisp *w, const char *kind, const char *name,
     c->rate = desc->rate;
     c->number = ++w->objects.class_count;
     w->clock.wanted = true;
+    w->journal.predicts |= desc->predict != WISP_PREDICT_NONE;
     w->objects.classes[c->number - 1] = c;
     remote->of_class = c->number;
     return c;
@@ -27259,7 +28729,7 @@ static wisp__object *wisp__object_own(wisp *w, wisp_object handle, wisp_result *
 }
 
 static wisp_object wisp__object_from(const wisp__object *o) {
-    while (o && (o->dead || o->hidden || !o->spawned)) o = o->next;
+    while (o && (o->dead || o->hidden || o->held || !o->spawned)) o = o->next;
     return wisp__object_handle(o);
 }
 
@@ -27269,8 +28739,8 @@ wisp_object wisp_first(const wisp *w, wisp_class of) {
 }
 
 wisp_object wisp_next(const wisp *w, wisp_object handle) {
-    const wisp__object *o = w ? wisp__object_at(w, (int)(handle.id & WISP__OBJECT_INDEX)) : NULL;
-    return wisp__object_from(o && o->id == handle.id ? o->next : NULL);
+    const wisp__object *o = w ? wisp__object_named(w, handle.id) : NULL;
+    return wisp__object_from(o ? o->next : NULL);
 }
 
 wisp_class wisp_class_of(const wisp *w, wisp_object handle) {
@@ -27332,9 +28802,14 @@ bool wisp_decides(const wisp *w, wisp_object handle) {
  *     what    a row that is as old, and made from the same ticks, as that of the record before 1,
  *             or of the last before that which differs from it 01; 000 as follows; 0010
  *             description, as follows; 0011 gone, frozen:1 generation:16
- *     description   generation:16 length(number of the class) owner:16 changes:16 turn:8 tags
+ *     description   generation:16 length(number of the class) owner:16 changes:16 turn:8
+ *             claimed:1 [tick:32 ordinal:16] tags
  *             turn: how often the server has overruled the owner of the object, or changed it. Of
  *             what an owner sends, only what has the newest turn counts
+ *             generation 0: the server has not told the number of the object, and the index is the
+ *             ordinal of the spawn that its owner asks for
+ *             claimed: the object is the spawn of this tick and ordinal of the end that it is sent
+ *             to or comes from
  *     tags    each: 1, bytes:5 its name; then 0
  *     as follows    age: ticks that the row is older than the packet; back: from it to its base; 0:
  *             it is whole; else older: from its base to an older row that helps, 0: none. Each is a
@@ -27430,9 +28905,15 @@ static int wisp__place_get(wisp__records *all, wisp__reader *from) {
 
 /* --- what a peer knows: notes --- */
 
-static wisp__note **wisp__note_place(const wisp__audience *a, int index) {
-    int at = (int)wisp__mix((uint64_t)index) & (a->room - 1);
-    while (a->notes[at] && a->notes[at]->index != index) at = (at + 1) & (a->room - 1);
+enum { WISP__PROVISIONAL = 1 << 16 };  /* with the ordinal, in place of an index */
+
+static inline int wisp__note_key(const wisp__note *n) {
+    return n->index | (n->provisional ? WISP__PROVISIONAL : 0);
+}
+
+static wisp__note **wisp__note_place(const wisp__audience *a, int key) {
+    int at = (int)wisp__mix((uint64_t)key) & (a->room - 1);
+    while (a->notes[at] && wisp__note_key(a->notes[at]) != key) at = (at + 1) & (a->room - 1);
     return &a->notes[at];
 }
 
@@ -27453,7 +28934,7 @@ static bool wisp__notes_grow(wisp *w, wisp__audience *a) {
     }
     a->room = room ? 2 * room : 16;
     for (int i = 0; i < room; i++)
-        if (old[i]) *wisp__note_place(a, old[i]->index) = old[i];
+        if (old[i]) *wisp__note_place(a, wisp__note_key(old[i])) = old[i];
     wisp__free(&w->base, old, (size_t)room * sizeof *old);
     return true;
 }
@@ -27476,12 +28957,30 @@ static inline bool wisp__note_waits(const wisp__note *n) {
     return n->assets && n->assets != WISP__ASSETS_READY && !n->object->dead && !n->away;
 }
 
+/* Notes whether the peer predicts an object, and has yet to get its newest row. */
+static void wisp__note_foresee(wisp *w, wisp__audience *a, wisp__note *n) {
+    const wisp__object *o = n->object;
+    int predict = o->from || o->of->property ? WISP_PREDICT_NONE : o->of->desc.predict;
+    bool foreseen = predict == WISP_PREDICT_ALL || (predict && n->owns);
+    if (n->owns && o->of->desc.authority) foreseen = false;
+    a->foreseen += foreseen - n->foreseen;
+    n->foreseen = foreseen;
+    if (!foreseen || !n->open || n->listed) return;
+    if (wisp__grow(&w->base, WISP__ARRAY(a->ahead, a->ahead_room), a->ahead_count + 1, 1 << 17)) {
+        a->blind = true;
+        return;
+    }
+    a->ahead[a->ahead_count++] = n->index;
+    n->listed = true;
+}
+
 /* The object is due to be sent to the peer. */
 static void wisp__note_due(wisp *w, wisp__session *s, wisp__note *n) {
     wisp__audience *a = wisp__audience_of(w, s);
     if (wisp__note_waits(n)) return;
     a->open += !n->open;
     n->open = true;
+    wisp__note_foresee(w, a, n);
     if (n->due) return;
     if (wisp__grow(&w->base, WISP__ARRAY(a->due, a->due_room), a->due_count + 1, 1 << 20)) {
         w->objects.starved = true;
@@ -27512,14 +29011,15 @@ static void wisp__note_add(wisp *w, wisp__session *s, wisp__object *o) {
     memset(n, 0, sizeof *n);
     n->object = o;
     n->weight = 1;
-    n->index = (uint16_t)o->id;
+    n->provisional = wisp__object_waits(o);
+    n->index = n->provisional ? o->ordinal : (uint16_t)o->id;
     n->session = (uint16_t)wisp__session_place(w, s);
     n->owns = o->from || wisp__session_player(w, s) == o->owner;
     wisp__note_number(a, n);
     n->next = o->notes;
     if (n->next) n->next->previous = n;
     o->notes = n;
-    *wisp__note_place(a, n->index) = n;
+    *wisp__note_place(a, wisp__note_key(n)) = n;
     a->count++;
     wisp__note_due(w, s, n);
 }
@@ -27536,17 +29036,18 @@ static void wisp__note_free(wisp *w, wisp__note *n) {
 /* The peer knows that the object is gone. Later notes of the probe sequence move up. */
 static void wisp__note_remove(wisp *w, wisp__session *s, wisp__note *n) {
     wisp__audience *a = wisp__audience_of(w, s);
-    int at = (int)(wisp__note_place(a, n->index) - a->notes);
+    int at = (int)(wisp__note_place(a, wisp__note_key(n)) - a->notes);
     for (int i = 0; n->due && i < a->due_count; i++)
         if (a->due[i].note == n) a->due[i] = a->due[--a->due_count];
     a->notes[at] = NULL;
     a->count--;
     a->open -= n->open;
+    a->foreseen -= n->foreseen;
     wisp__note_free(w, n);
     for (at = (at + 1) & (a->room - 1); a->notes[at]; at = (at + 1) & (a->room - 1)) {
         wisp__note *moved = a->notes[at];
         a->notes[at] = NULL;
-        *wisp__note_place(a, moved->index) = moved;
+        *wisp__note_place(a, wisp__note_key(moved)) = moved;
     }
 }
 
@@ -27574,15 +29075,21 @@ static void wisp__object_redescribe(wisp *w, wisp__object *o) {
     }
 }
 
+/* What the peer was sent counts no more. */
+static void wisp__note_forget(wisp *w, wisp__note *n) {
+    wisp__kept_forget(w, &n->flight, n->sequence);
+    wisp__encoded_release(w, n->base);
+    n->base = NULL;
+    n->described = false;
+}
+
 /* The peer has despawned an object that is of interest again: when the tick ends it is as if it had
    never been there. */
 static void wisp__note_anew(wisp *w, wisp__audience *a, wisp__note *n) {
-    wisp__kept_forget(w, &n->flight, n->sequence);
-    wisp__encoded_release(w, n->base);
+    wisp__note_forget(w, n);
     wisp__note_number(a, n);
-    n->base = NULL;
     n->sent = 0;
-    n->described = n->parted = false;
+    n->parted = false;
     n->assets = WISP__ASSETS_NONE;
     wisp__look_later(w, n->object);
 }
@@ -27641,12 +29148,22 @@ static wisp__encoded *wisp__form_row(wisp *w, const wisp__class *c, const wisp__
 }
 
 /* Is the peer to be told that it sees nothing more of the object? Its copy ends, or is frozen. */
-static bool wisp__note_ends(const wisp__note *n) { return n->object->dead || n->away; }
+static bool wisp__note_ends(const wisp__note *n) {
+    return (n->object->dead && !n->object->held) || n->away;
+}
 
 /* The peer has the newest of an object. */
 static void wisp__note_close(wisp__audience *a, wisp__note *n) {
     a->open -= n->open;
     n->open = false;
+}
+
+/* What the server has told before of an object that its owner despawns does not count. */
+static void wisp__object_leaves(wisp *w, const wisp__object *o) {
+    wisp__object_place *place = w->objects.places + (o->id & WISP__OBJECT_INDEX);
+    place->gone = true;
+    place->generation = (uint16_t)(o->id >> 16);
+    if (w->clock.told > place->tick) place->tick = w->clock.told;
 }
 
 /* The peer has what was sent under a sequence. Of use are the rows from that on which it had when
@@ -27659,6 +29176,7 @@ static void wisp__sent_arrived(wisp *w, wisp__session *s, wisp__note *n, wisp__k
         return;
     }
     if (sent.gone) {
+        if (n->object->from && !n->provisional) wisp__object_leaves(w, n->object);
         if (n->again && !n->object->dead) wisp__note_anew(w, wisp__audience_of(w, s), n);
         else wisp__note_remove(w, s, n);
         return;
@@ -27669,7 +29187,11 @@ static void wisp__sent_arrived(wisp *w, wisp__session *s, wisp__note *n, wisp__k
     n->base = sent.row;
     n->base_sequence = sent.sequence;
     n->rested = sent.rests;
-    if (sent.described == (uint8_t)n->object->description) n->described = true;
+    if (sent.described == (uint8_t)n->object->description && !n->provisional) n->described = true;
+    if (n->described && n->owns && n->object->claimed) {
+        n->object->claimed = false;                    /* its owner knows it; is it to see it? */
+        wisp__look_later(w, n->object);
+    }
     if (n->described && n->base == wisp__note_row(n) && !wisp__note_ends(n))
         wisp__note_close(wisp__audience_of(w, s), n);
 }
@@ -27689,8 +29211,8 @@ static bool wisp__note_flies(const wisp__note *n) {
 
 /* Has an object gone of which the peer was never told? */
 static bool wisp__note_unseen(const wisp__note *n) {
-    return wisp__note_ends(n) && !n->object->from && !n->again && !n->sent && !n->flight.room &&
-           !n->base;
+    return wisp__note_ends(n) && (!n->object->from || n->provisional) && !n->again && !n->sent &&
+           !n->flight.room && !n->base;
 }
 
 /* Does the peer have to be told of an object? Of a class that goes on by itself also that it has
@@ -27699,9 +29221,10 @@ static bool wisp__note_wants(const wisp__note *n) {
     const wisp__object *o = n->object;
     if (wisp__note_ends(n)
             ? n->frozen && wisp__note_freezes(n)
-            : !o->made || (n->described && (n->mute || (n->base == wisp__note_row(n) &&
-                                                        (n->rested || o->from ||
-                                                         !(o->of->desc.extrapolate > 0))))))
+            : !o->made || ((n->described || n->provisional) &&
+                           (n->mute || (n->base == wisp__note_row(n) &&
+                                        (n->rested || o->from ||
+                                         !(o->of->desc.extrapolate > 0))))))
         return false;
     return !wisp__note_flies(n);
 }
@@ -27710,7 +29233,10 @@ static bool wisp__note_wants(const wisp__note *n) {
 static void wisp__object_outcome(wisp *w, wisp__session *s, uint32_t number, bool arrived) {
     wisp__note *n = wisp__note_of(w, s, (int)(number >> 16));
     wisp__kept_row *sent = n ? wisp__kept_find(&n->flight, (uint16_t)number) : NULL;
-    bool gone = sent && arrived && sent->gone;
+    bool gone;
+    if (!sent) n = wisp__note_of(w, s, (int)(number >> 16) | WISP__PROVISIONAL);
+    if (!sent && n) sent = wisp__kept_find(&n->flight, (uint16_t)number);
+    gone = sent && arrived && sent->gone;
     if (!sent || (n->base && (int16_t)(sent->sequence - n->base_sequence) <= 0)) return;
     if (arrived) wisp__sent_arrived(w, s, n, *sent);
     else wisp__kept_drop(w, sent);
@@ -27845,10 +29371,13 @@ static void wisp__object_put_what(const wisp *w, const wisp__note *n, const wisp
     } else {
         wisp__put(to, n->described ? 0 : 4, n->described ? 3 : 4);
         if (!n->described) {
-            wisp__put(to, o->id >> 16, 16);
+            wisp__put(to, n->provisional ? 0 : o->id >> 16, 16);
             wisp__put_length(to, (uint64_t)(w->registry.remotes[o->of->remote]->newest -
                                             WISP__RESERVED));
             wisp__put(to, o->owner | (uint64_t)o->description << 16 | (uint64_t)o->turn << 32, 40);
+            wisp__put(to, n->owns && o->claimed, 1);
+            if (n->owns && o->claimed)
+                wisp__put(to, o->spawn_tick | (uint64_t)o->ordinal << 32, 48);
             wisp__object_put_tags(w, o, to);
         }
         wisp__times_put(to, t);
@@ -27900,7 +29429,7 @@ static void wisp__object_put(wisp *w, wisp__note *n, wisp__records *all, wisp__w
         wisp__object_put_row(w, n, all, to);
     } else {
         wisp__put(to, 12 | (uint64_t)wisp__note_freezes(n) << 4, 5);
-        wisp__put(to, n->object->id >> 16, 16);
+        wisp__put(to, n->provisional ? 0 : n->object->id >> 16, 16);
     }
 }
 
@@ -27920,6 +29449,8 @@ static bool wisp__object_sent(wisp *w, wisp__session *s, wisp__note *n) {
     if (!wisp__kept_add(w, &n->flight, &sent, WISP__OBJECT_BACK + 1)) return false;
     n->sequence++;
     n->sent = wisp__milliseconds(w->base.time);
+    n->packet = (uint16_t)s->peer.flow.next;
+    n->cut = false;
     n->due = false;
     n->parted = n->away;
     if (w->base.reliable) wisp__sent_arrived(w, s, n, sent);
@@ -27928,10 +29459,9 @@ static bool wisp__object_sent(wisp *w, wisp__session *s, wisp__note *n) {
 
 /* A peer has lost an object, or the row that its deltas were made from. */
 static void wisp__note_again(wisp *w, wisp__session *s, wisp__note *n) {
-    wisp__kept_forget(w, &n->flight, n->sequence);
-    wisp__encoded_release(w, n->base);
-    n->base = NULL;
-    n->described = n->mute = false;
+    wisp__note_forget(w, n);
+    n->mute = false;
+    if (n->owns && n->object->asked) n->object->claimed = true;    /* it may not know its spawn */
     wisp__note_due(w, s, n);
 }
 
@@ -27939,7 +29469,7 @@ static void wisp__note_again(wisp *w, wisp__session *s, wisp__note *n) {
    told; of spawns there are never more. */
 static void wisp__refusal_add(wisp *w, wisp__session *s, uint32_t refusal) {
     wisp__audience *a = wisp__audience_open(w, s) ? wisp__audience_of(w, s) : NULL;
-    int most = refusal >> 31 ? WISP__REFUSALS : WISP__REFUSALS / 2;
+    int most = refusal >> 31 ? WISP__REFUSALS : WISP__REFUSALS - WISP__SPAWNS;
     for (int i = 0; a && i < a->refusal_count; i++)
         if (a->refusals[i] == refusal) return;
     if (!a || a->refusal_count >= most) return;
@@ -27950,6 +29480,16 @@ static void wisp__refusal_add(wisp *w, wisp__session *s, uint32_t refusal) {
 /* Asks for a whole row; if too many are asked for already, then for all when there is room. */
 static void wisp__object_lacks(wisp *w, wisp__session *s, int index) {
     if (!wisp__control_add(w, s, WISP__FRAME_LACKS, index)) s->lacks_all = true;
+}
+
+/* The server of an end that has joined it is the one whose objects are here. */
+static bool wisp__objects_follow(wisp *w, wisp__session *s) {
+    if (!w->objects.server && !w->objects.lost && !w->objects.made) {
+        w->objects.server = s;             /* what it has told before was not taken */
+        if (w->objects.served) wisp__object_lacks(w, s, WISP__OBJECT_ALL);
+        w->objects.served = true;
+    }
+    return w->objects.server == s;
 }
 
 static void wisp__on_lacks(wisp__reading *r) {
@@ -28058,9 +29598,46 @@ static uint32_t wisp__class_waits(const wisp *w, const wisp__class *c, int *olde
     return count;
 }
 
-/* The urgency of an object, in the unit of messages. What waits gains: by its weight. */
+/* Is a peer that predicts objects to be told of this tick, also if nothing of them has changed?
+   While it is heard of all, else four a second. */
+static bool wisp__tick_due(const wisp *w, const wisp__session *s, const wisp__audience *a) {
+    int64_t pause = wisp__ticks_of(w->clock.rate / 4) + 1;
+    return a && a->foreseen && a->ticked != (uint32_t)w->clock.tick &&
+           (w->base.time - s->peer.received_at < 0.25 || w->clock.tick % pause == 0);
+}
+
+/* A tick of this end has passed. */
+static void wisp__audiences_tick(wisp *w) {
+    for (wisp__peer *peer = w->peers.first; peer && w->journal.predicts; peer = peer->next) {
+        const wisp__session *s = (const wisp__session *)peer;
+        if (wisp__tick_due(w, s, wisp__audience_of(w, s))) wisp__peers_mark(w, peer);
+    }
+}
+
+/* How many packets before the one of this number a peer has to get, so that it has the newest rows
+   of all objects that it predicts. -1: not all were sent. */
+static int wisp__ahead_packets(wisp *w, const wisp__session *s, uint64_t number) {
+    wisp__audience *a = wisp__audience_of(w, s);
+    int most = a->blind || !a->foreseen ? -1 : 0;
+    for (int i = 0; i < a->ahead_count; i++) {
+        wisp__note *n = wisp__note_of(w, s, a->ahead[i]);
+        if (n && n->open && n->foreseen) {
+            int before = (uint16_t)(number - n->packet);
+            bool known = most >= 0 && before < 256 && !n->cut && wisp__note_flies(n);
+            most = known ? wisp__max_int(most, before) : -1;
+            continue;
+        }
+        if (n) n->listed = false;
+        a->ahead[i--] = a->ahead[--a->ahead_count];
+    }
+    return most;
+}
+
+/* The urgency of an object, in the unit of messages. What waits gains: by its weight. What the peer
+   predicts goes before all. */
 static uint32_t wisp__note_urgency(const wisp *w, const wisp__note *n) {
     uint32_t time = n->since, priority = (uint32_t)n->object->of->priority;
+    if (n->foreseen) return time - (1u << 29) + priority * WISP__LEVEL_MS;
     if (n->weight != 1) {
         uint32_t from = wisp__milliseconds(w->base.time) + WISP__LEVEL_MS;
         double gained = (double)(from - time) * (double)n->weight;
@@ -28122,6 +29699,10 @@ static inline void wisp__refusal_add(wisp *w, wisp__session *s, uint32_t refusal
     (void)w, (void)s, (void)refusal;
 }
 static inline void wisp__objects_order(wisp *w, wisp__session *s) { (void)w, (void)s; }
+static inline void wisp__audiences_tick(wisp *w) { (void)w; }
+static inline bool wisp__tick_due(const wisp *w, const wisp__session *s, const wisp__audience *a) {
+    return (void)w, (void)s, (void)a, false;
+}
 static inline void wisp__object_outcome(wisp *w, wisp__session *s, uint32_t number, bool arrived) {
     (void)w, (void)s, (void)number, (void)arrived;
 }
@@ -28616,6 +30197,8 @@ static void wisp__look(wisp *w, wisp__session *s, wisp__object *o) {
     if (a->ended) return;
     n = wisp__note_of(w, s, (uint16_t)o->id);
     weight = wisp__sees(w, s, o, wisp__note_sees(n));
+    if (o->claimed && weight <= 0 && wisp__session_player(w, s) == o->owner)
+        weight = 1;                        /* it has to learn that its spawn was taken */
     if (o->dead || a->ended) return;       /* the callback has despawned it, or left the peer */
     if (!n && weight > 0) {
         wisp__note_add(w, s, o);
@@ -28712,8 +30295,11 @@ static void wisp__audience_free(wisp *w, int place) {
     for (int i = 0; i < a->room; i++)
         if (a->notes[i]) wisp__note_free(w, a->notes[i]);
     wisp__focus_free(w, a);
+    wisp__free(&w->base, a->spawns, sizeof *a->spawns);
     wisp__free(&w->base, a->notes, (size_t)a->room * sizeof *a->notes);
     wisp__array_free(&w->base, WISP__ARRAY(a->due, a->due_room));
+    wisp__array_free(&w->base, WISP__ARRAY(a->relays, a->relay_room));
+    wisp__array_free(&w->base, WISP__ARRAY(a->ahead, a->ahead_room));
     wisp__free(&w->base, a, sizeof *a);
     w->objects.audiences[place] = NULL;
 }
@@ -28805,6 +30391,7 @@ static wisp__presence *wisp__presence_own(wisp *w, wisp_object handle, wisp_resu
 }
 
 static wisp_result wisp__object_rule(wisp *w, wisp_object handle, wisp_to to, wisp__verb verb) {
+    WISP__TAPED(w, "rule:uut", (unsigned)verb, handle.id, (const void *)&to);
     wisp_result why;
     wisp__presence *p = wisp__presence_own(w, handle, &why);
     if (p) why = wisp__rules_set(w, &p->rules, &to, verb);
@@ -28830,6 +30417,7 @@ wisp_result wisp_unset(wisp *w, wisp_object object, wisp_to to) {
 }
 
 wisp_result wisp_place(wisp *w, wisp_object object, wisp_vec3 position) {
+    WISP__TAPED(w, "place:u3", object.id, (const void *)&position);
     wisp_result why;
     wisp__presence *p = wisp__presence_own(w, object, &why);
     if (!p) return why;
@@ -28855,6 +30443,7 @@ static wisp_result wisp__focus_wrong(const wisp *w, wisp_vec3 at, double enter, 
 
 wisp_result wisp_focus(wisp *w, wisp_peer peer, wisp_vec3 position, double enter, double leave) {
     WISP__ENTER(w);
+    WISP__TAPED(w, "focus:u3dd", peer.id, (const void *)&position, enter, leave);
     wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
     wisp_result result = w ? wisp__focus_wrong(w, position, enter, leave) : WISP_E_ARGUMENT;
     wisp__audience *a;
@@ -28885,6 +30474,7 @@ wisp_result wisp_focus(wisp *w, wisp_peer peer, wisp_vec3 position, double enter
 }
 
 wisp_result wisp_tag(wisp *w, wisp_object object, const char *tag) {
+    WISP__TAPED(w, "tag:us", object.id, tag);
     wisp_result why;
     wisp__presence *p = wisp__presence_own(w, object, &why);
     int at;
@@ -28904,6 +30494,7 @@ wisp_result wisp_tag(wisp *w, wisp_object object, const char *tag) {
 }
 
 wisp_result wisp_untag(wisp *w, wisp_object object, const char *tag) {
+    WISP__TAPED(w, "untag:us", object.id, tag);
     wisp_result why;
     wisp__presence *p = wisp__presence_own(w, object, &why);
     int at = 0, found;
@@ -28926,6 +30517,7 @@ bool wisp_has_tag(const wisp *w, wisp_object object, const char *tag) {
 }
 
 static wisp_result wisp__tag_rule(wisp *w, const char *tag, wisp_to to, wisp__verb verb) {
+    WISP__TAPED(w, "tag rule:ust", (unsigned)verb, tag, (const void *)&to);
     wisp_result result = w ? wisp__tag_wrong(w, tag) : WISP_E_ARGUMENT;
     int at;
     if (result) return result;
@@ -28993,25 +30585,19 @@ static inline bool wisp__interest_hits(const wisp *w, const wisp_to *to, const w
 #endif
 
 /* ===========================================================================
- * MARK: >>edit
- * What: how the objects of this end come, change and go.
- * Invariants: a row is made once, at the end of the tick in which its object was edited.
+ * MARK: >>journal
+ * What: what is changed in a scope (a tick that is predicted, a call whose answer is not here yet,
+ *   a transaction), so that it can be put back: the rows before, what was spawned and despawned,
+ *   functions of the application.
+ * Invariants: an object is noted once in a scope, before the scope's first edit of it. What is
+ *   despawned in a scope is dead, but kept until the scope ends. The line of scopes goes from the
+ *   oldest to the newest, which is put back first. Its memory is bounded (limits.journal_bytes).
+ * Not here: which scopes there are (predict, operation), how an edit becomes a row (edit).
  * ======================================================================== */
 
 #ifndef WISP_NO_STATE
 
-/* Says why a struct is outside its schema, and takes it back. */
-static void wisp__object_refuse(wisp *w, wisp__object *o, const wisp__program *program,
-                                wisp_result why) {
-    wisp_value value = wisp_struct(program->source, wisp__object_image(o));
-    char text[200];
-    w->registry.text[0] = 0;
-    if (why == WISP_E_INVALID) wisp__subject_check(&w->content, program, &value);
-    snprintf(text, sizeof text, "object %lu: %s", (unsigned long)o->id,
-             w->registry.text[0] ? w->registry.text : wisp_result_text(why));
-    wisp__error(w, NULL, w->registry.remotes[o->of->remote], why, text);
-    if (o->row) wisp__object_struct_of(w, o, o->row, o->made, wisp__object_image(o));
-}
+/* --- changes of objects --- */
 
 /* A property has another value, over its reference; NULL: there was no memory for it. */
 static void wisp__property_take(wisp *w, wisp__property *p, wisp__encoded *row) {
@@ -29036,8 +30622,8 @@ static void wisp__property_take(wisp *w, wisp__property *p, wisp__encoded *row) 
     p->news = true;
 }
 
-/* Makes the row of an object's struct, and the struct that of the row. */
-static wisp_result wisp__object_row(wisp *w, wisp__object *o, wisp__encoded **row) {
+/* Makes the row of a struct of an object, and the struct that of the row. */
+static wisp_result wisp__object_row(wisp *w, wisp__object *o, void *image, wisp__encoded **row) {
     wisp__message_codec *c = &w->content;
     const wisp__program *program = wisp__class_program(w, o->of);
     wisp__unpacker u = wisp__codec_unpacker(c, &c->scratch, NULL, c->base->limits.message_values);
@@ -29046,15 +30632,371 @@ static wisp_result wisp__object_row(wisp *w, wisp__object *o, wisp__encoded **ro
     *row = program == &wisp__any ? o->of->property->row : NULL;
     if (*row) (*row)->references++;
     if (*row) return WISP_OK;
-    result = wisp__row_load(&u, program, wisp__object_image(o), &made);
+    result = wisp__row_load(&u, program, image, &made);
     if (!result && made.bits > 8 * (int64_t)WISP__ROW_BYTES) result = WISP_E_TOO_BIG;
     if (!result) *row = wisp__encoded_row(w, &made);
     if (!result && !*row) result = WISP_E_MEMORY;
     if (*row) (*row)->bits = made.bits;
     if (*row) (*row)->values = WISP__FORM_ALL + 1;
-    if (*row) result = wisp__row_store(&u, program, made, wisp__object_image(o));
+    if (*row) result = wisp__row_store(&u, program, made, image);
     wisp__arena_reset(&c->scratch);
     return result;
+}
+
+static void wisp__object_due(wisp *w, const wisp__object *o) {
+    for (wisp__note *n = o->notes; n; n = n->next) {
+        wisp__session *s = wisp__session_at(w, n->session);
+        if (s && wisp__audience_of(w, s) && wisp__note_wants(n)) wisp__note_due(w, s, n);
+    }
+}
+
+/* It is no more an object that its owner has spawned. One that the owner does not know yet has gone
+   for it. */
+static void wisp__spawn_parts(wisp *w, wisp__object *o) {
+    wisp__session *s = o->from ? NULL : wisp__player_session(w, o->owner);
+    if (s && o->asked) wisp__audience_of(w, s)->spawned--;
+    if (s && o->asked && o->claimed)
+        wisp__refusal_add(w, s, UINT32_C(1) << 31 | (uint32_t)o->ordinal << 15 |
+                                    (uint32_t)(-1 - WISP_E_STALE));
+    if (!o->from) o->asked = o->claimed = false;
+}
+
+/* Another player owns an object; what the owner before has on its way does not count any more. */
+static void wisp__object_give(wisp *w, wisp__object *o, uint16_t owner) {
+    wisp__spawn_parts(w, o);
+    o->owner = owner;
+    o->orphan = false;
+    o->turn++;
+    o->description++;
+    wisp__owned_clear(w, o);
+    for (int form = 1; form <= o->of->forms; form++)
+        wisp__object_shown(o, form)->tick = w->clock.tick;
+    for (wisp__note *n = o->notes; n; n = n->next) {
+        wisp__session *s = wisp__session_at(w, n->session);
+        bool owns = s && wisp__session_player(w, s) == owner, other = owns != n->owns;
+        n->described = n->mute = false;
+        n->owns = owns;
+        if (s && wisp__audience_of(w, s)) wisp__note_foresee(w, wisp__audience_of(w, s), n);
+        if (other && o->of->forms == 2 && s && wisp__audience_of(w, s))
+            wisp__note_again(w, s, n);                                 /* it gets another form */
+    }
+    wisp__object_due(w, o);
+}
+
+/* Those who know it are told that it is gone. */
+static void wisp__object_die(wisp *w, wisp__object *o) {
+    wisp__spawn_parts(w, o);
+    if (!o->of->desc.authority) wisp__claim_end(w, o);
+    o->dead = true;
+    o->held = false;
+    o->of->count--;
+    w->objects.count -= !o->from;
+    w->objects.dead = true;
+    wisp__object_due(w, o);
+}
+
+/* What was edited outside of handlers, at the begin of an update. */
+static void wisp__tape_edits(wisp *w) {
+    for (const wisp__object *o = w->objects.edited; o && w->tape; o = o->next_edited)
+        if (!o->dead) wisp__tape_object(w, "edit:ruub", o, wisp__object_image(o));
+}
+
+/* The object is committed at the end of the tick. */
+static void wisp__object_touch(wisp *w, wisp__object *o) {
+    if (o->edited) return;
+    o->edited = true;
+    o->next_edited = w->objects.edited;
+    w->objects.edited = o;
+}
+
+/* The struct of an object becomes that of its property's row, and is committed. */
+static void wisp__property_edit(wisp *w, const wisp__property *p, wisp__object *o) {
+    wisp__unpacker u = wisp__codec_unpacker(&w->content, &w->content.scratch, NULL, 1 << 26);
+    if (p->desc.schema)
+        wisp__row_store(&u, wisp__class_program(w, o->of), wisp__encoded_as_row(p->row),
+                        wisp__object_image(o));
+    wisp__arena_reset(&w->content.scratch);
+    wisp__object_touch(w, o);
+}
+
+/* --- entries --- */
+
+static int wisp__change_bytes(const wisp__change *e) {
+    return wisp__chunk_memory(sizeof *e) + (e->row ? e->row->memory : 0);
+}
+
+/* A new entry of the open scope, over the reference of `row`. NULL: no memory, or w->why. */
+static wisp__change *wisp__journal_add(wisp *w, int kind, wisp__encoded *row) {
+    wisp__journal *j = &w->journal;
+    wisp__change *e = NULL, like;
+    memset(&like, 0, sizeof like);
+    like.kind = (uint8_t)kind;
+    like.row = row;
+    like.before = j->open->last;
+    if (j->bytes + wisp__change_bytes(&like) <= w->base.limits.journal_bytes)
+        e = (wisp__change *)wisp__chunk_take(&w->chunks, sizeof *e);
+    if (!e) {
+        wisp__encoded_release(w, row);
+        w->why = wisp__explain(w, WISP_E_MEMORY, "no memory to put a change back (see "
+                               "limits.journal_bytes)");
+        return NULL;
+    }
+    *e = like;
+    j->bytes += wisp__change_bytes(e);
+    j->open->last = e;
+    return e;
+}
+
+/* Is a row that was told of an object in our form, with all fields? */
+static bool wisp__object_full(const wisp *w, const wisp__object *o) {
+    return !o->from || o->made || (!o->of->forms && o->described &&
+                                   o->described->program == wisp__class_program(w, o->of));
+}
+
+/* The row of an object's struct as it is now, with all fields and a reference. */
+static wisp_result wisp__object_now(wisp *w, wisp__object *o, wisp__encoded **row) {
+    wisp__encoded *known = o->ahead ? o->ahead->now.row : NULL;
+    wisp_result why = WISP_E_INVALID;
+    if (!known && wisp__object_full(w, o) && (!o->predicted || o->edited)) known = o->row;
+    if (!known || o->edited) why = wisp__object_row(w, o, wisp__object_image(o), row);
+    if (why != WISP_E_INVALID || !known) return why;
+    wisp__encoded_release(w, *row);
+    *row = known;                          /* also where an edit is to be taken back */
+    known->references++;
+    return WISP_OK;
+}
+
+/* Notes that an object is about to be edited, given away or despawned, or was spawned, in the scope
+   that is open. false: no memory, so it must not be. */
+static bool wisp__journal_note_object(wisp *w, wisp__object *o, int kind) {
+    wisp__journal *j = &w->journal;
+    wisp__encoded *row = NULL;
+    bool ahead = o->ahead || (o->from && !wisp__object_decides(w, o));
+    wisp__change *e;
+    if (!j->open || (kind == WISP__CHANGE_EDIT && o->noted == j->open->number)) return true;
+    if ((ahead && kind <= WISP__CHANGE_SPAWN && !wisp__ahead_make(w, o)) ||
+        (kind == WISP__CHANGE_EDIT && wisp__object_now(w, o, &row))) {
+        wisp__encoded_release(w, row);
+        w->why = wisp__no_more_memory(w);
+        return false;
+    }
+    e = wisp__journal_add(w, kind, row);
+    if (!e) return false;
+    e->object = o->id;
+    e->owner = o->owner;
+    if (ahead && kind == WISP__CHANGE_EDIT && j->open->kind == WISP__SCOPE_CALL) o->ahead->calls++;
+    if (kind == WISP__CHANGE_EDIT || kind == WISP__CHANGE_SPAWN) o->noted = j->open->number;
+    return true;
+}
+
+/* The same of a property that is about to have another value. */
+static bool wisp__journal_note_property(wisp *w, wisp__property *p) {
+    wisp__change *e;
+    if (!w->journal.open) return true;
+    if (p->row) p->row->references++;
+    e = wisp__journal_add(w, WISP__CHANGE_PROPERTY, p->row);
+    if (e) e->user = p;
+    if (e) e->claimed = p->claimed;
+    return e != NULL;
+}
+
+/* Notes a function that takes back what was done outside. */
+static bool wisp__journal_note_undo(wisp *w, void (*fn)(void *user), void *user) {
+    wisp__change *e = w->journal.open ? wisp__journal_add(w, WISP__CHANGE_CALL, NULL) : NULL;
+    if (e) e->fn = fn;
+    if (e) e->user = user;
+    return e != NULL;
+}
+
+/* Despawns an object, for good when the open scope holds. false: no memory. */
+static bool wisp__object_part(wisp *w, wisp__object *o) {
+    if (!wisp__journal_note_object(w, o, WISP__CHANGE_DESPAWN)) return false;
+    if (!w->journal.open) {
+        wisp__object_die(w, o);
+        return true;
+    }
+    o->held = true;
+    if (wisp__object_predicts(w, o) && !wisp__object_waits(o)) return true;    /* it hides */
+    o->dead = true;
+    o->of->count--;
+    w->objects.count -= !o->from;
+    return true;
+}
+
+/* The newest row that is predicted of an object. */
+static void wisp__object_foretell(wisp *w, wisp__object *o, wisp__encoded *row) {
+    row->references++;
+    wisp__guessed_drop(w, &o->ahead->now);
+    o->ahead->now.row = row;
+    o->ahead->now.tick = w->clock.tick;
+}
+
+static void wisp__change_put_property(wisp *w, const wisp__change *e) {
+    wisp__property *p = (wisp__property *)e->user;
+    wisp__object *o = wisp__object_get(w, p->object);
+    if (e->row) e->row->references++;
+    if (e->row) wisp__property_take(w, p, e->row);
+    p->claimed = e->claimed;
+    if (o && p->row) wisp__property_edit(w, p, o);
+}
+
+/* What was despawned in a scope is there again. */
+static void wisp__object_unhold(wisp *w, wisp__object *o) {
+    o->of->count += o->dead;
+    w->objects.count += o->dead && !o->from;
+    o->dead = o->held = false;
+}
+
+/* Puts back what an entry is about. */
+static void wisp__change_put_back(wisp *w, const wisp__change *e) {
+    wisp__object *o = wisp__object_named(w, e->object);
+    if (e->kind == WISP__CHANGE_CALL) {
+        e->fn(e->user);
+        return;
+    }
+    if (e->kind == WISP__CHANGE_PROPERTY) {
+        wisp__change_put_property(w, e);
+        return;
+    }
+    if (!o || (e->kind == WISP__CHANGE_DESPAWN ? !o->held : o->dead)) return;
+    if (e->kind == WISP__CHANGE_DESPAWN) {
+        wisp__object_unhold(w, o);
+    } else if (e->kind == WISP__CHANGE_SPAWN && w->journal.again && !o->of->desc.authority) {
+        o->spawned = false;                            /* until the tick runs again */
+    } else if (e->kind == WISP__CHANGE_SPAWN) {
+        wisp__object_die(w, o);
+    } else if (e->kind == WISP__CHANGE_GIVE) {
+        wisp__object_give(w, o, e->owner);
+    } else if (!o->from || wisp__object_decides(w, o)) {
+        wisp__object_struct_of(w, o, e->row, true, wisp__object_image(o));
+        wisp__object_touch(w, o);
+    } else if (o->ahead && !w->journal.again) {
+        wisp__object_foretell(w, o, e->row);
+        wisp__object_struct_of(w, o, e->row, true, wisp__object_image(o));
+    }
+}
+
+/* --- scopes --- */
+
+/* Opens a scope, the newest: changes are noted in it until it is closed. NULL: no memory. */
+static wisp__scope *wisp__scope_open(wisp *w, int kind, int64_t tick) {
+    wisp__journal *j = &w->journal;
+    wisp__scope *s = (wisp__scope *)wisp__chunk_take(&w->chunks, sizeof *s);
+    if (!s) return NULL;
+    memset(s, 0, sizeof *s);
+    s->kind = kind;
+    s->tick = tick;
+    if (!++j->number) j->number = 1;
+    s->number = j->number;
+    s->outer = j->open;
+    s->older = j->newest;
+    *(j->newest ? &j->newest->newer : &j->oldest) = s;
+    j->newest = j->open = s;
+    j->count++;
+    return s;
+}
+
+/* No more is noted in it; the one that was open before goes on. */
+static void wisp__scope_close(wisp *w, wisp__scope *s) {
+    wisp__scope **at = &w->journal.open;
+    while (*at && *at != s) at = &(*at)->outer;
+    if (*at) *at = s->outer;
+    s->outer = NULL;
+}
+
+/* Lets go of its entries, from the newest on. */
+static void wisp__scope_clear(wisp *w, wisp__scope *s, bool back) {
+    wisp__scope *open = w->journal.open;
+    w->journal.open = NULL;
+    while (s->last) {
+        wisp__change *e = s->last;
+        bool known = e->kind != WISP__CHANGE_EDIT || s->kind == WISP__SCOPE_CALL;
+        wisp__object *o = known ? wisp__object_named(w, e->object) : NULL;
+        s->last = e->before;
+        if (s->kind == WISP__SCOPE_CALL && e->kind == WISP__CHANGE_EDIT && o && o->ahead)
+            o->ahead->calls--;
+        if (back && (known || !w->journal.again)) {     /* else it is put to what was told */
+            wisp__change_put_back(w, e);
+        } else if (e->kind == WISP__CHANGE_DESPAWN && o && o->held) {
+            bool dead = o->dead;                       /* else its server has not despawned it */
+            wisp__object_unhold(w, o);
+            if (dead) wisp__object_die(w, o);
+        }
+        w->journal.bytes -= wisp__change_bytes(e);
+        wisp__encoded_release(w, e->row);
+        wisp__chunk_give(&w->chunks, e, sizeof *e);
+    }
+    w->journal.open = open;
+}
+
+static void wisp__scope_end(wisp *w, wisp__scope *s, bool back) {
+    wisp__journal *j = &w->journal;
+    wisp__scope_close(w, s);
+    wisp__scope_clear(w, s, back);
+    *(s->older ? &s->older->newer : &j->oldest) = s->newer;
+    *(s->newer ? &s->newer->older : &j->newest) = s->older;
+    j->count--;
+    wisp__chunk_give(&w->chunks, s, sizeof *s);
+}
+
+/* Puts back what was changed in a scope, the newest, and ends it. */
+static void wisp__scope_undo(wisp *w, wisp__scope *s) { wisp__scope_end(w, s, true); }
+
+/* Ends a scope; what was changed in it holds. */
+static void wisp__scope_keep(wisp *w, wisp__scope *s) { wisp__scope_end(w, s, false); }
+
+/* Puts back what was changed in a scope, which stays in the line to run again. */
+static void wisp__scope_rewind(wisp *w, wisp__scope *s) {
+    wisp__scope_close(w, s);
+    wisp__scope_clear(w, s, true);
+    if (!++w->journal.number) w->journal.number = 1;
+    s->number = w->journal.number;
+}
+
+static void wisp__journal_free(wisp *w) {
+    wisp__foresight *f = w->journal.foresight;
+    if (f) wisp__array_free(&w->base, WISP__ARRAY(f->effects, f->effect_room));
+    wisp__free(&w->base, f, sizeof *f);
+    w->journal.foresight = NULL;
+    while (w->journal.newest) wisp__scope_keep(w, w->journal.newest);
+}
+
+WISP__UNUSED static void wisp__journal_check(const wisp *w) {
+    const wisp__journal *j = &w->journal;
+    int64_t bytes = 0;
+    int count = 0;
+    for (const wisp__scope *s = j->newest; s; s = s->older) {
+        count++;
+        WISP_ASSERT((s->newer ? s->newer->older : j->newest) == s);
+        for (const wisp__change *e = s->last; e; e = e->before) bytes += wisp__change_bytes(e);
+    }
+    WISP_ASSERT(count == j->count);
+    WISP_ASSERT(bytes == j->bytes);
+}
+
+#endif
+
+/* ===========================================================================
+ * MARK: >>edit
+ * What: how the objects of this end come, change and go.
+ * Invariants: a row is made once, at the end of the tick in which its object was edited.
+ * ======================================================================== */
+
+#ifndef WISP_NO_STATE
+
+/* Says why a struct is outside its schema, and takes it back. */
+static void wisp__object_refuse(wisp *w, wisp__object *o, const wisp__program *program,
+                                wisp_result why) {
+    wisp_value value = wisp_struct(program->source, wisp__object_image(o));
+    char text[200];
+    w->registry.text[0] = 0;
+    if (why == WISP_E_INVALID) wisp__subject_check(&w->content, program, &value);
+    snprintf(text, sizeof text, "object %lu: %s", (unsigned long)o->id,
+             w->registry.text[0] ? w->registry.text : wisp_result_text(why));
+    wisp__error(w, NULL, w->registry.remotes[o->of->remote], why, text);
+    if (o->ahead && o->ahead->now.row)
+        wisp__object_struct_of(w, o, o->ahead->now.row, true, wisp__object_image(o));
+    else if (o->row) wisp__object_struct_of(w, o, o->row, o->made, wisp__object_image(o));
 }
 
 /* The audiences of an object are shown theirs of a row with all fields, where they differ. false:
@@ -29090,33 +31032,6 @@ static wisp__note *wisp__note_of_player(const wisp *w, const wisp__object *o, in
     return s ? wisp__note_of(w, s, (int)(o->id & WISP__OBJECT_INDEX)) : NULL;
 }
 
-static void wisp__object_due(wisp *w, const wisp__object *o) {
-    for (wisp__note *n = o->notes; n; n = n->next) {
-        wisp__session *s = wisp__session_at(w, n->session);
-        if (s && wisp__audience_of(w, s) && wisp__note_wants(n)) wisp__note_due(w, s, n);
-    }
-}
-
-/* Another player owns an object; what the owner before has on its way does not count any more. */
-static void wisp__object_give(wisp *w, wisp__object *o, uint16_t owner) {
-    o->owner = owner;
-    o->orphan = false;
-    o->turn++;
-    o->description++;
-    wisp__owned_clear(w, o);
-    for (int form = 1; form <= o->of->forms; form++)
-        wisp__object_shown(o, form)->tick = w->clock.tick;
-    for (wisp__note *n = o->notes; n; n = n->next) {
-        wisp__session *s = wisp__session_at(w, n->session);
-        bool owns = s && wisp__session_player(w, s) == owner, other = owns != n->owns;
-        n->described = n->mute = false;
-        n->owns = owns;
-        if (other && o->of->forms == 2 && s && wisp__audience_of(w, s))
-            wisp__note_again(w, s, n);                                 /* it gets another form */
-    }
-    wisp__object_due(w, o);
-}
-
 /* The owner of an object is to take the state here; what it sends before counts no more. */
 static void wisp__object_correct(wisp *w, wisp__object *o) {
     wisp__note *n = wisp__note_of_player(w, o, o->owner);
@@ -29134,7 +31049,9 @@ static void wisp__object_correct(wisp *w, wisp__object *o) {
 
 /* The server is to get what this end has made of an object that it owns. */
 static void wisp__object_up(wisp *w, wisp__object *o) {
-    if (o->notes || !o->made || o->dead || !o->from || !w->objects.server) return;
+    if (o->notes || !o->made || o->dead || !o->from || !w->objects.server ||
+        o->of->desc.authority == WISP_AUTHORITY_SERVER)
+        return;
     if (wisp__audience_open(w, w->objects.server)) wisp__note_add(w, w->objects.server, o);
     else w->objects.starved = true;
 }
@@ -29182,19 +31099,39 @@ static void wisp__object_replace(wisp *w, wisp__object *o, wisp__encoded *row) {
 static void wisp__owner_commit(wisp *w, wisp__object *o, bool changed) {
     bool asked = o->owned && o->owned->asked, told = wisp__owner_told(w, o);
     wisp__note *n = told ? wisp__note_of_player(w, o, o->owner) : NULL;
-    if (n) n->mute = true;
+    if (n) n->mute = o->owned->sure;
     if (!told && (changed || asked)) wisp__object_correct(w, o);
     if (o->owned) o->owned->asked = false;
+}
+
+/* The tick ends with another row of an object that is predicted, over its reference. */
+static void wisp__object_foresee(wisp *w, wisp__object *o, wisp__encoded *row) {
+    wisp__ahead *a = o->ahead;
+    wisp__guessed *g = &a->now;
+    bool first = g->tick != w->clock.tick;
+    wisp__encoded_release(w, first ? g->before : g->row);
+    if (first) g->before = g->row;
+    g->row = row;
+    g->jumps = a->leaps || (!first && g->jumps);
+    g->tick = w->clock.tick;
+    a->leapt |= a->leaps;
+    a->leaps = false;
+    o->predicted = false;
+    wisp__object_place_itself(w, o);
 }
 
 /* Commits an edit: everybody who knows the object is to get the new row, if it differs. */
 static void wisp__object_commit(wisp *w, wisp__object *o) {
     wisp__encoded *row;
-    const wisp__encoded *before = o->row ? wisp__owner_row(w, o) : NULL;
-    wisp_result why = wisp__object_row(w, o, &row);
-    bool decides = wisp__object_decides(w, o), guess = o->from && !decides;
+    const wisp__encoded *before = o->row && !o->ahead ? wisp__owner_row(w, o) : NULL;
+    wisp_result why = wisp__object_row(w, o, wisp__object_image(o), &row);
+    bool decides = !o->ahead && wisp__object_decides(w, o), guess = o->from && !decides;
     bool same = !why && (guess || (o->row && o->made && wisp__encoded_same(o->row, row)));
     o->edited = false;
+    if (!why && o->ahead) {
+        wisp__object_foresee(w, o, row);
+        return;
+    }
     if (!why && !same && ((o->from && !wisp__owned_make(w, o)) || !wisp__object_renew(w, o, row)))
         why = WISP_E_MEMORY;
     if (why || same) wisp__encoded_release(w, row);
@@ -29206,9 +31143,10 @@ static void wisp__object_commit(wisp *w, wisp__object *o) {
     }
     wisp__object_place_itself(w, o);
     if (guess) o->predicted = wisp__object_mine(w, o);
-    if (guess && !o->predicted)                        /* it was given on */
+    if (guess && !o->predicted && o->row)              /* it was given on */
         wisp__object_struct_of(w, o, o->row, o->made, wisp__object_image(o));
     if (!same) wisp__object_replace(w, o, row);
+    if (!same && w->tape) wisp__tape_object(w, "state:ruub", o, wisp__object_image(o));
     if (!o->from && !decides) wisp__owner_commit(w, o, before != wisp__owner_row(w, o));
     if (!same) wisp__object_due(w, o);
 }
@@ -29259,22 +31197,14 @@ static void wisp__objects_commit(wisp *w) {
     wisp__interest_settle(w);
 }
 
-static void wisp__object_die(wisp *w, wisp__object *o) {
-    o->dead = true;
-    o->of->count--;
-    w->objects.count -= !o->from;
-    w->objects.dead = true;
-    wisp__object_due(w, o);
-}
-
 /* The objects of owners that have left, after WISP_LEFT. */
 static void wisp__objects_orphaned(wisp *w) {
     w->objects.orphans = false;
     for (int i = 0; i < w->objects.class_count; i++)
         for (wisp__object *o = w->objects.classes[i]->first; o; o = o->next) {
             if (!o->orphan || o->dead) continue;
-            if (o->of->desc.owner_gone == WISP_TO_SERVER) wisp__object_give(w, o, 0);
-            else wisp__object_die(w, o);
+            if (o->of->desc.owner_gone != WISP_TO_SERVER || !o->spawned) wisp__object_die(w, o);
+            else wisp__object_give(w, o, 0);
         }
 }
 
@@ -29286,7 +31216,7 @@ static void wisp__objects_bury(wisp *w) {
             bool listed;
             next = o->next;
             if (!o->dead || o->notes) continue;
-            listed = o->edited || o->look ||
+            listed = o->edited || o->look || o->held ||
                      (o->presence && o->presence->moved == w->objects.settled + 1);
             w->objects.dead |= listed;
             if (listed) continue;
@@ -29302,86 +31232,214 @@ static wisp_result wisp__spawn_check(wisp *w, const wisp__class *c, const void *
     if (w->objects.settling) return wisp__interest_busy(w);
     if (w->clock.rate <= 0)
         return wisp__explain(w, WISP_E_UNSUPPORTED, "objects need ticks: set desc.tick_rate");
-    if (w->objects.server || w->objects.lost)
-        return wisp__explain(w, WISP_E_UNSUPPORTED, "this end sees the objects of a server, which "
-                             "alone spawns them");
     if (w->objects.count < w->base.limits.objects) return WISP_OK;
     return wisp__no_room(w, WISP_E_LIMIT, w->base.limits.objects, "limits.objects");
+}
+
+/* Does a server confirm what this end spawns of a class? One that has had a server waits for it. */
+static bool wisp__spawn_asks(const wisp *w, const wisp__class *c) {
+    const wisp__session *s = w->objects.made ? NULL : wisp__session_of(w, wisp_server());
+    bool joined = s && s->peer.state == WISP__JOINED;
+    return w->objects.server || w->objects.lost ||
+           ((c->desc.authority || c->desc.predict) && !w->objects.made &&
+            (joined ? !w->clock.tickless : w->objects.served));
+}
+
+/* May an end spawn an object at its server? */
+static wisp_result wisp__spawn_may(wisp *w, const wisp__class *c, int owner) {
+    bool owners = c->desc.authority == WISP_AUTHORITY_OWNER, full = false;
+    int waits = 0;
+    if (c->property || (!owners && !c->desc.predict))
+        return wisp__explain(w, WISP_E_UNSUPPORTED, "this end sees the objects of a server, which "
+                             "alone spawns them");
+    if (!owners && !w->objects.ticking)
+        return wisp__explain(w, WISP_E_UNSUPPORTED, "a predicted spawn is made in a tick handler, "
+                             "as the server makes it");
+    if (w->objects.lost || !wisp_me(w).id)
+        return wisp__explain(w, WISP_E_AGAIN, "the server has not told yet who this end is");
+    if (owner != wisp_me(w).id)
+        return wisp__explain(w, WISP_E_AUTHORITY, "this end is player %d, and does not spawn for "
+                             "player %d", wisp_me(w).id, owner);
+    if (!wisp__objects_follow(w, wisp__session_of(w, wisp_server())))
+        return wisp__explain(w, WISP_E_UNSUPPORTED, "this end has objects of another server");
+    for (const wisp__object *o = w->objects.claims; o; o = o->next_look) {
+        uint16_t ago = (uint16_t)(w->objects.ordinal + 1 - o->ordinal);
+        full |= ++waits >= WISP__CLAIMS || (owners && o->of->desc.authority && ago >= WISP__SPAWNS);
+    }
+    if (!full) return WISP_OK;
+    return wisp__explain(w, WISP_E_AGAIN, "too many spawns wait for the answer of the server");
+}
+
+/* This end has spawned an object: it waits for the server. */
+static void wisp__claim_begin(wisp *w, wisp__object *o) {
+    wisp__objects *all = &w->objects;
+    o->claimed = true;
+    o->spawn_tick = (uint32_t)w->clock.tick;
+    if (o->of->desc.authority)
+        all->ordinal = (uint16_t)(all->ordinal % (WISP__OBJECT_INDEX - 1) + 1);    /* no index */
+    o->ordinal = o->of->desc.authority ? all->ordinal : all->spawn_ordinal++;
+    o->next_look = all->claims;
+    all->claims = o;
+}
+
+/* A tick handler of a server spawns what its owner may have predicted. */
+static void wisp__claim_predicted(wisp *w, wisp__object *o) {
+    wisp__session *s = o->of->desc.predict && w->objects.ticking
+                           ? wisp__player_session(w, o->owner) : NULL;
+    wisp__audience *a = s && wisp__audience_open(w, s) ? wisp__audience_of(w, s) : NULL;
+    uint32_t tick = (uint32_t)w->clock.tick;
+    if (!a) return;
+    if (a->spawn_tick != tick) a->spawn_ordinal = 0;
+    a->spawn_tick = o->spawn_tick = tick;
+    o->ordinal = a->spawn_ordinal++;
+    o->claimed = true;
+}
+
+/* An object without a state: ours, or one that waits for the server (`asks`). NULL with w->why. */
+static wisp__object *wisp__object_begin(wisp *w, wisp__class *c, uint16_t owner, bool asks) {
+    wisp__object *o = NULL;
+    uint32_t id = 0;
+    w->why = asks ? WISP_OK : wisp__place_take(w, &id);
+    if (!w->why) o = wisp__object_new(w, c, id);
+    if (o && (asks ? !wisp__owned_make(w, o)
+                   : c->desc.position && !wisp__presence_of(w, o))) {
+        o->from = asks;
+        w->objects.count += asks;                      /* which that takes off */
+        wisp__object_drop(w, o);
+        o = NULL;
+    }
+    if (!w->why && !o) {
+        if (id) wisp__place_free(&w->objects, (int)(id & WISP__OBJECT_INDEX));
+        w->why = WISP_E_MEMORY;
+    }
+    if (w->why) wisp__no_more_memory(w);
+    if (w->why) return NULL;
+    o->owner = owner;
+    o->from = asks;
+    c->count++;
+    w->objects.count++;
+    if (asks) wisp__claim_begin(w, o);
+    else w->objects.places[id & WISP__OBJECT_INDEX].of = c;
+    return o;
+}
+
+/* Makes the first row of an object of its struct. */
+static wisp_result wisp__object_appear(wisp *w, wisp__object *o) {
+    wisp_result why = wisp__object_row(w, o, wisp__object_image(o), &o->row);
+    if (!why && !wisp__object_renew(w, o, o->row)) why = WISP_E_MEMORY;
+    if (why) {
+        wisp__encoded_release(w, o->row);
+        o->row = NULL;
+        wisp__object_refuse(w, o, wisp__class_program(w, o->of), why);
+        return why;
+    }
+    o->spawned = o->made = true;
+    if (o->from) {
+        o->owned->tick = w->clock.tick;
+        wisp__object_up(w, o);
+        return WISP_OK;
+    }
+    o->tick = w->clock.tick;
+    o->since = (uint32_t)o->tick;
+    wisp__object_place_itself(w, o);
+    wisp__look_later(w, o);
+    return WISP_OK;
+}
+
+/* In a tick that runs again: the object that the same spawn has made before. NULL: it made none. */
+static wisp__object *wisp__spawned_before(wisp *w, wisp__class *c, const void *state) {
+    uint32_t tick = (uint32_t)w->clock.tick;
+    wisp__object *o = c->last;
+    if (c->desc.authority || !w->journal.again) return NULL;
+    while (o && (!o->from || o->dead || !o->alias || o->spawn_tick != tick ||
+                 o->ordinal != w->objects.spawn_ordinal))
+        o = o->previous;
+    if (!o || !wisp__journal_note_object(w, o, WISP__CHANGE_SPAWN)) return NULL;
+    w->objects.spawn_ordinal++;
+    memcpy(wisp__object_image(o), state, (size_t)c->desc.schema->bytes);
+    o->spawned = true;
+    wisp__object_touch(w, o);
+    return wisp__ahead_make(w, o) ? o : NULL;
 }
 
 wisp_object wisp_spawn(wisp *w, wisp_class of, wisp_player owner, const void *state) {
     wisp__class *c = wisp__class_of(w, of);
     wisp__object *o = NULL;
-    uint32_t id = 0;
+    bool asks;
     if (!w) return wisp__object_handle(NULL);
+    WISP__TAPED(w, "spawn:uub", of.id, (unsigned)owner.id, state,
+                c && c->desc.schema && state ? c->desc.schema->bytes : 0);
+    if (c && state) o = wisp__spawned_before(w, c, state);
+    if (o) return wisp__object_handle(o);
     w->why = wisp__spawn_check(w, c, state);
-    if (w->why) return wisp__object_handle(NULL);
-    w->why = wisp__place_take(w, &id);
-    if (!w->why) o = wisp__object_new(w, c, id);
-    if (o && c->desc.position && !wisp__presence_of(w, o)) {
-        wisp__object_drop(w, o);
-        o = NULL;
-    }
-    if (!w->why && !o) {
-        wisp__place_free(&w->objects, (int)(id & WISP__OBJECT_INDEX));
-        w->why = WISP_E_MEMORY;
-    }
-    if (w->why) wisp__no_more_memory(w);
-    if (w->why) return wisp__object_handle(NULL);
-    o->owner = owner.id;
-    w->objects.places[id & WISP__OBJECT_INDEX].of = c;
+    asks = !w->why && wisp__spawn_asks(w, c);
+    if (asks) w->why = wisp__spawn_may(w, c, owner.id);
+    if (!w->why) o = wisp__object_begin(w, c, owner.id, asks);
+    if (!o) return wisp__object_handle(NULL);
     memcpy(wisp__object_image(o), state, (size_t)c->desc.schema->bytes);
-    w->why = wisp__object_row(w, o, &o->row);
-    if (!w->why && !wisp__object_renew(w, o, o->row)) w->why = WISP_E_MEMORY;
-    if (w->why) {
-        wisp__object_refuse(w, o, wisp__class_program(w, c), w->why);
-        wisp__place_free(&w->objects, (int)(id & WISP__OBJECT_INDEX));
-        wisp__object_drop(w, o);
-        return wisp__object_handle(NULL);
-    }
-    o->tick = w->clock.tick;
-    o->since = (uint32_t)o->tick;
-    o->spawned = o->made = true;
-    c->count++;
-    w->objects.count++;
-    wisp__object_place_itself(w, o);
-    wisp__look_later(w, o);
-    return wisp__object_handle(o);
+    w->why = wisp__object_appear(w, o);
+    if (!w->why && !wisp__journal_note_object(w, o, WISP__CHANGE_SPAWN)) w->why = WISP_E_MEMORY;
+    if (o->ahead) wisp__object_touch(w, o);
+    if (w->why) wisp__object_die(w, o);
+    else if (!asks) wisp__claim_predicted(w, o);
+    return wisp__object_handle(w->why ? NULL : o);
+}
+
+/* The server of an object that its owner despawns is to know that. */
+static wisp_result wisp__object_parts_up(wisp *w, wisp__object *o) {
+    if (!o->notes && wisp__audience_open(w, w->objects.server))
+        wisp__note_add(w, w->objects.server, o);
+    return o->notes ? WISP_OK : wisp__no_more_memory(w);
 }
 
 wisp_result wisp_despawn(wisp *w, wisp_object handle) {
+    WISP__TAPED(w, "despawn:u", handle.id);
     wisp_result why;
-    wisp__object *o = wisp__object_own(w, handle, &why);
-    if (o) wisp__object_die(w, o);
-    return why;
+    wisp__object *o = wisp__object_get(w, handle);
+    bool predicted = o && w->journal.open && !o->held && wisp__object_predicts(w, o);
+    bool owners = o && o->from && o->spawned && o->of->desc.authority == WISP_AUTHORITY_OWNER &&
+                  !o->of->property && w->objects.server && wisp__object_decides(w, o);
+    if (o && o->held)
+        return wisp__explain(w, WISP_E_STALE, "object %lu is despawned", (unsigned long)handle.id);
+    if (!owners && !predicted && !(o && wisp__object_waits(o))) {
+        o = wisp__object_own(w, handle, &why);
+        if (!o) return why;
+    }
+    why = owners ? wisp__object_parts_up(w, o) : WISP_OK;
+    return why || wisp__object_part(w, o) ? why : w->why;
 }
 
-/* The object is committed at the end of the tick. */
-static void wisp__object_touch(wisp *w, wisp__object *o) {
-    if (o->edited) return;
-    o->edited = true;
-    o->next_edited = w->objects.edited;
-    w->objects.edited = o;
+/* May this end edit an object, be it as a prediction? In a call that is optimistic any one. */
+static bool wisp__object_may(const wisp *w, const wisp__object *o) {
+    const wisp__scope *open = w->journal.open;
+    if (!o->from) return true;
+    if (!o->spawned || o->hidden || o->held) return false;
+    return o->ahead || wisp__object_mine(w, o) || wisp__object_predicts(w, o) ||
+           (open && open->kind == WISP__SCOPE_CALL);
 }
 
 void *wisp_object_edit(wisp *w, wisp_object handle) {
     wisp__object *o = wisp__object_get(w, handle);
     if (!o && w) wisp__explain(w, WISP_E_STALE, "object %lu is not there any more",
                                (unsigned long)handle.id);
-    else if (o && o->from && (!wisp__object_mine(w, o) || !o->spawned || o->hidden))
+    else if (o && (!wisp__object_may(w, o) ||
+                   (w->journal.again && !w->operation && !o->ahead &&
+                    !wisp__object_predicts(w, o))))
         wisp__explain(w, WISP_E_UNSUPPORTED, "object %lu is of player %d: its owner and the server "
                       "edit it", (unsigned long)handle.id, o->owner);
     else if (o) w->why = WISP_OK;
-    if (!o || w->why) return NULL;
+    if (!o || w->why || !wisp__journal_note_object(w, o, WISP__CHANGE_EDIT)) return NULL;
     wisp__object_touch(w, o);
     if (o->owned) o->owned->touched = true;
     return wisp__object_image(o);
 }
 
 wisp_result wisp_give(wisp *w, wisp_object handle, wisp_player owner) {
+    WISP__TAPED(w, "give:uu", handle.id, (unsigned)owner.id);
     wisp_result why;
     wisp__object *o = wisp__object_own(w, handle, &why);
     if (!o || o->owner == owner.id) return why;
+    if (!wisp__journal_note_object(w, o, WISP__CHANGE_GIVE)) return w->why;
     wisp__object_give(w, o, owner.id);
     return WISP_OK;
 }
@@ -29391,6 +31449,7 @@ wisp_result wisp_give(wisp *w, wisp_object handle, wisp_player owner) {
 static inline void wisp__objects_commit(wisp *w) { (void)w; }
 static inline void wisp__objects_bury(wisp *w) { (void)w; }
 static inline void wisp__objects_orphaned(wisp *w) { (void)w; }
+static inline void wisp__tape_edits(wisp *w) { (void)w; }
 
 #endif
 
@@ -29545,16 +31604,6 @@ static bool wisp__seen(const wisp *w) {
     return false;
 }
 
-/* The struct of an object becomes that of its property's row, and is committed. */
-static void wisp__property_edit(wisp *w, const wisp__property *p, wisp__object *o) {
-    wisp__unpacker u = wisp__codec_unpacker(&w->content, &w->content.scratch, NULL, 1 << 26);
-    if (p->desc.schema)
-        wisp__row_store(&u, wisp__class_program(w, o->of), wisp__encoded_as_row(p->row),
-                        wisp__object_image(o));
-    wisp__arena_reset(&w->content.scratch);
-    wisp__object_touch(w, o);
-}
-
 /* The row of an object's struct, which is in another form than its own row; else that. NULL: an
    error was raised. */
 static wisp__encoded *wisp__property_row_of(wisp *w, const wisp__property *p, wisp__encoded *row,
@@ -29570,18 +31619,34 @@ static wisp__encoded *wisp__property_row_of(wisp *w, const wisp__property *p, wi
     return row;
 }
 
+/* The value before the first change in all scopes is another, over its reference. false: there is
+   no such change. */
+static bool wisp__property_below(wisp *w, const wisp__property *p, wisp__encoded *row) {
+    wisp__change *first = NULL;
+    for (wisp__scope *s = w->journal.newest; s; s = s->older)
+        for (wisp__change *e = s->last; e; e = e->before)
+            if (e->kind == WISP__CHANGE_PROPERTY && e->user == p) first = e;
+    if (!first || !row) return false;
+    w->journal.bytes += row->memory - (first->row ? first->row->memory : 0);
+    wisp__encoded_release(w, first->row);
+    first->row = row;
+    return true;
+}
+
 /* A server has told of the object of a property, or that it is gone. */
 static void wisp__property_told(wisp *w, wisp__object *o) {
     wisp__property *p = o->of->property;
     bool waits = p->claimed && (o->edited || !o->spawned);     /* a value of ours goes next */
+    wisp__encoded *row;
     o->spawned = true;
     o->ended = o->dead;
     p->claimed = waits && !o->dead;
     if (!o->dead) p->object = wisp__object_handle(o);
     else if (p->object.id == o->id) p->object.id = 0;
     if (p->claimed) wisp__property_edit(w, p, o);
-    else if (!o->dead && o->row)
-        wisp__property_take(w, p, wisp__property_row_of(w, p, o->row, wisp__object_image(o)));
+    if (p->claimed || o->dead || !o->row) return;
+    row = wisp__property_row_of(w, p, o->row, wisp__object_image(o));
+    if (!wisp__property_below(w, p, row)) wisp__property_take(w, p, row);
 }
 
 /* --- setting --- */
@@ -29590,6 +31655,7 @@ static wisp_result wisp__property_may(wisp *w, const wisp__property *p) {
     const wisp__object *o = wisp__object_get(w, p->object);
     const char *who = "the server alone";
     if (!wisp__follows(w) || p->desc.authority == WISP_AUTHORITY_ANYONE) return WISP_OK;
+    if (w->operation && w->operation->local) return WISP_OK;
     if (p->desc.authority == WISP_AUTHORITY_OWNER) {
         if (o && wisp__object_decides(w, o)) return WISP_OK;
         who = o ? "another player" : "its owner, whom the server has not told yet";
@@ -29601,28 +31667,28 @@ static wisp_result wisp__property_may(wisp *w, const wisp__property *p) {
 /* Takes over the reference. */
 static wisp_result wisp__property_put(wisp *w, wisp__property *p, wisp__encoded *row) {
     wisp__object *o = wisp__object_get(w, p->object);
+    bool local = w->operation && w->operation->local && wisp__follows(w);
+    bool gives = o && !o->from && o->owner && p->desc.authority == WISP_AUTHORITY_ANYONE;
     if (!row || (p->row && wisp__encoded_same(p->row, row))) {
         wisp__encoded_release(w, row);
         return row ? WISP_OK : w->why;
     }
+    if (!wisp__journal_note_property(w, p) ||
+        (gives && !wisp__journal_note_object(w, o, WISP__CHANGE_GIVE))) {
+        wisp__encoded_release(w, row);
+        return w->why;
+    }
+    if (local) {                           /* a prediction: the server alone is to set it */
+        wisp__property_take(w, p, row);
+        return WISP_OK;
+    }
     p->claimed = p->desc.authority == WISP_AUTHORITY_ANYONE && wisp__follows(w);
-    if (o && !o->from && o->owner && p->desc.authority == WISP_AUTHORITY_ANYONE)
-        wisp__object_give(w, o, 0);
+    if (gives) wisp__object_give(w, o, 0);
     wisp__property_take(w, p, row);
     if (o && o->owned) o->owned->touched = true;
     if (o) wisp__property_edit(w, p, o);
     else if (wisp__seen(w)) wisp__property_spawn(w, p);
     return WISP_OK;
-}
-
-wisp_result wisp_set_value(wisp *w, const char *name, const wisp_value *value) {
-    WISP__ENTER(w);
-    wisp__property *p = wisp__property_find(w, name);
-    wisp_result why = WISP_OK;
-    if (!p) return w ? w->why : WISP_E_ARGUMENT;
-    if (!value) return wisp__explain(w, WISP_E_ARGUMENT, "the value is NULL");
-    why = wisp__property_may(w, p);
-    return why ? why : wisp__property_put(w, p, wisp__property_row(w, p, value));
 }
 
 /* --- setting a part --- */
@@ -29705,34 +31771,59 @@ static wisp_result wisp__part_set(const wisp__inside *path, const wisp_value *in
     return why;
 }
 
+/* The row of the value with another part. NULL with w->why. */
+static wisp__encoded *wisp__property_part(wisp *w, const wisp__property *p, const char *path,
+                                          const wisp_value *value) {
+    wisp__arena *arena = &w->objects.views;
+    wisp__supply supply = wisp__supply_of_arena(&w->base, arena, NULL);
+    wisp__arena_block *block = arena->current;
+    wisp__inside set = { w, &supply, wisp__property_name(w, p), path, value };
+    size_t used = block ? block->used : 0;
+    const wisp_value *now = wisp__property_value(w, p, p->row, arena);
+    wisp_value changed;
+    wisp__encoded *row = NULL;
+    w->why = now ? wisp__part_set(&set, now, path, &changed) : wisp__no_more_memory(w);
+    if (!w->why) row = wisp__property_row(w, p, &changed);
+    arena->current = block ? block : arena->first;
+    if (arena->current) arena->current->used = used;
+    return row;
+}
+
+/* Sets a property, or (path) a part of it, here or in the open transaction. */
+static wisp_result wisp__property_set(wisp *w, const char *name, const char *path,
+                                      const wisp_value *value) {
+    WISP__TAPED(w, "set:ssv", name, path, (const void *)value, value ? 1 : 0);
+    wisp__property *p = wisp__property_find(w, name);
+    bool parts = w && w->bundle.session && !w->operation && w->bundle.session == w->objects.server;
+    wisp__encoded *row = NULL;
+    wisp_value part[3];
+    if (!w) return WISP_E_ARGUMENT;
+    if (p && (!value || (path && !*path)))
+        wisp__explain(w, WISP_E_ARGUMENT, "the value is NULL, or the path is empty");
+    else if (p && !(w->why = wisp__property_may(w, p)) && path && !p->row)
+        wisp__explain(w, WISP_E_ARGUMENT, "property '%.48s' has no value yet", name);
+    else if (p && !w->why)
+        row = path ? wisp__property_part(w, p, path, value) : wisp__property_row(w, p, value);
+    if (!row) return parts ? wisp__part_failed(w, w->bundle.session, w->why) : w->why;
+    if (!parts) return wisp__property_put(w, p, row);
+    part[0] = wisp_string(name);
+    part[1] = path ? wisp_string(path) : wisp_nil();
+    part[2] = *value;
+    w->why = wisp__pack_refused(w, name, wisp__pack(&w->content.packer, part, 3));
+    wisp__encoded_release(w, row);
+    if (!w->why) w->why = wisp__bundle_put(w, WISP__PART_EVENT, NULL);
+    return wisp__part_failed(w, w->bundle.session, w->why);
+}
+
+wisp_result wisp_set_value(wisp *w, const char *name, const wisp_value *value) {
+    WISP__ENTER(w);
+    return wisp__property_set(w, name, NULL, value);
+}
+
 wisp_result wisp_set_value_in(wisp *w, const char *name, const char *path,
                               const wisp_value *value) {
     WISP__ENTER(w);
-    wisp__property *p = wisp__property_find(w, name);
-    wisp__arena *arena = w ? &w->objects.views : NULL;
-    wisp__supply supply;
-    wisp__arena_block *block;
-    wisp__inside set = { w, &supply, name, path, value };
-    const wisp_value *now;
-    wisp_value changed;
-    size_t used;
-    wisp_result why;
-    if (!p) return w ? w->why : WISP_E_ARGUMENT;
-    if (!path || !*path || !value)
-        return wisp__explain(w, WISP_E_ARGUMENT, "the value is NULL, or the path is empty");
-    why = wisp__property_may(w, p);
-    if (why) return why;
-    if (!p->row)
-        return wisp__explain(w, WISP_E_ARGUMENT, "property '%.48s' has no value yet", name);
-    block = arena->current;
-    used = block ? block->used : 0;
-    supply = wisp__supply_of_arena(&w->base, arena, NULL);
-    now = wisp__property_value(w, p, p->row, arena);
-    why = now ? wisp__part_set(&set, now, path, &changed) : wisp__no_more_memory(w);
-    if (!why) why = wisp__property_put(w, p, wisp__property_row(w, p, &changed));
-    arena->current = block ? block : arena->first;
-    if (arena->current) arena->current->used = used;
-    return why;
+    return wisp__property_set(w, name, path ? path : "", value);
 }
 
 /* --- reading and watching --- */
@@ -29806,6 +31897,7 @@ static wisp_result wisp__property_judge(wisp *w, wisp__object *o, wisp_peer peer
         w->events.running--;
         wisp__events_sweep(w);
     }
+    if (result >= 0 && p->row == before && !wisp__journal_note_property(w, p)) result = w->why;
     if (result >= 0 && p->row == before && o->turn == turn && !w->destroyed) {
         wisp__property_take(w, p, asked);
         wisp__property_edit(w, p, o);
@@ -29814,6 +31906,25 @@ static wisp_result wisp__property_judge(wisp *w, wisp__object *o, wisp_peer peer
     }
     wisp__encoded_release(w, before);
     return result < 0 ? result : WISP_OK;
+}
+
+/* A part of a transaction sets a property: its name, nil or a path, and the value. */
+static wisp_result wisp__property_asked(wisp *w, wisp__session *s, const wisp_value *args) {
+    wisp__property *p = wisp__property_find(w, wisp__text_of(&args[0]));
+    const char *path = args[1].kind == WISP_STRING ? wisp__text_of(&args[1]) : NULL;
+    wisp__object *o;
+    wisp__encoded *row;
+    if (!p) return w->why;
+    wisp__property_spawn(w, p);
+    o = wisp__object_get(w, p->object);
+    if (!o || o->from || p->desc.authority == WISP_AUTHORITY_SERVER ||
+        (p->desc.authority == WISP_AUTHORITY_OWNER && o->owner != wisp__session_player(w, s)))
+        return wisp__explain(w, WISP_E_AUTHORITY, "property '%.48s' is set by another end",
+                             wisp__property_name(w, p));
+    if (!wisp__pay(&w->content.credit, 2 * (int64_t)wisp__encoded_size(p->row)))
+        return wisp__explain(w, WISP_E_FLOOD, "more work than its bytes pay for");
+    row = path ? wisp__property_part(w, p, path, &args[2]) : wisp__property_row(w, p, &args[2]);
+    return row ? wisp__property_judge(w, o, wisp__peer_handle(s), row) : w->why;
 }
 
 /* Runs the watchers of those properties that have changed; of those that change meanwhile the next
@@ -29984,6 +32095,9 @@ typedef struct wisp__object_head {
     uint16_t generation;           /* of these */
     uint16_t owner, changes;       /* and what follows: of a description */
     uint8_t turn;
+    bool claimed;
+    uint32_t spawn_tick;
+    uint16_t ordinal;
     wisp__class *of;
     wisp__encoding *encoding;
     const wisp__program *program;  /* of the row */
@@ -30002,6 +32116,9 @@ static void wisp__object_get_description(wisp__reading *r, wisp__object_head *h)
     h->owner = (uint16_t)wisp__get(&r->from, 16);
     h->changes = (uint16_t)wisp__get(&r->from, 16);
     h->turn = (uint8_t)wisp__get(&r->from, 8);
+    h->claimed = wisp__get(&r->from, 1) != 0;
+    if (h->claimed) h->spawn_tick = (uint32_t)wisp__get(&r->from, 32);
+    if (h->claimed) h->ordinal = (uint16_t)wisp__get(&r->from, 16);
     h->tag_count = wisp__object_get_tags(r, h->tags);
     if (!h->of || (e && (e->kind == WISP__CODED || e->delta || e->compressed)))
         wisp__break(r, "an object of a class that was not bound here");
@@ -30016,6 +32133,7 @@ static bool wisp__object_get_head(wisp__reading *r, wisp__object_head *h, wisp__
         return false;
     }
     h->index = wisp__place_get(all, &r->from);
+    if (h->index == WISP__OBJECT_ALL) wisp__break(r, "an object with a number that none has");
     if (wisp__get(&r->from, 1)) {
         h->times = all->recent[0];
     } else if (wisp__get(&r->from, 1)) {
@@ -30052,8 +32170,15 @@ static void wisp__object_end(wisp *w, wisp__object *o) {
     wisp__object_news(w, o, WISP__OBJECT_DESPAWNED);
 }
 
+/* Something in the packet is not taken. */
+static void wisp__reading_lacks(wisp__reading *r) {
+    r->complete = r->settled = false;
+    r->w->objects.unread = r->number;
+}
+
 /* Nothing more of the packet's objects can be read: their sender is asked for all. */
 static void wisp__objects_unread(wisp__reading *r) {
+    wisp__reading_lacks(r);
     if (!r->from.failed) wisp__object_lacks(r->w, r->s, WISP__OBJECT_ALL);
     r->from.at = r->from.end;
 }
@@ -30066,10 +32191,34 @@ static wisp__object_place *wisp__told_place(wisp *w, int index) {
     return &w->objects.places[index];
 }
 
-/* The object of a number, made if it is new. NULL: it has gone before, or there is no memory. */
-static wisp__object *wisp__object_told(wisp__reading *r, wisp__class *c, uint32_t id,
-                                       const wisp__encoding *e) {
+/* The server tells of a spawn of this end: the object here gets the number. false: there is no such
+   spawn. */
+static bool wisp__claim_tell(wisp__reading *r, const wisp__object_head *h,
+                             wisp__object_place *place, uint32_t id) {
     wisp *w = r->w;
+    wisp__object *o = wisp__claim_find(w, h->of, h->spawn_tick, h->ordinal);
+    if (!wisp__pay_each(&w->content.credit, WISP__SPAWNS, WISP__PRICE_STEP) || !o) return false;
+    if (o->notes) wisp__note_remove(w, r->s, o->notes);
+    o->id = id;
+    o->described = h->encoding ? h->encoding->described : NULL;
+    place->object = o;
+    place->tick = r->tick;
+    if (!o->of->desc.authority) o->made = false;
+    if (o->dead && o->of->desc.authority) {            /* it goes there too */
+        wisp__claim_end(w, o);
+        wisp__note_add(w, r->s, o);
+    } else {
+        wisp__object_news(w, o, WISP__OBJECT_SPAWNED);
+    }
+    return true;
+}
+
+/* The object of a number, made if it is new. NULL: it has gone before, or there is no memory. */
+static wisp__object *wisp__object_told(wisp__reading *r, const wisp__object_head *h) {
+    wisp *w = r->w;
+    wisp__class *c = h->of;
+    const wisp__encoding *e = h->encoding;
+    uint32_t id = (uint32_t)h->generation << 16 | (uint32_t)h->index;
     wisp__object_place *place = wisp__told_place(w, (int)(id & WISP__OBJECT_INDEX));
     wisp__object *o = place ? place->object : NULL;
     bool full;
@@ -30079,12 +32228,16 @@ static wisp__object *wisp__object_told(wisp__reading *r, wisp__class *c, uint32_
         return NULL;
     if (o && o->id == id && !o->dead) return o->from && o->of == c ? o : NULL;  /* it keeps it */
     if (o && (!o->from || id < o->id)) return NULL;
+    if (o && o->dead && o->notes && h->owner == wisp_me(w).id) return NULL;    /* despawned here */
     if (o && !o->dead) wisp__object_end(w, o);
+    if (o && o->notes) wisp__note_remove(w, r->s, o->notes);
     place->program = wisp__encoding_program(e);        /* its rows are passed, if it is not taken */
+    if (h->claimed && h->owner == wisp_me(w).id && wisp__claim_tell(r, h, place, id))
+        return place->object;
     full = w->objects.count >= w->base.limits.objects;
     o = full ? NULL : wisp__object_new(w, c, id);
     if (!o) {
-        r->complete = false;
+        wisp__reading_lacks(r);
         wisp__error(w, r->s, w->registry.remotes[c->remote], full ? WISP_E_LIMIT : WISP_E_MEMORY,
                     full ? "more objects than limits.objects" : "no memory for an object");
         if (!full) wisp__object_lacks(w, r->s, (int)(id & WISP__OBJECT_INDEX));
@@ -30124,10 +32277,7 @@ static void wisp__object_overruled(wisp *w, wisp__object *o) {
         wisp__note_remove(w, w->objects.server, n);
         return;
     }
-    wisp__kept_forget(w, &n->flight, n->sequence);
-    wisp__encoded_release(w, n->base);
-    n->base = NULL;
-    n->described = false;
+    wisp__note_forget(w, n);
 }
 
 /* The same, unless the server tells that this end itself has set a property of anyone: it goes on
@@ -30149,6 +32299,7 @@ static void wisp__object_turned(wisp *w, wisp__object *o) {
 static wisp__object *wisp__object_described(wisp__reading *r, wisp__object_head *h) {
     wisp *w = r->w;
     wisp__object *o;
+    bool adopted;
     if ((h->program == &wisp__any) != (wisp__class_program(w, h->of) == &wisp__any)) {
         wisp__object_place *place = wisp__told_place(w, h->index);
         if (place && !place->object) place->program = h->program;      /* its rows are passed */
@@ -30156,9 +32307,10 @@ static wisp__object *wisp__object_described(wisp__reading *r, wisp__object_head 
                     "one end has a schema for it and the other has none");
         return NULL;
     }
-    o = wisp__object_told(r, h->of, (uint32_t)h->generation << 16 | (uint32_t)h->index,
-                          h->encoding);
-    if (o && !o->dead && (!o->row || (int16_t)(h->changes - o->description) > 0)) {
+    o = wisp__object_told(r, h);
+    adopted = o && o->claimed;
+    if (o) wisp__claim_end(w, o);
+    if (o && !o->dead && (!o->row || adopted || (int16_t)(h->changes - o->description) > 0)) {
         bool overruled = o->row && (o->owner != h->owner || o->turn != h->turn);
         if (o->row && o->owner != h->owner) wisp__object_news(w, o, WISP__OBJECT_CHANGED);
         o->owner = h->owner;
@@ -30166,6 +32318,11 @@ static wisp__object *wisp__object_described(wisp__reading *r, wisp__object_head 
         o->turn = h->turn;
         wisp__object_retag(w, o, h->tags, h->tag_count);
         if (overruled) wisp__object_turned(w, o);
+        else wisp__object_up(w, o);
+    }
+    if (adopted && !o->made) {                         /* the server's state takes its place */
+        wisp__encoded_release(w, o->row);
+        o->row = NULL;
     }
     return o;
 }
@@ -30332,7 +32489,7 @@ static void wisp__object_got(wisp__reading *r, wisp__object *o, wisp__kept_row *
         return;
     }
     if (!got->row) {
-        r->complete = false;
+        wisp__reading_lacks(r);
         wisp__object_lacks(w, r->s, (int)(o->id & WISP__OBJECT_INDEX));
         return;
     }
@@ -30486,6 +32643,68 @@ static bool wisp__on_object(wisp__reading *r, wisp__object_head *h,
     return false;
 }
 
+/* The object of a spawn that a peer asks for, for the first time. NULL: it may not. */
+static wisp__object *wisp__spawn_asked(wisp__reading *r, wisp__audience *a,
+                                       const wisp__object_head *h) {
+    wisp *w = r->w;
+    const wisp_limits *most = &w->base.limits;
+    wisp__object *o = NULL;
+    wisp_result why = WISP_OK;
+    if (!wisp__pay_memory(&w->content.credit, wisp__object_bytes(h->of)))
+        wisp__break_unpaid(r);
+    else if (h->of->desc.authority != WISP_AUTHORITY_OWNER || h->of->property ||
+             h->owner != wisp__session_player(w, r->s) || !h->claimed)
+        why = WISP_E_AUTHORITY;
+    else if (w->clock.rate <= 0 || a->spawned >= most->peer_objects ||
+             w->objects.count >= most->objects)
+        why = WISP_E_LIMIT;
+    else o = wisp__object_begin(w, h->of, h->owner, false);
+    if (!why && !o) why = w->why;
+    if (why) wisp__edit_refused(w, r->s, WISP__PROVISIONAL | (uint32_t)h->index, why);
+    if (!o || r->from.failed) return NULL;
+    o->claimed = o->asked = true;
+    o->spawn_tick = h->spawn_tick;
+    o->ordinal = (uint16_t)h->index;
+    a->spawned++;
+    return o;
+}
+
+/* Reads a record of an object that a peer has spawned, or despawned, while it does not know the
+   number. The index is the ordinal. */
+static bool wisp__on_spawn(wisp__reading *r, wisp__object_head *h) {
+    wisp *w = r->w;
+    wisp__audience *a = wisp__audience_open(w, r->s) ? wisp__audience_of(w, r->s) : NULL;
+    uint16_t ordinal = (uint16_t)h->index, *last;
+    wisp__object *o = NULL, *made;
+    wisp_object *known;
+    bool later, good;
+    if (a && !a->spawns) a->spawns = (wisp__spawns *)wisp__alloc(&w->base, sizeof *a->spawns);
+    if (!a || !a->spawns) {
+        wisp__objects_unread(r);
+        return false;
+    }
+    last = &a->spawns->ordinals[ordinal % WISP__SPAWNS];
+    known = &a->spawns->objects[ordinal % WISP__SPAWNS];
+    later = !*last || (int16_t)(ordinal - *last) > 0;
+    if (later && !h->gone) o = wisp__spawn_asked(r, a, h);
+    else if (*last == ordinal) o = wisp__object_get(w, *known);
+    made = later ? o : NULL;
+    if (later) *known = wisp__object_handle(o);
+    if (later) *last = ordinal;
+    if (o && h->gone && o->asked) wisp__object_end(w, o);
+    if (o && (!o->asked || !wisp__owned_make(w, o) || h->of != o->of || h->turn != o->turn))
+        o = NULL;
+    if (o) o->owned->sure = true;
+    good = h->gone || (h->program && wisp__on_object_row(r, o, h->program, h->times, false));
+    if (made && !(made->owned && made->owned->rows.count)) {           /* it has to come again */
+        *last = (uint16_t)(ordinal - 1);
+        made->claimed = false;
+        wisp__object_die(w, made);
+        if (!r->from.failed) wisp__object_lacks(w, r->s, WISP__OBJECT_ALL);
+    }
+    return good && !r->from.failed;
+}
+
 /* Reads a record of a peer that has joined, about an object of ours that it owns. */
 static bool wisp__on_owners_object(wisp__reading *r, wisp__object_head *h,
                                    wisp__records *all) {
@@ -30494,6 +32713,7 @@ static bool wisp__on_owners_object(wisp__reading *r, wisp__object_head *h,
     wisp__object *o;
     bool turn;
     if (!wisp__object_get_head(r, h, all)) return false;
+    if ((h->described || h->gone) && !h->generation) return wisp__on_spawn(r, h);
     c = h->index < w->objects.made ? w->objects.places[h->index].of : NULL;
     o = wisp__object_of_owner(r, h);
     if (h->gone) {
@@ -30507,9 +32727,10 @@ static bool wisp__on_owners_object(wisp__reading *r, wisp__object_head *h,
     }
     turn = o && h->described &&
            (h->turn == o->turn || o->of->desc.authority == WISP_AUTHORITY_ANYONE);
-    if (turn && wisp__owned_make(w, o) && !o->owned->heard)
-        wisp__owned_empty(w, o->owned);
-    else if (o && !h->described && !(o->owned && o->owned->heard)) o = NULL;
+    if (turn && wisp__owned_make(w, o)) {
+        if (!o->owned->heard) wisp__owned_empty(w, o->owned);
+        o->owned->sure = h->turn == o->turn;
+    } else if (o && !h->described && !(o->owned && o->owned->heard)) o = NULL;
     if (o && (!o->owned || (h->described && !turn) ||
               (h->program == &wisp__any) != (wisp__class_program(w, o->of) == &wisp__any)))
         o = NULL;
@@ -30519,6 +32740,7 @@ static bool wisp__on_owners_object(wisp__reading *r, wisp__object_head *h,
 /* The handler has spawned an object with this result. */
 static void wisp__object_judged(wisp *w, wisp__object *o, wisp_result result) {
     bool ready = o->assets != WISP__ASSETS_NONE;       /* wisp_ready was called meanwhile */
+    if (!o->from) return;
     o->hidden = result < 0;
     if (o->hidden) o->assets = WISP__ASSETS_REFUSED;
     else if (result == WISP_PENDING && !ready) o->assets = WISP__ASSETS_WAIT;
@@ -30530,6 +32752,7 @@ static void wisp__object_judged(wisp *w, wisp__object *o, wisp_result result) {
 }
 
 wisp_result wisp_ready(wisp *w, wisp_object handle) {
+    WISP__TAPED(w, "ready:u", handle.id);
     wisp__object *o = wisp__object_get(w, handle);
     if (!o) return wisp__explain(w, w ? WISP_E_STALE : WISP_E_ARGUMENT,
                                  "object %lu is not there any more", (unsigned long)handle.id);
@@ -30541,12 +32764,12 @@ wisp_result wisp_ready(wisp *w, wisp_object handle) {
     return WISP_OK;
 }
 
-/* Runs the watchers whose pattern matches a tag of the object, and not its class. */
+/* Runs the watchers whose pattern matches a tag of the object, and which its class has not run. */
 static void wisp__object_tell_tags(wisp *w, const wisp__object *o, wisp_event *event) {
     for (wisp__connection *c = w->events.matches; c; c = c->next) {
         bool wanted = false;
         if (c->dead || strcmp(c->of, "class ") != 0 ||
-            wisp_pattern_matches(c->pattern, event->name))
+            (!o->of->property && wisp_pattern_matches(c->pattern, event->name)))
             continue;
         for (int i = 0; o->presence && i < o->presence->tag_count; i++)
             wanted |= wisp_pattern_matches(c->pattern, w->objects.tags[o->presence->tags[i]].name);
@@ -30555,8 +32778,9 @@ static void wisp__object_tell_tags(wisp *w, const wisp__object *o, wisp_event *e
     }
 }
 
-/* Runs a handler of a class. `before`: the struct before, or NULL. */
-static void wisp__object_tell(wisp *w, wisp__object *o, unsigned what, const void *before) {
+/* Runs a handler of a class. `state`: the struct; `before`: that before, or NULL. */
+static void wisp__object_tell(wisp *w, wisp__object *o, unsigned what, void *state,
+                              const void *before) {
     const wisp_class_desc *desc = &o->of->desc;
     wisp__remote *remote = w->registry.remotes[o->of->remote];
     wisp_event event;
@@ -30564,11 +32788,16 @@ static void wisp__object_tell(wisp *w, wisp__object *o, unsigned what, const voi
     wisp__event_begin(w, &event, o->from ? wisp_server() : wisp_peer_of(w, owner), remote);
     event.name = remote->name + strlen(wisp__name_kind(remote->name));
     event.object = wisp__object_handle(o);
-    event.state = wisp__object_image(o);
+    if (o->of->bytes) event.state = state;
     event.before = before;
+    event.result = o->refused;
     event.tick = o->from ? o->tick : w->clock.tick;
     event.player.id = o->owner;
     event.user = desc->user;
+    if (w->tape)
+        wisp__tape_object(w, what == WISP__OBJECT_SPAWNED     ? "spawned:ruub"
+                             : what == WISP__OBJECT_CHANGED ? "changed:ruub" : "despawned:ruub",
+                          o, event.state);
     w->events.running++;
     if (what == WISP__OBJECT_SPAWNED && desc->spawned)
         wisp__object_judged(w, o, desc->spawned(&event));
@@ -30577,38 +32806,50 @@ static void wisp__object_tell(wisp *w, wisp__object *o, unsigned what, const voi
         wisp__handle(w, desc->despawned, &event);
     event.message = what == WISP__OBJECT_SPAWNED   ? WISP_OBJECT_SPAWNED
                     : what == WISP__OBJECT_CHANGED ? WISP_OBJECT_CHANGED : WISP_OBJECT_DESPAWNED;
-    if (!o->hidden) wisp__events_run(w, remote, &event);
+    if (!o->hidden && !o->of->property) wisp__events_run(w, remote, &event);
     if (!o->hidden && o->presence) wisp__object_tell_tags(w, o, &event);
     w->events.running--;
     wisp__events_sweep(w);
 }
 
-/* Makes the struct here of the newest row. `before`: gets a copy of the struct before. */
-static bool wisp__object_take(wisp *w, wisp__object *o, void **before) {
+/* Makes the struct here of the newest row. Of a predicted object it stays: both[1] is told, which
+   is else the struct here; both[0]: that before. */
+static bool wisp__object_take(wisp *w, wisp__object *o, void **both) {
     wisp__message_codec *c = &w->content;
     wisp__remote *remote = w->registry.remotes[o->of->remote];
     wisp__reader none = wisp__reader_on(NULL, 0);
     wisp__unpacker u = wisp__codec_received(c, &none);
     size_t bytes = (size_t)o->of->bytes;
     wisp_result result = WISP_E_MEMORY;
-    uint8_t *both;
+    uint8_t *copies;
+    both[1] = wisp__object_image(o);
     if (!o->described) return true;        /* it has no struct */
+    if (o->ahead && !o->ahead->calls && !wisp__object_predicts(w, o)) wisp__ahead_drop(w, o);
     wisp__codec_turn(c);
     u.shape = &none;
-    both = (uint8_t *)wisp__codec_take(c, 2 * bytes);
-    if (both) {
-        memcpy(both, wisp__object_image(o), bytes);
-        memcpy(both + bytes, both, bytes);
-        result = wisp__object_struct(w, o, &u, o->described, o->row, both + bytes);
+    copies = (uint8_t *)wisp__codec_take(c, 2 * bytes);
+    if (copies) {
+        memcpy(copies, both[1], bytes);
+        memcpy(copies + bytes, copies, bytes);
+        result = wisp__object_struct(w, o, &u, o->described, o->row, copies + bytes);
     }
+    if (!result && o->ahead && o->ahead->told)
+        result = wisp__object_struct(w, o, &u, o->described, o->ahead->told, copies);
     if (result) {
         wisp__error(w, NULL, remote, result, w->registry.text[0] ? w->registry.text
                                                                  : wisp_result_text(result));
         return false;
     }
-    memcpy(wisp__object_image(o), both + bytes, bytes);
-    *before = both;
+    both[0] = copies;
     o->predicted = false;
+    if (!o->ahead) {
+        memcpy(both[1], copies + bytes, bytes);
+        return true;
+    }
+    both[1] = copies + bytes;
+    wisp__encoded_release(w, o->ahead->told);
+    o->ahead->told = o->row;
+    o->row->references++;
     return true;
 }
 
@@ -30653,6 +32894,7 @@ static void wisp__object_judge(wisp *w, wisp__object *o) {
     wisp_result result = WISP_E_MEMORY;
     uint8_t *states;
     uint8_t turn = o->turn;
+    bool spawns = !o->spawned;
     if (o->dead || !t || !t->asks || !s) return;
     t->asks = false;
     wisp__codec_turn(&w->content);
@@ -30668,20 +32910,29 @@ static void wisp__object_judge(wisp *w, wisp__object *o) {
     if (!result && o->of->property)
         result = wisp__property_ask(w, o, s, states + bytes);
     else if (!result)
-        result = wisp__object_ask(w, o, s, states + 2 * bytes, states);
+        result = wisp__object_ask(w, o, s, states + 2 * bytes, spawns ? NULL : states);
     if (w->destroyed || o->dead || o->turn != turn || o->owned != t) return;
+    t->asked = !result;
+    if (!result && o->of->property) return;
+    if (!result) memcpy(wisp__object_image(o), states + 2 * bytes, bytes);
+    if (!result && spawns) result = wisp__object_appear(w, o);
     if (result) {
         if (wisp__player_session(w, o->owner) == s)
-            wisp__edit_refused(w, s, o->id & WISP__OBJECT_INDEX, result);
-        wisp__object_correct(w, o);
+            wisp__edit_refused(w, s, spawns ? WISP__PROVISIONAL | (uint32_t)o->ordinal
+                                            : o->id & WISP__OBJECT_INDEX, result);
+        if (!spawns) wisp__object_correct(w, o);
+        if (spawns) o->claimed = false, wisp__object_die(w, o);
         return;
     }
-    t->asked = true;
-    if (o->of->property) return;
-    memcpy(wisp__object_image(o), states + 2 * bytes, bytes);
-    wisp__object_touch(w, o);
     t->touched = memcmp(states + bytes, states + 2 * bytes, bytes) != 0;
-    wisp__object_tell(w, o, WISP__OBJECT_CHANGED, states);
+    if (spawns) {
+        if (!wisp__owner_told(w, o)) wisp__object_correct(w, o);
+        t->asked = false;
+    } else {
+        wisp__object_touch(w, o);
+    }
+    wisp__object_tell(w, o, spawns ? WISP__OBJECT_SPAWNED : WISP__OBJECT_CHANGED,
+                      wisp__object_image(o), spawns ? NULL : states);
 }
 
 /* Runs the handlers of all objects that a packet has changed. */
@@ -30689,37 +32940,47 @@ static void wisp__objects_tell(wisp *w) {
     while (w->objects.news && !w->destroyed) {
         wisp__object *o = w->objects.news;
         unsigned news = o->news;
-        void *before = NULL;
-        bool taken;
+        void *both[2] = { NULL, wisp__object_image(o) };
+        bool taken, spawned, ends;
         w->objects.news = o->next_news;
         o->news = 0;
         if (!o->from) wisp__object_judge(w, o);
         o->missed = o->assets == WISP__ASSETS_WAIT;
         if (o->missed && !o->dead) continue;
-        taken = o->from && (!o->dead || !o->spawned) && o->row && wisp__object_take(w, o, &before);
+        taken = o->from && (!o->dead || !o->spawned) && o->row &&
+                (o->made || wisp__object_take(w, o, both));
+        spawned = o->spawned && !(news & WISP__OBJECT_SPAWNED);
+        ends = o->dead && !o->ended;
         if (o->of->property && (taken || o->dead)) wisp__property_told(w, o);
-        if (o->hidden || o->of->property) continue;
-        if (!o->spawned && taken) {
-            o->spawned = true;
-            wisp__object_tell(w, o, WISP__OBJECT_SPAWNED, NULL);
-        } else if (taken && news & WISP__OBJECT_CHANGED) {
-            wisp__object_tell(w, o, WISP__OBJECT_CHANGED, before);
-        }
-        if (o->dead && o->spawned && !o->ended && !o->hidden) {
-            o->ended = true;
-            wisp__object_tell(w, o, WISP__OBJECT_DESPAWNED, wisp__object_image(o));
-        }
+        o->spawned |= taken;
+        if (o->hidden || !o->spawned) continue;
+        if (taken && (!spawned || news & WISP__OBJECT_CHANGED))
+            wisp__object_tell(w, o, spawned ? WISP__OBJECT_CHANGED : WISP__OBJECT_SPAWNED,
+                              both[1], spawned ? both[0] : NULL);
+        if (!ends || o->hidden) continue;
+        o->ended = true;
+        wisp__object_tell(w, o, WISP__OBJECT_DESPAWNED, wisp__object_image(o),
+                          wisp__object_image(o));
     }
 }
 
-/* The server of an end that has joined it is the one whose objects are here. */
-static bool wisp__objects_follow(wisp *w, wisp__session *s) {
-    if (!w->objects.server && !w->objects.lost && !w->objects.made) {
-        w->objects.server = s;             /* what it has told before was not taken */
-        if (w->objects.served) wisp__object_lacks(w, s, WISP__OBJECT_ALL);
-        w->objects.served = true;
+/* The server has not taken a spawn. */
+static void wisp__claim_refuse(wisp *w, wisp__object *o, wisp_result why) {
+    if (o->notes) wisp__note_remove(w, w->objects.server, o->notes);
+    wisp__claim_end(w, o);
+    o->refused = (int16_t)why;
+    if (!o->dead) wisp__object_end(w, o);
+}
+
+/* All that the server has spawned up to a tick has been told: what was predicted of that and is not
+   among it was wrong. */
+static void wisp__claims_confirmed(wisp *w) {
+    for (wisp__object *o = w->objects.claims, *next; o; o = next) {
+        next = o->next_look;
+        if (!o->of->desc.authority &&
+            wisp__distance(o->spawn_tick, (uint32_t)w->clock.settled) <= 0)
+            wisp__claim_refuse(w, o, WISP_E_STALE);
     }
-    return w->objects.server == s;
 }
 
 /* Reads the objects of a packet, with which it ends. */
@@ -30737,26 +32998,40 @@ static void wisp__on_objects(wisp__reading *r) {
     while (good && !r->from.failed && all.count-- > 0)
         good = server ? wisp__on_object(r, &h, &all) : wisp__on_owners_object(r, &h, &all);
     r->has_previous = false;
-    if (good && r->complete && r->w->objects.server == r->s && !r->from.failed &&
-        r->tick > r->w->clock.confirmed)
-        r->w->clock.confirmed = r->tick;
+    if (good && r->w->objects.server == r->s && !r->from.failed) {
+        wisp__clock *c = &r->w->clock;
+        if (r->complete && r->tick > c->confirmed) c->confirmed = r->tick;
+        if (r->settled && r->tick > c->settled) {
+            c->settled = r->tick;
+            wisp__claims_confirmed(r->w);
+        }
+    }
     wisp__objects_tell(r->w);
     wisp__properties_run(r->w);
 }
 
-/* A server has not taken an edit. */
+/* A server has not taken an edit or a spawn. */
 static void wisp__on_refused(wisp__reading *r) {
     uint32_t refusal = (uint32_t)wisp__get(&r->from, 32);
-    wisp_result code = wisp__code_received(-1 - (int)(refusal & 0x7fff), false);
-    const wisp__object *o = wisp__object_at(r->w, (int)(refusal >> 15 & WISP__OBJECT_INDEX));
+    int told = -1 - (int)(refusal & 0x7fff);
+    wisp_result code = told == WISP_E_STALE ? told : wisp__code_received(told, false);
+    wisp__object *o = wisp__object_at(r->w, (int)(refusal >> 15 & WISP__OBJECT_INDEX));
+    bool spawn = refusal >> 31;
     char text[96];
     if (r->from.failed) return;
     if (!wisp__joined_by_us(r->s) || !wisp__pay(&r->w->content.credit, WISP__PRICE_ERROR)) {
         wisp__break_unpaid(r);
         return;
     }
-    snprintf(text, sizeof text, "the server has refused an edit of object %lu: %s",
-             (unsigned long)(o ? o->id : 0), wisp_result_text(code));
+    if (spawn) {
+        for (o = r->w->objects.claims; o; o = o->next_look)
+            if (o->of->desc.authority && o->ordinal == (refusal >> 15 & WISP__OBJECT_INDEX)) break;
+        if (o) wisp__claim_refuse(r->w, o, code);
+        if (!o || code == WISP_E_STALE) return;        /* it was answered before */
+    }
+    snprintf(text, sizeof text, "the server has refused %s object %lu: %s",
+             spawn ? "to spawn" : "an edit of", (unsigned long)(o ? o->id : 0),
+             wisp_result_text(code));
     wisp__error(r->w, r->s, o ? r->w->registry.remotes[o->of->remote] : NULL, code, text);
 }
 
@@ -30779,11 +33054,14 @@ bool wisp_is_frozen(const wisp *w, wisp_object handle) {
 }
 
 static void wisp__objects_free(wisp *w) {
+    wisp__journal_free(w);
     for (int i = 0; i < w->objects.class_count; i++) {
         while (w->objects.classes[i]->first) wisp__object_drop(w, w->objects.classes[i]->first);
         wisp__free(&w->base, w->objects.classes[i], sizeof *w->objects.classes[i]);
     }
     wisp__interest_free(w);
+    wisp__free(&w->base, w->objects.aliases,
+               (size_t)w->objects.alias_room * sizeof *w->objects.aliases);
     wisp__array_free(&w->base, WISP__ARRAY(w->objects.places, w->objects.room));
     wisp__array_free(&w->base, WISP__ARRAY(w->objects.classes, w->objects.class_room));
     wisp__array_free(&w->base, WISP__ARRAY(w->objects.audiences, w->objects.audience_room));
@@ -30791,14 +33069,16 @@ static void wisp__objects_free(wisp *w) {
 
 WISP__UNUSED static void wisp__objects_check(const wisp *w) {
     int64_t past = 0;
-    int count = 0;
+    int count = 0, named = 0;
     wisp__interest_check(w);
+    wisp__journal_check(w);
     for (int i = 0; i < w->objects.class_count; i++) {
         int live = 0;
         for (const wisp__object *o = w->objects.classes[i]->first; o; o = o->next) {
             live += !o->dead;
             count += o->from || !o->dead;
-            WISP_ASSERT(o->dead || wisp__object_at(w, (int)(o->id & WISP__OBJECT_INDEX)) == o);
+            WISP_ASSERT(o->dead || wisp__object_named(w, o->id) == o);
+            named += o->alias != 0;
             WISP_ASSERT(!o->from || !o->notes || o->of->desc.authority);
             for (int k = 0; k < o->kept.count; k++)
                 past += wisp__past_cost(wisp__kept_at(&o->kept, k)->row);
@@ -30808,6 +33088,9 @@ WISP__UNUSED static void wisp__objects_check(const wisp *w) {
         }
         WISP_ASSERT(live == w->objects.classes[i]->count);
     }
+    WISP_ASSERT(named == w->objects.alias_count);
+    for (const wisp__object *o = w->objects.claims; o; o = o->next_look)
+        WISP_ASSERT(wisp__object_waits(o) && o->alias);
     WISP_ASSERT(past == w->objects.kept_bytes);
     for (int i = 0; i < w->objects.audience_room; i++) {
         const wisp__audience *a = w->objects.audiences[i];
@@ -30823,6 +33106,7 @@ WISP__UNUSED static void wisp__objects_check(const wisp *w) {
 static inline void wisp__objects_lose(wisp *w) { (void)w; }
 static inline void wisp__objects_free(wisp *w) { (void)w; }
 static inline void wisp__objects_check(const wisp *w) { (void)w; }
+static inline void wisp__objects_tell(wisp *w) { (void)w; }
 static void wisp__on_objects(wisp__reading *r) { wisp__break(r, "a record of no kind"); }
 static void wisp__on_refused(wisp__reading *r) { wisp__break(r, "a record of no kind"); }
 
@@ -30847,6 +33131,7 @@ typedef struct wisp__blend {
     const uint8_t *a, *b;
     uint8_t *out;
     double by;
+    bool adds;                 /* the way from `a` to `b` is added to what is there */
 } wisp__blend;
 
 static double wisp__blend_load(const uint8_t *at, int bytes) {
@@ -30877,6 +33162,7 @@ static void wisp__blend_number(const wisp__blend *x, const wisp__op *op, size_t 
     double a = wisp__blend_load(x->a + at, bytes), b = wisp__blend_load(x->b + at, bytes);
     double v = a + (b - a) * x->by;
     if (op->of_field & WISP_FLAG_ANGLE) v = wisp__blend_angle(a, b, x->by);
+    if (x->adds) v += wisp__blend_load(x->out + at, bytes) - a;
     if (op->code == WISP__OP_QUANTIZED) v = wisp__clamp(v, op->low, op->high);
     wisp__blend_store(x->out + at, bytes, v);
 }
@@ -30887,12 +33173,14 @@ static void wisp__blend_int(const wisp__blend *x, const wisp__op *op, size_t at)
     int64_t a = wisp__load_int(x->a + at, op->bytes, is_signed);
     int64_t b = wisp__load_int(x->b + at, op->bytes, is_signed);
     double moved = ((double)b - (double)a) * x->by;
+    if (x->adds) return;
     if (op->flags & WISP__OP_PLAIN || x->by > 1 || !wisp__is_within(moved, -1e15, 1e15)) return;
     a += (int64_t)(moved + (moved < 0 ? -0.5 : 0.5));
     wisp__store_int(x->out + at, op->bytes, (uint64_t)a);
 }
 
 static void wisp__blend_color(const wisp__blend *x, const wisp__op *op, size_t at) {
+    if (x->adds) return;
     for (size_t i = at; i < at + 4 && op->bytes == 4; i++)
         x->out[i] = (uint8_t)wisp__clamp(x->a[i] + (x->b[i] - x->a[i]) * x->by + 0.5, 0, 255);
     for (size_t i = at; i < at + 16 && op->bytes != 4; i += 4) {
@@ -30901,14 +33189,28 @@ static void wisp__blend_color(const wisp__blend *x, const wisp__op *op, size_t a
     }
 }
 
+/* The rotation by `r` (by: -1: back by it) and then by `l`. */
+static void wisp__blend_product(const double *l, const double *r, double by, double *out) {
+    out[0] = l[0] * r[3] + (l[3] * r[0] + l[1] * r[2] - l[2] * r[1]) * by;
+    out[1] = l[1] * r[3] + (l[3] * r[1] + l[2] * r[0] - l[0] * r[2]) * by;
+    out[2] = l[2] * r[3] + (l[3] * r[2] + l[0] * r[1] - l[1] * r[0]) * by;
+    out[3] = l[3] * r[3] - (l[0] * r[0] + l[1] * r[1] + l[2] * r[2]) * by;
+}
+
 /* A rotation, at even speed the short way: the arc is halved until it is as good as straight. */
 static void wisp__blend_rotation(const wisp__blend *x, size_t at) {
-    double a[4], b[4], middle[4], dot = 0, by = x->by, size = 0;
+    double a[4], b[4], middle[4], turn[4], dot = 0, by = x->by, size = 0;
     for (size_t i = 0; i < 4; i++) {
         a[i] = wisp__blend_load(x->a + at + 4 * i, 4);
         b[i] = wisp__blend_load(x->b + at + 4 * i, 4);
-        dot += a[i] * b[i];
+        middle[i] = wisp__blend_load(x->out + at + 4 * i, 4);
     }
+    if (x->adds) {
+        wisp__blend_product(b, a, -1, turn);
+        wisp__blend_product(turn, middle, 1, b);
+        memcpy(a, middle, sizeof a);
+    }
+    for (int i = 0; i < 4; i++) dot += a[i] * b[i];
     for (int i = 0; i < 4 && dot < 0; i++) b[i] = -b[i];
     if (dot < 0) dot = -dot;
     for (; by > 1; by--)
@@ -31003,6 +33305,21 @@ static bool wisp__moment_find(const wisp__object *o, double tick, double beyond,
     return true;
 }
 
+/* Adds a part of what two rows differ by to a struct. */
+static void wisp__view_add(wisp *w, const wisp__object *o, const wisp__moment *x, void *out) {
+    wisp__mark mark = wisp__codec_mark(&w->content);
+    wisp__supply supply = wisp__supply_of_arena(&w->base, &w->content.arena, NULL);
+    const wisp__program *program = wisp__class_program(w, o->of);
+    size_t bytes = (size_t)o->of->desc.schema->bytes;
+    uint8_t *a = (uint8_t *)wisp__supply_take(&supply, 2 * bytes);
+    wisp__blend blend = { program->ops, a, a + bytes, (uint8_t *)out, x->by, true };
+    if (a) memset(a, 0, 2 * bytes);
+    if (a && wisp__object_struct_of(w, o, x->from.row, true, a) &&
+        wisp__object_struct_of(w, o, x->to.row, true, a + bytes))
+        wisp__blend_ops(&blend, 0, program->count, 0);
+    wisp__codec_rewind(&w->content, &mark);
+}
+
 /* Fills a struct from two rows. No memory of the codec stays in use. */
 static bool wisp__moment_view(wisp *w, const wisp__object *o, const wisp__moment *x, void *out) {
     wisp__mark mark = wisp__codec_mark(&w->content);
@@ -31015,7 +33332,7 @@ static bool wisp__moment_view(wisp *w, const wisp__object *o, const wisp__moment
     if (other && other != out) memcpy(other, out, bytes);
     good = other && wisp__object_struct_of(w, o, x->from.row, x->from.made, ahead ? other : out);
     if (good && x->by > 0) {
-        wisp__blend blend = { program->ops, NULL, NULL, (uint8_t *)out, x->by };
+        wisp__blend blend = { program->ops, NULL, NULL, (uint8_t *)out, x->by, false };
         blend.a = (uint8_t *)(ahead ? other : out);
         blend.b = (uint8_t *)(ahead ? out : other);
         good = wisp__object_struct_of(w, o, x->to.row, x->to.made, ahead ? out : other);
@@ -31025,10 +33342,39 @@ static bool wisp__moment_view(wisp *w, const wisp__object *o, const wisp__moment
     return good;
 }
 
+#define WISP__ERROR_ENDS     10.0       /* an error that was halved so often is none */
+
+/* How much is left of the error of a prediction: 2 to the power of -halves. */
+static double wisp__ahead_error(const wisp *w, const wisp__ahead *a) {
+    double halves = (w->base.time - a->erred) / (double)w->clock.correction, left = 1;
+    if (!a->seen || halves >= WISP__ERROR_ENDS) return 0;
+    for (; halves >= 1; halves--) left /= 2;
+    return left * (1 - halves * (0.6931 - halves * (0.2363 - halves * 0.0432)));
+}
+
+/* Draws a predicted object: between its last two ticks, and with what is left of its error. */
+static bool wisp__ahead_view(wisp *w, const wisp__object *o, const wisp__guessed *g, void *out) {
+    const wisp__ahead *a = o->ahead;
+    double left = wisp__ahead_error(w, a);
+    wisp__moment x;
+    memset(&x, 0, sizeof x);
+    x.from.row = x.to.row = g->row;
+    x.from.made = x.to.made = true;
+    x.by = wisp__clamp(w->clock.at - (double)w->clock.tick, 0, 1);
+    if (g->before && g->tick == w->clock.tick && !g->jumps) x.from.row = g->before;
+    else x.by = 0;
+    if (!wisp__moment_view(w, o, &x, out)) return false;
+    x.from.row = a->right;
+    x.to.row = a->seen;
+    x.by = left;
+    if (left > 0) wisp__view_add(w, o, &x, out);
+    return true;
+}
+
 /* An object that a caller may see. */
 static const wisp__object *wisp__object_seen(const wisp *w, wisp_object handle) {
     const wisp__object *o = wisp__object_get(w, handle);
-    return o && o->spawned && !o->hidden && o->of->desc.schema ? o : NULL;
+    return o && o->spawned && !o->hidden && !o->held && o->row ? o : NULL;
 }
 
 bool wisp_view(wisp *w, wisp_object handle, int moment, void *out) {
@@ -31036,7 +33382,11 @@ bool wisp_view(wisp *w, wisp_object handle, int moment, void *out) {
     wisp__moment x;
     double beyond;
     if (!o || !out || moment < WISP_NOW || moment > WISP_SMOOTH) return false;
-    if (moment == WISP_SMOOTH && !wisp_decides(w, handle) && w->clock.smooths) {
+    if (wisp__object_waits(o) && moment == WISP_CONFIRMED) return false;
+    if (moment == WISP_SMOOTH && o->ahead && o->ahead->now.row)
+        return wisp__ahead_view(w, o, &o->ahead->now, out);
+    if (moment == WISP_SMOOTH && !wisp_decides(w, handle) && w->clock.smooths &&
+        !wisp__object_waits(o)) {
         o->of->past = WISP__PAST_WANTED;
         beyond = wisp__distance(o->since, (uint32_t)o->tick) > 0 || w->clock.confirmed > o->tick
                      ? 0 : o->of->desc.extrapolate * w->clock.rate;
@@ -31044,7 +33394,7 @@ bool wisp_view(wisp *w, wisp_object handle, int moment, void *out) {
                wisp__moment_view(w, o, &x, out);
     }
     memcpy(out, wisp__object_image(o), (size_t)o->of->desc.schema->bytes);
-    return moment != WISP_CONFIRMED || !(o->predicted || o->edited) || !o->from ||
+    return moment != WISP_CONFIRMED || !(o->predicted || o->edited || o->ahead) || !o->from ||
            wisp__object_struct_of(w, o, o->row, o->made, out);
 }
 
@@ -31059,8 +33409,14 @@ bool wisp_past(wisp *w, wisp_object handle, double tick, void *out) {
 }
 
 wisp_result wisp_teleport(wisp *w, wisp_object handle) {
+    WISP__TAPED(w, "teleport:u", handle.id);
     wisp_result why;
-    wisp__object *o = wisp__object_own(w, handle, &why);
+    wisp__object *ours = wisp__object_get(w, handle), *o;
+    if (ours && wisp__object_predicts(w, ours)) {
+        if (ours->ahead) ours->ahead->leaps = true;
+        return WISP_OK;
+    }
+    o = wisp__object_own(w, handle, &why);
     if (o) o->teleports = true;
     return why;
 }
@@ -31093,7 +33449,7 @@ static double wisp__views_behind(const wisp *w) {
 
 /* An end that has begun to follow a server knows the upper bits of the ticks that were told. */
 static void wisp__views_follow(wisp *w, int64_t expected) {
-    w->clock.told = w->clock.confirmed = 0;
+    w->clock.told = w->clock.confirmed = w->clock.settled = 0;
     for (int i = 0; i < w->objects.class_count; i++)
         for (wisp__object *o = w->objects.classes[i]->first; o; o = o->next)
             if (o->from)
@@ -31110,11 +33466,1193 @@ static inline double wisp__views_behind(const wisp *w) { return (void)w, WISP__S
 #endif
 
 /* ===========================================================================
+ * MARK: >>input
+ * What: lines of inputs, a player's rows by tick, and how runs of them stand in a packet.
+ * Invariants: an input never changes. A line ends before `next`, and keeps what is less than
+ *   `room` ticks older.
+ *   A server keeps the first input that comes of a player for a tick.
+ * Not here: games without a server (rollback).
+ *
+ *   INPUT     own:4 echo:4 length(bytes) body, zeros up to whole bytes. `own`: the number of the
+ *             sender's game; 0: it plays none with the receiver, and there is no body. `echo`: the
+ *             number that it has heard of the receiver; only where that is right the body counts.
+ *             Once in a packet.
+ *   body      agreed:16 tick:16 ahead:8
+ *             for each player but the sender: near(first tick whose input it has not)
+ *             gone:1 [players that it does not listen to:8 decided:8, for each: near(end)]
+ *             hash:1 [near(tick) hash:64]
+ *             runs, each after a bit 1: player:3 near(first tick) rows; then 0
+ *   agreed    a hash of what both ends must agree on, and of the sender's place
+ *   ahead     ticks that the sender was ahead of the receiver, signed
+ *   near      small(zigzag(tick - it))
+ *   rows      each: that of the tick before 0, or a delta from it 10; then 11. Of what a client
+ *             sends also how far behind the tick it saw, in 1/16 ticks: as before with 0, and 10 is
+ *             followed by differs:1 [yes: delta, and moved:1] [moved, or it does not differ:
+ *             small(zigzag(behind - before))]
+ *   INPUTS    length(bits), from a client behind (groups of 8) run, from a server a run of each of
+ *             some players: 1 player:16 run; then 0. Once in a packet.
+ *   run       first:12 1:1 rows, or first:12 0:1 small(back) rows: inputs from a tick on, told from
+ *             the one of the tick before, or `back` before; 0: from zeros. Whoever has not got that
+ *             one asks for RESYNC of the schema's number. Ticks without an input have that before.
+ * ======================================================================== */
+
+#ifndef WISP_NO_STATE
+
+static void wisp__put_near(wisp__writer *to, int64_t tick, int64_t it) {
+    wisp__put_small(to, wisp__zigzag(tick - it));
+}
+
+static int64_t wisp__get_near(wisp__reader *from, int64_t tick) {
+    return tick - wisp__unzigzag((uint64_t)wisp__get_small(from));
+}
+
+/* NULL: it is not there yet, or not any more. */
+static wisp__encoded *wisp__input_at(const wisp__line *l, int64_t tick) {
+    if (tick < l->first || tick >= l->next || tick < l->next - l->room) return NULL;
+    return l->rows[tick & (l->room - 1)];
+}
+
+/* What the input of a tick is told from: the row before it, before the first that of zeros. */
+static wisp__encoded *wisp__input_before(const wisp__input_form *form, const wisp__line *l,
+                                         int64_t tick) {
+    return tick == l->first ? form->none : wisp__input_at(l, tick - 1);
+}
+
+static void wisp__row_replace(wisp *w, wisp__encoded **place, wisp__encoded *row) {
+    if (row) row->references++;
+    wisp__encoded_release(w, *place);
+    *place = row;
+}
+
+/* Takes the input of a tick that has none. Ticks that are left out have none. */
+static void wisp__input_push(wisp *w, wisp__line *l, int64_t tick, wisp__encoded *row) {
+    for (int i = 0; l->next < tick && i < l->room; i++)
+        wisp__row_replace(w, &l->rows[l->next++ & (l->room - 1)], NULL);
+    if (tick >= l->next) l->next = tick + 1;
+    if (tick < l->first) l->first = tick;
+    wisp__row_replace(w, &l->rows[tick & (l->room - 1)], row);
+}
+
+static wisp__unpacker wisp__input_unpacker(wisp *w) {
+    return wisp__codec_unpacker(&w->content, &w->content.scratch, NULL, 1 << 16);
+}
+
+/* A row of equal bytes is the same row. Takes `row` and gives one, with a reference. */
+static wisp__encoded *wisp__row_shared(wisp *w, wisp__encoded *row, wisp__encoded *before) {
+    if (row && before && wisp__encoded_same(row, before)) wisp__row_replace(w, &row, before);
+    return row;
+}
+
+static wisp__encoded *wisp__input_row(wisp *w, const wisp__input_form *form, const void *image,
+                                      wisp__encoded *before, wisp_result *why) {
+    wisp__unpacker u = wisp__input_unpacker(w);
+    wisp__row made = { NULL, 0, 0, 0 };
+    wisp__encoded *row = NULL;
+    *why = wisp__row_load(&u, form->described->program, image, &made);
+    if (!*why && made.bits > 8 * WISP__INPUT_BYTES) *why = WISP_E_TOO_BIG;
+    if (!*why && !(row = wisp__encoded_row(w, &made))) *why = WISP_E_MEMORY;
+    wisp__arena_reset(&w->content.scratch);
+    return wisp__row_shared(w, row, before);
+}
+
+/* Its struct, until another one of the line is shown. */
+static const void *wisp__input_show(wisp *w, const wisp__input_form *form, wisp__line *l,
+                                    wisp__encoded *row) {
+    wisp__unpacker u = wisp__input_unpacker(w);
+    if (l->shown == row) return l->image;
+    wisp__row_replace(w, &l->shown, row);
+    memset(l->image, 0, (size_t)form->bytes);
+    wisp__row_store(&u, form->described->program, wisp__encoded_as_row(row), l->image);
+    wisp__arena_reset(&w->content.scratch);
+    return l->image;
+}
+
+/* Puts one more row of a run. false: it has no room, and is not put. */
+static bool wisp__input_put_row(wisp *w, wisp__input_run *run, wisp__encoded *row, int behind,
+                                wisp__writer *to) {
+    int64_t at = to->at;
+    wisp__unpacker u = wisp__input_unpacker(w);
+    uint8_t bits[4 * WISP__INPUT_BYTES];       /* texts begin at a byte of the delta */
+    wisp__writer delta = wisp__writer_on(bits, (int)sizeof bits - WISP__SLACK);
+    wisp__bases base;
+    bool differs = row != run->before, moved = run->seen && behind != run->behind, good = true;
+    memset(&base, 0, sizeof base);
+    base.base = run->before;
+    wisp__put(to, differs || moved, differs || moved ? 2 : 1);
+    if (run->seen && (differs || moved)) wisp__put(to, differs, 1);
+    if (differs)
+        good = wisp__row_delta_put(&u, run->form->described->program, &base, row, &delta) >= 0;
+    wisp__put_bits(to, bits, delta.at);
+    if (run->seen && differs) wisp__put(to, moved, 1);
+    if (moved) wisp__put_small(to, wisp__zigzag(behind - run->behind));
+    wisp__arena_reset(&w->content.scratch);
+    run->before = row;
+    run->behind = behind;
+    if (good && !to->full) return true;
+    to->at = at;
+    to->full = false;
+    return false;
+}
+
+/* Puts the rows of a line from a tick on, as many as fit. Returns the tick after the last one. */
+static int64_t wisp__input_put(wisp *w, wisp__input_run *run, const wisp__line *l, int64_t tick,
+                               int64_t until, wisp__writer *to) {
+    until = wisp__least(until, tick + WISP__INPUT_SENT);
+    to->end -= 2;
+    for (; tick < until; tick++) {
+        wisp__encoded *row = wisp__input_at(l, tick);
+        int behind = row ? l->behind[tick & (l->room - 1)] : run->behind;
+        if (!wisp__input_put_row(w, run, row ? row : run->before, behind, to)) break;
+    }
+    to->end += 2;
+    wisp__put(to, 3, 2);
+    return tick;
+}
+
+/* Reads a row, which becomes run->before. NULL: there are no more (`more`), malformed (`from` has
+   failed), dear, or no memory. */
+static wisp__encoded *wisp__input_get(wisp *w, wisp__input_run *run, wisp__reader *from,
+                                      bool *more) {
+    bool coded = wisp__get(from, 1) != 0, differs = coded;
+    wisp__reader none = wisp__reader_on(NULL, 0);
+    wisp__unpacker u = wisp__codec_received(&w->content, from);
+    wisp__encoded *row = NULL;
+    wisp__bases base;
+    memset(&base, 0, sizeof base);
+    base.base = run->before;
+    wisp__codec_turn(&w->content);
+    u.shape = &none;
+    *more = !coded || !wisp__get(from, 1);
+    if (!*more || !wisp__pay(&w->content.credit, WISP__PRICE_RECORD)) return NULL;
+    if (coded && run->seen) differs = wisp__get(from, 1) != 0;
+    if (!differs) wisp__row_replace(w, &row, run->before);
+    else row = wisp__row_delta_get(w, &u, run->form->described->program, &base, from);
+    if (!row && u.result != WISP_E_MEMORY) from->failed = true;
+    if (row && coded && run->seen && (!differs || wisp__get(from, 1))) {
+        int64_t behind = run->behind + wisp__unzigzag((uint64_t)wisp__get_small(from));
+        run->behind = (int)wisp__least(behind < 0 ? 0 : behind, WISP__INPUT_BEHIND);
+    }
+    row = wisp__row_shared(w, row, run->before);
+    wisp__encoded_release(w, run->before);
+    return run->before = row;
+}
+
+static void wisp__line_free(wisp *w, wisp__line *l) {
+    if (!l) return;
+    for (int i = 0; i < l->room; i++) wisp__encoded_release(w, l->rows[i]);
+    wisp__encoded_release(w, l->shown);
+    wisp__chunk_give(&w->chunks, l, l->bytes);
+}
+
+/* NULL: no memory. */
+static wisp__line *wisp__line_make(wisp *w, const wisp__input_form *form, int64_t first, int room) {
+    size_t rows = (size_t)room * sizeof(wisp__encoded *);
+    size_t struct_bytes = (size_t)((form->bytes + 15) & ~15);
+    size_t bytes = sizeof(wisp__line) + struct_bytes + rows + (size_t)room * sizeof(int16_t);
+    wisp__line *l = (wisp__line *)wisp__chunk_take(&w->chunks, bytes);
+    if (!l) return NULL;
+    memset(l, 0, bytes);
+    l->bytes = bytes;
+    l->first = l->next = first;
+    l->room = room;
+    l->image = l + 1;
+    l->rows = (wisp__encoded **)(void *)((uint8_t *)(l + 1) + struct_bytes);
+    l->behind = (int16_t *)(void *)(l->rows + room);
+    return l;
+}
+
+static void wisp__input_form_free(wisp *w, wisp__input_form *form) {
+    wisp__encoded_release(w, form->none);
+    wisp__described_release(&w->registry.schemas, form->described);
+}
+
+/* wisp__input_form_free is to follow also when it fails. */
+static wisp_result wisp__input_form_make(wisp *w, wisp__input_form *form,
+                                         const wisp_schema *schema) {
+    static const uint64_t zeros[WISP__INPUT_STRUCT / 8] = { 0 };
+    const char *unfit = wisp__schema_unfit(schema, false);
+    char text[200] = "";
+    wisp_result why = WISP_E_SCHEMA;
+    form->bytes = schema->bytes;
+    if (!unfit) form->described = wisp__described_of(&w->registry.schemas, schema, text, 200, &why);
+    if (!form->described)
+        return wisp__explain(w, why, "the schema of the inputs: %s", unfit ? unfit : text);
+    form->none = wisp__input_row(w, form, zeros, NULL, &why);
+    return form->none ? WISP_OK : wisp__explain(w, why, "an input of zeros: %s",
+                                                wisp_result_text(why));
+}
+
+/* --- of players of a server --- */
+
+/* The line of a player; NULL: nothing of it has come. */
+static wisp__line *wisp__inputs_line(const wisp *w, int player) {
+    return w->inputs && player < w->inputs->room ? w->inputs->lines[player] : NULL;
+}
+
+/* The same, made if need be. NULL: no memory, or a server tells of too many. */
+static wisp__line *wisp__inputs_take_line(wisp *w, int player, int64_t tick) {
+    wisp__inputs *in = w->inputs;
+    if (wisp__grow(&w->base, WISP__ARRAY(in->lines, in->room), player + 1, 1 << 16)) return NULL;
+    if (in->lines[player] || (w->clock.following && in->count >= WISP__RELAYED))
+        return in->lines[player];
+    in->lines[player] = wisp__line_make(w, &in->form, tick, WISP__INPUT_KEPT);
+    in->count += in->lines[player] != NULL;
+    return in->lines[player];
+}
+
+/* Frees lines that were forgotten, while no handler runs. */
+static void wisp__inputs_bury(wisp *w) {
+    wisp__line *l;
+    while (w->inputs && (l = w->inputs->dead) != NULL) {
+        w->inputs->dead = l->dead;
+        wisp__line_free(w, l);
+    }
+}
+
+static void wisp__inputs_forget(wisp *w, int player) {
+    wisp__inputs *in = w->inputs;
+    if (!wisp__inputs_line(w, player)) return;
+    in->count--;
+    in->lines[player]->dead = in->dead;                /* a handler may look at its struct */
+    in->dead = in->lines[player];
+    in->lines[player] = NULL;
+    for (int i = 0; i < w->objects.audience_room; i++) {
+        wisp__audience *a = w->objects.audiences[i];
+        for (int k = 0; a && k < a->relay_count; k++)
+            if (a->relays[k].player == player) a->relays[k].acked = 0;
+    }
+}
+
+/* An end that follows another server, or none any more, knows no inputs. */
+static void wisp__inputs_follow(wisp *w) {
+    wisp_peer server = { w->clock.following ? w->clock.server.id : 0 };
+    if (!w->inputs || wisp_peer_equal(w->inputs->server, server)) return;
+    w->inputs->server = server;
+    w->inputs->acked = 0;
+    for (int i = 0; i < w->inputs->room; i++) wisp__inputs_forget(w, i);
+}
+
+/* A session has ended. */
+static void wisp__inputs_left(wisp *w, const wisp__session *s) {
+    if (!s->peer.asked) wisp__inputs_forget(w, wisp__session_player(w, s));
+}
+
+static void wisp__inputs_free(wisp *w) {
+    wisp__inputs *in = w->inputs;
+    if (!in) return;
+    for (int i = 0; i < in->room; i++) wisp__inputs_forget(w, i);
+    wisp__inputs_bury(w);
+    wisp__array_free(&w->base, WISP__ARRAY(in->lines, in->room));
+    wisp__input_form_free(w, &in->form);
+    w->inputs = NULL;
+    wisp__free(&w->base, in, sizeof *in);
+}
+
+/* Does a peer take and send inputs of our schema? */
+static bool wisp__inputs_bound(const wisp *w, const wisp__session *s) {
+    int index = w->inputs ? w->inputs->remote : s->peer_remote_room, number;
+    if (index >= s->peer_remote_room || s->peer_remotes[index].known != WISP__BOUND) return false;
+    number = s->peer_remotes[index].refused_number;
+    return number < s->their_room && s->theirs[number].remote == index + 1 &&
+           s->theirs[number].encoding &&
+           s->theirs[number].encoding->described == w->inputs->form.described;
+}
+
+/* --- ours --- */
+
+typedef struct wisp__sampler {
+    void (*sample)(wisp *w, void *input, void *user);
+    void *user;
+} wisp__sampler;
+
+static void wisp__sampler_move(void *to, void *from) { memcpy(to, from, sizeof(wisp__sampler)); }
+
+static void wisp__sampler_end(void *state) { (void)state; }
+
+static void wisp__sampler_run(wisp_event *event) {
+    const wisp__sampler *sampler = (const wisp__sampler *)event->user;
+    sampler->sample(event->w, event->state, sampler->user);
+}
+
+/* Runs the handlers of one kind of a remote that several kinds share. false: there is none. */
+static bool wisp__events_of_kind(wisp *w, wisp__remote *remote, int kind, wisp_event *event) {
+    bool any = false;
+    w->events.running++;
+    for (wisp__connection *c = remote->first; c; c = c->next) {
+        if (c->dead || c->kind != kind) continue;
+        any = true;
+        event->user = c->user;
+        if (c->once) wisp__events_disconnect(w, c);
+        wisp__handle(w, c->fn, event);
+    }
+    w->events.running--;
+    wisp__events_sweep(w);
+    return any;
+}
+
+/* How far behind a tick is what is drawn now, in 1/16 ticks; if it has gone on about as the ticks
+   have, as far as at the input before. */
+static int wisp__inputs_behind(const wisp *w, const wisp__line *l, int64_t tick) {
+    const wisp__clock *c = &w->clock;
+    double seen = c->smooths ? c->smooth - wisp__views_behind(w) : (double)tick;
+    double behind = wisp__clamp(16 * ((double)tick - seen), 0, WISP__INPUT_BEHIND);
+    int before = wisp__input_at(l, tick - 1) ? l->behind[(tick - 1) & (l->room - 1)] : -2;
+    return wisp__is_within(behind - before, -1, 1) ? before : (int)(behind + 0.5);
+}
+
+/* Makes a row of what was sampled. NULL: it is none, which is reported. */
+static wisp__encoded *wisp__inputs_made(wisp *w, wisp__encoded *before) {
+    wisp__inputs *in = w->inputs;
+    wisp_result why;
+    wisp__encoded *row = wisp__input_row(w, &in->form, in->sample, before, &why);
+    if (row) return row;
+    w->registry.text[0] = 0;
+    if (why == WISP_E_INVALID) {
+        wisp_value value = wisp_struct(in->form.described->program->source, in->sample);
+        wisp__subject_check(&w->content, in->form.described->program, &value);
+    }
+    wisp__error(w, NULL, w->registry.remotes[in->remote], why,
+                w->registry.text[0] ? w->registry.text : wisp_result_text(why));
+    return NULL;
+}
+
+/* Samples the input of this end for the tick that begins, unless it has one: ticks that come again,
+   as the clock has been put back, have that. */
+static void wisp__inputs_sample(wisp *w) {
+    wisp__inputs *in = w->inputs;
+    wisp__remote *remote = w->registry.remotes[WISP__ON_ROLLBACK];
+    wisp__session *s = w->clock.following ? wisp__session_of(w, w->clock.server) : NULL;
+    int64_t tick = w->clock.tick;
+    wisp_peer none = { 0 };
+    wisp_event event;
+    wisp__line *l;
+    wisp__encoded *row;
+    if (!in || !remote->first) return;
+    wisp__inputs_follow(w);
+    l = wisp__inputs_line(w, wisp_me(w).id);
+    if (l && tick < l->next - l->room) wisp__inputs_forget(w, wisp_me(w).id);
+    else if (l && wisp__input_at(l, tick)) return;
+    memset(in->sample, 0, sizeof in->sample);
+    wisp__event_begin(w, &event, none, remote);
+    event.state = in->sample;
+    if (!wisp__events_of_kind(w, remote, WISP__ON_SAMPLE, &event)) return;
+    wisp__tape_given(w, in->sample, in->form.bytes);
+    l = wisp__inputs_take_line(w, wisp_me(w).id, tick);
+    row = l ? wisp__inputs_made(w, wisp__input_at(l, tick - 1)) : NULL;
+    if (!row) return;
+    wisp__input_push(w, l, tick, row);
+    wisp__encoded_release(w, row);
+    l->fresh++;
+    l->news = in->news = true;
+    if (!s) return;
+    l->behind[tick & (l->room - 1)] = (int16_t)wisp__inputs_behind(w, l, tick);
+    s->inputs_new = true;
+    wisp__peers_mark(w, &s->peer);
+}
+
+/* Puts the newest inputs of a line that are not acked; where not all have room, the newer ones.
+   false: it has no room. */
+static bool wisp__inputs_put_run(wisp *w, const wisp__line *l, int64_t acked, bool seen,
+                                 wisp__writer *to) {
+    int64_t newest = l->next - 1, first = newest + 1 - WISP__INPUT_SENT;
+    if (first <= acked && acked < newest) first = acked + 1;
+    while (!wisp__input_at(l, first)) first++;
+    for (;; first = newest - (newest - first) / 2) {
+        wisp__input_run run = { &w->inputs->form, NULL, 0, seen };
+        wisp__writer body = *to;
+        if (acked > 0 && acked < first && newest - acked < WISP__INPUT_SENT)
+            run.before = wisp__input_at(l, acked);
+        run.behind = l->behind[first & (l->room - 1)];
+        if (seen) wisp__put_groups(&body, (uint64_t)run.behind, 8);
+        wisp__put(&body, (uint64_t)first & 0xfff, 12);
+        wisp__put(&body, run.before && first == acked + 1, 1);
+        if (!run.before || first != acked + 1)
+            wisp__put_small(&body, run.before ? (uint64_t)(first - acked) : 0);
+        if (!run.before) run.before = w->inputs->form.none;
+        if (wisp__input_put(w, &run, l, first, newest + 1, &body) > newest && !body.full) {
+            *to = body;
+            return true;
+        }
+        if (first == newest) return false;
+    }
+}
+
+/* Puts what a peer is to have of others, up to half of a packet. */
+static void wisp__inputs_put_relays(wisp *w, wisp__audience *a, wisp__writer *to) {
+    wisp__inputs *in = w->inputs;
+    for (int i = 0; i < a->relay_count && in->noted < WISP__RELAYS; i++) {
+        wisp__relay *relay = &a->relays[i];
+        const wisp__line *l = relay->due ? wisp__inputs_line(w, relay->player) : NULL;
+        wisp__writer before = *to;
+        relay->due = relay->due && l;
+        if (!relay->due) continue;
+        wisp__put(to, 1 | (uint64_t)relay->player << 1, 17);
+        if (!wisp__inputs_put_run(w, l, relay->acked, false, to)) {
+            *to = before;
+            continue;
+        }
+        relay->due = false;
+        if (w->base.reliable) relay->acked = l->next - 1;
+        in->notes[in->noted++] = (uint32_t)relay->player << 16 | (uint16_t)(l->next - 1);
+    }
+    wisp__put(to, 0, 1);
+}
+
+/* Writes the record INPUTS for a session; what is to be noted with it stands in `notes`. false: it
+   has no room in this packet. */
+static bool wisp__inputs_put(wisp *w, wisp__session *s, wisp__writer *to) {
+    wisp__inputs *in = w->inputs;
+    int room = wisp__min_int((int)((to->end - to->at) / 8) - 5, WISP__INPUT_BODY);
+    wisp__writer body;
+    const wisp__line *l = wisp__inputs_line(w, wisp_me(w).id);
+    wisp__audience *a = wisp__audience_of(w, s);
+    s->inputs_new = false;
+    if (in) in->noted = 0;
+    if (!wisp__inputs_bound(w, s)) return true;
+    s->inputs_new = room < WISP__INPUT_BYTES + 16;
+    if (s->inputs_new) return false;
+    body = wisp__writer_on(in->body, room);
+    if (!s->peer.asked && a) {
+        body = wisp__writer_on(in->body, wisp__min_int(room, WISP__INPUT_BODY / 2));
+        body.end--;
+        wisp__inputs_put_relays(w, a, &body);
+        body.end++;
+    } else if (l && s->peer.slot.id == in->server.id &&
+               wisp__inputs_put_run(w, l, in->acked, true, &body)) {
+        in->notes[in->noted++] = (uint32_t)(l->next - 1);
+        if (w->base.reliable) in->acked = l->next - 1;
+    }
+    if (!in->noted) return true;
+    for (int i = 0; a && i < a->relay_count; i++) s->inputs_new |= a->relays[i].due;
+    wisp__frame_put(to, WISP__FRAME_INPUTS);
+    wisp__put_length(to, (uint64_t)body.at);
+    wisp__put_bits(to, body.bytes, body.at);
+    return true;
+}
+
+/* The packet with a record was acked, or lost. */
+static void wisp__inputs_outcome(wisp *w, wisp__session *s, uint32_t note, bool arrived) {
+    const wisp__line *l = wisp__inputs_line(w, s->peer.asked ? wisp_me(w).id : (int)(note >> 16));
+    wisp__audience *a = wisp__audience_of(w, s);
+    int64_t *acked = s->peer.asked && l && s->peer.slot.id == w->inputs->server.id
+                         ? &w->inputs->acked : NULL;
+    for (int i = 0; !s->peer.asked && l && a && i < a->relay_count; i++) {
+        if (a->relays[i].player != note >> 16) continue;
+        acked = &a->relays[i].acked;
+        a->relays[i].due |= !arrived;
+        s->inputs_new |= !arrived;
+    }
+    if (acked && arrived) {
+        int64_t tick = l->next + (int16_t)(uint16_t)(note - (uint64_t)l->next);
+        if (tick > *acked) *acked = tick;
+    }
+}
+
+/* The peer asks for inputs that are told from zeros. */
+static void wisp__inputs_whole(wisp *w, const wisp__session *s, int index) {
+    wisp__audience *a = wisp__audience_of(w, s);
+    if (!w->inputs || index != w->inputs->remote) return;
+    if (s->peer.slot.id == w->inputs->server.id) w->inputs->acked = 0;
+    for (int i = 0; a && i < a->relay_count; i++) a->relays[i].acked = 0;
+}
+
+/* A peer is to have the news of a player. */
+static void wisp__inputs_relay_to(wisp *w, wisp__session *s, int player) {
+    wisp__audience *a = wisp__audience_of(w, s);
+    int i = 0;
+    if (!a || s->peer.asked || wisp__session_player(w, s) == player) return;
+    if (!wisp__inputs_bound(w, s)) return;
+    while (i < a->relay_count && a->relays[i].player != player) i++;
+    if (i == a->relay_count) {
+        if (wisp__grow(&w->base, WISP__ARRAY(a->relays, a->relay_room), i + 1, 1 << 16)) return;
+        a->relays[a->relay_count++].player = (uint16_t)player;
+    }
+    a->relays[i].due = s->inputs_new = true;
+    wisp__peers_mark(w, &s->peer);
+}
+
+/* After the ticks of a server: inputs go to those who predict objects of their players. */
+static void wisp__inputs_relay(wisp *w) {
+    wisp__inputs *in = w->inputs;
+    if (!in || !in->news) return;
+    for (int i = 0; i < w->objects.class_count; i++) {
+        const wisp__class *c = w->objects.classes[i];
+        for (wisp__object *o = c->first; o && c->desc.predict == WISP_PREDICT_ALL; o = o->next) {
+            const wisp__line *l = wisp__inputs_line(w, o->owner);
+            for (wisp__note *n = l && l->news && !o->from ? o->notes : NULL; n; n = n->next) {
+                wisp__session *s = wisp__session_at(w, n->session);
+                if (s && !n->away && !o->dead && n->base) wisp__inputs_relay_to(w, s, o->owner);
+            }
+        }
+    }
+    for (int i = 0; i < in->room; i++)
+        if (in->lines[i]) in->lines[i]->news = false;
+    in->news = false;
+}
+
+/* --- of a peer --- */
+
+/* How far behind a tick a peer has seen: the newest tick of which it has acked a packet, or up to a
+   quarter of a second before that. */
+static int wisp__inputs_seen(const wisp *w, const wisp__session *s, int64_t tick, int behind) {
+    const wisp__clock *c = &w->clock;
+    double ago = w->base.reliable ? 0 : w->base.time - w->base.step - s->peer.flow.sent_time;
+    double newest = (double)wisp__ticks_of(c->at - c->rate * wisp__max(ago, 0));
+    double seen = wisp__clamp((double)tick - behind / 16.0, newest - c->rate / 4, newest);
+    return (int)wisp__clamp(16 * ((double)tick - seen) + 0.5, 0, INT16_MAX);
+}
+
+/* Takes the input of a tick, unless there is one or it is of no use. true: it is new. */
+static bool wisp__inputs_take(wisp *w, wisp__line *l, int64_t tick, wisp__encoded *row) {
+    int64_t now = w->clock.tick;
+    if (tick > now + WISP__INPUT_SENT) {
+        l->early++;
+        return false;
+    }
+    if (wisp__input_at(l, tick)) return false;
+    *(tick > now ? &l->fresh : &l->late) += 1;
+    if (tick < 1 || tick < l->next - l->room) return false;
+    wisp__input_push(w, l, tick, row);
+    return l->news = w->inputs->news = true;
+}
+
+/* The oldest new input of a packet tells how early inputs come. */
+static void wisp__inputs_heard(const wisp *w, wisp__line *l, int64_t tick) {
+    const wisp__clock *c = &w->clock;
+    double at = c->at + c->rate * wisp__min(w->base.step, 0.1) / 2;
+    float off = (float)wisp__clamp((double)tick - at, -16, WISP__INPUT_SENT) - l->margin, part;
+    l->heard = (uint8_t)wisp__min_int(l->heard + 1, 32);
+    part = 1 / (float)l->heard;
+    if (l->heard > 1) l->spread += ((off < 0 ? -off : off) - l->spread) * part;
+    l->margin += off * part;
+}
+
+/* Reads a run of a player. Of what is told from an input that is not here nothing can be read.
+   false: the rest of the record cannot be read. */
+static bool wisp__inputs_read(wisp__reading *r, int player, wisp__reader *from) {
+    wisp *w = r->w;
+    wisp__input_run run = { &w->inputs->form, NULL, 0, !r->s->peer.asked };
+    wisp__encoded *base = w->inputs->form.none;
+    int64_t now = w->clock.tick, oldest = -1, tick;
+    int count = 0, back;
+    bool more = true;
+    wisp__line *l;
+    if (run.seen) run.behind = wisp__get_groups(from, 8, 16) & WISP__INPUT_BEHIND;
+    tick = now + (int16_t)(uint16_t)((wisp__get(from, 12) - (uint64_t)now) << 4) / 16;
+    back = wisp__get(from, 1) ? 1 : wisp__get_small(from);
+    if (!back && !run.seen && player != wisp_me(w).id)
+        wisp__inputs_forget(w, player);                /* another one may have this number now */
+    l = from->failed ? NULL : wisp__inputs_take_line(w, player, tick);
+    if (l && back) base = wisp__input_at(l, tick - back);
+    if (!l || !base) {
+        wisp__control_add(w, r->s, WISP__FRAME_RESYNC,
+                          r->s->peer_remotes[w->inputs->remote].refused_number);
+        return false;
+    }
+    wisp__row_replace(w, &run.before, base);
+    for (; wisp__input_get(w, &run, from, &more); tick++) {
+        from->failed |= ++count > WISP__INPUT_SENT;
+        if (from->failed) break;
+        if ((r->s->peer.asked && player == wisp_me(w).id) ||
+            !wisp__inputs_take(w, l, tick, run.before))
+            continue;
+        l->behind[tick & (l->room - 1)] =
+            (int16_t)(run.seen ? wisp__inputs_seen(w, r->s, tick, run.behind) : 0);
+        if (oldest < 0) oldest = tick;
+    }
+    wisp__encoded_release(w, run.before);
+    if (oldest >= 0) wisp__inputs_heard(w, l, oldest);
+    return !more && !from->failed;
+}
+
+/* By how much earlier the inputs of a peer should come, in 1/256 ticks: a tick and four times as
+   much as they differ in it. */
+static int wisp__inputs_want(const wisp *w, const wisp__session *s) {
+    const wisp__line *l = s->peer.asked ? NULL
+                                        : wisp__inputs_line(w, wisp__session_player(w, s));
+    double wanted = l && l->heard >= 8 ? 1 + 4 * (double)l->spread - (double)l->margin : 0;
+    return (int)(256 * wisp__clamp(wanted, -100, 100));
+}
+
+static void wisp__on_inputs(wisp__reading *r) {
+    int64_t bits = wisp__get_length(&r->from);
+    wisp__reader body = r->from;
+    wisp__skip(&r->from, bits);
+    body.end = r->from.at;
+    if (r->from.failed || r->has_inputs) {
+        wisp__break(r, "inputs twice, or cut short");
+        return;
+    }
+    r->has_inputs = true;
+    wisp__inputs_bury(r->w);
+    wisp__inputs_follow(r->w);
+    if (!wisp__inputs_bound(r->w, r->s) || r->s->peer.asked != r->w->clock.following) return;
+    if (!r->s->peer.asked) wisp__inputs_read(r, wisp__session_player(r->w, r->s), &body);
+    else if (r->s->peer.slot.id == r->w->inputs->server.id)
+        while (wisp__get(&body, 1) && wisp__inputs_read(r, (int)wisp__get(&body, 16), &body))
+            continue;
+    if (r->w->content.credit.over) wisp__break_unpaid(r);
+    else if (body.failed) wisp__break(r, "malformed inputs");
+}
+
+/* --- public --- */
+
+/* The newest tick with an input that is not after `tick`; -1: none. */
+static int64_t wisp__input_last(const wisp__line *l, int64_t tick) {
+    int64_t oldest = l->next - l->room;
+    if (oldest < l->first) oldest = l->first;
+    tick = wisp__least(tick, l->next - 1);
+    while (tick >= oldest && !wisp__input_at(l, tick)) tick--;
+    return tick >= oldest ? tick : -1;
+}
+
+wisp_result wisp_use_input(wisp *w, const wisp_schema *schema) {
+    WISP__ENTER(w);
+    wisp_class_desc desc;
+    wisp__remote *remote = NULL;
+    wisp_result why;
+    if (!w || !schema) return wisp__explain(w, WISP_E_ARGUMENT, "inputs need a schema");
+    if (schema->shape != WISP_SHAPE_STRUCT || schema->bytes > WISP__INPUT_STRUCT)
+        return wisp__explain(w, WISP_E_SCHEMA, "inputs need a schema of a C struct of at most %d "
+                             "bytes", WISP__INPUT_STRUCT);
+    if (w->inputs)
+        return w->inputs->form.described->program->source == schema
+                   ? WISP_OK : wisp__explain(w, WISP_E_BUSY, "inputs have another schema already");
+    w->inputs = (wisp__inputs *)wisp__alloc(&w->base, sizeof *w->inputs);
+    if (!w->inputs) return wisp__no_more_memory(w);
+    memset(&desc, 0, sizeof desc);
+    desc.schema = schema;
+    why = wisp__input_form_make(w, &w->inputs->form, schema);
+    if (!why) remote = wisp__class_remote(w, "class ", "wisp:input", &desc);
+    if (!why && !remote) why = w->why;
+    if (remote) w->inputs->remote = remote->index;
+    else wisp__inputs_free(w);
+    w->clock.wanted |= remote != NULL;
+    return why;
+}
+
+wisp_connection wisp_on_input(wisp *w, void (*sample)(wisp *w, void *input, void *user),
+                              void *user) {
+    WISP__ENTER(w);
+    wisp__sampler sampler = { sample, user };
+    wisp_state state = { wisp__sampler_run, &sampler, sizeof sampler, wisp__sampler_move,
+                         wisp__sampler_end };
+    wisp__connection *c = NULL;
+    wisp_connection handle = { 0 };
+    if (!sample) wisp__no_function(w);
+    else c = wisp__owner_add(w, &state);
+    if (!c) return handle;
+    c->kind = WISP__ON_SAMPLE;
+    wisp__events_connect(w->registry.remotes[WISP__ON_ROLLBACK], c);
+    handle.id = c->slot.id;
+    return handle;
+}
+
+const void *wisp_input_of(wisp *w, wisp_player player, int *how) {
+    WISP__ENTER(w);
+    wisp__line *l;
+    int64_t tick = -1;
+    if (w && w->inputs) wisp__inputs_follow(w);
+    l = w ? wisp__inputs_line(w, player.id) : NULL;
+    if (l) tick = wisp__input_last(l, w->clock.tick);
+    if (how) *how = tick < 0 ? 0 : tick == w->clock.tick ? WISP_INPUT_FRESH : WISP_INPUT_REPEATED;
+    return tick < 0 ? NULL : wisp__input_show(w, &w->inputs->form, l, wisp__input_at(l, tick));
+}
+
+double wisp_seen_by(const wisp *w, wisp_player player) {
+    const wisp__line *l = w ? wisp__inputs_line(w, player.id) : NULL;
+    int64_t tick = l ? wisp__input_last(l, w->clock.tick) : -1;
+    if (tick < 0) return w ? (double)w->clock.tick : 0;
+    return (double)w->clock.tick - l->behind[tick & (l->room - 1)] / 16.0;
+}
+
+void wisp_stats_input(const wisp *w, wisp_player player, wisp_input_stats *out) {
+    WISP__ENTER(w);
+    const wisp__line *l = w ? wisp__inputs_line(w, player.id) : NULL;
+    int64_t ran;
+    if (!out) return;
+    memset(out, 0, sizeof *out);
+    if (!l) return;
+    ran = (int64_t)l->fresh;
+    for (int64_t tick = w->clock.tick + 1; tick < l->next; tick++)
+        ran -= wisp__input_at(l, tick) != NULL;
+    out->fresh = (uint64_t)ran;
+    if (w->clock.tick - l->first + 1 > ran)
+        out->repeated = (uint64_t)(w->clock.tick - l->first + 1 - ran);
+    out->late = l->late;
+    out->early = l->early;
+    out->margin = (double)l->margin;
+    out->spread = (double)l->spread;
+}
+
+const void *wisp_input_for(wisp *w, wisp_object object, int *how) {
+    const wisp__object *o = wisp__object_get(w, object);
+    if (o) return wisp_input_of(w, wisp_owner_of(w, object), how);
+    if (how) *how = 0;
+    return NULL;
+}
+
+#else
+
+static inline void wisp__inputs_sample(wisp *w) { (void)w; }
+static inline int wisp__inputs_want(const wisp *w, const wisp__session *s) {
+    return (void)w, (void)s, 0;
+}
+static inline void wisp__inputs_left(wisp *w, const wisp__session *s) { (void)w, (void)s; }
+static inline void wisp__inputs_free(wisp *w) { (void)w; }
+static inline void wisp__inputs_outcome(wisp *w, wisp__session *s, uint32_t note, bool arrived) {
+    (void)w, (void)s, (void)note, (void)arrived;
+}
+static inline bool wisp__inputs_put(wisp *w, wisp__session *s, wisp__writer *to) {
+    return (void)w, (void)s, (void)to, true;
+}
+static inline void wisp__inputs_relay(wisp *w) { (void)w; }
+static inline void wisp__inputs_bury(wisp *w) { (void)w; }
+static inline void wisp__inputs_whole(wisp *w, const wisp__session *s, int index) {
+    (void)w, (void)s, (void)index;
+}
+static void wisp__on_inputs(wisp__reading *r) { wisp__break(r, "a record of no kind"); }
+
+#endif
+
+/* ===========================================================================
+ * MARK: >>predict
+ * What: ticks that run ahead of the server, and again when it tells of another state.
+ * Invariants: each tick that runs ahead is a scope of the journal, so the row of an object at the
+ *   end of a tick is the one before its first change in the scopes after it. Ticks run again at
+ *   most once in an update, for predicted objects alone.
+ * Not here: what may be put back (journal), how predicted objects are drawn (view).
+ * ======================================================================== */
+
+/* Runs the handlers of the tick that the clock shows. */
+static void wisp__tick_run(wisp *w, bool replay) {
+    wisp__remote *remote = w->registry.remotes[WISP__ON_TICK];
+    wisp_peer none = { 0 };
+    wisp_event event;
+    wisp__event_begin(w, &event, none, remote);
+    event.tick = w->clock.tick;
+    event.step = 1 / w->clock.rate;
+    event.replay = replay;
+    w->objects.spawn_ordinal = 0;
+    w->objects.ticking = true;
+    wisp__events_run(w, remote, &event);
+    w->objects.ticking = false;
+}
+
+#ifndef WISP_NO_STATE
+
+enum { WISP__AGAIN_MOST = 64, WISP__AHEAD_MOST = 128 };    /* ticks: that run again; scopes kept */
+
+/* --- figures and effects --- */
+
+/* NULL: no memory. */
+static wisp__foresight *wisp__foresight_of(wisp *w) {
+    if (!w->journal.foresight)
+        w->journal.foresight = (wisp__foresight *)wisp__alloc(&w->base, sizeof(wisp__foresight));
+    return w->journal.foresight;
+}
+
+static double wisp__op_apart(const wisp__op *op, const uint8_t *a, const uint8_t *b) {
+    double most = 0;
+    bool number = op->code == WISP__OP_DOUBLE || op->code == WISP__OP_NUMBER ||
+                  op->code == WISP__OP_QUANTIZED;
+    int count = number ? 1 : op->code == WISP__OP_FLOATS ? op->max : 0;
+    for (int i = 0, each = number ? op->bytes : 4; i < count; i++) {
+        double off = wisp__blend_load(a + i * each, each) - wisp__blend_load(b + i * each, each);
+        most = wisp__max(most, off < 0 ? -off : off);
+    }
+    if (op->code == WISP__OP_INT || op->code == WISP__OP_LONG) {
+        bool is_signed = (op->flags & WISP__OP_SIGNED) != 0;
+        double off = (double)wisp__load_int(a, op->bytes, is_signed) -
+                     (double)wisp__load_int(b, op->bytes, is_signed);
+        most = off < 0 ? -off : off;
+    }
+    return most;
+}
+
+/* The figures of a field that was predicted wrong. */
+static void wisp__field_missed(wisp_predict_stats *stats, const char *of, const char *field,
+                               double apart) {
+    wisp_predict_field *at = stats->fields;
+    int i = 0;
+    while (i < stats->field_count && (at[i].of != of || at[i].field != field)) i++;
+    if (i == WISP_PREDICT_FIELDS) return;
+    stats->field_count = wisp__max_int(stats->field_count, i + 1);
+    at[i].of = of;
+    at[i].field = field;
+    at[i].count++;
+    at[i].most = wisp__max(at[i].most, apart);
+}
+
+/* Counts the fields in which two rows of an object differ. */
+static void wisp__foresight_note(wisp *w, const wisp__object *o, const wisp__encoded *guess,
+                                 const wisp__encoded *told) {
+    wisp__mark mark = wisp__codec_mark(&w->content);
+    const wisp__program *program = wisp__class_program(w, o->of);
+    const wisp_schema *schema = o->of->desc.schema;
+    size_t bytes = (size_t)o->of->bytes;
+    uint8_t *a = (uint8_t *)wisp__codec_take(&w->content, 2 * bytes), *b = a + bytes;
+    wisp__foresight *f = wisp__foresight_of(w);
+    bool good = a && f;
+    if (good) memset(a, 0, 2 * bytes);
+    good = good && wisp__object_struct_of(w, o, guess, true, a) &&
+           wisp__object_struct_of(w, o, told, true, b);
+    for (int i = 0; good && i < schema->count; i++) {
+        const wisp_field *field = &schema->fields[i];
+        int at = field->offset, end = at + field->bytes;
+        double apart = 0;
+        if (memcmp(a + at, b + at, (size_t)field->bytes) == 0) continue;
+        for (int k = 0; k < program->count; k++) {
+            const wisp__op *op = &program->ops[k];
+            if (op->offset >= at && op->offset < end)
+                apart = wisp__max(apart, wisp__op_apart(op, a + op->offset, b + op->offset));
+            if (op->code == WISP__OP_ARRAY || op->code == WISP__OP_UNION) k = op->end - 1;
+        }
+        wisp__field_missed(&f->stats, w->registry.remotes[o->of->remote]->name + 6, field->name,
+                           apart);
+    }
+    wisp__codec_rewind(&w->content, &mark);
+}
+
+void wisp_stats_predict(const wisp *w, wisp_predict_stats *out) {
+    if (!out) return;
+    memset(out, 0, sizeof *out);
+    if (!w) return;
+    if (w->journal.foresight) *out = w->journal.foresight->stats;
+    for (const wisp__ahead *a = w->journal.ahead; a; a = a->next) out->objects++;
+}
+
+bool wisp_first_time(wisp *w, uint32_t effect) {
+    wisp__foresight *f = w ? wisp__foresight_of(w) : NULL;
+    const wisp__scope *open = w ? w->journal.open : NULL;
+    int64_t tick = open ? open->tick : w ? w->clock.tick : 0;
+    wisp__effect *e;
+    if (!f) return w && !w->journal.again;
+    if (!w->journal.oldest && f->effect_count && f->effects[0].tick != tick) f->effect_count = 0;
+    for (int i = f->effect_count; i-- > 0;)
+        if (f->effects[i].tick == tick && f->effects[i].number == effect) {
+            f->effects[i].again = true;
+            return false;
+        }
+    if (f->effect_count == WISP__EFFECTS ||
+        wisp__grow(&w->base, WISP__ARRAY(f->effects, f->effect_room), f->effect_count + 1,
+                   WISP__EFFECTS))
+        return !w->journal.again;
+    e = &f->effects[f->effect_count++];
+    e->tick = tick;
+    e->number = effect;
+    e->again = true;
+    return true;
+}
+
+/* A scope has run: the effects of its tick that have not come again are undone. */
+static void wisp__effects_end(wisp *w, const wisp__scope *s) {
+    wisp__foresight *f = w->journal.foresight;
+    for (int i = 0; f && i < f->effect_count; i++) {
+        wisp__effect *e = &f->effects[i];
+        wisp_value number = wisp_uint(e->number);
+        bool undone = e->tick == s->tick && !e->again;
+        wisp_peer none = { 0 };
+        wisp_event event;
+        if (e->tick == s->tick) e->again = false;
+        if (!undone) continue;
+        wisp__event_begin(w, &event, none, w->registry.remotes[WISP__ON_ROLLBACK]);
+        event.name = WISP_UNDONE;
+        event.tick = e->tick;
+        event.args = &number;
+        event.count = 1;
+        *e = f->effects[--f->effect_count];
+        i--;
+        f->stats.undone++;
+        wisp__events_of_kind(w, w->registry.remotes[WISP__ON_ROLLBACK], WISP__ON_UNDONE, &event);
+    }
+}
+
+/* Ticks up to this one do not run again. */
+static void wisp__effects_settle(wisp *w, int64_t tick) {
+    wisp__foresight *f = w->journal.foresight;
+    int kept = 0;
+    for (int i = 0; f && i < f->effect_count; i++)
+        if (f->effects[i].tick > tick) f->effects[kept++] = f->effects[i];
+    if (f) f->effect_count = kept;
+}
+
+/* --- what the server has told --- */
+
+/* The row that was told of an object and holds at a tick; NULL: it is not kept. */
+static wisp__encoded *wisp__told_at(const wisp__object *o, int64_t tick) {
+    const wisp__kept_rows *k = &o->kept;
+    if (o->tick <= tick) return o->row;
+    for (int i = k->count; i-- > 0;)
+        if (wisp__kept_ticks(o, i) <= (double)(tick - o->tick)) return wisp__kept_at(k, i)->row;
+    return NULL;
+}
+
+/* Was an object told to be somewhere else, after one tick and up to another? */
+static bool wisp__told_jumps(const wisp__object *o, int64_t after, int64_t tick) {
+    for (int i = o->kept.count; i-- > 0;) {
+        double at = wisp__kept_ticks(o, i) + (double)o->tick;
+        if (at <= (double)after) break;
+        if (at <= (double)tick && wisp__kept_at(&o->kept, i)->jumps) return true;
+    }
+    return false;
+}
+
+/* A row that was told, in our form and with all fields, with a reference: what was not sent is as
+   it is here. NULL: no memory. */
+static wisp__encoded *wisp__told_as_ours(wisp *w, wisp__object *o, wisp__encoded *row) {
+    wisp__mark mark = wisp__codec_mark(&w->content);
+    wisp__encoded *made = NULL;
+    void *image = NULL;
+    if (wisp__object_full(w, o) && !o->once) {
+        row->references++;
+        return row;
+    }
+    image = wisp__codec_take(&w->content, (size_t)o->of->bytes);
+    if (image) memcpy(image, wisp__object_image(o), (size_t)o->of->bytes);
+    if (image && wisp__object_struct_of(w, o, row, false, image) &&
+        wisp__object_row(w, o, image, &made)) {
+        wisp__encoded_release(w, made);
+        made = NULL;
+    }
+    wisp__codec_rewind(&w->content, &mark);
+    return made;
+}
+
+/* Nothing is predicted of an object any more: it is as it was told. */
+static void wisp__ahead_end(wisp *w, wisp__object *o) {
+    wisp__ahead_drop(w, o);
+    if (!o->dead) wisp__object_struct_of(w, o, o->row, o->made, wisp__object_image(o));
+}
+
+/* Lets go of what is predicted no more. */
+static void wisp__ahead_sift(wisp *w) {
+    for (wisp__ahead *a = w->journal.ahead, *next; a; a = next) {
+        next = a->next;
+        if (a->seen && wisp__ahead_error(w, a) <= 0) wisp__ahead_calm(w, a);
+        if (!a->calls && !wisp__object_predicts(w, a->object)) wisp__ahead_end(w, a->object);
+    }
+}
+
+/* --- are the predictions right? --- */
+
+/* Was another row predicted than that of a tick that is confirmed? */
+static bool wisp__ahead_differs(wisp *w, wisp__ahead *a, const wisp__encoded *guess,
+                                int64_t tick) {
+    wisp__object *o = a->object;
+    wisp__encoded *told = wisp__told_at(o, tick), *row;
+    bool differs;
+    a->checked = w->journal.checks;
+    if (!told || !guess || wisp__object_waits(o) || !wisp__object_predicts(w, o)) return false;
+    row = wisp__told_as_ours(w, o, told);
+    differs = row && !wisp__encoded_same(row, guess);
+    if (differs) wisp__foresight_note(w, o, guess, row);
+    wisp__encoded_release(w, row);
+    return differs;
+}
+
+/* What was predicted for a tick is what was before the first change after it, or is here now. */
+static bool wisp__predictions_differ(wisp *w, int64_t tick) {
+    wisp__journal *j = &w->journal;
+    bool differ = false;
+    j->checks++;
+    for (wisp__scope *s = j->oldest; s; s = s->newer)
+        for (wisp__change *e = s->last; e; e = e->before) {
+            wisp__object *o = wisp__object_named(w, e->object);
+            if (e->kind == WISP__CHANGE_EDIT && o && o->ahead && o->ahead->checked != j->checks)
+                differ |= wisp__ahead_differs(w, o->ahead, e->row, tick);
+        }
+    for (wisp__ahead *a = j->ahead; a; a = a->next)
+        if (a->checked != j->checks) differ |= wisp__ahead_differs(w, a, a->now.row, tick);
+    return differ;
+}
+
+/* Ticks that are confirmed are not put back any more. */
+static void wisp__scopes_settle(wisp *w, int64_t tick) {
+    for (wisp__scope *s = w->journal.oldest, *newer; s; s = newer) {
+        newer = s->newer;
+        if (s->kind == WISP__SCOPE_TICK && s->tick <= tick) wisp__scope_keep(w, s);
+    }
+    wisp__effects_settle(w, tick);
+}
+
+/* --- to run again --- */
+
+/* Takes predicted objects out of the list of those that are edited. */
+static wisp__object *wisp__edited_apart(wisp *w) {
+    wisp__object *first = w->objects.edited, **at = &first;
+    while (*at) {
+        wisp__object *o = *at;
+        if (o->ahead) {
+            *at = o->next_edited;
+            o->edited = false;
+        } else {
+            at = &o->next_edited;
+        }
+    }
+    w->objects.edited = NULL;
+    return first;
+}
+
+/* Puts a predicted object to a row that was told of it. */
+static void wisp__ahead_set(wisp *w, wisp__ahead *a, wisp__encoded *told, int64_t tick) {
+    wisp__object *o = a->object;
+    a->now.row = wisp__told_as_ours(w, o, told);
+    a->now.tick = tick;
+    wisp__object_struct_of(w, o, told, o->made, wisp__object_image(o));
+}
+
+/* Puts all predicted objects to what is confirmed of a tick. */
+static void wisp__ahead_put(wisp *w, int64_t tick) {
+    for (wisp__ahead *a = w->journal.ahead; a; a = a->next) {
+        wisp__object *o = a->object;
+        wisp__encoded *told = wisp__object_predicts(w, o) ? wisp__told_at(o, tick) : NULL;
+        a->was = a->now;
+        memset(&a->now, 0, sizeof a->now);
+        a->leapt = wisp__told_jumps(o, w->journal.confirmed, tick);
+        if (o->spawned) wisp__ahead_set(w, a, told ? told : o->row, tick);
+    }
+}
+
+/* The row of a predicted object as it is drawn. NULL: it cannot be. */
+static wisp__encoded *wisp__ahead_drawn(wisp *w, wisp__object *o, const wisp__guessed *g) {
+    wisp__mark mark = wisp__codec_mark(&w->content);
+    void *image = wisp__codec_take(&w->content, (size_t)o->of->bytes);
+    wisp__encoded *row = NULL;
+    if (image && wisp__ahead_view(w, o, g, image) && wisp__object_row(w, o, image, &row)) {
+        wisp__encoded_release(w, row);
+        row = NULL;
+    }
+    wisp__codec_rewind(&w->content, &mark);
+    return row;
+}
+
+/* What is drawn of an object goes over from what it was to what it is now. What its tick has not
+   spawned again goes, unless the server has told of it. */
+static void wisp__ahead_ease(wisp *w, wisp__ahead *a) {
+    wisp__object *o = a->object;
+    bool absent = !o->spawned && !o->dead;
+    wisp__guessed *was = &a->was, *now = &a->now;
+    bool same = was->row && now->row && wisp__encoded_same(was->row, now->row);
+    wisp__encoded *seen = NULL;
+    o->spawned |= absent;
+    if (absent && wisp__object_waits(o)) {
+        wisp__claim_refuse(w, o, WISP_E_STALE);
+        return;
+    }
+    if (absent) wisp__ahead_set(w, a, o->row, w->clock.tick);
+    if (same && was->before && now->before) same = wisp__encoded_same(was->before, now->before);
+    if (!same && was->row && now->row && !a->leapt) seen = wisp__ahead_drawn(w, a->object, was);
+    if (!same) wisp__ahead_calm(w, a);
+    if (seen) a->right = wisp__ahead_drawn(w, a->object, now);
+    if (seen && a->right) a->seen = seen;
+    else wisp__encoded_release(w, seen);
+    if (seen) a->erred = w->base.time;
+    wisp__guessed_drop(w, was);
+}
+
+/* Runs all scopes again, from what is confirmed of a tick. Returns how many ticks. */
+static int wisp__scopes_again(wisp *w, int64_t tick) {
+    wisp__journal *j = &w->journal;
+    wisp__scope *last = j->newest;
+    wisp__object *edited = wisp__edited_apart(w), **end = &w->objects.edited;
+    int64_t now = w->clock.tick;
+    int ticks = 0;
+    j->again = true;
+    for (wisp__scope *s = last; s; s = s->older) wisp__scope_rewind(w, s);
+    wisp__ahead_put(w, tick);
+    for (wisp__scope *s = j->oldest; s && !w->destroyed; s = s->newer) {
+        j->open = s;
+        if (s->kind == WISP__SCOPE_TICK) {
+            w->clock.tick = s->tick;
+            wisp__tick_run(w, true);
+            ticks++;
+        } else if (s->again) {
+            s->again(w, s);
+        }
+        wisp__objects_commit(w);
+        wisp__scope_close(w, s);
+        wisp__effects_end(w, s);
+        if (s == last) break;
+    }
+    w->clock.tick = now;
+    for (wisp__ahead *a = j->ahead; a; a = a->next) wisp__ahead_ease(w, a);
+    j->again = false;
+    wisp__objects_tell(w);
+    while (*end) end = &(*end)->next_edited;
+    *end = edited;
+    return ticks;
+}
+
+/* All that is predicted goes, and begins anew from what was told. */
+static void wisp__predictions_reset(wisp *w) {
+    wisp__journal *j = &w->journal;
+    wisp__scopes_settle(w, INT64_MAX);
+    while (j->ahead && j->oldest == NULL) wisp__ahead_end(w, j->ahead->object);
+    for (wisp__ahead *a = j->ahead; a; a = a->next) j->stale |= a->calls > 0;
+}
+
+/* Compares what was predicted with what is confirmed since the last update, and runs the ticks
+   since again where it differs. */
+static void wisp__reconcile(wisp *w) {
+    wisp__journal *j = &w->journal;
+    int64_t tick = wisp__least(w->clock.settled, w->clock.tick);
+    bool again = j->stale, more = tick > j->confirmed;
+    wisp__foresight *f;
+    int ticks;
+    if (!j->oldest && !j->ahead) return;
+    wisp__ahead_sift(w);
+    if (!again && !more) return;
+    if (more) {
+        wisp__scopes_settle(w, tick);
+        again |= wisp__predictions_differ(w, tick);
+    }
+    f = again ? wisp__foresight_of(w) : NULL;
+    if (again && w->clock.tick - tick > WISP__AGAIN_MOST && j->predicts) {
+        if (f) f->stats.given_up++;
+        wisp__predictions_reset(w);
+    } else if (again) {
+        j->stale = false;
+        ticks = wisp__scopes_again(w, tick);
+        if (f) f->stats.reconciliations++;
+        if (f) f->stats.ticks_again += (uint64_t)ticks;
+        if (f && ticks > f->stats.most_again) f->stats.most_again = ticks;
+    }
+    if (more) j->confirmed = tick;
+}
+
+/* A tick that is predicted begins: what it changes can be put back. NULL: none is. */
+static wisp__scope *wisp__prediction_begin(wisp *w) {
+    wisp__journal *j = &w->journal;
+    const wisp__scope *last = j->newest;
+    if (!j->predicts || !w->clock.following || !w->objects.server) return NULL;
+    while (last && last->kind != WISP__SCOPE_TICK) last = last->older;
+    if (last && last->tick != w->clock.tick - 1) wisp__predictions_reset(w);   /* it has leapt */
+    if (j->confirmed >= w->clock.tick) j->confirmed = w->clock.tick - 1;
+    wisp__scopes_settle(w, w->clock.tick - WISP__AHEAD_MOST);
+    return wisp__scope_open(w, WISP__SCOPE_TICK, w->clock.tick);
+}
+
+static void wisp__prediction_end(wisp *w, wisp__scope *s) {
+    if (s) wisp__scope_close(w, s);
+    if (s) wisp__effects_end(w, s);
+}
+
+#else
+
+static inline void wisp__reconcile(wisp *w) { (void)w; }
+static inline wisp__scope *wisp__prediction_begin(wisp *w) { return (void)w, (wisp__scope *)NULL; }
+static inline void wisp__prediction_end(wisp *w, wisp__scope *s) { (void)w, (void)s; }
+
+#endif
+
+/* ===========================================================================
  * MARK: >>tick
  * What: ticks, and the clock of the server that they follow.
  * Invariants: ticks run inside wisp_update alone, each once, in order. A server's numbers are its
- *   time; those of an end that follows it lead them by half a round trip, the jitter and a tick,
- *   at a speed that differs from the rate by at most a tenth, or jump.
+ *   time; those of an end that follows it lead them by half a round trip, four times the jitter and
+ *   a tick, or as the server asks for, at a speed that differs from the rate by at most a tenth, or
+ *   jump.
  * Not here: how a question and its answer stand in a packet (frame).
  *
  * The four times of a question and its answer give the offset of the two clocks and the round trip
@@ -31149,7 +34687,8 @@ static void wisp__clock_ask(wisp *w) {
     double pause;
     if (!wisp_peer_equal(server, c->server)) {
         c->server = server;
-        c->following = c->smooths = false;
+        c->following = c->smooths = c->tickless = false;
+        c->more = 0;
         c->count = c->heard = 0;
         c->spacing = 1;
         c->next_ask = w->base.time;
@@ -31166,8 +34705,9 @@ static void wisp__clock_ask(wisp *w) {
    has read its question does not go: its times would be wrong. */
 static wisp__clock_frame wisp__clock_frame_of(wisp *w, wisp__session *s) {
     wisp__clock *c = &w->clock;
-    wisp__clock_frame f = { !s->asks_clock, s->clock_id, wisp__session_player(w, s), 0, 0, 0 };
+    wisp__clock_frame f = { !s->asks_clock, s->clock_id, wisp__session_player(w, s), 0, 0, 0, 0 };
     double held = w->base.time - wisp__came_at(&w->base);
+    f.wants = wisp__inputs_want(w, s);
     if (s->asks_clock) {
         f.id = ++c->ask;
         c->asked[f.id % WISP__CLOCK_ASKS] = w->base.time;
@@ -31200,6 +34740,14 @@ static void wisp__clock_estimate(wisp__clock *c) {
     c->jitter = jitter;
 }
 
+/* The server asks for inputs that come some ticks earlier: half of that is done within 2 s, up to
+   a quarter of a second. The lead is never less than half a round trip, the jitter and a tick. */
+static void wisp__clock_wanted(wisp__clock *c, double ticks, double now) {
+    double part = wisp__min(now - c->more_time, 0.5) / 3;
+    c->more = wisp__clamp(c->more + ticks * part, -3 * (double)c->jitter * c->rate, c->rate / 4);
+    c->more_time = now;
+}
+
 static void wisp__clock_answered(wisp *w, const wisp__clock_frame *f, double rate) {
     wisp__clock *c = &w->clock;
     double *asked = &c->asked[f->id % WISP__CLOCK_ASKS], came = wisp__came_at(&w->base);
@@ -31220,6 +34768,7 @@ static void wisp__clock_answered(wisp *w, const wisp__clock_frame *f, double rat
     c->rtts[c->count % WISP__CLOCK_SAMPLES] = (float)rtt;
     if (++c->count == 2 * WISP__CLOCK_SAMPLES) c->count = WISP__CLOCK_SAMPLES;
     wisp__clock_estimate(c);
+    wisp__clock_wanted(c, f->wants / 256.0, w->base.time);
 }
 
 static void wisp__on_clock(wisp__reading *r) {
@@ -31233,6 +34782,7 @@ static void wisp__on_clock(wisp__reading *r) {
     } else if (f.rate && !wisp__tick_rate_valid(rate)) {
         wisp__break(r, "a rate of ticks out of range");
     } else if (r->s->peer.slot.id == w->clock.server.id) {
+        w->clock.tickless = !f.rate;
         if (f.rate) wisp__clock_answered(w, &f, rate);
         else w->clock.next_ask = w->base.time + 2;
     }
@@ -31261,11 +34811,16 @@ static void wisp__on_tick(wisp__reading *r) {
     int64_t expected = c->following ? wisp__ticks_of(wisp__server_ticks(c, r->w->base.time))
                                     : c->told ? c->told : low, told = c->told;
     r->tick = expected + wisp__distance(low, (uint32_t)expected);
-    r->complete = wisp__get(&r->from, 1) != 0;
+    r->complete = r->settled = wisp__get(&r->from, 1) != 0;
     r->has_tick = true;
+    if (!r->complete && wisp__get(&r->from, 1)) {
+        uint64_t first = r->number - wisp__get(&r->from, 8), n = first;
+        while (n < r->number && wisp__flow_seen(&r->s->peer.flow, n)) n++;
+        r->settled = n == r->number && r->w->objects.unread < first;
+    }
     if (c->following && (double)(r->tick - expected) > c->rate + (double)WISP__CLOCK_OFF) {
         r->tick = expected;
-        r->complete = false;
+        r->complete = r->settled = false;
         c->next_ask = 0;
     }
     if (r->s != r->w->objects.server || r->tick <= told) return;
@@ -31280,7 +34835,7 @@ static void wisp__on_tick(wisp__reading *r) {
    intervals and the deviation of delivery times (SnapshotInterpolation.DynamicAdjustment),
    lightyear 1.7 intervals and its margin of jitter (InterpolationConfig); speeds of +2% and -4% are
    those of Mirror's SnapshotInterpolationSettings. It never goes back: what it is ahead by it
-   waits. */
+   waits. Until the ticks of an update have run it is what was drawn after the update before. */
 static void wisp__smooth_advance(wisp *w, double step) {
     wisp__clock *c = &w->clock;
     double target = wisp__server_ticks(c, w->base.time) - c->late - 2 * c->jitter_late;
@@ -31304,9 +34859,8 @@ static void wisp__clock_advance(wisp *w) {
         c->at += step;
         return;
     }
-    wisp__smooth_advance(w, step);
-    off = wisp__server_ticks(c, w->base.time) + c->rate * (double)(c->rtt / 2 + c->jitter) + 1 -
-          c->at;
+    off = wisp__server_ticks(c, w->base.time) + 1 + c->more - c->at +
+          c->rate * (double)(c->rtt / 2 + 4 * c->jitter);
     if (wisp__is_within(off - step, -WISP__CLOCK_OFF, WISP__CLOCK_OFF)) {
         c->at += step * (1 + wisp__clamp(2 * (off - step) / c->rate, -0.1, 0.1));
     } else {
@@ -31317,22 +34871,25 @@ static void wisp__clock_advance(wisp *w) {
 
 static void wisp__ticks_run(wisp *w) {
     wisp__clock *c = &w->clock;
-    wisp__remote *remote = w->registry.remotes[WISP__ON_TICK];
-    int64_t most = wisp__ticks_of(wisp__max(c->rate / 4, 4));
+    int64_t most = wisp__ticks_of(wisp__max(c->rate / 4, 4)), before = c->tick;
+    wisp__inputs_bury(w);
     if (c->wanted) wisp__clock_ask(w);
     if (c->rate <= 0) return;
     wisp__clock_advance(w);
     if (wisp__ticks_of(c->at) - c->tick > most) c->tick = wisp__ticks_of(c->at) - most;
+    wisp__reconcile(w);
     while (c->tick < wisp__ticks_of(c->at) && !w->destroyed) {
-        wisp_peer none = { 0 };
-        wisp_event event;
+        wisp__scope *s;
         c->tick++;
-        wisp__event_begin(w, &event, none, remote);
-        event.tick = c->tick;
-        event.step = 1 / c->rate;
-        wisp__events_run(w, remote, &event);
+        wisp__inputs_sample(w);
+        s = wisp__prediction_begin(w);
+        wisp__tick_run(w, false);
         wisp__objects_commit(w);
+        wisp__prediction_end(w, s);
     }
+    if (c->tick != before) wisp__audiences_tick(w);
+    if (c->following) wisp__smooth_advance(w, w->base.step * c->rate);
+    else wisp__inputs_relay(w);
 }
 
 wisp_connection wisp_on_tick(wisp *w, wisp_handler fn, void *user) {
@@ -31361,156 +34918,6 @@ void wisp_times(const wisp *w, wisp_times_of *out) {
 }
 
 /* ===========================================================================
- * MARK: >>input
- * What: inputs of players as rows by tick, and how runs of them stand in a packet.
- * Invariants: a player's inputs are known without a gap up to `next`, and never change.
- * Not here: whose inputs are sent to whom, and what they do (rollback).
- *
- *   INPUT     own:4 echo:4 length(bytes) body, zeros up to whole bytes. `own`: the number of the
- *             sender's game; 0: it plays none with the receiver, and there is no body. `echo`: the
- *             number that it has heard of the receiver; only where that is right the body counts.
- *             Once in a packet.
- *   body      agreed:16 tick:16 ahead:8
- *             for each player but the sender: near(first tick whose input it has not)
- *             gone:1 [players that it does not listen to:8 decided:8, for each: near(end)]
- *             hash:1 [near(tick) hash:64]
- *             runs, each after a bit 1: player:3 near(first tick) rows; then 0
- *   agreed    a hash of what both ends must agree on, and of the sender's place
- *   ahead     ticks that the sender was ahead of the receiver, signed
- *   near      small(zigzag(tick - it))
- *   rows      each after a bit 1: same:1 [no: delta to the row of the tick before]; then 0
- * ======================================================================== */
-
-#ifndef WISP_NO_STATE
-
-static void wisp__put_near(wisp__writer *to, int64_t tick, int64_t it) {
-    wisp__put_small(to, wisp__zigzag(tick - it));
-}
-
-static int64_t wisp__get_near(wisp__reader *from, int64_t tick) {
-    return tick - wisp__unzigzag((uint64_t)wisp__get_small(from));
-}
-
-/* NULL: it is not there yet, or not any more. */
-static wisp__encoded *wisp__input_at(const wisp__inputs *in, int player, int64_t tick) {
-    if (tick == in->first - 1) return in->none;
-    if (tick >= in->next[player] || tick < in->next[player] - in->room) return NULL;
-    return tick < 0 ? NULL : in->rows[player][tick & (in->room - 1)];
-}
-
-static void wisp__row_replace(wisp *w, wisp__encoded **place, wisp__encoded *row) {
-    if (row) row->references++;
-    wisp__encoded_release(w, *place);
-    *place = row;
-}
-
-static void wisp__input_push(wisp *w, wisp__inputs *in, int player, wisp__encoded *row) {
-    int at = (int)(in->next[player]++ & (in->room - 1));
-    wisp__row_replace(w, &in->rows[player][at], row);
-}
-
-static wisp__unpacker wisp__input_unpacker(wisp *w) {
-    return wisp__codec_unpacker(&w->content, &w->content.scratch, NULL, 1 << 16);
-}
-
-/* A row of equal bytes is the same row. Takes `row` and gives one, with a reference. */
-static wisp__encoded *wisp__row_shared(wisp *w, wisp__encoded *row, wisp__encoded *before) {
-    if (row && before && wisp__encoded_same(row, before)) wisp__row_replace(w, &row, before);
-    return row;
-}
-
-static wisp__encoded *wisp__input_row(wisp *w, const wisp__inputs *in, const void *image,
-                                      wisp__encoded *before, wisp_result *why) {
-    wisp__unpacker u = wisp__input_unpacker(w);
-    wisp__row made = { NULL, 0, 0, 0 };
-    wisp__encoded *row = NULL;
-    *why = wisp__row_load(&u, in->described->program, image, &made);
-    if (!*why && made.bits > 8 * WISP__INPUT_BYTES) *why = WISP_E_TOO_BIG;
-    if (!*why && !(row = wisp__encoded_row(w, &made))) *why = WISP_E_MEMORY;
-    wisp__arena_reset(&w->content.scratch);
-    return wisp__row_shared(w, row, before);
-}
-
-/* Its struct, until the next one of the player is shown. */
-static const void *wisp__input_show(wisp *w, wisp__inputs *in, int player,
-                                    const wisp__encoded *row) {
-    wisp__unpacker u = wisp__input_unpacker(w);
-    memset(in->image[player], 0, (size_t)in->bytes);
-    wisp__row_store(&u, in->described->program, wisp__encoded_as_row(row), in->image[player]);
-    wisp__arena_reset(&w->content.scratch);
-    return in->image[player];
-}
-
-/* Puts the rows of a player from a tick on, as many as fit. */
-static void wisp__input_put(wisp *w, const wisp__inputs *in, int player, int64_t tick,
-                            int64_t until, wisp__writer *to) {
-    wisp__encoded *row;
-    until = wisp__least(until, tick + WISP__INPUT_SENT);
-    for (to->end--; tick < until; tick++) {
-        int64_t at = to->at;
-        wisp__unpacker u = wisp__input_unpacker(w);
-        wisp__bases base;
-        bool same, good = true;
-        memset(&base, 0, sizeof base);
-        base.base = wisp__input_at(in, player, tick - 1);
-        row = wisp__input_at(in, player, tick);
-        same = row == base.base;
-        wisp__put(to, 1 | (uint64_t)same << 1, 2);
-        if (!same)
-            good = wisp__row_delta_put(&u, in->described->program, &base, row, to) >= 0;
-        wisp__arena_reset(&w->content.scratch);
-        if (good && !to->full) continue;
-        to->at = at;
-        to->full = false;
-        break;
-    }
-    to->end++;
-    wisp__put(to, 0, 1);
-}
-
-/* Reads a row, with a reference. NULL: malformed (`from` has failed), dear, or no memory. */
-static wisp__encoded *wisp__input_get(wisp *w, const wisp__inputs *in, wisp__encoded *before,
-                                      wisp__reader *from) {
-    wisp__reader none = wisp__reader_on(NULL, 0);
-    wisp__unpacker u = wisp__codec_received(&w->content, from);
-    wisp__encoded *row = NULL;
-    wisp__bases base;
-    memset(&base, 0, sizeof base);
-    base.base = before;
-    wisp__codec_turn(&w->content);
-    u.shape = &none;
-    if (!wisp__pay(&w->content.credit, WISP__PRICE_RECORD)) return NULL;
-    if (wisp__get(from, 1)) wisp__row_replace(w, &row, before);
-    else row = wisp__row_delta_get(w, &u, in->described->program, &base, from);
-    if (!row && u.result != WISP_E_MEMORY) from->failed = true;
-    return wisp__row_shared(w, row, before);
-}
-
-static void wisp__inputs_free(wisp *w, wisp__inputs *in) {
-    for (int p = 0; p < WISP__PLAYERS; p++)
-        for (int i = 0; i < WISP__INPUT_RING; i++) wisp__encoded_release(w, in->rows[p][i]);
-    wisp__encoded_release(w, in->none);
-    wisp__described_release(&w->registry.schemas, in->described);
-}
-
-/* wisp__inputs_free is to follow also when it fails. */
-static wisp_result wisp__inputs_make(wisp *w, wisp__inputs *in, const wisp_schema *schema) {
-    const char *unfit = wisp__schema_unfit(schema, false);
-    char text[200] = "";
-    wisp_result why = WISP_E_SCHEMA;
-    for (int p = 0; p < in->players; p++) in->next[p] = in->first;
-    in->bytes = schema->bytes;
-    if (!unfit) in->described = wisp__described_of(&w->registry.schemas, schema, text, 200, &why);
-    if (!in->described)
-        return wisp__explain(w, why, "the schema of the inputs: %s", unfit ? unfit : text);
-    in->none = wisp__input_row(w, in, in->image[0], NULL, &why);
-    return in->none ? WISP_OK : wisp__explain(w, why, "an input of zeros: %s",
-                                              wisp_result_text(why));
-}
-
-#endif
-
-/* ===========================================================================
  * MARK: >>rollback
  * What: a game that all ends run from the inputs of all players: which tick may run, what was
  *   guessed wrong, who has left and with which input, whether all have the same states.
@@ -31537,7 +34944,7 @@ static bool wisp__is_among(unsigned players, int player) { return players >> pla
 /* The first player that is not among some. */
 static int wisp__rollback_first(const wisp__rollback *rb, unsigned players) {
     int p = 0;
-    while (p < rb->in.players - 1 && wisp__is_among(players, p)) p++;
+    while (p < rb->desc.players - 1 && wisp__is_among(players, p)) p++;
     return p;
 }
 
@@ -31598,9 +35005,9 @@ static wisp_result wisp__rollback_over(wisp *w, wisp_result why) {
 
 /* The first tick for which an input is missing, and whose. */
 static int64_t wisp__rollback_known(const wisp__rollback *rb, int *player) {
-    int64_t least = INT64_MAX, end = rb->in.first;
-    for (int p = 0; p < rb->in.players; p++) {
-        int64_t next = rb->in.next[p];
+    int64_t least = INT64_MAX, end = rb->desc.first_tick;
+    for (int p = 0; p < rb->desc.players; p++) {
+        int64_t next = rb->lines[p]->next;
         if (wisp__is_among(rb->decided, p) && next >= rb->ends[p]) {
             if (next > end) end = next;
         } else if (next < least) {
@@ -31620,7 +35027,7 @@ static void wisp__rollback_decide(wisp *w, int player, int64_t end) {
     wisp__rollback *rb = w->rollback;
     int64_t before = wisp__is_among(rb->decided, player) ? rb->ends[player] : INT64_MAX;
     if (before == end || rb->over) return;
-    if (end < rb->in.next[player] || before < rb->good || player == rb->me) {
+    if (end < rb->lines[player]->next || before < rb->good || player == rb->me) {
         wisp__rollback_over(w, WISP_E_CLOSED);     /* it is too late to follow */
         return;
     }
@@ -31635,7 +35042,7 @@ static void wisp__rollback_judge(wisp *w) {
     wisp__rollback *rb = w->rollback;
     bool late = w->base.time - rb->gone_time > rb->desc.timeout;
     int64_t most[WISP__PLAYERS];
-    memcpy(most, rb->in.next, sizeof most);
+    for (int p = 0; p < rb->desc.players; p++) most[p] = rb->lines[p]->next;
     for (int i = 1; i < rb->link_count; i++) {
         wisp__rollback_link *link = &rb->links[i];
         if (!wisp__is_present(rb, link)) continue;
@@ -31643,11 +35050,11 @@ static void wisp__rollback_judge(wisp *w) {
             if (late) wisp__rollback_lose(w, link);
             return;
         }
-        for (int p = 0; p < rb->in.players && !late; p++)
+        for (int p = 0; p < rb->desc.players && !late; p++)
             if (link->acked[p] > most[p]) most[p] = link->acked[p];
     }
-    for (int p = 0; p < rb->in.players; p++)
-        if (wisp__is_among(rb->gone, p) && most[p] == rb->in.next[p])
+    for (int p = 0; p < rb->desc.players; p++)
+        if (wisp__is_among(rb->gone, p) && most[p] == rb->lines[p]->next)
             wisp__rollback_decide(w, p, most[p]);
 }
 
@@ -31676,12 +35083,12 @@ static uint8_t *wisp__rollback_slot(const wisp__rollback *rb, int64_t index) {
 }
 
 static uint8_t *wisp__rollback_state(const wisp__rollback *rb, int64_t tick) {
-    return wisp__rollback_slot(rb, (tick - rb->in.first) / rb->save_every % rb->places);
+    return wisp__rollback_slot(rb, (tick - rb->desc.first_tick) / rb->save_every % rb->places);
 }
 
 /* Where the hash of a tick stands; of hashes[i] the state is in place places + 2 + i. */
 static int wisp__hash_place(const wisp__rollback *rb, int64_t tick) {
-    return (int)((tick - rb->in.first) / rb->desc.hash_every % WISP__HASHES);
+    return (int)((tick - rb->desc.first_tick) / rb->desc.hash_every % WISP__HASHES);
 }
 
 static uint64_t wisp__rollback_hash(const wisp__rollback *rb, const uint8_t *state) {
@@ -31730,9 +35137,10 @@ static void wisp__rollback_settle(wisp__rollback *rb) {
 /* What a player is thought to do in a tick, with a reference. */
 static wisp__encoded *wisp__rollback_guess(wisp *w, int player, int64_t tick) {
     wisp__rollback *rb = w->rollback;
-    wisp__encoded *last = wisp__input_at(&rb->in, player, rb->in.next[player] - 1), *row = NULL;
+    wisp__line *l = rb->lines[player];
+    wisp__encoded *last = wisp__input_before(&rb->in, l, l->next), *row = NULL;
     if (rb->desc.predict) {
-        const void *image = wisp__input_show(w, &rb->in, player, last);
+        const void *image = wisp__input_show(w, &rb->in, l, last);
         uint64_t guess[WISP__INPUT_STRUCT / 8];
         wisp_result why;
         memcpy(guess, image, sizeof guess);
@@ -31746,16 +35154,16 @@ static wisp__encoded *wisp__rollback_guess(wisp *w, int player, int64_t tick) {
 static void wisp__rollback_run(wisp *w, int64_t tick, bool save) {
     wisp__rollback *rb = w->rollback;
     const void *inputs[WISP__PLAYERS];
-    if (save && rb->save_every && (tick - rb->in.first) % rb->save_every == 0)
+    if (save && rb->save_every && (tick - rb->desc.first_tick) % rb->save_every == 0)
         rb->desc.save(rb->desc.user, wisp__rollback_state(rb, tick));
-    for (int p = 0; p < rb->in.players; p++) {
+    for (int p = 0; p < rb->desc.players; p++) {
         bool ended = wisp__is_among(rb->decided, p) && tick >= rb->ends[p];
-        wisp__encoded *row = ended ? NULL : wisp__input_at(&rb->in, p, tick);
+        wisp__encoded *row = ended ? NULL : wisp__input_at(rb->lines[p], tick);
         wisp__encoded *guess = row || ended ? NULL : wisp__rollback_guess(w, p, tick);
         if (guess) row = guess;
         wisp__row_replace(w, &rb->used[p][tick & (WISP__USED - 1)], row);
         wisp__encoded_release(w, guess);
-        inputs[p] = row ? wisp__input_show(w, &rb->in, p, row) : NULL;
+        inputs[p] = row ? wisp__input_show(w, &rb->in, rb->lines[p], row) : NULL;
     }
     rb->desc.step(rb->desc.user, inputs, tick);
 }
@@ -31766,7 +35174,7 @@ static int wisp__rollback_correct(wisp *w) {
     int64_t from = rb->wrong;
     rb->wrong = INT64_MAX;
     if (from >= rb->tick) return 0;
-    from -= (from - rb->in.first) % rb->save_every;
+    from -= (from - rb->desc.first_tick) % rb->save_every;
     rb->desc.load(rb->desc.user, wisp__rollback_state(rb, from));
     for (int64_t tick = from; tick < rb->tick; tick++) wisp__rollback_run(w, tick, tick > from);
     rb->stats.rollbacks++;
@@ -31796,15 +35204,17 @@ static void wisp__rollback_twice(wisp *w, int64_t tick) {
 static wisp_result wisp__rollback_give(wisp *w, const void *my_input) {
     wisp__rollback *rb = w->rollback;
     wisp__encoded *rows[WISP__PLAYERS];
-    int first = rb->local ? 0 : rb->me, count = rb->local ? rb->in.players : 1, made = 0;
+    int first = rb->local ? 0 : rb->me, count = rb->local ? rb->desc.players : 1, made = 0;
     wisp_result why = my_input ? WISP_OK : WISP_E_ARGUMENT;
-    if (rb->in.next[first] > rb->tick + rb->desc.delay) return WISP_OK;
-    for (; !why && made < count; made += !why)
+    if (rb->lines[first]->next > rb->tick + rb->desc.delay) return WISP_OK;
+    for (; !why && made < count; made += !why) {
+        const wisp__line *l = rb->lines[first + made];
         rows[made] = wisp__input_row(w, &rb->in, (const uint8_t *)my_input + made * rb->in.bytes,
-                                     wisp__input_at(&rb->in, first + made,
-                                                    rb->in.next[first + made] - 1), &why);
+                                     wisp__input_before(&rb->in, l, l->next), &why);
+    }
     for (int i = 0; i < made; i++) {
-        if (!why) wisp__input_push(w, &rb->in, first + i, rows[i]);
+        wisp__line *l = rb->lines[first + i];
+        if (!why) wisp__input_push(w, l, l->next, rows[i]);
         wisp__encoded_release(w, rows[i]);
     }
     return why ? wisp__explain(w, why, "the input of player %d: %s", first + made,
@@ -31825,7 +35235,7 @@ static bool wisp__rollback_may(const wisp__rollback *rb) {
     if (rb->tick - wisp__rollback_known(rb, NULL) >= (rb->window ? rb->window : 0)) return false;
     for (int i = 1; i < rb->link_count; i++)
         if (wisp__is_present(rb, &rb->links[i]) &&
-            rb->in.next[rb->me] - rb->links[i].acked[rb->me] >= WISP__INPUT_SENT)
+            rb->lines[rb->me]->next - rb->links[i].acked[rb->me] >= WISP__INPUT_SENT)
             return false;
     return true;
 }
@@ -31900,8 +35310,8 @@ static uint16_t wisp__rollback_agreed(const wisp__rollback *rb, int player) {
     const wisp__described *d = rb->in.described;
     uint8_t of[24];
     wisp__store64(of, wisp__siphash(key, d->descriptor, (d->bits + 7) / 8));
-    wisp__store64(of + 8, (uint64_t)rb->in.first);
-    wisp__store64(of + 16, (uint64_t)(rb->in.players << 8 | player));
+    wisp__store64(of + 8, (uint64_t)rb->desc.first_tick);
+    wisp__store64(of + 16, (uint64_t)(rb->desc.players << 8 | player));
     return (uint16_t)wisp__siphash(key, of, (int)sizeof of);
 }
 
@@ -31909,14 +35319,14 @@ static void wisp__rollback_put_head(const wisp__rollback *rb, const wisp__rollba
                                     wisp__writer *to) {
     unsigned gone = rb->desc.spectate ? 0 : rb->gone;
     int64_t last = rb->next_hash - rb->desc.hash_every;
-    bool hash = rb->next_hash > rb->in.first && rb->tick < rb->hashed_at + WISP__HASH_TICKS;
+    bool hash = rb->next_hash > rb->desc.first_tick && rb->tick < rb->hashed_at + WISP__HASH_TICKS;
     wisp__put(to, wisp__rollback_agreed(rb, rb->me) | (uint64_t)(uint16_t)rb->tick << 16 |
                       (uint64_t)(uint8_t)link->ahead << 32, 40);
-    for (int p = 0; p < rb->in.players; p++)
-        if (p != rb->me) wisp__put_near(to, rb->tick, rb->in.next[p]);
+    for (int p = 0; p < rb->desc.players; p++)
+        if (p != rb->me) wisp__put_near(to, rb->tick, rb->lines[p]->next);
     wisp__put(to, gone || rb->decided, 1);
     if (gone || rb->decided) wisp__put(to, gone | rb->decided << 8, 16);
-    for (int p = 0; p < rb->in.players; p++)
+    for (int p = 0; p < rb->desc.players; p++)
         if (wisp__is_among(rb->decided, p)) wisp__put_near(to, rb->tick, rb->ends[p]);
     wisp__put(to, hash, 1);
     if (!hash) return;
@@ -31929,10 +35339,10 @@ static int64_t wisp__rollback_until(const wisp__rollback *rb, const wisp__rollba
                                     int player) {
     if (!link->theirs || rb->desc.spectate) return 0;
     if (link->player == WISP__PLAYERS)
-        return wisp__least(rb->in.next[player], wisp__rollback_known(rb, NULL));
+        return wisp__least(rb->lines[player]->next, wisp__rollback_known(rb, NULL));
     return wisp__is_present(rb, link) &&
            (player == rb->me || wisp__rollback_relays(rb, link, link->gone, player))
-               ? rb->in.next[player] : 0;
+               ? rb->lines[player]->next : 0;
 }
 
 /* Writes the record INPUT for a session. false: no room for it in this packet. */
@@ -31942,17 +35352,19 @@ static bool wisp__rollback_put(wisp *w, wisp__session *s, wisp__writer *to) {
     int room = wisp__min_int((int)((to->end - to->at) / 8) - 5, WISP__INPUT_BODY);
     wisp__writer body = wisp__writer_on(rb ? rb->body : NULL, room);
     if (room < 130) return false;
-    for (int p = 0; link && link->player == WISP__PLAYERS && p < rb->in.players; p++)
-        if (link->acked[p] <= rb->in.next[p] - rb->in.room) wisp__rollback_lose(w, link);
+    for (int p = 0; link && link->player == WISP__PLAYERS && p < rb->desc.players; p++)
+        if (link->acked[p] <= rb->lines[p]->next - rb->lines[p]->room) wisp__rollback_lose(w, link);
     if (link && !link->lost && !rb->over) {
         wisp__rollback_put_head(rb, link, &body);
         body.end -= 16;
-        for (int p = 0; p < rb->in.players; p++) {
+        for (int p = 0; p < rb->desc.players; p++) {
+            wisp__input_run run = { &rb->in, NULL, 0, false };
             int64_t until = wisp__rollback_until(rb, link, p);
             if (link->acked[p] >= until || body.at + 72 > body.end) continue;
             wisp__put(&body, 1 | (uint64_t)p << 1, 4);
             wisp__put_near(&body, rb->tick, link->acked[p]);
-            wisp__input_put(w, &rb->in, p, link->acked[p], until, &body);
+            run.before = wisp__input_before(&rb->in, rb->lines[p], link->acked[p]);
+            wisp__input_put(w, &run, rb->lines[p], link->acked[p], until, &body);
         }
         body.end += 16;
         wisp__put(&body, 0, 1);
@@ -31972,16 +35384,16 @@ static bool wisp__rollback_put(wisp *w, wisp__session *s, wisp__writer *to) {
 static void wisp__rollback_take(wisp__reading *r, wisp__rollback_link *link, int player,
                                 int64_t tick, wisp__encoded *row) {
     wisp__rollback *rb = r->w->rollback;
-    const wisp__encoded *ours = wisp__input_at(&rb->in, player, tick);
-    if (tick < rb->in.next[player] && ours && !wisp__encoded_same(ours, row)) {
+    const wisp__encoded *ours = wisp__input_at(rb->lines[player], tick);
+    if (tick < rb->lines[player]->next && ours && !wisp__encoded_same(ours, row)) {
         rb->stats.changed++;
         wisp__error(r->w, r->s, NULL, WISP_E_PROTOCOL,
                     "rollback: an input differs from the one that was sent before, which holds");
     }
-    if (tick != rb->in.next[player] || tick >= rb->tick + WISP__INPUT_SENT ||
+    if (tick != rb->lines[player]->next || tick >= rb->tick + WISP__INPUT_SENT ||
         (wisp__is_among(rb->decided, player) && tick >= rb->ends[player]))
         return;
-    wisp__input_push(r->w, &rb->in, player, row);
+    wisp__input_push(r->w, rb->lines[player], tick, row);
     link->grown = r->w->base.time;
     if (tick >= rb->tick) return;
     ours = rb->used[player][tick & (WISP__USED - 1)];
@@ -31993,12 +35405,13 @@ static bool wisp__rollback_read_run(wisp__reading *r, wisp__rollback_link *link,
                                     wisp__reader *from) {
     wisp__rollback *rb = r->w->rollback;
     int player = (int)wisp__get(from, 3), count = 0;
-    wisp__encoded *before = NULL, *row;
-    bool trusted = rb->desc.spectate ? wisp__is_source(rb, link) : wisp__is_present(rb, link);
+    wisp__input_run run = { &rb->in, NULL, 0, false };
+    wisp__encoded *row;
+    bool more, trusted = rb->desc.spectate ? wisp__is_source(rb, link) : wisp__is_present(rb, link);
     if (trusted && !rb->desc.spectate && player != link->player)
         trusted = player != rb->me && wisp__rollback_relays(rb, link, rb->gone, player);
     tick = wisp__get_near(from, tick);
-    if (from->failed || player >= rb->in.players || tick > rb->in.next[player]) return false;
+    if (from->failed || player >= rb->desc.players || tick > rb->lines[player]->next) return false;
     if (!trusted) {
         if (rb->desc.spectate || !wisp__is_present(rb, link)) return false;
         if (player != rb->me && wisp__is_among(rb->gone, player)) return false;
@@ -32006,19 +35419,16 @@ static bool wisp__rollback_read_run(wisp__reading *r, wisp__rollback_link *link,
         wisp__error(r->w, r->s, NULL, WISP_E_PROTOCOL, "rollback: inputs of another player");
         return false;
     }
-    row = wisp__input_at(&rb->in, player, tick - 1);
+    row = wisp__input_before(&rb->in, rb->lines[player], tick);
     if (!row) return false;
-    wisp__row_replace(r->w, &before, row);
-    for (; wisp__get(from, 1); tick++) {
-        row = ++count > WISP__INPUT_SENT ? NULL : wisp__input_get(r->w, &rb->in, before, from);
-        wisp__encoded_release(r->w, before);
-        before = row;
-        if (!row) from->failed |= count > WISP__INPUT_SENT;
-        if (!row) return false;
+    wisp__row_replace(r->w, &run.before, row);
+    for (; (row = wisp__input_get(r->w, &run, from, &more)) != NULL; tick++) {
+        from->failed |= ++count > WISP__INPUT_SENT;
+        if (from->failed) break;
         wisp__rollback_take(r, link, player, tick, row);
     }
-    wisp__encoded_release(r->w, before);
-    return !from->failed;
+    wisp__encoded_release(r->w, run.before);
+    return !more && !from->failed;
 }
 
 /* Whom an end does not listen to, and what it has decided, near its tick. */
@@ -32027,7 +35437,7 @@ static void wisp__rollback_read_gone(wisp *w, wisp__rollback_link *link, int64_t
     wisp__rollback *rb = w->rollback;
     unsigned gone = (unsigned)wisp__get(from, 8), decided = (unsigned)wisp__get(from, 8);
     bool decider = wisp__is_decider(rb, link), player = wisp__is_present(rb, link);
-    link->gone |= gone & ((1u << rb->in.players) - 1);
+    link->gone |= gone & ((1u << rb->desc.players) - 1);
     if (player && wisp__is_among(link->gone, rb->me)) {
         int first = wisp__rollback_first(rb, link->gone);
         if (decider || (first < rb->me && wisp__is_among(rb->gone, first)))
@@ -32036,10 +35446,10 @@ static void wisp__rollback_read_gone(wisp *w, wisp__rollback_link *link, int64_t
     }
     if (decider && (link->gone & ~rb->gone)) rb->gone_time = w->base.time;
     if (decider) rb->gone |= link->gone;
-    for (int p = 0; p < rb->in.players; p++) {
+    for (int p = 0; p < rb->desc.players; p++) {
         int64_t end = wisp__is_among(decided, p) ? wisp__get_near(from, tick) : 0;
         if (!decider || !wisp__is_among(decided, p) || from->failed) continue;
-        wisp__rollback_decide(w, p, end < rb->in.first ? rb->in.first : end);
+        wisp__rollback_decide(w, p, end < rb->desc.first_tick ? rb->desc.first_tick : end);
     }
 }
 
@@ -32049,8 +35459,8 @@ static void wisp__rollback_read(wisp__reading *r, wisp__rollback_link *link, wis
     int64_t off = (int16_t)(uint16_t)((uint64_t)rb->tick - wisp__get(from, 16));
     int64_t tick = rb->tick - off;
     int ahead = (int8_t)(uint8_t)wisp__get(from, 8);
-    for (int p = 0; p < rb->in.players; p++) {
-        int64_t most = p == rb->me ? rb->in.next[p] : rb->tick + WISP__INPUT_RING;
+    for (int p = 0; p < rb->desc.players; p++) {
+        int64_t most = p == rb->me ? rb->lines[p]->next : rb->tick + WISP__INPUT_RING;
         int64_t acked = p == link->player ? 0 : wisp__get_near(from, tick);
         if (!from->failed && acked > link->acked[p]) link->acked[p] = wisp__least(acked, most);
     }
@@ -32058,7 +35468,7 @@ static void wisp__rollback_read(wisp__reading *r, wisp__rollback_link *link, wis
     if (wisp__get(from, 1)) {
         int64_t at = wisp__get_near(from, tick);
         link->hash.hash = wisp__get(from, 64);
-        link->hash.tick = at < rb->in.first || from->failed ? -1 : at;
+        link->hash.tick = at < rb->desc.first_tick || from->failed ? -1 : at;
         if (link->player == WISP__PLAYERS || wisp__is_present(rb, link))
             wisp__rollback_compare(rb, link);
     }
@@ -32120,15 +35530,7 @@ static void wisp__rollback_event(wisp *w, int kind, const wisp__rollback_link *l
     event.tick = desync ? link->differs[0].tick : 0;
     event.args = args;
     event.count = 1 + desync;
-    w->events.running++;
-    for (wisp__connection *c = remote->first; c; c = c->next) {
-        if (c->dead || c->kind != kind) continue;
-        event.user = c->user;
-        if (c->once) wisp__events_disconnect(w, c);
-        wisp__handle(w, c->fn, &event);
-    }
-    w->events.running--;
-    wisp__events_sweep(w);
+    wisp__events_of_kind(w, remote, kind, &event);
 }
 
 /* Raises the events, and sends at least 20 times a second. A handler may end the game. */
@@ -32166,7 +35568,8 @@ static void wisp__rollback_free(wisp *w) {
     w->rollback = NULL;
     for (int p = 0; p < WISP__PLAYERS; p++)
         for (int i = 0; i < WISP__USED; i++) wisp__encoded_release(w, rb->used[p][i]);
-    wisp__inputs_free(w, &rb->in);
+    for (int p = 0; p < WISP__PLAYERS; p++) wisp__line_free(w, rb->lines[p]);
+    wisp__input_form_free(w, &rb->in);
     wisp__free(&w->base, rb->states, (size_t)wisp__rollback_slots(rb) * rb->state_bytes);
     wisp__free(&w->base, rb, sizeof *rb);
 }
@@ -32176,8 +35579,8 @@ WISP__UNUSED static void wisp__rollback_check(const wisp *w) {
     if (!rb || rb->over) return;
     WISP_ASSERT(rb->good <= rb->tick && rb->tick - rb->good <= rb->window + 1);
     WISP_ASSERT(rb->wrong >= rb->good);
-    for (int p = 0; p < rb->in.players; p++)
-        WISP_ASSERT(!wisp__is_among(rb->decided, p) || rb->ends[p] >= rb->in.next[p]);
+    for (int p = 0; p < rb->desc.players; p++)
+        WISP_ASSERT(!wisp__is_among(rb->decided, p) || rb->ends[p] >= rb->lines[p]->next);
 }
 
 /* --- public --- */
@@ -32212,14 +35615,14 @@ static void wisp__rollback_defaults(const wisp *w, wisp__rollback *rb,
     rb->save_every = d->sync_test ? 1 : rb->window ? every : rb->desc.hash_every;
     rb->places = rb->save_every ? rb->window / rb->save_every + 2 : 2;
     rb->state_bytes = ((size_t)d->state_bytes + 16) & ~(size_t)15;
-    rb->tick = rb->good = rb->waited = rb->in.first = rb->next_hash = d->first_tick;
+    rb->tick = rb->good = rb->waited = rb->desc.first_tick = rb->next_hash = d->first_tick;
     if (!rb->desc.hash_every) {
         rb->desc.hash_every = 1;
         rb->next_hash = INT64_MAX;
     }
     rb->hashed_at = -WISP__HASH_TICKS;
     rb->wrong = INT64_MAX;
-    rb->in.players = d->players;
+    rb->desc.players = d->players;
     rb->me = WISP__PLAYERS;
     for (int i = 0; i < WISP__HASHES; i++) rb->hashes[i].tick = -1;
 }
@@ -32239,7 +35642,7 @@ static wisp_result wisp__rollback_link_to(wisp *w, wisp_peer peer, int player) {
     link->peer = wisp__peer_handle(s);
     link->player = player;
     link->hash.tick = -1;
-    for (int p = 0; p < rb->in.players; p++) link->acked[p] = rb->in.first;
+    for (int p = 0; p < rb->desc.players; p++) link->acked[p] = rb->desc.first_tick;
     rb->link_count++;
     return WISP_OK;
 }
@@ -32253,11 +35656,15 @@ static wisp_result wisp__rollback_make(wisp *w, const wisp_rollback_desc *desc,
     if (!rb) return wisp__no_more_memory(w);
     w->rollback = rb;
     wisp__rollback_defaults(w, rb, desc);
-    rb->in.room = spectator_count ? WISP__INPUT_RING : WISP__INPUT_KEPT;
     wisp__seal_init(&rb->seal, key);
     rb->number = w->rollback_number = w->rollback_number % 15 + 1;
     rb->states = (uint8_t *)wisp__alloc_items(&w->base, wisp__rollback_slots(rb), rb->state_bytes);
-    why = rb->states ? wisp__inputs_make(w, &rb->in, desc->input) : wisp__no_more_memory(w);
+    why = rb->states ? wisp__input_form_make(w, &rb->in, desc->input) : wisp__no_more_memory(w);
+    for (int p = 0; !why && p < desc->players; p++) {
+        rb->lines[p] = wisp__line_make(w, &rb->in, desc->first_tick,
+                                       spectator_count ? WISP__INPUT_RING : WISP__INPUT_KEPT);
+        if (!rb->lines[p]) why = wisp__no_more_memory(w);
+    }
     rb->links[0].lost = true;
     rb->link_count = 1;
     for (int i = 0; !why && i < desc->players; i++) why = wisp__rollback_link_to(w, players[i], i);
@@ -32266,7 +35673,7 @@ static wisp_result wisp__rollback_make(wisp *w, const wisp_rollback_desc *desc,
     rb->links[0].player = rb->me;
     for (int p = 0; !why && p < desc->players; p++)
         for (int i = 0; (p == rb->me || rb->local) && i < desc->delay; i++)
-            wisp__input_push(w, &rb->in, p, rb->in.none);      /* nothing, until the first comes */
+            wisp__input_push(w, rb->lines[p], rb->lines[p]->next, rb->in.none);
     return why;
 }
 
@@ -32290,8 +35697,15 @@ wisp_result wisp_rollback_begin(wisp *w, const wisp_rollback_desc *desc, const w
     return why;
 }
 
+static void wisp__rollback_taped(wisp *w, const void *my_input) {
+    const wisp__rollback *rb = w->rollback;
+    int count = !rb || !my_input ? 0 : rb->local ? rb->desc.players : 1;
+    WISP__TAPED(w, "step:b", my_input, count ? count * rb->in.bytes : 0);
+}
+
 int wisp_rollback_step(wisp *w, const void *my_input) {
     WISP__ENTER(w);
+    if (w && w->tape) wisp__rollback_taped(w, my_input);
     wisp__rollback *rb = w ? w->rollback : NULL;
     bool updating = w && w->updating;
     int ran;
@@ -32308,6 +35722,7 @@ int wisp_rollback_step(wisp *w, const void *my_input) {
 
 void wisp_rollback_end(wisp *w) {
     WISP__ENTER(w);
+    WISP__TAPED(w, "rollback end:");
     if (!w || !w->rollback) return;
     w->rollback->ended = true;
     if (w->rollback->running) return;
@@ -32324,7 +35739,7 @@ void wisp_stats_rollback(const wisp *w, wisp_rollback_stats *out) {
     *out = rb->stats;
     out->tick = rb->tick;
     out->confirmed = rb->good;
-    out->present = ((1u << rb->in.players) - 1) & ~(rb->gone | rb->decided);
+    out->present = ((1u << rb->desc.players) - 1) & ~(rb->gone | rb->decided);
 }
 
 #else
@@ -32375,6 +35790,7 @@ typedef struct wisp__packet_writer {
     int open;            /* of those with an open note */
     int probe;         /* bytes of a probe of a packet size; 0: the packet is none */
     bool eliciting, acks;
+    bool tick;           /* the peer is to be told of the tick */
 } wisp__packet_writer;
 
 enum { WISP__RIDE_BYTES = 64, WISP__RIDE_PACKET = 256 };    /* of messages; of what is before */
@@ -32631,6 +36047,17 @@ static bool wisp__fill_refusals(wisp__packet_writer *f) {
     return true;
 }
 
+static bool wisp__fill_inputs(wisp__packet_writer *f) {
+    wisp *w = f->w;
+    int64_t at = f->to.at;
+    if (!wisp__inputs_put(w, f->s, &f->to)) return false;
+    if (f->to.at == at) return true;
+    f->eliciting = true;
+    for (int i = 0; i < w->inputs->noted && wisp__fill_may(f); i++)
+        wisp__fill_carry(f, wisp__ref_of(WISP__FRAME_INPUTS, 0, w->inputs->notes[i]));
+    return true;
+}
+
 static wisp__fit wisp__fill_controls(wisp__packet_writer *f) {
     wisp__session *s = f->s;
     const wisp__registry *registry = &f->w->registry;
@@ -32665,6 +36092,7 @@ static wisp__fit wisp__fill_controls(wisp__packet_writer *f) {
         if (!wisp__rollback_put(f->w, s, &f->to) || !wisp__fill_done(f, at)) return WISP__FULL;
         s->inputs_due = false;
     }
+    if (s->inputs_new && !wisp__fill_inputs(f)) return WISP__FULL;
     if (s->ping) {
         int64_t at = f->to.at;
         wisp__frame_put(&f->to, WISP__FRAME_PING);
@@ -33159,7 +36587,7 @@ static inline wisp__fit wisp__fill_queued(wisp__packet_writer *f, int index) {
 
 #ifndef WISP_NO_STATE
 
-enum { WISP__STATE_HEAD = 8 + 33 + 8 + 16 };    /* bits of TICK, and of OBJECT before its records */
+enum { WISP__STATE_HEAD = 8 + 42 + 8 + 16 };    /* bits of TICK, and of OBJECT before its records */
 
 /* Begins to send the record of the most urgent object in parts, as no packet has room for it. While
    another set is being sent it waits, and others do not. */
@@ -33177,13 +36605,14 @@ static wisp__fit wisp__object_cut(wisp__packet_writer *f, wisp__note *n) {
     if (!p) p = f->s->parts = (wisp__parts *)wisp__alloc(&w->base, sizeof *p);
     if (p && !p->whole && (p->whole = wisp__message_like(w, &like, bytes)) != NULL) {
         to = wisp__writer_on(wisp__message_bytes(p->whole), bytes);
-        wisp__frame_put_tick(&to, (uint32_t)w->clock.tick, false);
+        wisp__frame_put_tick(&to, (uint32_t)w->clock.tick, -1);
         wisp__frame_put(&to, WISP__FRAME_OBJECT);
         wisp__put_length(&to, 1);
         wisp__object_put(w, n, &all, &to);
         wisp__put_align(&to);
         wisp__message_measure(p->whole, 0, to.at, 1);
         if (!to.full && wisp__object_sent(w, f->s, n)) {
+            n->cut = true;
             wisp__set_begin(f, value, !w->base.reliable, true);
             wisp__class_stats(w, n->object->of)->messages_sent++;
             wisp__objects_pop(wisp__audience_of(w, f->s));
@@ -33267,16 +36696,23 @@ static void wisp__fill_states(wisp__packet_writer *f) {
     s->state_due = false;
 }
 
-/* Ends the packet with its objects. */
+/* Ends the packet with its objects, or tells a peer that predicts some that there is no news. */
 static void wisp__fill_objects_end(wisp__packet_writer *f) {
+    wisp *w = f->w;
+    wisp__audience *a = wisp__audience_of(w, f->s);
+    bool objects = f->state.bytes && f->state.at;
+    int packets;
     wisp__fill_states(f);
-    if (!f->state.bytes || !f->state.at) return;
-    f->to.end += f->state.at + WISP__STATE_HEAD;
-    wisp__frame_put_tick(&f->to, (uint32_t)f->w->clock.tick,
-                         wisp__audience_of(f->w, f->s)->open == f->open);
+    if (objects) f->to.end += f->state.at + WISP__STATE_HEAD;
+    else if (!f->tick || f->to.end - f->to.at < WISP__STATE_HEAD) return;
+    packets = wisp__ahead_packets(w, f->s, f->s->peer.flow.next);
+    if (a->open == (objects ? f->open : 0)) packets = WISP__TICK_COMPLETE;
+    if (!objects && packets < 0) return;
+    a->ticked = (uint32_t)w->clock.tick;
+    wisp__frame_put_tick(&f->to, a->ticked, packets);
     wisp__frame_put(&f->to, WISP__FRAME_OBJECT);
-    wisp__put_length(&f->to, (uint64_t)f->records.count);
-    wisp__put_bits(&f->to, f->state.bytes, f->state.at);
+    wisp__put_length(&f->to, (uint64_t)(objects ? f->records.count : 0));
+    if (objects) wisp__put_bits(&f->to, f->state.bytes, f->state.at);
 }
 
 #else
@@ -33541,8 +36977,10 @@ static void wisp__send_leave(wisp *w, wisp__session *s) {
 
 static bool wisp__wants_to_send(const wisp *w, const wisp__session *s) {
     const wisp__audience *a = wisp__audience_of(w, s);
+    if (wisp__tick_due(w, s, a)) return true;
     if (s->queued || s->control_count || s->ping || s->unannounced < w->registry.count) return true;
-    if (s->asks_clock || s->answers_clock || s->inputs_due || s->lacks_all) return true;
+    if (s->asks_clock || s->answers_clock || s->inputs_due || s->inputs_new) return true;
+    if (s->lacks_all) return true;
     if (s->answers_all || s->state_due || wisp__limited_due(w, s)) return true;
     if ((a && a->ready) || wisp__refusals_wait(w, s)) return true;
     if (s->parts && s->parts->whole) return true;
@@ -33577,7 +37015,8 @@ static bool wisp__flush(wisp *w, wisp__session *s, int only) {
         wisp__fit fit;
         wisp__packet_begin(&f, w, s);
         fit = wisp__fill(&f, only);
-        if (f.eliciting || f.acks) wisp__packet_end(&f);
+        f.tick = fit != WISP__FULL && wisp__tick_due(w, s, wisp__audience_of(w, s));
+        if (f.eliciting || f.acks || f.tick) wisp__packet_end(&f);
         if (f.last) wisp__message_release(&w->chunks, f.last);
         if (fit == WISP__FULL) flow->mtu.wanted = true;
         if (fit != WISP__FULL || !f.eliciting) break;
@@ -33618,6 +37057,8 @@ static void wisp__on_outcome(void *owner, const wisp__ref *ref, bool arrived) {
                                    arrived);
         } else if (ref->kind == WISP__FRAME_OBJECT) {
             wisp__object_outcome(w, s, number, arrived);
+        } else if (ref->kind == WISP__FRAME_INPUTS) {
+            wisp__inputs_outcome(w, s, number, arrived);
         } else if (ref->kind == WISP__FRAME_PART) {
             wisp__part_ended(w, s, (uint16_t)number, arrived);
         } else if (ref->kind == WISP__FRAME_ANNOUNCE) {
@@ -33667,6 +37108,7 @@ static void wisp__session_free(wisp *w, wisp__session *s) {
     wisp__parts_free(w, s->parts);
     s->parts = NULL;
     wisp__objects_left(w, s);
+    wisp__inputs_left(w, s);
     wisp__rollback_left(w, s);
     s->control_count = 0;
 }
@@ -33856,8 +37298,7 @@ static void wisp__joined(wisp *w, wisp__session *s) {
     if (w->objects.orphans) wisp__objects_orphaned(w);
     s->peer.state = WISP__JOINED;
     s->peer.reported = true;
-    if (s->peer.keys)
-        wisp__wipe(s->peer.keys->cipher, &s->peer.keys->join, sizeof s->peer.keys->join);
+    wisp__keys_settle(&w->base, s->peer.keys);
     w->joins_done += s->peer.asked;
     s->peer.started = s->peer.received_at = s->peer.sent_at = w->base.time;
     s->unannounced = WISP__RESERVED;
@@ -33933,6 +37374,7 @@ static void wisp__drain(wisp *w, wisp__session *s) {
 
 wisp_result wisp_drain(wisp *w, wisp_peer peer, const char *reason, double timeout) {
     WISP__ENTER(w);
+    WISP__TAPED(w, "drain:usd", peer.id, reason, timeout);
     wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
     if (!w || !wisp__is_within(timeout, 0, 1e9))
         return wisp__explain(w, WISP_E_ARGUMENT, "a timeout of %g s is not in 0 .. 1e9", timeout);
@@ -33946,6 +37388,7 @@ wisp_result wisp_drain(wisp *w, wisp_peer peer, const char *reason, double timeo
 
 wisp_result wisp_leave_with(wisp *w, wisp_peer peer, wisp_result code, const char *reason) {
     WISP__ENTER(w);
+    WISP__TAPED(w, "leave:uis", peer.id, code, reason);
     wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
     if (!w || code > 0 || code < INT16_MIN) return wisp__no_code(w, code);
     if (!s) return wisp__no_session(w, peer);
@@ -34347,7 +37790,7 @@ static void wisp__sealed_send(wisp *w, const wisp_addr *addr, uint64_t nonce,
 static void wisp__send_accept(wisp *w, wisp__peer *peer) {
     wisp__writer to;
     if (peer->keys) {
-        wisp__sealed_send(w, &peer->addr, peer->client_nonce, &peer->keys->join);
+        wisp__sealed_send(w, &peer->addr, peer->client_nonce, peer->keys->join);
         return;
     }
     to = wisp__handshake_begin(w, WISP__ACCEPT, peer->client_nonce);
@@ -34450,6 +37893,7 @@ static void wisp__say_goodbye(wisp *w, const wisp_packet *packet) {
                                     &packet->addr, key) &&
                     wisp__reset_tag(&sealer->cipher, key, bytes + 3, bytes + 3)))
         return;
+    if (sealed) wisp__wipe(&sealer->cipher, key, sizeof key);
     wisp__post_add(w, &packet->addr, NULL, bytes, head);
     w->base.stats.goodbyes_sent++;
 }
@@ -34513,15 +37957,22 @@ static bool wisp__sealed_open(wisp *w, wisp__reader *from, wisp__response *r) {
     return false;
 }
 
+/* A key pair that a tape has too. */
+static void wisp__noise_taped(wisp *w, wisp__noise *n, uint8_t *message) {
+    if (!w->tape) return;
+    n->paired = n->cipher->keypair(n->cipher->user, n->own, message);
+    wisp__tape_given(w, n->own, WISP_KEY_BYTES);
+    wisp__tape_given(w, message, WISP_KEY_BYTES);
+}
+
 static wisp__writer wisp__answer_begin(wisp__sealed_join *join) {
     memset(join->answer, 0, sizeof join->answer);
     return wisp__writer_on(join->answer + WISP_KEY_BYTES, join->bytes);
 }
 
-/* Makes the answer that lets a join in, and the keys of the session. */
 static bool wisp__sealed_accept(wisp *w, wisp__peer *peer) {
     wisp__keys *k = peer->keys;
-    wisp__sealed_join *join = &k->join;
+    wisp__sealed_join *join = k->join;
     wisp__writer to = wisp__answer_begin(join);
     uint16_t connection = wisp__connection_of(peer);
     wisp__put(&to, 0, 16);
@@ -34530,6 +37981,7 @@ static bool wisp__sealed_accept(wisp *w, wisp__peer *peer) {
     wisp__put(&to, w->sealer->resets &&
                        wisp__reset_key(w->sealer, connection, &peer->addr, k->reset), 8);
     wisp__put_bytes(&to, k->reset, WISP_KEY_BYTES);
+    wisp__noise_taped(w, &join->noise, join->answer);
     return wisp__noise_write(&join->noise, join->answer, join->bytes) &&
            wisp__keys_split(k, &join->noise, false, w->base.time);
 }
@@ -34544,6 +37996,7 @@ static void wisp__deny_join(wisp *w, const wisp_addr *addr, const wisp__response
     }
     to = wisp__answer_begin(r->join);
     wisp__put_denial(&to, code, text, r->join->bytes - 3);
+    wisp__noise_taped(w, &r->join->noise, r->join->answer);
     if (wisp__noise_write(&r->join->noise, r->join->answer, r->join->bytes))
         wisp__sealed_send(w, addr, r->nonce, r->join);
     w->base.stats.joins_denied++;
@@ -34554,8 +38007,9 @@ static bool wisp__keep_keys(wisp *w, wisp__peer *peer, const wisp__sealed_join *
     peer->keys = (wisp__keys *)wisp__alloc(&w->base, sizeof *peer->keys);
     if (!peer->keys) return false;
     peer->keys->cipher = &w->sealer->cipher;
-    if (join) peer->keys->join = *join;
-    return true;
+    peer->keys->join = (wisp__sealed_join *)wisp__alloc(&w->base, sizeof *join);
+    if (join && peer->keys->join) *peer->keys->join = *join;
+    return peer->keys->join != NULL;
 }
 
 /* Makes the message that the responses of a join have in place of the ticket. */
@@ -34567,9 +38021,10 @@ static wisp_result wisp__sealed_ask(wisp *w, wisp__peer *peer, const void *serve
     if (!wisp__keep_keys(w, peer, NULL)) return WISP_E_MEMORY;
     to = wisp__writer_on(message + WISP_KEY_BYTES, content);
     wisp__put_response(w, peer, ticket, &to);
-    return wisp__noise_begin(&peer->keys->join.noise, peer->keys->cipher, server_key,
-                             wisp__text(head.bytes, WISP__HANDSHAKE_HEAD)) &&
-           wisp__noise_write(&peer->keys->join.noise, message, content)
+    if (!wisp__noise_begin(&peer->keys->join->noise, peer->keys->cipher, server_key,
+                           wisp__text(head.bytes, WISP__HANDSHAKE_HEAD))) return WISP_E_ARGUMENT;
+    wisp__noise_taped(w, &peer->keys->join->noise, message);
+    return wisp__noise_write(&peer->keys->join->noise, message, content)
                ? WISP_OK : WISP_E_ARGUMENT;
 }
 
@@ -34577,7 +38032,7 @@ static void wisp__on_sealed_answer(wisp *w, wisp__peer *peer, wisp__reader *from
     wisp__place message = wisp__rest_of(from);
     wisp__keys *k = peer->keys;
     wisp__reader content;
-    wisp__noise n = k->join.noise;         /* a forged answer leaves it as it is */
+    wisp__noise n = k->join->noise;        /* a forged answer leaves it as it is */
     if (!wisp__noise_read(&n, n.own, message, w->sealer->opened)) {
         w->base.stats.seals_broken++;
         wisp__wipe(k->cipher, &n, sizeof n);
@@ -34799,7 +38254,11 @@ static void wisp__try_join(wisp *w, const wisp_addr *addr, const wisp__response 
         return;
     }
     wisp__refuse_join(w, addr, r, verdict, w->joining.text);
-    if (ours) return;
+    if (ours) {                               /* it goes on as it was, without a seal */
+        wisp__keys_free(&w->base, ours->keys);
+        ours->keys = NULL;
+        return;
+    }
     wisp__give_place(w, &s->peer);
     wisp__remove_session(w, s);
 }
@@ -34871,6 +38330,10 @@ static void wisp__on_response(wisp *w, const wisp_packet *packet, uint64_t nonce
     if (sealed ? !sealer || !sealer->serves : sealer && sealer->required) {
         w->base.stats.plain_refused += !sealed;
         wisp__deny(w, addr, nonce, WISP_E_SEALED, NULL, r.size);
+        return;
+    }
+    if (sealed && !wisp__policy_unseal(&w->policy, w->base.time)) {
+        w->base.stats.joins_flooded++;
         return;
     }
     if (!sealed || wisp__sealed_open(w, from, &r)) {
@@ -34959,7 +38422,6 @@ static wisp__session *wisp__join_of_theirs(wisp *w, const wisp_addr *addr) {
     return (wisp__session *)found;
 }
 
-/* Bytes of the message of a sealed response. */
 static int wisp__response_bytes(const wisp *w, int ticket) {
     int content = 2 + 5 + 4 + 1 + (int)strlen(w->peers.app) + 2 + ticket;
     return wisp__max_int(content, WISP__ASK_LEAST) + WISP__NOISE_REST;
@@ -35011,6 +38473,7 @@ static wisp_peer wisp__join(wisp *w, const wisp_addr *to, const void *server_key
 
 wisp_peer wisp_join(wisp *w, const wisp_addr *to, const void *ticket, int ticket_size) {
     WISP__ENTER(w);
+    WISP__TAPED(w, "join:abb", (const void *)to, NULL, 0, ticket, ticket_size);
     wisp_peer none = { 0 };
     return w ? wisp__join(w, to, NULL, wisp__text(ticket, ticket_size)) : none;
 }
@@ -35019,6 +38482,8 @@ wisp_peer wisp_join(wisp *w, const wisp_addr *to, const void *ticket, int ticket
 wisp_peer wisp_join_sealed(wisp *w, const wisp_addr *to, const void *server_key,
                            const void *ticket, int ticket_size) {
     WISP__ENTER(w);
+    WISP__TAPED(w, "join:abb", (const void *)to, server_key, WISP_KEY_BYTES, ticket,
+                ticket_size);
     wisp_peer none = { 0 };
     if (w && w->sealer && server_key)
         return wisp__join(w, to, server_key, wisp__text(ticket, ticket_size));
@@ -35036,6 +38501,7 @@ bool wisp_is_sealed(const wisp *w, wisp_peer peer) {
 wisp_result wisp_admit_with(wisp *w, const wisp_addr *from, wisp_result verdict,
                             const char *text) {
     WISP__ENTER(w);
+    WISP__TAPED(w, "admit:ais", (const void *)from, verdict, text);
     wisp__peer *peer = NULL;
     if (!w || !from || verdict > 0)
         return wisp__explain(w, WISP_E_ARGUMENT, "no address, or a verdict of %d: it is WISP_OK or "
@@ -35048,7 +38514,7 @@ wisp_result wisp_admit_with(wisp *w, const wisp_addr *from, wisp_result verdict,
             wisp__response r;
             r.nonce = peer->client_nonce;
             r.size = WISP__HANDSHAKE_LEAST;
-            r.join = peer->keys ? &peer->keys->join : NULL;
+            r.join = peer->keys ? peer->keys->join : NULL;
             wisp__deny_join(w, from, &r, verdict, text);
             wisp__end(w, (wisp__session *)peer, verdict, "denied", false);
         }
@@ -35210,6 +38676,7 @@ wisp_result wisp_query_state(wisp *w, const wisp_addr *to, const wisp_state *sta
 
 wisp_result wisp_set_info(wisp *w, const void *info, int bytes) {
     WISP__ENTER(w);
+    WISP__TAPED(w, "info:b", info, bytes);
     uint8_t *copy = NULL;
     int most = w ? wisp__min_int(WISP__INFO_BYTES, w->base.mtu - WISP__INFO_REST) : 0;
     if (!w || bytes < 0 || (bytes && !info)) return wisp__is_no_list(w, bytes);
@@ -35322,7 +38789,7 @@ static wisp_result wisp__give(wisp *w, wisp__session *s, wisp__message *m) {
         wisp__baseline_open(w, &s->baselines_out, m->encoding, w->content.packer.key, true);
     result = wisp__enqueue(w, s, m);
     if (result) return result;
-    if (!m->immediate && s->queued < remote->now.max_batch_size) return WISP_OK;
+    if ((!m->immediate && s->queued < remote->now.max_batch_size) || w->operation) return WISP_OK;
     wisp__flush(w, s, m->immediate ? m->remote : -1);
     wisp__post_send(w);
     return WISP_OK;
@@ -35650,6 +39117,13 @@ static wisp_result wisp__fired_key(wisp *w, const wisp__outbound *out, uint64_t 
     return WISP_OK;
 }
 
+/* Adds a message to the transaction that is open for its peer. */
+static wisp_result wisp__bundle_add(wisp *w, const wisp__outbound *out, int kind) {
+    wisp_result result = wisp__encode_outbound(w, out);
+    if (!result) result = wisp__bundle_put(w, kind, w->registry.remotes[out->remote->newest]);
+    return wisp__part_failed(w, out->session, result);
+}
+
 /* --- runs: messages alike that are fired to a peer one after another are one message --- */
 
 /* Do the values in the packer make a message like `m`, whose data is `before`, of other data? */
@@ -35818,6 +39292,7 @@ static wisp_result wisp__fire(wisp *w, const wisp__outbound *out) {
     wisp__session *s = out->session;
     wisp__message *m, *last = s ? wisp__queued_last(s, out->remote) : NULL;
     wisp_result result;
+    if (s && s == w->bundle.session) return wisp__bundle_add(w, out, WISP__PART_EVENT);
     if (wisp__run_open(w, last) && wisp__message_run(last)->plain && wisp__run_pack(w, out, last))
         return WISP_OK;
     if (out->passage.to->mode == WISP__TO_PEER && !out->session) return WISP_E_STALE;
@@ -35915,17 +39390,23 @@ static wisp_result wisp__hold_message(wisp *w, const wisp__remote *remote, const
 }
 
 /* Takes a message through its chain, and its values as they are then. Returns WISP_PASS, WISP_DROP,
-   WISP_HOLD or why it is refused. wisp__hooks_enter came before. */
+   WISP_HOLD or why it is refused. wisp__hooks_enter came before. While a transaction runs all but
+   answers are held until its end. */
 static wisp_result wisp__pass_out(wisp *w, wisp__outbound *out) {
     wisp__passage *p = &out->passage;
     wisp__remote *remote = out->remote;
     wisp_event event;
+    bool waits = w->operation && p->kind != WISP_MESSAGE_REPLY;
     wisp_result verdict;
     wisp__event_begin(w, &event, p->to->peer, remote);
     event.args = out->values;
     event.count = out->count;
     event.message = p->kind;
-    verdict = wisp__hooks_run(w, remote, &event, p, false);
+    if (waits && w->operation->local)
+        return wisp__explain(w, WISP_E_UNSUPPORTED, "%.48s: an optimistic call sends nothing here",
+                             remote->name);
+    p->state = waits ? WISP__STATE_OPERATION : WISP__STATE_NONE;
+    verdict = waits ? WISP_HOLD : wisp__hooks_run(w, remote, &event, p, false);
     out->values = event.args;
     out->count = event.count;
     out->session = wisp__session_of(w, p->to->peer);
@@ -35967,9 +39448,51 @@ static wisp__message *wisp__answer_make(wisp *w, const wisp__answer *a, wisp_res
     return m;
 }
 
+/* The first refusal of the transaction that runs. */
+static void wisp__operation_refuse(wisp *w, wisp_result code, const char *text) {
+    wisp__operation *t = w->operation;
+    if (t->result) return;
+    t->result = code;
+    t->refused = t->part;
+    snprintf(t->text, sizeof t->text, "%s", text && *text ? text : wisp_result_text(code));
+}
+
+/* The answer of a part: it waits until all parts hold, and goes then in their order, just before
+   that of the transaction. A no refuses them all. */
+static wisp_result wisp__part_answered(wisp *w, const wisp__answer *a, wisp__message *m) {
+    wisp__operation *t = w->operation;
+    wisp__part_answer *one = NULL;
+    int left = w->base.limits.queue_bytes - a->session->queued_bytes - t->bytes;
+    bool full = wisp__message_weight(m) > left ||
+                a->session->queued + t->answers + 1 >= w->base.limits.queue_messages;
+    if (a->code) wisp__operation_refuse(w, a->code, a->count ? wisp__text_of(a->values) : NULL);
+    else if (full) wisp__operation_refuse(w, WISP_E_LIMIT, "the answers of a transaction are more "
+                                          "than limits.queue_bytes or queue_messages");
+    else one = (wisp__part_answer *)wisp__chunk_take(&w->chunks, sizeof *one);
+    if (!one) {
+        if (!t->result) wisp__operation_refuse(w, WISP_E_LIMIT, "no memory for an answer");
+        wisp__message_release(&w->chunks, m);
+        return WISP_OK;
+    }
+    m->remote = m->encoding = WISP__ON_OPERATION;
+    m->delivery = WISP_RELIABLE;
+    m->channel = (uint8_t)(w->registry.remotes[WISP__ON_OPERATION]->now.channel - 1);
+    m->immediate = m->parted = false;
+    a->remote->stats.replies_sent++;
+    t->answers++;
+    t->bytes += wisp__message_weight(m);
+    one->message = m;
+    one->next = NULL;
+    *t->last = one;
+    t->last = &one->next;
+    return WISP_OK;
+}
+
 /* Sends the message of an answer, and keeps it for repeats of the call if there may be any. */
 static wisp_result wisp__answer_give(wisp *w, const wisp__answer *a, wisp__message *m) {
-    wisp_result result = wisp__give(w, a->session, m);
+    wisp_result result;
+    if (a->request && a->request->part) return wisp__part_answered(w, a, m);
+    result = wisp__give(w, a->session, m);
     if (result) wisp__error(w, a->session, a->remote, result, "the answer of a call was not sent");
     else a->remote->stats.replies_sent++;
     if (a->request && !a->request->once) wisp__request_keep(w, a->session, a->request, m);
@@ -35999,6 +39522,27 @@ static wisp__message *wisp__answer_through(wisp *w, wisp__answer *a, wisp_result
     if (out.session) m = wisp__answer_make(w, a, why);
     wisp__hooks_leave(w);
     return m;
+}
+
+/* Answers the call that a handler is running for, or refuses its part of a transaction. */
+static wisp_result wisp__answer_event(wisp_event *event, wisp_result code, const wisp_value *values,
+                                      int count) {
+    wisp_result result;
+    wisp__answer a = { NULL, NULL, NULL, 0, code, values, count };
+    wisp__message *m;
+    a.session = wisp__answering(event, &result);
+    if (!a.session) return result;
+    a.request = event->request;
+    if (!code && event->message == WISP_MESSAGE_EVENT)     /* a part of a transaction */
+        return wisp__explain(event->w, WISP_E_ARGUMENT, "%s: an event has no answer", event->name);
+    a.remote = event->w->registry.remotes[a.request->remote];
+    a.id = a.request->id;
+    m = wisp__answer_through(event->w, &a, &result);
+    event->result = result;  /* the caller gets it if nothing else follows */
+    if (!m) return wisp__unsent(event->w, a.remote, result);
+    result = wisp__answer_give(event->w, &a, m);
+    event->request = NULL;
+    return result ? wisp__unsent(event->w, a.remote, result) : WISP_OK;
 }
 
 /* --- calls --- */
@@ -36036,14 +39580,26 @@ static void wisp__call_start(wisp *w, wisp__pending *call, const wisp__outbound 
                      wisp__min(call->deadline, w->base.time + next));
 }
 
-/* Queues a call that has its slot. */
-static wisp_result wisp__call_begin(wisp *w, wisp__pending *call, const wisp__outbound *out) {
-    wisp_result result = wisp__encode_outbound(w, out);
+/* Adds a call that has its slot to the open transaction, where only its timeout runs. */
+static wisp_result wisp__bundle_call(wisp *w, wisp__pending *call, const wisp__outbound *out) {
+    wisp__bundle *b = &w->bundle;
+    wisp_result result = wisp__grow(&w->base, WISP__ARRAY(b->calls, b->call_room),
+                                    b->call_count + 1, w->base.limits.calls);
+    if (!result) result = wisp__bundle_add(w, out, WISP__PART_CALL);
+    if (result) return wisp__part_failed(w, out->session, result);
+    b->calls[b->call_count].handle = call->slot.id;
+    b->calls[b->call_count++].part = b->parts - 1;
+    wisp__call_start(w, call, out, NULL);
+    out->remote->stats.invokes_sent++;
+    return WISP_OK;
+}
+
+/* Queues a call that has its slot, of the values in the packer. */
+static wisp_result wisp__call_queue(wisp *w, wisp__pending *call, const wisp__outbound *out) {
+    wisp_result result;
     wisp__remote *remote = out->remote;
     wisp__session *s = out->session;
-    wisp__message *m;
-    if (result) return result;
-    m = wisp__compose(w, remote, WISP__INVOKE, &result);
+    wisp__message *m = wisp__compose(w, remote, WISP__INVOKE, &result);
     if (!m) return result;
     wisp__message_extra_of(m)->number = s->next_call;
     result = wisp__give(w, s, m);
@@ -36056,6 +39612,13 @@ static wisp_result wisp__call_begin(wisp *w, wisp__pending *call, const wisp__ou
     }
     wisp__message_release(&w->chunks, m);
     return result;
+}
+
+static wisp_result wisp__call_begin(wisp *w, wisp__pending *call, const wisp__outbound *out) {
+    wisp_result result;
+    if (out->session == w->bundle.session) return wisp__bundle_call(w, call, out);
+    result = wisp__encode_outbound(w, out);
+    return result ? result : wisp__call_queue(w, call, out);
 }
 
 /* Begins a call that passes the chain; when it is held only its timeout runs. */
@@ -36073,6 +39636,132 @@ static wisp_result wisp__call_through(wisp *w, wisp__pending *call, wisp__outbou
     wisp__hooks_leave(w);
     return result > 0 ? WISP_OK : result;
 }
+
+/* --- optimistic calls --- */
+
+#ifndef WISP_NO_STATE
+
+/* The scope of an optimistic call; NULL: it is none, or has ended. */
+static wisp__scope *wisp__attempt_of(const wisp *w, uint32_t call) {
+    wisp__scope *s = w->calls.attempts ? w->journal.newest : NULL;
+    while (s && (s->kind != WISP__SCOPE_CALL || ((wisp__attempt *)s->user)->call != call))
+        s = s->older;
+    return s;
+}
+
+/* Runs the handler of an optimistic call in its scope. */
+static void wisp__attempt_run(wisp *w, wisp__scope *s) {
+    wisp__attempt *g = (wisp__attempt *)s->user;
+    wisp__operation local;
+    wisp_event event;
+    if (!wisp__hooks_enter(w)) return;
+    memset(&local, 0, sizeof local);
+    local.local = true;
+    if (w->journal.open != s) s->outer = w->journal.open;
+    w->journal.open = s;
+    wisp__event_begin(w, &event, g->peer, w->registry.remotes[g->remote]);
+    event.message = WISP_MESSAGE_INVOKE;
+    event.user = g->user;
+    event.replay = g->ran;
+    g->ran = true;
+    if (wisp__values_copy(w, g->message, &event.args, &event.count) == WISP_OK) {
+        w->operation = &local;
+        w->events.running++;
+        wisp__handle(w, g->fn, &event);
+        w->events.running--;
+        w->operation = NULL;
+    }
+    wisp__scope_close(w, s);
+    wisp__hooks_leave(w);
+    wisp__events_sweep(w);
+}
+
+/* What may run as an optimistic call, in a scope that is not open yet. NULL with w->why. */
+static wisp__scope *wisp__attempt_make(wisp *w, const wisp__outbound *out) {
+    wisp__scope *s = NULL;
+    wisp__attempt *g = (wisp__attempt *)wisp__chunk_take(&w->chunks, sizeof *g);
+    w->why = wisp__pack_refused(w, out->remote->name,
+                                wisp__pack(&w->content.packer, out->values, out->count));
+    if (g) memset(g, 0, sizeof *g);
+    if (g && !w->why) g->message = wisp__message_make(w, out->remote, WISP__EVENT);
+    if (g && g->message) s = wisp__scope_open(w, WISP__SCOPE_CALL, w->clock.tick);
+    if (s) {
+        wisp__scope_close(w, s);
+        g->fn = out->passage.how->predict;
+        g->user = out->passage.how->user;
+        g->peer = wisp__peer_handle(out->session);
+        g->remote = out->remote->index;
+        s->user = g;
+        s->again = wisp__attempt_run;
+        w->calls.attempts++;
+        return s;
+    }
+    if (!w->why) wisp__no_more_memory(w);
+    if (g && g->message) wisp__message_release(&w->chunks, g->message);
+    if (g) wisp__chunk_give(&w->chunks, g, sizeof *g);
+    return NULL;
+}
+
+/* Ends the scope of an optimistic call, as far as it was not put back yet. */
+static void wisp__attempt_free(wisp *w, wisp__scope *s) {
+    wisp__attempt *g = (wisp__attempt *)s->user;
+    wisp__scope_undo(w, s);
+    wisp__message_release(&w->chunks, g->message);
+    wisp__chunk_give(&w->chunks, g, sizeof *g);
+    w->calls.attempts--;
+}
+
+/* An optimistic call is over: what it has changed is put back to what is confirmed, and over that
+   those that came later run again; with ticks among them when the next ones are due. `holds`: what
+   it has done outside stays. */
+static void wisp__attempt_end(wisp *w, wisp__scope *s, bool holds) {
+    wisp__journal *j = &w->journal;
+    wisp__scope *other = j->newest;
+    for (wisp__change **at = &s->last, *e; holds && (e = *at) != NULL;) {
+        if (e->kind != WISP__CHANGE_CALL) {
+            at = &e->before;
+            continue;
+        }
+        *at = e->before;
+        j->bytes -= wisp__change_bytes(e);
+        wisp__chunk_give(&w->chunks, e, sizeof *e);
+    }
+    j->stale |= s->newer != NULL;
+    while (other && other->kind != WISP__SCOPE_TICK) other = other->older;
+    ((wisp__attempt *)s->user)->over = other != NULL;
+    s->again = NULL;
+    if (other) return;
+    for (other = j->newest; other != s; other = other->older) wisp__scope_rewind(w, other);
+    wisp__attempt_free(w, s);
+    wisp__reconcile(w);
+}
+
+/* The state of its tick is here, or is waited for no longer; or it has ended. */
+static void wisp__attempts_check(wisp *w) {
+    for (wisp__scope *s = w->calls.attempts ? w->journal.oldest : NULL, *newer; s; s = newer) {
+        const wisp__attempt *g = (wisp__attempt *)s->user;
+        newer = s->newer;
+        if (s->kind != WISP__SCOPE_CALL) continue;
+        if (g->over && !w->journal.stale) wisp__attempt_free(w, s);
+        else if (!g->over && g->until > 0 &&
+                 (w->base.time >= g->until ||
+                  wisp__distance((uint32_t)w->clock.confirmed, g->tick) >= 0))
+            wisp__attempt_end(w, s, true);
+    }
+}
+
+static void wisp__attempts_free(wisp *w) {
+    for (wisp__scope *s = w->journal.newest, *older; s; s = older) {
+        older = s->older;
+        if (s->kind == WISP__SCOPE_CALL) wisp__attempt_free(w, s);
+    }
+}
+
+#else
+
+static inline void wisp__attempts_check(wisp *w) { (void)w; }
+
+#endif
 
 /* ===========================================================================
  * MARK: >>inbound
@@ -36223,8 +39912,9 @@ static WISP__INLINE void wisp__run_event(wisp *w, const wisp__inbound *in, wisp_
     const wisp__meters *meters = w->registry.meters;
     bool timed = meters && meters->hooks.clock;
     double began = timed ? wisp__meters_clock(meters) : -1;
-    if (!wisp__events_run(w, in->remote, event))
-        wisp__drop(w, in->session, in->remote, WISP__DROPPED_UNHANDLED, WISP_OK);
+    bool handled = wisp__events_run(w, in->remote, event);
+    if (!handled && w->operation) wisp__operation_refuse(w, WISP_E_NO_HANDLER, NULL);
+    if (!handled) wisp__drop(w, in->session, in->remote, WISP__DROPPED_UNHANDLED, WISP_OK);
     else if (timed) wisp__count_handled(w, in->remote, began);
 }
 
@@ -36255,6 +39945,9 @@ static void wisp__keep_out(wisp *w, const wisp__inbound *in, wisp_result verdict
     const char *text = verdict == WISP_E_LIMIT ? "more than may be held: dropped"
                                                : "refused by middleware";
     wisp__drop(w, in->session, in->remote, WISP__DROPPED_FILTERED, WISP_OK);
+    if (w->operation)
+        wisp__operation_refuse(w, verdict == WISP_DROP ? WISP_E_DROPPED : verdict,
+                               unfit[0] ? unfit : text);
     if (verdict == WISP_DROP) {
         if (request && !request->once) wisp__request_forget(w, in->session, request);
         return;
@@ -36268,7 +39961,8 @@ static bool wisp__after_state(const wisp *w, const wisp__inbound *in, const wisp
 #ifdef WISP_NO_STATE
     return (void)w, (void)in, (void)p, false;
 #else
-    return in->remote->now.after_state == WISP_ON && !p->state && wisp__joined_by_us(in->session) &&
+    return in->remote->now.after_state == WISP_ON && !p->state && !w->operation &&
+           wisp__joined_by_us(in->session) &&
            (!w->objects.server || w->objects.server == in->session);
 #endif
 }
@@ -36286,6 +39980,7 @@ static WISP__INLINE void wisp__pass_in(wisp *w, wisp__inbound *in, wisp_event *e
     }
     if (verdict == WISP_PASS && !p->state)
         verdict = wisp__hooks_run(w, in->remote, event, p, true);
+    if (verdict == WISP_HOLD && w->operation) verdict = WISP_E_UNSUPPORTED;
     if (verdict == WISP_PASS && p->changed && peer->state == WISP__JOINED) {
         verdict = wisp__conform_again(w, in->remote, event);
         unfit = w->registry.text;
@@ -36489,13 +40184,17 @@ static void wisp__run_ended(wisp *w, wisp__pending *call, wisp_event *event) {
     wisp_result result = event->result;
     if (w->registry.meters && !call->gathers)
         wisp__count_ended(w, call, result == WISP_OK || call->refused);
+#ifndef WISP_NO_STATE
+    if (result && wisp__attempt_of(w, call->slot.id))
+        wisp__attempt_end(w, wisp__attempt_of(w, call->slot.id), false);
+#endif
     wisp__call_remove(w, call);
     w->events.running++;
     event->user = user;
     if (fn) wisp__handle(w, fn, event);
     event->user = also_user;
     event->result = result;             /* wisp_raise writes there */
-    if (also) wisp__handle(w, also, event);
+    if (also) wisp__handle_apart(w, also, event);
     w->events.running--;
     if (fn || also) wisp__count_handled(w, remote, began);
     wisp__events_sweep(w);
@@ -36581,6 +40280,10 @@ static void wisp__on_replied(wisp *w, wisp__inbound *in) {
         }
         event.args = NULL;
         event.count = 0;
+        if (in->remote->index == WISP__ON_OPERATION && in->content.count == 3) {
+            event.args = said + 2;         /* the index of the part */
+            event.count = 1;
+        }
     }
     chained = in->remote->inbound && wisp__hooks_enter(w);
     if (chained) goes_on = wisp__pass_reply(w, in, call->slot.id, &event);
@@ -36803,6 +40506,7 @@ static void wisp__dispatch(wisp *w) {
         if (end) break;
     }
     wisp__states_check(w);
+    wisp__attempts_check(w);
     wisp__resume_held(w, true);
     if (w->events.notice_count) wisp__events_notices(w);
 }
@@ -37056,7 +40760,13 @@ static void wisp__read_message(wisp__reading *r, int kind, wisp__inbound *in) {
         return;
     }
     in->remote = wisp__theirs(&r->w->registry, s, f.number);
-    if (in->remote) in->encoding = s->theirs[f.number].encoding;
+    if (f.number == WISP__PART_SET && kind == WISP__FRAME_INVOKE)
+        in->remote = r->w->registry.remotes[WISP__ON_OPERATION];
+    else if (in->remote) in->encoding = s->theirs[f.number].encoding;
+    if (in->remote && in->remote->of_class) {
+        wisp__break(r, "a message for a class");
+        return;
+    }
     if (kind == WISP__FRAME_INVOKE) {
         in->call = s->request_floor + (uint32_t)wisp__ahead_24(f.call, s->request_floor);
         in->floor = in->call - f.ahead;
@@ -37497,7 +41207,7 @@ static WISP__APART void wisp__on_frame(wisp__reading *r, int kind) {
         break;
     case WISP__FRAME_BOUND: wisp__on_answer(r, true); break;
     case WISP__FRAME_UNKNOWN: wisp__on_answer(r, false); break;
-    case WISP__FRAME_RESYNC: wisp__on_resync(r); break;
+    case WISP__FRAME_RESYNC: wisp__inputs_whole(r->w, r->s, wisp__on_resync(r)); break;
     case WISP__FRAME_READS: wisp__on_reads(r); break;
     case WISP__FRAME_LIMITED: wisp__on_limited(r); break;
     case WISP__FRAME_PART: wisp__on_part(r); break;
@@ -37508,6 +41218,7 @@ static WISP__APART void wisp__on_frame(wisp__reading *r, int kind) {
     case WISP__FRAME_TICK: wisp__on_tick(r); break;
     case WISP__FRAME_OBJECT: wisp__on_objects(r); break;
     case WISP__FRAME_INPUT: wisp__on_input(r); break;
+    case WISP__FRAME_INPUTS: wisp__on_inputs(r); break;
     case WISP__FRAME_LACKS: wisp__on_lacks(r); break;
     case WISP__FRAME_ASSETS: wisp__on_assets(r); break;
     case WISP__FRAME_STATE: wisp__on_state(r); break;
@@ -37986,10 +41697,408 @@ static wisp_result wisp__link_result(const wisp *w, bool broken) {
 
 wisp_result wisp_flush_batches(wisp *w) {
     WISP__ENTER(w);
+    WISP__TAPED(w, "flush:");
     if (!w) return WISP_E_ARGUMENT;
+    if (w->operation) return wisp__explain(w, WISP_E_BUSY, "a transaction runs: nothing of it "
+                                           "goes out before its end");
     wisp__flush_dirty(w);
     return wisp__link_result(w, w->peers.post.broken);
 }
+
+/* ===========================================================================
+ * MARK: >>operation
+ * What: transactions: their parts gathered here, sent as one call, and run over there.
+ * Invariants: all parts hold, or none has changed anything; nothing that they send goes out
+ *   before. A transaction is one ordinary call of a reserved remote, and has no other state.
+ * Not here: how parts are drawn (names), what a scope takes back (journal).
+ * ======================================================================== */
+
+#ifndef WISP_NO_STATE
+
+/* --- gathered --- */
+
+/* Ends what is open. Its invokes end with a code; WISP_OK: they are sent. */
+static void wisp__bundle_end(wisp *w, wisp_result result) {
+    wisp__bundle *b = &w->bundle;
+    for (int i = 0; result && i < b->call_count; i++) {
+        wisp__pending *call = wisp__call_of(w, b->calls[i].handle);
+        if (call) wisp__call_end(w, call, result);
+    }
+    if (b->room > WISP__BUNDLE_KEPT) wisp__array_free(&w->base, WISP__ARRAY(b->bytes, b->room));
+    b->session = NULL;
+    b->open = false;
+}
+
+static void wisp__bundle_free(wisp *w) {
+    wisp__attempts_free(w);
+    wisp__array_free(&w->base, WISP__ARRAY(w->bundle.bytes, w->bundle.room));
+    wisp__array_free(&w->base, WISP__ARRAY(w->bundle.calls, w->bundle.call_room));
+}
+
+static wisp_result wisp__bundle_missing(const wisp *w) {
+    return wisp__explain(w, WISP_E_ARGUMENT, "no transaction is open: call wisp_begin");
+}
+
+wisp_result wisp_begin(wisp *w, wisp_peer peer) {
+    WISP__ENTER(w);
+    WISP__TAPED(w, "begin:u", peer.id);
+    wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
+    if (!w) return WISP_E_ARGUMENT;
+    if (w->bundle.open)
+        return wisp__explain(w, WISP_E_BUSY, "a transaction is open: wisp_commit or wisp_abort "
+                             "ends it");
+    if (w->operation)
+        return wisp__explain(w, WISP_E_BUSY, "a transaction of a peer runs: no other begins inside "
+                             "of it");
+    if (!s) return wisp__no_session(w, peer);
+    w->bundle.session = s;
+    w->bundle.open = true;
+    w->bundle.parts = w->bundle.call_count = 0;
+    w->bundle.bits = w->bundle.values = 0;
+    w->bundle.failed = WISP_OK;
+    w->bundle.number++;
+    return WISP_OK;
+}
+
+wisp_result wisp_abort(wisp *w) {
+    WISP__ENTER(w);
+    WISP__TAPED(w, "abort:");
+    if (!w || !w->bundle.open) return wisp__bundle_missing(w);
+    wisp__bundle_end(w, WISP_E_CANCELLED);
+    return WISP_OK;
+}
+
+/* --- sent --- */
+
+/* Who is told of a transaction that was sent. */
+typedef struct wisp__commit {
+    wisp_handler fn;
+    void *user;
+    int count;
+    wisp__part_call calls[1];
+} wisp__commit;
+
+static size_t wisp__commit_bytes(int calls) {
+    return sizeof(wisp__commit) + (size_t)calls * sizeof(wisp__part_call);
+}
+
+/* A transaction is over, with an answer or without. Its invokes were answered before it, or end
+   with it: the one that was refused with the reason. */
+static void wisp__commit_over(wisp_event *event) {
+    wisp *w = event->w;
+    wisp__commit *c = (wisp__commit *)event->user;
+    uint64_t refused = UINT64_MAX;
+    bool known = event->count > 0 && wisp__whole_of(event->args, 0, INT32_MAX, &refused);
+    for (int i = 0; i < c->count; i++) {
+        wisp__pending *call = wisp__call_of(w, c->calls[i].handle);
+        bool its = known && refused == (uint64_t)c->calls[i].part;
+        wisp_event over;
+        if (!call || call->done) continue;
+        call->refused = its;
+        wisp__call_settle(w, call);
+        wisp__ended_event(w, call, its || !known ? event->result : WISP_E_CANCELLED, &over);
+        if (!over.result) over.result = WISP_E_DROPPED;        /* a middleware has its answer */
+        if (its) over.text = event->text;
+        over.message = WISP_MESSAGE_REPLY;
+        wisp__run_reply(w, call, &over);
+    }
+    for (int i = 0; i < c->count; i++) {
+        wisp__scope *s = wisp__attempt_of(w, c->calls[i].handle);
+        wisp__attempt *g = s ? (wisp__attempt *)s->user : NULL;
+        if (!s || g->over) continue;
+        if (event->result || !event->count) {
+            wisp__attempt_end(w, s, !event->result);
+            continue;
+        }
+        g->until = w->base.time + 1;
+        g->tick = (uint32_t)wisp_arg_uint(event, 0);
+    }
+    if (!event->result) event->count = 0;
+    event->user = c->user;
+    if (c->fn) wisp__handle(w, c->fn, event);
+    wisp__chunk_give(&w->chunks, c, wisp__commit_bytes(c->count));
+}
+
+/* Sends the open transaction as a call that has its slot. */
+static wisp_result wisp__bundle_send(wisp *w, wisp__pending *call, wisp__commit *c) {
+    const wisp__bundle *b = &w->bundle;
+    wisp_value parts = wisp_bytes(b->bytes, (int)((b->bits + 7) / 8));
+    wisp_call_desc how = { wisp__commit_over, c, 0, 0, NULL, NULL };
+    wisp_to to = wisp_to_peer(wisp__peer_handle(b->session));
+    wisp__outbound out;
+    wisp_result result;
+    out.remote = w->registry.remotes[WISP__ON_OPERATION];
+    out.session = b->session;
+    out.values = &parts;
+    out.count = 1;
+    out.passage = wisp__passage_of(WISP_MESSAGE_INVOKE, &to, &how);
+    if (out.session->peer.draining) return wisp__unsent(w, out.remote, WISP_E_DRAINING);
+    if (!wisp__peer_remote_of(w, out.session, WISP__ON_OPERATION)) return wisp__no_more_memory(w);
+    out.session->peer_remotes[WISP__ON_OPERATION].known = WISP__BOUND;
+    for (int i = 0; i < c->count; i++) {       /* the other end numbers them in the same way */
+        wisp__pending *part = wisp__call_of(w, c->calls[i].handle);
+        if (part && !part->done) wisp__call_link(out.session, part);
+        else out.session->next_call++;
+    }
+    result = wisp__encode_outbound(w, &out);
+    w->content.packer.values = (int)wisp__least(b->values, INT32_MAX / 64);
+    if (!result) result = wisp__call_queue(w, call, &out);
+    return result ? wisp__unsent(w, out.remote, result) : WISP_OK;
+}
+
+wisp_call wisp_commit(wisp *w, wisp_handler on_done, void *user) {
+    WISP__ENTER(w);
+    WISP__TAPED(w, "commit:u", (unsigned)(on_done != NULL));
+    wisp_call handle = { 0 };
+    const wisp__bundle *b = w ? &w->bundle : NULL;
+    wisp__pending *call = NULL;
+    wisp__commit *c = NULL;
+    size_t bytes;
+    if (!b || !b->open) {
+        wisp__bundle_missing(w);
+        return handle;
+    }
+    bytes = wisp__commit_bytes(b->call_count);
+    w->why = b->failed;
+    if (w->operation) wisp__explain(w, WISP_E_BUSY, "a transaction of a peer runs: none is "
+                                    "committed inside of it");
+    else if (!b->session) wisp__explain(w, WISP_E_CLOSED, "the peer of the transaction has left");
+    else if (w->why) wisp__explain(w, w->why, "a part was not taken: %s", wisp_result_text(w->why));
+    else if (!b->parts) wisp__explain(w, WISP_E_CANCELLED, "the transaction has no parts");
+    if (w->why == WISP_OK) call = wisp__call_add(w, false, &w->why);
+    if (call) c = (wisp__commit *)wisp__chunk_take(&w->chunks, bytes);
+    if (call && !c) wisp__no_more_memory(w);
+    if (c) {
+        c->fn = on_done;
+        c->user = user;
+        c->count = b->call_count;
+        if (c->count) memcpy(c->calls, b->calls, (size_t)c->count * sizeof *c->calls);
+        w->why = wisp__bundle_send(w, call, c);
+    }
+    if (w->why == WISP_OK) handle.id = call->slot.id;
+    if (w->why && call) wisp__call_remove(w, call);
+    if (w->why && c) wisp__chunk_give(&w->chunks, c, bytes);
+    wisp__bundle_end(w, w->why ? WISP_E_CANCELLED : WISP_OK);
+    return handle;
+}
+
+/* --- run --- */
+
+typedef struct wisp__part_head { int kind, number, bits; int64_t end; } wisp__part_head;
+
+/* The head of the next part; false: the end. The reader fails if there is neither. */
+static bool wisp__part_next(wisp__reader *from, wisp__part_head *h) {
+    if (wisp__frame_is_end(*from)) {
+        from->failed = from->end - from->at >= 8;
+        return false;
+    }
+    h->kind = (int)wisp__get(from, 2);
+    h->number = wisp__get_length(from);
+    h->bits = wisp__get_length(from);
+    h->end = from->at + h->bits;
+    if (h->kind == WISP__PART_END || h->end > from->end) from->failed = true;
+    return !from->failed;
+}
+
+/* Takes a token of the rate limit for a part, or (`back`) gives it back. */
+static wisp_result wisp__part_token(wisp *w, wisp__session *s, int number, bool back) {
+    const wisp__remote *remote = wisp__theirs(&w->registry, s, number);
+    wisp__peer_remote *p = remote ? wisp__peer_remote_of(w, s, remote->index) : NULL;
+    if (number == WISP__PART_SET) return WISP_OK;
+    if (!remote || remote->of_class) return WISP_E_NO_REMOTE;
+    if (!p) return WISP_E_LIMIT;
+    if (back && remote->now.rate_limit > 0) p->rate.level += 1;
+    if (back || wisp__policy_admit(&remote->now, &p->rate, &s->stall, w->base.time)) return WISP_OK;
+    return WISP_E_RATE;
+}
+
+/* Reads what is announced, and takes the tokens of all parts; of none if there are not enough. */
+static void wisp__parts_admit(wisp__reading *r) {
+    wisp *w = r->w;
+    wisp__operation *t = w->operation;
+    wisp__reader all = r->from;
+    wisp__part_head h;
+    for (t->part = 0; !t->result && !r->broken && wisp__part_next(&r->from, &h);
+         r->from.at = h.end) {
+        wisp_result why = wisp__pay(&w->content.credit, WISP__PRICE_RECORD) &&
+                          wisp__policy_count(w, r->s, true) ? WISP_OK : WISP_E_RATE;
+        if (h.kind == WISP__PART_ANNOUNCE) {
+            if (!wisp__on_announcement(r)) wisp__offend(w, r->s);
+            continue;
+        }
+        if (!why) why = wisp__part_token(w, r->s, h.number, false);
+        if (why) wisp__operation_refuse(w, why, NULL);
+        else t->part++;
+        t->call -= h.kind == WISP__PART_CALL;
+    }
+    if (r->from.failed) wisp__break(r, "a malformed transaction");
+    r->from = all;
+    if (!t->result && !r->broken) return;
+    for (int left = t->part; left > 0 && wisp__part_next(&all, &h); all.at = h.end)
+        if (h.kind != WISP__PART_ANNOUNCE) {
+            wisp__part_token(w, r->s, h.number, true);
+            left--;
+        }
+}
+
+/* Runs a part whose values are read and fit, as if it had come by itself. */
+static void wisp__part_deliver(wisp *w, wisp__inbound *in, bool invoke) {
+    wisp__request *request = in->request;
+    wisp__remote *remote = in->remote;
+    wisp_event event;
+    wisp_result why = WISP_OK;
+    if (remote->index == WISP__ON_OPERATION) {
+        bool sound = !invoke && in->content.count == 3 &&
+                     in->content.values[0].kind == WISP_STRING;
+        w->why = WISP_OK;
+        why = sound ? wisp__property_asked(w, in->session, in->content.values) : WISP_E_TYPE;
+        if (why) wisp__operation_refuse(w, why, sound && w->why == why ? w->registry.text : NULL);
+        return;
+    }
+    wisp__message_event(w, in, &event);
+    event.message = invoke ? WISP_MESSAGE_INVOKE : WISP_MESSAGE_EVENT;
+    event.request = request;
+    if (!invoke) in->request = NULL;
+    if (remote->inbound) wisp__through_chain(w, in, &event);
+    else if (invoke) wisp__run_answer(w, in, &event);
+    else wisp__run_event(w, in, &event);
+}
+
+static void wisp__part_run(wisp__reading *r, const wisp__part_head *h, uint32_t call) {
+    wisp *w = r->w;
+    wisp__request request = wisp__request_once(call);
+    bool invoke = h->kind == WISP__PART_CALL;
+    wisp__inbound in;
+    wisp__inbound_begin(r, &in);
+    in.kind = WISP__FRAME_INVOKE;              /* never a delta */
+    in.remote = wisp__theirs(&w->registry, r->s, h->number);
+    if (in.remote) in.encoding = r->s->theirs[h->number].encoding;
+    else if (h->number == WISP__PART_SET) in.remote = w->registry.remotes[WISP__ON_OPERATION];
+    if (!in.remote) {                          /* a handler has forgotten it */
+        wisp__operation_refuse(w, WISP_E_NO_REMOTE, NULL);
+        return;
+    }
+    request.part = true;
+    request.remote = in.remote->index;
+    in.call = call;
+    in.request = &request;
+    wisp__read_sized(r, &in, h->bits);
+    if (r->broken) return;
+    w->registry.text[0] = 0;
+    wisp__count_received(w, &in, in.remote);
+    in.remote->stats.invokes_received += invoke;
+    if (!in.readable && !wisp__pay(&w->content.credit, WISP__PRICE_EVENT))
+        in.readable = WISP_E_FLOOD;
+    if (!in.readable) wisp__conform_inbound(w, &in);
+    if (in.readable) wisp__on_unreadable(w, &in);
+    else wisp__part_deliver(w, &in, invoke);
+}
+
+/* Lets go of what the handlers of a transaction have sent, or drops it. */
+static void wisp__operation_release(wisp *w, wisp_result verdict) {
+    wisp__held *held = w->hooks.held.last, *before = held, *next;
+    for (; before && before->passage.state == WISP__STATE_OPERATION;
+         before = before->before[WISP__OF_ALL])
+        held = before;
+    for (; held && held->passage.state == WISP__STATE_OPERATION; held = next) {
+        next = held->next[WISP__OF_ALL];
+        wisp__held_release(w, held, verdict);
+    }
+    if (wisp__hooks_ready(w, false)) wisp__resume_out_first(w);
+}
+
+/* All parts have run, or one was refused: answers the call of the transaction. */
+static void wisp__operation_end(wisp_event *event, wisp__reading *r, wisp__operation *t) {
+    wisp *w = event->w;
+    wisp__session *s = r->s;
+    bool holds = !t->result && wisp__goes_on(r);
+    wisp__part_answer *one;
+    wisp_value no[3];
+    if (holds) wisp__scope_keep(w, t->scope);
+    else if (t->scope) wisp__scope_undo(w, t->scope);
+    w->operation = NULL;
+    wisp__operation_release(w, holds ? WISP_PASS : WISP_DROP);
+    while ((one = t->first) != NULL) {
+        t->first = one->next;
+        one->message->order = w->order++;      /* after what handlers have sent */
+        if (holds && s->peer.state == WISP__JOINED) wisp__give(w, s, one->message);
+        wisp__message_release(&w->chunks, one->message);
+        wisp__chunk_give(&w->chunks, one, sizeof *one);
+    }
+    if (r->broken) {
+        wisp__error(w, s, NULL, r->code, r->broken);
+        w->base.stats.packets_malformed++;
+        wisp__end(w, s, r->code, r->broken, true);
+    }
+    if (s->peer.state != WISP__JOINED) return;
+    no[0] = wisp_uint((uint32_t)(w->clock.tick + 1));      /* the tick that commits what it edits */
+    if (!holds) no[0] = wisp_string(t->text);
+    no[1] = wisp_bool(true);
+    no[2] = wisp_int(t->refused);
+    wisp__answer_event(event, t->result, no, !holds ? 3 : w->clock.rate > 0);
+}
+
+/* Handles the call of a peer's transaction. The answer is the tick of the state with all of it. */
+static void wisp__on_operation(wisp_event *event) {
+    wisp *w = event->w;
+    wisp__session *s = wisp__session_of(w, event->peer);
+    int size = 0;
+    const void *parts = wisp_arg_bytes(event, 0, &size);
+    uint8_t *bytes = (uint8_t *)wisp__chunk_take(&w->chunks, (size_t)size + WISP__SLACK);
+    wisp__operation t;
+    wisp__reading r;
+    wisp__reader from = wisp__reader_on(bytes, size);
+    wisp__part_head h;
+    if (!bytes) {
+        wisp__answer_event(event, WISP_E_LIMIT, NULL, 0);
+        return;
+    }
+    memcpy(bytes, parts, (size_t)size);        /* its parts are read into the memory of these */
+    memset(&t, 0, sizeof t);
+    t.last = &t.first;
+    t.call = event->request->id;               /* its invokes have the ids before it */
+    wisp__reading_begin(&r, w, s, &from);
+    r.section.delivery = WISP_RELIABLE;
+    w->operation = &t;
+    wisp__parts_admit(&r);
+    if (!t.result) t.scope = wisp__scope_open(w, WISP__SCOPE_TRANSACTION, w->clock.tick);
+    if (!t.result && !t.scope) wisp__operation_refuse(w, WISP_E_LIMIT, "no memory for a scope");
+    for (t.part = 0; !t.result && wisp__goes_on(&r) && wisp__part_next(&r.from, &h);
+         r.from.at = h.end) {
+        if (h.kind == WISP__PART_ANNOUNCE) continue;
+        wisp__part_run(&r, &h, t.call);
+        t.call += h.kind == WISP__PART_CALL;
+        t.part++;
+    }
+    wisp__operation_end(event, &r, &t);
+    wisp__chunk_give(&w->chunks, bytes, (size_t)size + WISP__SLACK);
+}
+
+wisp_result wisp_undo(wisp_event *event, void (*fn)(void *user), void *user) {
+    WISP__ENTER(event ? event->w : NULL);
+    if (!event || !event->w || !fn)
+        return wisp__explain(event ? event->w : NULL, WISP_E_ARGUMENT, "the event or fn is NULL");
+    if (!event->w->journal.open) return WISP_OK;
+    return wisp__journal_note_undo(event->w, fn, user) ? WISP_OK : event->w->why;
+}
+
+/* Transactions are answered by wisp itself, and go reliably whatever the common settings say. */
+static void wisp__operation_open(wisp *w) {
+    wisp__remote *remote = w->registry.remotes[WISP__ON_OPERATION];
+    remote->answer = wisp__on_operation;
+    remote->own.delivery = WISP_RELIABLE;
+    remote->own.replace = remote->own.after_state = WISP_OFF;
+    remote->own.batching = WISP_BATCH_RELIABLE;
+    remote->own.rate_limit = -1;
+    wisp__config_resolve(&w->registry, remote);
+}
+
+#else
+
+static inline void wisp__operation_open(wisp *w) { (void)w; }
+static inline void wisp__bundle_free(wisp *w) { (void)w; }
+
+#endif
 
 /* ===========================================================================
  * MARK: >>fire
@@ -38003,9 +42112,10 @@ wisp_result wisp_flush_batches(wisp *w) {
 static inline wisp_result wisp__outbound_check(wisp *w, wisp__outbound *out, wisp_target target) {
     const wisp_to *to = out->passage.to;
     wisp_result result;
+    out->session = NULL;
     if (to->mode >= WISP__TO_LIST && (to->count < 0 || (to->count && !to->list)))
         return wisp__is_no_list(w, to->count);
-    if (wisp__hooks_ready(w, false)) wisp__resume_out_first(w);
+    if (wisp__hooks_ready(w, false) && !w->operation) wisp__resume_out_first(w);
     out->session = to->mode == WISP__TO_PEER ? wisp__session_of(w, to->peer) : NULL;
     if (to->mode == WISP__TO_PEER && !out->session) return wisp__no_session(w, to->peer);
     if (out->count < 0 || (out->count && !out->values)) return wisp__is_no_list(w, out->count);
@@ -38021,6 +42131,19 @@ static inline wisp_result wisp__outbound_check(wisp *w, wisp__outbound *out, wis
                ? wisp__unsent(w, out->remote, WISP_E_DRAINING) : WISP_OK;
 }
 
+/* Notes a message of this end; `how`: of a call. */
+static WISP__APART void wisp__tape_fire(wisp *w, wisp_target target, const wisp_to *to,
+                                        const wisp_call_desc *how, wisp__place values) {
+    const wisp__remote *remote = wisp__remote_found(w, target);
+    const char *name = remote ? NULL : target.name;
+    if (!how)
+        WISP__TAPED(w, "fire:rtv", remote, name, (const void *)to, values.at, values.count);
+    else
+        WISP__TAPED(w, "invoke:rtvdiu", remote, name, (const void *)to, values.at, values.count,
+                    how->timeout, how->tries,
+                    (unsigned)((how->on_reply ? 1 : 0) | (how->on_done ? 2 : 0)));
+}
+
 wisp_result wisp_fire_target(wisp *w, wisp_target target, wisp_to to, const wisp_value *values,
                              int count) {
     WISP__ENTER(w);
@@ -38030,16 +42153,18 @@ wisp_result wisp_fire_target(wisp *w, wisp_target target, wisp_to to, const wisp
     out.values = values;
     out.count = count;
     out.passage.to = &to;
+    if (w->tape) wisp__tape_fire(w, target, &to, NULL, wisp__text(values, count));
     result = wisp__outbound_check(w, &out, target);
-    if (result) return result;
-    if (!out.remote->outbound) {
+    if (result) return wisp__part_failed(w, out.session, result);
+    if (!out.remote->outbound && !w->operation) {
         result = wisp__fire(w, &out);
     } else {
         to.peer = wisp__peer_handle(out.session);
         out.passage = wisp__passage_of(WISP_MESSAGE_EVENT, &to, NULL);
         result = wisp__fire_through(w, &out);
     }
-    return result ? wisp__unsent(w, out.remote, result) : WISP_OK;
+    return result ? wisp__part_failed(w, out.session, wisp__unsent(w, out.remote, result))
+                  : WISP_OK;
 }
 
 wisp_result wisp_fire_values(wisp *w, const char *remote, wisp_to to, const wisp_value *values,
@@ -38066,7 +42191,7 @@ wisp_result wisp_send_bytes(wisp *w, wisp_remote remote, wisp_to to, const void 
 static wisp_result wisp__call_send(wisp *w, wisp__pending *call, const wisp__outbound *out) {
     wisp_to to = wisp_to_peer(wisp__peer_handle(out->session));
     wisp__outbound one = *out;
-    if (!out->remote->outbound) return wisp__call_begin(w, call, out);
+    if (!out->remote->outbound && !w->operation) return wisp__call_begin(w, call, out);
     one.passage = wisp__passage_of(WISP_MESSAGE_INVOKE, &to, out->passage.how);
     return wisp__call_through(w, call, &one);
 }
@@ -38147,10 +42272,50 @@ static wisp_call wisp__invoke_many(wisp *w, wisp__outbound *out) {
     return handle;
 }
 
+/* A call with desc.predict: a transaction of its own, or a part of the one that is open. */
+static wisp_call wisp__invoke_predicted(wisp *w, wisp__outbound *out) {
+    wisp_call handle = { 0 };
+#ifdef WISP_NO_STATE
+    (void)out;
+    wisp__explain(w, WISP_E_UNSUPPORTED, "desc.predict: this is built with WISP_NO_STATE");
+#else
+    wisp__session *to = out->session;
+    bool own = w->bundle.session != to;
+    wisp__scope *s = NULL;
+    wisp__pending *call = NULL;
+    if (!to) wisp__explain(w, WISP_E_ARGUMENT, "desc.predict: such a call goes to one peer");
+    else if (w->operation)
+        wisp__explain(w, WISP_E_UNSUPPORTED, "desc.predict: inside of another, or a transaction");
+    else if (own) wisp_begin(w, wisp__peer_handle(to));
+    if (w->why) return handle;
+    s = wisp__attempt_make(w, out);
+    if (s) call = wisp__call_add(w, false, &w->why);
+    if (call) {
+        ((wisp__attempt *)s->user)->call = handle.id = call->slot.id;
+        w->why = wisp__call_send(w, call, out);
+        call = wisp__call_of(w, handle.id);
+        if (w->why) wisp__unsent(w, out->remote, w->why);
+        if (w->why && call) wisp__call_remove(w, call);
+    }
+    wisp__part_failed(w, to, w->why);
+    if (own) wisp_commit(w, NULL, NULL);       /* fails for the same reason, if there is one */
+    if (w->why == WISP_OK) {
+        wisp__attempt_run(w, s);
+        return handle;
+    }
+    call = wisp__call_of(w, handle.id);
+    if (call) call->fn = NULL;
+    if (call) wisp__call_end(w, call, WISP_E_CANCELLED);
+    if (s) wisp__attempt_free(w, s);
+    handle.id = 0;
+#endif
+    return handle;
+}
+
 wisp_call wisp_invoke_target(wisp *w, wisp_target target, wisp_to to, const wisp_call_desc *desc,
                              const wisp_value *values, int count) {
     WISP__ENTER(w);
-    static const wisp_call_desc none = { NULL, NULL, 0, 0, NULL };
+    static const wisp_call_desc none = { NULL, NULL, 0, 0, NULL, NULL };
     wisp_call handle = { 0 };
     const wisp_call_desc *how = desc ? desc : &none;
     wisp__outbound out;
@@ -38164,16 +42329,18 @@ wisp_call wisp_invoke_target(wisp *w, wisp_target target, wisp_to to, const wisp
     out.values = values;
     out.count = count;
     out.passage = wisp__passage_of(WISP_MESSAGE_INVOKE, &to, how);
+    if (w->tape) wisp__tape_fire(w, target, &to, how, wisp__text(values, count));
     w->why = wisp__outbound_check(w, &out, target);
-    if (w->why) return handle;
-    if (!out.session) return wisp__invoke_many(w, &out);
-    call = wisp__call_add(w, false, &w->why);
+    if (!w->why && how->predict) return wisp__invoke_predicted(w, &out);
+    if (!w->why && !out.session) return wisp__invoke_many(w, &out);
+    call = w->why ? NULL : wisp__call_add(w, false, &w->why);
+    wisp__part_failed(w, out.session, w->why);
     if (!call) return handle;
     handle.id = call->slot.id;
     w->why = wisp__call_send(w, call, &out);
     call = wisp__call_of(w, handle.id);
     if (w->why == WISP_OK) return handle;
-    wisp__unsent(w, out.remote, w->why);
+    wisp__part_failed(w, out.session, wisp__unsent(w, out.remote, w->why));
     if (call) wisp__call_remove(w, call);
     handle.id = 0;
     return handle;
@@ -38186,7 +42353,7 @@ wisp_call wisp_invoke_values(wisp *w, const char *remote, wisp_to to, const wisp
 
 wisp_call wisp_invoke_state(wisp *w, wisp_target target, wisp_peer to, const wisp_state *on_reply,
                             const wisp_value *values, int count) {
-    wisp_call_desc desc = { wisp__on_owned, NULL, 0, 0, NULL };
+    wisp_call_desc desc = { wisp__on_owned, NULL, 0, 0, NULL, NULL };
     wisp_call handle = { 0 };
     wisp__connection *owner = wisp__owner_add(w, on_reply);
     if (!owner) return handle;
@@ -38198,26 +42365,9 @@ wisp_call wisp_invoke_state(wisp *w, wisp_target target, wisp_peer to, const wis
 
 /* --- answers --- */
 
-static wisp_result wisp__answer_event(wisp_event *event, wisp_result code, const wisp_value *values,
-                                      int count) {
-    wisp_result result;
-    wisp__answer a = { NULL, NULL, NULL, 0, code, values, count };
-    wisp__message *m;
-    a.session = wisp__answering(event, &result);
-    if (!a.session) return result;
-    a.request = event->request;
-    a.remote = event->w->registry.remotes[a.request->remote];
-    a.id = a.request->id;
-    m = wisp__answer_through(event->w, &a, &result);
-    event->result = result;  /* the caller gets it if nothing else follows */
-    if (!m) return wisp__unsent(event->w, a.remote, result);
-    result = wisp__answer_give(event->w, &a, m);
-    event->request = NULL;
-    return result ? wisp__unsent(event->w, a.remote, result) : WISP_OK;
-}
-
 wisp_result wisp_reply_values(wisp_event *event, const wisp_value *values, int count) {
     WISP__ENTER(event ? event->w : NULL);
+    WISP__TAPED(event ? event->w : NULL, "reply:v", (const void *)values, count);
     return wisp__answer_event(event, WISP_OK, values, count);
 }
 
@@ -38252,6 +42402,7 @@ wisp_result wisp_refuse(wisp_event *event, wisp_result code, const char *format,
     va_start(list, format);
     wisp__no_say(&no, format, list);
     va_end(list);
+    WISP__TAPED(w, "no:is", code, no.text);
     return wisp__answer_event(event, code, no.values, 2);
 }
 
@@ -38263,6 +42414,7 @@ static wisp_result wisp__fail(wisp_event *event, wisp_result code, const char *f
     if (!event || !event->w || code >= 0 || code < INT16_MIN)
         return wisp__no_code(event ? event->w : NULL, code);
     wisp__no_say(&no, format, list);
+    WISP__TAPED(event->w, "failed:is", code, no.text);
     remote = wisp__remote_at(&event->w->registry, event->remote.id);
     if (remote) remote->stats.failures++;
     error = wisp__error_of(event->w, event->peer, event->remote, code);
@@ -38324,6 +42476,7 @@ static wisp_result wisp__answer_deferred(wisp *w, wisp_call handle, wisp_result 
 
 wisp_result wisp_answer(wisp *w, wisp_call call, const wisp_value *values, int count) {
     WISP__ENTER(w);
+    WISP__TAPED(w, "answer:uv", call.id, (const void *)values, count);
     return wisp__answer_deferred(w, call, WISP_OK, values, count);
 }
 
@@ -38335,6 +42488,7 @@ wisp_result wisp_answer_fail(wisp *w, wisp_call call, wisp_result code, const ch
     va_start(list, format);
     wisp__no_say(&no, format, list);
     va_end(list);
+    WISP__TAPED(w, "fail:uis", call.id, code, no.text);
     return wisp__answer_deferred(w, call, code, no.values, 1);
 }
 
@@ -38347,6 +42501,7 @@ wisp_result wisp_answer_refuse(wisp *w, wisp_call call, wisp_result code, const 
     va_start(list, format);
     wisp__no_say(&no, format, list);
     va_end(list);
+    WISP__TAPED(w, "refuse:uis", call.id, code, no.text);
     return wisp__answer_deferred(w, call, code, no.values, 2);
 }
 
@@ -38582,7 +42737,6 @@ static bool wisp__way_loses(wisp_network_way *way, const wisp_network *net) {
     return way->in_burst;
 }
 
-/* Puts a copy of the packet into the queue. */
 static void wisp__course_add(wisp__course *c, const wisp_packet *packet, wisp__transit like) {
     wisp_network_way *way = c->way;
     const wisp_allocator *memory = &c->sim->memory;
@@ -38665,13 +42819,11 @@ static void wisp__course_take(wisp__course *c, const wisp_packet *packet) {
     }
 }
 
-/* The next packet that is due, or NULL. */
 static wisp__transit *wisp__course_due(wisp__course *c) {
     wisp__course_advance(c);
     return c->way->transit && c->way->transit->due <= c->now ? c->way->transit : NULL;
 }
 
-/* Takes the next packet out. */
 static void wisp__course_pop(wisp__course *c) {
     wisp__transit *item = c->way->transit;
     c->way->transit = wisp__transit_join(item->left, item->right);
@@ -38856,13 +43008,11 @@ wisp_result wisp_simulator_set(wisp_simulator *sim, const char *text) {
  * What: reads the counters, which are plain fields of the public structs.
  * ======================================================================== */
 
-/* Lost packets as a share of those acked or lost. */
 static double wisp__stats_loss(const wisp_peer_stats *stats) {
     uint64_t ended = stats->packets_lost + stats->packets_acked;
     return ended ? (double)stats->packets_lost / (double)ended : 0;
 }
 
-/* Memory of a session, with what it shares with others. */
 static size_t wisp__session_memory(const wisp_limits *limits, const wisp__session *s) {
     const wisp__flow *flow = &s->peer.flow;
     int64_t bytes = (int64_t)sizeof *s + s->peer.ticket_size + s->queued_bytes + s->held_bytes +
@@ -38997,6 +43147,7 @@ static const wisp_field wisp__peer_profile_fields[] = {
     WISP__UINT(peer_profile, queued_bytes), WISP__NUMBER(peer_profile, queued_seconds),
     WISP__DROP_FIELD(peer_profile), WISP__NUMBER(peer_profile, rtt_min),
     WISP__NUMBER(peer_profile, delivery_rate), WISP__UINT(peer_profile, mtu),
+    WISP_FIELD(wisp_peer_profile, sealed, WISP_T_BOOL),
 };
 static const wisp_schema wisp__peer_profile_schema =
     WISP_SCHEMA(wisp_peer_profile, 2, wisp__peer_profile_fields);
@@ -39067,7 +43218,6 @@ static void wisp__profiler_off(wisp *w) {
     w->registry.epoch++;
 }
 
-/* Number of messages of a remote that wait for any peer. */
 static int wisp__waiting_of(const wisp *w, int index) {
     int count = 0;
     for (const wisp__session *s = NULL; (s = wisp__session_after(w, s)) != NULL;)
@@ -39189,7 +43339,6 @@ wisp_result wisp_use_profiler(wisp *w, const wisp_profiler *profiler) {
 
 /* --- profiles of remotes and peers --- */
 
-/* What only a class has. */
 static void wisp__profile_class(const wisp *w, const wisp__remote *remote,
                                 wisp_remote_profile *out) {
 #ifndef WISP_NO_STATE
@@ -39257,6 +43406,7 @@ static void wisp__profile_peer(const wisp *w, const wisp__session *s, wisp_peer_
     out->rtt_min = flow->has_rtt ? (float)flow->rtt_min : 0;
     out->delivery_rate = (float)flow->delivery_rate;
     out->mtu = (uint32_t)flow->mtu.size;
+    out->sealed = s->peer.keys != NULL;
     out->loss = (float)meter->loss;
     out->congestion_window = (uint32_t)flow->window;
     out->in_flight = (uint32_t)flow->in_flight;
@@ -39448,7 +43598,6 @@ wisp_result wisp_profile_peer(const wisp *w, wisp_peer peer, wisp_peer_profile *
 
 const wisp_schema *wisp_snapshot_schema(void) { return &wisp__snapshot_schema; }
 
-/* A struct as JSON with a NUL at the end. */
 static int wisp__struct_json(const wisp_schema *schema, const void *from, char *out,
                              int capacity) {
     int bytes = WISP_E_UNSUPPORTED;
@@ -39645,36 +43794,21 @@ static void wisp__panel_fill(const wisp__panel *panel, int column, int columns, 
     wisp__panel_rect(panel, wisp__panel_box(panel, column, columns, rows), ink);
 }
 
-/* Bytes of the UTF-8 character at `text`; 0: invalid, or a control character. */
-static int wisp__glyph_bytes(const char *text) {
-    const uint8_t *b = (const uint8_t *)text;
-    int bytes = (int)wisp__text_character(b, 4);          /* stops at a NUL */
-    if (bytes == 1) return b[0] >= 0x20 && b[0] != 0x7f;
-    return bytes == 2 && b[0] == 0xc2 && b[1] < 0xa0 ? 0 : bytes;
-}
-
-/* The first characters of a text, with '?' for invalid bytes; the last is '~' if there are more. */
-static void wisp__glyphs_cut(const char *text, int room, char *out) {
-    char *last = out;
-    for (int i = 0; *text && i < room; i++) {
-        int bytes = wisp__glyph_bytes(text), step = wisp__max_int(bytes, 1);
-        last = out;
-        *out = '?';
-        memcpy(out, text, (size_t)bytes);
-        out += step;
-        text += step;
-    }
-    if (*text) {
-        *last = '~';
-        out = last + 1;
-    }
-    *out = 0;
-}
-
+/* Characters of a clean text. */
 static int wisp__glyphs(const char *text) {
     int count = 0;
-    for (; *text; count++) text += wisp__max_int(wisp__glyph_bytes(text), 1);
+    for (; *text; text++) count += (*text & 0xc0) != 0x80;
     return count;
+}
+
+/* The first characters of a text that may be shown; the last is '~' if there are more. */
+static void wisp__glyphs_cut(const char *text, int room, char out[WISP__GLYPHS * 4 + 1]) {
+    char *end = out;
+    wisp__text_clean(out, WISP__GLYPHS * 4 + 1, text, strlen(text));
+    for (int count = 0; *end && (count += (*end & 0xc0) != 0x80) <= room;) end++;
+    if (!*end) return;
+    while ((*--end & 0xc0) == 0x80) continue;
+    memcpy(end, "~", 2);
 }
 
 /* Writes at most `room` cells into the current row. */
@@ -39689,7 +43823,6 @@ static void wisp__panel_text(const wisp__panel *panel, int column, int room, int
                    (float)wisp__panel_y(panel, panel->row), wisp__inks[ink], cut);
 }
 
-/* The same, aligned to the right. */
 static void wisp__panel_right(const wisp__panel *panel, int column, int room, int ink,
                               const char *text) {
     int skip = wisp__max_int(room - wisp__glyphs(text), 0);
@@ -39773,10 +43906,11 @@ static void wisp__figure_saved(char *out, uint64_t before, uint64_t after) {
     else wisp__figure_share(out, 1 - (double)after / (double)before);
 }
 
-/* Numbers of 64 and 32 bits, three of floats, a wisp_traffic, and drops. */
+/* Numbers of 64 and 32 bits, three of floats, a wisp_traffic, drops, and "yes" of a bool. */
 typedef enum wisp__figure_kind {
     WISP__FIGURE_COUNT, WISP__FIGURE_COUNT32, WISP__FIGURE_RATE, WISP__FIGURE_TIME,
     WISP__FIGURE_SHARE, WISP__FIGURE_USE, WISP__FIGURE_SAVED, WISP__FIGURE_DROPS,
+    WISP__FIGURE_FLAG,
     WISP__FIGURE_SIZE                     /* in full, up to 99999 */
 } wisp__figure_kind;
 
@@ -39809,6 +43943,7 @@ static double wisp__figure_of(const wisp__sheet_column *column, const void *of, 
             raw += ((const wisp_traffic *)at)->bytes_raw;
             count += ((const wisp_traffic *)at)->bytes;
             break;
+        case WISP__FIGURE_FLAG: count += *(const bool *)at; break;
         case WISP__FIGURE_DROPS:
             for (int i = 0; i < WISP_DROPS; i++) count += ((const uint32_t *)at)[i];
             break;
@@ -39817,6 +43952,7 @@ static double wisp__figure_of(const wisp__sheet_column *column, const void *of, 
     }
     if (column->kind == WISP__FIGURE_SIZE && count && count < 100000)
         snprintf(out, WISP__FIGURE, "%d", (int)count);
+    else if (column->kind == WISP__FIGURE_FLAG) memcpy(out, count ? "yes" : "-", count ? 4 : 2);
     else if (column->kind == WISP__FIGURE_SAVED) wisp__figure_saved(out, raw, count);
     else if (column->kind != WISP__FIGURE_USE)
         wisp__figure_show(out, column->kind, value + (double)count, column->unit);
@@ -39869,7 +44005,6 @@ static const void *wisp__sheet_next(const wisp__panel *panel, const wisp__sheet 
     return NULL;
 }
 
-/* Bytes that a row shows for the last second, both ways. */
 static double wisp__sheet_weight(const wisp__sheet *sheet, const void *row) {
     const void *at = (const uint8_t *)row + sheet->out;
     const wisp_traffic *out = (const wisp_traffic *)at;
@@ -40077,7 +44212,6 @@ static void wisp__overview_totals(wisp__panel *panel) {
     }
 }
 
-/* Four, two or one beside each other, and only the first of them if room is scarce. */
 static void wisp__overview_graphs(wisp__panel *panel) {
     int beside = panel->columns >= 150 ? 4 : panel->columns >= 60 ? 2 : 1;
     int graphs = WISP__LENGTH(wisp__graphs), lines, rows, row = panel->row;
@@ -40168,16 +44302,17 @@ static const wisp__sheet_column wisp__object_columns[] = {
 
 static const wisp__sheet_column wisp__peer_columns[] = {
     WISP__P("rtt", 7, 0, RTT, TIME, rtt), WISP__P("least", 7, 1, RTT, TIME, rtt_min),
-    WISP__P("jitter", 7, 10, TEXT, TIME, jitter), WISP__P("loss", 6, 2, LOSS, SHARE, loss),
+    WISP__P("jitter", 7, 11, TEXT, TIME, jitter), WISP__P("loss", 6, 2, LOSS, SHARE, loss),
     WISP__P("out/s", 6, 3, SENT, RATE, out.bytes_per_second),
     WISP__P("in/s", 6, 4, GOT, RATE, in.bytes_per_second),
     WISP__P("deliv/s", 8, 5, SENT, RATE, delivery_rate),
     WISP__P("window", 7, 6, TEXT, COUNT32, congestion_window),
-    WISP__P("mtu", 6, 7, TEXT, SIZE, mtu), WISP__P("flight", 7, 12, TEXT, COUNT32, in_flight),
-    WISP__P("queue", 6, 9, TEXT, COUNT32, queued_bytes),
-    WISP__P("oldest", 7, 13, TEXT, TIME, queued_seconds),
-    WISP__P("p99", 7, 14, TEXT, TIME, latency.p99), WISP__P("drops", 6, 11, LOSS, DROPS, drops),
-    WISP__P("budget", 8, 8, TITLE, USE, budget_use)
+    WISP__P("mtu", 6, 7, TEXT, SIZE, mtu), WISP__P("seal", 5, 8, RTT, FLAG, sealed),
+    WISP__P("flight", 7, 13, TEXT, COUNT32, in_flight),
+    WISP__P("queue", 6, 10, TEXT, COUNT32, queued_bytes),
+    WISP__P("oldest", 7, 14, TEXT, TIME, queued_seconds),
+    WISP__P("p99", 7, 15, TEXT, TIME, latency.p99), WISP__P("drops", 6, 12, LOSS, DROPS, drops),
+    WISP__P("budget", 8, 9, TITLE, USE, budget_use)
 };
 
 static const wisp__sheet_column wisp__busy_columns[] = {
@@ -40245,7 +44380,6 @@ static void wisp__page_drops(wisp__panel *panel) {
     if (!any) wisp__panel_add(panel, WISP__INK_DIM, "none");
 }
 
-/* A large canvas has room for the peers below. */
 static void wisp__page_overview(wisp__panel *panel) {
     bool has_error = wisp__overlay_errors(panel) > 0 && panel->rows > 20;
     int end = panel->rows - has_error;
@@ -40341,6 +44475,7 @@ static wisp_result wisp__desc_validate(const wisp_desc *desc) {
         wrong = "desc.max_peers is not in 0 .. 16384";
     if (!wisp__is_within(desc->timeout, 0, 1e9) || !wisp__is_within(desc->join_timeout, 0, 1e9))
         wrong = "desc.timeout or join_timeout is not in 0 .. 1e9";
+    if (!wisp__is_within(desc->correction, 0, 1e9)) wrong = "desc.correction is not in 0 .. 1e9";
     if (!wisp__tick_rate_valid(desc->tick_rate) && !wisp__is_within(desc->tick_rate, 0, 0))
         wrong = "desc.tick_rate is not 0, and not in 0.1 .. 1000";
     if (!desc->memory.alloc != !desc->memory.free) wrong = "desc.memory needs both alloc and free";
@@ -40357,15 +44492,19 @@ static wisp_result wisp__desc_validate(const wisp_desc *desc) {
     return wrong ? code : WISP_OK;
 }
 
-/* Makes the keys, from the seed, the caller's entropy or the system's. */
-static wisp_result wisp__seed(const wisp_desc *desc, wisp__peers *peers, wisp__policy *policy,
-                              wisp__schemas *schemas) {
+/* Makes the keys, of those that are given (or NULL), the seed, the caller's entropy or the
+   system's. */
+static wisp_result wisp__seed(const wisp_desc *desc, const uint64_t *given, wisp *w) {
+    wisp__peers *peers = &w->peers;
+    wisp__policy *policy = &w->policy;
+    wisp__schemas *schemas = &w->registry.schemas;
     uint64_t keys[4] = { 0, 0, 0, 0 };
     wisp_entropy entropy = desc->entropy;
 #ifndef WISP_NO_OS
     if (!entropy) entropy = wisp__system_entropy;
 #endif
-    if (desc->seed)
+    if (given) memcpy(keys, given, sizeof keys);
+    else if (desc->seed)
         for (int i = 0; i < 4; i++) keys[i] = wisp__mix(desc->seed + (uint64_t)i);
     else if (entropy ? !entropy(desc->user, keys, (int)sizeof keys)
                      : !desc->cipher || !desc->cipher->random(desc->cipher->user, keys,
@@ -40434,6 +44573,7 @@ static void wisp__wire(wisp *w, const wisp_desc *desc) {
     w->base.join_timeout = desc->join_timeout;
     w->accept = desc->accept;
     w->clock.rate = desc->tick_rate;
+    w->clock.correction = (float)(desc->correction > 0 ? desc->correction : 0.1);
     w->clock.wanted = desc->tick_rate > 0;
     w->clock.tick = (int64_t)WISP_FIRST_NUMBER - 1;
     w->clock.at = (double)w->clock.tick;
@@ -40463,7 +44603,7 @@ static void wisp__wire(wisp *w, const wisp_desc *desc) {
 
 static wisp_result wisp__start(wisp *w, const void *info, int info_bytes) {
     static const char *const reserved[] = { WISP_JOINED, WISP_LEFT, WISP_ERROR, WISP_BUDGET,
-                                            WISP_MOVED, WISP_TICK, "wisp:rollback" };
+                                            WISP_MOVED, WISP_TICK, "wisp:operation" };
     wisp_result why = WISP_OK;
     w->peers.table_room = wisp__power_of_two(2 * w->peers.max_peers);
     w->peers.table = (uint32_t *)wisp__alloc_items(&w->base, w->peers.table_room, 4);
@@ -40474,11 +44614,13 @@ static wisp_result wisp__start(wisp *w, const void *info, int info_bytes) {
     wisp__make_room(w, WISP__RECEIVED);
     for (int i = 0; i < WISP__RESERVED && why == WISP_OK; i++)
         wisp__registry_add(&w->registry, reserved[i], &why);
+    if (why == WISP_OK) wisp__operation_open(w);
     return why == WISP_OK ? wisp_set_info(w, info, info_bytes) : why;
 }
 
 static void wisp__release(wisp *w) {
     wisp__base base;
+    wisp__tape_free(w);
     wisp__profiler_off(w);
     for (wisp__session *s = NULL; (s = wisp__session_after(w, s)) != NULL;) {
         while (s->peer.stuck_first) wisp__unstick(w, &s->peer);
@@ -40489,9 +44631,11 @@ static void wisp__release(wisp *w) {
     wisp__pool_free(&w->base, &w->queries);
     wisp__free(&w->base, w->info, (size_t)w->info_bytes + 1);
     wisp__held_leave(w, NULL);
+    wisp__bundle_free(w);
     wisp__groups_free(w);
     wisp__properties_free(w);
     wisp__objects_free(w);
+    wisp__inputs_free(w);
     wisp__rollback_free(w);
     wisp__hooks_free(w);
     wisp__events_free(w);
@@ -40509,7 +44653,7 @@ static void wisp__release(wisp *w) {
     WISP_ASSERT(base.stats.memory == 0);
 }
 
-wisp *wisp_create(const wisp_desc *desc, wisp_result *why) {
+static wisp *wisp__create(const wisp_desc *desc, const uint64_t *keys, wisp_result *why) {
     wisp_desc full;
     wisp_result ignored, *result = why ? why : &ignored;
     wisp__base base;
@@ -40526,7 +44670,7 @@ wisp *wisp_create(const wisp_desc *desc, wisp_result *why) {
         w->base.stats = base.stats;
         full.memory = base.memory;
         wisp__wire(w, &full);
-        *result = wisp__seed(&full, &w->peers, &w->policy, &w->registry.schemas);
+        *result = wisp__seed(&full, keys, w);
         if (*result == WISP_OK) *result = wisp__sealer_make(&w->base, &full, &w->sealer);
         if (*result == WISP_OK) *result = wisp__start(w, full.info, full.info_bytes);
         if (*result == WISP_OK) return w;
@@ -40540,9 +44684,12 @@ wisp *wisp_create(const wisp_desc *desc, wisp_result *why) {
     return NULL;
 }
 
+wisp *wisp_create(const wisp_desc *desc, wisp_result *why) { return wisp__create(desc, NULL, why); }
+
 /* --- destroy --- */
 
 static void wisp__destroy_now(wisp *w) {
+    wisp__tape_leave(w);
     w->destroyed = w->updating = true;
     for (wisp__session *s = NULL; (s = wisp__session_after(w, s)) != NULL;) {
         wisp__end(w, s, WISP_OK, "closed", true);
@@ -40655,16 +44802,9 @@ static wisp_result wisp__is_busy(const wisp *w) {
     return wisp__explain(w, WISP_E_BUSY, "wisp_update and wisp_await cannot run inside a handler");
 }
 
-wisp_result wisp_update(wisp *w, double now) {
-    WISP__ENTER(w);
+static wisp_result wisp__update(wisp *w, double now) {
     bool broken;
-    if (!w || !wisp__is_finite(now))
-        return wisp__explain(w, WISP_E_ARGUMENT, "the time is not a number");
-    if (wisp__is_inside(w)) return wisp__is_busy(w);
-    if (w->destroyed) {
-        wisp__destroy_now(w);
-        return WISP_E_CLOSED;
-    }
+    now = wisp__tape_time(w, now);
     w->updating = true;
     wisp__advance(w, now);
     w->registry.epoch++;
@@ -40676,6 +44816,7 @@ wisp_result wisp_update(wisp *w, double now) {
     wisp__run_timers(w);
     if (w->base.left_out) wisp__report_left_out(w);
     wisp__dispatch(w);
+    if (w->objects.news) wisp__objects_tell(w);        /* of spawns that were refused */
     if (w->objects.orphans) wisp__objects_orphaned(w);
     wisp__properties_run(w);
     wisp__ticks_run(w);
@@ -40692,12 +44833,27 @@ wisp_result wisp_update(wisp *w, double now) {
     if (w->registry.schemas.dead) wisp__schemas_bury(&w->registry.schemas);
     wisp__codec_trim(&w->content);
     wisp__arena_trim(&w->base, &w->hooks.arena);
+    wisp__tape_updated(w);
     w->updating = false;
-    if (w->destroyed) {
+    if (w->destroyed && !wisp__tape_plays(w)) {
         wisp__destroy_now(w);
         return WISP_E_CLOSED;
     }
     return wisp__link_result(w, w->link_broken);
+}
+
+wisp_result wisp_update(wisp *w, double now) {
+    WISP__ENTER(w);
+    if (!w || !wisp__is_finite(now))
+        return wisp__explain(w, WISP_E_ARGUMENT, "the time is not a number");
+    if (wisp__is_inside(w)) return wisp__is_busy(w);
+    if (wisp__tape_plays(w)) return wisp__tape_play(w);
+    if (w->destroyed) {
+        wisp__destroy_now(w);
+        return WISP_E_CLOSED;
+    }
+    if (w->tape) wisp__tape_edits(w);
+    return wisp__update(w, now);
 }
 
 /* --- await --- */
@@ -40771,6 +44927,7 @@ wisp_result wisp_await_event_target(wisp *w, wisp_target remote, wisp_handler fn
     wisp_connection connection;
     wisp_result result = wisp__may_await(w, clock);
     if (result) return result;
+    WISP__TAPED(w, "await:rs", (const void *)wisp__remote_found(w, remote), remote.name, "");
     connection = wisp_connect_target(w, remote, wisp__awaiting_on, &awaiting, true);
     if (!connection.id) return w->why;
     result = wisp__await(w, clock, clock_user, timeout, &awaiting);
@@ -40827,6 +44984,486 @@ WISP__UNUSED static void wisp__host_check(const wisp *w) {
     for (int i = 0; i < w->groups.made; i++)
         if (wisp__group_at(w, i)) wisp__group_check(wisp__group_at(w, i));
 }
+
+/* ===========================================================================
+ * MARK: >>tape
+ * What: begins and ends tapes; endpoints that live a tape again.
+ * Invariants: all that a replay gets from outside is on its tape: it calls neither the program's
+ *   link nor its entropy. What stands on a tape may be anything: it is checked, and takes no more
+ *   memory than it has bytes.
+ * Not here: how entries are written, read and compared (recorder).
+ * ======================================================================== */
+
+#ifndef WISP_NO_TAPE
+
+enum { WISP__TAPE_KEYS_GIVEN = 5, WISP__TAPE_BEGIN = 16 + 8 * WISP__TAPE_KEYS_GIVEN };
+
+/* Sizes and byte order of this machine, which structs on the tape have too. */
+static uint32_t wisp__tape_traits(void) {
+    const uint16_t order = 1;
+    return (uint32_t)(sizeof(void *) | sizeof(long) << 8 | sizeof(wisp_value) << 16 |
+                      (size_t)*(const uint8_t *)&order << 24);
+}
+
+static wisp__tape *wisp__tape_new(wisp *w) {
+    wisp__tape *t = (wisp__tape *)wisp__alloc(&w->base, sizeof *t);
+    if (!t) return NULL;
+    t->at = WISP__TAPE_HEAD;
+    t->link = w->peers.post.link;
+    t->due = w->base.time + WISP__TAPE_SECONDS;
+    w->peers.post.link.user = w;
+    return w->tape = t;
+}
+
+static wisp_result wisp__record_may(const wisp *w, const wisp_writer *to) {
+    int method = to ? wisp__compress_method(to->compression) : 0;
+    if (w->updating || w->hooks.depth || wisp__tape_plays(w) || (w->tape && to))
+        return wisp__explain(w, WISP_E_BUSY, "wisp_record in a handler, of a replay, or while a "
+                             "tape runs already");
+    if (to && !to->write) return wisp__explain(w, WISP_E_ARGUMENT, "the writer has no function");
+    if (method > 0 && !(w->compress.methods >> method & 1))
+        return wisp__explain(w, WISP_E_UNSUPPORTED, "the writer's compressor is not plugged in");
+    if (to && (w->started || w->peers.pool.live))
+        return wisp__explain(w, WISP_E_UNSUPPORTED, "a tape begins before the first join and the "
+                             "first wisp_update");
+    return WISP_OK;
+}
+
+wisp_result wisp_record(wisp *w, const wisp_writer *to) {
+    WISP__ENTER(w);
+    const wisp__peers *peers;
+    uint64_t keys[WISP__TAPE_KEYS_GIVEN];
+    uint8_t begin[WISP__TAPE_BEGIN] = "wisptape";
+    if (!w || wisp__record_may(w, to)) return w ? w->why : WISP_E_ARGUMENT;
+    if (to && !wisp__tape_new(w)) return wisp__no_more_memory(w);
+    if (to) {
+        peers = &w->peers;
+        w->tape->to = *to;
+        w->peers.post.link.send = wisp__tape_link_send;
+        w->peers.post.link.recv = wisp__tape_link_recv;
+        memcpy(keys, peers->secret.key, 16);
+        memcpy(keys + 2, peers->cookie_key, 16);
+        keys[4] = peers->secret.counter;
+        wisp__store_part(begin + 8, WISP__TAPE_VERSION, 4);
+        wisp__store_part(begin + 12, wisp__tape_traits(), 4);
+        for (int i = 0; i < WISP__TAPE_KEYS_GIVEN; i++) wisp__store64(begin + 16 + 8 * i, keys[i]);
+        if ((to->write)(to->user, begin, (int)sizeof begin) >= 0) return WISP_OK;
+        w->tape->broken = true;
+    }
+    if (!w->tape || wisp__tape_close(w)) return WISP_OK;
+    return wisp__explain(w, WISP_E_LINK, "the tape ended early: its writer failed, or there was no "
+                         "memory");
+}
+
+/* --- blocks of a tape that is played --- */
+
+/* Reads up to `bytes` into an array that grows as they come; returns how many. */
+static int wisp__play_read(wisp *w, wisp__array to, int bytes) {
+    wisp__play *p = w->tape->play;
+    int at = 0, got = 1;
+    while (at < bytes && got > 0) {
+        int most = wisp__min_int(bytes - at, 64 << 10);
+        if (wisp__grow(&w->base, to, at + most + WISP__SLACK, 1 << 30)) break;
+        got = (p->from.read)(p->from.user, (uint8_t *)wisp__array_items(to) + at, most);
+        if (got > 0) at += wisp__min_int(got, most);
+    }
+    p->read += at;
+    return at;
+}
+
+/* Reads the next block; false: there is none. */
+static bool wisp__play_more(wisp *w) {
+    wisp__play *p = w->tape->play;
+    wisp__array packed = WISP__ARRAY(p->packed, p->packed_room);
+    int got = wisp__play_read(w, packed, WISP__TAPE_HEAD);
+    uint8_t head[WISP__TAPE_HEAD], *whole;
+    wisp__block block = { NULL, 0, NULL, 0, 0, 0 };
+    p->damage = got && got < WISP__TAPE_HEAD ? "is torn" : NULL;
+    p->over = got < WISP__TAPE_HEAD;
+    if (p->over) return false;
+    memcpy(head, p->packed, sizeof head);
+    block.size = (int)(wisp__load_part(head, 4) & INT32_MAX);
+    block.room = (int)(wisp__load_part(head + 4, 4) & INT32_MAX);
+    block.method = head[8] & 7;
+    p->over = true;
+    p->damage = "is damaged";
+    if (!block.size || block.room / 256 > block.size || block.room > 1 << 29) return false;
+    if (wisp__play_read(w, packed, block.size) < block.size) p->damage = "is torn";
+    else if (wisp__grow(&w->base, WISP__ARRAY(p->block, p->room), wisp__max_int(block.room,
+             block.size) + 2 * WISP__TAPE_HEAD, 1 << 30)) p->damage = "is too large for memory";
+    else p->over = false;
+    if (p->over) return false;
+    whole = p->block;                                  /* head and bytes, for the check */
+    memcpy(whole, head, sizeof head);
+    memcpy(whole + sizeof head, p->packed, (size_t)block.size);
+    p->over = wisp__tape_sum(whole, block.size) != (uint32_t)wisp__load_part(head + 12, 4);
+    if (p->over) return false;
+    block.from = p->packed;
+    block.to = p->block;
+    p->damage = "needs its compressor";
+    p->over = wisp__compress_unpack(&w->compress, &block) != WISP_OK;
+    p->at = 0;
+    p->end = p->over ? 0 : block.room;
+    return !p->over;
+}
+
+/* --- what comes from outside --- */
+
+/* Takes the next entry, if it is of that kind. Behind a divergence the rest of an update counts for
+   nothing. */
+static bool wisp__play_take(wisp *w, int kind, wisp__from *body) {
+    wisp__play *p = w->tape->play;
+    wisp__tape_entry e = wisp__tape_next(w);
+    while (p->diverged && e.size && (e.kind & 192) == WISP__TAPE_INSIDE &&
+           !wisp__tape_is(&e, kind)) {
+        p->at += e.size;
+        e = wisp__tape_next(w);
+    }
+    if (!wisp__tape_is(&e, kind)) return false;
+    p->at += e.size;
+    *body = e.body;
+    return true;
+}
+
+static int wisp__play_recv(void *user, wisp_packet *packets, int count) {
+    wisp *w = (wisp *)user;
+    wisp__from from;
+    int got, i;
+    if (!wisp__play_take(w, WISP__TAPE_PACKETS, &from)) return 0;
+    got = (int)wisp__tape_get_sign(&from);
+    for (i = 0; i < got && i < count; i++) {
+        uint64_t slot = wisp__tape_get(&from), bytes;
+        wisp_addr *addr = &w->tape->addrs[slot % WISP__TAPE_ADDRS];
+        const uint8_t *at = slot & WISP__TAPE_ADDRS ? wisp__tape_take(&from, sizeof *addr) : NULL;
+        if (at) memcpy(addr, at, sizeof *addr);
+        bytes = wisp__tape_get(&from);
+        at = wisp__tape_take(&from, bytes);
+        if (!at || bytes > (uint64_t)w->base.mtu + 1) break;
+        packets[i].addr = *addr;
+        packets[i].size = (int)bytes;
+        memcpy(packets[i].data, at, (size_t)bytes);
+    }
+    return got < 0 ? got : i;
+}
+
+static int wisp__play_send(void *user, wisp_packet *packets, int count) {
+    wisp *w = (wisp *)user;
+    wisp__tape *t = w->tape;
+    wisp__tape_entry e;
+    wisp__from from;
+    int looked;
+    for (int i = 0; i < count; i++) wisp__tape_sent(w, &packets[i]);
+    for (int i = 0; i < count; i++) packets[i].status = 0;
+    t->sends++;
+    e = wisp__tape_next(w);
+    from = e.body;
+    if (!wisp__tape_is(&e, WISP__TAPE_TAKEN) || wisp__tape_get(&from) != t->sends) return count;
+    t->play->at += e.size;
+    looked = (int)wisp__tape_get_sign(&from);
+    for (int i = 0; i < looked && i < count; i++)
+        packets[i].status = (int)wisp__tape_get_sign(&from);
+    return wisp__min_int(looked, count);
+}
+
+/* --- calls from outside --- */
+
+/* In place of handlers for replies that the program would have given. */
+static void wisp__play_nobody(wisp_event *event) { (void)event; }
+
+static void wisp__play_invoke(wisp *w, wisp_target target, const wisp__tape_item *i) {
+    wisp_call_desc how;
+    memset(&how, 0, sizeof how);
+    how.timeout = i[3].real;
+    how.tries = (int)i[4].number;
+    if (i[5].number & 1) how.on_reply = wisp__play_nobody;
+    if (i[5].number & 2) how.on_done = wisp__play_nobody;
+    wisp_invoke_target(w, target, i[1].to, &how, (const wisp_value *)i[2].at, i[2].count);
+}
+
+static void wisp__play_join(wisp *w, const wisp__tape_item *i) {
+    const wisp_addr *to = i[0].count == (int)sizeof *to ? (const wisp_addr *)i[0].at : NULL;
+    if (i[1].count == WISP_KEY_BYTES) wisp_join_sealed(w, to, i[1].at, i[2].at, i[2].count);
+    else wisp_join(w, to, i[2].at, i[2].count);
+}
+
+/* Settings and budgets without pointers, which no tape can have. */
+static void wisp__play_config(wisp *w, const char *name, const wisp_config *c) {
+    wisp_config copy;
+    memset(&copy, 0, sizeof copy);
+    if (c) copy = *c;
+    copy.encode.codec = NULL;
+    copy.encode.schema = NULL;
+    copy.encode.migrations = NULL;
+    copy.encode.migration_count = 0;
+    copy.encode.dictionary = NULL;
+    copy.encode.dictionary_bytes = 0;
+    wisp_use_config(w, c ? &copy : NULL, name);
+}
+
+static void wisp__play_budget(wisp *w, const wisp_budget *budget) {
+    wisp_budget copy;
+    memset(&copy, 0, sizeof copy);
+    if (budget) copy = *budget;
+    copy.host = NULL;
+    wisp_use_budget(w, budget ? &copy : NULL);
+}
+
+static void wisp__play_name(wisp *w, int64_t place) {
+    if (place > 0 && place <= w->registry.count)
+        wisp__tape_program(w, w->registry.remotes[place - 1]);
+}
+
+#ifndef WISP_NO_STATE
+static void wisp__play_step(wisp *w, const wisp__tape_item *i) {
+    const wisp__rollback *rb = w->rollback;
+    int count = !rb ? 0 : rb->local ? rb->desc.players : 1;
+    if (rb && i[0].count == count * rb->in.bytes) wisp_rollback_step(w, i[0].at);
+}
+
+static void wisp__play_spawn(wisp *w, const wisp__tape_item *i) {
+    wisp_class of = { (uint32_t)i[0].number };
+    const wisp__class *c = wisp__class_of(w, of);
+    wisp_player owner = { (uint16_t)i[1].number };
+    wisp_spawn(w, of, owner, c && c->desc.schema && c->desc.schema->bytes == i[2].count ? i[2].at
+                                                                                       : NULL);
+}
+
+/* Edits that were made outside of handlers. */
+static void wisp__play_edit(wisp *w, const wisp__tape_item *i) {
+    wisp_object handle = { (uint32_t)i[1].number };
+    wisp__object *o = wisp__object_get(w, handle);
+    if (!o || !o->of->desc.schema || !i[3].at || i[3].count != o->of->desc.schema->bytes) return;
+    wisp_object_edit(w, handle);
+    memcpy(wisp__object_image(o), i[3].at, (size_t)i[3].count);
+}
+#define WISP__STATE_CALLS(X) \
+    X("begin:u", wisp_begin(w, peer)) X("abort:", wisp_abort(w)) \
+    X("commit:u", wisp_commit(w, id ? wisp__play_nobody : NULL, NULL)) \
+    X("step:b", wisp__play_step(w, i)) X("rollback end:", wisp_rollback_end(w)) \
+    X("spawn:uub", wisp__play_spawn(w, i)) X("edit:ruub", wisp__play_edit(w, i)) \
+    X("despawn:u", wisp_despawn(w, o)) X("give:uu", wisp_give(w, o, player)) \
+    X("ready:u", wisp_ready(w, o)) X("teleport:u", wisp_teleport(w, o)) \
+    X("place:u3", wisp_place(w, o, at)) \
+    X("focus:u3dd", wisp_focus(w, peer, at, i[2].real, i[3].real)) \
+    X("rule:uut", wisp__object_rule(w, second, i[2].to, verb)) \
+    X("tag rule:ust", wisp__tag_rule(w, WISP__TEXT_AT(1), i[2].to, verb)) \
+    X("tag:us", wisp_tag(w, o, WISP__TEXT_AT(1))) \
+    X("untag:us", wisp_untag(w, o, WISP__TEXT_AT(1))) \
+    X("set:ssv", wisp__property_set(w, WISP__TEXT_AT(0), WISP__TEXT_AT(1), WISP__LIST_AT(2)))
+#else
+#define WISP__STATE_CALLS(X)
+#endif
+
+#define WISP__CALLS(X) WISP__STATE_CALLS(X) \
+    X("fire:rtv", wisp_fire_target(w, target, i[1].to, WISP__LIST_AT(2), i[2].count)) \
+    X("invoke:rtvdiu", wisp__play_invoke(w, target, i)) \
+    X("answer:uv", wisp_answer(w, call, WISP__LIST_AT(1), i[1].count)) \
+    X("fail:uis", wisp_answer_fail(w, call, code, "%s", WISP__TEXT_AT(2))) \
+    X("refuse:uis", wisp_answer_refuse(w, call, code, "%s", WISP__TEXT_AT(2))) \
+    X("cancel:u", wisp_cancel(w, call)) X("join:abb", wisp__play_join(w, i)) \
+    X("leave:uis", wisp_leave_with(w, peer, code, WISP__TEXT_AT(2))) \
+    X("drain:usd", wisp_drain(w, peer, WISP__TEXT_AT(1), i[2].real)) \
+    X("admit:ais", wisp_admit_with(w, WISP__ADDR_AT(0), code, WISP__TEXT_AT(2))) \
+    X("config:sb", wisp__play_config(w, WISP__TEXT_AT(0), WISP__STRUCT_AT(1, wisp_config))) \
+    X("budget:b", wisp__play_budget(w, WISP__STRUCT_AT(0, wisp_budget))) \
+    X("batching:u", wisp_use_batching(w, i[0].number != 0)) \
+    X("named:s", wisp_remote_named(w, WISP__TEXT_AT(0))) \
+    X("group:s", wisp_group_named(w, WISP__TEXT_AT(0))) \
+    X("group add:uu", wisp_group_add(w, group, to)) \
+    X("group remove:uu", wisp_group_remove(w, group, to)) \
+    X("group end:u", wisp_group_end(w, group)) \
+    X("release:sui", wisp_release(w, WISP__TEXT_AT(0), to, (int)i[2].number)) \
+    X("info:b", wisp_set_info(w, i[0].at, i[0].count)) X("flush:", wisp_flush_batches(w)) \
+    X("name:rb", wisp__play_name(w, i[0].number)) \
+    X("await:rs", wisp_connect_target(w, target, wisp__play_nobody, NULL, true))
+
+/* Makes a call that the tape has; false: it is none. */
+static bool wisp__play_call(wisp *w, const char *form, const wisp__tape_item *i) {
+#define WISP__TEXT_AT(n) ((const char *)i[n].at)
+#define WISP__LIST_AT(n) ((const wisp_value *)i[n].at)
+#define WISP__STRUCT_AT(n, T) (i[n].count == (int)sizeof(T) ? (const T *)i[n].at : NULL)
+#define WISP__ADDR_AT(n) WISP__STRUCT_AT(n, wisp_addr)
+#define WISP__CALL(name, call) if (strcmp(form, name) == 0) return (void)(call), true;
+    uint32_t id = (uint32_t)i[0].number, other = (uint32_t)i[1].number;
+    wisp_peer peer = { id }, to = { other };
+    wisp_call call = { id };
+    wisp_group group = { id };
+    wisp_target target = wisp_by_name(WISP__TEXT_AT(0) ? WISP__TEXT_AT(0) : "");
+    int code = (int)i[1].number;
+#ifndef WISP_NO_STATE
+    wisp_object o = { id }, second = { other };
+    wisp_player player = { (uint16_t)other };
+    wisp__verb verb = (wisp__verb)(id % 3);
+    wisp_vec3 at = { 0, 0, 0 };
+    if (i[1].form == '3') memcpy(&at, i[1].at, sizeof at);
+#endif
+    WISP__CALLS(WISP__CALL)
+    return false;
+#undef WISP__TEXT_AT
+#undef WISP__LIST_AT
+#undef WISP__STRUCT_AT
+#undef WISP__ADDR_AT
+#undef WISP__CALL
+}
+
+static const wisp__tape_entry wisp__tape_nothing = { 0, 0, NULL, { NULL, NULL, false } };
+
+/* Makes the next call of the tape. */
+static void wisp__play_next(wisp *w, const wisp__tape_entry *e) {
+    wisp__play *p = w->tape->play;
+    wisp__tape_item items[WISP__TAPE_ITEMS];
+    const char *form = wisp__tape_parse(w, *e, items);
+    if (e->kind & WISP__TAPE_INSIDE || !form) form = "";
+    p->at += e->size;
+    p->making = true;
+    if (!wisp__play_call(w, form, items)) wisp__tape_same(w, e, &wisp__tape_nothing, true);
+    p->making = false;
+}
+
+static bool wisp__play_is_update(const wisp__tape_entry *e) {
+    return !e->size || e->kind & 128 || wisp__tape_is(e, WISP__TAPE_UPDATE);
+}
+
+/* A call is made outside of updates. When the program makes one that the tape has before the next
+   update, the tape's calls before that one come first. Before the first update it may make others
+   too: those from before the tape. */
+static void wisp__play_outside(wisp *w, const wisp__tape_entry *made) {
+    wisp__play *p = w->tape->play;
+    wisp__tape_entry e = wisp__tape_next(w), next, here;
+    wisp__from from = { made->at, made->at + made->size, false };
+    uint8_t *copy;
+    int left = 0;
+    if (made->body.at[1] == 'n' && made->body.at[5] == ':') return;             /* a name */
+    left = p->making;
+    p->making = false;
+    if (left) return;
+    copy = (uint8_t *)wisp__tape_copy(w, &from, (uint64_t)made->size);
+    if (!copy) return;
+    here = wisp__tape_entry_at(copy, copy + made->size);
+    for (next = e; !wisp__play_is_update(&next) && !wisp__tape_same(w, &next, &here, false);
+         next = wisp__tape_entry_at(next.at + next.size, p->block + p->end)) left++;
+    if (wisp__play_is_update(&next)) {
+        if (p->begun) wisp__tape_same(w, &e, &here, true);
+        return;
+    }
+    for (; left > 0 && !p->diverged; left--) {
+        e = wisp__tape_next(w);
+        wisp__play_next(w, &e);
+    }
+    p->at += wisp__tape_next(w).size;
+}
+
+/* --- updates --- */
+
+/* The time of an update as the tape has it. */
+static double wisp__play_time(wisp *w, wisp__tape_entry e) {
+    wisp__tape *t = w->tape;
+    bool raw = !(e.kind & 128) && wisp__tape_get(&e.body) != 0;
+    const uint8_t *at = raw ? wisp__tape_take(&e.body, 8) : NULL;
+    double now = at ? wisp__bits_double(wisp__load64(at)) : w->now;
+    if (!wisp__is_finite(now)) now = w->now;
+    if (raw) {
+        t->step = 0;
+        t->time = wisp__tape_steps(now);
+        return now;
+    }
+    t->step += (e.kind & 128 ? (e.kind & 63) - (e.kind & 64) : wisp__tape_get_sign(&e.body)) %
+               (INT64_C(1) << 50);
+    t->step %= INT64_C(1) << 50;
+    t->time = (t->time + t->step) % (INT64_C(1) << 52);
+    return (double)t->time / 131072;
+}
+
+/* Tells of a divergence. */
+static wisp_result wisp__play_told(wisp *w) {
+    wisp__play *p = w->tape->play;
+    p->news = false;
+    wisp__log_line(&w->base, WISP_LOG_ERROR, WISP_E_DIVERGED, p->text);
+    wisp__error(w, NULL, NULL, WISP_E_DIVERGED, p->text);
+    snprintf(w->registry.text, sizeof w->registry.text, "%.*s",
+             (int)sizeof w->registry.text - 1, p->text);
+    return w->why = WISP_E_DIVERGED;
+}
+
+/* Lives the tape until the end of its next update. */
+static wisp_result wisp__play_update(wisp *w) {
+    wisp__play *p = w->tape->play;
+    wisp__tape_entry e;
+    wisp_result result;
+    wisp__arena_reset(&w->tape->arena);
+    for (e = wisp__tape_next(w); !wisp__play_is_update(&e); e = wisp__tape_next(w))
+        wisp__play_next(w, &e);
+    p->begun = true;
+    if (w->destroyed || !e.size) {
+        p->end = p->at;
+        p->over = true;
+        if (p->news) return wisp__play_told(w);
+        return wisp__explain(w, WISP_E_CLOSED, "the tape %s after %lld bytes",
+                             p->damage ? p->damage : "ends", (long long)p->read);
+    }
+    p->at += e.size;
+    result = wisp__update(w, wisp__play_time(w, e));
+    for (e = wisp__tape_next(w); (e.kind & 192) == WISP__TAPE_INSIDE && e.size;
+         e = wisp__tape_next(w)) {
+        wisp__tape_same(w, &e, &wisp__tape_nothing, true);
+        p->at += e.size;
+    }
+    return p->news ? wisp__play_told(w) : result;
+}
+
+/* --- replays --- */
+
+static wisp_result wisp__play_begin(const wisp_reader *from, uint64_t *keys) {
+    uint8_t begin[WISP__TAPE_BEGIN];
+    int at = 0, got = 1;
+    for (; at < WISP__TAPE_BEGIN && got > 0; at += got)
+        got = (from->read)(from->user, begin + at, WISP__TAPE_BEGIN - at);
+    if (at < WISP__TAPE_BEGIN || memcmp(begin, "wisptape", 8) != 0) return WISP_E_SYNTAX;
+    for (int i = 0; i < WISP__TAPE_KEYS_GIVEN; i++) keys[i] = wisp__load64(begin + 16 + 8 * i);
+    return wisp__load_part(begin + 8, 4) == WISP__TAPE_VERSION &&
+           wisp__load_part(begin + 12, 4) == wisp__tape_traits() ? WISP_OK : WISP_E_VERSION;
+}
+
+wisp *wisp_replay(const wisp_reader *from, const wisp_desc *desc, wisp_result *why) {
+    wisp_result ignored, *result = why ? why : &ignored;
+    uint64_t keys[WISP__TAPE_KEYS_GIVEN];
+    wisp__play *p;
+    wisp *w;
+    *result = from && from->read ? wisp__play_begin(from, keys) : WISP_E_ARGUMENT;
+    w = *result ? NULL : wisp__create(desc, keys, result);
+    if (!w) return NULL;
+    w->peers.secret.counter = keys[4];
+    p = wisp__tape_new(w) ? (wisp__play *)wisp__alloc(&w->base, sizeof *p) : NULL;
+    if (!p) {
+        *result = WISP_E_MEMORY;
+        wisp__destroy_now(w);
+        return NULL;
+    }
+    w->tape->play = p;
+    p->from = *from;
+    p->read = WISP__TAPE_BEGIN;
+    p->more = wisp__play_more;
+    p->outside = wisp__play_outside;
+    p->update = wisp__play_update;
+    w->peers.post.link.send = wisp__play_send;
+    w->peers.post.link.recv = wisp__play_recv;
+    return w;
+}
+
+#else
+
+wisp_result wisp_record(wisp *w, const wisp_writer *to) {
+    return (void)to, wisp__explain(w, w ? WISP_E_UNSUPPORTED : WISP_E_ARGUMENT,
+                                   "built with WISP_NO_TAPE");
+}
+
+wisp *wisp_replay(const wisp_reader *from, const wisp_desc *desc, wisp_result *why) {
+    (void)from, (void)desc;
+    if (why) *why = WISP_E_UNSUPPORTED;
+    return NULL;
+}
+
+#endif
 
 #if defined(__GNUC__)
 #pragma GCC diagnostic pop
