@@ -42,6 +42,7 @@ struct crowd {
     place          *place;
     int             index, of;           /* this process, of how many */
     bool            no_churn;            /* the end has come */
+    bool            explained;           /* the first fire that was refused */
     double          start;               /* when the run has begun */
     task            tasks[TASKS_MOST];
     int             task_count;
@@ -53,7 +54,7 @@ struct crowd {
     figures         f;                   /* since they were told last */
     figures         others;              /* of the scout and the outlaws: no figures of clients */
     uint64_t        random;
-    double          cpu;
+    double          cpu, waited;         /* as was told last */
     maker           maker;
 };
 
@@ -305,6 +306,9 @@ static void client_invoke(client *c, const task *t, double now) {
 static void client_fired(client *c, const task *t, wisp_result result) {
     uint64_t *sum = c->f->count;
     if (result != WISP_OK) {
+        if (!c->crowd->explained) fprintf(stderr, "wisp_load: %s: %s\n", t->name,
+                                          wisp_why_text(c->w));
+        c->crowd->explained = true;
         sum[FIRE_REFUSED]++;
         return;
     }
@@ -542,6 +546,9 @@ static void crowd_collect(crowd *k) {
     k->f.count[CONNECTED] = (uint64_t)(k->connected > 0 ? k->connected : 0);
     if (!k->place->simulated) k->f.count[CLIENT_CPU_US] += (uint64_t)((cpu - k->cpu) * 1e6);
     k->cpu = cpu;
+    cpu = waited_seconds();
+    if (!k->place->simulated) k->f.count[WAITED_US] += (uint64_t)((cpu - k->waited) * 1e6);
+    k->waited = cpu;
 }
 
 /* From now on nothing is fired; all sessions end when what was fired has arrived. */

@@ -106,6 +106,16 @@ static double cpu_seconds(void) {
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
+/* Seconds that this process could have run and had to wait for a core (Linux; else 0). */
+static double waited_seconds(void) {
+    unsigned long long ran = 0, waited = 0;
+    FILE *from = fopen("/proc/self/schedstat", "r");
+    if (!from) return 0;
+    if (fscanf(from, "%llu %llu", &ran, &waited) != 2) waited = 0;
+    fclose(from);
+    return (double)waited * 1e-9;
+}
+
 /* --- classes and schemas of our own server ---------------------------------- */
 
 typedef struct unit { double time; wisp_vec3 position; uint16_t health; } unit;
@@ -160,6 +170,7 @@ typedef struct server {
     figures         f;                   /* since they were told last */
     wisp_total_stats last;
     double          cpu;                 /* spent (simulated), or spent when told last */
+    double          waited;              /* as was told last */
     double          next_edit, next_tell[ACTIONS_MOST];      /* when the next is due */
     wisp_peer       peers[16384];
     wisp_class      units, own;
@@ -361,6 +372,9 @@ static void server_collect(server *v) {
     c[SERVER_FLOODED] += now.joins_flooded - last->joins_flooded;
     c[SERVER_CPU_US] += (uint64_t)(cpu * 1e6);
     v->cpu = v->s->simulated ? 0 : cpu_seconds();
+    cpu = waited_seconds();
+    if (!v->s->simulated) c[WAITED_US] += (uint64_t)((cpu - v->waited) * 1e6);
+    v->waited = cpu;
     c[SERVER_MEMORY] = now.memory;
     c[SERVER_PEAK] = now.memory_peak;
     c[SERVER_RSS] = v->s->simulated ? 0 : resident_bytes((long)getpid());

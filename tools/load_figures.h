@@ -10,7 +10,7 @@ typedef enum counter {
     JOINS_BEGUN, JOINED, JOINS_FAILED, LEAVES, VANISHED, LOST_SESSIONS,
     FIRED, FIRED_RELIABLE, FIRE_REFUSED, CALLS, REPLIES, CALLS_FAILED, EDITS, INPUTS,
     TOLD, SEEN_OBJECTS, BYTES_OUT, BYTES_IN, PACKETS_OUT, PACKETS_IN, MESSAGES_IN, RESENT,
-    ABANDONED, UNSETTLED, BAD_SENT, CLIENT_CPU_US,
+    ABANDONED, UNSETTLED, BAD_SENT, CLIENT_CPU_US, WAITED_US,
     SERVER_RECEIVED, SERVER_RELIABLE, SERVER_MESSAGES_IN, SERVER_MESSAGES_OUT, SERVER_BYTES_IN,
     SERVER_BYTES_OUT, SERVER_CPU_US, SERVER_ERRORS, SERVER_FOREIGN, SERVER_BAD_TAG,
     SERVER_MALFORMED, SERVER_FLOODED,
@@ -173,6 +173,11 @@ static double m_client_cpu(const run_report *r) {
     return r->seconds > 0 ? (double)r->busy.count[CLIENT_CPU_US] / 1e6 / r->seconds : 0;
 }
 
+/* Processes that could run and had to wait for a core: a busy machine makes all times long. */
+static double m_waited(const run_report *r) {
+    return r->seconds > 0 ? (double)r->busy.count[WAITED_US] / 1e6 / r->seconds : 0;
+}
+
 static double m_dropped(const run_report *r) {
     double sum = 0;
     for (int i = 0; i < r->drop_count; i++) sum += (double)r->drops[i].count;
@@ -212,7 +217,8 @@ static const metric metrics[] = {
     { "server.errors", "errors", m_errors }, { "server.foreign", "packets", m_foreign },
     { "server.bad_tag", "packets", m_bad_tag }, { "server.malformed", "packets", m_malformed },
     { "server.joins_flooded", "joins", m_flooded },
-    { "bad_sent", "packets", m_bad }, { "clients.cpu", "cores", m_client_cpu },
+    { "waited", "processes", m_waited }, { "bad_sent", "packets", m_bad },
+    { "clients.cpu", "cores", m_client_cpu },
 };
 enum { METRICS = sizeof metrics / sizeof *metrics };
 

@@ -11,7 +11,6 @@ typedef struct maker {
     wisp_pair   pairs[VALUES_MOST];
     uint8_t     bytes[VALUE_BYTES];
     int         value_count, pair_count, byte_count;
-    bool        full;                    /* a member without a count: it always has all elements */
 } maker;
 
 static void maker_begin(maker *m, uint64_t *random) {
@@ -151,7 +150,7 @@ static wisp_value maker_of_type(maker *m, const wisp_type *type, int depth) {
     case WISP_TYPE_NUMBER_RANGE: case WISP_TYPE_QUANTIZED:
         return wisp_number(maker_stepped(m, type->lo, type->hi, type->step));
     case WISP_TYPE_STRING: return maker_text(m, maker_count(m, 0, most));
-    case WISP_TYPE_BYTES: return maker_blob(m, m->full ? type->max : maker_count(m, 0, most));
+    case WISP_TYPE_BYTES: return maker_blob(m, type->least ? type->max : maker_count(m, 0, most));
     case WISP_TYPE_VEC2: case WISP_TYPE_VEC3: case WISP_TYPE_VEC4: return maker_vector(m, type);
     case WISP_TYPE_QUAT: {
         wisp_quat q = maker_turn(m);
@@ -173,10 +172,11 @@ static wisp_value maker_of_type(maker *m, const wisp_type *type, int depth) {
     }
 }
 
+/* Of an announced type `least` says that it always has all its elements. */
 static wisp_value maker_array(maker *m, const wisp_type *type, int depth) {
     const wisp_type *element = (const wisp_type *)type->of;
     int most = type->max < ELEMENTS_MOST ? type->max : ELEMENTS_MOST;
-    int count = m->full ? type->max : maker_count(m, 0, depth < DEPTH_MOST ? most : 0);
+    int count = type->least ? type->max : maker_count(m, 0, depth < DEPTH_MOST ? most : 0);
     wisp_value *values = maker_values(m, &count);
     for (int i = 0; i < count; i++) values[i] = maker_of_type(m, element, depth);
     return wisp_array(values, count);
@@ -191,9 +191,7 @@ static wisp_value maker_of_schema(maker *m, const wisp_schema *schema, int depth
     if (!list && count > VALUES_MOST - m->pair_count) count = 0;
     if (!list) m->pair_count += count;
     for (int i = 0; i < count; i++) {
-        const wisp_field *field = &schema->fields[i];
-        m->full = field->offset >= 0 && field->count_bytes == 0;
-        values[i] = maker_of_type(m, &field->type, depth);
+        values[i] = maker_of_type(m, &schema->fields[i].type, depth);
         if (!list) pairs[i] = (wisp_pair){ schema->fields[i].name, values[i] };
     }
     return list ? wisp_array(values, count) : wisp_map(pairs, count);
