@@ -2618,7 +2618,7 @@ typedef struct wisp_rollback_desc {
     void (*load)(void *user, const void *state);
     bool  sync_test;            /* runs each tick twice and compares */
     void *user;
-    int64_t first_tick;
+    int64_t first_tick;         /* 0 .. 2^62 - 1 */
     int   save_every;           /* sparse saving: every n-th tick, so that going
                                    back runs up to n - 1 ticks more; 0 = 1 */
     int   hash_every;           /* ticks between hashes, the same on all ends: a
@@ -2654,7 +2654,9 @@ typedef struct wisp_rollback_stats {
    play here, and my_input is an array. At most 32 spectators get what is
    confirmed; to an end with desc.spectate id 0 is a player without a session.
    When a player leaves, the first one that is left decides on its last input,
-   and all go on alike; who does not reach that one is out. WISP_E_ARGUMENT,
+   and all go on alike; who does not reach that one is out. So all trust the
+   first player with who plays, and with inputs that it passes on.
+   WISP_E_ARGUMENT,
    WISP_E_SCHEMA, WISP_E_INVALID, WISP_E_STALE, WISP_E_BUSY (one runs),
    WISP_E_MEMORY. */
 WISP_API wisp_result wisp_rollback_begin(wisp *w,
@@ -34930,7 +34932,8 @@ void wisp_times(const wisp *w, wisp_times_of *out) {
  * others stop to listen to that player, and then say so and how many of its inputs they have. When
  * all have, and the decider has as many as the one with the most, the inputs of that player end
  * there. If the decider goes as well, the next one begins anew: no end has gone on for good without
- * inputs that another one had.
+ * inputs that another one had. An end stops to listen to another one that holds it up, a decider
+ * that does not decide included (wisp__rollback_overdue).
  * ======================================================================== */
 
 #ifndef WISP_NO_STATE
@@ -35040,37 +35043,72 @@ static void wisp__rollback_decide(wisp *w, int player, int64_t end) {
 /* The decider: have all said what they have of those that have gone? */
 static void wisp__rollback_judge(wisp *w) {
     wisp__rollback *rb = w->rollback;
-    bool late = w->base.time - rb->gone_time > rb->desc.timeout;
+    bool late = w->base.time - rb->gone_time > rb->desc.timeout, waits = false;
+    unsigned gone = rb->gone;
     int64_t most[WISP__PLAYERS];
     for (int p = 0; p < rb->desc.players; p++) most[p] = rb->lines[p]->next;
     for (int i = 1; i < rb->link_count; i++) {
         wisp__rollback_link *link = &rb->links[i];
         if (!wisp__is_present(rb, link)) continue;
-        if (rb->gone & ~link->gone) {
+        if (gone & ~link->gone) {
+            waits = true;
             if (late) wisp__rollback_lose(w, link);
-            return;
         }
         for (int p = 0; p < rb->desc.players && !late; p++)
             if (link->acked[p] > most[p]) most[p] = link->acked[p];
     }
-    for (int p = 0; p < rb->desc.players; p++)
-        if (wisp__is_among(rb->gone, p) && most[p] == rb->lines[p]->next)
+    for (int p = 0; p < rb->desc.players && !waits; p++)
+        if (wisp__is_among(gone, p) && most[p] == rb->lines[p]->next)
             wisp__rollback_decide(w, p, most[p]);
+}
+
+/* Has a player not acked what this end may send it at once? */
+static bool wisp__rollback_deaf(const wisp__rollback *rb, const wisp__rollback_link *link) {
+    return wisp__is_present(rb, link) &&
+           rb->lines[rb->me]->next - link->acked[rb->me] >= WISP__INPUT_SENT;
+}
+
+/* Has another end, for players the decider, inputs that this one misses? */
+static bool wisp__rollback_elsewhere(const wisp__rollback *rb, const wisp__rollback_link *link,
+                                     int missing) {
+    for (int i = 1; i < rb->link_count; i++) {
+        const wisp__rollback_link *other = &rb->links[i];
+        if (other != link && !other->lost && other->acked[missing] > rb->lines[missing]->next &&
+            (rb->desc.spectate || wisp__is_decider(rb, other)))
+            return true;
+    }
+    return false;
+}
+
+/* Has this end waited too long for another one? Where the inputs can come from elsewhere, the
+   others need not wait as long for this end. A decider may itself wait for the others. */
+static bool wisp__rollback_overdue(const wisp *w, const wisp__rollback_link *link, int missing) {
+    const wisp__rollback *rb = w->rollback;
+    bool judges = !rb->desc.spectate && wisp__is_among(rb->gone, missing);
+    bool source = judges || rb->desc.spectate;
+    bool deaf = !rb->desc.spectate && wisp__rollback_deaf(rb, link);
+    bool first = wisp__is_decider(rb, link) || wisp__rollback_first(rb, rb->gone) == rb->me;
+    double since = rb->stall_time, timeout = rb->desc.timeout;
+    if (!rb->stalled || link->lost || !link->theirs) return false;
+    if (source ? !wisp__is_decider(rb, link) : !deaf && link->player != missing) return false;
+    if (!deaf) since = wisp__max(since, judges ? rb->gone_time : link->grown);
+    if (judges) timeout *= 2;
+    else if (rb->desc.spectate || !first) {
+        if (!deaf && !wisp__rollback_elsewhere(rb, link, missing)) return false;
+        timeout /= 2;
+    }
+    return w->base.time - since > timeout;
 }
 
 /* Comes to an end about those that have gone, or let this end wait for too long. */
 static void wisp__rollback_agree(wisp *w) {
     wisp__rollback *rb = w->rollback;
-    double since = w->base.time - rb->desc.timeout;
-    int decider = wisp__rollback_first(rb, rb->gone), missing = -1, left = 0;
+    int missing = 0, left = 0;
     int64_t known = wisp__rollback_known(rb, &missing);
     for (int i = 1; i < rb->link_count; i++) {
         wisp__rollback_link *link = &rb->links[i];
+        if (wisp__rollback_overdue(w, link, missing)) wisp__rollback_lose(w, link);
         left += !link->lost;
-        if (rb->desc.spectate || link->player != missing || !link->theirs || !rb->stalled) continue;
-        if (rb->stall_time < since && link->grown < since &&
-            (decider == rb->me || decider == missing))
-            wisp__rollback_lose(w, link);
     }
     if (rb->desc.spectate && !left && known <= rb->tick) wisp__rollback_over(w, WISP_E_CLOSED);
     if (rb->gone && wisp__rollback_first(rb, rb->gone) == rb->me) wisp__rollback_judge(w);
@@ -35234,9 +35272,7 @@ static int wisp__rollback_stall(wisp *w) {
 static bool wisp__rollback_may(const wisp__rollback *rb) {
     if (rb->tick - wisp__rollback_known(rb, NULL) >= (rb->window ? rb->window : 0)) return false;
     for (int i = 1; i < rb->link_count; i++)
-        if (wisp__is_present(rb, &rb->links[i]) &&
-            rb->lines[rb->me]->next - rb->links[i].acked[rb->me] >= WISP__INPUT_SENT)
-            return false;
+        if (wisp__rollback_deaf(rb, &rb->links[i])) return false;
     return true;
 }
 
@@ -35435,16 +35471,17 @@ static bool wisp__rollback_read_run(wisp__reading *r, wisp__rollback_link *link,
 static void wisp__rollback_read_gone(wisp *w, wisp__rollback_link *link, int64_t tick,
                                      wisp__reader *from) {
     wisp__rollback *rb = w->rollback;
-    unsigned gone = (unsigned)wisp__get(from, 8), decided = (unsigned)wisp__get(from, 8);
+    unsigned gone = (unsigned)wisp__get(from, 8) & ((1u << rb->desc.players) - 1);
+    unsigned decided = (unsigned)wisp__get(from, 8);
     bool decider = wisp__is_decider(rb, link), player = wisp__is_present(rb, link);
-    link->gone |= gone & ((1u << rb->desc.players) - 1);
+    if (decider && (gone & ~link->gone)) rb->gone_time = w->base.time;
+    link->gone |= gone;
     if (player && wisp__is_among(link->gone, rb->me)) {
         int first = wisp__rollback_first(rb, link->gone);
         if (decider || (first < rb->me && wisp__is_among(rb->gone, first)))
             wisp__rollback_over(w, WISP_E_CLOSED);
         else if (first > rb->me) wisp__rollback_lose(w, link);
     }
-    if (decider && (link->gone & ~rb->gone)) rb->gone_time = w->base.time;
     if (decider) rb->gone |= link->gone;
     for (int p = 0; p < rb->desc.players; p++) {
         int64_t end = wisp__is_among(decided, p) ? wisp__get_near(from, tick) : 0;
@@ -35461,7 +35498,7 @@ static void wisp__rollback_read(wisp__reading *r, wisp__rollback_link *link, wis
     int ahead = (int8_t)(uint8_t)wisp__get(from, 8);
     for (int p = 0; p < rb->desc.players; p++) {
         int64_t most = p == rb->me ? rb->lines[p]->next : rb->tick + WISP__INPUT_RING;
-        int64_t acked = p == link->player ? 0 : wisp__get_near(from, tick);
+        int64_t acked = p == link->player ? tick : wisp__get_near(from, tick);
         if (!from->failed && acked > link->acked[p]) link->acked[p] = wisp__least(acked, most);
     }
     if (wisp__get(from, 1)) wisp__rollback_read_gone(r->w, link, tick, from);
@@ -35598,8 +35635,9 @@ static wisp_result wisp__rollback_check_desc(wisp *w, const wisp_rollback_desc *
     if (!d->step || (back && (!d->save || !d->load || !d->state_bytes)) || d->state_bytes < 0 ||
         d->state_bytes > 1 << 26)
         wrong = "step, save or load is NULL, or state_bytes is not in 1 .. 2^26";
-    if (d->first_tick < 0 || every < 1 || every > WISP__ROLLBACK_MOST || d->hash_every > 1000 ||
-        (d->hash_every > 0 && d->hash_every % every) || !wisp__is_within(d->timeout, 0, 1e9))
+    if ((uint64_t)d->first_tick >> 62 || every < 1 || every > WISP__ROLLBACK_MOST ||
+        d->hash_every > 1000 || (d->hash_every > 0 && d->hash_every % every) ||
+        !wisp__is_within(d->timeout, 0, 1e9))
         wrong = "first_tick, save_every, hash_every or timeout is out of range";
     return wrong ? wisp__explain(w, WISP_E_ARGUMENT, "rollback: %s", wrong) : WISP_OK;
 }

@@ -184,27 +184,45 @@ static void rollback_predict(void *user, int player, int64_t tick, const void *l
     band_end *e = (band_end *)user;
     band_input *in = (band_input *)out;
     CHECK(memcmp(last, out, sizeof *in) == 0);
-    CHECK(player == 1 - e->index && tick >= 0);
-    in->y = 0;                     /* the next is like the last, but for that */
+    CHECK(player == 1 - e->index);
+    in->buttons = (uint16_t)(tick * 7 + player);
+    in->x = in->y = 0;
+}
+
+/* The inputs follow from the tick, so that who knows how guesses all right: nothing runs again. Of
+   a guess that is wrong for ticks that divide by 16, those alone run again. */
+static void rollback_predicted_tick(bn_net *net, int end) {
+    band_end *e = &((band *)net->user)->ends[end];
+    int64_t tick = e->w->rollback ? e->w->rollback->tick : 0;
+    memset(&e->input, 0, sizeof e->input);
+    rollback_predict(e, 1 - end, tick + e->desc.delay, &e->input, &e->input);
+    e->input.buttons = (uint16_t)(e->input.buttons - (1 - end) + end);
+    if (tick % 16 == 0 && e->unsaved) e->input.x = 1;
+    e->every = 1 << 30;
+    band_tick(net, end);
 }
 
 TEST(a_game_may_guess_better) {
     static band t;
-    uint64_t again[2];
-    for (int own = 0; own < 2; own++) {
+    uint64_t again[3];
+    for (int how = 0; how < 3; how++) {
         band_open(&t, 2, 10);
         for (int i = 0; i < 2; i++) {
-            if (own) t.ends[i].desc.predict = rollback_predict;
-            t.ends[i].every = 1;
+            if (how) t.ends[i].desc.predict = rollback_predict;
+            t.ends[i].unsaved = how == 2;
         }
+        t.net.tick = rollback_predicted_tick;
         band_join(&t);
         band_begin(&t);
         band_run(&t, 2);
         band_same(&t);
-        again[own] = band_stats(&t, 0).ran_again;
+        CHECK(band_confirmed(&t) > 100);
+        again[how] = band_stats(&t, 0).rollbacks;
         band_close(&t);
     }
-    CHECK(again[0] > 0 && again[1] > 0);
+    CHECK(again[0] > 100);
+    CHECK_EQ_INT(again[1], 0);
+    CHECK(again[2] >= 6 && again[2] <= 8);
 }
 
 TEST(a_state_that_differs_is_told_with_its_tick) {
@@ -221,6 +239,8 @@ TEST(a_state_that_differs_is_told_with_its_tick) {
         CHECK_EQ_INT(t.ends[i].desyncs, 1);
         CHECK_EQ_INT(t.ends[i].desync_tick, t.ends[0].desync_tick);
         CHECK_EQ_INT(t.ends[i].dumps, 1);
+        CHECK(t.ends[i].hashes[0] == t.ends[!i].hashes[1] && t.ends[i].hashes[0]);
+        CHECK(t.ends[i].hashes[0] != t.ends[i].hashes[1]);
     }
     CHECK(t.ends[0].desync_tick > 100 && t.ends[0].desync_tick < 140);
     band_close(&t);
@@ -502,7 +522,7 @@ TEST(a_desc_that_makes_no_sense_is_refused) {
     CHECK_EQ_INT(wisp_rollback_begin(t.ends[0].w, NULL, two, NULL, 0), WISP_E_ARGUMENT);
     CHECK_EQ_INT(wisp_rollback_begin(t.ends[0].w, &t.ends[0].desc, NULL, NULL, 0),
                  WISP_E_ARGUMENT);
-    for (int k = 0; k < 11; k++) {
+    for (int k = 0; k < 12; k++) {
         d = t.ends[0].desc;
         if (k == 0) d.players = 0;
         if (k == 1) d.players = 9;
@@ -512,6 +532,7 @@ TEST(a_desc_that_makes_no_sense_is_refused) {
         if (k == 5) d.step = NULL;
         if (k == 6) d.state_bytes = 0;
         if (k == 7) d.first_tick = -1;
+        if (k == 11) d.first_tick = INT64_MAX;
         if (k == 8) d.hash_every = 7, d.save_every = 2;
         if (k == 9) d.timeout = -1;
         if (k == 10) d.load = NULL;
@@ -648,6 +669,88 @@ TEST(a_player_that_lies_changes_nothing_for_the_others) {
         if (lie <= ROLLBACK_OF_THIRD) CHECK(band_stats(&t, 1).changed >= 10);
         band_close(&t);
     }
+}
+
+enum { ROLLBACK_WITHHOLDS, ROLLBACK_DEAF, ROLLBACK_UNDECIDED, ROLLBACK_FAR_END, ROLLBACK_SOURCE,
+       ROLLBACK_STALLS };
+static int rollback_staller;
+
+static wisp__rollback_link *rollback_link(band *t, int from, int to) {
+    wisp *w = t->ends[from].w;
+    return wisp__rollback_link_of(w, wisp__session_of(w, t->peers[from][to]));
+}
+
+/* An end that plays its part to hold up others: its session lives, and its records are well formed.
+   Three players and a spectator. */
+static void rollback_stall_tick(bn_net *net, int end) {
+    band *t = (band *)net->user;
+    wisp__rollback *rb = t->ends[0].w->rollback;
+    int64_t ever = INT64_MAX / 4;
+    if (net->now < 3 || !rb) {
+        band_tick(net, end);
+        return;
+    }
+    if (rollback_staller == ROLLBACK_WITHHOLDS) rollback_link(t, 2, 1)->acked[2] = ever;
+    else if (rollback_staller == ROLLBACK_DEAF && end == 1) rollback_link(t, 1, 2)->acked[1] = 60;
+    else if (rollback_staller == ROLLBACK_SOURCE)
+        for (int p = 0; p < 3; p++) rollback_link(t, 0, 3)->acked[p] = ever;
+    else if (rollback_staller == ROLLBACK_UNDECIDED || rollback_staller == ROLLBACK_FAR_END) {
+        rb->gone |= 2;
+        rb->gone_time = ever;
+        rollback_link(t, 0, 2)->gone = 0;
+        t->ends[0].playing = !rollback_link(t, 0, 2)->lost;
+        if (rollback_staller == ROLLBACK_FAR_END) rb->decided |= 2, rb->ends[1] = 1 << 28;
+    }
+    band_tick(net, end);
+}
+
+/* Two at least go on with each other, also where the first player is the one that stalls. */
+TEST(an_end_that_stalls_others_is_gone_round) {
+    static band t;
+    for (int how = 0; how < ROLLBACK_STALLS; how++) {
+        int kept = how == ROLLBACK_UNDECIDED || how == ROLLBACK_FAR_END ? 4 : 3;
+        band_open_with(&t, 3, 4, (uint64_t)how + 81, NULL);
+        for (int i = 0; i < 4; i++) t.ends[i].desc.timeout = 1;
+        rollback_staller = how;
+        t.net.tick = rollback_stall_tick;
+        band_join(&t);
+        band_begin(&t);
+        band_run(&t, 9);
+        for (int i = 0; i < 4; i++) t.ends[i].gone = i < 3 && !(kept >> i & 1);
+        if (kept == 4) t.ends[3].gone = true;
+        band_same(&t);
+        if (!CHECK(band_confirmed(&t) > 250))
+            printf("  stall %d: confirmed %d\n", how, (int)band_confirmed(&t));
+        for (int i = 0; i < 3; i++)
+            if (kept >> i & 1 && !CHECK((band_stats(&t, i).present & kept) == (unsigned)kept))
+                printf("  stall %d: end %d has %u\n", how, i, band_stats(&t, i).present);
+        band_close(&t);
+    }
+}
+
+/* Ends 2 and 3 never say that they have missed a leave. */
+static void rollback_mute_tick(bn_net *net, int end) {
+    band *t = (band *)net->user;
+    for (int i = 2; t->ends[0].playing && i < 4; i++) rollback_link(t, 0, i)->gone = 0;
+    band_tick(net, end);
+}
+
+TEST(who_says_nothing_about_a_leave_is_out_at_once_with_others_that_do_not) {
+    static band t;
+    band_open(&t, 5, 91);
+    for (int i = 0; i < 5; i++) t.ends[i].desc.timeout = 1;
+    t.net.tick = rollback_mute_tick;
+    band_join(&t);
+    band_begin(&t);
+    band_run(&t, 1);
+    wisp_rollback_end(t.ends[1].w);
+    t.ends[1].playing = false;
+    band_run(&t, 1.6);
+    for (int i = 1; i < 4; i++) t.ends[i].gone = true;
+    band_same(&t);
+    for (int i = 0; i < 5; i += 4) CHECK_EQ_INT(band_stats(&t, i).present, 1 | 16);
+    CHECK(band_confirmed(&t) > 80);
+    band_close(&t);
 }
 
 /* Whom the first player dismisses is out; what another one says about that counts for nothing. */
@@ -802,6 +905,8 @@ static const test_case tests[] = {
     CASE(ends_that_play_different_games_say_so),
     CASE(a_step_may_end_the_game_and_not_begin_a_step),
     CASE(a_player_that_lies_changes_nothing_for_the_others),
+    CASE(an_end_that_stalls_others_is_gone_round),
+    CASE(who_says_nothing_about_a_leave_is_out_at_once_with_others_that_do_not),
     CASE(the_first_player_alone_says_who_is_out),
     CASE(what_makes_no_sense_ends_the_session),
     CASE(a_link_that_loses_nothing_plays_too),

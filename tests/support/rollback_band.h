@@ -43,7 +43,8 @@ typedef struct band_end {
     int          holes[PARTY_TICKS];  /* players without an input */
     int64_t      unsaved;             /* of the game, and not saved */
     int          steps, loads, saves, result, desyncs, stalled, resumed, dumps, most_again;
-    int64_t      desync_tick;
+    int64_t      desync_tick, waited;     /* waited: the tick of the last call left out */
+    uint64_t     hashes[2];           /* of the last desync */
     bool         playing, away, gone, unsteady;
 } band_end;
 
@@ -108,6 +109,7 @@ static inline void band_on(wisp_event *event) {
         e->desyncs++;
         e->desync_tick = event->tick;
         CHECK_EQ_INT(event->count, 2);
+        for (int i = 0; i < 2; i++) e->hashes[i] = wisp_arg_uint(event, i);
     }
 }
 
@@ -127,6 +129,10 @@ static inline void band_tick(bn_net *net, int end) {
     e->result = wisp_rollback_step(e->w, end < t->players ? &e->input : NULL);
     wisp_stats_rollback(e->w, &after);
     CHECK(after.rollbacks <= before.rollbacks + 1);
+    if (after.waits > before.waits) {
+        CHECK(after.waits == 1 || after.tick - e->waited >= 8);
+        e->waited = after.tick;
+    }
     if ((int)(after.ran_again - before.ran_again) > e->most_again)
         e->most_again = (int)(after.ran_again - before.ran_again);
     wisp__rollback_check(e->w);
