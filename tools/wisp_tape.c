@@ -184,7 +184,8 @@ int main(int argc, char **argv) {
     uint8_t *bytes;
     bool good;
     if (!take_options(&l.o, argc, argv)) {
-        fprintf(stderr, "usage: wisp_tape [-n NAME] [-p PEER] [-f SECONDS] [-t SECONDS] [-s SPEED]\n"
+        fprintf(stderr, "usage: wisp_tape [-n NAME] [-p PEER] [-f SECONDS] [-t SECONDS] "
+                        "[-s SPEED]\n"
                         "       [--json | --stats | --pcap OUT | --cut OUT] TAPE\n");
         return 2;
     }
