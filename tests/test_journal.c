@@ -133,7 +133,7 @@ TEST(objects_come_back_and_go) {
         CHECK_EQ_INT(wisp_despawn(t.server, gone), WISP_OK);
         CHECK_EQ_INT(wisp_despawn(t.server, made), WISP_OK);
         if (!flush) CHECK_EQ_INT(wisp_give(t.server, o, me), WISP_OK);
-        CHECK(!journal_edit(&t, gone) && !wisp_next(t.server, o).id == 0);
+        CHECK(!journal_edit(&t, gone) && wisp_next(t.server, o).id != 0);
         wisp__scope_close(t.server, s);
         if (flush) wisp_flush_batches(t.server);
         wisp__scope_undo(t.server, s);

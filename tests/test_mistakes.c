@@ -108,7 +108,7 @@ TEST(a_misspelt_name_is_told_on_both_sides_with_the_nearest) {
 TEST(a_misspelt_name_at_the_join_or_of_a_call_is_told_alike) {
     for (int kind = 0; kind < 3; kind++) {
         mistaken *m = mistake_pair();
-        wisp_call_desc none = { NULL, NULL, 0, 0, NULL };
+        wisp_call_desc none = { NULL, NULL, 0, 0, NULL, NULL };
         world_watch(&m->t.w, m->t.server, "player_state");
         if (kind == 2) wisp_remote_named(m->t.client, "player_stat");    /* announced by itself */
         m->t.to_server = world_join(&m->t.w, m->t.client, m->t.server);
@@ -292,7 +292,7 @@ TEST(schemas_that_are_equal_or_of_other_versions_are_no_mistake) {
 
 TEST(a_call_without_a_handler_is_told_on_both_sides) {
     mistaken *m = mistake_joined();
-    wisp_call_desc desc = { world_on, NULL, 0, 0, NULL };
+    wisp_call_desc desc = { world_on, NULL, 0, 0, NULL, NULL };
     desc.user = &m->t.w;
     world_watch(&m->t.w, m->t.server, "buy");
     CHECK(wisp_invoke_values(m->t.client, "buy", wisp_to_peer(m->t.to_server), &desc, NULL,
@@ -454,7 +454,7 @@ WRONG(fire_values, wisp_fire_values(w, "a", wisp_to_all(), NULL, 3))
 WRONG(fire_name, wisp_fire_values(w, NULL, wisp_to_all(), NULL, 0))
 WRONG(send, wisp_send(w, mistake_remote(), wisp_to_all(), NULL, 0))
 static const wisp_sink mistake_sink = { NULL, NULL, NULL };
-static const wisp_budget mistake_budget = { -1, 0, 0, 0, -1, 0, 0, 0, 0, 0, 0, NULL };
+static const wisp_budget mistake_budget = { -1, 0, 0, 0, -1, 0, 0, 0, 0, 0, 0, NULL, 0 };
 static wisp_remote_profile mistake_profile;
 WRONG(use_sink, wisp_use_sink(w, &mistake_sink))
 WRONG(connect, WHY(wisp_connect_target(w, wisp_by_name("a"), NULL, NULL, false)))

@@ -564,7 +564,7 @@ TEST(calls_of_handlers_wait_for_its_end) {
 /* --- hostile bytes --- */
 
 /* Sends bytes as a transaction. */
-static void forge(bank *b, const uint8_t *bytes, int size) {
+static void forge_bundle(bank *b, const uint8_t *bytes, int size) {
     wisp_begin(b->t.ends[0], b->to_server);
     wisp_fire(b->t.ends[0], "pay", b->to_server, wisp_int(0), wisp_int(1));
     if (!b->t.ends[0]->bundle.session) return;
@@ -594,7 +594,7 @@ TEST(malformed_ones_change_nothing) {
         if (!b.to_server.id) continue;
         memcpy(bytes, good, sizeof bytes);
         if (i < 8 * size) bytes[i / 8] ^= (uint8_t)(1 << (i & 7));
-        forge(&b, bytes, i < 8 * size ? size : i - 8 * size);
+        forge_bundle(&b, bytes, i < 8 * size ? size : i - 8 * size);
         world_run(&b.t.w, 0.1);
         if (strstr(b.notes, "paid") == NULL && strstr(b.notes, "done=0") == NULL)
             CHECK(bank_hash(&b) == before);    /* else all of it has held */
@@ -602,7 +602,7 @@ TEST(malformed_ones_change_nothing) {
         bank_noted();
     }
     memset(bytes, 0xff, sizeof bytes);
-    forge(&b, bytes, 60);
+    forge_bundle(&b, bytes, 60);
     world_run(&b.t.w, 0.1);
     CHECK(bank_hash(&b) == before);
     CHECK_EQ_INT(b.t.server->journal.count, 0);
