@@ -396,7 +396,7 @@ TEST(every_way_to_refuse_a_part_refuses_all) {
 }
 
 static wisp_result bank_judge(wisp_event *event) {
-    return wisp_arg_int(event, 0) > 50 ? BANK_POOR : WISP_OK;
+    return wisp_arg_int(event, 0) > 50 ? (int)BANK_POOR : (int)WISP_OK;
 }
 
 TEST(properties_are_set_whole_and_in_part_as_their_judge_says) {

@@ -696,7 +696,7 @@ static void rollback_stall_tick(bn_net *net, int end) {
         for (int p = 0; p < 3; p++) rollback_link(t, 0, 3)->acked[p] = ever;
     else if (rollback_staller == ROLLBACK_UNDECIDED || rollback_staller == ROLLBACK_FAR_END) {
         rb->gone |= 2;
-        rb->gone_time = ever;
+        rb->gone_time = (double)ever;
         rollback_link(t, 0, 2)->gone = 0;
         t->ends[0].playing = !rollback_link(t, 0, 2)->lost;
         if (rollback_staller == ROLLBACK_FAR_END) rb->decided |= 2, rb->ends[1] = 1 << 28;
@@ -722,7 +722,7 @@ TEST(an_end_that_stalls_others_is_gone_round) {
         if (!CHECK(band_confirmed(&t) > 250))
             printf("  stall %d: confirmed %d\n", how, (int)band_confirmed(&t));
         for (int i = 0; i < 3; i++)
-            if (kept >> i & 1 && !CHECK((band_stats(&t, i).present & kept) == (unsigned)kept))
+            if (kept >> i & 1 && !CHECK((band_stats(&t, i).present & (unsigned)kept) == (unsigned)kept))
                 printf("  stall %d: end %d has %u\n", how, i, band_stats(&t, i).present);
         band_close(&t);
     }

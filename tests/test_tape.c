@@ -5,13 +5,13 @@
 #include "support/test_runner.h"
 #include "support/tapes.h"
 
-static tape_party party;
+static tape_party taped;
 
 static void record_party(uint64_t seed, double seconds) {
-    memset(&party, 0, sizeof party);
-    tape_party_open(&party, seed);
-    tape_party_run(&party, seconds);
-    tape_party_close(&party);
+    memset(&taped, 0, sizeof taped);
+    tape_party_open(&taped, seed);
+    tape_party_run(&taped, seconds);
+    tape_party_close(&taped);
 }
 
 /* Objects, properties, messages, calls, joins over a bad network, and calls from outside. The
@@ -20,42 +20,42 @@ TEST(all_that_a_server_did_comes_out_again_in_a_replay) {
     const char *seconds = getenv("TAPE_SECONDS");
     for (uint64_t seed = 1; seed < 3; seed++) {
         record_party(seed, seconds && seed == 1 ? strtod(seconds, NULL) : 8);
-        CHECK(party.notes.count > 500);
-        tape_party_replay(&party, NULL);
-        CHECK_EQ_INT(party.result, WISP_E_CLOSED);
-        CHECK_EQ_STR(party.told, "");
-        CHECK_EQ_INT(party.again.count, party.notes.count);
-        CHECK(party.again.hash == party.notes.hash);
-        free(party.tape.bytes);
+        CHECK(taped.notes.count > 500);
+        tape_party_replay(&taped, NULL);
+        CHECK_EQ_INT(taped.result, WISP_E_CLOSED);
+        CHECK_EQ_STR(taped.told, "");
+        CHECK_EQ_INT(taped.again.count, taped.notes.count);
+        CHECK(taped.again.hash == taped.notes.hash);
+        free(taped.tape.bytes);
     }
 }
 
 TEST(the_program_of_a_replay_may_make_the_calls_from_outside_too) {
-    memset(&party, 0, sizeof party);
-    tape_party_begin(&party, 5);
-    tape_party_record(&party);
-    wisp_set_channel(party.server, "chat", 3);
-    tape_game_setup(&party.game, party.server, &party.notes);
-    wisp_group_named(party.server, "reds");
-    wisp_update(party.server, 1);
-    tape_party_close(&party);
+    memset(&taped, 0, sizeof taped);
+    tape_party_begin(&taped, 5);
+    tape_party_record(&taped);
+    wisp_set_channel(taped.server, "chat", 3);
+    tape_game_setup(&taped.game, taped.server, &taped.notes);
+    wisp_group_named(taped.server, "reds");
+    wisp_update(taped.server, 1);
+    tape_party_close(&taped);
     for (int also = 0; also < 2; also++) {
-        wisp_reader reader = { tape_read, &party.tape };
-        wisp_desc desc = tape_desc(wisp_loopback(&party.pipe, 0), 30);
+        wisp_reader reader = { tape_read, &taped.tape };
+        wisp_desc desc = tape_desc(wisp_loopback(&taped.pipe, 0), 30);
         wisp *w;
-        party.tape.read = 0;
+        taped.tape.read = 0;
         w = wisp_replay(&reader, &desc, NULL);
         if (also) wisp_set_channel(w, "chat", 3);
-        tape_game_setup(&party.game, w, &party.again);
+        tape_game_setup(&taped.game, w, &taped.again);
         if (also) wisp_group_named(w, "reds");
         CHECK_EQ_INT(wisp_update(w, 0), WISP_OK);
         CHECK_NEAR(wisp_now(w), 1, 1e-9);
         CHECK_EQ_INT(w->groups.live, 1);
         CHECK_EQ_INT(wisp_update(w, 0), WISP_E_CLOSED);
         wisp_destroy(w);
-        wisp_pipe_free(&party.pipe);
+        wisp_pipe_free(&taped.pipe);
     }
-    free(party.tape.bytes);
+    free(taped.tape.bytes);
 }
 
 static void with_other_heat(tape_party *p, wisp *w) { p->game.bend = 100, (void)w; }
@@ -63,24 +63,24 @@ static void with_other_heat(tape_party *p, wisp *w) { p->game.bend = 100, (void)
 /* The struct of an object differs at the end of a tick. */
 TEST(a_handler_that_edits_otherwise_is_found_in_its_tick) {
     record_party(7, 6);
-    tape_party_replay(&party, with_other_heat);
-    CHECK(strstr(party.told, "tick 100: state 'class orb'") != NULL);
-    CHECK(strstr(party.told, "\"heat\":10") != NULL);
-    CHECK(strstr(party.told, "\"heat\":13") != NULL);
-    CHECK_EQ_INT(party.again.count, party.notes.count);
-    party.game.bend = 0;
-    free(party.tape.bytes);
+    tape_party_replay(&taped, with_other_heat);
+    CHECK(strstr(taped.told, "tick 100: state 'class orb'") != NULL);
+    CHECK(strstr(taped.told, "\"heat\":10") != NULL);
+    CHECK(strstr(taped.told, "\"heat\":13") != NULL);
+    CHECK_EQ_INT(taped.again.count, taped.notes.count);
+    taped.game.bend = 0;
+    free(taped.tape.bytes);
 }
 
 static void with_a_shout(tape_party *p, wisp *w) { p->game.shout = 9, (void)w; }
 
 TEST(a_handler_that_calls_otherwise_is_told_with_the_call_and_both_values) {
     record_party(8, 6);
-    tape_party_replay(&party, with_a_shout);
-    CHECK(strstr(party.told, "fire 'chat'") != NULL);
-    CHECK(strstr(party.told, "here is") && strstr(party.told, "\"HELLO\"") != NULL);
-    party.game.shout = 0;
-    free(party.tape.bytes);
+    tape_party_replay(&taped, with_a_shout);
+    CHECK(strstr(taped.told, "fire 'chat'") != NULL);
+    CHECK(strstr(taped.told, "here is") && strstr(taped.told, "\"HELLO\"") != NULL);
+    taped.game.shout = 0;
+    free(taped.tape.bytes);
 }
 
 static void with_a_handler_less(tape_party *p, wisp *w) {
@@ -92,19 +92,19 @@ static void with_a_handler_less(tape_party *p, wisp *w) {
 
 TEST(a_handler_that_is_not_there_is_missed) {
     record_party(9, 6);
-    tape_party_replay(&party, with_a_handler_less);
-    CHECK(strstr(party.told, "the tape has 'handler 'chat'") != NULL);
-    free(party.tape.bytes);
+    tape_party_replay(&taped, with_a_handler_less);
+    CHECK(strstr(taped.told, "the tape has 'handler 'chat'") != NULL);
+    free(taped.tape.bytes);
 }
 
 TEST(what_a_tape_is_refused_for) {
-    wisp_writer writer = { tape_write, &party.tape, WISP_COMPRESSION_LZ4, false };
+    wisp_writer writer = { tape_write, &taped.tape, WISP_COMPRESSION_LZ4, false };
     wisp_writer nothing = { NULL, NULL, WISP_COMPRESSION_NONE, false };
     wisp_desc desc;
     wisp_result why;
     wisp *w;
-    memset(&party, 0, sizeof party);
-    desc = tape_desc(wisp_loopback(&party.pipe, 0), 0);
+    memset(&taped, 0, sizeof taped);
+    desc = tape_desc(wisp_loopback(&taped.pipe, 0), 0);
     w = wisp_create(&desc, &why);
     CHECK_EQ_INT(wisp_record(NULL, &writer), WISP_E_ARGUMENT);
     CHECK_EQ_INT(wisp_record(w, NULL), WISP_OK);
@@ -113,39 +113,39 @@ TEST(what_a_tape_is_refused_for) {
     writer.compression = WISP_COMPRESSION_NONE;
     CHECK_EQ_INT(wisp_record(w, &writer), WISP_OK);
     CHECK_EQ_INT(wisp_record(w, &writer), WISP_E_BUSY);
-    party.tape.fail_after = party.tape.size + 1;
+    taped.tape.fail_after = taped.tape.size + 1;
     wisp_update(w, 0);
     wisp_update(w, 3);
     wisp_update(w, 6);
     CHECK_EQ_INT(wisp_record(w, NULL), WISP_E_LINK);
     wisp_destroy(w);
-    wisp_pipe_free(&party.pipe);
-    free(party.tape.bytes);
+    wisp_pipe_free(&taped.pipe);
+    free(taped.tape.bytes);
 }
 
 /* A server that nobody has joined, updated 60 times a second by a clock that trembles. */
 TEST(the_tape_of_an_idle_server_has_at_most_100_bytes_a_second) {
-    wisp_writer writer = { tape_write, &party.tape, WISP_COMPRESSION_NONE, false };
+    wisp_writer writer = { tape_write, &taped.tape, WISP_COMPRESSION_NONE, false };
     wisp_desc desc;
     uint64_t random = 1;
     double now = 1e5;
     int begin;
     wisp *w;
-    memset(&party, 0, sizeof party);
-    desc = tape_desc(wisp_loopback(&party.pipe, 0), 60);
+    memset(&taped, 0, sizeof taped);
+    desc = tape_desc(wisp_loopback(&taped.pipe, 0), 60);
     w = wisp_create(&desc, NULL);
     wisp_record(w, &writer);
     wisp_on_tick(w, tape_client_event, NULL);
     for (int i = 0; i < 60; i++) wisp_update(w, now += 1.0 / 60);
-    begin = party.tape.size;
+    begin = taped.tape.size;
     for (int i = 0; i < 6000; i++) {
         random = wisp__mix(random + 1);
         wisp_update(w, now += 1.0 / 60 + (double)(random & 255) * 1e-6);
     }
-    CHECK((party.tape.size - begin) / 101 <= 75);
+    CHECK((taped.tape.size - begin) / 101 <= 75);
     wisp_destroy(w);
-    wisp_pipe_free(&party.pipe);
-    free(party.tape.bytes);
+    wisp_pipe_free(&taped.pipe);
+    free(taped.tape.bytes);
 }
 
 static const test_case tests[] = {

@@ -245,7 +245,7 @@ TEST(an_end_follows_the_first_server_that_it_has) {
 TEST(hostile_clocks) {
     world_two t;
     tick_log log;
-    wisp__clock_frame f = { true, 200, 0, 0, UINT64_C(77) << 32, 0 };
+    wisp__clock_frame f = { true, 200, 0, 0, UINT64_C(77) << 32, 0, 0 };
     wisp__session *s;
     double at;
     memset(&log, 0, sizeof log);
