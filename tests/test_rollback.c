@@ -722,7 +722,8 @@ TEST(an_end_that_stalls_others_is_gone_round) {
         if (!CHECK(band_confirmed(&t) > 250))
             printf("  stall %d: confirmed %d\n", how, (int)band_confirmed(&t));
         for (int i = 0; i < 3; i++)
-            if (kept >> i & 1 && !CHECK((band_stats(&t, i).present & (unsigned)kept) == (unsigned)kept))
+            if (kept >> i & 1 &&
+                !CHECK((band_stats(&t, i).present & (unsigned)kept) == (unsigned)kept))
                 printf("  stall %d: end %d has %u\n", how, i, band_stats(&t, i).present);
         band_close(&t);
     }
