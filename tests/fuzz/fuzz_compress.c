@@ -170,7 +170,7 @@ static void open_stream(world *f) {
     wisp__compress_stream_init(&f->streams[take_below(&f->in, STREAMS)], mode, id);
 }
 
-static void operation(world *f) {
+static void operate(world *f) {
     switch (take_below(&f->in, 12)) {
     case 0: plug_in(f); break;
     case 1: add_dictionary(f); break;
@@ -197,7 +197,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     wisp__compress_init(&f->compress, &f->base);
     for (int i = 0; i < STREAMS; i++)
         wisp__compress_stream_init(&f->streams[i], WISP_COMPRESSION_AUTO + i, 0);
-    for (int i = 0; i < OPERATIONS && !script_ended(&f->in); i++) operation(f);
+    for (int i = 0; i < OPERATIONS && !script_ended(&f->in); i++) operate(f);
     wisp__compress_free(&f->compress);
     MUST(f->memory.held == 0);
     return 0;

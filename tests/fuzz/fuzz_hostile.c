@@ -909,7 +909,7 @@ static void server_acts(world *f) {
     }
 }
 
-static void operation(world *f) {
+static void operate(world *f) {
     int code = take(&f->in);
     switch (code % 16) {
     case 0: case 1: case 2: announce(f); break;
@@ -969,7 +969,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     open_world(f, take(&f->in));
     before = f->h.memory.held;
     join(f);
-    for (int i = 0; i < OPERATIONS && !script_ended(&f->in); i++) operation(f);
+    for (int i = 0; i < OPERATIONS && !script_ended(&f->in); i++) operate(f);
     settle(f, before);
     wisp_destroy(f->honest);
     hostile_close(&f->h);

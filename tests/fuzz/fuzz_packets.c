@@ -495,7 +495,7 @@ static void server_acts(world *f) {
     check(f);
 }
 
-static void operation(world *f) {
+static void operate(world *f) {
     int code = take(&f->in);
     f->from = (code >> 5) % ADDRESSES;
     switch (code % 16) {
@@ -572,7 +572,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (!open_server(f)) return 0;
     update(f);
     join(f);
-    for (int i = 0; i < OPERATIONS && !script_ended(&f->in); i++) operation(f);
+    for (int i = 0; i < OPERATIONS && !script_ended(&f->in); i++) operate(f);
     f->memory.fails_in = 0;
     wisp_destroy(f->w);
     MUST(f->memory.held == 0);

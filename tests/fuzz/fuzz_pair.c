@@ -442,7 +442,7 @@ static void update_both(world *f, int times, double step) {
     }
 }
 
-static void operation(world *f) {
+static void operate(world *f) {
     int code = take(&f->in);
     end *e = &f->ends[code & 1];
     code = code >> 1 & 31;
@@ -509,7 +509,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     join(&f->ends[1]);
     update_both(f, 8, 0.016);
     for (int i = 0; i < OPERATIONS && !script_ended(&f->in); i++) {
-        operation(f);
+        operate(f);
         check(f);
     }
     settle(f);
