@@ -439,8 +439,8 @@ build/tools/%/wisp_key.log: tools/wisp_key.c tools/smoke_key $(HEADERS) | build/
 build/tools/%/wisp_top.log: tools/wisp_top.c tools/smoke_top examples/arena.c examples/02_chat.c \
         build/examples/$$*/wisp.log $(HEADERS) | build/missing
 	@tools/step $@ "for program in tools/wisp_top examples/arena examples/02_chat; do \
-	    $(CC_$(KIND)) -O0 -std=c99 -I. $(LINKED) \$$program.c -o $(@D)/\$${program#*/} -lm || \
-	    exit 1; done" "tools/smoke_top $(@D)"
+	    $(CC_$(KIND)) -O0 -std=c99 -I. -DARENA_SEALED $(LINKED) \$$program.c \
+	    -o $(@D)/\$${program#*/} -lm -lsodium || exit 1; done" "tools/smoke_top $(@D)"
 
 # Three windows of the arena, photographed; skipped without SDL2 or Xvfb.
 build/window/%/arena_sdl.log: examples/arena_sdl.c tools/picture.c tools/window \

@@ -253,7 +253,8 @@ static void on_joined(wisp_event *event) {
     p->agrees = p->asked = false;
     p->last_purchase = p->bought = p->refused = 0;
     memset(&p->before, 0, sizeof p->before);
-    news(s, "%s joins%s", name_of(p), p->joins > 1 ? " again" : "");
+    news(s, "%s joins%s%s", name_of(p), p->joins > 1 ? " again" : "",
+         wisp_is_sealed(event->w, event->peer) ? ", sealed" : "");
 }
 
 static void on_left(wisp_event *event) {

@@ -2,17 +2,18 @@
 
    A backend shares a key with the servers. To a client that it knows it gives a token, by a safe
    way (HTTPS): encrypted, good until it expires, at the servers that it names, once. It is the
-   ticket of a sealed join. A server's `accept` takes it:
+   ticket of a sealed join. On a server, wisp_tokens_accept opens it and asks you:
 
-       static wisp_result accept(wisp *w, const wisp_addr *from, const void *ticket, int size,
+       struct game { wisp_tokens tokens; ... } game;            // first: desc.user is both
+       static wisp_result accept(wisp *w, const wisp_addr *from, const wisp_token *token,
                                  void *user) {
-           wisp_token token;
-           wisp_join_info *join = wisp_joining(w);
-           join->text = wisp_tokens_take(user, ticket, size, (double)time(NULL), &token);
-           if (!join->sealed || join->text) return WISP_E_DENIED;
-           ...                                  // token.client, token.data: who it is
+           ...                                  // token->client, token->data: who it is
            return WISP_OK;
        }
+       wisp_tokens_open(&game.tokens, desc.cipher, backend_key, public_key, used, 1000);
+       game.tokens.accept = accept;
+       desc.accept = wisp_tokens_accept;
+       desc.user = &game;
 
    Include it after wisp.h. tools/wisp_key.c makes keys and tokens, and shows them.
 
@@ -22,6 +23,7 @@
 #define WISP_TOKEN_H
 
 #include <string.h>
+#include <time.h>
 
 enum {
     WISP_TOKEN_SERVERS = 4,
@@ -97,18 +99,23 @@ typedef struct wisp_tokens {
     uint8_t key[WISP_KEY_BYTES], server[WISP_KEY_BYTES];
     wisp_token_used *used;                      /* those that have not expired */
     int room, count;
+    /* As `accept` of a desc, for a token that is good; NULL: all of these come in. If it refuses,
+       the token may be used again. */
+    wisp_result (*accept)(wisp *w, const wisp_addr *from, const wisp_token *token, void *user);
+    double (*clock)(void *user);                /* seconds since 1970; NULL: that of the system */
 } wisp_tokens;
 
 /* `used`, which is the caller's, has room for all tokens that are used and have not expired. `key`
-   is the one that the backend has, `server` the server's public key. */
+   is the one that the backend has, `server` the server's public key. What was used is not known
+   any more after a restart: let tokens live for a minute, not for a day. */
 static inline void wisp_tokens_open(wisp_tokens *t, const wisp_cipher *cipher, const void *key,
                                     const void *server, wisp_token_used *used, int room) {
+    memset(t, 0, sizeof *t);
     t->cipher = cipher;
     memcpy(t->key, key, WISP_KEY_BYTES);
     memcpy(t->server, server, WISP_KEY_BYTES);
     t->used = used;
     t->room = room;
-    t->count = 0;
 }
 
 /* Takes a ticket: opens it into `out`, and remembers that it was used. NULL, or why it is no
@@ -132,6 +139,24 @@ static inline const char *wisp_tokens_take(wisp_tokens *t, const void *ticket, i
     memcpy(t->used[t->count].salt, ticket, sizeof t->used->salt);
     t->used[t->count++].expires = out->expires;
     return NULL;
+}
+
+/* desc.accept of a server that takes tokens and nothing else; desc.user begins with its
+   wisp_tokens. Joins without a seal get WISP_E_SEALED, those without a good token
+   WISP_E_DENIED and the reason. */
+static inline wisp_result wisp_tokens_accept(wisp *w, const wisp_addr *from, const void *ticket,
+                                             int size, void *user) {
+    wisp_tokens *t = (wisp_tokens *)user;
+    wisp_join_info *join = wisp_joining(w);
+    double now = t->clock ? t->clock(user) : (double)time(NULL);
+    wisp_result verdict = WISP_OK;
+    wisp_token token;
+    if (!join->sealed) return WISP_E_SEALED;
+    join->text = wisp_tokens_take(t, ticket, size, now, &token);
+    if (join->text) return WISP_E_DENIED;
+    if (t->accept) verdict = t->accept(w, from, &token, user);
+    if (verdict < 0) t->count--;
+    return verdict;
 }
 
 #endif

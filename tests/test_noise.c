@@ -824,6 +824,42 @@ TEST(a_sealed_session_moves_with_its_peer) {
     sealed_close(&p);
 }
 
+/* Every few packets another key, another address, and packets lost and out of order. */
+TEST(a_sealed_session_moves_while_its_keys_change) {
+    sealed_pair p;
+    const wisp__keys *keys;
+    int turns = 0;
+    bool phase = false;
+    sealed_open(&p);
+    p.c.t.w.desc.limits.rekey_packets = 16;
+    p.c.t.w.bad = true;
+    p.c.t.w.net.loss = 0.1;
+    p.c.t.w.net.latency = 0.03;
+    p.c.t.w.net.jitter = 0.05;
+    p.c.t.w.net.seed = 7;
+    sealed_ends(&p);
+    sealed_ask(&p, "ticket");
+    world_run(&p.c.t.w, 2);
+    CHECK(sealed_joined(&p));
+    keys = wisp__session_of(p.c.t.client, p.c.t.to_server)->peer.keys;
+    world_watch(&p.c.t.w, p.c.t.server, "up");
+    for (int i = 0; i < 800; i++) {
+        if (i % 100 == 50) p.c.t.w.ways[1].pipe = wisp_loopback(&p.c.t.w.pipe, 7 + i / 100);
+        CHECK_EQ_INT(world_fire(p.c.t.client, "up", p.c.t.to_server, i), WISP_OK);
+        world_step(&p.c.t.w);
+        turns += keys->out_phase != phase;
+        phase = keys->out_phase;
+    }
+    world_run(&p.c.t.w, 2);
+    CHECK(turns > 15);
+    CHECK(wisp__session_of(p.c.t.server, p.c.t.to_client)->peer.moves >= 6);
+    CHECK_EQ_INT(world_count(&p.c.t.w, p.c.t.server, "up"), 800);
+    CHECK(world_counts_up(&p.c.t.w, p.c.t.server, "up", 0));
+    CHECK_EQ_INT(world_total(p.c.t.server).packets_bad_tag, 0);
+    CHECK_EQ_INT(world_total(p.c.t.client).packets_bad_tag, 0);
+    sealed_close(&p);
+}
+
 static int noise_narrow(world *w, int n, wisp_packet *packet) {
     (void)w, (void)n;
     return packet->size <= 700;
@@ -888,6 +924,7 @@ static const test_case tests[] = {
     CASE(a_server_that_lost_its_sessions_can_say_so_and_nobody_else),
     CASE(a_leaving_client_is_told_that_its_goodbye_came),
     CASE(a_sealed_session_moves_with_its_peer),
+    CASE(a_sealed_session_moves_while_its_keys_change),
     CASE(a_sealed_session_finds_the_size_of_its_path),
     CASE(a_sealed_join_that_crosses_a_plain_one_wins_and_gives_way_to_none),
 };

@@ -387,7 +387,7 @@ TEST(a_token_is_good_once_at_its_servers_until_it_expires) {
         uint8_t key[32] = { 1 }, other[32] = { 2 }, server[32] = { 3 }, bytes[WISP_TOKEN_BYTES];
         wisp_token token, opened;
         wisp_token_used used[2];
-        wisp_tokens tokens = { NULL, { 0 }, { 0 }, NULL, 0, 0 };
+        wisp_tokens tokens;
         int size;
         memset(&token, 0, sizeof token);
         token.expires = 1000;
@@ -428,18 +428,25 @@ TEST(a_token_is_good_once_at_its_servers_until_it_expires) {
     }
 }
 
-typedef struct sealed_gate { wisp_tokens tokens; char data[64]; int bytes; } sealed_gate;
+typedef struct sealed_gate {
+    wisp_tokens tokens;
+    char data[64];
+    int bytes;
+    bool busy;
+} sealed_gate;
 
-static wisp_result sealed_judge(wisp *w, const wisp_addr *from, const void *ticket, int size,
+static wisp_result sealed_judge(wisp *w, const wisp_addr *from, const wisp_token *token,
                                 void *user) {
     sealed_gate *gate = (sealed_gate *)user;
-    wisp_token token;
-    (void)from;
-    wisp_joining(w)->text = wisp_tokens_take(&gate->tokens, ticket, size, 500, &token);
-    if (!wisp_joining(w)->sealed || wisp_joining(w)->text) return WISP_E_DENIED;
-    memcpy(gate->data, token.data, (size_t)token.bytes);
-    gate->bytes = token.bytes;
-    return WISP_OK;
+    (void)w, (void)from;
+    memcpy(gate->data, token->data, (size_t)token->bytes);
+    gate->bytes = token->bytes;
+    return gate->busy ? WISP_E_USER : WISP_OK;
+}
+
+static double sealed_time(void *user) {
+    (void)user;
+    return 500;
 }
 
 TEST(a_server_judges_joins_by_their_tokens) {
@@ -453,8 +460,11 @@ TEST(a_server_judges_joins_by_their_tokens) {
     sealed_real(&p, 0, 0);
     memset(&gate, 0, sizeof gate);
     wisp_tokens_open(&gate.tokens, p.server_cipher, key, p.key, used, 8);
+    gate.tokens.accept = sealed_judge;
+    gate.tokens.clock = sealed_time;
+    gate.busy = true;
     sealed_ends(&p);
-    p.c.t.server->accept = sealed_judge;
+    p.c.t.server->accept = wisp_tokens_accept;
     p.c.t.server->base.user = &gate;
     addr = world_addr(&p.c.t.w, p.c.t.server);
     memset(&token, 0, sizeof token);
@@ -463,6 +473,13 @@ TEST(a_server_judges_joins_by_their_tokens) {
     memcpy(token.data, "ada", 3);
     token.bytes = 3;
     size = wisp_token_seal(p.client_cipher, key, &token, bytes, sizeof bytes);
+    wisp_join(p.c.t.client, &addr, bytes, size);
+    world_run(&p.c.t.w, 1);
+    CHECK_EQ_INT(world_results(&p.c.t.w, p.c.t.client, WISP_LEFT, WISP_E_SEALED), 1);
+    wisp_join_sealed(p.c.t.client, &addr, p.key, bytes, size);       /* which is not used up */
+    world_run(&p.c.t.w, 1);
+    CHECK_EQ_INT(world_results(&p.c.t.w, p.c.t.client, WISP_LEFT, WISP_E_USER), 1);
+    gate.busy = false;
     p.c.t.to_server = wisp_join_sealed(p.c.t.client, &addr, p.key, bytes, size);
     world_run(&p.c.t.w, 1);
     CHECK(sealed_joined(&p) && gate.bytes == 3 && memcmp(gate.data, "ada", 3) == 0);
