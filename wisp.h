@@ -2565,8 +2565,10 @@ WISP_API int64_t     wisp_tick(const wisp *w);
 
 /* Ticks with fractions; equal on a server. On an end that follows a server
    `now` is so far ahead of it that what is sent now arrives in time for that
-   tick: half a round trip, four times the jitter and a tick; and more or less
-   as the server finds the inputs of this end too late or too early. */
+   tick: half a round trip, four times the jitter and a tick; more or less as
+   the server finds the inputs of this end too late or too early; and with
+   inputs a tick for each packet more that may get lost in a row (at 5% loss
+   three). */
 typedef struct wisp_times_of {
     double now;
     double confirmed;           /* the newest tick of which all that has changed
@@ -5610,6 +5612,8 @@ typedef struct wisp__clock {
     float rtt, jitter;   /* seconds */
     double more;         /* ticks by which this end leads further, as its inputs come too late */
     double more_time;    /* when that was told */
+    double loss;         /* share of packets lost on the way to the server, of the last 600 .. */
+    uint64_t lost, ended;  /* .. and how many were lost, and lost or acked, when it was measured */
     wisp_peer server;    /* that is followed or asked; or 0 */
     double smooth;       /* the server's ticks that have just come: see the room of ticks */
     double late, jitter_late;  /* ticks by which they are behind the server's; differ in it */
@@ -34653,8 +34657,8 @@ static inline void wisp__prediction_end(wisp *w, wisp__scope *s) { (void)w, (voi
  * What: ticks, and the clock of the server that they follow.
  * Invariants: ticks run inside wisp_update alone, each once, in order. A server's numbers are its
  *   time; those of an end that follows it lead them by half a round trip, four times the jitter and
- *   a tick, or as the server asks for, at a speed that differs from the rate by at most a tenth, or
- *   jump.
+ *   a tick, or as the server asks for and losses need, at a speed that differs from the rate by at
+ *   most a tenth, or jump.
  * Not here: how a question and its answer stand in a packet (frame).
  *
  * The four times of a question and its answer give the offset of the two clocks and the round trip
@@ -34692,6 +34696,8 @@ static void wisp__clock_ask(wisp *w) {
         c->following = c->smooths = c->tickless = false;
         c->more = 0;
         c->count = c->heard = 0;
+        c->loss = 0;
+        c->lost = c->ended = 0;
         c->spacing = 1;
         c->next_ask = w->base.time;
         memset(c->asked, 0, sizeof c->asked);
@@ -34750,6 +34756,20 @@ static void wisp__clock_wanted(wisp__clock *c, double ticks, double now) {
     c->more_time = now;
 }
 
+/* The server asks for inputs that come in time where none gets lost. Returns how many ticks earlier
+   they go, so that of the runs of lost packets one in 200,000 is longer. */
+static double wisp__clock_losses(wisp *w, const wisp_peer_stats *stats) {
+    wisp__clock *c = &w->clock;
+    uint64_t ended = stats->packets_lost + stats->packets_acked;
+    double news = (double)(ended - c->ended), packets = 0;
+    double lost = (double)(stats->packets_lost - c->lost);
+    if (news > 0) c->loss += (lost / news - c->loss) * news / wisp__clamp((double)ended, news, 600);
+    c->lost = stats->packets_lost;
+    c->ended = ended;
+    for (double rare = c->loss * c->loss; rare > 5e-6 && packets < 16; rare *= c->loss) packets++;
+    return packets * wisp__max(1, c->rate * w->base.step);
+}
+
 static void wisp__clock_answered(wisp *w, const wisp__clock_frame *f, double rate) {
     wisp__clock *c = &w->clock;
     double *asked = &c->asked[f->id % WISP__CLOCK_ASKS], came = wisp__came_at(&w->base);
@@ -34785,6 +34805,7 @@ static void wisp__on_clock(wisp__reading *r) {
         wisp__break(r, "a rate of ticks out of range");
     } else if (r->s->peer.slot.id == w->clock.server.id) {
         w->clock.tickless = !f.rate;
+        if (f.wants) f.wants += (int)(256 * wisp__clock_losses(w, &r->s->peer.stats));
         if (f.rate) wisp__clock_answered(w, &f, rate);
         else w->clock.next_ask = w->base.time + 2;
     }
