@@ -3373,12 +3373,14 @@ typedef struct wisp_reader {
    WISP_E_MEMORY, WISP_E_LINK (the writer has failed: the tape ended there). */
 WISP_API wisp_result wisp_record(wisp *w, const wisp_writer *to);
 
-/* An endpoint that lives a tape. Of the desc it takes the memory, the cipher
-   with its keys, user and functions; all numbers, app and info are the tape's.
-   `from` is copied. Then make the calls again that gave functions, schemas,
-   codecs and compressors, in their order: those before the first wisp_update
-   here before it, later ones after as many updates. Other calls from outside
-   are made by the tape; the program may make them too, at their place.
+/* An endpoint that lives a tape. `desc` is that of the recording, with cipher
+   and keys; its link and seed are not used. `from` is copied. Then plug in the
+   compressor of the tape, and make the calls again that gave functions, schemas
+   and codecs, in their order: those before the first wisp_update here before
+   it, later ones after as many updates. Other calls from outside are made by
+   the tape; the program may make them too, at their place. It must, where it
+   wants replies: those to calls made outside of handlers reach no on_reply and
+   no on_done else.
 
    Each wisp_update (its time counts for nothing) lives up to the end of the
    next update of the tape. It returns what that returned, or:
@@ -22593,6 +22595,7 @@ static wisp_value wisp__tape_get_value(wisp *w, wisp__from *from, const wisp__pr
                            wisp__tape_copy(w, from, (uint64_t)program->source->bytes));
     if (kind != WISP_NIL && !bytes) from->failed = true;
     at = wisp__tape_take(from, (uint64_t)bytes);
+    if (at && kind == WISP_BOOL) return wisp_bool(*at != 0);
     return at ? wisp__value_from(kind, 0, at, (size_t)bytes) : wisp_nil();
 }
 

@@ -4,6 +4,10 @@
 #include "../wisp.h"
 #include "support/test_runner.h"
 #include "support/tapes.h"
+#include "support/bottleneck.h"
+#include "support/rollback_band.h"
+#include "support/simulated_endpoints.h"
+#include "support/fake_cipher.h"
 
 static tape_party taped;
 
@@ -148,6 +152,285 @@ TEST(the_tape_of_an_idle_server_has_at_most_100_bytes_a_second) {
     free(taped.tape.bytes);
 }
 
+/* --- a tape through a compressor: a zero and how many; all other bytes as they are --- */
+
+static void *zeros_open(const wisp_compressor *c, const wisp_allocator *memory, const void *words,
+                        int count) {
+    (void)words, (void)count, (void)memory;
+    return c->user;
+}
+
+static void zeros_close(const wisp_compressor *c, void *context) { (void)c, (void)context; }
+
+static int zeros_compress(void *context, const void *from, int size, void *to, int capacity) {
+    const uint8_t *in = (const uint8_t *)from;
+    uint8_t *out = (uint8_t *)to;
+    int at = 0;
+    (void)context;
+    for (int i = 0; i < size;) {
+        int first = i++;
+        if (at + 2 > capacity) return 0;
+        out[at++] = in[first];
+        while (!in[first] && i < size && !in[i] && i - first < 255) i++;
+        if (!in[first]) out[at++] = (uint8_t)(i - first);
+    }
+    return at;
+}
+
+static int zeros_decompress(void *context, const void *from, int size, void *to, int capacity) {
+    const uint8_t *in = (const uint8_t *)from;
+    uint8_t *out = (uint8_t *)to;
+    int at = 0;
+    (*(int *)context)++;
+    for (int i = 0; i < size; i++) {
+        uint8_t byte = in[i];
+        int times = byte ? 1 : ++i < size ? in[i] : 0;
+        if (times > capacity - at) return -1;
+        memset(out + at, byte, (size_t)times);
+        at += times;
+    }
+    return at;
+}
+
+static int zeros_unpacked;
+
+static void with_zeros(wisp *w) {
+    wisp_compressor c = { WISP_COMPRESSION_USER, "zeros", zeros_open, zeros_close, zeros_compress,
+                          zeros_decompress, &zeros_unpacked };
+    CHECK_EQ_INT(wisp_add_compressor(w, &c), WISP_OK);
+}
+
+TEST(a_tape_goes_through_a_compressor_and_back) {
+    int plain;
+    record_party(11, 5);
+    plain = party.tape.size;
+    free(party.tape.bytes);
+    memset(&party, 0, sizeof party);
+    tape_party_begin(&party, 11);
+    with_zeros(party.server);
+    party.compression = WISP_COMPRESSION_USER;
+    CHECK_EQ_INT(tape_party_record(&party), WISP_OK);
+    tape_game_setup(&party.game, party.server, &party.notes);
+    tape_party_join(&party);
+    tape_party_run(&party, 5);
+    tape_party_close(&party);
+    CHECK(party.tape.size < plain);
+    party.before = with_zeros;
+    tape_party_replay(&party, NULL);
+    CHECK(zeros_unpacked > 1);
+    CHECK_EQ_STR(party.told, "");
+    CHECK_EQ_INT(party.result, WISP_E_CLOSED);
+    CHECK(party.again.hash == party.notes.hash);
+    party.before = NULL;
+    tape_party_replay(&party, NULL);
+    CHECK_EQ_INT(party.again.count, 0);
+    free(party.tape.bytes);
+}
+
+/* --- prediction and inputs, in the open and sealed: tapes of both ends --- */
+
+typedef struct driver {
+    wisp       *w;
+    wisp_class  of;
+    tape_memory tape;
+    tape_notes  notes;
+    fake_cipher cipher;
+    bool        server;
+    int         wheel, again, replies;
+    double      asked;           /* when it makes its call from outside */
+} driver;
+
+static void driver_sample(wisp *w, void *input, void *user) {
+    driver *d = (driver *)user;
+    ((band_input *)input)->x = (int8_t)(d->wheel++ / 7 % 5 - 2);
+    (void)w;
+}
+
+static void driver_joined(wisp_event *e) {
+    driver *d = (driver *)e->user;
+    tape_orb orb;
+    memset(&orb, 0, sizeof orb);
+    if (d->server) CHECK(wisp_spawn(e->w, d->of, wisp_player_of(e->w, e->peer), &orb).id != 0);
+}
+
+static void driver_tick(wisp_event *e) {
+    driver *d = (driver *)e->user;
+    tape_note(&d->notes, &e->tick, 8);
+    d->again += e->replay;
+    for (wisp_object o = wisp_first(e->w, d->of); o.id; o = wisp_next(e->w, o)) {
+        const band_input *in = (const band_input *)wisp_input_for(e->w, o, NULL);
+        tape_orb *orb = (tape_orb *)wisp_object_edit(e->w, o);
+        if (orb && in && orb->hits < 999) orb->hits++;
+        if (orb && in) orb->at.x += 0.05f * (float)in->x;
+        if (orb) tape_note(&d->notes, orb, (int)sizeof *orb);
+    }
+}
+
+static void driver_told(wisp_event *e) {
+    wisp_value both = wisp_int(2 * wisp_arg_int(e, 0));
+    wisp_reply_values(e, &both, 1);
+}
+
+static void driver_replied(wisp_event *e) {
+    driver *d = (driver *)e->user;
+    d->replies += wisp_arg_int(e, 0) == 42;
+}
+
+static void driver_ask(driver *d) {
+    wisp_call_desc how;
+    wisp_value value = wisp_int(21);
+    memset(&how, 0, sizeof how);
+    how.on_reply = driver_replied;
+    how.user = d;
+    wisp_invoke_values(d->w, "twice", wisp_to_peer(wisp_server()), &how, &value, 1);
+}
+
+static void driver_setup(driver *d, wisp *w) {
+    wisp_class_desc desc;
+    memset(&desc, 0, sizeof desc);
+    desc.schema = &tape_orb_schema;
+    desc.predict = WISP_PREDICT_OWNED;
+    d->w = w;
+    d->of = wisp_define(w, "orb", &desc);
+    CHECK_EQ_INT(wisp_use_input(w, &band_schema), WISP_OK);
+    CHECK(wisp_on_input(w, driver_sample, d).id != 0);
+    wisp_connect_target(w, wisp_by_name(WISP_JOINED), driver_joined, d, false);
+    wisp_on_invoke_target(w, wisp_by_name("twice"), driver_told, d);
+    wisp_on_tick(w, driver_tick, d);
+}
+
+static void drivers_record(world *w, driver *d, uint8_t *secret, uint8_t *key, bool sealed) {
+    wisp_writer writer = { tape_write, NULL, WISP_COMPRESSION_NONE, false };
+    wisp_addr to = wisp_loopback_addr(0);
+    for (int i = 0; i < 2; i++) {
+        d[i].server = i == 0;
+        fake_open(&d[i].cipher, 1 + (uint64_t)i);
+        if (!i) d->cipher.cipher.keypair(&d->cipher, secret, key);
+        w->desc.tick_rate = i ? 0 : 50;
+        w->desc.cipher = sealed ? &d[i].cipher.cipher : NULL;
+        w->desc.secret_key = sealed && !i ? secret : NULL;
+        writer.user = &d[i].tape;
+        world_add(w);
+        CHECK_EQ_INT(wisp_record(w->ends[i], &writer), WISP_OK);
+        driver_setup(&d[i], w->ends[i]);
+    }
+    if (sealed) wisp_join_sealed(d[1].w, &to, key, "ticket", 6);
+    else wisp_join(d[1].w, &to, "ticket", 6);
+    for (int i = 0; i < 400; i++) {
+        tape_orb *orb = NULL;
+        if (i % 90 == 50) orb = (tape_orb *)wisp_object_edit(d->w, wisp_first(d->w, d->of));
+        if (orb) orb->at.x += 3;
+        if (i == 200) d[1].asked = wisp_now(d[1].w);
+        if (i == 200) driver_ask(&d[1]);
+        world_step(w);
+        for (wisp_object o = wisp_first(d[1].w, d[1].of); o.id; o = wisp_next(d[1].w, o)) {
+            tape_orb seen;
+            wisp_view(d[1].w, o, WISP_SMOOTH, &seen);
+        }
+    }
+    CHECK(d[1].again > 10);
+    CHECK_EQ_INT(d[1].replies, 1);
+    CHECK(!sealed || d[1].cipher.opens > 100);
+}
+
+/* `asks`: the program makes its call from outside again. */
+static void driver_replay(driver *d, const uint8_t *secret, bool sealed, bool asks) {
+    static driver again;
+    wisp_reader reader = { tape_read, &d->tape };
+    wisp_desc desc = tape_desc(wisp_loopback(&party.pipe, 0), d->server ? 50 : 0);
+    wisp_result result;
+    wisp *w;
+    desc.app = "test";
+    d->tape.read = 0;
+    memset(&again, 0, sizeof again);
+    again.server = d->server;
+    again.wheel = 1000;
+    fake_open(&again.cipher, 99);
+    if (sealed) desc.cipher = &again.cipher.cipher;
+    if (sealed && d->server) desc.secret_key = secret;
+    w = wisp_replay(&reader, &desc, &result);
+    if (!CHECK(w != NULL)) return;
+    driver_setup(&again, w);
+    while ((result = wisp_update(w, 0)) == WISP_OK)
+        if (asks && !d->server && wisp_now(w) == d->asked) driver_ask(&again);
+    CHECK_EQ_INT(result, WISP_E_CLOSED);
+    if (result == WISP_E_DIVERGED) printf("  %s\n", wisp_why_text(w));
+    CHECK_EQ_INT(again.replies, asks && !d->server);
+    CHECK_EQ_INT(again.notes.count, d->notes.count);
+    CHECK(again.notes.hash == d->notes.hash);
+    CHECK_EQ_INT(again.again, d->again);
+    wisp_destroy(w);
+}
+
+TEST(both_ends_of_predicted_objects_live_again_in_the_open_and_sealed) {
+    for (int sealed = 0; sealed < 2; sealed++) {
+        static driver d[2];
+        static world w;
+        uint8_t secret[WISP_KEY_BYTES], key[WISP_KEY_BYTES];
+        memset(d, 0, sizeof d);
+        world_open(&w);
+        w.bad = true;
+        w.net.latency = 0.04;
+        w.net.jitter = 0.01;
+        w.net.loss = 0.03;
+        drivers_record(&w, d, secret, key, sealed != 0);
+        world_close(&w);
+        for (int i = 0; i < 2; i++) driver_replay(&d[i], secret, sealed != 0, false);
+        driver_replay(&d[1], secret, sealed != 0, true);
+        for (int i = 0; i < 2; i++) free(d[i].tape.bytes);
+    }
+    wisp_pipe_free(&party.pipe);
+}
+
+/* --- rollback --- */
+
+static void band_replay(const band *t, tape_memory *tape, const wisp_peer *peers, double begun) {
+    static band_end again;
+    wisp_reader reader = { tape_read, tape };
+    wisp_desc desc = tape_desc(wisp_loopback(&party.pipe, 0), 0);
+    wisp_result result;
+    wisp *w;
+    desc.app = NULL;
+    desc.joins = WISP_JOINS_OPEN;
+    w = wisp_replay(&reader, &desc, &result);
+    if (!CHECK(w != NULL)) return;
+    memset(&again, 0, sizeof again);
+    again.desc = t->ends[1].desc;
+    again.desc.user = &again;
+    wisp_connect_target(w, wisp_by_name(WISP_STALLED), band_on, &again, false);
+    wisp_connect_target(w, wisp_by_name(WISP_RESUMED), band_on, &again, false);
+    wisp_connect_target(w, wisp_by_name(WISP_DESYNC), band_on, &again, false);
+    while (wisp_now(w) < begun && (result = wisp_update(w, 0)) == WISP_OK) continue;
+    CHECK_EQ_INT(wisp_rollback_begin(w, &again.desc, peers, NULL, 0), WISP_OK);
+    while ((result = wisp_update(w, 0)) == WISP_OK) continue;
+    CHECK_EQ_INT(result, WISP_E_CLOSED);
+    if (result == WISP_E_DIVERGED) printf("  %s\n", wisp_why_text(w));
+    CHECK_EQ_INT(again.steps, t->ends[1].steps);
+    CHECK_EQ_INT(again.loads, t->ends[1].loads);
+    CHECK(memcmp(&again.state, &t->ends[1].state, sizeof again.state) == 0);
+    CHECK(memcmp(again.ran, t->ends[1].ran, sizeof again.ran) == 0);
+    wisp_destroy(w);
+    wisp_pipe_free(&party.pipe);
+}
+
+TEST(a_player_of_a_rollback_lives_it_again) {
+    static band t;
+    tape_memory tape = { NULL, 0, 0, 0, 0 };
+    wisp_writer writer = { tape_write, &tape, WISP_COMPRESSION_NONE, false };
+    double begun;
+    band_open(&t, 3, 5);
+    CHECK_EQ_INT(wisp_record(t.ends[1].w, &writer), WISP_OK);
+    band_join(&t);
+    begun = wisp_now(t.ends[1].w);
+    band_begin(&t);
+    band_run(&t, 4);
+    CHECK_EQ_INT(wisp_record(t.ends[1].w, NULL), WISP_OK);
+    CHECK(t.ends[1].loads > 10);
+    band_replay(&t, &tape, t.peers[1], begun);
+    band_close(&t);
+    free(tape.bytes);
+}
+
 static const test_case tests[] = {
     CASE(all_that_a_server_did_comes_out_again_in_a_replay),
     CASE(the_program_of_a_replay_may_make_the_calls_from_outside_too),
@@ -156,6 +439,9 @@ static const test_case tests[] = {
     CASE(a_handler_that_is_not_there_is_missed),
     CASE(what_a_tape_is_refused_for),
     CASE(the_tape_of_an_idle_server_has_at_most_100_bytes_a_second),
+    CASE(a_tape_goes_through_a_compressor_and_back),
+    CASE(both_ends_of_predicted_objects_live_again_in_the_open_and_sealed),
+    CASE(a_player_of_a_rollback_lives_it_again),
 };
 
 int main(int argc, char **argv) {

@@ -80,6 +80,7 @@ typedef struct tape_party {
     wisp_compression compression;
     bool           packets;
     uint64_t       seed;
+    void         (*before)(wisp *w);   /* what a replay gets before its game; NULL: nothing */
 } tape_party;
 
 static inline void tape_game_event(wisp_event *e) {
@@ -326,6 +327,7 @@ static inline void tape_party_replay(tape_party *p, void (*also)(tape_party *p, 
     p->told[0] = 0;
     p->result = why;
     if (!CHECK(w != NULL)) return;
+    if (p->before) p->before(w);
     tape_game_setup(&p->game, w, &p->again);
     if (also) also(p, w);
     while ((p->result = wisp_update(w, 0)) == WISP_OK || p->result == WISP_E_DIVERGED)
