@@ -5976,7 +5976,7 @@ typedef struct wisp__change {
     struct wisp__change *before;
     wisp__encoded *row;        /* of the object or property before */
     void (*fn)(void *user);    /* of wisp_undo */
-    void *user;                /* its own; of a property the property */
+    void *user;                /* its own; of a property the property; of an object its class */
     uint32_t object;           /* id */
     uint16_t owner;            /* before */
     uint8_t kind;              /* WISP__CHANGE_.. */
@@ -30792,6 +30792,7 @@ static bool wisp__journal_note_object(wisp *w, wisp__object *o, int kind) {
     e = wisp__journal_add(w, kind, row);
     if (!e) return false;
     e->object = o->id;
+    e->user = o->of;
     e->owner = o->owner;
     if (ahead && kind == WISP__CHANGE_EDIT && j->open->kind == WISP__SCOPE_CALL) o->ahead->calls++;
     if (kind == WISP__CHANGE_EDIT || kind == WISP__CHANGE_SPAWN) o->noted = j->open->number;
@@ -30856,9 +30857,16 @@ static void wisp__object_unhold(wisp *w, wisp__object *o) {
     o->dead = o->held = false;
 }
 
+/* The object of an entry. NULL: it has gone, also where a server has given its number to one of
+   another class. */
+static wisp__object *wisp__change_object(const wisp *w, const wisp__change *e) {
+    wisp__object *o = wisp__object_named(w, e->object);
+    return o && o->of == e->user ? o : NULL;
+}
+
 /* Puts back what an entry is about. */
 static void wisp__change_put_back(wisp *w, const wisp__change *e) {
-    wisp__object *o = wisp__object_named(w, e->object);
+    wisp__object *o = wisp__change_object(w, e);
     if (e->kind == WISP__CHANGE_CALL) {
         e->fn(e->user);
         return;
@@ -30920,7 +30928,7 @@ static void wisp__scope_clear(wisp *w, wisp__scope *s, bool back) {
     while (s->last) {
         wisp__change *e = s->last;
         bool known = e->kind != WISP__CHANGE_EDIT || s->kind == WISP__SCOPE_CALL;
-        wisp__object *o = known ? wisp__object_named(w, e->object) : NULL;
+        wisp__object *o = known ? wisp__change_object(w, e) : NULL;
         s->last = e->before;
         if (s->kind == WISP__SCOPE_CALL && e->kind == WISP__CHANGE_EDIT && o && o->ahead)
             o->ahead->calls--;
@@ -33698,6 +33706,12 @@ static wisp__line *wisp__inputs_line(const wisp *w, int player) {
     return w->inputs && player < w->inputs->room ? w->inputs->lines[player] : NULL;
 }
 
+/* The same, if it ends with an input: whoever has sent none that is of use has an empty one. */
+static wisp__line *wisp__inputs_told(const wisp *w, int player) {
+    wisp__line *l = wisp__inputs_line(w, player);
+    return l && wisp__input_at(l, l->next - 1) ? l : NULL;
+}
+
 /* The same, made if need be. NULL: no memory, or a server tells of too many. */
 static wisp__line *wisp__inputs_take_line(wisp *w, int player, int64_t tick) {
     wisp__inputs *in = w->inputs;
@@ -33891,7 +33905,7 @@ static void wisp__inputs_put_relays(wisp *w, wisp__audience *a, wisp__writer *to
     wisp__inputs *in = w->inputs;
     for (int i = 0; i < a->relay_count && in->noted < WISP__RELAYS; i++) {
         wisp__relay *relay = &a->relays[i];
-        const wisp__line *l = relay->due ? wisp__inputs_line(w, relay->player) : NULL;
+        const wisp__line *l = relay->due ? wisp__inputs_told(w, relay->player) : NULL;
         wisp__writer before = *to;
         relay->due = relay->due && l;
         if (!relay->due) continue;
@@ -33913,7 +33927,7 @@ static bool wisp__inputs_put(wisp *w, wisp__session *s, wisp__writer *to) {
     wisp__inputs *in = w->inputs;
     int room = wisp__min_int((int)((to->end - to->at) / 8) - 5, WISP__INPUT_BODY);
     wisp__writer body;
-    const wisp__line *l = wisp__inputs_line(w, wisp_me(w).id);
+    const wisp__line *l = wisp__inputs_told(w, wisp_me(w).id);
     wisp__audience *a = wisp__audience_of(w, s);
     s->inputs_new = false;
     if (in) in->noted = 0;
@@ -34051,6 +34065,9 @@ static bool wisp__inputs_read(wisp__reading *r, int player, wisp__reader *from) 
     back = wisp__get(from, 1) ? 1 : wisp__get_small(from);
     if (!back && !run.seen && player != wisp_me(w).id)
         wisp__inputs_forget(w, player);                /* another one may have this number now */
+    if (!wisp__inputs_line(w, player) &&
+        !wisp__pay_memory(&w->content.credit, sizeof(wisp__line) + WISP__INPUT_KEPT * sizeof l))
+        return false;
     l = from->failed ? NULL : wisp__inputs_take_line(w, player, tick);
     if (l && back) base = wisp__input_at(l, tick - back);
     if (!l || !base) {
@@ -34467,7 +34484,7 @@ static bool wisp__predictions_differ(wisp *w, int64_t tick) {
     j->checks++;
     for (wisp__scope *s = j->oldest; s; s = s->newer)
         for (wisp__change *e = s->last; e; e = e->before) {
-            wisp__object *o = wisp__object_named(w, e->object);
+            wisp__object *o = wisp__change_object(w, e);
             if (e->kind == WISP__CHANGE_EDIT && o && o->ahead && o->ahead->checked != j->checks)
                 differ |= wisp__ahead_differs(w, o->ahead, e->row, tick);
         }

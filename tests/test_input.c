@@ -631,11 +631,12 @@ TEST(large_inputs_come_over_long_paths) {
 
 /* --- hostile ends --- */
 
-/* Sends a packet with records INPUTS of these bits, in the name of end 1, to the server. */
-static void steer_forge(steer *t, const uint8_t *body, int64_t bits, int times) {
+/* Sends a packet with records INPUTS of these bits, in the name of one end, to the other. */
+static void steer_forge_as(steer *t, int from, const uint8_t *body, int64_t bits, int times) {
     uint8_t packet[1200 + 2 * WISP__SLACK];
-    wisp *w = t->ends[1].w;
-    wisp__session *s = wisp__session_of(w, wisp_server());
+    wisp *w = t->ends[from].w;
+    wisp_peer peer = wisp_server();
+    wisp__session *s = from || wisp_peers(w, &peer, 1) ? wisp__session_of(w, peer) : NULL;
     wisp__writer at = wisp__writer_on(packet + WISP__PACKET_HEAD, 1200 - WISP__PACKET_HEAD);
     wisp_packet datagram;
     int size;
@@ -650,10 +651,15 @@ static void steer_forge(steer *t, const uint8_t *body, int64_t bits, int times) 
     packet[0] = WISP__FLAG_SESSION;
     wisp__packet_close(&w->base, &s->peer, s->peer.flow.next++, packet, size);
     memset(&datagram, 0, sizeof datagram);
-    datagram.addr = bn_addr(&t->net, t->ends[0].at);
+    datagram.addr = bn_addr(&t->net, t->ends[!from].at);
     datagram.data = packet;
     datagram.size = size;
-    bn_send(t->net.ends[t->ends[1].at], &datagram, 1);
+    bn_send(t->net.ends[t->ends[from].at], &datagram, 1);
+}
+
+/* The same in the name of end 1 to the server. */
+static void steer_forge(steer *t, const uint8_t *body, int64_t bits, int times) {
+    steer_forge_as(t, 1, body, bits, times);
 }
 
 /* A run of inputs whose buttons are 60,000 and more, told from zeros. */
@@ -736,6 +742,34 @@ TEST(inputs_that_make_no_sense_end_the_session) {
     }
 }
 
+/* A server tells of ticks to come of the client's own player: nothing is taken, or told back. */
+TEST(a_line_without_an_input_is_not_told) {
+    static steer t;
+    uint8_t body[1000 + 2 * WISP__SLACK];
+    wisp__writer to = wisp__writer_on(body, 1000);
+    wisp *client;
+    steer_open(&t, 1, 9, 0.06);
+    steer_begin(&t, &band_schema, &band_schema);
+    bn_run(&t.net, 2);
+    client = t.ends[1].w;
+    memset(body, 0, sizeof body);
+    wisp__put(&to, 1 | (uint64_t)wisp_me(client).id << 1, 17);
+    wisp__put(&to, (uint64_t)(wisp_tick(client) + 80) & 0xfff, 12);
+    wisp__put(&to, 0, 1);
+    wisp__put_small(&to, 0);
+    wisp__put(&to, 3, 2);
+    wisp__put(&to, 0, 1);
+    steer_forge_as(&t, 0, body, to.at, 1);
+    for (int i = 0; i < 6; i++) {
+        wisp__inputs_forget(client, wisp_me(client).id);       /* it has another number now */
+        bn_run(&t.net, 1.0 / 60);
+    }
+    bn_run(&t.net, 3);
+    CHECK_EQ_INT(wisp_peers(client, NULL, 0), 1);
+    CHECK(steer_fresh(&t, 1, wisp_tick(t.ends[0].w) - 30) > 99);
+    bn_close(&t.net);
+}
+
 /* A run that is told from an input that is not there is left, and the client begins anew. */
 TEST(an_input_that_is_not_there_is_asked_for) {
     static steer t;
@@ -802,6 +836,7 @@ static const test_case tests[] = {
     CASE(an_input_stays_until_the_handler_returns),
     CASE(a_client_that_lies_gains_nothing),
     CASE(inputs_that_make_no_sense_end_the_session),
+    CASE(a_line_without_an_input_is_not_told),
     CASE(an_input_that_is_not_there_is_asked_for),
     CASE(inputs_go_on_after_a_pause),
     CASE(lines_come_with_inputs_and_go_with_players),

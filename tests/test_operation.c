@@ -19,6 +19,8 @@ typedef struct bank {
     wisp_result deferred, flushed, begun, sent;
 } bank;
 
+typedef struct bank_words { char words[3][60]; } bank_words;
+
 static bank *bank_now;
 
 static void bank_note(const char *format, ...) {
@@ -838,6 +840,51 @@ TEST(optimistic_calls_are_parts_of_a_transaction) {
     world_close(&b.t.w);
 }
 
+/* A server despawns what an optimistic call has edited, and gives the number to another class. */
+TEST(a_number_that_goes_to_another_class_is_not_put_back) {
+    static const wisp_type word = WISP_T_STRING(59);
+    static const wisp_field fields[] = { WISP_FIELD(bank_words, words, WISP_T_ARRAY(&word, 3)) };
+    static const wisp_schema schema = WISP_SCHEMA(bank_words, 1, fields);
+    bank b;
+    wisp_class_desc desc;
+    wisp__object_head head;
+    wisp__reader none = wisp__reader_on(NULL, 0);
+    wisp__reading r;
+    wisp__object *o;
+    wisp *w;
+    bank_words *now;
+    bank_open(&b);
+    bank_start(&b);
+    w = b.t.ends[0];
+    memset(&desc, 0, sizeof desc);
+    memset(&head, 0, sizeof head);
+    desc.schema = &schema;
+    desc.authority = WISP_AUTHORITY_OWNER;
+    head.of = wisp__class_of(w, wisp_define(w, "words", &desc));
+    bank_spends(&b);
+    spend(&b, 3, 0);
+    wisp__reading_begin(&r, w, wisp__session_of(w, b.to_server), &none);
+    r.tick = w->clock.told + 1000;
+    head.index = (int)(b.accounts[0].id & WISP__OBJECT_INDEX);
+    head.generation = (uint16_t)(b.accounts[0].id >> 16);
+    wisp__on_object_gone(&r, &head, wisp__object_named(w, b.accounts[0].id));
+    wisp__objects_tell(w);
+    r.tick++;
+    head.owner = wisp_me(w).id;
+    head.program = wisp__class_program(w, head.of);
+    o = wisp__object_described(&r, &head);
+    if (!CHECK(o != NULL)) return;
+    now = (bank_words *)wisp__object_image(o);
+    strcpy(now->words[1], "untouched");
+    CHECK_EQ_INT(wisp__object_row(w, o, now, &o->row), WISP_OK);
+    o->spawned = o->made = true;
+    o->tick = r.tick;
+    world_run(&b.t.w, 0.5);
+    CHECK_EQ_INT(w->journal.count, 0);
+    CHECK(strcmp(now->words[1], "untouched") == 0);
+    world_close(&b.t.w);
+}
+
 TEST(optimistic_calls_without_memory_leave_nothing) {
     for (int fail = 1; fail < 40; fail++) {
         bank b;
@@ -863,6 +910,7 @@ static const test_case tests[] = {
     CASE(of_two_in_flight_the_first_is_refused),
     CASE(an_optimistic_call_that_is_not_answered_is_taken_back),
     CASE(optimistic_calls_are_parts_of_a_transaction),
+    CASE(a_number_that_goes_to_another_class_is_not_put_back),
     CASE(optimistic_calls_without_memory_leave_nothing),
     CASE(each_runs_once_over_networks_that_lose_and_reorder),
     CASE(names_that_are_new_are_announced_inside),
