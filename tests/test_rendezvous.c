@@ -330,6 +330,135 @@ TEST(an_idle_session_keeps_its_nats_open) {
     nats_close(&m.n);
 }
 
+/* --- a game by rollback between ends that have met so --- */
+
+typedef struct nat_pad { int8_t x; } nat_pad;
+typedef struct nat_game { int64_t tick; uint64_t sum; } nat_game;
+typedef struct nat_player {
+    nat_game  game;
+    uint64_t  sums[256];
+    wisp_peer players[3];
+    int       count;
+} nat_player;
+
+static const wisp_field nat_pad_fields[] = { WISP_FIELD(nat_pad, x, WISP_T_INTEGER) };
+static const wisp_schema nat_pad_schema = WISP_SCHEMA(nat_pad, 1, nat_pad_fields);
+
+static void nat_step(void *user, const void *const *inputs, int64_t tick) {
+    nat_player *p = (nat_player *)user;
+    for (int i = 0; i < p->count; i++)
+        if (inputs[i]) p->game.sum = p->game.sum * 31 + (uint64_t)((const nat_pad *)inputs[i])->x;
+    p->game.tick = tick + 1;
+    p->sums[tick & 255] = p->game.sum;
+}
+
+static void nat_save(void *user, void *out) {
+    memcpy(out, &((nat_player *)user)->game, sizeof(nat_game));
+}
+
+static void nat_load(void *user, const void *state) {
+    memcpy(&((nat_player *)user)->game, state, sizeof(nat_game));
+}
+
+/* The ends of hosts 1 .. count play 200 ticks, and have all run the same. */
+static void nat_play(nats *n, nat_player *all, int count) {
+    wisp_rollback_stats stats;
+    for (int i = 0; i < count; i++) {
+        wisp_rollback_desc d;
+        memset(&d, 0, sizeof d);
+        all[i].count = d.players = count;
+        d.input = &nat_pad_schema;
+        d.state_bytes = (int)sizeof(nat_game);
+        d.step = nat_step;
+        d.save = nat_save;
+        d.load = nat_load;
+        d.user = &all[i];
+        CHECK_EQ_INT(wisp_rollback_begin(n->hosts[i + 1].end, &d, all[i].players, NULL, 0), 0);
+    }
+    for (int tick = 0; tick < 260; tick++) {
+        for (int i = 0; i < count; i++) {
+            nat_pad in = { (int8_t)(tick / 3 * 7 + i) };
+            wisp_rollback_step(n->hosts[i + 1].end, &in);
+        }
+        nats_run(n, 1 / 60.0);
+    }
+    for (int i = 0; i < count; i++) {
+        wisp_stats_rollback(n->hosts[i + 1].end, &stats);
+        CHECK(stats.confirmed > 200 && stats.confirmed < 290 && stats.rollbacks > 10);
+        CHECK(stats.hashed > 10 && stats.present == (1u << count) - 1);
+        CHECK(all[i].sums[200] == all[0].sums[200] && all[i].sums[200]);
+    }
+}
+
+TEST(two_guests_of_the_example_play_by_rollback) {
+    int kinds[2] = { NATS_PORT, NATS_ADDRESS };
+    nat_player all[2];
+    nat_meeting m;
+    memset(all, 0, sizeof all);
+    meeting_open(&m, kinds, 5);
+    meeting_run(&m, 40);
+    for (int i = 0; i < 2; i++) {
+        CHECK(m.guests[i].how == DIRECT);
+        all[i].players[!i] = m.guests[i].met;
+    }
+    nat_play(&m.n, all, 2);
+    nats_close(&m.n);
+}
+
+static void nat_on_partner(wisp_event *event) {
+    wisp_addr address;
+    int size = 0;
+    const void *bytes = wisp_arg_bytes(event, 0, &size);
+    CHECK_EQ_INT(size, (int)sizeof address.bytes);
+    memset(&address, 0, sizeof address);
+    memcpy(address.bytes, bytes, sizeof address.bytes);
+    wisp_join(event->w, &address, NULL, 0);
+}
+
+/* A mesh: the server tells each of the addresses of all others, and all join at once. */
+TEST(three_behind_nats_become_a_mesh_and_play_by_rollback) {
+    static const int kinds[4] = { NATS_NONE, NATS_PORT, NATS_PORT, NATS_ADDRESS };
+    nat_player all[3];
+    wisp_peer guests[3], peers[3];
+    wisp_addr seen[3];
+    nats n;
+    memset(all, 0, sizeof all);
+    nats_open(&n, 5);
+    nat_bad_network(&n, 5);
+    for (int i = 0; i < 4; i++) {
+        wisp_addr server;
+        wisp_desc desc;
+        memset(&desc, 0, sizeof desc);
+        nats_host(&n, nats_box(&n, kinds[i], 0));
+        server = nats_public(&n, 0);
+        desc.link = nats_link(&n, i);
+        desc.joins = WISP_JOINS_OPEN;
+        desc.seed = (uint64_t)i + 1;
+        n.hosts[i].end = wisp_create(&desc, NULL);
+        wisp_on(n.hosts[i].end, "partner", nat_on_partner, NULL);
+        if (i) wisp_join(n.hosts[i].end, &server, NULL, 0);
+    }
+    nats_run(&n, 10);
+    CHECK_EQ_INT(wisp_peers(n.hosts[0].end, guests, 3), 3);
+    for (int i = 0; i < 3; i++) seen[i] = *wisp_peer_addr(n.hosts[0].end, guests[i]);
+    for (int i = 0; i < 9; i++)
+        if (i / 3 != i % 3)
+            wisp_fire(n.hosts[0].end, "partner", guests[i / 3],
+                      wisp_bytes(seen[i % 3].bytes, (int)sizeof seen[0].bytes));
+    nats_run(&n, 15);
+    for (int i = 0; i < 3; i++) {
+        wisp *w = n.hosts[i + 1].end;
+        CHECK_EQ_INT(wisp_peers(w, peers, 3), 3);
+        for (int k = 0; k < 3; k++) {
+            const wisp_addr *addr = wisp_peer_addr(w, peers[k]);
+            int box = addr ? nats_box_of(&n, addr) : 0;
+            if (box > 0) all[i].players[box - 1] = peers[k];
+        }
+    }
+    nat_play(&n, all, 3);
+    nats_close(&n);
+}
+
 static const test_case tests[] = {
     CASE(each_kind_of_nat_lets_in_what_its_name_says),
     CASE(a_mapping_of_a_nat_ends_after_its_timeout_and_comes_back_with_another_port),
@@ -338,6 +467,8 @@ static const test_case tests[] = {
     CASE(guests_of_the_example_meet_directly_where_their_nats_permit_it_else_through_the_relay),
     CASE(a_direct_session_survives_a_new_port_where_nats_permit_it_else_the_relay_takes_over),
     CASE(an_idle_session_keeps_its_nats_open),
+    CASE(two_guests_of_the_example_play_by_rollback),
+    CASE(three_behind_nats_become_a_mesh_and_play_by_rollback),
 };
 
 int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }

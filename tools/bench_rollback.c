@@ -4,8 +4,15 @@
    other come eight ticks late and each is different; its state has 4 KiB, and its step does next to
    nothing. The time is told beside that of a message of bench_floor, which runs before and after.
    The bytes are those of a packet at 60 Hz, 100 ms of round trip and inputs of 4 bytes that change
-   every tenth tick, with all headers of wisp and without those of UDP. Neither GGPO nor GGRS is
-   built here; both predict 8 frames by default, as wisp does.
+   every tenth tick, with all headers of wisp and without those of UDP.
+
+   GGRS 0.13.0 (github.com/gschup/ggrs, rustc 1.95, release) did the same beside this program, over
+   a socket in memory that serializes as its UDP socket does: 7.0 us an update at best of 15 runs by
+   the wall clock, with 8 frames run again and no checksums, where this program said 6.6 to 6.9 us,
+   with 9 ticks and hashes; 62.0 bytes an input message, and with acks and reports 75.8 bytes in 2.2
+   packets a frame, where this one sent 36.0 in one. It needs Rust's crates: it is not built here.
+   GGPO's library (of 2019) builds with Windows' sockets only, and its guide gives no figures. All
+   three predict 8 frames by default.
 
    Run      bench_rollback [bench_floor]        build/bench_floor if it is not said
 */
