@@ -203,28 +203,28 @@ static void with_zeros(wisp *w) {
 TEST(a_tape_goes_through_a_compressor_and_back) {
     int plain;
     record_party(11, 5);
-    plain = party.tape.size;
-    free(party.tape.bytes);
-    memset(&party, 0, sizeof party);
-    tape_party_begin(&party, 11);
-    with_zeros(party.server);
-    party.compression = WISP_COMPRESSION_USER;
-    CHECK_EQ_INT(tape_party_record(&party), WISP_OK);
-    tape_game_setup(&party.game, party.server, &party.notes);
-    tape_party_join(&party);
-    tape_party_run(&party, 5);
-    tape_party_close(&party);
-    CHECK(party.tape.size < plain);
-    party.before = with_zeros;
-    tape_party_replay(&party, NULL);
+    plain = taped.tape.size;
+    free(taped.tape.bytes);
+    memset(&taped, 0, sizeof taped);
+    tape_party_begin(&taped, 11);
+    with_zeros(taped.server);
+    taped.compression = WISP_COMPRESSION_USER;
+    CHECK_EQ_INT(tape_party_record(&taped), WISP_OK);
+    tape_game_setup(&taped.game, taped.server, &taped.notes);
+    tape_party_join(&taped);
+    tape_party_run(&taped, 5);
+    tape_party_close(&taped);
+    CHECK(taped.tape.size < plain);
+    taped.before = with_zeros;
+    tape_party_replay(&taped, NULL);
     CHECK(zeros_unpacked > 1);
-    CHECK_EQ_STR(party.told, "");
-    CHECK_EQ_INT(party.result, WISP_E_CLOSED);
-    CHECK(party.again.hash == party.notes.hash);
-    party.before = NULL;
-    tape_party_replay(&party, NULL);
-    CHECK_EQ_INT(party.again.count, 0);
-    free(party.tape.bytes);
+    CHECK_EQ_STR(taped.told, "");
+    CHECK_EQ_INT(taped.result, WISP_E_CLOSED);
+    CHECK(taped.again.hash == taped.notes.hash);
+    taped.before = NULL;
+    tape_party_replay(&taped, NULL);
+    CHECK_EQ_INT(taped.again.count, 0);
+    free(taped.tape.bytes);
 }
 
 /* --- prediction and inputs, in the open and sealed: tapes of both ends --- */
@@ -337,7 +337,7 @@ static void drivers_record(world *w, driver *d, uint8_t *secret, uint8_t *key, b
 static void driver_replay(driver *d, const uint8_t *secret, bool sealed, bool asks) {
     static driver again;
     wisp_reader reader = { tape_read, &d->tape };
-    wisp_desc desc = tape_desc(wisp_loopback(&party.pipe, 0), d->server ? 50 : 0);
+    wisp_desc desc = tape_desc(wisp_loopback(&taped.pipe, 0), d->server ? 50 : 0);
     wisp_result result;
     wisp *w;
     desc.app = "test";
@@ -379,7 +379,7 @@ TEST(both_ends_of_predicted_objects_live_again_in_the_open_and_sealed) {
         driver_replay(&d[1], secret, sealed != 0, true);
         for (int i = 0; i < 2; i++) free(d[i].tape.bytes);
     }
-    wisp_pipe_free(&party.pipe);
+    wisp_pipe_free(&taped.pipe);
 }
 
 /* --- rollback --- */
@@ -387,7 +387,7 @@ TEST(both_ends_of_predicted_objects_live_again_in_the_open_and_sealed) {
 static void band_replay(const band *t, tape_memory *tape, const wisp_peer *peers, double begun) {
     static band_end again;
     wisp_reader reader = { tape_read, tape };
-    wisp_desc desc = tape_desc(wisp_loopback(&party.pipe, 0), 0);
+    wisp_desc desc = tape_desc(wisp_loopback(&taped.pipe, 0), 0);
     wisp_result result;
     wisp *w;
     desc.app = NULL;
@@ -410,7 +410,7 @@ static void band_replay(const band *t, tape_memory *tape, const wisp_peer *peers
     CHECK(memcmp(&again.state, &t->ends[1].state, sizeof again.state) == 0);
     CHECK(memcmp(again.ran, t->ends[1].ran, sizeof again.ran) == 0);
     wisp_destroy(w);
-    wisp_pipe_free(&party.pipe);
+    wisp_pipe_free(&taped.pipe);
 }
 
 TEST(a_player_of_a_rollback_lives_it_again) {
