@@ -2646,7 +2646,7 @@ typedef struct wisp_rollback_stats {
     uint64_t waits;             /* calls left out, for others to catch up */
     uint64_t changed;           /* inputs sent again that differ, or of another
                                    player: the first ones hold */
-    uint64_t hashed;            /* hashes that were equal */
+    uint64_t hashed;            /* equal hashes that came: one comes 3 times */
     double   ahead;             /* ticks, of the slowest player */
     unsigned present;           /* a bit for each player that has not left */
 } wisp_rollback_stats;
@@ -35701,7 +35701,6 @@ static void wisp__rollback_defaults(const wisp *w, wisp__rollback *rb,
     }
     rb->hashed_at = -WISP__HASH_TICKS;
     rb->wrong = INT64_MAX;
-    rb->desc.players = d->players;
     rb->me = WISP__PLAYERS;
     for (int i = 0; i < WISP__HASHES; i++) rb->hashes[i].tick = -1;
 }

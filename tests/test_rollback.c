@@ -323,6 +323,34 @@ TEST(a_leave_at_any_tick_ends_with_the_same_inputs) {
     }
 }
 
+/* The decider and another one leave in the same moment, each by word or without one. */
+TEST(two_that_leave_at_once_are_missed_alike) {
+    static band t;
+    for (int at = 0; at < 8; at++) {
+        band_open(&t, 4, (uint64_t)at + 71);
+        for (int i = 0; i < 4; i++) t.net.ways[i]->jitter = 0.04;
+        for (int i = 0; i < 4; i++) t.ends[i].every = 1;
+        t.net.ways[0]->loss = t.net.ways[2]->loss = 0.3;
+        band_join(&t);
+        band_begin(&t);
+        band_run(&t, 1 + at / 60.0);
+        for (int i = 0; i < 3; i += 2) {
+            t.ends[i].gone = true;
+            t.ends[i].playing = false;
+            if (at >> (i / 2) & 1) bn_destroy(&t.net, t.at[i]);
+            else wisp_rollback_end(t.ends[i].w);
+        }
+        band_run(&t, 2);
+        if (!band_same(&t)) printf("  at %d\n", at);
+        for (int i = 1; i < 4; i += 2) {
+            CHECK_EQ_INT(band_stats(&t, i).present, 2 | 8);
+            CHECK(band_stats(&t, i).confirmed > 130);
+            CHECK_EQ_INT(t.ends[i].holes[120], 1 | 4);
+        }
+        band_close(&t);
+    }
+}
+
 /* The decider, and two more, at once and without a word. */
 TEST(three_of_eight_that_vanish_are_missed_by_nobody) {
     static const int who[3] = { 0, 1, 5 };
@@ -894,6 +922,7 @@ static const test_case tests[] = {
     CASE(a_sync_test_finds_state_that_is_not_saved),
     CASE(a_game_on_one_machine_takes_all_inputs_at_once),
     CASE(a_leave_at_any_tick_ends_with_the_same_inputs),
+    CASE(two_that_leave_at_once_are_missed_alike),
     CASE(three_of_eight_that_vanish_are_missed_by_nobody),
     CASE(inputs_go_round_a_path_that_is_broken),
     CASE(who_does_not_reach_the_decider_is_out),
