@@ -2515,7 +2515,8 @@ enum { WISP_PREDICT_FIELDS = 16 };
 typedef struct wisp_predict_field {
     const char *of, *field;     /* the names of its class and of itself */
     uint64_t count;             /* of objects and confirmed ticks */
-    double most;                /* by how much at most; 0: it is no number */
+    double most;                /* by how much at most, an angle the short way;
+                                   0: it is no number */
 } wisp_predict_field;
 
 typedef struct wisp_predict_stats {
@@ -2967,9 +2968,10 @@ enum {
     WISP_SNAPSHOT_PEERS      = 16,
     WISP_SNAPSHOT_ERRORS     = 8,
     WISP_SNAPSHOT_DROPS      = 16,
+    WISP_SNAPSHOT_MISSED     = 8,
     WISP_SNAPSHOT_NAME       = 48,      /* with its NUL; longer names are cut */
     WISP_SNAPSHOT_TEXT       = 96,      /* the same for texts */
-    WISP_SNAPSHOT_JSON_BYTES = 106496   /* no snapshot is longer as JSON */
+    WISP_SNAPSHOT_JSON_BYTES = 112640   /* no snapshot is longer as JSON */
 };
 
 /* Why messages did not reach a handler: indices of `drops`. */
@@ -3071,6 +3073,13 @@ typedef struct wisp_drop_note {
     uint32_t  count;
 } wisp_drop_note;
 
+/* A field that was predicted wrong: see wisp_predict_field. */
+typedef struct wisp_missed_note {
+    char     name[WISP_SNAPSHOT_TEXT];   /* "class.field" */
+    uint64_t count;
+    float    most;
+} wisp_missed_note;
+
 /* Plain data: it may be copied, kept, and sent with wisp_snapshot_schema(). All
    numbers are finite; all texts are UTF-8 and end with NUL. */
 typedef struct wisp_snapshot {
@@ -3091,6 +3100,10 @@ typedef struct wisp_snapshot {
     wisp_error_note     errors_last[WISP_SNAPSHOT_ERRORS];  /* newest first */
     uint32_t            dropped_count;
     wisp_drop_note      dropped[WISP_SNAPSHOT_DROPS];       /* most first */
+    uint32_t            predicted;      /* objects; see wisp_predict_stats */
+    uint64_t            reconciliations, ticks_again;
+    uint32_t            missed_count;
+    wisp_missed_note    missed[WISP_SNAPSHOT_MISSED];       /* first come */
 } wisp_snapshot;
 
 typedef struct wisp_profiler {
@@ -3154,7 +3167,8 @@ enum {
     WISP_PAGE_OVERVIEW,     /* two minutes as graphs, totals, top remotes */
     WISP_PAGE_REMOTES,      /* bytes, packing, calls, drops */
     WISP_PAGE_OBJECTS,      /* per class: how many, records, bytes, what waits
-                               and what makes it urgent */
+                               and what makes it urgent; what was predicted
+                               wrong */
     WISP_PAGE_PEERS,        /* round trips, loss, rates, windows, queues */
     WISP_PAGE_ERRORS,       /* the last ones */
     WISP_PAGES
@@ -33161,14 +33175,19 @@ static void wisp__blend_store(uint8_t *at, int bytes, double v) {
     else memcpy(at, &v, 8);
 }
 
+static const double wisp__full_turn = 6.283185307179586;
+
+/* From one angle to another, the short way. */
+static double wisp__angle_apart(double a, double b) {
+    double turns = (b - a) / wisp__full_turn;
+    if (!wisp__is_within(turns, -1e9, 1e9)) return b - a;
+    return b - a - wisp__full_turn * (double)(int64_t)(turns + (turns < 0 ? -0.5 : 0.5));
+}
+
 /* An angle between two, the short way; in the range of a turn from -pi or from 0, if both are. */
 static double wisp__blend_angle(double a, double b, double by) {
-    const double turn = 6.283185307179586;
-    double apart = b - a, v, turns, low;
-    if (!wisp__is_within(apart, -1e9, 1e9)) return b;
-    turns = apart / turn;
-    apart -= turn * (double)(int64_t)(turns + (turns < 0 ? -0.5 : 0.5));
-    v = a + apart * by;
+    const double turn = wisp__full_turn;
+    double v = a + wisp__angle_apart(a, b) * by, low;
     low = wisp__min(a, b) < 0 ? -turn / 2 : 0;
     if (wisp__min(a, b) < low || wisp__max(a, b) > low + turn) return v;
     return v < low ? v + turn : v > low + turn ? v - turn : v;
@@ -33929,6 +33948,7 @@ static bool wisp__inputs_put(wisp *w, wisp__session *s, wisp__writer *to) {
     wisp__writer body;
     const wisp__line *l = wisp__inputs_told(w, wisp_me(w).id);
     wisp__audience *a = wisp__audience_of(w, s);
+    wisp_remote_stats *stats;
     s->inputs_new = false;
     if (in) in->noted = 0;
     if (!wisp__inputs_bound(w, s)) return true;
@@ -33950,6 +33970,9 @@ static bool wisp__inputs_put(wisp *w, wisp__session *s, wisp__writer *to) {
     wisp__frame_put(to, WISP__FRAME_INPUTS);
     wisp__put_length(to, (uint64_t)body.at);
     wisp__put_bits(to, body.bytes, body.at);
+    stats = &w->registry.remotes[in->remote]->stats;
+    stats->messages_sent++;
+    stats->bits_sent += (uint64_t)body.at;
     return true;
 }
 
@@ -34103,6 +34126,7 @@ static int wisp__inputs_want(const wisp *w, const wisp__session *s) {
 static void wisp__on_inputs(wisp__reading *r) {
     int64_t bits = wisp__get_length(&r->from);
     wisp__reader body = r->from;
+    wisp_remote_stats *stats;
     wisp__skip(&r->from, bits);
     body.end = r->from.at;
     if (r->from.failed || r->has_inputs) {
@@ -34113,6 +34137,9 @@ static void wisp__on_inputs(wisp__reading *r) {
     wisp__inputs_bury(r->w);
     wisp__inputs_follow(r->w);
     if (!wisp__inputs_bound(r->w, r->s) || r->s->peer.asked != r->w->clock.following) return;
+    stats = &r->w->registry.remotes[r->w->inputs->remote]->stats;
+    stats->messages_received++;
+    stats->bits_received += (uint64_t)bits;
     if (!r->s->peer.asked) wisp__inputs_read(r, wisp__session_player(r->w, r->s), &body);
     else if (r->s->peer.slot.id == r->w->inputs->server.id)
         while (wisp__get(&body, 1) && wisp__inputs_read(r, (int)wisp__get(&body, 16), &body))
@@ -34284,7 +34311,9 @@ static double wisp__op_apart(const wisp__op *op, const uint8_t *a, const uint8_t
                   op->code == WISP__OP_QUANTIZED;
     int count = number ? 1 : op->code == WISP__OP_FLOATS ? op->max : 0;
     for (int i = 0, each = number ? op->bytes : 4; i < count; i++) {
-        double off = wisp__blend_load(a + i * each, each) - wisp__blend_load(b + i * each, each);
+        double one = wisp__blend_load(a + i * each, each);
+        double other = wisp__blend_load(b + i * each, each);
+        double off = op->of_field & WISP_FLAG_ANGLE ? wisp__angle_apart(one, other) : one - other;
         most = wisp__max(most, off < 0 ? -off : off);
     }
     if (op->code == WISP__OP_INT || op->code == WISP__OP_LONG) {
@@ -43258,6 +43287,14 @@ static const wisp_schema wisp__drop_note_schema =
     WISP_SCHEMA(wisp_drop_note, 1, wisp__drop_note_fields);
 static const wisp_type wisp__drop_note_type = WISP_T_STRUCT(&wisp__drop_note_schema);
 
+static const wisp_field wisp__missed_note_fields[] = {
+    WISP_FIELD(wisp_missed_note, name, WISP_T_STRING(WISP_SNAPSHOT_TEXT - 1)),
+    WISP__UINT(missed_note, count), WISP__NUMBER(missed_note, most),
+};
+static const wisp_schema wisp__missed_note_schema =
+    WISP_SCHEMA(wisp_missed_note, 1, wisp__missed_note_fields);
+static const wisp_type wisp__missed_note_type = WISP_T_STRUCT(&wisp__missed_note_schema);
+
 static const wisp_field wisp__snapshot_fields[] = {
     WISP_FIELD(wisp_snapshot, app, WISP_T_STRING(64)), WISP__UINT(snapshot, app_version),
     WISP__NUMBER(snapshot, time), WISP__NUMBER(snapshot, seconds), WISP__TRAFFIC(snapshot, out),
@@ -43275,9 +43312,13 @@ static const wisp_field wisp__snapshot_fields[] = {
                WISP_T_ARRAY(&wisp__error_note_type, WISP_SNAPSHOT_ERRORS)),
     WISP_COUNTED_FIELD(wisp_snapshot, dropped, dropped_count,
                WISP_T_ARRAY(&wisp__drop_note_type, WISP_SNAPSHOT_DROPS)),
+    WISP__UINT(snapshot, predicted), WISP__UINT(snapshot, reconciliations),
+    WISP__UINT(snapshot, ticks_again),
+    WISP_COUNTED_FIELD(wisp_snapshot, missed, missed_count,
+               WISP_T_ARRAY(&wisp__missed_note_type, WISP_SNAPSHOT_MISSED)),
 };
 static const wisp_schema wisp__snapshot_schema =
-    WISP_SCHEMA(wisp_snapshot, 4, wisp__snapshot_fields);
+    WISP_SCHEMA(wisp_snapshot, 5, wisp__snapshot_fields);
 
 /* --- on, off, and each second --- */
 
@@ -43614,6 +43655,29 @@ static void wisp__snapshot_dropped(wisp_snapshot *out) {
     wisp__snapshot_drops(out, rest, "");
 }
 
+/* What was predicted wrong of classes whose name contains the filter. */
+static void wisp__snapshot_missed(const wisp *w, const char *filter, wisp_snapshot *out) {
+#ifndef WISP_NO_STATE
+    wisp_predict_stats stats;
+    wisp_stats_predict(w, &stats);
+    out->predicted = (uint32_t)stats.objects;
+    out->reconciliations = stats.reconciliations;
+    out->ticks_again = stats.ticks_again;
+    for (int i = 0; i < stats.field_count && out->missed_count < WISP_SNAPSHOT_MISSED; i++) {
+        const wisp_predict_field *field = &stats.fields[i];
+        wisp_missed_note *note = &out->missed[out->missed_count];
+        if (filter && !strstr(field->of, filter)) continue;
+        snprintf(note->name, sizeof note->name, "%s.%s", field->of, field->field);
+        wisp__text_clean(note->name, sizeof note->name, note->name, strlen(note->name));
+        note->count = field->count;
+        note->most = (float)wisp__clamp(field->most, 0, 3e38);
+        out->missed_count++;
+    }
+#else
+    (void)w, (void)filter, (void)out;
+#endif
+}
+
 static wisp_result wisp__profiler_is_off(const wisp *w) {
     return wisp__explain(w, WISP_E_UNSUPPORTED, "the profiler is off: call wisp_use_profiler");
 }
@@ -43645,6 +43709,7 @@ wisp_result wisp_snapshot_take(const wisp *w, const char *filter, wisp_snapshot 
     wisp__snapshot_peers(w, out);
     wisp__snapshot_errors(w, filter, out);
     wisp__snapshot_dropped(out);
+    wisp__snapshot_missed(w, filter, out);
     return WISP_OK;
 }
 
@@ -44473,6 +44538,24 @@ static void wisp__page_overview(wisp__panel *panel) {
     wisp__error_line(panel, &panel->snapshot->errors_last[0]);
 }
 
+/* Classes, and how well their objects are predicted, if any are. */
+static void wisp__page_objects(wisp__panel *panel) {
+    const wisp_snapshot *s = panel->snapshot;
+    int missed = wisp__overlay_count(s->missed_count, WISP_SNAPSHOT_MISSED);
+    char text[WISP__GLYPHS];
+    wisp__sheet_draw(panel, &wisp__object_sheet, panel->rows);
+    if (!s->predicted && !missed) return;
+    snprintf(text, sizeof text, "%.0f predicted, %.0f corrections, %.0f ticks run again",
+             (double)s->predicted, (double)s->reconciliations, (double)s->ticks_again);
+    for (int i = 0; i <= missed; i++) {
+        panel->row++;
+        wisp__page_empty(panel, text);
+        if (i < missed)
+            snprintf(text, sizeof text, "wrong: %-24.60s %6.0f times, by %.3g at most",
+                     s->missed[i].name, (double)s->missed[i].count, (double)s->missed[i].most);
+    }
+}
+
 static void wisp__page_errors(wisp__panel *panel) {
     int text = panel->margin + 9, shown = 0;
     for (int i = 0; i < wisp__overlay_errors(panel) && panel->row < panel->rows; i++) {
@@ -44499,7 +44582,7 @@ void wisp_overlay_draw(const wisp_snapshot *snapshot, const wisp_canvas *canvas)
     if (page == WISP_PAGE_OVERVIEW) wisp__page_overview(&panel);
     if (page == WISP_PAGE_REMOTES) wisp__sheet_draw(&panel, &wisp__remote_sheet, panel.rows - 1);
     if (page == WISP_PAGE_REMOTES) wisp__page_drops(&panel);
-    if (page == WISP_PAGE_OBJECTS) wisp__sheet_draw(&panel, &wisp__object_sheet, panel.rows);
+    if (page == WISP_PAGE_OBJECTS) wisp__page_objects(&panel);
     if (page == WISP_PAGE_PEERS) wisp__sheet_draw(&panel, &wisp__peer_sheet, panel.rows);
     if (page == WISP_PAGE_ERRORS) wisp__page_errors(&panel);
 }

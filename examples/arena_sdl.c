@@ -251,23 +251,8 @@ static void draw_texts(game *g) {
                "Esc: end");
 }
 
-/* Under the panel. Nobody can foresee who is hit, and who takes the coin first. */
-static void draw_errors(game *g, float y) {
-    char text[256];
-    wisp_predict_stats wrong;
-    int used;
-    wisp_stats_predict(g->a.w, &wrong);
-    used = snprintf(text, sizeof text, " %d ticks ran again. Predicted wrong: ",
-                    (int)wrong.ticks_again);
-    for (int i = 0; i < wrong.field_count && used < 70; i++)
-        used += snprintf(text + used, sizeof text - (size_t)used, "%s %d  ", wrong.fields[i].field,
-                         (int)wrong.fields[i].count);
-    fill_rect(g, 0, y, 640, 18, 0x0e121af0);
-    write_text(g, 0, y + 3, 0xd7dee8ff, text);
-}
-
 static void draw(game *g) {
-    SDL_Rect panel = { (WIDTH - 640) / 2, (HEIGHT - 360) / 2, 640, 360 + 18 };
+    SDL_Rect panel = { (WIDTH - 640) / 2, (HEIGHT - 360) / 2, 640, 360 };
     wisp_canvas canvas = { .rect = fill_rect, .text = write_text, .user = g, .page = g->page };
     set_color(g, 0x101418ff);
     SDL_RenderClear(g->to);
@@ -276,7 +261,6 @@ static void draw(game *g) {
     if (g->page < 0) return;
     SDL_RenderSetViewport(g->to, &panel);
     wisp_overlay(g->a.w, &canvas);
-    draw_errors(g, 360);
     SDL_RenderSetViewport(g->to, NULL);
 }
 

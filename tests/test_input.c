@@ -626,6 +626,12 @@ TEST(large_inputs_come_over_long_paths) {
     wisp_stats_input(t.ends[0].w, steer_player(&t, 1), &after);
     CHECK(after.fresh - before.fresh > 235 && after.repeated - before.repeated < 5);
     CHECK(after.margin > 0 && after.margin < 8);
+    for (int i = 0; i < 2; i++) {                    /* their bytes are counted on both ends */
+        wisp_remote_stats stats;
+        wisp_stats_remote(t.ends[i].w, "class wisp:input", &stats);
+        CHECK((i ? stats.messages_sent : stats.messages_received) > 400);
+        CHECK((i ? stats.bits_sent : stats.bits_received) / 8 > 400 * 60);
+    }
     bn_close(&t.net);
 }
 

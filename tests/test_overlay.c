@@ -342,6 +342,28 @@ TEST(the_page_of_objects_is_of_classes_alone) {
     CHECK(in_line(easel_draw(s, &canvas), "class orb", "640"));
 }
 
+TEST(the_page_of_objects_tells_what_was_predicted_wrong) {
+    wisp_canvas canvas = plain_canvas(WISP_PAGE_OBJECTS);
+    wisp_snapshot *s = sample_snapshot();
+    const easel *e = easel_draw(s, &canvas);
+    CHECK(find_text(e, "corrections") < 0);
+    s->predicted = 3;
+    s->reconciliations = 12;
+    s->ticks_again = 144;
+    e = easel_draw(s, &canvas);
+    CHECK(find_text(e, "3 predicted, 12 corrections, 144 ticks run again") >= 0);
+    s->missed_count = 2;
+    strcpy(s->missed[0].name, "cart.x");
+    s->missed[0].count = 7;
+    s->missed[0].most = 0.0213f;
+    strcpy(s->missed[1].name, "cart.steps");
+    s->missed[1].count = 1234;
+    s->missed[1].most = 5;
+    e = easel_draw(s, &canvas);
+    CHECK(find_text(e, "wrong: cart.x                        7 times, by 0.0213 at most") >= 0);
+    CHECK(find_text(e, "wrong: cart.steps                 1234 times, by 5 at most") >= 0);
+}
+
 TEST(the_page_of_peers_is_a_table) {
     wisp_canvas canvas = plain_canvas(WISP_PAGE_PEERS);
     const easel *e = easel_draw(sample_snapshot(), &canvas);
@@ -483,6 +505,7 @@ static const test_case tests[] = {
     CASE(the_background_fills_the_canvas), CASE(the_overview_has_graphs_totals_and_remotes),
     CASE(a_graph_has_the_newest_second_at_its_right_end), CASE(the_page_of_remotes_is_a_table),
     CASE(the_page_of_objects_is_of_classes_alone),
+    CASE(the_page_of_objects_tells_what_was_predicted_wrong),
     CASE(the_page_of_peers_is_a_table), CASE(the_page_of_errors_tells_when_what_and_whose),
     CASE(a_filter_takes_only_names_that_contain_it), CASE(a_page_that_is_none_is_the_overview),
     CASE(figures_are_short), CASE(texts_are_cut_at_characters),

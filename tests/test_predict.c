@@ -639,11 +639,14 @@ static void cart_shifts(carts *t, int64_t tick) {
    teleport is seen at once. */
 TEST(errors_ease_and_teleports_do_not) {
     static carts t;
+    static wisp_snapshot insight;
+    wisp_profiler profiler = { NULL, NULL, NULL };
     wisp_predict_stats stats;
     carts_open(&t, 6);
     carts_end(&t, 0.05, 0, 0);
     t.hz = 240;
     carts_end(&t, 0.05, 0, 0);
+    CHECK_EQ_INT(wisp_use_profiler(t.ends[1].w, &profiler), WISP_OK);
     bn_run(&t.net, 3);
     carts_spawn(&t, 1, 0, 6);
     t.push = cart_shifts;
@@ -659,12 +662,33 @@ TEST(errors_ease_and_teleports_do_not) {
     stats = carts_stats(&t, 1);
     CHECK(stats.field_count > 0 && strcmp(stats.fields[0].field, "x") == 0);
     CHECK(strcmp(stats.fields[0].of, "cart") == 0 && fabs(stats.fields[0].most - 2) < 0.02);
+    CHECK_EQ_INT(wisp_snapshot_take(t.ends[1].w, NULL, &insight), WISP_OK);
+    CHECK(insight.predicted == 1 && insight.reconciliations == stats.reconciliations);
+    CHECK(insight.ticks_again == stats.ticks_again);
+    CHECK_EQ_INT(insight.missed_count, stats.field_count);
+    CHECK(strcmp(insight.missed[0].name, "cart.x") == 0 && insight.missed[0].count > 0);
+    CHECK(fabs((double)insight.missed[0].most - 2) < 0.02);
+    CHECK_EQ_INT(wisp_snapshot_take(t.ends[1].w, "other", &insight), WISP_OK);
+    CHECK_EQ_INT(insight.missed_count, 0);
     sight.leap = 0;
     cart_shift = 5;
     CHECK_EQ_INT(wisp_teleport(t.ends[0].w, t.things[0]), WISP_OK);
     bn_run(&t.net, 1);
     CHECK(sight.leap > 4.8);
     bn_close(&t.net);
+}
+
+/* An angle from just below pi to just above -pi is a small error. */
+TEST(errors_of_angles_are_the_short_way) {
+    static const float around[2] = { 3.1f, -3.1f };
+    wisp__op op;
+    const uint8_t *a = (const uint8_t *)&around[0], *b = (const uint8_t *)&around[1];
+    memset(&op, 0, sizeof op);
+    op.code = WISP__OP_NUMBER;
+    op.bytes = 4;
+    CHECK(fabs(wisp__op_apart(&op, a, b) - 6.2) < 1e-5);
+    op.of_field = WISP_FLAG_ANGLE;
+    CHECK(fabs(wisp__op_apart(&op, a, b) - 0.0831853) < 1e-5);
 }
 
 /* --- memory --- */
@@ -728,6 +752,7 @@ static const test_case tests[] = {
     CASE(predictions_end_with_the_right_to_them),
     CASE(an_end_that_joins_again_predicts_again),
     CASE(errors_ease_and_teleports_do_not),
+    CASE(errors_of_angles_are_the_short_way),
     CASE(steady_prediction_allocates_nothing),
     CASE(any_one_allocation_of_predictions_may_fail)
 };

@@ -898,6 +898,15 @@ static void busy_open(world_two *t) {
     }
 }
 
+static void snapshot_fill_missed(wisp_snapshot *s) {
+    s->missed_count = WISP_SNAPSHOT_MISSED;
+    for (int i = 0; i < WISP_SNAPSHOT_MISSED; i++) {
+        s->missed[i].most = -1.17549435e-38f;
+        memset(s->missed[i].name, 1, WISP_SNAPSHOT_TEXT - 1);
+        s->missed[i].name[WISP_SNAPSHOT_TEXT - 1] = 0;
+    }
+}
+
 /* The largest that there is: every list full, every number as long as can be. */
 static void snapshot_fill(wisp_snapshot *s) {
     uint8_t *bytes = (uint8_t *)s;
@@ -954,6 +963,7 @@ static void snapshot_fill(wisp_snapshot *s) {
         memset(s->dropped[i].remote, 1, WISP_SNAPSHOT_NAME - 1);
         s->dropped[i].remote[WISP_SNAPSHOT_NAME - 1] = 0;
     }
+    snapshot_fill_missed(s);
 #undef LONG_TIMING
 #undef LONG_TRAFFIC
 }
