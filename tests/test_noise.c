@@ -900,6 +900,74 @@ TEST(a_sealed_join_that_crosses_a_plain_one_wins_and_gives_way_to_none) {
     }
 }
 
+/* --- a tape of a sealed server, which has what its cipher drew by chance --- */
+
+typedef struct noise_tape { uint8_t bytes[1 << 16]; int size, read, heard; } noise_tape;
+
+static int noise_tape_write(void *user, const void *bytes, int size) {
+    noise_tape *t = (noise_tape *)user;
+    if (t->size + size > (int)sizeof t->bytes) return -1;
+    memcpy(t->bytes + t->size, bytes, (size_t)size);
+    t->size += size;
+    return 0;
+}
+
+static int noise_tape_read(void *user, void *out, int size) {
+    noise_tape *t = (noise_tape *)user;
+    if (size > t->size - t->read) size = t->size - t->read;
+    memcpy(out, t->bytes + t->read, (size_t)size);
+    t->read += size;
+    return size;
+}
+
+static void noise_hears(wisp_event *event) { ((noise_tape *)event->user)->heard++; }
+
+TEST(a_sealed_server_lives_again_from_its_tape) {
+    static noise_tape tape;
+    sealed_pair p;
+    wisp_writer writer = { noise_tape_write, NULL, WISP_COMPRESSION_NONE, false };
+    wisp_reader reader = { noise_tape_read, NULL };
+    wisp_desc desc;
+    wisp_result result;
+    wisp *w;
+    int heard;
+    fake_cipher other;
+    memset(&tape, 0, sizeof tape);
+    writer.user = reader.user = &tape;
+    sealed_open(&p);
+    p.c.t.w.desc.limits.rekey_packets = 16;
+    desc = p.c.t.w.desc;
+    sealed_serve(&p);
+    CHECK_EQ_INT(wisp_record(p.c.t.server, &writer), WISP_OK);
+    wisp_on(p.c.t.server, "up", noise_hears, &tape);
+    p.c.t.client = scene_add(&p.c);
+    sealed_ask(&p, "ticket");
+    for (int i = 0; i < 60; i++) {
+        world_fire(p.c.t.client, "up", p.c.t.to_server, i);
+        world_step(&p.c.t.w);
+    }
+    CHECK_EQ_INT(wisp_record(p.c.t.server, NULL), WISP_OK);
+    heard = tape.heard;
+    desc.link = wisp_loopback(&p.c.t.w.pipe, 9);
+    desc.cipher = fake_open(&other, 77);                    /* it draws other numbers */
+    desc.secret_key = p.secret;
+    desc.accept = sealed_accept;
+    desc.user = &p;
+    w = wisp_replay(&reader, &desc, &result);
+    CHECK(w != NULL && heard > 40);
+    tape.heard = 0;
+    world_watch(&p.c.t.w, w, WISP_JOINED);
+    world_watch(&p.c.t.w, w, WISP_LEFT);
+    world_watch(&p.c.t.w, w, WISP_ERROR);
+    wisp_on(w, "up", noise_hears, &tape);
+    while ((result = wisp_update(w, 0)) == WISP_OK) {}
+    CHECK_EQ_INT(result, WISP_E_CLOSED);                    /* the tape's end */
+    CHECK_EQ_INT(tape.heard, heard);
+    CHECK_EQ_INT(world_total(w).joins_sealed, 1);
+    wisp_destroy(w);
+    sealed_close(&p);
+}
+
 static const test_case tests[] = {
     CASE(nobody_can_read_a_sealed_session),
     CASE(a_seal_is_8_bytes_longer_than_a_tag_and_nothing_else_is),
@@ -927,6 +995,7 @@ static const test_case tests[] = {
     CASE(a_sealed_session_moves_while_its_keys_change),
     CASE(a_sealed_session_finds_the_size_of_its_path),
     CASE(a_sealed_join_that_crosses_a_plain_one_wins_and_gives_way_to_none),
+    CASE(a_sealed_server_lives_again_from_its_tape),
 };
 
 int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }
