@@ -45343,8 +45343,11 @@ static void wisp__play_invoke(wisp *w, wisp_target target, const wisp__tape_item
 
 static void wisp__play_join(wisp *w, const wisp__tape_item *i) {
     const wisp_addr *to = i[0].count == (int)sizeof *to ? (const wisp_addr *)i[0].at : NULL;
+#ifndef WISP_NO_SEALED
     if (i[1].count == WISP_KEY_BYTES) wisp_join_sealed(w, to, i[1].at, i[2].at, i[2].count);
-    else wisp_join(w, to, i[2].at, i[2].count);
+    else
+#endif
+        wisp_join(w, to, i[2].at, i[2].count);
 }
 
 /* Settings and budgets without pointers, which no tape can have. */
