@@ -42151,13 +42151,14 @@ static void wisp__on_operation(wisp_event *event) {
     wisp__session *s = wisp__session_of(w, event->peer);
     int size = 0;
     const void *parts = wisp_arg_bytes(event, 0, &size);
-    uint8_t *bytes = (uint8_t *)wisp__chunk_take(&w->chunks, (size_t)size + WISP__SLACK);
+    uint8_t *bytes = parts ? (uint8_t *)wisp__chunk_take(&w->chunks, (size_t)size + WISP__SLACK)
+                           : NULL;
     wisp__operation t;
     wisp__reading r;
     wisp__reader from = wisp__reader_on(bytes, size);
     wisp__part_head h;
     if (!bytes) {
-        wisp__answer_event(event, WISP_E_LIMIT, NULL, 0);
+        wisp__answer_event(event, parts ? WISP_E_LIMIT : WISP_E_TYPE, NULL, 0);
         return;
     }
     memcpy(bytes, parts, (size_t)size);        /* its parts are read into the memory of these */

@@ -611,6 +611,32 @@ TEST(malformed_ones_change_nothing) {
     world_close(&b.t.w);
 }
 
+/* The call of a transaction comes without its bytes. */
+TEST(one_without_bytes_is_refused) {
+    bank b;
+    wisp_to to;
+    wisp_result why;
+    wisp_call_desc how = { bank_done, NULL, 0, 0, NULL, NULL };
+    wisp__outbound out;
+    wisp *w;
+    bank_open(&b);
+    bank_start(&b);
+    w = b.t.ends[0];
+    to = wisp_to_peer(b.to_server);
+    memset(&out, 0, sizeof out);
+    out.remote = w->registry.remotes[WISP__ON_OPERATION];
+    out.session = wisp__session_of(w, b.to_server);
+    out.passage = wisp__passage_of(WISP_MESSAGE_INVOKE, &to, &how);
+    CHECK(wisp__peer_remote_of(w, out.session, WISP__ON_OPERATION) != NULL);
+    out.session->peer_remotes[WISP__ON_OPERATION].known = WISP__BOUND;
+    CHECK_EQ_INT(wisp__encode_outbound(w, &out), WISP_OK);
+    CHECK_EQ_INT(wisp__call_queue(w, wisp__call_add(w, false, &why), &out), WISP_OK);
+    world_run(&b.t.w, 0.3);
+    CHECK_EQ_INT(wisp_peers(b.t.server, NULL, 0), 2);
+    CHECK(strncmp(b.notes, "done=-", 6) == 0);
+    world_close(&b.t.w);
+}
+
 TEST(thousands_of_parts_are_paid_for) {
     bank b;
     bank_open(&b);
@@ -916,6 +942,7 @@ static const test_case tests[] = {
     CASE(names_that_are_new_are_announced_inside),
     CASE(calls_of_handlers_wait_for_its_end),
     CASE(malformed_ones_change_nothing),
+    CASE(one_without_bytes_is_refused),
     CASE(thousands_of_parts_are_paid_for),
     CASE(steady_ones_allocate_nothing),
     CASE(each_allocation_that_fails_leaves_all_or_none),
