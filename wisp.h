@@ -3360,10 +3360,9 @@ WISP_API void wisp_stats_total(const wisp *w, wisp_total_stats *out);
  * ======================================================================== */
 
 typedef struct wisp_writer {
-    /* Takes all `size` bytes; negative: it cannot, and the tape ends (the
-       endpoint goes on, and wisp_record(w, NULL) says so). Called at the end of
-       updates, every two seconds or 32 KiB; what was handed over can be read,
-       whatever becomes of the program later. */
+    /* Takes all `size` bytes; negative: it cannot, and the tape ends, but not
+       the endpoint. Called at the end of updates, every two seconds or 32 KiB;
+       what was handed over can be read, whatever becomes of the program. */
     int (*write)(void *user, const void *bytes, int size);
     void *user;
     wisp_compression compression;  /* of the tape, by a compressor that is
@@ -6303,10 +6302,9 @@ typedef struct wisp__rollback {
 
 #define WISP__TAPE_SECONDS   2.0        /* a block goes out after so many */
 
-/* ADDRS: of senders that are known, by a hash; SPARE:
-   bytes for the numbers of an entry. */
+/* SPARE: bytes for the numbers of an entry. */
 enum { WISP__TAPE_VERSION = 1, WISP__TAPE_HEAD = 16, WISP__TAPE_BLOCK = 32 << 10,
-       WISP__TAPE_ADDRS = 64, WISP__TAPE_SPARE = 512,
+       WISP__TAPE_SPARE = 512,
        WISP__TAPE_INSIDE = 64, WISP__TAPE_ITEMS = 8, WISP__TAPE_TEXT = 4096 };
 
 enum { WISP__TAPE_UPDATE = 1, WISP__TAPE_PACKETS, WISP__TAPE_TAKEN, WISP__TAPE_GIVEN,
@@ -6332,8 +6330,8 @@ typedef struct wisp__tape_item {
 /* A tape that is played. */
 typedef struct wisp__play {
     wisp_reader from;
-    uint8_t *block, *packed;     /* entries; a block as it stands on the tape */
-    int room, packed_room, at, end;
+    uint8_t *block;              /* entries */
+    int room, at, end;
     int64_t read;                /* bytes of the tape */
     bool (*more)(wisp *w);       /* reads the next block */
     void (*outside)(wisp *w, const wisp__tape_entry *made);
@@ -6347,7 +6345,8 @@ typedef struct wisp__tape {
     wisp_writer to;
     wisp_link link;              /* that of the program */
     uint8_t *bytes;              /* the block, behind its head; played: entries that were made */
-    int room, at;
+    uint8_t *packed;             /* one as it stands on the tape */
+    int room, at, packed_room;
     int begun;                   /* where the entry that is being made begins */
     int update, after, idle;     /* the last UPDATE: where it begins and ends; as one byte, or -1 */
     int64_t time, step;          /* of the last update, in 2^-17 s */
@@ -6355,7 +6354,6 @@ typedef struct wisp__tape {
     uint64_t sent, checked;      /* hash of all that was sent; the one that was told last */
     uint32_t sends;              /* calls of link.send */
     bool broken;
-    wisp_addr addrs[WISP__TAPE_ADDRS];
     uint64_t *told;              /* by index of a remote: hash of its schema, if that is told */
     int told_room;
     wisp__arena arena;           /* what was read of entries */
@@ -22054,8 +22052,7 @@ static void wisp__schemas_free(wisp__schemas *all) {
  *   body    numbers have 7 bits to a byte, low ones first; signed ones are zigzag; raw ones and
  *           structs are as in memory; texts (with a NUL) and bytes have their size before them
  *     UPDATE   0, step less that of the last one; or 1, raw time
- *     PACKETS  what link.recv returned, signed; each: slot, [raw address, which the slot has from
- *              now on: slot + 64], bytes
+ *     PACKETS  what link.recv returned, signed; each: raw address, bytes
  *     TAKEN    number of the call of link.send, what it returned, signed, the status of each
  *     GIVEN    raw bytes that a function of the program has given: an input, keys
  *     NOTE     text "what:form", then arguments by their letters in the form: u number, i signed,
@@ -22075,13 +22072,16 @@ static void wisp__schemas_free(wisp__schemas *all) {
 
 /* --- entries --- */
 
-/* Room for `bytes` more, and then for some small numbers; false: the tape is broken. */
-static bool wisp__tape_room(wisp *w, int64_t bytes) {
+static WISP__APART bool wisp__tape_grow(wisp *w, int64_t bytes) {
     wisp__tape *t = w->tape;
-    if (t->at + bytes + WISP__TAPE_SPARE <= t->room) return true;
     t->broken |= bytes > 1 << 29 || wisp__grow(&w->base, WISP__ARRAY(t->bytes, t->room), t->at +
                                                (int)bytes + WISP__TAPE_SPARE, 1 << 30);
     return !t->broken;
+}
+
+/* Room for `bytes` more, and then for some small numbers; false: the tape is broken. */
+static inline bool wisp__tape_room(wisp *w, int64_t bytes) {
+    return w->tape->at + bytes + WISP__TAPE_SPARE <= w->tape->room || wisp__tape_grow(w, bytes);
 }
 
 static inline void wisp__tape_put(wisp__tape *t, uint64_t number) {
@@ -22098,7 +22098,7 @@ static void wisp__tape_word(wisp__tape *t, uint64_t word, int bytes) {
     t->at += bytes;
 }
 
-static void wisp__tape_raw(wisp *w, const void *from, int64_t bytes) {
+static inline void wisp__tape_raw(wisp *w, const void *from, int64_t bytes) {
     if (bytes <= 0 || !from || !wisp__tape_room(w, bytes)) return;
     memcpy(w->tape->bytes + w->tape->at, from, (size_t)bytes);
     w->tape->at += (int)bytes;
@@ -22158,10 +22158,9 @@ static void wisp__tape_schema(wisp *w, const wisp_schema *schema) {
     for (int i = 0; i < schema->count; i++) {
         const wisp_field *field = &schema->fields[i];
         wisp__tape_text(w, field->name);
-        wisp__tape_put(w->tape, (uint64_t)field->offset);
-        wisp__tape_put(w->tape, (uint64_t)field->bytes);
-        wisp__tape_put(w->tape, (uint64_t)field->count_offset);
-        wisp__tape_put(w->tape, (uint64_t)field->count_bytes);
+        const uint64_t list[] = { (uint64_t)field->offset, (uint64_t)field->bytes,
+                                  (uint64_t)field->count_offset, (uint64_t)field->count_bytes };
+        for (int k = 0; k < 4; k++) wisp__tape_put(w->tape, list[k]);
         wisp__tape_type(w, &field->type);
     }
 }
@@ -22292,8 +22291,9 @@ static inline void wisp__tape_argument(wisp *w, char letter, va_list *list,
 
 static WISP__APART void wisp__tape_note(wisp *w, const char *form, ...) {
     const wisp__program *program = NULL;
-    const char *letter = strchr(form, ':') + 1;
+    const char *letter = form;
     va_list list;
+    while (*letter++ != ':') continue;
     if (*letter == 'r') {
         const wisp__remote *remote;
         va_start(list, form);
@@ -22335,13 +22335,7 @@ static int wisp__tape_link_recv(void *user, wisp_packet *packets, int count) {
     if (!got || !wisp__tape_begin(w, WISP__TAPE_PACKETS)) return got;
     wisp__tape_sign(t, got);
     for (int i = 0; i < got && i < count; i++) {
-        const wisp_addr *from = &packets[i].addr;
-        uint64_t slot = wisp__mix(wisp__load64(from->bytes) ^ wisp__load64(from->bytes + 8)) %
-                        WISP__TAPE_ADDRS;
-        bool known = !memcmp(&t->addrs[slot], from, sizeof *from);
-        t->addrs[slot] = *from;
-        wisp__tape_put(t, slot | (known ? 0 : WISP__TAPE_ADDRS));
-        if (!known) wisp__tape_raw(w, from, sizeof *from);
+        wisp__tape_raw(w, &packets[i].addr, sizeof packets->addr);
         wisp__tape_blob(w, packets[i].data, packets[i].size);
         wisp__tape_room(w, 0);
     }
@@ -22395,44 +22389,34 @@ static void wisp__tape_check(wisp *w, bool all) {
     wisp__tape_end(w);
 }
 
-/* Of a block, whose head is not in the check but for its first 12 bytes. */
+/* Of the first 12 bytes of a block's head, and of what is behind it. */
 static uint32_t wisp__tape_sum(const uint8_t *block, int stored) {
-    const uint8_t *bytes = block + WISP__TAPE_HEAD;
-    uint64_t lanes[4] = { 1, 2, 3, wisp__hash_bytes(block, 12) };
-    int at = 0;
-    for (; at + 32 <= stored; at += 32)
-        for (int i = 0; i < 4; i++)
-            lanes[i] = (lanes[i] ^ wisp__load64(bytes + at + 8 * i)) *
-                       UINT64_C(0x9e3779b97f4a7c15);
-    return (uint32_t)wisp__mix(wisp__hash_bytes(lanes, (int)sizeof lanes) ^
-                               wisp__hash_bytes(bytes + at, stored - at));
+    return (uint32_t)wisp__mix(3 * wisp__hash_bytes(block, 12) +
+                               wisp__hash_bytes(block + WISP__TAPE_HEAD, stored));
 }
 
 /* Hands the block to the writer, packed if that makes it smaller. */
 static void wisp__tape_flush(wisp *w) {
     wisp__tape *t = w->tape;
+    uint8_t *out = t->bytes;
     int size = t->at - WISP__TAPE_HEAD, stored = 0;
     wisp__compress_cost cost = w->compress.cost;
     wisp__block block = { t->bytes + WISP__TAPE_HEAD, size, NULL, size - 1,
                           wisp__compress_method(t->to.compression), 0 };
-    uint8_t *out = t->bytes;
     if (size <= 0) return;
-    if (block.method > 0 && size > WISP__COMPRESS_LEAST)
-        out = (uint8_t *)wisp__alloc(&w->base, (size_t)size + WISP__TAPE_HEAD);
-    if (out && out != t->bytes) {
-        block.to = out + WISP__TAPE_HEAD;
+    if (block.method > 0 && size > WISP__COMPRESS_LEAST && size <= w->base.limits.message_bytes &&
+        !wisp__grow(&w->base, WISP__ARRAY(t->packed, t->packed_room), t->at, 1 << 30)) {
+        block.to = t->packed + WISP__TAPE_HEAD;
         stored = wisp__compress_try(&w->compress, &block);
         w->compress.cost = cost;
     }
-    wisp__store_part(t->bytes, (uint64_t)(stored ? stored : size), 4);
-    wisp__store_part(t->bytes + 4, (uint64_t)size, 4);
-    wisp__store_part(t->bytes + 8, stored ? (uint64_t)block.method : 0, 4);
-    if (stored) memcpy(out, t->bytes, 12);
-    block.to = stored ? out : t->bytes;
-    stored = stored ? stored : size;
-    wisp__store_part(block.to + 12, wisp__tape_sum(block.to, stored), 4);
-    t->broken |= (t->to.write)(t->to.user, block.to, stored + WISP__TAPE_HEAD) < 0;
-    if (out != t->bytes) wisp__free(&w->base, out, (size_t)size + WISP__TAPE_HEAD);
+    if (stored) out = t->packed;
+    wisp__store_part(out + 8, stored ? (uint64_t)block.method : 0, 4);
+    if (!stored) stored = size;
+    wisp__store_part(out, (uint64_t)stored, 4);
+    wisp__store_part(out + 4, (uint64_t)size, 4);
+    wisp__store_part(out + 12, wisp__tape_sum(out, stored), 4);
+    t->broken |= (t->to.write)(t->to.user, out, stored + WISP__TAPE_HEAD) < 0;
     t->at = WISP__TAPE_HEAD;
     t->after = -1;
 }
@@ -22443,8 +22427,7 @@ static int64_t wisp__tape_steps(double now) {
     return (int64_t)steps - (steps < 0);
 }
 
-/* Begins an update. Returns its time as the tape has it: whole steps, but where that would go back
-   or is too large. */
+/* Begins an update. Returns its time as the tape has it: whole steps, but where it is too large. */
 static double wisp__tape_time(wisp *w, double now) {
     wisp__tape *t = w->tape;
     int64_t time, step, more;
@@ -22453,7 +22436,6 @@ static double wisp__tape_time(wisp *w, double now) {
     if (!t || t->play) return now;
     time = wisp__tape_steps(now);
     exact = (double)time / 131072;
-    raw |= w->started && exact < w->now && now >= w->now;
     step = raw ? 0 : time - t->time;
     more = step - t->step;
     t->idle = raw || more < -64 || more > 63 ? -1 : (int)more & 127;
@@ -22510,10 +22492,10 @@ static void wisp__tape_free(wisp *w) {
     w->tape = NULL;
     if (t->play) {
         wisp__array_free(&w->base, WISP__ARRAY(t->play->block, t->play->room));
-        wisp__array_free(&w->base, WISP__ARRAY(t->play->packed, t->play->packed_room));
         wisp__free(&w->base, t->play, sizeof *t->play);
     }
     wisp__array_free(&w->base, WISP__ARRAY(t->bytes, t->room));
+    wisp__array_free(&w->base, WISP__ARRAY(t->packed, t->packed_room));
     wisp__array_free(&w->base, WISP__ARRAY(t->told, t->told_room));
     wisp__arena_free(&w->base, &t->arena);
     wisp__free(&w->base, t, sizeof *t);
@@ -22693,23 +22675,16 @@ static const char *wisp__tape_parse(wisp *w, wisp__tape_entry e, wisp__tape_item
 
 /* --- comparing --- */
 
-WISP__PRINTF(3, 4)
-static void wisp__tape_print(char *text, int *at, const char *format, ...) {
-    va_list list;
-    int length;
-    va_start(list, format);
-    length = vsnprintf(text + *at, (size_t)(WISP__TAPE_TEXT - *at), format, list);
-    va_end(list);
-    *at = wisp__min_int(*at + wisp__max_int(length, 0), WISP__TAPE_TEXT - 1);
-}
-
-static void wisp__tape_print_value(char *text, int *at, const wisp_value *value) {
-    int room = WISP__TAPE_TEXT - *at - 1, length = -1;
+/* Appends a value as JSON, or its hash. */
+static void wisp__tape_say_value(char *text, int *at, const wisp_value *value) {
+    int room = WISP__TAPE_TEXT - 32 - *at, length = -1;
+    text[(*at)++] = ' ';
 #ifndef WISP_NO_JSON
     if (room > 0) length = wisp_encode(wisp_json(), NULL, value, text + *at, room);
 #endif
-    if (length > 0) *at += wisp__min_int(length, room);
-    else wisp__tape_print(text, at, "#%08lx", (unsigned long)wisp_hash(value) & 0xffffffff);
+    if (length > 0) *at += length;
+    else if (room > 0) *at += sprintf(text + *at, "#%08lx",
+                                      (unsigned long)wisp_hash(value) & 0xffffffff);
     text[*at] = 0;
 }
 
@@ -22719,35 +22694,28 @@ static void wisp__tape_say(wisp *w, const wisp__tape_entry *e, char *text) {
                                          "?", "a packet", "packets and state" };
     wisp__tape_item items[WISP__TAPE_ITEMS];
     const char *form = wisp__tape_parse(w, *e, items);
-    const wisp__remote *remote = NULL;
-    wisp_value value;
-    int at = 0, kind = e->kind & 128 ? 1 : e->kind & 7;
-    wisp__tape_print(text, &at, "%.*s", form ? (int)(strchr(form, ':') - form) : 20,
-                     form ? form : kinds[e->size ? kind : 0]);
-    if (!form && e->size) {
-        value = wisp_bytes(e->at, e->size);
-        wisp__tape_print(text, &at, " #%08lx", (unsigned long)wisp_hash(&value) & 0xffffffff);
-    }
+    const wisp__program *program = NULL;
+    wisp_value value = wisp_bytes(e->at, e->size), pair[2];
+    int at = snprintf(text, 64, "%.*s", form ? wisp__min_int((int)(strchr(form, ':') - form), 63)
+                      : 63, form ? form : kinds[!e->size ? 0 : e->kind & 128 ? 1 : e->kind & 7]);
+    pair[0] = wisp_uint(wisp_hash(&value) & 0xffffffff);
+    if (!form && e->size) wisp__tape_say_value(text, &at, pair);
     for (const wisp__tape_item *i = items; form && i < items + WISP__TAPE_ITEMS && i->form; i++) {
-        const wisp__program *program = remote && remote->schema ? remote->schema->program : NULL;
-        value = program && i->form == 'b' && i->count == program->source->bytes
-                    ? wisp_struct(program->source, i->at) : wisp_bytes(i->at, i->count);
-        if (i->form == 'r' && i->number) remote = w->registry.remotes[i->number - 1];
-        if (strchr("sr", i->form))
-            wisp__tape_print(text, &at, " '%s'", i->at ? (const char *)i->at : "");
-        else if (strchr("ui", i->form)) wisp__tape_print(text, &at, " %lld", (long long)i->number);
-        else if (i->form == 'd') wisp__tape_print(text, &at, " %.17g", i->real);
-        if (i->form == 't' && i->to.mode < WISP__TO_LIST)
-            wisp__tape_print(text, &at, " to %d:%lu", i->to.mode, (unsigned long)i->to.peer.id);
-        for (int k = 0; i->form == 'v' && k < i->count; k++) {
-            wisp__tape_print(text, &at, " ");
-            wisp__tape_print_value(text, &at, (const wisp_value *)i->at + k);
-        }
-        if (i->form == '3') value = wisp_bytes(i->at, 12);
-        if (i->at && strchr("ba3t", i->form)) {
-            wisp__tape_print(text, &at, " ");
-            wisp__tape_print_value(text, &at, &value);
-        }
+        value = wisp_bytes(i->at, i->count);
+        if (strchr("ui", i->form)) value = wisp_int(i->number);
+        else if (i->form == 'd') value = wisp_number(i->real);
+        else if (i->form == 'v') value = wisp_array((const wisp_value *)i->at, i->count);
+        else if (strchr("sr", i->form)) value = wisp_string(i->at ? (const char *)i->at : "");
+        else if (i->form == '3') value = wisp_bytes(i->at, 12);
+        else if (i->form == 't' && !i->at) {
+            pair[0] = wisp_int(i->to.mode);
+            pair[1] = wisp_uint(i->to.peer.id);
+            value = wisp_array(pair, 2);
+        } else if (program && i->count == program->source->bytes)
+            value = wisp_struct(program->source, i->at);
+        if (i->form == 'r' && i->number && w->registry.remotes[i->number - 1]->schema)
+            program = w->registry.remotes[i->number - 1]->schema->program;
+        wisp__tape_say_value(text, &at, &value);
     }
 }
 
@@ -23867,13 +23835,17 @@ static wisp__remote *wisp__remote_found(wisp *w, wisp_target target) {
     return remote;
 }
 
-/* Settings for a tape. What points into the program only that can give. */
+/* Do settings point into the program? No tape can have that. */
+static bool wisp__config_points(const wisp_config *c) {
+    const wisp_encoding *e = &c->encode;
+    return e->codec || e->schema || e->migrations || e->dictionary;
+}
+
 static void wisp__config_taped(wisp *w, const wisp_config *c, const char *name) {
     wisp_config copy;
     memset(&copy, 0, sizeof copy);
     if (c) wisp__config_merge(&copy, c);
-    if (copy.encode.codec || copy.encode.schema || copy.encode.migrations || copy.encode.dictionary)
-        return;
+    if (wisp__config_points(&copy)) return;
     WISP__TAPED(w, "config:sb", name, (const void *)&copy, c ? (int)sizeof copy : 0);
 }
 
@@ -45177,93 +45149,83 @@ static wisp__tape *wisp__tape_new(wisp *w) {
     return w->tape = t;
 }
 
-static wisp_result wisp__record_may(const wisp *w, const wisp_writer *to) {
-    int method = to ? wisp__compress_method(to->compression) : 0;
-    if (w->updating || w->hooks.depth || wisp__tape_plays(w) || (w->tape && to))
-        return wisp__explain(w, WISP_E_BUSY, "wisp_record in a handler, of a replay, or while a "
-                             "tape runs already");
-    if (to && !to->write) return wisp__explain(w, WISP_E_ARGUMENT, "the writer has no function");
+static wisp_result wisp__record_may(wisp *w, const wisp_writer *to) {
+    int method = wisp__compress_method(to->compression);
+    if (!to->write) return wisp__explain(w, WISP_E_ARGUMENT, "the writer has no function");
     if (method > 0 && !(w->compress.methods >> method & 1))
         return wisp__explain(w, WISP_E_UNSUPPORTED, "the writer's compressor is not plugged in");
-    if (to && (w->started || w->peers.pool.live))
+    if (w->started || w->peers.pool.live)
         return wisp__explain(w, WISP_E_UNSUPPORTED, "a tape begins before the first join and the "
                              "first wisp_update");
-    return WISP_OK;
+    return wisp__tape_new(w) ? WISP_OK : wisp__no_more_memory(w);
 }
 
 wisp_result wisp_record(wisp *w, const wisp_writer *to) {
     WISP__ENTER(w);
-    const wisp__peers *peers;
-    uint64_t keys[WISP__TAPE_KEYS_GIVEN];
     uint8_t begin[WISP__TAPE_BEGIN] = "wisptape";
-    if (!w || wisp__record_may(w, to)) return w ? w->why : WISP_E_ARGUMENT;
-    if (to && !wisp__tape_new(w)) return wisp__no_more_memory(w);
+    if (!w) return WISP_E_ARGUMENT;
+    if (w->updating || w->hooks.depth || wisp__tape_plays(w) || (w->tape && to))
+        return wisp__explain(w, WISP_E_BUSY, "wisp_record in a handler, of a replay, or while a "
+                             "tape runs already");
+    if (to && wisp__record_may(w, to)) return w->why;
     if (to) {
-        peers = &w->peers;
         w->tape->to = *to;
         w->peers.post.link.send = wisp__tape_link_send;
         w->peers.post.link.recv = wisp__tape_link_recv;
-        memcpy(keys, peers->secret.key, 16);
-        memcpy(keys + 2, peers->cookie_key, 16);
-        keys[4] = peers->secret.counter;
         wisp__store_part(begin + 8, WISP__TAPE_VERSION, 4);
         wisp__store_part(begin + 12, wisp__tape_traits(), 4);
-        for (int i = 0; i < WISP__TAPE_KEYS_GIVEN; i++) wisp__store64(begin + 16 + 8 * i, keys[i]);
-        if ((to->write)(to->user, begin, (int)sizeof begin) >= 0) return WISP_OK;
-        w->tape->broken = true;
+        memcpy(begin + 16, w->peers.secret.key, 16);
+        memcpy(begin + 32, w->peers.cookie_key, 16);
+        memcpy(begin + 48, &w->peers.secret.counter, 8);
+        w->tape->broken = (to->write)(to->user, begin, (int)sizeof begin) < 0;
     }
-    if (!w->tape || wisp__tape_close(w)) return WISP_OK;
+    if (!w->tape || (to && !w->tape->broken) || wisp__tape_close(w)) return WISP_OK;
     return wisp__explain(w, WISP_E_LINK, "the tape ended early: its writer failed, or there was no "
                          "memory");
 }
 
 /* --- blocks of a tape that is played --- */
 
-/* Reads up to `bytes` into an array that grows as they come; returns how many. */
-static int wisp__play_read(wisp *w, wisp__array to, int bytes) {
-    wisp__play *p = w->tape->play;
-    int at = 0, got = 1;
-    while (at < bytes && got > 0) {
-        int most = wisp__min_int(bytes - at, 64 << 10);
-        if (wisp__grow(&w->base, to, at + most + WISP__SLACK, 1 << 30)) break;
-        got = (p->from.read)(p->from.user, (uint8_t *)wisp__array_items(to) + at, most);
-        if (got > 0) at += wisp__min_int(got, most);
+/* Reads up to `bytes` of the block, behind the first `at`; returns how many. Its memory grows as
+   they come. */
+static int wisp__play_read(wisp *w, int at, int bytes) {
+    wisp__tape *t = w->tape;
+    wisp_reader *from = &t->play->from;
+    int left = bytes, got = 1;
+    for (; left && got > 0; left -= got, at += got) {
+        int most = wisp__min_int(left, 64 << 10);
+        if (wisp__grow(&w->base, WISP__ARRAY(t->packed, t->packed_room), at + most + WISP__SLACK,
+                       1 << 30)) break;
+        got = wisp__min_int(wisp__max_int((from->read)(from->user, t->packed + at, most), 0), most);
     }
-    p->read += at;
-    return at;
+    t->play->read += bytes - left;
+    return bytes - left;
 }
 
 /* Reads the next block; false: there is none. */
 static bool wisp__play_more(wisp *w) {
-    wisp__play *p = w->tape->play;
-    wisp__array packed = WISP__ARRAY(p->packed, p->packed_room);
-    int got = wisp__play_read(w, packed, WISP__TAPE_HEAD);
-    uint8_t head[WISP__TAPE_HEAD], *whole;
+    wisp__tape *t = w->tape;
+    wisp__play *p = t->play;
     wisp__block block = { NULL, 0, NULL, 0, 0, 0 };
-    p->damage = got && got < WISP__TAPE_HEAD ? "is torn" : NULL;
-    p->over = got < WISP__TAPE_HEAD;
-    if (p->over) return false;
-    memcpy(head, p->packed, sizeof head);
-    block.size = (int)(wisp__load_part(head, 4) & INT32_MAX);
-    block.room = (int)(wisp__load_part(head + 4, 4) & INT32_MAX);
-    block.method = head[8] & 7;
+    int got = wisp__play_read(w, 0, WISP__TAPE_HEAD);
     p->over = true;
+    p->damage = got ? "is torn" : NULL;
+    if (got < WISP__TAPE_HEAD) return false;
+    block.size = (int)(wisp__load_part(t->packed, 4) & INT32_MAX);
+    block.room = (int)(wisp__load_part(t->packed + 4, 4) & INT32_MAX);
+    block.method = t->packed[8] & 7;
     p->damage = "is damaged";
-    if (!block.size || block.room / 256 > block.size || block.room > 1 << 29) return false;
-    if (wisp__play_read(w, packed, block.size) < block.size) p->damage = "is torn";
-    else if (wisp__grow(&w->base, WISP__ARRAY(p->block, p->room), wisp__max_int(block.room,
-             block.size) + 2 * WISP__TAPE_HEAD, 1 << 30)) p->damage = "is too large for memory";
-    else p->over = false;
-    if (p->over) return false;
-    whole = p->block;                                  /* head and bytes, for the check */
-    memcpy(whole, head, sizeof head);
-    memcpy(whole + sizeof head, p->packed, (size_t)block.size);
-    p->over = wisp__tape_sum(whole, block.size) != (uint32_t)wisp__load_part(head + 12, 4);
-    if (p->over) return false;
-    block.from = p->packed;
-    block.to = p->block;
-    p->damage = "needs its compressor";
-    p->over = wisp__compress_unpack(&w->compress, &block) != WISP_OK;
+    if (!block.size || block.size > 1 << 29 || block.room / 256 > block.size ||
+        block.room > 1 << 29) return false;
+    if (wisp__play_read(w, WISP__TAPE_HEAD, block.size) < block.size) p->damage = "is torn";
+    else if (wisp__grow(&w->base, WISP__ARRAY(p->block, p->room), block.room + WISP__SLACK,
+                        1 << 30)) p->damage = "is too large for memory";
+    else if (wisp__tape_sum(t->packed, block.size) == wisp__load_part(t->packed + 12, 4)) {
+        block.from = t->packed + WISP__TAPE_HEAD;
+        block.to = p->block;
+        p->over = wisp__compress_unpack(&w->compress, &block) != WISP_OK;
+        p->damage = p->over ? "needs its compressor" : NULL;
+    }
     p->at = 0;
     p->end = p->over ? 0 : block.room;
     return !p->over;
@@ -45271,37 +45233,34 @@ static bool wisp__play_more(wisp *w) {
 
 /* --- what comes from outside --- */
 
-/* Takes the next entry, if it is of that kind. Behind a divergence the rest of an update counts for
-   nothing. */
-static bool wisp__play_take(wisp *w, int kind, wisp__from *body) {
-    wisp__play *p = w->tape->play;
+static const wisp__tape_entry wisp__tape_nothing = { 0, 0, NULL, { NULL, NULL, false } };
+
+/* Passes the rest of an update, up to an entry of a kind: none of it is made here. */
+static wisp__tape_entry wisp__play_pass(wisp *w, int until) {
     wisp__tape_entry e = wisp__tape_next(w);
-    while (p->diverged && e.size && (e.kind & 192) == WISP__TAPE_INSIDE &&
-           !wisp__tape_is(&e, kind)) {
-        p->at += e.size;
+    while (e.size && (e.kind & 192) == WISP__TAPE_INSIDE && !wisp__tape_is(&e, until)) {
+        wisp__tape_same(w, &e, &wisp__tape_nothing, true);
+        w->tape->play->at += e.size;
         e = wisp__tape_next(w);
     }
-    if (!wisp__tape_is(&e, kind)) return false;
-    p->at += e.size;
-    *body = e.body;
-    return true;
+    return e;
 }
 
 static int wisp__play_recv(void *user, wisp_packet *packets, int count) {
     wisp *w = (wisp *)user;
-    wisp__from from;
+    bool diverged = w->tape->play->diverged;
+    wisp__tape_entry e = diverged ? wisp__play_pass(w, WISP__TAPE_PACKETS) : wisp__tape_next(w);
+    wisp__from from = e.body;
     int got, i;
-    if (!wisp__play_take(w, WISP__TAPE_PACKETS, &from)) return 0;
+    if (!wisp__tape_is(&e, WISP__TAPE_PACKETS)) return 0;
+    w->tape->play->at += e.size;
     got = (int)wisp__tape_get_sign(&from);
     for (i = 0; i < got && i < count; i++) {
-        uint64_t slot = wisp__tape_get(&from), bytes;
-        wisp_addr *addr = &w->tape->addrs[slot % WISP__TAPE_ADDRS];
-        const uint8_t *at = slot & WISP__TAPE_ADDRS ? wisp__tape_take(&from, sizeof *addr) : NULL;
-        if (at) memcpy(addr, at, sizeof *addr);
-        bytes = wisp__tape_get(&from);
+        const uint8_t *addr = wisp__tape_take(&from, sizeof packets->addr), *at;
+        uint64_t bytes = wisp__tape_get(&from);
         at = wisp__tape_take(&from, bytes);
         if (!at || bytes > (uint64_t)w->base.mtu + 1) break;
-        packets[i].addr = *addr;
+        memcpy(&packets[i].addr, addr, sizeof packets->addr);
         packets[i].size = (int)bytes;
         memcpy(packets[i].data, at, (size_t)bytes);
     }
@@ -45351,26 +45310,12 @@ static void wisp__play_join(wisp *w, const wisp__tape_item *i) {
         wisp_join(w, to, i[2].at, i[2].count);
 }
 
-/* Settings and budgets without pointers, which no tape can have. */
 static void wisp__play_config(wisp *w, const char *name, const wisp_config *c) {
-    wisp_config copy;
-    memset(&copy, 0, sizeof copy);
-    if (c) copy = *c;
-    copy.encode.codec = NULL;
-    copy.encode.schema = NULL;
-    copy.encode.migrations = NULL;
-    copy.encode.migration_count = 0;
-    copy.encode.dictionary = NULL;
-    copy.encode.dictionary_bytes = 0;
-    wisp_use_config(w, c ? &copy : NULL, name);
+    if (!c || !wisp__config_points(c)) wisp_use_config(w, c, name);
 }
 
 static void wisp__play_budget(wisp *w, const wisp_budget *budget) {
-    wisp_budget copy;
-    memset(&copy, 0, sizeof copy);
-    if (budget) copy = *budget;
-    copy.host = NULL;
-    wisp_use_budget(w, budget ? &copy : NULL);
+    if (!budget || !budget->host) wisp_use_budget(w, budget);
 }
 
 static void wisp__play_name(wisp *w, int64_t place) {
@@ -45471,8 +45416,6 @@ static bool wisp__play_call(wisp *w, const char *form, const wisp__tape_item *i)
 #undef WISP__CALL
 }
 
-static const wisp__tape_entry wisp__tape_nothing = { 0, 0, NULL, { NULL, NULL, false } };
-
 /* Makes the next call of the tape. */
 static void wisp__play_next(wisp *w, const wisp__tape_entry *e) {
     wisp__play *p = w->tape->play;
@@ -45543,11 +45486,8 @@ static double wisp__play_time(wisp *w, wisp__tape_entry e) {
 static wisp_result wisp__play_told(wisp *w) {
     wisp__play *p = w->tape->play;
     p->news = false;
-    wisp__log_line(&w->base, WISP_LOG_ERROR, WISP_E_DIVERGED, p->text);
     wisp__error(w, NULL, NULL, WISP_E_DIVERGED, p->text);
-    snprintf(w->registry.text, sizeof w->registry.text, "%.*s",
-             (int)sizeof w->registry.text - 1, p->text);
-    return w->why = WISP_E_DIVERGED;
+    return wisp__explain(w, WISP_E_DIVERGED, "%s", p->text);
 }
 
 /* Lives the tape until the end of its next update. */
@@ -45568,11 +45508,7 @@ static wisp_result wisp__play_update(wisp *w) {
     }
     p->at += e.size;
     result = wisp__update(w, wisp__play_time(w, e));
-    for (e = wisp__tape_next(w); (e.kind & 192) == WISP__TAPE_INSIDE && e.size;
-         e = wisp__tape_next(w)) {
-        wisp__tape_same(w, &e, &wisp__tape_nothing, true);
-        p->at += e.size;
-    }
+    wisp__play_pass(w, -1);
     return p->news ? wisp__play_told(w) : result;
 }
 
@@ -45584,7 +45520,7 @@ static wisp_result wisp__play_begin(const wisp_reader *from, uint64_t *keys) {
     for (; at < WISP__TAPE_BEGIN && got > 0; at += got)
         got = (from->read)(from->user, begin + at, WISP__TAPE_BEGIN - at);
     if (at < WISP__TAPE_BEGIN || memcmp(begin, "wisptape", 8) != 0) return WISP_E_SYNTAX;
-    for (int i = 0; i < WISP__TAPE_KEYS_GIVEN; i++) keys[i] = wisp__load64(begin + 16 + 8 * i);
+    memcpy(keys, begin + 16, sizeof begin - 16);
     return wisp__load_part(begin + 8, 4) == WISP__TAPE_VERSION &&
            wisp__load_part(begin + 12, 4) == wisp__tape_traits() ? WISP_OK : WISP_E_VERSION;
 }

@@ -68,7 +68,7 @@ static void with_other_heat(tape_party *p, wisp *w) { p->game.bend = 100, (void)
 TEST(a_handler_that_edits_otherwise_is_found_in_its_tick) {
     record_party(7, 6);
     tape_party_replay(&taped, with_other_heat);
-    CHECK(strstr(taped.told, "tick 100: state 'class orb'") != NULL);
+    CHECK(strstr(taped.told, "tick 100: state \"class orb\"") != NULL);
     CHECK(strstr(taped.told, "\"heat\":10") != NULL);
     CHECK(strstr(taped.told, "\"heat\":13") != NULL);
     CHECK_EQ_INT(taped.again.count, taped.notes.count);
@@ -81,7 +81,7 @@ static void with_a_shout(tape_party *p, wisp *w) { p->game.shout = 9, (void)w; }
 TEST(a_handler_that_calls_otherwise_is_told_with_the_call_and_both_values) {
     record_party(8, 6);
     tape_party_replay(&taped, with_a_shout);
-    CHECK(strstr(taped.told, "fire 'chat'") != NULL);
+    CHECK(strstr(taped.told, "fire \"chat\"") != NULL);
     CHECK(strstr(taped.told, "here is") && strstr(taped.told, "\"HELLO\"") != NULL);
     taped.game.shout = 0;
     free(taped.tape.bytes);
@@ -97,7 +97,7 @@ static void with_a_handler_less(tape_party *p, wisp *w) {
 TEST(a_handler_that_is_not_there_is_missed) {
     record_party(9, 6);
     tape_party_replay(&taped, with_a_handler_less);
-    CHECK(strstr(taped.told, "the tape has 'handler 'chat'") != NULL);
+    CHECK(strstr(taped.told, "the tape has 'handler \"chat\"") != NULL);
     free(taped.tape.bytes);
 }
 

@@ -34,7 +34,6 @@ typedef struct tape_reader {
     int error_at;
     double time;
     int64_t steps, step;
-    wisp_addr addrs[WISP__TAPE_ADDRS];
     tape_name names[TAPE_NAMES];
     uint8_t *blocks[TAPE_NAMES];      /* that names point into */
     int block_count;
@@ -351,13 +350,9 @@ static inline bool tape_packets(tape_reader *r, wisp__from from, bool out) {
     int64_t count = out ? 1 : wisp__tape_get_sign(&from);
     for (int64_t i = 0; i < count && from.at < from.end; i++) {
         tape_packet p = { r->time, out, { { 0 } }, NULL, 0 };
-        uint64_t slot = out ? WISP__TAPE_ADDRS : wisp__tape_get(&from), bytes;
-        wisp_addr *addr = &r->addrs[slot % WISP__TAPE_ADDRS];
-        const uint8_t *at = slot & WISP__TAPE_ADDRS ? wisp__tape_take(&from, sizeof *addr) : NULL;
-        if (at && out) memcpy(&p.addr, at, sizeof p.addr);
-        else if (at) memcpy(addr, at, sizeof *addr);
-        if (!out) p.addr = *addr;
-        bytes = wisp__tape_get(&from);
+        const uint8_t *addr = wisp__tape_take(&from, sizeof p.addr);
+        uint64_t bytes = wisp__tape_get(&from);
+        if (addr) memcpy(&p.addr, addr, sizeof p.addr);
         p.data = wisp__tape_take(&from, bytes);
         if (!p.data || bytes > 65535 - 28) return false;
         p.bytes = (int)bytes;
