@@ -5,6 +5,10 @@
 #ifndef TAPE_READER_H
 #define TAPE_READER_H
 
+#ifdef WISP_WITH_LZ4
+#include <lz4.h>
+#endif
+
 enum { TAPE_NAMES = 1 << 16, TAPE_ARGS = 8192, TAPE_FIELDS = 65536 };
 
 typedef struct tape_line {
@@ -398,6 +402,25 @@ static inline bool tape_fail(tape_reader *r, const char *error, int at) {
     return false;
 }
 
+/* Bytes that a block has unpacked to; -1: this program cannot, or it is damaged. */
+static inline int tape_unpack(int method, const uint8_t *from, int stored, uint8_t *to, int size) {
+    if (method == WISP__RUNS) return wisp__runs_unpack(from, stored, to, size);
+#ifdef WISP_WITH_LZ4
+    if (method == WISP__LZ4)
+        return LZ4_decompress_safe((const char *)from, (char *)to, stored, size);
+#endif
+    if (method != WISP__STORED || stored != size) return -1;
+    memcpy(to, from, (size_t)size);
+    return size;
+}
+
+static inline bool tape_can_unpack(int method) {
+#ifdef WISP_WITH_LZ4
+    if (method == WISP__LZ4) return true;
+#endif
+    return method == WISP__STORED || method == WISP__RUNS;
+}
+
 static inline bool tape_one_block(tape_reader *r, const uint8_t *bytes, int left, int at,
                                   int *stored) {
     uint32_t size;
@@ -410,14 +433,11 @@ static inline bool tape_one_block(tape_reader *r, const uint8_t *bytes, int left
     if (!size || size / 256 > (uint32_t)*stored || size > 1 << 29 || r->block_count == TAPE_NAMES ||
         wisp__tape_sum(bytes, *stored) != (uint32_t)wisp__load_part(bytes + 12, 4))
         return tape_fail(r, "damaged", at);
-    if (bytes[8] > WISP__RUNS) return tape_fail(r, "packed by a compressor of the program", at);
+    if (!tape_can_unpack(bytes[8])) return tape_fail(r, "packed by a compressor of the program", at);
     out = (uint8_t *)malloc(size + 64);
     if (!out) return tape_fail(r, "too large", at);
     r->blocks[r->block_count++] = out;
-    if (bytes[8] == WISP__STORED && (uint32_t)*stored == size)
-        memcpy(out, bytes + WISP__TAPE_HEAD, size);
-    else if (bytes[8] != WISP__RUNS || wisp__runs_unpack(bytes + WISP__TAPE_HEAD, *stored, out,
-                                                         (int)size) != (int)size)
+    if (tape_unpack(bytes[8], bytes + WISP__TAPE_HEAD, *stored, out, (int)size) != (int)size)
         return tape_fail(r, "damaged", at);
     bad = tape_entries(r, out, (int)size);
     if (bad >= 0) return tape_fail(r, "malformed", at + WISP__TAPE_HEAD + bad);

@@ -1,6 +1,7 @@
 /* wisp_tape.c - looks into a tape that wisp_record has written (examples/tape.md)
 
    Build    cc -std=c99 -O2 -I. tools/wisp_tape.c -o build/wisp_tape -lm
+            with -DWISP_WITH_LZ4 and -llz4 it reads tapes that LZ4 has packed, too
    Usage    wisp_tape [-n NAME] [-p PEER] [-f SECONDS] [-t SECONDS] [-s SPEED]
                       [--json | --stats | --pcap OUT | --cut OUT] TAPE
 
