@@ -17735,7 +17735,7 @@ static bool wisp__delta_bits_read(wisp__reader *from, const wisp__table *table,
 
 /* ===========================================================================
  * MARK: >>range_coder
- * What: the delta of a table through an adaptive range c: fewer bytes than delta_bits, and
+ * What: the delta of a table through an adaptive range coder: fewer bytes than delta_bits, and
  *   more time.
  * Invariants: every symbol of both tables is below 2 to the bits of its column. Both ends adapt
  *   only to what was sent.
