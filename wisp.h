@@ -3046,7 +3046,7 @@ typedef struct wisp_peer_profile {
     uint32_t     drops[WISP_DROPS];
     float        rtt_min, delivery_rate;         /* as in wisp_peer_stats */
     uint32_t     mtu;
-    bool         sealed;           /* see wisp_is_sealed */
+    uint32_t     sealed;           /* 1: see wisp_is_sealed */
 } wisp_peer_profile;
 
 /* One second of the endpoint. */
@@ -43227,7 +43227,7 @@ static const wisp_field wisp__peer_profile_fields[] = {
     WISP__UINT(peer_profile, queued_bytes), WISP__NUMBER(peer_profile, queued_seconds),
     WISP__DROP_FIELD(peer_profile), WISP__NUMBER(peer_profile, rtt_min),
     WISP__NUMBER(peer_profile, delivery_rate), WISP__UINT(peer_profile, mtu),
-    WISP_FIELD(wisp_peer_profile, sealed, WISP_T_BOOL),
+    WISP__UINT(peer_profile, sealed),
 };
 static const wisp_schema wisp__peer_profile_schema =
     WISP_SCHEMA(wisp_peer_profile, 2, wisp__peer_profile_fields);
@@ -44054,12 +44054,12 @@ static double wisp__figure_of(const wisp__sheet_column *column, const void *of, 
         switch (column->kind) {
         case WISP__FIGURE_COUNT: count += (uint64_t)wisp__load_int(at, 8, false); break;
         case WISP__FIGURE_SIZE:
+        case WISP__FIGURE_FLAG:
         case WISP__FIGURE_COUNT32: count += (uint64_t)wisp__load_int(at, 4, false); break;
         case WISP__FIGURE_SAVED:
             raw += ((const wisp_traffic *)at)->bytes_raw;
             count += ((const wisp_traffic *)at)->bytes;
             break;
-        case WISP__FIGURE_FLAG: count += *(const bool *)at; break;
         case WISP__FIGURE_DROPS:
             for (int i = 0; i < WISP_DROPS; i++) count += ((const uint32_t *)at)[i];
             break;

@@ -373,7 +373,7 @@ TEST(the_page_of_peers_is_a_table) {
     CHECK(in_line(e, "10.0.0.1:7777", "125k") && in_line(e, "10.0.0.1:7777", "1472"));
     CHECK(in_line(e, "#8", "-"));
     canvas.width = 1280;
-    the_snapshot.peers[0].sealed = true;
+    the_snapshot.peers[0].sealed = 1;
     e = easel_draw(&the_snapshot, &canvas);
     CHECK(in_line(e, "peer", "seal") && in_line(e, "10.0.0.1:7777", "yes"));
     CHECK(!in_line(e, "#8", "yes"));
