@@ -2597,7 +2597,9 @@ WISP_API void        wisp_times(const wisp *w, wisp_times_of *out);
 #define WISP_DESYNC  "wisp:desync"  /* peer, tick, args: the hashes here, there.
                                        The states before that tick differ though
                                        all inputs are known; once for each peer.
-                                       No peer: sync_test got two states */
+                                       No peer: sync_test got two states; of
+                                       predict_sync_test the args are the
+                                       object, and "class.field" */
 #define WISP_STALLED "wisp:stalled" /* peer, args[0]: the player that
                                        wisp_rollback_step begins to wait for */
 #define WISP_RESUMED "wisp:resumed"
@@ -3271,6 +3273,10 @@ typedef struct wisp_desc {
     int         info_bytes;     /* up to 512, and to link.mtu - 20 */
     double      correction;     /* seconds in which WISP_SMOOTH halves an error
                                    of prediction; 0 = 0.1 */
+    bool        predict_sync_test;  /* runs each predicted tick twice, then as
+                                       one that runs again, and compares: see
+                                       WISP_DESYNC. Not those that spawn,
+                                       despawn or set properties */
     double      tick_rate;      /* ticks per second, 0.1..1000; 0 = none, or
                                    the server's once joined (wisp_on_tick) */
     const wisp_cipher *cipher;  /* for sealed sessions; NULL: none. Copied, as
@@ -6034,6 +6040,7 @@ typedef struct wisp__journal {
     bool predicts;             /* there are classes that are predicted */
     bool stale;                /* all is to run again, whatever is confirmed */
     bool again;                /* ticks run again */
+    bool twice;                /* desc.predict_sync_test */
     wisp__foresight *foresight;    /* figures, and effects of ticks; NULL: none yet */
 } wisp__journal;
 
@@ -34311,8 +34318,8 @@ static void wisp__field_missed(wisp_predict_stats *stats, const char *of, const 
     at[i].most = wisp__max(at[i].most, apart);
 }
 
-/* Counts the fields in which two rows of an object differ. */
-static void wisp__foresight_note(wisp *w, const wisp__object *o, const wisp__encoded *guess,
+/* Counts the fields in which two rows of an object differ. Returns the name of the last. */
+static const char *wisp__foresight_note(wisp *w, const wisp__object *o, const wisp__encoded *guess,
                                  const wisp__encoded *told) {
     wisp__mark mark = wisp__codec_mark(&w->content);
     const wisp__program *program = wisp__class_program(w, o->of);
@@ -34320,6 +34327,7 @@ static void wisp__foresight_note(wisp *w, const wisp__object *o, const wisp__enc
     size_t bytes = (size_t)o->of->bytes;
     uint8_t *a = (uint8_t *)wisp__codec_take(&w->content, 2 * bytes), *b = a + bytes;
     wisp__foresight *f = wisp__foresight_of(w);
+    const char *last = "";
     bool good = a && f;
     if (good) memset(a, 0, 2 * bytes);
     good = good && wisp__object_struct_of(w, o, guess, true, a) &&
@@ -34329,6 +34337,7 @@ static void wisp__foresight_note(wisp *w, const wisp__object *o, const wisp__enc
         int at = field->offset, end = at + field->bytes;
         double apart = 0;
         if (memcmp(a + at, b + at, (size_t)field->bytes) == 0) continue;
+        last = field->name;
         for (int k = 0; k < program->count; k++) {
             const wisp__op *op = &program->ops[k];
             if (op->offset >= at && op->offset < end)
@@ -34339,6 +34348,7 @@ static void wisp__foresight_note(wisp *w, const wisp__object *o, const wisp__enc
                            apart);
     }
     wisp__codec_rewind(&w->content, &mark);
+    return last;
 }
 
 void wisp_stats_predict(const wisp *w, wisp_predict_stats *out) {
@@ -34372,6 +34382,19 @@ bool wisp_first_time(wisp *w, uint32_t effect) {
     return true;
 }
 
+static void wisp__prediction_event(wisp *w, int kind, const char *name, int64_t tick,
+                                   const wisp_value *args, int count) {
+    wisp__remote *remote = w->registry.remotes[WISP__ON_ROLLBACK];
+    wisp_peer none = { 0 };
+    wisp_event event;
+    wisp__event_begin(w, &event, none, remote);
+    event.name = name;
+    event.tick = tick;
+    event.args = args;
+    event.count = count;
+    wisp__events_of_kind(w, remote, kind, &event);
+}
+
 /* A scope has run: the effects of its tick that have not come again are undone. */
 static void wisp__effects_end(wisp *w, const wisp__scope *s) {
     wisp__foresight *f = w->journal.foresight;
@@ -34379,19 +34402,12 @@ static void wisp__effects_end(wisp *w, const wisp__scope *s) {
         wisp__effect *e = &f->effects[i];
         wisp_value number = wisp_uint(e->number);
         bool undone = e->tick == s->tick && !e->again;
-        wisp_peer none = { 0 };
-        wisp_event event;
         if (e->tick == s->tick) e->again = false;
         if (!undone) continue;
-        wisp__event_begin(w, &event, none, w->registry.remotes[WISP__ON_ROLLBACK]);
-        event.name = WISP_UNDONE;
-        event.tick = e->tick;
-        event.args = &number;
-        event.count = 1;
         *e = f->effects[--f->effect_count];
         i--;
         f->stats.undone++;
-        wisp__events_of_kind(w, w->registry.remotes[WISP__ON_ROLLBACK], WISP__ON_UNDONE, &event);
+        wisp__prediction_event(w, WISP__ON_UNDONE, WISP_UNDONE, s->tick, &number, 1);
     }
 }
 
@@ -34660,8 +34676,61 @@ static wisp__scope *wisp__prediction_begin(wisp *w) {
     return wisp__scope_open(w, WISP__SCOPE_TICK, w->clock.tick);
 }
 
+/* Puts an object back to a row, over its reference. */
+static void wisp__ahead_back(wisp *w, wisp__object *o, wisp__guessed to) {
+    wisp__guessed_drop(w, &o->ahead->now);
+    o->ahead->now = to;
+    wisp__object_struct_of(w, o, to.row, true, wisp__object_image(o));
+}
+
+static void wisp__prediction_differs(wisp *w, const wisp__object *o, const wisp__encoded *first,
+                                     int64_t tick) {
+    char text[WISP_SNAPSHOT_TEXT];
+    wisp_object object = { o->id };
+    wisp_value args[2];
+    snprintf(text, sizeof text, "%s.%s", w->registry.remotes[o->of->remote]->name + 6,
+             wisp__foresight_note(w, o, first, o->ahead->now.row));
+    args[0] = wisp_reference(object);
+    args[1] = wisp_string(text);
+    wisp__prediction_event(w, WISP__ON_DESYNC, WISP_DESYNC, tick, args, 2);
+}
+
+/* desc.predict_sync_test: runs the tick of a scope once more, from the rows before it. What came
+   out first stays. */
+static void wisp__prediction_twice(wisp *w, wisp__scope *s) {
+    wisp__object *o;
+    for (const wisp__change *e = s->last; e; e = e->before)
+        if (e->kind != WISP__CHANGE_EDIT) return;
+    for (const wisp__change *e = s->last; e; e = e->before) {
+        wisp__guessed before = { e->row, NULL, s->tick - 1, false };
+        o = wisp__object_named(w, e->object);
+        if (!o || !o->ahead || !o->ahead->now.row) continue;
+        e->row->references++;
+        o->ahead->was = o->ahead->now;
+        memset(&o->ahead->now, 0, sizeof o->ahead->now);
+        wisp__ahead_back(w, o, before);
+    }
+    w->journal.again = true;
+    w->journal.open = s;
+    wisp__tick_run(w, true);
+    wisp__objects_commit(w);
+    w->journal.again = false;
+    wisp__scope_close(w, s);
+    for (const wisp__change *e = s->last; e && !w->destroyed; e = e->before) {
+        wisp__guessed was;
+        o = wisp__object_named(w, e->object);
+        if (e->kind != WISP__CHANGE_EDIT || !o || !o->ahead || !o->ahead->was.row) continue;
+        was = o->ahead->was;
+        memset(&o->ahead->was, 0, sizeof was);
+        if (!wisp__encoded_same(was.row, o->ahead->now.row))
+            wisp__prediction_differs(w, o, was.row, s->tick);
+        wisp__ahead_back(w, o, was);
+    }
+}
+
 static void wisp__prediction_end(wisp *w, wisp__scope *s) {
     if (s) wisp__scope_close(w, s);
+    if (s && w->journal.twice) wisp__prediction_twice(w, s);
     if (s) wisp__effects_end(w, s);
 }
 
@@ -44708,6 +44777,7 @@ static void wisp__wire(wisp *w, const wisp_desc *desc) {
     w->accept = desc->accept;
     w->clock.rate = desc->tick_rate;
     w->clock.correction = (float)(desc->correction > 0 ? desc->correction : 0.1);
+    w->journal.twice = desc->predict_sync_test;
     w->clock.wanted = desc->tick_rate > 0;
     w->clock.tick = (int64_t)WISP_FIRST_NUMBER - 1;
     w->clock.at = (double)w->clock.tick;

@@ -691,6 +691,51 @@ TEST(errors_of_angles_are_the_short_way) {
     CHECK(fabs(wisp__op_apart(&op, a, b) - 0.0831853) < 1e-5);
 }
 
+/* --- the sync test --- */
+
+static int desyncs, uneven;
+
+static void cart_desync(wisp_event *event) {
+    desyncs++;
+    CHECK(strcmp(wisp_arg_string(event, 1), "cart.x") == 0 && event->tick > 0);
+}
+
+/* In each 10th tick x depends on how often a handler has run. */
+static void cart_uneven(carts *t, wisp_event *event, wisp_object o, cart *it) {
+    (void)t, (void)o;
+    uneven += event->replay;
+    if (event->tick % 10 == 0 && event->w == t->ends[1].w) it->x += (float)(event->replay ? 3 : 1);
+}
+
+/* Each tick that is predicted runs twice; where it comes to another state, this is told once, and
+   the first is what is seen. An honest handler is not told of, and nothing of it changes. */
+TEST(a_sync_test_runs_each_tick_twice) {
+    for (int bad = 0; bad < 2; bad++) {
+        static carts t;
+        wisp_predict_stats before;
+        carts_open(&t, 7);
+        carts_end(&t, 0.04, 0, 0);
+        t.end.predict_sync_test = true;
+        carts_end(&t, 0.04, 0, 0);
+        CHECK(wisp_on(t.ends[1].w, WISP_DESYNC, cart_desync, NULL).id != 0);
+        bn_run(&t.net, 4);
+        carts_spawn(&t, 1, 0, 3);
+        bn_run(&t.net, 1);
+        desyncs = 0;
+        before = carts_stats(&t, 1);
+        if (bad) t.act = cart_uneven;
+        bn_run(&t.net, 3);
+        CHECK(t.ends[1].again > 150);
+        CHECK(bad ? desyncs > 10 && desyncs < 20 : desyncs == 0);
+        CHECK(bad || carts_stats(&t, 1).ticks_again == before.ticks_again);
+        t.act = NULL;
+        carts_halt(&t);
+        bn_run(&t.net, 1);
+        CHECK_EQ_INT(carts_wrong(&t, 1), 0);
+        bn_close(&t.net);
+    }
+}
+
 /* --- memory --- */
 
 TEST(steady_prediction_allocates_nothing) {
@@ -753,6 +798,7 @@ static const test_case tests[] = {
     CASE(an_end_that_joins_again_predicts_again),
     CASE(errors_ease_and_teleports_do_not),
     CASE(errors_of_angles_are_the_short_way),
+    CASE(a_sync_test_runs_each_tick_twice),
     CASE(steady_prediction_allocates_nothing),
     CASE(any_one_allocation_of_predictions_may_fail)
 };
