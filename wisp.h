@@ -6410,8 +6410,8 @@ struct wisp {
     uint32_t settings;         /* changes of settings, the same */
     int most_received;         /* datagrams that one call of link.recv has returned */
     bool judging;  /* `accept` runs, and judges `joining` */
+    bool behind;   /* a session has unread messages (receive) */
     wisp_join_info joining;
-    bool behind;  /* a session has unread messages (receive) */
     int64_t update_work;  /* of this update, for received packets */
     wisp__reader record;  /* at the begin of the frame being read; size 0: none */
     wisp_packet received[WISP__RECEIVED];  /* datagrams; their bytes are in `incoming` */
@@ -34465,7 +34465,7 @@ static wisp__encoded *wisp__told_as_ours(wisp *w, wisp__object *o, wisp__encoded
 /* Nothing is predicted of an object any more: it is as it was told. */
 static void wisp__ahead_end(wisp *w, wisp__object *o) {
     wisp__ahead_drop(w, o);
-    if (!o->dead) wisp__object_struct_of(w, o, o->row, o->made, wisp__object_image(o));
+    if (!o->dead && o->row) wisp__object_struct_of(w, o, o->row, o->made, wisp__object_image(o));
 }
 
 /* Lets go of what is predicted no more. */
@@ -34540,6 +34540,7 @@ static wisp__object *wisp__edited_apart(wisp *w) {
 /* Puts a predicted object to a row that was told of it. */
 static void wisp__ahead_set(wisp *w, wisp__ahead *a, wisp__encoded *told, int64_t tick) {
     wisp__object *o = a->object;
+    if (!told) return;
     a->now.row = wisp__told_as_ours(w, o, told);
     a->now.tick = tick;
     wisp__object_struct_of(w, o, told, o->made, wisp__object_image(o));
@@ -42162,6 +42163,10 @@ static void wisp__operation_end(wisp_event *event, wisp__reading *r, wisp__opera
     bool holds = !t->result && wisp__goes_on(r);
     wisp__part_answer *one;
     wisp_value no[3];
+    if (!holds && !t->result) {            /* the part before has destroyed the endpoint */
+        t->part--;
+        wisp__operation_refuse(w, WISP_E_CLOSED, NULL);
+    }
     if (holds) wisp__scope_keep(w, t->scope);
     else if (t->scope) wisp__scope_undo(w, t->scope);
     w->operation = NULL;

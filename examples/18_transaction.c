@@ -30,12 +30,12 @@ static void on_pay(wisp_event *event) {
     wisp_set(event->w, "gold", wisp_int(gold - price));      /* taken back by itself; .. */
     rung++;
     wisp_undo(event, unring, NULL);                          /* .. this is not */
-    wisp_fire_all(event->w, "news", "something was sold");   /* goes when all holds */
+    wisp_fire_all(event->w, "news", wisp_string("sold"));    /* goes when all holds */
 }
 
 static void on_take(wisp_event *event) {
     wisp_set(event->w, "owned", wisp_string(wisp_arg_string(event, 0)));
-    wisp_reply(event, wisp_arg_string(event, 0));
+    wisp_reply(event, wisp_string(wisp_arg_string(event, 0)));
 }
 
 /* ---- Ada ----------------------------------------------------------------- */
@@ -59,10 +59,10 @@ static void on_done(wisp_event *event) {
 
 static void buy(wisp *w, const char *thing, int price, const char *more, int more_price) {
     wisp_begin(w, WISP_SERVER);
-    wisp_fire(w, "pay", WISP_SERVER, price);                             /* part 0 */
-    wisp_invoke(w, "take", WISP_SERVER, on_taken, NULL, thing);          /* part 1 */
-    wisp_fire(w, "pay", WISP_SERVER, more_price);
-    wisp_invoke(w, "take", WISP_SERVER, on_taken, NULL, more);
+    wisp_fire(w, "pay", WISP_SERVER, wisp_int(price));                       /* part 0 */
+    wisp_invoke(w, "take", WISP_SERVER, on_taken, NULL, wisp_string(thing));   /* part 1 */
+    wisp_fire(w, "pay", WISP_SERVER, wisp_int(more_price));
+    wisp_invoke(w, "take", WISP_SERVER, on_taken, NULL, wisp_string(more));
     if (!wisp_commit(w, on_done, NULL).id) printf("not sent: %s\n", wisp_why_text(w));
 }
 

@@ -477,6 +477,48 @@ TEST(one_ends_with_a_code_when_a_peer_leaves) {
     world_close(&b.t.w);
 }
 
+static void ruin_take_back(void *user) { ++*(int *)user; }
+
+static void ruin(wisp_event *event) {
+    CHECK_EQ_INT(wisp_undo(event, ruin_take_back, event->user), WISP_OK);
+    wisp_destroy(event->w);
+}
+
+static void ruin_done(wisp_event *event) { *(wisp_result *)event->user = event->result; }
+
+TEST(one_fails_when_a_handler_destroys_the_endpoint) {
+    for (int after = 0; after < 2; after++) {          /* another part is to follow */
+        wisp_pipe pipe;
+        wisp *w[2];
+        wisp_addr addr = wisp_loopback_addr(0);
+        wisp_result done = WISP_OK, lived = WISP_OK;
+        int undone = 0;
+        memset(&pipe, 0, sizeof pipe);
+        for (int i = 0; i < 2; i++) {
+            wisp_desc desc;
+            memset(&desc, 0, sizeof desc);
+            desc.link = wisp_loopback(&pipe, i);
+            desc.seed = (uint64_t)i + 1;
+            w[i] = wisp_create(&desc, NULL);
+        }
+        wisp_join(w[1], &addr, NULL, 0);
+        wisp_connect_target(w[0], wisp_by_name("ruin"), ruin, &undone, false);
+        for (int i = 1; i < 60; i++) {
+            if (i == 30) {
+                CHECK_EQ_INT(wisp_begin(w[1], WISP_SERVER), WISP_OK);
+                wisp_fire(w[1], "ruin", WISP_SERVER, wisp_int(1));
+                if (after) wisp_fire(w[1], "ruin", WISP_SERVER, wisp_int(2));
+                CHECK(wisp_commit(w[1], ruin_done, &done).id != 0);
+            }
+            if (!lived) lived = wisp_update(w[0], i * 0.01);
+            CHECK_EQ_INT(wisp_update(w[1], i * 0.01), WISP_OK);
+        }
+        CHECK(lived == WISP_E_CLOSED && done < 0 && undone == 1);
+        wisp_destroy(w[1]);
+        wisp_pipe_free(&pipe);
+    }
+}
+
 /* Each transaction moves money from one account to the next: the sum stays as it is, whatever is
    lost, doubled or comes out of order, and each runs once. */
 TEST(each_runs_once_over_networks_that_lose_and_reorder) {
@@ -952,6 +994,7 @@ static const test_case tests[] = {
     CASE(every_way_to_refuse_a_part_refuses_all),
     CASE(properties_are_set_whole_and_in_part_as_their_judge_says),
     CASE(one_ends_with_a_code_when_a_peer_leaves),
+    CASE(one_fails_when_a_handler_destroys_the_endpoint),
     CASE(all_parts_run_as_one_and_each_call_is_answered),
     CASE(the_first_refusal_takes_all_back_and_is_named),
     CASE(misuse_has_codes_of_its_own)

@@ -433,7 +433,8 @@ static inline bool tape_one_block(tape_reader *r, const uint8_t *bytes, int left
     if (!size || size / 256 > (uint32_t)*stored || size > 1 << 29 || r->block_count == TAPE_NAMES ||
         wisp__tape_sum(bytes, *stored) != (uint32_t)wisp__load_part(bytes + 12, 4))
         return tape_fail(r, "damaged", at);
-    if (!tape_can_unpack(bytes[8])) return tape_fail(r, "packed by a compressor of the program", at);
+    if (!tape_can_unpack(bytes[8]))
+        return tape_fail(r, "packed by a compressor of the program", at);
     out = (uint8_t *)malloc(size + 64);
     if (!out) return tape_fail(r, "too large", at);
     r->blocks[r->block_count++] = out;

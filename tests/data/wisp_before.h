@@ -2515,7 +2515,8 @@ enum { WISP_PREDICT_FIELDS = 16 };
 typedef struct wisp_predict_field {
     const char *of, *field;     /* the names of its class and of itself */
     uint64_t count;             /* of objects and confirmed ticks */
-    double most;                /* by how much at most; 0: it is no number */
+    double most;                /* by how much at most, an angle the short way;
+                                   0: it is no number */
 } wisp_predict_field;
 
 typedef struct wisp_predict_stats {
@@ -2565,8 +2566,10 @@ WISP_API int64_t     wisp_tick(const wisp *w);
 
 /* Ticks with fractions; equal on a server. On an end that follows a server
    `now` is so far ahead of it that what is sent now arrives in time for that
-   tick: half a round trip, four times the jitter and a tick; and more or less
-   as the server finds the inputs of this end too late or too early. */
+   tick: half a round trip, four times the jitter and a tick; more or less as
+   the server finds the inputs of this end too late or too early; and with
+   inputs a tick for each packet more that may get lost in a row (at 5% loss
+   three). */
 typedef struct wisp_times_of {
     double now;
     double confirmed;           /* the newest tick of which all that has changed
@@ -2594,7 +2597,9 @@ WISP_API void        wisp_times(const wisp *w, wisp_times_of *out);
 #define WISP_DESYNC  "wisp:desync"  /* peer, tick, args: the hashes here, there.
                                        The states before that tick differ though
                                        all inputs are known; once for each peer.
-                                       No peer: sync_test got two states */
+                                       No peer: sync_test got two states; of
+                                       predict_sync_test the args are the
+                                       object, and "class.field" */
 #define WISP_STALLED "wisp:stalled" /* peer, args[0]: the player that
                                        wisp_rollback_step begins to wait for */
 #define WISP_RESUMED "wisp:resumed"
@@ -2618,7 +2623,7 @@ typedef struct wisp_rollback_desc {
     void (*load)(void *user, const void *state);
     bool  sync_test;            /* runs each tick twice and compares */
     void *user;
-    int64_t first_tick;
+    int64_t first_tick;         /* 0 .. 2^62 - 1 */
     int   save_every;           /* sparse saving: every n-th tick, so that going
                                    back runs up to n - 1 ticks more; 0 = 1 */
     int   hash_every;           /* ticks between hashes, the same on all ends: a
@@ -2644,7 +2649,7 @@ typedef struct wisp_rollback_stats {
     uint64_t waits;             /* calls left out, for others to catch up */
     uint64_t changed;           /* inputs sent again that differ, or of another
                                    player: the first ones hold */
-    uint64_t hashed;            /* hashes that were equal */
+    uint64_t hashed;            /* equal hashes that came: one comes 3 times */
     double   ahead;             /* ticks, of the slowest player */
     unsigned present;           /* a bit for each player that has not left */
 } wisp_rollback_stats;
@@ -2654,7 +2659,9 @@ typedef struct wisp_rollback_stats {
    play here, and my_input is an array. At most 32 spectators get what is
    confirmed; to an end with desc.spectate id 0 is a player without a session.
    When a player leaves, the first one that is left decides on its last input,
-   and all go on alike; who does not reach that one is out. WISP_E_ARGUMENT,
+   and all go on alike; who does not reach that one is out. So all trust the
+   first player with who plays, and with inputs that it passes on.
+   WISP_E_ARGUMENT,
    WISP_E_SCHEMA, WISP_E_INVALID, WISP_E_STALE, WISP_E_BUSY (one runs),
    WISP_E_MEMORY. */
 WISP_API wisp_result wisp_rollback_begin(wisp *w,
@@ -2963,9 +2970,10 @@ enum {
     WISP_SNAPSHOT_PEERS      = 16,
     WISP_SNAPSHOT_ERRORS     = 8,
     WISP_SNAPSHOT_DROPS      = 16,
+    WISP_SNAPSHOT_MISSED     = 8,
     WISP_SNAPSHOT_NAME       = 48,      /* with its NUL; longer names are cut */
     WISP_SNAPSHOT_TEXT       = 96,      /* the same for texts */
-    WISP_SNAPSHOT_JSON_BYTES = 106496   /* no snapshot is longer as JSON */
+    WISP_SNAPSHOT_JSON_BYTES = 112640   /* no snapshot is longer as JSON */
 };
 
 /* Why messages did not reach a handler: indices of `drops`. */
@@ -3040,7 +3048,7 @@ typedef struct wisp_peer_profile {
     uint32_t     drops[WISP_DROPS];
     float        rtt_min, delivery_rate;         /* as in wisp_peer_stats */
     uint32_t     mtu;
-    bool         sealed;           /* see wisp_is_sealed */
+    uint32_t     sealed;           /* 1: see wisp_is_sealed */
 } wisp_peer_profile;
 
 /* One second of the endpoint. */
@@ -3067,6 +3075,13 @@ typedef struct wisp_drop_note {
     uint32_t  count;
 } wisp_drop_note;
 
+/* A field that was predicted wrong: see wisp_predict_field. */
+typedef struct wisp_missed_note {
+    char     name[WISP_SNAPSHOT_TEXT];   /* "class.field" */
+    uint64_t count;
+    float    most;
+} wisp_missed_note;
+
 /* Plain data: it may be copied, kept, and sent with wisp_snapshot_schema(). All
    numbers are finite; all texts are UTF-8 and end with NUL. */
 typedef struct wisp_snapshot {
@@ -3087,6 +3102,10 @@ typedef struct wisp_snapshot {
     wisp_error_note     errors_last[WISP_SNAPSHOT_ERRORS];  /* newest first */
     uint32_t            dropped_count;
     wisp_drop_note      dropped[WISP_SNAPSHOT_DROPS];       /* most first */
+    uint32_t            predicted;      /* objects; see wisp_predict_stats */
+    uint64_t            reconciliations, ticks_again;
+    uint32_t            missed_count;
+    wisp_missed_note    missed[WISP_SNAPSHOT_MISSED];       /* first come */
 } wisp_snapshot;
 
 typedef struct wisp_profiler {
@@ -3150,7 +3169,8 @@ enum {
     WISP_PAGE_OVERVIEW,     /* two minutes as graphs, totals, top remotes */
     WISP_PAGE_REMOTES,      /* bytes, packing, calls, drops */
     WISP_PAGE_OBJECTS,      /* per class: how many, records, bytes, what waits
-                               and what makes it urgent */
+                               and what makes it urgent; what was predicted
+                               wrong */
     WISP_PAGE_PEERS,        /* round trips, loss, rates, windows, queues */
     WISP_PAGE_ERRORS,       /* the last ones */
     WISP_PAGES
@@ -3253,6 +3273,10 @@ typedef struct wisp_desc {
     int         info_bytes;     /* up to 512, and to link.mtu - 20 */
     double      correction;     /* seconds in which WISP_SMOOTH halves an error
                                    of prediction; 0 = 0.1 */
+    bool        predict_sync_test;  /* runs each predicted tick twice, then as
+                                       one that runs again, and compares: see
+                                       WISP_DESYNC. Not those that spawn,
+                                       despawn or set properties */
     double      tick_rate;      /* ticks per second, 0.1..1000; 0 = none, or
                                    the server's once joined (wisp_on_tick) */
     const wisp_cipher *cipher;  /* for sealed sessions; NULL: none. Copied, as
@@ -3342,10 +3366,9 @@ WISP_API void wisp_stats_total(const wisp *w, wisp_total_stats *out);
  * ======================================================================== */
 
 typedef struct wisp_writer {
-    /* Takes all `size` bytes; negative: it cannot, and the tape ends (the
-       endpoint goes on, and wisp_record(w, NULL) says so). Called at the end of
-       updates, every two seconds or 32 KiB; what was handed over can be read,
-       whatever becomes of the program later. */
+    /* Takes all `size` bytes; negative: it cannot, and the tape ends, but not
+       the endpoint. Called at the end of updates, every two seconds or 32 KiB;
+       what was handed over can be read, whatever becomes of the program. */
     int (*write)(void *user, const void *bytes, int size);
     void *user;
     wisp_compression compression;  /* of the tape, by a compressor that is
@@ -3369,12 +3392,14 @@ typedef struct wisp_reader {
    WISP_E_MEMORY, WISP_E_LINK (the writer has failed: the tape ended there). */
 WISP_API wisp_result wisp_record(wisp *w, const wisp_writer *to);
 
-/* An endpoint that lives a tape. Of the desc it takes the memory, the cipher
-   with its keys, user and functions; all numbers, app and info are the tape's.
-   `from` is copied. Then make the calls again that gave functions, schemas,
-   codecs and compressors, in their order: those before the first wisp_update
-   here before it, later ones after as many updates. Other calls from outside
-   are made by the tape; the program may make them too, at their place.
+/* An endpoint that lives a tape. `desc` is that of the recording, with cipher
+   and keys; its link and seed are not used. `from` is copied. Then plug in the
+   compressor of the tape, and make the calls again that gave functions, schemas
+   and codecs, in their order: those before the first wisp_update here before
+   it, later ones after as many updates. Other calls from outside are made by
+   the tape; the program may make them too, at their place. It must, where it
+   wants replies: those to calls made outside of handlers reach no on_reply and
+   no on_done else.
 
    Each wisp_update (its time counts for nothing) lives up to the end of the
    next update of the tape. It returns what that returned, or:
@@ -5608,6 +5633,8 @@ typedef struct wisp__clock {
     float rtt, jitter;   /* seconds */
     double more;         /* ticks by which this end leads further, as its inputs come too late */
     double more_time;    /* when that was told */
+    double loss;         /* share of packets lost on the way to the server, of the last 600 .. */
+    uint64_t lost, ended;  /* .. and how many were lost, and lost or acked, when it was measured */
     wisp_peer server;    /* that is followed or asked; or 0 */
     double smooth;       /* the server's ticks that have just come: see the room of ticks */
     double late, jitter_late;  /* ticks by which they are behind the server's; differ in it */
@@ -5968,7 +5995,7 @@ typedef struct wisp__change {
     struct wisp__change *before;
     wisp__encoded *row;        /* of the object or property before */
     void (*fn)(void *user);    /* of wisp_undo */
-    void *user;                /* its own; of a property the property */
+    void *user;                /* its own; of a property the property; of an object its class */
     uint32_t object;           /* id */
     uint16_t owner;            /* before */
     uint8_t kind;              /* WISP__CHANGE_.. */
@@ -6013,6 +6040,7 @@ typedef struct wisp__journal {
     bool predicts;             /* there are classes that are predicted */
     bool stale;                /* all is to run again, whatever is confirmed */
     bool again;                /* ticks run again */
+    bool twice;                /* desc.predict_sync_test */
     wisp__foresight *foresight;    /* figures, and effects of ticks; NULL: none yet */
 } wisp__journal;
 
@@ -6281,10 +6309,9 @@ typedef struct wisp__rollback {
 
 #define WISP__TAPE_SECONDS   2.0        /* a block goes out after so many */
 
-/* ADDRS: of senders that are known, by a hash; SPARE:
-   bytes for the numbers of an entry. */
+/* SPARE: bytes for the numbers of an entry. */
 enum { WISP__TAPE_VERSION = 1, WISP__TAPE_HEAD = 16, WISP__TAPE_BLOCK = 32 << 10,
-       WISP__TAPE_ADDRS = 64, WISP__TAPE_SPARE = 512,
+       WISP__TAPE_SPARE = 512,
        WISP__TAPE_INSIDE = 64, WISP__TAPE_ITEMS = 8, WISP__TAPE_TEXT = 4096 };
 
 enum { WISP__TAPE_UPDATE = 1, WISP__TAPE_PACKETS, WISP__TAPE_TAKEN, WISP__TAPE_GIVEN,
@@ -6310,8 +6337,8 @@ typedef struct wisp__tape_item {
 /* A tape that is played. */
 typedef struct wisp__play {
     wisp_reader from;
-    uint8_t *block, *packed;     /* entries; a block as it stands on the tape */
-    int room, packed_room, at, end;
+    uint8_t *block;              /* entries */
+    int room, at, end;
     int64_t read;                /* bytes of the tape */
     bool (*more)(wisp *w);       /* reads the next block */
     void (*outside)(wisp *w, const wisp__tape_entry *made);
@@ -6325,7 +6352,8 @@ typedef struct wisp__tape {
     wisp_writer to;
     wisp_link link;              /* that of the program */
     uint8_t *bytes;              /* the block, behind its head; played: entries that were made */
-    int room, at;
+    uint8_t *packed;             /* one as it stands on the tape */
+    int room, at, packed_room;
     int begun;                   /* where the entry that is being made begins */
     int update, after, idle;     /* the last UPDATE: where it begins and ends; as one byte, or -1 */
     int64_t time, step;          /* of the last update, in 2^-17 s */
@@ -6333,7 +6361,6 @@ typedef struct wisp__tape {
     uint64_t sent, checked;      /* hash of all that was sent; the one that was told last */
     uint32_t sends;              /* calls of link.send */
     bool broken;
-    wisp_addr addrs[WISP__TAPE_ADDRS];
     uint64_t *told;              /* by index of a remote: hash of its schema, if that is told */
     int told_room;
     wisp__arena arena;           /* what was read of entries */
@@ -6383,8 +6410,8 @@ struct wisp {
     uint32_t settings;         /* changes of settings, the same */
     int most_received;         /* datagrams that one call of link.recv has returned */
     bool judging;  /* `accept` runs, and judges `joining` */
+    bool behind;   /* a session has unread messages (receive) */
     wisp_join_info joining;
-    bool behind;  /* a session has unread messages (receive) */
     int64_t update_work;  /* of this update, for received packets */
     wisp__reader record;  /* at the begin of the frame being read; size 0: none */
     wisp_packet received[WISP__RECEIVED];  /* datagrams; their bytes are in `incoming` */
@@ -17715,7 +17742,7 @@ static bool wisp__delta_bits_read(wisp__reader *from, const wisp__table *table,
 
 /* ===========================================================================
  * MARK: >>range_coder
- * What: the delta of a table through an adaptive range c: fewer bytes than delta_bits, and
+ * What: the delta of a table through an adaptive range coder: fewer bytes than delta_bits, and
  *   more time.
  * Invariants: every symbol of both tables is below 2 to the bits of its column. Both ends adapt
  *   only to what was sent.
@@ -22032,8 +22059,7 @@ static void wisp__schemas_free(wisp__schemas *all) {
  *   body    numbers have 7 bits to a byte, low ones first; signed ones are zigzag; raw ones and
  *           structs are as in memory; texts (with a NUL) and bytes have their size before them
  *     UPDATE   0, step less that of the last one; or 1, raw time
- *     PACKETS  what link.recv returned, signed; each: slot, [raw address, which the slot has from
- *              now on: slot + 64], bytes
+ *     PACKETS  what link.recv returned, signed; each: raw address, bytes
  *     TAKEN    number of the call of link.send, what it returned, signed, the status of each
  *     GIVEN    raw bytes that a function of the program has given: an input, keys
  *     NOTE     text "what:form", then arguments by their letters in the form: u number, i signed,
@@ -22053,13 +22079,16 @@ static void wisp__schemas_free(wisp__schemas *all) {
 
 /* --- entries --- */
 
-/* Room for `bytes` more, and then for some small numbers; false: the tape is broken. */
-static bool wisp__tape_room(wisp *w, int64_t bytes) {
+static WISP__APART bool wisp__tape_grow(wisp *w, int64_t bytes) {
     wisp__tape *t = w->tape;
-    if (t->at + bytes + WISP__TAPE_SPARE <= t->room) return true;
     t->broken |= bytes > 1 << 29 || wisp__grow(&w->base, WISP__ARRAY(t->bytes, t->room), t->at +
                                                (int)bytes + WISP__TAPE_SPARE, 1 << 30);
     return !t->broken;
+}
+
+/* Room for `bytes` more, and then for some small numbers; false: the tape is broken. */
+static inline bool wisp__tape_room(wisp *w, int64_t bytes) {
+    return w->tape->at + bytes + WISP__TAPE_SPARE <= w->tape->room || wisp__tape_grow(w, bytes);
 }
 
 static inline void wisp__tape_put(wisp__tape *t, uint64_t number) {
@@ -22076,7 +22105,7 @@ static void wisp__tape_word(wisp__tape *t, uint64_t word, int bytes) {
     t->at += bytes;
 }
 
-static void wisp__tape_raw(wisp *w, const void *from, int64_t bytes) {
+static inline void wisp__tape_raw(wisp *w, const void *from, int64_t bytes) {
     if (bytes <= 0 || !from || !wisp__tape_room(w, bytes)) return;
     memcpy(w->tape->bytes + w->tape->at, from, (size_t)bytes);
     w->tape->at += (int)bytes;
@@ -22136,10 +22165,9 @@ static void wisp__tape_schema(wisp *w, const wisp_schema *schema) {
     for (int i = 0; i < schema->count; i++) {
         const wisp_field *field = &schema->fields[i];
         wisp__tape_text(w, field->name);
-        wisp__tape_put(w->tape, (uint64_t)field->offset);
-        wisp__tape_put(w->tape, (uint64_t)field->bytes);
-        wisp__tape_put(w->tape, (uint64_t)field->count_offset);
-        wisp__tape_put(w->tape, (uint64_t)field->count_bytes);
+        const uint64_t list[] = { (uint64_t)field->offset, (uint64_t)field->bytes,
+                                  (uint64_t)field->count_offset, (uint64_t)field->count_bytes };
+        for (int k = 0; k < 4; k++) wisp__tape_put(w->tape, list[k]);
         wisp__tape_type(w, &field->type);
     }
 }
@@ -22270,8 +22298,9 @@ static inline void wisp__tape_argument(wisp *w, char letter, va_list *list,
 
 static WISP__APART void wisp__tape_note(wisp *w, const char *form, ...) {
     const wisp__program *program = NULL;
-    const char *letter = strchr(form, ':') + 1;
+    const char *letter = form;
     va_list list;
+    while (*letter++ != ':') continue;
     if (*letter == 'r') {
         const wisp__remote *remote;
         va_start(list, form);
@@ -22313,13 +22342,7 @@ static int wisp__tape_link_recv(void *user, wisp_packet *packets, int count) {
     if (!got || !wisp__tape_begin(w, WISP__TAPE_PACKETS)) return got;
     wisp__tape_sign(t, got);
     for (int i = 0; i < got && i < count; i++) {
-        const wisp_addr *from = &packets[i].addr;
-        uint64_t slot = wisp__mix(wisp__load64(from->bytes) ^ wisp__load64(from->bytes + 8)) %
-                        WISP__TAPE_ADDRS;
-        bool known = !memcmp(&t->addrs[slot], from, sizeof *from);
-        t->addrs[slot] = *from;
-        wisp__tape_put(t, slot | (known ? 0 : WISP__TAPE_ADDRS));
-        if (!known) wisp__tape_raw(w, from, sizeof *from);
+        wisp__tape_raw(w, &packets[i].addr, sizeof packets->addr);
         wisp__tape_blob(w, packets[i].data, packets[i].size);
         wisp__tape_room(w, 0);
     }
@@ -22373,44 +22396,34 @@ static void wisp__tape_check(wisp *w, bool all) {
     wisp__tape_end(w);
 }
 
-/* Of a block, whose head is not in the check but for its first 12 bytes. */
+/* Of the first 12 bytes of a block's head, and of what is behind it. */
 static uint32_t wisp__tape_sum(const uint8_t *block, int stored) {
-    const uint8_t *bytes = block + WISP__TAPE_HEAD;
-    uint64_t lanes[4] = { 1, 2, 3, wisp__hash_bytes(block, 12) };
-    int at = 0;
-    for (; at + 32 <= stored; at += 32)
-        for (int i = 0; i < 4; i++)
-            lanes[i] = (lanes[i] ^ wisp__load64(bytes + at + 8 * i)) *
-                       UINT64_C(0x9e3779b97f4a7c15);
-    return (uint32_t)wisp__mix(wisp__hash_bytes(lanes, (int)sizeof lanes) ^
-                               wisp__hash_bytes(bytes + at, stored - at));
+    return (uint32_t)wisp__mix(3 * wisp__hash_bytes(block, 12) +
+                               wisp__hash_bytes(block + WISP__TAPE_HEAD, stored));
 }
 
 /* Hands the block to the writer, packed if that makes it smaller. */
 static void wisp__tape_flush(wisp *w) {
     wisp__tape *t = w->tape;
+    uint8_t *out = t->bytes;
     int size = t->at - WISP__TAPE_HEAD, stored = 0;
     wisp__compress_cost cost = w->compress.cost;
     wisp__block block = { t->bytes + WISP__TAPE_HEAD, size, NULL, size - 1,
                           wisp__compress_method(t->to.compression), 0 };
-    uint8_t *out = t->bytes;
     if (size <= 0) return;
-    if (block.method > 0 && size > WISP__COMPRESS_LEAST)
-        out = (uint8_t *)wisp__alloc(&w->base, (size_t)size + WISP__TAPE_HEAD);
-    if (out && out != t->bytes) {
-        block.to = out + WISP__TAPE_HEAD;
+    if (block.method > 0 && size > WISP__COMPRESS_LEAST && size <= w->base.limits.message_bytes &&
+        !wisp__grow(&w->base, WISP__ARRAY(t->packed, t->packed_room), t->at, 1 << 30)) {
+        block.to = t->packed + WISP__TAPE_HEAD;
         stored = wisp__compress_try(&w->compress, &block);
         w->compress.cost = cost;
     }
-    wisp__store_part(t->bytes, (uint64_t)(stored ? stored : size), 4);
-    wisp__store_part(t->bytes + 4, (uint64_t)size, 4);
-    wisp__store_part(t->bytes + 8, stored ? (uint64_t)block.method : 0, 4);
-    if (stored) memcpy(out, t->bytes, 12);
-    block.to = stored ? out : t->bytes;
-    stored = stored ? stored : size;
-    wisp__store_part(block.to + 12, wisp__tape_sum(block.to, stored), 4);
-    t->broken |= (t->to.write)(t->to.user, block.to, stored + WISP__TAPE_HEAD) < 0;
-    if (out != t->bytes) wisp__free(&w->base, out, (size_t)size + WISP__TAPE_HEAD);
+    if (stored) out = t->packed;
+    wisp__store_part(out + 8, stored ? (uint64_t)block.method : 0, 4);
+    if (!stored) stored = size;
+    wisp__store_part(out, (uint64_t)stored, 4);
+    wisp__store_part(out + 4, (uint64_t)size, 4);
+    wisp__store_part(out + 12, wisp__tape_sum(out, stored), 4);
+    t->broken |= (t->to.write)(t->to.user, out, stored + WISP__TAPE_HEAD) < 0;
     t->at = WISP__TAPE_HEAD;
     t->after = -1;
 }
@@ -22421,8 +22434,7 @@ static int64_t wisp__tape_steps(double now) {
     return (int64_t)steps - (steps < 0);
 }
 
-/* Begins an update. Returns its time as the tape has it: whole steps, but where that would go back
-   or is too large. */
+/* Begins an update. Returns its time as the tape has it: whole steps, but where it is too large. */
 static double wisp__tape_time(wisp *w, double now) {
     wisp__tape *t = w->tape;
     int64_t time, step, more;
@@ -22431,7 +22443,6 @@ static double wisp__tape_time(wisp *w, double now) {
     if (!t || t->play) return now;
     time = wisp__tape_steps(now);
     exact = (double)time / 131072;
-    raw |= w->started && exact < w->now && now >= w->now;
     step = raw ? 0 : time - t->time;
     more = step - t->step;
     t->idle = raw || more < -64 || more > 63 ? -1 : (int)more & 127;
@@ -22488,10 +22499,10 @@ static void wisp__tape_free(wisp *w) {
     w->tape = NULL;
     if (t->play) {
         wisp__array_free(&w->base, WISP__ARRAY(t->play->block, t->play->room));
-        wisp__array_free(&w->base, WISP__ARRAY(t->play->packed, t->play->packed_room));
         wisp__free(&w->base, t->play, sizeof *t->play);
     }
     wisp__array_free(&w->base, WISP__ARRAY(t->bytes, t->room));
+    wisp__array_free(&w->base, WISP__ARRAY(t->packed, t->packed_room));
     wisp__array_free(&w->base, WISP__ARRAY(t->told, t->told_room));
     wisp__arena_free(&w->base, &t->arena);
     wisp__free(&w->base, t, sizeof *t);
@@ -22587,6 +22598,7 @@ static wisp_value wisp__tape_get_value(wisp *w, wisp__from *from, const wisp__pr
                            wisp__tape_copy(w, from, (uint64_t)program->source->bytes));
     if (kind != WISP_NIL && !bytes) from->failed = true;
     at = wisp__tape_take(from, (uint64_t)bytes);
+    if (at && kind == WISP_BOOL) return wisp_bool(*at != 0);
     return at ? wisp__value_from(kind, 0, at, (size_t)bytes) : wisp_nil();
 }
 
@@ -22670,23 +22682,16 @@ static const char *wisp__tape_parse(wisp *w, wisp__tape_entry e, wisp__tape_item
 
 /* --- comparing --- */
 
-WISP__PRINTF(3, 4)
-static void wisp__tape_print(char *text, int *at, const char *format, ...) {
-    va_list list;
-    int length;
-    va_start(list, format);
-    length = vsnprintf(text + *at, (size_t)(WISP__TAPE_TEXT - *at), format, list);
-    va_end(list);
-    *at = wisp__min_int(*at + wisp__max_int(length, 0), WISP__TAPE_TEXT - 1);
-}
-
-static void wisp__tape_print_value(char *text, int *at, const wisp_value *value) {
-    int room = WISP__TAPE_TEXT - *at - 1, length = -1;
+/* Appends a value as JSON, or its hash. */
+static void wisp__tape_say_value(char *text, int *at, const wisp_value *value) {
+    int room = WISP__TAPE_TEXT - 32 - *at, length = -1;
+    text[(*at)++] = ' ';
 #ifndef WISP_NO_JSON
     if (room > 0) length = wisp_encode(wisp_json(), NULL, value, text + *at, room);
 #endif
-    if (length > 0) *at += wisp__min_int(length, room);
-    else wisp__tape_print(text, at, "#%08lx", (unsigned long)wisp_hash(value) & 0xffffffff);
+    if (length > 0) *at += length;
+    else if (room > 0) *at += sprintf(text + *at, "#%08lx",
+                                      (unsigned long)wisp_hash(value) & 0xffffffff);
     text[*at] = 0;
 }
 
@@ -22696,35 +22701,28 @@ static void wisp__tape_say(wisp *w, const wisp__tape_entry *e, char *text) {
                                          "?", "a packet", "packets and state" };
     wisp__tape_item items[WISP__TAPE_ITEMS];
     const char *form = wisp__tape_parse(w, *e, items);
-    const wisp__remote *remote = NULL;
-    wisp_value value;
-    int at = 0, kind = e->kind & 128 ? 1 : e->kind & 7;
-    wisp__tape_print(text, &at, "%.*s", form ? (int)(strchr(form, ':') - form) : 20,
-                     form ? form : kinds[e->size ? kind : 0]);
-    if (!form && e->size) {
-        value = wisp_bytes(e->at, e->size);
-        wisp__tape_print(text, &at, " #%08lx", (unsigned long)wisp_hash(&value) & 0xffffffff);
-    }
+    const wisp__program *program = NULL;
+    wisp_value value = wisp_bytes(e->at, e->size), pair[2];
+    int at = snprintf(text, 64, "%.*s", form ? wisp__min_int((int)(strchr(form, ':') - form), 63)
+                      : 63, form ? form : kinds[!e->size ? 0 : e->kind & 128 ? 1 : e->kind & 7]);
+    pair[0] = wisp_uint(wisp_hash(&value) & 0xffffffff);
+    if (!form && e->size) wisp__tape_say_value(text, &at, pair);
     for (const wisp__tape_item *i = items; form && i < items + WISP__TAPE_ITEMS && i->form; i++) {
-        const wisp__program *program = remote && remote->schema ? remote->schema->program : NULL;
-        value = program && i->form == 'b' && i->count == program->source->bytes
-                    ? wisp_struct(program->source, i->at) : wisp_bytes(i->at, i->count);
-        if (i->form == 'r' && i->number) remote = w->registry.remotes[i->number - 1];
-        if (strchr("sr", i->form))
-            wisp__tape_print(text, &at, " '%s'", i->at ? (const char *)i->at : "");
-        else if (strchr("ui", i->form)) wisp__tape_print(text, &at, " %lld", (long long)i->number);
-        else if (i->form == 'd') wisp__tape_print(text, &at, " %.17g", i->real);
-        if (i->form == 't' && i->to.mode < WISP__TO_LIST)
-            wisp__tape_print(text, &at, " to %d:%lu", i->to.mode, (unsigned long)i->to.peer.id);
-        for (int k = 0; i->form == 'v' && k < i->count; k++) {
-            wisp__tape_print(text, &at, " ");
-            wisp__tape_print_value(text, &at, (const wisp_value *)i->at + k);
-        }
-        if (i->form == '3') value = wisp_bytes(i->at, 12);
-        if (i->at && strchr("ba3t", i->form)) {
-            wisp__tape_print(text, &at, " ");
-            wisp__tape_print_value(text, &at, &value);
-        }
+        value = wisp_bytes(i->at, i->count);
+        if (strchr("ui", i->form)) value = wisp_int(i->number);
+        else if (i->form == 'd') value = wisp_number(i->real);
+        else if (i->form == 'v') value = wisp_array((const wisp_value *)i->at, i->count);
+        else if (strchr("sr", i->form)) value = wisp_string(i->at ? (const char *)i->at : "");
+        else if (i->form == '3') value = wisp_bytes(i->at, 12);
+        else if (i->form == 't' && !i->at) {
+            pair[0] = wisp_int(i->to.mode);
+            pair[1] = wisp_uint(i->to.peer.id);
+            value = wisp_array(pair, 2);
+        } else if (program && i->count == program->source->bytes)
+            value = wisp_struct(program->source, i->at);
+        if (i->form == 'r' && i->number && w->registry.remotes[i->number - 1]->schema)
+            program = w->registry.remotes[i->number - 1]->schema->program;
+        wisp__tape_say_value(text, &at, &value);
     }
 }
 
@@ -23844,13 +23842,17 @@ static wisp__remote *wisp__remote_found(wisp *w, wisp_target target) {
     return remote;
 }
 
-/* Settings for a tape. What points into the program only that can give. */
+/* Do settings point into the program? No tape can have that. */
+static bool wisp__config_points(const wisp_config *c) {
+    const wisp_encoding *e = &c->encode;
+    return e->codec || e->schema || e->migrations || e->dictionary;
+}
+
 static void wisp__config_taped(wisp *w, const wisp_config *c, const char *name) {
     wisp_config copy;
     memset(&copy, 0, sizeof copy);
     if (c) wisp__config_merge(&copy, c);
-    if (copy.encode.codec || copy.encode.schema || copy.encode.migrations || copy.encode.dictionary)
-        return;
+    if (wisp__config_points(&copy)) return;
     WISP__TAPED(w, "config:sb", name, (const void *)&copy, c ? (int)sizeof copy : 0);
 }
 
@@ -30783,6 +30785,7 @@ static bool wisp__journal_note_object(wisp *w, wisp__object *o, int kind) {
     e = wisp__journal_add(w, kind, row);
     if (!e) return false;
     e->object = o->id;
+    e->user = o->of;
     e->owner = o->owner;
     if (ahead && kind == WISP__CHANGE_EDIT && j->open->kind == WISP__SCOPE_CALL) o->ahead->calls++;
     if (kind == WISP__CHANGE_EDIT || kind == WISP__CHANGE_SPAWN) o->noted = j->open->number;
@@ -30847,9 +30850,16 @@ static void wisp__object_unhold(wisp *w, wisp__object *o) {
     o->dead = o->held = false;
 }
 
+/* The object of an entry. NULL: it has gone, also where a server has given its number to one of
+   another class. */
+static wisp__object *wisp__change_object(const wisp *w, const wisp__change *e) {
+    wisp__object *o = wisp__object_named(w, e->object);
+    return o && o->of == e->user ? o : NULL;
+}
+
 /* Puts back what an entry is about. */
 static void wisp__change_put_back(wisp *w, const wisp__change *e) {
-    wisp__object *o = wisp__object_named(w, e->object);
+    wisp__object *o = wisp__change_object(w, e);
     if (e->kind == WISP__CHANGE_CALL) {
         e->fn(e->user);
         return;
@@ -30911,7 +30921,7 @@ static void wisp__scope_clear(wisp *w, wisp__scope *s, bool back) {
     while (s->last) {
         wisp__change *e = s->last;
         bool known = e->kind != WISP__CHANGE_EDIT || s->kind == WISP__SCOPE_CALL;
-        wisp__object *o = known ? wisp__object_named(w, e->object) : NULL;
+        wisp__object *o = known ? wisp__change_object(w, e) : NULL;
         s->last = e->before;
         if (s->kind == WISP__SCOPE_CALL && e->kind == WISP__CHANGE_EDIT && o && o->ahead)
             o->ahead->calls--;
@@ -33144,14 +33154,19 @@ static void wisp__blend_store(uint8_t *at, int bytes, double v) {
     else memcpy(at, &v, 8);
 }
 
+static const double wisp__full_turn = 6.283185307179586;
+
+/* From one angle to another, the short way. */
+static double wisp__angle_apart(double a, double b) {
+    double turns = (b - a) / wisp__full_turn;
+    if (!wisp__is_within(turns, -1e9, 1e9)) return b - a;
+    return b - a - wisp__full_turn * (double)(int64_t)(turns + (turns < 0 ? -0.5 : 0.5));
+}
+
 /* An angle between two, the short way; in the range of a turn from -pi or from 0, if both are. */
 static double wisp__blend_angle(double a, double b, double by) {
-    const double turn = 6.283185307179586;
-    double apart = b - a, v, turns, low;
-    if (!wisp__is_within(apart, -1e9, 1e9)) return b;
-    turns = apart / turn;
-    apart -= turn * (double)(int64_t)(turns + (turns < 0 ? -0.5 : 0.5));
-    v = a + apart * by;
+    const double turn = wisp__full_turn;
+    double v = a + wisp__angle_apart(a, b) * by, low;
     low = wisp__min(a, b) < 0 ? -turn / 2 : 0;
     if (wisp__min(a, b) < low || wisp__max(a, b) > low + turn) return v;
     return v < low ? v + turn : v > low + turn ? v - turn : v;
@@ -33689,6 +33704,12 @@ static wisp__line *wisp__inputs_line(const wisp *w, int player) {
     return w->inputs && player < w->inputs->room ? w->inputs->lines[player] : NULL;
 }
 
+/* The same, if it ends with an input: whoever has sent none that is of use has an empty one. */
+static wisp__line *wisp__inputs_told(const wisp *w, int player) {
+    wisp__line *l = wisp__inputs_line(w, player);
+    return l && wisp__input_at(l, l->next - 1) ? l : NULL;
+}
+
 /* The same, made if need be. NULL: no memory, or a server tells of too many. */
 static wisp__line *wisp__inputs_take_line(wisp *w, int player, int64_t tick) {
     wisp__inputs *in = w->inputs;
@@ -33882,7 +33903,7 @@ static void wisp__inputs_put_relays(wisp *w, wisp__audience *a, wisp__writer *to
     wisp__inputs *in = w->inputs;
     for (int i = 0; i < a->relay_count && in->noted < WISP__RELAYS; i++) {
         wisp__relay *relay = &a->relays[i];
-        const wisp__line *l = relay->due ? wisp__inputs_line(w, relay->player) : NULL;
+        const wisp__line *l = relay->due ? wisp__inputs_told(w, relay->player) : NULL;
         wisp__writer before = *to;
         relay->due = relay->due && l;
         if (!relay->due) continue;
@@ -33904,8 +33925,9 @@ static bool wisp__inputs_put(wisp *w, wisp__session *s, wisp__writer *to) {
     wisp__inputs *in = w->inputs;
     int room = wisp__min_int((int)((to->end - to->at) / 8) - 5, WISP__INPUT_BODY);
     wisp__writer body;
-    const wisp__line *l = wisp__inputs_line(w, wisp_me(w).id);
+    const wisp__line *l = wisp__inputs_told(w, wisp_me(w).id);
     wisp__audience *a = wisp__audience_of(w, s);
+    wisp_remote_stats *stats;
     s->inputs_new = false;
     if (in) in->noted = 0;
     if (!wisp__inputs_bound(w, s)) return true;
@@ -33927,6 +33949,9 @@ static bool wisp__inputs_put(wisp *w, wisp__session *s, wisp__writer *to) {
     wisp__frame_put(to, WISP__FRAME_INPUTS);
     wisp__put_length(to, (uint64_t)body.at);
     wisp__put_bits(to, body.bytes, body.at);
+    stats = &w->registry.remotes[in->remote]->stats;
+    stats->messages_sent++;
+    stats->bits_sent += (uint64_t)body.at;
     return true;
 }
 
@@ -34042,6 +34067,9 @@ static bool wisp__inputs_read(wisp__reading *r, int player, wisp__reader *from) 
     back = wisp__get(from, 1) ? 1 : wisp__get_small(from);
     if (!back && !run.seen && player != wisp_me(w).id)
         wisp__inputs_forget(w, player);                /* another one may have this number now */
+    if (!wisp__inputs_line(w, player) &&
+        !wisp__pay_memory(&w->content.credit, sizeof(wisp__line) + WISP__INPUT_KEPT * sizeof l))
+        return false;
     l = from->failed ? NULL : wisp__inputs_take_line(w, player, tick);
     if (l && back) base = wisp__input_at(l, tick - back);
     if (!l || !base) {
@@ -34077,6 +34105,7 @@ static int wisp__inputs_want(const wisp *w, const wisp__session *s) {
 static void wisp__on_inputs(wisp__reading *r) {
     int64_t bits = wisp__get_length(&r->from);
     wisp__reader body = r->from;
+    wisp_remote_stats *stats;
     wisp__skip(&r->from, bits);
     body.end = r->from.at;
     if (r->from.failed || r->has_inputs) {
@@ -34087,6 +34116,9 @@ static void wisp__on_inputs(wisp__reading *r) {
     wisp__inputs_bury(r->w);
     wisp__inputs_follow(r->w);
     if (!wisp__inputs_bound(r->w, r->s) || r->s->peer.asked != r->w->clock.following) return;
+    stats = &r->w->registry.remotes[r->w->inputs->remote]->stats;
+    stats->messages_received++;
+    stats->bits_received += (uint64_t)bits;
     if (!r->s->peer.asked) wisp__inputs_read(r, wisp__session_player(r->w, r->s), &body);
     else if (r->s->peer.slot.id == r->w->inputs->server.id)
         while (wisp__get(&body, 1) && wisp__inputs_read(r, (int)wisp__get(&body, 16), &body))
@@ -34258,7 +34290,9 @@ static double wisp__op_apart(const wisp__op *op, const uint8_t *a, const uint8_t
                   op->code == WISP__OP_QUANTIZED;
     int count = number ? 1 : op->code == WISP__OP_FLOATS ? op->max : 0;
     for (int i = 0, each = number ? op->bytes : 4; i < count; i++) {
-        double off = wisp__blend_load(a + i * each, each) - wisp__blend_load(b + i * each, each);
+        double one = wisp__blend_load(a + i * each, each);
+        double other = wisp__blend_load(b + i * each, each);
+        double off = op->of_field & WISP_FLAG_ANGLE ? wisp__angle_apart(one, other) : one - other;
         most = wisp__max(most, off < 0 ? -off : off);
     }
     if (op->code == WISP__OP_INT || op->code == WISP__OP_LONG) {
@@ -34284,8 +34318,8 @@ static void wisp__field_missed(wisp_predict_stats *stats, const char *of, const 
     at[i].most = wisp__max(at[i].most, apart);
 }
 
-/* Counts the fields in which two rows of an object differ. */
-static void wisp__foresight_note(wisp *w, const wisp__object *o, const wisp__encoded *guess,
+/* Counts the fields in which two rows of an object differ. Returns the name of the last. */
+static const char *wisp__foresight_note(wisp *w, const wisp__object *o, const wisp__encoded *guess,
                                  const wisp__encoded *told) {
     wisp__mark mark = wisp__codec_mark(&w->content);
     const wisp__program *program = wisp__class_program(w, o->of);
@@ -34293,6 +34327,7 @@ static void wisp__foresight_note(wisp *w, const wisp__object *o, const wisp__enc
     size_t bytes = (size_t)o->of->bytes;
     uint8_t *a = (uint8_t *)wisp__codec_take(&w->content, 2 * bytes), *b = a + bytes;
     wisp__foresight *f = wisp__foresight_of(w);
+    const char *last = "";
     bool good = a && f;
     if (good) memset(a, 0, 2 * bytes);
     good = good && wisp__object_struct_of(w, o, guess, true, a) &&
@@ -34302,6 +34337,7 @@ static void wisp__foresight_note(wisp *w, const wisp__object *o, const wisp__enc
         int at = field->offset, end = at + field->bytes;
         double apart = 0;
         if (memcmp(a + at, b + at, (size_t)field->bytes) == 0) continue;
+        last = field->name;
         for (int k = 0; k < program->count; k++) {
             const wisp__op *op = &program->ops[k];
             if (op->offset >= at && op->offset < end)
@@ -34312,6 +34348,7 @@ static void wisp__foresight_note(wisp *w, const wisp__object *o, const wisp__enc
                            apart);
     }
     wisp__codec_rewind(&w->content, &mark);
+    return last;
 }
 
 void wisp_stats_predict(const wisp *w, wisp_predict_stats *out) {
@@ -34345,6 +34382,19 @@ bool wisp_first_time(wisp *w, uint32_t effect) {
     return true;
 }
 
+static void wisp__prediction_event(wisp *w, int kind, const char *name, int64_t tick,
+                                   const wisp_value *args, int count) {
+    wisp__remote *remote = w->registry.remotes[WISP__ON_ROLLBACK];
+    wisp_peer none = { 0 };
+    wisp_event event;
+    wisp__event_begin(w, &event, none, remote);
+    event.name = name;
+    event.tick = tick;
+    event.args = args;
+    event.count = count;
+    wisp__events_of_kind(w, remote, kind, &event);
+}
+
 /* A scope has run: the effects of its tick that have not come again are undone. */
 static void wisp__effects_end(wisp *w, const wisp__scope *s) {
     wisp__foresight *f = w->journal.foresight;
@@ -34352,19 +34402,12 @@ static void wisp__effects_end(wisp *w, const wisp__scope *s) {
         wisp__effect *e = &f->effects[i];
         wisp_value number = wisp_uint(e->number);
         bool undone = e->tick == s->tick && !e->again;
-        wisp_peer none = { 0 };
-        wisp_event event;
         if (e->tick == s->tick) e->again = false;
         if (!undone) continue;
-        wisp__event_begin(w, &event, none, w->registry.remotes[WISP__ON_ROLLBACK]);
-        event.name = WISP_UNDONE;
-        event.tick = e->tick;
-        event.args = &number;
-        event.count = 1;
         *e = f->effects[--f->effect_count];
         i--;
         f->stats.undone++;
-        wisp__events_of_kind(w, w->registry.remotes[WISP__ON_ROLLBACK], WISP__ON_UNDONE, &event);
+        wisp__prediction_event(w, WISP__ON_UNDONE, WISP_UNDONE, s->tick, &number, 1);
     }
 }
 
@@ -34422,7 +34465,7 @@ static wisp__encoded *wisp__told_as_ours(wisp *w, wisp__object *o, wisp__encoded
 /* Nothing is predicted of an object any more: it is as it was told. */
 static void wisp__ahead_end(wisp *w, wisp__object *o) {
     wisp__ahead_drop(w, o);
-    if (!o->dead) wisp__object_struct_of(w, o, o->row, o->made, wisp__object_image(o));
+    if (!o->dead && o->row) wisp__object_struct_of(w, o, o->row, o->made, wisp__object_image(o));
 }
 
 /* Lets go of what is predicted no more. */
@@ -34458,7 +34501,7 @@ static bool wisp__predictions_differ(wisp *w, int64_t tick) {
     j->checks++;
     for (wisp__scope *s = j->oldest; s; s = s->newer)
         for (wisp__change *e = s->last; e; e = e->before) {
-            wisp__object *o = wisp__object_named(w, e->object);
+            wisp__object *o = wisp__change_object(w, e);
             if (e->kind == WISP__CHANGE_EDIT && o && o->ahead && o->ahead->checked != j->checks)
                 differ |= wisp__ahead_differs(w, o->ahead, e->row, tick);
         }
@@ -34497,6 +34540,7 @@ static wisp__object *wisp__edited_apart(wisp *w) {
 /* Puts a predicted object to a row that was told of it. */
 static void wisp__ahead_set(wisp *w, wisp__ahead *a, wisp__encoded *told, int64_t tick) {
     wisp__object *o = a->object;
+    if (!told) return;
     a->now.row = wisp__told_as_ours(w, o, told);
     a->now.tick = tick;
     wisp__object_struct_of(w, o, told, o->made, wisp__object_image(o));
@@ -34633,8 +34677,61 @@ static wisp__scope *wisp__prediction_begin(wisp *w) {
     return wisp__scope_open(w, WISP__SCOPE_TICK, w->clock.tick);
 }
 
+/* Puts an object back to a row, over its reference. */
+static void wisp__ahead_back(wisp *w, wisp__object *o, wisp__guessed to) {
+    wisp__guessed_drop(w, &o->ahead->now);
+    o->ahead->now = to;
+    wisp__object_struct_of(w, o, to.row, true, wisp__object_image(o));
+}
+
+static void wisp__prediction_differs(wisp *w, const wisp__object *o, const wisp__encoded *first,
+                                     int64_t tick) {
+    char text[WISP_SNAPSHOT_TEXT];
+    wisp_object object = { o->id };
+    wisp_value args[2];
+    snprintf(text, sizeof text, "%s.%s", w->registry.remotes[o->of->remote]->name + 6,
+             wisp__foresight_note(w, o, first, o->ahead->now.row));
+    args[0] = wisp_reference(object);
+    args[1] = wisp_string(text);
+    wisp__prediction_event(w, WISP__ON_DESYNC, WISP_DESYNC, tick, args, 2);
+}
+
+/* desc.predict_sync_test: runs the tick of a scope once more, from the rows before it. What came
+   out first stays. */
+static void wisp__prediction_twice(wisp *w, wisp__scope *s) {
+    wisp__object *o;
+    for (const wisp__change *e = s->last; e; e = e->before)
+        if (e->kind != WISP__CHANGE_EDIT) return;
+    for (const wisp__change *e = s->last; e; e = e->before) {
+        wisp__guessed before = { e->row, NULL, s->tick - 1, false };
+        o = wisp__object_named(w, e->object);
+        if (!o || !o->ahead || !o->ahead->now.row) continue;
+        e->row->references++;
+        o->ahead->was = o->ahead->now;
+        memset(&o->ahead->now, 0, sizeof o->ahead->now);
+        wisp__ahead_back(w, o, before);
+    }
+    w->journal.again = true;
+    w->journal.open = s;
+    wisp__tick_run(w, true);
+    wisp__objects_commit(w);
+    w->journal.again = false;
+    wisp__scope_close(w, s);
+    for (const wisp__change *e = s->last; e && !w->destroyed; e = e->before) {
+        wisp__guessed was;
+        o = wisp__object_named(w, e->object);
+        if (e->kind != WISP__CHANGE_EDIT || !o || !o->ahead || !o->ahead->was.row) continue;
+        was = o->ahead->was;
+        memset(&o->ahead->was, 0, sizeof was);
+        if (!wisp__encoded_same(was.row, o->ahead->now.row))
+            wisp__prediction_differs(w, o, was.row, s->tick);
+        wisp__ahead_back(w, o, was);
+    }
+}
+
 static void wisp__prediction_end(wisp *w, wisp__scope *s) {
     if (s) wisp__scope_close(w, s);
+    if (s && w->journal.twice) wisp__prediction_twice(w, s);
     if (s) wisp__effects_end(w, s);
 }
 
@@ -34651,8 +34748,8 @@ static inline void wisp__prediction_end(wisp *w, wisp__scope *s) { (void)w, (voi
  * What: ticks, and the clock of the server that they follow.
  * Invariants: ticks run inside wisp_update alone, each once, in order. A server's numbers are its
  *   time; those of an end that follows it lead them by half a round trip, four times the jitter and
- *   a tick, or as the server asks for, at a speed that differs from the rate by at most a tenth, or
- *   jump.
+ *   a tick, or as the server asks for and losses need, at a speed that differs from the rate by at
+ *   most a tenth, or jump.
  * Not here: how a question and its answer stand in a packet (frame).
  *
  * The four times of a question and its answer give the offset of the two clocks and the round trip
@@ -34690,6 +34787,8 @@ static void wisp__clock_ask(wisp *w) {
         c->following = c->smooths = c->tickless = false;
         c->more = 0;
         c->count = c->heard = 0;
+        c->loss = 0;
+        c->lost = c->ended = 0;
         c->spacing = 1;
         c->next_ask = w->base.time;
         memset(c->asked, 0, sizeof c->asked);
@@ -34748,6 +34847,20 @@ static void wisp__clock_wanted(wisp__clock *c, double ticks, double now) {
     c->more_time = now;
 }
 
+/* The server asks for inputs that come in time where none gets lost. Returns how many ticks earlier
+   they go, so that of the runs of lost packets one in 200,000 is longer. */
+static double wisp__clock_losses(wisp *w, const wisp_peer_stats *stats) {
+    wisp__clock *c = &w->clock;
+    uint64_t ended = stats->packets_lost + stats->packets_acked;
+    double news = (double)(ended - c->ended), packets = 0;
+    double lost = (double)(stats->packets_lost - c->lost);
+    if (news > 0) c->loss += (lost / news - c->loss) * news / wisp__clamp((double)ended, news, 600);
+    c->lost = stats->packets_lost;
+    c->ended = ended;
+    for (double rare = c->loss * c->loss; rare > 5e-6 && packets < 16; rare *= c->loss) packets++;
+    return packets * wisp__max(1, c->rate * w->base.step);
+}
+
 static void wisp__clock_answered(wisp *w, const wisp__clock_frame *f, double rate) {
     wisp__clock *c = &w->clock;
     double *asked = &c->asked[f->id % WISP__CLOCK_ASKS], came = wisp__came_at(&w->base);
@@ -34783,6 +34896,7 @@ static void wisp__on_clock(wisp__reading *r) {
         wisp__break(r, "a rate of ticks out of range");
     } else if (r->s->peer.slot.id == w->clock.server.id) {
         w->clock.tickless = !f.rate;
+        if (f.wants) f.wants += (int)(256 * wisp__clock_losses(w, &r->s->peer.stats));
         if (f.rate) wisp__clock_answered(w, &f, rate);
         else w->clock.next_ask = w->base.time + 2;
     }
@@ -34930,7 +35044,8 @@ void wisp_times(const wisp *w, wisp_times_of *out) {
  * others stop to listen to that player, and then say so and how many of its inputs they have. When
  * all have, and the decider has as many as the one with the most, the inputs of that player end
  * there. If the decider goes as well, the next one begins anew: no end has gone on for good without
- * inputs that another one had.
+ * inputs that another one had. An end stops to listen to another one that holds it up, a decider
+ * that does not decide included (wisp__rollback_overdue).
  * ======================================================================== */
 
 #ifndef WISP_NO_STATE
@@ -35040,37 +35155,72 @@ static void wisp__rollback_decide(wisp *w, int player, int64_t end) {
 /* The decider: have all said what they have of those that have gone? */
 static void wisp__rollback_judge(wisp *w) {
     wisp__rollback *rb = w->rollback;
-    bool late = w->base.time - rb->gone_time > rb->desc.timeout;
+    bool late = w->base.time - rb->gone_time > rb->desc.timeout, waits = false;
+    unsigned gone = rb->gone;
     int64_t most[WISP__PLAYERS];
     for (int p = 0; p < rb->desc.players; p++) most[p] = rb->lines[p]->next;
     for (int i = 1; i < rb->link_count; i++) {
         wisp__rollback_link *link = &rb->links[i];
         if (!wisp__is_present(rb, link)) continue;
-        if (rb->gone & ~link->gone) {
+        if (gone & ~link->gone) {
+            waits = true;
             if (late) wisp__rollback_lose(w, link);
-            return;
         }
         for (int p = 0; p < rb->desc.players && !late; p++)
             if (link->acked[p] > most[p]) most[p] = link->acked[p];
     }
-    for (int p = 0; p < rb->desc.players; p++)
-        if (wisp__is_among(rb->gone, p) && most[p] == rb->lines[p]->next)
+    for (int p = 0; p < rb->desc.players && !waits; p++)
+        if (wisp__is_among(gone, p) && most[p] == rb->lines[p]->next)
             wisp__rollback_decide(w, p, most[p]);
+}
+
+/* Has a player not acked what this end may send it at once? */
+static bool wisp__rollback_deaf(const wisp__rollback *rb, const wisp__rollback_link *link) {
+    return wisp__is_present(rb, link) &&
+           rb->lines[rb->me]->next - link->acked[rb->me] >= WISP__INPUT_SENT;
+}
+
+/* Has another end, for players the decider, inputs that this one misses? */
+static bool wisp__rollback_elsewhere(const wisp__rollback *rb, const wisp__rollback_link *link,
+                                     int missing) {
+    for (int i = 1; i < rb->link_count; i++) {
+        const wisp__rollback_link *other = &rb->links[i];
+        if (other != link && !other->lost && other->acked[missing] > rb->lines[missing]->next &&
+            (rb->desc.spectate || wisp__is_decider(rb, other)))
+            return true;
+    }
+    return false;
+}
+
+/* Has this end waited too long for another one? Where the inputs can come from elsewhere, the
+   others need not wait as long for this end. A decider may itself wait for the others. */
+static bool wisp__rollback_overdue(const wisp *w, const wisp__rollback_link *link, int missing) {
+    const wisp__rollback *rb = w->rollback;
+    bool judges = !rb->desc.spectate && wisp__is_among(rb->gone, missing);
+    bool source = judges || rb->desc.spectate;
+    bool deaf = !rb->desc.spectate && wisp__rollback_deaf(rb, link);
+    bool first = wisp__is_decider(rb, link) || wisp__rollback_first(rb, rb->gone) == rb->me;
+    double since = rb->stall_time, timeout = rb->desc.timeout;
+    if (!rb->stalled || link->lost || !link->theirs) return false;
+    if (source ? !wisp__is_decider(rb, link) : !deaf && link->player != missing) return false;
+    if (!deaf) since = wisp__max(since, judges ? rb->gone_time : link->grown);
+    if (judges) timeout *= 2;
+    else if (rb->desc.spectate || !first) {
+        if (!deaf && !wisp__rollback_elsewhere(rb, link, missing)) return false;
+        timeout /= 2;
+    }
+    return w->base.time - since > timeout;
 }
 
 /* Comes to an end about those that have gone, or let this end wait for too long. */
 static void wisp__rollback_agree(wisp *w) {
     wisp__rollback *rb = w->rollback;
-    double since = w->base.time - rb->desc.timeout;
-    int decider = wisp__rollback_first(rb, rb->gone), missing = -1, left = 0;
+    int missing = 0, left = 0;
     int64_t known = wisp__rollback_known(rb, &missing);
     for (int i = 1; i < rb->link_count; i++) {
         wisp__rollback_link *link = &rb->links[i];
+        if (wisp__rollback_overdue(w, link, missing)) wisp__rollback_lose(w, link);
         left += !link->lost;
-        if (rb->desc.spectate || link->player != missing || !link->theirs || !rb->stalled) continue;
-        if (rb->stall_time < since && link->grown < since &&
-            (decider == rb->me || decider == missing))
-            wisp__rollback_lose(w, link);
     }
     if (rb->desc.spectate && !left && known <= rb->tick) wisp__rollback_over(w, WISP_E_CLOSED);
     if (rb->gone && wisp__rollback_first(rb, rb->gone) == rb->me) wisp__rollback_judge(w);
@@ -35234,9 +35384,7 @@ static int wisp__rollback_stall(wisp *w) {
 static bool wisp__rollback_may(const wisp__rollback *rb) {
     if (rb->tick - wisp__rollback_known(rb, NULL) >= (rb->window ? rb->window : 0)) return false;
     for (int i = 1; i < rb->link_count; i++)
-        if (wisp__is_present(rb, &rb->links[i]) &&
-            rb->lines[rb->me]->next - rb->links[i].acked[rb->me] >= WISP__INPUT_SENT)
-            return false;
+        if (wisp__rollback_deaf(rb, &rb->links[i])) return false;
     return true;
 }
 
@@ -35435,16 +35583,17 @@ static bool wisp__rollback_read_run(wisp__reading *r, wisp__rollback_link *link,
 static void wisp__rollback_read_gone(wisp *w, wisp__rollback_link *link, int64_t tick,
                                      wisp__reader *from) {
     wisp__rollback *rb = w->rollback;
-    unsigned gone = (unsigned)wisp__get(from, 8), decided = (unsigned)wisp__get(from, 8);
+    unsigned gone = (unsigned)wisp__get(from, 8) & ((1u << rb->desc.players) - 1);
+    unsigned decided = (unsigned)wisp__get(from, 8);
     bool decider = wisp__is_decider(rb, link), player = wisp__is_present(rb, link);
-    link->gone |= gone & ((1u << rb->desc.players) - 1);
+    if (decider && (gone & ~link->gone)) rb->gone_time = w->base.time;
+    link->gone |= gone;
     if (player && wisp__is_among(link->gone, rb->me)) {
         int first = wisp__rollback_first(rb, link->gone);
         if (decider || (first < rb->me && wisp__is_among(rb->gone, first)))
             wisp__rollback_over(w, WISP_E_CLOSED);
         else if (first > rb->me) wisp__rollback_lose(w, link);
     }
-    if (decider && (link->gone & ~rb->gone)) rb->gone_time = w->base.time;
     if (decider) rb->gone |= link->gone;
     for (int p = 0; p < rb->desc.players; p++) {
         int64_t end = wisp__is_among(decided, p) ? wisp__get_near(from, tick) : 0;
@@ -35461,7 +35610,7 @@ static void wisp__rollback_read(wisp__reading *r, wisp__rollback_link *link, wis
     int ahead = (int8_t)(uint8_t)wisp__get(from, 8);
     for (int p = 0; p < rb->desc.players; p++) {
         int64_t most = p == rb->me ? rb->lines[p]->next : rb->tick + WISP__INPUT_RING;
-        int64_t acked = p == link->player ? 0 : wisp__get_near(from, tick);
+        int64_t acked = p == link->player ? tick : wisp__get_near(from, tick);
         if (!from->failed && acked > link->acked[p]) link->acked[p] = wisp__least(acked, most);
     }
     if (wisp__get(from, 1)) wisp__rollback_read_gone(r->w, link, tick, from);
@@ -35598,8 +35747,9 @@ static wisp_result wisp__rollback_check_desc(wisp *w, const wisp_rollback_desc *
     if (!d->step || (back && (!d->save || !d->load || !d->state_bytes)) || d->state_bytes < 0 ||
         d->state_bytes > 1 << 26)
         wrong = "step, save or load is NULL, or state_bytes is not in 1 .. 2^26";
-    if (d->first_tick < 0 || every < 1 || every > WISP__ROLLBACK_MOST || d->hash_every > 1000 ||
-        (d->hash_every > 0 && d->hash_every % every) || !wisp__is_within(d->timeout, 0, 1e9))
+    if ((uint64_t)d->first_tick >> 62 || every < 1 || every > WISP__ROLLBACK_MOST ||
+        d->hash_every > 1000 || (d->hash_every > 0 && d->hash_every % every) ||
+        !wisp__is_within(d->timeout, 0, 1e9))
         wrong = "first_tick, save_every, hash_every or timeout is out of range";
     return wrong ? wisp__explain(w, WISP_E_ARGUMENT, "rollback: %s", wrong) : WISP_OK;
 }
@@ -35622,7 +35772,6 @@ static void wisp__rollback_defaults(const wisp *w, wisp__rollback *rb,
     }
     rb->hashed_at = -WISP__HASH_TICKS;
     rb->wrong = INT64_MAX;
-    rb->desc.players = d->players;
     rb->me = WISP__PLAYERS;
     for (int i = 0; i < WISP__HASHES; i++) rb->hashes[i].tick = -1;
 }
@@ -42014,6 +42163,10 @@ static void wisp__operation_end(wisp_event *event, wisp__reading *r, wisp__opera
     bool holds = !t->result && wisp__goes_on(r);
     wisp__part_answer *one;
     wisp_value no[3];
+    if (!holds && !t->result) {            /* the part before has destroyed the endpoint */
+        t->part--;
+        wisp__operation_refuse(w, WISP_E_CLOSED, NULL);
+    }
     if (holds) wisp__scope_keep(w, t->scope);
     else if (t->scope) wisp__scope_undo(w, t->scope);
     w->operation = NULL;
@@ -42044,13 +42197,14 @@ static void wisp__on_operation(wisp_event *event) {
     wisp__session *s = wisp__session_of(w, event->peer);
     int size = 0;
     const void *parts = wisp_arg_bytes(event, 0, &size);
-    uint8_t *bytes = (uint8_t *)wisp__chunk_take(&w->chunks, (size_t)size + WISP__SLACK);
+    uint8_t *bytes = parts ? (uint8_t *)wisp__chunk_take(&w->chunks, (size_t)size + WISP__SLACK)
+                           : NULL;
     wisp__operation t;
     wisp__reading r;
     wisp__reader from = wisp__reader_on(bytes, size);
     wisp__part_head h;
     if (!bytes) {
-        wisp__answer_event(event, WISP_E_LIMIT, NULL, 0);
+        wisp__answer_event(event, parts ? WISP_E_LIMIT : WISP_E_TYPE, NULL, 0);
         return;
     }
     memcpy(bytes, parts, (size_t)size);        /* its parts are read into the memory of these */
@@ -43147,7 +43301,7 @@ static const wisp_field wisp__peer_profile_fields[] = {
     WISP__UINT(peer_profile, queued_bytes), WISP__NUMBER(peer_profile, queued_seconds),
     WISP__DROP_FIELD(peer_profile), WISP__NUMBER(peer_profile, rtt_min),
     WISP__NUMBER(peer_profile, delivery_rate), WISP__UINT(peer_profile, mtu),
-    WISP_FIELD(wisp_peer_profile, sealed, WISP_T_BOOL),
+    WISP__UINT(peer_profile, sealed),
 };
 static const wisp_schema wisp__peer_profile_schema =
     WISP_SCHEMA(wisp_peer_profile, 2, wisp__peer_profile_fields);
@@ -43180,6 +43334,14 @@ static const wisp_schema wisp__drop_note_schema =
     WISP_SCHEMA(wisp_drop_note, 1, wisp__drop_note_fields);
 static const wisp_type wisp__drop_note_type = WISP_T_STRUCT(&wisp__drop_note_schema);
 
+static const wisp_field wisp__missed_note_fields[] = {
+    WISP_FIELD(wisp_missed_note, name, WISP_T_STRING(WISP_SNAPSHOT_TEXT - 1)),
+    WISP__UINT(missed_note, count), WISP__NUMBER(missed_note, most),
+};
+static const wisp_schema wisp__missed_note_schema =
+    WISP_SCHEMA(wisp_missed_note, 1, wisp__missed_note_fields);
+static const wisp_type wisp__missed_note_type = WISP_T_STRUCT(&wisp__missed_note_schema);
+
 static const wisp_field wisp__snapshot_fields[] = {
     WISP_FIELD(wisp_snapshot, app, WISP_T_STRING(64)), WISP__UINT(snapshot, app_version),
     WISP__NUMBER(snapshot, time), WISP__NUMBER(snapshot, seconds), WISP__TRAFFIC(snapshot, out),
@@ -43197,9 +43359,13 @@ static const wisp_field wisp__snapshot_fields[] = {
                WISP_T_ARRAY(&wisp__error_note_type, WISP_SNAPSHOT_ERRORS)),
     WISP_COUNTED_FIELD(wisp_snapshot, dropped, dropped_count,
                WISP_T_ARRAY(&wisp__drop_note_type, WISP_SNAPSHOT_DROPS)),
+    WISP__UINT(snapshot, predicted), WISP__UINT(snapshot, reconciliations),
+    WISP__UINT(snapshot, ticks_again),
+    WISP_COUNTED_FIELD(wisp_snapshot, missed, missed_count,
+               WISP_T_ARRAY(&wisp__missed_note_type, WISP_SNAPSHOT_MISSED)),
 };
 static const wisp_schema wisp__snapshot_schema =
-    WISP_SCHEMA(wisp_snapshot, 4, wisp__snapshot_fields);
+    WISP_SCHEMA(wisp_snapshot, 5, wisp__snapshot_fields);
 
 /* --- on, off, and each second --- */
 
@@ -43536,6 +43702,29 @@ static void wisp__snapshot_dropped(wisp_snapshot *out) {
     wisp__snapshot_drops(out, rest, "");
 }
 
+/* What was predicted wrong of classes whose name contains the filter. */
+static void wisp__snapshot_missed(const wisp *w, const char *filter, wisp_snapshot *out) {
+#ifndef WISP_NO_STATE
+    wisp_predict_stats stats;
+    wisp_stats_predict(w, &stats);
+    out->predicted = (uint32_t)stats.objects;
+    out->reconciliations = stats.reconciliations;
+    out->ticks_again = stats.ticks_again;
+    for (int i = 0; i < stats.field_count && out->missed_count < WISP_SNAPSHOT_MISSED; i++) {
+        const wisp_predict_field *field = &stats.fields[i];
+        wisp_missed_note *note = &out->missed[out->missed_count];
+        if (filter && !strstr(field->of, filter)) continue;
+        snprintf(note->name, sizeof note->name, "%s.%s", field->of, field->field);
+        wisp__text_clean(note->name, sizeof note->name, note->name, strlen(note->name));
+        note->count = field->count;
+        note->most = (float)wisp__clamp(field->most, 0, 3e38);
+        out->missed_count++;
+    }
+#else
+    (void)w, (void)filter, (void)out;
+#endif
+}
+
 static wisp_result wisp__profiler_is_off(const wisp *w) {
     return wisp__explain(w, WISP_E_UNSUPPORTED, "the profiler is off: call wisp_use_profiler");
 }
@@ -43567,6 +43756,7 @@ wisp_result wisp_snapshot_take(const wisp *w, const char *filter, wisp_snapshot 
     wisp__snapshot_peers(w, out);
     wisp__snapshot_errors(w, filter, out);
     wisp__snapshot_dropped(out);
+    wisp__snapshot_missed(w, filter, out);
     return WISP_OK;
 }
 
@@ -43938,12 +44128,12 @@ static double wisp__figure_of(const wisp__sheet_column *column, const void *of, 
         switch (column->kind) {
         case WISP__FIGURE_COUNT: count += (uint64_t)wisp__load_int(at, 8, false); break;
         case WISP__FIGURE_SIZE:
+        case WISP__FIGURE_FLAG:
         case WISP__FIGURE_COUNT32: count += (uint64_t)wisp__load_int(at, 4, false); break;
         case WISP__FIGURE_SAVED:
             raw += ((const wisp_traffic *)at)->bytes_raw;
             count += ((const wisp_traffic *)at)->bytes;
             break;
-        case WISP__FIGURE_FLAG: count += *(const bool *)at; break;
         case WISP__FIGURE_DROPS:
             for (int i = 0; i < WISP_DROPS; i++) count += ((const uint32_t *)at)[i];
             break;
@@ -44395,6 +44585,24 @@ static void wisp__page_overview(wisp__panel *panel) {
     wisp__error_line(panel, &panel->snapshot->errors_last[0]);
 }
 
+/* Classes, and how well their objects are predicted, if any are. */
+static void wisp__page_objects(wisp__panel *panel) {
+    const wisp_snapshot *s = panel->snapshot;
+    int missed = wisp__overlay_count(s->missed_count, WISP_SNAPSHOT_MISSED);
+    char text[WISP__GLYPHS];
+    wisp__sheet_draw(panel, &wisp__object_sheet, panel->rows);
+    if (!s->predicted && !missed) return;
+    snprintf(text, sizeof text, "%.0f predicted, %.0f corrections, %.0f ticks run again",
+             (double)s->predicted, (double)s->reconciliations, (double)s->ticks_again);
+    for (int i = 0; i <= missed; i++) {
+        panel->row++;
+        wisp__page_empty(panel, text);
+        if (i < missed)
+            snprintf(text, sizeof text, "wrong: %-24.60s %6.0f times, by %.3g at most",
+                     s->missed[i].name, (double)s->missed[i].count, (double)s->missed[i].most);
+    }
+}
+
 static void wisp__page_errors(wisp__panel *panel) {
     int text = panel->margin + 9, shown = 0;
     for (int i = 0; i < wisp__overlay_errors(panel) && panel->row < panel->rows; i++) {
@@ -44421,7 +44629,7 @@ void wisp_overlay_draw(const wisp_snapshot *snapshot, const wisp_canvas *canvas)
     if (page == WISP_PAGE_OVERVIEW) wisp__page_overview(&panel);
     if (page == WISP_PAGE_REMOTES) wisp__sheet_draw(&panel, &wisp__remote_sheet, panel.rows - 1);
     if (page == WISP_PAGE_REMOTES) wisp__page_drops(&panel);
-    if (page == WISP_PAGE_OBJECTS) wisp__sheet_draw(&panel, &wisp__object_sheet, panel.rows);
+    if (page == WISP_PAGE_OBJECTS) wisp__page_objects(&panel);
     if (page == WISP_PAGE_PEERS) wisp__sheet_draw(&panel, &wisp__peer_sheet, panel.rows);
     if (page == WISP_PAGE_ERRORS) wisp__page_errors(&panel);
 }
@@ -44574,6 +44782,7 @@ static void wisp__wire(wisp *w, const wisp_desc *desc) {
     w->accept = desc->accept;
     w->clock.rate = desc->tick_rate;
     w->clock.correction = (float)(desc->correction > 0 ? desc->correction : 0.1);
+    w->journal.twice = desc->predict_sync_test;
     w->clock.wanted = desc->tick_rate > 0;
     w->clock.tick = (int64_t)WISP_FIRST_NUMBER - 1;
     w->clock.at = (double)w->clock.tick;
@@ -45015,93 +45224,83 @@ static wisp__tape *wisp__tape_new(wisp *w) {
     return w->tape = t;
 }
 
-static wisp_result wisp__record_may(const wisp *w, const wisp_writer *to) {
-    int method = to ? wisp__compress_method(to->compression) : 0;
-    if (w->updating || w->hooks.depth || wisp__tape_plays(w) || (w->tape && to))
-        return wisp__explain(w, WISP_E_BUSY, "wisp_record in a handler, of a replay, or while a "
-                             "tape runs already");
-    if (to && !to->write) return wisp__explain(w, WISP_E_ARGUMENT, "the writer has no function");
+static wisp_result wisp__record_may(wisp *w, const wisp_writer *to) {
+    int method = wisp__compress_method(to->compression);
+    if (!to->write) return wisp__explain(w, WISP_E_ARGUMENT, "the writer has no function");
     if (method > 0 && !(w->compress.methods >> method & 1))
         return wisp__explain(w, WISP_E_UNSUPPORTED, "the writer's compressor is not plugged in");
-    if (to && (w->started || w->peers.pool.live))
+    if (w->started || w->peers.pool.live)
         return wisp__explain(w, WISP_E_UNSUPPORTED, "a tape begins before the first join and the "
                              "first wisp_update");
-    return WISP_OK;
+    return wisp__tape_new(w) ? WISP_OK : wisp__no_more_memory(w);
 }
 
 wisp_result wisp_record(wisp *w, const wisp_writer *to) {
     WISP__ENTER(w);
-    const wisp__peers *peers;
-    uint64_t keys[WISP__TAPE_KEYS_GIVEN];
     uint8_t begin[WISP__TAPE_BEGIN] = "wisptape";
-    if (!w || wisp__record_may(w, to)) return w ? w->why : WISP_E_ARGUMENT;
-    if (to && !wisp__tape_new(w)) return wisp__no_more_memory(w);
+    if (!w) return WISP_E_ARGUMENT;
+    if (w->updating || w->hooks.depth || wisp__tape_plays(w) || (w->tape && to))
+        return wisp__explain(w, WISP_E_BUSY, "wisp_record in a handler, of a replay, or while a "
+                             "tape runs already");
+    if (to && wisp__record_may(w, to)) return w->why;
     if (to) {
-        peers = &w->peers;
         w->tape->to = *to;
         w->peers.post.link.send = wisp__tape_link_send;
         w->peers.post.link.recv = wisp__tape_link_recv;
-        memcpy(keys, peers->secret.key, 16);
-        memcpy(keys + 2, peers->cookie_key, 16);
-        keys[4] = peers->secret.counter;
         wisp__store_part(begin + 8, WISP__TAPE_VERSION, 4);
         wisp__store_part(begin + 12, wisp__tape_traits(), 4);
-        for (int i = 0; i < WISP__TAPE_KEYS_GIVEN; i++) wisp__store64(begin + 16 + 8 * i, keys[i]);
-        if ((to->write)(to->user, begin, (int)sizeof begin) >= 0) return WISP_OK;
-        w->tape->broken = true;
+        memcpy(begin + 16, w->peers.secret.key, 16);
+        memcpy(begin + 32, w->peers.cookie_key, 16);
+        memcpy(begin + 48, &w->peers.secret.counter, 8);
+        w->tape->broken = (to->write)(to->user, begin, (int)sizeof begin) < 0;
     }
-    if (!w->tape || wisp__tape_close(w)) return WISP_OK;
+    if (!w->tape || (to && !w->tape->broken) || wisp__tape_close(w)) return WISP_OK;
     return wisp__explain(w, WISP_E_LINK, "the tape ended early: its writer failed, or there was no "
                          "memory");
 }
 
 /* --- blocks of a tape that is played --- */
 
-/* Reads up to `bytes` into an array that grows as they come; returns how many. */
-static int wisp__play_read(wisp *w, wisp__array to, int bytes) {
-    wisp__play *p = w->tape->play;
-    int at = 0, got = 1;
-    while (at < bytes && got > 0) {
-        int most = wisp__min_int(bytes - at, 64 << 10);
-        if (wisp__grow(&w->base, to, at + most + WISP__SLACK, 1 << 30)) break;
-        got = (p->from.read)(p->from.user, (uint8_t *)wisp__array_items(to) + at, most);
-        if (got > 0) at += wisp__min_int(got, most);
+/* Reads up to `bytes` of the block, behind the first `at`; returns how many. Its memory grows as
+   they come. */
+static int wisp__play_read(wisp *w, int at, int bytes) {
+    wisp__tape *t = w->tape;
+    wisp_reader *from = &t->play->from;
+    int left = bytes, got = 1;
+    for (; left && got > 0; left -= got, at += got) {
+        int most = wisp__min_int(left, 64 << 10);
+        if (wisp__grow(&w->base, WISP__ARRAY(t->packed, t->packed_room), at + most + WISP__SLACK,
+                       1 << 30)) break;
+        got = wisp__min_int(wisp__max_int((from->read)(from->user, t->packed + at, most), 0), most);
     }
-    p->read += at;
-    return at;
+    t->play->read += bytes - left;
+    return bytes - left;
 }
 
 /* Reads the next block; false: there is none. */
 static bool wisp__play_more(wisp *w) {
-    wisp__play *p = w->tape->play;
-    wisp__array packed = WISP__ARRAY(p->packed, p->packed_room);
-    int got = wisp__play_read(w, packed, WISP__TAPE_HEAD);
-    uint8_t head[WISP__TAPE_HEAD], *whole;
+    wisp__tape *t = w->tape;
+    wisp__play *p = t->play;
     wisp__block block = { NULL, 0, NULL, 0, 0, 0 };
-    p->damage = got && got < WISP__TAPE_HEAD ? "is torn" : NULL;
-    p->over = got < WISP__TAPE_HEAD;
-    if (p->over) return false;
-    memcpy(head, p->packed, sizeof head);
-    block.size = (int)(wisp__load_part(head, 4) & INT32_MAX);
-    block.room = (int)(wisp__load_part(head + 4, 4) & INT32_MAX);
-    block.method = head[8] & 7;
+    int got = wisp__play_read(w, 0, WISP__TAPE_HEAD);
     p->over = true;
+    p->damage = got ? "is torn" : NULL;
+    if (got < WISP__TAPE_HEAD) return false;
+    block.size = (int)(wisp__load_part(t->packed, 4) & INT32_MAX);
+    block.room = (int)(wisp__load_part(t->packed + 4, 4) & INT32_MAX);
+    block.method = t->packed[8] & 7;
     p->damage = "is damaged";
-    if (!block.size || block.room / 256 > block.size || block.room > 1 << 29) return false;
-    if (wisp__play_read(w, packed, block.size) < block.size) p->damage = "is torn";
-    else if (wisp__grow(&w->base, WISP__ARRAY(p->block, p->room), wisp__max_int(block.room,
-             block.size) + 2 * WISP__TAPE_HEAD, 1 << 30)) p->damage = "is too large for memory";
-    else p->over = false;
-    if (p->over) return false;
-    whole = p->block;                                  /* head and bytes, for the check */
-    memcpy(whole, head, sizeof head);
-    memcpy(whole + sizeof head, p->packed, (size_t)block.size);
-    p->over = wisp__tape_sum(whole, block.size) != (uint32_t)wisp__load_part(head + 12, 4);
-    if (p->over) return false;
-    block.from = p->packed;
-    block.to = p->block;
-    p->damage = "needs its compressor";
-    p->over = wisp__compress_unpack(&w->compress, &block) != WISP_OK;
+    if (!block.size || block.size > 1 << 29 || block.room / 256 > block.size ||
+        block.room > 1 << 29) return false;
+    if (wisp__play_read(w, WISP__TAPE_HEAD, block.size) < block.size) p->damage = "is torn";
+    else if (wisp__grow(&w->base, WISP__ARRAY(p->block, p->room), block.room + WISP__SLACK,
+                        1 << 30)) p->damage = "is too large for memory";
+    else if (wisp__tape_sum(t->packed, block.size) == wisp__load_part(t->packed + 12, 4)) {
+        block.from = t->packed + WISP__TAPE_HEAD;
+        block.to = p->block;
+        p->over = wisp__compress_unpack(&w->compress, &block) != WISP_OK;
+        p->damage = p->over ? "needs its compressor" : NULL;
+    }
     p->at = 0;
     p->end = p->over ? 0 : block.room;
     return !p->over;
@@ -45109,37 +45308,34 @@ static bool wisp__play_more(wisp *w) {
 
 /* --- what comes from outside --- */
 
-/* Takes the next entry, if it is of that kind. Behind a divergence the rest of an update counts for
-   nothing. */
-static bool wisp__play_take(wisp *w, int kind, wisp__from *body) {
-    wisp__play *p = w->tape->play;
+static const wisp__tape_entry wisp__tape_nothing = { 0, 0, NULL, { NULL, NULL, false } };
+
+/* Passes the rest of an update, up to an entry of a kind: none of it is made here. */
+static wisp__tape_entry wisp__play_pass(wisp *w, int until) {
     wisp__tape_entry e = wisp__tape_next(w);
-    while (p->diverged && e.size && (e.kind & 192) == WISP__TAPE_INSIDE &&
-           !wisp__tape_is(&e, kind)) {
-        p->at += e.size;
+    while (e.size && (e.kind & 192) == WISP__TAPE_INSIDE && !wisp__tape_is(&e, until)) {
+        wisp__tape_same(w, &e, &wisp__tape_nothing, true);
+        w->tape->play->at += e.size;
         e = wisp__tape_next(w);
     }
-    if (!wisp__tape_is(&e, kind)) return false;
-    p->at += e.size;
-    *body = e.body;
-    return true;
+    return e;
 }
 
 static int wisp__play_recv(void *user, wisp_packet *packets, int count) {
     wisp *w = (wisp *)user;
-    wisp__from from;
+    bool diverged = w->tape->play->diverged;
+    wisp__tape_entry e = diverged ? wisp__play_pass(w, WISP__TAPE_PACKETS) : wisp__tape_next(w);
+    wisp__from from = e.body;
     int got, i;
-    if (!wisp__play_take(w, WISP__TAPE_PACKETS, &from)) return 0;
+    if (!wisp__tape_is(&e, WISP__TAPE_PACKETS)) return 0;
+    w->tape->play->at += e.size;
     got = (int)wisp__tape_get_sign(&from);
     for (i = 0; i < got && i < count; i++) {
-        uint64_t slot = wisp__tape_get(&from), bytes;
-        wisp_addr *addr = &w->tape->addrs[slot % WISP__TAPE_ADDRS];
-        const uint8_t *at = slot & WISP__TAPE_ADDRS ? wisp__tape_take(&from, sizeof *addr) : NULL;
-        if (at) memcpy(addr, at, sizeof *addr);
-        bytes = wisp__tape_get(&from);
+        const uint8_t *addr = wisp__tape_take(&from, sizeof packets->addr), *at;
+        uint64_t bytes = wisp__tape_get(&from);
         at = wisp__tape_take(&from, bytes);
         if (!at || bytes > (uint64_t)w->base.mtu + 1) break;
-        packets[i].addr = *addr;
+        memcpy(&packets[i].addr, addr, sizeof packets->addr);
         packets[i].size = (int)bytes;
         memcpy(packets[i].data, at, (size_t)bytes);
     }
@@ -45182,30 +45378,19 @@ static void wisp__play_invoke(wisp *w, wisp_target target, const wisp__tape_item
 
 static void wisp__play_join(wisp *w, const wisp__tape_item *i) {
     const wisp_addr *to = i[0].count == (int)sizeof *to ? (const wisp_addr *)i[0].at : NULL;
+#ifndef WISP_NO_SEALED
     if (i[1].count == WISP_KEY_BYTES) wisp_join_sealed(w, to, i[1].at, i[2].at, i[2].count);
-    else wisp_join(w, to, i[2].at, i[2].count);
+    else
+#endif
+        wisp_join(w, to, i[2].at, i[2].count);
 }
 
-/* Settings and budgets without pointers, which no tape can have. */
 static void wisp__play_config(wisp *w, const char *name, const wisp_config *c) {
-    wisp_config copy;
-    memset(&copy, 0, sizeof copy);
-    if (c) copy = *c;
-    copy.encode.codec = NULL;
-    copy.encode.schema = NULL;
-    copy.encode.migrations = NULL;
-    copy.encode.migration_count = 0;
-    copy.encode.dictionary = NULL;
-    copy.encode.dictionary_bytes = 0;
-    wisp_use_config(w, c ? &copy : NULL, name);
+    if (!c || !wisp__config_points(c)) wisp_use_config(w, c, name);
 }
 
 static void wisp__play_budget(wisp *w, const wisp_budget *budget) {
-    wisp_budget copy;
-    memset(&copy, 0, sizeof copy);
-    if (budget) copy = *budget;
-    copy.host = NULL;
-    wisp_use_budget(w, budget ? &copy : NULL);
+    if (!budget || !budget->host) wisp_use_budget(w, budget);
 }
 
 static void wisp__play_name(wisp *w, int64_t place) {
@@ -45306,8 +45491,6 @@ static bool wisp__play_call(wisp *w, const char *form, const wisp__tape_item *i)
 #undef WISP__CALL
 }
 
-static const wisp__tape_entry wisp__tape_nothing = { 0, 0, NULL, { NULL, NULL, false } };
-
 /* Makes the next call of the tape. */
 static void wisp__play_next(wisp *w, const wisp__tape_entry *e) {
     wisp__play *p = w->tape->play;
@@ -45378,11 +45561,8 @@ static double wisp__play_time(wisp *w, wisp__tape_entry e) {
 static wisp_result wisp__play_told(wisp *w) {
     wisp__play *p = w->tape->play;
     p->news = false;
-    wisp__log_line(&w->base, WISP_LOG_ERROR, WISP_E_DIVERGED, p->text);
     wisp__error(w, NULL, NULL, WISP_E_DIVERGED, p->text);
-    snprintf(w->registry.text, sizeof w->registry.text, "%.*s",
-             (int)sizeof w->registry.text - 1, p->text);
-    return w->why = WISP_E_DIVERGED;
+    return wisp__explain(w, WISP_E_DIVERGED, "%s", p->text);
 }
 
 /* Lives the tape until the end of its next update. */
@@ -45403,11 +45583,7 @@ static wisp_result wisp__play_update(wisp *w) {
     }
     p->at += e.size;
     result = wisp__update(w, wisp__play_time(w, e));
-    for (e = wisp__tape_next(w); (e.kind & 192) == WISP__TAPE_INSIDE && e.size;
-         e = wisp__tape_next(w)) {
-        wisp__tape_same(w, &e, &wisp__tape_nothing, true);
-        p->at += e.size;
-    }
+    wisp__play_pass(w, -1);
     return p->news ? wisp__play_told(w) : result;
 }
 
@@ -45419,7 +45595,7 @@ static wisp_result wisp__play_begin(const wisp_reader *from, uint64_t *keys) {
     for (; at < WISP__TAPE_BEGIN && got > 0; at += got)
         got = (from->read)(from->user, begin + at, WISP__TAPE_BEGIN - at);
     if (at < WISP__TAPE_BEGIN || memcmp(begin, "wisptape", 8) != 0) return WISP_E_SYNTAX;
-    for (int i = 0; i < WISP__TAPE_KEYS_GIVEN; i++) keys[i] = wisp__load64(begin + 16 + 8 * i);
+    memcpy(keys, begin + 16, sizeof begin - 16);
     return wisp__load_part(begin + 8, 4) == WISP__TAPE_VERSION &&
            wisp__load_part(begin + 12, 4) == wisp__tape_traits() ? WISP_OK : WISP_E_VERSION;
 }
