@@ -23822,7 +23822,7 @@ static wisp__remote *wisp__remote_to_send(wisp *w, wisp_target target, wisp_resu
 }
 
 /* The same, if it is registered already; else NULL. */
-static wisp__remote *wisp__remote_found(wisp *w, wisp_target target) {
+static WISP__INLINE wisp__remote *wisp__remote_found(wisp *w, wisp_target target) {
     wisp_result why;
     int length;
     wisp__registry *r = &w->registry;
