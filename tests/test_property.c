@@ -884,8 +884,8 @@ TEST(whoever_sets_a_property_of_anyone_all_agree) {
         }
         world_run(&t.w, 3);
         for (int i = 0; i < 2; i++)
-            for (int k = 0; k < 2; k++)
-                if (!CHECK_EQ_STR(text_of(t.ends[i], names[k]), text_of(t.server, names[k])))
+            for (int n = 0; n < 2; n++)
+                if (!CHECK_EQ_STR(text_of(t.ends[i], names[n]), text_of(t.server, names[n])))
                     printf("  seed %d end %d\n", (int)seed, i);
         if (seed > 8) {
             world_close(&t.w);
