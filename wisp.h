@@ -3848,11 +3848,11 @@ enum { WISP__THROTTLE_KINDS = 8, WISP__THROTTLE_BURST = 8 };
 
 /* Lines or events that are equal but for the values in their text. */
 typedef struct wisp__throttle_kind {
-    uint64_t key;       /* the format of a line; peer and remote of an event */
-    double full;        /* time from which a whole burst may pass again */
-    uint32_t left_out;  /* since the last one that passed */
+    uint64_t key;  /* the format of a line; peer and remote of an event */
+    double full;  /* time from which a whole burst may pass again */
+    uint32_t left_out;
     int16_t code;
-    uint8_t level;  /* of the log */
+    uint8_t level;
 } wisp__throttle_kind;
 
 /* Recent kinds. The last place counts all kinds that find no other place. */
@@ -3866,17 +3866,16 @@ typedef struct wisp__base {
     wisp_total_stats stats;
     void (*log)(void *user, int level, wisp_result code, const char *text);
     void *user;
-    double time;     /* seconds; only grows, see wisp_update */
+    double time;  /* seconds; only grows, see wisp_update */
     double step, step_before;  /* by which the last two updates have advanced it */
-    uint64_t salt;   /* secret key of tables whose keys a peer chooses */
-    double timeout;       /* seconds of silence that end a session */
-    double join_timeout;  /* seconds that a join may take */
+    uint64_t salt;  /* secret key of tables whose keys a peer chooses */
+    double timeout, join_timeout;  /* seconds: see wisp_desc */
     int mtu;
     wisp_congestion congestion;
-    bool reliable;            /* the link needs no acks */
-    wisp__throttle throttle;  /* of the log */
-    uint32_t refused;         /* allocations without memory, wrapping */
-    bool left_out;            /* lines or events were left out and not reported yet */
+    bool reliable;  /* the link needs no acks */
+    wisp__throttle throttle;
+    uint32_t refused;  /* allocations without memory, wrapping */
+    bool left_out;  /* lines or events were left out and not reported yet */
 } wisp__base;
 
 /* How a number was rounded: not at all, from a larger or from a smaller magnitude. */
@@ -3890,14 +3889,14 @@ enum { WISP__MESSAGE_BYTES = 1 << 20, WISP__MESSAGE_VALUES = 65536, WISP__MAP_PA
 
 /* What a session earns and spends, in units of work: about a nanosecond each. */
 enum {
-    WISP__EARN_BYTE = 128,     /* for a byte of a packet */
+    WISP__EARN_BYTE = 128,  /* for a byte of a packet */
     WISP__EARN_PACKET = 4000,  /* for a packet */
     WISP__EARN_SECOND = 32000000,
     WISP__EARN_SAVED = 4000000,  /* saved at most */
-    WISP__EARN_MOST = 500000,    /* spent by one packet at most */
+    WISP__EARN_MOST = 500000,  /* spent by one packet at most */
     WISP__EARN_NEEDED = 480000,  /* needed for a packet to be read */
-    WISP__EARN_SENT = 400000,    /* what senders count on for a packet */
-    WISP__EARN_DENSE = 512,      /* fragments: more for each byte, but at most .. */
+    WISP__EARN_SENT = 400000,  /* what senders count on for a packet */
+    WISP__EARN_DENSE = 512,  /* fragments: more for each byte, but at most .. */
     WISP__EARN_VALUE = 64        /* .. this for each value that a message may have */
 };
 
@@ -3907,42 +3906,41 @@ enum { WISP__PACKET_MEMORY = 640 << 10, WISP__WHOLE_MEMORY = 16 };
 
 /* Prices, in units of work. */
 enum {
-    WISP__PRICE_BLOCK = 12,    /* memory: for a block, .. */
-    WISP__PRICE_BYTES = 8,     /* .. and one unit for so many bytes */
-    WISP__PRICE_VALUE = 12,    /* a self-describing value, or one checked against a type */
-    WISP__PRICE_VIEW = 32,     /* a value made of a field or element */
-    WISP__PRICE_FIELD = 6,     /* an operation of a schema's program */
-    WISP__PRICE_COMPARE = 8,   /* two names or keys that differ early */
-    WISP__PRICE_SYMBOL = 8,    /* a number of a record delta, plain .. */
-    WISP__PRICE_CELL = 4,      /* .. or of its baseline .. */
+    WISP__PRICE_BLOCK = 12,  /* memory: for a block, .. */
+    WISP__PRICE_BYTES = 8,  /* .. and one unit for so many bytes */
+    WISP__PRICE_VALUE = 12,  /* a self-describing value, or one checked against a type */
+    WISP__PRICE_VIEW = 32,  /* a value made of a field or element */
+    WISP__PRICE_FIELD = 6,  /* an operation of a schema's program */
+    WISP__PRICE_COMPARE = 8,  /* two names or keys that differ early */
+    WISP__PRICE_SYMBOL = 8,  /* a number of a record delta, plain .. */
+    WISP__PRICE_CELL = 4,  /* .. or of its baseline .. */
     WISP__PRICE_ADAPTED = 70,  /* .. or one that changed, through the range coder */
-    WISP__PRICE_LEARN = 16,    /* a bit of a schema that a peer describes */
-    WISP__PRICE_MATCH = 40,    /* a byte of a name that a pattern is tried on */
-    WISP__PRICE_STEP = 4,      /* an entry of a list that is walked */
+    WISP__PRICE_LEARN = 16,  /* a bit of a schema that a peer describes */
+    WISP__PRICE_MATCH = 40,  /* a byte of a name that a pattern is tried on */
+    WISP__PRICE_STEP = 4,  /* an entry of a list that is walked */
     WISP__PRICE_UNPACKED = 2,  /* a byte that decompression makes */
-    WISP__PRICE_CODED = 16,    /* a byte that a codec reads; half a unit for a byte of memory */
-    WISP__PRICE_ANY = 72,      /* senders: a value with all that is done to it, .. */
-    WISP__PRICE_APPLY = 10,    /* .. a number of a C struct that a delta makes, .. */
-    WISP__PRICE_MADE = 56,     /* .. a field of a record, which takes a bit or more, .. */
-    WISP__PRICE_SENT = 32,     /* .. or one of the values that batch counts in a packet */
-    WISP__PRICE_RECORD = 30,   /* a frame of a packet: to be read .. */
-    WISP__PRICE_EVENT = 80,    /* .. and handed to its handlers */
+    WISP__PRICE_CODED = 16,  /* a byte that a codec reads; half a unit for a byte of memory */
+    WISP__PRICE_ANY = 72,  /* senders: a value with all that is done to it, .. */
+    WISP__PRICE_APPLY = 10,  /* .. a number of a C struct that a delta makes, .. */
+    WISP__PRICE_MADE = 56,  /* .. a field of a record, which takes a bit or more, .. */
+    WISP__PRICE_SENT = 32,  /* .. or one of the values that batch counts in a packet */
+    WISP__PRICE_RECORD = 30,  /* a frame of a packet: to be read .. */
+    WISP__PRICE_EVENT = 80,  /* .. and handed to its handlers */
     WISP__PRICE_ERROR = 300    /* a frame that is refused, with its text */
 };
 
 typedef struct wisp__credit {
-    int64_t work;          /* that is left */
+    int64_t work;  /* that is left */
     int64_t memory, room;  /* bytes: left, and what each message begins with */
-    int64_t lent, beyond;  /* work lent to the message being read, and used of lent work by all
-                              messages of this packet */
-    bool over;             /* something could not be paid */
+    int64_t lent, beyond;  /* work lent to the message being read; used of it by this packet */
+    bool over;  /* something could not be paid */
 } wisp__credit;
 
 /* --- pool --- */
 
 /* First member of every pooled struct. */
 typedef struct wisp__slot {
-    uint32_t id;    /* generation << index_bits | index; kept while free */
+    uint32_t id;  /* generation << index_bits | index; kept while free */
     uint32_t next;  /* free list: index + 1 */
     bool live;
 } wisp__slot;
@@ -3961,7 +3959,7 @@ typedef struct wisp__pool {
 typedef struct wisp__timer {
     double at;  /* seconds */
     int place;  /* in the heap, from 1; 0: not set */
-    int kind;   /* which struct the timer is in */
+    int kind;  /* which struct the timer is in */
 } wisp__timer;
 
 typedef struct wisp__timers {
@@ -3986,9 +3984,9 @@ typedef struct wisp__region { struct wisp__region *next; size_t bytes; } wisp__r
 
 typedef struct wisp__chunks {
     wisp__base *base;
-    wisp__page *pages[WISP__CHUNK_CLASSES];  /* with free chunks */
+    wisp__page *pages[WISP__CHUNK_CLASSES];
     wisp__page *idle;  /* pages of no class */
-    wisp__region *regions;  /* memory of the pages */
+    wisp__region *regions;
     int last_pages;  /* in the newest region */
 } wisp__chunks;
 
@@ -4010,7 +4008,7 @@ typedef struct wisp__bump {
 
 /* Where decoders take memory from (an arena, or memory that was given), and who pays for it. */
 typedef struct wisp__supply {
-    wisp__base *base;    /* of the arena */
+    wisp__base *base;
     wisp__arena *arena;  /* NULL: the bump */
     wisp__bump *bump;
     wisp__credit *credit;  /* NULL: nobody pays */
@@ -4037,7 +4035,7 @@ typedef struct wisp__totals {
 
 typedef struct wisp__history {
     bool begun;
-    double second;      /* when the current second began, .. */
+    double second;  /* when the current second began, .. */
     wisp__totals last;  /* .. and the totals then */
     int next, count;
     wisp_sample samples[WISP_HISTORY_SECONDS];
@@ -4048,7 +4046,7 @@ typedef struct wisp__traffic {
     uint64_t raw;  /* bytes of values */
     uint64_t saved;  /* size saved by compression */
     uint64_t first_messages, first_size;  /* when the meter began */
-    uint64_t last_messages, last_size;    /* a second ago */
+    uint64_t last_messages, last_size;  /* a second ago */
     double messages_per_second, size_per_second;
 } wisp__traffic;
 
@@ -4070,7 +4068,7 @@ typedef struct wisp__peer_meter {
     wisp__call_meter calls;
     uint32_t drops[WISP_DROPS];
     uint64_t first_saved, first_lost;  /* of its stats, when the meter began */
-    uint64_t last_lost, last_ended;    /* packets, a second ago */
+    uint64_t last_lost, last_ended;  /* packets, a second ago */
     double loss;  /* smoothed over some seconds */
 } wisp__peer_meter;
 
@@ -4086,7 +4084,7 @@ typedef struct wisp__meters {
     wisp_profiler hooks;
     double began, now;  /* the caller's time */
     wisp__history history;
-    wisp__totals totals;    /* packets of all peers, also of former ones */
+    wisp__totals totals;  /* packets of all peers, also of former ones */
     wisp__traffic out, in;  /* of the endpoint, in bytes */
     uint64_t first_errors;
     uint32_t drops[WISP_DROPS];
@@ -4104,7 +4102,7 @@ typedef struct wisp__writer {
 
 typedef struct wisp__reader {
     const uint8_t *bytes;
-    int size;         /* bytes that may be read */
+    int size;  /* bytes that may be read */
     int64_t at, end;  /* bits */
     bool failed;
 } wisp__reader;
@@ -4136,33 +4134,32 @@ typedef struct wisp__names {
 
 /* The fields of a received struct as values, each made when it is first asked for. */
 typedef struct wisp__fields {
-    wisp__supply supply;  /* of their memory */
-    wisp__bump bump;      /* the supply's, when no endpoint has decoded it */
-    wisp_value *values;   /* stand behind this struct; NULL: none was asked for; of the private kind
-                             WISP__ITEMS: it is not made */
+    wisp__supply supply;
+    wisp__bump bump;  /* the supply's, when no endpoint has decoded it */
+    wisp_value *values;  /* behind this struct; NULL: none was asked for; WISP__ITEMS: not made */
 } wisp__fields;
 
 /* --- type --- */
 
 typedef struct wisp__fitting {
     wisp__supply *supply;  /* for elements of the layout of maps */
-    bool lenient;          /* accepts the stand-ins of formats that have fewer kinds */
-    bool loose;            /* ignores fields that the schema does not have */
-    char *text;            /* why it does not fit; or NULL */
+    bool lenient;  /* accepts the stand-ins of formats that have fewer kinds */
+    bool loose;  /* ignores fields that the schema does not have */
+    char *text;  /* why it does not fit; or NULL */
     int text_bytes;
     wisp_result result;  /* WISP_E_INVALID or WISP_E_MEMORY, once something failed */
-    bool moved;            /* a number fits because it is moved to the edge of its range */
+    bool moved;  /* a number fits because it is moved to the edge of its range */
 } wisp__fitting;
 
 /* Storage that a value is to fill. */
 typedef struct wisp__storage {
-    void *at;    /* NULL: the value is only checked */
-    int bytes;   /* negative: its content is elsewhere, see wisp__place */
+    void *at;  /* NULL: the value is only checked */
+    int bytes;  /* negative: its content is elsewhere, see wisp__place */
     int *count;  /* gets the number of elements, or the option; NULL: no member does */
 } wisp__storage;
 
 /* The parts of a type in a descriptor. A kind has some of them, in this order. */
-enum { WISP__PART_FIVE = 1,        /* max:5 */
+enum { WISP__PART_FIVE = 1,  /* max:5 */
        WISP__PART_LITERAL = 2, WISP__PART_WIDTH = 4, WISP__PART_ENDS = 8, WISP__PART_REAL = 16,
        WISP__PART_FLOAT = 32, WISP__PART_BOUNDS = 64, WISP__PART_STEP = 128,
        WISP__PART_RANGES = 256, WISP__PART_LENGTH = 512, WISP__PART_FIXED = 1024,
@@ -4170,11 +4167,11 @@ enum { WISP__PART_FIVE = 1,        /* max:5 */
 
 /* Everything about a kind of type that does not depend on the single type. */
 typedef struct wisp__traits {
-    int16_t bytes;    /* of storage without a member; negative: see wisp__place; 0: none */
-    bool counted;     /* a member may hold its number of elements or its option */
-    bool optional;    /* a field may have a default */
-    uint16_t parts;   /* of its descriptor */
-    int32_t most;     /* largest max; 0: it has none, or its own check */
+    int16_t bytes;  /* of storage without a member; negative: see wisp__place; 0: none */
+    bool counted;  /* a member may hold its number of elements or its option */
+    bool optional;  /* a field may have a default */
+    uint16_t parts;  /* of its descriptor */
+    int32_t most;  /* largest max; 0: it has none, or its own check */
     uint64_t widths;  /* bit n: a member may have n bytes; 0: it has its own check */
 } wisp__traits;
 
@@ -4264,10 +4261,10 @@ typedef enum wisp__quick {
     WISP__QUICK_FLOATS, WISP__QUICK_RANGED, WISP__QUICK_DOUBLE, WISP__QUICK_TEXT
 } wisp__quick;
 
-enum { WISP__TILE = 32,            /* rows at a time */
-       WISP__TILE_HEAD = 64,    /* most bytes of such a row, without its text */
-       WISP__RUN_BLOB = 32,     /* bytes of the longest text in a run */
-       WISP__RUN_SLACK = 48,    /* beyond a run: words are copied whole */
+enum { WISP__TILE = 32,  /* rows at a time */
+       WISP__TILE_HEAD = 64,  /* most bytes of such a row, without its text */
+       WISP__RUN_BLOB = 32,  /* bytes of the longest text in a run */
+       WISP__RUN_SLACK = 48,  /* beyond a run: words are copied whole */
        WISP__RUN_MOST = 512 };  /* bytes of a run: near the end of a message it is copied */
 
 /* Cells of an operation in a table of deltas: plain numbers; one whose length depends on its class;
@@ -4295,27 +4292,26 @@ typedef struct wisp__op {
     uint8_t bits;  /* of the number, length, count or index */
     int8_t bytes;  /* of the number in memory */
     int8_t count_bytes;
-    uint8_t quick;  /* see wisp__quick */
-    uint8_t cells, cell_bits;      /* WISP__CELL_.. | kind << 3 | symbols << 4; bits of a symbol
-                                      (the first of a quat has 2) */
+    uint8_t quick;
+    /* WISP__CELL_.. | kind << 3 | symbols << 4; bits of a symbol (the first of a quat has 2) */
+    uint8_t cells, cell_bits;
     int32_t end;  /* the operation after its body */
     int32_t offset, count_offset;  /* from the start of the struct or element */
-    int32_t max, each;             /* elements or bytes; bytes of one element */
+    int32_t max, each;  /* elements or bytes; bytes of one element */
     int32_t run;  /* the operation after the run that begins here; 0: none begins here */
     int64_t least;
     uint64_t span;  /* largest number that is written */
-    int32_t numbers;               /* the operation after the consecutive numbers of a fixed size
-                                      that begin here, .. */
+    int32_t numbers;  /* the operation after the numbers of a fixed size that begin here, .. */
     uint16_t number_cells, number_bits;  /* .. how many cells and bits they have together */
-    uint16_t run_bytes;            /* the most bytes of the run */
-    uint16_t head;  /* of an array: bits of a row without its text, if rows are processed in tiles,
-                       else 0 */
-    uint16_t columns, column_bits; /* operations in such an array, or in a column of it
-                                      (neighbouring floats are one column), and its bits */
+    uint16_t run_bytes;  /* the most bytes of the run */
+    uint16_t head;  /* of an array that goes in tiles: bits of a row without its text; else 0 */
+    /* operations in such an array, or in a column of it (neighbouring floats are one column), and
+       its bits */
+    uint16_t columns, column_bits;
     double low, high, step;
     const wisp_type *type;
     const wisp_field *field;  /* of the OPTIONAL */
-    const wisp__body *body;   /* of an array, option, OPTIONAL or MAYBE */
+    const wisp__body *body;  /* of an array, option, OPTIONAL or MAYBE */
     uint32_t of_field;  /* WISP_FLAG_.. of its field, and of those around it */
 } wisp__op;
 
@@ -4334,12 +4330,12 @@ typedef struct wisp__program {
     const wisp__op *ops;
     const wisp__body *body;
     int count;
-    bool fixed;   /* its size in bits is always the same */
-    bool tables;  /* it has arrays with numbers */
+    bool fixed;  /* its size in bits is always the same */
+    bool tables;
     bool keyed;
     int32_t flat;  /* the most words of its row, where it has numbers and blobs only; else 0 */
     unsigned audience;  /* flags of its fields that say who gets them, and when */
-    const struct wisp__program *forms[WISP__FORMS];  /* see wisp__compile_forms */
+    const struct wisp__program *forms[WISP__FORMS];
 } wisp__program;
 
 /* --- descriptor --- */
@@ -4354,7 +4350,7 @@ struct wisp_edit {
     wisp__supply *supply;
     wisp_pair *pairs;
     int count, room;
-    int live;  /* pairs with a key */
+    int live;
     int sorted;
     wisp__names names;
     wisp_result result;  /* the first failure of memory, or of what pays for it */
@@ -4378,7 +4374,7 @@ typedef struct wisp__packer {
     int raw;  /* bytes that its receiver unpacks */
     int plain;  /* bytes of its values in memory, for the profiler */
     uint64_t key;  /* of what is state: a hash of its key fields, or 0 */
-    wisp_result result;         /* the first failure */
+    wisp_result result;
 } wisp__packer;
 
 /* The most that a message may take, known before anything is written. */
@@ -4396,16 +4392,16 @@ typedef struct wisp__unpacker {
     int values;  /* that may still be created */
     int64_t start;  /* bit where the data begins: blobs are aligned to it */
     bool varied;  /* memory was taken that depends on more than the shape, or lists were read */
-    const wisp__op *ops;         /* of the record that is read */
-    wisp__credit *credit;        /* NULL: nobody pays */
+    const wisp__op *ops;
+    wisp__credit *credit;  /* NULL: nobody pays */
     wisp_result result;
 } wisp__unpacker;
 
 /* --- record --- */
 
-enum { WISP__OP_CELLS = 16,          /* most cells of an operation */
-       WISP__SLOT_HEAD = 2,          /* words of a slot before its bytes or grid */
-       WISP__FLAT_WORDS = 4096,      /* most words of a row whose room is taken at once */
+enum { WISP__OP_CELLS = 16,  /* most cells of an operation */
+       WISP__SLOT_HEAD = 2,  /* words of a slot before its bytes or grid */
+       WISP__FLAT_WORDS = 4096,  /* most words of a row whose room is taken at once */
        WISP__ROW_WORDS = 1 << 26 };  /* most words of a row */
 
 /* A value of a schema as cells and slots, and the memory that it grows in. */
@@ -4440,17 +4436,17 @@ typedef struct wisp__side {
 typedef struct wisp__delta {
     wisp__unpacker *u;  /* memory and limits */
     const wisp__program *program;
-    const uint32_t *base;      /* a row */
+    const uint32_t *base;
     size_t base_words;
-    const uint32_t *copy;      /* the new row where it begins as a copy of the base */
+    const uint32_t *copy;  /* the new row where it begins as a copy of the base */
     const uint32_t *older[2];  /* the base's base, and that one's; or NULL */
-    int behind, ahead;         /* as in wisp__bases */
-    wisp__row row;             /* the new one */
-    uint8_t *models;       /* of the range coder, which adapts them; NULL: not used */
-    wisp__writer *to;      /* the delta, while it is made */
-    wisp__side delta;      /* there: it is applied */
-    int depth;             /* of arrays in arrays */
-    int rows, symbols;     /* that may still come */
+    int behind, ahead;
+    wisp__row row;
+    uint8_t *models;  /* of the range coder, which adapts them; NULL: not used */
+    wisp__writer *to;  /* the delta, while it is made */
+    wisp__side delta;  /* there: it is applied */
+    int depth;  /* of arrays in arrays */
+    int rows, symbols;  /* that may still come */
     bool failed;
 } wisp__delta;
 
@@ -4459,8 +4455,8 @@ typedef struct wisp__delta {
 /* Shared bytes: a row, the packed values of a message, or models of the range coder. */
 typedef struct wisp__encoded {
     int references, chunk_bytes;
-    int memory;    /* that limits count for it */
-    int values;    /* that its reader counts; of an object's row its form, and 1 */
+    int memory;  /* that limits count for it */
+    int values;  /* that its reader counts; of an object's row its form, and 1 */
     int64_t bits;  /* of a row: those of its record, 0 where a delta made it */
     uint64_t bytes[1];  /* aligned for models; slack after them */
 } wisp__encoded;
@@ -4469,11 +4465,10 @@ typedef struct wisp__encoded {
 typedef struct wisp__bases {
     const wisp__encoded *base;
     const wisp__encoded *older[2];  /* the base's base, and that one's; or NULL */
-    int behind, ahead;              /* of a row that moves: times from the first of these to the
-                                       base, and from that to the row; 0: of one that does not */
-    bool adaptive;                  /* arrays go through the range coder, .. */
-    const wisp__encoded *models;    /* .. by its models after the base; NULL: by new ones */
-    uint8_t *adapted;     /* the models after the new row, in memory of the unpacker; NULL: none */
+    int behind, ahead;  /* times from the first of these to the base, and on; 0: it stands */
+    bool adaptive;  /* arrays go through the range coder, .. */
+    const wisp__encoded *models;  /* .. by its models after the base; NULL: by new ones */
+    uint8_t *adapted;  /* the models after the new row, in memory of the unpacker; NULL: none */
     size_t adapted_bytes;
 } wisp__bases;
 
@@ -4486,7 +4481,7 @@ typedef enum wisp__method {
 
 enum {
     WISP__DICTIONARIES = 15,
-    WISP__COMPRESS_LEAST = 8,       /* bytes: less is not tried */
+    WISP__COMPRESS_LEAST = 8,  /* bytes: less is not tried */
     WISP__COMPRESS_SAMPLED = 65536  /* bytes: from here on a sample is tried first */
 };
 
@@ -4502,9 +4497,9 @@ typedef struct wisp__compress_cost { uint64_t seen, calls, tried, saved; } wisp_
 /* Contexts point to `memory`: it must not move. */
 typedef struct wisp__compress {
     wisp__base *base;
-    wisp_allocator memory;     /* the base's, counted */
+    wisp_allocator memory;
     bool starved;  /* the memory has returned NULL */
-    unsigned methods;          /* a bit for each that can be used */
+    unsigned methods;  /* a bit for each that can be used */
     wisp_compression packets;  /* what may come as whole packets: NONE, AUTO (all), one */
     wisp_compressor compressors[WISP__METHODS];
     wisp__dictionary dictionaries[WISP__DICTIONARIES];
@@ -4518,8 +4513,8 @@ typedef struct wisp__block {
     const uint8_t *from;
     int size;
     uint8_t *to;
-    int room;             /* while unpacking: the exact size */
-    int method;           /* by which it is packed */
+    int room;  /* while unpacking: the exact size */
+    int method;
     uint32_t dictionary;  /* its id; 0: none */
 } wisp__block;
 
@@ -4527,10 +4522,10 @@ typedef struct wisp__block {
 typedef struct wisp__compress_stream {
     wisp_compression mode;
     uint32_t dictionary;  /* its id; 0: none */
-    uint32_t turns;       /* blocks tried */
-    int choice, rival;    /* candidates: in use; to be compared with it */
-    int misses;           /* tries in a row that did not pay */
-    int64_t pass;         /* bytes that pass untried from now on */
+    uint32_t turns;  /* blocks tried */
+    int choice, rival;  /* candidates: in use; to be compared with it */
+    int misses;  /* tries in a row that did not pay */
+    int64_t pass;  /* bytes that pass untried from now on */
 } wisp__compress_stream;
 
 /* --- seal --- */
@@ -4549,16 +4544,16 @@ typedef struct wisp__seal {
 enum { WISP__MTU_CLASSES = 8 };
 
 typedef struct wisp__mtu {
-    double next;      /* time of the next probe */
-    uint16_t link;    /* the most that is tried: link.mtu */
-    uint16_t size;    /* of the largest datagram sent now */
+    double next;  /* time of the next probe */
+    uint16_t link;  /* the most that is tried: link.mtu */
+    uint16_t size;  /* of the largest datagram sent now */
     uint16_t failed;  /* the smallest size that probes have found too large; link + 1: none */
-    uint16_t loss;    /* share of the small packets that are lost, smoothed: 65,535 is all */
-    uint8_t tries;    /* probes of the next size that were lost */
-    bool wanted;      /* packets were full: a larger size is worth a search */
-    bool probing;     /* a probe is in flight */
-    bool ask;         /* a small packet is to follow the large ones */
-    uint8_t passed;   /* classes: a smaller packet was acked since the last loss */
+    uint16_t loss;  /* share of the small packets that are lost, smoothed: 65,535 is all */
+    uint8_t tries;  /* probes of the next size that were lost */
+    bool wanted;  /* packets were full: a larger size is worth a search */
+    bool probing;  /* a probe is in flight */
+    bool ask;  /* a small packet is to follow the large ones */
+    uint8_t passed;  /* classes: a smaller packet was acked since the last loss */
     uint8_t lost[WISP__MTU_CLASSES];  /* losses in a row, with smaller packets acked between */
 } wisp__mtu;
 
@@ -4568,8 +4563,8 @@ typedef struct wisp__mtu {
 typedef struct wisp__noise {
     const wisp_cipher *cipher;
     uint8_t chain[WISP_HASH_BYTES], hash[WISP_HASH_BYTES], key[WISP_KEY_BYTES];
-    uint8_t own[WISP_KEY_BYTES];     /* our ephemeral secret */
-    bool paired;                     /* it is there, and its public key begins the next message */
+    uint8_t own[WISP_KEY_BYTES];  /* our ephemeral secret */
+    bool paired;  /* it is there, and its public key begins the next message */
     uint8_t theirs[WISP_KEY_BYTES];  /* their public key: the server's, then ephemeral ones */
 } wisp__noise;
 
@@ -4593,9 +4588,9 @@ typedef struct wisp__keys {
     uint8_t out[WISP_KEY_BYTES];
     uint8_t before[WISP_KEY_BYTES], in[WISP_KEY_BYTES], next[WISP_KEY_BYTES];
     uint8_t reset[WISP_KEY_BYTES];  /* of a GOODBYE without a session */
-    uint64_t out_first, in_first;   /* the least number sealed by `out`, and opened by `in` */
-    double out_time, in_time;       /* when these came into use */
-    bool out_phase, in_phase;       /* which of two in turn: a flag of each packet */
+    uint64_t out_first, in_first;  /* the least number sealed by `out`, and opened by `in` */
+    double out_time, in_time;  /* when these came into use */
+    bool out_phase, in_phase;  /* which of two in turn: a flag of each packet */
     bool has_before, resets;
 } wisp__keys;
 
@@ -4627,69 +4622,69 @@ typedef struct wisp__ref {
 
 typedef struct wisp__sent {
     double time;
-    uint32_t number;     /* low bits */
+    uint32_t number;  /* low bits */
     uint32_t first_ref;  /* in flow->refs, counted from the session's start */
     uint16_t ref_count;
     uint16_t bytes;  /* 0: ended */
-    bool acked;      /* how it ended */
-    bool probed;     /* its contents were sent again: not reported as lost twice */
-    bool sizing;     /* a probe of a packet size: its loss is no sign of congestion */
+    bool acked;  /* how it ended */
+    bool probed;  /* its contents were sent again: not reported as lost twice */
+    bool sizing;  /* a probe of a packet size: its loss is no sign of congestion */
     uint8_t tag[8];
 } wisp__sent;
 
 /* The delivery rate is measured over slots of about a round trip (congestion). */
 typedef struct wisp__slot_of_acks {
     double start, sent;  /* when it began; when the newest packet acked until then was sent */
-    double rtt;          /* the least round trip in it */
-    int bytes;           /* acked in it */
-    bool app;            /* the application sent less than the path would have carried */
+    double rtt;  /* the least round trip in it */
+    int bytes;  /* acked in it */
+    bool app;  /* the application sent less than the path would have carried */
 } wisp__slot_of_acks;
 
 /* The model of the path (WISP_CONGESTION_MODEL). Rates are bytes per second. */
 typedef struct wisp__model {
-    int bandwidth, before;  /* the most of this cycle of slots and of the one before; at the start
-                               `before` is the rate to exceed */
-    int acked, lost;        /* packets since losses were last judged */
-    double adopted;         /* when a rate was last adopted: older losses do not count again */
-    double gap;             /* smoothed: seconds between acks while the path was full */
-    double least;           /* of the round trips since least_time */
-    double least_time;      /* of the last round trip like the least; while probing: its
-                               end */
+    /* the most of this cycle of slots and of the one before; at the start `before` is the rate to
+       exceed */
+    int bandwidth, before;
+    int acked, lost;  /* packets since losses were last judged */
+    double adopted;  /* when a rate was last adopted: older losses do not count again */
+    double gap;  /* smoothed: seconds between acks while the path was full */
+    double least;  /* of the round trips since least_time */
+    double least_time;  /* of the last round trip like the least; while probing: its end */
     uint8_t phase, passed, stalls;  /* a wisp__phase; slots in it; of them without growth */
-    bool tried : 1;    /* the slot before had tried more */
-    bool found : 1;    /* the try before had found that the path has more */
-    bool stands : 1;   /* there was a queue during the whole slot before */
+    bool tried : 1;  /* the slot before had tried more */
+    bool found : 1;  /* the try before had found that the path has more */
+    bool stands : 1;  /* there was a queue during the whole slot before */
     bool probing : 1;  /* little is in flight, to see the least round trip */
-    bool losing : 1;   /* packets are lost, and not for a queue */
-    bool filled : 1;   /* more was sent in the slot before than came out of a queue */
-    uint16_t unit; /* bytes of a packet, smoothed; 0: none was acked */
+    bool losing : 1;  /* packets are lost, and not for a queue */
+    bool filled : 1;  /* more was sent in the slot before than came out of a queue */
+    uint16_t unit;  /* bytes of a packet, smoothed; 0: none was acked */
 } wisp__model;
 
-typedef struct wisp__reno {    /* RFC 9002 */
+typedef struct wisp__reno {  /* RFC 9002 */
     double recovery_start;
     int threshold;  /* bytes */
-    int grown;      /* bytes acked towards the next step of avoidance */
+    int grown;  /* bytes acked towards the next step of avoidance */
 } wisp__reno;
 
 typedef struct wisp__flow {
     /* sending */
-    uint64_t next, oldest;   /* numbers; oldest: not ended */
+    uint64_t next, oldest;  /* numbers; oldest: not ended */
     uint64_t largest_acked;  /* 0: none */
-    wisp__sent *sent;        /* ring by number */
-    wisp__ref *refs;         /* ring */
+    wisp__sent *sent;  /* ring by number */
+    wisp__ref *refs;  /* ring */
     int sent_room, ref_room;
     uint32_t ref_first, ref_next;
     double rtt, variation, rtt_min, rtt_latest;
     double last_eliciting, loss_time, pace_time, pace_tokens;
     double first_sample;  /* time of the first round trip sample */
     double longest_wait;  /* seconds between probes, at most */
-    int in_flight, window;             /* bytes */
-    int delivery_rate, pace_rate;      /* bytes per second */
-    int probes, free_packets;          /* timeouts in a row; packets that ignore the window */
+    int in_flight, window;  /* bytes */
+    int delivery_rate, pace_rate;  /* bytes per second */
+    int probes, free_packets;  /* timeouts in a row; packets that ignore the window */
     bool has_rtt, limited;
     uint8_t gone;  /* packets lost for good since the last that was only late */
     bool held;  /* window or pace held something back in the last flush */
-    uint32_t app_until;          /* packets before it (low bits) came when no others waited */
+    uint32_t app_until;  /* packets before it (low bits) came when no others waited */
     double ack_time, sent_time;  /* when packets were last acked; when the newest was sent */
     double late;  /* seconds by which reordered packets come late; 0: none do */
     wisp__slot_of_acks slot;
@@ -4697,15 +4692,15 @@ typedef struct wisp__flow {
         wisp__model model;
         wisp__reno reno;
     } control;
-    uint32_t held_at;             /* the next packet (low bits) when something was last held back */
-    unsigned skip_count;          /* skipped numbers */
-    uint64_t skip_at;             /* the next number to skip; 0: not chosen yet */
+    uint32_t held_at;  /* the next packet (low bits) when something was last held back */
+    unsigned skip_count;  /* skipped numbers */
+    uint64_t skip_at;  /* the next number to skip; 0: not chosen yet */
     uint32_t skips[WISP__SKIPS];  /* low bits of the last skipped numbers; 0: none */
     /* receiving */
     uint64_t top;  /* largest number received; 0: none */
     uint64_t seen[WISP__SEEN_WORDS];  /* ring of bits by number */
     double top_time, ack_due;
-    int unacked;     /* ack-eliciting packets not yet acked */
+    int unacked;
     int acks_alone;  /* packets in a row that hold only acks */
     bool ack_now;
     unsigned reported_at;
@@ -4733,17 +4728,17 @@ enum { WISP__EVENT, WISP__INVOKE, WISP__REPLY };
    the data differs. */
 typedef struct wisp__message {
     uint32_t references;
-    uint16_t remote;    /* index in the registry */
+    uint16_t remote;
     uint16_t encoding;  /* index of the registry entry with its encoding */
-    uint32_t time;      /* milliseconds when it was fired; wraps, as does .. */
-    uint32_t order;     /* .. its place among all */
+    uint32_t time;  /* milliseconds when it was fired; wraps, as does .. */
+    uint32_t order;  /* .. its place among all */
     uint32_t data_bits;
     uint16_t shape_bits, values;  /* values to read; both UINT16_MAX: see wisp__message_extra */
     uint8_t type, delivery, channel;
     bool immediate : 1, has_extra : 1;
-    bool state : 1;    /* a newer value of its key takes its place */
-    bool parted : 1;   /* unreliable, and larger than any packet */
-    bool run : 1;      /* data_bits are those of its first entry that waits */
+    bool state : 1;  /* a newer value of its key takes its place */
+    bool parted : 1;  /* unreliable, and larger than any packet */
+    bool run : 1;  /* data_bits are those of its first entry that waits */
     uint8_t bytes[1];  /* the extra numbers or the wisp__run, shape, data */
 } wisp__message;
 
@@ -4752,13 +4747,13 @@ typedef struct wisp__message {
 enum { WISP__RUN_ENTRY = 256, WISP__RUN_ROOM = 1900 };
 
 typedef struct wisp__run {
-    uint16_t room, end;   /* bytes for entries, with WISP__SLACK more, and used */
-    uint16_t at, more;    /* the first entry that waits; how many wait behind it */
-    uint16_t last;        /* the entry added last */
-    bool plain;           /* the shape is that of values as they are fired */
-    uint32_t epoch;       /* of the endpoint: entries are added until it changes, .. */
-    int32_t most;         /* .. and while fewer messages are queued */
-    int32_t memory;       /* bytes of the values of each (profiler) */
+    uint16_t room, end;  /* bytes for entries, with WISP__SLACK more, and used */
+    uint16_t at, more;  /* the first entry that waits; how many wait behind it */
+    uint16_t last;  /* the entry added last */
+    bool plain;  /* the shape is that of values as they are fired */
+    uint32_t epoch;  /* of the endpoint: entries are added until it changes, .. */
+    int32_t most;  /* .. and while fewer messages are queued */
+    int32_t memory;  /* bytes of the values of each (profiler) */
 } wisp__run;
 
 /* The data of a message, or of an entry of a run. */
@@ -4767,17 +4762,18 @@ typedef struct wisp__entry { const uint8_t *data; uint32_t bits; } wisp__entry;
 typedef struct wisp__message_extra {
     int32_t shape_bits, values;
     int32_t raw, plain;  /* bytes after decompression; bytes of its values in memory (profiler) */
-    uint32_t number;     /* of a call; of an unreliable value at its baseline */
-    int32_t baseline;    /* place of the baseline of an unreliable value; -1: none */
-    int32_t result;      /* of a reply; of a delta that is state: place of its baseline. Other
-                            state has its key in `number` and here */
-    int32_t room;        /* bytes for shape and data, if more than they have; else 0 */
+    uint32_t number;  /* of a call; of an unreliable value at its baseline */
+    int32_t baseline;  /* place of the baseline of an unreliable value; -1: none */
+    /* of a reply; of a delta that is state: place of its baseline. Other state has its key in
+       `number` and here */
+    int32_t result;
+    int32_t room;  /* bytes for shape and data, if more than they have; else 0 */
 } wisp__message_extra;
 
 typedef struct wisp__item {
     wisp__message *message;
     int offset;  /* of a fragment; less than 0: a whole message, in a run the entry at ~offset */
-    int size;    /* bytes that the receiver may have to buffer */
+    int size;  /* bytes that the receiver may have to buffer */
     int window;  /* bytes of the window that it counts for, while it is there */
     uint8_t state;
 } wisp__item;
@@ -4787,11 +4783,11 @@ typedef struct wisp__channel_out {
     int room;
     uint32_t base, next;
     uint32_t lost_from;  /* none lost before this */
-    uint32_t again;      /* a resent item that is to ride along once more; 0: none */
+    uint32_t again;  /* a resent item that is to ride along once more; 0: none */
     int lost;
     wisp__message *cutting;  /* a large message being cut into fragments */
     int cut;  /* bytes of it already cut */
-    uint32_t served;         /* milliseconds: when it was fired, or its last fragment was sent */
+    uint32_t served;  /* milliseconds: when it was fired, or its last fragment was sent */
 } wisp__channel_out;
 
 /* An item that came early, as it will be delivered. */
@@ -4836,7 +4832,7 @@ enum { WISP__REQUEST = 1, WISP__CHALLENGE, WISP__RESPONSE, WISP__ACCEPT, WISP__D
        WISP__GOODBYE, WISP__QUERY, WISP__INFO, WISP__SEALED_RESPONSE, WISP__SEALED_ANSWER };
 
 enum { WISP__HANDSHAKE_HEAD = 14, WISP__HANDSHAKE_LEAST = 64, WISP__REASON_BYTES = 96,
-       WISP__LEAVES = 5 };     /* packets that say goodbye, at most */
+       WISP__LEAVES = 5 };  /* packets that say goodbye, at most */
 
 #define WISP__POST_PACKETS   32
 
@@ -4847,54 +4843,54 @@ typedef enum wisp__state {
 
 #define WISP__STUCK  0.25  /* seconds that a packet waits for the link */
 
-typedef struct wisp__stuck {       /* a packet that the link did not take */
+typedef struct wisp__stuck {  /* a packet that the link did not take */
     struct wisp__stuck *next;
-    double time;  /* when it was made */
+    double time;
     int size;
 } wisp__stuck;
 
 /* Another address of a peer, that may be probed. */
 typedef struct wisp__path {
     wisp_addr addr;
-    wisp_addr home;   /* while contested: the address before the session began to move */
+    wisp_addr home;  /* while contested: the address before the session began to move */
     uint64_t number;  /* of the packet from there that began this; UINT64_MAX: none has come */
-    uint64_t since;   /* the same for the last move */
-    double next;      /* time of the next challenge, or until which no other address is probed */
-    int allowed;      /* bytes that may still be sent there */
-    int tries;        /* challenges sent there; 0: it is not probed; -1: it was given up */
-    bool contested;   /* home may still be the right one */
+    uint64_t since;  /* the same for the last move */
+    double next;  /* time of the next challenge, or until which no other address is probed */
+    int allowed;  /* bytes that may still be sent there */
+    int tries;  /* challenges sent there; 0: it is not probed; -1: it was given up */
+    bool contested;  /* home may still be the right one */
 } wisp__path;
 
 typedef struct wisp__peer {
     wisp__slot slot;
     wisp__state state;
-    bool joiner : 1;      /* this end asked */
-    bool dirty : 1;       /* has something to send: on the list */
-    bool reported : 1;    /* WISP_JOINED was raised, so WISP_LEFT will be */
-    bool asked : 1;       /* by wisp_join here, whichever nonce won */
-    bool placed : 1;      /* holds the place of its address among the strangers */
-    bool ending : 1;      /* on a reliable link: what is left goes out, then the goodbye */
-    bool draining : 1;    /* wisp_drain was called: it ends at `drain_until` at the latest */
-    bool expects : 1;  /* packets that want an ack came often, and no ping has asked since why no
-                          more do */
-    uint8_t methods;      /* of compression, that the other end has */
+    bool joiner : 1;  /* this end asked */
+    bool dirty : 1;
+    bool reported : 1;  /* WISP_JOINED was raised, so WISP_LEFT will be */
+    bool asked : 1;  /* by wisp_join here, whichever nonce won */
+    bool placed : 1;  /* holds the place of its address among the strangers */
+    bool ending : 1;  /* on a reliable link: what is left goes out, then the goodbye */
+    bool draining : 1;  /* wisp_drain was called: it ends at `drain_until` at the latest */
+    /* packets that want an ack came often, and no ping has asked since why no more do */
+    bool expects : 1;
+    uint8_t methods;
     uint16_t connection;  /* the other end's number of this session */
     uint8_t reads, read;  /* of whole packets: that it reads; that it knows we read */
-    uint8_t bucket;       /* of the cookie */
+    uint8_t bucket;  /* of the cookie */
     uint8_t channel_end;  /* no channel from here on */
     wisp_addr addr;
     uint32_t next_of_address;  /* chain in the table: index + 1 */
-    uint32_t moves;            /* to other addresses */
-    wisp__path *path;          /* NULL: all packets come from the address */
+    uint32_t moves;
+    wisp__path *path;  /* NULL: all packets come from the address */
     struct wisp__peer *next_dirty;
     struct wisp__peer *previous, *next;  /* the joined ones, in order */
     wisp__timer timer;
-    double started;    /* when the join began; later when it ended */
+    double started;  /* when the join began; later when it ended */
     double received_at, sent_at, drain_until;
     uint64_t client_nonce, server_nonce;
-    float gap;     /* seconds between packets that want an ack, smoothed */
+    float gap;  /* seconds between packets that want an ack, smoothed */
     wisp_result result;  /* why it ended */
-    uint64_t cookie;   /* of the join; later the tag of the last LEAVE */
+    uint64_t cookie;  /* of the join; later the tag of the last LEAVE */
     uint64_t crossed;  /* nonce of a join of the other end that gave way to ours; 0: none */
     void *ticket;
     wisp__seal seal;
@@ -4907,8 +4903,8 @@ typedef struct wisp__peer {
     wisp__stuck *stuck_first, *stuck_last;
     wisp_peer_stats stats;
     void *user;
-    char *reason;        /* WISP__REASON_BYTES; NULL: none */
-    wisp__keys *keys;    /* NULL: not sealed */
+    char *reason;  /* WISP__REASON_BYTES; NULL: none */
+    wisp__keys *keys;  /* NULL: not sealed */
 } wisp__peer;
 
 typedef struct wisp__post {
@@ -4932,7 +4928,7 @@ typedef struct wisp__peers {
     int max_peers;
     int strangers;  /* addresses with sessions that others asked for */
     wisp_joins joins;
-    bool has_joined;           /* wisp_join was called */
+    bool has_joined;  /* wisp_join was called */
     wisp__peer *first, *last;  /* joined */
     wisp__peer *dirty;
     wisp__post post;
@@ -4943,7 +4939,7 @@ typedef struct wisp__peers {
 
 typedef struct wisp__stored {
     wisp__encoded *value, *models;  /* NULL: nothing; no models */
-    uint32_t sequence, base;        /* base: of the value that it went as a delta from */
+    uint32_t sequence, base;  /* base: of the value that it went as a delta from */
     bool has_base, acked;
 } wisp__stored;
 
@@ -4951,11 +4947,11 @@ typedef struct wisp__stored {
 typedef struct wisp__baseline {
     struct wisp__baseline *next;  /* of the same bucket */
     int number;  /* index of the remote here, or the peer's number for it */
-    uint32_t waits_at;            /* number of the waiting value in the queue of its remote */
+    uint32_t waits_at;  /* number of the waiting value in the queue of its remote */
     uint64_t key;  /* hash of the key here, or `place` of the peer's baseline */
     int place;  /* among the baselines of this direction */
     int room;  /* of the ring, a power of two */
-    uint32_t sequence;            /* of the next value; of the newest received, plus 1 */
+    uint32_t sequence;  /* of the next value; of the newest received, plus 1 */
     bool begun : 1, has_acked : 1;
     bool again : 1;  /* the newest was lost, and is sent once more */
     bool whole : 1;  /* the peer has no baseline: the next value goes whole */
@@ -4967,7 +4963,7 @@ typedef struct wisp__baseline {
 } wisp__baseline;
 
 typedef struct wisp__baselines {
-    wisp__baseline **places;   /* by place */
+    wisp__baseline **places;  /* by place */
     wisp__baseline **buckets;  /* NULL: there never was a baseline */
     int room, count;
     int64_t bytes;  /* of values and models */
@@ -4982,11 +4978,11 @@ typedef enum wisp__encoding_kind { WISP__VALUES, WISP__RECORD, WISP__CODED } wis
 
 /* A schema of this endpoint, or of a peer. */
 typedef struct wisp__described {
-    struct wisp__described *next;  /* of this endpoint's, or of the dead */
-    struct wisp__described *same;  /* of the same bucket */
+    struct wisp__described *next;
+    struct wisp__described *same;
     uint64_t hash;  /* of the descriptor, keyed */
     int references, bits;
-    bool learnt;   /* from a peer */
+    bool learnt;
     size_t bytes;  /* of memory, with all that it points to */
     const wisp__program *program;
     uint8_t *descriptor;
@@ -5019,18 +5015,18 @@ typedef struct wisp__encoding {
 typedef struct wisp__bucket {
     double level;
     uint32_t filled;  /* until when, in milliseconds, plus 1; 0: never */
-    float over;       /* tokens that had no room then */
+    float over;  /* tokens that had no room then */
 } wisp__bucket;
 
 /* Time that held up what a peer had sent. It is no idleness, so its buckets get their tokens beyond
    the burst. In milliseconds, so that it is small. */
 typedef struct wisp__stall {
     uint32_t from, until;  /* the stall's begin; the end of its effect */
-    uint32_t heard;        /* when the last packet came */
-    uint32_t silence;      /* for how long none came before it */
-    uint32_t busy;         /* when the last full ones in a row began */
-    uint16_t step;         /* of the update in which it came */
-    bool is_small;         /* it was not full: its sender had nothing more to send */
+    uint32_t heard;  /* when the last packet came */
+    uint32_t silence;  /* for how long none came before it */
+    uint32_t busy;  /* when the last full ones in a row began */
+    uint16_t step;  /* of the update in which it came */
+    bool is_small;  /* it was not full: its sender had nothing more to send */
 } wisp__stall;
 
 enum { WISP__NEAR = 1, WISP__OVER = 2 };
@@ -5069,11 +5065,11 @@ typedef struct wisp__tally {
 
 typedef struct wisp__policy {
     wisp__base *base;
-    wisp_budget budget;    /* its defaults filled in */
+    wisp_budget budget;  /* its defaults filled in */
     wisp__bucket out, in;  /* bytes of all */
-    wisp__bucket seals;    /* sealed joins of all */
+    wisp__bucket seals;  /* sealed joins of all */
     wisp__warnings warnings;
-    uint64_t key[2];             /* of the tallies */
+    uint64_t key[2];
     wisp__tally knocks, errors;  /* of hosts: attempts to join; errors */
     double answers[WISP__ANSWER_CELLS];  /* by hash of the host: when the last answer is due */
 } wisp__policy;
@@ -5084,16 +5080,15 @@ enum { WISP__NAME_BYTES = 128, WISP__RESERVED = 7, WISP__CODECS = 12 };
 
 typedef struct wisp__remote {
     int index;
-    uint64_t hash;         /* of the name, by a key that no peer knows */
+    uint64_t hash;  /* of the name, by a key that no peer knows */
     wisp_config own, now;  /* as set; with all that it inherits */
     wisp_remote_stats stats;
-    wisp__remote_meter *meter;       /* NULL while the profiler is off */
-    struct wisp__connection *first;  /* connections, in order (event) */
-    struct wisp__connection *last;
-    wisp_handler answer;  /* the invoke handler (call) */
+    wisp__remote_meter *meter;  /* NULL while the profiler is off */
+    struct wisp__connection *first, *last;  /* in order (event) */
+    wisp_handler answer;
     void *answer_user;
     struct wisp__connection *answer_owner;  /* owns the state that answer_user is; or NULL */
-    struct wisp__remote *main;           /* itself, or the main entry of an earlier encoding */
+    struct wisp__remote *main;  /* itself, or the main entry of an earlier encoding */
     struct wisp__remote *next_encoding;  /* entries of the same name, from the main one on */
     int newest;  /* index of the entry whose encoding is sent now */
     bool used;  /* peers may know the encoding: it must not change */
@@ -5102,15 +5097,16 @@ typedef struct wisp__remote {
     wisp__encoding encoding;
     wisp__described *schema;  /* that received values must fit; or NULL */
     wisp__compress_stream compress;
-    uint32_t dictionary;         /* of the settings: its id; 0: none */
+    uint32_t dictionary;  /* of the settings: its id; 0: none */
     uint32_t inbound, outbound;  /* bits of the hooks that messages pass (hook) */
-    double told_old;             /* until when no error says that messages were too old */
+    double told_old;  /* until when no error says that messages were too old */
     uint32_t state_turn;  /* a message of it waits for states (inbound) */
-    uint32_t bundle;      /* the transaction that has so many `parts` of it (names) */
+    uint32_t bundle;  /* the transaction that has so many `parts` of it (names) */
     uint16_t parts;
     bool lent;  /* to a name that peers announced and nobody here has used */
-    int of_class;  /* number of the class that it stands for, and so inherits nothing; 0: none; < 0:
-                      one that is being made */
+    /* number of the class that it stands for, and so inherits nothing; 0: none; < 0: one that is
+       being made */
+    int of_class;
     int announced;  /* numbers of peers that stand for it */
     char name[WISP__NAME_BYTES + 1];
 } wisp__remote;
@@ -5118,22 +5114,23 @@ typedef struct wisp__remote {
 /* The name that was probably meant by one that a peer does not know. */
 enum { WISP__GUESS_BYTES = 72 };
 typedef struct wisp__guess {
-    uint16_t remote;                /* index */
-    char text[WISP__GUESS_BYTES];   /* ": did you mean" and the name, cut to fit a notice; or "" */
+    uint16_t remote;
+    char text[WISP__GUESS_BYTES];  /* ": did you mean" and the name, cut to fit a notice; or "" */
 } wisp__guess;
 
 typedef struct wisp__registry {
     wisp__base *base;
     wisp__remote **remotes;
     int room, count;
-    uint16_t *table;  /* index + 1: in one half by hash of the name (open addressing), in the other
-                         by the address of a name that was fired to lately */
+    /* index + 1: in one half by hash of the name (open addressing), in the other by the address of
+       a name that was fired to lately */
+    uint16_t *table;
     int table_room;
     wisp_config defaults;
     bool unbatched;
     wisp__schemas schemas;
     wisp__compress *compress;
-    wisp__compress_stream batches;  /* of whole packets */
+    wisp__compress_stream batches;
     const wisp_codec *codecs[WISP__CODECS];
     int codec_count;
     uint32_t changes;  /* of settings that say what peers may send */
@@ -5143,7 +5140,7 @@ typedef struct wisp__registry {
     uint32_t guessed;
     uint16_t priorities;  /* changes of priorities of remotes */
     uint32_t epoch;  /* grows with every update and change of settings (wisp__run) */
-    void (*added)(void *owner, wisp__remote *remote);    /* called for every new name, .. */
+    void (*added)(void *owner, wisp__remote *remote);  /* called for every new name, .. */
     void (*claimed)(void *owner, wisp__remote *remote);  /* .. and a lent one that is used */
     int lent;  /* lent remotes */
     bool defining;  /* a class is being defined: its name is reserved for it */
@@ -5152,9 +5149,9 @@ typedef struct wisp__registry {
 
 /* What a peer's number stands for. */
 typedef struct wisp__their {
-    uint16_t remote;           /* local index + 1; 0: nothing */
-    int16_t failed;            /* why the schema announced last was not accepted; or 0 */
-    uint32_t failed_hash;      /* of that schema */
+    uint16_t remote;  /* local index + 1; 0: nothing */
+    int16_t failed;  /* why the schema announced last was not accepted; or 0 */
+    uint32_t failed_hash;  /* of that schema */
     wisp__encoding *encoding;  /* NULL: plain */
 } wisp__their;
 
@@ -5173,14 +5170,14 @@ typedef struct wisp__peer_remote {
     bool listed : 1;  /* in the list of its line, not in the heap */
     bool refused : 1;  /* we refuse the peer's, as long as the settings stay */
     bool tried : 1;  /* a message was sent before the peer has bound the number */
-    uint16_t refused_number;           /* of the peer's, for the encoding refused last; of a class
-                                          the one that is bound */
-    uint32_t announced_in;             /* packet that carries the announcement, its low bits */
+    /* of the peer's, for the encoding refused last; of a class the one that is bound */
+    uint16_t refused_number;
+    uint32_t announced_in;  /* packet that carries the announcement, its low bits */
     uint64_t newest;  /* packet of the last sequenced message */
-    struct wisp__queue *queue;         /* NULL: no message waits (queue) */
-    uint16_t child, next, previous;    /* in its line: local index + 1; 0: none */
+    struct wisp__queue *queue;  /* NULL: no message waits (queue) */
+    uint16_t child, next, previous;  /* in its line: local index + 1; 0: none */
     uint8_t line;
-    wisp__bucket rate;  /* the rate limit */
+    wisp__bucket rate;
 } wisp__peer_remote;
 
 /* Names of a peer that are not registered here, for the texts of errors: entries of number:16
@@ -5191,7 +5188,7 @@ typedef struct wisp__strangers {
     int room, bytes;
 } wisp__strangers;
 
-typedef struct wisp__control {         /* records for `count` numbers, one after another */
+typedef struct wisp__control {  /* records for `count` numbers, one after another */
     uint8_t kind;
     uint16_t number, count;
 } wisp__control;
@@ -5199,7 +5196,7 @@ typedef struct wisp__control {         /* records for `count` numbers, one after
 /* A list of messages that middleware holds (hook). */
 typedef struct wisp__held_list {
     struct wisp__held *first, *last;
-    int count, bytes;  /* bytes: of memory */
+    int count, bytes;
 } wisp__held_list;
 
 /* LOOSE_BYTES: of an unreliable message, with lengths of its values; SET_BYTES: with its head. */
@@ -5212,10 +5209,10 @@ enum { WISP__SETS_OUT = 256, WISP__SETS_IN = 8, WISP__LOOSE_BYTES = (64 << 10) +
 typedef struct wisp__parts {
     /* value: place of the baseline, or index of the `object`, and the sequence */
     struct { uint32_t value; uint16_t set, left; bool open, object; } out[WISP__SETS_OUT];
-    wisp__message *whole;    /* the set being sent; NULL: none */
-    int at;                  /* bytes sent */
-    uint32_t served;         /* as of a channel */
-    uint16_t set;            /* of `whole` */
+    wisp__message *whole;  /* the set being sent; NULL: none */
+    int at;  /* bytes sent */
+    uint32_t served;  /* as of a channel */
+    uint16_t set;  /* of `whole` */
     struct { uint8_t *bytes; int got, total; uint16_t set; } in[WISP__SETS_IN];
 } wisp__parts;
 
@@ -5224,15 +5221,15 @@ typedef struct wisp__session {
     wisp__peer peer;
     wisp__peer_remote *peer_remotes;  /* by local index */
     int peer_remote_room;
-    uint32_t call_floor;      /* every call before it is settled */
+    uint32_t call_floor;  /* every call before it is settled */
     wisp__their *theirs;  /* by their number */
     int their_room;
-    uint16_t unannounced;     /* remotes before it have been announced */
-    uint16_t last;            /* the remote of the message queued last, while it waits: index + 1 */
-    int unreliable_bytes;     /* of queued unreliable messages */
-    int schema_fresh;     /* part of schema_bytes that no other peer had described */
-    wisp__strangers *strangers;       /* names of the peer that are not registered here (names) */
-    wisp__control *controls;  /* to be sent */
+    uint16_t unannounced;  /* remotes before it have been announced */
+    uint16_t last;  /* the remote of the message queued last, while it waits: index + 1 */
+    int unreliable_bytes;  /* of queued unreliable messages */
+    int schema_fresh;  /* part of schema_bytes that no other peer had described */
+    wisp__strangers *strangers;  /* names of the peer that are not registered here (names) */
+    wisp__control *controls;
     int control_room, control_count;
     bool controls_dropped : 1;  /* some had no room: they are asked for again */
     bool ping : 1;
@@ -5253,29 +5250,29 @@ typedef struct wisp__session {
     uint16_t refused;  /* remotes with an encoding of the peer that we refuse */
     uint16_t lent;  /* lent remotes that its numbers stand for */
     uint16_t lines[WISP__LINES];  /* the remotes with messages queued (queue): index + 1 */
-    uint16_t priorities;          /* of the registry, when the heaps were built */
-    uint32_t waiting;             /* lines that are not empty */
+    uint16_t priorities;  /* of the registry, when the heaps were built */
+    uint32_t waiting;  /* lines that are not empty */
     int queued, queued_bytes;
-    uint32_t next_call;   /* ids (call) */
+    uint32_t next_call;
     int held_bytes;  /* received out of order */
     struct wisp__pending *calls_first, *calls_last;
-    struct wisp__request *requests;  /* answers kept, by id (call) */
+    struct wisp__request *requests;
     int request_room;
     uint32_t request_floor;
-    int kept_bytes;  /* of answers kept */
-    int schema_bytes;  /* of the schemas that it has described */
+    int kept_bytes;
+    int schema_bytes;
     wisp__baselines baselines_out, baselines_in;  /* sent and received */
     struct wisp__pending *deferred;  /* calls of the peer that are answered later */
     int credit;  /* work that is paid for (credit), at credit_time */
     int reader;  /* our credit at the peer, as far as it is known here, at reader_time */
     double credit_time, reader_time;
-    wisp__peer_meter *meter;        /* NULL while the profiler is off */
-    wisp__spending *spending;       /* of budgets; NULL: no budget was used */
+    wisp__peer_meter *meter;  /* NULL while the profiler is off */
+    wisp__spending *spending;  /* of budgets; NULL: no budget was used */
     wisp__stall stall;
     wisp__held_list held_messages;  /* held by middleware, from it or to it alone */
-    struct wisp__member *groups;    /* that it is in (group) */
+    struct wisp__member *groups;  /* that it is in (group) */
     uint64_t mark;  /* of the last list of peers that named it (send) */
-    wisp__parts *parts;             /* NULL: every message has fitted a packet */
+    wisp__parts *parts;  /* NULL: every message has fitted a packet */
 } wisp__session;
 
 /* --- message_codec --- */
@@ -5283,12 +5280,12 @@ typedef struct wisp__session {
 typedef struct wisp__message_codec {
     wisp__base *base;
     wisp__registry *registry;
-    wisp__packer packer;  /* the message being encoded */
-    wisp__arena scratch;  /* memory for that */
-    wisp__row *row;       /* where a record goes as a row; NULL: as bits into the packer */
-    wisp__arena arena;    /* values of the received message, until the next */
-    uint32_t turn;        /* how often the arena was emptied */
-    wisp__credit credit;  /* of the peer whose bytes are read */
+    wisp__packer packer;
+    wisp__arena scratch;
+    wisp__row *row;  /* where a record goes as a row; NULL: as bits into the packer */
+    wisp__arena arena;  /* values of the received message, until the next */
+    uint32_t turn;  /* how often the arena was emptied */
+    wisp__credit credit;
 } wisp__message_codec;
 
 /* A place in the arena of a message codec, and the memory that was left then. */
@@ -5313,11 +5310,12 @@ typedef struct wisp__decoded {
 typedef struct wisp__delta_head {
     int place, back, older;
     bool in_order, whole;  /* in_order: not read, but known */
-    uint32_t sequence;     /* its low bits, when read and not far */
-    bool distant;          /* whole, with all bits of the sequence */
-    uint32_t hash;         /* 16 bits */
-    int64_t at, end;       /* when read: bits where the value or delta begins, and where the delta
-                              ends; -1: it has no length */
+    uint32_t sequence;  /* its low bits, when read and not far */
+    bool distant;  /* whole, with all bits of the sequence */
+    uint32_t hash;  /* 16 bits */
+    /* when read: bits where the value or delta begins, and where the delta ends; -1: it has no
+       length */
+    int64_t at, end;
 } wisp__delta_head;
 
 /* Sequences that are nearer than this are sent by their low bits. */
@@ -5327,18 +5325,18 @@ enum { WISP__SEQUENCE_BITS = 11, WISP__SEQUENCE_NEAR = 1 << (WISP__SEQUENCE_BITS
 typedef struct wisp__message_delta {
     wisp__bases from;
     const uint8_t *bytes;
-    int64_t bits;            /* 0: there is none that is shorter than the value */
+    int64_t bits;  /* 0: there is none that is shorter than the value */
     wisp__encoded *after;  /* the models after it, once they are stored; NULL: none */
-    int64_t work;          /* of its reader, estimated */
+    int64_t work;
 } wisp__message_delta;
 
 /* --- group --- */
 
 typedef struct wisp__member {
-    struct wisp__member *next;  /* of the same session */
+    struct wisp__member *next;
     wisp__session *session;
     struct wisp__group *group;
-    int at;  /* index in the group */
+    int at;
 } wisp__member;
 
 typedef struct wisp__group {
@@ -5363,15 +5361,15 @@ typedef struct wisp__connection {
     struct wisp__connection *next;
     int remote;
     bool once, dead;
-    uint8_t kind;                    /* WISP__ON_DESYNC .. _SAMPLE; 0: of other names */
+    uint8_t kind;  /* WISP__ON_DESYNC .. _SAMPLE; 0: of other names */
     wisp_handler fn;
     void *user;
-    wisp_pattern *pattern;           /* of a connection by pattern; else NULL */
-    const char *of;                  /* of the same: what names begin with that it is for, "" of
-                                        remotes (wisp__name_kind) */
+    wisp_pattern *pattern;  /* of a connection by pattern; else NULL */
+    /* of the same: what names begin with that it is for, "" of remotes (wisp__name_kind) */
+    const char *of;
     struct wisp__connection *parts;  /* of a pattern: those it has made; or the next of them */
-    void (*end)(void *state);        /* of the state that `user` is, which it owns; or NULL */
-    size_t bytes;                    /* of the state */
+    void (*end)(void *state);  /* of the state that `user` is, which it owns; or NULL */
+    size_t bytes;
 } wisp__connection;
 
 /* An event about the endpoint itself, which waits for the next dispatch. */
@@ -5388,18 +5386,18 @@ typedef struct wisp__notice {
 enum { WISP__PACKET_ERRORS = 8, WISP__THROTTLES = 16 };
 
 typedef struct wisp__events {
-    wisp__pool pool;  /* connections */
+    wisp__pool pool;
     wisp__notice *notices;
     int notice_room, notice_count;
     int reserved;  /* room kept for WISP_JOINED and WISP_LEFT of the sessions */
-    int running;   /* handlers, inside each other */
-    bool dead;     /* some connection is marked */
-    bool closed;   /* states have ended: there are no new ones */
+    int running;  /* handlers, inside each other */
+    bool dead;  /* some connection is marked */
+    bool closed;  /* states have ended: there are no new ones */
     wisp_sink sink;
     wisp__connection *matches;  /* connections by pattern, in order */
-    wisp__connection *ended;    /* no list has them any more */
+    wisp__connection *ended;  /* no list has them any more */
     void *landing;  /* the jmp_buf that wisp_raise jumps to */
-    wisp__throttle throttles[WISP__THROTTLES];  /* of errors, by peer */
+    wisp__throttle throttles[WISP__THROTTLES];
     bool of_packet;  /* a packet is read: it has raised so many errors */
     int packet_errors;
 } wisp__events;
@@ -5421,7 +5419,7 @@ enum { WISP__HOOKS = 32, WISP__HOOK_DEPTH = 16 };
 typedef struct wisp__hook {
     wisp_middleware m;
     wisp_pattern pattern, except;
-    uint32_t serial;  /* grows in the order of registration */
+    uint32_t serial;
     bool dead;
     char name[65];
 } wisp__hook;
@@ -5431,14 +5429,14 @@ typedef struct wisp__hook {
 typedef struct wisp__passage {
     bool inbound, changed;
     bool once;  /* inbound: no repeat of it will come */
-    int kind;  /* WISP_MESSAGE_.. */
-    uint32_t after;             /* serial of the last hook that it has reached; 0: none */
+    int kind;
+    uint32_t after;  /* serial of the last hook that it has reached; 0: none */
     uint32_t call;  /* inbound: id at the peer; outbound: handle of ours */
-    wisp_result verdict;        /* that it was released with, when it was held */
-    const wisp_to *to;          /* outbound; its peer is a handle of ours, or none */
+    wisp_result verdict;  /* that it was released with, when it was held */
+    const wisp_to *to;  /* outbound; its peer is a handle of ours, or none */
     const wisp_call_desc *how;  /* of a call on its way out */
-    uint8_t state;              /* WISP__STATE_.. */
-    uint32_t tick, lacks;       /* that it waits for; an object that it names; 0: not known */
+    uint8_t state;
+    uint32_t tick, lacks;  /* that it waits for; an object that it names; 0: not known */
     double until;
 } wisp__passage;
 
@@ -5458,8 +5456,8 @@ typedef struct wisp__held {
     bool ready;
     wisp__passage passage;
     wisp__message *message;  /* its values, describing themselves */
-    wisp_to to;  /* inbound: its peer */
-    wisp_peer *list;         /* a copy of to.list, or NULL */
+    wisp_to to;
+    wisp_peer *list;  /* a copy of to.list, or NULL */
     wisp_call_desc how;
 } wisp__held;
 
@@ -5468,19 +5466,19 @@ typedef struct wisp__hooks {
     int count;
     uint32_t serial;
     int depth;  /* messages in the chain, inside each other */
-    bool dead;  /* a removed hook has a place */
-    wisp__arena arena;            /* values that were changed or held, while depth > 0 */
-    wisp__held_list several;      /* held on their way out to several peers */
-    wisp__held_list held;         /* all that are not released */
+    bool dead;
+    wisp__arena arena;  /* values that were changed or held, while depth > 0 */
+    wisp__held_list several;  /* held on their way out to several peers */
+    wisp__held_list held;  /* all that are not released */
     wisp__held_list released[2];  /* on their way out, and in */
     uint64_t releases;
-    int states;  /* messages that wait for states */
+    int states;
     uint32_t state_turn;
 } wisp__hooks;
 
 /* --- call --- */
 
-typedef struct wisp__pending {          /* a call of ours */
+typedef struct wisp__pending {  /* a call of ours */
     wisp__slot slot;
     wisp__timer timer;
     struct wisp__pending *previous, *next;  /* of the same peer, by id */
@@ -5489,11 +5487,11 @@ typedef struct wisp__pending {          /* a call of ours */
     uint32_t id;
     int remote, tries;  /* tries: that are left */
     double deadline, interval;
-    double began;           /* by the profiler's clock; less than 0: not measured */
+    double began;  /* by the profiler's clock; less than 0: not measured */
     wisp_handler fn, also;  /* also: of wisp_await_reply */
     void *user, *also_user;
     wisp_peer peer;
-    wisp_result result;   /* when it ended without an answer */
+    wisp_result result;  /* when it ended without an answer */
     bool done, deferred;  /* deferred: a call of the peer, answered later */
     bool refused;  /* the answer is a no, which is no failure */
     struct wisp__pending *next_done;
@@ -5509,24 +5507,24 @@ typedef struct wisp__attempt {
     void *user;
     wisp_peer peer;
     int remote;
-    uint32_t call;             /* handle */
-    wisp__message *message;    /* its values, describing themselves */
-    double until;              /* it holds: time when it ends at the latest; 0: no answer yet */
-    uint32_t tick;             /* .. or with the state of this tick, its low bits */
+    uint32_t call;
+    wisp__message *message;  /* its values, describing themselves */
+    double until;  /* it holds: time when it ends at the latest; 0: no answer yet */
+    uint32_t tick;  /* .. or with the state of this tick, its low bits */
     bool ran;
-    bool over;                 /* it is to end when scopes have run again */
+    bool over;  /* it is to end when scopes have run again */
 } wisp__attempt;
 
 enum { WISP__TIMER_PEER, WISP__TIMER_CALL, WISP__TIMER_QUERY };
 
 enum { WISP__REQUEST_NONE, WISP__REQUEST_RUNS, WISP__REQUEST_DONE };
 
-typedef struct wisp__request {          /* a call of a peer */
+typedef struct wisp__request {  /* a call of a peer */
     uint32_t id;
     int remote;
     uint8_t state;
-    bool once;             /* came reliably: it has no repeats and is in no table */
-    bool part;             /* of a transaction: its answer waits for the end of that */
+    bool once;  /* came reliably: it has no repeats and is in no table */
+    bool part;  /* of a transaction: its answer waits for the end of that */
     wisp__message *reply;  /* kept until the call is settled */
 } wisp__request;
 
@@ -5534,7 +5532,7 @@ typedef struct wisp__calls {
     wisp__pool pool;  /* calls of ours, and deferred ones */
     wisp__pending *done_first, *done_last;  /* ended, their handlers not yet run */
     int ours, deferred;  /* in the pool; each up to limits.calls */
-    int attempts;        /* optimistic ones that have not ended */
+    int attempts;
 } wisp__calls;
 
 /* --- operation --- */
@@ -5542,22 +5540,22 @@ typedef struct wisp__calls {
 /* Kinds of parts. A part of this number sets a property. */
 enum { WISP__PART_END, WISP__PART_EVENT, WISP__PART_CALL, WISP__PART_ANNOUNCE,
        WISP__PART_SET = 0xffff };
-enum { WISP__BUNDLE_KEPT = 4096 };     /* bytes of memory */
+enum { WISP__BUNDLE_KEPT = 4096 };  /* bytes of memory */
 
 /* An invoke of a transaction. */
 typedef struct wisp__part_call { uint32_t handle; int part; } wisp__part_call;
 
 /* The transaction that is gathered for a peer. */
 typedef struct wisp__bundle {
-    wisp__session *session;    /* NULL: none is open, or the peer has left */
+    wisp__session *session;  /* NULL: none is open, or the peer has left */
     bool open;
-    uint32_t number;           /* of transactions so far */
+    uint32_t number;  /* of transactions so far */
     uint8_t *bytes;
     int room, parts;
-    int64_t bits, values;      /* values: that its reader reckons with */
+    int64_t bits, values;  /* values: that its reader reckons with */
     wisp__part_call *calls;
     int call_room, call_count;
-    wisp_result failed;        /* why the first part was not taken; or WISP_OK */
+    wisp_result failed;  /* why the first part was not taken; or WISP_OK */
 } wisp__bundle;
 
 /* An answer of a part, until the transaction holds. */
@@ -5569,10 +5567,10 @@ typedef struct wisp__part_answer {
 /* The transaction of a peer that runs here. */
 typedef struct wisp__operation {
     struct wisp__scope *scope;
-    bool local;                /* it is none, but an optimistic call that runs here */
-    int part;                  /* its index */
-    uint32_t call;             /* id of the next invoke */
-    wisp_result result;        /* why it was refused, for this part; or WISP_OK */
+    bool local;  /* it is none, but an optimistic call that runs here */
+    int part;
+    uint32_t call;  /* id of the next invoke */
+    wisp_result result;  /* why it was refused, for this part; or WISP_OK */
     int refused;
     wisp__part_answer *first, **last;
     int answers, bytes;
@@ -5600,7 +5598,7 @@ typedef struct wisp__part { uint16_t set; int total, at, bytes; } wisp__part;
 
 /* An EVENT, SIZED, INVOKE or REPLY up to its content. */
 typedef struct wisp__message_frame {
-    int number;            /* of the remote at the sender; a reply has none */
+    int number;  /* of the remote at the sender; a reply has none */
     uint32_t call, ahead;  /* call: its low 24 bits; ahead: of the floor */
     int16_t result;
     int bits;  /* of the content, when it is not bound */
@@ -5620,36 +5618,36 @@ enum { WISP__CLOCK_ASKS = 16, WISP__CLOCK_SAMPLES = 48, WISP__HEARD = 32 };
 #define WISP__SMOOTH_SLOWER 0.04
 
 typedef struct wisp__clock {
-    double rate;         /* ticks per second; 0: there are none */
-    double at;           /* ticks that have passed, with fraction */
-    int64_t tick;        /* the last that has begun */
-    int64_t told;        /* the newest that the server of the objects here has told of; 0: none */
-    double next_ask;     /* time of the next question */
+    double rate;  /* ticks per second; 0: there are none */
+    double at;  /* ticks that have passed, with fraction */
+    int64_t tick;  /* the last that has begun */
+    int64_t told;  /* the newest that the server of the objects here has told of; 0: none */
+    double next_ask;
     double asked[WISP__CLOCK_ASKS];  /* times of the last ones, by id; 0: it is answered */
     float origins[WISP__CLOCK_SAMPLES];  /* of the last answers, from the first one */
     float rtts[WISP__CLOCK_SAMPLES];
-    double first;        /* the origin that the first answer tells */
-    double origin;       /* the server's ticks at time 0, as all of them tell */
-    float rtt, jitter;   /* seconds */
-    double more;         /* ticks by which this end leads further, as its inputs come too late */
-    double more_time;    /* when that was told */
-    double loss;         /* share of packets lost on the way to the server, of the last 600 .. */
+    double first;  /* the origin that the first answer tells */
+    double origin;  /* the server's ticks at time 0, as all of them tell */
+    float rtt, jitter;  /* seconds */
+    double more;  /* ticks by which this end leads further, as its inputs come too late */
+    double more_time;
+    double loss;  /* share of packets lost on the way to the server, of the last 600 .. */
     uint64_t lost, ended;  /* .. and how many were lost, and lost or acked, when it was measured */
-    wisp_peer server;    /* that is followed or asked; or 0 */
-    double smooth;       /* the server's ticks that have just come: see the room of ticks */
+    wisp_peer server;  /* that is followed or asked; or 0 */
+    double smooth;  /* the server's ticks that have just come: see the room of ticks */
     double late, jitter_late;  /* ticks by which they are behind the server's; differ in it */
-    double spacing;      /* ticks from one packet with a newer tick to the next */
-    int64_t confirmed;   /* the newest tick of which all is here */
-    int64_t settled;     /* the same of the objects that are predicted here */
-    float correction;    /* seconds: desc.correction */
-    uint16_t count;      /* of answers */
-    uint16_t player;     /* that this end is at the server */
-    uint8_t ask;         /* id of the last question */
-    bool wanted : 1;     /* ticks are used here: servers are asked for theirs */
+    double spacing;  /* ticks from one packet with a newer tick to the next */
+    int64_t confirmed;  /* the newest tick of which all is here */
+    int64_t settled;  /* the same of the objects that are predicted here */
+    float correction;  /* seconds: desc.correction */
+    uint16_t count;  /* of answers */
+    uint16_t player;  /* that this end is at the server */
+    uint8_t ask;  /* id of the last question */
+    bool wanted : 1;  /* ticks are used here: servers are asked for theirs */
     bool following : 1;  /* the server has answered */
-    bool smooths : 1;    /* the smooth time is known */
-    bool tickless : 1;   /* the server that is asked has answered that it has no ticks */
-    uint8_t heard;       /* packets that `late` was measured with, up to WISP__HEARD */
+    bool smooths : 1;  /* the smooth time is known */
+    bool tickless : 1;  /* the server that is asked has answered that it has no ticks */
+    uint8_t heard;  /* packets that `late` was measured with, up to WISP__HEARD */
 } wisp__clock;
 
 /* The question or answer of a CLOCK frame. */
@@ -5659,7 +5657,7 @@ typedef struct wisp__clock_frame {
     uint16_t player;
     uint32_t held;
     uint64_t ticks, rate;
-    int wants;                 /* 1/256 ticks */
+    int wants;  /* 1/256 ticks */
 } wisp__clock_frame;
 
 /* --- object --- */
@@ -5671,13 +5669,13 @@ enum { WISP__CLASS_BYTES = 1 << 16, WISP__ROW_BYTES = 64 << 10 };
 typedef struct wisp__property {
     wisp_property_desc desc;
     wisp_class of;
-    wisp_object object;        /* id 0: none yet */
-    wisp__encoded *row;        /* its value; NULL: not known yet */
-    wisp__encoded *shown;      /* the value that its watchers have seen last */
-    const wisp_value *view;    /* of `row`, for wisp_get; NULL: not made .. */
-    uint32_t viewed;           /* .. in this update */
-    bool news;                 /* it is in the list of those whose watchers are to run */
-    bool claimed;              /* _ANYONE: set here, and not overruled since */
+    wisp_object object;  /* id 0: none yet */
+    wisp__encoded *row;  /* its value; NULL: not known yet */
+    wisp__encoded *shown;  /* the value that its watchers have seen last */
+    const wisp_value *view;  /* of `row`, for wisp_get; NULL: not made .. */
+    uint32_t viewed;  /* .. in this update */
+    bool news;  /* it is in the list of those whose watchers are to run */
+    bool claimed;  /* _ANYONE: set here, and not overruled since */
     struct wisp__property *next_news;
 } wisp__property;
 
@@ -5688,41 +5686,41 @@ typedef struct wisp__class {
     wisp_class_desc desc;
     int number;  /* as in wisp_class */
     int remote;  /* index of the one that stands for it: its name, schema and number */
-    int bytes;   /* of its struct, in memory */
+    int bytes;  /* of its struct, in memory */
     bool waits;  /* `spawned` has not always said yes */
-    int forms;   /* of rows that audiences are shown; 0: all are shown the same */
+    int forms;  /* of rows that audiences are shown; 0: all are shown the same */
     int priority;
     double rate;
-    double behind; /* ticks by which it is drawn behind the smooth time of the clock */
+    double behind;  /* ticks by which it is drawn behind the smooth time of the clock */
     uint8_t past;  /* are rows of the past kept? WISP__PAST_.. */
-    int count;   /* of live objects */
+    int count;  /* of live objects */
     struct wisp__object *first, *last;  /* in the order of their coming, also dead ones */
     wisp__property *property;  /* that it is made for; or NULL */
 } wisp__class;
 
 /* A row that came, was, or is on its way. */
 typedef struct wisp__kept_row {
-    wisp__encoded *row;        /* NULL: it says that the object is gone */
-    uint32_t tick;             /* that it is of, which names it: the low bits */
-    uint16_t sequence;         /* of ours and those on their way; told: 0 */
-    uint8_t described;         /* on its way: the description that went with it */
-    uint8_t back;              /* on its way: the peer has had the one so many before; 0: none */
-    uint8_t span;              /* the ticks before its own in which it came about from the row
-                                  before; 0: all since that one */
-    bool used : 1;             /* it was not lost */
+    wisp__encoded *row;  /* NULL: it says that the object is gone */
+    uint32_t tick;  /* that it is of, which names it: the low bits */
+    uint16_t sequence;  /* of ours and those on their way; told: 0 */
+    uint8_t described;  /* on its way: the description that went with it */
+    uint8_t back;  /* on its way: the peer has had the one so many before; 0: none */
+    /* the ticks before its own in which it came about from the row before; 0: all since that one */
+    uint8_t span;
+    bool used : 1;  /* it was not lost */
     bool gone : 1;
-    bool jumps : 1;            /* it did not come about gradually */
-    bool rests : 1;            /* on its way: it is of an earlier tick than its packet */
-    bool frozen : 1;           /* with gone: the peer's copy stays as it is */
-    bool made : 1;             /* it is in our form, not in that of `described` */
+    bool jumps : 1;  /* it did not come about gradually */
+    bool rests : 1;  /* on its way: it is of an earlier tick than its packet */
+    bool frozen : 1;  /* with gone: the peer's copy stays as it is */
+    bool made : 1;  /* it is in our form, not in that of `described` */
 } wisp__kept_row;
 
 /* A queue of them, by sequence and by tick. */
 typedef struct wisp__kept_rows {
     wisp__kept_row *rows;
-    uint8_t room;              /* a power of two, at most 128; 0: none */
+    uint8_t room;  /* a power of two, at most 128; 0: none */
     uint8_t first, count;
-    uint32_t floor;            /* told: the tick of the oldest that deltas may be made from */
+    uint32_t floor;  /* told: the tick of the oldest that deltas may be made from */
 } wisp__kept_rows;
 
 /* What an end that was told of an object has said of it. What it says later is larger. */
@@ -5732,8 +5730,8 @@ enum { WISP__OBJECT_SPAWNED = 1, WISP__OBJECT_CHANGED = 2, WISP__OBJECT_DESPAWNE
 
 /* Whom objects are shown to or hidden from: sets of peers, each with its last word. */
 typedef struct wisp__rule {
-    uint32_t id;               /* of a peer or a group */
-    uint8_t mode;              /* WISP__TO_PEER, _ALL or _GROUP */
+    uint32_t id;  /* of a peer or a group */
+    uint8_t mode;  /* WISP__TO_PEER, _ALL or _GROUP */
     bool hides;
 } wisp__rule;
 
@@ -5746,23 +5744,23 @@ enum { WISP__TAGS = 1024, WISP__TAG_NAME = 31, WISP__OBJECT_TAGS = 8 };
 
 typedef struct wisp__tag {
     uint32_t hash;
-    int uses;                  /* objects that have it */
-    wisp__rules rules;         /* whom its objects are shown to */
+    int uses;
+    wisp__rules rules;  /* whom its objects are shown to */
     char name[WISP__TAG_NAME + 1];
 } wisp__tag;
 
 /* What few objects have: a place, tags, and rules of who sees them. */
 typedef struct wisp__presence {
     wisp_vec3 at;
-    uint32_t moved;            /* how often interest had been settled when it moved last */
-    struct wisp__presence *next, *previous;    /* of its zone */
-    struct wisp__zone *zone;   /* NULL: it is in none */
+    uint32_t moved;  /* how often interest had been settled when it moved last */
+    struct wisp__presence *next, *previous;  /* of its zone */
+    struct wisp__zone *zone;  /* NULL: it is in none */
     struct wisp__object *object;
     struct wisp__presence *next_moved;
     wisp__rules rules;
     uint16_t tags[WISP__OBJECT_TAGS];
     uint8_t tag_count;
-    bool placed;               /* it has a position */
+    bool placed;  /* it has a position */
 } wisp__presence;
 
 /* The bits of a row for peers that have these two before it, so long ago; or NULL. */
@@ -5771,7 +5769,7 @@ typedef struct wisp__packed { wisp__encoded *bits, *base, *older; int behind, ah
 /* The newest row that an audience of an object is shown, where they differ. */
 typedef struct wisp__shown {
     wisp__encoded *row;
-    int64_t tick;              /* these as in wisp__object */
+    int64_t tick;  /* these as in wisp__object */
     uint32_t since;
     bool jumps;
     wisp__packed wire;
@@ -5779,132 +5777,136 @@ typedef struct wisp__shown {
 
 /* What the owner of an object tells of it: at the server, and at the owner the tick. */
 typedef struct wisp__owned {
-    wisp__kept_rows rows;      /* by the owner's ticks */
-    int64_t tick;              /* of the newest row that the owner has made */
-    bool heard : 1;            /* the owner knows the turn of the object */
-    bool asks : 1;             /* the newest is still to be judged */
-    bool asked : 1;            /* the struct is the newest, until the tick is committed .. */
-    bool touched : 1;          /* .. but changed by `judge` or the server */
-    bool sure : 1;             /* heard, of this turn: nobody else's state may reach the owner */
+    wisp__kept_rows rows;  /* by the owner's ticks */
+    int64_t tick;  /* of the newest row that the owner has made */
+    bool heard : 1;  /* the owner knows the turn of the object */
+    bool asks : 1;  /* the newest is still to be judged */
+    bool asked : 1;  /* the struct is the newest, until the tick is committed .. */
+    bool touched : 1;  /* .. but changed by `judge` or the server */
+    bool sure : 1;  /* heard, of this turn: nobody else's state may reach the owner */
 } wisp__owned;
 
 /* What was predicted of an object at the end of a tick, and of the tick before. */
 typedef struct wisp__guessed {
-    wisp__encoded *row, *before;   /* with all fields; NULL: nothing */
+    wisp__encoded *row, *before;  /* with all fields; NULL: nothing */
     int64_t tick;
-    bool jumps;                /* it is not on the way from `before` */
+    bool jumps;  /* it is not on the way from `before` */
 } wisp__guessed;
 
 /* What is predicted of an object, of which a server decides. */
 typedef struct wisp__ahead {
-    struct wisp__ahead *previous, *next;   /* of all */
+    struct wisp__ahead *previous, *next;
     struct wisp__object *object;
-    wisp__guessed now, was;    /* was: before its ticks ran again */
-    wisp__encoded *seen, *right;   /* as it was drawn when an error was found, and as it should
-                                      have been; NULL: there is no error */
-    wisp__encoded *told;       /* the last row that its handlers were told of; or NULL */
-    double erred;              /* time of that error */
-    uint32_t checked;          /* number of the check that it was last compared in */
-    int calls;                 /* changes of it in the scopes of calls */
-    bool leaps;                /* it is teleported with its next row */
-    bool leapt;                /* it was, in the ticks that run again */
+    wisp__guessed now, was;  /* was: before its ticks ran again */
+    /* as it was drawn when an error was found, and as it should have been; NULL: there is no error
+       */
+    wisp__encoded *seen, *right;
+    wisp__encoded *told;  /* the last row that its handlers were told of; or NULL */
+    double erred;  /* time of that error */
+    uint32_t checked;  /* number of the check that it was last compared in */
+    int calls;  /* changes of it in the scopes of calls */
+    bool leaps;  /* it is teleported with its next row */
+    bool leapt;  /* it was, in the ticks that run again */
 } wisp__ahead;
 
 /* An object, and behind it its struct, and then what its audiences are shown. */
 typedef struct wisp__object {
-    uint32_t id;     /* generation:16 index:16; while it has none yet: alias:16 ones:16 */
+    uint32_t id;  /* generation:16 index:16; while it has none yet: alias:16 ones:16 */
     uint16_t owner;
-    uint16_t ordinal;          /* of its spawn, see `claimed` */
+    uint16_t ordinal;  /* of its spawn, see `claimed` */
     wisp__class *of;
     struct wisp__object *previous, *next;  /* of its class */
     struct wisp__object *next_edited, *next_news;
-    struct wisp__object *next_look;        /* told: of those that are claimed */
+    struct wisp__object *next_look;  /* told: of those that are claimed */
     wisp__presence *presence;  /* NULL: it has none */
-    wisp__encoded *row;        /* the newest */
-    wisp__encoded *once;       /* told: of the fields that went once; or NULL */
+    wisp__encoded *row;
+    wisp__encoded *once;  /* told: of the fields that went once; or NULL */
     wisp__packed wire;
-    int64_t tick;              /* of it */
+    int64_t tick;  /* of it */
     void *user;
-    struct wisp__note *notes;  /* what peers know of it */
-    wisp__described *described;    /* told: of its rows */
-    wisp__owned *owned;        /* NULL: no owner has told of it */
-    wisp__ahead *ahead;        /* told: NULL: nothing is predicted of it */
-    wisp__kept_rows kept;      /* those of the last ticks */
-    uint32_t since;            /* ours: the tick in which it began to move as it does; told: the
-                                  newest for which its row is known to hold */
-    uint32_t noted;            /* number of the last scope that it was noted in */
-    uint32_t spawn_tick;       /* in which its owner has spawned it, if `claimed` */
-    uint16_t alias;            /* told: of the handle that this end has given it; 0: none */
-    int16_t refused;           /* told: why the server did not take its spawn */
-    uint16_t description;      /* how often its owner or tags have changed, or were told again */
-    uint8_t news;              /* handlers that are to run */
-    uint8_t turn;              /* how often the server has overruled the owner, or changed it */
-    bool from : 1;             /* it is a server's */
+    struct wisp__note *notes;
+    wisp__described *described;  /* told: of its rows */
+    wisp__owned *owned;  /* NULL: no owner has told of it */
+    wisp__ahead *ahead;  /* told: NULL: nothing is predicted of it */
+    wisp__kept_rows kept;  /* those of the last ticks */
+    /* ours: the tick in which it began to move as it does; told: the newest for which its row is
+       known to hold */
+    uint32_t since;
+    uint32_t noted;  /* number of the last scope that it was noted in */
+    uint32_t spawn_tick;  /* in which its owner has spawned it, if `claimed` */
+    uint16_t alias;  /* told: of the handle that this end has given it; 0: none */
+    int16_t refused;  /* told: why the server did not take its spawn */
+    uint16_t description;  /* how often its owner or tags have changed, or were told again */
+    uint8_t news;  /* handlers that are to run */
+    uint8_t turn;  /* how often the server has overruled the owner, or changed it */
+    bool from : 1;  /* it is a server's */
     bool dead : 1;
-    bool held : 1;             /* with dead: until the scope ends in which it was despawned; else
-                                  hidden, as that is a prediction */
-    bool edited : 1;           /* in the list of edits */
+    /* with dead: until the scope ends in which it was despawned; else hidden, as that is a
+       prediction */
+    bool held : 1;
+    bool edited : 1;
     bool spawned : 1, ended : 1;  /* its handlers have run */
-    bool hidden : 1;           /* the handler has refused it */
-    bool missed : 1;           /* told: there is news that waits for wisp_ready */
-    bool answered : 1;         /* told: what is said of its assets is on its way */
-    bool returns : 1;          /* told: it was here before */
-    uint8_t assets;            /* told: WISP__ASSETS_.. */
-    bool teleports : 1;        /* ours: with its next row */
-    bool jumps : 1;            /* ours: it has, in the tick `since` */
-    bool made : 1;             /* its newest row was made here, and not told */
-    bool orphan : 1;           /* its owner has left */
-    bool overruled : 1;        /* it was edited here, and the server tells another state */
-    bool predicted : 1;        /* its struct was edited here, where this end does not decide */
-    bool look : 1;             /* in the list of those whose viewers are to be found */
-    bool frozen : 1;           /* told: it stays as it is until the server tells more */
-    bool claimed : 1;          /* told: spawned here, and the server has not told its number. Ours:
-                                  its owner may not know yet that its spawn is this object */
-    bool asked : 1;            /* ours: its owner has spawned it, and has owned it since */
+    bool hidden : 1;  /* the handler has refused it */
+    bool missed : 1;  /* told: there is news that waits for wisp_ready */
+    bool answered : 1;  /* told: what is said of its assets is on its way */
+    bool returns : 1;  /* told: it was here before */
+    uint8_t assets;  /* told: WISP__ASSETS_.. */
+    bool teleports : 1;  /* ours: with its next row */
+    bool jumps : 1;  /* ours: it has, in the tick `since` */
+    bool made : 1;  /* its newest row was made here, and not told */
+    bool orphan : 1;  /* its owner has left */
+    bool overruled : 1;  /* it was edited here, and the server tells another state */
+    bool predicted : 1;  /* its struct was edited here, where this end does not decide */
+    bool look : 1;  /* in the list of those whose viewers are to be found */
+    bool frozen : 1;  /* told: it stays as it is until the server tells more */
+    /* told: spawned here, and the server has not told its number. Ours: its owner may not know yet
+       that its spawn is this object */
+    bool claimed : 1;
+    bool asked : 1;  /* ours: its owner has spawned it, and has owned it since */
 } wisp__object;
 
 typedef struct wisp__object_place {
     wisp__object *object;
     const wisp__program *program;  /* told: of the rows of the object that is or was here */
-    wisp__class *of;           /* ours: of that object */
-    uint16_t generation;       /* of the last one; told: of the last that has gone */
-    bool gone;                 /* told: one has */
-    uint32_t next_free;        /* index + 1 */
-    int64_t tick;              /* told: of the packet in which it last came, froze or went */
+    wisp__class *of;  /* ours: of that object */
+    uint16_t generation;  /* of the last one; told: of the last that has gone */
+    bool gone;  /* told: one has */
+    uint32_t next_free;  /* index + 1 */
+    int64_t tick;  /* told: of the packet in which it last came, froze or went */
 } wisp__object_place;
 
 /* What a peer knows of an object. */
 typedef struct wisp__note {
-    struct wisp__note *next, *previous;   /* of the same object */
+    struct wisp__note *next, *previous;
     wisp__object *object;
-    wisp__encoded *base;       /* the newest row that was acked; NULL: none */
+    wisp__encoded *base;  /* the newest row that was acked; NULL: none */
     wisp__kept_rows flight;
-    uint32_t since, sent;      /* milliseconds: when it became due; when it was sent, 0: never */
+    uint32_t since, sent;  /* milliseconds: when it became due; when it was sent, 0: never */
     uint16_t sequence, base_sequence;  /* sequence: of the next row */
-    uint16_t index;            /* of the object; provisional: the ordinal of its spawn */
-    uint16_t session;          /* place in the pool */
-    uint8_t back;              /* of the last row, see wisp__kept_row */
-    bool due : 1;              /* it is on the list */
-    bool described : 1;        /* the peer has the description */
-    bool mute : 1;             /* the peer itself has told the newest row */
-    bool owns : 1;             /* it is between the object's owner and its server */
-    uint8_t assets;            /* what the peer has said: WISP__ASSETS_.. */
-    bool away : 1;             /* the object has left the peer's interest, .. */
-    bool parted : 1;           /* .. the peer was sent that, .. */
-    bool frozen : 1;           /* .. and has it: its copy is frozen */
-    bool again : 1;            /* it is of interest again, once the peer has despawned it */
+    uint16_t index;  /* of the object; provisional: the ordinal of its spawn */
+    uint16_t session;  /* place in the pool */
+    uint8_t back;  /* of the last row, see wisp__kept_row */
+    bool due : 1;
+    bool described : 1;
+    bool mute : 1;  /* the peer itself has told the newest row */
+    bool owns : 1;  /* it is between the object's owner and its server */
+    uint8_t assets;
+    bool away : 1;  /* the object has left the peer's interest, .. */
+    bool parted : 1;  /* .. the peer was sent that, .. */
+    bool frozen : 1;  /* .. and has it: its copy is frozen */
+    bool again : 1;  /* it is of interest again, once the peer has despawned it */
     float weight;
-    bool open : 1;             /* and the newest row: no */
-    bool rested : 1;           /* the base went with a later tick than its own */
-    bool provisional : 1;      /* the server has not told the number of the object */
-    bool foreseen : 1;         /* the peer predicts the object */
-    bool listed : 1;           /* in the list of those whose newest row it is not known to have */
-    bool cut : 1;              /* the newest row goes in parts */
-    uint16_t packet;           /* that it was last in: the low bits */
+    bool open : 1;  /* and the newest row: no */
+    bool rested : 1;  /* the base went with a later tick than its own */
+    bool provisional : 1;  /* the server has not told the number of the object */
+    bool foreseen : 1;  /* the peer predicts the object */
+    bool listed : 1;  /* in the list of those whose newest row it is not known to have */
+    bool cut : 1;  /* the newest row goes in parts */
+    uint16_t packet;  /* that it was last in: the low bits */
 } wisp__note;
 
 typedef struct wisp__due {
-    uint64_t key;              /* urgency:32 distance:16 index:16 */
+    uint64_t key;  /* urgency:32 distance:16 index:16 */
     wisp__note *note;
 } wisp__due;
 
@@ -5913,40 +5915,40 @@ enum { WISP__REFUSALS = 96, WISP__SPAWNS = 64, WISP__CLAIMS = 1024 };
 
 /* The last spawns that a peer has asked for: their ordinals (0: none), and what became of them. */
 typedef struct wisp__spawns {
-    uint16_t ordinals[WISP__SPAWNS];       /* each at its remainder */
-    wisp_object objects[WISP__SPAWNS];     /* id 0: refused */
+    uint16_t ordinals[WISP__SPAWNS];  /* each at its remainder */
+    wisp_object objects[WISP__SPAWNS];  /* id 0: refused */
 } wisp__spawns;
 
 /* What a peer knows of the objects of this end: one that has joined it, or the server of which this
    end owns objects. */
 typedef struct wisp__audience {
-    wisp__note **notes;        /* by hash of the index (open addressing) */
-    int room, count, open;     /* open: of those notes */
-    wisp__due *due;            /* the first `ready` are a heap */
+    wisp__note **notes;  /* by hash of the index (open addressing) */
+    int room, count, open;  /* open: of those notes */
+    wisp__due *due;  /* the first `ready` are a heap */
     int due_room, due_count, ready;
-    uint16_t first_sequence;   /* of the next note */
-    struct wisp__focus *focus; /* NULL: none */
-    bool ended;                /* the session has, while interest was settled */
+    uint16_t first_sequence;  /* of the next note */
+    struct wisp__focus *focus;  /* NULL: none */
+    bool ended;  /* the session has, while interest was settled */
     struct wisp__relay *relays;  /* players whose inputs it is sent (input) */
     int relay_room, relay_count;
-    bool blind;                /* there was no memory for the list */
-    int foreseen;              /* notes of objects that the peer predicts, .. */
-    uint16_t *ahead;           /* .. and the indices of those that are open, and some more */
+    bool blind;  /* there was no memory for the list */
+    int foreseen;  /* notes of objects that the peer predicts, .. */
+    uint16_t *ahead;  /* .. and the indices of those that are open, and some more */
     int ahead_room, ahead_count;
-    uint32_t ticked;           /* the last tick that the peer was told of */
+    uint32_t ticked;  /* the last tick that the peer was told of */
     uint32_t refusals[WISP__REFUSALS];  /* that it is to be told of (REFUSED) */
     int refusal_count;
-    wisp__spawns *spawns;      /* NULL: it has asked for none */
-    int spawned;               /* objects that are `asked` by it */
-    uint32_t spawn_tick;       /* the last in which something was spawned that it may predict .. */
-    uint16_t spawn_ordinal;    /* .. and how much */
+    wisp__spawns *spawns;  /* NULL: it has asked for none */
+    int spawned;  /* objects that are `asked` by it */
+    uint32_t spawn_tick;  /* the last in which something was spawned that it may predict .. */
+    uint16_t spawn_ordinal;  /* .. and how much */
 } wisp__audience;
 
 /* --- interest --- */
 
 /* A cube of space that some object is in, or some focus may see into. */
 typedef struct wisp__zone {
-    struct wisp__zone *next;   /* of its bucket */
+    struct wisp__zone *next;  /* of its bucket */
     int32_t at[3];
     wisp__presence *first;
     struct wisp__lookout *watches;
@@ -5955,7 +5957,7 @@ typedef struct wisp__zone {
 enum { WISP__WATCHES = 27, WISP__POWERS = 64, WISP__POWER_LEAST = -20 };
 
 typedef struct wisp__lookout {
-    struct wisp__lookout *next, *previous;       /* of the zone */
+    struct wisp__lookout *next, *previous;  /* of the zone */
     wisp__zone *zone;
     struct wisp__focus *focus;
 } wisp__lookout;
@@ -5965,23 +5967,23 @@ typedef struct wisp__focus {
     struct wisp__focus *next;  /* of all */
     wisp__session *session;
     wisp_vec3 at;
-    double enter, leave;       /* squares of the radii */
-    double radius;             /* the larger one */
-    int power;                 /* of its radius */
+    double enter, leave;  /* squares of the radii */
+    double radius;  /* the larger one */
+    int power;  /* of its radius */
     int watch_count;
-    bool moved, wide;          /* wide: it watches all zones, and stands in none */
-    int32_t low[3], high[3];   /* zones that it watches */
+    bool moved, wide;  /* wide: it watches all zones, and stands in none */
+    int32_t low[3], high[3];  /* zones that it watches */
     wisp__lookout watches[WISP__WATCHES];
 } wisp__focus;
 
 typedef struct wisp__zones {
     wisp__zone **buckets;
     int room, count;
-    double side;               /* of a zone, a power of two; 0: there is no focus */
+    double side;  /* of a zone, a power of two; 0: there is no focus */
     wisp__focus *foci;
     int focus_count;
     int powers[WISP__POWERS];  /* foci by the power of two that their radius is below */
-    bool changed;              /* powers have, or something was not linked for want of memory */
+    bool changed;  /* powers have, or something was not linked for want of memory */
 } wisp__zones;
 
 /* --- journal --- */
@@ -5993,24 +5995,24 @@ enum { WISP__CHANGE_EDIT, WISP__CHANGE_SPAWN, WISP__CHANGE_DESPAWN, WISP__CHANGE
 /* Something that was changed in a scope. */
 typedef struct wisp__change {
     struct wisp__change *before;
-    wisp__encoded *row;        /* of the object or property before */
-    void (*fn)(void *user);    /* of wisp_undo */
-    void *user;                /* its own; of a property the property; of an object its class */
-    uint32_t object;           /* id */
-    uint16_t owner;            /* before */
-    uint8_t kind;              /* WISP__CHANGE_.. */
-    bool claimed;              /* of a property, before */
+    wisp__encoded *row;  /* of the object or property before */
+    void (*fn)(void *user);  /* of wisp_undo */
+    void *user;  /* its own; of a property the property; of an object its class */
+    uint32_t object;  /* id */
+    uint16_t owner;  /* before */
+    uint8_t kind;  /* WISP__CHANGE_.. */
+    bool claimed;  /* of a property, before */
 } wisp__change;
 
 typedef struct wisp__scope {
     struct wisp__scope *older, *newer;
-    struct wisp__scope *outer;     /* open: the one that is noted in after it */
+    struct wisp__scope *outer;  /* open: the one that is noted in after it */
     wisp__change *last;
-    int kind;                  /* WISP__SCOPE_.. */
-    uint32_t number;           /* objects that have it are noted */
+    int kind;  /* WISP__SCOPE_.. */
+    uint32_t number;  /* objects that have it are noted */
     int64_t tick;
-    void (*again)(wisp *w, struct wisp__scope *s);     /* runs it again after a rewind */
-    void *user;                /* of it */
+    void (*again)(wisp *w, struct wisp__scope *s);  /* runs it again after a rewind */
+    void *user;  /* of it */
 } wisp__scope;
 
 enum { WISP__EFFECTS = 4096 };
@@ -6019,29 +6021,29 @@ enum { WISP__EFFECTS = 4096 };
 typedef struct wisp__effect {
     int64_t tick;
     uint32_t number;
-    bool again;                /* the tick that runs has asked for it too */
+    bool again;  /* the tick that runs has asked for it too */
 } wisp__effect;
 
 /* What prediction tells of itself, and the effects of ticks that may run again. */
 typedef struct wisp__foresight {
     wisp_predict_stats stats;
-    wisp__effect *effects;     /* by tick */
+    wisp__effect *effects;  /* by tick */
     int effect_room, effect_count;
 } wisp__foresight;
 
 typedef struct wisp__journal {
     wisp__scope *oldest, *newest, *open;
-    int64_t bytes;             /* of all entries */
-    int count;                 /* of scopes */
-    uint32_t number;           /* of the last scope */
-    wisp__ahead *ahead;        /* all objects of which something is predicted */
-    int64_t confirmed;         /* the tick that they were last compared for */
-    uint32_t checks;           /* how often they were */
-    bool predicts;             /* there are classes that are predicted */
-    bool stale;                /* all is to run again, whatever is confirmed */
-    bool again;                /* ticks run again */
-    bool twice;                /* desc.predict_sync_test */
-    wisp__foresight *foresight;    /* figures, and effects of ticks; NULL: none yet */
+    int64_t bytes;  /* of all entries */
+    int count;  /* of scopes */
+    uint32_t number;  /* of the last scope */
+    wisp__ahead *ahead;  /* all objects of which something is predicted */
+    int64_t confirmed;  /* the tick that they were last compared for */
+    uint32_t checks;  /* how often they were */
+    bool predicts;  /* there are classes that are predicted */
+    bool stale;  /* all is to run again, whatever is confirmed */
+    bool again;  /* ticks run again */
+    bool twice;  /* desc.predict_sync_test */
+    wisp__foresight *foresight;  /* figures, and effects of ticks; NULL: none yet */
 } wisp__journal;
 
 typedef struct wisp__objects {
@@ -6050,40 +6052,40 @@ typedef struct wisp__objects {
     wisp__audience **audiences;  /* by place of the session; NULL: it was shown no object */
     int audience_room;
     wisp__object_place *places;  /* by index */
-    int room, made;            /* made: indices that were given out */
-    int count;                 /* of our live ones, or of all that a server has told of */
+    int room, made;  /* made: indices that were given out */
+    int count;  /* of our live ones, or of all that a server has told of */
     uint32_t free_first, free_last;  /* index + 1; first in, first out */
     int free_count;
-    int64_t kept_bytes;        /* memory of the rows in the queues of objects */
-    int past_turn;             /* index of the next object that may lose a row of the past */
+    int64_t kept_bytes;  /* memory of the rows in the queues of objects */
+    int past_turn;  /* index of the next object that may lose a row of the past */
     wisp__object *edited, *news, *news_last;
-    wisp__object *looks;       /* whose viewers are to be found */
-    wisp__object *claims;      /* spawned here, without a number yet; the newest first */
-    wisp__object **aliases;    /* by the low bits of their aliases */
+    wisp__object *looks;  /* whose viewers are to be found */
+    wisp__object *claims;  /* spawned here, without a number yet; the newest first */
+    wisp__object **aliases;  /* by the low bits of their aliases */
     int alias_room, alias_count;
-    uint16_t alias, ordinal;   /* the last ones; ordinal: of spawns that owners ask for .. */
-    uint16_t spawn_ordinal;    /* .. and of predicted ones in this tick */
-    bool ticking;              /* a tick handler runs */
+    uint16_t alias, ordinal;  /* the last ones; ordinal: of spawns that owners ask for .. */
+    uint16_t spawn_ordinal;  /* .. and of predicted ones in this tick */
+    bool ticking;  /* a tick handler runs */
     wisp__presence *moved;
     wisp__tag *tags;
     int tag_room, tag_count;
     wisp__zones zones;
-    bool settling;             /* interest is being settled: nothing of it is freed */
-    uint32_t settled;          /* how often it was */
-    wisp__session *server;     /* whose objects are here; NULL: nobody's */
-    bool lost;                 /* it has gone, and they have not yet */
-    bool orphans;              /* owners of ours have left */
-    bool served;               /* there was such a server before */
-    bool starved;              /* something was not noted for want of memory: the next tick does */
-    bool dead;                 /* some are to be freed */
-    bool stated, states;       /* `all_of` is known; what the last STATE told is not there yet */
-    uint32_t all_of;           /* low bits of the newest tick of which all states are there */
-    uint32_t state_tick;       /* the last STATE: its tick, and the packets that it takes */
+    bool settling;  /* interest is being settled: nothing of it is freed */
+    uint32_t settled;  /* how often it was */
+    wisp__session *server;  /* whose objects are here; NULL: nobody's */
+    bool lost;  /* it has gone, and they have not yet */
+    bool orphans;  /* owners of ours have left */
+    bool served;  /* there was such a server before */
+    bool starved;  /* something was not noted for want of memory: the next tick does */
+    bool dead;  /* some are to be freed */
+    bool stated, states;  /* `all_of` is known; what the last STATE told is not there yet */
+    uint32_t all_of;  /* low bits of the newest tick of which all states are there */
+    uint32_t state_tick;  /* the last STATE: its tick, and the packets that it takes */
     uint64_t state_from, state_to;
-    uint64_t unread;           /* number of the last packet of which a state was not taken */
+    uint64_t unread;  /* number of the last packet of which a state was not taken */
     wisp__property *told, *told_last;  /* whose watchers are to run */
     uint32_t updates;
-    wisp__arena views;         /* values for wisp_get, until the update ends */
+    wisp__arena views;  /* values for wisp_get, until the update ends */
 } wisp__objects;
 
 /* --- packet_writer --- */
@@ -6094,7 +6096,7 @@ typedef struct wisp__outcome { wisp *w; wisp__session *session; } wisp__outcome;
 /* --- query --- */
 
 enum { WISP__QUERIES = 128, WISP__QUERY_TRIES = 5, WISP__QUERY_ANSWERS = 64,
-       WISP__INFO_BYTES = 512, WISP__INFO_REST = 20 };     /* bytes of an INFO beside the info */
+       WISP__INFO_BYTES = 512, WISP__INFO_REST = 20 };  /* bytes of an INFO beside the info */
 
 /* A question of ours. */
 typedef struct wisp__query {
@@ -6125,7 +6127,7 @@ typedef struct wisp__answer {
     wisp__session *session;
     wisp__remote *remote;
     wisp__request *request;  /* where it is kept for repeats; NULL: nowhere */
-    uint32_t id;             /* of the call */
+    uint32_t id;  /* of the call */
     wisp_result code;
     const wisp_value *values;  /* of a failure: its text */
     int count;
@@ -6135,18 +6137,19 @@ typedef struct wisp__answer {
 
 /* A message from a peer. */
 typedef struct wisp__inbound {
-    wisp__frame kind;      /* WISP__FRAME_EVENT, INVOKE, REPLY, FRAGMENT; NOTHING: fills a gap */
-    bool first, last;      /* of a fragment */
+    wisp__frame kind;  /* WISP__FRAME_EVENT, INVOKE, REPLY, FRAGMENT; NOTHING: fills a gap */
+    bool first, last;  /* of a fragment */
     wisp__remote *remote;  /* NULL: not known here */
     uint32_t call, floor;  /* floor: their calls before it are settled */
     int16_t result;
     wisp__encoding *encoding;  /* NULL: plain */
     int64_t shape_at, shape_end, data_at, end;  /* bits in the packet */
-    wisp_value *items;     /* plain values as they were read */
+    wisp_value *items;  /* plain values as they were read */
     int item_count;
-    int64_t price;  /* work of reading a message alike into the same memory; 0: it is read as if it
-                       were the first */
-    wisp__mark mark;       /* behind that memory */
+    /* work of reading a message alike into the same memory; 0: it is read as if it were the first
+       */
+    int64_t price;
+    wisp__mark mark;  /* behind that memory */
     wisp_result readable;  /* WISP_OK, or why the values cannot be read */
     wisp__reader from;  /* of a value that needs its baseline */
     bool delta;  /* it may need its baseline: it is applied when its turn comes */
@@ -6154,14 +6157,14 @@ typedef struct wisp__inbound {
     bool in_order, stale;
     bool conformed;  /* the content is as the schema here wants it */
     const wisp__described *fitted;  /* that schema, of a struct that alike ones are read into */
-    uint32_t turn;   /* of the arena that the content is in */
-    bool parsed;     /* in->end is right, whether the values can be used or not */
+    uint32_t turn;  /* of the arena that the content is in */
+    bool parsed;  /* in->end is right, whether the values can be used or not */
     wisp__decoded content;
     wisp__session *session;
     int delivery;
-    uint64_t number;         /* of its packet */
+    uint64_t number;  /* of its packet */
     wisp__request *request;  /* of an invoke that may run; or NULL */
-    wisp__encoded *value;    /* with a reference: the value when its baseline was applied */
+    wisp__encoded *value;  /* with a reference: the value when its baseline was applied */
 } wisp__inbound;
 
 /* --- receive --- */
@@ -6180,14 +6183,14 @@ typedef struct wisp__reading {
     bool has_previous, eliciting, answered;
     int messages;
     const char *broken;  /* why the session ends, or NULL */
-    wisp_result code;    /* that it ends with */
+    wisp_result code;  /* that it ends with */
     const wisp_addr *source;  /* of the packet */
-    bool challenged;          /* the packet has had one challenge, which was answered */
+    bool challenged;  /* the packet has had one challenge, which was answered */
     bool has_tick, has_input, has_inputs;
-    bool complete;            /* no newer state than what is here and in it */
-    bool settled;             /* the same of what is predicted here */
-    int64_t tick;             /* the sender's, if it has told */
-    wisp__inbound previous;   /* if there is one */
+    bool complete;  /* no newer state than what is here and in it */
+    bool settled;  /* the same of what is predicted here */
+    int64_t tick;  /* the sender's, if it has told */
+    wisp__inbound previous;  /* if there is one */
 } wisp__reading;
 
 /* --- host --- */
@@ -6206,29 +6209,29 @@ enum { WISP__INPUT_RING = 1024, WISP__INPUT_KEPT = 128, WISP__INPUT_SENT = 64,
 /* The form of inputs, which are structs of one schema. */
 typedef struct wisp__input_form {
     wisp__described *described;
-    int bytes;                 /* of a struct */
-    wisp__encoded *none;       /* the row of zeros: before the first tick */
+    int bytes;  /* of a struct */
+    wisp__encoded *none;  /* the row of zeros: before the first tick */
 } wisp__input_form;
 
 /* The inputs of one player. Behind it: its rows, and the struct that is shown. */
 typedef struct wisp__line {
-    int64_t first, next;       /* ticks: of the first input; after the newest */
-    int room;                  /* ticks kept, a power of two */
-    size_t bytes;              /* of memory */
-    void *image;               /* the struct .. */
-    wisp__encoded *shown;      /* .. of this row; NULL: of none */
-    wisp__encoded **rows;      /* by tick; NULL: there is none */
-    int16_t *behind;           /* by tick: how far behind it the player saw, in 1/16 ticks */
-    uint64_t fresh, late, early;   /* inputs that came in time, too late, too early */
-    float margin, spread;      /* ticks by which they come early, and differ in it */
-    uint8_t heard;             /* packets that these were measured with, up to 32 */
-    bool news;                 /* to be relayed */
-    struct wisp__line *dead;   /* the next that was forgotten */
+    int64_t first, next;  /* ticks: of the first input; after the newest */
+    int room;  /* ticks kept, a power of two */
+    size_t bytes;  /* of memory */
+    void *image;  /* the struct .. */
+    wisp__encoded *shown;  /* .. of this row; NULL: of none */
+    wisp__encoded **rows;  /* by tick; NULL: there is none */
+    int16_t *behind;  /* by tick: how far behind it the player saw, in 1/16 ticks */
+    uint64_t fresh, late, early;  /* inputs that came in time, too late, too early */
+    float margin, spread;  /* ticks by which they come early, and differ in it */
+    uint8_t heard;  /* packets that these were measured with, up to 32 */
+    bool news;  /* to be relayed */
+    struct wisp__line *dead;  /* the next that was forgotten */
 } wisp__line;
 
 /* A player whose inputs are relayed to a peer. */
 typedef struct wisp__relay {
-    int64_t acked;             /* the newest that the peer has; 0: none */
+    int64_t acked;  /* the newest that the peer has; 0: none */
     uint16_t player;
     bool due;
 } wisp__relay;
@@ -6236,22 +6239,22 @@ typedef struct wisp__relay {
 /* A run of a line that is put or read. */
 typedef struct wisp__input_run {
     const wisp__input_form *form;
-    wisp__encoded *before;     /* the row before; when read: with a reference */
-    int behind;                /* as it was before */
-    bool seen;                 /* that goes with it */
+    wisp__encoded *before;  /* the row before; when read: with a reference */
+    int behind;  /* as it was before */
+    bool seen;  /* that goes with it */
 } wisp__input_run;
 
 /* The inputs of players: of those that have joined, or of the server's that this end follows. */
 typedef struct wisp__inputs {
     wisp__input_form form;
-    int remote;                /* index of the one that stands for it: its schema and number */
-    wisp__line **lines;        /* by player; NULL: none of it has come */
+    int remote;  /* index of the one that stands for it: its schema and number */
+    wisp__line **lines;  /* by player; NULL: none of it has come */
     int room;
-    wisp_peer server;          /* that is followed; or 0 */
-    int64_t acked;             /* the newest of ours that the server has; 0: none */
-    int count;                 /* of lines */
+    wisp_peer server;  /* that is followed; or 0 */
+    int64_t acked;  /* the newest of ours that the server has; 0: none */
+    int count;  /* of lines */
     wisp__line *dead;
-    bool news;                 /* there are some to be relayed */
+    bool news;  /* there are some to be relayed */
     uint64_t sample[WISP__INPUT_STRUCT / 8];
     int noted;
     uint32_t notes[WISP__RELAYS];  /* of the last record: a tick's low bits, or player:16 tick:16 */
@@ -6268,16 +6271,16 @@ typedef struct wisp__tick_hash { int64_t tick; uint64_t hash; } wisp__tick_hash;
 /* Another end; the first is this one itself, which counts as lost. */
 typedef struct wisp__rollback_link {
     wisp_peer peer;
-    int player;                     /* WISP__PLAYERS: a spectator */
-    int theirs;                     /* the number of its game, once it has told ours; or 0 */
-    bool lost, desynced, news;      /* news: WISP_DESYNC is due */
-    unsigned gone;                  /* players that it does not listen to */
-    int64_t acked[WISP__PLAYERS];   /* the first tick whose input it has not */
-    uint64_t newest;                /* packet */
-    int ahead;                      /* ticks that we were, when that came */
-    double lead;                    /* the same of both ends, smoothed */
-    double grown;                   /* time when its inputs last went on */
-    wisp__tick_hash hash, differs[2];   /* hash: the newest that it has told */
+    int player;  /* WISP__PLAYERS: a spectator */
+    int theirs;  /* the number of its game, once it has told ours; or 0 */
+    bool lost, desynced, news;  /* news: WISP_DESYNC is due */
+    unsigned gone;  /* players that it does not listen to */
+    int64_t acked[WISP__PLAYERS];  /* the first tick whose input it has not */
+    uint64_t newest;  /* packet */
+    int ahead;  /* ticks that we were, when that came */
+    double lead;  /* the same of both ends, smoothed */
+    double grown;  /* time when its inputs last went on */
+    wisp__tick_hash hash, differs[2];  /* hash: the newest that it has told */
 } wisp__rollback_link;
 
 typedef struct wisp__rollback {
@@ -6286,20 +6289,20 @@ typedef struct wisp__rollback {
     wisp__input_form in;
     wisp__line *lines[WISP__PLAYERS];
     wisp__rollback_link links[(int)WISP__PLAYERS + (int)WISP__SPECTATORS + 1];
-    int link_count, me, number;      /* me: WISP__PLAYERS for a spectator; number: 1 .. 15 */
+    int link_count, me, number;  /* me: WISP__PLAYERS for a spectator; number: 1 .. 15 */
     wisp_result over;
     bool local, running, ended, stalled, stall_news, stall_told;
-    unsigned gone, decided;          /* players; decided: their inputs end before `ends` */
+    unsigned gone, decided;  /* players; decided: their inputs end before `ends` */
     int64_t ends[WISP__PLAYERS];
     double gone_time, stall_time, send_time;
-    int64_t tick, good, wrong;       /* next; all before are right; the first that is not */
-    int64_t waited, next_hash, hashed_at;        /* ticks */
+    int64_t tick, good, wrong;  /* next; all before are right; the first that is not */
+    int64_t waited, next_hash, hashed_at;  /* ticks */
     int window, save_every, places;
-    uint8_t *states;                 /* places, two of sync_test, those of `hashes` */
-    size_t state_bytes;              /* of each */
-    wisp__encoded *used[WISP__PLAYERS][WISP__USED];      /* by tick */
+    uint8_t *states;  /* places, two of sync_test, those of `hashes` */
+    size_t state_bytes;  /* of each */
+    wisp__encoded *used[WISP__PLAYERS][WISP__USED];  /* by tick */
     wisp__tick_hash hashes[WISP__HASHES];
-    wisp__seal seal;                 /* hashes states; its key is no secret */
+    wisp__seal seal;  /* hashes states; its key is no secret */
     uint8_t body[WISP__INPUT_BODY + 2 * WISP__SLACK];
 } wisp__rollback;
 
@@ -6320,51 +6323,51 @@ enum { WISP__TAPE_UPDATE = 1, WISP__TAPE_PACKETS, WISP__TAPE_TAKEN, WISP__TAPE_G
 typedef struct wisp__from { const uint8_t *at, *end; bool failed; } wisp__from;
 
 typedef struct wisp__tape_entry {
-    int kind, size;      /* kind: with WISP__TAPE_INSIDE; size 0: there is none */
+    int kind, size;  /* kind: with WISP__TAPE_INSIDE; size 0: there is none */
     const uint8_t *at;
     wisp__from body;
 } wisp__tape_entry;
 
 typedef struct wisp__tape_item {
-    char form;           /* of the argument; 0: there is none */
+    char form;  /* of the argument; 0: there is none */
     int64_t number;
     double real;
-    const void *at;      /* bytes, text or values, .. */
-    int count;           /* .. and how many */
+    const void *at;  /* bytes, text or values, .. */
+    int count;  /* .. and how many */
     wisp_to to;
 } wisp__tape_item;
 
 /* A tape that is played. */
 typedef struct wisp__play {
     wisp_reader from;
-    uint8_t *block;              /* entries */
+    uint8_t *block;  /* entries */
     int room, at, end;
-    int64_t read;                /* bytes of the tape */
-    bool (*more)(wisp *w);       /* reads the next block */
+    int64_t read;  /* bytes of the tape */
+    bool (*more)(wisp *w);  /* reads the next block */
     void (*outside)(wisp *w, const wisp__tape_entry *made);
     wisp_result (*update)(wisp *w);
     bool over, begun, making, diverged, news;
-    const char *damage;          /* why there is no more; NULL: the tape has ended */
-    char text[400];              /* the divergence */
+    const char *damage;  /* why there is no more; NULL: the tape has ended */
+    char text[400];  /* the divergence */
 } wisp__play;
 
 typedef struct wisp__tape {
     wisp_writer to;
-    wisp_link link;              /* that of the program */
-    uint8_t *bytes;              /* the block, behind its head; played: entries that were made */
-    uint8_t *packed;             /* one as it stands on the tape */
+    wisp_link link;  /* that of the program */
+    uint8_t *bytes;  /* the block, behind its head; played: entries that were made */
+    uint8_t *packed;  /* one as it stands on the tape */
     int room, at, packed_room;
-    int begun;                   /* where the entry that is being made begins */
-    int update, after, idle;     /* the last UPDATE: where it begins and ends; as one byte, or -1 */
-    int64_t time, step;          /* of the last update, in 2^-17 s */
-    double due;                  /* when the block goes out */
-    uint64_t sent, checked;      /* hash of all that was sent; the one that was told last */
-    uint32_t sends;              /* calls of link.send */
+    int begun;  /* where the entry that is being made begins */
+    int update, after, idle;  /* the last UPDATE: where it begins and ends; as one byte, or -1 */
+    int64_t time, step;  /* of the last update, in 2^-17 s */
+    double due;  /* when the block goes out */
+    uint64_t sent, checked;  /* hash of all that was sent; the one that was told last */
+    uint32_t sends;  /* calls of link.send */
     bool broken;
-    uint64_t *told;              /* by index of a remote: hash of its schema, if that is told */
+    uint64_t *told;  /* by index of a remote: hash of its schema, if that is told */
     int told_room;
-    wisp__arena arena;           /* what was read of entries */
-    wisp__play *play;            /* NULL: it is recorded */
+    wisp__arena arena;  /* what was read of entries */
+    wisp__play *play;  /* NULL: it is recorded */
 } wisp__tape;
 
 #endif
@@ -6382,12 +6385,12 @@ struct wisp {
     wisp__clock clock;
     wisp__objects objects;
     wisp__journal journal;
-    struct wisp__inputs *inputs;      /* NULL: there are none */
+    struct wisp__inputs *inputs;  /* NULL: there are none */
     struct wisp__rollback *rollback;  /* NULL: nothing is played */
-    int rollback_number;              /* of the last game, 1 .. 15 */
+    int rollback_number;  /* of the last game, 1 .. 15 */
     wisp__hooks hooks;
     wisp__bundle bundle;
-    wisp__operation *operation;       /* NULL: no transaction runs */
+    wisp__operation *operation;  /* NULL: no transaction runs */
     wisp__pool groups;
     wisp__pool queries;
     wisp__sealer *sealer;  /* NULL: no cipher */
@@ -6399,18 +6402,18 @@ struct wisp {
     bool updating, started, destroyed, link_broken;
     /* of the first times given to wisp_update (host): whether they are no seconds */
     struct { uint16_t seen; uint8_t back, uneven, leaps, calm; bool fraction, grows, large; } times;
-    wisp_result why;           /* for wisp_why */
+    wisp_result why;  /* for wisp_why */
     wisp_result join_failure;  /* of our last join */
-    wisp_result no_baseline;   /* why the last baseline could not be opened */
-    uint64_t joins_done;       /* our joins that succeeded */
-    uint32_t order;            /* messages fired, wrapping */
-    uint32_t before_update;    /* the same when the last update ended */
-    uint64_t mark;             /* lists of peers fired to */
-    int announced;             /* names that all peers have been marked for */
-    uint32_t settings;         /* changes of settings, the same */
-    int most_received;         /* datagrams that one call of link.recv has returned */
+    wisp_result no_baseline;  /* why the last baseline could not be opened */
+    uint64_t joins_done;  /* our joins that succeeded */
+    uint32_t order;  /* messages fired, wrapping */
+    uint32_t before_update;  /* the same when the last update ended */
+    uint64_t mark;  /* lists of peers fired to */
+    int announced;  /* names that all peers have been marked for */
+    uint32_t settings;  /* changes of settings, the same */
+    int most_received;  /* datagrams that one call of link.recv has returned */
     bool judging;  /* `accept` runs, and judges `joining` */
-    bool behind;   /* a session has unread messages (receive) */
+    bool behind;  /* a session has unread messages (receive) */
     wisp_join_info joining;
     int64_t update_work;  /* of this update, for received packets */
     wisp__reader record;  /* at the begin of the frame being read; size 0: none */
@@ -6418,8 +6421,8 @@ struct wisp {
     uint8_t *incoming;
     struct wisp__tape *tape;  /* NULL: nothing is recorded or played */
 #ifdef WISP__WATCHED
-    const int *thread;        /* the errno of the thread that is inside; NULL: none is */
-    const char *call;         /* the call that it is in */
+    const int *thread;  /* the errno of the thread that is inside; NULL: none is */
+    const char *call;  /* the call that it is in */
     struct wisp__visit *visit;
     int alarms;
 #endif
