@@ -226,44 +226,62 @@ TEST(a_join_that_a_symmetric_nat_defeats_ends_with_a_clear_code_in_time) {
     }
 }
 
-/* --- the example: a server and two guests --- */
+/* --- the example: a server and some guests --- */
 
 typedef struct nat_meeting {
     nats  n;
     hall  server;
-    guest guests[2];
+    int   count;
+    guest guests[ROOM_MOST];                    /* guest i is host i + 1 */
 } nat_meeting;
 
-static void meeting_open(nat_meeting *m, const int kinds[2], uint64_t seed) {
+static void meeting_open(nat_meeting *m, const int *kinds, int count, uint64_t seed) {
     wisp_addr address;
     memset(m, 0, sizeof *m);
     nats_open(&m->n, seed);
     nat_bad_network(&m->n, seed);
     nats_host(&m->n, nats_box(&m->n, NATS_NONE, 0));
+    m->count = count;
     m->server.relay = true;
     m->server.seed = seed * 3 + 1;
     m->n.hosts[0].end = open_hall(&m->server, nats_link(&m->n, 0));
     address = nats_public(&m->n, 0);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < count; i++) {
         int host = nats_host(&m->n, nats_box(&m->n, kinds[i], 0));
         m->guests[i].word = "swordfish";
+        m->guests[i].size = count;
         m->guests[i].seed = seed * 3 + 2 + (uint64_t)i;
         m->n.hosts[host].end = open_guest(&m->guests[i], nats_link(&m->n, host), &address);
     }
 }
 
+/* Until all know the way to all others. */
 static void meeting_run(nat_meeting *m, double seconds) {
     double end = m->n.now + seconds;
-    while (m->n.now < end && !(m->guests[0].how && m->guests[1].how)) nats_run(&m->n, 0.1);
+    bool searching = true;
+    while (m->n.now < end && searching) {
+        nats_run(&m->n, 0.1);
+        searching = false;
+        for (int i = 0; i < m->count; i++) searching |= worst_way(&m->guests[i]) == SEARCHING;
+    }
 }
 
-/* Both say one line, and hear one. */
+/* Is that the worst way of each guest? */
+static bool meeting_is(const nat_meeting *m, contact expected) {
+    for (int i = 0; i < m->count; i++)
+        if (worst_way(&m->guests[i]) != expected) return false;
+    return true;
+}
+
+/* All say one line, and hear that of each other. */
 static bool meeting_talks(nat_meeting *m) {
+    bool good = true;
     nats_run(&m->n, 10);                    /* what was said before has been heard */
-    m->guests[0].heard = m->guests[1].heard = 0;
-    for (int i = 0; i < 2; i++) say(m->n.hosts[i + 1].end, &m->guests[i], "hello");
+    for (int i = 0; i < m->count; i++) m->guests[i].heard = 0;
+    for (int i = 0; i < m->count; i++) say(m->n.hosts[i + 1].end, &m->guests[i], "hello");
     nats_run(&m->n, 25);
-    return m->guests[0].heard == 1 && m->guests[1].heard == 1;
+    for (int i = 0; i < m->count; i++) good = good && m->guests[i].heard == m->count - 1;
+    return good;
 }
 
 static void meeting_check(int a, int b, uint64_t seed) {
@@ -271,13 +289,13 @@ static void meeting_check(int a, int b, uint64_t seed) {
     contact expected = nat_joins_meet(a, b) ? DIRECT : RELAYED;
     nat_meeting m;
     bool talks;
-    meeting_open(&m, kinds, seed);
+    meeting_open(&m, kinds, 2, seed);
     meeting_run(&m, 40);
     talks = meeting_talks(&m);
-    if (!CHECK(talks && m.guests[0].how == expected && m.guests[1].how == expected))
+    if (!CHECK(talks && meeting_is(&m, expected)))
         printf("  %s and %s, seed %d: %s, heard %d; %s, heard %d\n", nat_names[a], nat_names[b],
-               (int)seed, contact_names[m.guests[0].how], m.guests[0].heard,
-               contact_names[m.guests[1].how], m.guests[1].heard);
+               (int)seed, contact_names[worst_way(&m.guests[0])], m.guests[0].heard,
+               contact_names[worst_way(&m.guests[1])], m.guests[1].heard);
     for (int i = 1; i <= 2; i++)
         CHECK_EQ_INT(wisp_peers(m.n.hosts[i].end, NULL, 0), expected == DIRECT ? 2 : 1);
     nats_close(&m.n);
@@ -294,17 +312,17 @@ TEST(guests_of_the_example_meet_directly_where_their_nats_permit_it_else_through
 static void meeting_check_move(int kind, contact expected, uint64_t seed) {
     int kinds[2] = { NATS_PORT, kind };
     nat_meeting m;
-    meeting_open(&m, kinds, seed);
+    meeting_open(&m, kinds, 2, seed);
     meeting_run(&m, 40);
-    CHECK(m.guests[0].how == DIRECT && m.guests[1].how == DIRECT);
+    CHECK(meeting_is(&m, DIRECT));
     nats_rebind(&m.n, m.n.hosts[1].box);
     for (int i = 0; i < 30; i++) {
         say(m.n.hosts[1].end, &m.guests[0], "still there?");
         nats_run(&m.n, 1);
     }
-    if (!CHECK(m.guests[0].how == expected && m.guests[1].how == expected))
+    if (!CHECK(meeting_is(&m, expected)))
         printf("  %s, seed %d: %s, %s\n", nat_names[kind], (int)seed,
-               contact_names[m.guests[0].how], contact_names[m.guests[1].how]);
+               contact_names[worst_way(&m.guests[0])], contact_names[worst_way(&m.guests[1])]);
     if (!CHECK(meeting_talks(&m)))
         printf("  %s, seed %d: heard %d, %d\n", nat_names[kind], (int)seed, m.guests[0].heard,
                m.guests[1].heard);
@@ -322,10 +340,10 @@ TEST(a_direct_session_survives_a_new_port_where_nats_permit_it_else_the_relay_ta
 TEST(an_idle_session_keeps_its_nats_open) {
     int kinds[2] = { NATS_PORT, NATS_PORT };
     nat_meeting m;
-    meeting_open(&m, kinds, 4);
+    meeting_open(&m, kinds, 2, 4);
     meeting_run(&m, 40);
     nats_run(&m.n, 200);
-    CHECK(m.guests[0].how == DIRECT && m.guests[1].how == DIRECT);
+    CHECK(meeting_is(&m, DIRECT));
     CHECK(meeting_talks(&m));
     nats_close(&m.n);
 }
@@ -337,7 +355,7 @@ typedef struct nat_game { int64_t tick; uint64_t sum; } nat_game;
 typedef struct nat_player {
     nat_game  game;
     uint64_t  sums[256];
-    wisp_peer players[3];
+    wisp_peer players[ROOM_MOST];
     int       count;
 } nat_player;
 
@@ -390,73 +408,177 @@ static void nat_play(nats *n, nat_player *all, int count) {
     }
 }
 
-TEST(two_guests_of_the_example_play_by_rollback) {
-    int kinds[2] = { NATS_PORT, NATS_ADDRESS };
-    nat_player all[2];
-    nat_meeting m;
+/* A room of guests becomes a mesh, in which all have the players in the same order. */
+static void nat_room_plays(const int *kinds, int count, uint64_t seed) {
+    static nat_player all[ROOM_MOST];
+    static nat_meeting m;
     memset(all, 0, sizeof all);
-    meeting_open(&m, kinds, 5);
+    meeting_open(&m, kinds, count, seed);
     meeting_run(&m, 40);
-    for (int i = 0; i < 2; i++) {
-        CHECK(m.guests[i].how == DIRECT);
-        all[i].players[!i] = m.guests[i].met;
+    CHECK(meeting_is(&m, DIRECT));
+    for (int i = 0; i < count; i++) {
+        CHECK_EQ_INT(wisp_peers(m.n.hosts[i + 1].end, NULL, 0), count);
+        CHECK(m.guests[i].met[m.guests[i].place].id == 0);
+        memcpy(all[i].players, m.guests[i].met, sizeof all[i].players);
     }
-    nat_play(&m.n, all, 2);
+    nat_play(&m.n, all, count);
     nats_close(&m.n);
 }
 
-static void nat_on_partner(wisp_event *event) {
-    wisp_addr address;
-    int size = 0;
-    const void *bytes = wisp_arg_bytes(event, 0, &size);
-    CHECK_EQ_INT(size, (int)sizeof address.bytes);
-    memset(&address, 0, sizeof address);
-    memcpy(address.bytes, bytes, sizeof address.bytes);
-    wisp_join(event->w, &address, NULL, 0);
+TEST(two_guests_of_the_example_play_by_rollback) {
+    static const int kinds[2] = { NATS_PORT, NATS_ADDRESS };
+    nat_room_plays(kinds, 2, 5);
 }
 
-/* A mesh: the server tells each of the addresses of all others, and all join at once. */
-TEST(three_behind_nats_become_a_mesh_and_play_by_rollback) {
-    static const int kinds[4] = { NATS_NONE, NATS_PORT, NATS_PORT, NATS_ADDRESS };
-    nat_player all[3];
-    wisp_peer guests[3], peers[3];
-    wisp_addr seen[3];
-    nats n;
-    memset(all, 0, sizeof all);
-    nats_open(&n, 5);
-    nat_bad_network(&n, 5);
-    for (int i = 0; i < 4; i++) {
-        wisp_addr server;
-        wisp_desc desc;
-        memset(&desc, 0, sizeof desc);
-        nats_host(&n, nats_box(&n, kinds[i], 0));
-        server = nats_public(&n, 0);
-        desc.link = nats_link(&n, i);
-        desc.joins = WISP_JOINS_OPEN;
-        desc.seed = (uint64_t)i + 1;
-        n.hosts[i].end = wisp_create(&desc, NULL);
-        wisp_on(n.hosts[i].end, "partner", nat_on_partner, NULL);
-        if (i) wisp_join(n.hosts[i].end, &server, NULL, 0);
-    }
-    nats_run(&n, 10);
-    CHECK_EQ_INT(wisp_peers(n.hosts[0].end, guests, 3), 3);
-    for (int i = 0; i < 3; i++) seen[i] = *wisp_peer_addr(n.hosts[0].end, guests[i]);
-    for (int i = 0; i < 9; i++)
-        if (i / 3 != i % 3)
-            wisp_fire(n.hosts[0].end, "partner", guests[i / 3],
-                      wisp_bytes(seen[i % 3].bytes, (int)sizeof seen[0].bytes));
-    nats_run(&n, 15);
-    for (int i = 0; i < 3; i++) {
-        wisp *w = n.hosts[i + 1].end;
-        CHECK_EQ_INT(wisp_peers(w, peers, 3), 3);
-        for (int k = 0; k < 3; k++) {
-            const wisp_addr *addr = wisp_peer_addr(w, peers[k]);
-            int box = addr ? nats_box_of(&n, addr) : 0;
-            if (box > 0) all[i].players[box - 1] = peers[k];
+TEST(three_guests_of_the_example_become_a_mesh_and_play_by_rollback) {
+    static const int kinds[3] = { NATS_PORT, NATS_PORT, NATS_ADDRESS };
+    for (uint64_t seed = 5; seed <= 25; seed += 10) nat_room_plays(kinds, 3, seed);
+}
+
+TEST(eight_guests_of_the_example_become_a_mesh_and_play_by_rollback) {
+    static const int kinds[8] = { NATS_PORT, NATS_PORT,      NATS_ADDRESS, NATS_NONE,
+                                  NATS_PORT, NATS_FULL_CONE, NATS_PORT,    NATS_ADDRESS };
+    nat_room_plays(kinds, 8, 10);
+}
+
+TEST(a_room_goes_through_the_relay_only_where_two_nats_do_not_permit_more) {
+    static const int kinds[4] = { NATS_SYMMETRIC, NATS_PORT, NATS_SYMMETRIC, NATS_NONE };
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        nat_meeting m;
+        meeting_open(&m, kinds, 4, seed);
+        meeting_run(&m, 40);
+        CHECK(meeting_talks(&m));
+        for (int i = 0; i < 16; i++) {
+            int a = i / 4, b = m.guests[i % 4].place;
+            contact expected = nat_joins_meet(kinds[a], kinds[i % 4]) ? DIRECT : RELAYED;
+            if (a != i % 4) CHECK_EQ_INT(m.guests[a].how[b], expected);
         }
+        nats_close(&m.n);
     }
-    nat_play(&n, all, 3);
-    nats_close(&n);
+}
+
+/* --- hostile guests, servers and members --- */
+
+static void meeting_fire(nat_meeting *m, int host, wisp_peer to, const char *name, wisp_value a,
+                         wisp_value b, wisp_value c) {
+    wisp_value values[3];
+    values[0] = a;
+    values[1] = b;
+    values[2] = c;
+    wisp_fire_values(m->n.hosts[host].end, name, wisp_to_peer(to), values, 3);
+    nats_run(&m->n, 1);
+}
+
+/* An end of a stranger's making. Returns its host. */
+static int meeting_stranger(nat_meeting *m) {
+    wisp_desc desc;
+    int host = nats_host(&m->n, nats_box(&m->n, NATS_NONE, 0));
+    memset(&desc, 0, sizeof desc);
+    desc.link = nats_link(&m->n, host);
+    desc.app = "rendezvous";
+    desc.seed = 77;
+    m->n.hosts[host].end = wisp_create(&desc, NULL);
+    return host;
+}
+
+TEST(a_server_of_the_example_takes_rooms_of_2_to_8_once_for_each_guest) {
+    static const int sizes[5] = { 0, 1, 9, -1, 2000000000 };
+    int kinds[3] = { NATS_NONE, NATS_NONE, NATS_NONE };
+    for (int i = 0; i < 7; i++) {
+        wisp_value none = wisp_nil();
+        char word[100];
+        nat_meeting m;
+        meeting_open(&m, kinds, 3, 3);
+        m.n.loss = 0;
+        m.guests[0].size = 3;
+        memset(word, 'x', sizeof word);
+        word[sizeof word - 1] = 0;
+        meeting_run(&m, 40);
+        CHECK(meeting_is(&m, DIRECT));
+        if (i == 5) word[0] = 0;
+        meeting_fire(&m, 1, m.guests[0].server, "meet", wisp_string(i < 5 ? "swordfish" : word),
+                     wisp_int(i < 5 ? sizes[i] : 2), none);
+        CHECK(wisp_peers(m.n.hosts[0].end, NULL, 0) == 2);       /* it meets twice */
+        CHECK(!m.guests[0].relay && m.guests[0].how[m.guests[1].place] == DIRECT);
+        CHECK(!wisp_peer_equal(m.server.seats[0].peer, m.guests[0].server));
+        nats_close(&m.n);
+    }
+    for (int i = 0; i < 6; i++) {                      /* a guest of its own making */
+        nat_meeting m;
+        wisp_addr server;
+        wisp_peer to;
+        int host;
+        meeting_open(&m, kinds, 1, 3);
+        m.guests[0].size = 2;
+        host = meeting_stranger(&m);
+        server = nats_public(&m.n, 0);
+        to = wisp_join(m.n.hosts[host].end, &server, NULL, 0);
+        meeting_fire(&m, host, to, "meet", wisp_string("swordfish"),
+                     wisp_int(i < 5 ? sizes[i] : 2), wisp_nil());
+        nats_run(&m.n, 10);
+        CHECK_EQ_INT(wisp_peers(m.n.hosts[0].end, NULL, 0), i < 5 ? 1 : 2);
+        CHECK_EQ_INT(m.server.rooms, i == 5);
+        nats_close(&m.n);
+    }
+}
+
+TEST(a_guest_of_the_example_takes_its_room_from_the_server_alone_and_once) {
+    static const int kinds[3] = { NATS_NONE, NATS_NONE, NATS_NONE };
+    unsigned char addresses[3 * ADDRESS_BYTES] = { 4, 0, 1, 2, 127, 0, 0, 1 };
+    wisp_value room = wisp_bytes(addresses, (int)sizeof addresses), none = wisp_nil();
+    wisp_peer peers[3];
+    guest before;
+    nat_meeting m;
+    meeting_open(&m, kinds, 3, 6);
+    nats_run(&m.n, 0.02);
+    CHECK(!m.guests[0].introduced);
+    wisp_peers(m.n.hosts[0].end, peers, 3);
+    meeting_run(&m, 40);
+    CHECK(meeting_is(&m, DIRECT));
+    before = m.guests[0];
+    wisp_peers(m.n.hosts[0].end, peers, 3);
+    for (int i = 0; i < 3; i++)
+        meeting_fire(&m, 0, peers[i], "room", room, wisp_int(2), wisp_bool(false));
+    meeting_fire(&m, 2, m.guests[1].met[m.guests[0].place], "room", room, wisp_int(1), none);
+    CHECK(memcmp(&before, &m.guests[0], sizeof before) == 0);
+    CHECK(meeting_talks(&m));
+    nats_close(&m.n);
+}
+
+/* What a member cannot do: come as one that is here, or send through the server to another room,
+   to itself, or lines without end. */
+TEST(a_member_of_a_room_comes_once_and_its_lines_through_the_relay_are_bounded) {
+    static const int kinds[3] = { NATS_NONE, NATS_NONE, NATS_NONE };
+    wisp_addr address;
+    wisp_peer twice;
+    char ticket[16] = "swordfish", line[600];
+    int host;
+    nat_meeting m;
+    meeting_open(&m, kinds, 3, 6);
+    m.n.loss = 0;
+    meeting_run(&m, 40);
+    CHECK(meeting_talks(&m));
+    memset(line, 'x', sizeof line);
+    line[sizeof line - 1] = 0;
+    for (int to = -2; to < 12; to++)
+        meeting_fire(&m, 1, m.guests[0].server, "relay", wisp_int(to),
+                     wisp_string(to == m.guests[1].place ? line : "hi"), wisp_nil());
+    CHECK(m.guests[0].heard == 2 && m.guests[1].heard == 2 && m.guests[2].heard == 3);
+    for (int i = 0; i < 200; i++)
+        wisp_fire(m.n.hosts[1].end, "relay", m.guests[0].server, wisp_int(m.guests[2].place),
+                  wisp_string("hi"));
+    nats_run(&m.n, 2);
+    CHECK(m.guests[2].heard > 3 && m.guests[2].heard < 60);
+    host = meeting_stranger(&m);
+    address = nats_public(&m.n, 1);
+    for (int place = -1; place < 10; place++) {        /* who knows the word */
+        ticket[9] = (char)place;
+        twice = wisp_join(m.n.hosts[host].end, &address, ticket, 10);
+        nats_run(&m.n, 3);
+        CHECK(twice.id && wisp_peer_state(m.n.hosts[host].end, twice) == WISP_PEER_NONE);
+    }
+    CHECK(meeting_is(&m, DIRECT));
+    nats_close(&m.n);
 }
 
 static const test_case tests[] = {
@@ -468,7 +590,12 @@ static const test_case tests[] = {
     CASE(a_direct_session_survives_a_new_port_where_nats_permit_it_else_the_relay_takes_over),
     CASE(an_idle_session_keeps_its_nats_open),
     CASE(two_guests_of_the_example_play_by_rollback),
-    CASE(three_behind_nats_become_a_mesh_and_play_by_rollback),
+    CASE(three_guests_of_the_example_become_a_mesh_and_play_by_rollback),
+    CASE(eight_guests_of_the_example_become_a_mesh_and_play_by_rollback),
+    CASE(a_room_goes_through_the_relay_only_where_two_nats_do_not_permit_more),
+    CASE(a_server_of_the_example_takes_rooms_of_2_to_8_once_for_each_guest),
+    CASE(a_guest_of_the_example_takes_its_room_from_the_server_alone_and_once),
+    CASE(a_member_of_a_room_comes_once_and_its_lines_through_the_relay_are_bounded),
 };
 
 int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }

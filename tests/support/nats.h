@@ -32,7 +32,7 @@
 #include <string.h>
 
 enum { NATS_NONE, NATS_FULL_CONE, NATS_ADDRESS, NATS_PORT, NATS_SYMMETRIC, NATS_KINDS };
-enum { NATS_BOXES = 8, NATS_HOSTS = 8, NATS_FLOWS = 64, NATS_BYTES = 1200, NATS_FIRST_PORT = 1024 };
+enum { NATS_BOXES = 9, NATS_HOSTS = 9, NATS_FLOWS = 64, NATS_BYTES = 1200, NATS_FIRST_PORT = 1024 };
 
 /* One row of a box's table: a host may be reached from `remote` through `port`. Kinds other than
    NATS_SYMMETRIC have the same port in all rows of one host. */
