@@ -5702,7 +5702,6 @@ typedef struct wisp__class {
 typedef struct wisp__kept_row {
     wisp__encoded *row;  /* NULL: it says that the object is gone */
     uint32_t tick;  /* that it is of, which names it: the low bits */
-    uint16_t sequence;  /* of ours and those on their way; told: 0 */
     uint8_t described;  /* on its way: the description that went with it */
     uint8_t back;  /* on its way: the peer has had the one so many before; 0: none */
     /* the ticks before its own in which it came about from the row before; 0: all since that one */
@@ -5715,7 +5714,7 @@ typedef struct wisp__kept_row {
     bool made : 1;  /* it is in our form, not in that of `described` */
 } wisp__kept_row;
 
-/* A queue of them, by sequence and by tick. */
+/* A queue of them, by tick; of those on their way to a peer by sequence, which has no gaps. */
 typedef struct wisp__kept_rows {
     wisp__kept_row *rows;
     uint8_t room;  /* a power of two, at most 128; 0: none */
@@ -27991,17 +27990,6 @@ static wisp__kept_row *wisp__kept_of_tick(const wisp__kept_rows *k, uint32_t tic
                                                                      : NULL;
 }
 
-/* NULL: there is none of this sequence. */
-static wisp__kept_row *wisp__kept_find(const wisp__kept_rows *k, uint16_t sequence) {
-    int back = k->count ? (int16_t)(wisp__kept_last(k)->sequence - sequence) : -1;
-    if (back < 0) return NULL;
-    for (int i = wisp__max_int(k->count - 1 - back, 0); i < k->count; i++) {
-        wisp__kept_row *at = wisp__kept_at(k, i);
-        if (at->sequence == sequence) return at->used ? at : NULL;
-    }
-    return NULL;
-}
-
 /* Lets the oldest go. */
 static void wisp__kept_pop(wisp *w, wisp__kept_rows *k) {
     wisp__encoded_release(w, wisp__kept_at(k, 0)->row);
@@ -28014,11 +28002,6 @@ static void wisp__kept_drop(wisp *w, wisp__kept_row *at) {
     wisp__encoded_release(w, at->row);
     at->row = NULL;
     at->used = false;
-}
-
-/* Lets go of those before a sequence. */
-static void wisp__kept_forget(wisp *w, wisp__kept_rows *k, uint16_t before) {
-    while (k->count && (int16_t)(wisp__kept_at(k, 0)->sequence - before) < 0) wisp__kept_pop(w, k);
 }
 
 static void wisp__kept_free(wisp *w, wisp__kept_rows *k) {
@@ -28040,19 +28023,25 @@ static bool wisp__kept_grow(wisp *w, wisp__kept_rows *k) {
     return true;
 }
 
-/* Keeps one more, with a reference of its own; the oldest of `most` gives way. false: no memory. */
-static bool wisp__kept_add(wisp *w, wisp__kept_rows *k, const wisp__kept_row *row, int most) {
-    int i;
+/* Keeps one more at the end, with a reference of its own; the oldest of `most` gives way. false: no
+   memory. */
+static bool wisp__kept_append(wisp *w, wisp__kept_rows *k, const wisp__kept_row *row, int most) {
     if (k->count == most) wisp__kept_pop(w, k);
     if (k->count == k->room && !wisp__kept_grow(w, k)) return false;
-    for (i = k->count++; i; i--) {
-        wisp__kept_row *before = wisp__kept_at(k, i - 1);
-        int16_t later = (int16_t)(row->sequence - before->sequence);
-        if (later > 0 || (!later && wisp__distance(row->tick, before->tick) > 0)) break;
-        *wisp__kept_at(k, i) = *before;
-    }
-    *wisp__kept_at(k, i) = *row;
+    *wisp__kept_at(k, k->count++) = *row;
     if (row->row) row->row->references++;
+    return true;
+}
+
+/* Keeps one more by its tick, which no other has. */
+static bool wisp__kept_add(wisp *w, wisp__kept_rows *k, const wisp__kept_row *row, int most) {
+    if (!wisp__kept_append(w, k, row, most)) return false;
+    for (int i = k->count - 1; i; i--) {
+        wisp__kept_row *before = wisp__kept_at(k, i - 1);
+        if (wisp__distance(row->tick, before->tick) > 0) break;
+        *wisp__kept_at(k, i) = *before;
+        *before = *row;
+    }
     return true;
 }
 
@@ -28256,7 +28245,6 @@ static bool wisp__past_step(wisp *w, wisp__object *o, wisp__encoded *row) {
     is = was;
     is.row = row;
     is.tick = (uint32_t)w->clock.tick;
-    is.sequence = (uint16_t)(last ? last->sequence + 1 : 1);
     is.made = true;
     is.jumps = o->teleports;
     if (o->of->past == WISP__PAST_OFF) return false;
@@ -28998,6 +28986,20 @@ static void wisp__note_due(wisp *w, wisp__session *s, wisp__note *n) {
     wisp__peers_mark(w, &s->peer);
 }
 
+/* What was sent under a sequence; NULL: it is not kept, or was lost. */
+static inline wisp__kept_row *wisp__note_sent(const wisp__note *n, uint16_t sequence) {
+    int back = (uint16_t)(n->sequence - sequence);
+    wisp__kept_row *at = back && back <= n->flight.count
+                             ? wisp__kept_at(&n->flight, n->flight.count - back) : NULL;
+    return at && at->used ? at : NULL;
+}
+
+/* Lets go of what was sent before a sequence. */
+static void wisp__note_passed(wisp *w, wisp__note *n, uint16_t before) {
+    int rest = (int16_t)(n->sequence - before);
+    while (n->flight.count && n->flight.count > rest) wisp__kept_pop(w, &n->flight);
+}
+
 /* Its rows get numbers that no row before it had. */
 static void wisp__note_number(wisp__audience *a, wisp__note *n) {
     n->sequence = a->first_sequence;
@@ -29082,7 +29084,7 @@ static void wisp__object_redescribe(wisp *w, wisp__object *o) {
 
 /* What the peer was sent counts no more. */
 static void wisp__note_forget(wisp *w, wisp__note *n) {
-    wisp__kept_forget(w, &n->flight, n->sequence);
+    wisp__note_passed(w, n, n->sequence);
     wisp__encoded_release(w, n->base);
     n->base = NULL;
     n->described = false;
@@ -29171,13 +29173,14 @@ static void wisp__object_leaves(wisp *w, const wisp__object *o) {
     if (w->clock.told > place->tick) place->tick = w->clock.told;
 }
 
-/* The peer has what was sent under a sequence. Of use are the rows from that on which it had when
-   that was sent: how the object has moved since tells how it goes on. */
-static void wisp__sent_arrived(wisp *w, wisp__session *s, wisp__note *n, wisp__kept_row sent) {
+/* The peer has what was sent under the sequence `as`. Of use are the rows from that on which it had
+   when that was sent: how the object has moved since tells how it goes on. */
+static void wisp__sent_arrived(wisp *w, wisp__session *s, wisp__note *n, wisp__kept_row sent,
+                               uint16_t as) {
     if (sent.frozen) {
         n->frozen = n->away;
         if (n->frozen) wisp__note_close(wisp__audience_of(w, s), n);
-        wisp__kept_forget(w, &n->flight, (uint16_t)(sent.sequence + 1));
+        wisp__note_passed(w, n, (uint16_t)(as + 1));
         return;
     }
     if (sent.gone) {
@@ -29186,11 +29189,11 @@ static void wisp__sent_arrived(wisp *w, wisp__session *s, wisp__note *n, wisp__k
         else wisp__note_remove(w, s, n);
         return;
     }
-    wisp__kept_forget(w, &n->flight, (uint16_t)(sent.sequence - sent.back));
+    wisp__note_passed(w, n, (uint16_t)(as - sent.back));
     if (sent.row) sent.row->references++;
     wisp__encoded_release(w, n->base);
     n->base = sent.row;
-    n->base_sequence = sent.sequence;
+    n->base_sequence = as;
     n->rested = sent.rests;
     if (sent.described == (uint8_t)n->object->description && !n->provisional) n->described = true;
     if (n->described && n->owns && n->object->claimed) {
@@ -29207,8 +29210,9 @@ static bool wisp__note_freezes(const wisp__note *n) {
 
 /* Was the newest state of the object sent, and may still arrive? */
 static bool wisp__note_flies(const wisp__note *n) {
-    const wisp__kept_row *last = wisp__kept_find(&n->flight, (uint16_t)(n->sequence - 1));
-    if (!last || (n->base && n->base_sequence == last->sequence)) return false;
+    uint16_t newest = (uint16_t)(n->sequence - 1);
+    const wisp__kept_row *last = wisp__note_sent(n, newest);
+    if (!last || (n->base && n->base_sequence == newest)) return false;
     if (wisp__note_ends(n)) return last->gone && last->frozen == wisp__note_freezes(n);
     return last->row == wisp__note_row(n) &&
            (n->described || last->described == (uint8_t)n->object->description);
@@ -29237,13 +29241,14 @@ static bool wisp__note_wants(const wisp__note *n) {
 /* The packet with a record was acked or lost. */
 static void wisp__object_outcome(wisp *w, wisp__session *s, uint32_t number, bool arrived) {
     wisp__note *n = wisp__note_of(w, s, (int)(number >> 16));
-    wisp__kept_row *sent = n ? wisp__kept_find(&n->flight, (uint16_t)number) : NULL;
+    uint16_t as = (uint16_t)number;
+    wisp__kept_row *sent = n ? wisp__note_sent(n, as) : NULL;
     bool gone;
     if (!sent) n = wisp__note_of(w, s, (int)(number >> 16) | WISP__PROVISIONAL);
-    if (!sent && n) sent = wisp__kept_find(&n->flight, (uint16_t)number);
+    if (!sent && n) sent = wisp__note_sent(n, as);
     gone = sent && arrived && sent->gone;
-    if (!sent || (n->base && (int16_t)(sent->sequence - n->base_sequence) <= 0)) return;
-    if (arrived) wisp__sent_arrived(w, s, n, *sent);
+    if (!sent || (n->base && (int16_t)(as - n->base_sequence) <= 0)) return;
+    if (arrived) wisp__sent_arrived(w, s, n, *sent, as);
     else wisp__kept_drop(w, sent);
     if (!gone && wisp__note_wants(n)) wisp__note_due(w, s, n);
 }
@@ -29336,9 +29341,9 @@ static wisp__row_times wisp__note_bases(const wisp *w, const wisp__note *n, wisp
     const wisp__kept_row *base = NULL, *older = NULL;
     wisp__row_times t = { (uint32_t)(w->clock.tick - tick), 0, 0, 0, false };
     memset(from, 0, sizeof *from);
-    if (n->base && ago <= WISP__OBJECT_BACK) base = wisp__kept_find(&n->flight, n->base_sequence);
+    if (n->base && ago <= WISP__OBJECT_BACK) base = wisp__note_sent(n, n->base_sequence);
     if (base && base->back && ago + base->back <= WISP__OBJECT_BACK)
-        older = wisp__kept_find(&n->flight, (uint16_t)(n->base_sequence - base->back));
+        older = wisp__note_sent(n, (uint16_t)(n->base_sequence - base->back));
     if (base) t.back = (uint32_t)tick - base->tick;
     if (older) t.older = base->tick - older->tick;
     if (!t.back || t.back > WISP__OBJECT_AGE) t.back = t.older = 0;
@@ -29442,7 +29447,6 @@ static void wisp__object_put(wisp *w, wisp__note *n, wisp__records *all, wisp__w
 static bool wisp__object_sent(wisp *w, wisp__session *s, wisp__note *n) {
     wisp__kept_row sent;
     memset(&sent, 0, sizeof sent);
-    sent.sequence = n->sequence;
     sent.used = true;
     sent.gone = wisp__note_ends(n);
     sent.frozen = wisp__note_freezes(n);
@@ -29451,14 +29455,14 @@ static bool wisp__object_sent(wisp *w, wisp__session *s, wisp__note *n) {
     sent.rests = wisp__note_tick(n) < w->clock.tick;
     sent.back = n->back;
     sent.described = (uint8_t)(n->described ? 0 : n->object->description);
-    if (!wisp__kept_add(w, &n->flight, &sent, WISP__OBJECT_BACK + 1)) return false;
+    if (!wisp__kept_append(w, &n->flight, &sent, WISP__OBJECT_BACK + 1)) return false;
     n->sequence++;
     n->sent = wisp__milliseconds(w->base.time);
     n->packet = (uint16_t)s->peer.flow.next;
     n->cut = false;
     n->due = false;
     n->parted = n->away;
-    if (w->base.reliable) wisp__sent_arrived(w, s, n, sent);
+    if (w->base.reliable) wisp__sent_arrived(w, s, n, sent, (uint16_t)(n->sequence - 1));
     return true;
 }
 
