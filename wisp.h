@@ -17443,8 +17443,6 @@ static void wisp__table_open(wisp__table_coder *c, const wisp__table *table, con
     c->follows = c->goes_on = false;
     c->scale = 2;
     c->ranks.count = 0;
-    c->equal.seen = c->differ.seen = c->differ.width = 0;
-    c->equal.width = wisp__width((uint64_t)c->cells) / 2 * 256;
     c->begun = 0;
 }
 
@@ -17618,9 +17616,11 @@ static int64_t wisp__table_bits(const wisp__table *table) {
     return bits * table->rows;
 }
 
+enum { WISP__DELTA_BITS_MORE = 1 + 6 + 16 };     /* than the symbols themselves, at most */
+
 /* The most that a delta of the table takes, in bits. */
 static int64_t wisp__delta_bits_count(const wisp__table *table) {
-    return 1 + 6 + 16 + wisp__table_bits(table);
+    return WISP__DELTA_BITS_MORE + wisp__table_bits(table);
 }
 
 static void wisp__plain_symbols(wisp__table_coder *c) {
@@ -17667,6 +17667,8 @@ static int64_t wisp__plain_span(wisp__table_coder *c, int64_t at, bool differ, i
 
 static void wisp__plain_spans(wisp__table_coder *c) {
     int64_t at = 0, end;
+    c->equal.seen = c->differ.seen = c->differ.width = 0;
+    c->equal.width = wisp__width((uint64_t)c->cells) / 2 * 256;
     while (at < c->cells && !c->from->failed && !(c->to && c->to->full)) {
         end = wisp__plain_span(c, at, false, at > 0);
         for (; at < end && c->out; at++) {
@@ -17685,18 +17687,20 @@ static void wisp__plain_spans(wisp__table_coder *c) {
 static void wisp__delta_bits_write(wisp__writer *to, const wisp__table *table,
                                    const uint32_t *base, const uint32_t *now) {
     size_t symbols = (size_t)table->rows * (size_t)table->column_count;
+    bool one = table->rows == 1 && table->column_count <= WISP__CELL;
     wisp__writer start = *to;
     wisp__reader none = wisp__reader_on(NULL, 0);
     wisp__table_coder c;
-    bool differ = symbols && memcmp(base, now, symbols * sizeof *now) != 0;
-    wisp__put(to, differ, 1);
-    if (!differ) return;
+    uint64_t mask = one ? wisp__cell_mask(base, now, table->column_count)
+                        : symbols && memcmp(base, now, symbols * sizeof *now) != 0;
+    int64_t longest;
+    wisp__put(to, mask != 0, 1);
+    if (!mask) return;
     wisp__table_open(&c, table, base, now);
     c.to = to;
     c.from = &none;
-    if (c.cells == 1) {
+    if (one) {
         wisp__symbols s = { table->columns, base, now, table->older ? table->older : base, NULL };
-        uint64_t mask = wisp__cell_mask(base, now, table->column_count);
         wisp__plain_only_mask(&c, &s, mask);
         wisp__plain_values(&c, &s, mask);
     } else {
@@ -17704,9 +17708,10 @@ static void wisp__delta_bits_write(wisp__writer *to, const wisp__table *table,
         wisp__put(to, c.follows, c.follows ? 2 : 1);
         wisp__plain_spans(&c);
     }
-    if (!to->full && (to->at - start.at <= (int64_t)symbols ||
-                      to->at - start.at <= wisp__delta_bits_count(table)))
-        return;
+    longest = to->at - start.at - WISP__DELTA_BITS_MORE;
+    for (int i = 0; i < table->column_count && longest > 0; i++)
+        longest -= (int64_t)table->columns[i].bits * table->rows;
+    if (!to->full && longest <= 0) return;
     *to = start;
     wisp__put(to, c.cells == 1 ? 1 : 7, c.cells == 1 ? 1 : 3);
     if (c.cells == 1 && table->older) wisp__put(to, 0, 6);
@@ -18325,11 +18330,10 @@ static wisp__grid wisp__array_grid(const uint32_t *slot) {
 }
 
 /* Cells of `rows` rows: those of the grid, and zeros. */
-static const uint32_t *wisp__grid_cells(wisp__delta *d, const wisp__body *body,
-                                        const wisp__grid *grid, int rows) {
+static const uint32_t *wisp__grid_widened(wisp__delta *d, const wisp__body *body,
+                                          const wisp__grid *grid, int rows) {
     size_t all = (size_t)rows * (size_t)body->columns, there;
     uint32_t *cells;
-    if (!grid->words || grid->rows >= rows) return grid->words;
     if (!wisp__delta_pay(d, (int64_t)all, 1)) return NULL;
     there = (size_t)grid->rows * (size_t)body->columns;
     cells = (uint32_t *)wisp__delta_items(d, (int64_t)all, sizeof *cells);
@@ -18337,6 +18341,12 @@ static const uint32_t *wisp__grid_cells(wisp__delta *d, const wisp__body *body,
     memcpy(cells, grid->words, there * sizeof *cells);
     memset(cells + there, 0, (all - there) * sizeof *cells);
     return cells;
+}
+
+static inline const uint32_t *wisp__grid_cells(wisp__delta *d, const wisp__body *body,
+                                               const wisp__grid *grid, int rows) {
+    if (!grid->words || grid->rows >= rows) return grid->words;
+    return wisp__grid_widened(d, body, grid, rows);
 }
 
 /* false: not paid for, or there are too many cells for a delta. */
@@ -18444,8 +18454,8 @@ static bool wisp__delta_coded(wisp__delta *d, const wisp__table *table, const wi
 
 /* The cells of a grid of `rows` rows, which begins at a word of the new row. `array`: of the schema
    itself, which may go through the range coder; or -1. */
-static void wisp__delta_table(wisp__delta *d, const wisp__body *body, const wisp__grids *grids,
-                              size_t grid, int rows, int array) {
+static inline void wisp__delta_table(wisp__delta *d, const wisp__body *body,
+                                     const wisp__grids *grids, size_t grid, int rows, int array) {
     wisp__table table = { body->table, body->columns, rows, NULL, 0, 0 };
     const uint32_t *base = wisp__grid_cells(d, body, &grids->held[0], rows);
     uint32_t *now = d->row.words + grid;
@@ -21727,8 +21737,10 @@ static wisp__baseline *wisp__baseline_new(wisp *w, wisp__baselines *all, int num
    recently used one. NULL with w->no_baseline: WISP_E_MEMORY or WISP_E_LIMIT. */
 static wisp__baseline *wisp__baseline_open(wisp *w, wisp__baselines *all, int number, uint64_t key,
                                            bool in_order) {
-    wisp__baseline *b = wisp__baseline_get(all, number, key);
+    wisp__baseline *b = all->newest;
     int room = in_order ? WISP__IN_ORDER : w->base.limits.baselines;
+    if (b && b->number == number && b->key == key) return b;
+    b = wisp__baseline_get(all, number, key);
     if (!b)
         b = all->count < wisp__baselines_most(&w->base.limits)
                 ? wisp__baseline_new(w, all, number, key, room)
@@ -24109,14 +24121,16 @@ static inline void wisp__codec_rewind(wisp__message_codec *c, const wisp__mark *
 }
 
 /* Only messages of peers, which are in c->arena, are paid for. */
-static wisp__unpacker wisp__codec_unpacker(wisp__message_codec *c, wisp__arena *arena,
-                                           wisp__reader *data, int values) {
+static WISP__INLINE wisp__unpacker wisp__codec_unpacker(wisp__message_codec *c,
+                                                        wisp__arena *arena, wisp__reader *data,
+                                                        int values) {
     wisp__unpacker u = { c->base, arena, NULL, data, values, 0, false, NULL, NULL, WISP_OK };
     if (arena == &c->arena) u.credit = &c->credit;
     return u;
 }
 
-static wisp__unpacker wisp__codec_received(wisp__message_codec *c, wisp__reader *data) {
+static WISP__INLINE wisp__unpacker wisp__codec_received(wisp__message_codec *c,
+                                                        wisp__reader *data) {
     return wisp__codec_unpacker(c, &c->arena, data, c->base->limits.message_values);
 }
 
@@ -38863,7 +38877,8 @@ static WISP__INLINE wisp__message *wisp__message_make(wisp *w, const wisp__remot
     wisp__remote *entry = w->registry.remotes[type == WISP__REPLY ? remote->index : remote->newest];
     size_t shape = (size_t)(p->shape.at + 7) / 8, data = (size_t)(p->data.at + 7) / 8;
     bool state = remote->state && type == WISP__EVENT;
-    bool extra = type != WISP__EVENT || entry->encoding.delta || p->raw || p->plain || state ||
+    bool delta = entry->encoding.delta && remote->now.delivery != WISP_RELIABLE;
+    bool extra = type != WISP__EVENT || delta || p->raw || p->plain || state ||
                  p->shape.at >= UINT16_MAX || p->values >= UINT16_MAX;
     wisp__message *m = wisp__message_take(&w->chunks, shape + data, extra);
     if (!m) return NULL;
@@ -38958,326 +38973,10 @@ static void wisp__give_again(wisp *w, wisp__session *s, wisp__message *m) {
     wisp__give(w, s, m);
 }
 
-/* --- values that go as deltas --- */
-
-/* A value that goes to each peer as a delta from its baseline, with the deltas made so far for
-   peers that have the same baseline. */
-typedef struct wisp__fired {
-    wisp__remote       *remote;
-    wisp__encoded      *value;
-    const uint8_t      *whole;             /* the bits of a row's record, once they were needed */
-    wisp__message_delta deltas[8];
-    int                 delta_count;
-} wisp__fired;
-
-static void wisp__fired_forget_deltas(wisp *w, wisp__fired *f) {
-    while (f->delta_count > 0) wisp__encoded_release(w, f->deltas[--f->delta_count].after);
-    f->whole = NULL;
-    wisp__arena_reset(&w->content.scratch);
-}
-
-static bool wisp__bases_same(const wisp__bases *a, const wisp__bases *b) {
-    return a->base == b->base && a->models == b->models && a->older[0] == b->older[0] &&
-           a->older[1] == b->older[1];
-}
-
-/* The delta of a fired value from `stored`, and its head; NULL: none is shorter than the value. */
-static wisp__message_delta *wisp__fired_delta(wisp *w, wisp__fired *f, wisp__baseline *b,
-                                              const wisp__stored *stored, wisp__delta_head *head) {
-    const wisp__encoding *encoding = &w->registry.remotes[b->number]->encoding;
-    wisp__message_delta from, *d = f->deltas, *end = d + f->delta_count;
-    wisp__message_codec *c = &w->content;
-    memset(&from, 0, sizeof from);
-    from.from.base = stored->value;
-    from.from.adaptive = encoding->adaptive;
-    from.from.models = encoding->adaptive ? stored->models : NULL;
-    head->older = wisp__delta_older(encoding, b, stored, &from);
-    head->back = (int)(b->sequence - stored->sequence);
-    if (encoding->sync)
-        head->hash = wisp__baseline_hash(c, &c->scratch, encoding, stored->value);
-    while (d < end && !wisp__bases_same(&d->from, &from.from))
-        d++;
-    if (d < end) return d->bits ? d : NULL;
-    if (f->delta_count == WISP__LENGTH(f->deltas)) wisp__fired_forget_deltas(w, f);
-    d = &f->deltas[f->delta_count++];
-    *d = from;
-    wisp__message_delta_make(&w->content, encoding, f->value, d);
-    return d->bits ? d : NULL;
-}
-
-/* The bits of a fired value itself. NULL: no memory. */
-static const uint8_t *wisp__fired_whole(wisp *w, wisp__fired *f, const wisp__encoding *encoding) {
-    wisp__message_codec *c = &w->content;
-    int64_t bits;
-    if (encoding->kind != WISP__RECORD) return (const uint8_t *)f->value->bytes;
-    if (!f->whole)
-        f->whole = wisp__row_record(c, &c->scratch, encoding->described->program, f->value, &bits);
-    return f->whole;
-}
-
-/* A reference to the models after a delta, which are stored once. false: no memory. */
-static bool wisp__delta_models_after(wisp *w, wisp__message_delta *d, wisp__encoded **models) {
-    if (!d || !d->from.adapted) return true;
-    if (!d->after) d->after = wisp__encoded_copy(w, d->from.adapted, d->from.adapted_bytes);
-    if (d->after) d->after->references++;
-    *models = d->after;
-    return d->after != NULL;
-}
-
-/* Queues the message of a value, and stores the value as a baseline. */
-static wisp_result wisp__send_encoded(wisp *w, wisp__session *s, const wisp__fired *f,
-                                      wisp__baseline *b, const wisp__stored *next) {
-    wisp_result result;
-    wisp__message *m = wisp__compose(w, f->remote, WISP__EVENT, &result);
-    if (!m) return result;
-    if (!w->base.reliable && f->remote->now.delivery != WISP_RELIABLE) {
-        wisp__message_extra_of(m)->baseline = b->place;
-        wisp__message_extra_of(m)->number = b->sequence;
-    }
-    if (m->state) wisp__message_extra_of(m)->result = b->place;
-    else b->waiting = false;
-    result = wisp__give(w, s, m);
-    wisp__message_release(&w->chunks, m);
-    if (result) return result;
-    wisp__baseline_store(w, &s->baselines_out, b, next);
-    b->sequence++;
-    b->begun = true;
-    if (!next->has_base) b->whole = false;
-    return WISP_OK;
-}
-
-/* Sends a value, whole or as a delta, as the next of its baseline. */
-static wisp_result wisp__send_next(wisp *w, wisp__session *s, wisp__fired *f, wisp__baseline *b,
-                                   bool in_order) {
-    const wisp__encoding *encoding = &w->registry.remotes[b->number]->encoding;
-    const wisp__encoded *value = f->value;
-    wisp__stored *stored = wisp__baseline_pick(b, in_order), next;
-    wisp__message_delta *d = NULL;
-    wisp__delta_head head;
-    const uint8_t *bytes;
-    wisp_result result;
-    memset(&head, 0, sizeof head);
-    memset(&next, 0, sizeof next);
-    if (stored) d = wisp__fired_delta(w, f, b, stored, &head);
-    head.place = b->place;
-    head.sequence = next.sequence = b->sequence;
-    head.in_order = in_order;
-    head.whole = d == NULL;
-    head.distant = head.whole && !in_order && wisp__delta_is_far(b);
-    next.value = f->value;
-    next.has_base = d != NULL;
-    next.base = stored ? stored->sequence : 0;
-    w->content.packer.values = d ? wisp__max_int(1, wisp__as_values(d->work)) : value->values;
-    bytes = d ? d->bytes : wisp__fired_whole(w, f, encoding);
-    if (!bytes) return WISP_E_MEMORY;
-    result = wisp__delta_pack(w, encoding, &head, bytes, d ? d->bits : value->bits);
-    if (result == WISP_OK && !wisp__delta_models_after(w, d, &next.models)) result = WISP_E_MEMORY;
-    if (result == WISP_OK) result = wisp__send_encoded(w, s, f, b, &next);
-    if (result) wisp__encoded_release(w, next.models);
-    return result;
-}
-
-/* Sends a value; nothing if the peer has it, unless it was lost (`again`). In the place of one that
-   waits, it goes as if that one had never been fired. */
-static wisp_result wisp__send_value(wisp *w, wisp__session *s, wisp__fired *f, bool again) {
-    wisp__remote *remote = f->remote, *entry = w->registry.remotes[remote->newest];
-    bool in_order = w->base.reliable || remote->now.delivery == WISP_RELIABLE, replaces;
-    uint64_t key = wisp__delta_key(&entry->encoding, f->value);
-    wisp__baseline *b = wisp__baseline_open(w, &s->baselines_out, entry->index, key, in_order);
-    wisp_result result;
-    if (!b) return w->no_baseline;
-    if (!again && wisp__baseline_settled(b, f->value, in_order)) {
-        remote->stats.unchanged++;
-        return WISP_OK;
-    }
-    replaces = b->waiting && remote->state;
-    b->sequence -= replaces;
-    result = wisp__send_next(w, s, f, b, in_order);
-    if (result) b->sequence += replaces;
-    return result;
-}
-
-/* Sends the newest values once more whose messages were lost. */
-static void wisp__resend_values(wisp *w, wisp__session *s) {
-    wisp__baselines *baselines = &s->baselines_out;
-    for (int i = 0; i < baselines->count && baselines->again > 0; i++) {
-        wisp__baseline *b = baselines->places[i];
-        wisp__remote *entry = w->registry.remotes[b->number];
-        wisp__stored *newest = wisp__baseline_newest(b);
-        wisp__fired f;
-        wisp_result result;
-        if (!b->again) continue;
-        b->again = false;
-        baselines->again--;
-        if (!newest || entry->main->newest != entry->index || (b->waiting && !b->whole)) continue;
-        f.remote = entry->main;
-        f.value = newest->value;
-        f.value->references++;
-        f.delta_count = 0;
-        f.whole = NULL;
-        w->content.packer.plain = 0;       /* it was counted when it was fired */
-        result = wisp__send_value(w, s, &f, true);
-        wisp__encoded_release(w, f.value);
-        wisp__fired_forget_deltas(w, &f);
-        if (result == WISP_E_QUEUE_FULL || result == WISP_E_BUDGET || result == WISP_E_MEMORY) {
-            b->again = true;           /* tried again with the next acks or losses */
-            baselines->again++;
-            return;
-        }
-        if (result && result != WISP_E_NO_REMOTE)
-            wisp__error(w, s, entry->main, result, "a value that was lost cannot go again");
-    }
-}
-
-/* --- events to one peer or many --- */
-
 /* Bytes of the values that were packed, for the profiler; 0 while it is off. */
 static int wisp__profiled_bytes(const wisp *w, const wisp_value *values, int count) {
     int64_t bytes = w->registry.meters ? wisp__values_bytes(values, count) : 0;
     return (int)(bytes < INT32_MAX ? bytes : INT32_MAX);
-}
-
-/* The compression methods that a peer, or (NULL) every peer, can read. */
-static unsigned wisp__methods_of(const wisp *w, const wisp__session *s) {
-    unsigned methods = w->compress.methods;
-    if (s) return s->peer.state == WISP__JOINED ? methods & s->peer.methods : 1u << WISP__RUNS;
-    for (const wisp__peer *peer = w->peers.first; peer; peer = peer->next) methods &= peer->methods;
-    return methods;
-}
-
-/* Encodes the values of a message into the packer. */
-static WISP__INLINE wisp_result wisp__encode_outbound(wisp *w, const wisp__outbound *out) {
-    bool compressed = w->registry.remotes[out->remote->newest]->encoding.compressed;
-    unsigned methods = compressed ? wisp__methods_of(w, out->session) : 0;
-    wisp_result result =
-        wisp__encode(&w->content, out->remote, out->values, out->count, methods);
-    if (result == WISP_OK) {
-        w->content.packer.plain = wisp__profiled_bytes(w, out->values, out->count);
-        return WISP_OK;
-    }
-    if (result != WISP_E_INVALID) return wisp__pack_refused(w, out->remote->name, result);
-    wisp__log(&w->base, WISP_LOG_WARNING, result, "'%s': %s", out->remote->name, w->registry.text);
-    return result;
-}
-
-/* The sessions that a message to several peers goes to, one after the other, each once. */
-typedef struct wisp__targets {
-    const wisp_to     *to;
-    const wisp__group *group;
-    wisp__peer        *peer;               /* the next of all */
-    wisp__session     *session;
-    wisp_result        skipped;            /* why the entry of a list has no session */
-    uint64_t           mark;
-    int                at;
-    bool               reliable;           /* not to peers that drain */
-    bool               few;                /* to viewers, or to peers nearby */
-} wisp__targets;
-
-static wisp_result wisp__targets_begin(wisp *w, wisp__targets *t, const wisp_to *to,
-                                       const wisp__remote *remote) {
-    memset(t, 0, sizeof *t);
-    t->to = to;
-    t->reliable = remote->now.delivery == WISP_RELIABLE;
-    t->mark = ++w->mark;
-    t->peer = w->peers.first;
-    if (to->mode == WISP__TO_GROUP) t->group = wisp__group_of(w, to->group);
-    for (int i = 0; to->mode == WISP__TO_EXCEPT && i < to->count; i++) {
-        wisp__session *s = wisp__session_of(w, to->list[i]);
-        if (s) s->mark = t->mark;
-    }
-    if (to->mode == WISP__TO_GROUP && !t->group) return wisp__no_group(w, to->group);
-    t->few = to->mode == WISP__TO_VIEWERS || to->mode == WISP__TO_NEAR;
-    return t->few ? wisp__interest_aim(w, to) : WISP_OK;
-}
-
-static bool wisp__targets_next(wisp *w, wisp__targets *t) {
-    t->session = NULL;
-    if (t->to->mode == WISP__TO_LIST) {
-        wisp__session *s;
-        if (t->at == t->to->count) return false;
-        s = wisp__session_of(w, t->to->list[t->at++]);
-        t->skipped = !s ? WISP_E_STALE : s->mark == t->mark ? WISP_E_ARGUMENT :
-                     t->reliable && s->peer.draining ? WISP_E_DRAINING : WISP_OK;
-        if (t->skipped) w->base.stats.targets_skipped++;
-        else t->session = s;
-        if (s) s->mark = t->mark;
-        return true;
-    }
-    while (!t->session && (t->group ? t->at < t->group->count : t->peer != NULL)) {
-        wisp__session *s = t->group ? t->group->members[t->at++]->session
-                                    : (wisp__session *)t->peer;
-        if (!t->group) t->peer = t->peer->next;
-        if (s->mark != t->mark && !(t->reliable && s->peer.draining) &&
-            (!t->few || wisp__interest_hits(w, t->to, s)))
-            t->session = s;
-    }
-    return t->session != NULL;
-}
-
-/* Queues a message, or (NULL) a value, for several peers. Returns the first failure; the others are
-   served all the same. */
-static wisp_result wisp__fire_several(wisp *w, const wisp__outbound *out, wisp__message *m,
-                                      wisp__fired *f) {
-    wisp__targets t;
-    wisp_result first = wisp__targets_begin(w, &t, out->passage.to, out->remote);
-    if (first) return first;
-    while (wisp__targets_next(w, &t)) {
-        wisp_result result = !t.session ? t.skipped : m ? wisp__give(w, t.session, m)
-                                                        : wisp__send_value(w, t.session, f, false);
-        if (first == WISP_OK && !t.session)
-            wisp__explain(w, result, "entry %d of the list of peers: %s", t.at - 1,
-                          result == WISP_E_ARGUMENT ? "it is there twice"
-                                                    : wisp_result_text(result));
-        if (first == WISP_OK) first = result;
-    }
-    return first;
-}
-
-/* Encodes a value once, and once more for each baseline that its peers have. */
-static wisp_result wisp__fire_value(wisp *w, const wisp__outbound *out) {
-    wisp__row row = { NULL, 0, 0, 0 };
-    wisp__fired f;
-    wisp_result result;
-    w->content.row = &row;
-    result = wisp__encode_outbound(w, out);
-    f.remote = out->remote;
-    f.value = result ? NULL : wisp__encoded_fired(w);
-    f.whole = NULL;
-    f.delta_count = 0;
-    w->content.row = NULL;
-    if (result) return result;
-    if (!f.value) return WISP_E_MEMORY;
-    result = out->session ? wisp__send_value(w, out->session, &f, false)
-                          : wisp__fire_several(w, out, NULL, &f);
-    wisp__encoded_release(w, f.value);
-    wisp__fired_forget_deltas(w, &f);
-    return result;
-}
-
-/* The hash of the key fields of values that do not go as deltas. */
-static wisp_result wisp__fired_key(wisp *w, const wisp__outbound *out, uint64_t *key) {
-    const wisp__encoding *encoding = &w->registry.remotes[out->remote->newest]->encoding;
-    wisp__row row = { NULL, 0, 0, 0 };
-    wisp__encoded *value = NULL;
-    wisp_result result;
-    *key = 0;
-    if (!wisp__encoding_keyed(encoding)) return WISP_OK;
-    w->content.row = &row;
-    result = wisp__encode_outbound(w, out);
-    w->content.row = NULL;
-    if (result == WISP_OK) value = wisp__encoded_row(w, &row);
-    wisp__arena_reset(&w->content.scratch);
-    if (!value) return result ? result : WISP_E_MEMORY;
-    *key = wisp__delta_key(encoding, value);
-    wisp__encoded_release(w, value);
-    return WISP_OK;
-}
-
-/* Adds a message to the transaction that is open for its peer. */
-static wisp_result wisp__bundle_add(wisp *w, const wisp__outbound *out, int kind) {
-    wisp_result result = wisp__encode_outbound(w, out);
-    if (!result) result = wisp__bundle_put(w, kind, w->registry.remotes[out->remote->newest]);
-    return wisp__part_failed(w, out->session, result);
 }
 
 /* --- runs: messages alike that are fired to a peer one after another are one message --- */
@@ -39443,6 +39142,339 @@ static wisp_result wisp__run_begin(wisp *w, wisp__session *s, const wisp__remote
     return result;
 }
 
+/* Queues the values in the packer for a peer, as one more of a run where it may be. */
+static wisp_result wisp__give_packed(wisp *w, wisp__session *s, const wisp__remote *remote) {
+    wisp__message *m = wisp__queued_last(s, remote);
+    wisp_result result;
+    if (wisp__run_open(w, m) && wisp__run_add(w, s, m)) return WISP_OK;
+    if (wisp__run_may_begin(w, s, remote, m)) return wisp__run_begin(w, s, remote, m);
+    m = wisp__compose(w, remote, WISP__EVENT, &result);
+    if (!m) return result;
+    result = wisp__give(w, s, m);
+    wisp__message_release(&w->chunks, m);
+    return result;
+}
+
+/* --- values that go as deltas --- */
+
+/* A value that goes to each peer as a delta from its baseline, with the deltas made so far for
+   peers that have the same baseline. */
+typedef struct wisp__fired {
+    wisp__remote       *remote;
+    wisp__encoded      *value;
+    const uint8_t      *whole;             /* the bits of a row's record, once they were needed */
+    wisp__message_delta deltas[9];         /* the last is for one that is looked for */
+    int                 delta_count;
+} wisp__fired;
+
+static void wisp__fired_forget_deltas(wisp *w, wisp__fired *f) {
+    while (f->delta_count > 0) wisp__encoded_release(w, f->deltas[--f->delta_count].after);
+    f->whole = NULL;
+    wisp__arena_reset(&w->content.scratch);
+}
+
+static bool wisp__bases_same(const wisp__bases *a, const wisp__bases *b) {
+    return a->base == b->base && a->models == b->models && a->older[0] == b->older[0] &&
+           a->older[1] == b->older[1];
+}
+
+/* The delta of a fired value from `stored`, and its head; NULL: none is shorter than the value. */
+static wisp__message_delta *wisp__fired_delta(wisp *w, wisp__fired *f, wisp__baseline *b,
+                                              const wisp__stored *stored, wisp__delta_head *head) {
+    const wisp__encoding *encoding = &w->registry.remotes[b->number]->encoding;
+    wisp__message_delta *d = f->deltas, *next;
+    wisp__message_codec *c = &w->content;
+    next = &f->deltas[f->delta_count];
+    memset(next, 0, sizeof *next);
+    next->from.base = stored->value;
+    next->from.adaptive = encoding->adaptive;
+    next->from.models = encoding->adaptive ? stored->models : NULL;
+    head->older = wisp__delta_older(encoding, b, stored, next);
+    head->back = (int)(b->sequence - stored->sequence);
+    if (encoding->sync)
+        head->hash = wisp__baseline_hash(c, &c->scratch, encoding, stored->value);
+    while (d < next && !wisp__bases_same(&d->from, &next->from)) d++;
+    if (d < next) return d->bits ? d : NULL;
+    if (f->delta_count == WISP__LENGTH(f->deltas) - 1) {
+        wisp__fired_forget_deltas(w, f);
+        d = f->deltas;
+        *d = *next;
+    }
+    f->delta_count++;
+    wisp__message_delta_make(&w->content, encoding, f->value, d);
+    return d->bits ? d : NULL;
+}
+
+/* The bits of a fired value itself. NULL: no memory. */
+static const uint8_t *wisp__fired_whole(wisp *w, wisp__fired *f, const wisp__encoding *encoding) {
+    wisp__message_codec *c = &w->content;
+    int64_t bits;
+    if (encoding->kind != WISP__RECORD) return (const uint8_t *)f->value->bytes;
+    if (!f->whole)
+        f->whole = wisp__row_record(c, &c->scratch, encoding->described->program, f->value, &bits);
+    return f->whole;
+}
+
+/* A reference to the models after a delta, which are stored once. false: no memory. */
+static bool wisp__delta_models_after(wisp *w, wisp__message_delta *d, wisp__encoded **models) {
+    if (!d || !d->from.adapted) return true;
+    if (!d->after) d->after = wisp__encoded_copy(w, d->from.adapted, d->from.adapted_bytes);
+    if (d->after) d->after->references++;
+    *models = d->after;
+    return d->after != NULL;
+}
+
+/* Queues the message of a value, and stores the value as a baseline. */
+static wisp_result wisp__send_encoded(wisp *w, wisp__session *s, const wisp__fired *f,
+                                      wisp__baseline *b, const wisp__stored *next) {
+    bool alone = f->remote->state || f->remote->now.delivery != WISP_RELIABLE;
+    wisp_result result = WISP_OK;
+    wisp__message *m = alone ? wisp__compose(w, f->remote, WISP__EVENT, &result) : NULL;
+    if (result) return result;
+    if (m && !w->base.reliable && m->delivery != WISP_RELIABLE) {
+        wisp__message_extra_of(m)->baseline = b->place;
+        wisp__message_extra_of(m)->number = b->sequence;
+    }
+    if (m && m->state) wisp__message_extra_of(m)->result = b->place;
+    else b->waiting = false;
+    result = m ? wisp__give(w, s, m) : wisp__give_packed(w, s, f->remote);
+    if (m) wisp__message_release(&w->chunks, m);
+    if (result) return result;
+    wisp__baseline_store(w, &s->baselines_out, b, next);
+    b->sequence++;
+    b->begun = true;
+    if (!next->has_base) b->whole = false;
+    return WISP_OK;
+}
+
+/* Sends a value, whole or as a delta, as the next of its baseline. */
+static wisp_result wisp__send_next(wisp *w, wisp__session *s, wisp__fired *f, wisp__baseline *b,
+                                   bool in_order) {
+    const wisp__encoding *encoding = &w->registry.remotes[b->number]->encoding;
+    const wisp__encoded *value = f->value;
+    wisp__stored *stored = wisp__baseline_pick(b, in_order), next;
+    wisp__message_delta *d = NULL;
+    wisp__delta_head head;
+    const uint8_t *bytes;
+    wisp_result result;
+    memset(&head, 0, sizeof head);
+    memset(&next, 0, sizeof next);
+    if (stored) d = wisp__fired_delta(w, f, b, stored, &head);
+    head.place = b->place;
+    head.sequence = next.sequence = b->sequence;
+    head.in_order = in_order;
+    head.whole = d == NULL;
+    head.distant = head.whole && !in_order && wisp__delta_is_far(b);
+    next.value = f->value;
+    next.has_base = d != NULL;
+    next.base = stored ? stored->sequence : 0;
+    w->content.packer.values = d ? wisp__max_int(1, wisp__as_values(d->work)) : value->values;
+    bytes = d ? d->bytes : wisp__fired_whole(w, f, encoding);
+    if (!bytes) return WISP_E_MEMORY;
+    result = wisp__delta_pack(w, encoding, &head, bytes, d ? d->bits : value->bits);
+    if (result == WISP_OK && !wisp__delta_models_after(w, d, &next.models)) result = WISP_E_MEMORY;
+    if (result == WISP_OK) result = wisp__send_encoded(w, s, f, b, &next);
+    if (result) wisp__encoded_release(w, next.models);
+    return result;
+}
+
+/* Sends a value; nothing if the peer has it, unless it was lost (`again`). In the place of one that
+   waits, it goes as if that one had never been fired. */
+static wisp_result wisp__send_value(wisp *w, wisp__session *s, wisp__fired *f, bool again) {
+    wisp__remote *remote = f->remote, *entry = w->registry.remotes[remote->newest];
+    bool in_order = w->base.reliable || remote->now.delivery == WISP_RELIABLE, replaces;
+    uint64_t key = wisp__delta_key(&entry->encoding, f->value);
+    wisp__baseline *b = wisp__baseline_open(w, &s->baselines_out, entry->index, key, in_order);
+    wisp_result result;
+    if (!b) return w->no_baseline;
+    if (!again && wisp__baseline_settled(b, f->value, in_order)) {
+        remote->stats.unchanged++;
+        return WISP_OK;
+    }
+    replaces = b->waiting && remote->state;
+    b->sequence -= replaces;
+    result = wisp__send_next(w, s, f, b, in_order);
+    if (result) b->sequence += replaces;
+    return result;
+}
+
+/* Sends the newest values once more whose messages were lost. */
+static void wisp__resend_values(wisp *w, wisp__session *s) {
+    wisp__baselines *baselines = &s->baselines_out;
+    for (int i = 0; i < baselines->count && baselines->again > 0; i++) {
+        wisp__baseline *b = baselines->places[i];
+        wisp__remote *entry = w->registry.remotes[b->number];
+        wisp__stored *newest = wisp__baseline_newest(b);
+        wisp__fired f;
+        wisp_result result;
+        if (!b->again) continue;
+        b->again = false;
+        baselines->again--;
+        if (!newest || entry->main->newest != entry->index || (b->waiting && !b->whole)) continue;
+        f.remote = entry->main;
+        f.value = newest->value;
+        f.value->references++;
+        f.delta_count = 0;
+        f.whole = NULL;
+        w->content.packer.plain = 0;       /* it was counted when it was fired */
+        result = wisp__send_value(w, s, &f, true);
+        wisp__encoded_release(w, f.value);
+        wisp__fired_forget_deltas(w, &f);
+        if (result == WISP_E_QUEUE_FULL || result == WISP_E_BUDGET || result == WISP_E_MEMORY) {
+            b->again = true;           /* tried again with the next acks or losses */
+            baselines->again++;
+            return;
+        }
+        if (result && result != WISP_E_NO_REMOTE)
+            wisp__error(w, s, entry->main, result, "a value that was lost cannot go again");
+    }
+}
+
+/* --- events to one peer or many --- */
+
+/* The compression methods that a peer, or (NULL) every peer, can read. */
+static unsigned wisp__methods_of(const wisp *w, const wisp__session *s) {
+    unsigned methods = w->compress.methods;
+    if (s) return s->peer.state == WISP__JOINED ? methods & s->peer.methods : 1u << WISP__RUNS;
+    for (const wisp__peer *peer = w->peers.first; peer; peer = peer->next) methods &= peer->methods;
+    return methods;
+}
+
+/* Encodes the values of a message into the packer. */
+static WISP__INLINE wisp_result wisp__encode_outbound(wisp *w, const wisp__outbound *out) {
+    bool compressed = w->registry.remotes[out->remote->newest]->encoding.compressed;
+    unsigned methods = compressed ? wisp__methods_of(w, out->session) : 0;
+    wisp_result result =
+        wisp__encode(&w->content, out->remote, out->values, out->count, methods);
+    if (result == WISP_OK) {
+        w->content.packer.plain = wisp__profiled_bytes(w, out->values, out->count);
+        return WISP_OK;
+    }
+    if (result != WISP_E_INVALID) return wisp__pack_refused(w, out->remote->name, result);
+    wisp__log(&w->base, WISP_LOG_WARNING, result, "'%s': %s", out->remote->name, w->registry.text);
+    return result;
+}
+
+/* The sessions that a message to several peers goes to, one after the other, each once. */
+typedef struct wisp__targets {
+    const wisp_to     *to;
+    const wisp__group *group;
+    wisp__peer        *peer;               /* the next of all */
+    wisp__session     *session;
+    wisp_result        skipped;            /* why the entry of a list has no session */
+    uint64_t           mark;
+    int                at;
+    bool               reliable;           /* not to peers that drain */
+    bool               few;                /* to viewers, or to peers nearby */
+} wisp__targets;
+
+static wisp_result wisp__targets_begin(wisp *w, wisp__targets *t, const wisp_to *to,
+                                       const wisp__remote *remote) {
+    memset(t, 0, sizeof *t);
+    t->to = to;
+    t->reliable = remote->now.delivery == WISP_RELIABLE;
+    t->mark = ++w->mark;
+    t->peer = w->peers.first;
+    if (to->mode == WISP__TO_GROUP) t->group = wisp__group_of(w, to->group);
+    for (int i = 0; to->mode == WISP__TO_EXCEPT && i < to->count; i++) {
+        wisp__session *s = wisp__session_of(w, to->list[i]);
+        if (s) s->mark = t->mark;
+    }
+    if (to->mode == WISP__TO_GROUP && !t->group) return wisp__no_group(w, to->group);
+    t->few = to->mode == WISP__TO_VIEWERS || to->mode == WISP__TO_NEAR;
+    return t->few ? wisp__interest_aim(w, to) : WISP_OK;
+}
+
+static bool wisp__targets_next(wisp *w, wisp__targets *t) {
+    t->session = NULL;
+    if (t->to->mode == WISP__TO_LIST) {
+        wisp__session *s;
+        if (t->at == t->to->count) return false;
+        s = wisp__session_of(w, t->to->list[t->at++]);
+        t->skipped = !s ? WISP_E_STALE : s->mark == t->mark ? WISP_E_ARGUMENT :
+                     t->reliable && s->peer.draining ? WISP_E_DRAINING : WISP_OK;
+        if (t->skipped) w->base.stats.targets_skipped++;
+        else t->session = s;
+        if (s) s->mark = t->mark;
+        return true;
+    }
+    while (!t->session && (t->group ? t->at < t->group->count : t->peer != NULL)) {
+        wisp__session *s = t->group ? t->group->members[t->at++]->session
+                                    : (wisp__session *)t->peer;
+        if (!t->group) t->peer = t->peer->next;
+        if (s->mark != t->mark && !(t->reliable && s->peer.draining) &&
+            (!t->few || wisp__interest_hits(w, t->to, s)))
+            t->session = s;
+    }
+    return t->session != NULL;
+}
+
+/* Queues a message, or (NULL) a value, for several peers. Returns the first failure; the others are
+   served all the same. */
+static wisp_result wisp__fire_several(wisp *w, const wisp__outbound *out, wisp__message *m,
+                                      wisp__fired *f) {
+    wisp__targets t;
+    wisp_result first = wisp__targets_begin(w, &t, out->passage.to, out->remote);
+    if (first) return first;
+    while (wisp__targets_next(w, &t)) {
+        wisp_result result = !t.session ? t.skipped : m ? wisp__give(w, t.session, m)
+                                                        : wisp__send_value(w, t.session, f, false);
+        if (first == WISP_OK && !t.session)
+            wisp__explain(w, result, "entry %d of the list of peers: %s", t.at - 1,
+                          result == WISP_E_ARGUMENT ? "it is there twice"
+                                                    : wisp_result_text(result));
+        if (first == WISP_OK) first = result;
+    }
+    return first;
+}
+
+/* Encodes a value once, and once more for each baseline that its peers have. */
+static wisp_result wisp__fire_value(wisp *w, const wisp__outbound *out) {
+    wisp__row row = { NULL, 0, 0, 0 };
+    wisp__fired f;
+    wisp_result result;
+    w->content.row = &row;
+    result = wisp__encode_outbound(w, out);
+    f.remote = out->remote;
+    f.value = result ? NULL : wisp__encoded_fired(w);
+    f.whole = NULL;
+    f.delta_count = 0;
+    w->content.row = NULL;
+    if (result) return result;
+    if (!f.value) return WISP_E_MEMORY;
+    result = out->session ? wisp__send_value(w, out->session, &f, false)
+                          : wisp__fire_several(w, out, NULL, &f);
+    wisp__encoded_release(w, f.value);
+    wisp__fired_forget_deltas(w, &f);
+    return result;
+}
+
+/* The hash of the key fields of values that do not go as deltas. */
+static wisp_result wisp__fired_key(wisp *w, const wisp__outbound *out, uint64_t *key) {
+    const wisp__encoding *encoding = &w->registry.remotes[out->remote->newest]->encoding;
+    wisp__row row = { NULL, 0, 0, 0 };
+    wisp__encoded *value = NULL;
+    wisp_result result;
+    *key = 0;
+    if (!wisp__encoding_keyed(encoding)) return WISP_OK;
+    w->content.row = &row;
+    result = wisp__encode_outbound(w, out);
+    w->content.row = NULL;
+    if (result == WISP_OK) value = wisp__encoded_row(w, &row);
+    wisp__arena_reset(&w->content.scratch);
+    if (!value) return result ? result : WISP_E_MEMORY;
+    *key = wisp__delta_key(encoding, value);
+    wisp__encoded_release(w, value);
+    return WISP_OK;
+}
+
+/* Adds a message to the transaction that is open for its peer. */
+static wisp_result wisp__bundle_add(wisp *w, const wisp__outbound *out, int kind) {
+    wisp_result result = wisp__encode_outbound(w, out);
+    if (!result) result = wisp__bundle_put(w, kind, w->registry.remotes[out->remote->newest]);
+    return wisp__part_failed(w, out->session, result);
+}
+
 /* Queues an event for its peers. It is encoded once. */
 static wisp_result wisp__fire(wisp *w, const wisp__outbound *out) {
     wisp__session *s = out->session;
@@ -39457,12 +39489,10 @@ static wisp_result wisp__fire(wisp *w, const wisp__outbound *out) {
         return result;
     result = wisp__encode_outbound(w, out);
     if (result) return result;
-    if (wisp__run_open(w, last) && wisp__run_add(w, s, last)) return WISP_OK;
-    if (wisp__run_may_begin(w, s, out->remote, last))
-        return wisp__run_begin(w, s, out->remote, last);
+    if (s) return wisp__give_packed(w, s, out->remote);
     m = wisp__compose(w, out->remote, WISP__EVENT, &result);
     if (!m) return result;
-    result = s ? wisp__give(w, s, m) : wisp__fire_several(w, out, m, NULL);
+    result = wisp__fire_several(w, out, m, NULL);
     wisp__message_release(&w->chunks, m);
     return result;
 }
