@@ -21486,9 +21486,10 @@ static wisp__session *wisp__session_after(const wisp *w, const wisp__session *s)
     return NULL;
 }
 
-/* A session that can be sent to: joined, or being joined by this end. */
+/* A session that can be sent to: joined, or being joined by this end. The endpoint may be NULL. */
 static wisp__session *wisp__session_of(const wisp *w, wisp_peer handle) {
     wisp__session *s;
+    if (!w) return NULL;
     if (handle.id == UINT32_MAX) {
         for (int i = 0; i < w->peers.pool.made; i++) {
             s = wisp__session_at(w, i);
@@ -21521,7 +21522,7 @@ int wisp_peers(const wisp *w, wisp_peer *out, int capacity) {
 
 /* The session behind a handle; inside handlers also one that has just left. */
 static const wisp__session *wisp__session_or_left(const wisp *w, wisp_peer peer) {
-    const wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
+    const wisp__session *s = wisp__session_of(w, peer);
     if (s || !w || !w->events.running) return s;
     return (const wisp__session *)wisp__pool_get(&w->peers.pool, peer.id);
 }
@@ -21540,7 +21541,7 @@ void *wisp_peer_user(const wisp *w, wisp_peer peer) {
 
 int wisp_peer_state(const wisp *w, wisp_peer handle) {
     WISP__ENTER(w);
-    const wisp__session *s = w ? wisp__session_of(w, handle) : NULL;
+    const wisp__session *s = wisp__session_of(w, handle);
     if (!s && w) s = (const wisp__session *)wisp__pool_get(&w->peers.pool, handle.id);
     if (!s || s->peer.state >= WISP__LEAVING) return WISP_PEER_NONE;
     if (s->peer.state < WISP__JOINED) return WISP_PEER_JOINING;
@@ -21549,6 +21550,7 @@ int wisp_peer_state(const wisp *w, wisp_peer handle) {
 
 /* Explains why a handle is that of no session. */
 static wisp_result wisp__no_session(const wisp *w, wisp_peer peer) {
+    if (!w) return WISP_E_ARGUMENT;
     if (peer.id == UINT32_MAX)
         return wisp__explain(w, WISP_E_STALE, "no session%s: call wisp_join",
                              w->peers.has_joined ? " any more" : " yet");
@@ -21558,8 +21560,8 @@ static wisp_result wisp__no_session(const wisp *w, wisp_peer peer) {
 
 wisp_result wisp_set_peer_user(wisp *w, wisp_peer peer, void *user) {
     WISP__ENTER(w);
-    wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
-    if (!s) return w ? wisp__no_session(w, peer) : WISP_E_ARGUMENT;
+    wisp__session *s = wisp__session_of(w, peer);
+    if (!s) return wisp__no_session(w, peer);
     s->peer.user = user;
     return WISP_OK;
 }
@@ -23304,23 +23306,23 @@ static wisp__peer_meter *wisp__meter_of_peer(wisp__registry *r, const wisp__sess
 
 /* --- the registry --- */
 
-static wisp_result wisp__name_check(const char *name, int *length) {
-    size_t bytes;
-    if (!name) return WISP_E_ARGUMENT;
-    bytes = strlen(name);
-    if (bytes < 1 || bytes > WISP__NAME_BYTES) return WISP_E_NAME;
-    *length = (int)bytes;
-    return WISP_OK;
+static wisp_result wisp__name_wrong(const wisp *w, const char *name, int *length) {
+    if (!name) return wisp__explain(w, WISP_E_ARGUMENT, "the name is NULL");
+    *length = (int)strlen(name);
+    if (*length >= 1 && *length <= WISP__NAME_BYTES) return WISP_OK;
+    return wisp__explain(w, WISP_E_NAME, "a name of %d bytes: 1 to %d are possible", *length,
+                         (int)WISP__NAME_BYTES);
 }
 
+/* The main entry of a name of any length; NULL: it is not registered. */
 static wisp__remote *wisp__registry_find(const wisp__registry *r, const char *name, int length) {
     uint64_t hash = wisp__siphash(r->schemas.key, name, length);
     uint64_t mask = (uint64_t)r->table_room / 2 - 1;
     if (!r->table_room) return NULL;
     for (uint64_t i = hash & mask; r->table[i]; i = (i + 1) & mask) {
         wisp__remote *remote = r->remotes[r->table[i] - 1];
-        if (remote->hash == hash && memcmp(remote->name, name, (size_t)length) == 0 &&
-            !remote->name[length])
+        if (remote->hash == hash && (int)strlen(remote->name) == length &&
+            memcmp(remote->name, name, (size_t)length) == 0)
             return remote;
     }
     return NULL;
@@ -23343,9 +23345,11 @@ static wisp_result wisp__registry_widen(wisp__registry *r) {
     return WISP_OK;
 }
 
-/* A handle is good for one of the names that a remote has been lent to. */
-static uint32_t wisp__remote_id(const wisp__remote *remote) {
-    return (uint32_t)remote->life << 16 | (uint32_t)(remote->index + 1);
+/* A handle is good for one of the names that a remote has been lent to. NULL: id 0. */
+static wisp_remote wisp__remote_handle(const wisp__remote *remote) {
+    wisp_remote handle = { 0 };
+    if (remote) handle.id = (uint32_t)remote->life << 16 | (uint32_t)(remote->index + 1);
+    return handle;
 }
 
 /* NULL: none, or it has another name by now. */
@@ -23373,31 +23377,55 @@ static wisp__remote *wisp__remote_vacant(const wisp__registry *r) {
     return NULL;
 }
 
+/* The settings with their ranges. */
+#define WISP__SETTING(member, kind, least, most) \
+    { #member, offsetof(wisp_config, member), kind, least, most }
+static const struct wisp__config_field {
+    const char *name;
+    size_t at;
+    char kind;  /* p: pointer, i: int, d: double */
+    double least, most;
+} wisp__config_fields[] = {
+    WISP__SETTING(encode.codec, 'p', 0, 1), WISP__SETTING(encode.schema, 'p', 0, 1),
+    WISP__SETTING(encode.migrations, 'p', 0, 1), WISP__SETTING(encode.dictionary, 'p', 0, 1),
+    WISP__SETTING(delivery, 'i', 0, WISP_SEQUENCED), WISP__SETTING(channel, 'i', 0, WISP__CHANNELS),
+    WISP__SETTING(batching, 'i', 0, WISP_BATCH_RELIABLE),
+    WISP__SETTING(batch_priority, 'i', 0, 1000), WISP__SETTING(delta_sync, 'i', 0, WISP_OFF),
+    WISP__SETTING(replace, 'i', 0, WISP_OFF), WISP__SETTING(max_batch_size, 'i', 0, 2e9),
+    WISP__SETTING(after_state, 'i', 0, WISP_OFF), WISP__SETTING(rate_burst, 'i', 0, 2e9),
+    WISP__SETTING(call_tries, 'i', 0, 2e9), WISP__SETTING(max_age, 'd', -1e9, 1e6),
+    WISP__SETTING(rate_limit, 'd', -1e9, 1e9), WISP__SETTING(call_timeout, 'd', 0, 1e9),
+    WISP__SETTING(encode.mode, 'i', 0, WISP_ENCODE_DELTA),
+    WISP__SETTING(encode.adaptive, 'i', 0, WISP_OFF),
+    WISP__SETTING(encode.foreign, 'i', 0, WISP_OFF),
+    WISP__SETTING(encode.compression, 'i', INT32_MIN, INT32_MAX)  /* wisp__compress_can checks it */
+};
+#undef WISP__SETTING
+
+/* A setting as a number; a pointer is 0 or 1. `to`: the setting is copied there, unless it is 0. */
+static double wisp__config_number(const wisp_config *from,
+                                  const struct wisp__config_field *setting, wisp_config *to) {
+    const char *at = (const char *)from + setting->at;
+    const void *pointer;
+    int number;
+    double value;
+    size_t bytes = sizeof number;
+    memcpy(&number, at, bytes);
+    value = number;
+    if (setting->kind == 'd') memcpy(&value, at, bytes = sizeof value);
+    if (setting->kind == 'p') memcpy(&pointer, at, bytes = sizeof pointer), value = pointer != NULL;
+    if (to && (value < 0 || value > 0)) memcpy((char *)to + setting->at, at, bytes);
+    return value;
+}
+
 /* Lays the settings of `from` that are not zero over `to`. */
 static void wisp__config_merge(wisp_config *to, const wisp_config *from) {
-#define WISP__SETTING(member) { offsetof(wisp_config, member), sizeof to->member }
-    static const struct { size_t at, bytes; } settings[] = {
-        WISP__SETTING(encode.mode), WISP__SETTING(encode.codec), WISP__SETTING(encode.compression),
-        WISP__SETTING(encode.schema), WISP__SETTING(encode.migrations),
-        WISP__SETTING(encode.adaptive), WISP__SETTING(encode.dictionary),
-        WISP__SETTING(encode.foreign), WISP__SETTING(delivery), WISP__SETTING(channel),
-        WISP__SETTING(batching), WISP__SETTING(max_batch_size), WISP__SETTING(batch_priority),
-        WISP__SETTING(rate_burst), WISP__SETTING(delta_sync), WISP__SETTING(call_tries),
-        WISP__SETTING(replace), WISP__SETTING(after_state) };
-#undef WISP__SETTING
-    static const char zeros[sizeof(void *)] = { 0 };
     if (from->batching == WISP_BATCH_UNRELIABLE) to->delivery = WISP_UNRELIABLE;
     if (from->batching == WISP_BATCH_RELIABLE) to->delivery = WISP_RELIABLE;
-    for (int i = 0; i < WISP__LENGTH(settings); i++) {
-        const char *setting = (const char *)from + settings[i].at;
-        if (memcmp(setting, zeros, settings[i].bytes) != 0)
-            memcpy((char *)to + settings[i].at, setting, settings[i].bytes);
-    }
+    for (int i = 0; i < WISP__LENGTH(wisp__config_fields); i++)
+        wisp__config_number(from, &wisp__config_fields[i], to);
     if (from->encode.migrations) to->encode.migration_count = from->encode.migration_count;
     if (from->encode.dictionary) to->encode.dictionary_bytes = from->encode.dictionary_bytes;
-    if (from->rate_limit < 0 || from->rate_limit > 0) to->rate_limit = from->rate_limit;
-    if (from->call_timeout > 0) to->call_timeout = from->call_timeout;
-    if (from->max_age < 0 || from->max_age > 0) to->max_age = from->max_age;
 }
 
 /* Sets the settings in force: those of the remote, else the common ones, else the defaults. */
@@ -23589,15 +23617,6 @@ static void wisp__registry_relend(wisp__registry *r, wisp__remote *remote, const
     wisp__registry_name(r, remote, name, length);
 }
 
-static wisp_result wisp__name_wrong(const wisp *w, const char *name, int *length) {
-    wisp_result result = wisp__name_check(name, length);
-    if (result == WISP_E_ARGUMENT) wisp__explain(w, result, "the name is NULL");
-    if (result == WISP_E_NAME)
-        wisp__explain(w, result, "a name of %d bytes: 1 to %d are possible", (int)strlen(name),
-                      (int)WISP__NAME_BYTES);
-    return result;
-}
-
 static wisp_result wisp__name_taken(const wisp *w, const char *name) {
     return wisp__explain(w, WISP_E_NAME, "'%.64s': names that begin with wisp:, \"class \" or "
                          "\"property \" are wisp's own", name);
@@ -23642,48 +23661,28 @@ static wisp__remote *wisp__registry_add(wisp__registry *r, const char *name, wis
 
 static bool wisp__is_choice(int setting, int last) { return setting >= 0 && setting <= last; }
 
-/* Are the fields of a config within their ranges? The first that is not is told. */
+/* Are the settings within their ranges? The first that is not is explained. */
 static bool wisp__config_valid(const wisp *w, const wisp_config *c) {
-#define WISP__BETWEEN(member, real, least, most) \
-    { #member, offsetof(wisp_config, member), real, least, most }
-    static const struct { const char *name; size_t at; bool real; double least, most; } fields[] = {
-        WISP__BETWEEN(delivery, false, 0, WISP_SEQUENCED),
-        WISP__BETWEEN(channel, false, 0, WISP__CHANNELS),
-        WISP__BETWEEN(batching, false, 0, WISP_BATCH_RELIABLE),
-        WISP__BETWEEN(batch_priority, false, 0, 1000),
-        WISP__BETWEEN(delta_sync, false, 0, WISP_OFF),
-        WISP__BETWEEN(replace, false, 0, WISP_OFF), WISP__BETWEEN(max_batch_size, false, 0, 2e9),
-        WISP__BETWEEN(after_state, false, 0, WISP_OFF), WISP__BETWEEN(rate_burst, false, 0, 2e9),
-        WISP__BETWEEN(call_tries, false, 0, 2e9),
-        WISP__BETWEEN(max_age, true, -1e9, 1e6), WISP__BETWEEN(rate_limit, true, -1e9, 1e9),
-        WISP__BETWEEN(call_timeout, true, 0, 1e9),
-        WISP__BETWEEN(encode.mode, false, 0, WISP_ENCODE_DELTA),
-        WISP__BETWEEN(encode.adaptive, false, 0, WISP_OFF),
-        WISP__BETWEEN(encode.foreign, false, 0, WISP_OFF)
-    };
-#undef WISP__BETWEEN
-    for (int i = 0; i < WISP__LENGTH(fields); i++) {
-        int number = 0;
-        double value = 0;
-        memcpy(&number, (const char *)c + fields[i].at, sizeof number);
-        if (fields[i].real) memcpy(&value, (const char *)c + fields[i].at, sizeof value);
-        else value = number;
-        if (wisp__is_within(value, fields[i].least, fields[i].most)) continue;
+    for (int i = 0; i < WISP__LENGTH(wisp__config_fields); i++) {
+        const struct wisp__config_field *setting = &wisp__config_fields[i];
+        double value = wisp__config_number(c, setting, NULL);
+        if (wisp__is_within(value, setting->least, setting->most)) continue;
         wisp__explain(w, WISP_E_ARGUMENT, "config.%s is %g, which is not in %g .. %g",
-                      fields[i].name, value, fields[i].least, fields[i].most);
+                      setting->name, value, setting->least, setting->most);
         return false;
     }
     return true;
 }
 
-static wisp_result wisp__codec_wrong(const wisp *w) {
+static wisp_result wisp__codec_wrong(const wisp *w, const wisp_codec *codec) {
+    size_t name = codec && codec->name ? strlen(codec->name) : 0;
+    if (name >= 1 && name <= 32 && codec->encode && codec->decode) return WISP_OK;
     return wisp__explain(w, WISP_E_ARGUMENT, "a codec needs a name of 1 to 32 bytes, encode and "
                          "decode");
 }
 
 static wisp_result wisp__encoding_config_check(wisp__registry *r, const wisp_encoding *e) {
     uint8_t descriptor[WISP__DESCRIPTOR_BYTES + WISP__SLACK];
-    size_t name = e->codec && e->codec->name ? strlen(e->codec->name) : 0;
     const wisp *w = (const wisp *)r->owner;
     const char *name_of = e->compression == WISP_COMPRESSION_ZSTD ? "zstd" : "deflate";
     bool is_lz4 = e->compression == WISP_COMPRESSION_LZ4;
@@ -23693,8 +23692,7 @@ static wisp_result wisp__encoding_config_check(wisp__registry *r, const wisp_enc
         return wisp__is_no_list(w, e->migration_count);
     if (e->dictionary_bytes < 0 || (e->dictionary_bytes && !e->dictionary))
         return wisp__is_no_list(w, e->dictionary_bytes);
-    if (e->codec && (name < 1 || name > 32 || !e->codec->encode || !e->codec->decode))
-        return wisp__codec_wrong(w);
+    if (e->codec && wisp__codec_wrong(w, e->codec)) return WISP_E_ARGUMENT;
     if (e->codec && e->mode == WISP_ENCODE_DELTA)
         return wisp__explain(w, WISP_E_UNSUPPORTED, "deltas of the codec %s: only wisp's own "
                              "encoding has deltas", e->codec->name);
@@ -23812,11 +23810,6 @@ static int wisp__their_number(const wisp__session *s, int remote) {
     return number;
 }
 
-static wisp_remote wisp__remote_handle(const wisp__remote *remote) {
-    wisp_remote handle = { remote ? wisp__remote_id(remote) : 0 };
-    return handle;
-}
-
 static wisp__remote *wisp__remote_of(wisp *w, wisp_target target, wisp_result *why) {
     wisp__remote *remote;
     if (target.name || !target.remote.id) return wisp__registry_add(&w->registry, target.name, why);
@@ -23838,7 +23831,6 @@ static wisp__remote *wisp__remote_to_send(wisp *w, wisp_target target, wisp_resu
 /* The same, if it is registered already; else NULL. */
 static WISP__INLINE wisp__remote *wisp__remote_found(wisp *w, wisp_target target) {
     wisp_result why;
-    int length;
     wisp__registry *r = &w->registry;
     uintptr_t key = (uintptr_t)target.name, half = (uintptr_t)r->table_room / 2;
     uint16_t *recent = &r->table[half + ((key ^ key >> 4) & (half - 1))];
@@ -23847,8 +23839,7 @@ static WISP__INLINE wisp__remote *wisp__remote_found(wisp *w, wisp_target target
     if (!target.name) return NULL;
     remote = *recent ? r->remotes[*recent - 1] : NULL;
     if (!remote || strcmp(remote->name, target.name) != 0) {
-        if (wisp__name_check(target.name, &length)) return NULL;
-        remote = wisp__registry_find(r, target.name, length);
+        remote = wisp__registry_find(r, target.name, (int)strlen(target.name));
         if (!remote || remote->index < WISP__RESERVED || remote->of_class) return NULL;
         *recent = (uint16_t)(remote->index + 1);
     }
@@ -24034,9 +24025,7 @@ wisp_result wisp_use_delta(wisp *w, const wisp_schema *schema, const char *remot
 
 wisp_result wisp_add_codec(wisp *w, const wisp_codec *codec) {
     wisp__registry *r = w ? &w->registry : NULL;
-    if (!w || !codec || !codec->encode || !codec->decode || !codec->name || !codec->name[0] ||
-        strlen(codec->name) > 32)
-        return wisp__codec_wrong(w);
+    if (!w || wisp__codec_wrong(w, codec)) return WISP_E_ARGUMENT;
     for (int i = 0; i < r->codec_count; i++)
         if (strcmp(r->codecs[i]->name, codec->name) == 0)
             return r->codecs[i] == codec ? WISP_OK
@@ -24074,7 +24063,7 @@ static wisp_encoding wisp__encoding_public(const wisp__encoding *e) {
 }
 
 int wisp_announced_names(const wisp *w, wisp_peer peer, wisp_announced *out, int capacity) {
-    const wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
+    const wisp__session *s = wisp__session_of(w, peer);
     int count = 0;
     for (int i = 0; s && i < s->their_room; i++) {
         if (!s->theirs[i].remote) continue;
@@ -24973,10 +24962,6 @@ static void wisp__member_remove(wisp *w, wisp__member **place) {
     wisp__chunk_give(&w->chunks, member, sizeof *member);
 }
 
-static void wisp__groups_leave(wisp *w, wisp__session *s) {
-    while (s->groups) wisp__member_remove(w, &s->groups);
-}
-
 static void wisp__group_end(wisp *w, wisp__group *group) {
     while (group->count)
         wisp__member_remove(w, wisp__member_place(group->members[0]->session, group));
@@ -25031,17 +25016,14 @@ wisp_group wisp_group_named(wisp *w, const char *name) {
 wisp_result wisp_group_add(wisp *w, wisp_group group, wisp_peer peer) {
     WISP__ENTER(w);
     WISP__TAPED(w, "group add:uu", group.id, peer.id);
-    wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
+    wisp__session *s = wisp__session_of(w, peer);
     wisp__group *found = wisp__group_of(w, group);
     wisp__member **place, *member;
-    wisp_result result;
-    if (!w) return WISP_E_ARGUMENT;
     if (!s || !found) return s ? wisp__no_group(w, group) : wisp__no_session(w, peer);
     place = wisp__member_place(s, found);
     if (*place) return WISP_OK;
-    result = wisp__grow(&w->base, WISP__ARRAY(found->members, found->room), found->count + 1,
-                        1 << 20);
-    if (result) return wisp__no_more_memory(w);
+    if (wisp__grow(&w->base, WISP__ARRAY(found->members, found->room), found->count + 1, 1 << 20))
+        return wisp__no_more_memory(w);
     member = (wisp__member *)wisp__chunk_take(&w->chunks, sizeof *member);
     if (!member) return wisp__no_more_memory(w);
     member->next = NULL;
@@ -25056,10 +25038,9 @@ wisp_result wisp_group_add(wisp *w, wisp_group group, wisp_peer peer) {
 wisp_result wisp_group_remove(wisp *w, wisp_group group, wisp_peer peer) {
     WISP__ENTER(w);
     WISP__TAPED(w, "group remove:uu", group.id, peer.id);
-    wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
+    wisp__session *s = wisp__session_of(w, peer);
     wisp__group *found = wisp__group_of(w, group);
     wisp__member **place;
-    if (!w) return WISP_E_ARGUMENT;
     if (!s || !found) return s ? wisp__no_group(w, group) : wisp__no_session(w, peer);
     place = wisp__member_place(s, found);
     if (*place) wisp__member_remove(w, place);
@@ -25067,7 +25048,7 @@ wisp_result wisp_group_remove(wisp *w, wisp_group group, wisp_peer peer) {
 }
 
 bool wisp_group_has(const wisp *w, wisp_group group, wisp_peer peer) {
-    wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
+    wisp__session *s = wisp__session_of(w, peer);
     const wisp__group *found = wisp__group_of(w, group);
     return s && found && *wisp__member_place(s, found);
 }
@@ -28771,7 +28752,7 @@ wisp_player wisp_me(const wisp *w) {
 }
 
 wisp_player wisp_player_of(const wisp *w, wisp_peer peer) {
-    const wisp__session *s = w ? wisp__session_or_left(w, peer) : NULL;
+    const wisp__session *s = wisp__session_or_left(w, peer);
     wisp_player player = { 0 };
     if (s && !wisp__joined_by_us(s)) player.id = wisp__session_player(w, s);
     return player;
@@ -30467,7 +30448,7 @@ static wisp_result wisp__focus_wrong(const wisp *w, wisp_vec3 at, double enter, 
 wisp_result wisp_focus(wisp *w, wisp_peer peer, wisp_vec3 position, double enter, double leave) {
     WISP__ENTER(w);
     WISP__TAPED(w, "focus:u3dd", peer.id, (const void *)&position, enter, leave);
-    wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
+    wisp__session *s = wisp__session_of(w, peer);
     wisp_result result = w ? wisp__focus_wrong(w, position, enter, leave) : WISP_E_ARGUMENT;
     wisp__audience *a;
     wisp__focus *f;
@@ -37388,7 +37369,7 @@ static void wisp__end(wisp *w, wisp__session *s, wisp_result result, const char 
     if (joined && tell) wisp__flush(w, s, -1);
     if (joined && result == WISP_E_TIMEOUT && !tell) wisp__send_leave(w, s);
     wisp__held_leave(w, s);
-    wisp__groups_leave(w, s);
+    while (s->groups) wisp__member_remove(w, &s->groups);
     wisp__calls_leave(w, s);
     wisp__session_free(w, s);
     peer->state = joined && tell ? WISP__LEAVING : WISP__GONE;
@@ -37545,7 +37526,7 @@ static void wisp__drain(wisp *w, wisp__session *s) {
 wisp_result wisp_drain(wisp *w, wisp_peer peer, const char *reason, double timeout) {
     WISP__ENTER(w);
     WISP__TAPED(w, "drain:usd", peer.id, reason, timeout);
-    wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
+    wisp__session *s = wisp__session_of(w, peer);
     if (!w || !wisp__is_within(timeout, 0, 1e9))
         return wisp__explain(w, WISP_E_ARGUMENT, "a timeout of %g s is not in 0 .. 1e9", timeout);
     if (!s) return wisp__no_session(w, peer);
@@ -37559,7 +37540,7 @@ wisp_result wisp_drain(wisp *w, wisp_peer peer, const char *reason, double timeo
 wisp_result wisp_leave_with(wisp *w, wisp_peer peer, wisp_result code, const char *reason) {
     WISP__ENTER(w);
     WISP__TAPED(w, "leave:uis", peer.id, code, reason);
-    wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
+    wisp__session *s = wisp__session_of(w, peer);
     if (!w || code > 0 || code < INT16_MIN) return wisp__no_code(w, code);
     if (!s) return wisp__no_session(w, peer);
     wisp__end(w, s, code, reason, true);
@@ -41928,7 +41909,7 @@ static wisp_result wisp__bundle_missing(const wisp *w) {
 wisp_result wisp_begin(wisp *w, wisp_peer peer) {
     WISP__ENTER(w);
     WISP__TAPED(w, "begin:u", peer.id);
-    wisp__session *s = w ? wisp__session_of(w, peer) : NULL;
+    wisp__session *s = wisp__session_of(w, peer);
     if (!w) return WISP_E_ARGUMENT;
     if (w->bundle.open)
         return wisp__explain(w, WISP_E_BUSY, "a transaction is open: wisp_commit or wisp_abort "
@@ -43248,12 +43229,10 @@ void wisp_stats_peer(const wisp *w, wisp_peer peer, wisp_peer_stats *out) {
 
 void wisp_stats_remote(const wisp *w, const char *remote, wisp_remote_stats *out) {
     WISP__ENTER(w);
-    int length = 0;
     const wisp__remote *found = NULL;
     if (!out) return;
     memset(out, 0, sizeof *out);
-    if (w && wisp__name_check(remote, &length) == WISP_OK)
-        found = wisp__registry_find(&w->registry, remote, length);
+    if (w && remote) found = wisp__registry_find(&w->registry, remote, (int)strlen(remote));
     if (found) *out = found->stats;
 }
 
