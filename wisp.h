@@ -4107,6 +4107,9 @@ typedef struct wisp__reader {
     bool failed;
 } wisp__reader;
 
+/* Bytes that are read one by one. */
+typedef struct wisp__from { const uint8_t *at, *end; bool failed; } wisp__from;
+
 /* --- value --- */
 
 /* Storage of a string, bytes or array that stands elsewhere. */
@@ -6319,8 +6322,6 @@ enum { WISP__TAPE_VERSION = 1, WISP__TAPE_HEAD = 16, WISP__TAPE_BLOCK = 32 << 10
 enum { WISP__TAPE_UPDATE = 1, WISP__TAPE_PACKETS, WISP__TAPE_TAKEN, WISP__TAPE_GIVEN,
        WISP__TAPE_NOTE, WISP__TAPE_OUT, WISP__TAPE_CHECK };
 
-typedef struct wisp__from { const uint8_t *at, *end; bool failed; } wisp__from;
-
 typedef struct wisp__tape_entry {
     int kind, size;  /* kind: with WISP__TAPE_INSIDE; size 0: there is none */
     const uint8_t *at;
@@ -8106,6 +8107,25 @@ static int wisp__small_bits(uint64_t value) { return wisp__groups_bits(value, 3)
 WISP__UNUSED static void wisp__bits_check(const wisp__reader *reader) {
     WISP_ASSERT(reader->at >= 0 && reader->at <= reader->end);
     WISP_ASSERT(reader->end <= (int64_t)reader->size * 8);
+}
+
+/* A number of 7 bits to a byte, low ones first; the top bit says that more follow. */
+static uint64_t wisp__bytes_number(wisp__from *from) {
+    uint64_t number = 0;
+    for (int shift = 0; shift < 64 && from->at < from->end; shift += 7) {
+        number |= (uint64_t)(*from->at & 127) << shift;
+        if (!(*from->at++ & 128)) return number;
+    }
+    from->failed = true;
+    return 0;
+}
+
+/* The next bytes; NULL: it has failed. */
+static const uint8_t *wisp__bytes_take(wisp__from *from, uint64_t bytes) {
+    if (bytes > (uint64_t)(from->end - from->at)) from->failed = true;
+    if (from->failed) return NULL;
+    from->at += bytes;
+    return from->at - bytes;
 }
 
 /* ===========================================================================
@@ -19007,8 +19027,8 @@ static bool wisp__values_apply(wisp__delta *d, const wisp_value *a, int a_count,
  *            4 zstd frame (RFC 8878) without its magic number · 5..7 the user's
  *   runs     0zzzzlll [more(z)] [more(l)] byte*l    z zeros, then l bytes as they are
  *            1nnnnnnn [more(n)] byte                the byte n + 4 times
- *            more: only after a count of all ones (15, 7, 127): a number to add,
- *            seven bits to the byte, low ones first, the top bit says that more follow
+ *            more: only after a count of all ones (15, 7, 127): a number to add, 7 bits to
+ *            a byte, low ones first, the top bit says that more follow
  * ======================================================================== */
 
 /* --- runs --- */
@@ -19069,55 +19089,37 @@ static int wisp__runs_pack(const uint8_t *from, int size, uint8_t *bytes, int ro
     return to.full ? 0 : to.at;
 }
 
-typedef struct wisp__runs_source {
-    const uint8_t *bytes;
-    int at, end;
-    bool failed;
-} wisp__runs_source;
-
-static unsigned wisp__runs_next(wisp__runs_source *from) {
-    if (from->at < from->end) return from->bytes[from->at++];
-    from->failed = true;
-    return 0;
-}
-
 /* The count that begins with `field`; fails from 2^28 up, which is beyond any message. */
-static int wisp__runs_count(wisp__runs_source *from, unsigned field, unsigned most) {
-    uint64_t count = 0;
-    unsigned byte = 128;
-    if (field < most) return (int)field;
-    for (int shift = 0; (byte & 128) && shift < 35; shift += 7) {
-        byte = wisp__runs_next(from);
-        count |= (uint64_t)(byte & 127) << shift;
-    }
-    if ((byte & 128) || count + most > (1u << 28)) from->failed = true;
-    return from->failed ? 0 : (int)(count + most);
+static int wisp__runs_count(wisp__from *from, unsigned field, unsigned most) {
+    uint64_t more = field < most ? 0 : wisp__bytes_number(from);
+    if (more > (1u << 28) - most) from->failed = true;
+    return from->failed ? 0 : (int)(field + more);
 }
 
 /* Writes the bytes of one token; returns how many, or -1: malformed, or more than `room`. */
-static int wisp__runs_token(wisp__runs_source *from, uint8_t *to, int room) {
-    unsigned token = wisp__runs_next(from);
+static int wisp__runs_token(wisp__from *from, uint8_t *to, int room) {
+    unsigned token = *from->at++;
+    const uint8_t *bytes;
     int zeros, literals;
     if (token & 128) {
         int count = wisp__runs_count(from, token & 127, 127) + 4;
-        unsigned byte = wisp__runs_next(from);
-        if (from->failed || count > room) return -1;
-        memset(to, (int)byte, (size_t)count);
+        bytes = wisp__bytes_take(from, 1);
+        if (!bytes || count > room) return -1;
+        memset(to, *bytes, (size_t)count);
         return count;
     }
     zeros = wisp__runs_count(from, token >> 3, 15);
     literals = wisp__runs_count(from, token & 7, 7);
-    if (from->failed || zeros > room || literals > room - zeros) return -1;
-    if (literals > from->end - from->at || zeros + literals == 0) return -1;
+    bytes = wisp__bytes_take(from, (uint64_t)literals);
+    if (!bytes || zeros > room || literals > room - zeros || zeros + literals == 0) return -1;
     memset(to, 0, (size_t)zeros);
-    if (literals) memcpy(to + zeros, from->bytes + from->at, (size_t)literals);
-    from->at += literals;
+    memcpy(to + zeros, bytes, (size_t)literals);
     return zeros + literals;
 }
 
 /* Bytes written, or -1: malformed, or more than fit. */
 static int wisp__runs_unpack(const uint8_t *bytes, int size, uint8_t *to, int room) {
-    wisp__runs_source from = { bytes, 0, size, false };
+    wisp__from from = { bytes, bytes + size, false };
     int at = 0;
     while (from.at < from.end) {
         int count = wisp__runs_token(&from, to + at, room - at);
@@ -22535,26 +22537,9 @@ static bool wisp__tape_close(wisp *w) {
 
 /* --- reading --- */
 
-static uint64_t wisp__tape_get(wisp__from *from) {
-    uint64_t number = 0;
-    for (int shift = 0; shift < 64 && from->at < from->end; shift += 7) {
-        number |= (uint64_t)(*from->at & 127) << shift;
-        if (!(*from->at++ & 128)) return number;
-    }
-    from->failed = true;
-    return 0;
-}
-
 static int64_t wisp__tape_get_sign(wisp__from *from) {
-    uint64_t number = wisp__tape_get(from);
+    uint64_t number = wisp__bytes_number(from);
     return (int64_t)(number >> 1) ^ -(int64_t)(number & 1);
-}
-
-static const uint8_t *wisp__tape_take(wisp__from *from, uint64_t bytes) {
-    if (bytes > (uint64_t)(from->end - from->at)) from->failed = true;
-    if (from->failed) return NULL;
-    from->at += bytes;
-    return from->at - bytes;
 }
 
 /* The entry at an address; size 0: there is no whole one. */
@@ -22564,8 +22549,8 @@ static wisp__tape_entry wisp__tape_entry_at(const uint8_t *at, const uint8_t *en
     uint64_t bytes = 0;
     if (at >= end) return e;
     e.kind = *e.body.at++;
-    if (!(e.kind & 128)) bytes = wisp__tape_get(&e.body);
-    body = wisp__tape_take(&e.body, bytes);
+    if (!(e.kind & 128)) bytes = wisp__bytes_number(&e.body);
+    body = wisp__bytes_take(&e.body, bytes);
     if (!body) return e;
     e.size = (int)(e.body.at - at);
     e.body.end = e.body.at;
@@ -22590,7 +22575,7 @@ static wisp__tape_entry wisp__tape_next(wisp *w) {
 
 /* A copy of bytes of the tape, where any type may be. */
 static void *wisp__tape_copy(wisp *w, wisp__from *from, uint64_t bytes) {
-    const uint8_t *at = wisp__tape_take(from, bytes);
+    const uint8_t *at = wisp__bytes_take(from, bytes);
     void *copy = NULL;
     if (at) copy = wisp__arena_take(&w->base, &w->tape->arena, (size_t)bytes + WISP__SLACK);
     if (copy) memcpy(copy, at, (size_t)bytes);
@@ -22599,13 +22584,13 @@ static void *wisp__tape_copy(wisp *w, wisp__from *from, uint64_t bytes) {
 }
 
 static wisp_value wisp__tape_get_value(wisp *w, wisp__from *from, const wisp__program *program) {
-    const uint8_t *at = wisp__tape_take(from, 1);
+    const uint8_t *at = wisp__bytes_take(from, 1);
     wisp_kind kind = at && *at <= WISP_STRUCT ? (wisp_kind)*at : WISP_NIL;
     int64_t bytes = (int64_t)wisp__member_bytes(kind);
     if (kind == WISP_INT) return wisp_int(wisp__tape_get_sign(from));
     if (wisp__kind_has_bytes(kind)) {
-        bytes = (int64_t)(wisp__tape_get(from) & INT32_MAX);
-        at = wisp__tape_take(from, (uint64_t)bytes);
+        bytes = (int64_t)(wisp__bytes_number(from) & INT32_MAX);
+        at = wisp__bytes_take(from, (uint64_t)bytes);
         return !at ? wisp_nil() : kind == WISP_BYTES ? wisp_bytes(at, (int)bytes)
                                 : wisp_string_n((const char *)at, (int)bytes);
     }
@@ -22613,14 +22598,14 @@ static wisp_value wisp__tape_get_value(wisp *w, wisp__from *from, const wisp__pr
         return wisp_struct(program->source,
                            wisp__tape_copy(w, from, (uint64_t)program->source->bytes));
     if (kind != WISP_NIL && !bytes) from->failed = true;
-    at = wisp__tape_take(from, (uint64_t)bytes);
+    at = wisp__bytes_take(from, (uint64_t)bytes);
     if (at && kind == WISP_BOOL) return wisp_bool(*at != 0);
     return at ? wisp__value_from(kind, 0, at, (size_t)bytes) : wisp_nil();
 }
 
 static void wisp__tape_get_values(wisp *w, wisp__from *from, const wisp__program *program,
                                   wisp__tape_item *item) {
-    uint64_t count = wisp__tape_get(from), bytes = count & 1 ? wisp__tape_get(from) : 0;
+    uint64_t count = wisp__bytes_number(from), bytes = count & 1 ? wisp__bytes_number(from) : 0;
     const wisp_value *values = NULL;
     wisp_value *list;
     if (bytes) {
@@ -22645,14 +22630,14 @@ static void wisp__tape_get_values(wisp *w, wisp__from *from, const wisp__program
 }
 
 static void wisp__tape_get_blob(wisp *w, wisp__from *from, wisp__tape_item *item) {
-    item->count = (int)(wisp__tape_get(from) & INT32_MAX);
+    item->count = (int)(wisp__bytes_number(from) & INT32_MAX);
     item->at = item->count ? wisp__tape_copy(w, from, (uint64_t)item->count) : NULL;
 }
 
 static void wisp__tape_get_to(wisp *w, wisp__from *from, wisp__tape_item *item) {
     wisp_to *to = &item->to;
-    to->mode = (int)(wisp__tape_get(from) & 127);
-    to->peer.id = to->group.id = to->object.id = (uint32_t)wisp__tape_get(from);
+    to->mode = (int)(wisp__bytes_number(from) & 127);
+    to->peer.id = to->group.id = to->object.id = (uint32_t)wisp__bytes_number(from);
     if (to->mode >= WISP__TO_NEAR) wisp__tape_get_blob(w, from, item);
     to->list = (const wisp_peer *)item->at;
     to->count = item->count / 4;
@@ -22677,12 +22662,12 @@ static const char *wisp__tape_parse(wisp *w, wisp__tape_entry e, wisp__tape_item
         if (i == items + WISP__TAPE_ITEMS) return NULL;
         memset(i, 0, sizeof *i);
         i->form = *letter;
-        if (strchr("ur", *letter)) i->number = (int64_t)wisp__tape_get(&e.body);
+        if (strchr("ur", *letter)) i->number = (int64_t)wisp__bytes_number(&e.body);
         else if (*letter == 'i') i->number = wisp__tape_get_sign(&e.body);
         else if (*letter == 't') wisp__tape_get_to(w, &e.body, i);
         else if (*letter == 'v') wisp__tape_get_values(w, &e.body, program, i);
         else if (*letter == '3') i->at = wisp__tape_copy(w, &e.body, sizeof(wisp_vec3));
-        else if (*letter == 'd' && (at = wisp__tape_take(&e.body, 8)) != NULL)
+        else if (*letter == 'd' && (at = wisp__bytes_take(&e.body, 8)) != NULL)
             i->real = wisp__bits_double(wisp__load64(at));
         if (strchr("sbar", *letter)) wisp__tape_get_blob(w, &e.body, i);
         if (strchr("sr", *letter) && i->at && ((const char *)i->at)[i->count - 1]) return NULL;
@@ -45347,9 +45332,9 @@ static int wisp__play_recv(void *user, wisp_packet *packets, int count) {
     w->tape->play->at += e.size;
     got = (int)wisp__tape_get_sign(&from);
     for (i = 0; i < got && i < count; i++) {
-        const uint8_t *addr = wisp__tape_take(&from, sizeof packets->addr), *at;
-        uint64_t bytes = wisp__tape_get(&from);
-        at = wisp__tape_take(&from, bytes);
+        const uint8_t *addr = wisp__bytes_take(&from, sizeof packets->addr), *at;
+        uint64_t bytes = wisp__bytes_number(&from);
+        at = wisp__bytes_take(&from, bytes);
         if (!at || bytes > (uint64_t)w->base.mtu + 1) break;
         memcpy(&packets[i].addr, addr, sizeof packets->addr);
         packets[i].size = (int)bytes;
@@ -45369,7 +45354,7 @@ static int wisp__play_send(void *user, wisp_packet *packets, int count) {
     t->sends++;
     e = wisp__tape_next(w);
     from = e.body;
-    if (!wisp__tape_is(&e, WISP__TAPE_TAKEN) || wisp__tape_get(&from) != t->sends) return count;
+    if (!wisp__tape_is(&e, WISP__TAPE_TAKEN) || wisp__bytes_number(&from) != t->sends) return count;
     t->play->at += e.size;
     looked = (int)wisp__tape_get_sign(&from);
     for (int i = 0; i < looked && i < count; i++)
@@ -45557,8 +45542,8 @@ static void wisp__play_outside(wisp *w, const wisp__tape_entry *made) {
 /* The time of an update as the tape has it. */
 static double wisp__play_time(wisp *w, wisp__tape_entry e) {
     wisp__tape *t = w->tape;
-    bool raw = !(e.kind & 128) && wisp__tape_get(&e.body) != 0;
-    const uint8_t *at = raw ? wisp__tape_take(&e.body, 8) : NULL;
+    bool raw = !(e.kind & 128) && wisp__bytes_number(&e.body) != 0;
+    const uint8_t *at = raw ? wisp__bytes_take(&e.body, 8) : NULL;
     double now = at ? wisp__bits_double(wisp__load64(at)) : w->now;
     if (!wisp__is_finite(now)) now = w->now;
     if (raw) {

@@ -78,7 +78,7 @@ TEST(numbers_of_a_tape_come_back) {
     for (int i = 0; i < TEST_COUNT(numbers); i++)
         CHECK_EQ_INT(wisp__tape_get_sign(&from), numbers[i]);
     CHECK(!from.failed && from.at == from.end);
-    wisp__tape_get(&from);
+    wisp__bytes_number(&from);
     CHECK(from.failed);
     w->tape->at = w->tape->begun;
     wisp_destroy(w);

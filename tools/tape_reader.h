@@ -106,8 +106,8 @@ static inline int64_t tape_integer(const uint8_t *at, int bytes, bool is_signed)
 /* A member by its type; `bytes` 0: the type is only skipped. */
 static inline bool tape_member(tape_reader *r, wisp__from *layout, const uint8_t *at, int bytes,
                                int depth) {
-    uint64_t kind = wisp__tape_get(layout), own = wisp__tape_get(layout);
-    uint64_t max = wisp__tape_get(layout);
+    uint64_t kind = wisp__bytes_number(layout), own = wisp__bytes_number(layout);
+    uint64_t max = wisp__bytes_number(layout);
     wisp__from data = { at, at ? at + bytes : at, false };
     int i = 0;
     if (layout->failed || depth > 16 || max > TAPE_FIELDS) return false;
@@ -117,7 +117,7 @@ static inline bool tape_member(tape_reader *r, wisp__from *layout, const uint8_t
         for (uint64_t k = 0; k < (kind == WISP_TYPE_ARRAY ? 1 : max); k++)
             if (!tape_member(r, layout, NULL, 0, depth + 1)) return false;
     } else if (kind == WISP_TYPE_ENUM) {
-        for (uint64_t k = 0; k < max; k++) wisp__tape_take(layout, wisp__tape_get(layout));
+        for (uint64_t k = 0; k < max; k++) wisp__bytes_take(layout, wisp__bytes_number(layout));
     }
     if (layout->failed) return false;
     if (!at) return true;
@@ -148,18 +148,18 @@ static inline bool tape_member(tape_reader *r, wisp__from *layout, const uint8_t
 static inline bool tape_struct(tape_reader *r, wisp__from *layout, wisp__from data, int depth) {
     uint64_t count;
     const char *name;
-    wisp__tape_take(layout, wisp__tape_get(layout));
-    wisp__tape_get(layout);
-    count = wisp__tape_get(layout);
+    wisp__bytes_take(layout, wisp__bytes_number(layout));
+    wisp__bytes_number(layout);
+    count = wisp__bytes_number(layout);
     if (layout->failed || count > TAPE_FIELDS) return false;
     if (data.at) tape_say(r, "{");
     for (uint64_t i = 0; i < count; i++) {
-        uint64_t length = wisp__tape_get(layout), offset, bytes;
-        name = (const char *)wisp__tape_take(layout, length);
-        offset = wisp__tape_get(layout);
-        bytes = wisp__tape_get(layout);
-        wisp__tape_get(layout);
-        wisp__tape_get(layout);
+        uint64_t length = wisp__bytes_number(layout), offset, bytes;
+        name = (const char *)wisp__bytes_take(layout, length);
+        offset = wisp__bytes_number(layout);
+        bytes = wisp__bytes_number(layout);
+        wisp__bytes_number(layout);
+        wisp__bytes_number(layout);
         if (layout->failed || bytes > INT32_MAX) return false;
         if (data.at && i) tape_say(r, ",");
         if (data.at) tape_say_text(r, name, (int)(length ? length - 1 : 0));
@@ -176,8 +176,8 @@ static inline bool tape_struct(tape_reader *r, wisp__from *layout, wisp__from da
 static inline uint64_t tape_struct_bytes(const tape_name *name) {
     wisp__from layout = { name->schema, name->schema + name->schema_bytes, false };
     if (!name->schema) return 0;
-    wisp__tape_take(&layout, wisp__tape_get(&layout));
-    return wisp__tape_get(&layout);
+    wisp__bytes_take(&layout, wisp__bytes_number(&layout));
+    return wisp__bytes_number(&layout);
 }
 
 static inline bool tape_say_struct(tape_reader *r, const tape_name *name, const uint8_t *at,
@@ -190,15 +190,15 @@ static inline bool tape_say_struct(tape_reader *r, const tape_name *name, const 
 /* --- values --- */
 
 static inline bool tape_value(tape_reader *r, wisp__from *from, const tape_name *name) {
-    const uint8_t *at = wisp__tape_take(from, 1);
+    const uint8_t *at = wisp__bytes_take(from, 1);
     wisp_kind kind = at && *at <= WISP_STRUCT ? (wisp_kind)*at : WISP_NIL;
     uint64_t bytes = wisp__member_bytes(kind);
     if (kind == WISP_INT) tape_say_whole(r, wisp__tape_get_sign(from));
     if (kind == WISP_INT) return !from->failed;
-    if (wisp__kind_has_bytes(kind)) bytes = wisp__tape_get(from);
+    if (wisp__kind_has_bytes(kind)) bytes = wisp__bytes_number(from);
     if (kind == WISP_STRUCT && !name) return false;
     if (kind == WISP_STRUCT) bytes = tape_struct_bytes(name);
-    at = wisp__tape_take(from, bytes);
+    at = wisp__bytes_take(from, bytes);
     if (!at || bytes > INT32_MAX) return false;
     if (kind == WISP_STRUCT) return tape_say_struct(r, name, at, bytes);
     if (kind == WISP_NIL) tape_say(r, "null");
@@ -250,10 +250,10 @@ static inline bool tape_packed(tape_reader *r, const uint8_t *at, int bytes) {
 }
 
 static inline bool tape_values(tape_reader *r, wisp__from *from, const tape_name *name) {
-    uint64_t count = wisp__tape_get(from), bytes = count & 1 ? wisp__tape_get(from) : 0;
+    uint64_t count = wisp__bytes_number(from), bytes = count & 1 ? wisp__bytes_number(from) : 0;
     const uint8_t *at;
     if (count & 1) {
-        at = wisp__tape_take(from, bytes);
+        at = wisp__bytes_take(from, bytes);
         return at && bytes < INT32_MAX && (!bytes || tape_packed(r, at, (int)bytes));
     }
     if (count > 32) return false;
@@ -269,15 +269,15 @@ static inline bool tape_values(tape_reader *r, wisp__from *from, const tape_name
 /* One argument; `line` gets the name and the peer. */
 static inline bool tape_argument(tape_reader *r, char letter, wisp__from *from, tape_line *line,
                                  const tape_name **name) {
-    uint64_t number = strchr("ru", letter) ? wisp__tape_get(from) : 0, mode, bytes;
+    uint64_t number = strchr("ru", letter) ? wisp__bytes_number(from) : 0, mode, bytes;
     const uint8_t *at = NULL;
     bool blob = strchr("sbar", letter) != NULL;
-    bytes = blob ? wisp__tape_get(from) : letter == 'd' ? 8 : letter == '3' ? 12 : 0;
-    if (bytes) at = wisp__tape_take(from, bytes);
+    bytes = blob ? wisp__bytes_number(from) : letter == 'd' ? 8 : letter == '3' ? 12 : 0;
+    if (bytes) at = wisp__bytes_take(from, bytes);
     if (letter == 't') {
-        mode = wisp__tape_get(from);
-        number = wisp__tape_get(from);
-        if (mode >= WISP__TO_NEAR) wisp__tape_take(from, wisp__tape_get(from));
+        mode = wisp__bytes_number(from);
+        number = wisp__bytes_number(from);
+        if (mode >= WISP__TO_NEAR) wisp__bytes_take(from, wisp__bytes_number(from));
         if (mode == WISP__TO_PEER) line->peer = (long)number;
         return !from->failed;
     }
@@ -311,8 +311,8 @@ static inline bool tape_argument(tape_reader *r, char letter, wisp__from *from, 
 }
 
 static inline bool tape_learn(tape_reader *r, wisp__from from) {
-    uint64_t number = wisp__tape_get(&from), bytes = wisp__tape_get(&from);
-    const uint8_t *text = wisp__tape_take(&from, bytes);
+    uint64_t number = wisp__bytes_number(&from), bytes = wisp__bytes_number(&from);
+    const uint8_t *text = wisp__bytes_take(&from, bytes);
     tape_name *name = &r->names[number < TAPE_NAMES ? number : 0];
     if (from.failed || !bytes || number >= TAPE_NAMES || text[bytes - 1]) return false;
     free(name->name);
@@ -327,8 +327,8 @@ static inline bool tape_note_line(tape_reader *r, const wisp__tape_entry *e) {
     wisp__from from = e->body;
     tape_line line = { r->time, (e->kind & WISP__TAPE_INSIDE) != 0, "", "", r->args, -1, e->size };
     const tape_name *name = NULL;
-    uint64_t bytes = wisp__tape_get(&from);
-    const char *form = (const char *)wisp__tape_take(&from, bytes), *letter;
+    uint64_t bytes = wisp__bytes_number(&from);
+    const char *form = (const char *)wisp__bytes_take(&from, bytes), *letter;
     char what[32];
     if (!form || !bytes || form[bytes - 1] || !(letter = strchr(form, ':')) || letter - form > 30)
         return false;
@@ -341,7 +341,7 @@ static inline bool tape_note_line(tape_reader *r, const wisp__tape_entry *e) {
     for (int i = 0; *++letter; i++) {
         bool peer = i == 1 && strcmp(what, "handler") == 0;
         wisp__from ahead = from;
-        if (peer) line.peer = (long)wisp__tape_get(&ahead);
+        if (peer) line.peer = (long)wisp__bytes_number(&ahead);
         if (!tape_argument(r, *letter, &from, &line, &name)) return false;
     }
     if (r->line) r->line(r->user, &line);
@@ -354,10 +354,10 @@ static inline bool tape_packets(tape_reader *r, wisp__from from, bool out) {
     int64_t count = out ? 1 : wisp__tape_get_sign(&from);
     for (int64_t i = 0; i < count && from.at < from.end; i++) {
         tape_packet p = { r->time, out, { { 0 } }, NULL, 0 };
-        const uint8_t *addr = wisp__tape_take(&from, sizeof p.addr);
-        uint64_t bytes = wisp__tape_get(&from);
+        const uint8_t *addr = wisp__bytes_take(&from, sizeof p.addr);
+        uint64_t bytes = wisp__bytes_number(&from);
         if (addr) memcpy(&p.addr, addr, sizeof p.addr);
-        p.data = wisp__tape_take(&from, bytes);
+        p.data = wisp__bytes_take(&from, bytes);
         if (!p.data || bytes > 65535 - 28) return false;
         p.bytes = (int)bytes;
         if (r->packet) r->packet(r->user, &p);
@@ -366,8 +366,8 @@ static inline bool tape_packets(tape_reader *r, wisp__from from, bool out) {
 }
 
 static inline void tape_update(tape_reader *r, wisp__tape_entry e) {
-    bool raw = !(e.kind & 128) && wisp__tape_get(&e.body) != 0;
-    const uint8_t *at = raw ? wisp__tape_take(&e.body, 8) : NULL;
+    bool raw = !(e.kind & 128) && wisp__bytes_number(&e.body) != 0;
+    const uint8_t *at = raw ? wisp__bytes_take(&e.body, 8) : NULL;
     if (raw) {
         r->time = at ? wisp__bits_double(wisp__load64(at)) : r->time;
         r->steps = wisp__tape_steps(r->time);
