@@ -3846,10 +3846,10 @@ static inline wisp_call wisp__invoke(wisp *w, wisp_target remote, wisp_peer to,
 /* Of equal log lines or error events 8 pass at once, and one a second after that. */
 enum { WISP__THROTTLE_KINDS = 8, WISP__THROTTLE_BURST = 8 };
 
-/* Lines or events that are equal but for the values in their text. */
+/* Lines or events that differ in the values of their text alone. */
 typedef struct wisp__throttle_kind {
-    uint64_t key;  /* the format of a line; peer and remote of an event */
-    double full;  /* time from which a whole burst may pass again */
+    uint64_t key;  /* format of a line; peer and remote of an event */
+    double full;  /* when a whole burst may pass again */
     uint32_t left_out;
     int16_t code;
     uint8_t level;
@@ -3875,7 +3875,7 @@ typedef struct wisp__base {
     bool reliable;  /* the link needs no acks */
     wisp__throttle throttle;
     uint32_t refused;  /* allocations without memory, wrapping */
-    bool left_out;  /* lines or events were left out and not reported yet */
+    bool left_out;  /* some were left out and not reported yet */
 } wisp__base;
 
 /* How a number was rounded: not at all, from a larger or from a smaller magnitude. */
@@ -3887,7 +3887,7 @@ enum { WISP__MESSAGE_BYTES = 1 << 20, WISP__MESSAGE_VALUES = 65536, WISP__MAP_PA
 
 /* --- credit --- */
 
-/* What a session earns and spends, in units of work: about a nanosecond each. */
+/* What a session earns, in units of work: about a nanosecond each. */
 enum {
     WISP__EARN_BYTE = 128,  /* for a byte of a packet */
     WISP__EARN_PACKET = 4000,  /* for a packet */
@@ -3908,7 +3908,7 @@ enum { WISP__PACKET_MEMORY = 640 << 10, WISP__WHOLE_MEMORY = 16 };
 enum {
     WISP__PRICE_BLOCK = 12,  /* memory: for a block, .. */
     WISP__PRICE_BYTES = 8,  /* .. and one unit for so many bytes */
-    WISP__PRICE_VALUE = 12,  /* a self-describing value, or one checked against a type */
+    WISP__PRICE_VALUE = 12,  /* a value that describes itself, or is checked */
     WISP__PRICE_VIEW = 32,  /* a value made of a field or element */
     WISP__PRICE_FIELD = 6,  /* an operation of a schema's program */
     WISP__PRICE_COMPARE = 8,  /* two names or keys that differ early */
@@ -3916,17 +3916,17 @@ enum {
     WISP__PRICE_CELL = 4,  /* .. or of its baseline .. */
     WISP__PRICE_ADAPTED = 70,  /* .. or one that changed, through the range coder */
     WISP__PRICE_LEARN = 16,  /* a bit of a schema that a peer describes */
-    WISP__PRICE_MATCH = 40,  /* a byte of a name that a pattern is tried on */
+    WISP__PRICE_MATCH = 40,  /* a byte of a name matched with a pattern */
     WISP__PRICE_STEP = 4,  /* an entry of a list that is walked */
     WISP__PRICE_UNPACKED = 2,  /* a byte that decompression makes */
-    WISP__PRICE_CODED = 16,  /* a byte that a codec reads; half a unit for a byte of memory */
-    WISP__PRICE_ANY = 72,  /* senders: a value with all that is done to it, .. */
+    WISP__PRICE_CODED = 16,  /* a byte that a codec reads; a byte of memory is half a unit */
+    WISP__PRICE_ANY = 72,  /* senders: a value in all, .. */
     WISP__PRICE_APPLY = 10,  /* .. a number of a C struct that a delta makes, .. */
-    WISP__PRICE_MADE = 56,  /* .. a field of a record, which takes a bit or more, .. */
-    WISP__PRICE_SENT = 32,  /* .. or one of the values that batch counts in a packet */
+    WISP__PRICE_MADE = 56,  /* .. a field of a record, of a bit or more, .. */
+    WISP__PRICE_SENT = 32,  /* .. or one of the values counted in a packet */
     WISP__PRICE_RECORD = 30,  /* a frame of a packet: to be read .. */
     WISP__PRICE_EVENT = 80,  /* .. and handed to its handlers */
-    WISP__PRICE_ERROR = 300    /* a frame that is refused, with its text */
+    WISP__PRICE_ERROR = 300    /* a refused frame, with its text */
 };
 
 typedef struct wisp__credit {
@@ -4006,7 +4006,7 @@ typedef struct wisp__bump {
     bool failed;
 } wisp__bump;
 
-/* Where decoders take memory from (an arena, or memory that was given), and who pays for it. */
+/* Where decoders take memory from (arena or given memory), and who pays for it. */
 typedef struct wisp__supply {
     wisp__base *base;
     wisp__arena *arena;  /* NULL: the bump */
@@ -4026,7 +4026,7 @@ typedef struct wisp__histogram {
     double sum, most;  /* seconds */
 } wisp__histogram;
 
-/* Counters that only grow, and the last two, which are of this moment. */
+/* Counters that only grow; the last two are of this moment. */
 typedef struct wisp__totals {
     uint64_t bytes_out, bytes_in, messages_out, messages_in;
     uint64_t packets_lost, packets_ended;  /* ended: lost or acked */
@@ -4041,7 +4041,7 @@ typedef struct wisp__history {
     wisp_sample samples[WISP_HISTORY_SECONDS];
 } wisp__history;
 
-/* Messages of one direction. Sizes have the unit that the struct around says. */
+/* Messages of one direction; the struct around says the unit of sizes. */
 typedef struct wisp__traffic {
     uint64_t raw;  /* bytes of values */
     uint64_t saved;  /* size saved by compression */
@@ -4084,7 +4084,7 @@ typedef struct wisp__meters {
     wisp_profiler hooks;
     double began, now;  /* the caller's time */
     wisp__history history;
-    wisp__totals totals;  /* packets of all peers, also of former ones */
+    wisp__totals totals;  /* packets of all peers, former ones too */
     wisp__traffic out, in;  /* of the endpoint, in bytes */
     uint64_t first_errors;
     uint32_t drops[WISP_DROPS];
@@ -4115,7 +4115,7 @@ typedef struct wisp__from { const uint8_t *at, *end; bool failed; } wisp__from;
 /* Storage of a string, bytes or array that stands elsewhere. */
 typedef struct wisp__place { const void *at; int count; } wisp__place;
 
-/* A number of any kind in one normal form: a signed integer if it is one, else a double. */
+/* A number of any kind: a signed integer if it is one, else a double. */
 typedef struct wisp__numeric {
     bool integral, negative;
     uint64_t magnitude;
@@ -4135,10 +4135,10 @@ typedef struct wisp__names {
     int count;
 } wisp__names;
 
-/* The fields of a received struct as values, each made when it is first asked for. */
+/* The fields of a received struct as values, made when first asked for. */
 typedef struct wisp__fields {
     wisp__supply supply;
-    wisp__bump bump;  /* the supply's, when no endpoint has decoded it */
+    wisp__bump bump;  /* of the supply, when no endpoint has decoded it */
     wisp_value *values;  /* behind this struct; NULL: none was asked for; WISP__ITEMS: not made */
 } wisp__fields;
 
@@ -4146,19 +4146,19 @@ typedef struct wisp__fields {
 
 typedef struct wisp__fitting {
     wisp__supply *supply;  /* for elements of the layout of maps */
-    bool lenient;  /* accepts the stand-ins of formats that have fewer kinds */
+    bool lenient;  /* accepts stand-ins of formats with fewer kinds */
     bool loose;  /* ignores fields that the schema does not have */
     char *text;  /* why it does not fit; or NULL */
     int text_bytes;
-    wisp_result result;  /* WISP_E_INVALID or WISP_E_MEMORY, once something failed */
-    bool moved;  /* a number fits because it is moved to the edge of its range */
+    wisp_result result;  /* WISP_E_INVALID or _MEMORY, once it failed */
+    bool moved;  /* a number was moved into its range */
 } wisp__fitting;
 
 /* Storage that a value is to fill. */
 typedef struct wisp__storage {
     void *at;  /* NULL: the value is only checked */
     int bytes;  /* negative: its content is elsewhere, see wisp__place */
-    int *count;  /* gets the number of elements, or the option; NULL: no member does */
+    int *count;  /* gets the number of elements, or the option; or NULL */
 } wisp__storage;
 
 /* The parts of a type in a descriptor. A kind has some of them, in this order. */
@@ -4168,10 +4168,10 @@ enum { WISP__PART_FIVE = 1,  /* max:5 */
        WISP__PART_RANGES = 256, WISP__PART_LENGTH = 512, WISP__PART_FIXED = 1024,
        WISP__PART_NAMES = 2048, WISP__PART_SCHEMA = 4096, WISP__PART_TYPES = 8192 };
 
-/* Everything about a kind of type that does not depend on the single type. */
+/* What all types of a kind have in common. */
 typedef struct wisp__traits {
     int16_t bytes;  /* of storage without a member; negative: see wisp__place; 0: none */
-    bool counted;  /* a member may hold its number of elements or its option */
+    bool counted;  /* a member may hold its count or option */
     bool optional;  /* a field may have a default */
     uint16_t parts;  /* of its descriptor */
     int32_t most;  /* largest max; 0: it has none, or its own check */
@@ -4224,7 +4224,7 @@ static const wisp__traits wisp__kind_traits[] = {
 typedef char wisp__kind_traits_are_complete[
     sizeof wisp__kind_traits / sizeof(wisp__traits) == WISP_TYPE_UNION + 1 ? 1 : -1];
 
-/* A type with its member, and with the member that holds its number of elements or its option. */
+/* A type with its member, and with the member that holds its count or option. */
 typedef struct wisp__spot {
     const wisp_type *type;
     int bytes;  /* of the member; 0: none */
@@ -4234,7 +4234,7 @@ typedef struct wisp__spot {
 
 /* --- schema --- */
 
-/* IMAGE_BYTES bounds the structs of a schema together, so that every offset in them is an int. */
+/* IMAGE_BYTES bounds the structs of a schema together: every offset is an int. */
 enum { WISP__SCHEMA_DEPTH = 16, WISP__SCHEMA_NODES = 4096, WISP__IMAGE_BYTES = 1 << 28 };
 
 typedef enum wisp__code {
@@ -4268,7 +4268,7 @@ enum { WISP__TILE = 32,  /* rows at a time */
        WISP__TILE_HEAD = 64,  /* most bytes of such a row, without its text */
        WISP__RUN_BLOB = 32,  /* bytes of the longest text in a run */
        WISP__RUN_SLACK = 48,  /* beyond a run: words are copied whole */
-       WISP__RUN_MOST = 512 };  /* bytes of a run: near the end of a message it is copied */
+       WISP__RUN_MOST = 512 };  /* bytes of a run, which is copied near a message's end */
 
 /* Cells of an operation in a table of deltas: plain numbers; one whose length depends on its class;
    a blob; an array or union; a bit that says whether its body is there. */
@@ -4301,7 +4301,7 @@ typedef struct wisp__op {
     int32_t end;  /* the operation after its body */
     int32_t offset, count_offset;  /* from the start of the struct or element */
     int32_t max, each;  /* elements or bytes; bytes of one element */
-    int32_t run;  /* the operation after the run that begins here; 0: none begins here */
+    int32_t run;  /* the operation after the run that begins here; or 0 */
     int64_t least;
     uint64_t span;  /* largest number that is written */
     int32_t numbers;  /* the operation after the numbers of a fixed size that begin here, .. */
@@ -4322,8 +4322,8 @@ typedef char wisp__op_fills_its_place[sizeof(wisp__op) % 8 == 0 ? 1 : -1];
 
 enum { WISP__AUDIENCE_OWNER = WISP_FLAG_OWNER_ONLY | WISP_FLAG_SKIP_OWNER,
        WISP__AUDIENCE_FLAGS = WISP__AUDIENCE_OWNER | WISP_FLAG_AT_SPAWN,
-       /* of rows: with all fields; what all but an object's owner get each time, or its owner;
-          more than these: what they get once */
+       /* of rows: with all fields; what all but an object's owner get each time, or its owner; more
+          than these: what they get once */
        WISP__FORM_ALL = 0, WISP__FORM_OTHERS, WISP__FORM_OWNER, WISP__FORM_ONCE = 2,
        WISP__FORMS = 5 };
 
@@ -4336,8 +4336,8 @@ typedef struct wisp__program {
     bool fixed;  /* its size in bits is always the same */
     bool tables;
     bool keyed;
-    int32_t flat;  /* the most words of its row, where it has numbers and blobs only; else 0 */
-    unsigned audience;  /* flags of its fields that say who gets them, and when */
+    int32_t flat;  /* most words of its row, if it is numbers and blobs; or 0 */
+    unsigned audience;  /* flags of its fields: who gets them, and when */
     const struct wisp__program *forms[WISP__FORMS];
 } wisp__program;
 
@@ -4347,8 +4347,8 @@ enum { WISP__DESCRIPTOR_BYTES = 16384 };
 
 /* --- migrate --- */
 
-/* A removed or renamed pair stays in the list without a key. The first `sorted` pairs are found by
-   a sorted index of their names, later ones by a linear search. */
+/* A removed or renamed pair stays without a key. The first `sorted` pairs are found by a sorted
+   index of their names, later ones by a linear search. */
 struct wisp_edit {
     wisp__supply *supply;
     wisp_pair *pairs;
@@ -4356,10 +4356,10 @@ struct wisp_edit {
     int live;
     int sorted;
     wisp__names names;
-    wisp_result result;  /* the first failure of memory, or of what pays for it */
+    wisp_result result;  /* the first failure of memory, or of credit */
 };
 
-/* The steps from one version to another, and the text that says why they fail. */
+/* The steps from one version to another; `text` says why they fail. */
 typedef struct wisp__migrating {
     const wisp_migration *steps;
     int count, from, to;
@@ -4380,12 +4380,12 @@ typedef struct wisp__packer {
     wisp_result result;
 } wisp__packer;
 
-/* The most that a message may take, known before anything is written. */
+/* The most that a message may take. */
 typedef struct wisp__measure {
     const wisp_limits *limits;
     int depth, values, blob_bytes;
     int64_t shape_bits, data_bits;
-    bool viewing;  /* inside a struct, whose elements are a private kind */
+    bool viewing;  /* inside a struct: its elements are a private kind */
 } wisp__measure;
 
 typedef struct wisp__unpacker {
@@ -4393,8 +4393,8 @@ typedef struct wisp__unpacker {
     wisp__arena *arena;
     wisp__reader *shape, *data;  /* may read the same bytes at two offsets */
     int values;  /* that may still be created */
-    int64_t start;  /* bit where the data begins: blobs are aligned to it */
-    bool varied;  /* memory was taken that depends on more than the shape, or lists were read */
+    int64_t start;  /* bit where the data begins, to which blobs are aligned */
+    bool varied;  /* memory depended on more than the shape, or lists came */
     const wisp__op *ops;
     wisp__credit *credit;  /* NULL: nobody pays */
     wisp_result result;
@@ -4420,7 +4420,7 @@ enum { WISP__SLOT_BYTES = WISP__TILE_HEAD + 16 };
 
 /* --- msgpack --- */
 
-/* A key and a value have room for a pair and the wisp__key that sorts it. */
+/* A key and a value have room for a pair and its wisp__key. */
 typedef char wisp__msgpack_pair_fits[
     2 * sizeof(wisp_value) >= sizeof(wisp_pair) + sizeof(wisp__key) ? 1 : -1];
 
@@ -4445,7 +4445,7 @@ typedef struct wisp__delta {
     const uint32_t *older[2];  /* the base's base, and that one's; or NULL */
     int behind, ahead;
     wisp__row row;
-    uint8_t *models;  /* of the range coder, which adapts them; NULL: not used */
+    uint8_t *models;  /* of the range coder; NULL: not used */
     wisp__writer *to;  /* the delta, while it is made */
     wisp__side delta;  /* there: it is applied */
     int depth;  /* of arrays in arrays */
@@ -4471,7 +4471,7 @@ typedef struct wisp__bases {
     int behind, ahead;  /* times from the first of these to the base, and on; 0: it stands */
     bool adaptive;  /* arrays go through the range coder, .. */
     const wisp__encoded *models;  /* .. by its models after the base; NULL: by new ones */
-    uint8_t *adapted;  /* the models after the new row, in memory of the unpacker; NULL: none */
+    uint8_t *adapted;  /* the models after the new row (memory of the unpacker); or NULL */
     size_t adapted_bytes;
 } wisp__bases;
 
@@ -4494,7 +4494,7 @@ typedef struct wisp__dictionary {
     uint8_t *bytes;
 } wisp__dictionary;
 
-/* Totals: bytes that were to be packed, calls of compressors, bytes given to these, bytes saved. */
+/* Totals: bytes to be packed, calls of compressors, bytes given to these, bytes saved. */
 typedef struct wisp__compress_cost { uint64_t seen, calls, tried, saved; } wisp__compress_cost;
 
 /* Contexts point to `memory`: it must not move. */
@@ -4521,7 +4521,7 @@ typedef struct wisp__block {
     uint32_t dictionary;  /* its id; 0: none */
 } wisp__block;
 
-/* Blocks of one kind, of a remote or of whole packets, and how the auto policy fares with them. */
+/* Blocks of a remote or of whole packets, and how the auto policy fares with them. */
 typedef struct wisp__compress_stream {
     wisp_compression mode;
     uint32_t dictionary;  /* its id; 0: none */
@@ -4550,14 +4550,14 @@ typedef struct wisp__mtu {
     double next;  /* time of the next probe */
     uint16_t link;  /* the most that is tried: link.mtu */
     uint16_t size;  /* of the largest datagram sent now */
-    uint16_t failed;  /* the smallest size that probes have found too large; link + 1: none */
-    uint16_t loss;  /* share of the small packets that are lost, smoothed: 65,535 is all */
+    uint16_t failed;  /* smallest size that was too large; link + 1: none */
+    uint16_t loss;  /* share of small packets lost, smoothed: 65,535 is all */
     uint8_t tries;  /* probes of the next size that were lost */
-    bool wanted;  /* packets were full: a larger size is worth a search */
+    bool wanted;  /* packets were full: a search is worth it */
     bool probing;  /* a probe is in flight */
     bool ask;  /* a small packet is to follow the large ones */
-    uint8_t passed;  /* classes: a smaller packet was acked since the last loss */
-    uint8_t lost[WISP__MTU_CLASSES];  /* losses in a row, with smaller packets acked between */
+    uint8_t passed;  /* classes with a smaller packet acked since the last loss */
+    uint8_t lost[WISP__MTU_CLASSES];  /* in a row, with smaller packets acked between */
 } wisp__mtu;
 
 /* --- noise --- */
@@ -4567,8 +4567,8 @@ typedef struct wisp__noise {
     const wisp_cipher *cipher;
     uint8_t chain[WISP_HASH_BYTES], hash[WISP_HASH_BYTES], key[WISP_KEY_BYTES];
     uint8_t own[WISP_KEY_BYTES];  /* our ephemeral secret */
-    bool paired;  /* it is there, and its public key begins the next message */
-    uint8_t theirs[WISP_KEY_BYTES];  /* their public key: the server's, then ephemeral ones */
+    bool paired;  /* it is there; its public key begins the next message */
+    uint8_t theirs[WISP_KEY_BYTES];  /* public: the server's, then ephemeral ones */
 } wisp__noise;
 
 /* Bytes of a message beside its content; of the content of the first one at least, and of the
@@ -4579,11 +4579,11 @@ enum { WISP__NOISE_REST = WISP_KEY_BYTES + WISP_SEAL_BYTES, WISP__ASK_LEAST = 64
 /* A sealed join until it is complete. */
 typedef struct wisp__sealed_join {
     wisp__noise noise;
-    int bytes;  /* of the content of the answer, which is sent again as it is */
+    int bytes;  /* of the answer's content, which is sent again as it is */
     uint8_t answer[WISP__ANSWER_MOST + WISP__NOISE_REST];
 } wisp__sealed_join;
 
-/* What seals the packets of a session. Their numbers are the nonces. These only grow, also when the
+/* What seals the packets of a session. Their numbers are the nonces: they only grow, also when the
    key changes, so no key meets one twice. */
 typedef struct wisp__keys {
     const wisp_cipher *cipher;
@@ -4591,9 +4591,9 @@ typedef struct wisp__keys {
     uint8_t out[WISP_KEY_BYTES];
     uint8_t before[WISP_KEY_BYTES], in[WISP_KEY_BYTES], next[WISP_KEY_BYTES];
     uint8_t reset[WISP_KEY_BYTES];  /* of a GOODBYE without a session */
-    uint64_t out_first, in_first;  /* the least number sealed by `out`, and opened by `in` */
+    uint64_t out_first, in_first;  /* least number sealed by `out`, opened by `in` */
     double out_time, in_time;  /* when these came into use */
-    bool out_phase, in_phase;  /* which of two in turn: a flag of each packet */
+    bool out_phase, in_phase;  /* which of two: a flag of each packet */
     bool has_before, resets;
 } wisp__keys;
 
@@ -4613,9 +4613,9 @@ enum { WISP__FLAG_SESSION = 128, WISP__FLAG_ACKS = 1, WISP__FLAG_COMPRESSED = 4,
 
 #define WISP__SEEN_WORDS     16        /* 1024 packet numbers are remembered */
 
-#define WISP__SKIPS          8         /* as many as a window of 1,024 packets can span */
+#define WISP__SKIPS          8         /* as many as 1,024 packets can span */
 
-/* A part of a packet; its owner learns whether it was acked or lost. */
+/* A part of a packet, whose owner learns whether it was acked. */
 typedef struct wisp__ref {
     uint8_t kind;  /* the owner's */
     uint8_t channel;
@@ -4630,17 +4630,17 @@ typedef struct wisp__sent {
     uint16_t ref_count;
     uint16_t bytes;  /* 0: ended */
     bool acked;  /* how it ended */
-    bool probed;  /* its contents were sent again: not reported as lost twice */
-    bool sizing;  /* a probe of a packet size: its loss is no sign of congestion */
+    bool probed;  /* sent again: not reported as lost twice */
+    bool sizing;  /* a probe of a size: its loss is no congestion */
     uint8_t tag[8];
 } wisp__sent;
 
 /* The delivery rate is measured over slots of about a round trip (congestion). */
 typedef struct wisp__slot_of_acks {
-    double start, sent;  /* when it began; when the newest packet acked until then was sent */
+    double start, sent;  /* when it began; when the newest packet acked by then was sent */
     double rtt;  /* the least round trip in it */
     int bytes;  /* acked in it */
-    bool app;  /* the application sent less than the path would have carried */
+    bool app;  /* the application sent less than the path carries */
 } wisp__slot_of_acks;
 
 /* The model of the path (WISP_CONGESTION_MODEL). Rates are bytes per second. */
@@ -4649,24 +4649,24 @@ typedef struct wisp__model {
        exceed */
     int bandwidth, before;
     int acked, lost;  /* packets since losses were last judged */
-    double adopted;  /* when a rate was last adopted: older losses do not count again */
+    double adopted;  /* when a rate was adopted: older losses no longer count */
     double gap;  /* smoothed: seconds between acks while the path was full */
     double least;  /* of the round trips since least_time */
-    double least_time;  /* of the last round trip like the least; while probing: its end */
-    uint8_t phase, passed, stalls;  /* a wisp__phase; slots in it; of them without growth */
+    double least_time;  /* of the last round trip like it; while probing: its end */
+    uint8_t phase, passed, stalls;  /* a wisp__phase; slots in it; those without growth */
     bool tried : 1;  /* the slot before had tried more */
-    bool found : 1;  /* the try before had found that the path has more */
-    bool stands : 1;  /* there was a queue during the whole slot before */
-    bool probing : 1;  /* little is in flight, to see the least round trip */
+    bool found : 1;  /* the one before found that the path has more */
+    bool stands : 1;  /* there was a queue in the whole slot before */
+    bool probing : 1;  /* little is in flight, to see that least */
     bool losing : 1;  /* packets are lost, and not for a queue */
-    bool filled : 1;  /* more was sent in the slot before than came out of a queue */
+    bool filled : 1;  /* more was sent in the slot before than left a queue */
     uint16_t unit;  /* bytes of a packet, smoothed; 0: none was acked */
 } wisp__model;
 
 typedef struct wisp__reno {  /* RFC 9002 */
     double recovery_start;
     int threshold;  /* bytes */
-    int grown;  /* bytes acked towards the next step of avoidance */
+    int grown;  /* bytes acked towards the next step */
 } wisp__reno;
 
 typedef struct wisp__flow {
@@ -4683,22 +4683,22 @@ typedef struct wisp__flow {
     double longest_wait;  /* seconds between probes, at most */
     int in_flight, window;  /* bytes */
     int delivery_rate, pace_rate;  /* bytes per second */
-    int probes, free_packets;  /* timeouts in a row; packets that ignore the window */
+    int probes, free_packets;  /* timeouts in a row; packets beyond the window */
     bool has_rtt, limited;
-    uint8_t gone;  /* packets lost for good since the last that was only late */
-    bool held;  /* window or pace held something back in the last flush */
-    uint32_t app_until;  /* packets before it (low bits) came when no others waited */
+    uint8_t gone;  /* packets lost for good since one was only late */
+    bool held;  /* something was held back in the last flush */
+    uint32_t app_until;  /* no others waited when packets before it (low bits) came */
     double ack_time, sent_time;  /* when packets were last acked; when the newest was sent */
-    double late;  /* seconds by which reordered packets come late; 0: none do */
+    double late;  /* seconds by which reordered packets are late; or 0 */
     wisp__slot_of_acks slot;
     union {
         wisp__model model;
         wisp__reno reno;
     } control;
-    uint32_t held_at;  /* the next packet (low bits) when something was last held back */
+    uint32_t held_at;  /* the next packet (low bits) when that was last so */
     unsigned skip_count;  /* skipped numbers */
     uint64_t skip_at;  /* the next number to skip; 0: not chosen yet */
-    uint32_t skips[WISP__SKIPS];  /* low bits of the last skipped numbers; 0: none */
+    uint32_t skips[WISP__SKIPS];  /* of the last ones, low bits; 0: none */
     /* receiving */
     uint64_t top;  /* largest number received; 0: none */
     uint64_t seen[WISP__SEEN_WORDS];  /* ring of bits by number */
@@ -4707,7 +4707,7 @@ typedef struct wisp__flow {
     int acks_alone;  /* packets in a row that hold only acks */
     bool ack_now;
     unsigned reported_at;
-    uint32_t reported[8];  /* low bits of `top` at the last acks: older ranges are not repeated */
+    uint32_t reported[8];  /* `top` (low bits) at the last acks: older ranges go no more */
     wisp__mtu mtu;
 } wisp__flow;
 
@@ -4736,13 +4736,13 @@ typedef struct wisp__message {
     uint32_t time;  /* milliseconds when it was fired; wraps, as does .. */
     uint32_t order;  /* .. its place among all */
     uint32_t data_bits;
-    uint16_t shape_bits, values;  /* values to read; both UINT16_MAX: see wisp__message_extra */
+    uint16_t shape_bits, values;  /* values to read; both UINT16_MAX: in the extra */
     uint8_t type, delivery, channel;
     bool immediate : 1, has_extra : 1;
     bool state : 1;  /* a newer value of its key takes its place */
     bool parted : 1;  /* unreliable, and larger than any packet */
-    bool run : 1;  /* data_bits are those of its first entry that waits */
-    uint8_t bytes[1];  /* the extra numbers or the wisp__run, shape, data */
+    bool run : 1;  /* data_bits: of its first entry that waits */
+    uint8_t bytes[1];  /* extra numbers or wisp__run, shape, data */
 } wisp__message;
 
 /* Before the shape of a run. An entry is bits:16, then the data. Offsets are bytes from the first
@@ -4753,8 +4753,8 @@ typedef struct wisp__run {
     uint16_t room, end;  /* bytes for entries, with WISP__SLACK more, and used */
     uint16_t at, more;  /* the first entry that waits; how many wait behind it */
     uint16_t last;  /* the entry added last */
-    bool plain;  /* the shape is that of values as they are fired */
-    uint32_t epoch;  /* of the endpoint: entries are added until it changes, .. */
+    bool plain;  /* the shape is that of fired values */
+    uint32_t epoch;  /* of the endpoint: it grows until this changes, .. */
     int32_t most;  /* .. and while fewer messages are queued */
     int32_t memory;  /* bytes of the values of each (profiler) */
 } wisp__run;
@@ -4764,20 +4764,20 @@ typedef struct wisp__entry { const uint8_t *data; uint32_t bits; } wisp__entry;
 
 typedef struct wisp__message_extra {
     int32_t shape_bits, values;
-    int32_t raw, plain;  /* bytes after decompression; bytes of its values in memory (profiler) */
+    int32_t raw, plain;  /* bytes after decompression; of its values in memory (profiler) */
     uint32_t number;  /* of a call; of an unreliable value at its baseline */
-    int32_t baseline;  /* place of the baseline of an unreliable value; -1: none */
+    int32_t baseline;  /* of an unreliable value: place of its baseline; or -1 */
     /* of a reply; of a delta that is state: place of its baseline. Other state has its key in
        `number` and here */
     int32_t result;
-    int32_t room;  /* bytes for shape and data, if more than they have; else 0 */
+    int32_t room;  /* bytes for shape and data, if more than they have; or 0 */
 } wisp__message_extra;
 
 typedef struct wisp__item {
     wisp__message *message;
-    int offset;  /* of a fragment; less than 0: a whole message, in a run the entry at ~offset */
+    int offset;  /* of a fragment; < 0: a whole message, in a run the entry at ~offset */
     int size;  /* bytes that the receiver may have to buffer */
-    int window;  /* bytes of the window that it counts for, while it is there */
+    int window;  /* bytes of the window that it takes, while it is there */
     uint8_t state;
 } wisp__item;
 
@@ -4786,11 +4786,11 @@ typedef struct wisp__channel_out {
     int room;
     uint32_t base, next;
     uint32_t lost_from;  /* none lost before this */
-    uint32_t again;  /* a resent item that is to ride along once more; 0: none */
+    uint32_t again;  /* a resent item that rides along once more; or 0 */
     int lost;
     wisp__message *cutting;  /* a large message being cut into fragments */
     int cut;  /* bytes of it already cut */
-    uint32_t served;  /* milliseconds: when it was fired, or its last fragment was sent */
+    uint32_t served;  /* milliseconds: fired, or its last fragment sent */
 } wisp__channel_out;
 
 /* An item that came early, as it will be delivered. */
@@ -4807,7 +4807,7 @@ typedef struct wisp__buffered {
     uint8_t bytes[1];  /* shape, then from the next byte data */
 } wisp__buffered;
 
-/* Size of the struct before its bytes, the same on all machines. */
+/* Size of the head, the same on all machines. */
 enum { WISP__BUFFERED_HEAD = 64 };
 
 typedef char wisp__buffered_fits[sizeof(wisp__buffered) <= WISP__BUFFERED_HEAD ? 1 : -1];
@@ -4819,7 +4819,7 @@ typedef struct wisp__channel_in {
     uint8_t *whole;  /* a large message being reassembled */
     int whole_room, whole_bytes;
     unsigned assembling : 1, early : 31;  /* early: how many messages it holds */
-    uint32_t since;  /* when it began to hold some, or to reassemble one */
+    uint32_t since;  /* when it began to hold some or reassemble one */
 } wisp__channel_in;
 
 typedef struct wisp__channel {
@@ -4855,12 +4855,12 @@ typedef struct wisp__stuck {  /* a packet that the link did not take */
 /* Another address of a peer, that may be probed. */
 typedef struct wisp__path {
     wisp_addr addr;
-    wisp_addr home;  /* while contested: the address before the session began to move */
-    uint64_t number;  /* of the packet from there that began this; UINT64_MAX: none has come */
+    wisp_addr home;  /* while contested: the address before the move */
+    uint64_t number;  /* of the packet from there that began this; or UINT64_MAX */
     uint64_t since;  /* the same for the last move */
-    double next;  /* time of the next challenge, or until which no other address is probed */
+    double next;  /* time of the next challenge, or until another is probed */
     int allowed;  /* bytes that may still be sent there */
-    int tries;  /* challenges sent there; 0: it is not probed; -1: it was given up */
+    int tries;  /* challenges sent there; 0: not probed; -1: given up */
     bool contested;  /* home may still be the right one */
 } wisp__path;
 
@@ -4869,16 +4869,15 @@ typedef struct wisp__peer {
     wisp__state state;
     bool joiner : 1;  /* this end asked */
     bool dirty : 1;
-    bool reported : 1;  /* WISP_JOINED was raised, so WISP_LEFT will be */
+    bool reported : 1;  /* WISP_JOINED was raised: so will be WISP_LEFT */
     bool asked : 1;  /* by wisp_join here, whichever nonce won */
-    bool placed : 1;  /* holds the place of its address among the strangers */
-    bool ending : 1;  /* on a reliable link: what is left goes out, then the goodbye */
-    bool draining : 1;  /* wisp_drain was called: it ends at `drain_until` at the latest */
-    /* packets that want an ack came often, and no ping has asked since why no more do */
-    bool expects : 1;
+    bool placed : 1;  /* has the place of its address */
+    bool ending : 1;  /* reliable link: what is left goes out, then the goodbye */
+    bool draining : 1;  /* wisp_drain: it ends at `drain_until` at the latest */
+    bool expects : 1;  /* acks were often wanted, and no ping has asked yet why no more are */
     uint8_t methods;
     uint16_t connection;  /* the other end's number of this session */
-    uint8_t reads, read;  /* of whole packets: that it reads; that it knows we read */
+    uint8_t reads, read;  /* methods of whole packets: it reads; it knows we read */
     uint8_t bucket;  /* of the cookie */
     uint8_t channel_end;  /* no channel from here on */
     wisp_addr addr;
@@ -4894,7 +4893,7 @@ typedef struct wisp__peer {
     float gap;  /* seconds between packets that want an ack, smoothed */
     wisp_result result;  /* why it ended */
     uint64_t cookie;  /* of the join; later the tag of the last LEAVE */
-    uint64_t crossed;  /* nonce of a join of the other end that gave way to ours; 0: none */
+    uint64_t crossed;  /* nonce of a join of theirs that gave way to ours; or 0 */
     void *ticket;
     wisp__seal seal;
     wisp__flow flow;
@@ -4929,7 +4928,7 @@ typedef struct wisp__peers {
     char app[65];
     uint32_t app_version;
     int max_peers;
-    int strangers;  /* addresses with sessions that others asked for */
+    int strangers;  /* addresses whose sessions others asked for */
     wisp_joins joins;
     bool has_joined;  /* wisp_join was called */
     wisp__peer *first, *last;  /* joined */
@@ -4951,13 +4950,13 @@ typedef struct wisp__baseline {
     struct wisp__baseline *next;  /* of the same bucket */
     int number;  /* index of the remote here, or the peer's number for it */
     uint32_t waits_at;  /* number of the waiting value in the queue of its remote */
-    uint64_t key;  /* hash of the key here, or `place` of the peer's baseline */
+    uint64_t key;  /* hash of the key, or `place` of the peer's baseline */
     int place;  /* among the baselines of this direction */
     int room;  /* of the ring, a power of two */
     uint32_t sequence;  /* of the next value; of the newest received, plus 1 */
     bool begun : 1, has_acked : 1;
     bool again : 1;  /* the newest was lost, and is sent once more */
-    bool whole : 1;  /* the peer has no baseline: the next value goes whole */
+    bool whole : 1;  /* the peer has none: the next value goes whole */
     bool waiting : 1;  /* the newest value is state, and in the queue */
     uint32_t acked;  /* the newest value that was acked */
     uint32_t floor;  /* acks of values before it count no more */
@@ -4999,13 +4998,13 @@ typedef struct wisp__schemas {
     wisp__described *buckets[WISP__SCHEMA_BUCKETS];  /* all, by hash */
     uint64_t key[2];  /* of the hash, as peers choose schemas */
     size_t learnt;  /* bytes of those that peers have described */
-    wisp__described *dead;  /* released; a handler may still see their values */
+    wisp__described *dead;  /* released; handlers may still see their values */
 } wisp__schemas;
 
 typedef struct wisp__encoding {
     uint8_t kind;
     bool delta, sync, adaptive, compressed;
-    uint8_t line;  /* of deltas: the order that they need; else 0 */
+    uint8_t line;  /* the order that deltas need; or 0 */
     uint32_t dictionary;
     const wisp_codec *codec;
     wisp__described *described;  /* NULL: no schema */
@@ -5021,15 +5020,15 @@ typedef struct wisp__bucket {
     float over;  /* tokens that had no room then */
 } wisp__bucket;
 
-/* Time that held up what a peer had sent. It is no idleness, so its buckets get their tokens beyond
-   the burst. In milliseconds, so that it is small. */
+/* Time that held up what a peer had sent: no idleness, so its buckets get tokens beyond the burst.
+   In milliseconds, so that it is small. */
 typedef struct wisp__stall {
     uint32_t from, until;  /* the stall's begin; the end of its effect */
     uint32_t heard;  /* when the last packet came */
     uint32_t silence;  /* for how long none came before it */
     uint32_t busy;  /* when the last full ones in a row began */
     uint16_t step;  /* of the update in which it came */
-    bool is_small;  /* it was not full: its sender had nothing more to send */
+    bool is_small;  /* its sender had nothing more to send */
 } wisp__stall;
 
 enum { WISP__NEAR = 1, WISP__OVER = 2 };
@@ -5045,7 +5044,7 @@ typedef struct wisp__spending {
     wisp__bucket messages, packets;
     wisp__warnings warnings;
     bool held_back;  /* messages wait for the budget */
-    /* messages of the peer over rate limits that it is not told of yet, and when it is told next */
+    /* messages over rate limits that the peer is not told of yet, and when it is */
     struct { uint16_t remote, count; } limited[8];
     int limited_names;
     double limited_due;
@@ -5062,7 +5061,7 @@ enum { WISP__TALLY_ROWS = 4, WISP__TALLY_CELLS = 512 };
 enum { WISP__ANSWER_CELLS = 128 };
 
 typedef struct wisp__tally {
-    double clock, at;  /* how much every count has shrunk since the start; until when */
+    double clock, at;  /* how much all counts have shrunk; until when */
     double cells[WISP__TALLY_ROWS][WISP__TALLY_CELLS];  /* the clock at which it will be 0 */
 } wisp__tally;
 
@@ -5090,35 +5089,33 @@ typedef struct wisp__remote {
     struct wisp__connection *first, *last;  /* in order (event) */
     wisp_handler answer;
     void *answer_user;
-    struct wisp__connection *answer_owner;  /* owns the state that answer_user is; or NULL */
-    struct wisp__remote *main;  /* itself, or the main entry of an earlier encoding */
-    struct wisp__remote *next_encoding;  /* entries of the same name, from the main one on */
-    int newest;  /* index of the entry whose encoding is sent now */
-    bool used;  /* peers may know the encoding: it must not change */
+    struct wisp__connection *answer_owner;  /* owns answer_user; or NULL */
+    struct wisp__remote *main;  /* itself, or the main entry of its name */
+    struct wisp__remote *next_encoding;  /* of the same name, from the main one on */
+    int newest;  /* entry whose encoding is sent now */
+    bool used;  /* peers may know the encoding: it stays */
     bool state;  /* of each key only the newest value waits */
-    uint16_t life;  /* how many names have had it before */
+    uint16_t life;  /* names that have had it before */
     wisp__encoding encoding;
     wisp__described *schema;  /* that received values must fit; or NULL */
     wisp__compress_stream compress;
     uint32_t dictionary;  /* of the settings: its id; 0: none */
-    uint32_t inbound, outbound;  /* bits of the hooks that messages pass (hook) */
-    double told_old;  /* until when no error says that messages were too old */
+    uint32_t inbound, outbound;  /* bits of hooks (hook) */
+    double told_old;  /* until when no error says so */
     uint32_t state_turn;  /* a message of it waits for states (inbound) */
-    uint32_t bundle;  /* the transaction that has so many `parts` of it (names) */
+    uint32_t bundle;  /* transaction with so many `parts` of it (names) */
     uint16_t parts;
-    bool lent;  /* to a name that peers announced and nobody here has used */
-    /* number of the class that it stands for, and so inherits nothing; 0: none; < 0: one that is
-       being made */
-    int of_class;
+    bool lent;  /* to a name that only peers use */
+    int of_class;  /* its class, and so it inherits nothing; 0: none; < 0: one that is being made */
     int announced;  /* numbers of peers that stand for it */
     char name[WISP__NAME_BYTES + 1];
 } wisp__remote;
 
-/* The name that was probably meant by one that a peer does not know. */
+/* The name probably meant by one that a peer does not know. */
 enum { WISP__GUESS_BYTES = 72 };
 typedef struct wisp__guess {
     uint16_t remote;
-    char text[WISP__GUESS_BYTES];  /* ": did you mean" and the name, cut to fit a notice; or "" */
+    char text[WISP__GUESS_BYTES];  /* ": did you mean" and the name, cut; or "" */
 } wisp__guess;
 
 typedef struct wisp__registry {
@@ -5142,7 +5139,7 @@ typedef struct wisp__registry {
     wisp__guess guesses[4];  /* of the last names that a peer did not know */
     uint32_t guessed;
     uint16_t priorities;  /* changes of priorities of remotes */
-    uint32_t epoch;  /* grows with every update and change of settings (wisp__run) */
+    uint32_t epoch;  /* grows with updates and settings (wisp__run) */
     void (*added)(void *owner, wisp__remote *remote);  /* called for every new name, .. */
     void (*claimed)(void *owner, wisp__remote *remote);  /* .. and a lent one that is used */
     int lent;  /* lent remotes */
@@ -5153,7 +5150,7 @@ typedef struct wisp__registry {
 /* What a peer's number stands for. */
 typedef struct wisp__their {
     uint16_t remote;  /* local index + 1; 0: nothing */
-    int16_t failed;  /* why the schema announced last was not accepted; or 0 */
+    int16_t failed;  /* why the last schema was not accepted; or 0 */
     uint32_t failed_hash;  /* of that schema */
     wisp__encoding *encoding;  /* NULL: plain */
 } wisp__their;
@@ -5168,12 +5165,12 @@ enum { WISP__UNANNOUNCED, WISP__ANNOUNCED, WISP__ACKED, WISP__BOUND, WISP__UNKNO
 typedef struct wisp__peer_remote {
     uint8_t known;  /* to the peer: WISP__UNANNOUNCED.. */
     bool named : 1;  /* the peer announced the name, and has not refused it */
-    bool there : 1;  /* of a main entry: the peer has announced its name before */
-    bool warned : 1;  /* it was reported that the peer refuses our encoding, or the name */
+    bool there : 1;  /* main entry: the peer has announced the name before */
+    bool warned : 1;  /* reported: the peer refuses our encoding, or the name */
     bool listed : 1;  /* in the list of its line, not in the heap */
-    bool refused : 1;  /* we refuse the peer's, as long as the settings stay */
-    bool tried : 1;  /* a message was sent before the peer has bound the number */
-    /* of the peer's, for the encoding refused last; of a class the one that is bound */
+    bool refused : 1;  /* we refuse the peer's, while the settings stay */
+    bool tried : 1;  /* a message was sent before the peer bound it */
+    /* of the peer's encoding refused last; of a class the one that is bound */
     uint16_t refused_number;
     uint32_t announced_in;  /* packet that carries the announcement, its low bits */
     uint64_t newest;  /* packet of the last sequenced message */
@@ -5228,28 +5225,28 @@ typedef struct wisp__session {
     wisp__their *theirs;  /* by their number */
     int their_room;
     uint16_t unannounced;  /* remotes before it have been announced */
-    uint16_t last;  /* the remote of the message queued last, while it waits: index + 1 */
+    uint16_t last;  /* remote of the message queued last, while it waits: index + 1 */
     int unreliable_bytes;  /* of queued unreliable messages */
-    int schema_fresh;  /* part of schema_bytes that no other peer had described */
-    wisp__strangers *strangers;  /* names of the peer that are not registered here (names) */
+    int schema_fresh;  /* schema_bytes that no other peer had described */
+    wisp__strangers *strangers;  /* its names that are not registered here (names) */
     wisp__control *controls;
     int control_room, control_count;
     bool controls_dropped : 1;  /* some had no room: they are asked for again */
     bool ping : 1;
     bool asks_clock : 1, answers_clock : 1;  /* in this update */
-    bool classes_bound : 1;  /* by the peer: their objects are to be shown to it */
-    bool lacks_all : 1;  /* it is to be asked for the states of all its objects */
-    bool answers_all : 1;  /* it is to be told of all assets of which it was not */
+    bool classes_bound : 1;  /* by the peer: it is to be shown their objects */
+    bool lacks_all : 1;  /* it is to be asked for all states of objects */
+    bool answers_all : 1;  /* it is to be told of assets that it was not */
     bool inputs_due : 1;  /* the next packet has the record INPUT (rollback) */
     bool inputs_new : 1;  /* the next packet has the record INPUTS */
-    unsigned input_theirs : 4;  /* the number of the game that it plays; 0: none */
-    bool untold : 1;  /* the peer does not know a name, which is still to be reported */
+    unsigned input_theirs : 4;  /* number of its game; 0: none */
+    bool untold : 1;  /* a name that it does not know is to be reported */
     bool state_due : 1;  /* the next packet has the record STATE .. */
-    bool regrouped : 1;  /* it has another group, or a focus: all objects are to be looked at */
-    uint8_t clock_id;  /* of its question about our ticks (tick) */
-    uint8_t notices_left;  /* WISP_JOINED and WISP_LEFT that may still come (session) */
+    bool regrouped : 1;  /* another group or focus: all objects are looked at */
+    uint8_t clock_id;  /* of its question (tick) */
+    uint8_t notices_left;  /* WISP_JOINED and _LEFT that may still come (session) */
     uint32_t state_until;  /* .. and those until then (milliseconds), where there is room */
-    uint16_t behind;  /* channels where a message whose turn came is unpaid */
+    uint16_t behind;  /* channels with an unpaid message in turn */
     uint16_t refused;  /* remotes with an encoding of the peer that we refuse */
     uint16_t lent;  /* lent remotes that its numbers stand for */
     uint16_t lines[WISP__LINES];  /* the remotes with messages queued (queue): index + 1 */
@@ -5267,14 +5264,14 @@ typedef struct wisp__session {
     wisp__baselines baselines_out, baselines_in;  /* sent and received */
     struct wisp__pending *deferred;  /* calls of the peer that are answered later */
     int credit;  /* work that is paid for (credit), at credit_time */
-    int reader;  /* our credit at the peer, as far as it is known here, at reader_time */
+    int reader;  /* our credit at the peer, as known at reader_time */
     double credit_time, reader_time;
     wisp__peer_meter *meter;  /* NULL while the profiler is off */
     wisp__spending *spending;  /* of budgets; NULL: no budget was used */
     wisp__stall stall;
-    wisp__held_list held_messages;  /* held by middleware, from it or to it alone */
+    wisp__held_list held_messages;  /* by middleware, from it or to it alone */
     struct wisp__member *groups;  /* that it is in (group) */
-    uint64_t mark;  /* of the last list of peers that named it (send) */
+    uint64_t mark;  /* of the last list with it (send) */
     wisp__parts *parts;  /* NULL: every message has fitted a packet */
 } wisp__session;
 
@@ -5285,13 +5282,13 @@ typedef struct wisp__message_codec {
     wisp__registry *registry;
     wisp__packer packer;
     wisp__arena scratch;
-    wisp__row *row;  /* where a record goes as a row; NULL: as bits into the packer */
+    wisp__row *row;  /* where a record goes; NULL: as bits into the packer */
     wisp__arena arena;  /* values of the received message, until the next */
     uint32_t turn;  /* how often the arena was emptied */
     wisp__credit credit;
 } wisp__message_codec;
 
-/* A place in the arena of a message codec, and the memory that was left then. */
+/* A place in the arena of a message codec, and the credit of memory then. */
 typedef struct wisp__mark {
     wisp__arena_block *block;
     size_t used;
@@ -5368,10 +5365,9 @@ typedef struct wisp__connection {
     wisp_handler fn;
     void *user;
     wisp_pattern *pattern;  /* of a connection by pattern; else NULL */
-    /* of the same: what names begin with that it is for, "" of remotes (wisp__name_kind) */
-    const char *of;
-    struct wisp__connection *parts;  /* of a pattern: those it has made; or the next of them */
-    void (*end)(void *state);  /* of the state that `user` is, which it owns; or NULL */
+    const char *of;  /* of the same: the wisp__name_kind of its names */
+    struct wisp__connection *parts;  /* of a pattern: those it made; of these the next */
+    void (*end)(void *state);  /* of the state `user` that it owns; or NULL */
     size_t bytes;
 } wisp__connection;
 
@@ -5382,7 +5378,7 @@ typedef struct wisp__notice {
     wisp_remote remote;
     wisp_result result;
     char text[160];
-    char head[33];  /* first bytes of the record that caused it, in hexadecimal */
+    char head[33];  /* its record's first bytes, in hexadecimal */
 } wisp__notice;
 
 /* Errors that one packet may raise; throttles of errors. */
@@ -5392,7 +5388,7 @@ typedef struct wisp__events {
     wisp__pool pool;
     wisp__notice *notices;
     int notice_room, notice_count;
-    int reserved;  /* room kept for WISP_JOINED and WISP_LEFT of the sessions */
+    int reserved;  /* room for WISP_JOINED and _LEFT of the sessions */
     int running;  /* handlers, inside each other */
     bool dead;  /* some connection is marked */
     bool closed;  /* states have ended: there are no new ones */
@@ -5401,7 +5397,7 @@ typedef struct wisp__events {
     wisp__connection *ended;  /* no list has them any more */
     void *landing;  /* the jmp_buf that wisp_raise jumps to */
     wisp__throttle throttles[WISP__THROTTLES];
-    bool of_packet;  /* a packet is read: it has raised so many errors */
+    bool of_packet;  /* a packet is read, with so many errors */
     int packet_errors;
 } wisp__events;
 
@@ -5427,19 +5423,19 @@ typedef struct wisp__hook {
     char name[65];
 } wisp__hook;
 
-/* The way of one message through the chain, and what is kept of it if a hook holds it. Each message
-   has one, so it is small and copies nothing. */
+/* The way of one message through the chain, kept with it if a hook holds it. Each message has one,
+   so it is small and copies nothing. */
 typedef struct wisp__passage {
     bool inbound, changed;
     bool once;  /* inbound: no repeat of it will come */
     int kind;
-    uint32_t after;  /* serial of the last hook that it has reached; 0: none */
+    uint32_t after;  /* serial of the last hook reached; or 0 */
     uint32_t call;  /* inbound: id at the peer; outbound: handle of ours */
     wisp_result verdict;  /* that it was released with, when it was held */
     const wisp_to *to;  /* outbound; its peer is a handle of ours, or none */
     const wisp_call_desc *how;  /* of a call on its way out */
     uint8_t state;
-    uint32_t tick, lacks;  /* that it waits for; an object that it names; 0: not known */
+    uint32_t tick, lacks;  /* that it waits for; an object that it names; or 0 */
     double until;
 } wisp__passage;
 
@@ -5470,7 +5466,7 @@ typedef struct wisp__hooks {
     uint32_t serial;
     int depth;  /* messages in the chain, inside each other */
     bool dead;
-    wisp__arena arena;  /* values that were changed or held, while depth > 0 */
+    wisp__arena arena;  /* values changed or held, while depth > 0 */
     wisp__held_list several;  /* held on their way out to several peers */
     wisp__held_list held;  /* all that are not released */
     wisp__held_list released[2];  /* on their way out, and in */
@@ -5498,7 +5494,7 @@ typedef struct wisp__pending {  /* a call of ours */
     bool done, deferred;  /* deferred: a call of the peer, answered later */
     bool refused;  /* the answer is a no, which is no failure */
     struct wisp__pending *next_done;
-    struct wisp__pending *whole;  /* the call to several that this is part of; or NULL */
+    struct wisp__pending *whole;  /* the call to several with this one; or NULL */
     bool gathers;  /* it is such a whole: */
     int left, answered, failed;
     wisp_result first_failure;
@@ -5512,7 +5508,7 @@ typedef struct wisp__attempt {
     int remote;
     uint32_t call;
     wisp__message *message;  /* its values, describing themselves */
-    double until;  /* it holds: time when it ends at the latest; 0: no answer yet */
+    double until;  /* it holds: time when it ends at the latest; else 0 */
     uint32_t tick;  /* .. or with the state of this tick, its low bits */
     bool ran;
     bool over;  /* it is to end when scopes have run again */
@@ -5526,8 +5522,8 @@ typedef struct wisp__request {  /* a call of a peer */
     uint32_t id;
     int remote;
     uint8_t state;
-    bool once;  /* came reliably: it has no repeats and is in no table */
-    bool part;  /* of a transaction: its answer waits for the end of that */
+    bool once;  /* reliable: it has no repeats and is in no table */
+    bool part;  /* of a transaction, for whose end its answer waits */
     wisp__message *reply;  /* kept until the call is settled */
 } wisp__request;
 
@@ -5570,7 +5566,7 @@ typedef struct wisp__part_answer {
 /* The transaction of a peer that runs here. */
 typedef struct wisp__operation {
     struct wisp__scope *scope;
-    bool local;  /* it is none, but an optimistic call that runs here */
+    bool local;  /* none, but an optimistic call that runs here */
     int part;
     uint32_t call;  /* id of the next invoke */
     wisp_result result;  /* why it was refused, for this part; or WISP_OK */
@@ -5624,21 +5620,21 @@ typedef struct wisp__clock {
     double rate;  /* ticks per second; 0: there are none */
     double at;  /* ticks that have passed, with fraction */
     int64_t tick;  /* the last that has begun */
-    int64_t told;  /* the newest that the server of the objects here has told of; 0: none */
+    int64_t told;  /* newest told by the server of the objects here; 0: none */
     double next_ask;
-    double asked[WISP__CLOCK_ASKS];  /* times of the last ones, by id; 0: it is answered */
-    float origins[WISP__CLOCK_SAMPLES];  /* of the last answers, from the first one */
+    double asked[WISP__CLOCK_ASKS];  /* of the last ones, by id; 0: answered */
+    float origins[WISP__CLOCK_SAMPLES];  /* of the last answers, counted from `first` */
     float rtts[WISP__CLOCK_SAMPLES];
-    double first;  /* the origin that the first answer tells */
-    double origin;  /* the server's ticks at time 0, as all of them tell */
+    double first;  /* origin of the first answer */
+    double origin;  /* the server's ticks at time 0, by all of them */
     float rtt, jitter;  /* seconds */
-    double more;  /* ticks by which this end leads further, as its inputs come too late */
+    double more;  /* ticks that this end leads more, as inputs come too late */
     double more_time;
-    double loss;  /* share of packets lost on the way to the server, of the last 600 .. */
-    uint64_t lost, ended;  /* .. and how many were lost, and lost or acked, when it was measured */
+    double loss;  /* share of packets lost to the server, of the last 600 .. */
+    uint64_t lost, ended;  /* .. and the counts when it was measured */
     wisp_peer server;  /* that is followed or asked; or 0 */
-    double smooth;  /* the server's ticks that have just come: see the room of ticks */
-    double late, jitter_late;  /* ticks by which they are behind the server's; differ in it */
+    double smooth;  /* the server's ticks that have just come (tick) */
+    double late, jitter_late;  /* ticks that they are behind the server's; differ in it */
     double spacing;  /* ticks from one packet with a newer tick to the next */
     int64_t confirmed;  /* the newest tick of which all is here */
     int64_t settled;  /* the same of the objects that are predicted here */
@@ -5649,8 +5645,8 @@ typedef struct wisp__clock {
     bool wanted : 1;  /* ticks are used here: servers are asked for theirs */
     bool following : 1;  /* the server has answered */
     bool smooths : 1;  /* the smooth time is known */
-    bool tickless : 1;  /* the server that is asked has answered that it has no ticks */
-    uint8_t heard;  /* packets that `late` was measured with, up to WISP__HEARD */
+    bool tickless : 1;  /* the server has answered that it has no ticks */
+    uint8_t heard;  /* packets that `late` has measured, up to WISP__HEARD */
 } wisp__clock;
 
 /* The question or answer of a CLOCK frame. */
@@ -5668,7 +5664,7 @@ typedef struct wisp__clock_frame {
 /* Bytes: of a struct in memory, and of a row on the wire. */
 enum { WISP__CLASS_BYTES = 1 << 16, WISP__ROW_BYTES = 64 << 10 };
 
-/* A property: the one object of a class of its own, and its value also without that object. */
+/* A property: the one object of its own class; its value also without that object. */
 typedef struct wisp__property {
     wisp_property_desc desc;
     wisp_class of;
@@ -5677,7 +5673,7 @@ typedef struct wisp__property {
     wisp__encoded *shown;  /* the value that its watchers have seen last */
     const wisp_value *view;  /* of `row`, for wisp_get; NULL: not made .. */
     uint32_t viewed;  /* .. in this update */
-    bool news;  /* it is in the list of those whose watchers are to run */
+    bool news;  /* in the list: its watchers are to run */
     bool claimed;  /* _ANYONE: set here, and not overruled since */
     struct wisp__property *next_news;
 } wisp__property;
@@ -5688,16 +5684,16 @@ enum { WISP__PAST_TRIED, WISP__PAST_OFF, WISP__PAST_WANTED };
 typedef struct wisp__class {
     wisp_class_desc desc;
     int number;  /* as in wisp_class */
-    int remote;  /* index of the one that stands for it: its name, schema and number */
+    int remote;  /* index: its name, schema and number */
     int bytes;  /* of its struct, in memory */
     bool waits;  /* `spawned` has not always said yes */
-    int forms;  /* of rows that audiences are shown; 0: all are shown the same */
+    int forms;  /* of rows shown to audiences; 0: all see the same */
     int priority;
     double rate;
-    double behind;  /* ticks by which it is drawn behind the smooth time of the clock */
+    double behind;  /* ticks that it is drawn behind the smooth time */
     uint8_t past;  /* are rows of the past kept? WISP__PAST_.. */
     int count;  /* of live objects */
-    struct wisp__object *first, *last;  /* in the order of their coming, also dead ones */
+    struct wisp__object *first, *last;  /* as they came, also dead ones */
     wisp__property *property;  /* that it is made for; or NULL */
 } wisp__class;
 
@@ -5705,16 +5701,15 @@ typedef struct wisp__class {
 typedef struct wisp__kept_row {
     wisp__encoded *row;  /* NULL: it says that the object is gone */
     uint32_t tick;  /* that it is of, which names it: the low bits */
-    uint8_t described;  /* on its way: the description that went with it */
-    uint8_t back;  /* on its way: the peer has had the one so many before; 0: none */
-    /* the ticks before its own in which it came about from the row before; 0: all since that one */
-    uint8_t span;
+    uint8_t described;  /* on its way: its description */
+    uint8_t back;  /* on its way: base, so many rows before; 0: none */
+    uint8_t span;  /* ticks in which it came about from the row before; 0: all since that */
     bool used : 1;  /* it was not lost */
     bool gone : 1;
     bool jumps : 1;  /* it did not come about gradually */
-    bool rests : 1;  /* on its way: it is of an earlier tick than its packet */
+    bool rests : 1;  /* on its way: older than the tick of its packet */
     bool frozen : 1;  /* with gone: the peer's copy stays as it is */
-    bool made : 1;  /* it is in our form, not in that of `described` */
+    bool made : 1;  /* in our form, not in that of `described` */
 } wisp__kept_row;
 
 /* A queue of them, by tick; of those on their way to a peer by sequence, which has no gaps. */
@@ -5722,10 +5717,10 @@ typedef struct wisp__kept_rows {
     wisp__kept_row *rows;
     uint8_t room;  /* a power of two, at most 128; 0: none */
     uint8_t first, count;
-    uint32_t floor;  /* told: the tick of the oldest that deltas may be made from */
+    uint32_t floor;  /* told: tick of the oldest base of deltas */
 } wisp__kept_rows;
 
-/* What an end that was told of an object has said of it. What it says later is larger. */
+/* What an end has said of an object that it was told of: larger is later. */
 enum { WISP__ASSETS_NONE, WISP__ASSETS_WAIT, WISP__ASSETS_REFUSED, WISP__ASSETS_READY };
 
 enum { WISP__OBJECT_SPAWNED = 1, WISP__OBJECT_CHANGED = 2, WISP__OBJECT_DESPAWNED = 4 };
@@ -5754,7 +5749,7 @@ typedef struct wisp__tag {
 /* What few objects have: a place, tags, and rules of who sees them. */
 typedef struct wisp__presence {
     wisp_vec3 at;
-    uint32_t moved;  /* how often interest had been settled when it moved last */
+    uint32_t moved;  /* `settled` when it moved last */
     struct wisp__presence *next, *previous;  /* of its zone */
     struct wisp__zone *zone;  /* NULL: it is in none */
     struct wisp__object *object;
@@ -5765,7 +5760,7 @@ typedef struct wisp__presence {
     bool placed;  /* it has a position */
 } wisp__presence;
 
-/* The bits of a row for peers that have these two before it, so long ago; or NULL. */
+/* The bits of a row for peers that have these two before it; or NULL. */
 typedef struct wisp__packed { wisp__encoded *bits, *base, *older; int behind, ahead; } wisp__packed;
 
 /* The newest row that an audience of an object is shown, where they differ. */
@@ -5777,15 +5772,15 @@ typedef struct wisp__shown {
     wisp__packed wire;
 } wisp__shown;
 
-/* What the owner of an object tells of it: at the server, and at the owner the tick. */
+/* What the owner of an object tells: at the server; at the owner the tick. */
 typedef struct wisp__owned {
     wisp__kept_rows rows;  /* by the owner's ticks */
     int64_t tick;  /* of the newest row that the owner has made */
     bool heard : 1;  /* the owner knows the turn of the object */
     bool asks : 1;  /* the newest is still to be judged */
-    bool asked : 1;  /* the struct is the newest, until the tick is committed .. */
+    bool asked : 1;  /* the struct is the newest, until the tick ends .. */
     bool touched : 1;  /* .. but changed by `judge` or the server */
-    bool sure : 1;  /* heard, of this turn: nobody else's state may reach the owner */
+    bool sure : 1;  /* heard, of this turn: only its own state may reach the owner */
 } wisp__owned;
 
 /* What was predicted of an object at the end of a tick, and of the tick before. */
@@ -5803,9 +5798,9 @@ typedef struct wisp__ahead {
     /* as it was drawn when an error was found, and as it should have been; NULL: there is no error
        */
     wisp__encoded *seen, *right;
-    wisp__encoded *told;  /* the last row that its handlers were told of; or NULL */
+    wisp__encoded *told;  /* the last row that handlers saw; or NULL */
     double erred;  /* time of that error */
-    uint32_t checked;  /* number of the check that it was last compared in */
+    uint32_t checked;  /* of the check that last compared it */
     int calls;  /* changes of it in the scopes of calls */
     bool leaps;  /* it is teleported with its next row */
     bool leapt;  /* it was, in the ticks that run again */
@@ -5836,11 +5831,11 @@ typedef struct wisp__object {
     uint32_t since;
     uint32_t noted;  /* number of the last scope that it was noted in */
     uint32_t spawn_tick;  /* in which its owner has spawned it, if `claimed` */
-    uint16_t alias;  /* told: of the handle that this end has given it; 0: none */
-    int16_t refused;  /* told: why the server did not take its spawn */
-    uint16_t description;  /* how often its owner or tags have changed, or were told again */
+    uint16_t alias;  /* told: of the handle given here; 0: none */
+    int16_t refused;  /* told: why its spawn was not taken */
+    uint16_t description;  /* changes of its owner or tags */
     uint8_t news;  /* handlers that are to run */
-    uint8_t turn;  /* how often the server has overruled the owner, or changed it */
+    uint8_t turn;  /* changes by the server against its owner */
     bool from : 1;  /* it is a server's */
     bool dead : 1;
     /* with dead: until the scope ends in which it was despawned; else hidden, as that is a
@@ -5849,32 +5844,32 @@ typedef struct wisp__object {
     bool edited : 1;
     bool spawned : 1, ended : 1;  /* its handlers have run */
     bool hidden : 1;  /* the handler has refused it */
-    bool missed : 1;  /* told: there is news that waits for wisp_ready */
-    bool answered : 1;  /* told: what is said of its assets is on its way */
+    bool missed : 1;  /* told: news waits for wisp_ready */
+    bool answered : 1;  /* told: the word on its assets is on its way */
     bool returns : 1;  /* told: it was here before */
     uint8_t assets;  /* told: WISP__ASSETS_.. */
     bool teleports : 1;  /* ours: with its next row */
     bool jumps : 1;  /* ours: it has, in the tick `since` */
-    bool made : 1;  /* its newest row was made here, and not told */
+    bool made : 1;  /* its newest row was made here */
     bool orphan : 1;  /* its owner has left */
-    bool overruled : 1;  /* it was edited here, and the server tells another state */
-    bool predicted : 1;  /* its struct was edited here, where this end does not decide */
-    bool look : 1;  /* in the list of those whose viewers are to be found */
-    bool frozen : 1;  /* told: it stays as it is until the server tells more */
+    bool overruled : 1;  /* edited here, and the server tells another state */
+    bool predicted : 1;  /* edited here, where this end does not decide */
+    bool look : 1;  /* in the list: its viewers are to be found */
+    bool frozen : 1;  /* told: it stays until the server tells more */
     /* told: spawned here, and the server has not told its number. Ours: its owner may not know yet
        that its spawn is this object */
     bool claimed : 1;
-    bool asked : 1;  /* ours: its owner has spawned it, and has owned it since */
+    bool asked : 1;  /* ours: spawned by its owner, who has it since */
 } wisp__object;
 
 typedef struct wisp__object_place {
     wisp__object *object;
-    const wisp__program *program;  /* told: of the rows of the object that is or was here */
+    const wisp__program *program;  /* told: of the object that is or was here */
     wisp__class *of;  /* ours: of that object */
-    uint16_t generation;  /* of the last one; told: of the last that has gone */
+    uint16_t generation;  /* of the last one; told: that has gone */
     bool gone;  /* told: one has */
     uint32_t next_free;  /* index + 1 */
-    int64_t tick;  /* told: of the packet in which it last came, froze or went */
+    int64_t tick;  /* told: of its last packet that came, froze or ended it */
 } wisp__object_place;
 
 /* What a peer knows of an object. */
@@ -5883,26 +5878,26 @@ typedef struct wisp__note {
     wisp__object *object;
     wisp__encoded *base;  /* the newest row that was acked; NULL: none */
     wisp__kept_rows flight;
-    uint32_t since, sent;  /* milliseconds: when it became due; when it was sent, 0: never */
+    uint32_t since, sent;  /* milliseconds: when due; when sent, 0: never */
     uint16_t sequence, base_sequence;  /* sequence: of the next row */
     uint16_t index;  /* of the object; provisional: the ordinal of its spawn */
     uint16_t session;  /* place in the pool */
     uint8_t back;  /* of the last row, see wisp__kept_row */
     bool due : 1;
     bool described : 1;
-    bool mute : 1;  /* the peer itself has told the newest row */
-    bool owns : 1;  /* it is between the object's owner and its server */
+    bool mute : 1;  /* the peer told the newest row itself */
+    bool owns : 1;  /* between the object's owner and its server */
     uint8_t assets;
     bool away : 1;  /* the object has left the peer's interest, .. */
     bool parted : 1;  /* .. the peer was sent that, .. */
     bool frozen : 1;  /* .. and has it: its copy is frozen */
-    bool again : 1;  /* it is of interest again, once the peer has despawned it */
+    bool again : 1;  /* of interest again, once the peer has despawned it */
     float weight;
     bool open : 1;  /* and the newest row: no */
     bool rested : 1;  /* the base went with a later tick than its own */
     bool provisional : 1;  /* the server has not told the number of the object */
     bool foreseen : 1;  /* the peer predicts the object */
-    bool listed : 1;  /* in the list of those whose newest row it is not known to have */
+    bool listed : 1;  /* listed: the peer may lack the newest row */
     bool cut : 1;  /* the newest row goes in parts */
     uint16_t packet;  /* that it was last in: the low bits */
 } wisp__note;
@@ -5915,7 +5910,7 @@ typedef struct wisp__due {
 /* Spawns that wait for the server: that an owner asks for; all. */
 enum { WISP__REFUSALS = 96, WISP__SPAWNS = 64, WISP__CLAIMS = 1024 };
 
-/* The last spawns that a peer has asked for: their ordinals (0: none), and what became of them. */
+/* The last spawns that a peer asked for: ordinals (0: none), and what became of them. */
 typedef struct wisp__spawns {
     uint16_t ordinals[WISP__SPAWNS];  /* each at its remainder */
     wisp_object objects[WISP__SPAWNS];  /* id 0: refused */
@@ -5930,25 +5925,25 @@ typedef struct wisp__audience {
     int due_room, due_count, ready;
     uint16_t first_sequence;  /* of the next note */
     struct wisp__focus *focus;  /* NULL: none */
-    bool ended;  /* the session has, while interest was settled */
+    bool ended;  /* the session ended while interest was settled */
     struct wisp__relay *relays;  /* players whose inputs it is sent (input) */
     int relay_room, relay_count;
     bool blind;  /* there was no memory for the list */
     int foreseen;  /* notes of objects that the peer predicts, .. */
-    uint16_t *ahead;  /* .. and the indices of those that are open, and some more */
+    uint16_t *ahead;  /* .. and indices of the open ones, and some more */
     int ahead_room, ahead_count;
-    uint32_t ticked;  /* the last tick that the peer was told of */
+    uint32_t ticked;  /* the last tick told */
     uint32_t refusals[WISP__REFUSALS];  /* that it is to be told of (REFUSED) */
     int refusal_count;
     wisp__spawns *spawns;  /* NULL: it has asked for none */
     int spawned;  /* objects that are `asked` by it */
-    uint32_t spawn_tick;  /* the last in which something was spawned that it may predict .. */
+    uint32_t spawn_tick;  /* the last with spawns that it may predict .. */
     uint16_t spawn_ordinal;  /* .. and how much */
 } wisp__audience;
 
 /* --- interest --- */
 
-/* A cube of space that some object is in, or some focus may see into. */
+/* A cube of space with objects, or seen by a focus. */
 typedef struct wisp__zone {
     struct wisp__zone *next;  /* of its bucket */
     int32_t at[3];
@@ -5973,7 +5968,7 @@ typedef struct wisp__focus {
     double radius;  /* the larger one */
     int power;  /* of its radius */
     int watch_count;
-    bool moved, wide;  /* wide: it watches all zones, and stands in none */
+    bool moved, wide;  /* wide: it watches all zones, stands in none */
     int32_t low[3], high[3];  /* zones that it watches */
     wisp__lookout watches[WISP__WATCHES];
 } wisp__focus;
@@ -5984,8 +5979,8 @@ typedef struct wisp__zones {
     double side;  /* of a zone, a power of two; 0: there is no focus */
     wisp__focus *foci;
     int focus_count;
-    int powers[WISP__POWERS];  /* foci by the power of two that their radius is below */
-    bool changed;  /* powers have, or something was not linked for want of memory */
+    int powers[WISP__POWERS];  /* foci by the power of two above their radius */
+    bool changed;  /* powers have; or memory lacked to link something */
 } wisp__zones;
 
 /* --- journal --- */
@@ -5999,7 +5994,7 @@ typedef struct wisp__change {
     struct wisp__change *before;
     wisp__encoded *row;  /* of the object or property before */
     void (*fn)(void *user);  /* of wisp_undo */
-    void *user;  /* its own; of a property the property; of an object its class */
+    void *user;  /* its own; a property; class of an object */
     uint32_t object;  /* id */
     uint16_t owner;  /* before */
     uint8_t kind;  /* WISP__CHANGE_.. */
@@ -6019,11 +6014,11 @@ typedef struct wisp__scope {
 
 enum { WISP__EFFECTS = 4096 };
 
-/* Something that is to be heard or seen once, of a tick. */
+/* Something of a tick that is heard or seen once. */
 typedef struct wisp__effect {
     int64_t tick;
     uint32_t number;
-    bool again;  /* the tick that runs has asked for it too */
+    bool again;  /* the running tick asks for it too */
 } wisp__effect;
 
 /* What prediction tells of itself, and the effects of ticks that may run again. */
@@ -6038,11 +6033,11 @@ typedef struct wisp__journal {
     int64_t bytes;  /* of all entries */
     int count;  /* of scopes */
     uint32_t number;  /* of the last scope */
-    wisp__ahead *ahead;  /* all objects of which something is predicted */
-    int64_t confirmed;  /* the tick that they were last compared for */
+    wisp__ahead *ahead;  /* objects of which something is predicted */
+    int64_t confirmed;  /* tick that they were last compared for */
     uint32_t checks;  /* how often they were */
     bool predicts;  /* there are classes that are predicted */
-    bool stale;  /* all is to run again, whatever is confirmed */
+    bool stale;  /* all runs again, whatever is confirmed */
     bool again;  /* ticks run again */
     bool twice;  /* desc.predict_sync_test */
     wisp__foresight *foresight;  /* figures, and effects of ticks; NULL: none yet */
@@ -6051,40 +6046,40 @@ typedef struct wisp__journal {
 typedef struct wisp__objects {
     wisp__class **classes;
     int class_room, class_count;
-    wisp__audience **audiences;  /* by place of the session; NULL: it was shown no object */
+    wisp__audience **audiences;  /* by place of the session; NULL: shown no object */
     int audience_room;
     wisp__object_place *places;  /* by index */
     int room, made;  /* made: indices that were given out */
-    int count;  /* of our live ones, or of all that a server has told of */
+    int count;  /* of our live ones, or of all told here */
     uint32_t free_first, free_last;  /* index + 1; first in, first out */
     int free_count;
     int64_t kept_bytes;  /* memory of the rows in the queues of objects */
-    int past_turn;  /* index of the next object that may lose a row of the past */
+    int past_turn;  /* next object that may lose a row of the past */
     wisp__object *edited, *news, *news_last;
     wisp__object *looks;  /* whose viewers are to be found */
-    wisp__object *claims;  /* spawned here, without a number yet; the newest first */
+    wisp__object *claims;  /* spawned here, no number yet; newest first */
     wisp__object **aliases;  /* by the low bits of their aliases */
     int alias_room, alias_count;
-    uint16_t alias, ordinal;  /* the last ones; ordinal: of spawns that owners ask for .. */
+    uint16_t alias, ordinal;  /* last ones; ordinal: of spawns that owners ask for .. */
     uint16_t spawn_ordinal;  /* .. and of predicted ones in this tick */
     bool ticking;  /* a tick handler runs */
     wisp__presence *moved;
     wisp__tag *tags;
     int tag_room, tag_count;
     wisp__zones zones;
-    bool settling;  /* interest is being settled: nothing of it is freed */
+    bool settling;  /* it is being settled: nothing is freed */
     uint32_t settled;  /* how often it was */
-    wisp__session *server;  /* whose objects are here; NULL: nobody's */
+    wisp__session *server;  /* whose objects are here; or NULL */
     bool lost;  /* it has gone, and they have not yet */
     bool orphans;  /* owners of ours have left */
     bool served;  /* there was such a server before */
-    bool starved;  /* something was not noted for want of memory: the next tick does */
+    bool starved;  /* memory lacked to note something: the next tick does */
     bool dead;  /* some are to be freed */
-    bool stated, states;  /* `all_of` is known; what the last STATE told is not there yet */
-    uint32_t all_of;  /* low bits of the newest tick of which all states are there */
-    uint32_t state_tick;  /* the last STATE: its tick, and the packets that it takes */
+    bool stated, states;  /* `all_of` is known; not all of the last STATE is there */
+    uint32_t all_of;  /* newest tick (low bits) with all states there */
+    uint32_t state_tick;  /* of the last STATE, and the packets that it takes */
     uint64_t state_from, state_to;
-    uint64_t unread;  /* number of the last packet of which a state was not taken */
+    uint64_t unread;  /* last packet of which a state was not taken */
     wisp__property *told, *told_last;  /* whose watchers are to run */
     uint32_t updates;
     wisp__arena views;  /* values for wisp_get, until the update ends */
@@ -6108,7 +6103,7 @@ typedef struct wisp__query {
     uint64_t nonce;  /* random:48, room for the number of the try:8, place in the pool:8 */
     double asked[WISP__QUERY_TRIES];
     int tries, answers;
-    uint64_t seen[WISP__QUERY_ANSWERS];  /* who has answered, by hash of the address */
+    uint64_t seen[WISP__QUERY_ANSWERS];  /* who answered, by hash of the address */
     wisp_handler fn;
     void *user;
 } wisp__query;
@@ -6128,7 +6123,7 @@ typedef struct wisp__outbound {
 typedef struct wisp__answer {
     wisp__session *session;
     wisp__remote *remote;
-    wisp__request *request;  /* where it is kept for repeats; NULL: nowhere */
+    wisp__request *request;  /* kept for repeats; or NULL */
     uint32_t id;  /* of the call */
     wisp_result code;
     const wisp_value *values;  /* of a failure: its text */
@@ -6148,30 +6143,29 @@ typedef struct wisp__inbound {
     int64_t shape_at, shape_end, data_at, end;  /* bits in the packet */
     wisp_value *items;  /* plain values as they were read */
     int item_count;
-    /* work of reading a message alike into the same memory; 0: it is read as if it were the first
-       */
+    /* work of reading one alike into the same memory; 0: it is read as if it were the first */
     int64_t price;
     wisp__mark mark;  /* behind that memory */
     wisp_result readable;  /* WISP_OK, or why the values cannot be read */
     wisp__reader from;  /* of a value that needs its baseline */
-    bool delta;  /* it may need its baseline: it is applied when its turn comes */
+    bool delta;  /* it may need its baseline, and is applied in its turn */
     wisp__delta_head head;
     bool in_order, stale;
-    bool conformed;  /* the content is as the schema here wants it */
-    const wisp__described *fitted;  /* that schema, of a struct that alike ones are read into */
-    uint32_t turn;  /* of the arena that the content is in */
-    bool parsed;  /* in->end is right, whether the values can be used or not */
+    bool conformed;  /* the content is as the schema here wants */
+    const wisp__described *fitted;  /* that schema, of a struct for alike ones */
+    uint32_t turn;  /* of the content's arena */
+    bool parsed;  /* in->end is right, even if the values are not */
     wisp__decoded content;
     wisp__session *session;
     int delivery;
     uint64_t number;  /* of its packet */
     wisp__request *request;  /* of an invoke that may run; or NULL */
-    wisp__encoded *value;  /* with a reference: the value when its baseline was applied */
+    wisp__encoded *value;  /* with a reference: the value after its baseline */
 } wisp__inbound;
 
 /* --- receive --- */
 
-/* Bytes. Only the last fragment of a message may be smaller. */
+/* Bytes. Only a last fragment may be smaller. */
 enum { WISP__LEAST_FRAGMENT = 128 };
 
 /* A packet, or a large message, while it is read. */
@@ -6187,9 +6181,9 @@ typedef struct wisp__reading {
     const char *broken;  /* why the session ends, or NULL */
     wisp_result code;  /* that it ends with */
     const wisp_addr *source;  /* of the packet */
-    bool challenged;  /* the packet has had one challenge, which was answered */
+    bool challenged;  /* it has had a challenge, which was answered */
     bool has_tick, has_input, has_inputs;
-    bool complete;  /* no newer state than what is here and in it */
+    bool complete;  /* no state is newer than what is here and in it */
     bool settled;  /* the same of what is predicted here */
     int64_t tick;  /* the sender's, if it has told */
     wisp__inbound previous;  /* if there is one */
@@ -6197,7 +6191,7 @@ typedef struct wisp__reading {
 
 /* --- host --- */
 
-/* Datagrams that one call of link.recv may return. */
+/* Datagrams of one link.recv. */
 enum { WISP__RECEIVED = 32 };
 
 /* --- input --- */
@@ -6223,10 +6217,10 @@ typedef struct wisp__line {
     void *image;  /* the struct .. */
     wisp__encoded *shown;  /* .. of this row; NULL: of none */
     wisp__encoded **rows;  /* by tick; NULL: there is none */
-    int16_t *behind;  /* by tick: how far behind it the player saw, in 1/16 ticks */
-    uint64_t fresh, late, early;  /* inputs that came in time, too late, too early */
-    float margin, spread;  /* ticks by which they come early, and differ in it */
-    uint8_t heard;  /* packets that these were measured with, up to 32 */
+    int16_t *behind;  /* by tick: how far behind the player saw, in 1/16 ticks */
+    uint64_t fresh, late, early;  /* that came in time, too late, too early */
+    float margin, spread;  /* ticks that they come early, and differ */
+    uint8_t heard;  /* packets that these measured, up to 32 */
     bool news;  /* to be relayed */
     struct wisp__line *dead;  /* the next that was forgotten */
 } wisp__line;
@@ -6246,10 +6240,10 @@ typedef struct wisp__input_run {
     bool seen;  /* that goes with it */
 } wisp__input_run;
 
-/* The inputs of players: of those that have joined, or of the server's that this end follows. */
+/* The inputs of players that have joined, or of those of the server that is followed. */
 typedef struct wisp__inputs {
     wisp__input_form form;
-    int remote;  /* index of the one that stands for it: its schema and number */
+    int remote;  /* index: its schema and number */
     wisp__line **lines;  /* by player; NULL: none of it has come */
     int room;
     wisp_peer server;  /* that is followed; or 0 */
@@ -6259,7 +6253,7 @@ typedef struct wisp__inputs {
     bool news;  /* there are some to be relayed */
     uint64_t sample[WISP__INPUT_STRUCT / 8];
     int noted;
-    uint32_t notes[WISP__RELAYS];  /* of the last record: a tick's low bits, or player:16 tick:16 */
+    uint32_t notes[WISP__RELAYS];  /* of the last record: a tick (low bits), or player:16 tick:16 */
     uint8_t body[WISP__INPUT_BODY + 2 * WISP__SLACK];
 } wisp__inputs;
 
@@ -6270,19 +6264,19 @@ enum { WISP__PLAYERS = 8, WISP__ROLLBACK_MOST = 30, WISP__SPECTATORS = 32, WISP_
 
 typedef struct wisp__tick_hash { int64_t tick; uint64_t hash; } wisp__tick_hash;
 
-/* Another end; the first is this one itself, which counts as lost. */
+/* Another end; the first is this one, which counts as lost. */
 typedef struct wisp__rollback_link {
     wisp_peer peer;
     int player;  /* WISP__PLAYERS: a spectator */
-    int theirs;  /* the number of its game, once it has told ours; or 0 */
+    int theirs;  /* number of its game, once it has told ours; or 0 */
     bool lost, desynced, news;  /* news: WISP_DESYNC is due */
-    unsigned gone;  /* players that it does not listen to */
-    int64_t acked[WISP__PLAYERS];  /* the first tick whose input it has not */
+    unsigned gone;  /* that it does not listen to */
+    int64_t acked[WISP__PLAYERS];  /* first tick whose input it lacks */
     uint64_t newest;  /* packet */
-    int ahead;  /* ticks that we were, when that came */
+    int ahead;  /* ticks that we were then */
     double lead;  /* the same of both ends, smoothed */
-    double grown;  /* time when its inputs last went on */
-    wisp__tick_hash hash, differs[2];  /* hash: the newest that it has told */
+    double grown;  /* when its inputs last went on */
+    wisp__tick_hash hash, differs[2];  /* hash: the newest told */
 } wisp__rollback_link;
 
 typedef struct wisp__rollback {
@@ -6297,14 +6291,14 @@ typedef struct wisp__rollback {
     unsigned gone, decided;  /* players; decided: their inputs end before `ends` */
     int64_t ends[WISP__PLAYERS];
     double gone_time, stall_time, send_time;
-    int64_t tick, good, wrong;  /* next; all before are right; the first that is not */
+    int64_t tick, good, wrong;  /* next; all before are right; first that is not */
     int64_t waited, next_hash, hashed_at;  /* ticks */
     int window, save_every, places;
-    uint8_t *states;  /* places, two of sync_test, those of `hashes` */
+    uint8_t *states;  /* `places`, two of sync_test, those of `hashes` */
     size_t state_bytes;  /* of each */
     wisp__encoded *used[WISP__PLAYERS][WISP__USED];  /* by tick */
     wisp__tick_hash hashes[WISP__HASHES];
-    wisp__seal seal;  /* hashes states; its key is no secret */
+    wisp__seal seal;  /* hashes states; no secret key */
     uint8_t body[WISP__INPUT_BODY + 2 * WISP__SLACK];
 } wisp__rollback;
 
@@ -6347,24 +6341,24 @@ typedef struct wisp__play {
     void (*outside)(wisp *w, const wisp__tape_entry *made);
     wisp_result (*update)(wisp *w);
     bool over, begun, making, diverged, news;
-    const char *damage;  /* why there is no more; NULL: the tape has ended */
+    const char *damage;  /* why there is no more; NULL: it has ended */
     char text[400];  /* the divergence */
 } wisp__play;
 
 typedef struct wisp__tape {
     wisp_writer to;
     wisp_link link;  /* that of the program */
-    uint8_t *bytes;  /* the block, behind its head; played: entries that were made */
+    uint8_t *bytes;  /* block behind its head; played: entries that were made */
     uint8_t *packed;  /* one as it stands on the tape */
     int room, at, packed_room;
     int begun;  /* where the entry that is being made begins */
-    int update, after, idle;  /* the last UPDATE: where it begins and ends; as one byte, or -1 */
+    int update, after, idle;  /* the last UPDATE: begin, end; as one byte, or -1 */
     int64_t time, step;  /* of the last update, in 2^-17 s */
     double due;  /* when the block goes out */
-    uint64_t sent, checked;  /* hash of all that was sent; the one that was told last */
+    uint64_t sent, checked;  /* hash of all that was sent; the last one told */
     uint32_t sends;  /* calls of link.send */
     bool broken;
-    uint64_t *told;  /* by index of a remote: hash of its schema, if that is told */
+    uint64_t *told;  /* by index of a remote: hash of its schema, once told */
     int told_room;
     wisp__arena arena;  /* what was read of entries */
     wisp__play *play;  /* NULL: it is recorded */
@@ -6400,23 +6394,23 @@ struct wisp {
                            void *user);
     double now;  /* the caller's time, at this update */
     bool updating, started, destroyed, link_broken;
-    /* of the first times given to wisp_update (host): whether they are no seconds */
+    /* of the first times given to wisp_update: whether they are no seconds */
     struct { uint16_t seen; uint8_t back, uneven, leaps, calm; bool fraction, grows, large; } times;
     wisp_result why;  /* for wisp_why */
     wisp_result join_failure;  /* of our last join */
     wisp_result no_baseline;  /* why the last baseline could not be opened */
     uint64_t joins_done;  /* our joins that succeeded */
-    uint32_t order;  /* messages fired, wrapping */
+    uint32_t order;  /* fired messages, wrapping */
     uint32_t before_update;  /* the same when the last update ended */
     uint64_t mark;  /* lists of peers fired to */
-    int announced;  /* names that all peers have been marked for */
-    uint32_t settings;  /* changes of settings, the same */
-    int most_received;  /* datagrams that one call of link.recv has returned */
+    int announced;  /* names that peers were marked for */
+    uint32_t settings;  /* of settings, the same */
+    int most_received;  /* datagrams of one link.recv */
     bool judging;  /* `accept` runs, and judges `joining` */
     bool behind;  /* a session has unread messages (receive) */
     wisp_join_info joining;
     int64_t update_work;  /* of this update, for received packets */
-    wisp__reader record;  /* at the begin of the frame being read; size 0: none */
+    wisp__reader record;  /* at the frame being read; size 0: none */
     wisp_packet received[WISP__RECEIVED];  /* datagrams; their bytes are in `incoming` */
     uint8_t *incoming;
     struct wisp__tape *tape;  /* NULL: nothing is recorded or played */
@@ -23661,7 +23655,7 @@ static bool wisp__config_valid(const wisp *w, const wisp_config *c) {
 
 static wisp_result wisp__codec_wrong(const wisp *w, const wisp_codec *codec) {
     size_t name = codec && codec->name ? strlen(codec->name) : 0;
-    if (name >= 1 && name <= 32 && codec->encode && codec->decode) return WISP_OK;
+    if (w && name >= 1 && name <= 32 && codec->encode && codec->decode) return WISP_OK;
     return wisp__explain(w, WISP_E_ARGUMENT, "a codec needs a name of 1 to 32 bytes, encode and "
                          "decode");
 }
@@ -24010,7 +24004,8 @@ wisp_result wisp_use_delta(wisp *w, const wisp_schema *schema, const char *remot
 
 wisp_result wisp_add_codec(wisp *w, const wisp_codec *codec) {
     wisp__registry *r = w ? &w->registry : NULL;
-    if (!w || wisp__codec_wrong(w, codec)) return WISP_E_ARGUMENT;
+    wisp_result result = wisp__codec_wrong(w, codec);
+    if (result) return result;
     for (int i = 0; i < r->codec_count; i++)
         if (strcmp(r->codecs[i]->name, codec->name) == 0)
             return r->codecs[i] == codec ? WISP_OK
