@@ -3926,6 +3926,8 @@ enum {
     WISP__PRICE_SENT = 32,  /* .. or one of the values counted in a packet */
     WISP__PRICE_RECORD = 30,  /* a frame of a packet: to be read .. */
     WISP__PRICE_EVENT = 80,  /* .. and handed to its handlers */
+    WISP__PRICE_WHOLE = 256,  /* a value that is sent whole, as its baseline is lost */
+    WISP__PRICE_GIVE = 64,  /* a peer that is told of another owner */
     WISP__PRICE_ERROR = 300    /* a refused frame, with its text */
 };
 
@@ -5926,6 +5928,7 @@ typedef struct wisp__audience {
     uint16_t first_sequence;  /* of the next note */
     struct wisp__focus *focus;  /* NULL: none */
     bool ended;  /* the session ended while interest was settled */
+    bool all_again;  /* the peer wants descriptions and whole rows of all */
     struct wisp__relay *relays;  /* players whose inputs it is sent (input) */
     int relay_room, relay_count;
     bool blind;  /* there was no memory for the list */
@@ -6083,6 +6086,7 @@ typedef struct wisp__objects {
     wisp__property *told, *told_last;  /* whose watchers are to run */
     uint32_t updates;
     wisp__arena views;  /* values for wisp_get, until the update ends */
+    wisp__credit *payer;  /* of a peer that asks for a property; NULL: the application does */
 } wisp__objects;
 
 /* --- packet_writer --- */
@@ -6182,7 +6186,7 @@ typedef struct wisp__reading {
     wisp_result code;  /* that it ends with */
     const wisp_addr *source;  /* of the packet */
     bool challenged;  /* it has had a challenge, which was answered */
-    bool has_tick, has_input, has_inputs;
+    bool has_tick, has_input, has_inputs, has_objects;
     bool complete;  /* no state is newer than what is here and in it */
     bool settled;  /* the same of what is predicted here */
     int64_t tick;  /* the sender's, if it has told */
@@ -20825,11 +20829,20 @@ static bool wisp__flow_may_number(const wisp__flow *flow) {
            flow->next + WISP__LEAP_RESERVE <= flow->largest_acked + WISP__LEAP;
 }
 
+static bool wisp__flow_has_room(const wisp__base *base, const wisp__flow *flow) {
+    int unit = wisp__congestion_unit(base, flow);
+    return flow->in_flight + unit <= flow->window || flow->in_flight == 0;
+}
+
+/* Does the window keep packets from being sent? */
+static bool wisp__flow_is_full(const wisp__base *base, const wisp__flow *flow) {
+    return !flow->free_packets && !wisp__flow_has_room(base, flow);
+}
+
 /* May a packet be sent, when there is something to send? A sender that only pacing delays counts as
    limited by its window (RFC 9002 7.8). */
 static bool wisp__flow_may_send(wisp__base *base, wisp__flow *flow) {
-    int unit = wisp__congestion_unit(base, flow);
-    bool room = flow->in_flight + unit <= flow->window || flow->in_flight == 0;
+    bool room = wisp__flow_has_room(base, flow);
     bool paced = flow->pace_tokens <= 0;
     flow->limited = !room || paced || flow->in_flight * 2 > flow->window;
     flow->held = flow->held || !room || paced;
@@ -27776,10 +27789,14 @@ static bool wisp__on_announcement(wisp__reading *r) {
 
 /* --- a peer answers --- */
 
-/* Pays for looking at all baselines sent to a peer, and for whole values. */
-static bool wisp__pay_reset(wisp__reading *r) {
+/* Pays for looking at all baselines sent to a peer, and for whole values of a name. Above 1,024
+   of these the others are free: an honest peer may ask for them. */
+static bool wisp__pay_reset(wisp__reading *r, int number) {
     const wisp__baselines *all = &r->s->baselines_out;
     int64_t work = all->count * (int64_t)WISP__PRICE_STEP + all->bytes / WISP__PRICE_BYTES;
+    int values = 0;
+    for (int i = 0; i < all->count; i++) values += all->places[i]->number == number;
+    work += wisp__min_int(values, 1024) * (int64_t)WISP__PRICE_WHOLE;
     if (wisp__pay(&r->w->content.credit, work)) return true;
     wisp__break_with(r, WISP_E_FLOOD, "whole values are asked for too often");
     return false;
@@ -27802,7 +27819,7 @@ static void wisp__on_encoding_refused(wisp *w, wisp__session *s, const wisp__rem
 static void wisp__on_number_unknown(wisp__reading *r, wisp__remote *entry) {
     wisp *w = r->w;
     wisp__session *s = r->s;
-    if (!wisp__pay_reset(r)) return;
+    if (!wisp__pay_reset(r, entry->index)) return;
     s->peer_remotes[entry->index].known = WISP__UNKNOWN;
     s->untold |= s->peer_remotes[entry->index].tried || entry->main->of_class;
     w->registry.epoch++;
@@ -27849,7 +27866,8 @@ static int wisp__on_resync(wisp__reading *r) {
     if (!entry) return -1;
     p = wisp__peer_remote_of(r->w, r->s, entry->index);
     if (p && p->known != WISP__BOUND) wisp__announce_refused(r->w, r->s, entry->main);
-    if (wisp__pay_reset(r)) wisp__baselines_reset(r->w, &r->s->baselines_out, entry->index, true);
+    if (wisp__pay_reset(r, entry->index))
+        wisp__baselines_reset(r->w, &r->s->baselines_out, entry->index, true);
     return entry->index;
 }
 
@@ -29483,12 +29501,15 @@ static void wisp__on_lacks(wisp__reading *r) {
     if (r->from.failed || !a) return;
     if (n) wisp__note_again(r->w, r->s, n);
     if (index != WISP__OBJECT_ALL) return;
-    if (!wisp__pay_each(&r->w->content.credit, a->room / 2, WISP__PRICE_STEP)) {
-        wisp__break_unpaid(r);
-        return;
-    }
+    a->all_again = true;                   /* when something can go: asking often costs nothing */
+    wisp__peers_mark(r->w, &r->s->peer);
+}
+
+/* The peer has asked for all. */
+static void wisp__notes_again(wisp *w, wisp__session *s, wisp__audience *a) {
+    a->all_again = false;
     for (int i = 0; i < a->room; i++)
-        if (a->notes[i]) wisp__note_again(r->w, r->s, a->notes[i]);
+        if (a->notes[i]) wisp__note_again(w, s, a->notes[i]);
 }
 
 static inline bool wisp__refusals_wait(const wisp *w, const wisp__session *s) {
@@ -29631,7 +29652,8 @@ static uint32_t wisp__note_urgency(const wisp *w, const wisp__note *n) {
 }
 
 /* Puts those that may go now in front, as a heap by urgency; of equals the nearest first, and then
-   the lower index. Lets go of those that need not go any more. */
+   the lower index. Lets go of those that need not go any more. While no packet may go they are not
+   looked at: a peer that acks nothing costs nothing. */
 static void wisp__objects_order(wisp *w, wisp__session *s) {
     wisp__audience *a = wisp__audience_of(w, s);
     if (s->answers_all && !s->control_count) wisp__objects_answer(w, s);
@@ -29640,6 +29662,9 @@ static void wisp__objects_order(wisp *w, wisp__session *s) {
         wisp__object_lacks(w, s, WISP__OBJECT_ALL);
     }
     if (!a) return;
+    a->ready = a->due_count + a->all_again;
+    if (!w->base.reliable && wisp__flow_is_full(&w->base, &s->peer.flow)) return;
+    if (a->all_again && !w->objects.settling) wisp__notes_again(w, s, a);
     a->ready = 0;
     for (int i = 0; i < a->due_count && !w->objects.settling; i++) {
         wisp__due due = a->due[i];
@@ -31476,7 +31501,7 @@ static wisp__property *wisp__property_find(const wisp *w, const char *name) {
         c = wisp__class_at(w, wisp__registry_find(&w->registry, full, length));
     if (c) return c->property;
     n = wisp__nearest_to((wisp *)(uintptr_t)w, name ? name : "", wisp__max_int(length - 9, 0));
-    n.credit = NULL;
+    n.credit = w->objects.payer;
     for (int i = 0; i < w->objects.class_count && length <= WISP__NAME_BYTES; i++) {
         const char *other = w->registry.remotes[w->objects.classes[i]->remote]->name + 9;
         if (w->objects.classes[i]->property) wisp__nearest_try(&n, other, (int)strlen(other));
@@ -31488,7 +31513,8 @@ static wisp__property *wisp__property_find(const wisp *w, const char *name) {
 
 /* --- values --- */
 
-/* The value of a row, in memory of an arena. NULL: there is no memory. */
+/* The value of a row, in memory of an arena. NULL: there is no memory, or it is not paid for. Who
+   pays also pays for what is done with the value. */
 static const wisp_value *wisp__property_value(wisp *w, const wisp__property *p,
                                               const wisp__encoded *row, wisp__arena *arena) {
     wisp__supply supply = wisp__supply_of_arena(&w->base, arena, NULL);
@@ -31498,9 +31524,12 @@ static const wisp_value *wisp__property_value(wisp *w, const wisp__property *p,
     wisp_value *value = (wisp_value *)wisp__supply_take(&supply, sizeof *value);
     void *image;
     int count = 0;
-    u.credit = NULL;
+    int64_t work;
+    u.credit = w->objects.payer;
+    work = u.credit ? u.credit->work : 0;
     if (program == &wisp__any) {
         const wisp_value *values = wisp__delta_values(&u, row, &count);
+        if (u.credit && !wisp__pay(u.credit, 3 * (work - u.credit->work))) return NULL;
         return value && values && !wisp__copy(&supply, values, value, WISP__COPY_TEXTS) ? value
                                                                                         : NULL;
     }
@@ -31716,7 +31745,7 @@ static int wisp__part_place(const wisp__inside *path, const wisp_value *in, cons
         snprintf(text, sizeof text, "the array has %d elements", in->count);
         return wisp__part_wrong(path, at, WISP_E_EXPIRED, text);
     }
-    n.credit = NULL;
+    n.credit = path->w->objects.payer;
     for (int i = 0; i < in->count; i++) {
         const char *key = wisp__key_at(in, i);
         if (!key) continue;
@@ -31850,7 +31879,8 @@ static bool wisp__property_event(wisp *w, const wisp__property *p, const wisp__e
     now = wisp__property_value(w, p, row, arena);
     if (before) old = wisp__property_value(w, p, before, arena);
     if (!now || (before && !old)) {
-        wisp__error(w, NULL, wisp__property_remote(w, p), WISP_E_MEMORY, "handlers were not run");
+        wisp__error(w, NULL, wisp__property_remote(w, p),
+                    wisp__credit_result(w->objects.payer, WISP_E_MEMORY), "handlers were not run");
         return false;
     }
     args[0] = *now;
@@ -31876,12 +31906,14 @@ static wisp_result wisp__property_judge(wisp *w, wisp__object *o, wisp_peer peer
     wisp_event event;
     wisp_value args[2];
     uint8_t turn = o->turn;
+    bool judges = p->desc.judge && !wisp__encoded_same(before, asked), good;   /* else told again */
     before->references++;
-    if (wisp__encoded_same(before, asked)) {
-        result = WISP_OK;                  /* it tells again what was taken before */
-    } else if (p->desc.judge && !wisp__property_event(w, p, asked, before, &event, args)) {
-        result = WISP_E_MEMORY;
-    } else if (p->desc.judge) {
+    w->objects.payer = &w->content.credit;
+    good = !judges || wisp__property_event(w, p, asked, before, &event, args);
+    w->objects.payer = NULL;
+    if (!good) {
+        result = wisp__credit_result(&w->content.credit, WISP_E_MEMORY);
+    } else if (judges) {
         event.peer = peer;
         event.user = p->desc.user;
         w->events.running++;
@@ -31902,10 +31934,13 @@ static wisp_result wisp__property_judge(wisp *w, wisp__object *o, wisp_peer peer
 
 /* A part of a transaction sets a property: its name, nil or a path, and the value. */
 static wisp_result wisp__property_asked(wisp *w, wisp__session *s, const wisp_value *args) {
-    wisp__property *p = wisp__property_find(w, wisp__text_of(&args[0]));
+    wisp__property *p;
     const char *path = args[1].kind == WISP_STRING ? wisp__text_of(&args[1]) : NULL;
     wisp__object *o;
     wisp__encoded *row;
+    w->objects.payer = &w->content.credit;
+    p = wisp__property_find(w, wisp__text_of(&args[0]));
+    w->objects.payer = NULL;
     if (!p) return w->why;
     wisp__property_spawn(w, p);
     o = wisp__object_get(w, p->object);
@@ -31913,9 +31948,11 @@ static wisp_result wisp__property_asked(wisp *w, wisp__session *s, const wisp_va
         (p->desc.authority == WISP_AUTHORITY_OWNER && o->owner != wisp__session_player(w, s)))
         return wisp__explain(w, WISP_E_AUTHORITY, "property '%.48s' is set by another end",
                              wisp__property_name(w, p));
-    if (!wisp__pay(&w->content.credit, 2 * (int64_t)wisp__encoded_size(p->row)))
-        return wisp__explain(w, WISP_E_FLOOD, "more work than its bytes pay for");
+    w->objects.payer = &w->content.credit;
     row = path ? wisp__property_part(w, p, path, &args[2]) : wisp__property_row(w, p, &args[2]);
+    w->objects.payer = NULL;
+    if (!row && w->content.credit.over)
+        return wisp__explain(w, WISP_E_FLOOD, "more work than its bytes pay for");
     return row ? wisp__property_judge(w, o, wisp__peer_handle(s), row) : w->why;
 }
 
@@ -32518,8 +32555,14 @@ static wisp__object *wisp__object_of_owner(wisp__reading *r, const wisp__object_
              (o->of->desc.authority == WISP_AUTHORITY_OWNER &&
               o->owner != wisp__session_player(w, r->s)) || (h->gone && o->of->property))
         why = WISP_E_AUTHORITY;
-    else if (o->owner != wisp__session_player(w, r->s))
-        wisp__object_give(w, o, wisp__session_player(w, r->s));     /* _ANYONE: who sets it last */
+    else if (o->owner != wisp__session_player(w, r->s)) {           /* _ANYONE: who sets it last */
+        if (!wisp__pay_each(&w->content.credit, w->peers.pool.live, WISP__PRICE_GIVE)) {
+            w->content.credit.over = false;
+            wisp__object_lacks(w, r->s, h->index);                  /* it is to come again */
+            return NULL;
+        }
+        wisp__object_give(w, o, wisp__session_player(w, r->s));
+    }
     if (!why) return o;
     if (wisp__pay(&w->content.credit, WISP__PRICE_ERROR))
         wisp__edit_refused(w, r->s, (uint32_t)h->index, why);
@@ -32981,7 +33024,8 @@ static void wisp__on_objects(wisp__reading *r) {
     wisp__object_head h;
     bool good = true;
     bool server = wisp__joined_by_us(r->s);
-    if (!r->has_tick) wisp__break(r, "objects of no tick");
+    if (!r->has_tick || r->has_objects) wisp__break(r, "objects of no tick, or twice");
+    r->has_objects = true;
     all.count = wisp__get_length(&r->from);
     if (server && !wisp__objects_follow(r->w, r->s)) {
         r->from.at = r->from.end;

@@ -66,6 +66,43 @@ TEST(more_rows_are_lacked_than_can_be_asked_for) {
     world_close(&t.w);
 }
 
+/* A peer asks for all objects, and acks nothing: nothing is done for it before a packet can go. */
+TEST(to_ask_for_all_objects_often_costs_nothing) {
+    static orbs t;
+    wisp__session *s;
+    wisp__audience *a;
+    uint8_t bytes[8 + WISP__SLACK];
+    wisp__writer to = wisp__writer_on(bytes, 8);
+    wisp__reading r;
+    orbs_open(&t);
+    orbs_server(&t);
+    orbs_join(&t);
+    for (int i = 0; i < 300; i++) orbs_spawn(&t, 0, "asked for");
+    world_run(&t.w, 0.5);
+    s = wisp__session_of(t.server, world_peer(t.server, 0));
+    a = wisp__audience_of(t.server, s);
+    CHECK(orbs_agree(&t, 0) && !a->open);
+    memset(bytes, 0, sizeof bytes);
+    wisp__put_length(&to, WISP__OBJECT_ALL);
+    memset(&r, 0, sizeof r);
+    r.w = t.server;
+    r.s = s;
+    for (int i = 0; i < 1000; i++) {
+        r.from = wisp__reader_on(bytes, 8);
+        wisp__on_lacks(&r);
+        CHECK(!r.broken && !a->open && a->all_again);
+    }
+    s->peer.flow.in_flight += 1 << 20;
+    wisp__objects_order(t.server, s);
+    CHECK(!a->open && a->ready > 0);
+    s->peer.flow.in_flight -= 1 << 20;
+    wisp__objects_order(t.server, s);
+    CHECK_EQ_INT(a->open, 300);
+    world_run(&t.w, 0.5);
+    CHECK(orbs_agree(&t, 0) && !a->open);
+    world_close(&t.w);
+}
+
 /* Loses what goes to the server, so that it hears of no ack. */
 static int audience_tap(world *w, int n, wisp_packet *packet) {
     (void)packet;
@@ -539,6 +576,7 @@ TEST(fields_at_the_spawn_go_with_the_first_row_alone) {
 }
 
 static const test_case tests[] = {
+    CASE(to_ask_for_all_objects_often_costs_nothing),
     CASE(nothing_is_sent_of_what_stays),
     CASE(a_peer_that_lacks_a_row_gets_a_whole_one),
     CASE(more_rows_are_lacked_than_can_be_asked_for),

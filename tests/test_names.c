@@ -153,6 +153,36 @@ static int taken_by_announcing(forger *b, int number, int tag) {
     return (int)(world_total(b->t.server).allocations - before);
 }
 
+/* Each value that a peer wants whole is some 250 ns of work. */
+TEST(values_that_are_asked_for_whole_are_paid_for) {
+    forger *b = forger_open();
+    wisp *server = b->t.server;
+    wisp__session *s = forger_server_side(b);
+    wisp_remote remote = wisp_remote_named(server, "mine");
+    int index = (int)(remote.id & 0xffff) - 1;
+    wisp__writer to = wisp__writer_on(b->bytes, 100);
+    wisp__reading r;
+    for (uint64_t key = 0; key < 500; key++)
+        CHECK(wisp__baseline_open(server, &s->baselines_out, index, key, false) != NULL);
+    memset(b->bytes, 0, 100);
+    wisp__put_length(&to, (uint64_t)(index - WISP__RESERVED));
+    memset(&r, 0, sizeof r);
+    r.w = server;
+    r.s = s;
+    server->content.credit.work = 1000000;
+    for (int i = 0; i < 2; i++) {
+        r.from = wisp__reader_on(b->bytes, 8);
+        wisp__on_resync(&r);
+        CHECK(!r.broken);
+        CHECK(server->content.credit.work < 1000000 - (i + 1) * 500 * 250);
+    }
+    server->content.credit.work = 100000;
+    r.from = wisp__reader_on(b->bytes, 8);
+    wisp__on_resync(&r);
+    CHECK(r.broken != NULL);
+    forger_close(b);
+}
+
 TEST(a_schema_that_failed_is_not_compiled_twice) {
     forger *b = forger_open_foreign();
     int first = taken_by_announcing(b, 9, 1), other;
@@ -180,6 +210,7 @@ TEST(announcements_that_fail_are_offences) {
 }
 
 static const test_case tests[] = {
+    CASE(values_that_are_asked_for_whole_are_paid_for),
     CASE(a_name_unknown_there_is_reported_on_both_sides),
     CASE(a_name_that_was_unknown_works_once_it_is_registered),
     CASE(thousands_of_unknown_names_take_no_memory),

@@ -710,6 +710,50 @@ TEST(hostile_properties) {
     world_close(&t.w);
 }
 
+/* What a peer asks for costs its credit as much work as it is, however few bytes ask for it. */
+TEST(what_a_peer_asks_of_a_property_is_paid_for) {
+    static shared t;
+    static wisp_value many[5000];
+    wisp_value args[3] = { wisp_string("flags"), wisp_string("4999"), wisp_bool(true) };
+    wisp__session *s;
+    wisp__credit *credit;
+    wisp__object *o;
+    wisp__object_head h;
+    wisp__reading r;
+    shared_open(&t);
+    credit = &t.server->content.credit;
+    for (int i = 0; i < 5000; i++) many[i] = wisp_bool(false);
+    define(t.server, "flags", WISP_AUTHORITY_ANYONE, wisp_array(many, 5000));
+    shared_join(&t);
+    define(t.ends[0], "flags", WISP_AUTHORITY_ANYONE, wisp_nil());
+    world_run(&t.w, 0.5);
+    s = wisp__session_of(t.server, world_peer(t.server, 0));
+    credit->work = 5000 * 40;
+    credit->memory = 1 << 20;
+    CHECK_EQ_INT(wisp__property_asked(t.server, s, args), WISP_E_FLOOD);
+    credit->work = 5000 * 80;
+    CHECK_EQ_INT(wisp__property_asked(t.server, s, args), WISP_OK);
+    CHECK(credit->work < 5000 * 35);
+    args[0] = wisp_string("flagx");                        /* is like one: that is looked for */
+    credit->work = 1000;
+    CHECK_EQ_INT(wisp__property_asked(t.server, s, args), WISP_E_NO_REMOTE);
+    CHECK(credit->work <= 975);
+    credit->work = 0;                                      /* another setter: all are told */
+    o = wisp__object_get(t.server, wisp_property_object(t.server, "flags"));
+    memset(&r, 0, sizeof r);
+    r.w = t.server;
+    r.s = s;
+    memset(&h, 0, sizeof h);
+    h.index = (int)(o->id & WISP__OBJECT_INDEX);
+    CHECK(wisp__object_of_owner(&r, &h) == NULL && o->owner == 0 && !credit->over);
+    credit->work = 1000;
+    CHECK(wisp__object_of_owner(&r, &h) == o && o->owner == wisp__session_player(t.server, s));
+    CHECK(credit->work < 1000);
+    world_run(&t.w, 0.5);
+    CHECK(wisp_bool_of(wisp_element_of(wisp_get(t.ends[0], "flags"), 4999)));
+    world_close(&t.w);
+}
+
 static void watch_none(wisp_event *event) { (void)event; }
 
 /* Any one allocation fails, on either end: what it was for is refused, or done later, or the
@@ -1004,6 +1048,7 @@ TEST(properties_over_a_reliable_link) {
 }
 
 static const test_case tests[] = {
+    CASE(what_a_peer_asks_of_a_property_is_paid_for),
     CASE(a_value_that_a_server_sets_is_seen_by_all),
     CASE(a_property_may_be_a_struct_of_a_schema),
     CASE(a_part_is_set_by_its_path),

@@ -287,6 +287,27 @@ TEST(hostile_objects) {
     world_close(&t.w);
 }
 
+/* Objects end their packet: those of a second record would run the handlers of all once more. */
+TEST(objects_come_once_in_a_packet) {
+    static orbs t;
+    uint8_t bytes[8 + WISP__SLACK] = { 0 };
+    wisp__reading r;
+    orbs_open(&t);
+    orbs_server(&t);
+    orbs_join(&t);
+    world_run(&t.w, 0.5);
+    memset(&r, 0, sizeof r);
+    r.w = t.ends[0];
+    r.s = wisp__session_of(t.ends[0], wisp_server());
+    r.from = wisp__reader_on(bytes, 8);
+    r.has_tick = true;
+    wisp__on_objects(&r);
+    CHECK(!r.broken);
+    wisp__on_objects(&r);
+    CHECK(r.broken != NULL);
+    world_close(&t.w);
+}
+
 /* Between the end of a session and the next update its objects are still here: none is put in
    their places. */
 TEST(nothing_is_spawned_while_objects_of_a_server_go) {
@@ -669,6 +690,7 @@ TEST(edits_of_what_is_not_ones_own_are_refused_told_and_counted) {
 }
 
 static const test_case tests[] = {
+    CASE(objects_come_once_in_a_packet),
     CASE(edits_of_what_is_not_ones_own_are_refused_told_and_counted),
     CASE(all_ends_agree_after_a_quiet_second),
     CASE(owners_edit_and_all_agree),
