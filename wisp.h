@@ -5632,7 +5632,8 @@ typedef struct wisp__clock {
     float rtt, jitter;  /* seconds */
     double more;  /* ticks that this end leads more, as inputs come too late */
     double more_time;
-    double loss;  /* share of packets lost to the server, of the last 600 .. */
+    float stride;  /* ticks that an update of this end runs, on average; 1 or more */
+    float loss;  /* share of packets lost to the server, of the last 600 .. */
     uint64_t lost, ended;  /* .. and the counts when it was measured */
     wisp_peer server;  /* that is followed or asked; or 0 */
     double smooth;  /* the server's ticks that have just come (tick) */
@@ -5646,6 +5647,7 @@ typedef struct wisp__clock {
     uint8_t ask;  /* id of the last question */
     bool wanted : 1;  /* ticks are used here: servers are asked for theirs */
     bool following : 1;  /* the server has answered */
+    bool joins : 1;  /* it has just now: the ticks jump to its */
     bool smooths : 1;  /* the smooth time is known */
     bool tickless : 1;  /* the server has answered that it has no ticks */
     uint8_t heard;  /* packets that `late` has measured, up to WISP__HEARD */
@@ -6224,6 +6226,7 @@ typedef struct wisp__line {
     int16_t *behind;  /* by tick: how far behind the player saw, in 1/16 ticks */
     uint64_t fresh, late, early;  /* that came in time, too late, too early */
     float margin, spread;  /* ticks that they come early, and differ */
+    float before;  /* by which the last ones came early */
     uint8_t heard;  /* packets that these measured, up to 32 */
     bool news;  /* to be relayed */
     struct wisp__line *dead;  /* the next that was forgotten */
@@ -34067,15 +34070,18 @@ static bool wisp__inputs_take(wisp *w, wisp__line *l, int64_t tick, wisp__encode
     return l->news = w->inputs->news = true;
 }
 
-/* The oldest new input of a packet tells how early inputs come. */
+/* The oldest new input of a packet tells how early inputs come. How they differ in that is measured
+   from one packet to the next (RFC 3550 6.4.1): a lead that changes slowly counts little. */
 static void wisp__inputs_heard(const wisp *w, wisp__line *l, int64_t tick) {
     const wisp__clock *c = &w->clock;
     double at = c->at + c->rate * wisp__min(w->base.step, 0.1) / 2;
-    float off = (float)wisp__clamp((double)tick - at, -16, WISP__INPUT_SENT) - l->margin, part;
+    float early = (float)wisp__clamp((double)tick - at, -16, WISP__INPUT_SENT), part;
+    float differs = early < l->before ? l->before - early : early - l->before;
     l->heard = (uint8_t)wisp__min_int(l->heard + 1, 32);
     part = 1 / (float)l->heard;
-    if (l->heard > 1) l->spread += ((off < 0 ? -off : off) - l->spread) * part;
-    l->margin += off * part;
+    if (l->heard > 1) l->spread += (differs - l->spread) * part;
+    l->margin += (early - l->margin) * part;
+    l->before = early;
 }
 
 /* Reads a run of a player. Of what is told from an input that is not here nothing can be read.
@@ -34119,12 +34125,12 @@ static bool wisp__inputs_read(wisp__reading *r, int player, wisp__reader *from) 
     return !more && !from->failed;
 }
 
-/* By how much earlier the inputs of a peer should come, in 1/256 ticks: a tick and four times as
+/* By how much earlier the inputs of a peer should come, in 1/256 ticks: a tick and three times as
    much as they differ in it. */
 static int wisp__inputs_want(const wisp *w, const wisp__session *s) {
     const wisp__line *l = s->peer.asked ? NULL
                                         : wisp__inputs_line(w, wisp__session_player(w, s));
-    double wanted = l && l->heard >= 8 ? 1 + 4 * (double)l->spread - (double)l->margin : 0;
+    double wanted = l && l->heard >= 8 ? 1 + 3 * (double)l->spread - (double)l->margin : 0;
     return (int)(256 * wisp__clamp(wanted, -100, 100));
 }
 
@@ -34774,8 +34780,8 @@ static inline void wisp__prediction_end(wisp *w, wisp__scope *s) { (void)w, (voi
  * What: ticks, and the clock of the server that they follow.
  * Invariants: ticks run inside wisp_update alone, each once, in order. A server's numbers are its
  *   time; those of an end that follows it lead them by half a round trip, four times the jitter and
- *   a tick, or as the server asks for and losses need, at a speed that differs from the rate by at
- *   most a tenth, or jump.
+ *   the ticks of an update, or as the server asks for and losses need, at a speed that differs from
+ *   the rate by at most a tenth, or jump: at a join, and when they are off by more than 10 ticks.
  * Not here: how a question and its answer stand in a packet (frame).
  *
  * The four times of a question and its answer give the offset of the two clocks and the round trip
@@ -34865,12 +34871,20 @@ static void wisp__clock_estimate(wisp__clock *c) {
     c->jitter = jitter;
 }
 
+/* Ticks from where this end is to where it is to be. */
+static double wisp__clock_off(const wisp__clock *c, double now) {
+    return wisp__server_ticks(c, now) + (double)c->stride + c->more - c->at +
+           c->rate * (double)(c->rtt / 2 + 4 * c->jitter);
+}
+
 /* The server asks for inputs that come some ticks earlier: half of that is done within 2 s, up to
-   a quarter of a second. The lead is never less than half a round trip, the jitter and a tick. */
-static void wisp__clock_wanted(wisp__clock *c, double ticks, double now) {
-    double part = wisp__min(now - c->more_time, 0.5) / 3;
+   a quarter of a second; ticks that are on their way already count. The lead is never less than
+   half a round trip, the jitter and the ticks of an update. */
+static void wisp__clock_wanted(wisp__clock *c, double ticks, const wisp__base *base) {
+    double part = wisp__min(base->time - c->more_time, 0.5) / 3;
+    ticks -= wisp__clock_off(c, base->time) - base->step * c->rate;
     c->more = wisp__clamp(c->more + ticks * part, -3 * (double)c->jitter * c->rate, c->rate / 4);
-    c->more_time = now;
+    c->more_time = base->time;
 }
 
 /* The server asks for inputs that come in time where none gets lost. Returns how many ticks earlier
@@ -34879,12 +34893,13 @@ static double wisp__clock_losses(wisp *w, const wisp_peer_stats *stats) {
     wisp__clock *c = &w->clock;
     uint64_t ended = stats->packets_lost + stats->packets_acked;
     double news = (double)(ended - c->ended), packets = 0;
-    double lost = (double)(stats->packets_lost - c->lost);
-    if (news > 0) c->loss += (lost / news - c->loss) * news / wisp__clamp((double)ended, news, 600);
+    double lost = (double)(stats->packets_lost - c->lost), loss = (double)c->loss;
+    if (news > 0) loss += (lost / news - loss) * news / wisp__clamp((double)ended, news, 600);
+    c->loss = (float)loss;
     c->lost = stats->packets_lost;
     c->ended = ended;
-    for (double rare = c->loss * c->loss; rare > 5e-6 && packets < 16; rare *= c->loss) packets++;
-    return packets * wisp__max(1, c->rate * w->base.step);
+    for (double rare = loss * loss; rare > 5e-6 && packets < 16; rare *= loss) packets++;
+    return packets * (double)c->stride;
 }
 
 static void wisp__clock_answered(wisp *w, const wisp__clock_frame *f, double rate) {
@@ -34901,13 +34916,14 @@ static void wisp__clock_answered(wisp *w, const wisp__clock_frame *f, double rat
     c->rate = rate;
     c->player = f->player;
     if (!c->following) wisp__views_follow(w, (int64_t)f->ticks >> 16);
+    c->joins |= !c->following;
     c->following = true;
     if (!c->count) c->first = origin;
     c->origins[c->count % WISP__CLOCK_SAMPLES] = (float)(origin - c->first);
     c->rtts[c->count % WISP__CLOCK_SAMPLES] = (float)rtt;
     if (++c->count == 2 * WISP__CLOCK_SAMPLES) c->count = WISP__CLOCK_SAMPLES;
     wisp__clock_estimate(c);
-    wisp__clock_wanted(c, f->wants / 256.0, w->base.time);
+    if (f->wants) wisp__clock_wanted(c, f->wants / 256.0, &w->base);
 }
 
 static void wisp__on_clock(wisp__reading *r) {
@@ -34994,19 +35010,21 @@ static void wisp__smooth_advance(wisp *w, double step) {
 /* Moves the ticks on by the time of an update. */
 static void wisp__clock_advance(wisp *w) {
     wisp__clock *c = &w->clock;
-    double step = w->base.step * c->rate, off;
+    double step = w->base.step * c->rate, stride, off;
     if (!c->following) {
         c->at += step;
         return;
     }
-    off = wisp__server_ticks(c, w->base.time) + 1 + c->more - c->at +
-          c->rate * (double)(c->rtt / 2 + 4 * c->jitter);
-    if (wisp__is_within(off - step, -WISP__CLOCK_OFF, WISP__CLOCK_OFF)) {
+    stride = wisp__clamp(step, 1, wisp__max(c->rate / 10, 1));
+    c->stride += (float)(stride - (double)c->stride) / (c->joins ? 1 : 16);
+    off = wisp__clock_off(c, w->base.time);
+    if (!c->joins && wisp__is_within(off - step, -WISP__CLOCK_OFF, WISP__CLOCK_OFF)) {
         c->at += step * (1 + wisp__clamp(2 * (off - step) / c->rate, -0.1, 0.1));
     } else {
         c->at += off;
         c->tick = wisp__ticks_of(c->at) - 1;
     }
+    c->joins = false;
 }
 
 static void wisp__ticks_run(wisp *w) {

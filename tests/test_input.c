@@ -196,6 +196,7 @@ struct steer {
     bn_net    net;
     int       count;
     double    hz[STEER_ENDS];                  /* updates */
+    double    rate;                            /* of the ticks */
     steer_end ends[STEER_ENDS];
 };
 
@@ -243,6 +244,7 @@ static void steer_open(steer *t, int clients, uint64_t seed, double delay) {
     bn_open(&t->net, seed);
     t->net.user = t;
     t->count = clients + 1;
+    t->rate = 60;
     for (int i = 0; i < t->count; i++) {
         bn_way *way = bn_way_add(&t->net);
         way->delay = i ? delay / 2 : 0;
@@ -266,7 +268,7 @@ static void steer_begin(steer *t, const wisp_schema *server, const wisp_schema *
         steer_end *e = &t->ends[i];
         wisp_desc desc;
         memset(&desc, 0, sizeof desc);
-        desc.tick_rate = i ? 0 : 60;
+        desc.tick_rate = i ? 0 : t->rate;
         e->at = bn_add(&t->net, &desc, t->hz[i], t->net.ways[i], i ? t->net.ways[i] : NULL);
         e->w = bn_wisp(&t->net, e->at);
         wisp_connect_target(e->w, wisp_by_name(WISP_ERROR), steer_error, e, false);
@@ -312,6 +314,33 @@ TEST(the_server_has_the_inputs_of_clients_by_tick) {
             if (!CHECK(fresh >= 99)) printf("  delay %g: %g%%\n", delays[i], fresh);
             CHECK(t.ends[end].sampled > 800 && t.ends[end].errors == 0);
         }
+        bn_close(&t.net);
+    }
+}
+
+/* Also at a server that has just begun, whose ticks are near those of the client before. */
+TEST(inputs_come_in_time_from_the_first_on_and_not_too_early) {
+    static const struct { double rate, hz, delay; } cases[] = {
+        { 20, 20, 0 }, { 20, 60, 0.1 }, { 60, 60, 0 }, { 60, 20, 0.1 }, { 20, 20, 0.1 },
+        { 10, 30, 0.05 } };
+    static steer t;
+    for (int i = 0; i < (int)(sizeof cases / sizeof *cases); i++) {
+        const steer_end *server = &t.ends[0];
+        double most = cases[i].delay / 2 + 0.5 / cases[i].hz + 2.5 / cases[i].rate;
+        wisp_times_of times;
+        int late = 0, first = 0, last;
+        steer_open(&t, 1, (uint64_t)i + 1, cases[i].delay);
+        t.rate = cases[i].rate;
+        t.hz[1] = cases[i].hz;
+        steer_begin(&t, &band_schema, &band_schema);
+        bn_run(&t.net, 8);
+        last = (int)wisp_tick(server->w);
+        while (first < last && !server->how[1][first]) first++;
+        for (int at = first; at <= last; at++) late += server->how[1][at] != WISP_INPUT_FRESH;
+        wisp_times(t.ends[1].w, &times);
+        if (!CHECK(late <= 1) || !CHECK(times.lead < most))
+            printf("  case %d: %d of %d late, %g s ahead\n", i, late, last - first, times.lead);
+        CHECK(last - first > 7 * cases[i].rate);
         bn_close(&t.net);
     }
 }
@@ -835,6 +864,7 @@ static const test_case tests[] = {
     CASE(an_input_is_small_and_zeros_are_one),
     CASE(a_number_near_another_takes_few_bits),
     CASE(the_server_has_the_inputs_of_clients_by_tick),
+    CASE(inputs_come_in_time_from_the_first_on_and_not_too_early),
     CASE(each_end_has_its_own_input_in_its_ticks),
     CASE(schemas_that_differ_are_told_on_both_sides),
     CASE(large_inputs_come_over_long_paths),
