@@ -181,9 +181,10 @@ build/tape/smoke.log: build/wisp_tape build/22_tape tests/test_tape.c tools/smok
 	@tools/step $@ "$(CC) -std=c99 -O2 tests/test_tape.c -o $(@D)/test_tape -lm && \
 	    cp build/wisp_tape build/22_tape $(@D)" "tools/smoke_tape $(@D)"
 
-build/load/smoke.log: build/wisp_load build/02_chat tools/smoke_load $(wildcard tools/load/*.txt)
+build/load/smoke.log: build/wisp_load build/02_chat build/arena tools/smoke_load \
+        $(wildcard tools/load/*.txt)
 	@mkdir -p $(@D)
-	@tools/step $@ "cp build/wisp_load build/02_chat $(@D)" "tools/smoke_load $(@D)"
+	@tools/step $@ "cp build/wisp_load build/02_chat build/arena $(@D)" "tools/smoke_load $(@D)"
 
 # Installs the compilers and emulators, and notes which kinds of build there cannot be here.
 build/missing: tools/install | build

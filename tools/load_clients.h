@@ -2,8 +2,7 @@
 #ifndef LOAD_CLIENTS_H
 #define LOAD_CLIENTS_H
 
-enum { TASKS_MOST = 64, ANNOUNCED_MOST = 256, BURST_MOST = 64, FLOOD_BURST = 200, INPUTS_KEPT = 8,
-       INPUT_BYTES = 8 };
+enum { TASKS_MOST = 64, ANNOUNCED_MOST = 256, BURST_MOST = 64, FLOOD_BURST = 200 };
 #define NETWORK_STEP 0.005       /* seconds between updates of a client with a simulated network */
 #define DRAIN_SECONDS 8.0
 
@@ -28,7 +27,7 @@ typedef struct client {
     uint64_t       random, session_reliable;
     double         join_at, begun, next, churn_at, due[TASKS_MOST];
     bool           takes[TASKS_MOST], netted, joined, ending, gone;
-    uint8_t        inputs[INPUTS_KEPT * INPUT_BYTES];
+    uint8_t        input[INPUT_MOST];    /* of the next tick */
 } client;
 
 typedef struct outlaw {
@@ -42,7 +41,7 @@ struct crowd {
     place          *place;
     int             index, of;           /* this process, of how many */
     bool            no_churn;            /* the end has come */
-    bool            explained;           /* the first fire that was refused */
+    bool            explained;           /* the first refusal was told */
     double          start;               /* when the run has begun */
     task            tasks[TASKS_MOST];
     int             task_count;
@@ -56,11 +55,19 @@ struct crowd {
     uint64_t        random;
     double          cpu, waited;         /* as was told last */
     maker           maker;
+    wisp_schema     input;               /* of the inputs, as structs */
+    wisp_field      input_fields[INPUT_FIELDS];
 };
 
 /* --- one client ------------------------------------------------------------- */
 
 static double busy_until(const crowd *k) { return k->start + scenario_seconds(k->s); }
+
+/* Says why something is refused, once. */
+static void crowd_explain(crowd *k, const char *what, const wisp *w) {
+    if (!k->explained) fprintf(stderr, "wisp_load: %s: %s\n", what, wisp_why_text(w));
+    k->explained = true;
+}
 
 static void client_collect(client *c) {
     wisp_total_stats now, *last = &c->last;
@@ -173,13 +180,30 @@ static void client_classes(client *c) {
     }
 }
 
+static void on_sample(wisp *w, void *input, void *user) {
+    client *c = user;
+    (void)w;
+    c->f->count[INPUTS]++;
+    memcpy(input, c->input, (size_t)c->crowd->input.bytes);
+}
+
+/* A scout learns the schema of the inputs because it has inputs of its own. */
+static void client_inputs(client *c) {
+    crowd *k = c->crowd;
+    if (!scenario_action(k->s, INPUT)) return;
+    if (wisp_use_input(c->w, k->input.bytes ? &k->input : &press_schema) != WISP_OK)
+        crowd_explain(k, "input", c->w);
+    else if (k->input.bytes) wisp_on_input(c->w, on_sample, c);
+}
+
 static void client_settings(client *c) {
     crowd *k = c->crowd;
     client_classes(c);
+    client_inputs(c);
     for (int i = 0; i < k->task_count; i++) {
         const task *t = &k->tasks[i];
         wisp_config config = { .encode = t->encode, .delivery = t->a->delivery };
-        if (t->a->kind != OBJECTS && t->a->kind != EDIT) wisp_use_config(c->w, &config, t->name);
+        if (t->a->kind < EDIT) wisp_use_config(c->w, &config, t->name);
         if (t->a->kind == TELL) wisp_on(c->w, t->name, on_told, c);
     }
     wisp_on(c->w, WISP_JOINED, on_client_joined, c);
@@ -306,9 +330,7 @@ static void client_invoke(client *c, const task *t, double now) {
 static void client_fired(client *c, const task *t, wisp_result result) {
     uint64_t *sum = c->f->count;
     if (result != WISP_OK) {
-        if (!c->crowd->explained) fprintf(stderr, "wisp_load: %s: %s\n", t->name,
-                                          wisp_why_text(c->w));
-        c->crowd->explained = true;
+        crowd_explain(c->crowd, t->name, c->w);
         sum[FIRE_REFUSED]++;
         return;
     }
@@ -318,13 +340,21 @@ static void client_fired(client *c, const task *t, wisp_result result) {
     c->session_reliable++;
 }
 
-/* The newest inputs stand first. */
+/* The input changes: to random values of its schema, or of our own to the time and some bytes. */
 static void client_input(client *c, const task *t, double now) {
-    memmove(c->inputs + INPUT_BYTES, c->inputs, sizeof c->inputs - INPUT_BYTES);
-    memcpy(c->inputs, &now, sizeof now);
-    c->f->count[INPUTS]++;
-    client_fired(c, t, wisp_send_bytes(c->w, wisp_remote_named(c->w, t->name),
-                                       wisp_to_peer(WISP_SERVER), c->inputs, sizeof c->inputs));
+    crowd *k = c->crowd;
+    int size = (int)spread_draw(&t->a->size, &c->random);
+    wisp_value made;
+    press p = { .time = now };
+    maker_begin(&k->maker, &c->random);
+    if (k->input_fields[0].name) {
+        made = maker_of_schema(&k->maker, &k->input, 0);
+        wisp_fill_struct(&k->input, &made, c->input, NULL, 0);
+        return;
+    }
+    p.count = (uint8_t)(size < (int)sizeof p.bytes ? size : (int)sizeof p.bytes);
+    for (int i = 0; i < p.count; i++) p.bytes[i] = (uint8_t)(random_next(&c->random) >> 32);
+    memcpy(c->input, &p, sizeof p);
 }
 
 static void client_edit(client *c, double now) {
@@ -477,17 +507,37 @@ static int crowd_announced(crowd *k, wisp_announced *out) {
     return count < ANNOUNCED_MOST ? count : ANNOUNCED_MOST;
 }
 
+/* Also not the flood of those that misbehave. */
+static bool is_message(const char *name) {
+    return strncmp(name, "class ", 6) != 0 && strncmp(name, "property ", 9) != 0 &&
+           strcmp(name, FLOOD_NAME) != 0;
+}
+
+/* The schema of the inputs: our own server's, or what somebody else's server has announced. */
+static bool crowd_inputs(crowd *k, const wisp_announced *all, int count) {
+    if (!scenario_action(k->s, INPUT)) return true;
+    k->input = press_schema;
+    if (!k->place->foreign) return true;
+    for (int i = 0; i < count; i++)
+        if (strcmp(wisp_remote_name(k->scout.w, all[i].remote), "class wisp:input") == 0 &&
+            all[i].encode.schema)
+            return struct_of(all[i].encode.schema, &k->input, k->input_fields);
+    fprintf(stderr, "wisp_load: the server takes no inputs\n");
+    return false;
+}
+
 /* Settles what names and schemas the tasks have, by those that were announced. false: one lacks. */
 static bool crowd_name_tasks(crowd *k) {
     static wisp_announced all[ANNOUNCED_MOST];
     int count = k->scout.w ? crowd_announced(k, all) : 0;
+    if (!crowd_inputs(k, all, count)) return false;
     for (int i = 0; i < k->s->action_count; i++) {
         const action *a = &k->s->actions[i];
         bool every = strcmp(a->name, "*") == 0, found = !every && !*a->schema;
         if (!every) crowd_add_task(k, a, a->name);
         for (int n = 0; n < count; n++) {
             const char *name = wisp_remote_name(k->scout.w, all[n].remote);
-            if (every ? strcmp(name, FLOOD_NAME) == 0 : strcmp(name, a->schema) != 0) continue;
+            if (every ? !is_message(name) : strcmp(name, a->schema) != 0) continue;
             if (every) crowd_add_task(k, a, name);
             k->tasks[k->task_count - 1].encode = all[n].encode;
             found = true;
@@ -501,6 +551,7 @@ static bool crowd_name_tasks(crowd *k) {
 }
 
 static bool crowd_needs_scout(const scenario *s) {
+    if (scenario_action(s, INPUT)) return true;
     for (int i = 0; i < s->action_count; i++)
         if (strcmp(s->actions[i].name, "*") == 0 || *s->actions[i].schema) return true;
     return false;

@@ -8,6 +8,7 @@
 typedef struct place {
     bool      simulated;
     bool      everywhere;                /* sockets of all addresses, for --really */
+    bool      foreign;                   /* the server is somebody else's */
     double    now;                       /* simulated seconds */
     wisp_pipe pipe;
     int       sides;                     /* of the pipe that were given out */
@@ -127,6 +128,16 @@ static const wisp_field unit_fields[] = {
 };
 static const wisp_schema unit_schema = WISP_SCHEMA(unit, 1, unit_fields);
 
+/* An input; `time` is that of its last change. */
+typedef struct press { double time; uint8_t bytes[48], count; } press;
+
+static const wisp_type press_byte = WISP_T_UINT8;
+static const wisp_field press_fields[] = {
+    WISP_FIELD(press, time, WISP_T_NUMBER),
+    WISP_COUNTED_FIELD(press, bytes, count, WISP_T_ARRAY(&press_byte, 48)),
+};
+static const wisp_schema press_schema = WISP_SCHEMA(press, 1, press_fields);
+
 /* A message with a bit of everything. */
 typedef struct mixed_part { float grid[3]; uint8_t raw[5]; uint8_t some[4]; uint8_t some_count; }
     mixed_part;
@@ -176,6 +187,7 @@ typedef struct server {
     wisp_class      units, own;
     wisp_object    *objects;
     int             object_count;
+    double          pressed[65536];      /* of a player's newest input */
     uint64_t        random;
 } server;
 
@@ -233,6 +245,23 @@ static void on_top(wisp_event *event) {
         wisp_reply(event, wisp_struct(wisp_snapshot_schema(), &now));
 }
 
+/* Counts which inputs have come in time for the tick, and how long they took. */
+static void on_server_tick(wisp_event *event) {
+    server *v = event->user;
+    double now = place_now(v->place);
+    int count = wisp_peers(v->w, v->peers, 16384);
+    for (int i = 0; i < count; i++) {
+        int how = 0;
+        wisp_player player = wisp_player_of(v->w, v->peers[i]);
+        const press *p = wisp_input_of(v->w, player, &how);
+        if (!p) continue;
+        v->f.count[how == WISP_INPUT_FRESH ? SERVER_INPUTS : SERVER_NO_INPUT]++;
+        if (p->time <= v->pressed[player.id]) continue;
+        v->pressed[player.id] = p->time;
+        times_add(&v->f.times[INPUT_TIME], now - p->time);
+    }
+}
+
 static double server_clock(void *user) { return place_now(user); }
 
 static void server_actions(server *v) {
@@ -240,7 +269,7 @@ static void server_actions(server *v) {
     for (int i = 0; i < s->action_count; i++) {
         const action *a = &s->actions[i];
         bool reliable = a->delivery == WISP_RELIABLE;
-        if (strcmp(a->name, "*") == 0 || a->kind == EDIT || a->kind == OBJECTS) continue;
+        if (strcmp(a->name, "*") == 0 || a->kind >= EDIT) continue;
         wisp_set_delivery(v->w, a->name, a->delivery);
         if (a->kind == TELL) continue;
         if (a->kind == INVOKE) wisp_on_invoke(v->w, a->name, on_call, v);
@@ -272,6 +301,10 @@ static void server_classes(server *v) {
     const scenario *s = v->s;
     wisp_class_desc units = { .schema = &unit_schema }, own = own_class();
     own.interest = own_interest;
+    if (scenario_action(s, INPUT)) {
+        wisp_use_input(v->w, &press_schema);
+        wisp_on_tick(v->w, on_server_tick, v);
+    }
     for (int i = 0; i < s->action_count; i++) {
         const action *a = &s->actions[i];
         if (a->kind == EDIT && !v->own.id) v->own = wisp_define(v->w, "own", &own);

@@ -13,11 +13,12 @@ typedef enum counter {
     ABANDONED, UNSETTLED, BAD_SENT, CLIENT_CPU_US, WAITED_US,
     SERVER_RECEIVED, SERVER_RELIABLE, SERVER_MESSAGES_IN, SERVER_MESSAGES_OUT, SERVER_BYTES_IN,
     SERVER_BYTES_OUT, SERVER_CPU_US, SERVER_ERRORS, SERVER_FOREIGN, SERVER_BAD_TAG,
-    SERVER_MALFORMED, SERVER_FLOODED,
+    SERVER_MALFORMED, SERVER_FLOODED, SERVER_INPUTS, SERVER_NO_INPUT,
     CONNECTED, SERVER_MEMORY, SERVER_PEAK, SERVER_RSS, COUNTERS, GAUGES = CONNECTED
 } counter;                               /* from GAUGES on: the newest number counts */
 
-typedef enum timing { CALL_TIME, FIRE_TIME, TELL_TIME, OBJECT_TIME, JOIN_TIME, TIMINGS } timing;
+typedef enum timing { CALL_TIME, FIRE_TIME, TELL_TIME, OBJECT_TIME, INPUT_TIME, JOIN_TIME, TIMINGS }
+    timing;
 
 /* Bins are 1/8 of a doubling: within 5%, from a microsecond to an hour. */
 enum { BINS = 256, BINS_DOUBLING = 8 };
@@ -124,6 +125,9 @@ COUNT_METRIC(m_calls, CALLS)
 COUNT_METRIC(m_calls_failed, CALLS_FAILED)
 COUNT_METRIC(m_told, TOLD)
 COUNT_METRIC(m_objects, SEEN_OBJECTS)
+COUNT_METRIC(m_inputs, INPUTS)
+COUNT_METRIC(m_inputs_used, SERVER_INPUTS)
+COUNT_METRIC(m_inputs_missed, SERVER_NO_INPUT)
 COUNT_METRIC(m_resent, RESENT)
 COUNT_METRIC(m_bad, BAD_SENT)
 COUNT_METRIC(m_errors, SERVER_ERRORS)
@@ -142,6 +146,7 @@ TIME_METRICS(call, CALL_TIME, busy)
 TIME_METRICS(fire, FIRE_TIME, busy)
 TIME_METRICS(tell, TELL_TIME, busy)
 TIME_METRICS(object, OBJECT_TIME, busy)
+TIME_METRICS(input, INPUT_TIME, busy)
 TIME_METRICS(join, JOIN_TIME, all)
 
 static double m_p50(const run_report *r) { return (double)r->handlers.p50; }
@@ -196,6 +201,8 @@ static const metric metrics[] = {
     { "calls", "calls", m_calls }, { "calls_failed", "calls", m_calls_failed },
     { "replies_per_second", "calls/s", m_calls_rate },
     { "object_states", "states", m_objects },
+    { "inputs", "inputs", m_inputs }, { "inputs_used", "inputs", m_inputs_used },
+    { "inputs_missed", "ticks", m_inputs_missed },
     { "call.p50", "s", call_p50 }, { "call.p90", "s", call_p90 }, { "call.p99", "s", call_p99 },
     { "call.max", "s", call_max },
     { "fire.p50", "s", fire_p50 }, { "fire.p90", "s", fire_p90 }, { "fire.p99", "s", fire_p99 },
@@ -204,6 +211,8 @@ static const metric metrics[] = {
     { "tell.max", "s", tell_max },
     { "object.p50", "s", object_p50 }, { "object.p90", "s", object_p90 },
     { "object.p99", "s", object_p99 }, { "object.max", "s", object_max },
+    { "input.p50", "s", input_p50 }, { "input.p90", "s", input_p90 },
+    { "input.p99", "s", input_p99 }, { "input.max", "s", input_max },
     { "join.p50", "s", join_p50 }, { "join.p90", "s", join_p90 }, { "join.p99", "s", join_p99 },
     { "join.max", "s", join_max },
     { "handler.p50", "s", m_p50 }, { "handler.p90", "s", m_p90 }, { "handler.p99", "s", m_p99 },

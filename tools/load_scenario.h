@@ -23,7 +23,8 @@
        tell NAME OPTIONS          our own server fires to each client
        objects N OPTIONS          the server edits so many objects, which all clients see
        edit OPTIONS               each client edits an object of its own
-       input OPTIONS              each client sends inputs, the newest eight in each message
+       input OPTIONS              each client has an input for each tick (wisp_use_input), which
+                                  changes every D; its schema is the one that the server announces
        churn leave|vanish every=D each client leaves, or is gone without a word, and joins anew
        bad KIND N OPTIONS         N misbehaving ends beside the clients:
                                     garbage  datagrams of random bytes
@@ -310,9 +311,8 @@ static void read_action(line *l, action_kind kind) {
     if (kind <= TELL || kind == OBJECTS) at++;
     if (at > l->count) line_fail(l, "a name or number is needed", "");
     if (kind == EDIT) strcpy(a->name, "class own");
-    if (kind == INPUT) strcpy(a->name, "load input");
+    if (kind == INPUT) strcpy(a->name, "inputs");
     if (kind == OBJECTS) strcpy(a->name, "class unit");
-    if (kind == INPUT) a->delivery = WISP_SEQUENCED;
     if (kind >= EDIT) a->every.a = 0.05;
     for (; at < l->count && !l->failed; at++) read_option(l, a, l->words[at]);
     s->action_count++;
@@ -486,11 +486,16 @@ static bool scenario_read(scenario *s, const char *file, char **extra, int extra
     return !l.failed;
 }
 
-/* Does a scenario have objects, which need ticks? */
-static bool scenario_has_state(const scenario *s) {
+/* The first action of a kind; NULL: none. */
+static const action *scenario_action(const scenario *s, action_kind kind) {
     for (int i = 0; i < s->action_count; i++)
-        if (s->actions[i].kind == EDIT || s->actions[i].kind == OBJECTS) return true;
-    return false;
+        if (s->actions[i].kind == kind) return &s->actions[i];
+    return NULL;
+}
+
+/* Does a scenario have objects or inputs, which need ticks? */
+static bool scenario_has_state(const scenario *s) {
+    return scenario_action(s, EDIT) || scenario_action(s, OBJECTS) || scenario_action(s, INPUT);
 }
 
 /* Seconds that the clients are busy, and of all at most. */

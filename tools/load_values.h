@@ -197,4 +197,47 @@ static wisp_value maker_of_schema(maker *m, const wisp_schema *schema, int depth
     return list ? wisp_array(values, count) : wisp_map(pairs, count);
 }
 
+/* --- inputs, which are structs ---------------------------------------------- */
+
+enum { INPUT_MOST = 256, INPUT_FIELDS = 64 };
+
+/* The bytes that hold any value of a type; 0: it has no simple member. */
+static int member_bytes(const wisp_type *type) {
+    if (type->bytes > 0) return type->bytes;
+    switch ((wisp_type_kind)type->kind) {
+    case WISP_TYPE_BOOL: return 1;
+    case WISP_TYPE_INTEGER: case WISP_TYPE_UINT: case WISP_TYPE_NUMBER: return 8;
+    case WISP_TYPE_RANGE: case WISP_TYPE_NUMBER_RANGE: case WISP_TYPE_QUANTIZED: return 8;
+    case WISP_TYPE_ENUM: return 4;
+    case WISP_TYPE_STRING: return type->max + 1;
+    case WISP_TYPE_VEC2: return sizeof(wisp_vec2);
+    case WISP_TYPE_VEC3: return sizeof(wisp_vec3);
+    case WISP_TYPE_VEC4: case WISP_TYPE_QUAT: case WISP_TYPE_COLOR: return sizeof(wisp_vec4);
+    case WISP_TYPE_TRANSFORM: return sizeof(wisp_transform);
+    default: return 0;
+    }
+}
+
+/* A struct with members for the fields of an announced schema; false: it cannot be had, which was
+   said. */
+static bool struct_of(const wisp_schema *from, wisp_schema *to, wisp_field *fields) {
+    *to = *from;
+    to->shape = WISP_SHAPE_STRUCT;
+    to->fields = fields;
+    to->program = NULL;
+    to->bytes = 0;
+    for (int i = 0; i < from->count && i < INPUT_FIELDS; i++) {
+        wisp_field *field = &fields[i];
+        *field = from->fields[i];
+        field->offset = (to->bytes + 7) & ~7;
+        field->bytes = member_bytes(&field->type);
+        to->bytes = field->offset + field->bytes;
+        if (field->bytes > 0 && to->bytes <= INPUT_MOST) continue;
+        fprintf(stderr, "wisp_load: inputs with \"%s\" cannot be made\n", field->name);
+        return false;
+    }
+    to->bytes = (to->bytes + 7) & ~7;
+    return from->count <= INPUT_FIELDS;
+}
+
 #endif

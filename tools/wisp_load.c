@@ -19,6 +19,8 @@
        --set LINE          a line of a scenario more, for example --set "clients 2000"
        --json FILE         all figures as JSON
        --html FILE         a page with plots
+       --overlay           draws the server's overlay in the terminal instead of a line each second,
+                           as wisp_top does, if it answers "wisp_top"
        --quiet             no line each second
        --really            also a target that is not this machine. It is asked for because a load
                            test looks like an attack to who did not order it
@@ -28,14 +30,13 @@
    server to join. */
 #include "../examples/udp.h"    /* first: it asks the system headers for more than C99 offers */
 
-#include <signal.h>
-#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
 #define WISP_IMPLEMENTATION
 #include "wisp.h"
 
+#include "terminal.h"
 #include "load_figures.h"
 #include "load_scenario.h"
 #include "load_report.h"
@@ -51,7 +52,7 @@ typedef struct options {
     char       *extra[EXTRA_MOST];
     int         extra_count;
     long        pid;
-    bool        names, quiet, really;
+    bool        names, overlay, quiet, really;
 } options;
 
 /* What a process tells, once a second and at its end. */
@@ -87,14 +88,8 @@ typedef struct load {
     crowd      looker;                   /* its scout asks the server at the end */
     wisp_snapshot snapshot;
     bool       snapshot_there, failed;
+    terminal   terminal;
 } load;
-
-static volatile sig_atomic_t interrupted;
-
-static void on_signal(int number) {
-    (void)number;
-    interrupted = 1;
-}
 
 /* ===========================================================================
  * The processes: each has ends, and tells what they have done
@@ -229,6 +224,27 @@ static bool start_process(load *l, server *v, int index) {
 }
 
 /* ===========================================================================
+ * What the server tells of itself
+ * ======================================================================== */
+
+static void on_snapshot(wisp_event *event) {
+    load *l = event->user;
+    const wisp_snapshot *now = NULL;
+    if (event->result == WISP_OK) now = wisp_arg_struct(event, 0, wisp_snapshot_schema());
+    if (now) l->snapshot = *now;
+    l->snapshot_there = now != NULL;
+}
+
+static wisp_call load_ask(load *l) {
+    wisp_call_desc how = { .on_reply = on_snapshot, .user = l, .timeout = 3 };
+    wisp_value filter = wisp_string("");
+    client *c = &l->looker.scout;
+    wisp_call none = { 0 };
+    if (!c->w || c->gone) return none;
+    return wisp_invoke_values(c->w, "wisp_top", wisp_to_peer(WISP_SERVER), &how, &filter, 1);
+}
+
+/* ===========================================================================
  * What they tell, together
  * ======================================================================== */
 
@@ -286,7 +302,24 @@ static sample sample_of(const load *l, double at, double seconds) {
         .errors = (double)c[SERVER_ERRORS] };
 }
 
-/* Ends a second: its figures become a sample and a line. */
+/* The server's overlay, or the sample as a line where there is none. */
+static void load_show(load *l, const sample *p) {
+    if (l->o.quiet) return;
+    if (!l->o.overlay || !l->snapshot_there) {
+        print_sample(p);
+        return;
+    }
+    terminal_take(&l->terminal);
+    terminal_draw(&l->terminal, &l->snapshot);
+}
+
+/* Takes the keys of the overlay. */
+static void load_keys(load *l) {
+    if (terminal_keys(&l->terminal)) terminal_draw(&l->terminal, &l->snapshot);
+    if (l->terminal.ended) interrupted = 1;
+}
+
+/* Ends a second: its figures become a sample, which is shown. */
 static void load_second(load *l, double now) {
     double at = now - l->start, seconds = now - l->told, ramp = l->s.ramp;
     bool busy = l->told >= l->start + ramp - 0.5 && at <= scenario_seconds(&l->s) + 0.5;
@@ -299,7 +332,7 @@ static void load_second(load *l, double now) {
     if (l->r.sample_count < SECONDS_MOST && seconds > 0.5) {
         sample *p = &l->r.samples[l->r.sample_count++];
         *p = sample_of(l, at, seconds);
-        if (!l->o.quiet) print_sample(p);
+        load_show(l, p);
     }
     figures_merge(&l->r.all, &l->second);
     if (busy) figures_merge(&l->r.busy, &l->second);
@@ -335,31 +368,14 @@ static void load_listen(load *l, bool clients_only, double until) {
         }
         now = udp_seconds();
         if (l->looker.scout.w) wisp_update(l->looker.scout.w, now);
-        if (clients_only && now >= l->told + 1.1) load_second(l, now - 0.1);
+        load_keys(l);
+        if (!clients_only || now < l->told + 1.1) continue;
+        load_second(l, now - 0.1);
+        if (l->o.overlay) load_ask(l);
     }
 }
 
-/* ===========================================================================
- * What the server tells of itself
- * ======================================================================== */
-
-static void on_snapshot(wisp_event *event) {
-    load *l = event->user;
-    const wisp_snapshot *now = NULL;
-    if (event->result == WISP_OK) now = wisp_arg_struct(event, 0, wisp_snapshot_schema());
-    if (now) l->snapshot = *now;
-    l->snapshot_there = now != NULL;
-}
-
-static void load_ask(load *l) {
-    wisp_call_desc how = { .on_reply = on_snapshot, .user = l, .timeout = 3 };
-    wisp_value filter = wisp_string("");
-    client *c = &l->looker.scout;
-    wisp_call call;
-    if (!c->w || c->gone) return;
-    call = wisp_invoke_values(c->w, "wisp_top", wisp_to_peer(WISP_SERVER), &how, &filter, 1);
-    if (call.id) wisp_await_reply(c->w, call, NULL, NULL, udp_clock, NULL);
-}
+/* --- at the end --- */
 
 static void load_take_snapshot(load *l) {
     run_report *r = &l->r;
@@ -438,7 +454,9 @@ static void simulated_loop(load *l, server *v, crowd *k) {
         server_step(v, p->now);
         crowd_step(k, p->now, NULL);
         if (p->now < next) continue;
+        l->snapshot_there = wisp_snapshot_take(v->w, NULL, &l->snapshot) == WISP_OK;
         simulated_second(l, v, k);
+        load_keys(l);
         next += 1;
     }
 }
@@ -516,6 +534,7 @@ static void end_processes(load *l) {
 
 static int run_processes(load *l) {
     server *v = &l->server;
+    wisp_call call = { 0 };
     bool good;
     l->start = l->told = udp_seconds();
     l->r.exact = !l->o.target;
@@ -533,7 +552,8 @@ static int run_processes(load *l) {
     for (int i = 0; i < l->s.processes && !l->o.names && good; i++)
         good = start_process(l, NULL, i);
     if (!l->o.names && good) load_listen(l, true, deadline(l));
-    if (!l->failed) load_ask(l);
+    call = l->failed ? call : load_ask(l);
+    if (call.id) wisp_await_reply(l->looker.scout.w, call, NULL, NULL, udp_clock, NULL);
     client_close(&l->looker.scout, false);
     if (!l->failed) load_second(l, udp_seconds());
     end_processes(l);
@@ -547,13 +567,14 @@ static int run_processes(load *l) {
 
 static const char usage[] =
     "usage: wisp_load [--target HOST:PORT] [--run COMMAND] [--pid N] [--names] [--set LINE]\n"
-    "                 [--json FILE] [--html FILE] [--quiet] [--really] [SCENARIO]\n";
+    "                 [--json FILE] [--html FILE] [--overlay] [--quiet] [--really] [SCENARIO]\n";
 
 static bool read_options(options *o, int argc, char **argv) {
     for (int i = 1; i < argc; i++) {
         const char *name = argv[i];
         char *text = i + 1 < argc ? argv[i + 1] : NULL;
         if (strcmp(name, "--names") == 0) o->names = true;
+        else if (strcmp(name, "--overlay") == 0) o->overlay = true;
         else if (strcmp(name, "--quiet") == 0) o->quiet = true;
         else if (strcmp(name, "--really") == 0) o->really = true;
         else if (name[0] != '-' && !o->file) o->file = name;
@@ -599,6 +620,7 @@ int main(int argc, char **argv) {
     }
     if (!scenario_read(&l.s, l.o.file, l.o.extra, l.o.extra_count)) return 2;
     l.place.everywhere = l.o.really;
+    l.place.foreign = l.o.target != NULL;
     l.measured_pid = l.o.pid;
     l.r.clients = l.s.clients;
     l.r.samples = calloc(SECONDS_MOST, sizeof *l.r.samples);
@@ -621,6 +643,7 @@ int main(int argc, char **argv) {
         start_command(&l);
         code = run_processes(&l);
     }
+    terminal_give_back(&l.terminal);
     load_take_snapshot(&l);
     if (code == 0 && !l.o.names) code = report(&l);
     free(l.r.samples);
