@@ -20538,21 +20538,25 @@ static bool wisp__flow_put_acks(wisp__flow *flow, wisp__writer *to, double now, 
 
 /* --- sending --- */
 
-static wisp__sent *wisp__flow_find(const wisp__flow *flow, uint64_t number) {
+/* What was sent with this number, whether it has ended or not; NULL: its place has another. */
+static wisp__sent *wisp__flow_sent(const wisp__flow *flow, uint64_t number) {
     wisp__sent *sent;
     if (!flow->sent_room) return NULL;
     sent = &flow->sent[number & (uint64_t)(flow->sent_room - 1)];
-    return sent->number == (uint32_t)number && sent->bytes ? sent : NULL;
+    return sent->number == (uint32_t)number ? sent : NULL;
+}
+
+static wisp__sent *wisp__flow_find(const wisp__flow *flow, uint64_t number) {
+    wisp__sent *sent = wisp__flow_sent(flow, number);
+    return sent && sent->bytes ? sent : NULL;
 }
 
 /* The first bytes of the tag of a packet that was sent lately, if nothing of the session has come
    in since; else NULL. */
 static const uint8_t *wisp__flow_unheard(const wisp__flow *flow, uint64_t low, double heard_at) {
     uint64_t number = wisp__widen(flow->next - 1, low, 16);
-    const wisp__sent *sent;
-    if (!flow->sent_room || number >= flow->next) return NULL;
-    sent = &flow->sent[number & (uint64_t)(flow->sent_room - 1)];
-    return sent->number == (uint32_t)number && sent->time >= heard_at ? sent->tag : NULL;
+    const wisp__sent *sent = number < flow->next ? wisp__flow_sent(flow, number) : NULL;
+    return sent && sent->time >= heard_at ? sent->tag : NULL;
 }
 
 static bool wisp__flow_reserve(wisp__base *base, wisp__flow *flow) {
@@ -20714,10 +20718,10 @@ static int wisp__flow_detect_loss(wisp__base *base, wisp__flow *flow, double now
     int lost = 0;
     if (patient) wait = wisp__max(wait, flow->rtt + 1.1 * flow->late);
     flow->loss_time = WISP__NEVER;
-    for (uint64_t n = flow->oldest; flow->sent_room && n < flow->largest_acked; n++) {
-        wisp__sent *sent = &flow->sent[n & (uint64_t)(flow->sent_room - 1)];
-        if (sent->number == (uint32_t)n && sent->acked) outage = -1;
-        if (sent->number != (uint32_t)n || !sent->bytes) continue;
+    for (uint64_t n = flow->oldest; n < flow->largest_acked; n++) {
+        wisp__sent *sent = wisp__flow_sent(flow, n);
+        if (sent && sent->acked) outage = -1;
+        if (!sent || !sent->bytes) continue;
         if ((patient || !wisp__flow_is_behind(flow, n)) && sent->time + wait > now) {
             flow->loss_time = wisp__min(flow->loss_time, sent->time + wait);
             continue;
@@ -20762,8 +20766,8 @@ static wisp__ack_news wisp__flow_get_acks(wisp__base *base, wisp__flow *flow, wi
         if (i == 0 && wisp__flow_find(flow, last)) largest_time = wisp__flow_find(flow, last)->time;
         if (last > flow->largest_acked && i == 0) flow->largest_acked = last;
         for (uint64_t n = last; n + count > last && n >= kept; n--) {
-            wisp__sent *sent = &flow->sent[n & (uint64_t)(flow->sent_room - 1)];
-            if (sent->number != (uint32_t)n || sent->acked) continue;
+            wisp__sent *sent = wisp__flow_sent(flow, n);
+            if (!sent || sent->acked) continue;
             if (!sent->bytes) {
                 wisp__flow_came_late(flow, sent, now);
                 continue;
@@ -21773,11 +21777,10 @@ static void wisp__baseline_store(wisp *w, wisp__baselines *all, wisp__baseline *
     int64_t room = limits->baseline_bytes - wisp__least(keys, limits->baseline_bytes / 2) -
                    (int64_t)wisp__stored_bytes(value);
     bool late = stored->value && wisp__distance(stored->sequence, value->sequence) > 0;
-    const wisp__stored *base;
     if (!late) wisp__stored_drop(w, all, stored);
-    base = value->has_base ? wisp__baseline_find(b, value->base) : NULL;
     for (uint32_t back = (uint32_t)b->room - 1; !late && back > 0 && all->bytes > room;
          back--) {
+        const wisp__stored *base = value->has_base ? wisp__baseline_find(b, value->base) : NULL;
         uint32_t old = value->sequence - back;
         if (!(b->has_acked && old == b->acked) && !(value->has_base && old == value->base) &&
             !(base && base->has_base && old == base->base))
@@ -36488,15 +36491,20 @@ static inline wisp__fit wisp__fill_reliable(wisp__packet_writer *f, wisp__messag
     return fit;
 }
 
+/* What a session has of sets of parts. NULL: no memory. */
+static wisp__parts *wisp__parts_of(wisp *w, wisp__session *s) {
+    if (!s->parts) s->parts = (wisp__parts *)wisp__alloc(&w->base, sizeof *s->parts);
+    return s->parts;
+}
+
 /* The value of a set is known to have come, or not. */
 static void wisp__set_ended(wisp *w, wisp__session *s, uint16_t set, bool arrived) {
     uint32_t value;
-    if (!s->parts) return;
-    value = s->parts->out[set % WISP__SETS_OUT].value;
-    if (s->parts->out[set % WISP__SETS_OUT].set != set || !s->parts->out[set % WISP__SETS_OUT].open)
-        return;
-    s->parts->out[set % WISP__SETS_OUT].open = false;
-    if (s->parts->out[set % WISP__SETS_OUT].object) wisp__object_outcome(w, s, value, arrived);
+    int i = set % WISP__SETS_OUT;
+    if (!s->parts || s->parts->out[i].set != set || !s->parts->out[i].open) return;
+    value = s->parts->out[i].value;
+    s->parts->out[i].open = false;
+    if (s->parts->out[i].object) wisp__object_outcome(w, s, value, arrived);
     else wisp__baseline_outcome(&s->baselines_out, (int)(value >> 16), value & 0xffff, arrived);
 }
 
@@ -36568,7 +36576,7 @@ static wisp__fit wisp__fill_cut(wisp__packet_writer *f, const wisp__message *m) 
     wisp__fit fit = p && p->whole ? WISP__WAITS
                     : bound ? WISP__FITS : wisp__fill_introduce(f, m, wisp__message_size(m));
     if (fit != WISP__FITS) return fit;
-    if (!p) p = s->parts = (wisp__parts *)wisp__alloc(&w->base, sizeof *p);
+    p = wisp__parts_of(w, s);
     if (p) p->whole = wisp__message_whole(w, m, bound, s->call_floor);
     if (!p || !p->whole) return WISP__WAITS;
     if (extra && extra->baseline >= 0)
@@ -36786,7 +36794,7 @@ enum { WISP__STATE_HEAD = 8 + 42 + 8 + 16 };    /* bits of TICK, and of OBJECT b
    another set is being sent it waits, and others do not. */
 static wisp__fit wisp__object_cut(wisp__packet_writer *f, wisp__note *n) {
     wisp *w = f->w;
-    wisp__parts *p = f->s->parts;
+    wisp__parts *p = wisp__parts_of(w, f->s);
     int bytes = (int)(n->object->row->bits / 8) + 64 + WISP__OBJECT_TAGS * (WISP__TAG_NAME + 1);
     uint32_t value = (uint32_t)n->index << 16 | n->sequence;
     wisp__records all = wisp__records_begin();
@@ -36795,7 +36803,6 @@ static wisp__fit wisp__object_cut(wisp__packet_writer *f, wisp__note *n) {
     memset(&like, 0, sizeof like);
     like.remote = like.encoding = (uint16_t)n->object->of->remote;
     like.time = n->since;
-    if (!p) p = f->s->parts = (wisp__parts *)wisp__alloc(&w->base, sizeof *p);
     if (p && !p->whole && (p->whole = wisp__message_like(w, &like, bytes)) != NULL) {
         to = wisp__writer_on(wisp__message_bytes(p->whole), bytes);
         wisp__frame_put_tick(&to, (uint32_t)w->clock.tick, -1);
@@ -37117,36 +37124,29 @@ static void wisp__packet_end(wisp__packet_writer *f) {
     wisp__post_add(w, &peer->addr, peer, f->packet, size);
 }
 
-static void wisp__send_acks(wisp *w, wisp__session *s) {
-    wisp__packet_writer f;
-    if (s->peer.stuck_first || !wisp__flow_may_number(&s->peer.flow)) return;
-    wisp__packet_begin(&f, w, s);
-    if (!f.acks && s->peer.flow.unacked)
-        f.acks = wisp__flow_put_acks(&s->peer.flow, &f.to, w->base.time,
-                                      s->peer.flow.mtu.size - 32, false);
-    if (!f.acks) return;
-    f.packet[0] |= WISP__FLAG_ACKS;
-    wisp__packet_end(&f);
-    if (s->peer.flow.acks_alone >= 64) s->ping = true;    /* so that our acks are acked too */
-}
-
-/* Sends a packet of nothing but a ping and acks, owed or not: they pass where packets with data are
-   too large. `probe`: its size; 0: no padding. */
-static void wisp__send_ping(wisp *w, wisp__session *s, int probe) {
+/* Sends a packet of nothing but acks that are owed; or (`ping`) of a ping and acks, owed or not,
+   which pass where packets with data are too large. `probe`: the size of a ping; 0: no padding. */
+static void wisp__send_bare(wisp *w, wisp__session *s, bool ping, int probe) {
     wisp__flow *flow = &s->peer.flow;
+    int room = ping ? WISP__ACK_BYTES : flow->mtu.size - 32;
     wisp__packet_writer f;
-    if (!w->base.reliable && (s->peer.stuck_first || !wisp__flow_may_send(&w->base, flow))) return;
+    if (!w->base.reliable &&
+        (s->peer.stuck_first ||
+         !(ping ? wisp__flow_may_send(&w->base, flow) : wisp__flow_may_number(flow))))
+        return;
     wisp__packet_begin(&f, w, s);
-    if (!f.acks && flow->top)
-        f.acks = wisp__flow_put_acks(flow, &f.to, w->base.time, WISP__ACK_BYTES, false);
+    if (!f.acks && (ping ? flow->top : (uint64_t)flow->unacked))
+        f.acks = wisp__flow_put_acks(flow, &f.to, w->base.time, room, false);
+    if (!f.acks && !ping) return;
     if (f.acks) f.packet[0] |= WISP__FLAG_ACKS;
-    wisp__frame_put(&f.to, WISP__FRAME_PING);
-    f.eliciting = true;
+    if (ping) wisp__frame_put(&f.to, WISP__FRAME_PING);
+    f.eliciting = ping;
     f.probe = probe;
-    s->ping = false;
+    s->ping = s->ping && !ping;
     wisp__packet_end(&f);
+    if (flow->acks_alone >= 64) s->ping = true;    /* so that our acks are acked too */
     if (probe) flow->mtu.probing = true;
-    else flow->mtu.ask = false;
+    else if (ping) flow->mtu.ask = false;
 }
 
 /* Small packets after large ones, and padded ones, find the size that the path carries. */
@@ -37155,9 +37155,9 @@ static void wisp__flush_mtu(wisp *w, wisp__session *s) {
     int probe = wisp__mtu_probe(&flow->mtu, w->base.time);
     if (flow->mtu.ask) {
         flow->free_packets++;
-        wisp__send_ping(w, s, 0);
+        wisp__send_bare(w, s, true, 0);
     }
-    if (probe) wisp__send_ping(w, s, probe);
+    if (probe) wisp__send_bare(w, s, true, probe);
 }
 
 static void wisp__send_leave(wisp *w, wisp__session *s) {
@@ -37215,12 +37215,12 @@ static bool wisp__flush(wisp *w, wisp__session *s, int only) {
         if (fit != WISP__FULL || !f.eliciting) break;
     }
     /* No budget holds a ping back: a debt could outlast the timeout. */
-    if (s->spending && s->spending->held_back && s->ping) wisp__send_ping(w, s, 0);
+    if (s->spending && s->spending->held_back && s->ping) wisp__send_bare(w, s, true, 0);
     if (!w->base.reliable) wisp__flush_mtu(w, s);
     if (!w->base.reliable && wisp__flow_must_ack(flow, w->base.time + wisp__slow_step(w))) {
         int pings = flow->unacked >= 2 ? wisp__more_pings(w) : 0;
-        wisp__send_acks(w, s);
-        while (pings-- > 0) wisp__send_ping(w, s, 0);
+        wisp__send_bare(w, s, false, 0);
+        while (pings-- > 0) wisp__send_bare(w, s, true, 0);
     }
     s->asks_clock = s->answers_clock = false;
     if (w->base.refused != refused)
@@ -37706,7 +37706,7 @@ static void wisp__path_try(wisp *w, wisp__session *s, const wisp_addr *addr, uin
     }
     wisp__path_probe(w, s, addr, number, 3 * bytes);
     wisp__path_challenge(w, s);
-    wisp__send_ping(w, s, 0);
+    wisp__send_bare(w, s, true, 0);
 }
 
 /* A packet has come from the address that is probed: it pays for a challenge, which may have been
@@ -41306,11 +41306,9 @@ static void wisp__set_forget(wisp *w, wisp__parts *p, int place) {
    large or too dear. */
 static int wisp__set_place(wisp__reading *r, const wisp__part *part) {
     wisp *w = r->w;
-    wisp__parts *p = r->s->parts;
+    wisp__parts *p = part->total > WISP__SET_BYTES ? NULL : wisp__parts_of(w, r->s);
     size_t room = (size_t)part->total + WISP__SLACK;
     int bytes = 0, oldest = -1, empty = -1;
-    if (part->total > WISP__SET_BYTES) return -1;
-    if (!p) p = r->s->parts = (wisp__parts *)wisp__alloc(&w->base, sizeof *p);
     if (!p) return -1;
     for (int i = 0; i < WISP__SETS_IN; i++) {
         if (!p->in[i].bytes) {
@@ -41748,7 +41746,7 @@ static void wisp__on_silence(wisp *w, wisp__session *s) {
     if (now >= wisp__keepalive_time(w, peer)) {
         int pings = wisp__is_quiet(w, peer) ? wisp__more_pings(w) : 0;
         flow->free_packets = wisp__max_int(flow->free_packets, pings + 1);
-        while (pings-- > 0) wisp__send_ping(w, s, 0);
+        while (pings-- > 0) wisp__send_bare(w, s, true, 0);
         s->ping = true;
     }
     wisp__peers_mark(w, peer);          /* the flush sets the timer again */
