@@ -3376,6 +3376,8 @@ typedef struct wisp_writer {
                                       behind wisp_replay; 0: none */
     bool packets;                  /* also the datagrams that go out: for a
                                       packet capture (tools/wisp_tape) */
+    const void *state;             /* of the program, for tapes that begin in */
+    int state_bytes;               /* the middle: the replay's reader gets it */
 } wisp_writer;
 
 typedef struct wisp_reader {
@@ -3383,6 +3385,8 @@ typedef struct wisp_reader {
        negative: it failed, which ends the tape. */
     int (*read)(void *user, void *out, int size);
     void *user;
+    /* Gets writer.state in the first update of a replay. NULL: it is passed. */
+    void (*state)(void *user, const void *bytes, int size);
 } wisp_reader;
 
 /* Records from now on; NULL ends the tape. `to` is copied. While a tape runs
@@ -6059,6 +6063,7 @@ typedef struct wisp__objects {
     uint32_t free_first, free_last;  /* index + 1; first in, first out */
     int free_count;
     int64_t kept_bytes;  /* memory of the rows in the queues of objects */
+    uint32_t aim;  /* id of the next one, in a replay; 0: the tape says it */
     int past_turn;  /* next object that may lose a row of the past */
     wisp__object *edited, *news, *news_last;
     wisp__object *looks;  /* whose viewers are to be found */
@@ -6316,12 +6321,16 @@ typedef struct wisp__rollback {
 #define WISP__TAPE_SECONDS   2.0        /* a block goes out after so many */
 
 /* SPARE: bytes for the numbers of an entry. */
-enum { WISP__TAPE_VERSION = 1, WISP__TAPE_HEAD = 16, WISP__TAPE_BLOCK = 32 << 10,
+enum { WISP__TAPE_VERSION = 2, WISP__TAPE_HEAD = 16, WISP__TAPE_BLOCK = 32 << 10,
        WISP__TAPE_SPARE = 512,
        WISP__TAPE_INSIDE = 64, WISP__TAPE_ITEMS = 8, WISP__TAPE_TEXT = 4096 };
 
 enum { WISP__TAPE_UPDATE = 1, WISP__TAPE_PACKETS, WISP__TAPE_TAKEN, WISP__TAPE_GIVEN,
-       WISP__TAPE_NOTE, WISP__TAPE_OUT, WISP__TAPE_CHECK };
+       WISP__TAPE_NOTE, WISP__TAPE_OUT, WISP__TAPE_CHECK, WISP__TAPE_TICK,
+       WISP__TAPE_CLOCK };
+
+/* A call that is over: a part of one to several, or that; it had a handler. */
+enum { WISP__ENDED_PART = 1, WISP__ENDED_WHOLE, WISP__ENDED_HANDLED = 4, WISP__ENDED_REPLY = 8 };
 
 typedef struct wisp__tape_entry {
     int kind, size;  /* kind: with WISP__TAPE_INSIDE; size 0: there is none */
@@ -6335,6 +6344,7 @@ typedef struct wisp__tape_item {
     double real;
     const void *at;  /* bytes, text or values, .. */
     int count;  /* .. and how many */
+    const wisp__program *program;  /* of a remote */
     wisp_to to;
 } wisp__tape_item;
 
@@ -6345,9 +6355,10 @@ typedef struct wisp__play {
     int room, at, end;
     int64_t read;  /* bytes of the tape */
     bool (*more)(wisp *w);  /* reads the next block */
+    bool (*pass)(wisp *w, const wisp__tape_entry *e);
     void (*outside)(wisp *w, const wisp__tape_entry *made);
     wisp_result (*update)(wisp *w);
-    bool over, begun, making, diverged, news;
+    bool over, begun, making, applies, diverged, news;
     const char *damage;  /* why there is no more; NULL: it has ended */
     char text[400];  /* the divergence */
 } wisp__play;
@@ -6364,7 +6375,8 @@ typedef struct wisp__tape {
     double due;  /* when the block goes out */
     uint64_t sent, checked;  /* hash of all that was sent; the last one told */
     uint32_t sends;  /* calls of link.send */
-    bool broken;
+    int64_t tick;  /* that was told last */
+    bool broken, middle, follows;  /* it begins there; its ticks are a server's */
     uint64_t *told;  /* by index of a remote: hash of its schema, once told */
     int told_room;
     wisp__arena arena;  /* what was read of entries */
@@ -7328,6 +7340,24 @@ static void *wisp__pool_add(wisp__base *base, wisp__pool *pool, wisp_result *why
     slot->live = true;
     pool->live++;
     return slot;
+}
+
+/* The next item gets an id, unless its slot is taken. */
+static void wisp__pool_aim(wisp__base *base, wisp__pool *pool, uint32_t id) {
+    int index = (int)(id & ((1u << pool->index_bits) - 1));
+    wisp__slot *slot, *before = NULL;
+    while (index >= pool->made && !wisp__pool_extend(base, pool)) continue;
+    slot = index < pool->made ? wisp__pool_at(pool, index) : NULL;
+    if (!slot || slot->live || id == UINT32_MAX) return;
+    for (int at = (int)pool->free_first - 1; at != index; at = (int)before->next - 1)
+        before = wisp__pool_at(pool, at);
+    if (before) {
+        before->next = slot->next;
+        if (!slot->next) pool->free_last = 1 + (before->id & ((1u << pool->index_bits) - 1));
+        slot->next = pool->free_first;
+        pool->free_first = (uint32_t)index + 1;
+    }
+    slot->id = id - (1u << pool->index_bits);
 }
 
 static void wisp__pool_remove(wisp__pool *pool, void *item) {
@@ -22103,10 +22133,23 @@ static void wisp__schemas_free(wisp__schemas *all) {
 
 #ifndef WISP_NO_TAPE
 
+/* Is a tape recorded that began in the middle? */
+static inline bool wisp__tape_lives(const wisp *w) {
+    return w->tape && w->tape->middle && !w->tape->play;
+}
+
+/* Is one played? Then nothing is received, sent or awaited. */
+static inline bool wisp__tape_drives(const wisp *w) {
+    return w->tape && w->tape->middle && w->tape->play;
+}
+
 /* Notes something, if there is a tape: its form, then int, unsigned, double or const void *; counts
    stand behind what they count; a remote is two, itself or NULL and its name. */
 #define WISP__TAPED(w, ...) \
     do { if ((w) && (w)->tape) wisp__tape_note((w), __VA_ARGS__); } while (0)
+/* Notes what came of packets, on a tape that begins in the middle. */
+#define WISP__TAPED_CAUSE(w, ...) \
+    do { if (wisp__tape_lives(w)) wisp__tape_note((w), __VA_ARGS__); } while (0)
 
 /* --- entries --- */
 
@@ -22152,8 +22195,11 @@ static void wisp__tape_text(wisp *w, const char *text) {
     wisp__tape_blob(w, text, text ? (int)strlen(text) + 1 : 0);
 }
 
+static void wisp__tape_ticked(wisp *w);
+
 static bool wisp__tape_begin(wisp *w, int kind) {
     wisp__tape *t = w->tape;
+    if (t->tick != w->clock.tick && kind != WISP__TAPE_UPDATE) wisp__tape_ticked(w);
     if (t->broken || !wisp__tape_room(w, 0)) return false;
     t->begun = t->at;
     t->bytes[t->at] = (uint8_t)(kind | (w->updating || w->hooks.depth ? WISP__TAPE_INSIDE : 0));
@@ -22182,6 +22228,17 @@ static void wisp__tape_end(wisp *w) {
         wisp__tape_compare(w, &made);
     }
     t->at = begun;
+}
+
+/* Tells the tick, before what is noted in it. */
+static WISP__APART void wisp__tape_ticked(wisp *w) {
+    wisp__tape *t = w->tape;
+    int64_t more = w->clock.tick - t->tick;
+    if (t->play && t->middle) return;
+    t->tick = w->clock.tick;
+    if (!wisp__tape_begin(w, WISP__TAPE_TICK)) return;
+    wisp__tape_sign(t, more);
+    wisp__tape_end(w);
 }
 
 static void wisp__tape_note(wisp *w, const char *form, ...);
@@ -22223,9 +22280,10 @@ static const wisp__program *wisp__tape_program(wisp *w, const wisp__remote *remo
     wisp__tape *t = w->tape;
     const wisp__described *schema = remote->schema;
     const wisp__program *program = schema ? schema->program : NULL;
-    uint64_t hash = schema ? schema->hash | 1 : 1;
+    uint64_t hash = (remote->hash ^ (schema ? schema->hash : 0)) | 1;
     if (program && (program->source->shape != WISP_SHAPE_STRUCT || !program->flat)) program = NULL;
-    if (remote->index < t->told_room && t->told[remote->index] == hash) return program;
+    if ((t->play && t->middle) ||
+        (remote->index < t->told_room && t->told[remote->index] == hash)) return program;
     t->broken |= wisp__grow(&w->base, WISP__ARRAY(t->told, t->told_room), remote->index + 1,
                             1 << 17) != WISP_OK;
     if (t->broken) return NULL;
@@ -22299,6 +22357,7 @@ static void wisp__tape_to(wisp *w, const wisp_to *to) {
 static inline void wisp__tape_argument(wisp *w, char letter, va_list *list,
                                        const wisp__program *program) {
     wisp__tape *t = w->tape;
+    const wisp__remote *remote;
     const void *p;
     int count;
     switch (letter) {
@@ -22314,10 +22373,11 @@ static inline void wisp__tape_argument(wisp *w, char letter, va_list *list,
     case 't': wisp__tape_to(w, (const wisp_to *)p); break;
     case 'v': wisp__tape_values(w, program, (const wisp_value *)p, va_arg(*list, int)); break;
     case 'r':
-        wisp__tape_put(t, p ? (uint64_t)((const wisp__remote *)p)->index + 1 : 0);
+        remote = (const wisp__remote *)p;
         p = va_arg(*list, const void *);
-        if (p) wisp__tape_text(w, (const char *)p);
-        else t->bytes[t->at++] = 0;
+        if (remote && t->middle) p = remote->name;
+        wisp__tape_put(t, remote && !t->middle ? (uint64_t)remote->index + 1 : 0);
+        wisp__tape_text(w, (const char *)p);
         break;
     default:
         count = va_arg(*list, int);
@@ -22347,13 +22407,21 @@ static WISP__APART void wisp__tape_note(wisp *w, const char *form, ...) {
     wisp__tape_end(w);
 }
 
-/* A handler is about to run. Those of ticks need no note. */
+/* A handler is about to run. Those of ticks need no note. On a tape from the middle its values are
+   in a note before it. */
 static void wisp__tape_event(wisp *w, const wisp_event *e) {
     uint32_t place = e->remote.id & 0xffff;
     const wisp__remote *remote = place ? w->registry.remotes[place - 1] : NULL;
     if (e->step > 0) return;
-    WISP__TAPED(w, "handler:ruuiuvs", remote, NULL, e->peer.id, (unsigned)e->message, e->result,
-                e->object.id, e->args, e->count, e->text);
+    WISP__TAPED(w, "handler:ruuiuvs", remote, remote ? NULL : e->name, e->peer.id,
+                (unsigned)e->message, e->result, e->object.id, e->args,
+                w->tape->middle ? 0 : e->count, e->text);
+}
+
+/* A message or a call goes to its handlers. */
+static WISP__APART void wisp__tape_cause(wisp *w, const wisp_event *e, const wisp__remote *remote) {
+    WISP__TAPED_CAUSE(w, "message:ruuv", remote, NULL, e->peer.id, (unsigned)e->message, e->args,
+                      e->count);
 }
 
 /* An object has another struct. */
@@ -22495,7 +22563,7 @@ static void wisp__tape_updated(wisp *w) {
     wisp__tape *t = w->tape;
     bool due = t && w->base.time >= t->due;
     if (!t) return;
-    if (t->sent != t->checked || due) wisp__tape_check(w, due);
+    if (!t->middle && (t->sent != t->checked || due)) wisp__tape_check(w, due);
     if (due) t->due = w->base.time + WISP__TAPE_SECONDS;
     if (t->play) return;
     if (t->at == t->after && t->idle >= 0) {
@@ -22508,19 +22576,84 @@ static void wisp__tape_updated(wisp *w) {
 static wisp__tape_entry wisp__tape_next(wisp *w);
 static bool wisp__tape_is(const wisp__tape_entry *e, int kind);
 
-/* Bytes that the program gives inside of an update: a replay takes those of its tape. */
-static void wisp__tape_given(wisp *w, void *bytes, int count) {
+/* Notes bytes that are given: a replay takes those of its tape. */
+static void wisp__tape_take_over(wisp *w, int kind, void *bytes, int count) {
     wisp__tape_entry e;
     if (!w->tape) return;
     if (w->tape->play) {
         e = wisp__tape_next(w);
-        if (!wisp__tape_is(&e, WISP__TAPE_GIVEN) || e.body.end - e.body.at != count) return;
+        if (!wisp__tape_is(&e, kind) || e.body.end - e.body.at != count) return;
         memcpy(bytes, e.body.at, (size_t)count);
         w->tape->play->at += e.size;
-    } else if (wisp__tape_begin(w, WISP__TAPE_GIVEN)) {
+    } else if (wisp__tape_begin(w, kind)) {
         wisp__tape_raw(w, bytes, count);
         wisp__tape_end(w);
     }
+}
+
+/* By the program, inside of an update. */
+static void wisp__tape_given(wisp *w, void *bytes, int count) {
+    wisp__tape_take_over(w, WISP__TAPE_GIVEN, bytes, count);
+}
+
+/* --- tapes that begin in the middle: what came of packets is on them --- */
+
+/* true: such a tape is played, and has what a call came to: it is not made. */
+static inline bool wisp__tape_has(wisp *w, void *result, int bytes) {
+    if (!w || !wisp__tape_drives(w)) return false;
+    wisp__tape_given(w, result, bytes);
+    return true;
+}
+
+/* Notes what a call came to. */
+static inline void wisp__tape_came(wisp *w, const void *result, int bytes) {
+    if (w && wisp__tape_lives(w)) wisp__tape_given(w, (void *)(uintptr_t)result, bytes);
+}
+
+static inline wisp_result wisp__tape_result(wisp *w, wisp_result result) {
+    wisp__tape_came(w, &result, (int)sizeof result);
+    return result;
+}
+
+/* An item whose id is that of the tape. */
+static void *wisp__tape_add(wisp *w, wisp__pool *pool, wisp_result *why) {
+    uint32_t id = 0;
+    wisp__slot *slot;
+    if (wisp__tape_has(w, &id, 4)) wisp__pool_aim(&w->base, pool, id);
+    slot = (wisp__slot *)wisp__pool_add(&w->base, pool, why);
+    id = slot ? slot->id : 0;
+    wisp__tape_came(w, &id, 4);
+    return slot;
+}
+
+/* The ticks of an end that follows a server are those of the tape. */
+static void wisp__tape_clock(wisp *w) {
+    wisp__clock *c = &w->clock;
+    double now[3];
+    now[0] = c->at;
+    now[1] = (double)c->tick;
+    now[2] = c->rate;
+    if (!w->tape || !w->tape->follows) return;
+    wisp__tape_take_over(w, WISP__TAPE_CLOCK, now, (int)sizeof now);
+    if (!w->tape->play || !wisp__is_within(now[0], -1e12, 1e12) ||
+        !wisp__is_within(now[1], now[0] - 1100, now[0] + 1) || !wisp__is_within(now[2], 0, 1000))
+        return;
+    c->at = now[0];
+    c->tick = (int64_t)now[1];
+    c->rate = now[2];
+}
+
+/* An input of a player as a tick handler gets it. */
+static const void *wisp__tape_input(wisp *w, const void *input, int *how, int bytes) {
+    if (!w->tape || !w->tape->middle) return input;
+    wisp__tape_given(w, how, (int)sizeof *how);
+    if (*how && w->tape->play) {
+        input = wisp__arena_take(&w->base, &w->tape->arena, (size_t)bytes);
+        if (input) memset((void *)(uintptr_t)input, 0, (size_t)bytes);
+    }
+    if (!*how || !input) return NULL;
+    wisp__tape_given(w, (void *)(uintptr_t)input, bytes);
+    return input;
 }
 
 static void wisp__tape_free(wisp *w) {
@@ -22582,6 +22715,7 @@ static wisp__tape_entry wisp__tape_next(wisp *w) {
         wisp__tape_entry e = { 0, 0, NULL, { NULL, NULL, false } };
         if (p->at < p->end) e = wisp__tape_entry_at(p->block + p->at, p->block + p->end);
         if (wisp__tape_is(&e, WISP__TAPE_OUT)) p->at += e.size;
+        else if (e.size && w->tape->middle && (p->pass)(w, &e)) continue;
         else if (e.size || p->over || !(p->more)(w)) return e;
     }
 }
@@ -22684,12 +22818,16 @@ static const char *wisp__tape_parse(wisp *w, wisp__tape_entry e, wisp__tape_item
             i->real = wisp__bits_double(wisp__load64(at));
         if (strchr("sbar", *letter)) wisp__tape_get_blob(w, &e.body, i);
         if (strchr("sr", *letter) && i->at && ((const char *)i->at)[i->count - 1]) return NULL;
-        if (*letter != 'r' || !i->number) continue;
+        if (*letter != 'r' || (!i->number && !i->at)) continue;
         if (i->number < 0 || i->number > w->registry.count) return NULL;
-        remote = w->registry.remotes[i->number - 1];
-        i->at = remote->name;
+        remote = NULL;
+        if (i->number) remote = w->registry.remotes[i->number - 1];
+        for (int k = 0; !remote && k < w->registry.count; k++)
+            if (strcmp(w->registry.remotes[k]->name, (const char *)i->at) == 0)
+                remote = w->registry.remotes[k];
+        if (i->number) i->at = remote->name;
         i->count = 0;
-        if (remote->schema) program = remote->schema->program;
+        if (remote && remote->schema) i->program = program = remote->schema->program;
     }
     return e.body.failed ? NULL : form;
 }
@@ -22711,14 +22849,16 @@ static void wisp__tape_say_value(char *text, int *at, const wisp_value *value) {
 
 /* A note in words; bytes of structs between their members do not show. */
 static void wisp__tape_say(wisp *w, const wisp__tape_entry *e, char *text) {
-    static const char *const kinds[] = { "nothing", "an update", "packets", "a full link", "keys",
-                                         "?", "a packet", "packets and state" };
+    static const char *const kinds[] = { "nothing", "an update", "packets", "a full link", "bytes",
+                                         "?", "a packet", "packets and state", "a tick",
+                                         "a clock" };
+    int kind = !e->size ? 0 : e->kind & 128 ? 1 : e->kind & 63;
     wisp__tape_item items[WISP__TAPE_ITEMS];
     const char *form = wisp__tape_parse(w, *e, items);
     const wisp__program *program = NULL;
     wisp_value value = wisp_bytes(e->at, e->size), pair[2];
     int at = snprintf(text, 64, "%.*s", form ? wisp__min_int((int)(strchr(form, ':') - form), 63)
-                      : 63, form ? form : kinds[!e->size ? 0 : e->kind & 128 ? 1 : e->kind & 7]);
+                      : 63, form ? form : kinds[kind < WISP__LENGTH(kinds) ? kind : 5]);
     pair[0] = wisp_uint(wisp_hash(&value) & 0xffffffff);
     if (!form && e->size) wisp__tape_say_value(text, &at, pair);
     for (const wisp__tape_item *i = items; form && i < items + WISP__TAPE_ITEMS && i->form; i++) {
@@ -22734,8 +22874,7 @@ static void wisp__tape_say(wisp *w, const wisp__tape_entry *e, char *text) {
             value = wisp_array(pair, 2);
         } else if (program && i->count == program->source->bytes)
             value = wisp_struct(program->source, i->at);
-        if (i->form == 'r' && i->number && w->registry.remotes[i->number - 1]->schema)
-            program = w->registry.remotes[i->number - 1]->schema->program;
+        if (i->program) program = i->program;
         wisp__tape_say_value(text, &at, &value);
     }
 }
@@ -22776,8 +22915,9 @@ static void wisp__tape_compare(wisp *w, const wisp__tape_entry *made) {
 
 /* The endpoint is about to be destroyed. */
 static void wisp__tape_leave(wisp *w) {
-    if (w->tape && w->tape->play) w->tape->play->diverged = true;   /* the tape does not have it */
-    else if (w->tape) wisp__tape_close(w);
+    if (w->tape && !w->tape->play) wisp__tape_close(w);
+    else if (w->tape) w->tape->play->diverged = true, w->tape->middle = false;
+                                                       /* the tape does not have it */
 }
 
 static bool wisp__tape_plays(const wisp *w) { return w->tape && w->tape->play; }
@@ -22786,6 +22926,7 @@ static wisp_result wisp__tape_play(wisp *w) { return (w->tape->play->update)(w);
 #else
 
 #define WISP__TAPED(w, ...) wisp__tape_not((w), __VA_ARGS__)
+#define WISP__TAPED_CAUSE WISP__TAPED
 
 static inline void wisp__tape_not(const wisp *w, const char *form, ...) { (void)w, (void)form; }
 
@@ -22798,7 +22939,27 @@ static void wisp__tape_given(wisp *w, void *bytes, int count) {
     (void)w, (void)bytes, (void)count;
 }
 static double wisp__tape_time(wisp *w, double now) { return (void)w, now; }
+static inline bool wisp__tape_drives(const wisp *w) { return (void)w, false; }
+static inline bool wisp__tape_has(wisp *w, void *result, int bytes) {
+    return (void)w, (void)result, (void)bytes, false;
+}
+static inline void wisp__tape_came(wisp *w, const void *result, int bytes) {
+    (void)w, (void)result, (void)bytes;
+}
+static inline wisp_result wisp__tape_result(wisp *w, wisp_result result) {
+    return (void)w, result;
+}
+static void *wisp__tape_add(wisp *w, wisp__pool *pool, wisp_result *why) {
+    return wisp__pool_add(&w->base, pool, why);
+}
+static void wisp__tape_clock(wisp *w) { (void)w; }
+static const void *wisp__tape_input(wisp *w, const void *input, int *how, int bytes) {
+    return (void)w, (void)how, (void)bytes, input;
+}
 static void wisp__tape_event(wisp *w, const wisp_event *e) { (void)w, (void)e; }
+static void wisp__tape_cause(wisp *w, const wisp_event *e, const wisp__remote *remote) {
+    (void)w, (void)e, (void)remote;
+}
 static void wisp__tape_object(wisp *w, const char *form, const wisp__object *o, const void *image) {
     (void)w, (void)form, (void)o, (void)image;
 }
@@ -25004,7 +25165,7 @@ wisp_group wisp_group_named(wisp *w, const char *name) {
         if (group && strcmp(group->name, name) != 0) group = NULL;
     }
     if (!group) {
-        group = (wisp__group *)wisp__pool_add(&w->base, &w->groups, &w->why);
+        group = (wisp__group *)wisp__tape_add(w, &w->groups, &w->why);
         if (group) memcpy(group->name, name, (size_t)length);
         else wisp__no_room(w, w->why, w->base.limits.groups, "limits.groups");
     }
@@ -25620,6 +25781,10 @@ static bool wisp__error_let(wisp *w, const wisp__notice *error, uint32_t *left_o
    warnings may find none. */
 static void wisp__notice_put(wisp *w, const wisp__notice *notice) {
     bool error = notice->name == WISP__ON_ERROR, reserved = notice->name < WISP__ON_ERROR;
+    if (wisp__tape_drives(w)) return;                  /* the tape has them all */
+    WISP__TAPED_CAUSE(w, "notice:uuriss", (unsigned)notice->name, notice->peer.id,
+                      wisp__remote_at(&w->registry, notice->remote.id), NULL, notice->result,
+                      notice->text, notice->head);
     if (error && w->events.sink.report) wisp__report(w, notice);
     if (!reserved && (w->events.notice_count >= w->base.limits.notices ||
                       wisp__notices_reserve(w, 1))) {
@@ -26830,10 +26995,15 @@ wisp_call wisp_defer(wisp_event *event) {
     wisp__pending *call;
     if (event && event->w) event->w->why = why;
     if (!s) return handle;
+    if (wisp__tape_has(event->w, &handle.id, 4)) {
+        if (handle.id) event->request = NULL;
+        return handle;
+    }
     if (event->request->part)
         wisp__explain(event->w, WISP_E_UNSUPPORTED, "%.48s: a part of a transaction is answered "
                       "at once, not deferred", event->name);
     call = event->request->part ? NULL : wisp__call_add(event->w, true, &event->w->why);
+    if (!call) wisp__tape_came(event->w, &handle.id, 4);
     if (!call) return handle;
     call->id = event->request->id;
     call->remote = event->request->remote;
@@ -26843,6 +27013,7 @@ wisp_call wisp_defer(wisp_event *event) {
     s->deferred = call;
     event->request = NULL;
     handle.id = call->slot.id;
+    wisp__tape_came(event->w, &handle.id, 4);
     return handle;
 }
 
@@ -26850,7 +27021,7 @@ void wisp_cancel(wisp *w, wisp_call handle) {
     WISP__ENTER(w);
     WISP__TAPED(w, "cancel:u", handle.id);
     wisp__pending *call = w ? wisp__call_of(w, handle.id) : NULL;
-    if (!call || call->deferred) return;
+    if (!call || call->deferred || wisp__tape_drives(w)) return;
     if (!call->gathers) {
         wisp__call_end(w, call, WISP_E_CANCELLED);
         return;
@@ -28050,6 +28221,23 @@ static wisp__object *wisp__object_at(const wisp *w, int index) {
     return index < w->objects.room ? w->objects.places[index].object : NULL;
 }
 
+/* In a replay that begins in the middle: the index of the tape. */
+static wisp_result wisp__place_aim(wisp *w, uint32_t *id) {
+    wisp__objects *all = &w->objects;
+    int index;
+    *id = all->aim;
+    all->aim = 0;
+    if (!*id) wisp__tape_has(w, id, 4);
+    index = (int)(*id & WISP__OBJECT_INDEX);
+    if (!(*id >> 16) || index == WISP__OBJECT_INDEX || wisp__object_at(w, index))
+        return WISP_E_LIMIT;
+    if (wisp__grow(&w->base, WISP__ARRAY(all->places, all->room), index + 1, WISP__OBJECT_INDEX))
+        return WISP_E_MEMORY;
+    all->made = wisp__max_int(all->made, index + 1);
+    all->places[index].generation = (uint16_t)(*id >> 16);
+    return WISP_OK;
+}
+
 /* An index of ours with its next generation, as an id: the longest free one, unless so few are free
    that packets about the object before may still be on their way. */
 static wisp_result wisp__place_take(wisp *w, uint32_t *id) {
@@ -28058,6 +28246,7 @@ static wisp_result wisp__place_take(wisp *w, uint32_t *id) {
                  (all->free_count && all->made == WISP__OBJECT_INDEX);
     int index = again ? (int)all->free_first - 1 : all->made;
     wisp_result result = WISP_OK;
+    if (wisp__tape_drives(w)) return wisp__place_aim(w, id);
     if (!again) {
         result = wisp__grow(&w->base, WISP__ARRAY(all->places, all->room), index + 1,
                             WISP__OBJECT_INDEX);
@@ -28069,6 +28258,7 @@ static wisp_result wisp__place_take(wisp *w, uint32_t *id) {
         if (!all->free_first) all->free_last = 0;
     }
     *id = (uint32_t)++all->places[index].generation << 16 | (uint32_t)index;
+    wisp__tape_came(w, id, 4);
     return WISP_OK;
 }
 
@@ -34217,20 +34407,28 @@ wisp_connection wisp_on_input(wisp *w, void (*sample)(wisp *w, void *input, void
 
 const void *wisp_input_of(wisp *w, wisp_player player, int *how) {
     WISP__ENTER(w);
+    const void *input = NULL;
     wisp__line *l;
     int64_t tick = -1;
+    int is;
     if (w && w->inputs) wisp__inputs_follow(w);
     l = w ? wisp__inputs_line(w, player.id) : NULL;
     if (l) tick = wisp__input_last(l, w->clock.tick);
-    if (how) *how = tick < 0 ? 0 : tick == w->clock.tick ? WISP_INPUT_FRESH : WISP_INPUT_REPEATED;
-    return tick < 0 ? NULL : wisp__input_show(w, &w->inputs->form, l, wisp__input_at(l, tick));
+    is = tick < 0 ? 0 : tick == w->clock.tick ? WISP_INPUT_FRESH : WISP_INPUT_REPEATED;
+    if (is) input = wisp__input_show(w, &w->inputs->form, l, wisp__input_at(l, tick));
+    if (w && w->inputs) input = wisp__tape_input(w, input, &is, w->inputs->form.bytes);
+    if (how) *how = is;
+    return input;
 }
 
 double wisp_seen_by(const wisp *w, wisp_player player) {
     const wisp__line *l = w ? wisp__inputs_line(w, player.id) : NULL;
     int64_t tick = l ? wisp__input_last(l, w->clock.tick) : -1;
-    if (tick < 0) return w ? (double)w->clock.tick : 0;
-    return (double)w->clock.tick - l->behind[tick & (l->room - 1)] / 16.0;
+    double seen = w ? (double)w->clock.tick : 0;
+    if (wisp__tape_has((wisp *)(uintptr_t)w, &seen, 8)) return seen;
+    if (tick >= 0) seen -= l->behind[tick & (l->room - 1)] / 16.0;
+    wisp__tape_came((wisp *)(uintptr_t)w, &seen, 8);
+    return seen;
 }
 
 void wisp_stats_input(const wisp *w, wisp_player player, wisp_input_stats *out) {
@@ -35035,9 +35233,10 @@ static void wisp__ticks_run(wisp *w) {
     int64_t most = wisp__ticks_of(wisp__max(c->rate / 4, 4)), before = c->tick;
     wisp__inputs_bury(w);
     if (c->wanted) wisp__clock_ask(w);
-    if (c->rate <= 0) return;
-    wisp__clock_advance(w);
+    if (c->rate > 0) wisp__clock_advance(w);
     if (wisp__ticks_of(c->at) - c->tick > most) c->tick = wisp__ticks_of(c->at) - most;
+    wisp__tape_clock(w);
+    if (c->rate <= 0) return;
     wisp__reconcile(w);
     while (c->tick < wisp__ticks_of(c->at) && !w->destroyed) {
         wisp__scope *s;
@@ -37394,6 +37593,7 @@ static void wisp__end(wisp *w, wisp__session *s, wisp_result result, const char 
     bool joined = peer->state == WISP__JOINED, asked = wisp__peer_asks(peer);
     char text[WISP__REASON_BYTES];
     if (peer->state >= WISP__LEAVING) return;
+    if (joined) WISP__TAPED_CAUSE(w, "left:u", peer->slot.id);
     snprintf(text, sizeof text, "%s", reason ? reason : "");
     wisp__give_reason(w, peer, text);
     peer->result = result;
@@ -37485,7 +37685,16 @@ static void wisp__linger(wisp *w, wisp__session *s) {
     wisp__remove_session(w, s);
 }
 
+/* Notes a session, as `wisp__play_joined` makes it again. */
+static void wisp__tape_session(wisp *w, const wisp__session *s) {
+    const wisp__peer *peer = &s->peer;
+    WISP__TAPED_CAUSE(w, "joined:uauub", peer->slot.id, (const void *)&peer->addr,
+                      (unsigned)peer->asked, (unsigned)peer->joiner, peer->ticket,
+                      peer->joiner ? 0 : peer->ticket_size);
+}
+
 static void wisp__joined(wisp *w, wisp__session *s) {
+    wisp__tape_session(w, s);
     if (s->peer.tries == 1)                /* the handshake gives the first round trip time */
         wisp__flow_sample(&w->base, &s->peer.flow, w->base.time, w->base.time - s->peer.sent_at, 0);
     if (w->objects.orphans) wisp__objects_orphaned(w);
@@ -37585,6 +37794,7 @@ wisp_result wisp_leave_with(wisp *w, wisp_peer peer, wisp_result code, const cha
     wisp__session *s = wisp__session_of(w, peer);
     if (!w || code > 0 || code < INT16_MIN) return wisp__no_code(w, code);
     if (!s) return wisp__no_session(w, peer);
+    if (wisp__tape_drives(w)) return WISP_OK;          /* the tape has that it left */
     wisp__end(w, s, code, reason, true);
     wisp__post_send(w);
     return WISP_OK;
@@ -38664,11 +38874,20 @@ static wisp_peer wisp__join(wisp *w, const wisp_addr *to, const void *server_key
     return wisp__peer_handle(s);
 }
 
+static wisp_peer wisp__join_taped(wisp *w, const wisp_addr *to, const void *server_key,
+                                  wisp__place ticket) {
+    wisp_peer peer = { 0 };
+    if (wisp__tape_has(w, &peer.id, 4)) return peer;
+    peer = wisp__join(w, to, server_key, ticket);
+    wisp__tape_came(w, &peer.id, 4);
+    return peer;
+}
+
 wisp_peer wisp_join(wisp *w, const wisp_addr *to, const void *ticket, int ticket_size) {
     WISP__ENTER(w);
     WISP__TAPED(w, "join:abb", (const void *)to, NULL, 0, ticket, ticket_size);
     wisp_peer none = { 0 };
-    return w ? wisp__join(w, to, NULL, wisp__text(ticket, ticket_size)) : none;
+    return w ? wisp__join_taped(w, to, NULL, wisp__text(ticket, ticket_size)) : none;
 }
 
 #ifndef WISP_NO_SEALED
@@ -38679,7 +38898,7 @@ wisp_peer wisp_join_sealed(wisp *w, const wisp_addr *to, const void *server_key,
                 ticket_size);
     wisp_peer none = { 0 };
     if (w && w->sealer && server_key)
-        return wisp__join(w, to, server_key, wisp__text(ticket, ticket_size));
+        return wisp__join_taped(w, to, server_key, wisp__text(ticket, ticket_size));
     wisp__explain(w, WISP_E_ARGUMENT, "no key of the server, or no desc.cipher");
     return none;
 }
@@ -38699,6 +38918,7 @@ wisp_result wisp_admit_with(wisp *w, const wisp_addr *from, wisp_result verdict,
     if (!w || !from || verdict > 0)
         return wisp__explain(w, WISP_E_ARGUMENT, "no address, or a verdict of %d: it is WISP_OK or "
                              "negative", verdict);
+    if (wisp__tape_drives(w)) return WISP_OK;          /* the tape has that it joined */
     while ((peer = wisp__peers_find(w, from, peer)) != NULL) {
         if (peer->state != WISP__PENDING) continue;
         if (verdict == WISP_OK) {
@@ -40101,6 +40321,7 @@ static void wisp__run_answer(wisp *w, wisp__inbound *in, wisp_event *event) {
         wisp__answer_code(w, in, WISP_E_NO_HANDLER, NULL);
         return;
     }
+    wisp__tape_cause(w, event, remote);
     event->user = remote->answer_user;
     event->request = in->request;
     in->request->state = WISP__REQUEST_RUNS;
@@ -40121,7 +40342,9 @@ static WISP__INLINE void wisp__run_event(wisp *w, const wisp__inbound *in, wisp_
     const wisp__meters *meters = w->registry.meters;
     bool timed = meters && meters->hooks.clock;
     double began = timed ? wisp__meters_clock(meters) : -1;
-    bool handled = wisp__events_run(w, in->remote, event);
+    bool handled;
+    if (w->tape) wisp__tape_cause(w, event, in->remote);
+    handled = wisp__events_run(w, in->remote, event);
     if (!handled && w->operation) wisp__operation_refuse(w, WISP_E_NO_HANDLER, NULL);
     if (!handled) wisp__drop(w, in->session, in->remote, WISP__DROPPED_UNHANDLED, WISP_OK);
     else if (timed) wisp__count_handled(w, in->remote, began);
@@ -40391,6 +40614,11 @@ static void wisp__run_ended(wisp *w, wisp__pending *call, wisp_event *event) {
     const wisp__remote *remote = w->registry.remotes[call->remote];
     double began = wisp__meters_clock(w->registry.meters);
     wisp_result result = event->result;
+    WISP__TAPED_CAUSE(w, "ended:uuruivs", call->whole ? call->whole->slot.id : call->slot.id,
+                      (unsigned)((call->whole ? WISP__ENDED_PART : call->gathers ? WISP__ENDED_WHOLE
+                                  : 0) | (fn ? WISP__ENDED_HANDLED : 0) |
+                                 (event->message ? WISP__ENDED_REPLY : 0)), remote, NULL,
+                      event->peer.id, event->result, event->args, event->count, event->text);
     if (w->registry.meters && !call->gathers)
         wisp__count_ended(w, call, result == WISP_OK || call->refused);
 #ifndef WISP_NO_STATE
@@ -41803,6 +42031,7 @@ static void wisp__on_call_timer(wisp *w, wisp__pending *call) {
 
 static void wisp__run_timers(wisp *w) {
     wisp__timer *timer;
+    if (wisp__tape_drives(w)) return;
     for (int left = w->peers.timers.count; left > 0; left--) {
         timer = wisp__timers_due(&w->peers.timers, w->base.time);
         if (!timer) return;
@@ -41846,6 +42075,7 @@ static void wisp__flush_dirty(wisp *w) {
         bool again;
         next = peer->next_dirty;
         peer->dirty = false;
+        if (wisp__tape_drives(w)) continue;
         if (peer->stuck_first) wisp__take_back_stuck(w, s);
         wisp__offer_stuck(w, peer);
         if (s->baselines_out.again > 0) wisp__resend_values(w, s);
@@ -42365,18 +42595,26 @@ wisp_result wisp_fire_target(wisp *w, wisp_target target, wisp_to to, const wisp
     out.values = values;
     out.count = count;
     out.passage.to = &to;
-    if (w->tape) wisp__tape_fire(w, target, &to, NULL, wisp__text(values, count));
-    result = wisp__outbound_check(w, &out, target);
-    if (result) return wisp__part_failed(w, out.session, result);
-    if (!out.remote->outbound && !w->operation) {
-        result = wisp__fire(w, &out);
-    } else {
-        to.peer = wisp__peer_handle(out.session);
-        out.passage = wisp__passage_of(WISP_MESSAGE_EVENT, &to, NULL);
-        result = wisp__fire_through(w, &out);
+    if (w->tape) {
+        result = WISP_OK;
+        wisp__tape_fire(w, target, &to, NULL, wisp__text(values, count));
+        if (wisp__tape_has(w, &result, (int)sizeof result)) return result;
     }
-    return result ? wisp__part_failed(w, out.session, wisp__unsent(w, out.remote, result))
-                  : WISP_OK;
+    result = wisp__outbound_check(w, &out, target);
+    if (result) {
+        result = wisp__part_failed(w, out.session, result);
+    } else {
+        if (!out.remote->outbound && !w->operation) {
+            result = wisp__fire(w, &out);
+        } else {
+            to.peer = wisp__peer_handle(out.session);
+            out.passage = wisp__passage_of(WISP_MESSAGE_EVENT, &to, NULL);
+            result = wisp__fire_through(w, &out);
+        }
+        if (result)
+            result = wisp__part_failed(w, out.session, wisp__unsent(w, out.remote, result));
+    }
+    return w->tape ? wisp__tape_result(w, result) : result;
 }
 
 wisp_result wisp_fire_values(wisp *w, const char *remote, wisp_to to, const wisp_value *values,
@@ -42524,6 +42762,39 @@ static wisp_call wisp__invoke_predicted(wisp *w, wisp__outbound *out) {
     return handle;
 }
 
+static wisp_call wisp__invoke_checked(wisp *w, wisp__outbound *out) {
+    wisp_call handle = { 0 };
+    wisp__pending *call;
+    if (!w->why && out->passage.how->predict) return wisp__invoke_predicted(w, out);
+    if (!w->why && !out->session) return wisp__invoke_many(w, out);
+    call = w->why ? NULL : wisp__call_add(w, false, &w->why);
+    wisp__part_failed(w, out->session, w->why);
+    if (!call) return handle;
+    handle.id = call->slot.id;
+    w->why = wisp__call_send(w, call, out);
+    call = wisp__call_of(w, handle.id);
+    if (w->why == WISP_OK) return handle;
+    wisp__part_failed(w, out->session, wisp__unsent(w, out->remote, w->why));
+    if (call) wisp__call_remove(w, call);
+    handle.id = 0;
+    return handle;
+}
+
+/* A call of a tape that began in the middle: it has the id of the tape, which has its end, too. */
+static wisp_call wisp__invoke_taped(wisp *w, const wisp_call_desc *how) {
+    wisp_call handle = { 0 };
+    wisp__pending *call = NULL;
+    wisp__tape_has(w, &handle.id, 4);
+    if (handle.id) wisp__pool_aim(&w->base, &w->calls.pool, handle.id);
+    if (handle.id) call = wisp__call_add(w, false, &w->why);
+    if (!call) return handle;
+    call->fn = how->on_reply;
+    call->also = how->on_done;
+    call->user = how->user;
+    handle.id = call->slot.id;
+    return handle;
+}
+
 wisp_call wisp_invoke_target(wisp *w, wisp_target target, wisp_to to, const wisp_call_desc *desc,
                              const wisp_value *values, int count) {
     WISP__ENTER(w);
@@ -42531,7 +42802,6 @@ wisp_call wisp_invoke_target(wisp *w, wisp_target target, wisp_to to, const wisp
     wisp_call handle = { 0 };
     const wisp_call_desc *how = desc ? desc : &none;
     wisp__outbound out;
-    wisp__pending *call;
     if (!w) return handle;
     if (how->tries < 0 || !wisp__is_within(how->timeout, 0, 1e9)) {
         wisp__explain(w, WISP_E_ARGUMENT, "%d tries or a timeout of %g s: not below 0, at most 1e9 "
@@ -42542,19 +42812,10 @@ wisp_call wisp_invoke_target(wisp *w, wisp_target target, wisp_to to, const wisp
     out.count = count;
     out.passage = wisp__passage_of(WISP_MESSAGE_INVOKE, &to, how);
     if (w->tape) wisp__tape_fire(w, target, &to, how, wisp__text(values, count));
+    if (wisp__tape_drives(w)) return wisp__invoke_taped(w, how);
     w->why = wisp__outbound_check(w, &out, target);
-    if (!w->why && how->predict) return wisp__invoke_predicted(w, &out);
-    if (!w->why && !out.session) return wisp__invoke_many(w, &out);
-    call = w->why ? NULL : wisp__call_add(w, false, &w->why);
-    wisp__part_failed(w, out.session, w->why);
-    if (!call) return handle;
-    handle.id = call->slot.id;
-    w->why = wisp__call_send(w, call, &out);
-    call = wisp__call_of(w, handle.id);
-    if (w->why == WISP_OK) return handle;
-    wisp__part_failed(w, out.session, wisp__unsent(w, out.remote, w->why));
-    if (call) wisp__call_remove(w, call);
-    handle.id = 0;
+    handle = wisp__invoke_checked(w, &out);
+    wisp__tape_came(w, &handle.id, 4);
     return handle;
 }
 
@@ -42577,10 +42838,20 @@ wisp_call wisp_invoke_state(wisp *w, wisp_target target, wisp_peer to, const wis
 
 /* --- answers --- */
 
+static wisp_result wisp__answer_taped(wisp_event *event, wisp_result code,
+                                      const wisp_value *values, int count) {
+    wisp *w = event ? event->w : NULL;
+    wisp_result result = WISP_OK;
+    if (!wisp__tape_has(w, &result, (int)sizeof result))
+        return wisp__tape_result(w, wisp__answer_event(event, code, values, count));
+    event->request = NULL;
+    return result;
+}
+
 wisp_result wisp_reply_values(wisp_event *event, const wisp_value *values, int count) {
     WISP__ENTER(event ? event->w : NULL);
     WISP__TAPED(event ? event->w : NULL, "reply:v", (const void *)values, count);
-    return wisp__answer_event(event, WISP_OK, values, count);
+    return wisp__answer_taped(event, WISP_OK, values, count);
 }
 
 /* --- answers that are no. Their values are a text and, of a refusal, `true`: the caller counts
@@ -42615,7 +42886,7 @@ wisp_result wisp_refuse(wisp_event *event, wisp_result code, const char *format,
     wisp__no_say(&no, format, list);
     va_end(list);
     WISP__TAPED(w, "no:is", code, no.text);
-    return wisp__answer_event(event, code, no.values, 2);
+    return wisp__answer_taped(event, code, no.values, 2);
 }
 
 static wisp_result wisp__fail(wisp_event *event, wisp_result code, const char *format,
@@ -42631,7 +42902,7 @@ static wisp_result wisp__fail(wisp_event *event, wisp_result code, const char *f
     if (remote) remote->stats.failures++;
     error = wisp__error_of(event->w, event->peer, event->remote, code);
     wisp__notice_add(event->w, &error, "%s: %s", event->name, no.text);
-    return event->request ? wisp__answer_event(event, code, no.values, 1) : WISP_OK;
+    return event->request ? wisp__answer_taped(event, code, no.values, 1) : WISP_OK;
 }
 
 wisp_result wisp_fail(wisp_event *event, wisp_result code, const char *format, ...) {
@@ -42686,10 +42957,17 @@ static wisp_result wisp__answer_deferred(wisp *w, wisp_call handle, wisp_result 
     return why ? wisp__unsent(w, a.remote, why) : WISP_OK;
 }
 
+static wisp_result wisp__answer_later(wisp *w, wisp_call call, wisp_result code,
+                                      const wisp_value *values, int count) {
+    wisp_result result = WISP_OK;
+    if (wisp__tape_has(w, &result, (int)sizeof result)) return result;
+    return wisp__tape_result(w, wisp__answer_deferred(w, call, code, values, count));
+}
+
 wisp_result wisp_answer(wisp *w, wisp_call call, const wisp_value *values, int count) {
     WISP__ENTER(w);
     WISP__TAPED(w, "answer:uv", call.id, (const void *)values, count);
-    return wisp__answer_deferred(w, call, WISP_OK, values, count);
+    return wisp__answer_later(w, call, WISP_OK, values, count);
 }
 
 wisp_result wisp_answer_fail(wisp *w, wisp_call call, wisp_result code, const char *format, ...) {
@@ -42701,7 +42979,7 @@ wisp_result wisp_answer_fail(wisp *w, wisp_call call, wisp_result code, const ch
     wisp__no_say(&no, format, list);
     va_end(list);
     WISP__TAPED(w, "fail:uis", call.id, code, no.text);
-    return wisp__answer_deferred(w, call, code, no.values, 1);
+    return wisp__answer_later(w, call, code, no.values, 1);
 }
 
 wisp_result wisp_answer_refuse(wisp *w, wisp_call call, wisp_result code, const char *format,
@@ -42714,7 +42992,7 @@ wisp_result wisp_answer_refuse(wisp *w, wisp_call call, wisp_result code, const 
     wisp__no_say(&no, format, list);
     va_end(list);
     WISP__TAPED(w, "refuse:uis", call.id, code, no.text);
-    return wisp__answer_deferred(w, call, code, no.values, 2);
+    return wisp__answer_later(w, call, code, no.values, 2);
 }
 
 /* ===========================================================================
@@ -45285,10 +45563,84 @@ static wisp_result wisp__record_may(wisp *w, const wisp_writer *to) {
     if (!to->write) return wisp__explain(w, WISP_E_ARGUMENT, "the writer has no function");
     if (method > 0 && !(w->compress.methods >> method & 1))
         return wisp__explain(w, WISP_E_UNSUPPORTED, "the writer's compressor is not plugged in");
-    if (w->started || w->peers.pool.live)
-        return wisp__explain(w, WISP_E_UNSUPPORTED, "a tape begins before the first join and the "
-                             "first wisp_update");
     return wisp__tape_new(w) ? WISP_OK : wisp__no_more_memory(w);
+}
+
+/* --- what a tape from the middle begins with: notes, which a replay plays as calls --- */
+
+enum { WISP__MIDDLE_FOLLOWS = 1, WISP__MIDDLE_READ_ONLY = 2 };
+
+#ifndef WISP_NO_STATE
+/* Notes an object as its row is: an edit that waits for its tick comes later. */
+static void wisp__record_object(wisp *w, const wisp__object *o) {
+    void *image = wisp__object_image(o);
+    if (o->edited && o->row) {
+        image = wisp__arena_take(&w->base, &w->tape->arena, (size_t)o->of->bytes);
+        if (!image) return;
+        memset(image, 0, (size_t)o->of->bytes);
+        wisp__object_struct_of(w, o, o->row, o->made, image);
+    }
+    wisp__tape_object(w, "object:ruub", o, image);
+    if (!o->presence) return;
+    for (int i = 0; i < o->presence->tag_count; i++)
+        WISP__TAPED(w, "tag:us", o->id, w->objects.tags[o->presence->tags[i]].name);
+    if (o->presence->placed && !o->of->desc.position)
+        WISP__TAPED(w, "place:u3", o->id, (const void *)&o->presence->at);
+}
+
+static void wisp__record_objects(wisp *w) {
+    for (int i = 0; i < w->objects.class_count; i++) {
+        wisp__class *c = w->objects.classes[i];
+        wisp__property *p = c->property;
+        const wisp_value *value = p ? wisp_get(w, wisp__property_name(w, p)) : NULL;
+        if (value)
+            WISP__TAPED(w, "property:suv", wisp__property_name(w, p), p->object.id,
+                        (const void *)value, 1);
+        for (const wisp__object *o = c->first; o && !p; o = o->next)
+            if (!o->dead) wisp__record_object(w, o);
+    }
+}
+#else
+static void wisp__record_objects(wisp *w) { (void)w; }
+#endif
+
+static void wisp__record_names(wisp *w) {
+    wisp_config nothing;
+    memset(&nothing, 0, sizeof nothing);
+    wisp__config_taped(w, &w->registry.defaults, NULL);
+    for (int i = 0; i < w->registry.count; i++) {
+        const wisp__remote *remote = w->registry.remotes[i];
+        if (remote->main != remote) continue;
+        wisp__tape_program(w, remote);
+        if (i >= WISP__RESERVED && !remote->of_class &&
+            memcmp(&remote->own, &nothing, sizeof nothing) != 0)
+            wisp__config_taped(w, &remote->own, remote->name);
+    }
+}
+
+static void wisp__record_middle(wisp *w) {
+    const wisp__clock *c = &w->clock;
+    const wisp_writer *to = &w->tape->to;
+    bool server = w->objects.server != NULL;
+    w->tape->middle = true;
+    w->tape->follows = c->following || c->rate <= 0;
+    WISP__TAPED(w, "middle:dddddub", w->now, w->base.time, c->at, (double)c->tick, c->rate,
+                (unsigned)((w->tape->follows ? WISP__MIDDLE_FOLLOWS : 0) |
+                           (server || w->rollback ? WISP__MIDDLE_READ_ONLY : 0)),
+                to->state, to->state_bytes);
+    wisp__record_names(w);
+    for (wisp__peer *peer = w->peers.first; peer; peer = peer->next)
+        wisp__tape_session(w, (wisp__session *)peer);
+    for (int i = 0; i < w->groups.made; i++) {
+        const wisp__group *group = wisp__group_at(w, i);
+        if (!group) continue;
+        WISP__TAPED(w, "group:s", group->name);
+        wisp__tape_came(w, &group->slot.id, 4);
+        for (int k = 0; k < group->count; k++)
+            WISP__TAPED(w, "group add:uu", group->slot.id,
+                        group->members[k]->session->peer.slot.id);
+    }
+    wisp__record_objects(w);
 }
 
 wisp_result wisp_record(wisp *w, const wisp_writer *to) {
@@ -45309,6 +45661,7 @@ wisp_result wisp_record(wisp *w, const wisp_writer *to) {
         memcpy(begin + 32, w->peers.cookie_key, 16);
         memcpy(begin + 48, &w->peers.secret.counter, 8);
         w->tape->broken = (to->write)(to->user, begin, (int)sizeof begin) < 0;
+        if (w->started || w->peers.pool.live) wisp__record_middle(w);
     }
     if (!w->tape || (to && !w->tape->broken) || wisp__tape_close(w)) return WISP_OK;
     return wisp__explain(w, WISP_E_LINK, "the tape ended early: its writer failed, or there was no "
@@ -45377,12 +45730,15 @@ static wisp__tape_entry wisp__play_pass(wisp *w, int until) {
     return e;
 }
 
+static void wisp__play_drive(wisp *w);
+
 static int wisp__play_recv(void *user, wisp_packet *packets, int count) {
     wisp *w = (wisp *)user;
-    bool diverged = w->tape->play->diverged;
+    bool diverged = w->tape->play->diverged && !w->tape->middle;
     wisp__tape_entry e = diverged ? wisp__play_pass(w, WISP__TAPE_PACKETS) : wisp__tape_next(w);
     wisp__from from = e.body;
     int got, i;
+    if (w->tape->middle) wisp__play_drive(w);
     if (!wisp__tape_is(&e, WISP__TAPE_PACKETS)) return 0;
     w->tape->play->at += e.size;
     got = (int)wisp__tape_get_sign(&from);
@@ -45454,7 +45810,151 @@ static void wisp__play_name(wisp *w, int64_t place) {
         wisp__tape_program(w, w->registry.remotes[place - 1]);
 }
 
+/* --- from the middle: what a tape has in place of packets --- */
+
+static wisp__remote *wisp__play_remote(wisp *w, const wisp__tape_item *i) {
+    const char *name = (const char *)i->at;
+    return name ? wisp__registry_find(&w->registry, name, (int)strlen(name)) : NULL;
+}
+
+static void wisp__play_middle(wisp *w, const wisp__tape_item *i) {
+    wisp__play *p = w->tape->play;
+    wisp__clock *c = &w->clock;
+    bool good = !p->begun && !w->tape->middle && wisp__is_within(i[4].real, 0, 1000) &&
+                wisp__is_within(i[3].real, i[2].real - 2, i[2].real + 2);
+    for (int k = 0; k < 3; k++) good = good && wisp__is_within(i[k].real, -1e12, 1e12);
+    if (!good) return;
+    w->tape->middle = w->started = true;
+    w->tape->follows = (i[5].number & WISP__MIDDLE_FOLLOWS) != 0;
+    w->now = i[0].real;
+    w->base.time = i[1].real;
+    c->at = i[2].real;
+    c->tick = w->tape->tick = (int64_t)i[3].real;
+    c->rate = i[4].real;
+    if (i[5].number & WISP__MIDDLE_READ_ONLY) {
+        p->over = true;
+        p->end = p->at;
+        p->damage = "began in the middle, with objects of a server or a rollback game: it can be "
+                    "looked into, but not replayed. It ends";
+    } else if (p->from.state && i[6].count) {
+        (p->from.state)(p->from.user, i[6].at, i[6].count);
+    }
+}
+
+/* Ends the session of a slot, whatever its generation. NULL: there is none. */
+static wisp__session *wisp__play_left(wisp *w, uint32_t id) {
+    const wisp__pool *pool = &w->peers.pool;
+    int index = (int)(id & ((1u << pool->index_bits) - 1));
+    wisp__session *s = index < pool->made ? wisp__session_at(w, index) : NULL;
+    if (s) wisp__end(w, s, WISP_OK, "", false);
+    return s;
+}
+
+static void wisp__play_joined(wisp *w, const wisp__tape_item *i) {
+    wisp__session *s;
+    wisp_result why;
+    if (i[1].count != (int)sizeof(wisp_addr) || i[4].count > UINT16_MAX) return;
+    s = wisp__play_left(w, (uint32_t)i[0].number);
+    if (s) wisp__flush_dirty(w);                       /* takes it off the list */
+    if (s) wisp__remove_session(w, s);
+    wisp__pool_aim(&w->base, &w->peers.pool, (uint32_t)i[0].number);
+    s = wisp__add_session(w, (const wisp_addr *)i[1].at, &why);
+    if (!s) return;
+    s->peer.asked = i[2].number != 0;
+    s->peer.joiner = i[3].number != 0;
+    if (i[4].count) s->peer.ticket = wisp__alloc(&w->base, (size_t)i[4].count);
+    if (s->peer.ticket) {
+        memcpy(s->peer.ticket, i[4].at, (size_t)i[4].count);
+        s->peer.ticket_size = (uint16_t)i[4].count;
+    }
+    wisp__take_place(w, &s->peer);
+    wisp__joined(w, s);
+}
+
+static void wisp__play_notice(wisp *w, const wisp__tape_item *i) {
+    wisp_peer peer = { (uint32_t)i[1].number };
+    wisp__notice n = wisp__notice_of((int)i[0].number, peer,
+                                     wisp__remote_handle(wisp__play_remote(w, &i[2])),
+                                     (wisp_result)i[3].number);
+    if (i[0].number < 0 || i[0].number > WISP__ON_MOVED || wisp__notices_reserve(w, 1)) return;
+    if (i[4].at) snprintf(n.text, sizeof n.text, "%s", (const char *)i[4].at);
+    if (i[5].at) snprintf(n.head, sizeof n.head, "%s", (const char *)i[5].at);
+    w->events.notices[w->events.notice_count++] = n;
+}
+
+static void wisp__play_run(wisp *w, wisp_handler fn, wisp_event *event) {
+    w->events.running++;
+    if (fn) wisp__handle(w, fn, event);
+    w->events.running--;
+    wisp__events_sweep(w);
+}
+
+static void wisp__play_message(wisp *w, const wisp__tape_item *i) {
+    wisp_peer peer = { (uint32_t)i[1].number };
+    wisp__remote *remote = wisp__play_remote(w, &i[0]);
+    wisp__request request = wisp__request_once(0);
+    wisp_event event;
+    if (!remote) return;
+    wisp__event_begin(w, &event, peer, remote);
+    event.message = (int)i[2].number & 15;
+    event.args = (const wisp_value *)i[3].at;
+    event.count = i[3].count;
+    if (event.message != WISP_MESSAGE_INVOKE) {
+        wisp__events_run(w, remote, &event);
+        return;
+    }
+    request.remote = remote->index;
+    event.request = &request;
+    event.user = remote->answer_user;
+    if (remote->index >= WISP__RESERVED) wisp__play_run(w, remote->answer, &event);
+}
+
+static void wisp__play_ended(wisp *w, const wisp__tape_item *i) {
+    wisp__pending *call = wisp__call_of(w, (uint32_t)i[0].number);
+    wisp_peer peer = { (uint32_t)i[3].number };
+    wisp_handler fn = i[1].number & WISP__ENDED_HANDLED ? wisp__play_nobody : NULL;
+    wisp_event event;
+    wisp__event_begin(w, &event, peer, wisp__play_remote(w, &i[2]));
+    if (i[1].number & WISP__ENDED_REPLY) event.message = WISP_MESSAGE_REPLY;
+    event.result = (wisp_result)i[4].number;
+    event.args = (const wisp_value *)i[5].at;
+    event.count = i[5].count;
+    event.text = i[6].at ? (const char *)i[6].at : "";
+    if (call) {
+        fn = i[1].number & WISP__ENDED_WHOLE ? call->also : call->fn;
+        event.user = call->user;
+        if (!(i[1].number & WISP__ENDED_PART)) wisp__call_remove(w, call);
+    }
+    wisp__play_run(w, fn, &event);
+}
+
 #ifndef WISP_NO_STATE
+static void wisp__play_object(wisp *w, const wisp__tape_item *i) {
+    wisp__remote *remote = wisp__play_remote(w, &i[0]);
+    wisp__class *c = wisp__class_at(w, remote);
+    wisp__object *o;
+    if (!c || c->property || !c->desc.schema || i[3].count != c->desc.schema->bytes) return;
+    w->objects.aim = (uint32_t)i[1].number;
+    o = wisp__object_begin(w, c, (uint16_t)i[2].number, false);
+    w->objects.aim = 0;
+    if (!o) return;
+    memcpy(wisp__object_image(o), i[3].at, (size_t)i[3].count);
+    if (wisp__object_appear(w, o)) wisp__object_die(w, o);
+}
+
+static void wisp__play_property(wisp *w, const wisp__tape_item *i) {
+    wisp__property *p = i[0].at ? wisp__property_find(w, (const char *)i[0].at) : NULL;
+    if (!p || i[2].count != 1) return;
+    wisp__property_put(w, p, wisp__property_row(w, p, (const wisp_value *)i[2].at));
+    w->objects.aim = (uint32_t)i[1].number;
+    if (w->objects.aim) wisp__property_spawn(w, p);
+    w->objects.aim = 0;
+    if (!p->row || p->shown == p->row) return;
+    wisp__encoded_release(w, p->shown);                /* its watchers have seen it */
+    p->shown = p->row;
+    p->shown->references++;
+}
+
 static void wisp__play_step(wisp *w, const wisp__tape_item *i) {
     const wisp__rollback *rb = w->rollback;
     int count = !rb ? 0 : rb->local ? rb->desc.players : 1;
@@ -45481,6 +45981,7 @@ static void wisp__play_edit(wisp *w, const wisp__tape_item *i) {
     X("begin:u", wisp_begin(w, peer)) X("abort:", wisp_abort(w)) \
     X("commit:u", wisp_commit(w, id ? wisp__play_nobody : NULL, NULL)) \
     X("step:b", wisp__play_step(w, i)) X("rollback end:", wisp_rollback_end(w)) \
+    X("object:ruub", wisp__play_object(w, i)) X("property:suv", wisp__play_property(w, i)) \
     X("spawn:uub", wisp__play_spawn(w, i)) X("edit:ruub", wisp__play_edit(w, i)) \
     X("despawn:u", wisp_despawn(w, o)) X("give:uu", wisp_give(w, o, player)) \
     X("ready:u", wisp_ready(w, o)) X("teleport:u", wisp_teleport(w, o)) \
@@ -45515,7 +46016,10 @@ static void wisp__play_edit(wisp *w, const wisp__tape_item *i) {
     X("group end:u", wisp_group_end(w, group)) \
     X("release:sui", wisp_release(w, WISP__TEXT_AT(0), to, (int)i[2].number)) \
     X("info:b", wisp_set_info(w, i[0].at, i[0].count)) X("flush:", wisp_flush_batches(w)) \
-    X("name:rb", wisp__play_name(w, i[0].number)) \
+    X("name:rb", wisp__play_name(w, i[0].number)) X("middle:dddddub", wisp__play_middle(w, i)) \
+    X("joined:uauub", wisp__play_joined(w, i)) X("left:u", wisp__play_left(w, id)) \
+    X("notice:uuriss", wisp__play_notice(w, i)) X("message:ruuv", wisp__play_message(w, i)) \
+    X("ended:uuruivs", wisp__play_ended(w, i)) \
     X("await:rs", wisp_connect_target(w, target, wisp__play_nobody, NULL, true))
 
 /* Makes a call that the tape has; false: it is none. */
@@ -45547,13 +46051,22 @@ static bool wisp__play_call(wisp *w, const char *form, const wisp__tape_item *i)
 #undef WISP__CALL
 }
 
+/* Takes the tick of the tape; false: it tells none. */
+static bool wisp__play_ticked(wisp *w, const wisp__tape_entry *e) {
+    wisp__from from = e->body;
+    if (!wisp__tape_is(e, WISP__TAPE_TICK)) return false;
+    w->tape->tick = (int64_t)((uint64_t)w->tape->tick + (uint64_t)wisp__tape_get_sign(&from));
+    return true;
+}
+
 /* Makes the next call of the tape. */
 static void wisp__play_next(wisp *w, const wisp__tape_entry *e) {
     wisp__play *p = w->tape->play;
     wisp__tape_item items[WISP__TAPE_ITEMS];
     const char *form = wisp__tape_parse(w, *e, items);
-    if (e->kind & WISP__TAPE_INSIDE || !form) form = "";
     p->at += e->size;
+    if (wisp__play_ticked(w, e)) return;
+    if (e->kind & WISP__TAPE_INSIDE || !form) form = "";
     p->making = true;
     if (!wisp__play_call(w, form, items)) wisp__tape_same(w, e, &wisp__tape_nothing, true);
     p->making = false;
@@ -45571,25 +46084,87 @@ static void wisp__play_outside(wisp *w, const wisp__tape_entry *made) {
     wisp__tape_entry e = wisp__tape_next(w), next, here;
     wisp__from from = { made->at, made->at + made->size, false };
     uint8_t *copy;
-    int left = 0;
+    bool making = p->making;
     if (made->body.at[1] == 'n' && made->body.at[5] == ':') return;             /* a name */
-    left = p->making;
     p->making = false;
-    if (left) return;
+    if (making) return;
     copy = (uint8_t *)wisp__tape_copy(w, &from, (uint64_t)made->size);
     if (!copy) return;
     here = wisp__tape_entry_at(copy, copy + made->size);
-    for (next = e; !wisp__play_is_update(&next) && !wisp__tape_same(w, &next, &here, false);
-         next = wisp__tape_entry_at(next.at + next.size, p->block + p->end)) left++;
+    for (next = e; !wisp__play_is_update(&next) && !wisp__tape_same(w, &next, &here, false);)
+        next = wisp__tape_entry_at(next.at + next.size, p->block + p->end);
     if (wisp__play_is_update(&next)) {
         if (p->begun) wisp__tape_same(w, &e, &here, true);
         return;
     }
-    for (; left > 0 && !p->diverged; left--) {
-        e = wisp__tape_next(w);
+    for (e = wisp__tape_next(w); e.at != next.at && !p->diverged && e.size; e = wisp__tape_next(w))
         wisp__play_next(w, &e);
-    }
     p->at += wisp__tape_next(w).size;
+}
+
+/* The form of a note; "": it is none. */
+static const char *wisp__play_form(const wisp__tape_entry *e) {
+    wisp__from from = e->body;
+    uint64_t bytes = wisp__tape_is(e, WISP__TAPE_NOTE) ? wisp__tape_get(&from) : 0;
+    const char *form = (const char *)wisp__tape_take(&from, bytes);
+    return form && bytes && !form[bytes - 1] ? form : "";
+}
+
+static bool wisp__play_is(const char *form, const char *what) {
+    return strncmp(form, what, strlen(what)) == 0;
+}
+
+static void wisp__play_cause(wisp *w, const wisp__tape_entry *e) {
+    wisp__tape_item items[WISP__TAPE_ITEMS];
+    const char *form = wisp__tape_parse(w, *e, items);
+    w->tape->play->at += e->size;
+    if (form) wisp__play_call(w, form, items);
+}
+
+/* Passes an entry of a tape from the middle that is no handler and no call: packets, ticks that
+   have run, and what happened to sessions, which is done. */
+static bool wisp__play_pass_on(wisp *w, const wisp__tape_entry *e) {
+    wisp__play *p = w->tape->play;
+    const char *form = wisp__play_form(e);
+    int64_t tick = w->tape->tick;
+    if (wisp__play_ticked(w, e)) {
+        if (p->diverged || w->tape->tick <= w->clock.tick) p->at += e->size;
+        if (p->diverged || w->tape->tick <= w->clock.tick) return true;
+        w->tape->tick = tick;
+        return false;
+    }
+    if (!p->applies && (wisp__play_is(form, "joined:") || wisp__play_is(form, "left:") ||
+                        wisp__play_is(form, "notice:"))) {
+        p->applies = true;
+        wisp__play_cause(w, e);
+        p->applies = false;
+        return true;
+    }
+    if (!wisp__tape_is(e, WISP__TAPE_PACKETS) && !wisp__tape_is(e, WISP__TAPE_TAKEN) &&
+        !wisp__play_is(form, "name:")) return false;
+    p->at += e->size;
+    return true;
+}
+
+/* Hands out what came of packets, up to what updates do by themselves. */
+static void wisp__play_drive(wisp *w) {
+    wisp__play *p = w->tape->play;
+    for (;;) {
+        wisp__tape_entry e = wisp__tape_next(w);
+        const char *form = wisp__play_form(&e);
+        if (wisp__play_is_update(&e) || wisp__tape_is(&e, WISP__TAPE_TICK) ||
+            wisp__tape_is(&e, WISP__TAPE_CLOCK) || !(e.kind & WISP__TAPE_INSIDE))
+            return;
+        if (wisp__play_is(form, "message:") || wisp__play_is(form, "ended:")) {
+            wisp__play_cause(w, &e);
+        } else if (w->events.notice_count) {
+            wisp__dispatch(w);
+        } else {
+            if (!p->diverged && (wisp__play_is(form, "handler:") || strstr(form, ":ruub"))) return;
+            wisp__tape_same(w, &e, &wisp__tape_nothing, true);
+            p->at += e.size;
+        }
+    }
 }
 
 /* --- updates --- */
@@ -45639,6 +46214,9 @@ static wisp_result wisp__play_update(wisp *w) {
     }
     p->at += e.size;
     result = wisp__update(w, wisp__play_time(w, e));
+    w->updating = true;
+    if (w->tape->middle) wisp__play_drive(w);
+    w->updating = false;
     wisp__play_pass(w, -1);
     return p->news ? wisp__play_told(w) : result;
 }
@@ -45675,6 +46253,7 @@ wisp *wisp_replay(const wisp_reader *from, const wisp_desc *desc, wisp_result *w
     p->from = *from;
     p->read = WISP__TAPE_BEGIN;
     p->more = wisp__play_more;
+    p->pass = wisp__play_pass_on;
     p->outside = wisp__play_outside;
     p->update = wisp__play_update;
     w->peers.post.link.send = wisp__play_send;

@@ -82,7 +82,7 @@ static int run(tape *t, unsigned seed) {
     wisp_simulator net = { 0 };
     wisp_addr address = wisp_loopback_addr(0);
     wisp_desc desc = desc_of(wisp_loopback(&pipe, 0), 20);
-    wisp_writer writer = { write_tape, t, WISP_COMPRESSION_NONE, true };
+    wisp_writer writer = { write_tape, t, WISP_COMPRESSION_NONE, true, NULL, 0 };
     market m = { 25, 0, 0, false };
     wisp *server = wisp_create(&desc, NULL), *player;
     unsigned dice = seed;
@@ -117,7 +117,7 @@ static int run(tape *t, unsigned seed) {
 static int play(tape *t) {
     wisp_pipe pipe = { 0 };
     wisp_desc desc = desc_of(wisp_loopback(&pipe, 0), 20);
-    wisp_reader reader = { read_tape, t };
+    wisp_reader reader = { read_tape, t, NULL };
     market m = { 25, 0, 0, true };
     wisp *w = wisp_replay(&reader, &desc, NULL);
     if (!w) return 1;

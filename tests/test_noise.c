@@ -925,7 +925,7 @@ static void noise_hears(wisp_event *event) { ((noise_tape *)event->user)->heard+
 TEST(a_sealed_server_lives_again_from_its_tape) {
     static noise_tape tape;
     sealed_pair p;
-    wisp_writer writer = { noise_tape_write, NULL, WISP_COMPRESSION_NONE, false };
+    wisp_writer writer = { noise_tape_write, NULL, WISP_COMPRESSION_NONE, false, NULL, 0 };
     wisp_reader reader = { noise_tape_read, NULL };
     wisp_desc desc;
     wisp_result result;

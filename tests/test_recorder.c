@@ -14,6 +14,18 @@ static void record_torn(double seconds) {
     tape_party_close(&torn);
 }
 
+/* The same, begun after a second. */
+static void record_torn_midway(double seconds) {
+    memset(&torn, 0, sizeof torn);
+    tape_party_begin(&torn, 3);
+    tape_game_setup(&torn.game, torn.server, &torn.notes);
+    tape_party_join(&torn);
+    tape_party_run(&torn, 1);
+    CHECK_EQ_INT(tape_party_record(&torn), WISP_OK);
+    tape_party_run(&torn, seconds);
+    tape_party_close(&torn);
+}
+
 /* Where the block behind one begins. */
 static int block_after(int at) { return at + 16 + (int)wisp__load_part(torn.tape.bytes + at, 4); }
 
@@ -39,7 +51,7 @@ TEST(a_tape_can_be_read_to_its_last_whole_block) {
 TEST(a_changed_byte_anywhere_is_noticed) {
     record_torn(3);
     for (int at = 0; at < torn.tape.size; at += at < 16 ? 3 : at < 76 ? 7 : 2997) {
-        wisp_reader reader = { tape_read, &torn.tape };
+        wisp_reader reader = { tape_read, &torn.tape, NULL };
         wisp_desc desc = tape_desc(wisp_loopback(&torn.pipe, 0), 30);
         wisp_result why = WISP_OK;
         wisp *w;
@@ -62,7 +74,7 @@ TEST(a_changed_byte_anywhere_is_noticed) {
 
 TEST(numbers_of_a_tape_come_back) {
     static const int64_t numbers[] = { 0, 1, -1, 63, -64, 64, 128, -8192, INT64_MAX, INT64_MIN };
-    wisp_writer writer = { tape_write, &torn.tape, WISP_COMPRESSION_NONE, false };
+    wisp_writer writer = { tape_write, &torn.tape, WISP_COMPRESSION_NONE, false, NULL, 0 };
     wisp__from from;
     wisp_desc desc;
     wisp *w;
@@ -88,7 +100,7 @@ TEST(numbers_of_a_tape_come_back) {
 
 /* Plays a tape to its end; false: it has none. */
 static bool torn_ends(void) {
-    wisp_reader reader = { tape_read, &torn.tape };
+    wisp_reader reader = { tape_read, &torn.tape, NULL };
     wisp_desc desc = tape_desc(wisp_loopback(&torn.pipe, 0), 30);
     wisp_result why = WISP_E_CLOSED;
     wisp *w;
@@ -103,10 +115,9 @@ static bool torn_ends(void) {
 
 /* A tape of one block whose bytes change one after the other, with the check that they should have
    then; and one that ends at each byte. The environment may ask for all of them: TAPE_STEP=1. */
-TEST(any_byte_of_a_tape_may_be_anything_and_any_the_last) {
+static void any_byte(void) {
     const char *each = getenv("TAPE_STEP");
     int step = each ? atoi(each) : 101, size;
-    record_torn(0.4);
     size = torn.tape.size;
     for (int at = 56; at < size; at += step) {
         int stored = (int)wisp__load_part(torn.tape.bytes + 56, 4);
@@ -129,11 +140,22 @@ TEST(any_byte_of_a_tape_may_be_anything_and_any_the_last) {
     free(torn.tape.bytes);
 }
 
+TEST(any_byte_of_a_tape_may_be_anything_and_any_the_last) {
+    record_torn(0.4);
+    any_byte();
+}
+
+TEST(so_may_any_byte_of_one_that_begins_in_the_middle) {
+    record_torn_midway(0.3);
+    any_byte();
+}
+
 static const test_case tests[] = {
     CASE(a_tape_can_be_read_to_its_last_whole_block),
     CASE(a_changed_byte_anywhere_is_noticed),
     CASE(numbers_of_a_tape_come_back),
     CASE(any_byte_of_a_tape_may_be_anything_and_any_the_last),
+    CASE(so_may_any_byte_of_one_that_begins_in_the_middle),
 };
 
 int main(int argc, char **argv) {

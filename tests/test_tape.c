@@ -44,7 +44,7 @@ TEST(the_program_of_a_replay_may_make_the_calls_from_outside_too) {
     wisp_update(taped.server, 1);
     tape_party_close(&taped);
     for (int also = 0; also < 2; also++) {
-        wisp_reader reader = { tape_read, &taped.tape };
+        wisp_reader reader = { tape_read, &taped.tape, NULL };
         wisp_desc desc = tape_desc(wisp_loopback(&taped.pipe, 0), 30);
         wisp *w;
         taped.tape.read = 0;
@@ -102,8 +102,8 @@ TEST(a_handler_that_is_not_there_is_missed) {
 }
 
 TEST(what_a_tape_is_refused_for) {
-    wisp_writer writer = { tape_write, &taped.tape, WISP_COMPRESSION_LZ4, false };
-    wisp_writer nothing = { NULL, NULL, WISP_COMPRESSION_NONE, false };
+    wisp_writer writer = { tape_write, &taped.tape, WISP_COMPRESSION_LZ4, false, NULL, 0 };
+    wisp_writer nothing = { NULL, NULL, WISP_COMPRESSION_NONE, false, NULL, 0 };
     wisp_desc desc;
     wisp_result why;
     wisp *w;
@@ -129,7 +129,7 @@ TEST(what_a_tape_is_refused_for) {
 
 /* A server that nobody has joined, updated 60 times a second by a clock that trembles. */
 TEST(the_tape_of_an_idle_server_has_at_most_100_bytes_a_second) {
-    wisp_writer writer = { tape_write, &taped.tape, WISP_COMPRESSION_NONE, false };
+    wisp_writer writer = { tape_write, &taped.tape, WISP_COMPRESSION_NONE, false, NULL, 0 };
     wisp_desc desc;
     uint64_t random = 1;
     double now = 1e5;
@@ -150,6 +150,229 @@ TEST(the_tape_of_an_idle_server_has_at_most_100_bytes_a_second) {
     wisp_destroy(w);
     wisp_pipe_free(&taped.pipe);
     free(taped.tape.bytes);
+}
+
+/* --- tapes that begin in the middle --- */
+
+typedef struct midway_state { tape_game game; } midway_state;
+
+/* The server of a party that has run for a while. */
+static void record_midway(uint64_t seed, double before, double seconds) {
+    static midway_state state;
+    wisp_writer writer;
+    memset(&taped, 0, sizeof taped);
+    tape_party_begin(&taped, seed);
+    tape_game_setup(&taped.game, taped.server, &taped.notes);
+    tape_party_join(&taped);
+    tape_party_run(&taped, before);
+    memset(&taped.notes, 0, sizeof taped.notes);
+    memset(&writer, 0, sizeof writer);
+    state.game = taped.game;
+    writer.write = tape_write;
+    writer.user = &taped.tape;
+    writer.state = &state;
+    writer.state_bytes = (int)sizeof state;
+    CHECK_EQ_INT(wisp_record(taped.server, &writer), WISP_OK);
+    tape_party_run(&taped, seconds);
+    tape_party_close(&taped);
+}
+
+static void midway_state_back(void *user, const void *bytes, int size) {
+    tape_game *game = (tape_game *)user;
+    tape_notes *notes = game->notes;
+    wisp_class orbs = game->orbs;
+    int bend = game->bend, shout = game->shout;
+    midway_state state;
+    CHECK_EQ_INT(size, (int)sizeof state);
+    memcpy(&state, bytes, sizeof state);
+    *game = state.game;
+    game->notes = notes;
+    game->orbs = orbs;
+    game->bend = bend;
+    game->shout = shout ? game->heard + 2 : 0;
+}
+
+TEST(a_tape_that_begins_in_the_middle_comes_out_again) {
+    for (uint64_t seed = 1; seed < 4; seed++) {
+        record_midway(seed, 3, 5);
+        CHECK(taped.notes.count > 300);
+        taped.state = midway_state_back;
+        tape_party_replay(&taped, NULL);
+        CHECK_EQ_INT(taped.result, WISP_E_CLOSED);
+        CHECK_EQ_STR(taped.told, "");
+        CHECK_EQ_INT(taped.again.count, taped.notes.count);
+        CHECK(taped.again.hash == taped.notes.hash);
+        free(taped.tape.bytes);
+    }
+}
+
+/* The handlers of the tick after the tape's begin differ. */
+TEST(a_changed_handler_is_found_in_its_tick_from_the_middle_on) {
+    record_midway(7, 3, 3);
+    taped.state = midway_state_back;
+    tape_party_replay(&taped, with_other_heat);
+    CHECK(strstr(taped.told, "tick 100: state \"class orb\"") != NULL);
+    CHECK(strstr(taped.told, "\"heat\":13") != NULL);
+    CHECK_EQ_INT(taped.again.count, taped.notes.count);
+    taped.game.bend = 0;
+    tape_party_replay(&taped, with_a_shout);
+    CHECK(strstr(taped.told, "fire \"chat\"") && strstr(taped.told, "\"HELLO\""));
+    taped.game.shout = 0;
+    tape_party_replay(&taped, with_a_handler_less);
+    CHECK(strstr(taped.told, "the tape has 'handler \"chat\"") != NULL);
+    free(taped.tape.bytes);
+}
+
+/* Two ends without objects: calls both ways, joins, leaves and groups. */
+typedef struct talker {
+    wisp *w;
+    tape_memory tape;
+    tape_notes notes;
+    wisp_call waits, cancels;
+    wisp_group group;
+    int ticks, asked, since;   /* since: before, replies of calls from before the tape come */
+} talker;
+
+static void talker_event(wisp_event *e) {
+    talker *t = (talker *)e->user;
+    int peers = wisp_peers(e->w, NULL, 0), members = wisp_group_peers(e->w, t->group, NULL, 0);
+    tape_note(&t->notes, e->name, (int)strlen(e->name));
+    tape_note(&t->notes, e->text, (int)strlen(e->text));
+    tape_note(&t->notes, &e->peer.id, 4);
+    tape_note(&t->notes, &e->result, (int)sizeof e->result);
+    tape_note(&t->notes, &peers, (int)sizeof peers);
+    tape_note(&t->notes, &members, (int)sizeof members);
+    for (int i = 0; i < e->count; i++) {
+        uint64_t hash = wisp_hash(&e->args[i]);
+        tape_note(&t->notes, &hash, 8);
+    }
+}
+
+static void talker_joined(wisp_event *e) {
+    talker *t = (talker *)e->user;
+    talker_event(e);
+    t->group = wisp_group_named(e->w, "all");
+    wisp_group_add(e->w, t->group, e->peer);
+}
+
+static void talker_asked(wisp_event *e) {
+    wisp_value sum = wisp_int(wisp_arg_int(e, 0) * 2);
+    talker *t = (talker *)e->user;
+    talker_event(e);
+    if (t->waits.id) wisp_answer(e->w, t->waits, &sum, 1);
+    t->waits.id = 0;
+    if (++t->asked % 4 == 0) wisp_fail(e, WISP_E_USER, "number %d", t->asked);
+    else if (t->asked % 4 == 1) t->waits = wisp_defer(e);
+    else if (t->asked % 4 == 2) wisp_reply_values(e, &sum, 1);
+}
+
+static void talker_tick(wisp_event *e) {
+    talker *t = (talker *)e->user;
+    wisp_value value = wisp_int(++t->ticks);
+    wisp_call_desc how;
+    if (t->ticks == t->since) memset(&t->notes, 0, sizeof t->notes);
+    memset(&how, 0, sizeof how);
+    how.on_reply = how.on_done = talker_event;
+    how.user = t;
+    how.timeout = 0.2;
+    if (t->ticks % 3 == 0) wisp_invoke_values(e->w, "ask", wisp_to_all(), &how, &value, 1);
+    how.on_done = NULL;
+    if (t->ticks % 7 == 0)
+        t->cancels = wisp_invoke_values(e->w, "ask", wisp_to_peer(wisp_server()), &how, &value, 1);
+    if (t->ticks % 7 == 1) wisp_cancel(e->w, t->cancels);
+    wisp_fire_values(e->w, "say", wisp_to_all(), &value, 1);
+    if (t->ticks == 60) wisp_leave(e->w, wisp_server(), "enough");
+    tape_note(&t->notes, &e->tick, 8);
+}
+
+static void talker_setup(talker *t, wisp *w) {
+    t->w = w;
+    wisp_connect_target(w, wisp_by_name(WISP_JOINED), talker_joined, t, false);
+    wisp_connect_target(w, wisp_by_name(WISP_LEFT), talker_event, t, false);
+    wisp_connect_target(w, wisp_by_name("say"), talker_event, t, false);
+    wisp_on_invoke_target(w, wisp_by_name("ask"), talker_asked, t);
+    wisp_on_tick(w, talker_tick, t);
+}
+
+static void talker_state(void *user, const void *bytes, int size) {
+    talker *t = (talker *)user, was;
+    memcpy(&was, bytes, (size_t)size);
+    t->waits = was.waits;
+    t->cancels = was.cancels;
+    t->group = was.group;
+    t->ticks = was.ticks;
+    t->asked = was.asked;
+    t->since = was.since;
+}
+
+typedef struct talker_reader { talker *t; tape_memory *tape; } talker_reader;
+
+static int talker_read(void *user, void *out, int size) {
+    return tape_read(((talker_reader *)user)->tape, out, size);
+}
+
+static void talker_read_state(void *user, const void *bytes, int size) {
+    talker_state(((talker_reader *)user)->t, bytes, size);
+}
+
+static void talker_replay(talker *t, double rate) {
+    static talker again;
+    talker_reader from = { &again, &t->tape };
+    wisp_reader reader = { talker_read, &from, talker_read_state };
+    wisp_desc desc = tape_desc(wisp_loopback(&taped.pipe, 0), rate);
+    wisp_result result;
+    wisp *w;
+    desc.app = "test";
+    t->tape.read = 0;
+    memset(&again, 0, sizeof again);
+    w = wisp_replay(&reader, &desc, NULL);
+    if (!CHECK(w != NULL)) return;
+    talker_setup(&again, w);
+    while ((result = wisp_update(w, 0)) == WISP_OK) continue;
+    CHECK_EQ_INT(result, WISP_E_CLOSED);
+    if (result == WISP_E_DIVERGED) printf("  %s\n", wisp_why_text(w));
+    CHECK_EQ_INT(again.ticks, t->ticks);
+    CHECK_EQ_INT(again.notes.count, t->notes.count);
+    CHECK(again.notes.hash == t->notes.hash);
+    wisp_destroy(w);
+    wisp_pipe_free(&taped.pipe);
+}
+
+TEST(calls_joins_and_leaves_of_both_ends_live_again_from_the_middle) {
+    static talker t[3];
+    static world w;
+    wisp_writer writer = { tape_write, NULL, WISP_COMPRESSION_NONE, false, NULL, 0 };
+    wisp_addr to = wisp_loopback_addr(0);
+    memset(t, 0, sizeof t);
+    world_open(&w);
+    w.bad = true;
+    w.net.latency = 0.03;
+    w.net.loss = 0.05;
+    for (int i = 0; i < 3; i++) {
+        w.desc.tick_rate = i ? 0 : 20;
+        world_add(&w);
+        talker_setup(&t[i], w.ends[i]);
+        if (i) wisp_join(w.ends[i], &to, "ticket", 6);
+    }
+    for (int i = 0; i < 500; i++) {
+        for (int k = 0; k < 2; k++)
+            if (i == 100 + 40 * k) {
+                writer.user = &t[k].tape;
+                writer.state = &t[k];
+                writer.state_bytes = (int)sizeof t[k];
+                t[k].since = t[k].ticks + 9;
+                CHECK_EQ_INT(wisp_record(t[k].w, &writer), WISP_OK);
+            }
+        if (i == 300) wisp_join(w.ends[2], &to, "again", 5);
+        world_step(&w);
+    }
+    for (int k = 0; k < 2; k++) {
+        CHECK_EQ_INT(wisp_record(t[k].w, NULL), WISP_OK);
+        CHECK(t[k].notes.count > 400);
+        talker_replay(&t[k], k ? 0 : 20);
+    }
+    world_close(&w);
+    for (int k = 0; k < 2; k++) free(t[k].tape.bytes);
 }
 
 /* --- a tape through a compressor: a zero and how many; all other bytes as they are --- */
@@ -299,8 +522,10 @@ static void driver_setup(driver *d, wisp *w) {
     wisp_on_tick(w, driver_tick, d);
 }
 
-static void drivers_record(world *w, driver *d, uint8_t *secret, uint8_t *key, bool sealed) {
-    wisp_writer writer = { tape_write, NULL, WISP_COMPRESSION_NONE, false };
+/* `begins`: at that step the tapes begin. */
+static void drivers_record(world *w, driver *d, uint8_t *secret, uint8_t *key, bool sealed,
+                           int begins) {
+    wisp_writer writer = { tape_write, NULL, WISP_COMPRESSION_NONE, false, NULL, 0 };
     wisp_addr to = wisp_loopback_addr(0);
     for (int i = 0; i < 2; i++) {
         d[i].server = i == 0;
@@ -311,13 +536,18 @@ static void drivers_record(world *w, driver *d, uint8_t *secret, uint8_t *key, b
         w->desc.secret_key = sealed && !i ? secret : NULL;
         writer.user = &d[i].tape;
         world_add(w);
-        CHECK_EQ_INT(wisp_record(w->ends[i], &writer), WISP_OK);
+        if (!begins) CHECK_EQ_INT(wisp_record(w->ends[i], &writer), WISP_OK);
         driver_setup(&d[i], w->ends[i]);
     }
     if (sealed) wisp_join_sealed(d[1].w, &to, key, "ticket", 6);
     else wisp_join(d[1].w, &to, "ticket", 6);
     for (int i = 0; i < 400; i++) {
         tape_orb *orb = NULL;
+        for (int k = 0; k < 2 && begins && i == begins; k++) {
+            memset(&d[k].notes, 0, sizeof d[k].notes);
+            writer.user = &d[k].tape;
+            CHECK_EQ_INT(wisp_record(w->ends[k], &writer), WISP_OK);
+        }
         if (i % 90 == 50) orb = (tape_orb *)wisp_object_edit(d->w, wisp_first(d->w, d->of));
         if (orb) orb->at.x += 3;
         if (i == 200) d[1].asked = wisp_now(d[1].w);
@@ -336,7 +566,7 @@ static void drivers_record(world *w, driver *d, uint8_t *secret, uint8_t *key, b
 /* `asks`: the program makes its call from outside again. */
 static void driver_replay(driver *d, const uint8_t *secret, bool sealed, bool asks) {
     static driver again;
-    wisp_reader reader = { tape_read, &d->tape };
+    wisp_reader reader = { tape_read, &d->tape, NULL };
     wisp_desc desc = tape_desc(wisp_loopback(&taped.pipe, 0), d->server ? 50 : 0);
     wisp_result result;
     wisp *w;
@@ -373,7 +603,7 @@ TEST(both_ends_of_predicted_objects_live_again_in_the_open_and_sealed) {
         w.net.latency = 0.04;
         w.net.jitter = 0.01;
         w.net.loss = 0.03;
-        drivers_record(&w, d, secret, key, sealed != 0);
+        drivers_record(&w, d, secret, key, sealed != 0, 0);
         world_close(&w);
         for (int i = 0; i < 2; i++) driver_replay(&d[i], secret, sealed != 0, false);
         driver_replay(&d[1], secret, sealed != 0, true);
@@ -382,11 +612,36 @@ TEST(both_ends_of_predicted_objects_live_again_in_the_open_and_sealed) {
     wisp_pipe_free(&taped.pipe);
 }
 
+/* Inputs of players are on the tape of their server. That of a client of theirs can be read. */
+TEST(a_server_of_predicted_objects_lives_again_from_the_middle) {
+    static driver d[2];
+    static world w;
+    uint8_t secret[WISP_KEY_BYTES], key[WISP_KEY_BYTES];
+    wisp_reader reader = { tape_read, &d[1].tape, NULL };
+    wisp_desc desc = tape_desc(wisp_loopback(&taped.pipe, 0), 0);
+    wisp *client;
+    memset(d, 0, sizeof d);
+    world_open(&w);
+    w.bad = true;
+    w.net.latency = 0.04;
+    w.net.loss = 0.03;
+    drivers_record(&w, d, secret, key, false, 120);
+    world_close(&w);
+    CHECK(d->notes.count > 100);
+    driver_replay(d, secret, false, false);
+    client = wisp_replay(&reader, &desc, NULL);
+    CHECK_EQ_INT(wisp_update(client, 0), WISP_E_CLOSED);
+    CHECK(strstr(wisp_why_text(client), "not replayed") != NULL);
+    wisp_destroy(client);
+    for (int i = 0; i < 2; i++) free(d[i].tape.bytes);
+    wisp_pipe_free(&taped.pipe);
+}
+
 /* --- rollback --- */
 
 static void band_replay(const band *t, tape_memory *tape, const wisp_peer *peers, double begun) {
     static band_end again;
-    wisp_reader reader = { tape_read, tape };
+    wisp_reader reader = { tape_read, tape, NULL };
     wisp_desc desc = tape_desc(wisp_loopback(&taped.pipe, 0), 0);
     wisp_result result;
     wisp *w;
@@ -416,7 +671,7 @@ static void band_replay(const band *t, tape_memory *tape, const wisp_peer *peers
 TEST(a_player_of_a_rollback_lives_it_again) {
     static band t;
     tape_memory tape = { NULL, 0, 0, 0, 0 };
-    wisp_writer writer = { tape_write, &tape, WISP_COMPRESSION_NONE, false };
+    wisp_writer writer = { tape_write, &tape, WISP_COMPRESSION_NONE, false, NULL, 0 };
     double begun;
     band_open(&t, 3, 5);
     CHECK_EQ_INT(wisp_record(t.ends[1].w, &writer), WISP_OK);
@@ -439,8 +694,12 @@ static const test_case tests[] = {
     CASE(a_handler_that_is_not_there_is_missed),
     CASE(what_a_tape_is_refused_for),
     CASE(the_tape_of_an_idle_server_has_at_most_100_bytes_a_second),
+    CASE(a_tape_that_begins_in_the_middle_comes_out_again),
+    CASE(a_changed_handler_is_found_in_its_tick_from_the_middle_on),
+    CASE(calls_joins_and_leaves_of_both_ends_live_again_from_the_middle),
     CASE(a_tape_goes_through_a_compressor_and_back),
     CASE(both_ends_of_predicted_objects_live_again_in_the_open_and_sealed),
+    CASE(a_server_of_predicted_objects_lives_again_from_the_middle),
     CASE(a_player_of_a_rollback_lives_it_again),
 };
 

@@ -151,7 +151,7 @@ static int give_nothing(void *user, void *out, int size) {
 }
 
 static bool without_tapes(void) {
-    wisp_writer writer = { take_nothing, NULL, WISP_COMPRESSION_NONE, false };
+    wisp_writer writer = { take_nothing, NULL, WISP_COMPRESSION_NONE, false, NULL, 0 };
     wisp_reader reader = { give_nothing, NULL };
     static pair empty;
     pair p = empty;

@@ -39,7 +39,7 @@ static const wisp_schema ball_schema = WISP_SCHEMA(ball, 1, ball_fields);
 
 static void play(const uint8_t *bytes, int size) {
     source from = { bytes, size, 0 };
-    wisp_reader reader = { give, &from };
+    wisp_reader reader = { give, &from, NULL };
     wisp_class_desc of;
     wisp_desc desc;
     wisp *w;

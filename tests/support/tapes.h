@@ -80,6 +80,7 @@ typedef struct tape_party {
     wisp_compression compression;
     bool           packets;
     uint64_t       seed;
+    void         (*state)(void *game, const void *bytes, int size);   /* from the middle */
     void         (*before)(wisp *w);   /* what a replay gets before its game; NULL: nothing */
 } tape_party;
 
@@ -311,6 +312,15 @@ static inline void tape_party_close(tape_party *p) {
     wisp_pipe_free(&p->pipe);
 }
 
+static inline int tape_party_read(void *user, void *out, int size) {
+    return tape_read(&((tape_party *)user)->tape, out, size);
+}
+
+static inline void tape_party_state(void *user, const void *bytes, int size) {
+    tape_party *p = (tape_party *)user;
+    p->state(&p->game, bytes, size);
+}
+
 /* Plays the tape. */
 static inline void tape_party_replay(tape_party *p, void (*also)(tape_party *p, wisp *w)) {
     wisp_reader reader;
@@ -319,8 +329,9 @@ static inline void tape_party_replay(tape_party *p, void (*also)(tape_party *p, 
     wisp_result why = WISP_OK;
     wisp *w;
     memset(&none, 0, sizeof none);
-    reader.read = tape_read;
-    reader.user = &p->tape;
+    reader.user = p;
+    reader.read = tape_party_read;
+    reader.state = p->state ? tape_party_state : NULL;
     p->tape.read = 0;
     desc = tape_desc(wisp_loopback(&p->pipe, 0), 30);
     w = wisp_replay(&reader, &desc, &why);
