@@ -3344,7 +3344,7 @@ WISP_API void wisp_stats_total(const wisp *w, wisp_total_stats *out);
  * A tape is a recording of one endpoint: all that it was given, so that it can
  * live the same again, in a debugger and as often as you like.
  *
- *     wisp_record(w, &writer);            // right behind wisp_create
+ *     wisp_record(w, &writer);            // at any time
  *     ...                                 // the game as ever
  *     wisp_record(w, NULL);               // ends it, as wisp_destroy does
  *
@@ -3390,10 +3390,20 @@ typedef struct wisp_reader {
 } wisp_reader;
 
 /* Records from now on; NULL ends the tape. `to` is copied. While a tape runs
-   the times that are given to wisp_update count in steps of 2^-17 s. Errors:
+   the times that are given to wisp_update count in steps of 2^-17 s.
+
+   A tape that begins behind the first join or update opens with what the
+   endpoint has: peers, groups, names, settings, objects, properties, and
+   to->state. Its replay rebuilds that, and gets from the tape what came of
+   packets, as messages, answers, joins, inputs; what calls came to is from
+   there too. It knows no stats, who sees which object, the past of objects
+   before the tape, transactions, nor what owners tell of objects. A tape of an
+   end that sees objects of a server, or plays by rollback, can be looked into
+   (tools/wisp_tape), not replayed, if it begins so late. Errors:
+
    WISP_E_BUSY (inside a handler; a tape runs already; w is a replay),
-   WISP_E_UNSUPPORTED (the compressor; joins or updates were before; left out),
-   WISP_E_MEMORY, WISP_E_LINK (the writer has failed: the tape ended there). */
+   WISP_E_UNSUPPORTED (the compressor; left out), WISP_E_MEMORY, WISP_E_LINK
+   (the writer has failed: the tape ended there). */
 WISP_API wisp_result wisp_record(wisp *w, const wisp_writer *to);
 
 /* An endpoint that lives a tape. `desc` is that of the recording, with cipher
@@ -22122,12 +22132,15 @@ static void wisp__schemas_free(wisp__schemas *all) {
  *     UPDATE   0, step less that of the last one; or 1, raw time
  *     PACKETS  what link.recv returned, signed; each: raw address, bytes
  *     TAKEN    number of the call of link.send, what it returned, signed, the status of each
- *     GIVEN    raw bytes that a function of the program has given: an input, keys
+ *     GIVEN    raw bytes that a function of the program has given: an input, keys; on a tape that
+ *              begins in the middle also what a call came to: a result, an id
  *     NOTE     text "what:form", then arguments by their letters in the form: u number, i signed,
  *              d raw double, s text, b bytes, a address, 3 raw vector, r a remote: index + 1, or 0
  *              and its name; t receivers: mode, id, bytes; v values: 2 * count + packed, each kind
  *              and content (room pack for all, if packed). "name" has its structs in b
  *     OUT      raw address, bytes: a datagram that went out (wisp_writer.packets)
+ *     TICK     signed: how much later the tick is than the one told before, ahead of what is in it
+ *     CLOCK    from the middle, of an end that follows a server: raw ticks, tick, rate
  *     CHECK    raw 32: hash of what was sent; every two seconds raw 32: hash of the state
  * ======================================================================== */
 
@@ -22234,7 +22247,7 @@ static void wisp__tape_end(wisp *w) {
 static WISP__APART void wisp__tape_ticked(wisp *w) {
     wisp__tape *t = w->tape;
     int64_t more = w->clock.tick - t->tick;
-    if (t->play && t->middle) return;
+    if (t->play) return;
     t->tick = w->clock.tick;
     if (!wisp__tape_begin(w, WISP__TAPE_TICK)) return;
     wisp__tape_sign(t, more);
@@ -22422,6 +22435,16 @@ static void wisp__tape_event(wisp *w, const wisp_event *e) {
 static WISP__APART void wisp__tape_cause(wisp *w, const wisp_event *e, const wisp__remote *remote) {
     WISP__TAPED_CAUSE(w, "message:ruuv", remote, NULL, e->peer.id, (unsigned)e->message, e->args,
                       e->count);
+}
+
+/* A call is over. */
+static WISP__APART void wisp__tape_ended(wisp *w, const wisp__pending *call, const wisp_event *e) {
+    unsigned how = call->whole ? WISP__ENDED_PART : call->gathers ? WISP__ENDED_WHOLE : 0;
+    if (call->fn) how |= WISP__ENDED_HANDLED;
+    if (e->message) how |= WISP__ENDED_REPLY;
+    WISP__TAPED_CAUSE(w, "ended:uuruivs", (call->whole ? call->whole : call)->slot.id, how,
+                      w->registry.remotes[call->remote], NULL, e->peer.id, e->result, e->args,
+                      e->count, e->text);
 }
 
 /* An object has another struct. */
@@ -22714,7 +22737,8 @@ static wisp__tape_entry wisp__tape_next(wisp *w) {
     for (;;) {
         wisp__tape_entry e = { 0, 0, NULL, { NULL, NULL, false } };
         if (p->at < p->end) e = wisp__tape_entry_at(p->block + p->at, p->block + p->end);
-        if (wisp__tape_is(&e, WISP__TAPE_OUT)) p->at += e.size;
+        if (wisp__tape_is(&e, WISP__TAPE_OUT) ||
+            (wisp__tape_is(&e, WISP__TAPE_TICK) && !w->tape->middle)) p->at += e.size;
         else if (e.size && w->tape->middle && (p->pass)(w, &e)) continue;
         else if (e.size || p->over || !(p->more)(w)) return e;
     }
@@ -22959,6 +22983,9 @@ static const void *wisp__tape_input(wisp *w, const void *input, int *how, int by
 static void wisp__tape_event(wisp *w, const wisp_event *e) { (void)w, (void)e; }
 static void wisp__tape_cause(wisp *w, const wisp_event *e, const wisp__remote *remote) {
     (void)w, (void)e, (void)remote;
+}
+static void wisp__tape_ended(wisp *w, const wisp__pending *call, const wisp_event *e) {
+    (void)w, (void)call, (void)e;
 }
 static void wisp__tape_object(wisp *w, const char *form, const wisp__object *o, const void *image) {
     (void)w, (void)form, (void)o, (void)image;
@@ -40614,11 +40641,7 @@ static void wisp__run_ended(wisp *w, wisp__pending *call, wisp_event *event) {
     const wisp__remote *remote = w->registry.remotes[call->remote];
     double began = wisp__meters_clock(w->registry.meters);
     wisp_result result = event->result;
-    WISP__TAPED_CAUSE(w, "ended:uuruivs", call->whole ? call->whole->slot.id : call->slot.id,
-                      (unsigned)((call->whole ? WISP__ENDED_PART : call->gathers ? WISP__ENDED_WHOLE
-                                  : 0) | (fn ? WISP__ENDED_HANDLED : 0) |
-                                 (event->message ? WISP__ENDED_REPLY : 0)), remote, NULL,
-                      event->peer.id, event->result, event->args, event->count, event->text);
+    if (w->tape) wisp__tape_ended(w, call, event);
     if (w->registry.meters && !call->gathers)
         wisp__count_ended(w, call, result == WISP_OK || call->refused);
 #ifndef WISP_NO_STATE
@@ -46051,21 +46074,12 @@ static bool wisp__play_call(wisp *w, const char *form, const wisp__tape_item *i)
 #undef WISP__CALL
 }
 
-/* Takes the tick of the tape; false: it tells none. */
-static bool wisp__play_ticked(wisp *w, const wisp__tape_entry *e) {
-    wisp__from from = e->body;
-    if (!wisp__tape_is(e, WISP__TAPE_TICK)) return false;
-    w->tape->tick = (int64_t)((uint64_t)w->tape->tick + (uint64_t)wisp__tape_get_sign(&from));
-    return true;
-}
-
 /* Makes the next call of the tape. */
 static void wisp__play_next(wisp *w, const wisp__tape_entry *e) {
     wisp__play *p = w->tape->play;
     wisp__tape_item items[WISP__TAPE_ITEMS];
     const char *form = wisp__tape_parse(w, *e, items);
     p->at += e->size;
-    if (wisp__play_ticked(w, e)) return;
     if (e->kind & WISP__TAPE_INSIDE || !form) form = "";
     p->making = true;
     if (!wisp__play_call(w, form, items)) wisp__tape_same(w, e, &wisp__tape_nothing, true);
@@ -46105,8 +46119,8 @@ static void wisp__play_outside(wisp *w, const wisp__tape_entry *made) {
 /* The form of a note; "": it is none. */
 static const char *wisp__play_form(const wisp__tape_entry *e) {
     wisp__from from = e->body;
-    uint64_t bytes = wisp__tape_is(e, WISP__TAPE_NOTE) ? wisp__tape_get(&from) : 0;
-    const char *form = (const char *)wisp__tape_take(&from, bytes);
+    uint64_t bytes = wisp__tape_is(e, WISP__TAPE_NOTE) ? wisp__bytes_number(&from) : 0;
+    const char *form = (const char *)wisp__bytes_take(&from, bytes);
     return form && bytes && !form[bytes - 1] ? form : "";
 }
 
@@ -46126,12 +46140,13 @@ static void wisp__play_cause(wisp *w, const wisp__tape_entry *e) {
 static bool wisp__play_pass_on(wisp *w, const wisp__tape_entry *e) {
     wisp__play *p = w->tape->play;
     const char *form = wisp__play_form(e);
-    int64_t tick = w->tape->tick;
-    if (wisp__play_ticked(w, e)) {
-        if (p->diverged || w->tape->tick <= w->clock.tick) p->at += e->size;
-        if (p->diverged || w->tape->tick <= w->clock.tick) return true;
-        w->tape->tick = tick;
-        return false;
+    wisp__from from = e->body;
+    if (wisp__tape_is(e, WISP__TAPE_TICK)) {
+        int64_t tick = w->tape->tick + wisp__tape_get_sign(&from) % (INT64_C(1) << 50);
+        if (tick > w->clock.tick && !p->diverged) return false;
+        w->tape->tick = tick % (INT64_C(1) << 52);
+        p->at += e->size;
+        return true;
     }
     if (!p->applies && (wisp__play_is(form, "joined:") || wisp__play_is(form, "left:") ||
                         wisp__play_is(form, "notice:"))) {

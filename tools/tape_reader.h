@@ -40,7 +40,7 @@ typedef struct tape_reader {
     int64_t steps, step;
     tape_name names[TAPE_NAMES];
     uint8_t *blocks[TAPE_NAMES];      /* that names point into */
-    int block_count;
+    int block_count, name_end;
     char args[TAPE_ARGS];
     int at;
 } tape_reader;
@@ -284,6 +284,9 @@ static inline bool tape_argument(tape_reader *r, char letter, wisp__from *from, 
     if (from->failed || bytes > INT32_MAX || (strchr("sr", letter) && at && at[bytes - 1]))
         return false;
     if (letter == 'r') {
+        for (int i = 1; at && !number && i < r->name_end; i++)    /* begun in the middle */
+            if (r->names[i].name && strcmp(r->names[i].name, (const char *)at) == 0)
+                number = (uint64_t)i;
         *name = number > 0 && number < TAPE_NAMES && r->names[number].name ? &r->names[number]
                                                                           : NULL;
         line->name = at ? (const char *)at : *name ? (*name)->name : "?";
@@ -315,6 +318,13 @@ static inline bool tape_learn(tape_reader *r, wisp__from from) {
     const uint8_t *text = wisp__bytes_take(&from, bytes);
     tape_name *name = &r->names[number < TAPE_NAMES ? number : 0];
     if (from.failed || !bytes || number >= TAPE_NAMES || text[bytes - 1]) return false;
+    for (int i = 1; !number; i++) {                /* that of the same name, or the next */
+        if (i == TAPE_NAMES) return false;
+        if (r->names[i].name && strcmp(r->names[i].name, (const char *)text) != 0) continue;
+        name = &r->names[i];
+        break;
+    }
+    if (name >= r->names + r->name_end) r->name_end = (int)(name - r->names) + 1;
     free(name->name);
     name->name = (char *)malloc((size_t)bytes);
     if (name->name) memcpy(name->name, text, (size_t)bytes);
