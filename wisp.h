@@ -19099,16 +19099,6 @@ static int wisp__runs_literals(const uint8_t *from, int size) {
     return size;
 }
 
-static void wisp__runs_mixed(wisp__runs *to, const uint8_t *from, int zeros, int literals) {
-    wisp__runs_byte(to, (unsigned)(wisp__min_int(zeros, 15) << 3 | wisp__min_int(literals, 7)));
-    wisp__runs_more(to, zeros, 15);
-    wisp__runs_more(to, literals, 7);
-    if (literals > to->end - to->at) to->full = true;
-    if (to->full || literals == 0) return;
-    memcpy(to->bytes + to->at, from + zeros, (size_t)literals);
-    to->at += literals;
-}
-
 /* Bytes written, or 0: they do not fit. */
 static int wisp__runs_pack(const uint8_t *from, int size, uint8_t *bytes, int room) {
     wisp__runs to = { bytes, 0, room, false };
@@ -19121,10 +19111,16 @@ static int wisp__runs_pack(const uint8_t *from, int size, uint8_t *bytes, int ro
             wisp__runs_byte(&to, from[at]);
             at += same;
         } else {
-            int zeros = from[at] ? 0 : same;
-            int literals = wisp__runs_literals(from + at + zeros, size - at - zeros);
-            wisp__runs_mixed(&to, from + at, zeros, literals);
-            at += zeros + literals;
+            int zeros = from[at] ? 0 : same, literals;
+            at += zeros;
+            literals = wisp__runs_literals(from + at, size - at);
+            wisp__runs_byte(&to, (unsigned)(wisp__min_int(zeros, 15) << 3 |
+                                            wisp__min_int(literals, 7)));
+            wisp__runs_more(&to, zeros, 15);
+            wisp__runs_more(&to, literals, 7);
+            if (literals > to.end - to.at) to.full = true;
+            else memcpy(to.bytes + to.at, from + at, (size_t)literals), to.at += literals;
+            at += literals;
         }
     }
     return to.full ? 0 : to.at;
@@ -23731,13 +23727,6 @@ static wisp__remote *wisp__registry_alias(wisp__registry *r, wisp__remote *remot
     return alias;
 }
 
-/* An earlier entry of the name that has this encoding; NULL: none. */
-static wisp__remote *wisp__encoding_known(wisp__remote *remote, const wisp__encoding *encoding) {
-    for (wisp__remote *entry = remote; entry; entry = entry->next_encoding)
-        if (entry->used && wisp__encoding_equal(&entry->encoding, encoding)) return entry;
-    return NULL;
-}
-
 /* Makes the encoding that is sent follow the settings; on failure the old one stays. */
 static wisp_result wisp__encoding_refresh(wisp__registry *r, wisp__remote *remote) {
     wisp__schemas *schemas = &r->schemas;
@@ -23750,8 +23739,9 @@ static wisp_result wisp__encoding_refresh(wisp__registry *r, wisp__remote *remot
     remote->schema = encoding.described;
     if (encoding.kind == WISP__VALUES) encoding.described = NULL;
     else if (encoding.described) encoding.described->references++;
-    known = wisp__encoding_equal(&entry->encoding, &encoding)
-                ? entry : wisp__encoding_known(remote, &encoding);
+    known = wisp__encoding_equal(&entry->encoding, &encoding) ? entry : NULL;
+    for (wisp__remote *e = remote; e && !known; e = e->next_encoding)
+        if (e->used && wisp__encoding_equal(&e->encoding, &encoding)) known = e;
     if (known) entry = known;
     else if (entry->used) entry = wisp__registry_alias(r, remote, &result);
     if (known || !entry) wisp__described_release(schemas, encoding.described);
@@ -23918,23 +23908,20 @@ static bool wisp__encoding_keyed(const wisp__encoding *e) {
     return e->kind == WISP__RECORD && e->described->program->keyed;
 }
 
-/* Is a remote state? Calls of it are not. */
-static bool wisp__remote_is_state(const wisp__registry *r, const wisp__remote *remote) {
-    const wisp__encoding *e = &r->remotes[remote->newest]->encoding;
-    if (remote->now.replace) return remote->now.replace == WISP_ON;
-    return remote->now.delivery != WISP_RELIABLE && (e->delta || wisp__encoding_keyed(e));
-}
-
 /* Applies the settings in force to one remote, or to all of them (NULL). */
 static wisp_result wisp__registry_settle(wisp__registry *r, const wisp__remote *only) {
     wisp_result result = only ? WISP_OK : wisp__batches_settle(r);
     int count = r->count;
     for (int i = 0; i < count && result == WISP_OK; i++) {
         wisp__remote *remote = r->remotes[i];
+        const wisp__encoding *e;
         if (remote->main != remote || (only && remote != only)) continue;
         wisp__config_resolve(r, remote);
         if (i >= WISP__RESERVED) result = wisp__encoding_refresh(r, remote);
-        remote->state = wisp__remote_is_state(r, remote);
+        e = &r->remotes[remote->newest]->encoding;
+        remote->state = remote->now.replace ? remote->now.replace == WISP_ON
+                        : remote->now.delivery != WISP_RELIABLE &&
+                          (e->delta || wisp__encoding_keyed(e));
     }
     return result;
 }
@@ -26517,18 +26504,16 @@ const wisp_value *wisp_arg_map(wisp_event *event, int i) {
  * Not here: where messages enter the chain and leave it (send, inbound).
  * ======================================================================== */
 
-static bool wisp__hook_matches(const wisp__hook *hook, const char *name) {
-    return !hook->dead && (!hook->m.pattern || wisp_pattern_matches(&hook->pattern, name)) &&
-           !(hook->m.except && wisp_pattern_matches(&hook->except, name));
-}
-
 /* Sets the places that the messages of a remote pass. */
 static void wisp__hooks_match(const wisp *w, wisp__remote *remote) {
     remote->inbound = remote->outbound = 0;
     if (remote->index < WISP__RESERVED) return;
     for (int i = 0; i < w->hooks.count; i++) {
         const wisp__hook *hook = w->hooks.places[i];
-        if (!wisp__hook_matches(hook, remote->name)) continue;
+        if (hook->dead ||
+            (hook->m.pattern && !wisp_pattern_matches(&hook->pattern, remote->name)) ||
+            (hook->m.except && wisp_pattern_matches(&hook->except, remote->name)))
+            continue;
         if (hook->m.inbound) remote->inbound |= 1u << i;
         if (hook->m.outbound) remote->outbound |= 1u << i;
     }
@@ -26905,8 +26890,12 @@ static void wisp__call_link(wisp__session *s, wisp__pending *call) {
     s->call_floor = s->calls_first->id;
 }
 
-static void wisp__call_unlink(wisp__pending *call) {
+/* Takes a call of ours off its timer, its list and the window. */
+static void wisp__call_settle(wisp *w, wisp__pending *call) {
     wisp__session *s = call->session;
+    wisp__timers_stop(&w->peers.timers, &call->timer);
+    if (call->message) wisp__message_release(&w->chunks, call->message);
+    call->message = NULL;
     if (!s) return;
     if (call->previous) call->previous->next = call->next;
     else s->calls_first = call->next;
@@ -26914,14 +26903,6 @@ static void wisp__call_unlink(wisp__pending *call) {
     else s->calls_last = call->previous;
     s->call_floor = s->calls_first ? s->calls_first->id : s->next_call;
     call->session = NULL;
-}
-
-/* Takes a call of ours off its timer, its list and the window. */
-static void wisp__call_settle(wisp *w, wisp__pending *call) {
-    wisp__timers_stop(&w->peers.timers, &call->timer);
-    wisp__call_unlink(call);
-    if (call->message) wisp__message_release(&w->chunks, call->message);
-    call->message = NULL;
 }
 
 static void wisp__deferred_remove(wisp *w, wisp__pending *call) {
@@ -27167,10 +27148,6 @@ static wisp__part wisp__frame_get_part(wisp__reader *from) {
    number   of the remote at the sender; every call before the floor is settled. 0xffff: a
             transaction, whose one value is the bytes of its parts (names)
    A message of fragments is one of the last three or an announcement, and not bound. */
-static inline uint64_t wisp__wire_number(int remote) {
-    return (uint64_t)(remote < WISP__RESERVED ? WISP__PART_SET : remote - WISP__RESERVED);
-}
-
 static void wisp__frame_put_message(wisp__writer *to, const wisp__message *m,
                                     const wisp__entry *entry, bool bound, uint32_t floor) {
     static const wisp__frame kinds[] = { WISP__FRAME_SIZED, WISP__FRAME_INVOKE, WISP__FRAME_REPLY };
@@ -27180,7 +27157,9 @@ static void wisp__frame_put_message(wisp__writer *to, const wisp__message *m,
     wisp__frame_put(to, announces ? WISP__FRAME_ANNOUNCE
                         : m->type == WISP__EVENT && bound ? WISP__FRAME_EVENT : kinds[m->type]);
     if (m->type <= WISP__INVOKE)
-    if (m->type <= WISP__INVOKE) wisp__put_length(to, wisp__wire_number(m->encoding));
+    if (m->type <= WISP__INVOKE)
+        wisp__put_length(to, m->encoding < WISP__RESERVED ? (uint64_t)WISP__PART_SET
+                                                          : m->encoding - (uint64_t)WISP__RESERVED);
     if (m->type == WISP__INVOKE) {
         wisp__put(to, extra->number & WISP__LOW_24, 24);
         wisp__put_small(to, wisp__distance(extra->number, floor) > 0 ? extra->number - floor : 0);
@@ -27562,16 +27541,6 @@ static void wisp__report_unknown(wisp *w, wisp__session *s) {
 
 /* --- bits --- */
 
-static void wisp__encoding_put(wisp__writer *to, const wisp__encoding *e) {
-    const wisp__described *d = e->described;
-    wisp__put(to, (unsigned)(e->delta | e->sync << 1 | e->adaptive << 2 | e->compressed << 3 |
-                             (d != NULL) << 4 | (e->dictionary != 0) << 5), 6);
-    if (e->codec) wisp__put_text(to, e->codec->name);
-    if (e->dictionary) wisp__put(to, e->dictionary, 32);
-    if (d) wisp__put_length(to, (uint64_t)d->bits);
-    if (d) wisp__put_bits(to, d->descriptor, d->bits);
-}
-
 /* false: malformed. */
 static bool wisp__encoding_get(wisp__reader *from, wisp__announcement *a) {
     wisp__encoding *e = &a->encoding;
@@ -27602,13 +27571,21 @@ static void wisp__announcement_put(wisp__writer *to, wisp__remote *entry) {
     const wisp__encoding *e = &entry->encoding;
     uint8_t extra[WISP__DESCRIPTOR_BYTES + 128];
     wisp__writer out = wisp__writer_on(extra, (int)sizeof extra - WISP__SLACK);
-    const wisp__program *program = e->described ? e->described->program : NULL;
+    const wisp__described *d = e->described;
     entry->used = true;
     wisp__put_length(to, (uint64_t)(entry->index - WISP__RESERVED));
     wisp__put_text(to, entry->name);
-    wisp__put(to, program ? (uint64_t)program->source->version : 0, 8);
+    wisp__put(to, d ? (uint64_t)d->program->source->version : 0, 8);
     wisp__put(to, e->kind, 8);
-    if (!wisp__encoding_plain(e)) wisp__encoding_put(&out, e);
+    if (!wisp__encoding_plain(e)) {
+        wisp__put(&out, (unsigned)(e->delta | e->sync << 1 | e->adaptive << 2 |
+                                   e->compressed << 3 | (d != NULL) << 4 |
+                                   (e->dictionary != 0) << 5), 6);
+        if (e->codec) wisp__put_text(&out, e->codec->name);
+        if (e->dictionary) wisp__put(&out, e->dictionary, 32);
+        if (d) wisp__put_length(&out, (uint64_t)d->bits);
+        if (d) wisp__put_bits(&out, d->descriptor, d->bits);
+    }
     wisp__put_align(&out);
     wisp__put_length(to, (uint64_t)(out.at / 8));
     wisp__put_bits(to, extra, out.at);
@@ -27751,15 +27728,6 @@ static void wisp__announce_refused(wisp *w, wisp__session *s, const wisp__remote
     }
 }
 
-/* Bytes that a peer may still describe. `fresh`: that no other peer has described. */
-static size_t wisp__schema_room(const wisp *w, const wisp__session *s, bool fresh) {
-    const wisp_limits *limits = &w->base.limits;
-    int half = limits->schema_bytes_all / 2, left = limits->schema_bytes - s->schema_bytes;
-    int share = wisp__max_int(half / w->peers.max_peers - s->schema_fresh,
-                              half - (int)w->registry.schemas.learnt);
-    return (size_t)wisp__max_int(fresh ? wisp__min_int(left, share) : left, 0);
-}
-
 /* The schema of an announcement. A failure, also for want of room (the peer's schemas stay as long
    as the peer), is remembered with the number, so that the schema is not compiled again. */
 static wisp__described *wisp__announced_schema(wisp__reading *r, const wisp__announcement *a,
@@ -27769,7 +27737,11 @@ static wisp__described *wisp__announced_schema(wisp__reading *r, const wisp__ann
     wisp__their *their = &s->theirs[a->number];
     uint32_t hash = (uint32_t)wisp__hash_bytes(descriptor, (a->bits + 7) / 8);
     wisp__described *known = wisp__described_find(schemas, descriptor, a->bits), *described;
-    size_t left = wisp__schema_room(r->w, s, !known);
+    const wisp_limits *limits = &r->w->base.limits;
+    int half = limits->schema_bytes_all / 2, most = limits->schema_bytes - s->schema_bytes;
+    int share = wisp__max_int(half / r->w->peers.max_peers - s->schema_fresh,
+                              half - (int)schemas->learnt);   /* of what no peer has described */
+    size_t left = (size_t)wisp__max_int(known ? most : wisp__min_int(most, share), 0);
     *why = their->failed;
     if (*why && their->failed_hash == hash && !known) return NULL;
     if (known && !wisp__schema_charge(s, known)) left = SIZE_MAX / 4;
@@ -28107,15 +28079,6 @@ static void wisp__report_reads(wisp *w, wisp__session *s) {
     wisp__peers_mark(w, &s->peer);
 }
 
-static void wisp__ask_refused(wisp *w, wisp__session *s) {
-    for (int i = WISP__RESERVED; s->refused > 0 && i < s->peer_remote_room; i++) {
-        if (!s->peer_remotes[i].refused) continue;
-        s->peer_remotes[i].refused = false;
-        s->refused--;
-        wisp__control_add(w, s, WISP__FRAME_RESYNC, s->peer_remotes[i].refused_number);
-    }
-}
-
 /* New names are announced to every peer, and new settings to those with a refused encoding. */
 static void wisp__announce_news(wisp *w) {
     bool names = w->announced != w->registry.count, settings = w->settings != w->registry.changes;
@@ -28125,7 +28088,12 @@ static void wisp__announce_news(wisp *w) {
     for (wisp__peer *peer = w->peers.first; peer; peer = peer->next) {
         wisp__session *s = (wisp__session *)peer;
         bool refused = settings && s->refused > 0;
-        if (refused) wisp__ask_refused(w, s);
+        for (int i = WISP__RESERVED; settings && s->refused > 0 && i < s->peer_remote_room; i++) {
+            if (!s->peer_remotes[i].refused) continue;
+            s->peer_remotes[i].refused = false;
+            s->refused--;
+            wisp__control_add(w, s, WISP__FRAME_RESYNC, s->peer_remotes[i].refused_number);
+        }
         if (settings) wisp__report_reads(w, s);
         if (names || refused) wisp__peers_mark(w, peer);
     }
