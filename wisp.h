@@ -1269,8 +1269,8 @@ enum {
    of the endpoint and must not call wisp. */
 typedef struct wisp_compressor {
     wisp_compression mode;       /* LZ4, DEFLATE, ZSTD, or USER .. USER + 2 */
-    const char *name;            /* for people; not NULL; must live as long as
-                                    this */
+    /* for people; not NULL; must live as long as this */
+    const char *name;
 
     /* Makes a context for both directions, once for each endpoint and
        dictionary. `memory` and the dictionary (NULL and 0: none) live as long
@@ -1381,12 +1381,13 @@ typedef struct wisp_link {
        filled; 0 = none now; negative: broken. */
     int (*recv)(void *user, wisp_packet *packets, int count);
     void *user;
-    int   mtu;        /* largest datagram in bytes, 256..65000; 0 = 1200. The
-                         most that is tried: where the path drops large ones,
-                         smaller ones are sent, down to 508 */
+    /* largest datagram in bytes, 256..65000; 0 = 1200. The most that is tried:
+       where the path drops large ones, smaller ones are sent, down to 508 */
+    int   mtu;
     bool  reliable;   /* the link itself keeps order and loses nothing */
-    bool  drains;     /* recv fills fewer than asked for only if nothing is
-                         left: saves a call in each update */
+    /* recv fills fewer than asked for only if nothing is left: saves a call in
+       each update */
+    bool  drains;
 } wisp_link;
 
 /* Joins the endpoint at an address. Its `accept` judges the ticket (any bytes,
@@ -1437,8 +1438,8 @@ enum {
 WISP_API int         wisp_peer_state(const wisp *w, wisp_peer peer);
 /* What `accept` may read and set about the join that it judges. */
 typedef struct wisp_join_info {
-    wisp_peer   peer;           /* the new peer's handle, valid from WISP_JOINED
-                                   on */
+    /* the new peer's handle, valid from WISP_JOINED on */
+    wisp_peer   peer;
     /* becomes its wisp_peer_user; no event reports it if the join is accepted
        and never completed */
     void       *user;
@@ -1495,19 +1496,19 @@ typedef struct wisp_budget {
     /* bytes of all peers; a burst and one packet per peer may be added. On a
        reliable link, data over either budget is read and counts as an error */
     double total_out, total_in;
-    double burst;                /* at once, in seconds of the rate; 0 = 0.5;
-                                    0.01..60 */
-    double messages;             /* received from a peer; more are dropped, and
-                                    each is an error */
+    /* at once, in seconds of the rate; 0 = 0.5; 0.01..60 */
+    double burst;
+    /* received from a peer; more are dropped, and each is an error */
+    double messages;
     double packets;              /* the same; not on a reliable link */
     /* malformed or excess messages forgiven per host, also if it joins again;
        0 = 16; < 0: all */
     double errors;
-    int    error_burst;          /* errors at once; one more ends the session
-                                    with WISP_E_FLOOD; 0 = 1024 */
+    /* errors at once; one more ends the session with WISP_E_FLOOD; 0 = 1024 */
+    int    error_burst;
     double joins;                /* attempts per host; 0 = 8; < 0: no limit */
-    int    join_burst;           /* attempts at once; more are answered with
-                                    WISP_E_FLOOD; 0 = 64 */
+    /* attempts at once; more are answered with WISP_E_FLOOD; 0 = 64 */
+    int    join_burst;
     /* identifies the host of an address, without the port (user: desc.user).
        NULL: each address is a host, so one machine has as many as it has
        ports */
@@ -1548,8 +1549,8 @@ enum {
 
 typedef int wisp_encode_mode;
 enum {
-    WISP_ENCODE_BASIC = 1,   /* values describe themselves: the default without
-                                a schema */
+    /* values describe themselves: the default without a schema */
+    WISP_ENCODE_BASIC = 1,
     WISP_ENCODE_SCHEMA,      /* packed by the schema: the default with one */
     WISP_ENCODE_COMPRESSED,  /* BASIC or SCHEMA, then compressed */
     WISP_ENCODE_SAFE,        /* checked against the schema, sent as BASIC */
@@ -1588,16 +1589,16 @@ enum { WISP_ON = 1, WISP_OFF = 2 };  /* switches; 0 inherits */
 typedef struct wisp_encoding {
     wisp_encode_mode      mode;
     const wisp_codec     *codec;         /* instead of wisp's own encoding */
-    wisp_compression      compression;   /* of each message; set for all
-                                            remotes: of whole packets too */
+    /* of each message; set for all remotes: of whole packets too */
+    wisp_compression      compression;
     const wisp_schema    *schema;
     const wisp_migration *migrations;
     int                   migration_count;
     /* WISP_ON: deltas go through an adaptive range coder: fewer bytes, more
        time */
     int                   adaptive;
-    const void           *dictionary;    /* for compression; copied; both ends
-                                            need the same */
+    /* for compression; copied; both ends need the same */
+    const void           *dictionary;
     int                   dictionary_bytes;
     /* WISP_ON: peers that joined this endpoint may use any encoding; set for
        all remotes: also compressed packets; default WISP_OFF */
@@ -1609,8 +1610,8 @@ typedef struct wisp_config {
     wisp_delivery   delivery;
     int             channel;         /* WISP_CHANNEL(n); default 0 */
     wisp_batch_mode batching;        /* also sets delivery if that is 0 */
-    int             max_batch_size;  /* queued messages for one peer that cause
-                                        a flush; default 256 */
+    /* queued messages for one peer that cause a flush; default 256 */
+    int             max_batch_size;
     int             batch_priority;  /* WISP_PRIORITY(n); default 500 */
     /* minimum seconds between two messages of one peer; < 0 is off: the
        default. More are dropped. Their sender gets an error event (WISP_E_RATE)
@@ -1621,8 +1622,8 @@ typedef struct wisp_config {
        that the path or the peer's own sending held up may be more: they have
        the tokens of that time too, up to desc.timeout */
     int             rate_burst;
-    int             delta_sync;      /* WISP_ON: deltas carry a hash of their
-                                        baseline; default WISP_OFF */
+    /* WISP_ON: deltas carry a hash of their baseline; default WISP_OFF */
+    int             delta_sync;
     double          call_timeout;    /* seconds, for all tries; default 10 */
     int             call_tries;      /* default 1 */
     /* WISP_ON: state. Of each key (the schema's key fields; without them there
@@ -1811,8 +1812,8 @@ typedef struct wisp_event {
     double            time;       /* of the current wisp_update */
     void             *user;
     struct wisp__request *request; /* private: the call to be answered */
-    int               message;    /* WISP_MESSAGE_EVENT or another kind,
-                                     below */
+    /* WISP_MESSAGE_EVENT or another kind, below */
+    int               message;
     struct wisp__passage *passage; /* private: its way through middleware */
     const wisp_addr  *from;       /* of an answer to wisp_query, else NULL */
     int64_t           tick;       /* of WISP_TICK or an object, else 0 */
@@ -3219,8 +3220,8 @@ typedef enum wisp_joins {
        is joining itself, and both joins become one session. Others get no
        answer; existing sessions stay */
     WISP_JOINS_AUTO,
-    WISP_JOINS_OPEN,    /* everybody: for meshes, whose endpoints join and are
-                           joined */
+    /* everybody: for meshes, whose endpoints join and are joined */
+    WISP_JOINS_OPEN,
     WISP_JOINS_CLOSED   /* nobody; the answer is WISP_E_REFUSED */
 } wisp_joins;
 
@@ -3240,8 +3241,9 @@ typedef enum wisp_congestion {
 
 typedef struct wisp_desc {
     wisp_link   link;
-    const char *app;            /* the application's protocol, at most 64 bytes;
-                                   must be equal on both ends; NULL = "" */
+    /* the application's protocol, at most 64 bytes; must be equal on both ends;
+       NULL = "" */
+    const char *app;
     uint32_t    app_version;
     int         max_peers;      /* 1..16384; 0 = 64 */
     bool        refuse_joins;   /* the same as WISP_JOINS_CLOSED */
@@ -3252,12 +3254,12 @@ typedef struct wisp_desc {
        join. NULL: everybody may join. */
     wisp_result (*accept)(wisp *w, const wisp_addr *from, const void *ticket,
                           int ticket_size, void *user);
-    double      timeout;        /* seconds of silence that end a session; 0 =
-                                   10 */
+    /* seconds of silence that end a session; 0 = 10 */
+    double      timeout;
     wisp_allocator memory;      /* NULL = malloc, free */
     wisp_limits limits;
-    uint64_t    seed;           /* 0 = entropy; else deterministic: only for
-                                   tests and replays */
+    /* 0 = entropy; else deterministic: only for tests and replays */
+    uint64_t    seed;
     wisp_entropy entropy;       /* NULL = the system's */
     void (*log)(void *user, int level, wisp_result code, const char *text);
                                 /* equal lines: 8 at once, then one per second,
@@ -3266,25 +3268,28 @@ typedef struct wisp_desc {
     void       *user;           /* for accept, entropy and log */
     wisp_joins  joins;          /* who may join this endpoint */
     wisp_congestion congestion; /* 0 = WISP_CONGESTION_MODEL */
-    double      join_timeout;   /* seconds after which a join that is not
-                                   complete fails, on both ends; 0 = 30 */
-    const void *info;           /* the answer to wisp_query of anybody; copied;
-                                   NULL: none is given */
+    /* seconds after which a join that is not complete fails, on both ends; 0 =
+       30 */
+    double      join_timeout;
+    /* the answer to wisp_query of anybody; copied; NULL: none is given */
+    const void *info;
     int         info_bytes;     /* up to 512, and to link.mtu - 20 */
-    double      correction;     /* seconds in which WISP_SMOOTH halves an error
-                                   of prediction; 0 = 0.1 */
-    bool        predict_sync_test;  /* runs each predicted tick twice, then as
-                                       one that runs again, and compares: see
-                                       WISP_DESYNC. Not those that spawn,
-                                       despawn or set properties */
-    double      tick_rate;      /* ticks per second, 0.1..1000; 0 = none, or
-                                   the server's once joined (wisp_on_tick) */
-    const wisp_cipher *cipher;  /* for sealed sessions; NULL: none. Copied, as
-                                   are the keys, of WISP_KEY_BYTES each */
+    /* seconds in which WISP_SMOOTH halves an error of prediction; 0 = 0.1 */
+    double      correction;
+    /* runs each predicted tick twice, then as one that runs again, and
+       compares: see WISP_DESYNC. Not those that spawn, despawn or set
+       properties */
+    bool        predict_sync_test;
+    /* ticks per second, 0.1..1000; 0 = none, or the server's once joined
+       (wisp_on_tick) */
+    double      tick_rate;
+    /* for sealed sessions; NULL: none. Copied, as are the keys, of
+       WISP_KEY_BYTES each */
+    const wisp_cipher *cipher;
     const void *secret_key;     /* of an end that takes sealed joins, or NULL */
-    const void *reset_secret;   /* kept over restarts: peers of sealed sessions
-                                   from before are told that these are gone.
-                                   NULL: they time out */
+    /* kept over restarts: peers of sealed sessions from before are told that
+       these are gone. NULL: they time out */
+    const void *reset_secret;
     bool        require_sealed; /* WISP_E_SEALED for all other joins */
 } wisp_desc;
 
