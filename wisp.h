@@ -4498,10 +4498,10 @@ typedef struct wisp__bases {
 
 /* --- compress --- */
 
-typedef enum wisp__method {
+enum {
     WISP__STORED, WISP__RUNS, WISP__LZ4, WISP__DEFLATE, WISP__ZSTD, WISP__USER_METHOD,
     WISP__METHODS = 8
-} wisp__method;
+};
 
 enum {
     WISP__DICTIONARIES = 15,
@@ -4997,7 +4997,7 @@ typedef struct wisp__baselines {
 
 /* --- encoding --- */
 
-typedef enum wisp__encoding_kind { WISP__VALUES, WISP__RECORD, WISP__CODED } wisp__encoding_kind;
+enum { WISP__VALUES, WISP__RECORD, WISP__CODED };  /* kinds of encodings */
 
 /* A schema of this endpoint, or of a peer. */
 typedef struct wisp__described {
@@ -21548,13 +21548,11 @@ static wisp__session *wisp__session_of(const wisp *w, wisp_peer handle) {
     wisp__session *s;
     if (!w) return NULL;
     if (handle.id == UINT32_MAX) {
-        for (int i = 0; i < w->peers.pool.made; i++) {
-            s = wisp__session_at(w, i);
-            if (s && s->peer.asked && (s->peer.state == WISP__JOINED || wisp__peer_asks(&s->peer) ||
-                                       s->peer.state == WISP__HALF_OPENED))
-                return s;
-        }
-        return NULL;
+        for (s = NULL; (s = wisp__session_after(w, s)) != NULL;)
+            if (s->peer.asked && (s->peer.state == WISP__JOINED || wisp__peer_asks(&s->peer) ||
+                                  s->peer.state == WISP__HALF_OPENED))
+                break;
+        return s;
     }
     s = (wisp__session *)wisp__pool_get(&w->peers.pool, handle.id);
     if (!s || s->peer.state >= WISP__LEAVING) return NULL;
@@ -23114,14 +23112,17 @@ static void wisp__tally_shrink(wisp__tally *tally, double rate, double now) {
     tally->at = now;
 }
 
+static uint64_t wisp__host_hash(const wisp__policy *policy, uint64_t host) {
+    uint8_t bytes[8];
+    wisp__store64(bytes, host);
+    return wisp__siphash(policy->key, bytes, (int)sizeof bytes);
+}
+
 /* The cells of a host, one in each row; returns its count. */
 static double wisp__tally_count(const wisp__policy *policy, wisp__tally *tally, uint64_t host,
                                 double *cells[WISP__TALLY_ROWS]) {
-    uint8_t bytes[8];
-    uint64_t hash;
+    uint64_t hash = wisp__host_hash(policy, host);
     double least = 0;
-    wisp__store64(bytes, host);
-    hash = wisp__siphash(policy->key, bytes, (int)sizeof bytes);
     for (int row = 0; row < WISP__TALLY_ROWS; row++, hash >>= 16) {
         cells[row] = &tally->cells[row][hash % WISP__TALLY_CELLS];
         least = row ? wisp__min(least, *cells[row]) : *cells[row];
@@ -23350,10 +23351,7 @@ static int wisp__policy_knocks(wisp__policy *policy, uint64_t host) {
 
 /* May a packet of a host be answered that has no session and has proven nothing? */
 static bool wisp__policy_answer(wisp__policy *policy, uint64_t host, double now) {
-    uint8_t bytes[8];
-    double *due;
-    wisp__store64(bytes, host);
-    due = &policy->answers[wisp__siphash(policy->key, bytes, 8) % WISP__ANSWER_CELLS];
+    double *due = &policy->answers[wisp__host_hash(policy, host) % WISP__ANSWER_CELLS];
     if (*due > now + WISP__ANSWER_BURST) return false;
     *due = wisp__max(*due, now) + 1 / WISP__ANSWER_RATE;
     return true;
@@ -23640,11 +23638,21 @@ static wisp_compression wisp__compression_of(const wisp_encoding *e) {
     return e->compression ? e->compression : WISP_COMPRESSION_AUTO;
 }
 
+/* Prepares a compression with the dictionary of the settings, which gets an id; 0: none. */
+static wisp_result wisp__compress_prepare(wisp__registry *r, const wisp_encoding *e,
+                                          wisp_compression mode, uint32_t *dictionary) {
+    wisp_result why = WISP_OK;
+    *dictionary = 0;
+    if (e->dictionary)
+        why = wisp__compress_dictionary(r->compress, e->dictionary, e->dictionary_bytes,
+                                        dictionary);
+    return why ? why : wisp__compress_ready(r->compress, mode, *dictionary);
+}
+
 /* The encoding that the settings in force ask for. Its schema has a reference. */
 static wisp_result wisp__encoding_wanted(wisp__registry *r, wisp__remote *remote,
                                          wisp__encoding *encoding) {
     const wisp_encoding *e = &remote->now.encode;
-    uint32_t dictionary = 0;
     wisp_result why = WISP_OK;
     memset(encoding, 0, sizeof *encoding);
     if (e->schema)
@@ -23662,13 +23670,10 @@ static wisp_result wisp__encoding_wanted(wisp__registry *r, wisp__remote *remote
     if (e->codec) encoding->kind = WISP__CODED;
     else if (e->schema && e->mode != WISP_ENCODE_BASIC && e->mode != WISP_ENCODE_SAFE)
         encoding->kind = WISP__RECORD;
-    if (e->dictionary)
-        why = wisp__compress_dictionary(r->compress, e->dictionary, e->dictionary_bytes,
-                                        &dictionary);
-    remote->dictionary = dictionary;
-    if (encoding->compressed) encoding->dictionary = dictionary;
-    if (encoding->compressed && why == WISP_OK)
-        why = wisp__compress_ready(r->compress, wisp__compression_of(e), dictionary);
+    why = wisp__compress_prepare(r, e, encoding->compressed ? wisp__compression_of(e)
+                                                            : WISP_COMPRESSION_NONE,
+                                 &remote->dictionary);
+    if (encoding->compressed) encoding->dictionary = remote->dictionary;
     if (why) wisp__described_release(&r->schemas, encoding->described);
     return why;
 }
@@ -23896,13 +23901,8 @@ static wisp_result wisp__batches_settle(wisp__registry *r) {
     const wisp_encoding *e = &r->defaults.encode;
     wisp_compression mode = e->compression ? e->compression : WISP_COMPRESSION_NONE;
     wisp_compression reads = e->foreign == WISP_ON ? WISP_COMPRESSION_AUTO : mode;
-    uint32_t dictionary = 0;
-    wisp_result result = WISP_OK;
-    if (e->dictionary)
-        result = wisp__compress_dictionary(r->compress, e->dictionary, e->dictionary_bytes,
-                                           &dictionary);
-    if (result == WISP_OK && mode != WISP_COMPRESSION_NONE)
-        result = wisp__compress_ready(r->compress, mode, dictionary);
+    uint32_t dictionary;
+    wisp_result result = wisp__compress_prepare(r, e, mode, &dictionary);
     if (result == WISP_OK && (mode != r->batches.mode || dictionary != r->batches.dictionary))
         wisp__compress_stream_init(&r->batches, mode, dictionary);
     if (result == WISP_OK) r->compress->packets = reads;
@@ -26745,8 +26745,7 @@ int wisp_release(wisp *w, const char *name, wisp_peer peer, wisp_result verdict)
     WISP__TAPED(w, "release:sui", name, peer.id, verdict);
     const wisp__hook *hook = w ? wisp__hook_named(w, name) : NULL;
     wisp__session *s = hook && peer.id ? wisp__session_of(w, peer) : NULL;
-    if (!hook || (peer.id && !s)) return 0;
-    if (!wisp__verdict_valid(verdict)) return 0;
+    if (!hook || (peer.id && !s) || !wisp__verdict_valid(verdict)) return 0;
     return wisp__hooks_release(w, hook->serial, s ? &s->held_messages : NULL, verdict);
 }
 
@@ -26953,36 +26952,31 @@ static wisp__pending *wisp__call_of(wisp *w, uint32_t handle) {
     return (wisp__pending *)wisp__pool_get(&w->calls.pool, handle);
 }
 
-static void wisp__answer_with(wisp *w, wisp__remote *remote, wisp_handler fn, void *user,
-                              wisp__connection *owner) {
-    wisp__connection *before = remote->answer_owner;
-    remote->answer = fn;
-    remote->answer_user = user;
-    remote->answer_owner = owner;
-    wisp__connection_drop(w, before);
+static wisp_result wisp__answer_with(wisp *w, wisp_target target, wisp_handler fn, void *user,
+                                     wisp__connection *owner) {
+    wisp_result why = WISP_E_ARGUMENT;
+    wisp__remote *remote = w ? wisp__remote_to_send(w, target, &why) : NULL;
+    wisp__connection *unused = remote ? remote->answer_owner : owner;
+    if (remote) {
+        remote->answer = fn;
+        remote->answer_user = user;
+        remote->answer_owner = owner;
+        why = WISP_OK;
+    }
+    if (unused) wisp__connection_drop(w, unused);
+    return why;
 }
 
 wisp_result wisp_on_invoke_target(wisp *w, wisp_target target, wisp_handler fn, void *user) {
     WISP__ENTER(w);
-    wisp_result why;
-    wisp__remote *remote = w ? wisp__remote_to_send(w, target, &why) : NULL;
-    if (!w) return WISP_E_ARGUMENT;
-    if (!remote) return why;
-    wisp__answer_with(w, remote, fn, user, NULL);
-    return WISP_OK;
+    return wisp__answer_with(w, target, fn, user, NULL);
 }
 
 wisp_result wisp_on_invoke_state(wisp *w, wisp_target target, const wisp_state *state) {
     WISP__ENTER(w);
-    wisp_result why;
-    wisp__remote *remote = w ? wisp__remote_to_send(w, target, &why) : NULL;
-    wisp__connection *owner;
-    if (!w) return WISP_E_ARGUMENT;
-    if (!remote) return why;
-    owner = wisp__owner_add(w, state);
-    if (!owner) return w->why;
-    wisp__answer_with(w, remote, owner->fn, owner->user, owner);
-    return WISP_OK;
+    wisp__connection *owner = wisp__owner_add(w, state);
+    if (!owner) return w ? w->why : WISP_E_ARGUMENT;
+    return wisp__answer_with(w, target, owner->fn, owner->user, owner);
 }
 
 /* The session whose call a handler is answering; NULL with the reason. */
@@ -27843,9 +27837,8 @@ static wisp__remote *wisp__lend_remote(wisp *w, const char *name, int length) {
         remote->lent = true;
     } else if (remote) {
         wisp__events_forget(w, remote);
-        for (int i = 0; i < w->peers.pool.made; i++) {
-            wisp__session *s = wisp__session_at(w, i);
-            if (!s || remote->index >= s->peer_remote_room) continue;
+        for (wisp__session *s = NULL; (s = wisp__session_after(w, s)) != NULL;) {
+            if (remote->index >= s->peer_remote_room) continue;
             if (s->peer_remotes[remote->index].refused) s->refused--;
             memset(&s->peer_remotes[remote->index], 0, sizeof *s->peer_remotes);
         }
