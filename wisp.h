@@ -27453,19 +27453,22 @@ static wisp__nearest wisp__nearest_to(wisp *w, const char *name, int length) {
     return n;
 }
 
-static void wisp__nearest_try(wisp__nearest *n, const char *name, int length) {
+/* false: the look at this name, or the remote, is not paid for. */
+static bool wisp__nearest_try(wisp__nearest *n, const char *name, int length) {
+    bool is_far = wisp__abs_int(length - n->length) >= n->edits;
     int edits = n->edits;
-    if (wisp__abs_int(length - n->length) < edits &&
-        wisp__pay(n->credit, WISP__PRICE_STEP + (int64_t)length * n->length))
-        edits = wisp__edits(n->name, n->length, name, length, edits);
-    if (edits == n->edits) return;
+    if (!wisp__pay(n->credit, WISP__PRICE_STEP + (is_far ? 0 : (int64_t)length * n->length)))
+        return false;
+    if (!is_far) edits = wisp__edits(n->name, n->length, name, length, edits);
+    if (edits == n->edits) return true;
     n->edits = edits;
     snprintf(n->found, sizeof n->found, ": did you mean %.*s?", wisp__min_int(length, 48), name);
+    return true;
 }
 
-static void wisp__nearest_try_remote(wisp__nearest *n, const wisp__remote *remote) {
-    if (remote->index >= WISP__RESERVED && remote->main == remote && !remote->lent)
-        wisp__nearest_try(n, remote->name, (int)strlen(remote->name));
+static bool wisp__nearest_try_remote(wisp__nearest *n, const wisp__remote *remote) {
+    return remote->index < WISP__RESERVED || remote->main != remote || remote->lent ||
+           wisp__nearest_try(n, remote->name, (int)strlen(remote->name));
 }
 
 /* A message came for a number whose name is not registered here. That is reported once for each
@@ -27483,7 +27486,7 @@ static void wisp__on_stranger(wisp *w, wisp__session *s, int number, const char 
     entry[2] = 1;
     n = wisp__nearest_to(w, (const char *)entry + WISP__STRANGER_HEAD, entry[3]);
     for (int i = WISP__RESERVED; i < w->registry.count; i++)
-        wisp__nearest_try_remote(&n, w->registry.remotes[i]);
+        if (!wisp__nearest_try_remote(&n, w->registry.remotes[i])) break;
     wisp__notice_add(w, &error, "%.*s: %s%s", wisp__min_int(n.length, 48), n.name, text,
                      n.found);
 }
@@ -27525,8 +27528,9 @@ static void wisp__report_unknown(wisp *w, wisp__session *s) {
         p->warned = true;
         n = wisp__nearest_to(w, remote->name, (int)strlen(remote->name));
         for (int k = 0; k < s->their_room; k++)
-            if (s->theirs[k].remote)
-                wisp__nearest_try_remote(&n, w->registry.remotes[s->theirs[k].remote - 1]);
+            if (s->theirs[k].remote &&
+                !wisp__nearest_try_remote(&n, w->registry.remotes[s->theirs[k].remote - 1]))
+                break;
         for (uint8_t *entry = NULL; (entry = wisp__stranger_after(s, entry)) != NULL;)
             wisp__nearest_try(&n, (const char *)entry + WISP__STRANGER_HEAD, entry[3]);
         wisp__text_clean(wisp__guess_at(&w->registry, remote), sizeof n.found, n.found,

@@ -209,6 +209,21 @@ TEST(announcements_that_fail_are_offences) {
     forger_close(b);
 }
 
+/* Else a peer that announces one unknown name after the other, and sends to each, would have all
+   names here looked at for nothing. */
+TEST(a_look_for_the_nearest_name_is_paid_for) {
+    forger *b = forger_open();
+    wisp__nearest n = wisp__nearest_to(b->t.server, "a", 1);
+    wisp__credit credit;
+    int looks = 0;
+    memset(&credit, 0, sizeof credit);
+    credit.work = 10 * WISP__PRICE_STEP;
+    n.credit = &credit;
+    while (looks < 100 && wisp__nearest_try(&n, "a name that is far longer", 25)) looks++;
+    CHECK_EQ_INT(looks, 10);
+    forger_close(b);
+}
+
 static const test_case tests[] = {
     CASE(values_that_are_asked_for_whole_are_paid_for),
     CASE(a_name_unknown_there_is_reported_on_both_sides),
@@ -217,6 +232,7 @@ static const test_case tests[] = {
     CASE(no_encoding_of_a_peer_that_joined_is_taken_unasked),
     CASE(a_schema_that_failed_is_not_compiled_twice),
     CASE(announcements_that_fail_are_offences),
+    CASE(a_look_for_the_nearest_name_is_paid_for),
 };
 
 int main(int argc, char **argv) { return test_main(argc, argv, tests, TEST_COUNT(tests)); }
