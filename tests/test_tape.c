@@ -8,6 +8,7 @@
 #include "support/rollback_band.h"
 #include "support/simulated_endpoints.h"
 #include "support/fake_cipher.h"
+#include "../tools/tape_reader.h"
 
 static tape_party taped;
 
@@ -204,6 +205,31 @@ TEST(a_tape_that_begins_in_the_middle_comes_out_again) {
         CHECK(taped.again.hash == taped.notes.hash);
         free(taped.tape.bytes);
     }
+}
+
+typedef struct seen_lines { int joined, objects, shots; } seen_lines;
+
+static void see_line(void *user, const tape_line *line) {
+    seen_lines *seen = (seen_lines *)user;
+    seen->joined += strcmp(line->what, "joined") == 0;
+    seen->objects += strcmp(line->what, "object") == 0 && strstr(line->args, "\"heat\":");
+    seen->shots += strcmp(line->what, "message") == 0 && strcmp(line->name, "shot") == 0 &&
+                   line->tick > 80 && strstr(line->args, "\"speed\":1.5");
+}
+
+/* Names and schemas stand at its begin. */
+TEST(tools_read_a_tape_from_the_middle) {
+    static tape_reader reader;
+    seen_lines seen = { 0, 0, 0 };
+    record_midway(4, 3, 2);
+    reader.line = see_line;
+    reader.user = &seen;
+    CHECK(tape_read_all(&reader, taped.tape.bytes, taped.tape.size));
+    CHECK_EQ_INT(seen.joined, TAPE_CLIENTS);
+    CHECK_EQ_INT(seen.objects, TAPE_ORBS);
+    CHECK(seen.shots > 10);
+    tape_reader_free(&reader);
+    free(taped.tape.bytes);
 }
 
 /* The handlers of the tick after the tape's begin differ. */
@@ -696,6 +722,7 @@ static const test_case tests[] = {
     CASE(the_tape_of_an_idle_server_has_at_most_100_bytes_a_second),
     CASE(a_tape_that_begins_in_the_middle_comes_out_again),
     CASE(a_changed_handler_is_found_in_its_tick_from_the_middle_on),
+    CASE(tools_read_a_tape_from_the_middle),
     CASE(calls_joins_and_leaves_of_both_ends_live_again_from_the_middle),
     CASE(a_tape_goes_through_a_compressor_and_back),
     CASE(both_ends_of_predicted_objects_live_again_in_the_open_and_sealed),

@@ -13,6 +13,7 @@ enum { TAPE_NAMES = 1 << 16, TAPE_ARGS = 8192, TAPE_FIELDS = 65536 };
 
 typedef struct tape_line {
     double time;
+    int64_t tick;
     bool inside;              /* in a handler */
     const char *what, *name, *args;
     long peer;                /* -1: of none */
@@ -21,6 +22,7 @@ typedef struct tape_line {
 
 typedef struct tape_packet {
     double time;
+    int64_t tick;
     bool out;
     wisp_addr addr;
     const uint8_t *data;
@@ -32,12 +34,12 @@ typedef struct tape_name { char *name; const uint8_t *schema; int schema_bytes; 
 typedef struct tape_reader {
     void (*line)(void *user, const tape_line *line);
     void (*packet)(void *user, const tape_packet *packet);
-    void (*block)(void *user, const uint8_t *bytes, int count, double time);
+    void (*block)(void *user, const uint8_t *bytes, int count, double time, int64_t tick);
     void *user;
     const char *error;
     int error_at;
     double time;
-    int64_t steps, step;
+    int64_t steps, step, tick;
     tape_name names[TAPE_NAMES];
     uint8_t *blocks[TAPE_NAMES];      /* that names point into */
     int block_count, name_end;
@@ -335,7 +337,7 @@ static inline bool tape_learn(tape_reader *r, wisp__from from) {
 
 static inline bool tape_note_line(tape_reader *r, const wisp__tape_entry *e) {
     wisp__from from = e->body;
-    tape_line line = { r->time, (e->kind & WISP__TAPE_INSIDE) != 0, "", "", r->args, -1, e->size };
+    tape_line line = { r->time, r->tick, (e->kind & WISP__TAPE_INSIDE) != 0, "", "", r->args, -1, e->size };
     const tape_name *name = NULL;
     uint64_t bytes = wisp__bytes_number(&from);
     const char *form = (const char *)wisp__bytes_take(&from, bytes), *letter;
@@ -363,7 +365,7 @@ static inline bool tape_note_line(tape_reader *r, const wisp__tape_entry *e) {
 static inline bool tape_packets(tape_reader *r, wisp__from from, bool out) {
     int64_t count = out ? 1 : wisp__tape_get_sign(&from);
     for (int64_t i = 0; i < count && from.at < from.end; i++) {
-        tape_packet p = { r->time, out, { { 0 } }, NULL, 0 };
+        tape_packet p = { r->time, r->tick, out, { { 0 } }, NULL, 0 };
         const uint8_t *addr = wisp__bytes_take(&from, sizeof p.addr);
         uint64_t bytes = wisp__bytes_number(&from);
         if (addr) memcpy(&p.addr, addr, sizeof p.addr);
@@ -397,6 +399,9 @@ static inline int tape_entries(tape_reader *r, const uint8_t *bytes, int size) {
         wisp__tape_entry e = wisp__tape_entry_at(bytes + at, bytes + size);
         bool good = e.size > 0;
         if (good && (e.kind & 128 || wisp__tape_is(&e, WISP__TAPE_UPDATE))) tape_update(r, e);
+        else if (wisp__tape_is(&e, WISP__TAPE_TICK))
+            r->tick = (r->tick + wisp__tape_get_sign(&e.body) % (INT64_C(1) << 50)) %
+                      (INT64_C(1) << 52);
         else if (wisp__tape_is(&e, WISP__TAPE_PACKETS)) good = tape_packets(r, e.body, false);
         else if (wisp__tape_is(&e, WISP__TAPE_OUT)) good = tape_packets(r, e.body, true);
         else if (wisp__tape_is(&e, WISP__TAPE_NOTE)) good = tape_note_line(r, &e);
@@ -452,7 +457,8 @@ static inline bool tape_one_block(tape_reader *r, const uint8_t *bytes, int left
         return tape_fail(r, "damaged", at);
     bad = tape_entries(r, out, (int)size);
     if (bad >= 0) return tape_fail(r, "malformed", at + WISP__TAPE_HEAD + bad);
-    if (r->block) r->block(r->user, bytes, *stored + WISP__TAPE_HEAD, r->time);
+    if (r->block) r->block(r->user, bytes, *stored + WISP__TAPE_HEAD, r->time,
+                           r->tick);
     return true;
 }
 
@@ -463,7 +469,7 @@ static inline bool tape_read_all(tape_reader *r, const uint8_t *bytes, int size)
     if (wisp__load_part(bytes + 8, 4) != WISP__TAPE_VERSION ||
         wisp__load_part(bytes + 12, 4) != wisp__tape_traits())
         return tape_fail(r, "of another version or machine", 8);
-    if (r->block) r->block(r->user, bytes, at, -1e300);
+    if (r->block) r->block(r->user, bytes, at, -1e300, 0);
     for (; at < size; at += stored + WISP__TAPE_HEAD)
         if (!tape_one_block(r, bytes + at, size - at, at, &stored)) return false;
     return true;
