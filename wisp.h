@@ -5772,8 +5772,8 @@ typedef struct wisp__tag {
 /* What few objects have: a place, tags, and rules of who sees them. */
 typedef struct wisp__presence {
     wisp_vec3 at;
+    int site;  /* in its zone */
     uint32_t moved;  /* `settled` when it moved last */
-    struct wisp__presence *next, *previous;  /* of its zone */
     struct wisp__zone *zone;  /* NULL: it is in none */
     struct wisp__object *object;
     struct wisp__presence *next_moved;
@@ -5831,34 +5831,22 @@ typedef struct wisp__ahead {
 
 /* An object, and behind it its struct, and then what its audiences are shown. */
 typedef struct wisp__object {
+    /* first what each update of it reads */
     uint32_t id;  /* generation:16 index:16; while it has none yet: alias:16 ones:16 */
     uint16_t owner;
     uint16_t ordinal;  /* of its spawn, see `claimed` */
     wisp__class *of;
-    struct wisp__object *previous, *next;  /* of its class */
-    struct wisp__object *next_edited, *next_news;
-    struct wisp__object *next_look;  /* told: of those that are claimed */
-    wisp__presence *presence;  /* NULL: it has none */
     wisp__encoded *row;
-    wisp__encoded *once;  /* told: of the fields that went once; or NULL */
-    wisp__packed wire;
     int64_t tick;  /* of it */
-    void *user;
     struct wisp__note *notes;
-    wisp__described *described;  /* told: of its rows */
-    wisp__owned *owned;  /* NULL: no owner has told of it */
-    wisp__ahead *ahead;  /* told: NULL: nothing is predicted of it */
-    wisp__kept_rows kept;  /* those of the last ticks */
     /* ours: the tick in which it began to move as it does; told: the newest for which its row is
        known to hold */
     uint32_t since;
-    uint32_t noted;  /* number of the last scope that it was noted in */
-    uint32_t spawn_tick;  /* in which its owner has spawned it, if `claimed` */
-    uint16_t alias;  /* told: of the handle given here; 0: none */
-    int16_t refused;  /* told: why its spawn was not taken */
+    uint32_t went;  /* the last tick in which a row of it was put into a packet */
     uint16_t description;  /* changes of its owner or tags */
     uint8_t news;  /* handlers that are to run */
     uint8_t turn;  /* changes by the server against its owner */
+    uint8_t assets;  /* told: WISP__ASSETS_.. */
     bool from : 1;  /* it is a server's */
     bool dead : 1;
     /* with dead: until the scope ends in which it was despawned; else hidden, as that is a
@@ -5870,7 +5858,6 @@ typedef struct wisp__object {
     bool missed : 1;  /* told: news waits for wisp_ready */
     bool answered : 1;  /* told: the word on its assets is on its way */
     bool returns : 1;  /* told: it was here before */
-    uint8_t assets;  /* told: WISP__ASSETS_.. */
     bool teleports : 1;  /* ours: with its next row */
     bool jumps : 1;  /* ours: it has, in the tick `since` */
     bool made : 1;  /* its newest row was made here */
@@ -5883,6 +5870,21 @@ typedef struct wisp__object {
        that its spawn is this object */
     bool claimed : 1;
     bool asked : 1;  /* ours: spawned by its owner, who has it since */
+    wisp__presence *presence;  /* NULL: it has none */
+    wisp__packed wire;
+    struct wisp__object *next_edited, *next_news;
+    struct wisp__object *next_look;  /* told: of those that are claimed */
+    struct wisp__object *previous, *next;  /* of its class */
+    void *user;
+    wisp__encoded *once;  /* told: of the fields that went once; or NULL */
+    wisp__described *described;  /* told: of its rows */
+    wisp__owned *owned;  /* NULL: no owner has told of it */
+    wisp__ahead *ahead;  /* told: NULL: nothing is predicted of it */
+    wisp__kept_rows kept;  /* those of the last ticks */
+    uint32_t noted;  /* number of the last scope that it was noted in */
+    uint32_t spawn_tick;  /* in which its owner has spawned it, if `claimed` */
+    uint16_t alias;  /* told: of the handle given here; 0: none */
+    int16_t refused;  /* told: why its spawn was not taken */
 } wisp__object;
 
 typedef struct wisp__object_place {
@@ -5897,33 +5899,43 @@ typedef struct wisp__object_place {
 
 /* What a peer knows of an object. */
 typedef struct wisp__note {
-    struct wisp__note *next, *previous;
+    struct wisp__note *next;  /* of the object */
     wisp__object *object;
-    wisp__encoded *base;  /* the newest row that was acked; NULL: none */
+    const wisp__encoded *base;  /* the newest row that was acked; NULL: none, or not in `flight` */
     wisp__kept_rows flight;
+    uint32_t told;  /* tick of the row that was last sent: the low bits */
     uint32_t since, sent;  /* milliseconds: when due; when sent, 0: never */
     uint16_t sequence, base_sequence;  /* sequence: of the next row */
     uint16_t index;  /* of the object; provisional: the ordinal of its spawn */
     uint16_t session;  /* place in the pool */
+    uint16_t packet;  /* that it was last in: the low bits */
     uint8_t back;  /* of the last row, see wisp__kept_row */
+    uint8_t assets;
+    bool based : 1;  /* a row was acked: that of `base_sequence` */
     bool due : 1;
     bool described : 1;
     bool mute : 1;  /* the peer told the newest row itself */
     bool owns : 1;  /* between the object's owner and its server */
-    uint8_t assets;
     bool away : 1;  /* the object has left the peer's interest, .. */
     bool parted : 1;  /* .. the peer was sent that, .. */
     bool frozen : 1;  /* .. and has it: its copy is frozen */
     bool again : 1;  /* of interest again, once the peer has despawned it */
-    float weight;
     bool open : 1;  /* and the newest row: no */
     bool rested : 1;  /* the base went with a later tick than its own */
     bool provisional : 1;  /* the server has not told the number of the object */
     bool foreseen : 1;  /* the peer predicts the object */
     bool listed : 1;  /* listed: the peer may lack the newest row */
     bool cut : 1;  /* the newest row goes in parts */
-    uint16_t packet;  /* that it was last in: the low bits */
+    float weight;
+    struct wisp__note *previous;
 } wisp__note;
+
+/* A note in the table of a peer. */
+typedef struct wisp__known {
+    wisp__note *note;
+    int key;  /* see wisp__note_key */
+    uint32_t near;  /* the last scan of the peer's focus that saw it; 0: it is not seen */
+} wisp__known;
 
 typedef struct wisp__due {
     uint64_t key;  /* urgency:32 distance:16 index:16 */
@@ -5942,12 +5954,13 @@ typedef struct wisp__spawns {
 /* What a peer knows of the objects of this end: one that has joined it, or the server of which this
    end owns objects. */
 typedef struct wisp__audience {
-    wisp__note **notes;  /* by hash of the index (open addressing) */
+    wisp__known *notes;  /* by hash of the key (open addressing) */
     int room, count, open;  /* open: of those notes */
     wisp__due *due;  /* the first `ready` are a heap */
     int due_room, due_count, ready;
     uint16_t first_sequence;  /* of the next note */
     struct wisp__focus *focus;  /* NULL: none */
+    uint32_t scans;  /* of it */
     bool ended;  /* the session ended while interest was settled */
     bool all_again;  /* the peer wants descriptions and whole rows of all */
     struct wisp__relay *relays;  /* players whose inputs it is sent (input) */
@@ -5967,11 +5980,19 @@ typedef struct wisp__audience {
 
 /* --- interest --- */
 
+/* Where an object is that is placed: in an array for each zone, as foci look at all of it. */
+typedef struct wisp__site {
+    wisp_vec3 at;
+    int index;  /* of the object */
+    wisp__presence *presence;
+} wisp__site;
+
 /* A cube of space with objects, or seen by a focus. */
 typedef struct wisp__zone {
     struct wisp__zone *next;  /* of its bucket */
     int32_t at[3];
-    wisp__presence *first;
+    int width, count;  /* width: of the room for sites, which is a power of two; 0: none */
+    wisp__site *sites;  /* in no order */
     struct wisp__lookout *watches;
 } wisp__zone;
 
@@ -28190,19 +28211,18 @@ static bool wisp__kept_grow(wisp *w, wisp__kept_rows *k) {
     return true;
 }
 
-/* Keeps one more at the end, with a reference of its own; the oldest of `most` gives way. false: no
-   memory. */
-static bool wisp__kept_append(wisp *w, wisp__kept_rows *k, const wisp__kept_row *row, int most) {
-    if (k->count == most) wisp__kept_pop(w, k);
+/* Keeps one more at the end, with a reference of its own. false: no memory. */
+static bool wisp__kept_append(wisp *w, wisp__kept_rows *k, const wisp__kept_row *row) {
     if (k->count == k->room && !wisp__kept_grow(w, k)) return false;
     *wisp__kept_at(k, k->count++) = *row;
     if (row->row) row->row->references++;
     return true;
 }
 
-/* Keeps one more by its tick, which no other has. */
+/* Keeps one more by its tick, which no other has; the oldest of `most` gives way. */
 static bool wisp__kept_add(wisp *w, wisp__kept_rows *k, const wisp__kept_row *row, int most) {
-    if (!wisp__kept_append(w, k, row, most)) return false;
+    if (k->count == most) wisp__kept_pop(w, k);
+    if (!wisp__kept_append(w, k, row)) return false;
     for (int i = k->count - 1; i; i--) {
         wisp__kept_row *before = wisp__kept_at(k, i - 1);
         if (wisp__distance(row->tick, before->tick) > 0) break;
@@ -29090,30 +29110,31 @@ static inline int wisp__note_key(const wisp__note *n) {
     return n->index | (n->provisional ? WISP__PROVISIONAL : 0);
 }
 
-static wisp__note **wisp__note_place(const wisp__audience *a, int key) {
+/* Where the note of a key is, or belongs; there is room. */
+static inline wisp__known *wisp__known_at(const wisp__audience *a, int key) {
     int at = (int)wisp__mix((uint64_t)key) & (a->room - 1);
-    while (a->notes[at] && wisp__note_key(a->notes[at]) != key) at = (at + 1) & (a->room - 1);
+    while (a->notes[at].note && a->notes[at].key != key) at = (at + 1) & (a->room - 1);
     return &a->notes[at];
 }
 
-static wisp__note *wisp__note_of(const wisp *w, const wisp__session *s, int index) {
+static inline wisp__note *wisp__note_of(const wisp *w, const wisp__session *s, int key) {
     const wisp__audience *a = wisp__audience_of(w, s);
-    return a && a->room ? *wisp__note_place(a, index) : NULL;
+    return a && a->room ? wisp__known_at(a, key)->note : NULL;
 }
 
 /* Makes the table of notes larger. false: no memory. */
 static bool wisp__notes_grow(wisp *w, wisp__audience *a) {
-    wisp__note **old = a->notes;
+    wisp__known *old = a->notes;
     int room = a->room;
     if (2 * (a->count + 1) <= room) return true;
-    a->notes = (wisp__note **)wisp__alloc_items(&w->base, room ? 2 * room : 16, sizeof *old);
+    a->notes = (wisp__known *)wisp__alloc_items(&w->base, room ? 2 * room : 16, sizeof *old);
     if (!a->notes) {
         a->notes = old;
         return false;
     }
     a->room = room ? 2 * room : 16;
     for (int i = 0; i < room; i++)
-        if (old[i]) *wisp__note_place(a, wisp__note_key(old[i])) = old[i];
+        if (old[i].note) *wisp__known_at(a, old[i].key) = old[i];
     wisp__free(&w->base, old, (size_t)room * sizeof *old);
     return true;
 }
@@ -29183,6 +29204,7 @@ static inline wisp__kept_row *wisp__note_sent(const wisp__note *n, uint16_t sequ
 /* Lets go of what was sent before a sequence. */
 static void wisp__note_passed(wisp *w, wisp__note *n, uint16_t before) {
     int rest = (int16_t)(n->sequence - before);
+    if ((int16_t)(n->base_sequence - before) < 0) n->base = NULL;
     while (n->flight.count && n->flight.count > rest) wisp__kept_pop(w, &n->flight);
 }
 
@@ -29197,6 +29219,7 @@ static void wisp__note_add(wisp *w, wisp__session *s, wisp__object *o) {
     wisp__audience *a = wisp__audience_of(w, s);
     wisp__note *n = wisp__notes_grow(w, a)
                         ? (wisp__note *)wisp__chunk_take(&w->chunks, sizeof *n) : NULL;
+    wisp__known *known;
     if (!n) {
         w->objects.starved = true;
         return;
@@ -29212,14 +29235,15 @@ static void wisp__note_add(wisp *w, wisp__session *s, wisp__object *o) {
     n->next = o->notes;
     if (n->next) n->next->previous = n;
     o->notes = n;
-    *wisp__note_place(a, wisp__note_key(n)) = n;
+    known = wisp__known_at(a, wisp__note_key(n));
+    known->note = n;
+    known->key = wisp__note_key(n);
     a->count++;
     wisp__note_due(w, s, n);
 }
 
 static void wisp__note_free(wisp *w, wisp__note *n) {
     wisp__kept_free(w, &n->flight);
-    wisp__encoded_release(w, n->base);
     if (n->next) n->next->previous = n->previous;
     *(n->previous ? &n->previous->next : &n->object->notes) = n->next;
     if (!n->object->notes && n->object->dead) w->objects.dead = true;
@@ -29229,18 +29253,18 @@ static void wisp__note_free(wisp *w, wisp__note *n) {
 /* The peer knows that the object is gone. Later notes of the probe sequence move up. */
 static void wisp__note_remove(wisp *w, wisp__session *s, wisp__note *n) {
     wisp__audience *a = wisp__audience_of(w, s);
-    int at = (int)(wisp__note_place(a, wisp__note_key(n)) - a->notes);
+    int at = (int)(wisp__known_at(a, wisp__note_key(n)) - a->notes);
     for (int i = 0; n->due && i < a->due_count; i++)
         if (a->due[i].note == n) a->due[i] = a->due[--a->due_count];
-    a->notes[at] = NULL;
+    memset(&a->notes[at], 0, sizeof *a->notes);
     a->count--;
     a->open -= n->open;
     a->foreseen -= n->foreseen;
     wisp__note_free(w, n);
-    for (at = (at + 1) & (a->room - 1); a->notes[at]; at = (at + 1) & (a->room - 1)) {
-        wisp__note *moved = a->notes[at];
-        a->notes[at] = NULL;
-        *wisp__note_place(a, wisp__note_key(moved)) = moved;
+    for (at = (at + 1) & (a->room - 1); a->notes[at].note; at = (at + 1) & (a->room - 1)) {
+        wisp__known moved = a->notes[at];
+        memset(&a->notes[at], 0, sizeof moved);
+        *wisp__known_at(a, moved.key) = moved;
     }
 }
 
@@ -29271,9 +29295,8 @@ static void wisp__object_redescribe(wisp *w, wisp__object *o) {
 /* What the peer was sent counts no more. */
 static void wisp__note_forget(wisp *w, wisp__note *n) {
     wisp__note_passed(w, n, n->sequence);
-    wisp__encoded_release(w, n->base);
     n->base = NULL;
-    n->described = false;
+    n->based = n->described = false;
 }
 
 /* The peer has despawned an object that is of interest again: when the tick ends it is as if it had
@@ -29376,10 +29399,9 @@ static void wisp__sent_arrived(wisp *w, wisp__session *s, wisp__note *n, wisp__k
         return;
     }
     wisp__note_passed(w, n, (uint16_t)(as - sent.back));
-    if (sent.row) sent.row->references++;
-    wisp__encoded_release(w, n->base);
     n->base = sent.row;
     n->base_sequence = as;
+    n->based = true;
     n->rested = sent.rests;
     if (sent.described == (uint8_t)n->object->description && !n->provisional) n->described = true;
     if (n->described && n->owns && n->object->claimed) {
@@ -29397,9 +29419,10 @@ static bool wisp__note_freezes(const wisp__note *n) {
 /* Was the newest state of the object sent, and may still arrive? */
 static bool wisp__note_flies(const wisp__note *n) {
     uint16_t newest = (uint16_t)(n->sequence - 1);
-    const wisp__kept_row *last = wisp__note_sent(n, newest);
-    if (!last || (n->base && n->base_sequence == newest)) return false;
-    if (wisp__note_ends(n)) return last->gone && last->frozen == wisp__note_freezes(n);
+    bool ends = wisp__note_ends(n), other = n->told != (uint32_t)wisp__note_tick(n) && !ends;
+    const wisp__kept_row *last = other ? NULL : wisp__note_sent(n, newest);
+    if (!last || (n->based && n->base_sequence == newest)) return false;
+    if (ends) return last->gone && last->frozen == wisp__note_freezes(n);
     return last->row == wisp__note_row(n) &&
            (n->described || last->described == (uint8_t)n->object->description);
 }
@@ -29407,7 +29430,7 @@ static bool wisp__note_flies(const wisp__note *n) {
 /* Has an object gone of which the peer was never told? */
 static bool wisp__note_unseen(const wisp__note *n) {
     return wisp__note_ends(n) && (!n->object->from || n->provisional) && !n->again && !n->sent &&
-           !n->flight.room && !n->base;
+           !n->flight.room && !n->based;
 }
 
 /* Does the peer have to be told of an object? Of a class that goes on by itself also that it has
@@ -29433,7 +29456,7 @@ static void wisp__object_outcome(wisp *w, wisp__session *s, uint32_t number, boo
     if (!sent) n = wisp__note_of(w, s, (int)(number >> 16) | WISP__PROVISIONAL);
     if (!sent && n) sent = wisp__note_sent(n, as);
     gone = sent && arrived && sent->gone;
-    if (!sent || (n->base && (int16_t)(as - n->base_sequence) <= 0)) return;
+    if (!sent || (n->based && (int16_t)(as - n->base_sequence) <= 0)) return;
     if (arrived) wisp__sent_arrived(w, s, n, *sent, as);
     else wisp__kept_drop(w, sent);
     if (!gone && wisp__note_wants(n)) wisp__note_due(w, s, n);
@@ -29478,10 +29501,12 @@ static wisp__encoded *wisp__encoded_shared(const wisp__encoded *e) {
     return shared;
 }
 
-/* The bits of the newest row of an audience for peers that have these rows, which they share. Their
-   `values` are 1 if it is a delta. NULL: no memory. */
-static const wisp__encoded *wisp__object_wire(wisp *w, wisp__object *o, int form,
-                                              wisp__bases *from) {
+/* The bits of a row. `bytes` NULL: no memory. */
+typedef struct wisp__row_bits { const uint8_t *bytes; int64_t bits; bool delta; } wisp__row_bits;
+
+/* The bits of the newest row of an audience for peers that have these rows, which they share; else
+   they are scratch. */
+static wisp__row_bits wisp__object_wire(wisp *w, wisp__object *o, int form, wisp__bases *from) {
     wisp__supply supply = wisp__supply_of_arena(&w->base, &w->content.scratch, NULL);
     wisp__packed *wire = form ? &wisp__object_shown(o, form)->wire : &o->wire;
     const wisp__encoded *row = form ? wisp__object_shown(o, form)->row : o->row;
@@ -29490,30 +29515,36 @@ static const wisp__encoded *wisp__object_wire(wisp *w, wisp__object *o, int form
     uint8_t *bytes = NULL;
     bool first = form && !from->base &&
                  wisp__class_program(w, o->of)->forms[form + WISP__FORM_ONCE];
+    wisp__row_bits out = { NULL, 0, false };
     wisp__writer to;
-    bool delta;
     if (wire->bits && wire->base == from->base && wire->older == from->older[0] &&
-        wire->behind == from->behind && wire->ahead == from->ahead)
-        return wire->bits;
+        wire->behind == from->behind && wire->ahead == from->ahead) {
+        out.bytes = (const uint8_t *)wire->bits->bytes;
+        out.bits = wire->bits->bits;
+        out.delta = wire->bits->values;
+        return out;
+    }
     wisp__wire_drop(w, wire);
     if (first) once = wisp__form_row(w, o->of, o->row, form + WISP__FORM_ONCE);
     if (once) room += (size_t)(once->bits / 8);
     if (once || !first) bytes = (uint8_t *)wisp__supply_take(&supply, room + WISP__SLACK);
     if (bytes) {
         to = wisp__writer_on(bytes, (int)room);
-        delta = wisp__object_pack(w, o, form, from, once, &to);
+        out.delta = wisp__object_pack(w, o, form, from, once, &to);
         wisp__put(&to, 0, 7);
-        wire->bits = wisp__encoded_make(w, bytes, to.at - 7);
-        if (wire->bits) wire->bits->values = delta;
+        out.bytes = bytes;
+        out.bits = to.at - 7;
     }
     wisp__encoded_release(w, once);
-    wisp__arena_reset(&w->content.scratch);
-    if (!wire->bits) return NULL;
+    if (!bytes || !o->notes->next) return out;
+    wire->bits = wisp__encoded_make(w, bytes, out.bits);
+    if (!wire->bits) return out;
+    wire->bits->values = out.delta;
     wire->base = wisp__encoded_shared(from->base);
     wire->older = wisp__encoded_shared(from->older[0]);
     wire->behind = from->behind;
     wire->ahead = from->ahead;
-    return wire->bits;
+    return out;
 }
 
 /* The rows that the next one can be made from, and their times. */
@@ -29527,7 +29558,7 @@ static wisp__row_times wisp__note_bases(const wisp *w, const wisp__note *n, wisp
     const wisp__kept_row *base = NULL, *older = NULL;
     wisp__row_times t = { (uint32_t)(w->clock.tick - tick), 0, 0, 0, false };
     memset(from, 0, sizeof *from);
-    if (n->base && ago <= WISP__OBJECT_BACK) base = wisp__note_sent(n, n->base_sequence);
+    if (n->based && ago <= WISP__OBJECT_BACK) base = wisp__note_sent(n, n->base_sequence);
     if (base && base->back && ago + base->back <= WISP__OBJECT_BACK)
         older = wisp__note_sent(n, (uint16_t)(n->base_sequence - base->back));
     if (base) t.back = (uint32_t)tick - base->tick;
@@ -29598,25 +29629,26 @@ static void wisp__object_put_row(wisp *w, wisp__note *n, wisp__records *all, wis
     bool sized = !program->forms[form]->fixed, whole;
     wisp__bases from;
     wisp__row_times t;
-    const wisp__encoded *wire;
+    wisp__row_bits wire;
     wisp__note_redate(w, n);
     t = wisp__note_bases(w, n, &from);
     wire = wisp__object_wire(w, n->object, form, &from);
-    if (!wire) {
-        to->full = true;
-        return;
-    }
+    to->full = to->full || !wire.bytes;
+    if (!wire.bytes) return;
+    n->object->went = (uint32_t)w->clock.tick;
     n->back = t.back ? (uint8_t)(n->sequence - n->base_sequence) : 0;
-    whole = !wire->values;
+    whole = !wire.delta;
     if (whole) t.back = t.older = 0;
     wisp__object_put_what(w, n, all, t, to);
     wisp__times_use(all, t);
     if (program->audience & WISP__AUDIENCE_OWNER) wisp__put(to, form == WISP__FORM_OWNER, 1);
     if (program->audience & WISP_FLAG_AT_SPAWN && whole) wisp__put(to, !from.base, 1);
-    if (wire->values && sized) wisp__put_small(to, (uint64_t)(wire->bits + 7) / 8);
-    wisp__put_bits(to, (const uint8_t *)wire->bytes, wire->bits);
-    if (wire->values && sized) wisp__put(to, 0, (int)(-wire->bits & 7));
+    if (wire.delta && sized) wisp__put_small(to, (uint64_t)(wire.bits + 7) / 8);
+    wisp__put_bits(to, wire.bytes, wire.bits);
+    if (wire.delta && sized) wisp__put(to, 0, (int)(-wire.bits & 7));
+    wisp__arena_reset(&w->content.scratch);
 }
+
 /* Writes the record of an object. */
 static void wisp__object_put(wisp *w, wisp__note *n, wisp__records *all, wisp__writer *to) {
     all->count++;
@@ -29641,8 +29673,10 @@ static bool wisp__object_sent(wisp *w, wisp__session *s, wisp__note *n) {
     sent.rests = wisp__note_tick(n) < w->clock.tick;
     sent.back = n->back;
     sent.described = (uint8_t)(n->described ? 0 : n->object->description);
-    if (!wisp__kept_append(w, &n->flight, &sent, WISP__OBJECT_BACK + 1)) return false;
+    wisp__note_passed(w, n, (uint16_t)(n->sequence - WISP__OBJECT_BACK));
+    if (!wisp__kept_append(w, &n->flight, &sent)) return false;
     n->sequence++;
+    n->told = sent.tick;
     n->sent = wisp__milliseconds(w->base.time);
     n->packet = (uint16_t)s->peer.flow.next;
     n->cut = false;
@@ -29702,7 +29736,7 @@ static void wisp__on_lacks(wisp__reading *r) {
 static void wisp__notes_again(wisp *w, wisp__session *s, wisp__audience *a) {
     a->all_again = false;
     for (int i = 0; i < a->room; i++)
-        if (a->notes[i]) wisp__note_again(w, s, a->notes[i]);
+        if (a->notes[i].note) wisp__note_again(w, s, a->notes[i].note);
 }
 
 static inline bool wisp__refusals_wait(const wisp *w, const wisp__session *s) {
@@ -29763,7 +29797,7 @@ static bool wisp__note_may(const wisp *w, const wisp__session *s, const wisp__no
     uint32_t now = wisp__milliseconds(w->base.time);
     double hold = c->rate > 0 ? 1000 / c->rate : 0;
     if ((!n->object->row && !n->object->dead) || !wisp__class_bound(w, s, c)) return false;
-    if (!n->base && n->sent) hold = wisp__max(hold, s->peer.flow.rtt * 1250);
+    if (!n->based && n->sent) hold = wisp__max(hold, s->peer.flow.rtt * 1250);
     return !n->sent || wisp__note_ends(n) || (double)(now - n->sent) >= hold;
 }
 
@@ -30123,7 +30157,13 @@ static bool wisp__zones_grow(wisp *w, wisp__zones *g) {
     return true;
 }
 
-/* A zone, made if it is not there. NULL: no memory; the next tick links all anew. */
+/* There was no memory: the next tick links all anew. */
+static void wisp__zones_anew(wisp *w) {
+    w->objects.zones.changed = true;
+    w->objects.zones.side = -1;
+}
+
+/* A zone, made if it is not there. NULL: no memory. */
 static wisp__zone *wisp__zone_at(wisp *w, const int32_t at[3]) {
     wisp__zones *g = &w->objects.zones;
     wisp__zone **place, *zone;
@@ -30131,11 +30171,8 @@ static wisp__zone *wisp__zone_at(wisp *w, const int32_t at[3]) {
     place = g->room ? wisp__zones_place(g, at) : NULL;
     if (place && *place) return *place;
     zone = grown ? (wisp__zone *)wisp__chunk_take(&w->chunks, sizeof *zone) : NULL;
-    if (!zone) {
-        g->changed = true;
-        g->side = -1;
-        return NULL;
-    }
+    if (!zone) wisp__zones_anew(w);
+    if (!zone) return NULL;
     memset(zone, 0, sizeof *zone);
     memcpy(zone->at, at, sizeof zone->at);
     *place = zone;
@@ -30143,43 +30180,68 @@ static wisp__zone *wisp__zone_at(wisp *w, const int32_t at[3]) {
     return zone;
 }
 
+static void wisp__zone_empty(wisp *w, const wisp__zone *zone) {
+    if (zone->width) wisp__chunk_give(&w->chunks, zone->sites, sizeof *zone->sites << zone->width);
+}
+
 /* Frees a zone that nothing is in and nobody watches. */
 static void wisp__zone_left(wisp *w, wisp__zone *zone) {
     wisp__zone **place;
-    if (zone->first || zone->watches) return;
+    if (zone->count || zone->watches) return;
     place = wisp__zones_place(&w->objects.zones, zone->at);
     *place = zone->next;
     w->objects.zones.count--;
+    wisp__zone_empty(w, zone);
     wisp__chunk_give(&w->chunks, zone, sizeof *zone);
 }
 
 static void wisp__presence_unlink(wisp *w, wisp__presence *p) {
     wisp__zone *zone = p->zone;
     if (!zone) return;
-    if (p->next) p->next->previous = p->previous;
-    *(p->previous ? &p->previous->next : &zone->first) = p->next;
+    zone->sites[p->site] = zone->sites[--zone->count];
+    zone->sites[p->site].presence->site = p->site;
     p->zone = NULL;
     wisp__zone_left(w, zone);
+}
+
+/* Makes room for one more in a zone. false: no memory; the next tick links all anew. */
+static bool wisp__zone_grow(wisp *w, wisp__zone *zone) {
+    int width = zone->width ? zone->width + 1 : 2;
+    wisp__site *sites;
+    if (zone->width && zone->count < 1 << zone->width) return true;
+    sites = (wisp__site *)wisp__chunk_take(&w->chunks, sizeof *sites << width);
+    if (!sites) {
+        wisp__zones_anew(w);
+        wisp__zone_left(w, zone);
+        return false;
+    }
+    if (zone->count) memcpy(sites, zone->sites, sizeof *sites << zone->width);
+    wisp__zone_empty(w, zone);
+    zone->sites = sites;
+    zone->width = width;
+    return true;
 }
 
 /* Puts an object into the zone where it is. */
 static void wisp__presence_link(wisp *w, wisp__presence *p) {
     const wisp__zones *g = &w->objects.zones;
+    wisp__site site = { p->at, (int)(p->object->id & WISP__OBJECT_INDEX), p };
     wisp__zone *zone;
     int32_t at[3];
     if (!p->placed || g->side <= 0) return;
     at[0] = wisp__zones_line(g, (double)p->at.x);
     at[1] = wisp__zones_line(g, (double)p->at.y);
     at[2] = wisp__zones_line(g, (double)p->at.z);
-    if (p->zone && memcmp(p->zone->at, at, sizeof at) == 0) return;
+    if (p->zone && memcmp(p->zone->at, at, sizeof at) == 0) {
+        p->zone->sites[p->site].at = p->at;
+        return;
+    }
     wisp__presence_unlink(w, p);
     zone = wisp__zone_at(w, at);
-    if (!zone) return;
+    if (!zone || !wisp__zone_grow(w, zone)) return;
     p->zone = zone;
-    p->previous = NULL;
-    p->next = zone->first;
-    if (p->next) p->next->previous = p;
-    zone->first = p;
+    p->site = zone->count;
+    zone->sites[zone->count++] = site;
 }
 
 static void wisp__presence_move(wisp *w, wisp__presence *p, wisp_vec3 at) {
@@ -30412,6 +30474,7 @@ static void wisp__look(wisp *w, wisp__session *s, wisp__object *o) {
         if (n->away) wisp__note_back(w, s, n);
     } else {
         if (!wisp__note_sees(n)) return;
+        wisp__known_at(a, wisp__note_key(n))->near = 0;
         n->again = false;
         n->away = true;
         wisp__note_due(w, s, n);
@@ -30424,29 +30487,43 @@ static void wisp__look_at(wisp *w, wisp__object *o) {
         wisp__look(w, (wisp__session *)peer, o);
 }
 
-/* Does an object come into a focus? */
-static void wisp__focus_meets(wisp *w, const wisp__focus *f, const wisp__presence *p) {
-    if (wisp__apart(f->at, p->at) <= f->enter &&
-        !wisp__note_sees(wisp__note_of(w, f->session, (uint16_t)p->object->id)))
-        wisp__look(w, f->session, p->object);
+/* Does an object come into a focus? What the scan before saw, and nothing has hidden since, is seen
+   still. */
+static inline void wisp__focus_meets(wisp *w, const wisp__focus *f, const wisp__audience *a,
+                                     const wisp__site *site) {
+    double apart = wisp__apart(f->at, site->at);
+    wisp__known *known = NULL;
+    if (apart > f->leave) return;
+    if (a->room) known = wisp__known_at(a, site->index);
+    if (known && known->note &&
+        ((known->near && a->scans - known->near <= 1) || wisp__note_sees(known->note)))
+        known->near = a->scans;
+    else if (apart <= f->enter) wisp__look(w, f->session, site->presence->object);
 }
 
-/* A focus has moved: what it has lost, and what it finds. */
-static void wisp__focus_scan(wisp *w, const wisp__focus *f, const wisp__audience *a) {
+static void wisp__focus_scan_zone(wisp *w, const wisp__focus *f, const wisp__audience *a,
+                                  const wisp__zone *zone) {
+    for (int i = 0; i < zone->count; i++) wisp__focus_meets(w, f, a, &zone->sites[i]);
+}
+
+/* A focus has moved: what it finds, and what it has lost, which is nothing that it found. */
+static void wisp__focus_scan(wisp *w, const wisp__focus *f, wisp__audience *a) {
     const wisp__zones *g = &w->objects.zones;
+    a->scans++;
+    for (int i = 0; i < f->watch_count; i++) wisp__focus_scan_zone(w, f, a, f->watches[i].zone);
+    for (int i = 0; f->wide && i < g->room; i++)
+        for (const wisp__zone *zone = g->buckets[i]; zone; zone = zone->next)
+            wisp__focus_scan_zone(w, f, a, zone);
     for (int i = 0; i < a->room; i++) {
-        const wisp__note *n = a->notes[i];
+        const wisp__note *n = a->notes[i].near == a->scans ? NULL : a->notes[i].note;
         const wisp__presence *p = wisp__note_sees(n) ? n->object->presence : NULL;
         if (p && p->placed && wisp__apart(f->at, p->at) > f->leave)
             wisp__look(w, f->session, n->object);
     }
-    for (int i = 0; i < f->watch_count; i++)
-        for (const wisp__presence *p = f->watches[i].zone->first; p; p = p->next)
-            wisp__focus_meets(w, f, p);
-    for (int i = 0; f->wide && i < g->room; i++)
-        for (const wisp__zone *zone = g->buckets[i]; zone; zone = zone->next)
-            for (const wisp__presence *p = zone->first; p; p = p->next)
-                wisp__focus_meets(w, f, p);
+}
+
+static void wisp__site_scan(wisp *w, const wisp__focus *f, const wisp__site *site) {
+    if (!f->moved) wisp__focus_meets(w, f, wisp__audience_of(w, f->session), site);
 }
 
 /* An object has moved: who loses it, and whose focus it comes into. */
@@ -30458,16 +30535,17 @@ static void wisp__presence_scan(wisp *w, const wisp__presence *p) {
         if (f && !f->moved && wisp__note_sees(n) && wisp__apart(f->at, p->at) > f->leave)
             wisp__look(w, s, p->object);
     }
-    for (const wisp__lookout *watch = p->zone ? p->zone->watches : NULL; watch; watch = watch->next)
-        if (!watch->focus->moved) wisp__focus_meets(w, watch->focus, p);
+    if (!p->zone) return;
+    for (const wisp__lookout *watch = p->zone->watches; watch; watch = watch->next)
+        wisp__site_scan(w, watch->focus, &p->zone->sites[p->site]);
     for (const wisp__focus *f = w->objects.zones.foci; f && f->wide; f = f->next)
-        if (!f->moved) wisp__focus_meets(w, f, p);
+        wisp__site_scan(w, f, &p->zone->sites[p->site]);
 }
 
 /* A peer that has bound a class, or has another group, looks at all objects; else where its focus
    has moved. */
 static void wisp__audience_settle(wisp *w, wisp__session *s) {
-    const wisp__audience *a = wisp__audience_of(w, s);
+    wisp__audience *a = wisp__audience_of(w, s);
     wisp__focus *f = a ? a->focus : NULL;
     bool all = s->regrouped || s->classes_bound;
     s->regrouped = s->classes_bound = false;
@@ -30495,7 +30573,7 @@ static void wisp__class_ask(wisp *w, const wisp__class *c) {
 static void wisp__audience_free(wisp *w, int place) {
     wisp__audience *a = w->objects.audiences[place];
     for (int i = 0; i < a->room; i++)
-        if (a->notes[i]) wisp__note_free(w, a->notes[i]);
+        if (a->notes[i].note) wisp__note_free(w, a->notes[i].note);
     wisp__focus_free(w, a);
     wisp__free(&w->base, a->spawns, sizeof *a->spawns);
     wisp__free(&w->base, a->notes, (size_t)a->room * sizeof *a->notes);
@@ -30764,9 +30842,12 @@ WISP__UNUSED static void wisp__interest_check(const wisp *w) {
     for (int i = 0; i < g->room; i++)
         for (const wisp__zone *zone = g->buckets[i]; zone; zone = zone->next) {
             zones++;
-            WISP_ASSERT(zone->first || zone->watches);
-            for (const wisp__presence *p = zone->first; p; p = p->next)
-                WISP_ASSERT(p->zone == zone && (!p->next || p->next->previous == p));
+            WISP_ASSERT(zone->count || zone->watches);
+            for (int k = 0; k < zone->count; k++) {
+                const wisp__presence *p = zone->sites[k].presence;
+                WISP_ASSERT(p->zone == zone && p->site == k);
+                WISP_ASSERT(memcmp(&p->at, &zone->sites[k].at, sizeof p->at) == 0);
+            }
             for (const wisp__lookout *watch = zone->watches; watch; watch = watch->next)
                 WISP_ASSERT(watch->zone == zone &&
                             (!watch->next || watch->next->previous == watch));
@@ -31373,21 +31454,13 @@ static void wisp__objects_again(wisp *w) {
             for (wisp__object *o = w->objects.classes[i]->first; o; o = o->next)
                 wisp__object_up(w, o);
         for (int i = 0; a && i < a->room; i++)
-            if (a->notes[i] && wisp__note_wants(a->notes[i])) wisp__note_due(w, s, a->notes[i]);
+            if (a->notes[i].note && wisp__note_wants(a->notes[i].note))
+                wisp__note_due(w, s, a->notes[i].note);
     }
 }
 
-/* Has a row of this tick gone out? The next one is of the next tick then, which names it. */
-static bool wisp__object_went(const wisp *w, const wisp__object *o) {
-    bool went = o->tick == w->clock.tick && o->wire.bits;
-    for (int form = 1; form <= o->of->forms; form++) {
-        const wisp__shown *shown = wisp__object_shown(o, form);
-        went |= shown->tick == w->clock.tick && shown->wire.bits;
-    }
-    return went;
-}
-
-/* At the end of a tick. */
+/* At the end of a tick. An object of which a row has gone out in it waits for the next tick, as
+   rows are named by their ticks. */
 static void wisp__objects_commit(wisp *w) {
     wisp__object *later = NULL;
     if (w->objects.starved) wisp__objects_again(w);
@@ -31396,7 +31469,7 @@ static void wisp__objects_commit(wisp *w) {
         w->objects.edited = o->next_edited;
         if (o->dead) {
             o->edited = false;
-        } else if (wisp__object_went(w, o)) {
+        } else if (o->went == (uint32_t)w->clock.tick) {
             o->next_edited = later;
             later = o;
         } else {
@@ -33324,7 +33397,7 @@ WISP__UNUSED static void wisp__objects_check(const wisp *w) {
     for (int i = 0; i < w->objects.audience_room; i++) {
         const wisp__audience *a = w->objects.audiences[i];
         int open = 0;
-        for (int k = 0; a && k < a->room; k++) open += a->notes[k] && a->notes[k]->open;
+        for (int k = 0; a && k < a->room; k++) open += a->notes[k].note && a->notes[k].note->open;
         WISP_ASSERT(!a || open == a->open);
     }
     WISP_ASSERT(count == w->objects.count);
@@ -34225,7 +34298,7 @@ static void wisp__inputs_relay(wisp *w) {
             const wisp__line *l = wisp__inputs_line(w, o->owner);
             for (wisp__note *n = l && l->news && !o->from ? o->notes : NULL; n; n = n->next) {
                 wisp__session *s = wisp__session_at(w, n->session);
-                if (s && !n->away && !o->dead && n->base) wisp__inputs_relay_to(w, s, o->owner);
+                if (s && !n->away && !o->dead && n->based) wisp__inputs_relay_to(w, s, o->owner);
             }
         }
     }
