@@ -20441,7 +20441,6 @@ static int wisp__head_of(const wisp__base *base, const wisp__peer *peer) {
     return wisp__packet_head(base, wisp__has_keys(peer));
 }
 
-/* Where the tag begins. */
 static int wisp__tag_at(const wisp__base *base) { return base->reliable ? 1 : 3; }
 
 /* The low bits of the number, at the end of the head. */
@@ -21023,7 +21022,6 @@ static inline size_t wisp__message_chunk(const wisp__message *m) {
     return head + sizeof *extra + (size_t)wisp__max_int(extra->room, wisp__message_size(m));
 }
 
-/* Memory of a message. */
 static inline int wisp__message_weight(const wisp__message *m) {
     return wisp__chunk_memory(wisp__message_chunk(m));
 }
@@ -21111,7 +21109,6 @@ static inline wisp__item *wisp__channel_item(const wisp__channel_out *out, uint3
     return &out->items[sequence & (uint32_t)(out->room - 1)];
 }
 
-/* Makes room for one more item. */
 static inline wisp_result wisp__channel_reserve(wisp__base *base, wisp__channel_out *out) {
     if (out->next - out->base < (uint32_t)out->room) return WISP_OK;
     return wisp__grow_ring(base, WISP__ARRAY(out->items, out->room), out->base, out->next,
@@ -21719,7 +21716,6 @@ static size_t wisp__baseline_bytes(int room) {
     return offsetof(wisp__baseline, ring) + (size_t)room * sizeof(wisp__stored);
 }
 
-/* The most baselines that a peer has in each direction. */
 static int wisp__baselines_most(const wisp_limits *l) {
     int most = l->baseline_bytes / 2 / (int)wisp__baseline_bytes(l->baselines);
     return wisp__min_int(l->keys, wisp__max_int(most, WISP__BASELINES_LEAST));
@@ -24702,23 +24698,6 @@ static wisp_result wisp__decode(wisp__message_codec *c, const wisp__encoding *e,
 
 /* --- received values as the schema here wants them --- */
 
-/* Sets the values: the elements of a row, or the one value. */
-static wisp_result wisp__decoded_set(wisp__supply *supply, const wisp_schema *schema,
-                                     const wisp_value *value, wisp__decoded *d) {
-    wisp_value *one;
-    if (schema->shape == WISP_SHAPE_LIST && value->kind == WISP_ARRAY) {
-        d->values = wisp__elements_of(value);
-        d->count = value->count;
-        return WISP_OK;
-    }
-    one = (wisp_value *)wisp__supply_take(supply, sizeof *one);
-    if (!one) return WISP_E_MEMORY;
-    *one = *value;
-    d->values = one;
-    d->count = 1;
-    return WISP_OK;
-}
-
 static wisp_result wisp__conform_version(wisp__message_codec *c, const wisp__remote *remote,
                                          const wisp_schema *theirs, wisp__supply *supply,
                                          wisp_value *value) {
@@ -24768,7 +24747,7 @@ static wisp_result wisp__conform_values(wisp__message_codec *c, const wisp__remo
                                         const wisp__encoding *e, wisp__decoded *d) {
     const wisp__program *ours = remote->schema ? remote->schema->program : NULL;
     wisp__supply supply;
-    wisp_value value;
+    wisp_value *value;
     wisp_result result = WISP_OK;
     void *image = d->image;
     if (!ours && !image) return WISP_OK;
@@ -24776,8 +24755,15 @@ static wisp_result wisp__conform_values(wisp__message_codec *c, const wisp__remo
     if (result) return result;
     if (!ours) ours = d->program;
     supply = wisp__supply_of_arena(c->base, &c->arena, &c->credit);
-    result = wisp__image_value(ours->schema, image, &supply, &value);
-    return result ? result : wisp__decoded_set(&supply, ours->schema, &value, d);
+    value = (wisp_value *)wisp__supply_take(&supply, sizeof *value);
+    result = value ? wisp__image_value(ours->schema, image, &supply, value) : WISP_E_MEMORY;
+    if (result) return result;
+    d->values = value;
+    d->count = 1;
+    if (ours->schema->shape != WISP_SHAPE_LIST || value->kind != WISP_ARRAY) return WISP_OK;
+    d->values = wisp__elements_of(value);
+    d->count = value->count;
+    return WISP_OK;
 }
 
 /* Makes decoded values fit the schema registered here; the text of the registry says why not. */
@@ -24948,17 +24934,22 @@ static wisp_result wisp__delta_pack(wisp *w, const wisp__encoding *e,
 static wisp_result wisp__delta_extent(wisp__message_codec *c, const wisp__encoding *e,
                                       wisp__reader *data, bool in_order, wisp__delta_head *h) {
     wisp__reader shape = wisp__reader_on(NULL, 0);
-    wisp__unpacker u = wisp__codec_received(c, data);
+    wisp__unpacker u;
     wisp__decoded out;
     wisp_result result = WISP_OK;
-    wisp__codec_turn(c);
     wisp__delta_head_get(data, e, in_order, h);
+    h->at = data->at;
+    if (h->end >= 0) {
+        wisp__skip(data, h->end - data->at);
+        return data->failed ? WISP_E_BAD_PACKET : WISP_OK;
+    }
+    wisp__codec_turn(c);
+    u = wisp__codec_received(c, data);
     u.shape = &shape;
-    u.start = h->at = data->at;
+    u.start = data->at;
     memset(&out, 0, sizeof out);
     if (h->whole && e->kind == WISP__RECORD) result = wisp__record_pass(&u, e->described->program);
     else if (h->whole) result = wisp__decode_payload(&u, e, &out);
-    else if (h->end >= 0) wisp__skip(data, h->end - data->at);
     else if (!wisp__record_delta_pass(&u, e->described->program, false, data)) data->failed = true;
     if (data->failed && result != WISP_E_MEMORY) result = WISP_E_BAD_PACKET;
     if (result == WISP_E_INVALID) result = WISP_OK;
@@ -25332,7 +25323,6 @@ static inline uint32_t wisp__urgency(const wisp *w, const wisp__message *m) {
     return m->time + (uint32_t)(wisp__message_priority(w, m) * WISP__LEVEL_MS);
 }
 
-/* Does a go before b: more urgent, or else fired first? */
 static inline bool wisp__goes_before(const wisp *w, const wisp__message *a,
                                      const wisp__message *b) {
     int32_t later = wisp__distance(wisp__urgency(w, a), wisp__urgency(w, b));
@@ -25406,7 +25396,6 @@ static void wisp__line_add(const wisp *w, wisp__session *s, int index) {
     }
 }
 
-/* Takes a remote out of the heap of its line. */
 static void wisp__heap_remove(const wisp *w, wisp__session *s, uint16_t number) {
     wisp__peer_remote *all = s->peer_remotes, *p = &all[number - 1];
     wisp__peer_remote *before = p->previous ? &all[p->previous - 1] : NULL;
@@ -25604,7 +25593,6 @@ static wisp__message *wisp__unqueue(wisp *w, wisp__session *s, int index, bool l
     return m;
 }
 
-/* Drops the first message of a remote, or the last. */
 static void wisp__queue_drop(wisp *w, wisp__session *s, int index, bool last, wisp__dropped why) {
     wisp__message *m = wisp__unqueue(w, s, index, last);
     const wisp__message_extra *extra = wisp__message_extra_of(m);
@@ -25614,7 +25602,6 @@ static void wisp__queue_drop(wisp *w, wisp__session *s, int index, bool last, wi
     wisp__message_release(&w->chunks, m);
 }
 
-/* Has a message waited for too long? */
 static bool wisp__is_too_old(const wisp *w, const wisp__session *s, const wisp__message *m) {
     double most = w->registry.remotes[m->remote]->now.max_age;
     if (m->delivery == WISP_RELIABLE || m->state || most < 0) return false;
@@ -25640,7 +25627,6 @@ static int wisp__queue_freshen(wisp *w, wisp__session *s, const wisp__message *m
     return old;
 }
 
-/* Puts a value in the place of an older one that waits. */
 static wisp_result wisp__queue_replace(wisp *w, wisp__session *s, const wisp__message *m,
                                        const wisp__baseline *b) {
     wisp__queue *q = s->peer_remotes[m->remote].queue;
@@ -26263,7 +26249,6 @@ static wisp_result wisp__no_function(const wisp *w) {
 
 /* --- connect --- */
 
-/* The same, with a handler. */
 static wisp__connection *wisp__handler_add(wisp *w, wisp_handler fn, void *user) {
     if (w && !fn) wisp__no_function(w);
     return w && fn ? wisp__connection_add(w, fn, user, &w->why) : NULL;
@@ -36297,6 +36282,16 @@ static inline void wisp__fill_carry(wisp__packet_writer *f, wisp__ref ref) {
     if (!f->w->base.reliable) wisp__flow_carry(&f->s->peer.flow, f->first_ref, ref);
 }
 
+/* Ends a frame that began at this bit, and notes it; false: it does not fit, or there is no memory
+   to note it. */
+static bool wisp__fill_noted(wisp__packet_writer *f, int64_t at, wisp__frame kind,
+                             uint32_t number) {
+    if (!wisp__fill_may(f)) f->to.full = true;
+    if (!wisp__fill_done(f, at)) return false;
+    wisp__fill_carry(f, wisp__ref_of(kind, 0, number));
+    return true;
+}
+
 /* Begins a section unless the frame follows the one before. */
 static inline void wisp__fill_section(wisp__packet_writer *f, int delivery, int channel,
                                       uint32_t sequence) {
@@ -36346,19 +36341,17 @@ static inline bool wisp__fill_alike(wisp__packet_writer *f, const wisp__message 
 static bool wisp__fill_announcement(wisp__packet_writer *f, int index) {
     wisp__peer_remote *p = wisp__peer_remote_of(f->w, f->s, index);
     int64_t at;
-    if (!p || !wisp__fill_may(f)) return false;
+    if (!p) return false;
     wisp__fill_repeat(f);
     at = f->to.at;
     wisp__frame_put(&f->to, WISP__FRAME_ANNOUNCE);
     wisp__announcement_put(&f->to, f->w->registry.remotes[index]);
-    if (!wisp__fill_done(f, at)) return false;
-    wisp__fill_carry(f, wisp__ref_of(WISP__FRAME_ANNOUNCE, 0, (uint32_t)index));
+    if (!wisp__fill_noted(f, at, WISP__FRAME_ANNOUNCE, (uint32_t)index)) return false;
     p->known = f->w->base.reliable ? WISP__ACKED : WISP__ANNOUNCED;
     p->announced_in = (uint32_t)f->s->peer.flow.next;
     return true;
 }
 
-/* Does the peer know the number of a message's remote? */
 static inline bool wisp__is_bound(const wisp__session *s, const wisp__message *m) {
     return s->peer_remotes[m->encoding].known == WISP__BOUND || m->type == WISP__REPLY ||
            m->type == WISP__ANNOUNCEMENT;
@@ -36386,7 +36379,6 @@ static inline int wisp__raw_of(const wisp__message *m) {
     return m->has_extra ? wisp__message_extra_of(m)->raw : 0;
 }
 
-/* Would a message cost the reader of the packet too much? */
 static inline bool wisp__fill_costs(const wisp__packet_writer *f, const wisp__message *m) {
     return (f->values + wisp__message_values(m) > WISP__PACKET_VALUES && f->messages) ||
            f->messages >= WISP__PACKET_MESSAGES ||
@@ -36458,7 +36450,6 @@ static wisp__fit wisp__fill_item(wisp__packet_writer *f, const wisp__item *item,
     return fit;
 }
 
-/* An item of a channel. */
 static inline wisp__fit wisp__fill_reliably(wisp__packet_writer *f, const wisp__item *item,
                                             uint32_t sequence) {
     wisp__ref ref = wisp__ref_of(WISP__FRAME_EVENT, item->message->channel, sequence);
@@ -36469,12 +36460,10 @@ static inline wisp__fit wisp__fill_reliably(wisp__packet_writer *f, const wisp__
 static bool wisp__fill_control(wisp__packet_writer *f, wisp__control *control) {
     for (; control->count; control->number++, control->count--) {
         int64_t at = f->to.at;
-        if (!wisp__fill_may(f)) return false;
         if (control->kind != WISP__FRAME_ASSETS)
             wisp__frame_put_number(&f->to, (wisp__frame)control->kind, control->number);
         else if (!wisp__assets_put(f->w, control->number, &f->to)) continue;
-        if (!wisp__fill_done(f, at)) return false;
-        wisp__fill_carry(f, wisp__ref_of((wisp__frame)control->kind, 0, control->number));
+        if (!wisp__fill_noted(f, at, (wisp__frame)control->kind, control->number)) return false;
     }
     return true;
 }
@@ -36488,10 +36477,8 @@ static bool wisp__fill_limited(wisp__packet_writer *f) {
         int number = wisp__their_number(f->s, (int)remote);
         int64_t at = f->to.at;
         if (number >= 0) {
-            if (!wisp__fill_may(f)) return false;
             wisp__frame_put_limited(&f->to, number, count);
-            if (!wisp__fill_done(f, at)) return false;
-            wisp__fill_carry(f, wisp__ref_of(WISP__FRAME_LIMITED, 0, remote << 16 | count));
+            if (!wisp__fill_noted(f, at, WISP__FRAME_LIMITED, remote << 16 | count)) return false;
         }
         spending->limited_names--;
     }
@@ -36504,10 +36491,8 @@ static bool wisp__fill_refusals(wisp__packet_writer *f) {
     for (; a->refusal_count; a->refusal_count--) {
         uint32_t refusal = a->refusals[a->refusal_count - 1];
         int64_t at = f->to.at;
-        if (!wisp__fill_may(f)) return false;
         wisp__frame_put_refused(&f->to, refusal);
-        if (!wisp__fill_done(f, at)) return false;
-        wisp__fill_carry(f, wisp__ref_of(WISP__FRAME_REFUSED, 0, refusal));
+        if (!wisp__fill_noted(f, at, WISP__FRAME_REFUSED, refusal)) return false;
     }
     return true;
 }
@@ -36567,7 +36552,6 @@ static wisp__fit wisp__fill_controls(wisp__packet_writer *f) {
     return WISP__FITS;
 }
 
-/* Sends the first lost item of a channel again. */
 static wisp__fit wisp__fill_lost(wisp__packet_writer *f, wisp__channel_out *out,
                                  uint32_t sequence) {
     wisp__item *item = wisp__channel_item(out, sequence);
@@ -36642,7 +36626,6 @@ static inline void wisp__first_done(wisp__packet_writer *f, wisp__channel_out *o
     f->s->peer.window_used += item->window;
 }
 
-/* Sends the next fragment of a large message. */
 static wisp__fit wisp__fill_piece(wisp__packet_writer *f, wisp__channel_out *out) {
     int left = wisp__message_size(out->cutting) - out->cut;
     int piece = wisp__piece_bytes(&f->w->base);
@@ -36777,7 +36760,6 @@ static void wisp__set_ended(wisp *w, wisp__session *s, uint16_t set, bool arrive
     else wisp__baseline_outcome(&s->baselines_out, (int)(value >> 16), value & 0xffff, arrived);
 }
 
-/* The packet of a part was acked or lost. */
 static void wisp__part_ended(wisp *w, wisp__session *s, uint16_t set, bool arrived) {
     if (!arrived) wisp__set_ended(w, s, set, false);
     else if (s->parts->out[set % WISP__SETS_OUT].set == set)
@@ -36795,7 +36777,6 @@ static void wisp__set_assembled(wisp *w, wisp__session *s, uint16_t set) {
             wisp__set_ended(w, s, p->out[i].set, false);
 }
 
-/* Puts the next part of the message that is being sent so. */
 static wisp__fit wisp__fill_part(wisp__packet_writer *f) {
     wisp__parts *p = f->s->parts;
     uint16_t *left = &p->out[p->set % WISP__SETS_OUT].left;
@@ -36835,7 +36816,6 @@ static void wisp__set_begin(wisp__packet_writer *f, uint32_t value, bool open, b
     f->streams |= 1u << WISP__PARTS;
 }
 
-/* Begins to send a message in parts. */
 static wisp__fit wisp__fill_cut(wisp__packet_writer *f, const wisp__message *m) {
     wisp *w = f->w;
     wisp__session *s = f->s;
@@ -36901,7 +36881,6 @@ static inline bool wisp__goes_on_alike(const wisp__packet_writer *f, const wisp_
             !wisp__same_bits(entry->data, f->before.data, entry->bits));
 }
 
-/* Is a remote alone in its line, and the only one that may go? */
 static inline bool wisp__line_alone(const wisp__packet_writer *f, int index) {
     const wisp__peer_remote *p = &f->s->peer_remotes[index];
     return (f->s->waiting & ~f->blocked) == 1u << p->line && !p->child && !p->next &&
@@ -39309,7 +39288,6 @@ static inline wisp__message *wisp__queued_last(const wisp__session *s, const wis
     return s->last == remote->index + 1 ? wisp__queue_tail(&s->peer_remotes[remote->index]) : NULL;
 }
 
-/* May more messages be added to this one? */
 static inline bool wisp__run_open(const wisp *w, const wisp__message *m) {
     return m && m->run && wisp__message_run(m)->epoch == w->registry.epoch;
 }
@@ -40608,14 +40586,12 @@ static void wisp__refuse_call(wisp *w, const wisp__inbound *in, wisp__dropped wh
     wisp__answer_code(w, in, code, NULL);
 }
 
-/* Is a message within the rate limit of its peer and name? */
 static bool wisp__within_rate(const wisp *w, const wisp__inbound *in, wisp__bucket *rate) {
     return wisp__policy_admit(&in->remote->now, rate,
                               in->delivery == WISP_RELIABLE ? &in->session->stall : NULL,
                               w->base.time);
 }
 
-/* Runs a call that is new, if it may run. */
 static void wisp__on_new_call(wisp *w, wisp__inbound *in, wisp__bucket *rate) {
     wisp__remote *remote = in->remote;
     if (!remote) wisp__refuse_call(w, in, WISP__DROPPED_CALL_UNKNOWN, WISP_E_NO_REMOTE);
@@ -40677,7 +40653,6 @@ static void wisp__count_ended(wisp *w, const wisp__pending *call, bool answered)
     if (s && s->meter) wisp__calls_ended(&s->meter->calls, seconds, answered);
 }
 
-/* Runs the handlers of a call that is over. */
 static void wisp__run_ended(wisp *w, wisp__pending *call, wisp_event *event) {
     wisp_handler fn = call->fn, also = call->also;
     void *user = call->user, *also_user = call->also_user;
@@ -40826,7 +40801,6 @@ static WISP__INLINE bool wisp__admit_event(wisp *w, const wisp__inbound *in) {
 
 #ifndef WISP_NO_STATE
 
-/* Is an object here, or has it been? */
 static bool wisp__object_came(const wisp *w, uint32_t id) {
     int index = (int)(id & WISP__OBJECT_INDEX);
     const wisp__object *o = wisp__object_at(w, index);
@@ -40846,7 +40820,6 @@ static uint32_t wisp__object_lacking(const wisp *w, const wisp_value *value) {
     return id;
 }
 
-/* Is all there that a message waits for? */
 static bool wisp__state_is_there(wisp *w, wisp__held *held) {
     wisp__passage *p = &held->passage;
     const wisp_value *values;

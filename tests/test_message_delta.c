@@ -870,6 +870,7 @@ TEST(asking_for_whole_values_without_end_is_bounded) {
         for (int n = 0; n < 200; n++) {
             wisp__session *s = session_of(t.server, 0);
             wisp__control c = { WISP__FRAME_RESYNC, 0, 1 };
+            if (!s) break;                 /* its peer has ended the session for it */
             ask_whole(&t, t.client, t.server, "v");
             if (s->control_count && s->control_count < s->control_room)
                 c = s->controls[s->control_count - 1], s->controls[s->control_count++] = c;
@@ -877,7 +878,7 @@ TEST(asking_for_whole_values_without_end_is_bounded) {
         world_step(&t.w);
     }
     CHECK(world_total(t.client).memory < memory + (1 << 20));
-    CHECK(world_peer_stats(t.client, t.to_server).bytes_sent - bytes < 1 << 20);
+    CHECK(world_peer_stats(t.client, t.to_server).bytes_sent < bytes + (1 << 20));
     world_run(&t.w, 1);
     CHECK(book_ends(0) || wisp_peers(t.client, NULL, 0) == 0);
     world_close(&t.w);
