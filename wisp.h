@@ -21566,11 +21566,13 @@ static wisp__session *wisp__session_of(const wisp *w, wisp_peer handle) {
     wisp__session *s;
     if (!w) return NULL;
     if (handle.id == UINT32_MAX) {
-        for (s = NULL; (s = wisp__session_after(w, s)) != NULL;)
-            if (s->peer.asked && (s->peer.state == WISP__JOINED || wisp__peer_asks(&s->peer) ||
-                                  s->peer.state == WISP__HALF_OPENED))
-                break;
-        return s;
+        for (int i = 0; i < w->peers.pool.made; i++) {
+            s = wisp__session_at(w, i);
+            if (s && s->peer.asked && (s->peer.state == WISP__JOINED || wisp__peer_asks(&s->peer) ||
+                                       s->peer.state == WISP__HALF_OPENED))
+                return s;
+        }
+        return NULL;
     }
     s = (wisp__session *)wisp__pool_get(&w->peers.pool, handle.id);
     if (!s || s->peer.state >= WISP__LEAVING) return NULL;
