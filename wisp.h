@@ -3916,7 +3916,7 @@ enum {
     WISP__EARN_NEEDED = 480000,  /* needed for a packet to be read */
     WISP__EARN_SENT = 400000,  /* what senders count on for a packet */
     WISP__EARN_DENSE = 512,  /* fragments: more for each byte, but at most .. */
-    WISP__EARN_VALUE = 64        /* .. this for each value that a message may have */
+    WISP__EARN_VALUE = 64  /* .. this for each value that a message may have */
 };
 
 /* Bytes of memory: for all that a packet contains; for each byte of a message of fragments, beside
@@ -3947,7 +3947,7 @@ enum {
     WISP__PRICE_EVENT = 80,  /* .. and handed to its handlers */
     WISP__PRICE_WHOLE = 256,  /* a value that is sent whole, as its baseline is lost */
     WISP__PRICE_GIVE = 64,  /* a peer that is told of another owner */
-    WISP__PRICE_ERROR = 300    /* a refused frame, with its text */
+    WISP__PRICE_ERROR = 300  /* a refused frame, with its text */
 };
 
 typedef struct wisp__credit {
@@ -3989,7 +3989,7 @@ typedef struct wisp__timers {
     int owners;  /* timers that exist, set or not */
 } wisp__timers;
 
-#define WISP__SLACK 16      /* bytes behind a buffer that whole words may reach into */
+#define WISP__SLACK 16  /* bytes behind a buffer that whole words may reach into */
 
 /* Chunks of at most 256 bytes in steps of 8, then as many as fit into a page: 15, 14, .. 1. The
    allocator serves larger sizes. */
@@ -4632,9 +4632,9 @@ typedef struct wisp__sealer {
 enum { WISP__FLAG_SESSION = 128, WISP__FLAG_ACKS = 1, WISP__FLAG_COMPRESSED = 4,
        WISP__FLAG_SEALED = 64, WISP__FLAG_PHASE = 32, WISP__FLAGS_UNUSED = 0x7a };
 
-#define WISP__SEEN_WORDS     16        /* 1024 packet numbers are remembered */
+#define WISP__SEEN_WORDS 16  /* 1024 packet numbers are remembered */
 
-#define WISP__SKIPS          8         /* as many as 1,024 packets can span */
+#define WISP__SKIPS 8  /* as many as 1,024 packets can span */
 
 /* A part of a packet, whose owner learns whether it was acked. */
 typedef struct wisp__ref {
@@ -4742,7 +4742,7 @@ typedef struct wisp__ack_news {
 
 /* --- channel --- */
 
-#define WISP__CHANNELS   16
+#define WISP__CHANNELS 16
 
 enum { WISP__EVENT, WISP__INVOKE, WISP__REPLY };
 
@@ -4858,14 +4858,14 @@ enum { WISP__REQUEST = 1, WISP__CHALLENGE, WISP__RESPONSE, WISP__ACCEPT, WISP__D
 enum { WISP__HANDSHAKE_HEAD = 14, WISP__HANDSHAKE_LEAST = 64, WISP__REASON_BYTES = 96,
        WISP__LEAVES = 5 };  /* packets that say goodbye, at most */
 
-#define WISP__POST_PACKETS   32
+#define WISP__POST_PACKETS 32
 
 typedef enum wisp__state {
     WISP__REQUESTING, WISP__RESPONDING, WISP__JUDGED, WISP__PENDING, WISP__HALF_OPENED,
     WISP__JOINED, WISP__LEAVING, WISP__GONE
 } wisp__state;
 
-#define WISP__STUCK  0.25  /* seconds that a packet waits for the link */
+#define WISP__STUCK 0.25  /* seconds that a packet waits for the link */
 
 typedef struct wisp__stuck {  /* a packet that the link did not take */
     struct wisp__stuck *next;
@@ -6354,7 +6354,7 @@ typedef struct wisp__rollback {
 
 #ifndef WISP_NO_TAPE
 
-#define WISP__TAPE_SECONDS   2.0        /* a block goes out after so many */
+#define WISP__TAPE_SECONDS 2.0  /* a block goes out after so many */
 
 /* SPARE: bytes for the numbers of an entry. */
 enum { WISP__TAPE_VERSION = 2, WISP__TAPE_HEAD = 16, WISP__TAPE_BLOCK = 32 << 10,
@@ -11005,7 +11005,7 @@ const wisp_schema *wisp_schema_compile(const wisp_schema *schema, void *memory, 
  * ======================================================================== */
 
 enum { WISP__KIND_ENUM_OPEN = 24,  /* an enum that keeps numbers without a name */
-       WISP__FLAGS_MORE = 6 };     /* flags that no field has together: more of them follow */
+       WISP__FLAGS_MORE = 6 };  /* flags that no field has together: more of them follow */
 
 static void wisp__put_text(wisp__writer *to, const char *text) {
     size_t length = strlen(text);
@@ -21443,7 +21443,7 @@ static void wisp__post_add(wisp *w, const wisp_addr *addr, wisp__peer *owner,
     packet->status = 0;
     w->base.stats.packets_sent++;
     w->base.stats.bytes_sent += (uint64_t)size;
-    if (owner && owner->stuck_first) wisp__stick(w, owner, packet);     /* keeps their order */
+    if (owner && owner->stuck_first) wisp__stick(w, owner, packet);  /* keeps their order */
     else w->peers.post.owners[w->peers.post.count++] = owner ? owner->slot.id : 0;
 }
 
@@ -23023,11 +23023,11 @@ static void wisp__tape_object(wisp *w, const char *form, const wisp__object *o, 
  *   receive).
  * ======================================================================== */
 
-#define WISP__JOIN_RATE  8.0       /* attempts of a host in a second: the default */
-#define WISP__SEAL_RATE  500.0     /* sealed joins of all hosts in a second: the default */
-#define WISP__TALLY_RATE 1e6       /* a count shrinks by so much a second at most */
-#define WISP__ANSWER_RATE 8.0      /* answers to a host that has proven nothing, in a second, .. */
-#define WISP__ANSWER_BURST 4.0     /* .. and what may come at once, in seconds of that */
+#define WISP__JOIN_RATE 8.0  /* attempts of a host in a second: the default */
+#define WISP__SEAL_RATE 500.0  /* sealed joins of all hosts in a second: the default */
+#define WISP__TALLY_RATE 1e6  /* a count shrinks by so much a second at most */
+#define WISP__ANSWER_RATE 8.0  /* answers to a host that has proven nothing, in a second, .. */
+#define WISP__ANSWER_BURST 4.0  /* .. and what may come at once, in seconds of that */
 
 static uint32_t wisp__stall_most(const wisp__base *base) {
     return (uint32_t)(wisp__min(base->timeout, 1e6) * 1000);
@@ -23235,7 +23235,7 @@ static bool wisp__limited_due(const wisp *w, const wisp__session *s) {
 static bool wisp__purse_open(wisp *w, wisp__session *s, bool in, wisp__purse *p) {
     wisp__policy *policy = &w->policy;
     const wisp_budget *b = &policy->budget;
-    const wisp__stall *stall = in && w->base.reliable ? &s->stall : NULL;   /* else bytes return */
+    const wisp__stall *stall = in && w->base.reliable ? &s->stall : NULL;  /* else bytes return */
     p->rate = in ? b->in : b->out;
     p->all_rate = in ? b->total_in : b->total_out;
     p->spending = p->rate > 0 || p->all_rate > 0 ? wisp__spending_of(w, s) : NULL;
@@ -23401,22 +23401,22 @@ wisp_result wisp_use_budget(wisp *w, const wisp_budget *budget) {
 /* Why a message is dropped. */
 typedef enum wisp__dropped {
     WISP__DROPPED_QUEUE_FULL,
-    WISP__DROPPED_OVER_BUDGET,   /* unreliable, and would wait too long for the budget */
+    WISP__DROPPED_OVER_BUDGET,  /* unreliable, and would wait too long for the budget */
     WISP__DROPPED_UNKNOWN_THERE, /* the peer does not know the name: when fired, .. */
-    WISP__DROPPED_QUEUED,        /* .. and when it was queued already */
-    WISP__DROPPED_ABANDONED,     /* queued when the session ended */
+    WISP__DROPPED_QUEUED,  /* .. and when it was queued already */
+    WISP__DROPPED_ABANDONED,  /* queued when the session ended */
     WISP__DROPPED_FILTERED,
     WISP__DROPPED_STALE,
     WISP__DROPPED_RATE, WISP__DROPPED_CALL_RATE,
     WISP__DROPPED_UNHANDLED, WISP__DROPPED_CALL_UNHANDLED,
-    WISP__DROPPED_UNKNOWN, WISP__DROPPED_CALL_UNKNOWN,      /* a name that is not known here */
-    WISP__DROPPED_UNREADABLE, WISP__DROPPED_INVALID,        /* invalid: outside its schema */
+    WISP__DROPPED_UNKNOWN, WISP__DROPPED_CALL_UNKNOWN,  /* a name that is not known here */
+    WISP__DROPPED_UNREADABLE, WISP__DROPPED_INVALID,  /* invalid: outside its schema */
     WISP__DROPPED_FLOOD,
-    WISP__DROPPED_TOO_OLD, WISP__DROPPED_REPLACED           /* see config.max_age and replace */
+    WISP__DROPPED_TOO_OLD, WISP__DROPPED_REPLACED  /* see config.max_age and replace */
 } wisp__dropped;
 
 typedef struct wisp__drop_rule {
-    uint8_t     of_remote, of_peer;    /* places of its counters in their stats; 0: none */
+    uint8_t     of_remote, of_peer;  /* places of its counters in their stats; 0: none */
     uint8_t     meter;  /* WISP_DROP_.. of the profiler */
     bool        offends;  /* the peer is to blame */
     wisp_result code;  /* of the error event */
@@ -23644,7 +23644,7 @@ static void wisp__config_resolve(wisp__registry *r, wisp__remote *remote) {
     *now = builtin;
     if (!remote->of_class) wisp__config_merge(now, &r->defaults);
     wisp__config_merge(now, &remote->own);
-    now->encode.compression = remote->own.encode.compression;    /* the common one is for packets */
+    now->encode.compression = remote->own.encode.compression;  /* the common one is for packets */
     r->epoch++;
     if (priority && priority != now->batch_priority) r->priorities++;
     if (now->rate_limit > 0 && !now->rate_burst) {
@@ -24119,7 +24119,7 @@ wisp_result wisp_set_unreliable_int(wisp *w, const char *remote, int unreliable)
     return wisp_set_delivery(w, remote, unreliable ? WISP_UNRELIABLE : WISP_RELIABLE);
 }
 
-#undef wisp_set_unreliable      /* in C a macro, see the end of this file */
+#undef wisp_set_unreliable  /* in C a macro, see the end of this file */
 wisp_result wisp_set_unreliable(wisp *w, const char *remote, bool unreliable) {
     return wisp_set_delivery(w, remote, unreliable ? WISP_UNRELIABLE : WISP_RELIABLE);
 }
@@ -27065,7 +27065,7 @@ void wisp_cancel(wisp *w, wisp_call handle) {
  *          Reserved, after MORE: FULL 2 (a name and a key, in place of RESYNC of a whole name)
  * ======================================================================== */
 
-enum { WISP__ANNOUNCEMENT = 100 };     /* type of a message: an announcement of any size */
+enum { WISP__ANNOUNCEMENT = 100 };  /* type of a message: an announcement of any size */
 
 static inline void wisp__frame_put(wisp__writer *to, wisp__frame kind) {
     if (kind >= WISP__FRAME_ALIKE)
@@ -27426,7 +27426,7 @@ static void wisp__strangers_free(wisp *w, wisp__session *s) {
 typedef struct wisp__nearest {
     const char *name;
     int length;
-    int edits;                 /* of the nearest so far; more is too far */
+    int edits;  /* of the nearest so far; more is too far */
     char found[WISP__GUESS_BYTES];
     wisp__credit *credit;
 } wisp__nearest;
@@ -27751,7 +27751,7 @@ static wisp__described *wisp__announced_schema(wisp__reading *r, const wisp__ann
     const wisp_limits *limits = &r->w->base.limits;
     int half = limits->schema_bytes_all / 2, most = limits->schema_bytes - s->schema_bytes;
     int share = wisp__max_int(half / r->w->peers.max_peers - s->schema_fresh,
-                              half - (int)schemas->learnt);   /* of what no peer has described */
+                              half - (int)schemas->learnt);  /* of what no peer has described */
     size_t left = (size_t)wisp__max_int(known ? most : wisp__min_int(most, share), 0);
     *why = their->failed;
     if (*why && their->failed_hash == hash && !known) return NULL;
@@ -27876,7 +27876,7 @@ static wisp__remote *wisp__announced_remote(wisp *w, const wisp__session *s,
 }
 
 static bool wisp__types_differ(const wisp_type *a, const wisp_type *b) {
-    bool range = a->kind == WISP_TYPE_RANGE;        /* else `least` is about this end alone */
+    bool range = a->kind == WISP_TYPE_RANGE;  /* else `least` is about this end alone */
     return a->kind != b->kind || a->max != b->max ||
            (range && (a->least != b->least || a->most != b->most)) ||
            wisp__order(a->lo) != wisp__order(b->lo) || wisp__order(a->hi) != wisp__order(b->hi) ||
@@ -27900,7 +27900,7 @@ static void wisp__report_schemas(wisp *w, wisp__session *s, wisp__remote *remote
         const wisp_field *a = i < here->count ? &here->fields[i] : NULL;
         const wisp_field *b = i < there->count ? &there->fields[i] : NULL;
         if (!a && !b && input) name = "", what = "in it, or the version, differs";
-        if (!a && !b) break;                                    /* they differ deeper inside */
+        if (!a && !b) break;  /* they differ deeper inside */
         if (a && b && strcmp(a->name, b->name) == 0) {
             if (wisp__types_differ(&a->type, &b->type)) name = a->name;
             else if (a->flags != b->flags) name = a->name, what = "has other flags there";
@@ -45047,7 +45047,7 @@ static wisp_result wisp__desc_validate(const wisp_desc *desc) {
     const wisp_link *link = &desc->link;
     const char *wrong = NULL;
     wisp_result code = WISP_E_ARGUMENT;
-    int limits[sizeof desc->limits / sizeof(int)];           /* all of them are ints */
+    int limits[sizeof desc->limits / sizeof(int)];  /* all of them are ints */
     memcpy(limits, &desc->limits, sizeof limits);
     for (int i = 0; i < WISP__LENGTH(limits); i++)
         if (limits[i] < 0) wrong = "a limit of desc.limits is negative";
@@ -45400,7 +45400,7 @@ static wisp_result wisp__update(wisp *w, double now) {
     wisp__run_timers(w);
     if (w->base.left_out) wisp__report_left_out(w);
     wisp__dispatch(w);
-    if (w->objects.news) wisp__objects_tell(w);        /* of spawns that were refused */
+    if (w->objects.news) wisp__objects_tell(w);  /* of spawns that were refused */
     if (w->objects.orphans) wisp__objects_orphaned(w);
     wisp__properties_run(w);
     wisp__ticks_run(w);
@@ -45492,7 +45492,7 @@ wisp_result wisp_await_ready(wisp *w, wisp_clock clock, void *clock_user, double
     if (result) return result;
     if (under_way && w->joins_done != before) return WISP_OK;
     if (!under_way && wisp__session_of(w, wisp_server())) return WISP_OK;
-    if (w->join_failure) return w->join_failure;     /* wisp__end has said why */
+    if (w->join_failure) return w->join_failure;  /* wisp__end has said why */
     return w->peers.joined ? WISP_OK : wisp__explain(w, WISP_E_CLOSED, "no session: call "
                                                      "wisp_join");
 }
