@@ -182,11 +182,10 @@
        codec        nothing here: give a wisp_codec to wisp_add_codec, and name
                     it in wisp_encoding.codec. One of our own: a room before
                     delta_bits, wisp__codecs_builtin (host), a switch below.
-       setting      of a remote: wisp_config; wisp__config_valid,
-                    wisp__config_merge and its default (remote). Of the
-                    endpoint: wisp_desc; wisp__desc_validate,
-                    wisp__desc_defaults (host). A limit: wisp_limits and
-                    wisp__limits_defaults (base).
+       setting      of a remote: wisp_config; wisp__config_fields and its
+                    default (remote). Of the endpoint: wisp_desc;
+                    wisp__desc_validate, wisp__desc_defaults (host). A limit:
+                    wisp_limits and wisp__limits_defaults (base).
 
    SWITCHES (define before the implementation; none changes a public type)
        WISP_IMPLEMENTATION   compiles the implementation here
