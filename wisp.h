@@ -2077,8 +2077,14 @@ typedef struct wisp_call_desc {
    seen here alone, until the server's state takes its place: with a yes when
    the state of its tick is here, or a second later; with a no, or none in time,
    at once, and then what wisp_undo was told of runs too. If others were made
-   since, those that wait run again over that state, in order (event->replay).
-   It cannot send (WISP_E_UNSUPPORTED): the handler at the other end does. */
+   since, they are put back too, and run again over that state, in order
+   (event->replay), once at the end of the update; with a yes only if the server
+   tells something else than what was predicted. It cannot send
+   (WISP_E_UNSUPPORTED): the handler at the other end does.
+       The handler of a tick makes such a call when the tick first runs. When
+   the tick runs again (wisp_class_desc.predict) the same call, counted in that
+   tick, runs again with its first values and gives the same handle; id 0 and
+   WISP_E_STALE: that one is over, or there was none. */
 WISP_API wisp_call   wisp_invoke_target(wisp *w, wisp_target remote,
                                         wisp_to to,
                                         const wisp_call_desc *desc,
@@ -5530,8 +5536,9 @@ typedef struct wisp__attempt {
     wisp__message *message;  /* its values, describing themselves */
     double until;  /* it holds: time when it ends at the latest; else 0 */
     uint32_t tick;  /* .. or with the state of this tick, its low bits */
+    int ordinal;  /* of it in the tick whose handlers have made it, from 1; or 0 */
     bool ran;
-    bool over;  /* it is to end when scopes have run again */
+    bool over;  /* its answer is here; it ends when scopes have run again */
 } wisp__attempt;
 
 enum { WISP__TIMER_PEER, WISP__TIMER_CALL, WISP__TIMER_QUERY };
@@ -5686,6 +5693,9 @@ typedef struct wisp__clock_frame {
 /* Bytes: of a struct in memory, and of a row on the wire. */
 enum { WISP__CLASS_BYTES = 1 << 16, WISP__ROW_BYTES = 64 << 10 };
 
+/* What scopes have changed of an object or property, from the first on. */
+typedef struct wisp__changes { struct wisp__change *first, *last; } wisp__changes;
+
 /* A property: the one object of its own class; its value also without that object. */
 typedef struct wisp__property {
     wisp_property_desc desc;
@@ -5698,6 +5708,7 @@ typedef struct wisp__property {
     bool news;  /* in the list: its watchers are to run */
     bool claimed;  /* _ANYONE: set here, and not overruled since */
     struct wisp__property *next_news;
+    wisp__changes changes;
 } wisp__property;
 
 /* TRIED: nobody has asked for the past yet. OFF: and it has become too large. */
@@ -5823,7 +5834,7 @@ typedef struct wisp__ahead {
     wisp__encoded *told;  /* the last row that handlers saw; or NULL */
     double erred;  /* time of that error */
     uint32_t checked;  /* of the check that last compared it */
-    int calls;  /* changes of it in the scopes of calls */
+    wisp__changes calls;  /* edits in the scopes of calls */
     bool leaps;  /* it is teleported with its next row */
     bool leapt;  /* it was, in the ticks that run again */
 } wisp__ahead;
@@ -6036,14 +6047,24 @@ enum { WISP__CHANGE_EDIT, WISP__CHANGE_SPAWN, WISP__CHANGE_DESPAWN, WISP__CHANGE
 /* Something that was changed in a scope. */
 typedef struct wisp__change {
     struct wisp__change *before;
+    struct wisp__change *earlier, *later;  /* in wisp__changes */
     wisp__encoded *row;  /* of the object or property before */
     void (*fn)(void *user);  /* of wisp_undo */
     void *user;  /* its own; a property; class of an object */
     uint32_t object;  /* id */
     uint16_t owner;  /* before */
     uint8_t kind;  /* WISP__CHANGE_.. */
-    bool claimed;  /* of a property, before */
+    bool claimed : 1;  /* of a property, before */
+    bool holds : 1;  /* the server has said yes to the call that has made it */
 } wisp__change;
+
+/* Something that is to be heard or seen once. */
+typedef struct wisp__effect {
+    uint32_t number;
+    bool again;  /* what runs has asked for it too */
+} wisp__effect;
+
+typedef struct wisp__effects { wisp__effect *at; int room, count; } wisp__effects;  /* by number */
 
 typedef struct wisp__scope {
     struct wisp__scope *older, *newer;
@@ -6051,25 +6072,20 @@ typedef struct wisp__scope {
     wisp__change *last;
     int kind;  /* WISP__SCOPE_.. */
     uint32_t number;  /* objects that have it are noted */
-    int64_t tick;
+    int64_t tick;  /* of a call: the one that follows, or in which it was made */
+    wisp__effects effects;
+    bool waits;  /* it was put back, and is to run again */
     void (*again)(wisp *w, struct wisp__scope *s);  /* runs it again after a rewind */
     void *user;  /* of it */
 } wisp__scope;
 
-enum { WISP__EFFECTS = 4096 };
+enum { WISP__EFFECTS = 4096 };  /* places for all */
 
-/* Something of a tick that is heard or seen once. */
-typedef struct wisp__effect {
-    int64_t tick;
-    uint32_t number;
-    bool again;  /* the running tick asks for it too */
-} wisp__effect;
-
-/* What prediction tells of itself, and the effects of ticks that may run again. */
 typedef struct wisp__foresight {
     wisp_predict_stats stats;
-    wisp__effect *effects;  /* by tick */
-    int effect_room, effect_count;
+    int effect_room;  /* of all scopes */
+    wisp__effects effects;  /* where no scope is open, of the tick .. */
+    int64_t effect_tick;
 } wisp__foresight;
 
 typedef struct wisp__journal {
@@ -6080,11 +6096,12 @@ typedef struct wisp__journal {
     wisp__ahead *ahead;  /* objects of which something is predicted */
     int64_t confirmed;  /* tick that they were last compared for */
     uint32_t checks;  /* how often they were */
+    uint16_t tick_calls;  /* optimistic ones that the handlers of this tick have made */
     bool predicts;  /* there are classes that are predicted */
     bool stale;  /* all runs again, whatever is confirmed */
     bool again;  /* ticks run again */
     bool twice;  /* desc.predict_sync_test */
-    wisp__foresight *foresight;  /* figures, and effects of ticks; NULL: none yet */
+    wisp__foresight *foresight;  /* NULL: no scope was opened yet */
 } wisp__journal;
 
 typedef struct wisp__objects {
@@ -26082,6 +26099,7 @@ static WISP__INLINE void wisp__event_begin(wisp *w, wisp_event *event, wisp_peer
     event->from = NULL;
     event->tick = 0;
     event->step = 0;
+    event->replay = false;
     event->object.id = 0;
     event->state = NULL;
     event->before = NULL;
@@ -30990,6 +31008,38 @@ static void wisp__property_edit(wisp *w, const wisp__property *p, wisp__object *
 
 /* --- entries --- */
 
+/* The object of an entry. NULL: it has gone, also where a server has given its number to one of
+   another class. */
+static wisp__object *wisp__change_object(const wisp *w, const wisp__change *e) {
+    wisp__object *o = wisp__object_named(w, e->object);
+    return o && o->of == e->user ? o : NULL;
+}
+
+/* Of what an entry is one of several changes; NULL: it does not matter. */
+static wisp__changes *wisp__changes_of(const wisp *w, const wisp__scope *s,
+                                       const wisp__change *e) {
+    wisp__object *o;
+    if (e->kind == WISP__CHANGE_PROPERTY) return &((wisp__property *)e->user)->changes;
+    if (e->kind != WISP__CHANGE_EDIT || s->kind != WISP__SCOPE_CALL) return NULL;
+    o = wisp__change_object(w, e);
+    return o && o->ahead ? &o->ahead->calls : NULL;
+}
+
+static void wisp__change_link(wisp__changes *all, wisp__change *e) {
+    if (!all) return;
+    e->earlier = all->last;
+    *(all->last ? &all->last->later : &all->first) = e;
+    all->last = e;
+}
+
+/* `all` may be others than those that it was linked to. */
+static void wisp__change_unlink(wisp__changes *all, wisp__change *e) {
+    if (e->earlier) e->earlier->later = e->later;
+    else if (all && all->first == e) all->first = e->later;
+    if (e->later) e->later->earlier = e->earlier;
+    else if (all && all->last == e) all->last = e->earlier;
+}
+
 static int wisp__change_bytes(const wisp__change *e) {
     return wisp__chunk_memory(sizeof *e) + (e->row ? e->row->memory : 0);
 }
@@ -31054,7 +31104,7 @@ static bool wisp__journal_note_object(wisp *w, wisp__object *o, int kind) {
     e->object = o->id;
     e->user = o->of;
     e->owner = o->owner;
-    if (ahead && kind == WISP__CHANGE_EDIT && j->open->kind == WISP__SCOPE_CALL) o->ahead->calls++;
+    wisp__change_link(wisp__changes_of(w, j->open, e), e);
     if (kind == WISP__CHANGE_EDIT || kind == WISP__CHANGE_SPAWN) o->noted = j->open->number;
     return true;
 }
@@ -31065,9 +31115,11 @@ static bool wisp__journal_note_property(wisp *w, wisp__property *p) {
     if (!w->journal.open) return true;
     if (p->row) p->row->references++;
     e = wisp__journal_add(w, WISP__CHANGE_PROPERTY, p->row);
-    if (e) e->user = p;
-    if (e) e->claimed = p->claimed;
-    return e != NULL;
+    if (!e) return false;
+    e->user = p;
+    e->claimed = p->claimed;
+    wisp__change_link(&p->changes, e);
+    return true;
 }
 
 /* Notes a function that takes back what was done outside. */
@@ -31117,13 +31169,6 @@ static void wisp__object_unhold(wisp *w, wisp__object *o) {
     o->dead = o->held = false;
 }
 
-/* The object of an entry. NULL: it has gone, also where a server has given its number to one of
-   another class. */
-static wisp__object *wisp__change_object(const wisp *w, const wisp__change *e) {
-    wisp__object *o = wisp__object_named(w, e->object);
-    return o && o->of == e->user ? o : NULL;
-}
-
 /* Puts back what an entry is about. */
 static void wisp__change_put_back(wisp *w, const wisp__change *e) {
     wisp__object *o = wisp__change_object(w, e);
@@ -31155,10 +31200,19 @@ static void wisp__change_put_back(wisp *w, const wisp__change *e) {
 
 /* --- scopes --- */
 
+/* NULL: no memory. */
+static wisp__foresight *wisp__foresight_of(wisp *w) {
+    wisp__journal *j = &w->journal;
+    if (!j->foresight)
+        j->foresight = (wisp__foresight *)wisp__alloc(&w->base, sizeof *j->foresight);
+    return j->foresight;
+}
+
 /* Opens a scope, the newest: changes are noted in it until it is closed. NULL: no memory. */
 static wisp__scope *wisp__scope_open(wisp *w, int kind, int64_t tick) {
     wisp__journal *j = &w->journal;
-    wisp__scope *s = (wisp__scope *)wisp__chunk_take(&w->chunks, sizeof *s);
+    wisp__scope *s = NULL;
+    if (wisp__foresight_of(w)) s = (wisp__scope *)wisp__chunk_take(&w->chunks, sizeof *s);
     if (!s) return NULL;
     memset(s, 0, sizeof *s);
     s->kind = kind;
@@ -31190,8 +31244,7 @@ static void wisp__scope_clear(wisp *w, wisp__scope *s, bool back) {
         bool known = e->kind != WISP__CHANGE_EDIT || s->kind == WISP__SCOPE_CALL;
         wisp__object *o = known ? wisp__change_object(w, e) : NULL;
         s->last = e->before;
-        if (s->kind == WISP__SCOPE_CALL && e->kind == WISP__CHANGE_EDIT && o && o->ahead)
-            o->ahead->calls--;
+        wisp__change_unlink(wisp__changes_of(w, s, e), e);
         if (back && (known || !w->journal.again)) {     /* else it is put to what was told */
             wisp__change_put_back(w, e);
         } else if (e->kind == WISP__CHANGE_DESPAWN && o && o->held) {
@@ -31206,6 +31259,11 @@ static void wisp__scope_clear(wisp *w, wisp__scope *s, bool back) {
     w->journal.open = open;
 }
 
+static void wisp__effects_free(wisp *w, wisp__effects *all) {
+    if (all->at) wisp__chunk_give(&w->chunks, all->at, (size_t)all->room * sizeof *all->at);
+    memset(all, 0, sizeof *all);
+}
+
 static void wisp__scope_end(wisp *w, wisp__scope *s, bool back) {
     wisp__journal *j = &w->journal;
     wisp__scope_close(w, s);
@@ -31213,6 +31271,8 @@ static void wisp__scope_end(wisp *w, wisp__scope *s, bool back) {
     *(s->older ? &s->older->newer : &j->oldest) = s->newer;
     *(s->newer ? &s->newer->older : &j->newest) = s->older;
     j->count--;
+    j->foresight->effect_room -= s->effects.room;
+    wisp__effects_free(w, &s->effects);
     wisp__chunk_give(&w->chunks, s, sizeof *s);
 }
 
@@ -31226,16 +31286,17 @@ static void wisp__scope_keep(wisp *w, wisp__scope *s) { wisp__scope_end(w, s, fa
 static void wisp__scope_rewind(wisp *w, wisp__scope *s) {
     wisp__scope_close(w, s);
     wisp__scope_clear(w, s, true);
+    s->waits = true;
     if (!++w->journal.number) w->journal.number = 1;
     s->number = w->journal.number;
 }
 
 static void wisp__journal_free(wisp *w) {
     wisp__foresight *f = w->journal.foresight;
-    if (f) wisp__array_free(&w->base, WISP__ARRAY(f->effects, f->effect_room));
+    while (w->journal.newest) wisp__scope_keep(w, w->journal.newest);
+    if (f) wisp__effects_free(w, &f->effects);
     wisp__free(&w->base, f, sizeof *f);
     w->journal.foresight = NULL;
-    while (w->journal.newest) wisp__scope_keep(w, w->journal.newest);
 }
 
 WISP__UNUSED static void wisp__journal_check(const wisp *w) {
@@ -31895,10 +31956,7 @@ static wisp__encoded *wisp__property_row_of(wisp *w, const wisp__property *p, wi
 /* The value before the first change in all scopes is another, over its reference. false: there is
    no such change. */
 static bool wisp__property_below(wisp *w, const wisp__property *p, wisp__encoded *row) {
-    wisp__change *first = NULL;
-    for (wisp__scope *s = w->journal.newest; s; s = s->older)
-        for (wisp__change *e = s->last; e; e = e->before)
-            if (e->kind == WISP__CHANGE_PROPERTY && e->user == p) first = e;
+    wisp__change *first = p->changes.first;
     if (!first || !row) return false;
     w->journal.bytes += row->memory - (first->row ? first->row->memory : 0);
     wisp__encoded_release(w, first->row);
@@ -33111,7 +33169,7 @@ static bool wisp__object_take(wisp *w, wisp__object *o, void **both) {
     uint8_t *copies;
     both[1] = wisp__object_image(o);
     if (!o->described) return true;        /* it has no struct */
-    if (o->ahead && !o->ahead->calls && !wisp__object_predicts(w, o)) wisp__ahead_drop(w, o);
+    if (o->ahead && !o->ahead->calls.first && !wisp__object_predicts(w, o)) wisp__ahead_drop(w, o);
     wisp__codec_turn(c);
     u.shape = &none;
     copies = (uint8_t *)wisp__codec_take(c, 2 * bytes);
@@ -34555,6 +34613,7 @@ static void wisp__tick_run(wisp *w, bool replay) {
     event.step = 1 / w->clock.rate;
     event.replay = replay;
     w->objects.spawn_ordinal = 0;
+    w->journal.tick_calls = 0;
     w->objects.ticking = true;
     wisp__events_run(w, remote, &event);
     w->objects.ticking = false;
@@ -34565,13 +34624,6 @@ static void wisp__tick_run(wisp *w, bool replay) {
 enum { WISP__AGAIN_MOST = 64, WISP__AHEAD_MOST = 128 };    /* ticks: that run again; scopes kept */
 
 /* --- figures and effects --- */
-
-/* NULL: no memory. */
-static wisp__foresight *wisp__foresight_of(wisp *w) {
-    if (!w->journal.foresight)
-        w->journal.foresight = (wisp__foresight *)wisp__alloc(&w->base, sizeof(wisp__foresight));
-    return w->journal.foresight;
-}
 
 static double wisp__op_apart(const wisp__op *op, const uint8_t *a, const uint8_t *b) {
     double most = 0;
@@ -34608,16 +34660,15 @@ static void wisp__field_missed(wisp_predict_stats *stats, const char *of, const 
 }
 
 /* Counts the fields in which two rows of an object differ. Returns the name of the last. */
-static const char *wisp__foresight_note(wisp *w, const wisp__object *o, const wisp__encoded *guess,
-                                 const wisp__encoded *told) {
+static const char *wisp__missed_note(wisp *w, const wisp__object *o, const wisp__encoded *guess,
+                                     const wisp__encoded *told) {
     wisp__mark mark = wisp__codec_mark(&w->content);
     const wisp__program *program = wisp__class_program(w, o->of);
     const wisp_schema *schema = o->of->desc.schema;
     size_t bytes = (size_t)o->of->bytes;
     uint8_t *a = (uint8_t *)wisp__codec_take(&w->content, 2 * bytes), *b = a + bytes;
-    wisp__foresight *f = wisp__foresight_of(w);
     const char *last = "";
-    bool good = a && f;
+    bool good = a != NULL;
     if (good) memset(a, 0, 2 * bytes);
     good = good && wisp__object_struct_of(w, o, guess, true, a) &&
            wisp__object_struct_of(w, o, told, true, b);
@@ -34633,8 +34684,8 @@ static const char *wisp__foresight_note(wisp *w, const wisp__object *o, const wi
                 apart = wisp__max(apart, wisp__op_apart(op, a + op->offset, b + op->offset));
             if (op->code == WISP__OP_ARRAY || op->code == WISP__OP_UNION) k = op->end - 1;
         }
-        wisp__field_missed(&f->stats, w->registry.remotes[o->of->remote]->name + 6, field->name,
-                           apart);
+        wisp__field_missed(&w->journal.foresight->stats,
+                           w->registry.remotes[o->of->remote]->name + 6, field->name, apart);
     }
     wisp__codec_rewind(&w->content, &mark);
     return last;
@@ -34648,26 +34699,42 @@ void wisp_stats_predict(const wisp *w, wisp_predict_stats *out) {
     for (const wisp__ahead *a = w->journal.ahead; a; a = a->next) out->objects++;
 }
 
+/* Room for one more. false: no memory. */
+static bool wisp__effects_grow(wisp *w, wisp__effects *all) {
+    wisp__foresight *f = w->journal.foresight;
+    wisp__effects more = { NULL, all->room ? 2 * all->room : 8, all->count };
+    size_t bytes = (size_t)more.room * sizeof *more.at;
+    if (all->count < all->room) return true;
+    if (f->effect_room + more.room - all->room > WISP__EFFECTS) return false;
+    more.at = (wisp__effect *)wisp__chunk_take(&w->chunks, bytes);
+    if (!more.at) return false;
+    if (all->count) memcpy(more.at, all->at, (size_t)all->count * sizeof *more.at);
+    if (all != &f->effects) f->effect_room += more.room - all->room;
+    wisp__effects_free(w, all);
+    *all = more;
+    return true;
+}
+
 bool wisp_first_time(wisp *w, uint32_t effect) {
     wisp__foresight *f = w ? wisp__foresight_of(w) : NULL;
-    const wisp__scope *open = w ? w->journal.open : NULL;
-    int64_t tick = open ? open->tick : w ? w->clock.tick : 0;
-    wisp__effect *e;
+    wisp__effects *all = f && w->journal.open ? &w->journal.open->effects : f ? &f->effects : NULL;
+    int at = 0, end;
     if (!f) return w && !w->journal.again;
-    if (!w->journal.oldest && f->effect_count && f->effects[0].tick != tick) f->effect_count = 0;
-    for (int i = f->effect_count; i-- > 0;)
-        if (f->effects[i].tick == tick && f->effects[i].number == effect) {
-            f->effects[i].again = true;
-            return false;
-        }
-    if (f->effect_count == WISP__EFFECTS ||
-        wisp__grow(&w->base, WISP__ARRAY(f->effects, f->effect_room), f->effect_count + 1,
-                   WISP__EFFECTS))
-        return !w->journal.again;
-    e = &f->effects[f->effect_count++];
-    e->tick = tick;
-    e->number = effect;
-    e->again = true;
+    if (!w->journal.open && f->effect_tick != w->clock.tick) all->count = 0;
+    if (!w->journal.open) f->effect_tick = w->clock.tick;
+    for (end = all->count; at < end;) {
+        int middle = (at + end) / 2;
+        if (all->at[middle].number < effect) at = middle + 1;
+        else end = middle;
+    }
+    if (at < all->count && all->at[at].number == effect) {
+        all->at[at].again = true;
+        return false;
+    }
+    if (!wisp__effects_grow(w, all)) return !w->journal.again;
+    memmove(all->at + at + 1, all->at + at, (size_t)(all->count++ - at) * sizeof *all->at);
+    all->at[at].number = effect;
+    all->at[at].again = true;
     return true;
 }
 
@@ -34684,29 +34751,21 @@ static void wisp__prediction_event(wisp *w, int kind, const char *name, int64_t 
     wisp__events_of_kind(w, remote, kind, &event);
 }
 
-/* A scope has run: the effects of its tick that have not come again are undone. */
-static void wisp__effects_end(wisp *w, const wisp__scope *s) {
-    wisp__foresight *f = w->journal.foresight;
-    for (int i = 0; f && i < f->effect_count; i++) {
-        wisp__effect *e = &f->effects[i];
-        wisp_value number = wisp_uint(e->number);
-        bool undone = e->tick == s->tick && !e->again;
-        if (e->tick == s->tick) e->again = false;
-        if (!undone) continue;
-        *e = f->effects[--f->effect_count];
-        i--;
-        f->stats.undone++;
+/* A scope has run: its effects that have not come again are undone. */
+static void wisp__effects_end(wisp *w, wisp__scope *s) {
+    wisp__effects *all = &s->effects;
+    int kept = 0, count = all->count;
+    for (int i = 0; i < count; i++) {
+        wisp_value number = wisp_uint(all->at[i].number);
+        if (all->at[i].again) {
+            all->at[kept].number = all->at[i].number;
+            all->at[kept++].again = false;
+            continue;
+        }
+        w->journal.foresight->stats.undone++;
         wisp__prediction_event(w, WISP__ON_UNDONE, WISP_UNDONE, s->tick, &number, 1);
     }
-}
-
-/* Ticks up to this one do not run again. */
-static void wisp__effects_settle(wisp *w, int64_t tick) {
-    wisp__foresight *f = w->journal.foresight;
-    int kept = 0;
-    for (int i = 0; f && i < f->effect_count; i++)
-        if (f->effects[i].tick > tick) f->effects[kept++] = f->effects[i];
-    if (f) f->effect_count = kept;
+    all->count = kept;
 }
 
 /* --- what the server has told --- */
@@ -34762,7 +34821,8 @@ static void wisp__ahead_sift(wisp *w) {
     for (wisp__ahead *a = w->journal.ahead, *next; a; a = next) {
         next = a->next;
         if (a->seen && wisp__ahead_error(w, a) <= 0) wisp__ahead_calm(w, a);
-        if (!a->calls && !wisp__object_predicts(w, a->object)) wisp__ahead_end(w, a->object);
+        if (!a->calls.first && !wisp__object_predicts(w, a->object))
+            wisp__ahead_end(w, a->object);
     }
 }
 
@@ -34778,18 +34838,19 @@ static bool wisp__ahead_differs(wisp *w, wisp__ahead *a, const wisp__encoded *gu
     if (!told || !guess || wisp__object_waits(o) || !wisp__object_predicts(w, o)) return false;
     row = wisp__told_as_ours(w, o, told);
     differs = row && !wisp__encoded_same(row, guess);
-    if (differs) wisp__foresight_note(w, o, guess, row);
+    if (differs) wisp__missed_note(w, o, guess, row);
     wisp__encoded_release(w, row);
     return differs;
 }
 
-/* What was predicted for a tick is what was before the first change after it, or is here now. */
+/* What was predicted for a tick is what was before the first change after it, or is here now. Calls
+   of before may be with the server, or not yet. */
 static bool wisp__predictions_differ(wisp *w, int64_t tick) {
     wisp__journal *j = &w->journal;
     bool differ = false;
     j->checks++;
     for (wisp__scope *s = j->oldest; s; s = s->newer)
-        for (wisp__change *e = s->last; e; e = e->before) {
+        for (wisp__change *e = s->tick > tick ? s->last : NULL; e; e = e->before) {
             wisp__object *o = wisp__change_object(w, e);
             if (e->kind == WISP__CHANGE_EDIT && o && o->ahead && o->ahead->checked != j->checks)
                 differ |= wisp__ahead_differs(w, o->ahead, e->row, tick);
@@ -34805,7 +34866,6 @@ static void wisp__scopes_settle(wisp *w, int64_t tick) {
         newer = s->newer;
         if (s->kind == WISP__SCOPE_TICK && s->tick <= tick) wisp__scope_keep(w, s);
     }
-    wisp__effects_settle(w, tick);
 }
 
 /* --- to run again --- */
@@ -34900,7 +34960,7 @@ static int wisp__scopes_again(wisp *w, int64_t tick) {
             w->clock.tick = s->tick;
             wisp__tick_run(w, true);
             ticks++;
-        } else if (s->again) {
+        } else if (s->again && s->waits) {             /* its tick has not run it */
             s->again(w, s);
         }
         wisp__objects_commit(w);
@@ -34922,7 +34982,7 @@ static void wisp__predictions_reset(wisp *w) {
     wisp__journal *j = &w->journal;
     wisp__scopes_settle(w, INT64_MAX);
     while (j->ahead && j->oldest == NULL) wisp__ahead_end(w, j->ahead->object);
-    for (wisp__ahead *a = j->ahead; a; a = a->next) j->stale |= a->calls > 0;
+    for (wisp__ahead *a = j->ahead; a; a = a->next) j->stale |= a->calls.first != NULL;
 }
 
 /* Compares what was predicted with what is confirmed since the last update, and runs the ticks
@@ -34931,25 +34991,23 @@ static void wisp__reconcile(wisp *w) {
     wisp__journal *j = &w->journal;
     int64_t tick = wisp__least(w->clock.settled, w->clock.tick);
     bool again = j->stale, more = tick > j->confirmed;
-    wisp__foresight *f;
     int ticks;
-    if (!j->oldest && !j->ahead) return;
+    if (!j->foresight || (!j->oldest && !j->ahead)) return;
     wisp__ahead_sift(w);
     if (!again && !more) return;
     if (more) {
         wisp__scopes_settle(w, tick);
         again |= wisp__predictions_differ(w, tick);
     }
-    f = again ? wisp__foresight_of(w) : NULL;
     if (again && w->clock.tick - tick > WISP__AGAIN_MOST && j->predicts) {
-        if (f) f->stats.given_up++;
+        j->foresight->stats.given_up++;
         wisp__predictions_reset(w);
     } else if (again) {
         j->stale = false;
         ticks = wisp__scopes_again(w, tick);
-        if (f) f->stats.reconciliations++;
-        if (f) f->stats.ticks_again += (uint64_t)ticks;
-        if (f && ticks > f->stats.most_again) f->stats.most_again = ticks;
+        j->foresight->stats.reconciliations++;
+        j->foresight->stats.ticks_again += (uint64_t)ticks;
+        j->foresight->stats.most_again = wisp__max_int(j->foresight->stats.most_again, ticks);
     }
     if (more) j->confirmed = tick;
 }
@@ -34979,7 +35037,7 @@ static void wisp__prediction_differs(wisp *w, const wisp__object *o, const wisp_
     wisp_object object = { o->id };
     wisp_value args[2];
     snprintf(text, sizeof text, "%s.%s", w->registry.remotes[o->of->remote]->name + 6,
-             wisp__foresight_note(w, o, first, o->ahead->now.row));
+             wisp__missed_note(w, o, first, o->ahead->now.row));
     args[0] = wisp_reference(object);
     args[1] = wisp_string(text);
     wisp__prediction_event(w, WISP__ON_DESYNC, WISP_DESYNC, tick, args, 2);
@@ -34991,6 +35049,7 @@ static void wisp__prediction_twice(wisp *w, wisp__scope *s) {
     wisp__object *o;
     for (const wisp__change *e = s->last; e; e = e->before)
         if (e->kind != WISP__CHANGE_EDIT) return;
+    if (s->newer) return;                          /* it has made an optimistic call */
     for (const wisp__change *e = s->last; e; e = e->before) {
         wisp__guessed before = { e->row, NULL, s->tick - 1, false };
         o = wisp__object_named(w, e->object);
@@ -40119,11 +40178,12 @@ static wisp_result wisp__call_through(wisp *w, wisp__pending *call, wisp__outbou
 
 #ifndef WISP_NO_STATE
 
-/* The scope of an optimistic call; NULL: it is none, or has ended. */
+/* The scope of an optimistic call; NULL: it is none, or has ended. Older ones are answered first,
+   mostly. */
 static wisp__scope *wisp__attempt_of(const wisp *w, uint32_t call) {
-    wisp__scope *s = w->calls.attempts ? w->journal.newest : NULL;
+    wisp__scope *s = w->calls.attempts ? w->journal.oldest : NULL;
     while (s && (s->kind != WISP__SCOPE_CALL || ((wisp__attempt *)s->user)->call != call))
-        s = s->older;
+        s = s->newer;
     return s;
 }
 
@@ -40142,6 +40202,7 @@ static void wisp__attempt_run(wisp *w, wisp__scope *s) {
     event.user = g->user;
     event.replay = g->ran;
     g->ran = true;
+    s->waits = false;
     if (wisp__values_copy(w, g->message, &event.args, &event.count) == WISP_OK) {
         w->operation = &local;
         w->events.running++;
@@ -40155,20 +40216,22 @@ static void wisp__attempt_run(wisp *w, wisp__scope *s) {
 }
 
 /* What may run as an optimistic call, in a scope that is not open yet. NULL with w->why. */
-static wisp__scope *wisp__attempt_make(wisp *w, const wisp__outbound *out) {
+static wisp__scope *wisp__attempt_make(wisp *w, const wisp__outbound *out, int ordinal) {
     wisp__scope *s = NULL;
     wisp__attempt *g = (wisp__attempt *)wisp__chunk_take(&w->chunks, sizeof *g);
     w->why = wisp__pack_refused(w, out->remote->name,
                                 wisp__pack(&w->content.packer, out->values, out->count));
     if (g) memset(g, 0, sizeof *g);
     if (g && !w->why) g->message = wisp__message_make(w, out->remote, WISP__EVENT);
-    if (g && g->message) s = wisp__scope_open(w, WISP__SCOPE_CALL, w->clock.tick);
+    if (g && g->message)
+        s = wisp__scope_open(w, WISP__SCOPE_CALL, w->clock.tick + !ordinal);
     if (s) {
         wisp__scope_close(w, s);
         g->fn = out->passage.how->predict;
         g->user = out->passage.how->user;
         g->peer = wisp__peer_handle(out->session);
         g->remote = out->remote->index;
+        g->ordinal = ordinal;
         s->user = g;
         s->again = wisp__attempt_run;
         w->calls.attempts++;
@@ -40180,23 +40243,40 @@ static wisp__scope *wisp__attempt_make(wisp *w, const wisp__outbound *out) {
     return NULL;
 }
 
-/* Ends the scope of an optimistic call, as far as it was not put back yet. */
-static void wisp__attempt_free(wisp *w, wisp__scope *s) {
+/* The call that the handlers of this tick made in this place when it first ran. It runs again. */
+static wisp_call wisp__attempt_again(wisp *w, int ordinal) {
+    wisp_call handle = { 0 };
+    for (wisp__scope *s = w->journal.open->newer; s; s = s->newer) {
+        wisp__attempt *g = (wisp__attempt *)s->user;
+        if (s->kind != WISP__SCOPE_CALL || s->tick != w->clock.tick || g->ordinal != ordinal)
+            continue;
+        if (s->again && s->waits) wisp__attempt_run(w, s);
+        if (s->again) handle.id = g->call;
+    }
+    if (!handle.id)
+        wisp__explain(w, WISP_E_STALE, "an optimistic call of a tick that runs again: it is over, "
+                      "or was not made when the tick first ran");
+    return handle;
+}
+
+/* Ends the scope of an optimistic call. */
+static void wisp__attempt_free(wisp *w, wisp__scope *s, bool back) {
     wisp__attempt *g = (wisp__attempt *)s->user;
-    wisp__scope_undo(w, s);
+    wisp__scope_end(w, s, back);
     wisp__message_release(&w->chunks, g->message);
     wisp__chunk_give(&w->chunks, g, sizeof *g);
     w->calls.attempts--;
 }
 
-/* An optimistic call is over: what it has changed is put back to what is confirmed, and over that
-   those that came later run again; with ticks among them when the next ones are due. `holds`: what
-   it has done outside stays. */
+/* An optimistic call is over. `holds`: what it has done outside stays. Else it is put back at once
+   with those that came later; if there are ticks among them, when the next ones are due. */
 static void wisp__attempt_end(wisp *w, wisp__scope *s, bool holds) {
     wisp__journal *j = &w->journal;
     wisp__scope *other = j->newest;
+    bool now = !holds && !s->waits && j->count == w->calls.attempts;
     for (wisp__change **at = &s->last, *e; holds && (e = *at) != NULL;) {
         if (e->kind != WISP__CHANGE_CALL) {
+            e->holds = true;
             at = &e->before;
             continue;
         }
@@ -40204,34 +40284,67 @@ static void wisp__attempt_end(wisp *w, wisp__scope *s, bool holds) {
         j->bytes -= wisp__change_bytes(e);
         wisp__chunk_give(&w->chunks, e, sizeof *e);
     }
-    j->stale |= s->newer != NULL;
-    while (other && other->kind != WISP__SCOPE_TICK) other = other->older;
-    ((wisp__attempt *)s->user)->over = other != NULL;
+    ((wisp__attempt *)s->user)->over = true;
     s->again = NULL;
-    if (other) return;
-    for (other = j->newest; other != s; other = other->older) wisp__scope_rewind(w, other);
-    wisp__attempt_free(w, s);
-    wisp__reconcile(w);
+    j->stale |= !holds && s->newer;
+    for (; now; other = other->older) {
+        wisp__scope_rewind(w, other);
+        if (other == s) break;
+    }
 }
 
-/* The state of its tick is here, or is waited for no longer; or it has ended. */
+/* Does the server tell what a call that holds has changed, before what others have since? */
+static bool wisp__change_right(wisp *w, const wisp__change *e) {
+    wisp__object *o = e->kind == WISP__CHANGE_EDIT ? wisp__change_object(w, e) : NULL;
+    const wisp__property *p = e->kind == WISP__CHANGE_PROPERTY ? (wisp__property *)e->user : NULL;
+    wisp__encoded *told = p ? p->changes.first->row : NULL, *here = NULL;
+    bool right;
+    if ((!p && !(o && o->ahead && o->row)) || (e->earlier && !e->earlier->holds)) return false;
+    if (e->later && e->later->holds) return true;
+    if (e->later) here = e->later->row;
+    else if (p || !o->edited) here = p ? p->row : o->ahead->now.row;
+    if (o) told = wisp__told_as_ours(w, o, o->row);
+    right = told && here && wisp__encoded_same(told, here);
+    if (o) wisp__encoded_release(w, told);
+    return right;
+}
+
+/* Ends calls that are over: those whose state is here, or is waited for no longer. Where it is what
+   they have changed here nothing is put back; else all that is left runs again, once, over what the
+   server tells. */
 static void wisp__attempts_check(wisp *w) {
-    for (wisp__scope *s = w->calls.attempts ? w->journal.oldest : NULL, *newer; s; s = newer) {
+    wisp__journal *j = &w->journal;
+    bool alone = j->count == w->calls.attempts, right = alone, over = false;
+    bool later = false;                            /* others were made since */
+    if (!w->calls.attempts) return;
+    if (alone && j->stale) wisp__reconcile(w);     /* those that were put back run again first */
+    for (wisp__scope *s = j->oldest; s; s = s->newer) {
         const wisp__attempt *g = (wisp__attempt *)s->user;
-        newer = s->newer;
         if (s->kind != WISP__SCOPE_CALL) continue;
-        if (g->over && !w->journal.stale) wisp__attempt_free(w, s);
-        else if (!g->over && g->until > 0 &&
-                 (w->base.time >= g->until ||
-                  wisp__distance((uint32_t)w->clock.confirmed, g->tick) >= 0))
+        if (!g->over && g->until > 0 &&
+            (w->base.time >= g->until ||
+             wisp__distance((uint32_t)w->clock.confirmed, g->tick) >= 0)) {
             wisp__attempt_end(w, s, true);
+            later |= s->newer != NULL;
+        }
+        over |= g->over;
     }
+    for (wisp__scope *s = over ? j->oldest : NULL; s && right; s = s->newer)
+        for (wisp__change *e = s->again ? NULL : s->last; e && right; e = e->before)
+            right = wisp__change_right(w, e);
+    j->stale |= later && !right;
+    if (over && alone && j->stale) wisp__reconcile(w);
+    for (wisp__scope *s = over && !j->stale ? j->oldest : NULL, *newer; s; s = newer) {
+        newer = s->newer;
+        if (s->kind == WISP__SCOPE_CALL && !s->again) wisp__attempt_free(w, s, !right);
+    }
+    if (over && alone) wisp__ahead_sift(w);
 }
 
 static void wisp__attempts_free(wisp *w) {
     for (wisp__scope *s = w->journal.newest, *older; s; s = older) {
         older = s->older;
-        if (s->kind == WISP__SCOPE_CALL) wisp__attempt_free(w, s);
+        if (s->kind == WISP__SCOPE_CALL) wisp__attempt_free(w, s, true);
     }
 }
 
@@ -42771,14 +42884,18 @@ static wisp_call wisp__invoke_predicted(wisp *w, wisp__outbound *out) {
 #else
     wisp__session *to = out->session;
     bool own = w->bundle.session != to;
+    bool ticks = w->objects.ticking && w->journal.open &&
+                 w->journal.open->kind == WISP__SCOPE_TICK;
+    int ordinal = ticks && !w->operation ? ++w->journal.tick_calls : 0;
     wisp__scope *s = NULL;
     wisp__pending *call = NULL;
     if (!to) wisp__explain(w, WISP_E_ARGUMENT, "desc.predict: such a call goes to one peer");
     else if (w->operation)
         wisp__explain(w, WISP_E_UNSUPPORTED, "desc.predict: inside of another, or a transaction");
+    else if (ordinal && w->journal.again) return wisp__attempt_again(w, ordinal);
     else if (own) wisp_begin(w, wisp__peer_handle(to));
     if (w->why) return handle;
-    s = wisp__attempt_make(w, out);
+    s = wisp__attempt_make(w, out, ordinal);
     if (s) call = wisp__call_add(w, false, &w->why);
     if (call) {
         ((wisp__attempt *)s->user)->call = handle.id = call->slot.id;
@@ -42796,7 +42913,7 @@ static wisp_call wisp__invoke_predicted(wisp *w, wisp__outbound *out) {
     call = wisp__call_of(w, handle.id);
     if (call) call->fn = NULL;
     if (call) wisp__call_end(w, call, WISP_E_CANCELLED);
-    if (s) wisp__attempt_free(w, s);
+    if (s) wisp__attempt_free(w, s, true);
     handle.id = 0;
 #endif
     return handle;

@@ -836,7 +836,7 @@ TEST(of_two_in_flight_the_first_is_refused) {
         CHECK(money(&b, 0) == 93 || money(&b, 0) == 98);
         world_step(&b.t.w);
     }
-    CHECK_EQ_STR(bank_noted(), "here5 here2 again2 spend=-1001:0,5 is odd spend=0:0 ");
+    CHECK_EQ_STR(bank_noted(), "here5 here2 spend=-1001:0,5 is odd spend=0:0 again2 ");
     CHECK_EQ_INT(b.ran, 2);
     CHECK_EQ_INT(b.undone, 3);                 /* the server's, and here both: one ran again */
     CHECK_EQ_INT(stock(b.t.ends[0]), 8);
@@ -892,10 +892,9 @@ TEST(optimistic_calls_are_parts_of_a_transaction) {
         CHECK_EQ_INT(stock(b.t.ends[0]), i ? 2 : 6);
         world_run(&b.t.w, 1.5);
         CHECK_EQ_INT(stock(b.t.ends[0]), 6);
-        CHECK_EQ_STR(bank_noted(), i ? "here2 here2 again2 spend=-23:0, spend=-23:0, "
+        CHECK_EQ_STR(bank_noted(), i ? "here2 here2 spend=-23:0, spend=-23:0, "
                                        "done=-1001@1,900 is too much "
-                                     : "here2 here2 paid1 spend=0:0 spend=0:0 done=0 paid1 "
-                                       "again2 ");
+                                     : "here2 here2 paid1 spend=0:0 spend=0:0 done=0 paid1 ");
         bank_agrees(&b);
     }
     wisp_begin(b.t.ends[0], b.to_server);
@@ -973,7 +972,168 @@ TEST(optimistic_calls_without_memory_leave_nothing) {
     }
 }
 
+/* --- many in flight --- */
+
+/* step(n): counts an object and a property up by one, the same on both ends; the server refuses
+   those that `refuses` says. */
+static struct { int ran[2], again, refuses, replies, refused, undone, objects_only; } many;
+
+static void many_undone(void *user) { many.undone += user != NULL; }
+
+static void many_step(wisp_event *event) {
+    wisp *w = event->w;
+    bool server = w == bank_now->t.server;
+    int64_t n = wisp_arg_int(event, 0);
+    orb *account = (orb *)wisp_object_edit(w, bank_now->accounts[n % 3]);
+    many.ran[server]++;
+    many.again += event->replay;
+    if (!many.objects_only) wisp_set(w, "stock", wisp_int(stock(w) + 1));
+    if (account) account->health++;
+    wisp_undo(event, many_undone, server ? NULL : w);
+    if (server && many.refuses && n % many.refuses == 0) wisp_refuse(event, BANK_POOR, "no");
+}
+
+static void many_replied(wisp_event *event) {
+    many.replies++;
+    many.refused += event->result != WISP_OK;
+}
+
+static wisp_call many_call(bank *b, int n, double timeout) {
+    wisp_value value = wisp_int(n);
+    wisp_call_desc desc = { many_replied, NULL, timeout, 0, NULL, many_step };
+    return wisp_invoke_values(b->t.ends[0], "step", wisp_to_peer(b->to_server), &desc, &value, 1);
+}
+
+static void many_open(bank *b, double latency, int refuses) {
+    bank_open(b);
+    memset(&many, 0, sizeof many);
+    many.refuses = refuses;
+    b->t.w.bad = true;
+    b->t.w.net.latency = latency;
+    bank_start(b);
+    wisp_on_invoke(b->t.server, "step", many_step, NULL);
+    world_run(&b->t.w, 1);
+}
+
+static int many_seen(bank *b) {
+    int sum = 0;
+    for (int i = 0; i < 3; i++) {
+        orb state;
+        if (wisp_view(b->t.ends[0], b->accounts[i], WISP_NOW, &state)) sum += state.health;
+    }
+    return sum;
+}
+
+/* Where the server does the same, answers put nothing back and run nothing again, however many
+   wait; and what is seen never goes back. */
+TEST(answers_that_are_as_predicted_run_nothing_again) {
+    bank b;
+    int made = 0;
+    many_open(&b, 0.1, 0);
+    for (int i = 0; i < 60; i++) {
+        for (int k = 0; k < 10; k++) CHECK(many_call(&b, made++, 0).id != 0);
+        world_step(&b.t.w);
+        CHECK_EQ_INT(stock(b.t.ends[0]), 10 + made);
+        if (i % 2) CHECK(many_seen(&b) >= 300 + made - 20);
+    }
+    CHECK(b.t.ends[0]->calls.attempts > 100 && b.t.ends[0]->calls.attempts < 500);
+    world_run(&b.t.w, 1.5);
+    CHECK(many.ran[0] == made && many.ran[1] == made && many.again == 0 && many.undone == 0);
+    CHECK(many.replies == made && many.refused == 0);
+    CHECK_EQ_INT(b.t.ends[0]->journal.count, 0);
+    CHECK_EQ_INT(b.t.ends[0]->journal.bytes, 0);
+    CHECK(b.t.ends[0]->journal.ahead == NULL);
+    CHECK_EQ_INT(stock(b.t.server), 10 + made);
+    bank_agrees(&b);
+    world_close(&b.t.w);
+}
+
+/* Refusals put back those that came later, which run again once in an update, for all of them. */
+TEST(refusals_among_many_run_the_later_ones_again_once_in_an_update) {
+    bank b;
+    int made = 0, updates;
+    many_open(&b, 0.05, 7);
+    for (; made < 200; made++) many_call(&b, made, 0);
+    CHECK_EQ_INT(stock(b.t.ends[0]), 210);
+    for (updates = 0; b.t.ends[0]->calls.attempts && updates < 300; updates++)
+        world_step(&b.t.w);
+    CHECK(many.refused == 29 && many.replies == 200);
+    CHECK(many.again > 0 && many.again <= 3 * 200);
+    CHECK_EQ_INT(many.ran[1], 200);
+    CHECK_EQ_INT(many.undone - many.again, 29);        /* those that hold were not, at the end */
+    CHECK_EQ_INT(b.t.ends[0]->journal.bytes, 0);
+    CHECK_EQ_INT(stock(b.t.ends[0]), 10 + 171);
+    bank_agrees(&b);
+    world_close(&b.t.w);
+}
+
+/* They end in any order, cancelled or without an answer in time: first, last, in the middle. After
+   each the others are seen, each once. */
+TEST(calls_that_wait_may_end_in_any_order) {
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        bank b;
+        wisp_call calls[8];
+        uint64_t random = seed * 77;
+        many_open(&b, 0.02, 0);
+        b.t.w.ends[0] = NULL;                      /* the server stands still */
+        for (int i = 0; i < 8; i++) calls[i] = many_call(&b, i, i % 3 ? 9 : 0.1 * (9 - i));
+        world_run(&b.t.w, 0.04);
+        for (int left = 8; left > 0; left--) {
+            unsigned which = seed == 1 ? 0 : (unsigned)left - 1;
+            random = random * UINT64_C(6364136223846793005) + 1;
+            if (seed > 2) which = (unsigned)(random >> 40) % (unsigned)left;
+            wisp_cancel(b.t.ends[0], calls[which]);
+            memmove(&calls[which], &calls[which + 1], (7 - which) * sizeof calls[0]);
+            world_run(&b.t.w, 0.05);
+            CHECK_EQ_INT(stock(b.t.ends[0]), 10 + b.t.ends[0]->calls.attempts);
+            CHECK_EQ_INT(many_seen(&b), 300 + b.t.ends[0]->calls.attempts);
+        }
+        CHECK_EQ_INT(b.t.ends[0]->journal.count, 0);
+        CHECK(many.undone == many.ran[0] && many.refused == 8);
+        b.t.w.ends[0] = b.t.server;
+        world_close(&b.t.w);
+    }
+}
+
+/* A yes of one in the middle comes first, with the state that was predicted or another. */
+TEST(a_yes_in_the_middle_is_taken_where_the_server_tells_the_same) {
+    for (int right = 0; right < 2; right++) {
+        bank b;
+        wisp_call calls[3];
+        wisp__object *o;
+        wisp *w;
+        many_open(&b, 0.02, 0);
+        w = b.t.ends[0];
+        many.objects_only = right;
+        b.t.w.ends[0] = NULL;                      /* the server stands still */
+        for (int i = 0; i < 3; i++) calls[i] = many_call(&b, i, 30);
+        world_run(&b.t.w, 0.05);
+        CHECK_EQ_INT(many_seen(&b), 303);
+        o = wisp__object_get(w, b.accounts[1]);
+        if (right) wisp__row_replace(w, &o->row, o->ahead->now.row);
+        ((wisp__attempt *)wisp__attempt_of(w, calls[1].id)->user)->until = w->base.time;
+        world_step(&b.t.w);
+        CHECK_EQ_INT(w->calls.attempts, 2);
+        CHECK_EQ_INT(many_seen(&b), 302 + right);
+        CHECK_EQ_INT(many.again, right ? 0 : 2);
+        CHECK_EQ_INT(stock(w), right ? 10 : 12);
+        wisp_cancel(w, calls[0]);
+        world_step(&b.t.w);
+        CHECK_EQ_INT(many_seen(&b), 301 + right);
+        wisp_cancel(w, calls[2]);
+        world_step(&b.t.w);
+        CHECK(w->calls.attempts == 0 && w->journal.bytes == 0);
+        CHECK_EQ_INT(many_seen(&b), 300 + right);
+        b.t.w.ends[0] = b.t.server;
+        world_close(&b.t.w);
+    }
+}
+
 static const test_case tests[] = {
+    CASE(answers_that_are_as_predicted_run_nothing_again),
+    CASE(refusals_among_many_run_the_later_ones_again_once_in_an_update),
+    CASE(calls_that_wait_may_end_in_any_order),
+    CASE(a_yes_in_the_middle_is_taken_where_the_server_tells_the_same),
     CASE(an_optimistic_call_is_seen_at_once_and_stays_without_a_jump),
     CASE(of_two_in_flight_the_first_is_refused),
     CASE(an_optimistic_call_that_is_not_answered_is_taken_back),

@@ -784,7 +784,189 @@ TEST(any_one_allocation_of_predictions_may_fail) {
     CHECK(done);
 }
 
+/* --- optimistic calls among ticks --- */
+
+/* boost(n): the first cart makes 1,000 steps at once; the server refuses every `cart_refuses`. */
+static struct { int made, refused, ran[2], replies, later, failed, back, forward, last; } boosts;
+static int cart_refuses;
+
+static void cart_boost(wisp_event *event) {
+    carts *t = (carts *)event->user;
+    bool server = event->w == t->ends[0].w;
+    cart *it = (cart *)wisp_object_edit(event->w, t->things[0]);
+    boosts.ran[server] += !event->replay;
+    boosts.later += event->replay;
+    if (it) it->steps += 1000;
+    if (server && cart_refuses && wisp_arg_int(event, 0) % cart_refuses == 0)
+        wisp_refuse(event, WISP_E_USER, "no");
+}
+
+static void cart_boosted(wisp_event *event) {
+    boosts.replies++;
+    boosts.refused += event->result != WISP_OK;
+}
+
+static wisp_call cart_call(carts *t, double timeout) {
+    wisp_value n = wisp_int(boosts.made + 1);
+    wisp_call_desc desc = { cart_boosted, t, timeout, 0, NULL, cart_boost };
+    wisp_peer server = { 0 };
+    wisp_peers(t->ends[1].w, &server, 1);
+    return wisp_invoke_values(t->ends[1].w, "boost", wisp_to_peer(server), &desc, &n, 1);
+}
+
+/* In a tick's handler: a call now and then, which a replay must not make anew. */
+static void cart_calls(carts *t, wisp_event *event, wisp_object o, cart *it) {
+    wisp *w = t->ends[1].w;
+    wisp_call call;
+    (void)it;
+    if (event->w != w || o.id != t->things[0].id || event->tick % 50) return;
+    call = cart_call(t, 5);
+    if (!event->replay) boosts.made++;
+    boosts.failed += event->replay ? !call.id && wisp_why(w) != WISP_E_STALE : !call.id;
+}
+
+/* What is seen after an update is a tick's steps more, or a boost more or less. */
+static void cart_watch(bn_net *net, int end) {
+    carts *t = (carts *)net->user;
+    cart seen;
+    int off;
+    if (end != 1 || !t->objects || !wisp_view(t->ends[1].w, t->things[0], WISP_NOW, &seen)) return;
+    off = seen.steps - boosts.last;
+    boosts.last = seen.steps;
+    boosts.back += off < -500;
+    boosts.forward += off > 500;
+}
+
+static void carts_boost(carts *t, uint64_t seed, double delay, double loss) {
+    memset(&boosts, 0, sizeof boosts);
+    carts_open(t, seed);
+    for (int i = 0; i < 2; i++) {
+        carts_end(t, delay, loss > 0 ? 0.02 : 0, loss);
+        wisp_on_invoke(t->ends[i].w, "boost", cart_boost, t);
+    }
+    bn_run(&t->net, 3);
+    carts_spawn(t, 1, 0, 3);
+    carts_spawn(t, 1, 5, 3);
+    t->net.ticked = cart_watch;
+    bn_run(&t->net, 2);
+}
+
+TEST(a_call_of_a_tick_is_made_once_however_often_the_tick_runs) {
+    for (uint64_t seed = 1; seed <= 12; seed++) {
+        static carts t;
+        double loss = 0.06 * (double)(seed % 3);
+        bool pushed = seed % 2 != 0;               /* ticks run again for other reasons */
+        cart_refuses = seed % 4 == 3 ? 3 : 0;
+        carts_boost(&t, seed, 0.02 * (double)(seed % 5), loss);
+        t.act = cart_calls;
+        t.push = pushed ? cart_pushes : NULL;
+        bn_run(&t.net, 12);
+        t.act = NULL;
+        t.push = NULL;
+        bn_run(&t.net, 1);
+        carts_halt(&t);
+        bn_run(&t.net, 2);
+        CHECK(boosts.made >= 13 && boosts.failed == 0);
+        CHECK_EQ_INT(boosts.ran[0], boosts.made);
+        CHECK_EQ_INT(boosts.ran[1], boosts.made);
+        CHECK_EQ_INT(boosts.replies, boosts.made);
+        CHECK_EQ_INT(boosts.refused, cart_refuses ? boosts.made / cart_refuses : 0);
+        CHECK_EQ_INT(boosts.forward - boosts.made, boosts.back - boosts.refused);
+        CHECK(boosts.back - boosts.refused <= (loss > 0 ? 2 : 0));
+        if (loss <= 0 && !pushed && !cart_refuses) CHECK_EQ_INT(boosts.later, 0);
+        CHECK_EQ_INT(t.ends[1].w->calls.attempts, 0);
+        CHECK_EQ_INT(carts_wrong(&t, 1), 0);
+        bn_close(&t.net);
+    }
+}
+
+/* Nothing comes from the server for half a second, or nothing goes to it: the call stays here until
+   its answer comes late, or its time is over. */
+TEST(an_answer_that_is_lost_or_late_among_ticks) {
+    for (int k = 0; k < 6; k++) {
+        static carts t;
+        bn_way *way;
+        double timeout = k % 3 == 2 ? 0.2 : 5;
+        bool yes = k % 3 == 0;
+        cart_refuses = k % 3 == 1;
+        carts_boost(&t, 3, 0.03, 0);
+        way = t.net.ways[k >= 3];
+        if (k >= 3) way->loss = 1;
+        CHECK(cart_call(&t, timeout).id != 0);
+        boosts.made++;
+        bn_run(&t.net, 0.02);
+        way->loss = 1;
+        bn_run(&t.net, 0.15);
+        CHECK(boosts.forward == 1 && boosts.back == 0 && boosts.replies == 0);
+        bn_run(&t.net, 0.35);
+        CHECK_EQ_INT(boosts.replies, timeout < 1);
+        CHECK_EQ_INT(boosts.back, timeout < 1);
+        way->loss = 0;
+        bn_run(&t.net, 2.5);
+        CHECK_EQ_INT(boosts.refused, !yes);
+        CHECK_EQ_INT(boosts.forward - boosts.back, k % 3 != 1);    /* the server has done it */
+        CHECK(boosts.forward <= 2 && t.ends[1].w->calls.attempts == 0);
+        CHECK_EQ_INT(t.ends[1].w->journal.bytes > 0, true);
+        carts_halt(&t);
+        bn_run(&t.net, 1);
+        CHECK_EQ_INT(carts_wrong(&t, 1), 0);
+        bn_close(&t.net);
+    }
+}
+
+/* --- effects --- */
+
+static struct { int first, again, undone, odd, few; } effects;
+
+/* Thousands of numbers in a mixed order; where a tick runs again the even ones alone. */
+static void cart_effects(carts *t, wisp_event *event, wisp_object o, cart *it) {
+    (void)it;
+    if (event->w == t->ends[0].w || o.id != t->things[0].id) return;
+    for (uint32_t i = 0; i < (effects.few ? 20u : 1500u); i++) {
+        uint32_t number = i * 2654435761u;
+        if (event->replay && i % 2) continue;
+        effects.first += wisp_first_time(event->w, number);
+        effects.again += wisp_first_time(event->w, number);
+        effects.odd += i % 2 && !event->replay;
+    }
+}
+
+static void cart_effect_undone(wisp_event *event) {
+    effects.undone++;
+    CHECK((uint32_t)wisp_arg_uint(event, 0) * 244002641u % 2 == 1);
+}
+
+TEST(effects_come_once_however_many_they_are) {
+    for (int few = 0; few < 2; few++) {
+        static carts t;
+        memset(&effects, 0, sizeof effects);
+        effects.few = few;
+        carts_open(&t, 5);
+        for (int i = 0; i < 2; i++) carts_end(&t, few ? 0.05 : 0, 0, 0);
+        wisp_on(t.ends[1].w, WISP_UNDONE, cart_effect_undone, NULL);
+        bn_run(&t.net, 3);
+        carts_spawn(&t, 1, 0, 3);
+        bn_run(&t.net, 0.5);
+        t.ends[1].again = 0;
+        t.act = cart_effects;
+        bn_run(&t.net, 1.5);
+        CHECK(t.ends[1].again == 0 && effects.undone == 0);
+        CHECK(effects.first > (few ? 20 : 1500) * 60);
+        CHECK(few ? effects.again == 0 : effects.again < effects.first / 2);
+        t.push = cart_pushes;
+        bn_run(&t.net, few ? 3 : 0.5);
+        t.push = NULL;
+        CHECK(!few || (t.ends[1].again > 20 && effects.undone > 20 && effects.again == 0));
+        CHECK(effects.undone <= effects.odd);
+        CHECK(t.ends[1].w->journal.foresight->effect_room <= WISP__EFFECTS);
+        bn_close(&t.net);
+    }
+}
+
 static const test_case tests[] = {
+    CASE(effects_come_once_however_many_they_are),
+    CASE(an_answer_that_is_lost_or_late_among_ticks),
+    CASE(a_call_of_a_tick_is_made_once_however_often_the_tick_runs),
     CASE(honest_physics_are_never_seen_to_be_wrong),
     CASE(pushes_are_corrected_over_bad_networks),
     CASE(a_blocked_mover_is_corrected_under_any_budget),
