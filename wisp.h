@@ -2366,7 +2366,7 @@ enum { WISP_OBJECT_SPAWNED = 16, WISP_OBJECT_CHANGED, WISP_OBJECT_DESPAWNED };
    has at most 119 bytes, none of them one of ^ $ * + ? ( ) [ ] { } | \.
    WISP_E_ARGUMENT, WISP_E_NAME (also: there is one of that name),
    WISP_E_SCHEMA, WISP_E_LIMIT (limits.remotes), WISP_E_MEMORY; of `initial`
-   those of wisp_set. */
+   those of wisp_set: then it is defined, without a value. */
 WISP_API wisp_result wisp_property(wisp *w, const char *name,
                                    const wisp_property_desc *desc);
 /* Sets a property. Equal values are nothing new. An end that has not joined a
@@ -28799,8 +28799,8 @@ static wisp_result wisp__class_check(wisp *w, const char *name, const wisp_class
     if (desc->schema->shape != WISP_SHAPE_STRUCT || desc->schema->bytes > WISP__CLASS_BYTES)
         return wisp__explain(w, WISP_E_SCHEMA, "class '%s': its schema is not of a C struct of at "
                              "most %d bytes", name, WISP__CLASS_BYTES);
-    if (strlen(name) > WISP__NAME_BYTES - 6)
-        return wisp__explain(w, WISP_E_NAME, "a class has a name of at most %d bytes",
+    if (!*name || strlen(name) > WISP__NAME_BYTES - 6)
+        return wisp__explain(w, WISP_E_NAME, "class '%.60s': a name has 1 to %d bytes", name,
                              WISP__NAME_BYTES - 6);
     return WISP_OK;
 }
@@ -28911,10 +28911,14 @@ void *wisp_object_user(const wisp *w, wisp_object handle) {
     return o ? o->user : NULL;
 }
 
+static wisp_result wisp__no_object(const wisp *w, wisp_object handle) {
+    return wisp__explain(w, w ? WISP_E_STALE : WISP_E_ARGUMENT, "object %lu is not there any more",
+                         (unsigned long)handle.id);
+}
+
 wisp_result wisp_set_object_user(wisp *w, wisp_object handle, void *user) {
     wisp__object *o = wisp__object_get(w, handle);
-    if (!o) return wisp__explain(w, w ? WISP_E_STALE : WISP_E_ARGUMENT,
-                                 "object %lu is not there any more", (unsigned long)handle.id);
+    if (!o) return wisp__no_object(w, handle);
     o->user = user;
     return WISP_OK;
 }
@@ -28923,9 +28927,7 @@ wisp_result wisp_set_object_user(wisp *w, wisp_object handle, void *user) {
 static wisp__object *wisp__object_own(wisp *w, wisp_object handle, wisp_result *why) {
     wisp__object *o = wisp__object_get(w, handle);
     *why = WISP_OK;
-    if (!w) *why = WISP_E_ARGUMENT;
-    else if (!o) *why = wisp__explain(w, WISP_E_STALE, "object %lu is not there any more",
-                                      (unsigned long)handle.id);
+    if (!o) *why = wisp__no_object(w, handle);
     else if (o->from) *why = wisp__explain(w, WISP_E_UNSUPPORTED, "object %lu is of the server, "
                                            "which alone changes it", (unsigned long)handle.id);
     return *why ? NULL : o;
@@ -30086,7 +30088,8 @@ static int wisp__tag_named(wisp *w, const char *name) {
 static wisp_result wisp__tag_wrong(const wisp *w, const char *name) {
     size_t length = name ? strlen(name) : 0;
     if (length >= 1 && length <= WISP__TAG_NAME) return WISP_OK;
-    return wisp__explain(w, WISP_E_NAME, "a tag has a name of 1 to %d bytes", WISP__TAG_NAME);
+    return wisp__explain(w, WISP_E_NAME, "tag '%.60s': a name has 1 to %d bytes", name ? name : "",
+                         WISP__TAG_NAME);
 }
 
 static wisp_result wisp__tags_full(const wisp *w) {
@@ -30115,6 +30118,11 @@ static wisp__presence *wisp__presence_of(wisp *w, wisp__object *o) {
         o->presence->object = o;
     }
     return o->presence;
+}
+
+static wisp_result wisp__no_place(const wisp *w, wisp_vec3 at) {
+    return wisp__explain(w, WISP_E_INVALID, "(%g, %g, %g) is no position", (double)at.x,
+                         (double)at.y, (double)at.z);
 }
 
 static bool wisp__is_place(wisp_vec3 at) {
@@ -30643,12 +30651,12 @@ static void wisp__interest_settle(wisp *w) {
 
 /* Why nobody can be meant by a message to viewers or to peers nearby. */
 static wisp_result wisp__interest_aim(const wisp *w, const wisp_to *to) {
+    wisp_vec3 at = to->position;
     if (to->mode == WISP__TO_VIEWERS && !wisp__object_get(w, to->object))
-        return wisp__explain(w, WISP_E_STALE, "object %lu is not there any more",
-                             (unsigned long)to->object.id);
-    if (to->mode != WISP__TO_NEAR || (wisp__is_place(to->position) && to->radius >= 0))
-        return WISP_OK;
-    return wisp__explain(w, WISP_E_ARGUMENT, "a position or a radius that is no number");
+        return wisp__no_object(w, to->object);
+    if (to->mode != WISP__TO_NEAR || (wisp__is_place(at) && to->radius >= 0)) return WISP_OK;
+    return wisp__explain(w, WISP_E_ARGUMENT, "nobody is within %g of (%g, %g, %g)", to->radius,
+                         (double)at.x, (double)at.y, (double)at.z);
 }
 
 /* Is a peer meant? */
@@ -30708,16 +30716,14 @@ wisp_result wisp_place(wisp *w, wisp_object object, wisp_vec3 position) {
     if (p->object->of->desc.position)
         return wisp__explain(w, WISP_E_UNSUPPORTED, "object %lu is where a member of its struct "
                              "says (desc.position)", (unsigned long)object.id);
-    if (!wisp__is_place(position))
-        return wisp__explain(w, WISP_E_INVALID, "a position that is no number");
+    if (!wisp__is_place(position)) return wisp__no_place(w, position);
     wisp__presence_move(w, p, position);
     return WISP_OK;
 }
 
 static wisp_result wisp__focus_wrong(const wisp *w, wisp_vec3 at, double enter, double leave) {
     if (w->objects.settling) return wisp__interest_busy(w);
-    if (!wisp__is_place(at))
-        return wisp__explain(w, WISP_E_INVALID, "a position that is no number");
+    if (!wisp__is_place(at)) return wisp__no_place(w, at);
     if (!wisp__is_within(enter, 0, 1e12) || !wisp__is_within(leave, 0, 1e12))
         return wisp__explain(w, WISP_E_ARGUMENT, "radii of %g and %g", enter, leave);
     if (enter <= 0 || leave <= 0 || leave >= enter) return WISP_OK;
@@ -31692,13 +31698,10 @@ static wisp__object *wisp__spawned_before(wisp *w, wisp__class *c, const void *s
     return wisp__ahead_make(w, o) ? o : NULL;
 }
 
-wisp_object wisp_spawn(wisp *w, wisp_class of, wisp_player owner, const void *state) {
-    wisp__class *c = wisp__class_of(w, of);
+/* Spawns an object; w->why says why none is there. */
+static wisp_object wisp__spawn(wisp *w, wisp__class *c, wisp_player owner, const void *state) {
     wisp__object *o = NULL;
     bool asks;
-    if (!w) return wisp__object_handle(NULL);
-    WISP__TAPED(w, "spawn:uub", of.id, (unsigned)owner.id, state,
-                c && c->desc.schema && state ? c->desc.schema->bytes : 0);
     if (c && state) o = wisp__spawned_before(w, c, state);
     if (o) return wisp__object_handle(o);
     w->why = wisp__spawn_check(w, c, state);
@@ -31713,6 +31716,16 @@ wisp_object wisp_spawn(wisp *w, wisp_class of, wisp_player owner, const void *st
     if (w->why) wisp__object_die(w, o);
     else if (!asks) wisp__claim_predicted(w, o);
     return wisp__object_handle(w->why ? NULL : o);
+}
+
+wisp_object wisp_spawn(wisp *w, wisp_class of, wisp_player owner, const void *state) {
+    wisp__class *c = wisp__class_of(w, of);
+    if (!w) return wisp__object_handle(NULL);
+    WISP__TAPED(w, "spawn:uub", of.id, (unsigned)owner.id, state,
+                c && c->desc.schema && state ? c->desc.schema->bytes : 0);
+    if (!c || !c->property) return wisp__spawn(w, c, owner, state);
+    wisp__explain(w, WISP_E_UNSUPPORTED, "a property has one object, which comes with its value");
+    return wisp__object_handle(NULL);
 }
 
 /* The server of an object that its owner despawns is to know that. */
@@ -31750,8 +31763,7 @@ static bool wisp__object_may(const wisp *w, const wisp__object *o) {
 
 void *wisp_object_edit(wisp *w, wisp_object handle) {
     wisp__object *o = wisp__object_get(w, handle);
-    if (!o && w) wisp__explain(w, WISP_E_STALE, "object %lu is not there any more",
-                               (unsigned long)handle.id);
+    if (!o) wisp__no_object(w, handle);
     else if (o && (!wisp__object_may(w, o) ||
                    (w->journal.again && !w->operation && !o->ahead &&
                     !wisp__object_predicts(w, o))))
@@ -31917,7 +31929,7 @@ static void wisp__property_spawn(wisp *w, wisp__property *p) {
     value = wisp__property_value(w, p, p->row, &w->objects.views);
     if (value && p->desc.schema) state = wisp__struct_as(value, p->desc.schema);
     if (w->clock.rate <= 0) w->clock.rate = WISP__PROPERTY_TICKS;
-    p->object = value && state ? wisp_spawn(w, p->of, p->desc.owner, state)
+    p->object = value && state ? wisp__spawn(w, wisp__class_of(w, p->of), p->desc.owner, state)
                                : wisp__object_handle(NULL);
     if (!p->object.id)
         wisp__error(w, NULL, wisp__property_remote(w, p), value ? w->why : WISP_E_MEMORY,
@@ -32130,7 +32142,8 @@ static wisp_result wisp__property_set(wisp *w, const char *name, const char *pat
     wisp_value part[3];
     if (!w) return WISP_E_ARGUMENT;
     if (p && (!value || (path && !*path)))
-        wisp__explain(w, WISP_E_ARGUMENT, "the value is NULL, or the path is empty");
+        wisp__explain(w, WISP_E_ARGUMENT, "property '%.48s': its value is NULL, or its path empty",
+                      name);
     else if (p && !(w->why = wisp__property_may(w, p)) && path && !p->row)
         wisp__explain(w, WISP_E_ARGUMENT, "property '%.48s' has no value yet", name);
     else if (p && !w->why)
@@ -33099,8 +33112,7 @@ static void wisp__object_judged(wisp *w, wisp__object *o, wisp_result result) {
 wisp_result wisp_ready(wisp *w, wisp_object handle) {
     WISP__TAPED(w, "ready:u", handle.id);
     wisp__object *o = wisp__object_get(w, handle);
-    if (!o) return wisp__explain(w, w ? WISP_E_STALE : WISP_E_ARGUMENT,
-                                 "object %lu is not there any more", (unsigned long)handle.id);
+    if (!o) return wisp__no_object(w, handle);
     if (o->hidden) return wisp__explain(w, WISP_E_REFUSED, "object %lu was refused when it was "
                                         "spawned", (unsigned long)handle.id);
     if (!o->from || o->assets == WISP__ASSETS_READY) return WISP_OK;

@@ -606,6 +606,7 @@ TEST(wrong_calls_are_told_apart) {
     desc.schema = &orb_schema;
     CHECK(wisp_define(w, "orb", &desc).id == 0 && wisp_why(w) == WISP_E_NAME);
     CHECK(wisp_define(w, NULL, &desc).id == 0 && wisp_why(w) == WISP_E_ARGUMENT);
+    CHECK(wisp_define(w, "", &desc).id == 0 && wisp_why(w) == WISP_E_NAME);
     CHECK(wisp_define(NULL, "x", &desc).id == 0);
     desc.rate = -1;
     CHECK(wisp_define(w, "other", &desc).id == 0 && wisp_why(w) == WISP_E_ARGUMENT);

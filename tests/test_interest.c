@@ -781,6 +781,7 @@ TEST(wrong_calls_change_nothing) {
     CHECK_EQ_INT(wisp_focus(t.server, nobody, here, 1, 0), WISP_E_STALE);
     CHECK_EQ_INT(wisp_focus(t.ends[0], wisp_server(), here, 1, 0), WISP_E_UNSUPPORTED);
     CHECK_EQ_INT(wisp_focus(t.server, t.peers[0], none, 1, 0), WISP_E_INVALID);
+    CHECK_EQ_STR(wisp_why_text(t.server), "(nan, 0, 0) is no position");
     CHECK_EQ_INT(wisp_focus(t.server, t.peers[0], here, 5, 4), WISP_E_ARGUMENT);
     CHECK_EQ_INT(wisp_focus(t.server, t.peers[0], here, (double)NAN, 0), WISP_E_ARGUMENT);
     CHECK_EQ_INT(wisp_focus(t.server, t.peers[0], here, -1, 0), WISP_E_ARGUMENT);

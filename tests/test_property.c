@@ -201,7 +201,7 @@ TEST(a_property_may_be_a_struct_of_a_schema) {
 TEST(a_part_is_set_by_its_path) {
     static shared t;
     static const struct { const char *path; wisp_result code; const char *text; } wrong[] = {
-        { "", WISP_E_ARGUMENT, "the value is NULL, or the path is empty" },
+        { "", WISP_E_ARGUMENT, "property 'table': its value is NULL, or its path empty" },
         { "a..c", WISP_E_ARGUMENT, "property 'table', path 'a.': a part of it is empty" },
         { "a.", WISP_E_ARGUMENT, "property 'table', path 'a.': a part of it is empty" },
         { "swords.0", WISP_E_NAME, "property 'table', path 'swords': there is no such key: did you "
@@ -255,7 +255,9 @@ TEST(a_part_is_set_by_its_path) {
 TEST(wrong_definitions_are_told_apart) {
     static shared t;
     static char name[200];
+    wisp_player nobody = { 0 };
     wisp_property_desc desc;
+    wisp_class of;
     shared_open(&t);
     memset(&desc, 0, sizeof desc);
     CHECK_EQ_INT(wisp_property(t.server, NULL, &desc), WISP_E_ARGUMENT);
@@ -268,6 +270,9 @@ TEST(wrong_definitions_are_told_apart) {
     name[119] = 0;
     CHECK_EQ_INT(wisp_property(t.server, name, &desc), WISP_OK);
     CHECK_EQ_INT(assign(t.server, name, wisp_int(1)), WISP_OK);
+    of = wisp_class_of(t.server, wisp_property_object(t.server, name));
+    CHECK(of.id && wisp_spawn(t.server, of, nobody, name).id == 0);
+    CHECK_EQ_INT(wisp_why(t.server), WISP_E_UNSUPPORTED);
     CHECK_EQ_INT(wisp_property(t.server, name, &desc), WISP_E_NAME);
     desc.authority = 3;
     CHECK_EQ_INT(wisp_property(t.server, "x", &desc), WISP_E_ARGUMENT);
