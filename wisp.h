@@ -34058,9 +34058,11 @@ static wisp__line *wisp__inputs_told(const wisp *w, int player) {
     return l && wisp__input_at(l, l->next - 1) ? l : NULL;
 }
 
-/* The same, made if need be. NULL: no memory, or a server tells of too many. */
+/* The same, made if need be, from a tick on whose input may come now: one that is far ahead would
+   keep out those before it. NULL: no memory, or a server tells of too many. */
 static wisp__line *wisp__inputs_take_line(wisp *w, int player, int64_t tick) {
     wisp__inputs *in = w->inputs;
+    tick = wisp__least(tick, w->clock.tick + WISP__INPUT_SENT);
     if (wisp__grow(&w->base, WISP__ARRAY(in->lines, in->room), player + 1, 1 << 16)) return NULL;
     if (in->lines[player] || (w->clock.following && in->count >= WISP__RELAYED))
         return in->lines[player];

@@ -805,6 +805,38 @@ TEST(a_line_without_an_input_is_not_told) {
     bn_close(&t.net);
 }
 
+/* The first inputs of a client are far ahead: those that come in time are taken all the same. */
+TEST(first_inputs_far_from_now_keep_out_no_others) {
+    static const int offs[] = { 127, 200, 700, 2000 };
+    static steer t;
+    uint8_t body[1000 + 2 * WISP__SLACK];
+    for (int i = 0; i < TEST_COUNT(offs); i++) {
+        int64_t from, bits;
+        wisp_input_stats stats;
+        wisp *server;
+        steer_open(&t, 1, 9, 0.02);
+        steer_begin(&t, &band_schema, &band_schema);
+        bn_run(&t.net, 2);
+        server = t.ends[0].w;
+        t.net.ends[t.ends[1].at]->asleep = true;
+        bn_run(&t.net, 0.1);
+        wisp__inputs_forget(server, steer_player(&t, 1).id);
+        from = wisp_tick(server);
+        bits = steer_run(&t, body, from + offs[i], 9);
+        for (int n = 0; n < 4; n++) {
+            steer_forge(&t, body, bits, 1);
+            bn_run(&t.net, 1.0 / 60);
+        }
+        CHECK_EQ_INT(server->inputs->count, 1);
+        t.net.ends[t.ends[1].at]->asleep = false;
+        bn_run(&t.net, 2);
+        if (!CHECK(steer_fresh(&t, 1, from + 40) > 98)) printf("  %d ticks\n", offs[i]);
+        wisp_stats_input(server, steer_player(&t, 1), &stats);
+        CHECK(stats.early == 36 && stats.fresh > 80);
+        bn_close(&t.net);
+    }
+}
+
 /* A run that is told from an input that is not there is left, and the client begins anew. */
 TEST(an_input_that_is_not_there_is_asked_for) {
     static steer t;
@@ -858,6 +890,7 @@ TEST(lines_come_with_inputs_and_go_with_players) {
 }
 
 static const test_case tests[] = {
+    CASE(first_inputs_far_from_now_keep_out_no_others),
     CASE(inputs_pass_as_differences_to_the_tick_before),
     CASE(a_run_takes_as_many_as_fit_and_64_at_most),
     CASE(equal_inputs_are_one_row_and_the_ring_lets_go),
