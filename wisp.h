@@ -3384,8 +3384,9 @@ typedef struct wisp_writer {
     wisp_compression compression;  /* of the tape, by a compressor that is
                                       plugged in before wisp_record, and again
                                       behind wisp_replay; 0: none */
-    bool packets;                  /* also the datagrams that go out: for a
-                                      packet capture (tools/wisp_tape) */
+    bool packets;                  /* also the datagrams that go out (from the
+                                      middle: all of them): for a packet
+                                      capture (tools/wisp_tape) */
     const void *state;             /* of the program, for tapes that begin in */
     int state_bytes;               /* the middle: the replay's reader gets it */
 } wisp_writer;
@@ -22232,7 +22233,7 @@ static inline void wisp__tape_raw(wisp *w, const void *from, int64_t bytes) {
     w->tape->at += (int)bytes;
 }
 
-static void wisp__tape_blob(wisp *w, const void *from, int bytes) {
+static WISP__INLINE void wisp__tape_blob(wisp *w, const void *from, int bytes) {
     if (!from || bytes < 0) bytes = 0;
     wisp__tape_put(w->tape, (uint64_t)bytes);
     wisp__tape_raw(w, from, bytes);
@@ -22244,7 +22245,7 @@ static void wisp__tape_text(wisp *w, const char *text) {
 
 static void wisp__tape_ticked(wisp *w);
 
-static bool wisp__tape_begin(wisp *w, int kind) {
+static WISP__INLINE bool wisp__tape_begin(wisp *w, int kind) {
     wisp__tape *t = w->tape;
     if (t->tick != w->clock.tick && kind != WISP__TAPE_UPDATE) wisp__tape_ticked(w);
     if (t->broken || !wisp__tape_room(w, 0)) return false;
@@ -22261,20 +22262,22 @@ static wisp__tape_entry wisp__tape_entry_at(const uint8_t *at, const uint8_t *en
 /* Ends an entry: a replay compares it with its tape, and forgets it. */
 static void wisp__tape_end(wisp *w) {
     wisp__tape *t = w->tape;
-    int bytes = t->at - t->begun - 2, more = 0, begun = t->begun;
-    wisp__tape_entry made;
-    if (!t->broken && wisp__tape_room(w, 0)) {
+    int begun = t->begun, bytes = t->at - begun - 2, more = 0;
+    if (bytes < 128) {
+        t->bytes[begun + 1] = (uint8_t)bytes;
+    } else if (wisp__tape_room(w, 0)) {
         for (int rest = bytes >> 7; rest; rest >>= 7) more++;
-        if (more) memmove(t->bytes + begun + 2 + more, t->bytes + begun + 2, (size_t)bytes);
+        memmove(t->bytes + begun + 2 + more, t->bytes + begun + 2, (size_t)bytes);
         t->at = begun + 1;
         wisp__tape_put(t, (uint64_t)bytes);
         t->at += bytes;
-        if (!t->play && t->at > 8 * WISP__TAPE_BLOCK) wisp__tape_flush(w);
-        if (!t->play) return;
-        made = wisp__tape_entry_at(t->bytes + begun, t->bytes + t->at);
+    }
+    if (t->play && !t->broken) {
+        wisp__tape_entry made = wisp__tape_entry_at(t->bytes + begun, t->bytes + t->at);
         wisp__tape_compare(w, &made);
     }
-    t->at = begun;
+    if (t->play || t->broken) t->at = begun;
+    else if (t->at > 8 * WISP__TAPE_BLOCK) wisp__tape_flush(w);
 }
 
 /* Tells the tick, before what is noted in it. */
@@ -22401,32 +22404,34 @@ static void wisp__tape_to(wisp *w, const wisp_to *to) {
 }
 
 /* The argument for a letter of a form; `program`: of structs among values. */
-static inline void wisp__tape_argument(wisp *w, char letter, va_list *list,
-                                       const wisp__program *program) {
+static WISP__INLINE void wisp__tape_argument(wisp *w, char letter, va_list *list,
+                                             const wisp__program *program) {
     wisp__tape *t = w->tape;
     const wisp__remote *remote;
     const void *p;
     int count;
     switch (letter) {
-    case 'u': wisp__tape_put(t, va_arg(*list, unsigned)); return;
-    case 'i': wisp__tape_sign(t, va_arg(*list, int)); return;
-    case 'd': wisp__tape_word(t, wisp__double_bits(va_arg(*list, double)), 8); return;
-    default: p = va_arg(*list, const void *); break;
-    }
-    switch (letter) {
-    case 's': wisp__tape_text(w, (const char *)p); break;
-    case 'a': wisp__tape_blob(w, p, (int)sizeof(wisp_addr)); break;
-    case '3': wisp__tape_raw(w, p, sizeof(wisp_vec3)); break;
-    case 't': wisp__tape_to(w, (const wisp_to *)p); break;
-    case 'v': wisp__tape_values(w, program, (const wisp_value *)p, va_arg(*list, int)); break;
+    case 'u': wisp__tape_put(t, va_arg(*list, unsigned)); break;
+    case 'i': wisp__tape_sign(t, va_arg(*list, int)); break;
+    case 'd': wisp__tape_word(t, wisp__double_bits(va_arg(*list, double)), 8); break;
+    case 's': wisp__tape_text(w, va_arg(*list, const char *)); break;
+    case 'a': wisp__tape_blob(w, va_arg(*list, const void *), (int)sizeof(wisp_addr)); break;
+    case '3': wisp__tape_raw(w, va_arg(*list, const void *), sizeof(wisp_vec3)); break;
+    case 't': wisp__tape_to(w, (const wisp_to *)va_arg(*list, const void *)); break;
+    case 'v':
+        p = va_arg(*list, const void *);
+        wisp__tape_values(w, program, (const wisp_value *)p, va_arg(*list, int));
+        break;
     case 'r':
-        remote = (const wisp__remote *)p;
+        remote = (const wisp__remote *)va_arg(*list, const void *);
         p = va_arg(*list, const void *);
         if (remote && t->middle) p = remote->name;
         wisp__tape_put(t, remote && !t->middle ? (uint64_t)remote->index + 1 : 0);
-        wisp__tape_text(w, (const char *)p);
+        if (p) wisp__tape_text(w, (const char *)p);
+        else t->bytes[t->at++] = 0;
         break;
     default:
+        p = va_arg(*list, const void *);
         count = va_arg(*list, int);
         if (count >= 0) wisp__tape_blob(w, p, count);
         else wisp__tape_schema(w, ((const wisp__program *)p)->source);
@@ -22438,6 +22443,8 @@ static WISP__APART void wisp__tape_note(wisp *w, const char *form, ...) {
     const wisp__program *program = NULL;
     const char *letter = form;
     va_list list;
+    uint8_t *at;
+    int bytes = 0;
     while (*letter++ != ':') continue;
     if (*letter == 'r') {
         const wisp__remote *remote;
@@ -22447,7 +22454,11 @@ static WISP__APART void wisp__tape_note(wisp *w, const char *form, ...) {
         va_end(list);
     }
     if (!wisp__tape_begin(w, WISP__TAPE_NOTE)) return;
-    wisp__tape_blob(w, form, (int)(letter - form + (int)strlen(letter)) + 1);
+    at = w->tape->bytes + w->tape->at;
+    do at[bytes + 1] = (uint8_t)form[bytes];            /* forms are short */
+    while (form[bytes++]);
+    *at = (uint8_t)bytes;
+    w->tape->at += bytes + 1;
     va_start(list, form);
     for (; *letter; letter++) wisp__tape_argument(w, *letter, &list, program);
     va_end(list);
@@ -22495,7 +22506,8 @@ static int wisp__tape_link_recv(void *user, wisp_packet *packets, int count) {
     wisp *w = (wisp *)user;
     wisp__tape *t = w->tape;
     int got = (t->link.recv)(t->link.user, packets, count);
-    if (!got || !wisp__tape_begin(w, WISP__TAPE_PACKETS)) return got;
+    if (!got || (t->middle && !t->to.packets) || !wisp__tape_begin(w, WISP__TAPE_PACKETS))
+        return got;
     wisp__tape_sign(t, got);
     for (int i = 0; i < got && i < count; i++) {
         wisp__tape_raw(w, &packets[i].addr, sizeof packets->addr);
@@ -22524,11 +22536,12 @@ static int wisp__tape_link_send(void *user, wisp_packet *packets, int count) {
     wisp *w = (wisp *)user;
     wisp__tape *t = w->tape;
     int looked, taken = 0;
-    for (int i = 0; i < count; i++) wisp__tape_sent(w, &packets[i]);
+    for (int i = 0; i < count && (!t->middle || t->to.packets); i++)
+        wisp__tape_sent(w, &packets[i]);
     looked = (t->link.send)(t->link.user, packets, count);
     t->sends++;
     for (int i = 0; i < looked && i < count; i++) taken += packets[i].status == 0;
-    if (taken == count || !wisp__tape_begin(w, WISP__TAPE_TAKEN)) return looked;
+    if (taken == count || t->middle || !wisp__tape_begin(w, WISP__TAPE_TAKEN)) return looked;
     wisp__tape_put(t, t->sends);
     wisp__tape_sign(t, looked);
     for (int i = 0; i < looked && i < count; i++) wisp__tape_sign(t, packets[i].status);
@@ -22554,8 +22567,13 @@ static void wisp__tape_check(wisp *w, bool all) {
 
 /* Of the first 12 bytes of a block's head, and of what is behind it. */
 static uint32_t wisp__tape_sum(const uint8_t *block, int stored) {
-    return (uint32_t)wisp__mix(3 * wisp__hash_bytes(block, 12) +
-                               wisp__hash_bytes(block + WISP__TAPE_HEAD, stored));
+    const uint8_t *at = block + WISP__TAPE_HEAD;
+    uint64_t a = wisp__hash_bytes(block, 12), b = a;
+    for (; stored >= 16; stored -= 16, at += 16) {      /* each word counts, and its place */
+        a = (a ^ wisp__load64(at)) * UINT64_C(0xd6e8feb86659fd93);
+        b = (b ^ wisp__load64(at + 8)) * UINT64_C(0xd6e8feb86659fd93);
+    }
+    return (uint32_t)wisp__mix(3 * wisp__mix(a) + wisp__mix(b) + wisp__hash_bytes(at, stored));
 }
 
 /* Hands the block to the writer, packed if that makes it smaller. */
@@ -46303,8 +46321,7 @@ static bool wisp__play_pass_on(wisp *w, const wisp__tape_entry *e) {
         p->applies = false;
         return true;
     }
-    if (!wisp__tape_is(e, WISP__TAPE_PACKETS) && !wisp__tape_is(e, WISP__TAPE_TAKEN) &&
-        !wisp__play_is(form, "name:")) return false;
+    if (!wisp__tape_is(e, WISP__TAPE_PACKETS) && !wisp__play_is(form, "name:")) return false;
     p->at += e->size;
     return true;
 }

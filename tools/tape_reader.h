@@ -337,7 +337,8 @@ static inline bool tape_learn(tape_reader *r, wisp__from from) {
 
 static inline bool tape_note_line(tape_reader *r, const wisp__tape_entry *e) {
     wisp__from from = e->body;
-    tape_line line = { r->time, r->tick, (e->kind & WISP__TAPE_INSIDE) != 0, "", "", r->args, -1, e->size };
+    tape_line line = { r->time, r->tick, (e->kind & WISP__TAPE_INSIDE) != 0, "", "", r->args, -1,
+                       e->size };
     const tape_name *name = NULL;
     uint64_t bytes = wisp__bytes_number(&from);
     const char *form = (const char *)wisp__bytes_take(&from, bytes), *letter;

@@ -2,18 +2,18 @@
 
    Build    cc -std=c99 -O2 -I. tools/wisp_tape.c -o build/wisp_tape -lm
             with -DWISP_WITH_LZ4 and -llz4 it reads tapes that LZ4 has packed, too
-   Usage    wisp_tape [-n NAME] [-p PEER] [-f SECONDS] [-t SECONDS] [-F TICK] [-T TICK] [-s SPEED]
-                      [--json | --stats | --play | --pcap OUT | --cut OUT] TAPE
+   Usage    wisp_tape [-n NAME] [-p PEER] [-f SECONDS] [-t SECONDS] [-F TICK] [-T TICK]
+                      [-s SPEED] [--json | --stats | --play | --pcap OUT | --cut OUT] TAPE
 
    Lists the handlers that ran, the calls that were made (those from outside of handlers begin with
    ">"), and the states of objects, with their values. -n, -p: only of that name, that peer; -f, -t:
-   from and to that time of the endpoint; -F, -T: from and to that tick; -s: as fast as it was, times
-   SPEED. --json: a line of JSON for each. --stats: counts and bytes for each name. --play: draws
-   what goes on, as fast as it was times SPEED (keys: 1 to 5 and tab turn the pages, q ends it; what
-   is no terminal gets the last picture alone). --pcap: the datagrams, as UDP, for Wireshark
+   from and to that time of the endpoint; -F, -T: from and to that tick; -s: as fast as it was,
+   times SPEED. --json: a line of JSON for each. --stats: counts and bytes for each name. --play:
+   draws what goes on, as fast as it was times SPEED (keys: 1 to 5 and tab turn the pages, q ends
+   it; what is no terminal gets the last picture alone). --pcap: the datagrams as UDP, for Wireshark
    (tools/wisp.lua takes them apart); those that went out are there if writer.packets was set.
-   --cut: a tape that ends at -t or -T. An error names the byte of the tape. The exit code is 1 then, and
-   2 for wrong arguments. */
+   --cut: a tape that ends at -t or -T. An error names the byte of the tape. The exit code is 1
+   then, and 2 for wrong arguments. */
 #if defined(__unix__) || defined(__APPLE__)
 #define _DEFAULT_SOURCE
 #define _DARWIN_C_SOURCE
