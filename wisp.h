@@ -17488,7 +17488,7 @@ static uint32_t wisp__get_symbol(wisp__reader *from, int bits, uint32_t base) {
 
 /* ---- masks ---- */
 
-static uint64_t wisp__plain_fresh_mask(wisp__table_coder *c, uint64_t mask, int count) {
+static inline uint64_t wisp__plain_fresh_mask(wisp__table_coder *c, uint64_t mask, int count) {
     uint64_t coded = 0;
     if (count <= 16) return wisp__plain_bits(c, mask, count);
     for (int at = 0; at < count; at += 8) {
@@ -17534,8 +17534,8 @@ static uint64_t wisp__plain_mask(wisp__table_coder *c, uint64_t mask, int count)
 
 /* ---- cells ---- */
 
-static void wisp__table_open(wisp__table_coder *c, const wisp__table *table, const uint32_t *base,
-                             const uint32_t *now) {
+static inline void wisp__table_open(wisp__table_coder *c, const wisp__table *table,
+                                    const uint32_t *base, const uint32_t *now) {
     c->table = *table;
     c->row_cells = (table->column_count + WISP__CELL - 1) / WISP__CELL;
     c->cells = (int64_t)table->rows * c->row_cells;
@@ -17661,8 +17661,8 @@ static uint64_t wisp__plain_mask_like(wisp__table_coder *c, uint64_t mask, uint6
 }
 
 /* The mask of a table of one cell and, where an older row is known, how the row has moved. */
-static uint64_t wisp__plain_only_mask(wisp__table_coder *c, const wisp__symbols *s,
-                                      uint64_t mask) {
+static inline uint64_t wisp__plain_only_mask(wisp__table_coder *c, const wisp__symbols *s,
+                                             uint64_t mask) {
     uint64_t ordered, wide;
     int stays, excess, count;
     if (!c->table.older) return wisp__plain_fresh_mask(c, mask, c->table.column_count);
@@ -18691,7 +18691,7 @@ static bool wisp__delta_begin_row(wisp__delta *d, const wisp__body *body) {
 /* Writes the delta from d->base to d->row, or, where d->delta is there, makes d->row of d->base.
    false: the delta cannot be made, or is malformed, or d->to is full; then the bits or words that
    were written mean nothing. */
-static bool wisp__record_delta_code(wisp__delta *d) {
+static inline bool wisp__record_delta_code(wisp__delta *d) {
     wisp__unpacker *u = d->u;
     wisp__reader none = wisp__reader_on(NULL, 0), *data = u->data, *shape = u->shape;
     const wisp__body *body = d->program->body;
@@ -18814,8 +18814,8 @@ static void wisp__models_begin(wisp__delta *d, wisp__bases *from) {
     else memcpy(copy, from->models->bytes, bytes);
 }
 
-static void wisp__row_delta_on(wisp__delta *d, wisp__unpacker *u, const wisp__program *program,
-                               wisp__bases *from) {
+static inline void wisp__row_delta_on(wisp__delta *d, wisp__unpacker *u,
+                                      const wisp__program *program, wisp__bases *from) {
     memset(d, 0, sizeof *d);
     d->u = u;
     d->program = program;
@@ -37516,12 +37516,7 @@ static bool wisp__wants_to_send(const wisp *w, const wisp__session *s) {
     if (s->lacks_all) return true;
     if (s->answers_all || s->state_due || wisp__limited_due(w, s)) return true;
     if ((a && a->ready) || wisp__refusals_wait(w, s)) return true;
-    if (s->parts && s->parts->whole) return true;
-    for (int c = 0; c < s->peer.channel_end; c++) {
-        const wisp__channel *channel = s->peer.channels[c];
-        if (channel && (channel->out.lost || channel->out.cutting)) return true;
-    }
-    return false;
+    return wisp__streams(s, false) != 0;
 }
 
 static bool wisp__may_send(wisp *w, wisp__session *s) {

@@ -771,6 +771,33 @@ TEST(firing_to_a_hundred_peers_takes_no_memory_once_it_runs) {
     wisp_pipe_free(&pipe);
 }
 
+TEST(reliable_deltas_that_are_alike_wait_in_one_message) {
+    flow f = flow_of(ACTOR, WISP_RELIABLE);
+    world_two t;
+    wisp__session *s;
+    uint32_t places = 0;
+    memset(&t, 0, sizeof t);
+    flow_net(&t.w, &f);
+    flow_join(&t, &f);
+    fire_thing(t.client, t.to_server, ACTOR, 0);
+    world_run(&t.w, 0.5);
+    s = session_of(t.client, 0);
+    for (int i = 0; i < 30; i++) {
+        things[0].as.hp ^= i % 3 ? 1 : 2;      /* no delta is that of before */
+        CHECK_EQ_INT(fire_thing(t.client, t.to_server, ACTOR, 0), WISP_OK);
+    }
+    CHECK_EQ_INT(s->queued, 30);
+    for (int i = 0; i < s->peer_remote_room; i++) {
+        const wisp__queue *q = s->peer_remotes[i].queue;
+        if (q) places += q->next - q->first;
+    }
+    CHECK(places > 0 && places <= 15);
+    world_run(&t.w, 0.5);
+    CHECK(book_ends(0));
+    CHECK_EQ_INT(book.unknown + book.older + book.errors, 0);
+    world_close(&t.w);
+}
+
 /* --- what is lost is healed --- */
 
 /* Changes the newest value of the first baseline that an end has received. */
@@ -1369,6 +1396,7 @@ static const test_case tests[] = {
     CASE(fire_all_serves_peers_that_joined_at_different_times),
     CASE(one_difference_serves_all_peers_with_the_same_base_also_adaptively),
     CASE(firing_to_a_hundred_peers_takes_no_memory_once_it_runs),
+    CASE(reliable_deltas_that_are_alike_wait_in_one_message),
     CASE(with_sync_a_mismatch_heals_and_is_reported_once),
     CASE(whole_values_in_between_leave_all_values_right),
     CASE(asking_for_whole_values_without_end_is_bounded),
