@@ -5462,7 +5462,7 @@ typedef struct wisp__passage {
     const wisp_to *to;  /* outbound; its peer is a handle of ours, or none */
     const wisp_call_desc *how;  /* of a call on its way out */
     uint8_t state;
-    uint32_t tick, lacks;  /* that it waits for; an object that it names; or 0 */
+    uint32_t tick, lacks;  /* that it waits for (TOLD: newest packet before); an object; or 0 */
     double until;
 } wisp__passage;
 
@@ -29593,7 +29593,7 @@ static wisp__row_times wisp__note_bases(const wisp *w, const wisp__note *n, wisp
     if (t.older) from->older[0] = older->row;
     from->behind = (int)t.older;
     from->ahead = (int)t.back;
-    if (!o->from && n->described && moves <= WISP__OBJECT_MOVES &&
+    if (!o->from && (n->described || n->flight.count) && moves <= WISP__OBJECT_MOVES &&
         !(base && wisp__distance(base->tick, since) >= 0)) {
         t.span = (uint8_t)(moves + 1);
         t.jumps = shown ? shown->jumps : o->jumps;
@@ -29815,13 +29815,15 @@ static void wisp__assets_lost(wisp *w, int index) {
 
 /* --- the order --- */
 
-/* May an object go to a peer now? What is not described yet waits for its answer. */
+/* May an object go to a peer now? Until the peer is known to have it each record is a whole one:
+   what changes goes every second tick, between which a view finds its way. */
 static bool wisp__note_may(const wisp *w, const wisp__session *s, const wisp__note *n) {
     const wisp__class *c = n->object->of;
     uint32_t now = wisp__milliseconds(w->base.time);
     double hold = c->rate > 0 ? 1000 / c->rate : 0;
     if ((!n->object->row && !n->object->dead) || !wisp__class_bound(w, s, c)) return false;
-    if (!n->based && n->sent) hold = wisp__max(hold, s->peer.flow.rtt * 1250);
+    if (!n->based && n->sent)
+        hold = wisp__max(hold, wisp__min(s->peer.flow.rtt * 1250, 1600 / w->clock.rate));
     return !n->sent || wisp__note_ends(n) || (double)(now - n->sent) >= hold;
 }
 
@@ -32864,7 +32866,7 @@ static void wisp__object_got(wisp__reading *r, wisp__object *o, wisp__kept_row *
         return;
     }
     thaws = wisp__object_thaws(r, o);
-    if (anew || thaws) got->jumps = true;
+    if (!o->row || thaws) got->jumps = true;
     else if (o->tick > tick - got->span) got->jumps = false;   /* a row since the jump was here */
     o->tick = tick;
     o->since = (uint32_t)r->tick;
@@ -37206,18 +37208,20 @@ static wisp__fit wisp__fill_object(wisp__packet_writer *f) {
     return WISP__FITS;
 }
 
-/* By how many ticks the states are behind that a peer has been sent, up to 255. */
+/* By how many ticks the states are behind that a peer has been sent, up to 255. What was sent last
+   of an object that waits may have been lost: then it is the row that the peer is known to have. */
 static unsigned wisp__states_behind(const wisp *w, const wisp__audience *a) {
     uint32_t now = wisp__milliseconds(w->base.time);
-    int32_t longest = -1;
+    double behind = w->objects.edited != NULL;
     for (int i = 0; a && i < a->due_count; i++) {
         const wisp__note *n = a->due[i].note;
-        int32_t waits = wisp__distance(now, n->since);
-        if (n->sent && wisp__distance(now, n->sent) > waits) waits = wisp__distance(now, n->sent);
-        if (waits > longest) longest = waits;
+        const wisp__kept_row *base = n->based ? wisp__note_sent(n, n->base_sequence) : NULL;
+        double waits = wisp__distance(now, n->since) * w->clock.rate / 1000 + 2;
+        if (n->sent && !wisp__note_sent(n, (uint16_t)(n->sequence - 1)))
+            waits = base ? wisp__distance((uint32_t)w->clock.tick, base->tick) : 255;
+        behind = wisp__max(behind, waits);
     }
-    if (longest < 0) return w->objects.edited != NULL;
-    return (unsigned)wisp__min(longest * w->clock.rate / 1000 + 2, 255);
+    return (unsigned)wisp__min(behind, 255);
 }
 
 /* Tells of which tick the states are in packets up to this one. */
@@ -40610,6 +40614,7 @@ static WISP__INLINE void wisp__pass_in(wisp *w, wisp__inbound *in, wisp_event *e
         bool waits = verdict == WISP_PASS && wisp__after_state(w, in, p);
         if (waits) {
             p->state = WISP__STATE_TOLD;
+            p->tick = (uint32_t)peer->flow.top;
             p->until = w->base.time + 1;
             event->peer = wisp__peer_handle(in->session);
             waits = wisp__hold_message(w, in->remote, event, p) == WISP_OK;
@@ -40998,7 +41003,9 @@ static void wisp__on_state(wisp__reading *r) {
     if (!wisp__joined_by_us(r->s)) wisp__break(r, "states of an end that has joined this one");
     if (r->from.failed) return;
     for (wisp__held *held = r->s->held_messages.first; held; held = held->next[WISP__OF_PEER]) {
-        if (held->passage.state != WISP__STATE_TOLD) continue;
+        if (held->passage.state != WISP__STATE_TOLD ||       /* or it is older than the message */
+            wisp__distance((uint32_t)r->number, held->passage.tick) < 0)
+            continue;
         held->passage.state = WISP__STATE_THERE;
         held->passage.tick = tick;
     }

@@ -26,6 +26,35 @@ TEST(nothing_is_sent_of_what_stays) {
     world_close(&t.w);
 }
 
+/* A peer sees how it goes on before the server knows that the peer has it, and evenly. */
+TEST(what_is_new_does_not_stand_still_for_a_round_trip) {
+    static orbs t;
+    double came = 0, first = -1, last = -1;
+    int changed = 0;
+    wisp_object o;
+    orbs_open(&t);
+    t.w.bad = true;
+    t.w.net.latency = 0.1;
+    orbs_server(&t);
+    orbs_join(&t);
+    world_run(&t.w, 2);
+    o = orbs_spawn(&t, 0, "new");
+    for (int i = 1; i < 60; i++) {
+        orb drawn;
+        ((orb *)wisp_object_edit(t.server, o))->y = (float)i;
+        world_step(&t.w);
+        if (t.logs[0].spawned && came <= 0) came = t.ends[0]->base.time;
+        if (came <= 0 || t.ends[0]->base.time > came + 0.19) continue;
+        if (!wisp_view(t.ends[0], wisp_first(t.ends[0], t.of[0]), WISP_SMOOTH, &drawn)) continue;
+        if (first >= 0 && last > first) CHECK((double)drawn.y - last < 2.5);
+        last = (double)drawn.y;
+        if (first < 0) first = last;
+        changed = t.logs[0].changed;
+    }
+    CHECK(changed >= 4 && last > first + 8);
+    world_close(&t.w);
+}
+
 /* A peer that has lost its objects, or the rows of them, asks and gets them again. */
 TEST(a_peer_that_lacks_a_row_gets_a_whole_one) {
     static orbs t;
@@ -578,6 +607,7 @@ TEST(fields_at_the_spawn_go_with_the_first_row_alone) {
 static const test_case tests[] = {
     CASE(to_ask_for_all_objects_often_costs_nothing),
     CASE(nothing_is_sent_of_what_stays),
+    CASE(what_is_new_does_not_stand_still_for_a_round_trip),
     CASE(a_peer_that_lacks_a_row_gets_a_whole_one),
     CASE(more_rows_are_lacked_than_can_be_asked_for),
     CASE(rows_that_are_kept_take_no_more_than_their_limit),
