@@ -4677,11 +4677,13 @@ typedef struct wisp__model {
     int bandwidth, before;
     int acked, lost;  /* packets since losses were last judged */
     double adopted;  /* when a rate was adopted: older losses no longer count */
-    double gap;  /* smoothed: seconds between acks while the path was full */
+    float gap;  /* smoothed: seconds between acks while the path was full */
+    float nearest;  /* the least round trip of all; 0: none is known */
     double least;  /* of the round trips since least_time */
     double least_time;  /* of the last round trip like it; while probing: its end */
     uint8_t phase, passed, stalls;  /* a wisp__phase; slots in it; those without growth */
-    bool tried : 1;  /* the slot before had tried more */
+    uint8_t after;  /* slots since the last try, up to three; 0: it is longer ago */
+    bool sated : 1;  /* the last try brought no more */
     bool found : 1;  /* the one before found that the path has more */
     bool stands : 1;  /* there was a queue in the whole slot before */
     bool probing : 1;  /* little is in flight, to see that least */
@@ -20185,27 +20187,40 @@ static void wisp__model_start(wisp__flow *flow, int rate, bool lossy) {
     }
 }
 
+/* Does a flow that tries more get more? Its acks tell within three slots. A flow with little of a
+   shared path gets it. One with most of the path does not, and is sated: it tries less, and leaves
+   the queue to the others. A queue deeper than these flows make is not theirs to leave. */
+static void wisp__model_judge_try(wisp__flow *flow, int rate) {
+    wisp__model *m = &flow->control.model;
+    bool more = m->after && rate >= 1.06 * wisp__model_bandwidth(flow);
+    if (m->after == 1) m->sated = true;
+    if (more || flow->slot.rtt > 2.5 * (double)m->nearest) m->sated = false;
+    if (m->after) m->after = (uint8_t)((m->after + 1) & 3);
+    if (m->phase == WISP__TRY) m->after = 1;
+}
+
 /* A slot ends in which the path, not the application, was the limit. Losses count only together
    with a queue, or when they are most of all packets. */
 static void wisp__model_step(wisp__flow *flow, int rate) {
     wisp__model *m = &flow->control.model;
     int ended = m->acked + m->lost, lost = ended < 32 ? 0 : m->lost;
-    bool lossy = lost * 20 > ended, tried = m->tried;
+    bool lossy = lost * 20 > ended, tried = m->after == 1;
+    bool queue = wisp__model_queued(flow, 0.25);
     if (ended >= 32) {
         m->losing = lost * 50 > ended && flow->slot.rtt <= 1.1 * flow->rtt_min + 0.005;
         m->acked = m->lost = 0;
     }
-    m->tried = m->phase == WISP__TRY;
-    m->stands = wisp__model_queued(flow, 0.25);
-    if (lost * 2 > ended || (lossy && m->stands)) {
+    m->stands = wisp__model_queued(flow, 0.1);
+    wisp__model_judge_try(flow, rate);
+    if (lost * 2 > ended || (lossy && queue)) {
         wisp__model_adopt(flow, rate);
         return;
     }
     if (m->phase == WISP__START) {
-        wisp__model_start(flow, rate, lossy && wisp__model_queued(flow, 0.1));
+        wisp__model_start(flow, rate, lossy && m->stands);
         return;
     }
-    if (tried && rate > 1.1 * wisp__model_bandwidth(flow) && !m->stands) {
+    if (tried && rate > 1.1 * wisp__model_bandwidth(flow) && !queue) {
         if (m->found) {                    /* twice: it was no pause of another flow */
             m->before = rate;
             wisp__model_enter(flow, WISP__START);
@@ -20264,8 +20279,9 @@ static void wisp__model_least(wisp__flow *flow, double now) {
 }
 
 /* Window and pace. The window leaves room for what the path holds, for a quarter as much again
-   unless a queue stands there (or half, where packets are lost or late without a queue: it takes a
-   while to know), for what comes between two acks or two updates, and for two to six packets. These
+   unless a queue stands there or the flow is sated (or half, where packets are lost or late without
+   a queue: it takes a while to know), for what comes between two acks or two updates, and for two
+   to six packets. These
    packets, and four more in each round trip while it tries more, are the same for all flows, so
    that they come to share alike. */
 static void wisp__model_update(wisp__base *base, wisp__flow *flow, double now) {
@@ -20278,12 +20294,12 @@ static void wisp__model_update(wisp__base *base, wisp__flow *flow, double now) {
     if (m->phase == WISP__DRAIN && flow->in_flight <= product - rate * base->step)
         wisp__model_enter(flow, WISP__CRUISE);
     window = wisp__max(2 * unit, wisp__min(6.0 * base->mtu, 0.04 * rate));
-    window += rate * wisp__max(0.01, wisp__max(base->step, m->gap));
+    window += rate * wisp__max(0.01, wisp__max(base->step, (double)m->gap));
     if (m->phase == WISP__TRY)
         more = wisp__min(4 * base->mtu / wisp__max(flow->rtt, 0.001), 0.1 * rate);
     if (m->phase == WISP__START) gain = 2;
     else if (m->losing || flow->late > 0) gain = 1.5;
-    else if (m->stands && m->phase != WISP__TRY) gain = 1;
+    else if (m->sated || (m->stands && m->phase != WISP__TRY)) gain = 1;
     window += gain * product + more * flow->rtt;
     if (m->phase == WISP__START && !(m->adopted > 0)) least = wisp__initial_window(base);
     if (m->probing) {
@@ -20292,7 +20308,8 @@ static void wisp__model_update(wisp__base *base, wisp__flow *flow, double now) {
     }
     window = wisp__min(wisp__max(window, least), (double)base->limits.window_packets * base->mtu);
     flow->window = (int)window;
-    rate = wisp__max(gains[m->phase] * rate + more, unit / wisp__max(flow->rtt, 0.001));
+    gain = m->phase == WISP__TRY && m->sated && !m->losing ? 1.15 : gains[m->phase];
+    rate = wisp__max(gain * rate + more, unit / wisp__max(flow->rtt, 0.001));
     flow->pace_rate = (int)wisp__min(rate, WISP__MOST_RATE);
 }
 
@@ -20300,6 +20317,7 @@ static void wisp__model_sampled(wisp__flow *flow, double now, double sample) {
     wisp__model *m = &flow->control.model;
     if (!flow->has_rtt) m->bandwidth = (int)(flow->window / wisp__max(sample, 0.001));
     m->least = wisp__min(m->least, sample);
+    if (m->nearest <= 0 || sample < (double)m->nearest) m->nearest = (float)sample;
     if (sample <= flow->rtt_min + 0.002 && !m->probing) m->least_time = now;
 }
 
@@ -20344,7 +20362,7 @@ static void wisp__congestion_acked(wisp__base *base, wisp__flow *flow, double no
         m->acked += news->acked;
         m->unit = (uint16_t)((7 * (m->unit ? m->unit : base->mtu) + news->bytes / news->acked) / 8);
         if (!flow->slot.app && !m->probing && now > flow->ack_time)
-            m->gap += (wisp__min(now - flow->ack_time, 0.25) - m->gap) / 8;
+            m->gap += (float)(wisp__min(now - flow->ack_time, 0.25) - (double)m->gap) / 8;
     } else if (news->growing && !news->lost) {
         wisp__reno_grow(base, flow, news->growing);
     }
