@@ -28225,13 +28225,6 @@ static void wisp__kept_pop(wisp *w, wisp__kept_rows *k) {
     k->count--;
 }
 
-/* It was lost. */
-static void wisp__kept_drop(wisp *w, wisp__kept_row *at) {
-    wisp__encoded_release(w, at->row);
-    at->row = NULL;
-    at->used = false;
-}
-
 static void wisp__kept_free(wisp *w, wisp__kept_rows *k) {
     while (k->count) wisp__kept_pop(w, k);
     wisp__chunk_give(&w->chunks, k->rows, k->room * sizeof *k->rows);
@@ -28481,20 +28474,9 @@ static bool wisp__past_add(wisp *w, wisp__object *o, const wisp__kept_row *row) 
 
 /* Keeps the row of this tick of an object of ours. false: there is no room. */
 static bool wisp__past_step(wisp *w, wisp__object *o, wisp__encoded *row) {
-    wisp__kept_row was, is, *last = wisp__kept_last(&o->kept);
-    memset(&was, 0, sizeof was);
-    was.row = o->row;
-    was.tick = (uint32_t)o->tick;
-    was.span = 1;
-    was.used = true;
-    was.made = o->made;
-    is = was;
-    is.row = row;
-    is.tick = (uint32_t)w->clock.tick;
-    is.made = true;
-    is.jumps = o->teleports;
+    wisp__kept_row is, *last = wisp__kept_last(&o->kept);
     if (o->of->past == WISP__PAST_OFF) return false;
-    if (is.tick == was.tick) {                         /* a second time in this tick */
+    if (o->tick == w->clock.tick) {                    /* a second time in this tick */
         if (!last) return true;
         w->objects.kept_bytes += wisp__past_cost(row) - wisp__past_cost(last->row);
         wisp__encoded_release(w, last->row);
@@ -28504,7 +28486,17 @@ static bool wisp__past_step(wisp *w, wisp__object *o, wisp__encoded *row) {
         row->references++;
         return true;
     }
-    if (!last && !wisp__past_add(w, o, &was)) return false;
+    memset(&is, 0, sizeof is);
+    is.row = o->row;
+    is.tick = (uint32_t)o->tick;
+    is.span = 1;
+    is.used = true;
+    is.made = o->made;
+    if (!last && !wisp__past_add(w, o, &is)) return false;
+    is.row = row;
+    is.tick = (uint32_t)w->clock.tick;
+    is.made = true;
+    is.jumps = o->teleports;
     return wisp__past_add(w, o, &is);
 }
 
@@ -29500,7 +29492,7 @@ static void wisp__object_outcome(wisp *w, wisp__session *s, uint32_t number, boo
     gone = sent && arrived && sent->gone;
     if (!sent || (n->based && (int16_t)(as - n->base_sequence) <= 0)) return;
     if (arrived) wisp__sent_arrived(w, s, n, *sent, as);
-    else wisp__kept_drop(w, sent);
+    else wisp__encoded_release(w, sent->row), sent->row = NULL, sent->used = false;
     if (!gone && wisp__note_wants(n)) wisp__note_due(w, s, n);
 }
 
@@ -30000,14 +29992,15 @@ static inline void wisp__assets_lost(wisp *w, int index) { (void)w, (void)index;
 
 /* ===========================================================================
  * MARK: >>interest
- * What: which peers see which objects: places in a zones, foci, tags, and rules of who sees what.
+ * What: which peers see which objects: places in zones, foci, tags, and rules of who sees what.
  * Invariants: a pair of a peer and an object is looked at when one of them has moved or changed,
  *   and its note is made or set away; nothing else makes or hides one. While that runs no note,
  *   focus or place is freed.
  * Not here: what is sent of what is seen (audience).
  *
- * The zones of the zones are as large as the radius of nearly all foci, so that a focus watches at
- * most 27; the few with larger ones watch all. Distances are compared where a zone is watched.
+ * Zones are as large as the radius of nearly all foci, so that a focus watches at most 27; the few
+ * with larger ones watch all. A focus that moves looks at all positions in the zones that it
+ * watches, and at nothing else of an object that it saw before and still sees.
  * ======================================================================== */
 
 #ifndef WISP_NO_STATE
@@ -30168,7 +30161,7 @@ static bool wisp__is_place(wisp_vec3 at) {
            wisp__is_finite((double)at.z);
 }
 
-/* --- the zones --- */
+/* --- zones --- */
 
 static int32_t wisp__zones_line(const wisp__zones *g, double at) {
     double lines = wisp__clamp(at / g->side, -1e9, 1e9);
@@ -30801,41 +30794,36 @@ wisp_result wisp_focus(wisp *w, wisp_peer peer, wisp_vec3 position, double enter
     return WISP_OK;
 }
 
-wisp_result wisp_tag(wisp *w, wisp_object object, const char *tag) {
-    WISP__TAPED(w, "tag:us", object.id, tag);
+static wisp_result wisp__object_tag(wisp *w, wisp_object object, const char *tag, bool has) {
     wisp_result why;
     wisp__presence *p = wisp__presence_own(w, object, &why);
-    int at;
+    int at, i = 0;
     if (p) why = wisp__tag_wrong(w, tag);
     if (why) return why;
     at = wisp__tag_find(w, tag);
-    if (at >= 0 && wisp__object_has_tag(p->object, at)) return WISP_OK;
-    if (p->tag_count == WISP__OBJECT_TAGS)
-        return wisp__explain(w, WISP_E_LIMIT, "the object has %d tags already", WISP__OBJECT_TAGS);
-    at = wisp__tag_named(w, tag);
+    while (i < p->tag_count && p->tags[i] != at) i++;
+    if ((i < p->tag_count) == has) return WISP_OK;
+    if (has && i == WISP__OBJECT_TAGS)
+        return wisp__explain(w, WISP_E_LIMIT, "object %lu has %d tags already",
+                             (unsigned long)object.id, WISP__OBJECT_TAGS);
+    if (has) at = wisp__tag_named(w, tag);
     if (at < 0) return wisp__tags_full(w);
-    p->tags[p->tag_count++] = (uint16_t)at;
-    w->objects.tags[at].uses++;
+    if (has) p->tags[p->tag_count++] = (uint16_t)at;
+    else p->tags[i] = p->tags[--p->tag_count];
+    w->objects.tags[at].uses += has ? 1 : -1;
     wisp__object_redescribe(w, p->object);
     wisp__look_later(w, p->object);
     return WISP_OK;
 }
 
+wisp_result wisp_tag(wisp *w, wisp_object object, const char *tag) {
+    WISP__TAPED(w, "tag:us", object.id, tag);
+    return wisp__object_tag(w, object, tag, true);
+}
+
 wisp_result wisp_untag(wisp *w, wisp_object object, const char *tag) {
     WISP__TAPED(w, "untag:us", object.id, tag);
-    wisp_result why;
-    wisp__presence *p = wisp__presence_own(w, object, &why);
-    int at = 0, found;
-    if (p) why = wisp__tag_wrong(w, tag);
-    if (why) return why;
-    found = wisp__tag_find(w, tag);
-    while (at < p->tag_count && p->tags[at] != found) at++;
-    if (at == p->tag_count) return WISP_OK;
-    p->tags[at] = p->tags[--p->tag_count];
-    w->objects.tags[found].uses--;
-    wisp__object_redescribe(w, p->object);
-    wisp__look_later(w, p->object);
-    return WISP_OK;
+    return wisp__object_tag(w, object, tag, false);
 }
 
 bool wisp_has_tag(const wisp *w, wisp_object object, const char *tag) {

@@ -759,6 +759,31 @@ TEST(zones_of_all_sizes) {
     world_close(&t.w);
 }
 
+/* What is shown again beyond `enter` is not seen until it comes within that, though the scans of a
+   focus that moves pass over what they saw before. */
+TEST(what_was_hidden_is_seen_again_within_enter) {
+    static buoys t;
+    wisp_object o;
+    buoys_open(&t);
+    buoys_server(&t);
+    buoys_join(&t);
+    o = buoys_spawn(&t, 0, 1);
+    for (int i = 0; i < 4; i++) {
+        CHECK_EQ_INT(wisp_focus(t.server, t.peers[0], buoy_at(i, 0), 5, 10), WISP_OK);
+        buoys_rest(&t);
+        CHECK(buoys_see(&t, 0, o));
+    }
+    CHECK_EQ_INT(wisp_hide(t.server, o, wisp_to_all()), WISP_OK);
+    buoys_rest(&t);
+    for (int i = 8; i > 2; i--) {
+        CHECK_EQ_INT(wisp_focus(t.server, t.peers[0], buoy_at(i, 0), 5, 10), WISP_OK);
+        if (i == 8) CHECK_EQ_INT(wisp_unset(t.server, o, wisp_to_all()), WISP_OK);
+        buoys_rest(&t);
+        CHECK(buoys_see(&t, 0, o) == (i <= 5));
+    }
+    world_close(&t.w);
+}
+
 /* --- errors, memory --- */
 
 TEST(wrong_calls_change_nothing) {
@@ -861,6 +886,7 @@ static const test_case tests[] = {
     CASE(a_callback_is_asked_each_tick_of_what_is_seen),
     CASE(messages_go_to_viewers_and_to_those_nearby),
     CASE(zones_of_all_sizes),
+    CASE(what_was_hidden_is_seen_again_within_enter),
     CASE(wrong_calls_change_nothing),
     CASE(any_one_allocation_of_interest_may_fail)
 };
