@@ -33694,39 +33694,24 @@ static bool wisp__moment_find(const wisp__object *o, double tick, double beyond,
     return true;
 }
 
-/* Adds a part of what two rows differ by to a struct. */
-static void wisp__view_add(wisp *w, const wisp__object *o, const wisp__moment *x, void *out) {
+/* Fills a struct from two rows, or (`adds`) adds a part of what they differ by to it. No memory of
+   the codec stays in use. */
+static bool wisp__moment_view(wisp *w, const wisp__object *o, const wisp__moment *x, bool adds,
+                              void *out) {
     wisp__mark mark = wisp__codec_mark(&w->content);
     wisp__supply supply = wisp__supply_of_arena(&w->base, &w->content.arena, NULL);
     const wisp__program *program = wisp__class_program(w, o->of);
     size_t bytes = (size_t)o->of->desc.schema->bytes;
-    uint8_t *a = (uint8_t *)wisp__supply_take(&supply, 2 * bytes);
-    wisp__blend blend = { program->ops, a, a + bytes, (uint8_t *)out, x->by, true };
-    if (a) memset(a, 0, 2 * bytes);
-    if (a && wisp__object_struct_of(w, o, x->from.row, true, a) &&
-        wisp__object_struct_of(w, o, x->to.row, true, a + bytes))
-        wisp__blend_ops(&blend, 0, program->count, 0);
-    wisp__codec_rewind(&w->content, &mark);
-}
-
-/* Fills a struct from two rows. No memory of the codec stays in use. */
-static bool wisp__moment_view(wisp *w, const wisp__object *o, const wisp__moment *x, void *out) {
-    wisp__mark mark = wisp__codec_mark(&w->content);
-    wisp__supply supply = wisp__supply_of_arena(&w->base, &w->content.arena, NULL);
-    const wisp__program *program = wisp__class_program(w, o->of);
-    size_t bytes = (size_t)o->of->desc.schema->bytes;
-    bool ahead = x->by > 1, good;
-    void *other = x->by > 0 ? wisp__supply_take(&supply, bytes) : out;
-    memcpy(out, wisp__object_image(o), bytes);
-    if (other && other != out) memcpy(other, out, bytes);
-    good = other && wisp__object_struct_of(w, o, x->from.row, x->from.made, ahead ? other : out);
-    if (good && x->by > 0) {
-        wisp__blend blend = { program->ops, NULL, NULL, (uint8_t *)out, x->by, false };
-        blend.a = (uint8_t *)(ahead ? other : out);
-        blend.b = (uint8_t *)(ahead ? out : other);
-        good = wisp__object_struct_of(w, o, x->to.row, x->to.made, ahead ? out : other);
-        if (good) wisp__blend_ops(&blend, 0, program->count, 0);
-    }
+    uint8_t *a = (uint8_t *)wisp__supply_take(&supply, 2 * bytes + 1);
+    uint8_t *b = a ? a + bytes : NULL;
+    wisp__blend blend = { program->ops, a, b, (uint8_t *)out, x->by, adds };
+    bool good = a != NULL;
+    if (good) memcpy(a, wisp__object_image(o), bytes);
+    if (good) memcpy(b, a, bytes);
+    good = good && wisp__object_struct_of(w, o, x->from.row, x->from.made, a) &&
+           (x->by <= 0 || wisp__object_struct_of(w, o, x->to.row, x->to.made, b));
+    if (good && !adds) memcpy(out, x->by > 1 ? b : a, bytes);
+    if (good && x->by > 0) wisp__blend_ops(&blend, 0, program->count, 0);
     wisp__codec_rewind(&w->content, &mark);
     return good;
 }
@@ -33752,11 +33737,11 @@ static bool wisp__ahead_view(wisp *w, const wisp__object *o, const wisp__guessed
     x.by = wisp__clamp(w->clock.at - (double)w->clock.tick, 0, 1);
     if (g->before && g->tick == w->clock.tick && !g->jumps) x.from.row = g->before;
     else x.by = 0;
-    if (!wisp__moment_view(w, o, &x, out)) return false;
+    if (!wisp__moment_view(w, o, &x, false, out)) return false;
     x.from.row = a->right;
     x.to.row = a->seen;
     x.by = left;
-    if (left > 0) wisp__view_add(w, o, &x, out);
+    if (left > 0) wisp__moment_view(w, o, &x, true, out);
     return true;
 }
 
@@ -33780,7 +33765,7 @@ bool wisp_view(wisp *w, wisp_object handle, int moment, void *out) {
         beyond = wisp__distance(o->since, (uint32_t)o->tick) > 0 || w->clock.confirmed > o->tick
                      ? 0 : o->of->desc.extrapolate * w->clock.rate;
         return wisp__moment_find(o, w->clock.smooth - o->of->behind, beyond, &x) &&
-               wisp__moment_view(w, o, &x, out);
+               wisp__moment_view(w, o, &x, false, out);
     }
     memcpy(out, wisp__object_image(o), (size_t)o->of->desc.schema->bytes);
     return moment != WISP_CONFIRMED || !(o->predicted || o->edited || o->ahead) || !o->from ||
@@ -33794,7 +33779,7 @@ bool wisp_past(wisp *w, wisp_object handle, double tick, void *out) {
     if (!o || !out || !wisp__is_within(tick, newest + (double)(1 - WISP__PAST_TICKS), newest))
         return false;
     o->of->past = WISP__PAST_WANTED;
-    return wisp__moment_find(o, tick, 0, &x) && wisp__moment_view(w, o, &x, out);
+    return wisp__moment_find(o, tick, 0, &x) && wisp__moment_view(w, o, &x, false, out);
 }
 
 wisp_result wisp_teleport(wisp *w, wisp_object handle) {
