@@ -26309,13 +26309,15 @@ static wisp__connection *wisp__handler_add(wisp *w, wisp_handler fn, void *user)
     return w && fn ? wisp__connection_add(w, fn, user, &w->why) : NULL;
 }
 
+/* By WISP__ON_DESYNC .. _UNDONE, which share a remote. */
+static const char *const wisp__kind_names[] = { "", WISP_DESYNC, WISP_STALLED, WISP_RESUMED,
+                                                WISP_UNDONE };
+
 static wisp_connection wisp__connect(wisp *w, wisp_target target, wisp__connection *c, bool once) {
-    static const char *const kinds[] = { "", WISP_DESYNC, WISP_STALLED, WISP_RESUMED,
-                                         WISP_UNDONE };
     wisp_connection handle = { 0 };
     wisp__remote *remote;
-    for (uint8_t i = 1; c && target.name && i < WISP__LENGTH(kinds); i++)
-        if (strcmp(target.name, kinds[i]) == 0) c->kind = i;
+    for (uint8_t i = 1; c && target.name && i < WISP__LENGTH(wisp__kind_names); i++)
+        if (strcmp(target.name, wisp__kind_names[i]) == 0) c->kind = i;
     if (c && c->kind) target.name = "wisp:operation";
     remote = c ? wisp__remote_of(w, target, &w->why) : NULL;
     if (c && !remote) wisp__connection_drop(w, c);
@@ -31072,28 +31074,28 @@ static void wisp__change_unlink(wisp__changes *all, wisp__change *e) {
     else if (all && all->last == e) all->last = e->earlier;
 }
 
-static int wisp__change_bytes(const wisp__change *e) {
-    return wisp__chunk_memory(sizeof *e) + (e->row ? e->row->memory : 0);
+/* What an entry with a row takes. */
+static int wisp__change_bytes(const wisp__encoded *row) {
+    return wisp__chunk_memory(sizeof(wisp__change)) + (row ? row->memory : 0);
 }
 
 /* A new entry of the open scope, over the reference of `row`. NULL: no memory, or w->why. */
 static wisp__change *wisp__journal_add(wisp *w, int kind, wisp__encoded *row) {
     wisp__journal *j = &w->journal;
-    wisp__change *e = NULL, like;
-    memset(&like, 0, sizeof like);
-    like.kind = (uint8_t)kind;
-    like.row = row;
-    like.before = j->open->last;
-    if (j->bytes + wisp__change_bytes(&like) <= w->base.limits.journal_bytes)
-        e = (wisp__change *)wisp__chunk_take(&w->chunks, sizeof *e);
+    int bytes = wisp__change_bytes(row);
+    wisp__change *e = j->bytes + bytes <= w->base.limits.journal_bytes
+                          ? (wisp__change *)wisp__chunk_take(&w->chunks, sizeof *e) : NULL;
     if (!e) {
         wisp__encoded_release(w, row);
         w->why = wisp__explain(w, WISP_E_MEMORY, "no memory to put a change back (see "
                                "limits.journal_bytes)");
         return NULL;
     }
-    *e = like;
-    j->bytes += wisp__change_bytes(e);
+    memset(e, 0, sizeof *e);
+    e->kind = (uint8_t)kind;
+    e->row = row;
+    e->before = j->open->last;
+    j->bytes += bytes;
     j->open->last = e;
     return e;
 }
@@ -31284,7 +31286,7 @@ static void wisp__scope_clear(wisp *w, wisp__scope *s, bool back) {
             wisp__object_unhold(w, o);
             if (dead) wisp__object_die(w, o);
         }
-        w->journal.bytes -= wisp__change_bytes(e);
+        w->journal.bytes -= wisp__change_bytes(e->row);
         wisp__encoded_release(w, e->row);
         wisp__chunk_give(&w->chunks, e, sizeof *e);
     }
@@ -31338,7 +31340,7 @@ WISP__UNUSED static void wisp__journal_check(const wisp *w) {
     for (const wisp__scope *s = j->newest; s; s = s->older) {
         count++;
         WISP_ASSERT((s->newer ? s->newer->older : j->newest) == s);
-        for (const wisp__change *e = s->last; e; e = e->before) bytes += wisp__change_bytes(e);
+        for (const wisp__change *e = s->last; e; e = e->before) bytes += wisp__change_bytes(e->row);
     }
     WISP_ASSERT(count == j->count);
     WISP_ASSERT(bytes == j->bytes);
@@ -34172,6 +34174,19 @@ static bool wisp__events_of_kind(wisp *w, wisp__remote *remote, int kind, wisp_e
     return any;
 }
 
+/* Raises the event of a kind; of a desync it has two arguments. */
+static void wisp__kind_event(wisp *w, int kind, wisp_peer peer, int64_t tick,
+                             const wisp_value *args) {
+    wisp__remote *remote = w->registry.remotes[WISP__ON_ROLLBACK];
+    wisp_event event;
+    wisp__event_begin(w, &event, peer, remote);
+    event.name = wisp__kind_names[kind];
+    event.tick = tick;
+    event.args = args;
+    event.count = 1 + (kind == WISP__ON_DESYNC);
+    wisp__events_of_kind(w, remote, kind, &event);
+}
+
 /* How far behind a tick is what is drawn now, in 1/16 ticks; if it has gone on about as the ticks
    have, as far as at the input before. */
 static int wisp__inputs_behind(const wisp *w, const wisp__line *l, int64_t tick) {
@@ -34763,22 +34778,10 @@ bool wisp_first_time(wisp *w, uint32_t effect) {
     return true;
 }
 
-static void wisp__prediction_event(wisp *w, int kind, const char *name, int64_t tick,
-                                   const wisp_value *args, int count) {
-    wisp__remote *remote = w->registry.remotes[WISP__ON_ROLLBACK];
-    wisp_peer none = { 0 };
-    wisp_event event;
-    wisp__event_begin(w, &event, none, remote);
-    event.name = name;
-    event.tick = tick;
-    event.args = args;
-    event.count = count;
-    wisp__events_of_kind(w, remote, kind, &event);
-}
-
 /* A scope has run: its effects that have not come again are undone. */
 static void wisp__effects_end(wisp *w, wisp__scope *s) {
     wisp__effects *all = &s->effects;
+    wisp_peer none = { 0 };
     int kept = 0, count = all->count;
     for (int i = 0; i < count; i++) {
         wisp_value number = wisp_uint(all->at[i].number);
@@ -34788,7 +34791,7 @@ static void wisp__effects_end(wisp *w, wisp__scope *s) {
             continue;
         }
         w->journal.foresight->stats.undone++;
-        wisp__prediction_event(w, WISP__ON_UNDONE, WISP_UNDONE, s->tick, &number, 1);
+        wisp__kind_event(w, WISP__ON_UNDONE, none, s->tick, &number);
     }
     all->count = kept;
 }
@@ -35060,12 +35063,13 @@ static void wisp__prediction_differs(wisp *w, const wisp__object *o, const wisp_
                                      int64_t tick) {
     char text[WISP_SNAPSHOT_TEXT];
     wisp_object object = { o->id };
+    wisp_peer none = { 0 };
     wisp_value args[2];
     snprintf(text, sizeof text, "%s.%s", w->registry.remotes[o->of->remote]->name + 6,
              wisp__missed_note(w, o, first, o->ahead->now.row));
     args[0] = wisp_reference(object);
     args[1] = wisp_string(text);
-    wisp__prediction_event(w, WISP__ON_DESYNC, WISP_DESYNC, tick, args, 2);
+    wisp__kind_event(w, WISP__ON_DESYNC, none, tick, args);
 }
 
 /* desc.predict_sync_test: runs the tick of a scope once more, from the rows before it. What came
@@ -36052,20 +36056,9 @@ static void wisp__on_input(wisp__reading *r) {
 
 /* --- in wisp_update --- */
 
-static void wisp__rollback_event(wisp *w, int kind, const wisp__rollback_link *link, int player) {
-    static const char *const names[] = { "", WISP_DESYNC, WISP_STALLED, WISP_RESUMED };
-    wisp__remote *remote = w->registry.remotes[WISP__ON_ROLLBACK];
-    bool desync = kind == WISP__ON_DESYNC;
-    wisp_value args[2];
-    wisp_event event;
-    wisp__event_begin(w, &event, link->peer, remote);
-    args[0] = desync ? wisp_uint(link->differs[0].hash) : wisp_int(player);
-    args[1] = wisp_uint(link->differs[1].hash);
-    event.name = names[kind];
-    event.tick = desync ? link->differs[0].tick : 0;
-    event.args = args;
-    event.count = 1 + desync;
-    wisp__events_of_kind(w, remote, kind, &event);
+static void wisp__rollback_stall_event(wisp *w, int kind, wisp_peer peer, int player) {
+    wisp_value arg = wisp_int(player);
+    wisp__kind_event(w, kind, peer, 0, &arg);
 }
 
 /* Raises the events, and sends at least 20 times a second. A handler may end the game. */
@@ -36079,17 +36072,21 @@ static void wisp__rollback_update(wisp *w) {
         if (rb->links[i].player == missing) at = i;
     if (rb->stall_news && !rb->stall_told) {
         rb->stall_told = true;
-        wisp__rollback_event(w, WISP__ON_STALLED, &rb->links[at], missing);
+        wisp__rollback_stall_event(w, WISP__ON_STALLED, rb->links[at].peer, missing);
     }
     if (w->rollback == rb && rb->stall_told && !rb->stalled) {
         rb->stall_told = false;
-        wisp__rollback_event(w, WISP__ON_RESUMED, &rb->links[at], missing);
+        wisp__rollback_stall_event(w, WISP__ON_RESUMED, rb->links[at].peer, missing);
     }
     if (w->rollback == rb) rb->stall_news = false;
     for (int i = 0; w->rollback == rb && i < rb->link_count; i++) {
-        bool news = rb->links[i].news;
-        rb->links[i].news = false;
-        if (news) wisp__rollback_event(w, WISP__ON_DESYNC, &rb->links[i], 0);
+        wisp__rollback_link *link = &rb->links[i];
+        bool news = link->news;
+        wisp_value args[2];
+        args[0] = wisp_uint(link->differs[0].hash);
+        args[1] = wisp_uint(link->differs[1].hash);
+        link->news = false;
+        if (news) wisp__kind_event(w, WISP__ON_DESYNC, link->peer, link->differs[0].tick, args);
     }
 }
 
@@ -40303,7 +40300,7 @@ static void wisp__attempt_end(wisp *w, wisp__scope *s, bool holds) {
             continue;
         }
         *at = e->before;
-        j->bytes -= wisp__change_bytes(e);
+        j->bytes -= wisp__change_bytes(e->row);
         wisp__chunk_give(&w->chunks, e, sizeof *e);
     }
     ((wisp__attempt *)s->user)->over = true;
