@@ -2173,7 +2173,8 @@ typedef struct wisp_class_desc {
                                    a peer's interest */
     int    owner_gone;          /* WISP_DESPAWN (0), WISP_TO_SERVER: when its
                                    owner leaves */
-    bool   adaptive;            /* has no effect yet */
+    bool   adaptive;            /* changes go through an adaptive range coder:
+                                   fewer bytes, more time; equal on both ends */
     double extrapolate;         /* seconds that a view goes on without a newer
                                    state, at most; 0 = none */
     /* On the server, asked of what a peer would see, each tick: 0 hides the
@@ -4473,6 +4474,7 @@ typedef struct wisp__delta {
     int behind, ahead;
     wisp__row row;
     uint8_t *models;  /* of the range coder; NULL: not used */
+    struct wisp__adaptive_coder *coder;  /* of the numbers outside arrays */
     wisp__writer *to;  /* the delta, while it is made */
     wisp__side delta;  /* there: it is applied */
     int depth;  /* of arrays in arrays */
@@ -4500,6 +4502,7 @@ typedef struct wisp__bases {
     const wisp__encoded *models;  /* .. by its models after the base; NULL: by new ones */
     uint8_t *adapted;  /* the models after the new row (memory of the unpacker); or NULL */
     size_t adapted_bytes;
+    struct wisp__adaptive_coder *coder;    /* of an object's row: that it goes through; or NULL */
 } wisp__bases;
 
 /* --- compress --- */
@@ -5615,7 +5618,7 @@ typedef enum wisp__frame {
     WISP__FRAME_INPUTS, WISP__FRAME_ASSEMBLED, WISP__FRAME_MORE, WISP__FRAME_PATH_CHALLENGE,
     WISP__FRAME_PATH_RESPONSE, WISP__FRAME_FULL, WISP__FRAME_CLOCK, WISP__FRAME_READS,
     WISP__FRAME_PART, WISP__FRAME_LIMITED, WISP__FRAME_LACKS, WISP__FRAME_ASSETS,
-    WISP__FRAME_STATE, WISP__FRAME_REFUSED, WISP__FRAME_INPUT,
+    WISP__FRAME_STATE, WISP__FRAME_REFUSED, WISP__FRAME_INPUT, WISP__FRAME_MODELS,
     WISP__FRAME_ALIKE = 32, WISP__FRAME_EVENT, WISP__FRAME_REPEAT, WISP__FRAME_SIZED,
     WISP__FRAME_VALUE, WISP__FRAME_NOTHING  /* these two are never on the wire */
 } wisp__frame;
@@ -5731,7 +5734,21 @@ typedef struct wisp__class {
     int count;  /* of live objects */
     struct wisp__object *first, *last;  /* as they came, also dead ones */
     wisp__property *property;  /* that it is made for; or NULL */
+    struct wisp__class_coder *coder;   /* adaptive: of its rows; NULL: not made yet */
 } wisp__class;
+
+enum { WISP__MODELS = 3 };
+
+/* Models of a class that rows began from or end with, which both ends keep: at a server for each
+   peer. A packet names its place for those that it begins from, and for those that its reader is to
+   keep, which says when it has (MODELS). */
+typedef struct wisp__kept_models {
+    uint64_t made[WISP__MODELS];   /* number of the packet that they are from; 0: none */
+    uint64_t used[WISP__MODELS];   /* ours: of the last that began from them */
+    int base, pending;             /* ours: those that the peer has, that it may get; -1: none */
+    size_t bytes;                  /* of each */
+    uint64_t models[1];
+} wisp__kept_models;
 
 /* A row that came, was, or is on its way. */
 typedef struct wisp__kept_row {
@@ -5903,9 +5920,10 @@ typedef struct wisp__object {
 typedef struct wisp__object_place {
     wisp__object *object;
     const wisp__program *program;  /* told: of the object that is or was here */
-    wisp__class *of;  /* ours: of that object */
+    wisp__class *of;  /* of that object */
     uint16_t generation;  /* of the last one; told: that has gone */
     bool gone;  /* told: one has */
+    bool adaptive;  /* told: so is `of`, at its server */
     uint32_t next_free;  /* index + 1 */
     int64_t tick;  /* told: of its last packet that came, froze or ended it */
 } wisp__object_place;
@@ -5939,6 +5957,8 @@ typedef struct wisp__note {
     bool foreseen : 1;  /* the peer predicts the object */
     bool listed : 1;  /* listed: the peer may lack the newest row */
     bool cut : 1;  /* the newest row goes in parts */
+    bool lacked : 1;  /* the peer has asked for a whole row, .. */
+    bool plain : 1;  /* .. and again: its rows are not coded */
     float weight;
     struct wisp__note *previous;
 } wisp__note;
@@ -5986,6 +6006,8 @@ typedef struct wisp__audience {
     uint32_t refusals[WISP__REFUSALS];  /* that it is to be told of (REFUSED) */
     int refusal_count;
     wisp__spawns *spawns;  /* NULL: it has asked for none */
+    wisp__kept_models **models;  /* by number of the class; NULL: none */
+    int models_room;
     int spawned;  /* objects that are `asked` by it */
     uint32_t spawn_tick;  /* the last with spawns that it may predict .. */
     uint16_t spawn_ordinal;  /* .. and how much */
@@ -6118,6 +6140,8 @@ typedef struct wisp__objects {
     uint32_t free_first, free_last;  /* index + 1; first in, first out */
     int free_count;
     int64_t kept_bytes;  /* memory of the rows in the queues of objects */
+    int64_t models_bytes;  /* of kept models */
+    struct wisp__row_coder *coder;  /* of adaptive rows in a packet; or NULL */
     uint32_t aim;  /* id of the next one, in a replay; 0: the tape says it */
     int past_turn;  /* next object that may lose a row of the past */
     wisp__object *edited, *news, *news_last;
@@ -6128,6 +6152,7 @@ typedef struct wisp__objects {
     uint16_t alias, ordinal;  /* last ones; ordinal: of spawns that owners ask for .. */
     uint16_t spawn_ordinal;  /* .. and of predicted ones in this tick */
     bool ticking;  /* a tick handler runs */
+    bool adaptive;  /* there are adaptive classes */
     wisp__presence *moved;
     wisp__tag *tags;
     int tag_room, tag_count;
@@ -17946,19 +17971,25 @@ static int wisp__range_bit(wisp__range *r, uint32_t chance, int one) {
     return one;
 }
 
-/* Ends with the shortest number in the range. Bytes written, at least one, or -1. */
-static int wisp__range_end(wisp__range *r) {
-    uint64_t end = r->low + r->width;
-    uint64_t rounded = end;
-    for (int bits = 32; rounded >= end; bits -= 8)
+/* Ends with the shortest number in the range; `open`: that is in it whatever bytes come behind.
+   Bytes written, at least one, or -1. */
+static int wisp__range_end(wisp__range *r, bool open) {
+    uint64_t end = r->low + r->width, rounded = end, step = 0;
+    int bits = 40;
+    while (rounded >= end || end - rounded < step) {
+        bits -= 8;
+        step = open ? UINT64_C(1) << bits : 0;
         rounded = (r->low + (UINT64_C(1) << bits) - 1) >> bits << bits;
+    }
     r->low = rounded;
     if (r->low >> 32) wisp__range_carry(r);
-    for (; r->low || r->at == 0; r->low = r->low << 8 & UINT32_MAX) {
+    for (; bits < 32; bits += 8) {
         if (r->at >= r->size) return -1;
         r->to[r->at++] = (uint8_t)(r->low >> 24);
+        r->low = r->low << 8 & UINT32_MAX;
     }
-    while (r->at > 1 && r->to[r->at - 1] == 0) r->at--;
+    if (r->at == 0 && r->size > 0) r->to[r->at++] = 0;
+    while (!open && r->at > 1 && r->to[r->at - 1] == 0) r->at--;
     return r->failed ? -1 : r->at;
 }
 
@@ -18109,7 +18140,8 @@ static int64_t wisp__step(const wisp__column *column, uint32_t from, uint32_t to
 static wisp__prediction wisp__predict(const wisp__adaptive_coder *c,
                                       const wisp__changed_cell *cell, int i) {
     wisp__prediction p;
-    const wisp__column *column = &c->table.table.columns[cell->cell.column + i];
+    const wisp__table *table = &c->table.table;
+    const wisp__column *column = &table->columns[cell->cell.column + i];
     wisp__column_model *model = wisp__models_column(c->models, cell->cell.column + i);
     const int32_t *weights = model->weights[cell->jump];
     int64_t most = (INT64_C(1) << (column->bits - 1)) - 1, motion_log, bend_log, sum = 0;
@@ -18122,6 +18154,8 @@ static wisp__prediction wisp__predict(const wisp__adaptive_coder *c,
     if (cell->before[0]) {
         const uint32_t *older = cell->before[1];
         p.inputs[1] = wisp__step(column, cell->before[0][i], cell->base[i]);
+        if (table->behind != table->ahead)
+            p.inputs[1] = p.inputs[1] * table->ahead / table->behind;
         if (older) p.inputs[2] = p.inputs[1] - wisp__step(column, older[i], cell->before[0][i]);
         motion_log = wisp__log_size(p.inputs[1]);
         bend_log = older ? wisp__log_size(p.inputs[2]) : motion_log;
@@ -18350,7 +18384,7 @@ static int wisp__range_coder_encode(const wisp__adaptive *a, const uint32_t *now
     wisp__code_bit(&c.range, &a->models->follows, c.table.follows);
     wisp__code_cells(&c);
     if (c.range.failed) return -1;
-    return wisp__range_end(&c.range);
+    return wisp__range_end(&c.range, false);
 }
 
 /* The counterpart, on any bytes. `now` is none of a->held. False: malformed or not paid for; then
@@ -18371,6 +18405,20 @@ static bool wisp__range_coder_decode(const wisp__adaptive *a, uint32_t *now, con
     c.table.follows = wisp__code_bit(&c.range, &a->models->follows, 0) != 0;
     wisp__code_cells(&c);
     return !c.range.failed;
+}
+
+/* Encodes a row of an object from its base and the row before that, table->older, as the next one
+   of a table that was opened; or with `out`, which begins as a copy of the base, decodes it. false:
+   malformed, not paid for, or more than the capacity. */
+static bool wisp__range_coder_row(wisp__adaptive_coder *c, const wisp__table *table,
+                                  const uint32_t *base, const uint32_t *now, uint32_t *out) {
+    c->table.table = *table;
+    c->table.base = base;
+    c->table.now = now;
+    c->table.out = out;
+    c->before[0] = table->older;
+    wisp__code_cells(c);
+    return !c->range.failed;
 }
 
 /* ===========================================================================
@@ -18573,7 +18621,11 @@ static inline void wisp__delta_table(wisp__delta *d, const wisp__body *body,
     if (array < 0 && rows == 1 && d->ahead) table.older = grids->held[1].words;
     table.behind = d->behind;
     table.ahead = d->ahead;
-    if (!d->delta.there) wisp__delta_bits_write(d->to, &table, base, now);
+    if (d->coder && array < 0 && !d->depth) {
+        d->coder->credit = d->u->credit;
+        if (!wisp__range_coder_row(d->coder, &table, base, now, d->delta.there ? now : NULL))
+            d->failed = true;
+    } else if (!d->delta.there) wisp__delta_bits_write(d->to, &table, base, now);
     else if (!wisp__delta_bits_read(&d->delta.from, &table, now == d->copy ? now : base, now))
         d->failed = true;
 }
@@ -18826,6 +18878,7 @@ static inline void wisp__row_delta_on(wisp__delta *d, wisp__unpacker *u,
     for (int i = 0; i < 2; i++) d->older[i] = wisp__encoded_words(from->older[i]);
     d->behind = from->behind;
     d->ahead = from->ahead;
+    d->coder = from->coder;
     from->adapted = NULL;
     if (from->adaptive) wisp__models_begin(d, from);
 }
@@ -23737,7 +23790,7 @@ static wisp_result wisp__encoding_wanted(wisp__registry *r, wisp__remote *remote
     if (encoding->delta)
         encoding->line = remote->now.delivery == WISP_RELIABLE ? (uint8_t)remote->now.channel : 100;
     encoding->sync = encoding->delta && remote->now.delta_sync == WISP_ON;
-    encoding->adaptive = encoding->delta && e->adaptive == WISP_ON;
+    encoding->adaptive = (encoding->delta || remote->of_class) && e->adaptive == WISP_ON;
     if (e->codec) encoding->kind = WISP__CODED;
     else if (e->schema && e->mode != WISP_ENCODE_BASIC && e->mode != WISP_ENCODE_SAFE)
         encoding->kind = WISP__RECORD;
@@ -23774,7 +23827,8 @@ static const char *wisp__encoding_unasked(const wisp__remote *remote, const wisp
         return "encode.codec";
     if (described && !remote->schema) return "encode.schema";
     if (theirs->delta && !delta) return "encode.mode = WISP_ENCODE_DELTA";
-    if (theirs->adaptive && !(delta && e->adaptive == WISP_ON)) return "encode.adaptive";
+    if (theirs->adaptive && !((delta || remote->of_class) && e->adaptive == WISP_ON))
+        return remote->of_class ? "desc.adaptive" : "encode.adaptive";
     if (theirs->sync && !(delta && remote->now.delta_sync == WISP_ON)) return "delta_sync";
     if (theirs->compressed && !compressed) return "encode.compression";
     if (theirs->dictionary && theirs->dictionary != remote->dictionary) return "encode.dictionary";
@@ -27116,7 +27170,7 @@ void wisp_cancel(wisp *w, wisp_call handle) {
  *          PING 8, LEAVE 9, RESYNC 10, TICK 11, OBJECT 12, INPUTS 13, ASSEMBLED 14, MORE 15
  *          followed by kind:4 of its own:
  *          PATH_CHALLENGE 0, PATH_RESPONSE 1, CLOCK 3, READS 4, PART 5, LIMITED 6,
- *          LACKS 7, ASSETS 8, STATE 9, REFUSED 10, INPUT 11.
+ *          LACKS 7, ASSETS 8, STATE 9, REFUSED 10, INPUT 11, MODELS 12.
  *          Reserved, after MORE: FULL 2 (a name and a key, in place of RESYNC of a whole name)
  * ======================================================================== */
 
@@ -28443,7 +28497,7 @@ static bool wisp__past_spare(const wisp__object *o) {
 /* Makes room within the limit: the objects lose their oldest rows in turn. false: there is none. */
 static bool wisp__past_room(wisp *w, wisp__object *o, int bytes) {
     wisp__objects *all = &w->objects;
-    int64_t most = w->base.limits.object_bytes - bytes;
+    int64_t most = w->base.limits.object_bytes - w->objects.models_bytes - bytes;
     if (o->of->past == WISP__PAST_TRIED && all->kept_bytes > WISP__PAST_TRIAL - bytes)
         o->of->past = WISP__PAST_OFF;
     for (int turn = 0; all->kept_bytes > most && turn < WISP__PAST_TURNS; turn++) {
@@ -28889,6 +28943,7 @@ static wisp__remote *wisp__class_remote(wisp *w, const char *kind, const char *n
     memset(&config, 0, sizeof config);
     if (desc->schema != &wisp__any_schema) config.encode.schema = desc->schema;
     config.encode.mode = config.encode.schema ? WISP_ENCODE_SCHEMA : WISP_ENCODE_BASIC;
+    if (desc->adaptive) config.encode.adaptive = WISP_ON;
     config.encode.migrations = desc->migrations;
     config.encode.migration_count = desc->migration_count;
     snprintf(full, sizeof full, "%s%s", kind, name);
@@ -28919,6 +28974,7 @@ static wisp__class *wisp__class_new(wisp *w, const char *kind, const char *name,
     c->number = ++w->objects.class_count;
     w->clock.wanted = true;
     w->journal.predicts |= desc->predict != WISP_PREDICT_NONE;
+    w->objects.adaptive |= desc->adaptive;
     w->objects.classes[c->number - 1] = c;
     remote->of_class = c->number;
     return c;
@@ -29029,8 +29085,11 @@ bool wisp_decides(const wisp *w, wisp_object handle) {
  *   acked.
  * Not here: which goes next of objects and messages (packet_writer).
  *
- *   OBJECT    length(records), the records. It ends its packet. A record that no packet has room
- *             for goes in PARTs, alone behind a TICK.
+ *   OBJECT    length(records), the records [zeros up to a byte, coded]. It ends its packet. A
+ *             record that no packet has room for goes in PARTs, alone behind a TICK.
+ *   coded     the bytes of a range coder, the last one first: for each adaptive class, before its
+ *             first row, begins:2 ends:2, places of kept models, 0: none (begins: from new ones);
+ *             then the numbers of rows, as the one cell of the next row of a table (range_coder)
  *   record    place, what
  *     place   number (delta_bits) of order as those before: the index less that of the record
  *             before and 1, modulo 65,536
@@ -29048,14 +29107,18 @@ bool wisp_decides(const wisp *w, wisp_object handle) {
  *     tags    each: 1, bytes:5 its name; then 0
  *     as follows    age: ticks that the row is older than the packet; back: from it to its base; 0:
  *             it is whole; else older: from its base to an older row that helps, 0: none. Each is a
- *             number of order 3. Then moves:1 [jumped:1 ticks:7]
+ *             number of order 3. [plain:1] Then moves:1 [jumped:1 ticks:7]
+ *     plain   of a class that the server has announced as adaptive, and not whole: it is not coded;
+ *             nor is the owner's form, where fields are for the owner
  *     moves   it has begun to move so many ticks before its own, after a pause or (jumped) a
  *             teleport; told until a row since then is acked
  *     row     [owner:1] [first:1], then a record, or the delta from its base, of what the audience
  *             gets each time; where that is more than numbers, small(bytes) before the delta and
- *             zeros after it. owner: it is for the owner; where fields are for the owner, or for
- *             all others. first: zeros up to a byte of the record, and the record of what goes at
- *             the spawn; where fields do, and the row is whole
+ *             zeros after it. Of one that is coded: without its numbers. owner: it is for the
+ *             owner; where fields are for the owner, or for all others. first: zeros up to a byte of
+ *             the record, and the record of what goes at the spawn; where fields do, and the row is
+ *             whole
+ *   MODELS    length(low 16 bits of a packet's number): the peer keeps the models that it ends with
  *   LACKS     length(index): the peer has no object of this index, or not the row that a delta
  *             needs: it wants a description and a whole row. 65,535: of all
  *   An owner that decides sends the same records to its server. REFUSED (frame) says that the
@@ -29066,7 +29129,7 @@ bool wisp_decides(const wisp *w, wisp_object handle) {
 typedef struct wisp__row_times {
     uint32_t age, back, older;
     uint8_t span;  /* as in wisp__kept_row */
-    bool jumps;
+    bool jumps, plain;
 } wisp__row_times;
 
 /* What the records of a packet so far make likely of the next one, on both ends. */
@@ -29075,6 +29138,7 @@ typedef struct wisp__records {
     uint32_t index;
     wisp__level gap;
     wisp__row_times recent[2];
+    struct wisp__row_coder *coder;     /* written: NULL: no row is coded */
 } wisp__records;
 
 #ifndef WISP_NO_STATE
@@ -29096,7 +29160,7 @@ static wisp__records wisp__records_begin(void) {
 
 static bool wisp__times_equal(const wisp__row_times *a, const wisp__row_times *b) {
     return a->age == b->age && a->back == b->back && a->older == b->older && a->span == b->span &&
-           a->jumps == b->jumps;
+           a->jumps == b->jumps && a->plain == b->plain;
 }
 
 static void wisp__times_use(wisp__records *all, wisp__row_times t) {
@@ -29105,19 +29169,21 @@ static void wisp__times_use(wisp__records *all, wisp__row_times t) {
     all->recent[0] = t;
 }
 
-static void wisp__times_put(wisp__writer *to, wisp__row_times t) {
+static void wisp__times_put(wisp__writer *to, wisp__row_times t, bool adaptive) {
     wisp__put_rice(to, t.age, 3);
     wisp__put_rice(to, t.back, 3);
     if (t.back) wisp__put_rice(to, t.older, 3);
+    if (t.back && adaptive) wisp__put(to, t.plain, 1);
     wisp__put(to, t.span != 0, 1);
     if (t.span) wisp__put(to, t.jumps | (t.span - 1u) << 1, 8);
 }
 
-static wisp__row_times wisp__times_get(wisp__reader *from) {
-    wisp__row_times t = { 0, 0, 0, 0, false };
+static wisp__row_times wisp__times_get(wisp__reader *from, bool adaptive) {
+    wisp__row_times t = { 0, 0, 0, 0, false, false };
     t.age = wisp__get_rice(from, 3, 2 * (uint32_t)WISP__OBJECT_AGE);
     t.back = wisp__get_rice(from, 3, 2 * (uint32_t)WISP__OBJECT_AGE);
     if (t.back) t.older = wisp__get_rice(from, 3, 2 * (uint32_t)WISP__OBJECT_AGE);
+    if (t.back && adaptive) t.plain = wisp__get(from, 1) != 0;
     if (!wisp__get(from, 1)) return t;
     t.jumps = wisp__get(from, 1) != 0;
     t.span = (uint8_t)(wisp__get(from, 7) + 1);
@@ -29592,7 +29658,7 @@ static wisp__row_times wisp__note_bases(const wisp *w, const wisp__note *n, wisp
     uint32_t since = shown ? shown->since : o->since, moves = (uint32_t)tick - since;
     uint16_t ago = (uint16_t)(n->sequence - n->base_sequence);
     const wisp__kept_row *base = NULL, *older = NULL;
-    wisp__row_times t = { (uint32_t)(w->clock.tick - tick), 0, 0, 0, false };
+    wisp__row_times t = { (uint32_t)(w->clock.tick - tick), 0, 0, 0, false, false };
     memset(from, 0, sizeof *from);
     if (n->based && ago <= WISP__OBJECT_BACK) base = wisp__note_sent(n, n->base_sequence);
     if (base && base->back && ago + base->back <= WISP__OBJECT_BACK)
@@ -29612,6 +29678,9 @@ static wisp__row_times wisp__note_bases(const wisp *w, const wisp__note *n, wisp
     }
     return t;
 }
+
+/* Does an object have rows that are coded? */
+static bool wisp__object_codes(const wisp__object *o) { return o->of->desc.adaptive && !o->from; }
 
 static void wisp__object_put_tags(const wisp *w, const wisp__object *o, wisp__writer *to) {
     for (int i = 0; o->presence && i < o->presence->tag_count; i++) {
@@ -29643,7 +29712,7 @@ static void wisp__object_put_what(const wisp *w, const wisp__note *n, const wisp
                 wisp__put(to, o->spawn_tick | (uint64_t)o->ordinal << 32, 48);
             wisp__object_put_tags(w, o, to);
         }
-        wisp__times_put(to, t);
+        wisp__times_put(to, t, wisp__object_codes(o));
     }
 }
 
@@ -29659,26 +29728,233 @@ static void wisp__note_redate(wisp *w, const wisp__note *n) {
     *(form ? &wisp__object_shown(n->object, form)->tick : &n->object->tick) = w->clock.tick;
 }
 
+/* --- rows of adaptive classes --- */
+
+/* The rows of a class in the packet that is written or read. Behind it: its models, and those
+   before the last row that was written. */
+typedef struct wisp__class_coder {
+    wisp__adaptive_coder coder;        /* its range: while a row is coded */
+    wisp__kept_models *told;           /* on an end that sees the objects; or NULL */
+    wisp__kept_models *kept;           /* of the other end of the packet; or NULL */
+    struct wisp__class_coder *next;    /* of those that are begun */
+    size_t bytes;                      /* of its models */
+    int begins, ends;                  /* places of kept models, or -1 */
+    bool begun;                        /* there are rows of it in the packet */
+    uint64_t models[1];
+} wisp__class_coder;
+
+typedef struct wisp__row_coder {
+    wisp__range range, range_before;   /* before: the last row that was written */
+    wisp__class_coder *first;          /* of those that are begun, the last one */
+    wisp__class_coder *last;           /* of the last record; NULL: it is not coded */
+    bool began;                        /* it was the first of its class */
+    bool begun;                        /* there are rows of any */
+    bool lost;                         /* read: the rest of the packet cannot be decoded */
+    uint8_t *bytes;                    /* written: twice as many, the second ones are from before */
+    int room;
+} wisp__row_coder;
+
+static void wisp__kept_models_free(wisp *w, wisp__kept_models *k) {
+    if (!k) return;
+    w->objects.models_bytes -= (int64_t)(WISP__MODELS * k->bytes);
+    wisp__free(&w->base, k, sizeof *k + WISP__MODELS * k->bytes);
+}
+
+/* NULL: no memory, or it is beyond the limit. */
+static wisp__kept_models *wisp__kept_models_new(wisp *w, size_t bytes) {
+    int64_t all = (int64_t)(WISP__MODELS * bytes);
+    wisp__kept_models *k = NULL;
+    if (w->objects.kept_bytes + w->objects.models_bytes + all <= w->base.limits.object_bytes)
+        k = (wisp__kept_models *)wisp__alloc(&w->base, sizeof *k + (size_t)all);
+    if (!k) return NULL;
+    k->base = k->pending = -1;
+    k->bytes = bytes;
+    w->objects.models_bytes += all;
+    return k;
+}
+
+static uint8_t *wisp__kept_models_at(wisp__kept_models *k, int place) {
+    return (uint8_t *)k->models + (size_t)place * k->bytes;
+}
+
+static void wisp__class_coder_free(wisp *w, wisp__class *c) {
+    if (!c->coder) return;
+    wisp__kept_models_free(w, c->coder->told);
+    wisp__free(&w->base, c->coder, sizeof *c->coder + 2 * c->coder->bytes);
+    c->coder = NULL;
+}
+
+/* NULL: no memory. */
+static wisp__class_coder *wisp__class_coder_of(wisp *w, wisp__class *c,
+                                               const wisp__program *program) {
+    size_t bytes = (wisp__models_size(program->body->columns) + 7) & ~(size_t)7;
+    if (c->coder && c->coder->bytes == bytes) return c->coder;
+    if (c->coder && c->coder->begun) return NULL;      /* one packet has rows of one form */
+    wisp__class_coder_free(w, c);
+    c->coder = (wisp__class_coder *)wisp__alloc(&w->base, sizeof *c->coder + 2 * bytes);
+    if (c->coder) c->coder->bytes = bytes;
+    return c->coder;
+}
+
+/* That of a packet of so many bytes. NULL: no memory. */
+static wisp__row_coder *wisp__row_coder_begin(wisp *w, int bytes) {
+    wisp__row_coder *rows = w->objects.coder;
+    if (!rows) rows = w->objects.coder = (wisp__row_coder *)wisp__alloc(&w->base, sizeof *rows);
+    if (!rows || wisp__grow(&w->base, WISP__ARRAY(rows->bytes, rows->room), 2 * bytes, 1 << 18))
+        return NULL;
+    for (; rows->first; rows->first = rows->first->next) rows->first->begun = false;
+    rows->last = NULL;
+    rows->begun = rows->lost = false;
+    rows->range = wisp__range_on(rows->bytes, NULL, bytes);
+    return rows;
+}
+
+/* Begins the rows of a class in the packet of a number. false: its models are not here. */
+static bool wisp__class_coder_begin(wisp__row_coder *rows, wisp__class_coder *c,
+                                    const wisp__body *body, uint64_t number) {
+    wisp__adaptive a;
+    memset(&a, 0, sizeof a);
+    a.models = (wisp__models *)(void *)c->models;
+    a.table.columns = body->table;
+    a.table.column_count = body->columns;
+    a.table.rows = 1;
+    c->begins = (int)wisp__code_evenly(&rows->range, (uint32_t)(c->begins + 1), 2) - 1;
+    c->ends = (int)wisp__code_evenly(&rows->range, (uint32_t)(c->ends + 1), 2) - 1;
+    if (c->begins < 0) wisp__models_init(a.models, body->table, body->columns);
+    else if (!c->kept || c->kept->made[c->begins] - 1 >= number) return false;
+    else memcpy(c->models, wisp__kept_models_at(c->kept, c->begins), c->bytes);
+    wisp__adaptive_open(&c->coder, &a, NULL);
+    c->begun = true;
+    c->next = rows->first;
+    rows->first = c;
+    return true;
+}
+
+/* The models of a class that a peer keeps. NULL: none, for want of memory. */
+static wisp__kept_models *wisp__peer_models(wisp *w, wisp__session *s, const wisp__class *c,
+                                            size_t bytes) {
+    wisp__audience *a = wisp__audience_of(w, s);
+    wisp__kept_models **k;
+    if (wisp__grow(&w->base, WISP__ARRAY(a->models, a->models_room), c->number + 1, 1 << 20))
+        return NULL;
+    k = &a->models[c->number];
+    if (*k && (*k)->bytes != bytes) {
+        wisp__kept_models_free(w, *k);
+        *k = NULL;
+    }
+    if (!*k) *k = wisp__kept_models_new(w, bytes);
+    return *k;
+}
+
+/* The place for the models that a packet ends with; -1: others are on their way, or all are those
+   that packets on their way begin from. */
+static int wisp__models_place(const wisp *w, const wisp__session *s, const wisp__kept_models *k) {
+    uint64_t oldest = w->base.reliable ? 0 : s->peer.flow.oldest;
+    if (k->pending >= 0 && k->made[k->pending] >= oldest) return -1;
+    for (int i = 0; i < WISP__MODELS; i++)
+        if (i != k->base && (k->used[i] < oldest || w->base.reliable)) return i;
+    return -1;
+}
+
+/* A peer has the models that the packet of this number (its low 16 bits) ended with. */
+static void wisp__models_kept(wisp *w, const wisp__session *s, uint64_t number) {
+    const wisp__audience *a = wisp__audience_of(w, s);
+    for (int i = 0; a && i < a->models_room; i++) {
+        wisp__kept_models *k = a->models[i];
+        if (!k || k->pending < 0 || (k->made[k->pending] & 0xffff) != number) continue;
+        k->base = k->pending;
+        k->pending = -1;
+    }
+}
+
+/* Codes the numbers of a note's row. Returns the bits of the rest, which are scratch; none: no
+   memory, or no room. */
+static wisp__row_bits wisp__note_code(wisp *w, const wisp__note *n, wisp__row_coder *rows,
+                                      wisp__bases *from) {
+    wisp__session *s = wisp__session_at(w, n->session);
+    const wisp__program *program = wisp__class_program(w, n->object->of)->forms[wisp__note_form(n)];
+    wisp__class_coder *c = wisp__class_coder_of(w, n->object->of, program);
+    wisp__unpacker u = wisp__codec_unpacker(&w->content, &w->content.scratch, NULL, 1 << 26);
+    size_t room = (size_t)(wisp__note_row(n)->bits / 8) + 4 * WISP__SLACK;
+    uint8_t *bytes = (uint8_t *)wisp__arena_take(&w->base, &w->content.scratch, room);
+    wisp__writer to = wisp__writer_on(bytes, (int)room - WISP__SLACK);
+    wisp__row_bits out = { NULL, 0, true };
+    if (!c || !bytes) return out;
+    rows->last = c;
+    rows->began = !c->begun;
+    rows->range_before = rows->range;
+    memcpy(rows->bytes + rows->room / 2, rows->bytes, (size_t)rows->range.at);
+    if (c->begun) {
+        memcpy((uint8_t *)c->models + c->bytes, c->models, c->bytes);
+    } else {
+        c->kept = wisp__peer_models(w, s, n->object->of, c->bytes);
+        c->begins = c->kept ? c->kept->base : -1;
+        c->ends = c->kept ? wisp__models_place(w, s, c->kept) : -1;
+        wisp__class_coder_begin(rows, c, program->body, UINT64_MAX);
+    }
+    from->coder = &c->coder;
+    c->coder.range = rows->range;
+    if (wisp__row_delta_put(&u, program, from, wisp__note_row(n), &to) >= 0) out.bytes = bytes;
+    rows->range = c->coder.range;
+    wisp__put(&to, 0, 7);
+    out.bits = to.at - 7;
+    return out;
+}
+
+/* Takes back the row of the last record, if it was coded. */
+static void wisp__row_coder_back(wisp__row_coder *rows) {
+    wisp__class_coder *c = rows ? rows->last : NULL;
+    if (!c) return;
+    rows->last = NULL;
+    rows->range = rows->range_before;
+    memcpy(rows->bytes, rows->bytes + rows->room / 2, (size_t)rows->range.at);
+    c->begun = !rows->began;
+    if (c->begun) memcpy(c->models, (uint8_t *)c->models + c->bytes, c->bytes);
+    else rows->first = c->next;
+}
+
+/* The bits that coded rows take at most, behind others. */
+static int64_t wisp__row_coder_bits(const wisp__row_coder *rows) {
+    return rows && rows->first ? 7 + 8 * ((int64_t)rows->range.at + 6) : 0;
+}
+
+/* Ends the packet of this number with its coded rows. */
+static void wisp__row_coder_end(wisp__row_coder *rows, uint64_t number, wisp__writer *to) {
+    int bytes = rows && rows->first ? wisp__range_end(&rows->range, true) : 0;
+    if (bytes > 0) wisp__put_align(to);
+    while (bytes > 0) wisp__put(to, rows->bytes[--bytes], 8);
+    for (wisp__class_coder *c = rows ? rows->first : NULL; c; c = c->next) {
+        if (c->begins >= 0) c->kept->used[c->begins] = number;
+        if (c->ends < 0) continue;
+        memcpy(wisp__kept_models_at(c->kept, c->ends), c->models, c->bytes);
+        c->kept->made[c->ends] = number;
+        c->kept->pending = c->ends;
+    }
+}
+
 static void wisp__object_put_row(wisp *w, wisp__note *n, wisp__records *all, wisp__writer *to) {
     const wisp__program *program = wisp__class_program(w, n->object->of);
     int form = wisp__note_form(n);
-    bool sized = !program->forms[form]->fixed, whole;
+    bool sized = !program->forms[form]->fixed, coded;
     wisp__bases from;
     wisp__row_times t;
     wisp__row_bits wire;
     wisp__note_redate(w, n);
     t = wisp__note_bases(w, n, &from);
-    wire = wisp__object_wire(w, n->object, form, &from);
+    coded = t.back && all->coder && wisp__object_codes(n->object) && !n->plain &&
+            form != WISP__FORM_OWNER;
+    wire = coded ? wisp__note_code(w, n, all->coder, &from)
+                 : wisp__object_wire(w, n->object, form, &from);
     to->full = to->full || !wire.bytes;
     if (!wire.bytes) return;
     n->object->went = (uint32_t)w->clock.tick;
     n->back = t.back ? (uint8_t)(n->sequence - n->base_sequence) : 0;
-    whole = !wire.delta;
-    if (whole) t.back = t.older = 0;
+    if (!wire.delta) t.back = t.older = 0;
+    t.plain = wire.delta && !coded && wisp__object_codes(n->object);
     wisp__object_put_what(w, n, all, t, to);
     wisp__times_use(all, t);
     if (program->audience & WISP__AUDIENCE_OWNER) wisp__put(to, form == WISP__FORM_OWNER, 1);
-    if (program->audience & WISP_FLAG_AT_SPAWN && whole) wisp__put(to, !from.base, 1);
+    if (program->audience & WISP_FLAG_AT_SPAWN && !wire.delta) wisp__put(to, !from.base, 1);
     if (wire.delta && sized) wisp__put_small(to, (uint64_t)(wire.bits + 7) / 8);
     wisp__put_bits(to, wire.bytes, wire.bits);
     if (wire.delta && sized) wisp__put(to, 0, (int)(-wire.bits & 7));
@@ -29688,6 +29964,7 @@ static void wisp__object_put_row(wisp *w, wisp__note *n, wisp__records *all, wis
 /* Writes the record of an object. */
 static void wisp__object_put(wisp *w, wisp__note *n, wisp__records *all, wisp__writer *to) {
     all->count++;
+    if (all->coder) all->coder->last = NULL;
     wisp__place_put(all, n->index, to);
     if (!wisp__note_ends(n)) {
         wisp__object_put_row(w, n, all, to);
@@ -29762,7 +30039,11 @@ static void wisp__on_lacks(wisp__reading *r) {
     wisp__audience *a = wisp__audience_of(r->w, r->s);
     wisp__note *n = a && index < WISP__OBJECT_ALL ? wisp__note_of(r->w, r->s, index) : NULL;
     if (r->from.failed || !a) return;
-    if (n) wisp__note_again(r->w, r->s, n);
+    if (n) {
+        n->plain = n->lacked;
+        n->lacked = true;
+        wisp__note_again(r->w, r->s, n);
+    }
     if (index != WISP__OBJECT_ALL) return;
     a->all_again = true;                   /* when something can go: asking often costs nothing */
     wisp__peers_mark(r->w, &r->s->peer);
@@ -29773,6 +30054,11 @@ static void wisp__notes_again(wisp *w, wisp__session *s, wisp__audience *a) {
     a->all_again = false;
     for (int i = 0; i < a->room; i++)
         if (a->notes[i].note) wisp__note_again(w, s, a->notes[i].note);
+}
+
+static void wisp__on_models(wisp__reading *r) {
+    int number = wisp__frame_get_number(&r->from);
+    if (!r->from.failed) wisp__models_kept(r->w, r->s, (uint64_t)(unsigned)number);
 }
 
 static inline bool wisp__refusals_wait(const wisp *w, const wisp__session *s) {
@@ -29984,6 +30270,7 @@ static inline bool wisp__refusals_wait(const wisp *w, const wisp__session *s) {
     return (void)w, (void)s, false;
 }
 static void wisp__on_lacks(wisp__reading *r) { wisp__break(r, "a record of no kind"); }
+static void wisp__on_models(wisp__reading *r) { wisp__break(r, "a record of no kind"); }
 static void wisp__on_assets(wisp__reading *r) { wisp__break(r, "a record of no kind"); }
 static inline bool wisp__assets_put(const wisp *w, int index, wisp__writer *to) {
     return (void)w, (void)index, (void)to, false;
@@ -30620,6 +30907,8 @@ static void wisp__audience_free(wisp *w, int place) {
     for (int i = 0; i < a->room; i++)
         if (a->notes[i].note) wisp__note_free(w, a->notes[i].note);
     wisp__focus_free(w, a);
+    for (int i = 0; i < a->models_room; i++) wisp__kept_models_free(w, a->models[i]);
+    wisp__array_free(&w->base, WISP__ARRAY(a->models, a->models_room));
     wisp__free(&w->base, a->spawns, sizeof *a->spawns);
     wisp__free(&w->base, a->notes, (size_t)a->room * sizeof *a->notes);
     wisp__array_free(&w->base, WISP__ARRAY(a->due, a->due_room));
@@ -32482,6 +32771,7 @@ typedef struct wisp__object_head {
     wisp__encoding *encoding;
     const wisp__program *program;  /* of the row */
     wisp__row_times times;
+    bool adaptive;                 /* so are the rows that the server sends */
     int tag_count;
     char tags[WISP__OBJECT_TAGS][WISP__TAG_NAME + 1];
 } wisp__object_head;
@@ -32503,6 +32793,16 @@ static void wisp__object_get_description(wisp__reading *r, wisp__object_head *h)
     if (!h->of || (e && (e->kind == WISP__CODED || e->delta || e->compressed)))
         wisp__break(r, "an object of a class that was not bound here");
     h->program = wisp__encoding_program(e);
+    h->adaptive = e && e->adaptive && wisp__joined_by_us(r->s);
+}
+
+/* The rest of what is known of a row that comes without a description, from a server. */
+static void wisp__place_head(const wisp__reading *r, wisp__object_head *h) {
+    const wisp__object_place *place = &r->w->objects.places[h->index];
+    if (h->index >= r->w->objects.room || !wisp__joined_by_us(r->s)) return;
+    h->program = place->program;
+    h->of = place->of;
+    h->adaptive = place->adaptive;
 }
 
 /* Reads it. false: it cannot be read. */
@@ -32516,8 +32816,10 @@ static bool wisp__object_get_head(wisp__reading *r, wisp__object_head *h, wisp__
     if (h->index == WISP__OBJECT_ALL) wisp__break(r, "an object with a number that none has");
     if (wisp__get(&r->from, 1)) {
         h->times = all->recent[0];
+        wisp__place_head(r, h);
     } else if (wisp__get(&r->from, 1)) {
         h->times = all->recent[1];
+        wisp__place_head(r, h);
     } else {
         h->described = wisp__get(&r->from, 1) != 0;
         h->gone = h->described && wisp__get(&r->from, 1);
@@ -32528,8 +32830,9 @@ static bool wisp__object_get_head(wisp__reading *r, wisp__object_head *h, wisp__
             return !r->from.failed;
         }
         if (h->described) wisp__object_get_description(r, h);
+        else wisp__place_head(r, h);
         if (r->from.failed) return false;
-        h->times = wisp__times_get(&r->from);
+        h->times = wisp__times_get(&r->from, h->adaptive);
     }
     wisp__times_use(all, h->times);
     return !r->from.failed;
@@ -32569,6 +32872,13 @@ static wisp__object_place *wisp__told_place(wisp *w, int index) {
                    WISP__OBJECT_INDEX + 1))
         return NULL;
     return &w->objects.places[index];
+}
+
+/* Notes how the rows of a place are read. */
+static void wisp__place_tell(wisp__object_place *place, const wisp__object_head *h) {
+    place->program = h->program;
+    place->of = h->of;
+    place->adaptive = h->adaptive;
 }
 
 /* The server tells of a spawn of this end: the object here gets the number. false: there is no such
@@ -32611,7 +32921,7 @@ static wisp__object *wisp__object_told(wisp__reading *r, const wisp__object_head
     if (o && o->dead && o->notes && h->owner == wisp_me(w).id) return NULL;    /* despawned here */
     if (o && !o->dead) wisp__object_end(w, o);
     if (o && o->notes) wisp__note_remove(w, r->s, o->notes);
-    place->program = wisp__encoding_program(e);        /* its rows are passed, if it is not taken */
+    wisp__place_tell(place, h);                        /* its rows are passed, if it is not taken */
     if (h->claimed && h->owner == wisp_me(w).id && wisp__claim_tell(r, h, place, id))
         return place->object;
     full = w->objects.count >= w->base.limits.objects;
@@ -32682,7 +32992,7 @@ static wisp__object *wisp__object_described(wisp__reading *r, wisp__object_head 
     bool adopted;
     if ((h->program == &wisp__any) != (wisp__class_program(w, h->of) == &wisp__any)) {
         wisp__object_place *place = wisp__told_place(w, h->index);
-        if (place && !place->object) place->program = h->program;      /* its rows are passed */
+        if (place && !place->object) wisp__place_tell(place, h);       /* its rows are passed */
         wisp__error(w, r->s, w->registry.remotes[h->of->remote], WISP_E_SCHEMA,
                     "one end has a schema for it and the other has none");
         return NULL;
@@ -32743,6 +33053,46 @@ static wisp__encoded *wisp__object_get_delta(wisp__reading *r, wisp__unpacker *u
     return row;
 }
 
+/* The coder of the rows of a class in the packet that is read. NULL: no more of its coded rows can
+   be read. */
+static wisp__class_coder *wisp__reading_coder(wisp__reading *r, wisp__class *of,
+                                              const wisp__program *program) {
+    wisp *w = r->w;
+    wisp__row_coder *rows = w->objects.coder;
+    int first = (int)((r->from.at + 7) / 8), count = (int)(r->from.end / 8) - first;
+    wisp__class_coder *c;
+    if (!rows || !rows->begun) {
+        rows = wisp__row_coder_begin(w, count);
+        if (!rows) return NULL;
+        for (int i = 0; i < count; i++) rows->bytes[i] = r->from.bytes[first + count - 1 - i];
+        rows->range = wisp__range_on(NULL, rows->bytes, count);
+        rows->begun = true;
+    }
+    c = !rows->lost ? wisp__class_coder_of(w, of, program) : NULL;
+    if (c && !c->told) c->told = wisp__kept_models_new(w, c->bytes);
+    if (c) c->kept = c->told;
+    if (c && !c->begun && !wisp__class_coder_begin(rows, c, program->body, r->number)) c = NULL;
+    if (!c) rows->lost = true;
+    return c;
+}
+
+/* The packet has been read: keeps the models that it says, and tells its sender. */
+static void wisp__row_coder_read(wisp__reading *r) {
+    wisp__row_coder *rows = r->w->objects.coder;
+    bool keeps = false, kept = true;
+    if (!rows || !rows->begun || r->from.failed) return;
+    for (wisp__class_coder *c = rows->lost ? NULL : rows->first; c; c = c->next) {
+        if (c->ends < 0) continue;
+        keeps = true;
+        kept = kept && c->kept && c->kept->made[c->ends] < r->number;
+        if (!kept) break;
+        memcpy(wisp__kept_models_at(c->kept, c->ends), c->models, c->bytes);
+        c->kept->made[c->ends] = r->number;
+    }
+    if (keeps && kept) wisp__control_add(r->w, r->s, WISP__FRAME_MODELS, (int)(r->number & 0xffff));
+    r->from.at = r->from.end;
+}
+
 /* Reads the row of a property without a schema, which is one value. */
 static wisp__encoded *wisp__object_get_value(wisp__reading *r, wisp__unpacker *u) {
     int64_t start = r->from.at, bits;
@@ -32780,12 +33130,33 @@ static wisp__encoded *wisp__object_get_record(wisp__reading *r, const wisp__prog
     return made;
 }
 
+/* Reads a row that is coded. NULL: it cannot be read. */
+static wisp__encoded *wisp__object_get_coded(wisp__reading *r, wisp__unpacker *u,
+                                             const wisp__object_head *h, int form,
+                                             wisp__bases *from) {
+    const wisp__program *program = h->program->forms[form];
+    wisp__class_coder *c = wisp__reading_coder(r, h->of, program);
+    wisp__row_coder *rows = r->w->objects.coder;
+    wisp__encoded *row;
+    if (c && !from->base) {
+        rows->lost = true;                             /* what follows was coded after this one */
+        wisp__object_lacks(r->w, r->s, h->index);
+    }
+    if (!c || !from->base) from->base = NULL;
+    else from->coder = &c->coder, c->coder.range = rows->range;
+    if (!from->base && program->fixed) return NULL;
+    row = wisp__object_get_delta(r, u, program, false, from);
+    if (from->base) rows->range = c->coder.range;
+    return row;
+}
+
 /* Reads the row of an object. NULL: there is no memory, it makes no sense, or its base is missing
    among `rows`; without these it is only passed. `once`: gets what goes at the spawn, if it is
    there. */
 static wisp__encoded *wisp__object_get_row(wisp__reading *r, const wisp__kept_rows *rows,
-                                           const wisp__program *program, wisp__row_times t,
-                                           wisp__encoded **once) {
+                                           const wisp__object_head *h, wisp__encoded **once) {
+    const wisp__program *program = h->program;
+    wisp__row_times t = h->times;
     bool owner = program->audience & WISP__AUDIENCE_OWNER && wisp__get(&r->from, 1);
     int form = owner ? WISP__FORM_OWNER : program->audience ? WISP__FORM_OTHERS : WISP__FORM_ALL;
     wisp__encoded *row;
@@ -32798,7 +33169,8 @@ static wisp__encoded *wisp__object_get_row(wisp__reading *r, const wisp__kept_ro
         wisp__codec_turn(&r->w->content);
         u.shape = &shape;
         if (!wisp__object_bases(rows, (uint32_t)r->tick - t.age, t, form, &from)) from.base = NULL;
-        row = wisp__object_get_delta(r, &u, program->forms[form], t.older != 0, &from);
+        if (h->adaptive && !t.plain) row = wisp__object_get_coded(r, &u, h, form, &from);
+        else row = wisp__object_get_delta(r, &u, program->forms[form], t.older != 0, &from);
         if (row) row->values = form + 1;
         return row;
     }
@@ -32947,9 +33319,11 @@ static void wisp__owned_got(wisp__reading *r, wisp__object *o, wisp__kept_row *g
 }
 
 /* Reads the row of an object, which may be NULL. */
-static bool wisp__on_object_row(wisp__reading *r, wisp__object *o, const wisp__program *program,
-                                wisp__row_times t, bool anew) {
+static bool wisp__on_object_row(wisp__reading *r, wisp__object *o, const wisp__object_head *h,
+                                bool anew) {
     wisp *w = r->w;
+    const wisp__program *program = h->program;
+    wisp__row_times t = h->times;
     wisp__encoded *once = NULL;
     wisp__owned *owned = o && !o->from ? o->owned : NULL;
     int64_t at = r->from.at;
@@ -32960,8 +33334,7 @@ static bool wisp__on_object_row(wisp__reading *r, wisp__object *o, const wisp__p
     got.span = t.span;
     got.tick = (uint32_t)r->tick - t.age;
     got.row = r->from.failed ? NULL : wisp__object_get_row(
-                                           r, owned ? &owned->rows : o ? &o->kept : NULL, program,
-                                           t, &once);
+                                           r, owned ? &owned->rows : o ? &o->kept : NULL, h, &once);
     if (owned && got.row && program->audience &&
         got.row->values != wisp__owner_form(program) + 1)
         wisp__break(r, "a row of an object for another audience");
@@ -33011,20 +33384,16 @@ static bool wisp__on_object_gone(wisp__reading *r, const wisp__object_head *h, w
 /* Reads a record of a server. */
 static bool wisp__on_object(wisp__reading *r, wisp__object_head *h,
                             wisp__records *all) {
-    const wisp__program *program;
     wisp__object *o;
     if (!wisp__object_get_head(r, h, all)) return false;
     o = wisp__object_at(r->w, h->index);
     if (o && (!o->from || o->dead)) o = NULL;
-    program = h->index < r->w->objects.room ? r->w->objects.places[h->index].program : NULL;
     if (h->gone) return wisp__on_object_gone(r, h, o);
     if (h->described) {
         o = wisp__object_described(r, h);
-        return h->program && wisp__on_object_row(
-                                 r, o && o->dead ? NULL : o, h->program, h->times,
-                                 !h->times.back);
+        return h->program && wisp__on_object_row(r, o && o->dead ? NULL : o, h, !h->times.back);
     }
-    if (program) return wisp__on_object_row(r, o, program, h->times, false);
+    if (h->program) return wisp__on_object_row(r, o, h, false);
     wisp__objects_unread(r);
     return false;
 }
@@ -33081,7 +33450,7 @@ static bool wisp__on_spawn(wisp__reading *r, wisp__object_head *h) {
     if (o && (!o->asked || !wisp__owned_make(w, o) || h->of != o->of || h->turn != o->turn))
         o = NULL;
     if (o) o->owned->sure = true;
-    good = h->gone || (h->program && wisp__on_object_row(r, o, h->program, h->times, false));
+    good = h->gone || (h->program && wisp__on_object_row(r, o, h, false));
     if (made && !(made->owned && made->owned->rows.count)) {           /* it has to come again */
         *last = (uint16_t)(ordinal - 1);
         made->claimed = false;
@@ -33120,7 +33489,7 @@ static bool wisp__on_owners_object(wisp__reading *r, wisp__object_head *h,
     if (o && (!o->owned || (h->described && !turn) ||
               (h->program == &wisp__any) != (wisp__class_program(w, o->of) == &wisp__any)))
         o = NULL;
-    return wisp__on_object_row(r, o, h->program, h->times, false);
+    return wisp__on_object_row(r, o, h, false);
 }
 
 /* The handler has spawned an object with this result. */
@@ -33377,6 +33746,7 @@ static void wisp__on_objects(wisp__reading *r) {
     if (!r->has_tick || r->has_objects) wisp__break(r, "objects of no tick, or twice");
     r->has_objects = true;
     all.count = wisp__get_length(&r->from);
+    if (r->w->objects.coder) r->w->objects.coder->begun = false;
     if (server && !wisp__objects_follow(r->w, r->s)) {
         r->from.at = r->from.end;
         all.count = 0;
@@ -33384,6 +33754,7 @@ static void wisp__on_objects(wisp__reading *r) {
     while (good && !r->from.failed && all.count-- > 0)
         good = server ? wisp__on_object(r, &h, &all) : wisp__on_owners_object(r, &h, &all);
     r->has_previous = false;
+    wisp__row_coder_read(r);
     if (good && r->w->objects.server == r->s && !r->from.failed) {
         wisp__clock *c = &r->w->clock;
         if (r->complete && r->tick > c->confirmed) c->confirmed = r->tick;
@@ -33425,10 +33796,13 @@ static void wisp__on_refused(wisp__reading *r) {
 static void wisp__objects_lose(wisp *w) {
     w->objects.lost = false;
     w->clock.told = 0;
-    for (int i = 0; i < w->objects.class_count; i++)
+    for (int i = 0; i < w->objects.class_count; i++) {
+        wisp__class_coder *c = w->objects.classes[i]->coder;
+        if (c && c->told) memset(c->told->made, 0, sizeof c->told->made);
         for (wisp__object *o = w->objects.classes[i]->first; o; o = o->next)
             if (o->from && !o->dead && o->spawned) wisp__object_end(w, o);
             else if (o->from && !o->dead) wisp__object_die(w, o);
+    }
     for (int i = 0; i < w->objects.room; i++)
         memset(&w->objects.places[i], 0, sizeof *w->objects.places);
     wisp__objects_tell(w);
@@ -33443,9 +33817,13 @@ static void wisp__objects_free(wisp *w) {
     wisp__journal_free(w);
     for (int i = 0; i < w->objects.class_count; i++) {
         while (w->objects.classes[i]->first) wisp__object_drop(w, w->objects.classes[i]->first);
+        wisp__class_coder_free(w, w->objects.classes[i]);
         wisp__free(&w->base, w->objects.classes[i], sizeof *w->objects.classes[i]);
     }
     wisp__interest_free(w);
+    if (w->objects.coder)
+        wisp__array_free(&w->base, WISP__ARRAY(w->objects.coder->bytes, w->objects.coder->room));
+    wisp__free(&w->base, w->objects.coder, sizeof *w->objects.coder);
     wisp__free(&w->base, w->objects.aliases,
                (size_t)w->objects.alias_room * sizeof *w->objects.aliases);
     wisp__array_free(&w->base, WISP__ARRAY(w->objects.places, w->objects.room));
@@ -37162,7 +37540,7 @@ static wisp__fit wisp__fill_object(wisp__packet_writer *f) {
     wisp__note *n = a->due[0].note;
     wisp_remote_stats *stats = wisp__class_stats(f->w, n->object->of);
     wisp__records before = f->records;
-    int64_t at = f->state.at, head = at ? 0 : WISP__STATE_HEAD;
+    int64_t at = f->state.at, head = at ? 0 : WISP__STATE_HEAD, room, coded;
     wisp__ref ref = wisp__ref_of(WISP__FRAME_OBJECT, 0, (uint32_t)n->index << 16 | n->sequence);
     if (!wisp__note_wants(n)) {
         n->due = false;
@@ -37175,20 +37553,26 @@ static wisp__fit wisp__fill_object(wisp__packet_writer *f) {
                                        wisp__buffer_bytes(f->w, WISP__POST_PACKETS),
                                    f->w->base.mtu - WISP__SLACK);
         f->records = before = wisp__records_begin();
+        if (f->w->objects.adaptive) f->records.coder = wisp__row_coder_begin(f->w, f->w->base.mtu);
         f->open = 0;
     }
-    f->state.end = wisp__least(at + f->to.end - f->to.at - head, f->state.end);
+    coded = wisp__row_coder_bits(f->records.coder);
+    room = f->to.end - f->to.at - head;
+    f->state.end = wisp__least(at + room, f->state.end);
     if (f->state.end > at) wisp__object_put(f->w, n, &f->records, &f->state);
+    coded = wisp__row_coder_bits(f->records.coder) - coded;
+    if (f->state.at - at + coded > room) f->state.full = true;
     if (f->state.full || f->state.end <= at || !wisp__object_sent(f->w, f->s, n)) {
         bool alone = f->state.full && !f->eliciting;
+        wisp__row_coder_back(f->records.coder);
         f->state.at = at;
         f->state.full = false;
         f->records = before;
         return alone ? wisp__object_cut(f, n) : WISP__FULL;
     }
     stats->messages_sent++;
-    stats->bits_sent += (uint64_t)(f->state.at - at);
-    f->to.end -= f->state.at - at + head;
+    stats->bits_sent += (uint64_t)(f->state.at - at + coded);
+    f->to.end -= f->state.at - at + coded + head;
     f->eliciting = true;
     f->open += !f->w->base.reliable && n->open;
     wisp__fill_carry(f, ref);
@@ -37229,13 +37613,14 @@ static void wisp__fill_states(wisp__packet_writer *f) {
 }
 
 /* Ends the packet with its objects, or tells a peer that predicts some that there is no news. */
-static void wisp__fill_objects_end(wisp__packet_writer *f) {
+static void wisp__fill_objects_end(wisp__packet_writer *f, uint64_t number) {
     wisp *w = f->w;
     wisp__audience *a = wisp__audience_of(w, f->s);
     bool objects = f->state.bytes && f->state.at;
     int packets;
     wisp__fill_states(f);
-    if (objects) f->to.end += f->state.at + WISP__STATE_HEAD;
+    if (objects)
+        f->to.end += f->state.at + wisp__row_coder_bits(f->records.coder) + WISP__STATE_HEAD;
     else if (!f->tick || f->to.end - f->to.at < WISP__STATE_HEAD) return;
     packets = wisp__ahead_packets(w, f->s, f->s->peer.flow.next);
     if (a->open == (objects ? f->open : 0)) packets = WISP__TICK_COMPLETE;
@@ -37244,13 +37629,18 @@ static void wisp__fill_objects_end(wisp__packet_writer *f) {
     wisp__frame_put_tick(&f->to, a->ticked, packets);
     wisp__frame_put(&f->to, WISP__FRAME_OBJECT);
     wisp__put_length(&f->to, (uint64_t)(objects ? f->records.count : 0));
-    if (objects) wisp__put_bits(&f->to, f->state.bytes, f->state.at);
+    if (!objects) return;
+    wisp__put_bits(&f->to, f->state.bytes, f->state.at);
+    wisp__row_coder_end(f->records.coder, number, &f->to);
 }
 
 #else
 
 static inline wisp__fit wisp__fill_object(wisp__packet_writer *f) { return (void)f, WISP__FULL; }
-static inline void wisp__fill_objects_end(wisp__packet_writer *f) { f->s->state_due = false; }
+static inline void wisp__fill_objects_end(wisp__packet_writer *f, uint64_t number) {
+    (void)number;
+    f->s->state_due = false;
+}
 
 #endif
 
@@ -37433,7 +37823,7 @@ static void wisp__packet_end(wisp__packet_writer *f) {
     int size;
     wisp__fill_repeat(f);
     f->to.end += WISP__REPEAT_BITS;
-    wisp__fill_objects_end(f);
+    wisp__fill_objects_end(f, number);
     wisp__put_align(&f->to);
     size = (int)(f->to.at / 8);
     if (f->probe) size = wisp__packet_pad(f, f->head + size);
@@ -41830,6 +42220,7 @@ static WISP__APART void wisp__on_frame(wisp__reading *r, int kind) {
     case WISP__FRAME_INPUT: wisp__on_input(r); break;
     case WISP__FRAME_INPUTS: wisp__on_inputs(r); break;
     case WISP__FRAME_LACKS: wisp__on_lacks(r); break;
+    case WISP__FRAME_MODELS: wisp__on_models(r); break;
     case WISP__FRAME_ASSETS: wisp__on_assets(r); break;
     case WISP__FRAME_STATE: wisp__on_state(r); break;
     case WISP__FRAME_REFUSED: wisp__on_refused(r); break;

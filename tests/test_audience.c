@@ -215,6 +215,7 @@ TEST(any_one_allocation_of_objects_may_fail) {
         static ledger memory;
         memory = ledger_none();
         orbs_open(&t);
+        orbs_desc.adaptive = fail % 2 != 0;
         t.random = 5;
         t.w.unchecked = true;
         t.w.desc.memory = ledger_memory(&memory);
@@ -241,19 +242,23 @@ TEST(any_one_allocation_of_objects_may_fail) {
 
 /* A link that loses nothing has no acks: each row is the next one's base at once. */
 TEST(objects_over_a_reliable_link) {
-    static orbs t;
-    orbs_open(&t);
-    t.w.pipe.reliable = true;
-    orbs_server(&t);
-    orbs_join(&t);
-    for (int i = 0; i < 20; i++) orbs_spawn(&t, (float)i, "sure");
-    for (int i = 0; i < 200; i++) {
-        orbs_play(&t);
-        world_step(&t.w);
+    for (int adaptive = 0; adaptive < 2; adaptive++) {
+        static orbs t;
+        orbs_open(&t);
+        orbs_desc.adaptive = adaptive != 0;
+        t.w.pipe.reliable = true;
+        orbs_server(&t);
+        orbs_join(&t);
+        for (int i = 0; i < 20; i++) orbs_spawn(&t, (float)i, "sure");
+        for (int i = 0; i < 200; i++) {
+            orbs_play(&t);
+            world_step(&t.w);
+        }
+        world_run(&t.w, 0.2);
+        CHECK(orbs_agree(&t, 0));
+        CHECK(!adaptive || t.ends[0]->objects.classes[0]->coder->told->made[0]);
+        world_close(&t.w);
     }
-    world_run(&t.w, 0.2);
-    CHECK(orbs_agree(&t, 0));
-    world_close(&t.w);
 }
 
 /* What all remotes are set to is not for classes, whose rows have a form of their own. */
@@ -351,6 +356,7 @@ static wisp_class troopers_define(wisp *end, int version, int *news) {
     wisp_class_desc desc;
     memset(&desc, 0, sizeof desc);
     desc.schema = &trooper_schemas[version - 1];
+    desc.adaptive = orbs_desc.adaptive;
     desc.migrations = version > 1 ? steps : NULL;
     desc.migration_count = version - 1;
     desc.changed = troopers_changed;
@@ -363,6 +369,7 @@ static void troopers_open(troopers *s, int same, int seed) {
     memset(s, 0, sizeof *s);
     orbs_open(&s->t);
     s->t.random = (uint64_t)seed * 77;
+    orbs_desc.adaptive = seed % 4 > 1;
     s->t.w.bad = seed > 1;
     s->t.w.net.loss = 0.2;
     s->t.w.net.latency = seed % 3 ? 0 : 0.1;

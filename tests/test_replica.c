@@ -7,11 +7,12 @@
 
 /* Lost, late and doubled packets, ends that join late or leave: after a quiet second all agree. */
 TEST(all_ends_agree_after_a_quiet_second) {
-    for (uint64_t seed = 1; seed <= 6; seed++) {
+    for (uint64_t seed = 1; seed <= 12; seed++) {
         static orbs t;
         orbs_open(&t);
+        orbs_desc.adaptive = seed > 6;
         t.w.bad = true;
-        t.w.net.loss = seed == 1 ? 0 : 0.3;
+        t.w.net.loss = seed % 6 == 1 ? 0 : 0.3;
         t.w.net.latency = seed % 3 == 0 ? 0.3 : (double)(seed % 3) * 0.02;
         t.w.net.jitter = 0.03;
         t.w.net.duplicate = 0.1;
@@ -131,6 +132,7 @@ TEST(owners_edit_and_all_agree) {
         memset(rows_seen, 0, sizeof rows_seen);
         orbs_desc.authority = WISP_AUTHORITY_OWNER;
         orbs_desc.judge = seed % 2 ? owners_judge : NULL;
+        orbs_desc.adaptive = seed > 4;
         orbs_desc.owner_gone = seed % 4 < 2 ? WISP_TO_SERVER : WISP_DESPAWN;
         t.w.bad = true;
         t.w.net.loss = seed == 1 ? 0 : 0.3;

@@ -329,7 +329,7 @@ static void delta_rows(const char *group, const recording *r, bool adaptive, dou
  * The same as 901 objects
  * ------------------------------------------------------------------------ */
 
-static bool objects_open(pair *p, wisp_class of[SIDES]) {
+static bool objects_open(pair *p, wisp_class of[SIDES], bool adaptive) {
     wisp_class_desc desc;
     int side;
     memset(p, 0, sizeof *p);
@@ -344,6 +344,7 @@ static bool objects_open(pair *p, wisp_class of[SIDES]) {
     if (!pair_open(p, NULL, 1)) return false;
     memset(&desc, 0, sizeof desc);
     desc.schema = &cube_schema;
+    desc.adaptive = adaptive;
     for (side = SERVER; side < SIDES; side++) {
         of[side] = wisp_define(p->ends[side], "cube", &desc);
         if (!of[side].id) complain("cubes: wisp_define: %s", wisp_why_text(p->ends[side]));
@@ -362,7 +363,7 @@ static void objects_compare(const char *group, const pair *p, const wisp_object 
             complain("%s: object %d is not what it is at the server", group, i);
 }
 
-static void objects_rows(const char *group, const recording *r, double goal) {
+static void objects_rows(const char *group, const recording *r, bool adaptive, double goal) {
     static frame now;
     static pair p;
     wisp_object objects[CUBES];
@@ -371,7 +372,7 @@ static void objects_rows(const char *group, const recording *r, double goal) {
     uint64_t bytes, datagrams;
     double begin, seconds = 0;
     int i, k;
-    if (!objects_open(&p, of)) return;
+    if (!objects_open(&p, of, adaptive)) return;
     frame_values(&now, r, 0);
     for (k = 0; k < CUBES; k++)
         objects[k] = wisp_spawn(p.ends[SERVER], of[SERVER], nobody, &now.cubes[k]);
@@ -400,7 +401,8 @@ static void objects_rows(const char *group, const recording *r, double goal) {
 static void run_objects(bool quick) {
     const recording *r = recorded(quick);
     if (r->frames == 0) return;
-    objects_rows("cubes.objects", r, 330);
+    objects_rows("cubes.objects", r, false, 330);
+    objects_rows("cubes.objects_adaptive", r, true, 260);
 }
 
 static void run_delta(bool quick) {

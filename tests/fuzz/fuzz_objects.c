@@ -3,7 +3,7 @@
    The input is a script. The two ends are ordinary ones; between their own packets the script sends
    others in the name of either, well tagged: TICK with OBJECT records, LACKS and CLOCK, made by
    construction from what the receiver has (indices, generations, classes, ticks, rows and
-   deltas of rows that it holds), then bent. One class has numbers only; one has texts, arrays and
+   deltas of rows that it holds), then bent. One class has numbers only, and is adaptive; one has texts, arrays and
    an optional field, and is of owners that decide: the joined end spawns, edits and despawns its
    objects, and in its name come forged spawns, edits and ends, also of other owners and turns. The
    program behind them plays, and its handlers leave, spawn, despawn and define. What is promised is
@@ -149,6 +149,7 @@ static void define(world *f, int end, int of, const char *name) {
     desc.authority = of ? WISP_AUTHORITY_OWNER : WISP_AUTHORITY_SERVER;
     desc.owner_gone = WISP_TO_SERVER;
     desc.predict = of ? WISP_PREDICT_NONE : WISP_PREDICT_ALL;
+    desc.adaptive = of == 0;
     desc.judge = on_judged;
     desc.user = f;
     made = wisp_define(f->ends[end], name, &desc);
@@ -330,7 +331,7 @@ static wisp__encoded *take_row(world *f, wisp *w, wisp__class *c, int of) {
 /* The times of a row: of bases that the receiver has, mostly. */
 static wisp__row_times take_times(world *f, const wisp__kept_rows *k, uint32_t tick) {
     int how = take(&f->in);
-    wisp__row_times t = { how & 32 ? (uint32_t)take(&f->in) : 0, 0, 0, 0, false };
+    wisp__row_times t = { how & 32 ? (uint32_t)take(&f->in) : 0, 0, 0, 0, false, false };
     if (k && k->count && how & 64) {
         int at = take_below(&f->in, k->count), older = take_below(&f->in, at + 1);
         t.back = tick - t.age - wisp__kept_at(k, at)->tick;
@@ -339,6 +340,7 @@ static wisp__row_times take_times(world *f, const wisp__kept_rows *k, uint32_t t
     if (how > 250) t.back = (uint32_t)take16(&f->in);
     if (how & 128 && how & 1) t.span = (uint8_t)(1 + take_below(&f->in, 128));
     t.jumps = t.span & 1;
+    t.plain = t.back && !(how & 3);
     return t;
 }
 
@@ -423,7 +425,7 @@ static void put_object(world *f, wisp__writer *to, int end, wisp__records *all, 
         if (kind >= 3) wisp__put(to, generation & 0xffff, 16);
         if (kind == 3) return;
         if (kind > 3) put_description(f, to, end, of, unnumbered ? NULL : theirs);
-        wisp__times_put(to, t);
+        wisp__times_put(to, t, !end && of == 0);
     }
     wisp__times_use(all, t);
     put_row(f, to, end, of, rows, t, tick);
@@ -452,6 +454,8 @@ static void put_objects(world *f, wisp__writer *to, int end) {
     }
     wisp__put_length(to, (uint64_t)all.count + (how == 14));
     if (records.at) wisp__put_bits(to, bytes, records.at);
+    wisp__put_align(to);                               /* rows that are coded end the packet */
+    for (int i = end ? 0 : take(&f->in) & 31; i > 0; i--) wisp__put(to, take(&f->in), 8);
 }
 
 /* REFUSED, mostly of spawns that wait. */
