@@ -2173,8 +2173,10 @@ typedef struct wisp_class_desc {
                                    a peer's interest */
     int    owner_gone;          /* WISP_DESPAWN (0), WISP_TO_SERVER: when its
                                    owner leaves */
-    bool   adaptive;            /* changes go through an adaptive range coder:
-                                   fewer bytes, more time; equal on both ends */
+    /* The changes that a server sends go through an adaptive range coder: fewer
+       bytes, twice the time, and some 15 KiB for each peer, counted against
+       limits.object_bytes. Equal on both ends. What owners send is plain. */
+    bool   adaptive;
     double extrapolate;         /* seconds that a view goes on without a newer
                                    state, at most; 0 = none */
     /* On the server, asked of what a peer would see, each tick: 0 hides the
@@ -29115,9 +29117,9 @@ bool wisp_decides(const wisp *w, wisp_object handle) {
  *     row     [owner:1] [first:1], then a record, or the delta from its base, of what the audience
  *             gets each time; where that is more than numbers, small(bytes) before the delta and
  *             zeros after it. Of one that is coded: without its numbers. owner: it is for the
- *             owner; where fields are for the owner, or for all others. first: zeros up to a byte of
- *             the record, and the record of what goes at the spawn; where fields do, and the row is
- *             whole
+ *             owner; where fields are for the owner, or for all others. first: zeros up to a byte
+ *             of the record, and the record of what goes at the spawn; where fields do, and the
+ *             row is whole
  *   MODELS    length(low 16 bits of a packet's number): the peer keeps the models that it ends with
  *   LACKS     length(index): the peer has no object of this index, or not the row that a delta
  *             needs: it wants a description and a whole row. 65,535: of all

@@ -74,6 +74,68 @@ TEST(a_peer_that_lacks_a_row_gets_a_whole_one) {
     world_close(&t.w);
 }
 
+/* Objects of an adaptive class that move alike. Returns the bytes that the server sends. */
+static uint64_t adaptive_run(orbs *t, bool adaptive, int object_bytes) {
+    uint64_t before;
+    orbs_open(t);
+    orbs_desc.adaptive = adaptive;
+    t->w.desc.limits.object_bytes = object_bytes;
+    t->w.bad = true;
+    t->w.net.latency = 0.05;
+    t->w.net.loss = 0.05;
+    orbs_server(t);
+    orbs_join(t);
+    for (int i = 0; i < 40; i++) orbs_spawn(t, (float)i, "moves");
+    world_run(&t->w, 1);
+    before = world_total(t->server).bytes_sent;
+    for (int step = 0; step < 400; step++) {
+        for (wisp_object o = wisp_first(t->server, t->of_server); o.id; o = wisp_next(t->server, o)) {
+            orb *it = (orb *)wisp_object_edit(t->server, o);
+            it->y += 0.07f + 0.01f * (float)(orbs_next(t) % 3);
+            if (it->y > 90) it->y = -90;
+        }
+        world_step(&t->w);
+    }
+    before = world_total(t->server).bytes_sent - before;
+    world_run(&t->w, 1);
+    CHECK(orbs_agree(t, 0));
+    return before;
+}
+
+TEST(adaptive_classes_take_fewer_bytes_and_keep_models_within_the_limit) {
+    static orbs t;
+    uint64_t plain = adaptive_run(&t, false, 0), adaptive;
+    CHECK_EQ_INT(t.server->objects.models_bytes, 0);
+    CHECK(t.server->objects.coder == NULL && t.ends[0]->objects.coder == NULL);
+    world_close(&t.w);
+    adaptive = adaptive_run(&t, true, 0);
+    CHECK(adaptive < plain * 9 / 10);
+    CHECK(t.server->objects.models_bytes > 0 && t.ends[0]->objects.models_bytes > 0);
+    world_close(&t.w);
+    adaptive_run(&t, true, 9000);                          /* each packet begins from nothing */
+    CHECK_EQ_INT(t.server->objects.models_bytes + t.ends[0]->objects.models_bytes, 0);
+    world_close(&t.w);
+}
+
+/* A coded row whose base is missing spoils the rest of its packet: all comes whole, and an object
+   that was lacked twice is not coded any more. Only they: the others are. */
+TEST(a_coded_row_without_its_base_is_asked_for) {
+    static orbs t;
+    int plain = 0;
+    adaptive_run(&t, true, 0);
+    for (int round = 0; round < 2; round++) {
+        wisp__past_forget(t.ends[0], t.ends[0]->objects.classes[0]->last);
+        for (wisp_object o = wisp_first(t.server, t.of_server); o.id; o = wisp_next(t.server, o))
+            ((orb *)wisp_object_edit(t.server, o))->x = (float)round + 7;
+        world_run(&t.w, 1);
+        CHECK(orbs_agree(&t, 0));
+    }
+    for (wisp__object *o = t.server->objects.classes[0]->first; o; o = o->next)
+        plain += o->notes->plain;
+    CHECK_EQ_INT(plain, 1);
+    world_close(&t.w);
+}
+
 /* An end that lacks more rows than it has room to ask for asks for all. */
 TEST(more_rows_are_lacked_than_can_be_asked_for) {
     static orbs t;
@@ -616,6 +678,8 @@ static const test_case tests[] = {
     CASE(nothing_is_sent_of_what_stays),
     CASE(what_is_new_does_not_stand_still_for_a_round_trip),
     CASE(a_peer_that_lacks_a_row_gets_a_whole_one),
+    CASE(adaptive_classes_take_fewer_bytes_and_keep_models_within_the_limit),
+    CASE(a_coded_row_without_its_base_is_asked_for),
     CASE(more_rows_are_lacked_than_can_be_asked_for),
     CASE(rows_that_are_kept_take_no_more_than_their_limit),
     CASE(an_end_without_the_class_is_sent_nothing),
