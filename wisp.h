@@ -41381,6 +41381,8 @@ static void wisp__on_state(wisp__reading *r) {
     uint32_t behind = (uint32_t)wisp__get(&r->from, 8);
     uint64_t packets = wisp__get(&r->from, 8);
     if (!wisp__joined_by_us(r->s)) wisp__break(r, "states of an end that has joined this one");
+    else if (!wisp__pay_each(&r->w->content.credit, r->s->held_messages.count, WISP__PRICE_STEP))
+        wisp__break_unpaid(r);
     if (r->from.failed) return;
     for (wisp__held *held = r->s->held_messages.first; held; held = held->next[WISP__OF_PEER]) {
         if (held->passage.state != WISP__STATE_TOLD ||       /* or it is older than the message */
@@ -41407,7 +41409,6 @@ static void wisp__states_read(wisp *w, wisp__session *s) {
         all->stated = true;
         all->states = false;
     }
-    wisp__states_check(w);
 }
 
 #else

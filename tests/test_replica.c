@@ -310,6 +310,29 @@ TEST(objects_come_once_in_a_packet) {
     world_close(&t.w);
 }
 
+/* A server tells again and again of the states that many held messages wait for. */
+TEST(each_look_at_messages_that_wait_for_states_is_paid_for) {
+    static orbs t;
+    uint8_t bytes[8 + WISP__SLACK] = { 0 };
+    wisp__reading r;
+    orbs_open(&t);
+    orbs_server(&t);
+    orbs_join(&t);
+    world_run(&t.w, 0.5);
+    memset(&r, 0, sizeof r);
+    r.w = t.ends[0];
+    r.s = wisp__session_of(t.ends[0], wisp_server());
+    r.s->held_messages.count = 1000;                       /* of which nothing is looked at */
+    r.w->content.credit.work = 1999 * WISP__PRICE_STEP;
+    for (int i = 0; i < 2; i++) {
+        r.from = wisp__reader_on(bytes, 8);
+        wisp__on_state(&r);
+        CHECK(!r.broken == !i);
+    }
+    r.s->held_messages.count = 0;
+    world_close(&t.w);
+}
+
 /* Between the end of a session and the next update its objects are still here: none is put in
    their places. */
 TEST(nothing_is_spawned_while_objects_of_a_server_go) {
@@ -693,6 +716,7 @@ TEST(edits_of_what_is_not_ones_own_are_refused_told_and_counted) {
 }
 
 static const test_case tests[] = {
+    CASE(each_look_at_messages_that_wait_for_states_is_paid_for),
     CASE(objects_come_once_in_a_packet),
     CASE(edits_of_what_is_not_ones_own_are_refused_told_and_counted),
     CASE(all_ends_agree_after_a_quiet_second),
