@@ -4057,16 +4057,9 @@ typedef struct wisp__histogram {
 } wisp__histogram;
 
 /* Counters that only grow; the last two are of this moment. */
-typedef struct wisp__totals {
-    uint64_t bytes_out, bytes_in, messages_out, messages_in;
-    uint64_t packets_lost, packets_ended;  /* ended: lost or acked */
-    double rtt, queued_bytes;
-} wisp__totals;
-
 typedef struct wisp__history {
     bool begun;
-    double second;  /* when the current second began, .. */
-    wisp__totals last;  /* .. and the totals then */
+    double second;  /* when the current second began */
     int next, count;
     wisp_sample samples[WISP_HISTORY_SECONDS];
 } wisp__history;
@@ -4114,7 +4107,7 @@ typedef struct wisp__meters {
     wisp_profiler hooks;
     double began, now;  /* the caller's time */
     wisp__history history;
-    wisp__totals totals;  /* packets of all peers, former ones too */
+    uint64_t packets_lost, packets_ended;  /* of all peers, former ones too; ended: or acked */
     wisp__traffic out, in;  /* of the endpoint, in bytes */
     uint64_t first_errors;
     uint32_t drops[WISP_DROPS];
@@ -7902,22 +7895,12 @@ static double wisp__history_due(wisp__history *h, double now) {
 }
 
 /* Ends `seconds` seconds. All that happened counts for the first; the others were not seen. */
-static void wisp__history_add(wisp__history *h, double seconds, const wisp__totals *now) {
-    const wisp__totals *last = &h->last;
-    uint64_t ended = now->packets_ended - last->packets_ended;
-    wisp_sample sample, none;
+static void wisp__history_add(wisp__history *h, double seconds, const wisp_sample *sample) {
+    wisp_sample none;
     memset(&none, 0, sizeof none);
-    sample.bytes_out = (float)(now->bytes_out - last->bytes_out);
-    sample.bytes_in = (float)(now->bytes_in - last->bytes_in);
-    sample.messages_out = (float)(now->messages_out - last->messages_out);
-    sample.messages_in = (float)(now->messages_in - last->messages_in);
-    sample.rtt = (float)now->rtt;
-    sample.loss = ended ? (float)(now->packets_lost - last->packets_lost) / (float)ended : 0;
-    sample.queued_bytes = (float)now->queued_bytes;
-    wisp__history_push(h, &sample);
+    wisp__history_push(h, sample);
     for (int i = 1; i < seconds && i <= WISP_HISTORY_SECONDS; i++) wisp__history_push(h, &none);
     h->second += seconds;
-    h->last = *now;
 }
 
 static int wisp__history_copy(const wisp__history *h, wisp_sample out[WISP_HISTORY_SECONDS]) {
@@ -44169,6 +44152,11 @@ const char *wisp_drop_text(wisp_drop drop) {
     WISP__TRAFFIC(S, out), WISP__TRAFFIC(S, in), WISP__UINT(S, calls_sent), \
     WISP__UINT(S, calls_received), WISP__UINT(S, calls_answered), WISP__UINT(S, calls_failed), \
     WISP__TIMING(S, latency)
+/* The schema of a struct with these fields, and the type of a row of them. */
+#define WISP__ROWS(S, version) \
+    static const wisp_schema wisp__##S##_schema = \
+        WISP_SCHEMA(wisp_##S, version, wisp__##S##_fields); \
+    static const wisp_type wisp__##S##_type = WISP_T_STRUCT(&wisp__##S##_schema)
 #define WISP__DROP_FIELD(S) WISP_FIELD(wisp_##S, drops, WISP_T_ARRAY(&wisp__drop_type, WISP_DROPS))
 
 static const wisp_type wisp__drop_type = WISP_T_UINT32;
@@ -44194,9 +44182,7 @@ static const wisp_field wisp__remote_profile_fields[] = {
     WISP__UINT(remote_profile, is_class), WISP__UINT(remote_profile, objects),
     WISP__UINT(remote_profile, priority),
 };
-static const wisp_schema wisp__remote_profile_schema =
-    WISP_SCHEMA(wisp_remote_profile, 2, wisp__remote_profile_fields);
-static const wisp_type wisp__remote_profile_type = WISP_T_STRUCT(&wisp__remote_profile_schema);
+WISP__ROWS(remote_profile, 2);
 
 static const wisp_field wisp__peer_profile_fields[] = {
     WISP__UINT(peer_profile, id),
@@ -44210,17 +44196,14 @@ static const wisp_field wisp__peer_profile_fields[] = {
     WISP__NUMBER(peer_profile, delivery_rate), WISP__UINT(peer_profile, mtu),
     WISP__UINT(peer_profile, sealed),
 };
-static const wisp_schema wisp__peer_profile_schema =
-    WISP_SCHEMA(wisp_peer_profile, 2, wisp__peer_profile_fields);
-static const wisp_type wisp__peer_profile_type = WISP_T_STRUCT(&wisp__peer_profile_schema);
+WISP__ROWS(peer_profile, 2);
 
 static const wisp_field wisp__sample_fields[] = {
     WISP__NUMBER(sample, bytes_out), WISP__NUMBER(sample, bytes_in),
     WISP__NUMBER(sample, messages_out), WISP__NUMBER(sample, messages_in),
     WISP__NUMBER(sample, rtt), WISP__NUMBER(sample, loss), WISP__NUMBER(sample, queued_bytes),
 };
-static const wisp_schema wisp__sample_schema = WISP_SCHEMA(wisp_sample, 1, wisp__sample_fields);
-static const wisp_type wisp__sample_type = WISP_T_STRUCT(&wisp__sample_schema);
+WISP__ROWS(sample, 1);
 
 static const wisp_field wisp__error_note_fields[] = {
     WISP__NUMBER(error_note, time), WISP_FIELD(wisp_error_note, code, WISP_T_INTEGER),
@@ -44228,26 +44211,23 @@ static const wisp_field wisp__error_note_fields[] = {
     WISP_FIELD(wisp_error_note, remote, WISP_T_STRING(WISP_SNAPSHOT_NAME - 1)),
     WISP_FIELD(wisp_error_note, text, WISP_T_STRING(WISP_SNAPSHOT_TEXT - 1)),
 };
-static const wisp_schema wisp__error_note_schema =
-    WISP_SCHEMA(wisp_error_note, 1, wisp__error_note_fields);
-static const wisp_type wisp__error_note_type = WISP_T_STRUCT(&wisp__error_note_schema);
+WISP__ROWS(error_note, 1);
 
 static const wisp_field wisp__drop_note_fields[] = {
     WISP_FIELD(wisp_drop_note, reason, WISP_T_ENUM(wisp__drop_texts, WISP_DROPS)),
     WISP_FIELD(wisp_drop_note, remote, WISP_T_STRING(WISP_SNAPSHOT_NAME - 1)),
     WISP__UINT(drop_note, count),
 };
-static const wisp_schema wisp__drop_note_schema =
-    WISP_SCHEMA(wisp_drop_note, 1, wisp__drop_note_fields);
-static const wisp_type wisp__drop_note_type = WISP_T_STRUCT(&wisp__drop_note_schema);
+WISP__ROWS(drop_note, 1);
 
 static const wisp_field wisp__missed_note_fields[] = {
     WISP_FIELD(wisp_missed_note, name, WISP_T_STRING(WISP_SNAPSHOT_TEXT - 1)),
     WISP__UINT(missed_note, count), WISP__NUMBER(missed_note, most),
 };
-static const wisp_schema wisp__missed_note_schema =
-    WISP_SCHEMA(wisp_missed_note, 1, wisp__missed_note_fields);
-static const wisp_type wisp__missed_note_type = WISP_T_STRUCT(&wisp__missed_note_schema);
+WISP__ROWS(missed_note, 1);
+
+#define WISP__SNAPSHOT_ROWS(m, count, S, most) \
+    WISP_COUNTED_FIELD(wisp_snapshot, m, count, WISP_T_ARRAY(&wisp__##S##_type, most))
 
 static const wisp_field wisp__snapshot_fields[] = {
     WISP_FIELD(wisp_snapshot, app, WISP_T_STRING(64)), WISP__UINT(snapshot, app_version),
@@ -44256,20 +44236,14 @@ static const wisp_field wisp__snapshot_fields[] = {
     WISP__DROP_FIELD(snapshot), WISP__UINT(snapshot, errors), WISP__UINT(snapshot, memory),
     WISP__UINT(snapshot, memory_peak), WISP__UINT(snapshot, peers_joined),
     WISP__UINT(snapshot, remotes_known), WISP__UINT(snapshot, calls_pending),
-    WISP_COUNTED_FIELD(wisp_snapshot, samples, sample_count, WISP_T_ARRAY(&wisp__sample_type,
-               WISP_HISTORY_SECONDS)),
-    WISP_COUNTED_FIELD(wisp_snapshot, remotes, remote_count,
-               WISP_T_ARRAY(&wisp__remote_profile_type, WISP_SNAPSHOT_REMOTES)),
-    WISP_COUNTED_FIELD(wisp_snapshot, peers, peer_count,
-               WISP_T_ARRAY(&wisp__peer_profile_type, WISP_SNAPSHOT_PEERS)),
-    WISP_COUNTED_FIELD(wisp_snapshot, errors_last, error_count,
-               WISP_T_ARRAY(&wisp__error_note_type, WISP_SNAPSHOT_ERRORS)),
-    WISP_COUNTED_FIELD(wisp_snapshot, dropped, dropped_count,
-               WISP_T_ARRAY(&wisp__drop_note_type, WISP_SNAPSHOT_DROPS)),
+    WISP__SNAPSHOT_ROWS(samples, sample_count, sample, WISP_HISTORY_SECONDS),
+    WISP__SNAPSHOT_ROWS(remotes, remote_count, remote_profile, WISP_SNAPSHOT_REMOTES),
+    WISP__SNAPSHOT_ROWS(peers, peer_count, peer_profile, WISP_SNAPSHOT_PEERS),
+    WISP__SNAPSHOT_ROWS(errors_last, error_count, error_note, WISP_SNAPSHOT_ERRORS),
+    WISP__SNAPSHOT_ROWS(dropped, dropped_count, drop_note, WISP_SNAPSHOT_DROPS),
     WISP__UINT(snapshot, predicted), WISP__UINT(snapshot, reconciliations),
     WISP__UINT(snapshot, ticks_again),
-    WISP_COUNTED_FIELD(wisp_snapshot, missed, missed_count,
-               WISP_T_ARRAY(&wisp__missed_note_type, WISP_SNAPSHOT_MISSED)),
+    WISP__SNAPSHOT_ROWS(missed, missed_count, missed_note, WISP_SNAPSHOT_MISSED),
 };
 static const wisp_schema wisp__snapshot_schema =
     WISP_SCHEMA(wisp_snapshot, 5, wisp__snapshot_fields);
@@ -44316,15 +44290,6 @@ static bool wisp__profiler_meters(wisp *w) {
     return all;
 }
 
-static void wisp__profiler_totals(const wisp *w, wisp__totals *totals) {
-    const wisp_total_stats *stats = &w->base.stats;
-    totals->bytes_out = stats->bytes_sent;
-    totals->bytes_in = stats->bytes_received;
-    totals->messages_out = stats->messages_sent;
-    totals->messages_in = stats->messages_received;
-    totals->queued_bytes = totals->rtt = 0;
-}
-
 /* Begins a second, which the next update does when there was none yet. */
 static double wisp__profiler_due(wisp *w) {
     wisp__meters *meters = w->registry.meters;
@@ -44334,34 +44299,33 @@ static double wisp__profiler_due(wisp *w) {
     return wisp__history_due(&meters->history, w->now);
 }
 
-/* Takes the last second of a peer, and adds it to the totals. */
-static void wisp__profiler_peer(wisp__session *s, double seconds, wisp__totals *totals) {
+/* Takes the last second of a peer. */
+static void wisp__profiler_peer(wisp__meters *all, wisp__session *s, double seconds) {
     const wisp_peer_stats *stats = &s->peer.stats;
     wisp__peer_meter *meter = s->meter;
-    uint64_t ended = stats->packets_lost + stats->packets_acked;
-    if (meter) {
-        uint64_t lost = stats->packets_lost - meter->last_lost;
-        totals->packets_lost += lost;
-        totals->packets_ended += ended - meter->last_ended;
-        if (ended > meter->last_ended)
-            meter->loss += ((double)lost / (double)(ended - meter->last_ended) - meter->loss) / 4;
-        meter->last_lost = stats->packets_lost;
-        meter->last_ended = ended;
-        wisp__traffic_tick(&meter->out, stats->messages_sent, stats->bytes_sent, seconds);
-        wisp__traffic_tick(&meter->in, stats->messages_received, stats->bytes_received, seconds);
-    }
-    totals->queued_bytes += s->queued_bytes;
+    uint64_t ended = stats->packets_lost + stats->packets_acked, lost;
+    if (!meter) return;
+    lost = stats->packets_lost - meter->last_lost;
+    all->packets_lost += lost;
+    all->packets_ended += ended - meter->last_ended;
+    if (ended > meter->last_ended)
+        meter->loss += ((double)lost / (double)(ended - meter->last_ended) - meter->loss) / 4;
+    meter->last_lost = stats->packets_lost;
+    meter->last_ended = ended;
+    wisp__traffic_tick(&meter->out, stats->messages_sent, stats->bytes_sent, seconds);
+    wisp__traffic_tick(&meter->in, stats->messages_received, stats->bytes_received, seconds);
 }
 
 /* Called by each update; does its work once a second. */
 static void wisp__profiler_tick(wisp *w) {
     wisp__meters *meters = w->registry.meters;
-    wisp__totals *totals = &meters->totals;
-    double seconds = wisp__profiler_due(w);
+    const wisp_total_stats *all = &w->base.stats;
+    uint64_t lost = meters->packets_lost, ended = meters->packets_ended;
+    double seconds = wisp__profiler_due(w), rtt = 0, queued = 0;
+    wisp_sample sample;
     int measured = 0;
     if (seconds < 1) return;
     wisp__profiler_meters(w);
-    wisp__profiler_totals(w, totals);
     for (int i = WISP__RESERVED; i < w->registry.count; i++) {
         const wisp__remote *remote = w->registry.remotes[i];
         const wisp_remote_stats *stats = &remote->stats;
@@ -44371,14 +44335,22 @@ static void wisp__profiler_tick(wisp *w) {
                            seconds);
     }
     for (wisp__peer *peer = w->peers.first; peer; peer = peer->next) {
-        wisp__profiler_peer((wisp__session *)peer, seconds, totals);
-        totals->rtt += peer->flow.has_rtt ? peer->flow.rtt : 0;
+        wisp__profiler_peer(meters, (wisp__session *)peer, seconds);
+        queued += ((wisp__session *)peer)->queued_bytes;
+        rtt += peer->flow.has_rtt ? peer->flow.rtt : 0;
         measured += peer->flow.has_rtt;
     }
-    totals->rtt /= wisp__max_int(measured, 1);
-    wisp__traffic_tick(&meters->out, totals->messages_out, totals->bytes_out, seconds);
-    wisp__traffic_tick(&meters->in, totals->messages_in, totals->bytes_in, seconds);
-    wisp__history_add(&meters->history, seconds, totals);
+    sample.bytes_out = (float)(all->bytes_sent - meters->out.last_size);
+    sample.bytes_in = (float)(all->bytes_received - meters->in.last_size);
+    sample.messages_out = (float)(all->messages_sent - meters->out.last_messages);
+    sample.messages_in = (float)(all->messages_received - meters->in.last_messages);
+    sample.rtt = (float)(rtt / wisp__max_int(measured, 1));
+    ended = meters->packets_ended - ended;
+    sample.loss = ended ? (float)(meters->packets_lost - lost) / (float)ended : 0;
+    sample.queued_bytes = (float)queued;
+    wisp__traffic_tick(&meters->out, all->messages_sent, all->bytes_sent, seconds);
+    wisp__traffic_tick(&meters->in, all->messages_received, all->bytes_received, seconds);
+    wisp__history_add(&meters->history, seconds, &sample);
 }
 
 wisp_result wisp_use_profiler(wisp *w, const wisp_profiler *profiler) {
@@ -44403,7 +44375,6 @@ wisp_result wisp_use_profiler(wisp *w, const wisp_profiler *profiler) {
     }
     meters->hooks = *profiler;
     meters->first_errors = w->base.stats.errors;
-    wisp__profiler_totals(w, &meters->history.last);
     wisp__traffic_begin(&meters->out, w->base.stats.messages_sent, w->base.stats.bytes_sent);
     wisp__traffic_begin(&meters->in, w->base.stats.messages_received, w->base.stats.bytes_received);
     wisp__profiler_due(w);
@@ -44541,7 +44512,7 @@ static void wisp__snapshot_remotes(const wisp *w, const char *filter, wisp_snaps
 }
 
 static void wisp__snapshot_peers(const wisp *w, wisp_snapshot *out) {
-    uint64_t lost = w->registry.meters->totals.packets_lost;
+    uint64_t lost = w->registry.meters->packets_lost;
     wisp__top top;
     memset(&top, 0, sizeof top);
     for (const wisp__peer *peer = w->peers.first; peer; peer = peer->next) {
