@@ -21773,12 +21773,6 @@ static wisp__baseline *wisp__baseline_get(wisp__baselines *all, int number, uint
     return b;
 }
 
-static void wisp__baseline_unlink(wisp__baselines *all, wisp__baseline *b) {
-    wisp__baseline **link = wisp__baseline_bucket(all, b->number, b->key);
-    while (*link != b) link = &(*link)->next;
-    *link = b->next;
-}
-
 static void wisp__baseline_link(wisp__baselines *all, wisp__baseline *b, int number, uint64_t key) {
     wisp__baseline **link = wisp__baseline_bucket(all, number, key);
     b->number = number;
@@ -21846,11 +21840,13 @@ static wisp__baseline *wisp__baseline_resize(wisp *w, wisp__baselines *all,
 /* Reuses the least recently used baseline for another remote and key. NULL with w->no_baseline. */
 static wisp__baseline *wisp__baseline_reuse(wisp *w, wisp__baselines *all, int number,
                                             uint64_t key, int room) {
-    wisp__baseline *old = wisp__baseline_oldest(all), *b;
+    wisp__baseline *old = wisp__baseline_oldest(all), **link, *b;
     w->no_baseline = WISP_E_LIMIT;
     if (!old) return NULL;
     wisp__baseline_forget(w, all, old);
-    wisp__baseline_unlink(all, old);
+    link = wisp__baseline_bucket(all, old->number, old->key);
+    while (*link != old) link = &(*link)->next;
+    *link = old->next;
     wisp__baseline_unuse(all, old);
     b = wisp__baseline_resize(w, all, old, room);
     w->no_baseline = b ? WISP_OK : WISP_E_MEMORY;
@@ -37008,17 +37004,6 @@ static wisp__fit wisp__fill_lost(wisp__packet_writer *f, wisp__channel_out *out,
     return WISP__FITS;
 }
 
-/* Is there room for an item at the receiver, and in the channel? A single one needs none.
-   Fragments leave a part of the receiver's window to the messages of other channels. */
-static inline bool wisp__window_open(const wisp__packet_writer *f, const wisp__channel_out *out,
-                                     const wisp__item *item) {
-    const wisp__peer *peer = &f->s->peer;
-    int bytes = peer->window_bytes - (item->offset >= 0 ? peer->window_bytes / 16 : 0);
-    if (f->w->base.reliable) return true;
-    if (out->next - out->base >= peer->window_items) return false;
-    return peer->window_used == 0 || item->window <= bytes - peer->window_used;
-}
-
 /* Puts an item that is on its way into one more packet. */
 static bool wisp__fill_copy(wisp__packet_writer *f, wisp__channel_out *out, uint32_t sequence) {
     wisp__item *item;
@@ -37050,12 +37035,17 @@ static void wisp__fill_again(wisp__packet_writer *f, wisp__channel_out *out, int
     while (first != out->next && wisp__fill_copy(f, out, first)) first++;
 }
 
-/* Is there room to send an item of a channel for the first time? Small ones of before may ride
-   along ahead of it. */
+/* Is there room to send an item of a channel for the first time, in the channel and at the
+   receiver? A single one needs none there. Fragments leave a part of its window to the messages of
+   other channels. Small items of before may ride along ahead of this one. */
 static inline bool wisp__first_may(wisp__packet_writer *f, wisp__channel_out *out,
                                    const wisp__item *item) {
-    if (!wisp__window_open(f, out, item)) return false;
+    const wisp__peer *peer = &f->s->peer;
+    int bytes = peer->window_bytes - (item->offset >= 0 ? peer->window_bytes / 16 : 0);
     if (f->w->base.reliable) return true;
+    if (out->next - out->base >= peer->window_items ||
+        (peer->window_used && item->window > bytes - peer->window_used))
+        return false;
     if (item->offset < 0) wisp__fill_again(f, out, item->message->channel);
     return wisp__channel_reserve(&f->w->base, out) == WISP_OK;
 }
@@ -37308,12 +37298,6 @@ static void wisp__too_old(wisp *w, wisp__session *s, wisp__remote *remote) {
     wisp__error(w, s, remote, WISP_E_TOO_OLD, "waited longer than config.max_age: dropped");
 }
 
-/* Takes a message that is in the packet off the queue, and keeps it until the next one. */
-static inline void wisp__fill_dequeue(wisp__packet_writer *f, int index) {
-    if (f->last) wisp__message_release(&f->w->chunks, f->last);
-    f->last = wisp__unqueue(f->w, f->s, index, false);
-}
-
 /* Is the next message of a remote, `n`, like the one before in all but its data, which differs? */
 static inline bool wisp__goes_on_alike(const wisp__packet_writer *f, const wisp__message *n,
                                        const wisp__entry *entry) {
@@ -37472,7 +37456,8 @@ static inline wisp__fit wisp__fill_queued(wisp__packet_writer *f, int index) {
         s->untold |= known == WISP__UNKNOWN;
     }
     wisp__count_message(w, s, m);
-    wisp__fill_dequeue(f, index);
+    if (f->last) wisp__message_release(&w->chunks, f->last);
+    f->last = wisp__unqueue(w, s, index, false);       /* kept until the next one */
     if (wisp__run_may(f, index)) wisp__fill_run(f, index);
     return WISP__FITS;
 }
@@ -37794,12 +37779,6 @@ static void wisp__reader_pays(const wisp__packet_writer *f, int bytes) {
     s->reader = (int)(wisp__least(saved, WISP__EARN_SAVED / 2) - work);
 }
 
-/* Pads a probe with zeros, which begin with END; returns its size. */
-static int wisp__packet_pad(wisp__packet_writer *f, int size) {
-    memset(f->packet + size, 0, (size_t)(f->probe - size));
-    return f->probe;
-}
-
 static void wisp__packet_end(wisp__packet_writer *f) {
     wisp *w = f->w;
     wisp__peer *peer = &f->s->peer;
@@ -37811,8 +37790,12 @@ static void wisp__packet_end(wisp__packet_writer *f) {
     wisp__fill_objects_end(f, number);
     wisp__put_align(&f->to);
     size = (int)(f->to.at / 8);
-    if (f->probe) size = wisp__packet_pad(f, f->head + size);
-    else size = f->head + wisp__packet_compress(f, size);
+    if (!f->probe) size = wisp__packet_compress(f, size);
+    size += f->head;
+    if (f->probe) {
+        memset(f->packet + size, 0, (size_t)(f->probe - size));    /* zeros begin with END */
+        size = f->probe;
+    }
     wisp__packet_close(&w->base, peer, number, f->packet, size);
     flow->next = number;
     if (!w->base.reliable) {
@@ -42076,11 +42059,6 @@ static void wisp__on_message(wisp__reading *r, int kind) {
     wisp__take_turn(r, &r->previous);
 }
 
-static void wisp__set_forget(wisp *w, wisp__parts *p, int place) {
-    wisp__chunk_give(&w->chunks, p->in[place].bytes, (size_t)p->in[place].total + WISP__SLACK);
-    p->in[place].bytes = NULL;
-}
-
 /* The place of a set. A new one makes room: older ones are given up. -1: no memory, or it is too
    large or too dear. */
 static int wisp__set_place(wisp__reading *r, const wisp__part *part) {
@@ -42099,7 +42077,9 @@ static int wisp__set_place(wisp__reading *r, const wisp__part *part) {
         if (oldest < 0 || (int16_t)(p->in[i].set - p->in[oldest].set) < 0) oldest = i;
     }
     if (oldest >= 0 && (empty < 0 || bytes + part->total > 2 * WISP__SET_BYTES)) {
-        wisp__set_forget(w, p, oldest);
+        wisp__chunk_give(&w->chunks, p->in[oldest].bytes,
+                         (size_t)p->in[oldest].total + WISP__SLACK);
+        p->in[oldest].bytes = NULL;
         r->s->peer.stats.incomplete++;
         return wisp__set_place(r, part);
     }
