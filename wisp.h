@@ -35352,7 +35352,7 @@ static int wisp__scopes_again(wisp *w, int64_t tick) {
         }
         wisp__objects_commit(w);
         wisp__scope_close(w, s);
-        wisp__effects_end(w, s);
+        if (s->kind == WISP__SCOPE_TICK || s->again) wisp__effects_end(w, s);
         if (s == last) break;
     }
     w->clock.tick = now;
@@ -40588,6 +40588,7 @@ static void wisp__attempt_run(wisp *w, wisp__scope *s) {
         w->operation = NULL;
     }
     wisp__scope_close(w, s);
+    if (!event.replay) wisp__effects_end(w, s);        /* else at the end of all that runs again */
     wisp__hooks_leave(w);
     wisp__events_sweep(w);
 }

@@ -1067,6 +1067,39 @@ TEST(refusals_among_many_run_the_later_ones_again_once_in_an_update) {
     world_close(&b.t.w);
 }
 
+static int many_sparks;
+
+static void many_spark(wisp_event *event) {
+    bool server = event->w == bank_now->t.server;
+    many_step(event);
+    if (!server && !event->replay) many_sparks += wisp_first_time(event->w, 5);
+}
+
+static void many_spark_undone(wisp_event *event) {
+    CHECK_EQ_INT(wisp_arg_int(event, 0), 5);
+    many_sparks -= 10;
+}
+
+/* A call that runs again without what it has let happen: that is undone. Each has its own. */
+TEST(effects_of_calls_that_do_not_come_again_are_undone) {
+    bank b;
+    many_open(&b, 0.05, 7);
+    many_sparks = 0;
+    wisp_on(b.t.ends[0], WISP_UNDONE, many_spark_undone, NULL);
+    for (int i = 0; i < 2; i++) {
+        wisp_value value = wisp_int(i);
+        wisp_call_desc desc = { many_replied, NULL, 0, 0, NULL, many_spark };
+        CHECK(wisp_invoke_values(b.t.ends[0], "step", wisp_to_peer(b.to_server), &desc, &value, 1)
+                  .id != 0);
+    }
+    CHECK_EQ_INT(many_sparks, 2);
+    world_run(&b.t.w, 1.5);
+    CHECK(many.refused == 1 && many.again == 1);
+    CHECK_EQ_INT(many_sparks, 2 - 10);
+    bank_agrees(&b);
+    world_close(&b.t.w);
+}
+
 /* They end in any order, cancelled or without an answer in time: first, last, in the middle. After
    each the others are seen, each once. */
 TEST(calls_that_wait_may_end_in_any_order) {
@@ -1133,6 +1166,7 @@ static const test_case tests[] = {
     CASE(answers_that_are_as_predicted_run_nothing_again),
     CASE(refusals_among_many_run_the_later_ones_again_once_in_an_update),
     CASE(calls_that_wait_may_end_in_any_order),
+    CASE(effects_of_calls_that_do_not_come_again_are_undone),
     CASE(a_yes_in_the_middle_is_taken_where_the_server_tells_the_same),
     CASE(an_optimistic_call_is_seen_at_once_and_stays_without_a_jump),
     CASE(of_two_in_flight_the_first_is_refused),

@@ -954,7 +954,7 @@ TEST(effects_come_once_however_many_they_are) {
         CHECK(effects.first > (few ? 20 : 1500) * 60);
         CHECK(few ? effects.again == 0 : effects.again < effects.first / 2);
         t.push = cart_pushes;
-        bn_run(&t.net, few ? 3 : 0.5);
+        bn_run(&t.net, few ? 9 : 0.5);
         t.push = NULL;
         CHECK(!few || (t.ends[1].again > 20 && effects.undone > 20 && effects.again == 0));
         CHECK(effects.undone <= effects.odd);
