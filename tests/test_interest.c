@@ -765,13 +765,14 @@ TEST(what_was_hidden_is_seen_again_within_enter) {
     static buoys t;
     wisp_object o;
     buoys_open(&t);
+    t.desc.on_leave = WISP_FREEZE;
     buoys_server(&t);
     buoys_join(&t);
     o = buoys_spawn(&t, 0, 1);
     for (int i = 0; i < 4; i++) {
         CHECK_EQ_INT(wisp_focus(t.server, t.peers[0], buoy_at(i, 0), 5, 10), WISP_OK);
         buoys_rest(&t);
-        CHECK(buoys_see(&t, 0, o));
+        CHECK(buoys_see(&t, 0, o) && !wisp_is_frozen(t.ends[0], o));
     }
     CHECK_EQ_INT(wisp_hide(t.server, o, wisp_to_all()), WISP_OK);
     buoys_rest(&t);
@@ -779,7 +780,7 @@ TEST(what_was_hidden_is_seen_again_within_enter) {
         CHECK_EQ_INT(wisp_focus(t.server, t.peers[0], buoy_at(i, 0), 5, 10), WISP_OK);
         if (i == 8) CHECK_EQ_INT(wisp_unset(t.server, o, wisp_to_all()), WISP_OK);
         buoys_rest(&t);
-        CHECK(buoys_see(&t, 0, o) == (i <= 5));
+        CHECK(wisp_is_frozen(t.ends[0], o) == (i > 5));
     }
     world_close(&t.w);
 }
