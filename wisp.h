@@ -3901,9 +3901,9 @@ typedef struct wisp__base {
     int mtu;
     wisp_congestion congestion;
     bool reliable;  /* the link needs no acks */
-    wisp__throttle throttle;
+    bool left_out;  /* lines or events were left out and not reported yet */
     uint32_t refused;  /* allocations without memory, wrapping */
-    bool left_out;  /* some were left out and not reported yet */
+    wisp__throttle throttle;
 } wisp__base;
 
 /* How a number was rounded: not at all, from a larger or from a smaller magnitude. */
@@ -5154,7 +5154,6 @@ typedef struct wisp__registry {
     uint16_t *table;
     int table_room;
     wisp_config defaults;
-    bool unbatched;
     wisp__schemas schemas;
     wisp__compress *compress;
     wisp__compress_stream batches;
@@ -5166,11 +5165,12 @@ typedef struct wisp__registry {
     wisp__guess guesses[4];  /* of the last names that a peer did not know */
     uint32_t guessed;
     uint16_t priorities;  /* changes of priorities of remotes */
+    bool unbatched;
+    bool defining;  /* a class is being defined: its name is reserved for it */
     uint32_t epoch;  /* grows with updates and settings (wisp__run) */
+    int lent;  /* lent remotes */
     void (*added)(void *owner, wisp__remote *remote);  /* called for every new name, .. */
     void (*claimed)(void *owner, wisp__remote *remote);  /* .. and a lent one that is used */
-    int lent;  /* lent remotes */
-    bool defining;  /* a class is being defined: its name is reserved for it */
     void *owner;
 } wisp__registry;
 
@@ -6475,7 +6475,6 @@ struct wisp {
     wisp__journal journal;
     struct wisp__inputs *inputs;  /* NULL: there are none */
     struct wisp__rollback *rollback;  /* NULL: nothing is played */
-    int rollback_number;  /* of the last game, 1 .. 15 */
     wisp__hooks hooks;
     wisp__bundle bundle;
     wisp__operation *operation;  /* NULL: no transaction runs */
@@ -6484,6 +6483,7 @@ struct wisp {
     wisp__sealer *sealer;  /* NULL: no cipher */
     uint8_t *info;  /* the answer to questions; NULL: none is given */
     int info_bytes;
+    int rollback_number;  /* of the last game, 1 .. 15 */
     wisp_result (*accept)(wisp *w, const wisp_addr *from, const void *ticket, int ticket_size,
                            void *user);
     double now;  /* the caller's time, at this update */
