@@ -19216,35 +19216,22 @@ static int wisp__runs_count(wisp__from *from, unsigned field, unsigned most) {
     return from->failed ? 0 : (int)(field + more);
 }
 
-/* Writes the bytes of one token; returns how many, or -1: malformed, or more than `room`. */
-static int wisp__runs_token(wisp__from *from, uint8_t *to, int room) {
-    unsigned token = *from->at++;
-    const uint8_t *bytes;
-    int zeros, literals;
-    if (token & 128) {
-        int count = wisp__runs_count(from, token & 127, 127) + 4;
-        bytes = wisp__bytes_take(from, 1);
-        if (!bytes || count > room) return -1;
-        memset(to, *bytes, (size_t)count);
-        return count;
-    }
-    zeros = wisp__runs_count(from, token >> 3, 15);
-    literals = wisp__runs_count(from, token & 7, 7);
-    bytes = wisp__bytes_take(from, (uint64_t)literals);
-    if (!bytes || zeros > room || literals > room - zeros || zeros + literals == 0) return -1;
-    memset(to, 0, (size_t)zeros);
-    memcpy(to + zeros, bytes, (size_t)literals);
-    return zeros + literals;
-}
-
 /* Bytes written, or -1: malformed, or more than fit. */
 static int wisp__runs_unpack(const uint8_t *bytes, int size, uint8_t *to, int room) {
     wisp__from from = { bytes, bytes + size, false };
     int at = 0;
     while (from.at < from.end) {
-        int count = wisp__runs_token(&from, to + at, room - at);
-        if (count < 0) return -1;
-        at += count;
+        unsigned token = *from.at++;
+        bool repeats = (token & 128) != 0;      /* else zeros, then literals */
+        int equal = repeats ? wisp__runs_count(&from, token & 127, 127) + 4
+                            : wisp__runs_count(&from, token >> 3, 15);
+        int literals = repeats ? 0 : wisp__runs_count(&from, token & 7, 7);
+        const uint8_t *next = wisp__bytes_take(&from, repeats ? 1 : (uint64_t)literals);
+        if (!next || equal > room - at || literals > room - at - equal || !(equal + literals))
+            return -1;
+        memset(to + at, repeats ? *next : 0, (size_t)equal);
+        memcpy(to + at + equal, next, (size_t)literals);
+        at += equal + literals;
     }
     return at;
 }
@@ -23202,16 +23189,6 @@ static inline bool wisp__policy_admit(const wisp_config *config, wisp__bucket *b
     return wisp__bucket_take(bucket, 1 / config->rate_limit, config->rate_burst, stall, now);
 }
 
-static bool wisp__budget_valid(const wisp_budget *b) {
-    const double rates[] = { b->errors, b->joins, b->sealed_joins, b->out, b->in, b->total_out,
-                             b->total_in, b->messages, b->packets };
-    bool valid = (wisp__is_within(b->burst, 0.01, 60) || wisp__is_within(b->burst, 0, 0)) &&
-                 b->error_burst >= 0 && b->join_burst >= 0;
-    for (int i = 0; i < WISP__LENGTH(rates); i++)  /* the first three may be negative */
-        valid = valid && wisp__is_within(rates[i], i < 3 ? -1e15 : 0, 1e15);
-    return valid;
-}
-
 static void wisp__tally_shrink(wisp__tally *tally, double rate, double now) {
     tally->clock += wisp__max(now - tally->at, 0) * wisp__min(wisp__max(rate, 0), WISP__TALLY_RATE);
     tally->at = now;
@@ -23464,9 +23441,19 @@ static bool wisp__policy_answer(wisp__policy *policy, uint64_t host, double now)
 
 wisp_result wisp_use_budget(wisp *w, const wisp_budget *budget) {
     WISP__ENTER(w);
+    bool valid = true;
     if (!budget || !budget->host)
         WISP__TAPED(w, "budget:b", (const void *)budget, (int)sizeof *budget);
-    if (!w || (budget && !wisp__budget_valid(budget)))
+    if (budget) {
+        const double rates[] = { budget->errors, budget->joins, budget->sealed_joins, budget->out,
+                                 budget->in, budget->total_out, budget->total_in,
+                                 budget->messages, budget->packets };
+        for (int i = 0; i < WISP__LENGTH(rates); i++)  /* the first three may be negative */
+            valid = valid && wisp__is_within(rates[i], i < 3 ? -1e15 : 0, 1e15);
+        valid = valid && budget->error_burst >= 0 && budget->join_burst >= 0 &&
+                (wisp__is_within(budget->burst, 0.01, 60) || wisp__is_within(budget->burst, 0, 0));
+    }
+    if (!w || !valid)
         return wisp__explain(w, WISP_E_ARGUMENT, "a rate of the budget is no number, or a burst is "
                              "not in 0.01 .. 60 s");
     wisp__policy_set(&w->policy, budget);
@@ -24332,31 +24319,23 @@ const char *wisp_remote_name(const wisp *w, wisp_remote remote) {
     return found ? found->name : NULL;
 }
 
-/* NULL: plain. */
-static wisp_encoding wisp__encoding_public(const wisp__encoding *e) {
-    wisp_encoding out;
-    memset(&out, 0, sizeof out);
-    out.mode = WISP_ENCODE_BASIC;
-    if (!e) return out;
-    out.mode = e->delta ? WISP_ENCODE_DELTA : e->kind == WISP__RECORD ? WISP_ENCODE_SCHEMA
-                                                                      : WISP_ENCODE_BASIC;
-    out.codec = e->codec;
-    if (e->compressed) out.compression = WISP_COMPRESSION_AUTO;
-    if (e->described) out.schema = e->described->program->source;
-    if (e->adaptive) out.adaptive = WISP_ON;
-    return out;
-}
-
 int wisp_announced_names(const wisp *w, wisp_peer peer, wisp_announced *out, int capacity) {
     const wisp__session *s = wisp__session_of(w, peer);
     int count = 0;
     for (int i = 0; s && i < s->their_room; i++) {
-        if (!s->theirs[i].remote) continue;
-        if (out && count < capacity) {
-            out[count].remote = wisp__remote_handle(wisp__theirs(&w->registry, s, i));
-            out[count].encode = wisp__encoding_public(s->theirs[i].encoding);
-        }
-        count++;
+        const wisp__encoding *e = s->theirs[i].encoding;        /* NULL: plain */
+        wisp_encoding *encode;
+        if (!s->theirs[i].remote || count++ >= capacity || !out) continue;
+        out->remote = wisp__remote_handle(wisp__theirs(&w->registry, s, i));
+        encode = &out++->encode;
+        memset(encode, 0, sizeof *encode);
+        encode->mode = e && e->delta ? WISP_ENCODE_DELTA
+                       : e && e->kind == WISP__RECORD ? WISP_ENCODE_SCHEMA : WISP_ENCODE_BASIC;
+        if (!e) continue;
+        encode->codec = e->codec;
+        if (e->compressed) encode->compression = WISP_COMPRESSION_AUTO;
+        if (e->described) encode->schema = e->described->program->source;
+        if (e->adaptive) encode->adaptive = WISP_ON;
     }
     return count;
 }
@@ -28078,28 +28057,26 @@ static bool wisp__pay_reset(wisp__reading *r, int number) {
     return false;
 }
 
-/* Reports once that a peer does not take our encoding of a name that it has. */
-static void wisp__on_encoding_refused(wisp *w, wisp__session *s, const wisp__remote *entry) {
-    const wisp__described *d = entry->encoding.described;
-    char encoding[100], text[160];
-    if (s->peer_remotes[entry->index].warned || wisp__encoding_plain(&entry->encoding)) return;
-    s->peer_remotes[entry->index].warned = true;
-    wisp__encoding_text(&entry->encoding, d ? d->program->source->version : -1, encoding,
-                        (int)sizeof encoding);
-    snprintf(text, sizeof text, "the other end does not take %.60s from us: it must set the same, "
-             "or encode.foreign", encoding);
-    wisp__error(w, s, entry->main, WISP_E_UNSUPPORTED, text);
-}
-
 /* Messages of this number cannot be sent, and pending calls get no answer. */
 static void wisp__on_number_unknown(wisp__reading *r, wisp__remote *entry) {
     wisp *w = r->w;
     wisp__session *s = r->s;
+    wisp__peer_remote *p = &s->peer_remotes[entry->index];
+    const wisp__described *d = entry->encoding.described;
+    char encoding[100], text[160];
     if (!wisp__pay_reset(r, entry->index)) return;
-    s->peer_remotes[entry->index].known = WISP__UNKNOWN;
-    s->untold |= s->peer_remotes[entry->index].tried || entry->main->of_class;
+    p->known = WISP__UNKNOWN;
+    s->untold |= p->tried || entry->main->of_class;
     w->registry.epoch++;
-    if (s->peer_remotes[entry->main->index].there) wisp__on_encoding_refused(w, s, entry);
+    if (s->peer_remotes[entry->main->index].there && !p->warned &&
+        !wisp__encoding_plain(&entry->encoding)) {
+        p->warned = true;
+        wisp__encoding_text(&entry->encoding, d ? d->program->source->version : -1, encoding,
+                            (int)sizeof encoding);
+        snprintf(text, sizeof text, "the other end does not take %.60s from us: it must set the "
+                 "same, or encode.foreign", encoding);
+        wisp__error(w, s, entry->main, WISP_E_UNSUPPORTED, text);
+    }
     wisp__baselines_reset(w, &s->baselines_out, entry->index, false);
     entry->stats.unknown++;
     for (wisp__pending *call = s->calls_first, *next; call; call = next) {
