@@ -23611,17 +23611,6 @@ static void wisp__registry_seat(wisp__registry *r, const wisp__remote *remote) {
     r->table[i] = (uint16_t)(remote->index + 1);
 }
 
-static wisp_result wisp__registry_widen(wisp__registry *r) {
-    int room = r->table_room ? r->table_room * 2 : 128;
-    uint16_t *table;
-    if (r->count * 4 < r->table_room) return WISP_OK;
-    table = (uint16_t *)wisp__alloc_items(r->base, room, sizeof *table);
-    if (!table) return WISP_E_MEMORY;
-    wisp__array_replace(r->base, WISP__ARRAY(r->table, r->table_room), table, room);
-    for (int i = 0; i < r->count; i++) wisp__registry_seat(r, r->remotes[i]);
-    return WISP_OK;
-}
-
 /* A handle is good for one of the names that a remote has been lent to. NULL: id 0. */
 static wisp_remote wisp__remote_handle(const wisp__remote *remote) {
     wisp_remote handle = { 0 };
@@ -23928,7 +23917,13 @@ static wisp__remote *wisp__registry_add(wisp__registry *r, const char *name, wis
         return NULL;
     }
     if (!r->defining) WISP__TAPED((wisp *)r->owner, "named:s", name);
-    *why = wisp__registry_widen(r);
+    if (r->count * 4 >= r->table_room) {
+        int room = wisp__max_int(r->table_room * 2, 128);
+        uint16_t *table = (uint16_t *)wisp__alloc_items(r->base, room, sizeof *table);
+        if (!table) *why = WISP_E_MEMORY;
+        else wisp__array_replace(r->base, WISP__ARRAY(r->table, r->table_room), table, room);
+        for (int i = 0; table && i < r->count; i++) wisp__registry_seat(r, r->remotes[i]);
+    }
     if (*why == WISP_OK) remote = wisp__registry_entry(r, why);
     if (!remote) {
         wisp__no_room((const wisp *)r->owner, *why, r->base->limits.remotes, "limits.remotes");
@@ -27832,21 +27827,6 @@ static wisp__described *wisp__announced_schema(wisp__reading *r, const wisp__ann
     return described;
 }
 
-/* Copies the descriptor out of the packet, with zero bits up to its last byte's end. */
-static wisp_result wisp__announced_described(wisp__reading *r, const wisp__announcement *a,
-                                             wisp__encoding *e) {
-    uint8_t bytes[WISP__DESCRIPTOR_BYTES + 2 * WISP__SLACK];
-    wisp__reader from = r->from;
-    wisp_result why = WISP_OK;
-    if (!wisp__pay_each(&r->w->content.credit, a->bits, WISP__PRICE_LEARN)) return WISP_E_FLOOD;
-    memset(bytes, 0, sizeof bytes);
-    from.at = a->at;
-    wisp__get_bits(&from, bytes, a->bits);
-    bytes[a->bits / 8] &= (uint8_t)((1u << (a->bits & 7)) - 1);
-    e->described = wisp__announced_schema(r, a, bytes, &why);
-    return why;
-}
-
 /* Is this encoding taken from the peer? The text of the registry says why not. */
 static wisp_result wisp__encoding_check(wisp *w, const wisp__session *s, const wisp__remote *remote,
                                         const wisp__announcement *a,
@@ -27878,6 +27858,8 @@ static void wisp__encoding_release(wisp *w, wisp__encoding *e) {
 static wisp__encoding *wisp__announced_encoding(wisp__reading *r, const wisp__remote *remote,
                                                 const wisp__announcement *a, wisp_result *why) {
     wisp *w = r->w;
+    uint8_t bytes[WISP__DESCRIPTOR_BYTES + 2 * WISP__SLACK];  /* of the descriptor */
+    wisp__reader from = r->from;
     wisp__encoding *e = (wisp__encoding *)wisp__alloc(&w->base, sizeof *e);
     *why = WISP_E_MEMORY;
     if (!e) return NULL;
@@ -27886,7 +27868,15 @@ static wisp__encoding *wisp__announced_encoding(wisp__reading *r, const wisp__re
     for (int i = 0; e->kind == WISP__CODED && i < w->registry.codec_count; i++)
         if (strcmp(w->registry.codecs[i]->name, a->codec) == 0) e->codec = w->registry.codecs[i];
     *why = wisp__encoding_check(w, r->s, remote, a, e);
-    if (!*why && a->bits) *why = wisp__announced_described(r, a, e);
+    if (!*why && a->bits && !wisp__pay_each(&w->content.credit, a->bits, WISP__PRICE_LEARN))
+        *why = WISP_E_FLOOD;
+    if (!*why && a->bits) {
+        memset(bytes, 0, sizeof bytes);  /* zero bits up to the end of the last byte */
+        from.at = a->at;
+        wisp__get_bits(&from, bytes, a->bits);
+        bytes[a->bits / 8] &= (uint8_t)((1u << (a->bits & 7)) - 1);
+        e->described = wisp__announced_schema(r, a, bytes, why);
+    }
     if (!*why) return e;
     wisp__encoding_release(w, e);
     return NULL;
