@@ -6160,6 +6160,7 @@ typedef struct wisp__objects {
     bool served;  /* there was such a server before */
     bool starved;  /* memory lacked to note something: the next tick does */
     bool dead;  /* some are to be freed */
+    double bury_at;  /* of many: not before this time, as all are looked at */
     bool stated, states;  /* `all_of` is known; not all of the last STATE is there */
     uint32_t all_of;  /* newest tick (low bits) with all states there */
     uint32_t state_tick;  /* of the last STATE, and the packets that it takes */
@@ -28170,7 +28171,7 @@ static void wisp__announce_news(wisp *w) {
  * MARK: >>object
  * What: classes, and the objects of them: their numbers, structs, rows and players.
  * Invariants: an index rests before it is used again, and no number comes again. An object's
- *   memory lives until no peer has a note of it and the update ends.
+ *   memory lives until no peer has a note of it and the update ends; among many 0.1 s more.
  * Not here: what is sent of them (audience), how they change (edit), what a server tells
  *   (replica).
  * ======================================================================== */
@@ -31812,6 +31813,7 @@ static void wisp__objects_orphaned(wisp *w) {
 /* Frees what is dead and known to be. Not while handlers run. */
 static void wisp__objects_bury(wisp *w) {
     w->objects.dead = false;
+    w->objects.bury_at = w->base.time + 0.1;
     for (int i = 0; i < w->objects.class_count; i++)
         for (wisp__object *o = w->objects.classes[i]->first, *next; o; o = next) {
             bool listed;
@@ -45858,7 +45860,8 @@ static wisp_result wisp__update(wisp *w, double now) {
     wisp__properties_run(w);
     wisp__rollback_update(w);
     wisp__flush_dirty(w);
-    if (w->objects.dead) wisp__objects_bury(w);
+    if (w->objects.dead && (w->objects.count < 1000 || w->base.time >= w->objects.bury_at))
+        wisp__objects_bury(w);
     w->before_update = w->order;
     w->registry.epoch++;
     if (w->registry.meters) wisp__profiler_tick(w);

@@ -175,7 +175,30 @@ TEST(a_class_holds_no_values_that_point_elsewhere) {
     world_close(&t.w);
 }
 
+/* Among many objects, the dead are looked for ten times a second, however many despawn. */
+TEST(a_despawn_among_many_objects_costs_no_walk_each) {
+    static orbs t;
+    wisp_object last = { 0 };
+    int walks = 0;
+    orbs_open(&t);
+    orbs_server(&t);
+    for (int i = 0; i < 1200; i++) last = orbs_spawn(&t, 0, "many");
+    world_run(&t.w, 0.2);
+    for (int i = 0; i < 50; i++) {
+        double before = t.server->objects.bury_at;
+        CHECK_EQ_INT(wisp_despawn(t.server, last), WISP_OK);
+        world_step(&t.w);
+        walks += t.server->objects.bury_at > before;
+        last = orbs_spawn(&t, 0, "one more");
+    }
+    CHECK(walks >= 4 && walks <= 6);
+    world_run(&t.w, 0.3);
+    CHECK(!t.server->objects.dead);
+    world_close(&t.w);
+}
+
 static const test_case tests[] = {
+    CASE(a_despawn_among_many_objects_costs_no_walk_each),
     CASE(a_peer_sees_what_a_server_spawns_edits_and_despawns),
     CASE(an_index_rests_before_it_is_used_again),
     CASE(an_index_ends_with_its_last_generation),
