@@ -89,7 +89,8 @@ static uint64_t adaptive_run(orbs *t, bool adaptive, int object_bytes) {
     world_run(&t->w, 1);
     before = world_total(t->server).bytes_sent;
     for (int step = 0; step < 400; step++) {
-        for (wisp_object o = wisp_first(t->server, t->of_server); o.id; o = wisp_next(t->server, o)) {
+        wisp_object o = wisp_first(t->server, t->of_server);
+        for (; o.id; o = wisp_next(t->server, o)) {
             orb *it = (orb *)wisp_object_edit(t->server, o);
             it->y += 0.07f + 0.01f * (float)(orbs_next(t) % 3);
             if (it->y > 90) it->y = -90;

@@ -3,7 +3,8 @@
    The input is a script. The two ends are ordinary ones; between their own packets the script sends
    others in the name of either, well tagged: TICK with OBJECT records, LACKS and CLOCK, made by
    construction from what the receiver has (indices, generations, classes, ticks, rows and
-   deltas of rows that it holds), then bent. One class has numbers only, and is adaptive; one has texts, arrays and
+   deltas of rows that it holds), then bent. One class has numbers only, and is adaptive; one has
+   texts, arrays and
    an optional field, and is of owners that decide: the joined end spawns, edits and despawns its
    objects, and in its name come forged spawns, edits and ends, also of other owners and turns. The
    program behind them plays, and its handlers leave, spawn, despawn and define. What is promised is
