@@ -3407,13 +3407,12 @@ typedef struct wisp_reader {
    the times that are given to wisp_update count in steps of 2^-17 s.
 
    A tape that begins behind the first join or update opens with what the
-   endpoint has: peers, groups, names, settings, objects, properties, and
-   to->state. Its replay rebuilds that, and gets from the tape what came of
-   packets, as messages, answers, joins, inputs; what calls came to is from
-   there too. It knows no stats, who sees which object, the past of objects
-   before the tape, transactions, nor what owners tell of objects. A tape of an
-   end that sees objects of a server, or plays by rollback, can be looked into
-   (tools/wisp_tape), not replayed, if it begins so late. Errors:
+   endpoint has (peers, groups, names, settings, objects, properties) and
+   to->state. Its replay rebuilds that, and gets what came of packets and of
+   calls from the tape. It knows no stats, nor who sees which object, the past
+   before the tape, transactions, what owners tell of objects. If an end sees
+   objects of a server, or plays by rollback, such a tape of it can only be
+   looked into (tools/wisp_tape). Errors:
 
    WISP_E_BUSY (inside a handler; a tape runs already; w is a replay),
    WISP_E_UNSUPPORTED (the compressor; left out), WISP_E_MEMORY, WISP_E_LINK
@@ -6439,8 +6438,12 @@ typedef struct wisp__play {
     char text[400];  /* the divergence */
 } wisp__play;
 
+/* How the form of a note stands on the tape, with its size, and where its letters begin. */
+typedef struct wisp__tape_form { const char *form; uint8_t text[24]; int letters; } wisp__tape_form;
+
 typedef struct wisp__tape {
     wisp_writer to;
+    wisp__tape_form forms[8];  /* that were used lately */
     wisp_link link;  /* that of the program */
     uint8_t *bytes;  /* block behind its head; played: entries that were made */
     uint8_t *packed;  /* one as it stands on the tape */
@@ -22413,21 +22416,21 @@ static void wisp__tape_values(wisp *w, const wisp__program *program, const wisp_
                               int count) {
     wisp__tape *t = w->tape;
     bool plain = count >= 0 && count <= 16 && (values || !count);
-    for (int i = 0; i < count && plain; i++)
-        plain = wisp__tape_value_bytes(&values[i], program) >= 0;
-    if (!plain) {
-        wisp__tape_packed(w, values, count);
-        return;
-    }
+    int begun = t->at;
     t->bytes[t->at++] = (uint8_t)(count << 1);
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < count && plain; i++) {
         const wisp_value *v = &values[i];
+        int64_t bytes = wisp__tape_value_bytes(v, program);
         t->bytes[t->at++] = (uint8_t)v->kind;
-        if (wisp__kind_has_bytes(v->kind)) wisp__tape_blob(w, wisp__bytes_of(v), v->count);
+        plain = bytes >= 0;
+        if (wisp__kind_has_bytes(v->kind)) wisp__tape_blob(w, wisp__bytes_of(v), (int)bytes);
         else if (v->kind == WISP_INT) wisp__tape_sign(t, wisp__int_of(v));
         else wisp__tape_raw(w, v->kind == WISP_STRUCT ? wisp__data_of(v) : wisp__member_of(v),
-                            wisp__tape_value_bytes(v, program));
+                            bytes);
     }
+    if (plain) return;
+    t->at = begun;
+    wisp__tape_packed(w, values, count);
 }
 
 static void wisp__tape_to(wisp *w, const wisp_to *to) {
@@ -22479,13 +22482,20 @@ static WISP__INLINE void wisp__tape_argument(wisp *w, char letter, va_list *list
     }
 }
 
+static WISP__APART void wisp__tape_form_take(wisp__tape_form *f, const char *form) {
+    f->form = form;
+    f->text[0] = (uint8_t)(strlen(form) + 1);
+    memcpy(f->text + 1, form, f->text[0]);
+    f->letters = (int)(strchr(form, ':') - form) + 1;
+}
+
 static WISP__APART void wisp__tape_note(wisp *w, const char *form, ...) {
     const wisp__program *program = NULL;
-    const char *letter = form;
+    wisp__tape_form *f = &w->tape->forms[((uintptr_t)form ^ (uintptr_t)form >> 4) & 7];
+    const char *letter;
     va_list list;
-    uint8_t *at;
-    int bytes = 0;
-    while (*letter++ != ':') continue;
+    if (f->form != form) wisp__tape_form_take(f, form);
+    letter = form + f->letters;
     if (*letter == 'r') {
         const wisp__remote *remote;
         va_start(list, form);
@@ -22494,11 +22504,8 @@ static WISP__APART void wisp__tape_note(wisp *w, const char *form, ...) {
         va_end(list);
     }
     if (!wisp__tape_begin(w, WISP__TAPE_NOTE)) return;
-    at = w->tape->bytes + w->tape->at;
-    do at[bytes + 1] = (uint8_t)form[bytes];            /* forms are short */
-    while (form[bytes++]);
-    *at = (uint8_t)bytes;
-    w->tape->at += bytes + 1;
+    memcpy(w->tape->bytes + w->tape->at, f->text, sizeof f->text);
+    w->tape->at += 1 + f->text[0];
     va_start(list, form);
     for (; *letter; letter++) wisp__tape_argument(w, *letter, &list, program);
     va_end(list);
@@ -22562,10 +22569,15 @@ static int wisp__tape_link_recv(void *user, wisp_packet *packets, int count) {
 static void wisp__tape_sent(wisp *w, const wisp_packet *packet) {
     wisp__tape *t = w->tape;
     const uint8_t *bytes = (const uint8_t *)packet->data;
-    int part = wisp__min_int(packet->size, 16);
+    int end = packet->size - 16;
     t->sent ^= (uint64_t)packet->size ^ wisp__load64(packet->addr.bytes);
-    t->sent = wisp__hash_bytes(bytes, part) + 3 * wisp__mix(t->sent);
-    t->sent ^= wisp__hash_bytes(bytes + packet->size - part, part);
+    for (int i = 0; i < 16 && end >= 0; i += 8) {
+        t->sent = (t->sent ^ wisp__load64(bytes + i)) * UINT64_C(0xd6e8feb86659fd93);
+        t->sent = (t->sent ^ t->sent >> 32 ^ wisp__load64(bytes + end + i)) *
+                  UINT64_C(0x9e3779b97f4a7c15);
+        t->sent ^= t->sent >> 32;
+    }
+    if (end < 0) t->sent = wisp__mix(t->sent) ^ wisp__hash_bytes(bytes, packet->size);
     if (!t->to.packets || !wisp__tape_begin(w, WISP__TAPE_OUT)) return;
     wisp__tape_raw(w, &packet->addr, sizeof packet->addr);
     wisp__tape_blob(w, bytes, packet->size);
@@ -22712,34 +22724,6 @@ static void wisp__tape_given(wisp *w, void *bytes, int count) {
 }
 
 /* --- tapes that begin in the middle: what came of packets is on them --- */
-
-/* true: such a tape is played, and has what a call came to: it is not made. */
-static inline bool wisp__tape_has(wisp *w, void *result, int bytes) {
-    if (!w || !wisp__tape_drives(w)) return false;
-    wisp__tape_given(w, result, bytes);
-    return true;
-}
-
-/* Notes what a call came to. */
-static inline void wisp__tape_came(wisp *w, const void *result, int bytes) {
-    if (w && wisp__tape_lives(w)) wisp__tape_given(w, (void *)(uintptr_t)result, bytes);
-}
-
-static inline wisp_result wisp__tape_result(wisp *w, wisp_result result) {
-    wisp__tape_came(w, &result, (int)sizeof result);
-    return result;
-}
-
-/* An item whose id is that of the tape. */
-static void *wisp__tape_add(wisp *w, wisp__pool *pool, wisp_result *why) {
-    uint32_t id = 0;
-    wisp__slot *slot;
-    if (wisp__tape_has(w, &id, 4)) wisp__pool_aim(&w->base, pool, id);
-    slot = (wisp__slot *)wisp__pool_add(&w->base, pool, why);
-    id = slot ? slot->id : 0;
-    wisp__tape_came(w, &id, 4);
-    return slot;
-}
 
 /* The ticks of an end that follows a server are those of the tape. */
 static void wisp__tape_clock(wisp *w) {
@@ -23055,19 +23039,8 @@ static void wisp__tape_given(wisp *w, void *bytes, int count) {
     (void)w, (void)bytes, (void)count;
 }
 static double wisp__tape_time(wisp *w, double now) { return (void)w, now; }
+static inline bool wisp__tape_lives(const wisp *w) { return (void)w, false; }
 static inline bool wisp__tape_drives(const wisp *w) { return (void)w, false; }
-static inline bool wisp__tape_has(wisp *w, void *result, int bytes) {
-    return (void)w, (void)result, (void)bytes, false;
-}
-static inline void wisp__tape_came(wisp *w, const void *result, int bytes) {
-    (void)w, (void)result, (void)bytes;
-}
-static inline wisp_result wisp__tape_result(wisp *w, wisp_result result) {
-    return (void)w, result;
-}
-static void *wisp__tape_add(wisp *w, wisp__pool *pool, wisp_result *why) {
-    return wisp__pool_add(&w->base, pool, why);
-}
 static void wisp__tape_clock(wisp *w) { (void)w; }
 static const void *wisp__tape_input(wisp *w, const void *input, int *how, int bytes) {
     return (void)w, (void)how, (void)bytes, input;
@@ -23084,6 +23057,34 @@ static void wisp__tape_object(wisp *w, const char *form, const wisp__object *o, 
 }
 
 #endif
+
+/* true: a tape from the middle is played, and has what a call came to: it is not made. */
+static inline bool wisp__tape_has(wisp *w, void *result, int bytes) {
+    if (!w || !wisp__tape_drives(w)) return false;
+    wisp__tape_given(w, result, bytes);
+    return true;
+}
+
+/* Notes what a call came to. */
+static inline void wisp__tape_came(wisp *w, const void *result, int bytes) {
+    if (w && wisp__tape_lives(w)) wisp__tape_given(w, (void *)(uintptr_t)result, bytes);
+}
+
+static inline wisp_result wisp__tape_result(wisp *w, wisp_result result) {
+    wisp__tape_came(w, &result, (int)sizeof result);
+    return result;
+}
+
+/* An item whose id is that of the tape. */
+static void *wisp__tape_add(wisp *w, wisp__pool *pool, wisp_result *why) {
+    uint32_t id = 0;
+    wisp__slot *slot;
+    if (wisp__tape_has(w, &id, 4)) wisp__pool_aim(&w->base, pool, id);
+    slot = (wisp__slot *)wisp__pool_add(&w->base, pool, why);
+    id = slot ? slot->id : 0;
+    wisp__tape_came(w, &id, 4);
+    return slot;
+}
 
 /* ===========================================================================
  * MARK: >>policy
@@ -46424,19 +46425,6 @@ static void wisp__play_ended(wisp *w, const wisp__tape_item *i) {
 }
 
 #ifndef WISP_NO_STATE
-static void wisp__play_object(wisp *w, const wisp__tape_item *i) {
-    wisp__remote *remote = wisp__play_remote(w, &i[0]);
-    wisp__class *c = wisp__class_at(w, remote);
-    wisp__object *o;
-    if (!c || c->property || !c->desc.schema || i[3].count != c->desc.schema->bytes) return;
-    w->objects.aim = (uint32_t)i[1].number;
-    o = wisp__object_begin(w, c, (uint16_t)i[2].number, false);
-    w->objects.aim = 0;
-    if (!o) return;
-    memcpy(wisp__object_image(o), i[3].at, (size_t)i[3].count);
-    if (wisp__object_appear(w, o)) wisp__object_die(w, o);
-}
-
 static void wisp__play_property(wisp *w, const wisp__tape_item *i) {
     wisp__property *p = i[0].at ? wisp__property_find(w, (const char *)i[0].at) : NULL;
     if (!p || i[2].count != 1) return;
@@ -46456,12 +46444,19 @@ static void wisp__play_step(wisp *w, const wisp__tape_item *i) {
     if (rb && i[0].count == count * rb->in.bytes) wisp_rollback_step(w, i[0].at);
 }
 
-static void wisp__play_spawn(wisp *w, const wisp__tape_item *i) {
-    wisp_class of = { (uint32_t)i[0].number };
-    const wisp__class *c = wisp__class_of(w, of);
-    wisp_player owner = { (uint16_t)i[1].number };
-    wisp_spawn(w, of, owner, c && c->desc.schema && c->desc.schema->bytes == i[2].count ? i[2].at
-                                                                                       : NULL);
+/* `state`: where the item of the struct is, behind that of the owner. */
+static void wisp__play_spawn(wisp *w, const wisp__class *c, const wisp__tape_item *state) {
+    wisp_class of = { c ? (uint32_t)c->number : 0 };
+    wisp_player owner = { (uint16_t)state[-1].number };
+    wisp_spawn(w, of, owner, c && c->desc.schema && c->desc.schema->bytes == state->count
+                                 ? state->at : NULL);
+}
+
+static void wisp__play_object(wisp *w, const wisp__tape_item *i) {
+    const wisp__class *c = wisp__class_at(w, wisp__play_remote(w, i));
+    w->objects.aim = (uint32_t)i[1].number;
+    if (c && !c->property) wisp__play_spawn(w, c, &i[3]);
+    w->objects.aim = 0;
 }
 
 /* Edits that were made outside of handlers. */
@@ -46477,7 +46472,7 @@ static void wisp__play_edit(wisp *w, const wisp__tape_item *i) {
     X("commit:u", wisp_commit(w, id ? wisp__play_nobody : NULL, NULL)) \
     X("step:b", wisp__play_step(w, i)) X("rollback end:", wisp_rollback_end(w)) \
     X("object:ruub", wisp__play_object(w, i)) X("property:suv", wisp__play_property(w, i)) \
-    X("spawn:uub", wisp__play_spawn(w, i)) X("edit:ruub", wisp__play_edit(w, i)) \
+    X("spawn:uub", wisp__play_spawn(w, wisp__class_of(w, of), &i[2])) X("edit:ruub", wisp__play_edit(w, i)) \
     X("despawn:u", wisp_despawn(w, o)) X("give:uu", wisp_give(w, o, player)) \
     X("ready:u", wisp_ready(w, o)) X("teleport:u", wisp_teleport(w, o)) \
     X("place:u3", wisp_place(w, o, at)) \
@@ -46533,6 +46528,7 @@ static bool wisp__play_call(wisp *w, const char *form, const wisp__tape_item *i)
 #ifndef WISP_NO_STATE
     wisp_object o = { id }, second = { other };
     wisp_player player = { (uint16_t)other };
+    wisp_class of = { id };
     wisp__verb verb = (wisp__verb)(id % 3);
     wisp_vec3 at = { 0, 0, 0 };
     if (i[1].form == '3') memcpy(&at, i[1].at, sizeof at);
