@@ -46472,7 +46472,8 @@ static void wisp__play_edit(wisp *w, const wisp__tape_item *i) {
     X("commit:u", wisp_commit(w, id ? wisp__play_nobody : NULL, NULL)) \
     X("step:b", wisp__play_step(w, i)) X("rollback end:", wisp_rollback_end(w)) \
     X("object:ruub", wisp__play_object(w, i)) X("property:suv", wisp__play_property(w, i)) \
-    X("spawn:uub", wisp__play_spawn(w, wisp__class_of(w, of), &i[2])) X("edit:ruub", wisp__play_edit(w, i)) \
+    X("spawn:uub", wisp__play_spawn(w, wisp__class_of(w, of), &i[2])) \
+    X("edit:ruub", wisp__play_edit(w, i)) \
     X("despawn:u", wisp_despawn(w, o)) X("give:uu", wisp_give(w, o, player)) \
     X("ready:u", wisp_ready(w, o)) X("teleport:u", wisp_teleport(w, o)) \
     X("place:u3", wisp_place(w, o, at)) \
