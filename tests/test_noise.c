@@ -926,7 +926,7 @@ TEST(a_sealed_server_lives_again_from_its_tape) {
     static noise_tape tape;
     sealed_pair p;
     wisp_writer writer = { noise_tape_write, NULL, WISP_COMPRESSION_NONE, false, NULL, 0 };
-    wisp_reader reader = { noise_tape_read, NULL };
+    wisp_reader reader = { noise_tape_read, NULL, NULL };
     wisp_desc desc;
     wisp_result result;
     wisp *w;

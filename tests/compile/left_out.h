@@ -152,7 +152,7 @@ static int give_nothing(void *user, void *out, int size) {
 
 static bool without_tapes(void) {
     wisp_writer writer = { take_nothing, NULL, WISP_COMPRESSION_NONE, false, NULL, 0 };
-    wisp_reader reader = { give_nothing, NULL };
+    wisp_reader reader = { give_nothing, NULL, NULL };
     static pair empty;
     pair p = empty;
     wisp_desc desc = { 0 };
