@@ -17243,16 +17243,16 @@ const wisp_codec *wisp_protobuf(void) {
  *           1111, n zeros, 1, n + k + 1 bits (Golomb, Rice, Elias)
  * ======================================================================== */
 
-#define WISP__CELL   64     /* columns; a mask is a word */
-#define WISP__ONES    4     /* of a number, before lengths grow by doubling */
+#define WISP__CELL   64  /* columns; a mask is a word */
+#define WISP__ONES    4  /* of a number, before lengths grow by doubling */
 #define WISP__RANKS   8
 #define WISP__WIDE_COLUMN  5
-#define WISP__FIRST_WIDTH(bits)  (2 + (bits) / 8)   /* expected of a column's first number */
+#define WISP__FIRST_WIDTH(bits)  (2 + (bits) / 8)  /* expected of a column's first number */
 
 typedef struct wisp__table {
     const wisp__column *columns;
     int                 column_count, rows;
-    const uint32_t     *older;      /* the base of the base, as large; or NULL */
+    const uint32_t     *older;  /* the base of the base, as large; or NULL */
     int                 behind, ahead;  /* times from it to the base, and from that on */
 } wisp__table;
 
@@ -17269,7 +17269,7 @@ enum { WISP__STAYS, WISP__DRIFTS, WISP__GOES_ON, WISP__PREDICTIONS };
 
 typedef struct wisp__trend {
     wisp__level levels[WISP__PREDICTIONS];
-    int64_t     drift;      /* mean delta, times 256 */
+    int64_t     drift;  /* mean delta, times 256 */
 } wisp__trend;
 
 /* Recent masks, the commonest first. */
@@ -17282,18 +17282,18 @@ typedef struct wisp__ranks {
 /* A table while its delta is written or read. */
 typedef struct wisp__table_coder {
     wisp__table     table;
-    int             row_cells;      /* cells in a row */
+    int             row_cells;  /* cells in a row */
     int64_t         cells;
-    const uint32_t *base;           /* NULL: only the length of the delta is wanted */
+    const uint32_t *base;  /* NULL: only the length of the delta is wanted */
     const uint32_t *now;
-    uint32_t       *out;            /* `now`, while it is read; else NULL */
-    wisp__writer   *to;             /* NULL: the delta is read */
-    wisp__reader   *from;           /* never fails while the delta is written */
-    bool            follows;        /* a row of zeros has the row above as its base */
-    bool            goes_on;        /* a table of one row: it moves as from older to base */
-    int             scale;          /* the same: how wide its numbers are, 2 as expected */
+    uint32_t       *out;  /* `now`, while it is read; else NULL */
+    wisp__writer   *to;  /* NULL: the delta is read */
+    wisp__reader   *from;  /* never fails while the delta is written */
+    bool            follows;  /* a row of zeros has the row above as its base */
+    bool            goes_on;  /* a table of one row: it moves as from older to base */
+    int             scale;  /* the same: how wide its numbers are, 2 as expected */
     wisp__trend     trends[WISP__CELL];
-    uint64_t        begun;          /* trends that are set */
+    uint64_t        begun;  /* trends that are set */
     wisp__ranks     ranks;
     wisp__level     equal, differ;  /* lengths of spans */
 } wisp__table_coder;
@@ -17309,7 +17309,7 @@ static int wisp__log_size(int64_t number) {
 
 /* Always below `bits`, those of the number: then it takes at most 2 * bits + 4. */
 static int wisp__level_order(const wisp__level *level, int bits) {
-    int order = (level->width + 208) / 256;        /* 2 to the mean width is below the mean */
+    int order = (level->width + 208) / 256;  /* 2 to the mean width is below the mean */
     return order < 0 ? 0 : wisp__min_int(order, bits - 1);
 }
 
@@ -17567,9 +17567,9 @@ static inline void wisp__table_open(wisp__table_coder *c, const wisp__table *tab
 }
 
 typedef struct wisp__cell {
-    int    column, count;   /* its first column, and how many they are */
-    size_t at;              /* its first symbol */
-    bool   first;           /* in the first row */
+    int    column, count;  /* its first column, and how many they are */
+    size_t at;  /* its first symbol */
+    bool   first;  /* in the first row */
 } wisp__cell;
 
 static wisp__cell wisp__cell_of(const wisp__table_coder *c, int64_t index) {
@@ -17736,7 +17736,7 @@ static int64_t wisp__table_bits(const wisp__table *table) {
     return bits * table->rows;
 }
 
-enum { WISP__DELTA_BITS_MORE = 1 + 6 + 16 };     /* than the symbols themselves, at most */
+enum { WISP__DELTA_BITS_MORE = 1 + 6 + 16 };  /* than the symbols themselves, at most */
 
 /* The most that a delta of the table takes, in bits. */
 static int64_t wisp__delta_bits_count(const wisp__table *table) {
@@ -17911,10 +17911,10 @@ static void wisp__chance_learn(wisp__chance *chance, int one) {
 typedef struct wisp__range {
     uint8_t       *to;
     const uint8_t *from;
-    int            at, size;        /* size: capacity, or bytes that may be read */
-    uint64_t       low;             /* 33 bits, of which the top one is a carry */
+    int            at, size;  /* size: capacity, or bytes that may be read */
+    uint64_t       low;  /* 33 bits, of which the top one is a carry */
     uint32_t       width;
-    uint32_t       code;            /* decoding: the number that was read, above low */
+    uint32_t       code;  /* decoding: the number that was read, above low */
     bool           failed;
 } wisp__range;
 
@@ -18026,18 +18026,18 @@ static uint32_t wisp__code_tree(wisp__range *r, wisp__chance *chances, uint32_t 
 
 /* ---- models ---- */
 
-#define WISP__STEPS  20     /* from the expected width of a number to the true one, clipped */
-#define WISP__INPUTS  4     /* from which a delta is predicted */
+#define WISP__STEPS  20  /* from the expected width of a number to the true one, clipped */
+#define WISP__INPUTS  4  /* from which a delta is predicted */
 
 /* What is learned of a column. Its numbers often jump in rows where symbols without order changed:
    the context `jump` says whether they did now (1) and in the baseline (2). */
 typedef struct wisp__column_model {
     wisp__chance differs[16];
-    wisp__chance tree[32];                  /* kind 0: signs; kind 1: see wisp__code_symbol */
+    wisp__chance tree[32];  /* kind 0: signs; kind 1: see wisp__code_symbol */
     int32_t      weights[4][WISP__INPUTS];  /* by jump; of the inputs, in 65536ths */
-    int32_t      level[4];                  /* by jump; mean width of the errors, in 65536ths */
-    int32_t      recent;                    /* the same of the last few rows */
-    int32_t      drift, error;              /* mean delta of the rows above; error in the last */
+    int32_t      level[4];  /* by jump; mean width of the errors, in 65536ths */
+    int32_t      recent;  /* the same of the last few rows */
+    int32_t      drift, error;  /* mean delta of the rows above; error in the last */
 } wisp__column_model;
 
 /* Shared by all columns; a wisp__column_model for each follows. To be copied as bytes. */
@@ -18070,8 +18070,8 @@ static void wisp__models_init(wisp__models *models, const wisp__column *columns,
         wisp__chances_even(model->tree, 32);
         for (int jump = 0; jump < 4; jump++) {
             model->level[jump] = columns[i].bits * 65536 / 3;
-            model->weights[jump][1] = 59000;    /* 0.9 of the motion */
-            model->weights[jump][2] = 26000;    /* 0.4 of its change */
+            model->weights[jump][1] = 59000;  /* 0.9 of the motion */
+            model->weights[jump][2] = 26000;  /* 0.4 of its change */
             model->weights[jump][3] = 6500;
         }
     }
@@ -18084,16 +18084,16 @@ static void wisp__models_init(wisp__models *models, const wisp__column *columns,
 typedef struct wisp__adaptive {
     wisp__table     table;
     wisp__models   *models;
-    const uint32_t *held[3];    /* the baseline, its own baseline, and that one's; or NULL */
-    wisp__credit   *credit;     /* pays for decoding; NULL: nobody pays */
+    const uint32_t *held[3];  /* the baseline, its own baseline, and that one's; or NULL */
+    wisp__credit   *credit;  /* pays for decoding; NULL: nobody pays */
 } wisp__adaptive;
 
 typedef struct wisp__adaptive_coder {
     wisp__range       range;
     wisp__table_coder table;
     wisp__models     *models;
-    const uint32_t   *before[2];    /* held[1] and held[2] */
-    int               flag;         /* first column of one bit, or -1 */
+    const uint32_t   *before[2];  /* held[1] and held[2] */
+    int               flag;  /* first column of one bit, or -1 */
     wisp__credit     *credit;
 } wisp__adaptive_coder;
 
@@ -18101,21 +18101,21 @@ typedef struct wisp__adaptive_coder {
 typedef struct wisp__changed_cell {
     wisp__cell      cell;
     const uint32_t *base;
-    const uint32_t *before[2];      /* the base's own base, and that one's; or NULL */
+    const uint32_t *before[2];  /* the base's own base, and that one's; or NULL */
     uint64_t        mask;
-    int             jump;           /* see wisp__column_model */
-    int64_t         excess, last;   /* widths above what was expected, in 256ths: sum, last */
-    int             numbers;        /* in the sum */
+    int             jump;  /* see wisp__column_model */
+    int64_t         excess, last;  /* widths above what was expected, in 256ths: sum, last */
+    int             numbers;  /* in the sum */
 } wisp__changed_cell;
 
 /* What is expected of a column's next delta. */
 typedef struct wisp__prediction {
     const wisp__column *column;
     wisp__column_model *model;
-    int64_t inputs[WISP__INPUTS];   /* drift, motion, its change, error in the row above */
+    int64_t inputs[WISP__INPUTS];  /* drift, motion, its change, error in the row above */
     int64_t guess;
-    int64_t level, width;           /* of the error, in 256ths */
-    int     bend, sign;             /* contexts: how the motion changes; signs of the inputs */
+    int64_t level, width;  /* of the error, in 256ths */
+    int     bend, sign;  /* contexts: how the motion changes; signs of the inputs */
 } wisp__prediction;
 
 static int wisp__sign3(int64_t number) { return number > 0 ? 2 : number < 0; }
@@ -29088,7 +29088,7 @@ typedef struct wisp__records {
     uint32_t index;
     wisp__level gap;
     wisp__row_times recent[2];
-    struct wisp__row_coder *coder;     /* written: NULL: no row is coded */
+    struct wisp__row_coder *coder;  /* written: NULL: no row is coded */
 } wisp__records;
 
 #ifndef WISP_NO_STATE
@@ -29194,7 +29194,7 @@ static bool wisp__notes_grow(wisp *w, wisp__audience *a) {
 static double wisp__apart(wisp_vec3 a, wisp_vec3 b) {
     double x = (double)a.x - (double)b.x, y = (double)a.y - (double)b.y;
     double z = (double)a.z - (double)b.z;
-    return x * x + y * y + z * z;                          /* the square */
+    return x * x + y * y + z * z;  /* the square */
 }
 
 /* How far an object is from what a peer looks at: 0, or nothing to measure, .. 65,535. */
@@ -29457,7 +29457,7 @@ static void wisp__sent_arrived(wisp *w, wisp__session *s, wisp__note *n, wisp__k
     n->rested = sent.rests;
     if (sent.described == (uint8_t)n->object->description && !n->provisional) n->described = true;
     if (n->described && n->owns && n->object->claimed) {
-        n->object->claimed = false;                    /* its owner knows it; is it to see it? */
+        n->object->claimed = false;  /* its owner knows it; is it to see it? */
         wisp__look_later(w, n->object);
     }
     if (n->described && n->base == wisp__note_row(n) && !wisp__note_ends(n))
@@ -29683,24 +29683,24 @@ static void wisp__note_redate(wisp *w, const wisp__note *n) {
 /* The rows of a class in the packet that is written or read. Behind it: its models, and those
    before the last row that was written. */
 typedef struct wisp__class_coder {
-    wisp__adaptive_coder coder;        /* its range: while a row is coded */
-    wisp__kept_models *told;           /* on an end that sees the objects; or NULL */
-    wisp__kept_models *kept;           /* of the other end of the packet; or NULL */
-    struct wisp__class_coder *next;    /* of those that are begun */
-    size_t bytes;                      /* of its models */
-    int begins, ends;                  /* places of kept models, or -1 */
-    bool begun;                        /* there are rows of it in the packet */
+    wisp__adaptive_coder coder;  /* its range: while a row is coded */
+    wisp__kept_models *told;  /* on an end that sees the objects; or NULL */
+    wisp__kept_models *kept;  /* of the other end of the packet; or NULL */
+    struct wisp__class_coder *next;  /* of those that are begun */
+    size_t bytes;  /* of its models */
+    int begins, ends;  /* places of kept models, or -1 */
+    bool begun;  /* there are rows of it in the packet */
     uint64_t models[1];
 } wisp__class_coder;
 
 typedef struct wisp__row_coder {
-    wisp__range range, range_before;   /* before: the last row that was written */
-    wisp__class_coder *first;          /* of those that are begun, the last one */
-    wisp__class_coder *last;           /* of the last record; NULL: it is not coded */
-    bool began;                        /* it was the first of its class */
-    bool begun;                        /* there are rows of any */
-    bool lost;                         /* read: the rest of the packet cannot be decoded */
-    uint8_t *bytes;                    /* written: twice as many, the second ones are from before */
+    wisp__range range, range_before;  /* before: the last row that was written */
+    wisp__class_coder *first;  /* of those that are begun, the last one */
+    wisp__class_coder *last;  /* of the last record; NULL: it is not coded */
+    bool began;  /* it was the first of its class */
+    bool begun;  /* there are rows of any */
+    bool lost;  /* read: the rest of the packet cannot be decoded */
+    uint8_t *bytes;  /* written: twice as many, the second ones are from before */
     int room;
 } wisp__row_coder;
 
@@ -29739,7 +29739,7 @@ static wisp__class_coder *wisp__class_coder_of(wisp *w, wisp__class *c,
                                                const wisp__program *program) {
     size_t bytes = (wisp__models_size(program->body->columns) + 7) & ~(size_t)7;
     if (c->coder && c->coder->bytes == bytes) return c->coder;
-    if (c->coder && c->coder->begun) return NULL;      /* one packet has rows of one form */
+    if (c->coder && c->coder->begun) return NULL;  /* one packet has rows of one form */
     wisp__class_coder_free(w, c);
     c->coder = (wisp__class_coder *)wisp__alloc(&w->base, sizeof *c->coder + 2 * bytes);
     if (c->coder) c->coder->bytes = bytes;
@@ -29788,10 +29788,6 @@ static wisp__kept_models *wisp__peer_models(wisp *w, wisp__session *s, const wis
     if (wisp__grow(&w->base, WISP__ARRAY(a->models, a->models_room), c->number + 1, 1 << 20))
         return NULL;
     k = &a->models[c->number];
-    if (*k && (*k)->bytes != bytes) {
-        wisp__kept_models_free(w, *k);
-        *k = NULL;
-    }
     if (!*k) *k = wisp__kept_models_new(w, bytes);
     return *k;
 }
@@ -29804,17 +29800,6 @@ static int wisp__models_place(const wisp *w, const wisp__session *s, const wisp_
     for (int i = 0; i < WISP__MODELS; i++)
         if (i != k->base && (k->used[i] < oldest || w->base.reliable)) return i;
     return -1;
-}
-
-/* A peer has the models that the packet of this number (its low 16 bits) ended with. */
-static void wisp__models_kept(wisp *w, const wisp__session *s, uint64_t number) {
-    const wisp__audience *a = wisp__audience_of(w, s);
-    for (int i = 0; a && i < a->models_room; i++) {
-        wisp__kept_models *k = a->models[i];
-        if (!k || k->pending < 0 || (k->made[k->pending] & 0xffff) != number) continue;
-        k->base = k->pending;
-        k->pending = -1;
-    }
 }
 
 /* Codes the numbers of a note's row. Returns the bits of the rest, which are scratch; none: no
@@ -29914,7 +29899,6 @@ static void wisp__object_put_row(wisp *w, wisp__note *n, wisp__records *all, wis
 /* Writes the record of an object. */
 static void wisp__object_put(wisp *w, wisp__note *n, wisp__records *all, wisp__writer *to) {
     all->count++;
-    if (all->coder) all->coder->last = NULL;
     wisp__place_put(all, n->index, to);
     if (!wisp__note_ends(n)) {
         wisp__object_put_row(w, n, all, to);
@@ -29953,7 +29937,7 @@ static bool wisp__object_sent(wisp *w, wisp__session *s, wisp__note *n) {
 static void wisp__note_again(wisp *w, wisp__session *s, wisp__note *n) {
     wisp__note_forget(w, n);
     n->mute = false;
-    if (n->owns && n->object->asked) n->object->claimed = true;    /* it may not know its spawn */
+    if (n->owns && n->object->asked) n->object->claimed = true;  /* it may not know its spawn */
     wisp__note_due(w, s, n);
 }
 
@@ -29977,7 +29961,7 @@ static void wisp__object_lacks(wisp *w, wisp__session *s, int index) {
 /* The server of an end that has joined it is the one whose objects are here. */
 static bool wisp__objects_follow(wisp *w, wisp__session *s) {
     if (!w->objects.server && !w->objects.lost && !w->objects.made) {
-        w->objects.server = s;             /* what it has told before was not taken */
+        w->objects.server = s;  /* what it has told before was not taken */
         if (w->objects.served) wisp__object_lacks(w, s, WISP__OBJECT_ALL);
         w->objects.served = true;
     }
@@ -29995,7 +29979,7 @@ static void wisp__on_lacks(wisp__reading *r) {
         wisp__note_again(r->w, r->s, n);
     }
     if (index != WISP__OBJECT_ALL) return;
-    a->all_again = true;                   /* when something can go: asking often costs nothing */
+    a->all_again = true;  /* when something can go: asking often costs nothing */
     wisp__peers_mark(r->w, &r->s->peer);
 }
 
@@ -30007,8 +29991,14 @@ static void wisp__notes_again(wisp *w, wisp__session *s, wisp__audience *a) {
 }
 
 static void wisp__on_models(wisp__reading *r) {
-    int number = wisp__frame_get_number(&r->from);
-    if (!r->from.failed) wisp__models_kept(r->w, r->s, (uint64_t)(unsigned)number);
+    const wisp__audience *a = wisp__audience_of(r->w, r->s);
+    uint64_t number = (uint64_t)wisp__frame_get_number(&r->from);
+    for (int i = 0; a && i < a->models_room && !r->from.failed; i++) {
+        wisp__kept_models *k = a->models[i];
+        if (!k || k->pending < 0 || (k->made[k->pending] & 0xffff) != number) continue;
+        k->base = k->pending;
+        k->pending = -1;
+    }
 }
 
 static inline bool wisp__refusals_wait(const wisp *w, const wisp__session *s) {
@@ -32712,8 +32702,8 @@ static int wisp__object_get_tags(wisp__reading *r, char tags[][WISP__TAG_NAME + 
 typedef struct wisp__object_head {
     int index;
     bool described, gone, frozen;
-    uint16_t generation;           /* of these */
-    uint16_t owner, changes;       /* and what follows: of a description */
+    uint16_t generation;  /* of these */
+    uint16_t owner, changes;  /* and what follows: of a description */
     uint8_t turn;
     bool claimed;
     uint32_t spawn_tick;
@@ -32722,7 +32712,7 @@ typedef struct wisp__object_head {
     wisp__encoding *encoding;
     const wisp__program *program;  /* of the row */
     wisp__row_times times;
-    bool adaptive;                 /* so are the rows that the server sends */
+    bool adaptive;  /* so are the rows that the server sends */
     int tag_count;
     char tags[WISP__OBJECT_TAGS][WISP__TAG_NAME + 1];
 } wisp__object_head;
@@ -32765,12 +32755,11 @@ static bool wisp__object_get_head(wisp__reading *r, wisp__object_head *h, wisp__
     }
     h->index = wisp__place_get(all, &r->from);
     if (h->index == WISP__OBJECT_ALL) wisp__break(r, "an object with a number that none has");
+    wisp__place_head(r, h);
     if (wisp__get(&r->from, 1)) {
         h->times = all->recent[0];
-        wisp__place_head(r, h);
     } else if (wisp__get(&r->from, 1)) {
         h->times = all->recent[1];
-        wisp__place_head(r, h);
     } else {
         h->described = wisp__get(&r->from, 1) != 0;
         h->gone = h->described && wisp__get(&r->from, 1);
@@ -32781,7 +32770,6 @@ static bool wisp__object_get_head(wisp__reading *r, wisp__object_head *h, wisp__
             return !r->from.failed;
         }
         if (h->described) wisp__object_get_description(r, h);
-        else wisp__place_head(r, h);
         if (r->from.failed) return false;
         h->times = wisp__times_get(&r->from, h->adaptive);
     }
@@ -32845,7 +32833,7 @@ static bool wisp__claim_tell(wisp__reading *r, const wisp__object_head *h,
     place->object = o;
     place->tick = r->tick;
     if (!o->of->desc.authority) o->made = false;
-    if (o->dead && o->of->desc.authority) {            /* it goes there too */
+    if (o->dead && o->of->desc.authority) {  /* it goes there too */
         wisp__claim_end(w, o);
         wisp__note_add(w, r->s, o);
     } else {
@@ -32869,10 +32857,10 @@ static wisp__object *wisp__object_told(wisp__reading *r, const wisp__object_head
         return NULL;
     if (o && o->id == id && !o->dead) return o->from && o->of == c ? o : NULL;  /* it keeps it */
     if (o && (!o->from || id < o->id)) return NULL;
-    if (o && o->dead && o->notes && h->owner == wisp_me(w).id) return NULL;    /* despawned here */
+    if (o && o->dead && o->notes && h->owner == wisp_me(w).id) return NULL;  /* despawned here */
     if (o && !o->dead) wisp__object_end(w, o);
     if (o && o->notes) wisp__note_remove(w, r->s, o->notes);
-    wisp__place_tell(place, h);                        /* its rows are passed, if it is not taken */
+    wisp__place_tell(place, h);  /* its rows are passed, if it is not taken */
     if (h->claimed && h->owner == wisp_me(w).id && wisp__claim_tell(r, h, place, id))
         return place->object;
     full = w->objects.count >= w->base.limits.objects;
@@ -32943,7 +32931,7 @@ static wisp__object *wisp__object_described(wisp__reading *r, wisp__object_head 
     bool adopted;
     if ((h->program == &wisp__any) != (wisp__class_program(w, h->of) == &wisp__any)) {
         wisp__object_place *place = wisp__told_place(w, h->index);
-        if (place && !place->object) wisp__place_tell(place, h);       /* its rows are passed */
+        if (place && !place->object) wisp__place_tell(place, h);  /* its rows are passed */
         wisp__error(w, r->s, w->registry.remotes[h->of->remote], WISP_E_SCHEMA,
                     "one end has a schema for it and the other has none");
         return NULL;
@@ -32961,7 +32949,7 @@ static wisp__object *wisp__object_described(wisp__reading *r, wisp__object_head 
         if (overruled) wisp__object_turned(w, o);
         else wisp__object_up(w, o);
     }
-    if (adopted && !o->made) {                         /* the server's state takes its place */
+    if (adopted && !o->made) {  /* the server's state takes its place */
         wisp__encoded_release(w, o->row);
         o->row = NULL;
     }
@@ -33089,10 +33077,7 @@ static wisp__encoded *wisp__object_get_coded(wisp__reading *r, wisp__unpacker *u
     wisp__class_coder *c = wisp__reading_coder(r, h->of, program);
     wisp__row_coder *rows = r->w->objects.coder;
     wisp__encoded *row;
-    if (c && !from->base) {
-        rows->lost = true;                             /* what follows was coded after this one */
-        wisp__object_lacks(r->w, r->s, h->index);
-    }
+    if (c && !from->base) rows->lost = true;  /* what follows was coded after this one */
     if (!c || !from->base) from->base = NULL;
     else from->coder = &c->coder, c->coder.range = rows->range;
     if (!from->base && program->fixed) return NULL;
@@ -33120,6 +33105,7 @@ static wisp__encoded *wisp__object_get_row(wisp__reading *r, const wisp__kept_ro
         wisp__codec_turn(&r->w->content);
         u.shape = &shape;
         if (!wisp__object_bases(rows, (uint32_t)r->tick - t.age, t, form, &from)) from.base = NULL;
+        if (h->adaptive && !t.plain && !rows) wisp__object_lacks(r->w, r->s, h->index);
         if (h->adaptive && !t.plain) row = wisp__object_get_coded(r, &u, h, form, &from);
         else row = wisp__object_get_delta(r, &u, program->forms[form], t.older != 0, &from);
         if (row) row->values = form + 1;
@@ -33144,7 +33130,7 @@ static void wisp__object_newer(wisp__reading *r, wisp__object *o, const wisp__ke
     bool same = o->row && o->row->values == got->row->values &&
                 wisp__encoded_same(o->row, got->row);
     if (later && k->count && wisp__distance(got->tick, wisp__kept_last(k)->tick) <= 0)
-        wisp__past_forget(w, o);                       /* the server's ticks have leapt */
+        wisp__past_forget(w, o);  /* the server's ticks have leapt */
     if (!k->count || t.back) k->floor = got->tick - t.back - t.older;
     if (k->count && !later && !same) wisp__past_forget(w, o);  /* another audience's of its tick */
     if (!wisp__kept_of_tick(k, got->tick) && !wisp__past_add(w, o, got)) {
@@ -33173,7 +33159,7 @@ static void wisp__object_got(wisp__reading *r, wisp__object *o, wisp__kept_row *
                              wisp__row_times t, bool anew) {
     wisp *w = r->w;
     bool later = tick > o->tick, thaws;
-    if (o->made) {                 /* it stands; later rows may be made from this one */
+    if (o->made) {  /* it stands; later rows may be made from this one */
         if (got->row && later && wisp__past_add(w, o, got)) {
             o->tick = tick;
             o->since = (uint32_t)r->tick;
@@ -33198,7 +33184,7 @@ static void wisp__object_got(wisp__reading *r, wisp__object *o, wisp__kept_row *
     }
     thaws = wisp__object_thaws(r, o);
     if (!o->row || thaws) got->jumps = true;
-    else if (o->tick > tick - got->span) got->jumps = false;   /* a row since the jump was here */
+    else if (o->tick > tick - got->span) got->jumps = false;  /* a row since the jump was here */
     o->tick = tick;
     o->since = (uint32_t)r->tick;
     wisp__object_newer(r, o, got, t, later);
@@ -33219,20 +33205,20 @@ static wisp__object *wisp__object_of_owner(wisp__reading *r, const wisp__object_
     wisp__object *o = wisp__object_at(w, h->index);
     wisp_result why = WISP_OK;
     bool numbered = h->described || h->gone;
-    bool late = h->index < w->objects.made &&              /* it has gone, and the peer knows */
+    bool late = h->index < w->objects.made &&  /* it has gone, and the peer knows */
                 (!o || o->dead || (numbered && h->generation < o->id >> 16));
     if (late) return NULL;
     if (!o || !wisp__note_of(w, r->s, h->index) || (numbered && h->generation != o->id >> 16) ||
         (h->described && o->of != h->of))
-        why = WISP_E_STALE;                                /* also of what is hidden from it */
+        why = WISP_E_STALE;  /* also of what is hidden from it */
     else if (o->of->desc.authority == WISP_AUTHORITY_SERVER ||
              (o->of->desc.authority == WISP_AUTHORITY_OWNER &&
               o->owner != wisp__session_player(w, r->s)) || (h->gone && o->of->property))
         why = WISP_E_AUTHORITY;
-    else if (o->owner != wisp__session_player(w, r->s)) {           /* _ANYONE: who sets it last */
+    else if (o->owner != wisp__session_player(w, r->s)) {  /* _ANYONE: who sets it last */
         if (!wisp__pay_each(&w->content.credit, w->peers.pool.live, WISP__PRICE_GIVE)) {
             w->content.credit.over = false;
-            wisp__object_lacks(w, r->s, h->index);                  /* it is to come again */
+            wisp__object_lacks(w, r->s, h->index);  /* it is to come again */
             return NULL;
         }
         wisp__object_give(w, o, wisp__session_player(w, r->s));
@@ -33298,7 +33284,7 @@ static bool wisp__on_object_row(wisp__reading *r, wisp__object *o, const wisp__o
     if (o) wisp__class_stats(w, o->of)->messages_received++;
     if (o) wisp__class_stats(w, o->of)->bits_received += (uint64_t)(r->from.at - at);
     if (o && !owned && !o->frozen && r->tick < w->objects.places[o->id & WISP__OBJECT_INDEX].tick)
-        o = NULL;                                      /* of the time before it came back */
+        o = NULL;  /* of the time before it came back */
     if (o && !owned && once && got.row && (!o->row || r->tick - t.age >= o->tick)) {
         if (!o->once || !wisp__encoded_same(o->once, once))
             wisp__object_news(w, o, o->row ? WISP__OBJECT_CHANGED : WISP__OBJECT_SPAWNED);
@@ -33402,7 +33388,7 @@ static bool wisp__on_spawn(wisp__reading *r, wisp__object_head *h) {
         o = NULL;
     if (o) o->owned->sure = true;
     good = h->gone || (h->program && wisp__on_object_row(r, o, h, false));
-    if (made && !(made->owned && made->owned->rows.count)) {           /* it has to come again */
+    if (made && !(made->owned && made->owned->rows.count)) {  /* it has to come again */
         *last = (uint16_t)(ordinal - 1);
         made->claimed = false;
         wisp__object_die(w, made);
@@ -33445,7 +33431,7 @@ static bool wisp__on_owners_object(wisp__reading *r, wisp__object_head *h,
 
 /* The handler has spawned an object with this result. */
 static void wisp__object_judged(wisp *w, wisp__object *o, wisp_result result) {
-    bool ready = o->assets != WISP__ASSETS_NONE;       /* wisp_ready was called meanwhile */
+    bool ready = o->assets != WISP__ASSETS_NONE;  /* wisp_ready was called meanwhile */
     if (!o->from) return;
     o->hidden = result < 0;
     if (o->hidden) o->assets = WISP__ASSETS_REFUSED;
@@ -33465,7 +33451,7 @@ wisp_result wisp_ready(wisp *w, wisp_object handle) {
                                         "spawned", (unsigned long)handle.id);
     if (!o->from || o->assets == WISP__ASSETS_READY) return WISP_OK;
     if (o->assets) o->assets = WISP__ASSETS_READY, wisp__object_answer(w, o);
-    else o->assets = WISP__ASSETS_READY;               /* `spawned` has yet to answer */
+    else o->assets = WISP__ASSETS_READY;  /* `spawned` has yet to answer */
     return WISP_OK;
 }
 
@@ -33486,6 +33472,9 @@ static void wisp__object_tell_tags(wisp *w, const wisp__object *o, wisp_event *e
 /* Runs a handler of a class. `state`: the struct; `before`: that before, or NULL. */
 static void wisp__object_tell(wisp *w, wisp__object *o, unsigned what, void *state,
                               const void *before) {
+    static const char *const forms[] = { "spawned:ruub", "changed:ruub", "despawned:ruub" };
+    static const int messages[] = { WISP_OBJECT_SPAWNED, WISP_OBJECT_CHANGED,
+                                    WISP_OBJECT_DESPAWNED };
     const wisp_class_desc *desc = &o->of->desc;
     wisp__remote *remote = w->registry.remotes[o->of->remote];
     wisp_event event;
@@ -33499,18 +33488,14 @@ static void wisp__object_tell(wisp *w, wisp__object *o, unsigned what, void *sta
     event.tick = o->from ? o->tick : w->clock.tick;
     event.player.id = o->owner;
     event.user = desc->user;
-    if (w->tape)
-        wisp__tape_object(w, what == WISP__OBJECT_SPAWNED     ? "spawned:ruub"
-                             : what == WISP__OBJECT_CHANGED ? "changed:ruub" : "despawned:ruub",
-                          o, event.state);
+    if (w->tape) wisp__tape_object(w, forms[what / 2], o, event.state);
     w->events.running++;
     if (what == WISP__OBJECT_SPAWNED && desc->spawned)
         wisp__object_judged(w, o, desc->spawned(&event));
     else if (what == WISP__OBJECT_CHANGED && desc->changed) wisp__handle(w, desc->changed, &event);
     else if (what == WISP__OBJECT_DESPAWNED && desc->despawned)
         wisp__handle(w, desc->despawned, &event);
-    event.message = what == WISP__OBJECT_SPAWNED   ? WISP_OBJECT_SPAWNED
-                    : what == WISP__OBJECT_CHANGED ? WISP_OBJECT_CHANGED : WISP_OBJECT_DESPAWNED;
+    event.message = messages[what / 2];
     if (!o->hidden && !o->of->property) wisp__events_run(w, remote, &event);
     if (!o->hidden && o->presence) wisp__object_tell_tags(w, o, &event);
     w->events.running--;
@@ -33528,7 +33513,7 @@ static bool wisp__object_take(wisp *w, wisp__object *o, void **both) {
     wisp_result result = WISP_E_MEMORY;
     uint8_t *copies;
     both[1] = wisp__object_image(o);
-    if (!o->described) return true;        /* it has no struct */
+    if (!o->described) return true;  /* it has no struct */
     if (o->ahead && !o->ahead->calls.first && !wisp__object_predicts(w, o)) wisp__ahead_drop(w, o);
     wisp__codec_turn(c);
     u.shape = &none;
@@ -33705,7 +33690,7 @@ static void wisp__on_objects(wisp__reading *r) {
     while (good && !r->from.failed && all.count-- > 0)
         good = server ? wisp__on_object(r, &h, &all) : wisp__on_owners_object(r, &h, &all);
     r->has_previous = false;
-    wisp__row_coder_read(r);
+    if (good) wisp__row_coder_read(r);
     if (good && r->w->objects.server == r->s && !r->from.failed) {
         wisp__clock *c = &r->w->clock;
         if (r->complete && r->tick > c->confirmed) c->confirmed = r->tick;
@@ -33735,7 +33720,7 @@ static void wisp__on_refused(wisp__reading *r) {
         for (o = r->w->objects.claims; o; o = o->next_look)
             if (o->of->desc.authority && o->ordinal == (refusal >> 15 & WISP__OBJECT_INDEX)) break;
         if (o) wisp__claim_refuse(r->w, o, code);
-        if (!o || code == WISP_E_STALE) return;        /* it was answered before */
+        if (!o || code == WISP_E_STALE) return;  /* it was answered before */
     }
     snprintf(text, sizeof text, "the server has refused %s object %lu: %s",
              spawn ? "to spawn" : "an edit of", (unsigned long)(o ? o->id : 0),
@@ -37496,6 +37481,7 @@ static wisp__fit wisp__fill_object(wisp__packet_writer *f) {
         if (f->w->objects.adaptive) f->records.coder = wisp__row_coder_begin(f->w, f->w->base.mtu);
         f->open = 0;
     }
+    if (f->records.coder) f->records.coder->last = NULL;
     coded = wisp__row_coder_bits(f->records.coder);
     room = f->to.end - f->to.at - head;
     f->state.end = wisp__least(at + room, f->state.end);
