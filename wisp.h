@@ -3927,8 +3927,8 @@ enum {
     WISP__EARN_VALUE = 64  /* .. this for each value that a message may have */
 };
 
-/* Bytes of memory: for all that a packet contains; for each byte of a message of fragments, beside
-   the memory of its values. */
+/* Bytes of memory: for all content of a packet; for each byte of a fragmented message, beside the
+   memory of its values. */
 enum { WISP__PACKET_MEMORY = 640 << 10, WISP__WHOLE_MEMORY = 16 };
 
 /* Prices, in units of work. */
@@ -3999,8 +3999,8 @@ typedef struct wisp__timers {
 
 #define WISP__SLACK 16  /* bytes behind a buffer that whole words may reach into */
 
-/* Chunks of at most 256 bytes in steps of 8, then as many as fit into a page: 15, 14, .. 1. The
-   allocator serves larger sizes. */
+/* Sizes of chunks: up to 256 bytes in steps of 8, then a page divided by 15, 14, .. 1. The
+   allocator serves larger ones. */
 enum { WISP__PAGE_BYTES = 4096, WISP__CHUNK_CLASSES = 47 };
 
 typedef struct wisp__page {
@@ -4045,8 +4045,8 @@ typedef struct wisp__supply {
 
 /* --- meter --- */
 
-/* Buckets are a quarter of an octave wide, from 2^-20 s to 2^7 s: the middle of one is within 9.1%
-   of all times in it. The first and the last take what is beyond. */
+/* Buckets of a quarter of an octave from 2^-20 s to 2^7 s: the middle of one is within 9.1% of all
+   times in it. The first and last also take the times beyond. */
 enum { WISP__OCTAVES_BELOW = 20, WISP__OCTAVES = 27, WISP__BUCKETS = 4 * WISP__OCTAVES };
 
 typedef struct wisp__histogram {
@@ -4277,7 +4277,7 @@ enum { WISP__OP_SIGNED = 1, WISP__OP_RANGED = 2, WISP__OP_FIXED = 4, WISP__OP_EL
        WISP__OP_LAST = 64,  /* the last of a body */
        WISP__OP_CLAMPS = 128 };
 
-/* How an operation is executed within a run; NONE: it is not part of one. Up to WISP__QUICK_ONE an
+/* How an operation is executed within a run; NONE: outside of runs. Up to WISP__QUICK_ONE an
    operation has one cell. */
 typedef enum wisp__quick {
     WISP__QUICK_NONE, WISP__QUICK_U8, WISP__QUICK_I8, WISP__QUICK_U16, WISP__QUICK_I16,
@@ -4292,8 +4292,8 @@ enum { WISP__TILE = 32,  /* rows at a time */
        WISP__RUN_SLACK = 48,  /* beyond a run: words are copied whole */
        WISP__RUN_MOST = 512 };  /* bytes of a run, which is copied near a message's end */
 
-/* Cells of an operation in a table of deltas: plain numbers; one whose length depends on its class;
-   a blob; an array or union; a bit that says whether its body is there. */
+/* Cells of an operation in a table of deltas: a plain number; a number whose length depends on its
+   class; a blob; an array or union; a bit: is the body there? */
 enum { WISP__CELL_PLAIN, WISP__CELL_CLASS, WISP__CELL_BLOB, WISP__CELL_LIST, WISP__CELL_CHOICE };
 
 typedef struct wisp__column {
@@ -4301,8 +4301,8 @@ typedef struct wisp__column {
     uint8_t kind;  /* 0: near symbols mean near values; 1: they do not */
 } wisp__column;
 
-/* What a program, an array's element, an option, or what may be missing is in a row. What may be
-   missing has no tables: it is in those of the body around it. */
+/* Layout in a row of a program, an array's element, an option, or a part that may be missing, which
+   has no tables of its own: it is in those of the body around it. */
 typedef struct wisp__body {
     int32_t columns, slot_count;
     const wisp__column *table;
@@ -4369,8 +4369,8 @@ enum { WISP__DESCRIPTOR_BYTES = 16384 };
 
 /* --- migrate --- */
 
-/* A removed or renamed pair stays without a key. The first `sorted` pairs are found by a sorted
-   index of their names, later ones by a linear search. */
+/* Removed or renamed pairs stay without a key. The first `sorted` pairs are found by a sorted index
+   of names, later ones by a linear search. */
 struct wisp_edit {
     wisp__supply *supply;
     wisp_pair *pairs;
@@ -4595,8 +4595,7 @@ typedef struct wisp__noise {
     uint8_t theirs[WISP_KEY_BYTES];  /* public: the server's, then ephemeral ones */
 } wisp__noise;
 
-/* Bytes of a message beside its content; of the content of the first one at least, and of the
-   second at most. */
+/* Bytes: of a message beside its content; least of the first content; most of the second. */
 enum { WISP__NOISE_REST = WISP_KEY_BYTES + WISP_SEAL_BYTES, WISP__ASK_LEAST = 64,
        WISP__ANSWER_MOST = 112 };
 
@@ -4607,8 +4606,8 @@ typedef struct wisp__sealed_join {
     uint8_t answer[WISP__ANSWER_MOST + WISP__NOISE_REST];
 } wisp__sealed_join;
 
-/* What seals the packets of a session. Their numbers are the nonces: they only grow, also when the
-   key changes, so no key meets one twice. */
+/* Keys of a session. The packet numbers are the nonces: they only grow, also when the key changes,
+   so no key meets one twice. */
 typedef struct wisp__keys {
     const wisp_cipher *cipher;
     wisp__sealed_join *join;  /* NULL when the join is complete */
@@ -4737,8 +4736,8 @@ typedef struct wisp__flow {
     wisp__mtu mtu;
 } wisp__flow;
 
-/* What the acks of one packet tell: packets acked and lost, and for room congestion more of what
-   was acked: bytes, those of a window that was in use, and when the newest of it was sent. */
+/* Result of the acks of one packet: packets acked and lost, and for room congestion the acked
+   bytes, those of a window that was in use, and when the newest acked packet was sent. */
 typedef struct wisp__ack_news {
     int acked, lost, bytes, growing;
     double sent_time;
@@ -4752,9 +4751,9 @@ typedef struct wisp__ack_news {
 enum { WISP__EVENT, WISP__INVOKE, WISP__REPLY };
 
 /* An encoded message, shared by the queues and windows of all its peers: its shape, then from the
-   next byte its data. Numbers that few messages have stand before them. A run is several messages
-   of one remote in one, fired to one peer alone with nothing else in between: of its entries only
-   the data differs. */
+   next byte its data. Numbers that few messages have stand before both. A run is one message for
+   several consecutive ones of one remote to one peer alone, whose entries differ only in their
+   data. */
 typedef struct wisp__message {
     uint32_t references;
     uint16_t remote;
@@ -4771,8 +4770,8 @@ typedef struct wisp__message {
     uint8_t bytes[1];  /* extra numbers or wisp__run, shape, data */
 } wisp__message;
 
-/* Before the shape of a run. An entry is bits:16, then the data. Offsets are bytes from the first
-   entry. Bounds: bytes of an entry's data; of the entries of a run. */
+/* Stands before the shape of a run. An entry is bits:16, then the data. Offsets are bytes from the
+   first entry. Bounds in bytes: an entry's data; all entries of a run. */
 enum { WISP__RUN_ENTRY = 256, WISP__RUN_ROOM = 1900 };
 
 typedef struct wisp__run {
@@ -5046,8 +5045,8 @@ typedef struct wisp__bucket {
     float over;  /* tokens that had no room then */
 } wisp__bucket;
 
-/* Time that held up what a peer had sent: no idleness, so its buckets get tokens beyond the burst.
-   In milliseconds, so that it is small. */
+/* Time that held up a peer's messages: it was not idle, so its buckets get tokens beyond the burst.
+   Milliseconds, to be small. */
 typedef struct wisp__stall {
     uint32_t from, until;  /* the stall's begin; the end of its effect */
     uint32_t heard;  /* when the last packet came */
@@ -5077,10 +5076,10 @@ typedef struct wisp__spending {
 } wisp__spending;
 
 /* Recent counts of any number of hosts in bounded memory: a count-min sketch (Cormode and
-   Muthukrishnan, 2005) with conservative update, whose counts shrink at a rate. A keyed hash picks
-   a cell for a host in each row, and its count is the least of them; other hosts can only raise it.
-   With the default budget a newcomer is refused only after some 70,000 completed joins at once, or
-   8,000 a second. Refusals are not counted. */
+   Muthukrishnan, 2005) with conservative update and decay. A keyed hash picks a host's cell in each
+   row; its count is the least of them, which other hosts can only raise. With the default budget a
+   newcomer is refused only after some 70,000 completed joins at once, or 8,000 a second. Refusals
+   are not counted. */
 enum { WISP__TALLY_ROWS = 4, WISP__TALLY_CELLS = 512 };
 
 /* Hosts that share a cell share its rate of answers to strangers, which so is bounded in total. */
@@ -5181,8 +5180,8 @@ typedef struct wisp__their {
     wisp__encoding *encoding;  /* NULL: plain */
 } wisp__their;
 
-/* Messages that are blocked together: those of a channel, all unreliable ones, those of them that
-   go in parts. */
+/* Messages that are blocked together: those of a channel, the unreliable ones, and the unreliable
+   ones that go in parts. */
 enum { WISP__LINES = WISP__CHANNELS + 2 };
 
 enum { WISP__UNANNOUNCED, WISP__ANNOUNCED, WISP__ACKED, WISP__BOUND, WISP__UNKNOWN };
@@ -5206,8 +5205,8 @@ typedef struct wisp__peer_remote {
     wisp__bucket rate;
 } wisp__peer_remote;
 
-/* Names of a peer that are not registered here, for the texts of errors: entries of number:16
-   told:8 length:8 and the name. The oldest make room. */
+/* Unregistered names of a peer, for the texts of errors: entries of number:16 told:8 length:8 and
+   the name. The oldest make room. */
 enum { WISP__STRANGERS = 2048, WISP__STRANGER_HEAD = 4 };
 typedef struct wisp__strangers {
     uint8_t *entries;
@@ -5229,9 +5228,9 @@ typedef struct wisp__held_list {
 enum { WISP__SETS_OUT = 256, WISP__SETS_IN = 8, WISP__LOOSE_BYTES = (64 << 10) + 64,
        WISP__SET_BYTES = WISP__LOOSE_BYTES + 40 };
 
-/* Unreliable messages that no packet of the size in use can hold: each goes as a set of parts.
-   `open`: the set is a value whose end is not known yet; left: parts of it not acked, and one while
-   it is being sent. The sets that arrive take at most 2 * SET_BYTES. */
+/* Unreliable messages that no packet of the current size can hold: each goes as a set of parts.
+   open: the set is a value whose end is not known yet; left: its parts not acked, and one while it
+   is being sent. Arriving sets take at most 2 * SET_BYTES. */
 typedef struct wisp__parts {
     /* value: place of the baseline, or index of the `object`, and the sequence */
     struct { uint32_t value; uint16_t set, left; bool open, object; } out[WISP__SETS_OUT];
@@ -5430,8 +5429,8 @@ typedef struct wisp__events {
 enum { WISP__ON_JOINED, WISP__ON_LEFT, WISP__ON_ERROR, WISP__ON_BUDGET, WISP__ON_MOVED,
        WISP__ON_TICK, WISP__ON_ROLLBACK, WISP__ON_OPERATION = WISP__ON_ROLLBACK };
 
-/* The events of rollback and prediction, the sampling of inputs, and transactions share a remote:
-   they take less of each peer. */
+/* Events of rollback and prediction, the sampling of inputs, and transactions share a remote, which
+   saves memory for each peer. */
 enum { WISP__ON_DESYNC = 1, WISP__ON_STALLED, WISP__ON_RESUMED, WISP__ON_UNDONE, WISP__ON_SAMPLE };
 
 enum { WISP__TO_PEER, WISP__TO_ALL, WISP__TO_GROUP, WISP__TO_VIEWERS, WISP__TO_NEAR, WISP__TO_LIST,
@@ -5449,8 +5448,8 @@ typedef struct wisp__hook {
     char name[65];
 } wisp__hook;
 
-/* The way of one message through the chain, kept with it if a hook holds it. Each message has one,
-   so it is small and copies nothing. */
+/* Way of a message through the chain, kept with a held message. Each message has one, so it is
+   small and copies nothing. */
 typedef struct wisp__passage {
     bool inbound, changed;
     bool once;  /* inbound: no repeat of it will come */
@@ -5469,8 +5468,8 @@ typedef struct wisp__passage {
 /* OPERATION: its end, of what is sent inside of a transaction. */
 enum { WISP__STATE_NONE, WISP__STATE_TOLD, WISP__STATE_THERE, WISP__STATE_OPERATION };
 
-/* The lists that a held message is in: of its peer; and of all that are held or, after its release,
-   released. Each is in the order of holding or release. */
+/* Lists of a held message: that of its peer, and that of all held or, after its release, released
+   ones. Each is in the order of holding or release. */
 enum { WISP__OF_PEER, WISP__OF_ALL };
 
 typedef struct wisp__held {
@@ -5733,9 +5732,9 @@ typedef struct wisp__class {
 
 enum { WISP__MODELS = 3 };
 
-/* Models of a class that rows began from or end with, which both ends keep: at a server for each
-   peer. A packet names its place for those that it begins from, and for those that its reader is to
-   keep, which says when it has (MODELS). */
+/* Models of a class before or after rows, kept by both ends: at a server for each peer. A packet
+   names the place of those that it begins from, and of those that its reader shall keep; the reader
+   confirms them (MODELS). */
 typedef struct wisp__kept_models {
     uint64_t made[WISP__MODELS];   /* number of the packet that they are from; 0: none */
     uint64_t used[WISP__MODELS];   /* ours: of the last that began from them */
@@ -5978,8 +5977,8 @@ typedef struct wisp__spawns {
     wisp_object objects[WISP__SPAWNS];  /* id 0: refused */
 } wisp__spawns;
 
-/* What a peer knows of the objects of this end: one that has joined it, or the server of which this
-   end owns objects. */
+/* What a peer knows of the objects of this end: a peer that has joined it, or the server of which
+   this end owns objects. */
 typedef struct wisp__audience {
     wisp__known *notes;  /* by hash of the key (open addressing) */
     int room, count, open;  /* open: of those notes */
@@ -6282,8 +6281,8 @@ enum { WISP__RECEIVED = 32 };
 
 /* --- input --- */
 
-/* KEPT: ticks whose inputs are kept, RING: with spectators of rollback; SENT: in a packet at most,
-   and ahead of the server's tick. BODY: bytes of a record at most. */
+/* KEPT: ticks of kept inputs, RING: with spectators of rollback. SENT: most in a packet, and most
+   ahead of the server's tick. BODY: most bytes of a record. */
 enum { WISP__INPUT_RING = 1024, WISP__INPUT_KEPT = 128, WISP__INPUT_SENT = 64,
        WISP__INPUT_BYTES = 64, WISP__INPUT_STRUCT = 256, WISP__INPUT_BODY = 1100,
        WISP__INPUT_BEHIND = (1 << 12) - 1, WISP__RELAYS = 32, WISP__RELAYED = 256 };
@@ -39592,8 +39591,8 @@ static WISP__INLINE wisp__message *wisp__message_make(wisp *w, const wisp__remot
     return m;
 }
 
-/* A message of the values in the packer that can be sent: an unreliable one has at most 64 KiB, but
-   a large answer becomes reliable. NULL with the reason. */
+/* Makes a message that can be sent: a large answer becomes reliable, any other unreliable message
+   has at most 64 KiB. NULL with the reason. */
 static WISP__INLINE wisp__message *wisp__compose(wisp *w, const wisp__remote *remote, int type,
                                                  wisp_result *why) {
     wisp__message *m = wisp__message_make(w, remote, type);
@@ -39608,7 +39607,7 @@ static WISP__INLINE wisp__message *wisp__compose(wisp *w, const wisp__remote *re
     return NULL;
 }
 
-/* Explains why a message was not sent, where nobody has said more. */
+/* Explains why a message was not sent, unless its failure has explained it already. */
 static WISP__APART wisp_result wisp__unsent(const wisp *w, const wisp__remote *remote,
                                             wisp_result result) {
     const wisp_limits *limits = &w->base.limits;
@@ -39630,7 +39629,7 @@ static WISP__APART wisp_result wisp__unsent(const wisp *w, const wisp__remote *r
     }
 }
 
-/* Queues a message for one peer, and sends at once where the settings ask for it. */
+/* Queues a message for one peer, and sends it at once if its settings ask for that. */
 static wisp_result wisp__give(wisp *w, wisp__session *s, wisp__message *m) {
     wisp__remote *remote = w->registry.remotes[m->remote];
     wisp_result result;
@@ -39651,22 +39650,22 @@ static wisp_result wisp__give(wisp *w, wisp__session *s, wisp__message *m) {
     return WISP_OK;
 }
 
-/* Repeats a message that is kept, unless it is still under way. */
+/* Repeats a kept message, unless it is still under way. */
 static void wisp__give_again(wisp *w, wisp__session *s, wisp__message *m) {
     if (m->references > 1) return;
     m->time = wisp__milliseconds(w->base.time);
     wisp__give(w, s, m);
 }
 
-/* Bytes of the values that were packed, for the profiler; 0 while it is off. */
+/* For the profiler: bytes of the packed values; 0 while it is off. */
 static int wisp__profiled_bytes(const wisp *w, const wisp_value *values, int count) {
     int64_t bytes = w->registry.meters ? wisp__values_bytes(values, count) : 0;
     return (int)(bytes < INT32_MAX ? bytes : INT32_MAX);
 }
 
-/* --- runs: messages alike that are fired to a peer one after another are one message --- */
+/* --- runs: consecutive messages of one shape to one peer, queued as one --- */
 
-/* Do the values in the packer make a message like `m`, whose data is `before`, of other data? */
+/* Do the packed values make a message of the shape of `m`, with other data than `before`? */
 static inline bool wisp__run_suits(const wisp__packer *p, const wisp__message *m,
                                    const wisp__entry *before) {
     return m->values == p->values && m->shape_bits == p->shape.at &&
@@ -39676,7 +39675,7 @@ static inline bool wisp__run_suits(const wisp__packer *p, const wisp__message *m
             !wisp__same_bits(before->data, p->data.bytes, p->data.at));
 }
 
-/* The message queued last for a peer, if it is one of this remote; else NULL. */
+/* The message queued last for a peer; NULL: it is of another remote. */
 static inline wisp__message *wisp__queued_last(const wisp__session *s, const wisp__remote *remote) {
     return s->last == remote->index + 1 ? wisp__queue_tail(&s->peer_remotes[remote->index]) : NULL;
 }
@@ -39685,7 +39684,7 @@ static inline bool wisp__run_open(const wisp *w, const wisp__message *m) {
     return m && m->run && wisp__message_run(m)->epoch == w->registry.epoch;
 }
 
-/* Adds an entry whose data is there. */
+/* Adds an entry whose data is in its place. */
 static inline void wisp__run_append(wisp *w, wisp__message *m, uint32_t bits) {
     wisp__run *run = wisp__message_run(m);
     wisp__store_part(wisp__run_entries(m) + run->end, bits, 2);
@@ -39694,7 +39693,6 @@ static inline void wisp__run_append(wisp *w, wisp__message *m, uint32_t bits) {
     w->order++;
 }
 
-/* Adds the values in the packer as an entry. */
 static inline void wisp__run_write(wisp *w, wisp__message *m) {
     const wisp__packer *p = &w->content.packer;
     memcpy(wisp__run_entries(m) + wisp__message_run(m)->end + 2, p->data.bytes,
@@ -39702,7 +39700,7 @@ static inline void wisp__run_write(wisp *w, wisp__message *m) {
     wisp__run_append(w, m, (uint32_t)p->data.at);
 }
 
-/* May an open run take one more message with so many bytes of data? */
+/* Can an open run take a message with so many bytes of data? */
 static inline bool wisp__run_has_room(wisp *w, wisp__session *s, const wisp__message *m,
                                       int bytes) {
     const wisp__run *run = wisp__message_run(m);
@@ -39716,8 +39714,7 @@ static inline void wisp__run_count(wisp *w, wisp__session *s, wisp__message *m, 
     wisp__queue_count(w, s, m, 1, (m->shape_bits + 7) / 8 + (int)(bits + 7) / 8);
 }
 
-/* Adds the values in the packer to an open run. false: they are not like it, it has no room, or
-   there is a limit. */
+/* Adds the packed values to an open run. false: their shape differs, or room or a limit ends it. */
 static inline bool wisp__run_add(wisp *w, wisp__session *s, wisp__message *m) {
     const wisp__packer *p = &w->content.packer;
     wisp__entry before = wisp__message_entry(m, wisp__message_run(m)->last);
@@ -39728,8 +39725,8 @@ static inline bool wisp__run_add(wisp *w, wisp__session *s, wisp__message *m) {
     return true;
 }
 
-/* Bits that the data of values takes at most if they have the shape of a run (pack); -1: they have
-   another, or one that is not compared so quickly. */
+/* Most bits of the data of values that have the shape of a run (pack); -1: their shape differs, or
+   it cannot be compared quickly. */
 static inline int wisp__shape_bits(const wisp__message *m, const wisp_value *values, int count) {
     uint64_t shape = wisp__load64(m->bytes + sizeof(wisp__run));
     int bits = 0;
@@ -39751,8 +39748,7 @@ static inline int wisp__shape_bits(const wisp__message *m, const wisp_value *val
     return bits;
 }
 
-/* Packs values straight into an open run if their kinds are those of its messages, so that nothing
-   but their data is new. */
+/* Packs the data of values straight into an open run if their kinds are those of its messages. */
 static inline bool wisp__run_pack(wisp *w, const wisp__outbound *out, wisp__message *m) {
     wisp__run *run = wisp__message_run(m);
     int bits = wisp__shape_bits(m, out->values, out->count);
@@ -39774,8 +39770,8 @@ static inline bool wisp__run_pack(wisp *w, const wisp__outbound *out, wisp__mess
     return true;
 }
 
-/* May the values in the packer begin a run like `m`, the message queued last for a peer? Near the
-   limit of bytes a run would take more than its message. */
+/* Can the packed values begin a run like `m`, the message queued last? Not near the limit of bytes,
+   because a run takes more than its message. */
 static bool wisp__run_may_begin(const wisp *w, const wisp__session *s, const wisp__remote *remote,
                                 const wisp__message *m) {
     const wisp__packer *p = &w->content.packer;
@@ -39794,7 +39790,7 @@ static bool wisp__run_may_begin(const wisp *w, const wisp__session *s, const wis
     return wisp__run_suits(p, m, &before);
 }
 
-/* Begins a run with the values in the packer, like the message queued last for a peer. */
+/* Begins a run with the packed values, like the message queued last for a peer. */
 static wisp_result wisp__run_begin(wisp *w, wisp__session *s, const wisp__remote *remote,
                                    const wisp__message *like) {
     const wisp__packer *p = &w->content.packer;
@@ -39826,7 +39822,7 @@ static wisp_result wisp__run_begin(wisp *w, wisp__session *s, const wisp__remote
     return result;
 }
 
-/* Queues the values in the packer for a peer, as one more of a run where it may be. */
+/* Queues the packed values for a peer, in a run if possible. */
 static wisp_result wisp__give_packed(wisp *w, wisp__session *s, const wisp__remote *remote) {
     wisp__message *m = wisp__queued_last(s, remote);
     wisp_result result;
@@ -39841,13 +39837,13 @@ static wisp_result wisp__give_packed(wisp *w, wisp__session *s, const wisp__remo
 
 /* --- values that go as deltas --- */
 
-/* A value that goes to each peer as a delta from its baseline, with the deltas made so far for
-   peers that have the same baseline. */
+/* A value sent to each peer as a delta from its baseline; peers with the same baseline share a
+   delta. */
 typedef struct wisp__fired {
     wisp__remote       *remote;
     wisp__encoded      *value;
-    const uint8_t      *whole;             /* the bits of a row's record, once they were needed */
-    wisp__message_delta deltas[9];         /* the last is for one that is looked for */
+    const uint8_t      *whole;  /* bits of a row's record; NULL: not needed yet */
+    wisp__message_delta deltas[9];  /* the last one is scratch for the search */
     int                 delta_count;
 } wisp__fired;
 
@@ -39862,7 +39858,7 @@ static bool wisp__bases_same(const wisp__bases *a, const wisp__bases *b) {
            a->older[1] == b->older[1];
 }
 
-/* The delta of a fired value from `stored`, and its head; NULL: none is shorter than the value. */
+/* Delta of a fired value from `stored`, and its head; NULL: none is shorter than the value. */
 static wisp__message_delta *wisp__fired_delta(wisp *w, wisp__fired *f, wisp__baseline *b,
                                               const wisp__stored *stored, wisp__delta_head *head) {
     const wisp__encoding *encoding = &w->registry.remotes[b->number]->encoding;
@@ -39889,7 +39885,7 @@ static wisp__message_delta *wisp__fired_delta(wisp *w, wisp__fired *f, wisp__bas
     return d->bits ? d : NULL;
 }
 
-/* The bits of a fired value itself. NULL: no memory. */
+/* Bits of the whole fired value. NULL: no memory. */
 static const uint8_t *wisp__fired_whole(wisp *w, wisp__fired *f, const wisp__encoding *encoding) {
     wisp__message_codec *c = &w->content;
     int64_t bits;
@@ -39899,7 +39895,7 @@ static const uint8_t *wisp__fired_whole(wisp *w, wisp__fired *f, const wisp__enc
     return f->whole;
 }
 
-/* A reference to the models after a delta, which are stored once. false: no memory. */
+/* References the models after a delta, which are stored once. false: no memory. */
 static bool wisp__delta_models_after(wisp *w, wisp__message_delta *d, wisp__encoded **models) {
     if (!d || !d->from.adapted) return true;
     if (!d->after) d->after = wisp__encoded_copy(w, d->from.adapted, d->from.adapted_bytes);
@@ -39908,7 +39904,6 @@ static bool wisp__delta_models_after(wisp *w, wisp__message_delta *d, wisp__enco
     return d->after != NULL;
 }
 
-/* Queues the message of a value, and stores the value as a baseline. */
 static wisp_result wisp__send_encoded(wisp *w, wisp__session *s, const wisp__fired *f,
                                       wisp__baseline *b, const wisp__stored *next) {
     bool alone = f->remote->state || f->remote->now.delivery != WISP_RELIABLE;
@@ -39931,7 +39926,7 @@ static wisp_result wisp__send_encoded(wisp *w, wisp__session *s, const wisp__fir
     return WISP_OK;
 }
 
-/* Sends a value, whole or as a delta, as the next of its baseline. */
+/* Sends a value, whole or as a delta, with the next sequence number of its baseline. */
 static wisp_result wisp__send_next(wisp *w, wisp__session *s, wisp__fired *f, wisp__baseline *b,
                                    bool in_order) {
     const wisp__encoding *encoding = &w->registry.remotes[b->number]->encoding;
@@ -39962,8 +39957,8 @@ static wisp_result wisp__send_next(wisp *w, wisp__session *s, wisp__fired *f, wi
     return result;
 }
 
-/* Sends a value; nothing if the peer has it, unless it was lost (`again`). In the place of one that
-   waits, it goes as if that one had never been fired. */
+/* Sends a value unless the peer has it; `again`: it was lost. A value of a state that replaces a
+   waiting one goes as if the waiting one had never been fired. */
 static wisp_result wisp__send_value(wisp *w, wisp__session *s, wisp__fired *f, bool again) {
     wisp__remote *remote = f->remote, *entry = w->registry.remotes[remote->newest];
     bool in_order = w->base.reliable || remote->now.delivery == WISP_RELIABLE, replaces;
@@ -39982,7 +39977,7 @@ static wisp_result wisp__send_value(wisp *w, wisp__session *s, wisp__fired *f, b
     return result;
 }
 
-/* Sends the newest values once more whose messages were lost. */
+/* Resends the newest values whose messages were lost. */
 static void wisp__resend_values(wisp *w, wisp__session *s) {
     wisp__baselines *baselines = &s->baselines_out;
     for (int i = 0; i < baselines->count && baselines->again > 0; i++) {
@@ -40000,12 +39995,12 @@ static void wisp__resend_values(wisp *w, wisp__session *s) {
         f.value->references++;
         f.delta_count = 0;
         f.whole = NULL;
-        w->content.packer.plain = 0;       /* it was counted when it was fired */
+        w->content.packer.plain = 0;  /* counted when it was fired */
         result = wisp__send_value(w, s, &f, true);
         wisp__encoded_release(w, f.value);
         wisp__fired_forget_deltas(w, &f);
         if (result == WISP_E_QUEUE_FULL || result == WISP_E_BUDGET || result == WISP_E_MEMORY) {
-            b->again = true;           /* tried again with the next acks or losses */
+            b->again = true;  /* until the next acks or losses */
             baselines->again++;
             return;
         }
@@ -40016,7 +40011,7 @@ static void wisp__resend_values(wisp *w, wisp__session *s) {
 
 /* --- events to one peer or many --- */
 
-/* The compression methods that a peer, or (NULL) every peer, can read. */
+/* Compression methods that a peer can read; `s` NULL: that every peer can. */
 static unsigned wisp__methods_of(const wisp *w, const wisp__session *s) {
     unsigned methods = w->compress.methods;
     if (s) return s->peer.state == WISP__JOINED ? methods & s->peer.methods : 1u << WISP__RUNS;
@@ -40024,7 +40019,6 @@ static unsigned wisp__methods_of(const wisp *w, const wisp__session *s) {
     return methods;
 }
 
-/* Encodes the values of a message into the packer. */
 static WISP__INLINE wisp_result wisp__encode_outbound(wisp *w, const wisp__outbound *out) {
     bool compressed = w->registry.remotes[out->remote->newest]->encoding.compressed;
     unsigned methods = compressed ? wisp__methods_of(w, out->session) : 0;
@@ -40039,17 +40033,17 @@ static WISP__INLINE wisp_result wisp__encode_outbound(wisp *w, const wisp__outbo
     return result;
 }
 
-/* The sessions that a message to several peers goes to, one after the other, each once. */
+/* Iterator over the sessions that a message to several peers goes to, each once. */
 typedef struct wisp__targets {
     const wisp_to     *to;
     const wisp__group *group;
-    wisp__peer        *peer;               /* the next of all */
+    wisp__peer        *peer;  /* next of all peers */
     wisp__session     *session;
-    wisp_result        skipped;            /* why the entry of a list has no session */
+    wisp_result        skipped;  /* why the entry of a list has no session */
     uint64_t           mark;
     int                at;
-    bool               reliable;           /* not to peers that drain */
-    bool               few;                /* to viewers, or to peers nearby */
+    bool               reliable;  /* not to peers that drain */
+    bool               few;  /* to viewers, or to peers nearby */
 } wisp__targets;
 
 static wisp_result wisp__targets_begin(wisp *w, wisp__targets *t, const wisp_to *to,
@@ -40093,8 +40087,8 @@ static bool wisp__targets_next(wisp *w, wisp__targets *t) {
     return t->session != NULL;
 }
 
-/* Queues a message, or (NULL) a value, for several peers. Returns the first failure; the others are
-   served all the same. */
+/* Queues a message, or (`m` NULL) a value, for several peers. Returns the first failure; the other
+   peers are served all the same. */
 static wisp_result wisp__fire_several(wisp *w, const wisp__outbound *out, wisp__message *m,
                                       wisp__fired *f) {
     wisp__targets t;
@@ -40112,7 +40106,7 @@ static wisp_result wisp__fire_several(wisp *w, const wisp__outbound *out, wisp__
     return first;
 }
 
-/* Encodes a value once, and once more for each baseline that its peers have. */
+/* Encodes a value once, and its delta once for each baseline of its peers. */
 static wisp_result wisp__fire_value(wisp *w, const wisp__outbound *out) {
     wisp__row row = { NULL, 0, 0, 0 };
     wisp__fired f;
@@ -40133,7 +40127,7 @@ static wisp_result wisp__fire_value(wisp *w, const wisp__outbound *out) {
     return result;
 }
 
-/* The hash of the key fields of values that do not go as deltas. */
+/* Hash of the key fields of values that are not sent as deltas. */
 static wisp_result wisp__fired_key(wisp *w, const wisp__outbound *out, uint64_t *key) {
     const wisp__encoding *encoding = &w->registry.remotes[out->remote->newest]->encoding;
     wisp__row row = { NULL, 0, 0, 0 };
@@ -40152,14 +40146,14 @@ static wisp_result wisp__fired_key(wisp *w, const wisp__outbound *out, uint64_t 
     return WISP_OK;
 }
 
-/* Adds a message to the transaction that is open for its peer. */
+/* Adds a message to the open transaction of its peer. */
 static wisp_result wisp__bundle_add(wisp *w, const wisp__outbound *out, int kind) {
     wisp_result result = wisp__encode_outbound(w, out);
     if (!result) result = wisp__bundle_put(w, kind, w->registry.remotes[out->remote->newest]);
     return wisp__part_failed(w, out->session, result);
 }
 
-/* Queues an event for its peers. It is encoded once. */
+/* Encodes an event once and queues it for its peers. */
 static wisp_result wisp__fire(wisp *w, const wisp__outbound *out) {
     wisp__session *s = out->session;
     wisp__message *m, *last = s ? wisp__queued_last(s, out->remote) : NULL;
@@ -40192,14 +40186,14 @@ static wisp__passage wisp__passage_of(int kind, const wisp_to *to, const wisp_ca
     return p;
 }
 
-/* The memory that a message takes while it is held. */
+/* Bytes of memory that a held message takes. */
 static int64_t wisp__held_bytes(const wisp__message *m, const wisp_to *to) {
     return (int64_t)wisp__chunk_memory(wisp__message_chunk(m)) +
            wisp__chunk_memory(sizeof(wisp__held)) +
            (to->list ? to->count * (int64_t)sizeof *to->list : 0);
 }
 
-/* Takes over a message to be held, with a copy of its list of peers. NULL: no memory. */
+/* Takes over a message to be held and copies its list of peers. NULL: no memory. */
 static wisp__held *wisp__held_make(wisp *w, const wisp__passage *p, wisp_to to, wisp__message *m) {
     wisp__held *held = (wisp__held *)wisp__chunk_take(&w->chunks, sizeof *held);
     size_t bytes = to.list ? (size_t)to.count * sizeof *to.list : 0;
@@ -40255,13 +40249,13 @@ static wisp_result wisp__hold_message(wisp *w, const wisp__remote *remote, const
     wisp__held_push(own, held, WISP__OF_PEER);
     w->hooks.states += p->state != WISP__STATE_NONE;
     if (!p->state && !wisp__hook_lives(w, p->after))
-        wisp__held_release(w, held, WISP_PASS);        /* it was removed */
+        wisp__held_release(w, held, WISP_PASS);  /* its hook was removed */
     return WISP_OK;
 }
 
-/* Takes a message through its chain, and its values as they are then. Returns WISP_PASS, WISP_DROP,
-   WISP_HOLD or why it is refused. wisp__hooks_enter came before. While a transaction runs all but
-   answers are held until its end. */
+/* Runs the chain of a message, which may change its values. Returns WISP_PASS, WISP_DROP, WISP_HOLD
+   or why it is refused. wisp__hooks_enter came before. While a transaction runs, all but answers
+   are held until its end. */
 static wisp_result wisp__pass_out(wisp *w, wisp__outbound *out) {
     wisp__passage *p = &out->passage;
     wisp__remote *remote = out->remote;
@@ -40293,7 +40287,6 @@ static wisp_result wisp__pass_out(wisp *w, wisp__outbound *out) {
     return verdict;
 }
 
-/* Fires an event through the chain. */
 static wisp_result wisp__fire_through(wisp *w, wisp__outbound *out) {
     wisp_result result;
     if (!wisp__hooks_enter(w)) return WISP_E_DEPTH;
@@ -40305,7 +40298,7 @@ static wisp_result wisp__fire_through(wisp *w, wisp__outbound *out) {
 
 /* --- answers --- */
 
-/* The message of an answer. NULL with the reason. */
+/* Makes the message of an answer. NULL with the reason. */
 static wisp__message *wisp__answer_make(wisp *w, const wisp__answer *a, wisp_result *why) {
     wisp__message *m = NULL;
     *why = wisp__pack_refused(w, a->remote->name,
@@ -40318,7 +40311,7 @@ static wisp__message *wisp__answer_make(wisp *w, const wisp__answer *a, wisp_res
     return m;
 }
 
-/* The first refusal of the transaction that runs. */
+/* Refuses the running transaction; the first refusal counts. */
 static void wisp__operation_refuse(wisp *w, wisp_result code, const char *text) {
     wisp__operation *t = w->operation;
     if (t->result) return;
@@ -40327,8 +40320,8 @@ static void wisp__operation_refuse(wisp *w, wisp_result code, const char *text) 
     snprintf(t->text, sizeof t->text, "%s", text && *text ? text : wisp_result_text(code));
 }
 
-/* The answer of a part: it waits until all parts hold, and goes then in their order, just before
-   that of the transaction. A no refuses them all. */
+/* Keeps the answer of a part until all parts hold; the answers go in the order of the parts, just
+   before that of the transaction. A refusal refuses all parts. */
 static wisp_result wisp__part_answered(wisp *w, const wisp__answer *a, wisp__message *m) {
     wisp__operation *t = w->operation;
     wisp__part_answer *one = NULL;
@@ -40358,7 +40351,7 @@ static wisp_result wisp__part_answered(wisp *w, const wisp__answer *a, wisp__mes
     return WISP_OK;
 }
 
-/* Sends the message of an answer, and keeps it for repeats of the call if there may be any. */
+/* Sends an answer, and keeps it if the call may be repeated. */
 static wisp_result wisp__answer_give(wisp *w, const wisp__answer *a, wisp__message *m) {
     wisp_result result;
     if (a->request && a->request->part) return wisp__part_answered(w, a, m);
@@ -40370,8 +40363,8 @@ static wisp_result wisp__answer_give(wisp *w, const wisp__answer *a, wisp__messa
     return result;
 }
 
-/* The message of an answer that has passed the chain. NULL with the reason, which is WISP_E_CLOSED
-   when a hook has ended the session. */
+/* wisp__answer_make through the chain. NULL with the reason: WISP_E_CLOSED if a hook has ended the
+   session. */
 static wisp__message *wisp__answer_through(wisp *w, wisp__answer *a, wisp_result *why) {
     wisp__message *m = NULL;
     wisp__outbound out;
@@ -40394,7 +40387,7 @@ static wisp__message *wisp__answer_through(wisp *w, wisp__answer *a, wisp_result
     return m;
 }
 
-/* Answers the call that a handler is running for, or refuses its part of a transaction. */
+/* Answers the call of a running handler, or refuses its part of a transaction. */
 static wisp_result wisp__answer_event(wisp_event *event, wisp_result code, const wisp_value *values,
                                       int count) {
     wisp_result result;
@@ -40403,7 +40396,7 @@ static wisp_result wisp__answer_event(wisp_event *event, wisp_result code, const
     a.session = wisp__answering(event, &result);
     if (!a.session) return result;
     a.request = event->request;
-    if (!code && event->message == WISP_MESSAGE_EVENT)     /* a part of a transaction */
+    if (!code && event->message == WISP_MESSAGE_EVENT)  /* a part of a transaction */
         return wisp__explain(event->w, WISP_E_ARGUMENT, "%s: an event has no answer", event->name);
     a.remote = event->w->registry.remotes[a.request->remote];
     a.id = a.request->id;
@@ -40417,8 +40410,8 @@ static wisp_result wisp__answer_event(wisp_event *event, wisp_result code, const
 
 /* --- calls --- */
 
-/* Repeats follow pauses that double, all of them within the timeout. Each is shorter by chance, so
-   that callers who failed together do not come back together. */
+/* Pause before a repeat, in seconds. Pauses double and all fit into the timeout. Each is shorter by
+   chance, so that callers who failed together do not repeat together. */
 static double wisp__call_pause(wisp *w, wisp__pending *call) {
     double chance = (double)(wisp__random(&w->peers.secret) >> 40) / (double)(1 << 24);
     double pause = call->interval * (0.6 + 0.4 * chance);
@@ -40450,7 +40443,7 @@ static void wisp__call_start(wisp *w, wisp__pending *call, const wisp__outbound 
                      wisp__min(call->deadline, w->base.time + next));
 }
 
-/* Adds a call that has its slot to the open transaction, where only its timeout runs. */
+/* Adds a call to the open transaction, where only its timeout runs. */
 static wisp_result wisp__bundle_call(wisp *w, wisp__pending *call, const wisp__outbound *out) {
     wisp__bundle *b = &w->bundle;
     wisp_result result = wisp__grow(&w->base, WISP__ARRAY(b->calls, b->call_room),
@@ -40464,7 +40457,7 @@ static wisp_result wisp__bundle_call(wisp *w, wisp__pending *call, const wisp__o
     return WISP_OK;
 }
 
-/* Queues a call that has its slot, of the values in the packer. */
+/* Queues a call with the packed values. */
 static wisp_result wisp__call_queue(wisp *w, wisp__pending *call, const wisp__outbound *out) {
     wisp_result result;
     wisp__remote *remote = out->remote;
@@ -40491,7 +40484,7 @@ static wisp_result wisp__call_begin(wisp *w, wisp__pending *call, const wisp__ou
     return result ? result : wisp__call_queue(w, call, out);
 }
 
-/* Begins a call that passes the chain; when it is held only its timeout runs. */
+/* Begins a call through the chain; while it is held only its timeout runs. */
 static wisp_result wisp__call_through(wisp *w, wisp__pending *call, wisp__outbound *out) {
     wisp_result result;
     if (!wisp__hooks_enter(w)) return WISP_E_DEPTH;
@@ -40511,8 +40504,8 @@ static wisp_result wisp__call_through(wisp *w, wisp__pending *call, wisp__outbou
 
 #ifndef WISP_NO_STATE
 
-/* The scope of an optimistic call; NULL: it is none, or has ended. Older ones are answered first,
-   mostly. */
+/* Scope of an optimistic call; NULL: the call is none, or has ended. The search begins with the
+   oldest, which mostly is answered first. */
 static wisp__scope *wisp__attempt_of(const wisp *w, uint32_t call) {
     wisp__scope *s = w->calls.attempts ? w->journal.oldest : NULL;
     while (s && (s->kind != WISP__SCOPE_CALL || ((wisp__attempt *)s->user)->call != call))
@@ -40544,12 +40537,12 @@ static void wisp__attempt_run(wisp *w, wisp__scope *s) {
         w->operation = NULL;
     }
     wisp__scope_close(w, s);
-    if (!event.replay) wisp__effects_end(w, s);        /* else at the end of all that runs again */
+    if (!event.replay) wisp__effects_end(w, s);  /* else at the end of the whole replay */
     wisp__hooks_leave(w);
     wisp__events_sweep(w);
 }
 
-/* What may run as an optimistic call, in a scope that is not open yet. NULL with w->why. */
+/* Makes an optimistic call with a scope that is not open yet. NULL with w->why. */
 static wisp__scope *wisp__attempt_make(wisp *w, const wisp__outbound *out, int ordinal) {
     wisp__scope *s = NULL;
     wisp__attempt *g = (wisp__attempt *)wisp__chunk_take(&w->chunks, sizeof *g);
@@ -40577,7 +40570,7 @@ static wisp__scope *wisp__attempt_make(wisp *w, const wisp__outbound *out, int o
     return NULL;
 }
 
-/* The call that the handlers of this tick made in this place when it first ran. It runs again. */
+/* Reruns the call that the handlers of this tick made in this place when the tick first ran. */
 static wisp_call wisp__attempt_again(wisp *w, int ordinal) {
     wisp_call handle = { 0 };
     for (wisp__scope *s = w->journal.open->newer; s; s = s->newer) {
@@ -40593,7 +40586,6 @@ static wisp_call wisp__attempt_again(wisp *w, int ordinal) {
     return handle;
 }
 
-/* Ends the scope of an optimistic call. */
 static void wisp__attempt_free(wisp *w, wisp__scope *s, bool back) {
     wisp__attempt *g = (wisp__attempt *)s->user;
     wisp__scope_end(w, s, back);
@@ -40602,8 +40594,8 @@ static void wisp__attempt_free(wisp *w, wisp__scope *s, bool back) {
     w->calls.attempts--;
 }
 
-/* An optimistic call is over. `holds`: what it has done outside stays. Else it is put back at once
-   with those that came later; if there are ticks among them, when the next ones are due. */
+/* An optimistic call is over. `holds`: its effects outside stay. Else it and all later scopes are
+   put back at once, or, if there are ticks among them, when the next ticks are due. */
 static void wisp__attempt_end(wisp *w, wisp__scope *s, bool holds) {
     wisp__journal *j = &w->journal;
     wisp__scope *other = j->newest;
@@ -40627,7 +40619,7 @@ static void wisp__attempt_end(wisp *w, wisp__scope *s, bool holds) {
     }
 }
 
-/* Does the server tell what a call that holds has changed, before what others have since? */
+/* Does the server's row equal the row after a change of a call that holds, before later changes? */
 static bool wisp__change_right(wisp *w, const wisp__change *e) {
     wisp__object *o = e->kind == WISP__CHANGE_EDIT ? wisp__change_object(w, e) : NULL;
     const wisp__property *p = e->kind == WISP__CHANGE_PROPERTY ? (wisp__property *)e->user : NULL;
@@ -40643,15 +40635,15 @@ static bool wisp__change_right(wisp *w, const wisp__change *e) {
     return right;
 }
 
-/* Ends calls that are over: those whose state is here, or is waited for no longer. Where it is what
-   they have changed here nothing is put back; else all that is left runs again, once, over what the
-   server tells. */
+/* Ends calls whose state is here, or is waited for no longer. If the state is as they have
+   predicted, nothing is put back; else all calls that are left run again, once, over the server's
+   state. */
 static void wisp__attempts_check(wisp *w) {
     wisp__journal *j = &w->journal;
     bool alone = j->count == w->calls.attempts, right = alone, over = false;
-    bool later = false;                            /* others were made since */
+    bool later = false;  /* later calls were made */
     if (!w->calls.attempts) return;
-    if (alone && j->stale) wisp__reconcile(w);     /* those that were put back run again first */
+    if (alone && j->stale) wisp__reconcile(w);  /* those that were put back run again first */
     for (wisp__scope *s = j->oldest; s; s = s->newer) {
         const wisp__attempt *g = (wisp__attempt *)s->user;
         if (s->kind != WISP__SCOPE_CALL) continue;
@@ -40702,7 +40694,6 @@ static WISP__INLINE void wisp__message_event(wisp *w, const wisp__inbound *in, w
     event->count = in->content.count;
 }
 
-/* Reads values that describe themselves. */
 static WISP__APART void wisp__read_plain(wisp *w, wisp__reader *data, wisp__inbound *in) {
     wisp__message_codec *c = &w->content;
     wisp__unpacker u = wisp__codec_received(c, data);
@@ -40721,7 +40712,7 @@ static WISP__APART void wisp__read_plain(wisp *w, wisp__reader *data, wisp__inbo
     in->conformed = false;
 }
 
-/* A struct is read into the memory of the last one, whose fields may have been asked for. */
+/* Reads a struct into the memory of the last one, whose fields may have been decoded already. */
 static wisp_result wisp__record_again(wisp__message_codec *c, wisp__reader *data,
                                       const wisp__inbound *in) {
     const wisp__program *program = in->content.program;
@@ -40733,8 +40724,7 @@ static wisp_result wisp__record_again(wisp__message_codec *c, wisp__reader *data
     return wisp__credit_result(&c->credit, wisp__record_read(&u, program, in->content.image));
 }
 
-/* Reads values like those that were read last. false: they are to be read as if they were the
-   first. */
+/* Reads values in the layout of the last ones. false: they need a full read. */
 static WISP__INLINE bool wisp__read_again(wisp *w, wisp__reader *data, wisp__inbound *in) {
     wisp__message_codec *c = &w->content;
     if (!in->price || in->turn != c->turn) return false;
@@ -40770,8 +40760,8 @@ static WISP__APART void wisp__read_encoded(wisp *w, wisp__reader *data, wisp__in
     in->conformed = false;
 }
 
-/* Reads values where `data` stands, which then stands at their end. A value that needs its baseline
-   is only passed: it is applied when its turn comes. */
+/* Reads values and moves `data` to their end. A value that needs its baseline is only skipped: it
+   is applied when its turn comes. */
 static WISP__INLINE void wisp__read_values(wisp *w, wisp__reader *data, wisp__inbound *in) {
     in->data_at = data->at;
     w->content.credit.over = false;
@@ -40791,7 +40781,7 @@ static wisp__answer wisp__answer_of(const wisp *w, const wisp__inbound *in, wisp
     return a;
 }
 
-/* Answers a call with a code, and a text if there is one. */
+/* Answers a call with a code. `text` may be NULL. */
 static void wisp__answer_code(wisp *w, const wisp__inbound *in, wisp_result code,
                               const wisp_value *text) {
     wisp_result why;
@@ -40806,14 +40796,14 @@ static void wisp__answer_code(wisp *w, const wisp__inbound *in, wisp_result code
 
 /* --- through the chain to the handlers --- */
 
-/* Runs the handler of a call, and answers for it if it did not. */
+/* Runs the handler of a call, and answers if the handler did not. */
 static void wisp__run_answer(wisp *w, wisp__inbound *in, wisp_event *event) {
     wisp__session *s = in->session;
     wisp__remote *remote = in->remote;
     wisp__message *m = NULL;
     wisp__answer a;
     double began = wisp__meters_clock(w->registry.meters);
-    if (!remote->answer) {             /* removed by a hook, or while the call was held */
+    if (!remote->answer) {  /* removed by a hook, or while the call was held */
         wisp__answer_code(w, in, WISP_E_NO_HANDLER, NULL);
         return;
     }
@@ -40846,8 +40836,8 @@ static WISP__INLINE void wisp__run_event(wisp *w, const wisp__inbound *in, wisp_
     else if (timed) wisp__count_handled(w, in->remote, began);
 }
 
-/* Makes values that a hook has changed, or that were held, fit the schema here again. They live as
-   long as their message is in the chain. */
+/* Fits values that a hook has changed, or that were held, to the schema again. They live as long as
+   their message is in the chain. */
 static wisp_result wisp__conform_again(wisp *w, const wisp__remote *remote, wisp_event *event) {
     wisp__arena content = w->content.arena;
     wisp__decoded d;
@@ -40865,8 +40855,8 @@ static wisp_result wisp__conform_again(wisp *w, const wisp__remote *remote, wisp
     return result;
 }
 
-/* Drops a message that a hook did not let pass, or made unfit for the schema (`unfit` says how,
-   else it is ""). A call is answered, unless the hook said WISP_DROP. */
+/* Drops a message that a hook refused or made unfit for the schema (`unfit` says how; else ""). A
+   call is answered, unless the verdict is WISP_DROP. */
 static void wisp__keep_out(wisp *w, const wisp__inbound *in, wisp_result verdict,
                            const char *unfit) {
     wisp__request *request = in->request;
@@ -40884,7 +40874,7 @@ static void wisp__keep_out(wisp *w, const wisp__inbound *in, wisp_result verdict
     if (request) wisp__answer_code(w, in, verdict, NULL);
 }
 
-/* Is a message to wait for states of objects? */
+/* Must a message wait for states of objects? */
 static bool wisp__after_state(const wisp *w, const wisp__inbound *in, const wisp__passage *p) {
 #ifdef WISP_NO_STATE
     return (void)w, (void)in, (void)p, false;
@@ -40895,7 +40885,7 @@ static bool wisp__after_state(const wisp *w, const wisp__inbound *in, const wisp
 #endif
 }
 
-/* Takes a message through what is left of its chain to its handlers. */
+/* Takes a message through the rest of its chain to its handlers. */
 static WISP__INLINE void wisp__pass_in(wisp *w, wisp__inbound *in, wisp_event *event,
                                        wisp__passage *p) {
     const wisp__peer *peer = &in->session->peer;
@@ -40926,7 +40916,7 @@ static WISP__INLINE void wisp__pass_in(wisp *w, wisp__inbound *in, wisp_event *e
             if (in->request) in->request->state = WISP__REQUEST_RUNS;
         } else if (verdict == WISP_HOLD) {
             if (in->request) in->request->state = WISP__REQUEST_RUNS;
-            event->peer = wisp__peer_handle(in->session);      /* a hook may have written there */
+            event->peer = wisp__peer_handle(in->session);  /* a hook may have changed it */
             verdict = wisp__hold_message(w, in->remote, event, p);
             if (verdict) wisp__keep_out(w, in, verdict, "");
         } else if (verdict != WISP_PASS) {
@@ -40959,7 +40949,7 @@ static WISP__INLINE void wisp__on_admitted(wisp *w, wisp__inbound *in, int kind)
     else wisp__run_event(w, in, &event);
 }
 
-/* For the profiler: the bytes of the values, and what compression saved. */
+/* For the profiler: bytes of the values, and bytes that compression saved. */
 static WISP__APART void wisp__count_values(const wisp__inbound *in) {
     const wisp__session *s = in->session;
     uint64_t raw = (uint64_t)wisp__values_bytes(in->content.values, in->content.count);
@@ -40970,7 +40960,7 @@ static WISP__APART void wisp__count_values(const wisp__inbound *in) {
     if (in->content.unpacked && saved > 0) in->remote->meter->in.saved += (uint64_t)saved;
 }
 
-/* `remote`: that of the message, or what stands for one that is not known here. */
+/* `remote`: of the message, or the one that stands for unknown names. */
 static inline void wisp__count_received(wisp *w, const wisp__inbound *in, wisp__remote *remote) {
     remote->stats.messages_received++;
     remote->stats.bits_received += (uint64_t)(in->shape_end - in->shape_at + in->end - in->data_at);
@@ -40978,7 +40968,7 @@ static inline void wisp__count_received(wisp *w, const wisp__inbound *in, wisp__
     w->base.stats.messages_received++;
 }
 
-/* Lets structs like this one, as it is in memory now, be read into the same memory. */
+/* Lets later structs of this layout be read into the same memory. */
 static void wisp__may_go_again(wisp *w, wisp__inbound *in) {
     const wisp__program *program = in->content.program;
     in->fitted = in->remote->schema;
@@ -41004,8 +40994,7 @@ static WISP__APART bool wisp__make_fit(wisp *w, wisp__inbound *in) {
     return in->readable == WISP_OK;
 }
 
-/* Makes the values of an event or call fit the schema registered here, once for a message and its
-   repeats. */
+/* Fits the values of an event or call to the schema here, once for a message and its repeats. */
 static WISP__INLINE bool wisp__conform_inbound(wisp *w, wisp__inbound *in) {
     if ((in->encoding || in->remote->schema) && (!in->conformed || in->value) &&
         !wisp__make_fit(w, in))
@@ -41014,7 +41003,7 @@ static WISP__INLINE bool wisp__conform_inbound(wisp *w, wisp__inbound *in) {
     return true;
 }
 
-/* Drops a message that cannot be read. The caller of an invoke is answered why. */
+/* Drops a message that cannot be read. A caller is answered with the reason. */
 static void wisp__on_unreadable(wisp *w, const wisp__inbound *in) {
     wisp_value text;
     if (in->readable == WISP_E_FLOOD)
@@ -41022,7 +41011,7 @@ static void wisp__on_unreadable(wisp *w, const wisp__inbound *in) {
                  "more work or memory than its bytes pay for");
     wisp__pay(&w->content.credit, WISP__PRICE_ERROR);
     text = wisp_string(w->registry.text);
-    if (in->kind == WISP__FRAME_INVOKE)        /* first: the session may end for the offence */
+    if (in->kind == WISP__FRAME_INVOKE)  /* first: the offence may end the session */
         wisp__answer_code(w, in, in->readable, w->registry.text[0] ? &text : NULL);
     wisp__drop(w, in->session, in->remote,
                in->readable == WISP_E_INVALID ? WISP__DROPPED_INVALID : WISP__DROPPED_UNREADABLE,
@@ -41052,7 +41041,7 @@ static void wisp__on_new_call(wisp *w, wisp__inbound *in, wisp__bucket *rate) {
     else wisp__on_admitted(w, in, WISP_MESSAGE_INVOKE);
 }
 
-/* A request that comes reliably, and so only once: it needs no table. */
+/* A request that came reliably, so only once: it needs no place in the table. */
 static wisp__request wisp__request_once(uint32_t id) {
     wisp__request request;
     memset(&request, 0, sizeof request);
@@ -41061,7 +41050,7 @@ static wisp__request wisp__request_once(uint32_t id) {
     return request;
 }
 
-/* A repeat is recognised before the rate limit, and answered from memory. */
+/* A repeat is recognised before the rate limit, and gets the kept answer. */
 static void wisp__on_invoked(wisp *w, wisp__inbound *in) {
     wisp__session *s = in->session;
     wisp_result why = WISP_E_MEMORY;
@@ -41092,7 +41081,7 @@ static void wisp__on_invoked(wisp *w, wisp__inbound *in) {
     else if (request->state == WISP__REQUEST_DONE) wisp__answer_code(w, in, WISP_E_EXPIRED, NULL);
 }
 
-/* For the profiler: a call of ours is over. */
+/* For the profiler: a call of this end is over. */
 static void wisp__count_ended(wisp *w, const wisp__pending *call, bool answered) {
     const wisp__remote *remote = w->registry.remotes[call->remote];
     wisp__session *s = (wisp__session *)wisp__pool_get(&w->peers.pool, call->peer.id);
@@ -41127,7 +41116,7 @@ static void wisp__run_ended(wisp *w, wisp__pending *call, wisp_event *event) {
     wisp__events_sweep(w);
 }
 
-/* The event of a call that is over without an answer from the peer. */
+/* Event of a call that is over without an answer from the peer. */
 static void wisp__ended_event(wisp *w, const wisp__pending *call, wisp_result result,
                               wisp_event *event) {
     wisp__event_begin(w, event, call->peer, w->registry.remotes[call->remote]);
@@ -41164,7 +41153,7 @@ static void wisp__run_reply(wisp *w, wisp__pending *call, wisp_event *event) {
     if (--whole->left == 0) wisp__run_whole(w, whole);
 }
 
-/* Takes a reply through the chain; false: its call goes on waiting, or is over. */
+/* Takes a reply through the chain. false: its call still waits, or is over. */
 static bool wisp__pass_reply(wisp *w, const wisp__inbound *in, uint32_t call, wisp_event *event) {
     const wisp__pending *pending;
     wisp__passage p = wisp__passage_of(WISP_MESSAGE_REPLY, NULL, NULL);
@@ -41188,7 +41177,7 @@ static void wisp__on_replied(wisp *w, wisp__inbound *in) {
     wisp__pending *call = wisp__call_find(in->session, in->call, &w->content.credit);
     wisp_event event;
     bool goes_on = true, chained;
-    char text[256];                    /* as much as wisp_fail sends */
+    char text[256];  /* as much as wisp_fail sends */
     if (!call) return;
     in->remote = w->registry.remotes[call->remote];
     in->remote->stats.replies_received++;
@@ -41208,7 +41197,7 @@ static void wisp__on_replied(wisp *w, wisp__inbound *in) {
         event.args = NULL;
         event.count = 0;
         if (in->remote->index == WISP__ON_OPERATION && in->content.count == 3) {
-            event.args = said + 2;         /* the index of the part */
+            event.args = said + 2;  /* index of the part */
             event.count = 1;
         }
     }
@@ -41221,11 +41210,11 @@ static void wisp__on_replied(wisp *w, wisp__inbound *in) {
     if (chained) wisp__hooks_leave(w);
 }
 
-/* May an event run? Asked before more work is done for it than to find its end. */
+/* May an event run? Decided before its values are decoded. */
 static WISP__INLINE bool wisp__admit_event(wisp *w, const wisp__inbound *in) {
     wisp__session *s = in->session;
     wisp__remote *remote = in->remote;
-    bool ordered = in->delivery == WISP_SEQUENCED && !in->delta;   /* deltas: by key */
+    bool ordered = in->delivery == WISP_SEQUENCED && !in->delta;  /* deltas: by key */
     bool limited = remote->now.rate_limit > 0;
     wisp__peer_remote *peer_remote;
     wisp__count_received(w, in, remote);
@@ -41258,7 +41247,7 @@ static bool wisp__object_came(const wisp *w, uint32_t id) {
            id >> 16 <= w->objects.places[index].generation;
 }
 
-/* An object that a value names and that has not come; 0: none. */
+/* An object that a value names and that is not here yet; 0: none. */
 static uint32_t wisp__object_lacking(const wisp *w, const wisp_value *value) {
     wisp_value scratch;
     uint32_t id = 0;
@@ -41283,7 +41272,8 @@ static bool wisp__state_is_there(wisp *w, wisp__held *held) {
     return !p->lacks;
 }
 
-/* Releases the messages that have waited long enough. Those of one name keep their order. */
+/* Releases messages whose state is here or whose wait has ended. Messages of one name keep their
+   order. */
 static void wisp__states_check(wisp *w) {
     uint32_t turn = ++w->hooks.state_turn;
     if (!w->hooks.states || !wisp__hooks_enter(w)) return;
@@ -41308,7 +41298,7 @@ static void wisp__on_state(wisp__reading *r) {
         wisp__break_unpaid(r);
     if (r->from.failed) return;
     for (wisp__held *held = r->s->held_messages.first; held; held = held->next[WISP__OF_PEER]) {
-        if (held->passage.state != WISP__STATE_TOLD ||       /* or it is older than the message */
+        if (held->passage.state != WISP__STATE_TOLD ||  /* or it is older than the message */
             wisp__distance((uint32_t)r->number, held->passage.tick) < 0)
             continue;
         held->passage.state = WISP__STATE_THERE;
@@ -41320,7 +41310,6 @@ static void wisp__on_state(wisp__reading *r) {
     all->state_to = r->number;
 }
 
-/* A packet was read. */
 static void wisp__states_read(wisp *w, wisp__session *s) {
     wisp__objects *all = &w->objects;
     bool there = all->states && wisp__joined_by_us(s);
@@ -41363,7 +41352,7 @@ static void wisp__resume_in(wisp *w, wisp__held *held, const wisp_value *values,
             wisp__request_at(in.session, in.call)->id == in.call)
             in.request = wisp__request_at(in.session, in.call);
     }
-    p->changed = true;             /* the values have lost the layout of their schema */
+    p->changed = true;  /* the values have lost the layout of their schema */
     wisp__pass_in(w, &in, &event, p);
 }
 
@@ -41389,7 +41378,7 @@ static void wisp__resume_out(wisp *w, const wisp__held *held, wisp__outbound *ou
         wisp__error(w, NULL, out->remote, result, "what was held cannot be sent");
 }
 
-/* Resumes messages that are released by now, on their way out or (`any`) either way. */
+/* Resumes the released messages of the way out, or (`any`) of both ways. */
 static void wisp__resume_held(wisp *w, bool any) {
     for (int left = wisp__hooks_ready(w, any); left > 0; left--) {
         wisp__held *first = w->hooks.released[0].first;
@@ -41414,13 +41403,13 @@ static void wisp__resume_held(wisp *w, bool any) {
     }
 }
 
-/* Released messages go before new ones, unless nested hooks would make them be refused. */
+/* Released messages go before new ones, unless nested hooks would refuse them. */
 static void wisp__resume_out_first(wisp *w) {
     if (w->hooks.depth + 2 < WISP__HOOK_DEPTH) wisp__resume_held(w, false);
 }
 
-/* Dispatches calls that ended without an answer, then released messages, then notices. What their
-   handlers add waits for the next time. */
+/* Dispatches calls that ended without an answer, then released messages, then notices. Those that
+   their handlers add wait for the next time. */
 static void wisp__dispatch(wisp *w) {
     wisp__pending *last = w->calls.done_last;
     while (last && w->calls.done_first) {
@@ -41441,7 +41430,7 @@ static void wisp__dispatch(wisp *w) {
 
 /* --- values that came as deltas --- */
 
-/* Asks the peer for whole values, unless it was asked before. true: it was not. */
+/* Asks the peer for whole values once. true: this was the first time. */
 static bool wisp__ask_whole(wisp *w, wisp__session *s, wisp__encoding *encoding) {
     bool first = !encoding->asked;
     if (first) wisp__control_add(w, s, WISP__FRAME_RESYNC, encoding->number);
@@ -41449,16 +41438,16 @@ static bool wisp__ask_whole(wisp *w, wisp__session *s, wisp__encoding *encoding)
     return first;
 }
 
-/* A delta cannot be applied: the peer is asked for whole values. This is an error once; the deltas
-   that follow until they come are only counted. */
+/* A delta cannot be applied: asks the peer for whole values. The first such delta is an error;
+   further ones are only counted until whole values come. */
 static wisp_result wisp__delta_useless(wisp *w, wisp__inbound *in, const char *why) {
     snprintf(w->registry.text, sizeof w->registry.text, "%s", why);
     in->stale = !wisp__ask_whole(w, in->session, in->encoding);
     return in->stale ? WISP_OK : WISP_E_BASELINE;
 }
 
-/* A value could not be stored, although its sender takes it for a baseline: whole values are asked
-   for. On an ordered channel the baseline is forgotten, because the next delta would be from it. */
+/* A value could not be stored, although its sender takes it for a baseline: asks for whole values.
+   On an ordered channel the baseline is forgotten, because the next delta would be from it. */
 static void wisp__value_not_stored(wisp *w, wisp__inbound *in) {
     wisp__baselines *baselines = &in->session->baselines_in;
     wisp__baseline *b = in->in_order ? wisp__baseline_get(baselines, in->encoding->number,
@@ -41467,14 +41456,15 @@ static void wisp__value_not_stored(wisp *w, wisp__inbound *in) {
     wisp__ask_whole(w, in->session, in->encoding);
 }
 
-/* A value that is received as a delta or whole, while it is applied. */
+/* A received value, a delta or whole, while it is applied. */
 typedef struct wisp__applying {
-    wisp__reader     from;             /* where the value or delta stands */
-    wisp__baseline  *baseline;         /* NULL: there is no room for its key */
-    wisp__stored     next;             /* the new value as it is stored */
+    wisp__reader     from;  /* at the value or delta */
+    wisp__baseline  *baseline;  /* NULL: no room for its key */
+    wisp__stored     next;  /* the new value */
 } wisp__applying;
 
-/* The baseline that a delta names, with those of the range coder; false: it is not stored here. */
+/* Finds the baseline that a delta names, with its models of the range coder. false: it is not
+   stored here. */
 static bool wisp__delta_from(wisp__applying *a, const wisp__inbound *in,
                              wisp__message_delta *from) {
     wisp__stored *stored = NULL;
@@ -41491,7 +41481,7 @@ static bool wisp__delta_from(wisp__applying *a, const wisp__inbound *in,
     return true;
 }
 
-/* Stores a received value as a baseline; false: handlers have had it, or a newer one. */
+/* Stores a received value as a baseline. false: handlers have had it, or a newer one. */
 static bool wisp__received_store(wisp *w, wisp__inbound *in, wisp__applying *a) {
     wisp__baseline *b = a->baseline;
     wisp__stored *stored = wisp__baseline_newest(b);
@@ -41509,7 +41499,8 @@ static bool wisp__received_store(wisp *w, wisp__inbound *in, wisp__applying *a) 
     return news;
 }
 
-/* Applies a delta. No value: it came too late, or the peer is asked for a whole value. */
+/* Applies a delta. Without a value in a->next it came too late, or the peer is asked for a whole
+   one. */
 static wisp_result wisp__received_delta(wisp *w, wisp__inbound *in, wisp__applying *a) {
     bool sync = in->encoding->sync;
     wisp__message_codec *c = &w->content;
@@ -41532,7 +41523,7 @@ static wisp_result wisp__received_delta(wisp *w, wisp__inbound *in, wisp__applyi
     return wisp__delta_useless(w, in, "a malformed delta");
 }
 
-/* Applies a value in its turn: in->value, with a reference. *fresh: it is new to handlers. */
+/* Applies a value in its turn to in->value, with a reference. *fresh: handlers have not had it. */
 static wisp_result wisp__apply_value(wisp *w, wisp__inbound *in, bool *fresh) {
     wisp__baselines *baselines = &in->session->baselines_in;
     wisp__applying a;
@@ -41544,7 +41535,7 @@ static wisp_result wisp__apply_value(wisp *w, wisp__inbound *in, bool *fresh) {
     a.baseline = wisp__baseline_open(w, baselines, in->encoding->number, (uint64_t)in->head.place,
                                      in->in_order);
     if (!a.baseline && w->no_baseline == WISP_E_MEMORY) return WISP_E_MEMORY;
-    if (a.baseline && a.baseline->whole) {     /* taken from another key: nothing is known */
+    if (a.baseline && a.baseline->whole) {  /* taken from another key: nothing is known */
         a.baseline->whole = a.baseline->begun = false;
         a.baseline->sequence = 0;
     }
@@ -41563,7 +41554,7 @@ static wisp_result wisp__apply_value(wisp *w, wisp__inbound *in, bool *fresh) {
     return WISP_OK;
 }
 
-/* Applies a value; false: there is nothing to deliver. in->readable says what failed. */
+/* Applies a value. false: there is nothing to deliver. in->readable says what failed. */
 static bool wisp__receive_value(wisp *w, wisp__inbound *in) {
     bool fresh = false;
     if (in->readable) {
@@ -41579,7 +41570,7 @@ static bool wisp__receive_value(wisp *w, wisp__inbound *in) {
 
 /* --- delivery --- */
 
-/* A call, an answer, or an event of a name that is not known here. */
+/* Delivers a call, an answer, or an event of an unknown name. */
 static WISP__APART void wisp__deliver_other(wisp *w, wisp__inbound *in) {
     if (in->kind == WISP__FRAME_INVOKE) wisp__on_invoked(w, in);
     else if (in->kind == WISP__FRAME_REPLY) wisp__on_replied(w, in);
@@ -41587,7 +41578,7 @@ static WISP__APART void wisp__deliver_other(wisp *w, wisp__inbound *in) {
         wisp__drop(w, in->session, NULL, WISP__DROPPED_UNKNOWN, WISP_OK);
 }
 
-/* Asks budgets and limits, then decodes and dispatches. */
+/* Checks budgets and limits, then decodes and dispatches. */
 static WISP__INLINE void wisp__deliver_admitted(wisp *w, wisp__inbound *in) {
     if (in->readable) {
         wisp__on_unreadable(w, in);
@@ -41601,7 +41592,7 @@ static WISP__INLINE void wisp__deliver_admitted(wisp *w, wisp__inbound *in) {
     }
 }
 
-/* Delivers a message of a joined peer whose turn it is, after what happened before it. */
+/* Delivers a message of a joined peer in its turn, after the dispatch of earlier happenings. */
 static WISP__INLINE void wisp__deliver_now(wisp *w, wisp__inbound *in) {
     if (w->events.notice_count || w->calls.done_first || wisp__hooks_ready(w, true)) {
         wisp__dispatch(w);
@@ -41626,7 +41617,6 @@ static void wisp__deliver(wisp *w, wisp__inbound *in) { wisp__deliver_now(w, in)
  *   deliverable that others brought is bounded by credit: the rest waits.
  * ======================================================================== */
 
-/* A message of the packet, of which nothing is read yet. */
 static void wisp__inbound_begin(const wisp__reading *r, wisp__inbound *in) {
     memset(in, 0, sizeof *in);
     in->session = r->s;
@@ -41646,7 +41636,8 @@ static void wisp__read_shape(wisp__reader *from, wisp__inbound *in) {
     if (from->failed) in->readable = WISP_E_BAD_PACKET;
 }
 
-/* A message without a length could not be read; if it has an end the packet is read on. */
+/* A message without a length could not be read; if its end is known, the rest of the packet is
+   read. */
 static WISP__APART void wisp__on_unread(wisp__reading *r, const wisp__inbound *in) {
     if (in->readable == WISP_E_MEMORY) wisp__break_memory(r);
     else if (in->readable == WISP_E_FLOOD && !in->parsed) wisp__break_unpaid(r);
@@ -41659,7 +41650,7 @@ static WISP__INLINE void wisp__read_bound(wisp__reading *r, wisp__inbound *in) {
     if (in->readable) wisp__on_unread(r, in);
 }
 
-/* A message of so many bits. One that cannot be read is skipped. */
+/* Reads a message of `bits` bits. One that cannot be read is skipped. */
 static void wisp__read_sized(wisp__reading *r, wisp__inbound *in, int bits) {
     wisp__reader within = r->from;
     wisp__skip(&r->from, bits);
@@ -41719,14 +41710,14 @@ static void wisp__read_message(wisp__reading *r, int kind, wisp__inbound *in) {
 
 /* --- messages at their turn --- */
 
-/* After the last fragment the message is read like a frame of a packet. */
+/* Reads the message after its last fragment, like a frame of a packet. */
 static void wisp__read_whole(wisp__reading *r, const wisp__channel_in *c) {
     wisp__reading whole = *r;
     wisp__reader outer = r->w->record;
     wisp__credit paid = wisp__credit_whole(r->w, c->whole_bytes, 0);
     wisp__inbound in;
     int kind, shown = wisp__min_int(c->whole_bytes, 16);
-    uint8_t first[16];                /* shown with errors; the whole is freed with the session */
+    uint8_t first[16];  /* shown with errors; c->whole is freed with the session */
     wisp__inbound_begin(r, &in);
     memcpy(first, c->whole, (size_t)shown);
     whole.from = wisp__reader_on(c->whole, c->whole_bytes);
@@ -41793,8 +41784,7 @@ static wisp__buffered *wisp__buffer_take(wisp__reading *r, wisp__channel *c,
     return b;
 }
 
-/* Buffers a message that came early. An event that cannot be used is reported at once and keeps
-   only its place. */
+/* Buffers an early message. An unusable event is reported at once and keeps only its place. */
 static void wisp__buffer_early(wisp__reading *r, wisp__channel *c, uint32_t sequence,
                                wisp__inbound *in) {
     bool fragment = in->kind == WISP__FRAME_FRAGMENT;
@@ -41827,7 +41817,7 @@ static void wisp__arrive_buffered(wisp__reading *r, wisp__channel_in *c, const w
     wisp__reading buffered = *r;
     wisp__reader outer = r->w->record;
     int data_at = (b->shape_bits + 7) / 8, bytes = data_at + (int)((b->data_bits + 7) / 8);
-    wisp__credit paid =             /* the sender has reckoned with so many bytes of a packet */
+    wisp__credit paid =  /* the sender reckons with so many bytes of a packet */
         wisp__credit_lend(r->w, (int64_t)bytes * WISP__EARN_BYTE, 0);
     wisp__inbound_begin(r, &in);
     in.kind = (wisp__frame)b->kind;
@@ -41853,12 +41843,13 @@ static void wisp__arrive_buffered(wisp__reading *r, wisp__channel_in *c, const w
     wisp__credit_back(r->w, &paid);
 }
 
-/* false: a handler has ended the session, with its channels, or all; or the packet is broken. */
+/* false: a handler has ended the session, with its channels, or the endpoint; or the packet is
+   broken. */
 static inline bool wisp__goes_on(const wisp__reading *r) {
     return !r->broken && r->s->peer.state == WISP__JOINED && !r->w->destroyed;
 }
 
-/* Is there credit for one more message of other packets? It has been acked, so else it waits. */
+/* Is there credit for one more message of other packets? Else it waits: it has been acked. */
 static bool wisp__may_complete(const wisp__reading *r) {
     const wisp__credit *credit = &r->w->content.credit;
     return credit->work - credit->beyond >= WISP__EARN_SENT;
@@ -41869,7 +41860,7 @@ static void wisp__fall_behind(wisp__reading *r) {
     r->w->behind = true;
 }
 
-/* Early messages waited for the next one: a stall for what they hold. */
+/* Early messages waited for the next one: notes a stall. */
 static void wisp__was_blocked(const wisp__reading *r, const wisp__channel_in *in) {
     if (in->early) wisp__stalled(&r->w->base, &r->s->stall, in->since);
 }
@@ -41892,8 +41883,8 @@ static void wisp__arrive_early(wisp__reading *r, wisp__channel *c) {
     }
 }
 
-/* Must the end of a large message wait as if it were early? Not over a reliable link, which has no
-   window. */
+/* Must the last fragment of a message wait as if it were early? Never on a reliable link, which has
+   no window. */
 static WISP__APART bool wisp__must_wait(const wisp__reading *r, const wisp__channel *c,
                                         const wisp__inbound *in) {
     int bytes = (int)((in->end - in->data_at + 7) / 8);
@@ -41909,10 +41900,10 @@ static void wisp__arrive_behind(wisp__reading *r) {
     }
 }
 
-/* A message of a channel whose turn it is not, or the end of a large one that must wait. */
+/* Takes a message that is not the next of its channel, or a last fragment that must wait. */
 static WISP__APART void wisp__take_no_turn(wisp__reading *r, wisp__channel *c, wisp__turn turn,
                                            uint32_t sequence, wisp__inbound *in) {
-    if (turn == WISP__AGAIN) {                                         /* our acks were lost */
+    if (turn == WISP__AGAIN) {  /* acks of this end were lost */
         wisp__stall_was(&r->w->base, &r->s->stall);
     } else if (turn == WISP__BEYOND) {
         wisp__break(r, "a sequence number beyond the window");
@@ -41922,7 +41913,7 @@ static WISP__APART void wisp__take_no_turn(wisp__reading *r, wisp__channel *c, w
     }
 }
 
-/* Takes a message or fragment that was read, unless the packet is broken. */
+/* Takes a read message or fragment, unless the packet is broken. */
 static WISP__INLINE void wisp__take_turn(wisp__reading *r, wisp__inbound *in) {
     wisp__channel *c = r->channel;
     bool early = false;
@@ -42016,8 +42007,8 @@ static void wisp__on_message(wisp__reading *r, int kind) {
     wisp__take_turn(r, &r->previous);
 }
 
-/* The place of a set. A new one makes room: older ones are given up. -1: no memory, or it is too
-   large or too dear. */
+/* Place of a set; a new set makes room by giving up older ones. -1: no memory, too large, or more
+   than the packet's credit. */
 static int wisp__set_place(wisp__reading *r, const wisp__part *part) {
     wisp *w = r->w;
     wisp__parts *p = part->total > WISP__SET_BYTES ? NULL : wisp__parts_of(w, r->s);
@@ -42050,7 +42041,7 @@ static int wisp__set_place(wisp__reading *r, const wisp__part *part) {
     return empty;
 }
 
-/* Reads the section and the message of a set that is complete. */
+/* Reads the section and the message of a complete set. */
 static void wisp__read_set(wisp__reading *r, const uint8_t *bytes, int size, uint16_t set) {
     wisp__reading whole = *r;
     wisp__reader outer = r->w->record;
@@ -42097,16 +42088,16 @@ static void wisp__on_part(wisp__reading *r) {
     wisp__pay(&r->w->content.credit, part.bytes / 32);
     i = wisp__set_place(r, &part);
     p = r->s->parts;
-    if (i < 0) r->s->lacks_all = true;         /* it may be a state */
+    if (i < 0) r->s->lacks_all = true;  /* it may be a state */
     if (i < 0 || p->in[i].total != part.total) return;
     whole = p->in[i].bytes + part.at;
-    after = wisp__load64(whole + part.bytes);              /* whole words are written */
+    after = wisp__load64(whole + part.bytes);  /* wisp__get_bits writes whole words */
     wisp__get_bits(&content, whole, (int64_t)part.bytes * 8);
     wisp__store64(whole + part.bytes, after);
     p->in[i].got += part.bytes;
     if (p->in[i].got < part.total) return;
     whole = p->in[i].bytes;
-    p->in[i].bytes = NULL;                     /* a handler may end the session */
+    p->in[i].bytes = NULL;  /* a handler may end the session */
     wisp__read_set(r, whole, part.total, part.set);
     wisp__chunk_give(&r->w->chunks, whole, (size_t)part.total + WISP__SLACK);
 }
@@ -42189,7 +42180,7 @@ static void wisp__read_body(wisp__reading *r, bool acks) {
 
 /* --- packets --- */
 
-/* Decompresses the body of a packet, which is never larger than a packet. */
+/* Decompresses the body of a packet to at most the size of a packet. */
 static void wisp__read_compressed(wisp__reading *r) {
     wisp *w = r->w;
     uint8_t *to = w->incoming + wisp__buffer_bytes(w, WISP__RECEIVED);
@@ -42219,8 +42210,8 @@ static void wisp__read_compressed(wisp__reading *r) {
     if (r->s->meter) r->s->meter->in.saved += (uint64_t)left;
 }
 
-/* Is a packet within the budgets? On a reliable link it is read all the same, and bytes over the
-   budget are an offence. */
+/* Is a packet within the budgets? On a reliable link it is read anyway, and bytes over the budget
+   are an offence. */
 static bool wisp__within_budget(wisp *w, wisp__session *s, int size) {
     bool reliable = w->base.reliable;
     bool flood = !reliable && !wisp__policy_count(w, s, false);
@@ -42234,7 +42225,7 @@ static bool wisp__within_budget(wisp *w, wisp__session *s, int size) {
     return false;
 }
 
-/* Did this packet come before, or does its number make no sense? Then it counts for nothing. */
+/* Did a packet come before, or does its number make no sense? Then it is ignored. */
 static bool wisp__is_refused(wisp *w, wisp__peer *peer, uint64_t number) {
     if (w->base.reliable) return false;
     if (wisp__flow_is_duplicate(&peer->flow, number)) {
@@ -42290,7 +42281,7 @@ static void wisp__take_packet(wisp__reading *r, bool acks) {
     wisp__peers_mark(w, peer);
 }
 
-/* Takes buffered messages that had to wait: in each update as many as a packet may cost. */
+/* Takes waiting buffered messages: in each update as many as one packet's credit pays for. */
 static void wisp__catch_up(wisp *w, wisp__session *s) {
     wisp__reader nothing = wisp__reader_on(NULL, 0);
     wisp__reading r;
@@ -42314,8 +42305,8 @@ static void wisp__catch_up_all(wisp *w) {
     }
 }
 
-/* A packet whose tag is right. One without acks and frames counts for nothing, or it would move
-   the packet numbers. */
+/* Takes a packet whose tag is right. One without acks and frames is ignored, or it would move the
+   packet numbers. */
 static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet, uint64_t number) {
     const uint8_t *bytes = (const uint8_t *)packet->data;
     int head = wisp__head_of(&w->base, &s->peer);
@@ -42324,7 +42315,7 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
     wisp__reader from = wisp__reader_on(bytes + head, packet->size - head);
     wisp__reading r;
     uint64_t top = w->base.reliable ? number - 1 : s->peer.flow.top;
-    if (s->peer.received_at < 0) return;             /* the link has closed it */
+    if (s->peer.received_at < 0) return;  /* the link has closed it */
     s->peer.stats.packets_received++;
     s->peer.stats.bytes_received += (uint64_t)packet->size;
     if (w->base.reliable) s->peer.received_in_order = number;
@@ -42333,7 +42324,7 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
     if (!wisp__within_budget(w, s, packet->size) || wisp__is_refused(w, &s->peer, number)) return;
     if (s->behind) wisp__catch_up(w, s);
     if (s->peer.state != WISP__JOINED && s->peer.state != WISP__HALF_OPENED) return;
-    if (s->behind || !wisp__credit_begin(w, s, packet->size)) {     /* behind, its window is full */
+    if (s->behind || !wisp__credit_begin(w, s, packet->size)) {  /* behind: its window is full */
         s->peer.stats.packets_refused++;
         return;
     }
@@ -42353,8 +42344,7 @@ static void wisp__on_packet(wisp *w, wisp__session *s, const wisp_packet *packet
 
 /* --- datagrams --- */
 
-/* Is the tag of a packet right, and what is its number? A sealed one is opened, and gets other
-   data. */
+/* Checks the tag of a packet and finds its number. A sealed packet is opened into other data. */
 static bool wisp__is_tagged(wisp *w, wisp__peer *peer, wisp_packet *packet, uint64_t *number) {
     uint8_t *bytes = (uint8_t *)packet->data;
     int head = wisp__head_of(&w->base, peer), tag_at = wisp__tag_at(&w->base);
@@ -42372,8 +42362,8 @@ static bool wisp__is_tagged(wisp *w, wisp__peer *peer, wisp_packet *packet, uint
     return wisp__keys_open(peer->keys, w->base.time, bytes, &box);
 }
 
-/* The sessions that a packet may belong to, one after the other: the one of its connection number;
-   on a reliable link all of its address, as one may be about to replace another. */
+/* Iterates over the sessions that a packet may belong to: the one of its connection number; on a
+   reliable link all of its address, as one may be about to replace another. */
 static wisp__peer *wisp__packet_peer(const wisp *w, const wisp_packet *packet,
                                      const wisp__peer *after) {
     const uint8_t *bytes = (const uint8_t *)packet->data;
@@ -42394,7 +42384,7 @@ static void wisp__on_session_packet(wisp *w, const wisp_packet *packet) {
             return;
         }
         if (!wisp__addr_equal(&peer->addr, &packet->addr)) continue;
-        found = true;                    /* no goodbye: it is damaged, or something is on its way */
+        found = true;  /* no goodbye: it is damaged, or something is on its way */
         known = known || alive;
     }
     if (known) w->base.stats.packets_bad_tag++;
@@ -42466,10 +42456,10 @@ static void wisp__on_silence(wisp *w, wisp__session *s) {
         while (pings-- > 0) wisp__send_bare(w, s, true, 0);
         s->ping = true;
     }
-    wisp__peers_mark(w, peer);          /* the flush sets the timer again */
+    wisp__peers_mark(w, peer);  /* the flush sets the timer again */
 }
 
-/* Why a join failed. A challenge came, so the path works for small packets. */
+/* Why a join failed. A cookie shows that the path works for small packets. */
 static const char *wisp__no_answer(const wisp *w, const wisp__peer *peer) {
     if (peer->keys && peer->cookie)
         return peer->result ? "no sealed answer, only a refusal without a seal"
@@ -42503,10 +42493,10 @@ static void wisp__on_peer_timer(wisp *w, wisp__session *s) {
     }
 }
 
-/* Ends a call, or repeats it where it may have been lost. */
+/* Ends a call, or repeats it if it may have been lost. */
 static void wisp__on_call_timer(wisp *w, wisp__pending *call) {
     double next;
-    if (w->base.time >= call->deadline || !call->message) {        /* held, or sent once */
+    if (w->base.time >= call->deadline || !call->message) {  /* held, or sent once */
         wisp__call_end(w, call, WISP_E_TIMEOUT);
         return;
     }
@@ -42532,9 +42522,9 @@ static void wisp__run_timers(wisp *w) {
     }
 }
 
-/* Takes back packets that the link has not taken for so long that what is unreliable in them is
-   stale, and their round trip would be wrong. What is reliable goes into new packets; it is not
-   counted as lost, as no network has lost it. */
+/* Takes back packets that the link has refused for so long that their unreliable messages are stale
+   and their round trip would be wrong. Their reliable messages go into new packets and do not count
+   as lost, as no network has lost them. */
 static void wisp__take_back_stuck(wisp *w, wisp__session *s) {
     wisp__peer *peer = &s->peer;
     wisp__flow *flow = &peer->flow;
@@ -42643,7 +42633,7 @@ wisp_result wisp_flush_batches(wisp *w) {
 
 /* --- gathered --- */
 
-/* Ends what is open. Its invokes end with a code; WISP_OK: they are sent. */
+/* Closes the open transaction. Its invokes end with `result`; WISP_OK: they are sent. */
 static void wisp__bundle_end(wisp *w, wisp_result result) {
     wisp__bundle *b = &w->bundle;
     for (int i = 0; result && i < b->call_count; i++) {
@@ -42696,7 +42686,7 @@ wisp_result wisp_abort(wisp *w) {
 
 /* --- sent --- */
 
-/* Who is told of a transaction that was sent. */
+/* A sent transaction: its handler and its invokes. */
 typedef struct wisp__commit {
     wisp_handler fn;
     void *user;
@@ -42708,8 +42698,8 @@ static size_t wisp__commit_bytes(int calls) {
     return sizeof(wisp__commit) + (size_t)calls * sizeof(wisp__part_call);
 }
 
-/* A transaction is over, with an answer or without. Its invokes were answered before it, or end
-   with it: the one that was refused with the reason. */
+/* A transaction is over, with an answer or without. Its invokes were answered before, or end now:
+   the refused one with the reason. */
 static void wisp__commit_over(wisp_event *event) {
     wisp *w = event->w;
     wisp__commit *c = (wisp__commit *)event->user;
@@ -42723,7 +42713,7 @@ static void wisp__commit_over(wisp_event *event) {
         call->refused = its;
         wisp__call_settle(w, call);
         wisp__ended_event(w, call, its || !known ? event->result : WISP_E_CANCELLED, &over);
-        if (!over.result) over.result = WISP_E_DROPPED;        /* a middleware has its answer */
+        if (!over.result) over.result = WISP_E_DROPPED;  /* a middleware dropped its answer */
         if (its) over.text = event->text;
         over.message = WISP_MESSAGE_REPLY;
         wisp__run_reply(w, call, &over);
@@ -42745,7 +42735,7 @@ static void wisp__commit_over(wisp_event *event) {
     wisp__chunk_give(&w->chunks, c, wisp__commit_bytes(c->count));
 }
 
-/* Sends the open transaction as a call that has its slot. */
+/* Sends the open transaction as `call`. */
 static wisp_result wisp__bundle_send(wisp *w, wisp__pending *call, wisp__commit *c) {
     const wisp__bundle *b = &w->bundle;
     wisp_value parts = wisp_bytes(b->bytes, (int)((b->bits + 7) / 8));
@@ -42761,7 +42751,7 @@ static wisp_result wisp__bundle_send(wisp *w, wisp__pending *call, wisp__commit 
     if (out.session->peer.draining) return wisp__unsent(w, out.remote, WISP_E_DRAINING);
     if (!wisp__peer_remote_of(w, out.session, WISP__ON_OPERATION)) return wisp__no_more_memory(w);
     out.session->peer_remotes[WISP__ON_OPERATION].known = WISP__BOUND;
-    for (int i = 0; i < c->count; i++) {       /* the other end numbers them in the same way */
+    for (int i = 0; i < c->count; i++) {  /* the other end numbers them in the same way */
         wisp__pending *part = wisp__call_of(w, c->calls[i].handle);
         if (part && !part->done) wisp__call_link(out.session, part);
         else out.session->next_call++;
@@ -42812,7 +42802,7 @@ wisp_call wisp_commit(wisp *w, wisp_handler on_done, void *user) {
 
 typedef struct wisp__part_head { int kind, number, bits; int64_t end; } wisp__part_head;
 
-/* The head of the next part; false: the end. The reader fails if there is neither. */
+/* Reads the head of the next part. false: the end, or (from->failed) neither. */
 static bool wisp__part_next(wisp__reader *from, wisp__part_head *h) {
     if (wisp__frame_is_end(*from)) {
         from->failed = from->end - from->at >= 8;
@@ -42826,7 +42816,7 @@ static bool wisp__part_next(wisp__reader *from, wisp__part_head *h) {
     return !from->failed;
 }
 
-/* Takes a token of the rate limit for a part, or (`back`) gives it back. */
+/* Takes a part's token of the rate limit, or (`back`) returns it. */
 static wisp_result wisp__part_token(wisp *w, wisp__session *s, int number, bool back) {
     const wisp__remote *remote = wisp__theirs(&w->registry, s, number);
     wisp__peer_remote *p = remote ? wisp__peer_remote_of(w, s, remote->index) : NULL;
@@ -42838,7 +42828,7 @@ static wisp_result wisp__part_token(wisp *w, wisp__session *s, int number, bool 
     return WISP_E_RATE;
 }
 
-/* Reads what is announced, and takes the tokens of all parts; of none if there are not enough. */
+/* Reads the announcements, and takes the tokens of all parts, or of none if they do not suffice. */
 static void wisp__parts_admit(wisp__reading *r) {
     wisp *w = r->w;
     wisp__operation *t = w->operation;
@@ -42867,7 +42857,7 @@ static void wisp__parts_admit(wisp__reading *r) {
         }
 }
 
-/* Runs a part whose values are read and fit, as if it had come by itself. */
+/* Runs a part whose values fit, as if it had come alone. */
 static void wisp__part_deliver(wisp *w, wisp__inbound *in, bool invoke) {
     wisp__request *request = in->request;
     wisp__remote *remote = in->remote;
@@ -42896,11 +42886,11 @@ static void wisp__part_run(wisp__reading *r, const wisp__part_head *h, uint32_t 
     bool invoke = h->kind == WISP__PART_CALL;
     wisp__inbound in;
     wisp__inbound_begin(r, &in);
-    in.kind = WISP__FRAME_INVOKE;              /* never a delta */
+    in.kind = WISP__FRAME_INVOKE;  /* never a delta */
     in.remote = wisp__theirs(&w->registry, r->s, h->number);
     if (in.remote) in.encoding = r->s->theirs[h->number].encoding;
     else if (h->number == WISP__PART_SET) in.remote = w->registry.remotes[WISP__ON_OPERATION];
-    if (!in.remote) {                          /* a handler has forgotten it */
+    if (!in.remote) {  /* a handler has forgotten it */
         wisp__operation_refuse(w, WISP_E_NO_REMOTE, NULL);
         return;
     }
@@ -42920,7 +42910,7 @@ static void wisp__part_run(wisp__reading *r, const wisp__part_head *h, uint32_t 
     else wisp__part_deliver(w, &in, invoke);
 }
 
-/* Lets go of what the handlers of a transaction have sent, or drops it. */
+/* Releases (WISP_PASS) or drops the messages that handlers of a transaction have sent. */
 static void wisp__operation_release(wisp *w, wisp_result verdict) {
     wisp__held *held = w->hooks.held.last, *before = held, *next;
     for (; before && before->passage.state == WISP__STATE_OPERATION;
@@ -42933,14 +42923,14 @@ static void wisp__operation_release(wisp *w, wisp_result verdict) {
     if (wisp__hooks_ready(w, false)) wisp__resume_out_first(w);
 }
 
-/* All parts have run, or one was refused: answers the call of the transaction. */
+/* All parts have run, or one was refused: answers the transaction. */
 static void wisp__operation_end(wisp_event *event, wisp__reading *r, wisp__operation *t) {
     wisp *w = event->w;
     wisp__session *s = r->s;
     bool holds = !t->result && wisp__goes_on(r);
     wisp__part_answer *one;
     wisp_value no[3];
-    if (!holds && !t->result) {            /* the part before has destroyed the endpoint */
+    if (!holds && !t->result) {  /* the part before has destroyed the endpoint */
         t->part--;
         wisp__operation_refuse(w, WISP_E_CLOSED, NULL);
     }
@@ -42950,7 +42940,7 @@ static void wisp__operation_end(wisp_event *event, wisp__reading *r, wisp__opera
     wisp__operation_release(w, holds ? WISP_PASS : WISP_DROP);
     while ((one = t->first) != NULL) {
         t->first = one->next;
-        one->message->order = w->order++;      /* after what handlers have sent */
+        one->message->order = w->order++;  /* after the handlers' messages */
         if (holds && s->peer.state == WISP__JOINED) wisp__give(w, s, one->message);
         wisp__message_release(&w->chunks, one->message);
         wisp__chunk_give(&w->chunks, one, sizeof *one);
@@ -42961,14 +42951,14 @@ static void wisp__operation_end(wisp_event *event, wisp__reading *r, wisp__opera
         wisp__end(w, s, r->code, r->broken, true);
     }
     if (s->peer.state != WISP__JOINED) return;
-    no[0] = wisp_uint((uint32_t)(w->clock.tick + 1));      /* the tick that commits what it edits */
+    no[0] = wisp_uint((uint32_t)(w->clock.tick + 1));  /* the tick that commits its edits */
     if (!holds) no[0] = wisp_string(t->text);
     no[1] = wisp_bool(true);
     no[2] = wisp_int(t->refused);
     wisp__answer_event(event, t->result, no, !holds ? 3 : w->clock.rate > 0);
 }
 
-/* Handles the call of a peer's transaction. The answer is the tick of the state with all of it. */
+/* Handles a peer's transaction. The answer is the tick whose state has all of its edits. */
 static void wisp__on_operation(wisp_event *event) {
     wisp *w = event->w;
     wisp__session *s = wisp__session_of(w, event->peer);
@@ -42984,10 +42974,10 @@ static void wisp__on_operation(wisp_event *event) {
         wisp__answer_event(event, parts ? WISP_E_LIMIT : WISP_E_TYPE, NULL, 0);
         return;
     }
-    memcpy(bytes, parts, (size_t)size);        /* its parts are read into the memory of these */
+    memcpy(bytes, parts, (size_t)size);  /* reading a part reuses the memory of `parts` */
     memset(&t, 0, sizeof t);
     t.last = &t.first;
-    t.call = event->request->id;               /* its invokes have the ids before it */
+    t.call = event->request->id;  /* its invokes have the ids before it */
     wisp__reading_begin(&r, w, s, &from);
     r.section.delivery = WISP_RELIABLE;
     w->operation = &t;
@@ -43013,7 +43003,7 @@ wisp_result wisp_undo(wisp_event *event, void (*fn)(void *user), void *user) {
     return wisp__journal_note_undo(event->w, fn, user) ? WISP_OK : event->w->why;
 }
 
-/* Transactions are answered by wisp itself, and go reliably whatever the common settings say. */
+/* wisp itself answers transactions; they go reliably, whatever the common settings are. */
 static void wisp__operation_open(wisp *w) {
     wisp__remote *remote = w->registry.remotes[WISP__ON_OPERATION];
     remote->answer = wisp__on_operation;
@@ -43038,8 +43028,8 @@ static inline void wisp__bundle_free(wisp *w) { (void)w; }
  *   go before anything that is fired after it.
  * ======================================================================== */
 
-/* Checks a message that the application sends, and looks up its session and remote. Released
-   messages go first. A new name is registered only if all goes well. */
+/* Checks a message of the application, and finds its session and remote. Released messages go
+   first. A new name is registered only if all goes well. */
 static inline wisp_result wisp__outbound_check(wisp *w, wisp__outbound *out, wisp_target target) {
     const wisp_to *to = out->passage.to;
     wisp_result result;
@@ -43062,7 +43052,7 @@ static inline wisp_result wisp__outbound_check(wisp *w, wisp__outbound *out, wis
                ? wisp__unsent(w, out->remote, WISP_E_DRAINING) : WISP_OK;
 }
 
-/* Notes a message of this end; `how`: of a call. */
+/* Notes a message of this end on the tape; `how` NULL: it is an event. */
 static WISP__APART void wisp__tape_fire(wisp *w, wisp_target target, const wisp_to *to,
                                         const wisp_call_desc *how, wisp__place values) {
     const wisp__remote *remote = wisp__remote_found(w, target);
@@ -43125,8 +43115,8 @@ wisp_result wisp_send_bytes(wisp *w, wisp_remote remote, wisp_to to, const void 
 
 /* --- calls --- */
 
-/* Begins a call that has its slot, through the chain of middleware if there is one. When it fails
-   the slot is still there, unless a hook has cancelled it. */
+/* Begins a call, through its chain if there is one. After a failure the call is still there, unless
+   a hook has cancelled it. */
 static wisp_result wisp__call_send(wisp *w, wisp__pending *call, const wisp__outbound *out) {
     wisp_to to = wisp_to_peer(wisp__peer_handle(out->session));
     wisp__outbound one = *out;
@@ -43135,8 +43125,8 @@ static wisp_result wisp__call_send(wisp *w, wisp__pending *call, const wisp__out
     return wisp__call_through(w, call, &one);
 }
 
-/* The peers that a call to several goes to. Returns how many there are, or a negative code; the
-   caller frees `room` of them. */
+/* Lists the peers of a call to several. Returns their count or a negative code; the caller frees
+   `*peers`, which has *room + 1 places. */
 static int wisp__invoked_peers(wisp *w, const wisp__outbound *out, wisp_peer **peers, int *room) {
     const wisp_to *to = out->passage.to;
     wisp__targets t;
@@ -43151,7 +43141,7 @@ static int wisp__invoked_peers(wisp *w, const wisp__outbound *out, wisp_peer **p
     return count;
 }
 
-/* Slots for a call to several and its parts, all or none. */
+/* Adds a call to several and its parts, all or none. NULL with w->why. */
 static wisp__pending *wisp__whole_add(wisp *w, const wisp__outbound *out, int parts) {
     wisp__pending *whole = NULL, *part = NULL;
     if (parts < w->base.limits.calls - w->calls.ours) whole = wisp__call_add(w, false, &w->why);
@@ -43211,7 +43201,7 @@ static wisp_call wisp__invoke_many(wisp *w, wisp__outbound *out) {
     return handle;
 }
 
-/* A call with desc.predict: a transaction of its own, or a part of the one that is open. */
+/* A call with desc.predict: its own transaction, or a part of the open one. */
 static wisp_call wisp__invoke_predicted(wisp *w, wisp__outbound *out) {
     wisp_call handle = { 0 };
 #ifdef WISP_NO_STATE
@@ -43241,7 +43231,7 @@ static wisp_call wisp__invoke_predicted(wisp *w, wisp__outbound *out) {
         if (w->why && call) wisp__call_remove(w, call);
     }
     wisp__part_failed(w, to, w->why);
-    if (own) wisp_commit(w, NULL, NULL);       /* fails for the same reason, if there is one */
+    if (own) wisp_commit(w, NULL, NULL);  /* fails for the same reason, if there is one */
     if (w->why == WISP_OK) {
         wisp__attempt_run(w, s);
         return handle;
@@ -43273,7 +43263,7 @@ static wisp_call wisp__invoke_checked(wisp *w, wisp__outbound *out) {
     return handle;
 }
 
-/* A call of a tape that began in the middle: it has the id of the tape, which has its end, too. */
+/* A call of a tape that began in the middle. The tape has its id and its end. */
 static wisp_call wisp__invoke_taped(wisp *w, const wisp_call_desc *how) {
     wisp_call handle = { 0 };
     wisp__pending *call = NULL;
@@ -43347,8 +43337,7 @@ wisp_result wisp_reply_values(wisp_event *event, const wisp_value *values, int c
     return wisp__answer_taped(event, WISP_OK, values, count);
 }
 
-/* --- answers that are no. Their values are a text and, of a refusal, `true`: the caller counts
-       that as an answer --- */
+/* --- refusals and failures: a text and, of a refusal, `true`, which counts as an answer --- */
 
 typedef struct wisp__no { char text[256]; wisp_value values[2]; } wisp__no;
 
@@ -43359,7 +43348,7 @@ static void wisp__no_say(wisp__no *no, const char *format, va_list list) {
     no->values[1] = wisp_bool(true);
 }
 
-/* Does a code reach the caller as it is? If it does not, that is explained. */
+/* Does a code reach the caller unchanged? If not, the reason is explained. */
 static wisp_result wisp__may_refuse(wisp *w, wisp_result code) {
     if (code < 0 && wisp__code_received(code, false) == code) return WISP_OK;
     return wisp__explain(w, WISP_E_ARGUMENT, "the code %d does not reach a caller: refuse with %d "
@@ -43512,8 +43501,7 @@ wisp_addr wisp_loopback_addr(int side) {
     return addr;
 }
 
-/* A larger block with the old contents, then zeros; the old block is freed. NULL: nothing changed.
- */
+/* Moves a block into a larger one, filled up with zeros. NULL: no memory, the old block stays. */
 static void *wisp__link_grow(const wisp_allocator *memory, void *old, size_t old_bytes,
                              size_t bytes) {
     void *larger = memory->alloc(memory->user, bytes);
@@ -43577,7 +43565,7 @@ static void wisp__pipe_put(wisp__pipe_side *from, wisp_packet *packet) {
     to->last = parcel;
 }
 
-/* Whether an earlier packet to the same address was refused; to keep the order, this one is too. */
+/* Was an earlier packet to the same address refused? Then this one is too, to keep the order. */
 static bool wisp__pipe_refused(const wisp_packet *packets, int at) {
     const wisp_addr *addr = &packets[at].addr;
     for (int i = 0; i < at; i++)
@@ -43655,14 +43643,14 @@ void wisp_pipe_free(wisp_pipe *pipe) {
 /* A packet in transfer; its bytes follow. */
 typedef struct wisp__transit {
     struct wisp__transit *next, *left, *right;  /* in the queue; in the heap */
-    double came, later, due;     /* entry, delay behind the queue, arrival */
+    double came, later, due;  /* seconds: entry, delay after the queue, arrival */
     uint64_t order;
     wisp_addr addr;
-    int size, cost;              /* bytes; of the rate (a duplicate costs none) */
+    int size, cost;  /* bytes; bytes of the rate, 0 for a duplicate */
     bool reordered;
 } wisp__transit;
 
-/* One way of a simulator during a call. */
+/* One way of a simulator, during a call. */
 typedef struct wisp__course {
     wisp_simulator *sim;
     wisp_network_way *way;
@@ -43670,7 +43658,7 @@ typedef struct wisp__course {
     double now;
 } wisp__course;
 
-/* The settings for packets sent are laid out as in a wisp_network. */
+/* A simulator's settings for sent packets are laid out as in a wisp_network. */
 enum {
     WISP__NETWORK_AT    = offsetof(wisp_simulator, latency),
     WISP__NETWORK_BYTES = offsetof(wisp_network, keep_order) + sizeof(int)
@@ -43694,7 +43682,7 @@ static double wisp__way_chance(wisp_network_way *way) {
     return (double)((z ^ z >> 31) >> 11) / 9007199254740992.0;
 }
 
-/* Joins two skew heaps; the earliest packet is the root. */
+/* Merges two skew heaps; the earliest packet is the root. */
 static wisp__transit *wisp__transit_join(wisp__transit *a, wisp__transit *b) {
     wisp__transit *root = NULL, **at = &root;
     while (a && b) {
@@ -43710,7 +43698,7 @@ static wisp__transit *wisp__transit_join(wisp__transit *a, wisp__transit *b) {
     return root;
 }
 
-/* Bursts follow a chain of two states (Gilbert); the mean loss stays `loss`. */
+/* Bursts follow a chain of two states (Gilbert); the mean loss stays net->loss. */
 static bool wisp__way_loses(wisp_network_way *way, const wisp_network *net) {
     double burst = wisp__clamp(net->burst, 0, 1e15), loss = wisp__clamp(net->loss, 0, 1);
     if (burst <= 1) return wisp__way_chance(way) < loss;
@@ -43747,7 +43735,7 @@ static void wisp__course_add(wisp__course *c, const wisp_packet *packet, wisp__t
     way->count++;
 }
 
-/* Moves from the queue to the heap what the rate has permitted by now. */
+/* Moves the packets that the rate has let through by now from the queue to the heap. */
 static void wisp__course_advance(wisp__course *c) {
     wisp_network_way *way = c->way;
     wisp__transit *item;
@@ -43767,7 +43755,7 @@ static void wisp__course_advance(wisp__course *c) {
     }
 }
 
-/* A packet enters: it is lost or queued. */
+/* Loses or queues a packet that enters. */
 static void wisp__course_take(wisp__course *c, const wisp_packet *packet) {
     wisp_network_way *way = c->way;
     const wisp_network *net = &c->net;
@@ -43851,7 +43839,7 @@ static int wisp__simulator_send(void *user, wisp_packet *packets, int count) {
     return count;
 }
 
-/* When nothing is due, what has come enters through the packet of the caller, 4,096 at most. */
+/* While nothing is due, at most 4,096 packets enter, each through the caller's packet. */
 static int wisp__simulator_recv(void *user, wisp_packet *packets, int count) {
     wisp_simulator *sim = (wisp_simulator *)user;
     wisp__course out = wisp__course_of(sim, false), in = wisp__course_of(sim, true);
@@ -43902,9 +43890,9 @@ void wisp_simulator_free(wisp_simulator *sim) {
 /* --- settings as text --- */
 
 typedef struct wisp__setting {
-    const char *name, *network;    /* the text of a network; NULL: a setting */
-    size_t at;                     /* of the member */
-    double divisor;                /* of the number in the text; 0: an int */
+    const char *name, *network;  /* text of a network; NULL: a setting */
+    size_t at;  /* offset of the member */
+    double divisor;  /* of the number in the text; 0: an int */
 } wisp__setting;
 
 #define WISP__SETTING(name, member, divisor) \
@@ -43924,7 +43912,7 @@ static const wisp__setting wisp__settings[] = {
     { "awful", "lat=120 jit=80 loss=8 burst=3 dup=1 reorder=3 late=60 corrupt=0.1 rate=60k", 0, 0 }
 };
 
-/* Reads the number of a setting; false: it cannot be that. */
+/* Reads the number of a setting. false: malformed or out of range. */
 static bool wisp__setting_read(const wisp__setting *s, wisp_network *net, const char **at) {
     char *member = (char *)net + s->at;
     double number = 0, point = 0;
@@ -43946,7 +43934,7 @@ static bool wisp__setting_read(const wisp__setting *s, wisp_network *net, const 
     return true;
 }
 
-/* Reads the words that are for one way; returns why a word cannot be read, which is at *at. */
+/* Reads the settings of one way. Returns NULL, or why the word at *at cannot be read. */
 static const char *wisp__settings_read(wisp_network *net, bool in, const char **at) {
     static const char blanks[] = " \t\r\n";
     for (*at += strspn(*at, blanks); **at; *at += strspn(*at, blanks)) {
@@ -44079,7 +44067,6 @@ const char *wisp_drop_text(wisp_drop drop) {
 
 /* --- the schema of a snapshot --- */
 
-/* Fields of a public struct of the profiler. */
 #define WISP__UINT(S, m)    WISP_FIELD(wisp_##S, m, WISP_T_UINT)
 #define WISP__NUMBER(S, m)  WISP_FIELD(wisp_##S, m, WISP_T_NUMBER)
 #define WISP__TRAFFIC(S, m) WISP_FIELD(wisp_##S, m, WISP_T_STRUCT(&wisp__traffic_schema))
@@ -44089,7 +44076,7 @@ const char *wisp_drop_text(wisp_drop drop) {
     WISP__TRAFFIC(S, out), WISP__TRAFFIC(S, in), WISP__UINT(S, calls_sent), \
     WISP__UINT(S, calls_received), WISP__UINT(S, calls_answered), WISP__UINT(S, calls_failed), \
     WISP__TIMING(S, latency)
-/* The schema of a struct with these fields, and the type of a row of them. */
+/* Schema of a struct with fields, and type of its rows. */
 #define WISP__ROWS(S, version) \
     static const wisp_schema wisp__##S##_schema = \
         WISP_SCHEMA(wisp_##S, version, wisp__##S##_fields); \
@@ -44210,7 +44197,7 @@ static int wisp__waiting_of(const wisp *w, int index) {
     return count;
 }
 
-/* Gives each remote and each session a meter; false: out of memory for some. */
+/* Gives each remote and each session a meter. false: no memory for some. */
 static bool wisp__profiler_meters(wisp *w) {
     bool all = true;
     for (int i = WISP__RESERVED; i < w->registry.count; i++) {
@@ -44227,7 +44214,7 @@ static bool wisp__profiler_meters(wisp *w) {
     return all;
 }
 
-/* Begins a second, which the next update does when there was none yet. */
+/* Whole seconds since the last sample; the first update begins the history. */
 static double wisp__profiler_due(wisp *w) {
     wisp__meters *meters = w->registry.meters;
     meters->now = w->now;
@@ -44236,7 +44223,7 @@ static double wisp__profiler_due(wisp *w) {
     return wisp__history_due(&meters->history, w->now);
 }
 
-/* Takes the last second of a peer. */
+/* Takes a peer's sample of the last second. */
 static void wisp__profiler_peer(wisp__meters *all, wisp__session *s, double seconds) {
     const wisp_peer_stats *stats = &s->peer.stats;
     wisp__peer_meter *meter = s->meter;
@@ -44253,7 +44240,7 @@ static void wisp__profiler_peer(wisp__meters *all, wisp__session *s, double seco
     wisp__traffic_tick(&meter->in, stats->messages_received, stats->bytes_received, seconds);
 }
 
-/* Called by each update; does its work once a second. */
+/* Each update calls it; works once a second. */
 static void wisp__profiler_tick(wisp *w) {
     wisp__meters *meters = w->registry.meters;
     const wisp_total_stats *all = &w->base.stats;
@@ -44403,7 +44390,7 @@ static void wisp__profile_peer(const wisp *w, const wisp__session *s, wisp_peer_
 
 /* --- snapshots --- */
 
-/* The remotes or peers with the most bytes lately, then in total; of equal ones the first. */
+/* The remotes or peers with the most bytes lately, then in total; equal ones in their order. */
 typedef struct wisp__ranked { const void *thing; double lately; uint64_t total; } wisp__ranked;
 typedef struct wisp__top { wisp__ranked places[WISP_SNAPSHOT_REMOTES]; int count; } wisp__top;
 
@@ -44421,7 +44408,7 @@ static void wisp__top_add(wisp__top *top, const void *thing, double lately, uint
     places[at] = place;
 }
 
-/* Remotes whose name contains the filter; the sums are those of all. */
+/* Remotes whose name contains the filter; sums of all remotes. */
 static void wisp__snapshot_remotes(const wisp *w, const char *filter, wisp_snapshot *out) {
     wisp__histogram latency, handlers;
     wisp__top top;
@@ -44466,7 +44453,7 @@ static void wisp__snapshot_peers(const wisp *w, wisp_snapshot *out) {
         wisp__profile_peer(w, (const wisp__session *)top.places[i].thing, &out->peers[i]);
 }
 
-/* The last errors, of remotes whose name contains the filter. */
+/* Last errors of remotes whose name contains the filter. */
 static void wisp__snapshot_errors(const wisp *w, const char *filter, wisp_snapshot *out) {
     const wisp__meters *meters = w->registry.meters;
     uint64_t count = meters->error_count;
@@ -44487,7 +44474,7 @@ static void wisp__snapshot_errors(const wisp *w, const char *filter, wisp_snapsh
     }
 }
 
-/* Drops with their names, most first; the least are left out when there is no room. */
+/* Adds drops with their names, most first; without room the least are left out. */
 static void wisp__snapshot_drops(wisp_snapshot *out, const uint32_t *drops, const char *remote) {
     for (int why = 0; why < WISP_DROPS; why++) {
         wisp_drop_note *last = out->dropped + WISP_SNAPSHOT_DROPS - 1;
@@ -44504,7 +44491,7 @@ static void wisp__snapshot_drops(wisp_snapshot *out, const uint32_t *drops, cons
     }
 }
 
-/* The drops of each remote, and then those of none of them. */
+/* Drops of each remote, then those without a listed remote. */
 static void wisp__snapshot_dropped(wisp_snapshot *out) {
     uint32_t rest[WISP_DROPS];
     memcpy(rest, out->drops, sizeof rest);
@@ -44517,7 +44504,7 @@ static void wisp__snapshot_dropped(wisp_snapshot *out) {
     wisp__snapshot_drops(out, rest, "");
 }
 
-/* What was predicted wrong of classes whose name contains the filter. */
+/* Mispredicted fields of classes whose name contains the filter. */
 static void wisp__snapshot_missed(const wisp *w, const char *filter, wisp_snapshot *out) {
 #ifndef WISP_NO_STATE
     wisp_predict_stats stats;
@@ -44721,21 +44708,21 @@ static const uint32_t wisp__inks[WISP__INKS] = {
 
 /* --- the panel: a pen that clips --- */
 
-enum { WISP__CANVAS_MOST = 16384,       /* pixels: floats hold them exactly */
-       WISP__CELLS_MOST = 1024,         /* columns, rows */
-       WISP__GLYPHS = 128 };            /* of one text */
+enum { WISP__CANVAS_MOST = 16384,  /* pixels: floats hold them exactly */
+       WISP__CELLS_MOST = 1024,  /* columns, rows */
+       WISP__GLYPHS = 128 };  /* of one text */
 
 typedef struct wisp__panel {
-    wisp_canvas to;  /* its sizes with the defaults filled in */
+    wisp_canvas to;  /* sizes with defaults filled in */
     const wisp_snapshot *snapshot;
     int width, height;  /* whole pixels */
     int columns, rows;  /* cells */
     int margin;         /* empty cells at both sides */
-    int row;            /* of the texts that are written next */
-    int at, end;        /* cells: where the next pair begins, and its limit */
+    int row;  /* of the next texts */
+    int at, end;  /* cells: start of the next pair, and its limit */
 } wisp__panel;
 
-/* In pixels. */
+/* Pixels. */
 typedef struct wisp__box { int x, y, width, height; } wisp__box;
 
 static bool wisp__panel_size(float *size, float fallback) {
@@ -44799,14 +44786,14 @@ static void wisp__panel_fill(const wisp__panel *panel, int column, int columns, 
     wisp__panel_rect(panel, wisp__panel_box(panel, column, columns, rows), ink);
 }
 
-/* Characters of a clean text. */
+/* Counts the characters of a clean text. */
 static int wisp__glyphs(const char *text) {
     int count = 0;
     for (; *text; text++) count += (*text & 0xc0) != 0x80;
     return count;
 }
 
-/* The first characters of a text that may be shown; the last is '~' if there are more. */
+/* Cuts a text to at most `room` clean characters; the last is '~' if there were more. */
 static void wisp__glyphs_cut(const char *text, int room, char out[WISP__GLYPHS * 4 + 1]) {
     char *end = out;
     wisp__text_clean(out, WISP__GLYPHS * 4 + 1, text, strlen(text));
@@ -44816,7 +44803,7 @@ static void wisp__glyphs_cut(const char *text, int room, char out[WISP__GLYPHS *
     memcpy(end, "~", 2);
 }
 
-/* Writes at most `room` cells into the current row. */
+/* Writes a text into at most `room` cells of the current row. */
 static void wisp__panel_text(const wisp__panel *panel, int column, int room, int ink,
                              const char *text) {
     char cut[WISP__GLYPHS * 4 + 1];
@@ -44834,13 +44821,13 @@ static void wisp__panel_right(const wisp__panel *panel, int column, int room, in
     wisp__panel_text(panel, column + skip, room - skip, ink, text);
 }
 
-/* Writes a text at panel->at, up to panel->end, and moves on. */
+/* Writes a text at panel->at, up to panel->end, and advances. */
 static void wisp__panel_add(wisp__panel *panel, int ink, const char *text) {
     wisp__panel_text(panel, panel->at, panel->end - panel->at, ink, text);
     panel->at += wisp__glyphs(text) + 1;
 }
 
-/* Writes a label and its figure at panel->at and moves on, if both fit before panel->end. */
+/* Writes a label and its figure at panel->at and advances, if both fit before panel->end. */
 static void wisp__panel_pair(wisp__panel *panel, const char *label, int ink, const char *figure) {
     int label_cells = wisp__glyphs(label) + 1, cells = label_cells + wisp__glyphs(figure);
     if (panel->at + cells > panel->end) return;
@@ -44849,14 +44836,14 @@ static void wisp__panel_pair(wisp__panel *panel, const char *label, int ink, con
     panel->at += cells + 2;
 }
 
-/* Lets pairs begin at the margin of a row. */
+/* Moves to the margin of a row. */
 static void wisp__panel_line(wisp__panel *panel, int row) {
     panel->row = row;
     panel->at = panel->margin;
     panel->end = panel->columns - panel->margin;
 }
 
-/* A share of a length; 0 if it is not a number. */
+/* A share of a length; 0 for NaN. */
 static int wisp__panel_part(int length, double share) {
     return (int)((double)length * wisp__clamp(share, 0, 1) + 0.5);
 }
@@ -44865,8 +44852,8 @@ static int wisp__panel_part(int length, double share) {
 
 enum { WISP__FIGURE = 16 };
 
-/* A number and its unit; values below `fine` have one decimal unless it is 0. Integers are the same
-   in every locale. */
+/* A number and its unit; below `fine` with one decimal unless it is 0. Printed from integers, which
+   are the same in every locale. */
 static void wisp__figure_write(char *out, double value, double fine, const char *unit) {
     int tenths = (int)(wisp__min(value, 1e4) * 10 + 0.5);
     if (value < fine && tenths % 10)
@@ -44911,20 +44898,20 @@ static void wisp__figure_saved(char *out, uint64_t before, uint64_t after) {
     else wisp__figure_share(out, 1 - (double)after / (double)before);
 }
 
-/* Numbers of 64 and 32 bits, three of floats, a wisp_traffic, drops, and "yes" of a bool. */
+/* Numbers of 64 and 32 bits, floats, a wisp_traffic, drops, and "yes" for true. */
 typedef enum wisp__figure_kind {
     WISP__FIGURE_COUNT, WISP__FIGURE_COUNT32, WISP__FIGURE_RATE, WISP__FIGURE_TIME,
     WISP__FIGURE_SHARE, WISP__FIGURE_USE, WISP__FIGURE_SAVED, WISP__FIGURE_DROPS,
     WISP__FIGURE_FLAG,
-    WISP__FIGURE_SIZE                     /* in full, up to 99999 */
+    WISP__FIGURE_SIZE  /* in full, up to 99999 */
 } wisp__figure_kind;
 
-/* A column of figures; those of a low rank come first if room is scarce. */
+/* A column of figures; if room is scarce, low ranks are shown. */
 typedef struct wisp__sheet_column {
     const char *title;
     int cells, rank, ink;
     wisp__figure_kind kind;
-    size_t at[2];  /* offsets of one or two members, which are added up */
+    size_t at[2];  /* offsets of one or two members to add up */
     const char *unit;
 } wisp__sheet_column;
 
@@ -44934,7 +44921,7 @@ static void wisp__figure_show(char *out, wisp__figure_kind kind, double value, c
     else wisp__figure_count(out, value, unit);
 }
 
-/* The figure of a column; returns the length of its bar, 1 being full, or 0 for none. */
+/* Writes the figure of a column. Returns the length of its bar: 1 is full, 0 none. */
 static double wisp__figure_of(const wisp__sheet_column *column, const void *of, char *out) {
     uint64_t count = 0, raw = 0;
     double value = 0;
@@ -44972,7 +44959,7 @@ static bool wisp__overlay_sees(const wisp__panel *panel, const char *name) {
     return !panel->to.filter || strstr(name, panel->to.filter);
 }
 
-/* Counts of a snapshot that may have come over the network. */
+/* Bounds a count: the snapshot may have come over the network. */
 static int wisp__overlay_count(uint32_t count, int most) {
     return count < (uint32_t)most ? (int)count : most;
 }
@@ -44985,17 +44972,17 @@ typedef enum wisp__sheet_of {
     WISP__SHEET_REMOTES, WISP__SHEET_CLASSES, WISP__SHEET_PEERS
 } wisp__sheet_of;
 
-/* A table of the snapshot's remotes, those of them that are classes, or peers. */
+/* A table of the snapshot's remotes, classes or peers. */
 typedef struct wisp__sheet {
     wisp__sheet_of of;
-    const char *title, *empty;  /* empty: the text of a table without rows */
-    size_t name, out, each;     /* offsets of its name and traffic in a row; bytes of a row */
+    const char *title, *empty;  /* empty: text of a table without rows */
+    size_t name, out, each;  /* offsets of name and traffic in a row; bytes of a row */
     int least_name;             /* cells */
     const wisp__sheet_column *columns;
     int count;
 } wisp__sheet;
 
-/* The next row, from the i-th on, that the filter lets pass; NULL: there is none. */
+/* Next row from index *i that passes the filter; NULL: none. */
 static const void *wisp__sheet_next(const wisp__panel *panel, const wisp__sheet *sheet, int *i) {
     const wisp_snapshot *s = panel->snapshot;
     bool peers = sheet->of == WISP__SHEET_PEERS;
@@ -45021,7 +45008,7 @@ static double wisp__sheet_weight(const wisp__sheet *sheet, const void *row) {
 
 static const struct {
     const char       *title;
-    double            least;           /* the smallest full scale */
+    double            least;  /* smallest full scale */
     int               ink;
     wisp__figure_kind kind;
     size_t            at;  /* offset in a sample */
@@ -45046,8 +45033,8 @@ static double wisp__graph_scale(double most, double least) {
     return scale;
 }
 
-/* Draws samples as bars of `step` pixels, the newest at the right end of the box. Neighbours of
-   equal height become one rectangle. */
+/* Draws samples as bars of `step` pixels, the newest at the right end of the box; neighbours of
+   equal height as one rectangle. */
 static void wisp__graph_bars(const wisp__panel *panel, int graph, wisp__box box, double scale,
                              int step) {
     int count = wisp__overlay_count(panel->snapshot->sample_count, WISP_HISTORY_SECONDS);
@@ -45068,8 +45055,8 @@ static void wisp__graph_bars(const wisp__panel *panel, int graph, wisp__box box,
     }
 }
 
-/* Draws the plot from the current row down. It is as many whole pixels per second wide as fit
-   beside the axis; the newest second stands at its right end. */
+/* Draws the plot from the current row down, with as many whole pixels per second as fit beside the
+   axis; the newest second is at the right end. */
 static void wisp__graph_plot(wisp__panel *panel, int column, int columns, int rows, int graph,
                              double scale) {
     enum { AXIS = 7 };
@@ -45118,7 +45105,7 @@ static void wisp__graph_draw(wisp__panel *panel, int column, int columns, int ro
 
 /* --- tables --- */
 
-/* The columns that are shown (a bit for each); `name` cells are left for the name. */
+/* Shown columns, a bit each, and the cells left for the name. */
 typedef struct wisp__sheet_fit { uint32_t shown; int name; } wisp__sheet_fit;
 
 static wisp__sheet_fit wisp__sheet_fit_to(const wisp__panel *panel, const wisp__sheet *sheet) {
@@ -45146,7 +45133,7 @@ static void wisp__sheet_cell(const wisp__panel *panel, const wisp__sheet_column 
     wisp__panel_right(panel, at + 1, column->cells - 1, none ? WISP__INK_DIM : column->ink, figure);
 }
 
-/* The figures of a row; NULL: the titles. */
+/* Writes the figures of a row; `row` NULL: the titles. */
 static void wisp__sheet_cells(const wisp__panel *panel, const wisp__sheet *sheet,
                               wisp__sheet_fit fit, const void *row) {
     int at = panel->margin + fit.name;
@@ -45166,8 +45153,8 @@ static void wisp__page_empty(const wisp__panel *panel, const char *text) {
                      panel->to.filter ? "nothing here matches the filter" : text);
 }
 
-/* Name, clock and filter at the left, the names of the pages at the right; only that of the open
-   page if room is scarce. */
+/* Name, clock and filter at the left, names of the pages at the right; if room is scarce, only that
+   of the open page. */
 static void wisp__overlay_head(wisp__panel *panel, int page) {
     static const char *const names[WISP_PAGES] = { "overview", "remotes", "objects", "peers",
                                                    "errors" };
@@ -45234,7 +45221,7 @@ static void wisp__overview_graphs(wisp__panel *panel) {
     panel->row = row + lines * (rows + 2);
 }
 
-/* A peer's address where the snapshot knows it, else "#id". */
+/* A peer's address if the snapshot has it, else "#id". */
 static const char *wisp__peer_name(const wisp__panel *panel, uint32_t id, char *number) {
     const wisp_peer_profile *peers = panel->snapshot->peers;
     int count = wisp__overlay_count(panel->snapshot->peer_count, WISP_SNAPSHOT_PEERS);
@@ -45244,7 +45231,7 @@ static const char *wisp__peer_name(const wisp__panel *panel, uint32_t id, char *
     return number;
 }
 
-/* How long ago, which error (one of the application is a number), of which remote and peer. */
+/* Age, error (a number if it is the application's), remote and peer. */
 static void wisp__error_line(wisp__panel *panel, const wisp_error_note *e) {
     char figure[WISP__FIGURE], what[64];
     wisp__panel_line(panel, panel->row);
@@ -45260,7 +45247,7 @@ static void wisp__error_line(wisp__panel *panel, const wisp_error_note *e) {
         wisp__panel_pair(panel, "of", WISP__INK_TEXT, wisp__peer_name(panel, e->peer, figure));
 }
 
-/* A column of one member of a remote's or peer's profile, or of the sum of two. */
+/* A column of one member of a profile, or of the sum of two. */
 #define WISP__COLUMN(title, cells, rank, ink, kind, at, also) \
     { title, cells, rank, WISP__INK_##ink, WISP__FIGURE_##kind, { at, also }, "" }
 #define WISP__BUSY(title, rank, ink, m) \
@@ -45341,8 +45328,7 @@ static const wisp__sheet wisp__peer_sheet = {
     WISP__LENGTH(wisp__peer_columns)
 };
 
-/* Draws a table up to the row `end`: a stripe behind every other row, the name on its bar, the
-   figures. */
+/* Draws a table up to the row `end`, with a stripe behind every other row and the name on a bar. */
 static void wisp__sheet_draw(wisp__panel *panel, const wisp__sheet *sheet, int end) {
     wisp__sheet_fit fit = wisp__sheet_fit_to(panel, sheet);
     const void *row;
@@ -45400,7 +45386,7 @@ static void wisp__page_overview(wisp__panel *panel) {
     wisp__error_line(panel, &panel->snapshot->errors_last[0]);
 }
 
-/* Classes, and how well their objects are predicted, if any are. */
+/* Classes, and how well their objects are predicted, if there are predicted ones. */
 static void wisp__page_objects(wisp__panel *panel) {
     const wisp_snapshot *s = panel->snapshot;
     int missed = wisp__overlay_count(s->missed_count, WISP_SNAPSHOT_MISSED);
@@ -45482,12 +45468,11 @@ static void wisp__desc_defaults(wisp_desc *desc) {
     wisp__limits_defaults(&desc->limits, desc->max_peers);
 }
 
-/* Logs what is wrong with a desc. */
 static wisp_result wisp__desc_validate(const wisp_desc *desc) {
     const wisp_link *link = &desc->link;
     const char *wrong = NULL;
     wisp_result code = WISP_E_ARGUMENT;
-    int limits[sizeof desc->limits / sizeof(int)];  /* all of them are ints */
+    int limits[sizeof desc->limits / sizeof(int)];  /* all are ints */
     memcpy(limits, &desc->limits, sizeof limits);
     for (int i = 0; i < WISP__LENGTH(limits); i++)
         if (limits[i] < 0) wrong = "a limit of desc.limits is negative";
@@ -45515,7 +45500,7 @@ static wisp_result wisp__desc_validate(const wisp_desc *desc) {
     return wrong ? code : WISP_OK;
 }
 
-/* Makes the keys, of those that are given (or NULL), the seed, the caller's entropy or the
+/* Makes the keys from the `given` ones (NULL: none), the seed, the caller's entropy or the
    system's. */
 static wisp_result wisp__seed(const wisp_desc *desc, const uint64_t *given, wisp *w) {
     wisp__peers *peers = &w->peers;
@@ -45545,8 +45530,7 @@ static wisp_result wisp__seed(const wisp_desc *desc, const uint64_t *given, wisp
     return WISP_OK;
 }
 
-/* Prepares `count` buffers for datagrams, each one byte larger than allowed, to notice larger ones.
- */
+/* Prepares buffers for datagrams, one byte larger than link.mtu to notice larger datagrams. */
 static void wisp__make_room(wisp *w, int count) {
     for (int i = 0; i < count; i++) {
         w->received[i].data = w->incoming + wisp__buffer_bytes(w, i);
@@ -45567,14 +45551,14 @@ static void wisp__codecs_builtin(wisp__registry *registry) {
 #endif
 }
 
-/* A name was registered: hooks and patterns may apply to it. */
+/* A name was registered: applies hooks and patterns to it. */
 static void wisp__name_added(void *owner, wisp__remote *remote) {
     wisp *w = (wisp *)owner;
     wisp__hooks_match(w, remote);
     wisp__events_name(w, remote);
 }
 
-/* A lent name is used here for the first time: it is announced to all peers. */
+/* A lent name is first used here: announces it to all peers. */
 static void wisp__name_claimed(void *owner, wisp__remote *remote) {
     wisp *w = (wisp *)owner;
     for (wisp__peer *peer = w->peers.first; peer; peer = peer->next) {
@@ -45584,7 +45568,7 @@ static void wisp__name_claimed(void *owner, wisp__remote *remote) {
     }
 }
 
-/* Sets the pointers between rooms, and the settings of the desc. Allocates nothing. */
+/* Sets the pointers between rooms and the desc's settings. Allocates nothing. */
 static void wisp__wire(wisp *w, const wisp_desc *desc) {
     w->base.memory = desc->memory;
     w->base.limits = desc->limits;
@@ -45730,7 +45714,7 @@ static void wisp__destroy_now(wisp *w) {
     wisp__release(w);
 }
 
-/* Whether a handler or a hook is running. Hooks also run outside of updates. */
+/* Is a handler or a hook running? Hooks also run outside of updates. */
 static bool wisp__is_inside(const wisp *w) { return w->updating || w->hooks.depth > 0; }
 
 void wisp_destroy(wisp *w) {
@@ -45742,9 +45726,8 @@ void wisp_destroy(wisp *w) {
 
 /* --- update --- */
 
-/* Tells of an update that comes too late. Many of them, nearly all in a row, are told as what their
-   time seems to be, and no more until 64 updates in a row have been in time: such a clock is no
-   measure for the throttle of the log. */
+/* Warns of a late update. After 8 nearly in a row it returns their likely unit once, then nothing
+   until 64 updates in a row are in time: such a clock cannot drive the throttle of the log. */
 static const char *wisp__judge_leap(wisp *w, double step) {
     enum { LEAPS = 8, CALM = 64 };
     if (step > w->base.timeout / 2) {
@@ -45760,8 +45743,8 @@ static const char *wisp__judge_leap(wisp *w, double step) {
     return NULL;
 }
 
-/* Looks whether the first times given to wisp_update are no seconds: milliseconds are whole numbers
-   in uneven steps, and steps instead of times are small and go back or stand still. */
+/* Checks that the first times given to wisp_update are seconds: milliseconds are whole numbers in
+   uneven steps; steps instead of times are small and go back or stand still. */
 static void wisp__judge_time(wisp *w, double now, double step) {
     bool whole = wisp__is_within(now, -1e15, 1e15) && !(now < (double)(int64_t)now) &&
                  !(now > (double)(int64_t)now);
@@ -45799,7 +45782,7 @@ static void wisp__advance(wisp *w, double now) {
     w->base.time += w->base.step;
 }
 
-/* Receives until nothing is left, or until limits.update_work. A link that has filled several
+/* Receives until nothing is left or a limit of updates is reached. A link that has filled several
    buffers at once has nothing left when it fills fewer. false: the link is broken. */
 static bool wisp__receive(wisp *w) {
     wisp_link *link = &w->peers.post.link;
@@ -45840,7 +45823,7 @@ static wisp_result wisp__update(wisp *w, double now) {
     wisp__run_timers(w);
     if (w->base.left_out) wisp__report_left_out(w);
     wisp__dispatch(w);
-    if (w->objects.news) wisp__objects_tell(w);  /* of spawns that were refused */
+    if (w->objects.news) wisp__objects_tell(w);  /* refused spawns */
     if (w->objects.orphans) wisp__objects_orphaned(w);
     wisp__properties_run(w);
     wisp__ticks_run(w);
@@ -45901,7 +45884,7 @@ typedef struct wisp__awaiting {
     bool got;
 } wisp__awaiting;
 
-/* Updates until the event has come; NULL: until all joins of this end have ended. */
+/* Updates until the event has come; `awaiting` NULL: until all joins of this end have ended. */
 static wisp_result wisp__await(wisp *w, wisp_clock clock, void *clock_user, double timeout,
                                const wisp__awaiting *awaiting) {
     double now = clock(clock_user), begin = now;
@@ -45978,7 +45961,7 @@ wisp_result wisp_await_reply(wisp *w, wisp_call handle, wisp_handler fn, void *u
     return result;
 }
 
-/* Checks the counters of names that peers have announced. */
+/* Checks the counters of announced names. */
 WISP__UNUSED static void wisp__lent_check(const wisp *w) {
     int announced = 0, lent = 0;
     for (int i = 0; i < w->registry.count; i++) {
@@ -45992,7 +45975,7 @@ WISP__UNUSED static void wisp__lent_check(const wisp *w) {
     WISP_ASSERT(announced == 0 && lent == w->registry.lent);
 }
 
-/* Runs every room's check: for tests. */
+/* Runs the check of every room, for tests. */
 WISP__UNUSED static void wisp__host_check(const wisp *w) {
     int joined = 0, placed = 0;
     for (const wisp__session *s = NULL; (s = wisp__session_after(w, s)) != NULL;) {
