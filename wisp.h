@@ -13791,9 +13791,9 @@ static wisp_result wisp__row_store(wisp__unpacker *u, const wisp__program *progr
 
 /* ===========================================================================
  * MARK: >>codec
- * What: codecs used alone, without an endpoint; the bit-packed one.
- * Invariants: what goes into a codec and what comes out of it fits the schema. Everything that is
- *   decoded lives in the memory that was given.
+ * What: codecs used without an endpoint; the bit-packed codec.
+ * Invariants: encoded and decoded values fit the schema. Decoded values live in the caller's
+ *   memory.
  * ======================================================================== */
 
 static void *wisp__no_alloc(void *user, size_t size) {
@@ -13824,7 +13824,7 @@ static wisp__arena wisp__arena_in(wisp__bump *memory) {
     return arena;
 }
 
-/* For decoding without an endpoint: default limits, and all memory that is left of a bump. */
+/* For decoding without an endpoint: default limits, and all memory left of a bump. */
 typedef struct wisp__alone {
     wisp__base base;
     wisp__arena arena;
@@ -13841,7 +13841,7 @@ static void wisp__alone_on(wisp__alone *a, wisp__bump *memory, wisp__reader *dat
     a->u.values = a->base.limits.message_values;
 }
 
-/* Room for a program that is compiled for one use. */
+/* Room for a program compiled for one use. */
 enum { WISP__COMPILED_BYTES = 24 << 10 };
 
 /* The program of a schema, compiled if it has none; NULL with the reason. */
@@ -13856,7 +13856,7 @@ static const wisp__program *wisp__program_of(const wisp_schema *schema, wisp__bu
     return program;
 }
 
-/* An image filled by a value: its numbers are in their ranges. NULL with the reason. */
+/* The image of a value, with numbers moved into their ranges. NULL with the reason. */
 static const void *wisp__image_made(const wisp__program *program, const wisp_value *value,
                                     wisp__supply *supply, bool lenient, wisp_result *why) {
     const wisp_schema *schema = program->schema;
@@ -13881,8 +13881,8 @@ static const void *wisp__image_of(const wisp__program *program, const wisp_value
 
 /* --- values of images --- */
 
-/* The value of an image: a struct whose fields can be asked for as long as the supply's memory
-   lives, or a map, or an array of a row. */
+/* The value of an image: a map, an array of a row, or a struct whose fields can be read while the
+   supply's memory lives. */
 static wisp_result wisp__image_value(const wisp_schema *schema, const void *image,
                                      wisp__supply *supply, wisp_value *out) {
     wisp_value value = wisp_struct(schema, image);
@@ -13894,7 +13894,7 @@ static wisp_result wisp__image_value(const wisp_schema *schema, const void *imag
     if (!fields) return WISP_E_MEMORY;
     fields->values = NULL;
     fields->supply = *supply;
-    fields->supply.credit = NULL;  /* it is the handler that asks */
+    fields->supply.credit = NULL;  /* not charged: the handler asks */
     *out = wisp__struct_with(value, fields);
     return WISP_OK;
 }
@@ -13940,8 +13940,8 @@ static int wisp__encode_on(wisp__bump bump, const wisp_codec *codec, const wisp_
     return bits < 0 ? (int)bits : (int)((bits + 7) / 8);
 }
 
-/* Encodes a value as a record, or by a codec after its numbers were moved into their ranges. The
-   program and the image lie on the stack, or in the second half of `out`. */
+/* Encodes a value as a record, or by a codec after moving its numbers into their ranges. Program
+   and image lie on the stack, or in the second half of `out`. */
 static int wisp__encode_alone(const wisp_codec *codec, const wisp_schema *schema,
                               const wisp_value *value, void *out, int capacity) {
     uint64_t memory[WISP__COMPILED_BYTES / 8];
@@ -14004,9 +14004,9 @@ const wisp_codec *wisp_bitpack(void) {
 
 /* --- any codec --- */
 
-/* A codec that can write a struct straight from memory has itself as its user: no copy of it, which
-   may write in another way, is taken for it. It is given this user to check members as it writes
-   them, and to read straight into a struct. */
+/* A codec that writes structs straight from memory has itself as its user, so that no changed copy
+   is taken for it. With this user it checks members as it writes them, and reads straight into a
+   struct. */
 static const char wisp__straight = 1;
 
 int wisp_encode(const wisp_codec *codec, const wisp_schema *schema, const wisp_value *value,
@@ -14022,7 +14022,7 @@ int wisp_encode(const wisp_codec *codec, const wisp_schema *schema, const wisp_v
         int bytes;
         checks.user = (void *)&wisp__straight;
         bytes = codec->encode(&checks, schema, value, out, capacity);
-        if (bytes >= 0) return bytes;  /* else only a look at the whole value finds what is wrong */
+        if (bytes >= 0) return bytes;  /* else the whole value shows the error */
     }
     result = schema->program ? WISP_OK : wisp__schema_check(schema, NULL, 0, NULL);
     if (result == WISP_OK) result = wisp__validate(schema, value, NULL, 0, &moved);
@@ -14066,19 +14066,16 @@ int wisp_decode(const wisp_codec *codec, const wisp_schema *schema, const void *
 /* ===========================================================================
  * MARK: >>engine
  * What: schemas of the plain data types of the Roblox engine, in one table.
- * Invariants: nothing here is written to; a type stands after those it is made
- *   of. Fields, names of enums and the order of both are the wire form: a change
- *   takes a new version of the schema.
- * Not here: types that are handles, queries or generators of the engine's own
- *   (Instance, RaycastParams, Random, ...).
+ * Invariants: all is constant; a type stands after its parts. Fields, enum names and the order of
+ *   both are the wire form: a change takes a new version of the schema.
+ * Not here: the engine's handles, queries and generators (Instance, RaycastParams, Random, ...).
  * ======================================================================== */
 #ifndef WISP_NO_ENGINE_TYPES
 
-/* Over every float but infinity, also after JSON: for what only has a lower bound. */
+/* Stands for no upper bound: above every finite float, also after JSON. */
 #define WISP__FINITE 3.5e38
 
-/* The fields and the schema of a public struct. Its fields: 1, 2 or 3 of a type; one with a
-   default. */
+/* Fields and schema of a public struct; then 1, 2 or 3 fields of a type, and one with a default. */
 #define WISP__ENGINE(name, ...) \
     static const wisp_field wisp__##name##_fields[] = { __VA_ARGS__ }; \
     static const wisp_schema wisp__##name##_schema = \
@@ -14165,7 +14162,7 @@ WISP__ENGINE(tween_info, WISP__DEFAULT(tween_info, time, NUMBER, 1),
     WISP__DEFAULT(tween_info, reverses, BOOL, false),
     WISP__DEFAULT(tween_info, delay_time, NUMBER, 0));
 
-/* The least density is the float that is next to 0.0001; it lies below. */
+/* The least density is the float nearest to 0.0001, which lies below it. */
 WISP__ENGINE(physical_properties,
     WISP__FIELD(physical_properties, density, NUMBER_RANGE(9.999999747378752e-05, 100)),
     WISP__FIELD(physical_properties, friction, NUMBER_RANGE(0, 2)),
@@ -14183,7 +14180,7 @@ WISP__ENGINE(font, WISP__FIELD(font, family, STRING(255)),
     WISP__DEFAULT(font, weight, ENUM(wisp__font_weights, 9), WISP_FONT_REGULAR),
     WISP__DEFAULT(font, style, ENUM(wisp__font_styles, 2), WISP_FONT_NORMAL));
 
-/* "" is nothing, as in the engine: an option of its own, which takes no bits. */
+/* As in the engine, "" means nothing: an option that takes no bits. */
 static const wisp_type wisp__content_options[] = {
     WISP_T_LITERAL_TEXT(""), WISP_T_STRING(255), WISP_T_OBJECT,
 };
@@ -14261,7 +14258,7 @@ const wisp_schema *wisp_engine_schema(const char *name) {
 
 /* --- the palette of BrickColor --- */
 
-/* The first number and the length of each run of numbers; the color of each number, rrggbb. */
+/* First number and length of each run of numbers; the color of each number, rrggbb. */
 static const uint16_t wisp__palette_runs[][2] = {
     { 1, 3 }, { 5, 2 }, { 9, 1 }, { 11, 2 }, { 18, 1 }, { 21, 9 }, { 36, 10 }, { 47, 4 },
     { 100, 9 }, { 110, 4 }, { 115, 2 }, { 118, 4 }, { 123, 6 }, { 131, 1 }, { 133, 6 }, { 140, 2 },
@@ -14307,9 +14304,8 @@ wisp_color wisp_brick_color_rgb(int number) {
 
 /* ===========================================================================
  * MARK: >>decimal
- * What: numbers as text and back: text is rounded once, to the nearest double
- *   or float, and both are written in the fewest digits that are read back as
- *   the same bits, in every locale.
+ * What: numbers to text and back, in every locale. Text is rounded once, to the nearest double or
+ *   float; both are written in the fewest digits that read back as the same bits.
  * ======================================================================== */
 #ifndef WISP_NO_JSON
 
@@ -14326,9 +14322,9 @@ typedef struct wisp__decimal_power { uint64_t high, low; } wisp__decimal_power;
 enum { WISP__DECIMAL_POWER_MIN = -351, WISP__DECIMAL_POWER_MAX = 350,
        WISP__DECIMAL_POWER_EXACT = 55 };
 
-/* A table has every 27th power; 5^1..5^26, which fit a word, lead to those between. Their product
-   is off by -2..1 in its last place; the third word has 1 minus that, two bits for each from bit 2
-   on, which never carries. Powers of 0..WISP__DECIMAL_POWER_EXACT are exact. */
+/* The table has every 27th power; 5^1..5^26, which fit a word, lead to those between. The product
+   is off by -2..1 in its last place: the third word has 1 minus that, two bits each from bit 2 on,
+   which never carries. Powers 0..WISP__DECIMAL_POWER_EXACT are exact. */
 static wisp__decimal_power wisp__decimal_power_of(int power) {
     static const uint64_t steps[26][3] = {
         { 0x8049a4ac0c5811ae, 0x205b896d777d6279, 0x15010004541054 },
@@ -14383,14 +14379,14 @@ static wisp__decimal_power wisp__decimal_power_of(int power) {
 
 /* digits * 10^power, and the sign. */
 typedef struct wisp__decimal_text {
-    const uint8_t *first, *last;  /* the digits and maybe a point among them */
-    uint64_t digits;  /* the first 19 that matter */
+    const uint8_t *first, *last;  /* digits, maybe with a point */
+    uint64_t digits;  /* the first 19 significant ones */
     int64_t power;  /* of the last of them */
     int64_t text_power;  /* of the last digit in the text */
     bool negative;
     bool whole;  /* neither fraction nor exponent */
     bool more;  /* more than 19: the number is in digits .. digits + 1 */
-    bool fits;  /* whole, and `digits` has all of them in spite of `more` */
+    bool fits;  /* whole, and `digits` has all of them, even with `more` */
 } wisp__decimal_text;
 
 static const uint8_t *wisp__decimal_read_digits(const uint8_t *at, const uint8_t *end,
@@ -14414,8 +14410,8 @@ static const uint8_t *wisp__decimal_read_exponent(const uint8_t *at, const uint8
     return at > first ? at : NULL;
 }
 
-/* Of more than 19 digits the first 19 that matter are kept, or all 20 if they fit a word: then they
-   begin with a 1, and their sum has not wrapped to below 10^19. */
+/* Keeps the first 19 significant digits, or all 20 if they fit a word: they do if the first is 1
+   and their sum has not wrapped to below 10^19. */
 static void wisp__decimal_shorten(wisp__decimal_text *n, int64_t count) {
     const uint8_t *at = n->first;
     uint64_t digits = 0;
@@ -14434,7 +14430,7 @@ static void wisp__decimal_shorten(wisp__decimal_text *n, int64_t count) {
     n->power += count - 19;
 }
 
-/* Reads a number of JSON; returns where it ends, or NULL: it is none. */
+/* Reads a JSON number; returns its end, or NULL: it is none. */
 static const uint8_t *wisp__decimal_scan(const uint8_t *at, const uint8_t *end,
                                          wisp__decimal_text *n) {
     const uint8_t *point;
@@ -14468,13 +14464,13 @@ static const uint8_t *wisp__decimal_scan(const uint8_t *at, const uint8_t *end,
 
 typedef struct wisp__decimal_cut {
     uint64_t bits;  /* of the double at or below a number, without its sign */
-    bool up;  /* the next one is nearer */
+    bool up;  /* the next double is nearer */
     bool unsure;  /* too near to the middle of both */
 } wisp__decimal_cut;
 
-/* D. Lemire, "Number Parsing at a Gigabyte per Second" (2021). The power is rounded up, so that the
-   product (high, middle, low) is too large by less than 2 in `middle`; digits that were left out
-   make it too small by less than 64 in `high`. Digits are not 0, with `more` 19 of them. */
+/* D. Lemire, "Number Parsing at a Gigabyte per Second" (2021). As the power is rounded up, the
+   product (high, middle, low) is too large by less than 2 in `middle`; digits left out make it too
+   small by less than 64 in `high`. `digits` is not 0 and, with `more`, has 19 digits. */
 static wisp__decimal_cut wisp__decimal_cut_of(uint64_t digits, int power, bool more) {
     wisp__decimal_cut cut = { 0, false, false };
     wisp__decimal_power ten = wisp__decimal_power_of(power);
@@ -14525,7 +14521,7 @@ static void wisp__decimal_big_step(wisp__decimal_big *big, uint32_t factor, uint
     if (carry) big->limbs[big->count++] = (uint32_t)carry;
 }
 
-/* Times 5^power, times 2^power; unchanged where the power is not above 0. */
+/* Multiply by 5^power and by 2^power; a power that is not above 0 changes nothing. */
 static void wisp__decimal_big_fives(wisp__decimal_big *big, int64_t power) {
     for (; power >= 13; power -= 13) wisp__decimal_big_step(big, 1220703125, 0);
     for (; power > 0; power--) wisp__decimal_big_step(big, 5, 0);
@@ -14548,7 +14544,7 @@ static int wisp__decimal_big_compare(const wisp__decimal_big *a, const wisp__dec
     return 0;
 }
 
-/* All digits of the text as an integer; returns the power of ten of its last one. The middle of two
+/* All digits of the text as an integer; returns the power of ten of the last one. The middle of two
    doubles has at most 768 digits: one digit stands for all that follow. */
 static int64_t wisp__decimal_big_digits(wisp__decimal_big *big, const wisp__decimal_text *n) {
     int64_t power = n->text_power;
@@ -14570,8 +14566,8 @@ static int64_t wisp__decimal_big_digits(wisp__decimal_big *big, const wisp__deci
     return power - 1;
 }
 
-/* The order of a number, which is not 0, and a double, or (halves: 1) the middle between it and the
-   next: -1, 0 or 1. */
+/* Compares a number that is not 0 with a double or (halves: 1) the middle between it and the next:
+   -1, 0 or 1. */
 static int wisp__decimal_compare(const wisp__decimal_text *n, uint64_t bits, unsigned halves) {
     wisp__decimal_big number, other;
     int64_t power = wisp__decimal_big_digits(&number, n), twos;
@@ -14589,7 +14585,8 @@ static int wisp__decimal_compare(const wisp__decimal_text *n, uint64_t bits, uns
     return wisp__decimal_big_compare(&number, &other);
 }
 
-/* From where the text was rounded to the double: only needed if that is just between two floats. */
+/* The side from which the text was rounded to the double: needed only if that is midway between two
+   floats. */
 static int wisp__decimal_from(const wisp__decimal_text *n, uint64_t bits) {
     int order;
     if (n->digits == 0 || !wisp__bits_between_floats(bits)) return WISP__FROM_EXACT;
@@ -14621,8 +14618,8 @@ typedef struct wisp__decimal {
     int power;  /* digits * 10^power */
 } wisp__decimal;
 
-/* floor(factor * 10^power), with the lowest bit set if there is a rest above 2^-63, which may come
-   from the power's rounding; the power's scale is in the factor. */
+/* floor(factor * 10^power), with the lowest bit set for a rest above 2^-63 (a smaller one may come
+   from the power's rounding); the power's scale is in the factor. */
 static uint64_t wisp__decimal_scale(wisp__decimal_power ten, uint64_t factor) {
     uint64_t carry, high, low;
     (void)wisp__multiply(ten.low, factor, &carry);
@@ -14631,9 +14628,9 @@ static uint64_t wisp__decimal_scale(wisp__decimal_power ten, uint64_t factor) {
     return high | (low > 1);
 }
 
-/* The shortest decimal that is read back as significand * 2^exponent, and of these the nearest:
-   R. Giulietti, "The Schubfach way to render doubles" (2020), in quarters of the last binary place.
-   `narrow`: the number below is at half the distance, as it is below a power of two. */
+/* The shortest decimal that reads back as significand * 2^exponent, and of these the nearest: R.
+   Giulietti, "The Schubfach way to render doubles" (2020), in quarters of the last binary place.
+   `narrow`: the next lower number is half as far, as below a power of two. */
 static wisp__decimal wisp__decimal_shortest(uint64_t significand, int exponent, bool narrow) {
     int64_t log10 = (int64_t)exponent * 1262611 - (narrow ? 524031 : 0);
     wisp__decimal result;
@@ -14658,7 +14655,7 @@ static wisp__decimal wisp__decimal_shortest(uint64_t significand, int exponent, 
     return result;
 }
 
-/* A finite number from its bits without the sign; `size` of them, 52 or 23, are its fraction. */
+/* A finite number from its bits without the sign; `size` of them (52 or 23) are its fraction. */
 static wisp__decimal wisp__decimal_of(uint64_t bits, int size) {
     wisp__decimal whole = { 0, 0 };
     int exponent = (int)(bits >> size);
@@ -14677,7 +14674,7 @@ static wisp__decimal wisp__decimal_of(uint64_t bits, int size) {
 
 /* --- text written --- */
 
-enum { WISP__DECIMAL_BYTES = 32 };    /* "-0.0000012345678901234567" takes 25 */
+enum { WISP__DECIMAL_BYTES = 32 };  /* "-0.0000012345678901234567" takes 25 */
 
 static int wisp__decimal_digit_count(uint64_t number) {
     int count = 1;
@@ -14730,7 +14727,7 @@ static int wisp__decimal_write(uint8_t *to, wisp__decimal d, int places) {
 }
 
 /* Writes a double, or (narrow) a float, from its bits in the fewest digits, at most
-   WISP__DECIMAL_BYTES; minus zero is "-0.0". Returns the bytes written; 0: it is not finite. */
+   WISP__DECIMAL_BYTES; minus zero is "-0.0". Returns the bytes written; 0: not finite. */
 static int wisp__decimal_write_bits(uint8_t *to, uint64_t bits, bool narrow) {
     int size = narrow ? 23 : 52;
     uint64_t top = narrow ? UINT64_C(1) << 31 : UINT64_C(1) << 63, magnitude = bits & (top - 1);
@@ -14749,23 +14746,21 @@ static int wisp__decimal_write_bits(uint8_t *to, uint64_t bits, bool narrow) {
 
 /* ===========================================================================
  * MARK: >>builder
- * What: common parts of the codecs: a builder makes values of the bytes that it
- *   reads, an encoder writes bytes.
- * Invariants: the first failure is the result; after it nothing is taken or
- *   written. Finished values stand in the memory from its start on, items of
- *   open lists from its end backwards.
+ * What: common parts of the codecs: a builder makes values of bytes, an encoder writes bytes.
+ * Invariants: the first failure is the result; nothing is read or written after it. Finished values
+ *   fill the memory from its start, items of open lists from its end backwards.
  * ======================================================================== */
 #if !defined(WISP_NO_JSON) || !defined(WISP_NO_MSGPACK) || !defined(WISP_NO_PROTOBUF)
 
 enum { WISP__CODEC_NESTING = 256 };  /* of lists, where a format sets no limit */
 
-/* --- plain storage: members of a C struct without a value made of them --- */
+/* --- plain storage: struct members used without making values --- */
 
 /* A number, text or vector. */
 typedef struct wisp__plain {
     wisp_kind kind;
     int count;  /* bytes of a text */
-    uint64_t bits;  /* of a number; an integer below 0 has all 64 */
+    uint64_t bits;  /* of a number; negative integers fill all 64 */
     const void *at;  /* text, or floats */
 } wisp__plain;
 
@@ -14778,8 +14773,8 @@ static bool wisp__plain_whole_fits(const wisp_type *type, int bytes, const wisp_
     return number >= least && number <= most && (number >= 0 || p->kind == WISP_INT);
 }
 
-/* The same of a value; false: it is a list, bytes, an object or nil. `floats`: room for those of a
-   vector; NULL: there is none. */
+/* Takes a value apart; false: a list, bytes, an object or nil. `floats`: room for those of a
+   vector; NULL: none. */
 static bool wisp__plain_value(const wisp_value *v, float floats[7], wisp__plain *p) {
     p->kind = v->kind;
     p->count = v->count;
@@ -14801,7 +14796,7 @@ typedef struct wisp__codec_member {
     const wisp_type *type;
     const void *at;
     int bytes;  /* negative: its content is elsewhere */
-    int count;  /* of elements, or the option, by the member that counts; -1: there is none */
+    int count;  /* elements or option, from the counting member; -1: none */
 } wisp__codec_member;
 
 static inline wisp__codec_member wisp__codec_field(const wisp_field *field, const void *data) {
@@ -14823,15 +14818,14 @@ static wisp__codec_member wisp__codec_first(const wisp__codec_member *array) {
 
 static void wisp__codec_next(wisp__codec_member *m) { m->at = (const uint8_t *)m->at + m->bytes; }
 
-/* The kind of a vector type of any floats; WISP_NIL for other types. */
+/* The kind of a vector type that allows any floats; WISP_NIL for other types. */
 static inline wisp_kind wisp__plain_vector(const wisp_type *type) {
     wisp_kind kind = wisp__type_vector(type);
     if (type->of || type->max || kind == WISP_COLOR || wisp__has_steps(type)) return WISP_NIL;
     return kind;
 }
 
-/* Looks at a member; false: it is of a type that needs more than a look, or what it holds does not
-   fit. */
+/* Reads a plain member; false: its type is not plain, or its content does not fit. */
 static inline bool wisp__plain_of(const wisp__codec_member *m, wisp__plain *p) {
     const wisp_type *type = m->type;
     const void *at = m->at;
@@ -14863,7 +14857,7 @@ static inline bool wisp__plain_of(const wisp__codec_member *m, wisp__plain *p) {
     }
 }
 
-/* Fills a member by a number or text; false: as above, and the member may have changed. */
+/* Fills a member with a number or text; false: as above, and the member may have changed. */
 static inline bool wisp__plain_store(const wisp__codec_member *m, const wisp__plain *p) {
     const wisp_type *type = m->type;
     void *at = (void *)(uintptr_t)m->at;
@@ -14896,11 +14890,11 @@ static inline bool wisp__plain_store(const wisp__codec_member *m, const wisp__pl
 /* Most codecs write forwards, at `at`; Protobuf's writes backwards, in front of `at`. */
 typedef struct wisp__encoder {
     uint8_t *begin, *at, *end;
-    int depth;  /* lists or messages around the value that is written */
-    bool checks;  /* whether members of the struct fit their types */
-    const wisp_schema *ordered;  /* whose fields stand in the order of their numbers, or NULL */
+    int depth;  /* enclosing lists or messages */
+    bool checks;  /* that struct members fit their types */
+    const wisp_schema *ordered;  /* a schema with its fields in number order, or NULL */
     wisp_result result;  /* the first failure */
-    uint8_t none[1];  /* stands for room of no bytes */
+    uint8_t none[1];  /* room of no bytes */
 } wisp__encoder;
 
 static wisp_result wisp__encoder_on(wisp__encoder *e, const wisp_value *value, void *out,
@@ -14940,8 +14934,8 @@ static void wisp__emit_bytes(wisp__encoder *e, const void *bytes, size_t size) {
     if (to && size) memcpy(to, bytes, size);
 }
 
-/* The value of a member that is not plain; false: it does not fit. The members of a struct are not
-   looked at. */
+/* The value of a member that is not plain; false: it does not fit. Members of a struct are not
+   checked. */
 static bool wisp__codec_value(wisp__encoder *e, const wisp__codec_member *m, wisp_value *out) {
     wisp__fitting f = wisp__fitting_on(NULL, 0, NULL);
     bool over = m->count > m->type->max && m->type->kind != WISP_TYPE_UNION;
@@ -14961,9 +14955,9 @@ static int wisp__emitted(const wisp__encoder *e) {
 /* --- the builder --- */
 
 typedef struct wisp__builder {
-    const uint8_t *at, *end;  /* what is read */
+    const uint8_t *at, *end;  /* the input */
     uint8_t *low, *high;  /* of the free memory; `high` is aligned for values */
-    int depth;  /* lists or messages around what is read */
+    int depth;  /* enclosing lists or messages */
     int deepest, most;  /* depth reached so far, depth allowed */
     wisp_result result;  /* the first failure */
     struct wisp__proto_order *orders;  /* of fields, for Protobuf */
@@ -14988,7 +14982,7 @@ static bool wisp__build_fail(wisp__builder *b, wisp_result code) {
     return false;
 }
 
-/* Notes that something stands so deep; false: too deep, the builder has failed. */
+/* Records a depth as reached; false: too deep, the builder has failed. */
 static bool wisp__build_reach(wisp__builder *b, int depth) {
     if (depth > b->most) wisp__build_fail(b, WISP_E_DEPTH);
     b->deepest = wisp__max_int(b->deepest, depth);
@@ -15015,8 +15009,7 @@ static void *wisp__build_items(wisp__builder *b, int64_t count, size_t each) {
     return items;
 }
 
-/* Fills a member by the value that was read; false: it does not fit. `count`: as in
-   wisp__storage. */
+/* Fills a member with the value read; false: it does not fit. `count`: as in wisp__storage. */
 static bool wisp__build_member(wisp__builder *b, const wisp__codec_member *m, int *count,
                                const wisp_value *value) {
     wisp__bump bump = wisp__bump_on(b->low, (int)(b->high - b->low));
@@ -15042,7 +15035,7 @@ static void wisp__build_counted(const wisp_field *field, uint8_t *data, int coun
         wisp__store_int(data + field->count_offset, field->count_bytes, (uint64_t)count);
 }
 
-/* Reads text, which is copied with a NUL behind it. */
+/* Copies text, with a NUL behind it. */
 static void wisp__build_string(wisp__builder *b, uint64_t size, wisp_value *out) {
     const uint8_t *bytes = wisp__build_take(b, size);
     if (bytes && !wisp__text_is_utf8(bytes, (size_t)size)) wisp__build_fail(b, WISP_E_SYNTAX);
@@ -15070,8 +15063,8 @@ static void *wisp__build_item(wisp__builder *b, size_t each) {
     return b->high -= each;
 }
 
-/* Ends the innermost open list: its items, in front of `top`, move to where they stay. Of pairs
-   with equal keys the last remains. */
+/* Ends the innermost open list: moves its items from in front of `top` to their final place. Of
+   pairs with equal keys the last remains. */
 static void wisp__build_list(wisp__builder *b, uint8_t *top, bool is_map, wisp_value *out) {
     size_t each = is_map ? sizeof(wisp_pair) : sizeof(wisp_value);
     int count = (int)((size_t)(top - b->high) / each);
@@ -15093,17 +15086,16 @@ static void wisp__build_list(wisp__builder *b, uint8_t *top, bool is_map, wisp_v
 
 /* ===========================================================================
  * MARK: >>json
- * What: JSON text (RFC 8259) to values and back, in every locale alike.
- * Invariants: what is written is read back as the same value, numbers to the
- *   bit. size_bytes * sizeof(wisp_value) + 16 are enough memory for any text.
- * Not here: schemas (codec); the text of numbers (decimal); which value is what text
- *   (wisp_json).
+ * What: JSON text (RFC 8259) to values and back, in every locale.
+ * Invariants: written text reads back as the same value, numbers to the bit. size_bytes *
+ *   sizeof(wisp_value) + 16 bytes of memory suffice for any text.
+ * Not here: schemas (codec); text of numbers (decimal); which value has which text (wisp_json).
  * ======================================================================== */
 #ifndef WISP_NO_JSON
 
 /* --- writing --- */
 
-/* Writes a number, or the id of an object: in place where the longest one fits, else aside. */
+/* Writes a number or an object's id: in place if the longest one fits, else aside. */
 static void wisp__json_put_number(wisp__encoder *e, const wisp_value *value) {
     uint8_t aside[WISP__DECIMAL_BYTES];
     uint8_t *to = e->end - e->at >= WISP__DECIMAL_BYTES ? e->at : aside;
@@ -15238,7 +15230,7 @@ static int wisp__json_encode(const wisp_codec *codec, const wisp_schema *schema,
 
 /* --- reading --- */
 
-/* The next byte that is not blank, which is not read yet; 0 at the end. */
+/* The next byte that is not blank, left unread; 0 at the end. */
 static inline int wisp__json_peek(wisp__builder *b) {
     for (; b->at < b->end; b->at++) {
         int c = *b->at;
@@ -15280,7 +15272,7 @@ static int32_t wisp__json_hex4(const uint8_t *at) {
     return sum;
 }
 
-/* Reads an escape. Returns the bytes written, at most 4; 0: it is none. */
+/* Reads an escape. Returns the bytes written, at most 4; 0: invalid. */
 static int wisp__json_read_escape(wisp__builder *b, uint8_t *to, bool is_key) {
     static const char letters[] = "\"\\/bfnrt", plain[] = "\"\\/\b\f\n\r\t";
     const uint8_t *at = b->at;
@@ -15426,10 +15418,10 @@ const wisp_codec *wisp_json(void) {
 
 /* ===========================================================================
  * MARK: >>msgpack
- * What: the MessagePack codec (github.com/msgpack/msgpack, spec.md). Writes the
- *   smallest forms, reads all.
- * Invariants: what encode writes, decode reads. A list reserves a byte for each
- *   value that is not read yet: a wrong count fails before memory is taken.
+ * What: the MessagePack codec (github.com/msgpack/msgpack, spec.md). Writes the smallest forms,
+ *   reads all.
+ * Invariants: what encode writes, decode reads. A list reserves a byte for each unread value: a
+ *   wrong count fails before memory is taken.
  * Not here: schemas (codec).
  *
  *   00..7f  integer 0..127     c4 c5 c6     bin: length in 1, 2, 4 bytes
@@ -15538,7 +15530,7 @@ static void wisp__msgpack_put_text(wisp__encoder *e, const char *text, size_t si
     wisp__emit_bytes(e, text, size);
 }
 
-/* Text up to a NUL, which mostly is short and ASCII. */
+/* Text up to a NUL, mostly short and ASCII. */
 static void wisp__msgpack_put_key(wisp__encoder *e, const char *text) {
     uint8_t *to = e->at;
     int size = 0;
@@ -15591,7 +15583,7 @@ static bool wisp__msgpack_in_range(const wisp_value *value, uint64_t least, uint
     return value->kind < WISP_FLOAT && wisp__whole_of(value, least, most, out);
 }
 
-/* Writes {"$seconds", "$nanoseconds"}; false: it is none, and nothing was written. */
+/* Writes {"$seconds", "$nanoseconds"}; false: another map, nothing is written. */
 static bool wisp__msgpack_put_timestamp(wisp__encoder *e, const wisp_value *map) {
     wisp_value scratch[2];
     const wisp_value *first = wisp__msgpack_named(map, 0, "$seconds", &scratch[0]);
@@ -15626,7 +15618,7 @@ static bool wisp__msgpack_put_extension(wisp__encoder *e, const wisp_value *map)
     return true;
 }
 
-/* The array of [key, value] arrays in {"$map"}; NULL: it is none. */
+/* The array of [key, value] arrays in {"$map"}; NULL: another map. */
 static const wisp_value *wisp__msgpack_entries(const wisp_value *map, wisp_value *scratch) {
     const wisp_value *entries = wisp__msgpack_named(map, 0, "$map", scratch);
     if (!entries || !wisp__is_array(entries) || !wisp__is_sound(entries)) return NULL;
@@ -15764,7 +15756,7 @@ static void wisp__msgpack_get_value(wisp__builder *b, wisp_value *out);
 /* The first byte of a value and its number: a value, bits, a length or a count. Returns a letter:
    nil, Bool, bytes (x), ext, float, double, unsigned, int, string, array, map; 0: none. */
 static int wisp__msgpack_get_head(wisp__builder *b, uint64_t *number) {
-    static const char kinds[] = "n\0BBxxxeeefduuuuiiiieeeeesssaamm";           /* of c0..df */
+    static const char kinds[] = "n\0BBxxxeeefduuuuiiiieeeeesssaamm";  /* of c0..df */
     static const uint8_t sizes[] = { 0, 0, 0, 0, 1, 2, 4, 1, 2, 4, 4, 8, 1, 2, 4, 8,
                                      1, 2, 4, 8, 0, 0, 0, 0, 0, 1, 2, 4, 2, 4, 2, 4 };
     const uint8_t *first = wisp__build_take(b, 1), *rest;
@@ -15800,7 +15792,7 @@ static bool wisp__msgpack_get_kind(wisp_value *out, uint8_t type, const uint8_t 
     return true;
 }
 
-/* A value, or a map of two pairs for an ext that is none. */
+/* Reads an ext: a value, or a map of two pairs for an unknown type. */
 static void wisp__msgpack_get_ext(wisp__builder *b, wisp_value *out, uint64_t size) {
     const uint8_t *byte = wisp__build_take(b, 1), *data = wisp__build_take(b, size);
     wisp_pair *pairs;
@@ -15823,7 +15815,7 @@ static void wisp__msgpack_get_ext(wisp__builder *b, wisp_value *out, uint64_t si
     *out = wisp_map(pairs, 2);
 }
 
-/* The values of a list; NULL: there are none, or the builder has failed. */
+/* The values of a list; NULL: none, or the builder has failed. */
 static wisp_value *wisp__msgpack_get_items(wisp__builder *b, uint64_t count) {
     wisp_value *items = NULL;
     wisp__build_reach(b, ++b->depth);
@@ -15863,7 +15855,7 @@ static void wisp__msgpack_keyed_map(wisp__builder *b, wisp_value *out, const wis
     *out = wisp_map(pair, 1);
 }
 
-/* `deepest` is of this map alone while it is read: only its end shows whether its content stands
+/* While a map is read, `deepest` is this map's alone: only its end shows whether its content stands
    two lists deeper. */
 static void wisp__msgpack_get_map(wisp__builder *b, wisp_value *out, uint64_t count) {
     int before = b->deepest;
@@ -15908,8 +15900,8 @@ static void wisp__msgpack_get_value(wisp__builder *b, wisp_value *out) {
     }
 }
 
-/* --- reading straight into a struct: false, if bytes are not as our own end writes them, or have
-       failed; then the whole is read as a value --- */
+/* --- reading straight into a struct; false: bytes are malformed or not as our own end writes them,
+       and the whole is read as a value --- */
 
 static bool wisp__msgpack_get_fields(wisp__builder *b, const wisp_schema *schema, uint8_t *data);
 
@@ -15968,7 +15960,7 @@ static bool wisp__msgpack_get_member(wisp__builder *b, const wisp__codec_member 
     return wisp__build_member(b, m, count, &value);
 }
 
-/* Is this the key that comes? Then it is read. */
+/* Reads the next key if it is this one. */
 static bool wisp__msgpack_get_key(wisp__builder *b, const char *name) {
     size_t size = strlen(name);
     if ((size_t)(b->end - b->at) <= size || size > 31 || *b->at != 0xa0 + size ||
@@ -16042,9 +16034,8 @@ const wisp_codec *wisp_msgpack(void) {
  * MARK: >>protowire
  * What: Protobuf's wire form, and google.protobuf.Value, a value without a schema
  *   (protobuf.dev/programming-guides/encoding, struct.proto).
- * Invariants: the writer goes backwards from the end of its room, so that it
- *   knows a message's length at its head. Messages that come twice are merged;
- *   only then keys are made unique.
+ * Invariants: the writer goes backwards from the end of its room, so that it knows a message's
+ *   length at its head. Messages that come twice are merged before keys are made unique.
  * Not here: messages of a schema (protobuf).
  *
  *   message  { field }
@@ -16109,7 +16100,7 @@ static void wisp__proto_put_field(wisp__encoder *e, uint32_t number, unsigned wi
     wisp__proto_put_tag(e, number, wire);
 }
 
-/* The tag and length of what was written in front of `end`. */
+/* Tag and length of the bytes written in front of `end`. */
 static void wisp__proto_put_head(wisp__encoder *e, const uint8_t *end, uint32_t number) {
     wisp__proto_put_varint(e, (uint64_t)(end - e->at));
     wisp__proto_put_tag(e, number, WISP__PROTO_SIZED);
@@ -16133,7 +16124,7 @@ static void wisp__proto_put_text(wisp__encoder *e, const char *text, size_t size
     wisp__proto_put_bytes(e, text, size, number);
 }
 
-/* May a message stand so much deeper? */
+/* May messages nest `more` levels deeper? */
 static bool wisp__proto_may_nest(wisp__encoder *e, int more) {
     if (e->depth + more > WISP__PROTO_NESTING) wisp__emit_refuse(e, WISP_E_DEPTH);
     return e->result == WISP_OK;
@@ -16161,7 +16152,7 @@ static void wisp__proto_put_base64(wisp__encoder *e, const wisp_value *value) {
     wisp__proto_put_head(e, end, 3);
 }
 
-/* A message in the Value, with elements, or with pairs, which are messages too. */
+/* A message in the Value with elements, or with pairs, which are messages too. */
 static void wisp__proto_put_any_list(wisp__encoder *e, const wisp_value *value) {
     const uint8_t *end = e->at;
     bool map = wisp__is_map(value);
@@ -16241,7 +16232,7 @@ static uint32_t wisp__proto_get_tag(wisp__builder *b) {
     return b->result ? 0 : (uint32_t)tag;
 }
 
-/* The tag of a message's next field; 0: there is none, or the builder has failed. */
+/* The tag of a message's next field; 0: none, or the builder has failed. */
 static inline uint32_t wisp__proto_next(wisp__builder *b) {
     if (!wisp__proto_more(b)) return 0;
     if (*b->at >= 8 && *b->at < 128 && (*b->at & 7) <= WISP__PROTO_4) return *b->at++;
@@ -16256,8 +16247,7 @@ static uint64_t wisp__proto_get_bits(wisp__builder *b, unsigned wire) {
     return at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
 }
 
-/* Reads a length, at which the reader ends from now on. Returns where it ended, to be put back into
-   b->end. */
+/* Reads a length and ends the reader there. Returns its old end, to be put back into b->end. */
 static const uint8_t *wisp__proto_narrow(wisp__builder *b) {
     const uint8_t *outer = b->end, *begin = wisp__build_take(b, wisp__proto_get_varint(b));
     if (!begin) return outer;
@@ -16278,7 +16268,7 @@ static void wisp__proto_close(wisp__builder *b, const uint8_t *outer) {
     b->depth--;
 }
 
-/* Skips a field that is unknown or of another wire, after its tag (0: the builder has failed). */
+/* Skips an unknown field, or one of another wire, after its tag (0: the builder has failed). */
 static void wisp__proto_skip(wisp__builder *b, uint32_t tag) {
     uint32_t groups[WISP__PROTO_NESTING];
     int open = 0;
@@ -16300,7 +16290,7 @@ static void wisp__proto_skip(wisp__builder *b, uint32_t tag) {
     } while (open && !b->result);
 }
 
-/* A field as it came: its bits, or (wire 2) its bytes; and the next one of the same number. */
+/* A received field: its bits, or (wire 2) its bytes; and the next one of the same number. */
 typedef struct wisp__proto_part {
     struct wisp__proto_part *next;
     const uint8_t *at, *end;  /* NULL: it has bits */
@@ -16335,8 +16325,8 @@ static void wisp__proto_enter(wisp__builder *b, const wisp__proto_part *part) {
     b->end = part->end;
 }
 
-/* The tag of the next field, of what is left to read and then of the parts; 0: that was all, or the
-   builder has failed. */
+/* The next field's tag, first of the bytes left, then of the parts; 0: none, or the builder has
+   failed. */
 static uint32_t wisp__proto_next_of(wisp__builder *b, const wisp__proto_part **parts) {
     uint32_t tag;
     while (!(tag = wisp__proto_next(b)) && *parts && !b->result) {
@@ -16379,7 +16369,7 @@ static void wisp__proto_read_pair(wisp__builder *b, const wisp__proto_part *part
     b->depth--;
 }
 
-/* Of pairs with equal keys one remains: at the place of the first, with the value of the last. */
+/* Of pairs with equal keys one remains: the place of the first, the value of the last. */
 static void wisp__proto_read_any_list(wisp__builder *b, const wisp__proto_part *parts, bool map,
                                       wisp_value *out) {
     size_t each = map ? sizeof(wisp_pair) : sizeof(wisp_value);
@@ -16418,8 +16408,8 @@ static void wisp__proto_read_kind(wisp__builder *b, uint32_t number, const wisp_
     }
 }
 
-/* Reads a Value that has what is left to read, and the parts. Of several kinds the last counts; the
-   others are read too, as they may be malformed. */
+/* Reads a Value from the bytes left and the parts. Of several kinds the last counts; the others are
+   read too, to find malformed ones. */
 static void wisp__proto_read_any(wisp__builder *b, const wisp__proto_part *parts, wisp_value *out) {
     static const uint8_t wires[] = { 255, WISP__PROTO_VARINT, WISP__PROTO_8, WISP__PROTO_SIZED,
                                      WISP__PROTO_VARINT, WISP__PROTO_SIZED, WISP__PROTO_SIZED };
@@ -16449,12 +16439,11 @@ static void wisp__proto_read_any(wisp__builder *b, const wisp__proto_part *parts
 /* ===========================================================================
  * MARK: >>protobuf
  * What: the Protobuf codec: the proto3 wire form of a schema's messages.
- * Invariants: what encode writes, decode reads. Fields are written in the
- *   order of their numbers: equal values have equal bytes. Reading makes an open
- *   tree of the fields that came, which is finished with defaults and unique
- *   keys.
- * Not here: ranges, lengths and bounds of enums (the caller validates); bytes
- *   and values without a schema (protowire).
+ * Invariants: what encode writes, decode reads. Fields are written in number order: equal values
+ *   have equal bytes. Reading makes an open tree of the received fields, then adds defaults and
+ *   makes keys unique.
+ * Not here: ranges, lengths and bounds of enums (the caller validates); bytes and values without a
+ *   schema (protowire).
  *
  *   bool, enum, integer, uint, range, object   wire 0; sint is zigzag;
  *                                              sfixed and fixed: wire 5 or 1
@@ -16481,14 +16470,14 @@ typedef enum wisp__proto_form {
 /* A type and how it stands on the wire. */
 typedef struct wisp__proto_type {
     const wisp_type *type;
-    int bytes;  /* of the member that holds it; 0: there is none */
+    int bytes;  /* of its member; 0: none */
     wisp__proto_form form;
     unsigned wire;  /* of a list: packed */
     int bits;  /* of a number: 32 or 64 */
     bool is_signed, zigzag;
 } wisp__proto_type;
 
-/* `bytes`: of the member that holds it, where the type does not say; 0: there is none. */
+/* `bytes`: of its member, where the type does not say; 0: no member. */
 static wisp__proto_type wisp__proto_type_of(const wisp_type *type, int bytes) {
     static const uint8_t forms[] = {  /* by wisp_type_kind */
         WISP__PROTO_MESSAGE, WISP__PROTO_MESSAGE, WISP__PROTO_MESSAGE, WISP__PROTO_REAL,
@@ -16519,7 +16508,7 @@ static wisp__proto_type wisp__proto_field_type(const wisp_field *field) {
     return wisp__proto_type_of(&field->type, field->offset >= 0 ? field->bytes : 0);
 }
 
-/* Elements that are elsewhere (the array's bytes are negative) have the size of their own type. */
+/* Elements stored elsewhere (the array's bytes are negative) have the size of their own type. */
 static wisp__proto_type wisp__proto_element_type(const wisp__proto_type *list) {
     int count = list->type->max;
     return wisp__proto_type_of((const wisp_type *)list->type->of,
@@ -16559,7 +16548,7 @@ static bool wisp__proto_bits(const wisp__proto_type *t, const wisp_value *value,
     return true;
 }
 
-/* Bits beyond those of the type are dropped, as the specification wants. */
+/* Drops bits beyond those of the type, as specified. */
 static wisp_value wisp__proto_scalar(const wisp__proto_type *t, uint64_t bits) {
     if (t->form == WISP__PROTO_BOOL) return wisp_bool(bits != 0);
     if (t->form == WISP__PROTO_OBJECT) return wisp__value_of_id((uint32_t)bits);
@@ -16570,7 +16559,7 @@ static wisp_value wisp__proto_scalar(const wisp__proto_type *t, uint64_t bits) {
     return t->type->kind == WISP_TYPE_RANGE ? wisp__build_whole(bits) : wisp_uint(bits);
 }
 
-/* A field that has not come: nil for one that consists of other values. */
+/* The value of a missing field: nil for one made of other values. */
 static wisp_value wisp__proto_zero(const wisp__proto_type *t) {
     if (wisp__proto_is_scalar(t)) return wisp__proto_scalar(t, 0);
     if (t->form == WISP__PROTO_STRING) return wisp_string("");
@@ -16610,8 +16599,8 @@ static void wisp__proto_put_floats(wisp__encoder *e, const float *floats, int co
 
 /* --- writing with a schema --- */
 
-/* The value of a schema's i-th field in a map or a row; NULL: it is not there. A nil means the
-   same, but not in a map for a field of any kind. */
+/* The value of a schema's i-th field in a map or a row; NULL: missing. Nil is missing too, except
+   in a map for a field of any kind. */
 static const wisp_value *wisp__proto_child(const wisp_schema *schema, const wisp_value *value,
                                            int i, wisp_value *scratch) {
     const wisp_field *field = &schema->fields[i];
@@ -16636,7 +16625,7 @@ static int wisp__proto_option(const wisp_type *type, const wisp_value *value) {
 static void wisp__proto_put_element(wisp__encoder *e, const wisp__proto_type *t,
                                     const wisp_value *value, uint32_t number);
 
-/* Is it what its field has when it is not written? */
+/* Is the value its field's default, which is not written? */
 static bool wisp__proto_is_default(const wisp_field *field, const wisp__proto_type *t,
                                    const wisp_value *value) {
     bool optional = (field->flags & WISP_FLAG_OPTIONAL) != 0;
@@ -16684,7 +16673,7 @@ static int wisp__proto_next_lower(const wisp_schema *schema, int below) {
     return found;
 }
 
-/* Writes a field, unless it has its default. NULL: the value does not have it. */
+/* Writes a field, unless it has its default. NULL: the value has no such field. */
 static void wisp__proto_put_member(wisp__encoder *e, const wisp_field *field,
                                    const wisp_value *value, uint32_t number) {
     wisp__proto_type t = wisp__proto_field_type(field);
@@ -16725,8 +16714,7 @@ static void wisp__proto_put_struct(wisp__encoder *e, const wisp_schema *schema,
     }
 }
 
-/* Writes a member of a struct; its field is NULL for an element, which is written also if it is 0
-   or empty. */
+/* Writes a struct member; its field is NULL for an element, which is written even if 0 or empty. */
 static void wisp__proto_put_stored(wisp__encoder *e, const wisp_field *field,
                                    const wisp__codec_member *m, uint32_t number) {
     wisp__plain p;
@@ -16819,7 +16807,7 @@ static void wisp__proto_put_element(wisp__encoder *e, const wisp__proto_type *t,
 
 /* --- reading with a schema --- */
 
-/* Floats 1 .. count of a message, into those that are there, at any address; 7: a transform. */
+/* Reads floats 1 .. count of a message to any address; missing ones stay. 7: a transform. */
 static void wisp__proto_get_floats(wisp__builder *b, void *floats, int count) {
     uint8_t *to = (uint8_t *)floats;
     for (uint32_t tag; (tag = wisp__proto_next(b)) != 0;) {
@@ -16849,7 +16837,7 @@ typedef struct wisp__proto_order {
     const uint32_t *places;
 } wisp__proto_order;
 
-enum { WISP__PROTO_ORDERS = 16, WISP__PROTO_FEW = 8 /* fields, which are looked at one by one */ };
+enum { WISP__PROTO_ORDERS = 16, WISP__PROTO_FEW = 8 /* fields, searched one by one */ };
 
 /* NULL: the builder has failed. */
 static const uint32_t *wisp__proto_order_of(wisp__builder *b, const wisp_schema *schema) {
@@ -16865,8 +16853,7 @@ static const uint32_t *wisp__proto_order_of(wisp__builder *b, const wisp_schema 
     return order->places = places;
 }
 
-/* The field with a number, first looked for at `guess`; -1: there is none, or the builder has
-   failed. */
+/* The field with a number, tried at `guess` first; -1: none, or the builder has failed. */
 static int wisp__proto_find(wisp__builder *b, const wisp_schema *schema, int number, int guess) {
     bool few = schema->count <= WISP__PROTO_FEW;
     int low = 0, high = schema->count;
@@ -16888,7 +16875,7 @@ static int wisp__proto_find(wisp__builder *b, const wisp_schema *schema, int num
 static void wisp__proto_read_message(wisp__builder *b, const wisp__proto_type *t,
                                      const wisp__proto_part *parts, wisp_value *out);
 
-/* A value that is no field of its own with a list. What is no message has its last part. */
+/* Reads a value that is not a field's list. Except for messages, the last part counts. */
 static void wisp__proto_read_element(wisp__builder *b, const wisp__proto_type *t,
                                      const wisp__proto_part *parts, wisp_value *out) {
     *out = wisp__proto_zero(t);
@@ -16902,7 +16889,7 @@ static void wisp__proto_read_element(wisp__builder *b, const wisp__proto_type *t
     }
 }
 
-/* Values of a part of a list: packed scalars, or one. */
+/* Count of values in a part of a list: packed scalars, or one. */
 static size_t wisp__proto_packed(const wisp__proto_part *part, unsigned wire) {
     size_t left = (size_t)(part->end - part->at), count = 0;
     if (wire == WISP__PROTO_SIZED || !part->at) return 1;
@@ -16911,7 +16898,7 @@ static size_t wisp__proto_packed(const wisp__proto_part *part, unsigned wire) {
     return count;
 }
 
-/* A union without an option is as if it had not come, unless nil is one of its options. */
+/* A union without an option counts as missing, unless nil is one of its options. */
 static void wisp__proto_read_list(wisp__builder *b, const wisp__proto_type *t,
                                   const wisp__proto_part *parts, wisp_value *out) {
     wisp__proto_type element = wisp__proto_element_type(t);
@@ -16940,7 +16927,7 @@ static void wisp__proto_read_list(wisp__builder *b, const wisp__proto_type *t,
     *out = wisp_array(items, kept);
 }
 
-/* A field that has not come has its default. false: it is left out, as it may be missing. */
+/* A missing field has its default; false: it is optional and left out. */
 static bool wisp__proto_read_field(wisp__builder *b, const wisp_field *field,
                                    const wisp__proto_part *parts, wisp_value *out) {
     wisp__proto_type t = wisp__proto_field_type(field);
@@ -17011,7 +16998,7 @@ static void wisp__proto_read_union(wisp__builder *b, const wisp_type *type,
     if (set) wisp__proto_read_element(b, &option, kept.first, out);
 }
 
-/* Without parts a message of defaults, for which a depth stops types that contain themselves. */
+/* Without parts: a message of defaults; the depth limit stops types that contain themselves. */
 static void wisp__proto_read_message(wisp__builder *b, const wisp__proto_type *t,
                                      const wisp__proto_part *parts, wisp_value *out) {
     wisp_kind kind = wisp__type_vector(t->type);
@@ -17044,8 +17031,8 @@ static void wisp__proto_read_message(wisp__builder *b, const wisp__proto_type *t
     b->depth--;
 }
 
-/* --- reading straight into a struct: false, if fields do not come in the order of the schema or do
-       not fit; then the whole is read as a tree --- */
+/* --- reading straight into a struct; false: fields are not in the order of the schema or do not
+       fit, and the whole is read as a tree --- */
 
 static bool wisp__proto_get_fields(wisp__builder *b, const wisp_schema *schema, uint8_t *data);
 
@@ -17092,8 +17079,8 @@ static bool wisp__proto_get_stored(wisp__builder *b, const wisp__codec_member *m
     return !b->result && (wisp__plain_store(m, &p) || wisp__build_member(b, m, count, &value));
 }
 
-/* All elements of an array: packed numbers, or fields of the same tag one after another. `count`:
-   NULL for an array that must be full. */
+/* All elements of an array: packed numbers, or successive fields of one tag. `count`: NULL for an
+   array that must be full. */
 static bool wisp__proto_get_elements(wisp__builder *b, const wisp__codec_member *m, uint32_t tag,
                                      int *count) {
     wisp__codec_member element = wisp__codec_first(m);
@@ -17115,7 +17102,7 @@ static bool wisp__proto_get_elements(wisp__builder *b, const wisp__codec_member 
     return !b->result && (count || items == m->type->max);
 }
 
-/* Fills a field that has not come. */
+/* Fills a missing field. */
 static bool wisp__proto_get_nothing(wisp__builder *b, const wisp_field *field, uint8_t *data) {
     wisp__codec_member member = wisp__codec_field(field, data);
     wisp__proto_type t = wisp__proto_field_type(field);
@@ -19225,7 +19212,7 @@ static int wisp__runs_unpack(const uint8_t *bytes, int size, uint8_t *to, int ro
     int at = 0;
     while (from.at < from.end) {
         unsigned token = *from.at++;
-        bool repeats = (token & 128) != 0;      /* else zeros, then literals */
+        bool repeats = (token & 128) != 0;  /* else zeros, then literals */
         int equal = repeats ? wisp__runs_count(&from, token & 127, 127) + 4
                             : wisp__runs_count(&from, token >> 3, 15);
         int literals = repeats ? 0 : wisp__runs_count(&from, token & 7, 7);
@@ -19709,7 +19696,7 @@ static uint64_t wisp__seal_tag(const wisp__seal *seal, int direction, uint64_t n
     wisp__store64(last, digest.state[0]);
     wisp__store64(last + 8, number);
     wisp__store64(last + 16, digest.state[1]);
-    return wisp__siphash(seal->finish, last, 23);        /* 7 bytes of the second are enough */
+    return wisp__siphash(seal->finish, last, 23);  /* 7 bytes of the second are enough */
 }
 
 /* Random bytes of the system, without a header of the system. */
@@ -19718,7 +19705,7 @@ static uint64_t wisp__seal_tag(const wisp__seal *seal, int direction, uint64_t n
 #ifdef __cplusplus
 extern "C"
 #endif
-unsigned char __stdcall SystemFunction036(void *buffer, unsigned long size); /* RtlGenRandom */
+unsigned char __stdcall SystemFunction036(void *buffer, unsigned long size);  /* RtlGenRandom */
 static bool wisp__system_entropy(void *user, void *out, int size) {
     (void)user;
     return SystemFunction036(out, (unsigned long)size) != 0;
@@ -19754,7 +19741,7 @@ static bool wisp__system_entropy(void *user, void *out, int size) {
 #define WISP__SEALS          true
 #endif
 
-#define WISP__REKEY_OVERLAP  10.0   /* seconds for which the key before is kept at most */
+#define WISP__REKEY_OVERLAP  10.0  /* seconds for which the key before is kept at most */
 
 static void wisp__wipe(const wisp_cipher *c, void *secret, size_t size) {
     c->wipe(c->user, secret, (int)size);
@@ -20029,9 +20016,9 @@ static bool wisp__sealer_wrong(const wisp_desc *desc) {
 
 /* Every IPv4 host takes 576 bytes (RFC 791), of which headers of IP and UDP are at most 68. */
 #define WISP__MTU_LEAST      508
-#define WISP__MTU_NEAR       16        /* the search ends this near to a size that failed */
-#define WISP__MTU_TRIES      3         /* lost probes of a size that fails (RFC 8899 5.1.2) */
-#define WISP__MTU_AGAIN      15.0      /* seconds until larger sizes are tried again */
+#define WISP__MTU_NEAR       16  /* the search ends this near to a size that failed */
+#define WISP__MTU_TRIES      3  /* lost probes of a size that fails (RFC 8899 5.1.2) */
+#define WISP__MTU_AGAIN      15.0  /* seconds until larger sizes are tried again */
 
 static void wisp__mtu_init(wisp__mtu *m, int link) {
     memset(m, 0, sizeof *m);
@@ -20123,12 +20110,12 @@ static void wisp__mtu_probed(wisp__mtu *m, int bytes, bool acked, double now) {
  * Not here: which packets were acked or lost, round trip times (packet).
  * ======================================================================== */
 
-#define WISP__GRANULARITY    0.001     /* RFC 9002 6.1.2 */
-#define WISP__PACE_SECONDS   0.05      /* sending rate that a pause may save up */
-#define WISP__SLOT_SECONDS   0.04      /* slots of the model are no shorter */
-#define WISP__LEAST_SECONDS  5.0       /* the least round trip expires after so long */
-#define WISP__PROBE_SECONDS  0.1       /* plus a round trip: to see the least round trip again */
-#define WISP__MOST_RATE      1e9       /* bytes per second */
+#define WISP__GRANULARITY    0.001  /* RFC 9002 6.1.2 */
+#define WISP__PACE_SECONDS   0.05  /* sending rate that a pause may save up */
+#define WISP__SLOT_SECONDS   0.04  /* slots of the model are no shorter */
+#define WISP__LEAST_SECONDS  5.0  /* the least round trip expires after so long */
+#define WISP__PROBE_SECONDS  0.1  /* plus a round trip: to see the least round trip again */
+#define WISP__MOST_RATE      1e9  /* bytes per second */
 
 /* RFC 9002 7.2. */
 static int wisp__initial_window(const wisp__base *base) {
@@ -20249,7 +20236,7 @@ static void wisp__model_step(wisp__flow *flow, int rate) {
         return;
     }
     if (tried && rate > 1.1 * wisp__model_bandwidth(flow) && !queue) {
-        if (m->found) {                    /* twice: it was no pause of another flow */
+        if (m->found) {  /* twice: it was no pause of another flow */
             m->before = rate;
             wisp__model_enter(flow, WISP__START);
         }
@@ -20258,7 +20245,7 @@ static void wisp__model_step(wisp__flow *flow, int rate) {
     } else if (tried) {
         m->found = false;
     }
-    if (m->phase == WISP__DRAIN && ++m->passed < 4) return;     /* or wisp__model_update ends it */
+    if (m->phase == WISP__DRAIN && ++m->passed < 4) return;  /* or wisp__model_update ends it */
     /* Flows that share a path must not stay in step: how long they cruise varies. */
     if (m->phase == WISP__CRUISE && m->passed < 3 && (uint32_t)flow->next * 0x9e3779b1u >> 31) {
         m->passed++;
@@ -20418,7 +20405,7 @@ static void wisp__congestion_slot(wisp__base *base, wisp__flow *flow, double now
     slot->app = slot->app || limits;
     if (!slot->bytes && limits) slot->start = now;
     if (!slot->bytes || now < slot->start + length) return;
-    if (slot->bytes < 1000 && now < slot->start + 3 * length) return;    /* too few packets */
+    if (slot->bytes < 1000 && now < slot->start + 3 * length) return;  /* too few packets */
     length = wisp__max(flow->ack_time - slot->start, flow->sent_time - slot->sent);
     flow->delivery_rate =
         (int)wisp__min(slot->bytes / wisp__max(length, WISP__GRANULARITY), WISP__MOST_RATE);
@@ -20479,16 +20466,16 @@ static void wisp__congestion_flushed(wisp__flow *flow) {
  *             then per range length(gap - 1) length(packets - 1), downwards
  * ======================================================================== */
 
-#define WISP__ACK_DELAY      0.025     /* seconds (RFC 9000 18.2: max_ack_delay) */
+#define WISP__ACK_DELAY      0.025  /* seconds (RFC 9000 18.2: max_ack_delay) */
 #define WISP__TAG_BYTES      8
-#define WISP__PACKET_HEAD    13        /* flags, connection, tag, number */
-#define WISP__RELIABLE_HEAD  9         /* flags, tag */
+#define WISP__PACKET_HEAD    13  /* flags, connection, tag, number */
+#define WISP__RELIABLE_HEAD  9  /* flags, tag */
 #define WISP__SEALED_MORE    (WISP_SEAL_BYTES - WISP__TAG_BYTES)
-#define WISP__LEAP           8192      /* packet numbers that may be missing in a row */
-#define WISP__LEAP_RESERVE   64        /* of those, kept for probes and goodbyes */
-#define WISP__SKIP_LEAST     128       /* packets between two skipped numbers, at least */
-#define WISP__SKIP_SPREAD    256       /* plus a random number below this */
-#define WISP__ACK_BYTES      40        /* acks beside data take no more */
+#define WISP__LEAP           8192  /* packet numbers that may be missing in a row */
+#define WISP__LEAP_RESERVE   64  /* of those, kept for probes and goodbyes */
+#define WISP__SKIP_LEAST     128  /* packets between two skipped numbers, at least */
+#define WISP__SKIP_SPREAD    256  /* plus a random number below this */
+#define WISP__ACK_BYTES      40  /* acks beside data take no more */
 #define WISP__MOST_RANGES    512
 
 typedef void (*wisp__ref_ended)(void *owner, const wisp__ref *ref, bool arrived);
@@ -20550,7 +20537,7 @@ static void wisp__packet_close(const wisp__base *base, const wisp__peer *peer, u
 static void wisp__flow_init(wisp__base *base, wisp__flow *flow, double now) {
     memset(flow, 0, sizeof *flow);
     flow->next = flow->oldest = WISP_FIRST_NUMBER;
-    flow->rtt = 0.333;                          /* RFC 9002 6.2.2 */
+    flow->rtt = 0.333;  /* RFC 9002 6.2.2 */
     flow->variation = 0.1665;
     flow->loss_time = flow->ack_due = WISP__NEVER;
     flow->longest_wait = base->timeout / 8;
@@ -20586,12 +20573,12 @@ static void wisp__flow_note(wisp__flow *flow, uint64_t number, double now) {
         uint64_t from = flow->top ? flow->top >> 6 : (number >> 6) - 1, to = number >> 6;
         if (to - from > WISP__SEEN_WORDS) from = to - WISP__SEEN_WORDS;
         while (from < to) flow->seen[++from % WISP__SEEN_WORDS] = 0;
-        if (flow->top && number != flow->top + 1) flow->ack_now = true;   /* report gaps at once */
+        if (flow->top && number != flow->top + 1) flow->ack_now = true;  /* report gaps at once */
         flow->top = number;
         flow->top_time = now;
     } else {
         flow->ack_now = true;
-        for (int i = 0; i < 8; i++)            /* the next eight acks reach down to it */
+        for (int i = 0; i < 8; i++)  /* the next eight acks reach down to it */
             if (wisp__distance(flow->reported[i], (uint32_t)number) >= 0)
                 flow->reported[i] = (uint32_t)number - 1;
     }
@@ -20838,7 +20825,7 @@ static int wisp__flow_detect_loss(wisp__base *base, wisp__flow *flow, double now
                                   wisp__ref_ended ended, void *owner) {
     double wait = wisp__max(1.125 * wisp__max(flow->rtt, flow->rtt_latest), WISP__GRANULARITY);
     bool patient = flow->late > 0 && flow->next - flow->oldest >= 16;
-    double last_lost = 0, outage = -1, longest = 0;    /* of unbroken outages (RFC 9002 7.6.2) */
+    double last_lost = 0, outage = -1, longest = 0;  /* of unbroken outages (RFC 9002 7.6.2) */
     int lost = 0;
     if (patient) wait = wisp__max(wait, flow->rtt + 1.1 * flow->late);
     flow->loss_time = WISP__NEVER;
@@ -20877,7 +20864,7 @@ static wisp__ack_news wisp__flow_get_acks(wisp__base *base, wisp__flow *flow, wi
     uint64_t last = wisp__widen(flow->next - 1, wisp__get(from, 16), 16);
     double delay = (double)wisp__get(from, 8) / 2000, largest_time = -1;
     int ranges = wisp__get_small(from) + 1;
-    uint64_t room = (uint64_t)flow->sent_room;        /* the newest packets are kept */
+    uint64_t room = (uint64_t)flow->sent_room;  /* the newest packets are kept */
     uint64_t kept = !room ? flow->next : flow->next > room ? flow->next - room : 1;
     news.bad = from->failed || last >= flow->next;
     for (int i = 0; i < ranges && !news.bad; i++) {
@@ -21024,7 +21011,7 @@ WISP__UNUSED static void wisp__flow_check(const wisp__flow *flow) {
  *   places in rings, beside small rings that a channel keeps.
  * ======================================================================== */
 
-#define WISP__WHOLE_KEPT 65536    /* bytes kept after a large message was put together */
+#define WISP__WHOLE_KEPT 65536  /* bytes kept after a large message was put together */
 
 static wisp__message_extra *wisp__message_extra_of(const wisp__message *m) {
     return m->has_extra ? (wisp__message_extra *)(void *)m->bytes : NULL;
