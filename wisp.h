@@ -32041,15 +32041,15 @@ static inline void wisp__tape_edits(wisp *w) { (void)w; }
 
 /* ===========================================================================
  * MARK: >>property
- * What: named values: each is the one object of a class of its own, whose row is its value.
- * Invariants: a property has its object only when an end sees it. Its watchers see each value
- *   that is there when they run, once.
- * Not here: how its rows go and come (audience, replica), how watchers are connected (event).
+ * What: named values: each is the one object of its own class, whose row is its value.
+ * Invariants: a property has its object only when an end sees it. When watchers run they see each
+ *   present value once.
+ * Not here: how rows go and come (audience, replica), how watchers are connected (event).
  * ======================================================================== */
 
 #ifndef WISP_NO_STATE
 
-enum { WISP__PROPERTY_TICKS = 30 };    /* a second, of a server that was given no rate */
+enum { WISP__PROPERTY_TICKS = 30 };  /* per second, of a server without a rate */
 
 static wisp__remote *wisp__property_remote(const wisp *w, const wisp__property *p) {
     return w->registry.remotes[wisp__class_of(w, p->of)->remote];
@@ -32059,7 +32059,7 @@ static const char *wisp__property_name(const wisp *w, const wisp__property *p) {
     return wisp__property_remote(w, p)->name + 9;
 }
 
-/* NULL: none of this name is defined here, which w->why says. */
+/* NULL with w->why: no such property is defined here. */
 static wisp__property *wisp__property_find(const wisp *w, const char *name) {
     char full[WISP__NAME_BYTES + 1];
     int length = name ? snprintf(full, sizeof full, "property %s", name) : 0;
@@ -32082,8 +32082,8 @@ static wisp__property *wisp__property_find(const wisp *w, const char *name) {
 
 /* --- values --- */
 
-/* The value of a row, in memory of an arena. NULL: there is no memory, or it is not paid for. Who
-   pays also pays for what is done with the value. */
+/* The value of a row, in an arena. NULL: no memory, or no credit, which also covers later work on
+   the value. */
 static const wisp_value *wisp__property_value(wisp *w, const wisp__property *p,
                                               const wisp__encoded *row, wisp__arena *arena) {
     wisp__supply supply = wisp__supply_of_arena(&w->base, arena, NULL);
@@ -32111,7 +32111,7 @@ static const wisp_value *wisp__property_value(wisp *w, const wisp__property *p,
     return value;
 }
 
-/* The row of a value. NULL with w->why. */
+/* NULL with w->why. */
 static wisp__encoded *wisp__property_row(wisp *w, const wisp__property *p,
                                          const wisp_value *value) {
     wisp__message_codec *c = &w->content;
@@ -32142,12 +32142,12 @@ static wisp__encoded *wisp__property_row(wisp *w, const wisp__property *p,
 
 /* --- its object --- */
 
-/* Is this end one of a server, which it has joined or joins? */
+/* Has this end joined a server, or is it joining one? */
 static bool wisp__follows(const wisp *w) {
     return w->objects.server || w->objects.lost || wisp__session_of(w, wisp_server());
 }
 
-/* What clients set has a value from the beginning. */
+/* A property that clients set has a value from the beginning. */
 static void wisp__property_begin(wisp *w, wisp__property *p) {
     wisp_value value = wisp_nil();
     void *zeros = NULL;
@@ -32162,10 +32162,10 @@ static void wisp__property_begin(wisp *w, wisp__property *p) {
         wisp__error(w, NULL, wisp__property_remote(w, p), w->why, "it needs an initial value");
 }
 
-/* Spawns the object of a property that has a value, at an end that decides. */
+/* At an end that decides: spawns the object of a property that has a value. */
 static void wisp__property_spawn(wisp *w, wisp__property *p) {
     const wisp_value *value;
-    const void *state = p;                 /* without a schema it has no bytes */
+    const void *state = p;  /* stands for a state without bytes, if there is no schema */
     if (wisp__object_get(w, p->object) || wisp__follows(w)) return;
     if (!p->row && p->desc.authority) wisp__property_begin(w, p);
     if (!p->row) return;
@@ -32180,22 +32180,22 @@ static void wisp__property_spawn(wisp *w, wisp__property *p) {
                     "nobody else sees it: it has no object");
 }
 
-/* A peer has joined this end: what has no object yet gets one. */
+/* A peer has joined: properties without objects get them. */
 static void wisp__properties_joined(wisp *w, const wisp__session *s) {
     for (int i = 0; !s->peer.asked && i < w->objects.class_count; i++)
         if (w->objects.classes[i]->property)
             wisp__property_spawn(w, w->objects.classes[i]->property);
 }
 
-/* Is there a peer that sees objects of this end? */
+/* Does a peer see objects of this end? */
 static bool wisp__seen(const wisp *w) {
     for (const wisp__peer *peer = w->peers.first; peer; peer = peer->next)
         if (!peer->asked && peer->state == WISP__JOINED) return true;
     return false;
 }
 
-/* The row of an object's struct, which is in another form than its own row; else that. NULL: an
-   error was raised. */
+/* The row of an object's struct if that has another form than `row`; else `row`. NULL: an error was
+   raised. */
 static wisp__encoded *wisp__property_row_of(wisp *w, const wisp__property *p, wisp__encoded *row,
                                             const void *image) {
     wisp_value value = wisp_nil();
@@ -32209,8 +32209,8 @@ static wisp__encoded *wisp__property_row_of(wisp *w, const wisp__property *p, wi
     return row;
 }
 
-/* The value before the first change in all scopes is another, over its reference. false: there is
-   no such change. */
+/* Replaces the value before the first change in all scopes, and takes over the reference to `row`.
+   false: there is no such change. */
 static bool wisp__property_below(wisp *w, const wisp__property *p, wisp__encoded *row) {
     wisp__change *first = p->changes.first;
     if (!first || !row) return false;
@@ -32220,10 +32220,10 @@ static bool wisp__property_below(wisp *w, const wisp__property *p, wisp__encoded
     return true;
 }
 
-/* A server has told of the object of a property, or that it is gone. */
+/* The server has sent the object of a property, or has removed it. */
 static void wisp__property_told(wisp *w, wisp__object *o) {
     wisp__property *p = o->of->property;
-    bool waits = p->claimed && (o->edited || !o->spawned);     /* a value of ours goes next */
+    bool waits = p->claimed && (o->edited || !o->spawned);  /* our own value goes next */
     wisp__encoded *row;
     o->spawned = true;
     o->ended = o->dead;
@@ -32251,7 +32251,7 @@ static wisp_result wisp__property_may(wisp *w, const wisp__property *p) {
                          wisp__property_name(w, p), who);
 }
 
-/* Takes over the reference. */
+/* Takes over the reference to `row`. */
 static wisp_result wisp__property_put(wisp *w, wisp__property *p, wisp__encoded *row) {
     wisp__object *o = wisp__object_get(w, p->object);
     bool local = w->operation && w->operation->local && wisp__follows(w);
@@ -32265,7 +32265,7 @@ static wisp_result wisp__property_put(wisp *w, wisp__property *p, wisp__encoded 
         wisp__encoded_release(w, row);
         return w->why;
     }
-    if (local) {                           /* a prediction: the server alone is to set it */
+    if (local) {  /* a prediction: only the server sets it */
         wisp__property_take(w, p, row);
         return WISP_OK;
     }
@@ -32280,11 +32280,11 @@ static wisp_result wisp__property_put(wisp *w, wisp__property *p, wisp__encoded 
 
 /* --- setting a part --- */
 
-/* A path through a value, of which a part is to be another. */
+/* A path through a value, to a part that is to be replaced. */
 typedef struct wisp__inside {
     wisp *w;
     wisp__supply *supply;
-    const char *name, *text;   /* of the property; the whole path */
+    const char *name, *text;  /* of the property; the whole path */
     const wisp_value *value;
 } wisp__inside;
 
@@ -32295,7 +32295,7 @@ static wisp_result wisp__part_wrong(const wisp__inside *path, const char *at, wi
                          wisp__min_int(before + length, 60), path->text, text);
 }
 
-/* The place of a part of a map, struct or array; its count: a new one. < 0: an error. */
+/* The index of a part of a map, struct or array; its count for a new part. < 0: an error. */
 static int wisp__part_place(const wisp__inside *path, const wisp_value *in, const char *at,
                             int length) {
     bool last = !at[length];
@@ -32324,7 +32324,7 @@ static int wisp__part_place(const wisp__inside *path, const wisp_value *in, cons
     return wisp__part_wrong(path, at, WISP_E_NAME, text);
 }
 
-/* Makes a value like `in` but for the part where the rest of a path leads. */
+/* Makes a copy of `in` with another part at the end of the path. */
 static wisp_result wisp__part_set(const wisp__inside *path, const wisp_value *in, const char *at,
                                   wisp_value *out) {
     int length = (int)strcspn(at, "."), place, count = 0;
@@ -32358,7 +32358,7 @@ static wisp_result wisp__part_set(const wisp__inside *path, const wisp_value *in
     return why;
 }
 
-/* The row of the value with another part. NULL with w->why. */
+/* The row of the value with one part replaced. NULL with w->why. */
 static wisp__encoded *wisp__property_part(wisp *w, const wisp__property *p, const char *path,
                                           const wisp_value *value) {
     wisp__arena *arena = &w->objects.views;
@@ -32376,7 +32376,7 @@ static wisp__encoded *wisp__property_part(wisp *w, const wisp__property *p, cons
     return row;
 }
 
-/* Sets a property, or (path) a part of it, here or in the open transaction. */
+/* Sets a property, or the part at `path`, here or in the open transaction. */
 static wisp_result wisp__property_set(wisp *w, const char *name, const char *path,
                                       const wisp_value *value) {
     WISP__TAPED(w, "set:ssv", name, path, (const void *)value, value ? 1 : 0);
@@ -32434,8 +32434,7 @@ wisp_object wisp_property_object(wisp *w, const char *name) {
     return wisp__object_handle(p ? wisp__object_get(w, p->object) : NULL);
 }
 
-/* The event of a change; `before` may be NULL. The values are in memory of an arena. false: there
-   is not enough. */
+/* The event of a change; `before` may be NULL. The values are in an arena. false: no memory. */
 static bool wisp__property_event(wisp *w, const wisp__property *p, const wisp__encoded *row,
                                  const wisp__encoded *before, wisp_event *event, wisp_value *args) {
     const wisp__object *o = wisp__object_get(w, p->object);
@@ -32463,8 +32462,8 @@ static bool wisp__property_event(wisp *w, const wisp__property *p, const wisp__e
     return true;
 }
 
-/* Judges what a player asks for, over the reference to its row, and takes it. `judge` may have set
-   the property itself, to something else. */
+/* Judges a value that a player asks for, and takes it and the reference to its row. `judge` may
+   have set the property itself, to another value. */
 static wisp_result wisp__property_judge(wisp *w, wisp__object *o, wisp_peer peer,
                                         wisp__encoded *asked) {
     wisp__property *p = o->of->property;
@@ -32473,7 +32472,7 @@ static wisp_result wisp__property_judge(wisp *w, wisp__object *o, wisp_peer peer
     wisp_event event;
     wisp_value args[2];
     uint8_t turn = o->turn;
-    bool judges = p->desc.judge && !wisp__encoded_same(before, asked), good;   /* else told again */
+    bool judges = p->desc.judge && !wisp__encoded_same(before, asked), good;  /* else sent again */
     before->references++;
     w->objects.payer = &w->content.credit;
     good = !judges || wisp__property_event(w, p, asked, before, &event, args);
@@ -32499,7 +32498,7 @@ static wisp_result wisp__property_judge(wisp *w, wisp__object *o, wisp_peer peer
     return result < 0 ? result : WISP_OK;
 }
 
-/* A part of a transaction sets a property: its name, nil or a path, and the value. */
+/* A transaction sets a property. Arguments: its name, nil or a path, the value. */
 static wisp_result wisp__property_asked(wisp *w, wisp__session *s, const wisp_value *args) {
     wisp__property *p;
     const char *path = args[1].kind == WISP_STRING ? wisp__text_of(&args[1]) : NULL;
@@ -32523,8 +32522,8 @@ static wisp_result wisp__property_asked(wisp *w, wisp__session *s, const wisp_va
     return row ? wisp__property_judge(w, o, wisp__peer_handle(s), row) : w->why;
 }
 
-/* Runs the watchers of those properties that have changed; of those that change meanwhile the next
-   time. Not while another handler runs. */
+/* Runs the watchers of changed properties, not while another handler runs. Properties that change
+   meanwhile wait for the next time. */
 static void wisp__properties_run(wisp *w) {
     wisp__property *p = w->objects.told, *next;
     w->objects.told = NULL;
@@ -32543,7 +32542,7 @@ static void wisp__properties_run(wisp *w) {
     }
 }
 
-/* Shows a new watcher the values that are there. */
+/* Shows a new watcher the values of its properties. */
 static void wisp__watch_begin(wisp *w, wisp__connection *c) {
     w->events.running++;
     for (int i = 0; i < w->objects.class_count && !c->dead; i++) {
@@ -32559,7 +32558,7 @@ static void wisp__watch_begin(wisp *w, wisp__connection *c) {
     w->events.running--;
 }
 
-/* Connects a watcher, which is not connected yet. */
+/* Connects a watcher that is not connected yet. */
 static wisp_connection wisp__watch(wisp *w, const char *name, wisp__connection *c) {
     char pattern[2 * WISP__NAME_BYTES + 3] = "^";
     int at = 1;
@@ -33800,24 +33799,23 @@ static void wisp__on_refused(wisp__reading *r) { wisp__break(r, "a record of no 
 
 /* ===========================================================================
  * MARK: >>view
- * What: objects as they are, were, and are drawn: copies of their structs, between two rows where
- *   need be.
- * Invariants: a view changes nothing, so it may be taken any number of times. At the tick of a row
- *   a view is that row.
- * Not here: which rows are kept (object), how the time that is drawn passes (tick).
+ * What: objects as they are, were, and are drawn: copies of their structs, if need be between two
+ *   rows.
+ * Invariants: a view changes nothing. At the tick of a row a view is that row.
+ * Not here: which rows are kept (object), how the drawn time passes (tick).
  * ======================================================================== */
 
 #ifndef WISP_NO_STATE
 
 /* --- between two structs --- */
 
-/* by: 0 is `a`, 1 is `b`; more goes on as from `a` to `b`. */
+/* `by`: 0 is `a`, 1 is `b`; more extrapolates. */
 typedef struct wisp__blend {
     const wisp__op *ops;
     const uint8_t *a, *b;
     uint8_t *out;
     double by;
-    bool adds;                 /* the way from `a` to `b` is added to what is there */
+    bool adds;  /* adds `by` times the difference from `a` to `b` to `out` */
 } wisp__blend;
 
 static double wisp__blend_load(const uint8_t *at, int bytes) {
@@ -33832,14 +33830,14 @@ static void wisp__blend_store(uint8_t *at, int bytes, double v) {
 
 static const double wisp__full_turn = 6.283185307179586;
 
-/* From one angle to another, the short way. */
+/* The short way from one angle to another. */
 static double wisp__angle_apart(double a, double b) {
     double turns = (b - a) / wisp__full_turn;
     if (!wisp__is_within(turns, -1e9, 1e9)) return b - a;
     return b - a - wisp__full_turn * (double)(int64_t)(turns + (turns < 0 ? -0.5 : 0.5));
 }
 
-/* An angle between two, the short way; in the range of a turn from -pi or from 0, if both are. */
+/* An angle between two, the short way; within -pi..pi or 0..2pi if both are. */
 static double wisp__blend_angle(double a, double b, double by) {
     const double turn = wisp__full_turn;
     double v = a + wisp__angle_apart(a, b) * by, low;
@@ -33858,7 +33856,7 @@ static void wisp__blend_number(const wisp__blend *x, const wisp__op *op, size_t 
     wisp__blend_store(x->out + at, bytes, v);
 }
 
-/* Whole numbers, where near ones mean near things; they do not go on. */
+/* Integers whose order has a meaning; they are not extrapolated. */
 static void wisp__blend_int(const wisp__blend *x, const wisp__op *op, size_t at) {
     bool is_signed = (op->flags & WISP__OP_SIGNED) != 0;
     int64_t a = wisp__load_int(x->a + at, op->bytes, is_signed);
@@ -33880,7 +33878,7 @@ static void wisp__blend_color(const wisp__blend *x, const wisp__op *op, size_t a
     }
 }
 
-/* The rotation by `r` (by: -1: back by it) and then by `l`. */
+/* The rotation by `r` (`by` -1: by its inverse), then by `l`. */
 static void wisp__blend_product(const double *l, const double *r, double by, double *out) {
     out[0] = l[0] * r[3] + (l[3] * r[0] + l[1] * r[2] - l[2] * r[1]) * by;
     out[1] = l[1] * r[3] + (l[3] * r[1] + l[2] * r[0] - l[0] * r[2]) * by;
@@ -33888,7 +33886,7 @@ static void wisp__blend_product(const double *l, const double *r, double by, dou
     out[3] = l[3] * r[3] - (l[0] * r[0] + l[1] * r[1] + l[2] * r[2]) * by;
 }
 
-/* A rotation, at even speed the short way: the arc is halved until it is as good as straight. */
+/* Blends rotations at even speed, the short way: the arc is halved until it is nearly straight. */
 static void wisp__blend_rotation(const wisp__blend *x, size_t at) {
     double a[4], b[4], middle[4], turn[4], dot = 0, by = x->by, size = 0;
     for (size_t i = 0; i < 4; i++) {
@@ -33917,7 +33915,7 @@ static void wisp__blend_rotation(const wisp__blend *x, size_t at) {
             middle[i] = a[i] + (b[i] - a[i]) * part;
             size += middle[i] * middle[i];
         }
-        if (size < 1e-9) return;                       /* it is no rotation */
+        if (size < 1e-9) return;  /* not a rotation */
         size = wisp__root(size);
         for (int i = 0; i < 4; i++) middle[i] /= size;
         if (halves == 6) break;
@@ -33934,7 +33932,7 @@ static void wisp__blend_floats(const wisp__blend *x, const wisp__op *op, size_t 
     if (plain != op->max) wisp__blend_rotation(x, at + 4 * (size_t)plain);
 }
 
-/* Operations of a struct, or of an element of an array that always has all of them. */
+/* Blends the fields of a struct, or of an element of an array of fixed length. */
 static void wisp__blend_ops(const wisp__blend *x, int from, int to, size_t base) {
     for (int i = from; i < to; i++) {
         const wisp__op *op = &x->ops[i];
@@ -33962,15 +33960,15 @@ static void wisp__blend_ops(const wisp__blend *x, int from, int to, size_t base)
 
 /* --- between two rows --- */
 
-/* Two rows of an object, and how far it is from the first to the second. */
+/* Two rows of an object, and how far the moment is from the first to the second. */
 typedef struct wisp__moment { wisp__kept_row from, to; double by; } wisp__moment;
 
-/* The ticks from the newest row of an object to one that is kept. */
+/* The ticks from the newest row of an object to a kept row. */
 static double wisp__kept_ticks(const wisp__object *o, int i) {
     return (double)wisp__distance(wisp__kept_at(&o->kept, i)->tick, (uint32_t)o->tick);
 }
 
-/* How far a moment is between the i-th row and the next. */
+/* The part of the way from the i-th row to the next at a moment. */
 static double wisp__moment_part(const wisp__object *o, int i, double at) {
     const wisp__kept_row *next = wisp__kept_at(&o->kept, i + 1);
     double from = wisp__kept_ticks(o, i), to = wisp__kept_ticks(o, i + 1);
@@ -33978,8 +33976,8 @@ static double wisp__moment_part(const wisp__object *o, int i, double at) {
     return next->jumps || from >= to ? 0 : wisp__clamp((at - from) / (to - from), 0, 64);
 }
 
-/* The rows at a tick. `beyond`: ticks after the newest row that it may go on for. false: nothing is
-   known of then. */
+/* The rows around a tick. `beyond`: ticks to extrapolate after the newest row. false: no row is
+   that old. */
 static bool wisp__moment_find(const wisp__object *o, double tick, double beyond,
                               wisp__moment *out) {
     double at = tick - (double)o->tick;
@@ -33996,7 +33994,7 @@ static bool wisp__moment_find(const wisp__object *o, double tick, double beyond,
     return true;
 }
 
-/* Fills a struct from two rows, or (`adds`) adds a part of what they differ by to it. No memory of
+/* Fills a struct from two rows, or (`adds`) adds `by` times their difference to it. No memory of
    the codec stays in use. */
 static bool wisp__moment_view(wisp *w, const wisp__object *o, const wisp__moment *x, bool adds,
                               void *out) {
@@ -34018,9 +34016,9 @@ static bool wisp__moment_view(wisp *w, const wisp__object *o, const wisp__moment
     return good;
 }
 
-#define WISP__ERROR_ENDS     10.0       /* an error that was halved so often is none */
+#define WISP__ERROR_ENDS     10.0  /* halvings: what is left then is none */
 
-/* How much is left of the error of a prediction: 2 to the power of -halves. */
+/* The part of a prediction's error that is left: 2 to the power of -halves. */
 static double wisp__ahead_error(const wisp *w, const wisp__ahead *a) {
     double halves = (w->base.time - a->erred) / (double)w->clock.correction, left = 1;
     if (!a->seen || halves >= WISP__ERROR_ENDS) return 0;
@@ -34028,7 +34026,7 @@ static double wisp__ahead_error(const wisp *w, const wisp__ahead *a) {
     return left * (1 - halves * (0.6931 - halves * (0.2363 - halves * 0.0432)));
 }
 
-/* Draws a predicted object: between its last two ticks, and with what is left of its error. */
+/* Draws a predicted object between its last two ticks, plus the rest of its error. */
 static bool wisp__ahead_view(wisp *w, const wisp__object *o, const wisp__guessed *g, void *out) {
     const wisp__ahead *a = o->ahead;
     double left = wisp__ahead_error(w, a);
@@ -34047,7 +34045,7 @@ static bool wisp__ahead_view(wisp *w, const wisp__object *o, const wisp__guessed
     return true;
 }
 
-/* An object that a caller may see. */
+/* NULL: callers may not see this object. */
 static const wisp__object *wisp__object_seen(const wisp *w, wisp_object handle) {
     const wisp__object *o = wisp__object_get(w, handle);
     return o && o->spawned && !o->hidden && !o->held && o->row ? o : NULL;
@@ -34097,9 +34095,9 @@ wisp_result wisp_teleport(wisp *w, wisp_object handle) {
     return why;
 }
 
-/* Each class is drawn so far behind the smooth time that the next state is mostly there: 2.15 of
-   its intervals, so that one that is lost may be missing. The distance changes by a part of the
-   time that has passed, so that what is drawn never goes back. */
+/* Each class is drawn 2.15 of its intervals behind the smooth time, so that the next state is
+   mostly there even if one is lost. The distance changes by a part of the time passed, so that
+   drawing never goes back. */
 static void wisp__views_advance(wisp *w, double passed) {
     const wisp__clock *c = &w->clock;
     for (int i = 0; i < w->objects.class_count; i++) {
@@ -34112,7 +34110,7 @@ static void wisp__views_advance(wisp *w, double passed) {
     }
 }
 
-/* Ticks by which what is drawn is behind the smooth time, at least. */
+/* The smallest distance in ticks between the smooth time and a drawn class. */
 static double wisp__views_behind(const wisp *w) {
     double behind = 0;
     for (int i = 0; i < w->objects.class_count; i++) {
@@ -34123,7 +34121,7 @@ static double wisp__views_behind(const wisp *w) {
     return behind > 0 ? behind : WISP__SMOOTH_BEHIND;
 }
 
-/* An end that has begun to follow a server knows the upper bits of the ticks that were told. */
+/* An end that has begun to follow a server learns the upper bits of the ticks sent before. */
 static void wisp__views_follow(wisp *w, int64_t expected) {
     w->clock.told = w->clock.confirmed = w->clock.settled = 0;
     for (int i = 0; i < w->objects.class_count; i++)
@@ -34143,10 +34141,9 @@ static inline double wisp__views_behind(const wisp *w) { return (void)w, WISP__S
 
 /* ===========================================================================
  * MARK: >>input
- * What: lines of inputs, a player's rows by tick, and how runs of them stand in a packet.
- * Invariants: an input never changes. A line ends before `next`, and keeps what is less than
- *   `room` ticks older.
- *   A server keeps the first input that comes of a player for a tick.
+ * What: lines of inputs (a player's rows by tick), and how runs of them stand in a packet.
+ * Invariants: an input never changes. A line ends before `next`, and keeps the `room` ticks before.
+ *   A server keeps the first input that comes from a player for a tick.
  * Not here: games without a server (rollback).
  *
  *   INPUT     own:4 echo:4 length(bytes) body, zeros up to whole bytes. `own`: the number of the
@@ -34182,13 +34179,13 @@ static int64_t wisp__get_near(wisp__reader *from, int64_t tick) {
     return tick - wisp__unzigzag((uint64_t)wisp__get_small(from));
 }
 
-/* NULL: it is not there yet, or not any more. */
+/* NULL: not there yet, or no longer kept. */
 static wisp__encoded *wisp__input_at(const wisp__line *l, int64_t tick) {
     if (tick < l->first || tick >= l->next || tick < l->next - l->room) return NULL;
     return l->rows[tick & (l->room - 1)];
 }
 
-/* What the input of a tick is told from: the row before it, before the first that of zeros. */
+/* The base of a tick's delta: the row before it; for the first tick zeros. */
 static wisp__encoded *wisp__input_before(const wisp__input_form *form, const wisp__line *l,
                                          int64_t tick) {
     return tick == l->first ? form->none : wisp__input_at(l, tick - 1);
@@ -34200,7 +34197,7 @@ static void wisp__row_replace(wisp *w, wisp__encoded **place, wisp__encoded *row
     *place = row;
 }
 
-/* Takes the input of a tick that has none. Ticks that are left out have none. */
+/* Takes the input of a tick that has none. Ticks left out have none. */
 static void wisp__input_push(wisp *w, wisp__line *l, int64_t tick, wisp__encoded *row) {
     for (int i = 0; l->next < tick && i < l->room; i++)
         wisp__row_replace(w, &l->rows[l->next++ & (l->room - 1)], NULL);
@@ -34213,7 +34210,7 @@ static wisp__unpacker wisp__input_unpacker(wisp *w) {
     return wisp__codec_unpacker(&w->content, &w->content.scratch, NULL, 1 << 16);
 }
 
-/* A row of equal bytes is the same row. Takes `row` and gives one, with a reference. */
+/* If a row has the same bytes as `before`, uses `before`. Takes and returns a reference. */
 static wisp__encoded *wisp__row_shared(wisp *w, wisp__encoded *row, wisp__encoded *before) {
     if (row && before && wisp__encoded_same(row, before)) wisp__row_replace(w, &row, before);
     return row;
@@ -34231,7 +34228,7 @@ static wisp__encoded *wisp__input_row(wisp *w, const wisp__input_form *form, con
     return wisp__row_shared(w, row, before);
 }
 
-/* Its struct, until another one of the line is shown. */
+/* Its struct, valid until another row of the line is shown. */
 static const void *wisp__input_show(wisp *w, const wisp__input_form *form, wisp__line *l,
                                     wisp__encoded *row) {
     wisp__unpacker u = wisp__input_unpacker(w);
@@ -34243,12 +34240,12 @@ static const void *wisp__input_show(wisp *w, const wisp__input_form *form, wisp_
     return l->image;
 }
 
-/* Puts one more row of a run. false: it has no room, and is not put. */
+/* Puts one more row of a run. false: it does not fit, and is not put. */
 static bool wisp__input_put_row(wisp *w, wisp__input_run *run, wisp__encoded *row, int behind,
                                 wisp__writer *to) {
     int64_t at = to->at;
     wisp__unpacker u = wisp__input_unpacker(w);
-    uint8_t bits[4 * WISP__INPUT_BYTES];       /* texts begin at a byte of the delta */
+    uint8_t bits[4 * WISP__INPUT_BYTES];  /* texts begin at a byte of the delta */
     wisp__writer delta = wisp__writer_on(bits, (int)sizeof bits - WISP__SLACK);
     wisp__bases base;
     bool differs = row != run->before, moved = run->seen && behind != run->behind, good = true;
@@ -34270,7 +34267,7 @@ static bool wisp__input_put_row(wisp *w, wisp__input_run *run, wisp__encoded *ro
     return false;
 }
 
-/* Puts the rows of a line from a tick on, as many as fit. Returns the tick after the last one. */
+/* Puts the rows of a line from a tick on that fit. Returns the tick after the last one. */
 static int64_t wisp__input_put(wisp *w, wisp__input_run *run, const wisp__line *l, int64_t tick,
                                int64_t until, wisp__writer *to) {
     until = wisp__least(until, tick + WISP__INPUT_SENT);
@@ -34285,8 +34282,8 @@ static int64_t wisp__input_put(wisp *w, wisp__input_run *run, const wisp__line *
     return tick;
 }
 
-/* Reads a row, which becomes run->before. NULL: there are no more (`more`), malformed (`from` has
-   failed), dear, or no memory. */
+/* Reads a row, which becomes run->before. NULL: the run ends (`more` is false), is malformed
+   (`from` has failed), costs too much, or there is no memory. */
 static wisp__encoded *wisp__input_get(wisp *w, wisp__input_run *run, wisp__reader *from,
                                       bool *more) {
     bool coded = wisp__get(from, 1) != 0, differs = coded;
@@ -34342,7 +34339,7 @@ static void wisp__input_form_free(wisp *w, wisp__input_form *form) {
     wisp__described_release(&w->registry.schemas, form->described);
 }
 
-/* wisp__input_form_free is to follow also when it fails. */
+/* Also after failure wisp__input_form_free must follow. */
 static wisp_result wisp__input_form_make(wisp *w, wisp__input_form *form,
                                          const wisp_schema *schema) {
     static const uint64_t zeros[WISP__INPUT_STRUCT / 8] = { 0 };
@@ -34360,19 +34357,19 @@ static wisp_result wisp__input_form_make(wisp *w, wisp__input_form *form,
 
 /* --- of players of a server --- */
 
-/* The line of a player; NULL: nothing of it has come. */
+/* NULL: no input of the player has come. */
 static wisp__line *wisp__inputs_line(const wisp *w, int player) {
     return w->inputs && player < w->inputs->room ? w->inputs->lines[player] : NULL;
 }
 
-/* The same, if it ends with an input: whoever has sent none that is of use has an empty one. */
+/* The line of a player if it ends with an input. Without a useful input it is empty. */
 static wisp__line *wisp__inputs_told(const wisp *w, int player) {
     wisp__line *l = wisp__inputs_line(w, player);
     return l && wisp__input_at(l, l->next - 1) ? l : NULL;
 }
 
-/* The same, made if need be, from a tick on whose input may come now: one that is far ahead would
-   keep out those before it. NULL: no memory, or a server tells of too many. */
+/* The line of a player, made if need be. It begins at `tick`, but not so far ahead that it would
+   keep out earlier inputs. NULL: no memory, or the server sends inputs of too many players. */
 static wisp__line *wisp__inputs_take_line(wisp *w, int player, int64_t tick) {
     wisp__inputs *in = w->inputs;
     tick = wisp__least(tick, w->clock.tick + WISP__INPUT_SENT);
@@ -34384,7 +34381,7 @@ static wisp__line *wisp__inputs_take_line(wisp *w, int player, int64_t tick) {
     return in->lines[player];
 }
 
-/* Frees lines that were forgotten, while no handler runs. */
+/* Frees forgotten lines, while no handler runs. */
 static void wisp__inputs_bury(wisp *w) {
     wisp__line *l;
     while (w->inputs && (l = w->inputs->dead) != NULL) {
@@ -34397,7 +34394,7 @@ static void wisp__inputs_forget(wisp *w, int player) {
     wisp__inputs *in = w->inputs;
     if (!wisp__inputs_line(w, player)) return;
     in->count--;
-    in->lines[player]->dead = in->dead;                /* a handler may look at its struct */
+    in->lines[player]->dead = in->dead;  /* a handler may look at its struct */
     in->dead = in->lines[player];
     in->lines[player] = NULL;
     for (int i = 0; i < w->objects.audience_room; i++) {
@@ -34407,7 +34404,7 @@ static void wisp__inputs_forget(wisp *w, int player) {
     }
 }
 
-/* An end that follows another server, or none any more, knows no inputs. */
+/* An end that follows another server, or none, forgets all inputs. */
 static void wisp__inputs_follow(wisp *w) {
     wisp_peer server = { w->clock.following ? w->clock.server.id : 0 };
     if (!w->inputs || wisp_peer_equal(w->inputs->server, server)) return;
@@ -34416,7 +34413,6 @@ static void wisp__inputs_follow(wisp *w) {
     for (int i = 0; i < w->inputs->room; i++) wisp__inputs_forget(w, i);
 }
 
-/* A session has ended. */
 static void wisp__inputs_left(wisp *w, const wisp__session *s) {
     if (!s->peer.asked) wisp__inputs_forget(w, wisp__session_player(w, s));
 }
@@ -34432,7 +34428,7 @@ static void wisp__inputs_free(wisp *w) {
     wisp__free(&w->base, in, sizeof *in);
 }
 
-/* Does a peer take and send inputs of our schema? */
+/* Does the peer use inputs of our schema? */
 static bool wisp__inputs_bound(const wisp *w, const wisp__session *s) {
     int index = w->inputs ? w->inputs->remote : s->peer_remote_room, number;
     if (index >= s->peer_remote_room || s->peer_remotes[index].known != WISP__BOUND) return false;
@@ -34458,7 +34454,7 @@ static void wisp__sampler_run(wisp_event *event) {
     sampler->sample(event->w, event->state, sampler->user);
 }
 
-/* Runs the handlers of one kind of a remote that several kinds share. false: there is none. */
+/* Runs the handlers of one kind on a remote that several kinds share. false: there are none. */
 static bool wisp__events_of_kind(wisp *w, wisp__remote *remote, int kind, wisp_event *event) {
     bool any = false;
     w->events.running++;
@@ -34474,7 +34470,7 @@ static bool wisp__events_of_kind(wisp *w, wisp__remote *remote, int kind, wisp_e
     return any;
 }
 
-/* Raises the event of a kind; of a desync it has two arguments. */
+/* Raises the event of a kind; a desync has two arguments. */
 static void wisp__kind_event(wisp *w, int kind, wisp_peer peer, int64_t tick,
                              const wisp_value *args) {
     wisp__remote *remote = w->registry.remotes[WISP__ON_ROLLBACK];
@@ -34487,8 +34483,8 @@ static void wisp__kind_event(wisp *w, int kind, wisp_peer peer, int64_t tick,
     wisp__events_of_kind(w, remote, kind, &event);
 }
 
-/* How far behind a tick is what is drawn now, in 1/16 ticks; if it has gone on about as the ticks
-   have, as far as at the input before. */
+/* How far behind a tick the drawn state is now, in 1/16 ticks. A change of at most 1/16 tick since
+   the input before is ignored. */
 static int wisp__inputs_behind(const wisp *w, const wisp__line *l, int64_t tick) {
     const wisp__clock *c = &w->clock;
     double seen = c->smooths ? c->smooth - wisp__views_behind(w) : (double)tick;
@@ -34497,7 +34493,7 @@ static int wisp__inputs_behind(const wisp *w, const wisp__line *l, int64_t tick)
     return wisp__is_within(behind - before, -1, 1) ? before : (int)(behind + 0.5);
 }
 
-/* Makes a row of what was sampled. NULL: it is none, which is reported. */
+/* Makes a row of the sampled struct. NULL: an error, which is reported. */
 static wisp__encoded *wisp__inputs_made(wisp *w, wisp__encoded *before) {
     wisp__inputs *in = w->inputs;
     wisp_result why;
@@ -34513,8 +34509,8 @@ static wisp__encoded *wisp__inputs_made(wisp *w, wisp__encoded *before) {
     return NULL;
 }
 
-/* Samples the input of this end for the tick that begins, unless it has one: ticks that come again,
-   as the clock has been put back, have that. */
+/* Samples the input of this end for the tick that begins. Ticks that repeat, after the clock was
+   put back, keep their input. */
 static void wisp__inputs_sample(wisp *w) {
     wisp__inputs *in = w->inputs;
     wisp__remote *remote = w->registry.remotes[WISP__ON_ROLLBACK];
@@ -34547,8 +34543,8 @@ static void wisp__inputs_sample(wisp *w) {
     wisp__peers_mark(w, &s->peer);
 }
 
-/* Puts the newest inputs of a line that are not acked; where not all have room, the newer ones.
-   false: it has no room. */
+/* Puts the newest unacked inputs of a line; if not all fit, the newer ones. false: not even the
+   newest fits. */
 static bool wisp__inputs_put_run(wisp *w, const wisp__line *l, int64_t acked, bool seen,
                                  wisp__writer *to) {
     int64_t newest = l->next - 1, first = newest + 1 - WISP__INPUT_SENT;
@@ -34574,7 +34570,7 @@ static bool wisp__inputs_put_run(wisp *w, const wisp__line *l, int64_t acked, bo
     }
 }
 
-/* Puts what a peer is to have of others, up to half of a packet. */
+/* Puts the inputs of other players for a peer, up to half of a packet. */
 static void wisp__inputs_put_relays(wisp *w, wisp__audience *a, wisp__writer *to) {
     wisp__inputs *in = w->inputs;
     for (int i = 0; i < a->relay_count && in->noted < WISP__RELAYS; i++) {
@@ -34595,8 +34591,8 @@ static void wisp__inputs_put_relays(wisp *w, wisp__audience *a, wisp__writer *to
     wisp__put(to, 0, 1);
 }
 
-/* Writes the record INPUTS for a session; what is to be noted with it stands in `notes`. false: it
-   has no room in this packet. */
+/* Writes the record INPUTS for a session, and what to note with it in `notes`. false: it does not
+   fit into this packet. */
 static bool wisp__inputs_put(wisp *w, wisp__session *s, wisp__writer *to) {
     wisp__inputs *in = w->inputs;
     int room = wisp__min_int((int)((to->end - to->at) / 8) - 5, WISP__INPUT_BODY);
@@ -34631,7 +34627,7 @@ static bool wisp__inputs_put(wisp *w, wisp__session *s, wisp__writer *to) {
     return true;
 }
 
-/* The packet with a record was acked, or lost. */
+/* A packet with INPUTS was acked or lost. */
 static void wisp__inputs_outcome(wisp *w, wisp__session *s, uint32_t note, bool arrived) {
     const wisp__line *l = wisp__inputs_line(w, s->peer.asked ? wisp_me(w).id : (int)(note >> 16));
     wisp__audience *a = wisp__audience_of(w, s);
@@ -34649,7 +34645,7 @@ static void wisp__inputs_outcome(wisp *w, wisp__session *s, uint32_t note, bool 
     }
 }
 
-/* The peer asks for inputs that are told from zeros. */
+/* The peer asks for inputs as deltas from zeros. */
 static void wisp__inputs_whole(wisp *w, const wisp__session *s, int index) {
     wisp__audience *a = wisp__audience_of(w, s);
     if (!w->inputs || index != w->inputs->remote) return;
@@ -34657,7 +34653,7 @@ static void wisp__inputs_whole(wisp *w, const wisp__session *s, int index) {
     for (int i = 0; a && i < a->relay_count; i++) a->relays[i].acked = 0;
 }
 
-/* A peer is to have the news of a player. */
+/* A peer is to get the new inputs of a player. */
 static void wisp__inputs_relay_to(wisp *w, wisp__session *s, int player) {
     wisp__audience *a = wisp__audience_of(w, s);
     int i = 0;
@@ -34672,7 +34668,7 @@ static void wisp__inputs_relay_to(wisp *w, wisp__session *s, int player) {
     wisp__peers_mark(w, &s->peer);
 }
 
-/* After the ticks of a server: inputs go to those who predict objects of their players. */
+/* After the ticks of a server: relays inputs to peers that predict objects of their players. */
 static void wisp__inputs_relay(wisp *w) {
     wisp__inputs *in = w->inputs;
     if (!in || !in->news) return;
@@ -34693,8 +34689,8 @@ static void wisp__inputs_relay(wisp *w) {
 
 /* --- of a peer --- */
 
-/* How far behind a tick a peer has seen: the newest tick of which it has acked a packet, or up to a
-   quarter of a second before that. */
+/* How far behind a tick a peer has seen, in 1/16 ticks: at the newest tick of which it has acked a
+   packet, or up to a quarter of a second before that. */
 static int wisp__inputs_seen(const wisp *w, const wisp__session *s, int64_t tick, int behind) {
     const wisp__clock *c = &w->clock;
     double ago = w->base.reliable ? 0 : w->base.time - w->base.step - s->peer.flow.sent_time;
@@ -34703,7 +34699,7 @@ static int wisp__inputs_seen(const wisp *w, const wisp__session *s, int64_t tick
     return (int)wisp__clamp(16 * ((double)tick - seen) + 0.5, 0, INT16_MAX);
 }
 
-/* Takes the input of a tick, unless there is one or it is of no use. true: it is new. */
+/* Takes the input of a tick, unless there is one or it is useless. true: it is new. */
 static bool wisp__inputs_take(wisp *w, wisp__line *l, int64_t tick, wisp__encoded *row) {
     int64_t now = w->clock.tick;
     if (tick > now + WISP__INPUT_SENT) {
@@ -34717,8 +34713,8 @@ static bool wisp__inputs_take(wisp *w, wisp__line *l, int64_t tick, wisp__encode
     return l->news = w->inputs->news = true;
 }
 
-/* The oldest new input of a packet tells how early inputs come. How they differ in that is measured
-   from one packet to the next (RFC 3550 6.4.1): a lead that changes slowly counts little. */
+/* The oldest new input of a packet shows how early inputs come. Jitter is measured from packet to
+   packet (RFC 3550 6.4.1), so that a slow change of the lead counts little. */
 static void wisp__inputs_heard(const wisp *w, wisp__line *l, int64_t tick) {
     const wisp__clock *c = &w->clock;
     double at = c->at + c->rate * wisp__min(w->base.step, 0.1) / 2;
@@ -34731,8 +34727,8 @@ static void wisp__inputs_heard(const wisp *w, wisp__line *l, int64_t tick) {
     l->before = early;
 }
 
-/* Reads a run of a player. Of what is told from an input that is not here nothing can be read.
-   false: the rest of the record cannot be read. */
+/* Reads a run of a player, if the base of its delta is here. false: the rest of the record cannot
+   be read. */
 static bool wisp__inputs_read(wisp__reading *r, int player, wisp__reader *from) {
     wisp *w = r->w;
     wisp__input_run run = { &w->inputs->form, NULL, 0, !r->s->peer.asked };
@@ -34745,7 +34741,7 @@ static bool wisp__inputs_read(wisp__reading *r, int player, wisp__reader *from) 
     tick = now + (int16_t)(uint16_t)((wisp__get(from, 12) - (uint64_t)now) << 4) / 16;
     back = wisp__get(from, 1) ? 1 : wisp__get_small(from);
     if (!back && !run.seen && player != wisp_me(w).id)
-        wisp__inputs_forget(w, player);                /* another one may have this number now */
+        wisp__inputs_forget(w, player);  /* the number may now be another player's */
     if (!wisp__inputs_line(w, player) &&
         !wisp__pay_memory(&w->content.credit, sizeof(wisp__line) + WISP__INPUT_KEPT * sizeof l))
         return false;
@@ -34772,8 +34768,8 @@ static bool wisp__inputs_read(wisp__reading *r, int player, wisp__reader *from) 
     return !more && !from->failed;
 }
 
-/* By how much earlier the inputs of a peer should come, in 1/256 ticks: a tick and three times as
-   much as they differ in it. */
+/* By how much earlier the inputs of a peer should come, in 1/256 ticks: they aim at a margin of one
+   tick and three times their jitter. */
 static int wisp__inputs_want(const wisp *w, const wisp__session *s) {
     const wisp__line *l = s->peer.asked ? NULL
                                         : wisp__inputs_line(w, wisp__session_player(w, s));
@@ -34808,7 +34804,7 @@ static void wisp__on_inputs(wisp__reading *r) {
 
 /* --- public --- */
 
-/* The newest tick with an input that is not after `tick`; -1: none. */
+/* The newest tick up to `tick` with an input; -1: none. */
 static int64_t wisp__input_last(const wisp__line *l, int64_t tick) {
     int64_t oldest = l->next - l->room;
     if (oldest < l->first) oldest = l->first;
@@ -34936,14 +34932,14 @@ static void wisp__on_inputs(wisp__reading *r) { wisp__break(r, "a record of no k
 
 /* ===========================================================================
  * MARK: >>predict
- * What: ticks that run ahead of the server, and again when it tells of another state.
+ * What: ticks that run ahead of the server, and again when its state differs.
  * Invariants: each tick that runs ahead is a scope of the journal, so the row of an object at the
- *   end of a tick is the one before its first change in the scopes after it. Ticks run again at
- *   most once in an update, for predicted objects alone.
+ *   end of a tick is the one before its first change in later scopes. Ticks run again at most once
+ *   in an update, only for predicted objects.
  * Not here: what may be put back (journal), how predicted objects are drawn (view).
  * ======================================================================== */
 
-/* Runs the handlers of the tick that the clock shows. */
+/* Runs the handlers of the clock's tick. */
 static void wisp__tick_run(wisp *w, bool replay) {
     wisp__remote *remote = w->registry.remotes[WISP__ON_TICK];
     wisp_peer none = { 0 };
@@ -34961,7 +34957,7 @@ static void wisp__tick_run(wisp *w, bool replay) {
 
 #ifndef WISP_NO_STATE
 
-enum { WISP__AGAIN_MOST = 64, WISP__AHEAD_MOST = 128 };    /* ticks: that run again; scopes kept */
+enum { WISP__AGAIN_MOST = 64, WISP__AHEAD_MOST = 128 };  /* ticks: run again; kept as scopes */
 
 /* --- figures and effects --- */
 
@@ -34985,7 +34981,7 @@ static double wisp__op_apart(const wisp__op *op, const uint8_t *a, const uint8_t
     return most;
 }
 
-/* The figures of a field that was predicted wrong. */
+/* Counts a field that was predicted wrong. */
 static void wisp__field_missed(wisp_predict_stats *stats, const char *of, const char *field,
                                double apart) {
     wisp_predict_field *at = stats->fields;
@@ -34999,7 +34995,7 @@ static void wisp__field_missed(wisp_predict_stats *stats, const char *of, const 
     at[i].most = wisp__max(at[i].most, apart);
 }
 
-/* Counts the fields in which two rows of an object differ. Returns the name of the last. */
+/* Counts the fields in which two rows of an object differ. Returns the last one's name. */
 static const char *wisp__missed_note(wisp *w, const wisp__object *o, const wisp__encoded *guess,
                                      const wisp__encoded *told) {
     wisp__mark mark = wisp__codec_mark(&w->content);
@@ -35039,7 +35035,7 @@ void wisp_stats_predict(const wisp *w, wisp_predict_stats *out) {
     for (const wisp__ahead *a = w->journal.ahead; a; a = a->next) out->objects++;
 }
 
-/* Room for one more. false: no memory. */
+/* false: no memory. */
 static bool wisp__effects_grow(wisp *w, wisp__effects *all) {
     wisp__foresight *f = w->journal.foresight;
     wisp__effects more = { NULL, all->room ? 2 * all->room : 8, all->count };
@@ -35078,7 +35074,7 @@ bool wisp_first_time(wisp *w, uint32_t effect) {
     return true;
 }
 
-/* A scope has run: its effects that have not come again are undone. */
+/* A scope has run: undoes its effects that have not come again. */
 static void wisp__effects_end(wisp *w, wisp__scope *s) {
     wisp__effects *all = &s->effects;
     wisp_peer none = { 0 };
@@ -35098,7 +35094,7 @@ static void wisp__effects_end(wisp *w, wisp__scope *s) {
 
 /* --- what the server has told --- */
 
-/* The row that was told of an object and holds at a tick; NULL: it is not kept. */
+/* The row of an object that the server sent and that holds at a tick; NULL: not kept. */
 static wisp__encoded *wisp__told_at(const wisp__object *o, int64_t tick) {
     const wisp__kept_rows *k = &o->kept;
     if (o->tick <= tick) return o->row;
@@ -35107,7 +35103,7 @@ static wisp__encoded *wisp__told_at(const wisp__object *o, int64_t tick) {
     return NULL;
 }
 
-/* Was an object told to be somewhere else, after one tick and up to another? */
+/* Did the server teleport an object after one tick and up to another? */
 static bool wisp__told_jumps(const wisp__object *o, int64_t after, int64_t tick) {
     for (int i = o->kept.count; i-- > 0;) {
         double at = wisp__kept_ticks(o, i) + (double)o->tick;
@@ -35117,8 +35113,8 @@ static bool wisp__told_jumps(const wisp__object *o, int64_t after, int64_t tick)
     return false;
 }
 
-/* A row that was told, in our form and with all fields, with a reference: what was not sent is as
-   it is here. NULL: no memory. */
+/* A row of the server in our form with all fields, with a reference. Fields that were not sent are
+   as here. NULL: no memory. */
 static wisp__encoded *wisp__told_as_ours(wisp *w, wisp__object *o, wisp__encoded *row) {
     wisp__mark mark = wisp__codec_mark(&w->content);
     wisp__encoded *made = NULL;
@@ -35138,13 +35134,13 @@ static wisp__encoded *wisp__told_as_ours(wisp *w, wisp__object *o, wisp__encoded
     return made;
 }
 
-/* Nothing is predicted of an object any more: it is as it was told. */
+/* Ends the prediction of an object, which is again as the server sent it. */
 static void wisp__ahead_end(wisp *w, wisp__object *o) {
     wisp__ahead_drop(w, o);
     if (!o->dead && o->row) wisp__object_struct_of(w, o, o->row, o->made, wisp__object_image(o));
 }
 
-/* Lets go of what is predicted no more. */
+/* Ends predictions that are no longer wanted. */
 static void wisp__ahead_sift(wisp *w) {
     for (wisp__ahead *a = w->journal.ahead, *next; a; a = next) {
         next = a->next;
@@ -35156,7 +35152,7 @@ static void wisp__ahead_sift(wisp *w) {
 
 /* --- are the predictions right? --- */
 
-/* Was another row predicted than that of a tick that is confirmed? */
+/* Was another row predicted than the confirmed one of a tick? */
 static bool wisp__ahead_differs(wisp *w, wisp__ahead *a, const wisp__encoded *guess,
                                 int64_t tick) {
     wisp__object *o = a->object;
@@ -35171,8 +35167,8 @@ static bool wisp__ahead_differs(wisp *w, wisp__ahead *a, const wisp__encoded *gu
     return differs;
 }
 
-/* What was predicted for a tick is what was before the first change after it, or is here now. Calls
-   of before may be with the server, or not yet. */
+/* The row predicted for a tick is that before the first change after it, or the present one.
+   Earlier calls may or may not have reached the server. */
 static bool wisp__predictions_differ(wisp *w, int64_t tick) {
     wisp__journal *j = &w->journal;
     bool differ = false;
@@ -35188,7 +35184,7 @@ static bool wisp__predictions_differ(wisp *w, int64_t tick) {
     return differ;
 }
 
-/* Ticks that are confirmed are not put back any more. */
+/* Confirmed ticks are not put back any more. */
 static void wisp__scopes_settle(wisp *w, int64_t tick) {
     for (wisp__scope *s = w->journal.oldest, *newer; s; s = newer) {
         newer = s->newer;
@@ -35198,7 +35194,7 @@ static void wisp__scopes_settle(wisp *w, int64_t tick) {
 
 /* --- to run again --- */
 
-/* Takes predicted objects out of the list of those that are edited. */
+/* Takes predicted objects off the list of edited ones. */
 static wisp__object *wisp__edited_apart(wisp *w) {
     wisp__object *first = w->objects.edited, **at = &first;
     while (*at) {
@@ -35214,7 +35210,7 @@ static wisp__object *wisp__edited_apart(wisp *w) {
     return first;
 }
 
-/* Puts a predicted object to a row that was told of it. */
+/* Sets a predicted object to a row of the server. */
 static void wisp__ahead_set(wisp *w, wisp__ahead *a, wisp__encoded *told, int64_t tick) {
     wisp__object *o = a->object;
     if (!told) return;
@@ -35223,7 +35219,7 @@ static void wisp__ahead_set(wisp *w, wisp__ahead *a, wisp__encoded *told, int64_
     wisp__object_struct_of(w, o, told, o->made, wisp__object_image(o));
 }
 
-/* Puts all predicted objects to what is confirmed of a tick. */
+/* Sets all predicted objects to their confirmed rows of a tick. */
 static void wisp__ahead_put(wisp *w, int64_t tick) {
     for (wisp__ahead *a = w->journal.ahead; a; a = a->next) {
         wisp__object *o = a->object;
@@ -35235,7 +35231,7 @@ static void wisp__ahead_put(wisp *w, int64_t tick) {
     }
 }
 
-/* The row of a predicted object as it is drawn. NULL: it cannot be. */
+/* The row of a predicted object as it is drawn. NULL: no memory, or it cannot be drawn. */
 static wisp__encoded *wisp__ahead_drawn(wisp *w, wisp__object *o, const wisp__guessed *g) {
     wisp__mark mark = wisp__codec_mark(&w->content);
     void *image = wisp__codec_take(&w->content, (size_t)o->of->bytes);
@@ -35248,8 +35244,8 @@ static wisp__encoded *wisp__ahead_drawn(wisp *w, wisp__object *o, const wisp__gu
     return row;
 }
 
-/* What is drawn of an object goes over from what it was to what it is now. What its tick has not
-   spawned again goes, unless the server has told of it. */
+/* Drawing blends an object from its old prediction to the new one. An object that its tick has not
+   spawned again goes, unless the server has sent it. */
 static void wisp__ahead_ease(wisp *w, wisp__ahead *a) {
     wisp__object *o = a->object;
     bool absent = !o->spawned && !o->dead;
@@ -35272,7 +35268,7 @@ static void wisp__ahead_ease(wisp *w, wisp__ahead *a) {
     wisp__guessed_drop(w, was);
 }
 
-/* Runs all scopes again, from what is confirmed of a tick. Returns how many ticks. */
+/* Runs all scopes again from the confirmed state of a tick. Returns the count of ticks. */
 static int wisp__scopes_again(wisp *w, int64_t tick) {
     wisp__journal *j = &w->journal;
     wisp__scope *last = j->newest;
@@ -35288,7 +35284,7 @@ static int wisp__scopes_again(wisp *w, int64_t tick) {
             w->clock.tick = s->tick;
             wisp__tick_run(w, true);
             ticks++;
-        } else if (s->again && s->waits) {             /* its tick has not run it */
+        } else if (s->again && s->waits) {  /* no tick has run it */
             s->again(w, s);
         }
         wisp__objects_commit(w);
@@ -35305,7 +35301,7 @@ static int wisp__scopes_again(wisp *w, int64_t tick) {
     return ticks;
 }
 
-/* All that is predicted goes, and begins anew from what was told. */
+/* Drops all predictions, and begins anew from the server's state. */
 static void wisp__predictions_reset(wisp *w) {
     wisp__journal *j = &w->journal;
     wisp__scopes_settle(w, INT64_MAX);
@@ -35313,8 +35309,8 @@ static void wisp__predictions_reset(wisp *w) {
     for (wisp__ahead *a = j->ahead; a; a = a->next) j->stale |= a->calls.first != NULL;
 }
 
-/* Compares what was predicted with what is confirmed since the last update, and runs the ticks
-   since again where it differs. */
+/* Compares predictions with the state confirmed since the last update, and runs the ticks since
+   again if they differ. */
 static void wisp__reconcile(wisp *w) {
     wisp__journal *j = &w->journal;
     int64_t tick = wisp__least(w->clock.settled, w->clock.tick);
@@ -35340,19 +35336,19 @@ static void wisp__reconcile(wisp *w) {
     if (more) j->confirmed = tick;
 }
 
-/* A tick that is predicted begins: what it changes can be put back. NULL: none is. */
+/* Begins a predicted tick, whose changes can be put back. NULL: it is not predicted. */
 static wisp__scope *wisp__prediction_begin(wisp *w) {
     wisp__journal *j = &w->journal;
     const wisp__scope *last = j->newest;
     if (!j->predicts || !w->clock.following || !w->objects.server) return NULL;
     while (last && last->kind != WISP__SCOPE_TICK) last = last->older;
-    if (last && last->tick != w->clock.tick - 1) wisp__predictions_reset(w);   /* it has leapt */
+    if (last && last->tick != w->clock.tick - 1) wisp__predictions_reset(w);  /* the clock jumped */
     if (j->confirmed >= w->clock.tick) j->confirmed = w->clock.tick - 1;
     wisp__scopes_settle(w, w->clock.tick - WISP__AHEAD_MOST);
     return wisp__scope_open(w, WISP__SCOPE_TICK, w->clock.tick);
 }
 
-/* Puts an object back to a row, over its reference. */
+/* Puts an object back to a row, and takes over its reference. */
 static void wisp__ahead_back(wisp *w, wisp__object *o, wisp__guessed to) {
     wisp__guessed_drop(w, &o->ahead->now);
     o->ahead->now = to;
@@ -35372,13 +35368,13 @@ static void wisp__prediction_differs(wisp *w, const wisp__object *o, const wisp_
     wisp__kind_event(w, WISP__ON_DESYNC, none, tick, args);
 }
 
-/* desc.predict_sync_test: runs the tick of a scope once more, from the rows before it. What came
-   out first stays. */
+/* desc.predict_sync_test: runs the tick of a scope a second time, from the rows before it. The
+   first results stay. */
 static void wisp__prediction_twice(wisp *w, wisp__scope *s) {
     wisp__object *o;
     for (const wisp__change *e = s->last; e; e = e->before)
         if (e->kind != WISP__CHANGE_EDIT) return;
-    if (s->newer) return;                          /* it has made an optimistic call */
+    if (s->newer) return;  /* it has made an optimistic call */
     for (const wisp__change *e = s->last; e; e = e->before) {
         wisp__guessed before = { e->row, NULL, s->tick - 1, false };
         o = wisp__object_named(w, e->object);
@@ -35422,38 +35418,37 @@ static inline void wisp__prediction_end(wisp *w, wisp__scope *s) { (void)w, (voi
 
 /* ===========================================================================
  * MARK: >>tick
- * What: ticks, and the clock of the server that they follow.
- * Invariants: ticks run inside wisp_update alone, each once, in order. A server's numbers are its
- *   time; those of an end that follows it lead them by half a round trip, four times the jitter and
- *   the ticks of an update, or as the server asks for and losses need, at a speed that differs from
- *   the rate by at most a tenth, or jump: at a join, and when they are off by more than 10 ticks.
+ * What: ticks, and the server's clock that they follow.
+ * Invariants: ticks run only inside wisp_update, each once, in order. A server's numbers are its
+ *   time. A follower's numbers lead them by half a round trip, four times the jitter and the ticks
+ *   of an update, or as the server asks and losses need. Their speed differs from the rate by at
+ *   most a tenth; they jump at a join, and when they are off by more than 10 ticks.
  * Not here: how a question and its answer stand in a packet (frame).
  *
  * The four times of a question and its answer give the offset of the two clocks and the round trip
- * (RFC 5905 8). A packet is read in the update after it came, so it came half an update before, on
- * average. Of the last 48 answers three quarters count, those with the shorter round trips. None is
- * wrong by more than half of its round trip: one that contradicts the others is the first of new
- * ones.
+ * (RFC 5905 8). A packet is read in the update after it came, so on average it came half an update
+ * before. Of the last 48 answers the three quarters with the shorter round trips count. None is
+ * wrong by more than half its round trip: one that contradicts the others replaces them.
  * ======================================================================== */
 
-enum { WISP__CLOCK_OFF = 10 };            /* ticks: more is a jump */
+enum { WISP__CLOCK_OFF = 10 };  /* ticks: more is a jump */
 
-/* When a packet came that is read now. */
+/* The time at which a packet read now came. */
 static double wisp__came_at(const wisp__base *base) {
     return base->time - wisp__min(base->step, 0.1) / 2;
 }
 
 static bool wisp__tick_rate_valid(double rate) { return wisp__is_within(rate, 0.1, 1000); }
 
-/* The server's ticks, as far as is known. */
+/* The server's ticks, as estimated. */
 static double wisp__server_ticks(const wisp__clock *c, double time) {
     return c->origin + c->rate * time;
 }
 
 /* --- questions and answers --- */
 
-/* Asks the server that is followed, some 50 times a second at first and then twice, in pauses that
-   differ, so that questions do not always meet the same phase of its updates. */
+/* Asks the followed server about 50 times a second at first, then twice a second. The pauses
+   differ, so that questions meet all phases of its updates. */
 static void wisp__clock_ask(wisp *w) {
     wisp__clock *c = &w->clock;
     wisp__session *s = w->objects.made ? NULL : wisp__session_of(w, wisp_server());
@@ -35477,8 +35472,8 @@ static void wisp__clock_ask(wisp *w) {
     wisp__peers_mark(w, &s->peer);
 }
 
-/* The frame that a session's next packet is to have. An answer that does not go in the update that
-   has read its question does not go: its times would be wrong. */
+/* The clock frame of a session's next packet. An answer goes in the update that reads its question
+   or not at all: its times would be wrong. */
 static wisp__clock_frame wisp__clock_frame_of(wisp *w, wisp__session *s) {
     wisp__clock *c = &w->clock;
     wisp__clock_frame f = { !s->asks_clock, s->clock_id, wisp__session_player(w, s), 0, 0, 0, 0 };
@@ -35495,7 +35490,7 @@ static wisp__clock_frame wisp__clock_frame_of(wisp *w, wisp__session *s) {
     return f;
 }
 
-/* Takes the three quarters of the answers that have the shorter round trips. */
+/* Averages the three quarters of the answers with the shorter round trips. */
 static void wisp__clock_estimate(wisp__clock *c) {
     int n = wisp__min_int(c->count, WISP__CLOCK_SAMPLES), used = 0;
     double origin = 0;
@@ -35516,15 +35511,15 @@ static void wisp__clock_estimate(wisp__clock *c) {
     c->jitter = jitter;
 }
 
-/* Ticks from where this end is to where it is to be. */
+/* Ticks from where this end is to where it should be. */
 static double wisp__clock_off(const wisp__clock *c, double now) {
     return wisp__server_ticks(c, now) + (double)c->stride + c->more - c->at +
            c->rate * (double)(c->rtt / 2 + 4 * c->jitter);
 }
 
-/* The server asks for inputs that come some ticks earlier: half of that is done within 2 s, up to
-   a quarter of a second; ticks that are on their way already count. The lead is never less than
-   half a round trip, the jitter and the ticks of an update. */
+/* The server asks for inputs some ticks earlier: half of that is done within 2 s, up to a quarter
+   of a second; ticks on their way count. The lead is at least half a round trip, the jitter and the
+   ticks of an update. */
 static void wisp__clock_wanted(wisp__clock *c, double ticks, const wisp__base *base) {
     double part = wisp__min(base->time - c->more_time, 0.5) / 3;
     ticks -= wisp__clock_off(c, base->time) - base->step * c->rate;
@@ -35532,8 +35527,8 @@ static void wisp__clock_wanted(wisp__clock *c, double ticks, const wisp__base *b
     c->more_time = base->time;
 }
 
-/* The server asks for inputs that come in time where none gets lost. Returns how many ticks earlier
-   they go, so that of the runs of lost packets one in 200,000 is longer. */
+/* The server asks for a lead that suffices without loss. Returns by how many more ticks inputs go
+   earlier, so that only one in 200,000 runs of lost packets is longer. */
 static double wisp__clock_losses(wisp *w, const wisp_peer_stats *stats) {
     wisp__clock *c = &w->clock;
     uint64_t ended = stats->packets_lost + stats->packets_acked;
@@ -35557,7 +35552,7 @@ static void wisp__clock_answered(wisp *w, const wisp__clock_frame *f, double rat
     most = rate * (rtt + (double)c->rtt) / 2 + 1;
     if (rate < c->rate || rate > c->rate || !c->following ||
         !wisp__is_within(origin - c->origin, -most, most))
-        c->count = 0;                  /* both cannot be right: the server's ticks have jumped */
+        c->count = 0;  /* both cannot be right: the server's ticks have jumped */
     c->rate = rate;
     c->player = f->player;
     if (!c->following) wisp__views_follow(w, (int64_t)f->ticks >> 16);
@@ -35589,9 +35584,9 @@ static void wisp__on_clock(wisp__reading *r) {
     }
 }
 
-/* A packet with a newer tick than those before tells how late the server's ticks come, and how many
-   go by from one to the next, on average: those that its updates run at once, and those that get
-   lost. More than a quarter of a second is a pause. */
+/* A packet with a newer tick shows how late the server's ticks come, and how many pass from one to
+   the next on average: those of one update of the server, and lost ones. More than a quarter of a
+   second is a pause. */
 static void wisp__clock_heard(wisp *w, int64_t tick, int64_t before) {
     wisp__clock *c = &w->clock;
     double off = wisp__server_ticks(c, wisp__came_at(&w->base)) - (double)tick - c->late, part;
@@ -35604,8 +35599,7 @@ static void wisp__clock_heard(wisp *w, int64_t tick, int64_t before) {
     c->spacing += ((double)(tick - before) - c->spacing) * part;
 }
 
-/* The server's tick of this packet. One that is far ahead of its clock, as this end knows it,
-   cannot be right. */
+/* The server's tick of this packet. A tick far ahead of its estimated clock is wrong. */
 static void wisp__on_tick(wisp__reading *r) {
     wisp__clock *c = &r->w->clock;
     uint32_t low = (uint32_t)wisp__get(&r->from, 32);
@@ -35631,12 +35625,12 @@ static void wisp__on_tick(wisp__reading *r) {
 
 /* --- ticks --- */
 
-/* Moves the smooth time on. It is as far behind the server's ticks as those come late, and twice as
-   far as they differ in it; then classes are drawn 2.15 of their intervals later. Mirror buffers 2
-   intervals and the deviation of delivery times (SnapshotInterpolation.DynamicAdjustment),
-   lightyear 1.7 intervals and its margin of jitter (InterpolationConfig); speeds of +2% and -4% are
-   those of Mirror's SnapshotInterpolationSettings. It never goes back: what it is ahead by it
-   waits. Until the ticks of an update have run it is what was drawn after the update before. */
+/* Moves the smooth time on. It is behind the server's ticks by their lateness and twice their
+   jitter; classes are drawn another 2.15 of their intervals later. Mirror buffers 2 intervals and
+   the deviation of delivery times (SnapshotInterpolation.DynamicAdjustment), lightyear 1.7
+   intervals and its margin of jitter (InterpolationConfig); speeds of +2% and -4% are those of
+   Mirror's SnapshotInterpolationSettings. It never goes back: if it is ahead it waits. Until the
+   ticks of an update have run it is as drawn after the update before. */
 static void wisp__smooth_advance(wisp *w, double step) {
     wisp__clock *c = &w->clock;
     double target = wisp__server_ticks(c, w->base.time) - c->late - 2 * c->jitter_late;
@@ -35652,7 +35646,6 @@ static void wisp__smooth_advance(wisp *w, double step) {
     wisp__views_advance(w, passed);
 }
 
-/* Moves the ticks on by the time of an update. */
 static void wisp__clock_advance(wisp *w) {
     wisp__clock *c = &w->clock;
     double step = w->base.step * c->rate, stride, off;
@@ -35723,30 +35716,30 @@ void wisp_times(const wisp *w, wisp_times_of *out) {
 
 /* ===========================================================================
  * MARK: >>rollback
- * What: a game that all ends run from the inputs of all players: which tick may run, what was
- *   guessed wrong, who has left and with which input, whether all have the same states.
+ * What: a game that all ends run from the inputs of all players: which tick may run, which guesses
+ *   were wrong, who has left after which input, whether all states are the same.
  * Invariants: the ticks before `good` have run with true inputs, and need no state any more;
- *   tick - good <= window. A player's inputs are taken from that player; those of one that has
- *   gone from the decider alone, or, if this end is that, from all.
+ *   tick - good <= window. A player's inputs are taken from that player; after it has gone only
+ *   from the decider, or, if this end decides, from all.
  * Not here: rows (input).
  *
- * The decider is the first player that an end still reaches. Whom it does not reach has gone: the
- * others stop to listen to that player, and then say so and how many of its inputs they have. When
- * all have, and the decider has as many as the one with the most, the inputs of that player end
- * there. If the decider goes as well, the next one begins anew: no end has gone on for good without
- * inputs that another one had. An end stops to listen to another one that holds it up, a decider
- * that does not decide included (wisp__rollback_overdue).
+ * The decider is the first player that an end still reaches. A player that it does not reach has
+ * gone: the others stop listening to that player, and then report this and how many of its inputs
+ * they have. When all have, and the decider has the most of any, the inputs of that player end
+ * there. If the decider goes too, the next one begins anew: no end has gone on for good without
+ * inputs that another had. An end stops listening to one that holds it up, even to a decider that
+ * does not decide (wisp__rollback_overdue).
  * ======================================================================== */
 
 #ifndef WISP_NO_STATE
 
-enum { WISP__HASH_TICKS = 3, WISP__WAIT_TICKS = 8 };    /* hashes go so long; pauses of waits */
+enum { WISP__HASH_TICKS = 3, WISP__WAIT_TICKS = 8 };  /* ticks that a hash is sent; between waits */
 
 /* --- who is there --- */
 
 static bool wisp__is_among(unsigned players, int player) { return players >> player & 1; }
 
-/* The first player that is not among some. */
+/* The first player not in `players`. */
 static int wisp__rollback_first(const wisp__rollback *rb, unsigned players) {
     int p = 0;
     while (p < rb->desc.players - 1 && wisp__is_among(players, p)) p++;
@@ -35760,12 +35753,12 @@ static wisp__rollback_link *wisp__rollback_link_of(const wisp *w, const wisp__se
     return NULL;
 }
 
-/* Another player that this end listens to? */
+/* Is this link another player that this end listens to? */
 static bool wisp__is_present(const wisp__rollback *rb, const wisp__rollback_link *link) {
     return !link->lost && link->player < WISP__PLAYERS && !wisp__is_among(rb->gone, link->player);
 }
 
-/* Does one of two ends send inputs of a third player to the other, which does not hear that one? */
+/* Does one of two ends relay the inputs of a third player that the other does not hear? */
 static bool wisp__rollback_relays(const wisp__rollback *rb, const wisp__rollback_link *link,
                                   unsigned gone, int player) {
     int decider = wisp__rollback_first(rb, rb->gone);
@@ -35793,7 +35786,6 @@ static void wisp__rollback_lose(wisp *w, wisp__rollback_link *link) {
     rb->gone_time = w->base.time;
 }
 
-/* A session has ended. */
 static void wisp__rollback_left(wisp *w, const wisp__session *s) {
     wisp__rollback_link *link = wisp__rollback_link_of(w, s);
     if (link) wisp__rollback_lose(w, link);
@@ -35808,7 +35800,7 @@ static wisp_result wisp__rollback_over(wisp *w, wisp_result why) {
 
 /* --- ticks --- */
 
-/* The first tick for which an input is missing, and whose. */
+/* The first tick that misses an input, and whose. */
 static int64_t wisp__rollback_known(const wisp__rollback *rb, int *player) {
     int64_t least = INT64_MAX, end = rb->desc.first_tick;
     for (int p = 0; p < rb->desc.players; p++) {
@@ -35833,7 +35825,7 @@ static void wisp__rollback_decide(wisp *w, int player, int64_t end) {
     int64_t before = wisp__is_among(rb->decided, player) ? rb->ends[player] : INT64_MAX;
     if (before == end || rb->over) return;
     if (end < rb->lines[player]->next || before < rb->good || player == rb->me) {
-        wisp__rollback_over(w, WISP_E_CLOSED);     /* it is too late to follow */
+        wisp__rollback_over(w, WISP_E_CLOSED);  /* too late to follow */
         return;
     }
     rb->decided |= 1u << player;
@@ -35842,7 +35834,7 @@ static void wisp__rollback_decide(wisp *w, int player, int64_t end) {
     wisp__rollback_wrong(rb, wisp__least(before, end));
 }
 
-/* The decider: have all said what they have of those that have gone? */
+/* The decider: have all reported their inputs of the players that have gone? */
 static void wisp__rollback_judge(wisp *w) {
     wisp__rollback *rb = w->rollback;
     bool late = w->base.time - rb->gone_time > rb->desc.timeout, waits = false;
@@ -35864,13 +35856,13 @@ static void wisp__rollback_judge(wisp *w) {
             wisp__rollback_decide(w, p, most[p]);
 }
 
-/* Has a player not acked what this end may send it at once? */
+/* Are as many of our inputs unacked by a player as may be sent at once? */
 static bool wisp__rollback_deaf(const wisp__rollback *rb, const wisp__rollback_link *link) {
     return wisp__is_present(rb, link) &&
            rb->lines[rb->me]->next - link->acked[rb->me] >= WISP__INPUT_SENT;
 }
 
-/* Has another end, for players the decider, inputs that this one misses? */
+/* Has another end inputs that this one misses? For a player only the decider counts. */
 static bool wisp__rollback_elsewhere(const wisp__rollback *rb, const wisp__rollback_link *link,
                                      int missing) {
     for (int i = 1; i < rb->link_count; i++) {
@@ -35882,8 +35874,9 @@ static bool wisp__rollback_elsewhere(const wisp__rollback *rb, const wisp__rollb
     return false;
 }
 
-/* Has this end waited too long for another one? Where the inputs can come from elsewhere, the
-   others need not wait as long for this end. A decider may itself wait for the others. */
+/* Has this end waited too long for another one? Where the inputs can come from elsewhere it waits
+   less, so that the others need not wait for it; for a decider, which may itself wait for others,
+   longer. */
 static bool wisp__rollback_overdue(const wisp *w, const wisp__rollback_link *link, int missing) {
     const wisp__rollback *rb = w->rollback;
     bool judges = !rb->desc.spectate && wisp__is_among(rb->gone, missing);
@@ -35902,7 +35895,7 @@ static bool wisp__rollback_overdue(const wisp *w, const wisp__rollback_link *lin
     return w->base.time - since > timeout;
 }
 
-/* Comes to an end about those that have gone, or let this end wait for too long. */
+/* Drops ends that hold this one up, and decides about those that have gone. */
 static void wisp__rollback_agree(wisp *w) {
     wisp__rollback *rb = w->rollback;
     int missing = 0, left = 0;
@@ -35926,7 +35919,7 @@ static uint8_t *wisp__rollback_state(const wisp__rollback *rb, int64_t tick) {
     return wisp__rollback_slot(rb, (tick - rb->desc.first_tick) / rb->save_every % rb->places);
 }
 
-/* Where the hash of a tick stands; of hashes[i] the state is in place places + 2 + i. */
+/* The index of a tick's hash; the state of hashes[i] is in slot places + 2 + i. */
 static int wisp__hash_place(const wisp__rollback *rb, int64_t tick) {
     return (int)((tick - rb->desc.first_tick) / rb->desc.hash_every % WISP__HASHES);
 }
@@ -35943,7 +35936,7 @@ static void wisp__rollback_differs(wisp__rollback_link *link, wisp__tick_hash ou
     link->differs[1].hash = theirs;
 }
 
-/* Compares the newest hash of an end with ours, if that is there. */
+/* Compares the newest hash of an end with ours of that tick, if it is there. */
 static void wisp__rollback_compare(wisp__rollback *rb, wisp__rollback_link *link) {
     int at = link->hash.tick < 0 ? 0 : wisp__hash_place(rb, link->hash.tick);
     if (link->hash.tick < 0 || rb->hashes[at].tick != link->hash.tick) return;
@@ -35956,7 +35949,7 @@ static void wisp__rollback_compare(wisp__rollback *rb, wisp__rollback_link *link
                       wisp__rollback_slot(rb, rb->places + 2 + at));
 }
 
-/* Takes in what is known now, and hashes it. */
+/* Advances to the ticks whose inputs are known, and hashes their states. */
 static void wisp__rollback_settle(wisp__rollback *rb) {
     rb->good = wisp__least(wisp__rollback_known(rb, NULL), rb->tick);
     while (rb->next_hash <= rb->good && rb->next_hash < rb->tick) {
@@ -35974,7 +35967,7 @@ static void wisp__rollback_settle(wisp__rollback *rb) {
 
 /* --- running --- */
 
-/* What a player is thought to do in a tick, with a reference. */
+/* A player's guessed input in a tick, with a reference. */
 static wisp__encoded *wisp__rollback_guess(wisp *w, int player, int64_t tick) {
     wisp__rollback *rb = w->rollback;
     wisp__line *l = rb->lines[player];
@@ -36008,7 +36001,7 @@ static void wisp__rollback_run(wisp *w, int64_t tick, bool save) {
     rb->desc.step(rb->desc.user, inputs, tick);
 }
 
-/* Goes back to the first tick that was guessed wrong; returns the ticks that ran again. */
+/* Goes back to the first tick with a wrong guess; returns the count of ticks run again. */
 static int wisp__rollback_correct(wisp *w) {
     wisp__rollback *rb = w->rollback;
     int64_t from = rb->wrong;
@@ -36022,7 +36015,7 @@ static int wisp__rollback_correct(wisp *w) {
     return (int)(rb->tick - from);
 }
 
-/* Runs a tick that has run once more, from the same state. */
+/* Runs a tick a second time, from the same state. */
 static void wisp__rollback_twice(wisp *w, int64_t tick) {
     wisp__rollback *rb = w->rollback;
     uint8_t *once = wisp__rollback_slot(rb, rb->places), *twice = once + rb->state_bytes;
@@ -36040,7 +36033,7 @@ static void wisp__rollback_twice(wisp *w, int64_t tick) {
     if (rb->desc.dump) rb->desc.dump(rb->desc.user, tick + 1, twice);
 }
 
-/* Takes the inputs of the players that are here, unless it has those of this tick. */
+/* Takes the inputs of the local players, unless it has those of this tick. */
 static wisp_result wisp__rollback_give(wisp *w, const void *my_input) {
     wisp__rollback *rb = w->rollback;
     wisp__encoded *rows[WISP__PLAYERS];
@@ -36070,7 +36063,7 @@ static int wisp__rollback_stall(wisp *w) {
     return 0;
 }
 
-/* May the next tick run: are the inputs there, up to the window, and have the others ours? */
+/* May the next tick run: are known inputs within the window, and have the others ours? */
 static bool wisp__rollback_may(const wisp__rollback *rb) {
     if (rb->tick - wisp__rollback_known(rb, NULL) >= (rb->window ? rb->window : 0)) return false;
     for (int i = 1; i < rb->link_count; i++)
@@ -36078,7 +36071,7 @@ static bool wisp__rollback_may(const wisp__rollback *rb) {
     return true;
 }
 
-/* Is this end so far ahead that it leaves out a call? */
+/* Is this end so far ahead that it skips a call? */
 static bool wisp__rollback_waits(wisp__rollback *rb) {
     rb->stats.ahead = 0;
     for (int i = 1; i < rb->link_count; i++)
@@ -36092,7 +36085,7 @@ static bool wisp__rollback_waits(wisp__rollback *rb) {
     return true;
 }
 
-/* A spectator: what is known runs, faster when there is much. */
+/* A spectator runs the known ticks, faster when there are many. */
 static int wisp__rollback_watch(wisp *w) {
     wisp__rollback *rb = w->rollback;
     int64_t there = wisp__rollback_known(rb, NULL) - rb->tick;
@@ -36106,7 +36099,7 @@ static int wisp__rollback_watch(wisp *w) {
     return count;
 }
 
-/* Every end that is there gets a packet. */
+/* Sends a packet to every end. */
 static void wisp__rollback_send(wisp *w) {
     wisp__rollback *rb = w->rollback;
     rb->send_time = w->base.time + 0.05;
@@ -36142,7 +36135,7 @@ static int wisp__rollback_turn(wisp *w, const void *my_input) {
 
 /* --- packets --- */
 
-/* What all ends must agree on, and which player an end is. */
+/* A hash of what all ends must agree on, and of an end's player. */
 static uint16_t wisp__rollback_agreed(const wisp__rollback *rb, int player) {
     static const uint64_t key[2] = { 1, 2 };
     const wisp__described *d = rb->in.described;
@@ -36172,7 +36165,7 @@ static void wisp__rollback_put_head(const wisp__rollback *rb, const wisp__rollba
     wisp__put(to, rb->hashes[wisp__hash_place(rb, last)].hash, 64);
 }
 
-/* Up to which tick an end gets inputs of a player from this end. */
+/* The tick before which an end gets inputs of a player from here. */
 static int64_t wisp__rollback_until(const wisp__rollback *rb, const wisp__rollback_link *link,
                                     int player) {
     if (!link->theirs || rb->desc.spectate) return 0;
@@ -36183,7 +36176,7 @@ static int64_t wisp__rollback_until(const wisp__rollback *rb, const wisp__rollba
                ? rb->lines[player]->next : 0;
 }
 
-/* Writes the record INPUT for a session. false: no room for it in this packet. */
+/* Writes the record INPUT for a session. false: it does not fit into this packet. */
 static bool wisp__rollback_put(wisp *w, wisp__session *s, wisp__writer *to) {
     wisp__rollback *rb = w->rollback;
     wisp__rollback_link *link = wisp__rollback_link_of(w, s);
@@ -36218,7 +36211,7 @@ static bool wisp__rollback_put(wisp *w, wisp__session *s, wisp__writer *to) {
 
 /* --- what others say --- */
 
-/* Takes the input of a tick, if it is wanted. */
+/* Takes the input of a tick if it is wanted. */
 static void wisp__rollback_take(wisp__reading *r, wisp__rollback_link *link, int player,
                                 int64_t tick, wisp__encoded *row) {
     wisp__rollback *rb = r->w->rollback;
@@ -36269,7 +36262,7 @@ static bool wisp__rollback_read_run(wisp__reading *r, wisp__rollback_link *link,
     return !more && !from->failed;
 }
 
-/* Whom an end does not listen to, and what it has decided, near its tick. */
+/* Reads the players that an end does not listen to, and its decisions. */
 static void wisp__rollback_read_gone(wisp *w, wisp__rollback_link *link, int64_t tick,
                                      wisp__reader *from) {
     wisp__rollback *rb = w->rollback;
@@ -36337,7 +36330,7 @@ static void wisp__on_input(wisp__reading *r) {
     }
     r->has_input = true;
     r->s->input_theirs = (unsigned)own & 15;
-    if (!link || link->lost || rb->over) {             /* nothing is played with that end */
+    if (!link || link->lost || rb->over) {  /* no game with that end */
         r->s->inputs_due |= own != 0;
         if (own) wisp__peers_mark(w, &r->s->peer);
     } else if (own && (link->theirs ? link->theirs == own : !echo || echo == rb->number)) {
@@ -36350,7 +36343,7 @@ static void wisp__on_input(wisp__reading *r) {
             wisp__rollback_read(r, link, &body);
         }
     } else if (echo == rb->number && link->theirs) {
-        wisp__rollback_lose(w, link);                  /* it has ended, or begun another game */
+        wisp__rollback_lose(w, link);  /* it has ended its game, or begun another */
     }
 }
 
@@ -36361,7 +36354,7 @@ static void wisp__rollback_stall_event(wisp *w, int kind, wisp_peer peer, int pl
     wisp__kind_event(w, kind, peer, 0, &arg);
 }
 
-/* Raises the events, and sends at least 20 times a second. A handler may end the game. */
+/* Raises events, and sends at least 20 times a second. A handler may end the game. */
 static void wisp__rollback_update(wisp *w) {
     wisp__rollback *rb = w->rollback;
     int missing = 0, at = 0;
@@ -36544,7 +36537,7 @@ int wisp_rollback_step(wisp *w, const void *my_input) {
     if (!rb) return wisp__explain(w, WISP_E_ARGUMENT, "no rollback runs: wisp_rollback_begin");
     if (rb->running) return wisp__explain(w, WISP_E_BUSY, "wisp_rollback_step in itself");
     if (rb->over) return wisp__rollback_over(w, rb->over);
-    rb->running = w->updating = true;      /* step, save and load may not update or destroy */
+    rb->running = w->updating = true;  /* step, save and load may not update or destroy */
     ran = wisp__rollback_turn(w, my_input);
     rb->running = false;
     w->updating = updating;
@@ -36558,7 +36551,7 @@ void wisp_rollback_end(wisp *w) {
     if (!w || !w->rollback) return;
     w->rollback->ended = true;
     if (w->rollback->running) return;
-    wisp__rollback_send(w);                /* that nothing is played */
+    wisp__rollback_send(w);  /* says that no game is played */
     wisp__rollback_free(w);
 }
 
@@ -36589,18 +36582,16 @@ static void wisp__on_input(wisp__reading *r) { wisp__break(r, "a record of no ki
 
 /* ===========================================================================
  * MARK: >>packet_writer
- * What: packets filled and sent: control frames, lost messages, then messages by
- *   priority.
- * Invariants: a packet can be read by itself. A frame that does not fit leaves no bits
- *   behind.
+ * What: packets filled and sent: control frames, lost messages, then messages by priority.
+ * Invariants: a packet can be read by itself. A frame that does not fit leaves no bits behind.
  * ======================================================================== */
 
-/* Bounds on what a packet costs its reader; bits that a REPEAT takes at most. */
+/* Bounds on what a packet costs its reader; bits of a REPEAT at most. */
 enum { WISP__PACKET_VALUES = 8192, WISP__PACKET_RAW = 64 << 10, WISP__PACKET_MESSAGES = 2048,
        WISP__REPEAT_BITS = 24 };
 
-enum { WISP__FRAGMENT_HEAD = 10 };     /* bytes of a section and a fragment before its bytes */
-enum { WISP__PARTS = WISP__CHANNELS }; /* the stream of parts, beside those of the channels */
+enum { WISP__FRAGMENT_HEAD = 10 };  /* bytes before those of a fragment, with its section */
+enum { WISP__PARTS = WISP__CHANNELS };  /* the stream of parts, beside those of the channels */
 
 typedef struct wisp__packet_writer {
     wisp *w;
@@ -36609,23 +36600,23 @@ typedef struct wisp__packet_writer {
     uint8_t *packet;
     int head;  /* bytes before the body */
     uint32_t first_ref;
-    wisp__section section;          /* delivery 0: none yet; sequence: of the next frame */
-    const wisp__message *previous;  /* that ALIKE and REPEAT are about; or NULL */
-    wisp__entry before;             /* its data */
-    wisp__message *last;            /* from the queue, which `previous` may be: with a reference */
+    wisp__section section;  /* delivery 0: none yet; sequence: of the next frame */
+    const wisp__message *previous;  /* of ALIKE and REPEAT; or NULL */
+    wisp__entry before;  /* its data */
+    wisp__message *last;  /* from the queue, may be `previous`; with a reference */
     int repeats, values, messages, raw;
-    int64_t bits;      /* of the messages of a run */
+    int64_t bits;  /* of the messages of a run */
     uint32_t blocked;  /* lines of the queue that must wait */
     uint32_t streams;  /* channels with lost or large messages; WISP__PARTS */
-    wisp__writer state;  /* records of objects, which end the packet; no bytes: there are none */
+    wisp__writer state;  /* records of objects, which end the packet; or no bytes */
     wisp__records records;
-    int open;            /* of those with an open note */
-    int probe;         /* bytes of a probe of a packet size; 0: the packet is none */
+    int open;  /* of the records: those with an open note */
+    int probe;  /* bytes of a probe of a packet size; 0: no probe */
     bool eliciting, acks;
-    bool tick;           /* the peer is to be told of the tick */
+    bool tick;  /* the peer needs the tick */
 } wisp__packet_writer;
 
-enum { WISP__RIDE_BYTES = 64, WISP__RIDE_PACKET = 256 };    /* of messages; of what is before */
+enum { WISP__RIDE_BYTES = 64, WISP__RIDE_PACKET = 256 };  /* of copies; of the packet before */
 
 /* WAITS: not in this packet. */
 typedef enum wisp__fit { WISP__FITS, WISP__FULL, WISP__WAITS } wisp__fit;
@@ -36638,7 +36629,7 @@ static inline void wisp__fill_repeat(wisp__packet_writer *f) {
     f->repeats = 0;
 }
 
-/* Takes back a frame that began at this bit if it did not fit. */
+/* Takes back a frame from bit `at` on if it did not fit. */
 static bool wisp__fill_done(wisp__packet_writer *f, int64_t at) {
     if (f->to.full) {
         f->to.at = at;
@@ -36649,7 +36640,7 @@ static bool wisp__fill_done(wisp__packet_writer *f, int64_t at) {
     return true;
 }
 
-/* Is there memory to note the next frame, and an announcement before it? */
+/* Is there memory to note the next frame and an announcement before it? */
 static inline bool wisp__fill_may(wisp__packet_writer *f) {
     return f->w->base.reliable || wisp__flow_reserve_refs(&f->w->base, &f->s->peer.flow, 2);
 }
@@ -36664,8 +36655,7 @@ static inline void wisp__fill_carry(wisp__packet_writer *f, wisp__ref ref) {
     if (!f->w->base.reliable) wisp__flow_carry(&f->s->peer.flow, f->first_ref, ref);
 }
 
-/* Ends a frame that began at this bit, and notes it; false: it does not fit, or there is no memory
-   to note it. */
+/* Ends a frame that began at bit `at`, and notes it; false: it does not fit, or no memory. */
 static bool wisp__fill_noted(wisp__packet_writer *f, int64_t at, wisp__frame kind,
                              uint32_t number) {
     if (!wisp__fill_may(f)) f->to.full = true;
@@ -36739,8 +36729,8 @@ static inline bool wisp__is_bound(const wisp__session *s, const wisp__message *m
            m->type == WISP__ANNOUNCEMENT;
 }
 
-/* Puts the announcement that a message that is not bound needs before it. When both are too large
-   for one packet the announcement goes alone, and the message waits for its ack. */
+/* Puts the announcement that an unbound message needs before it. If both do not fit into one
+   packet, the announcement goes alone and the message waits for its ack. */
 static wisp__fit wisp__fill_introduce(wisp__packet_writer *f, const wisp__message *m, int bytes) {
     const wisp__base *base = &f->w->base;
     wisp__peer_remote *p = &f->s->peer_remotes[m->encoding];
@@ -36756,7 +36746,7 @@ static wisp__fit wisp__fill_introduce(wisp__packet_writer *f, const wisp__messag
     return beside || p->known >= WISP__ACKED ? WISP__FITS : WISP__WAITS;
 }
 
-/* Bytes of a message after decompression, if it is compressed. */
+/* Bytes after decompression; 0: not compressed. */
 static inline int wisp__raw_of(const wisp__message *m) {
     return m->has_extra ? wisp__message_extra_of(m)->raw : 0;
 }
@@ -36774,7 +36764,7 @@ static WISP__INLINE wisp__fit wisp__fill_message(wisp__packet_writer *f, const w
     bool bound = wisp__is_bound(f->s, m);
     wisp__fit fit = wisp__fill_costs(f, m) ? WISP__FULL
                     : bound ? WISP__FITS : wisp__fill_introduce(f, m, item->size);
-    int64_t at = f->to.at;             /* after an announcement */
+    int64_t at = f->to.at;  /* after an announcement */
     int repeats = f->repeats;
     if (fit != WISP__FITS) return fit;
     previous = f->previous;
@@ -36795,7 +36785,7 @@ static WISP__INLINE wisp__fit wisp__fill_message(wisp__packet_writer *f, const w
         f->values += wisp__message_values(m);
         f->raw += wisp__raw_of(m);
     } else {
-        f->values++;                   /* a repeat is not decoded again */
+        f->values++;  /* a repeat is not decoded again */
     }
     f->messages++;
     return WISP__FITS;
@@ -36818,7 +36808,7 @@ static wisp__fit wisp__fill_fragment(wisp__packet_writer *f, const wisp__item *i
     return WISP__FITS;
 }
 
-/* `ref`: to be noted with it; its kind may be NOTHING. */
+/* `ref`: noted with the item; its kind may be NOTHING. */
 static wisp__fit wisp__fill_item(wisp__packet_writer *f, const wisp__item *item, uint32_t sequence,
                                  wisp__ref ref) {
     wisp__fit fit;
@@ -36838,7 +36828,7 @@ static inline wisp__fit wisp__fill_reliably(wisp__packet_writer *f, const wisp__
     return wisp__fill_item(f, item, sequence, ref);
 }
 
-/* Puts control frames of one kind; false: the packet is full, and the others stay queued. */
+/* Puts control frames of one kind; false: the packet is full, and the rest stays queued. */
 static bool wisp__fill_control(wisp__packet_writer *f, wisp__control *control) {
     for (; control->count; control->number++, control->count--) {
         int64_t at = f->to.at;
@@ -36850,7 +36840,7 @@ static bool wisp__fill_control(wisp__packet_writer *f, wisp__control *control) {
     return true;
 }
 
-/* Tells the peer what came over rate limits; false: the packet is full. */
+/* Tells the peer what exceeded rate limits; false: the packet is full. */
 static bool wisp__fill_limited(wisp__packet_writer *f) {
     wisp__spending *spending = f->s->spending;
     while (spending->limited_names) {
@@ -36945,7 +36935,7 @@ static wisp__fit wisp__fill_lost(wisp__packet_writer *f, wisp__channel_out *out,
     return WISP__FITS;
 }
 
-/* Puts an item that is on its way into one more packet. */
+/* Repeats an item that is on its way. */
 static bool wisp__fill_copy(wisp__packet_writer *f, wisp__channel_out *out, uint32_t sequence) {
     wisp__item *item;
     if (sequence - out->base >= out->next - out->base) return false;
@@ -36956,8 +36946,8 @@ static bool wisp__fill_copy(wisp__packet_writer *f, wisp__channel_out *out, uint
     return true;
 }
 
-/* On a path that loses packets, small messages of the packet before ride along once more, ahead of
-   the next of their channel, which then needs no section of its own; so does one that was lost. */
+/* On a path that loses packets, small messages of the packet before go once more, ahead of the next
+   of their channel, which then needs no section of its own; so does a message that was lost. */
 static void wisp__fill_again(wisp__packet_writer *f, wisp__channel_out *out, int channel) {
     const wisp_peer_stats *stats = &f->s->peer.stats;
     uint32_t first = out->next;
@@ -36976,9 +36966,9 @@ static void wisp__fill_again(wisp__packet_writer *f, wisp__channel_out *out, int
     while (first != out->next && wisp__fill_copy(f, out, first)) first++;
 }
 
-/* Is there room to send an item of a channel for the first time, in the channel and at the
-   receiver? A single one needs none there. Fragments leave a part of its window to the messages of
-   other channels. Small items of before may ride along ahead of this one. */
+/* May an item of a channel be sent for the first time: do the channel and the receiver have room?
+   With nothing else on its way the receiver always has. Fragments leave a part of its window to
+   messages of other channels. Earlier small items may go once more, before this one. */
 static inline bool wisp__first_may(wisp__packet_writer *f, wisp__channel_out *out,
                                    const wisp__item *item) {
     const wisp__peer *peer = &f->s->peer;
@@ -36991,7 +36981,7 @@ static inline bool wisp__first_may(wisp__packet_writer *f, wisp__channel_out *ou
     return wisp__channel_reserve(&f->w->base, out) == WISP_OK;
 }
 
-/* It was put into the packet. A reliable link has no window. */
+/* The item is in the packet. A reliable link has no window. */
 static inline void wisp__first_done(wisp__packet_writer *f, wisp__channel_out *out,
                                     const wisp__item *item) {
     if (f->w->base.reliable) {
@@ -37023,7 +37013,7 @@ static wisp__fit wisp__fill_piece(wisp__packet_writer *f, wisp__channel_out *out
     return WISP__FITS;
 }
 
-/* A message like another, with room for other bytes. NULL: no memory. */
+/* A copy of a message's head, with room for other bytes. NULL: no memory. */
 static wisp__message *wisp__message_like(wisp *w, const wisp__message *m, int bytes) {
     wisp__message *like = wisp__message_take(&w->chunks, (size_t)bytes + WISP__SLACK, true);
     if (!like) return NULL;
@@ -37052,8 +37042,8 @@ static wisp__message *wisp__message_whole(wisp *w, const wisp__message *m, bool 
     return whole;
 }
 
-/* Queues an announcement that is too large for a packet before the first message that needs it, to
-   go in fragments. The messages wait until it is answered. */
+/* Queues an announcement that is too large for a packet, in fragments, before the first message
+   that needs it. The messages wait for its answer. */
 static wisp__message *wisp__queue_announcement(wisp *w, wisp__session *s,
                                                const wisp__message *first) {
     wisp__remote *entry = w->registry.remotes[first->encoding];
@@ -37072,14 +37062,14 @@ static wisp__message *wisp__queue_announcement(wisp *w, wisp__session *s,
     return s->peer_remotes[entry->index].known == WISP__ANNOUNCED ? m : NULL;
 }
 
-/* May a message overtake the rest of the large one that its channel is sending? Only one of a
-   better priority, and of another name. */
+/* May a message overtake the rest of the large one on its channel? Only with a better priority, and
+   under another name. */
 static bool wisp__overtakes(const wisp *w, const wisp__message *m, const wisp__message *cutting) {
     return m->remote != cutting->remote &&
            wisp__message_priority(w, m) < wisp__message_priority(w, cutting);
 }
 
-/* Before a message of the queue is cut, of which nothing is put yet: the one before is let go. */
+/* Before a queued message is cut, with nothing of it put yet: clears `previous` if it is `last`. */
 static void wisp__fill_forget(wisp__packet_writer *f) {
     if (!f->last || f->previous != f->last) return;
     wisp__fill_repeat(f);
@@ -37099,7 +37089,7 @@ static wisp__fit wisp__cutting_begin(wisp__packet_writer *f, wisp__channel_out *
     return WISP__FITS;
 }
 
-/* The offset of the item of a message that goes next. */
+/* The offset of the next item of a message. */
 static inline int wisp__next_offset(const wisp__message *m) {
     return m->run ? ~(int)wisp__message_run(m)->at : -1;
 }
@@ -37119,7 +37109,7 @@ static inline wisp__fit wisp__fill_reliable(wisp__packet_writer *f, wisp__messag
     return fit;
 }
 
-/* What a session has of sets of parts. NULL: no memory. */
+/* NULL: no memory. */
 static wisp__parts *wisp__parts_of(wisp *w, wisp__session *s) {
     if (!s->parts) s->parts = (wisp__parts *)wisp__alloc(&w->base, sizeof *s->parts);
     return s->parts;
@@ -37142,7 +37132,7 @@ static void wisp__part_ended(wisp *w, wisp__session *s, uint16_t set, bool arriv
         s->parts->out[set % WISP__SETS_OUT].left--;
 }
 
-/* The peer has put a set together. It has given up older ones of which it has had all parts. */
+/* The peer has assembled a set, and has given up older ones of which it has all parts. */
 static void wisp__set_assembled(wisp *w, wisp__session *s, uint16_t set) {
     wisp__parts *p = s->parts;
     if (!p || p->out[set % WISP__SETS_OUT].set != set || !p->out[set % WISP__SETS_OUT].open) return;
@@ -37176,15 +37166,15 @@ static wisp__fit wisp__fill_part(wisp__packet_writer *f) {
     return WISP__FITS;
 }
 
-/* Begins to send what stands in p->whole, which fills this packet and others. `open`: it is to be
-   known whether `value` has come. */
+/* Begins to send p->whole, which fills this packet and others. `open`: the outcome of `value` is
+   tracked. */
 static void wisp__set_begin(wisp__packet_writer *f, uint32_t value, bool open, bool object) {
     wisp__parts *p = f->s->parts;
     int i = ++p->set % WISP__SETS_OUT;
     wisp__fill_forget(f);
     p->at = 0;
     p->served = p->whole->time;
-    wisp__set_ended(f->w, f->s, p->out[i].set, false);     /* it is too long ago */
+    wisp__set_ended(f->w, f->s, p->out[i].set, false);  /* too long ago */
     p->out[i].set = p->set;
     p->out[i].left = p->out[i].open = open;
     p->out[i].object = object;
@@ -37232,14 +37222,14 @@ static inline void wisp__count_message(wisp *w, wisp__session *s, const wisp__me
     if (w->registry.meters) wisp__count_sent(remote, s, m, 1);
 }
 
-/* Says, at most once a second for each name, that messages were too old. */
+/* Reports, at most once a second for each name, that messages were too old. */
 static void wisp__too_old(wisp *w, wisp__session *s, wisp__remote *remote) {
     if (w->base.time < remote->told_old) return;
     remote->told_old = w->base.time + 1;
     wisp__error(w, s, remote, WISP_E_TOO_OLD, "waited longer than config.max_age: dropped");
 }
 
-/* Is the next message of a remote, `n`, like the one before in all but its data, which differs? */
+/* Is the next message of a remote, `n`, like the one before but for different data? */
 static inline bool wisp__goes_on_alike(const wisp__packet_writer *f, const wisp__message *n,
                                        const wisp__entry *entry) {
     const wisp__message *m = f->previous;
@@ -37257,7 +37247,7 @@ static inline bool wisp__line_alone(const wisp__packet_writer *f, int index) {
            f->s->lines[p->line] == index + 1;
 }
 
-/* How many more messages like `m` may the packet and its channel take, whatever their size? */
+/* How many more messages like `m` of any size may the packet and its channel take? */
 static inline int wisp__run_most(const wisp__packet_writer *f, const wisp__message *m,
                                  const wisp__channel_out *out) {
     const wisp__flow *flow = &f->s->peer.flow;
@@ -37269,8 +37259,8 @@ static inline int wisp__run_most(const wisp__packet_writer *f, const wisp__messa
                                    (int)(out->next - out->base));
 }
 
-/* Puts up to `most` messages that wait in one as ALIKE, behind one of their channel; `out` NULL:
-   they are not reliable. Returns how many. */
+/* Puts up to `most` messages of a run as ALIKE, behind one of their channel; `out` NULL: they are
+   not reliable. Returns their count. */
 static int wisp__fill_entries(wisp__packet_writer *f, wisp__channel_out *out, wisp__message *m,
                               int most) {
     wisp__peer *peer = &f->s->peer;
@@ -37302,7 +37292,7 @@ static int wisp__fill_entries(wisp__packet_writer *f, wisp__channel_out *out, wi
     return most - left;
 }
 
-/* Takes `count` messages that are in the packet off a queue that holds more. */
+/* Takes `count` messages that are in the packet off the queue, which holds more. */
 static void wisp__run_dequeue(wisp__packet_writer *f, wisp__queue *q, wisp__message *m, int count) {
     wisp__run *run = m->run ? wisp__message_run(m) : NULL;
     if (f->last != m) {
@@ -37322,8 +37312,8 @@ static void wisp__run_dequeue(wisp__packet_writer *f, wisp__queue *q, wisp__mess
     m->references--;
 }
 
-/* Puts more messages of a remote as ALIKE, those of a run and those that are alike: what
-   wisp__fill_queued does, without what is known by then. The last one is left to it. */
+/* Puts more messages of a remote, of a run or alike, as ALIKE: wisp__fill_queued without the checks
+   that are made by then. The last one is left to it. */
 static void wisp__fill_run(wisp__packet_writer *f, int index) {
     wisp__session *s = f->s;
     wisp__queue *q = s->peer_remotes[index].queue;
@@ -37362,7 +37352,7 @@ static void wisp__fill_run(wisp__packet_writer *f, int index) {
     wisp__line_add(f->w, s, index);
 }
 
-/* May a run begin: was the message before of this remote, and has it nothing extra? */
+/* May a run begin: is the message before of this remote, and without an extra? */
 static inline bool wisp__run_may(const wisp__packet_writer *f, int index) {
     const wisp__peer_remote *p = &f->s->peer_remotes[index];
     const wisp__message *m = f->previous;
@@ -37398,7 +37388,7 @@ static inline wisp__fit wisp__fill_queued(wisp__packet_writer *f, int index) {
     }
     wisp__count_message(w, s, m);
     if (f->last) wisp__message_release(&w->chunks, f->last);
-    f->last = wisp__unqueue(w, s, index, false);       /* kept until the next one */
+    f->last = wisp__unqueue(w, s, index, false);  /* kept until the next one */
     if (wisp__run_may(f, index)) wisp__fill_run(f, index);
     return WISP__FITS;
 }
@@ -37407,10 +37397,10 @@ static inline wisp__fit wisp__fill_queued(wisp__packet_writer *f, int index) {
 
 #ifndef WISP_NO_STATE
 
-enum { WISP__STATE_HEAD = 8 + 42 + 8 + 16 };    /* bits of TICK, and of OBJECT before its records */
+enum { WISP__STATE_HEAD = 8 + 42 + 8 + 16 };  /* bits of TICK, and of OBJECT before its records */
 
-/* Begins to send the record of the most urgent object in parts, as no packet has room for it. While
-   another set is being sent it waits, and others do not. */
+/* Begins to send the record of the most urgent object in parts, as it fits into no packet. While
+   another set is being sent it waits, and other objects do not. */
 static wisp__fit wisp__object_cut(wisp__packet_writer *f, wisp__note *n) {
     wisp *w = f->w;
     wisp__parts *p = wisp__parts_of(w, f->s);
@@ -37445,7 +37435,7 @@ static wisp__fit wisp__object_cut(wisp__packet_writer *f, wisp__note *n) {
     return WISP__FITS;
 }
 
-/* Puts the record of the most urgent object; the packet has room for so much less. */
+/* Puts the record of the most urgent object, and takes its size from the packet's room. */
 static wisp__fit wisp__fill_object(wisp__packet_writer *f) {
     wisp__audience *a = wisp__audience_of(f->w, f->s);
     wisp__note *n = a->due[0].note;
@@ -37492,8 +37482,8 @@ static wisp__fit wisp__fill_object(wisp__packet_writer *f) {
     return WISP__FITS;
 }
 
-/* By how many ticks the states are behind that a peer has been sent, up to 255. What was sent last
-   of an object that waits may have been lost: then it is the row that the peer is known to have. */
+/* By how many ticks, up to 255, the states sent to a peer are behind. The last state of a waiting
+   object may have been lost: then the row that the peer is known to have counts. */
 static unsigned wisp__states_behind(const wisp *w, const wisp__audience *a) {
     uint32_t now = wisp__milliseconds(w->base.time);
     double behind = w->objects.edited != NULL;
@@ -37508,12 +37498,12 @@ static unsigned wisp__states_behind(const wisp *w, const wisp__audience *a) {
     return (unsigned)wisp__min(behind, 255);
 }
 
-/* Tells of which tick the states are in packets up to this one. */
+/* Tells the tick of the states in packets up to this one. */
 static void wisp__fill_states(wisp__packet_writer *f) {
     wisp__session *s = f->s;
     uint64_t packets = f->w->base.reliable ? 0 : s->peer.flow.next - s->peer.flow.oldest;
     uint32_t now = wisp__milliseconds(f->w->base.time);
-    uint32_t tick = (uint32_t)f->w->clock.tick + (f->w->objects.edited != NULL);   /* of edits */
+    uint32_t tick = (uint32_t)f->w->clock.tick + (f->w->objects.edited != NULL);  /* of edits */
     unsigned behind;
     if (s->state_until && wisp__distance(now, s->state_until) >= 0) s->state_until = 0;
     if ((!s->state_due && !s->state_until) || f->to.end - f->to.at < 60) return;
@@ -37524,7 +37514,7 @@ static void wisp__fill_states(wisp__packet_writer *f) {
     s->state_due = false;
 }
 
-/* Ends the packet with its objects, or tells a peer that predicts some that there is no news. */
+/* Ends the packet with its objects, or tells a predicting peer that there is no news. */
 static void wisp__fill_objects_end(wisp__packet_writer *f, uint64_t number) {
     wisp *w = f->w;
     wisp__audience *a = wisp__audience_of(w, f->s);
@@ -37556,7 +37546,7 @@ static inline void wisp__fill_objects_end(wisp__packet_writer *f, uint64_t numbe
 
 #endif
 
-/* Does the most urgent object go before messages and streams, if there are others? */
+/* Does the most urgent object go before messages and streams (`others`: there are some)? */
 static bool wisp__object_first(const wisp__packet_writer *f, bool others, uint32_t urgency) {
     const wisp__audience *a = wisp__audience_of(f->w, f->s);
     return a && a->ready &&
@@ -37565,7 +37555,7 @@ static bool wisp__object_first(const wisp__packet_writer *f, bool others, uint32
 
 /* --- the order: what is most urgent goes next --- */
 
-/* Streams that have something to send. `only`: no lost messages. */
+/* Streams with something to send. `only`: without lost messages. */
 static uint32_t wisp__streams(const wisp__session *s, bool only) {
     uint32_t streams = s->parts && s->parts->whole ? 1u << WISP__PARTS : 0;
     for (int c = 0; c < s->peer.channel_end; c++) {
@@ -37575,8 +37565,8 @@ static uint32_t wisp__streams(const wisp__session *s, bool only) {
     return streams;
 }
 
-/* The message that a stream would send or go on with; `time`: since when it waits. A large message
-   waits anew after each piece, so that it holds up nothing of equal priority. */
+/* The next message of a stream; `time`: since when it waits. A large message waits anew after each
+   piece, so that it holds up nothing of equal priority. */
 static const wisp__message *wisp__stream_next(const wisp__packet_writer *f, int stream,
                                               uint32_t *time) {
     wisp__channel_out *out;
@@ -37595,7 +37585,7 @@ static const wisp__message *wisp__stream_next(const wisp__packet_writer *f, int 
 }
 
 /* The most urgent stream that goes before a message of the queue (NULL: none waits); -1: none.
-   `most`: the urgency of the one that is picked. */
+   `most`: the urgency of the one picked. */
 static int wisp__stream_pick(const wisp__packet_writer *f, const wisp__message *head,
                              uint32_t *most) {
     uint32_t best = *most;
@@ -37616,8 +37606,8 @@ static int wisp__stream_pick(const wisp__packet_writer *f, const wisp__message *
     return picked;
 }
 
-/* Puts one item, fragment or part. A stream that must wait, or has no more, is left out of the rest
-   of the packet. */
+/* Puts one item, fragment or part. A stream that must wait, or is done, is left out of the rest of
+   the packet. */
 static wisp__fit wisp__fill_stream(wisp__packet_writer *f, int stream) {
     wisp__parts *parts = f->s->parts;
     wisp__channel_out *out =
@@ -37627,13 +37617,13 @@ static wisp__fit wisp__fill_stream(wisp__packet_writer *f, int stream) {
                         ? wisp__fill_lost(f, out, lost) : wisp__fill_piece(f, out);
     bool more = out ? out->lost || out->cutting : parts->whole != NULL;
     if (fit == WISP__FULL) return fit;
-    if (fit == WISP__FITS)         /* what is fired now goes before the next */
+    if (fit == WISP__FITS)  /* messages fired now go before the next piece */
         *(out ? &out->served : &parts->served) = wisp__milliseconds(f->w->base.time) + 1;
     if (fit == WISP__WAITS || !more) f->streams &= ~(1u << stream);
     return WISP__FITS;
 }
 
-/* Fills a packet. `only` >= 0: with messages of one remote, and what was begun, alone. */
+/* Fills a packet. `only` >= 0: just with messages of one remote, and large ones already begun. */
 static wisp__fit wisp__fill(wisp__packet_writer *f, int only) {
     wisp__fit fit = only >= 0 ? WISP__FITS : wisp__fill_controls(f);
     f->streams = wisp__streams(f->s, only >= 0);
@@ -37702,9 +37692,8 @@ static int wisp__packet_compress(wisp__packet_writer *f, int size) {
     return bytes + head;
 }
 
-/* A sender estimates the credit that its reader has left, so that no packet is refused there or,
-   over a reliable link, ends the session. It counts on half of what the reader may save up, as
-   packets can arrive together. */
+/* Estimates the credit that the reader has left, so that it refuses no packet or, over a reliable
+   link, ends the session. Counts on half of its savings, as packets can arrive together. */
 static bool wisp__reader_can_pay(const wisp__base *base, wisp__session *s) {
     double seconds = wisp__min(base->time - s->reader_time, 1);
     int64_t saved = s->reader + (int64_t)(seconds * (double)WISP__EARN_SECOND);
@@ -37735,7 +37724,7 @@ static void wisp__packet_end(wisp__packet_writer *f) {
     if (!f->probe) size = wisp__packet_compress(f, size);
     size += f->head;
     if (f->probe) {
-        memset(f->packet + size, 0, (size_t)(f->probe - size));    /* zeros begin with END */
+        memset(f->packet + size, 0, (size_t)(f->probe - size));  /* zeros begin with END */
         size = f->probe;
     }
     wisp__packet_close(&w->base, peer, number, f->packet, size);
@@ -37756,8 +37745,8 @@ static void wisp__packet_end(wisp__packet_writer *f) {
     wisp__post_add(w, &peer->addr, peer, f->packet, size);
 }
 
-/* Sends a packet of nothing but acks that are owed; or (`ping`) of a ping and acks, owed or not,
-   which pass where packets with data are too large. `probe`: the size of a ping; 0: no padding. */
+/* Sends a packet of owed acks; or (`ping`) of a ping and acks, owed or not, which passes where
+   packets with data are too large. `probe`: the size of a ping; 0: no padding. */
 static void wisp__send_bare(wisp *w, wisp__session *s, bool ping, int probe) {
     wisp__flow *flow = &s->peer.flow;
     int room = ping ? WISP__ACK_BYTES : flow->mtu.size - 32;
@@ -37776,12 +37765,13 @@ static void wisp__send_bare(wisp *w, wisp__session *s, bool ping, int probe) {
     f.probe = probe;
     s->ping = s->ping && !ping;
     wisp__packet_end(&f);
-    if (flow->acks_alone >= 64) s->ping = true;    /* so that our acks are acked too */
+    if (flow->acks_alone >= 64) s->ping = true;  /* so that our acks are acked too */
     if (probe) flow->mtu.probing = true;
     else if (ping) flow->mtu.ask = false;
 }
 
-/* Small packets after large ones, and padded ones, find the size that the path carries. */
+/* Finds the packet size that the path carries, by small packets after large ones and by padded
+   ones. */
 static void wisp__flush_mtu(wisp *w, wisp__session *s) {
     wisp__flow *flow = &s->peer.flow;
     int probe = wisp__mtu_probe(&flow->mtu, w->base.time);
@@ -37818,8 +37808,8 @@ static bool wisp__may_send(wisp *w, wisp__session *s) {
            (w->base.reliable || wisp__flow_may_send(&w->base, &s->peer.flow));
 }
 
-/* Sends to a peer what may be sent. `only` >= 0: messages of one remote alone. Returns true when
-   only acks can make more to send. */
+/* Sends to a peer what may be sent. `only` >= 0: just messages of one remote. Returns true when
+   only acks can free more to send. */
 static bool wisp__flush(wisp *w, wisp__session *s, int only) {
     wisp__flow *flow = &s->peer.flow;
     const wisp__audience *a;
@@ -37936,11 +37926,11 @@ static void wisp__session_free(wisp *w, wisp__session *s) {
 /* ===========================================================================
  * MARK: >>session
  * What: how sessions begin and end, and what ends with them.
- * Invariants: a session that has ended keeps its slot until its timer frees
- *   it, so no pointer dangles while a packet is read.
+ * Invariants: an ended session keeps its slot until its timer frees it, so no pointer dangles while
+ *   a packet is read.
  * ======================================================================== */
 
-/* Raises the budget warnings of a peer that is joined, or (NULL) of all peers together. */
+/* Raises the budget warnings of a joined peer, or (NULL) of all peers together. */
 static void wisp__report_budget(wisp *w, wisp__session *s) {
     uint8_t *news = s ? &s->spending->warnings.news : &w->policy.warnings.news;
     if (s && s->peer.state != WISP__JOINED) return;
@@ -37963,7 +37953,7 @@ static void wisp__held_free(wisp *w, wisp__held *held) {
     wisp__chunk_give(&w->chunks, held, sizeof *held);
 }
 
-/* Ends the messages that are held for a peer that is gone (NULL: for several). */
+/* Ends the messages held for a peer that is gone (NULL: for several). */
 static void wisp__held_leave(wisp *w, wisp__session *s) {
     wisp__held_list *own = s ? &s->held_messages : &w->hooks.several;
     while (own->first) {
@@ -37996,7 +37986,7 @@ static void wisp__take_place(wisp *w, wisp__peer *peer) {
     w->peers.strangers++;
 }
 
-/* Gives the place back, or passes it on to another session of the address that may replace this. */
+/* Gives the place back, or to another session of the address that may replace this one. */
 static void wisp__give_place(wisp *w, wisp__peer *peer) {
     wisp__peer *other = NULL;
     if (!peer->placed) return;
@@ -38006,15 +37996,15 @@ static void wisp__give_place(wisp *w, wisp__peer *peer) {
         if (other != peer && other->state < WISP__LEAVING) wisp__take_place(w, other);
 }
 
-/* Why a session ends, for the peer. Without memory it is not told why. */
+/* Keeps the reason of a session's end for the peer; without memory none is sent. */
 static void wisp__give_reason(wisp *w, wisp__peer *peer, const char *text) {
     if (!peer->reason && text[0])
         peer->reason = (char *)wisp__alloc(&w->base, WISP__REASON_BYTES);
     if (peer->reason) snprintf(peer->reason, WISP__REASON_BYTES, "%s", text);
 }
 
-/* Ends a session. `tell`: says goodbye to the peer, several times; a peer that is silent is told
-   once, in case it only stood still. */
+/* Ends a session. `tell`: says goodbye to the peer, several times; to a silent peer once, in case
+   it only stood still. */
 static void wisp__end(wisp *w, wisp__session *s, wisp_result result, const char *reason,
                       bool tell) {
     wisp__peer *peer = &s->peer;
@@ -38056,7 +38046,7 @@ static uint64_t wisp__host_of(const wisp *w, const wisp_addr *addr) {
     return wisp__siphash(w->policy.key, addr->bytes, (int)sizeof addr->bytes);
 }
 
-/* Counts an error that the peer caused; too many end its session. */
+/* Counts an error of the peer; too many end its session. */
 static void wisp__offend(wisp *w, wisp__session *s) {
     if (s->peer.state != WISP__JOINED) return;
     if (wisp__policy_forgive(&w->policy, wisp__host_of(w, &s->peer.addr), w->base.time)) return;
@@ -38064,7 +38054,7 @@ static void wisp__offend(wisp *w, wisp__session *s) {
     wisp__end(w, s, WISP_E_FLOOD, "too many errors", true);
 }
 
-/* Drops a message, which is counted, reported and held against the peer as its rule says. `code`:
+/* Drops a message: counts and reports it, and holds it against the peer as its rule says. `code`:
    why it cannot be read, with a text in the registry or none; else WISP_OK. */
 static void wisp__drop(wisp *w, wisp__session *s, wisp__remote *remote, wisp__dropped why,
                        wisp_result code) {
@@ -38075,7 +38065,7 @@ static void wisp__drop(wisp *w, wisp__session *s, wisp__remote *remote, wisp__dr
     if (rule->offends) wisp__offend(w, s);
 }
 
-/* Frees what goodbyes need. */
+/* Frees what was kept for goodbyes. */
 static void wisp__session_empty(wisp *w, wisp__session *s) {
     wisp__flow_free(&w->base, &s->peer.flow);
     wisp__keys_free(&w->base, s->peer.keys);
@@ -38091,10 +38081,10 @@ static void wisp__remove_session(wisp *w, wisp__session *s) {
     wisp__pool_remove(&w->peers.pool, s);
 }
 
-/* Sends up to five goodbyes in a second and a half, then frees the slot. */
+/* Sends up to five goodbyes in 1.5 s, then frees the slot. */
 static void wisp__linger(wisp *w, wisp__session *s) {
     wisp__peer *peer = &s->peer;
-    if (peer->state == WISP__LEAVING && peer->ending) {          /* one goodbye is enough */
+    if (peer->state == WISP__LEAVING && peer->ending) {  /* one goodbye is enough */
         if (peer->stuck_first && w->base.time < peer->sent_at + w->base.timeout) {
             wisp__peer_wait(w, peer, 0.1);
             return;
@@ -38106,14 +38096,14 @@ static void wisp__linger(wisp *w, wisp__session *s) {
     }
     while (peer->stuck_first) wisp__unstick(w, peer);
     peer->state = WISP__GONE;
-    if (peer->dirty) {                    /* the flush takes it off the list first */
+    if (peer->dirty) {  /* the flush takes it off the list first */
         wisp__peer_wait(w, peer, 0);
         return;
     }
     wisp__remove_session(w, s);
 }
 
-/* Notes a session, as `wisp__play_joined` makes it again. */
+/* Notes a session for wisp__play_joined. */
 static void wisp__tape_session(wisp *w, const wisp__session *s) {
     const wisp__peer *peer = &s->peer;
     WISP__TAPED_CAUSE(w, "joined:uauub", peer->slot.id, (const void *)&peer->addr,
@@ -38123,7 +38113,7 @@ static void wisp__tape_session(wisp *w, const wisp__session *s) {
 
 static void wisp__joined(wisp *w, wisp__session *s) {
     wisp__tape_session(w, s);
-    if (s->peer.tries == 1)                /* the handshake gives the first round trip time */
+    if (s->peer.tries == 1)  /* the handshake gives the first round trip time */
         wisp__flow_sample(&w->base, &s->peer.flow, w->base.time, w->base.time - s->peer.sent_at, 0);
     if (w->objects.orphans) wisp__objects_orphaned(w);
     s->peer.state = WISP__JOINED;
@@ -38133,7 +38123,7 @@ static void wisp__joined(wisp *w, wisp__session *s) {
     s->peer.started = s->peer.received_at = s->peer.sent_at = w->base.time;
     s->unannounced = WISP__RESERVED;
     s->ping = true;
-    wisp__peer_remote_of(w, s, w->registry.count - 1);     /* one allocation for all */
+    wisp__peer_remote_of(w, s, w->registry.count - 1);  /* one allocation for all */
     wisp__peers_list(w, &s->peer);
     wisp__peers_mark(w, &s->peer);
     wisp__peer_timer(w, &s->peer);
@@ -38176,9 +38166,9 @@ static wisp__session *wisp__add_session(wisp *w, const wisp_addr *addr, wisp_res
     return s;
 }
 
-/* The session has proven its address: an older session of that address ends. */
+/* The session has proven its address: ends an older session of that address. */
 static void wisp__confirm(wisp *w, wisp__session *s) {
-    wisp__peer *other = NULL;          /* that stays in the table when it ends */
+    wisp__peer *other = NULL;  /* ended sessions stay in the table */
     while ((other = wisp__peers_find(w, &s->peer.addr, other)) != NULL)
         if (other != &s->peer && other->state == WISP__JOINED)
             wisp__end(w, (wisp__session *)other, WISP_E_REPLACED, "joined anew", false);
@@ -38186,7 +38176,7 @@ static void wisp__confirm(wisp *w, wisp__session *s) {
     wisp__joined(w, s);
 }
 
-/* Ends a session that drains if nothing reliable is left, or it is time. */
+/* Ends a draining session if nothing reliable is left, or its time is over. */
 static void wisp__drain(wisp *w, wisp__session *s) {
     wisp__peer *peer = &s->peer;
     char reason[WISP__REASON_BYTES] = "";
@@ -38222,7 +38212,7 @@ wisp_result wisp_leave_with(wisp *w, wisp_peer peer, wisp_result code, const cha
     wisp__session *s = wisp__session_of(w, peer);
     if (!w || code > 0 || code < INT16_MIN) return wisp__no_code(w, code);
     if (!s) return wisp__no_session(w, peer);
-    if (wisp__tape_drives(w)) return WISP_OK;          /* the tape has that it left */
+    if (wisp__tape_drives(w)) return WISP_OK;  /* the tape has that it left */
     wisp__end(w, s, code, reason, true);
     wisp__post_send(w);
     return WISP_OK;
@@ -38235,22 +38225,22 @@ void wisp_leave(wisp *w, wisp_peer peer, const char *reason) {
 /* ===========================================================================
  * MARK: >>path
  * What: how a session moves to another address of its peer (RFC 9000 8.2, 9).
- * Invariants: a session belongs to its connection number. It moves only to an address that
- *   has answered a challenge; until then at most three times the bytes that came from there
- *   are sent there. On a reliable link nothing of this exists.
+ * Invariants: a session belongs to its connection number. It moves only to an address that has
+ *   answered a challenge; until then that address gets at most three times the bytes it sent.
+ *   On a reliable link nothing of this exists.
  * Not here: the size of packets (mtu).
  *
- * A packet with the right tag from another address, whose number is the highest so far, starts
- * a probe of that address. Its answer moves the session. A packet as new as that one from the
- * address in use ends the probe: a stranger who copies packets and is faster than their sender
- * gets no further (RFC 9000 9.3.3). If packets were lost he may, and relays the session. So the
- * address before is challenged for a while after each move. If it lives, packets come from there
- * again, though as repeats; then its answer moves the session back, and nothing ends that probe.
+ * A packet with the right tag from another address, whose number is the highest so far, starts a
+ * probe of that address. Its answer moves the session. An equally new packet from the address in
+ * use ends the probe: a stranger who copies packets faster than their sender gets no further
+ * (RFC 9000 9.3.3). If packets were lost the stranger may, and relays the session. So after each
+ * move the old address is challenged for a while. If it lives, packets come from there again,
+ * though as repeats; then its answer moves the session back, and nothing ends that probe.
  * ======================================================================== */
 
 enum { WISP__PATH_TRIES = 6 };
 
-/* The packet of a challenge or a response. */
+/* Bytes of a packet with a challenge or a response. */
 static int wisp__path_bytes(const wisp *w, const wisp__peer *peer) {
     return wisp__head_of(&w->base, peer) + 10;
 }
@@ -38259,8 +38249,7 @@ static bool wisp__addr_equal(const wisp_addr *a, const wisp_addr *b) {
     return memcmp(a, b, sizeof *a) == 0;
 }
 
-/* What a challenge to an address contains. Nobody can know it before, and another session or
-   another move has another. */
+/* The content of a challenge to an address: unpredictable, and new for each session and move. */
 static uint64_t wisp__path_data(const wisp *w, const wisp__peer *peer, const wisp_addr *addr) {
     uint8_t bytes[sizeof *addr + 24];
     memcpy(bytes, addr, sizeof *addr);
@@ -38270,7 +38259,7 @@ static uint64_t wisp__path_data(const wisp *w, const wisp__peer *peer, const wis
     return wisp__siphash(w->peers.cookie_key, bytes, (int)sizeof bytes);
 }
 
-/* Sends a packet of one frame, which is not tracked: the challenger repeats it. */
+/* Sends a packet of one frame, untracked: the challenger repeats it. */
 static void wisp__path_send(wisp *w, wisp__session *s, const wisp_addr *to, wisp__frame kind,
                             uint64_t data) {
     wisp__peer *peer = &s->peer;
@@ -38289,18 +38278,18 @@ static void wisp__path_send(wisp *w, wisp__session *s, const wisp_addr *to, wisp
     wisp__post_add(w, to, NULL, packet, bytes);
 }
 
-/* No other address is probed for a round trip: packets may go on to come from two. */
+/* Probes no other address for a round trip: packets may go on to come from two. */
 static void wisp__path_rest(wisp *w, wisp__peer *peer) {
     peer->path->tries = -1;
     peer->path->next = w->base.time + wisp__max(peer->flow.rtt, 0.05);
 }
 
-/* Is this the address before the moves, that may still be the right one? */
+/* Is this the address before the moves, which may still be the right one? */
 static bool wisp__path_is_home(const wisp__path *path, const wisp_addr *addr) {
     return path->contested && wisp__addr_equal(&path->home, addr);
 }
 
-/* Sends the challenge again, if that address has paid for it, or gives up. */
+/* Repeats the challenge, if that address has paid for it, or gives up. */
 static void wisp__path_challenge(wisp *w, wisp__session *s) {
     wisp__path *path = s->peer.path;
     double wait = wisp__max(s->peer.flow.rtt, 0.02) * (double)(1 << wisp__min_int(path->tries, 3));
@@ -38332,8 +38321,8 @@ static void wisp__path_probe_home(wisp *w, wisp__session *s) {
     wisp__path_probe(w, s, &home, UINT64_MAX, wisp__path_bytes(w, &s->peer) * WISP__PATH_TRIES);
 }
 
-/* Begins to probe an address that a packet came from. Two challenges go out, as one may be lost,
-   and a ping to the address in use: its answer ends the probe. */
+/* Begins to probe the address of a packet. Two challenges go out, as one may be lost, and a ping to
+   the address in use: its answer ends the probe. */
 static void wisp__path_try(wisp *w, wisp__session *s, const wisp_addr *addr, uint64_t number,
                            int bytes) {
     wisp__peer *peer = &s->peer;
@@ -38347,8 +38336,7 @@ static void wisp__path_try(wisp *w, wisp__session *s, const wisp_addr *addr, uin
     wisp__send_bare(w, s, true, 0);
 }
 
-/* A packet has come from the address that is probed: it pays for a challenge, which may have been
-   lost. */
+/* A packet from the probed address pays for another challenge, as one may have been lost. */
 static void wisp__path_heard_again(wisp *w, wisp__session *s, uint64_t number, int bytes) {
     wisp__path *path = s->peer.path;
     bool first = path->number == UINT64_MAX;
@@ -38393,14 +38381,14 @@ static void wisp__path_timer(wisp *w, wisp__session *s) {
     if (path->contested) wisp__path_probe_home(w, s);
 }
 
-/* The session takes its place of max_peers along. A join that shared it with the session needs one
-   of its own. false: there is none for the session. */
+/* The session keeps its place of max_peers. A join that shared it needs one of its own. false:
+   there is none for the session. */
 static bool wisp__path_take_place(wisp *w, wisp__peer *peer) {
     wisp__peer *other = NULL;
     if (peer->asked) return true;
     if (!peer->placed && w->peers.strangers >= w->peers.max_peers) return false;
     w->peers.strangers += !peer->placed;
-    peer->placed = false;                          /* not of this address any more */
+    peer->placed = false;  /* not of this address any more */
     while ((other = wisp__peers_find(w, &peer->addr, other)) != NULL) {
         if (other == peer || other->state >= WISP__JOINED || other->asked) continue;
         if (w->peers.strangers < w->peers.max_peers) wisp__take_place(w, other);
@@ -38438,7 +38426,7 @@ static void wisp__on_path_challenge(wisp__reading *r) {
     wisp__path_send(r->w, r->s, r->source, WISP__FRAME_PATH_RESPONSE, data);
 }
 
-/* It proves the address that was challenged, whichever it comes from (RFC 9000 8.2.3). */
+/* It proves the challenged address, whichever it comes from (RFC 9000 8.2.3). */
 static void wisp__on_path_response(wisp__reading *r) {
     wisp__peer *peer = &r->s->peer;
     uint64_t data = wisp__frame_get_path(&r->from);
@@ -38450,21 +38438,21 @@ static void wisp__on_path_response(wisp__reading *r) {
 
 /* ===========================================================================
  * MARK: >>join
- * What: the handshake, and who is let in. REQUEST -> CHALLENGE -> RESPONSE ->
- *   ACCEPT or DENY; each packet is drawn where it is written and read.
- * Invariants: nothing is stored for an address, and no key agreed, before its cookie
- *   came back; no answer is larger than the packet that it answers; one address has at
- *   most one session and one that waits to replace it; a sealed join believes no
- *   ACCEPT or DENY that is not sealed.
+ * What: the handshake, and who is let in. REQUEST -> CHALLENGE -> RESPONSE -> ACCEPT or DENY; each
+ *   packet is drawn where it is written and read.
+ * Invariants: nothing is stored for an address, and no key agreed, before its cookie came back; no
+ *   answer is larger than the packet that it answers; an address has at most one session and one
+ *   that waits to replace it; a sealed join believes only a sealed ACCEPT or DENY.
  * ======================================================================== */
 
-#define WISP__BUCKET_SECONDS 15.0   /* a cookie is valid for one to two of these: longer than a
-                                       round trip of 3 s, slow updates and some lost packets */
-#define WISP__MAGIC          0x70736977u    /* "wisp" */
+/* A cookie is valid for one to two of these: longer than a round trip of 3 s, slow updates and some
+   lost packets. */
+#define WISP__BUCKET_SECONDS 15.0
+#define WISP__MAGIC          0x70736977u  /* "wisp" */
 
-/* --- the packets of the handshake. Each begins with type:8 "wisp" wire version:8 client nonce:64
-       and ends with a check:32 over all before it. REQUEST and RESPONSE are padded to 64 bytes,
-       QUERY to the size of the largest answer --- */
+/* --- the packets of the handshake. Each begins with type:8 "wisp" wire version:8 client nonce:64,
+       and ends with a check:32 of all before. REQUEST and RESPONSE are padded to 64 bytes, QUERY to
+       the size of the largest answer --- */
 
 static uint32_t wisp__handshake_check(uint64_t nonce, const uint8_t *bytes, int size) {
     uint64_t key[2] = { nonce, WISP_WIRE_VERSION };
@@ -38492,8 +38480,8 @@ static void wisp__handshake_send(wisp *w, wisp__writer *to, const wisp_addr *add
 
 /* --- REQUEST 1: nothing but padding --- */
 
-/* --- CHALLENGE 2: bucket:8 cookie:64. The cookie is a keyed hash of the address, the nonce and
-       the time bucket, so that nothing is stored until it comes back --- */
+/* --- CHALLENGE 2: bucket:8 cookie:64. The cookie is a keyed hash of address, nonce and time
+       bucket, so that nothing is stored until it comes back --- */
 
 static uint64_t wisp__cookie(const wisp *w, const wisp_addr *addr, uint64_t nonce,
                              uint64_t bucket) {
@@ -38580,7 +38568,7 @@ static void wisp__send_response(wisp *w, wisp__peer *peer) {
 typedef struct wisp__response {
     uint64_t nonce, cookie;
     int size;  /* of the whole packet */
-    wisp__sealed_join *join;   /* NULL: not sealed */
+    wisp__sealed_join *join;  /* NULL: not sealed */
     uint8_t bucket, flags;
     uint16_t connection;
     uint32_t window, app_version;
@@ -38631,7 +38619,7 @@ static void wisp__send_accept(wisp *w, wisp__peer *peer) {
     wisp__handshake_send(w, &to, &peer->addr);
 }
 
-/* Connection and abilities of the other end; false: they are cut. */
+/* Takes connection and abilities of the other end; false: cut short. */
 static bool wisp__take_acceptance(const wisp *w, wisp__peer *peer, wisp__reader *from) {
     uint16_t connection = (uint16_t)wisp__get(from, 16);
     uint8_t flags = (uint8_t)wisp__get(from, 8);
@@ -38650,7 +38638,7 @@ static void wisp__on_accept(wisp *w, wisp__peer *peer, wisp__reader *from) {
 
 /* --- DENY 5: code:16 text --- */
 
-/* A refusal carries a code of the application or one about joins, else WISP_E_DENIED. */
+/* A refusal has a code of the application or one about joins, else WISP_E_DENIED. */
 static wisp_result wisp__join_code(wisp_result code) {
     bool about_joins = code <= WISP_E_SERVER_FULL && code >= WISP_E_LINK_KIND;
     bool theirs = code <= WISP_E_USER && code >= INT16_MIN;
@@ -38658,7 +38646,7 @@ static wisp_result wisp__join_code(wisp_result code) {
     return theirs || about_joins ? code : WISP_E_DENIED;
 }
 
-/* `most`: bytes that the text may have. */
+/* `most`: bytes of the text at most. */
 static void wisp__put_denial(wisp__writer *to, wisp_result code, const char *text, int most) {
     char clean[WISP__REASON_BYTES];
     size_t length = wisp__text_clean(clean, (size_t)wisp__min_int(most + 1, WISP__REASON_BYTES),
@@ -38697,12 +38685,12 @@ static void wisp__on_denial(wisp *w, wisp__session *s, wisp__reader *from) {
 }
 
 /* --- GOODBYE 6: connection:16 tag:64 number:16, on a reliable link the tag alone. It answers a
-       packet of a session that this end does not have, and is the head of that packet: so it is
-       shorter, and its tag proves that the packet arrived. It has neither the head nor the check of
-       the other handshake packets, and is never answered. To a sealed packet, its tag is one that
-       takes desc.reset_secret to make (noise) --- */
+       packet of an unknown session, and is the head of that packet: so it is shorter, and its tag
+       proves that the packet arrived. It has neither the head nor the check of other handshake
+       packets, and is never answered. To a sealed packet, it has a tag that takes desc.reset_secret
+       to make (noise) --- */
 
-/* Is this the answer to a packet whose tag begins so? */
+/* Does this answer a packet whose tag begins with `quoted`? */
 static bool wisp__is_reset(const wisp__keys *keys, const uint8_t *bytes, const uint8_t *quoted) {
     uint8_t tag[WISP_SEAL_BYTES];
     return keys->resets && wisp__reset_tag(keys->cipher, keys->reset, quoted, tag) &&
@@ -38751,7 +38739,7 @@ static void wisp__on_goodbye(wisp *w, const wisp_packet *packet) {
         if (wisp__is_goodbye_to(w, peer, packet)) break;
     if (!peer) {
         w->base.stats.goodbyes_ignored++;
-    } else if (peer->state == WISP__LEAVING) {       /* ours has arrived: no more repeats */
+    } else if (peer->state == WISP__LEAVING) {  /* it has our goodbye: no more repeats */
         peer->tries = WISP__LEAVES;
         wisp__peer_wait(w, peer, 0);
     } else {
@@ -38788,7 +38776,7 @@ static bool wisp__sealed_open(wisp *w, wisp__reader *from, wisp__response *r) {
     return false;
 }
 
-/* A key pair that a tape has too. */
+/* With a tape, makes the key pair here, so that the tape has it. */
 static void wisp__noise_taped(wisp *w, wisp__noise *n, uint8_t *message) {
     if (!w->tape) return;
     n->paired = n->cipher->keypair(n->cipher->user, n->own, message);
@@ -38817,7 +38805,7 @@ static bool wisp__sealed_accept(wisp *w, wisp__peer *peer) {
            wisp__keys_split(k, &join->noise, false, w->base.time);
 }
 
-/* Denies a join, by a sealed answer if it is sealed. */
+/* Denies a join, sealed if the join is. */
 static void wisp__deny_join(wisp *w, const wisp_addr *addr, const wisp__response *r,
                             wisp_result code, const char *text) {
     wisp__writer to;
@@ -38833,7 +38821,7 @@ static void wisp__deny_join(wisp *w, const wisp_addr *addr, const wisp__response
     w->base.stats.joins_denied++;
 }
 
-/* Keys that do not seal yet, and all of the handshake so far (NULL: nothing). false: no memory. */
+/* Allocates keys that do not seal yet, with the handshake so far (NULL: none). false: no memory. */
 static bool wisp__keep_keys(wisp *w, wisp__peer *peer, const wisp__sealed_join *join) {
     peer->keys = (wisp__keys *)wisp__alloc(&w->base, sizeof *peer->keys);
     if (!peer->keys) return false;
@@ -38843,7 +38831,7 @@ static bool wisp__keep_keys(wisp *w, wisp__peer *peer, const wisp__sealed_join *
     return peer->keys->join != NULL;
 }
 
-/* Makes the message that the responses of a join have in place of the ticket. */
+/* Makes the message that stands in place of the ticket in a sealed join's responses. */
 static wisp_result wisp__sealed_ask(wisp *w, wisp__peer *peer, const void *server_key,
                                     wisp__place ticket) {
     wisp__writer head = wisp__handshake_begin(w, WISP__SEALED_RESPONSE, peer->client_nonce), to;
@@ -38863,7 +38851,7 @@ static void wisp__on_sealed_answer(wisp *w, wisp__peer *peer, wisp__reader *from
     wisp__place message = wisp__rest_of(from);
     wisp__keys *k = peer->keys;
     wisp__reader content;
-    wisp__noise n = k->join->noise;        /* a forged answer leaves it as it is */
+    wisp__noise n = k->join->noise;  /* a forged answer leaves the original intact */
     if (!wisp__noise_read(&n, n.own, message, w->sealer->opened)) {
         w->base.stats.seals_broken++;
         wisp__wipe(k->cipher, &n, sizeof n);
@@ -38894,8 +38882,8 @@ static wisp__peer *wisp__peer_asking(wisp *w, const wisp_addr *addr, uint64_t no
 }
 
 /* Sends the request or response, at growing intervals. Every fourth packet after a challenge is a
-   request again, in case the other end has restarted with another cookie key. Neither begins the
-   join anew: an ACCEPT of an earlier response still counts. */
+   request, in case the other end has restarted with another cookie key. The join goes on: an ACCEPT
+   of an earlier response still counts. */
 static void wisp__handshake_retry(wisp *w, wisp__peer *peer) {
     double wait = wisp__min(0.1 * (double)(1 << wisp__min_int(peer->tries, 4)), 1.0);
     double left = peer->started + w->base.join_timeout - w->base.time;
@@ -38911,14 +38899,14 @@ static void wisp__handshake_retry(wisp *w, wisp__peer *peer) {
     wisp__peer_wait(w, peer, wisp__min(wait, left));
 }
 
-/* A repeat of the challenge changes nothing; one with another cookie is answered at once. */
+/* A repeated challenge changes nothing; one with another cookie is answered at once. */
 static void wisp__on_challenge(wisp *w, wisp__peer *peer, wisp__reader *from) {
     uint8_t bucket = (uint8_t)wisp__get(from, 8);
     uint64_t cookie = wisp__get(from, 64);
     if (from->failed || (peer->state == WISP__RESPONDING && peer->cookie == cookie)) return;
     peer->bucket = bucket;
     peer->cookie = cookie;
-    peer->tries = peer->state == WISP__RESPONDING;      /* more than one: not the round trip */
+    peer->tries = peer->state == WISP__RESPONDING;  /* more than one: not the round trip */
     peer->state = WISP__RESPONDING;
     wisp__handshake_retry(w, peer);
 }
@@ -38938,7 +38926,7 @@ static wisp_result wisp__judge(const wisp *w, const wisp_addr *addr, const wisp_
     return WISP_OK;
 }
 
-/* Asks the application. It may end the session that is to be, too. */
+/* Asks the application, which may also end the new session. */
 static wisp_result wisp__ask_accept(wisp *w, const wisp_addr *addr, const wisp__session *s,
                                     const wisp__response *r) {
     wisp_result verdict = WISP_OK;
@@ -38954,7 +38942,7 @@ static wisp_result wisp__ask_accept(wisp *w, const wisp_addr *addr, const wisp__
 }
 
 /* Are joins of this address answered? With WISP_JOINS_AUTO, after a join of our own, only those
-   that cross it and those that are under way. */
+   that cross it and those under way. */
 static bool wisp__hears_joins(const wisp *w, const wisp_addr *addr, uint64_t nonce) {
     wisp__peer *peer = NULL;
     if (w->peers.joins != WISP_JOINS_AUTO || !w->peers.has_joined) return true;
@@ -38963,7 +38951,7 @@ static bool wisp__hears_joins(const wisp *w, const wisp_addr *addr, uint64_t non
     return false;
 }
 
-/* true: the join is refused or ignored, and has been answered accordingly. */
+/* true: the join is ignored, or refused with an answer. */
 static bool wisp__door_is_shut(wisp *w, const wisp_addr *addr, uint64_t nonce, int asked) {
     if (w->peers.joins == WISP_JOINS_CLOSED) {
         wisp__deny(w, addr, nonce, WISP_E_REFUSED, NULL, asked);
@@ -38988,8 +38976,8 @@ static void wisp__half_open(wisp *w, wisp__session *s) {
     wisp__send_accept(w, &s->peer);
 }
 
-/* The peer that has this join already, or whose join has won against this one. *ours: our own join
-   that crosses it; *waiting: another unfinished join of theirs. */
+/* The peer that has this join already, or whose join has won against it. *ours: our own join that
+   crosses it; *waiting: another unfinished join of theirs. */
 static wisp__peer *wisp__known_join(wisp *w, const wisp_addr *addr, uint64_t nonce,
                                     wisp__peer **ours, wisp__peer **waiting) {
     wisp__peer *peer = NULL, *same = NULL;
@@ -39030,12 +39018,12 @@ static void wisp__refuse_join(wisp *w, const wisp_addr *addr, const wisp__respon
         wisp__notice_add(w, &error, "a join was refused: its version is %lu, that here is %lu",
                          (unsigned long)r->app_version, (unsigned long)w->peers.app_version);
     snprintf(here, sizeof here, "%lu", (unsigned long)w->peers.app_version);
-    if (!text && verdict == WISP_E_APP) text = w->peers.app;        /* the other end tells both */
+    if (!text && verdict == WISP_E_APP) text = w->peers.app;  /* the other end tells both */
     if (!text && verdict == WISP_E_APP_VERSION) text = here;
     wisp__deny_join(w, addr, r, verdict, text);
 }
 
-/* The session begins with its first packet, or, while pending, when wisp_admit says so. */
+/* The session begins with its first packet, or, while pending, with wisp_admit. */
 static void wisp__let_in(wisp *w, wisp__session *s, const wisp__response *r, bool pending) {
     s->peer.joiner = false;
     s->peer.client_nonce = r->nonce;
@@ -39076,7 +39064,7 @@ static void wisp__try_join(wisp *w, const wisp_addr *addr, const wisp__response 
     verdict = wisp__ask_accept(w, addr, s, r);
     if (w->destroyed) return;
     s = (wisp__session *)wisp__pool_get(&w->peers.pool, id);
-    if (!s || s != was || s->peer.state > WISP__JUDGED) return;     /* left meanwhile */
+    if (!s || s != was || s->peer.state > WISP__JUDGED) return;  /* left meanwhile */
     if (verdict >= 0 && ((r->join && !wisp__keep_keys(w, &s->peer, r->join)) ||
                          !wisp__keep_ticket(w, &s->peer, r)))
         verdict = WISP_E_MEMORY;
@@ -39085,7 +39073,7 @@ static void wisp__try_join(wisp *w, const wisp_addr *addr, const wisp__response 
         return;
     }
     wisp__refuse_join(w, addr, r, verdict, w->joining.text);
-    if (ours) {                               /* it goes on as it was, without a seal */
+    if (ours) {  /* it goes on as before, without a seal */
         wisp__keys_free(&w->base, ours->keys);
         ours->keys = NULL;
         return;
@@ -39094,7 +39082,7 @@ static void wisp__try_join(wisp *w, const wisp_addr *addr, const wisp__response 
     wisp__remove_session(w, s);
 }
 
-/* A repeated response: the join is still under way there, so its slot lives on. */
+/* A repeated response shows that the join is still under way: its slot lives on. */
 static void wisp__repeat_accept(wisp *w, wisp__peer *peer) {
     if (peer->state == WISP__PENDING) wisp__peer_wait(w, peer, w->base.join_timeout);
     if (peer->state != WISP__HALF_OPENED) return;
@@ -39103,10 +39091,10 @@ static void wisp__repeat_accept(wisp *w, wisp__peer *peer) {
     peer->tries++;
 }
 
-/* Of two joins that cross each other the one with the smaller nonce wins. true: ours does, or both
-   are the same, because we join ourselves. */
+/* Of two crossing joins the one with the smaller nonce wins. true: ours wins, or both are the same,
+   because we join ourselves. */
 static bool wisp__gives_way(wisp *w, wisp__peer *ours, const wisp__response *r) {
-    if (ours->keys) w->base.stats.joins_ignored++;         /* nobody else can answer that */
+    if (ours->keys) w->base.stats.joins_ignored++;  /* nobody else can answer that */
     if (ours->keys || r->join) return ours->keys != NULL;
     if (!ours->joiner || ours->client_nonce > r->nonce) return false;
     if (ours->client_nonce < r->nonce) ours->crossed = r->nonce;
@@ -39114,8 +39102,8 @@ static bool wisp__gives_way(wisp *w, wisp__peer *ours, const wisp__response *r) 
     return true;
 }
 
-/* Has the address a sealed session that seems to live? It is asked, and the join waits: it may be
-   a stranger's. */
+/* Has the address a sealed session that seems alive? It is asked, and the join, which may be a
+   stranger's, waits. */
 static bool wisp__sealed_lives(wisp *w, const wisp_addr *addr) {
     wisp__peer *peer = NULL;
     while ((peer = wisp__peers_find(w, addr, peer)) != NULL) {
@@ -39174,7 +39162,7 @@ static void wisp__on_response(wisp *w, const wisp_packet *packet, uint64_t nonce
     if (sealed) wisp__wipe(&sealer->cipher, &join, sizeof join);
 }
 
-/* A handshake packet of another wire version: both ends learn that they differ. */
+/* A handshake packet of another wire version: both ends learn of it. */
 static void wisp__on_other_version(wisp *w, const wisp_packet *packet, int type, uint64_t nonce,
                                    int version) {
     wisp__peer *asking = wisp__peer_asking(w, &packet->addr, nonce);
@@ -39191,7 +39179,7 @@ static void wisp__on_other_version(wisp *w, const wisp_packet *packet, int type,
     }
 }
 
-/* Checks the head of a handshake packet, and that it is whole. */
+/* Checks that a handshake packet is whole, and its head. */
 static bool wisp__handshake_open(wisp *w, const wisp_packet *packet, wisp__reader *from,
                                  int *type, uint64_t *nonce) {
     const uint8_t *bytes = (const uint8_t *)packet->data;
@@ -39232,7 +39220,7 @@ static void wisp__on_join_packet(wisp *w, const wisp_packet *packet, int type, u
     } else if (wisp__has_keys(asking)) {
         if (type == WISP__SEALED_ANSWER) wisp__on_sealed_answer(w, asking, from);
         else w->base.stats.plain_refused++;
-        if (type == WISP__DENY) asking->result = WISP_E_SEALED;   /* if it fails: nothing better */
+        if (type == WISP__DENY) asking->result = WISP_E_SEALED;  /* if it fails: no better reason */
     } else if (type == WISP__ACCEPT) {
         wisp__on_accept(w, asking, from);
     } else if (type == WISP__DENY) {
@@ -39240,7 +39228,7 @@ static void wisp__on_join_packet(wisp *w, const wisp_packet *packet, int type, u
     }
 }
 
-/* The session, whole or half open, of a join that the other end began and that ours crosses. */
+/* The session, whole or half open, of a join by the other end that crosses ours. */
 static wisp__session *wisp__join_of_theirs(wisp *w, const wisp_addr *addr) {
     wisp__peer *peer = NULL, *found = NULL;
     while ((peer = wisp__peers_find(w, addr, peer)) != NULL) {
@@ -39346,7 +39334,7 @@ wisp_result wisp_admit_with(wisp *w, const wisp_addr *from, wisp_result verdict,
     if (!w || !from || verdict > 0)
         return wisp__explain(w, WISP_E_ARGUMENT, "no address, or a verdict of %d: it is WISP_OK or "
                              "negative", verdict);
-    if (wisp__tape_drives(w)) return WISP_OK;          /* the tape has that it joined */
+    if (wisp__tape_drives(w)) return WISP_OK;  /* the tape has that it joined */
     while ((peer = wisp__peers_find(w, from, peer)) != NULL) {
         if (peer->state != WISP__PENDING) continue;
         if (verdict == WISP_OK) {
@@ -39374,8 +39362,8 @@ wisp_join_info *wisp_joining(wisp *w) { return w && w->judging ? &w->joining : N
 /* ===========================================================================
  * MARK: >>query
  * What: questions to endpoints about themselves, and the answers, without a session.
- * Invariants: an answer is no larger than its question, stores nothing, and counts for the
- *   host that asks; a question takes a bounded number of answers, and ends.
+ * Invariants: an answer is no larger than its question, stores nothing, and counts for the host
+ *   that asks; a question takes a bounded number of answers, and ends.
  * ======================================================================== */
 
 /* --- QUERY 7: length:8 app, padding. Its nonce is the question's, see wisp__query --- */
@@ -39443,7 +39431,7 @@ static wisp__query *wisp__query_at(const wisp *w, int index) {
     return index < w->queries.made ? (wisp__query *)wisp__pool_live(&w->queries, index) : NULL;
 }
 
-/* Notes that an address has answered; false: it has before, or too many have. */
+/* Notes the answer of an address; false: it has answered before, or too many have. */
 static bool wisp__query_first(wisp__query *q, uint64_t address) {
     for (int i = 0; i < q->answers; i++)
         if (q->seen[i] == address) return false;
