@@ -34267,7 +34267,7 @@ static bool wisp__input_put_row(wisp *w, wisp__input_run *run, wisp__encoded *ro
     return false;
 }
 
-/* Puts the rows of a line from a tick on that fit. Returns the tick after the last one. */
+/* Puts as many rows of a line as fit, from `tick` on. Returns the tick after the last one. */
 static int64_t wisp__input_put(wisp *w, wisp__input_run *run, const wisp__line *l, int64_t tick,
                                int64_t until, wisp__writer *to) {
     until = wisp__least(until, tick + WISP__INPUT_SENT);
@@ -34981,7 +34981,7 @@ static double wisp__op_apart(const wisp__op *op, const uint8_t *a, const uint8_t
     return most;
 }
 
-/* Counts a field that was predicted wrong. */
+/* Counts a mispredicted field. */
 static void wisp__field_missed(wisp_predict_stats *stats, const char *of, const char *field,
                                double apart) {
     wisp_predict_field *at = stats->fields;
@@ -35092,7 +35092,7 @@ static void wisp__effects_end(wisp *w, wisp__scope *s) {
     all->count = kept;
 }
 
-/* --- what the server has told --- */
+/* --- rows of the server --- */
 
 /* The row of an object that the server sent and that holds at a tick; NULL: not kept. */
 static wisp__encoded *wisp__told_at(const wisp__object *o, int64_t tick) {
@@ -35134,7 +35134,7 @@ static wisp__encoded *wisp__told_as_ours(wisp *w, wisp__object *o, wisp__encoded
     return made;
 }
 
-/* Ends the prediction of an object, which is again as the server sent it. */
+/* Ends the prediction of an object: it is again as the server sent it. */
 static void wisp__ahead_end(wisp *w, wisp__object *o) {
     wisp__ahead_drop(w, o);
     if (!o->dead && o->row) wisp__object_struct_of(w, o, o->row, o->made, wisp__object_image(o));
@@ -35284,7 +35284,7 @@ static int wisp__scopes_again(wisp *w, int64_t tick) {
             w->clock.tick = s->tick;
             wisp__tick_run(w, true);
             ticks++;
-        } else if (s->again && s->waits) {  /* no tick has run it */
+        } else if (s->again && s->waits) {  /* its tick has not run it */
             s->again(w, s);
         }
         wisp__objects_commit(w);
@@ -35936,7 +35936,7 @@ static void wisp__rollback_differs(wisp__rollback_link *link, wisp__tick_hash ou
     link->differs[1].hash = theirs;
 }
 
-/* Compares the newest hash of an end with ours of that tick, if it is there. */
+/* Compares the newest hash of an end with ours of that tick, if there is one. */
 static void wisp__rollback_compare(wisp__rollback *rb, wisp__rollback_link *link) {
     int at = link->hash.tick < 0 ? 0 : wisp__hash_place(rb, link->hash.tick);
     if (link->hash.tick < 0 || rb->hashes[at].tick != link->hash.tick) return;
@@ -37435,7 +37435,7 @@ static wisp__fit wisp__object_cut(wisp__packet_writer *f, wisp__note *n) {
     return WISP__FITS;
 }
 
-/* Puts the record of the most urgent object, and takes its size from the packet's room. */
+/* Puts the record of the most urgent object, and reserves its room in the packet. */
 static wisp__fit wisp__fill_object(wisp__packet_writer *f) {
     wisp__audience *a = wisp__audience_of(f->w, f->s);
     wisp__note *n = a->due[0].note;
