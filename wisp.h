@@ -4496,7 +4496,7 @@ typedef struct wisp__bases {
     const wisp__encoded *models;  /* .. by its models after the base; NULL: by new ones */
     uint8_t *adapted;  /* the models after the new row (memory of the unpacker); or NULL */
     size_t adapted_bytes;
-    struct wisp__adaptive_coder *coder;    /* of an object's row: that it goes through; or NULL */
+    struct wisp__adaptive_coder *coder;  /* of an object's row; or NULL */
 } wisp__bases;
 
 /* --- compress --- */
@@ -5045,8 +5045,8 @@ typedef struct wisp__bucket {
     float over;  /* tokens that had no room then */
 } wisp__bucket;
 
-/* Time that held up a peer's messages: it was not idle, so its buckets get tokens beyond the burst.
-   Milliseconds, to be small. */
+/* Milliseconds for which a peer's messages were held up: the peer was not idle, so its buckets get
+   tokens beyond the burst. */
 typedef struct wisp__stall {
     uint32_t from, until;  /* the stall's begin; the end of its effect */
     uint32_t heard;  /* when the last packet came */
@@ -5186,7 +5186,7 @@ enum { WISP__LINES = WISP__CHANNELS + 2 };
 
 enum { WISP__UNANNOUNCED, WISP__ANNOUNCED, WISP__ACKED, WISP__BOUND, WISP__UNKNOWN };
 
-/* What is kept for one peer and one remote. */
+/* State of one remote for one peer. */
 typedef struct wisp__peer_remote {
     uint8_t known;  /* to the peer: WISP__UNANNOUNCED.. */
     bool named : 1;  /* the peer announced the name, and has not refused it */
@@ -5464,8 +5464,8 @@ typedef struct wisp__passage {
     double until;
 } wisp__passage;
 
-/* What a message that came waits for: the record STATE after it; the states that this tells of. */
-/* OPERATION: its end, of what is sent inside of a transaction. */
+/* What a message waits for. TOLD: a later record STATE; THERE: the states that this names;
+   OPERATION: the end of the transaction whose handlers sent it. */
 enum { WISP__STATE_NONE, WISP__STATE_TOLD, WISP__STATE_THERE, WISP__STATE_OPERATION };
 
 /* Lists of a held message: that of its peer, and that of all held or, after its release, released
@@ -5570,7 +5570,7 @@ enum { WISP__BUNDLE_KEPT = 4096 };  /* bytes of memory */
 /* An invoke of a transaction. */
 typedef struct wisp__part_call { uint32_t handle; int part; } wisp__part_call;
 
-/* The transaction that is gathered for a peer. */
+/* The transaction gathered for a peer. */
 typedef struct wisp__bundle {
     wisp__session *session;  /* NULL: none is open, or the peer has left */
     bool open;
@@ -5692,7 +5692,7 @@ typedef struct wisp__clock_frame {
 /* Bytes: of a struct in memory, and of a row on the wire. */
 enum { WISP__CLASS_BYTES = 1 << 16, WISP__ROW_BYTES = 64 << 10 };
 
-/* What scopes have changed of an object or property, from the first on. */
+/* Changes of an object or property by scopes, from the first on. */
 typedef struct wisp__changes { struct wisp__change *first, *last; } wisp__changes;
 
 /* A property: the one object of its own class; its value also without that object. */
@@ -5727,7 +5727,7 @@ typedef struct wisp__class {
     int count;  /* of live objects */
     struct wisp__object *first, *last;  /* as they came, also dead ones */
     wisp__property *property;  /* that it is made for; or NULL */
-    struct wisp__class_coder *coder;   /* adaptive: of its rows; NULL: not made yet */
+    struct wisp__class_coder *coder;  /* adaptive: of its rows; NULL: not made yet */
 } wisp__class;
 
 enum { WISP__MODELS = 3 };
@@ -5736,10 +5736,10 @@ enum { WISP__MODELS = 3 };
    names the place of those that it begins from, and of those that its reader shall keep; the reader
    confirms them (MODELS). */
 typedef struct wisp__kept_models {
-    uint64_t made[WISP__MODELS];   /* number of the packet that they are from; 0: none */
-    uint64_t used[WISP__MODELS];   /* ours: of the last that began from them */
-    int base, pending;             /* ours: those that the peer has, that it may get; -1: none */
-    size_t bytes;                  /* of each */
+    uint64_t made[WISP__MODELS];  /* number of the packet that they are from; 0: none */
+    uint64_t used[WISP__MODELS];  /* ours: of the last that began from them */
+    int base, pending;  /* ours: those that the peer has, that it may get; -1: none */
+    size_t bytes;  /* of each */
     uint64_t models[1];
 } wisp__kept_models;
 
@@ -5792,7 +5792,7 @@ typedef struct wisp__tag {
     char name[WISP__TAG_NAME + 1];
 } wisp__tag;
 
-/* What few objects have: a place, tags, and rules of who sees them. */
+/* Members that few objects have: place, tags, and rules of who sees them. */
 typedef struct wisp__presence {
     wisp_vec3 at;
     int site;  /* in its zone */
@@ -5806,10 +5806,10 @@ typedef struct wisp__presence {
     bool placed;  /* it has a position */
 } wisp__presence;
 
-/* The bits of a row for peers that have these two before it; or NULL. */
+/* Bits of a row for peers that have the two rows before it; or NULL. */
 typedef struct wisp__packed { wisp__encoded *bits, *base, *older; int behind, ahead; } wisp__packed;
 
-/* The newest row that an audience of an object is shown, where they differ. */
+/* Newest row shown to an audience of an object, where audiences differ. */
 typedef struct wisp__shown {
     wisp__encoded *row;
     int64_t tick;  /* these as in wisp__object */
@@ -5818,7 +5818,7 @@ typedef struct wisp__shown {
     wisp__packed wire;
 } wisp__shown;
 
-/* What the owner of an object tells: at the server; at the owner the tick. */
+/* Rows from the owner of an object: at the server; at the owner the tick only. */
 typedef struct wisp__owned {
     wisp__kept_rows rows;  /* by the owner's ticks */
     int64_t tick;  /* of the newest row that the owner has made */
@@ -5829,20 +5829,19 @@ typedef struct wisp__owned {
     bool sure : 1;  /* heard, of this turn: only its own state may reach the owner */
 } wisp__owned;
 
-/* What was predicted of an object at the end of a tick, and of the tick before. */
+/* Prediction of an object at the end of a tick, and of the tick before. */
 typedef struct wisp__guessed {
     wisp__encoded *row, *before;  /* with all fields; NULL: nothing */
     int64_t tick;
     bool jumps;  /* it is not on the way from `before` */
 } wisp__guessed;
 
-/* What is predicted of an object, of which a server decides. */
+/* Prediction of an object of which a server decides. */
 typedef struct wisp__ahead {
     struct wisp__ahead *previous, *next;
     struct wisp__object *object;
     wisp__guessed now, was;  /* was: before its ticks ran again */
-    /* as it was drawn when an error was found, and as it should have been; NULL: there is no error
-       */
+    /* as drawn when an error was found, and as it should have been; NULL: there is no error */
     wisp__encoded *seen, *right;
     wisp__encoded *told;  /* the last row that handlers saw; or NULL */
     double erred;  /* time of that error */
@@ -5852,7 +5851,7 @@ typedef struct wisp__ahead {
     bool leapt;  /* it was, in the ticks that run again */
 } wisp__ahead;
 
-/* An object, and behind it its struct, and then what its audiences are shown. */
+/* An object; behind it its struct, then its wisp__shown of audiences. */
 typedef struct wisp__object {
     /* first what each update of it reads */
     uint32_t id;  /* generation:16 index:16; while it has none yet: alias:16 ones:16 */
@@ -6008,7 +6007,7 @@ typedef struct wisp__audience {
 
 /* --- interest --- */
 
-/* Where an object is that is placed: in an array for each zone, as foci look at all of it. */
+/* Place of an object, in an array for each zone, as foci look at all of it. */
 typedef struct wisp__site {
     wisp_vec3 at;
     int index;  /* of the object */
@@ -6062,7 +6061,7 @@ enum { WISP__SCOPE_TICK, WISP__SCOPE_CALL, WISP__SCOPE_TRANSACTION };
 enum { WISP__CHANGE_EDIT, WISP__CHANGE_SPAWN, WISP__CHANGE_DESPAWN, WISP__CHANGE_GIVE,
        WISP__CHANGE_PROPERTY, WISP__CHANGE_CALL };
 
-/* Something that was changed in a scope. */
+/* A change in a scope. */
 typedef struct wisp__change {
     struct wisp__change *before;
     struct wisp__change *earlier, *later;  /* in wisp__changes */
@@ -6195,7 +6194,7 @@ typedef struct wisp__query {
 
 /* --- send --- */
 
-/* A message on its way out, before it is encoded. */
+/* An outbound message before it is encoded. */
 typedef struct wisp__outbound {
     wisp__remote *remote;
     wisp__session *session;  /* NULL: to several peers, or it has ended */
@@ -6403,7 +6402,7 @@ enum { WISP__TAPE_UPDATE = 1, WISP__TAPE_PACKETS, WISP__TAPE_TAKEN, WISP__TAPE_G
        WISP__TAPE_NOTE, WISP__TAPE_OUT, WISP__TAPE_CHECK, WISP__TAPE_TICK,
        WISP__TAPE_CLOCK };
 
-/* A call that is over: a part of one to several, or that; it had a handler. */
+/* A call that is over: a part of a call to several, or the whole; HANDLED: it had a handler. */
 enum { WISP__ENDED_PART = 1, WISP__ENDED_WHOLE, WISP__ENDED_HANDLED = 4, WISP__ENDED_REPLY = 8 };
 
 typedef struct wisp__tape_entry {
@@ -6437,7 +6436,7 @@ typedef struct wisp__play {
     char text[400];  /* the divergence */
 } wisp__play;
 
-/* How the form of a note stands on the tape, with its size, and where its letters begin. */
+/* Form of a note as it stands on the tape, with its size, and where its letters begin. */
 typedef struct wisp__tape_form { const char *form; uint8_t text[24]; int letters; } wisp__tape_form;
 
 typedef struct wisp__tape {
@@ -6491,7 +6490,7 @@ struct wisp {
                            void *user);
     double now;  /* the caller's time, at this update */
     bool updating, started, destroyed, link_broken;
-    /* of the first times given to wisp_update: whether they are no seconds */
+    /* are the first times given to wisp_update seconds? */
     struct { uint16_t seen; uint8_t back, uneven, leaps, calm; bool fraction, grows, large; } times;
     wisp_result why;  /* for wisp_why */
     wisp_result join_failure;  /* of our last join */
@@ -39615,7 +39614,7 @@ static wisp_result wisp__give(wisp *w, wisp__session *s, wisp__message *m) {
         return wisp__not_for_it(w, s, remote);
     }
     if (m->delivery != WISP_RELIABLE && wisp__queue_freshen(w, s, m)) wisp__too_old(w, s, remote);
-    if (m->state && !w->registry.remotes[m->encoding]->encoding.delta)     /* notes its place */
+    if (m->state && !w->registry.remotes[m->encoding]->encoding.delta)  /* notes its place */
         wisp__baseline_open(w, &s->baselines_out, m->encoding, w->content.packer.key, true);
     result = wisp__enqueue(w, s, m);
     if (result) return result;
@@ -39650,7 +39649,7 @@ static inline bool wisp__run_suits(const wisp__packer *p, const wisp__message *m
             !wisp__same_bits(before->data, p->data.bytes, p->data.at));
 }
 
-/* The message queued last for a peer; NULL: it is of another remote. */
+/* The message queued last for a peer; NULL: none, or of another remote. */
 static inline wisp__message *wisp__queued_last(const wisp__session *s, const wisp__remote *remote) {
     return s->last == remote->index + 1 ? wisp__queue_tail(&s->peer_remotes[remote->index]) : NULL;
 }
@@ -39659,7 +39658,7 @@ static inline bool wisp__run_open(const wisp *w, const wisp__message *m) {
     return m && m->run && wisp__message_run(m)->epoch == w->registry.epoch;
 }
 
-/* Adds an entry whose data is in its place. */
+/* Adds an entry whose data is already written. */
 static inline void wisp__run_append(wisp *w, wisp__message *m, uint32_t bits) {
     wisp__run *run = wisp__message_run(m);
     wisp__store_part(wisp__run_entries(m) + run->end, bits, 2);
@@ -39689,7 +39688,7 @@ static inline void wisp__run_count(wisp *w, wisp__session *s, wisp__message *m, 
     wisp__queue_count(w, s, m, 1, (m->shape_bits + 7) / 8 + (int)(bits + 7) / 8);
 }
 
-/* Adds the packed values to an open run. false: their shape differs, or room or a limit ends it. */
+/* Adds the packed values to an open run. false: another shape, equal data, no room, or a limit. */
 static inline bool wisp__run_add(wisp *w, wisp__session *s, wisp__message *m) {
     const wisp__packer *p = &w->content.packer;
     wisp__entry before = wisp__message_entry(m, wisp__message_run(m)->last);
@@ -39765,7 +39764,7 @@ static bool wisp__run_may_begin(const wisp *w, const wisp__session *s, const wis
     return wisp__run_suits(p, m, &before);
 }
 
-/* Begins a run with the packed values, like the message queued last for a peer. */
+/* Begins a run with the packed values; `like`: the message queued last for the peer. */
 static wisp_result wisp__run_begin(wisp *w, wisp__session *s, const wisp__remote *remote,
                                    const wisp__message *like) {
     const wisp__packer *p = &w->content.packer;
@@ -39932,8 +39931,8 @@ static wisp_result wisp__send_next(wisp *w, wisp__session *s, wisp__fired *f, wi
     return result;
 }
 
-/* Sends a value unless the peer has it; `again`: it was lost. A value of a state that replaces a
-   waiting one goes as if the waiting one had never been fired. */
+/* Sends a value unless the peer has it; `again`: it was lost. A state that replaces a waiting one
+   goes as if the waiting one had never been fired. */
 static wisp_result wisp__send_value(wisp *w, wisp__session *s, wisp__fired *f, bool again) {
     wisp__remote *remote = f->remote, *entry = w->registry.remotes[remote->newest];
     bool in_order = w->base.reliable || remote->now.delivery == WISP_RELIABLE, replaces;
@@ -40121,7 +40120,6 @@ static wisp_result wisp__fired_key(wisp *w, const wisp__outbound *out, uint64_t 
     return WISP_OK;
 }
 
-/* Adds a message to the open transaction of its peer. */
 static wisp_result wisp__bundle_add(wisp *w, const wisp__outbound *out, int kind) {
     wisp_result result = wisp__encode_outbound(w, out);
     if (!result) result = wisp__bundle_put(w, kind, w->registry.remotes[out->remote->newest]);
@@ -40161,7 +40159,6 @@ static wisp__passage wisp__passage_of(int kind, const wisp_to *to, const wisp_ca
     return p;
 }
 
-/* Bytes of memory that a held message takes. */
 static int64_t wisp__held_bytes(const wisp__message *m, const wisp_to *to) {
     return (int64_t)wisp__chunk_memory(wisp__message_chunk(m)) +
            wisp__chunk_memory(sizeof(wisp__held)) +
@@ -40432,7 +40429,6 @@ static wisp_result wisp__bundle_call(wisp *w, wisp__pending *call, const wisp__o
     return WISP_OK;
 }
 
-/* Queues a call with the packed values. */
 static wisp_result wisp__call_queue(wisp *w, wisp__pending *call, const wisp__outbound *out) {
     wisp_result result;
     wisp__remote *remote = out->remote;
@@ -41084,7 +41080,7 @@ static void wisp__run_ended(wisp *w, wisp__pending *call, wisp_event *event) {
     event->user = user;
     if (fn) wisp__handle(w, fn, event);
     event->user = also_user;
-    event->result = result;             /* wisp_raise writes there */
+    event->result = result;  /* wisp_raise writes there */
     if (also) wisp__handle_apart(w, also, event);
     w->events.running--;
     if (fn || also) wisp__count_handled(w, remote, began);
@@ -41567,7 +41563,7 @@ static WISP__INLINE void wisp__deliver_admitted(wisp *w, wisp__inbound *in) {
     }
 }
 
-/* Delivers a message of a joined peer in its turn, after the dispatch of earlier happenings. */
+/* Delivers a message of a joined peer in its turn, after what happened before it. */
 static WISP__INLINE void wisp__deliver_now(wisp *w, wisp__inbound *in) {
     if (w->events.notice_count || w->calls.done_first || wisp__hooks_ready(w, true)) {
         wisp__dispatch(w);
@@ -41818,7 +41814,7 @@ static void wisp__arrive_buffered(wisp__reading *r, wisp__channel_in *c, const w
     wisp__credit_back(r->w, &paid);
 }
 
-/* false: a handler has ended the session, with its channels, or the endpoint; or the packet is
+/* false: a handler has ended the session with its channels, or the endpoint; or the packet is
    broken. */
 static inline bool wisp__goes_on(const wisp__reading *r) {
     return !r->broken && r->s->peer.state == WISP__JOINED && !r->w->destroyed;
@@ -42434,7 +42430,7 @@ static void wisp__on_silence(wisp *w, wisp__session *s) {
     wisp__peers_mark(w, peer);  /* the flush sets the timer again */
 }
 
-/* Why a join failed. A cookie shows that the path works for small packets. */
+/* Why a join failed. If a cookie came, the path works for small packets. */
 static const char *wisp__no_answer(const wisp *w, const wisp__peer *peer) {
     if (peer->keys && peer->cookie)
         return peer->result ? "no sealed answer, only a refusal without a seal"
@@ -42661,7 +42657,6 @@ wisp_result wisp_abort(wisp *w) {
 
 /* --- sent --- */
 
-/* A sent transaction: its handler and its invokes. */
 typedef struct wisp__commit {
     wisp_handler fn;
     void *user;
@@ -42710,7 +42705,6 @@ static void wisp__commit_over(wisp_event *event) {
     wisp__chunk_give(&w->chunks, c, wisp__commit_bytes(c->count));
 }
 
-/* Sends the open transaction as `call`. */
 static wisp_result wisp__bundle_send(wisp *w, wisp__pending *call, wisp__commit *c) {
     const wisp__bundle *b = &w->bundle;
     wisp_value parts = wisp_bytes(b->bytes, (int)((b->bits + 7) / 8));
@@ -43615,7 +43609,7 @@ void wisp_pipe_free(wisp_pipe *pipe) {
 
 /* --- the simulated network --- */
 
-/* A packet in transfer; its bytes follow. */
+/* A packet in transfer, before its bytes. */
 typedef struct wisp__transit {
     struct wisp__transit *next, *left, *right;  /* in the queue; in the heap */
     double came, later, due;  /* seconds: entry, delay after the queue, arrival */
@@ -43730,7 +43724,6 @@ static void wisp__course_advance(wisp__course *c) {
     }
 }
 
-/* Loses or queues a packet that enters. */
 static void wisp__course_take(wisp__course *c, const wisp_packet *packet) {
     wisp_network_way *way = c->way;
     const wisp_network *net = &c->net;
@@ -44692,7 +44685,7 @@ typedef struct wisp__panel {
     const wisp_snapshot *snapshot;
     int width, height;  /* whole pixels */
     int columns, rows;  /* cells */
-    int margin;         /* empty cells at both sides */
+    int margin;  /* empty cells at both sides */
     int row;  /* of the next texts */
     int at, end;  /* cells: start of the next pair, and its limit */
 } wisp__panel;
@@ -44952,7 +44945,7 @@ typedef struct wisp__sheet {
     wisp__sheet_of of;
     const char *title, *empty;  /* empty: text of a table without rows */
     size_t name, out, each;  /* offsets of name and traffic in a row; bytes of a row */
-    int least_name;             /* cells */
+    int least_name;  /* cells */
     const wisp__sheet_column *columns;
     int count;
 } wisp__sheet;
@@ -45757,8 +45750,8 @@ static void wisp__advance(wisp *w, double now) {
     w->base.time += w->base.step;
 }
 
-/* Receives until nothing is left or a limit of updates is reached. A link that has filled several
-   buffers at once has nothing left when it fills fewer. false: the link is broken. */
+/* Receives until nothing is left, or up to limits.update_packets or update_work. A link that has
+   filled several buffers in one call is empty when it fills fewer. false: the link is broken. */
 static bool wisp__receive(wisp *w) {
     wisp_link *link = &w->peers.post.link;
     int left = w->base.limits.update_packets, count = WISP__RECEIVED;
@@ -45936,7 +45929,6 @@ wisp_result wisp_await_reply(wisp *w, wisp_call handle, wisp_handler fn, void *u
     return result;
 }
 
-/* Checks the counters of announced names. */
 WISP__UNUSED static void wisp__lent_check(const wisp *w) {
     int announced = 0, lent = 0;
     for (int i = 0; i < w->registry.count; i++) {
