@@ -6522,8 +6522,8 @@ struct wisp {
  * MARK: >>base
  * What: result texts, counted memory, growing arrays, the log, numbers by their
  *   bits, hashes, wrapping comparison, limits.
- * Invariants: all memory taken through wisp__alloc is given back with its size;
- *   stats.memory is the sum of all that is taken.
+ * Invariants: all memory of wisp__alloc is given back with its size; stats.memory
+ *   is the sum of what is taken.
  * ======================================================================== */
 
 const char *wisp_result_text(wisp_result code) {
@@ -6552,8 +6552,8 @@ const char *wisp_result_text(wisp_result code) {
 }
 
 /* The code that handlers get for a code received with a reply or (`leaves`) a goodbye. Codes of the
-   application and of the tables stay. Any other would speak of this end, which the peer does not
-   know: it becomes WISP_E_HANDLER or WISP_E_CLOSED. */
+   application and of the tables stay; others describe this end, which the peer does not know, and
+   become WISP_E_HANDLER or WISP_E_CLOSED. */
 static wisp_result wisp__code_received(int code, bool leaves) {
     static const int8_t replies[] = {
         WISP_OK, WISP_E_TYPE, WISP_E_TOO_BIG, WISP_E_DEPTH, WISP_E_UNSUPPORTED, WISP_E_LIMIT,
@@ -6595,11 +6595,10 @@ static bool wisp__allocator_defaults(wisp_allocator *memory) {
     return memory->alloc && memory->free;
 }
 
-/* The largest piece of memory. Sums and products of sizes within it fit a size_t of 32 bits. */
+/* The largest allocation: sums and products of sizes within it fit 32 bits. */
 #define WISP__MOST_BYTES INT32_MAX
 
-/* Bytes of `count` items; false: more than a piece of memory may have. Every product of a variable
-   count and a size is made here. */
+/* Bytes of `count` items; false: too many. Every variable count is multiplied by a size here. */
 static inline bool wisp__size_of(int64_t count, size_t each, size_t *bytes) {
     if (count < 0 || (each && (uint64_t)count > WISP__MOST_BYTES / each)) return false;
     *bytes = (size_t)count * each;
@@ -6641,10 +6640,10 @@ static int wisp__abs_int(int a) { return a < 0 ? -a : a; }
 static double wisp__min(double a, double b) { return a < b ? a : b; }
 static double wisp__max(double a, double b) { return a > b ? a : b; }
 
-/* A small form of a time, good for differences below 49 days. */
+/* Wraps around: good for differences below 49 days. */
 static uint32_t wisp__milliseconds(double time) { return (uint32_t)(uint64_t)(time * 1000 + 0.5); }
 
-/* An array that grows: `items` is where the pointer to its items is. */
+/* A growing array; `items` points to the pointer to its items. */
 typedef struct wisp__array {
     void *items;
     int *room;
@@ -6674,8 +6673,8 @@ static void wisp__array_free(wisp__base *base, wisp__array a) {
     wisp__array_replace(base, a, NULL, 0);
 }
 
-/* Makes room for `need` items in an array: as much when it is new, else at least double, at most
-   `limit`. New items are zero. On failure the array is unchanged. */
+/* Makes room for `need` items: just as many in a new array, else at least double, at most `limit`.
+   New items are zero. A failure changes nothing. */
 static wisp_result wisp__grow(wisp__base *base, wisp__array a, int need, int limit) {
     int room = *a.room, grown = need;
     void *larger;
@@ -6690,7 +6689,7 @@ static wisp_result wisp__grow(wisp__base *base, wisp__array a, int need, int lim
     return WISP_OK;
 }
 
-/* Doubles a ring, whose items `first` .. `next` - 1 stand at (index & (room - 1)). */
+/* Doubles a ring, whose items `first` .. `next` - 1 are at (index & (room - 1)). */
 static wisp_result wisp__grow_ring(wisp__base *base, wisp__array a, uint32_t first, uint32_t next,
                                    int limit) {
     int room = *a.room, grown = room ? room * 2 : wisp__min_int(limit, 8);
@@ -6706,7 +6705,7 @@ static wisp_result wisp__grow_ring(wisp__base *base, wisp__array a, uint32_t fir
     return WISP_OK;
 }
 
-/* Where a kind is counted: its own place, a free one, or the last. */
+/* The place of a kind: its own, a free one, or the last. */
 static wisp__throttle_kind *wisp__throttle_place(wisp__throttle *throttle, uint64_t key,
                                                  wisp_result code, double now) {
     wisp__throttle_kind *place = NULL;
@@ -6726,7 +6725,7 @@ static bool wisp__throttle_allows(const wisp__throttle_kind *kind, double now) {
     return kind->full < now + (double)WISP__THROTTLE_BURST - 0.999;  /* 1, but for rounding */
 }
 
-/* Counts one that passes; returns how many were left out before it. */
+/* Counts one that passes; returns how many were left out before. */
 static uint32_t wisp__throttle_take(wisp__throttle_kind *kind, double now) {
     uint32_t left_out = kind->left_out;
     kind->full = wisp__max(kind->full, now) + 1;
@@ -6734,8 +6733,8 @@ static uint32_t wisp__throttle_take(wisp__throttle_kind *kind, double now) {
     return left_out;
 }
 
-/* May one pass? Then *left_out says how many were left out before it. `never`: it may not, and it
-   uses up what the next second would let through. */
+/* May one pass? *left_out: how many were left out before it. `never`: it may not, and uses up what
+   the next second would let through. */
 static bool wisp__throttle_pass(wisp__base *base, wisp__throttle_kind *kind, bool never,
                                 uint32_t *left_out) {
     if (!never && wisp__throttle_allows(kind, base->time)) {
@@ -6748,7 +6747,7 @@ static bool wisp__throttle_pass(wisp__base *base, wisp__throttle_kind *kind, boo
     return false;
 }
 
-/* Appends the number of lines like it that were left out; a long text is cut for that. */
+/* Appends the number of similar lines left out; a long text is cut for it. */
 static void wisp__throttle_note(char *text, size_t room, uint32_t left_out) {
     char more[40];
     size_t length = strlen(text), need;
@@ -6762,7 +6761,7 @@ static void wisp__log_line(const wisp__base *base, int level, wisp_result code, 
     if (base->log) base->log(base->user, level, code, text);
 }
 
-/* Logs. Lines of one format and code are throttled. */
+/* Lines of one format and code are throttled. */
 static void wisp__log_list(wisp__base *base, int level, wisp_result code, const char *format,
                            va_list list) {
     char text[256];
@@ -6787,8 +6786,8 @@ static void wisp__log(wisp__base *base, int level, wisp_result code, const char 
     va_end(list);
 }
 
-/* Says why a public call fails: for wisp_why and wisp_why_text, and in the log. Returns the code.
-   Without an endpoint there is nobody to tell. */
+/* Sets the reason of a failed public call for wisp_why and wisp_why_text, and logs it. Returns the
+   code; nothing else when `to` is NULL. */
 WISP__PRINTF(3, 4)
 static wisp_result wisp__explain(const wisp *to, wisp_result code, const char *format, ...) {
     wisp *w = (wisp *)(uintptr_t)to;
@@ -6828,8 +6827,8 @@ static wisp_result wisp__is_no_list(const wisp *w, int count) {
     return wisp__explain(w, WISP_E_ARGUMENT, "a count of %d, or a list that is NULL", count);
 }
 
-/* The next kind that has left something out and may say so now, with the number; NULL: there is
-   none, or (*later) none yet. */
+/* The next kind whose left-out lines may be reported now, with their number; NULL: none, or
+   (*later) none yet. */
 static wisp__throttle_kind *wisp__throttle_due(wisp__throttle *throttle, double now,
                                                uint32_t *left_out, bool *later) {
     for (int i = 0; i < WISP__THROTTLE_KINDS; i++) {
@@ -6849,8 +6848,8 @@ static wisp_result wisp__throttle_code(const wisp__throttle_kind *kind) {
     return kind->code ? (wisp_result)kind->code : (wisp_result)WISP_E_FLOOD;
 }
 
-/* Logs how many lines of each kind were left out, as soon as one may pass again. What differs
-   between lines of a kind (the conversions of their format) becomes "...". */
+/* Logs how many lines of each kind were left out, once one may pass again. The conversions of their
+   format, which differ between the lines, become "...". */
 static void wisp__log_left_out(wisp__base *base) {
     uint32_t left_out;
     wisp__throttle_kind *kind;
@@ -6907,14 +6906,14 @@ static uint64_t wisp__load_part(const void *from, int count) {
     return wisp__load64(bytes);
 }
 
-/* --- floating-point numbers by their bits. With -ffast-math a compiler takes every number for
-       finite, and a processor may take subnormal numbers for zero; the x87 changes a signalling NaN
-       by loading it. So guards, bounds, equality and conversions work on integers --- */
+/* --- floating-point numbers by their bits. With -ffast-math every number counts as finite, and
+       subnormal ones may count as zero; an x87 changes a signalling NaN by loading it. So guards,
+       bounds, equality and conversions work on integers --- */
 
 #define WISP__INFINITE_BITS UINT64_C(0x7ff0000000000000)
 
-/* Of a number in a register. The copy is volatile, so that the compiler infers nothing about the
-   bits from what it assumes of the number. */
+/* Of a number in a register. The copy is volatile, so that the compiler's assumptions about the
+   number do not reach the bits. */
 static uint64_t wisp__double_bits(double number) {
     volatile uint64_t copy;
     uint64_t bits;
@@ -6962,8 +6961,7 @@ static inline bool wisp__bits_nan(uint64_t bits) { return bits << 1 > WISP__INFI
 
 static bool wisp__is_finite(double number) { return wisp__bits_finite(wisp__double_bits(number)); }
 
-/* An integer that has the order of the numbers; 0 for both zeros. A NaN is beyond the infinity of
-   its sign. */
+/* An integer in the order of the numbers; 0 for both zeros. A NaN is beyond its sign's infinity. */
 static inline int64_t wisp__bits_order(uint64_t bits) {
     int64_t order = (int64_t)(bits & (uint64_t)INT64_MAX);
     return bits >> 63 ? -order : order;
@@ -6971,14 +6969,14 @@ static inline int64_t wisp__bits_order(uint64_t bits) {
 
 static int64_t wisp__order(double number) { return wisp__bits_order(wisp__double_bits(number)); }
 
-/* false also if any of the three is a NaN. */
+/* false if any of the three is a NaN. */
 static bool wisp__is_within(double number, double lo, double hi) {
     int64_t least = wisp__order(lo), most = wisp__order(hi), order = wisp__order(number);
     int64_t infinite = (int64_t)WISP__INFINITE_BITS;
     return least >= -infinite && most <= infinite && order >= least && order <= most;
 }
 
-/* A number moved into bounds; a NaN becomes the lower bound. */
+/* A NaN becomes the lower bound. */
 static double wisp__clamp(double number, double lo, double hi) {
     int64_t order = wisp__order(number), infinite = (int64_t)WISP__INFINITE_BITS;
     if (order > wisp__order(hi) && order <= infinite) return hi;
@@ -6997,13 +6995,13 @@ static inline int wisp__leading_zeros(uint64_t word) {
 #endif
 }
 
-/* Bits that a value takes without leading zeros. */
+/* Bits without leading zeros. */
 static inline int wisp__width(uint64_t value) {
     return value ? 64 - wisp__leading_zeros(value) : 0;
 }
 
-/* Digits without the last `drop` (1..64) bits, rounded to the nearest. In the middle of two, the
-   number that the digits were rounded from decides, else the even one is taken. */
+/* Drops the last `drop` (1..64) bits and rounds to nearest. A tie goes by the number that the
+   digits were rounded from, else to even. */
 static inline uint64_t wisp__round_off(uint64_t digits, int drop, int from) {
     uint64_t half = UINT64_C(1) << (drop - 1), rest = digits & (half | (half - 1));
     uint64_t kept = drop == 64 ? 0 : digits >> drop;
@@ -7012,8 +7010,8 @@ static inline uint64_t wisp__round_off(uint64_t digits, int drop, int from) {
     return kept + (from == WISP__FROM_ABOVE ? 1 : kept & 1);
 }
 
-/* The bits of the float nearest to digits * 2^power, or to the number that was rounded to that;
-   infinite beyond the largest. */
+/* The float nearest to digits * 2^power, or to the number rounded to that; infinite beyond the
+   largest. */
 static uint32_t wisp__float_near(uint64_t digits, int power, int from) {
     int zeros = digits ? wisp__leading_zeros(digits) : 0, exponent = power - zeros + 63;
     int drop = exponent >= -126 ? 40 : 40 - 126 - exponent;
@@ -7042,11 +7040,11 @@ static uint64_t wisp__bits_widen(uint32_t bits) {
     if (exponent == 0xff) return sign | WISP__INFINITE_BITS | fraction << 29;
     if (exponent) return sign | (uint64_t)(exponent + 896) << 52 | fraction << 29;
     if (!fraction) return sign;
-    shift = wisp__leading_zeros(fraction) - 11;  /* up to the bit that is not written */
+    shift = wisp__leading_zeros(fraction) - 11;  /* up to the implicit bit */
     return sign | (((uint64_t)(925 - shift) << 52) + (fraction << shift));
 }
 
-/* Is a double in the middle of two floats, so that only the number behind it says which is near? */
+/* Is a double midway between two floats, so that the number it was rounded from decides? */
 static bool wisp__bits_between_floats(uint64_t bits) {
     uint32_t below = wisp__bits_narrow(bits, WISP__FROM_BELOW);
     if (bits & 0xfffffff) return false;  /* a float has 29 bits less */
@@ -7078,7 +7076,7 @@ static inline uint64_t wisp__multiply(uint64_t a, uint64_t b, uint64_t *high) {
 #endif
 }
 
-/* The same on all machines and in all versions; not for input that somebody chooses. */
+/* The same on all machines and in all versions; not for hostile input. */
 static uint64_t wisp__hash_bytes(const void *data, int size) {
     const uint8_t *bytes = (const uint8_t *)data;
     uint64_t h = (uint64_t)size * UINT64_C(0x9e3779b97f4a7c15);
@@ -7119,7 +7117,7 @@ static int wisp__power_of_two(int least) {
 
 static int wisp__default_int(int value, int fallback) { return value > 0 ? value : fallback; }
 
-/* The bound of limits that have no other; a sum of two does not wrap. */
+/* Bound of the limits without another; a sum of two does not wrap. */
 enum { WISP__LIMIT_MOST = 1 << 30 };
 
 typedef struct wisp__limit { size_t at; int fallback, least, most; bool power; } wisp__limit;
@@ -7176,27 +7174,27 @@ wisp_result wisp_why(const wisp *w) { return w ? w->why : WISP_E_ARGUMENT; }
 const char *wisp_why_text(const wisp *w) { return w ? w->registry.text : ""; }
 
 #ifdef WISP__WATCHED
-/* --- threads: calls that run at the same time in two of them are logged --- */
+/* --- threads: simultaneous calls in two of them are logged --- */
 
 static void wisp__leave_call(struct wisp__visit *here);
 
-/* A call that runs. A thread is known by the address of its errno. */
+/* A running call. The address of its errno identifies a thread. */
 typedef struct wisp__visit {
-    wisp *w;                     /* NULL: nothing is to be restored */
-    struct wisp__visit *outer;   /* the call whose handler has called this one */
-    const char *call;            /* its name */
+    wisp *w;  /* NULL: nothing is to be restored */
+    struct wisp__visit *outer;  /* the call whose handler made this one */
+    const char *call;  /* its name */
 #ifdef __cplusplus
     ~wisp__visit() { wisp__leave_call(this); }
 #endif
 } wisp__visit;
 
-/* Not by wisp__log, whose throttle the other thread may use now. */
+/* Not by wisp__log: the other thread may be using its throttle. */
 static void wisp__two_threads(wisp *w, const char *call) {
     char text[192];
     const char *inside = w->call;
     snprintf(text, sizeof text, "%s was called while another thread is in %s: an endpoint belongs "
              "to one thread at a time (see examples/server_thread.c)", call, inside);
-    WISP_ASSERT(w->base.log);            /* set desc.log to read which calls meet */
+    WISP_ASSERT(w->base.log);  /* set desc.log to read which calls meet */
     if (w->base.log && w->alarms++ < 16)
         w->base.log(w->base.user, WISP_LOG_ERROR, WISP_E_BUSY, text);
 }
@@ -7227,7 +7225,7 @@ static void wisp__leave_call(wisp__visit *here) {
 }
 #endif
 
-/* The endpoint goes: calls that run now find nothing to restore when they return. */
+/* For destruction: running calls find nothing to restore when they return. */
 static void wisp__leave_all(wisp *w) {
 #ifdef WISP__WATCHED
     for (wisp__visit *visit = w->visit; visit; visit = visit->outer) visit->w = NULL;
@@ -7238,15 +7236,14 @@ static void wisp__leave_all(wisp *w) {
 
 /* ===========================================================================
  * MARK: >>credit
- * What: all reading of a peer's bytes is paid from the credit of its session:
- *   work, in units of about a nanosecond, and bytes of memory.
+ * What: reading a peer's bytes is paid from the credit of its session: work, in
+ *   units of about a nanosecond, and bytes of memory.
  * Invariants: work and memory are paid before they are spent. A payment that
- *   the credit does not cover takes nothing and leaves `over` set; the decoder
- *   that asked for it stops with WISP_E_FLOOD.
+ *   is not covered takes nothing and sets `over`; the decoder that asked for it
+ *   stops with WISP_E_FLOOD.
  * ======================================================================== */
 
-/* false: not covered, or negative. Without a credit nothing is charged: the bytes are the
-   application's. */
+/* false: not covered, or negative. `credit` NULL: bytes of the application, which cost nothing. */
 static inline bool wisp__pay(wisp__credit *credit, int64_t work) {
     if (!credit) return true;
     if (work >= 0 && work <= credit->work) {
@@ -7272,14 +7269,13 @@ static inline bool wisp__pay_memory(wisp__credit *credit, size_t bytes) {
     return true;
 }
 
-/* For a sender: can the receiver of the packet read this message? One of more than half a packet
-   earns by its bytes. */
+/* Can the receiver afford to read this message? One of over half a packet earns by its bytes. */
 static inline bool wisp__can_pay(const wisp__base *base, int64_t work, int64_t bytes) {
     int64_t earned = bytes > base->mtu / 2 ? bytes * WISP__EARN_BYTE : 0;
     return work <= WISP__EARN_SENT + earned;
 }
 
-/* Work as a number of values, of which a packet may hold a certain number (packet_writer). */
+/* Work in values, whose number in a packet is limited (packet_writer). */
 static inline int wisp__as_values(int64_t work) {
     return work < WISP__EARN_SAVED ? (int)(work / WISP__PRICE_SENT) : WISP__EARN_SAVED;
 }
@@ -7289,8 +7285,8 @@ static inline wisp_result wisp__credit_result(const wisp__credit *credit, wisp_r
     return result && credit && credit->over ? WISP_E_FLOOD : result;
 }
 
-/* Lends a message a credit of its own, beside that of the packet which it is read for. Returns the
-   credit before, for wisp__credit_back. */
+/* Lends a message a credit of its own, beside its packet's. Returns the credit before, for
+   wisp__credit_back. */
 static wisp__credit wisp__credit_lend(wisp *w, int64_t work, int64_t memory) {
     wisp__credit *credit = &w->content.credit, paid = *credit;
     credit->lent = work;
@@ -7300,8 +7296,8 @@ static wisp__credit wisp__credit_lend(wisp *w, int64_t work, int64_t memory) {
     return paid;
 }
 
-/* For a message of fragments, whose bytes have earned it, or (`more`) for a held message, which is
-   released while no packet pays. A message that would have fit a packet earns nothing. */
+/* For a message of fragments, whose bytes have earned it, or (`more`) a held message, which is
+   released while no packet pays. A message that would fit a packet earns nothing. */
 static wisp__credit wisp__credit_whole(wisp *w, int64_t bytes, int64_t more) {
     const wisp_limits *limits = &w->base.limits;
     int64_t dense = more || bytes > w->base.mtu ? bytes * WISP__EARN_DENSE : 0;
@@ -7311,7 +7307,7 @@ static wisp__credit wisp__credit_whole(wisp *w, int64_t bytes, int64_t more) {
                                  wisp__least(dense, values * (int)sizeof(wisp_pair)));
 }
 
-/* What is left of the lent credit is not saved, and does not count as work of this update. */
+/* The rest of the lent credit is not saved, and does not count as work of this update. */
 static void wisp__credit_back(wisp *w, const wisp__credit *paid) {
     wisp__credit *credit = &w->content.credit;
     int64_t left = credit->work - paid->work;
@@ -7325,8 +7321,8 @@ static void wisp__credit_back(wisp *w, const wisp__credit *paid) {
     credit->room = paid->room;
 }
 
-/* Adds up what the session has earned, for this packet. false: too little for an honest packet; it
-   is dropped as if the network had lost it. Over a reliable link it is read all the same. */
+/* Adds what the session has earned, for this packet. false: too little for an honest packet, which
+   is dropped as if it were lost. Over a reliable link it is read all the same. */
 static bool wisp__credit_begin(wisp *w, wisp__session *s, int bytes) {
     wisp__credit *credit = &w->content.credit;
     double seconds = wisp__min(w->base.time - s->credit_time, 1);
@@ -7400,8 +7396,8 @@ static wisp_result wisp__pool_extend(wisp__base *base, wisp__pool *pool) {
     return WISP_OK;
 }
 
-/* A zeroed item with a fresh id; NULL with the reason in *why. The slot that is free the longest is
-   taken, so that generations come back late. */
+/* A zeroed item with a fresh id; NULL: see *why. Takes the slot free the longest, so that
+   generations come back late. */
 static void *wisp__pool_add(wisp__base *base, wisp__pool *pool, wisp_result *why) {
     wisp__slot *slot;
     uint32_t id;
@@ -7419,7 +7415,7 @@ static void *wisp__pool_add(wisp__base *base, wisp__pool *pool, wisp_result *why
     return slot;
 }
 
-/* The next item gets an id, unless its slot is taken. */
+/* The next item gets this id, unless its slot is taken. */
 static void wisp__pool_aim(wisp__base *base, wisp__pool *pool, uint32_t id) {
     int index = (int)(id & ((1u << pool->index_bits) - 1));
     wisp__slot *slot, *before = NULL;
@@ -7467,7 +7463,7 @@ static void wisp__pool_free(wisp__base *base, wisp__pool *pool) {
     memset(pool, 0, sizeof *pool);
 }
 
-/* --- timers: a binary heap, so that timers which do not fire cost nothing --- */
+/* --- timers: a binary heap; timers that do not fire cost nothing --- */
 
 static void wisp__timers_place(wisp__timers *timers, int place, wisp__timer *timer) {
     timers->heap[place - 1] = timer;
@@ -7535,8 +7531,8 @@ static wisp__timer *wisp__timers_due(wisp__timers *timers, double now) {
     return timer;
 }
 
-/* --- chunks: memory in pages of chunks of one size. A page stands at a multiple of its size, so
-       that a chunk finds it. One without taken chunks serves any size --- */
+/* --- chunks: pages of chunks of one size. A page is aligned to its size, so that a chunk finds it;
+       an empty page serves any size --- */
 
 /* Bytes of a page before its chunks, and for them; pages of the largest region. */
 enum { WISP__PAGE_HEAD = 32, WISP__PAGE_ROOM = WISP__PAGE_BYTES - WISP__PAGE_HEAD,
@@ -7570,8 +7566,8 @@ static inline int wisp__chunk_bytes(size_t size) {
     return (int)(kind < WISP__CHUNK_CLASSES ? wisp__class_bytes(kind) : size + WISP__SLACK);
 }
 
-/* Memory that a chunk takes with its part of the heads, ends and borders of pages; the same on all
-   machines. Limits count this. */
+/* Memory of a chunk and its share of the page's overhead, as limits count it; the same on all
+   machines. */
 static inline int wisp__chunk_memory(size_t size) {
     int bytes = wisp__chunk_bytes(size);
     return size > WISP__PAGE_ROOM ? bytes : bytes + bytes / 12;
@@ -7653,7 +7649,7 @@ static inline void wisp__chunk_give(wisp__chunks *chunks, void *chunk, size_t si
     if (!page->free) wisp__page_link(&chunks->pages[kind], page);
     *(void **)chunk = page->free;
     page->free = chunk;
-    if (--page->used || (!page->next && !page->previous)) return;    /* one is kept for its size */
+    if (--page->used || (!page->next && !page->previous)) return;  /* one is kept for its size */
     wisp__page_unlink(&chunks->pages[kind], page);
     wisp__page_link(&chunks->idle, page);
 }
@@ -7671,10 +7667,10 @@ static void wisp__chunks_free(wisp__chunks *chunks) {
 
 /* --- arenas: memory taken piece by piece and given back at once --- */
 
-/* A block's header, rounded up so that its bytes are aligned for every type. */
+/* A block's header, rounded up to align its bytes for every type. */
 #define WISP__ARENA_HEAD ((sizeof(wisp__arena_block) + 15) & ~(size_t)15)
 
-/* Blocks double up to so many bytes; a larger piece has its own block. Trims until those go. */
+/* Blocks double up to so many bytes; a larger piece has its own. Trims until unused ones go. */
 enum { WISP__ARENA_MOST = 64 << 10, WISP__ARENA_IDLE = 64 };
 
 static void wisp__arena_reset(wisp__arena *arena) {
@@ -7684,7 +7680,7 @@ static void wisp__arena_reset(wisp__arena *arena) {
     arena->current->used = 0;
 }
 
-/* Gives large blocks back when none was used for some time. The arena's content is lost. */
+/* Frees large blocks unused for some time. The arena's content is lost. */
 static void wisp__arena_trim(wisp__base *base, wisp__arena *arena) {
     wisp__arena_block **link = &arena->first;
     if (arena->idle++ < WISP__ARENA_IDLE) return;
@@ -7757,7 +7753,7 @@ static wisp__bump wisp__bump_on(void *memory, int size) {
     return bump;
 }
 
-/* Aligned to 8, not zeroed. NULL, and `failed`: there is not enough. */
+/* Aligned to 8, not zeroed. NULL, and `failed`: not enough. */
 static void *wisp__bump_take(wisp__bump *bump, size_t size) {
     void *taken = bump->at;
     size_t rounded = (size + 7) & ~(size_t)7;
@@ -7811,10 +7807,9 @@ static char *wisp__supply_text(const wisp__supply *supply, const void *text, siz
 
 /* ===========================================================================
  * MARK: >>meter
- * What: what only a profiler counts: times, the last two minutes second by
- *   second, the values, calls and drops of each remote and peer, the last errors.
- * Invariants: there are meters only while the profiler is on; their counters
- *   only grow.
+ * What: counters of the profiler: times, the last two minutes second by second,
+ *   the values, calls and drops of each remote and peer, the last errors.
+ * Invariants: meters exist only while the profiler is on; counters only grow.
  * Not here: the counters that always run (stats), reports of both (profile).
  * ======================================================================== */
 
@@ -7987,9 +7982,8 @@ WISP__UNUSED static void wisp__histogram_check(const wisp__histogram *h) {
  * MARK: >>bits
  * What: numbers of 1..64 bits written and read, least significant bit first.
  * Invariants: a writer never passes its capacity, a reader never its end; the
- *   first failure sticks and later calls do nothing, so one check at the end is
- *   enough. A writer stores whole words: its buffer has WISP__SLACK bytes
- *   beyond its capacity.
+ *   first failure sticks and later calls do nothing, so one check at the end
+ *   suffices. A writer stores whole words: its buffer has WISP__SLACK more bytes.
  * ======================================================================== */
 
 
@@ -8043,8 +8037,8 @@ static WISP__INLINE void wisp__put_within(wisp__writer *writer, uint64_t value, 
     writer->at += count;
 }
 
-/* `count` bits from the start of `from`, which is readable for 8 bytes beyond them. It may overlap
-   the writer's bytes if it stands behind. */
+/* The first `count` bits of `from`, which is readable for 8 more bytes. It may overlap the writer's
+   bytes if it stands behind. */
 static void wisp__put_bits(wisp__writer *writer, const uint8_t *from, int64_t count) {
     uint8_t *to = writer->bytes + (writer->at >> 3);
     int shift = (int)(writer->at & 7);
@@ -8065,7 +8059,7 @@ static void wisp__put_bits(wisp__writer *writer, const uint8_t *from, int64_t co
 
 static void wisp__put_align(wisp__writer *writer) { wisp__put(writer, 0, (int)(-writer->at & 7)); }
 
-/* Bytes that need not be readable beyond their end, at a whole byte. */
+/* At a whole byte; `from` need not be readable beyond its end. */
 static inline void wisp__put_bytes(wisp__writer *writer, const void *from, int count) {
     WISP_ASSERT((writer->at & 7) == 0);
     if (writer->full || writer->at + (int64_t)count * 8 > writer->end) {
@@ -8113,7 +8107,7 @@ static WISP__APART uint64_t wisp__get_slowly(wisp__reader *reader, int count) {
     return wisp__low_bits(value, count);
 }
 
-/* The next `count` bits (0..64), or 0 and the reader has failed. */
+/* The next `count` bits (0..64); 0 when the reader has failed. */
 static inline uint64_t wisp__get(wisp__reader *reader, int count) {
     int64_t at = reader->at;
     if (count > 57 || at + 64 > reader->end || reader->failed)
@@ -8122,7 +8116,7 @@ static inline uint64_t wisp__get(wisp__reader *reader, int count) {
     return wisp__load64(reader->bytes + (at >> 3)) >> (at & 7) & ((UINT64_C(1) << count) - 1);
 }
 
-/* The next 57 bits at least; zeros beyond the end. */
+/* At least 57 bits; zeros beyond the end. */
 static inline uint64_t wisp__peek(const wisp__reader *reader) {
     return wisp__peek64(reader, reader->at) >> (reader->at & 7);
 }
@@ -8143,7 +8137,7 @@ static inline void wisp__copy_words(uint8_t *to, const uint8_t *from, int64_t wo
 static WISP__APART void wisp__copy_slowly(const wisp__reader *reader, int64_t at, uint8_t *to,
                                           int64_t count) {
     int shift = (int)(at & 7);
-    bool exact = ((at + count) >> 3) + 8 >= reader->size;       /* zeros follow the last bit */
+    bool exact = ((at + count) >> 3) + 8 >= reader->size;  /* zeros follow the last bit */
     int64_t there = reader->end - at - 64, words = (there < count ? there : count - 1) / 64;
     if (words > 0) {
         wisp__copy_words(to, reader->bytes + (at >> 3), words, shift);
@@ -8169,7 +8163,7 @@ static inline void wisp__get_bits(wisp__reader *reader, uint8_t *to, int64_t cou
     else wisp__copy_words(to, from, (count + 63) / 64, (int)(at & 7));
 }
 
-/* The groups after a first one, which says that another follows. */
+/* The groups after the first, which says that more follow. */
 static WISP__APART uint64_t wisp__get_more_groups(wisp__reader *reader, uint64_t first, int bits,
                                       int most_bits) {
     uint64_t more = UINT64_C(1) << bits, value = first & (more - 1);
@@ -8187,7 +8181,7 @@ static inline int wisp__get_groups(wisp__reader *reader, int bits, int most_bits
     return (int)(first >> bits ? wisp__get_more_groups(reader, first, bits, most_bits) : first);
 }
 
-/* Fails from 2^28 up, so that sums of lengths cannot overflow an int. */
+/* Fails from 2^28 up, so that sums of lengths fit an int. */
 static inline int wisp__get_length(wisp__reader *reader) { return wisp__get_groups(reader, 7, 28); }
 
 static inline int wisp__get_small(wisp__reader *reader) { return wisp__get_groups(reader, 3, 30); }
@@ -8207,7 +8201,7 @@ WISP__UNUSED static void wisp__bits_check(const wisp__reader *reader) {
     WISP_ASSERT(reader->end <= (int64_t)reader->size * 8);
 }
 
-/* A number of 7 bits to a byte, low ones first; the top bit says that more follow. */
+/* A number, 7 bits per byte, low ones first; the top bit: more follow. */
 static uint64_t wisp__bytes_number(wisp__from *from) {
     uint64_t number = 0;
     for (int shift = 0; shift < 64 && from->at < from->end; shift += 7) {
@@ -8262,8 +8256,8 @@ static bool wisp__text_is_utf8(const void *text, size_t size) {
     return true;
 }
 
-/* Does a terminal obey this character of `size` bytes: a control character, a line separator, or
-   one that changes the direction of the text? */
+/* Does a terminal obey this character: a control character, a line separator or a change of
+   direction? */
 static bool wisp__text_controls(const uint8_t *text, size_t size) {
     if (size == 1) return text[0] < 0x20 || text[0] == 0x7f;
     if (size == 2) return text[0] == 0xc2 && text[1] < 0xa0;
@@ -8272,9 +8266,9 @@ static bool wisp__text_controls(const uint8_t *text, size_t size) {
     return text[1] == 0x81 && text[2] >= 0xa6 && text[2] <= 0xa9;  /* U+2066 .. U+2069 */
 }
 
-/* Copies any bytes as UTF-8 that can be shown: each byte that is no character, and each control
-   character, becomes '?'. Writes whole characters and a NUL within `room`, and returns the bytes of
-   the characters. `to` may be `from`. */
+/* Copies any bytes as printable UTF-8: invalid bytes and control characters become '?'. Writes
+   whole characters and a NUL within `room`; returns the bytes of the characters. `to` may be
+   `from`. */
 static size_t wisp__text_clean(char *to, size_t room, const char *from, size_t size) {
     size_t used = 0, step;
     for (size_t at = 0; at < size; at += step) {
@@ -8321,7 +8315,7 @@ static void wisp__text_to_base64(const uint8_t *from, size_t size, uint8_t *to) 
     }
 }
 
-/* Bytes written, at most 3 for each 4 characters; -1: it is not base64. */
+/* Bytes written, at most 3 for each 4 characters; -1: not base64. */
 static int wisp__text_from_base64(const char *text, int count, uint8_t *out) {
     uint32_t word = 0;
     int written = 0, pads = 0;
@@ -8360,8 +8354,7 @@ static wisp_value wisp__value_of(wisp_kind kind, int count) {
     return v;
 }
 
-/* A value from a member of its union. Floats are only copied: they pass through no register that
-   might change a NaN. */
+/* A value from a member of its union. Floats are copied: a register might change a NaN. */
 static wisp_value wisp__value_from(wisp_kind kind, int count, const void *member, size_t bytes) {
     wisp_value v = wisp__value_of(kind, count);
     memcpy(&v.as, member, bytes);
@@ -8478,7 +8471,7 @@ static inline uint64_t wisp__uint_of(const wisp_value *v) {
     return v->kind == WISP_UINT ? v->as.uinteger : 0;
 }
 
-/* The bits of a float or a number; they pass through no register that might change a NaN. */
+/* The bits of a float or number, copied: a register might change a NaN. */
 static inline uint64_t wisp__bits_of(const wisp_value *v) {
     uint64_t bits = 0;
     uint32_t low = 0;
@@ -8535,8 +8528,8 @@ static inline int wisp__kind_floats(wisp_kind kind) {
     return kind >= WISP_VEC2 && kind <= WISP_COLOR ? (int)wisp__member_bytes(kind) / 4 : 0;
 }
 
-/* The floats of a vector value, then zeros; returns their number. All vector members of the union
-   are packed floats at its begin. */
+/* The floats of a vector value, then zeros; returns their number. Vector members are packed floats
+   at the begin of the union. */
 static int wisp__value_floats(const wisp_value *v, float out[7]) {
     int count = wisp__kind_floats(v->kind);
     for (int i = 0; i < 7; i++) {
@@ -8565,8 +8558,8 @@ static inline void wisp__set_bits(wisp_value *v, uint64_t bits) {
 
 /* --- storage: a struct is seen as a map or an array through its schema, without a copy --- */
 
-/* Private kind: elements in storage. In the layout of maps, which no C struct has, a type may keep
-   its content elsewhere: then its storage is a wisp__place, and its `bytes` are negative. */
+/* Private kind: elements in storage. In the layout of maps, without a C struct, a type's content
+   may be elsewhere: then its storage is a wisp__place, and its `bytes` are negative. */
 enum { WISP__ITEMS = WISP_STRUCT + 1 };
 
 static int64_t wisp__load_int(const void *at, int bytes, bool is_signed) {
@@ -8602,7 +8595,7 @@ static bool wisp__type_signed(const wisp_type *type) {
     return type->kind == WISP_TYPE_INTEGER || (type->kind == WISP_TYPE_RANGE && type->least < 0);
 }
 
-/* The kind of value that a vector type says; WISP_NIL for other types. */
+/* The value kind of a vector type; WISP_NIL for other types. */
 static wisp_kind wisp__type_vector(const wisp_type *type) {
     if (type->kind < WISP_TYPE_VEC2 || type->kind > WISP_TYPE_COLOR) return WISP_NIL;
     return (wisp_kind)(type->kind - WISP_TYPE_VEC2 + WISP_VEC2);
@@ -8668,7 +8661,7 @@ static wisp_value wisp__view_string(const wisp_type *type, int bytes, const void
     return v;
 }
 
-/* A color channel of 8 bits, the nearest float also where a division becomes a multiplication. */
+/* A color channel of 8 bits: the nearest float, even if the compiler multiplies instead. */
 static float wisp__of_byte(unsigned byte) { return (float)((double)byte / 255.0); }
 
 static wisp_value wisp__view_vector(wisp_kind kind, int bytes, const void *at) {
@@ -8798,8 +8791,8 @@ static wisp_value wisp__item_at(const wisp_value *v, int i) {
                       data + (size_t)i * (size_t)v->as.items.each, -1);
 }
 
-/* The value of the i-th element, pair or field, made in *scratch if need be; nil for a missing
-   field, and for a value that is no list. *key, unless `key` is NULL: its key; NULL in arrays. */
+/* The i-th element, pair or field, made in *scratch if need be; nil for a missing field, and for a
+   value that is no list. *key, unless `key` is NULL: its key; NULL in arrays. */
 static const wisp_value *wisp__child(const wisp_value *v, int i, const char **key,
                                      wisp_value *scratch) {
     const wisp_schema *schema;
@@ -8849,7 +8842,7 @@ static inline bool wisp__is_missing(const wisp_value *v, int i) {
     return schema && i < v->count && !wisp__field_there(&schema->fields[i], wisp__data_of(v));
 }
 
-/* The struct in memory, if its schema is this one or a copy of it; else NULL. */
+/* The struct in memory; NULL: its schema is not this one or a copy. */
 static const void *wisp__struct_as(const wisp_value *v, const wisp_schema *schema) {
     const wisp_schema *own = wisp__schema_of(v);
     if (!own || own->fields != schema->fields || own->count != schema->count ||
@@ -8908,7 +8901,7 @@ static bool wisp__numeric_of(const wisp_value *v, wisp__numeric *out) {
     return out->integral;
 }
 
-/* The integer that a number is, within -least .. most, modulo 2^64; false: it is none. */
+/* A number as an integer within -least .. most, modulo 2^64; false: it is none. */
 static bool wisp__whole_of(const wisp_value *v, uint64_t least, uint64_t most, uint64_t *out) {
     wisp__numeric n;
     if (!wisp__numeric_of(v, &n) || !n.integral || n.magnitude > (n.negative ? least : most))
@@ -8940,8 +8933,8 @@ static bool wisp__value_double(const wisp_value *v, uint64_t *bits) {
     }
 }
 
-/* The bits as a float, rounded once: from the integer, or from the text that the number was read
-   from (its `count` is WISP__FROM_.., see decimal). */
+/* The bits as a float, rounded once: from the integer, or the text that the number was read from
+   (`count`: WISP__FROM_.., see decimal). */
 static bool wisp__value_float(const wisp_value *v, uint32_t *bits) {
     wisp__numeric n;
     switch (v->kind) {
@@ -9062,7 +9055,7 @@ bool wisp_equal(const wisp_value *a, const wisp_value *b) {
     return a && b ? wisp__alike(a, b, WISP__SAME_CONTENT) : a == b;
 }
 
-/* Of lists. Pairs are added up, so that their order does not matter. */
+/* Pairs are added up, so that their order does not matter. */
 static uint64_t wisp__list_hash(const wisp_value *v) {
     bool map = wisp__is_map(v);
     uint64_t h = wisp__mix((map ? WISP_MAP : WISP_ARRAY) + (uint64_t)0x100);
@@ -9123,8 +9116,7 @@ static bool wisp__key_before(const wisp__key *a, const wisp__key *b) {
     return order ? order < 0 : a->place < b->place;
 }
 
-/* Shell's method with the gaps of R. Sedgewick (1986): however the keys are chosen, it takes steps
-   in the order of count^(4/3). */
+/* Shell's method with the gaps of R. Sedgewick (1986): O(count^(4/3)) steps, whatever the keys. */
 static void wisp__keys_sort(wisp__key *keys, int count) {
     for (int power = 14; power >= 0; power--) {
         int gap = power ? (1 << 2 * power) + (3 << (power - 1)) + 1 : 1;
@@ -9146,8 +9138,8 @@ static void wisp__keys_of(const wisp_value *map, wisp__key *keys) {
     wisp__keys_sort(keys, map->count);
 }
 
-/* Leaves one pair of each key, with the value of the last: the first of them, or (at_last) the
-   last. The others lose their key. Returns how many others there are. */
+/* Leaves one pair of each key, with its last value: the first, or (at_last) the last. The other
+   pairs lose their key; returns their number. */
 static int wisp__pairs_merge(wisp_pair *pairs, const wisp__key *keys, int count, bool at_last) {
     int merged = 0;
     for (int i = count; i-- > 1;) {
@@ -9160,7 +9152,7 @@ static int wisp__pairs_merge(wisp_pair *pairs, const wisp__key *keys, int count,
     return merged;
 }
 
-/* Are the pairs so few that comparing each with each is cheap, and no two keys equal? */
+/* Are the pairs few enough to compare each with each, and no two keys equal? */
 static bool wisp__pairs_few_distinct(const wisp_pair *pairs, int count) {
     for (int i = 1; i < count && count <= 8; i++)
         for (int k = 0; k < i; k++)
@@ -9169,7 +9161,7 @@ static bool wisp__pairs_few_distinct(const wisp_pair *pairs, int count) {
     return count <= 8;
 }
 
-/* The same, and returns how many are left, without gaps. `keys` has room for `count` of them. */
+/* wisp__pairs_merge without gaps; returns how many are left. `keys` has room for `count`. */
 static int wisp__pairs_distinct(wisp_pair *pairs, int count, wisp__key *keys, bool at_last) {
     wisp_value map = wisp_map(pairs, count);
     int kept = 0;
@@ -9192,7 +9184,7 @@ static bool wisp__names_make(wisp__names *n, const wisp__supply *supply, const w
     return true;
 }
 
-/* The place of a name, the first of equal ones; -1: there is none. */
+/* The place of a name, the first of equal ones; -1: none. */
 static int wisp__names_find(const wisp__names *n, const char *name) {
     int low = 0, high = n->count;
     while (low < high) {
@@ -9206,10 +9198,10 @@ static int wisp__names_find(const wisp__names *n, const char *name) {
 
 /* --- deep copies: lists in new memory, structs as maps and arrays --- */
 
-/* Also copied: strings, bytes and keys, which else are pointed to. Or: maps sorted by key. */
+/* Also copied: strings, bytes and keys, else only pointed to. Or: maps sorted by key. */
 enum { WISP__COPY_LISTS = 0, WISP__COPY_TEXTS = 1, WISP__COPY_SORTED = 2 };
 
-/* Lists inside each other, at most: no recursion is deeper. */
+/* Most nested lists: no recursion is deeper. */
 enum { WISP__COPY_DEPTH = 257 };
 
 typedef struct wisp__copying {
@@ -9223,7 +9215,7 @@ static wisp_result wisp__copy_failed(const wisp__copying *c) {
     return wisp__credit_result(c->supply->credit, WISP_E_MEMORY);
 }
 
-/* The sorted keys of a map. WISP_E_ARGUMENT: a key is there twice. */
+/* The sorted keys of a map. WISP_E_ARGUMENT: two are equal. */
 static wisp_result wisp__copy_order(wisp__copying *c, const wisp_value *map, wisp__key **keys) {
     *keys = (wisp__key *)wisp__supply_items(c->supply, map->count, sizeof **keys);
     if (!*keys) return wisp__copy_failed(c);
@@ -9351,8 +9343,8 @@ const char *wisp_string_of(const wisp_value *v, int *size_bytes) {
  *       others   which take a byte: to the next part
  *   The whole pattern is a group too: the last state is its ( and its ). `skip`
  *   leads from the begin of an optional part to its * or ?; 0: not optional.
- *   All states that the bytes so far can lead to are followed at once, each of
- *   them once per byte: the time is linear.
+ *   All states that the bytes so far can lead to are followed at once, each once
+ *   per byte: the time is linear.
  * ======================================================================== */
 
 /* States in the order in which they were reached. */
@@ -9377,7 +9369,7 @@ static void wisp__states_clear(wisp__states *states) {
     states->count = 0;
 }
 
-/* The byte or range at i of a class; returns where the next one begins. */
+/* The byte or range at i of a class; returns where the next begins. */
 static int wisp__class_range(const uint8_t *text, int i, uint8_t *low, uint8_t *high) {
     bool range = text[i + 1] == '-' && text[i + 2] && text[i + 2] != ']';
     *low = text[i];
@@ -9446,7 +9438,7 @@ static bool wisp__group_close(wisp__groups *groups, wisp_pattern *p, int i) {
     return true;
 }
 
-/* Of several that make the same part optional the last counts: the others lead to it. */
+/* Of several * or ? after a part the last counts: the others lead to it. */
 static bool wisp__pattern_repeat(const wisp__groups *groups, wisp_pattern *p, int i) {
     if (groups->atom < 0) return false;
     p->jump[i] = (uint8_t)groups->atom;
@@ -9530,8 +9522,7 @@ static void wisp__match_enter(const wisp_pattern *p, wisp__states *states, int g
     for (int i = p->jump[group]; p->text[i] == '|'; i = p->jump[i]) wisp__states_add(states, i + 1);
 }
 
-/* Adds the states that are reached without another byte, at a place of the text that may be its
-   begin or end. */
+/* Adds the states reached without another byte, at a place that may be the text's begin or end. */
 static void wisp__match_follow(const wisp_pattern *p, wisp__states *states, bool begin, bool end) {
     for (int k = 0; k < states->count; k++) {
         int i = states->list[k];
@@ -9586,9 +9577,9 @@ bool wisp_pattern_matches(const wisp_pattern *pattern, const char *text) {
 /* ===========================================================================
  * MARK: >>type
  * What: whether a value fits a type, and filling the type's storage from it.
- * Invariants: the path of a value that does not fit is reported with the reason; filled storage
+ * Invariants: a value that does not fit is reported with its path and the reason; filled storage
  *   holds nothing outside its type. In the layout of maps strings are not copied: storage points
- *   to where the value has them.
+ *   into the value.
  * ======================================================================== */
 
 static wisp__fitting wisp__fitting_on(char *text, int text_bytes, wisp__supply *supply) {
@@ -9609,7 +9600,7 @@ static bool wisp__blame(wisp__fitting *f, const char *format, ...) {
     return false;
 }
 
-/* Puts the place of the failing value before the text: a field's name, or an index. */
+/* Puts the failing value's field name or index before the text. */
 static bool wisp__blame_in(wisp__fitting *f, const char *name, int index) {
     char place[81];
     size_t slack = name ? 1 : 2, room = (size_t)f->text_bytes, length, old;
@@ -9648,7 +9639,7 @@ static bool wisp__fit_integer(wisp__fitting *f, const wisp_type *type, wisp__sto
     if (type->kind == WISP_TYPE_RANGE &&
         ((int64_t)value < type->least || (int64_t)value > type->most ||
          (!is_signed && value > (uint64_t)INT64_MAX))) {
-        char twin[32] = "";    /* a negative number in a signed member: its range takes it so */
+        char twin[32] = "";  /* the negative number, if the member is signed */
         if (value > most >> 1)
             snprintf(twin, sizeof twin, ", or -%.0f,", (double)(most - value) + 1);
         return wisp__blame(f, "%s%.0f%s is not in %.0f .. %.0f", n.negative ? "-" : "",
@@ -9659,8 +9650,8 @@ static bool wisp__fit_integer(wisp__fitting *f, const wisp_type *type, wisp__sto
     return true;
 }
 
-/* A bound as an integer that compares alike. A float is compared with bounds rounded to floats, so
-   that 0.1f is in 0 .. 0.1. A NaN is never in bounds. */
+/* A bound as an integer that compares alike. The bounds of a float are rounded to floats, so that
+   0.1f is in 0 .. 0.1. A NaN is never in bounds. */
 static int64_t wisp__bound_order(const double *bound, int bytes) {
     uint64_t bits = wisp__load_double_bits(bound);
     uint32_t narrow = wisp__bits_narrow(bits, WISP__FROM_EXACT);
@@ -9675,7 +9666,7 @@ static bool wisp__in_bounds(uint64_t bits, const double *lo, const double *hi, i
     return order >= wisp__bound_order(lo, bytes) && order <= wisp__bound_order(hi, bytes);
 }
 
-/* Says that a number is outside its range, with as many digits as tell it from both bounds. */
+/* Reports a number outside its range, with enough digits to tell it from both bounds. */
 static bool wisp__blame_range(wisp__fitting *f, const char *what, int i, double number, double lo,
                               double hi) {
     char place[24] = "", texts[3][32];
@@ -9690,8 +9681,8 @@ static bool wisp__blame_range(wisp__fitting *f, const char *what, int i, double 
     return wisp__blame(f, "%s%s is not in %s .. %s", place, texts[0], texts[1], texts[2]);
 }
 
-/* The edge of a range in steps, for a number outside that goes as the edge; false: it is refused.
-   This is the one rule for all writers. */
+/* The edge of a range in steps that replaces a number outside; false: the number is refused. All
+   writers use this rule. */
 static bool wisp__steps_edge(const wisp_range *range, bool clamps, uint64_t bits, int bytes,
                              double *edge) {
     double low = range->lo - range->step / 2, high = range->hi + range->step / 2;
@@ -9746,7 +9737,7 @@ static bool wisp__fit_bool(wisp__fitting *f, wisp__storage to, const wisp_value 
     return true;
 }
 
-/* There is no memory, or the peer has not paid for it. */
+/* No memory, or the peer has not paid for it. */
 static bool wisp__no_memory(wisp__fitting *f) {
     wisp__blame(f, "no memory");
     f->result = wisp__credit_result(f->supply ? f->supply->credit : NULL, WISP_E_MEMORY);
@@ -9962,7 +9953,7 @@ static bool wisp__fit_array(wisp__fitting *f, const wisp_type *type, wisp__stora
     return true;
 }
 
-/* Does the option hold the value as it is, without a conversion? */
+/* Does the option hold the value without a conversion? */
 static bool wisp__says_exactly(const wisp_type *option, const wisp_value *v) {
     uint64_t bits = 0;
     uint32_t narrow = 0;
@@ -9981,7 +9972,7 @@ static bool wisp__says_exactly(const wisp_type *option, const wisp_value *v) {
     }
 }
 
-/* The first option that holds the value as it is, else the first that it can be converted to. */
+/* The first option that holds the value as it is, else the first that it converts to. */
 static bool wisp__fit_union(wisp__fitting *f, const wisp_type *type, wisp__storage to,
                             const wisp_value *v) {
     wisp__fitting quiet = *f;
@@ -10008,7 +9999,7 @@ static bool wisp__fit_union(wisp__fitting *f, const wisp_type *type, wisp__stora
     return wisp__blame(f, "is none of %d options", type->max);
 }
 
-/* The default of a field; nil: it has none. */
+/* A field's default; nil: none. */
 static wisp_value wisp__fallback(const wisp_field *field) {
     if (!(field->flags & WISP_FLAG_OPTIONAL)) return wisp_nil();
     if (field->fallback_text) return wisp_string(field->fallback_text);
@@ -10047,8 +10038,8 @@ static bool wisp__has_field(const wisp_schema *schema, const char *name) {
     return i < schema->count;
 }
 
-/* Is the member that counts a struct's elements within the maximum? A value shows no more than the
-   maximum, so that only this finds a wrong count. */
+/* Is a struct's count of elements within the maximum? A value shows no more than that, so only this
+   finds a wrong count. */
 static bool wisp__count_fits(wisp__fitting *f, const wisp_value *v, int i) {
     const wisp_schema *schema = wisp__schema_of(v);
     const wisp_field *field;
@@ -10062,8 +10053,8 @@ static bool wisp__count_fits(wisp__fitting *f, const wisp_value *v, int i) {
 /* Larger maps are searched by a sorted index of their keys. */
 enum { WISP__FIT_FEW = 32 };
 
-/* Index of the child that fills a field, mostly the field's own index. -1: there is none, or the
-   search is not paid for. */
+/* Index of the child that fills a field, mostly the field's own. -1: none, or the search is not
+   paid for. */
 static int wisp__fit_find(wisp__fitting *f, const wisp_value *v, const char *name, int i,
                           wisp__names *names) {
     const char *key = i < v->count ? wisp__key_at(v, i) : NULL;
@@ -10150,7 +10141,7 @@ wisp_result wisp_as_map(const wisp_value *value, wisp_value *out, void *memory, 
     return value && out ? wisp__copy(&supply, value, out, WISP__COPY_LISTS) : WISP_E_ARGUMENT;
 }
 
-/* *moved: the value fits because numbers of it are moved to the edges of their ranges. */
+/* *moved: the value fits with numbers moved to the edges of their ranges. */
 static wisp_result wisp__validate(const wisp_schema *schema, const wisp_value *value, char *text,
                                   int text_bytes, bool *moved) {
     wisp__fitting f = wisp__fitting_on(text, text_bytes, NULL);
@@ -10200,7 +10191,7 @@ static wisp__spot wisp__spot_of_field(const wisp_field *field, int offset) {
     return spot;
 }
 
-/* Number of types that a type points to: an array's element, a union's options. */
+/* Types that a type points to: an array's element, a union's options. */
 static int wisp__inner_count(const wisp_type *type) {
     if (type->kind == WISP_TYPE_ARRAY) return 1;
     return type->kind == WISP_TYPE_UNION ? type->max : 0;
@@ -10233,7 +10224,7 @@ typedef struct wisp__checking {
 
 static bool wisp__check_type(wisp__checking *c, const wisp__spot *at);
 
-/* Number of steps in a range; 0: it is no valid range, or needs over 32 bits. */
+/* Steps in a range; 0: it is invalid, or needs over 32 bits. */
 static uint64_t wisp__steps(const wisp_range *r) {
     double steps;
     if (!wisp__is_within(r->lo, -1e300, 1e300) || !wisp__is_within(r->hi, -1e300, 1e300)) return 0;
@@ -10323,7 +10314,7 @@ static bool wisp__field_overlaps(const wisp_field *field, int at, int bytes) {
            wisp__overlap(field->count_offset, field->count_bytes, at, bytes);
 }
 
-/* Do two fields of a struct share bytes, also with the members that count them? */
+/* Do two fields of a struct, or the members that count them, share bytes? */
 static bool wisp__fields_overlap(const wisp_field *a, const wisp_field *b) {
     return wisp__field_overlaps(a, b->offset, b->bytes) ||
            wisp__field_overlaps(a, b->count_offset, b->count_bytes);
@@ -10585,7 +10576,7 @@ typedef struct wisp__compiling {
     int count;
     bool fixed;
     uint32_t of_field;  /* of the operations that are emitted */
-    int inside;         /* of arrays and unions */
+    int inside;  /* of arrays and unions */
     uint32_t leave, only;  /* flags of fields that are left out; that others are left out without */
     wisp__op spare;  /* stands in for an operation that has no memory */
 } wisp__compiling;
@@ -10729,7 +10720,7 @@ static void wisp__emit_union(wisp__compiling *c, const wisp__spot *at) {
     op->end = c->count;
 }
 
-/* Is the field that is emitted no part of this form? Structs are, but not all that is in them. */
+/* Is the emitted field no part of this form? Structs are part of it, but not all their fields. */
 static bool wisp__emit_leaves(const wisp__compiling *c, const wisp_field *field) {
     return !c->inside && field->type.kind != WISP_TYPE_STRUCT &&
            (c->of_field & c->leave || c->only & ~c->of_field);
@@ -10804,8 +10795,8 @@ static int wisp__quick_bits(const wisp__op *op) {
     return (op->cells >> 4) * op->cell_bits;
 }
 
-/* Bits of an array's row if rows are processed in tiles, else 0. They are when each row is one run
-   of whole bytes: then a number has the same bit offset in all rows. */
+/* Bits of an array's row if rows are processed in tiles, else 0. Each row must be one run of whole
+   bytes: then a number has the same bit offset in all rows. */
 static int32_t wisp__tile_head(const wisp__op *ops, int array) {
     int32_t bits = 0;
     if (ops[array + 1].run != ops[array].end) return 0;
@@ -10943,7 +10934,7 @@ static void wisp__lay_rows(wisp__bump *memory, wisp__op *ops, wisp__program *pro
     if (program->body) program->flat = wisp__flat_words(program);
 }
 
-/* The program of the fields that have all flags of `only` and none of `leave`. */
+/* The program of the fields with all flags of `only` and none of `leave`. */
 static wisp__program *wisp__compile_fields(wisp__bump *memory, const wisp_schema *source,
                                            const wisp_schema *schema, int only, int leave) {
     wisp__program *program = (wisp__program *)wisp__bump_take(memory, sizeof *program);
@@ -10988,7 +10979,7 @@ static bool wisp__compile_forms(wisp__bump *memory, wisp__program *program) {
     return true;
 }
 
-/* Compiles a schema that was checked. NULL: the memory is too small. */
+/* Compiles a checked schema. NULL: the memory is too small. */
 static const wisp__program *wisp__compile(wisp__bump *memory, const wisp_schema *schema) {
     const wisp_schema *laid = schema->shape == WISP_SHAPE_STRUCT ? schema
                                                                  : wisp__lay_schema(memory, schema);
@@ -11044,8 +11035,8 @@ static void wisp__put_text(wisp__writer *to, const char *text) {
     for (size_t i = 0; i < length; i++) wisp__put(to, (uint8_t)text[i], 8);
 }
 
-/* A descriptor that is written or read. Each wisp__carry function writes what it is given, or
-   replaces it by what it reads. A schema that is written was checked; what is read is hostile. */
+/* A descriptor being written or read. Each wisp__carry function writes its argument, or replaces it
+   by what it reads. A schema to write was checked; what is read is hostile. */
 typedef struct wisp__describing {
     wisp__writer *to;
     wisp__reader *from;  /* NULL: it is written */
@@ -11170,7 +11161,7 @@ static bool wisp__carry_field(wisp__describing *d, wisp_field *field) {
     return wisp__carry_type(d, &at);
 }
 
-/* `given` is NULL when reading. Returns NULL when it could not be read. */
+/* `given` is NULL when reading. Returns NULL when that fails. */
 static const wisp_schema *wisp__carry_schema(wisp__describing *d, const wisp_schema *given) {
     wisp_schema copy, *made = NULL, *schema = &copy;
     wisp_field *fields = NULL;
@@ -11251,8 +11242,8 @@ static void wisp__carry_kind(wisp__describing *d, wisp_type *type) {
     type->least = open;
 }
 
-/* The type that the reader will have: without a member, so that its width, and whether its count
-   is fixed, are in the type itself. */
+/* The type that the reader will have: without a member, so its width, and whether its count is
+   fixed, are in the type. */
 static wisp_type wisp__type_alone(const wisp__spot *at) {
     wisp_type type = *at->type;
     if (wisp__traits_of(&type)->parts & WISP__PART_FIXED) type.least = wisp__is_counted_out(at);
@@ -11415,8 +11406,8 @@ wisp_result wisp_edit_rename(wisp_edit *edit, const char *from, const char *to) 
     return result;
 }
 
-/* Copies the pairs or fields of a value; the elements of a list get the names of their fields. Of
-   equal keys the last wins. WISP_E_INVALID: it has another shape than its schema. */
+/* Copies the pairs or fields of a value; elements of a list get the names of their fields. Of equal
+   keys the last wins. WISP_E_INVALID: not of its schema's shape. */
 static wisp_result wisp__edit_begin(wisp_edit *edit, wisp__supply *supply,
                                     const wisp_schema *schema, const wisp_value *value) {
     wisp_value all;
@@ -11450,8 +11441,8 @@ static const wisp_migration *wisp__step_from(const wisp__migrating *m, int from)
     return NULL;
 }
 
-/* Are all steps there? WISP_E_VERSION: they would lead back. WISP_E_MIGRATION: one is missing.
-   Asked before anything is copied. */
+/* Are all steps there, before anything is copied? WISP_E_VERSION: they would lead back.
+   WISP_E_MIGRATION: one is missing. */
 static wisp_result wisp__migrate_can(const wisp__migrating *m) {
     size_t room = (size_t)m->text_bytes;
     if (m->from > m->to) {
@@ -11479,8 +11470,7 @@ static wisp_result wisp__migrate(wisp_edit *edit, const wisp__migrating *m) {
     return result;
 }
 
-/* The edited pairs as a map, or for a list schema the values of its fields in order, nil where one
-   is missing. */
+/* The edited pairs as a map, or for a list schema the fields' values in order, nil if missing. */
 static wisp_result wisp__edit_end(wisp_edit *edit, const wisp_schema *schema, wisp_value *out) {
     wisp_value *row;
     int count = 0;
@@ -11529,7 +11519,7 @@ static wisp_result wisp__edit_end(wisp_edit *edit, const wisp_schema *schema, wi
 
 enum { WISP__CODE_LIST = 14, WISP__CODE_OBJECT = 15 };
 
-/* `shaped`: packs the shape too, not only the data. */
+/* `shaped`: packs the shape too. */
 static void wisp__pack_value(wisp__packer *p, const wisp_value *value, bool shaped);
 
 /* Room for the most that may be used. */
@@ -11648,8 +11638,7 @@ static void wisp__pack_floats(wisp__writer *data, const wisp_value *value) {
 
 static wisp_result wisp__measure_list(wisp__measure *m, const wisp_value *v);
 
-/* Bits of the data of a value by its kind, at most; of text, bytes and lists without what is in
-   them. */
+/* Most bits of a value's data by its kind; of text, bytes and lists without their content. */
 static const uint8_t wisp__most_bits[] = { 1, 2, 68, 68, 37, 70, 49, 9,
                                            65, 97, 129, 129, 225, 130, 1, 1, 68, 1, 1 };
 
@@ -11712,7 +11701,7 @@ static wisp_result wisp__measure_list(wisp__measure *m, const wisp_value *v) {
     return result;
 }
 
-/* Checks values, which may be the caller's mistake, and measures them. */
+/* Checks and measures the caller's values. */
 static wisp_result wisp__pack_measure(const wisp_limits *limits, const wisp_value *values,
                                       int count, wisp__measure *m) {
     wisp__measure begin = { limits, 0, 0, 0, 40, 0, false };
@@ -11805,8 +11794,8 @@ static inline bool wisp__packer_begin(wisp__packer *p, wisp__writer *writer, int
     return bits <= writer->end || wisp__packer_grow(p, writer, room, bits / 8 + WISP__SLACK + 1);
 }
 
-/* Packs a message's values. Beyond limits.message_bytes there is a little room for kinds and
-   lengths, so that a string of message_bytes fits. */
+/* Packs a message's values. Kinds and lengths have a little room beyond limits.message_bytes, so
+   that a string of message_bytes fits. */
 static wisp_result wisp__pack(wisp__packer *p, const wisp_value *values, int count) {
     wisp__measure m = { &p->base->limits, 0, 0, 0, 40, 0, false };
     p->result = wisp__measure_values(&m, values, count);
@@ -11850,7 +11839,7 @@ static int wisp__pack_into(wisp__base *base, const wisp_value *values, int count
     return bits < 0 ? (int)bits : (int)((bits + 7) / 8);
 }
 
-/* Says why the values of a message for this name cannot be packed. */
+/* Reports why the values of a message for this name cannot be packed. */
 static wisp_result wisp__pack_refused(const wisp *w, const char *name, wisp_result result) {
     const wisp_limits *limits = &w->base.limits;
     switch (result) {
@@ -11893,7 +11882,7 @@ static void wisp__unpack_fail(wisp__unpacker *u, wisp_result code) {
     u->data->failed = true;
 }
 
-/* A number is outside its schema; the values after it can still be read. */
+/* A number is outside its schema; later values can still be read. */
 static void wisp__unpack_invalid(wisp__unpacker *u) {
     if (u->result == WISP_OK) u->result = WISP_E_INVALID;
 }
@@ -11930,7 +11919,7 @@ static inline const char *wisp__unpack_bytes(wisp__unpacker *u, wisp__reader *fr
     return text;
 }
 
-/* May `count` more values be made, each of which takes at least `bits` of `from`? */
+/* May `count` more values be made, each of at least `bits` of `from`? */
 static inline bool wisp__unpack_may(wisp__unpacker *u, int count, int depth,
                                     const wisp__reader *from, int bits) {
     if (depth > u->base->limits.nesting) wisp__unpack_fail(u, WISP_E_DEPTH);
@@ -11953,8 +11942,8 @@ static void wisp__unpack_child(wisp__unpacker *u, wisp_value *out, const wisp_va
     if (u->data->at == before) wisp__get(u->data, 1);
 }
 
-/* `like` is a value of the same shape, or NULL. Maps take their keys from it, so that these are not
-   copied for each element of an array. */
+/* `like` is a value of the same shape, or NULL. Maps share its keys, so that these are not copied
+   for each element of an array. */
 static void wisp__unpack_array(wisp__unpacker *u, wisp_value *out, const wisp_value *like,
                                int depth) {
     int count = wisp__get_small(u->shape);
@@ -12145,7 +12134,7 @@ static WISP__APART void wisp__unpack_again(wisp__reader *data, wisp_value *value
 
 /* --- steps --- */
 
-/* Newton's method; not from libm, so that nothing must be linked and every machine agrees. */
+/* Newton's method instead of libm: nothing to link, and every machine agrees. */
 static double wisp__root(double square) {
     double root = square > 1 ? square : 1;
     for (int i = 0; i < 64; i++) {
@@ -12156,7 +12145,7 @@ static double wisp__root(double square) {
     return square > 0 ? root : 0;
 }
 
-/* A quotient, also where -ffast-math would make it a product with a reciprocal. */
+/* A quotient, even where -ffast-math would multiply by a reciprocal. */
 static inline double wisp__quotient(double number, double by) {
 #ifdef __FAST_MATH__
     volatile double divisor = by;
@@ -12166,8 +12155,8 @@ static inline double wisp__quotient(double number, double by) {
 #endif
 }
 
-/* Loads a number; false: it is outside the range of the operation. Numbers are compared faster than
-   bits, which must be compared where the compiler may assume that there is no NaN. */
+/* Loads a number; false: outside the operation's range. Numbers compare faster than bits, which
+   must be compared where the compiler may assume that there is no NaN. */
 static inline bool wisp__op_takes(const wisp__op *op, const uint8_t *from, int bytes,
                                   double *number) {
 #if defined(__FINITE_MATH_ONLY__) && !__FINITE_MATH_ONLY__
@@ -12184,7 +12173,7 @@ static inline bool wisp__op_takes(const wisp__op *op, const uint8_t *from, int b
 
 /* The number is within the range; there are steps of at most 32 bits. */
 static inline uint64_t wisp__quantize(const wisp__op *op, double number) {
-    double above = number - op->low;          /* each step rounds by itself, on every machine */
+    double above = number - op->low;  /* each step rounds by itself, on every machine */
     int64_t steps = (int64_t)(wisp__quotient(above, op->step) + 0.5);
     return steps < (int64_t)op->span ? (uint64_t)steps : op->span;
 }
@@ -12195,8 +12184,8 @@ static double wisp__dequantize(const wisp__op *op, uint64_t steps) {
     return wisp__min(number, op->high);
 }
 
-/* The steps of a number that is within the range when its bounds are rounded to its width, or that
-   goes as the edge; more than there are: it is outside. */
+/* The steps of a number within the bounds rounded to its width, or of the edge that replaces the
+   number; more than there are: it is outside. */
 static WISP__APART uint64_t wisp__load_rounded(const wisp__op *op, const uint8_t *at) {
     uint64_t bits = wisp__load_number_bits(at, op->bytes);
     wisp_range range = { op->low, op->high, op->step };
@@ -12252,8 +12241,8 @@ static void wisp__quat_parts(int largest, const uint32_t steps[4], double scale,
     parts[largest] = (float)wisp__root(wisp__max(rest, 0));
 }
 
-/* A rotation that was read must be written as the same bits. So of the components that are nearly
-   the largest, the first is taken whose steps give just these parts again. -1: none. */
+/* A rotation that was read must be written as the same bits. So of the components nearly the
+   largest, the first whose steps give these parts again is taken. -1: none. */
 static int wisp__quat_again(const float parts[4], double scale, uint32_t steps[4]) {
     float most = 0, again[4];
     for (int i = 0; i < 4; i++)
@@ -12432,7 +12421,7 @@ static bool wisp__load_cells(const wisp__op *op, const uint8_t *at, uint32_t *ce
     case WISP__OP_QUAT: return wisp__load_quat(op, at, cells);
     case WISP__OP_COLOR: return wisp__load_color(op, at, cells);
     case WISP__OP_LITERAL: return wisp__literal_same(op, at);
-    default:                                                 /* a double or number */
+    default:  /* a double or number */
         bits = wisp__load_double_bits(at);
         cells[0] = (uint32_t)bits;
         cells[1] = (uint32_t)(bits >> 32);
@@ -12534,8 +12523,7 @@ static int wisp__class_cells_bits(const wisp__op *op, const uint32_t *cells) {
  * What: faster ways to write and read a record: runs, operations whose room is checked once for
  *   all of them, and tiles, many rows of an array, column by column.
  * Invariants: the bits are those of the operations one by one. Where a run or tile cannot go on,
- *   nothing of it was written or read; the operations one by one go on from there, and report an
- *   error.
+ *   nothing of it was written or read; from there the operations go one by one and report an error.
  * ======================================================================== */
 
 /* Vectors of sixteen bytes, where the compiler has them and the machine is little-endian; else, and
@@ -12578,11 +12566,11 @@ static inline int wisp__bytes_before_zero(uint64_t word) {
     return (int)(((((zero & (0 - zero)) >> 7) - 1) & WISP__EACH_BYTE) * WISP__EACH_BYTE >> 56);
 }
 
-/* Of a text in `each` bytes, 8 or more; `each` when there is no NUL. */
+/* Of a text in `each` bytes, 8 or more; `each` without a NUL. */
 static inline int wisp__text_length(const uint8_t *from, int each) {
     int i = 0;
 #if defined(WISP__VECTORS) && defined(__SSE2__)
-    if (each >= 16) {          /* without a branch on the length, which would be mispredicted */
+    if (each >= 16) {  /* without a branch on the length, which would be mispredicted */
         wisp__bytes text;
         unsigned zeros;
         memcpy(&text, from, 16);
@@ -12618,9 +12606,9 @@ static const uint8_t wisp__ones[2 * WISP__RUN_BLOB + 16] = {
     255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
 };
 
-/* Copies `count` bytes of a text, which begins `shift` bits after `from`, and zeros up to a word or
-   to sixteen bytes, but not beyond `each`, 8 or more. Sets bits of `wrong` when a NUL is among
-   them. The first sixteen bytes are copied without a branch on the length. */
+/* Copies `count` bytes of a text that begins `shift` bits after `from`, then zeros up to a word or
+   sixteen bytes, within `each`, 8 or more. A NUL among the bytes sets bits of `wrong`. The first
+   sixteen bytes are copied without a branch on the length. */
 static inline void wisp__get_text_bytes(uint8_t *to, const uint8_t *from, int64_t count, int each,
                                         int shift, uint64_t wrong[2]) {
 #ifdef WISP__VECTORS
@@ -12654,7 +12642,7 @@ static bool wisp__floats_inside(const wisp__op *op, const uint8_t *from) {
     return true;
 }
 
-/* Adds the value to the bits that are already in its first byte. */
+/* Adds the value to the bits already in its first byte. */
 static inline void wisp__slot_put(uint8_t *to, uint64_t value, int shift) {
     wisp__store64(to, *to | value << shift);
 }
@@ -12700,8 +12688,8 @@ static bool wisp__run_put(const wisp__op *op, const wisp__op *end, const uint8_t
     return true;
 }
 
-/* Writes `rows` times the run that begins with `op`; returns how many were written: the next one
-   might not fit, or has a value outside its schema. */
+/* Writes the run that begins with `op` up to `rows` times; returns how many: the next one might not
+   fit, or has a value outside its schema. */
 static int wisp__write_rows(wisp__writer *writer, const wisp__op *ops, const wisp__op *op,
                             const uint8_t *image, int rows, int each) {
     for (int done = 0; done < rows; done++, image += each) {
@@ -12756,8 +12744,8 @@ static bool wisp__run_get(const wisp__op *op, const wisp__op *end, uint8_t *imag
     return true;
 }
 
-/* Reads `rows` times the run that begins with `op`; returns how many were read: the next one is cut
-   off, or has a value outside its schema. The end of the message is read from a copy with slack. */
+/* Reads the run that begins with `op` up to `rows` times; returns how many: the next one is cut
+   off, or has a value outside its schema. The message's end is read from a copy with slack. */
 static int wisp__read_rows(wisp__unpacker *u, const wisp__op *op, uint8_t *image, int rows,
                            int each) {
     uint8_t copy[WISP__RUN_MOST + 2 * WISP__RUN_SLACK];
@@ -12784,8 +12772,8 @@ static int wisp__read_rows(wisp__unpacker *u, const wisp__op *op, uint8_t *image
 /* Rows without their texts, side by side; bits from `bit` on are 0 up to the next byte. */
 typedef struct wisp__tile_writer {
     uint8_t packed[WISP__TILE][WISP__SLOT_BYTES];
-    int     rows, each;            /* each: bytes from one row to the next in the image */
-    int     bit;                   /* where the next column begins */
+    int     rows, each;  /* each: bytes from one row to the next in the image */
+    int     bit;  /* where the next column begins */
 } wisp__tile_writer;
 
 /* false: a value is outside its range. `bytes` and `is_signed` are constants in each call. */
@@ -12876,8 +12864,8 @@ static bool wisp__tile_put_columns(wisp__tile_writer *t, const wisp__op *op, con
     return fits;
 }
 
-/* Writes the rows one after another, each with its text; returns how many. It stops at a text that
-   is too long, or empty, because that row does not end at a byte. */
+/* Writes the rows, each with its text; returns how many. Stops at a text that is too long, or
+   empty, because that row does not end at a byte. */
 static int wisp__tile_put_join(uint8_t **writer, const wisp__tile_writer *t, const wisp__op *text,
                                const uint8_t *image) {
     ptrdiff_t byte = t->bit >> 3, bytes = (t->bit + text->bits + 7) / 8, each = t->each;
@@ -12937,10 +12925,10 @@ static int wisp__write_tiles(wisp__writer *writer, const wisp__op *array, const 
 /* Rows, each of which begins at a byte. */
 typedef struct wisp__tile_reader {
     const uint8_t *at[WISP__TILE];
-    const uint8_t *from, *stop;    /* the next row, and the last place where one may begin */
-    int            rows, each;     /* each: bytes from one row to the next in the image */
-    int            head;           /* bits of a row without its text */
-    int            bit;            /* where the next column begins */
+    const uint8_t *from, *stop;  /* the next row, and the last place where one may begin */
+    int            rows, each;  /* each: bytes from one row to the next in the image */
+    int            head;  /* bits of a row without its text */
+    int            bit;  /* where the next column begins */
 } wisp__tile_reader;
 
 static inline bool wisp__tile_get_ints(wisp__tile_reader *r, const wisp__op *op, uint8_t *to,
@@ -13030,8 +13018,8 @@ static bool wisp__tile_get_columns(wisp__tile_reader *r, const wisp__op *op, con
     return fits;
 }
 
-/* Finds the rows of a tile and reads their texts, if there are any. Stops before a row that may
-   pass the end, or whose text is too long or empty. Finds none when there is a NUL in a text. */
+/* Finds the rows of a tile and reads their texts, if any. Stops before a row that may pass the end,
+   or whose text is too long or empty. Finds none if a text contains a NUL. */
 static void wisp__tile_get_texts(wisp__tile_reader *r, const wisp__op *text, uint8_t *to) {
     int start = r->head - (text ? text->bits : 0), byte = start >> 3, shift = start & 7;
     int most = r->rows, rows, each = text ? text->each : 0;
@@ -13109,11 +13097,11 @@ typedef enum wisp__form { WISP__NOWHERE, WISP__IMAGE, WISP__BITS, WISP__ROW } wi
 
 /* A walk from one form to another: at most one of them is a row, and one an image. */
 typedef struct wisp__walk {
-    wisp__unpacker *u;             /* reads bits; has the memory, who pays, and the result */
+    wisp__unpacker *u;  /* reads bits; has the memory, who pays, and the result */
     wisp__form      from, to;
-    bool            quick;         /* runs and tiles */
-    wisp__writer   *out;           /* NULL: no bits are written */
-    uint8_t        *image;         /* of the struct or element; only read unless `to` is an image */
+    bool            quick;  /* runs and tiles */
+    wisp__writer   *out;  /* NULL: no bits are written */
+    uint8_t        *image;  /* of the struct or element; only read unless `to` is an image */
     wisp__row      *row;
     wisp__place_in_row at;
 } wisp__walk;
@@ -13126,7 +13114,7 @@ static inline bool wisp__walk_stopped(const wisp__walk *w) {
 
 /* --- growing and entering rows --- */
 
-/* Room for so many more words. false: they are too many, or not paid for. */
+/* Room for so many more words; false: too many, or not paid for. */
 static bool wisp__row_room(wisp__unpacker *u, wisp__row *row, uint64_t words) {
     size_t room = row->room;
     uint32_t *grown;
@@ -13142,7 +13130,7 @@ static bool wisp__row_room(wisp__unpacker *u, wisp__row *row, uint64_t words) {
     return true;
 }
 
-/* Appends so many words, which are 0. false: as above. */
+/* Appends so many zero words; false: as above. */
 static bool wisp__row_take(wisp__unpacker *u, wisp__row *row, uint64_t words) {
     if (!wisp__row_room(u, row, words)) return false;
     memset(row->words + row->count, 0, (size_t)words * sizeof *row->words);
@@ -13154,7 +13142,7 @@ static int64_t wisp__body_words(const wisp__body *body, int rows) {
     return ((int64_t)body->columns + body->slot_count) * rows;
 }
 
-/* Appends a slot of so many words, in the place of the row that the walk stands at. */
+/* Appends a slot of so many words, at the walk's place in the row. */
 static bool wisp__slot_begin(wisp__unpacker *u, wisp__row *row, const wisp__place_in_row *at,
                              uint32_t count, int64_t words) {
     size_t slot = row->count;
@@ -13169,8 +13157,8 @@ static size_t wisp__slot_at(const wisp__row *row, const wisp__place_in_row *at) 
     return at->grid + row->words[at->slot];
 }
 
-/* Goes into the grid of `rows` rows of an array or union, where a row is walked. `number`: the
-   count or index. */
+/* Enters the grid of `rows` rows of an array or union, if a row is walked. `number`: the count or
+   index. */
 static bool wisp__walk_enter(wisp__walk *w, const wisp__body *body, int number, int rows) {
     size_t grid;
     if (w->to == WISP__ROW && !wisp__slot_begin(w->u, w->row, &w->at, (uint32_t)number,
@@ -13208,8 +13196,8 @@ static bool wisp__walk_bits(wisp__walk *w, const wisp__op *op, const wisp__op *e
     return fits;
 }
 
-/* Consecutive numbers; returns the operation after them. Cells are made and used where they are in
-   a row. */
+/* Consecutive numbers; returns the operation after them. A row's cells are made and used in
+   place. */
 static int wisp__walk_numbers(wisp__walk *w, int at) {
     const wisp__op *ops = w->u->ops, *op = ops + at;
     const wisp__op *stop = w->quick ? op + 1 : ops + op->numbers;
@@ -13232,7 +13220,7 @@ static int wisp__walk_numbers(wisp__walk *w, int at) {
 
 /* --- texts and bytes --- */
 
-/* The count that is stored beside the elements; -1: it is out of range. */
+/* The count stored beside the elements; -1: out of range. */
 static int wisp__op_count(const wisp__op *op, const uint8_t *image) {
     int64_t count;
     if (!op->count_bytes) return op->max;
@@ -13255,15 +13243,15 @@ static int wisp__image_count(const wisp__op *op, const uint8_t *image, const uin
     return end ? (int)(end - *items) : op->max + 1;
 }
 
-/* The number of bytes or elements, or the option, of the slot where the walk stands. */
+/* The number of bytes or elements, or the option, of the walk's slot. */
 static int wisp__slot_bytes(const wisp__walk *w, const uint8_t **content) {
     const uint32_t *slot = w->row->words + wisp__slot_at(w->row, &w->at);
     if (content) *content = (const uint8_t *)(slot + WISP__SLOT_HEAD);
     return (int)slot[1];
 }
 
-/* A count or index that the walk finds in bits or a row, or else is `own`; into the other form. The
-   walk has stopped: there is none so large. `fixed`: it is always the largest, without bits. */
+/* Copies a count or index from bits, a row or else `own` into the other form; one out of range
+   stops the walk. `fixed`: it is always the largest, without bits. */
 static int wisp__walk_count(wisp__walk *w, const wisp__op *op, int64_t own, bool fixed) {
     int64_t count = own, most = op->code == WISP__OP_UNION ? op->max - 1 : op->max;
     if (w->from == WISP__BITS) count = fixed ? most : (int64_t)wisp__get(w->u->data, op->bits);
@@ -13297,7 +13285,7 @@ static void wisp__get_bytes(wisp__reader *from, uint8_t *to, int count) {
     for (; count > 0; count--) *to++ = (uint8_t)wisp__get(from, 8);
 }
 
-/* Room for the bytes of a blob; NULL: there is none, or they are not kept. */
+/* Room for the bytes of a blob; NULL: none, or they are not kept. */
 static uint8_t *wisp__blob_room(wisp__walk *w, const wisp__op *op, int count) {
     uint8_t *to;
     if (w->to == WISP__ROW) {
@@ -13344,8 +13332,8 @@ static void wisp__walk_blob(wisp__walk *w, const wisp__op *op) {
 
 /* --- values that describe themselves --- */
 
-/* Packs that of an image: further on in what is written, or into memory of its own. Returns the
-   number of bytes `at` there; the walk has stopped when there are none. */
+/* Packs the image's value further on in the writer's bytes, or in memory of its own. Returns the
+   number of bytes, which are at *at; 0: the walk has stopped. */
 static int wisp__any_pack(wisp__walk *w, const wisp__op *op, const uint8_t **at) {
     wisp__unpacker *u = w->u;
     wisp__measure m;
@@ -13663,10 +13651,10 @@ static void wisp__flat_store(wisp__unpacker *u, const wisp__program *program, co
 
 /* --- whole values --- */
 
-/* Walks all of a program; w->u->result is the result. */
+/* Walks a whole program; returns w->u->result. */
 static wisp_result wisp__walk_all(wisp__walk *w, const wisp__program *program) {
     wisp__unpacker *u = w->u;
-    wisp__reader none = wisp__reader_on(NULL, 0);   /* fails together with the data */
+    wisp__reader none = wisp__reader_on(NULL, 0);  /* fails together with the data */
     wisp__reader *shape_before = u->shape, *data_before = u->data;
     bool flat = program->flat && w->row && (w->from == WISP__IMAGE || w->to == WISP__IMAGE);
     if (w->from != WISP__BITS) u->data = &none;
@@ -13699,7 +13687,7 @@ static wisp__walk wisp__walk_on(wisp__unpacker *u, wisp__form from, wisp__form t
 }
 
 /* Writes an image. Bits written, or WISP_E_INVALID, WISP_E_TOO_BIG (capacity in bytes) or
-   WISP_E_LIMIT. u->values becomes less by what a reader will count. */
+   WISP_E_LIMIT. Takes from u->values what a reader will count. */
 static int64_t wisp__record_write_counted(wisp__unpacker *u, const wisp__program *program,
                                           const void *image, void *out, int capacity) {
     wisp__writer to = wisp__writer_on(out, capacity);
@@ -13731,9 +13719,9 @@ static int64_t wisp__record_write(wisp__base *base, const wisp__program *program
     return wisp__record_write_counted(&u, program, image, out, capacity);
 }
 
-/* Reads the record where u->data stands into an image of program->schema->bytes, which is all zero.
-   WISP_OK, WISP_E_INVALID (when u->data has not failed, it stands at the record's end all the
-   same), WISP_E_BAD_PACKET, WISP_E_LIMIT or WISP_E_MEMORY. */
+/* Reads the record at u->data into a zeroed image of program->schema->bytes. WISP_OK,
+   WISP_E_INVALID (unless u->data has failed, it is at the record's end all the same),
+   WISP_E_BAD_PACKET, WISP_E_LIMIT or WISP_E_MEMORY. */
 static wisp_result wisp__record_read(wisp__unpacker *u, const wisp__program *program, void *image) {
     wisp__walk w;
     u->result = WISP_OK;
@@ -13749,13 +13737,13 @@ static wisp_result wisp__record_read(wisp__unpacker *u, const wisp__program *pro
     return wisp__walk_all(&w, program);
 }
 
-/* Moves past the record where u->data stands, whose numbers are not looked at. */
+/* Moves past the record at u->data, whose numbers are not checked. */
 static wisp_result wisp__record_pass(wisp__unpacker *u, const wisp__program *program) {
     wisp__walk w = wisp__walk_on(u, WISP__BITS, WISP__NOWHERE);
     return wisp__walk_all(&w, program);
 }
 
-/* The row of the record where u->data stands, whose numbers are within their bits. */
+/* The row of the record at u->data, whose numbers are within their bits. */
 static wisp_result wisp__row_read(wisp__unpacker *u, const wisp__program *program, wisp__row *row) {
     wisp__walk w = wisp__walk_on(u, WISP__BITS, WISP__ROW);
     w.row = row;
