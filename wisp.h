@@ -21680,26 +21680,25 @@ wisp_result wisp_set_peer_user(wisp *w, wisp_peer peer, void *user) {
 
 /* ===========================================================================
  * MARK: >>baseline
- * What: sent and received baselines: for each remote and key, the recent values
- *   that deltas are made from.
- * Invariants: the bits of a value are stored once, however many peers it was sent
- *   to. A sender makes deltas only from a value that was acked, or that was sent
- *   before in the same order; a receiver that has lost it asks for a whole value.
- *   In each direction a peer has at most limits.keys baselines; with their values
- *   they take at most limits.baseline_bytes, and without at most half of it.
+ * What: sent and received baselines: the recent values of each remote and key, from which deltas
+ *   are made.
+ * Invariants: the bits of a value are stored once for all peers. A sender makes deltas only from a
+ *   value that was acked, or sent before in the same order; a receiver that has lost it asks for a
+ *   whole value. A peer has at most limits.keys baselines in each direction; they take at most
+ *   limits.baseline_bytes with their values, and half of it without.
  * ======================================================================== */
 
-enum { WISP__IN_ORDER = 4,          /* values that a baseline in order holds */
-       WISP__STEPS_BACK = 63 };     /* how far back a delta's baseline may be */
+enum { WISP__IN_ORDER = 4,  /* values that a baseline in order holds */
+       WISP__STEPS_BACK = 63 };  /* how far back a delta's baseline may be */
 
-/* BASELINES_LEAST: keys that have baselines also where limits.baseline_bytes is too small. */
+/* BASELINES_LEAST: keys with baselines even if limits.baseline_bytes is too small. */
 enum { WISP__BASELINE_BUCKETS = 64, WISP__BASELINES_LEAST = 64 };
 
 static wisp__stored *wisp__baseline_at(wisp__baseline *b, uint32_t sequence) {
     return &b->ring[sequence & (uint32_t)(b->room - 1)];
 }
 
-/* NULL: this value is not stored any more. */
+/* NULL: the value is no longer stored. */
 static wisp__stored *wisp__baseline_find(wisp__baseline *b, uint32_t sequence) {
     wisp__stored *stored = wisp__baseline_at(b, sequence);
     return stored->value && stored->sequence == sequence ? stored : NULL;
@@ -21754,12 +21753,12 @@ static int wisp__baselines_most(const wisp_limits *l) {
     return wisp__min_int(l->keys, wisp__max_int(most, WISP__BASELINES_LEAST));
 }
 
-/* What so many take of limits.baseline_bytes. The rest is for values. */
+/* What `count` baselines take of limits.baseline_bytes; values get the rest. */
 static int64_t wisp__baselines_memory(const wisp_limits *l, int count) {
     return (int64_t)count * (int64_t)(wisp__baseline_bytes(l->baselines) + sizeof(void *));
 }
 
-/* Takes a baseline out of the list that is ordered by last use. */
+/* Takes a baseline out of the list by last use. */
 static void wisp__baseline_unuse(wisp__baselines *all, wisp__baseline *b) {
     if (b->older) b->older->newer = b->newer;
     else if (all->oldest == b) all->oldest = b->newer;
@@ -21842,8 +21841,8 @@ static wisp__baseline *wisp__baseline_new(wisp *w, wisp__baselines *all, int num
     return b;
 }
 
-/* The baseline of a remote and key, made if there is none, at the limit of keys from the least
-   recently used one. NULL with w->no_baseline: WISP_E_MEMORY or WISP_E_LIMIT. */
+/* Finds or makes the baseline of a remote and key; at the limit of keys the least recently used one
+   is reused. NULL with w->no_baseline: WISP_E_MEMORY or WISP_E_LIMIT. */
 static wisp__baseline *wisp__baseline_open(wisp *w, wisp__baselines *all, int number, uint64_t key,
                                            bool in_order) {
     wisp__baseline *b = all->newest;
@@ -21859,7 +21858,7 @@ static wisp__baseline *wisp__baseline_open(wisp *w, wisp__baselines *all, int nu
 }
 
 /* Stores a value as the newest, unless it is over the limit of bytes: then the next one goes whole.
-   Takes a reference to the value, and takes over that to the models. */
+   Adds a reference to the value; takes over the one to the models. */
 static void wisp__baseline_store(wisp *w, wisp__baselines *all, wisp__baseline *b,
                                  const wisp__stored *value) {
     wisp__stored *stored = wisp__baseline_at(b, value->sequence);
@@ -21886,7 +21885,7 @@ static void wisp__baseline_store(wisp *w, wisp__baselines *all, wisp__baseline *
     all->bytes += wisp__stored_bytes(stored);
 }
 
-/* The packet with a value was acked or lost. `low`: 16 bits of the value's sequence. */
+/* The packet with a value was acked or lost. `low`: the low 16 bits of its sequence. */
 static void wisp__baseline_outcome(wisp__baselines *all, int place, uint32_t low, bool arrived) {
     wisp__baseline *b = place < all->count ? all->places[place] : NULL;
     uint32_t sequence;
@@ -21907,7 +21906,7 @@ static void wisp__baseline_outcome(wisp__baselines *all, int place, uint32_t low
     }
 }
 
-/* The stored value that the next delta is made from. NULL: there is none, the value goes whole. */
+/* The stored value that the next delta is made from. NULL: none; the value goes whole. */
 static wisp__stored *wisp__baseline_pick(wisp__baseline *b, bool in_order) {
     if (b->whole) return NULL;
     if (in_order) return wisp__baseline_newest(b);
@@ -21915,7 +21914,7 @@ static wisp__stored *wisp__baseline_pick(wisp__baseline *b, bool in_order) {
     return wisp__baseline_find(b, b->acked);
 }
 
-/* Is this the only value that the peer has, or can still receive? */
+/* Is this the only value that the peer has or can still receive? */
 static bool wisp__baseline_settled(wisp__baseline *b, const wisp__encoded *value, bool in_order) {
     wisp__stored *newest = wisp__baseline_newest(b), *stored;
     uint32_t from = b->has_acked ? b->acked : b->sequence - (uint32_t)b->room;
@@ -21929,7 +21928,7 @@ static bool wisp__baseline_settled(wisp__baseline *b, const wisp__encoded *value
     return true;
 }
 
-/* Forgets what was sent of a remote: its next values go whole. `again`: the newest at once. */
+/* Forgets the sent values of a remote: the next go whole. `again`: the newest at once. */
 static void wisp__baselines_reset(wisp *w, wisp__baselines *all, int number, bool again) {
     for (int i = 0; i < all->count; i++) {
         wisp__baseline *b = all->places[i];
@@ -21981,10 +21980,10 @@ WISP__UNUSED static void wisp__baselines_check(const wisp *w, const wisp__baseli
 
 /* ===========================================================================
  * MARK: >>encoding
- * What: encodings: how the values of a remote become bits. And the schemas that
- *   they need, those of this endpoint and those that peers have described.
- * Invariants: an encoding never changes once it was used or announced. A descriptor is
- *   stored once, however many peers have described it.
+ * What: encodings: how the values of a remote become bits; their schemas, of this endpoint and
+ *   those that peers have described.
+ * Invariants: an encoding that was used or announced never changes. A descriptor is stored once for
+ *   all peers.
  * Not here: who has which encoding (remote), its bits (names, message_codec).
  * ======================================================================== */
 
@@ -21994,18 +21993,18 @@ static bool wisp__encoding_equal(const wisp__encoding *a, const wisp__encoding *
            a->dictionary == b->dictionary && a->codec == b->codec && a->described == b->described;
 }
 
-/* Self-describing values: the encoding that needs no announcement but of the name. */
+/* Self-describing values: only the name is announced. */
 static bool wisp__encoding_plain(const wisp__encoding *e) {
     return e->kind == WISP__VALUES && !e->delta && !e->compressed;
 }
 
-/* A schema to be compiled: one of this endpoint, or a peer's. */
+/* A schema to be compiled. */
 typedef struct wisp__plan {
     const wisp_schema *schema;  /* NULL: a peer's */
-    const uint8_t *descriptor;  /* with zero bits up to the end of its last byte */
-    int bits;                   /* of the descriptor */
-    bool checked;               /* the descriptor was compiled before */
-    size_t room;                /* bytes to compile in; afterwards those that it took */
+    const uint8_t *descriptor;  /* zero bits fill its last byte */
+    int bits;  /* of the descriptor */
+    bool checked;  /* the descriptor was compiled before */
+    size_t room;  /* bytes to compile in; afterwards those used */
 } wisp__plan;
 
 static wisp__described *wisp__described_make(wisp__schemas *all, wisp__plan *plan,
@@ -22065,7 +22064,7 @@ static void wisp__described_release(wisp__schemas *all, wisp__described *d) {
     all->dead = d;
 }
 
-/* Frees released schemas, when no handler can see their values any more. */
+/* Frees released schemas, when no handler can see their values. */
 static void wisp__schemas_bury(wisp__schemas *all) {
     while (all->dead) {
         wisp__described *d = all->dead;
@@ -22093,7 +22092,7 @@ static wisp__described *wisp__described_of(wisp__schemas *all, const wisp_schema
     if (*why) return NULL;
     made = wisp__described_make(all, &plan, why);
     if (made && made->program->audience) {
-        wisp__free(all->base, made, made->bytes);      /* again, in just the room that it takes */
+        wisp__free(all->base, made, made->bytes);  /* again, in the exact room */
         made = wisp__described_make(all, &plan, why);
     }
     return wisp__described_keep(all, made, false);
@@ -22113,7 +22112,7 @@ static wisp__described *wisp__described_find(const wisp__schemas *all,
    use. NULL with WISP_E_SCHEMA, WISP_E_LIMIT (schema_bytes) or WISP_E_MEMORY. */
 static wisp__described *wisp__described_learn(wisp__schemas *all, const uint8_t *descriptor,
                                               int bits, size_t most, wisp_result *why) {
-    size_t room = 12 * (size_t)bits + 1024;            /* mostly enough */
+    size_t room = 12 * (size_t)bits + 1024;  /* mostly enough */
     wisp__plan plan = { NULL, descriptor, bits, false, 0 };
     wisp__described *d = wisp__described_find(all, descriptor, bits);
     *why = d && d->learnt && d->bytes > most ? WISP_E_LIMIT : WISP_OK;
@@ -22132,7 +22131,7 @@ static wisp__described *wisp__described_learn(wisp__schemas *all, const uint8_t 
     }
     if (!d) return NULL;
     wisp__free(all->base, d, d->bytes);
-    plan.checked = true;                               /* again, in just the room that it takes */
+    plan.checked = true;  /* again, in the exact room */
     d = wisp__described_make(all, &plan, why);
     if (!d || d->bytes <= most) return wisp__described_keep(all, d, true);
     wisp__free(all->base, d, d->bytes);
@@ -23061,21 +23060,18 @@ static void *wisp__tape_add(wisp *w, wisp__pool *pool, wisp_result *why) {
 
 /* ===========================================================================
  * MARK: >>policy
- * What: token buckets: the rate limit of a peer and name; budgets of bytes,
- *   messages and packets of a peer, and of all; tallies: attempts to join and
- *   errors of a host.
- * Invariants: a bucket holds its burst at most. Each peer has a share of the
- *   budget of all that others cannot use. A tally never counts less for a
- *   host than that host has made.
- * Not here: what happens to messages over the budget (queue, batch, inbound,
- *   receive).
+ * What: token buckets: the rate limit of a peer and name; budgets of bytes, messages and packets of
+ *   a peer, and of all; tallies: attempts to join and errors of a host.
+ * Invariants: a bucket holds its burst at most. Each peer has a share of the common budget that
+ *   others cannot use. A tally never counts less for a host than that host has made.
+ * Not here: what happens to messages over the budget (queue, batch, inbound, receive).
  * ======================================================================== */
 
-#define WISP__JOIN_RATE 8.0  /* attempts of a host in a second: the default */
-#define WISP__SEAL_RATE 500.0  /* sealed joins of all hosts in a second: the default */
-#define WISP__TALLY_RATE 1e6  /* a count shrinks by so much a second at most */
-#define WISP__ANSWER_RATE 8.0  /* answers to a host that has proven nothing, in a second, .. */
-#define WISP__ANSWER_BURST 4.0  /* .. and what may come at once, in seconds of that */
+#define WISP__JOIN_RATE 8.0  /* default: attempts of a host per second */
+#define WISP__SEAL_RATE 500.0  /* default: sealed joins of all hosts per second */
+#define WISP__TALLY_RATE 1e6  /* most that a count shrinks per second */
+#define WISP__ANSWER_RATE 8.0  /* answers per second to a host that has proven nothing .. */
+#define WISP__ANSWER_BURST 4.0  /* .. and their burst, in seconds */
 
 static uint32_t wisp__stall_most(const wisp__base *base) {
     return (uint32_t)(wisp__min(base->timeout, 1e6) * 1000);
@@ -23085,8 +23081,8 @@ static bool wisp__stall_lasts(const wisp__stall *t, uint32_t now) {
     return t->until - now - 1 < 1u << 31;
 }
 
-/* Something held up what a peer had sent, since then. What waited may take several round trips
-   more to come, so the effect lasts some time longer. */
+/* A peer's packets were held up since then. Those that waited may need several round trips more, so
+   the effect lasts longer. */
 static void wisp__stalled(const wisp__base *base, wisp__stall *t, uint32_t since) {
     uint32_t now = wisp__milliseconds(base->time), most = wisp__stall_most(base);
     uint32_t held = now - since < most ? now - since : most;
@@ -23106,8 +23102,8 @@ static void wisp__stall_was(const wisp__base *base, wisp__stall *t) {
 
 /* Notes a packet with the highest number so far. The silence before it was a stall if more numbers
    are `missing` than a sender skips, or if the packet before it came at the same moment and was not
-   full: then the two were sent one after the other, and not as one burst. While full ones come, the
-   sender has more than it may send, and holds it back. */
+   full: then the two were sent one after the other, not as one burst. While full packets come, the
+   sender holds back what it may not send yet. */
 static void wisp__stall_note(const wisp__base *base, wisp__stall *t, bool missing, bool is_small) {
     uint32_t now = wisp__milliseconds(base->time);
     uint32_t usual = wisp__milliseconds(wisp__min(base->step, base->step_before));
@@ -23124,9 +23120,9 @@ static void wisp__stall_note(const wisp__base *base, wisp__stall *t, bool missin
     t->is_small = is_small;
 }
 
-/* Fills a bucket, up to its burst, until now or the begin of a stall (NULL: there is none). Returns
-   the tokens of the time since: they may go beyond the burst, and are not in its level. Without a
-   stall that is the time between two updates here, in which packets may have come one by one. */
+/* Fills a bucket up to its burst, until now or the begin of a stall (NULL: none). Returns the
+   tokens of the time since, which may exceed the burst and are not in its level. Without a stall
+   that is the time between two updates, in which packets may have come one by one. */
 static double wisp__bucket_fill(wisp__bucket *b, double rate, double burst, const wisp__stall *t,
                                 double now) {
     uint32_t clock = wisp__milliseconds(now);
@@ -23156,8 +23152,7 @@ static bool wisp__bucket_take(wisp__bucket *b, double rate, double burst, const 
     return true;
 }
 
-/* May one more message of this name be received from this peer? `stall`: NULL if it is not
-   reliable. */
+/* May one more message of a name come from a peer? `stall`: NULL if it is not reliable. */
 static inline bool wisp__policy_admit(const wisp_config *config, wisp__bucket *bucket,
                                       const wisp__stall *stall, double now) {
     if (!(config->rate_limit > 0)) return true;
@@ -23187,7 +23182,7 @@ static double wisp__tally_count(const wisp__policy *policy, wisp__tally *tally, 
     return wisp__max(least - tally->clock, 0);
 }
 
-/* Counts one more, unless the burst is used up: then false. */
+/* Counts one more; false: the burst is used up. */
 static bool wisp__tally_take(const wisp__policy *policy, wisp__tally *tally, uint64_t host,
                              double burst) {
     double *cells[WISP__TALLY_ROWS];
@@ -23198,8 +23193,8 @@ static bool wisp__tally_take(const wisp__policy *policy, wisp__tally *tally, uin
     return true;
 }
 
-/* Tokens that were used stay used, so that setting a budget repeatedly does not lift it. A debt
-   from a higher rate is at most a burst of the new rate. */
+/* Used tokens stay used, so that setting a budget again does not lift it. A debt from a higher rate
+   is at most a burst of the new rate. */
 static void wisp__policy_set(wisp__policy *policy, const wisp_budget *budget) {
     wisp_budget *b = &policy->budget;
     if (policy->base) {
@@ -23218,7 +23213,7 @@ static void wisp__policy_set(wisp__policy *policy, const wisp_budget *budget) {
     policy->in.level = wisp__max(policy->in.level, -b->total_in * b->burst);
 }
 
-/* Notes a warning of a budget. It is given once, until the budget was half full `before` a use. */
+/* Notes a warning of a budget: once, until the budget was half full `before` a use. */
 static void wisp__policy_warn(wisp__warnings *warnings, int way, double before, double level,
                               double burst) {
     int state = level <= 0 ? WISP__OVER : level < burst / 4 ? WISP__NEAR : 0;
@@ -23231,7 +23226,7 @@ static void wisp__policy_warn(wisp__warnings *warnings, int way, double before, 
     warnings->given = (uint8_t)((warnings->given & mask) | given << 2 * way);
 }
 
-/* The buckets of one way: the peer's own, its share of those of all, and those of all. */
+/* Buckets of one way: the peer's own, its share of the common one, and the common one. */
 typedef struct wisp__purse {
     wisp__spending *spending;
     wisp__bucket *own, *share, *all;
@@ -23241,7 +23236,7 @@ typedef struct wisp__purse {
     int way;
 } wisp__purse;
 
-/* The buckets of a peer; NULL: no memory, and then nothing is counted. */
+/* NULL: no memory; then nothing is counted. */
 static wisp__spending *wisp__spending_of(wisp *w, wisp__session *s) {
     if (!s->spending) s->spending = (wisp__spending *)wisp__alloc(&w->base, sizeof *s->spending);
     return s->spending;
@@ -23269,7 +23264,7 @@ static bool wisp__limited_due(const wisp *w, const wisp__session *s) {
     return spending && spending->limited_names && w->base.time >= spending->limited_due;
 }
 
-/* Opens and fills the buckets of a peer, one way. false: no budget bounds it, or no memory. */
+/* Opens and fills a peer's buckets of one way. false: no budget bounds it, or no memory. */
 static bool wisp__purse_open(wisp *w, wisp__session *s, bool in, wisp__purse *p) {
     wisp__policy *policy = &w->policy;
     const wisp_budget *b = &policy->budget;
@@ -23295,7 +23290,7 @@ static bool wisp__purse_open(wisp *w, wisp__session *s, bool in, wisp__purse *p)
     return true;
 }
 
-/* Bytes that may be used now; none are left at 0 or less. */
+/* Bytes that may be used now; 0 or less: none. */
 static double wisp__purse_left(const wisp__purse *p) {
     double left = p->own->level + p->more, shared;
     if (!(p->all_rate > 0)) return left;
@@ -23303,8 +23298,8 @@ static double wisp__purse_left(const wisp__purse *p) {
     return p->rate > 0 ? wisp__min(shared, left) : shared;
 }
 
-/* Uses bytes. Debt is limited to a burst, because some packets are sent in any case (acks), and of
-   a share to one packet, so that shares change at once when peers join. */
+/* Debt is at most a burst, as some packets (acks) are sent in any case; the debt of a share is at
+   most one packet, so that shares change at once when peers join. */
 static void wisp__purse_spend(wisp *w, const wisp__purse *p, int bytes) {
     double own = p->own->level, all = p->all->level;
     if (p->rate > 0) {
@@ -23356,7 +23351,7 @@ static bool wisp__policy_received(wisp *w, wisp__session *s, int bytes) {
     return true;
 }
 
-/* The share of a bucket that is used: 1 when nothing is left, more when it is overdrawn. */
+/* The used share of a bucket: 1 when it is empty, more when it is overdrawn. */
 static double wisp__bucket_use(const wisp__bucket *b, double rate, double seconds, double now) {
     wisp__bucket filled = *b;
     if (!(rate > 0)) return 0;
@@ -23364,7 +23359,7 @@ static double wisp__bucket_use(const wisp__bucket *b, double rate, double second
     return 1 - filled.level / (rate * seconds);
 }
 
-/* The share that a peer uses of the budget of bytes that is nearest to its end. */
+/* The share that a peer uses of its scarcest budget of bytes. */
 static double wisp__policy_use(const wisp *w, const wisp__session *s) {
     const wisp_budget *b = &w->policy.budget;
     const wisp__spending *spending = s->spending;
@@ -23378,8 +23373,8 @@ static double wisp__policy_use(const wisp *w, const wisp__session *s) {
     return wisp__max(own, share);
 }
 
-/* Counts an error of a host; false: it has made too many. Neither joining again nor a second
-   session gives the host a new budget. */
+/* Counts an error of a host; false: too many. Neither joining again nor a second session gives the
+   host a new budget. */
 static bool wisp__policy_forgive(wisp__policy *policy, uint64_t host, double now) {
     const wisp_budget *b = &policy->budget;
     if (b->errors < 0) return true;
@@ -23393,20 +23388,19 @@ static bool wisp__policy_knock(wisp__policy *policy, uint64_t host, double now) 
     return wisp__tally_take(policy, &policy->knocks, host, b->join_burst) || b->joins < 0;
 }
 
-/* May a sealed join be opened? */
 static bool wisp__policy_unseal(wisp__policy *policy, double now) {
     double rate = policy->budget.sealed_joins;
     return rate < 0 || wisp__bucket_take(&policy->seals, rate,
                                          wisp__max(rate * policy->budget.burst, 1), NULL, now);
 }
 
-/* How many of a host's attempts to join are not forgiven yet. */
+/* A host's attempts to join that are not forgiven yet. */
 static int wisp__policy_knocks(wisp__policy *policy, uint64_t host) {
     double *cells[WISP__TALLY_ROWS];
     return (int)(wisp__tally_count(policy, &policy->knocks, host, cells) + 0.999);
 }
 
-/* May a packet of a host be answered that has no session and has proven nothing? */
+/* May a packet of a host without a session be answered that has proven nothing? */
 static bool wisp__policy_answer(wisp__policy *policy, uint64_t host, double now) {
     double *due = &policy->answers[wisp__host_hash(policy, host) % WISP__ANSWER_CELLS];
     if (*due > now + WISP__ANSWER_BURST) return false;
@@ -23438,10 +23432,10 @@ wisp_result wisp_use_budget(wisp *w, const wisp_budget *budget) {
 /* ===========================================================================
  * MARK: >>remote
  * What: the registry of names, their settings, and what each peer knows.
- * Invariants: a remote is never removed; its index is its number on the wire,
- *   less the reserved ones. A name of a peer that nobody registered here has no
- *   remote; one that a pattern matches is lent a remote, which is announced
- *   to no peer, until this end uses it or the last peer that announced it left.
+ * Invariants: a remote is never removed; its index is its number on the wire, less the reserved
+ *   ones. A peer's name that is not registered here has no remote; one that a pattern matches is
+ *   lent a remote, which is announced to no peer, until this end uses it or the last peer that
+ *   announced it left.
  * ======================================================================== */
 
 /* --- what is counted --- */
@@ -23451,13 +23445,13 @@ typedef enum wisp__dropped {
     WISP__DROPPED_QUEUE_FULL,
     WISP__DROPPED_OVER_BUDGET,  /* unreliable, and would wait too long for the budget */
     WISP__DROPPED_UNKNOWN_THERE, /* the peer does not know the name: when fired, .. */
-    WISP__DROPPED_QUEUED,  /* .. and when it was queued already */
+    WISP__DROPPED_QUEUED,  /* .. and when queued */
     WISP__DROPPED_ABANDONED,  /* queued when the session ended */
     WISP__DROPPED_FILTERED,
     WISP__DROPPED_STALE,
     WISP__DROPPED_RATE, WISP__DROPPED_CALL_RATE,
     WISP__DROPPED_UNHANDLED, WISP__DROPPED_CALL_UNHANDLED,
-    WISP__DROPPED_UNKNOWN, WISP__DROPPED_CALL_UNKNOWN,  /* a name that is not known here */
+    WISP__DROPPED_UNKNOWN, WISP__DROPPED_CALL_UNKNOWN,  /* a name unknown here */
     WISP__DROPPED_UNREADABLE, WISP__DROPPED_INVALID,  /* invalid: outside its schema */
     WISP__DROPPED_FLOOD,
     WISP__DROPPED_TOO_OLD, WISP__DROPPED_REPLACED  /* see config.max_age and replace */
@@ -23471,7 +23465,7 @@ typedef struct wisp__drop_rule {
     const char *text;  /* NULL: there is none */
 } wisp__drop_rule;
 
-/* What a dropped message counts as, in the order of wisp__dropped. */
+/* In the order of wisp__dropped. */
 #define WISP__R(counter) offsetof(wisp_remote_stats, counter)
 #define WISP__P(counter) offsetof(wisp_peer_stats, counter)
 static const wisp__drop_rule wisp__drop_rules[] = {
@@ -23501,7 +23495,7 @@ static const wisp__drop_rule wisp__drop_rules[] = {
 #undef WISP__R
 #undef WISP__P
 
-/* Counts a message that was dropped. Session and remote may be NULL. */
+/* Session and remote may be NULL. */
 static void wisp__count_drop(const wisp *w, wisp__session *s, wisp__remote *remote,
                              wisp__dropped why) {
     const wisp__drop_rule *rule = &wisp__drop_rules[why];
@@ -23524,7 +23518,7 @@ static void wisp__count_sent(const wisp__remote *remote, const wisp__session *s,
         remote->meter->out.saved += (uint64_t)(extra->raw * (int64_t)8 - m->data_bits);
 }
 
-/* Measures handlers that began at `began` by the clock of the profiler. */
+/* `began`: by the profiler's clock; < 0: not measured. */
 static void wisp__count_handled(const wisp *w, const wisp__remote *remote, double began) {
     wisp__meters *meters = w->registry.meters;
     if (began >= 0 && meters && remote->meter)
@@ -23586,7 +23580,7 @@ static void wisp__registry_seat(wisp__registry *r, const wisp__remote *remote) {
     r->table[i] = (uint16_t)(remote->index + 1);
 }
 
-/* A handle is good for one of the names that a remote has been lent to. NULL: id 0. */
+/* A handle is good for one of the names of a lent remote. NULL: id 0. */
 static wisp_remote wisp__remote_handle(const wisp__remote *remote) {
     wisp_remote handle = { 0 };
     if (remote) handle.id = (uint32_t)remote->life << 16 | (uint32_t)(remote->index + 1);
@@ -23600,7 +23594,7 @@ static wisp__remote *wisp__remote_at(const wisp__registry *r, uint32_t id) {
     return remote && remote->life == id >> 16 ? remote : NULL;
 }
 
-/* The application uses a lent remote: it stays, and is announced to peers like any other. */
+/* The application uses a lent remote: it stays, and is announced like any other. */
 static void wisp__remote_claim(wisp__registry *r, wisp__remote *remote) {
     if (!remote->lent) return;
     remote->lent = false;
@@ -23608,7 +23602,7 @@ static void wisp__remote_claim(wisp__registry *r, wisp__remote *remote) {
     if (r->claimed) r->claimed(r->owner, remote);
 }
 
-/* A lent remote whose name no present peer has announced; NULL: there is none. */
+/* A lent remote whose name no present peer has announced; NULL: none. */
 static wisp__remote *wisp__remote_vacant(const wisp__registry *r) {
     for (int i = WISP__RESERVED; r->lent && i < r->count; i++) {
         wisp__remote *remote = r->remotes[i];
@@ -23618,7 +23612,6 @@ static wisp__remote *wisp__remote_vacant(const wisp__registry *r) {
     return NULL;
 }
 
-/* The settings with their ranges. */
 #define WISP__SETTING(member, kind, least, most) \
     { #member, offsetof(wisp_config, member), kind, least, most }
 static const struct wisp__config_field {
@@ -23659,7 +23652,7 @@ static double wisp__config_number(const wisp_config *from,
     return value;
 }
 
-/* Lays the settings of `from` that are not zero over `to`. */
+/* Copies the settings of `from` that are not 0. */
 static void wisp__config_merge(wisp_config *to, const wisp_config *from) {
     if (from->batching == WISP_BATCH_UNRELIABLE) to->delivery = WISP_UNRELIABLE;
     if (from->batching == WISP_BATCH_RELIABLE) to->delivery = WISP_RELIABLE;
@@ -23734,7 +23727,7 @@ static wisp_result wisp__encoding_wanted(wisp__registry *r, wisp__remote *remote
     return why;
 }
 
-/* An encoding in words. `version`: of its schema; < 0: it has none. */
+/* `version`: of the encoding's schema; < 0: none. */
 static void wisp__encoding_text(const wisp__encoding *encoding, int version, char *text,
                                 int text_bytes) {
     const char *kind = encoding->kind == WISP__RECORD ? "records" : "values";
@@ -23747,8 +23740,8 @@ static void wisp__encoding_text(const wisp__encoding *encoding, int version, cha
              encoding->dictionary ? " by a dictionary" : "");
 }
 
-/* The name of the setting without which a peer that joined this endpoint may not send messages in
-   this encoding; NULL: it may. This is the one rule that says who chooses encodings. */
+/* The setting without which a peer that joined this endpoint may not send in this encoding; NULL:
+   it may. This is the one rule that says who chooses encodings. */
 static const char *wisp__encoding_unasked(const wisp__remote *remote, const wisp__encoding *theirs,
                                           bool described) {
     const wisp_encoding *e = &remote->now.encode;
@@ -23767,7 +23760,7 @@ static const char *wisp__encoding_unasked(const wisp__remote *remote, const wisp
     return NULL;
 }
 
-/* A new entry of the registry. NULL with the reason. */
+/* A new entry. NULL with the reason. */
 static wisp__remote *wisp__registry_entry(wisp__registry *r, wisp_result *why) {
     wisp__remote *entry = NULL;
     *why = wisp__grow(r->base, WISP__ARRAY(r->remotes, r->room),
@@ -23794,7 +23787,7 @@ static wisp__remote *wisp__registry_alias(wisp__registry *r, wisp__remote *remot
     return alias;
 }
 
-/* Makes the encoding that is sent follow the settings; on failure the old one stays. */
+/* Makes the sent encoding follow the settings; on failure the old one stays. */
 static wisp_result wisp__encoding_refresh(wisp__registry *r, wisp__remote *remote) {
     wisp__schemas *schemas = &r->schemas;
     wisp__remote *entry = r->remotes[remote->newest], *known;
@@ -23865,13 +23858,13 @@ static wisp_result wisp__name_taken(const wisp *w, const char *name) {
                          "\"property \" are wisp's own", name);
 }
 
-/* What a name begins with that stands for a class or a property; of others "". */
+/* The prefix of the name of a class or property; "" of others. */
 static const char *wisp__name_kind(const char *name) {
     if (strncmp(name, "class ", 6) == 0) return "class ";
     return strncmp(name, "property ", 9) == 0 ? "property " : "";
 }
 
-/* Names that no application registers: those of wisp, and those that stand for something else. */
+/* Names that no application registers: those of wisp, of classes and of properties. */
 static bool wisp__name_reserved(const char *name) {
     return strncmp(name, "wisp:", 5) == 0 || *wisp__name_kind(name);
 }
@@ -23910,7 +23903,7 @@ static wisp__remote *wisp__registry_add(wisp__registry *r, const char *name, wis
 
 static bool wisp__is_choice(int setting, int last) { return setting >= 0 && setting <= last; }
 
-/* Are the settings within their ranges? The first that is not is explained. */
+/* Explains the first setting that is out of its range. */
 static bool wisp__config_valid(const wisp *w, const wisp_config *c) {
     for (int i = 0; i < WISP__LENGTH(wisp__config_fields); i++) {
         const struct wisp__config_field *setting = &wisp__config_fields[i];
@@ -23976,7 +23969,7 @@ static bool wisp__encoding_keyed(const wisp__encoding *e) {
     return e->kind == WISP__RECORD && e->described->program->keyed;
 }
 
-/* Applies the settings in force to one remote, or to all of them (NULL). */
+/* Applies the settings in force to one remote, or (NULL) to all. */
 static wisp_result wisp__registry_settle(wisp__registry *r, const wisp__remote *only) {
     wisp_result result = only ? WISP_OK : wisp__batches_settle(r);
     int count = r->count;
@@ -24001,7 +23994,7 @@ static void wisp__registry_free(wisp__registry *r) {
     wisp__array_free(r->base, WISP__ARRAY(r->table, r->table_room));
 }
 
-/* What is kept for a peer and a remote; NULL: no memory. It moves when a remote is registered. */
+/* NULL: no memory. The entry moves when a remote is registered. */
 static inline wisp__peer_remote *wisp__peer_remote_of(wisp *w, wisp__session *s, int index) {
     if (index >= s->peer_remote_room &&
         wisp__grow(&w->base, WISP__ARRAY(s->peer_remotes, s->peer_remote_room), index + 1,
@@ -24038,13 +24031,13 @@ static size_t wisp__schema_charge(const wisp__session *s, const wisp__described 
     return described->bytes;
 }
 
-/* The remote that a number of the peer stands for, or NULL. */
+/* The remote of a peer's number, or NULL. */
 static wisp__remote *wisp__theirs(const wisp__registry *r, const wisp__session *s, int number) {
     if (number < 0 || number >= s->their_room || !s->theirs[number].remote) return NULL;
     return r->remotes[s->theirs[number].remote - 1];
 }
 
-/* A number of the peer that stands for a remote; -1: none. */
+/* A peer's number of a remote; -1: none. */
 static int wisp__their_number(const wisp__session *s, int remote) {
     int number = s->their_room - 1;
     while (number >= 0 && s->theirs[number].remote != remote + 1) number--;
@@ -24069,7 +24062,7 @@ static wisp__remote *wisp__remote_to_send(wisp *w, wisp_target target, wisp_resu
     return NULL;
 }
 
-/* The same, if it is registered already; else NULL. */
+/* The remote to send, if it is registered; else NULL. */
 static WISP__INLINE wisp__remote *wisp__remote_found(wisp *w, wisp_target target) {
     wisp_result why;
     wisp__registry *r = &w->registry;
@@ -24293,7 +24286,7 @@ int wisp_announced_names(const wisp *w, wisp_peer peer, wisp_announced *out, int
     const wisp__session *s = wisp__session_of(w, peer);
     int count = 0;
     for (int i = 0; s && i < s->their_room; i++) {
-        const wisp__encoding *e = s->theirs[i].encoding;        /* NULL: plain */
+        const wisp__encoding *e = s->theirs[i].encoding;  /* NULL: plain */
         wisp_encoding *encode;
         if (!s->theirs[i].remote || count++ >= capacity || !out) continue;
         out->remote = wisp__remote_handle(wisp__theirs(&w->registry, s, i));
@@ -24386,7 +24379,7 @@ static int64_t wisp__values_bytes(const wisp_value *values, int count) {
     return bytes;
 }
 
-/* The values of a message as the one value that its schema is for. */
+/* A message's values as the one value of its schema. */
 static wisp_result wisp__subject(wisp__message_codec *c, const wisp_schema *schema,
                                  const wisp_value *values, int count, wisp_value *out) {
     if (schema->shape == WISP_SHAPE_LIST) {
@@ -24415,7 +24408,7 @@ static wisp_result wisp__subject_check(wisp__message_codec *c, const wisp__progr
 
 /* --- encoding --- */
 
-/* Grows the packer at least twofold, as long as a message may be so large. */
+/* Grows the packer at least twofold, up to what a message may take. */
 static wisp_result wisp__codec_grow(wisp__message_codec *c, int64_t need) {
     wisp__packer *p = &c->packer;
     int64_t most = (int64_t)c->base->limits.message_bytes * 2 + 4096;
@@ -24503,7 +24496,7 @@ static wisp_result wisp__encode_coded(wisp__message_codec *c, const wisp__encodi
     return WISP_OK;
 }
 
-/* Packs values with the keys of maps sorted, so that deltas can name pairs by place. */
+/* Packs values with maps sorted by key, so that deltas can name pairs by place. */
 static wisp_result wisp__encode_sorted(wisp__message_codec *c, const wisp_value *values,
                                        int count) {
     wisp__supply supply = wisp__supply_of_arena(c->base, &c->scratch, NULL);
@@ -24514,7 +24507,7 @@ static wisp_result wisp__encode_sorted(wisp__message_codec *c, const wisp_value 
     return result ? result : wisp__pack(&c->packer, wisp__elements_of(&sorted), count);
 }
 
-/* Shape and data of the packer, one after the other, in scratch memory. NULL: no memory. */
+/* The packer's shape, then its data, in scratch memory. NULL: no memory. */
 static uint8_t *wisp__packed_bits(wisp__message_codec *c) {
     const wisp__packer *p = &c->packer;
     size_t room = (size_t)((p->shape.at + p->data.at) / 8) + 2 * WISP__SLACK;
@@ -24525,12 +24518,12 @@ static uint8_t *wisp__packed_bits(wisp__message_codec *c) {
     to = wisp__writer_on(bytes, (int)room - WISP__SLACK);
     wisp__put_bits(&to, p->shape.bytes, p->shape.at);
     wisp__put_bits(&to, p->data.bytes, p->data.at);
-    bytes[to.at / 8] &= (uint8_t)((1 << (to.at & 7)) - 1);       /* else it depends on the past */
+    bytes[to.at / 8] &= (uint8_t)((1 << (to.at & 7)) - 1);  /* else it depends on the past */
     wisp__store64(bytes + to.at / 8 + 1, 0);
     return bytes;
 }
 
-/* Makes the payload in the packer a compressed one, or one that says it is not. */
+/* Compresses the packer's payload, or marks it as uncompressed. */
 static wisp_result wisp__encode_compressed(wisp__message_codec *c, wisp__remote *remote,
                                            unsigned methods) {
     wisp__packer *p = &c->packer;
@@ -24583,8 +24576,8 @@ static WISP__INLINE wisp_result wisp__encode_values(wisp__message_codec *c,
     return delta ? wisp__encode_sorted(c, values, count) : wisp__pack(&c->packer, values, count);
 }
 
-/* Puts values into the packer's shape and data, or a record into c->row, in the encoding that the
-   remote has now. `methods`: of compression, that all receivers have. */
+/* Puts values into the packer's shape and data, or a record into c->row, in the remote's encoding.
+   `methods`: of compression, that all receivers have. */
 static WISP__INLINE wisp_result wisp__encode(wisp__message_codec *c, wisp__remote *remote,
                                              const wisp_value *values, int count,
                                              unsigned methods) {
@@ -24632,8 +24625,8 @@ static wisp_result wisp__decode_record(wisp__unpacker *u, const wisp__program *p
     return row ? wisp__row_store(u, program, *row, image) : wisp__record_read(u, program, image);
 }
 
-/* Lets the codec read with more and more memory, as its need is not known. It pays by the bytes
-   that it reads and the memory that it gets. */
+/* Lets the codec read with more and more memory, as its need is unknown. It pays for the bytes that
+   it reads and the memory that it gets. */
 static int wisp__decode_bytes(wisp__unpacker *u, const wisp__encoding *e,
                               const char *from, int bytes, wisp_value *value) {
     const wisp__program *program = e->described ? e->described->program : NULL;
@@ -24683,7 +24676,7 @@ static wisp_result wisp__decode_payload(wisp__unpacker *u, const wisp__encoding 
     return e->kind == WISP__CODED ? wisp__decode_coded(u, e, out) : wisp__decode_values(u, out);
 }
 
-/* A compressed payload, within the bound that its length and the limits set. */
+/* A compressed payload, bounded by its length and the limits. */
 static wisp_result wisp__decode_compressed(wisp__message_codec *c, wisp__unpacker *u,
                                            const wisp__encoding *e, wisp__decoded *out) {
     int method = (int)wisp__get(u->data, 3), bytes = wisp__get_length(u->data);
@@ -24715,8 +24708,8 @@ static wisp_result wisp__decode_compressed(wisp__message_codec *c, wisp__unpacke
     return inner.failed && !result ? WISP_E_BAD_PACKET : result;
 }
 
-/* Reads a message whose encoding is not plain. Unless `data` fails it stands behind the message,
-   also if that cannot be used. */
+/* Reads a message that is not plain. Unless `data` fails it stands behind the message, also if that
+   cannot be used. */
 static wisp_result wisp__decode(wisp__message_codec *c, const wisp__encoding *e,
                                 wisp__reader *data, wisp__decoded *out) {
     wisp__unpacker u = wisp__codec_received(c, data);
@@ -24810,7 +24803,7 @@ static wisp_result wisp__conform_decoded(wisp__message_codec *c, const wisp__rem
     return wisp__credit_result(&c->credit, wisp__conform_values(c, remote, e, d));
 }
 
-/* Between updates, when the values of messages are not needed any more. */
+/* Between updates, when no values of messages are needed. */
 static void wisp__codec_trim(wisp__message_codec *c) {
     wisp__arena_trim(c->base, &c->scratch);
     wisp__arena_trim(c->base, &c->arena);
@@ -24847,7 +24840,7 @@ static bool wisp__delta_needs_length(const wisp__encoding *e) {
     return e->kind != WISP__RECORD || !e->described->program->fixed;
 }
 
-/* How many values before the baseline a delta may use: each has a bit in the head. */
+/* Values before the baseline that a delta may use: each has a bit in the head. */
 static int wisp__older_bits(const wisp__encoding *e) {
     if (e->adaptive) return 2;
     return e->kind == WISP__RECORD && e->described->program->tables;
@@ -24894,7 +24887,7 @@ static bool wisp__delta_is_far(const wisp__baseline *b) {
            (!b->has_acked || b->sequence - b->acked > WISP__SEQUENCE_NEAR);
 }
 
-/* The full sequence of a message. `b`: that it belongs to, or NULL. */
+/* The full sequence of a message. `b`: its baseline, or NULL. */
 static uint32_t wisp__delta_sequence(const wisp__baseline *b, const wisp__delta_head *h) {
     uint32_t half = 1u << (WISP__SEQUENCE_BITS - 1), ahead;
     if (h->distant || (!h->in_order && !(b && b->begun))) return h->sequence;
@@ -24903,13 +24896,13 @@ static uint32_t wisp__delta_sequence(const wisp__baseline *b, const wisp__delta_
     return b->sequence + ahead - ((ahead & half) << 1);
 }
 
-/* The bits of the record of a row, in memory of the arena; NULL: none. */
+/* The bits of a row's record, in the arena; NULL: none. */
 static uint8_t *wisp__row_record(wisp__message_codec *c, wisp__arena *arena,
                                  const wisp__program *program, const wisp__encoded *e,
                                  int64_t *bits) {
     wisp__credit *credit = arena == &c->arena ? &c->credit : NULL;
     wisp__supply supply = wisp__supply_of_arena(c->base, arena, credit);
-    size_t room = wisp__encoded_size(e) * 2 + 32;      /* two cells take at most 67 bits */
+    size_t room = wisp__encoded_size(e) * 2 + 32;  /* two cells take at most 67 bits */
     uint8_t *bytes = (uint8_t *)wisp__supply_take(&supply, room + WISP__SLACK);
     wisp__writer to = wisp__writer_on(bytes, (int)room);
     if (!bytes) return NULL;
@@ -24968,7 +24961,7 @@ static wisp_result wisp__delta_pack(wisp *w, const wisp__encoding *e,
     return p->data.full ? WISP_E_TOO_BIG : WISP_OK;
 }
 
-/* Reads the head of a message, and moves past what follows it. */
+/* Reads a message's head, and moves past the rest. */
 static wisp_result wisp__delta_extent(wisp__message_codec *c, const wisp__encoding *e,
                                       wisp__reader *data, bool in_order, wisp__delta_head *h) {
     wisp__reader shape = wisp__reader_on(NULL, 0);
@@ -24994,7 +24987,7 @@ static wisp_result wisp__delta_extent(wisp__message_codec *c, const wisp__encodi
     return wisp__credit_result(&c->credit, result);
 }
 
-/* A hash of the key fields of a row; 0: there are none. */
+/* A hash of a row's key fields; 0: none. */
 static uint64_t wisp__delta_key(const wisp__encoding *encoding, const wisp__encoded *e) {
     const wisp__program *program;
     const uint32_t *words = (const uint32_t *)(const void *)e->bytes, *slot, *cell = words;
@@ -25019,7 +25012,7 @@ static uint64_t wisp__delta_key(const wisp__encoding *encoding, const wisp__enco
     return hash | 1;
 }
 
-/* The values of a message that has no schema. NULL: they cannot be read. */
+/* The values of a message without a schema. NULL: they cannot be read. */
 static const wisp_value *wisp__delta_values(wisp__unpacker *u, const wisp__encoded *e, int *count) {
     wisp__reader data = wisp__reader_on(e->bytes, (int)((e->bits + 7) / 8));
     wisp__decoded out;
@@ -25043,7 +25036,7 @@ static bool wisp__values_make(wisp__unpacker *u, const wisp__encoded *base,
     return a && b && wisp__values_write(&d, a, a_count, b, b_count);
 }
 
-/* Makes the delta of a value from out->from; its bytes are in memory of c->scratch. */
+/* Makes a value's delta from out->from; its bytes are in c->scratch. */
 static void wisp__message_delta_make(wisp__message_codec *c, const wisp__encoding *e,
                                      const wisp__encoded *value, wisp__message_delta *out) {
     wisp__reader data = wisp__reader_on(NULL, 0), shape = data;
@@ -25106,8 +25099,8 @@ static wisp__encoded *wisp__values_remake(wisp *w, wisp__unpacker *u, const wisp
 }
 
 /* Applies a delta. Returns the new value, with the models after it in base->after; NULL with the
-   reason. It is read as if it went on to the end of the packet: its bits are then read by whole
-   words. One that has gone beyond its own end is found afterwards. */
+   reason. The delta is read as if it ended with the packet, so that its bits are read by whole
+   words; reading beyond its own end is found afterwards. */
 static wisp__encoded *wisp__message_delta_apply(wisp *w, const wisp__encoding *e,
                                                 const wisp__reader *from,
                                                 wisp__message_delta *base, wisp_result *why) {
@@ -25165,9 +25158,8 @@ static wisp_result wisp__stored_decode(wisp__message_codec *c, const wisp__encod
 /* ===========================================================================
  * MARK: >>group
  * What: groups of peers by name.
- * Invariants: a member is once in its group and once in the list of its
- *   session. Adding and removing takes time by the number of groups that the
- *   peer is in, not by their size.
+ * Invariants: a member is once in its group and once in its session's list. Adding and removing
+ *   take time by the number of the peer's groups, not by their size.
  * ======================================================================== */
 
 static wisp__group *wisp__group_at(const wisp *w, int index) {
@@ -25302,11 +25294,9 @@ wisp_result wisp_group_end(wisp *w, wisp_group group) {
 
 /* ===========================================================================
  * MARK: >>queue
- * What: the messages queued for each peer, and the order in which they go: by
- *   priority, which grows while they wait.
- * Invariants: messages of one remote leave in the order they were fired. The
- *   bytes of unreliable messages that wait for a budget are bounded: the least
- *   urgent are dropped.
+ * What: the messages queued for each peer; they go by priority, which grows while they wait.
+ * Invariants: messages of one remote leave in the order they were fired. The bytes of unreliable
+ *   messages that wait for a budget are bounded: the least urgent are dropped.
  * ======================================================================== */
 
 /* Aging, so that no message starves: a level of priority is worth so many milliseconds. */
@@ -25337,7 +25327,7 @@ static int wisp__queue_length(const wisp__peer_remote *p) {
     return count;
 }
 
-/* Seconds that the first message has waited; 0: there is none. */
+/* Seconds that the first message has waited; 0: none. */
 static double wisp__queue_waited(const wisp *w, const wisp__peer_remote *p) {
     if (!p->queue) return 0;
     return (wisp__milliseconds(w->base.time) - wisp__queue_head(p)->time) / 1000.0;
@@ -25475,7 +25465,7 @@ static void wisp__line_remove(const wisp *w, wisp__session *s, int index) {
     p->child = p->next = p->previous = 0;
 }
 
-/* The index of the remote that goes first in a line that is not empty. */
+/* The index of the first remote in a line that is not empty. */
 static int wisp__line_first(const wisp *w, const wisp__session *s, uint16_t first) {
     uint16_t root = s->peer_remotes[first - 1].child;
     bool heap = root &&
@@ -25492,7 +25482,7 @@ static inline bool wisp__line_moves(const wisp *w, const wisp__session *s,
     return p->next && !wisp__goes_before(w, m, wisp__line_head(s, p->next));
 }
 
-/* Builds the lines anew after priorities have changed. */
+/* Rebuilds the lines after priorities have changed. */
 static void wisp__lines_build(const wisp *w, wisp__session *s) {
     memset(s->lines, 0, sizeof s->lines);
     s->waiting = 0;
@@ -25511,7 +25501,7 @@ static size_t wisp__queue_bytes(uint32_t room) {
     return offsetof(wisp__queue, places) + room * sizeof(wisp__message *);
 }
 
-/* Memory that a ring takes more for one more message. */
+/* Memory by which a ring grows for one more message. */
 static WISP__INLINE int wisp__queue_growth(const wisp__queue *q) {
     if (q && q->next - q->first < q->room) return 0;
     if (!q) return wisp__chunk_memory(wisp__queue_bytes(8));
@@ -25519,7 +25509,7 @@ static WISP__INLINE int wisp__queue_growth(const wisp__queue *q) {
            wisp__chunk_memory(wisp__queue_bytes(q->room));
 }
 
-/* Makes a full ring twice as large; false: no memory. */
+/* Doubles a full ring; false: no memory. */
 static bool wisp__queue_grow(wisp *w, wisp__session *s, wisp__peer_remote *p) {
     wisp__queue *old = p->queue, *q;
     uint32_t room = old ? 2 * old->room : 8;
@@ -25543,8 +25533,7 @@ static inline void wisp__queue_count(wisp *w, wisp__session *s, const wisp__mess
     if (w->registry.meters) wisp__count_queued(w->registry.remotes[m->remote], change);
 }
 
-/* The baseline that knows where the newest value of a state message's key waits; NULL: it is no
-   state. */
+/* The baseline that knows where the newest value of a message's key waits; NULL: not a state. */
 static wisp__baseline *wisp__state_of(const wisp *w, wisp__session *s, const wisp__message *m) {
     const wisp__message_extra *extra = wisp__message_extra_of(m);
     if (!m->state) return NULL;
@@ -25563,8 +25552,7 @@ static void wisp__state_waits(const wisp *w, wisp__session *s, const wisp__messa
     b->waits_at = number;
 }
 
-/* Queues a message behind those of its remote, or before them; takes a reference. false: no
-   memory. */
+/* Queues a message as the last or first of its remote; takes a reference. false: no memory. */
 static WISP__INLINE bool wisp__queue_put(wisp *w, wisp__session *s, wisp__message *m, bool first,
                                          int weight) {
     wisp__peer_remote *p = &s->peer_remotes[m->remote];
@@ -25583,8 +25571,7 @@ static WISP__INLINE bool wisp__queue_put(wisp *w, wisp__session *s, wisp__messag
     return true;
 }
 
-/* Takes an entry of a run off its queue, of which more wait: the first, or the last. Returns its
-   bytes. */
+/* Takes the first or last entry of a run of several off its queue. Returns the entry's bytes. */
 static inline int wisp__run_take(wisp__message *m, bool last) {
     wisp__run *run = wisp__message_run(m);
     uint32_t bits = m->data_bits;
@@ -25601,8 +25588,8 @@ static inline int wisp__run_take(wisp__message *m, bool last) {
     return (m->shape_bits + 7) / 8 + (int)(bits + 7) / 8;
 }
 
-/* Takes the first message of a remote, or the last, off its queue; the caller gets a reference. A
-   remote that is alone in its line keeps its place there. */
+/* Takes a remote's first or last message off its queue; the caller gets a reference. A remote that
+   is alone in its line keeps its place. */
 static wisp__message *wisp__unqueue(wisp *w, wisp__session *s, int index, bool last) {
     wisp__peer_remote *p = &s->peer_remotes[index];
     wisp__message *m = last ? wisp__queue_tail(p) : wisp__queue_head(p);
@@ -25707,7 +25694,7 @@ static int wisp__least_urgent(const wisp *w, const wisp__session *s, const wisp_
     return index;
 }
 
-/* Drops less urgent messages to make room for an unreliable one. false: there are none. */
+/* Drops less urgent messages to make room for an unreliable one. false: none. */
 static bool wisp__queue_make_room(wisp *w, wisp__session *s, const wisp__message *m) {
     double most = wisp__policy_waiting(w, s);
     while (s->unreliable_bytes + wisp__message_size(m) > most) {
@@ -25718,7 +25705,7 @@ static bool wisp__queue_make_room(wisp *w, wisp__session *s, const wisp__message
     return true;
 }
 
-/* May a message be queued? It is counted as dropped if not. */
+/* May a message be queued? If not it counts as dropped. */
 static WISP__INLINE wisp_result wisp__queue_admit(wisp *w, wisp__session *s, const wisp__message *m,
                                                   int weight) {
     wisp__remote *remote = w->registry.remotes[m->remote];
@@ -25773,10 +25760,9 @@ static int wisp__queue_pick(const wisp *w, wisp__session *s, int only, uint32_t 
 
 /* ===========================================================================
  * MARK: >>event
- * What: connections of handlers, dispatch, notices that wait for the next
- *   update, the getters of arguments.
- * Invariants: a connection that ends while handlers run is only marked, and
- *   unlinked when none runs. A notice is lost only by limits.notices.
+ * What: connections of handlers, dispatch, notices for the next update, getters of arguments.
+ * Invariants: a connection that ends while handlers run is only marked, and unlinked when none
+ *   runs. A notice is lost only by limits.notices.
  * ======================================================================== */
 
 /* Makes room for `count` more notices beside the reserved ones. */
@@ -25807,7 +25793,7 @@ static inline void wisp__handle_apart(wisp *w, wisp_handler fn, wisp_event *even
 #endif
 }
 
-/* The same for handlers that a tape has. */
+/* Runs one handler, with its event on the tape. */
 static inline void wisp__handle(wisp *w, wisp_handler fn, wisp_event *event) {
     if (w->tape) wisp__tape_event(w, event);
     wisp__handle_apart(w, fn, event);
@@ -25845,7 +25831,7 @@ static bool wisp__error_let(wisp *w, const wisp__notice *error, uint32_t *left_o
    warnings may find none. */
 static void wisp__notice_put(wisp *w, const wisp__notice *notice) {
     bool error = notice->name == WISP__ON_ERROR, reserved = notice->name < WISP__ON_ERROR;
-    if (wisp__tape_drives(w)) return;                  /* the tape has them all */
+    if (wisp__tape_drives(w)) return;  /* the tape has them all */
     WISP__TAPED_CAUSE(w, "notice:uuriss", (unsigned)notice->name, notice->peer.id,
                       wisp__remote_at(&w->registry, notice->remote.id), NULL, notice->result,
                       notice->text, notice->head);
@@ -25876,7 +25862,7 @@ static wisp__notice wisp__notice_of(int name, wisp_peer peer, wisp_remote remote
     return notice;
 }
 
-/* Adds a notice with this text; errors that are too many are only counted. */
+/* Adds a notice; errors that are too many are only counted. */
 WISP__PRINTF(3, 4)
 static void wisp__notice_add(wisp *w, wisp__notice *notice, const char *format, ...) {
     va_list list;
@@ -25927,7 +25913,7 @@ static void wisp__events_connect(wisp__remote *remote, wisp__connection *c) {
     remote->last = c;
 }
 
-/* Ends the state of a connection, if it owns one. `end` may call everything, as handlers may. */
+/* Ends a connection's state, if it owns one. `end` may call everything, like a handler. */
 static void wisp__state_end(wisp *w, wisp__connection *c) {
     void (*end)(void *state) = c->end;
     if (!end) return;
@@ -25936,7 +25922,7 @@ static void wisp__state_end(wisp *w, wisp__connection *c) {
     wisp__free(&w->base, c->user, c->bytes);
 }
 
-/* Takes a connection that no list has: it ends when no handler runs. */
+/* Takes an unlisted connection: it ends when no handler runs. */
 static void wisp__connection_end(wisp *w, wisp__connection *c) {
     c->dead = w->events.dead = true;
     c->next = w->events.ended;
@@ -25979,8 +25965,7 @@ static inline void wisp__events_sweep(wisp *w) {
     if (!w->events.running && w->events.dead) wisp__events_bury(w);
 }
 
-/* A connection of no remote yet, which owns a state. NULL: there is none, for the reason in
-   w->why. */
+/* A connection of no remote yet, which owns a state. NULL with w->why. */
 static wisp__connection *wisp__owner_add(wisp *w, const wisp_state *state) {
     wisp__connection *c;
     if (!w) return NULL;
@@ -26004,8 +25989,8 @@ static wisp__connection *wisp__owner_add(wisp *w, const wisp_state *state) {
     return c;
 }
 
-/* Handles a reply or an answer to a question by a connection that no list has. It ends then, unless
-   more answers follow: all but the last have an address. */
+/* Handles a reply, or an answer to a question, by an unlisted connection. It ends then, unless more
+   answers follow: all but the last have an address. */
 static void wisp__on_owned(wisp_event *event) {
     wisp__connection *owner = (wisp__connection *)event->user;
     bool more = event->from != NULL;
@@ -26014,7 +25999,7 @@ static void wisp__on_owned(wisp_event *event) {
     if (!more) wisp__connection_end(event->w, owner);
 }
 
-/* Ends a connection that no list has; NULL: nothing. Leaves w->why as it is. */
+/* Ends an unlisted connection (NULL: none); w->why stays. */
 static void wisp__connection_drop(wisp *w, wisp__connection *c) {
     wisp_result why = w->why;
     if (!c) return;
@@ -26079,7 +26064,7 @@ static bool wisp__events_wanted(const wisp *w, const char *name, wisp__credit *c
     return false;
 }
 
-/* Runs the handlers of a remote that were connected when the event came. false: there is none. */
+/* Runs the handlers of a remote that were connected when the event came. false: none. */
 static WISP__INLINE bool wisp__events_run(wisp *w, wisp__remote *remote, wisp_event *event) {
     wisp__connection *last = remote->last;
     wisp_result result = event->result;
@@ -26134,7 +26119,7 @@ static void wisp__events_notices(wisp *w) {
         wisp__peer *joined = notice.name == WISP__ON_JOINED ? (wisp__peer *)wisp__pool_get(
             &w->peers.pool, notice.peer.id) : NULL;
         wisp_value arg = wisp_string(notice.head);
-        wisp__place ticket = { NULL, 0 };      /* taken over: the handler may end the session */
+        wisp__place ticket = { NULL, 0 };  /* taken over: the handler may end the session */
         wisp_event event;
         if (joined && !joined->joiner) ticket = wisp__peer_ticket(joined);
         if (joined) arg = wisp_bytes(ticket.at, ticket.count);
@@ -26150,7 +26135,7 @@ static void wisp__events_notices(wisp *w) {
     w->events.notice_count = 0;
 }
 
-/* The endpoint is destroyed: ends all states while it still is there. */
+/* Ends all states, before the endpoint is destroyed. */
 static void wisp__states_end(wisp *w) {
     w->events.closed = true;
     for (int i = 0; i < w->events.pool.made; i++) {
@@ -26225,7 +26210,7 @@ wisp_peer wisp_server(void) {
 
 bool wisp_peer_equal(wisp_peer a, wisp_peer b) { return a.id == b.id; }
 
-/* An error event about the record that is read now, whose first bytes it shows. */
+/* An error event about the record that is read now, with its first bytes. */
 static wisp__notice wisp__error_of(const wisp *w, wisp_peer peer, wisp_remote remote,
                                    wisp_result code) {
     wisp__notice error = wisp__notice_of(WISP__ON_ERROR, peer, remote, code);
@@ -26262,7 +26247,7 @@ static void wisp__report_session(wisp *w, wisp__session *s, int name, wisp_resul
     wisp__notice_add(w, &notice, "%s", text);
 }
 
-/* Compiles a pattern; wisp_why_text says where it is wrong. */
+/* wisp_why_text says where the pattern is wrong. */
 static wisp_result wisp__pattern_compile(wisp *w, wisp_pattern *out, const char *pattern) {
     int position = 0;
     wisp_result result = wisp_pattern_compile(out, pattern, &position);
@@ -26325,7 +26310,7 @@ wisp_connection wisp_connect_state(wisp *w, wisp_target target, const wisp_state
     return wisp__connect(w, target, wisp__owner_add(w, state), once);
 }
 
-/* Connects it to all names of a kind that match a pattern. */
+/* Connects `many` to all names of a kind that match. */
 static wisp_connection wisp__connect_pattern(wisp *w, const char *of, const char *pattern,
                                              wisp__connection *many) {
     wisp_connection handle = { 0 };
@@ -26391,7 +26376,7 @@ static void wisp__arg_wrong(wisp_event *event, int i, const char *wanted) {
                          event->name, event->count, i, wanted);
 }
 
-/* The argument if it is of this kind; else it is reported, and NULL. */
+/* The argument; NULL, and reported, if it is of another kind. */
 static const wisp_value *wisp__arg(wisp_event *event, int i, wisp_kind kind) {
     const wisp_value *value = wisp_arg_value(event, i);
     if (value && value->kind == kind) return value;
@@ -26466,7 +26451,7 @@ const void *wisp_arg_bytes(wisp_event *event, int i, int *size) {
     return value ? wisp__bytes_of(value) : NULL;
 }
 
-/* The floats of an argument of a vector kind; zeros if it is of another kind. */
+/* The floats of an argument of a vector kind; zeros of another kind. */
 static void wisp__arg_floats(wisp_event *event, int i, wisp_kind kind, void *out) {
     const wisp_value *value = wisp__arg(event, i, kind);
     float floats[7] = { 0 };
@@ -26549,10 +26534,10 @@ const wisp_value *wisp_arg_map(wisp_event *event, int i) {
 /* ===========================================================================
  * MARK: >>hook
  * What: the chain of middleware, and the messages that it holds.
- * Invariants: places do not move while a hook runs. The bits of a name say
- *   which places its messages pass, so that no pattern is matched for a message.
- *   A held message is in two lists, of its peer and of all that are held or
- *   released, so that a release or the end of a peer sees only its own messages.
+ * Invariants: places do not move while a hook runs. The bits of a name say which places its
+ *   messages pass, so that no pattern is matched for a message. A held message is in two lists, of
+ *   its peer and of all held or released ones, so that a release or the end of a peer sees only its
+ *   own messages.
  * Not here: where messages enter the chain and leave it (send, inbound).
  * ======================================================================== */
 
@@ -26625,7 +26610,7 @@ wisp_result wisp_use(wisp *w, const wisp_middleware *m) {
     return WISP_OK;
 }
 
-/* A message enters the chain; false: hooks send messages inside each other too deeply. */
+/* A message enters the chain; false: hooks that send are nested too deeply. */
 static bool wisp__hooks_enter(wisp *w) {
     if (w->hooks.depth >= WISP__HOOK_DEPTH) {
         wisp__explain(w, WISP_E_DEPTH, "middleware sends inside of middleware, %d deep",
@@ -26664,7 +26649,7 @@ static bool wisp__verdict_valid(wisp_result verdict) {
     return verdict == WISP_DROP || (verdict <= WISP_PASS && verdict >= INT16_MIN);
 }
 
-/* Takes a message through the rest of its chain, until a hook does not let it pass. */
+/* Takes a message through the rest of its chain, until a hook stops it. */
 static WISP__INLINE wisp_result wisp__hooks_run(wisp *w, const wisp__remote *remote,
                                                 wisp_event *event, wisp__passage *p,
                                                 bool inbound) {
@@ -26714,7 +26699,7 @@ static void wisp__held_cut(wisp__held_list *list, wisp__held *held, int of) {
     list->bytes -= held->bytes;
 }
 
-/* The number of released messages, on their way out or (`any`) either way. */
+/* Counts released messages on their way out, or (`any`) either way. */
 static inline int wisp__hooks_ready(const wisp *w, bool any) {
     return w->hooks.released[0].count + (any ? w->hooks.released[1].count : 0);
 }
@@ -26829,17 +26814,16 @@ wisp_result wisp_change(wisp_event *event, const wisp_value *values, int count) 
 
 /* ===========================================================================
  * MARK: >>call
- * What: calls that wait for an answer, and answers that are kept so that a
- *   repeated call runs its handler once.
- * Invariants: ids of a peer's calls grow; those before the floor are settled;
- *   a call ends exactly once.
+ * What: calls that wait for an answer; answers kept so that a repeated call runs its handler once.
+ * Invariants: ids of a peer's calls grow; those before the floor are settled; a call ends exactly
+ *   once.
  * ======================================================================== */
 
 static wisp__request *wisp__request_at(const wisp__session *s, uint32_t id) {
     return &s->requests[id & (uint32_t)(s->request_room - 1)];
 }
 
-/* Lets go of an answer that is kept: a repeat of its call is WISP_E_EXPIRED. */
+/* Drops a kept answer: a repeat of its call is WISP_E_EXPIRED. */
 static void wisp__reply_forget(wisp *w, wisp__session *s, wisp__request *request) {
     if (!request->reply) return;
     s->kept_bytes -= wisp__message_weight(request->reply);
@@ -26868,7 +26852,7 @@ static void wisp__request_keep(wisp *w, wisp__session *s, wisp__request *request
     request->reply = reply;
 }
 
-/* Forgets the peer's calls before `floor`: they are settled. false: the leap is not paid for. */
+/* Forgets the peer's calls before `floor`, all settled. false: the leap is not paid for. */
 static bool wisp__requests_settle(wisp *w, wisp__session *s, uint32_t floor, wisp__credit *credit) {
     int32_t ahead = wisp__distance(floor, s->request_floor);
     if (ahead <= 0) return true;
@@ -26963,7 +26947,7 @@ static void wisp__deferred_remove(wisp *w, wisp__pending *call) {
     wisp__call_remove(w, call);
 }
 
-/* Ends a call without an answer; its handler runs later, when ended calls are dispatched. */
+/* Ends a call without an answer; its handler runs when ended calls are dispatched. */
 static void wisp__call_end(wisp *w, wisp__pending *call, wisp_result result) {
     if (call->done) return;
     call->done = true;
@@ -26974,7 +26958,7 @@ static void wisp__call_end(wisp *w, wisp__pending *call, wisp_result result) {
     w->calls.done_last = call;
 }
 
-/* A peer is gone: its calls end, and the answers kept for it are forgotten. */
+/* A peer is gone: its calls end, and its kept answers are forgotten. */
 static void wisp__calls_leave(wisp *w, wisp__session *s) {
     if (w->bundle.session == s) w->bundle.session = NULL;
     while (s->calls_first) wisp__call_end(w, s->calls_first, WISP_E_CLOSED);
@@ -27088,11 +27072,10 @@ void wisp_cancel(wisp *w, wisp_call handle) {
 
 /* ===========================================================================
  * MARK: >>frame
- * What: the frames that the body of a packet consists of: each is drawn, written
- *   and read here.
+ * What: the frames of a packet's body: each is drawn, written and read here.
  * Invariants: no frame needs another packet to be read.
- * Not here: which frames a packet gets (packet_writer), what they do (arrival,
- *   receive), announcements (names), acks (packet).
+ * Not here: which frames a packet gets (packet_writer), what they do (arrival, receive),
+ *   announcements (names), acks (packet).
  *
  *   body   acks?, frames, then END or fewer than 8 zero bits
  *   kind   1 ALIKE · 01 EVENT · 001 REPEAT · 0001 SIZED · 0000 kind:4
@@ -27128,8 +27111,7 @@ static bool wisp__frame_is_end(wisp__reader from) {
 }
 
 /* SECTION   delivery:2 channel:4 [reliable: sequence:24]
-   Begins messages and fragments of one delivery; those that are reliable follow each other in
-   sequence. */
+   Begins messages and fragments of one delivery; reliable ones follow each other in sequence. */
 static void wisp__frame_put_section(wisp__writer *to, const wisp__section *section) {
     wisp__frame_put(to, WISP__FRAME_SECTION);
     wisp__put(to, (uint64_t)section->delivery, 2);
@@ -27247,9 +27229,9 @@ static void wisp__frame_put_repeat(wisp__writer *to, int count) {
 static int wisp__frame_get_repeat(wisp__reader *from) { return wisp__get_small(from) + 1; }
 
 /* TICK   tick:32 complete:1 [no: settled:1 [packets:8]]
-   The sender's tick that the objects of the packet are of; complete: all objects that are not in
-   the packet are as the receiver is known to have them; settled: those that it predicts are, if it
-   has got so many packets before this one. */
+   The sender's tick of the packet's objects; complete: all objects that are not in the packet are
+   as the receiver is known to have them; settled: those that it predicts are, if it has got so many
+   packets before this one. */
 static void wisp__frame_put_tick(wisp__writer *to, uint32_t tick, int packets) {
     bool complete = packets == WISP__TICK_COMPLETE;
     wisp__frame_put(to, WISP__FRAME_TICK);
@@ -27270,8 +27252,8 @@ static int wisp__frame_get_number(wisp__reader *from) { return wisp__get_length(
 
 /* STATE   tick:32 behind:8 packets:8
    After messages with config.after_state, which wait for the states of that tick. Those of so many
-   ticks before are in this packet and so many packets before it, if all have come. 255 behind: it
-   is not known. */
+   ticks before are in this packet and so many packets before it, if all have come. 255 behind:
+   unknown. */
 static void wisp__frame_put_state(wisp__writer *to, uint32_t tick, unsigned behind,
                                   unsigned packets) {
     wisp__frame_put(to, WISP__FRAME_STATE);
@@ -27294,7 +27276,7 @@ static uint32_t wisp__frame_get_assets(wisp__reader *from, int *said) {
 }
 
 /* LIMITED   length(number) small(count - 1)
-   So many messages of the name with this number at their sender came over the rate limit, and were
+   So many messages of the name with this number at their sender were over the rate limit, and
    dropped. Sent at most once a second, for at most 8 names. */
 static void wisp__frame_put_limited(wisp__writer *to, int number, uint32_t count) {
     wisp__frame_put_number(to, WISP__FRAME_LIMITED, number);
@@ -27391,7 +27373,7 @@ static void wisp__break_unpaid(wisp__reading *r) {
  * What: how two ends agree on numbers for names, and on encodings: announcements and
  *   the answers to them.
  * Invariants: names of a peer that are not registered here take at most WISP__STRANGERS
- *   bytes. A number stands for one name and one encoding as long as the session lasts.
+ *   bytes. A number stands for one name and one encoding while the session lasts.
  * Not here: which announcements a packet carries (packet_writer).
  *
  *   ANNOUNCE  length(number) length(bytes) name version:8 kind:8 length(bytes) extra
@@ -27418,7 +27400,7 @@ typedef struct wisp__announcement {
 
 /* --- names of a peer that are not registered here --- */
 
-/* The entry after another; of NULL the first. NULL: there is none. */
+/* The entry after another, or (NULL) the first. NULL: none. */
 static uint8_t *wisp__stranger_after(const wisp__session *s, uint8_t *entry) {
     const wisp__strangers *all = s->strangers;
     if (!all) return NULL;
@@ -27461,7 +27443,7 @@ static void wisp__strangers_free(wisp *w, wisp__session *s) {
     s->strangers = NULL;
 }
 
-/* The name that is most like another, if few edits lie between them. */
+/* The name most like another, if few edits lie between them. */
 typedef struct wisp__nearest {
     const char *name;
     int length;
@@ -27472,8 +27454,8 @@ typedef struct wisp__nearest {
 
 static int wisp__lower(char c) { return c >= 'A' && c <= 'Z' ? c + 'a' - 'A' : c; }
 
-/* How many bytes must be inserted, removed or replaced to make one name of another; case does not
-   count. From `most` on, `most`. */
+/* Bytes to insert, remove or replace to make one name of another; case does not count. At most
+   `most`. */
 static int wisp__edits(const char *a, int a_length, const char *b, int b_length, int most) {
     int row[WISP__NAME_BYTES + 1];
     for (int j = 0; j <= b_length; j++) row[j] = j;
@@ -27518,8 +27500,8 @@ static bool wisp__nearest_try_remote(wisp__nearest *n, const wisp__remote *remot
            wisp__nearest_try(n, remote->name, (int)strlen(remote->name));
 }
 
-/* A message came for a number whose name is not registered here. That is reported once for each
-   name, with the name here that is most like it. */
+/* A message came for a name that is not registered here. Each name is reported once, with the most
+   similar name here. */
 static void wisp__on_stranger(wisp *w, wisp__session *s, int number, const char *text) {
     uint8_t *entry = wisp__stranger_find(w, s, number);
     wisp__nearest n;
@@ -27538,7 +27520,7 @@ static void wisp__on_stranger(wisp *w, wisp__session *s, int number, const char 
                      n.found);
 }
 
-/* Where the guess for a name is kept, of those for the last few: "" or ": did you mean ...". */
+/* The place of the guess for one of the last few names: "" or ": did you mean ...". */
 static char *wisp__guess_at(wisp__registry *r, const wisp__remote *remote) {
     wisp__guess *g = NULL;
     for (int i = 0; i < WISP__LENGTH(r->guesses); i++)
@@ -27561,7 +27543,7 @@ static wisp_result wisp__not_for_it(wisp *w, const wisp__session *s, const wisp_
 }
 
 /* Reports the names that a peer does not know although messages were sent for them, each with the
-   name that it has announced and that is most like it. */
+   most similar name that the peer has announced. */
 static void wisp__report_unknown(wisp *w, wisp__session *s) {
     s->untold = false;
     for (int i = WISP__RESERVED; i < s->peer_remote_room && i < w->registry.count; i++) {
@@ -27664,20 +27646,21 @@ static const char *wisp__announcement_get(wisp__reader *from, wisp__announcement
     return NULL;
 }
 
-/* Bytes of an announcement at most. Is it too large to stand beside others in a packet? */
+/* Most bytes of an announcement. */
 static int wisp__announcement_bytes(const wisp__remote *entry) {
     const wisp__described *d = entry->encoding.described;
     return 32 + (int)strlen(entry->name) +
            (wisp__encoding_plain(&entry->encoding) ? 1 : 64 + (d ? d->bits / 8 : 0));
 }
 
-/* The largest message or fragment that has a place in a channel: it fits a packet even when the
-   path carries no more than the least. */
+/* The largest message or fragment that has a place in a channel: it fits a packet even on a path of
+   the least size. */
 static int wisp__piece_bytes(const wisp__base *base) {
     int most = base->mtu - 96;
     return base->reliable ? most : wisp__min_int(most, WISP__MTU_LEAST - 68);
 }
 
+/* Is an announcement too large to stand beside others in a packet? */
 static bool wisp__announced_apart(const wisp__base *base, const wisp__remote *entry) {
     int most = wisp__min_int(wisp__piece_bytes(base), (base->mtu - 96) / 2);
     return wisp__announcement_bytes(entry) > most;
@@ -27727,15 +27710,14 @@ static wisp_result wisp__bundle_announce(wisp *w, wisp__remote *entry) {
     return why;
 }
 
-/* Something was not sent to a peer: the transaction that is open for it fails then. */
+/* Something was not sent to a peer: the transaction open for it fails. */
 static wisp_result wisp__part_failed(wisp *w, const wisp__session *s, wisp_result result) {
     if (result && s && s == w->bundle.session && !w->bundle.failed && !w->operation)
         w->bundle.failed = result;
     return result;
 }
 
-/* Adds the values in the packer to the open transaction, for an entry of the registry. NULL: they
-   set a property. */
+/* Adds the packer's values to the open transaction. `entry` NULL: they set a property. */
 static wisp_result wisp__bundle_put(wisp *w, int kind, wisp__remote *entry) {
     wisp__bundle *b = &w->bundle;
     const wisp__packer *p = &w->content.packer;
@@ -27767,7 +27749,7 @@ static void wisp__announce_again(wisp__session *s, int index) {
     s->unannounced = (uint16_t)wisp__min_int(s->unannounced, index);
 }
 
-/* The peer has the name: those of its encodings that it refused are announced again. */
+/* The peer has the name: the encodings that it refused are announced again. */
 static void wisp__announce_refused(wisp *w, wisp__session *s, const wisp__remote *remote) {
     for (const wisp__remote *entry = remote; entry; entry = entry->next_encoding) {
         wisp__peer_remote *p = wisp__peer_remote_of(w, s, entry->index);
@@ -27778,8 +27760,8 @@ static void wisp__announce_refused(wisp *w, wisp__session *s, const wisp__remote
     }
 }
 
-/* The schema of an announcement. A failure, also for want of room (the peer's schemas stay as long
-   as the peer), is remembered with the number, so that the schema is not compiled again. */
+/* The schema of an announcement. A failure, also for want of room (a peer's schemas stay as long as
+   the peer), is kept with the number, so that the schema is not compiled again. */
 static wisp__described *wisp__announced_schema(wisp__reading *r, const wisp__announcement *a,
                                                const uint8_t *descriptor, wisp_result *why) {
     wisp__session *s = r->s;
@@ -27846,7 +27828,7 @@ static wisp__encoding *wisp__announced_encoding(wisp__reading *r, const wisp__re
     if (!*why && a->bits && !wisp__pay_each(&w->content.credit, a->bits, WISP__PRICE_LEARN))
         *why = WISP_E_FLOOD;
     if (!*why && a->bits) {
-        memset(bytes, 0, sizeof bytes);  /* zero bits up to the end of the last byte */
+        memset(bytes, 0, sizeof bytes);  /* zero bits fill the last byte */
         from.at = a->at;
         wisp__get_bits(&from, bytes, a->bits);
         bytes[a->bits / 8] &= (uint8_t)((1u << (a->bits & 7)) - 1);
@@ -27894,7 +27876,7 @@ static wisp__remote *wisp__lend_remote(wisp *w, const char *name, int length) {
 }
 
 /* The remote of an announced name. NULL: it is not registered here, and no pattern takes it or the
-   peer has too many of these. */
+   peer has too many such names. */
 static wisp__remote *wisp__announced_remote(wisp *w, const wisp__session *s,
                                             const wisp__announcement *a) {
     wisp__remote *remote = wisp__registry_find(&w->registry, a->name, a->length);
@@ -28009,8 +27991,8 @@ static bool wisp__on_announcement(wisp__reading *r) {
 
 /* --- a peer answers --- */
 
-/* Pays for looking at all baselines sent to a peer, and for whole values of a name. Above 1,024
-   of these the others are free: an honest peer may ask for them. */
+/* Pays for looking at all baselines sent to a peer, and for at most 1,024 whole values of a name:
+   an honest peer may ask for more. */
 static bool wisp__pay_reset(wisp__reading *r, int number) {
     const wisp__baselines *all = &r->s->baselines_out;
     int64_t work = all->count * (int64_t)WISP__PRICE_STEP + all->bytes / WISP__PRICE_BYTES;
@@ -28050,7 +28032,7 @@ static void wisp__on_number_unknown(wisp__reading *r, wisp__remote *entry) {
     }
 }
 
-/* The remote of ours that BOUND, UNKNOWN or RESYNC is about; NULL: there is no such number. */
+/* Our remote that BOUND, UNKNOWN or RESYNC is about; NULL: no such number. */
 static wisp__remote *wisp__answered_remote(wisp__reading *r) {
     int index = wisp__frame_get_number(&r->from) + WISP__RESERVED;
     if (!r->from.failed && index < r->w->registry.count) return r->w->registry.remotes[index];
@@ -28076,8 +28058,8 @@ static void wisp__on_answer(wisp__reading *r, bool bound) {
     }
 }
 
-/* The peer has lost a baseline, or takes an encoding that it has refused. Returns the index of the
-   remote; -1: there is none. */
+/* The peer has lost a baseline, or takes an encoding that it has refused. Returns the remote's
+   index, or -1. */
 static int wisp__on_resync(wisp__reading *r) {
     wisp__remote *entry = wisp__answered_remote(r);
     wisp__peer_remote *p;
@@ -28161,12 +28143,12 @@ static int wisp__session_place(const wisp *w, const wisp__session *s) {
     return (int)(s->peer.slot.id & ((1u << w->peers.pool.index_bits) - 1));
 }
 
-/* The one that comes next to its place has the same number (wisp__owner_left). */
+/* The next session in its place has the same number (wisp__owner_left). */
 static uint16_t wisp__session_player(const wisp *w, const wisp__session *s) {
     return (uint16_t)(wisp__session_place(w, s) + 1);
 }
 
-/* NULL: nobody is this player of ours. */
+/* NULL: no peer is this player. */
 static wisp__session *wisp__player_session(const wisp *w, int player) {
     wisp__session *s = player && player <= w->peers.pool.made ? wisp__session_at(w, player - 1)
                                                               : NULL;
@@ -28185,7 +28167,7 @@ static inline wisp__kept_row *wisp__kept_last(const wisp__kept_rows *k) {
     return k->count ? wisp__kept_at(k, k->count - 1) : NULL;
 }
 
-/* NULL: there is none of this tick. */
+/* NULL: none of this tick. */
 static wisp__kept_row *wisp__kept_of_tick(const wisp__kept_rows *k, uint32_t tick) {
     int first = 0, end = k->count;
     while (first < end) {
@@ -28197,7 +28179,7 @@ static wisp__kept_row *wisp__kept_of_tick(const wisp__kept_rows *k, uint32_t tic
                                                                      : NULL;
 }
 
-/* Lets the oldest go. */
+/* Drops the oldest. */
 static void wisp__kept_pop(wisp *w, wisp__kept_rows *k) {
     wisp__encoded_release(w, wisp__kept_at(k, 0)->row);
     k->first++;
@@ -28210,7 +28192,7 @@ static void wisp__kept_free(wisp *w, wisp__kept_rows *k) {
     k->room = k->first = 0;
 }
 
-/* Makes room for twice as many. false: no memory. */
+/* Doubles the room. false: no memory. */
 static bool wisp__kept_grow(wisp *w, wisp__kept_rows *k) {
     int width = k->room ? wisp__width(k->room) : 1;
     wisp__kept_row *rows = (wisp__kept_row *)wisp__chunk_take(&w->chunks, sizeof *rows << width);
@@ -28223,7 +28205,7 @@ static bool wisp__kept_grow(wisp *w, wisp__kept_rows *k) {
     return true;
 }
 
-/* Keeps one more at the end, with a reference of its own. false: no memory. */
+/* Adds a row at the end, with a reference. false: no memory. */
 static bool wisp__kept_append(wisp *w, wisp__kept_rows *k, const wisp__kept_row *row) {
     if (k->count == k->room && !wisp__kept_grow(w, k)) return false;
     *wisp__kept_at(k, k->count++) = *row;
@@ -28231,7 +28213,7 @@ static bool wisp__kept_append(wisp *w, wisp__kept_rows *k, const wisp__kept_row 
     return true;
 }
 
-/* Keeps one more by its tick, which no other has; the oldest of `most` gives way. */
+/* Adds a row by its tick, which no other has; the oldest of `most` gives way. */
 static bool wisp__kept_add(wisp *w, wisp__kept_rows *k, const wisp__kept_row *row, int most) {
     if (k->count == most) wisp__kept_pop(w, k);
     if (!wisp__kept_append(w, k, row)) return false;
@@ -28291,7 +28273,7 @@ static wisp_result wisp__place_take(wisp *w, uint32_t *id) {
     return WISP_OK;
 }
 
-/* After its last generation an index is used no more, so that no number ever comes back. */
+/* After its last generation an index is not used again, so that no number comes back. */
 static void wisp__place_free(wisp__objects *all, int index) {
     if (all->places[index].generation == UINT16_MAX) return;
     all->places[index].next_free = 0;
@@ -28368,7 +28350,6 @@ static const wisp__program wisp__any = { &wisp__any_schema, &wisp__any_schema, N
                                          &wisp__any_body, 0, false, false, false, 0, 0,
                                          { &wisp__any, NULL, NULL, NULL, NULL } };
 
-/* How the rows of a class are sent. */
 static const wisp__encoding *wisp__class_encoding(const wisp *w, const wisp__class *c) {
     const wisp__remote *main = w->registry.remotes[c->remote];
     return &w->registry.remotes[main->newest]->encoding;
@@ -28417,7 +28398,7 @@ static bool wisp__past_spare(const wisp__object *o) {
            (!o->from || wisp__distance(wisp__kept_at(k, 0)->tick, k->floor) < 0);
 }
 
-/* Makes room within the limit: the objects lose their oldest rows in turn. false: there is none. */
+/* Makes room within the limit: the objects lose their oldest rows in turn. false: none. */
 static bool wisp__past_room(wisp *w, wisp__object *o, int bytes) {
     wisp__objects *all = &w->objects;
     int64_t most = w->base.limits.object_bytes - w->objects.models_bytes - bytes;
@@ -28432,7 +28413,7 @@ static bool wisp__past_room(wisp *w, wisp__object *o, int bytes) {
     return all->kept_bytes <= most;
 }
 
-/* Keeps a row of an object, and lets go of those that are too old. false: there is no room. */
+/* Keeps a row of an object, and drops those that are too old. false: no room. */
 static bool wisp__past_add(wisp *w, wisp__object *o, const wisp__kept_row *row) {
     wisp__kept_rows *k = &o->kept;
     int bytes = wisp__past_cost(row->row);
@@ -28451,11 +28432,11 @@ static bool wisp__past_add(wisp *w, wisp__object *o, const wisp__kept_row *row) 
     return true;
 }
 
-/* Keeps the row of this tick of an object of ours. false: there is no room. */
+/* Keeps the row of this tick of an object of ours. false: no room. */
 static bool wisp__past_step(wisp *w, wisp__object *o, wisp__encoded *row) {
     wisp__kept_row is, *last = wisp__kept_last(&o->kept);
     if (o->of->past == WISP__PAST_OFF) return false;
-    if (o->tick == w->clock.tick) {                    /* a second time in this tick */
+    if (o->tick == w->clock.tick) {  /* a second time in this tick */
         if (!last) return true;
         w->objects.kept_bytes += wisp__past_cost(row) - wisp__past_cost(last->row);
         wisp__encoded_release(w, last->row);
@@ -28484,7 +28465,7 @@ static bool wisp__object_begins(const wisp *w, const wisp__object *o, int64_t ti
     return o->teleports || (double)(w->clock.tick - tick) >= wisp__max(w->clock.rate / 4, 4);
 }
 
-/* Puts the row of this tick in the place of the newest, over its reference. */
+/* The row of this tick replaces the newest; takes over its reference. */
 static void wisp__object_step(wisp *w, wisp__object *o, wisp__encoded *row) {
     if (wisp__object_begins(w, o, o->tick)) {
         o->since = (uint32_t)w->clock.tick;
@@ -28497,7 +28478,7 @@ static void wisp__object_step(wisp *w, wisp__object *o, wisp__encoded *row) {
     o->tick = w->clock.tick;
 }
 
-/* How a peer writes the rows of a class, which it has announced; NULL: as plain values. */
+/* The encoding that a peer has announced for a class's rows; NULL: plain values. */
 static wisp__encoding *wisp__peer_encoding(const wisp__session *s, const wisp__class *c) {
     int number = c->remote < s->peer_remote_room ? s->peer_remotes[c->remote].refused_number
                                                  : s->their_room;
@@ -28507,7 +28488,7 @@ static wisp__encoding *wisp__peer_encoding(const wisp__session *s, const wisp__c
 
 /* --- rows that owners tell --- */
 
-/* Lets go of those before a tick. */
+/* Drops rows before a tick. */
 static void wisp__owned_forget(wisp *w, wisp__owned *t, uint32_t before) {
     while (t->rows.count && wisp__distance(wisp__kept_at(&t->rows, 0)->tick, before) < 0) {
         w->objects.kept_bytes -= wisp__past_cost(wisp__kept_at(&t->rows, 0)->row);
@@ -28611,7 +28592,7 @@ static void wisp__wire_drop(wisp *w, wisp__packed *wire) {
 /* Does the object wait for the server to confirm its spawn? */
 static inline bool wisp__object_waits(const wisp__object *o) { return o->from && o->claimed; }
 
-/* NULL: no spawn of this end like that waits. */
+/* NULL: no such spawn waits. */
 static wisp__object *wisp__claim_find(const wisp *w, const wisp__class *c, uint32_t tick,
                                       uint16_t ordinal) {
     wisp__object *o = w->objects.claims;
@@ -28619,7 +28600,7 @@ static wisp__object *wisp__claim_find(const wisp *w, const wisp__class *c, uint3
     return o;
 }
 
-/* It waits no more. */
+/* The object waits no more. */
 static void wisp__claim_end(wisp *w, wisp__object *o) {
     wisp__object **place = &w->objects.claims;
     if (!wisp__object_waits(o)) return;
@@ -28680,12 +28661,12 @@ static wisp__object *wisp__object_new(wisp *w, wisp__class *c, uint32_t id) {
     return o;
 }
 
-/* Is it of the player that this end is? An object of no player is the server's. */
+/* Is this end the object's player? An object of no player is the server's. */
 static bool wisp__object_mine(const wisp *w, const wisp__object *o) {
     return o->owner == wisp_me(w).id && (o->owner || !o->from);
 }
 
-/* Does this end say what the state of an object is? */
+/* Does this end decide the state of an object? */
 static bool wisp__object_decides(const wisp *w, const wisp__object *o) {
     bool owners = o->of->desc.authority && o->owner;
     if (o->from && o->of->property && o->of->property->claimed) return true;
@@ -28700,7 +28681,7 @@ static bool wisp__object_predicts(const wisp *w, const wisp__object *o) {
            (predict == WISP_PREDICT_ALL || wisp__object_mine(w, o));
 }
 
-/* Makes the fields of a struct those of another, or zero (NULL), but for those with a flag. */
+/* Copies the fields of a struct, or (NULL) sets them to 0, but for those with a flag. */
 static void wisp__fields_copy(const wisp_schema *schema, int but, const void *from, void *to) {
     const uint8_t *there = (const uint8_t *)from;
     uint8_t *here = (uint8_t *)to;
@@ -28733,9 +28714,8 @@ static wisp_result wisp__rows_store(wisp__unpacker *u, const wisp__program *prog
     return wisp__row_store(u, program->forms[once->values - 1], wisp__encoded_as_row(once), image);
 }
 
-/* Makes the struct of a row in the form of `described` (NULL: in ours). `out` holds a struct
-   before, whose members outside the schema stay, and those that the row's audience is not sent;
-   after a failure it holds anything. */
+/* Makes the struct of a row in the form of `described` (NULL: ours). Members of `out` outside the
+   schema stay, and those that the row's audience is not sent; after a failure it holds anything. */
 static wisp_result wisp__object_struct(wisp *w, const wisp__object *o, wisp__unpacker *u,
                                        wisp__described *described, const wisp__encoded *row,
                                        void *out) {
@@ -28766,8 +28746,7 @@ static wisp_result wisp__object_struct(wisp *w, const wisp__object *o, wisp__unp
     return result;
 }
 
-/* The same of a row of an object, outside the reading of packets. `made`: it was made here. false:
-   no memory. */
+/* The same, outside the reading of packets. `made`: the row was made here. false: no memory. */
 static bool wisp__object_struct_of(wisp *w, const wisp__object *o, const wisp__encoded *row,
                                    bool made, void *out) {
     wisp__credit paid = wisp__credit_lend(w, WISP__EARN_SAVED, WISP__PACKET_MEMORY);
@@ -28837,7 +28816,7 @@ static const char *wisp__schema_unfit(const wisp_schema *schema, bool inside) {
     return why;
 }
 
-/* The remote that stands for a class, made for it. NULL with w->why. */
+/* Makes the remote of a class. NULL with w->why. */
 static wisp__remote *wisp__class_register(wisp *w, const char *full, const wisp_config *config) {
     wisp__remote *remote = wisp__registry_find(&w->registry, full, (int)strlen(full));
     const char *unfit = NULL;
@@ -28845,7 +28824,7 @@ static wisp__remote *wisp__class_register(wisp *w, const char *full, const wisp_
         wisp__explain(w, WISP_E_NAME, "'%s' is defined already", full);
         return NULL;
     }
-    if (remote) remote->of_class = 0;                  /* it was not defined after all */
+    if (remote) remote->of_class = 0;  /* it was not defined after all */
     w->why = wisp_use_config(w, NULL, full);
     if (!w->why) w->why = wisp_use_config(w, config, full);
     if (!w->why && config->encode.schema) unfit = wisp__schema_unfit(config->encode.schema, false);
@@ -30223,7 +30202,7 @@ static wisp_result wisp__rules_reserve(wisp *w, wisp__rules *r, int more) {
                ? wisp__no_more_memory(w) : WISP_OK;
 }
 
-/* There is room for it. */
+/* There is room for the rule. */
 static void wisp__rule_set(wisp__rules *r, int mode, uint32_t id, wisp__verb verb) {
     int i = 0;
     while (i < r->count && (r->items[i].mode != mode || r->items[i].id != id)) i++;
@@ -30275,7 +30254,7 @@ static wisp_result wisp__rules_set(wisp *w, wisp__rules *r, const wisp_to *to, w
     return result;
 }
 
-/* What rules say of a peer: 1: it is shown, 2: hidden; 3: both. */
+/* What rules say of a peer: 1: shown, 2: hidden, 3: both. */
 static unsigned wisp__rules_of(const wisp *w, const wisp__rules *r, wisp__session *s) {
     unsigned said = 0;
     for (int i = 0; i < r->count; i++) {
@@ -30291,7 +30270,7 @@ static unsigned wisp__rules_of(const wisp *w, const wisp__rules *r, wisp__sessio
 
 /* --- tags --- */
 
-/* -1: there is none of that name. */
+/* -1: none. */
 static int wisp__tag_find(const wisp *w, const char *name) {
     uint32_t hash = (uint32_t)wisp__hash_bytes(name, (int)strlen(name));
     for (int i = 0; i < w->objects.tag_count; i++) {
@@ -30301,7 +30280,7 @@ static int wisp__tag_find(const wisp *w, const char *name) {
     return -1;
 }
 
-/* Finds a tag, or makes it in the place of one that is not used. -1: no memory, or too many. */
+/* Finds a tag, or makes it in an unused place. -1: no memory, or too many. */
 static int wisp__tag_named(wisp *w, const char *name) {
     wisp__objects *all = &w->objects;
     int at = wisp__tag_find(w, name);
@@ -30380,7 +30359,7 @@ static wisp__zone **wisp__zones_place(const wisp__zones *g, const int32_t at[3])
     return place;
 }
 
-/* Makes the table larger before one more zone. false: no memory. */
+/* Makes room for one more zone. false: no memory. */
 static bool wisp__zones_grow(wisp *w, wisp__zones *g) {
     wisp__zone **old = g->buckets;
     int room = g->room;
@@ -30408,7 +30387,7 @@ static void wisp__zones_anew(wisp *w) {
     w->objects.zones.side = -1;
 }
 
-/* A zone, made if it is not there. NULL: no memory. */
+/* Finds or makes a zone. NULL: no memory. */
 static wisp__zone *wisp__zone_at(wisp *w, const int32_t at[3]) {
     wisp__zones *g = &w->objects.zones;
     wisp__zone **place, *zone;
@@ -30429,7 +30408,7 @@ static void wisp__zone_empty(wisp *w, const wisp__zone *zone) {
     if (zone->width) wisp__chunk_give(&w->chunks, zone->sites, sizeof *zone->sites << zone->width);
 }
 
-/* Frees a zone that nothing is in and nobody watches. */
+/* Frees a zone that is empty and not watched. */
 static void wisp__zone_left(wisp *w, wisp__zone *zone) {
     wisp__zone **place;
     if (zone->count || zone->watches) return;
@@ -30467,7 +30446,7 @@ static bool wisp__zone_grow(wisp *w, wisp__zone *zone) {
     return true;
 }
 
-/* Puts an object into the zone where it is. */
+/* Puts an object into its zone. */
 static void wisp__presence_link(wisp *w, wisp__presence *p) {
     const wisp__zones *g = &w->objects.zones;
     wisp__site site = { p->at, (int)(p->object->id & WISP__OBJECT_INDEX), p };
@@ -30546,7 +30525,7 @@ static void wisp__focus_watch_zone(wisp *w, wisp__focus *f, const int32_t at[3])
     zone->watches = watch;
 }
 
-/* The list of foci, the wide ones first. */
+/* Lists a focus; wide ones go first. */
 static void wisp__focus_list(wisp__zones *g, wisp__focus *f) {
     wisp__focus **place = &g->foci;
     while (*place && (*place)->wide && !f->wide) place = &(*place)->next;
@@ -30625,7 +30604,7 @@ static double wisp__zones_side(const wisp__zones *g) {
     return 0;
 }
 
-/* The radii of foci have changed, or something has found no memory: links all anew where needed. */
+/* Radii of foci have changed, or memory was missing: links all anew where needed. */
 static void wisp__zones_change(wisp *w) {
     wisp__zones *g = &w->objects.zones;
     double side = wisp__zones_side(g);
@@ -30707,8 +30686,8 @@ static void wisp__look(wisp *w, wisp__session *s, wisp__object *o) {
     n = wisp__note_of(w, s, (uint16_t)o->id);
     weight = wisp__sees(w, s, o, wisp__note_sees(n));
     if (o->claimed && weight <= 0 && wisp__session_player(w, s) == o->owner)
-        weight = 1;                        /* it has to learn that its spawn was taken */
-    if (o->dead || a->ended) return;       /* the callback has despawned it, or left the peer */
+        weight = 1;  /* it has to learn that its spawn was taken */
+    if (o->dead || a->ended) return;  /* the callback has despawned it, or left the peer */
     if (!n && weight > 0) {
         wisp__note_add(w, s, o);
         n = wisp__note_of(w, s, (uint16_t)o->id);
@@ -30726,14 +30705,14 @@ static void wisp__look(wisp *w, wisp__session *s, wisp__object *o) {
     }
 }
 
-/* All peers at an object. */
+/* All peers look at an object. */
 static void wisp__look_at(wisp *w, wisp__object *o) {
     for (wisp__peer *peer = w->peers.first; peer; peer = peer->next)
         wisp__look(w, (wisp__session *)peer, o);
 }
 
-/* Does an object come into a focus? What the scan before saw, and nothing has hidden since, is seen
-   still. */
+/* Does an object come into a focus? One that the last scan saw and nothing has hidden is still
+   seen. */
 static inline void wisp__focus_meets(wisp *w, const wisp__focus *f, const wisp__audience *a,
                                      const wisp__site *site) {
     double apart = wisp__apart(f->at, site->at);
@@ -30801,7 +30780,7 @@ static void wisp__audience_settle(wisp *w, wisp__session *s) {
         for (wisp__object *o = w->objects.classes[i]->first; o; o = o->next) wisp__look(w, s, o);
 }
 
-/* Asks a class's callback anew: of all that are seen, and within a quarter of a second of all. */
+/* Asks a class's callback anew: of all seen objects, and within a quarter of a second of all. */
 static void wisp__class_ask(wisp *w, const wisp__class *c) {
     int64_t turns = (int64_t)wisp__max(w->clock.rate / 4, 1);
     if (!c->desc.interest) return;
@@ -30831,8 +30810,8 @@ static void wisp__audience_free(wisp *w, int place) {
     w->objects.audiences[place] = NULL;
 }
 
-/* What an owner that leaves has told of its objects is forgotten. They go when its WISP_LEFT has
-   been handled, or before a newcomer gets its number. */
+/* Forgets the rows that a leaving owner has sent. Its objects go when its WISP_LEFT has been
+   handled, or before a newcomer gets its number. */
 static void wisp__owner_left(wisp *w, const wisp__session *s) {
     int player = wisp__session_player(w, s);
     for (int i = 0; !s->peer.asked && i < w->objects.class_count; i++)
@@ -30860,7 +30839,7 @@ static void wisp__interest_settle(wisp *w) {
     wisp__objects *all = &w->objects;
     wisp__object *looks = all->looks;
     const wisp__presence *moved = all->moved;
-    bool still = false;        /* is a focus where it was? */
+    bool still = false;  /* is a focus where it was? */
     all->looks = NULL;
     all->moved = NULL;
     all->settled++;
@@ -31122,7 +31101,7 @@ static inline bool wisp__interest_hits(const wisp *w, const wisp_to *to, const w
 
 /* --- changes of objects --- */
 
-/* A property has another value, over its reference; NULL: there was no memory for it. */
+/* A property gets another value; takes over its reference. NULL: there was no memory. */
 static void wisp__property_take(wisp *w, wisp__property *p, wisp__encoded *row) {
     const wisp__class *c = wisp__class_of(w, p->of);
     if (!row || (p->row && wisp__encoded_same(p->row, row))) {
@@ -31133,7 +31112,7 @@ static void wisp__property_take(wisp *w, wisp__property *p, wisp__encoded *row) 
     p->row = row;
     p->view = NULL;
     if (p->news) return;
-    if (!w->registry.remotes[c->remote]->first) {      /* nobody watches */
+    if (!w->registry.remotes[c->remote]->first) {  /* nobody watches */
         wisp__encoded_release(w, p->shown);
         p->shown = row;
         row->references++;
@@ -31173,8 +31152,8 @@ static void wisp__object_due(wisp *w, const wisp__object *o) {
     }
 }
 
-/* It is no more an object that its owner has spawned. One that the owner does not know yet has gone
-   for it. */
+/* An object no longer counts as spawned by its owner. If the owner does not know the object yet, it
+   is told that the object is gone. */
 static void wisp__spawn_parts(wisp *w, wisp__object *o) {
     wisp__session *s = o->from ? NULL : wisp__player_session(w, o->owner);
     if (s && o->asked) wisp__audience_of(w, s)->spawned--;
@@ -31184,7 +31163,7 @@ static void wisp__spawn_parts(wisp *w, wisp__object *o) {
     if (!o->from) o->asked = o->claimed = false;
 }
 
-/* Another player owns an object; what the owner before has on its way does not count any more. */
+/* Another player owns an object; what the last owner has on its way no longer counts. */
 static void wisp__object_give(wisp *w, wisp__object *o, uint16_t owner) {
     wisp__spawn_parts(w, o);
     o->owner = owner;
@@ -31201,12 +31180,12 @@ static void wisp__object_give(wisp *w, wisp__object *o, uint16_t owner) {
         n->owns = owns;
         if (s && wisp__audience_of(w, s)) wisp__note_foresee(w, wisp__audience_of(w, s), n);
         if (other && o->of->forms == 2 && s && wisp__audience_of(w, s))
-            wisp__note_again(w, s, n);                                 /* it gets another form */
+            wisp__note_again(w, s, n);  /* it gets another form */
     }
     wisp__object_due(w, o);
 }
 
-/* Those who know it are told that it is gone. */
+/* Peers that know the object are told that it is gone. */
 static void wisp__object_die(wisp *w, wisp__object *o) {
     wisp__spawn_parts(w, o);
     if (!o->of->desc.authority) wisp__claim_end(w, o);
@@ -31244,8 +31223,7 @@ static void wisp__property_edit(wisp *w, const wisp__property *p, wisp__object *
 
 /* --- entries --- */
 
-/* The object of an entry. NULL: it has gone, also where a server has given its number to one of
-   another class. */
+/* The object of an entry. NULL: it has gone, even if its number names one of another class now. */
 static wisp__object *wisp__change_object(const wisp *w, const wisp__change *e) {
     wisp__object *o = wisp__object_named(w, e->object);
     return o && o->of == e->user ? o : NULL;
@@ -31276,12 +31254,12 @@ static void wisp__change_unlink(wisp__changes *all, wisp__change *e) {
     else if (all && all->last == e) all->last = e->earlier;
 }
 
-/* What an entry with a row takes. */
+/* Bytes of an entry with a row. */
 static int wisp__change_bytes(const wisp__encoded *row) {
     return wisp__chunk_memory(sizeof(wisp__change)) + (row ? row->memory : 0);
 }
 
-/* A new entry of the open scope, over the reference of `row`. NULL: no memory, or w->why. */
+/* A new entry of the open scope; takes over the reference to `row`. NULL: no memory, or w->why. */
 static wisp__change *wisp__journal_add(wisp *w, int kind, wisp__encoded *row) {
     wisp__journal *j = &w->journal;
     int bytes = wisp__change_bytes(row);
@@ -31316,13 +31294,13 @@ static wisp_result wisp__object_now(wisp *w, wisp__object *o, wisp__encoded **ro
     if (!known || o->edited) why = wisp__object_row(w, o, wisp__object_image(o), row);
     if (why != WISP_E_INVALID || !known) return why;
     wisp__encoded_release(w, *row);
-    *row = known;                          /* also where an edit is to be taken back */
+    *row = known;  /* also where an edit is to be taken back */
     known->references++;
     return WISP_OK;
 }
 
-/* Notes that an object is about to be edited, given away or despawned, or was spawned, in the scope
-   that is open. false: no memory, so it must not be. */
+/* Notes in the open scope that an object will be edited, given away or despawned, or was spawned.
+   false: no memory, so it must not be. */
 static bool wisp__journal_note_object(wisp *w, wisp__object *o, int kind) {
     wisp__journal *j = &w->journal;
     wisp__encoded *row = NULL;
@@ -31345,7 +31323,7 @@ static bool wisp__journal_note_object(wisp *w, wisp__object *o, int kind) {
     return true;
 }
 
-/* The same of a property that is about to have another value. */
+/* The same of a property that will get another value. */
 static bool wisp__journal_note_property(wisp *w, wisp__property *p) {
     wisp__change *e;
     if (!w->journal.open) return true;
@@ -31374,7 +31352,7 @@ static bool wisp__object_part(wisp *w, wisp__object *o) {
         return true;
     }
     o->held = true;
-    if (wisp__object_predicts(w, o) && !wisp__object_waits(o)) return true;    /* it hides */
+    if (wisp__object_predicts(w, o) && !wisp__object_waits(o)) return true;  /* it hides */
     o->dead = true;
     o->of->count--;
     w->objects.count -= !o->from;
@@ -31398,7 +31376,7 @@ static void wisp__change_put_property(wisp *w, const wisp__change *e) {
     if (o && p->row) wisp__property_edit(w, p, o);
 }
 
-/* What was despawned in a scope is there again. */
+/* An object despawned in a scope is there again. */
 static void wisp__object_unhold(wisp *w, wisp__object *o) {
     o->of->count += o->dead;
     w->objects.count += o->dead && !o->from;
@@ -31420,7 +31398,7 @@ static void wisp__change_put_back(wisp *w, const wisp__change *e) {
     if (e->kind == WISP__CHANGE_DESPAWN) {
         wisp__object_unhold(w, o);
     } else if (e->kind == WISP__CHANGE_SPAWN && w->journal.again && !o->of->desc.authority) {
-        o->spawned = false;                            /* until the tick runs again */
+        o->spawned = false;  /* until the tick runs again */
     } else if (e->kind == WISP__CHANGE_SPAWN) {
         wisp__object_die(w, o);
     } else if (e->kind == WISP__CHANGE_GIVE) {
@@ -31463,7 +31441,7 @@ static wisp__scope *wisp__scope_open(wisp *w, int kind, int64_t tick) {
     return s;
 }
 
-/* No more is noted in it; the one that was open before goes on. */
+/* Nothing more is noted in the scope; the outer one goes on. */
 static void wisp__scope_close(wisp *w, wisp__scope *s) {
     wisp__scope **at = &w->journal.open;
     while (*at && *at != s) at = &(*at)->outer;
@@ -31471,7 +31449,7 @@ static void wisp__scope_close(wisp *w, wisp__scope *s) {
     s->outer = NULL;
 }
 
-/* Lets go of its entries, from the newest on. */
+/* Frees a scope's entries, the newest first. */
 static void wisp__scope_clear(wisp *w, wisp__scope *s, bool back) {
     wisp__scope *open = w->journal.open;
     w->journal.open = NULL;
@@ -31481,10 +31459,10 @@ static void wisp__scope_clear(wisp *w, wisp__scope *s, bool back) {
         wisp__object *o = known ? wisp__change_object(w, e) : NULL;
         s->last = e->before;
         wisp__change_unlink(wisp__changes_of(w, s, e), e);
-        if (back && (known || !w->journal.again)) {     /* else it is put to what was told */
+        if (back && (known || !w->journal.again)) {  /* else it is put to what was told */
             wisp__change_put_back(w, e);
         } else if (e->kind == WISP__CHANGE_DESPAWN && o && o->held) {
-            bool dead = o->dead;                       /* else its server has not despawned it */
+            bool dead = o->dead;  /* else its server has not despawned it */
             wisp__object_unhold(w, o);
             if (dead) wisp__object_die(w, o);
         }
@@ -31512,13 +31490,13 @@ static void wisp__scope_end(wisp *w, wisp__scope *s, bool back) {
     wisp__chunk_give(&w->chunks, s, sizeof *s);
 }
 
-/* Puts back what was changed in a scope, the newest, and ends it. */
+/* Puts back the changes of a scope, the newest, and ends it. */
 static void wisp__scope_undo(wisp *w, wisp__scope *s) { wisp__scope_end(w, s, true); }
 
-/* Ends a scope; what was changed in it holds. */
+/* Ends a scope; its changes hold. */
 static void wisp__scope_keep(wisp *w, wisp__scope *s) { wisp__scope_end(w, s, false); }
 
-/* Puts back what was changed in a scope, which stays in the line to run again. */
+/* Puts back the changes of a scope, which stays in the line to run again. */
 static void wisp__scope_rewind(wisp *w, wisp__scope *s) {
     wisp__scope_close(w, s);
     wisp__scope_clear(w, s, true);
@@ -31573,8 +31551,8 @@ static void wisp__object_refuse(wisp *w, wisp__object *o, const wisp__program *p
     else if (o->row) wisp__object_struct_of(w, o, o->row, o->made, wisp__object_image(o));
 }
 
-/* The audiences of an object are shown theirs of a row with all fields, where they differ. false:
-   no memory, and nothing has changed. */
+/* Shows each audience its form of a row with all fields, where it differs. false: no memory, and
+   nothing has changed. */
 static bool wisp__object_renew(wisp *w, wisp__object *o, const wisp__encoded *row) {
     wisp__encoded *made[2] = { NULL, NULL };
     for (int i = 0; i < o->of->forms; i++) {
@@ -31606,11 +31584,11 @@ static wisp__note *wisp__note_of_player(const wisp *w, const wisp__object *o, in
     return s ? wisp__note_of(w, s, (int)(o->id & WISP__OBJECT_INDEX)) : NULL;
 }
 
-/* The owner of an object is to take the state here; what it sends before counts no more. */
+/* An object's owner is to take the state here; what it sends before does not count. */
 static void wisp__object_correct(wisp *w, wisp__object *o) {
     wisp__note *n = wisp__note_of_player(w, o, o->owner);
     if (o->of->desc.authority == WISP_AUTHORITY_ANYONE) {
-        wisp__object_give(w, o, 0);        /* the server has set it last */
+        wisp__object_give(w, o, 0);  /* the server has set it last */
         return;
     }
     o->turn++;
@@ -31630,7 +31608,7 @@ static void wisp__object_up(wisp *w, wisp__object *o) {
     else w->objects.starved = true;
 }
 
-/* The form of the rows that the owner of an object gets and tells. */
+/* The form of the rows that an object's owner gets and sends. */
 static int wisp__owner_form(const wisp__program *program) {
     return program->audience & WISP__AUDIENCE_OWNER ? WISP__FORM_OWNER
            : program->audience ? WISP__FORM_OTHERS : WISP__FORM_ALL;
@@ -31642,7 +31620,7 @@ static const wisp__encoded *wisp__owner_row(const wisp *w, const wisp__object *o
     return form ? wisp__object_shown(o, form)->row : o->row;
 }
 
-/* Is the newest row what the owner itself has told? */
+/* Has the owner itself sent the newest row? */
 static bool wisp__owner_told(const wisp *w, const wisp__object *o) {
     const wisp__owned *t = o->owned;
     const wisp__kept_row *last = t && t->asked ? wisp__kept_last(&t->rows) : NULL;
@@ -31653,11 +31631,11 @@ static bool wisp__owner_told(const wisp *w, const wisp__object *o) {
                ? wisp__encoded_same(last->row, wisp__owner_row(w, o)) : !t->touched;
 }
 
-/* The object has another row, over its reference. */
+/* An object gets another row; takes over its reference. */
 static void wisp__object_replace(wisp *w, wisp__object *o, wisp__encoded *row) {
     if (o->from) {
         wisp__encoded_release(w, o->row);
-        o->row = row;                      /* `tick` stays that of the newest row that was told */
+        o->row = row;  /* `tick` stays that of the newest row that was told */
         o->owned->tick = w->clock.tick;
     } else {
         wisp__object_step(w, o, row);
@@ -31678,7 +31656,7 @@ static void wisp__owner_commit(wisp *w, wisp__object *o, bool changed) {
     if (o->owned) o->owned->asked = false;
 }
 
-/* The tick ends with another row of an object that is predicted, over its reference. */
+/* The tick ends with another row of a predicted object; takes over its reference. */
 static void wisp__object_foresee(wisp *w, wisp__object *o, wisp__encoded *row) {
     wisp__ahead *a = o->ahead;
     wisp__guessed *g = &a->now;
@@ -31694,7 +31672,7 @@ static void wisp__object_foresee(wisp *w, wisp__object *o, wisp__encoded *row) {
     wisp__object_place_itself(w, o);
 }
 
-/* Commits an edit: everybody who knows the object is to get the new row, if it differs. */
+/* Commits an edit: peers that know the object are to get the new row, if it differs. */
 static void wisp__object_commit(wisp *w, wisp__object *o) {
     wisp__encoded *row;
     const wisp__encoded *before = o->row && !o->ahead ? wisp__owner_row(w, o) : NULL;
@@ -31717,7 +31695,7 @@ static void wisp__object_commit(wisp *w, wisp__object *o) {
     }
     wisp__object_place_itself(w, o);
     if (guess) o->predicted = wisp__object_mine(w, o);
-    if (guess && !o->predicted && o->row)              /* it was given on */
+    if (guess && !o->predicted && o->row)  /* it was given on */
         wisp__object_struct_of(w, o, o->row, o->made, wisp__object_image(o));
     if (!same) wisp__object_replace(w, o, row);
     if (!same && w->tape) wisp__tape_object(w, "state:ruub", o, wisp__object_image(o));
@@ -31742,8 +31720,8 @@ static void wisp__objects_again(wisp *w) {
     }
 }
 
-/* At the end of a tick. An object of which a row has gone out in it waits for the next tick, as
-   rows are named by their ticks. */
+/* At the end of a tick. An object that has sent a row in it waits for the next, as rows are named
+   by their ticks. */
 static void wisp__objects_commit(wisp *w) {
     wisp__object *later = NULL;
     if (w->objects.starved) wisp__objects_again(w);
@@ -31774,7 +31752,7 @@ static void wisp__objects_orphaned(wisp *w) {
         }
 }
 
-/* Frees what is dead and known to be. Not while handlers run. */
+/* Frees dead objects that no peer has a note of. Not while handlers run. */
 static void wisp__objects_bury(wisp *w) {
     w->objects.dead = false;
     w->objects.bury_at = w->base.time + 0.1;
@@ -31843,7 +31821,7 @@ static void wisp__claim_begin(wisp *w, wisp__object *o) {
     o->claimed = true;
     o->spawn_tick = (uint32_t)w->clock.tick;
     if (o->of->desc.authority)
-        all->ordinal = (uint16_t)(all->ordinal % (WISP__OBJECT_INDEX - 1) + 1);    /* no index */
+        all->ordinal = (uint16_t)(all->ordinal % (WISP__OBJECT_INDEX - 1) + 1);  /* no index */
     o->ordinal = o->of->desc.authority ? all->ordinal : all->spawn_ordinal++;
     o->next_look = all->claims;
     all->claims = o;
@@ -31871,7 +31849,7 @@ static wisp__object *wisp__object_begin(wisp *w, wisp__class *c, uint16_t owner,
     if (o && (asks ? !wisp__owned_make(w, o)
                    : c->desc.position && !wisp__presence_of(w, o))) {
         o->from = asks;
-        w->objects.count += asks;                      /* which that takes off */
+        w->objects.count += asks;  /* the drop takes these off */
         wisp__object_drop(w, o);
         o = NULL;
     }
@@ -31890,7 +31868,7 @@ static wisp__object *wisp__object_begin(wisp *w, wisp__class *c, uint16_t owner,
     return o;
 }
 
-/* Makes the first row of an object of its struct. */
+/* Makes an object's first row of its struct. */
 static wisp_result wisp__object_appear(wisp *w, wisp__object *o) {
     wisp_result why = wisp__object_row(w, o, wisp__object_image(o), &o->row);
     if (!why && !wisp__object_renew(w, o, o->row)) why = WISP_E_MEMORY;
@@ -31913,7 +31891,7 @@ static wisp_result wisp__object_appear(wisp *w, wisp__object *o) {
     return WISP_OK;
 }
 
-/* In a tick that runs again: the object that the same spawn has made before. NULL: it made none. */
+/* In a tick that runs again: the object that the same spawn made before. NULL: none. */
 static wisp__object *wisp__spawned_before(wisp *w, wisp__class *c, const void *state) {
     uint32_t tick = (uint32_t)w->clock.tick;
     wisp__object *o = c->last;
@@ -31929,7 +31907,7 @@ static wisp__object *wisp__spawned_before(wisp *w, wisp__class *c, const void *s
     return wisp__ahead_make(w, o) ? o : NULL;
 }
 
-/* Spawns an object; w->why says why none is there. */
+/* On failure the handle is 0, with w->why. */
 static wisp_object wisp__spawn(wisp *w, wisp__class *c, wisp_player owner, const void *state) {
     wisp__object *o = NULL;
     bool asks;
@@ -31983,7 +31961,7 @@ wisp_result wisp_despawn(wisp *w, wisp_object handle) {
     return why || wisp__object_part(w, o) ? why : w->why;
 }
 
-/* May this end edit an object, be it as a prediction? In a call that is optimistic any one. */
+/* May this end edit an object, even as a prediction? In an optimistic call it may edit any. */
 static bool wisp__object_may(const wisp *w, const wisp__object *o) {
     const wisp__scope *open = w->journal.open;
     if (!o->from) return true;
