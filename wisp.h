@@ -17225,19 +17225,19 @@ const wisp_codec *wisp_protobuf(void) {
 typedef struct wisp__table {
     const wisp__column *columns;
     int                 column_count, rows;
-    const uint32_t     *older;  /* the base of the base, as large; or NULL */
-    int                 behind, ahead;  /* times from it to the base, and from that on */
+    const uint32_t     *older;  /* the base's base, as large; or NULL */
+    int                 behind, ahead;  /* times from older to base, and from base on */
 } wisp__table;
 
-/* The mean width of recent numbers in 256ths of a bit, which gives the order of the next one. It
-   moves fast at first. A mean of widths forgets a large number sooner than a mean of numbers. */
+/* Mean width of recent numbers in 256ths of a bit, which gives the order of the next one. It moves
+   fast at first. A mean of widths forgets a large number sooner than a mean of numbers. */
 typedef struct wisp__level {
     int width, seen;
 } wisp__level;
 
-/* Recent deltas of a column. Each is sent relative to a prediction, the one that was nearest of
-   late: no delta (then it is never 0); the mean delta, because rows that are neighbours often move
-   together; the delta that the base itself was, because what moves goes on. */
+/* Recent deltas of a column. Each is sent relative to the prediction that was nearest lately: no
+   delta (then it is never 0); the mean delta, as neighbouring rows often move together; the base's
+   own delta, as motion goes on. */
 enum { WISP__STAYS, WISP__DRIFTS, WISP__GOES_ON, WISP__PREDICTIONS };
 
 typedef struct wisp__trend {
@@ -17255,16 +17255,16 @@ typedef struct wisp__ranks {
 /* A table while its delta is written or read. */
 typedef struct wisp__table_coder {
     wisp__table     table;
-    int             row_cells;  /* cells in a row */
+    int             row_cells;
     int64_t         cells;
-    const uint32_t *base;  /* NULL: only the length of the delta is wanted */
+    const uint32_t *base;  /* NULL: only the delta's length is wanted */
     const uint32_t *now;
-    uint32_t       *out;  /* `now`, while it is read; else NULL */
+    uint32_t       *out;  /* `now` while reading; else NULL */
     wisp__writer   *to;  /* NULL: the delta is read */
-    wisp__reader   *from;  /* never fails while the delta is written */
+    wisp__reader   *from;  /* never fails while writing */
     bool            follows;  /* a row of zeros has the row above as its base */
     bool            goes_on;  /* a table of one row: it moves as from older to base */
-    int             scale;  /* the same: how wide its numbers are, 2 as expected */
+    int             scale;  /* then: width of its numbers; 2 is as expected */
     wisp__trend     trends[WISP__CELL];
     uint64_t        begun;  /* trends that are set */
     wisp__ranks     ranks;
@@ -17351,7 +17351,7 @@ static int64_t wisp__between(int64_t number, int64_t least, int64_t most) {
 
 static uint32_t wisp__symbol_mask(int bits) { return (uint32_t)wisp__low_bits(UINT64_MAX, bits); }
 
-/* 0, -1, 1, -2, ... to 0, 1, 2, 3, ..., in numbers of so many bits that wrap around. */
+/* Maps 0, -1, 1, -2, ... to 0, 1, 2, 3, ..., modulo 2^bits. */
 static uint32_t wisp__fold(uint32_t number, int bits) {
     return ((number << 1) ^ (0 - (number >> (bits - 1) & 1))) & wisp__symbol_mask(bits);
 }
@@ -17377,7 +17377,7 @@ static wisp__trend *wisp__trend_of(wisp__table_coder *c, int i) {
     return trend;
 }
 
-/* The number that says how a delta differs from a prediction, and back. */
+/* The number for the difference of a delta from a prediction, and back. */
 static uint32_t wisp__off_by(uint32_t delta, uint32_t predicted, int how, int bits) {
     uint32_t off = wisp__fold((delta - predicted) & wisp__symbol_mask(bits), bits);
     return how == WISP__STAYS ? off - 1 : off;
@@ -17388,7 +17388,7 @@ static uint32_t wisp__as_predicted(uint32_t off, uint32_t predicted, int how, in
     return (wisp__unfold(off, bits) + predicted) & wisp__symbol_mask(bits);
 }
 
-/* Where a number is expected that goes on as it came, less the base. */
+/* The delta expected of a number that moves on as from older to base. */
 static uint32_t wisp__moving_on(const wisp__table_coder *c, int bits, uint32_t base,
                                 uint32_t older) {
     const wisp__table *t = &c->table;
@@ -17398,7 +17398,7 @@ static uint32_t wisp__moving_on(const wisp__table_coder *c, int bits, uint32_t b
     return (uint32_t)(uint64_t)moved & wisp__symbol_mask(bits);
 }
 
-/* In a table of one row, where there is nothing to learn from: as the first of a column is. */
+/* In a table of one row, which has no history: coded as the first symbol of a column. */
 static uint32_t wisp__plain_alone(wisp__table_coder *c, int bits, uint32_t base, uint32_t delta,
                                   uint32_t predicted) {
     uint32_t mask = wisp__symbol_mask(bits), number;
@@ -17411,8 +17411,8 @@ static uint32_t wisp__plain_alone(wisp__table_coder *c, int bits, uint32_t base,
     return c->from->failed ? base : (base + delta) & mask;
 }
 
-/* The i-th of a cell, with order. `base` and `now` are the same while it is read. `older`: the base
-   of the base; the same as that when it is not known. */
+/* The i-th symbol of a cell, in a column with order. While reading, `now` is `base`. `older`: the
+   base's base, or `base` if that is unknown. */
 static uint32_t wisp__plain_ordered(wisp__table_coder *c, int i, int bits, uint32_t base,
                                     uint32_t now, uint32_t older) {
     int how = WISP__STAYS;
@@ -17444,7 +17444,7 @@ static uint32_t wisp__plain_ordered(wisp__table_coder *c, int i, int bits, uint3
     return (base + delta) & mask;
 }
 
-/* Of a column without order. */
+/* A symbol of a column without order. */
 static void wisp__put_symbol(wisp__writer *to, int bits, uint32_t base, uint32_t now) {
     uint32_t changed = base ^ now;
     int field = wisp__width((uint32_t)bits - 1);
@@ -17487,7 +17487,7 @@ static inline uint64_t wisp__plain_fresh_mask(wisp__table_coder *c, uint64_t mas
     return coded;
 }
 
-/* Counts a use of the mask of this rank; a rank of `count` means a mask that was not there. */
+/* Counts a use of the mask of this rank; rank `count`: a new mask. */
 static void wisp__ranks_use(wisp__ranks *ranks, int rank, uint64_t mask) {
     int uses = 1;
     if (rank < ranks->count) uses = ranks->uses[rank] + 1;
@@ -17502,7 +17502,7 @@ static void wisp__ranks_use(wisp__ranks *ranks, int rank, uint64_t mask) {
     for (int i = 0; uses > 32 && i < ranks->count; i++) ranks->uses[i] /= 2;
 }
 
-/* Of a table of several cells. 0: the reader has failed, or the bits are wrong. */
+/* The mask in a table of several cells. 0: the reader has failed, or the bits are wrong. */
 static uint64_t wisp__plain_mask(wisp__table_coder *c, uint64_t mask, int count) {
     wisp__ranks *ranks = &c->ranks;
     int rank = 0;
@@ -17540,8 +17540,8 @@ static inline void wisp__table_open(wisp__table_coder *c, const wisp__table *tab
 }
 
 typedef struct wisp__cell {
-    int    column, count;  /* its first column, and how many they are */
-    size_t at;  /* its first symbol */
+    int    column, count;  /* first column, number of columns */
+    size_t at;  /* first symbol */
     bool   first;  /* in the first row */
 } wisp__cell;
 
@@ -17565,7 +17565,7 @@ static bool wisp__all_zero(const uint32_t *symbols, int count) {
     return true;
 }
 
-/* The symbols that those of a cell are the delta from; c->base is not NULL. */
+/* The baseline symbols of a cell; c->base is not NULL. */
 static const uint32_t *wisp__cell_base(const wisp__table_coder *c, const wisp__cell *cell) {
     const uint32_t *base = c->base + cell->at;
     if (!c->follows || cell->first || !wisp__all_zero(base, cell->count)) return base;
@@ -17593,8 +17593,8 @@ static void wisp__cell_copy(wisp__table_coder *c, const wisp__cell *cell) {
         memcpy(c->out + cell->at, base, (size_t)cell->count * sizeof *base);
 }
 
-/* The symbols of a cell. `now` is `base` while they are read, into `out`; `older` is `base` too
-   where it is not known. */
+/* The symbols of a cell. While reading into `out`, `now` is `base`; an unknown `older` is `base`
+   too. */
 typedef struct wisp__symbols {
     const wisp__column *column;
     const uint32_t     *base, *now, *older;
@@ -17615,7 +17615,7 @@ static void wisp__plain_values(wisp__table_coder *c, const wisp__symbols *s, uin
 
 static const uint32_t wisp__no_symbols[WISP__CELL] = { 0 };
 
-/* By how much the numbers of a row are wider than those of first rows, in all; their count. */
+/* Total excess width of a row's numbers over those of first rows; and their count. */
 static int wisp__moving_excess(const wisp__table_coder *c, const wisp__symbols *s, uint64_t mask,
                                int *count) {
     int excess = 0;
@@ -17637,7 +17637,7 @@ static uint64_t wisp__ordered_columns(const wisp__table *table, int least) {
     return mask;
 }
 
-/* A mask that is likely to be `like`, or to differ from it in one column. */
+/* A mask likely to be `like`, or to differ from it in one column. */
 static uint64_t wisp__plain_mask_like(wisp__table_coder *c, uint64_t mask, uint64_t like) {
     int count = c->table.column_count, width = wisp__width((uint64_t)count - 1);
     uint64_t other = mask ^ like, column;
@@ -17711,7 +17711,7 @@ static int64_t wisp__table_bits(const wisp__table *table) {
 
 enum { WISP__DELTA_BITS_MORE = 1 + 6 + 16 };  /* than the symbols themselves, at most */
 
-/* The most that a delta of the table takes, in bits. */
+/* The most bits that a delta of the table takes. */
 static int64_t wisp__delta_bits_count(const wisp__table *table) {
     return WISP__DELTA_BITS_MORE + wisp__table_bits(table);
 }
@@ -17727,8 +17727,8 @@ static void wisp__plain_symbols(wisp__table_coder *c) {
         }
 }
 
-/* How much shorter the rows without a baseline become with the row above as their base: the sum of
-   the widths of their deltas, in bits. It is worth while above 0. */
+/* Bits saved, in the widths of deltas, if rows without a baseline take the row above as their base.
+   It is worth while above 0. */
 static int64_t wisp__follow_gain(const wisp__table_coder *c) {
     int64_t gain = 0;
     for (int64_t index = c->row_cells; index < c->cells; index++) {
@@ -17744,8 +17744,8 @@ static int64_t wisp__follow_gain(const wisp__table_coder *c) {
     return gain;
 }
 
-/* The end of a span that begins at `at`. Its first `least` cells are known to belong to it, because
-   the span before it ended there. */
+/* The end of a span that begins at `at`. Its first `least` cells belong to it, because the span
+   before it ended there. */
 static int64_t wisp__plain_span(wisp__table_coder *c, int64_t at, bool differ, int least) {
     wisp__level *level = differ ? &c->differ : &c->equal;
     int64_t first = at + least, end = first;
@@ -17812,9 +17812,8 @@ static void wisp__delta_bits_write(wisp__writer *to, const wisp__table *table,
     wisp__plain_symbols(&c);
 }
 
-/* Reads into `now`, which may be `base` itself. With base NULL it moves past the delta, and `now`
-   is not touched. False: malformed; then `now` means nothing, but each symbol is within its
-   bits. */
+/* Reads into `now`, which may be `base` itself. With base NULL it skips the delta and leaves `now`
+   alone. False: malformed; then `now` means nothing, but each symbol is within its bits. */
 static bool wisp__delta_bits_read(wisp__reader *from, const wisp__table *table,
                                   const uint32_t *base, uint32_t *now) {
     size_t symbols = (size_t)table->rows * (size_t)table->column_count;
@@ -18884,9 +18883,9 @@ static wisp__encoded *wisp__row_delta_get(wisp *w, wisp__unpacker *u, const wisp
 
 /* ===========================================================================
  * MARK: >>value_delta
- * What: the delta of values without a schema, and the values that it makes of its baseline.
- * Invariants: maps are sorted by key on both ends, so that a pair has the same place on both. A
- *   delta applied to its baseline gives the very bits that it was made from.
+ * What: makes and applies deltas of values without a schema.
+ * Invariants: maps are sorted by key, so that a pair has the same place on both ends. A delta
+ *   applied to its baseline gives the exact bits that it was made from.
  *
  *   values    same count:1 [small(count)], then for each: differs:1 [delta]
  *   delta     0:2 shape data | 1:2 integer (zigzag of new less old, of the same kind)
@@ -18936,7 +18935,7 @@ static void wisp__put_list(wisp__delta *d, const wisp_value *a, int a_count, con
     }
 }
 
-/* Both are sorted: one walk finds the pairs that are gone or differ, another those that are new. */
+/* Both are sorted: one walk finds the pairs that are gone or differ, another the new ones. */
 static void wisp__put_map(wisp__delta *d, const wisp_value *a, const wisp_value *b) {
     const wisp_pair *before = wisp__pairs_of(a), *now = wisp__pairs_of(b);
     int k = 0, added = b->count;
@@ -19008,7 +19007,7 @@ static void wisp__get_child(wisp__delta *d, const wisp_value *a, wisp_value *out
     if (wisp__get(&d->delta.from, 1)) wisp__value_delta_get(d, a, out);
 }
 
-/* Counts so many more values; false: there are too many, or they are not paid for. */
+/* Counts `count` more values; false: too many, or not paid for. */
 static bool wisp__delta_may(wisp__delta *d, int count) {
     if (count > d->u->values || d->delta.from.failed) d->failed = true;
     d->u->values -= d->failed ? 0 : count;
@@ -19042,7 +19041,7 @@ static const char *wisp__get_key(wisp__delta *d) {
     return key;
 }
 
-/* Merges by key the pairs that stay and those that are new. */
+/* Merges by key the pairs that stay and the new ones. */
 static void wisp__get_map(wisp__delta *d, const wisp_value *a, wisp_value *out) {
     wisp_pair *stay = (wisp_pair *)wisp__delta_items(d, a->count, sizeof *stay), *fresh, *all;
     wisp__key *keys;
@@ -19104,7 +19103,7 @@ static void wisp__value_delta_get(wisp__delta *d, const wisp_value *a, wisp_valu
     }
 }
 
-/* The values that a delta makes of its baseline; false: malformed. */
+/* Applies a delta to its baseline; false: malformed. */
 static bool wisp__values_apply(wisp__delta *d, const wisp_value *a, int a_count,
                                const wisp_value **values, int *count) {
     wisp_value all = wisp_nil();
@@ -19116,13 +19115,13 @@ static bool wisp__values_apply(wisp__delta *d, const wisp_value *a, int a_count,
 
 /* ===========================================================================
  * MARK: >>compress
- * What: the compressors that are plugged in, with their contexts and dictionaries; the policy of
- *   WISP_COMPRESSION_AUTO; and our own compressor, of runs of equal bytes.
- * Invariants: a packed block is smaller than its source; unpacking writes just the expected bytes
- *   or fails, and takes no memory but a context, once for each compressor and dictionary; data that
- *   did not shrink lately is rarely tried.
- * Not here: how a block stands on the wire. Its owner sends the method, in three bits, and the
- *   size of the source.
+ * What: plugged-in compressors with their contexts and dictionaries; the policy of
+ *   WISP_COMPRESSION_AUTO; our own compressor, of runs of equal bytes.
+ * Invariants: a packed block is smaller than its source; unpacking writes exactly the expected
+ *   bytes or fails, and takes memory only for one context of each compressor and dictionary; data
+ *   that did not shrink lately is rarely tried.
+ * Not here: blocks on the wire. Their owner sends the method, in three bits, and the size of the
+ *   source.
  *
  *   method   0 stored · 1 runs · 2 LZ4 block · 3 raw deflate (RFC 1951)
  *            4 zstd frame (RFC 8878) without its magic number · 5..7 the user's
@@ -19226,7 +19225,7 @@ static void wisp__compress_release(void *user, void *pointer, size_t size) {
     wisp__free(((wisp__compress *)user)->base, pointer, size);
 }
 
-/* The method of a mode that one plugs in; WISP__STORED for every other mode. */
+/* The method of a plugged-in mode; WISP__STORED for every other mode. */
 static int wisp__compress_method(wisp_compression mode) {
     if (mode >= WISP_COMPRESSION_LZ4 && mode <= WISP_COMPRESSION_ZSTD)
         return WISP__LZ4 + (mode - WISP_COMPRESSION_LZ4);
@@ -19235,7 +19234,7 @@ static int wisp__compress_method(wisp_compression mode) {
     return WISP__STORED;
 }
 
-/* Index into the contexts of a method; 0: no dictionary; -1: the dictionary is not known here. */
+/* Index into the contexts of a method; 0: no dictionary; -1: unknown dictionary. */
 static int wisp__compress_column(const wisp__compress *c, uint32_t dictionary) {
     if (!dictionary) return 0;
     for (int i = 0; i < c->dictionary_count; i++)
@@ -19278,7 +19277,7 @@ static wisp__block wisp__block_of(const void *from, int size, void *to, int room
     return block;
 }
 
-/* Packs by block->method. Bytes written, fewer than its size; 0: it did not work out. */
+/* Packs by block->method. Returns the bytes written, fewer than its size; 0: failed. */
 static int wisp__compress_try(wisp__compress *c, const wisp__block *block) {
     void *context;
     int size;
@@ -19293,7 +19292,7 @@ static int wisp__compress_try(wisp__compress *c, const wisp__block *block) {
 }
 
 /* A block that shrank to a sixteenth, or to a few bytes, may be a few runs, which our own method
-   packs smallest. They are packed behind the `size` bytes that are there already. */
+   packs smallest. It packs them behind the `size` bytes already there. */
 static int wisp__compress_runs_instead(wisp__compress *c, wisp__block *block, int size) {
     wisp__block again = *block;
     int most = wisp__max_int(block->size / 16, 16), runs;
@@ -19308,8 +19307,8 @@ static int wisp__compress_runs_instead(wisp__compress *c, wisp__block *block, in
     return runs;
 }
 
-/* Unpacks to exactly block->room bytes. WISP_E_COMPRESSED: malformed, or another size comes out;
-   WISP_E_UNSUPPORTED: no such method or dictionary here; WISP_E_MEMORY. */
+/* Unpacks to exactly block->room bytes. WISP_E_COMPRESSED: malformed, or another size;
+   WISP_E_UNSUPPORTED: no such method or dictionary; WISP_E_MEMORY. */
 static wisp_result wisp__compress_unpack(wisp__compress *c, const wisp__block *block) {
     void *context;
     wisp_result result;
@@ -19331,8 +19330,8 @@ static wisp_result wisp__compress_unpack(wisp__compress *c, const wisp__block *b
 /* --- auto: the method in use is compared with a rival now and then. While packing does not pay,
        more and more bytes pass untried. --- */
 
-/* The price is the share of a block, in 64ths, that a method must save before it is worth its time;
-   the bytes saved beyond that decide between two methods. */
+/* Price: the share of a block, in 64ths, that a method must save to be worth its time. Bytes saved
+   beyond that decide between two methods. */
 typedef struct wisp__candidate { int method, price; } wisp__candidate;
 enum { WISP__CANDIDATES = 3 };
 
@@ -19341,7 +19340,7 @@ static const wisp__candidate wisp__candidates[WISP__CANDIDATES] = {
 };
 
 enum {
-    WISP__RIVAL_EVERY = 16,  /* turns from one comparison with a rival to the next */
+    WISP__RIVAL_EVERY = 16,  /* turns between comparisons with a rival */
     WISP__MISSES_FREE = 3,  /* misses before blocks pass untried */
     WISP__BACKOFF_MOST = 6  /* at most 2^6 times the bytes tried in vain pass */
 };
@@ -19389,8 +19388,8 @@ static bool wisp__compress_sample(wisp__compress *c, const wisp__block *block, i
     return false;
 }
 
-/* Packs by the method in use. When it is time for a comparison, the rival packs the block first,
-   and takes over if it gains more. */
+/* Packs by the method in use. When a comparison is due, the rival packs first, and takes over if it
+   gains more. */
 static int wisp__compress_pick(wisp__compress *c, wisp__compress_stream *s, unsigned methods,
                                wisp__block *block) {
     bool compares = s->misses == 0 &&
@@ -19503,9 +19502,9 @@ static unsigned wisp__compress_packets(const wisp__compress *c) {
     return 1u << WISP__RUNS | (c->methods & 1u << method);
 }
 
-/* Keeps a copy until the endpoint is destroyed. *id depends on nothing but the bytes.
-   WISP_E_ARGUMENT: nothing in it; WISP_E_TOO_BIG: over 1 MiB; WISP_E_LIMIT: there are
-   WISP__DICTIONARIES, or others with the same id; WISP_E_MEMORY. */
+/* Keeps a copy until the endpoint is destroyed. *id depends only on the bytes. WISP_E_ARGUMENT: no
+   bytes; WISP_E_TOO_BIG: over 1 MiB; WISP_E_LIMIT: there are WISP__DICTIONARIES, or another with
+   this id; WISP_E_MEMORY. */
 static wisp_result wisp__compress_dictionary(wisp__compress *c, const void *bytes, int size,
                                              uint32_t *id) {
     wisp__dictionary *d;
@@ -19563,12 +19562,11 @@ wisp_result wisp_add_compressor(wisp *w, const wisp_compressor *compressor) {
 
 /* ===========================================================================
  * MARK: >>seal
- * What: SipHash-2-4 (Aumasson and Bernstein, 2012) for cookies, tables and
- *   random numbers; the 64-bit tag of session packets: an almost-universal
- *   hash, NH over 128-byte blocks (Black et al., UMAC, 1999) on 64-bit words
- *   and then two polynomials modulo 2^61 - 1, which SipHash finishes.
- * Invariants: the tag depends on key, direction, packet number, length and
- *   every byte. It stops those who cannot read the traffic, nobody else.
+ * What: SipHash-2-4 (Aumasson and Bernstein, 2012) for cookies, tables and random numbers; the
+ *   64-bit tag of session packets: an almost-universal hash, NH over 128-byte blocks (Black et al.,
+ *   UMAC, 1999) on 64-bit words and then two polynomials modulo 2^61 - 1, which SipHash finishes.
+ * Invariants: the tag depends on key, direction, packet number, length and every byte. It stops
+ *   only those who cannot read the traffic.
  *
  * A guess succeeds once in about 2^60 tries at best: two packets of one number
  * share their hash with a probability of 2^-64 for each block that differs (NH),
@@ -19633,8 +19631,8 @@ static void wisp__seal_init(wisp__seal *seal, const uint64_t secret[2]) {
     for (int i = 0; i < 2; i++) seal->finish[i] = wisp__random(&stream);
 }
 
-/* Each polynomial takes 60 bits of a word, so that no two of those are equal modulo the prime, and
-   between them all. */
+/* Each polynomial takes 60 bits of a word, so that different ones differ modulo the prime; both
+   together take all bits. */
 static inline void wisp__seal_absorb(const wisp__seal *seal, wisp__digest *digest, uint64_t word) {
     digest->state[0] = wisp__multiply_p61(digest->state[0] + (word & WISP__LOW_60), seal->poly[0]);
     digest->state[1] = wisp__multiply_p61(digest->state[1] + (word >> 4), seal->poly[1]);
@@ -19672,7 +19670,7 @@ static inline void wisp__seal_block(const wisp__seal *seal, wisp__digest *digest
     wisp__seal_absorb(seal, digest, sum.high);
 }
 
-/* `direction` is 0 from the one who joined, 1 from the one who was joined. */
+/* `direction`: 0 from the end that joined, 1 from the joined end. */
 static uint64_t wisp__seal_tag(const wisp__seal *seal, int direction, uint64_t number,
                                const uint8_t *bytes, int size) {
     wisp__digest digest = { { 0, 0 } };
@@ -19686,7 +19684,7 @@ static uint64_t wisp__seal_tag(const wisp__seal *seal, int direction, uint64_t n
     return wisp__siphash(seal->finish, last, 23);  /* 7 bytes of the second are enough */
 }
 
-/* Random bytes of the system, without a header of the system. */
+/* Random bytes of the system, without its headers. */
 #ifndef WISP_NO_OS
 #ifdef _WIN32
 #ifdef __cplusplus
@@ -19712,10 +19710,10 @@ static bool wisp__system_entropy(void *user, void *out, int size) {
 
 /* ===========================================================================
  * MARK: >>noise
- * What: sealed sessions: the handshake Noise_NK_25519_ChaChaPoly_BLAKE2b (Noise, revision
- *   34), and the keys of packets.
- * Invariants: no key seals two packets of one number; a join costs the end that is joined
- *   two agreements and one key pair; all secrets are wiped when they have done their work.
+ * What: sealed sessions: the handshake Noise_NK_25519_ChaChaPoly_BLAKE2b (Noise, revision 34), and
+ *   the keys of packets.
+ * Invariants: no key seals two packets of one number; a join costs the joined end two agreements
+ *   and one key pair; all secrets are wiped after use.
  * Not here: the packets of the handshake (join), the place of a tag (packet).
  *
  *   message   an ephemeral key:256, sealed content, seal:128. In both messages the writer makes
@@ -19728,7 +19726,7 @@ static bool wisp__system_entropy(void *user, void *out, int size) {
 #define WISP__SEALS          true
 #endif
 
-#define WISP__REKEY_OVERLAP  10.0  /* seconds for which the key before is kept at most */
+#define WISP__REKEY_OVERLAP  10.0  /* seconds that the previous key is kept at most */
 
 static void wisp__wipe(const wisp_cipher *c, void *secret, size_t size) {
     c->wipe(c->user, secret, (int)size);
@@ -19739,7 +19737,7 @@ static wisp__place wisp__text(const void *at, int count) {
     return text;
 }
 
-/* A text that is sealed or opened in its place. */
+/* A text sealed or opened in place. */
 static wisp_box wisp__sealed_box(const uint8_t *key, wisp__place beside, uint8_t *at, int count) {
     wisp_box box = { key, 0, beside.at, beside.count, at, at, count, at + count };
     return box;
@@ -19750,7 +19748,7 @@ static bool wisp__blake(const wisp_cipher *c, uint8_t *out, wisp__place a, wisp_
     return c->hash(c->user, &box);
 }
 
-/* Takes as long wherever they differ. */
+/* Compares secrets in constant time. */
 static bool wisp__same_secret(const uint8_t *a, const uint8_t *b, int bytes) {
     volatile uint8_t different = 0;
     for (int i = 0; i < bytes; i++) different = (uint8_t)(different | (a[i] ^ b[i]));
@@ -19805,8 +19803,7 @@ static bool wisp__noise_write(wisp__noise *n, uint8_t *message, int content) {
            wisp__noise_hash(n, at, content + WISP_SEAL_BYTES);
 }
 
-/* Reads a message into `content`. false: it is not from whom it should be, or was changed; then `n`
-   is of no use any more. */
+/* Reads a message into `content`. false: from another sender, or changed; `n` is then useless. */
 static bool wisp__noise_read(wisp__noise *n, const uint8_t *secret, wisp__place message,
                              uint8_t *content) {
     const wisp_cipher *c = n->cipher;
@@ -19847,8 +19844,8 @@ static bool wisp__keys_split(wisp__keys *k, const wisp__noise *n, bool joiner, d
     return done && wisp__key_after(k->cipher, k->in, k->next);
 }
 
-/* Takes the next key for sending, if it is time and the peer has used the current one. `acked`: the
-   largest number that it has acked. */
+/* Takes the next key for sending, if it is due and the peer has used the current one. `acked`: the
+   largest number that the peer has acked. */
 static void wisp__keys_turn(const wisp__base *base, wisp__keys *k, uint64_t number,
                             uint64_t acked) {
     bool due = number - k->out_first >= (uint64_t)base->limits.rekey_packets ||
@@ -19870,7 +19867,7 @@ static void wisp__keys_seal(const wisp__keys *k, uint8_t *packet, wisp_box *box)
     memset(box->tag, 0, WISP_SEAL_BYTES);
 }
 
-/* A packet of the next key came. The key before it opens those that are still on their way. */
+/* A packet of the next key came. The previous key opens packets that are still on their way. */
 static void wisp__keys_follow(wisp__keys *k, uint64_t number, double now) {
     memcpy(k->before, k->in, sizeof k->before);
     memcpy(k->in, k->next, sizeof k->in);
@@ -19881,7 +19878,7 @@ static void wisp__keys_follow(wisp__keys *k, uint64_t number, double now) {
     k->in_time = now;
 }
 
-/* Opens the body of a packet. false: it is not the peer's, or was changed. */
+/* Opens the body of a packet. false: not the peer's, or changed. */
 static bool wisp__keys_open(wisp__keys *k, double now, const uint8_t *packet, wisp_box *box) {
     uint64_t number = box->number;
     bool turned = ((packet[0] & WISP__FLAG_PHASE) != 0) != k->in_phase;
@@ -19898,7 +19895,7 @@ static bool wisp__keys_open(wisp__keys *k, double now, const uint8_t *packet, wi
     return true;
 }
 
-/* What the join needed is of no use any more. */
+/* Wipes and frees the keys of a finished join. */
 static void wisp__keys_settle(wisp__base *base, wisp__keys *k) {
     if (!k || !k->join) return;
     wisp__wipe(k->cipher, k->join, sizeof *k->join);
@@ -19914,7 +19911,7 @@ static void wisp__keys_free(wisp__base *base, wisp__keys *k) {
 }
 
 /* --- GOODBYE without a session (RFC 9000 10.3). When a session begins, the joined end gives the
-       other a key, which it can make again from its secret. The key never is on the wire in the
+       other a key that it can derive again from its secret. The key is never on the wire in the
        clear: a GOODBYE has its hash with the tag that it quotes, which serves for no other --- */
 
 static bool wisp__reset_key(const wisp__sealer *sealer, uint16_t connection,
@@ -19930,7 +19927,7 @@ static bool wisp__reset_key(const wisp__sealer *sealer, uint16_t connection,
     return done;
 }
 
-/* What a GOODBYE has in the place of a tag that begins so. */
+/* The tag of a GOODBYE that quotes a tag with these first bytes. */
 static bool wisp__reset_tag(const wisp_cipher *c, const uint8_t *key, const uint8_t *quoted,
                             uint8_t *tag) {
     uint8_t hash[WISP_HASH_BYTES];
@@ -19961,7 +19958,7 @@ static bool wisp__key_public(const wisp_cipher *c, const uint8_t *secret, uint8_
     return c->agree(c->user, made, secret, base_point);
 }
 
-/* On failure *made is there too, unless there is no memory. */
+/* On failure *made is set too, unless there is no memory. */
 static wisp_result wisp__sealer_make(wisp__base *base, const wisp_desc *desc,
                                      wisp__sealer **made) {
     wisp__sealer *s;
@@ -19988,10 +19985,10 @@ static bool wisp__sealer_wrong(const wisp_desc *desc) {
 
 /* ===========================================================================
  * MARK: >>mtu
- * What: the largest datagram that the path to a peer carries, after RFC 8899: found
- *   too large by packets that vanish, and raised by probes.
- * Invariants: the size in use is between WISP__MTU_LEAST and link.mtu (a smaller
- *   link.mtu is the least too), whatever the other end acks.
+ * What: the largest datagram that the path to a peer carries, after RFC 8899: lost packets show
+ *   that it is too large, probes raise it.
+ * Invariants: the size in use is between WISP__MTU_LEAST and link.mtu (a smaller link.mtu is the
+ *   least too), whatever the other end acks.
  * Not here: probes as packets (packet_writer).
  *
  * A path that drops large datagrams is told from one that loses packets at random or by
@@ -20003,7 +20000,7 @@ static bool wisp__sealer_wrong(const wisp_desc *desc) {
 
 /* Every IPv4 host takes 576 bytes (RFC 791), of which headers of IP and UDP are at most 68. */
 #define WISP__MTU_LEAST      508
-#define WISP__MTU_NEAR       16  /* the search ends this near to a size that failed */
+#define WISP__MTU_NEAR       16  /* the search ends this near to a failed size */
 #define WISP__MTU_TRIES      3  /* lost probes of a size that fails (RFC 8899 5.1.2) */
 #define WISP__MTU_AGAIN      15.0  /* seconds until larger sizes are tried again */
 
@@ -20014,14 +20011,14 @@ static void wisp__mtu_init(wisp__mtu *m, int link) {
     m->loss = 2048;
 }
 
-/* Another path begins with the size of the one before. Sizes that failed are tried again. */
+/* A new path begins with the size of the old one. Failed sizes are tried again. */
 static void wisp__mtu_moved(wisp__mtu *m, const wisp__mtu *before) {
     wisp__mtu_init(m, before->link);
     m->size = before->size;
     m->wanted = true;
 }
 
-/* Sizes of one class are taken as alike; -1: it passes everywhere. */
+/* Sizes of one class count as alike; -1: it passes everywhere. */
 static int wisp__mtu_class(const wisp__mtu *m, int bytes) {
     if (bytes <= WISP__MTU_LEAST || bytes > m->link) return -1;
     return (bytes - WISP__MTU_LEAST - 1) * WISP__MTU_CLASSES / (m->link - WISP__MTU_LEAST);
@@ -20098,10 +20095,10 @@ static void wisp__mtu_probed(wisp__mtu *m, int bytes, bool acked, double now) {
  * ======================================================================== */
 
 #define WISP__GRANULARITY    0.001  /* RFC 9002 6.1.2 */
-#define WISP__PACE_SECONDS   0.05  /* sending rate that a pause may save up */
-#define WISP__SLOT_SECONDS   0.04  /* slots of the model are no shorter */
-#define WISP__LEAST_SECONDS  5.0  /* the least round trip expires after so long */
-#define WISP__PROBE_SECONDS  0.1  /* plus a round trip: to see the least round trip again */
+#define WISP__PACE_SECONDS   0.05  /* of sending that a pause may save up */
+#define WISP__SLOT_SECONDS   0.04  /* shortest slot of the model */
+#define WISP__LEAST_SECONDS  5.0  /* until the least round trip expires */
+#define WISP__PROBE_SECONDS  0.1  /* plus a round trip: to measure the least round trip */
 #define WISP__MOST_RATE      1e9  /* bytes per second */
 
 /* RFC 9002 7.2. */
@@ -20140,8 +20137,8 @@ static void wisp__reno_lost(wisp__base *base, wisp__flow *flow, double now, doub
 
 /* --- the model: draft-ietf-ccwg-bbr, in slots of time instead of rounds of packets --- */
 
-/* START doubles the rate until it no longer grows. Then slots follow in cycles: one that tries
-   more, up to four that drain the queue of it, one to four at the rate of the path. */
+/* START doubles the rate until it no longer grows. Then slots cycle: one tries more, up to four
+   drain its queue, one to four keep the rate of the path. */
 typedef enum wisp__phase { WISP__START, WISP__TRY, WISP__DRAIN, WISP__CRUISE } wisp__phase;
 
 static int wisp__model_bandwidth(const wisp__flow *flow) {
@@ -20152,8 +20149,8 @@ static double wisp__model_product(const wisp__flow *flow) {
     return wisp__model_bandwidth(flow) * (flow->has_rtt ? flow->rtt_min : flow->rtt);
 }
 
-/* Bytes of the packets that windows are counted in. Once the limit of the path is known they are
-   small where small ones are sent: four of full size would fill a thin path for half a second. */
+/* Bytes of the packets that windows are counted in. Once the path's limit is known they are small
+   if small ones are sent: four of full size would fill a thin path for half a second. */
 static int wisp__congestion_unit(const wisp__base *base, const wisp__flow *flow) {
     const wisp__model *m = &flow->control.model;
     bool known = base->congestion == WISP_CONGESTION_MODEL && m->adopted > 0;
@@ -20172,7 +20169,7 @@ static void wisp__model_adopt(wisp__flow *flow, int rate) {
     wisp__model_enter(flow, WISP__DRAIN);
 }
 
-/* Was there a queue in the path during the whole slot? `much`: a share of the least round trip. */
+/* Was a queue in the path during the whole slot? `much`: a share of the least round trip. */
 static bool wisp__model_queued(const wisp__flow *flow, double much) {
     return flow->slot.rtt > (1 + much) * flow->rtt_min + 0.04 * much;
 }
@@ -20189,9 +20186,9 @@ static void wisp__model_start(wisp__flow *flow, int rate, bool lossy) {
     }
 }
 
-/* Does a flow that tries more get more? Its acks tell within three slots. A flow with little of a
-   shared path gets it. One with most of the path does not, and is sated: it tries less, and leaves
-   the queue to the others. A queue deeper than these flows make is not theirs to leave. */
+/* Does a flow that tries more get more? Its acks show it within three slots. A flow with little of
+   a shared path gets it. One with most of the path does not, and is sated: it tries less, and
+   leaves the queue to others. A queue deeper than these flows make is not theirs to leave. */
 static void wisp__model_judge_try(wisp__flow *flow, int rate) {
     wisp__model *m = &flow->control.model;
     bool more = m->after && rate >= 1.06 * wisp__model_bandwidth(flow);
@@ -20201,8 +20198,8 @@ static void wisp__model_judge_try(wisp__flow *flow, int rate) {
     if (m->phase == WISP__TRY) m->after = 1;
 }
 
-/* A slot ends in which the path, not the application, was the limit. Losses count only together
-   with a queue, or when they are most of all packets. */
+/* Ends a slot that the path, not the application, limited. Losses count only with a queue, or if
+   most packets are lost. */
 static void wisp__model_step(wisp__flow *flow, int rate) {
     wisp__model *m = &flow->control.model;
     int ended = m->acked + m->lost, lost = ended < 32 ? 0 : m->lost;
@@ -20247,9 +20244,9 @@ static void wisp__model_step(wisp__flow *flow, int rate) {
     wisp__model_enter(flow, WISP__TRY);
 }
 
-/* Slots that the application limits only raise the estimate. The path limits the second of two with
-   a queue in which more was sent in the last round trip than comes out: small packets may not fill
-   a window. */
+/* Slots that the application limits only raise the estimate. The path limits the second of two
+   slots with a queue in which more was sent in the last round trip than comes out: small packets
+   may not fill a window. */
 static void wisp__model_slot(wisp__flow *flow) {
     wisp__model *m = &flow->control.model;
     int rate = flow->delivery_rate;
@@ -20263,8 +20260,8 @@ static void wisp__model_slot(wisp__flow *flow) {
         m->bandwidth = wisp__max_int(m->bandwidth, rate);
 }
 
-/* The least round trip expires: then less than the path holds is in flight for a while, to see it
-   again. A thin flow sees it anyway. */
+/* When the least round trip expires, less than the path holds is in flight for a while, to measure
+   it again. A thin flow measures it anyway. */
 static void wisp__model_least(wisp__flow *flow, double now) {
     wisp__model *m = &flow->control.model;
     bool thin = flow->in_flight <= wisp__model_product(flow) / 2;
@@ -20280,12 +20277,11 @@ static void wisp__model_least(wisp__flow *flow, double now) {
     m->least = WISP__NEVER;
 }
 
-/* Window and pace. The window leaves room for what the path holds, for a quarter as much again
-   unless a queue stands there or the flow is sated (or half, where packets are lost or late without
-   a queue: it takes a while to know), for what comes between two acks or two updates, and for two
-   to six packets. These
-   packets, and four more in each round trip while it tries more, are the same for all flows, so
-   that they come to share alike. */
+/* Window and pace. The window has room for the content of the path, for a quarter more unless a
+   queue stands there or the flow is sated (half more where packets are lost or late without a
+   queue, which takes a while to know), for the bytes between two acks or updates, and for two to
+   six packets. These packets, and four more in each round trip while it tries more, are the same
+   for all flows, so that their shares become alike. */
 static void wisp__model_update(wisp__base *base, wisp__flow *flow, double now) {
     static const double gains[] = { 2.77, 1.25, 0.75, 1 };
     wisp__model *m = &flow->control.model;
@@ -20323,7 +20319,7 @@ static void wisp__model_sampled(wisp__flow *flow, double now, double sample) {
     if (sample <= flow->rtt_min + 0.002 && !m->probing) m->least_time = now;
 }
 
-/* --- the interface: what room packet tells, and reads in `window` and `pace_tokens` --- */
+/* --- the interface: room packet calls it, and reads `window` and `pace_tokens` --- */
 
 static void wisp__congestion_init(wisp__base *base, wisp__flow *flow, double now) {
     flow->window = wisp__initial_window(base);
@@ -20340,7 +20336,7 @@ static void wisp__congestion_init(wisp__base *base, wisp__flow *flow, double now
     flow->control.model.least_time = now;
 }
 
-/* A round trip time, before it becomes part of the averages and of the least. */
+/* A round trip time, before it enters the averages and the least. */
 static void wisp__congestion_sampled(wisp__base *base, wisp__flow *flow, double now,
                                      double sample) {
     flow->slot.rtt = wisp__min(flow->slot.rtt, sample);
@@ -20383,8 +20379,8 @@ static void wisp__congestion_lost(wisp__base *base, wisp__flow *flow, double now
         wisp__model_adopt(flow, wisp__model_bandwidth(flow) / 2);
 }
 
-/* The delivery rate: bytes acked in a slot, over the time in which their acks came or, if that was
-   longer, in which they were sent. */
+/* The delivery rate: bytes acked in a slot, over the time in which their acks came or, if longer,
+   in which they were sent. */
 static void wisp__congestion_slot(wisp__base *base, wisp__flow *flow, double now) {
     wisp__slot_of_acks *slot = &flow->slot;
     double length = wisp__max(flow->has_rtt ? flow->rtt_min : flow->rtt, WISP__SLOT_SECONDS);
@@ -20404,8 +20400,8 @@ static void wisp__congestion_slot(wisp__base *base, wisp__flow *flow, double now
     slot->app = limits;
 }
 
-/* Before each flush: updates window and pace, and fills the bucket of bytes that may go at once.
-   It holds what a pause of 50 ms saves up, at the start the initial window (RFC 9002 7.7). */
+/* Before each flush: updates window and pace, and fills the bucket of bytes that may go at once. It
+   holds 50 ms of sending, at the start the initial window (RFC 9002 7.7). */
 static void wisp__congestion_pace(wisp__base *base, wisp__flow *flow, double now) {
     bool reno = base->congestion == WISP_CONGESTION_RFC9002;
     double most = wisp__max(WISP__PACE_SECONDS, base->step), rate, gained;
@@ -20421,8 +20417,8 @@ static void wisp__congestion_pace(wisp__base *base, wisp__flow *flow, double now
     flow->pace_tokens = wisp__min(flow->pace_tokens + gained, most);
 }
 
-/* The flush has ended. If neither window nor pace has held anything back, nor in the round trip
-   before, the application is the limit until what was sent so far is acked. */
+/* After a flush. If window and pace held nothing back in it and in the round trip before, the
+   application is the limit until the bytes sent so far are acked. */
 static void wisp__congestion_flushed(wisp__flow *flow) {
     if (flow->held) flow->held_at = (uint32_t)flow->next;
     else if (wisp__distance((uint32_t)flow->largest_acked + 1, flow->held_at) >= 0)
@@ -20582,7 +20578,7 @@ static bool wisp__flow_must_ack(const wisp__flow *flow, double now) {
     return flow->unacked > 0 && (flow->ack_now || now >= flow->ack_due);
 }
 
-/* The ranges {first, last} of received numbers, from the largest down to that of the eighth ack
+/* Ranges {first, last} of received numbers, from the largest down to that of the eighth ack
    before. */
 static int wisp__flow_ranges(const wisp__flow *flow, uint64_t (*ranges)[2], int room) {
     uint32_t reported = flow->reported[flow->reported_at & 7];
@@ -20600,7 +20596,7 @@ static int wisp__flow_ranges(const wisp__flow *flow, uint64_t (*ranges)[2], int 
     return count;
 }
 
-/* Number of ranges, from the newest on, that fit into so many bits. */
+/* Number of the newest ranges that fit into `most_bits`. */
 static int wisp__flow_ranges_fit(uint64_t (*ranges)[2], int count, int most_bits) {
     int bits = 24 + wisp__small_bits((uint64_t)count);
     for (int i = 0; i < count; i++) {
@@ -20611,8 +20607,7 @@ static int wisp__flow_ranges_fit(uint64_t (*ranges)[2], int count, int most_bits
     return count;
 }
 
-/* Writes the acks: all, or unless `whole` the newest ranges that fit (RFC 9000 13.2.3). false: none
-   was written. */
+/* Writes all acks or, unless `whole`, the newest ranges that fit (RFC 9000 13.2.3); false: none. */
 static bool wisp__flow_put_acks(wisp__flow *flow, wisp__writer *to, double now, int most_bytes,
                                 bool whole) {
     uint64_t ranges[WISP__MOST_RANGES][2];
@@ -20636,7 +20631,7 @@ static bool wisp__flow_put_acks(wisp__flow *flow, wisp__writer *to, double now, 
 
 /* --- sending --- */
 
-/* What was sent with this number, whether it has ended or not; NULL: its place has another. */
+/* The packet sent with this number, ended or not; NULL: its place has another. */
 static wisp__sent *wisp__flow_sent(const wisp__flow *flow, uint64_t number) {
     wisp__sent *sent;
     if (!flow->sent_room) return NULL;
@@ -20649,8 +20644,8 @@ static wisp__sent *wisp__flow_find(const wisp__flow *flow, uint64_t number) {
     return sent && sent->bytes ? sent : NULL;
 }
 
-/* The first bytes of the tag of a packet that was sent lately, if nothing of the session has come
-   in since; else NULL. */
+/* The first bytes of the tag of a packet sent lately, if nothing of the session came since; else
+   NULL. */
 static const uint8_t *wisp__flow_unheard(const wisp__flow *flow, uint64_t low, double heard_at) {
     uint64_t number = wisp__widen(flow->next - 1, low, 16);
     const wisp__sent *sent = number < flow->next ? wisp__flow_sent(flow, number) : NULL;
@@ -20681,8 +20676,8 @@ static inline wisp__ref *wisp__flow_ref(const wisp__flow *flow, uint32_t at) {
     return &flow->refs[at & (uint32_t)(flow->ref_room - 1)];
 }
 
-/* Adds a ref to the packet being filled (after wisp__flow_reserve_refs); consecutive ones become
-   one entry. */
+/* Adds a ref to the packet being filled (after wisp__flow_reserve_refs); consecutive refs share an
+   entry. */
 static inline void wisp__flow_carry(wisp__flow *flow, uint32_t packet_first, wisp__ref ref) {
     wisp__ref *last;
     if (flow->ref_next != packet_first) {
@@ -20791,8 +20786,8 @@ static bool wisp__flow_is_behind(const wisp__flow *flow, uint64_t number) {
     return distance > 3 || (distance == 3 && !wisp__flow_skipped(flow, number, number + 3));
 }
 
-/* A packet that was called lost is acked: the path reorders, so losses are believed later
-   (RFC 8985 6.2). */
+/* A packet declared lost is acked: the path reorders, so losses are declared later (RFC 8985
+   6.2). */
 static void wisp__flow_came_late(wisp__flow *flow, wisp__sent *sent, double now) {
     double late = wisp__min(now - sent->time - flow->rtt, wisp__max(flow->rtt, 0.05));
     flow->late = wisp__max(flow->late, wisp__max(late, WISP__GRANULARITY));
@@ -20889,8 +20884,8 @@ static wisp__ack_news wisp__flow_get_acks(wisp__base *base, wisp__flow *flow, wi
     return news;
 }
 
-/* No ack in time (RFC 9002 6.2.4): the contents of the two oldest packets are sent again, as
-   probes. Both stay in flight; the oldest count as lost only if no more packets can be tracked. */
+/* No ack in time (RFC 9002 6.2.4): the contents of the two oldest packets are sent again as probes.
+   Both stay in flight; the oldest count as lost only if no more packets can be tracked. */
 static void wisp__flow_probe(wisp__base *base, wisp__flow *flow, double now, wisp__ref_ended ended,
                              void *owner) {
     int found = 0;
@@ -20944,8 +20939,8 @@ static bool wisp__flow_is_full(const wisp__base *base, const wisp__flow *flow) {
     return !flow->free_packets && !wisp__flow_has_room(base, flow);
 }
 
-/* May a packet be sent, when there is something to send? A sender that only pacing delays counts as
-   limited by its window (RFC 9002 7.8). */
+/* May a packet with content be sent? A sender that only pacing delays counts as limited by its
+   window (RFC 9002 7.8). */
 static bool wisp__flow_may_send(wisp__base *base, wisp__flow *flow) {
     bool room = wisp__flow_has_room(base, flow);
     bool paced = flow->pace_tokens <= 0;
@@ -20955,8 +20950,8 @@ static bool wisp__flow_may_send(wisp__base *base, wisp__flow *flow) {
     return wisp__flow_reserve(base, flow);
 }
 
-/* The packets go another path from now on: nothing is known of its rate, and what is in flight is
-   sent again (RFC 9000 9.4). The round trip time counts until the first sample replaces it. */
+/* Packets take another path from now on: its rate is unknown, and what is in flight is sent again
+   (RFC 9000 9.4). The round trip time counts until the first sample. */
 static void wisp__flow_moved(wisp__base *base, wisp__flow *flow, wisp__ref_ended ended,
                              void *owner) {
     wisp__mtu mtu = flow->mtu;
@@ -20998,7 +20993,7 @@ WISP__UNUSED static void wisp__flow_check(const wisp__flow *flow) {
  *   places in rings, beside small rings that a channel keeps.
  * ======================================================================== */
 
-#define WISP__WHOLE_KEPT 65536  /* bytes kept after a large message was put together */
+#define WISP__WHOLE_KEPT 65536  /* bytes kept after assembling a large message */
 
 static wisp__message_extra *wisp__message_extra_of(const wisp__message *m) {
     return m->has_extra ? (wisp__message_extra *)(void *)m->bytes : NULL;
@@ -21096,7 +21091,7 @@ static inline void wisp__message_release(wisp__chunks *chunks, wisp__message *m)
 /* TWICE: two packets on their way carry it. */
 enum { WISP__ITEM_FLYING = 1, WISP__ITEM_LOST, WISP__ITEM_ARRIVED, WISP__ITEM_TWICE };
 
-/* Places of a ring that a channel keeps when it is empty, of early items and of sent ones. */
+/* Places of the rings that an empty channel keeps: early items, sent items. */
 enum { WISP__EARLY_KEPT = 64, WISP__SENT_KEPT = 1024 };
 
 /* The chunk that buffers an early item. */
@@ -21104,30 +21099,30 @@ static int wisp__buffered_bytes(int content) {
     return wisp__chunk_bytes((size_t)(WISP__BUFFERED_HEAD + content + WISP__SLACK));
 }
 
-/* Bytes of the window that an item counts for at the sender: its chunk at the receiver and its
-   place in the ring there, which has at most twice as many as there are items. */
+/* Window bytes of an item at the sender: its chunk at the receiver and its place in the ring there,
+   which has at most two places for each item. */
 static inline int wisp__window_bytes(int content) {
     return wisp__chunk_memory((size_t)wisp__buffered_bytes(content)) + 16;
 }
 
-/* Bytes of the window that a ring of early items counts for at the receiver. */
+/* Window bytes of a ring of early items at the receiver. */
 static int wisp__early_bytes(int room) {
     return room > WISP__EARLY_KEPT ? room * (int)sizeof(wisp__buffered *) : 0;
 }
 
-/* The room that a ring of early items needs to hold this one. */
+/* The size that a ring of early items needs to hold this one. */
 static int wisp__early_room(const wisp__channel_in *in, uint32_t sequence) {
     int need = (int)(sequence - in->next) + 1;
     return need <= in->room ? in->room : wisp__power_of_two(wisp__max_int(need, 8));
 }
 
-/* Bytes of the window that an early item takes with what the ring grows by. */
+/* Window bytes of an early item and of the ring's growth. */
 static int wisp__early_charge(const wisp__channel_in *in, uint32_t sequence, int content) {
     int ring = wisp__early_bytes(wisp__early_room(in, sequence)) - wisp__early_bytes(in->room);
     return wisp__chunk_memory((size_t)wisp__buffered_bytes(content)) + ring;
 }
 
-/* An empty channel gives a large ring of early items back. Returns the bytes of the window. */
+/* Frees the large ring of an empty channel. Returns its window bytes. */
 static int wisp__early_end(wisp__base *base, wisp__channel_in *in) {
     int bytes = in->early ? 0 : wisp__early_bytes(in->room);
     if (bytes) wisp__array_free(base, WISP__ARRAY(in->held, in->room));
@@ -21219,7 +21214,7 @@ static inline wisp__turn wisp__channel_turn(const wisp__base *base, const wisp__
     return ahead ? WISP__EARLY : WISP__NOW;
 }
 
-/* Buffers an early item. The caller has called wisp__channel_turn. */
+/* Buffers an early item, after wisp__channel_turn. */
 static wisp_result wisp__channel_hold(wisp__base *base, wisp__channel_in *in, uint32_t sequence,
                                       wisp__buffered *held) {
     while (sequence - in->next >= (uint32_t)in->room) {
@@ -21261,7 +21256,7 @@ static wisp_result wisp__channel_assemble(wisp__base *base, wisp__channel_in *in
     return from->failed ? WISP_E_BAD_PACKET : WISP_OK;
 }
 
-/* Returns the bytes that its early items count for. */
+/* Returns the window bytes of its early items. */
 WISP__UNUSED static int wisp__channel_check(const wisp__base *base, const wisp__channel *channel) {
     const wisp__channel_out *out = &channel->out;
     const wisp__channel_in *in = &channel->in;
@@ -21424,7 +21419,7 @@ static void wisp__peer_closed(wisp *w, wisp__peer *peer) {
     wisp__timers_set(&w->peers.timers, &peer->timer, 0);
 }
 
-/* Gives packets to the link. Those that it does not take are kept with their peer. */
+/* Gives packets to the link. Peers keep those that it does not take. */
 static void wisp__post_send(wisp *w) {
     wisp__post *post = &w->peers.post;
     int count = post->count, looked;
@@ -21489,15 +21484,15 @@ static void wisp__peer_session(wisp__peer *peer) {
     wisp__seal_init(&peer->seal, secret);
 }
 
-/* Seconds between updates that are so rare that acks and pings cannot wait for the next; else 0. */
+/* Seconds between updates if they are too rare for acks and pings to wait for; else 0. */
 static double wisp__slow_step(const wisp *w) {
     return w->base.step > WISP__ACK_DELAY ? w->base.step : 0;
 }
 
-/* How many packets more keep a session alive where a timeout has only few updates. */
+/* Extra packets that keep a session alive where a timeout has only few updates. */
 static int wisp__more_pings(const wisp *w) { return w->base.step * 40 > w->base.timeout ? 3 : 0; }
 
-/* When nothing has come for so long that lost packets may end a session that is alive. */
+/* The end of a silence so long that lost packets may end a live session. */
 static double wisp__quiet_time(const wisp *w, const wisp__peer *peer) {
     return peer->received_at + w->base.timeout / 3;
 }
@@ -21506,7 +21501,7 @@ static bool wisp__is_quiet(const wisp *w, const wisp__peer *peer) {
     return w->base.time >= wisp__quiet_time(w, peer);
 }
 
-/* The time of the next ping. Its ack puts off the other end's, so the end that did not join waits a
+/* The time of the next ping. Its ack puts off the other end's ping, so the joined end waits a
    little longer: of two idle ends one pings. NATs forget in as little as 30 s (RFC 4787 REQ-5 asks
    for 120), so a ping goes out every 15 s at the latest. */
 static double wisp__keepalive_time(const wisp *w, const wisp__peer *peer) {
@@ -21515,13 +21510,13 @@ static double wisp__keepalive_time(const wisp *w, const wisp__peer *peer) {
 }
 
 /* A peer whose packets came often falls silent, and we send nothing that it would answer: our
-   address may have changed without our knowing. The ping that goes then shows it the new one. */
+   address may have changed unnoticed. A ping then shows it the new one. */
 static double wisp__lull_time(const wisp__peer *peer) {
     if (!peer->expects || peer->flow.last_eliciting > peer->received_at) return WISP__NEVER;
     return peer->received_at + wisp__max(peer->flow.rtt, 0.1) + 4 * (double)peer->gap;
 }
 
-/* A packet came that wants an ack, `since` seconds after the one before. */
+/* A packet that wants an ack came `since` seconds after the one before. */
 static void wisp__peer_heard(wisp__peer *peer, double since) {
     if (since > 0) peer->gap += (float)(wisp__min(since, 2) - (double)peer->gap) / 8;
     peer->expects = peer->gap < 0.25f;
@@ -21660,7 +21655,7 @@ int wisp_peer_state(const wisp *w, wisp_peer handle) {
     return s->peer.draining ? WISP_PEER_DRAINING : WISP_PEER_JOINED;
 }
 
-/* Explains why a handle is that of no session. */
+/* Explains why a handle has no session. */
 static wisp_result wisp__no_session(const wisp *w, wisp_peer peer) {
     if (!w) return WISP_E_ARGUMENT;
     if (peer.id == UINT32_MAX)
