@@ -13992,7 +13992,7 @@ const wisp_codec *wisp_bitpack(void) {
 /* --- any codec --- */
 
 /* A codec that writes structs straight from memory has itself as its user, so that no changed copy
-   is taken for it. With this user it checks members as it writes them, and reads straight into a
+   is taken for it. With this user it checks members while writing, and reads straight into a
    struct. */
 static const char wisp__straight = 1;
 
@@ -14189,7 +14189,7 @@ WISP__ENGINE(raycast_result, WISP__FIELD(raycast_result, instance, OBJECT),
     WISP__FIELD(raycast_result, distance, NUMBER_RANGE(0, WISP__FINITE)),
     WISP__FIELD(raycast_result, material, UINT));
 
-/* --- keys of animation curves: alike but for their values --- */
+/* --- keys of animation curves --- */
 
 static const char *const wisp__curve_interpolations[] = { "Constant", "Linear", "Cubic" };
 
@@ -14531,7 +14531,7 @@ static int wisp__decimal_big_compare(const wisp__decimal_big *a, const wisp__dec
     return 0;
 }
 
-/* All digits of the text as an integer; returns the power of ten of the last one. The middle of two
+/* All digits of the text as an integer; returns the power of ten of the last. The middle of two
    doubles has at most 768 digits: one digit stands for all that follow. */
 static int64_t wisp__decimal_big_digits(wisp__decimal_big *big, const wisp__decimal_text *n) {
     int64_t power = n->text_power;
@@ -14782,7 +14782,7 @@ static bool wisp__plain_value(const wisp_value *v, float floats[7], wisp__plain 
 typedef struct wisp__codec_member {
     const wisp_type *type;
     const void *at;
-    int bytes;  /* negative: its content is elsewhere */
+    int bytes;  /* negative: content elsewhere */
     int count;  /* elements or option, from the counting member; -1: none */
 } wisp__codec_member;
 
@@ -14880,7 +14880,7 @@ typedef struct wisp__encoder {
     int depth;  /* enclosing lists or messages */
     bool checks;  /* that struct members fit their types */
     const wisp_schema *ordered;  /* a schema with its fields in number order, or NULL */
-    wisp_result result;  /* the first failure */
+    wisp_result result;
     uint8_t none[1];  /* room of no bytes */
 } wisp__encoder;
 
@@ -14945,8 +14945,8 @@ typedef struct wisp__builder {
     const uint8_t *at, *end;  /* the input */
     uint8_t *low, *high;  /* of the free memory; `high` is aligned for values */
     int depth;  /* enclosing lists or messages */
-    int deepest, most;  /* depth reached so far, depth allowed */
-    wisp_result result;  /* the first failure */
+    int deepest, most;  /* depth reached, depth allowed */
+    wisp_result result;
     struct wisp__proto_order *orders;  /* of fields, for Protobuf */
 } wisp__builder;
 
@@ -15043,7 +15043,7 @@ static wisp_value wisp__build_whole(uint64_t number) {
     return number <= INT64_MAX ? wisp_int((int64_t)number) : wisp_uint(number);
 }
 
-/* Room for an item of the innermost open list, in front of earlier ones; NULL as above. */
+/* Room for an item of the innermost open list, in front of earlier ones; NULL: as above. */
 static void *wisp__build_item(wisp__builder *b, size_t each) {
     if ((size_t)(b->high - b->low) < each) wisp__build_fail(b, WISP_E_MEMORY);
     if (b->result) return NULL;
@@ -15484,8 +15484,8 @@ static void wisp__msgpack_put_code(wisp__encoder *e, unsigned code, uint64_t num
     else wisp__msgpack_store(to + 1, number, size);
 }
 
-/* A length or count: a small one in the first byte, if that is not 0; else in one byte after
-   code - 1 (lists have no such code), in two after `code` or in four after code + 1. */
+/* A length or count: in the first byte if it is small and `first` is not 0; else in one byte after
+   code - 1 (never for lists), in two after `code` or in four after code + 1. */
 static void wisp__msgpack_put_length(wisp__encoder *e, unsigned first, unsigned code,
                                      size_t length) {
     if (length < (first == 0xa0 ? 32u : first ? 16u : 0u))
@@ -15887,8 +15887,8 @@ static void wisp__msgpack_get_value(wisp__builder *b, wisp_value *out) {
     }
 }
 
-/* --- reading straight into a struct; false: bytes are malformed or not as our own end writes them,
-       and the whole is read as a value --- */
+/* --- reading straight into a struct; false: bytes are malformed or not in our own form, and the
+       whole is read as a value --- */
 
 static bool wisp__msgpack_get_fields(wisp__builder *b, const wisp_schema *schema, uint8_t *data);
 
@@ -16957,7 +16957,7 @@ static void wisp__proto_read_struct(wisp__builder *b, const wisp_schema *schema,
     *out = row ? wisp_array(values, kept) : wisp_map(pairs, kept);
 }
 
-/* An option that comes after another one replaces it. */
+/* A later option replaces an earlier one. */
 static void wisp__proto_read_union(wisp__builder *b, const wisp_type *type,
                                    const wisp__proto_part *parts, wisp_value *out) {
     wisp__proto_parts kept = { NULL, NULL, 0 };
@@ -17018,8 +17018,8 @@ static void wisp__proto_read_message(wisp__builder *b, const wisp__proto_type *t
     b->depth--;
 }
 
-/* --- reading straight into a struct; false: fields are not in the order of the schema or do not
-       fit, and the whole is read as a tree --- */
+/* --- reading straight into a struct; false: fields are out of the schema's order or do not fit,
+       and the whole is read as a tree --- */
 
 static bool wisp__proto_get_fields(wisp__builder *b, const wisp_schema *schema, uint8_t *data);
 
@@ -17271,7 +17271,7 @@ typedef struct wisp__table_coder {
     wisp__level     equal, differ;  /* lengths of spans */
 } wisp__table_coder;
 
-/* ---- numbers and their orders ---- */
+/* --- numbers and their orders --- */
 
 /* log2(size + 1/2) in 256ths, with a straight line between powers: -256..8448. */
 static int wisp__log_size(int64_t number) {
@@ -17280,7 +17280,7 @@ static int wisp__log_size(int64_t number) {
     return width * 256 + (int)((odd << 8) >> width) - 512;
 }
 
-/* Always below `bits`, those of the number: then it takes at most 2 * bits + 4. */
+/* Below `bits`, those of the number, which then takes at most 2 * bits + 4. */
 static int wisp__level_order(const wisp__level *level, int bits) {
     int order = (level->width + 208) / 256;  /* 2 to the mean width is below the mean */
     return order < 0 ? 0 : wisp__min_int(order, bits - 1);
@@ -17343,7 +17343,7 @@ static inline uint32_t wisp__plain_number(wisp__table_coder *c, uint32_t number,
     return number;
 }
 
-/* ---- deltas of one symbol ---- */
+/* --- deltas of one symbol --- */
 
 static int64_t wisp__between(int64_t number, int64_t least, int64_t most) {
     return number < least ? least : number > most ? most : number;
@@ -17475,7 +17475,7 @@ static uint32_t wisp__get_symbol(wisp__reader *from, int bits, uint32_t base) {
     return base ^ changed << below;
 }
 
-/* ---- masks ---- */
+/* --- masks --- */
 
 static inline uint64_t wisp__plain_fresh_mask(wisp__table_coder *c, uint64_t mask, int count) {
     uint64_t coded = 0;
@@ -17521,7 +17521,7 @@ static uint64_t wisp__plain_mask(wisp__table_coder *c, uint64_t mask, int count)
     return mask;
 }
 
-/* ---- cells ---- */
+/* --- cells --- */
 
 static inline void wisp__table_open(wisp__table_coder *c, const wisp__table *table,
                                     const uint32_t *base, const uint32_t *now) {
@@ -17615,7 +17615,7 @@ static void wisp__plain_values(wisp__table_coder *c, const wisp__symbols *s, uin
 
 static const uint32_t wisp__no_symbols[WISP__CELL] = { 0 };
 
-/* Total excess width of a row's numbers over those of first rows; and their count. */
+/* Total width of a row's numbers beyond the width expected of first numbers; and their count. */
 static int wisp__moving_excess(const wisp__table_coder *c, const wisp__symbols *s, uint64_t mask,
                                int *count) {
     int excess = 0;
@@ -17701,7 +17701,7 @@ static uint64_t wisp__plain_cell(wisp__table_coder *c, int64_t index) {
     return c->from->failed ? 0 : mask;
 }
 
-/* ---- tables ---- */
+/* --- tables --- */
 
 static int64_t wisp__table_bits(const wisp__table *table) {
     int64_t bits = 0;
@@ -17813,7 +17813,7 @@ static void wisp__delta_bits_write(wisp__writer *to, const wisp__table *table,
 }
 
 /* Reads into `now`, which may be `base` itself. With base NULL it skips the delta and leaves `now`
-   alone. False: malformed; then `now` means nothing, but each symbol is within its bits. */
+   alone. False: malformed; the symbols of `now` are then arbitrary, but within their bits. */
 static bool wisp__delta_bits_read(wisp__reader *from, const wisp__table *table,
                                   const uint32_t *base, uint32_t *now) {
     size_t symbols = (size_t)table->rows * (size_t)table->column_count;
@@ -19292,7 +19292,7 @@ static int wisp__compress_try(wisp__compress *c, const wisp__block *block) {
 }
 
 /* A block that shrank to a sixteenth, or to a few bytes, may be a few runs, which our own method
-   packs smallest. It packs them behind the `size` bytes already there. */
+   packs smallest, behind the `size` bytes already there. */
 static int wisp__compress_runs_instead(wisp__compress *c, wisp__block *block, int size) {
     wisp__block again = *block;
     int most = wisp__max_int(block->size / 16, 16), runs;
@@ -19327,8 +19327,8 @@ static wisp_result wisp__compress_unpack(wisp__compress *c, const wisp__block *b
     return count == room ? WISP_OK : WISP_E_COMPRESSED;
 }
 
-/* --- auto: the method in use is compared with a rival now and then. While packing does not pay,
-       more and more bytes pass untried. --- */
+/* --- auto: now and then the method in use is compared with a rival. While packing does not pay,
+       more and more bytes pass untried --- */
 
 /* Price: the share of a block, in 64ths, that a method must save to be worth its time. Bytes saved
    beyond that decide between two methods. */
@@ -19432,8 +19432,8 @@ static int wisp__compress_auto(wisp__compress *c, wisp__compress_stream *s, unsi
     return packed;
 }
 
-/* Packs a block for a peer that has `methods`. Bytes written, fewer than its size, with the method
-   in block->method; 0: it does not pay, and the bytes at block->to mean nothing. */
+/* Packs a block for a peer that has `methods`, and sets block->method. Returns the bytes written,
+   fewer than its size; 0: packing does not pay, and the bytes at block->to mean nothing. */
 static int wisp__compress_pack(wisp__compress *c, wisp__compress_stream *s, unsigned methods,
                                wisp__block *block) {
     int packed;
@@ -19530,8 +19530,8 @@ static wisp_result wisp__compress_dictionary(wisp__compress *c, const void *byte
     return WISP_OK;
 }
 
-/* Opens the contexts that a mode needs, so that no memory is taken later. WISP_E_ARGUMENT,
-   WISP_E_MEMORY, WISP_E_UNSUPPORTED: not plugged in, or not able to use this dictionary. */
+/* Opens the contexts that a mode needs, so that no memory is taken later. WISP_E_ARGUMENT;
+   WISP_E_MEMORY; WISP_E_UNSUPPORTED: not plugged in, or unable to use this dictionary. */
 static wisp_result wisp__compress_ready(wisp__compress *c, wisp_compression mode,
                                         uint32_t dictionary) {
     wisp_result result = wisp__compress_can(c, mode);
@@ -19568,11 +19568,11 @@ wisp_result wisp_add_compressor(wisp *w, const wisp_compressor *compressor) {
  * Invariants: the tag depends on key, direction, packet number, length and every byte. It stops
  *   only those who cannot read the traffic.
  *
- * A guess succeeds once in about 2^60 tries at best: two packets of one number
- * share their hash with a probability of 2^-64 for each block that differs (NH),
- * plus the square of words / 2^60 (two polynomials with keys of their own, over
- * the first and the last 60 bits of each word of the sums of NH), below 2^-98
- * for the largest packet. SipHash of hash and number is random without the key.
+ * A guess succeeds once in about 2^60 tries at best: two packets of one number share their hash
+ * with a probability of 2^-64 for each block that differs (NH), plus the square of words / 2^60
+ * (two polynomials with keys of their own, over the first and the last 60 bits of each word of the
+ * sums of NH), below 2^-98 for the largest packet. SipHash of hash and number is random without the
+ * key.
  * ======================================================================== */
 
 static uint64_t wisp__rotate(uint64_t x, int by) { return x << by | x >> (64 - by); }
@@ -19767,7 +19767,7 @@ static bool wisp__noise_hash(wisp__noise *n, const void *bytes, int size) {
                        wisp__text(bytes, size));
 }
 
-/* Both ends begin with the same prologue and with the server's public key. */
+/* Both ends begin with the same prologue and the server's public key. */
 static bool wisp__noise_begin(wisp__noise *n, const wisp_cipher *cipher, const void *server_key,
                               wisp__place prologue) {
     memset(n, 0, sizeof *n);
@@ -19912,7 +19912,8 @@ static void wisp__keys_free(wisp__base *base, wisp__keys *k) {
 
 /* --- GOODBYE without a session (RFC 9000 10.3). When a session begins, the joined end gives the
        other a key that it can derive again from its secret. The key is never on the wire in the
-       clear: a GOODBYE has its hash with the tag that it quotes, which serves for no other --- */
+       clear: a GOODBYE has the key's hash with the tag that it quotes, which serves for no other
+       --- */
 
 static bool wisp__reset_key(const wisp__sealer *sealer, uint16_t connection,
                             const wisp_addr *addr, uint8_t *key) {
@@ -19936,7 +19937,7 @@ static bool wisp__reset_tag(const wisp_cipher *c, const uint8_t *key, const uint
     return done;
 }
 
-/* --- what an endpoint with a cipher has --- */
+/* --- the sealer of an endpoint --- */
 
 static void wisp__sealer_free(wisp__base *base, wisp__sealer *sealer) {
     wisp_cipher cipher;
@@ -19991,11 +19992,10 @@ static bool wisp__sealer_wrong(const wisp_desc *desc) {
  *   least too), whatever the other end acks.
  * Not here: probes as packets (packet_writer).
  *
- * A path that drops large datagrams is told from one that loses packets at random or by
- * congestion: packets of about the same large size are lost in a row, none of that size or
- * larger is acked, and between these losses smaller packets are acked. The more of the small
- * packets are lost, the more such losses are needed. Then the size falls to the least, and
- * probes search for the largest that passes.
+ * A path drops large datagrams, instead of losing packets at random or by congestion, if packets
+ * of about one large size are lost in a row, none of that size or larger is acked, and smaller ones
+ * are acked between these losses. The more small packets are lost, the more such losses are needed.
+ * Then the size falls to the least, and probes search for the largest that passes.
  * ======================================================================== */
 
 /* Every IPv4 host takes 576 bytes (RFC 791), of which headers of IP and UDP are at most 68. */
@@ -20086,11 +20086,11 @@ static void wisp__mtu_probed(wisp__mtu *m, int bytes, bool acked, double now) {
 
 /* ===========================================================================
  * MARK: >>congestion
- * What: how much may be in flight to a peer (the window) and how fast it goes out
- *   (the pace). Two controllers stand behind the functions at the end of the room:
- *   a model of the path after draft-ietf-ccwg-bbr, and the one of RFC 9002.
- * Invariants: the window holds at least 4 (RFC 9002: 2) packets and at most
- *   window_packets; rates are finite, whatever a peer acks.
+ * What: how much may be in flight to a peer (the window) and how fast it goes out (the pace). Two
+ *   controllers stand behind the functions at the end of the room: a model of the path after
+ *   draft-ietf-ccwg-bbr, and the one of RFC 9002.
+ * Invariants: the window holds at least 4 (RFC 9002: 2) packets and at most window_packets; rates
+ *   are finite, whatever a peer acks.
  * Not here: which packets were acked or lost, round trip times (packet).
  * ======================================================================== */
 
@@ -20187,8 +20187,8 @@ static void wisp__model_start(wisp__flow *flow, int rate, bool lossy) {
 }
 
 /* Does a flow that tries more get more? Its acks show it within three slots. A flow with little of
-   a shared path gets it. One with most of the path does not, and is sated: it tries less, and
-   leaves the queue to others. A queue deeper than these flows make is not theirs to leave. */
+   a shared path does. One with most of it does not, and is sated: it tries less, and leaves the
+   queue to others. A queue deeper than these flows make is not theirs to leave. */
 static void wisp__model_judge_try(wisp__flow *flow, int rate) {
     wisp__model *m = &flow->control.model;
     bool more = m->after && rate >= 1.06 * wisp__model_bandwidth(flow);
@@ -20277,11 +20277,11 @@ static void wisp__model_least(wisp__flow *flow, double now) {
     m->least = WISP__NEVER;
 }
 
-/* Window and pace. The window has room for the content of the path, for a quarter more unless a
-   queue stands there or the flow is sated (half more where packets are lost or late without a
-   queue, which takes a while to know), for the bytes between two acks or updates, and for two to
-   six packets. These packets, and four more in each round trip while it tries more, are the same
-   for all flows, so that their shares become alike. */
+/* Window and pace. The window has room for the content of the path, a quarter more unless a queue
+   stands there or the flow is sated (half more where packets are lost or late without a queue,
+   which takes a while to know), the bytes between two acks or updates, and two to six packets.
+   These packets, and four more in each round trip while it tries more, are the same for all flows,
+   so that their shares become alike. */
 static void wisp__model_update(wisp__base *base, wisp__flow *flow, double now) {
     static const double gains[] = { 2.77, 1.25, 0.75, 1 };
     wisp__model *m = &flow->control.model;
@@ -20400,8 +20400,8 @@ static void wisp__congestion_slot(wisp__base *base, wisp__flow *flow, double now
     slot->app = limits;
 }
 
-/* Before each flush: updates window and pace, and fills the bucket of bytes that may go at once. It
-   holds 50 ms of sending, at the start the initial window (RFC 9002 7.7). */
+/* Before each flush: updates window and pace, and fills the bucket of bytes that may go at once: at
+   most 50 ms of sending, at the start the initial window (RFC 9002 7.7). */
 static void wisp__congestion_pace(wisp__base *base, wisp__flow *flow, double now) {
     bool reno = base->congestion == WISP_CONGESTION_RFC9002;
     double most = wisp__max(WISP__PACE_SECONDS, base->step), rate, gained;
@@ -20427,11 +20427,9 @@ static void wisp__congestion_flushed(wisp__flow *flow) {
 
 /* ===========================================================================
  * MARK: >>packet
- * What: packet numbers, acks, round trip time and loss detection, after RFC 9000
- *   and RFC 9002.
- * Invariants: numbers only grow; each tracked packet ends once, acked or
- *   lost, and its owner is called for each ref that it carried; work per ack
- *   is bounded by window_packets.
+ * What: packet numbers, acks, round trip time and loss detection, after RFC 9000 and RFC 9002.
+ * Invariants: numbers only grow; each tracked packet ends once, acked or lost, and its owner is
+ *   called for each ref that it carried; work per ack is bounded by window_packets.
  * Not here: the contents of packets (frame, channel).
  *
  *   packet    flags:8 connection:16 tag:64 number:16 body
@@ -20533,7 +20531,7 @@ static void wisp__flow_free(wisp__base *base, wisp__flow *flow) {
     wisp__array_free(base, WISP__ARRAY(flow->refs, flow->ref_room));
 }
 
-/* --- receiving: the numbers received --- */
+/* --- receiving --- */
 
 static bool wisp__flow_seen(const wisp__flow *flow, uint64_t number) {
     return flow->seen[(number >> 6) % WISP__SEEN_WORDS] >> (number & 63) & 1;
@@ -20702,8 +20700,8 @@ static void wisp__flow_track(wisp__flow *flow, double now, int bytes, uint32_t f
     if (flow->free_packets) flow->free_packets--;
 }
 
-/* Skips a number now and then: a peer that acks packets which it has not received will ack a
-   skipped one (RFC 9000 21.4). */
+/* Skips a number now and then: a peer that acks packets without receiving them will ack a skipped
+   one (RFC 9000 21.4). */
 static void wisp__flow_skip(wisp__flow *flow, wisp__secret *secret) {
     if (flow->skip_at && flow->next < flow->skip_at) return;
     if (flow->skip_at) flow->skips[flow->skip_count++ % WISP__SKIPS] = (uint32_t)flow->next++;
@@ -20768,8 +20766,8 @@ static double wisp__flow_period(const wisp__flow *flow) {
     return flow->rtt + wisp__max(4 * flow->variation, WISP__GRANULARITY) + WISP__ACK_DELAY;
 }
 
-/* Until the peer's first packet, probes repeat soon to keep the half-open session there alive.
-   Where large packets may be dropped, acks beside them are too, and round trips seem longer. */
+/* Until the peer's first packet, probes repeat soon to keep its half-open session alive. Where
+   large packets may be dropped, acks beside them are too, and round trips seem longer. */
 static double wisp__flow_pto(const wisp__flow *flow) {
     double period = wisp__flow_period(flow), wait;
     if (!flow->top) return 0.2;
@@ -20801,8 +20799,8 @@ static void wisp__flow_count_gone(wisp__flow *flow, int lost) {
     if (flow->gone == 255) flow->late = 0;
 }
 
-/* RFC 9002 6.1: counts packets three numbers or 9/8 round trips behind an acked one as lost. On a
-   path that reorders, numbers count only while few are in flight. */
+/* RFC 9002 6.1: packets three numbers or 9/8 round trips behind an acked one are lost. On a path
+   that reorders, numbers count only while few are in flight. */
 static int wisp__flow_detect_loss(wisp__base *base, wisp__flow *flow, double now,
                                   wisp__ref_ended ended, void *owner) {
     double wait = wisp__max(1.125 * wisp__max(flow->rtt, flow->rtt_latest), WISP__GRANULARITY);
@@ -20922,8 +20920,8 @@ static double wisp__flow_deadline(const wisp__flow *flow) {
     return wisp__min(at, wisp__min(flow->loss_time, wisp__flow_probe_time(flow)));
 }
 
-/* Does the peer accept the next number? At least every 64 packets that hold only acks elicit an
-   ack; before the first ack the window is too small to leap. */
+/* Does the peer accept the next number? At least every 64th packet of acks alone elicits an ack;
+   before the first ack the window is too small to leap. */
 static bool wisp__flow_may_number(const wisp__flow *flow) {
     return !flow->largest_acked ||
            flow->next + WISP__LEAP_RESERVE <= flow->largest_acked + WISP__LEAP;
@@ -20950,8 +20948,8 @@ static bool wisp__flow_may_send(wisp__base *base, wisp__flow *flow) {
     return wisp__flow_reserve(base, flow);
 }
 
-/* Packets take another path from now on: its rate is unknown, and what is in flight is sent again
-   (RFC 9000 9.4). The round trip time counts until the first sample. */
+/* Packets take another path: its rate is unknown, and what is in flight is sent again (RFC 9000
+   9.4). The round trip time counts until the first sample. */
 static void wisp__flow_moved(wisp__base *base, wisp__flow *flow, wisp__ref_ended ended,
                              void *owner) {
     wisp__mtu mtu = flow->mtu;
@@ -20985,12 +20983,11 @@ WISP__UNUSED static void wisp__flow_check(const wisp__flow *flow) {
 
 /* ===========================================================================
  * MARK: >>channel
- * What: reliable order. A channel is a stream of items with sequence numbers;
- *   an item is a whole message or one fragment of a large one.
- * Invariants: out: at most window_items between base and next; an item leaves
- *   the window when it and all before it were acked. in: every item is taken
- *   once, in order; early ones are buffered, at most window_bytes with their
- *   places in rings, beside small rings that a channel keeps.
+ * What: reliable order. A channel is a stream of items with sequence numbers; an item is a whole
+ *   message or one fragment of a large one.
+ * Invariants: out: at most window_items between base and next; an item leaves the window when it
+ *   and all before it were acked. in: every item is taken once, in order; early ones are buffered,
+ *   at most window_bytes with their places in rings, beside small rings that a channel keeps.
  * ======================================================================== */
 
 #define WISP__WHOLE_KEPT 65536  /* bytes kept after assembling a large message */
@@ -21003,7 +21000,6 @@ static inline wisp__run *wisp__message_run(const wisp__message *m) {
     return (wisp__run *)(void *)m->bytes;
 }
 
-/* The first entry of a run. */
 static inline uint8_t *wisp__run_entries(const wisp__message *m) {
     return (uint8_t *)m->bytes + sizeof(wisp__run) + (m->shape_bits + 7) / 8;
 }
@@ -21296,10 +21292,10 @@ static int wisp__channel_free(wisp__chunks *chunks, wisp__channel *channel) {
 
 /* ===========================================================================
  * MARK: >>peer
- * What: the table of peers by address and connection number, their states, and
- *   datagrams on their way to the link.
- * Invariants: an address has at most one session and one join that waits to
- *   replace it, and takes one place of max_peers with both.
+ * What: the table of peers by address and connection number, their states, and datagrams on their
+ *   way to the link.
+ * Invariants: an address has at most one session and one join that waits to replace it, and takes
+ *   one place of max_peers with both.
  * ======================================================================== */
 
 static uint32_t *wisp__peers_bucket(const wisp *w, const wisp_addr *addr) {
@@ -21492,7 +21488,7 @@ static double wisp__slow_step(const wisp *w) {
 /* Extra packets that keep a session alive where a timeout has only few updates. */
 static int wisp__more_pings(const wisp *w) { return w->base.step * 40 > w->base.timeout ? 3 : 0; }
 
-/* The end of a silence so long that lost packets may end a live session. */
+/* When a silence is so long that lost packets may end a live session. */
 static double wisp__quiet_time(const wisp *w, const wisp__peer *peer) {
     return peer->received_at + w->base.timeout / 3;
 }
@@ -21611,7 +21607,7 @@ static wisp__session *wisp__session_of(const wisp *w, wisp_peer handle) {
     return s->peer.state == WISP__JOINED || s->peer.asked ? s : NULL;
 }
 
-/* The session that takes its address's place of max_peers; NULL: the address has none. */
+/* The session that holds its address's place of max_peers; NULL: there is none. */
 static wisp__peer *wisp__place_of(const wisp *w, const wisp_addr *addr) {
     wisp__peer *peer = NULL;
     while ((peer = wisp__peers_find(w, addr, peer)) != NULL && !peer->placed) continue;
