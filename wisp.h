@@ -6551,7 +6551,7 @@ const char *wisp_result_text(wisp_result code) {
     return texts[-code];
 }
 
-/* The code that handlers get for a code received with a reply or (`leaves`) a goodbye. Codes of the
+/* The handlers' code for one received with a reply or (`leaves`) a goodbye. Codes of the
    application and of the tables stay; others describe this end, which the peer does not know, and
    become WISP_E_HANDLER or WISP_E_CLOSED. */
 static wisp_result wisp__code_received(int code, bool leaves) {
@@ -6605,7 +6605,7 @@ static inline bool wisp__size_of(int64_t count, size_t each, size_t *bytes) {
     return true;
 }
 
-/* Zeroed memory, or NULL. */
+/* Zeroed; NULL: no memory. */
 static void *wisp__alloc(wisp__base *base, size_t size) {
     void *pointer;
     if (size > WISP__MOST_BYTES) return NULL;
@@ -6848,8 +6848,8 @@ static wisp_result wisp__throttle_code(const wisp__throttle_kind *kind) {
     return kind->code ? (wisp_result)kind->code : (wisp_result)WISP_E_FLOOD;
 }
 
-/* Logs how many lines of each kind were left out, once one may pass again. The conversions of their
-   format, which differ between the lines, become "...". */
+/* Logs how many lines of each kind were left out, once one may pass again, with "..." for the
+   conversions of their format. */
 static void wisp__log_left_out(wisp__base *base) {
     uint32_t left_out;
     wisp__throttle_kind *kind;
@@ -7000,8 +7000,8 @@ static inline int wisp__width(uint64_t value) {
     return value ? 64 - wisp__leading_zeros(value) : 0;
 }
 
-/* Drops the last `drop` (1..64) bits and rounds to nearest. A tie goes by the number that the
-   digits were rounded from, else to even. */
+/* Drops the last `drop` (1..64) bits, rounding to nearest. The number that the digits were rounded
+   from decides a tie, else even digits win. */
 static inline uint64_t wisp__round_off(uint64_t digits, int drop, int from) {
     uint64_t half = UINT64_C(1) << (drop - 1), rest = digits & (half | (half - 1));
     uint64_t kept = drop == 64 ? 0 : digits >> drop;
@@ -7492,7 +7492,7 @@ static void wisp__timers_down(wisp__timers *timers, wisp__timer *timer) {
     wisp__timers_place(timers, place, timer);
 }
 
-/* Room for one more timer, when its owner is made: so setting it cannot fail. */
+/* Room for one more timer, taken with its owner: setting it cannot fail. */
 static wisp_result wisp__timers_reserve(wisp__base *base, wisp__timers *timers) {
     return wisp__grow(base, WISP__ARRAY(timers->heap, timers->room), timers->owners + 1, 1 << 26);
 }
@@ -7826,7 +7826,7 @@ static int wisp__histogram_place(double seconds) {
     return 4 * octave + (part >= 0x3070) + (part >= 0x6a0a) + (part >= 0xae8a);
 }
 
-/* Leaves out what is no time: a clock went back, or is none. */
+/* Ignores invalid times: a clock went back, or is none. */
 static void wisp__histogram_add(wisp__histogram *h, double seconds) {
     uint32_t *bucket;
     if (!wisp__is_within(seconds, 0, 1e9)) return;
@@ -8037,7 +8037,7 @@ static WISP__INLINE void wisp__put_within(wisp__writer *writer, uint64_t value, 
     writer->at += count;
 }
 
-/* The first `count` bits of `from`, which is readable for 8 more bytes. It may overlap the writer's
+/* The first `count` bits of `from`, which is readable for 8 more bytes and may overlap the writer's
    bytes if it stands behind. */
 static void wisp__put_bits(wisp__writer *writer, const uint8_t *from, int64_t count) {
     uint8_t *to = writer->bytes + (writer->at >> 3);
@@ -8226,8 +8226,8 @@ static const uint8_t *wisp__bytes_take(wisp__from *from, uint64_t bytes) {
  * Not here: numbers as text (decimal), quotes and escapes (json).
  * ======================================================================== */
 
-/* Bytes of the character that begins `left` (at least 1) bytes; 0: none. The range of the second
-   byte excludes overlong forms, surrogates and codes beyond U+10FFFF (RFC 3629, section 4). */
+/* Bytes of the first character of `left` (at least 1) bytes; 0: none. The second byte's range
+   excludes overlong forms, surrogates and codes beyond U+10FFFF (RFC 3629, section 4). */
 static size_t wisp__text_character(const uint8_t *text, size_t left) {
     uint8_t first = text[0], low = 0x80, high = 0xbf;
     size_t size = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
@@ -8747,7 +8747,7 @@ static wisp_value wisp__view(const wisp_type *type, int bytes, const void *at, i
     }
 }
 
-/* The number of elements or the option, from the member that counts; -1: no such member. */
+/* The number of elements or the option, from its member; -1: no such member. */
 static int wisp__field_count(const wisp_field *field, const void *data) {
     int64_t count;
     if (!field->count_bytes || field->flags & WISP_FLAG_MAYBE) return -1;
@@ -9347,7 +9347,7 @@ const char *wisp_string_of(const wisp_value *v, int *size_bytes) {
  *   per byte: the time is linear.
  * ======================================================================== */
 
-/* States in the order in which they were reached. */
+/* States in the order they were reached. */
 typedef struct wisp__states {
     uint64_t in[(WISP_PATTERN_BYTES + 1) / 64];
     int count;
@@ -9410,12 +9410,12 @@ static int wisp__class_end(const uint8_t *text, int i, int *wrong) {
     return text[i] ? i + 1 : -1;
 }
 
-/* The open groups of the compiler; the whole pattern is the first. */
+/* The open groups; the whole pattern is the first. */
 typedef struct wisp__groups {
     uint8_t open[WISP_PATTERN_BYTES + 1];  /* where its ( is */
     uint8_t last[WISP_PATTERN_BYTES + 1];  /* its last |, or else its ( */
     int depth;
-    int atom;  /* the part that a * now would repeat; -1: none */
+    int atom;  /* the part that a * would repeat; -1: none */
 } wisp__groups;
 
 static void wisp__group_open(wisp__groups *groups, int i) {
@@ -9682,7 +9682,7 @@ static bool wisp__blame_range(wisp__fitting *f, const char *what, int i, double 
 }
 
 /* The edge of a range in steps that replaces a number outside; false: the number is refused. All
-   writers use this rule. */
+   writers share this rule. */
 static bool wisp__steps_edge(const wisp_range *range, bool clamps, uint64_t bits, int bytes,
                              double *edge) {
     double low = range->lo - range->step / 2, high = range->hi + range->step / 2;
@@ -9816,7 +9816,7 @@ static bool wisp__is_channel(const float *part) {
     return order >= 0 && order <= INT64_C(1023) << 52;
 }
 
-/* Is a number, or are all components by one range, quantized? */
+/* Is a number, or are all components, quantized by one range? */
 static bool wisp__has_steps(const wisp_type *type) {
     return wisp__bits_order(wisp__load_double_bits(&type->step)) > 0;
 }
@@ -10103,7 +10103,7 @@ static bool wisp__fit_struct(wisp__fitting *f, const wisp_schema *schema, const 
                        schema->count);
 }
 
-/* Does the value fit? Fills the storage, whose former content is lost. */
+/* Does the value fit? Overwrites the storage. */
 static bool wisp__fit_type(wisp__fitting *f, const wisp_type *type, wisp__storage to,
                            const wisp_value *v) {
     to.bytes = wisp__type_bytes(type, to.bytes);
@@ -10170,7 +10170,7 @@ wisp_result wisp_fill_struct(const wisp_schema *schema, const wisp_value *value,
 /* ===========================================================================
  * MARK: >>schema
  * What: checks schemas, lays out those without a C struct, and compiles them to a flat program:
- *   one operation for each number or blob that is written.
+ *   one operation for each number or blob.
  * Invariants: a program's operations stand in the order of their bits. The body of an array, an
  *   option or a field that may be missing follows its operation, up to `end`. The compiled copy of
  *   a schema without a C struct has offsets; its strings and elements are elsewhere (wisp__place).
@@ -10497,7 +10497,7 @@ static bool wisp__check_type(wisp__checking *c, const wisp__spot *at) {
     return wisp__check_rest(c, at, bytes);
 }
 
-/* Checks a schema; *bytes: the most memory that compiling it takes. */
+/* *bytes: the most memory that compiling takes. */
 static wisp_result wisp__schema_check(const wisp_schema *schema, char *text, int text_bytes,
                                       size_t *bytes) {
     wisp__checking c;
@@ -10577,11 +10577,11 @@ typedef struct wisp__compiling {
     bool fixed;
     uint32_t of_field;  /* of the operations that are emitted */
     int inside;  /* of arrays and unions */
-    uint32_t leave, only;  /* flags of fields that are left out; that others are left out without */
+    uint32_t leave, only;  /* flags that leave a field out; flags that a field must have */
     wisp__op spare;  /* stands in for an operation that has no memory */
 } wisp__compiling;
 
-/* The cells of an operation in a table of deltas, by code: {cell, kind, symbols, bits}. Those with
+/* An operation's cells in a table of deltas, by code: {cell, kind, symbols, bits}. Operations of
    plain cells alone always write the same number of bits. */
 static const uint8_t wisp__cells_by_code[][4] = {
     { WISP__CELL_PLAIN, 0, 1, 0 }, { WISP__CELL_CLASS, 0, 2, 32 },  /* int; long */
@@ -11010,7 +11010,7 @@ const wisp_schema *wisp_schema_compile(const wisp_schema *schema, void *memory, 
 
 /* ===========================================================================
  * MARK: >>descriptor
- * What: descriptors, which carry a schema over the wire. One walk writes and reads them.
+ * What: descriptors carry a schema over the wire. One walk writes and reads them.
  * Invariants: what was read is checked as any schema is, and lies in the memory that was given.
  *   Offsets do not travel: what is read is a schema of maps, or of lists.
  *
@@ -11291,8 +11291,8 @@ static const wisp_schema *wisp__undescribe_checked(wisp__reader *from, wisp__bum
     return *why ? NULL : schema;
 }
 
-/* Reads and checks a descriptor; the schema lies in the memory. NULL: WISP_E_SCHEMA, or
-   WISP_E_MEMORY when the memory is too small. */
+/* Reads and checks a descriptor into `memory`. NULL: WISP_E_SCHEMA, or WISP_E_MEMORY when `memory`
+   is too small. */
 static const wisp_schema *wisp__undescribe(wisp__reader *from, wisp__bump *memory,
                                            wisp_result *why) {
     const wisp_schema *schema = wisp__undescribe_checked(from, memory, why);
@@ -11304,7 +11304,7 @@ static const wisp_schema *wisp__undescribe(wisp__reader *from, wisp__bump *memor
  * MARK: >>migrate
  * What: maps that are edited, and the steps from one version of a schema to the next.
  * Invariants: a step that fails changes nothing; an edit's memory comes from its supply, so it
- *   ends with the message that is migrated.
+ *   lives as long as the migrated message.
  * ======================================================================== */
 
 static wisp_result wisp__edit_fail(wisp_edit *edit) {
@@ -11794,8 +11794,8 @@ static inline bool wisp__packer_begin(wisp__packer *p, wisp__writer *writer, int
     return bits <= writer->end || wisp__packer_grow(p, writer, room, bits / 8 + WISP__SLACK + 1);
 }
 
-/* Packs a message's values. Kinds and lengths have a little room beyond limits.message_bytes, so
-   that a string of message_bytes fits. */
+/* Packs a message's values. Kinds and lengths have room beyond limits.message_bytes, so that a
+   string of message_bytes fits. */
 static wisp_result wisp__pack(wisp__packer *p, const wisp_value *values, int count) {
     wisp__measure m = { &p->base->limits, 0, 0, 0, 40, 0, false };
     p->result = wisp__measure_values(&m, values, count);
@@ -11839,7 +11839,7 @@ static int wisp__pack_into(wisp__base *base, const wisp_value *values, int count
     return bits < 0 ? (int)bits : (int)((bits + 7) / 8);
 }
 
-/* Reports why the values of a message for this name cannot be packed. */
+/* Reports why a message for this name cannot be packed. */
 static wisp_result wisp__pack_refused(const wisp *w, const char *name, wisp_result result) {
     const wisp_limits *limits = &w->base.limits;
     switch (result) {
@@ -12083,8 +12083,8 @@ static void wisp__skip_shape(wisp__reader *shape) {
     for (int i = 0; i < count && !shape->failed; i++) wisp__skip_value_shape(shape, 0);
 }
 
-/* Reads a message's values from u->shape and u->data. On failure the readers have failed, and the
-   reason is returned. */
+/* Reads a message's values from u->shape and u->data, which fail on an error; returns its
+   reason. */
 static wisp_result wisp__unpack(wisp__unpacker *u, const wisp_value **values, int *count) {
     wisp_value *items = NULL;
     u->start = u->data->at;
@@ -12100,7 +12100,7 @@ static wisp_result wisp__unpack(wisp__unpacker *u, const wisp_value **values, in
     return u->result ? u->result : WISP_E_BAD_PACKET;
 }
 
-/* Reads the data of one more message of the same shape into the values of the last. */
+/* Reads the data of another message of the same shape into the values of the last. */
 static WISP__APART void wisp__unpack_again(wisp__reader *data, wisp_value *values, int count) {
     int64_t start = data->at;
     for (int i = 0; i < count; i++) {
@@ -12155,8 +12155,8 @@ static inline double wisp__quotient(double number, double by) {
 #endif
 }
 
-/* Loads a number; false: outside the operation's range. Numbers compare faster than bits, which
-   must be compared where the compiler may assume that there is no NaN. */
+/* Loads a number; false: outside the operation's range. Numbers compare faster, but bits must be
+   compared where the compiler may assume that no NaN exists. */
 static inline bool wisp__op_takes(const wisp__op *op, const uint8_t *from, int bytes,
                                   double *number) {
 #if defined(__FINITE_MATH_ONLY__) && !__FINITE_MATH_ONLY__
@@ -12185,7 +12185,7 @@ static double wisp__dequantize(const wisp__op *op, uint64_t steps) {
 }
 
 /* The steps of a number within the bounds rounded to its width, or of the edge that replaces the
-   number; more than there are: it is outside. */
+   number; UINT64_MAX: it is outside. */
 static WISP__APART uint64_t wisp__load_rounded(const wisp__op *op, const uint8_t *at) {
     uint64_t bits = wisp__load_number_bits(at, op->bytes);
     wisp_range range = { op->low, op->high, op->step };
@@ -12429,7 +12429,7 @@ static bool wisp__load_cells(const wisp__op *op, const uint8_t *at, uint32_t *ce
     }
 }
 
-/* The counterpart; the member is stored even if it is outside its schema. */
+/* The counterpart; stores even a member that is outside its schema. */
 static bool wisp__store_cells(const wisp__op *op, const uint32_t *cells, uint8_t *at) {
     uint64_t bits;
     switch (op->code) {
@@ -12607,8 +12607,8 @@ static const uint8_t wisp__ones[2 * WISP__RUN_BLOB + 16] = {
 };
 
 /* Copies `count` bytes of a text that begins `shift` bits after `from`, then zeros up to a word or
-   sixteen bytes, within `each`, 8 or more. A NUL among the bytes sets bits of `wrong`. The first
-   sixteen bytes are copied without a branch on the length. */
+   sixteen bytes, within `each`, 8 or more. A NUL among the bytes sets bits of `wrong`. Copies the
+   first sixteen without a branch on the length. */
 static inline void wisp__get_text_bytes(uint8_t *to, const uint8_t *from, int64_t count, int each,
                                         int shift, uint64_t wrong[2]) {
 #ifdef WISP__VECTORS
@@ -13018,8 +13018,8 @@ static bool wisp__tile_get_columns(wisp__tile_reader *r, const wisp__op *op, con
     return fits;
 }
 
-/* Finds the rows of a tile and reads their texts, if any. Stops before a row that may pass the end,
-   or whose text is too long or empty. Finds none if a text contains a NUL. */
+/* Finds a tile's rows and reads their texts, if any. Stops before a row that may pass the end, or
+   whose text is too long or empty. Finds none if a text contains a NUL. */
 static void wisp__tile_get_texts(wisp__tile_reader *r, const wisp__op *text, uint8_t *to) {
     int start = r->head - (text ? text->bits : 0), byte = start >> 3, shift = start & 7;
     int most = r->rows, rows, each = text ? text->each : 0;
@@ -13069,9 +13069,9 @@ static int wisp__read_tiles(wisp__unpacker *u, const wisp__op *array, uint8_t *i
 
 /* ===========================================================================
  * MARK: >>record
- * What: values of a schema in their three forms, and the engine that walks a program from one form
- *   to another: an image (a C struct, or the layout of maps), a record (bits), and a row (cells of
- *   32 bits, and slots).
+ * What: the three forms of a schema's values, and the engine that walks a program from one form to
+ *   another: an image (a C struct, or the layout of maps), a record (bits), and a row (cells of 32
+ *   bits, and slots).
  * Invariants: each value that is written or read is inside its schema; reading then writing gives
  *   the same bits. Equal values have equal rows, word for word. Blobs begin at a byte of the
  *   record.
@@ -13095,7 +13095,7 @@ typedef struct wisp__place_in_row { size_t grid, cell, slot; } wisp__place_in_ro
 
 typedef enum wisp__form { WISP__NOWHERE, WISP__IMAGE, WISP__BITS, WISP__ROW } wisp__form;
 
-/* A walk from one form to another: at most one of them is a row, and one an image. */
+/* A walk between two forms: at most one is a row, and one an image. */
 typedef struct wisp__walk {
     wisp__unpacker *u;  /* reads bits; has the memory, who pays, and the result */
     wisp__form      from, to;
@@ -13251,7 +13251,7 @@ static int wisp__slot_bytes(const wisp__walk *w, const uint8_t **content) {
 }
 
 /* Copies a count or index from bits, a row or else `own` into the other form; one out of range
-   stops the walk. `fixed`: it is always the largest, without bits. */
+   stops the walk. `fixed`: always the largest, without bits. */
 static int wisp__walk_count(wisp__walk *w, const wisp__op *op, int64_t own, bool fixed) {
     int64_t count = own, most = op->code == WISP__OP_UNION ? op->max - 1 : op->max;
     if (w->from == WISP__BITS) count = fixed ? most : (int64_t)wisp__get(w->u->data, op->bits);
@@ -13333,7 +13333,7 @@ static void wisp__walk_blob(wisp__walk *w, const wisp__op *op) {
 /* --- values that describe themselves --- */
 
 /* Packs the image's value further on in the writer's bytes, or in memory of its own. Returns the
-   number of bytes, which are at *at; 0: the walk has stopped. */
+   number of bytes at *at; 0: the walk has stopped. */
 static int wisp__any_pack(wisp__walk *w, const wisp__op *op, const uint8_t **at) {
     wisp__unpacker *u = w->u;
     wisp__measure m;
@@ -13420,7 +13420,7 @@ static void wisp__walk_any(wisp__walk *w, const wisp__op *op) {
 
 /* --- arrays, unions and what may be missing --- */
 
-/* Where the elements of an array of the image are to be; false: no memory. */
+/* Goes to where an array's elements are to be; false: no memory. */
 static bool wisp__items_room(wisp__walk *w, const wisp__op *op, int count) {
     size_t bytes = 0;
     uint8_t *items;
@@ -13437,7 +13437,7 @@ static bool wisp__items_room(wisp__walk *w, const wisp__op *op, int count) {
     return true;
 }
 
-/* Elements that runs and tiles have written or read, from the first one on. */
+/* Number of first elements that tiles and runs wrote or read. */
 static int wisp__walk_quickly(wisp__walk *w, const wisp__op *op, int count) {
     wisp__unpacker *u = w->u;
     bool runs = op[1].run == (int)op->end;
@@ -13720,8 +13720,8 @@ static int64_t wisp__record_write(wisp__base *base, const wisp__program *program
 }
 
 /* Reads the record at u->data into a zeroed image of program->schema->bytes. WISP_OK,
-   WISP_E_INVALID (unless u->data has failed, it is at the record's end all the same),
-   WISP_E_BAD_PACKET, WISP_E_LIMIT or WISP_E_MEMORY. */
+   WISP_E_INVALID (u->data is at the record's end, unless it has failed), WISP_E_BAD_PACKET,
+   WISP_E_LIMIT or WISP_E_MEMORY. */
 static wisp_result wisp__record_read(wisp__unpacker *u, const wisp__program *program, void *image) {
     wisp__walk w;
     u->result = WISP_OK;
