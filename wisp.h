@@ -21848,7 +21848,7 @@ static wisp__baseline *wisp__baseline_open(wisp *w, wisp__baselines *all, int nu
     return b;
 }
 
-/* Stores a value as the newest, unless it is over the limit of bytes: then the next one goes whole.
+/* Stores a value as the newest, unless it is over the limit of bytes: then the next goes whole.
    Adds a reference to the value; takes over the one to the models. */
 static void wisp__baseline_store(wisp *w, wisp__baselines *all, wisp__baseline *b,
                                  const wisp__stored *value) {
@@ -23627,7 +23627,7 @@ static const struct wisp__config_field {
 };
 #undef WISP__SETTING
 
-/* A setting as a number; a pointer is 0 or 1. `to`: the setting is copied there, unless it is 0. */
+/* A setting as a number; a pointer is 0 or 1. `to`, unless NULL, gets a setting that is not 0. */
 static double wisp__config_number(const wisp_config *from,
                                   const struct wisp__config_field *setting, wisp_config *to) {
     const char *at = (const char *)from + setting->at;
@@ -23689,7 +23689,7 @@ static wisp_result wisp__compress_prepare(wisp__registry *r, const wisp_encoding
     return why ? why : wisp__compress_ready(r->compress, mode, *dictionary);
 }
 
-/* The encoding that the settings in force ask for. Its schema has a reference. */
+/* The encoding that the settings ask for. Its schema has a reference. */
 static wisp_result wisp__encoding_wanted(wisp__registry *r, wisp__remote *remote,
                                          wisp__encoding *encoding) {
     const wisp_encoding *e = &remote->now.encode;
@@ -23765,7 +23765,7 @@ static wisp__remote *wisp__registry_entry(wisp__registry *r, wisp_result *why) {
     return entry;
 }
 
-/* Another entry of the same name, for an encoding that must not replace the one in use. */
+/* Another entry of a name, for an encoding that must not replace the one in use. */
 static wisp__remote *wisp__registry_alias(wisp__registry *r, wisp__remote *remote,
                                           wisp_result *why) {
     wisp__remote *alias = wisp__registry_entry(r, why);
@@ -24014,7 +24014,7 @@ static bool wisp__control_add(wisp *w, wisp__session *s, int kind, int number) {
     return true;
 }
 
-/* Bytes of the peer's limit that a schema takes: none if described before, or if it is ours. */
+/* Bytes of the peer's limit that a schema takes: none if described before or ours. */
 static size_t wisp__schema_charge(const wisp__session *s, const wisp__described *described) {
     if (!described || !described->learnt) return 0;
     for (int i = 0; i < s->their_room; i++)
@@ -24126,7 +24126,7 @@ wisp_result wisp_use_batching(wisp *w, bool enabled) {
     return WISP_OK;
 }
 
-/* Sets a choice of a remote, or of all (NULL). `at`: in wisp_config. */
+/* Sets a choice of a remote, or (NULL) of all. `at`: in wisp_config. */
 static wisp_result wisp__config_set(wisp *w, const char *remote, size_t at, int choice) {
     wisp_config c;
     memset(&c, 0, sizeof c);
@@ -24296,10 +24296,10 @@ int wisp_announced_names(const wisp *w, wisp_peer peer, wisp_announced *out, int
 
 /* ===========================================================================
  * MARK: >>message_codec
- * What: the values of a message to bits and back, by the encoding of its remote;
- *   received values made to fit the schema that is registered here.
- * Invariants: sent values fit their schema, and so do those that a handler gets.
- *   The end of every message is found, also when it cannot be used.
+ * What: the values of a message to bits and back, by the encoding of its remote; received values
+ *   made to fit the schema registered here.
+ * Invariants: sent values fit their schema, and so do those that a handler gets. The end of every
+ *   message is found, also when it cannot be used.
  * Not here: deltas (message_delta), packets.
  *
  *   plain     shape and data, as in pack: the only encoding with a shape apart
@@ -24386,8 +24386,8 @@ static wisp_result wisp__subject(wisp__message_codec *c, const wisp_schema *sche
     return WISP_OK;
 }
 
-/* Checks a value for an encoding that writes it as it is, and so moves numbers to the edges of
-   their ranges before. */
+/* Checks a value for an encoding that writes it as it is; moves numbers to the edges of their
+   ranges before. */
 static wisp_result wisp__subject_check(wisp__message_codec *c, const wisp__program *program,
                                        wisp_value *subject) {
     wisp__supply supply = wisp__supply_of_arena(c->base, &c->scratch, NULL);
@@ -24788,7 +24788,7 @@ static wisp_result wisp__conform_values(wisp__message_codec *c, const wisp__remo
     return WISP_OK;
 }
 
-/* Makes decoded values fit the schema registered here; the text of the registry says why not. */
+/* Makes decoded values fit the schema registered here; the registry's text says why not. */
 static wisp_result wisp__conform_decoded(wisp__message_codec *c, const wisp__remote *remote,
                                          const wisp__encoding *e, wisp__decoded *d) {
     return wisp__credit_result(&c->credit, wisp__conform_values(c, remote, e, d));
@@ -24808,12 +24808,11 @@ static void wisp__codec_free(wisp__message_codec *c) {
 
 /* ===========================================================================
  * MARK: >>message_delta
- * What: messages of remotes that send deltas: a value goes whole, or as a delta
- *   from a baseline that the peer has.
- * Invariants: a message is applied when its turn comes, but its end is found without
- *   its baseline.
- * Not here: deltas of records and values themselves (record_delta, value_delta), which
- *   values are baselines (baseline).
+ * What: messages of remotes that send deltas: a value goes whole, or as a delta from a baseline
+ *   that the peer has.
+ * Invariants: a message is applied when its turn comes, but its end is found without its baseline.
+ * Not here: deltas of records and values themselves (record_delta, value_delta), which values are
+ *   baselines (baseline).
  *
  *   message   [keyed: small(place)] whole:1 [not in order: sequence:11] then
  *     whole   [not in order: far:1 [far: the sequence's other bits:21]] payload
@@ -24826,7 +24825,7 @@ static void wisp__codec_free(wisp__message_codec *c) {
  *   baseline too; bit 1: and that one's.
  * ======================================================================== */
 
-/* Does a delta need its length? A delta of numbers only can be passed without its baseline. */
+/* Does a delta need its length? Only a delta of numbers can be skipped without its baseline. */
 static bool wisp__delta_needs_length(const wisp__encoding *e) {
     return e->kind != WISP__RECORD || !e->described->program->fixed;
 }
@@ -24872,7 +24871,7 @@ static void wisp__delta_head_get(wisp__reader *from, const wisp__encoding *e, bo
     h->end += from->at;
 }
 
-/* Must the next whole value carry its full sequence, because the peer may be far behind? */
+/* Must the next whole value carry its full sequence, as the peer may be far behind? */
 static bool wisp__delta_is_far(const wisp__baseline *b) {
     return b->sequence >= WISP__SEQUENCE_NEAR &&
            (!b->has_acked || b->sequence - b->acked > WISP__SEQUENCE_NEAR);
@@ -24938,7 +24937,7 @@ static wisp__encoded *wisp__encoded_fired(wisp *w) {
     return e;
 }
 
-/* Puts a message with its head into the packer: a whole value, or a delta. */
+/* Puts a message with its head into the packer: a whole value or a delta. */
 static wisp_result wisp__delta_pack(wisp *w, const wisp__encoding *e,
                                     const wisp__delta_head *h, const uint8_t *bytes, int64_t bits) {
     wisp__packer *p = &w->content.packer;
@@ -25290,7 +25289,7 @@ wisp_result wisp_group_end(wisp *w, wisp_group group) {
  *   messages that wait for a budget are bounded: the least urgent are dropped.
  * ======================================================================== */
 
-/* Aging, so that no message starves: a level of priority is worth so many milliseconds. */
+/* Aging, so that no message starves: milliseconds that are worth a level of priority. */
 enum { WISP__LEVEL_MS = 20 };
 
 static wisp__message **wisp__queue_place(wisp__queue *q, uint32_t number) {
@@ -25427,7 +25426,7 @@ static void wisp__heap_remove(const wisp *w, wisp__session *s, uint16_t number) 
     p->child = 0;
 }
 
-/* Takes the first remote of a line out of its list. The root of the heap takes an empty place. */
+/* Takes the first remote of a line out of its list. The heap's root takes an empty place. */
 static void wisp__line_shift(const wisp *w, wisp__session *s, int line) {
     wisp__peer_remote *all = s->peer_remotes, *p = &all[s->lines[line] - 1], *next;
     uint16_t number = p->next ? p->next : p->child;
@@ -25464,7 +25463,7 @@ static int wisp__line_first(const wisp *w, const wisp__session *s, uint16_t firs
     return (heap ? root : first) - 1;
 }
 
-/* Must a remote change its place now that another message is its first? */
+/* Must a remote move, now that another message is its first? */
 static inline bool wisp__line_moves(const wisp *w, const wisp__session *s,
                                     const wisp__peer_remote *p) {
     const wisp__message *m = wisp__queue_head(p);
@@ -25625,8 +25624,8 @@ static bool wisp__is_too_old(const wisp *w, const wisp__session *s, const wisp__
            w->base.time - s->peer.started > most;
 }
 
-/* Before an unreliable message is queued: drops those of its remote that are too old, and of a
-   sequenced one those of earlier updates. Returns how many were too old. */
+/* Before an unreliable message is queued: drops those of its remote that are too old, and if it is
+   sequenced those of earlier updates. Returns how many were too old. */
 static int wisp__queue_freshen(wisp *w, wisp__session *s, const wisp__message *m) {
     wisp__peer_remote *p = &s->peer_remotes[m->remote];
     int old = 0;
@@ -25801,8 +25800,8 @@ static void wisp__report(wisp *w, const wisp__notice *error) {
     w->events.sink.report(w->events.sink.user, &report);
 }
 
-/* May an error be dispatched? It is counted in any case. Errors of one code, peer and remote are
-   equal. Each peer has a table that few others use, so that it cannot silence their errors. */
+/* May an error be dispatched? It counts in any case. Errors of one code, peer and remote are equal.
+   Few peers share a table, so that none can silence the errors of many. */
 static bool wisp__error_let(wisp *w, const wisp__notice *error, uint32_t *left_out) {
     wisp__base *base = &w->base;
     bool over = w->events.of_packet && w->events.packet_errors >= WISP__PACKET_ERRORS;
@@ -25818,7 +25817,7 @@ static bool wisp__error_let(wisp *w, const wisp__notice *error, uint32_t *left_o
     return false;
 }
 
-/* Adds a notice whose text is clean. WISP_JOINED and WISP_LEFT have room reserved; errors and
+/* Adds a notice whose text is clean. WISP_JOINED and WISP_LEFT have reserved room; errors and
    warnings may find none. */
 static void wisp__notice_put(wisp *w, const wisp__notice *notice) {
     bool error = notice->name == WISP__ON_ERROR, reserved = notice->name < WISP__ON_ERROR;
@@ -26008,7 +26007,7 @@ static void wisp__events_disconnect(wisp *w, wisp__connection *c) {
     wisp__events_sweep(w);
 }
 
-/* Connects a remote to a connection by pattern, if the pattern matches its name. */
+/* Connects a remote to a connection by pattern, if its name matches. */
 static wisp_result wisp__events_match(wisp *w, wisp__connection *many, wisp__remote *remote) {
     wisp__connection *part;
     wisp_result why;
@@ -26711,7 +26710,7 @@ static void wisp__hooks_unlink(wisp *w, wisp__held *held) {
     wisp__held_cut(held->own, held, WISP__OF_PEER);
 }
 
-/* Releases the messages that a hook holds, of one peer or (NULL) of all. */
+/* Releases a hook's held messages, of one peer or (NULL) of all. */
 static int wisp__hooks_release(wisp *w, uint32_t serial, wisp__held_list *own,
                                wisp_result verdict) {
     int count = 0, of = own ? WISP__OF_PEER : WISP__OF_ALL;
@@ -26772,7 +26771,7 @@ int wisp_release(wisp *w, const char *name, wisp_peer peer, wisp_result verdict)
     return wisp__hooks_release(w, hook->serial, s ? &s->held_messages : NULL, verdict);
 }
 
-/* Copies the values of a message, or (NULL) of the packer, for as long as it is in the chain. */
+/* Copies the values of a message, or (NULL) of the packer, while it is in the chain. */
 static wisp_result wisp__values_copy(wisp *w, const wisp__message *m, const wisp_value **values,
                                      int *count) {
     const wisp__packer *p = &w->content.packer;
@@ -26832,7 +26831,7 @@ static int wisp__replies_most(const wisp *w, const wisp__session *s) {
     return w->base.limits.queue_bytes - s->request_room * (int)sizeof *s->requests;
 }
 
-/* Keeps the answer for repeats of the call, unless too much is kept for this peer. */
+/* Keeps an answer for repeats of its call, unless too much is kept for the peer. */
 static void wisp__request_keep(wisp *w, wisp__session *s, wisp__request *request,
                                wisp__message *reply) {
     int bytes = wisp__message_weight(reply);
@@ -26883,7 +26882,7 @@ static wisp__request *wisp__request_take(wisp *w, wisp__session *s, uint32_t id,
     return request;
 }
 
-/* A slot for a call of ours, or for a deferred one of the peer; NULL with the reason. */
+/* A slot for our call, or for a deferred one of the peer; NULL with the reason. */
 static wisp__pending *wisp__call_add(wisp *w, bool deferred, wisp_result *why) {
     int *count = deferred ? &w->calls.deferred : &w->calls.ours;
     wisp__pending *call = NULL;
@@ -26916,7 +26915,7 @@ static void wisp__call_link(wisp__session *s, wisp__pending *call) {
     s->call_floor = s->calls_first->id;
 }
 
-/* Takes a call of ours off its timer, its list and the window. */
+/* Takes our call off its timer, its list and the window. */
 static void wisp__call_settle(wisp *w, wisp__pending *call) {
     wisp__session *s = call->session;
     wisp__timers_stop(&w->peers.timers, &call->timer);
@@ -27233,7 +27232,7 @@ static void wisp__frame_put_tick(wisp__writer *to, uint32_t tick, int packets) {
 }
 
 /* BOUND, UNKNOWN, RESYNC, READS, ASSEMBLED, LACKS   length(number)
-   Their meaning is drawn in room names; that of ASSEMBLED is above, with its set. */
+   Room names has their meaning; the number of ASSEMBLED is the set of a PART. */
 static void wisp__frame_put_number(wisp__writer *to, wisp__frame kind, int number) {
     wisp__frame_put(to, kind);
     wisp__put_length(to, (uint64_t)number);
@@ -27277,8 +27276,8 @@ static void wisp__frame_put_limited(wisp__writer *to, int number, uint32_t count
 static int wisp__frame_get_limited(wisp__reader *from) { return wisp__get_small(from) + 1; }
 
 /* REFUSED   code:15 number:16 spawn:1
-   An edit of the object with this index (spawn: the spawn with this ordinal) was refused; the code
-   is -1 - code. WISP_E_STALE of a spawn: its object was there and has gone. */
+   An edit of the object with this index (spawn: the spawn with this ordinal) was refused, with -1 -
+   code. WISP_E_STALE of a spawn: its object was there and has gone. */
 static void wisp__frame_put_refused(wisp__writer *to, uint32_t refusal) {
     wisp__frame_put(to, WISP__FRAME_REFUSED);
     wisp__put(to, refusal, 32);
@@ -27354,17 +27353,16 @@ static void wisp__break(wisp__reading *r, const char *why) {
     wisp__break_with(r, WISP_E_PROTOCOL, why);
 }
 
-/* The end of a frame is not known when reading it is not paid for. */
+/* The end of a frame is unknown when reading it is not paid for. */
 static void wisp__break_unpaid(wisp__reading *r) {
     wisp__break_with(r, WISP_E_FLOOD, "more work or memory than its bytes pay for");
 }
 
 /* ===========================================================================
  * MARK: >>names
- * What: how two ends agree on numbers for names, and on encodings: announcements and
- *   the answers to them.
- * Invariants: names of a peer that are not registered here take at most WISP__STRANGERS
- *   bytes. A number stands for one name and one encoding while the session lasts.
+ * What: how two ends agree on numbers for names, and on encodings: announcements and their answers.
+ * Invariants: names of a peer that are not registered here take at most WISP__STRANGERS bytes. A
+ *   number stands for one name and one encoding while the session lasts.
  * Not here: which announcements a packet carries (packet_writer).
  *
  *   ANNOUNCE  length(number) length(bytes) name version:8 kind:8 length(bytes) extra
@@ -27775,7 +27773,7 @@ static wisp__described *wisp__announced_schema(wisp__reading *r, const wisp__ann
     return described;
 }
 
-/* Is this encoding taken from the peer? The text of the registry says why not. */
+/* Is an encoding taken from a peer? The registry's text says why not. */
 static wisp_result wisp__encoding_check(wisp *w, const wisp__session *s, const wisp__remote *remote,
                                         const wisp__announcement *a,
                                         const wisp__encoding *e) {
@@ -27842,7 +27840,7 @@ static void wisp__refuse_encoding(wisp *w, wisp__session *s, wisp__remote *remot
                 text[0] ? text : "what was announced for it cannot be understood");
 }
 
-/* A remote to lend to a name that only a pattern takes: a vacant one, or a new one. NULL: none. */
+/* A vacant or new remote for a name that only a pattern takes. NULL: none. */
 static wisp__remote *wisp__lend_remote(wisp *w, const char *name, int length) {
     int64_t steps = (int64_t)w->registry.count + w->peers.pool.made;
     wisp__remote *remote;
@@ -27995,7 +27993,7 @@ static bool wisp__pay_reset(wisp__reading *r, int number) {
     return false;
 }
 
-/* Messages of this number cannot be sent, and pending calls get no answer. */
+/* Messages of a number cannot be sent, and its pending calls get no answer. */
 static void wisp__on_number_unknown(wisp__reading *r, wisp__remote *entry) {
     wisp *w = r->w;
     wisp__session *s = r->s;
@@ -28085,7 +28083,7 @@ static void wisp__on_reads(wisp__reading *r) {
 
 /* --- our settings change --- */
 
-/* Informs a peer of more methods of packets that are read here. They never become fewer. */
+/* Informs a peer of new methods of packets that are read here; none is ever withdrawn. */
 static void wisp__report_reads(wisp *w, wisp__session *s) {
     unsigned news = wisp__compress_packets(&w->compress) & ~(unsigned)s->peer.read;
     if (!news) return;
@@ -28116,7 +28114,7 @@ static void wisp__announce_news(wisp *w) {
 
 /* ===========================================================================
  * MARK: >>object
- * What: classes, and the objects of them: their numbers, structs, rows and players.
+ * What: classes and their objects, with numbers, structs, rows and players.
  * Invariants: an index rests before it is used again, and no number comes again. An object's
  *   memory lives until no peer has a note of it and the update ends; among many 0.1 s more.
  * Not here: what is sent of them (audience), how they change (edit), what a server tells
@@ -28241,7 +28239,7 @@ static wisp_result wisp__place_aim(wisp *w, uint32_t *id) {
 }
 
 /* An index of ours with its next generation, as an id: the longest free one, unless so few are free
-   that packets about the object before may still be on their way. */
+   that packets about its last object may still be on their way. */
 static wisp_result wisp__place_take(wisp *w, uint32_t *id) {
     wisp__objects *all = &w->objects;
     bool again = all->free_count > WISP__PLACES_REST ||
@@ -28276,8 +28274,8 @@ static void wisp__place_free(wisp__objects *all, int index) {
 
 /* --- handles that this end gives out before the server has told a number ---
 
-   Such a handle, an alias, names its object as long as that lives, also when it has its number.
-   It has an index that no number has. Aliases come again after 65,535 others. */
+   Such a handle, an alias, names its object for life, also when that has its number. Its index is
+   one that no number has. Aliases come again after 65,535 others. */
 
 /* The object of a handle, which may be dead. NULL: it has been freed. */
 static wisp__object *wisp__object_named(const wisp *w, uint32_t id) {
@@ -28364,8 +28362,8 @@ static wisp_remote_stats *wisp__class_stats(wisp *w, const wisp__class *c) {
 
    The queue of an object ends with its newest row, or is empty when no row before it is kept. The
    row of a tick is the newest one that is not younger. The rows of the last 128 ticks are kept; of
-   a class that nobody asks for its past, only while all of them take less than 1 MiB. On an end
-   that was told of the object, deltas need the rows from the floor on. */
+   a class whose past nobody asks for, only while all of them take less than 1 MiB. On an end that
+   was told of the object, deltas need the rows from the floor on. */
 
 enum { WISP__PAST_TICKS = 128, WISP__PAST_TRIAL = 1 << 20, WISP__PAST_TURNS = 16 };
 
@@ -28451,7 +28449,7 @@ static bool wisp__past_step(wisp *w, wisp__object *o, wisp__encoded *row) {
     return wisp__past_add(w, o, &is);
 }
 
-/* Does an object that changes begin to move? It has held still for a while, or is teleported. */
+/* Does a changed object begin to move? It has held still for a while, or is teleported. */
 static bool wisp__object_begins(const wisp *w, const wisp__object *o, int64_t tick) {
     return o->teleports || (double)(w->clock.tick - tick) >= wisp__max(w->clock.rate / 4, 4);
 }
@@ -28559,7 +28557,7 @@ static void *wisp__object_image(const wisp__object *o) {
     return (void *)(uintptr_t)(o + 1);
 }
 
-/* What an audience is shown, where o->of->forms says that there are several. */
+/* What an audience is shown, if o->of->forms says that there are several. */
 static wisp__shown *wisp__object_shown(const wisp__object *o, int form) {
     return (wisp__shown *)(void *)((uint8_t *)wisp__object_image(o) + o->of->bytes) + form -
            WISP__FORM_OTHERS;
@@ -28574,11 +28572,11 @@ static void wisp__wire_drop(wisp *w, wisp__packed *wire) {
 
 /* --- spawns of an end that the server has to confirm ---
 
-   An object that this end has spawned (an owner, or as a prediction) is claimed until the server
-   tells of it. Its spawn is told by class, owner, tick and ordinal, which the server's description
-   repeats: of what an owner asks for, the ordinal counts its spawns; of what a tick handler spawns
-   on both ends for the same player, those of that tick. When the tick runs again its spawns are the
-   same objects, whether the server has told of them yet or not. */
+   An object that this end has spawned (as its owner or as a prediction) is claimed until the server
+   describes it. A spawn is identified by class, owner, tick and ordinal, which the description
+   repeats. The ordinal counts the spawns of an owner or, where a tick handler spawns on both ends
+   for the same player, those of the tick. When the tick runs again its spawns are the same objects,
+   whether the server has described them yet or not. */
 
 /* Does the object wait for the server to confirm its spawn? */
 static inline bool wisp__object_waits(const wisp__object *o) { return o->from && o->claimed; }
@@ -28664,7 +28662,7 @@ static bool wisp__object_decides(const wisp *w, const wisp__object *o) {
     return o->from ? owners && wisp__object_mine(w, o) : !owners;
 }
 
-/* Does this end run the ticks of an object ahead of its server? */
+/* Does this end run an object's ticks ahead of its server? */
 static bool wisp__object_predicts(const wisp *w, const wisp__object *o) {
     int predict = o->of->desc.predict;
     return predict && o->from && o->spawned && !o->dead && !o->hidden && !o->frozen &&
@@ -30171,8 +30169,8 @@ static inline void wisp__assets_lost(wisp *w, int index) { (void)w, (void)index;
  * Not here: what is sent of what is seen (audience).
  *
  * Zones are as large as the radius of nearly all foci, so that a focus watches at most 27; the few
- * with larger ones watch all. A focus that moves looks at all positions in the zones that it
- * watches, and at nothing else of an object that it saw before and still sees.
+ * larger ones watch all. A focus that moves looks at all positions in its watched zones, and at
+ * nothing else of an object that it saw before and still sees.
  * ======================================================================== */
 
 #ifndef WISP_NO_STATE
@@ -30471,7 +30469,7 @@ static void wisp__presence_move(wisp *w, wisp__presence *p, wisp_vec3 at) {
     w->objects.moved = p;
 }
 
-/* An object whose class has a position is where its struct says. It has its presence. */
+/* An object with a presence, of a class with a position, is where its struct says. */
 static void wisp__object_place_itself(wisp *w, wisp__object *o) {
     wisp_vec3 at;
     if (!o->of->desc.position || !o->presence) return;
@@ -30530,7 +30528,7 @@ static void wisp__focus_unlist(wisp__zones *g, const wisp__focus *f) {
     *place = f->next;
 }
 
-/* Watches the zones that a focus may see into, where these have changed. */
+/* Watches the zones that a focus may see into, if they have changed. */
 static void wisp__focus_watch(wisp *w, wisp__focus *f) {
     wisp__zones *g = &w->objects.zones;
     const double at[3] = { (double)f->at.x, (double)f->at.y, (double)f->at.z };
@@ -30813,7 +30811,7 @@ static void wisp__owner_left(wisp *w, const wisp__session *s) {
         }
 }
 
-/* A session ends: what it was told is forgotten, and what it has told goes with the next update. */
+/* A session ends: what it was told is forgotten; what it has told goes with the next update. */
 static void wisp__objects_left(wisp *w, wisp__session *s) {
     wisp__audience *a = wisp__audience_of(w, s);
     wisp__owner_left(w, s);
@@ -30877,7 +30875,7 @@ static bool wisp__interest_hits(const wisp *w, const wisp_to *to, const wisp__se
 
 /* --- the calls --- */
 
-/* The object of a call that changes who sees it, with its presence; NULL with the reason. */
+/* For calls that change who sees an object: its presence. NULL with the reason. */
 static wisp__presence *wisp__presence_own(wisp *w, wisp_object handle, wisp_result *why) {
     wisp__object *o = wisp__object_own(w, handle, why);
     wisp__presence *p = NULL;
@@ -31079,9 +31077,9 @@ static inline bool wisp__interest_hits(const wisp *w, const wisp_to *to, const w
 
 /* ===========================================================================
  * MARK: >>journal
- * What: what is changed in a scope (a tick that is predicted, a call whose answer is not here yet,
- *   a transaction), so that it can be put back: the rows before, what was spawned and despawned,
- *   functions of the application.
+ * What: the changes in a scope (a predicted tick, a call without its answer yet, a transaction), so
+ *   that they can be put back: earlier rows, spawned and despawned objects, functions of the
+ *   application.
  * Invariants: an object is noted once in a scope, before the scope's first edit of it. What is
  *   despawned in a scope is dead, but kept until the scope ends. The line of scopes goes from the
  *   oldest to the newest, which is put back first. Its memory is bounded (limits.journal_bytes).
@@ -31115,7 +31113,7 @@ static void wisp__property_take(wisp *w, wisp__property *p, wisp__encoded *row) 
     p->news = true;
 }
 
-/* Makes the row of a struct of an object, and the struct that of the row. */
+/* Makes the row of an object's struct, and the struct that of the row. */
 static wisp_result wisp__object_row(wisp *w, wisp__object *o, void *image, wisp__encoded **row) {
     wisp__message_codec *c = &w->content;
     const wisp__program *program = wisp__class_program(w, o->of);
@@ -31220,7 +31218,7 @@ static wisp__object *wisp__change_object(const wisp *w, const wisp__change *e) {
     return o && o->of == e->user ? o : NULL;
 }
 
-/* Of what an entry is one of several changes; NULL: it does not matter. */
+/* The list of changes that an entry belongs to; NULL: none. */
 static wisp__changes *wisp__changes_of(const wisp *w, const wisp__scope *s,
                                        const wisp__change *e) {
     wisp__object *o;
@@ -31271,13 +31269,13 @@ static wisp__change *wisp__journal_add(wisp *w, int kind, wisp__encoded *row) {
     return e;
 }
 
-/* Is a row that was told of an object in our form, with all fields? */
+/* Is an object's received row in our form, with all fields? */
 static bool wisp__object_full(const wisp *w, const wisp__object *o) {
     return !o->from || o->made || (!o->of->forms && o->described &&
                                    o->described->program == wisp__class_program(w, o->of));
 }
 
-/* The row of an object's struct as it is now, with all fields and a reference. */
+/* The row of an object's current struct, with all fields and a reference. */
 static wisp_result wisp__object_now(wisp *w, wisp__object *o, wisp__encoded **row) {
     wisp__encoded *known = o->ahead ? o->ahead->now.row : NULL;
     wisp_result why = WISP_E_INVALID;
@@ -31569,7 +31567,7 @@ static bool wisp__object_renew(wisp *w, wisp__object *o, const wisp__encoded *ro
     return true;
 }
 
-/* What a peer knows of an object, by a player's number. NULL: nothing. */
+/* What a player knows of an object. NULL: nothing. */
 static wisp__note *wisp__note_of_player(const wisp *w, const wisp__object *o, int player) {
     const wisp__session *s = wisp__player_session(w, player);
     return s ? wisp__note_of(w, s, (int)(o->id & WISP__OBJECT_INDEX)) : NULL;
@@ -31772,7 +31770,7 @@ static wisp_result wisp__spawn_check(wisp *w, const wisp__class *c, const void *
     return wisp__no_room(w, WISP_E_LIMIT, w->base.limits.objects, "limits.objects");
 }
 
-/* Does a server confirm what this end spawns of a class? One that has had a server waits for it. */
+/* Does a server confirm this end's spawns of a class? An end that has had a server waits for it. */
 static bool wisp__spawn_asks(const wisp *w, const wisp__class *c) {
     const wisp__session *s = w->objects.made ? NULL : wisp__session_of(w, wisp_server());
     bool joined = s && s->peer.state == WISP__JOINED;
@@ -31806,7 +31804,7 @@ static wisp_result wisp__spawn_may(wisp *w, const wisp__class *c, int owner) {
     return wisp__explain(w, WISP_E_AGAIN, "too many spawns wait for the answer of the server");
 }
 
-/* This end has spawned an object: it waits for the server. */
+/* An object spawned here waits for the server. */
 static void wisp__claim_begin(wisp *w, wisp__object *o) {
     wisp__objects *all = &w->objects;
     o->claimed = true;
@@ -31928,7 +31926,7 @@ wisp_object wisp_spawn(wisp *w, wisp_class of, wisp_player owner, const void *st
     return wisp__object_handle(NULL);
 }
 
-/* The server of an object that its owner despawns is to know that. */
+/* The server is to know that this end, the owner, despawns an object. */
 static wisp_result wisp__object_parts_up(wisp *w, wisp__object *o) {
     if (!o->notes && wisp__audience_open(w, w->objects.server))
         wisp__note_add(w, w->objects.server, o);
