@@ -7307,7 +7307,7 @@ static wisp__credit wisp__credit_whole(wisp *w, int64_t bytes, int64_t more) {
                                  wisp__least(dense, values * (int)sizeof(wisp_pair)));
 }
 
-/* The rest of the lent credit is not saved, and does not count as work of this update. */
+/* The rest of the lent credit is neither saved nor counted as work of this update. */
 static void wisp__credit_back(wisp *w, const wisp__credit *paid) {
     wisp__credit *credit = &w->content.credit;
     int64_t left = credit->work - paid->work;
@@ -7322,7 +7322,7 @@ static void wisp__credit_back(wisp *w, const wisp__credit *paid) {
 }
 
 /* Adds what the session has earned, for this packet. false: too little for an honest packet, which
-   is dropped as if it were lost. Over a reliable link it is read all the same. */
+   is dropped as if it were lost; never over a reliable link. */
 static bool wisp__credit_begin(wisp *w, wisp__session *s, int bytes) {
     wisp__credit *credit = &w->content.credit;
     double seconds = wisp__min(w->base.time - s->credit_time, 1);
@@ -8070,7 +8070,7 @@ static inline void wisp__put_bytes(wisp__writer *writer, const void *from, int c
     writer->at += (int64_t)count * 8;
 }
 
-/* Groups of so many bits, each with a bit that says whether another follows. */
+/* Groups of `bits` bits, each with a bit that says whether more follow. */
 static inline void wisp__put_groups(wisp__writer *writer, uint64_t value, int bits) {
     uint64_t more = UINT64_C(1) << bits;
     for (; value >= more; value >>= bits) wisp__put(writer, (value & (more - 1)) | more, bits + 1);
@@ -11839,7 +11839,7 @@ static int wisp__pack_into(wisp__base *base, const wisp_value *values, int count
     return bits < 0 ? (int)bits : (int)((bits + 7) / 8);
 }
 
-/* Reports why a message for this name cannot be packed. */
+/* Says why a message for this name cannot be packed. */
 static wisp_result wisp__pack_refused(const wisp *w, const char *name, wisp_result result) {
     const wisp_limits *limits = &w->base.limits;
     switch (result) {
@@ -12209,7 +12209,7 @@ static void wisp__store_quantized(const wisp__op *op, uint32_t steps, uint8_t *a
     else memcpy(at, &number, 8);
 }
 
-/* --- rotations: three components in steps; the largest one follows from them --- */
+/* --- rotations: three components in steps; the largest follows from them --- */
 
 #define WISP__ROOT_2 1.4142135623730951
 
@@ -12332,7 +12332,7 @@ static bool wisp__op_zigzags(const wisp__op *op) {
     return op->span == UINT64_MAX && op->flags & WISP__OP_SIGNED;
 }
 
-/* The cell of an operation that has one, an integer or steps; over op->span: it is outside. */
+/* The cell of an operation of one cell; over op->span: it is outside. */
 static inline uint64_t wisp__load_one(const wisp__op *op, const uint8_t *at) {
     int64_t number;
     switch (op->quick) {
@@ -12449,7 +12449,7 @@ static bool wisp__store_cells(const wisp__op *op, const uint32_t *cells, uint8_t
     }
 }
 
-/* Makes the cells of consecutive numbers. A number with only one value has none. false: one is
+/* Makes the cells of consecutive numbers; a number with only one value has none. false: one is
    outside its schema. */
 static inline bool wisp__load_numbers(const wisp__op *op, const wisp__op *end, const uint8_t *image,
                                       uint32_t *cells) {
@@ -12526,8 +12526,8 @@ static int wisp__class_cells_bits(const wisp__op *op, const uint32_t *cells) {
  *   nothing of it was written or read; from there the operations go one by one and report an error.
  * ======================================================================== */
 
-/* Vectors of sixteen bytes, where the compiler has them and the machine is little-endian; else, and
-   with WISP__NO_VECTORS, words. */
+/* Vectors of sixteen bytes, if the compiler has them on a little-endian machine; else, and with
+   WISP__NO_VECTORS, words. */
 #if defined(__GNUC__) && defined(__BYTE_ORDER__) && !defined(WISP__NO_VECTORS) && \
     (!defined(__i386__) || defined(__SSE2__))
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
@@ -12804,8 +12804,8 @@ static inline bool wisp__tile_put_steps(wisp__tile_writer *t, const wisp__op *op
     return true;
 }
 
-/* Puts a word after the bits of `carry`; returns the bits left over. `scale` is 1 << shift: a
-   multiplication gives both words of a shift at once. */
+/* Puts a word after the bits of `carry`; returns the bits left over. `scale` is 1 << shift: one
+   multiplication gives both words of a shift. */
 static inline uint64_t wisp__slot_word(uint8_t *to, uint64_t word, uint64_t scale,
                                        uint64_t carry) {
     uint64_t above;
@@ -13508,7 +13508,7 @@ static void wisp__read_fallback(wisp__unpacker *u, const wisp__op *op, void *at)
     if (f.result == WISP_E_FLOOD) wisp__unpack_fail(u, WISP_E_FLOOD);
 }
 
-/* Whether an optional field holds its default, which is not sent. -0.0 is 0.0 only in steps. */
+/* Does an optional field hold its default, which is not sent? -0.0 is 0.0 only in steps. */
 static bool wisp__holds_fallback(wisp__unpacker *u, const wisp__op *op, const uint8_t *at) {
     const wisp_type *type = &op->field->type;
     wisp_value value = wisp__view(type, op->field->bytes, at, -1);
