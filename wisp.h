@@ -13886,7 +13886,7 @@ static wisp_result wisp__image_value(const wisp_schema *schema, const void *imag
     return WISP_OK;
 }
 
-/* The same without an endpoint: fields are made in the rest of the memory. */
+/* The same without an endpoint: fields are made in the memory left. */
 static wisp_result wisp__image_alone(wisp__alone *a, const wisp_schema *schema, const void *image,
                                      wisp_value *out) {
     wisp__supply supply = wisp__supply_of(&a->u);
@@ -13927,8 +13927,8 @@ static int wisp__encode_on(wisp__bump bump, const wisp_codec *codec, const wisp_
     return bits < 0 ? (int)bits : (int)((bits + 7) / 8);
 }
 
-/* Encodes a value as a record, or by a codec after moving its numbers into their ranges. Program
-   and image lie on the stack, or in the second half of `out`. */
+/* Encodes a value as a record, or by a codec with its numbers moved into their ranges. Program and
+   image lie on the stack, or in the second half of `out`. */
 static int wisp__encode_alone(const wisp_codec *codec, const wisp_schema *schema,
                               const wisp_value *value, void *out, int capacity) {
     uint64_t memory[WISP__COMPILED_BYTES / 8];
@@ -14397,8 +14397,8 @@ static const uint8_t *wisp__decimal_read_exponent(const uint8_t *at, const uint8
     return at > first ? at : NULL;
 }
 
-/* Keeps the first 19 significant digits, or all 20 if they fit a word: they do if the first is 1
-   and their sum has not wrapped to below 10^19. */
+/* Keeps the first 19 significant digits, or all 20 if they fit a word: if the first is 1 and their
+   sum has not wrapped to below 10^19. */
 static void wisp__decimal_shorten(wisp__decimal_text *n, int64_t count) {
     const uint8_t *at = n->first;
     uint64_t digits = 0;
@@ -14417,7 +14417,7 @@ static void wisp__decimal_shorten(wisp__decimal_text *n, int64_t count) {
     n->power += count - 19;
 }
 
-/* Reads a JSON number; returns its end, or NULL: it is none. */
+/* Reads a JSON number; returns its end; NULL: it is none. */
 static const uint8_t *wisp__decimal_scan(const uint8_t *at, const uint8_t *end,
                                          wisp__decimal_text *n) {
     const uint8_t *point;
@@ -14508,7 +14508,7 @@ static void wisp__decimal_big_step(wisp__decimal_big *big, uint32_t factor, uint
     if (carry) big->limbs[big->count++] = (uint32_t)carry;
 }
 
-/* Multiply by 5^power and by 2^power; a power that is not above 0 changes nothing. */
+/* Multiply by 5^power and by 2^power; a power below 1 changes nothing. */
 static void wisp__decimal_big_fives(wisp__decimal_big *big, int64_t power) {
     for (; power >= 13; power -= 13) wisp__decimal_big_step(big, 1220703125, 0);
     for (; power > 0; power--) wisp__decimal_big_step(big, 5, 0);
@@ -14553,8 +14553,7 @@ static int64_t wisp__decimal_big_digits(wisp__decimal_big *big, const wisp__deci
     return power - 1;
 }
 
-/* Compares a number that is not 0 with a double or (halves: 1) the middle between it and the next:
-   -1, 0 or 1. */
+/* Compares a number that is not 0 with a double or (halves: 1) the middle to the next: -1, 0, 1. */
 static int wisp__decimal_compare(const wisp__decimal_text *n, uint64_t bits, unsigned halves) {
     wisp__decimal_big number, other;
     int64_t power = wisp__decimal_big_digits(&number, n), twos;
@@ -14572,7 +14571,7 @@ static int wisp__decimal_compare(const wisp__decimal_text *n, uint64_t bits, uns
     return wisp__decimal_big_compare(&number, &other);
 }
 
-/* The side from which the text was rounded to the double: needed only if that is midway between two
+/* From where the text was rounded to the double: only needed if that is midway between two
    floats. */
 static int wisp__decimal_from(const wisp__decimal_text *n, uint64_t bits) {
     int order;
@@ -16284,7 +16283,7 @@ typedef struct wisp__proto_part {
     uint64_t bits;
 } wisp__proto_part;
 
-/* Messages that come twice are merged: a message is read when all its parts are there. */
+/* A message is read when all its parts are there: messages that come twice are merged. */
 typedef struct wisp__proto_parts {
     wisp__proto_part *first, *last;
     int count;
@@ -16312,7 +16311,7 @@ static void wisp__proto_enter(wisp__builder *b, const wisp__proto_part *part) {
     b->end = part->end;
 }
 
-/* The next field's tag, first of the bytes left, then of the parts; 0: none, or the builder has
+/* The next field's tag, of the bytes left, then of the parts; 0: none, or the builder has
    failed. */
 static uint32_t wisp__proto_next_of(wisp__builder *b, const wisp__proto_part **parts) {
     uint32_t tag;
@@ -16396,7 +16395,7 @@ static void wisp__proto_read_kind(wisp__builder *b, uint32_t number, const wisp_
 }
 
 /* Reads a Value from the bytes left and the parts. Of several kinds the last counts; the others are
-   read too, to find malformed ones. */
+   read too, as they may be malformed. */
 static void wisp__proto_read_any(wisp__builder *b, const wisp__proto_part *parts, wisp_value *out) {
     static const uint8_t wires[] = { 255, WISP__PROTO_VARINT, WISP__PROTO_8, WISP__PROTO_SIZED,
                                      WISP__PROTO_VARINT, WISP__PROTO_SIZED, WISP__PROTO_SIZED };
@@ -17412,7 +17411,7 @@ static uint32_t wisp__plain_alone(wisp__table_coder *c, int bits, uint32_t base,
 }
 
 /* The i-th symbol of a cell, in a column with order. While reading, `now` is `base`. `older`: the
-   base's base, or `base` if that is unknown. */
+   base's base, or `base` if unknown. */
 static uint32_t wisp__plain_ordered(wisp__table_coder *c, int i, int bits, uint32_t base,
                                     uint32_t now, uint32_t older) {
     int how = WISP__STAYS;
@@ -17593,8 +17592,7 @@ static void wisp__cell_copy(wisp__table_coder *c, const wisp__cell *cell) {
         memcpy(c->out + cell->at, base, (size_t)cell->count * sizeof *base);
 }
 
-/* The symbols of a cell. While reading into `out`, `now` is `base`; an unknown `older` is `base`
-   too. */
+/* The symbols of a cell. While reading into `out`, `now` is `base`; so is an unknown `older`. */
 typedef struct wisp__symbols {
     const wisp__column *column;
     const uint32_t     *base, *now, *older;
@@ -17744,8 +17742,8 @@ static int64_t wisp__follow_gain(const wisp__table_coder *c) {
     return gain;
 }
 
-/* The end of a span that begins at `at`. Its first `least` cells belong to it, because the span
-   before it ended there. */
+/* The end of a span that begins at `at`. Its first `least` cells belong to it, as the span before
+   ended there. */
 static int64_t wisp__plain_span(wisp__table_coder *c, int64_t at, bool differ, int least) {
     wisp__level *level = differ ? &c->differ : &c->equal;
     int64_t first = at + least, end = first;
@@ -19120,8 +19118,7 @@ static bool wisp__values_apply(wisp__delta *d, const wisp_value *a, int a_count,
  * Invariants: a packed block is smaller than its source; unpacking writes exactly the expected
  *   bytes or fails, and takes memory only for one context of each compressor and dictionary; data
  *   that did not shrink lately is rarely tried.
- * Not here: blocks on the wire. Their owner sends the method, in three bits, and the size of the
- *   source.
+ * Not here: blocks on the wire. Their owner sends the method, in three bits, and the source's size.
  *
  *   method   0 stored · 1 runs · 2 LZ4 block · 3 raw deflate (RFC 1951)
  *            4 zstd frame (RFC 8878) without its magic number · 5..7 the user's
@@ -19331,7 +19328,7 @@ static wisp_result wisp__compress_unpack(wisp__compress *c, const wisp__block *b
        more and more bytes pass untried --- */
 
 /* Price: the share of a block, in 64ths, that a method must save to be worth its time. Bytes saved
-   beyond that decide between two methods. */
+   beyond it decide between methods. */
 typedef struct wisp__candidate { int method, price; } wisp__candidate;
 enum { WISP__CANDIDATES = 3 };
 
@@ -19844,8 +19841,8 @@ static bool wisp__keys_split(wisp__keys *k, const wisp__noise *n, bool joiner, d
     return done && wisp__key_after(k->cipher, k->in, k->next);
 }
 
-/* Takes the next key for sending, if it is due and the peer has used the current one. `acked`: the
-   largest number that the peer has acked. */
+/* Takes the next key for sending, if due and the peer has used the current one. `acked`: the
+   largest number that the peer acked. */
 static void wisp__keys_turn(const wisp__base *base, wisp__keys *k, uint64_t number,
                             uint64_t acked) {
     bool due = number - k->out_first >= (uint64_t)base->limits.rekey_packets ||
@@ -19867,7 +19864,7 @@ static void wisp__keys_seal(const wisp__keys *k, uint8_t *packet, wisp_box *box)
     memset(box->tag, 0, WISP_SEAL_BYTES);
 }
 
-/* A packet of the next key came. The previous key opens packets that are still on their way. */
+/* A packet of the next key came. The previous key opens packets still on their way. */
 static void wisp__keys_follow(wisp__keys *k, uint64_t number, double now) {
     memcpy(k->before, k->in, sizeof k->before);
     memcpy(k->in, k->next, sizeof k->in);
@@ -19912,8 +19909,7 @@ static void wisp__keys_free(wisp__base *base, wisp__keys *k) {
 
 /* --- GOODBYE without a session (RFC 9000 10.3). When a session begins, the joined end gives the
        other a key that it can derive again from its secret. The key is never on the wire in the
-       clear: a GOODBYE has the key's hash with the tag that it quotes, which serves for no other
-       --- */
+       clear: a GOODBYE has the key's hash with the tag that it quotes, valid for no other --- */
 
 static bool wisp__reset_key(const wisp__sealer *sealer, uint16_t connection,
                             const wisp_addr *addr, uint8_t *key) {
@@ -20198,8 +20194,8 @@ static void wisp__model_judge_try(wisp__flow *flow, int rate) {
     if (m->phase == WISP__TRY) m->after = 1;
 }
 
-/* Ends a slot that the path, not the application, limited. Losses count only with a queue, or if
-   most packets are lost. */
+/* Ends a slot limited by the path, not the application. Losses count only with a queue, or if most
+   packets are lost. */
 static void wisp__model_step(wisp__flow *flow, int rate) {
     wisp__model *m = &flow->control.model;
     int ended = m->acked + m->lost, lost = ended < 32 ? 0 : m->lost;
@@ -20379,8 +20375,8 @@ static void wisp__congestion_lost(wisp__base *base, wisp__flow *flow, double now
         wisp__model_adopt(flow, wisp__model_bandwidth(flow) / 2);
 }
 
-/* The delivery rate: bytes acked in a slot, over the time in which their acks came or, if longer,
-   in which they were sent. */
+/* Delivery rate: bytes acked in a slot, over the time in which their acks came or, if longer, in
+   which they were sent. */
 static void wisp__congestion_slot(wisp__base *base, wisp__flow *flow, double now) {
     wisp__slot_of_acks *slot = &flow->slot;
     double length = wisp__max(flow->has_rtt ? flow->rtt_min : flow->rtt, WISP__SLOT_SECONDS);
@@ -20576,8 +20572,7 @@ static bool wisp__flow_must_ack(const wisp__flow *flow, double now) {
     return flow->unacked > 0 && (flow->ack_now || now >= flow->ack_due);
 }
 
-/* Ranges {first, last} of received numbers, from the largest down to that of the eighth ack
-   before. */
+/* Ranges {first, last} of received numbers, from the largest to that of the eighth ack before. */
 static int wisp__flow_ranges(const wisp__flow *flow, uint64_t (*ranges)[2], int room) {
     uint32_t reported = flow->reported[flow->reported_at & 7];
     uint64_t number = flow->top, floor = reported ? number - ((uint32_t)number - reported) : 0;
@@ -20642,8 +20637,7 @@ static wisp__sent *wisp__flow_find(const wisp__flow *flow, uint64_t number) {
     return sent && sent->bytes ? sent : NULL;
 }
 
-/* The first bytes of the tag of a packet sent lately, if nothing of the session came since; else
-   NULL. */
+/* The first tag bytes of a packet sent lately, if nothing of the session came since; else NULL. */
 static const uint8_t *wisp__flow_unheard(const wisp__flow *flow, uint64_t low, double heard_at) {
     uint64_t number = wisp__widen(flow->next - 1, low, 16);
     const wisp__sent *sent = number < flow->next ? wisp__flow_sent(flow, number) : NULL;
@@ -20700,8 +20694,8 @@ static void wisp__flow_track(wisp__flow *flow, double now, int bytes, uint32_t f
     if (flow->free_packets) flow->free_packets--;
 }
 
-/* Skips a number now and then: a peer that acks packets without receiving them will ack a skipped
-   one (RFC 9000 21.4). */
+/* Skips a number now and then: a peer that acks packets without receiving them acks a skipped one
+   too (RFC 9000 21.4). */
 static void wisp__flow_skip(wisp__flow *flow, wisp__secret *secret) {
     if (flow->skip_at && flow->next < flow->skip_at) return;
     if (flow->skip_at) flow->skips[flow->skip_count++ % WISP__SKIPS] = (uint32_t)flow->next++;
@@ -20937,7 +20931,7 @@ static bool wisp__flow_is_full(const wisp__base *base, const wisp__flow *flow) {
     return !flow->free_packets && !wisp__flow_has_room(base, flow);
 }
 
-/* May a packet with content be sent? A sender that only pacing delays counts as limited by its
+/* May a packet with content be sent? A sender delayed only by pacing counts as limited by its
    window (RFC 9002 7.8). */
 static bool wisp__flow_may_send(wisp__base *base, wisp__flow *flow) {
     bool room = wisp__flow_has_room(base, flow);
