@@ -23425,7 +23425,6 @@ wisp_result wisp_use_budget(wisp *w, const wisp_budget *budget) {
 
 /* --- what is counted --- */
 
-/* Why a message is dropped. */
 typedef enum wisp__dropped {
     WISP__DROPPED_QUEUE_FULL,
     WISP__DROPPED_OVER_BUDGET,  /* unreliable, and would wait too long for the budget */
@@ -23447,7 +23446,7 @@ typedef struct wisp__drop_rule {
     uint8_t     meter;  /* WISP_DROP_.. of the profiler */
     bool        offends;  /* the peer is to blame */
     wisp_result code;  /* of the error event */
-    const char *text;  /* NULL: there is none */
+    const char *text;  /* NULL: none */
 } wisp__drop_rule;
 
 /* In the order of wisp__dropped. */
@@ -24896,7 +24895,7 @@ static uint8_t *wisp__row_record(wisp__message_codec *c, wisp__arena *arena,
     return bytes;
 }
 
-/* 16 bits of a hash of the bits of a value. */
+/* 16 bits of a hash of a value's bits. */
 static uint32_t wisp__baseline_hash(wisp__message_codec *c, wisp__arena *arena,
                                     const wisp__encoding *encoding, const wisp__encoded *e) {
     const uint8_t *bytes = (const uint8_t *)e->bytes;
@@ -26525,7 +26524,7 @@ const wisp_value *wisp_arg_map(wisp_event *event, int i) {
  * Not here: where messages enter the chain and leave it (send, inbound).
  * ======================================================================== */
 
-/* Sets the places that the messages of a remote pass. */
+/* Sets the places that a remote's messages pass. */
 static void wisp__hooks_match(const wisp *w, wisp__remote *remote) {
     remote->inbound = remote->outbound = 0;
     if (remote->index < WISP__RESERVED) return;
@@ -28162,7 +28161,6 @@ static wisp__kept_row *wisp__kept_of_tick(const wisp__kept_rows *k, uint32_t tic
                                                                      : NULL;
 }
 
-/* Drops the oldest. */
 static void wisp__kept_pop(wisp *w, wisp__kept_rows *k) {
     wisp__encoded_release(w, wisp__kept_at(k, 0)->row);
     k->first++;
@@ -30856,7 +30854,6 @@ static wisp_result wisp__interest_aim(const wisp *w, const wisp_to *to) {
                          (double)at.x, (double)at.y, (double)at.z);
 }
 
-/* Is a peer meant? */
 static bool wisp__interest_hits(const wisp *w, const wisp_to *to, const wisp__session *s) {
     const wisp__audience *a = wisp__audience_of(w, s);
     const wisp__note *n;
@@ -31342,7 +31339,7 @@ static bool wisp__object_part(wisp *w, wisp__object *o) {
     return true;
 }
 
-/* The newest row that is predicted of an object. */
+/* An object gets its newest predicted row. */
 static void wisp__object_foretell(wisp *w, wisp__object *o, wisp__encoded *row) {
     row->references++;
     wisp__guessed_drop(w, &o->ahead->now);
@@ -31366,7 +31363,6 @@ static void wisp__object_unhold(wisp *w, wisp__object *o) {
     o->dead = o->held = false;
 }
 
-/* Puts back what an entry is about. */
 static void wisp__change_put_back(wisp *w, const wisp__change *e) {
     wisp__object *o = wisp__change_object(w, e);
     if (e->kind == WISP__CHANGE_CALL) {
