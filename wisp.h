@@ -3953,7 +3953,7 @@ enum {
     WISP__PRICE_SENT = 32,  /* .. or one of the values counted in a packet */
     WISP__PRICE_RECORD = 30,  /* a frame of a packet: to be read .. */
     WISP__PRICE_EVENT = 80,  /* .. and handed to its handlers */
-    WISP__PRICE_WHOLE = 256,  /* a value that is sent whole, as its baseline is lost */
+    WISP__PRICE_WHOLE = 64,  /* a baseline that is lost: only what this end sent before */
     WISP__PRICE_GIVE = 64,  /* a peer that is told of another owner */
     WISP__PRICE_ERROR = 300  /* a refused frame, with its text */
 };
@@ -46470,8 +46470,8 @@ static void wisp__play_outside(wisp *w, const wisp__tape_entry *made) {
 static const char *wisp__play_form(const wisp__tape_entry *e) {
     wisp__from from = e->body;
     uint64_t bytes = wisp__tape_is(e, WISP__TAPE_NOTE) ? wisp__bytes_number(&from) : 0;
-    const char *form = (const char *)wisp__bytes_take(&from, bytes);
-    return form && bytes && !form[bytes - 1] ? form : "";
+    const char *form = bytes ? (const char *)wisp__bytes_take(&from, bytes) : NULL;
+    return form && !form[bytes - 1] ? form : "";
 }
 
 static bool wisp__play_is(const char *form, const char *what) {
