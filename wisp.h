@@ -5959,7 +5959,7 @@ typedef struct wisp__note {
 typedef struct wisp__known {
     wisp__note *note;
     int key;  /* see wisp__note_key */
-    uint32_t near;  /* the last scan of the peer's focus that saw it; 0: it is not seen */
+    uint32_t scan;  /* the last scan of the peer's focus that saw it; 0: it is not seen */
 } wisp__known;
 
 typedef struct wisp__due {
@@ -6160,11 +6160,11 @@ typedef struct wisp__objects {
     double bury_at;  /* of many: not before this time, as all are looked at */
     bool stated, states;  /* `all_of` is known; not all of the last STATE is there */
     uint32_t all_of;  /* newest tick (low bits) with all states there */
+    uint32_t updates;
     uint32_t state_tick;  /* of the last STATE, and the packets that it takes */
     uint64_t state_from, state_to;
     uint64_t unread;  /* last packet of which a state was not taken */
     wisp__property *told, *told_last;  /* whose watchers are to run */
-    uint32_t updates;
     wisp__arena views;  /* values for wisp_get, until the update ends */
     wisp__credit *payer;  /* of a peer that asks for a property; NULL: the application does */
 } wisp__objects;
@@ -6490,11 +6490,12 @@ struct wisp {
                            void *user);
     double now;  /* the caller's time, at this update */
     bool updating, started, destroyed, link_broken;
+    bool judging;  /* `accept` runs, and judges `joining` */
+    bool behind;  /* a session has unread messages (receive) */
     /* are the first times given to wisp_update seconds? */
     struct { uint16_t seen; uint8_t back, uneven, leaps, calm; bool fraction, grows, large; } times;
     wisp_result why;  /* for wisp_why */
     wisp_result join_failure;  /* of our last join */
-    wisp_result no_baseline;  /* why the last baseline could not be opened */
     uint64_t joins_done;  /* our joins that succeeded */
     uint32_t order;  /* fired messages, wrapping */
     uint32_t before_update;  /* the same when the last update ended */
@@ -6502,8 +6503,7 @@ struct wisp {
     int announced;  /* names that peers were marked for */
     uint32_t settings;  /* of settings, the same */
     int most_received;  /* datagrams of one link.recv */
-    bool judging;  /* `accept` runs, and judges `joining` */
-    bool behind;  /* a session has unread messages (receive) */
+    wisp_result no_baseline;  /* why the last baseline could not be opened */
     wisp_join_info joining;
     int64_t update_work;  /* of this update, for received packets */
     wisp__reader record;  /* at the frame being read; size 0: none */
@@ -18113,7 +18113,7 @@ static wisp__prediction wisp__predict(const wisp__adaptive_coder *c,
     if (cell->before[0]) {
         const uint32_t *older = cell->before[1];
         p.inputs[1] = wisp__step(column, cell->before[0][i], cell->base[i]);
-        if (table->behind != table->ahead)
+        if (table->behind > 0 && table->behind != table->ahead)
             p.inputs[1] = p.inputs[1] * table->ahead / table->behind;
         if (older) p.inputs[2] = p.inputs[1] - wisp__step(column, older[i], cell->before[0][i]);
         motion_log = wisp__log_size(p.inputs[1]);
@@ -30679,7 +30679,7 @@ static void wisp__look(wisp *w, wisp__session *s, wisp__object *o) {
         if (n->away) wisp__note_back(w, s, n);
     } else {
         if (!wisp__note_sees(n)) return;
-        wisp__known_at(a, wisp__note_key(n))->near = 0;
+        wisp__known_at(a, wisp__note_key(n))->scan = 0;
         n->again = false;
         n->away = true;
         wisp__note_due(w, s, n);
@@ -30701,8 +30701,8 @@ static inline void wisp__focus_meets(wisp *w, const wisp__focus *f, const wisp__
     if (apart > f->leave) return;
     if (a->room) known = wisp__known_at(a, site->index);
     if (known && known->note &&
-        ((known->near && a->scans - known->near <= 1) || wisp__note_sees(known->note)))
-        known->near = a->scans;
+        ((known->scan && a->scans - known->scan <= 1) || wisp__note_sees(known->note)))
+        known->scan = a->scans;
     else if (apart <= f->enter) wisp__look(w, f->session, site->presence->object);
 }
 
@@ -30720,7 +30720,7 @@ static void wisp__focus_scan(wisp *w, const wisp__focus *f, wisp__audience *a) {
         for (const wisp__zone *zone = g->buckets[i]; zone; zone = zone->next)
             wisp__focus_scan_zone(w, f, a, zone);
     for (int i = 0; i < a->room; i++) {
-        const wisp__note *n = a->notes[i].near == a->scans ? NULL : a->notes[i].note;
+        const wisp__note *n = a->notes[i].scan == a->scans ? NULL : a->notes[i].note;
         const wisp__presence *p = wisp__note_sees(n) ? n->object->presence : NULL;
         if (p && p->placed && wisp__apart(f->at, p->at) > f->leave)
             wisp__look(w, f->session, n->object);

@@ -54,6 +54,7 @@ static inline wisp__table table_of(const wisp__column *columns, int column_count
     table.column_count = column_count;
     table.rows = rows;
     table.older = NULL;
+    table.behind = table.ahead = 1;
     return table;
 }
 
