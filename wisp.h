@@ -22453,7 +22453,7 @@ static WISP__APART void wisp__tape_note(wisp *w, const char *form, ...) {
     va_list list;
     if (f->form != form) wisp__tape_form_take(f, form);
     letter = form + f->letters;
-    if (*letter == 'r') {
+    if (*letter == 'r') {                  /* a name may have a note of its own before this one */
         const wisp__remote *remote;
         va_start(list, form);
         remote = (const wisp__remote *)va_arg(list, const void *);
@@ -22461,6 +22461,7 @@ static WISP__APART void wisp__tape_note(wisp *w, const char *form, ...) {
         va_end(list);
     }
     if (!wisp__tape_begin(w, WISP__TAPE_NOTE)) return;
+    if (f->form != form) wisp__tape_form_take(f, form);
     memcpy(w->tape->bytes + w->tape->at, f->text, sizeof f->text);
     w->tape->at += 1 + f->text[0];
     va_start(list, form);
