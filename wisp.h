@@ -32669,8 +32669,9 @@ static void wisp__object_get_description(wisp__reading *r, wisp__object_head *h)
 
 /* The rest of what is known of a row that comes without a description, from a server. */
 static void wisp__place_head(const wisp__reading *r, wisp__object_head *h) {
-    const wisp__object_place *place = &r->w->objects.places[h->index];
+    const wisp__object_place *place;
     if (h->index >= r->w->objects.room || !wisp__joined_by_us(r->s)) return;
+    place = &r->w->objects.places[h->index];
     h->program = place->program;
     h->of = place->of;
     h->adaptive = place->adaptive;
