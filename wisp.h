@@ -256,9 +256,9 @@ extern "C" {
 #define WISP__MEMBER(S, m) ((S *)0)->m
 #endif
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>base
- * ======================================================================== */
+ * ================================== */
 
 typedef struct wisp wisp;                                   /* an endpoint */
 
@@ -432,11 +432,11 @@ typedef struct wisp_limits {
     int rekey_packets, rekey_seconds;
 } wisp_limits;
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>pool
  * Handles. Id 0 means none. Using a handle whose object is gone returns
  * WISP_E_STALE; it never reaches an object that came later.
- * ======================================================================== */
+ * ================================== */
 
 typedef struct wisp_peer       { uint32_t id; } wisp_peer;
 typedef struct wisp_remote     { uint32_t id; } wisp_remote;
@@ -445,11 +445,11 @@ typedef struct wisp_call       { uint32_t id; } wisp_call;
 typedef struct wisp_object     { uint32_t id; } wisp_object;
 typedef struct wisp_group      { uint32_t id; } wisp_group;
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>value
  * A value carries its kind. Strings, bytes, arrays and maps point to memory of
  * the caller; wisp copies what it needs before it returns.
- * ======================================================================== */
+ * ================================== */
 
 typedef enum wisp_kind {
     WISP_NIL, WISP_BOOL, WISP_INT, WISP_UINT, WISP_FLOAT, WISP_NUMBER,
@@ -557,7 +557,7 @@ WISP_API double   wisp_number_of(const wisp_value *value);
 /* Whether it is neither 0 nor NaN. */
 WISP_API bool     wisp_bool_of(const wisp_value *value);
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>match
  * Patterns for names: a subset of POSIX extended regular expressions in the C
  * locale.
@@ -579,7 +579,7 @@ WISP_API bool     wisp_bool_of(const wisp_value *value);
  *
  * Matching takes time in proportion to the length of the text times that of the
  * pattern, at most.
- * ======================================================================== */
+ * ================================== */
 
 enum { WISP_PATTERN_BYTES = 255 };     /* length of the longest pattern */
 
@@ -609,7 +609,7 @@ WISP_API wisp_result wisp_pattern_compile(wisp_pattern *out, const char *text,
 WISP_API bool wisp_pattern_matches(const wisp_pattern *pattern,
                                    const char *text);
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>type
  * Types and schemas describe the values of a message. Both ends know them, so
  * the wire carries no description, and a handler never sees a value outside its
@@ -626,7 +626,7 @@ WISP_API bool wisp_pattern_matches(const wisp_pattern *pattern,
  *
  * Schemas, types and what they point to must live as long as they are in use:
  * make them static, including elements, options and nested types.
- * ======================================================================== */
+ * ================================== */
 
 typedef enum wisp_type_kind {
     WISP_TYPE_ANY = 1, WISP_TYPE_EXACT, WISP_TYPE_LITERAL, WISP_TYPE_BOOL,
@@ -852,9 +852,9 @@ WISP_API wisp_result wisp_fill_struct(const wisp_schema *schema,
                                       const wisp_value *value, void *data,
                                       char *text, int text_bytes);
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>schema
- * ======================================================================== */
+ * ================================== */
 
 /* WISP_OK, or WISP_E_SCHEMA with the field and the reason in `text` (may be
    NULL). */
@@ -868,12 +868,12 @@ WISP_API const wisp_schema *wisp_schema_compile(const wisp_schema *schema,
                                                 int memory_bytes);
 WISP_API int wisp_schema_bytes(const wisp_schema *schema);
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>migrate
  * Migrations convert values from one version of a schema to the next. Fields
  * match by name; every other change is done by a step from one version to the
  * next.
- * ======================================================================== */
+ * ================================== */
 
 /* A map that a migration edits. Names and values are copied. Set, remove and
    rename return WISP_OK, WISP_E_ARGUMENT, WISP_E_NAME (there is no such field,
@@ -895,11 +895,11 @@ typedef struct wisp_migration {
     void       *user;
 } wisp_migration;
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>codec
  * Codecs turn values into bytes and back. A remote may use one (wisp_config),
  * or you call it directly.
- * ======================================================================== */
+ * ================================== */
 
 typedef struct wisp_codec {
     const char *name;        /* 1..32 bytes; sent with announcements */
@@ -1048,7 +1048,7 @@ WISP_API const wisp_codec *wisp_msgpack(void);
 WISP_API const wisp_codec *wisp_protobuf(void);
 #endif
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>engine
  * The data types of the Roblox engine as structs with ready schemas, so that a
  * port keeps its types; names, ranges and defaults are the engine's
@@ -1064,7 +1064,7 @@ WISP_API const wisp_codec *wisp_protobuf(void);
  * Members with a default may be missing in a map, and take one bit when they
  * have it. Conditions between members are not checked: that a minimum is below
  * its maximum; that keypoints begin at 0, end at 1 and are in order.
- * ======================================================================== */
+ * ================================== */
 
 /* Vector2, Vector3, CFrame and Color3 are kinds of value: wisp_vec2v,
    wisp_vec3v, wisp_transformv, wisp_color3; Instance is wisp_reference. The
@@ -1241,13 +1241,13 @@ WISP_API const wisp_schema *wisp_engine_schema(const char *name);
 WISP_API wisp_color wisp_brick_color_rgb(int number);
 #endif
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>compress
  * Compression. The header itself can only shorten runs of equal bytes;
  * wisp_compress.h plugs in LZ4, deflate and zstd, and you may plug in your own.
  * At the join the ends announce their compressors to each other; only common
  * ones are used. Nothing is sent compressed unless that makes it smaller.
- * ======================================================================== */
+ * ================================== */
 
 /* How the messages of a remote, or whole packets, are compressed; 0 is
    WISP_INHERIT. */
@@ -1298,20 +1298,20 @@ typedef struct wisp_compressor {
 WISP_API wisp_result wisp_add_compressor(wisp *w,
                                          const wisp_compressor *compressor);
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>seal
- * ======================================================================== */
+ * ================================== */
 
 /* Fills `out` with `size` random bytes; false: not possible. */
 typedef bool (*wisp_entropy)(void *user, void *out, int size);
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>noise
  * Sealed sessions, encrypted and authenticated by a cipher that is plugged in:
  * examples/wisp_sodium.h, over libsodium, or examples/wisp_openssl.h. The
  * handshake is Noise_NK_25519_ChaChaPoly_BLAKE2b: a joiner knows the server's
  * public key beforehand. examples/sealed.md: what is promised.
- * ======================================================================== */
+ * ================================== */
 
 enum { WISP_KEY_BYTES = 32, WISP_HASH_BYTES = 64, WISP_SEAL_BYTES = 16 };
 
@@ -1352,9 +1352,9 @@ typedef struct wisp_cipher {
     void  *user;
 } wisp_cipher;
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>peer
- * ======================================================================== */
+ * ================================== */
 
 typedef struct wisp_addr { unsigned char bytes[32]; } wisp_addr; /* opaque */
 
@@ -1480,13 +1480,13 @@ WISP_API const wisp_addr *wisp_peer_addr(const wisp *w, wisp_peer peer);
 WISP_API void       *wisp_peer_user(const wisp *w, wisp_peer peer);
 WISP_API wisp_result wisp_set_peer_user(wisp *w, wisp_peer peer, void *user);
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>policy
  * How much a peer may send and receive. Reliable messages over a byte budget
  * are delayed; of unreliable ones the least urgent are dropped, which the
  * result of fire or WISP_BUDGET reports. Each peer has a share of the total
  * that the others cannot take: a peer that sends too much slows nobody else.
- * ======================================================================== */
+ * ================================== */
 
 /* Zero means the default: no limit, except for errors and joins. Rates are per
    second. */
@@ -1521,13 +1521,13 @@ typedef struct wisp_budget {
    number, or a burst is out of range. */
 WISP_API wisp_result wisp_use_budget(wisp *w, const wisp_budget *budget);
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>remote
  * Settings. `remote` NULL sets what all remotes inherit, including those that
  * are registered later; a remote's own setting wins, field by field. The last
  * call wins. All return WISP_OK, WISP_E_ARGUMENT, WISP_E_NAME, WISP_E_LIMIT or
  * WISP_E_MEMORY, and change nothing when they fail.
- * ======================================================================== */
+ * ================================== */
 
 enum { WISP_INHERIT = 0 };
 
@@ -1738,12 +1738,12 @@ typedef struct wisp_target {
 WISP_API wisp_target wisp_by_name(const char *name);
 WISP_API wisp_target wisp_by_handle(wisp_remote remote);
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>group
  * Groups of peers. A peer may be in many groups and leaves them when its
  * session ends. wisp_to_group sends to all members; messages to a member that
  * this endpoint is still joining wait, as they do when sent to that peer alone.
- * ======================================================================== */
+ * ================================== */
 
 /* Creates or finds a group by a name of 1..128 bytes. Id 0 on failure: wisp_why
    (WISP_E_NAME, WISP_E_LIMIT: limits.groups, WISP_E_MEMORY). */
@@ -1761,9 +1761,9 @@ WISP_API int         wisp_group_peers(const wisp *w, wisp_group group,
 /* Ends a group; its handle becomes stale. */
 WISP_API wisp_result wisp_group_end(wisp *w, wisp_group group);
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>event
- * ======================================================================== */
+ * ================================== */
 
 #define WISP_JOINED "wisp:joined"  /* peer; args[0] on the end that was joined:
                                       the ticket (bytes, 0 of them if the join
@@ -1969,7 +1969,7 @@ WISP_API wisp_object wisp_arg_object(wisp_event *event, int i);
 WISP_API const void *wisp_arg_struct(wisp_event *event, int i,
                                      const wisp_schema *schema);
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>hook
  * Middleware: one chain of hooks that every message passes. An outgoing message
  * passes once before it is encoded, whatever the number of its peers; an
@@ -1981,7 +1981,7 @@ WISP_API const void *wisp_arg_struct(wisp_event *event, int i,
  * WISP_E_BUSY; wisp_destroy takes effect in the next wisp_update (which returns
  * WISP_E_CLOSED, and the endpoint is gone), or when it is called again outside
  * of hooks.
- * ======================================================================== */
+ * ================================== */
 
 /* A hook returns one of these, or a code of -32768..-1, which rejects the
    message: an outgoing one returns the code to its caller; an incoming one
@@ -2039,9 +2039,9 @@ WISP_API int wisp_release(wisp *w, const char *name, wisp_peer peer,
 WISP_API wisp_result wisp_change(wisp_event *event, const wisp_value *values,
                                  int count);
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>call
- * ======================================================================== */
+ * ================================== */
 
 typedef struct wisp_call_desc {
     wisp_handler on_reply;   /* gets result, text and values; may be NULL */
@@ -2135,13 +2135,13 @@ WISP_API wisp_result wisp_answer_fail(wisp *w, wisp_call call,
 /* Ends a call of this end: on_reply runs with WISP_E_CANCELLED. */
 WISP_API void        wisp_cancel(wisp *w, wisp_call call);
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>object
  * State that stays in step: a server spawns objects, which are structs of a
  * class, and edits them; every peer that has joined it sees them, at once with
  * the newest state and then by deltas. What a packet loses is sent again with
  * the newest state, never with an old one.
- * ======================================================================== */
+ * ================================== */
 
 typedef struct wisp_class  { uint32_t id; } wisp_class;
 
@@ -2263,7 +2263,7 @@ WISP_API wisp_result wisp_ready(wisp *w, wisp_object object);
 WISP_API bool        wisp_decides(const wisp *w, wisp_object object);
 #endif
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>interest
  * Which peers see which objects of a server. It is settled at the end of each
  * tick, for each peer and object by the first rule that says something:
@@ -2278,7 +2278,7 @@ WISP_API bool        wisp_decides(const wisp *w, wisp_object object);
  * is despawned there, or (desc.on_leave WISP_FREEZE) stays as it is: see
  * wisp_is_frozen. Who joins gets what it sees in the order of urgency, of equal
  * urgency the nearest first.
- * ======================================================================== */
+ * ================================== */
 
 #ifndef WISP_NO_STATE
 /* For desc.position: the object is where this wisp_vec3 of its struct says. */
@@ -2327,12 +2327,12 @@ WISP_API wisp_to     wisp_to_viewers(wisp_object object);
 WISP_API wisp_to     wisp_to_near(wisp_vec3 position, double radius);
 #endif
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>property
  * Properties: named values that a server and all who have joined it share. A
  * property is an object with a name that nobody has to spawn: it has the same
  * order, deltas and repeats, and a peer that joins late gets all of them.
- * ======================================================================== */
+ * ================================== */
 
 typedef struct wisp_property_desc {
     /* Of a C struct, as of a class, the same on both ends (versions migrate);
@@ -2420,10 +2420,10 @@ WISP_API wisp_connection wisp_watch_objects_state(wisp *w, const char *pattern,
                                                   const wisp_state *state);
 #endif
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>view
  * Objects as they are, were, and are drawn.
- * ======================================================================== */
+ * ================================== */
 
 /* Moments of wisp_view: the newest state, with edits of this end; the newest
    that the server has told; and what is drawn: a little in the past, but moving
@@ -2458,12 +2458,12 @@ WISP_API bool        wisp_past(wisp *w, wisp_object object, double tick,
 WISP_API wisp_result wisp_teleport(wisp *w, wisp_object object);
 #endif
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>input
  * What players do, tick by tick: a client samples its input for each tick, and
  * in the server's tick of that number it is there. The same tick handler runs
  * on both ends.
- * ======================================================================== */
+ * ================================== */
 
 /* How an input is known: of this tick, or the last one before it. */
 enum { WISP_INPUT_FRESH = 1, WISP_INPUT_REPEATED };
@@ -2507,11 +2507,11 @@ WISP_API void wisp_stats_input(const wisp *w, wisp_player player,
                                wisp_input_stats *out);
 #endif
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>predict
  * Acting before the answer of a server: the ticks of objects run ahead on the
  * ends that play, with the same handlers, and are corrected by what it tells.
- * ======================================================================== */
+ * ================================== */
 
 #define WISP_UNDONE "wisp:undone"  /* tick; args[0]: the number of an effect
                                       that wisp_first_time has let happen in
@@ -2548,11 +2548,11 @@ WISP_API bool wisp_first_time(wisp *w, uint32_t effect);
 WISP_API void wisp_stats_predict(const wisp *w, wisp_predict_stats *out);
 #endif
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>tick
  * Steps of equal length, for what moves: a handler runs once for each, and both
  * ends number them alike.
- * ======================================================================== */
+ * ================================== */
 
 #define WISP_TICK   "wisp:tick"    /* tick, step: see wisp_on_tick */
 
@@ -2595,13 +2595,13 @@ typedef struct wisp_times_of {
 /* All 0 while there are no ticks. */
 WISP_API void        wisp_times(const wisp *w, wisp_times_of *out);
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>rollback
  * Play between peers without a server: each end runs the same game from the
  * inputs of all players, guesses those that have not come yet, and where a
  * guess was wrong goes back and runs the ticks since again. Every player has a
  * session with every other: see examples/rollback.md.
- * ======================================================================== */
+ * ================================== */
 
 #define WISP_DESYNC  "wisp:desync"  /* peer, tick, args: the hashes here, there.
                                        The states before that tick differ though
@@ -2692,12 +2692,12 @@ WISP_API void wisp_rollback_end(wisp *w);
 WISP_API void wisp_stats_rollback(const wisp *w, wisp_rollback_stats *out);
 #endif
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>query
  * Asks endpoints about themselves without joining them: for lists of servers,
  * and for discovery on a LAN, where the address is the broadcast address (if
  * the link can send to it) and many may answer.
- * ======================================================================== */
+ * ================================== */
 
 /* Asks the endpoints at an address. Those of the same desc.app that have a
    desc.info answer, also if they accept no joins. fn gets each answer:
@@ -2716,18 +2716,18 @@ WISP_API wisp_result wisp_query(wisp *w, const wisp_addr *to, wisp_handler fn,
    not changed. A host gets 8 answers a second, and 32 at once. */
 WISP_API wisp_result wisp_set_info(wisp *w, const void *info, int bytes);
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>flush
- * ======================================================================== */
+ * ================================== */
 
 /* Sends queued messages, as far as congestion control and pacing permit. */
 WISP_API wisp_result wisp_flush_batches(wisp *w);
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>operation
  * Transactions: what is sent to a peer between wisp_begin and wisp_commit is
  * done there as a whole or not at all.
- * ======================================================================== */
+ * ================================== */
 
 #ifndef WISP_NO_STATE
 /* Begins a transaction: until its end the parts of it, counted from 0, are what
@@ -2771,9 +2771,9 @@ WISP_API wisp_result wisp_undo(wisp_event *event, void (*fn)(void *user),
                                void *user);
 #endif
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>links
- * ======================================================================== */
+ * ================================== */
 
 /* A network inside one process with any number of sides, 0..65535, each with a
    link. Zero-initialise; end with wisp_pipe_free. Packets arrive in the order
@@ -2856,11 +2856,11 @@ WISP_API void      wisp_simulator_free(wisp_simulator *sim);
    WISP_E_ARGUMENT; WISP_E_SYNTAX: nothing changed but `error`, `error_at`. */
 WISP_API wisp_result wisp_simulator_set(wisp_simulator *sim, const char *text);
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>stats
  * Counters since create (total, remote) or since the join (peer). Bytes are
  * datagram payload, without UDP and IP headers.
- * ======================================================================== */
+ * ================================== */
 
 typedef struct wisp_peer_stats {
     uint64_t packets_sent, packets_received;
@@ -2958,7 +2958,7 @@ typedef struct wisp_total_stats {
     uint64_t plain_refused;       /* the same that lack the seal they need */
 } wisp_total_stats;
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>profile
  * Where time and bytes go. While off (the default) it costs a comparison at
  * some places; while on, some nanoseconds per message and about a kilobyte per
@@ -2971,7 +2971,7 @@ typedef struct wisp_total_stats {
  *     ...
  *     wisp_snapshot_take(w, NULL, &now);
  *     wisp_fire(w, "stats", admin, wisp_struct(wisp_snapshot_schema(), &now));
- * ======================================================================== */
+ * ================================== */
 
 enum {
     WISP_HISTORY_SECONDS     = 120,
@@ -3161,7 +3161,7 @@ WISP_API int wisp_snapshot_json(const wisp_snapshot *snapshot, char *out,
 WISP_API int wisp_peer_json(const wisp *w, wisp_peer peer, char *out,
                             int capacity);
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>overlay
  * A debug panel, drawn by your renderer: it only needs to fill rectangles and
  * to write text.
@@ -3172,7 +3172,7 @@ WISP_API int wisp_peer_json(const wisp *w, wisp_peer peer, char *out,
  *
  * It costs nothing while it is not drawn. Drawing takes some 300 calls of the
  * callbacks, at most 900, and no memory from the allocator.
- * ======================================================================== */
+ * ================================== */
 
 enum {
     WISP_PAGE_OVERVIEW,     /* two minutes as graphs, totals, top remotes */
@@ -3217,9 +3217,9 @@ WISP_API void wisp_overlay_draw(const wisp_snapshot *snapshot,
                                 const wisp_canvas *canvas);
 #endif
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>host
- * ======================================================================== */
+ * ================================== */
 
 /* Who may join. An endpoint that nobody joins (most clients) needs to set
    nothing. */
@@ -3352,7 +3352,7 @@ WISP_API void wisp_stats_remote(const wisp *w, const char *remote,
                                 wisp_remote_stats *out);
 WISP_API void wisp_stats_total(const wisp *w, wisp_total_stats *out);
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>tape
  * A tape is a recording of one endpoint: all that it was given, so that it can
  * live the same again, in a debugger and as often as you like.
@@ -3376,7 +3376,7 @@ WISP_API void wisp_stats_total(const wisp *w, wisp_total_stats *out);
  * What a program has to be made of for a replay: what its handlers and other
  * functions do depends on what wisp gives them alone (not on clocks, rand() or
  * files: hand such things over by calls).
- * ======================================================================== */
+ * ================================== */
 
 typedef struct wisp_writer {
     /* Takes all `size` bytes; negative: it cannot, and the tape ends, but not
@@ -3795,11 +3795,11 @@ static inline wisp_call wisp__invoke(wisp *w, wisp_target remote, wisp_peer to,
 #endif /* __cplusplus */
 #endif /* WISP_H */
 
-/* ===========================================================================
+/* =====================================
  *
  *                            IMPLEMENTATION
  *
- * ======================================================================== */
+ * ================================== */
 #if defined(WISP_IMPLEMENTATION) && !defined(WISP__IMPLEMENTED)
 #define WISP__IMPLEMENTED
 
@@ -3861,12 +3861,12 @@ static inline wisp_call wisp__invoke(wisp *w, wisp_target remote, wisp_peer to,
 #pragma GCC diagnostic ignored "-Wunused-function"
 #endif
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>structs
  * What: the structs that several rooms share, and the endpoint. A room's structs
  *   stand under its name; rooms have the order of the contents.
  * Invariants: tests/test_structs.c bounds the sizes that memory figures rest on.
- * ======================================================================== */
+ * ================================== */
 
 /* --- base --- */
 
@@ -6518,13 +6518,13 @@ struct wisp {
 #endif
 };
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>base
  * What: result texts, counted memory, growing arrays, the log, numbers by their
  *   bits, hashes, wrapping comparison, limits.
  * Invariants: all memory of wisp__alloc is given back with its size; stats.memory
  *   is the sum of what is taken.
- * ======================================================================== */
+ * ================================== */
 
 const char *wisp_result_text(wisp_result code) {
     static const char *const texts[] = {
@@ -7234,14 +7234,14 @@ static void wisp__leave_all(wisp *w) {
 #endif
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>credit
  * What: reading a peer's bytes is paid from the credit of its session: work, in
  *   units of about a nanosecond, and bytes of memory.
  * Invariants: work and memory are paid before they are spent. A payment that
  *   is not covered takes nothing and sets `over`; the decoder that asked for it
  *   stops with WISP_E_FLOOD.
- * ======================================================================== */
+ * ================================== */
 
 /* false: not covered, or negative. `credit` NULL: bytes of the application, which cost nothing. */
 static inline bool wisp__pay(wisp__credit *credit, int64_t work) {
@@ -7348,13 +7348,13 @@ static void wisp__credit_end(wisp *w, wisp__session *s) {
     w->update_work -= w->content.credit.work;
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>pool
  * What: slots with generations behind handles, a heap of timers, chunks of a
  *   few sizes, arenas, memory that the caller gave.
  * Invariants: a slot never moves; a handle is valid for one life of its slot;
  *   a pool keeps its memory for reuse until it is freed.
- * ======================================================================== */
+ * ================================== */
 
 static void wisp__pool_init(wisp__pool *pool, int limit, size_t item_bytes, int block_items) {
     memset(pool, 0, sizeof *pool);
@@ -7805,13 +7805,13 @@ static char *wisp__supply_text(const wisp__supply *supply, const void *text, siz
     return copy;
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>meter
  * What: counters of the profiler: times, the last two minutes second by second,
  *   the values, calls and drops of each remote and peer, the last errors.
  * Invariants: meters exist only while the profiler is on; counters only grow.
  * Not here: the counters that always run (stats), reports of both (profile).
- * ======================================================================== */
+ * ================================== */
 
 /* --- histograms of times --- */
 
@@ -7978,13 +7978,13 @@ WISP__UNUSED static void wisp__histogram_check(const wisp__histogram *h) {
     WISP_ASSERT(h->sum <= h->most * (double)h->count * 1.000001);
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>bits
  * What: numbers of 1..64 bits written and read, least significant bit first.
  * Invariants: a writer never passes its capacity, a reader never its end; the
  *   first failure sticks and later calls do nothing, so one check at the end
  *   suffices. A writer stores whole words: its buffer has WISP__SLACK more bytes.
- * ======================================================================== */
+ * ================================== */
 
 
 static wisp__writer wisp__writer_on(void *bytes, int capacity) {
@@ -8220,11 +8220,11 @@ static const uint8_t *wisp__bytes_take(wisp__from *from, uint64_t bytes) {
     return from->at - bytes;
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>text
  * What: UTF-8 (RFC 3629) and base64 (RFC 4648, section 4, with padding).
  * Not here: numbers as text (decimal), quotes and escapes (json).
- * ======================================================================== */
+ * ================================== */
 
 /* Bytes of the first character of `left` (at least 1) bytes; 0: none. The second byte's range
    excludes overlong forms, surrogates and codes beyond U+10FFFF (RFC 3629, section 4). */
@@ -8338,13 +8338,13 @@ static int wisp__text_from_base64(const char *text, int count, uint8_t *out) {
     return written;
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>value
  * What: values are made, read, viewed in storage, compared, hashed, sorted by key
  *   and copied.
  * Invariants: a value never owns what it points to. Equality is by content,
  *   and equal values hash alike.
- * ======================================================================== */
+ * ================================== */
 
 static wisp_value wisp__value_of(wisp_kind kind, int count) {
     wisp_value v;
@@ -9332,7 +9332,7 @@ const char *wisp_string_of(const wisp_value *v, int *size_bytes) {
     return fits ? (const char *)wisp__bytes_of(v) : NULL;
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>match
  * What: patterns are compiled to automata, and texts are searched for them.
  * Invariants: each byte of a pattern is a state, the state after the last byte
@@ -9345,7 +9345,7 @@ const char *wisp_string_of(const wisp_value *v, int *size_bytes) {
  *   leads from the begin of an optional part to its * or ?; 0: not optional.
  *   All states that the bytes so far can lead to are followed at once, each once
  *   per byte: the time is linear.
- * ======================================================================== */
+ * ================================== */
 
 /* States in the order they were reached. */
 typedef struct wisp__states {
@@ -9574,13 +9574,13 @@ bool wisp_pattern_matches(const wisp_pattern *pattern, const char *text) {
     }
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>type
  * What: whether a value fits a type, and filling the type's storage from it.
  * Invariants: a value that does not fit is reported with its path and the reason; filled storage
  *   holds nothing outside its type. In the layout of maps strings are not copied: storage points
  *   into the value.
- * ======================================================================== */
+ * ================================== */
 
 static wisp__fitting wisp__fitting_on(char *text, int text_bytes, wisp__supply *supply) {
     wisp__fitting f = { supply, false, false, text_bytes > 0 ? text : NULL, text_bytes, WISP_OK,
@@ -10167,14 +10167,14 @@ wisp_result wisp_fill_struct(const wisp_schema *schema, const wisp_value *value,
     return result ? result : wisp__fit_schema(&f, schema, value, data);
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>schema
  * What: checks schemas, lays out those without a C struct, and compiles them to a flat program:
  *   one operation for each number or blob.
  * Invariants: a program's operations stand in the order of their bits. The body of an array, an
  *   option or a field that may be missing follows its operation, up to `end`. The compiled copy of
  *   a schema without a C struct has offsets; its strings and elements are elsewhere (wisp__place).
- * ======================================================================== */
+ * ================================== */
 
 /* --- walking a type: shared by checking, compiling and the descriptor --- */
 
@@ -11008,7 +11008,7 @@ const wisp_schema *wisp_schema_compile(const wisp_schema *schema, void *memory, 
     return compiled->program ? compiled : NULL;
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>descriptor
  * What: descriptors carry a schema over the wire. One walk writes and reads them.
  * Invariants: what was read is checked as any schema is, and lies in the memory that was given.
@@ -11024,7 +11024,7 @@ const wisp_schema *wisp_schema_compile(const wisp_schema *schema, void *memory, 
  *     vectors ranges:2 (none, one for all, one each) 64 64 64 ..
  *     enum length, names (open: as kind 24) · struct descriptor · union length, types
  *     array length fixed:1 type
- * ======================================================================== */
+ * ================================== */
 
 enum { WISP__KIND_ENUM_OPEN = 24,  /* an enum that keeps numbers without a name */
        WISP__FLAGS_MORE = 6 };  /* flags that no field has together: more of them follow */
@@ -11300,12 +11300,12 @@ static const wisp_schema *wisp__undescribe(wisp__reader *from, wisp__bump *memor
     return *why ? NULL : schema;
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>migrate
  * What: maps that are edited, and the steps from one version of a schema to the next.
  * Invariants: a step that fails changes nothing; an edit's memory comes from its supply, so it
  *   lives as long as the migrated message.
- * ======================================================================== */
+ * ================================== */
 
 static wisp_result wisp__edit_fail(wisp_edit *edit) {
     if (edit->result == WISP_OK)
@@ -11490,7 +11490,7 @@ static wisp_result wisp__edit_end(wisp_edit *edit, const wisp_schema *schema, wi
     return edit->result;
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>pack
  * What: the self-describing encoding. A message is two bit strings: its shape (how many values,
  *   their kinds, keys, lengths of blobs) and its data. In a packet a message with the same shape
@@ -11515,7 +11515,7 @@ static wisp_result wisp__edit_end(wisp_edit *edit, const wisp_schema *schema, wi
  *   map       shape: 14:4, 1:1, small(count), each: length, key, shape
  *   integer   data: class:3, then 4 8 12 16 24 32 48 or 64 bits
  *   small     groups of 3 bits and "more"; length: groups of 7 and "more"
- * ======================================================================== */
+ * ================================== */
 
 enum { WISP__CODE_LIST = 14, WISP__CODE_OBJECT = 15 };
 
@@ -12117,7 +12117,7 @@ static WISP__APART void wisp__unpack_again(wisp__reader *data, wisp_value *value
     }
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>scalar
  * What: single numbers of records between their members in memory, their cells and their bits:
  *   integers of a range, steps, rotations, colours, floats.
@@ -12130,7 +12130,7 @@ static WISP__APART void wisp__unpack_again(wisp__reader *data, wisp_value *value
  *              number as 32 bits without a sign
  *   quat       largest:2, three of `bits`: (c * sqrt 2 + 1) / 2 * (2^bits - 2)
  *   color      8 each
- * ======================================================================== */
+ * ================================== */
 
 /* --- steps --- */
 
@@ -12518,13 +12518,13 @@ static int wisp__class_cells_bits(const wisp__op *op, const uint32_t *cells) {
     return (int)to.at;
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>tile
  * What: faster ways to write and read a record: runs, operations whose room is checked once for
  *   all of them, and tiles, many rows of an array, column by column.
  * Invariants: the bits are those of the operations one by one. Where a run or tile cannot go on,
  *   nothing of it was written or read; from there the operations go one by one and report an error.
- * ======================================================================== */
+ * ================================== */
 
 /* Vectors of sixteen bytes, if the compiler has them on a little-endian machine; else, and with
    WISP__NO_VECTORS, words. */
@@ -13067,7 +13067,7 @@ static int wisp__read_tiles(wisp__unpacker *u, const wisp__op *array, uint8_t *i
     return done;
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>record
  * What: the three forms of a schema's values, and the engine that walks a program from one form to
  *   another: an image (a C struct, or the layout of maps), a record (bits), and a row (cells of 32
@@ -13088,7 +13088,7 @@ static int wisp__read_tiles(wisp__unpacker *u, const wisp__op *array, uint8_t *i
  *   slot       words of it all, then   blob: count of bytes, bytes, zeros up to a word
  *                                      array: count, grid · union: index, grid of the option
  * The cells and slots of what is missing are 0.
- * ======================================================================== */
+ * ================================== */
 
 /* Where a walk stands in a row: words. */
 typedef struct wisp__place_in_row { size_t grid, cell, slot; } wisp__place_in_row;
@@ -13776,12 +13776,12 @@ static wisp_result wisp__row_store(wisp__unpacker *u, const wisp__program *progr
     return wisp__walk_all(&w, program);
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>codec
  * What: codecs used without an endpoint; the bit-packed codec.
  * Invariants: encoded and decoded values fit the schema. Decoded values live in the caller's
  *   memory.
- * ======================================================================== */
+ * ================================== */
 
 static void *wisp__no_alloc(void *user, size_t size) {
     (void)user;
@@ -14050,13 +14050,13 @@ int wisp_decode(const wisp_codec *codec, const wisp_schema *schema, const void *
     return result ? result : read;
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>engine
  * What: schemas of the plain data types of the Roblox engine, in one table.
  * Invariants: all is constant; a type stands after its parts. Fields, enum names and the order of
  *   both are the wire form: a change takes a new version of the schema.
  * Not here: the engine's handles, queries and generators (Instance, RaycastParams, Random, ...).
- * ======================================================================== */
+ * ================================== */
 #ifndef WISP_NO_ENGINE_TYPES
 
 /* Stands for no upper bound: above every finite float, also after JSON. */
@@ -14289,11 +14289,11 @@ wisp_color wisp_brick_color_rgb(int number) {
 
 #endif
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>decimal
  * What: numbers to text and back, in every locale. Text is rounded once, to the nearest double or
  *   float; both are written in the fewest digits that read back as the same bits.
- * ======================================================================== */
+ * ================================== */
 #ifndef WISP_NO_JSON
 
 /* --- powers of ten --- */
@@ -14730,12 +14730,12 @@ static int wisp__decimal_write_bits(uint8_t *to, uint64_t bits, bool narrow) {
 
 #endif
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>builder
  * What: common parts of the codecs: a builder makes values of bytes, an encoder writes bytes.
  * Invariants: the first failure is the result; nothing is read or written after it. Finished values
  *   fill the memory from its start, items of open lists from its end backwards.
- * ======================================================================== */
+ * ================================== */
 #if !defined(WISP_NO_JSON) || !defined(WISP_NO_MSGPACK) || !defined(WISP_NO_PROTOBUF)
 
 enum { WISP__CODEC_NESTING = 256 };  /* of lists, where a format sets no limit */
@@ -15070,13 +15070,13 @@ static void wisp__build_list(wisp__builder *b, uint8_t *top, bool is_map, wisp_v
 
 #endif
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>json
  * What: JSON text (RFC 8259) to values and back, in every locale.
  * Invariants: written text reads back as the same value, numbers to the bit. size_bytes *
  *   sizeof(wisp_value) + 16 bytes of memory suffice for any text.
  * Not here: schemas (codec); text of numbers (decimal); which value has which text (wisp_json).
- * ======================================================================== */
+ * ================================== */
 #ifndef WISP_NO_JSON
 
 /* --- writing --- */
@@ -15402,7 +15402,7 @@ const wisp_codec *wisp_json(void) {
 
 #endif
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>msgpack
  * What: the MessagePack codec (github.com/msgpack/msgpack, spec.md). Writes the smallest forms,
  *   reads all.
@@ -15424,7 +15424,7 @@ const wisp_codec *wisp_json(void) {
  *                        12: nanoseconds:32, seconds:64 with sign
  *
  * Every number is big-endian.
- * ======================================================================== */
+ * ================================== */
 #ifndef WISP_NO_MSGPACK
 
 enum {
@@ -16016,7 +16016,7 @@ const wisp_codec *wisp_msgpack(void) {
 
 #endif
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>protowire
  * What: Protobuf's wire form, and google.protobuf.Value, a value without a schema
  *   (protobuf.dev/programming-guides/encoding, struct.proto).
@@ -16036,7 +16036,7 @@ const wisp_codec *wisp_msgpack(void) {
  *   Value    message { 1: nil, wire 0 | 2: number, wire 1 | 3: string |
  *                      4: bool, wire 0 | 5: { 1: { 1: key, 2: Value } } |
  *                      6: { 1: Value } }
- * ======================================================================== */
+ * ================================== */
 #ifndef WISP_NO_PROTOBUF
 
 enum { WISP__PROTO_NESTING = 100 };  /* of messages, as in other libraries */
@@ -16422,7 +16422,7 @@ static void wisp__proto_read_any(wisp__builder *b, const wisp__proto_part *parts
 
 #endif
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>protobuf
  * What: the Protobuf codec: the proto3 wire form of a schema's messages.
  * Invariants: what encode writes, decode reads. Fields are written in number order: equal values
@@ -16442,7 +16442,7 @@ static void wisp__proto_read_any(wisp__builder *b, const wisp__proto_part *parts
  *   array of these: scalars wire 2 with all of them, others a field for each
  *   array in an array or a union   message { 1: the array }
  *   any, exact             google.protobuf.Value
- * ======================================================================== */
+ * ================================== */
 #ifndef WISP_NO_PROTOBUF
 
 /* --- types on the wire --- */
@@ -17175,7 +17175,7 @@ const wisp_codec *wisp_protobuf(void) {
 
 #endif
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>delta_bits
  * What: the delta of a table of small integers from a baseline table that the receiver holds, as
  *   bits.
@@ -17213,7 +17213,7 @@ const wisp_codec *wisp_protobuf(void) {
  *                                      bits within but for first and last, which are 1
  *   number  of order k                 q ones (q < 4), 0, k bits; 4 << k and beyond:
  *           1111, n zeros, 1, n + k + 1 bits (Golomb, Rice, Elias)
- * ======================================================================== */
+ * ================================== */
 
 #define WISP__CELL   64  /* columns; a mask is a word */
 #define WISP__ONES    4  /* of a number, before lengths grow by doubling */
@@ -17837,7 +17837,7 @@ static bool wisp__delta_bits_read(wisp__reader *from, const wisp__table *table,
     return !from->failed;
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>range_coder
  * What: the delta of a table through an adaptive range coder: fewer bytes than delta_bits, and
  *   more time.
@@ -17849,7 +17849,7 @@ static bool wisp__delta_bits_read(wisp__reader *from, const wisp__table *table,
  *   then for each that does: a symbol (wisp__code_symbol), or the error of a prediction: width in
  *   steps from the expected one, sign, digits below the first 1 (three by their chances, the rest
  *   evenly)
- * ======================================================================== */
+ * ================================== */
 
 /* ---- a range coder over chances ---- */
 
@@ -18380,7 +18380,7 @@ static bool wisp__range_coder_row(wisp__adaptive_coder *c, const wisp__table *ta
     return !c->range.failed;
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>record_delta
  * What: the delta of a row from a baseline row of the same schema, and the row that a delta makes
  *   of its baseline.
@@ -18392,7 +18392,7 @@ static bool wisp__range_coder_row(wisp__adaptive_coder *c, const wisp__table *ta
  *               in arrays of the schema itself [by range coder:1 length align bytes];
  *               then for each row the values in it that are no numbers
  *     others    differs:1 [as in record]
- * ======================================================================== */
+ * ================================== */
 
 static wisp__side wisp__side_on(const void *bytes, int64_t bits) {
     wisp__side side = { wisp__reader_on(bytes, (int)((bits + 7) / 8)), 0, bytes != NULL };
@@ -18738,7 +18738,7 @@ static bool wisp__record_delta_pass(wisp__unpacker *u, const wisp__program *prog
     return !body->columns || wisp__delta_bits_read(from, &table, NULL, NULL);
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>row
  * What: rows that are kept, which is what all state is: made once, shared by reference, never
  *   changed. And the deltas between them, whatever they are sent for.
@@ -18755,7 +18755,7 @@ static bool wisp__record_delta_pass(wisp__unpacker *u, const wisp__program *prog
  *   wisp__row_delta_get    the kept row that those bits make of the same base
  * All but those that begin with wisp__encoded take an unpacker: it has the memory that they work
  * in, says who pays, and what failed.
- * ======================================================================== */
+ * ================================== */
 
 /* `count` bytes that are not set, but for the zeros after them. */
 static wisp__encoded *wisp__encoded_new(wisp *w, size_t count) {
@@ -18879,7 +18879,7 @@ static wisp__encoded *wisp__row_delta_get(wisp *w, wisp__unpacker *u, const wisp
     return other;
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>value_delta
  * What: makes and applies deltas of values without a schema.
  * Invariants: maps are sorted by key, so that a pair has the same place on both ends. A delta
@@ -18890,7 +18890,7 @@ static wisp__encoded *wisp__row_delta_get(wisp *w, wisp__unpacker *u, const wisp
  *             2:2 map with the same keys: differs:1 [delta] each
  *             3:2 map: for each old pair: gone:1, and if it is not: differs:1 [delta];
  *                 small(new), for each: length key shape data · array: as values
- * ======================================================================== */
+ * ================================== */
 
 /* --- making a delta --- */
 
@@ -19111,7 +19111,7 @@ static bool wisp__values_apply(wisp__delta *d, const wisp_value *a, int a_count,
     return !d->failed && !d->delta.from.failed && all.kind == WISP_ARRAY;
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>compress
  * What: plugged-in compressors with their contexts and dictionaries; the policy of
  *   WISP_COMPRESSION_AUTO; our own compressor, of runs of equal bytes.
@@ -19126,7 +19126,7 @@ static bool wisp__values_apply(wisp__delta *d, const wisp_value *a, int a_count,
  *            1nnnnnnn [more(n)] byte                the byte n + 4 times
  *            more: only after a count of all ones (15, 7, 127): a number to add, 7 bits to
  *            a byte, low ones first, the top bit says that more follow
- * ======================================================================== */
+ * ================================== */
 
 /* --- runs --- */
 
@@ -19557,7 +19557,7 @@ wisp_result wisp_add_compressor(wisp *w, const wisp_compressor *compressor) {
                                             "compress, decompress, and a mode");
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>seal
  * What: SipHash-2-4 (Aumasson and Bernstein, 2012) for cookies, tables and random numbers; the
  *   64-bit tag of session packets: an almost-universal hash, NH over 128-byte blocks (Black et al.,
@@ -19570,7 +19570,7 @@ wisp_result wisp_add_compressor(wisp *w, const wisp_compressor *compressor) {
  * (two polynomials with keys of their own, over the first and the last 60 bits of each word of the
  * sums of NH), below 2^-98 for the largest packet. SipHash of hash and number is random without the
  * key.
- * ======================================================================== */
+ * ================================== */
 
 static uint64_t wisp__rotate(uint64_t x, int by) { return x << by | x >> (64 - by); }
 
@@ -19705,7 +19705,7 @@ static bool wisp__system_entropy(void *user, void *out, int size) {
 #endif
 #endif
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>noise
  * What: sealed sessions: the handshake Noise_NK_25519_ChaChaPoly_BLAKE2b (Noise, revision 34), and
  *   the keys of packets.
@@ -19715,7 +19715,7 @@ static bool wisp__system_entropy(void *user, void *out, int size) {
  *
  *   message   an ephemeral key:256, sealed content, seal:128. In both messages the writer makes
  *             the key, agrees it with the key that it knows of the other end, and seals by that
- * ======================================================================== */
+ * ================================== */
 
 #ifdef WISP_NO_SEALED
 #define WISP__SEALS          false
@@ -19980,7 +19980,7 @@ static bool wisp__sealer_wrong(const wisp_desc *desc) {
            !c->random || !c->wipe;
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>mtu
  * What: the largest datagram that the path to a peer carries, after RFC 8899: lost packets show
  *   that it is too large, probes raise it.
@@ -19992,7 +19992,7 @@ static bool wisp__sealer_wrong(const wisp_desc *desc) {
  * of about one large size are lost in a row, none of that size or larger is acked, and smaller ones
  * are acked between these losses. The more small packets are lost, the more such losses are needed.
  * Then the size falls to the least, and probes search for the largest that passes.
- * ======================================================================== */
+ * ================================== */
 
 /* Every IPv4 host takes 576 bytes (RFC 791), of which headers of IP and UDP are at most 68. */
 #define WISP__MTU_LEAST      508
@@ -20080,7 +20080,7 @@ static void wisp__mtu_probed(wisp__mtu *m, int bytes, bool acked, double now) {
     m->wanted = false;
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>congestion
  * What: how much may be in flight to a peer (the window) and how fast it goes out (the pace). Two
  *   controllers stand behind the functions at the end of the room: a model of the path after
@@ -20088,7 +20088,7 @@ static void wisp__mtu_probed(wisp__mtu *m, int bytes, bool acked, double now) {
  * Invariants: the window holds at least 4 (RFC 9002: 2) packets and at most window_packets; rates
  *   are finite, whatever a peer acks.
  * Not here: which packets were acked or lost, round trip times (packet).
- * ======================================================================== */
+ * ================================== */
 
 #define WISP__GRANULARITY    0.001  /* RFC 9002 6.1.2 */
 #define WISP__PACE_SECONDS   0.05  /* of sending that a pause may save up */
@@ -20421,7 +20421,7 @@ static void wisp__congestion_flushed(wisp__flow *flow) {
         flow->app_until = (uint32_t)flow->next;
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>packet
  * What: packet numbers, acks, round trip time and loss detection, after RFC 9000 and RFC 9002.
  * Invariants: numbers only grow; each tracked packet ends once, acked or lost, and its owner is
@@ -20441,7 +20441,7 @@ static void wisp__congestion_flushed(wisp__flow *flow) {
  *   number    the low bits; the receiver refuses numbers over 8,192 ahead
  *   acks      largest:16 delay:8 (half milliseconds) small(ranges - 1) length(first - 1)
  *             then per range length(gap - 1) length(packets - 1), downwards
- * ======================================================================== */
+ * ================================== */
 
 #define WISP__ACK_DELAY      0.025  /* seconds (RFC 9000 18.2: max_ack_delay) */
 #define WISP__TAG_BYTES      8
@@ -20975,14 +20975,14 @@ WISP__UNUSED static void wisp__flow_check(const wisp__flow *flow) {
     WISP_ASSERT(in_flight == flow->in_flight);
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>channel
  * What: reliable order. A channel is a stream of items with sequence numbers; an item is a whole
  *   message or one fragment of a large one.
  * Invariants: out: at most window_items between base and next; an item leaves the window when it
  *   and all before it were acked. in: every item is taken once, in order; early ones are buffered,
  *   at most window_bytes with their places in rings, beside small rings that a channel keeps.
- * ======================================================================== */
+ * ================================== */
 
 #define WISP__WHOLE_KEPT 65536  /* bytes kept after assembling a large message */
 
@@ -21284,13 +21284,13 @@ static int wisp__channel_free(wisp__chunks *chunks, wisp__channel *channel) {
     return abandoned;
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>peer
  * What: the table of peers by address and connection number, their states, and datagrams on their
  *   way to the link.
  * Invariants: an address has at most one session and one join that waits to replace it, and takes
  *   one place of max_peers with both.
- * ======================================================================== */
+ * ================================== */
 
 static uint32_t *wisp__peers_bucket(const wisp *w, const wisp_addr *addr) {
     uint64_t h = wisp__siphash(w->peers.cookie_key, addr, (int)sizeof *addr);
@@ -21663,7 +21663,7 @@ wisp_result wisp_set_peer_user(wisp *w, wisp_peer peer, void *user) {
     return WISP_OK;
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>baseline
  * What: sent and received baselines: the recent values of each remote and key, from which deltas
  *   are made.
@@ -21671,7 +21671,7 @@ wisp_result wisp_set_peer_user(wisp *w, wisp_peer peer, void *user) {
  *   value that was acked, or sent before in the same order; a receiver that has lost it asks for a
  *   whole value. A peer has at most limits.keys baselines in each direction; they take at most
  *   limits.baseline_bytes with their values, and half of it without.
- * ======================================================================== */
+ * ================================== */
 
 enum { WISP__IN_ORDER = 4,  /* values that a baseline in order holds */
        WISP__STEPS_BACK = 63 };  /* how far back a delta's baseline may be */
@@ -21963,14 +21963,14 @@ WISP__UNUSED static void wisp__baselines_check(const wisp *w, const wisp__baseli
     WISP_ASSERT(all->count <= w->base.limits.keys);
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>encoding
  * What: encodings: how the values of a remote become bits; their schemas, of this endpoint and
  *   those that peers have described.
  * Invariants: an encoding that was used or announced never changes. A descriptor is stored once for
  *   all peers.
  * Not here: who has which encoding (remote), its bits (names, message_codec).
- * ======================================================================== */
+ * ================================== */
 
 static bool wisp__encoding_equal(const wisp__encoding *a, const wisp__encoding *b) {
     return a->kind == b->kind && a->delta == b->delta && a->sync == b->sync &&
@@ -22147,7 +22147,7 @@ static void wisp__schemas_free(wisp__schemas *all) {
         }
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>recorder
  * What: tapes: their blocks and entries; how they are written, and how a replay makes the same
  *   entries again and compares them.
@@ -22177,7 +22177,7 @@ static void wisp__schemas_free(wisp__schemas *all) {
  *     TICK     signed: how much later the tick is than the one told before, ahead of what is in it
  *     CLOCK    from the middle, of an end that follows a server: raw ticks, tick, rate
  *     CHECK    raw 32: hash of what was sent; every two seconds raw 32: hash of the state
- * ======================================================================== */
+ * ================================== */
 
 #ifndef WISP_NO_TAPE
 
@@ -23044,14 +23044,14 @@ static void *wisp__tape_add(wisp *w, wisp__pool *pool, wisp_result *why) {
     return slot;
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>policy
  * What: token buckets: the rate limit of a peer and name; budgets of bytes, messages and packets of
  *   a peer, and of all; tallies: attempts to join and errors of a host.
  * Invariants: a bucket holds its burst at most. Each peer has a share of the common budget that
  *   others cannot use. A tally never counts less for a host than that host has made.
  * Not here: what happens to messages over the budget (queue, batch, inbound, receive).
- * ======================================================================== */
+ * ================================== */
 
 #define WISP__JOIN_RATE 8.0  /* default: attempts of a host per second */
 #define WISP__SEAL_RATE 500.0  /* default: sealed joins of all hosts per second */
@@ -23415,14 +23415,14 @@ wisp_result wisp_use_budget(wisp *w, const wisp_budget *budget) {
     return WISP_OK;
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>remote
  * What: the registry of names, their settings, and what each peer knows.
  * Invariants: a remote is never removed; its index is its number on the wire, less the reserved
  *   ones. A peer's name that is not registered here has no remote; one that a pattern matches is
  *   lent a remote, which is announced to no peer, until this end uses it or the last peer that
  *   announced it left.
- * ======================================================================== */
+ * ================================== */
 
 /* --- what is counted --- */
 
@@ -24288,7 +24288,7 @@ int wisp_announced_names(const wisp *w, wisp_peer peer, wisp_announced *out, int
     return count;
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>message_codec
  * What: the values of a message to bits and back, by the encoding of its remote; received values
  *   made to fit the schema registered here.
@@ -24300,7 +24300,7 @@ int wisp_announced_names(const wisp *w, wisp_peer peer, wisp_announced *out, int
  *   others    [compressed: 0:1 payload | 1:1 method:3 length(bytes) length(packed) align, packed]
  *   payload   values: shape data · record: as in record
  *             coded: row:1 length(bytes) align, bytes; row: an array of all values
- * ======================================================================== */
+ * ================================== */
 
 static void wisp__codec_turn(wisp__message_codec *c) {
     wisp__arena_reset(&c->arena);
@@ -24800,7 +24800,7 @@ static void wisp__codec_free(wisp__message_codec *c) {
     wisp__arena_free(c->base, &c->arena);
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>message_delta
  * What: messages of remotes that send deltas: a value goes whole, or as a delta from a baseline
  *   that the peer has.
@@ -24817,7 +24817,7 @@ static void wisp__codec_free(wisp__message_codec *c) {
  *   reliable, or over a reliable link: the baseline is the value before.
  *   arrays: the schema has arrays with numbers. older: bit 0: the delta uses the baseline's
  *   baseline too; bit 1: and that one's.
- * ======================================================================== */
+ * ================================== */
 
 /* Does a delta need its length? Only a delta of numbers can be skipped without its baseline. */
 static bool wisp__delta_needs_length(const wisp__encoding *e) {
@@ -25139,12 +25139,12 @@ static wisp_result wisp__stored_decode(wisp__message_codec *c, const wisp__encod
                                wisp__decode_record(&u, e->described->program, &row, out));
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>group
  * What: groups of peers by name.
  * Invariants: a member is once in its group and once in its session's list. Adding and removing
  *   take time by the number of the peer's groups, not by their size.
- * ======================================================================== */
+ * ================================== */
 
 static wisp__group *wisp__group_at(const wisp *w, int index) {
     return (wisp__group *)wisp__pool_live(&w->groups, index);
@@ -25276,12 +25276,12 @@ wisp_result wisp_group_end(wisp *w, wisp_group group) {
     return WISP_OK;
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>queue
  * What: the messages queued for each peer; they go by priority, which grows while they wait.
  * Invariants: messages of one remote leave in the order they were fired. The bytes of unreliable
  *   messages that wait for a budget are bounded: the least urgent are dropped.
- * ======================================================================== */
+ * ================================== */
 
 /* Aging, so that no message starves: milliseconds that are worth a level of priority. */
 enum { WISP__LEVEL_MS = 20 };
@@ -25742,12 +25742,12 @@ static int wisp__queue_pick(const wisp *w, wisp__session *s, int only, uint32_t 
     return index;
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>event
  * What: connections of handlers, dispatch, notices for the next update, getters of arguments.
  * Invariants: a connection that ends while handlers run is only marked, and unlinked when none
  *   runs. A notice is lost only by limits.notices.
- * ======================================================================== */
+ * ================================== */
 
 /* Makes room for `count` more notices beside the reserved ones. */
 static wisp_result wisp__notices_reserve(wisp *w, int count) {
@@ -26515,7 +26515,7 @@ const wisp_value *wisp_arg_map(wisp_event *event, int i) {
     return NULL;
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>hook
  * What: the chain of middleware, and the messages that it holds.
  * Invariants: places do not move while a hook runs. The bits of a name say which places its
@@ -26523,7 +26523,7 @@ const wisp_value *wisp_arg_map(wisp_event *event, int i) {
  *   its peer and of all held or released ones, so that a release or the end of a peer sees only its
  *   own messages.
  * Not here: where messages enter the chain and leave it (send, inbound).
- * ======================================================================== */
+ * ================================== */
 
 /* Sets the places that a remote's messages pass. */
 static void wisp__hooks_match(const wisp *w, wisp__remote *remote) {
@@ -26796,12 +26796,12 @@ wisp_result wisp_change(wisp_event *event, const wisp_value *values, int count) 
     return WISP_OK;
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>call
  * What: calls that wait for an answer; answers kept so that a repeated call runs its handler once.
  * Invariants: ids of a peer's calls grow; those before the floor are settled; a call ends exactly
  *   once.
- * ======================================================================== */
+ * ================================== */
 
 static wisp__request *wisp__request_at(const wisp__session *s, uint32_t id) {
     return &s->requests[id & (uint32_t)(s->request_room - 1)];
@@ -27054,7 +27054,7 @@ void wisp_cancel(wisp *w, wisp_call handle) {
     }
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>frame
  * What: the frames of a packet's body: each is drawn, written and read here.
  * Invariants: no frame needs another packet to be read.
@@ -27069,7 +27069,7 @@ void wisp_cancel(wisp *w, wisp_call handle) {
  *          PATH_CHALLENGE 0, PATH_RESPONSE 1, CLOCK 3, READS 4, PART 5, LIMITED 6,
  *          LACKS 7, ASSETS 8, STATE 9, REFUSED 10, INPUT 11, MODELS 12.
  *          Reserved, after MORE: FULL 2 (a name and a key, in place of RESYNC of a whole name)
- * ======================================================================== */
+ * ================================== */
 
 enum { WISP__ANNOUNCEMENT = 100 };  /* type of a message: an announcement of any size */
 
@@ -27352,7 +27352,7 @@ static void wisp__break_unpaid(wisp__reading *r) {
     wisp__break_with(r, WISP_E_FLOOD, "more work or memory than its bytes pay for");
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>names
  * What: how two ends agree on numbers for names, and on encodings: announcements and their answers.
  * Invariants: names of a peer that are not registered here take at most WISP__STRANGERS bytes. A
@@ -27368,7 +27368,7 @@ static void wisp__break_unpaid(wisp__reading *r) {
  *   RESYNC    number: the values of deltas are to come whole; after UNKNOWN: announce it again
  *   READS     a bit for each method in which packets may come compressed as a whole; to the peer
  *             that joined they may come in every method that it has
- * ======================================================================== */
+ * ================================== */
 
 typedef struct wisp__announcement {
     int number, length;  /* length: of the name */
@@ -28106,14 +28106,14 @@ static void wisp__announce_news(wisp *w) {
     }
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>object
  * What: classes and their objects, with numbers, structs, rows and players.
  * Invariants: an index rests before it is used again, and no number comes again. An object's
  *   memory lives until no peer has a note of it and the update ends; among many 0.1 s more.
  * Not here: what is sent of them (audience), how they change (edit), what a server tells
  *   (replica).
- * ======================================================================== */
+ * ================================== */
 
 /* AGE: ticks; an older row counts as of now. */
 enum { WISP__OBJECT_AGE = 1 << 30, WISP__OBJECT_BACK = 63, WISP__OBJECT_MOVES = 127,
@@ -28961,7 +28961,7 @@ bool wisp_decides(const wisp *w, wisp_object handle) {
 
 #endif
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>audience
  * What: what each peer knows of the objects of this end, and what it is to be sent.
  * Invariants: all peers of an audience share a row: the owner, or all others, where fields have
@@ -29007,7 +29007,7 @@ bool wisp_decides(const wisp *w, wisp_object handle) {
  *             needs: it wants a description and a whole row. 65,535: of all
  *   An owner that decides sends the same records to its server. REFUSED (frame) says that the
  *   server has not taken a row.
- * ======================================================================== */
+ * ================================== */
 
 /* Which row it is, and what it is made from. */
 typedef struct wisp__row_times {
@@ -30153,7 +30153,7 @@ static inline void wisp__assets_lost(wisp *w, int index) { (void)w, (void)index;
 
 #endif
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>interest
  * What: which peers see which objects: places in zones, foci, tags, and rules of who sees what.
  * Invariants: a pair of a peer and an object is looked at when one of them has moved or changed,
@@ -30164,7 +30164,7 @@ static inline void wisp__assets_lost(wisp *w, int index) { (void)w, (void)index;
  * Zones are as large as the radius of nearly all foci, so that a focus watches at most 27; the few
  * larger ones watch all. A focus that moves looks at all positions in its watched zones, and at
  * nothing else of an object that it saw before and still sees.
- * ======================================================================== */
+ * ================================== */
 
 #ifndef WISP_NO_STATE
 
@@ -31067,7 +31067,7 @@ static inline bool wisp__interest_hits(const wisp *w, const wisp_to *to, const w
 
 #endif
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>journal
  * What: the changes in a scope (a predicted tick, a call without its answer yet, a transaction), so
  *   that they can be put back: earlier rows, spawned and despawned objects, functions of the
@@ -31076,7 +31076,7 @@ static inline bool wisp__interest_hits(const wisp *w, const wisp_to *to, const w
  *   despawned in a scope is dead, but kept until the scope ends. The line of scopes goes from the
  *   oldest to the newest, which is put back first. Its memory is bounded (limits.journal_bytes).
  * Not here: which scopes there are (predict, operation), how an edit becomes a row (edit).
- * ======================================================================== */
+ * ================================== */
 
 #ifndef WISP_NO_STATE
 
@@ -31508,11 +31508,11 @@ WISP__UNUSED static void wisp__journal_check(const wisp *w) {
 
 #endif
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>edit
  * What: how the objects of this end come, change and go.
  * Invariants: a row is made once, at the end of the tick in which its object was edited.
- * ======================================================================== */
+ * ================================== */
 
 #ifndef WISP_NO_STATE
 
@@ -31984,13 +31984,13 @@ static inline void wisp__tape_edits(wisp *w) { (void)w; }
 
 #endif
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>property
  * What: named values: each is the one object of its own class, whose row is its value.
  * Invariants: a property has its object only when an end sees it. When watchers run they see each
  *   present value once.
  * Not here: how rows go and come (audience, replica), how watchers are connected (event).
- * ======================================================================== */
+ * ================================== */
 
 #ifndef WISP_NO_STATE
 
@@ -32604,12 +32604,12 @@ static inline void wisp__properties_free(wisp *w) { (void)w; }
 
 #endif
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>replica
  * What: the objects that a server has told of: read, and shown to the handlers of their class.
  * Invariants: handlers run when all objects of a packet have their new rows.
  * Not here: how the records stand in a packet (audience).
- * ======================================================================== */
+ * ================================== */
 
 #ifndef WISP_NO_STATE
 
@@ -33743,13 +33743,13 @@ static void wisp__on_refused(wisp__reading *r) { wisp__break(r, "a record of no 
 
 #endif
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>view
  * What: objects as they are, were, and are drawn: copies of their structs, if need be between two
  *   rows.
  * Invariants: a view changes nothing. At the tick of a row a view is that row.
  * Not here: which rows are kept (object), how the drawn time passes (tick).
- * ======================================================================== */
+ * ================================== */
 
 #ifndef WISP_NO_STATE
 
@@ -34085,7 +34085,7 @@ static inline double wisp__views_behind(const wisp *w) { return (void)w, WISP__S
 
 #endif
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>input
  * What: lines of inputs (a player's rows by tick), and how runs of them stand in a packet.
  * Invariants: an input never changes. A line ends before `next`, and keeps the `room` ticks before.
@@ -34113,7 +34113,7 @@ static inline double wisp__views_behind(const wisp *w) { return (void)w, WISP__S
  *   run       first:12 1:1 rows, or first:12 0:1 small(back) rows: inputs from a tick on, told from
  *             the one of the tick before, or `back` before; 0: from zeros. Whoever has not got that
  *             one asks for RESYNC of the schema's number. Ticks without an input have that before.
- * ======================================================================== */
+ * ================================== */
 
 #ifndef WISP_NO_STATE
 
@@ -34876,14 +34876,14 @@ static void wisp__on_inputs(wisp__reading *r) { wisp__break(r, "a record of no k
 
 #endif
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>predict
  * What: ticks that run ahead of the server, and again when its state differs.
  * Invariants: each tick that runs ahead is a scope of the journal, so the row of an object at the
  *   end of a tick is the one before its first change in later scopes. Ticks run again at most once
  *   in an update, only for predicted objects.
  * Not here: what may be put back (journal), how predicted objects are drawn (view).
- * ======================================================================== */
+ * ================================== */
 
 /* Runs the handlers of the clock's tick. */
 static void wisp__tick_run(wisp *w, bool replay) {
@@ -35362,7 +35362,7 @@ static inline void wisp__prediction_end(wisp *w, wisp__scope *s) { (void)w, (voi
 
 #endif
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>tick
  * What: ticks, and the server's clock that they follow.
  * Invariants: ticks run only inside wisp_update, each once, in order. A server's numbers are its
@@ -35375,7 +35375,7 @@ static inline void wisp__prediction_end(wisp *w, wisp__scope *s) { (void)w, (voi
  * (RFC 5905 8). A packet is read in the update after it came, so on average it came half an update
  * before. Of the last 48 answers the three quarters with the shorter round trips count. None is
  * wrong by more than half its round trip: one that contradicts the others replaces them.
- * ======================================================================== */
+ * ================================== */
 
 enum { WISP__CLOCK_OFF = 10 };  /* ticks: more is a jump */
 
@@ -35660,7 +35660,7 @@ void wisp_times(const wisp *w, wisp_times_of *out) {
     if (c->smooths) out->confirmed = wisp__max((double)c->confirmed, out->smooth);
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>rollback
  * What: a game that all ends run from the inputs of all players: which tick may run, which guesses
  *   were wrong, who has left after which input, whether all states are the same.
@@ -35675,7 +35675,7 @@ void wisp_times(const wisp *w, wisp_times_of *out) {
  * there. If the decider goes too, the next one begins anew: no end has gone on for good without
  * inputs that another had. An end stops listening to one that holds it up, even to a decider that
  * does not decide (wisp__rollback_overdue).
- * ======================================================================== */
+ * ================================== */
 
 #ifndef WISP_NO_STATE
 
@@ -36526,11 +36526,11 @@ static void wisp__on_input(wisp__reading *r) { wisp__break(r, "a record of no ki
 
 #endif
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>packet_writer
  * What: packets filled and sent: control frames, lost messages, then messages by priority.
  * Invariants: a packet can be read by itself. A frame that does not fit leaves no bits behind.
- * ======================================================================== */
+ * ================================== */
 
 /* Bounds on what a packet costs its reader; bits of a REPEAT at most. */
 enum { WISP__PACKET_VALUES = 8192, WISP__PACKET_RAW = 64 << 10, WISP__PACKET_MESSAGES = 2048,
@@ -37869,12 +37869,12 @@ static void wisp__session_free(wisp *w, wisp__session *s) {
     s->control_count = 0;
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>session
  * What: how sessions begin and end, and what ends with them.
  * Invariants: an ended session keeps its slot until its timer frees it, so no pointer dangles while
  *   a packet is read.
- * ======================================================================== */
+ * ================================== */
 
 /* Raises the budget warnings of a joined peer, or (NULL) of all peers together. */
 static void wisp__report_budget(wisp *w, wisp__session *s) {
@@ -38168,7 +38168,7 @@ void wisp_leave(wisp *w, wisp_peer peer, const char *reason) {
     wisp_leave_with(w, peer, WISP_OK, reason);
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>path
  * What: how a session moves to another address of its peer (RFC 9000 8.2, 9).
  * Invariants: a session belongs to its connection number. It moves only to an address that has
@@ -38182,7 +38182,7 @@ void wisp_leave(wisp *w, wisp_peer peer, const char *reason) {
  * (RFC 9000 9.3.3). If packets were lost the stranger may, and relays the session. So after each
  * move the old address is challenged for a while. If it lives, packets come from there again,
  * though as repeats; then its answer moves the session back, and nothing ends that probe.
- * ======================================================================== */
+ * ================================== */
 
 enum { WISP__PATH_TRIES = 6 };
 
@@ -38382,14 +38382,14 @@ static void wisp__on_path_response(wisp__reading *r) {
         wisp__path_move(r->w, r->s);
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>join
  * What: the handshake, and who is let in. REQUEST -> CHALLENGE -> RESPONSE -> ACCEPT or DENY; each
  *   packet is drawn where it is written and read.
  * Invariants: nothing is stored for an address, and no key agreed, before its cookie came back; no
  *   answer is larger than the packet that it answers; an address has at most one session and one
  *   that waits to replace it; a sealed join believes only a sealed ACCEPT or DENY.
- * ======================================================================== */
+ * ================================== */
 
 /* A cookie is valid for one to two of these: longer than a round trip of 3 s, slow updates and some
    lost packets. */
@@ -39305,12 +39305,12 @@ wisp_result wisp_admit(wisp *w, const wisp_addr *from, wisp_result verdict) {
 
 wisp_join_info *wisp_joining(wisp *w) { return w && w->judging ? &w->joining : NULL; }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>query
  * What: questions to endpoints about themselves, and the answers, without a session.
  * Invariants: an answer is no larger than its question, stores nothing, and counts for the host
  *   that asks; a question takes a bounded number of answers, and ends.
- * ======================================================================== */
+ * ================================== */
 
 /* --- QUERY 7: length:8 app, padding. Its nonce is the question's, see wisp__query --- */
 
@@ -39467,13 +39467,13 @@ wisp_result wisp_set_info(wisp *w, const void *info, int bytes) {
     return WISP_OK;
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>send
  * What: messages made of values and queued for peers: events, calls and answers, and
  *   values that go as deltas; the way out through middleware.
  * Invariants: a message that is refused leaves nothing behind.
  * Not here: how messages stand in packets (packet_writer).
- * ======================================================================== */
+ * ================================== */
 
 /* A message of the values in the packer, whatever its size. NULL: no memory. */
 static WISP__INLINE wisp__message *wisp__message_make(wisp *w, const wisp__remote *remote,
@@ -40598,13 +40598,13 @@ static inline void wisp__attempts_check(wisp *w) { (void)w; }
 
 #endif
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>inbound
  * What: messages from peers: their values read, deltas applied, and both handed to
  *   handlers in their turn, through middleware.
  * Invariants: after every handler the session's state is looked at again.
  * Not here: how messages stand in packets (receive).
- * ======================================================================== */
+ * ================================== */
 
 static WISP__INLINE void wisp__message_event(wisp *w, const wisp__inbound *in, wisp_event *event) {
     wisp__event_begin(w, event, wisp__peer_handle(in->session), in->remote);
@@ -41527,13 +41527,13 @@ static WISP__INLINE void wisp__deliver_now(wisp *w, wisp__inbound *in) {
 
 static void wisp__deliver(wisp *w, wisp__inbound *in) { wisp__deliver_now(w, in); }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>arrival
  * What: messages of packets: read, put in the order of their channel, delivered when
  *   their turn comes. Early ones are buffered, fragments put together.
  * Invariants: each message of a channel is delivered once, in order. What a packet makes
  *   deliverable that others brought is bounded by credit: the rest waits.
- * ======================================================================== */
+ * ================================== */
 
 static void wisp__inbound_begin(const wisp__reading *r, wisp__inbound *in) {
     memset(in, 0, sizeof *in);
@@ -41853,13 +41853,13 @@ static WISP__INLINE void wisp__take_turn(wisp__reading *r, wisp__inbound *in) {
     if (early && wisp__goes_on(r)) wisp__arrive_early(r, c);
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>receive
  * What: datagrams as they come: which session they belong to, packets unpacked,
  *   their frames done.
  * Invariants: the work that one packet causes is bounded. A packet that makes no
  *   sense ends its session, and nothing else.
- * ======================================================================== */
+ * ================================== */
 
 /* --- frames --- */
 
@@ -42340,11 +42340,11 @@ static void wisp__on_datagram(wisp *w, const wisp_packet *packet) {
     }
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>flush
  * What: timers that are due, and peers that something is to be sent to.
  * Invariants: a timer that is set while timers run waits for the next update.
- * ======================================================================== */
+ * ================================== */
 
 static void wisp__on_silence(wisp *w, wisp__session *s) {
     wisp__peer *peer = &s->peer;
@@ -42539,13 +42539,13 @@ wisp_result wisp_flush_batches(wisp *w) {
     return wisp__link_result(w, w->peers.post.broken);
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>operation
  * What: transactions: their parts gathered here, sent as one call, and run over there.
  * Invariants: all parts hold, or none has changed anything; nothing that they send goes out
  *   before. A transaction is one ordinary call of a reserved remote, and has no other state.
  * Not here: how parts are drawn (names), what a scope takes back (journal).
- * ======================================================================== */
+ * ================================== */
 
 #ifndef WISP_NO_STATE
 
@@ -42937,12 +42937,12 @@ static inline void wisp__bundle_free(wisp *w) { (void)w; }
 
 #endif
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>fire
  * What: the public calls that begin a message: fire, invoke, reply, answer, fail.
  * Invariants: a call that fails has changed nothing; held messages that were released
  *   go before anything that is fired after it.
- * ======================================================================== */
+ * ================================== */
 
 /* Checks a message of the application, and finds its session and remote. Released messages go
    first. A new name is registered only if all goes well. */
@@ -43393,12 +43393,12 @@ wisp_result wisp_answer_refuse(wisp *w, wisp_call call, wisp_result code, const 
     return wisp__answer_later(w, call, code, no.values, 2);
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>links
  * What: networks inside the process, for tests and demos.
  * Invariants: a pipe keeps order and loses only packets over its capacity; a
  *   simulator's decisions depend on its seed and its time alone.
- * ======================================================================== */
+ * ================================== */
 
 typedef struct wisp__parcel { struct wisp__parcel *next; wisp_addr addr; int size; } wisp__parcel;
 
@@ -43889,10 +43889,10 @@ wisp_result wisp_simulator_set(wisp_simulator *sim, const char *text) {
     return WISP_OK;
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>stats
  * What: reads the counters, which are plain fields of the public structs.
- * ======================================================================== */
+ * ================================== */
 
 static double wisp__stats_loss(const wisp_peer_stats *stats) {
     uint64_t ended = stats->packets_lost + stats->packets_acked;
@@ -43961,7 +43961,7 @@ void wisp_stats_total(const wisp *w, wisp_total_stats *out) {
     out->calls_pending = w->calls.ours;
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>profile
  * What: the profiler: on, off and each second; the snapshot, its schema and
  *   its JSON.
@@ -43969,7 +43969,7 @@ void wisp_stats_total(const wisp *w, wisp_total_stats *out) {
  *   snapshot fits its schema and any codec. Fields, their order and their
  *   meaning are a wire form: a change takes a new version of the schema.
  * Not here: counting (meter).
- * ======================================================================== */
+ * ================================== */
 
 static const char *const wisp__drop_texts[] = {
     "rate limit", "budget", "filter", "stale", "invalid", "unreadable", "no handler",
@@ -44601,13 +44601,13 @@ int wisp_peer_json(const wisp *w, wisp_peer peer, char *out, int capacity) {
                                               wisp_result_text(bytes));
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>overlay
  * What: draws a snapshot as pages of graphs and tables, in character cells.
  * Invariants: callbacks get nothing outside the canvas: rectangles on whole
  *   pixels, texts within their columns and without control characters.
  * Not here: where the numbers come from (profile).
- * ======================================================================== */
+ * ================================== */
 #ifndef WISP_NO_OVERLAY
 
 enum { WISP__INK_BACK, WISP__INK_HEAD, WISP__INK_STRIPE, WISP__INK_PLOT, WISP__INK_LINE,
@@ -45366,11 +45366,11 @@ void wisp_overlay(wisp *w, const wisp_canvas *canvas) {
 
 #endif
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>host
  * What: creates, wires, updates and destroys the endpoint; waits with it.
  * Invariants: handlers run only while `updating`.
- * ======================================================================== */
+ * ================================== */
 
 /* --- create --- */
 
@@ -45907,14 +45907,14 @@ WISP__UNUSED static void wisp__host_check(const wisp *w) {
         if (wisp__group_at(w, i)) wisp__group_check(wisp__group_at(w, i));
 }
 
-/* ===========================================================================
+/* =====================================
  * MARK: >>tape
  * What: begins and ends tapes; endpoints that live a tape again.
  * Invariants: all that a replay gets from outside is on its tape: it calls neither the program's
  *   link nor its entropy. What stands on a tape may be anything: it is checked, and takes no more
  *   memory than it has bytes.
  * Not here: how entries are written, read and compared (recorder).
- * ======================================================================== */
+ * ================================== */
 
 #ifndef WISP_NO_TAPE
 
