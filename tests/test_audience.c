@@ -118,6 +118,39 @@ TEST(adaptive_classes_take_fewer_bytes_and_keep_models_within_the_limit) {
     world_close(&t.w);
 }
 
+/* A row that no packet has room for any more goes in the next one, as if it had not been coded. */
+TEST(adaptive_rows_fill_several_packets_of_a_tick) {
+    static orbs t;
+    for (int seed = 1; seed <= 3; seed++) {
+        orbs_open(&t);
+        orbs_desc.adaptive = true;
+        t.random += (uint64_t)seed;
+        t.w.bad = true;
+        t.w.net.seed = (uint64_t)seed;
+        t.w.net.latency = 0.03;
+        t.w.net.jitter = t.w.net.reorder = seed > 1 ? 0.01 : 0;
+        t.w.net.loss = 0.03;
+        orbs_server(&t);
+        orbs_join(&t);
+        for (int i = 0; i < 300; i++) orbs_spawn(&t, (float)(i % 90), "many");
+        for (int step = 0; step < 250; step++) {
+            wisp_object o = wisp_first(t.server, t.of_server);
+            for (; o.id; o = wisp_next(t.server, o)) {
+                orb *it = (orb *)wisp_object_edit(t.server, o);
+                it->y += 0.01f * (float)(orbs_next(&t) % 300) - 1.4f;
+                if (it->y > 90 || it->y < -90) it->y = 0;
+                if (orbs_next(&t) % 50 == 0) it->health = (uint16_t)(orbs_next(&t) % 100);
+            }
+            if (step % 20 == 9) wisp_despawn(t.server, wisp_first(t.server, t.of_server));
+            world_step(&t.w);
+        }
+        world_run(&t.w, 2);
+        CHECK_EQ_INT(wisp_peers(t.server, NULL, 0), 1);
+        CHECK(orbs_agree(&t, 0));
+        world_close(&t.w);
+    }
+}
+
 /* A coded row whose base is missing spoils the rest of its packet: all comes whole, and an object
    that was lacked twice is not coded any more. Only they: the others are. */
 TEST(a_coded_row_without_its_base_is_asked_for) {
@@ -680,6 +713,7 @@ static const test_case tests[] = {
     CASE(what_is_new_does_not_stand_still_for_a_round_trip),
     CASE(a_peer_that_lacks_a_row_gets_a_whole_one),
     CASE(adaptive_classes_take_fewer_bytes_and_keep_models_within_the_limit),
+    CASE(adaptive_rows_fill_several_packets_of_a_tick),
     CASE(a_coded_row_without_its_base_is_asked_for),
     CASE(more_rows_are_lacked_than_can_be_asked_for),
     CASE(rows_that_are_kept_take_no_more_than_their_limit),
