@@ -2354,7 +2354,8 @@ typedef struct wisp_property_desc {
        args[1] the present one; ->peer and ->player. A negative code refuses,
        which that client gets as an error event; wisp_set of the same property
        puts another value in its place. NULL: all that is in the schema
-       passes. */
+       passes. A client pays for this work: of a property with more than some
+       6,000 values it may neither set a part nor ask a judge (WISP_E_FLOOD). */
     wisp_result (*judge)(wisp_event *event);
     void       *user;           /* of `judge` */
     const wisp_migration *migrations;
