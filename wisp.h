@@ -3421,13 +3421,13 @@ typedef struct wisp_reader {
 WISP_API wisp_result wisp_record(wisp *w, const wisp_writer *to);
 
 /* An endpoint that lives a tape. `desc` is that of the recording, with cipher
-   and keys; its link and seed are not used. `from` is copied. Then plug in the
-   compressor of the tape, and make the calls again that gave functions, schemas
-   and codecs, in their order: those before the first wisp_update here before
-   it, later ones after as many updates. Other calls from outside are made by
-   the tape; the program may make them too, at their place. It must, where it
-   wants replies: those to calls made outside of handlers reach no on_reply and
-   no on_done else.
+   and keys; its seed and the functions of its link are not used. `from` is
+   copied. Then plug in the compressor of the tape, and make the calls again
+   that gave functions, schemas and codecs, in their order: those before the
+   first wisp_update here before it, later ones after as many updates. Other
+   calls from outside are made by the tape; the program may make them too, at
+   their place. It must, where it wants replies: those to calls made outside of
+   handlers reach no on_reply and no on_done else.
 
    Each wisp_update (its time counts for nothing) lives up to the end of the
    next update of the tape. It returns what that returned, or:
@@ -46604,10 +46604,16 @@ static wisp_result wisp__play_begin(const wisp_reader *from, uint64_t *keys) {
 wisp *wisp_replay(const wisp_reader *from, const wisp_desc *desc, wisp_result *why) {
     wisp_result ignored, *result = why ? why : &ignored;
     uint64_t keys[WISP__TAPE_KEYS_GIVEN];
+    wisp_desc own;
     wisp__play *p;
-    wisp *w;
-    *result = from && from->read ? wisp__play_begin(from, keys) : WISP_E_ARGUMENT;
-    w = *result ? NULL : wisp__create(desc, keys, result);
+    wisp *w = NULL;
+    *result = from && from->read && desc ? wisp__play_begin(from, keys) : WISP_E_ARGUMENT;
+    if (!*result) {
+        own = *desc;
+        own.link.send = wisp__play_send;
+        own.link.recv = wisp__play_recv;
+        w = wisp__create(&own, keys, result);
+    }
     if (!w) return NULL;
     w->peers.secret.counter = keys[4];
     p = wisp__tape_new(w) ? (wisp__play *)wisp__alloc(&w->base, sizeof *p) : NULL;
@@ -46623,8 +46629,6 @@ wisp *wisp_replay(const wisp_reader *from, const wisp_desc *desc, wisp_result *w
     p->pass = wisp__play_pass_on;
     p->outside = wisp__play_outside;
     p->update = wisp__play_update;
-    w->peers.post.link.send = wisp__play_send;
-    w->peers.post.link.recv = wisp__play_recv;
     return w;
 }
 

@@ -49,6 +49,7 @@ TEST(the_program_of_a_replay_may_make_the_calls_from_outside_too) {
         wisp_desc desc = tape_desc(wisp_loopback(&taped.pipe, 0), 30);
         wisp *w;
         taped.tape.read = 0;
+        if (also) memset(&desc.link, 0, sizeof desc.link);
         w = wisp_replay(&reader, &desc, NULL);
         if (also) wisp_set_channel(w, "chat", 3);
         tape_game_setup(&taped.game, w, &taped.again);
