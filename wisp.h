@@ -29928,6 +29928,8 @@ static void wisp__notes_again(wisp *w, wisp__session *s, wisp__audience *a) {
 static void wisp__on_models(wisp__reading *r) {
     const wisp__audience *a = wisp__audience_of(r->w, r->s);
     uint64_t number = (uint64_t)wisp__frame_get_number(&r->from);
+    if (a && !wisp__pay_each(&r->w->content.credit, a->models_room, WISP__PRICE_STEP))
+        wisp__break_unpaid(r);
     for (int i = 0; a && i < a->models_room && !r->from.failed; i++) {
         wisp__kept_models *k = a->models[i];
         if (!k || k->pending < 0 || (k->made[k->pending] & 0xffff) != number) continue;

@@ -118,6 +118,32 @@ TEST(adaptive_classes_take_fewer_bytes_and_keep_models_within_the_limit) {
     world_close(&t.w);
 }
 
+/* A peer pays for the look at the models of all classes. */
+TEST(models_that_a_peer_says_to_keep_are_paid_for) {
+    static orbs t;
+    uint8_t bytes[8 + WISP__SLACK] = { 5 };
+    wisp__reading r;
+    wisp__session *s;
+    int64_t before;
+    wisp_peer peer;
+    adaptive_run(&t, true, 0);
+    CHECK_EQ_INT(wisp_peers(t.server, &peer, 1), 1);
+    s = wisp__session_of(t.server, peer);
+    memset(&r, 0, sizeof r);
+    r.w = t.server;
+    r.s = s;
+    for (int enough = 1; enough >= 0; enough--) {
+        int room = wisp__audience_of(t.server, s)->models_room;
+        r.from = wisp__reader_on(bytes, 8);
+        before = t.server->content.credit.work = enough ? 1000 : 0;
+        wisp__on_models(&r);
+        CHECK(room > 0 && (r.broken == NULL) == (enough == 1));
+        if (enough)
+            CHECK_EQ_INT(before - t.server->content.credit.work, room * WISP__PRICE_STEP);
+    }
+    world_close(&t.w);
+}
+
 /* A row that no packet has room for any more goes in the next one, as if it had not been coded. */
 TEST(adaptive_rows_fill_several_packets_of_a_tick) {
     static orbs t;
@@ -714,6 +740,7 @@ static const test_case tests[] = {
     CASE(a_peer_that_lacks_a_row_gets_a_whole_one),
     CASE(adaptive_classes_take_fewer_bytes_and_keep_models_within_the_limit),
     CASE(adaptive_rows_fill_several_packets_of_a_tick),
+    CASE(models_that_a_peer_says_to_keep_are_paid_for),
     CASE(a_coded_row_without_its_base_is_asked_for),
     CASE(more_rows_are_lacked_than_can_be_asked_for),
     CASE(rows_that_are_kept_take_no_more_than_their_limit),

@@ -289,18 +289,25 @@ TEST(hostile_objects) {
     world_close(&t.w);
 }
 
+/* A packet of the server that its first client is about to read. */
+static wisp__reading reading_of_server(orbs *t) {
+    wisp__reading r;
+    orbs_open(t);
+    orbs_server(t);
+    orbs_join(t);
+    world_run(&t->w, 0.5);
+    memset(&r, 0, sizeof r);
+    r.w = t->ends[0];
+    r.s = wisp__session_of(t->ends[0], wisp_server());
+    return r;
+}
+
 /* Objects end their packet: those of a second record would run the handlers of all once more. */
 TEST(objects_come_once_in_a_packet) {
     static orbs t;
     uint8_t bytes[8 + WISP__SLACK] = { 0 };
     wisp__reading r;
-    orbs_open(&t);
-    orbs_server(&t);
-    orbs_join(&t);
-    world_run(&t.w, 0.5);
-    memset(&r, 0, sizeof r);
-    r.w = t.ends[0];
-    r.s = wisp__session_of(t.ends[0], wisp_server());
+    r = reading_of_server(&t);
     r.from = wisp__reader_on(bytes, 8);
     r.has_tick = true;
     wisp__on_objects(&r);
@@ -315,13 +322,7 @@ TEST(each_look_at_messages_that_wait_for_states_is_paid_for) {
     static orbs t;
     uint8_t bytes[8 + WISP__SLACK] = { 0 };
     wisp__reading r;
-    orbs_open(&t);
-    orbs_server(&t);
-    orbs_join(&t);
-    world_run(&t.w, 0.5);
-    memset(&r, 0, sizeof r);
-    r.w = t.ends[0];
-    r.s = wisp__session_of(t.ends[0], wisp_server());
+    r = reading_of_server(&t);
     r.s->held_messages.count = 1000;                       /* of which nothing is looked at */
     r.w->content.credit.work = 1999 * WISP__PRICE_STEP;
     for (int i = 0; i < 2; i++) {
