@@ -95,6 +95,8 @@ LIBS_mingw := -lws2_32
 LIBS_asan  := -pthread
 LIBS_m32   := -pthread
 RUN_s390x  := qemu-s390x-static
+RUN_m32    := tools/run32
+RUN_m32++  := tools/run32
 RUN_arm    := qemu-arm-static
 RUN_mingw  := wine
 
@@ -248,7 +250,7 @@ build/fuzz/unit/%.log: $(wildcard tests/fuzz/*.c) $(HEADERS) tools/fuzz_unit | b
 	    $(FUZZ_$*) -Wno-shadow -std=c99 -I. $(@:.log=.c) tests/fuzz/driver.c -o $(EXE) -lm"
 
 build/fuzz/%.log: build/fuzz/unit/$$(*D).log
-	@tools/step $@ "" "build/fuzz/unit/$(KIND).exe $(*F)"
+	@tools/step $@ "" "$(RUN_$(KIND)) build/fuzz/unit/$(KIND).exe $(*F)"
 
 $(FUZZ_ALONE:%=build/fuzz/asan/%.log) build/fuzz/gcc/fuzz_bomb.log: build/fuzz/%.log: \
         tests/fuzz/$$(*F).c tests/fuzz/driver.c $(HEADERS) | build/missing
