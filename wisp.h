@@ -12450,21 +12450,23 @@ static bool wisp__store_cells(const wisp__op *op, const uint32_t *cells, uint8_t
     }
 }
 
-/* Makes the cells of consecutive numbers; a number with only one value has none. false: one is
-   outside its schema. */
-static inline bool wisp__load_numbers(const wisp__op *op, const wisp__op *end, const uint8_t *image,
-                                      uint32_t *cells) {
+/* Makes the cells of consecutive numbers; a number with only one value has none. `back`: numbers
+   get their own steps back. false: one is outside its schema. */
+static inline bool wisp__load_numbers(const wisp__op *op, const wisp__op *end, uint8_t *image,
+                                      uint32_t *cells, bool back) {
     bool fits = true;
     for (; op < end; op++) {
-        const uint8_t *at = image + op->offset;
+        uint8_t *at = image + op->offset;
         if (op->quick == WISP__QUICK_FLOATS) {
             for (int i = op->max; i > 0; i--, at += 4) *cells++ = wisp__load_float_bits(at);
         } else if (wisp__has_one(op)) {
             uint64_t value = wisp__load_one(op, at);
             fits &= value <= op->span;
+            if (back && fits) wisp__store_one(op, (uint32_t)value, at);
             if (op->bits) *cells++ = (uint32_t)value;
         } else {
             fits &= wisp__load_cells(op, at, cells);
+            if (back && fits) wisp__store_cells(op, cells, at);
             cells += wisp__op_symbols(op);
         }
     }
@@ -13187,7 +13189,7 @@ static bool wisp__walk_bits(wisp__walk *w, const wisp__op *op, const wisp__op *e
     uint32_t alone[WISP__OP_CELLS], *cells = row ? row : alone;
     bool fits = true;
     for (; op < end && fits; op++) {
-        if (w->from == WISP__IMAGE) fits = wisp__load_numbers(op, op + 1, w->image, cells);
+        if (w->from == WISP__IMAGE) fits = wisp__load_numbers(op, op + 1, w->image, cells, false);
         else if (w->from == WISP__BITS) wisp__get_cells(w->u, op, cells);
         if (w->u->data->failed) return true;
         if (w->to == WISP__IMAGE) fits = wisp__store_numbers(op, op + 1, cells, w->image);
@@ -13206,7 +13208,7 @@ static int wisp__walk_numbers(wisp__walk *w, int at) {
     bool fits;
     if (!wisp__unpack_pay(w->u, stop - op, WISP__PRICE_FIELD)) return (int)(stop - ops);
     if (w->from == WISP__IMAGE && w->to == WISP__ROW)
-        fits = wisp__load_numbers(op, stop, w->image, row);
+        fits = wisp__load_numbers(op, stop, w->image, row, false);
     else if (w->from == WISP__ROW && w->to == WISP__IMAGE)
         fits = wisp__store_numbers(op, stop, row, w->image);
     else fits = wisp__walk_bits(w, op, stop, row);
@@ -13586,8 +13588,9 @@ static void wisp__walk_ops(wisp__walk *w, int at, int end) {
 
 /* --- flat rows: numbers and blobs only, whose room is taken at once --- */
 
-static void wisp__flat_load(wisp__unpacker *u, const wisp__program *program, const uint8_t *image,
-                            wisp__row *row) {
+/* false: the image is outside its schema. `back`: else it is as if the row were stored in it. */
+static bool wisp__flat_load(const wisp__program *program, uint8_t *image, wisp__row *row,
+                            bool back) {
     const wisp__op *ops = program->ops, *stop = ops + program->count;
     uint32_t *cells = row->words, *place = cells + program->body->columns;
     uint32_t *slot = place + program->body->slot_count;
@@ -13596,7 +13599,7 @@ static void wisp__flat_load(wisp__unpacker *u, const wisp__program *program, con
     for (const wisp__op *op = ops; op < stop;) {
         if (!wisp__op_is_slot(op)) {
             const wisp__op *after = ops + op->numbers;
-            fits &= wisp__load_numbers(op, after, image, cells);
+            fits &= wisp__load_numbers(op, after, image, cells, back);
             bits += wisp__op_cell(op) == WISP__CELL_CLASS ? wisp__class_cells_bits(op, cells)
                                                           : op->number_bits;
             cells += op->number_cells;
@@ -13605,8 +13608,7 @@ static void wisp__flat_load(wisp__unpacker *u, const wisp__program *program, con
             bool fixed = (op->flags & WISP__OP_FIXED) != 0;
             const uint8_t *from;
             int count = wisp__image_count(op, image, &from);
-            if (count < 0 || count > op->max || (fixed && count != op->max)) fits = false;
-            if (!fits) break;
+            if (count < 0 || count > op->max || (fixed && count != op->max)) return false;
             *place++ = (uint32_t)(slot - row->words);
             slot[0] = (uint32_t)(WISP__SLOT_HEAD + (count + 3) / 4);
             slot[slot[0] - 1] = 0;
@@ -13620,11 +13622,11 @@ static void wisp__flat_load(wisp__unpacker *u, const wisp__program *program, con
     }
     row->count = (size_t)(slot - row->words);
     row->bits = bits;
-    if (!fits) wisp__unpack_fail(u, WISP_E_INVALID);
+    return fits;
 }
 
-static void wisp__flat_store(wisp__unpacker *u, const wisp__program *program, const wisp__row *row,
-                             uint8_t *image) {
+/* false: the row is outside its schema. */
+static bool wisp__flat_store(const wisp__program *program, const wisp__row *row, uint8_t *image) {
     const wisp__op *ops = program->ops, *stop = ops + program->count;
     const uint32_t *cells = row->words, *place = cells + program->body->columns;
     bool fits = true;
@@ -13637,8 +13639,7 @@ static void wisp__flat_store(wisp__unpacker *u, const wisp__program *program, co
         } else {
             const uint32_t *slot = row->words + *place++;
             uint8_t *to = image + op->offset;
-            if (slot[1] > (uint32_t)op->max) wisp__unpack_fail(u, WISP_E_INVALID);
-            if (u->data->failed) return;
+            if (slot[1] > (uint32_t)op->max) return false;
             if (op->count_bytes)
                 wisp__store_int(image + op->count_offset, op->count_bytes, slot[1]);
             memcpy(to, slot + WISP__SLOT_HEAD, slot[1]);
@@ -13647,7 +13648,7 @@ static void wisp__flat_store(wisp__unpacker *u, const wisp__program *program, co
             op++;
         }
     }
-    if (!fits) wisp__unpack_invalid(u);
+    return fits;
 }
 
 /* --- whole values --- */
@@ -13657,7 +13658,7 @@ static wisp_result wisp__walk_all(wisp__walk *w, const wisp__program *program) {
     wisp__unpacker *u = w->u;
     wisp__reader none = wisp__reader_on(NULL, 0);  /* fails together with the data */
     wisp__reader *shape_before = u->shape, *data_before = u->data;
-    bool flat = program->flat && w->row && (w->from == WISP__IMAGE || w->to == WISP__IMAGE);
+    bool flat = program->flat && w->from == WISP__IMAGE && w->to == WISP__ROW;
     if (w->from != WISP__BITS) u->data = &none;
     u->start = u->data->at;
     u->ops = program->ops;
@@ -13674,8 +13675,8 @@ static wisp_result wisp__walk_all(wisp__walk *w, const wisp__program *program) {
     w->at.grid = w->at.cell = 0;
     w->at.slot = (size_t)program->body->columns;
     if (!flat) wisp__walk_ops(w, 0, program->count);
-    else if (w->from == WISP__IMAGE) wisp__flat_load(u, program, w->image, w->row);
-    else wisp__flat_store(u, program, w->row, w->image);
+    else if (!wisp__flat_load(program, w->image, w->row, false))
+        wisp__unpack_fail(u, WISP_E_INVALID);
     if (u->data->failed && !u->result) u->result = WISP_E_BAD_PACKET;
     u->shape = shape_before;
     u->data = data_before;
@@ -13771,7 +13772,13 @@ static wisp_result wisp__row_load(wisp__unpacker *u, const wisp__program *progra
 
 static wisp_result wisp__row_store(wisp__unpacker *u, const wisp__program *program, wisp__row row,
                                    void *image) {
-    wisp__walk w = wisp__walk_on(u, WISP__ROW, WISP__IMAGE);
+    wisp__walk w;
+    if (program->flat) {
+        u->result = wisp__flat_store(program, &row, (uint8_t *)image) ? WISP_OK : WISP_E_INVALID;
+        if (!wisp__pay_each(u->credit, program->count, WISP__PRICE_FIELD)) u->result = WISP_E_FLOOD;
+        return u->result;
+    }
+    w = wisp__walk_on(u, WISP__ROW, WISP__IMAGE);
     w.image = (uint8_t *)image;
     w.row = &row;
     return wisp__walk_all(&w, program);
@@ -31114,17 +31121,23 @@ static wisp_result wisp__object_row(wisp *w, wisp__object *o, void *image, wisp_
     const wisp__program *program = wisp__class_program(w, o->of);
     wisp__unpacker u = wisp__codec_unpacker(c, &c->scratch, NULL, c->base->limits.message_values);
     wisp__row made = { NULL, 0, 0, 0 };
-    wisp_result result;
+    bool fixed = program->flat && !program->body->slot_count;  /* all rows have one size */
+    wisp_result result = WISP_OK;
     *row = program == &wisp__any ? o->of->property->row : NULL;
     if (*row) (*row)->references++;
     if (*row) return WISP_OK;
-    result = wisp__row_load(&u, program, image, &made);
+    if (fixed) *row = wisp__encoded_new(w, (unsigned)program->flat * sizeof *made.words);
+    if (*row) made = wisp__encoded_as_row(*row);
+    if (!fixed) result = wisp__row_load(&u, program, image, &made);
+    else if (!*row) result = WISP_E_MEMORY;
+    else if (!wisp__flat_load(program, (uint8_t *)image, &made, true)) result = WISP_E_INVALID;
     if (!result && made.bits > 8 * (int64_t)WISP__ROW_BYTES) result = WISP_E_TOO_BIG;
-    if (!result) *row = wisp__encoded_row(w, &made);
-    if (!result && !*row) result = WISP_E_MEMORY;
-    if (*row) (*row)->bits = made.bits;
-    if (*row) (*row)->values = WISP__FORM_ALL + 1;
-    if (*row) result = wisp__row_store(&u, program, made, image);
+    if (!result && !fixed && !(*row = wisp__encoded_row(w, &made))) result = WISP_E_MEMORY;
+    if (!result) {
+        (*row)->bits = made.bits;
+        (*row)->values = WISP__FORM_ALL + 1;
+        if (!fixed) result = wisp__row_store(&u, program, made, image);
+    }
     wisp__arena_reset(&c->scratch);
     return result;
 }
