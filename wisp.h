@@ -3851,10 +3851,12 @@ static inline wisp_call wisp__invoke(wisp *w, wisp_target remote, wisp_peer to,
 #define WISP__UNUSED __attribute__((unused))    /* the checks, which only tests run */
 #define WISP__INLINE inline __attribute__((always_inline))       /* run for every message */
 #define WISP__APART __attribute__((noinline))                    /* run for few */
+#define WISP__FETCH(at) __builtin_prefetch(at)  /* memory that is needed soon; may be NULL */
 #else
 #define WISP__UNUSED
 #define WISP__INLINE inline
 #define WISP__APART
+#define WISP__FETCH(at) ((void)0)
 #endif
 
 #if defined(__GNUC__)           /* a room that is left out leaves functions of others unused */
@@ -7633,6 +7635,7 @@ static inline void *wisp__chunk_take(wisp__chunks *chunks, size_t size) {
     page = chunks->pages[kind];
     chunk = page->free;
     page->free = *(void **)chunk;
+    WISP__FETCH(page->free);
     page->used++;
     if (!page->free) wisp__page_unlink(&chunks->pages[kind], page);
     return chunk;
@@ -20463,7 +20466,7 @@ static void wisp__congestion_flushed(wisp__flow *flow) {
 #define WISP__ACK_BYTES      40  /* acks beside data take no more */
 #define WISP__MOST_RANGES    512
 
-typedef void (*wisp__ref_ended)(void *owner, const wisp__ref *ref, bool arrived);
+typedef void (*wisp__ref_ended)(void *owner, const wisp__ref *refs, int count, bool arrived);
 
 static int wisp__packet_head(const wisp__base *base, bool sealed) {
     return (base->reliable ? WISP__RELIABLE_HEAD : WISP__PACKET_HEAD) +
@@ -20726,9 +20729,9 @@ static void wisp__flow_advance(wisp__flow *flow) {
 static void wisp__flow_report(const wisp__flow *flow, const wisp__sent *sent, bool arrived,
                               wisp__ref_ended ended, void *owner) {
     uint32_t at = sent->first_ref;
-    for (int left = sent->ref_count; left > 0; left--) {
-        wisp__ref ref = *wisp__flow_ref(flow, at++);
-        ended(owner, &ref, arrived);
+    for (int left = sent->ref_count, count; left > 0; left -= count, at += (uint32_t)count) {
+        count = wisp__min_int(left, flow->ref_room - (int)(at & (uint32_t)(flow->ref_room - 1)));
+        ended(owner, wisp__flow_ref(flow, at), count, arrived);
     }
 }
 
@@ -28158,10 +28161,13 @@ static inline wisp__kept_row *wisp__kept_last(const wisp__kept_rows *k) {
     return k->count ? wisp__kept_at(k, k->count - 1) : NULL;
 }
 
-/* NULL: none of this tick. */
+/* NULL: none of this tick. Most often there is one of each tick up to the last. */
 static wisp__kept_row *wisp__kept_of_tick(const wisp__kept_rows *k, uint32_t tick) {
-    int first = 0, end = k->count;
-    while (first < end) {
+    const wisp__kept_row *last = wisp__kept_last(k);
+    int first = 0, end = k->count, ago = last ? (int)wisp__distance(last->tick, tick) : -1;
+    if (ago < 0) return NULL;
+    if (ago < end && wisp__kept_at(k, end - 1 - ago)->tick == tick) first = end - 1 - ago;
+    else while (first < end) {
         int middle = (first + end) / 2;
         if (wisp__distance(wisp__kept_at(k, middle)->tick, tick) < 0) first = middle + 1;
         else end = middle;
@@ -29174,7 +29180,7 @@ static void wisp__note_due(wisp *w, wisp__session *s, wisp__note *n) {
     if (wisp__note_waits(n)) return;
     a->open += !n->open;
     n->open = true;
-    wisp__note_foresee(w, a, n);
+    if (w->journal.predicts) wisp__note_foresee(w, a, n);
     if (n->due) return;
     if (wisp__grow(&w->base, WISP__ARRAY(a->due, a->due_room), a->due_count + 1, 1 << 20)) {
         w->objects.starved = true;
@@ -29334,7 +29340,7 @@ static inline const wisp__encoded *wisp__note_row(const wisp__note *n) {
     return form ? wisp__object_shown(n->object, form)->row : n->object->row;
 }
 
-static int64_t wisp__note_tick(const wisp__note *n) {
+static inline int64_t wisp__note_tick(const wisp__note *n) {
     int form = wisp__note_form(n);
     if (n->object->from) return n->object->owned ? n->object->owned->tick : 0;
     return form ? wisp__object_shown(n->object, form)->tick : n->object->tick;
@@ -29439,6 +29445,14 @@ static bool wisp__note_wants(const wisp__note *n) {
                                          !(o->of->desc.extrapolate > 0))))))
         return false;
     return !wisp__note_flies(n);
+}
+
+/* The same will be called with outcomes: what they read of several is fetched at once. */
+static void wisp__object_outcome_fetch(const wisp *w, const wisp__session *s, uint32_t number) {
+    const wisp__note *n = wisp__note_of(w, s, (int)(number >> 16));
+    if (!n) return;
+    WISP__FETCH(n->object);
+    if (n->flight.count) WISP__FETCH(wisp__kept_at(&n->flight, 0)->row);
 }
 
 /* The packet with a record was acked or lost. */
@@ -30103,6 +30117,11 @@ static void wisp__objects_order(wisp *w, wisp__session *s) {
     a->ready = 0;
     for (int i = 0; i < a->due_count && !w->objects.settling; i++) {
         wisp__due due = a->due[i];
+        if (i + 8 < a->due_count) WISP__FETCH(a->due[i + 8].note);
+        if (i + 4 < a->due_count) WISP__FETCH(a->due[i + 4].note->object);
+        WISP__FETCH(due.note->object->row);
+        WISP__FETCH(due.note->flight.rows);
+        WISP__FETCH(due.note->base);
         if (wisp__note_unseen(due.note) || wisp__note_waits(due.note)) {
             due.note->due = false;
             a->due[i--] = a->due[--a->due_count];
@@ -30146,6 +30165,10 @@ static inline void wisp__objects_order(wisp *w, wisp__session *s) { (void)w, (vo
 static inline void wisp__audiences_tick(wisp *w) { (void)w; }
 static inline bool wisp__tick_due(const wisp *w, const wisp__session *s, const wisp__audience *a) {
     return (void)w, (void)s, (void)a, false;
+}
+static inline void wisp__object_outcome_fetch(const wisp *w, const wisp__session *s,
+                                              uint32_t number) {
+    (void)w, (void)s, (void)number;
 }
 static inline void wisp__object_outcome(wisp *w, wisp__session *s, uint32_t number, bool arrived) {
     (void)w, (void)s, (void)number, (void)arrived;
@@ -30438,25 +30461,34 @@ static bool wisp__zone_grow(wisp *w, wisp__zone *zone) {
     return true;
 }
 
+static bool wisp__line_holds(const wisp__zones *g, int32_t line, float at) {
+    double from = line * g->side;
+    return (double)at >= from && (double)at < from + g->side;
+}
+
 /* Puts an object into its zone. */
 static void wisp__presence_link(wisp *w, wisp__presence *p) {
     const wisp__zones *g = &w->objects.zones;
-    wisp__site site = { p->at, (int)(p->object->id & WISP__OBJECT_INDEX), p };
-    wisp__zone *zone;
+    wisp__site site;
+    wisp__zone *zone = p->zone;
     int32_t at[3];
     if (!p->placed || g->side <= 0) return;
+    if (zone && wisp__line_holds(g, zone->at[0], p->at.x) &&
+        wisp__line_holds(g, zone->at[1], p->at.y) && wisp__line_holds(g, zone->at[2], p->at.z)) {
+        zone->sites[p->site].at = p->at;
+        return;
+    }
     at[0] = wisp__zones_line(g, (double)p->at.x);
     at[1] = wisp__zones_line(g, (double)p->at.y);
     at[2] = wisp__zones_line(g, (double)p->at.z);
-    if (p->zone && memcmp(p->zone->at, at, sizeof at) == 0) {
-        p->zone->sites[p->site].at = p->at;
-        return;
-    }
     wisp__presence_unlink(w, p);
     zone = wisp__zone_at(w, at);
     if (!zone || !wisp__zone_grow(w, zone)) return;
     p->zone = zone;
     p->site = zone->count;
+    site.at = p->at;
+    site.index = (int)(p->object->id & WISP__OBJECT_INDEX);
+    site.presence = p;
     zone->sites[zone->count++] = site;
 }
 
@@ -31301,9 +31333,10 @@ static wisp_result wisp__object_now(wisp *w, wisp__object *o, wisp__encoded **ro
 static bool wisp__journal_note_object(wisp *w, wisp__object *o, int kind) {
     wisp__journal *j = &w->journal;
     wisp__encoded *row = NULL;
-    bool ahead = o->ahead || (o->from && !wisp__object_decides(w, o));
     wisp__change *e;
+    bool ahead;
     if (!j->open || (kind == WISP__CHANGE_EDIT && o->noted == j->open->number)) return true;
+    ahead = o->ahead || (o->from && !wisp__object_decides(w, o));
     if ((ahead && kind <= WISP__CHANGE_SPAWN && !wisp__ahead_make(w, o)) ||
         (kind == WISP__CHANGE_EDIT && wisp__object_now(w, o, &row))) {
         wisp__encoded_release(w, row);
@@ -31716,14 +31749,23 @@ static void wisp__objects_again(wisp *w) {
     }
 }
 
+/* All that a commit reads of the next object is far apart. */
+static inline void wisp__object_fetch(const wisp__object *o) {
+    if (!o) return;
+    for (size_t at = 0; at <= sizeof *o; at += 64) WISP__FETCH((const char *)o + at);
+}
+
 /* At the end of a tick. An object that has sent a row in it waits for the next, as rows are named
    by their ticks. */
 static void wisp__objects_commit(wisp *w) {
     wisp__object *later = NULL;
     if (w->objects.starved) wisp__objects_again(w);
     while (w->objects.edited) {
-        wisp__object *o = w->objects.edited;
-        w->objects.edited = o->next_edited;
+        wisp__object *o = w->objects.edited, *next = o->next_edited;
+        w->objects.edited = next;
+        WISP__FETCH(o->row);
+        WISP__FETCH(o->notes);
+        wisp__object_fetch(next);
         if (o->dead) {
             o->edited = false;
         } else if (o->went == (uint32_t)w->clock.tick) {
@@ -37813,10 +37855,7 @@ static bool wisp__flush(wisp *w, wisp__session *s, int only) {
            !(a && a->due_count);
 }
 
-static void wisp__on_outcome(void *owner, const wisp__ref *ref, bool arrived) {
-    wisp__outcome *outcome = (wisp__outcome *)owner;
-    wisp *w = outcome->w;
-    wisp__session *s = outcome->session;
+static void wisp__on_ref_outcome(wisp *w, wisp__session *s, const wisp__ref *ref, bool arrived) {
     wisp__peer *peer = &s->peer;
     if (ref->kind == WISP__FRAME_EVENT)
         peer->window_used -= wisp__channel_ended(&w->chunks,
@@ -37848,6 +37887,15 @@ static void wisp__on_outcome(void *owner, const wisp__ref *ref, bool arrived) {
         }
     }
     if (!arrived) wisp__peers_mark(w, peer);
+}
+
+static void wisp__on_outcome(void *owner, const wisp__ref *refs, int count, bool arrived) {
+    wisp__outcome *outcome = (wisp__outcome *)owner;
+    wisp *w = outcome->w;
+    wisp__session *s = outcome->session;
+    for (int i = 0; i < count; i++)
+        if (refs[i].kind == WISP__FRAME_OBJECT) wisp__object_outcome_fetch(w, s, refs[i].number);
+    for (int i = 0; i < count; i++) wisp__on_ref_outcome(w, s, &refs[i], arrived);
 }
 
 static void wisp__parts_free(wisp *w, wisp__parts *p) {
