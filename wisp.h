@@ -4996,7 +4996,7 @@ typedef struct wisp__baselines {
     wisp__baseline **places;  /* by place */
     wisp__baseline **buckets;  /* NULL: there never was a baseline */
     int room, count;
-    int64_t bytes;  /* of values and models */
+    int bytes, most;  /* of values and models */
     wisp__baseline *oldest, *newest;  /* by last use */
     int again;  /* baselines whose newest value is sent once more */
     uint32_t salt;  /* of the buckets: the peer chooses keys */
@@ -12453,15 +12453,24 @@ static bool wisp__store_cells(const wisp__op *op, const uint32_t *cells, uint8_t
     }
 }
 
+/* Floats of an operation, or of all its column if that is before `end`. */
+static inline int wisp__floats_count(const wisp__op *op, const wisp__op *end, int *ops) {
+    if (op->columns > end - op) return op->max;
+    *ops = op->columns;
+    return op->column_bits / 32;
+}
+
 /* Makes the cells of consecutive numbers; a number with only one value has none. `back`: numbers
    get their own steps back. false: one is outside its schema. */
 static inline bool wisp__load_numbers(const wisp__op *op, const wisp__op *end, uint8_t *image,
                                       uint32_t *cells, bool back) {
     bool fits = true;
-    for (; op < end; op++) {
+    for (int ops; op < end; op += ops) {
         uint8_t *at = image + op->offset;
+        ops = 1;
         if (op->quick == WISP__QUICK_FLOATS) {
-            for (int i = op->max; i > 0; i--, at += 4) *cells++ = wisp__load_float_bits(at);
+            int count = wisp__floats_count(op, end, &ops);
+            for (; count > 0; count--, at += 4) *cells++ = wisp__load_float_bits(at);
         } else if (wisp__has_one(op)) {
             uint64_t value = wisp__load_one(op, at);
             fits &= value <= op->span;
@@ -12480,10 +12489,12 @@ static inline bool wisp__load_numbers(const wisp__op *op, const wisp__op *end, u
 static inline bool wisp__store_numbers(const wisp__op *op, const wisp__op *end,
                                        const uint32_t *cells, uint8_t *image) {
     bool fits = true;
-    for (; op < end; op++) {
+    for (int ops; op < end; op += ops) {
         uint8_t *at = image + op->offset;
+        ops = 1;
         if (op->quick == WISP__QUICK_FLOATS) {
-            for (int i = op->max; i > 0; i--, at += 4) memcpy(at, cells++, 4);
+            int count = wisp__floats_count(op, end, &ops);
+            for (; count > 0; count--, at += 4) memcpy(at, cells++, 4);
         } else if (wisp__has_one(op)) {
             fits &= wisp__store_one(op, op->bits ? *cells++ : 0, at);
         } else {
@@ -13654,6 +13665,22 @@ static bool wisp__flat_store(const wisp__program *program, const wisp__row *row,
     return fits;
 }
 
+/* The same in memory of its own, and paid for. */
+static wisp_result wisp__flat_row(wisp__unpacker *u, const wisp__program *program,
+                                  const void *image, wisp__row *row) {
+    wisp__supply supply = wisp__supply_of(u);
+    size_t bytes = 0;
+    if (wisp__size_of(program->flat, sizeof *row->words, &bytes))
+        row->words = (uint32_t *)wisp__supply_take(&supply, bytes);
+    row->room = (size_t)program->flat;
+    u->result = WISP_OK;
+    if (!row->words || !wisp__pay_each(u->credit, program->count, WISP__PRICE_FIELD))
+        u->result = wisp__credit_result(u->credit, WISP_E_MEMORY);
+    else if (!wisp__flat_load(program, (uint8_t *)(uintptr_t)image, row, false))
+        u->result = WISP_E_INVALID;
+    return u->result;
+}
+
 /* --- whole values --- */
 
 /* Walks a whole program; returns w->u->result. */
@@ -13661,7 +13688,6 @@ static wisp_result wisp__walk_all(wisp__walk *w, const wisp__program *program) {
     wisp__unpacker *u = w->u;
     wisp__reader none = wisp__reader_on(NULL, 0);  /* fails together with the data */
     wisp__reader *shape_before = u->shape, *data_before = u->data;
-    bool flat = program->flat && w->from == WISP__IMAGE && w->to == WISP__ROW;
     if (w->from != WISP__BITS) u->data = &none;
     u->start = u->data->at;
     u->ops = program->ops;
@@ -13670,16 +13696,11 @@ static wisp_result wisp__walk_all(wisp__walk *w, const wisp__program *program) {
     if (w->to == WISP__ROW) {
         w->row->count = 0;
         w->row->bits = 0;
-        if (flat) wisp__row_room(u, w->row, (uint64_t)(unsigned)program->flat);
-        else wisp__row_take(u, w->row, (uint64_t)wisp__body_words(program->body, 1));
+        wisp__row_take(u, w->row, (uint64_t)wisp__body_words(program->body, 1));
     }
-    if (flat && (u->data->failed || !wisp__unpack_pay(u, program->count, WISP__PRICE_FIELD)))
-        flat = false;
     w->at.grid = w->at.cell = 0;
     w->at.slot = (size_t)program->body->columns;
-    if (!flat) wisp__walk_ops(w, 0, program->count);
-    else if (!wisp__flat_load(program, w->image, w->row, false))
-        wisp__unpack_fail(u, WISP_E_INVALID);
+    wisp__walk_ops(w, 0, program->count);
     if (u->data->failed && !u->result) u->result = WISP_E_BAD_PACKET;
     u->shape = shape_before;
     u->data = data_before;
@@ -13767,7 +13788,9 @@ static bool wisp__row_write(wisp__base *base, const wisp__program *program, wisp
 /* The row of an image. Results as in wisp__record_write_counted. */
 static wisp_result wisp__row_load(wisp__unpacker *u, const wisp__program *program,
                                   const void *image, wisp__row *row) {
-    wisp__walk w = wisp__walk_on(u, WISP__IMAGE, WISP__ROW);
+    wisp__walk w;
+    if (program->flat) return wisp__flat_row(u, program, image, row);
+    w = wisp__walk_on(u, WISP__IMAGE, WISP__ROW);
     w.image = (uint8_t *)(uintptr_t)image;
     w.row = row;
     return wisp__walk_all(&w, program);
@@ -17255,6 +17278,12 @@ typedef struct wisp__trend {
     int64_t     drift;  /* mean delta, times 256 */
 } wisp__trend;
 
+/* How a single row moves. Where its older row is not known it stands, with numbers as expected. */
+typedef struct wisp__motion {
+    bool goes_on;  /* as from older to base */
+    int  scale;  /* width of its numbers; 2 is as expected */
+} wisp__motion;
+
 /* Recent masks, the commonest first. */
 typedef struct wisp__ranks {
     uint64_t masks[WISP__RANKS];
@@ -17273,8 +17302,6 @@ typedef struct wisp__table_coder {
     wisp__writer   *to;  /* NULL: the delta is read */
     wisp__reader   *from;  /* never fails while writing */
     bool            follows;  /* a row of zeros has the row above as its base */
-    bool            goes_on;  /* a table of one row: it moves as from older to base */
-    int             scale;  /* then: width of its numbers; 2 is as expected */
     wisp__trend     trends[WISP__CELL];
     uint64_t        begun;  /* trends that are set */
     wisp__ranks     ranks;
@@ -17339,9 +17366,10 @@ static uint32_t wisp__get_rice(wisp__reader *from, int order, uint32_t most) {
 
 /* Each function below writes its value, or reads one and returns that. */
 
-static inline uint64_t wisp__plain_bits(wisp__table_coder *c, uint64_t value, int bits) {
-    if (!c->to) return wisp__get(c->from, bits);
-    wisp__put(c->to, value, bits);
+static inline uint64_t wisp__plain_bits(wisp__writer *to, wisp__reader *from, uint64_t value,
+                                        int bits) {
+    if (!to) return wisp__get(from, bits);
+    wisp__put(to, value, bits);
     return value;
 }
 
@@ -17398,29 +17426,6 @@ static uint32_t wisp__as_predicted(uint32_t off, uint32_t predicted, int how, in
     return (wisp__unfold(off, bits) + predicted) & wisp__symbol_mask(bits);
 }
 
-/* The delta expected of a number that moves on as from older to base. */
-static uint32_t wisp__moving_on(const wisp__table_coder *c, int bits, uint32_t base,
-                                uint32_t older) {
-    const wisp__table *t = &c->table;
-    int64_t moved = wisp__signed((base - older) & wisp__symbol_mask(bits), bits);
-    if (!c->goes_on) return 0;
-    if (t->behind != t->ahead) moved = moved * t->ahead / t->behind;
-    return (uint32_t)(uint64_t)moved & wisp__symbol_mask(bits);
-}
-
-/* In a table of one row, which has no history: coded as the first symbol of a column. */
-static uint32_t wisp__plain_alone(wisp__table_coder *c, int bits, uint32_t base, uint32_t delta,
-                                  uint32_t predicted) {
-    uint32_t mask = wisp__symbol_mask(bits), number;
-    int order = (int)wisp__between(WISP__FIRST_WIDTH(bits) - 2 + c->scale, 0, bits - 1);
-    int how = c->goes_on ? WISP__GOES_ON : WISP__STAYS;
-    number = wisp__off_by(delta, predicted, how, bits);
-    number = wisp__plain_number(c, number, order, c->goes_on ? mask : mask - 1);
-    if (!c->to) delta = wisp__as_predicted(number, predicted, how, bits);
-    if (delta == 0 && c->base) c->from->failed = true;
-    return c->from->failed ? base : (base + delta) & mask;
-}
-
 /* The i-th symbol of a cell, in a column with order. While reading, `now` is `base`. `older`: the
    base's base, or `base` if unknown. */
 static uint32_t wisp__plain_ordered(wisp__table_coder *c, int i, int bits, uint32_t base,
@@ -17430,8 +17435,6 @@ static uint32_t wisp__plain_ordered(wisp__table_coder *c, int i, int bits, uint3
     uint32_t mask = wisp__symbol_mask(bits), delta = (now - base) & mask, number;
     uint32_t predicted[WISP__PREDICTIONS] = { 0, 0, 0 };
     int64_t pull, most;
-    if (c->table.rows == 1)
-        return wisp__plain_alone(c, bits, base, delta, wisp__moving_on(c, bits, base, older));
     trend = wisp__trend_of(c, i);
     most = INT64_C(512) << wisp__max_int(trend->levels[0].width / 256, 0);
     predicted[WISP__DRIFTS] = (uint32_t)(uint64_t)(trend->drift / 256) & mask;
@@ -17485,14 +17488,47 @@ static uint32_t wisp__get_symbol(wisp__reader *from, int bits, uint32_t base) {
     return base ^ changed << below;
 }
 
+/* --- symbols of a single row, which has no history: coded as the first of their columns --- */
+
+static const wisp__motion wisp__still = { false, 2 };
+
+static inline int wisp__single_order(const wisp__motion *m, int bits) {
+    return wisp__min_int(bits / 8 + m->scale, bits - 1);
+}
+
+static inline void wisp__single_put(wisp__writer *to, const wisp__column *column, uint32_t base,
+                                    uint32_t now, uint32_t predicted, const wisp__motion *m) {
+    int bits = column->bits;
+    if (bits == 1) return;
+    if (column->kind) wisp__put_symbol(to, bits, base, now);
+    else wisp__put_rice(to, wisp__fold(now - base - predicted, bits) - !m->goes_on,
+                        wisp__single_order(m, bits));
+}
+
+/* `known`: base is what it was when this was written. */
+static inline uint32_t wisp__single_get(wisp__reader *from, const wisp__column *column,
+                                        uint32_t base, uint32_t predicted, const wisp__motion *m,
+                                        bool known) {
+    int bits = column->bits;
+    uint32_t most = wisp__symbol_mask(bits), stays = !m->goes_on, delta;
+    if (bits == 1) return base ^ 1;
+    if (column->kind) return wisp__get_symbol(from, bits, base);
+    delta = wisp__get_rice(from, wisp__single_order(m, bits), most - stays);
+    delta = wisp__unfold(delta + stays, bits) + predicted;
+    if (known && !(delta & most)) from->failed = true;
+    return (base + delta) & most;
+}
+
 /* --- masks --- */
 
-static inline uint64_t wisp__plain_fresh_mask(wisp__table_coder *c, uint64_t mask, int count) {
+static inline uint64_t wisp__fresh_mask(wisp__writer *to, wisp__reader *from, uint64_t mask,
+                                        int count) {
     uint64_t coded = 0;
-    if (count <= 16) return wisp__plain_bits(c, mask, count);
+    if (count <= 16) return wisp__plain_bits(to, from, mask, count);
     for (int at = 0; at < count; at += 8) {
         uint64_t eight = mask >> at & 255;
-        if (wisp__plain_bits(c, eight != 0, 1)) coded |= wisp__plain_bits(c, eight, 8) << at;
+        if (wisp__plain_bits(to, from, eight != 0, 1))
+            coded |= wisp__plain_bits(to, from, eight, 8) << at;
     }
     return coded;
 }
@@ -17524,7 +17560,7 @@ static uint64_t wisp__plain_mask(wisp__table_coder *c, uint64_t mask, int count)
         while (rank < ranks->count && !wisp__get(c->from, 1)) rank++;
     }
     if (rank < ranks->count) mask = ranks->masks[rank];
-    else mask = wisp__plain_fresh_mask(c, mask, count);
+    else mask = wisp__fresh_mask(c->to, c->from, mask, count);
     if (count < WISP__CELL && mask >> count) c->from->failed = true;
     if (c->from->failed) return 0;
     wisp__ranks_use(ranks, rank, mask);
@@ -17543,8 +17579,7 @@ static inline void wisp__table_open(wisp__table_coder *c, const wisp__table *tab
     c->out = NULL;
     c->to = NULL;
     c->from = NULL;
-    c->follows = c->goes_on = false;
-    c->scale = 2;
+    c->follows = false;
     c->ranks.count = 0;
     c->begun = 0;
 }
@@ -17612,85 +17647,18 @@ typedef struct wisp__symbols {
 
 static void wisp__plain_values(wisp__table_coder *c, const wisp__symbols *s, uint64_t mask) {
     for (; mask && !c->from->failed; mask &= mask - 1) {
-        int i = wisp__width(mask & (0 - mask)) - 1, bits = s->column[i].bits;
-        uint32_t base = s->base[i], value = base ^ 1;
-        if (bits > 1 && !s->column[i].kind)
-            value = wisp__plain_ordered(c, i, bits, base, s->now[i], s->older[i]);
-        else if (bits > 1 && c->to) wisp__put_symbol(c->to, bits, base, s->now[i]);
-        else if (bits > 1) value = wisp__get_symbol(c->from, bits, base);
+        int i = wisp__width(mask & (0 - mask)) - 1;
+        const wisp__column *column = &s->column[i];
+        uint32_t base = s->base[i], value = base;
+        if (c->table.rows > 1 && column->bits > 1 && !column->kind)
+            value = wisp__plain_ordered(c, i, column->bits, base, s->now[i], s->older[i]);
+        else if (c->to) wisp__single_put(c->to, column, base, s->now[i], 0, &wisp__still);
+        else value = wisp__single_get(c->from, column, base, 0, &wisp__still, c->base != NULL);
         if (s->out && !c->from->failed) s->out[i] = value;
     }
 }
 
 static const uint32_t wisp__no_symbols[WISP__CELL] = { 0 };
-
-/* Total width of a row's numbers beyond the width expected of first numbers; and their count. */
-static int wisp__moving_excess(const wisp__table_coder *c, const wisp__symbols *s, uint64_t mask,
-                               int *count) {
-    int excess = 0;
-    for (*count = 0; mask; mask &= mask - 1) {
-        int i = wisp__width(mask & (0 - mask)) - 1, bits = s->column[i].bits;
-        uint32_t off = s->now[i] - s->base[i] -
-                       wisp__moving_on(c, bits, s->base[i], s->older[i]);
-        excess += wisp__width(wisp__fold(off & wisp__symbol_mask(bits), bits)) -
-                  WISP__FIRST_WIDTH(bits);
-        ++*count;
-    }
-    return excess;
-}
-
-static uint64_t wisp__ordered_columns(const wisp__table *table, int least) {
-    uint64_t mask = 0;
-    for (int i = 0; i < table->column_count; i++)
-        mask |= (uint64_t)(table->columns[i].bits >= least && !table->columns[i].kind) << i;
-    return mask;
-}
-
-/* A mask likely to be `like`, or to differ from it in one column. */
-static uint64_t wisp__plain_mask_like(wisp__table_coder *c, uint64_t mask, uint64_t like) {
-    int count = c->table.column_count, width = wisp__width((uint64_t)count - 1);
-    uint64_t other = mask ^ like, column;
-    if (wisp__plain_bits(c, !other, 1)) return like;
-    if (!wisp__plain_bits(c, !(other & (other - 1)), 1))
-        return wisp__plain_fresh_mask(c, mask, count);
-    column = wisp__plain_bits(c, (uint64_t)wisp__width(other) - 1, width);
-    if (column >= (uint64_t)count) c->from->failed = true;
-    return c->from->failed ? 0 : like ^ UINT64_C(1) << column;
-}
-
-/* The mask of a table of one cell and, where an older row is known, how the row has moved. */
-static inline uint64_t wisp__plain_only_mask(wisp__table_coder *c, const wisp__symbols *s,
-                                             uint64_t mask) {
-    uint64_t ordered, wide;
-    int stays, excess, count;
-    if (!c->table.older) return wisp__plain_fresh_mask(c, mask, c->table.column_count);
-    ordered = wisp__ordered_columns(&c->table, 2);
-    wide = wisp__ordered_columns(&c->table, WISP__WIDE_COLUMN);
-    if (c->to) {
-        stays = wisp__moving_excess(c, s, mask & ordered, &count);
-        c->goes_on = true;
-        excess = wisp__moving_excess(c, s, mask & ordered, &count);
-        c->goes_on = excess < stays;
-        if (!c->goes_on) excess = stays;
-        c->scale = count ? (int)wisp__between((excess + 64 * count) / count - 62, 0, 7) : 2;
-    }
-    c->goes_on = wisp__plain_bits(c, c->goes_on, 1);
-    c->scale = (int)wisp__plain_bits(c, (uint64_t)c->scale, 3);
-    return wisp__plain_mask_like(c, mask, wide);
-}
-
-/* Reads a table of one cell, which is its base so far; false: the mask is 0. */
-static bool wisp__plain_only(wisp__table_coder *c) {
-    const uint32_t *base = c->base ? c->base : wisp__no_symbols;
-    wisp__symbols symbols = { c->table.columns, base, base, base, c->out };
-    int count = c->table.column_count;
-    uint64_t mask;
-    if (c->base && c->table.older) symbols.older = c->table.older;
-    mask = wisp__plain_only_mask(c, &symbols, 0);
-    if (count < WISP__CELL && mask >> count) c->from->failed = true;
-    wisp__plain_values(c, &symbols, mask);
-    return mask != 0;
-}
 
 /* Returns the mask, which is not 0 unless reading failed. */
 static uint64_t wisp__plain_cell(wisp__table_coder *c, int64_t index) {
@@ -17731,7 +17699,7 @@ static void wisp__plain_symbols(wisp__table_coder *c) {
     if (!c->base) wisp__skip(c->from, wisp__table_bits(&c->table));
     for (int row = 0; row < c->table.rows && c->base && !c->from->failed; row++)
         for (int i = 0; i < c->table.column_count; i++) {
-            uint64_t symbol = wisp__plain_bits(c, *now++, c->table.columns[i].bits);
+            uint64_t symbol = wisp__plain_bits(c->to, c->from, *now++, c->table.columns[i].bits);
             if (out) *out++ = (uint32_t)symbol;
         }
 }
@@ -17785,39 +17753,153 @@ static void wisp__plain_spans(wisp__table_coder *c) {
     }
 }
 
+/* --- a table of one cell: a row without history, whose numbers are coded as the first of their
+       columns --- */
+
+/* The delta expected of a number that moves on. */
+static uint32_t wisp__moving_on(const wisp__table *t, int i, const uint32_t *base) {
+    int bits = t->columns[i].bits;
+    int64_t moved = wisp__signed((base[i] - t->older[i]) & wisp__symbol_mask(bits), bits);
+    if (t->behind != t->ahead) moved = moved * t->ahead / t->behind;
+    return (uint32_t)(uint64_t)moved;
+}
+
+/* Total width of a row's numbers beyond the width expected of first numbers; and their count. */
+static int wisp__moving_excess(const wisp__table *t, const uint32_t *base, const uint32_t *now,
+                               uint64_t mask, bool goes_on, int *count) {
+    int excess = 0;
+    for (*count = 0; mask; mask &= mask - 1) {
+        int i = wisp__width(mask & (0 - mask)) - 1, bits = t->columns[i].bits;
+        uint32_t off = now[i] - base[i] - (goes_on ? wisp__moving_on(t, i, base) : 0);
+        excess += wisp__width(wisp__fold(off & wisp__symbol_mask(bits), bits)) -
+                  WISP__FIRST_WIDTH(bits);
+        ++*count;
+    }
+    return excess;
+}
+
+static uint64_t wisp__ordered_columns(const wisp__table *table, int least) {
+    uint64_t mask = 0;
+    for (int i = 0; i < table->column_count; i++)
+        mask |= (uint64_t)(table->columns[i].bits >= least && !table->columns[i].kind) << i;
+    return mask;
+}
+
+/* A mask likely to be `like`, or to differ from it in one column. */
+static uint64_t wisp__mask_like(wisp__writer *to, wisp__reader *from, uint64_t mask, uint64_t like,
+                                int count) {
+    int width = wisp__width((uint64_t)count - 1);
+    uint64_t other = mask ^ like, column;
+    if (wisp__plain_bits(to, from, !other, 1)) return like;
+    if (!wisp__plain_bits(to, from, !(other & (other - 1)), 1))
+        return wisp__fresh_mask(to, from, mask, count);
+    column = wisp__plain_bits(to, from, (uint64_t)wisp__width(other) - 1, width);
+    if (column < (uint64_t)count) return like ^ UINT64_C(1) << column;
+    from->failed = true;
+    return 0;
+}
+
+static void wisp__motion_find(const wisp__table *t, const uint32_t *base, const uint32_t *now,
+                              uint64_t mask, wisp__motion *m) {
+    int count, excess = wisp__moving_excess(t, base, now, mask, false, &count);
+    int moving = wisp__moving_excess(t, base, now, mask, true, &count);
+    m->goes_on = moving < excess;
+    if (m->goes_on) excess = moving;
+    m->scale = count ? (int)wisp__between((excess + 64 * count) / count - 62, 0, 7) : 2;
+}
+
+/* The mask and, where an older row is known, how the row has moved. */
+static WISP__APART uint64_t wisp__moving_mask(wisp__writer *to, wisp__reader *from, uint64_t mask,
+                                              const wisp__table *t, wisp__motion *m) {
+    m->goes_on = wisp__plain_bits(to, from, m->goes_on, 1);
+    m->scale = (int)wisp__plain_bits(to, from, (uint64_t)m->scale, 3);
+    return wisp__mask_like(to, from, mask, wisp__ordered_columns(t, WISP__WIDE_COLUMN),
+                           t->column_count);
+}
+
+/* Writes the delta of the only row. */
+static void wisp__single_write(wisp__writer *to, const wisp__table *table, const uint32_t *base,
+                               const uint32_t *now) {
+    wisp__writer start = *to;
+    wisp__motion m = wisp__still;
+    int count = table->column_count;
+    uint64_t mask = wisp__cell_mask(base, now, count);
+    int64_t beyond;
+    wisp__put(to, mask != 0, 1);
+    if (!mask) return;
+    if (table->older) {
+        wisp__motion_find(table, base, now, mask & wisp__ordered_columns(table, 2), &m);
+        wisp__moving_mask(to, NULL, mask, table, &m);
+    } else {
+        wisp__fresh_mask(to, NULL, mask, count);
+    }
+    for (; mask; mask &= mask - 1) {
+        int i = wisp__width(mask & (0 - mask)) - 1;
+        wisp__single_put(to, &table->columns[i], base[i], now[i],
+                         m.goes_on ? wisp__moving_on(table, i, base) : 0, &m);
+    }
+    beyond = to->at - start.at - WISP__DELTA_BITS_MORE;
+    for (int i = 0; i < count && beyond > 0; i++) beyond -= table->columns[i].bits;
+    if (!to->full && beyond <= 0) return;
+    *to = start;
+    wisp__put(to, 1, 1);
+    if (table->older) wisp__put(to, 0, 6);
+    wisp__fresh_mask(to, NULL, 0, count);
+    for (int i = 0; i < count; i++) wisp__put(to, now[i], table->columns[i].bits);
+}
+
+/* Reads the delta of the only row, which `now` holds so far; NULL: it is skipped. */
+static bool wisp__single_read(wisp__reader *from, const wisp__table *table, uint32_t *now) {
+    const uint32_t *base = now ? now : wisp__no_symbols;
+    wisp__motion m = wisp__still;
+    int count = table->column_count;
+    uint64_t mask;
+    if (!wisp__get(from, 1)) return !from->failed;
+    mask = table->older ? wisp__moving_mask(NULL, from, 0, table, &m)
+                        : wisp__fresh_mask(NULL, from, 0, count);
+    if (count < WISP__CELL && mask >> count) from->failed = true;
+    for (int i = 0; !mask && i < count; i++) {
+        uint32_t symbol = (uint32_t)wisp__get(from, table->columns[i].bits);
+        if (now && !from->failed) now[i] = symbol;
+    }
+    for (; mask && !from->failed; mask &= mask - 1) {
+        int i = wisp__width(mask & (0 - mask)) - 1;
+        uint32_t symbol = wisp__single_get(from, &table->columns[i], base[i],
+                                           m.goes_on ? wisp__moving_on(table, i, base) : 0, &m,
+                                           now != NULL);
+        if (now && !from->failed) now[i] = symbol;
+    }
+    return !from->failed;
+}
+
+static bool wisp__is_single(const wisp__table *table) {
+    return table->rows == 1 && table->column_count && table->column_count <= WISP__CELL;
+}
+
 /* Writes the delta of `now` from `base`, both of table->rows rows. */
 static void wisp__delta_bits_write(wisp__writer *to, const wisp__table *table,
                                    const uint32_t *base, const uint32_t *now) {
     size_t symbols = (size_t)table->rows * (size_t)table->column_count;
-    bool one = table->rows == 1 && table->column_count <= WISP__CELL;
     wisp__writer start = *to;
     wisp__reader none = wisp__reader_on(NULL, 0);
     wisp__table_coder c;
-    uint64_t mask = one ? wisp__cell_mask(base, now, table->column_count)
-                        : symbols && memcmp(base, now, symbols * sizeof *now) != 0;
-    int64_t longest;
-    wisp__put(to, mask != 0, 1);
-    if (!mask) return;
+    bool differs;
+    if (wisp__is_single(table)) {
+        wisp__single_write(to, table, base, now);
+        return;
+    }
+    differs = symbols && memcmp(base, now, symbols * sizeof *now) != 0;
+    wisp__put(to, differs, 1);
+    if (!differs) return;
     wisp__table_open(&c, table, base, now);
     c.to = to;
     c.from = &none;
-    if (one) {
-        wisp__symbols s = { table->columns, base, now, table->older ? table->older : base, NULL };
-        wisp__plain_only_mask(&c, &s, mask);
-        wisp__plain_values(&c, &s, mask);
-    } else {
-        c.follows = wisp__follow_gain(&c) > 0;
-        wisp__put(to, c.follows, c.follows ? 2 : 1);
-        wisp__plain_spans(&c);
-    }
-    longest = to->at - start.at - WISP__DELTA_BITS_MORE;
-    for (int i = 0; i < table->column_count && longest > 0; i++)
-        longest -= (int64_t)table->columns[i].bits * table->rows;
-    if (!to->full && longest <= 0) return;
+    c.follows = wisp__follow_gain(&c) > 0;
+    wisp__put(to, c.follows, c.follows ? 2 : 1);
+    wisp__plain_spans(&c);
+    if (!to->full && to->at - start.at <= wisp__delta_bits_count(table)) return;
     *to = start;
-    wisp__put(to, c.cells == 1 ? 1 : 7, c.cells == 1 ? 1 : 3);
-    if (c.cells == 1 && table->older) wisp__put(to, 0, 6);
-    if (c.cells == 1) wisp__plain_fresh_mask(&c, 0, table->column_count);
+    wisp__put(to, 7, 3);
     wisp__plain_symbols(&c);
 }
 
@@ -17826,25 +17908,21 @@ static void wisp__delta_bits_write(wisp__writer *to, const wisp__table *table,
 static bool wisp__delta_bits_read(wisp__reader *from, const wisp__table *table,
                                   const uint32_t *base, uint32_t *now) {
     size_t symbols = (size_t)table->rows * (size_t)table->column_count;
+    bool single = wisp__is_single(table), differs = single || wisp__get(from, 1);
     wisp__table_coder c;
-    if (!wisp__get(from, 1)) {
-        if (from->failed) return false;
-        if (base && base != now && symbols) memcpy(now, base, symbols * sizeof *now);
-        return true;
-    }
+    if (from->failed) return false;
+    if (base && base != now && symbols && (single || !differs))
+        memcpy(now, base, symbols * sizeof *now);
+    if (single) return wisp__single_read(from, table, base ? now : NULL);
+    if (!differs) return true;
     if (symbols == 0) from->failed = true;
     if (from->failed) return false;
     wisp__table_open(&c, table, base, now);
     c.from = from;
     c.out = base ? now : NULL;
-    if (c.cells == 1) {
-        if (base && base != now) memcpy(now, base, symbols * sizeof *now);
-        if (!wisp__plain_only(&c) && !from->failed) wisp__plain_symbols(&c);
-    } else {
-        c.follows = wisp__get(from, 1);
-        if (c.follows && wisp__get(from, 1)) wisp__plain_symbols(&c);
-        else wisp__plain_spans(&c);
-    }
+    c.follows = wisp__get(from, 1);
+    if (c.follows && wisp__get(from, 1)) wisp__plain_symbols(&c);
+    else wisp__plain_spans(&c);
     return !from->failed;
 }
 
@@ -18853,11 +18931,54 @@ static inline void wisp__row_delta_on(wisp__delta *d, wisp__unpacker *u,
     if (from->adaptive) wisp__models_begin(d, from);
 }
 
+/* Is the delta no more than one table and a bit for each blob, if the blobs are the same? */
+static inline bool wisp__row_is_plain(const wisp__program *program, const wisp__bases *from) {
+    const wisp__body *body = program->body;
+    return program->flat && body->columns && body->columns <= WISP__CELL &&
+           body->slot_count <= 32 && !from->coder && !from->ahead;
+}
+
+/* Writes such a delta; false: a blob differs, it is not paid for, or does not fit. */
+static bool wisp__row_plain_put(wisp__unpacker *u, const wisp__body *body,
+                                const wisp__encoded *base, const wisp__encoded *now,
+                                wisp__writer *to) {
+    wisp__table table = { body->table, body->columns, 1, NULL, 0, 0 };
+    const uint32_t *was = wisp__encoded_words(base), *words = wisp__encoded_words(now);
+    size_t numbers = (size_t)body->columns * sizeof *words, bytes = wisp__encoded_size(now);
+    if (body->slot_count && (base->chunk_bytes != now->chunk_bytes ||
+                             memcmp(was + body->columns, words + body->columns, bytes - numbers)))
+        return false;
+    if (!wisp__pay_each(u->credit, wisp__body_words(body, 1), WISP__PRICE_SYMBOL)) return false;
+    wisp__single_write(to, &table, was, words);
+    wisp__put(to, 0, body->slot_count);
+    return !to->full;
+}
+
+/* Makes such a row, which is a copy of its base so far. false: as above, or it is malformed. */
+static bool wisp__row_plain_get(wisp__unpacker *u, const wisp__body *body, uint32_t *words,
+                                wisp__reader *reader) {
+    wisp__table table = { body->table, body->columns, 1, NULL, 0, 0 };
+    wisp__reader from = *reader;
+    if (!wisp__pay_each(u->credit, wisp__body_words(body, 1), WISP__PRICE_SYMBOL) ||
+        !wisp__single_read(&from, &table, words) || wisp__get(&from, body->slot_count) ||
+        from.failed)
+        return false;
+    *reader = from;
+    return true;
+}
+
 /* Writes the delta to a row. Returns how many cells it is about; -1: it cannot be made, or does not
    fit the writer, and what was written means nothing. */
 static int wisp__row_delta_put(wisp__unpacker *u, const wisp__program *program, wisp__bases *from,
                                const wisp__encoded *now, wisp__writer *to) {
+    wisp__writer start = *to;
     wisp__delta d;
+    if (wisp__row_is_plain(program, from) &&
+        wisp__row_plain_put(u, program->body, from->base, now, to)) {
+        from->adapted = NULL;
+        return (int)wisp__body_words(program->body, 1);
+    }
+    *to = start;
     wisp__row_delta_on(&d, u, program, from);
     d.row = wisp__encoded_as_row(now);
     d.to = to;
@@ -18874,6 +18995,12 @@ static wisp__encoded *wisp__row_delta_get(wisp *w, wisp__unpacker *u, const wisp
     wisp__delta d;
     if (paid && !e) u->result = WISP_E_MEMORY;
     if (!e) return NULL;
+    if (wisp__row_is_plain(program, from)) {
+        memcpy(e->bytes, from->base->bytes, bytes);
+        e->bits = 0;
+        from->adapted = NULL;
+        if (wisp__row_plain_get(u, program->body, (uint32_t *)(void *)e->bytes, reader)) return e;
+    }
     wisp__row_delta_on(&d, u, program, from);
     d.row.words = (uint32_t *)(void *)e->bytes;
     d.row.room = d.base_words;
@@ -21749,9 +21876,15 @@ static int wisp__baselines_most(const wisp_limits *l) {
     return wisp__min_int(l->keys, wisp__max_int(most, WISP__BASELINES_LEAST));
 }
 
-/* What `count` baselines take of limits.baseline_bytes; values get the rest. */
+/* What `count` baselines take of limits.baseline_bytes. */
 static int64_t wisp__baselines_memory(const wisp_limits *l, int count) {
     return (int64_t)count * (int64_t)(wisp__baseline_bytes(l->baselines) + sizeof(void *));
+}
+
+/* What their values get. */
+static int wisp__baselines_values(const wisp_limits *l) {
+    int64_t keys = wisp__baselines_memory(l, wisp__baselines_most(l));
+    return l->baseline_bytes - (int)wisp__least(keys, l->baseline_bytes / 2);
 }
 
 /* Takes a baseline out of the list by last use. */
@@ -21824,6 +21957,7 @@ static wisp__baseline *wisp__baseline_new(wisp *w, wisp__baselines *all, int num
                           w->base.limits.keys);
     if (w->no_baseline) return NULL;
     all->salt = (uint32_t)w->base.salt;
+    all->most = wisp__baselines_values(&w->base.limits);
     if (!all->buckets)
         all->buckets = (wisp__baseline **)wisp__alloc_items(&w->base, WISP__BASELINE_BUCKETS,
                                                             sizeof *all->buckets);
@@ -21837,14 +21971,10 @@ static wisp__baseline *wisp__baseline_new(wisp *w, wisp__baselines *all, int num
     return b;
 }
 
-/* Finds or makes the baseline of a remote and key; at the limit of keys the least recently used one
-   is reused. NULL with w->no_baseline: WISP_E_MEMORY or WISP_E_LIMIT. */
-static wisp__baseline *wisp__baseline_open(wisp *w, wisp__baselines *all, int number, uint64_t key,
-                                           bool in_order) {
-    wisp__baseline *b = all->newest;
+static WISP__APART wisp__baseline *wisp__baseline_other(wisp *w, wisp__baselines *all, int number,
+                                                        uint64_t key, bool in_order) {
     int room = in_order ? WISP__IN_ORDER : w->base.limits.baselines;
-    if (b && b->number == number && b->key == key) return b;
-    b = wisp__baseline_get(all, number, key);
+    wisp__baseline *b = wisp__baseline_get(all, number, key);
     if (!b)
         b = all->count < wisp__baselines_most(&w->base.limits)
                 ? wisp__baseline_new(w, all, number, key, room)
@@ -21853,15 +21983,22 @@ static wisp__baseline *wisp__baseline_open(wisp *w, wisp__baselines *all, int nu
     return b;
 }
 
+/* Finds or makes the baseline of a remote and key; at the limit of keys the least recently used one
+   is reused. NULL with w->no_baseline: WISP_E_MEMORY or WISP_E_LIMIT. */
+static inline wisp__baseline *wisp__baseline_open(wisp *w, wisp__baselines *all, int number,
+                                                  uint64_t key, bool in_order) {
+    wisp__baseline *b = all->newest;
+    if (b && b->number == number && b->key == key) return b;
+    return wisp__baseline_other(w, all, number, key, in_order);
+}
+
 /* Stores a value as the newest, unless it is over the limit of bytes: then the next goes whole.
    Adds a reference to the value; takes over the one to the models. */
 static void wisp__baseline_store(wisp *w, wisp__baselines *all, wisp__baseline *b,
                                  const wisp__stored *value) {
     wisp__stored *stored = wisp__baseline_at(b, value->sequence);
-    const wisp_limits *limits = &w->base.limits;
-    int64_t keys = wisp__baselines_memory(limits, wisp__baselines_most(limits));
-    int64_t room = limits->baseline_bytes - wisp__least(keys, limits->baseline_bytes / 2) -
-                   (int64_t)wisp__stored_bytes(value);
+    int bytes = wisp__stored_bytes(value);
+    int room = all->most - bytes;
     bool late = stored->value && wisp__distance(stored->sequence, value->sequence) > 0;
     if (!late) wisp__stored_drop(w, all, stored);
     for (uint32_t back = (uint32_t)b->room - 1; !late && back > 0 && all->bytes > room;
@@ -21878,7 +22015,7 @@ static void wisp__baseline_store(wisp *w, wisp__baselines *all, wisp__baseline *
     }
     *stored = *value;
     stored->value->references++;
-    all->bytes += wisp__stored_bytes(stored);
+    all->bytes += bytes;
 }
 
 /* The packet with a value was acked or lost. `low`: the low 16 bits of its sequence. */
@@ -24851,7 +24988,7 @@ static void wisp__delta_head_put(wisp__writer *to, const wisp__encoding *e,
     if (h->distant) wisp__put(to, h->sequence >> WISP__SEQUENCE_BITS, 32 - WISP__SEQUENCE_BITS);
     if (h->whole) return;
     if (!h->in_order) wisp__put_small(to, (uint64_t)h->back - 1);
-    wisp__put(to, (uint64_t)h->older, wisp__older_bits(e));
+    if (wisp__older_bits(e)) wisp__put(to, (uint64_t)h->older, wisp__older_bits(e));
     if (e->sync) wisp__put(to, h->hash, 16);
     if (wisp__delta_needs_length(e)) wisp__put_small(to, (uint64_t)(bits + 3) / 4);
 }
@@ -24869,7 +25006,7 @@ static void wisp__delta_head_get(wisp__reader *from, const wisp__encoding *e, bo
         h->sequence |= (uint32_t)wisp__get(from, 32 - WISP__SEQUENCE_BITS) << WISP__SEQUENCE_BITS;
     if (h->whole) return;
     if (!in_order) h->back = wisp__get_small(from) + 1;
-    h->older = (int)wisp__get(from, wisp__older_bits(e));
+    if (wisp__older_bits(e)) h->older = (int)wisp__get(from, wisp__older_bits(e));
     if (e->sync) h->hash = (uint32_t)wisp__get(from, 16);
     if (!wisp__delta_needs_length(e)) return;
     h->end = (int64_t)wisp__get_small(from) * 4;
@@ -25103,7 +25240,6 @@ static wisp__encoded *wisp__message_delta_apply(wisp *w, const wisp__encoding *e
     wisp__reader data = *from, shape = *from, reader = *from;
     wisp__unpacker u = wisp__codec_received(c, &data);
     wisp__encoded *value;
-    wisp__codec_turn(c);
     u.shape = &shape;
     reader.end = (int64_t)from->size * 8;
     if (e->kind != WISP__RECORD) value = wisp__values_remake(w, &u, base->from.base, &reader);
@@ -40694,7 +40830,8 @@ static WISP__APART void wisp__read_plain(wisp *w, wisp__reader *data, wisp__inbo
     in->conformed = false;
 }
 
-/* Reads a struct into the memory of the last one, whose fields may have been decoded already. */
+/* Makes a struct, of in->value or else of `data`, in the memory of the last one, whose fields may
+   have been decoded already. */
 static wisp_result wisp__record_again(wisp__message_codec *c, wisp__reader *data,
                                       const wisp__inbound *in) {
     const wisp__program *program = in->content.program;
@@ -40703,14 +40840,23 @@ static wisp_result wisp__record_again(wisp__message_codec *c, wisp__reader *data
     u.shape = &shape;
     wisp__fields_of(in->content.values)->values = NULL;
     memset(in->content.image, 0, (size_t)program->schema->bytes);
-    return wisp__credit_result(&c->credit, wisp__record_read(&u, program, in->content.image));
+    return wisp__credit_result(&c->credit,
+                               in->value ? wisp__row_store(&u, program,
+                                                           wisp__encoded_as_row(in->value),
+                                                           in->content.image)
+                                         : wisp__record_read(&u, program, in->content.image));
+}
+
+/* Is the struct of the last message still in its place? */
+static inline bool wisp__struct_stays(const wisp__message_codec *c, const wisp__inbound *in) {
+    return in->price && in->turn == c->turn && in->fitted == in->remote->schema;
 }
 
 /* Reads values in the layout of the last ones. false: they need a full read. */
 static WISP__INLINE bool wisp__read_again(wisp *w, wisp__reader *data, wisp__inbound *in) {
     wisp__message_codec *c = &w->content;
-    if (!in->price || in->turn != c->turn) return false;
-    if (in->encoding && in->fitted != in->remote->schema) return false;
+    if (!in->price || in->delta || in->turn != c->turn) return false;
+    if (in->encoding && !wisp__struct_stays(c, in)) return false;
     wisp__codec_rewind(c, &in->mark);
     in->parsed = wisp__pay(&c->credit, in->price);
     in->readable = in->parsed ? WISP_OK : WISP_E_FLOOD;
@@ -40734,11 +40880,12 @@ static WISP__APART void wisp__read_encoded(wisp *w, wisp__reader *data, wisp__in
         in->from = *data;
         in->readable = wisp__delta_extent(&w->content, in->encoding, data, in->in_order,
                                           &in->head);
+        if (in->turn != w->content.turn) in->price = 0;
     } else {
         in->readable = wisp__decode(&w->content, in->encoding, data, &in->content);
+        in->price = 0;
     }
     in->parsed = !data->failed;
-    in->price = 0;
     in->conformed = false;
 }
 
@@ -40954,7 +41101,9 @@ static inline void wisp__count_received(wisp *w, const wisp__inbound *in, wisp__
 static void wisp__may_go_again(wisp *w, wisp__inbound *in) {
     const wisp__program *program = in->content.program;
     in->fitted = in->remote->schema;
-    if (in->encoding->kind != WISP__RECORD || in->encoding->compressed || in->delta ||
+    in->turn = w->content.turn;
+    in->price = 0;
+    if (in->encoding->kind != WISP__RECORD || in->encoding->compressed ||
         program->schema->shape != WISP_SHAPE_STRUCT ||
         (in->fitted && in->fitted->program != program))
         return;
@@ -40963,6 +41112,12 @@ static void wisp__may_go_again(wisp *w, wisp__inbound *in) {
 }
 
 static WISP__APART bool wisp__make_fit(wisp *w, wisp__inbound *in) {
+    if (in->value && wisp__struct_stays(&w->content, in)) {
+        wisp__codec_rewind(&w->content, &in->mark);
+        in->readable = wisp__record_again(&w->content, NULL, in);
+        in->conformed = true;
+        return in->readable == WISP_OK;
+    }
     if (in->value) {
         in->readable = wisp__stored_decode(&w->content, in->encoding, in->value, &in->content);
         in->conformed = false;
@@ -41498,6 +41653,8 @@ static wisp_result wisp__received_delta(wisp *w, wisp__inbound *in, wisp__applyi
         return WISP_E_FLOOD;
     if (sync && wisp__baseline_hash(c, &c->arena, in->encoding, from.from.base) != in->head.hash)
         return wisp__delta_useless(w, in, "a delta of another baseline than is held");
+    if (wisp__struct_stays(c, in)) wisp__codec_rewind(c, &in->mark);
+    else wisp__codec_turn(c);
     a->next.value = wisp__message_delta_apply(w, in->encoding, &a->from, &from, &why);
     a->next.models = from.after;
     if (a->next.value) return WISP_OK;

@@ -159,7 +159,7 @@ TEST(values_stay_within_their_bytes_and_the_acked_one_stays_longest) {
         CHECK(wisp__baseline_find(t, 0) != NULL);
     }
     CHECK(wisp__baseline_newest(t) != NULL);
-    d.w.base.limits.baseline_bytes = 200;                       /* not even one */
+    d.baselines.most = 100;                                     /* not even one */
     desk_store(&d, t, 'c', 500);
     CHECK(!wisp__baseline_newest(t));
     desk_close(&d);

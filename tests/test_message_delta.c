@@ -798,6 +798,37 @@ TEST(reliable_deltas_that_are_alike_wait_in_one_message) {
     world_close(&t.w);
 }
 
+/* The struct, and its fields one by one, which a handler has read of the one before too. */
+static void on_alike(wisp_event *event) {
+    const actor *own = (const actor *)wisp_arg_struct(event, 0, &actor_schema);
+    const wisp_value *hp = event->count ? wisp_field_of(&event->args[0], "hp") : NULL;
+    int *right = (int *)event->user;
+    if (own && hp && own->hp == *right + 1 && hp->as.integer == own->hp) ++*right;
+}
+
+TEST(structs_of_deltas_that_are_alike_are_made_in_the_place_of_the_first) {
+    flow f = flow_of(ACTOR, WISP_RELIABLE);
+    world_two t;
+    uint64_t turns;
+    int right = 0;
+    memset(&t, 0, sizeof t);
+    flow_net(&t.w, &f);
+    flow_join(&t, &f);
+    wisp_connect(t.server, "v", on_alike, &right);
+    things[0].as.hp = 1;
+    fire_thing(t.client, t.to_server, ACTOR, 0);
+    world_run(&t.w, 0.5);
+    turns = t.server->content.turn;
+    for (int i = 2; i <= 30; i++) {
+        things[0].as.hp = (int16_t)i;
+        fire_thing(t.client, t.to_server, ACTOR, 0);
+    }
+    world_run(&t.w, 0.5);
+    CHECK_EQ_INT(right, 30);
+    CHECK((uint64_t)t.server->content.turn - turns < 29);   /* else two for each */
+    world_close(&t.w);
+}
+
 /* --- what is lost is healed --- */
 
 /* Changes the newest value of the first baseline that an end has received. */
@@ -1397,6 +1428,7 @@ static const test_case tests[] = {
     CASE(one_difference_serves_all_peers_with_the_same_base_also_adaptively),
     CASE(firing_to_a_hundred_peers_takes_no_memory_once_it_runs),
     CASE(reliable_deltas_that_are_alike_wait_in_one_message),
+    CASE(structs_of_deltas_that_are_alike_are_made_in_the_place_of_the_first),
     CASE(with_sync_a_mismatch_heals_and_is_reported_once),
     CASE(whole_values_in_between_leave_all_values_right),
     CASE(asking_for_whole_values_without_end_is_bounded),
