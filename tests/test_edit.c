@@ -45,6 +45,61 @@ TEST(owners_and_players) {
     world_close(&t.w);
 }
 
+/* A row of numbers alone: its struct is what the row says, to the last bit. */
+typedef struct edit_mark { double far; float x, y; wisp_quat turn; uint16_t health; } edit_mark;
+
+static const wisp_field edit_mark_fields[] = {
+    WISP_FIELD(edit_mark, far, WISP_T_QUANTIZED(-1000, 1000, 0.001)),
+    WISP_FIELD(edit_mark, x, WISP_T_QUANTIZED(-100, 100, 0.01)),
+    WISP_FIELD(edit_mark, y, WISP_T_CLAMPED(-100, 100, 0.01)),
+    WISP_FIELD(edit_mark, turn, WISP_T_QUAT(10)),
+    WISP_FIELD(edit_mark, health, WISP_T_RANGE(0, 1000))
+};
+static const wisp_schema edit_mark_schema = WISP_SCHEMA(edit_mark, 1, edit_mark_fields);
+
+TEST(a_struct_of_numbers_gets_the_steps_of_its_row) {
+    static orbs t;
+    wisp_player nobody = { 0 };
+    wisp_class_desc desc;
+    wisp_class of;
+    wisp_object o;
+    edit_mark made, stored, kept;
+    memset(&desc, 0, sizeof desc);
+    desc.schema = &edit_mark_schema;
+    orbs_open(&t);
+    orbs_server(&t);
+    world_watch(&t.w, t.server, WISP_ERROR);
+    of = wisp_define(t.server, "mark", &desc);
+    memset(&made, 0, sizeof made);
+    made.turn.w = 1;
+    o = wisp_spawn(t.server, of, nobody, &made);
+    for (int i = 0; i < 20; i++) {
+        wisp__object *it = wisp__object_named(t.server, o.id);
+        wisp__unpacker u = wisp__unpacker_alone(&t.server->base);
+        edit_mark *now = (edit_mark *)wisp_object_edit(t.server, o);
+        now->far += 1.23456789;
+        now->x += 0.123f;
+        now->y = i > 10 ? 1e6f : now->y + 0.777f;
+        now->turn.x += 0.0321f;
+        now->health = (uint16_t)(now->health + 1);
+        made = *now;
+        world_run(&t.w, 0.1);
+        now = (edit_mark *)wisp__object_image(it);
+        memset(&stored, 0, sizeof stored);
+        CHECK_EQ_INT(wisp__row_store(&u, wisp__class_program(t.server, it->of),
+                                     wisp__encoded_as_row(it->row), &stored), WISP_OK);
+        CHECK_EQ_MEM(now, &stored, sizeof stored);
+        CHECK(memcmp(now, &made, sizeof made) != 0 && now->health == i + 1);
+    }
+    kept = stored;
+    ((edit_mark *)wisp_object_edit(t.server, o))->far += 1.0004;
+    ((edit_mark *)wisp_object_edit(t.server, o))->health = 1001;
+    world_run(&t.w, 0.1);
+    CHECK(strstr(world_last(&t.w, t.server, WISP_ERROR)->text, "health") != NULL);
+    CHECK_EQ_MEM(wisp__object_image(wisp__object_named(t.server, o.id)), &kept, sizeof kept);
+    world_close(&t.w);
+}
+
 /* A struct outside its schema is told and taken back; a handler that refuses hides. */
 TEST(what_is_outside_the_schema_is_taken_back) {
     static orbs t;
@@ -680,6 +735,7 @@ TEST(a_row_may_be_larger_than_a_packet) {
 
 static const test_case tests[] = {
     CASE(owners_and_players),
+    CASE(a_struct_of_numbers_gets_the_steps_of_its_row),
     CASE(what_is_outside_the_schema_is_taken_back),
     CASE(an_owners_edit_is_a_prediction),
     CASE(an_owner_decides),
