@@ -5515,6 +5515,7 @@ typedef struct wisp__pending {  /* a call of ours */
     int remote, tries;  /* tries: that are left */
     double deadline, interval;
     double began;  /* by the profiler's clock; less than 0: not measured */
+    uint64_t heard;  /* no packet of the peer from its sending up to this is missing */
     wisp_handler fn, also;  /* also: of wisp_await_reply */
     void *user, *also_user;
     wisp_peer peer;
@@ -27049,6 +27050,7 @@ static void wisp__call_remove(wisp *w, wisp__pending *call) {
 static void wisp__call_link(wisp__session *s, wisp__pending *call) {
     call->session = s;
     call->id = s->next_call++;
+    call->heard = s->peer.flow.top;
     call->previous = s->calls_last;
     if (s->calls_last) s->calls_last->next = call;
     else s->calls_first = call;
@@ -27108,6 +27110,16 @@ static wisp__pending *wisp__call_find(wisp__session *s, uint32_t low, wisp__cred
     while (call && call->id != id && wisp__pay(credit, WISP__PRICE_STEP))
         call = from_floor <= to_end ? call->next : call->previous;
     return call && call->id == id ? call : NULL;
+}
+
+/* May the state of a packet have the effect of an optimistic call whose answer is not here? It has
+   not if no packet since the call is missing: an answer goes before the state. */
+static bool wisp__calls_unclear(const wisp *w, const wisp__session *s, uint64_t number) {
+    wisp__pending *call = w->calls.attempts && !w->base.reliable ? s->calls_first : NULL;
+    while (call && call->remote != WISP__ON_OPERATION) call = call->next;
+    while (call && call->heard + 1 < number && wisp__flow_seen(&s->peer.flow, call->heard + 1))
+        call->heard++;
+    return call && call->heard + 1 < number;
 }
 
 static wisp__pending *wisp__call_of(wisp *w, uint32_t handle) {
@@ -33819,7 +33831,9 @@ static void wisp__on_objects(wisp__reading *r) {
     if (good && r->w->objects.server == r->s && !r->from.failed) {
         wisp__clock *c = &r->w->clock;
         if (r->complete && r->tick > c->confirmed) c->confirmed = r->tick;
-        if (r->settled && r->tick > c->settled) {
+        if (r->settled && r->tick > c->settled &&
+            (!wisp__calls_unclear(r->w, r->s, r->number) ||
+             (double)(r->tick - c->settled) > c->rate / 2)) {  /* it waits no longer */
             c->settled = r->tick;
             wisp__claims_confirmed(r->w);
         }
@@ -40767,7 +40781,8 @@ static void wisp__attempts_check(wisp *w) {
         if (s->kind != WISP__SCOPE_CALL) continue;
         if (!g->over && g->until > 0 &&
             (w->base.time >= g->until ||
-             wisp__distance((uint32_t)w->clock.confirmed, g->tick) >= 0)) {
+             wisp__distance((uint32_t)wisp__least(w->clock.confirmed, w->clock.settled),
+                            g->tick) >= 0)) {
             wisp__attempt_end(w, s, true);
             later |= s->newer != NULL;
         }
