@@ -16,14 +16,16 @@ typedef struct packet_party {
     int        arrived, lost;
 } packet_party;
 
-static inline void party_told(void *owner, const wisp__ref *ref, bool arrived) {
+static inline void party_told(void *owner, const wisp__ref *refs, int count, bool arrived) {
     packet_party *p = (packet_party *)owner;
-    uint8_t *fate = &p->fate[ref->number % FATES];
-    bool probed = *fate == LOST && arrived;     /* sent anew by a probe, and then it came */
-    if (*fate != UNKNOWN && !probed) *fate = TWICE;
-    else *fate = arrived ? ARRIVED : LOST;
-    if (arrived) p->arrived++;
-    else p->lost++;
+    for (int i = 0; i < count; i++) {
+        uint8_t *fate = &p->fate[refs[i].number % FATES];
+        bool probed = *fate == LOST && arrived; /* sent anew by a probe, and then it came */
+        if (*fate != UNKNOWN && !probed) *fate = TWICE;
+        else *fate = arrived ? ARRIVED : LOST;
+        if (arrived) p->arrived++;
+        else p->lost++;
+    }
 }
 
 /* `first`: the number of its first packet. */
