@@ -32969,7 +32969,12 @@ static bool wisp__claim_tell(wisp__reading *r, const wisp__object_head *h,
     o->described = h->encoding ? h->encoding->described : NULL;
     place->object = o;
     place->tick = r->tick;
-    if (!o->of->desc.authority) o->made = false;
+    if (!o->of->desc.authority) {
+        bool held = o->held;  /* despawned as a prediction: from now on it hides */
+        o->made = false;
+        if (held) wisp__object_unhold(w, o);
+        o->held = held;
+    }
     if (o->dead && o->of->desc.authority) {  /* it goes there too */
         wisp__claim_end(w, o);
         wisp__note_add(w, r->s, o);
@@ -33796,6 +33801,7 @@ static void wisp__claim_refuse(wisp *w, wisp__object *o, wisp_result why) {
     if (o->notes) wisp__note_remove(w, w->objects.server, o->notes);
     wisp__claim_end(w, o);
     o->refused = (int16_t)why;
+    if (o->held) wisp__object_unhold(w, o);  /* its despawn is not to be put back */
     if (!o->dead) wisp__object_end(w, o);
 }
 
