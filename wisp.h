@@ -33040,7 +33040,8 @@ static void wisp__object_retag(wisp *w, wisp__object *o, char tags[][WISP__TAG_N
 /* The server tells another state of an object that is edited here, or another owner. */
 static void wisp__object_overruled(wisp *w, wisp__object *o) {
     wisp__note *n = o->notes;
-    o->overruled = o->overruled || o->made || o->predicted;
+    o->overruled = o->overruled || o->made || o->predicted ||
+                   (o->edited && !wisp__object_decides(w, o));
     o->made = false;
     if (!n) return;
     /* of _ANYONE the note stays: its sequences go on */
@@ -33052,14 +33053,13 @@ static void wisp__object_overruled(wisp *w, wisp__object *o) {
 }
 
 /* The same, unless the server tells that this end itself has set a property of anyone: it goes on
-   from its own value. */
+   from its own value. A value that is still to be sent stays. */
 static void wisp__object_turned(wisp *w, wisp__object *o) {
     wisp__property *p = o->of->property;
-    bool keeps = p && p->claimed && o->owner == wisp_me(w).id;
-    bool made = o->made;
-    if (p) p->claimed = keeps;
+    bool ours = p && p->claimed && o->owner == wisp_me(w).id, made = o->made;
+    if (p) p->claimed = ours || (p->claimed && o->edited);
     wisp__object_overruled(w, o);
-    if (!keeps || !made) return;
+    if (!ours || !made) return;
     o->made = true;
     o->overruled = false;
     wisp__object_up(w, o);

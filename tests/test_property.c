@@ -968,6 +968,36 @@ TEST(a_property_of_anyone_is_judged) {
     world_close(&t.w);
 }
 
+/* An end sets a value while the server's answer to another, or that it has given the property to
+   somebody else, is on the way: the value is heard, or the end has that of the server. */
+TEST(what_is_set_as_the_server_answers_is_heard_or_taken_back) {
+    for (int at = 0; at < 80; at++) {
+        static shared t;
+        notes judged = { "", 0 };
+        wisp *a, *b;
+        bool owner = at % 2;
+        shared_mark(&t, owner ? WISP_AUTHORITY_OWNER : WISP_AUTHORITY_ANYONE, &judged, &a, &b);
+        world_run(&t.w, 1);
+        for (int i = 0; i < 2 && owner; i++) {
+            wisp_player to = wisp_me(i ? b : a);
+            CHECK_EQ_INT(wisp_give(t.server, wisp_property_object(t.server, "mark"), to), WISP_OK);
+            if (!i) world_run(&t.w, 0.5);
+        }
+        if (!owner) CHECK_EQ_INT(assign(a, "mark", wisp_int(-1)), WISP_OK);
+        for (int i = 0; i < at / 2; i++) {
+            if (i == at / 4 && !owner) CHECK_EQ_INT(assign(b, "mark", wisp_int(-2)), WISP_OK);
+            world_step(&t.w);
+        }
+        assign(a, "mark", wisp_int(owner ? 3 : at % 4 ? -3 : 3));
+        world_run(&t.w, 1);
+        if (!owner) CHECK_EQ_STR(text_of(t.server, "mark"), at % 4 ? "1" : "3");
+        if (!CHECK_EQ_STR(text_of(a, "mark"), text_of(t.server, "mark")) ||
+            !CHECK_EQ_STR(text_of(b, "mark"), text_of(t.server, "mark")))
+            printf("  at %d\n", at);
+        world_close(&t.w);
+    }
+}
+
 typedef struct newer_gauge { float hp; uint16_t most, least; char name[12]; } newer_gauge;
 
 static const wisp_field newer_gauge_fields[] = {
@@ -1068,6 +1098,7 @@ static const test_case tests[] = {
     CASE(an_owner_sets_and_the_server_judges),
     CASE(whoever_sets_a_property_of_anyone_all_agree),
     CASE(a_property_of_anyone_is_judged),
+    CASE(what_is_set_as_the_server_answers_is_heard_or_taken_back),
     CASE(a_judge_puts_another_struct_in_the_place),
     CASE(properties_over_a_reliable_link),
     CASE(no_message_passes_for_a_property),
