@@ -30160,13 +30160,14 @@ static void wisp__assets_lost(wisp *w, int index) {
 /* --- the order --- */
 
 /* May an object go to a peer now? Until the peer is known to have it each record is a whole one:
-   what changes goes every second tick, between which a view finds its way. */
+   what changes goes every second tick, between which a view finds its way. Not so what the peer
+   predicts: a tick is confirmed by packets that have all of that. */
 static bool wisp__note_may(const wisp *w, const wisp__session *s, const wisp__note *n) {
     const wisp__class *c = n->object->of;
     uint32_t now = wisp__milliseconds(w->base.time);
     double hold = c->rate > 0 ? 1000 / c->rate : 0;
     if ((!n->object->row && !n->object->dead) || !wisp__class_bound(w, s, c)) return false;
-    if (!n->based && n->sent)
+    if (!n->based && n->sent && !n->foreseen)
         hold = wisp__max(hold, wisp__min(s->peer.flow.rtt * 1250, 1600 / w->clock.rate));
     return !n->sent || wisp__note_ends(n) || (double)(now - n->sent) >= hold;
 }

@@ -291,7 +291,7 @@ TEST(a_blocked_mover_is_corrected_under_any_budget) {
 typedef struct cart_shots {
     int undone, first, spawned, shots;
     bool false_shots;
-    int life[2];                       /* ticks: at the server, at its client */
+    int life[2], every;                /* ticks: at the server, at its client; between two */
 } cart_shots;
 static cart_shots shots;
 
@@ -302,7 +302,7 @@ static void cart_shoot(carts *t, wisp_event *event, wisp_object o, cart *it) {
         CHECK_EQ_INT(wisp_despawn(event->w, o), WISP_E_STALE);
         return;
     }
-    if (it->kind || event->tick % 20 || it->steps == 0) return;
+    if (it->kind || event->tick % shots.every || it->steps == 0) return;
     if (shots.false_shots && it->v < 0) return;
     {
         cart made;
@@ -340,11 +340,11 @@ static int carts_there(carts *t, int end) {
    server does without goes, and its sound is undone. So with what lives for less than a round
    trip, and with what only the client despawns (seeds over 16). */
 TEST(spawns_and_despawns_are_predicted) {
-    cart_shots all = { 0, 0, 0, 0, false, { 0, 0 } };
+    cart_shots all = { 0, 0, 0, 0, false, { 0, 0 }, 0 };
     for (uint64_t seed = 1; seed <= 24; seed++) {
         static carts t;
         cart_shots begin = { 0, 0, 0, 0, (seed - 1) % 8 > 3,
-                             { seed > 8 && seed <= 16 ? 4 : 30, seed > 8 ? 4 : 30 } };
+                             { seed > 8 && seed <= 16 ? 4 : 30, seed > 8 ? 4 : 30 }, 20 };
         int most = 0;
         shots = begin;
         carts_open(&t, seed);
@@ -384,6 +384,31 @@ TEST(spawns_and_despawns_are_predicted) {
         bn_close(&t.net);
     }
     CHECK(all.shots > 80 && all.undone > 0);
+}
+
+/* Who spawns something every few ticks, long before the first of it is acked, has its ticks
+   confirmed as ever. */
+TEST(a_steady_fire_is_confirmed) {
+    for (int every = 2; every <= 9; every++) {
+        static carts t;
+        cart_shots begin = { 0, 0, 0, 0, false, { 30, 30 }, every };
+        int64_t most = 0;
+        shots = begin;
+        carts_open(&t, (uint64_t)every);
+        carts_end(&t, 0.1, 0, 0);
+        carts_end(&t, 0.1, 0, 0);
+        bn_run(&t.net, 3);
+        carts_spawn(&t, 1, 0, 3);
+        t.act = cart_shoot;
+        bn_run(&t.net, 1);
+        for (int i = 0; i < 240; i++) {
+            const wisp *w = t.ends[1].w;
+            bn_run(&t.net, 1.0 / 60);
+            if (w->clock.tick - w->clock.settled > most) most = w->clock.tick - w->clock.settled;
+        }
+        if (!CHECK(most < 30)) printf("  every %d: %d ticks\n", every, (int)most);
+        bn_close(&t.net);
+    }
 }
 
 /* --- with inputs --- */
@@ -973,6 +998,7 @@ static const test_case tests[] = {
     CASE(pushes_are_corrected_over_bad_networks),
     CASE(a_blocked_mover_is_corrected_under_any_budget),
     CASE(spawns_and_despawns_are_predicted),
+    CASE(a_steady_fire_is_confirmed),
     CASE(an_honest_player_sees_no_wrong_move),
     CASE(inputs_of_all_are_predicted),
     CASE(ticks_wrap_while_they_run_ahead),
