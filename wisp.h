@@ -8047,19 +8047,17 @@ static WISP__INLINE void wisp__put_within(wisp__writer *writer, uint64_t value, 
 static void wisp__put_bits(wisp__writer *writer, const uint8_t *from, int64_t count) {
     uint8_t *to = writer->bytes + (writer->at >> 3);
     int shift = (int)(writer->at & 7);
-    uint64_t carry = 0;
+    uint64_t word = *to & ((1u << shift) - 1);
     if (writer->full || writer->at + count > writer->end) {
         writer->full = true;
         return;
     }
     writer->at += count;
-    carry = *to & ((1u << shift) - 1);
-    for (; count > 0; count -= 64, from += 8, to += 8) {
-        uint64_t word = wisp__load64(from);
-        wisp__store64(to, carry | word << shift);
-        carry = word >> 1 >> (63 - shift);
+    for (; count > 0; count -= 56, from += 7, to += 7) {  /* the last byte of a word comes again */
+        word |= wisp__load64(from) << shift;
+        wisp__store64(to, word);
+        word >>= 56;
     }
-    *to = (uint8_t)carry;
 }
 
 static void wisp__put_align(wisp__writer *writer) { wisp__put(writer, 0, (int)(-writer->at & 7)); }
@@ -8131,11 +8129,10 @@ static inline void wisp__skip(wisp__reader *reader, int64_t count) {
     if (!reader->failed) reader->at += count;
 }
 
-/* Whole words from a bit of the first byte; the byte after the last word is read too. */
-static inline void wisp__copy_words(uint8_t *to, const uint8_t *from, int64_t words, int shift) {
-    for (int64_t i = 0; i < words * 8; i += 8)
-        wisp__store64(to + i, wisp__load64(from + i) >> shift |
-                              wisp__load64(from + i + 8) << 1 << (63 - shift));
+/* Copies from a bit of the first byte; reads and writes less than 8 bytes beyond the last one. */
+static inline void wisp__copy_bits(uint8_t *to, const uint8_t *from, int64_t count, int shift) {
+    for (; count > 0; count -= 56, from += 7, to += 7)
+        wisp__store64(to, wisp__load64(from) >> shift);
 }
 
 /* wisp__get_bits near the end, from bit `at`: the last words in parts. */
@@ -8145,7 +8142,7 @@ static WISP__APART void wisp__copy_slowly(const wisp__reader *reader, int64_t at
     bool exact = ((at + count) >> 3) + 8 >= reader->size;  /* zeros follow the last bit */
     int64_t there = reader->end - at - 64, words = (there < count ? there : count - 1) / 64;
     if (words > 0) {
-        wisp__copy_words(to, reader->bytes + (at >> 3), words, shift);
+        wisp__copy_bits(to, reader->bytes + (at >> 3), words * 64, shift);
         to += words * 8;
         at += words * 64;
         count -= words * 64;
@@ -8164,8 +8161,8 @@ static inline void wisp__get_bits(wisp__reader *reader, uint8_t *to, int64_t cou
     int64_t at = reader->at;
     wisp__skip(reader, count);
     if (reader->failed || count == 0) return;
-    if (reader->at + 128 > reader->end) wisp__copy_slowly(reader, at, to, count);
-    else wisp__copy_words(to, from, (count + 63) / 64, (int)(at & 7));
+    if (reader->at + 64 > reader->end) wisp__copy_slowly(reader, at, to, count);
+    else wisp__copy_bits(to, from, count, (int)(at & 7));
 }
 
 /* The groups after the first, which says that more follow. */
