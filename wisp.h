@@ -7065,19 +7065,25 @@ static uint64_t wisp__mix(uint64_t h) {
     return h ^ h >> 32;
 }
 
-/* a * b as two words. */
-static inline uint64_t wisp__multiply(uint64_t a, uint64_t b, uint64_t *high) {
+/* Adds a * b to a number of two words; returns the low one. */
+static inline uint64_t wisp__multiply_add(uint64_t a, uint64_t b, uint64_t low, uint64_t *high) {
 #ifdef __SIZEOF_INT128__
     __extension__ typedef unsigned __int128 wisp__u128;
-    wisp__u128 product = (wisp__u128)a * b;
-    *high = (uint64_t)(product >> 64);
-    return (uint64_t)product;
+    wisp__u128 sum = ((wisp__u128)*high << 64 | low) + (wisp__u128)a * b;
+    *high = (uint64_t)(sum >> 64);
+    return (uint64_t)sum;
 #else
     uint64_t al = (uint32_t)a, ah = a >> 32, bl = (uint32_t)b, bh = b >> 32;
-    uint64_t low = al * bl, mid = ah * bl + (low >> 32), mid2 = al * bh + (uint32_t)mid;
-    *high = ah * bh + (mid >> 32) + (mid2 >> 32);
-    return mid2 << 32 | (uint32_t)low;
+    uint64_t least = al * bl, mid = ah * bl + (least >> 32), mid2 = al * bh + (uint32_t)mid;
+    low += mid2 << 32 | (uint32_t)least;
+    *high += ah * bh + (mid >> 32) + (mid2 >> 32) + (low < (mid2 << 32 | (uint32_t)least));
+    return low;
 #endif
+}
+
+static inline uint64_t wisp__multiply(uint64_t a, uint64_t b, uint64_t *high) {
+    *high = 0;
+    return wisp__multiply_add(a, b, 0, high);
 }
 
 /* The same on all machines and in all versions; not for hostile input. */
@@ -8042,22 +8048,25 @@ static WISP__INLINE void wisp__put_within(wisp__writer *writer, uint64_t value, 
     writer->at += count;
 }
 
-/* The first `count` bits of `from`, which is readable for 8 more bytes and may overlap the writer's
-   bytes if it stands behind. */
-static void wisp__put_bits(wisp__writer *writer, const uint8_t *from, int64_t count) {
+/* `first` in one bit or none (`bits`), then the first `count` bits of `from`, which is readable for
+   8 more bytes and may overlap the writer's bytes if it stands 8 bytes behind. There is room. */
+static WISP__INLINE void wisp__put_bits_within(wisp__writer *writer, uint64_t first, int bits,
+                                               const uint8_t *from, int64_t count) {
     uint8_t *to = writer->bytes + (writer->at >> 3);
     int shift = (int)(writer->at & 7);
-    uint64_t word = *to & ((1u << shift) - 1);
-    if (writer->full || writer->at + count > writer->end) {
-        writer->full = true;
-        return;
-    }
-    writer->at += count;
+    uint64_t word = (*to & ((1u << shift) - 1)) | first << shift;
+    shift += bits;
+    writer->at += bits + count;
     for (; count > 0; count -= 56, from += 7, to += 7) {  /* the last byte of a word comes again */
         word |= wisp__load64(from) << shift;
         wisp__store64(to, word);
         word >>= 56;
     }
+}
+
+static void wisp__put_bits(wisp__writer *writer, const uint8_t *from, int64_t count) {
+    if (writer->full || writer->at + count > writer->end) writer->full = true;
+    else wisp__put_bits_within(writer, 0, 0, from, count);
 }
 
 static void wisp__put_align(wisp__writer *writer) { wisp__put(writer, 0, (int)(-writer->at & 7)); }
@@ -19774,9 +19783,7 @@ static inline void wisp__seal_absorb(const wisp__seal *seal, wisp__digest *diges
 typedef struct wisp__sum { uint64_t low, high; } wisp__sum;
 
 static inline void wisp__seal_pair(wisp__sum *sum, const uint64_t *key, uint64_t a, uint64_t b) {
-    uint64_t high, low = wisp__multiply(a + key[0], b + key[1], &high);
-    sum->low += low;
-    sum->high += high + (sum->low < low);
+    sum->low = wisp__multiply_add(a + key[0], b + key[1], sum->low, &sum->high);
 }
 
 /* One block of up to 128 bytes; its 128-bit sum goes into the polynomials as two words. */
@@ -21282,6 +21289,13 @@ static inline void wisp__channel_push(wisp__channel_out *out, const wisp__item *
     to->state = WISP__ITEM_FLYING;
 }
 
+/* The oldest item leaves the window. Returns its bytes there. */
+static inline int wisp__channel_release(wisp__chunks *chunks, wisp__channel_out *out) {
+    const wisp__item *item = wisp__channel_item(out, out->base++);
+    wisp__message_release(chunks, item->message);
+    return item->window;
+}
+
 /* `count` items were acked or lost. Returns the bytes that left the window. */
 static int wisp__channel_ended(wisp__chunks *chunks, wisp__channel_out *out, uint32_t sequence,
                                int count, bool arrived) {
@@ -21300,15 +21314,13 @@ static int wisp__channel_ended(wisp__chunks *chunks, wisp__channel_out *out, uin
                 out->lost_from = sequence;
         } else if (arrived) {
             if (item->state == WISP__ITEM_LOST) out->lost--;
-            item->state = WISP__ITEM_ARRIVED;
+            if (sequence == out->base) freed += wisp__channel_release(chunks, out);
+            else item->state = WISP__ITEM_ARRIVED;
         }
     }
     while (out->base != out->next &&
-           wisp__channel_item(out, out->base)->state == WISP__ITEM_ARRIVED) {
-        wisp__item *item = wisp__channel_item(out, out->base++);
-        freed += item->window;
-        wisp__message_release(chunks, item->message);
-    }
+           wisp__channel_item(out, out->base)->state == WISP__ITEM_ARRIVED)
+        freed += wisp__channel_release(chunks, out);
     if (out->base == out->next && out->room > WISP__SENT_KEPT)
         wisp__array_free(chunks->base, WISP__ARRAY(out->items, out->room));
     if (wisp__distance(out->lost_from, out->base) < 0) out->lost_from = out->base;
@@ -37433,8 +37445,7 @@ static int wisp__fill_entries(wisp__packet_writer *f, wisp__channel_out *out, wi
         if (size != item.size) item.window = out ? wisp__window_bytes(size) : 0;
         item.size = size;
         if (f->to.at + e.bits > end || size > largest || item.window > window) break;
-        wisp__put_within(&f->to, 1, 1);
-        wisp__put_bits(&f->to, e.data, e.bits);
+        wisp__put_bits_within(&f->to, 1, 1, e.data, e.bits);
         window -= item.window;
         sizes += size;
         item.offset = ~at;
