@@ -19739,7 +19739,8 @@ static uint64_t wisp__siphash(const uint64_t key[2], const void *data, int size)
         wisp__sip_round(v);
         v[0] ^= word;
     }
-    if (size > 0) last |= wisp__load_part(bytes, size);
+    if (bytes != data) last |= wisp__load64(bytes + size - 8) >> 1 >> (63 - 8 * size);
+    else if (size > 0) last |= wisp__load_part(bytes, size);
     v[3] ^= last;
     wisp__sip_round(v);
     wisp__sip_round(v);
@@ -19804,7 +19805,8 @@ static inline void wisp__seal_block(const wisp__seal *seal, wisp__digest *digest
         key += 2;
     }
     if (size >= 8)
-        wisp__seal_pair(&sum, key, wisp__load64(bytes), wisp__load_part(bytes + 8, size - 8));
+        wisp__seal_pair(&sum, key, wisp__load64(bytes),
+                        wisp__load64(bytes + size - 8) >> 1 >> (127 - 8 * size));
     else if (size > 0) wisp__seal_pair(&sum, key, wisp__load_part(bytes, size), 0);
     wisp__seal_absorb(seal, digest, sum.low);
     wisp__seal_absorb(seal, digest, sum.high);
@@ -26752,7 +26754,7 @@ wisp_result wisp_use(wisp *w, const wisp_middleware *m) {
 }
 
 /* A message enters the chain; false: hooks that send are nested too deeply. */
-static bool wisp__hooks_enter(wisp *w) {
+static WISP__INLINE bool wisp__hooks_enter(wisp *w) {
     if (w->hooks.depth >= WISP__HOOK_DEPTH) {
         wisp__explain(w, WISP_E_DEPTH, "middleware sends inside of middleware, %d deep",
                       w->hooks.depth);
@@ -26762,10 +26764,10 @@ static bool wisp__hooks_enter(wisp *w) {
     return true;
 }
 
-static void wisp__hooks_leave(wisp *w) {
+static WISP__INLINE void wisp__hooks_leave(wisp *w) {
     if (--w->hooks.depth) return;
-    wisp__arena_reset(&w->hooks.arena);
-    wisp__hooks_sweep(w);
+    if (w->hooks.arena.first) wisp__arena_reset(&w->hooks.arena);
+    if (w->hooks.dead) wisp__hooks_sweep(w);
 }
 
 /* Runs one hook; the code of wisp_raise is its verdict. */
@@ -40302,14 +40304,11 @@ static wisp_result wisp__bundle_add(wisp *w, const wisp__outbound *out, int kind
     return wisp__part_failed(w, out->session, result);
 }
 
-/* Encodes an event once and queues it for its peers. */
-static wisp_result wisp__fire(wisp *w, const wisp__outbound *out) {
+static WISP__APART wisp_result wisp__fire_anew(wisp *w, const wisp__outbound *out) {
     wisp__session *s = out->session;
-    wisp__message *m, *last = s ? wisp__queued_last(s, out->remote) : NULL;
+    wisp__message *m;
     wisp_result result;
     if (s && s == w->bundle.session) return wisp__bundle_add(w, out, WISP__PART_EVENT);
-    if (wisp__run_open(w, last) && wisp__message_run(last)->plain && wisp__run_pack(w, out, last))
-        return WISP_OK;
     if (out->passage.to->mode == WISP__TO_PEER && !out->session) return WISP_E_STALE;
     if (w->registry.remotes[out->remote->newest]->encoding.delta) return wisp__fire_value(w, out);
     if (out->remote->state && (result = wisp__fired_key(w, out, &w->content.packer.key)) != WISP_OK)
@@ -40322,6 +40321,15 @@ static wisp_result wisp__fire(wisp *w, const wisp__outbound *out) {
     result = wisp__fire_several(w, out, m, NULL);
     wisp__message_release(&w->chunks, m);
     return result;
+}
+
+/* Encodes an event once and queues it for its peers. */
+static WISP__INLINE wisp_result wisp__fire(wisp *w, const wisp__outbound *out) {
+    wisp__session *s = out->session;
+    wisp__message *last = s ? wisp__queued_last(s, out->remote) : NULL;
+    bool alike = wisp__run_open(w, last) && s != w->bundle.session &&
+                 wisp__message_run(last)->plain && wisp__run_pack(w, out, last);
+    return alike ? WISP_OK : wisp__fire_anew(w, out);
 }
 
 /* --- through the chain of middleware --- */
