@@ -8055,6 +8055,7 @@ static WISP__INLINE void wisp__put_bits_within(wisp__writer *writer, uint64_t fi
     uint8_t *to = writer->bytes + (writer->at >> 3);
     int shift = (int)(writer->at & 7);
     uint64_t word = (*to & ((1u << shift) - 1)) | first << shift;
+    *to = (uint8_t)word;  /* all that there is, if count is 0 */
     shift += bits;
     writer->at += bits + count;
     for (; count > 0; count -= 56, from += 7, to += 7) {  /* the last byte of a word comes again */
@@ -8170,7 +8171,7 @@ static inline void wisp__get_bits(wisp__reader *reader, uint8_t *to, int64_t cou
     int64_t at = reader->at;
     wisp__skip(reader, count);
     if (reader->failed || count == 0) return;
-    if (reader->at + 64 > reader->end) wisp__copy_slowly(reader, at, to, count);
+    if (reader->at + 128 > reader->end) wisp__copy_slowly(reader, at, to, count);
     else wisp__copy_bits(to, from, count, (int)(at & 7));
 }
 

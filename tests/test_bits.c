@@ -278,6 +278,23 @@ TEST(bit_strings_are_got_at_every_shift) {
         }
 }
 
+TEST(a_bit_goes_with_the_bit_string_after_it) {
+    uint64_t seed = 32;
+    for (int shift = 0; shift < 8; shift++)
+        for (int count = 0; count <= 200; count++) {
+            uint8_t from[40], apart[64], at_once[64];
+            wisp__writer a = wisp__writer_on(apart, 48), b = wisp__writer_on(at_once, 48);
+            uint64_t before = wisp__low_bits(test_random(&seed), shift);
+            low_random_bytes(&seed, from, 40);
+            wisp__put(&a, before, shift);
+            wisp__put(&b, before, shift);
+            wisp__put(&a, 1, 1);
+            wisp__put_bits(&a, from, count);
+            wisp__put_bits_within(&b, 1, 1, from, count);
+            CHECK(a.at == b.at && wisp__same_bits(apart, at_once, a.at));
+        }
+}
+
 TEST(bit_strings_that_do_not_fit_change_nothing) {
     uint8_t *to = bits_exact(10 + WISP__SLACK), source[40] = { 0 }, got[40];
     wisp__writer w = wisp__writer_on(to, 10);
@@ -509,6 +526,7 @@ static const test_case tests[] = {
     CASE(a_reader_that_ends_inside_a_byte_ends_there),
     CASE(bit_strings_are_put_at_every_shift),
     CASE(bit_strings_are_got_at_every_shift),
+    CASE(a_bit_goes_with_the_bit_string_after_it),
     CASE(bit_strings_that_do_not_fit_change_nothing),
     CASE(long_bit_strings_fill_to_the_brim),
     CASE(aligning_adds_zeros_up_to_the_byte),
