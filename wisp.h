@@ -3410,14 +3410,18 @@ typedef struct wisp_reader {
    A tape that begins behind the first join or update opens with what the
    endpoint has (peers, groups, names, settings, objects, properties) and
    to->state. Its replay rebuilds that, and gets what came of packets and of
-   calls from the tape. It knows no stats, nor who sees which object, the past
-   before the tape, transactions, what owners tell of objects. If an end sees
-   objects of a server, or plays by rollback, such a tape of it can only be
-   looked into (tools/wisp_tape). Errors:
+   calls from the tape: so does that of a client with objects of a server, its
+   predictions and its views. (Predicted ticks run again in the first update,
+   here too, and errors that are being smoothed are gone.) It knows no stats,
+   nor who sees which object, wisp_object_user, nor, on a server, what owners
+   tell of objects. If a server has another schema than its client for a class,
+   or in a rollback game, such a tape can only be looked into (tools/wisp_tape).
+   Errors:
 
-   WISP_E_BUSY (inside a handler; a tape runs already; w is a replay),
-   WISP_E_UNSUPPORTED (the compressor; left out), WISP_E_MEMORY, WISP_E_LINK
-   (the writer has failed: the tape ended there). */
+   WISP_E_AGAIN (from the middle: a transaction is open, or an optimistic call
+   waits for its answer), WISP_E_BUSY (inside a handler; a tape runs already; w
+   is a replay), WISP_E_UNSUPPORTED (the compressor; left out), WISP_E_MEMORY,
+   WISP_E_LINK (the writer has failed: the tape ended there). */
 WISP_API wisp_result wisp_record(wisp *w, const wisp_writer *to);
 
 /* An endpoint that lives a tape. `desc` is that of the recording, with cipher
@@ -6398,8 +6402,8 @@ typedef struct wisp__rollback {
 #define WISP__TAPE_SECONDS 2.0  /* a block goes out after so many */
 
 /* SPARE: bytes for the numbers of an entry. */
-enum { WISP__TAPE_VERSION = 2, WISP__TAPE_HEAD = 16, WISP__TAPE_BLOCK = 32 << 10,
-       WISP__TAPE_SPARE = 512,
+enum { WISP__TAPE_VERSION = 3, WISP__TAPE_HEAD = 16, WISP__TAPE_BLOCK = 32 << 10,
+       WISP__TAPE_SPARE = 512, WISP__TAPE_CLOCKS = 18,
        WISP__TAPE_INSIDE = 64, WISP__TAPE_ITEMS = 8, WISP__TAPE_TEXT = 4096 };
 
 enum { WISP__TAPE_UPDATE = 1, WISP__TAPE_PACKETS, WISP__TAPE_TAKEN, WISP__TAPE_GIVEN,
@@ -6458,6 +6462,8 @@ typedef struct wisp__tape {
     uint32_t sends;  /* calls of link.send */
     int64_t tick;  /* that was told last */
     bool broken, middle, follows;  /* it begins there; its ticks are a server's */
+    double clock[WISP__TAPE_CLOCKS];  /* what was told of the clock */
+    int64_t packet;  /* played: the server's tick of the packet that is lived */
     uint64_t *told;  /* by index of a remote: hash of its schema, once told */
     int told_room;
     wisp__arena arena;  /* what was read of entries */
@@ -22336,7 +22342,8 @@ static void wisp__schemas_free(wisp__schemas *all) {
  *              and content (room pack for all, if packed). "name" has its structs in b
  *     OUT      raw address, bytes: a datagram that went out (wisp_writer.packets)
  *     TICK     signed: how much later the tick is than the one told before, ahead of what is in it
- *     CLOCK    from the middle, of an end that follows a server: raw ticks, tick, rate
+ *     CLOCK    from the middle, of an end that follows a server: 2 * mask of what is new in
+ *              wisp__clock_values, and 1 if ticks begin; then raw doubles
  *     CHECK    raw 32: hash of what was sent; every two seconds raw 32: hash of the state
  * ================================== */
 
@@ -22408,7 +22415,8 @@ static void wisp__tape_ticked(wisp *w);
 
 static WISP__INLINE bool wisp__tape_begin(wisp *w, int kind) {
     wisp__tape *t = w->tape;
-    if (t->tick != w->clock.tick && kind != WISP__TAPE_UPDATE) wisp__tape_ticked(w);
+    if (t->tick != w->clock.tick && kind != WISP__TAPE_UPDATE && kind != WISP__TAPE_CLOCK)
+        wisp__tape_ticked(w);
     if (t->broken || !wisp__tape_room(w, 0)) return false;
     t->begun = t->at;
     t->bytes[t->at] = (uint8_t)(kind | (w->updating || w->hooks.depth ? WISP__TAPE_INSIDE : 0));
@@ -22642,8 +22650,11 @@ static void wisp__tape_event(wisp *w, const wisp_event *e) {
                 w->tape->middle ? 0 : e->count, e->text);
 }
 
+static void wisp__tape_clock(wisp *w, bool ticks);
+
 /* A message or a call goes to its handlers. */
 static WISP__APART void wisp__tape_cause(wisp *w, const wisp_event *e, const wisp__remote *remote) {
+    wisp__tape_clock(w, false);
     WISP__TAPED_CAUSE(w, "message:ruuv", remote, NULL, e->peer.id, (unsigned)e->message, e->args,
                       e->count);
 }
@@ -22844,21 +22855,63 @@ static void wisp__tape_given(wisp *w, void *bytes, int count) {
 
 /* --- tapes that begin in the middle: what came of packets is on them --- */
 
-/* The ticks of an end that follows a server are those of the tape. */
-static void wisp__tape_clock(wisp *w) {
-    wisp__clock *c = &w->clock;
-    double now[3];
-    now[0] = c->at;
-    now[1] = (double)c->tick;
-    now[2] = c->rate;
-    if (!w->tape || !w->tape->follows) return;
-    wisp__tape_take_over(w, WISP__TAPE_CLOCK, now, (int)sizeof now);
-    if (!w->tape->play || !wisp__is_within(now[0], -1e12, 1e12) ||
-        !wisp__is_within(now[1], now[0] - 1100, now[0] + 1) || !wisp__is_within(now[2], 0, 1000))
+/* What a program can see of a clock, and how it comes about: numbers, and back. */
+#define WISP__CLOCK_EACH(X) \
+    X(at, double, double) X(tick, int64_t, int64_t) X(rate, double, double) \
+    X(told, int64_t, int64_t) X(confirmed, int64_t, int64_t) X(settled, int64_t, int64_t) \
+    X(origin, double, double) X(smooth, double, double) X(late, double, double) \
+    X(jitter_late, double, double) X(spacing, double, double) X(rtt, float, double) \
+    X(jitter, float, double) X(server.id, uint32_t, int64_t) X(player, uint16_t, int64_t) \
+    X(heard, uint8_t, int64_t) X(following, bool, int64_t) X(smooths, bool, int64_t)
+#define WISP__CLOCK_GET(member, type, over) *v++ = (double)c->member;
+#define WISP__CLOCK_SET(member, type, over) c->member = (type)(over)*v++;
+
+static void wisp__clock_values(const wisp__clock *c, double *v) {
+    WISP__CLOCK_EACH(WISP__CLOCK_GET)
+}
+
+static void wisp__clock_put(wisp__clock *c, const double *v) { WISP__CLOCK_EACH(WISP__CLOCK_SET) }
+
+/* Takes over what the tape has of the clock. */
+static void wisp__tape_clock_get(wisp *w, wisp__tape_entry e) {
+    wisp__tape *t = w->tape;
+    uint64_t mask = wisp__bytes_number(&e.body) >> 1;
+    double now[WISP__TAPE_CLOCKS];
+    bool good = true;
+    memcpy(now, t->clock, sizeof now);
+    for (int i = 0; i < WISP__TAPE_CLOCKS; i++) {
+        const uint8_t *at = mask >> i & 1 ? wisp__bytes_take(&e.body, 8) : NULL;
+        if (at) now[i] = wisp__bits_double(wisp__load64(at));
+        good = good && wisp__is_within(now[i], -1e12, 1e12);
+    }
+    if (good && wisp__is_within(now[1], now[0] - 1100, now[0] + 1) &&
+        wisp__is_within(now[2], 0, 1000))
+        memcpy(t->clock, now, sizeof now);
+    wisp__clock_put(&w->clock, t->clock);
+    t->play->at += e.size;
+}
+
+/* Notes what is new of the clock of an end that follows a server. `ticks`: those of the update
+   begin, where a replay takes it over; else it does when it comes to the note. */
+static void wisp__tape_clock(wisp *w, bool ticks) {
+    wisp__tape *t = w->tape;
+    double now[WISP__TAPE_CLOCKS];
+    uint64_t mask = 0;
+    if (!t || !t->follows || (t->play && !ticks)) return;
+    if (t->play) {
+        wisp__tape_entry e = wisp__tape_next(w);
+        if (wisp__tape_is(&e, WISP__TAPE_CLOCK)) wisp__tape_clock_get(w, e);
         return;
-    c->at = now[0];
-    c->tick = (int64_t)now[1];
-    c->rate = now[2];
+    }
+    wisp__clock_values(&w->clock, now);
+    for (int i = 0; i < WISP__TAPE_CLOCKS; i++)
+        mask |= (uint64_t)(memcmp(&now[i], &t->clock[i], 8) != 0) << i;
+    if ((!mask && !ticks) || !wisp__tape_begin(w, WISP__TAPE_CLOCK)) return;
+    wisp__tape_put(t, mask << 1 | ticks);
+    for (int i = 0; i < WISP__TAPE_CLOCKS; i++)
+        if (mask >> i & 1) wisp__tape_word(t, wisp__double_bits(now[i]), 8);
+    memcpy(t->clock, now, sizeof now);
+    wisp__tape_end(w);
 }
 
 /* An input of a player as a tick handler gets it. */
@@ -23160,7 +23213,7 @@ static void wisp__tape_given(wisp *w, void *bytes, int count) {
 static double wisp__tape_time(wisp *w, double now) { return (void)w, now; }
 static inline bool wisp__tape_lives(const wisp *w) { return (void)w, false; }
 static inline bool wisp__tape_drives(const wisp *w) { return (void)w, false; }
-static void wisp__tape_clock(wisp *w) { (void)w; }
+static void wisp__tape_clock(wisp *w, bool ticks) { (void)w, (void)ticks; }
 static const void *wisp__tape_input(wisp *w, const void *input, int *how, int bytes) {
     return (void)w, (void)how, (void)bytes, input;
 }
@@ -28455,22 +28508,31 @@ static wisp__object *wisp__object_named(const wisp *w, uint32_t id) {
     return o && o->alias == alias ? o : NULL;
 }
 
+/* Room for `larger` aliases, a power of two. */
+static bool wisp__aliases_grow(wisp *w, int larger) {
+    wisp__objects *all = &w->objects;
+    int room = all->alias_room;
+    wisp__object **aliases =
+        larger > WISP__OBJECT_INDEX ? NULL : (wisp__object **)wisp__alloc_items(
+                                                 &w->base, larger, sizeof *aliases);
+    if (!aliases) return false;
+    for (int i = 0; i < room; i++)
+        if (all->aliases[i]) aliases[all->aliases[i]->alias & (larger - 1)] = all->aliases[i];
+    wisp__free(&w->base, all->aliases, (size_t)room * sizeof *aliases);
+    all->aliases = aliases;
+    all->alias_room = larger;
+    return true;
+}
+
 /* Gives an object its alias as its id. false: no memory, or too many have one. */
 static bool wisp__alias_give(wisp *w, wisp__object *o) {
     wisp__objects *all = &w->objects;
-    int room = all->alias_room, larger = room ? 2 * room : 16;
-    if (2 * (all->alias_count + 1) > room) {
-        wisp__object **aliases =
-            larger > WISP__OBJECT_INDEX ? NULL : (wisp__object **)wisp__alloc_items(
-                                                     &w->base, larger, sizeof *aliases);
-        if (!aliases) return false;
-        for (int i = 0; i < room; i++)
-            if (all->aliases[i]) aliases[all->aliases[i]->alias & (larger - 1)] = all->aliases[i];
-        wisp__free(&w->base, all->aliases, (size_t)room * sizeof *aliases);
-        all->aliases = aliases;
-        all->alias_room = larger;
-    }
+    int room = all->alias_room;
+    if (2 * (all->alias_count + 1) > room && !wisp__aliases_grow(w, room ? 2 * room : 16))
+        return false;
     while (!++all->alias || all->aliases[all->alias & (all->alias_room - 1)]) {}
+    if (!wisp__tape_has(w, &all->alias, 2)) wisp__tape_came(w, &all->alias, 2);
+    if (!all->alias || all->aliases[all->alias & (all->alias_room - 1)]) return false;
     all->aliases[all->alias & (all->alias_room - 1)] = o;
     all->alias_count++;
     o->alias = all->alias;
@@ -29377,11 +29439,11 @@ static void wisp__note_number(wisp__audience *a, wisp__note *n) {
 /* A peer is to know an object. */
 static void wisp__note_add(wisp *w, wisp__session *s, wisp__object *o) {
     wisp__audience *a = wisp__audience_of(w, s);
-    wisp__note *n = wisp__notes_grow(w, a)
+    wisp__note *n = !wisp__tape_drives(w) && wisp__notes_grow(w, a)
                         ? (wisp__note *)wisp__chunk_take(&w->chunks, sizeof *n) : NULL;
     wisp__known *known;
     if (!n) {
-        w->objects.starved = true;
+        w->objects.starved = !wisp__tape_drives(w);
         return;
     }
     memset(n, 0, sizeof *n);
@@ -32140,7 +32202,7 @@ wisp_object wisp_spawn(wisp *w, wisp_class of, wisp_player owner, const void *st
 static wisp_result wisp__object_parts_up(wisp *w, wisp__object *o) {
     if (!o->notes && wisp__audience_open(w, w->objects.server))
         wisp__note_add(w, w->objects.server, o);
-    return o->notes ? WISP_OK : wisp__no_more_memory(w);
+    return o->notes || wisp__tape_drives(w) ? WISP_OK : wisp__no_more_memory(w);
 }
 
 wisp_result wisp_despawn(wisp *w, wisp_object handle) {
@@ -33108,6 +33170,13 @@ static wisp__object *wisp__object_described(wisp__reading *r, wisp__object_head 
         wisp__encoded_release(w, o->row);
         o->row = NULL;
     }
+    if (o)
+        WISP__TAPED_CAUSE(w, "told head:ruuuub", w->registry.remotes[h->of->remote], NULL,
+                          (uint32_t)h->generation << 16 | (uint32_t)h->index,
+                          h->owner | (uint32_t)h->changes << 16,
+                          h->turn | (uint32_t)h->claimed << 8 | (uint32_t)h->ordinal << 16 |
+                              (uint32_t)(h->program != wisp__class_program(w, h->of)) << 9,
+                          h->spawn_tick, h->tags, h->tag_count * (int)sizeof h->tags[0]);
     return o;
 }
 
@@ -33410,6 +33479,84 @@ static void wisp__owned_got(wisp__reading *r, wisp__object *o, wisp__kept_row *g
     wisp__encoded_release(w, got->row);
 }
 
+/* --- on a tape that begins in the middle --- */
+
+#ifndef WISP_NO_TAPE
+
+/* Bits of wisp__tape_row_bits: ticks of its span, then these, then its form. */
+enum { WISP__ROW_JUMPS = 256, WISP__ROW_MADE = 512, WISP__ROW_ANEW = 1024, WISP__ROW_THERE = 2048,
+       WISP__ROW_FORM = 4096, WISP__ROW_ONCE = WISP__FORM_ONCE * WISP__ROW_FORM };
+
+static unsigned wisp__tape_row_bits(const wisp__kept_row *k) {
+    return k->span | (k->jumps ? WISP__ROW_JUMPS : 0u) | (k->made ? WISP__ROW_MADE : 0u) |
+           (k->row ? WISP__ROW_THERE : 0u) |
+           (unsigned)(k->row ? k->row->values - 1 : 0) * WISP__ROW_FORM;
+}
+
+/* A row as it goes whole, in the tape's memory. NULL: it is none. */
+static const void *wisp__tape_row(wisp *w, const wisp__object *o, const wisp__encoded *row,
+                                  int *bytes) {
+    const wisp__program *program = wisp__class_program(w, o->of);
+    wisp__writer to;
+    *bytes = 0;
+    if (!row || !w->tape) return NULL;
+    if (program == &wisp__any) {
+        *bytes = (int)((row->bits + 7) / 8);
+        return row->bytes;
+    }
+    to = wisp__writer_on(wisp__arena_take(&w->base, &w->tape->arena,
+                                          WISP__ROW_BYTES + 4 * WISP__SLACK),
+                         WISP__ROW_BYTES + WISP__SLACK);
+    if (!to.bytes || !wisp__row_write(&w->base, program->forms[wisp__row_form(program, row)],
+                                      wisp__encoded_as_row(row), &to))
+        return NULL;
+    *bytes = (int)((to.at + 7) / 8);
+    return to.bytes;
+}
+
+/* Notes what a server has told of an object. */
+static void wisp__tape_row_told(wisp *w, const wisp__object *o, wisp__row_times t,
+                                const wisp__kept_row *got, const wisp__encoded *once, bool anew) {
+    const void *row, *also;
+    int row_bytes, also_bytes;
+    if (!wisp__tape_lives(w)) return;
+    wisp__arena_reset(&w->tape->arena);
+    row = wisp__tape_row(w, o, got->row, &row_bytes);
+    also = wisp__tape_row(w, o, once, &also_bytes);
+    WISP__TAPED(w, "told row:uuuuubb", o->id & WISP__OBJECT_INDEX, t.age, t.back, t.older,
+                wisp__tape_row_bits(got) | (anew ? WISP__ROW_ANEW : 0u), row, row_bytes, also,
+                also_bytes);
+}
+
+#else
+
+static void wisp__tape_row_told(wisp *w, const wisp__object *o, wisp__row_times t,
+                                const wisp__kept_row *got, const wisp__encoded *once, bool anew) {
+    (void)w, (void)o, (void)t, (void)got, (void)once, (void)anew;
+}
+
+#endif
+
+/* Takes a row that was read, and (or NULL) what goes once, over their references. */
+static void wisp__object_row_got(wisp__reading *r, wisp__object *o, wisp__row_times t,
+                                 wisp__kept_row *got, wisp__encoded *once, bool anew) {
+    wisp *w = r->w;
+    if (!o->frozen && r->tick < w->objects.places[o->id & WISP__OBJECT_INDEX].tick) {
+        wisp__encoded_release(w, once);  /* of the time before it came back */
+        wisp__encoded_release(w, got->row);
+        return;
+    }
+    if (once && got->row && (!o->row || r->tick - t.age >= o->tick)) {
+        if (!o->once || !wisp__encoded_same(o->once, once))
+            wisp__object_news(w, o, o->row ? WISP__OBJECT_CHANGED : WISP__OBJECT_SPAWNED);
+        wisp__encoded_release(w, o->once);
+        o->once = once;
+    } else {
+        wisp__encoded_release(w, once);
+    }
+    wisp__object_got(r, o, got, r->tick - t.age, t, anew);
+}
+
 /* Reads the row of an object, which may be NULL. */
 static bool wisp__on_object_row(wisp__reading *r, wisp__object *o, const wisp__object_head *h,
                                 bool anew) {
@@ -33438,18 +33585,13 @@ static bool wisp__on_object_row(wisp__reading *r, wisp__object *o, const wisp__o
     }
     if (o) wisp__class_stats(w, o->of)->messages_received++;
     if (o) wisp__class_stats(w, o->of)->bits_received += (uint64_t)(r->from.at - at);
-    if (o && !owned && !o->frozen && r->tick < w->objects.places[o->id & WISP__OBJECT_INDEX].tick)
-        o = NULL;  /* of the time before it came back */
-    if (o && !owned && once && got.row && (!o->row || r->tick - t.age >= o->tick)) {
-        if (!o->once || !wisp__encoded_same(o->once, once))
-            wisp__object_news(w, o, o->row ? WISP__OBJECT_CHANGED : WISP__OBJECT_SPAWNED);
-        wisp__encoded_release(w, o->once);
-        o->once = once;
-    } else {
-        wisp__encoded_release(w, once);
+    if (o && !owned) {
+        if (w->tape) wisp__tape_row_told(w, o, t, &got, once, anew);
+        wisp__object_row_got(r, o, t, &got, once, anew);
+        return true;
     }
+    wisp__encoded_release(w, once);
     if (owned) wisp__owned_got(r, o, &got, t);
-    else if (o) wisp__object_got(r, o, &got, r->tick - t.age, t, anew);
     else wisp__encoded_release(w, got.row);
     return true;
 }
@@ -33480,7 +33622,11 @@ static bool wisp__on_object(wisp__reading *r, wisp__object_head *h,
     if (!wisp__object_get_head(r, h, all)) return false;
     o = wisp__object_at(r->w, h->index);
     if (o && (!o->from || o->dead)) o = NULL;
-    if (h->gone) return wisp__on_object_gone(r, h, o);
+    if (h->gone) {
+        WISP__TAPED_CAUSE(r->w, "told gone:uuu", (unsigned)h->index, (unsigned)h->generation,
+                          (unsigned)h->frozen);
+        return wisp__on_object_gone(r, h, o);
+    }
     if (h->described) {
         o = wisp__object_described(r, h);
         return h->program && wisp__on_object_row(r, o && o->dead ? NULL : o, h, !h->times.back);
@@ -33829,11 +33975,25 @@ static void wisp__claims_confirmed(wisp *w) {
     }
 }
 
+/* The objects of a packet have been read; the last ticks of which all is here, now. */
+static void wisp__objects_read(wisp *w, int64_t confirmed, int64_t settled) {
+    wisp__clock *c = &w->clock;
+    wisp__tape_clock(w, false);
+    WISP__TAPED_CAUSE(w, "told all:dd", (double)confirmed, (double)settled);
+    if (confirmed > c->confirmed) c->confirmed = confirmed;
+    if (settled > c->settled) {
+        c->settled = settled;
+        wisp__claims_confirmed(w);
+    }
+    wisp__objects_tell(w);
+    wisp__properties_run(w);
+}
+
 /* Reads the objects of a packet, with which it ends. */
 static void wisp__on_objects(wisp__reading *r) {
     wisp__records all = wisp__records_begin();
     wisp__object_head h;
-    bool good = true;
+    bool good = true, follows, settles;
     bool server = wisp__joined_by_us(r->s);
     if (!r->has_tick || r->has_objects) wisp__break(r, "objects of no tick, or twice");
     r->has_objects = true;
@@ -33843,47 +34003,44 @@ static void wisp__on_objects(wisp__reading *r) {
         r->from.at = r->from.end;
         all.count = 0;
     }
+    if (server) WISP__TAPED_CAUSE(r->w, "told tick:d", (double)r->tick);
     while (good && !r->from.failed && all.count-- > 0)
         good = server ? wisp__on_object(r, &h, &all) : wisp__on_owners_object(r, &h, &all);
     r->has_previous = false;
     if (good) wisp__row_coder_read(r);
-    if (good && r->w->objects.server == r->s && !r->from.failed) {
-        wisp__clock *c = &r->w->clock;
-        if (r->complete && r->tick > c->confirmed) c->confirmed = r->tick;
-        if (r->settled && r->tick > c->settled &&
-            (!wisp__calls_unclear(r->w, r->s, r->number) ||
-             (double)(r->tick - c->settled) > c->rate / 2)) {  /* it waits no longer */
-            c->settled = r->tick;
-            wisp__claims_confirmed(r->w);
-        }
-    }
-    wisp__objects_tell(r->w);
-    wisp__properties_run(r->w);
+    follows = good && r->w->objects.server == r->s && !r->from.failed;
+    settles = follows && r->settled &&
+              (!wisp__calls_unclear(r->w, r->s, r->number) ||  /* it waits no longer */
+               (double)(r->tick - r->w->clock.settled) > r->w->clock.rate / 2);
+    wisp__objects_read(r->w, follows && r->complete ? r->tick : 0, settles ? r->tick : 0);
 }
 
 /* A server has not taken an edit or a spawn. */
-static void wisp__on_refused(wisp__reading *r) {
-    uint32_t refusal = (uint32_t)wisp__get(&r->from, 32);
+static void wisp__object_refused(wisp *w, wisp__session *s, uint32_t refusal) {
     int told = -1 - (int)(refusal & 0x7fff);
     wisp_result code = told == WISP_E_STALE ? told : wisp__code_received(told, false);
-    wisp__object *o = wisp__object_at(r->w, (int)(refusal >> 15 & WISP__OBJECT_INDEX));
+    wisp__object *o = wisp__object_at(w, (int)(refusal >> 15 & WISP__OBJECT_INDEX));
     bool spawn = refusal >> 31;
     char text[96];
-    if (r->from.failed) return;
-    if (!wisp__joined_by_us(r->s) || !wisp__pay(&r->w->content.credit, WISP__PRICE_ERROR)) {
-        wisp__break_unpaid(r);
-        return;
-    }
+    WISP__TAPED_CAUSE(w, "told refused:u", refusal);
     if (spawn) {
-        for (o = r->w->objects.claims; o; o = o->next_look)
+        for (o = w->objects.claims; o; o = o->next_look)
             if (o->of->desc.authority && o->ordinal == (refusal >> 15 & WISP__OBJECT_INDEX)) break;
-        if (o) wisp__claim_refuse(r->w, o, code);
+        if (o) wisp__claim_refuse(w, o, code);
         if (!o || code == WISP_E_STALE) return;  /* it was answered before */
     }
     snprintf(text, sizeof text, "the server has refused %s object %lu: %s",
              spawn ? "to spawn" : "an edit of", (unsigned long)(o ? o->id : 0),
              wisp_result_text(code));
-    wisp__error(r->w, r->s, o ? r->w->registry.remotes[o->of->remote] : NULL, code, text);
+    wisp__error(w, s, o ? w->registry.remotes[o->of->remote] : NULL, code, text);
+}
+
+static void wisp__on_refused(wisp__reading *r) {
+    uint32_t refusal = (uint32_t)wisp__get(&r->from, 32);
+    if (r->from.failed) return;
+    if (!wisp__joined_by_us(r->s) || !wisp__pay(&r->w->content.credit, WISP__PRICE_ERROR))
+        wisp__break_unpaid(r);
+    else wisp__object_refused(r->w, r->s, refusal);
 }
 
 /* A server has gone: so have its objects. */
@@ -34296,6 +34453,7 @@ static double wisp__views_behind(const wisp *w) {
 
 /* An end that has begun to follow a server learns the upper bits of the ticks sent before. */
 static void wisp__views_follow(wisp *w, int64_t expected) {
+    WISP__TAPED_CAUSE(w, "told follow:d", (double)expected);
     w->clock.told = w->clock.confirmed = w->clock.settled = 0;
     for (int i = 0; i < w->objects.class_count; i++)
         for (wisp__object *o = w->objects.classes[i]->first; o; o = o->next)
@@ -35500,8 +35658,10 @@ static void wisp__reconcile(wisp *w) {
         j->foresight->stats.given_up++;
         wisp__predictions_reset(w);
     } else if (again) {
+        wisp__credit paid = wisp__credit_lend(w, WISP__EARN_SAVED, WISP__PACKET_MEMORY);
         j->stale = false;
         ticks = wisp__scopes_again(w, tick);
+        wisp__credit_back(w, &paid);
         j->foresight->stats.reconciliations++;
         j->foresight->stats.ticks_again += (uint64_t)ticks;
         j->foresight->stats.most_again = wisp__max_int(j->foresight->stats.most_again, ticks);
@@ -35845,7 +36005,7 @@ static void wisp__ticks_run(wisp *w) {
     if (c->wanted) wisp__clock_ask(w);
     if (c->rate > 0) wisp__clock_advance(w);
     if (wisp__ticks_of(c->at) - c->tick > most) c->tick = wisp__ticks_of(c->at) - most;
-    wisp__tape_clock(w);
+    wisp__tape_clock(w, true);
     if (c->rate <= 0) return;
     wisp__reconcile(w);
     while (c->tick < wisp__ticks_of(c->at) && !w->destroyed) {
@@ -45997,6 +46157,7 @@ static wisp_result wisp__update(wisp *w, double now) {
     broken = !wisp__receive(w);
     wisp__run_timers(w);
     if (w->base.left_out) wisp__report_left_out(w);
+    wisp__tape_clock(w, false);
     wisp__dispatch(w);
     if (w->objects.news) wisp__objects_tell(w);  /* refused spawns */
     if (w->objects.orphans) wisp__objects_orphaned(w);
@@ -46210,16 +46371,69 @@ static wisp_result wisp__record_may(wisp *w, const wisp_writer *to) {
 enum { WISP__MIDDLE_FOLLOWS = 1, WISP__MIDDLE_READ_ONLY = 2 };
 
 #ifndef WISP_NO_STATE
+/* What a tape has of an object of a server beside its struct and rows: without pointers, and what
+   of it waits. */
+static wisp__object wisp__object_bare(const wisp__object *of) {
+    wisp__object o = *of;
+    o.of = NULL;
+    o.row = o.once = NULL;
+    o.notes = NULL;
+    o.presence = NULL;
+    memset(&o.wire, 0, sizeof o.wire);
+    o.next_edited = o.next_news = o.next_look = o.previous = o.next = NULL;
+    o.user = NULL;
+    o.described = NULL;
+    o.owned = NULL;
+    o.ahead = NULL;
+    o.kept.rows = NULL;
+    o.kept.room = o.kept.first = o.kept.count = o.news = 0;
+    o.noted = 0;
+    o.dead = o.held = o.edited = o.look = o.orphan = false;
+    return o;
+}
+
+/* Bits of the note of an object: form of its row, then these. CLAIMS: its property. */
+enum { WISP__REPLICA_AHEAD = 8, WISP__REPLICA_CLAIMS = 16, WISP__REPLICA_FOREIGN = 32 };
+
+static void wisp__record_replica(wisp *w, const wisp__object *o, const void *image) {
+    const wisp__program *program = wisp__class_program(w, o->of);
+    wisp__object bare = wisp__object_bare(o);
+    int bytes[2];
+    const void *row = wisp__tape_row(w, o, o->row, &bytes[0]);
+    const void *once = wisp__tape_row(w, o, o->once, &bytes[1]);
+    unsigned bits = o->row ? (unsigned)o->row->values - 1 : 0u;
+    if (o->ahead) bits |= WISP__REPLICA_AHEAD;
+    if (o->of->property && o->of->property->claimed) bits |= WISP__REPLICA_CLAIMS;
+    if (o->described && o->described->program != program) bits |= WISP__REPLICA_FOREIGN;
+    if (!o->claimed)
+        WISP__TAPED(w, "told tick:d",
+                    (double)w->objects.places[o->id & WISP__OBJECT_INDEX].tick);
+    WISP__TAPED(w, "replica:rubbbb", w->registry.remotes[o->of->remote], NULL, bits,
+                (const void *)&bare, (int)sizeof bare, image,
+                program->flat ? program->source->bytes : 0, row, bytes[0], once, bytes[1]);
+}
+
 /* Notes an object as its row is: an edit that waits for its tick comes later. */
 static void wisp__record_object(wisp *w, const wisp__object *o) {
     void *image = wisp__object_image(o);
-    if (o->edited && o->row) {
+    const wisp__encoded *row = o->ahead ? o->ahead->now.row : o->row;
+    wisp__arena_reset(&w->tape->arena);
+    if (o->edited && row) {
         image = wisp__arena_take(&w->base, &w->tape->arena, (size_t)o->of->bytes);
         if (!image) return;
         memset(image, 0, (size_t)o->of->bytes);
-        wisp__object_struct_of(w, o, o->row, o->made, image);
+        wisp__object_struct_of(w, o, row, o->ahead || o->made, image);
     }
-    wisp__tape_object(w, "object:ruub", o, image);
+    if (o->from) wisp__record_replica(w, o, image);
+    else wisp__tape_object(w, "object:ruub", o, image);
+    for (int i = 0; i < o->kept.count; i++) {
+        const wisp__kept_row *k = wisp__kept_at(&o->kept, i);
+        int bytes;
+        const void *kept;
+        wisp__arena_reset(&w->tape->arena);
+        kept = wisp__tape_row(w, o, k->row, &bytes);
+        WISP__TAPED(w, "kept:uuub", o->id, k->tick, wisp__tape_row_bits(k), kept, bytes);
+    }
     if (!o->presence) return;
     for (int i = 0; i < o->presence->tag_count; i++)
         WISP__TAPED(w, "tag:us", o->id, w->objects.tags[o->presence->tags[i]].name);
@@ -46227,20 +46441,52 @@ static void wisp__record_object(wisp *w, const wisp__object *o) {
         WISP__TAPED(w, "place:u3", o->id, (const void *)&o->presence->at);
 }
 
+/* Predicted ticks are noted without their changes: they run again in the next update, here and in
+   a replay, from what the server has told. What is left of drawn errors is gone. */
+static void wisp__record_scopes(wisp *w) {
+    wisp__journal *j = &w->journal;
+    for (wisp__ahead *a = j->ahead; a; a = a->next) {
+        wisp__ahead_calm(w, a);
+        wisp__encoded_release(w, a->now.before);
+        a->now.before = NULL;
+    }
+    j->stale = true;
+    for (const wisp__scope *s = j->oldest; s; s = s->newer) {
+        WISP__TAPED(w, "scope:d", (double)s->tick);
+        for (int i = 0; i < s->effects.count; i++)
+            WISP__TAPED(w, "effect:u", s->effects.at[i].number);
+    }
+}
+
 static void wisp__record_objects(wisp *w) {
-    for (int i = 0; i < w->objects.class_count; i++) {
-        wisp__class *c = w->objects.classes[i];
+    const wisp__objects *all = &w->objects;
+    if (all->server)
+        WISP__TAPED(w, "server:duuu", (double)w->journal.confirmed, (unsigned)all->alias,
+                    (unsigned)all->ordinal, (unsigned)all->alias_room);
+    for (int i = 0; i < all->class_count; i++) {
+        wisp__class *c = all->classes[i];
         wisp__property *p = c->property;
         const wisp_value *value = p ? wisp_get(w, wisp__property_name(w, p)) : NULL;
+        WISP__TAPED(w, "class:rduu", w->registry.remotes[c->remote], NULL, c->behind,
+                    (unsigned)c->past, (unsigned)c->waits);
         if (value)
-            WISP__TAPED(w, "property:suv", wisp__property_name(w, p), p->object.id,
-                        (const void *)value, 1);
-        for (const wisp__object *o = c->first; o && !p; o = o->next)
-            if (!o->dead) wisp__record_object(w, o);
+            WISP__TAPED(w, "property:suv", wisp__property_name(w, p),
+                        all->server ? 0u : p->object.id, (const void *)value, 1);
+        for (const wisp__object *o = c->first; o; o = o->next)
+            if ((!o->dead || o->held) && (!p || o->from)) wisp__record_object(w, o);
     }
+    if (all->server) wisp__record_scopes(w);
+}
+
+/* Does a transaction or an optimistic call wait for its answer? */
+static bool wisp__record_waits(const wisp *w) {
+    const wisp__scope *s = w->journal.oldest;
+    while (s && s->kind == WISP__SCOPE_TICK) s = s->newer;
+    return s || w->bundle.open;
 }
 #else
 static void wisp__record_objects(wisp *w) { (void)w; }
+static bool wisp__record_waits(const wisp *w) { return (void)w, false; }
 #endif
 
 static void wisp__record_names(wisp *w) {
@@ -46260,13 +46506,13 @@ static void wisp__record_names(wisp *w) {
 static void wisp__record_middle(wisp *w) {
     const wisp__clock *c = &w->clock;
     const wisp_writer *to = &w->tape->to;
-    bool server = w->objects.server != NULL;
     w->tape->middle = true;
     w->tape->follows = c->following || c->rate <= 0;
     WISP__TAPED(w, "middle:dddddub", w->now, w->base.time, c->at, (double)c->tick, c->rate,
                 (unsigned)((w->tape->follows ? WISP__MIDDLE_FOLLOWS : 0) |
-                           (server || w->rollback ? WISP__MIDDLE_READ_ONLY : 0)),
+                           (w->rollback ? WISP__MIDDLE_READ_ONLY : 0)),
                 to->state, to->state_bytes);
+    wisp__tape_clock(w, false);
     wisp__record_names(w);
     for (wisp__peer *peer = w->peers.first; peer; peer = peer->next)
         wisp__tape_session(w, (wisp__session *)peer);
@@ -46289,6 +46535,9 @@ wisp_result wisp_record(wisp *w, const wisp_writer *to) {
     if (w->updating || w->hooks.depth || wisp__tape_plays(w) || (w->tape && to))
         return wisp__explain(w, WISP_E_BUSY, "wisp_record in a handler, of a replay, or while a "
                              "tape runs already");
+    if (to && wisp__record_waits(w))
+        return wisp__explain(w, WISP_E_AGAIN, "a transaction or an optimistic call waits for its "
+                             "answer: record when it is there");
     if (to && wisp__record_may(w, to)) return w->why;
     if (to) {
         w->tape->to = *to;
@@ -46456,6 +46705,13 @@ static wisp__remote *wisp__play_remote(wisp *w, const wisp__tape_item *i) {
     return name ? wisp__registry_find(&w->registry, name, (int)strlen(name)) : NULL;
 }
 
+/* Ends a tape that cannot be lived. */
+static void wisp__play_stop(wisp *w, const char *why) {
+    w->tape->play->over = true;
+    w->tape->play->end = w->tape->play->at;
+    w->tape->play->damage = why;
+}
+
 static void wisp__play_middle(wisp *w, const wisp__tape_item *i) {
     wisp__play *p = w->tape->play;
     wisp__clock *c = &w->clock;
@@ -46471,10 +46727,8 @@ static void wisp__play_middle(wisp *w, const wisp__tape_item *i) {
     c->tick = w->tape->tick = (int64_t)i[3].real;
     c->rate = i[4].real;
     if (i[5].number & WISP__MIDDLE_READ_ONLY) {
-        p->over = true;
-        p->end = p->at;
-        p->damage = "began in the middle, with objects of a server or a rollback game: it can be "
-                    "looked into, but not replayed. It ends";
+        wisp__play_stop(w, "began in the middle of a rollback game: it can be looked into, but not "
+                           "replayed. It ends");
     } else if (p->from.state && i[6].count) {
         (p->from.state)(p->from.user, i[6].at, i[6].count);
     }
@@ -46567,7 +46821,242 @@ static void wisp__play_ended(wisp *w, const wisp__tape_item *i) {
     wisp__play_run(w, fn, &event);
 }
 
+static void wisp__play_foreign(wisp *w) {
+    wisp__play_stop(w, "has objects of a server that has another schema for them: it can be looked "
+                       "into, but not replayed. It ends");
+}
+
 #ifndef WISP_NO_STATE
+
+/* --- what a server tells --- */
+
+/* A row that the tape has; its bits as in wisp__tape_row_bits. NULL: none, or malformed. */
+static wisp__encoded *wisp__play_bits(wisp *w, const wisp__class *c, unsigned bits,
+                                      const wisp__tape_item *i) {
+    const wisp__program *program = wisp__class_program(w, c);
+    int form = (int)(bits / WISP__ROW_FORM & 7);
+    wisp__reading r;
+    memset(&r, 0, sizeof r);
+    r.w = w;
+    r.from = wisp__reader_on(i->at ? i->at : "", i->count);
+    if (!(bits & WISP__ROW_THERE) || form >= WISP__FORMS || !program->forms[form]) return NULL;
+    if (program != &wisp__any && !!program->audience != !!form && !(bits & WISP__ROW_MADE))
+        return NULL;
+    return i->at ? wisp__object_get_record(&r, program, form) : NULL;
+}
+
+/* As if a packet of the server were read: its tick was told before. r->s NULL: there is none. */
+static wisp__reading wisp__play_reading(wisp *w) {
+    wisp__session *s = wisp__session_of(w, wisp_server());
+    wisp__reading r;
+    memset(&r, 0, sizeof r);
+    r.w = w;
+    r.tick = w->tape->packet;
+    if (s && s->peer.state == WISP__JOINED && wisp__objects_follow(w, s)) r.s = s;
+    return r;
+}
+
+/* "told head": id; owner, changes; turn, claimed, foreign, ordinal; tick of its spawn; tags. */
+static void wisp__play_head(wisp *w, const wisp__tape_item *i) {
+    wisp__reading r = wisp__play_reading(w);
+    uint32_t id = (uint32_t)i[1].number, who = (uint32_t)i[2].number, how = (uint32_t)i[3].number;
+    const char (*tags)[WISP__TAG_NAME + 1] = (const char (*)[WISP__TAG_NAME + 1])i[5].at;
+    wisp__object_head h;
+    memset(&h, 0, sizeof h);
+    h.of = wisp__class_at(w, wisp__play_remote(w, i));
+    h.index = (int)(id & WISP__OBJECT_INDEX);
+    h.generation = (uint16_t)(id >> 16);
+    if (how >> 9 & 1) wisp__play_foreign(w);
+    if (!r.s || !h.of || h.index == WISP__OBJECT_ALL || !h.generation) return;
+    h.described = true;
+    h.owner = (uint16_t)who;
+    h.changes = (uint16_t)(who >> 16);
+    h.turn = (uint8_t)how;
+    h.claimed = how >> 8 & 1;
+    h.ordinal = (uint16_t)(how >> 16);
+    h.spawn_tick = (uint32_t)i[4].number;
+    h.encoding = (wisp__encoding *)(uintptr_t)wisp__class_encoding(w, h.of);
+    h.program = wisp__class_program(w, h.of);
+    h.tag_count = wisp__min_int(i[5].count / (int)sizeof *tags, WISP__OBJECT_TAGS);
+    for (int k = 0; k < h.tag_count; k++) memcpy(h.tags[k], tags[k], WISP__TAG_NAME);
+    wisp__object_described(&r, &h);
+}
+
+static void wisp__play_row(wisp *w, const wisp__tape_item *i) {
+    wisp__reading r = wisp__play_reading(w);
+    wisp__object *o = wisp__object_at(w, (int)(i[0].number & WISP__OBJECT_INDEX));
+    unsigned bits = (unsigned)i[4].number;
+    wisp__row_times t = { (uint32_t)i[1].number & INT32_MAX, (uint32_t)i[2].number,
+                          (uint32_t)i[3].number, (uint8_t)bits, (bits & WISP__ROW_JUMPS) != 0,
+                          false };
+    wisp__encoded *once = NULL;
+    wisp__kept_row got;
+    if (!r.s || !o || !o->from || o->dead) return;
+    memset(&got, 0, sizeof got);
+    got.used = true;
+    got.jumps = t.jumps;
+    got.span = t.span;
+    got.tick = (uint32_t)r.tick - t.age;
+    got.row = wisp__play_bits(w, o->of, bits, &i[5]);
+    if (i[6].count) once = wisp__play_bits(w, o->of, bits + WISP__ROW_ONCE, &i[6]);
+    wisp__object_row_got(&r, o, t, &got, once, (bits & WISP__ROW_ANEW) != 0);
+}
+
+static void wisp__play_gone(wisp *w, const wisp__tape_item *i) {
+    wisp__reading r = wisp__play_reading(w);
+    wisp__object *o;
+    wisp__object_head h;
+    memset(&h, 0, sizeof h);
+    h.index = (int)(i[0].number & WISP__OBJECT_INDEX);
+    h.generation = (uint16_t)i[1].number;
+    h.frozen = i[2].number != 0;
+    o = wisp__object_at(w, h.index);
+    if (o && (!o->from || o->dead)) o = NULL;
+    if (r.s && h.index < WISP__OBJECT_ALL) wisp__on_object_gone(&r, &h, o);
+}
+
+static int64_t wisp__play_tick(const wisp__tape_item *i) {
+    return wisp__is_within(i->real, -1e12, 1e12) ? (int64_t)i->real : 0;
+}
+
+static void wisp__play_all(wisp *w, const wisp__tape_item *i) {
+    wisp__objects_read(w, wisp__play_tick(i), wisp__play_tick(i + 1));
+}
+
+/* Reading a row is work, which no packet pays. */
+static void wisp__play_paid(wisp *w, void (*what)(wisp *w, const wisp__tape_item *i),
+                            const wisp__tape_item *i) {
+    wisp__credit paid = wisp__credit_lend(w, WISP__EARN_SAVED, WISP__PACKET_MEMORY);
+    what(w, i);
+    wisp__credit_back(w, &paid);
+}
+
+static void wisp__play_refused(wisp *w, uint32_t refusal) {
+    wisp__reading r = wisp__play_reading(w);
+    if (r.s) wisp__object_refused(w, r.s, refusal);
+}
+
+/* --- what is here of a server --- */
+
+static void wisp__play_server(wisp *w, const wisp__tape_item *i) {
+    wisp__objects *all = &w->objects;
+    int room = (int)i[3].number;
+    w->journal.confirmed = wisp__play_tick(i);
+    w->journal.stale = wisp__foresight_of(w) != NULL;
+    if (room > all->alias_room && room < 1 << 16 && !(room & (room - 1)))
+        wisp__aliases_grow(w, room);
+    all->alias = (uint16_t)i[1].number;
+    all->ordinal = (uint16_t)i[2].number;
+}
+
+static void wisp__play_class(wisp *w, const wisp__tape_item *i) {
+    wisp__class *c = wisp__class_at(w, wisp__play_remote(w, i));
+    if (!c || !wisp__is_within(i[1].real, 0, 1e6)) return;
+    c->behind = i[1].real;
+    c->past = (uint8_t)(i[2].number % 3);
+    c->waits = i[3].number != 0;
+}
+
+/* A new object in place of `o`, which is bare: under its id, its alias, or both. NULL: it cannot
+   be. */
+static wisp__object *wisp__replica_new(wisp *w, wisp__class *c, wisp__object *o) {
+    wisp__objects *all = &w->objects;
+    int index = (int)(o->id & WISP__OBJECT_INDEX), slot = o->alias & (all->alias_room - 1);
+    uint16_t last = all->alias;
+    wisp__object *made;
+    if (all->count >= w->base.limits.objects || o->claimed != (index == WISP__OBJECT_INDEX) ||
+        (o->claimed ? !o->alias || c->property
+                    : !(o->id >> 16) || wisp__object_at(w, index) != NULL) ||
+        (o->alias && (!all->alias_room || all->aliases[slot])))
+        return NULL;
+    all->alias = (uint16_t)(o->alias - 1);
+    made = wisp__object_new(w, c, o->claimed ? 0 : o->id);
+    all->alias = last;
+    if (!made) return NULL;
+    if (o->alias && !o->claimed) all->aliases[slot] = made, all->alias_count++;
+    o->of = c;
+    o->previous = made->previous;
+    o->id = made->id;
+    o->from = true;
+    if (o->claimed) o->next_look = all->claims, all->claims = made;
+    *made = *o;
+    all->count++;
+    c->count++;
+    return made;
+}
+
+static void wisp__play_replica(wisp *w, const wisp__tape_item *i) {
+    wisp__class *c = wisp__class_at(w, wisp__play_remote(w, i));
+    wisp__property *p = c ? c->property : NULL;
+    wisp__reading r = wisp__play_reading(w);
+    unsigned bits = (unsigned)i[1].number, row = WISP__ROW_THERE | (bits & 7) * WISP__ROW_FORM;
+    wisp__object *o, was;
+    if (bits & WISP__REPLICA_FOREIGN) wisp__play_foreign(w);
+    if (!c || !r.s || i[2].count != (int)sizeof was) return;
+    memcpy(&was, i[2].at, sizeof was);
+    was = wisp__object_bare(&was);
+    if (was.tick > INT64_C(1) << 40 || was.tick < -(INT64_C(1) << 40)) return;
+    o = wisp__replica_new(w, c, &was);
+    if (!o) return;
+    o->assets &= WISP__ASSETS_READY;
+    o->described = wisp__class_encoding(w, c)->described;
+    if (o->described && i[3].count == c->desc.schema->bytes)
+        memcpy(wisp__object_image(o), i[3].at, (size_t)i[3].count);
+    if (o->made) row |= WISP__ROW_MADE;
+    o->row = wisp__play_bits(w, c, row, &i[4]);
+    if (i[5].count) o->once = wisp__play_bits(w, c, row + WISP__ROW_ONCE, &i[5]);
+    o->spawned = o->spawned && o->row;
+    if (!o->claimed) w->objects.places[o->id & WISP__OBJECT_INDEX].tick = w->tape->packet;
+    if (o->made) wisp__owned_make(w, o);
+    if (bits & WISP__REPLICA_AHEAD && !p && wisp__ahead_make(w, o) &&
+        !wisp__object_row(w, o, wisp__object_image(o), &o->ahead->now.row))
+        o->ahead->now.tick = w->clock.tick;
+    if (!p) return;
+    p->object = wisp__object_handle(o);
+    p->claimed = (bits & WISP__REPLICA_CLAIMS) != 0;
+}
+
+static void wisp__play_kept(wisp *w, const wisp__tape_item *i) {
+    wisp_object handle = { (uint32_t)i[0].number };
+    wisp__object *o = wisp__object_get(w, handle);
+    unsigned bits = (unsigned)i[2].number;
+    wisp__kept_row k;
+    memset(&k, 0, sizeof k);
+    k.tick = (uint32_t)i[1].number;
+    if (!o || wisp__distance(k.tick, (uint32_t)o->tick) > 0 || wisp__kept_of_tick(&o->kept, k.tick))
+        return;
+    k.row = wisp__play_bits(w, o->of, bits, &i[3]);
+    k.used = true;
+    k.span = (uint8_t)bits;
+    k.jumps = (bits & WISP__ROW_JUMPS) != 0;
+    k.made = (bits & WISP__ROW_MADE) != 0;
+    if (k.row) wisp__past_add(w, o, &k);
+    wisp__encoded_release(w, k.row);
+}
+
+static void wisp__play_scope(wisp *w, const wisp__tape_item *i) {
+    wisp__journal *j = &w->journal;
+    int64_t tick = wisp__play_tick(i);
+    wisp__scope *s = NULL;
+    if (w->objects.server && !j->open && j->count < WISP__AHEAD_MOST &&
+        !(j->newest && j->newest->tick >= tick))
+        s = wisp__scope_open(w, WISP__SCOPE_TICK, tick);
+    for (wisp__object *o = s ? w->objects.claims : NULL; o; o = o->next_look)
+        if (!o->of->desc.authority && o->spawn_tick == (uint32_t)tick)
+            wisp__journal_note_object(w, o, WISP__CHANGE_SPAWN);
+    if (s) wisp__scope_close(w, s);
+}
+
+/* Of the last scope. They come in order. */
+static void wisp__play_effect(wisp *w, uint32_t number) {
+    wisp__effects *all = w->journal.newest ? &w->journal.newest->effects : NULL;
+    if (!all || (all->count && all->at[all->count - 1].number >= number) ||
+        !wisp__effects_grow(w, all))
+        return;
+    all->at[all->count].number = number;
+    all->at[all->count++].again = false;
+}
+
 static void wisp__play_property(wisp *w, const wisp__tape_item *i) {
     wisp__property *p = i[0].at ? wisp__property_find(w, (const char *)i[0].at) : NULL;
     if (!p || i[2].count != 1) return;
@@ -46611,6 +47100,16 @@ static void wisp__play_edit(wisp *w, const wisp__tape_item *i) {
     memcpy(wisp__object_image(o), i[3].at, (size_t)i[3].count);
 }
 #define WISP__STATE_CALLS(X) \
+    X("told tick:d", w->tape->packet = wisp__play_tick(i)) \
+    X("told head:ruuuub", wisp__play_paid(w, wisp__play_head, i)) \
+    X("told row:uuuuubb", wisp__play_paid(w, wisp__play_row, i)) \
+    X("told gone:uuu", wisp__play_gone(w, i)) X("told refused:u", wisp__play_refused(w, id)) \
+    X("told all:dd", wisp__play_paid(w, wisp__play_all, i)) \
+    X("told follow:d", wisp__views_follow(w, wisp__play_tick(i))) \
+    X("server:duuu", wisp__play_server(w, i)) X("class:rduu", wisp__play_class(w, i)) \
+    X("replica:rubbbb", wisp__play_paid(w, wisp__play_replica, i)) \
+    X("kept:uuub", wisp__play_paid(w, wisp__play_kept, i)) \
+    X("scope:d", wisp__play_scope(w, i)) X("effect:u", wisp__play_effect(w, id)) \
     X("begin:u", wisp_begin(w, peer)) X("abort:", wisp_abort(w)) \
     X("commit:u", wisp_commit(w, id ? wisp__play_nobody : NULL, NULL)) \
     X("step:b", wisp__play_step(w, i)) X("rollback end:", wisp_rollback_end(w)) \
@@ -46753,6 +47252,10 @@ static bool wisp__play_pass_on(wisp *w, const wisp__tape_entry *e) {
     wisp__play *p = w->tape->play;
     const char *form = wisp__play_form(e);
     wisp__from from = e->body;
+    if (wisp__tape_is(e, WISP__TAPE_CLOCK) && from.at < from.end && !(*from.at & 1)) {
+        wisp__tape_clock_get(w, *e);
+        return true;
+    }
     if (wisp__tape_is(e, WISP__TAPE_TICK)) {
         int64_t tick = w->tape->tick + wisp__tape_get_sign(&from) % (INT64_C(1) << 50);
         if (tick > w->clock.tick && !p->diverged) return false;
@@ -46781,7 +47284,8 @@ static void wisp__play_drive(wisp *w) {
         if (wisp__play_is_update(&e) || wisp__tape_is(&e, WISP__TAPE_TICK) ||
             wisp__tape_is(&e, WISP__TAPE_CLOCK) || !(e.kind & WISP__TAPE_INSIDE))
             return;
-        if (wisp__play_is(form, "message:") || wisp__play_is(form, "ended:")) {
+        if (wisp__play_is(form, "message:") || wisp__play_is(form, "ended:") ||
+            wisp__play_is(form, "told ")) {
             wisp__play_cause(w, &e);
         } else if (w->events.notice_count) {
             wisp__dispatch(w);
