@@ -4658,8 +4658,8 @@ typedef struct wisp__sent {
     uint32_t number;  /* low bits */
     uint32_t first_ref;  /* in flow->refs, counted from the session's start */
     uint16_t ref_count;
-    uint16_t bytes;  /* 0: ended */
-    bool acked;  /* how it ended */
+    uint16_t bytes;
+    bool ended, acked;
     bool probed;  /* sent again: not reported as lost twice */
     bool sizing;  /* a probe of a size: its loss is no congestion */
     uint8_t tag[8];
@@ -4685,6 +4685,7 @@ typedef struct wisp__model {
     double least;  /* of the round trips since least_time */
     double least_time;  /* of the last round trip like it; while probing: its end */
     uint8_t phase, passed, stalls;  /* a wisp__phase; slots in it; those without growth */
+    uint8_t doubt;  /* losses that made it adopt; none is left when so many were late */
     uint8_t after;  /* slots since the last try, up to three; 0: it is longer ago */
     bool sated : 1;  /* the last try brought no more */
     bool found : 1;  /* the one before found that the path has more */
@@ -20314,12 +20315,14 @@ static void wisp__model_enter(wisp__flow *flow, wisp__phase phase) {
 static void wisp__model_adopt(wisp__flow *flow, int rate) {
     flow->control.model.bandwidth = flow->control.model.before = rate;
     flow->control.model.adopted = flow->ack_time;
+    flow->control.model.doubt = 0;
     wisp__model_enter(flow, WISP__DRAIN);
 }
 
-/* Was a queue in the path during the whole slot? `much`: a share of the least round trip. */
+/* Was a queue in the path during the whole slot? `much`: a share of the least round trip. A path
+   that reorders may have made all of the slot's packets late. */
 static bool wisp__model_queued(const wisp__flow *flow, double much) {
-    return flow->slot.rtt > (1 + much) * flow->rtt_min + 0.04 * much;
+    return flow->slot.rtt > (1 + much) * flow->rtt_min + 0.04 * much + flow->late;
 }
 
 /* A slot of the start: it ends when three slots have not added a quarter each, or one of those has
@@ -20361,6 +20364,7 @@ static void wisp__model_step(wisp__flow *flow, int rate) {
     wisp__model_judge_try(flow, rate);
     if (lost * 2 > ended || (lossy && queue)) {
         wisp__model_adopt(flow, rate);
+        m->doubt = (uint8_t)wisp__min_int(lost - ended / (queue ? 20 : 2), 255);
         return;
     }
     if (m->phase == WISP__START) {
@@ -20515,12 +20519,17 @@ static void wisp__congestion_acked(wisp__base *base, wisp__flow *flow, double no
     flow->ack_time = now;
 }
 
-/* Packets were lost, the last of them sent at `sent_time`. `persistent`: RFC 9002 7.6. */
+/* Packets were lost, the last of them sent at `sent_time`; -1: one was not. `persistent`: RFC 9002
+   7.6. */
 static void wisp__congestion_lost(wisp__base *base, wisp__flow *flow, double now, int lost,
                                   double sent_time, bool persistent) {
-    if (base->congestion == WISP_CONGESTION_RFC9002)
+    wisp__model *m = &flow->control.model;
+    if (base->congestion == WISP_CONGESTION_MODEL) {
+        if (sent_time > m->adopted) m->lost = wisp__max_int(m->lost + lost, 0);
+        else if (lost < 0 && m->doubt && !--m->doubt) wisp__model_enter(flow, WISP__START);
+    } else if (lost > 0) {
         wisp__reno_lost(base, flow, now, sent_time, persistent);
-    else if (sent_time > flow->control.model.adopted) flow->control.model.lost += lost;
+    }
     if (!persistent) return;
     flow->rtt_min = flow->rtt_latest;
     if (base->congestion == WISP_CONGESTION_MODEL && !flow->slot.app)
@@ -20786,7 +20795,7 @@ static wisp__sent *wisp__flow_sent(const wisp__flow *flow, uint64_t number) {
 
 static wisp__sent *wisp__flow_find(const wisp__flow *flow, uint64_t number) {
     wisp__sent *sent = wisp__flow_sent(flow, number);
-    return sent && sent->bytes ? sent : NULL;
+    return sent && !sent->ended ? sent : NULL;
 }
 
 /* The first tag bytes of a packet sent lately, if nothing of the session came since; else NULL. */
@@ -20838,7 +20847,7 @@ static inline void wisp__flow_carry(wisp__flow *flow, uint32_t packet_first, wis
 static void wisp__flow_track(wisp__flow *flow, double now, int bytes, uint32_t first_ref) {
     uint16_t refs = (uint16_t)(flow->ref_next - first_ref);
     wisp__sent sent = { now, (uint32_t)flow->next, first_ref, refs, (uint16_t)bytes, false, false,
-                        false, { 0 } };
+                        false, false, { 0 } };
     flow->sent[flow->next & (uint64_t)(flow->sent_room - 1)] = sent;
     flow->in_flight += bytes;
     flow->last_eliciting = now;
@@ -20882,7 +20891,7 @@ static void wisp__flow_end(wisp__flow *flow, wisp__sent *sent, bool arrived, wis
     if (sent->sizing) wisp__mtu_probed(&flow->mtu, sent->bytes, arrived, sent->time);
     if (arrived) wisp__mtu_acked(&flow->mtu, sent->bytes);
     else if (!sent->sizing) wisp__mtu_lost(&flow->mtu, sent->bytes);
-    sent->bytes = 0;
+    sent->ended = true;
     sent->acked = arrived;
     if (arrived || !sent->probed) wisp__flow_report(flow, sent, arrived, ended, owner);
 }
@@ -20932,11 +20941,13 @@ static bool wisp__flow_is_behind(const wisp__flow *flow, uint64_t number) {
 
 /* A packet declared lost is acked: the path reorders, so losses are declared later (RFC 8985
    6.2). */
-static void wisp__flow_came_late(wisp__flow *flow, wisp__sent *sent, double now) {
+static void wisp__flow_came_late(wisp__base *base, wisp__flow *flow, wisp__sent *sent,
+                                 double now) {
     double late = wisp__min(now - sent->time - flow->rtt, wisp__max(flow->rtt, 0.05));
     flow->late = wisp__max(flow->late, wisp__max(late, WISP__GRANULARITY));
     flow->gone = 0;
     sent->acked = true;
+    wisp__congestion_lost(base, flow, now, -1, sent->time, false);
 }
 
 static void wisp__flow_count_gone(wisp__flow *flow, int lost) {
@@ -20958,7 +20969,7 @@ static int wisp__flow_detect_loss(wisp__base *base, wisp__flow *flow, double now
     for (uint64_t n = flow->oldest; n < flow->largest_acked; n++) {
         wisp__sent *sent = wisp__flow_sent(flow, n);
         if (sent && sent->acked) outage = -1;
-        if (!sent || !sent->bytes) continue;
+        if (!sent || sent->ended) continue;
         if ((patient || !wisp__flow_is_behind(flow, n)) && sent->time + wait > now) {
             flow->loss_time = wisp__min(flow->loss_time, sent->time + wait);
             continue;
@@ -21005,15 +21016,15 @@ static wisp__ack_news wisp__flow_get_acks(wisp__base *base, wisp__flow *flow, wi
         for (uint64_t n = last; n + count > last && n >= kept; n--) {
             wisp__sent *sent = wisp__flow_sent(flow, n);
             if (!sent || sent->acked) continue;
-            if (!sent->bytes) {
-                wisp__flow_came_late(flow, sent, now);
+            news.bytes += sent->bytes;
+            news.acked++;
+            if (sent->ended) {
+                wisp__flow_came_late(base, flow, sent, now);
                 continue;
             }
             if (wisp__congestion_grows(base, flow, sent->time)) news.growing += sent->bytes;
-            news.bytes += sent->bytes;
             news.sent_time = wisp__max(news.sent_time, sent->time);
             wisp__flow_end(flow, sent, true, ended, owner);
-            news.acked++;
         }
         if (i + 1 == ranges) break;
         count += (uint64_t)wisp__get_length(from) + 1;
@@ -21101,7 +21112,9 @@ static void wisp__flow_moved(wisp__base *base, wisp__flow *flow, wisp__ref_ended
     wisp__mtu mtu = flow->mtu;
     for (uint64_t n = flow->oldest; n < flow->next; n++) {
         wisp__sent *sent = wisp__flow_find(flow, n);
-        if (sent) wisp__flow_end(flow, sent, false, ended, owner);
+        if (!sent) continue;
+        wisp__flow_end(flow, sent, false, ended, owner);
+        sent->acked = true;  /* a late ack tells nothing of the new path */
     }
     wisp__flow_advance(flow);
     wisp__mtu_moved(&flow->mtu, &mtu);
@@ -42876,7 +42889,7 @@ static void wisp__take_back_stuck(wisp *w, wisp__session *s) {
         if (!sent) continue;
         if (sent->sizing) wisp__mtu_probed(&flow->mtu, sent->bytes, false, sent->time);
         flow->in_flight -= sent->bytes;
-        sent->bytes = 0;
+        sent->ended = true;
         if (!sent->probed) wisp__flow_report(flow, sent, false, wisp__on_outcome, &outcome);
     }
     wisp__flow_advance(flow);

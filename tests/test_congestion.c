@@ -408,6 +408,44 @@ TEST(losses_slow_the_model_only_with_a_queue_or_when_they_are_most) {
     }
 }
 
+/* Losses with a queue end the start; then they turn out to be late. */
+TEST(losses_that_were_none_begin_the_start_again) {
+    packet_party p;
+    wisp__model *m;
+    party_start(&p, 1);
+    m = &p.flow.control.model;
+    p.flow.rtt_min = 0.1;
+    p.flow.has_rtt = true;
+    p.flow.ack_time = 1;
+    p.flow.slot.rtt = 0.14;
+    p.flow.delivery_rate = 100000;
+    m->acked = 50;
+    m->lost = 10;
+    wisp__model_slot(&p.flow);
+    CHECK_EQ_INT(m->phase, WISP__DRAIN);
+    for (int i = 0; i < 7; i++) {
+        CHECK_EQ_INT(m->phase, WISP__DRAIN);
+        wisp__congestion_lost(&p.base, &p.flow, 1.1, -1, 0.9, false);
+    }
+    CHECK_EQ_INT(m->phase, WISP__START);
+    wisp__model_adopt(&p.flow, 100000);
+    wisp__congestion_lost(&p.base, &p.flow, 1.1, -1, 0.9, false);
+    CHECK_EQ_INT(m->phase, WISP__DRAIN);
+    party_end(&p);
+}
+
+/* A slot whose packets were all late has a long round trip, but there is no queue. */
+TEST(lateness_is_no_queue) {
+    packet_party p;
+    party_start(&p, 1);
+    p.flow.rtt_min = 0.06;
+    p.flow.slot.rtt = 0.09;
+    CHECK(wisp__model_queued(&p.flow, 0.25));
+    p.flow.late = 0.03;
+    CHECK(!wisp__model_queued(&p.flow, 0.25));
+    party_end(&p);
+}
+
 /* Acks that claim as much as they can: what follows is finite and within its bounds. */
 TEST(no_acks_make_rates_infinite) {
     packet_party p;
@@ -784,6 +822,43 @@ TEST(one_bad_direction_hardly_slows_bulk) {
     }
 }
 
+/* Seconds that a megabyte takes at 60 ms if a share of the packets comes 30 ms late. */
+static double row_megabyte(uint64_t seed, double share) {
+    static uint8_t bytes[1000000];
+    wisp_value value = wisp_bytes(bytes, sizeof bytes);
+    double began;
+    link_row r;
+    memset(&r, 0, sizeof r);
+    bn_open(&r.net, seed);
+    r.flows = 1;
+    for (int i = 0; i < 2; i++) {
+        wisp_desc desc;
+        memset(&desc, 0, sizeof desc);
+        r.up = bn_way_add(&r.net);
+        r.up->delay = r.up->late = 0.03;
+        bn_add(&r.net, &desc, 60, r.up, NULL);
+        wisp_connect_target(bn_wisp(&r.net, i), wisp_by_name("bulk"), row_on_bulk, &r, false);
+    }
+    CHECK(bn_join(&r.net, 0, 1).id != 0);
+    bn_run(&r.net, 1);
+    r.net.ways[0]->reorder = r.net.ways[1]->reorder = share;
+    for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (uint8_t)bn_random(&r.net);
+    began = r.net.now;
+    wisp_fire_values(bn_wisp(&r.net, 0), "bulk", wisp_to_peer(bn_peer(&r.net, 0, 0)), &value, 1);
+    while (r.bulk[0] < 1 && r.net.now < began + 20) bn_run(&r.net, 0.01);
+    began = r.net.now - began;
+    bn_close(&r.net);
+    return began;
+}
+
+TEST(a_megabyte_out_of_order_takes_little_longer) {
+    for (uint64_t seed = 1; seed <= 24; seed++) {
+        double in_order = row_megabyte(seed, 0), late = row_megabyte(seed, 0.25);
+        if (!CHECK(late <= 1.5 * in_order))
+            printf("    %d: %.2f, %.2f\n", (int)seed, in_order, late);
+    }
+}
+
 TEST(slow_updates_fill_a_link) {
     static const double rates[] = { 10, 20, 30, 240 };
     for (int i = 0; i < 4; i++) {
@@ -822,6 +897,8 @@ static const test_case tests[] = {
     CASE(the_model_learns_the_rate_and_the_window_of_a_path),
     CASE(slots_that_the_application_limits_only_raise_the_estimate),
     CASE(losses_slow_the_model_only_with_a_queue_or_when_they_are_most),
+    CASE(losses_that_were_none_begin_the_start_again),
+    CASE(lateness_is_no_queue),
     CASE(no_acks_make_rates_infinite),
     CASE(acks_of_what_cannot_have_come_yet_buy_few_packets),
     CASE(acks_in_bursts_and_lies_about_delay_show_no_rate_that_was_not_there),
@@ -835,6 +912,7 @@ static const test_case tests[] = {
     CASE(a_thin_flow_is_never_held_back),
     CASE(a_long_fat_path_is_filled),
     CASE(one_bad_direction_hardly_slows_bulk),
+    CASE(a_megabyte_out_of_order_takes_little_longer),
     CASE(slow_updates_fill_a_link)
 };
 

@@ -1055,12 +1055,14 @@ TEST(a_session_outlives_every_wrap_of_its_packet_numbers) {
 
 TEST(after_a_late_ack_numbers_no_longer_tell_losses) {
     packet_party p;
+    wisp__ack_news late;
     party_start(&p, 1);
     rtt_sample(&p, 0, 0.1, 0);                      /* 1 */
     party_send_many(&p, 1.0, 30);                   /* 2..31 */
     CHECK_EQ_INT(acks_one(&p, 6, 1, 1.1).lost, 2);  /* 2 and 3 */
     CHECK_NEAR(p.flow.late, 0, 1e-9);
-    acks_one(&p, 6, 5, 1.13);                       /* they were only 30 ms late */
+    late = acks_one(&p, 6, 5, 1.13);                /* they were only 30 ms late: they count */
+    CHECK(late.acked == 4 && late.bytes == 4 * PACKET && p.flow.control.model.lost == 0);
     CHECK(p.flow.late > 0.02 && p.flow.late < 0.035);
     CHECK_EQ_INT(acks_one(&p, 12, 1, 1.13).lost, 0);
     CHECK(p.flow.loss_time > 1.125 && p.flow.loss_time < 1.15);
