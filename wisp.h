@@ -33527,7 +33527,6 @@ static const void *wisp__tape_row(wisp *w, const wisp__object *o, const wisp__en
     return to.bytes;
 }
 
-/* Notes what a server has told of an object. */
 static void wisp__tape_row_told(wisp *w, const wisp__object *o, wisp__row_times t,
                                 const wisp__kept_row *got, const wisp__encoded *once, bool anew) {
     const void *row, *also;
@@ -34002,7 +34001,7 @@ static void wisp__objects_read(wisp *w, int64_t confirmed, int64_t settled) {
     wisp__properties_run(w);
 }
 
-/* Reads the objects of a packet, with which it ends. */
+/* Reads the objects that end a packet. */
 static void wisp__on_objects(wisp__reading *r) {
     wisp__records all = wisp__records_begin();
     wisp__object_head h;
@@ -46843,7 +46842,7 @@ static void wisp__play_foreign(wisp *w) {
 
 /* --- what a server tells --- */
 
-/* A row that the tape has; its bits as in wisp__tape_row_bits. NULL: none, or malformed. */
+/* NULL: no row, or malformed. */
 static wisp__encoded *wisp__play_bits(wisp *w, const wisp__class *c, unsigned bits,
                                       const wisp__tape_item *i) {
     const wisp__program *program = wisp__class_program(w, c);
@@ -46858,7 +46857,7 @@ static wisp__encoded *wisp__play_bits(wisp *w, const wisp__class *c, unsigned bi
     return i->at ? wisp__object_get_record(&r, program, form) : NULL;
 }
 
-/* As if a packet of the server were read: its tick was told before. r->s NULL: there is none. */
+/* As of a packet of the server. r->s NULL: there is none. */
 static wisp__reading wisp__play_reading(wisp *w) {
     wisp__session *s = wisp__session_of(w, wisp_server());
     wisp__reading r;
@@ -46948,8 +46947,6 @@ static void wisp__play_refused(wisp *w, uint32_t refusal) {
     wisp__reading r = wisp__play_reading(w);
     if (r.s) wisp__object_refused(w, r.s, refusal);
 }
-
-/* --- what is here of a server --- */
 
 static void wisp__play_server(wisp *w, const wisp__tape_item *i) {
     wisp__objects *all = &w->objects;
@@ -47060,7 +47057,6 @@ static void wisp__play_scope(wisp *w, const wisp__tape_item *i) {
     if (s) wisp__scope_close(w, s);
 }
 
-/* Of the last scope. They come in order. */
 static void wisp__play_effect(wisp *w, uint32_t number) {
     wisp__effects *all = w->journal.newest ? &w->journal.newest->effects : NULL;
     if (!all || (all->count && all->at[all->count - 1].number >= number) ||
