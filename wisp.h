@@ -32067,6 +32067,7 @@ static bool wisp__spawn_asks(const wisp *w, const wisp__class *c) {
 /* May an end spawn an object at its server? */
 static wisp_result wisp__spawn_may(wisp *w, const wisp__class *c, int owner) {
     bool owners = c->desc.authority == WISP_AUTHORITY_OWNER, full = false;
+    wisp__session *server = wisp__session_of(w, wisp_server());  /* NULL: it has just gone */
     int waits = 0;
     if (c->property || (!owners && !c->desc.predict))
         return wisp__explain(w, WISP_E_UNSUPPORTED, "this end sees the objects of a server, which "
@@ -32074,12 +32075,12 @@ static wisp_result wisp__spawn_may(wisp *w, const wisp__class *c, int owner) {
     if (!owners && !w->objects.ticking)
         return wisp__explain(w, WISP_E_UNSUPPORTED, "a predicted spawn is made in a tick handler, "
                              "as the server makes it");
-    if (w->objects.lost || !wisp_me(w).id)
+    if (w->objects.lost || !server || !wisp_me(w).id)
         return wisp__explain(w, WISP_E_AGAIN, "the server has not told yet who this end is");
     if (owner != wisp_me(w).id)
         return wisp__explain(w, WISP_E_AUTHORITY, "this end is player %d, and does not spawn for "
                              "player %d", wisp_me(w).id, owner);
-    if (!wisp__objects_follow(w, wisp__session_of(w, wisp_server())))
+    if (!wisp__objects_follow(w, server))
         return wisp__explain(w, WISP_E_UNSUPPORTED, "this end has objects of another server");
     for (const wisp__object *o = w->objects.claims; o; o = o->next_look) {
         uint16_t ago = (uint16_t)(w->objects.ordinal + 1 - o->ordinal);

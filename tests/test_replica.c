@@ -360,6 +360,32 @@ TEST(nothing_is_spawned_while_objects_of_a_server_go) {
     world_close(&t.w);
 }
 
+static void spawn_instead(wisp_event *event) {
+    const orbs *t = (const orbs *)event->user;
+    orb made;
+    memset(&made, 0, sizeof made);
+    if (event->message != WISP_OBJECT_DESPAWNED) return;
+    CHECK_EQ_INT(wisp_spawn(event->w, t->of[0], wisp_me(event->w), &made).id, 0);
+    CHECK_EQ_INT(wisp_why(event->w), WISP_E_AGAIN);
+}
+
+/* So in their last handlers, with the player that this end was. */
+TEST(no_owner_spawns_while_objects_of_a_server_go) {
+    static orbs t;
+    orbs_open(&t);
+    orbs_desc.authority = WISP_AUTHORITY_OWNER;
+    orbs_server(&t);
+    orbs_join(&t);
+    CHECK(wisp_watch_objects(t.ends[0], ".", spawn_instead, &t).id != 0);
+    for (int i = 0; i < 3; i++) orbs_spawn(&t, 1, "going");
+    world_run(&t.w, 0.5);
+    CHECK(wisp_me(t.ends[0]).id != 0);
+    wisp_leave(t.ends[0], wisp_server(), "enough");
+    world_run(&t.w, 0.5);
+    CHECK_EQ_INT(t.logs[0].despawned, 3);
+    world_close(&t.w);
+}
+
 /* A number that has been told is not told for another class: handles would lie about the struct. */
 TEST(an_object_keeps_its_class) {
     static orbs t;
@@ -726,6 +752,7 @@ static const test_case tests[] = {
     CASE(versions_of_a_class_migrate),
     CASE(hostile_objects),
     CASE(nothing_is_spawned_while_objects_of_a_server_go),
+    CASE(no_owner_spawns_while_objects_of_a_server_go),
     CASE(an_object_keeps_its_class),
     CASE(an_object_that_waits_is_sent_no_news_until_it_is_ready),
     CASE(an_object_that_is_refused_is_sent_no_more),
