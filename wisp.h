@@ -5760,6 +5760,7 @@ typedef struct wisp__kept_row {
     uint8_t back;  /* on its way: base, so many rows before; 0: none */
     uint8_t span;  /* ticks in which it came about from the row before; 0: all since that */
     bool used : 1;  /* it was not lost */
+    bool based : 1;  /* it was the base of deltas */
     bool gone : 1;
     bool jumps : 1;  /* it did not come about gradually */
     bool rests : 1;  /* on its way: older than the tick of its packet */
@@ -28352,9 +28353,10 @@ static void wisp__announce_news(wisp *w) {
  *   (replica).
  * ================================== */
 
-/* AGE: ticks; an older row counts as of now. */
-enum { WISP__OBJECT_AGE = 1 << 30, WISP__OBJECT_BACK = 63, WISP__OBJECT_MOVES = 127,
-       WISP__OBJECT_INDEX = 0xffff, WISP__OBJECT_ALL = 0xffff, WISP__PLACES_REST = 256 };
+/* AGE: ticks; an older row counts as of now. APART: ticks, between a base and the row before it. */
+enum { WISP__OBJECT_AGE = 1 << 30, WISP__OBJECT_BACK = 63, WISP__OBJECT_APART = 2,
+       WISP__OBJECT_MOVES = 127, WISP__OBJECT_INDEX = 0xffff, WISP__OBJECT_ALL = 0xffff,
+       WISP__PLACES_REST = 256 };
 
 static int64_t wisp__ticks_of(double ticks) { return (int64_t)wisp__clamp(ticks, -4e18, 4e18); }
 
@@ -29636,7 +29638,7 @@ static void wisp__sent_arrived(wisp *w, wisp__session *s, wisp__note *n, wisp__k
     wisp__note_passed(w, n, (uint16_t)(as - sent.back));
     n->base = sent.row;
     n->base_sequence = as;
-    n->based = true;
+    n->based = wisp__note_sent(n, as)->based = true;
     n->rested = sent.rests;
     if (sent.described == (uint8_t)n->object->description && !n->provisional) n->described = true;
     if (n->described && n->owns && n->object->claimed) {
@@ -29790,6 +29792,19 @@ static wisp__row_bits wisp__object_wire(wisp *w, wisp__object *o, int form, wisp
     return out;
 }
 
+/* The row before the base that tells how the object moves: of those that were bases, which the peer
+   is sure to have, the nearest that is far enough for the steps of the numbers not to matter.
+   NULL: none. */
+static const wisp__kept_row *wisp__note_older(const wisp__note *n, const wisp__kept_row *base) {
+    for (int back = 1; back <= base->back; back++) {
+        const wisp__kept_row *at = wisp__note_sent(n, (uint16_t)(n->base_sequence - back));
+        bool last = back == base->back;
+        if (at && at->row && at->based && (last || base->tick - at->tick >= WISP__OBJECT_APART))
+            return at;
+    }
+    return NULL;
+}
+
 /* The rows that the next one can be made from, and their times. */
 static wisp__row_times wisp__note_bases(const wisp *w, const wisp__note *n, wisp__bases *from) {
     const wisp__object *o = n->object;
@@ -29798,12 +29813,11 @@ static wisp__row_times wisp__note_bases(const wisp *w, const wisp__note *n, wisp
     int64_t tick = wisp__note_tick(n);
     uint32_t since = shown ? shown->since : o->since, moves = (uint32_t)tick - since;
     uint16_t ago = (uint16_t)(n->sequence - n->base_sequence);
-    const wisp__kept_row *base = NULL, *older = NULL;
+    const wisp__kept_row *base = NULL, *older;
     wisp__row_times t = { (uint32_t)(w->clock.tick - tick), 0, 0, 0, false, false };
     memset(from, 0, sizeof *from);
     if (n->based && ago <= WISP__OBJECT_BACK) base = wisp__note_sent(n, n->base_sequence);
-    if (base && base->back && ago + base->back <= WISP__OBJECT_BACK)
-        older = wisp__note_sent(n, (uint16_t)(n->base_sequence - base->back));
+    older = base && ago + base->back <= WISP__OBJECT_BACK ? wisp__note_older(n, base) : NULL;
     if (base) t.back = (uint32_t)tick - base->tick;
     if (older) t.older = base->tick - older->tick;
     if (!t.back || t.back > WISP__OBJECT_AGE) t.back = t.older = 0;

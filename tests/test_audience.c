@@ -74,6 +74,39 @@ TEST(a_peer_that_lacks_a_row_gets_a_whole_one) {
     world_close(&t.w);
 }
 
+/* Deltas say how an object moves by a row shortly before their base, which the peer has too,
+   whatever the network does to their order. */
+TEST(deltas_know_a_row_shortly_before_their_base) {
+    static orbs t;
+    int lacked = 0, near_by = 0;
+    orbs_open(&t);
+    t.w.bad = true;
+    t.w.net.latency = 0.05;
+    t.w.net.reorder = 0.2;
+    t.w.net.reorder_delay = 0.025;
+    orbs_server(&t);
+    orbs_join(&t);
+    for (int i = 0; i < 20; i++) orbs_spawn(&t, (float)i, "late");
+    world_run(&t.w, 0.5);
+    t.ends[0]->objects.classes[0]->past = WISP__PAST_OFF;
+    for (int step = 0; step < 200; step++) {
+        for (wisp__object *o = t.server->objects.classes[0]->first; o; o = o->next) {
+            orb *it = (orb *)wisp_object_edit(t.server, wisp__object_handle(o));
+            wisp__bases bases;
+            it->y = (float)((step * 7) % 150) / 2;
+            wisp__note_bases(t.server, o->notes, &bases);
+            near_by += step > 50 && bases.behind && bases.behind <= 4 && bases.ahead >= 4;
+            lacked += o->notes->lacked;
+        }
+        world_step(&t.w);
+    }
+    CHECK(near_by > 1500);
+    CHECK_EQ_INT(lacked, 0);
+    world_run(&t.w, 1);
+    CHECK(orbs_agree(&t, 0));
+    world_close(&t.w);
+}
+
 /* Objects of an adaptive class that move alike. Returns the bytes that the server sends. */
 static uint64_t adaptive_run(orbs *t, bool adaptive, int object_bytes) {
     uint64_t before;
@@ -738,6 +771,7 @@ static const test_case tests[] = {
     CASE(nothing_is_sent_of_what_stays),
     CASE(what_is_new_does_not_stand_still_for_a_round_trip),
     CASE(a_peer_that_lacks_a_row_gets_a_whole_one),
+    CASE(deltas_know_a_row_shortly_before_their_base),
     CASE(adaptive_classes_take_fewer_bytes_and_keep_models_within_the_limit),
     CASE(adaptive_rows_fill_several_packets_of_a_tick),
     CASE(models_that_a_peer_says_to_keep_are_paid_for),
