@@ -25838,10 +25838,12 @@ static void wisp__queue_drop(wisp *w, wisp__session *s, int index, bool last, wi
     wisp__message_release(&w->chunks, m);
 }
 
+/* What was fired since the last update waits for the first time, however long ago that was. */
 static bool wisp__is_too_old(const wisp *w, const wisp__session *s, const wisp__message *m) {
     double most = w->registry.remotes[m->remote]->now.max_age;
     if (m->delivery == WISP_RELIABLE || m->state || most < 0) return false;
-    return wisp__milliseconds(w->base.time) - m->time > most * 1000 &&
+    return wisp__distance(m->order, w->before_update) < 0 &&
+           wisp__milliseconds(w->base.time) - m->time > most * 1000 &&
            w->base.time - s->peer.started > most;
 }
 

@@ -80,6 +80,18 @@ TEST(unreliable_messages_that_waited_too_long_are_dropped_with_one_error_a_secon
     world_close(&p.t.w);
 }
 
+/* A program that updates once in two seconds fires between its updates. */
+TEST(what_was_fired_since_the_last_update_is_not_old) {
+    fresh_pair p;
+    fresh_open(&p, WISP_UNRELIABLE, 0, 0);
+    world_fire(p.t.client, "r", p.t.to_server, 1);
+    p.t.w.now += 2;
+    world_run(&p.t.w, 0.3);
+    CHECK_EQ_INT(world_last(&p.t.w, p.t.server, "r")->number, 1);
+    CHECK_EQ_INT(fresh_stats(&p).too_old, 0);
+    world_close(&p.t.w);
+}
+
 TEST(max_age_may_be_longer_or_any) {
     for (int any = 0; any < 2; any++) {
         fresh_pair p;
@@ -221,6 +233,7 @@ TEST(unreliable_values_go_up_to_64_kib) {
 static const test_case tests[] = {
     CASE(ages_stay_low_on_networks_that_carry_too_little_or_lose_packets),
     CASE(unreliable_messages_that_waited_too_long_are_dropped_with_one_error_a_second),
+    CASE(what_was_fired_since_the_last_update_is_not_old),
     CASE(max_age_may_be_longer_or_any),
     CASE(of_sequenced_messages_those_of_older_updates_go),
     CASE(with_replace_only_the_newest_waits_whatever_its_age),
