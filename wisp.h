@@ -5863,14 +5863,14 @@ typedef struct wisp__ahead {
 
 /* An object; behind it its struct, then its wisp__shown of audiences. */
 typedef struct wisp__object {
-    /* first what each update of it reads */
+    /* first what each update of it reads; tapes have it from its id as it is */
+    wisp__class *of;
+    wisp__encoded *row;
+    struct wisp__note *notes;
     uint32_t id;  /* generation:16 index:16; while it has none yet: alias:16 ones:16 */
     uint16_t owner;
     uint16_t ordinal;  /* of its spawn, see `claimed` */
-    wisp__class *of;
-    wisp__encoded *row;
-    int64_t tick;  /* of it */
-    struct wisp__note *notes;
+    int64_t tick;  /* of its row */
     /* ours: the tick in which it began to move as it does; told: the newest for which its row is
        known to hold */
     uint32_t since;
@@ -5902,6 +5902,9 @@ typedef struct wisp__object {
        that its spawn is this object */
     bool claimed : 1;
     bool asked : 1;  /* ours: spawned by its owner, who has it since */
+    uint32_t spawn_tick;  /* in which its owner has spawned it, if `claimed` */
+    uint16_t alias;  /* told: of the handle given here; 0: none */
+    int16_t refused;  /* told: why its spawn was not taken */
     wisp__presence *presence;  /* NULL: it has none */
     wisp__packed wire;
     struct wisp__object *next_edited, *next_news;
@@ -5914,10 +5917,9 @@ typedef struct wisp__object {
     wisp__ahead *ahead;  /* told: NULL: nothing is predicted of it */
     wisp__kept_rows kept;  /* those of the last ticks */
     uint32_t noted;  /* number of the last scope that it was noted in */
-    uint32_t spawn_tick;  /* in which its owner has spawned it, if `claimed` */
-    uint16_t alias;  /* told: of the handle given here; 0: none */
-    int16_t refused;  /* told: why its spawn was not taken */
 } wisp__object;
+
+enum { WISP__OBJECT_TAPED = offsetof(wisp__object, presence) - offsetof(wisp__object, id) };
 
 typedef struct wisp__object_place {
     wisp__object *object;
@@ -6441,7 +6443,7 @@ typedef struct wisp__play {
     bool (*pass)(wisp *w, const wisp__tape_entry *e);
     void (*outside)(wisp *w, const wisp__tape_entry *made);
     wisp_result (*update)(wisp *w);
-    bool over, begun, making, applies, diverged, news;
+    bool over, stopped, begun, making, applies, diverged, news;
     const char *damage;  /* why there is no more; NULL: it has ended */
     char text[400];  /* the divergence */
 } wisp__play;
@@ -6465,7 +6467,6 @@ typedef struct wisp__tape {
     int64_t tick;  /* that was told last */
     bool broken, middle, follows;  /* it begins there; its ticks are a server's */
     double clock[WISP__TAPE_CLOCKS];  /* what was told of the clock */
-    int64_t packet;  /* played: the server's tick of the packet that is lived */
     uint64_t *told;  /* by index of a remote: hash of its schema, once told */
     int told_room;
     wisp__arena arena;  /* what was read of entries */
@@ -23206,6 +23207,14 @@ static void wisp__tape_leave(wisp *w) {
                                                        /* the tape does not have it */
 }
 
+/* Ends a tape that cannot be lived. */
+static void wisp__tape_stop(wisp *w, const char *why) {
+    wisp__play *p = w->tape->play;
+    p->over = p->stopped = true;
+    p->end = p->at;
+    p->damage = why;
+}
+
 static bool wisp__tape_plays(const wisp *w) { return w->tape && w->tape->play; }
 static wisp_result wisp__tape_play(wisp *w) { return (w->tape->play->update)(w); }
 
@@ -29266,7 +29275,7 @@ bool wisp_decides(const wisp *w, wisp_object handle) {
 typedef struct wisp__row_times {
     uint32_t age, back, older;
     uint8_t span;  /* as in wisp__kept_row */
-    bool jumps, plain;
+    bool jumps : 1, plain : 1;
 } wisp__row_times;
 
 /* What the records of a packet so far make likely of the next one, on both ends. */
@@ -32941,19 +32950,19 @@ static int wisp__object_get_tags(wisp__reading *r, char tags[][WISP__TAG_NAME + 
 
 /* What stands before the row of an object. */
 typedef struct wisp__object_head {
-    int index;
-    bool described, gone, frozen;
-    uint16_t generation;  /* of these */
-    uint16_t owner, changes;  /* and what follows: of a description */
-    uint8_t turn;
-    bool claimed;
-    uint32_t spawn_tick;
-    uint16_t ordinal;
     wisp__class *of;
     wisp__encoding *encoding;
     const wisp__program *program;  /* of the row */
+    int index;  /* what follows is on tapes as it is */
+    bool described : 1, gone : 1, frozen : 1;
+    bool claimed : 1;
+    bool adaptive : 1;  /* so are the rows that the server sends */
+    uint16_t generation;  /* of these */
+    uint16_t owner, changes;  /* and what follows: of a description */
+    uint8_t turn;
+    uint32_t spawn_tick;
+    uint16_t ordinal;
     wisp__row_times times;
-    bool adaptive;  /* so are the rows that the server sends */
     int tag_count;
     char tags[WISP__OBJECT_TAGS][WISP__TAG_NAME + 1];
 } wisp__object_head;
@@ -33200,13 +33209,6 @@ static wisp__object *wisp__object_described(wisp__reading *r, wisp__object_head 
         wisp__encoded_release(w, o->row);
         o->row = NULL;
     }
-    if (o)
-        WISP__TAPED_CAUSE(w, "told head:ruuuub", w->registry.remotes[h->of->remote], NULL,
-                          (uint32_t)h->generation << 16 | (uint32_t)h->index,
-                          h->owner | (uint32_t)h->changes << 16,
-                          h->turn | (uint32_t)h->claimed << 8 | (uint32_t)h->ordinal << 16 |
-                              (uint32_t)(h->program != wisp__class_program(w, h->of)) << 9,
-                          h->spawn_tick, h->tags, h->tag_count * (int)sizeof h->tags[0]);
     return o;
 }
 
@@ -33513,63 +33515,86 @@ static void wisp__owned_got(wisp__reading *r, wisp__object *o, wisp__kept_row *g
 
 #ifndef WISP_NO_TAPE
 
-/* Bits of wisp__tape_row_bits: ticks of its span, then these, then its form. */
-enum { WISP__ROW_JUMPS = 256, WISP__ROW_MADE = 512, WISP__ROW_ANEW = 1024, WISP__ROW_THERE = 2048,
-       WISP__ROW_FORM = 4096, WISP__ROW_ONCE = WISP__FORM_ONCE * WISP__ROW_FORM };
+enum { WISP__TAPED_FORM = 7, WISP__TAPED_ONCE = 8, WISP__TAPED_FOREIGN = 16 };
 
-static unsigned wisp__tape_row_bits(const wisp__kept_row *k) {
-    return k->span | (k->jumps ? WISP__ROW_JUMPS : 0u) | (k->made ? WISP__ROW_MADE : 0u) |
-           (k->row ? WISP__ROW_THERE : 0u) |
-           (unsigned)(k->row ? k->row->values - 1 : 0) * WISP__ROW_FORM;
-}
-
-/* A row as it goes whole, in the tape's memory. NULL: it is none. */
+/* A row, or NULL, as it goes whole, in the tape's memory: form of it (or all ones) and the bits
+   above, its record, that of what goes once. */
 static const void *wisp__tape_row(wisp *w, const wisp__object *o, const wisp__encoded *row,
-                                  int *bytes) {
+                                  const wisp__encoded *once, int *bytes) {
     const wisp__program *program = wisp__class_program(w, o->of);
-    wisp__writer to;
+    int form = row ? row->values - 1 : WISP__TAPED_FORM;
+    wisp__writer to = wisp__writer_on(wisp__arena_take(&w->base, &w->tape->arena,
+                                                       2 * WISP__ROW_BYTES + 4 * WISP__SLACK),
+                                      2 * WISP__ROW_BYTES + WISP__SLACK);
     *bytes = 0;
-    if (!row || !w->tape) return NULL;
-    if (program == &wisp__any) {
-        *bytes = (int)((row->bits + 7) / 8);
-        return row->bytes;
-    }
-    to = wisp__writer_on(wisp__arena_take(&w->base, &w->tape->arena,
-                                          WISP__ROW_BYTES + 4 * WISP__SLACK),
-                         WISP__ROW_BYTES + WISP__SLACK);
-    if (!to.bytes || !wisp__row_write(&w->base, program->forms[wisp__row_form(program, row)],
-                                      wisp__encoded_as_row(row), &to))
-        return NULL;
+    if (!to.bytes) return NULL;
+    wisp__put(&to, (unsigned)form | (row && once ? WISP__TAPED_ONCE : 0u) |
+                   (o->described && o->described->program != program ? WISP__TAPED_FOREIGN : 0u),
+              8);
+    if (row && program == &wisp__any)
+        wisp__put_bits(&to, (const uint8_t *)row->bytes, row->bits);
+    else if (row) wisp__row_write(&w->base, program->forms[form], wisp__encoded_as_row(row), &to);
+    wisp__put_align(&to);
+    if (row && once)
+        wisp__row_write(&w->base, program->forms[form + WISP__FORM_ONCE],
+                        wisp__encoded_as_row(once), &to);
     *bytes = (int)((to.at + 7) / 8);
     return to.bytes;
 }
 
-static void wisp__tape_row_told(wisp *w, const wisp__object *o, wisp__row_times t,
-                                const wisp__kept_row *got, const wisp__encoded *once, bool anew) {
-    const void *row, *also;
-    int row_bytes, also_bytes;
+/* The same back, where r->from stands. NULL: none, or malformed. */
+static wisp__encoded *wisp__tape_row_get(wisp__reading *r, const wisp__object *o, bool made,
+                                         wisp__encoded **once) {
+    const wisp__program *program = wisp__class_program(r->w, o->of);
+    int how = (int)wisp__get(&r->from, 8), form = how & WISP__TAPED_FORM;
+    wisp__encoded *row;
+    *once = NULL;
+    if (how & WISP__TAPED_FOREIGN)
+        wisp__tape_stop(r->w, "has objects of a server that has another schema for them");
+    if (r->from.failed || form > WISP__FORM_OWNER || !program->forms[form] ||
+        (program != &wisp__any && !!program->audience != !!form && !made))
+        return NULL;
+    row = wisp__object_get_record(r, program, form);
+    wisp__skip(&r->from, -r->from.at & 7);
+    if (how & WISP__TAPED_ONCE && form && program->forms[form + WISP__FORM_ONCE])
+        *once = wisp__object_get_record(r, program, form + WISP__FORM_ONCE);
+    return row;
+}
+
+/* Notes what a server has told of an object, or that an index is gone. No row: it was malformed. */
+static void wisp__tape_told(wisp__reading *r, const wisp__object_head *h, const wisp__object *o,
+                            const wisp__encoded *got, const wisp__encoded *once) {
+    wisp *w = r->w;
+    const void *row = NULL;
+    int bytes = 0, head = (int)(offsetof(wisp__object_head, tags) -
+                                offsetof(wisp__object_head, index)) +
+                          h->tag_count * (int)sizeof h->tags[0];
     if (!wisp__tape_lives(w)) return;
     wisp__arena_reset(&w->tape->arena);
-    row = wisp__tape_row(w, o, got->row, &row_bytes);
-    also = wisp__tape_row(w, o, once, &also_bytes);
-    WISP__TAPED(w, "told row:uuuuubb", o->id & WISP__OBJECT_INDEX, t.age, t.back, t.older,
-                wisp__tape_row_bits(got) | (anew ? WISP__ROW_ANEW : 0u), row, row_bytes, also,
-                also_bytes);
+    if (o && !r->from.failed) row = wisp__tape_row(w, o, got, once, &bytes);
+    WISP__TAPED(w, "told:rdbb", o ? w->registry.remotes[o->of->remote] : NULL, NULL,
+                (double)r->tick, (const void *)&h->index, head, row, bytes);
 }
 
 #else
 
-static void wisp__tape_row_told(wisp *w, const wisp__object *o, wisp__row_times t,
-                                const wisp__kept_row *got, const wisp__encoded *once, bool anew) {
-    (void)w, (void)o, (void)t, (void)got, (void)once, (void)anew;
+static wisp__encoded *wisp__tape_row_get(wisp__reading *r, const wisp__object *o, bool made,
+                                         wisp__encoded **once) {
+    return (void)r, (void)o, (void)made, (void)once, NULL;
+}
+
+static void wisp__tape_told(wisp__reading *r, const wisp__object_head *h, const wisp__object *o,
+                            const wisp__encoded *got, const wisp__encoded *once) {
+    (void)r, (void)h, (void)o, (void)got, (void)once;
 }
 
 #endif
 
 /* Takes a row that was read, and (or NULL) what goes once, over their references. */
-static void wisp__object_row_got(wisp__reading *r, wisp__object *o, wisp__row_times t,
-                                 wisp__kept_row *got, wisp__encoded *once, bool anew) {
+static void wisp__object_row_got(wisp__reading *r, wisp__object *o, const wisp__object_head *h,
+                                 wisp__kept_row *got, wisp__encoded *once) {
     wisp *w = r->w;
+    wisp__row_times t = h->times;
     if (!o->frozen && r->tick < w->objects.places[o->id & WISP__OBJECT_INDEX].tick) {
         wisp__encoded_release(w, once);  /* of the time before it came back */
         wisp__encoded_release(w, got->row);
@@ -33583,26 +33608,29 @@ static void wisp__object_row_got(wisp__reading *r, wisp__object *o, wisp__row_ti
     } else {
         wisp__encoded_release(w, once);
     }
-    wisp__object_got(r, o, got, r->tick - t.age, t, anew);
+    wisp__object_got(r, o, got, r->tick - t.age, t, h->described && !t.back);
 }
 
-/* Reads the row of an object, which may be NULL. */
-static bool wisp__on_object_row(wisp__reading *r, wisp__object *o, const wisp__object_head *h,
-                                bool anew) {
+/* Reads the row of an object, which may be NULL, or dead. */
+static bool wisp__on_object_row(wisp__reading *r, wisp__object *o, const wisp__object_head *h) {
     wisp *w = r->w;
+    const wisp__object *told = o && o->from ? o : NULL;
     const wisp__program *program = h->program;
     wisp__row_times t = h->times;
     wisp__encoded *once = NULL;
     wisp__owned *owned = o && !o->from ? o->owned : NULL;
     int64_t at = r->from.at;
     wisp__kept_row got;
+    if (o && o->dead) o = NULL;
     memset(&got, 0, sizeof got);
     got.used = true;
     got.jumps = t.jumps;
     got.span = t.span;
     got.tick = (uint32_t)r->tick - t.age;
-    got.row = r->from.failed ? NULL : wisp__object_get_row(
-                                           r, owned ? &owned->rows : o ? &o->kept : NULL, h, &once);
+    if (!r->from.failed)
+        got.row = told && wisp__tape_drives(w) ? wisp__tape_row_get(r, told, false, &once)
+                  : wisp__object_get_row(r, owned ? &owned->rows : o ? &o->kept : NULL, h, &once);
+    if (told) wisp__tape_told(r, h, told, got.row, once);
     if (owned && got.row && program->audience &&
         got.row->values != wisp__owner_form(program) + 1)
         wisp__break(r, "a row of an object for another audience");
@@ -33615,8 +33643,7 @@ static bool wisp__on_object_row(wisp__reading *r, wisp__object *o, const wisp__o
     if (o) wisp__class_stats(w, o->of)->messages_received++;
     if (o) wisp__class_stats(w, o->of)->bits_received += (uint64_t)(r->from.at - at);
     if (o && !owned) {
-        if (w->tape) wisp__tape_row_told(w, o, t, &got, once, anew);
-        wisp__object_row_got(r, o, t, &got, once, anew);
+        wisp__object_row_got(r, o, h, &got, once);
         return true;
     }
     wisp__encoded_release(w, once);
@@ -33644,23 +33671,17 @@ static bool wisp__on_object_gone(wisp__reading *r, const wisp__object_head *h, w
     return true;
 }
 
-/* Reads a record of a server. */
-static bool wisp__on_object(wisp__reading *r, wisp__object_head *h,
-                            wisp__records *all) {
-    wisp__object *o;
-    if (!wisp__object_get_head(r, h, all)) return false;
-    o = wisp__object_at(r->w, h->index);
+/* Reads a record of a server behind its head. */
+static bool wisp__on_object(wisp__reading *r, wisp__object_head *h) {
+    wisp__object *o = wisp__object_at(r->w, h->index);
     if (o && (!o->from || o->dead)) o = NULL;
     if (h->gone) {
-        WISP__TAPED_CAUSE(r->w, "told gone:uuu", (unsigned)h->index, (unsigned)h->generation,
-                          (unsigned)h->frozen);
+        wisp__tape_told(r, h, NULL, NULL, NULL);
         return wisp__on_object_gone(r, h, o);
     }
-    if (h->described) {
-        o = wisp__object_described(r, h);
-        return h->program && wisp__on_object_row(r, o && o->dead ? NULL : o, h, !h->times.back);
-    }
-    if (h->program) return wisp__on_object_row(r, o, h, false);
+    if (h->described) o = wisp__object_described(r, h);
+    if (h->program) return wisp__on_object_row(r, o, h);
+    if (h->described) return false;
     wisp__objects_unread(r);
     return false;
 }
@@ -33717,7 +33738,7 @@ static bool wisp__on_spawn(wisp__reading *r, wisp__object_head *h) {
     if (o && (!o->asked || !wisp__owned_make(w, o) || h->of != o->of || h->turn != o->turn))
         o = NULL;
     if (o) o->owned->sure = true;
-    good = h->gone || (h->program && wisp__on_object_row(r, o, h, false));
+    good = h->gone || (h->program && wisp__on_object_row(r, o, h));
     if (made && !(made->owned && made->owned->rows.count)) {  /* it has to come again */
         *last = (uint16_t)(ordinal - 1);
         made->claimed = false;
@@ -33728,13 +33749,11 @@ static bool wisp__on_spawn(wisp__reading *r, wisp__object_head *h) {
 }
 
 /* Reads a record of a peer that has joined, about an object of ours that it owns. */
-static bool wisp__on_owners_object(wisp__reading *r, wisp__object_head *h,
-                                   wisp__records *all) {
+static bool wisp__on_owners_object(wisp__reading *r, wisp__object_head *h) {
     wisp *w = r->w;
     wisp__class *c;
     wisp__object *o;
     bool turn;
-    if (!wisp__object_get_head(r, h, all)) return false;
     if ((h->described || h->gone) && !h->generation) return wisp__on_spawn(r, h);
     c = h->index < w->objects.made ? w->objects.places[h->index].of : NULL;
     o = wisp__object_of_owner(r, h);
@@ -33756,7 +33775,7 @@ static bool wisp__on_owners_object(wisp__reading *r, wisp__object_head *h,
     if (o && (!o->owned || (h->described && !turn) ||
               (h->program == &wisp__any) != (wisp__class_program(w, o->of) == &wisp__any)))
         o = NULL;
-    return wisp__on_object_row(r, o, h, false);
+    return wisp__on_object_row(r, o, h);
 }
 
 /* The handler has spawned an object with this result. */
@@ -34032,9 +34051,9 @@ static void wisp__on_objects(wisp__reading *r) {
         r->from.at = r->from.end;
         all.count = 0;
     }
-    if (server) WISP__TAPED_CAUSE(r->w, "told tick:d", (double)r->tick);
     while (good && !r->from.failed && all.count-- > 0)
-        good = server ? wisp__on_object(r, &h, &all) : wisp__on_owners_object(r, &h, &all);
+        good = wisp__object_get_head(r, &h, &all) &&
+               (server ? wisp__on_object(r, &h) : wisp__on_owners_object(r, &h));
     r->has_previous = false;
     if (good) wisp__row_coder_read(r);
     follows = good && r->w->objects.server == r->s && !r->from.failed;
@@ -46400,46 +46419,20 @@ static wisp_result wisp__record_may(wisp *w, const wisp_writer *to) {
 enum { WISP__MIDDLE_FOLLOWS = 1, WISP__MIDDLE_READ_ONLY = 2 };
 
 #ifndef WISP_NO_STATE
-/* What a tape has of an object of a server beside its struct and rows: without pointers, and what
-   of it waits. */
-static wisp__object wisp__object_bare(const wisp__object *of) {
-    wisp__object o = *of;
-    o.of = NULL;
-    o.row = o.once = NULL;
-    o.notes = NULL;
-    o.presence = NULL;
-    memset(&o.wire, 0, sizeof o.wire);
-    o.next_edited = o.next_news = o.next_look = o.previous = o.next = NULL;
-    o.user = NULL;
-    o.described = NULL;
-    o.owned = NULL;
-    o.ahead = NULL;
-    o.kept.rows = NULL;
-    o.kept.room = o.kept.first = o.kept.count = o.news = 0;
-    o.noted = 0;
-    o.dead = o.held = o.edited = o.look = o.orphan = false;
-    return o;
-}
-
-/* Bits of the note of an object: form of its row, then these. CLAIMS: its property. */
-enum { WISP__REPLICA_AHEAD = 8, WISP__REPLICA_CLAIMS = 16, WISP__REPLICA_FOREIGN = 32 };
+/* Of the note of an object. CLAIMS: its property. */
+enum { WISP__REPLICA_AHEAD = 1, WISP__REPLICA_CLAIMS = 2 };
 
 static void wisp__record_replica(wisp *w, const wisp__object *o, const void *image) {
     const wisp__program *program = wisp__class_program(w, o->of);
-    wisp__object bare = wisp__object_bare(o);
-    int bytes[2];
-    const void *row = wisp__tape_row(w, o, o->row, &bytes[0]);
-    const void *once = wisp__tape_row(w, o, o->once, &bytes[1]);
-    unsigned bits = o->row ? (unsigned)o->row->values - 1 : 0u;
-    if (o->ahead) bits |= WISP__REPLICA_AHEAD;
-    if (o->of->property && o->of->property->claimed) bits |= WISP__REPLICA_CLAIMS;
-    if (o->described && o->described->program != program) bits |= WISP__REPLICA_FOREIGN;
-    if (!o->claimed)
-        WISP__TAPED(w, "told tick:d",
-                    (double)w->objects.places[o->id & WISP__OBJECT_INDEX].tick);
-    WISP__TAPED(w, "replica:rubbbb", w->registry.remotes[o->of->remote], NULL, bits,
-                (const void *)&bare, (int)sizeof bare, image,
-                program->flat ? program->source->bytes : 0, row, bytes[0], once, bytes[1]);
+    const wisp__property *p = o->of->property;
+    int bytes;
+    const void *row = wisp__tape_row(w, o, o->row, o->once, &bytes);
+    WISP__TAPED(w, "replica:rduubbb", w->registry.remotes[o->of->remote], NULL,
+                o->claimed ? 0.0 : (double)w->objects.places[o->id & WISP__OBJECT_INDEX].tick,
+                (o->ahead ? WISP__REPLICA_AHEAD : 0u) |
+                    (p && p->claimed ? WISP__REPLICA_CLAIMS : 0u),
+                o->kept.floor, (const void *)&o->id, WISP__OBJECT_TAPED, image,
+                program->flat ? program->source->bytes : 0, row, bytes);
 }
 
 /* Notes an object as its row is: an edit that waits for its tick comes later. */
@@ -46456,12 +46449,13 @@ static void wisp__record_object(wisp *w, const wisp__object *o) {
     if (o->from) wisp__record_replica(w, o, image);
     else wisp__tape_object(w, "object:ruub", o, image);
     for (int i = 0; i < o->kept.count; i++) {
-        const wisp__kept_row *k = wisp__kept_at(&o->kept, i);
+        wisp__kept_row k = *wisp__kept_at(&o->kept, i);
         int bytes;
         const void *kept;
         wisp__arena_reset(&w->tape->arena);
-        kept = wisp__tape_row(w, o, k->row, &bytes);
-        WISP__TAPED(w, "kept:uuub", o->id, k->tick, wisp__tape_row_bits(k), kept, bytes);
+        kept = wisp__tape_row(w, o, k.row, NULL, &bytes);
+        k.row = NULL;
+        WISP__TAPED(w, "kept:ubb", o->id, (const void *)&k, (int)sizeof k, kept, bytes);
     }
     if (!o->presence) return;
     for (int i = 0; i < o->presence->tag_count; i++)
@@ -46734,13 +46728,6 @@ static wisp__remote *wisp__play_remote(wisp *w, const wisp__tape_item *i) {
     return name ? wisp__registry_find(&w->registry, name, (int)strlen(name)) : NULL;
 }
 
-/* Ends a tape that cannot be lived. */
-static void wisp__play_stop(wisp *w, const char *why) {
-    w->tape->play->over = true;
-    w->tape->play->end = w->tape->play->at;
-    w->tape->play->damage = why;
-}
-
 static void wisp__play_middle(wisp *w, const wisp__tape_item *i) {
     wisp__play *p = w->tape->play;
     wisp__clock *c = &w->clock;
@@ -46756,8 +46743,7 @@ static void wisp__play_middle(wisp *w, const wisp__tape_item *i) {
     c->tick = w->tape->tick = (int64_t)i[3].real;
     c->rate = i[4].real;
     if (i[5].number & WISP__MIDDLE_READ_ONLY) {
-        wisp__play_stop(w, "began in the middle of a rollback game: it can be looked into, but not "
-                           "replayed. It ends");
+        wisp__tape_stop(w, "began in the middle of a rollback game");
     } else if (p->from.state && i[6].count) {
         (p->from.state)(p->from.user, i[6].at, i[6].count);
     }
@@ -46850,118 +46836,49 @@ static void wisp__play_ended(wisp *w, const wisp__tape_item *i) {
     wisp__play_run(w, fn, &event);
 }
 
-static void wisp__play_foreign(wisp *w) {
-    wisp__play_stop(w, "has objects of a server that has another schema for them: it can be looked "
-                       "into, but not replayed. It ends");
-}
-
 #ifndef WISP_NO_STATE
 
 /* --- what a server tells --- */
 
-/* NULL: no row, or malformed. */
-static wisp__encoded *wisp__play_bits(wisp *w, const wisp__class *c, unsigned bits,
-                                      const wisp__tape_item *i) {
-    const wisp__program *program = wisp__class_program(w, c);
-    int form = (int)(bits / WISP__ROW_FORM & 7);
-    wisp__reading r;
-    memset(&r, 0, sizeof r);
-    r.w = w;
-    r.from = wisp__reader_on(i->at ? i->at : "", i->count);
-    if (!(bits & WISP__ROW_THERE) || form >= WISP__FORMS || !program->forms[form]) return NULL;
-    if (program != &wisp__any && !!program->audience != !!form && !(bits & WISP__ROW_MADE))
-        return NULL;
-    return i->at ? wisp__object_get_record(&r, program, form) : NULL;
+static int64_t wisp__play_tick(const wisp__tape_item *i) {
+    return wisp__is_within(i->real, -1e12, 1e12) ? (int64_t)i->real : 0;
 }
 
-/* As of a packet of the server. r->s NULL: there is none. */
-static wisp__reading wisp__play_reading(wisp *w) {
+/* A packet of the server. r->s NULL: there is none. */
+static wisp__reading wisp__play_reading(wisp *w, int64_t tick, const wisp__tape_item *i) {
     wisp__session *s = wisp__session_of(w, wisp_server());
     wisp__reading r;
     memset(&r, 0, sizeof r);
     r.w = w;
-    r.tick = w->tape->packet;
+    r.from = wisp__reader_on(i && i->at ? i->at : "", i ? i->count : 0);
+    r.tick = tick;
     if (s && s->peer.state == WISP__JOINED && wisp__objects_follow(w, s)) r.s = s;
     return r;
 }
 
-/* "told head": id; owner, changes; turn, claimed, foreign, ordinal; tick of its spawn; tags. */
-static void wisp__play_head(wisp *w, const wisp__tape_item *i) {
-    wisp__reading r = wisp__play_reading(w);
-    uint32_t id = (uint32_t)i[1].number, who = (uint32_t)i[2].number, how = (uint32_t)i[3].number;
-    const char (*tags)[WISP__TAG_NAME + 1] = (const char (*)[WISP__TAG_NAME + 1])i[5].at;
+static void wisp__play_object_told(wisp *w, const wisp__tape_item *i) {
+    wisp__reading r = wisp__play_reading(w, wisp__play_tick(&i[1]), &i[3]);
     wisp__object_head h;
     memset(&h, 0, sizeof h);
     h.of = wisp__class_at(w, wisp__play_remote(w, i));
-    h.index = (int)(id & WISP__OBJECT_INDEX);
-    h.generation = (uint16_t)(id >> 16);
-    if (how >> 9 & 1) wisp__play_foreign(w);
-    if (!r.s || !h.of || h.index == WISP__OBJECT_ALL || !h.generation) return;
-    h.described = true;
-    h.owner = (uint16_t)who;
-    h.changes = (uint16_t)(who >> 16);
-    h.turn = (uint8_t)how;
-    h.claimed = how >> 8 & 1;
-    h.ordinal = (uint16_t)(how >> 16);
-    h.spawn_tick = (uint32_t)i[4].number;
-    h.encoding = (wisp__encoding *)(uintptr_t)wisp__class_encoding(w, h.of);
-    h.program = wisp__class_program(w, h.of);
-    h.tag_count = wisp__min_int(i[5].count / (int)sizeof *tags, WISP__OBJECT_TAGS);
-    for (int k = 0; k < h.tag_count; k++) memcpy(h.tags[k], tags[k], WISP__TAG_NAME);
-    wisp__object_described(&r, &h);
-}
-
-static void wisp__play_row(wisp *w, const wisp__tape_item *i) {
-    wisp__reading r = wisp__play_reading(w);
-    wisp__object *o = wisp__object_at(w, (int)(i[0].number & WISP__OBJECT_INDEX));
-    unsigned bits = (unsigned)i[4].number;
-    wisp__row_times t = { (uint32_t)i[1].number & INT32_MAX, (uint32_t)i[2].number,
-                          (uint32_t)i[3].number, (uint8_t)bits, (bits & WISP__ROW_JUMPS) != 0,
-                          false };
-    wisp__encoded *once = NULL;
-    wisp__kept_row got;
-    if (!r.s || !o || !o->from || o->dead) return;
-    memset(&got, 0, sizeof got);
-    got.used = true;
-    got.jumps = t.jumps;
-    got.span = t.span;
-    got.tick = (uint32_t)r.tick - t.age;
-    got.row = wisp__play_bits(w, o->of, bits, &i[5]);
-    if (i[6].count) once = wisp__play_bits(w, o->of, bits + WISP__ROW_ONCE, &i[6]);
-    wisp__object_row_got(&r, o, t, &got, once, (bits & WISP__ROW_ANEW) != 0);
-}
-
-static void wisp__play_gone(wisp *w, const wisp__tape_item *i) {
-    wisp__reading r = wisp__play_reading(w);
-    wisp__object *o;
-    wisp__object_head h;
-    memset(&h, 0, sizeof h);
-    h.index = (int)(i[0].number & WISP__OBJECT_INDEX);
-    h.generation = (uint16_t)i[1].number;
-    h.frozen = i[2].number != 0;
-    o = wisp__object_at(w, h.index);
-    if (o && (!o->from || o->dead)) o = NULL;
-    if (r.s && h.index < WISP__OBJECT_ALL) wisp__on_object_gone(&r, &h, o);
-}
-
-static int64_t wisp__play_tick(const wisp__tape_item *i) {
-    return wisp__is_within(i->real, -1e12, 1e12) ? (int64_t)i->real : 0;
+    if (i[2].at && i[2].count <= (int)(sizeof h - offsetof(wisp__object_head, index)))
+        memcpy(&h.index, i[2].at, (size_t)i[2].count);
+    if (!r.s || h.index < 0 || h.index >= WISP__OBJECT_ALL || (!h.gone && !h.of) ||
+        (h.described && !h.generation))
+        return;
+    if (h.of) h.encoding = (wisp__encoding *)(uintptr_t)wisp__class_encoding(w, h.of);
+    if (h.of) h.program = wisp__class_program(w, h.of);
+    h.tag_count = h.tag_count < 0 ? 0 : wisp__min_int(h.tag_count, WISP__OBJECT_TAGS);
+    for (int k = 0; k < h.tag_count; k++) h.tags[k][WISP__TAG_NAME] = 0;
+    wisp__on_object(&r, &h);
 }
 
 static void wisp__play_all(wisp *w, const wisp__tape_item *i) {
     wisp__objects_read(w, wisp__play_tick(i), wisp__play_tick(i + 1));
 }
 
-/* Reading a row is work, which no packet pays. */
-static void wisp__play_paid(wisp *w, void (*what)(wisp *w, const wisp__tape_item *i),
-                            const wisp__tape_item *i) {
-    wisp__credit paid = wisp__credit_lend(w, WISP__EARN_SAVED, WISP__PACKET_MEMORY);
-    what(w, i);
-    wisp__credit_back(w, &paid);
-}
-
 static void wisp__play_refused(wisp *w, uint32_t refusal) {
-    wisp__reading r = wisp__play_reading(w);
+    wisp__reading r = wisp__play_reading(w, 0, NULL);
     if (r.s) wisp__object_refused(w, r.s, refusal);
 }
 
@@ -46984,12 +46901,12 @@ static void wisp__play_class(wisp *w, const wisp__tape_item *i) {
     c->waits = i[3].number != 0;
 }
 
-/* A new object in place of `o`, which is bare: under its id, its alias, or both. NULL: it cannot
-   be. */
-static wisp__object *wisp__replica_new(wisp *w, wisp__class *c, wisp__object *o) {
+/* A new object as `o` says: under its id, its alias, or both. NULL: it cannot be. */
+static wisp__object *wisp__replica_new(wisp *w, wisp__class *c, const wisp__object *o) {
     wisp__objects *all = &w->objects;
     int index = (int)(o->id & WISP__OBJECT_INDEX), slot = o->alias & (all->alias_room - 1);
     uint16_t last = all->alias;
+    uint32_t id;
     wisp__object *made;
     if (all->count >= w->base.limits.objects || o->claimed != (index == WISP__OBJECT_INDEX) ||
         (o->claimed ? !o->alias || c->property
@@ -47001,12 +46918,14 @@ static wisp__object *wisp__replica_new(wisp *w, wisp__class *c, wisp__object *o)
     all->alias = last;
     if (!made) return NULL;
     if (o->alias && !o->claimed) all->aliases[slot] = made, all->alias_count++;
-    o->of = c;
-    o->previous = made->previous;
-    o->id = made->id;
-    o->from = true;
-    if (o->claimed) o->next_look = all->claims, all->claims = made;
-    *made = *o;
+    if (o->claimed) made->next_look = all->claims, all->claims = made;
+    id = made->id;
+    memcpy(&made->id, &o->id, WISP__OBJECT_TAPED);
+    made->id = id;
+    made->from = true;
+    made->news = 0;
+    made->dead = made->held = made->edited = made->look = made->orphan = false;
+    made->assets &= WISP__ASSETS_READY;
     all->count++;
     c->count++;
     return made;
@@ -47015,50 +46934,45 @@ static wisp__object *wisp__replica_new(wisp *w, wisp__class *c, wisp__object *o)
 static void wisp__play_replica(wisp *w, const wisp__tape_item *i) {
     wisp__class *c = wisp__class_at(w, wisp__play_remote(w, i));
     wisp__property *p = c ? c->property : NULL;
-    wisp__reading r = wisp__play_reading(w);
-    unsigned bits = (unsigned)i[1].number, row = WISP__ROW_THERE | (bits & 7) * WISP__ROW_FORM;
+    wisp__reading r = wisp__play_reading(w, wisp__play_tick(&i[1]), &i[6]);
     wisp__object *o, was;
-    if (bits & WISP__REPLICA_FOREIGN) wisp__play_foreign(w);
-    if (!c || !r.s || i[2].count != (int)sizeof was) return;
-    memcpy(&was, i[2].at, sizeof was);
-    was = wisp__object_bare(&was);
+    if (!c || !r.s || i[4].count != WISP__OBJECT_TAPED) return;
+    memset(&was, 0, sizeof was);
+    memcpy(&was.id, i[4].at, WISP__OBJECT_TAPED);
     if (was.tick > INT64_C(1) << 40 || was.tick < -(INT64_C(1) << 40)) return;
     o = wisp__replica_new(w, c, &was);
     if (!o) return;
-    o->assets &= WISP__ASSETS_READY;
+    o->kept.floor = (uint32_t)i[3].number;
+    o->row = wisp__tape_row_get(&r, o, o->made, &o->once);
     o->described = wisp__class_encoding(w, c)->described;
-    if (o->described && i[3].count == c->desc.schema->bytes)
-        memcpy(wisp__object_image(o), i[3].at, (size_t)i[3].count);
-    if (o->made) row |= WISP__ROW_MADE;
-    o->row = wisp__play_bits(w, c, row, &i[4]);
-    if (i[5].count) o->once = wisp__play_bits(w, c, row + WISP__ROW_ONCE, &i[5]);
+    if (o->described && i[5].count == c->desc.schema->bytes)
+        memcpy(wisp__object_image(o), i[5].at, (size_t)i[5].count);
     o->spawned = o->spawned && o->row;
-    if (!o->claimed) w->objects.places[o->id & WISP__OBJECT_INDEX].tick = w->tape->packet;
+    if (!o->claimed) w->objects.places[o->id & WISP__OBJECT_INDEX].tick = r.tick;
     if (o->made) wisp__owned_make(w, o);
-    if (bits & WISP__REPLICA_AHEAD && !p && wisp__ahead_make(w, o) &&
+    if (i[2].number & WISP__REPLICA_AHEAD && !p && wisp__ahead_make(w, o) &&
         !wisp__object_row(w, o, wisp__object_image(o), &o->ahead->now.row))
         o->ahead->now.tick = w->clock.tick;
     if (!p) return;
     p->object = wisp__object_handle(o);
-    p->claimed = (bits & WISP__REPLICA_CLAIMS) != 0;
+    p->claimed = (i[2].number & WISP__REPLICA_CLAIMS) != 0;
 }
 
 static void wisp__play_kept(wisp *w, const wisp__tape_item *i) {
     wisp_object handle = { (uint32_t)i[0].number };
     wisp__object *o = wisp__object_get(w, handle);
-    unsigned bits = (unsigned)i[2].number;
+    wisp__reading r = wisp__play_reading(w, 0, &i[2]);
+    wisp__encoded *once;
     wisp__kept_row k;
-    memset(&k, 0, sizeof k);
-    k.tick = (uint32_t)i[1].number;
-    if (!o || wisp__distance(k.tick, (uint32_t)o->tick) > 0 || wisp__kept_of_tick(&o->kept, k.tick))
+    if (!o || i[1].count != (int)sizeof k) return;
+    memcpy(&k, i[1].at, sizeof k);
+    if (wisp__distance(k.tick, (uint32_t)o->tick) > 0 || wisp__kept_of_tick(&o->kept, k.tick))
         return;
-    k.row = wisp__play_bits(w, o->of, bits, &i[3]);
+    k.row = wisp__tape_row_get(&r, o, k.made, &once);
     k.used = true;
-    k.span = (uint8_t)bits;
-    k.jumps = (bits & WISP__ROW_JUMPS) != 0;
-    k.made = (bits & WISP__ROW_MADE) != 0;
     if (k.row) wisp__past_add(w, o, &k);
     wisp__encoded_release(w, k.row);
+    wisp__encoded_release(w, once);
 }
 
 static void wisp__play_scope(wisp *w, const wisp__tape_item *i) {
@@ -47126,15 +47040,12 @@ static void wisp__play_edit(wisp *w, const wisp__tape_item *i) {
     memcpy(wisp__object_image(o), i[3].at, (size_t)i[3].count);
 }
 #define WISP__STATE_CALLS(X) \
-    X("told tick:d", w->tape->packet = wisp__play_tick(i)) \
-    X("told head:ruuuub", wisp__play_paid(w, wisp__play_head, i)) \
-    X("told row:uuuuubb", wisp__play_paid(w, wisp__play_row, i)) \
-    X("told gone:uuu", wisp__play_gone(w, i)) X("told refused:u", wisp__play_refused(w, id)) \
-    X("told all:dd", wisp__play_paid(w, wisp__play_all, i)) \
+    X("told:rdbb", wisp__play_object_told(w, i)) \
+    X("told refused:u", wisp__play_refused(w, id)) \
+    X("told all:dd", wisp__play_all(w, i)) \
     X("told follow:d", wisp__views_follow(w, wisp__play_tick(i))) \
     X("server:duuu", wisp__play_server(w, i)) X("class:rduu", wisp__play_class(w, i)) \
-    X("replica:rubbbb", wisp__play_paid(w, wisp__play_replica, i)) \
-    X("kept:uuub", wisp__play_paid(w, wisp__play_kept, i)) \
+    X("replica:rduubbb", wisp__play_replica(w, i)) X("kept:ubb", wisp__play_kept(w, i)) \
     X("scope:d", wisp__play_scope(w, i)) X("effect:u", wisp__play_effect(w, id)) \
     X("begin:u", wisp_begin(w, peer)) X("abort:", wisp_abort(w)) \
     X("commit:u", wisp_commit(w, id ? wisp__play_nobody : NULL, NULL)) \
@@ -47181,19 +47092,21 @@ static void wisp__play_edit(wisp *w, const wisp__tape_item *i) {
     X("ended:uuruivs", wisp__play_ended(w, i)) \
     X("await:rs", wisp_connect_target(w, target, wisp__play_nobody, NULL, true))
 
-/* Makes a call that the tape has; false: it is none. */
+/* Makes a call that the tape has; false: it is none. Reading rows is work, which no packet pays. */
 static bool wisp__play_call(wisp *w, const char *form, const wisp__tape_item *i) {
 #define WISP__TEXT_AT(n) ((const char *)i[n].at)
 #define WISP__LIST_AT(n) ((const wisp_value *)i[n].at)
 #define WISP__STRUCT_AT(n, T) (i[n].count == (int)sizeof(T) ? (const T *)i[n].at : NULL)
 #define WISP__ADDR_AT(n) WISP__STRUCT_AT(n, wisp_addr)
-#define WISP__CALL(name, call) if (strcmp(form, name) == 0) return (void)(call), true;
+#define WISP__CALL(name, call) \
+    if (strcmp(form, name) == 0) return (void)(call), wisp__credit_back(w, &paid), true;
     uint32_t id = (uint32_t)i[0].number, other = (uint32_t)i[1].number;
     wisp_peer peer = { id }, to = { other };
     wisp_call call = { id };
     wisp_group group = { id };
     wisp_target target = wisp_by_name(WISP__TEXT_AT(0) ? WISP__TEXT_AT(0) : "");
     int code = (int)i[1].number;
+    wisp__credit paid = wisp__credit_lend(w, WISP__EARN_SAVED, WISP__PACKET_MEMORY);
 #ifndef WISP_NO_STATE
     wisp_object o = { id }, second = { other };
     wisp_player player = { (uint16_t)other };
@@ -47203,6 +47116,7 @@ static bool wisp__play_call(wisp *w, const char *form, const wisp__tape_item *i)
     if (i[1].form == '3') memcpy(&at, i[1].at, sizeof at);
 #endif
     WISP__CALLS(WISP__CALL)
+    wisp__credit_back(w, &paid);
     return false;
 #undef WISP__TEXT_AT
 #undef WISP__LIST_AT
@@ -47311,7 +47225,7 @@ static void wisp__play_drive(wisp *w) {
             wisp__tape_is(&e, WISP__TAPE_CLOCK) || !(e.kind & WISP__TAPE_INSIDE))
             return;
         if (wisp__play_is(form, "message:") || wisp__play_is(form, "ended:") ||
-            wisp__play_is(form, "told ")) {
+            wisp__play_is(form, "told")) {
             wisp__play_cause(w, &e);
         } else if (w->events.notice_count) {
             wisp__dispatch(w);
@@ -47365,8 +47279,10 @@ static wisp_result wisp__play_update(wisp *w) {
         p->end = p->at;
         p->over = true;
         if (p->news) return wisp__play_told(w);
-        return wisp__explain(w, WISP_E_CLOSED, "the tape %s after %lld bytes",
-                             p->damage ? p->damage : "ends", (long long)p->read);
+        return wisp__explain(w, WISP_E_CLOSED, "the tape %s%s after %lld bytes",
+                             p->damage ? p->damage : "ends",
+                             p->stopped ? ": it can be looked into, but not replayed. It ends" : "",
+                             (long long)p->read);
     }
     p->at += e.size;
     result = wisp__update(w, wisp__play_time(w, e));
