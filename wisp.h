@@ -5652,39 +5652,42 @@ enum { WISP__CLOCK_ASKS = 16, WISP__CLOCK_SAMPLES = 48, WISP__HEARD = 32 };
 #define WISP__SMOOTH_SLOWER 0.04
 
 typedef struct wisp__clock {
+    /* what a program can see, and how that comes about; tapes have it as it is */
     double rate;  /* ticks per second; 0: there are none */
     double at;  /* ticks that have passed, with fraction */
     int64_t tick;  /* the last that has begun */
     int64_t told;  /* newest told by the server of the objects here; 0: none */
+    int64_t confirmed;  /* the newest tick of which all is here */
+    int64_t settled;  /* the same of the objects that are predicted here */
+    double origin;  /* the server's ticks at time 0, by all of them */
+    double smooth;  /* the server's ticks that have just come (tick) */
+    double late, jitter_late;  /* ticks that they are behind the server's; differ in it */
+    double spacing;  /* ticks from one packet with a newer tick to the next */
+    float rtt, jitter;  /* seconds */
+    wisp_peer server;  /* that is followed or asked; or 0 */
+    uint16_t player;  /* that this end is at the server */
+    uint8_t heard;  /* packets that `late` has measured, up to WISP__HEARD */
+    bool following : 1;  /* the server has answered */
+    bool smooths : 1;  /* the smooth time is known */
     double next_ask;
     double asked[WISP__CLOCK_ASKS];  /* of the last ones, by id; 0: answered */
     float origins[WISP__CLOCK_SAMPLES];  /* of the last answers, counted from `first` */
     float rtts[WISP__CLOCK_SAMPLES];
     double first;  /* origin of the first answer */
-    double origin;  /* the server's ticks at time 0, by all of them */
-    float rtt, jitter;  /* seconds */
     double more;  /* ticks that this end leads more, as inputs come too late */
     double more_time;
     float stride;  /* ticks that an update of this end runs, on average; 1 or more */
     float loss;  /* share of packets lost to the server, of the last 600 .. */
     uint64_t lost, ended;  /* .. and the counts when it was measured */
-    wisp_peer server;  /* that is followed or asked; or 0 */
-    double smooth;  /* the server's ticks that have just come (tick) */
-    double late, jitter_late;  /* ticks that they are behind the server's; differ in it */
-    double spacing;  /* ticks from one packet with a newer tick to the next */
-    int64_t confirmed;  /* the newest tick of which all is here */
-    int64_t settled;  /* the same of the objects that are predicted here */
     float correction;  /* seconds: desc.correction */
     uint16_t count;  /* of answers */
-    uint16_t player;  /* that this end is at the server */
     uint8_t ask;  /* id of the last question */
     bool wanted : 1;  /* ticks are used here: servers are asked for theirs */
-    bool following : 1;  /* the server has answered */
     bool joins : 1;  /* it has just now: the ticks jump to its */
-    bool smooths : 1;  /* the smooth time is known */
     bool tickless : 1;  /* the server has answered that it has no ticks */
-    uint8_t heard;  /* packets that `late` has measured, up to WISP__HEARD */
 } wisp__clock;
+
+enum { WISP__CLOCK_TAPED = offsetof(wisp__clock, next_ask) };
 
 /* The question or answer of a CLOCK frame. */
 typedef struct wisp__clock_frame {
@@ -6407,7 +6410,7 @@ typedef struct wisp__rollback {
 
 /* SPARE: bytes for the numbers of an entry. */
 enum { WISP__TAPE_VERSION = 3, WISP__TAPE_HEAD = 16, WISP__TAPE_BLOCK = 32 << 10,
-       WISP__TAPE_SPARE = 512, WISP__TAPE_CLOCKS = 18,
+       WISP__TAPE_SPARE = 512,
        WISP__TAPE_INSIDE = 64, WISP__TAPE_ITEMS = 8, WISP__TAPE_TEXT = 4096 };
 
 enum { WISP__TAPE_UPDATE = 1, WISP__TAPE_PACKETS, WISP__TAPE_TAKEN, WISP__TAPE_GIVEN,
@@ -6466,7 +6469,7 @@ typedef struct wisp__tape {
     uint32_t sends;  /* calls of link.send */
     int64_t tick;  /* that was told last */
     bool broken, middle, follows;  /* it begins there; its ticks are a server's */
-    double clock[WISP__TAPE_CLOCKS];  /* what was told of the clock */
+    uint8_t clock[WISP__CLOCK_TAPED];  /* that was told last */
     uint64_t *told;  /* by index of a remote: hash of its schema, once told */
     int told_room;
     wisp__arena arena;  /* what was read of entries */
@@ -22357,8 +22360,8 @@ static void wisp__schemas_free(wisp__schemas *all) {
  *              and content (room pack for all, if packed). "name" has its structs in b
  *     OUT      raw address, bytes: a datagram that went out (wisp_writer.packets)
  *     TICK     signed: how much later the tick is than the one told before, ahead of what is in it
- *     CLOCK    from the middle, of an end that follows a server: 2 * mask of what is new in
- *              wisp__clock_values, and 1 if ticks begin; then raw doubles
+ *     CLOCK    from the middle, of an end that follows a server: 1 if ticks begin, else 0; then
+ *              WISP__CLOCK_TAPED bytes of its clock
  *     CHECK    raw 32: hash of what was sent; every two seconds raw 32: hash of the state
  * ================================== */
 
@@ -22870,62 +22873,42 @@ static void wisp__tape_given(wisp *w, void *bytes, int count) {
 
 /* --- tapes that begin in the middle: what came of packets is on them --- */
 
-/* What a program can see of a clock, and how it comes about: numbers, and back. */
-#define WISP__CLOCK_EACH(X) \
-    X(at, double, double) X(tick, int64_t, int64_t) X(rate, double, double) \
-    X(told, int64_t, int64_t) X(confirmed, int64_t, int64_t) X(settled, int64_t, int64_t) \
-    X(origin, double, double) X(smooth, double, double) X(late, double, double) \
-    X(jitter_late, double, double) X(spacing, double, double) X(rtt, float, double) \
-    X(jitter, float, double) X(server.id, uint32_t, int64_t) X(player, uint16_t, int64_t) \
-    X(heard, uint8_t, int64_t) X(following, bool, int64_t) X(smooths, bool, int64_t)
-#define WISP__CLOCK_GET(member, type, over) *v++ = (double)c->member;
-#define WISP__CLOCK_SET(member, type, over) c->member = (type)(over)*v++;
-
-static void wisp__clock_values(const wisp__clock *c, double *v) {
-    WISP__CLOCK_EACH(WISP__CLOCK_GET)
+/* Takes over a clock that the tape has, unless it makes no sense. */
+static bool wisp__tape_clock_set(wisp *w, const uint8_t *at, int bytes) {
+    wisp__clock *c = &w->clock, before = *c;
+    bool good = at && bytes == WISP__CLOCK_TAPED;
+    if (good) memcpy(&c->rate, at, WISP__CLOCK_TAPED);
+    const double all[] = { c->at, (double)c->told, (double)c->confirmed, (double)c->settled,
+                           c->origin, c->smooth, c->late, c->jitter_late, c->spacing,
+                           (double)c->rtt, (double)c->jitter };
+    for (int i = 0; i < WISP__LENGTH(all); i++) good = good && wisp__is_within(all[i], -1e12, 1e12);
+    good = good && wisp__is_within((double)c->tick, c->at - 1100, c->at + 2) &&
+           wisp__is_within(c->rate, 0, 1000);
+    if (!good) *c = before;
+    return good;
 }
 
-static void wisp__clock_put(wisp__clock *c, const double *v) { WISP__CLOCK_EACH(WISP__CLOCK_SET) }
-
-/* Takes over what the tape has of the clock. */
 static void wisp__tape_clock_get(wisp *w, wisp__tape_entry e) {
-    wisp__tape *t = w->tape;
-    uint64_t mask = wisp__bytes_number(&e.body) >> 1;
-    double now[WISP__TAPE_CLOCKS];
-    bool good = true;
-    memcpy(now, t->clock, sizeof now);
-    for (int i = 0; i < WISP__TAPE_CLOCKS; i++) {
-        const uint8_t *at = mask >> i & 1 ? wisp__bytes_take(&e.body, 8) : NULL;
-        if (at) now[i] = wisp__bits_double(wisp__load64(at));
-        good = good && wisp__is_within(now[i], -1e12, 1e12);
-    }
-    if (good && wisp__is_within(now[1], now[0] - 1100, now[0] + 1) &&
-        wisp__is_within(now[2], 0, 1000))
-        memcpy(t->clock, now, sizeof now);
-    wisp__clock_put(&w->clock, t->clock);
-    t->play->at += e.size;
+    wisp__tape_clock_set(w, e.body.at + 1, (int)(e.body.end - e.body.at) - 1);
+    w->tape->play->at += e.size;
 }
 
 /* Notes what is new of the clock of an end that follows a server. `ticks`: those of the update
    begin, where a replay takes it over; else it does when it comes to the note. */
 static void wisp__tape_clock(wisp *w, bool ticks) {
     wisp__tape *t = w->tape;
-    double now[WISP__TAPE_CLOCKS];
-    uint64_t mask = 0;
     if (!t || !t->follows || (t->play && !ticks)) return;
     if (t->play) {
         wisp__tape_entry e = wisp__tape_next(w);
         if (wisp__tape_is(&e, WISP__TAPE_CLOCK)) wisp__tape_clock_get(w, e);
         return;
     }
-    wisp__clock_values(&w->clock, now);
-    for (int i = 0; i < WISP__TAPE_CLOCKS; i++)
-        mask |= (uint64_t)(memcmp(&now[i], &t->clock[i], 8) != 0) << i;
-    if ((!mask && !ticks) || !wisp__tape_begin(w, WISP__TAPE_CLOCK)) return;
-    wisp__tape_put(t, mask << 1 | ticks);
-    for (int i = 0; i < WISP__TAPE_CLOCKS; i++)
-        if (mask >> i & 1) wisp__tape_word(t, wisp__double_bits(now[i]), 8);
-    memcpy(t->clock, now, sizeof now);
+    if ((!ticks && !memcmp(t->clock, &w->clock.rate, WISP__CLOCK_TAPED)) ||
+        !wisp__tape_begin(w, WISP__TAPE_CLOCK))
+        return;
+    memcpy(t->clock, &w->clock.rate, WISP__CLOCK_TAPED);
+    wisp__tape_put(t, ticks);
+    wisp__tape_raw(w, t->clock, WISP__CLOCK_TAPED);
     wisp__tape_end(w);
 }
 
@@ -32907,6 +32890,7 @@ wisp_result wisp_property(wisp *w, const char *name, const wisp_property_desc *d
 }
 
 static void wisp__properties_free(wisp *w) {
+    wisp__journal_free(w);  /* it has changes of theirs */
     for (int i = 0; i < w->objects.class_count; i++) {
         wisp__property *p = w->objects.classes[i]->property;
         if (p) wisp__encoded_release(w, p->row);
@@ -32939,9 +32923,10 @@ static int wisp__object_get_tags(wisp__reading *r, char tags[][WISP__TAG_NAME + 
     while (wisp__get(&r->from, 1) && !r->from.failed) {
         int length = (int)wisp__get(&r->from, 5);
         if (count == WISP__OBJECT_TAGS || !length) r->from.failed = true;
+        else memset(tags[count], 0, sizeof tags[count]);
         for (int i = 0; i < length && !r->from.failed; i++)
             tags[count][i] = (char)wisp__get(&r->from, 8);
-        if (!r->from.failed) tags[count++][length] = 0;
+        if (!r->from.failed) count++;
     }
     if (!wisp__pay_each(&r->w->content.credit, count * WISP__TAGS / 8, WISP__PRICE_STEP))
         r->from.failed = true;
@@ -34113,7 +34098,6 @@ bool wisp_is_frozen(const wisp *w, wisp_object handle) {
 }
 
 static void wisp__objects_free(wisp *w) {
-    wisp__journal_free(w);
     for (int i = 0; i < w->objects.class_count; i++) {
         while (w->objects.classes[i]->first) wisp__object_drop(w, w->objects.classes[i]->first);
         wisp__class_coder_free(w, w->objects.classes[i]);
@@ -35381,7 +35365,7 @@ static const char *wisp__missed_note(wisp *w, const wisp__object *o, const wisp_
     const wisp__program *program = wisp__class_program(w, o->of);
     const wisp_schema *schema = o->of->desc.schema;
     size_t bytes = (size_t)o->of->bytes;
-    uint8_t *a = (uint8_t *)wisp__codec_take(&w->content, 2 * bytes), *b = a + bytes;
+    uint8_t *a = (uint8_t *)wisp__codec_take(&w->content, 2 * bytes), *b = a ? a + bytes : a;
     const char *last = "";
     bool good = a != NULL;
     if (good) memset(a, 0, 2 * bytes);
@@ -46531,11 +46515,10 @@ static void wisp__record_middle(wisp *w) {
     const wisp_writer *to = &w->tape->to;
     w->tape->middle = true;
     w->tape->follows = c->following || c->rate <= 0;
-    WISP__TAPED(w, "middle:dddddub", w->now, w->base.time, c->at, (double)c->tick, c->rate,
+    WISP__TAPED(w, "middle:ddubb", w->now, w->base.time,
                 (unsigned)((w->tape->follows ? WISP__MIDDLE_FOLLOWS : 0) |
                            (w->rollback ? WISP__MIDDLE_READ_ONLY : 0)),
-                to->state, to->state_bytes);
-    wisp__tape_clock(w, false);
+                (const void *)&c->rate, WISP__CLOCK_TAPED, to->state, to->state_bytes);
     wisp__record_names(w);
     for (wisp__peer *peer = w->peers.first; peer; peer = peer->next)
         wisp__tape_session(w, (wisp__session *)peer);
@@ -46730,22 +46713,19 @@ static wisp__remote *wisp__play_remote(wisp *w, const wisp__tape_item *i) {
 
 static void wisp__play_middle(wisp *w, const wisp__tape_item *i) {
     wisp__play *p = w->tape->play;
-    wisp__clock *c = &w->clock;
-    bool good = !p->begun && !w->tape->middle && wisp__is_within(i[4].real, 0, 1000) &&
-                wisp__is_within(i[3].real, i[2].real - 2, i[2].real + 2);
-    for (int k = 0; k < 3; k++) good = good && wisp__is_within(i[k].real, -1e12, 1e12);
-    if (!good) return;
+    if (p->begun || w->tape->middle || !wisp__is_within(i[0].real, -1e12, 1e12) ||
+        !wisp__is_within(i[1].real, -1e12, 1e12) ||
+        !wisp__tape_clock_set(w, (const uint8_t *)i[3].at, i[3].count))
+        return;
     w->tape->middle = w->started = true;
-    w->tape->follows = (i[5].number & WISP__MIDDLE_FOLLOWS) != 0;
+    w->tape->follows = (i[2].number & WISP__MIDDLE_FOLLOWS) != 0;
     w->now = i[0].real;
     w->base.time = i[1].real;
-    c->at = i[2].real;
-    c->tick = w->tape->tick = (int64_t)i[3].real;
-    c->rate = i[4].real;
-    if (i[5].number & WISP__MIDDLE_READ_ONLY) {
+    w->tape->tick = w->clock.tick;
+    if (i[2].number & WISP__MIDDLE_READ_ONLY) {
         wisp__tape_stop(w, "began in the middle of a rollback game");
-    } else if (p->from.state && i[6].count) {
-        (p->from.state)(p->from.user, i[6].at, i[6].count);
+    } else if (p->from.state && i[4].count) {
+        (p->from.state)(p->from.user, i[4].at, i[4].count);
     }
 }
 
@@ -47086,7 +47066,7 @@ static void wisp__play_edit(wisp *w, const wisp__tape_item *i) {
     X("group end:u", wisp_group_end(w, group)) \
     X("release:sui", wisp_release(w, WISP__TEXT_AT(0), to, (int)i[2].number)) \
     X("info:b", wisp_set_info(w, i[0].at, i[0].count)) X("flush:", wisp_flush_batches(w)) \
-    X("name:rb", wisp__play_name(w, i[0].number)) X("middle:dddddub", wisp__play_middle(w, i)) \
+    X("name:rb", wisp__play_name(w, i[0].number)) X("middle:ddubb", wisp__play_middle(w, i)) \
     X("joined:uauub", wisp__play_joined(w, i)) X("left:u", wisp__play_left(w, id)) \
     X("notice:uuriss", wisp__play_notice(w, i)) X("message:ruuv", wisp__play_message(w, i)) \
     X("ended:uuruivs", wisp__play_ended(w, i)) \
