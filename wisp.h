@@ -4469,8 +4469,6 @@ typedef struct wisp__delta {
     wisp__unpacker *u;  /* memory and limits */
     const wisp__program *program;
     const uint32_t *base;
-    size_t base_words;
-    const uint32_t *copy;  /* the new row where it begins as a copy of the base */
     const uint32_t *older[2];  /* the base's base, and that one's; or NULL */
     int behind, ahead;
     wisp__row row;
@@ -18694,7 +18692,7 @@ static inline void wisp__delta_table(wisp__delta *d, const wisp__body *body,
         if (!wisp__range_coder_row(d->coder, &table, base, now, d->delta.there ? now : NULL))
             d->failed = true;
     } else if (!d->delta.there) wisp__delta_bits_write(d->to, &table, base, now);
-    else if (!wisp__delta_bits_read(&d->delta.from, &table, now == d->copy ? now : base, now))
+    else if (!wisp__delta_bits_read(&d->delta.from, &table, grid ? base : now, now))
         d->failed = true;
 }
 
@@ -18749,14 +18747,10 @@ static void wisp__delta_array(wisp__delta *d, const wisp__body *body, const wisp
             (uint32_t)(d->row.count - (grid - WISP__SLOT_HEAD));
 }
 
-/* Copies a slot of the base to the new row. In a row that began as a copy of the base it may stand
-   in its place already. */
+/* Copies a slot of the base to the new row. */
 static void wisp__slot_copy(wisp__delta *d, const uint32_t *base, const wisp__place_in_row *at) {
     size_t slot = d->row.count;
-    if (base && d->row.words == d->copy && base == d->base + slot) {
-        d->row.words[at->slot] = (uint32_t)(slot - at->grid);
-        d->row.count += base[0];
-    } else if (!base || !wisp__slot_begin(d->u, &d->row, at, 0, (int64_t)base[0] - WISP__SLOT_HEAD))
+    if (!base || !wisp__slot_begin(d->u, &d->row, at, 0, (int64_t)base[0] - WISP__SLOT_HEAD))
         d->failed = true;
     else memcpy(d->row.words + slot, base, base[0] * sizeof *base);
 }
@@ -18799,17 +18793,6 @@ static void wisp__delta_slots(wisp__delta *d, const wisp__body *body, const wisp
     }
 }
 
-/* The new row begins as a copy of its base, up to the first slot; false: no memory. */
-static bool wisp__delta_begin_row(wisp__delta *d, const wisp__body *body) {
-    wisp__row *row = &d->row;
-    if (!row->words && !wisp__row_room(d->u, row, d->base_words)) return false;
-    memcpy(row->words, d->base, d->base_words * sizeof *row->words);
-    row->count = (size_t)wisp__body_words(body, 1);
-    memset(row->words + body->columns, 0, (size_t)body->slot_count * sizeof *row->words);
-    d->copy = row->words;
-    return true;
-}
-
 /* Writes the delta from d->base to d->row, or, where d->delta is there, makes d->row of d->base.
    false: the delta cannot be made, or is malformed, or d->to is full; then the bits or words that
    were written mean nothing. */
@@ -18825,7 +18808,10 @@ static inline bool wisp__record_delta_code(wisp__delta *d) {
     u->start = d->delta.start;
     u->data = d->delta.there ? &d->delta.from : &none;
     u->shape = &none;
-    if (d->delta.there && !wisp__delta_begin_row(d, body)) d->failed = true;
+    if (d->delta.there) {  /* the new row begins with the base's numbers */
+        if (!wisp__row_take(u, &d->row, (uint64_t)wisp__body_words(body, 1))) d->failed = true;
+        else memcpy(d->row.words, d->base, (size_t)body->columns * sizeof *d->base);
+    }
     if (!d->failed && wisp__delta_open(d, body, 1)) {
         wisp__delta_table(d, body, &grids, 0, 1, -1);
         if (body->slot_count && !d->failed) wisp__delta_slots(d, body, &grids, 0, 1);
@@ -18942,7 +18928,6 @@ static inline void wisp__row_delta_on(wisp__delta *d, wisp__unpacker *u,
     d->u = u;
     d->program = program;
     d->base = wisp__encoded_words(from->base);
-    d->base_words = wisp__encoded_size(from->base) / sizeof *d->base;
     for (int i = 0; i < 2; i++) d->older[i] = wisp__encoded_words(from->older[i]);
     d->behind = from->behind;
     d->ahead = from->ahead;
@@ -19023,14 +19008,14 @@ static wisp__encoded *wisp__row_delta_get(wisp *w, wisp__unpacker *u, const wisp
     }
     wisp__row_delta_on(&d, u, program, from);
     d.row.words = (uint32_t *)(void *)e->bytes;
-    d.row.room = d.base_words;
+    d.row.room = bytes / sizeof *d.row.words;
     d.delta.from = *reader;
     d.delta.start = reader->at;
     d.delta.there = true;
     good = wisp__record_delta_code(&d);
     *reader = d.delta.from;
     e->bits = 0;
-    if (good && d.row.words == d.copy && d.row.count == d.base_words) return e;
+    if (good && d.row.words == wisp__encoded_words(e) && d.row.count == d.row.room) return e;
     other = good ? wisp__encoded_row(w, &d.row) : NULL;
     wisp__encoded_release(w, e);
     if (good && !other) u->result = WISP_E_MEMORY;

@@ -55,7 +55,6 @@ static void delta_on(wisp__delta *d, rig *r, wisp__unpacker *u, const kept_row *
     d->u = u;
     d->program = r->program;
     d->base = base->words;
-    d->base_words = base->count;
     d->older[0] = before.one ? before.one->words : NULL;
     d->older[1] = before.two ? before.two->words : NULL;
     d->models = models;
