@@ -22836,24 +22836,19 @@ static void wisp__tape_updated(wisp *w) {
 static wisp__tape_entry wisp__tape_next(wisp *w);
 static bool wisp__tape_is(const wisp__tape_entry *e, int kind);
 
-/* Notes bytes that are given: a replay takes those of its tape. */
-static void wisp__tape_take_over(wisp *w, int kind, void *bytes, int count) {
+/* Notes bytes that the program gives inside of an update: a replay takes those of its tape. */
+static void wisp__tape_given(wisp *w, void *bytes, int count) {
     wisp__tape_entry e;
     if (!w->tape) return;
     if (w->tape->play) {
         e = wisp__tape_next(w);
-        if (!wisp__tape_is(&e, kind) || e.body.end - e.body.at != count) return;
+        if (!wisp__tape_is(&e, WISP__TAPE_GIVEN) || e.body.end - e.body.at != count) return;
         memcpy(bytes, e.body.at, (size_t)count);
         w->tape->play->at += e.size;
-    } else if (wisp__tape_begin(w, kind)) {
+    } else if (wisp__tape_begin(w, WISP__TAPE_GIVEN)) {
         wisp__tape_raw(w, bytes, count);
         wisp__tape_end(w);
     }
-}
-
-/* By the program, inside of an update. */
-static void wisp__tape_given(wisp *w, void *bytes, int count) {
-    wisp__tape_take_over(w, WISP__TAPE_GIVEN, bytes, count);
 }
 
 /* --- tapes that begin in the middle: what came of packets is on them --- */
@@ -46815,7 +46810,7 @@ static wisp__reading wisp__play_reading(wisp *w, int64_t tick, const wisp__tape_
     wisp__reading r;
     memset(&r, 0, sizeof r);
     r.w = w;
-    r.from = wisp__reader_on(i && i->at ? i->at : "", i ? i->count : 0);
+    r.from = wisp__reader_on(i->at ? i->at : "", i->count);
     r.tick = tick;
     if (s && s->peer.state == WISP__JOINED && wisp__objects_follow(w, s)) r.s = s;
     return r;
@@ -46843,8 +46838,8 @@ static void wisp__play_all(wisp *w, const wisp__tape_item *i) {
 }
 
 static void wisp__play_refused(wisp *w, uint32_t refusal) {
-    wisp__reading r = wisp__play_reading(w, 0, NULL);
-    if (r.s) wisp__object_refused(w, r.s, refusal);
+    wisp__session *s = wisp__session_of(w, wisp_server());
+    if (s) wisp__object_refused(w, s, refusal);
 }
 
 static void wisp__play_server(wisp *w, const wisp__tape_item *i) {
